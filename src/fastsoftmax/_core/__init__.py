@@ -1,0 +1,54 @@
+"""The compiled kernels, of the one build that suits this processor.
+
+Every kernel exists once for each precision and processor level that was built, as
+``fastsoftmax._core.<level>_<f32|f64>.<kernel>``. The level is chosen here, at import: the highest
+that the processor runs, or the one that the environment variable ``FASTSOFTMAX_ISA`` names.
+"""
+
+import os
+from importlib import import_module
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+
+from fastsoftmax._core import _cpu
+
+LEVELS = ("native", "v4", "v3", "v2", "plain")  # the best first
+KERNELS = ("elementwise", "linear", "softmax")
+
+
+def is_built(level: str) -> bool:
+    """Whether this installation has kernels for the level."""
+    return (Path(__file__).parent / f"{level}_f32").is_dir()
+
+
+def _choose() -> str:
+    built = [level for level in LEVELS if is_built(level)]
+    runnable = [level for level in built if _cpu.supports(level)]
+    wanted = os.environ.get("FASTSOFTMAX_ISA", "").strip()
+    if wanted and wanted not in runnable:
+        state = "which this processor cannot run" if wanted in built else "which was not built"
+        raise ImportError(
+            f"FASTSOFTMAX_ISA: expected one of {', '.join(runnable)}, got {wanted!r}, {state}"
+        )
+    if not runnable:
+        raise ImportError(
+            f"fastsoftmax was built for {', '.join(built) or 'no processor level'}, none of which "
+            "this processor can run; build it here: pip install --no-binary fastsoftmax fastsoftmax"
+        )
+    return wanted or runnable[0]
+
+
+def _load(precision: str) -> SimpleNamespace:
+    package = f"fastsoftmax._core.{level}_{precision}"
+    return SimpleNamespace(**{name: import_module(f"{package}.{name}") for name in KERNELS})
+
+
+level = _choose()
+_by_dtype = {np.dtype(np.float32): _load("f32"), np.dtype(np.float64): _load("f64")}
+
+
+def kernels(dtype: np.dtype) -> SimpleNamespace:
+    """The kernel modules that compute in this dtype, float32 or float64."""
+    return _by_dtype[np.dtype(dtype)]

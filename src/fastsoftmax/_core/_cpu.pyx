@@ -1,0 +1,49 @@
+"""What this processor and this OpenMP can do; asked before any kernel is loaded."""
+
+cdef extern from *:
+    """
+    #ifdef _OPENMP
+    #include <omp.h>
+    static int fs_openmp(void) { return _OPENMP; }
+    static int fs_max_threads(void) { return omp_get_max_threads(); }
+    #else
+    static int fs_openmp(void) { return 0; }
+    static int fs_max_threads(void) { return 1; }
+    #endif
+
+    #if defined(__x86_64__)
+    #define FS_HAS(feature) (__builtin_cpu_supports(feature) != 0)
+    static int fs_v2(void) { return FS_HAS("sse4.2") && FS_HAS("popcnt") && FS_HAS("ssse3"); }
+    static int fs_v3(void) {
+        return fs_v2() && FS_HAS("avx2") && FS_HAS("fma") && FS_HAS("bmi") && FS_HAS("bmi2");
+    }
+    static int fs_v4(void) {
+        return fs_v3() && FS_HAS("avx512f") && FS_HAS("avx512bw") && FS_HAS("avx512cd")
+            && FS_HAS("avx512dq") && FS_HAS("avx512vl");
+    }
+    #else
+    static int fs_v2(void) { return 0; }
+    static int fs_v3(void) { return 0; }
+    static int fs_v4(void) { return 0; }
+    #endif
+    """
+    int fs_openmp()
+    int fs_max_threads()
+    int fs_v2()
+    int fs_v3()
+    int fs_v4()
+
+
+def supports(str level):
+    """Whether this processor runs code built for the level; the plain and native builds always."""
+    return {"v2": fs_v2, "v3": fs_v3, "v4": fs_v4}[level]() != 0 if level[0] == "v" else True
+
+
+def openmp_version():
+    """The date of the OpenMP specification the build follows, as yyyymm; 0 without OpenMP."""
+    return fs_openmp()
+
+
+def openmp_max_threads():
+    """What OpenMP would use by itself: OMP_NUM_THREADS and affinity are in it."""
+    return fs_max_threads()

@@ -1,0 +1,248 @@
+/* Vectors of one precision and one processor level.
+ *
+ * The only C of the project: what Cython cannot say. The build compiles every kernel once for each
+ * pair of precision (FS_DOUBLE) and processor level (-march); this header turns the pair into
+ *
+ *     real    float or double               vreal   VL of them in one register
+ *     lane    int32_t or int64_t            vlane   VL of those, one beside each real
+ *
+ * Arithmetic is GCC's vector extension (+ - * on vreal), the same source on every machine; only what
+ * the extension has no word for (max, select, masked load, scaling by 2^n) names an instruction.
+ */
+#ifndef FASTSOFTMAX_SIMD_H
+#define FASTSOFTMAX_SIMD_H
+
+#include <stdint.h>
+#include <string.h>
+
+#if !defined(__GNUC__)
+#error "fastsoftmax needs the vector extensions of GCC or clang (on Windows: clang-cl)"
+#endif
+
+#if defined(__x86_64__)
+#include <immintrin.h>
+#endif
+
+#if defined(__AVX512F__) && defined(__AVX512DQ__) && defined(__AVX512VL__)
+#define FS_VECTOR_BYTES 64
+#define FS_PREFIX _mm512_
+#elif defined(__AVX2__) && defined(__FMA__)
+#define FS_VECTOR_BYTES 32
+#define FS_PREFIX _mm256_
+#elif defined(__SSE4_1__)
+#define FS_VECTOR_BYTES 16
+#define FS_PREFIX _mm_
+#else
+#define FS_VECTOR_BYTES 16 /* NEON, or whatever the compiler makes of it */
+#endif
+
+#if FS_DOUBLE
+typedef double real;
+typedef int64_t lane;
+#define FS_SUFFIX _pd
+#else
+typedef float real;
+typedef int32_t lane;
+#define FS_SUFFIX _ps
+#endif
+
+#define LARGEST (FS_DOUBLE ? __DBL_MAX__ : __FLT_MAX__)
+#define VL ((int)(FS_VECTOR_BYTES / sizeof(real)))
+
+typedef real vreal __attribute__((vector_size(FS_VECTOR_BYTES)));
+typedef lane vlane __attribute__((vector_size(FS_VECTOR_BYTES)));
+/* The same where memory promises the alignment of one element only, as NumPy's does. */
+typedef real vreal_memory __attribute__((vector_size(FS_VECTOR_BYTES), aligned(sizeof(real)), may_alias));
+
+#define FS_PASTE_(a, b, c) a##b##c
+#define FS_PASTE(a, b, c) FS_PASTE_(a, b, c)
+#define FS_OP(name) FS_PASTE(FS_PREFIX, name, FS_SUFFIX)
+
+/* EACH(f, h) lists f(0, h), ..., f(VL - 1, h): initialisers and shuffles for any vector length. */
+#define FS_EACH2(f, h) f(0, h), f(1, h)
+#define FS_EACH4(f, h) FS_EACH2(f, h), f(2, h), f(3, h)
+#define FS_EACH8(f, h) FS_EACH4(f, h), f(4, h), f(5, h), f(6, h), f(7, h)
+#define FS_EACH16(f, h) \
+    FS_EACH8(f, h), f(8, h), f(9, h), f(10, h), f(11, h), f(12, h), f(13, h), f(14, h), f(15, h)
+#define FS_LANES (FS_VECTOR_BYTES / (FS_DOUBLE ? 8 : 4))
+#if FS_VECTOR_BYTES == 64 && !FS_DOUBLE
+#define FS_EACH FS_EACH16
+#elif FS_VECTOR_BYTES == 64 || (FS_VECTOR_BYTES == 32 && !FS_DOUBLE)
+#define FS_EACH FS_EACH8
+#elif FS_VECTOR_BYTES == 32 || !FS_DOUBLE
+#define FS_EACH FS_EACH4
+#else
+#define FS_EACH FS_EACH2
+#endif
+#define FS_SAME(l, x) x
+#define FS_INDEX(l, x) l
+
+/* A register tile of 2 x CLASS_BLOCK accumulators leaves room for its operands. */
+#if FS_VECTOR_BYTES == 64 || defined(__aarch64__)
+#define CLASS_BLOCK 10 /* of 32 registers */
+#else
+#define CLASS_BLOCK 5 /* of 16 */
+#endif
+
+#define fs_inline static inline __attribute__((always_inline))
+
+fs_inline vreal set1(real x) { return (vreal){FS_EACH(FS_SAME, x)}; }
+fs_inline vlane set1_lane(lane x) { return (vlane){FS_EACH(FS_SAME, x)}; }
+fs_inline vlane lane_index(void) { return (vlane){FS_EACH(FS_INDEX, 0)}; }
+fs_inline vreal load(const real *p) { return *(const vreal_memory *)p; }
+fs_inline void store(real *p, vreal x) { *(vreal_memory *)p = x; }
+/* x, but loaded once: GCC would rather repeat a load inside each multiply-add that uses it. */
+fs_inline vreal in_register(vreal x) {
+#if defined(__x86_64__)
+    __asm__("" : "+v"(x));
+#endif
+    return x;
+}
+/* Class labels of VL rows, widened to lanes. */
+fs_inline vlane load_labels(const int32_t *p) {
+    typedef int32_t vlabel __attribute__((vector_size(FS_LANES * 4), aligned(4), may_alias));
+    return __builtin_convertvector(*(const vlabel *)p, vlane);
+}
+fs_inline void prefetch(const real *p) { __builtin_prefetch(p, 0, 3); }
+/* into L2: fetched for a later phase, not for the loop at hand */
+fs_inline void prefetch_l2(const real *p) { __builtin_prefetch(p, 0, 2); }
+
+/* The bits of x as integers, and back. */
+fs_inline vlane bits(vreal x) { return (vlane)x; }
+fs_inline vreal from_bits(vlane x) { return (vreal)x; }
+fs_inline vlane shift_left(vlane x, int n) { return x << n; }
+fs_inline vlane shift_right(vlane x, int n) { return x >> n; }
+fs_inline vlane bit_and(vlane x, vlane y) { return x & y; }
+fs_inline vreal to_real(vlane x) { return __builtin_convertvector(x, vreal); }
+fs_inline vreal divide(vreal x, vreal y) { return x / y; }
+fs_inline vreal absolute(vreal x) {
+    return (vreal)((vlane)x & set1_lane((lane)(~(uint64_t)0 >> (65 - 8 * sizeof(real)))));
+}
+
+/* maximum(x, y) is y where either is NaN: put the value whose NaN matters second.
+ * select_*(a, b, x, y) is x in the lanes where the comparison of a with b holds, else y. */
+#if FS_VECTOR_BYTES == 64
+fs_inline vreal maximum(vreal x, vreal y) { return FS_OP(max)(x, y); }
+fs_inline vreal minimum(vreal x, vreal y) { return FS_OP(min)(x, y); }
+#define FS_SELECT(comparison, a, b, x, y) \
+    FS_OP(mask_blend)(FS_PASTE(_mm512_cmp, FS_SUFFIX, _mask)(a, b, comparison), y, x)
+fs_inline vreal select_gt(vreal a, vreal b, vreal x, vreal y) { return FS_SELECT(_CMP_GT_OQ, a, b, x, y); }
+#if FS_DOUBLE
+fs_inline vreal select_eq(vlane a, vlane b, vreal x, vreal y) {
+    return _mm512_mask_blend_pd(_mm512_cmpeq_epi64_mask((__m512i)a, (__m512i)b), y, x);
+}
+#else
+fs_inline vreal select_eq(vlane a, vlane b, vreal x, vreal y) {
+    return _mm512_mask_blend_ps(_mm512_cmpeq_epi32_mask((__m512i)a, (__m512i)b), y, x);
+}
+#endif
+#elif defined(FS_PREFIX)
+fs_inline vreal maximum(vreal x, vreal y) { return FS_OP(max)(x, y); }
+fs_inline vreal minimum(vreal x, vreal y) { return FS_OP(min)(x, y); }
+fs_inline vreal select_gt(vreal a, vreal b, vreal x, vreal y) { return FS_OP(blendv)(y, x, (vreal)(a > b)); }
+fs_inline vreal select_eq(vlane a, vlane b, vreal x, vreal y) { return FS_OP(blendv)(y, x, (vreal)(a == b)); }
+#else
+fs_inline vlane fs_pick(vlane mask, vlane x, vlane y) { return (mask & x) | (~mask & y); }
+fs_inline vreal maximum(vreal x, vreal y) { return (vreal)fs_pick(x > y, (vlane)x, (vlane)y); }
+fs_inline vreal minimum(vreal x, vreal y) { return (vreal)fs_pick(x < y, (vlane)x, (vlane)y); }
+fs_inline vreal select_gt(vreal a, vreal b, vreal x, vreal y) {
+    return (vreal)fs_pick(a > b, (vlane)x, (vlane)y);
+}
+fs_inline vreal select_eq(vlane a, vlane b, vreal x, vreal y) {
+    return (vreal)fs_pick(a == b, (vlane)x, (vlane)y);
+}
+#endif
+
+/* The first n < VL elements from p, zeros behind them; and the way back. Nothing else is touched. */
+fs_inline vreal load_first(const real *p, int n) {
+#if FS_VECTOR_BYTES == 64
+    return FS_OP(maskz_loadu)((1u << n) - 1u, p);
+#elif FS_VECTOR_BYTES == 32
+    return FS_OP(maskload)(p, (__m256i)(lane_index() < set1_lane(n)));
+#else
+    vreal x = {0};
+    memcpy(&x, p, (size_t)n * sizeof(real));
+    return x;
+#endif
+}
+fs_inline void store_first(real *p, vreal x, int n) {
+#if FS_VECTOR_BYTES == 64
+    FS_OP(mask_storeu)(p, (1u << n) - 1u, x);
+#elif FS_VECTOR_BYTES == 32
+    FS_OP(maskstore)(p, (__m256i)(lane_index() < set1_lane(n)), x);
+#else
+    memcpy(p, &x, (size_t)n * sizeof(real));
+#endif
+}
+
+/* x * 2^n for whole n, rounded once, subnormal results included. Two factors, since 2^n alone may
+ * lie outside the range where the product lies inside. */
+fs_inline vreal scale_by_power_of_two(vreal x, vreal n) {
+#if FS_VECTOR_BYTES == 64
+    return FS_OP(scalef)(x, n);
+#else
+    const int mantissa = FS_DOUBLE ? 52 : 23;
+    const vlane bias = set1_lane(FS_DOUBLE ? 1023 : 127);
+    vlane k = __builtin_convertvector(n, vlane), half = k >> 1;
+    return x * (vreal)((half + bias) << mantissa) * (vreal)((k - half + bias) << mantissa);
+#endif
+}
+
+#ifdef __clang__
+#define FS_SHUFFLE(a, b, ...) __builtin_shufflevector(a, b, __VA_ARGS__)
+#else
+#define FS_SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (vlane){__VA_ARGS__})
+#endif
+/* Lanes are paired at distance h: stay holds each pair's own lane, of a where bit h of the lane's
+ * number is clear and of b where it is set; cross holds the partner's. Their sum folds two vectors
+ * into one, and log2(VL) rounds of it turn VL vectors into the vector of their sums. */
+#define FS_STAY(l, h) ((l) & (h) ? (l) + FS_LANES : (l))
+#define FS_CROSS(l, h) ((l) & (h) ? ((l) ^ (h)) + FS_LANES : ((l) ^ (h)))
+#define FS_FOLD(a, b, h) \
+    (FS_SHUFFLE(a, b, FS_EACH(FS_STAY, h)) + FS_SHUFFLE(a, b, FS_EACH(FS_CROSS, h)))
+
+/* Lane l of the result is the sum of the lanes of v[l]. */
+fs_inline vreal sum_each(const vreal v[]) {
+    vreal t[VL];
+#define FS_ROUND(h, from)              \
+    for (int i = 0; i < (h); i++) {    \
+        t[i] = FS_FOLD(from[i], from[i + (h)], h); \
+    }
+#if FS_VECTOR_BYTES == 64 && !FS_DOUBLE
+    FS_ROUND(8, v) FS_ROUND(4, t)
+#elif FS_VECTOR_BYTES == 64 || (FS_VECTOR_BYTES == 32 && !FS_DOUBLE)
+    FS_ROUND(4, v)
+#endif
+#if FS_VECTOR_BYTES == 64 || (FS_VECTOR_BYTES == 32 && !FS_DOUBLE)
+    FS_ROUND(2, t)
+#elif FS_VECTOR_BYTES == 32 || !FS_DOUBLE
+    FS_ROUND(2, v)
+#endif
+#if FS_VECTOR_BYTES == 16 && FS_DOUBLE
+    FS_ROUND(1, v)
+#else
+    FS_ROUND(1, t)
+#endif
+#undef FS_ROUND
+    return t[0];
+}
+
+/* Sum of all lanes, in double and in a fixed order. */
+fs_inline double sum_lanes(vreal x) {
+    double s = 0;
+    for (int l = 0; l < VL; l++) s += x[l];
+    return s;
+}
+fs_inline real max_lanes(vreal x) {
+    real m = x[0];
+    for (int l = 1; l < VL; l++) m = (m > x[l] || m != m) ? m : x[l];
+    return m;
+}
+
+/* sums[0 .. VL) += x, widened to double: where float32 products become float64 sums. */
+fs_inline void add_to_doubles(double *sums, vreal x) {
+    typedef double vwide __attribute__((vector_size(FS_LANES * 8), aligned(8), may_alias));
+    *(vwide *)sums += __builtin_convertvector(x, vwide);
+}
+
+#endif

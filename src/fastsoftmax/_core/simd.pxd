@@ -1,0 +1,46 @@
+"""simd.h for Cython: vectors declared as scalars, so that + - * on them are what they look like.
+
+`real` and `lane` stand for float and int32 or for double and int64, as the build decides. Never
+compare or divide vectors with operators: Cython would take the result for a number.
+"""
+
+cdef extern from "simd.h" nogil:
+    ctypedef double real
+    ctypedef double vreal
+    ctypedef long long lane
+    ctypedef long long vlane
+    enum:
+        VL  # lanes a vector
+        CLASS_BLOCK  # classes of a register tile that is two vectors wide
+
+    vreal set1(double)
+    vlane set1_lane(long long)
+    vlane lane_index()
+    vreal load(const real *)
+    vreal load_first(const real *, int)
+    vlane load_labels(const int *)
+    vreal in_register(vreal)
+    void store(real *, vreal)
+    void store_first(real *, vreal, int)
+    void prefetch(const real *)
+    void prefetch_l2(const real *)
+
+    vlane bits(vreal)
+    vreal from_bits(vlane)
+    vlane shift_left(vlane, int)
+    vlane shift_right(vlane, int)
+    vlane bit_and(vlane, vlane)
+    vreal to_real(vlane)
+
+    vreal divide(vreal, vreal)
+    vreal absolute(vreal)
+    vreal maximum(vreal, vreal)
+    vreal minimum(vreal, vreal)
+    vreal select_gt(vreal, vreal, vreal, vreal)
+    vreal select_eq(vlane, vlane, vreal, vreal)
+    vreal scale_by_power_of_two(vreal, vreal)
+
+    vreal sum_each(const vreal *)
+    double sum_lanes(vreal)
+    real max_lanes(vreal)
+    void add_to_doubles(double *, vreal)

@@ -1,0 +1,62 @@
+"""scikit-learn where it is installed, and as little as estimators need where it is not.
+
+The only file that imports scikit-learn. A scikit-learn that is installed but broken raises its own
+error here: it is not treated as missing.
+"""
+
+from importlib.util import find_spec
+
+if find_spec("sklearn") is not None:
+    from sklearn.base import BaseEstimator, ClassifierMixin
+    from sklearn.exceptions import ConvergenceWarning, NotFittedError
+else:
+    import inspect
+
+    import numpy as np
+
+    class NotFittedError(ValueError, AttributeError):
+        """An estimator was used before it was fitted."""
+
+    class ConvergenceWarning(UserWarning):
+        """A fit ended before it had converged."""
+
+    class BaseEstimator:
+        """Parameters by the names of ``__init__``, as scikit-learn's base class has them."""
+
+        @classmethod
+        def _names(cls):
+            return [p for p in inspect.signature(cls.__init__).parameters if p != "self"]
+
+        def get_params(self, deep=True):
+            """Parameters of the estimator, name to value."""
+            return {name: getattr(self, name) for name in self._names()}
+
+        def set_params(self, **params):
+            """Set parameters by name; returns the estimator."""
+            for name, value in params.items():
+                if name not in self._names():
+                    raise ValueError(
+                        f"Invalid parameter {name!r} for estimator {self}. "
+                        f"Valid parameters are: {self._names()!r}."
+                    )
+                setattr(self, name, value)
+            return self
+
+        def __repr__(self):
+            defaults = inspect.signature(type(self).__init__).parameters
+            changed = {
+                name: value
+                for name, value in self.get_params().items()
+                if repr(value) != repr(defaults[name].default)
+            }
+            return f"{type(self).__name__}({', '.join(f'{k}={v!r}' for k, v in changed.items())})"
+
+    class ClassifierMixin:
+        """The score of a classifier: its accuracy."""
+
+        def score(self, X, y, sample_weight=None):
+            """Share of rows (by weight) whose label is predicted."""
+            return float(np.average(self.predict(X) == np.asarray(y), weights=sample_weight))
+
+
+__all__ = ["BaseEstimator", "ClassifierMixin", "ConvergenceWarning", "NotFittedError"]

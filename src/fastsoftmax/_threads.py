@@ -1,0 +1,58 @@
+"""How many threads a call may use."""
+
+import math
+import os
+from pathlib import Path
+
+from fastsoftmax._core import _cpu
+
+# A parallel region costs some microseconds: what a thread is given should outweigh them.
+WORK_PER_THREAD = 500_000  # multiply-adds
+
+_team_started = False
+_forked = False
+
+
+def _note_fork() -> None:
+    global _forked
+    _forked = _team_started
+
+
+# GNU OpenMP keeps its threads waiting between parallel regions. A forked child inherits the belief
+# in them but not the threads, and its next parallel region would wait for ever: there, one thread.
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_note_fork)
+
+
+def available_threads() -> int:
+    """Processors this process may use: affinity, cgroup quota, OMP_NUM_THREADS, the least."""
+    if not _cpu.openmp_version():
+        return 1
+    if hasattr(os, "sched_getaffinity"):
+        count = len(os.sched_getaffinity(0))
+    else:
+        count = os.cpu_count() or 1
+    # read now rather than asked of OpenMP, which read it once when it was loaded
+    wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
+    if wanted.isdigit() and int(wanted) > 0:
+        count = min(count, int(wanted))
+    return max(1, min(count, _cgroup_quota()))
+
+
+def _cgroup_quota() -> int:
+    """Whole processors of the container's quota (cgroup v2); a huge number where there is none."""
+    try:
+        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
+        return max(1, math.ceil(int(quota) / int(period)))
+    except (OSError, ValueError):  # no cgroup v2, or "max"
+        return 1 << 30
+
+
+def team(n_threads: int, work: int) -> int:
+    """Threads for so many multiply-adds, at most n_threads."""
+    global _team_started
+    if _forked:
+        return 1
+    count = max(1, min(n_threads, work // WORK_PER_THREAD))
+    _team_started = _team_started or count > 1
+    return count

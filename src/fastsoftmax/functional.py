@@ -1,0 +1,225 @@
+"""Softmax, cross-entropy and their kin: arrays in, arrays out."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastsoftmax import _validation as check
+from fastsoftmax._core import kernels
+from fastsoftmax._threads import team
+from fastsoftmax.data import DenseData
+
+_EXP_COST = 16  # multiply-adds that take as long as one exponential
+
+
+class Gradients(NamedTuple):
+    """Gradients of a loss: ``W`` of shape (K, D) and ``b`` of shape (K,)."""
+
+    W: NDArray
+    b: NDArray
+
+
+def _rows(x: ArrayLike, axis: int, n_threads: int | None, name: str):
+    """(rows, moved, threads): x with `axis` last, and as a fresh C-contiguous (n, k)."""
+    x = check.real_array(x, name)
+    if x.ndim == 0:
+        x = x.reshape(1)
+    axis = check.axis(axis, x.ndim)
+    moved = np.moveaxis(x, axis, -1)
+    if moved.shape[-1] == 0:
+        raise ValueError(f"{name}: expected at least one element along axis {axis}, got none")
+    rows = np.ascontiguousarray(moved).reshape(-1, moved.shape[-1])
+    return rows, moved, axis, team(check.threads(n_threads), rows.size * _EXP_COST)
+
+
+def softmax(x: ArrayLike, axis: int = -1, *, n_threads: int | None = None) -> NDArray:
+    """Softmax, exp(xⱼ) / Σₖ exp(xₖ), along an axis.
+
+    Parameters
+    ----------
+    x : array-like of real numbers
+        Logits. float32 and float64 keep their precision, float16 and small integers give float32,
+        other integers float64.
+    axis : int, default=-1
+    n_threads : int or None
+        Threads, >= 1; None for as many as the processors this process may use.
+
+    Returns
+    -------
+    ndarray of the shape of x
+        Probabilities, summing to 1 along the axis.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If x is not numeric or empty along the axis, or the axis is out of range.
+
+    Examples
+    --------
+    >>> from fastsoftmax import softmax
+    >>> softmax([1.0, 1.0, 1.0, 1.0]).tolist()
+    [0.25, 0.25, 0.25, 0.25]
+    """
+    rows, moved, axis, n_threads = _rows(x, axis, n_threads, "x")
+    out = np.empty_like(rows)
+    kernels(rows.dtype).softmax.softmax(rows, out, n_threads)
+    return np.moveaxis(out.reshape(moved.shape), -1, axis)
+
+
+def log_softmax(x: ArrayLike, axis: int = -1, *, n_threads: int | None = None) -> NDArray:
+    """Logarithm of softmax, xⱼ - log Σₖ exp(xₖ), along an axis.
+
+    Parameters, result and errors are those of `softmax`.
+
+    Examples
+    --------
+    >>> from fastsoftmax import log_softmax
+    >>> log_softmax([0.0, -1000.0]).tolist()
+    [0.0, -1000.0]
+    """
+    rows, moved, axis, n_threads = _rows(x, axis, n_threads, "x")
+    out = np.empty_like(rows)
+    kernels(rows.dtype).softmax.log_softmax(rows, out, n_threads)
+    return np.moveaxis(out.reshape(moved.shape), -1, axis)
+
+
+def logsumexp(x: ArrayLike, axis: int = -1, *, n_threads: int | None = None) -> NDArray:
+    """log Σₖ exp(xₖ) along an axis, as max + log1p of the other terms [1]_.
+
+    Parameters and errors are those of `softmax`.
+
+    Returns
+    -------
+    ndarray of the shape of x without the axis; a scalar for 1-d x
+
+    References
+    ----------
+    .. [1] Blanchard, Higham & Higham, "Accurately computing the log-sum-exp and softmax
+       functions", IMA J. Numer. Anal. 41 (2021), doi 10.1093/imanum/draa038.
+
+    Examples
+    --------
+    >>> from fastsoftmax import logsumexp
+    >>> float(logsumexp([0.0, -40.0]))
+    4.248354255291589e-18
+    """
+    rows, moved, axis, n_threads = _rows(x, axis, n_threads, "x")
+    out = np.empty(len(rows), rows.dtype)
+    kernels(rows.dtype).softmax.logsumexp(rows, out, n_threads)
+    return out.reshape(moved.shape[:-1])[()]
+
+
+def cross_entropy(
+    logits: ArrayLike,
+    target: ArrayLike,
+    *,
+    reduction: str = "mean",
+    n_threads: int | None = None,
+) -> NDArray | float:
+    """Cross-entropy of rows of logits, log Σₖ exp(zₖ) - z_target.
+
+    Parameters
+    ----------
+    logits : array-like of shape (n, K)
+    target : array-like of shape (n,)
+        Integer class indices 0..K-1.
+    reduction : {"mean", "sum", "none"}, default="mean"
+    n_threads : int or None
+        As in `softmax`.
+
+    Returns
+    -------
+    float, or ndarray of shape (n,) for "none"
+
+    Raises
+    ------
+    ValueError, TypeError
+        If shapes do not fit, an index is out of range, or the reduction is unknown.
+
+    Examples
+    --------
+    >>> from fastsoftmax import cross_entropy
+    >>> float(cross_entropy([[0.0, -40.0]], [0]))
+    4.248354255291589e-18
+    """
+    if reduction not in ("mean", "sum", "none"):
+        raise ValueError(f"reduction: expected 'mean', 'sum' or 'none', got {reduction!r}")
+    logits = np.ascontiguousarray(check.features(logits, name="logits"))
+    n, k = logits.shape
+    target = check.class_indices(target, n, k)
+    losses = np.empty(n, logits.dtype)
+    n_threads = team(check.threads(n_threads), logits.size * _EXP_COST)
+    kernels(logits.dtype).softmax.cross_entropy(logits, target, losses, n_threads)
+    if reduction == "none":
+        return losses
+    total = losses.sum(dtype=np.float64)
+    return float(total / n if reduction == "mean" else total)
+
+
+def linear_cross_entropy_value_and_grad(
+    X: ArrayLike,
+    W: ArrayLike,
+    b: ArrayLike | None,
+    target: ArrayLike,
+    *,
+    n_threads: int | None = None,
+) -> tuple[float, Gradients]:
+    """Mean cross-entropy of the logits X Wᵀ + b, and its gradient, in one pass over X.
+
+    The logits are never stored: a tile of rows of X is read once, and logits, softmax, loss and
+    (A - Y)ᵀX follow while it is in cache [1]_.
+
+    Parameters
+    ----------
+    X : array-like of shape (n, D)
+        Features; not copied if float32 or float64, whatever the strides.
+    W : array-like of shape (K, D)
+        Weights. One row is one logit: the log-odds of class 1 against class 0.
+    b : array-like of shape (K,) or None
+        Intercepts; None for none.
+    target : array-like of shape (n,)
+        Integer class indices.
+    n_threads : int or None
+        As in `softmax`. The result is the same to the bit for any number.
+
+    Returns
+    -------
+    loss : float
+        Mean over the rows.
+    grads : Gradients
+        ``grads.W`` (K, D) and ``grads.b`` (K,), in the dtype of X. W and b are converted to it;
+        sums over rows are carried in float64.
+
+    Raises
+    ------
+    ValueError, TypeError
+        If shapes do not fit or an index is out of range.
+
+    References
+    ----------
+    .. [1] S. Raschka, "Deep Learning & Applications" lecture notes, Logistic Regression:
+       ∇_W L = -(Xᵀ(Y - A))ᵀ.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastsoftmax import linear_cross_entropy_value_and_grad
+    >>> X = np.array([[1.0, 0.0], [0.0, 1.0]])
+    >>> loss, grads = linear_cross_entropy_value_and_grad(X, np.zeros((3, 2)), np.zeros(3), [0, 2])
+    >>> bool(np.isclose(loss, np.log(3)))
+    True
+    >>> grads.W.shape, grads.b.shape
+    ((3, 2), (3,))
+    """
+    X = check.features(X)
+    W = check.features(W, n_features=X.shape[1], name="W")
+    k = len(W)
+    if b is not None:
+        b = check.real_array(b, "b")
+        if b.shape != (k,):
+            raise ValueError(f"b: expected shape ({k},), one intercept a row of W, got {b.shape}")
+    codes = check.class_indices(target, len(X), max(k, 2))
+    data = DenseData(X, check.threads(n_threads))
+    loss, grad_W, grad_b = data.value_and_grad(W, b, codes, None, 1 / len(X))
+    return loss, Gradients(grad_W.astype(X.dtype), grad_b.astype(X.dtype))

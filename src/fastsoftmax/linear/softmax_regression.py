@@ -1,0 +1,286 @@
+"""Softmax regression as a scikit-learn style classifier."""
+
+import warnings
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastsoftmax import _validation as check
+from fastsoftmax import functional
+from fastsoftmax._progress import ProgressLine
+from fastsoftmax._sklearn import BaseEstimator, ClassifierMixin, ConvergenceWarning, NotFittedError
+from fastsoftmax.data import DenseData
+from fastsoftmax.objective import Objective
+from fastsoftmax.solvers import minimize_lbfgs
+
+
+class SoftmaxRegression(ClassifierMixin, BaseEstimator):
+    """Softmax (multinomial logistic) regression with an L2 penalty.
+
+    Minimises, over the weights W (K, D) and the intercepts b (K,),
+
+        F(W, b) = Σᵢ sᵢ·CEᵢ / Σᵢ sᵢ + ½·‖W‖² / (C·Σᵢ sᵢ),
+
+    CEᵢ = -log softmax(W xᵢ + b)[yᵢ] being the cross-entropy of row i and sᵢ its weight: the same
+    optimum as scikit-learn's ``LogisticRegression`` has with the same ``C``. Two classes are fitted
+    with one logit, the log-odds of ``classes_[1]``.
+
+    Parameters
+    ----------
+    C : float, default=1.0
+        Inverse of the strength of the penalty, > 0; ``np.inf`` for none.
+    fit_intercept : bool, default=True
+        Whether to fit intercepts. They are not penalised.
+    tol : float, default=1e-6
+        Stop when the estimated relative gap (F - F*) / F is below it; >= 0.
+    max_iter : int, default=1000
+        Iterations at most, >= 1.
+    n_threads : int or None, default=None
+        Threads of the kernels, >= 1. None: as many as the processors this process may use, by its
+        affinity, its cgroup's quota and ``OMP_NUM_THREADS``. The result does not depend on it.
+    random_state : int, default=0
+        Seed of solvers that draw random numbers. L-BFGS draws none.
+    warm_start : bool, default=False
+        Whether a further ``fit`` starts from the present coefficients.
+    verbose : bool, default=False
+        Whether to keep a line of progress on the standard error stream.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (K,)
+        The labels, in order.
+    coef_ : ndarray of shape (K, D), or (1, D) for two classes
+        Weights W.
+    intercept_ : ndarray of shape (K,) or (1,)
+        Intercepts b; of mean 0 for three and more classes. Zeros without ``fit_intercept``.
+    n_features_in_ : int
+        D.
+    converged_ : bool
+        Whether the stopping rule was met.
+    objective_ : float
+        F where the fit ended.
+    grad_norm_ : float
+        max |∇F| there.
+    n_iter_ : int
+        Iterations.
+    n_passes_ : int
+        Passes over X, the one for the feature means included.
+    history_ : list of Iteration
+        ``(objective, grad_norm, n_passes, seconds)`` after each iteration.
+
+    See Also
+    --------
+    fit : The same in one call.
+
+    References
+    ----------
+    .. [1] Nocedal & Wright, Numerical Optimization, 2nd ed., Springer 2006, chapter 7.
+
+    Examples
+    --------
+    >>> from fastsoftmax import SoftmaxRegression
+    >>> from fastsoftmax.datasets import load_digits
+    >>> X, y = load_digits()
+    >>> model = SoftmaxRegression(C=0.01).fit(X[:1500], y[:1500])
+    >>> model.converged_
+    True
+    >>> bool(model.score(X[1500:], y[1500:]) > 0.9)
+    True
+    """
+
+    def __init__(
+        self,
+        C: float = 1.0,
+        *,
+        fit_intercept: bool = True,
+        tol: float = 1e-6,
+        max_iter: int = 1000,
+        n_threads: int | None = None,
+        random_state: int = 0,
+        warm_start: bool = False,
+        verbose: bool = False,
+    ) -> None:
+        self.C = C
+        self.fit_intercept = fit_intercept
+        self.tol = tol
+        self.max_iter = max_iter
+        self.n_threads = n_threads
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.verbose = verbose
+
+    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+        """Fit the model.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, D)
+            Features. float32 and float64 are used in place, whatever their strides; float16,
+            bool and integers of up to 16 bits are computed in float32, others in float64.
+        y : array-like of shape (n,)
+            Labels: integers, booleans or strings, of at least two classes.
+        sample_weight : array-like of shape (n,), optional
+            Weights of the rows, >= 0; they need not sum to anything.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            For input or parameters out of range, naming the argument. The estimator is then as
+            it was before.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the fit ended before its stopping rule was met.
+        """
+        C = check.number(self.C, "C", above=0)
+        tol = check.number(self.tol, "tol", least=0)
+        max_iter = check.integer(self.max_iter, "max_iter", least=1)
+        n_threads = check.threads(self.n_threads)
+        X = check.features(X)
+        codes, classes = check.labels(y, len(X))
+        weights = check.weights(sample_weight, len(X), X.dtype)
+
+        n_logits = 1 if len(classes) == 2 else len(classes)
+        data = DenseData(X, n_threads)
+        objective = Objective(
+            data, codes, n_logits, weights=weights, C=C, fit_intercept=bool(self.fit_intercept)
+        )
+        if not np.isfinite(objective.means).all():
+            check.require_finite(X)
+        start = objective.start(*self._previous((n_logits, X.shape[1]), classes))
+        with ProgressLine(bool(self.verbose)) as show:
+            result = minimize_lbfgs(
+                objective, start, tol=tol, max_iter=max_iter, report=lambda state: show(str(state))
+            )
+
+        self.classes_ = classes
+        self.coef_, self.intercept_ = objective.model(result.theta)
+        self.n_features_in_ = X.shape[1]
+        self.converged_ = result.converged
+        self.objective_ = float(result.value)
+        self.grad_norm_ = float(np.abs(result.gradient).max())
+        self.n_iter_ = len(result.history)
+        self.n_passes_ = objective.n_passes
+        self.history_ = result.history
+        if not result.converged:
+            warnings.warn(
+                f"The fit did not converge: {result.message} after {self.n_iter_} iterations, "
+                f"max |gradient| {self.grad_norm_:.1e}. Increase max_iter (now {max_iter}) or tol "
+                f"(now {tol:g}), scale the features, or decrease C (now {C:g}).",
+                ConvergenceWarning,
+                stacklevel=2,
+            )
+        return self
+
+    def _previous(self, shape: tuple[int, int], classes: NDArray) -> tuple[Any, ...]:
+        """(coef, intercept) to start from, if a warm start is wanted and there is one that fits."""
+        if not self.warm_start or not hasattr(self, "coef_"):
+            return ()
+        if self.coef_.shape != shape or not np.array_equal(self.classes_, classes):
+            raise ValueError(
+                f"warm_start: expected the classes and features of the previous fit "
+                f"({len(self.classes_)} classes, {self.n_features_in_} features), got "
+                f"{len(classes)} classes, {shape[1]} features"
+            )
+        return self.coef_, self.intercept_
+
+    def decision_function(self, X: ArrayLike) -> NDArray:
+        """Logits of the rows of X.
+
+        Parameters
+        ----------
+        X : array-like of shape (n, D)
+
+        Returns
+        -------
+        ndarray of shape (n, K), or (n,) for two classes
+            W x + b, in the precision of X; for two classes the log-odds of ``classes_[1]``.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``; scikit-learn's class where it is installed.
+        ValueError
+            If X has another number of features than in ``fit``, or is not finite.
+        """
+        logits = self._logits(X)
+        return logits[:, 0] if len(self.classes_) == 2 else logits
+
+    def predict(self, X: ArrayLike) -> NDArray:
+        """Most probable label of each row of X (n, D): an array of shape (n,)."""
+        logits = self._logits(X)
+        if len(self.classes_) == 2:
+            return self.classes_[(logits[:, 0] > 0).astype(int)]
+        return self.classes_[logits.argmax(axis=1)]
+
+    def predict_proba(self, X: ArrayLike) -> NDArray:
+        """Probability of each class, by the order of ``classes_``: (n, K), rows sum to 1."""
+        return functional.softmax(self._class_logits(X), n_threads=self.n_threads)
+
+    def predict_log_proba(self, X: ArrayLike) -> NDArray:
+        """Logarithm of `predict_proba`, finite where that underflows: (n, K)."""
+        return functional.log_softmax(self._class_logits(X), n_threads=self.n_threads)
+
+    def _class_logits(self, X: ArrayLike) -> NDArray:
+        """Logits (n, K); the two classes of one logit z have 0 and z."""
+        logits = self._logits(X)
+        if len(self.classes_) == 2:
+            logits = np.column_stack([np.zeros_like(logits), logits])
+        return logits
+
+    def _logits(self, X: ArrayLike) -> NDArray:
+        if not hasattr(self, "coef_"):
+            raise NotFittedError(
+                f"This {type(self).__name__} instance is not fitted yet: call fit(X, y) first."
+            )
+        X = check.features(X, n_features=self.n_features_in_)
+        logits = DenseData(X, check.threads(self.n_threads)).logits(self.coef_, self.intercept_)
+        if not np.isfinite(logits.sum()):  # one bad cell of X makes its row of logits bad
+            check.require_finite(X)
+        return logits
+
+
+def fit(X: ArrayLike, y: ArrayLike, **params: Any) -> SoftmaxRegression:
+    """Fit softmax regression in one call.
+
+    Parameters
+    ----------
+    X : array-like of shape (n, D)
+    y : array-like of shape (n,)
+    **params
+        ``sample_weight``, and the parameters of `SoftmaxRegression`.
+
+    Returns
+    -------
+    SoftmaxRegression
+        The fitted estimator.
+
+    Raises
+    ------
+    TypeError
+        If a parameter is unknown.
+    ValueError, TypeError
+        As `SoftmaxRegression.fit`.
+
+    Examples
+    --------
+    >>> import fastsoftmax
+    >>> from fastsoftmax.datasets import load_digits
+    >>> X, y = load_digits()
+    >>> fastsoftmax.fit(X, y, C=0.01).predict(X[:5]).tolist()
+    [0, 1, 2, 3, 4]
+    """
+    sample_weight = params.pop("sample_weight", None)
+    known = SoftmaxRegression().get_params()
+    if unknown := [name for name in params if name not in known]:
+        raise TypeError(
+            f"fit: unknown parameter {unknown[0]!r}, expected sample_weight or one of "
+            f"{', '.join(known)}"
+        )
+    return SoftmaxRegression(**params).fit(X, y, sample_weight=sample_weight)
