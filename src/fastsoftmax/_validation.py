@@ -82,8 +82,8 @@ def require_finite(X: NDArray, name: str = "X") -> None:
             row, column = np.argwhere(bad)[0]
             value = X[start + row, column]
             raise ValueError(
-                f"{name}: expected finite numbers, got {value} in row {start + row}, column {column}"
-                " (input contains NaN or infinity)"
+                f"{name}: expected finite numbers, got {value} in row {start + row}, "
+                f"column {column} (input contains NaN or infinity)"
             )
 
 

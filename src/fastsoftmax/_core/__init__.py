@@ -23,21 +23,25 @@ def is_built(level: str) -> bool:
     return (Path(__file__).parent / f"{level}_f32").is_dir()
 
 
+def runnable() -> list[str]:
+    """The levels of this installation that this processor can run, the best first."""
+    return [level for level in LEVELS if is_built(level) and _cpu.supports(level)]
+
+
 def _choose() -> str:
     built = [level for level in LEVELS if is_built(level)]
-    runnable = [level for level in built if _cpu.supports(level)]
     wanted = os.environ.get("FASTSOFTMAX_ISA", "").strip()
-    if wanted and wanted not in runnable:
+    if wanted and wanted not in runnable():
         state = "which this processor cannot run" if wanted in built else "which was not built"
         raise ImportError(
-            f"FASTSOFTMAX_ISA: expected one of {', '.join(runnable)}, got {wanted!r}, {state}"
+            f"FASTSOFTMAX_ISA: expected one of {', '.join(runnable())}, got {wanted!r}, {state}"
         )
-    if not runnable:
+    if not runnable():
         raise ImportError(
             f"fastsoftmax was built for {', '.join(built) or 'no processor level'}, none of which "
             "this processor can run; build it here: pip install --no-binary fastsoftmax fastsoftmax"
         )
-    return wanted or runnable[0]
+    return wanted or runnable()[0]
 
 
 def _load(precision: str) -> SimpleNamespace:

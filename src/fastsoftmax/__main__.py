@@ -1,0 +1,31 @@
+"""``python -m fastsoftmax demo | bench | info``."""
+
+import argparse
+import sys
+from importlib import import_module
+
+COMMANDS = ("demo", "bench", "info")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run a command; 2 and one line on standard error for input that cannot be used."""
+    parser = argparse.ArgumentParser(prog="python -m fastsoftmax", description=__doc__)
+    subparsers = parser.add_subparsers(dest="command", required=True)
+    for name in COMMANDS:
+        command = import_module(f"fastsoftmax._commands.{name}")
+        subparser = subparsers.add_parser(name, help=command.HELP, description=command.HELP)
+        command.add_arguments(subparser)
+        subparser.set_defaults(run=command.run)
+    arguments = parser.parse_args(argv)
+    try:
+        arguments.run(arguments)
+    except (OSError, ValueError) as error:
+        print(f"fastsoftmax {arguments.command}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

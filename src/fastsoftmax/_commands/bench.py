@@ -1,0 +1,53 @@
+"""``python -m fastsoftmax bench``: the fused loss + gradient against plain NumPy, as a table."""
+
+import argparse
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastsoftmax import _core
+from fastsoftmax._commands import demo
+from fastsoftmax._commands.gradient import compare
+from fastsoftmax._info import processor
+from fastsoftmax._threads import available_threads
+
+HELP = "time one loss + gradient against plain NumPy, and the fit of the demo"
+
+# rows, features, classes, dtype; the first two are those of --quick
+CASES = [
+    (60000, 784, 10, np.float32),
+    (60000, 784, 10, np.float64),
+    (100000, 64, 5, np.float32),
+    (60000, 784, 100, np.float32),
+]
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--quick", action="store_true", help="the first two rows only")
+    parser.add_argument("--mnist", metavar="FOLDER", help="also fit MNIST, from its four files")
+
+
+def problem(n: int, d: int, k: int, dtype: type) -> tuple[NDArray, ...]:
+    """Random X, W, b and labels, the same at each call."""
+    random = np.random.default_rng(0)
+    X = random.standard_normal((n, d), dtype=np.float32).astype(dtype, copy=False)
+    W = (random.standard_normal((k, d)) / np.sqrt(d)).astype(dtype)
+    return X, W, random.standard_normal(k).astype(dtype), random.integers(0, k, n)
+
+
+def run(arguments: argparse.Namespace) -> None:
+    print(f"{processor()}, {available_threads()} threads, kernels {_core.level}")
+    print("\none loss + gradient of W and b        plain NumPy   fastsoftmax     ratio    GFLOP/s")
+    for n, d, k, dtype in CASES[:2] if arguments.quick else CASES:
+        times = compare(*problem(n, d, k, dtype), seconds=2.0)
+        name = f"{n}×{d}, K = {k}, {np.dtype(dtype)}"
+        print(
+            f"{name:<36} {1e3 * times.numpy:9.2f} ms  {1e3 * times.fused:9.2f} ms  "
+            f"{times.ratio:7.1f}×  {times.flops / times.fused / 1e9:9.0f}"
+        )
+    for name, data in [("embedded digits", demo.digits())] + (
+        [("MNIST", demo.mnist(arguments.mnist))] if arguments.mnist else []
+    ):
+        print(f"\nfit of {name}, C = 1")
+        model, seconds = demo.train(data, verbose=False)
+        demo.report(model, data, seconds)
