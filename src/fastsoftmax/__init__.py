@@ -12,6 +12,7 @@ from fastsoftmax import datasets
 from fastsoftmax._info import show_versions
 from fastsoftmax.functional import (
     cross_entropy,
+    linear_cross_entropy,
     linear_cross_entropy_value_and_grad,
     log_softmax,
     logsumexp,
@@ -28,6 +29,7 @@ __all__ = [
     "cross_entropy",
     "datasets",
     "fit",
+    "linear_cross_entropy",
     "linear_cross_entropy_value_and_grad",
     "log_softmax",
     "logsumexp",

@@ -5,6 +5,7 @@ what came. Nothing that is passed in is modified.
 """
 
 import numbers
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -137,23 +138,56 @@ def class_indices(target: ArrayLike, n: int, k: int) -> NDArray[np.int32]:
     return np.ascontiguousarray(target, dtype=np.int32)
 
 
-def weights(sample_weight: ArrayLike | None, n: int, dtype: np.dtype) -> NDArray | None:
-    """One weight a row, contiguous and of this dtype; None where there are none."""
-    if sample_weight is None:
+def targets(target: ArrayLike, n: int, k: int, dtype: np.dtype) -> NDArray:
+    """Class indices, int32 of shape (n,), or probabilities of shape (n, k) in this dtype."""
+    if np.ndim(target) != 2:
+        return class_indices(target, n, max(k, 2))
+    target = real_array(target, "target")
+    if k == 1:
+        raise ValueError("target: expected labels 0 and 1 for one logit, got a 2-d array")
+    if target.shape != (n, k):
+        raise ValueError(f"target: expected shape ({n},) or ({n}, {k}), got {target.shape}")
+    if not (target >= 0).all():
+        row, column = np.argwhere(~(target >= 0))[0]
+        value = target[row, column]
+        raise ValueError(
+            f"target: expected numbers >= 0, got {value} in row {row}, column {column}"
+        )
+    return np.ascontiguousarray(target, dtype=dtype)
+
+
+def vector(x: ArrayLike, n: int, name: str, meaning: str) -> NDArray:
+    """x as a float array of shape (n,)."""
+    x = real_array(x, name)
+    if x.shape != (n,):
+        raise ValueError(f"{name}: expected shape ({n},), {meaning}, got {x.shape}")
+    return x
+
+
+def weights(
+    weight: ArrayLike | None, n: int, dtype: np.dtype, name: str = "sample_weight"
+) -> NDArray | None:
+    """n weights, contiguous and of this dtype; None where there are none."""
+    if weight is None:
         return None
-    if np.ndim(sample_weight) == 0:
-        sample_weight = np.full(n, sample_weight)
-    w = real_array(sample_weight, "sample_weight")
-    if w.shape != (n,):
-        raise ValueError(f"sample_weight: expected shape ({n},), got {w.shape}")
+    if np.ndim(weight) == 0:
+        weight = np.full(n, weight)
+    w = vector(weight, n, name, "one weight each")
     if not np.isfinite(w).all():
-        raise ValueError("sample_weight: expected finite numbers, got NaN or infinity")
+        raise ValueError(f"{name}: expected finite numbers, got NaN or infinity")
     if (w < 0).any():
-        row = int(np.argmax(w < 0))
-        raise ValueError(f"sample_weight: expected 0 or more, got {w[row]} in row {row}")
+        first = int(np.argmax(w < 0))
+        raise ValueError(f"{name}: expected 0 or more, got {w[first]} at index {first}")
     if not w.any():
-        raise ValueError("sample_weight: expected a positive weight, got zeros only")
+        raise ValueError(f"{name}: expected a positive weight, got zeros only")
     return np.ascontiguousarray(w, dtype=dtype)
+
+
+def some_of(values: Sequence[str], known: Sequence[str], name: str) -> frozenset[str]:
+    """The distinct names in `values`, all of them known."""
+    if unknown := [value for value in values if value not in known]:
+        raise ValueError(f"{name}: expected some of {', '.join(known)}, got {unknown[0]!r}")
+    return frozenset(values)
 
 
 def number(value: object, name: str, *, above: float = -np.inf, least: float = -np.inf) -> float:

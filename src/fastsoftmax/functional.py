@@ -1,6 +1,6 @@
 """Softmax, cross-entropy and their kin: arrays in, arrays out."""
 
-from typing import NamedTuple
+from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -8,16 +8,9 @@ from numpy.typing import ArrayLike, NDArray
 from fastsoftmax import _validation as check
 from fastsoftmax._core import kernels
 from fastsoftmax._threads import team
-from fastsoftmax.data import DenseData
+from fastsoftmax.data import DenseData, Gradients
 
 _EXP_COST = 16  # multiply-adds that take as long as one exponential
-
-
-class Gradients(NamedTuple):
-    """Gradients of a loss: ``W`` of shape (K, D) and ``b`` of shape (K,)."""
-
-    W: NDArray
-    b: NDArray
 
 
 def _rows(x: ArrayLike, axis: int, n_threads: int | None, name: str):
@@ -157,18 +150,55 @@ def cross_entropy(
     return float(total / n if reduction == "mean" else total)
 
 
+def linear_cross_entropy(
+    X: ArrayLike,
+    W: ArrayLike,
+    b: ArrayLike | None,
+    target: ArrayLike,
+    *,
+    sample_weight: ArrayLike | None = None,
+    class_weight: ArrayLike | None = None,
+    n_threads: int | None = None,
+) -> float:
+    """Mean cross-entropy of the logits X Wᵀ + b, which are never stored.
+
+    Parameters and errors are those of `linear_cross_entropy_value_and_grad`, which costs about
+    twice as much: the gradients are not computed here.
+
+    Returns
+    -------
+    float
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastsoftmax import linear_cross_entropy
+    >>> loss = linear_cross_entropy([[1.0, 0.0]], np.zeros((3, 2)), None, [2])
+    >>> bool(np.isclose(loss, np.log(3)))
+    True
+    """
+    return linear_cross_entropy_value_and_grad(
+        X, W, b, target, wrt=(), sample_weight=sample_weight, class_weight=class_weight,
+        n_threads=n_threads,
+    )[0]  # fmt: skip
+
+
 def linear_cross_entropy_value_and_grad(
     X: ArrayLike,
     W: ArrayLike,
     b: ArrayLike | None,
     target: ArrayLike,
     *,
+    wrt: Sequence[str] = ("W", "b"),
+    sample_weight: ArrayLike | None = None,
+    class_weight: ArrayLike | None = None,
     n_threads: int | None = None,
 ) -> tuple[float, Gradients]:
-    """Mean cross-entropy of the logits X Wᵀ + b, and its gradient, in one pass over X.
+    """Mean cross-entropy of the logits X Wᵀ + b, and its gradients, in one pass over X.
 
-    The logits are never stored: a tile of rows of X is read once, and logits, softmax, loss and
-    (A - Y)ᵀX follow while it is in cache [1]_.
+    The logits are never stored: some rows of X are read, and logits, softmax, loss and (A - Y)ᵀX
+    follow while they are in cache [1]_. Memory beyond the gradients is at most 64 MB, whatever the
+    number of rows, features and classes, but for X of more than some 100 000 features.
 
     Parameters
     ----------
@@ -178,23 +208,38 @@ def linear_cross_entropy_value_and_grad(
         Weights. One row is one logit: the log-odds of class 1 against class 0.
     b : array-like of shape (K,) or None
         Intercepts; None for none.
-    target : array-like of shape (n,)
-        Integer class indices.
+    target : array-like of shape (n,) or (n, K)
+        Integer class indices 0..K-1 of shape (n,), or the probabilities (any numbers >= 0) of the
+        classes, of shape (n, K).
+    wrt : sequence of "W", "b" and "X", default=("W", "b")
+        What to differentiate by.
+    sample_weight : array-like of shape (n,), optional
+        Weights s of the rows, >= 0.
+    class_weight : array-like of shape (K,), optional
+        Weights w of the classes, >= 0: the loss of a row is -Σₖ wₖ·tₖ·log pₖ.
     n_threads : int or None
-        As in `softmax`. The result is the same to the bit for any number.
+        Threads, >= 1; None for as many as the processors this process may use. The result is the
+        same to the bit for any number.
 
     Returns
     -------
     loss : float
-        Mean over the rows.
+        Mean: the weighted losses over Σᵢ sᵢ·w[yᵢ] for class indices, as PyTorch has it, and over
+        Σᵢ sᵢ for probabilities.
     grads : Gradients
-        ``grads.W`` (K, D) and ``grads.b`` (K,), in the dtype of X. W and b are converted to it;
-        sums over rows are carried in float64.
+        ``grads.W`` (K, D), ``grads.b`` (K,) and ``grads.X`` (n, D) in the dtype of X, None where
+        not asked for.
+
+    Notes
+    -----
+    The dtype of X is computed in: W, b, target probabilities and weights are converted to it. Sums
+    over rows are carried in float64 unless the totals, 8·K·D bytes, exceed 64 MiB.
 
     Raises
     ------
     ValueError, TypeError
-        If shapes do not fit or an index is out of range.
+        If shapes do not fit, an index is out of range, a weight is negative or ``wrt`` names
+        something else.
 
     References
     ----------
@@ -214,12 +259,28 @@ def linear_cross_entropy_value_and_grad(
     """
     X = check.features(X)
     W = check.features(W, n_features=X.shape[1], name="W")
-    k = len(W)
+    (n, _), k = X.shape, len(W)
+    wrt = check.some_of(wrt, ("W", "b", "X"), "wrt")
     if b is not None:
-        b = check.real_array(b, "b")
-        if b.shape != (k,):
-            raise ValueError(f"b: expected shape ({k},), one intercept a row of W, got {b.shape}")
-    codes = check.class_indices(target, len(X), max(k, 2))
+        b = check.vector(b, k, "b", "one intercept a row of W")
+    weights = check.weights(sample_weight, n, X.dtype)
+    classes = check.weights(class_weight, max(k, 2), X.dtype, "class_weight")
+    target = check.targets(target, n, k, X.dtype)
+    if target.ndim == 2:
+        total = n if weights is None else weights.sum(dtype=np.float64)
+        if classes is not None:
+            target = target * classes
+    else:
+        if classes is not None:
+            weights = classes[target] if weights is None else weights * classes[target]
+        total = n if weights is None else weights.sum(dtype=np.float64)
     data = DenseData(X, check.threads(n_threads))
-    loss, grad_W, grad_b = data.value_and_grad(W, b, codes, None, 1 / len(X))
-    return loss, Gradients(grad_W.astype(X.dtype), grad_b.astype(X.dtype))
+    with np.errstate(divide="ignore"):  # rows of weight 0 only: the mean over nothing is NaN
+        scale = float(np.divide(1.0, total))
+    loss, grads = data.value_and_grad(W, b, target, weights, scale, wrt)
+    return loss, Gradients(
+        *(
+            gradient.astype(X.dtype, copy=False) if name in wrt else None
+            for name, gradient in zip(Gradients._fields, grads, strict=True)
+        )
+    )

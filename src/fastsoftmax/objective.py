@@ -89,15 +89,15 @@ class Objective:
         W, c = self._split(theta)
         b = None if c is None else self._uncentred(W, c)
         self.n_passes += 1
-        value, grad_W, grad_b = self._data.value_and_grad(
+        value, grads = self._data.value_and_grad(
             W, b, self._codes, self._weights, 1 / self.total_weight
         )
         value += 0.5 * self._penalty * np.vdot(W, W)
         gradient = np.empty_like(theta)
         to_W, to_c = self._split(gradient)
-        np.add(grad_W, self._penalty * W, out=to_W)
+        np.add(grads.W, self._penalty * W, out=to_W)
         if to_c is not None:
-            to_c[:] = grad_b
+            to_c[:] = grads.b
             if self._shift is not None:
-                to_W -= np.outer(grad_b, self._shift)
+                to_W -= np.outer(grads.b, self._shift)
         return value, gradient

@@ -47,6 +47,7 @@ typedef int32_t lane;
 #endif
 
 #define LARGEST (FS_DOUBLE ? __DBL_MAX__ : __FLT_MAX__)
+#define VL_MOST 16
 #define VL ((int)(FS_VECTOR_BYTES / sizeof(real)))
 
 typedef real vreal __attribute__((vector_size(FS_VECTOR_BYTES)));
@@ -79,9 +80,9 @@ typedef real vreal_memory __attribute__((vector_size(FS_VECTOR_BYTES), aligned(s
 
 /* A register tile of 2 x CLASS_BLOCK accumulators leaves room for its operands. */
 #if FS_VECTOR_BYTES == 64 || defined(__aarch64__)
-#define CLASS_BLOCK 10 /* of 32 registers */
+#define CLASS_BLOCK 12 /* of 32 registers */
 #else
-#define CLASS_BLOCK 5 /* of 16 */
+#define CLASS_BLOCK 6 /* of 16 */
 #endif
 
 #define fs_inline static inline __attribute__((always_inline))
@@ -225,6 +226,29 @@ fs_inline vreal sum_each(const vreal v[]) {
 #endif
 #undef FS_ROUND
     return t[0];
+}
+
+/* v[i] lane l becomes v[l] lane i: the same rounds, keeping both halves of each pair. */
+#define FS_UPPER(l, h) ((l) & (h) ? ((l) ^ (h)) + FS_LANES : (l))
+#define FS_LOWER(l, h) ((l) & (h) ? (l) + FS_LANES : ((l) ^ (h)))
+#define FS_SWAP(v, h)                                                    \
+    for (int i = 0; i < FS_LANES; i++) {                                 \
+        if (i & (h)) continue;                                           \
+        vreal a = v[i], b = v[i + (h)];                                  \
+        v[i] = FS_SHUFFLE(a, b, FS_EACH(FS_UPPER, h));                   \
+        v[i + (h)] = FS_SHUFFLE(a, b, FS_EACH(FS_LOWER, h));             \
+    }
+fs_inline void transpose(vreal v[]) {
+#if FS_VECTOR_BYTES == 64 && !FS_DOUBLE
+    FS_SWAP(v, 8)
+#endif
+#if FS_VECTOR_BYTES == 64 || (FS_VECTOR_BYTES == 32 && !FS_DOUBLE)
+    FS_SWAP(v, 4)
+#endif
+#if FS_VECTOR_BYTES != 16 || !FS_DOUBLE
+    FS_SWAP(v, 2)
+#endif
+    FS_SWAP(v, 1)
 }
 
 /* Sum of all lanes, in double and in a fixed order. */

@@ -11,6 +11,7 @@ cdef extern from "simd.h" nogil:
     ctypedef long long vlane
     enum:
         VL  # lanes a vector
+        VL_MOST  # lanes of the widest vector of any build
         CLASS_BLOCK  # classes of a register tile that is two vectors wide
 
     vreal set1(double)
@@ -41,6 +42,7 @@ cdef extern from "simd.h" nogil:
     vreal scale_by_power_of_two(vreal, vreal)
 
     vreal sum_each(const vreal *)
+    void transpose(vreal *)
     double sum_lanes(vreal)
     real max_lanes(vreal)
     void add_to_doubles(double *, vreal)

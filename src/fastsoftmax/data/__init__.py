@@ -1,5 +1,5 @@
 """What X may be. Each kind offers the products that an objective needs, and never copies X."""
 
-from fastsoftmax.data.dense import DenseData
+from fastsoftmax.data.dense import DenseData, Gradients
 
-__all__ = ["DenseData"]
+__all__ = ["DenseData", "Gradients"]

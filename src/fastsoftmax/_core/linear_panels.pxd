@@ -1,0 +1,290 @@
+"""Many classes: threads share one gradient and take turns at its parts.
+
+The totals of K classes no longer fit each thread's cache, and logits by `dots` would fold as many
+partial sums as they add products. So a *band* of rows goes through phases, each a parallel loop:
+
+1. pack    X twice: transposed tiles (features by ROWS rows) and panels (rows by 2*VL features);
+2. logits  Z = W Xᵀ + b, a `product` of packed weights and transposed tiles;
+3. softmax each tile of Z into weight * (A - Y), and its loss;
+4. inputs  grad_X = scale * Zᵀ W, where it is wanted;
+5. weights grad_W += Z X, a `product` of Z and the panels, sums carried to float64.
+
+Every sum runs over rows, classes or features in an order that the shape alone decides, so the result
+is the same to the bit for any number of threads. Weights are packed in chunks of classes: all at
+once where they are small, else anew for each band.
+"""
+
+from cython.parallel cimport prange, threadid
+
+from fastsoftmax._core.linear_problem cimport (
+    ALIGNMENT, Problem, aligned, part_start, rounded_up, tile_loss, tile_sum,
+)
+from fastsoftmax._core.simd cimport (
+    CLASS_BLOCK, VL, VL_MOST, add_to_doubles, load, load_first, real, set1, store, store_first,
+    transpose, vreal,
+)
+from fastsoftmax._core.tiles cimport MOST, ROWS, product
+
+cdef enum:
+    LOGITS_BYTES = 20 * 1024 * 1024  # of a band
+    PACKED_BYTES = 8 * 1024 * 1024  # of a band's X, twice, and of a chunk of W
+    MOST_ROWS = 512  # of a band
+    INPUT_CLASSES = 128  # whose weights a thread keeps in L2 while it works on grad_X
+
+
+cdef struct Panels:
+    Py_ssize_t rows  # of a band, a multiple of ROWS
+    Py_ssize_t padded  # features rounded up to whole pairs of vectors
+    Py_ssize_t chunk, n_chunks  # classes of a chunk at most, and chunks
+    # carved out of the workspace
+    real *z  # (rows/ROWS, k, ROWS)
+    real *tiles  # of X: (rows/ROWS, d, ROWS)
+    real *panels  # of X: (padded/2VL, rows, 2VL)
+    real *w  # a chunk: (d/ROWS, classes, ROWS)
+    real *w_tail  # (k, 2VL): the last features of W, where they do not fill two vectors
+    double *losses  # a tile of the band each
+    real *targets  # (k, ROWS) a thread
+
+
+cdef inline Panels plan_panels(const Problem *p) noexcept nogil:
+    cdef Panels s
+    cdef Py_ssize_t size = sizeof(real)
+    s.padded = rounded_up(p.d, 2 * VL)
+    s.rows = min(LOGITS_BYTES // (p.k * size), PACKED_BYTES // (s.padded * size), MOST_ROWS)
+    s.rows = min(max(s.rows // ROWS, 1) * ROWS, rounded_up(p.n, ROWS))
+    s.chunk = PACKED_BYTES // (rounded_up(p.d, ROWS) * size) // CLASS_BLOCK * CLASS_BLOCK
+    s.chunk = min(max(s.chunk, CLASS_BLOCK), p.k)
+    s.n_chunks = (p.k + s.chunk - 1) // s.chunk
+    return s
+
+
+cdef inline Py_ssize_t panels_bytes(const Problem *p, const Panels *s, int n_threads) noexcept nogil:
+    cdef Py_ssize_t size = sizeof(real)
+    return (
+        ALIGNMENT
+        + aligned(p.k * s.rows * size)
+        + aligned(p.d * s.rows * size)
+        + aligned(s.padded * s.rows * size)
+        + aligned(s.chunk * rounded_up(p.d, ROWS) * size)
+        + aligned(p.k * 2 * VL * size)
+        + aligned(s.rows // ROWS * <Py_ssize_t>sizeof(double))
+        + (0 if p.labels else n_threads * p.k * ROWS * size))
+
+
+cdef inline void carve_panels(const Problem *p, Panels *s, char *memory) noexcept nogil:
+    cdef Py_ssize_t size = sizeof(real)
+    memory += (ALIGNMENT - <size_t>memory % ALIGNMENT) % ALIGNMENT
+    s.z = <real *>memory
+    memory += aligned(p.k * s.rows * size)
+    s.tiles = <real *>memory
+    memory += aligned(p.d * s.rows * size)
+    s.panels = <real *>memory
+    memory += aligned(s.padded * s.rows * size)
+    s.w = <real *>memory
+    memory += aligned(s.chunk * rounded_up(p.d, ROWS) * size)
+    s.w_tail = <real *>memory
+    memory += aligned(p.k * 2 * VL * size)
+    s.losses = <double *>memory
+    memory += aligned(s.rows // ROWS * <Py_ssize_t>sizeof(double))
+    s.targets = <real *>memory
+
+
+cdef inline void load_square(
+    const Problem *p, Py_ssize_t i, Py_ssize_t j, Py_ssize_t rows, Py_ssize_t columns, vreal *v
+) noexcept nogil:
+    """v[r] = X[i + r, j : j + VL], zeros outside of the first `rows` and `columns`."""
+    cdef const real *x = p.x + i * p.row_step + j * p.column_step
+    cdef real element[VL_MOST]
+    cdef Py_ssize_t r, c
+    if p.column_step == 1:
+        for r in range(VL):
+            if r >= rows:
+                v[r] = set1(0.)
+            elif columns >= VL:
+                v[r] = load(x + r * p.row_step)
+            else:
+                v[r] = load_first(x + r * p.row_step, <int>columns)
+    elif p.row_step == 1 and rows >= VL:
+        for c in range(VL):
+            v[c] = load(x + c * p.column_step) if c < columns else set1(0.)
+        transpose(v)
+    else:
+        for r in range(VL):
+            for c in range(VL):
+                element[c] = (
+                    x[r * p.row_step + c * p.column_step] if r < rows and c < columns else 0.)
+            v[r] = load(element)
+
+
+cdef inline void pack_rows(
+    const Problem *p, const Panels *s, Py_ssize_t start, Py_ssize_t n, Py_ssize_t first
+) noexcept nogil:
+    """Rows first .. first + VL of the band that begins at row `start` and has n rows."""
+    cdef vreal v[VL_MOST]
+    cdef real *tile = s.tiles + first // ROWS * ROWS * p.d + first % ROWS
+    cdef real *panel
+    cdef Py_ssize_t j, r
+    for j from 0 <= j < s.padded by VL:
+        load_square(p, start + first, j, n - first, p.d - j, v)
+        panel = s.panels + j // (2 * VL) * 2 * VL * s.rows + j % (2 * VL) + first * 2 * VL
+        for r in range(VL):
+            store(panel + r * 2 * VL, v[r])
+        transpose(v)
+        for r in range(min(VL, p.d - j)):
+            store(tile + (j + r) * ROWS, v[r])
+
+
+cdef inline void pack_weights(
+    const Problem *p, const Panels *s, Py_ssize_t first, Py_ssize_t classes, Py_ssize_t k
+) noexcept nogil:
+    """Row first + k of W into the chunk of so many classes."""
+    cdef Py_ssize_t j, i
+    for j from 0 <= j < p.d by ROWS:
+        for i in range(min(ROWS, p.d - j)):
+            s.w[j * classes + k * ROWS + i] = p.w[(first + k) * p.d + j + i]
+
+
+cdef inline void block_logits(
+    const Problem *p, const Panels *s, Py_ssize_t first, Py_ssize_t classes, Py_ssize_t tile,
+    Py_ssize_t k0, Py_ssize_t k1,
+) noexcept nogil:
+    """Logits of classes first + k0 .. first + k1 for a tile of rows."""
+    cdef vreal sums[2 * MOST]
+    cdef real *z
+    cdef double b
+    cdef Py_ssize_t i, k
+    for i from 0 <= i < ROWS by 2 * VL:
+        product(
+            <int>(k1 - k0), ROWS, 1, s.w + k0 * ROWS, classes * ROWS,
+            s.tiles + tile * p.d * ROWS + i, ROWS, p.d, 0, sums)
+        for k in range(k1 - k0):
+            z = s.z + tile * p.k * ROWS + (first + k0 + k) * ROWS + i
+            b = p.b[first + k0 + k] if p.b else 0.
+            store(z, sums[2 * k] + set1(b))
+            store(z + VL, sums[2 * k + 1] + set1(b))
+
+
+cdef inline void add_to(
+    double *wide, real *narrow, Py_ssize_t at, vreal x, Py_ssize_t columns
+) noexcept nogil:
+    """Add the first `columns` lanes of x to the float64 totals, else to those of X's precision."""
+    cdef real element[VL_MOST]
+    cdef Py_ssize_t c
+    if columns <= 0:
+        return
+    if wide:
+        if columns >= VL:
+            add_to_doubles(wide + at, x)
+        else:
+            store(element, x)
+            for c in range(columns):
+                wide[at + c] += element[c]
+    elif columns >= VL:
+        store(narrow + at, load(narrow + at) + x)
+    else:
+        x = x + load_first(narrow + at, <int>columns)
+        store_first(narrow + at, x, <int>columns)
+
+
+cdef inline void block_gradient(
+    const Problem *p, const Panels *s, Py_ssize_t n, Py_ssize_t j, Py_ssize_t k0, Py_ssize_t k1,
+    double *wide, real *narrow, double *grad_b,
+) noexcept nogil:
+    """Add ZᵀX of features j .. j + 2*VL and classes k0 .. k1, and with the first of b."""
+    cdef vreal sums[2 * MOST]
+    cdef vreal scale = set1(p.scale)
+    cdef Py_ssize_t k, t
+    product(
+        <int>(k1 - k0), ROWS, 1, s.z + k0 * ROWS, p.k * ROWS, s.panels + j * s.rows, 2 * VL, n, 0,
+        sums)
+    for k in range(k1 - k0):
+        add_to(wide, narrow, (k0 + k) * p.d + j, scale * sums[2 * k], p.d - j)
+        add_to(wide, narrow, (k0 + k) * p.d + j + VL, scale * sums[2 * k + 1], p.d - j - VL)
+        if j == 0:
+            for t from 0 <= t < n by ROWS:
+                grad_b[k0 + k] += p.scale * tile_sum(s.z + t * p.k + (k0 + k) * ROWS)
+
+
+cdef inline void input_gradient(
+    const Problem *p, const Panels *s, Py_ssize_t start, Py_ssize_t n, Py_ssize_t tile,
+    Py_ssize_t j, Py_ssize_t k0, Py_ssize_t k1, real *grad_x,
+) noexcept nogil:
+    """Add Zᵀ W of classes k0 .. k1 (k0 a multiple of ROWS) to features j .. j + 2*VL of a tile."""
+    cdef bint whole = j + 2 * VL <= p.d
+    cdef const real *w = p.w + k0 * p.d + j if whole else s.w_tail + k0 * 2 * VL
+    cdef const real *z = s.z + tile * p.k * ROWS + k0 * ROWS
+    cdef vreal sums[2 * MOST]
+    cdef vreal scale = set1(p.scale)
+    cdef Py_ssize_t rows = min(ROWS, n - tile * ROWS), parts, part, i0, i1, i, at
+    parts = (rows + CLASS_BLOCK - 1) // CLASS_BLOCK
+    for part in range(parts):
+        i0 = part_start(rows, parts, part)
+        i1 = part_start(rows, parts, part + 1)
+        product(
+            <int>(i1 - i0), 1, ROWS, z + i0, ROWS * ROWS, w, p.d if whole else 2 * VL, k1 - k0, 0,
+            sums)
+        for i in range(i1 - i0):
+            at = (start + tile * ROWS + i0 + i) * p.d + j
+            add_to(NULL, grad_x, at, scale * sums[2 * i], p.d - j)
+            add_to(NULL, grad_x, at + VL, scale * sums[2 * i + 1], p.d - j - VL)
+
+
+cdef inline double run_band(
+    const Problem *p, const Panels *s, Py_ssize_t start, double *wide, real *narrow,
+    double *grad_b, real *grad_x, int n_threads,
+) noexcept nogil:
+    cdef Py_ssize_t n = min(s.rows, p.n - start), tiles = (n + ROWS - 1) // ROWS
+    cdef Py_ssize_t pairs = s.padded // (2 * VL), c, i, k, first, classes, blocks
+    cdef double loss = 0.
+    for i in prange(tiles * ROWS // VL, schedule="static", num_threads=n_threads,
+                    use_threads_if=n_threads > 1):
+        pack_rows(p, s, start, n, i * VL)
+    for c in range(s.n_chunks):
+        first = c * s.chunk
+        classes = min(s.chunk, p.k - first)
+        blocks = (classes + CLASS_BLOCK - 1) // CLASS_BLOCK
+        if start == 0 or s.n_chunks > 1:
+            for k in prange(classes, schedule="static", num_threads=n_threads,
+                            use_threads_if=n_threads > 1):
+                pack_weights(p, s, first, classes, k)
+        for i in prange(tiles * blocks, schedule="static", num_threads=n_threads,
+                        use_threads_if=n_threads > 1):
+            block_logits(
+                p, s, first, classes, i // blocks,
+                part_start(classes, blocks, i % blocks), part_start(classes, blocks, i % blocks + 1))
+    for i in prange(tiles, schedule="static", num_threads=n_threads,
+                    use_threads_if=n_threads > 1):
+        s.losses[i] = tile_loss(
+            p, start + i * ROWS, min(ROWS, n - i * ROWS), s.z + i * p.k * ROWS,
+            s.targets + threadid() * p.k * ROWS)
+    for i in range(tiles):
+        loss += s.losses[i]
+    blocks = (p.k + CLASS_BLOCK - 1) // CLASS_BLOCK
+    if grad_x:
+        for first from 0 <= first < p.k by INPUT_CLASSES:
+            for i in prange(tiles * pairs, schedule="static", num_threads=n_threads,
+                            use_threads_if=n_threads > 1):
+                input_gradient(
+                    p, s, start, n, i // pairs, i % pairs * 2 * VL, first,
+                    min(first + INPUT_CLASSES, p.k), grad_x)
+    for i in prange(pairs * blocks if wide or narrow else 0, schedule="static",
+                    num_threads=n_threads, use_threads_if=n_threads > 1):
+        block_gradient(
+            p, s, n, i // blocks * 2 * VL, part_start(p.k, blocks, i % blocks),
+            part_start(p.k, blocks, i % blocks + 1), wide, narrow, grad_b)
+    return loss
+
+
+cdef inline double run_panels(
+    const Problem *p, const Panels *s, double *wide, real *narrow, double *grad_b, real *grad_x,
+    int n_threads,
+) noexcept nogil:
+    """Loss; gradients added to grad_W (k, d), wide or narrow, grad_b (k,) and grad_X (n, d)."""
+    cdef Py_ssize_t start, k, j, tail = p.d % (2 * VL)
+    cdef double loss = 0.
+    for k in range(p.k if tail and grad_x else 0):
+        for j in range(2 * VL):
+            s.w_tail[k * 2 * VL + j] = p.w[(k + 1) * p.d - tail + j] if j < tail else 0.
+    for start from 0 <= start < p.n by s.rows:
+        loss += run_band(p, s, start, wide, narrow, grad_b, grad_x, n_threads)
+    return p.scale * loss

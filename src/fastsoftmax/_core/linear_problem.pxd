@@ -1,0 +1,63 @@
+"""What the schemes of `linear` share: the problem, and how rows, weights and tiles are laid out."""
+
+from fastsoftmax._core.simd cimport VL, load, real, sum_lanes, vreal
+from fastsoftmax._core.softmax_tile cimport logistic_tile, soft_tile, softmax_tile
+from fastsoftmax._core.tiles cimport ROWS
+
+cdef enum:
+    ALIGNMENT = 64
+
+
+cdef struct Problem:
+    const real *x
+    Py_ssize_t n, d, k  # rows, features, logits a row
+    Py_ssize_t row_step, column_step  # of x, in elements
+    const real *w  # (k, d)
+    const real *b  # or NULL
+    const int *labels  # or NULL
+    const real *targets  # (n, k), where there are no labels
+    Py_ssize_t target_step  # elements from row to row
+    const real *weights  # or NULL: all one
+    double scale
+
+
+cdef inline Py_ssize_t aligned(Py_ssize_t size) noexcept nogil:
+    return (size + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT
+
+
+cdef inline Py_ssize_t rounded_up(Py_ssize_t size, Py_ssize_t unit) noexcept nogil:
+    return (size + unit - 1) // unit * unit
+
+
+cdef inline Py_ssize_t part_start(Py_ssize_t size, Py_ssize_t parts, Py_ssize_t i) noexcept nogil:
+    """Where part i of so many, as equal as can be, begins."""
+    return i * size // parts
+
+
+cdef inline double tile_loss(
+    const Problem *p, Py_ssize_t start, Py_ssize_t n, real *z, real *targets
+) noexcept nogil:
+    """Turn a tile of logits into weight * (A - Y); rows that the tile lacks weigh nothing."""
+    cdef int labels[ROWS]
+    cdef real weights[ROWS]
+    cdef Py_ssize_t i, k
+    for i in range(ROWS):
+        labels[i] = p.labels[start + i] if i < n and p.labels else 0
+        weights[i] = 0. if i >= n else p.weights[start + i] if p.weights else 1.
+    if p.labels == NULL:
+        for i in range(ROWS):
+            for k in range(p.k):
+                targets[k * ROWS + i] = p.targets[(start + i) * p.target_step + k] if i < n else 0.
+        return soft_tile(z, p.k, targets, weights)
+    if p.k == 1:
+        return logistic_tile(z, labels, weights)
+    return softmax_tile(z, p.k, labels, weights)
+
+
+cdef inline double tile_sum(const real *z) noexcept nogil:
+    """Sum of one class of a tile: its share of the intercept's gradient."""
+    cdef vreal s = load(z)
+    cdef Py_ssize_t i
+    for i from VL <= i < ROWS by VL:
+        s = s + load(z + i)
+    return sum_lanes(s)

@@ -1,0 +1,228 @@
+"""Few classes: every thread runs both products over rows of its own.
+
+X is cut into *blocks* of rows that fit L2. A block is read twice, first from memory, then from
+cache: forward, a register tile of two rows by up to CLASS_BLOCK classes runs along the features
+(`dots`), VL rows of partial sums are folded into logits, and the softmax turns each tile of ROWS
+rows into weight * (A - Y) in place; backward, `product` runs down the rows of the block, 2*VL
+features at a time, and adds its sums to float64 totals.
+
+A *stripe* is a run of blocks with totals of its own. Their number depends on the shape of the
+problem only and they are added in order, so the result is the same to the bit for any number of
+threads.
+"""
+
+from cython.parallel cimport prange, threadid
+
+from fastsoftmax._core.linear_problem cimport (
+    ALIGNMENT, Problem, aligned, part_start, rounded_up, tile_loss, tile_sum,
+)
+from fastsoftmax._core.simd cimport (
+    CLASS_BLOCK, VL, add_to_doubles, load, real, set1, store, sum_each, vreal,
+)
+from fastsoftmax._core.tiles cimport MOST, ROWS, dots, product
+
+cdef enum:
+    BLOCK_BYTES = 256 * 1024  # of X: a quarter of the L2 of the machines in mind
+    MOST_ROWS = 512  # of a block
+    MOST_STRIPES = 32
+    TOTALS_BYTES = 48 * 1024 * 1024  # of all stripes
+
+
+cdef struct Stripes:
+    Py_ssize_t padded  # features rounded up to whole pairs of vectors
+    Py_ssize_t class_blocks
+    Py_ssize_t block  # rows, a multiple of ROWS
+    Py_ssize_t n_stripes
+    Py_ssize_t totals  # doubles of a stripe: gradient of W (padded/2VL, k, 2VL), of b (k), loss
+    Py_ssize_t scratch  # bytes a thread
+    # carved out of the workspace
+    real *w
+    double *stripes
+    char *scratches
+
+
+cdef inline Stripes plan_stripes(const Problem *p) noexcept nogil:
+    """What follows from the shape: never from the number of threads."""
+    cdef Stripes s
+    cdef Py_ssize_t size = sizeof(real), wide = sizeof(double), gathered = p.column_step != 1
+    s.padded = rounded_up(p.d, 2 * VL)
+    s.class_blocks = (p.k + CLASS_BLOCK - 1) // CLASS_BLOCK
+    s.block = max(s.padded, p.k) * size
+    s.block = min(max(BLOCK_BYTES // s.block // ROWS, 1) * ROWS, MOST_ROWS)
+    s.totals = aligned((s.padded * p.k + p.k + 1) * wide) // wide
+    s.n_stripes = min(MOST_STRIPES, (p.n + s.block - 1) // s.block, TOTALS_BYTES // wide // s.totals)
+    s.n_stripes = max(s.n_stripes, 1)
+    s.scratch = (
+        aligned((s.block + (0 if p.labels else ROWS)) * p.k * size)
+        + p.k * VL * <Py_ssize_t>sizeof(vreal)
+        + s.block * (s.padded if gathered else 2 * VL) * size)
+    return s
+
+
+cdef inline Py_ssize_t stripes_bytes(const Problem *p, const Stripes *s, int n_threads) noexcept nogil:
+    cdef Py_ssize_t size = sizeof(real), wide = sizeof(double)
+    return (
+        ALIGNMENT + aligned(p.k * s.padded * size) + s.n_stripes * s.totals * wide
+        + n_threads * s.scratch)
+
+
+cdef inline void carve_stripes(const Problem *p, Stripes *s, char *memory) noexcept nogil:
+    memory += (ALIGNMENT - <size_t>memory % ALIGNMENT) % ALIGNMENT
+    s.w = <real *>memory
+    memory += aligned(p.k * s.padded * sizeof(real))
+    s.stripes = <double *>memory
+    memory += s.n_stripes * s.totals * sizeof(double)
+    s.scratches = memory
+
+
+cdef inline void pack_dots(const Problem *p, const Stripes *s) noexcept nogil:
+    """Weights in the order in which `dots` reads them: VL features of each class of a block."""
+    cdef Py_ssize_t c, k, j, v
+    cdef real *to = s.w
+    for c in range(s.class_blocks):
+        for j from 0 <= j < p.d by VL:
+            for k in range(part_start(p.k, s.class_blocks, c),
+                           part_start(p.k, s.class_blocks, c + 1)):
+                for v in range(VL):
+                    to[v] = p.w[k * p.d + j + v] if j + v < p.d else 0.
+                to += VL
+
+
+cdef inline const real *block_rows(
+    const Problem *p, const Stripes *s, Py_ssize_t start, Py_ssize_t n, real *buffer,
+    Py_ssize_t *stride,
+) noexcept nogil:
+    """Rows of X with their features side by side: in place where they are, else gathered."""
+    cdef const real *x = p.x + start * p.row_step
+    cdef Py_ssize_t i, j
+    stride[0] = p.row_step
+    if p.column_step == 1:
+        return x
+    stride[0] = s.padded
+    for j in range(s.padded):
+        for i in range(n):
+            buffer[i * s.padded + j] = x[i * p.row_step + j * p.column_step] if j < p.d else 0.
+    return buffer
+
+
+cdef inline void tile_logits(
+    const Problem *p, const Stripes *s, const real *x, Py_ssize_t stride, Py_ssize_t n,
+    vreal *partial, real *z,
+) noexcept nogil:
+    """z[k*ROWS + i] = x_i·w_k + b_k for n <= ROWS rows; b_k for the rows that the tile lacks."""
+    cdef Py_ssize_t first, i, c, k, start
+    cdef const real *x0
+    cdef const real *x1
+    for first from 0 <= first < ROWS by VL:
+        if first + VL > n:
+            for i in range(p.k * VL):
+                partial[i] = set1(0.)
+        for i from first <= i < min(first + VL, n) by 2:
+            x0 = x + i * stride
+            x1 = x0 + stride if i + 1 < n else x0
+            for c in range(s.class_blocks):
+                start = part_start(p.k, s.class_blocks, c)
+                dots(
+                    <int>(part_start(p.k, s.class_blocks, c + 1) - start), x0, x1, p.d,
+                    s.w + start * rounded_up(p.d, VL), partial + start * VL + i - first)
+        for k in range(p.k):
+            store(z + k * ROWS + first, sum_each(partial + k * VL) + set1(p.b[k] if p.b else 0.))
+
+
+cdef inline void add_gradient(
+    const Problem *p, const Stripes *s, const real *x, Py_ssize_t stride, Py_ssize_t n,
+    const real *z, real *tail, double *totals,
+) noexcept nogil:
+    """totals += ZᵀX over the n rows of a block, 2*VL features at a time."""
+    cdef bint gathered = p.column_step != 1
+    cdef Py_ssize_t i, j, c, k, start, whole = s.padded if gathered else p.d - p.d % (2 * VL)
+    cdef Py_ssize_t ahead = 0 if gathered else s.block * stride
+    cdef int nk
+    cdef vreal sums[2 * MOST]
+    for i in range(n if whole < p.d else 0):
+        for j in range(2 * VL):
+            tail[i * 2 * VL + j] = x[i * stride + whole + j] if whole + j < p.d else 0.
+    for j from 0 <= j < p.d by 2 * VL:
+        for c in range(s.class_blocks):
+            start = part_start(p.k, s.class_blocks, c)
+            nk = <int>(part_start(p.k, s.class_blocks, c + 1) - start)
+            product(
+                nk, ROWS, 1, z + start * ROWS, p.k * ROWS,
+                x + j if j < whole else tail, stride if j < whole else 2 * VL, n,
+                ahead if c == 0 and j < whole else 0, sums)
+            for k in range(2 * nk):
+                add_to_doubles(totals + j * p.k + start * 2 * VL + k * VL, sums[k])
+
+
+cdef inline void run_stripe(
+    const Problem *p, const Stripes *s, Py_ssize_t stripe, bint wants_w, char *scratch
+) noexcept nogil:
+    cdef Py_ssize_t blocks = (p.n + s.block - 1) // s.block
+    cdef Py_ssize_t first = part_start(blocks, s.n_stripes, stripe) * s.block
+    cdef Py_ssize_t last = min(part_start(blocks, s.n_stripes, stripe + 1) * s.block, p.n)
+    cdef Py_ssize_t start, n, t, i, k, stride
+    cdef double *totals = s.stripes + stripe * s.totals
+    cdef double *bias = totals + s.padded * p.k
+    cdef real *z = <real *>scratch
+    cdef real *targets = z + s.block * p.k
+    cdef vreal *partial = <vreal *>(
+        scratch + aligned((s.block + (0 if p.labels else ROWS)) * p.k * sizeof(real)))
+    cdef real *buffer = <real *>(partial + p.k * VL)
+    cdef const real *x
+    for i in range(s.totals):
+        totals[i] = 0.
+    for start from first <= start < last by s.block:
+        n = min(s.block, last - start)
+        x = block_rows(p, s, start, n, buffer, &stride)
+        if p.w == NULL:  # column sums: one class whose A - Y is the weight
+            for i in range(n):
+                z[i] = p.weights[start + i] if p.weights else 1.
+        for t from 0 <= t < (n if p.w else 0) by ROWS:
+            i = min(ROWS, n - t)
+            tile_logits(p, s, x + t * stride, stride, i, partial, z + t * p.k)
+            bias[p.k] += tile_loss(p, start + t, i, z + t * p.k, targets)
+            for k in range(p.k):
+                bias[k] += tile_sum(z + t * p.k + k * ROWS)
+        if wants_w:
+            add_gradient(p, s, x, stride, n, z, buffer, totals)
+
+
+cdef inline void reduce_features(
+    const Problem *p, const Stripes *s, Py_ssize_t j, double *gradient
+) noexcept nogil:
+    """gradient[:, j : j + 2*VL] = scale * the sum of the stripes, in their order."""
+    cdef Py_ssize_t i, k, v
+    cdef double *first = s.stripes + j * p.k
+    cdef double *other
+    for i in range(1, s.n_stripes):
+        other = first + i * s.totals
+        for v in range(p.k * 2 * VL):
+            first[v] += other[v]
+    for k in range(p.k):
+        for v in range(min(2 * VL, p.d - j)):
+            gradient[k * p.d + j + v] = p.scale * first[k * 2 * VL + v]
+
+
+cdef inline double run_stripes(
+    const Problem *p, const Stripes *s, double *grad_w, double *grad_b, int n_threads
+) noexcept nogil:
+    """Loss; the gradients into grad_w (k, d), or NULL, and grad_b (k,)."""
+    cdef Py_ssize_t i, j, k
+    cdef double loss = 0.
+    cdef const double *bias
+    if p.w:
+        pack_dots(p, s)
+    for i in prange(s.n_stripes, schedule="dynamic", chunksize=1, num_threads=n_threads,
+                    use_threads_if=n_threads > 1):
+        run_stripe(p, s, i, grad_w != NULL, s.scratches + threadid() * s.scratch)
+    for j in prange(s.padded // (2 * VL) if grad_w else 0, schedule="static",
+                    num_threads=n_threads, use_threads_if=n_threads > 1):
+        reduce_features(p, s, j * 2 * VL, grad_w)
+    for k in range(p.k):
+        grad_b[k] = 0.
+    for i in range(s.n_stripes):
+        bias = s.stripes + i * s.totals + s.padded * p.k
+        for k in range(p.k):
+            grad_b[k] += p.scale * bias[k]
+        loss += bias[p.k]
+    return p.scale * loss
