@@ -90,45 +90,54 @@ def logit_loss_and_gradient(z, Y):
     away = mass - Y
     with np.errstate(invalid="ignore"):  # 0 * infinity: no probability, no loss
         far = np.where(Y > 0, Y * (z[rows, [top]].T - z), 0)
-    return (mass * np.log1p(others) + far).sum(axis=1), (e * away - Y * rest) / total
+    losses = (mass * np.log1p(others))[:, 0] + far.sum(axis=1)
+    return losses, (e * away - Y * rest) / total
+
+
+def _as_problem(X, W, b, weights):
+    X, W = (np.asarray(a, dtype=np.float64) for a in (X, W))
+    b = np.zeros(len(W)) if b is None else np.asarray(b, dtype=np.float64)
+    if weights is None:
+        weights = np.ones(len(X))
+    return X, W, b, np.asarray(weights, dtype=np.float64)
 
 
 def soft_linear(X, W, b, Y, weights=None):
-    """Weighted sum of losses against probabilities Y and its gradients, at most one logit wide."""
-    X, W = (np.asarray(a, dtype=np.float64) for a in (X, W))
-    b = np.zeros(len(W)) if b is None else np.asarray(b, dtype=np.float64)
+    """Weighted sum of losses against probabilities Y, and its gradients of W, b and X."""
+    X, W, b, weights = _as_problem(X, W, b, weights)
     if len(W) == 1:
-        loss, grad_W, grad_b = soft_linear(X, *two_classes(W, b), Y, weights)
-        return loss, grad_W[1:], grad_b[1:]
-    weights = np.ones(len(X)) if weights is None else np.asarray(weights, dtype=np.float64)
+        loss, grad_W, grad_b, grad_X = soft_linear(X, *two_classes(W, b), Y, weights)
+        return loss, grad_W[1:], grad_b[1:], grad_X
     losses, G = logit_loss_and_gradient(X @ W.T + b, Y)
     G = G * weights[:, None]
-    return float(weights @ losses), G.T @ X, G.sum(axis=0)
+    return float(weights @ losses), G.T @ X, G.sum(axis=0), G @ W
 
 
 def linear_bounds(X, W, b, Y, weights=None, *, eps):
-    """How far rounding to eps may take the three results of `soft_linear`, in any order of sums.
+    """How far rounding to eps may take the results of `soft_linear`, whatever the order of sums.
 
-    First-order bounds (Higham 2002): a dot product of D terms errs by D eps/2 of the sum of their
-    absolute values, a probability by twice what its logits do, relatively.
+    First-order bounds (Higham 2002): a sum of n terms errs by n eps/2 of the sum of their absolute
+    values, a probability by twice what its logits do, relatively.
     """
-    X, W = (np.asarray(a, dtype=np.float64) for a in (X, W))
-    b = np.zeros(len(W)) if b is None else np.asarray(b, dtype=np.float64)
+    X, W, b, weights = _as_problem(X, W, b, weights)
     if len(W) == 1:
-        loss, grad_W, grad_b = linear_bounds(X, *two_classes(W, b), Y, weights, eps=eps)
-        return loss, grad_W[1:], grad_b[1:]
-    weights = np.ones(len(X)) if weights is None else np.asarray(weights, dtype=np.float64)
-    finite = np.where(np.isfinite(b), b, 0)
-    n, d = X.shape
-    logits = (d / 2 + 2) * eps * (abs(X) @ abs(W).T + abs(finite))
-    with np.errstate(invalid="ignore", over="ignore"):
-        losses, G = logit_loss_and_gradient(X @ W.T + b, Y)
+        loss, grad_W, grad_b, grad_X = linear_bounds(X, *two_classes(W, b), Y, weights, eps=eps)
+        return loss, grad_W[1:], grad_b[1:], grad_X
+    (n, d), k = X.shape, len(W)
+    z = X @ W.T + b
+    losses, G = logit_loss_and_gradient(z, Y)
+    mass = Y.sum(axis=1)
+    if not np.isin(Y, (0, 1)).all():  # then p sum(t) - t cancels
+        G = abs(G) + 2 * Y
+    logits = (d / 2 + 2) * eps * (abs(X) @ abs(W).T + abs(np.where(np.isfinite(b), b, 0)))
+    logits = 2 * logits.max(axis=1)
+    spread = (z.max(axis=1) - z.min(axis=1)).clip(max=750)  # exp(z - max) is 0 further down
+    relative = logits + (k + 8 + spread) * eps
     tiny = 1e-36 if eps > 1e-10 else 1e-300  # where exp is subnormal
-    losses = np.where(np.isfinite(losses), losses, 0)
-    relative = 2 * logits.max(axis=1) + (len(W) / 2 + 110) * eps  # 110: exp(x - max) of x near -104
-    loss = weights @ (2 * logits.max(axis=1) + relative * losses + tiny)
-    G = weights[:, None] * ((relative[:, None] + (n / 2 + 4) * eps) * abs(G) + tiny)
-    return loss, G.T @ abs(X), G.sum(axis=0)
+    loss = weights @ (mass * logits + relative * np.where(np.isfinite(losses), losses, 0) + tiny)
+    relative += (n / 2 + 4) * eps  # sums over rows
+    G = weights[:, None] * (relative[:, None] * abs(G) + tiny)
+    return loss, G.T @ abs(X), G.sum(axis=0), G @ abs(W)
 
 
 # ---- measures

@@ -29,7 +29,8 @@ def by_bits(low, high, count, dtype):
 
 def around(centres, steps, dtype):
     """The numbers so many steps (of their spacing) from each of the centres."""
-    return (centres[:, None].astype(dtype).view(BITS[dtype]) + steps.astype(BITS[dtype])).view(dtype)
+    patterns = centres[:, None].astype(dtype).view(BITS[dtype])
+    return (patterns + steps.astype(BITS[dtype])).view(dtype)
 
 
 def edges(dtype):

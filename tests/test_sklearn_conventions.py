@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from fastsoftmax import SoftmaxRegression
+from fastsoftmax import SoftmaxRegression, _threads
 from fastsoftmax.datasets import load_digits
 
 PARAMS = {
@@ -140,12 +140,16 @@ def test_threads_of_joblib_do_not_share_state(digits):
         np.testing.assert_array_equal(answer, answers[0])
 
 
-def test_processes_of_joblib_get_through(digits):
+@pytest.mark.filterwarnings("ignore:.*fork:DeprecationWarning")
+def test_processes_of_joblib_get_through():
     # forked after OpenMP's threads ran, a child must not wait for them
-    scores = joblib.Parallel(n_jobs=2, backend="multiprocessing")(
-        joblib.delayed(fitted_score)(*digits) for _ in range(2)
+    data = load_digits()
+    expected = fitted_score(*data)
+    assert _threads._team_started
+    scores = joblib.Parallel(n_jobs=2, backend="multiprocessing", timeout=60)(
+        joblib.delayed(fitted_score)(*data) for _ in range(2)
     )
-    assert scores[0] == scores[1] == fitted_score(*digits)
+    assert scores == [expected, expected]
 
 
 def fitted_score(X, y):

@@ -154,6 +154,16 @@ def test_warm_start_begins_where_the_last_fit_ended():
     assert model.n_iter_ == cold
 
 
+def test_intercepts_have_mean_0_wherever_the_fit_began():
+    X, y = blobs()
+    model = SoftmaxRegression(warm_start=True).fit(X, y)
+    expected = model.intercept_.copy()
+    model.intercept_ += 100
+    model.fit(X, y)
+    assert abs(model.intercept_.mean()) < 1e-12
+    np.testing.assert_allclose(model.intercept_, expected, rtol=1e-3, atol=1e-3)
+
+
 @pytest.mark.parametrize("labels", [[0, 1, 2], [1, 2, 3, 4], [0, 1]], ids=str)
 def test_warm_start_refuses_other_classes(labels):
     X, y = blobs(4)

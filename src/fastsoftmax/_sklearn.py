@@ -8,7 +8,12 @@ from importlib.util import find_spec
 
 if find_spec("sklearn") is not None:
     from sklearn.base import BaseEstimator, ClassifierMixin
-    from sklearn.exceptions import ConvergenceWarning, NotFittedError
+    from sklearn.exceptions import ConvergenceWarning, DataConversionWarning, NotFittedError
+    from sklearn.utils.validation import validate_data
+
+    def check_features_of_fit(estimator, X, *, reset):
+        """Set `n_features_in_` and `feature_names_in_`; or check X against them."""
+        validate_data(estimator, X, reset=reset, skip_check_array=True)
 else:
     import inspect
 
@@ -19,6 +24,14 @@ else:
 
     class ConvergenceWarning(UserWarning):
         """A fit ended before it had converged."""
+
+    class DataConversionWarning(UserWarning):
+        """Data was brought into another shape."""
+
+    def check_features_of_fit(estimator, X, *, reset):
+        """Set `n_features_in_`."""
+        if reset:
+            estimator.n_features_in_ = np.shape(X)[1]
 
     class BaseEstimator:
         """Parameters by the names of ``__init__``, as scikit-learn's base class has them."""
@@ -59,4 +72,11 @@ else:
             return float(np.average(self.predict(X) == np.asarray(y), weights=sample_weight))
 
 
-__all__ = ["BaseEstimator", "ClassifierMixin", "ConvergenceWarning", "NotFittedError"]
+__all__ = [
+    "BaseEstimator",
+    "ClassifierMixin",
+    "ConvergenceWarning",
+    "DataConversionWarning",
+    "NotFittedError",
+    "check_features_of_fit",
+]

@@ -49,7 +49,9 @@ def real_array(x: ArrayLike, name: str) -> NDArray:
     return x
 
 
-def features(X: ArrayLike, *, n_features: int | None = None, name: str = "X") -> NDArray:
+def features(
+    X: ArrayLike, *, n_features: int | None = None, name: str = "X", owner: str = "X"
+) -> NDArray:
     """X as a 2-d float array of at least one row and column, strided as it came."""
     X = real_array(X, name)
     if X.ndim != 2:
@@ -61,15 +63,18 @@ def features(X: ArrayLike, *, n_features: int | None = None, name: str = "X") ->
     rows, columns = X.shape
     if rows == 0:
         raise ValueError(
-            f"{name}: found array with 0 sample(s) (shape={X.shape}), expected 1 or more"
+            f"{name}: found array with 0 sample(s) (shape={X.shape}) while a minimum of 1 "
+            "is required."
         )
     if columns == 0:
         raise ValueError(
-            f"{name}: found array with 0 feature(s) (shape={X.shape}), expected 1 or more"
+            f"{name}: found array with 0 feature(s) (shape={X.shape}) while a minimum of 1 "
+            "is required."
         )
     if n_features is not None and columns != n_features:
         raise ValueError(
-            f"{name}: expected {n_features} features as in fit, got {columns} features"
+            f"{name} has {columns} features, but {owner} is expecting {n_features} features "
+            "as input"
         )
     return X
 
@@ -92,6 +97,10 @@ def labels(y: ArrayLike, n: int) -> tuple[NDArray[np.int32], NDArray]:
     """Codes 0..K-1 of the labels y, and the K >= 2 distinct labels in order."""
     if sparse.issparse(y):
         raise TypeError(f"y: expected labels, got a sparse {type(y).__name__}")
+    if y is None:
+        raise ValueError(
+            "y: expected labels: fit requires y to be passed, but the target y is None"
+        )
     y = np.asarray(y)
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
@@ -99,16 +108,7 @@ def labels(y: ArrayLike, n: int) -> tuple[NDArray[np.int32], NDArray]:
         raise ValueError(f"y: expected labels of shape ({n},), got shape {y.shape}")
     if len(y) != n:
         raise ValueError(f"y: expected {n} labels, one a row of X, got {len(y)}")
-    if y.dtype.kind == "f":
-        if not np.isfinite(y).all():
-            raise ValueError("y: expected labels, got NaN or infinity")
-        if (y != np.floor(y)).any():
-            first = y[y != np.floor(y)][0]
-            raise ValueError(
-                f"y: expected class labels, got continuous values such as {first}. "
-                "Unknown label type: continuous"
-            )
-    elif y.dtype.kind not in "biuUSO":
+    if y.dtype.kind not in "biufUSO":
         raise ValueError(f"y: expected integer, boolean or string labels, got dtype {y.dtype}")
     try:
         classes, codes = np.unique(y, return_inverse=True)
@@ -116,6 +116,16 @@ def labels(y: ArrayLike, n: int) -> tuple[NDArray[np.int32], NDArray]:
         raise ValueError(
             f"y: expected labels that can be ordered, got a mixture: {error}"
         ) from error
+    if classes.dtype.kind in "fO":
+        for label in classes:
+            if not isinstance(label, numbers.Real) or float(label).is_integer():
+                continue
+            if not np.isfinite(label):
+                raise ValueError("y: expected labels, got NaN or infinity")
+            raise ValueError(
+                f"y: expected class labels, got continuous values such as {label}. "
+                "Unknown label type: continuous"
+            )
     if len(classes) < 2:
         raise ValueError(
             f"y: expected at least 2 classes, got 1 class: {classes[0]!r}. "
@@ -170,7 +180,7 @@ def weights(
     """n weights, contiguous and of this dtype; None where there are none."""
     if weight is None:
         return None
-    if np.ndim(weight) == 0:
+    if isinstance(weight, numbers.Number):
         weight = np.full(n, weight)
     w = vector(weight, n, name, "one weight each")
     if not np.isfinite(w).all():
@@ -216,10 +226,13 @@ def threads(n_threads: int | None) -> int:
     return integer(n_threads, "n_threads", least=1)
 
 
-def axis(value: object, ndim: int) -> int:
-    """An axis as an index 0..ndim-1."""
+def axis(value: object, shape: tuple[int, ...], name: str) -> int:
+    """An axis of an array of this shape as an index >= 0; the array has elements along it."""
+    ndim = len(shape)
     if not isinstance(value, numbers.Integral) or isinstance(value, bool):
         raise TypeError(f"axis: expected an integer, got {value!r}")
     if not -ndim <= value < ndim:
         raise ValueError(f"axis: expected -{ndim}..{ndim - 1}, got {value!r}")
+    if shape[value] == 0:
+        raise ValueError(f"{name}: expected at least one element along axis {value}, got none")
     return int(value) % ndim

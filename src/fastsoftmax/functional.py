@@ -1,6 +1,7 @@
 """Softmax, cross-entropy and their kin: arrays in, arrays out."""
 
 from collections.abc import Sequence
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,17 +14,29 @@ from fastsoftmax.data import DenseData, Gradients
 _EXP_COST = 16  # multiply-adds that take as long as one exponential
 
 
-def _rows(x: ArrayLike, axis: int, n_threads: int | None, name: str):
-    """(rows, moved, threads): x with `axis` last, and as a fresh C-contiguous (n, k)."""
-    x = check.real_array(x, name)
-    if x.ndim == 0:
-        x = x.reshape(1)
-    axis = check.axis(axis, x.ndim)
-    moved = np.moveaxis(x, axis, -1)
-    if moved.shape[-1] == 0:
-        raise ValueError(f"{name}: expected at least one element along axis {axis}, got none")
-    rows = np.ascontiguousarray(moved).reshape(-1, moved.shape[-1])
-    return rows, moved, axis, team(check.threads(n_threads), rows.size * _EXP_COST)
+class _Rows(NamedTuple):
+    """An array as C-contiguous rows (n, k), and the way back."""
+
+    rows: NDArray
+    moved: tuple[int, ...]  # shape with the axis last
+    axis: int
+    shape: tuple[int, ...]
+
+    @classmethod
+    def of(cls, x: ArrayLike, axis: int, name: str) -> Self:
+        x = check.real_array(x, name)
+        shape = x.shape
+        x = np.atleast_1d(x)
+        axis = check.axis(axis, x.shape, name)
+        moved = np.moveaxis(x, axis, -1)
+        rows = np.ascontiguousarray(moved).reshape(-1, moved.shape[-1])
+        return cls(rows, moved.shape, axis, shape)
+
+    def back(self, rows: NDArray) -> NDArray:
+        return np.moveaxis(rows.reshape(self.moved), -1, self.axis).reshape(self.shape)
+
+    def team(self, n_threads: int | None) -> int:
+        return team(check.threads(n_threads), self.rows.size * _EXP_COST)
 
 
 def softmax(x: ArrayLike, axis: int = -1, *, n_threads: int | None = None) -> NDArray:
@@ -54,10 +67,10 @@ def softmax(x: ArrayLike, axis: int = -1, *, n_threads: int | None = None) -> ND
     >>> softmax([1.0, 1.0, 1.0, 1.0]).tolist()
     [0.25, 0.25, 0.25, 0.25]
     """
-    rows, moved, axis, n_threads = _rows(x, axis, n_threads, "x")
-    out = np.empty_like(rows)
-    kernels(rows.dtype).softmax.softmax(rows, out, n_threads)
-    return np.moveaxis(out.reshape(moved.shape), -1, axis)
+    x = _Rows.of(x, axis, "x")
+    out = np.empty_like(x.rows)
+    kernels(out.dtype).softmax.softmax(x.rows, out, x.team(n_threads))
+    return x.back(out)
 
 
 def log_softmax(x: ArrayLike, axis: int = -1, *, n_threads: int | None = None) -> NDArray:
@@ -71,10 +84,10 @@ def log_softmax(x: ArrayLike, axis: int = -1, *, n_threads: int | None = None) -
     >>> log_softmax([0.0, -1000.0]).tolist()
     [0.0, -1000.0]
     """
-    rows, moved, axis, n_threads = _rows(x, axis, n_threads, "x")
-    out = np.empty_like(rows)
-    kernels(rows.dtype).softmax.log_softmax(rows, out, n_threads)
-    return np.moveaxis(out.reshape(moved.shape), -1, axis)
+    x = _Rows.of(x, axis, "x")
+    out = np.empty_like(x.rows)
+    kernels(out.dtype).softmax.log_softmax(x.rows, out, x.team(n_threads))
+    return x.back(out)
 
 
 def logsumexp(x: ArrayLike, axis: int = -1, *, n_threads: int | None = None) -> NDArray:
@@ -97,10 +110,10 @@ def logsumexp(x: ArrayLike, axis: int = -1, *, n_threads: int | None = None) -> 
     >>> float(logsumexp([0.0, -40.0]))
     4.248354255291589e-18
     """
-    rows, moved, axis, n_threads = _rows(x, axis, n_threads, "x")
-    out = np.empty(len(rows), rows.dtype)
-    kernels(rows.dtype).softmax.logsumexp(rows, out, n_threads)
-    return out.reshape(moved.shape[:-1])[()]
+    x = _Rows.of(x, axis, "x")
+    out = np.empty(len(x.rows), x.rows.dtype)
+    kernels(out.dtype).softmax.logsumexp(x.rows, out, x.team(n_threads))
+    return out.reshape(x.moved[:-1])[()]
 
 
 def cross_entropy(

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from fastsoftmax import _core
 from fastsoftmax._commands import demo
 from fastsoftmax._commands.gradient import compare
+from fastsoftmax._commands.roofline import measure
 from fastsoftmax._info import processor
 from fastsoftmax._threads import available_threads
 
@@ -19,6 +20,8 @@ CASES = [
     (60000, 784, 10, np.float64),
     (100000, 64, 5, np.float32),
     (60000, 784, 100, np.float32),
+    (20000, 1024, 1000, np.float32),
+    (20000, 1024, 1000, np.float64),
 ]
 
 
@@ -37,13 +40,22 @@ def problem(n: int, d: int, k: int, dtype: type) -> tuple[NDArray, ...]:
 
 def run(arguments: argparse.Namespace) -> None:
     print(f"{processor()}, {available_threads()} threads, kernels {_core.level}")
-    print("\none loss + gradient of W and b        plain NumPy   fastsoftmax     ratio    GFLOP/s")
+    peaks = {dtype: measure(dtype, available_threads()) for dtype in (np.float32, np.float64)}
+    print(
+        "\none loss + gradient of W and b       plain NumPy   fastsoftmax     ratio   of the limit"
+    )
     for n, d, k, dtype in CASES[:2] if arguments.quick else CASES:
         times = compare(*problem(n, d, k, dtype), seconds=2.0)
         name = f"{n}×{d}, K = {k}, {np.dtype(dtype)}"
+        share = peaks[dtype].limit(times.flops, times.bytes) / times.fused
         print(
-            f"{name:<36} {1e3 * times.numpy:9.2f} ms  {1e3 * times.fused:9.2f} ms  "
-            f"{times.ratio:7.1f}×  {times.flops / times.fused / 1e9:9.0f}"
+            f"{name:<36} {1e3 * times.numpy:8.2f} ms   {1e3 * times.fused:8.2f} ms   "
+            f"{times.ratio:6.1f}×  {share:12.0%}"
+        )
+    for dtype, peak in peaks.items():
+        print(
+            f"limit {np.dtype(dtype)}: {peak.flops / 1e9:.0f} GFLOP/s of multiply-adds, "
+            f"{peak.bandwidth / 1e9:.0f} GB/s read from memory"
         )
     for name, data in [("embedded digits", demo.digits())] + (
         [("MNIST", demo.mnist(arguments.mnist))] if arguments.mnist else []

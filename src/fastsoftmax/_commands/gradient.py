@@ -16,11 +16,12 @@ TOLERANCE = {np.dtype(np.float32): 1e-5, np.dtype(np.float64): 1e-13}
 
 @dataclass
 class Comparison:
-    """Seconds of both, and the flops of the work."""
+    """Seconds of both, and the work: flops, and bytes of X."""
 
     numpy: float
     fused: float
     flops: float
+    bytes: float
 
     @property
     def ratio(self) -> float:
@@ -42,4 +43,4 @@ def compare(X: NDArray, W: NDArray, b: NDArray, y: NDArray, seconds: float) -> C
         },
         seconds,
     )
-    return Comparison(times["numpy"], times["fused"], 4.0 * X.size * len(W))
+    return Comparison(times["numpy"], times["fused"], 4.0 * X.size * len(W), X.nbytes)

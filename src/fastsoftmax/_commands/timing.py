@@ -4,19 +4,25 @@ import time
 from collections.abc import Callable, Mapping
 from statistics import median
 
+TURN = 4  # calls of a way before it is the next one's turn
+PAUSE = 0.1  # seconds before a turn
+
 
 def medians(ways: Mapping[str, Callable[[], object]], seconds: float) -> dict[str, float]:
-    """Median seconds a call of each way, taken in turn so that a slow spell hits all alike.
+    """Median seconds a call of each way, in turns for about so many seconds.
 
-    Every way is called once unmeasured, then in rounds for about so many seconds, 5 at least.
+    A turn is some calls of one way, after a pause and one call that is not counted: the threads
+    that NumPy's BLAS leaves spinning for some milliseconds would otherwise take a processor from
+    whoever comes next.
     """
-    for call in ways.values():
-        call()
     times: dict[str, list[float]] = {name: [] for name in ways}
     end = time.perf_counter() + seconds
-    while time.perf_counter() < end or min(map(len, times.values())) < 5:
+    while time.perf_counter() < end or min(map(len, times.values())) < 2 * TURN:
         for name, call in ways.items():
-            start = time.perf_counter()
+            time.sleep(PAUSE)
             call()
-            times[name].append(time.perf_counter() - start)
+            for _ in range(TURN):
+                start = time.perf_counter()
+                call()
+                times[name].append(time.perf_counter() - start)
     return {name: median(values) for name, values in times.items()}

@@ -93,12 +93,12 @@ def value_and_grad(
     return loss
 
 
-def column_sums(
-    cnp.ndarray x not None, weights, double scale, cnp.ndarray sums not None,
-    workspace, int n_threads,
+def moments(
+    cnp.ndarray x not None, centre, weights, double scale, cnp.ndarray sums not None, workspace,
+    int n_threads,
 ):
-    """scale * weightsᵀX into sums (1, d), float64: the gradient of one class with A - Y = weights."""
-    cdef Problem p = problem(x, 1, None, None, None, weights, scale)
+    """scale * the weighted column sums of X, or of (X - centre)^2, into sums (1, d), float64."""
+    cdef Problem p = problem(x, 1, None, centre, None, weights, scale)
     cdef int label = 0
     cdef double unused
     p.labels = &label

@@ -28,7 +28,7 @@ from fastsoftmax._core.tiles cimport MOST, ROWS, product
 cdef enum:
     LOGITS_BYTES = 20 * 1024 * 1024  # of a band
     PACKED_BYTES = 8 * 1024 * 1024  # of a band's X, twice, and of a chunk of W
-    MOST_ROWS = 512  # of a band
+    SEGMENT = 512  # rows whose products are summed before the sum goes to the totals
     INPUT_CLASSES = 128  # whose weights a thread keeps in L2 while it works on grad_X
 
 
@@ -50,7 +50,7 @@ cdef inline Panels plan_panels(const Problem *p) noexcept nogil:
     cdef Panels s
     cdef Py_ssize_t size = sizeof(real)
     s.padded = rounded_up(p.d, 2 * VL)
-    s.rows = min(LOGITS_BYTES // (p.k * size), PACKED_BYTES // (s.padded * size), MOST_ROWS)
+    s.rows = min(LOGITS_BYTES // (p.k * size), PACKED_BYTES // (s.padded * size))
     s.rows = min(max(s.rows // ROWS, 1) * ROWS, rounded_up(p.n, ROWS))
     s.chunk = PACKED_BYTES // (rounded_up(p.d, ROWS) * size) // CLASS_BLOCK * CLASS_BLOCK
     s.chunk = min(max(s.chunk, CLASS_BLOCK), p.k)
@@ -103,7 +103,7 @@ cdef inline void load_square(
             elif columns >= VL:
                 v[r] = load(x + r * p.row_step)
             else:
-                v[r] = load_first(x + r * p.row_step, <int>columns)
+                v[r] = load_first(x + r * p.row_step, <int>max(columns, 0))
     elif p.row_step == 1 and rows >= VL:
         for c in range(VL):
             v[c] = load(x + c * p.column_step) if c < columns else set1(0.)
@@ -193,16 +193,19 @@ cdef inline void block_gradient(
     """Add ZᵀX of features j .. j + 2*VL and classes k0 .. k1, and with the first of b."""
     cdef vreal sums[2 * MOST]
     cdef vreal scale = set1(p.scale)
-    cdef Py_ssize_t k, t
-    product(
-        <int>(k1 - k0), ROWS, 1, s.z + k0 * ROWS, p.k * ROWS, s.panels + j * s.rows, 2 * VL, n, 0,
-        sums)
-    for k in range(k1 - k0):
-        add_to(wide, narrow, (k0 + k) * p.d + j, scale * sums[2 * k], p.d - j)
-        add_to(wide, narrow, (k0 + k) * p.d + j + VL, scale * sums[2 * k + 1], p.d - j - VL)
-        if j == 0:
-            for t from 0 <= t < n by ROWS:
-                grad_b[k0 + k] += p.scale * tile_sum(s.z + t * p.k + (k0 + k) * ROWS)
+    cdef const real *panel = s.panels + j * s.rows
+    cdef Py_ssize_t first, k, t, at
+    for first from 0 <= first < n by SEGMENT:
+        product(
+            <int>(k1 - k0), ROWS, 1, s.z + first * p.k + k0 * ROWS, p.k * ROWS,
+            panel + first * 2 * VL, 2 * VL, min(SEGMENT, n - first), 0, sums)
+        for k in range(k1 - k0):
+            at = (k0 + k) * p.d + j
+            add_to(wide, narrow, at, scale * sums[2 * k], p.d - j)
+            add_to(wide, narrow, at + VL, scale * sums[2 * k + 1], p.d - j - VL)
+    for k in range(k0, k1 if j == 0 else k0):
+        for t from 0 <= t < n by ROWS:
+            grad_b[k] += p.scale * tile_sum(s.z + t * p.k + k * ROWS)
 
 
 cdef inline void input_gradient(

@@ -17,13 +17,14 @@ from fastsoftmax._core.linear_problem cimport (
     ALIGNMENT, Problem, aligned, part_start, rounded_up, tile_loss, tile_sum,
 )
 from fastsoftmax._core.simd cimport (
-    CLASS_BLOCK, VL, add_to_doubles, load, real, set1, store, sum_each, vreal,
+    CLASS_BLOCK, VL, add_to_doubles, load, load_first, real, set1, store, sum_each, vreal,
 )
 from fastsoftmax._core.tiles cimport MOST, ROWS, dots, product
 
 cdef enum:
     BLOCK_BYTES = 256 * 1024  # of X: a quarter of the L2 of the machines in mind
     MOST_ROWS = 512  # of a block
+    WEIGHTS_BYTES = 16 * 1024  # of W: half of the smallest L1
     MOST_STRIPES = 32
     TOTALS_BYTES = 48 * 1024 * 1024  # of all stripes
 
@@ -32,6 +33,7 @@ cdef struct Stripes:
     Py_ssize_t padded  # features rounded up to whole pairs of vectors
     Py_ssize_t class_blocks
     Py_ssize_t block  # rows, a multiple of ROWS
+    Py_ssize_t width  # features whose packed weights stay in L1 while VL rows pass; times VL
     Py_ssize_t n_stripes
     Py_ssize_t totals  # doubles of a stripe: gradient of W (padded/2VL, k, 2VL), of b (k), loss
     Py_ssize_t scratch  # bytes a thread
@@ -49,6 +51,7 @@ cdef inline Stripes plan_stripes(const Problem *p) noexcept nogil:
     s.class_blocks = (p.k + CLASS_BLOCK - 1) // CLASS_BLOCK
     s.block = max(s.padded, p.k) * size
     s.block = min(max(BLOCK_BYTES // s.block // ROWS, 1) * ROWS, MOST_ROWS)
+    s.width = max(WEIGHTS_BYTES // (min(p.k, CLASS_BLOCK) * size) // VL, 1) * VL
     s.totals = aligned((s.padded * p.k + p.k + 1) * wide) // wide
     s.n_stripes = min(MOST_STRIPES, (p.n + s.block - 1) // s.block, TOTALS_BYTES // wide // s.totals)
     s.n_stripes = max(s.n_stripes, 1)
@@ -110,21 +113,25 @@ cdef inline void tile_logits(
     vreal *partial, real *z,
 ) noexcept nogil:
     """z[k*ROWS + i] = x_i·w_k + b_k for n <= ROWS rows; b_k for the rows that the tile lacks."""
-    cdef Py_ssize_t first, i, c, k, start
+    cdef Py_ssize_t first, i, c, k, j, width, start, nk, end
     cdef const real *x0
     cdef const real *x1
     for first from 0 <= first < ROWS by VL:
         if first + VL > n:
             for i in range(p.k * VL):
                 partial[i] = set1(0.)
-        for i from first <= i < min(first + VL, n) by 2:
-            x0 = x + i * stride
-            x1 = x0 + stride if i + 1 < n else x0
-            for c in range(s.class_blocks):
-                start = part_start(p.k, s.class_blocks, c)
-                dots(
-                    <int>(part_start(p.k, s.class_blocks, c + 1) - start), x0, x1, p.d,
-                    s.w + start * rounded_up(p.d, VL), partial + start * VL + i - first)
+        end = min(first + VL, n)
+        for c in range(s.class_blocks):
+            start = part_start(p.k, s.class_blocks, c)
+            nk = part_start(p.k, s.class_blocks, c + 1) - start
+            for j from 0 <= j < p.d by s.width:
+                width = min(s.width, p.d - j)
+                for i from first <= i < end by 2:
+                    x0 = x + i * stride + j
+                    x1 = x0 + stride if i + 1 < n else x0
+                    dots(
+                        <int>nk, x0, x1, width, s.w + start * rounded_up(p.d, VL) + nk * j, j > 0,
+                        partial + start * VL + i - first)
         for k in range(p.k):
             store(z + k * ROWS + first, sum_each(partial + k * VL) + set1(p.b[k] if p.b else 0.))
 
@@ -154,6 +161,24 @@ cdef inline void add_gradient(
                 add_to_doubles(totals + j * p.k + start * 2 * VL + k * VL, sums[k])
 
 
+cdef inline void add_squares(
+    const Problem *p, const real *x, Py_ssize_t stride, Py_ssize_t n, const real *z, double *totals
+) noexcept nogil:
+    """totals += weight (x - b)^2 over the n rows of a block, feature by feature."""
+    cdef Py_ssize_t i, j
+    cdef int count
+    cdef vreal centre, t, sums
+    for j from 0 <= j < p.d by VL:
+        count = <int>min(p.d - j, VL)
+        centre = load_first(p.b + j, count) if count < VL else load(p.b + j)
+        sums = set1(0.)
+        for i in range(n):
+            t = load_first(x + i * stride + j, count) if count < VL else load(x + i * stride + j)
+            t = t - centre
+            sums = sums + set1(z[i]) * t * t
+        add_to_doubles(totals + j, sums)
+
+
 cdef inline void run_stripe(
     const Problem *p, const Stripes *s, Py_ssize_t stripe, bint wants_w, char *scratch
 ) noexcept nogil:
@@ -174,9 +199,12 @@ cdef inline void run_stripe(
     for start from first <= start < last by s.block:
         n = min(s.block, last - start)
         x = block_rows(p, s, start, n, buffer, &stride)
-        if p.w == NULL:  # column sums: one class whose A - Y is the weight
+        if p.w == NULL:  # moments: one class whose A - Y is the weight
             for i in range(n):
                 z[i] = p.weights[start + i] if p.weights else 1.
+            if p.b:
+                add_squares(p, x, stride, n, z, totals)
+                continue
         for t from 0 <= t < (n if p.w else 0) by ROWS:
             i = min(ROWS, n - t)
             tile_logits(p, s, x + t * stride, stride, i, partial, z + t * p.k)

@@ -9,12 +9,12 @@ come from, put rows side by side instead (`softmax_tile`).
 """
 
 from cython.parallel cimport prange
-from libc.math cimport INFINITY
+from libc.math cimport INFINITY, NAN
 cimport numpy as cnp
 
 from fastsoftmax._core.rowmath cimport exp, log1p
 from fastsoftmax._core.simd cimport (
-    VL, divide, lane_index, load, load_first, max_lanes, maximum, real, select_gt, set1, store,
+    VL, lane_index, load, load_first, max_lanes, maximum, real, select_gt, set1, store,
     store_first, sum_lanes, to_real, vreal,
 )
 
@@ -72,20 +72,29 @@ cdef void softmax_row(const real *z, Py_ssize_t k, real *out) noexcept nogil:
         store_to(out + j, load_or(out + j, k - j, 0.) * inverse, k - j)
 
 
+cdef inline bint has_nan(const real *z, Py_ssize_t k) noexcept nogil:
+    cdef Py_ssize_t j
+    for j in range(k):
+        if z[j] != z[j]:
+            return True
+    return False
+
+
+cdef double log_normaliser(const real *z, Py_ssize_t k, double top) noexcept nogil:
+    """log(sum of exp(z_j - top)); where top is infinite, 0 unless there is a NaN as well."""
+    if top == INFINITY or top == -INFINITY:
+        return NAN if has_nan(z, k) else 0.
+    return log_of_sum(sum_of_others(z, k, top, NULL))
+
+
 cdef double logsumexp_row(const real *z, Py_ssize_t k) noexcept nogil:
     cdef double top = largest(z, k)
-    cdef double others
-    if top == INFINITY or top == -INFINITY:  # then exp(z - top) is no number; NaN still wins
-        others = 0.
-        for j in range(k):
-            others += z[j]
-        return top if others == others or top == INFINITY and others == top else others
-    return top + log_of_sum(sum_of_others(z, k, top, NULL))
+    return top + log_normaliser(z, k, top)
 
 
 cdef void log_softmax_row(const real *z, Py_ssize_t k, real *out) noexcept nogil:
     cdef double top = largest(z, k)
-    cdef vreal log_sum = set1(log_of_sum(sum_of_others(z, k, top, NULL)))
+    cdef vreal log_sum = set1(log_normaliser(z, k, top))
     cdef Py_ssize_t j
     for j from 0 <= j < k by VL:
         store_to(out + j, (load_or(z + j, k - j, 0.) - set1(top)) - log_sum, k - j)
@@ -93,7 +102,7 @@ cdef void log_softmax_row(const real *z, Py_ssize_t k, real *out) noexcept nogil
 
 cdef double cross_entropy_row(const real *z, Py_ssize_t k, int label) noexcept nogil:
     cdef double top = largest(z, k)
-    return log_of_sum(sum_of_others(z, k, top, NULL)) + (top - z[label])
+    return log_normaliser(z, k, top) + (top - z[label])
 
 
 def softmax(cnp.ndarray z not None, cnp.ndarray out not None, int n_threads):

@@ -24,7 +24,7 @@ cdef enum:
 
 
 cdef inline void dots_of(
-    const int nk, const real *x0, const real *x1, Py_ssize_t d, const real *w, vreal *out,
+    const int nk, const real *x0, const real *x1, Py_ssize_t d, const real *w, bint more, vreal *out,
 ) noexcept nogil:
     cdef vreal sum0[MOST]
     cdef vreal sum1[MOST]
@@ -32,7 +32,8 @@ cdef inline void dots_of(
     cdef Py_ssize_t j
     cdef int k
     for k in range(nk):
-        sum0[k] = sum1[k] = set1(0.)
+        sum0[k] = out[k * VL] if more else set1(0.)
+        sum1[k] = out[k * VL + 1] if more else set1(0.)
     for j from 0 <= j <= d - VL by VL:
         a = load(x0 + j)
         b = load(x1 + j)
@@ -55,37 +56,38 @@ cdef inline void dots_of(
 
 
 cdef inline void dots(
-    int nk, const real *x0, const real *x1, Py_ssize_t d, const real *w, vreal *out,
+    int nk, const real *x0, const real *x1, Py_ssize_t d, const real *w, bint more, vreal *out,
 ) noexcept nogil:
     """out[k*VL], out[k*VL + 1]: x0·w_k and x1·w_k as VL partial sums, k < nk <= CLASS_BLOCK.
 
-    w holds VL features of each of the nk classes, then the next VL, zeros behind the last.
+    w holds VL features of each of the nk classes, then the next VL, zeros behind the last. With
+    `more` the sums are added to what `out` holds.
     """
     if nk == 1:
-        dots_of(1, x0, x1, d, w, out)
+        dots_of(1, x0, x1, d, w, more, out)
     elif nk == 2:
-        dots_of(2, x0, x1, d, w, out)
+        dots_of(2, x0, x1, d, w, more, out)
     elif nk == 3:
-        dots_of(3, x0, x1, d, w, out)
+        dots_of(3, x0, x1, d, w, more, out)
     elif nk == 4:
-        dots_of(4, x0, x1, d, w, out)
+        dots_of(4, x0, x1, d, w, more, out)
     elif nk == 5:
-        dots_of(5, x0, x1, d, w, out)
+        dots_of(5, x0, x1, d, w, more, out)
     elif nk == 6:
-        dots_of(6, x0, x1, d, w, out)
+        dots_of(6, x0, x1, d, w, more, out)
     elif CLASS_BLOCK > 6:
         if nk == 7:
-            dots_of(7, x0, x1, d, w, out)
+            dots_of(7, x0, x1, d, w, more, out)
         elif nk == 8:
-            dots_of(8, x0, x1, d, w, out)
+            dots_of(8, x0, x1, d, w, more, out)
         elif nk == 9:
-            dots_of(9, x0, x1, d, w, out)
+            dots_of(9, x0, x1, d, w, more, out)
         elif nk == 10:
-            dots_of(10, x0, x1, d, w, out)
+            dots_of(10, x0, x1, d, w, more, out)
         elif nk == 11:
-            dots_of(11, x0, x1, d, w, out)
+            dots_of(11, x0, x1, d, w, more, out)
         elif nk == 12:
-            dots_of(12, x0, x1, d, w, out)
+            dots_of(12, x0, x1, d, w, more, out)
 
 
 cdef inline void product_of(

@@ -89,12 +89,15 @@ class DenseData:
         )  # fmt: skip
         return loss, grads
 
-    def column_means(self, weights: NDArray | None) -> NDArray[np.float64]:
-        """Weighted mean of each feature."""
+    def moments(self, weights: NDArray | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Weighted mean and variance of each feature, in two passes."""
         total = len(self.X) if weights is None else weights.sum(dtype=np.float64)
-        means = np.empty((1, self.shape[1]))
-        self._kernel.column_sums(self.X, weights, 1 / total, means, self._workspace, self._team(1))
-        return means[0]
+        means, variances = np.empty((2, 1, self.shape[1]))
+        for centre, sums in ((None, means), (means, variances)):
+            self._kernel.moments(
+                self.X, self._cast(centre), weights, 1 / total, sums, self._workspace, self._team(1)
+            )
+        return means[0], variances[0]
 
     def logits(self, W: NDArray, b: NDArray | None) -> NDArray:
         """X Wᵀ + b, of shape (n, K)."""

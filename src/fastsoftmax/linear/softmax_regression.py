@@ -9,7 +9,14 @@ from numpy.typing import ArrayLike, NDArray
 from fastsoftmax import _validation as check
 from fastsoftmax import functional
 from fastsoftmax._progress import ProgressLine
-from fastsoftmax._sklearn import BaseEstimator, ClassifierMixin, ConvergenceWarning, NotFittedError
+from fastsoftmax._sklearn import (
+    BaseEstimator,
+    ClassifierMixin,
+    ConvergenceWarning,
+    DataConversionWarning,
+    NotFittedError,
+    check_features_of_fit,
+)
 from fastsoftmax.data import DenseData
 from fastsoftmax.objective import Objective
 from fastsoftmax.solvers import minimize_lbfgs
@@ -61,11 +68,11 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
     objective_ : float
         F where the fit ended.
     grad_norm_ : float
-        max |∇F| there.
+        max |∇F| there, with respect to W and b.
     n_iter_ : int
         Iterations.
     n_passes_ : int
-        Passes over X, the one for the feature means included.
+        Passes over X, the two for means and variances of the features included.
     history_ : list of Iteration
         ``(objective, grad_norm, n_passes, seconds)`` after each iteration.
 
@@ -142,9 +149,15 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
         tol = check.number(self.tol, "tol", least=0)
         max_iter = check.integer(self.max_iter, "max_iter", least=1)
         n_threads = check.threads(self.n_threads)
-        X = check.features(X)
+        given, X = X, check.features(X)
         codes, classes = check.labels(y, len(X))
-        weights = check.weights(sample_weight, len(X), X.dtype)
+        weights = check.weights(sample_weight, len(X), np.dtype(np.float64))
+        if getattr(y, "ndim", 1) == 2:
+            warnings.warn(
+                "A column-vector y was passed when a 1d array was expected: use y.ravel().",
+                DataConversionWarning,
+                stacklevel=2,
+            )
 
         n_logits = 1 if len(classes) == 2 else len(classes)
         data = DenseData(X, n_threads)
@@ -154,17 +167,19 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
         if not np.isfinite(objective.means).all():
             check.require_finite(X)
         start = objective.start(*self._previous((n_logits, X.shape[1]), classes))
-        with ProgressLine(bool(self.verbose)) as show:
+        # overflow shows in the objective
+        quiet = np.errstate(over="ignore", invalid="ignore")
+        with quiet, ProgressLine(bool(self.verbose)) as show:
             result = minimize_lbfgs(
                 objective, start, tol=tol, max_iter=max_iter, report=lambda state: show(str(state))
             )
 
         self.classes_ = classes
         self.coef_, self.intercept_ = objective.model(result.theta)
-        self.n_features_in_ = X.shape[1]
+        check_features_of_fit(self, given, reset=True)
         self.converged_ = result.converged
         self.objective_ = float(result.value)
-        self.grad_norm_ = float(np.abs(result.gradient).max())
+        self.grad_norm_ = objective.grad_norm(result.gradient)
         self.n_iter_ = len(result.history)
         self.n_passes_ = objective.n_passes
         self.history_ = result.history
@@ -239,9 +254,12 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
             raise NotFittedError(
                 f"This {type(self).__name__} instance is not fitted yet: call fit(X, y) first."
             )
-        X = check.features(X, n_features=self.n_features_in_)
+        given, X = X, check.features(X, n_features=self.n_features_in_, owner=type(self).__name__)
+        check_features_of_fit(self, given, reset=False)
         logits = DenseData(X, check.threads(self.n_threads)).logits(self.coef_, self.intercept_)
-        if not np.isfinite(logits.sum()):  # one bad cell of X makes its row of logits bad
+        with np.errstate(over="ignore", invalid="ignore"):
+            total = logits.sum()  # one bad cell of X makes its row of logits bad
+        if not np.isfinite(total):
             check.require_finite(X)
         return logits
 

@@ -14,6 +14,8 @@ class Differentiable(Protocol):
 
     def value_and_grad(self, theta: NDArray) -> tuple[float, NDArray]: ...
 
+    def grad_norm(self, gradient: NDArray) -> float: ...
+
 
 class Iteration(NamedTuple):
     """The state after an iteration, as `history_` keeps it and a progress line shows it."""

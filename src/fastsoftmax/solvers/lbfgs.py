@@ -40,8 +40,12 @@ def minimize_lbfgs(
             result.message = "the objective is not finite: the features overflow"
             break
         direction = _two_loop(gradient, pairs)
-        slope = float(gradient @ direction)
-        if (pairs and DECREMENT_FACTOR / 2 * abs(slope) <= tol * abs(value)) or not gradient.any():
+        slope = _dot(gradient, direction)
+        if value <= np.finfo(float).eps:
+            result.message = "the objective fell to 0, so the classes are separable"
+            break
+        small = pairs and DECREMENT_FACTOR / 2 * abs(slope) <= tol * abs(value)
+        if small or not gradient.any():
             result.converged, result.message = True, "converged"
             break
         if n_iter == max_iter:
@@ -59,12 +63,12 @@ def minimize_lbfgs(
         new_theta, value, new_gradient = step
         s, y = new_theta - theta, new_gradient - gradient
         theta, gradient = new_theta, new_gradient
-        if (curvature := float(s @ y)) > 0:
+        if (curvature := _dot(s, y)) > 0:
             pairs.append((s, y, curvature))
         result.theta, result.value, result.gradient = theta, value, gradient
         iteration = Iteration(
             value,
-            float(np.abs(gradient).max()),
+            objective.grad_norm(gradient),
             objective.n_passes,
             time.perf_counter() - began,
         )
@@ -73,19 +77,24 @@ def minimize_lbfgs(
     return result
 
 
+def _dot(a: NDArray, b: NDArray) -> float:
+    """aᵀb without BLAS, whose threads would go on spinning where the kernels' should run."""
+    return float(np.einsum("i,i->", a, b))
+
+
 def _two_loop(gradient: NDArray, pairs: deque) -> NDArray:
     """-H·gradient, H the inverse Hessian that the pairs (s, y, sᵀy) imply."""
     direction = -gradient
     shares = []
     for s, y, curvature in reversed(pairs):
-        share = (s @ direction) / curvature
+        share = _dot(s, direction) / curvature
         direction -= share * y
         shares.append(share)
     if pairs:
         s, y, curvature = pairs[-1]
-        direction *= curvature / (y @ y)
+        direction *= curvature / _dot(y, y)
     for (s, y, curvature), share in zip(pairs, reversed(shares), strict=True):
-        direction += (share - (y @ direction) / curvature) * s
+        direction += (share - _dot(y, direction) / curvature) * s
     return direction
 
 
@@ -107,7 +116,7 @@ def _line_search(
     for _ in range(TRIALS):
         trial = theta + t * direction
         new_value, gradient = objective.value_and_grad(trial)
-        new_slope = float(gradient @ direction)
+        new_slope = _dot(gradient, direction)
         lowered = new_value <= value + DECREASE * t * slope + ROUNDING * abs(value)
         if lowered and abs(new_slope) <= CURVATURE * abs(slope):
             return trial, new_value, gradient
@@ -119,8 +128,9 @@ def _line_search(
             t *= 4
         else:
             width = high - low
-            secant = low - low_slope * width / (high_slope - low_slope)
-            t = float(np.clip(secant, low + 0.1 * width, high - 0.1 * width))
-            if not np.isfinite(t):
-                t = low + 0.1 * width
+            rise = high_slope - low_slope
+            t = low + 0.1 * width
+            if np.isfinite(rise) and rise > 0:
+                secant = low - low_slope * width / rise
+                t = float(np.clip(secant, t, high - 0.1 * width))
     return None

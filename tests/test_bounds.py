@@ -1,0 +1,95 @@
+"""Kernels touch nothing beyond their arrays, which here end or begin at a forbidden page."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+pytestmark = [
+    pytest.mark.kernel,
+    pytest.mark.skipif(os.name != "posix", reason="mprotect is POSIX"),
+]
+
+# A stray read ends the process: each of these runs in one of its own.
+GUARD = """
+import ctypes, itertools, mmap
+import numpy as np
+import fastsoftmax
+from fastsoftmax import _core
+from fastsoftmax.data import DenseData
+
+PAGE = mmap.PAGESIZE
+libc = ctypes.CDLL(None, use_errno=True)
+libc.mprotect.argtypes = ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int
+
+
+def guarded(x, at_end):
+    x = np.asarray(x)
+    pages = -(-x.nbytes // PAGE)
+    memory = mmap.mmap(-1, (pages + 2) * PAGE)
+    address = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    for guard in (address, address + (pages + 1) * PAGE):
+        assert libc.mprotect(guard, PAGE, 0) == 0
+    start = PAGE + (pages * PAGE - x.nbytes if at_end else 0)
+    copy = np.frombuffer(memory, x.dtype, x.size, start).reshape(x.shape)
+    copy[...] = x
+    return copy
+
+
+def layouts(x, at_end):
+    yield guarded(x, at_end)
+    yield guarded(x.T, at_end).T
+    yield guarded(x[::-1, ::-1], at_end)[::-1, ::-1]
+
+
+rng = np.random.default_rng(0)
+"""
+
+LINEAR = """
+from fastsoftmax.data import dense
+
+# the workspace too; NaN where it is used before it is set
+dense.Workspace.__call__ = lambda self, size: guarded(np.full(size, 255, np.uint8), at_end)
+dense.team = lambda n_threads, work: n_threads
+WANTED = ((), ("W", "b"), ("X",), ("W", "b", "X"))
+
+for dtype, at_end in itertools.product((np.float32, np.float64), (True, False)):
+    guard = lambda x: guarded(np.asarray(x, dtype), at_end)
+    for n, d, k in itertools.product((1, 2, 33), (1, 3, 4, 5, 8, 9, 16, 17, 33), (1, 2, 7, 13, 18)):
+        X, W, b = (rng.standard_normal(s).astype(dtype) for s in ((n, d), (k, d), k))
+        W, b, s = guard(W), guard(b), guard(rng.random(n))
+        targets = [guarded(rng.integers(max(k, 2), size=n).astype(np.int32), at_end)]
+        if k > 1:
+            targets.append(guard(rng.random((n, k))))
+        threads = 1 + n % 2
+        for x in layouts(X, at_end):
+            for target, wrt in itertools.product(targets, WANTED):
+                loss, grads = fastsoftmax.linear_cross_entropy_value_and_grad(
+                    x, W, b, target, wrt=wrt, sample_weight=s, n_threads=threads)
+                assert np.isfinite(loss)
+                assert all(np.isfinite(g).all() for g in grads if g is not None)
+            data = DenseData(x, threads)
+            assert np.isfinite(data.logits(W, b)).all()
+            assert np.isfinite(data.column_means(s)).all()
+"""
+
+ROWS = """
+for dtype, at_end, k in itertools.product((np.float32, np.float64), (True, False), range(1, 40)):
+    x, out = (guarded(np.zeros((2, k), dtype), at_end) for _ in range(2))
+    kernels = _core.kernels(dtype)
+    for function in (kernels.elementwise.exp, kernels.elementwise.log1p):
+        function(x, out)
+    for function in (kernels.softmax.softmax, kernels.softmax.log_softmax):
+        function(x, out, 1)
+    kernels.softmax.logsumexp(x, guarded(np.zeros(2, dtype), at_end), 1)
+    fastsoftmax.cross_entropy(x, guarded(np.array([0, k - 1], np.int32), at_end))
+"""
+
+
+@pytest.mark.parametrize("code", [LINEAR, ROWS], ids=["linear", "rows"])
+def test_nothing_beyond_the_arrays_is_touched(code):
+    command = [sys.executable, "-X", "faulthandler", "-c", GUARD + code]
+    env = os.environ | {"OMP_WAIT_POLICY": "passive"}  # many tiny teams, maybe on busy processors
+    result = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120)
+    assert result.returncode == 0, f"exit status {result.returncode}\n{result.stderr}"

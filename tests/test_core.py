@@ -1,0 +1,121 @@
+"""Importing the library: which kernels it picks, and what it leaves alone. In fresh processes."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from fastsoftmax import _core
+from fastsoftmax._core import _cpu
+
+RUNNABLE = [level for level in _core.LEVELS if _core.is_built(level) and _cpu.supports(level)]
+
+SOFTMAX = """
+import numpy as np
+from fastsoftmax import _core, softmax
+assert _core.level == {level!r}, _core.level
+for dtype in (np.float32, np.float64):
+    x = np.random.default_rng(0).standard_normal((5, 37)).astype(dtype)
+    e = np.exp(x.astype(float))
+    np.testing.assert_allclose(softmax(x), e / e.sum(axis=1, keepdims=True), rtol=2e-6)
+"""
+
+# Compilers link code that flushes subnormals to zero into libraries built with -ffast-math.
+SUBNORMALS = """
+import numpy as np
+def results():
+    wide = np.array([5e-324, 3e-308], np.float64)
+    narrow = np.array([1e-45, 1.2e-38], np.float32)
+    return [a.tobytes() for x in (wide, narrow) for a in (x * 1, x / 3, x - x[::-1], x + x)]
+before = results()
+assert np.float64(5e-324) * 1 > 0 and np.float32(1e-45) * np.float32(1) > 0
+import fastsoftmax
+X = np.ones((200_000, 8))
+fastsoftmax.softmax(X, n_threads=2)
+fastsoftmax.linear_cross_entropy_value_and_grad(X, X[:2], None, [0] * len(X), n_threads=2)
+assert results() == before
+assert np.float64(5e-324) * 1 > 0 and np.float32(1e-45) * np.float32(1) > 0
+"""
+
+FORK = """
+import os, sys, time, warnings
+import numpy as np
+import fastsoftmax
+warnings.simplefilter("ignore", DeprecationWarning)  # Python 3.12 on: fork with threads
+X, W, y = np.ones((40_000, 40)), np.zeros((10, 40)), np.zeros(40_000, int)
+def work():
+    loss, grads = fastsoftmax.linear_cross_entropy_value_and_grad(X, W, None, y, n_threads=2)
+    fastsoftmax.softmax(X, n_threads=2)
+    return loss.hex(), grads.W.tobytes()
+expected = work()
+child = os.fork()
+if not child:
+    os._exit(0 if work() == expected else 3)
+deadline = time.monotonic() + 30
+while time.monotonic() < deadline:
+    done, status = os.waitpid(child, os.WNOHANG)
+    if done:
+        assert work() == expected  # the parent still has its threads
+        sys.exit(os.waitstatus_to_exitcode(status))
+    time.sleep(0.02)
+os.kill(child, 9)
+os.waitpid(child, 0)
+sys.exit("the child hangs")
+"""
+
+
+def run(code, **environment):
+    return subprocess.run(
+        [sys.executable, "-c", code],
+        env=os.environ | environment,
+        capture_output=True,
+        text=True,
+        timeout=120,
+    )
+
+
+def assert_runs(code, **environment):
+    result = run(code, **environment)
+    assert result.returncode == 0, result.stderr
+
+
+def test_unknown_level_is_refused_with_those_that_run():
+    result = run("import fastsoftmax", FASTSOFTMAX_ISA="v9")
+    assert result.returncode != 0
+    expected = f"one of {', '.join(RUNNABLE)}, got 'v9', which was not built"
+    assert f"ImportError: FASTSOFTMAX_ISA: expected {expected}" in result.stderr
+
+
+@pytest.mark.parametrize("level", RUNNABLE)
+def test_every_level_runs(level):
+    assert_runs(SOFTMAX.format(level=level), FASTSOFTMAX_ISA=level)
+
+
+def test_best_level_is_the_default():
+    assert_runs(SOFTMAX.format(level=RUNNABLE[0]), FASTSOFTMAX_ISA="")
+
+
+def test_built_level_that_cannot_run_is_refused(monkeypatch):
+    monkeypatch.setattr(_cpu, "supports", lambda level: level == RUNNABLE[-1])
+    monkeypatch.setenv("FASTSOFTMAX_ISA", RUNNABLE[0])
+    if len(RUNNABLE) == 1:
+        pytest.skip("one level only")
+    with pytest.raises(ImportError, match=f"{RUNNABLE[-1]}, got .*, which this processor cannot"):
+        _core._choose()
+
+
+def test_kernels_that_no_processor_here_can_run(monkeypatch):
+    monkeypatch.setattr(_cpu, "supports", lambda level: False)
+    monkeypatch.delenv("FASTSOFTMAX_ISA", raising=False)
+    with pytest.raises(ImportError, match="none of which this processor can run; build it here"):
+        _core._choose()
+
+
+def test_subnormals_survive_import_and_kernels():
+    assert_runs(SUBNORMALS)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_forked_child_of_a_threaded_parent_finishes():
+    assert_runs(FORK)

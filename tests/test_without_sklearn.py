@@ -1,0 +1,139 @@
+"""The package works where scikit-learn is missing, and says what is wrong where it is broken."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+# find_spec answers None, as it does for a package that is not installed
+HIDE_SKLEARN = "import sys; sys.modules['sklearn'] = None"
+
+DATA = """
+import numpy as np
+from fastsoftmax import SoftmaxRegression
+
+X = np.random.default_rng(0).normal(size=(60, 3))
+y = np.arange(60) % 3
+X += 2 * np.eye(3)[y]
+"""
+
+
+def run(code, *, path=None, fails=False):
+    """What the code prints, or if it fails its standard error stream."""
+    env = os.environ | ({"PYTHONPATH": str(path)} if path else {})
+    command = [sys.executable, "-W", "error", "-c", code]
+    done = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120)
+    assert bool(done.returncode) == fails, done.stderr
+    return done.stderr if fails else done.stdout
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "import fastsoftmax; fastsoftmax.softmax([0.0, 1.0])",
+        "import fastsoftmax.functional",
+        "import fastsoftmax; fastsoftmax.datasets.load_digits(); fastsoftmax.show_versions()",
+        "import fastsoftmax; dir(fastsoftmax); hasattr(fastsoftmax, 'no_such_name')",
+        "import fastsoftmax.data, fastsoftmax.objective, fastsoftmax.solvers",
+    ],
+)
+def test_functions_never_import_scikit_learn(code):
+    check = "import sys; print([name for name in sys.modules if name.startswith('sklearn')])"
+    assert run(f"{code}\n{check}").splitlines()[-1] == "[]"
+
+
+def test_estimators_import_scikit_learn_where_it_is():
+    pytest.importorskip("sklearn")
+    assert run(DATA + "import sys; print('sklearn' in sys.modules)") == "True\n"
+
+
+def test_fit_and_predict():
+    out = run(
+        HIDE_SKLEARN
+        + DATA
+        + """
+model = SoftmaxRegression(C=10).fit(X, y)
+assert sys.modules["sklearn"] is None
+assert model.converged_
+predicted = model.predict(X)
+assert model.predict_proba(X).shape == model.predict_log_proba(X).shape == (60, 3)
+assert isinstance(model.score(X, y), float)
+assert model.score(X, y) == np.mean(predicted == y) > 0.8
+assert model.score(X, y, sample_weight=(predicted == y)) == 1
+import fastsoftmax, pickle
+np.testing.assert_array_equal(fastsoftmax.fit(X, y, C=10).coef_, model.coef_)
+np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict(X), predicted)
+print("done")
+"""
+    )
+    assert out == "done\n"
+
+
+def test_parameters_and_repr():
+    out = run(
+        HIDE_SKLEARN
+        + DATA
+        + """
+model = SoftmaxRegression(C=0.5, n_threads=2)
+print(model)
+print(SoftmaxRegression())
+print(*sorted(model.get_params()))
+print(model.get_params(deep=False) == model.get_params())
+print(model.set_params(C=np.inf, tol=1e-3) is model, model.C, model.tol, model.n_threads)
+try:
+    model.set_params(penalty="l2")
+except ValueError as error:
+    print(error)
+"""
+    )
+    lines = out.splitlines()
+    assert lines[0] == "SoftmaxRegression(C=0.5, n_threads=2)"
+    assert lines[1] == "SoftmaxRegression()"
+    assert lines[2] == "C fit_intercept max_iter n_threads random_state tol verbose warm_start"
+    assert lines[3:5] == ["True", "True inf 0.001 2"]
+    assert lines[5].startswith("Invalid parameter 'penalty' for estimator SoftmaxRegression(")
+    assert "'warm_start'" in lines[5]
+
+
+def test_errors_and_warnings():
+    out = run(
+        HIDE_SKLEARN
+        + DATA
+        + """
+import warnings
+from fastsoftmax._sklearn import ConvergenceWarning, NotFittedError
+
+try:
+    SoftmaxRegression().predict(X)
+except NotFittedError as error:
+    print(isinstance(error, ValueError) and isinstance(error, AttributeError), error)
+with warnings.catch_warnings(record=True) as caught:
+    warnings.simplefilter("always")
+    SoftmaxRegression(max_iter=1).fit(X, y)
+print([w.category is ConvergenceWarning and issubclass(w.category, UserWarning) for w in caught])
+try:
+    SoftmaxRegression(C=0).fit(X, y)
+except ValueError as error:
+    print(error)
+"""
+    )
+    not_fitted, warned, refused = out.splitlines()
+    assert not_fitted.startswith("True This SoftmaxRegression instance is not fitted yet")
+    assert warned == "[True]"
+    assert refused == "C: expected a number > 0, got 0"
+
+
+def test_names_that_need_an_estimator_still_say_so():
+    assert "has no attribute 'LogisticRegresion'" in run(
+        HIDE_SKLEARN + "\nimport fastsoftmax; fastsoftmax.LogisticRegresion", fails=True
+    )
+
+
+def test_a_broken_scikit_learn_raises_its_own_error(tmp_path):
+    (tmp_path / "sklearn").mkdir()
+    (tmp_path / "sklearn" / "__init__.py").write_text("raise ImportError('broken installation')\n")
+    # the functions do without
+    assert run("import fastsoftmax; print(fastsoftmax.softmax([0.0]))", path=tmp_path) == "[1.]\n"
+    error = run("from fastsoftmax import SoftmaxRegression", path=tmp_path, fails=True)
+    assert error.splitlines()[-1] == "ImportError: broken installation"
