@@ -71,7 +71,7 @@ for dtype, at_end in itertools.product((np.float32, np.float64), (True, False)):
                 assert all(np.isfinite(g).all() for g in grads if g is not None)
             data = DenseData(x, threads)
             assert np.isfinite(data.logits(W, b)).all()
-            assert np.isfinite(data.column_means(s)).all()
+            assert np.isfinite(data.moments(s)).all()
 """
 
 ROWS = """

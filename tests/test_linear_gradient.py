@@ -272,7 +272,7 @@ def test_very_large_weights_are_summed_in_their_own_precision(dtype, monkeypatch
 
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("weights", [None, "some zero"])
-def test_column_means(weights, dtype):
+def test_moments(weights, dtype):
     for n, d in ((1, 1), (33, 17), (1000, 5)):
         X = problem(n, d, 1, dtype)[0] + dtype(3)
         w = None if weights is None else (np.arange(n) % 3 + (n == 1)).astype(dtype)
@@ -280,7 +280,11 @@ def test_column_means(weights, dtype):
         size = np.average(abs(X.astype(np.float64)), axis=0, weights=w)
         bound = (n / 2 + 4) * np.finfo(dtype).eps * size
         for layout in ("C", "Fortran", "window"):
-            assert_near(DenseData(layouts(X)[layout], 1).column_means(w), exact, bound)
+            means, variances = DenseData(layouts(X)[layout], 1).moments(w)
+            assert_near(means, exact, bound)
+            rounded = means.astype(dtype).astype(np.float64)
+            square = np.average((X.astype(np.float64) - rounded) ** 2, axis=0, weights=w)
+            assert_near(variances, square, (n / 2 + 6) * np.finfo(dtype).eps * (square + size**2))
 
 
 @pytest.mark.parametrize("dtype", FLOATS)

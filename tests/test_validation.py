@@ -227,7 +227,7 @@ def test_parameters_of_numpy_are_numbers():
 
 @pytest.mark.parametrize(("ndim", "value", "index"), [(1, -1, 0), (3, 1, 1), (3, -3, 0)])
 def test_axis(ndim, value, index):
-    assert check.axis(value, ndim) == index
+    assert check.axis(value, (2,) * ndim, "x") == index
 
 
 @pytest.mark.parametrize(
@@ -241,7 +241,7 @@ def test_axis(ndim, value, index):
 )
 def test_axis_out_of_range(value, error, message):
     with pytest.raises(error, match=message):
-        check.axis(value, 2)
+        check.axis(value, (2, 2), "x")
 
 
 def test_class_indices():

@@ -50,7 +50,7 @@ def real_array(x: ArrayLike, name: str) -> NDArray:
 
 
 def features(
-    X: ArrayLike, *, n_features: int | None = None, name: str = "X", owner: str = "X"
+    X: ArrayLike, *, n_features: int | None = None, name: str = "X", owner: str = ""
 ) -> NDArray:
     """X as a 2-d float array of at least one row and column, strided as it came."""
     X = real_array(X, name)
@@ -72,10 +72,12 @@ def features(
             "is required."
         )
     if n_features is not None and columns != n_features:
-        raise ValueError(
-            f"{name} has {columns} features, but {owner} is expecting {n_features} features "
-            "as input"
-        )
+        if owner:  # scikit-learn's wording, which its checks match
+            raise ValueError(
+                f"{name} has {columns} features, but {owner} is expecting {n_features} features "
+                "as input"
+            )
+        raise ValueError(f"{name}: expected {n_features} features as X has, got {columns}")
     return X
 
 

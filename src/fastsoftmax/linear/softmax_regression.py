@@ -21,6 +21,8 @@ from fastsoftmax.data import DenseData
 from fastsoftmax.objective import Objective
 from fastsoftmax.solvers import minimize_lbfgs
 
+SEPARATED = 1e-12  # an unpenalised objective as low as this is on its way to 0
+
 
 class SoftmaxRegression(ClassifierMixin, BaseEstimator):
     """Softmax (multinomial logistic) regression with an L2 penalty.
@@ -173,6 +175,10 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
             result = minimize_lbfgs(
                 objective, start, tol=tol, max_iter=max_iter, report=lambda state: show(str(state))
             )
+
+        if np.isinf(C) and result.value <= SEPARATED:
+            result.converged = False
+            result.message = "the classes are separable, without a penalty there is no optimum,"
 
         self.classes_ = classes
         self.coef_, self.intercept_ = objective.model(result.theta)

@@ -41,11 +41,9 @@ def minimize_lbfgs(
             break
         direction = _two_loop(gradient, pairs)
         slope = _dot(gradient, direction)
-        if value <= np.finfo(float).eps:
-            result.message = "the objective fell to 0, so the classes are separable"
-            break
         small = pairs and DECREMENT_FACTOR / 2 * abs(slope) <= tol * abs(value)
-        if small or not gradient.any():
+        # F* >= 0: no more than F is left to gain
+        if small or value <= np.finfo(float).eps or not gradient.any():
             result.converged, result.message = True, "converged"
             break
         if n_iter == max_iter:
