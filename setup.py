@@ -21,7 +21,16 @@ from setuptools.command.build_ext import build_ext
 
 CORE = Path("src/fastsoftmax/_core")
 # Whole-program shortcuts such as -ffast-math stay out: they break NaN and infinity for the user.
-FLAGS = ["-O3", "-fno-math-errno", "-fno-trapping-math", "-ffp-contract=fast"]
+FLAGS = [
+    "-O3",
+    "-fno-math-errno",
+    "-fno-trapping-math",
+    "-ffp-contract=fast",
+    # a loop that clears the sums of a register tile must not become a call of memset: in memory
+    # they would stay
+    "-fno-tree-loop-distribute-patterns",
+    "-Wno-attributes",  # Cython declares a variable of each return type, attribute and all
+]
 PRECISIONS = {"f32": 0, "f64": 1}
 LEVELS = {
     "v2": ["-march=x86-64-v2"],
@@ -109,7 +118,10 @@ def extensions():
         },
         nthreads=0,
     )
-    macros = [("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")]
+    macros = [
+        ("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION"),
+        ("CYTHON_INLINE", ""),  # else it overrides the kernels' own say on inlining (simd.h)
+    ]
     for module in built:
         stem = module.name.rpartition(".")[2]
         if stem.startswith("_"):  # what is asked before a level is chosen

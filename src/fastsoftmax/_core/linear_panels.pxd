@@ -20,15 +20,17 @@ from fastsoftmax._core.linear_problem cimport (
     ALIGNMENT, Problem, aligned, part_start, rounded_up, tile_loss, tile_sum,
 )
 from fastsoftmax._core.simd cimport (
-    CLASS_BLOCK, VL, VL_MOST, add_to_doubles, load, load_first, real, set1, store, store_first,
+    CLASS_BLOCK, VL, VL_MOST, add_to_doubles, load, load_first, prefetch, real, set1, store, store_first,
     transpose, vreal,
 )
-from fastsoftmax._core.tiles cimport MOST, ROWS, product
+from fastsoftmax._core.tiles cimport MOST, ROWS, product, product_across
 
 cdef enum:
     LOGITS_BYTES = 20 * 1024 * 1024  # of a band
-    PACKED_BYTES = 8 * 1024 * 1024  # of a band's X, twice, and of a chunk of W
+    ROWS_BYTES = 2 * 1024 * 1024  # of a band's X, which is packed twice
+    CHUNK_BYTES = 8 * 1024 * 1024  # of packed W
     SEGMENT = 512  # rows whose products are summed before the sum goes to the totals
+    GROUP = 8  # class blocks whose part of Z a thread keeps in L2 while the features pass
     INPUT_CLASSES = 128  # whose weights a thread keeps in L2 while it works on grad_X
 
 
@@ -50,9 +52,9 @@ cdef inline Panels plan_panels(const Problem *p) noexcept nogil:
     cdef Panels s
     cdef Py_ssize_t size = sizeof(real)
     s.padded = rounded_up(p.d, 2 * VL)
-    s.rows = min(LOGITS_BYTES // (p.k * size), PACKED_BYTES // (s.padded * size))
+    s.rows = min(LOGITS_BYTES // (p.k * size), ROWS_BYTES // (s.padded * size))
     s.rows = min(max(s.rows // ROWS, 1) * ROWS, rounded_up(p.n, ROWS))
-    s.chunk = PACKED_BYTES // (rounded_up(p.d, ROWS) * size) // CLASS_BLOCK * CLASS_BLOCK
+    s.chunk = CHUNK_BYTES // (rounded_up(p.d, ROWS) * size) // CLASS_BLOCK * CLASS_BLOCK
     s.chunk = min(max(s.chunk, CLASS_BLOCK), p.k)
     s.n_chunks = (p.k + s.chunk - 1) // s.chunk
     return s
@@ -155,7 +157,7 @@ cdef inline void block_logits(
     cdef Py_ssize_t i, k
     for i from 0 <= i < ROWS by 2 * VL:
         product(
-            <int>(k1 - k0), ROWS, 1, s.w + k0 * ROWS, classes * ROWS,
+            <int>(k1 - k0), s.w + k0 * ROWS, classes * ROWS,
             s.tiles + tile * p.d * ROWS + i, ROWS, p.d, 0, sums)
         for k in range(k1 - k0):
             z = s.z + tile * p.k * ROWS + (first + k0 + k) * ROWS + i
@@ -195,9 +197,12 @@ cdef inline void block_gradient(
     cdef vreal scale = set1(p.scale)
     cdef const real *panel = s.panels + j * s.rows
     cdef Py_ssize_t first, k, t, at
+    for k in range(k0, k1 if wide else k0):  # far apart, and each needed once
+        for t from 0 <= t < 2 * VL by 64 // <Py_ssize_t>sizeof(double):
+            prefetch(<const real *>(wide + k * p.d + j + t))
     for first from 0 <= first < n by SEGMENT:
         product(
-            <int>(k1 - k0), ROWS, 1, s.z + first * p.k + k0 * ROWS, p.k * ROWS,
+            <int>(k1 - k0), s.z + first * p.k + k0 * ROWS, p.k * ROWS,
             panel + first * 2 * VL, 2 * VL, min(SEGMENT, n - first), 0, sums)
         for k in range(k1 - k0):
             at = (k0 + k) * p.d + j
@@ -206,6 +211,23 @@ cdef inline void block_gradient(
     for k in range(k0, k1 if j == 0 else k0):
         for t from 0 <= t < n by ROWS:
             grad_b[k] += p.scale * tile_sum(s.z + t * p.k + k * ROWS)
+
+
+cdef inline void ith_gradient(
+    const Problem *p, const Panels *s, Py_ssize_t n, Py_ssize_t i, Py_ssize_t pairs,
+    Py_ssize_t blocks, double *wide, real *narrow, double *grad_b,
+) noexcept nogil:
+    """Block i of the gradient, in an order that keeps the Z of GROUP class blocks in L2.
+
+    For each group of class blocks all features, for each pair of vectors of those the group.
+    """
+    cdef Py_ssize_t group = i // (pairs * GROUP) * GROUP
+    cdef Py_ssize_t size = min(GROUP, blocks - group)
+    cdef Py_ssize_t c = group + (i - group * pairs) % size
+    cdef Py_ssize_t j = (i - group * pairs) // size * 2 * VL
+    block_gradient(
+        p, s, n, j, part_start(p.k, blocks, c), part_start(p.k, blocks, c + 1), wide, narrow,
+        grad_b)
 
 
 cdef inline void input_gradient(
@@ -223,9 +245,8 @@ cdef inline void input_gradient(
     for part in range(parts):
         i0 = part_start(rows, parts, part)
         i1 = part_start(rows, parts, part + 1)
-        product(
-            <int>(i1 - i0), 1, ROWS, z + i0, ROWS * ROWS, w, p.d if whole else 2 * VL, k1 - k0, 0,
-            sums)
+        product_across(
+            <int>(i1 - i0), z + i0, w, p.d if whole else 2 * VL, k1 - k0, sums)
         for i in range(i1 - i0):
             at = (start + tile * ROWS + i0 + i) * p.d + j
             add_to(NULL, grad_x, at, scale * sums[2 * i], p.d - j)
@@ -272,9 +293,7 @@ cdef inline double run_band(
                     min(first + INPUT_CLASSES, p.k), grad_x)
     for i in prange(pairs * blocks if wide or narrow else 0, schedule="static",
                     num_threads=n_threads, use_threads_if=n_threads > 1):
-        block_gradient(
-            p, s, n, i // blocks * 2 * VL, part_start(p.k, blocks, i % blocks),
-            part_start(p.k, blocks, i % blocks + 1), wide, narrow, grad_b)
+        ith_gradient(p, s, n, i, pairs, blocks, wide, narrow, grad_b)
     return loss
 
 

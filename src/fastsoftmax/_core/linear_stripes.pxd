@@ -17,21 +17,21 @@ from fastsoftmax._core.linear_problem cimport (
     ALIGNMENT, Problem, aligned, part_start, rounded_up, tile_loss, tile_sum,
 )
 from fastsoftmax._core.simd cimport (
-    CLASS_BLOCK, VL, add_to_doubles, load, load_first, real, set1, store, sum_each, vreal,
+    CLASS_BLOCK, DOT_ROWS, VL, add_to_doubles, load, load_first, real, set1, store, sum_each, vreal,
 )
-from fastsoftmax._core.tiles cimport MOST, ROWS, dots, product
+from fastsoftmax._core.tiles cimport DOT_CLASSES, MOST, ROWS, dots, product
 
 cdef enum:
-    BLOCK_BYTES = 256 * 1024  # of X: a quarter of the L2 of the machines in mind
+    BLOCK_BYTES = 384 * 1024  # of X: a quarter of the L2 of the machines in mind
     MOST_ROWS = 512  # of a block
-    WEIGHTS_BYTES = 16 * 1024  # of W: half of the smallest L1
+    WEIGHTS_BYTES = 32 * 1024  # of W: at most the whole of an L1, since X only passes
     MOST_STRIPES = 32
     TOTALS_BYTES = 48 * 1024 * 1024  # of all stripes
 
 
 cdef struct Stripes:
     Py_ssize_t padded  # features rounded up to whole pairs of vectors
-    Py_ssize_t class_blocks
+    Py_ssize_t class_blocks, dot_blocks  # of `product` and of `dots`
     Py_ssize_t block  # rows, a multiple of ROWS
     Py_ssize_t width  # features whose packed weights stay in L1 while VL rows pass; times VL
     Py_ssize_t n_stripes
@@ -49,9 +49,11 @@ cdef inline Stripes plan_stripes(const Problem *p) noexcept nogil:
     cdef Py_ssize_t size = sizeof(real), wide = sizeof(double), gathered = p.column_step != 1
     s.padded = rounded_up(p.d, 2 * VL)
     s.class_blocks = (p.k + CLASS_BLOCK - 1) // CLASS_BLOCK
+    s.dot_blocks = (p.k + DOT_CLASSES - 1) // DOT_CLASSES
     s.block = max(s.padded, p.k) * size
     s.block = min(max(BLOCK_BYTES // s.block // ROWS, 1) * ROWS, MOST_ROWS)
-    s.width = max(WEIGHTS_BYTES // (min(p.k, CLASS_BLOCK) * size) // VL, 1) * VL
+    s.width = max(WEIGHTS_BYTES // (min(p.k, DOT_CLASSES) * size), VL)
+    s.width = rounded_up(p.d // ((p.d + s.width - 1) // s.width), VL)
     s.totals = aligned((s.padded * p.k + p.k + 1) * wide) // wide
     s.n_stripes = min(MOST_STRIPES, (p.n + s.block - 1) // s.block, TOTALS_BYTES // wide // s.totals)
     s.n_stripes = max(s.n_stripes, 1)
@@ -82,10 +84,10 @@ cdef inline void pack_dots(const Problem *p, const Stripes *s) noexcept nogil:
     """Weights in the order in which `dots` reads them: VL features of each class of a block."""
     cdef Py_ssize_t c, k, j, v
     cdef real *to = s.w
-    for c in range(s.class_blocks):
+    for c in range(s.dot_blocks):
         for j from 0 <= j < p.d by VL:
-            for k in range(part_start(p.k, s.class_blocks, c),
-                           part_start(p.k, s.class_blocks, c + 1)):
+            for k in range(part_start(p.k, s.dot_blocks, c),
+                           part_start(p.k, s.dot_blocks, c + 1)):
                 for v in range(VL):
                     to[v] = p.w[k * p.d + j + v] if j + v < p.d else 0.
                 to += VL
@@ -113,25 +115,25 @@ cdef inline void tile_logits(
     vreal *partial, real *z,
 ) noexcept nogil:
     """z[k*ROWS + i] = x_i·w_k + b_k for n <= ROWS rows; b_k for the rows that the tile lacks."""
-    cdef Py_ssize_t first, i, c, k, j, width, start, nk, end
-    cdef const real *x0
-    cdef const real *x1
+    cdef Py_ssize_t first, i, c, k, j, start, nk, end
+    cdef int rows
     for first from 0 <= first < ROWS by VL:
         if first + VL > n:
             for i in range(p.k * VL):
                 partial[i] = set1(0.)
         end = min(first + VL, n)
-        for c in range(s.class_blocks):
-            start = part_start(p.k, s.class_blocks, c)
-            nk = part_start(p.k, s.class_blocks, c + 1) - start
+        for c in range(s.dot_blocks):
+            start = part_start(p.k, s.dot_blocks, c)
+            nk = part_start(p.k, s.dot_blocks, c + 1) - start
             for j from 0 <= j < p.d by s.width:
-                width = min(s.width, p.d - j)
-                for i from first <= i < end by 2:
-                    x0 = x + i * stride + j
-                    x1 = x0 + stride if i + 1 < n else x0
+                i = first
+                while i < end:
+                    rows = DOT_ROWS if i + DOT_ROWS <= end else 1
                     dots(
-                        <int>nk, x0, x1, width, s.w + start * rounded_up(p.d, VL) + nk * j, j > 0,
+                        rows, <int>nk, x + i * stride + j, stride, min(s.width, p.d - j),
+                        s.w + start * rounded_up(p.d, VL) + nk * j, j > 0,
                         partial + start * VL + i - first)
+                    i += rows
         for k in range(p.k):
             store(z + k * ROWS + first, sum_each(partial + k * VL) + set1(p.b[k] if p.b else 0.))
 
@@ -154,7 +156,7 @@ cdef inline void add_gradient(
             start = part_start(p.k, s.class_blocks, c)
             nk = <int>(part_start(p.k, s.class_blocks, c + 1) - start)
             product(
-                nk, ROWS, 1, z + start * ROWS, p.k * ROWS,
+                nk, z + start * ROWS, p.k * ROWS,
                 x + j if j < whole else tail, stride if j < whole else 2 * VL, n,
                 ahead if c == 0 and j < whole else 0, sums)
             for k in range(2 * nk):

@@ -17,6 +17,7 @@ log(1 + f) = f - (f^2/2 - s (f^2/2 + R(s^2))) (Tang 1990). What rounding 1 + x l
 from fastsoftmax._core.simd cimport (
     VL, bits, divide, from_bits, lane, maximum, minimum, real, scale_by_power_of_two, select_gt,
     set1, set1_lane, shift_left, shift_right, to_real, vlane, vreal,
+    vreal_inlined,
 )
 
 
@@ -26,7 +27,7 @@ cdef extern from "simd.h":
     const double LARGEST
 
 
-cdef inline vreal exp(vreal x) noexcept nogil:
+cdef inline vreal_inlined exp(vreal x) noexcept nogil:
     cdef vreal t, n, r, q, high, low
     if FS_DOUBLE:
         x = minimum(set1(710.), maximum(set1(-746.), x))
@@ -62,7 +63,7 @@ cdef inline vreal exp(vreal x) noexcept nogil:
     return scale_by_power_of_two(set1(1.) + t, n)
 
 
-cdef inline vreal log1p(vreal x) noexcept nogil:
+cdef inline vreal_inlined log1p(vreal x) noexcept nogil:
     cdef vreal one = set1(1.), u, lost, k, f, s, z, p, half
     cdef vlane e
     cdef int mantissa = 52 if FS_DOUBLE else 23

@@ -81,11 +81,21 @@ typedef real vreal_memory __attribute__((vector_size(FS_VECTOR_BYTES), aligned(s
 /* A register tile of 2 x CLASS_BLOCK accumulators leaves room for its operands. */
 #if FS_VECTOR_BYTES == 64 || defined(__aarch64__)
 #define CLASS_BLOCK 12 /* of 32 registers */
+#define DOT_ROWS 4
 #else
 #define CLASS_BLOCK 6 /* of 16 */
+#define DOT_ROWS 2
 #endif
 
 #define fs_inline static inline __attribute__((always_inline))
+
+/* Return types that say where a function's code goes (Cython has no attributes of functions). A
+ * register tile has to be inlined where its size is a constant, else its sums live in memory; but what
+ * chooses among the sizes must not be: within a larger function GCC keeps that one's values in
+ * registers and spills an operand of the tile instead. */
+#define inlined __attribute__((always_inline)) int
+#define vreal_inlined __attribute__((always_inline)) vreal
+#define outlined __attribute__((noinline)) int
 
 fs_inline vreal set1(real x) { return (vreal){FS_EACH(FS_SAME, x)}; }
 fs_inline vlane set1_lane(lane x) { return (vlane){FS_EACH(FS_SAME, x)}; }

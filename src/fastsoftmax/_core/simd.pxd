@@ -9,9 +9,13 @@ cdef extern from "simd.h" nogil:
     ctypedef double vreal
     ctypedef long long lane
     ctypedef long long vlane
+    ctypedef vreal vreal_inlined  # a vreal, returned by a function that is always inlined
+    ctypedef int inlined  # 0, returned by a function that always is
+    ctypedef int outlined  # 0, by one that never is
     enum:
         VL  # lanes a vector
         VL_MOST  # lanes of the widest vector of any build
+        DOT_ROWS  # rows of a register tile of DOT_ROWS by 6 classes
         CLASS_BLOCK  # classes of a register tile that is two vectors wide
 
     vreal set1(double)

@@ -15,13 +15,13 @@ cimport numpy as cnp
 from fastsoftmax._core.rowmath cimport exp, log1p
 from fastsoftmax._core.simd cimport (
     VL, lane_index, load, load_first, max_lanes, maximum, real, select_gt, set1, store,
-    store_first, sum_lanes, to_real, vreal,
+    store_first, sum_lanes, to_real, vreal, vreal_inlined,
 )
 
 cnp.import_array()
 
 
-cdef inline vreal load_or(const real *z, Py_ssize_t n, double fill) noexcept nogil:
+cdef inline vreal_inlined load_or(const real *z, Py_ssize_t n, double fill) noexcept nogil:
     """A vector of z, of which n elements are left: past them, `fill`."""
     if n >= VL:
         return load(z)

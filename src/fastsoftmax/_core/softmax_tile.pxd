@@ -13,12 +13,12 @@ Each function overwrites the logits by weight * (A - Y) and returns the weighted
 from fastsoftmax._core.rowmath cimport exp, log1p
 from fastsoftmax._core.simd cimport (
     VL, absolute, divide, load, load_labels, maximum, real, select_eq, select_gt, set1, set1_lane,
-    store, sum_lanes, vreal,
+    store, sum_lanes, vreal, vreal_inlined,
 )
 from fastsoftmax._core.tiles cimport ROWS
 
 
-cdef inline vreal exponentials(real *z, Py_ssize_t n_classes, vreal *highest) noexcept nogil:
+cdef inline vreal_inlined exponentials(real *z, Py_ssize_t n_classes, vreal *highest) noexcept nogil:
     """Overwrite VL rows of logits by exp(z - max); return `others`, and the maximum."""
     cdef vreal top = load(z), others = set1(0.), ties = set1(0.), x, e
     cdef Py_ssize_t k

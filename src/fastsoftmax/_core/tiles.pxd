@@ -1,6 +1,6 @@
 """Register tiles: the two inner loops in which softmax regression spends its time.
 
-`dots` runs along the features of two rows of X: no copy of X, but the partial sums of each logit
+`dots` runs along the features of some rows of X: no copy of X, but the partial sums of each logit
 have to be folded over the lanes afterwards. For few classes.
 `product` runs down rows that lie side by side, 2*VL columns wide, and broadcasts the other factor:
 (A - Y)ᵀX whatever the number of classes, and W Xᵀ and (A - Y) W where they are many.
@@ -9,88 +9,113 @@ A *tile* is class-major, z[k * ROWS + i] for ROWS rows i: the softmax then runs 
 by side, whatever the number of classes, and `product` broadcasts from addresses that differ by
 constants.
 
-Both keep 2 * CLASS_BLOCK sums in registers (24 of 32 on AVX-512, 12 of 16 on AVX2), loaded with 3 and
-2 operands: no sum is spilled (objdump: no stack access in either loop). The number of classes has
-to be a constant for that; `switch` turns the variable into one.
+Both keep up to 24 sums in the 32 registers of AVX-512, 12 in the 16 of AVX2. A step of `dots` with 4
+rows by 5 classes is 20 multiply-adds, 9 loads and 4 prefetches; of `product` with 10 classes 20
+multiply-adds, 2 loads, 10 broadcasts and 2 prefetches: 10 cycles of multiply-adds at two a cycle,
+which is more than the loads take. No sum is spilled (objdump: no stack access in either loop). The
+number of classes has to be a constant for that; the chains of `if` turn the variable into one.
+
+Tried (AVX-512, 60000 x 784, K = 10, one thread, milliseconds, float32 / float64):
+- `dots` of 2 rows by 10 classes 11.6 / 24.0, of 4 by 5 12.3 / 24.0, but with two threads 7.0 / 13.8
+  against 6.8 / 13.2: it reads the packed weights, which do not fit L1 in float64, half as often;
+- without prefetching the next rows into L1 16.0 / 27.8: 45 % of the samples of `dots` were on its
+  loads of X, although the block sits in L2;
+- without prefetching the next *block* into L2 during `product` the forward pass waits for memory: with
+  two threads 15.4 against 9.4 then (float32);
+- GCC repeats the load of a weight vector inside each multiply-add that uses it: `in_register`;
+- `product` inlined into its callers: GCC keeps the caller's vectors in registers and spills an
+  operand; 20000 x 1024, K = 1000 460 against 380 ms (one thread): `outlined`;
+- cleared sums become a call of memset and stay in memory for 100000 x 64, K = 5 2.4 against 2.1 ms:
+  -fno-tree-loop-distribute-patterns.
 """
 
 from fastsoftmax._core.simd cimport (
-    CLASS_BLOCK, VL, in_register, load, load_first, prefetch_l2, real, set1, vreal,
+    CLASS_BLOCK, DOT_ROWS, VL, in_register, inlined, load, load_first, outlined, prefetch,
+    prefetch_l2, real, set1, vreal,
 )
 
 cdef enum:
     ROWS = 32  # rows of a tile; a multiple of VL on every build
     MOST = 12  # the largest CLASS_BLOCK of any build
+    DOT_CLASSES = 6
 
 
-cdef inline void dots_of(
-    const int nk, const real *x0, const real *x1, Py_ssize_t d, const real *w, bint more, vreal *out,
+cdef inline inlined dots_of(
+    const int rows, const int nk, const real *x, Py_ssize_t stride, Py_ssize_t d,
+    const real *w, bint more, vreal *out,
 ) noexcept nogil:
-    cdef vreal sum0[MOST]
-    cdef vreal sum1[MOST]
-    cdef vreal a, b, v
+    cdef vreal sums[DOT_ROWS * DOT_CLASSES]
+    cdef vreal a[DOT_ROWS]
+    cdef vreal v
     cdef Py_ssize_t j
-    cdef int k
-    for k in range(nk):
-        sum0[k] = out[k * VL] if more else set1(0.)
-        sum1[k] = out[k * VL + 1] if more else set1(0.)
+    cdef int i, k
+    for i in range(rows * nk):
+        sums[i] = set1(0.)
+    if more:
+        for k in range(nk):
+            for i in range(rows):
+                sums[k * rows + i] = out[k * VL + i]
     for j from 0 <= j <= d - VL by VL:
-        a = load(x0 + j)
-        b = load(x1 + j)
+        for i in range(rows):
+            a[i] = load(x + i * stride + j)
+            prefetch(x + (i + rows) * stride + j)
         for k in range(nk):
             v = in_register(load(w + k * VL))
-            sum0[k] = sum0[k] + a * v
-            sum1[k] = sum1[k] + b * v
+            for i in range(rows):
+                sums[k * rows + i] = sums[k * rows + i] + a[i] * v
         w = w + nk * VL
     if d % VL:
         j = d - d % VL
-        a = load_first(x0 + j, d % VL)
-        b = load_first(x1 + j, d % VL)
+        for i in range(rows):
+            a[i] = load_first(x + i * stride + j, d % VL)
         for k in range(nk):
             v = load(w + k * VL)
-            sum0[k] = sum0[k] + a * v
-            sum1[k] = sum1[k] + b * v
+            for i in range(rows):
+                sums[k * rows + i] = sums[k * rows + i] + a[i] * v
     for k in range(nk):
-        out[k * VL] = sum0[k]
-        out[k * VL + 1] = sum1[k]
+        for i in range(rows):
+            out[k * VL + i] = sums[k * rows + i]
+    return 0
 
 
-cdef inline void dots(
-    int nk, const real *x0, const real *x1, Py_ssize_t d, const real *w, bint more, vreal *out,
+cdef inline inlined dots_any(
+    const int rows, int nk, const real *x, Py_ssize_t stride, Py_ssize_t d, const real *w,
+    bint more, vreal *out,
 ) noexcept nogil:
-    """out[k*VL], out[k*VL + 1]: x0·w_k and x1·w_k as VL partial sums, k < nk <= CLASS_BLOCK.
-
-    w holds VL features of each of the nk classes, then the next VL, zeros behind the last. With
-    `more` the sums are added to what `out` holds.
-    """
     if nk == 1:
-        dots_of(1, x0, x1, d, w, more, out)
+        dots_of(rows, 1, x, stride, d, w, more, out)
     elif nk == 2:
-        dots_of(2, x0, x1, d, w, more, out)
+        dots_of(rows, 2, x, stride, d, w, more, out)
     elif nk == 3:
-        dots_of(3, x0, x1, d, w, more, out)
+        dots_of(rows, 3, x, stride, d, w, more, out)
     elif nk == 4:
-        dots_of(4, x0, x1, d, w, more, out)
+        dots_of(rows, 4, x, stride, d, w, more, out)
     elif nk == 5:
-        dots_of(5, x0, x1, d, w, more, out)
+        dots_of(rows, 5, x, stride, d, w, more, out)
     elif nk == 6:
-        dots_of(6, x0, x1, d, w, more, out)
-    elif CLASS_BLOCK > 6:
-        if nk == 7:
-            dots_of(7, x0, x1, d, w, more, out)
-        elif nk == 8:
-            dots_of(8, x0, x1, d, w, more, out)
-        elif nk == 9:
-            dots_of(9, x0, x1, d, w, more, out)
-        elif nk == 10:
-            dots_of(10, x0, x1, d, w, more, out)
-        elif nk == 11:
-            dots_of(11, x0, x1, d, w, more, out)
-        elif nk == 12:
-            dots_of(12, x0, x1, d, w, more, out)
+        dots_of(rows, 6, x, stride, d, w, more, out)
+    return 0
 
 
-cdef inline void product_of(
+cdef inline outlined dots(
+    int rows, int nk, const real *x, Py_ssize_t stride, Py_ssize_t d, const real *w, bint more,
+    vreal *out,
+) noexcept nogil:
+    """out[k*VL + i]: x_i·w_k as VL partial sums, for nk <= DOT_CLASSES classes.
+
+    Rows are DOT_ROWS or, where fewer are left, 1. w holds VL features of each of the nk classes,
+    then the next VL, zeros behind the last. With `more` the sums are added to what `out` holds.
+    The rows that come next are fetched into L1: the hardware, following these, does not foresee
+    them.
+    """
+    if rows == DOT_ROWS:
+        dots_any(DOT_ROWS, nk, x, stride, d, w, more, out)
+    else:
+        dots_any(1, nk, x, stride, d, w, more, out)
+    return 0
+
+
+cdef inline inlined product_of(
     const int nk, const Py_ssize_t step, const Py_ssize_t along, const real *z, Py_ssize_t tile,
     const real *x, Py_ssize_t stride, Py_ssize_t n, Py_ssize_t ahead, vreal *out,
 ) noexcept nogil:
@@ -104,8 +129,8 @@ cdef inline void product_of(
     for first from 0 <= first < n by ROWS:
         count = min(n - first, ROWS)
         for i in range(count):
-            a = load(x)
-            b = load(x + VL)
+            a = in_register(load(x))
+            b = in_register(load(x + VL))
             if ahead:
                 prefetch_l2(x + ahead)
                 prefetch_l2(x + ahead + VL)
@@ -118,17 +143,13 @@ cdef inline void product_of(
     for k in range(nk):
         out[2 * k] = sum0[k]
         out[2 * k + 1] = sum1[k]
+    return 0
 
 
-cdef inline void product(
+cdef inline inlined product_any(
     int nk, const Py_ssize_t step, const Py_ssize_t along, const real *z, Py_ssize_t tile,
     const real *x, Py_ssize_t stride, Py_ssize_t n, Py_ssize_t ahead, vreal *out,
 ) noexcept nogil:
-    """out[2k], out[2k + 1] = sum over i < n of z_k[i] * x[i*stride : i*stride + 2*VL], k < nk.
-
-    z_k[i] is z[(i // ROWS)*tile + (i % ROWS)*along + k*step]. Rows `ahead` elements further on are
-    fetched into L2, for whoever needs them next.
-    """
     if nk == 1:
         product_of(1, step, along, z, tile, x, stride, n, ahead, out)
     elif nk == 2:
@@ -154,3 +175,25 @@ cdef inline void product(
             product_of(11, step, along, z, tile, x, stride, n, ahead, out)
         elif nk == 12:
             product_of(12, step, along, z, tile, x, stride, n, ahead, out)
+    return 0
+
+
+cdef inline outlined product(
+    int nk, const real *z, Py_ssize_t tile, const real *x, Py_ssize_t stride, Py_ssize_t n,
+    Py_ssize_t ahead, vreal *out,
+) noexcept nogil:
+    """out[2k], out[2k + 1] = sum over i < n of z_k[i] * x[i*stride : i*stride + 2*VL], k < nk.
+
+    z_k[i] is z[(i // ROWS)*tile + k*ROWS + i % ROWS]. Rows `ahead` elements further on are fetched
+    into L2, for whoever needs them next.
+    """
+    product_any(nk, ROWS, 1, z, tile, x, stride, n, ahead, out)
+    return 0
+
+
+cdef inline outlined product_across(
+    int nk, const real *z, const real *x, Py_ssize_t stride, Py_ssize_t n, vreal *out,
+) noexcept nogil:
+    """The same with z_k[i] = z[i*ROWS + k]: sums over the classes of a tile, for nk of its rows."""
+    product_any(nk, 1, ROWS, z, ROWS * ROWS, x, stride, n, 0, out)
+    return 0
