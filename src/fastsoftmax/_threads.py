@@ -2,6 +2,7 @@
 
 import math
 import os
+from functools import cache
 from pathlib import Path
 
 from fastsoftmax._core import _cpu
@@ -39,6 +40,7 @@ def available_threads() -> int:
     return max(1, min(count, _cgroup_quota()))
 
 
+@cache
 def _cgroup_quota() -> int:
     """Whole processors of the container's quota (cgroup v2); a huge number where there is none."""
     try:

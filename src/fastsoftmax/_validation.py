@@ -143,9 +143,8 @@ def class_indices(target: ArrayLike, n: int, k: int) -> NDArray[np.int32]:
         raise TypeError(f"target: expected integer class indices, got dtype {target.dtype}")
     if target.shape != (n,):
         raise ValueError(f"target: expected shape ({n},), got {target.shape}")
-    bad = (target < 0) | (target >= k)
-    if bad.any():
-        row = int(np.argmax(bad))
+    if n and not (target.min() >= 0 and target.max() < k):
+        row = int(np.argmax((target < 0) | (target >= k)))
         raise ValueError(f"target: expected indices 0..{k - 1}, got {target[row]} in row {row}")
     return np.ascontiguousarray(target, dtype=np.int32)
 

@@ -26,7 +26,7 @@ from fastsoftmax._core.simd cimport (
 from fastsoftmax._core.tiles cimport MOST, ROWS, product, product_across
 
 cdef enum:
-    LOGITS_BYTES = 20 * 1024 * 1024  # of a band
+    LOGITS_BYTES = 32 * 1024 * 1024  # of a band
     ROWS_BYTES = 2 * 1024 * 1024  # of a band's X, which is packed twice
     CHUNK_BYTES = 8 * 1024 * 1024  # of packed W
     SEGMENT = 512  # rows whose products are summed before the sum goes to the totals
@@ -197,9 +197,13 @@ cdef inline void block_gradient(
     cdef vreal scale = set1(p.scale)
     cdef const real *panel = s.panels + j * s.rows
     cdef Py_ssize_t first, k, t, at
-    for k in range(k0, k1 if wide else k0):  # far apart, and each needed once
-        for t from 0 <= t < 2 * VL by 64 // <Py_ssize_t>sizeof(double):
-            prefetch(<const real *>(wide + k * p.d + j + t))
+    for k in range(k0, k1):  # the totals: far apart, and each needed once
+        if wide:
+            for t from 0 <= t < 2 * VL by 8:
+                prefetch(<const real *>(wide + k * p.d + j + t))
+        else:
+            prefetch(narrow + k * p.d + j)
+            prefetch(narrow + k * p.d + j + VL)
     for first from 0 <= first < n by SEGMENT:
         product(
             <int>(k1 - k0), s.z + first * p.k + k0 * ROWS, p.k * ROWS,

@@ -22,7 +22,7 @@ from fastsoftmax._core.simd cimport (
 from fastsoftmax._core.tiles cimport DOT_CLASSES, MOST, ROWS, dots, product
 
 cdef enum:
-    BLOCK_BYTES = 384 * 1024  # of X: a quarter of the L2 of the machines in mind
+    BLOCK_BYTES = 192 * 1024  # of X: two blocks, the next being fetched, and the totals fit L2
     MOST_ROWS = 512  # of a block
     WEIGHTS_BYTES = 32 * 1024  # of W: at most the whole of an L1, since X only passes
     MOST_STRIPES = 32

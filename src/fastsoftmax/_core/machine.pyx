@@ -3,7 +3,7 @@
 from cython.parallel cimport prange
 cimport numpy as cnp
 
-from fastsoftmax._core.simd cimport VL, load, real, set1, store, sum_lanes, vreal
+from fastsoftmax._core.simd cimport VL, load, real, set1, sum_lanes, vreal
 
 cnp.import_array()
 
@@ -14,11 +14,11 @@ cdef enum:
 cdef double multiply_add(Py_ssize_t n) noexcept nogil:
     cdef vreal sums[CHAINS]
     cdef vreal a = set1(1e-9), b = set1(0.5), total = set1(0.)
-    cdef Py_ssize_t i
+    cdef Py_ssize_t _i
     cdef int c
     for c in range(CHAINS):
         sums[c] = set1(c)
-    for i in range(n):
+    for _i in range(n):
         for c in range(CHAINS):
             sums[c] = sums[c] * b + a
     for c in range(CHAINS):
@@ -45,8 +45,8 @@ def multiply_adds(Py_ssize_t n, int n_threads):
     """Do about n multiply-adds of single numbers a thread; return the flops done in all."""
     cdef Py_ssize_t steps = n // (CHAINS * VL) + 1
     cdef double sink = 0.
-    cdef int t
-    for t in prange(n_threads, nogil=True, num_threads=n_threads):
+    cdef int _t
+    for _t in prange(n_threads, nogil=True, num_threads=n_threads):
         sink += multiply_add(steps)
     return 2. * CHAINS * VL * steps * n_threads if sink == sink else 0.
 

@@ -20,6 +20,8 @@ Tried (AVX-512, 60000 x 784, K = 10, one thread, milliseconds, float32 / float64
   against 6.8 / 13.2: it reads the packed weights, which do not fit L1 in float64, half as often;
 - without prefetching the next rows into L1 16.0 / 27.8: 45 % of the samples of `dots` were on its
   loads of X, although the block sits in L2;
+- fetching half of the next block during `dots`, half during `product` 7.3 / 15.9, classes inside of
+  rows 7.4 / 13.8 (two threads);
 - without prefetching the next *block* into L2 during `product` the forward pass waits for memory: with
   two threads 15.4 against 9.4 then (float32);
 - GCC repeats the load of a weight vector inside each multiply-add that uses it: `in_register`;
