@@ -23,6 +23,7 @@ CORE = Path("src/fastsoftmax/_core")
 # Whole-program shortcuts such as -ffast-math stay out: they break NaN and infinity for the user.
 FLAGS = [
     "-O3",
+    "-g0",
     "-fno-math-errno",
     "-fno-trapping-math",
     "-ffp-contract=fast",
