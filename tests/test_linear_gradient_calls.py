@@ -146,3 +146,31 @@ def test_errors(case):
 def test_no_weight_left_is_a_mean_over_nothing():
     loss, _ = value_and_grad(X, W, None, [0, 0], class_weight=[0, 1, 1, 1])
     assert np.isnan(loss)
+
+
+class Stop(Exception):
+    """Ends a call where it asks for memory."""
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("wrt", ["W", "X"])
+@pytest.mark.parametrize(
+    ("n", "d", "k"),
+    [(10**6, 1024, 32000), (10**6, 784, 100), (10**6, 64, 5), (10**5, 20000, 10), (1, 1, 2)],
+)
+def test_scratch_is_bounded_whatever_the_size(n, d, k, wrt, dtype):
+    asked = []
+
+    def workspace(size):
+        asked.append(size)
+        raise Stop
+
+    data = DenseData(np.broadcast_to(np.zeros(1, dtype), (n, d)), 16, workspace)
+    W = np.broadcast_to(np.zeros(1, dtype), (k, d))
+    kernel = data._kernel.value_and_grad
+    y, grad_b = np.zeros(n, np.int32), np.zeros(k)
+    with pytest.raises(Stop):
+        kernel(
+            data.X, W, None, y, None, 1.0, W, grad_b, data.X if wrt == "X" else None, workspace, 16
+        )
+    assert asked[0] <= 64 << 20

@@ -27,6 +27,7 @@ cnp.import_array()
 cdef enum:
     FEW = 12  # classes for which W may be of any size
     WEIGHTS_BYTES = 256 * 1024  # of W, where it has to stay in cache while X streams past
+    SCRATCH_BYTES = 64 * 1024 * 1024  # at most, at the price of threads if it must be
     LEAST_STRIPES = 8  # where the totals are so large that fewer fit, threads would idle
 
 
@@ -95,11 +96,15 @@ def value_and_grad(
     cdef cnp.ndarray memory
     cdef double loss
     if by_stripes(&p, &stripes, to_x != NULL) and not narrow:
+        while n_threads > 1 and stripes_bytes(&p, &stripes, n_threads) > SCRATCH_BYTES:
+            n_threads -= 1
         memory = workspace(stripes_bytes(&p, &stripes, n_threads))
         carve_stripes(&p, &stripes, <char *>data(memory))
         with nogil:
             loss = run_stripes(&p, &stripes, wide_w, to_b, n_threads)
     else:
+        while n_threads > 1 and panels_bytes(&p, &panels, n_threads) > SCRATCH_BYTES:
+            n_threads -= 1
         memory = workspace(panels_bytes(&p, &panels, n_threads))
         carve_panels(&p, &panels, <char *>data(memory))
         with nogil:
