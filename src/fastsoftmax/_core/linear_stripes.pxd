@@ -25,7 +25,7 @@ cdef enum:
     BLOCK_BYTES = 384 * 1024  # of X: two blocks, the next being fetched, and the totals fit 1 MiB of L2
     MOST_ROWS = 512  # of a block
     WEIGHTS_BYTES = 32 * 1024  # of W: at most the whole of an L1, since X only passes
-    MOST_STRIPES = 16  # their totals cost 2 % against one stripe a thread (60000 x 784, K = 10), 32 cost 4 %
+    MOST_STRIPES = 16  # costs 2 % against one stripe a thread (60000 x 784, K = 10), 32 4 %
     TOTALS_BYTES = 48 * 1024 * 1024  # of all stripes
 
 
