@@ -1,7 +1,7 @@
 """Few classes: every thread runs both products over rows of its own.
 
 X is cut into *blocks* of rows that fit L2. A block is read twice, first from memory, then from
-cache: forward, a register tile of two rows by up to CLASS_BLOCK classes runs along the features
+cache: forward, a register tile of DOT_ROWS rows by up to 6 classes runs along the features
 (`dots`), VL rows of partial sums are folded into logits, and the softmax turns each tile of ROWS
 rows into weight * (A - Y) in place; backward, `product` runs down the rows of the block, 2*VL
 features at a time, and adds its sums to float64 totals.
