@@ -165,7 +165,7 @@ def test_scratch_is_bounded_whatever_the_size(n, d, k, wrt, dtype):
         asked.append(size)
         raise Stop
 
-    data = DenseData(np.broadcast_to(np.zeros(1, dtype), (n, d)), 16, workspace)
+    data = DenseData(np.broadcast_to(np.zeros(1, dtype), (n, d)), 16)
     W = np.broadcast_to(np.zeros(1, dtype), (k, d))
     kernel = data._kernel.value_and_grad
     y, grad_b = np.zeros(n, np.int32), np.zeros(k)

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastsoftmax import _validation as check
 from fastsoftmax._core import kernels
 from fastsoftmax._threads import team
-from fastsoftmax.data import DenseData, Gradients, thread_workspace
+from fastsoftmax.data import DenseData, Gradients
 
 _EXP_COST = 16  # multiply-adds that take as long as one exponential
 
@@ -287,7 +287,7 @@ def linear_cross_entropy_value_and_grad(
         if classes is not None:
             weights = classes[target] if weights is None else weights * classes[target]
         total = n if weights is None else weights.sum(dtype=np.float64)
-    data = DenseData(X, check.threads(n_threads), thread_workspace)
+    data = DenseData(X, check.threads(n_threads))
     with np.errstate(divide="ignore"):  # rows of weight 0 only: the mean over nothing is NaN
         scale = float(np.divide(1.0, total))
     loss, grads = data.value_and_grad(W, b, target, weights, scale, wrt)

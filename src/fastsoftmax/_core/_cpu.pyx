@@ -3,12 +3,9 @@
 cdef extern from *:
     """
     #ifdef _OPENMP
-    #include <omp.h>
     static int fs_openmp(void) { return _OPENMP; }
-    static int fs_max_threads(void) { return omp_get_max_threads(); }
     #else
     static int fs_openmp(void) { return 0; }
-    static int fs_max_threads(void) { return 1; }
     #endif
 
     #if defined(__x86_64__)
@@ -28,7 +25,6 @@ cdef extern from *:
     #endif
     """
     int fs_openmp()
-    int fs_max_threads()
     int fs_v2()
     int fs_v3()
     int fs_v4()
@@ -42,8 +38,3 @@ def supports(str level):
 def openmp_version():
     """The date of the OpenMP specification the build follows, as yyyymm; 0 without OpenMP."""
     return fs_openmp()
-
-
-def openmp_max_threads():
-    """What OpenMP would use by itself: OMP_NUM_THREADS and affinity are in it."""
-    return fs_max_threads()

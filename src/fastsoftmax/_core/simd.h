@@ -123,7 +123,6 @@ fs_inline vlane bits(vreal x) { return (vlane)x; }
 fs_inline vreal from_bits(vlane x) { return (vreal)x; }
 fs_inline vlane shift_left(vlane x, int n) { return x << n; }
 fs_inline vlane shift_right(vlane x, int n) { return x >> n; }
-fs_inline vlane bit_and(vlane x, vlane y) { return x & y; }
 fs_inline vreal to_real(vlane x) { return __builtin_convertvector(x, vreal); }
 fs_inline vreal divide(vreal x, vreal y) { return x / y; }
 fs_inline vreal absolute(vreal x) {

@@ -34,7 +34,6 @@ cdef extern from "simd.h" nogil:
     vreal from_bits(vlane)
     vlane shift_left(vlane, int)
     vlane shift_right(vlane, int)
-    vlane bit_and(vlane, vlane)
     vreal to_real(vlane)
 
     vreal divide(vreal, vreal)

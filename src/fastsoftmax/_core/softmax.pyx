@@ -14,7 +14,7 @@ cimport numpy as cnp
 
 from fastsoftmax._core.rowmath cimport exp, log1p
 from fastsoftmax._core.simd cimport (
-    VL, lane_index, load, load_first, max_lanes, maximum, real, select_gt, set1, store,
+    VL, VL_MOST, lane_index, load, load_first, max_lanes, maximum, real, select_gt, set1, store,
     store_first, sum_lanes, to_real, vreal, vreal_inlined,
 )
 
@@ -59,7 +59,7 @@ cdef inline double sum_of_others(const real *z, Py_ssize_t k, double top, real *
 
 
 cdef inline double log_of_sum(double others) noexcept nogil:
-    cdef real out[64]
+    cdef real out[VL_MOST]
     store(out, log1p(set1(others)))
     return out[0]
 

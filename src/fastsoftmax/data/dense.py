@@ -1,7 +1,6 @@
 """Dense X: float32 or float64, any strides, never copied."""
 
-import threading
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from typing import NamedTuple
 
 import numpy as np
@@ -26,25 +25,6 @@ class Workspace:
         return self._bytes
 
 
-class _ThreadWorkspace(threading.local):
-    """A workspace that every Python thread has its own of, for calls that keep none.
-
-    Memory fresh from the system costs a page fault every 4 KiB, 0.5 ms for the 2 MiB of 60000×784,
-    K = 10, a call of 7 ms. What is larger than `KEPT_BYTES` is not kept.
-    """
-
-    KEPT_BYTES = 16 << 20
-
-    def __init__(self) -> None:
-        self._kept = Workspace()
-
-    def __call__(self, size: int) -> NDArray[np.uint8]:
-        return self._kept(size) if size <= self.KEPT_BYTES else np.empty(size, np.uint8)
-
-
-thread_workspace = _ThreadWorkspace()
-
-
 class Gradients(NamedTuple):
     """Gradients of a loss, those that were asked for: W (K, D), b (K,) and X (n, D)."""
 
@@ -60,20 +40,13 @@ class DenseData:
     ----------
     X : ndarray of shape (n, d), float32 or float64
     n_threads : int
-    workspace : callable, optional
-        Gives the kernels an array of at least so many bytes; by default a `Workspace` of its own.
     """
 
-    def __init__(
-        self,
-        X: NDArray,
-        n_threads: int,
-        workspace: Callable[[int], NDArray[np.uint8]] | None = None,
-    ) -> None:
+    def __init__(self, X: NDArray, n_threads: int) -> None:
         self.X = X
         self.n_threads = n_threads
         self._kernel = kernels(X.dtype).linear
-        self._workspace = workspace or Workspace()
+        self._workspace = Workspace()
 
     @property
     def shape(self) -> tuple[int, int]:

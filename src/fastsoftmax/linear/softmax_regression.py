@@ -17,7 +17,7 @@ from fastsoftmax._sklearn import (
     NotFittedError,
     check_features_of_fit,
 )
-from fastsoftmax.data import DenseData, thread_workspace
+from fastsoftmax.data import DenseData
 from fastsoftmax.objective import Objective
 from fastsoftmax.solvers import minimize_lbfgs
 
@@ -262,7 +262,7 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
             )
         given, X = X, check.features(X, n_features=self.n_features_in_, owner=type(self).__name__)
         check_features_of_fit(self, given, reset=False)
-        data = DenseData(X, check.threads(self.n_threads), thread_workspace)
+        data = DenseData(X, check.threads(self.n_threads))
         logits = data.logits(self.coef_, self.intercept_)
         with np.errstate(over="ignore", invalid="ignore"):
             total = logits.sum()  # one bad cell of X makes its row of logits bad
