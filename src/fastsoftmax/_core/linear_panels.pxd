@@ -17,11 +17,11 @@ once where they are small, else anew for each band.
 from cython.parallel cimport prange, threadid
 
 from fastsoftmax._core.linear_problem cimport (
-    ALIGNMENT, Problem, aligned, part_start, rounded_up, tile_loss, tile_sum,
+    ALIGNMENT, Problem, aligned, part_start, rounded_up, tile_loss, tile_sums,
 )
 from fastsoftmax._core.simd cimport (
     CLASS_BLOCK, VL, VL_MOST, add_to_doubles, load, load_first, prefetch, real, set1, store, store_first,
-    transpose, vreal,
+    sum_lanes, transpose, vreal,
 )
 from fastsoftmax._core.tiles cimport MOST, ROWS, product, product_across
 
@@ -44,7 +44,7 @@ cdef struct Panels:
     real *panels  # of X: (padded/2VL, rows, 2VL)
     real *w  # a chunk: (d/ROWS, classes, ROWS)
     real *w_tail  # (k, 2VL): the last features of W, where they do not fill two vectors
-    double *losses  # a tile of the band each
+    double *losses  # a tile of the band each, in VL parts
     real *targets  # (k, ROWS) a thread
 
 
@@ -69,7 +69,7 @@ cdef inline Py_ssize_t panels_bytes(const Problem *p, const Panels *s, int n_thr
         + aligned(s.padded * s.rows * size)
         + aligned(s.chunk * rounded_up(p.d, ROWS) * size)
         + aligned(p.k * 2 * VL * size)
-        + aligned(s.rows // ROWS * <Py_ssize_t>sizeof(double))
+        + aligned(s.rows // ROWS * VL * <Py_ssize_t>sizeof(double))
         + (0 if p.labels else n_threads * p.k * ROWS * size))
 
 
@@ -87,7 +87,7 @@ cdef inline void carve_panels(const Problem *p, Panels *s, char *memory) noexcep
     s.w_tail = <real *>memory
     memory += aligned(p.k * 2 * VL * size)
     s.losses = <double *>memory
-    memory += aligned(s.rows // ROWS * <Py_ssize_t>sizeof(double))
+    memory += aligned(s.rows // ROWS * VL * <Py_ssize_t>sizeof(double))
     s.targets = <real *>memory
 
 
@@ -158,7 +158,7 @@ cdef inline void block_logits(
     for i from 0 <= i < ROWS by 2 * VL:
         product(
             <int>(k1 - k0), s.w + k0 * ROWS, classes * ROWS,
-            s.tiles + tile * p.d * ROWS + i, ROWS, p.d, 0, sums)
+            s.tiles + tile * p.d * ROWS + i, ROWS, p.d, 0, False, sums)
         for k in range(k1 - k0):
             z = s.z + tile * p.k * ROWS + (first + k0 + k) * ROWS + i
             b = p.b[first + k0 + k] if p.b else 0.
@@ -207,14 +207,14 @@ cdef inline void block_gradient(
     for first from 0 <= first < n by SEGMENT:
         product(
             <int>(k1 - k0), s.z + first * p.k + k0 * ROWS, p.k * ROWS,
-            panel + first * 2 * VL, 2 * VL, min(SEGMENT, n - first), 0, sums)
+            panel + first * 2 * VL, 2 * VL, min(SEGMENT, n - first), 0, False, sums)
         for k in range(k1 - k0):
             at = (k0 + k) * p.d + j
             add_to(wide, narrow, at, scale * sums[2 * k], p.d - j)
             add_to(wide, narrow, at + VL, scale * sums[2 * k + 1], p.d - j - VL)
     for k in range(k0, k1 if j == 0 else k0):
         for t from 0 <= t < n by ROWS:
-            grad_b[k] += p.scale * tile_sum(s.z + t * p.k + k * ROWS)
+            grad_b[k] += p.scale * sum_lanes(tile_sums(s.z + t * p.k + k * ROWS))
 
 
 cdef inline void ith_gradient(
@@ -282,10 +282,12 @@ cdef inline double run_band(
                 part_start(classes, blocks, i % blocks), part_start(classes, blocks, i % blocks + 1))
     for i in prange(tiles, schedule="static", num_threads=n_threads,
                     use_threads_if=n_threads > 1):
-        s.losses[i] = tile_loss(
+        for k in range(VL):
+            s.losses[i * VL + k] = 0.
+        tile_loss(
             p, start + i * ROWS, min(ROWS, n - i * ROWS), s.z + i * p.k * ROWS,
-            s.targets + threadid() * p.k * ROWS)
-    for i in range(tiles):
+            s.targets + threadid() * p.k * ROWS, s.losses + i * VL)
+    for i in range(tiles * VL):
         loss += s.losses[i]
     blocks = (p.k + CLASS_BLOCK - 1) // CLASS_BLOCK
     if grad_x:

@@ -1,7 +1,9 @@
 """What the schemes of `linear` share: the problem, and how rows, weights and tiles are laid out."""
 
-from fastsoftmax._core.simd cimport VL, load, real, sum_lanes, vreal
-from fastsoftmax._core.softmax_tile cimport logistic_tile, soft_tile, softmax_tile
+from fastsoftmax._core.simd cimport VL, load, real, vreal_inlined, vreal
+from fastsoftmax._core.softmax_tile cimport (
+    clear_unweighted, logistic_tile, soft_tile, softmax_tile,
+)
 from fastsoftmax._core.tiles cimport ROWS
 
 cdef enum:
@@ -34,10 +36,13 @@ cdef inline Py_ssize_t part_start(Py_ssize_t size, Py_ssize_t parts, Py_ssize_t 
     return i * size // parts
 
 
-cdef inline double tile_loss(
-    const Problem *p, Py_ssize_t start, Py_ssize_t n, real *z, real *targets
+cdef inline void tile_loss(
+    const Problem *p, Py_ssize_t start, Py_ssize_t n, real *z, real *targets, double *losses
 ) noexcept nogil:
-    """Turn a tile of logits into weight * (A - Y); rows that the tile lacks weigh nothing."""
+    """Turn a tile of logits into weight * (A - Y) and add its loss to VL parts of a total.
+
+    Rows that the tile lacks weigh nothing.
+    """
     cdef int labels[ROWS]
     cdef real weights[ROWS]
     cdef Py_ssize_t i, k
@@ -48,16 +53,19 @@ cdef inline double tile_loss(
         for i in range(ROWS):
             for k in range(p.k):
                 targets[k * ROWS + i] = p.targets[(start + i) * p.target_step + k] if i < n else 0.
-        return soft_tile(z, p.k, targets, weights)
-    if p.k == 1:
-        return logistic_tile(z, labels, weights)
-    return softmax_tile(z, p.k, labels, weights)
+        soft_tile(z, p.k, targets, weights, losses)
+    elif p.k == 1:
+        logistic_tile(z, labels, weights, losses)
+    else:
+        softmax_tile(z, p.k, labels, weights, losses)
+    if n < ROWS or p.weights:
+        clear_unweighted(z, p.k, weights)
 
 
-cdef inline double tile_sum(const real *z) noexcept nogil:
-    """Sum of one class of a tile: its share of the intercept's gradient."""
+cdef inline vreal_inlined tile_sums(const real *z) noexcept nogil:
+    """Sum of one class of a tile, its share of the intercept's gradient, as VL parts."""
     cdef vreal s = load(z)
     cdef Py_ssize_t i
     for i from VL <= i < ROWS by VL:
         s = s + load(z + i)
-    return sum_lanes(s)
+    return s

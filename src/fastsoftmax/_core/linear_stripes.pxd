@@ -1,10 +1,10 @@
 """Few classes: every thread runs both products over rows of its own.
 
 X is cut into *blocks* of rows that fit L2. A block is read twice, first from memory, then from
-cache: forward, a register tile of DOT_ROWS rows by up to 6 classes runs along the features
+cache: forward, a register tile of 2 or 4 rows by up to CLASS_BLOCK classes runs along the features
 (`dots`), VL rows of partial sums are folded into logits, and the softmax turns each tile of ROWS
 rows into weight * (A - Y) in place; backward, `product` runs down the rows of the block, 2*VL
-features at a time, and adds its sums to float64 totals.
+features at a time, and adds to sums that go to float64 totals every SUM_ROWS rows.
 
 A *stripe* is a run of blocks with totals of its own. Their number depends on the shape of the
 problem only and they are added in order, so the result is the same to the bit for any number of
@@ -14,16 +14,16 @@ threads.
 from cython.parallel cimport prange, threadid
 
 from fastsoftmax._core.linear_problem cimport (
-    ALIGNMENT, Problem, aligned, part_start, rounded_up, tile_loss, tile_sum,
+    ALIGNMENT, Problem, aligned, part_start, rounded_up, tile_loss, tile_sums,
 )
 from fastsoftmax._core.simd cimport (
-    CLASS_BLOCK, DOT_ROWS, VL, add_to_doubles, load, load_first, real, set1, store, sum_each, vreal,
+    CLASS_BLOCK, VL, add_to_doubles, load, load_first, real, set1, store, sum_each, vreal,
 )
-from fastsoftmax._core.tiles cimport DOT_CLASSES, MOST, ROWS, dots, product
+from fastsoftmax._core.tiles cimport ROWS, dot_rows, dots, product
 
 cdef enum:
     BLOCK_BYTES = 384 * 1024  # of X: two blocks, the next being fetched, and the totals fit 1 MiB of L2
-    MOST_ROWS = 512  # of a block
+    SUM_ROWS = 512  # whose products are summed before the sum goes to the totals; of a block, at most
     WEIGHTS_BYTES = 32 * 1024  # of W: at most the whole of an L1, since X only passes
     MOST_STRIPES = 16  # costs 2 % against one stripe a thread (60000 x 784, K = 10), 32 4 %
     TOTALS_BYTES = 48 * 1024 * 1024  # of all stripes
@@ -31,11 +31,11 @@ cdef enum:
 
 cdef struct Stripes:
     Py_ssize_t padded  # features rounded up to whole pairs of vectors
-    Py_ssize_t class_blocks, dot_blocks  # of `product` and of `dots`
+    Py_ssize_t class_blocks
     Py_ssize_t block  # rows, a multiple of ROWS
     Py_ssize_t width  # features whose packed weights stay in L1 while VL rows pass; times VL
     Py_ssize_t n_stripes
-    Py_ssize_t totals  # doubles of a stripe: gradient of W (padded/2VL, k, 2VL), of b (k), loss
+    Py_ssize_t totals  # doubles of a stripe: gradient of W (padded/2VL, k, 2VL), of b (k, VL), loss (VL)
     Py_ssize_t scratch  # bytes a thread
     # carved out of the workspace
     real *w
@@ -49,17 +49,17 @@ cdef inline Stripes plan_stripes(const Problem *p) noexcept nogil:
     cdef Py_ssize_t size = sizeof(real), wide = sizeof(double), gathered = p.column_step != 1
     s.padded = rounded_up(p.d, 2 * VL)
     s.class_blocks = (p.k + CLASS_BLOCK - 1) // CLASS_BLOCK
-    s.dot_blocks = (p.k + DOT_CLASSES - 1) // DOT_CLASSES
     s.block = max(s.padded, p.k) * size
-    s.block = min(max(BLOCK_BYTES // s.block // ROWS, 1) * ROWS, MOST_ROWS)
-    s.width = max(WEIGHTS_BYTES // (min(p.k, DOT_CLASSES) * size), VL)
+    s.block = min(max(BLOCK_BYTES // s.block // ROWS, 1) * ROWS, SUM_ROWS)
+    s.width = max(WEIGHTS_BYTES // (min(p.k, CLASS_BLOCK) * size), VL)
     s.width = rounded_up(p.d // ((p.d + s.width - 1) // s.width), VL)
-    s.totals = aligned((s.padded * p.k + p.k + 1) * wide) // wide
+    s.totals = aligned((s.padded * p.k + (p.k + 1) * VL) * wide) // wide
     s.n_stripes = min(MOST_STRIPES, (p.n + s.block - 1) // s.block, TOTALS_BYTES // wide // s.totals)
     s.n_stripes = max(s.n_stripes, 1)
     s.scratch = (
         aligned((s.block + (0 if p.labels else ROWS)) * p.k * size)
         + p.k * VL * <Py_ssize_t>sizeof(vreal)
+        + s.padded * p.k * size
         + s.block * (s.padded if gathered else 2 * VL) * size)
     return s
 
@@ -84,10 +84,10 @@ cdef inline void pack_dots(const Problem *p, const Stripes *s) noexcept nogil:
     """Weights in the order in which `dots` reads them: VL features of each class of a block."""
     cdef Py_ssize_t c, k, j, v
     cdef real *to = s.w
-    for c in range(s.dot_blocks):
+    for c in range(s.class_blocks):
         for j from 0 <= j < p.d by VL:
-            for k in range(part_start(p.k, s.dot_blocks, c),
-                           part_start(p.k, s.dot_blocks, c + 1)):
+            for k in range(part_start(p.k, s.class_blocks, c),
+                           part_start(p.k, s.class_blocks, c + 1)):
                 for v in range(VL):
                     to[v] = p.w[k * p.d + j + v] if j + v < p.d else 0.
                 to += VL
@@ -116,19 +116,20 @@ cdef inline void tile_logits(
 ) noexcept nogil:
     """z[k*ROWS + i] = x_i·w_k + b_k for n <= ROWS rows; b_k for the rows that the tile lacks."""
     cdef Py_ssize_t first, i, c, k, j, start, nk, end
-    cdef int rows
+    cdef int rows, most
     for first from 0 <= first < ROWS by VL:
         if first + VL > n:
             for i in range(p.k * VL):
                 partial[i] = set1(0.)
         end = min(first + VL, n)
-        for c in range(s.dot_blocks):
-            start = part_start(p.k, s.dot_blocks, c)
-            nk = part_start(p.k, s.dot_blocks, c + 1) - start
+        for c in range(s.class_blocks):
+            start = part_start(p.k, s.class_blocks, c)
+            nk = part_start(p.k, s.class_blocks, c + 1) - start
+            most = dot_rows(<int>nk)
             for j from 0 <= j < p.d by s.width:
                 i = first
                 while i < end:
-                    rows = DOT_ROWS if i + DOT_ROWS <= end else 1
+                    rows = most if i + most <= end else 1
                     dots(
                         rows, <int>nk, x + i * stride + j, stride, min(s.width, p.d - j),
                         s.w + start * rounded_up(p.d, VL) + nk * j, j > 0,
@@ -138,16 +139,26 @@ cdef inline void tile_logits(
             store(z + k * ROWS + first, sum_each(partial + k * VL) + set1(p.b[k] if p.b else 0.))
 
 
+cdef inline bint readable(const Problem *p, const real *x, Py_ssize_t n, Py_ssize_t columns) noexcept nogil:
+    """Whether so many columns of n rows can be read, though they have only d: not past the last row."""
+    cdef const real *last = x + max((n - 1) * p.row_step, 0)
+    return columns - p.d <= p.x + max((p.n - 1) * p.row_step, 0) - last
+
+
 cdef inline void add_gradient(
     const Problem *p, const Stripes *s, const real *x, Py_ssize_t stride, Py_ssize_t n,
-    const real *z, real *tail, double *totals,
+    const real *z, real *tail, bint more, real *sums,
 ) noexcept nogil:
-    """totals += ZᵀX over the n rows of a block, 2*VL features at a time."""
+    """ZᵀX over the n rows of a block, 2*VL features at a time, into sums or, with `more`, onto them.
+
+    Columns past the last feature hold whatever follows a row in memory; nobody reads their sums.
+    """
     cdef bint gathered = p.column_step != 1
-    cdef Py_ssize_t i, j, c, k, start, whole = s.padded if gathered else p.d - p.d % (2 * VL)
+    cdef Py_ssize_t i, j, c, start, whole = s.padded
     cdef Py_ssize_t ahead = 0 if gathered else s.block * stride
     cdef int nk
-    cdef vreal sums[2 * MOST]
+    if not gathered and not readable(p, x, n, s.padded):
+        whole = p.d - p.d % (2 * VL)
     for i in range(n if whole < p.d else 0):
         for j in range(2 * VL):
             tail[i * 2 * VL + j] = x[i * stride + whole + j] if whole + j < p.d else 0.
@@ -158,9 +169,8 @@ cdef inline void add_gradient(
             product(
                 nk, z + start * ROWS, p.k * ROWS,
                 x + j if j < whole else tail, stride if j < whole else 2 * VL, n,
-                ahead if c == 0 and j < whole else 0, sums)
-            for k in range(2 * nk):
-                add_to_doubles(totals + j * p.k + start * 2 * VL + k * VL, sums[k])
+                ahead if c == 0 and j < whole else 0, more,
+                <vreal *>(sums + j * p.k + start * 2 * VL))
 
 
 cdef inline void add_squares(
@@ -187,14 +197,15 @@ cdef inline void run_stripe(
     cdef Py_ssize_t blocks = (p.n + s.block - 1) // s.block
     cdef Py_ssize_t first = part_start(blocks, s.n_stripes, stripe) * s.block
     cdef Py_ssize_t last = min(part_start(blocks, s.n_stripes, stripe + 1) * s.block, p.n)
-    cdef Py_ssize_t start, n, t, i, k, stride
+    cdef Py_ssize_t start, n, t, i, k, stride, summed = 0
     cdef double *totals = s.stripes + stripe * s.totals
     cdef double *bias = totals + s.padded * p.k
     cdef real *z = <real *>scratch
     cdef real *targets = z + s.block * p.k
     cdef vreal *partial = <vreal *>(
         scratch + aligned((s.block + (0 if p.labels else ROWS)) * p.k * sizeof(real)))
-    cdef real *buffer = <real *>(partial + p.k * VL)
+    cdef real *sums = <real *>(partial + p.k * VL)
+    cdef real *buffer = sums + s.padded * p.k
     cdef const real *x
     for i in range(s.totals):
         totals[i] = 0.
@@ -210,11 +221,16 @@ cdef inline void run_stripe(
         for t from 0 <= t < (n if p.w else 0) by ROWS:
             i = min(ROWS, n - t)
             tile_logits(p, s, x + t * stride, stride, i, partial, z + t * p.k)
-            bias[p.k] += tile_loss(p, start + t, i, z + t * p.k, targets)
+            tile_loss(p, start + t, i, z + t * p.k, targets, bias + p.k * VL)
             for k in range(p.k):
-                bias[k] += tile_sum(z + t * p.k + k * ROWS)
+                add_to_doubles(bias + k * VL, tile_sums(z + t * p.k + k * ROWS))
         if wants_w:
-            add_gradient(p, s, x, stride, n, z, buffer, totals)
+            add_gradient(p, s, x, stride, n, z, buffer, summed > 0, sums)
+            summed += n
+            if summed + s.block > SUM_ROWS or start + n == last:
+                for i from 0 <= i < s.padded * p.k by VL:
+                    add_to_doubles(totals + i, load(sums + i))
+                summed = 0
 
 
 cdef inline void reduce_features(
@@ -253,6 +269,8 @@ cdef inline double run_stripes(
     for i in range(s.n_stripes):
         bias = s.stripes + i * s.totals + s.padded * p.k
         for k in range(p.k):
-            grad_b[k] += p.scale * bias[k]
-        loss += bias[p.k]
+            for j in range(VL):
+                grad_b[k] += p.scale * bias[k * VL + j]
+        for j in range(VL):
+            loss += bias[p.k * VL + j]
     return p.scale * loss

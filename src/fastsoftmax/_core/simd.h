@@ -81,10 +81,8 @@ typedef real vreal_memory __attribute__((vector_size(FS_VECTOR_BYTES), aligned(s
 /* A register tile of 2 x CLASS_BLOCK accumulators leaves room for its operands. */
 #if FS_VECTOR_BYTES == 64 || defined(__aarch64__)
 #define CLASS_BLOCK 12 /* of 32 registers */
-#define DOT_ROWS 4
 #else
 #define CLASS_BLOCK 6 /* of 16 */
-#define DOT_ROWS 2
 #endif
 
 #define fs_inline static inline __attribute__((always_inline))

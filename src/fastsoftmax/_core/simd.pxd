@@ -15,8 +15,7 @@ cdef extern from "simd.h" nogil:
     enum:
         VL  # lanes a vector
         VL_MOST  # lanes of the widest vector of any build
-        DOT_ROWS  # rows of a register tile of DOT_ROWS by 6 classes
-        CLASS_BLOCK  # classes of a register tile that is two vectors wide
+        CLASS_BLOCK  # classes of a register tile that is two vectors, or two rows, wide
 
     vreal set1(double)
     vlane set1_lane(long long)

@@ -6,14 +6,14 @@ probabilities: neither subtracts nearly equal numbers, so a confident row keeps 
 precision of its tiny loss and gradient (Blanchard, Higham & Higham 2021). With one logit the same is
 said of the logistic function.
 
-Each function overwrites the logits by weight * (A - Y) and returns the weighted loss. A row of weight
-0 gives exactly 0, whatever its logits.
+Each function overwrites the logits by weight * (A - Y) and adds the weighted losses to VL parts of a
+float64 total. A row of weight 0 gives exactly 0, whatever its logits: `clear_unweighted`.
 """
 
 from fastsoftmax._core.rowmath cimport exp, log1p
 from fastsoftmax._core.simd cimport (
-    VL, absolute, divide, load, load_labels, maximum, real, select_eq, select_gt, set1, set1_lane,
-    store, sum_lanes, vreal, vreal_inlined,
+    VL, absolute, add_to_doubles, divide, load, load_labels, maximum, real, select_eq, select_gt, set1, set1_lane,
+    store, vlane, vreal, vreal_inlined,
 )
 from fastsoftmax._core.tiles cimport ROWS
 
@@ -35,37 +35,37 @@ cdef inline vreal_inlined exponentials(real *z, Py_ssize_t n_classes, vreal *hig
     return others + (ties - set1(1.))
 
 
-cdef inline double softmax_tile(
-    real *z, Py_ssize_t n_classes, const int *labels, const real *weights,
+cdef inline void add_loss(double *losses, vreal loss, vreal weight) noexcept nogil:
+    add_to_doubles(losses, select_gt(weight, set1(0.), loss, set1(0.)))
+
+
+cdef inline void softmax_tile(
+    real *z, Py_ssize_t n_classes, const int *labels, const real *weights, double *losses,
 ) noexcept nogil:
     """One label a row; ROWS labels and weights."""
     cdef vreal top, others, inverse, weight, own, own_logit, loss
-    cdef real own_logits[ROWS]
-    cdef real own_gradient[ROWS]
-    cdef double total = 0.
-    cdef Py_ssize_t i, k, v
-    for i in range(ROWS):
-        own_logits[i] = z[labels[i] * ROWS + i]
+    cdef vlane label
+    cdef Py_ssize_t k, v
     for v from 0 <= v < ROWS by VL:
+        label = load_labels(labels + v)
         weight = load(weights + v)
+        own_logit = load(z + v)
+        for k in range(1, n_classes):
+            own_logit = select_eq(label, set1_lane(k), load(z + k * ROWS + v), own_logit)
         others = exponentials(z + v, n_classes, &top)
         inverse = divide(weight, set1(1.) + others)
-        for k in range(n_classes):
-            store(z + k * ROWS + v, load(z + k * ROWS + v) * inverse)
-        own_logit = load(own_logits + v)
         own = others - exp(own_logit - top)
-        own = select_gt(top, own_logit, set1(1.) + own, others)
-        store(own_gradient + v, set1(0.) - own * inverse)
+        own = set1(0.) - select_gt(top, own_logit, set1(1.) + own, others) * inverse
+        for k in range(n_classes):
+            store(
+                z + k * ROWS + v,
+                select_eq(label, set1_lane(k), own, load(z + k * ROWS + v) * inverse))
         loss = weight * (log1p(others) + (top - own_logit))
-        total += sum_lanes(select_gt(weight, set1(0.), loss, set1(0.)))
-    for i in range(ROWS):
-        z[labels[i] * ROWS + i] = own_gradient[i]
-    clear_unweighted(z, n_classes, weights)
-    return total
+        add_loss(losses, loss, weight)
 
 
-cdef inline double soft_tile(
-    real *z, Py_ssize_t n_classes, real *targets, const real *weights,
+cdef inline void soft_tile(
+    real *z, Py_ssize_t n_classes, real *targets, const real *weights, double *losses,
 ) noexcept nogil:
     """Targets t >= 0 of each class and row, laid out as z and overwritten; no need to sum to 1.
 
@@ -73,7 +73,6 @@ cdef inline double soft_tile(
     probable class, sum of the other t - (1 - p) sum(t).
     """
     cdef vreal top, others, log_sum, weight, t, x, total_t, loss, inverse, wrong, most, g
-    cdef double total = 0.
     cdef Py_ssize_t k, v
     for v from 0 <= v < ROWS by VL:
         weight = load(weights + v)
@@ -98,17 +97,14 @@ cdef inline double soft_tile(
             most = (total_t - t) - total_t * wrong
             g = select_gt(set1(1.), x, total_t * x * inverse - t, most)
             store(z + k * ROWS + v, weight * g)
-        total += sum_lanes(select_gt(weight, set1(0.), loss, set1(0.)))
-    clear_unweighted(z, n_classes, weights)
-    return total
+        add_loss(losses, loss, weight)
 
 
-cdef inline double logistic_tile(
-    real *z, const int *labels, const real *weights,
+cdef inline void logistic_tile(
+    real *z, const int *labels, const real *weights, double *losses,
 ) noexcept nogil:
     """One logit a row, the log-odds of label 1 against label 0."""
     cdef vreal x, e, weight, loss, wrong
-    cdef double total = 0.
     cdef Py_ssize_t v
     for v from 0 <= v < ROWS by VL:
         weight = load(weights + v)
@@ -118,9 +114,7 @@ cdef inline double logistic_tile(
         loss = weight * (log1p(e) + maximum(set1(0.), set1(0.) - x))
         wrong = divide(select_gt(x, set1(0.), e, set1(1.)), set1(1.) + e) * weight
         store(z + v, select_eq(load_labels(labels + v), set1_lane(1), set1(0.) - wrong, wrong))
-        total += sum_lanes(select_gt(weight, set1(0.), loss, set1(0.)))
-    clear_unweighted(z, 1, weights)
-    return total
+        add_loss(losses, loss, weight)
 
 
 cdef inline void clear_unweighted(

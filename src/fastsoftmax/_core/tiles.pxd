@@ -32,31 +32,36 @@ Tried (AVX-512, 60000 x 784, K = 10, one thread, milliseconds, float32 / float64
 """
 
 from fastsoftmax._core.simd cimport (
-    CLASS_BLOCK, DOT_ROWS, VL, in_register, inlined, load, load_first, outlined, prefetch,
+    CLASS_BLOCK, VL, in_register, inlined, load, load_first, outlined, prefetch,
     prefetch_l2, real, set1, vreal,
 )
 
 cdef enum:
     ROWS = 32  # rows of a tile; a multiple of VL on every build
     MOST = 12  # the largest CLASS_BLOCK of any build
-    DOT_CLASSES = 6
+
+
+cdef inline int dot_rows(int nk) noexcept nogil:
+    """Rows of the tile of `dots` with nk classes: at most 2 * CLASS_BLOCK sums."""
+    return 4 if 2 * nk <= CLASS_BLOCK else 2
 
 
 cdef inline inlined dots_of(
     const int rows, const int nk, const real *x, Py_ssize_t stride, Py_ssize_t d,
     const real *w, bint more, vreal *out,
 ) noexcept nogil:
-    cdef vreal sums[DOT_ROWS * DOT_CLASSES]
-    cdef vreal a[DOT_ROWS]
+    cdef vreal sums[MOST][4]
+    cdef vreal a[4]
     cdef vreal v
     cdef Py_ssize_t j
     cdef int i, k
-    for i in range(rows * nk):
-        sums[i] = set1(0.)
+    for k in range(nk):
+        for i in range(rows):
+            sums[k][i] = set1(0.)
     if more:
         for k in range(nk):
             for i in range(rows):
-                sums[k * rows + i] = out[k * VL + i]
+                sums[k][i] = out[k * VL + i]
     for j from 0 <= j <= d - VL by VL:
         for i in range(rows):
             a[i] = load(x + i * stride + j)
@@ -64,7 +69,7 @@ cdef inline inlined dots_of(
         for k in range(nk):
             v = in_register(load(w + k * VL))
             for i in range(rows):
-                sums[k * rows + i] = sums[k * rows + i] + a[i] * v
+                sums[k][i] = sums[k][i] + a[i] * v
         w = w + nk * VL
     if d % VL:
         j = d - d % VL
@@ -73,29 +78,21 @@ cdef inline inlined dots_of(
         for k in range(nk):
             v = load(w + k * VL)
             for i in range(rows):
-                sums[k * rows + i] = sums[k * rows + i] + a[i] * v
+                sums[k][i] = sums[k][i] + a[i] * v
     for k in range(nk):
         for i in range(rows):
-            out[k * VL + i] = sums[k * rows + i]
+            out[k * VL + i] = sums[k][i]
     return 0
 
 
-cdef inline inlined dots_any(
-    const int rows, int nk, const real *x, Py_ssize_t stride, Py_ssize_t d, const real *w,
+cdef inline inlined dots_some(
+    int rows, const int nk, const real *x, Py_ssize_t stride, Py_ssize_t d, const real *w,
     bint more, vreal *out,
 ) noexcept nogil:
-    if nk == 1:
-        dots_of(rows, 1, x, stride, d, w, more, out)
-    elif nk == 2:
-        dots_of(rows, 2, x, stride, d, w, more, out)
-    elif nk == 3:
-        dots_of(rows, 3, x, stride, d, w, more, out)
-    elif nk == 4:
-        dots_of(rows, 4, x, stride, d, w, more, out)
-    elif nk == 5:
-        dots_of(rows, 5, x, stride, d, w, more, out)
-    elif nk == 6:
-        dots_of(rows, 6, x, stride, d, w, more, out)
+    if rows == 1:
+        dots_of(1, nk, x, stride, d, w, more, out)
+    else:
+        dots_of(dot_rows(nk), nk, x, stride, d, w, more, out)
     return 0
 
 
@@ -103,23 +100,44 @@ cdef inline outlined dots(
     int rows, int nk, const real *x, Py_ssize_t stride, Py_ssize_t d, const real *w, bint more,
     vreal *out,
 ) noexcept nogil:
-    """out[k*VL + i]: x_i·w_k as VL partial sums, for nk <= DOT_CLASSES classes.
+    """out[k*VL + i]: x_i·w_k as VL partial sums, for nk <= CLASS_BLOCK classes.
 
-    Rows are DOT_ROWS or, where fewer are left, 1. w holds VL features of each of the nk classes,
+    Rows are dot_rows(nk) or, where fewer are left, 1. w holds VL features of each of the nk classes,
     then the next VL, zeros behind the last. With `more` the sums are added to what `out` holds.
     The rows that come next are fetched into L1: the hardware, following these, does not foresee
     them.
     """
-    if rows == DOT_ROWS:
-        dots_any(DOT_ROWS, nk, x, stride, d, w, more, out)
-    else:
-        dots_any(1, nk, x, stride, d, w, more, out)
+    if nk == 1:
+        dots_some(rows, 1, x, stride, d, w, more, out)
+    elif nk == 2:
+        dots_some(rows, 2, x, stride, d, w, more, out)
+    elif nk == 3:
+        dots_some(rows, 3, x, stride, d, w, more, out)
+    elif nk == 4:
+        dots_some(rows, 4, x, stride, d, w, more, out)
+    elif nk == 5:
+        dots_some(rows, 5, x, stride, d, w, more, out)
+    elif nk == 6:
+        dots_some(rows, 6, x, stride, d, w, more, out)
+    elif CLASS_BLOCK > 6:
+        if nk == 7:
+            dots_some(rows, 7, x, stride, d, w, more, out)
+        elif nk == 8:
+            dots_some(rows, 8, x, stride, d, w, more, out)
+        elif nk == 9:
+            dots_some(rows, 9, x, stride, d, w, more, out)
+        elif nk == 10:
+            dots_some(rows, 10, x, stride, d, w, more, out)
+        elif nk == 11:
+            dots_some(rows, 11, x, stride, d, w, more, out)
+        elif nk == 12:
+            dots_some(rows, 12, x, stride, d, w, more, out)
     return 0
 
 
 cdef inline inlined product_of(
     const int nk, const Py_ssize_t step, const Py_ssize_t along, const real *z, Py_ssize_t tile,
-    const real *x, Py_ssize_t stride, Py_ssize_t n, Py_ssize_t ahead, vreal *out,
+    const real *x, Py_ssize_t stride, Py_ssize_t n, Py_ssize_t ahead, bint more, vreal *out,
 ) noexcept nogil:
     cdef vreal sum0[MOST]
     cdef vreal sum1[MOST]
@@ -128,6 +146,10 @@ cdef inline inlined product_of(
     cdef int k
     for k in range(nk):
         sum0[k] = sum1[k] = set1(0.)
+    if more:
+        for k in range(nk):
+            sum0[k] = out[2 * k]
+            sum1[k] = out[2 * k + 1]
     for first from 0 <= first < n by ROWS:
         count = min(n - first, ROWS)
         for i in range(count):
@@ -150,46 +172,46 @@ cdef inline inlined product_of(
 
 cdef inline inlined product_any(
     int nk, const Py_ssize_t step, const Py_ssize_t along, const real *z, Py_ssize_t tile,
-    const real *x, Py_ssize_t stride, Py_ssize_t n, Py_ssize_t ahead, vreal *out,
+    const real *x, Py_ssize_t stride, Py_ssize_t n, Py_ssize_t ahead, bint more, vreal *out,
 ) noexcept nogil:
     if nk == 1:
-        product_of(1, step, along, z, tile, x, stride, n, ahead, out)
+        product_of(1, step, along, z, tile, x, stride, n, ahead, more, out)
     elif nk == 2:
-        product_of(2, step, along, z, tile, x, stride, n, ahead, out)
+        product_of(2, step, along, z, tile, x, stride, n, ahead, more, out)
     elif nk == 3:
-        product_of(3, step, along, z, tile, x, stride, n, ahead, out)
+        product_of(3, step, along, z, tile, x, stride, n, ahead, more, out)
     elif nk == 4:
-        product_of(4, step, along, z, tile, x, stride, n, ahead, out)
+        product_of(4, step, along, z, tile, x, stride, n, ahead, more, out)
     elif nk == 5:
-        product_of(5, step, along, z, tile, x, stride, n, ahead, out)
+        product_of(5, step, along, z, tile, x, stride, n, ahead, more, out)
     elif nk == 6:
-        product_of(6, step, along, z, tile, x, stride, n, ahead, out)
+        product_of(6, step, along, z, tile, x, stride, n, ahead, more, out)
     elif CLASS_BLOCK > 6:
         if nk == 7:
-            product_of(7, step, along, z, tile, x, stride, n, ahead, out)
+            product_of(7, step, along, z, tile, x, stride, n, ahead, more, out)
         elif nk == 8:
-            product_of(8, step, along, z, tile, x, stride, n, ahead, out)
+            product_of(8, step, along, z, tile, x, stride, n, ahead, more, out)
         elif nk == 9:
-            product_of(9, step, along, z, tile, x, stride, n, ahead, out)
+            product_of(9, step, along, z, tile, x, stride, n, ahead, more, out)
         elif nk == 10:
-            product_of(10, step, along, z, tile, x, stride, n, ahead, out)
+            product_of(10, step, along, z, tile, x, stride, n, ahead, more, out)
         elif nk == 11:
-            product_of(11, step, along, z, tile, x, stride, n, ahead, out)
+            product_of(11, step, along, z, tile, x, stride, n, ahead, more, out)
         elif nk == 12:
-            product_of(12, step, along, z, tile, x, stride, n, ahead, out)
+            product_of(12, step, along, z, tile, x, stride, n, ahead, more, out)
     return 0
 
 
 cdef inline outlined product(
     int nk, const real *z, Py_ssize_t tile, const real *x, Py_ssize_t stride, Py_ssize_t n,
-    Py_ssize_t ahead, vreal *out,
+    Py_ssize_t ahead, bint more, vreal *out,
 ) noexcept nogil:
     """out[2k], out[2k + 1] = sum over i < n of z_k[i] * x[i*stride : i*stride + 2*VL], k < nk.
 
-    z_k[i] is z[(i // ROWS)*tile + k*ROWS + i % ROWS]. Rows `ahead` elements further on are fetched
-    into L2, for whoever needs them next.
+    z_k[i] is z[(i // ROWS)*tile + k*ROWS + i % ROWS]. With `more` the sums are added to what `out`
+    holds. Rows `ahead` elements further on are fetched into L2, for whoever needs them next.
     """
-    product_any(nk, ROWS, 1, z, tile, x, stride, n, ahead, out)
+    product_any(nk, ROWS, 1, z, tile, x, stride, n, ahead, more, out)
     return 0
 
 
@@ -197,5 +219,5 @@ cdef inline outlined product_across(
     int nk, const real *z, const real *x, Py_ssize_t stride, Py_ssize_t n, vreal *out,
 ) noexcept nogil:
     """The same with z_k[i] = z[i*ROWS + k]: sums over the classes of a tile, for nk of its rows."""
-    product_any(nk, 1, ROWS, z, ROWS * ROWS, x, stride, n, 0, out)
+    product_any(nk, 1, ROWS, z, ROWS * ROWS, x, stride, n, 0, False, out)
     return 0
