@@ -20,7 +20,7 @@ from fastsoftmax._core.linear_stripes cimport (
     tile_logits,
 )
 from fastsoftmax._core.simd cimport VL, real, vreal
-from fastsoftmax._core.tiles cimport ROWS
+from fastsoftmax._core.tiles cimport FOLD, ROWS
 
 cnp.import_array()
 
@@ -156,7 +156,7 @@ cdef void write_logits(
     cdef Py_ssize_t n = min(ROWS, p.n - start), i, k, stride
     cdef real *z = <real *>scratch
     cdef vreal *partial = <vreal *>(z + ROWS * p.k)
-    cdef const real *x = block_rows(p, s, start, n, <real *>(partial + p.k * VL), &stride)
+    cdef const real *x = block_rows(p, s, start, n, <real *>(partial + p.k * FOLD), &stride)
     tile_logits(p, s, x, stride, n, partial, z)
     for i in range(n):
         for k in range(p.k):

@@ -19,10 +19,10 @@ from fastsoftmax._core.linear_problem cimport (
 from fastsoftmax._core.simd cimport (
     CLASS_BLOCK, VL, add_to_doubles, load, load_first, real, set1, store, sum_each, vreal,
 )
-from fastsoftmax._core.tiles cimport ROWS, dot_rows, dots, product
+from fastsoftmax._core.tiles cimport FOLD, ROWS, dot_rows, dots, product
 
 cdef enum:
-    BLOCK_BYTES = 384 * 1024  # of X: two blocks, the next being fetched, and the totals fit 1 MiB of L2
+    BLOCK_BYTES = 256 * 1024  # of X: two blocks, the next being fetched, sums and totals fit 1 MiB of L2
     SUM_ROWS = 512  # whose products are summed before the sum goes to the totals; of a block, at most
     WEIGHTS_BYTES = 32 * 1024  # of W: at most the whole of an L1, since X only passes
     MOST_STRIPES = 16  # costs 2 % against one stripe a thread (60000 x 784, K = 10), 32 4 %
@@ -58,7 +58,7 @@ cdef inline Stripes plan_stripes(const Problem *p) noexcept nogil:
     s.n_stripes = max(s.n_stripes, 1)
     s.scratch = (
         aligned((s.block + (0 if p.labels else ROWS)) * p.k * size)
-        + p.k * VL * <Py_ssize_t>sizeof(vreal)
+        + p.k * FOLD * <Py_ssize_t>sizeof(vreal)
         + s.padded * p.k * size
         + s.block * (s.padded if gathered else 2 * VL) * size)
     return s
@@ -117,11 +117,11 @@ cdef inline void tile_logits(
     """z[k*ROWS + i] = x_i·w_k + b_k for n <= ROWS rows; b_k for the rows that the tile lacks."""
     cdef Py_ssize_t first, i, c, k, j, start, nk, end
     cdef int rows, most
-    for first from 0 <= first < ROWS by VL:
-        if first + VL > n:
-            for i in range(p.k * VL):
+    for first from 0 <= first < ROWS by FOLD:
+        if first + FOLD > n:
+            for i in range(p.k * FOLD):
                 partial[i] = set1(0.)
-        end = min(first + VL, n)
+        end = min(first + FOLD, n)
         for c in range(s.class_blocks):
             start = part_start(p.k, s.class_blocks, c)
             nk = part_start(p.k, s.class_blocks, c + 1) - start
@@ -133,10 +133,13 @@ cdef inline void tile_logits(
                     dots(
                         rows, <int>nk, x + i * stride + j, stride, min(s.width, p.d - j),
                         s.w + start * rounded_up(p.d, VL) + nk * j, j > 0,
-                        partial + start * VL + i - first)
+                        partial + start * FOLD + i - first)
                     i += rows
         for k in range(p.k):
-            store(z + k * ROWS + first, sum_each(partial + k * VL) + set1(p.b[k] if p.b else 0.))
+            for i from 0 <= i < FOLD by VL:
+                store(
+                    z + k * ROWS + first + i,
+                    sum_each(partial + k * FOLD + i) + set1(p.b[k] if p.b else 0.))
 
 
 cdef inline bint readable(const Problem *p, const real *x, Py_ssize_t n, Py_ssize_t columns) noexcept nogil:
@@ -204,7 +207,7 @@ cdef inline void run_stripe(
     cdef real *targets = z + s.block * p.k
     cdef vreal *partial = <vreal *>(
         scratch + aligned((s.block + (0 if p.labels else ROWS)) * p.k * sizeof(real)))
-    cdef real *sums = <real *>(partial + p.k * VL)
+    cdef real *sums = <real *>(partial + p.k * FOLD)
     cdef real *buffer = sums + s.padded * p.k
     cdef const real *x
     for i in range(s.totals):

@@ -38,6 +38,7 @@ from fastsoftmax._core.simd cimport (
 
 cdef enum:
     ROWS = 32  # rows of a tile; a multiple of VL on every build
+    FOLD = 16  # rows whose partial sums are folded at a time; ROWS and VL are a multiple and a divisor
     MOST = 12  # the largest CLASS_BLOCK of any build
 
 
@@ -61,7 +62,7 @@ cdef inline inlined dots_of(
     if more:
         for k in range(nk):
             for i in range(rows):
-                sums[k][i] = out[k * VL + i]
+                sums[k][i] = out[k * FOLD + i]
     for j from 0 <= j <= d - VL by VL:
         for i in range(rows):
             a[i] = load(x + i * stride + j)
@@ -81,7 +82,7 @@ cdef inline inlined dots_of(
                 sums[k][i] = sums[k][i] + a[i] * v
     for k in range(nk):
         for i in range(rows):
-            out[k * VL + i] = sums[k][i]
+            out[k * FOLD + i] = sums[k][i]
     return 0
 
 
@@ -100,7 +101,7 @@ cdef inline outlined dots(
     int rows, int nk, const real *x, Py_ssize_t stride, Py_ssize_t d, const real *w, bint more,
     vreal *out,
 ) noexcept nogil:
-    """out[k*VL + i]: x_i·w_k as VL partial sums, for nk <= CLASS_BLOCK classes.
+    """out[k*FOLD + i]: x_i·w_k as VL partial sums, for nk <= CLASS_BLOCK classes.
 
     Rows are dot_rows(nk) or, where fewer are left, 1. w holds VL features of each of the nk classes,
     then the next VL, zeros behind the last. With `more` the sums are added to what `out` holds.
