@@ -27,7 +27,7 @@ from fastsoftmax._core.tiles cimport MOST, ROWS, product, product_across
 
 cdef enum:
     LOGITS_BYTES = 32 * 1024 * 1024  # of a band
-    ROWS_BYTES = 2 * 1024 * 1024  # of a band's X, which is packed twice
+    ROWS_BYTES = 4 * 1024 * 1024  # of a band's X, which is packed twice
     CHUNK_BYTES = 8 * 1024 * 1024  # of packed W
     SEGMENT = 512  # rows whose products are summed before the sum goes to the totals
     GROUP = 8  # class blocks whose part of Z a thread keeps in L2 while the features pass
