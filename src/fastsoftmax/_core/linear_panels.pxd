@@ -17,7 +17,7 @@ once where they are small, else anew for each band.
 from cython.parallel cimport prange, threadid
 
 from fastsoftmax._core.linear_problem cimport (
-    ALIGNMENT, Problem, aligned, part_start, rounded_up, tile_loss, tile_sums,
+    ALIGNMENT, Problem, aligned, load_square, part_start, rounded_up, tile_loss, tile_sums,
 )
 from fastsoftmax._core.simd cimport (
     CLASS_BLOCK, VL, VL_MOST, add_to_doubles, load, load_first, prefetch, real, set1, store, store_first,
@@ -89,33 +89,6 @@ cdef inline void carve_panels(const Problem *p, Panels *s, char *memory) noexcep
     s.losses = <double *>memory
     memory += aligned(s.rows // ROWS * VL * <Py_ssize_t>sizeof(double))
     s.targets = <real *>memory
-
-
-cdef inline void load_square(
-    const Problem *p, Py_ssize_t i, Py_ssize_t j, Py_ssize_t rows, Py_ssize_t columns, vreal *v
-) noexcept nogil:
-    """v[r] = X[i + r, j : j + VL], zeros outside of the first `rows` and `columns`."""
-    cdef const real *x = p.x + i * p.row_step + j * p.column_step
-    cdef real element[VL_MOST]
-    cdef Py_ssize_t r, c
-    if p.column_step == 1:
-        for r in range(VL):
-            if r >= rows:
-                v[r] = set1(0.)
-            elif columns >= VL:
-                v[r] = load(x + r * p.row_step)
-            else:
-                v[r] = load_first(x + r * p.row_step, <int>max(columns, 0))
-    elif p.row_step == 1 and rows >= VL:
-        for c in range(VL):
-            v[c] = load(x + c * p.column_step) if c < columns else set1(0.)
-        transpose(v)
-    else:
-        for r in range(VL):
-            for c in range(VL):
-                element[c] = (
-                    x[r * p.row_step + c * p.column_step] if r < rows and c < columns else 0.)
-            v[r] = load(element)
 
 
 cdef inline void pack_rows(

@@ -1,6 +1,8 @@
 """What the schemes of `linear` share: the problem, and how rows, weights and tiles are laid out."""
 
-from fastsoftmax._core.simd cimport VL, load, real, vreal_inlined, vreal
+from fastsoftmax._core.simd cimport (
+    VL, VL_MOST, load, load_first, real, set1, transpose, vreal, vreal_inlined,
+)
 from fastsoftmax._core.softmax_tile cimport (
     clear_unweighted, logistic_tile, soft_tile, softmax_tile,
 )
@@ -34,6 +36,33 @@ cdef inline Py_ssize_t rounded_up(Py_ssize_t size, Py_ssize_t unit) noexcept nog
 cdef inline Py_ssize_t part_start(Py_ssize_t size, Py_ssize_t parts, Py_ssize_t i) noexcept nogil:
     """Where part i of so many, as equal as can be, begins."""
     return i * size // parts
+
+
+cdef inline void load_square(
+    const Problem *p, Py_ssize_t i, Py_ssize_t j, Py_ssize_t rows, Py_ssize_t columns, vreal *v
+) noexcept nogil:
+    """v[r] = X[i + r, j : j + VL], zeros outside of the first `rows` and `columns`."""
+    cdef const real *x = p.x + i * p.row_step + j * p.column_step
+    cdef real element[VL_MOST]
+    cdef Py_ssize_t r, c
+    if p.column_step == 1:
+        for r in range(VL):
+            if r >= rows:
+                v[r] = set1(0.)
+            elif columns >= VL:
+                v[r] = load(x + r * p.row_step)
+            else:
+                v[r] = load_first(x + r * p.row_step, <int>max(columns, 0))
+    elif p.row_step == 1 and rows >= VL:
+        for c in range(VL):
+            v[c] = load(x + c * p.column_step) if c < columns else set1(0.)
+        transpose(v)
+    else:
+        for r in range(VL):
+            for c in range(VL):
+                element[c] = (
+                    x[r * p.row_step + c * p.column_step] if r < rows and c < columns else 0.)
+            v[r] = load(element)
 
 
 cdef inline void tile_loss(

@@ -14,10 +14,10 @@ threads.
 from cython.parallel cimport prange, threadid
 
 from fastsoftmax._core.linear_problem cimport (
-    ALIGNMENT, Problem, aligned, part_start, rounded_up, tile_loss, tile_sums,
+    ALIGNMENT, Problem, aligned, load_square, part_start, rounded_up, tile_loss, tile_sums,
 )
 from fastsoftmax._core.simd cimport (
-    CLASS_BLOCK, VL, add_to_doubles, load, load_first, real, set1, store, sum_each, vreal,
+    CLASS_BLOCK, VL, VL_MOST, add_to_doubles, load, load_first, real, set1, store, sum_each, vreal,
 )
 from fastsoftmax._core.tiles cimport FOLD, ROWS, dot_rows, dots, product
 
@@ -98,15 +98,17 @@ cdef inline const real *block_rows(
     Py_ssize_t *stride,
 ) noexcept nogil:
     """Rows of X with their features side by side: in place where they are, else gathered."""
-    cdef const real *x = p.x + start * p.row_step
-    cdef Py_ssize_t i, j
+    cdef Py_ssize_t i, j, r
+    cdef vreal v[VL_MOST]
     stride[0] = p.row_step
     if p.column_step == 1:
-        return x
+        return p.x + start * p.row_step
     stride[0] = s.padded
-    for j in range(s.padded):
-        for i in range(n):
-            buffer[i * s.padded + j] = x[i * p.row_step + j * p.column_step] if j < p.d else 0.
+    for j from 0 <= j < s.padded by VL:
+        for i from 0 <= i < n by VL:
+            load_square(p, start + i, j, n - i, p.d - j, v)
+            for r in range(VL):
+                store(buffer + (i + r) * s.padded + j, v[r])
     return buffer
 
 
