@@ -9,21 +9,23 @@ A *tile* is class-major, z[k * ROWS + i] for ROWS rows i: the softmax then runs 
 by side, whatever the number of classes, and `product` broadcasts from addresses that differ by
 constants.
 
-Both keep up to 24 sums in the 32 registers of AVX-512, 12 in the 16 of AVX2. A step of `dots` with 4
-rows by 5 classes is 20 multiply-adds, 9 loads and 4 prefetches; of `product` with 10 classes 20
+Both keep up to 24 sums in the 32 registers of AVX-512, 12 in the 16 of AVX2. A step of `dots` with 2
+rows by 10 classes is 20 multiply-adds, 12 loads and 2 prefetches; of `product` with 10 classes 20
 multiply-adds, 2 loads, 10 broadcasts and 2 prefetches: 10 cycles of multiply-adds at two a cycle,
-which is more than the loads take. No sum is spilled (objdump: no stack access in either loop). The
-number of classes has to be a constant for that; the chains of `if` turn the variable into one.
+which is more than the loads take. No sum is spilled (objdump: no stack access in either loop). With X
+in L2 both reach 98 % of the multiply-add peak. The number of classes has to be a constant for that;
+the chains of `if` turn the variable into one.
 
-Tried (AVX-512, 60000 x 784, K = 10, one thread, milliseconds, float32 / float64):
-- `dots` of 2 rows by 10 classes 11.6 / 24.0, of 4 by 5 12.3 / 24.0, but with two threads 7.0 / 13.8
-  against 6.8 / 13.2: it reads the packed weights, which do not fit L1 in float64, half as often;
-- without prefetching the next rows into L1 16.0 / 27.8: 45 % of the samples of `dots` were on its
-  loads of X, although the block sits in L2;
-- fetching half of the next block during `dots`, half during `product` 7.3 / 15.9, classes inside of
-  rows 7.4 / 13.8 (two threads);
-- without prefetching the next *block* into L2 during `product` the forward pass waits for memory: with
-  two threads 15.4 against 9.4 then (float32);
+Tried (AVX-512, 60000 x 784, K = 10, milliseconds, float32 / float64, two threads unless said):
+- `dots` of 4 rows by 5 classes 6.8 / 13.2 against 6.2 / 11.9 with 2 by 10, which reads X once instead of
+  twice; up to 6 classes 4 rows are better, 1.14 against 0.87 for 100000 x 64, K = 5;
+- one thread, without prefetching the next rows into L1 13.9 / 27.3 against 11.5 / 25.1;
+- fetching half of the next block during `dots`, half during `product` 5.9 / 12.5 against 5.6 / 12.5;
+  all of it during `dots` 7.4 / 15;
+- without prefetching the next *block* into L2 during `product` the forward pass waits for memory: 15.4
+  against 9.4 then (float32);
+- folding the partial sums of VL rows instead of FOLD 13.2 against 12.5 (float64): the packed weights,
+  which exceed L1, are then read again for every 8 rows;
 - GCC repeats the load of a weight vector inside each multiply-add that uses it: `in_register`;
 - `product` inlined into its callers: GCC keeps the caller's vectors in registers and spills an
   operand; 20000 x 1024, K = 1000 460 against 380 ms (one thread): `outlined`;
