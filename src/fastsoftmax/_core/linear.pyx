@@ -19,7 +19,7 @@ from fastsoftmax._core.linear_stripes cimport (
     Stripes, block_rows, carve_stripes, pack_dots, plan_stripes, run_stripes, stripes_bytes,
     tile_logits,
 )
-from fastsoftmax._core.simd cimport VL, real, vreal
+from fastsoftmax._core.simd cimport real, vreal
 from fastsoftmax._core.tiles cimport FOLD, ROWS
 
 cnp.import_array()

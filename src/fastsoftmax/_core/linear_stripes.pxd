@@ -144,7 +144,9 @@ cdef inline void tile_logits(
                     sum_each(partial + k * FOLD + i) + set1(p.b[k] if p.b else 0.))
 
 
-cdef inline bint readable(const Problem *p, const real *x, Py_ssize_t n, Py_ssize_t columns) noexcept nogil:
+cdef inline bint readable(
+    const Problem *p, const real *x, Py_ssize_t n, Py_ssize_t columns
+) noexcept nogil:
     """Whether so many columns of n rows can be read, though they have only d: not past the last row."""
     cdef const real *last = x + max((n - 1) * p.row_step, 0)
     return columns - p.d <= p.x + max((p.n - 1) * p.row_step, 0) - last

@@ -12,8 +12,8 @@ float64 total. A row of weight 0 gives exactly 0, whatever its logits: `clear_un
 
 from fastsoftmax._core.rowmath cimport exp, log1p
 from fastsoftmax._core.simd cimport (
-    VL, absolute, add_to_doubles, divide, load, load_labels, maximum, real, select_eq, select_gt, set1, set1_lane,
-    store, vlane, vreal, vreal_inlined,
+    VL, absolute, add_to_doubles, divide, load, load_labels, maximum, real, select_eq, select_gt,
+    set1, set1_lane, store, vlane, vreal, vreal_inlined,
 )
 from fastsoftmax._core.tiles cimport ROWS
 
