@@ -75,15 +75,23 @@ for dtype, at_end in itertools.product((np.float32, np.float64), (True, False)):
 """
 
 ROWS = """
-for dtype, at_end, k in itertools.product((np.float32, np.float64), (True, False), range(1, 40)):
-    x, out = (guarded(np.zeros((2, k), dtype), at_end) for _ in range(2))
-    kernels = _core.kernels(dtype)
-    for function in (kernels.elementwise.exp, kernels.elementwise.log1p):
-        function(x, out)
-    for function in (kernels.softmax.softmax, kernels.softmax.log_softmax):
-        function(x, out, 1)
-    kernels.softmax.logsumexp(x, guarded(np.zeros(2, dtype), at_end), 1)
-    fastsoftmax.cross_entropy(x, guarded(np.array([0, k - 1], np.int32), at_end))
+LENGTHS = (*range(1, 40), *range(95, 115))
+for dtype, at_end, k in itertools.product((np.float32, np.float64), (True, False), LENGTHS):
+    x, out, other = (guarded(np.zeros((2, k), dtype), at_end) for _ in range(3))
+    elementwise = _core.kernels(dtype).elementwise
+    for function in range(4):
+        elementwise.apply(function, x, out)
+    elementwise.binary_cross_entropy(x, other, out, 1)
+    labels = guarded(np.array([0, k - 1], np.int32), at_end)
+    for a, b, c in ((x, out, other), (x.T, out.T, other.T)):
+        axis = -1 if a is x else 0
+        fastsoftmax.softmax(a, axis, out=b)
+        fastsoftmax.log_softmax(a, axis, out=b)
+        fastsoftmax.softmax_vjp(a, c, axis, out=b)
+        fastsoftmax.logsumexp(a, axis, out=guarded(np.zeros(2, dtype), at_end))
+        for target in (labels, c):
+            fastsoftmax.cross_entropy_value_and_grad(a, target, axis=axis, out=b)
+            fastsoftmax.cross_entropy_value_and_grad(a, target, axis=axis, label_smoothing=0.5)
 """
 
 

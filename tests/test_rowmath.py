@@ -15,9 +15,9 @@ FIRST_SUBNORMAL = {np.float32: -87.337, np.float64: -708.397}
 BITS = {np.float32: np.uint32, np.float64: np.uint64}
 
 
-def evaluate(name, x):
-    out = np.empty_like(x)
-    getattr(_core.kernels(x.dtype).elementwise, name)(x, out)
+def evaluate(name, x, out=None):
+    out = np.empty_like(x) if out is None else out
+    _core.kernels(x.dtype).elementwise.apply(("exp", "log1p").index(name), x, out)
     return out
 
 
@@ -148,6 +148,6 @@ def test_any_length_and_nothing_beyond(name, dtype):
     whole = evaluate(name, x)
     for n in range(len(x)):
         out = np.full(len(x), -7, dtype)
-        getattr(_core.kernels(dtype).elementwise, name)(x[:n], out[:n])
+        evaluate(name, x[:n], out[:n])
         np.testing.assert_array_equal(out[:n], whole[:n])
         assert (out[n:] == -7).all()

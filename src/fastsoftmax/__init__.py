@@ -11,12 +11,22 @@ from typing import TYPE_CHECKING, Any
 from fastsoftmax import datasets
 from fastsoftmax._info import show_versions
 from fastsoftmax.functional import (
+    binary_cross_entropy,
     cross_entropy,
+    cross_entropy_value_and_grad,
     linear_cross_entropy,
     linear_cross_entropy_value_and_grad,
+    log_sigmoid,
     log_softmax,
+    logit,
     logsumexp,
+    mae,
+    mse,
+    nll_loss,
+    one_hot,
+    sigmoid,
     softmax,
+    softmax_vjp,
 )
 
 if TYPE_CHECKING:
@@ -26,15 +36,25 @@ __version__ = _version("fastsoftmax")
 
 __all__ = [
     "SoftmaxRegression",
+    "binary_cross_entropy",
     "cross_entropy",
+    "cross_entropy_value_and_grad",
     "datasets",
     "fit",
     "linear_cross_entropy",
     "linear_cross_entropy_value_and_grad",
+    "log_sigmoid",
     "log_softmax",
+    "logit",
     "logsumexp",
+    "mae",
+    "mse",
+    "nll_loss",
+    "one_hot",
     "show_versions",
+    "sigmoid",
     "softmax",
+    "softmax_vjp",
 ]
 
 _ESTIMATORS = {"SoftmaxRegression": "linear", "fit": "linear"}

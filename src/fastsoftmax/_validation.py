@@ -136,16 +136,16 @@ def labels(y: ArrayLike, n: int) -> tuple[NDArray[np.int32], NDArray]:
     return codes.astype(np.int32), classes
 
 
-def class_indices(target: ArrayLike, n: int, k: int) -> NDArray[np.int32]:
+def class_indices(target: ArrayLike, n: int, k: int, name: str = "target") -> NDArray[np.int32]:
     """target as int32 indices 0..k-1 of shape (n,)."""
     target = np.asarray(target)
     if target.dtype.kind not in "biu":
-        raise TypeError(f"target: expected integer class indices, got dtype {target.dtype}")
+        raise TypeError(f"{name}: expected integer class indices, got dtype {target.dtype}")
     if target.shape != (n,):
-        raise ValueError(f"target: expected shape ({n},), got {target.shape}")
+        raise ValueError(f"{name}: expected shape ({n},), got {target.shape}")
     if n and not (target.min() >= 0 and target.max() < k):
         row = int(np.argmax((target < 0) | (target >= k)))
-        raise ValueError(f"target: expected indices 0..{k - 1}, got {target[row]} in row {row}")
+        raise ValueError(f"{name}: expected indices 0..{k - 1}, got {target[row]} in row {row}")
     return np.ascontiguousarray(target, dtype=np.int32)
 
 
@@ -227,13 +227,164 @@ def threads(n_threads: int | None) -> int:
     return integer(n_threads, "n_threads", least=1)
 
 
-def axis(value: object, shape: tuple[int, ...], name: str) -> int:
-    """An axis of an array of this shape as an index >= 0; the array has elements along it."""
-    ndim = len(shape)
-    if not isinstance(value, numbers.Integral) or isinstance(value, bool):
+def floating(x: ArrayLike, name: str) -> tuple[NDArray, np.dtype]:
+    """x in the dtype to compute in, float32 or float64, and the dtype that the result should have."""
+    given = getattr(x, "dtype", None)
+    x = real_array(x, name) if given is not None else real_array(np.asarray(x), name)
+    if given == np.float16:
+        return x, np.dtype(np.float16)
+    if given == np.float32:
+        return x, x.dtype
+    return x.astype(np.float64, copy=False), np.dtype(np.float64)
+
+
+def axes(value: object, ndim: int) -> tuple[int, ...]:
+    """Axes of an array of so many dimensions, as distinct indices >= 0 in order; None means all."""
+    if value is None:
+        return tuple(range(ndim))
+    wanted = value if isinstance(value, tuple) else (value,)
+    found = set()
+    for axis in wanted:
+        if not isinstance(axis, numbers.Integral) or isinstance(axis, bool):
+            raise TypeError(f"axis: expected an integer, a tuple of them or None, got {value!r}")
+        if not -max(ndim, 1) <= axis < max(ndim, 1):
+            raise ValueError(f"axis: expected -{ndim}..{ndim - 1}, got {axis!r}")
+        found.add(int(axis) % max(ndim, 1))
+    if len(found) < len(wanted):
+        raise ValueError(f"axis: expected each axis once, got {value!r}")
+    return tuple(sorted(found)) if ndim else ()
+
+
+def one_axis(value: object, ndim: int) -> int:
+    """The axis of the classes."""
+    if value is None or isinstance(value, tuple):
         raise TypeError(f"axis: expected an integer, got {value!r}")
-    if not -ndim <= value < ndim:
-        raise ValueError(f"axis: expected -{ndim}..{ndim - 1}, got {value!r}")
-    if shape[value] == 0:
-        raise ValueError(f"{name}: expected at least one element along axis {value}, got none")
-    return int(value) % ndim
+    if ndim == 0:
+        raise ValueError("logits: expected at least one dimension, got a number")
+    return axes(value, ndim)[0]
+
+
+def not_empty(split: tuple[int, int, int], name: str) -> None:
+    if split[1] == 0:
+        raise ValueError(f"{name}: expected at least one element along the axis, got none")
+
+
+def inverse_temperature(value: object) -> float:
+    return 1.0 / number(value, "temperature", above=0.0)
+
+
+def fraction(value: object, name: str) -> float:
+    """A number of 0..1."""
+    value = number(value, name, least=0.0)
+    if value > 1.0:
+        raise ValueError(f"{name}: expected a number <= 1, got {value!r}")
+    return value
+
+
+def reduction(value: object) -> None:
+    if value not in ("mean", "sum", "none"):
+        raise ValueError(f"reduction: expected 'mean', 'sum' or 'none', got {value!r}")
+
+
+def output(out: object, shape: tuple[int, ...], dtype: np.dtype) -> None:
+    """Raise unless `out` is an array that can hold a result of this shape and dtype."""
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"out: expected an array, got {type(out).__name__}")
+    if out.shape != shape:
+        raise ValueError(f"out: expected shape {shape}, got {out.shape}")
+    if out.dtype != dtype:
+        raise ValueError(f"out: expected dtype {dtype}, got {out.dtype}")
+    if not out.flags.writeable:
+        raise ValueError("out: expected an array that can be written to, got one that is read-only")
+
+
+def overlap(x: NDArray, out: NDArray, name: str) -> None:
+    """Raise if out shares memory with x without being x, element by element."""
+    if not isinstance(out, np.ndarray):
+        return  # `output` says what is wrong
+    same = x.ctypes.data == out.ctypes.data and x.strides == out.strides and x.shape == out.shape
+    if same and x.dtype == out.dtype:
+        return
+    try:
+        shared = np.shares_memory(x, out, max_work=10_000)
+    except np.exceptions.TooHardError:
+        shared = True
+    if shared:
+        raise ValueError(f"out: expected {name} itself or memory apart from it, got an overlap")
+
+
+def same_shape(x: NDArray, shape: tuple[int, ...], name: str, other: str) -> None:
+    if x.shape != shape:
+        raise ValueError(f"{name}: expected shape {shape}, that of {other}, got {x.shape}")
+
+
+def broadcast(x: NDArray, shape: tuple[int, ...], name: str, other: str) -> NDArray:
+    try:
+        return np.broadcast_to(x, shape)
+    except ValueError:
+        raise ValueError(
+            f"{name}: expected a shape that broadcasts to {shape}, that of {other}, got {x.shape}"
+        ) from None
+
+
+def within(x: NDArray, least: float, most: float, name: str) -> None:
+    """Raise unless all of x lies in least..most."""
+    outside = ~((x >= least) & (x <= most))
+    if outside.any():
+        index = np.unravel_index(int(np.argmax(outside)), x.shape)
+        where = ", ".join(map(str, index))
+        raise ValueError(
+            f"{name}: expected numbers of {least:g}..{most:g}, got {x[index]} at index ({where})"
+        )
+
+
+def sample_weight(weight: ArrayLike, shape: tuple[int, ...]) -> NDArray:
+    """Weights >= 0, broadcast to this shape."""
+    weight = real_array(weight, "sample_weight")
+    within(weight, 0.0, np.finfo(np.float64).max, "sample_weight")
+    return broadcast(weight, shape, "sample_weight", "the losses").astype(np.float64)
+
+
+def class_weight(weight: ArrayLike | None, k: int, dtype: np.dtype) -> NDArray | None:
+    """Weights >= 0 of the k classes, in this dtype; None where there are none."""
+    if weight is None:
+        return None
+    weight = vector(weight, k, "weight", "one weight a class")
+    within(weight, 0.0, np.finfo(np.float64).max, "weight")
+    return np.ascontiguousarray(weight, dtype=dtype)
+
+
+def row_targets(target: ArrayLike, kept: tuple[int, ...], shape: tuple[int, ...]) -> NDArray:
+    """Labels in the shape `kept`, or numbers >= 0 of every class in the shape of the logits."""
+    if sparse.issparse(target):
+        raise TypeError(f"target: expected a dense array, got a sparse {type(target).__name__}")
+    target = np.asarray(target)
+    if target.shape == kept:
+        return target
+    if target.shape == (*kept, 1) and target.shape != shape:
+        return target.reshape(kept)
+    if target.shape != shape:
+        raise ValueError(f"target: expected shape {kept} or {shape}, got {target.shape}")
+    if target.dtype.kind not in "biuf":
+        raise ValueError(f"target: expected real numbers, got dtype {target.dtype}")
+    within(target, 0.0, np.inf, "target")
+    return target
+
+
+def labels_or_ignored(
+    target: NDArray, n: int, k: int, ignore_index: object
+) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+    """Class indices, 0 where the label is `ignore_index`, and where that is."""
+    if ignore_index is None:
+        return class_indices(target, n, k), np.zeros(n, bool)
+    if not isinstance(ignore_index, numbers.Integral) or isinstance(ignore_index, bool):
+        raise TypeError(f"ignore_index: expected an integer or None, got {ignore_index!r}")
+    ignored = target == ignore_index
+    return class_indices(np.where(ignored, 0, target), n, k), ignored
+
+
+def no_ignore_index(ignore_index: object) -> None:
+    if ignore_index is not None:
+        raise ValueError(
+            f"ignore_index: expected None for targets that are numbers a class, got {ignore_index!r}"
+        )

@@ -15,7 +15,7 @@ import numpy as np
 from fastsoftmax._core import _cpu
 
 LEVELS = ("native", "v4", "v3", "v2", "plain")  # the best first
-KERNELS = ("elementwise", "linear", "machine", "softmax")
+KERNELS = ("cross_entropy", "elementwise", "linear", "machine", "softmax")
 
 
 def is_built(level: str) -> bool:
@@ -55,4 +55,4 @@ _by_dtype = {np.dtype(np.float32): _load("f32"), np.dtype(np.float64): _load("f6
 
 def kernels(dtype: np.dtype) -> SimpleNamespace:
     """The kernel modules that compute in this dtype, float32 or float64."""
-    return _by_dtype[np.dtype(dtype)]
+    return _by_dtype.get(dtype) or _by_dtype[np.dtype(dtype)]

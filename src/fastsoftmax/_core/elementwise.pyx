@@ -1,35 +1,88 @@
-"""Functions of single numbers over arrays."""
+"""Functions of single numbers over arrays; each number is read and written once."""
 
 cimport numpy as cnp
 
+from cython.parallel cimport prange
+
 from fastsoftmax._core.rowmath cimport exp as vector_exp, log1p as vector_log1p
-from fastsoftmax._core.simd cimport VL, load, load_first, real, store, store_first
+from fastsoftmax._core.simd cimport (
+    VL, absolute, divide, maximum, minimum, real, select_gt, set1, vreal, vreal_inlined,
+)
+from fastsoftmax._core.squares cimport load_upto, store_upto
 
 cnp.import_array()
 
+cdef enum:
+    PIECE = 4096  # elements a thread takes at a time; a multiple of VL
 
-def exp(cnp.ndarray x not None, cnp.ndarray out not None):
-    """exp of x into out, both contiguous and `real`."""
+cpdef enum Function:
+    EXP
+    LOG1P  # of x >= 0
+    SIGMOID
+    LOG_SIGMOID
+
+
+cdef inline vreal_inlined sigmoid(vreal x) noexcept nogil:
+    """1 / (1 + exp(-x)), from exp(-|x|), which cannot overflow."""
+    cdef vreal e = vector_exp(set1(0.) - absolute(x))
+    # the greater of the two factors goes to x >= 0; NaN passes through e
+    return divide(select_gt(set1(0.), x, e, set1(1.)), set1(1.) + e)
+
+
+cdef inline vreal_inlined log_sigmoid(vreal x) noexcept nogil:
+    return minimum(set1(0.), x) - vector_log1p(vector_exp(set1(0.) - absolute(x)))
+
+
+cdef void piece(const real *x, real *out, Py_ssize_t n, int function) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef vreal v
+    for i from 0 <= i < n by VL:
+        v = load_upto(x + i, n - i)
+        if function == EXP:
+            v = vector_exp(v)
+        elif function == LOG1P:
+            v = vector_log1p(v)
+        elif function == SIGMOID:
+            v = sigmoid(v)
+        else:
+            v = log_sigmoid(v)
+        store_upto(out + i, v, n - i)
+
+
+def apply(int function, cnp.ndarray x not None, cnp.ndarray out not None, int n_threads=1):
+    """A function of x into out, both contiguous and `real`; they may be the same."""
     cdef const real *a = <const real *>cnp.PyArray_DATA(x)
     cdef real *b = <real *>cnp.PyArray_DATA(out)
-    cdef Py_ssize_t i = 0, n = x.size
-    with nogil:
-        for i from 0 <= i <= n - VL by VL:
-            store(b + i, vector_exp(load(a + i)))
-        i = n - n % VL
-        store_first(b + i, vector_exp(load_first(a + i, n % VL)), n % VL)
+    cdef Py_ssize_t i, n = x.size
+    for i in prange((n + PIECE - 1) // PIECE, nogil=True, schedule="static", num_threads=n_threads,
+                    use_threads_if=n_threads > 1):
+        piece(a + i * PIECE, b + i * PIECE, min(PIECE, n - i * PIECE), function)
 
 
-def log1p(cnp.ndarray x not None, cnp.ndarray out not None):
-    """log1p of x >= 0 into out, both contiguous and `real`."""
+cdef void logistic_piece(const real *x, const real *y, real *out, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef vreal v, t, loss, zero = set1(0.)
+    for i from 0 <= i < n by VL:
+        v = load_upto(x + i, n - i)
+        t = load_upto(y + i, n - i)
+        loss = vector_log1p(vector_exp(zero - absolute(v)))
+        # a share of 0 costs nothing, however improbable its outcome
+        loss = loss + select_gt(t, zero, t * maximum(zero, zero - v), zero)
+        loss = loss + select_gt(set1(1.), t, (set1(1.) - t) * maximum(zero, v), zero)
+        store_upto(out + i, loss, n - i)
+
+
+def binary_cross_entropy(
+    cnp.ndarray x not None, cnp.ndarray y not None, cnp.ndarray out not None, int n_threads
+):
+    """-y log sigmoid(x) - (1 - y) log sigmoid(-x) into out, all contiguous and `real`."""
     cdef const real *a = <const real *>cnp.PyArray_DATA(x)
-    cdef real *b = <real *>cnp.PyArray_DATA(out)
-    cdef Py_ssize_t i = 0, n = x.size
-    with nogil:
-        for i from 0 <= i <= n - VL by VL:
-            store(b + i, vector_log1p(load(a + i)))
-        i = n - n % VL
-        store_first(b + i, vector_log1p(load_first(a + i, n % VL)), n % VL)
+    cdef const real *b = <const real *>cnp.PyArray_DATA(y)
+    cdef real *c = <real *>cnp.PyArray_DATA(out)
+    cdef Py_ssize_t i, n = x.size
+    for i in prange((n + PIECE - 1) // PIECE, nogil=True, schedule="static", num_threads=n_threads,
+                    use_threads_if=n_threads > 1):
+        logistic_piece(a + i * PIECE, b + i * PIECE, c + i * PIECE, min(PIECE, n - i * PIECE))
 
 
 def vector_bytes():

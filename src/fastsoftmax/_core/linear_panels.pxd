@@ -17,12 +17,13 @@ once where they are small, else anew for each band.
 from cython.parallel cimport prange, threadid
 
 from fastsoftmax._core.linear_problem cimport (
-    ALIGNMENT, Problem, aligned, load_square, part_start, rounded_up, tile_loss, tile_sums,
+    ALIGNMENT, Problem, aligned, part_start, rounded_up, tile_loss, tile_sums,
 )
 from fastsoftmax._core.simd cimport (
     CLASS_BLOCK, VL, VL_MOST, add_to_doubles, load, load_first, prefetch, real, set1, store, store_first,
     sum_lanes, transpose, vreal,
 )
+from fastsoftmax._core.squares cimport load_square
 from fastsoftmax._core.tiles cimport MOST, ROWS, product, product_across
 
 cdef enum:
@@ -100,7 +101,9 @@ cdef inline void pack_rows(
     cdef real *panel
     cdef Py_ssize_t j, r
     for j from 0 <= j < s.padded by VL:
-        load_square(p, start + first, j, n - first, p.d - j, v)
+        load_square(
+            p.x + (start + first) * p.row_step + j * p.column_step, p.row_step, p.column_step,
+            n - first, p.d - j, v)
         panel = s.panels + j // (2 * VL) * 2 * VL * s.rows + j % (2 * VL) + first * 2 * VL
         for r in range(VL):
             store(panel + r * 2 * VL, v[r])

@@ -1,11 +1,7 @@
 """What the schemes of `linear` share: the problem, and how rows, weights and tiles are laid out."""
 
-from fastsoftmax._core.simd cimport (
-    VL, VL_MOST, load, load_first, real, set1, transpose, vreal, vreal_inlined,
-)
-from fastsoftmax._core.softmax_tile cimport (
-    clear_unweighted, logistic_tile, soft_tile, softmax_tile,
-)
+from fastsoftmax._core.simd cimport VL, load, real, vreal, vreal_inlined
+from fastsoftmax._core.softmax_tile cimport clear_unweighted, tile_gradient
 from fastsoftmax._core.tiles cimport ROWS
 
 cdef enum:
@@ -38,33 +34,6 @@ cdef inline Py_ssize_t part_start(Py_ssize_t size, Py_ssize_t parts, Py_ssize_t 
     return i * size // parts
 
 
-cdef inline void load_square(
-    const Problem *p, Py_ssize_t i, Py_ssize_t j, Py_ssize_t rows, Py_ssize_t columns, vreal *v
-) noexcept nogil:
-    """v[r] = X[i + r, j : j + VL], zeros outside of the first `rows` and `columns`."""
-    cdef const real *x = p.x + i * p.row_step + j * p.column_step
-    cdef real element[VL_MOST]
-    cdef Py_ssize_t r, c
-    if p.column_step == 1:
-        for r in range(VL):
-            if r >= rows:
-                v[r] = set1(0.)
-            elif columns >= VL:
-                v[r] = load(x + r * p.row_step)
-            else:
-                v[r] = load_first(x + r * p.row_step, <int>max(columns, 0))
-    elif p.row_step == 1 and rows >= VL:
-        for c in range(VL):
-            v[c] = load(x + c * p.column_step) if c < columns else set1(0.)
-        transpose(v)
-    else:
-        for r in range(VL):
-            for c in range(VL):
-                element[c] = (
-                    x[r * p.row_step + c * p.column_step] if r < rows and c < columns else 0.)
-            v[r] = load(element)
-
-
 cdef inline void tile_loss(
     const Problem *p, Py_ssize_t start, Py_ssize_t n, real *z, real *targets, double *losses
 ) noexcept nogil:
@@ -78,15 +47,10 @@ cdef inline void tile_loss(
     for i in range(ROWS):
         labels[i] = p.labels[start + i] if i < n and p.labels else 0
         weights[i] = 0. if i >= n else p.weights[start + i] if p.weights else 1.
-    if p.labels == NULL:
-        for i in range(ROWS):
-            for k in range(p.k):
-                targets[k * ROWS + i] = p.targets[(start + i) * p.target_step + k] if i < n else 0.
-        soft_tile(z, p.k, targets, weights, losses)
-    elif p.k == 1:
-        logistic_tile(z, labels, weights, losses)
-    else:
-        softmax_tile(z, p.k, labels, weights, losses)
+    for i in range(ROWS if p.labels == NULL else 0):
+        for k in range(p.k):
+            targets[k * ROWS + i] = p.targets[(start + i) * p.target_step + k] if i < n else 0.
+    tile_gradient(z, p.k, labels if p.labels else NULL, targets, weights, losses)
     if n < ROWS or p.weights:
         clear_unweighted(z, p.k, weights)
 

@@ -14,11 +14,12 @@ threads.
 from cython.parallel cimport prange, threadid
 
 from fastsoftmax._core.linear_problem cimport (
-    ALIGNMENT, Problem, aligned, load_square, part_start, rounded_up, tile_loss, tile_sums,
+    ALIGNMENT, Problem, aligned, part_start, rounded_up, tile_loss, tile_sums,
 )
 from fastsoftmax._core.simd cimport (
     CLASS_BLOCK, VL, VL_MOST, add_to_doubles, load, load_first, real, set1, store, sum_each, vreal,
 )
+from fastsoftmax._core.squares cimport load_square
 from fastsoftmax._core.tiles cimport FOLD, ROWS, dot_rows, dots, product
 
 cdef enum:
@@ -106,7 +107,9 @@ cdef inline const real *block_rows(
     stride[0] = s.padded
     for j from 0 <= j < s.padded by VL:
         for i from 0 <= i < n by VL:
-            load_square(p, start + i, j, n - i, p.d - j, v)
+            load_square(
+                p.x + (start + i) * p.row_step + j * p.column_step, p.row_step, p.column_step,
+                n - i, p.d - j, v)
             for r in range(VL):
                 store(buffer + (i + r) * s.padded + j, v[r])
     return buffer

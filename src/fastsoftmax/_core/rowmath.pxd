@@ -15,7 +15,7 @@ log(1 + f) = f - (f^2/2 - s (f^2/2 + R(s^2))) (Tang 1990). What rounding 1 + x l
 """
 
 from fastsoftmax._core.simd cimport (
-    VL, bits, divide, from_bits, lane, maximum, minimum, real, scale_by_power_of_two, select_gt,
+    LARGEST, VL, bits, divide, from_bits, lane, maximum, minimum, real, scale_by_power_of_two, select_gt,
     set1, set1_lane, shift_left, shift_right, to_real, vlane, vreal,
     vreal_inlined,
 )
@@ -24,7 +24,6 @@ from fastsoftmax._core.simd cimport (
 cdef extern from "simd.h":
     enum:
         FS_DOUBLE
-    const double LARGEST
 
 
 cdef inline vreal_inlined exp(vreal x) noexcept nogil:

@@ -258,16 +258,57 @@ fs_inline void transpose(vreal v[]) {
     FS_SWAP(v, 1)
 }
 
+/* Every lane of the result is the maximum, or the sum, of all lanes: lanes meet at distance h. */
+#define FS_MEET(l, h) ((l) ^ (h))
+#define FS_AT(h, meet)                                   \
+    {                                                    \
+        vreal y = FS_SHUFFLE(x, x, FS_EACH(FS_MEET, h)); \
+        x = meet;                                        \
+    }
+#if FS_VECTOR_BYTES == 64 && !FS_DOUBLE
+#define FS_AT_EACH(meet) FS_AT(8, meet) FS_AT(4, meet) FS_AT(2, meet) FS_AT(1, meet)
+#elif FS_VECTOR_BYTES == 64 || (FS_VECTOR_BYTES == 32 && !FS_DOUBLE)
+#define FS_AT_EACH(meet) FS_AT(4, meet) FS_AT(2, meet) FS_AT(1, meet)
+#elif FS_VECTOR_BYTES == 32 || !FS_DOUBLE
+#define FS_AT_EACH(meet) FS_AT(2, meet) FS_AT(1, meet)
+#else
+#define FS_AT_EACH(meet) FS_AT(1, meet)
+#endif
+fs_inline vreal max_all(vreal x) { FS_AT_EACH(maximum(x, y)) return x; }
+fs_inline vreal sum_all(vreal x) { FS_AT_EACH(x + y) return x; }
+
+/* Whether a > b in any lane. */
+fs_inline int any_gt(vreal a, vreal b) {
+#if FS_VECTOR_BYTES == 64
+    return FS_PASTE(_mm512_cmp, FS_SUFFIX, _mask)(a, b, _CMP_GT_OQ) != 0;
+#else
+    vlane greater = a > b;
+    lane any = 0;
+    for (int l = 0; l < VL; l++) any |= greater[l];
+    return any != 0;
+#endif
+}
+
 /* Sum of all lanes, in double and in a fixed order. */
 fs_inline double sum_lanes(vreal x) {
     double s = 0;
     for (int l = 0; l < VL; l++) s += x[l];
     return s;
 }
-fs_inline real max_lanes(vreal x) {
-    real m = x[0];
-    for (int l = 1; l < VL; l++) m = (m > x[l] || m != m) ? m : x[l];
-    return m;
+
+/* To memory past the caches, p aligned to a vector: for results that exceed them, whose lines would
+ * otherwise be read before they are written. fence() before another thread may look. */
+fs_inline void stream(real *p, vreal x) {
+#if defined(FS_PREFIX)
+    FS_OP(stream)(p, x);
+#else
+    *(vreal *)p = x;
+#endif
+}
+fs_inline void fence(void) {
+#if defined(FS_PREFIX)
+    _mm_sfence();
+#endif
 }
 
 /* sums[0 .. VL) += x, widened to double: where float32 products become float64 sums. */

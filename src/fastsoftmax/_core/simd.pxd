@@ -5,6 +5,7 @@ compare or divide vectors with operators: Cython would take the result for a num
 """
 
 cdef extern from "simd.h" nogil:
+    const double LARGEST  # finite `real`
     ctypedef double real
     ctypedef double vreal
     ctypedef long long lane
@@ -46,5 +47,9 @@ cdef extern from "simd.h" nogil:
     vreal sum_each(const vreal *)
     void transpose(vreal *)
     double sum_lanes(vreal)
-    real max_lanes(vreal)
+    vreal max_all(vreal)
+    vreal sum_all(vreal)
+    bint any_gt(vreal, vreal)
+    void stream(real *, vreal)
+    void fence()
     void add_to_doubles(double *, vreal)

@@ -1,144 +1,243 @@
-"""Softmax, log-softmax, log-sum-exp and cross-entropy of rows of logits.
+"""Softmax, log-softmax, log-sum-exp of rows, and the softmax's vector-Jacobian product.
 
-A row is read while it sits in cache: for its maximum, for the sum of exponentials, for the result.
-The log-sum-exp is max + log1p(others), others = sum of exp(z_j - max) without one j that attains the
-maximum: its exp(0) = 1 is never added to small terms (Blanchard, Higham & Higham 2021).
-
-Lanes run along the row. Short rows leave lanes idle; the fused kernels, which are what such rows
-come from, put rows side by side instead (`softmax_tile`).
+Bytes: softmax reads and writes each number once, where a row fits the buffer: the maximum is found
+while the row comes in, the exponentials stay in cache until their sum is known, the results go past
+the caches where they exceed them. One exponential a number: 20 instructions of 16 lanes.
+Longer rows are read twice, for the log-sum-exp and for the result, with two exponentials a number
+(the two passes of Dukhan & Ablavatski, arXiv 2001.04438, but with a running maximum in place of
+their pairs of mantissa and exponent). The log-sum-exp is one pass for any length.
 """
 
-from cython.parallel cimport prange
-from libc.math cimport INFINITY, NAN
+from cython.parallel cimport prange, threadid
+from libc.math cimport INFINITY
 cimport numpy as cnp
 
 from fastsoftmax._core.rowmath cimport exp, log1p
-from fastsoftmax._core.simd cimport (
-    VL, VL_MOST, lane_index, load, load_first, max_lanes, maximum, real, select_gt, set1, store,
-    store_first, sum_lanes, to_real, vreal, vreal_inlined,
+from fastsoftmax._core.rows cimport (
+    ALIGNMENT, Rows, aligned_buffer, buffer_size, go_along, n_units, padded, read_row, read_tile, row_at,
+    rows_of, tile_at, write_row, write_tile,
 )
+from fastsoftmax._core.simd cimport (
+    LARGEST, VL, absolute, any_gt, divide, fence, load, max_all, maximum, minimum, real,
+    select_gt, set1, store, sum_all, vreal,
+)
+from fastsoftmax._core.softmax_tile cimport (
+    fold, highest, nan_or_zero, normaliser, sum_of_others, to_probabilities,
+)
+from fastsoftmax._core.tiles cimport ROWS
 
 cnp.import_array()
 
+cdef enum:
+    RUN = 1024  # elements whose maximum is taken before their exponentials
+    AHEAD = 4096  # elements between a run and the one that is fetched meanwhile
+    LONGEST = 128 * 1024  # elements of a row that is kept between sum and result
+    PAST_CACHE = 16 * 1024 * 1024  # bytes of a result that is not kept in cache
 
-cdef inline vreal_inlined load_or(const real *z, Py_ssize_t n, double fill) noexcept nogil:
-    """A vector of z, of which n elements are left: past them, `fill`."""
-    if n >= VL:
-        return load(z)
-    return select_gt(set1(n), to_real(lane_index()), load_first(z, <int>n), set1(fill))
+cpdef enum:
+    SOFTMAX
+    LOG_SOFTMAX
 
 
-cdef inline void store_to(real *out, vreal x, Py_ssize_t n) noexcept nogil:
-    if n >= VL:
-        store(out, x)
+cdef struct LogSum:
+    vreal top, others, undefined  # the sum is exp(top) (1 + others)
+
+
+cdef inline void add_run(
+    LogSum *s, real *z, Py_ssize_t n, vreal top, const real *following
+) noexcept nogil:
+    """The sum of the exponentials of n elements, whose maximum is known, added to the sum so far."""
+    cdef vreal others
+    if any_gt(absolute(top), set1(LARGEST)):
+        s.undefined = s.undefined + sum_all(nan_or_zero(z, padded(n) // VL, VL))
+        s.top = maximum(top, s.top)
+        return
+    others = sum_of_others(z, padded(n) // VL, VL, True, False, top, following)
+    if any_gt(top, s.top):
+        s.others = others + (set1(1.) + s.others) * exp(s.top - top)
+        s.top = top
     else:
-        store_first(out, x, <int>n)
+        s.others = s.others + (set1(1.) + others) * exp(top - s.top)
 
 
-cdef inline double largest(const real *z, Py_ssize_t k) noexcept nogil:
-    cdef vreal top = set1(-INFINITY)
-    cdef Py_ssize_t j
-    for j from 0 <= j < k by VL:
-        top = maximum(top, load_or(z + j, k - j, -INFINITY))
-    return max_lanes(top)
+cdef inline LogSum sum_row(
+    const real *x, Py_ssize_t step, Py_ssize_t k, double factor, real *z
+) noexcept nogil:
+    cdef LogSum s
+    cdef Py_ssize_t j, n
+    cdef vreal top
+    s.top, s.others, s.undefined = set1(-INFINITY), set1(-1.), set1(0.)
+    for j from 0 <= j < k by RUN:
+        n = min(RUN, k - j)
+        top = max_all(read_row(x + j * step, step, n, factor, -INFINITY, z))
+        add_run(&s, z, n, top, x + j + AHEAD if step == 1 else NULL)
+    return s
 
 
-cdef inline double sum_of_others(const real *z, Py_ssize_t k, double top, real *e) noexcept nogil:
-    """Sum of exp(z_j - top) without one j where z_j = top; the terms themselves into e, if given."""
-    cdef vreal x, term, sums = set1(0.), ties = set1(0.), highest = set1(top)
-    cdef Py_ssize_t j
-    for j from 0 <= j < k by VL:
-        x = load_or(z + j, k - j, -INFINITY)
-        term = exp(x - highest)
-        if e != NULL:
-            store_to(e + j, term, k - j)
-        # ties are counted apart, so that they do not swallow the small terms; NaN stays in the sum
-        sums = sums + select_gt(highest, x, term, term - set1(1.))
-        ties = ties + select_gt(highest, x, set1(0.), set1(1.))
-    return sum_lanes(sums) + (sum_lanes(ties) - 1.)
+cdef inline vreal log_of(const LogSum *s) noexcept nogil:
+    """Log-sum-exp less the maximum: of an infinite maximum 0, or NaN if there is one."""
+    cdef vreal undefined = s.undefined + minimum(set1(0.), maximum(set1(0.), s.others))
+    return select_gt(absolute(s.top), set1(LARGEST), undefined, log1p(s.others)) + s.undefined
 
 
-cdef inline double log_of_sum(double others) noexcept nogil:
-    cdef real out[VL_MOST]
-    store(out, log1p(set1(others)))
-    return out[0]
+cdef void row(
+    const Rows *x, const Rows *out, Py_ssize_t i, int kind, double factor, bint past_cache, real *z
+) noexcept nogil:
+    cdef const real *source = row_at(x, i)
+    cdef real *to = row_at(out, i)
+    cdef Py_ssize_t j, v, n, k = x.k
+    cdef LogSum s
+    cdef vreal top, log_sum, inverse
+    if kind == SOFTMAX and k <= LONGEST:
+        top = max_all(read_row(source, x.class_step, k, factor, -INFINITY, z))
+        inverse = set1(1.) + normaliser(
+            z, padded(k) // VL, VL, True, True, top,
+            source + x.row_step if x.class_step == 1 else NULL, &log_sum)
+        write_row(to, out.class_step, k, z, divide(set1(1.), inverse), past_cache)
+        return
+    s = sum_row(source, x.class_step, k, factor, z)
+    log_sum = log_of(&s)
+    inverse = divide(set1(1.), set1(1.) + s.others)
+    for j from 0 <= j < k by RUN:
+        n = min(RUN, k - j)
+        read_row(source + j * x.class_step, x.class_step, n, factor, -INFINITY, z)
+        for v from 0 <= v < n by VL:
+            if kind == SOFTMAX:
+                store(z + v, exp(load(z + v) - s.top) * inverse)
+            else:
+                store(z + v, (load(z + v) - s.top) - log_sum)
+        write_row(to + j * out.class_step, out.class_step, n, z, set1(1.), past_cache)
 
 
-cdef void softmax_row(const real *z, Py_ssize_t k, real *out) noexcept nogil:
-    cdef double top = largest(z, k)
-    cdef vreal inverse = set1(1. / (1. + sum_of_others(z, k, top, out)))
-    cdef Py_ssize_t j
-    for j from 0 <= j < k by VL:
-        store_to(out + j, load_or(out + j, k - j, 0.) * inverse, k - j)
+cdef void tile(
+    const Rows *x, const Rows *out, Py_ssize_t unit, int kind, double factor, real *z
+) noexcept nogil:
+    cdef real *at
+    cdef Py_ssize_t first, k, v, n = tile_at(x, unit, &at, &first)
+    cdef vreal top, log_sum
+    read_tile(x, at, n, factor, z)
+    for v from 0 <= v < n by VL:
+        top = highest(z + v, x.k, ROWS)
+        if kind == SOFTMAX:
+            to_probabilities(z + v, x.k, ROWS, False, top, NULL)
+        else:
+            normaliser(z + v, x.k, ROWS, False, False, top, NULL, &log_sum)
+            for k in range(x.k):
+                store(z + k * ROWS + v, (load(z + k * ROWS + v) - top) - log_sum)
+    tile_at(out, unit, &at, &first)
+    write_tile(out, at, n, z)
 
 
-cdef inline bint has_nan(const real *z, Py_ssize_t k) noexcept nogil:
-    cdef Py_ssize_t j
-    for j in range(k):
-        if z[j] != z[j]:
-            return True
-    return False
-
-
-cdef double log_normaliser(const real *z, Py_ssize_t k, double top) noexcept nogil:
-    """log(sum of exp(z_j - top)); where top is infinite, 0 unless there is a NaN as well."""
-    if top == INFINITY or top == -INFINITY:
-        return NAN if has_nan(z, k) else 0.
-    return log_of_sum(sum_of_others(z, k, top, NULL))
-
-
-cdef double logsumexp_row(const real *z, Py_ssize_t k) noexcept nogil:
-    cdef double top = largest(z, k)
-    return top + log_normaliser(z, k, top)
-
-
-cdef void log_softmax_row(const real *z, Py_ssize_t k, real *out) noexcept nogil:
-    cdef double top = largest(z, k)
-    cdef vreal log_sum = set1(log_normaliser(z, k, top))
-    cdef Py_ssize_t j
-    for j from 0 <= j < k by VL:
-        store_to(out + j, (load_or(z + j, k - j, 0.) - set1(top)) - log_sum, k - j)
-
-
-cdef double cross_entropy_row(const real *z, Py_ssize_t k, int label) noexcept nogil:
-    cdef double top = largest(z, k)
-    return log_normaliser(z, k, top) + (top - z[label])
-
-
-def softmax(cnp.ndarray z not None, cnp.ndarray out not None, int n_threads):
-    """Softmax of the rows of z (N, K) into out (N, K), both C-contiguous; out may be z."""
-    cdef Py_ssize_t i, n = z.shape[0], k = z.shape[1]
-    cdef real *source = <real *>cnp.PyArray_DATA(z)
-    cdef real *to = <real *>cnp.PyArray_DATA(out)
-    for i in prange(n, nogil=True, num_threads=n_threads, use_threads_if=n_threads > 1):
-        softmax_row(source + i * k, k, to + i * k)
-
-
-def log_softmax(cnp.ndarray z not None, cnp.ndarray out not None, int n_threads):
-    """log(softmax) of the rows of z (N, K) into out (N, K), both C-contiguous; out may be z."""
-    cdef Py_ssize_t i, n = z.shape[0], k = z.shape[1]
-    cdef real *source = <real *>cnp.PyArray_DATA(z)
-    cdef real *to = <real *>cnp.PyArray_DATA(out)
-    for i in prange(n, nogil=True, num_threads=n_threads, use_threads_if=n_threads > 1):
-        log_softmax_row(source + i * k, k, to + i * k)
-
-
-def logsumexp(cnp.ndarray z not None, cnp.ndarray out not None, int n_threads):
-    """log(sum(exp)) of the rows of z (N, K) into out (N,)."""
-    cdef Py_ssize_t i, n = z.shape[0], k = z.shape[1]
-    cdef real *source = <real *>cnp.PyArray_DATA(z)
-    cdef real *to = <real *>cnp.PyArray_DATA(out)
-    for i in prange(n, nogil=True, num_threads=n_threads, use_threads_if=n_threads > 1):
-        to[i] = logsumexp_row(source + i * k, k)
-
-
-def cross_entropy(
-    cnp.ndarray z not None, cnp.ndarray labels not None, cnp.ndarray out not None, int n_threads
+def softmax(
+    cnp.ndarray x not None, cnp.ndarray out not None, int kind, double factor, workspace,
+    int n_threads,
 ):
-    """Loss of each row of logits z (N, K) against labels (N,), int32 in range, into out (N,)."""
-    cdef Py_ssize_t i, n = z.shape[0], k = z.shape[1]
-    cdef real *source = <real *>cnp.PyArray_DATA(z)
+    """softmax(factor * x), or its logarithm, over the middle axis of x (outer, K, inner).
+
+    x and out are `real`, of one shape and any strides, and may be the same. workspace(size) returns
+    an array of so many bytes at least. Nothing is checked.
+    """
+    cdef Rows a = rows_of(x), b = rows_of(out)
+    cdef bint along = go_along(&a)
+    cdef Py_ssize_t i, size = buffer_size(&a)
+    if along:
+        size = min(size, LONGEST if kind == SOFTMAX else RUN)
+    cdef bint past_cache = out.nbytes > PAST_CACHE
+    cdef cnp.ndarray memory = workspace(ALIGNMENT + n_threads * size * sizeof(real))
+    cdef real *z = aligned_buffer(memory)
+    for i in prange(n_units(&a), nogil=True, schedule="static", num_threads=n_threads,
+                    use_threads_if=n_threads > 1):
+        if along:
+            row(&a, &b, i, kind, factor, past_cache, z + threadid() * size)
+        else:
+            tile(&a, &b, i, kind, factor, z + threadid() * size)
+    fence()
+
+
+cdef void sum_unit(
+    const Rows *x, Py_ssize_t unit, bint along, double factor, real *z, real *to
+) noexcept nogil:
+    cdef real *at
+    cdef Py_ssize_t first, i, v, n
+    cdef vreal top, log_sum
+    cdef LogSum s
+    if along:
+        s = sum_row(row_at(x, unit), x.class_step, x.k, factor, z)
+        store(z, s.top + log_of(&s))
+        to[unit] = z[0]
+        return
+    n = tile_at(x, unit, &at, &first)
+    read_tile(x, at, n, factor, z)
+    for v from 0 <= v < n by VL:
+        top = highest(z + v, x.k, ROWS)
+        normaliser(z + v, x.k, ROWS, False, False, top, NULL, &log_sum)
+        store(z + v, top + log_sum)
+    for i in range(n):
+        to[first + i] = z[i]
+
+
+def logsumexp(
+    cnp.ndarray x not None, cnp.ndarray out not None, double factor, workspace, int n_threads
+):
+    """log(sum(exp(factor * x))) over the middle axis of x (outer, K, inner) into out (outer * inner,)."""
+    cdef Rows a = rows_of(x)
+    cdef bint along = go_along(&a)
+    cdef Py_ssize_t i, size = buffer_size(&a)
+    if along:
+        size = min(size, RUN)
+    cdef cnp.ndarray memory = workspace(ALIGNMENT + n_threads * size * sizeof(real))
+    cdef real *z = aligned_buffer(memory)
     cdef real *to = <real *>cnp.PyArray_DATA(out)
-    cdef int *label = <int *>cnp.PyArray_DATA(labels)
-    for i in prange(n, nogil=True, num_threads=n_threads, use_threads_if=n_threads > 1):
-        to[i] = cross_entropy_row(source + i * k, k, label[i])
+    for i in prange(n_units(&a), nogil=True, schedule="static", num_threads=n_threads,
+                    use_threads_if=n_threads > 1):
+        sum_unit(&a, i, along, factor, z + threadid() * size, to)
+
+
+cdef void product_with_jacobian(
+    real *p, const real *u, Py_ssize_t n, Py_ssize_t step, const int along
+) noexcept nogil:
+    """p = p * (u - sum of p u)."""
+    cdef vreal dot = set1(0.)
+    cdef Py_ssize_t k
+    for k in range(n):
+        dot = dot + load(p + k * step) * load(u + k * step)
+    dot = fold(dot, along)
+    for k in range(n):
+        store(p + k * step, load(p + k * step) * (load(u + k * step) - dot))
+
+
+cdef void vjp_unit(
+    const Rows *p, const Rows *u, const Rows *out, Py_ssize_t unit, bint along, double factor, real *z,
+    Py_ssize_t size,
+) noexcept nogil:
+    cdef real *at
+    cdef Py_ssize_t first, v, n
+    if along:
+        read_row(row_at(p, unit), p.class_step, p.k, 1., 0., z)
+        read_row(row_at(u, unit), u.class_step, p.k, factor, 0., z + size)
+        product_with_jacobian(z, z + size, padded(p.k) // VL, VL, True)
+        write_row(row_at(out, unit), out.class_step, p.k, z, set1(1.), False)
+        return
+    n = tile_at(p, unit, &at, &first)
+    read_tile(p, at, n, 1., z)
+    tile_at(u, unit, &at, &first)
+    read_tile(u, at, n, factor, z + size)
+    for v from 0 <= v < n by VL:
+        product_with_jacobian(z + v, z + size + v, p.k, ROWS, False)
+    tile_at(out, unit, &at, &first)
+    write_tile(out, at, n, z)
+
+
+def softmax_vjp(
+    cnp.ndarray p not None, cnp.ndarray u not None, cnp.ndarray out not None, double factor,
+    workspace, int n_threads,
+):
+    """factor * p * (u - sum(p * u)) over the middle axis of p and u (outer, K, inner), into out."""
+    cdef Rows a = rows_of(p), b = rows_of(u), c = rows_of(out)
+    cdef bint along = go_along(&a)
+    cdef Py_ssize_t i, size = buffer_size(&a)
+    cdef cnp.ndarray memory = workspace(ALIGNMENT + n_threads * 2 * size * sizeof(real))
+    cdef real *z = aligned_buffer(memory)
+    for i in prange(n_units(&a), nogil=True, schedule="static", num_threads=n_threads,
+                    use_threads_if=n_threads > 1):
+        vjp_unit(&a, &b, &c, i, along, factor, z + threadid() * 2 * size, size)

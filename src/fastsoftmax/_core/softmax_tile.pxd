@@ -1,120 +1,197 @@
-"""Softmax, cross-entropy and A - Y of one tile of logits, ROWS rows side by side.
+"""The one softmax and the one cross-entropy of the library: n vectors, `step` elements apart.
 
-The loss of a row is log1p(others) + (max - z_y), `others` being the sum of exp(z_j - max) without one
-j that attains the maximum, and its gradient's own-class entry is minus the sum of the other classes'
-probabilities: neither subtracts nearly equal numbers, so a confident row keeps the full relative
-precision of its tiny loss and gradient (Blanchard, Higham & Higham 2021). With one logit the same is
-said of the logistic function.
+Across (`along` = 0): lane l of every vector belongs to row l, and vector k to class k: VL rows side
+by side. The fused kernels and rows of few classes come this way, in *tiles* z[k * ROWS + i].
+Along (`along` = 1): all lanes belong to one row, -infinity past its end. Sums and maxima are then
+folded over the lanes, and every lane holds the result: that is the whole difference.
 
-Each function overwrites the logits by weight * (A - Y) and adds the weighted losses to VL parts of a
-float64 total. A row of weight 0 gives exactly 0, whatever its logits: `clear_unweighted`.
+With `others` the sum of exp(z_j - max) without one j that attains the maximum, the log-sum-exp is max +
+log1p(others), the loss of a row log1p(others) + (max - z_y), and its gradient's own-class entry minus
+the sum of the other classes' probabilities: none subtracts nearly equal numbers, so a confident row
+keeps the full relative precision of its tiny loss and gradient (Blanchard, Higham & Higham 2021). With
+one logit the same is said of the logistic function.
 """
 
 from fastsoftmax._core.rowmath cimport exp, log1p
 from fastsoftmax._core.simd cimport (
-    VL, absolute, add_to_doubles, divide, load, load_labels, maximum, real, select_eq, select_gt,
-    set1, set1_lane, store, vlane, vreal, vreal_inlined,
+    LARGEST, VL, absolute, add_to_doubles, any_gt, divide, lane_index, load, load_labels, maximum,
+    minimum, prefetch_l2, real, select_eq, select_gt, set1, set1_lane, store, sum_all, vlane, vreal,
+    vreal_inlined,
 )
 from fastsoftmax._core.tiles cimport ROWS
 
+cdef enum:
+    RUN = 32  # vectors summed before the sum is added to the total: rounding grows by runs, not terms
 
-cdef inline vreal_inlined exponentials(real *z, Py_ssize_t n_classes, vreal *highest) noexcept nogil:
-    """Overwrite VL rows of logits by exp(z - max); return `others`, and the maximum."""
-    cdef vreal top = load(z), others = set1(0.), ties = set1(0.), x, e
+
+cdef inline vreal_inlined fold(vreal x, const int along) noexcept nogil:
+    return sum_all(x) if along else x
+
+
+cdef inline vreal_inlined highest(const real *z, Py_ssize_t n, Py_ssize_t step) noexcept nogil:
+    cdef vreal top = load(z)
     cdef Py_ssize_t k
-    for k in range(1, n_classes):
-        top = maximum(top, load(z + k * ROWS))
-    for k in range(n_classes):
-        x = load(z + k * ROWS)
-        e = exp(x - top)
-        store(z + k * ROWS, e)
-        # ties are counted apart, so that they do not swallow the small terms; NaN stays in the sum
-        others = others + select_gt(top, x, e, e - set1(1.))
-        ties = ties + select_gt(top, x, set1(0.), set1(1.))
-    highest[0] = top
-    return others + (ties - set1(1.))
+    for k in range(1, n):
+        top = maximum(top, load(z + k * step))
+    return top
 
 
-cdef inline void add_loss(double *losses, vreal loss, vreal weight) noexcept nogil:
-    add_to_doubles(losses, select_gt(weight, set1(0.), loss, set1(0.)))
+cdef inline vreal_inlined nan_or_zero(const real *z, Py_ssize_t n, Py_ssize_t step) noexcept nogil:
+    """NaN where there is a NaN, else 0: what log1p(others) is where the maximum is infinite."""
+    cdef vreal total = set1(0.)
+    cdef Py_ssize_t k
+    for k in range(n):
+        total = total + minimum(set1(0.), maximum(set1(0.), load(z + k * step)))
+    return total
 
 
-cdef inline void softmax_tile(
-    real *z, Py_ssize_t n_classes, const int *labels, const real *weights, double *losses,
+cdef inline vreal_inlined sum_of_others(
+    real *z, Py_ssize_t n, Py_ssize_t step, const int along, const int keep, vreal top,
+    const real *following,
 ) noexcept nogil:
-    """One label a row; ROWS labels and weights."""
-    cdef vreal top, others, inverse, weight, own, own_logit, loss
-    cdef vlane label
-    cdef Py_ssize_t k, v
-    for v from 0 <= v < ROWS by VL:
-        label = load_labels(labels + v)
-        weight = load(weights + v)
-        own_logit = load(z + v)
-        for k in range(1, n_classes):
-            own_logit = select_eq(label, set1_lane(k), load(z + k * ROWS + v), own_logit)
-        others = exponentials(z + v, n_classes, &top)
+    """Sum of exp(z - top) without one of the terms that are 1; with `keep` the terms overwrite z.
+
+    As many numbers from `following`, or NULL, are fetched: memory works while the exponentials do.
+    """
+    cdef vreal sums = set1(0.), ties = set1(0.), run, x, e
+    cdef Py_ssize_t first, k
+    for first from 0 <= first < n by RUN:
+        run = set1(0.)
+        for k in range(first, min(first + RUN, n)):
+            x = load(z + k * step)
+            if following:
+                prefetch_l2(following + k * step)
+            e = exp(x - top)
+            if keep:
+                store(z + k * step, e)
+            # ties are counted apart, lest they swallow the small terms; NaN stays in the sum
+            run = run + select_gt(top, x, e, e - set1(1.))
+            ties = ties + select_gt(top, x, set1(0.), set1(1.))
+        sums = sums + run
+    return fold(sums, along) + (fold(ties, along) - set1(1.))
+
+
+cdef inline vreal_inlined normaliser(
+    real *z, Py_ssize_t n, Py_ssize_t step, const int along, const int keep, vreal top,
+    const real *following, vreal *log_sum,
+) noexcept nogil:
+    """`others`, and the log-sum-exp less the maximum `top`."""
+    cdef vreal undefined = set1(0.), others
+    if any_gt(absolute(top), set1(LARGEST)):
+        undefined = fold(nan_or_zero(z, n, step), along)
+    others = sum_of_others(z, n, step, along, keep, top, following)
+    log_sum[0] = select_gt(absolute(top), set1(LARGEST), undefined, log1p(others))
+    return others
+
+
+cdef inline void scale_by(
+    real *z, Py_ssize_t n, Py_ssize_t step, vreal factor
+) noexcept nogil:
+    cdef Py_ssize_t k
+    for k in range(n):
+        store(z + k * step, load(z + k * step) * factor)
+
+
+cdef inline void to_probabilities(
+    real *z, Py_ssize_t n, Py_ssize_t step, const int along, vreal top, const real *following
+) noexcept nogil:
+    cdef vreal unused
+    cdef vreal others = normaliser(z, n, step, along, True, top, following, &unused)
+    scale_by(z, n, step, divide(set1(1.), set1(1.) + others))
+
+
+cdef inline vlane classes_of(Py_ssize_t k, const int along) noexcept nogil:
+    return set1_lane(k * VL) + lane_index() if along else set1_lane(k)
+
+
+cdef inline vreal_inlined label_loss(
+    real *z, Py_ssize_t n, Py_ssize_t step, const int along, const int wants_gradient, vreal top,
+    vlane label, vreal own_logit, vreal weight, const real *following,
+) noexcept nogil:
+    """Loss against one label a row; z becomes weight * (A - Y) where that is wanted."""
+    cdef vreal log_sum, own, inverse
+    cdef vreal others = normaliser(z, n, step, along, wants_gradient, top, following, &log_sum)
+    cdef Py_ssize_t k
+    if wants_gradient:
         inverse = divide(weight, set1(1.) + others)
         own = others - exp(own_logit - top)
         own = set1(0.) - select_gt(top, own_logit, set1(1.) + own, others) * inverse
-        for k in range(n_classes):
+        for k in range(n):
             store(
-                z + k * ROWS + v,
-                select_eq(label, set1_lane(k), own, load(z + k * ROWS + v) * inverse))
-        loss = weight * (log1p(others) + (top - own_logit))
-        add_loss(losses, loss, weight)
+                z + k * step,
+                select_eq(label, classes_of(k, along), own, load(z + k * step) * inverse))
+    return log_sum + (top - own_logit)
 
 
-cdef inline void soft_tile(
-    real *z, Py_ssize_t n_classes, real *targets, const real *weights, double *losses,
+cdef inline vreal_inlined soft_loss(
+    real *z, const real *targets, Py_ssize_t n, Py_ssize_t step, const int along,
+    const int wants_gradient, vreal top, vreal weight, const real *following,
 ) noexcept nogil:
-    """Targets t >= 0 of each class and row, laid out as z and overwritten; no need to sum to 1.
+    """Loss against targets t >= 0 of each class, laid out as z; no need to sum to 1.
 
     The loss is the sum of t_k (log-sum-exp - z_k), the gradient p_k sum(t) - t_k; of the most
     probable class, sum of the other t - (1 - p) sum(t).
     """
-    cdef vreal top, others, log_sum, weight, t, x, total_t, loss, inverse, wrong, most, g
+    cdef vreal total = set1(0.), loss = set1(0.), others, log_sum, t, x, inverse, wrong, most
+    cdef Py_ssize_t k
+    for k in range(n):  # a target of 0 costs nothing, however improbable its class
+        t = load(targets + k * step)
+        x = t * (top - load(z + k * step))
+        total = total + t
+        loss = loss + select_gt(t, set1(0.), x, set1(0.))
+    total = fold(total, along)
+    others = normaliser(z, n, step, along, wants_gradient, top, following, &log_sum)
+    if wants_gradient:
+        inverse = divide(set1(1.), set1(1.) + others)
+        wrong = others * inverse
+        for k in range(n):
+            t = load(targets + k * step)
+            x = load(z + k * step)
+            most = (total - t) - total * wrong
+            x = select_gt(set1(1.), x, total * x * inverse - t, most)
+            store(z + k * step, weight * x)
+    return fold(loss, along) + total * log_sum
+
+
+cdef inline vreal_inlined logistic_loss(real *z, vlane label, vreal weight) noexcept nogil:
+    """One logit a row, the log-odds of label 1 against label 0."""
+    cdef vreal x, e, wrong
+    # x = the logit in favour of the label; the rest is symmetric
+    x = select_eq(label, set1_lane(1), load(z), set1(0.) - load(z))
+    e = exp(set1(0.) - absolute(x))
+    wrong = divide(select_gt(x, set1(0.), e, set1(1.)), set1(1.) + e) * weight
+    store(z, select_eq(label, set1_lane(1), set1(0.) - wrong, wrong))
+    return log1p(e) + maximum(set1(0.), set1(0.) - x)
+
+
+cdef inline void tile_gradient(
+    real *z, Py_ssize_t n_classes, const int *labels, const real *targets, const real *weights,
+    double *losses,
+) noexcept nogil:
+    """Turn a tile of logits into weight * (A - Y), and add weight * loss to VL parts of a total.
+
+    A row of weight 0 adds exactly 0 to the loss, whatever its logits; to make its entries of the tile
+    0 too is up to `clear_unweighted`.
+    """
+    cdef vreal loss, weight, own_logit, top
+    cdef vlane label
     cdef Py_ssize_t k, v
     for v from 0 <= v < ROWS by VL:
         weight = load(weights + v)
-        total_t = set1(0.)
-        top = load(z + v)
-        for k in range(n_classes):
-            total_t = total_t + load(targets + k * ROWS + v)
-            top = maximum(top, load(z + k * ROWS + v))
-        loss = set1(0.)
-        for k in range(n_classes):  # a target of 0 costs nothing, however improbable its class
-            t = load(targets + k * ROWS + v)
-            x = t * (top - load(z + k * ROWS + v))
-            loss = loss + select_gt(t, set1(0.), x, set1(0.))
-        others = exponentials(z + v, n_classes, &top)
-        log_sum = log1p(others)
-        loss = weight * (loss + total_t * log_sum)
-        inverse = divide(set1(1.), set1(1.) + others)
-        wrong = others * inverse
-        for k in range(n_classes):
-            t = load(targets + k * ROWS + v)
-            x = load(z + k * ROWS + v)
-            most = (total_t - t) - total_t * wrong
-            g = select_gt(set1(1.), x, total_t * x * inverse - t, most)
-            store(z + k * ROWS + v, weight * g)
-        add_loss(losses, loss, weight)
-
-
-cdef inline void logistic_tile(
-    real *z, const int *labels, const real *weights, double *losses,
-) noexcept nogil:
-    """One logit a row, the log-odds of label 1 against label 0."""
-    cdef vreal x, e, weight, loss, wrong
-    cdef Py_ssize_t v
-    for v from 0 <= v < ROWS by VL:
-        weight = load(weights + v)
-        # x = the logit in favour of the label; the rest is symmetric
-        x = select_eq(load_labels(labels + v), set1_lane(1), load(z + v), set1(0.) - load(z + v))
-        e = exp(set1(0.) - absolute(x))
-        loss = weight * (log1p(e) + maximum(set1(0.), set1(0.) - x))
-        wrong = divide(select_gt(x, set1(0.), e, set1(1.)), set1(1.) + e) * weight
-        store(z + v, select_eq(load_labels(labels + v), set1_lane(1), set1(0.) - wrong, wrong))
-        add_loss(losses, loss, weight)
+        if labels == NULL:
+            top = highest(z + v, n_classes, ROWS)
+            loss = soft_loss(z + v, targets + v, n_classes, ROWS, False, True, top, weight, NULL)
+        elif n_classes == 1:
+            loss = logistic_loss(z + v, load_labels(labels + v), weight)
+        else:
+            label = load_labels(labels + v)
+            top = own_logit = load(z + v)
+            for k in range(1, n_classes):
+                own_logit = select_eq(label, set1_lane(k), load(z + k * ROWS + v), own_logit)
+                top = maximum(top, load(z + k * ROWS + v))
+            loss = label_loss(
+                z + v, n_classes, ROWS, False, True, top, label, own_logit, weight, NULL)
+        add_to_doubles(losses, select_gt(weight, set1(0.), weight * loss, set1(0.)))
 
 
 cdef inline void clear_unweighted(

@@ -1,0 +1,269 @@
+"""Cross-entropy of logits that the caller holds."""
+
+from typing import NamedTuple, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastsoftmax import _validation as check
+from fastsoftmax._core import kernels
+from fastsoftmax.functional._layout import Layout, distinct, prepared, workspace
+
+
+class _Target(NamedTuple):
+    """Targets t = c (own y + base) of every row, as `_core/cross_entropy.pyx` has them."""
+
+    labels: NDArray | None  # (rows,), int32
+    given: NDArray | None  # (outer, K, inner)
+    own: NDArray  # (rows,)
+    base: NDArray | None
+    of_class: NDArray | None  # (K,)
+    total: float  # what the mean divides by
+
+    @classmethod
+    def of(
+        cls, target, layout, dtype, *, weight, sample_weight, ignore_index, label_smoothing
+    ) -> Self:
+        _, k, _ = layout.split
+        rows = int(np.prod(layout.kept, dtype=int))
+        label_smoothing = check.fraction(label_smoothing, "label_smoothing")
+        weight = check.class_weight(weight, k, dtype)
+        sample = np.ones(rows) if sample_weight is None else None
+        if sample is None:
+            sample = check.sample_weight(sample_weight, layout.kept).ravel().astype(np.float64)
+        target = check.row_targets(target, layout.kept, layout.shape)
+        labels = given = base = None
+        if target.shape == layout.kept:
+            labels, ignored = check.labels_or_ignored(target.ravel(), rows, k, ignore_index)
+            sample[ignored] = 0.0
+            own = sample if weight is None else sample * weight[labels]
+            total = own.sum()
+            if label_smoothing:
+                own, base = sample, sample
+        else:
+            check.no_ignore_index(ignore_index)
+            given = layout.split_view(target.astype(dtype, copy=False))
+            own = base = sample
+            if target.dtype.kind in "iu":  # counts: so many rows of one label each
+                counts = given if weight is None else given * weight[:, None]
+                base = sample * given.sum(axis=1, dtype=np.float64).ravel()
+                total = sample @ counts.sum(axis=1, dtype=np.float64).ravel()
+            else:
+                total = sample.sum()
+        if label_smoothing:
+            own, base = own * (1.0 - label_smoothing), base * (label_smoothing / k)
+        else:
+            base = None
+        of_class = None if labels is not None and base is None else weight
+        return cls(
+            labels, given, own.astype(dtype), None if base is None else base.astype(dtype),
+            of_class, float(total),
+        )  # fmt: skip
+
+
+def _losses(logits, target, axis, temperature, reduction, out, wants_gradient, n_threads, options):
+    """Losses reduced, and the gradient or None."""
+    check.reduction(reduction)
+    z, dtype = prepared(logits, "logits")
+    layout = Layout.of(z.shape, check.one_axis(axis, z.ndim))
+    outer, k, inner = layout.split
+    factor = check.inverse_temperature(temperature)
+    check.not_empty(layout.split, "logits")
+    distinct(z, out, "logits")
+    target = _Target.of(target, layout, z.dtype, **options)
+    to = layout.room(z, dtype, out) if wants_gradient else None
+    losses = np.empty(outer * inner, z.dtype)
+    with np.errstate(divide="ignore", invalid="ignore"):  # the mean over nothing is NaN
+        scale = float(np.divide(1.0, target.total)) if reduction == "mean" else 1.0
+        kernels(z.dtype).cross_entropy.cross_entropy(
+            layout.split_view(z), target.labels, target.given, target.own, target.base,
+            target.of_class, factor, scale * factor, losses, to, workspace,
+            layout.threads(n_threads),
+        )  # fmt: skip
+        if reduction == "none":
+            value = losses.reshape(layout.kept).astype(dtype, copy=False)[()]
+        else:
+            value = float(np.multiply(losses.sum(dtype=np.float64), scale))
+    return value, None if to is None else layout.back(to, dtype, out)
+
+
+def cross_entropy(
+    logits: ArrayLike,
+    target: ArrayLike,
+    *,
+    axis: int = -1,
+    weight: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
+    ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
+    temperature: float = 1.0,
+    reduction: str = "mean",
+    n_threads: int | None = None,
+) -> NDArray | float:
+    """Cross-entropy of rows of logits, -Σₖ wₖ tₖ log softmax(z/T)ₖ [1]_.
+
+    Parameters
+    ----------
+    logits : array-like of real numbers, of shape (n, K) or any other
+    target : array-like
+        Without the axis of the classes, the labels: integer class indices 0..K-1. In the shape of
+        the logits, one number a class: of floating dtype probabilities, any >= 0; of integer dtype
+        counts, nₖ rows of class k seen. (n, 1) means labels.
+    axis : int, default=-1
+        The axis of the classes. PyTorch's is 1.
+    weight : array-like of shape (K,), optional
+        Weights w of the classes, >= 0.
+    sample_weight : array-like of the shape of the logits without the axis, optional
+        Weights s of the rows, >= 0.
+    ignore_index : int, optional
+        A label that says: leave this row out. Its loss and gradient are exactly 0, whatever its
+        logits. Only for labels.
+    label_smoothing : float, default=0.0
+        ε of 0..1: the target is (1-ε) t + ε/K (of counts, ε/K of their sum) [2]_.
+    temperature : float, default=1.0
+        T > 0: the logits are divided by it.
+    reduction : {"mean", "sum", "none"}, default="mean"
+        The mean is over Σᵢ sᵢ w[yᵢ] for labels, Σᵢ sᵢ Σₖ wₖ nᵢₖ for counts and Σᵢ sᵢ for
+        probabilities, as PyTorch has it; over nothing it is NaN.
+    n_threads : int or None
+        As in `softmax`.
+
+    Returns
+    -------
+    float, or ndarray of one loss a row, each with its weight, for "none"
+
+    Raises
+    ------
+    ValueError, TypeError
+        If shapes do not fit, a label is out of range, a weight or a target is negative, or an option
+        is out of its range.
+
+    References
+    ----------
+    .. [1] S. Raschka, "Deep Learning & Applications" lecture notes, Softmax Regression.
+    .. [2] Szegedy et al., "Rethinking the Inception Architecture", CVPR 2016, section 7.
+
+    Examples
+    --------
+    >>> from fastsoftmax import cross_entropy
+    >>> cross_entropy([[0.0, -40.0]], [0])
+    4.248354255291589e-18
+    >>> cross_entropy([[0.0, 1.0], [2.0, 0.0]], [1, -100], ignore_index=-100, reduction="none")
+    array([0.31326169, 0.        ])
+    """
+    options = {
+        "weight": weight, "sample_weight": sample_weight, "ignore_index": ignore_index,
+        "label_smoothing": label_smoothing,
+    }  # fmt: skip
+    return _losses(
+        logits, target, axis, temperature, reduction, None, False, n_threads, options
+    )[0]  # fmt: skip
+
+
+def cross_entropy_value_and_grad(
+    logits: ArrayLike,
+    target: ArrayLike,
+    *,
+    axis: int = -1,
+    weight: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
+    ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
+    temperature: float = 1.0,
+    reduction: str = "mean",
+    out: NDArray | None = None,
+    n_threads: int | None = None,
+) -> tuple[NDArray | float, NDArray]:
+    """`cross_entropy` and its gradient by the logits, in one pass over them.
+
+    Parameters and errors are those of `cross_entropy`, and:
+
+    Parameters
+    ----------
+    out : ndarray, optional
+        Where to put the gradient, of the shape and dtype of the logits. May be the logits themselves.
+
+    Returns
+    -------
+    loss : float, or ndarray for "none"
+    gradient : ndarray of the shape of the logits
+        Of the reduced loss; for "none" of the sum.
+
+    Examples
+    --------
+    >>> from fastsoftmax import cross_entropy_value_and_grad
+    >>> loss, gradient = cross_entropy_value_and_grad([[1.0, 1.0], [1.0, 1.0]], [0, 1])
+    >>> gradient.tolist()
+    [[-0.25, 0.25], [0.25, -0.25]]
+    """
+    options = {
+        "weight": weight, "sample_weight": sample_weight, "ignore_index": ignore_index,
+        "label_smoothing": label_smoothing,
+    }  # fmt: skip
+    return _losses(logits, target, axis, temperature, reduction, out, True, n_threads, options)
+
+
+def nll_loss(
+    log_probabilities: ArrayLike,
+    target: ArrayLike,
+    *,
+    axis: int = -1,
+    weight: ArrayLike | None = None,
+    sample_weight: ArrayLike | None = None,
+    ignore_index: int | None = None,
+    reduction: str = "mean",
+) -> NDArray | float:
+    """Negative log-likelihood, -w[y] log p_y, of probabilities that are known already.
+
+    Parameters
+    ----------
+    log_probabilities : array-like of real numbers
+        log p, the result of `log_softmax`.
+    target : array-like of int
+        Labels, as in `cross_entropy`.
+    axis, weight, sample_weight, ignore_index, reduction
+        As in `cross_entropy`.
+
+    Returns
+    -------
+    float, or ndarray of one loss a row for "none"
+
+    Raises
+    ------
+    ValueError, TypeError
+        As `cross_entropy`.
+
+    Examples
+    --------
+    The four examples of the lecture notes' section on cross-entropy:
+
+    >>> import numpy as np
+    >>> from fastsoftmax import nll_loss
+    >>> A = np.array([[0.3792, 0.3104, 0.3104], [0.3072, 0.4147, 0.2780],
+    ...               [0.4263, 0.2248, 0.3490], [0.2668, 0.2978, 0.4354]])
+    >>> nll_loss(np.log(A), [0, 1, 2, 2], reduction="none").round(4).tolist()
+    [0.9697, 0.8802, 1.0527, 0.8315]
+    >>> round(nll_loss(np.log(A), [0, 1, 2, 2]), 4)
+    0.9335
+    """
+    check.reduction(reduction)
+    log_p, dtype = prepared(log_probabilities, "log_probabilities")
+    axis = check.one_axis(axis, log_p.ndim)
+    layout = Layout.of(log_p.shape, axis)
+    check.not_empty(layout.split, "log_probabilities")
+    rows, k = int(np.prod(layout.kept, dtype=int)), layout.split[1]
+    target = np.asarray(target)
+    check.same_shape(target, layout.kept, "target", "log_probabilities without its classes")
+    labels, ignored = check.labels_or_ignored(target.ravel(), rows, k, ignore_index)
+    weights = np.ones(rows)
+    if sample_weight is not None:
+        weights = check.sample_weight(sample_weight, layout.kept).ravel().astype(np.float64)
+    if weight is not None:
+        weights *= check.class_weight(weight, k, np.dtype(np.float64))[labels]
+    weights[ignored] = 0.0
+    taken = np.moveaxis(log_p, axis, -1).reshape(rows, k)[np.arange(rows), labels]
+    with np.errstate(invalid="ignore"):
+        losses = np.where(weights == 0, 0.0, -weights * taken)
+        if reduction == "none":
+            return losses.reshape(layout.kept).astype(dtype, copy=False)[()]
+        return float(np.divide(losses.sum(), 1.0 if reduction == "sum" else weights.sum()))

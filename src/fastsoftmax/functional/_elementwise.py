@@ -1,0 +1,266 @@
+"""Functions of single numbers, losses of single predictions, and one-hot labels."""
+
+import numpy as np
+import scipy.special
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+
+from fastsoftmax import _validation as check
+from fastsoftmax._core import kernels
+from fastsoftmax.functional._layout import distinct, prepared, threads_for
+
+_SIGMOID, _LOG_SIGMOID = 2, 3  # of _core/elementwise.pyx
+
+
+def _applied(function: int, x: ArrayLike, out: NDArray | None, n_threads: int | None) -> NDArray:
+    x, dtype = prepared(x, "x")
+    distinct(x, out, "x")
+    if out is not None:
+        check.output(out, x.shape, dtype)
+    direct = out is not None and out.dtype == x.dtype and out.flags.carray
+    result = out if direct else np.empty(x.shape, x.dtype)
+    threads = threads_for(x.size, n_threads)
+    kernels(x.dtype).elementwise.apply(function, np.ascontiguousarray(x), result, threads)
+    if direct:
+        return out
+    if out is not None:
+        out[...] = result
+        return out
+    return result.astype(dtype, copy=False)[()]
+
+
+def sigmoid(x: ArrayLike, *, out: NDArray | None = None, n_threads: int | None = None) -> NDArray:
+    """Logistic function, 1 / (1 + exp(-x)).
+
+    Parameters
+    ----------
+    x : array-like of real numbers
+        As in `softmax`.
+    out : ndarray, optional
+        Where to put the result, of its shape and dtype. May be x itself.
+    n_threads : int or None
+        As in `softmax`.
+
+    Returns
+    -------
+    ndarray of the shape of x
+
+    Raises
+    ------
+    ValueError, TypeError
+        If x is not real, or `out` has another shape or dtype or overlaps x without being it.
+
+    Examples
+    --------
+    >>> from fastsoftmax import sigmoid
+    >>> float(sigmoid(0.0))
+    0.5
+    """
+    return _applied(_SIGMOID, x, out, n_threads)
+
+
+def log_sigmoid(
+    x: ArrayLike, *, out: NDArray | None = None, n_threads: int | None = None
+) -> NDArray:
+    """Logarithm of the logistic function, -log(1 + exp(-x)), without overflow or cancellation.
+
+    Parameters, result and errors are those of `sigmoid`.
+
+    Examples
+    --------
+    >>> from fastsoftmax import log_sigmoid
+    >>> float(log_sigmoid(-1000.0))
+    -1000.0
+    """
+    return _applied(_LOG_SIGMOID, x, out, n_threads)
+
+
+def logit(p: ArrayLike) -> NDArray:
+    """Log-odds, log(p / (1 - p)): the inverse of `sigmoid`; `scipy.special.logit`.
+
+    Parameters
+    ----------
+    p : array-like of real numbers
+        Probabilities; NaN outside of 0..1.
+
+    Returns
+    -------
+    ndarray of the shape of p
+
+    Examples
+    --------
+    >>> from fastsoftmax import logit
+    >>> float(logit(0.5))
+    0.0
+    """
+    p, dtype = prepared(p, "p")
+    return scipy.special.logit(p).astype(dtype, copy=False)[()]
+
+
+def binary_cross_entropy(
+    logits: ArrayLike,
+    target: ArrayLike,
+    *,
+    sample_weight: ArrayLike | None = None,
+    reduction: str = "mean",
+    n_threads: int | None = None,
+) -> NDArray | float:
+    """Cross-entropy of two classes from the log-odds z of the one, -y log σ(z) - (1-y) log σ(-z).
+
+    Parameters
+    ----------
+    logits : array-like of real numbers
+        z, of any shape.
+    target : array-like of the same shape
+        y: labels 0 and 1, or probabilities.
+    sample_weight : array-like, optional
+        Weights >= 0, of a shape that broadcasts to that of z.
+    reduction : {"mean", "sum", "none"}, default="mean"
+        The mean is over the sum of the weights.
+    n_threads : int or None
+        As in `softmax`.
+
+    Returns
+    -------
+    float, or ndarray of the shape of z for "none"
+
+    Raises
+    ------
+    ValueError, TypeError
+        If shapes differ, a target is outside of 0..1, a weight is negative, or the reduction is
+        unknown.
+
+    Examples
+    --------
+    >>> from fastsoftmax import binary_cross_entropy
+    >>> binary_cross_entropy([0.0, 40.0], [1, 1], reduction="none")[1]
+    np.float64(4.248354255291589e-18)
+    """
+    check.reduction(reduction)
+    z, dtype = prepared(logits, "logits")
+    y, _ = check.floating(target, "target")
+    check.same_shape(y, z.shape, "target", "logits")
+    check.within(y, 0.0, 1.0, "target")
+    losses = np.empty(z.shape, z.dtype)
+    kernels(z.dtype).elementwise.binary_cross_entropy(
+        np.ascontiguousarray(z), np.ascontiguousarray(y, dtype=z.dtype), losses,
+        threads_for(z.size, n_threads),
+    )  # fmt: skip
+    return _reduced(losses, dtype, sample_weight, reduction)
+
+
+def mse(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    sample_weight: ArrayLike | None = None,
+    reduction: str = "mean",
+) -> NDArray | float:
+    """Squared error, (ŷ - y)².
+
+    Parameters
+    ----------
+    prediction, target : array-like of real numbers
+        ŷ and y, of one shape.
+    sample_weight : array-like, optional
+        Weights >= 0, of a shape that broadcasts to that of ŷ.
+    reduction : {"mean", "sum", "none"}, default="mean"
+        The mean is over the sum of the weights.
+
+    Returns
+    -------
+    float, or ndarray of the shape of ŷ for "none"
+
+    Raises
+    ------
+    ValueError, TypeError
+        If shapes differ, a weight is negative, or the reduction is unknown.
+
+    Examples
+    --------
+    >>> from fastsoftmax import mse
+    >>> mse([1.0, 3.0], [0.0, 1.0])
+    2.5
+    """
+    return _error(np.square, prediction, target, sample_weight, reduction)
+
+
+def mae(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    sample_weight: ArrayLike | None = None,
+    reduction: str = "mean",
+) -> NDArray | float:
+    """Absolute error, |ŷ - y|.
+
+    Parameters, result and errors are those of `mse`.
+
+    Examples
+    --------
+    >>> from fastsoftmax import mae
+    >>> mae([1.0, 3.0], [0.0, 1.0])
+    1.5
+    """
+    return _error(np.abs, prediction, target, sample_weight, reduction)
+
+
+def _error(of, prediction, target, sample_weight, reduction):
+    check.reduction(reduction)
+    prediction, dtype = prepared(prediction, "prediction")
+    target, other = prepared(target, "target")
+    check.same_shape(target, prediction.shape, "target", "prediction")
+    losses = of(prediction - target)
+    return _reduced(losses, np.result_type(dtype, other), sample_weight, reduction)
+
+
+def _reduced(
+    losses: NDArray, dtype: np.dtype, sample_weight: ArrayLike | None, reduction: str
+) -> NDArray | float:
+    total = losses.size
+    if sample_weight is not None:
+        weights = check.sample_weight(sample_weight, losses.shape)
+        losses = losses * weights
+        total = weights.sum(dtype=np.float64)
+    if reduction == "none":
+        return losses.astype(dtype, copy=False)[()]
+    with np.errstate(invalid="ignore"):  # the mean over nothing is NaN
+        scale = 1.0 if reduction == "sum" else total
+        return float(np.divide(losses.sum(dtype=np.float64), scale))
+
+
+def one_hot(
+    labels: ArrayLike, n_classes: int | None = None, *, dtype: DTypeLike = np.float64
+) -> NDArray:
+    """One-hot rows: 1 at the label's place, else 0.
+
+    Parameters
+    ----------
+    labels : array-like of int
+        Indices 0..K-1, of any shape.
+    n_classes : int, optional
+        K; one more than the largest label where it is left out.
+    dtype : dtype, default=float64
+
+    Returns
+    -------
+    ndarray of shape (*labels.shape, K)
+
+    Raises
+    ------
+    ValueError, TypeError
+        If the labels are not integers or lie outside of 0..K-1.
+
+    Examples
+    --------
+    >>> from fastsoftmax import one_hot
+    >>> one_hot([0, 2], dtype=int).tolist()
+    [[1, 0, 0], [0, 0, 1]]
+    """
+    labels = np.asarray(labels)
+    if n_classes is None:
+        n_classes = int(labels.max()) + 1 if labels.size and labels.dtype.kind in "biu" else 1
+    n_classes = check.integer(n_classes, "n_classes", least=1)
+    codes = check.class_indices(labels.ravel(), labels.size, n_classes, "labels")
+    rows = np.zeros((labels.size, n_classes), dtype)
+    rows[np.arange(labels.size), codes] = 1
+    return rows.reshape(*labels.shape, n_classes)

@@ -1,0 +1,107 @@
+"""Arrays of any shape, strides and dtype, seen as the kernels see them: (outer, K, inner)."""
+
+from functools import lru_cache, partial
+from math import prod
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastsoftmax import _validation as check
+from fastsoftmax._threads import WORK_PER_THREAD, team
+
+EXP_COST = 16  # multiply-adds that take as long as one exponential
+
+
+def threads_for(exponentials: int, n_threads: int | None) -> int:
+    """Threads for so many exponentials; a few are done before the system could be asked."""
+    work = exponentials * EXP_COST
+    if n_threads is None and work < 2 * WORK_PER_THREAD:
+        return 1
+    return team(check.threads(n_threads), work)
+
+
+Axis = int | tuple[int, ...] | None
+workspace = partial(np.empty, dtype=np.uint8)
+_COMPUTED_IN = frozenset((np.dtype(np.float32), np.dtype(np.float64)))
+
+
+class Layout(NamedTuple):
+    """How an array of some shape becomes (outer, K, inner), and back."""
+
+    shape: tuple[int, ...]
+    order: tuple[int, ...] | None  # of the axes, where those to reduce are not neighbours
+    split: tuple[int, int, int]
+    kept: tuple[int, ...]  # shape without the axes
+
+    @staticmethod
+    def of(shape: tuple[int, ...], axis: Axis) -> "Layout":
+        try:
+            return _layout(shape, axis)
+        except TypeError:  # a list, which has no hash
+            check.axes(axis, len(shape))
+            raise
+
+    def split_view(self, x: NDArray) -> NDArray:
+        """x as (outer, K, inner): a view where its strides allow one."""
+        return (x if self.order is None else x.transpose(self.order)).reshape(self.split)
+
+    def room(self, x: NDArray, dtype: np.dtype, out: NDArray | None) -> NDArray:
+        """(outer, K, inner) for a result in the dtype of x: in `out` itself where it can be."""
+        if out is not None:
+            check.output(out, self.shape, dtype)
+            if dtype == x.dtype and out.flags.aligned:
+                view = self.split_view(out)
+                if np.may_share_memory(view, out):
+                    return view
+        return np.empty(self.split, x.dtype)
+
+    def back(self, result: NDArray, dtype: np.dtype, out: NDArray | None) -> NDArray:
+        """The result that stands in its `room`, in the shape and dtype that the caller expects."""
+        if out is not None and np.may_share_memory(result, out):
+            return out
+        if self.order is None:
+            result = result.reshape(self.shape)
+        else:
+            result = result.reshape([self.shape[i] for i in self.order])
+            result = result.transpose(np.argsort(self.order))
+        if out is not None:
+            out[...] = result
+            return out
+        if result.dtype != dtype:
+            result = result.astype(dtype)
+        return result if self.shape else result[()]
+
+    def keepdims(self, reduced: NDArray, axis: Axis) -> NDArray:
+        axes = check.axes(axis, len(self.shape))
+        return reduced.reshape([1 if i in axes else n for i, n in enumerate(self.shape)])
+
+    def threads(self, n_threads: int | None) -> int:
+        return threads_for(prod(self.split), n_threads)
+
+
+@lru_cache(maxsize=256, typed=True)  # of a call on few numbers this would be half
+def _layout(shape: tuple[int, ...], axis: Axis) -> Layout:
+    axes = check.axes(axis, len(shape))
+    kept = tuple(n for i, n in enumerate(shape) if i not in axes)
+    k = prod(shape[i] for i in axes)
+    if not axes:
+        return Layout(shape, None, (1, 1, 1), ())
+    first, last = axes[0], axes[-1]
+    if last - first + 1 == len(axes):
+        return Layout(shape, None, (prod(shape[:first]), k, prod(shape[last + 1 :])), kept)
+    order = tuple(i for i in range(len(shape)) if i not in axes) + axes
+    return Layout(shape, order, (prod(kept), k, 1), kept)
+
+
+def prepared(x: ArrayLike, name: str) -> tuple[NDArray, np.dtype]:
+    """x in the dtype to compute in, and the dtype of the result."""
+    if type(x) is np.ndarray and x.dtype in _COMPUTED_IN and x.flags.c_contiguous:
+        return x, x.dtype
+    return check.floating(x, name)
+
+
+def distinct(x: NDArray, out: NDArray | None, name: str) -> None:
+    """Raise if out shares some memory with x without being x."""
+    if out is not None and np.may_share_memory(x, out):
+        check.overlap(x, out, name)
