@@ -97,7 +97,8 @@ cdef void row(
         return
     s = sum_row(source, x.class_step, k, factor, z)
     log_sum = log_of(&s)
-    inverse = divide(set1(1.), set1(1.) + s.others)
+    # NaN where there is one, or where the maximum is infinite
+    inverse = divide(set1(1.), set1(1.) + s.others) + s.undefined + (s.top - s.top)
     for j from 0 <= j < k by RUN:
         n = min(RUN, k - j)
         read_row(source + j * x.class_step, x.class_step, n, factor, -INFINITY, z)
