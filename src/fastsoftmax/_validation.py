@@ -39,7 +39,7 @@ def _numbers(x: ArrayLike, name: str) -> NDArray:
     return x
 
 
-def _as_floats(x: NDArray, dtype: DTypeLike, name: str) -> NDArray:
+def as_floats(x: NDArray, dtype: DTypeLike, name: str) -> NDArray:
     """x in this dtype, as a kernel can read it; no copy where it is so already."""
     try:
         x = x.astype(dtype, copy=False)
@@ -54,7 +54,7 @@ def real_array(x: ArrayLike, name: str) -> NDArray:
     """x as float32 or float64, whichever holds its values; no copy where it is one already."""
     x = _numbers(x, name)
     exact = x.dtype.newbyteorder("=") in _EXACT_IN_FLOAT32
-    return _as_floats(x, np.float32 if exact else np.float64, name)
+    return as_floats(x, np.float32 if exact else np.float64, name)
 
 
 def features(
@@ -241,7 +241,7 @@ def floating(x: ArrayLike, name: str) -> tuple[NDArray, np.dtype]:
     dtype = x.dtype.newbyteorder("=")
     if dtype not in (np.float16, np.float32):
         dtype = np.dtype(np.float64)
-    return _as_floats(x, np.float32 if dtype == np.float16 else dtype, name), dtype
+    return as_floats(x, np.float32 if dtype == np.float16 else dtype, name), dtype
 
 
 def axes(value: object, ndim: int) -> tuple[int, ...]:
@@ -261,12 +261,12 @@ def axes(value: object, ndim: int) -> tuple[int, ...]:
     return tuple(sorted(found)) if ndim else ()
 
 
-def one_axis(value: object, ndim: int) -> int:
+def one_axis(value: object, ndim: int, name: str) -> int:
     """The axis of the classes."""
     if value is None or isinstance(value, tuple):
         raise TypeError(f"axis: expected an integer, got {value!r}")
     if ndim == 0:
-        raise ValueError("logits: expected at least one dimension, got a number")
+        raise ValueError(f"{name}: expected at least one dimension, got a number")
     return axes(value, ndim)[0]
 
 
@@ -373,7 +373,7 @@ def row_targets(target: ArrayLike, kept: tuple[int, ...], shape: tuple[int, ...]
         raise ValueError(f"target: expected shape {kept} or {shape}, got {target.shape}")
     if target.dtype.kind not in "biuf":
         raise ValueError(f"target: expected real numbers, got dtype {target.dtype}")
-    within(target, 0.0, np.inf, "target")
+    within(target, 0.0, np.finfo(np.float64).max, "target")
     return target
 
 

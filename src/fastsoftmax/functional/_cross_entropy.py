@@ -42,7 +42,7 @@ class _Target(NamedTuple):
                 own, base = sample, sample
         else:
             check.no_ignore_index(ignore_index)
-            given = layout.split_view(target.astype(dtype, copy=False))
+            given = layout.split_view(check.as_floats(target, dtype, "target"))
             own = base = sample
             if target.dtype.kind in "iu":  # counts: so many rows of one label each
                 counts = given if weight is None else given * weight[:, None]
@@ -65,7 +65,7 @@ def _losses(logits, target, axis, temperature, reduction, out, wants_gradient, n
     """Losses reduced, and the gradient or None."""
     check.reduction(reduction)
     z, dtype = prepared(logits, "logits")
-    layout = Layout.of(z.shape, check.one_axis(axis, z.ndim))
+    layout = Layout.of(z.shape, check.one_axis(axis, z.ndim, "logits"))
     outer, _, inner = layout.split
     factor = check.inverse_temperature(temperature)
     check.not_empty(layout.split, "logits")
@@ -251,7 +251,7 @@ def nll_loss(
     """
     check.reduction(reduction)
     log_p, dtype = prepared(log_probabilities, "log_probabilities")
-    axis = check.one_axis(axis, log_p.ndim)
+    axis = check.one_axis(axis, log_p.ndim, "log_probabilities")
     layout = Layout.of(log_p.shape, axis)
     check.not_empty(layout.split, "log_probabilities")
     rows, k = int(np.prod(layout.kept, dtype=int)), layout.split[1]

@@ -1,0 +1,433 @@
+"""cross_entropy, its gradient, nll_loss: PyTorch and NumPy for the rules, mpmath for digits."""
+
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
+import numpy as np
+import pytest
+import reference
+import scipy.special
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from layouts import (
+    FLOATS,
+    STRIDED,
+    arrays,
+    axes,
+    computed_eps,
+    layouts,
+    numbers,
+    result_dtype,
+    strided,
+    terms,
+)  # fmt: skip
+from reference import assert_near, mp, ulps
+from scipy import sparse
+
+from fastsoftmax import cross_entropy, cross_entropy_value_and_grad, log_softmax, nll_loss
+from fastsoftmax._threads import team
+
+pytestmark = pytest.mark.kernel
+
+TINY = 4.248354255291589e-18  # log1p(exp(-40))
+REDUCTIONS = ("mean", "sum", "none")
+
+
+def plain(
+    z, target, *, axis=-1, weight=None, sample_weight=1.0, ignore_index=None, label_smoothing=0.0,
+    temperature=1.0, reduction="mean",
+):  # fmt: skip
+    """Loss, gradient and the losses' sizes from the definitions, in NumPy and float64."""
+    z = np.moveaxis(z, axis, -1).astype(float) / temperature
+    k, target = z.shape[-1], np.asarray(target)
+    w = np.ones(k) if weight is None else np.asarray(weight, float)
+    s = np.broadcast_to(np.asarray(sample_weight, float), z.shape[:-1])
+    if target.shape == z.shape[:-1]:
+        kept = target != (-1 if ignore_index is None else ignore_index)
+        s, t = s * kept, np.eye(k)[np.where(kept, target, 0)]
+        total = (s * (t @ w)).sum()
+    else:
+        t = np.moveaxis(target, axis, -1).astype(float)
+        counts = target.dtype.kind in "iu"
+        total = (s * (t @ w)).sum() if counts else s.sum()
+    mass = t.sum(-1, keepdims=True) if target.dtype.kind in "iu" else 1.0
+    t = ((1 - label_smoothing) * t + label_smoothing / k * mass) * w * s[..., None]
+    log_p = scipy.special.log_softmax(z, axis=-1)
+    losses = -np.where(t > 0, t * log_p, 0).sum(-1)
+    gradient = (np.exp(log_p) * t.sum(-1, keepdims=True) - t) / temperature
+    with np.errstate(invalid="ignore", divide="ignore"):
+        scale = np.divide(1.0, total) if reduction == "mean" else 1.0
+        size = (np.max(t, initial=0) + np.max(t.sum(-1), initial=0)) * (1 + np.ptp(z)) / temperature
+        size = size * (scale if np.isfinite(scale) else 1)
+        gradient = np.where(t.sum(-1, keepdims=True) == 0, 0, gradient * scale)
+        value = losses if reduction == "none" else losses.sum() * scale
+    return value, np.moveaxis(gradient, -1, axis), size, losses
+
+
+@st.composite
+def problems(draw):
+    """Logits of any layout, targets of all kinds, and any of the options."""
+    z = draw(arrays(dtypes=(np.float16, *FLOATS, np.int8), special=())).clip(-60, 60)
+    axis = draw(axes(z.ndim, single=True))
+    k, kept = z.shape[axis], np.delete(z.shape, axis)
+    rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    options = {"axis": axis, "reduction": draw(st.sampled_from(REDUCTIONS))}
+    kind = draw(st.sampled_from(("labels", "probabilities", "counts")))
+    if kind == "labels":
+        target = rng.integers(k, size=kept).astype(draw(st.sampled_from((np.int64, np.uint16))))
+        if draw(st.booleans()):
+            options["ignore_index"] = draw(st.sampled_from((-100, 0, int(target.flat[0]))))
+            if options["ignore_index"] < 0:
+                target = target.astype(int)
+                target[rng.random(kept) < 0.3] = -100
+    elif kind == "counts":
+        target = rng.integers(0, 4, z.shape)
+    else:
+        dtype = draw(st.sampled_from(FLOATS))
+        target = rng.random(z.shape) * (rng.random(z.shape) < 0.7)
+        target /= target.sum(axis, keepdims=True) + 1e-9
+        target = layouts(target.astype(dtype))[draw(st.sampled_from(tuple(layouts(target))))]
+    if draw(st.booleans()):
+        options["weight"] = rng.random(k).round(1)
+    if draw(st.booleans()):
+        options["sample_weight"] = rng.random(kept) * (rng.random(kept) < 0.8)
+    if draw(st.booleans()):
+        options["label_smoothing"] = draw(st.sampled_from((0.1, 0.5, 1.0)))
+    if draw(st.booleans()):
+        options["temperature"] = draw(st.sampled_from((0.5, 3.0)))
+    return z, target, options
+
+
+@given(problems(), st.sampled_from(STRIDED))
+@settings(deadline=None, max_examples=400, database=None)
+def test_any_options_as_defined(problem, layout):
+    z, target, options = problem
+    before = z.tobytes(), target.tobytes()
+    value, gradient, size, losses = plain(z, target, **options)
+    eps, dtype = computed_eps(z.dtype), result_dtype(z.dtype)
+    relative = (terms(z.shape[options["axis"]]) + 20) * eps
+    spacing = np.finfo(dtype).eps if dtype == np.float16 else 0
+    scale = 1 if options["reduction"] == "none" else losses.size
+    loss_bound = relative * size * scale + (relative + spacing) * np.abs(value) + spacing / 1e3
+    actual = cross_entropy(z, target, **options)
+    assert_near(actual, value, loss_bound)
+    loss, grad = cross_entropy_value_and_grad(z, target, **options)
+    assert_near(loss, actual, loss_bound / 10 if dtype == np.float16 else 0)
+    assert_near(grad, gradient, relative * size + spacing * abs(gradient) + spacing / 1e3)
+    assert (z.tobytes(), target.tobytes()) == before
+    assert grad.dtype == dtype
+    assert isinstance(loss, float) if scale > 1 or options["reduction"] != "none" else True
+    out = strided(np.full(z.shape, -7, dtype))[layout]
+    assert cross_entropy_value_and_grad(z, target, out=out, **options)[1] is out
+    np.testing.assert_array_equal(out, grad)
+    z = z if z.flags.writeable else z.copy()
+    if z.dtype == dtype:
+        grad = cross_entropy_value_and_grad(z, target, **options)[1]
+        assert cross_entropy_value_and_grad(z, target, out=z, **options)[1] is z
+        np.testing.assert_array_equal(z, grad)
+
+
+@given(problems())
+@settings(deadline=None, max_examples=150, database=None)
+def test_as_pytorch(problem):
+    torch = pytest.importorskip("torch")
+    z, target, options = problem
+    axis = options.pop("axis") % z.ndim
+    for absent in ("sample_weight", "temperature"):
+        options.pop(absent, None)
+    z = np.moveaxis(z, axis, -1)[None].reshape(-1, z.shape[axis]).astype(float)
+    probabilities = target.dtype.kind == "f"
+    if target.ndim == axis + 1 or target.size == z.size > len(z):
+        target = np.moveaxis(target, axis, -1) if target.size == z.size > len(z) else target
+    target = target.reshape(z.shape if target.size == z.size > len(z) else len(z))
+    if (target.ndim == 2 and not probabilities) or z.shape[1] == 1:
+        return  # PyTorch has no counts
+    theirs = torch.tensor(z, requires_grad=True)
+    tensors = {"weight": torch.tensor(options["weight"])} if "weight" in options else {}
+    given = torch.tensor(target.astype(float if probabilities else np.int64))
+    loss = torch.nn.functional.cross_entropy(
+        theirs, given, **{"ignore_index": -(10**6)} | options | tensors
+    )
+    loss.sum().backward()
+    actual, gradient = cross_entropy_value_and_grad(z, target, **options)
+    if loss.isnan().any():
+        assert np.isnan(actual) and not gradient.any()
+        return
+    np.testing.assert_allclose(actual, loss.detach().numpy(), rtol=1e-12, atol=1e-13)
+    np.testing.assert_allclose(gradient, theirs.grad.numpy(), rtol=1e-11, atol=1e-13)
+
+
+@pytest.mark.parametrize("probabilities", [False, True])
+@pytest.mark.parametrize("k", [3, 130])
+def test_infinite_logits_as_scipy_and_pytorch(k, probabilities):
+    z = np.zeros((7, k))
+    z[range(5), [0, 1, 0, 1, 0]] = -np.inf, -np.inf, np.inf, np.inf, np.nan
+    z[5], z[6] = 1e308, -np.inf
+    with np.errstate(invalid="ignore"):
+        losses = -scipy.special.log_softmax(z, axis=1)[:, 0]
+    labels = np.zeros(len(z), int)
+    target = np.eye(k)[labels] if probabilities else labels
+    np.testing.assert_allclose(cross_entropy(z, target, reduction="none"), losses)
+    torch = pytest.importorskip("torch")
+    theirs = torch.nn.functional.cross_entropy(
+        torch.tensor(z), torch.tensor(labels), reduction="none"
+    ).numpy()
+    theirs[3] = np.inf  # NaN there, whichever class has the infinite logit; SciPy tells them apart
+    np.testing.assert_allclose(losses, theirs)
+
+
+@pytest.mark.parametrize("leading", [False, True])
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("k", [2, 3, 10, 17, 97, 130, 1000])
+def test_digits_against_mpmath(k, dtype, leading):
+    """The loss, and the gradient of the own class, -(sum of the other probabilities)."""
+    rng, eps = np.random.default_rng(k), np.finfo(dtype).eps
+    for scale in (0.1, 5.0, 40.0):
+        row = numbers(rng, k, dtype, scale)
+        for label in {int(rng.integers(k)), int(row.argmax())}:
+            z, axis = (row[:, None], 0) if leading else (row[None], 1)
+            losses = cross_entropy(z, [label], axis=axis, reduction="none")
+            exact = reference.mp_cross_entropy(row, label)
+            away = np.ptp(row)  # what rounding x - max changes in its exponential
+            assert ulps(losses, np.array([exact]))[0] <= 4 + away
+            _, gradient = cross_entropy_value_and_grad(z, [label], axis=axis)
+            a = reference.mp_softmax(row)
+            a[label] = -mp.fsum(p for j, p in enumerate(a) if j != label)
+            a = np.array([float(p) for p in a])
+            bound = (terms(k) / 4 + 6 + away) * eps * abs(a) + 1e-42
+            assert_near(gradient.ravel(), a, bound)
+
+
+@pytest.mark.parametrize("soft", [False, True])
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("k", [2, 17, 130])
+def test_confident_rows_keep_their_digits(dtype, k, soft):
+    z = np.full((3, k), -np.inf, dtype)
+    z[:, [0, -1]] = 0, -40
+    target = np.eye(k, dtype=dtype)[[0] * 3] if soft else [0] * 3
+    loss, gradient = cross_entropy_value_and_grad(z, target, reduction="sum")
+    p, rtol = np.exp(-40) / (1 + np.exp(-40)), 4 * np.finfo(dtype).eps
+    np.testing.assert_allclose(loss / 3, TINY, rtol=rtol)
+    np.testing.assert_allclose(gradient[:, [0, -1]], [[-p, p]] * 3, rtol=rtol)
+    assert cross_entropy([[0.0, -40.0]], [0]) == TINY
+
+
+@given(st.integers(0, 10**6), st.sampled_from(("labels", "probabilities", "counts")))
+@settings(deadline=None, max_examples=25, database=None)
+def test_gradient_against_finite_differences_in_mpmath(seed, kind):
+    rng, n, k = np.random.default_rng(seed), 2, 4
+    z, w, s = rng.standard_normal((n, k)), rng.random(k), rng.random(n)
+    smoothing, temperature, labels = rng.random(), 0.5 + rng.random(), rng.integers(k, size=n)
+    t = {"labels": np.eye(k)[labels], "probabilities": rng.random((n, k))}
+    t = t.get(kind, rng.integers(0, 3, (n, k)))
+    mass = t.sum(1) if kind == "counts" else np.ones(n)
+
+    def loss(i, j, step):
+        row = [(mp.mpf(v) + step * (m == j)) / temperature for m, v in enumerate(z[i].tolist())]
+        total = mp.log(mp.fsum(mp.exp(v) for v in row))
+        target = [w[m] * ((1 - smoothing) * t[i, m] + smoothing / k * mass[i]) for m in range(k)]
+        return s[i] * mp.fsum(c * (total - v) for c, v in zip(target, row, strict=True))
+
+    h = mp.mpf(10) ** -15
+    exact = [
+        [float((loss(i, j, h) - loss(i, j, -h)) / (2 * h)) for j in range(k)] for i in range(n)
+    ]
+    value, gradient = cross_entropy_value_and_grad(
+        z, labels if kind == "labels" else t, weight=w, sample_weight=s, label_smoothing=smoothing,
+        temperature=temperature, reduction="sum",
+    )  # fmt: skip
+    np.testing.assert_allclose(gradient, exact, rtol=1e-13, atol=1e-15)
+    np.testing.assert_allclose(value, float(sum(loss(i, 0, 0) for i in range(n))), rtol=1e-14)
+
+
+@pytest.mark.parametrize("k", [5, 130])
+@pytest.mark.parametrize("options", [{}, {"label_smoothing": 0.3, "temperature": 2.0}])
+def test_counts_are_repeated_labels(options, k):
+    rng = np.random.default_rng(0)
+    z, counts = rng.standard_normal((20, k)), rng.integers(0, 4, (20, k))
+    rows, labels = np.nonzero(counts)
+    times = counts[rows, labels]
+    rows, labels = np.repeat(rows, times), np.repeat(labels, times)
+    options = options | {"weight": rng.random(k)}
+    for reduction in ("sum", "mean"):
+        loss, gradient = cross_entropy_value_and_grad(z, counts, reduction=reduction, **options)
+        one_by_one, parts = cross_entropy_value_and_grad(
+            z[rows], labels, reduction=reduction, **options
+        )
+        assert loss == pytest.approx(one_by_one, rel=1e-13)
+        together = np.zeros_like(z)
+        np.add.at(together, rows, parts)
+        np.testing.assert_allclose(gradient, together, rtol=1e-12, atol=1e-15)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("shape", [(40, 5), (40, 130), (3, 200_000)])
+@pytest.mark.parametrize("options", [{}, {"label_smoothing": 0.1}, {"weight": True}])
+def test_ignored_rows_add_nothing_whatever_their_logits(options, shape, dtype):
+    z, (n, k) = numbers(np.random.default_rng(0), shape, dtype, 3), shape
+    options = options | ({"weight": np.arange(k) % 3} if "weight" in options else {})
+    labels, kept = np.arange(n) % k, np.arange(n) % 3 != 1
+    labels[~kept] = -7
+    expected = cross_entropy_value_and_grad(z[kept], labels[kept], **options)
+    z[~kept] = np.resize([np.nan, np.inf, -np.inf], (n - kept.sum(), 1))
+    z[~kept, 0] = 0
+    for option in ({"ignore_index": -7}, {"sample_weight": kept}):
+        target = np.where(kept, labels, -7 if "ignore_index" in option else 0)
+        loss, gradient = cross_entropy_value_and_grad(z, target, **options, **option)
+        np.testing.assert_allclose(loss, expected[0], rtol=1e-15)
+        np.testing.assert_array_equal(gradient[~kept], 0)
+        np.testing.assert_allclose(gradient[kept], expected[1], rtol=4 * np.finfo(dtype).eps)
+        losses = cross_entropy(z, target, reduction="none", **options, **option)
+        np.testing.assert_array_equal(losses[~kept], 0)
+    logs = np.where(kept[:, None], log_softmax(np.where(kept[:, None], z, 0)), np.nan)
+    if "label_smoothing" not in options:
+        nll = nll_loss(logs, np.where(kept, labels, -7), ignore_index=-7, **options)
+        np.testing.assert_allclose(nll, expected[0], rtol=20 * np.finfo(dtype).eps)
+
+
+@pytest.mark.parametrize("z", [np.zeros((2, 3)), np.full((2, 130), np.nan), np.zeros((0, 4))])
+def test_all_rows_ignored_is_nan_for_mean_and_0_for_sum(z):
+    labels, options = np.full(len(z), -100), {"ignore_index": -100}
+    for loss in (cross_entropy, nll_loss):
+        assert np.isnan(loss(z, labels, **options))
+        assert loss(z, labels, reduction="sum", **options) == 0
+        assert not loss(z, labels, reduction="none", **options).any()
+    loss, gradient = cross_entropy_value_and_grad(z, labels, **options)
+    assert np.isnan(loss) and gradient.shape == z.shape and not gradient.any()
+
+
+def test_lecture_example():
+    a = [
+        [0.3792, 0.3104, 0.3104],
+        [0.3072, 0.4147, 0.2780],
+        [0.4263, 0.2248, 0.3490],
+        [0.2668, 0.2978, 0.4354],
+    ]
+    labels, published = [0, 1, 2, 2], [0.969692, 0.880200, 1.05268, 0.831490]
+    losses = nll_loss(np.log(a), labels, reduction="none")
+    np.testing.assert_allclose(losses, published, atol=5e-6)
+    assert round(nll_loss(np.log(a), labels), 4) == 0.9335
+    # as logits: rows sum to 1 within 1e-4, which shifts each loss by as much
+    losses = cross_entropy(np.log(a), labels, reduction="none")
+    np.testing.assert_allclose(losses - np.log(np.sum(a, axis=1)), published, atol=5e-6)
+
+
+@given(problems())
+@settings(deadline=None, max_examples=80, database=None)
+def test_nll_loss_of_log_softmax_is_cross_entropy(problem):
+    z, target, options = problem
+    options = {k: v for k, v in options.items() if k not in ("label_smoothing", "temperature")}
+    if target.shape == z.shape:
+        return
+    expected = plain(z, target, **options)[0]
+    logs = scipy.special.log_softmax(z.astype(float), axis=options["axis"])
+    np.testing.assert_allclose(nll_loss(logs, target, **options), expected, 1e-13, 1e-13)
+
+
+def test_shapes_of_targets_and_losses():
+    z = np.random.default_rng(0).standard_normal((2, 5, 3))
+    labels = np.array([[0, 1, 2], [4, 3, 2]])
+    losses = cross_entropy(z, labels, axis=1, reduction="none")
+    assert losses.shape == labels.shape
+    column = cross_entropy(np.moveaxis(z, 1, -1), labels[..., None], reduction="none")
+    np.testing.assert_allclose(column, losses, rtol=1e-14)
+    assert cross_entropy(z[0, :, 0], 0, reduction="none") == pytest.approx(losses[0, 0])
+    assert nll_loss(np.log([[0.5, 0.5]]), [[1]]) == pytest.approx(np.log(2))
+    assert cross_entropy(z, np.eye(5, dtype=bool)[labels].swapaxes(1, 2), axis=1) == pytest.approx(
+        losses.mean()
+    )
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("shape", [(6000, 51, -1), (51, 6000, 0), (7, 140_003, -1)])
+@pytest.mark.parametrize("soft", [False, True])
+def test_threads_change_no_bit(soft, shape, dtype):
+    *shape, axis = shape
+    z = numbers(np.random.default_rng(1), shape, dtype, 9)
+    k, n = z.shape[axis], z.size // z.shape[axis]
+    target = np.random.default_rng(2).random(shape).astype(dtype) if soft else np.arange(n) % k
+    assert team(8, z.size * 16) > 3
+    function = partial(cross_entropy_value_and_grad, z, target, axis=axis)
+
+    def call(n_threads):
+        loss, gradient = function(n_threads=n_threads)
+        return loss.hex(), gradient.tobytes(), cross_entropy(z, target, axis=axis).hex()
+
+    expected = call(1)
+    assert all(call(t) == expected for t in (2, 3, 8))
+    with ThreadPoolExecutor(4) as pool:
+        assert all(result == expected for result in pool.map(call, (1, 2, 1, 2)))
+
+
+def test_read_only_input_is_left_alone():
+    given = [np.arange(12.0).reshape(3, 4), np.array([0, -1, 2]), np.ones(4), np.ones(3)]
+    copies = [a.copy() for a in given]
+    for a in given:
+        a.flags.writeable = False
+    z, labels, weight, sample_weight = given
+    options = {"weight": weight, "sample_weight": sample_weight}
+    cross_entropy_value_and_grad(z, labels, ignore_index=-1, label_smoothing=0.1, **options)
+    cross_entropy_value_and_grad(z, z, label_smoothing=0.1, **options)
+    nll_loss(z, labels, ignore_index=-1, **options)
+    for a, copy in zip(given, copies, strict=True):
+        np.testing.assert_array_equal(a, copy)
+
+
+X, Y, F32 = np.zeros((2, 3)), [0, 1], np.zeros((2, 3), np.float32)
+LOCKED = np.zeros((2, 3))
+LOCKED.flags.writeable = False
+P = np.full((2, 3), 1 / 3)
+grad = cross_entropy_value_and_grad
+ERRORS = {
+    "complex": (lambda: cross_entropy(X + 1j, Y), ValueError, "logits: expected real numbers"),
+    "sparse": (lambda: cross_entropy(sparse.eye_array(2), Y), TypeError, "logits: .* a sparse"),
+    "0-d": (lambda: cross_entropy(1.0, 0), ValueError, "logits: .* at least one dimension"),
+    "0-d nll": (lambda: nll_loss(1.0, 0), ValueError, "log_probabilities: .* one dimension"),
+    "no classes": (lambda: grad(X[:, :0], Y), ValueError, "logits: expected at least one element"),
+    "axis": (lambda: cross_entropy(X, Y, axis=2), ValueError, r"axis: expected -2\.\.1, got 2"),
+    "axes": (lambda: cross_entropy(X, Y, axis=(0, 1)), TypeError, "axis: expected an integer, got"),
+    "no axis": (lambda: nll_loss(X, Y, axis=None), TypeError, "axis: .* an integer, got None"),
+    "target kind": (lambda: cross_entropy(X, [0.0, 1.0]), TypeError, "target: .* integer"),
+    "target text": (lambda: cross_entropy(X, ["a", "b"]), TypeError, "target: .* got dtype <U1"),
+    "target shape": (lambda: cross_entropy(X, [0]), ValueError, r"\(2,\) or \(2, 3\), got \(1,\)"),
+    "target sparse": (
+        lambda: cross_entropy(X, sparse.csr_array(P)), TypeError, "target: .* a sparse csr_array",
+    ),
+    "target complex": (lambda: grad(X, P + 1j), ValueError, "target: expected real numbers"),
+    "target negative": (lambda: grad(X, -P), ValueError, r"target: .* at index \(0, 0\)"),
+    "target NaN": (lambda: grad(X, P * np.nan), ValueError, r"target: .* got nan at index \(0,"),
+    "target inf": (lambda: grad(X, P * np.inf), ValueError, r"target: .* got inf at index \(0,"),
+    "high": (lambda: cross_entropy(X, [0, 3]), ValueError, r"0\.\.2, got 3 in row 1"),
+    "low": (lambda: nll_loss(X, [-1, 0]), ValueError, r"0\.\.2, got -1 in row 0"),
+    "nll target": (lambda: nll_loss(X, P), ValueError, r"target: .* shape \(2,\), .* \(2, 3\)"),
+    "weight": (lambda: grad(X, Y, weight=[1, -1, 1]), ValueError, r"weight: .* got -1\.0 at index"),
+    "weight shape": (lambda: nll_loss(X, Y, weight=[1]), ValueError, r"weight: .* shape \(3,"),
+    "sample NaN": (
+        lambda: nll_loss(X, Y, sample_weight=[1, np.nan]), ValueError, "sample_weight: .* got nan",
+    ),
+    "sample shape": (
+        lambda: grad(X, Y, sample_weight=[1, 2, 3]), ValueError, r"sample_weight: .*\(2,\), .*\(3",
+    ),
+    "ignored kind": (
+        lambda: cross_entropy(X, Y, ignore_index=1.0), TypeError, r"ignore_index: .* got 1\.0",
+    ),
+    "ignored p": (lambda: cross_entropy(X, P, ignore_index=0), ValueError, "ignore_index: .* None"),
+    "smooth": (lambda: grad(X, Y, label_smoothing=1.5), ValueError, r"label_smooth.* got 1\.5"),
+    "rough": (lambda: grad(X, Y, label_smoothing=-1), ValueError, "label_smoothing: .* got -1"),
+    "temperature": (lambda: grad(X, Y, temperature=-1), ValueError, "temperature: .* > 0, got -1"),
+    "reduction": (lambda: grad(X, Y, reduction="avg"), ValueError, "reduction: .*, got 'avg'"),
+    "threads": (lambda: grad(X, Y, n_threads=0), ValueError, "n_threads: .* >= 1, got 0"),
+    "out kind": (lambda: grad(X, Y, out=[0]), TypeError, "out: expected an array, got list"),
+    "out shape": (lambda: grad(X, Y, out=P[0]), ValueError, r"out: .* \(2, 3\), got \(3,\)"),
+    "out dtype": (lambda: grad(X, Y, out=F32), ValueError, "out: .* dtype float64, got float32"),
+    "out locked": (lambda: grad(X, Y, out=LOCKED), ValueError, "out: .* read-only"),
+    "overlap": (lambda: grad(X[::-1], Y, out=X), ValueError, "out: expected logits itself or"),
+    "overlap of target": (lambda: grad(X, P[::-1], out=P), ValueError, "out: .* target itself"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", ERRORS)
+def test_errors(case):
+    call, error, message = ERRORS[case]
+    with pytest.raises(error, match=message):
+        call()
