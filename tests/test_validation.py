@@ -225,9 +225,19 @@ def test_parameters_of_numpy_are_numbers():
     np.testing.assert_array_equal(model.coef_, fitted().coef_)
 
 
-@pytest.mark.parametrize(("ndim", "value", "index"), [(1, -1, 0), (3, 1, 1), (3, -3, 0)])
-def test_axis(ndim, value, index):
-    assert check.axis(value, (2,) * ndim, "x") == index
+@pytest.mark.parametrize(
+    ("ndim", "value", "indices"),
+    [
+        (1, -1, (0,)),
+        (3, np.int8(1), (1,)),
+        (3, (2, -3), (0, 2)),
+        (3, (), ()),
+        (2, None, (0, 1)),
+        (0, -1, ()),
+    ],
+)
+def test_axes(ndim, value, indices):
+    assert check.axes(value, ndim) == indices
 
 
 @pytest.mark.parametrize(
@@ -235,13 +245,28 @@ def test_axis(ndim, value, index):
     [
         (2, ValueError, r"axis: expected -2\.\.1, got 2"),
         (-3, ValueError, r"axis: expected -2\.\.1, got -3"),
-        (1.0, TypeError, r"axis: expected an integer, got 1\.0"),
-        (True, TypeError, "axis: expected an integer, got True"),
+        ((0, -2), ValueError, r"axis: expected each axis once, got \(0, -2\)"),
+        (1.0, TypeError, r"axis: expected an integer, a tuple of them or None, got 1\.0"),
+        (True, TypeError, "axis: expected an integer, .* got True"),
     ],
 )
-def test_axis_out_of_range(value, error, message):
+def test_axes_out_of_range(value, error, message):
     with pytest.raises(error, match=message):
-        check.axis(value, (2, 2), "x")
+        check.axes(value, 2)
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_floats_keep_their_dtype_and_integers_become_float64(order):
+    for given, computed, result in (
+        ("f2", np.float32, np.float16),
+        ("f4", np.float32, np.float32),
+        ("f8", np.float64, np.float64),
+        ("i2", np.float64, np.float64),
+        ("u1", np.float64, np.float64),
+        ("?", np.float64, np.float64),
+    ):
+        x, dtype = check.floating(np.ones(3, given).astype(order + given), "x")
+        assert (x.dtype, dtype) == (computed, result)
 
 
 def test_class_indices():

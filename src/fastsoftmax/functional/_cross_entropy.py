@@ -75,17 +75,18 @@ def _losses(logits, target, axis, temperature, reduction, out, wants_gradient, n
     if target.given is not None:
         distinct(target.given, to, "target")
     losses = np.empty(outer * inner, z.dtype)
-    with np.errstate(divide="ignore", invalid="ignore"):  # the mean over nothing is NaN
-        scale = float(np.divide(1.0, target.total)) if reduction == "mean" else 1.0
-        kernels(z.dtype).cross_entropy.cross_entropy(
-            layout.split_view(z), target.labels, target.given, target.own, target.base,
-            target.of_class, factor, scale * factor, losses, to, workspace,
-            layout.threads(n_threads),
-        )  # fmt: skip
-        if reduction == "none":
-            value = losses.reshape(layout.kept).astype(dtype, copy=False)[()]
-        else:
-            value = float(np.multiply(losses.sum(dtype=np.float64), scale))
+    scale = 1.0
+    if reduction == "mean":
+        scale = 1.0 / target.total if target.total else np.nan
+    kernels(z.dtype).cross_entropy.cross_entropy(
+        layout.split_view(z), target.labels, target.given, target.own, target.base,
+        target.of_class, factor, scale * factor, losses, to, workspace,
+        layout.threads(n_threads),
+    )  # fmt: skip
+    if reduction == "none":
+        value = losses.reshape(layout.kept).astype(dtype, copy=False)[()]
+    else:
+        value = float(losses.sum(dtype=np.float64)) * scale
     return value, None if to is None else layout.back(to, dtype, out)
 
 
