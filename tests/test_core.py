@@ -33,6 +33,9 @@ assert np.float64(5e-324) * 1 > 0 and np.float32(1e-45) * np.float32(1) > 0
 import fastsoftmax
 X = np.ones((200_000, 8))
 fastsoftmax.softmax(X, n_threads=2)
+fastsoftmax.logsumexp(X, axis=0, n_threads=2)
+fastsoftmax.sigmoid(X, n_threads=2)
+fastsoftmax.cross_entropy_value_and_grad(X, [0] * len(X), n_threads=2)
 fastsoftmax.linear_cross_entropy_value_and_grad(X, X[:2], None, [0] * len(X), n_threads=2)
 assert results() == before
 assert np.float64(5e-324) * 1 > 0 and np.float32(1e-45) * np.float32(1) > 0
