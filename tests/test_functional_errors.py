@@ -18,7 +18,7 @@ from fastsoftmax import (
     sigmoid,
     softmax,
     softmax_vjp,
-)  # fmt: skip
+)
 from fastsoftmax import cross_entropy_value_and_grad as grad
 
 X, F32, LOCKED = np.zeros((2, 3)), np.zeros((2, 3), np.float32), np.zeros((2, 3))
