@@ -182,13 +182,9 @@ def test_counts_are_rows_seen_so_often():
     counts = rng.integers(0, 4, (6, 3))
     s, w = rng.random(6), rng.random(3)
     row, label = (np.repeat(a, counts.ravel()) for a in np.indices(counts.shape).reshape(2, -1))
-    loss, grads = linear_cross_entropy_value_and_grad(
-        X, W, b, counts, sample_weight=s, class_weight=w
-    )
-    expected, by = linear_cross_entropy_value_and_grad(
-        X[row], W, b, label, sample_weight=s[row], class_weight=w
-    )
+    loss, grads = value_and_grad(X, W, b, counts, sample_weight=s, class_weight=w)
+    expected, by = value_and_grad(X[row], W, b, label, sample_weight=s[row], class_weight=w)
     assert loss == pytest.approx(expected, rel=1e-14)
     np.testing.assert_allclose(grads.W, by.W, rtol=1e-12)
-    probabilities = linear_cross_entropy_value_and_grad(X, W, b, counts.astype(float))[0]
+    probabilities = value_and_grad(X, W, b, counts.astype(float))[0]
     assert probabilities != pytest.approx(loss)
