@@ -1,7 +1,7 @@
 """Softmax, log-sum-exp and cross-entropy of rows, by fastsoftmax and by its peers.
 
-Each maker returns a function of no arguments and leaves its import error to the caller. Where a peer
-can write into an array that is there already, it does: `(new)` are those that were asked not to.
+Each maker returns a function of no arguments and leaves its import error to the caller. Where a
+peer can write into an array that is there already, it does, but for those named `(new)`.
 """
 
 import numpy as np
