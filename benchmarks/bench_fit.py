@@ -7,7 +7,7 @@
 A problem's optimum is fastsoftmax's at tol=1e-11 in float64; objectives are evaluated by NumPy in
 float64. Each peer is run from loose settings to tight ones until its result
 is within the problem's gap, or it has spent LIMIT seconds; what is timed is the first setting that
-is, or the last. Every setting tried goes into the record, as a point of the curve of gap against time.
+is, or the last. Every setting tried goes into the record: a point of the curve of gap and time.
 """
 
 import time

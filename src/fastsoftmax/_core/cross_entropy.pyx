@@ -91,7 +91,7 @@ cdef void row(
     store(element, loss)
     losses[i] = element[0]
     if out.data:
-        write_row(row_at(out, i), out.class_step, k, z, set1(1.), past_cache)
+        write_row(row_at(out, i), out.class_step, k, z, set1(0.), set1(1.), set1(0.), past_cache)
 
 
 cdef void tile(
