@@ -13,14 +13,14 @@ from libc.math cimport INFINITY
 cimport numpy as cnp
 
 from fastsoftmax._core.rows cimport (
-    ALIGNMENT, Rows, aligned_buffer, buffer_size, go_along, n_units, padded, read_row, read_tile, row_at,
-    rows_of, tile_at, write_row, write_tile,
+    ALIGNMENT, Rows, aligned_buffer, buffer_size, go_along, n_units, padded, read_row, read_tile,
+    row_at, rows_of, tile_at, write_row, write_tile,
 )
 from fastsoftmax._core.simd cimport (
     VL, VL_MOST, fence, load, load_labels, max_all, real, select_eq, set1, set1_lane, store, vreal, vlane,
 )
 from fastsoftmax._core.softmax_tile cimport (
-    clear_unweighted, fold, highest, label_loss, soft_loss,
+    clear_unweighted, highest, label_loss, soft_loss,
 )
 from fastsoftmax._core.tiles cimport ROWS
 

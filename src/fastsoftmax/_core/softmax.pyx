@@ -14,8 +14,8 @@ cimport numpy as cnp
 
 from fastsoftmax._core.rowmath cimport exp, exp_in_range, log1p
 from fastsoftmax._core.rows cimport (
-    ALIGNMENT, Rows, aligned_buffer, buffer_size, go_along, n_units, padded, read_row, read_tile, row_at,
-    rows_of, tile_at, write_row, write_tile,
+    ALIGNMENT, Rows, aligned_buffer, buffer_size, go_along, n_units, padded, read_row, read_tile,
+    row_at, rows_of, tile_at, write_row, write_tile,
 )
 from fastsoftmax._core.simd cimport (
     LARGEST, VL, absolute, any_gt, divide, fence, load, max_all, maximum, minimum, real,
@@ -189,7 +189,7 @@ cdef void sum_unit(
 def logsumexp(
     cnp.ndarray x not None, cnp.ndarray out not None, double factor, workspace, int n_threads
 ):
-    """log(sum(exp(factor * x))) over the middle axis of x (outer, K, inner) into out (outer * inner,)."""
+    """log(sum(exp(factor * x))) over the middle axis of x (outer, K, inner), into out, one a row."""
     cdef Rows a = rows_of(x)
     cdef bint along = go_along(&a)
     cdef Py_ssize_t i, size = buffer_size(&a)

@@ -15,8 +15,8 @@ one logit the same is said of the logistic function.
 from fastsoftmax._core.rowmath cimport exp, exp_in_range, log1p
 from fastsoftmax._core.simd cimport (
     LARGEST, VL, absolute, add_to_doubles, any_gt, divide, lane_index, load, load_labels, maximum,
-    minimum, plus_where_equal, plus_where_unequal, prefetch_l2, real, select_eq, select_gt, set1, set1_lane, store, sum_all, vlane, vreal,
-    vreal_inlined,
+    minimum, plus_where_equal, plus_where_unequal, prefetch_l2, real, select_eq, select_gt, set1,
+    set1_lane, store, sum_all, vlane, vreal, vreal_inlined,
 )
 from fastsoftmax._core.tiles cimport ROWS
 

@@ -68,8 +68,8 @@ def linear_cross_entropy_value_and_grad(
     b : array-like of shape (K,) or None
         Intercepts; None for none.
     target : array-like of shape (n,) or (n, K)
-        Integer class indices 0..K-1 of shape (n,), or of shape (n, K) one number a class: of floating
-        dtype probabilities, any >= 0, of integer dtype counts.
+        Integer class indices 0..K-1 of shape (n,), or of shape (n, K) one number a class: of
+        floating dtype probabilities, any >= 0, of integer dtype counts.
     wrt : sequence of "W", "b" and "X", default=("W", "b")
         What to differentiate by.
     sample_weight : array-like of shape (n,), optional
