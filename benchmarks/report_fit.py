@@ -19,8 +19,8 @@ def main(path, picture=None):
     print(
         f"{machine['processor']}, {machine['threads']} threads, kernels {machine['kernels']}, "
         f"Python {machine['python_version']}, {run['datetime'][:10]}. Seconds of the loosest "
-        "setting tried whose objective is within *gap* of the optimum, in one run; in brackets the gap "
-        "where none was. *best* is the least time of another over fastsoftmax's.\n"
+        "setting tried whose objective is within *gap* of the optimum, in one run; in brackets "
+        "the gap where none was. *best* is the least time of another over fastsoftmax's.\n"
     )
     print("| problem | gap | " + " | ".join(peers) + " | best |")
     print("|---|---:|" + "---:|" * (len(peers) + 1))
