@@ -17,7 +17,8 @@ from fastsoftmax._core.rows cimport (
     row_at, rows_of, tile_at, write_row, write_tile,
 )
 from fastsoftmax._core.simd cimport (
-    VL, VL_MOST, fence, load, load_labels, max_all, real, select_eq, set1, set1_lane, store, vreal, vlane,
+    VL, VL_MOST, fence, load, load_labels, max_all, real, select_eq, set1, set1_lane, store, vlane,
+    vreal,
 )
 from fastsoftmax._core.softmax_tile cimport (
     clear_unweighted, highest, label_loss, soft_loss,
