@@ -8,7 +8,7 @@ import numbers
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 from scipy import sparse
 
 from fastsoftmax._threads import available_threads
@@ -19,8 +19,8 @@ _EXACT_IN_FLOAT32 = frozenset(
 )
 
 
-def real_array(x: ArrayLike, name: str) -> NDArray:
-    """x as float32 or float64, whichever holds its values; no copy where it is one already."""
+def _numbers(x: ArrayLike, name: str) -> NDArray:
+    """x as an array of real numbers, or of objects that may be some."""
     if sparse.issparse(x):
         raise TypeError(
             f"{name}: expected a dense array, got a sparse {type(x).__name__}; "
@@ -36,10 +36,11 @@ def real_array(x: ArrayLike, name: str) -> NDArray:
         )
     if x.dtype.kind not in "biufO":
         raise ValueError(f"{name}: expected numbers, got dtype {x.dtype}")
-    if x.dtype == np.float64:
-        dtype = np.float64
-    else:
-        dtype = np.float32 if x.dtype in _EXACT_IN_FLOAT32 else np.float64
+    return x
+
+
+def _as_floats(x: NDArray, dtype: DTypeLike, name: str) -> NDArray:
+    """x in this dtype, as a kernel can read it; no copy where it is so already."""
     try:
         x = x.astype(dtype, copy=False)
     except (TypeError, ValueError) as error:
@@ -47,6 +48,13 @@ def real_array(x: ArrayLike, name: str) -> NDArray:
     if not x.flags.aligned or any(step % x.itemsize for step in x.strides):
         x = x.copy()  # views into structured arrays; a kernel steps in whole elements
     return x
+
+
+def real_array(x: ArrayLike, name: str) -> NDArray:
+    """x as float32 or float64, whichever holds its values; no copy where it is one already."""
+    x = _numbers(x, name)
+    exact = x.dtype.newbyteorder("=") in _EXACT_IN_FLOAT32
+    return _as_floats(x, np.float32 if exact else np.float64, name)
 
 
 def features(
@@ -228,14 +236,12 @@ def threads(n_threads: int | None) -> int:
 
 
 def floating(x: ArrayLike, name: str) -> tuple[NDArray, np.dtype]:
-    """x in the dtype to compute in, float32 or float64, and the dtype that the result should have."""
-    given = getattr(x, "dtype", None)
-    x = real_array(x, name) if given is not None else real_array(np.asarray(x), name)
-    if given == np.float16:
-        return x, np.dtype(np.float16)
-    if given == np.float32:
-        return x, x.dtype
-    return x.astype(np.float64, copy=False), np.dtype(np.float64)
+    """x in the dtype to compute in, float32 or float64, and the dtype of the result."""
+    x = _numbers(x, name)
+    dtype = x.dtype.newbyteorder("=")
+    if dtype not in (np.float16, np.float32):
+        dtype = np.dtype(np.float64)
+    return _as_floats(x, np.float32 if dtype == np.float16 else dtype, name), dtype
 
 
 def axes(value: object, ndim: int) -> tuple[int, ...]:
@@ -243,13 +249,13 @@ def axes(value: object, ndim: int) -> tuple[int, ...]:
     if value is None:
         return tuple(range(ndim))
     wanted = value if isinstance(value, tuple) else (value,)
-    found = set()
+    found, most = set(), max(ndim, 1)  # a number has an axis 0 for NumPy and SciPy
     for axis in wanted:
         if not isinstance(axis, numbers.Integral) or isinstance(axis, bool):
             raise TypeError(f"axis: expected an integer, a tuple of them or None, got {value!r}")
-        if not -max(ndim, 1) <= axis < max(ndim, 1):
-            raise ValueError(f"axis: expected -{ndim}..{ndim - 1}, got {axis!r}")
-        found.add(int(axis) % max(ndim, 1))
+        if not -most <= axis < most:
+            raise ValueError(f"axis: expected -{most}..{most - 1}, got {axis!r}")
+        found.add(int(axis) % most)
     if len(found) < len(wanted):
         raise ValueError(f"axis: expected each axis once, got {value!r}")
     return tuple(sorted(found)) if ndim else ()
@@ -386,5 +392,5 @@ def labels_or_ignored(
 def no_ignore_index(ignore_index: object) -> None:
     if ignore_index is not None:
         raise ValueError(
-            f"ignore_index: expected None for targets that are numbers a class, got {ignore_index!r}"
+            f"ignore_index: expected None for targets of numbers a class, got {ignore_index!r}"
         )

@@ -66,12 +66,14 @@ def _losses(logits, target, axis, temperature, reduction, out, wants_gradient, n
     check.reduction(reduction)
     z, dtype = prepared(logits, "logits")
     layout = Layout.of(z.shape, check.one_axis(axis, z.ndim))
-    outer, k, inner = layout.split
+    outer, _, inner = layout.split
     factor = check.inverse_temperature(temperature)
     check.not_empty(layout.split, "logits")
     distinct(z, out, "logits")
     target = _Target.of(target, layout, z.dtype, **options)
     to = layout.room(z, dtype, out) if wants_gradient else None
+    if target.given is not None:
+        distinct(target.given, to, "target")
     losses = np.empty(outer * inner, z.dtype)
     with np.errstate(divide="ignore", invalid="ignore"):  # the mean over nothing is NaN
         scale = float(np.divide(1.0, target.total)) if reduction == "mean" else 1.0
@@ -135,8 +137,8 @@ def cross_entropy(
     Raises
     ------
     ValueError, TypeError
-        If shapes do not fit, a label is out of range, a weight or a target is negative, or an option
-        is out of its range.
+        If shapes do not fit, a label is out of range, a weight or a target is negative, or an
+        option is out of its range.
 
     References
     ----------
@@ -181,7 +183,8 @@ def cross_entropy_value_and_grad(
     Parameters
     ----------
     out : ndarray, optional
-        Where to put the gradient, of the shape and dtype of the logits. May be the logits themselves.
+        Where to put the gradient, of the shape and dtype of the logits. May be the logits
+        themselves.
 
     Returns
     -------
@@ -253,6 +256,8 @@ def nll_loss(
     check.not_empty(layout.split, "log_probabilities")
     rows, k = int(np.prod(layout.kept, dtype=int)), layout.split[1]
     target = np.asarray(target)
+    if target.shape == (*layout.kept, 1):
+        target = target.reshape(layout.kept)
     check.same_shape(target, layout.kept, "target", "log_probabilities without its classes")
     labels, ignored = check.labels_or_ignored(target.ravel(), rows, k, ignore_index)
     weights = np.ones(rows)

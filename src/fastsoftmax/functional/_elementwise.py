@@ -219,7 +219,8 @@ def _reduced(
     total = losses.size
     if sample_weight is not None:
         weights = check.sample_weight(sample_weight, losses.shape)
-        losses = losses * weights
+        with np.errstate(invalid="ignore"):  # a weight of 0 leaves out, whatever the loss
+            losses = np.where(weights == 0, 0.0, losses * weights)
         total = weights.sum(dtype=np.float64)
     if reduction == "none":
         return losses.astype(dtype, copy=False)[()]
@@ -258,7 +259,8 @@ def one_hot(
     """
     labels = np.asarray(labels)
     if n_classes is None:
-        n_classes = int(labels.max()) + 1 if labels.size and labels.dtype.kind in "biu" else 1
+        found = labels.size and labels.dtype.kind in "biu"
+        n_classes = max(int(labels.max()) + 1, 1) if found else 1
     n_classes = check.integer(n_classes, "n_classes", least=1)
     codes = check.class_indices(labels.ravel(), labels.size, n_classes, "labels")
     rows = np.zeros((labels.size, n_classes), dtype)

@@ -72,9 +72,10 @@ class Layout(NamedTuple):
             result = result.astype(dtype)
         return result if self.shape else result[()]
 
-    def keepdims(self, reduced: NDArray, axis: Axis) -> NDArray:
+    def keepdims(self, axis: Axis) -> tuple[int, ...]:
+        """The shape with the axes at length 1."""
         axes = check.axes(axis, len(self.shape))
-        return reduced.reshape([1 if i in axes else n for i, n in enumerate(self.shape)])
+        return tuple(1 if i in axes else n for i, n in enumerate(self.shape))
 
     def threads(self, n_threads: int | None) -> int:
         return threads_for(prod(self.split), n_threads)
@@ -86,7 +87,7 @@ def _layout(shape: tuple[int, ...], axis: Axis) -> Layout:
     kept = tuple(n for i, n in enumerate(shape) if i not in axes)
     k = prod(shape[i] for i in axes)
     if not axes:
-        return Layout(shape, None, (1, 1, 1), ())
+        return Layout(shape, None, (prod(shape), 1, 1), shape)
     first, last = axes[0], axes[-1]
     if last - first + 1 == len(axes):
         return Layout(shape, None, (prod(shape[:first]), k, prod(shape[last + 1 :])), kept)

@@ -59,8 +59,8 @@ def softmax(
     Raises
     ------
     ValueError, TypeError
-        If x is not real or is empty along the axis, the axis is out of range, the temperature is not
-        positive, or `out` has another shape or dtype or overlaps x without being it.
+        If x is not real or is empty along the axis, the axis is out of range, the temperature is
+        not positive, or `out` has another shape or dtype or overlaps x without being it.
 
     References
     ----------
@@ -151,21 +151,20 @@ def logsumexp(
         factors = check.broadcast(factors, x.shape, "b", "x")
     layout = Layout.of(x.shape, axis)
     outer, k, inner = layout.split
+    shape = layout.keepdims(axis) if keepdims else layout.kept
+    if out is not None:
+        check.output(out, shape, dtype)
+    threads = layout.threads(n_threads)
     if b is not None:
         sums = _weighted(x, factors.astype(x.dtype, copy=False), layout)
     elif k == 0 or outer * inner == 0:
         sums = np.full(outer * inner, -np.inf, x.dtype)
     else:
         sums = np.empty(outer * inner, x.dtype)
-        kernels(x.dtype).softmax.logsumexp(
-            layout.split_view(x), sums, 1.0, workspace, layout.threads(n_threads)
-        )
-    sums = sums.reshape(layout.kept).astype(dtype, copy=False)
-    if keepdims:
-        sums = layout.keepdims(sums, axis)
+        kernels(x.dtype).softmax.logsumexp(layout.split_view(x), sums, 1.0, workspace, threads)
+    sums = sums.reshape(shape).astype(dtype, copy=False)
     if out is None:
         return sums[()]
-    check.output(out, sums.shape, dtype)
     out[...] = sums
     return out
 
@@ -198,7 +197,7 @@ def softmax_vjp(
     """The softmax's Jacobian applied to a vector, p ⊙ (u - Σₖ pₖ uₖ) / T [1]_.
 
     The Jacobian, ∂pᵢ/∂xⱼ = pᵢ (δᵢⱼ - pⱼ), is symmetric: this is its product with a vector from
-    either side, the gradient by x of a function of softmax(x) whose gradient by the probabilities is u.
+    either side, the gradient by x of a function of softmax(x) whose gradient by softmax(x) is u.
 
     Parameters
     ----------
