@@ -106,7 +106,8 @@ cdef void row(
             write_row(to, out.class_step, k, z, top, one, log_sum, past_cache)
         return
     s = sum_row(source, x.class_step, k, factor, z)
-    inverse = divide(one, one + s.others)
+    # NaN where there is one, or where the maximum is infinite
+    inverse = divide(one, one + s.others) + s.undefined + (s.top - s.top)
     log_sum = log_of(&s)
     for j from 0 <= j < k by RUN:
         n = min(RUN, k - j)
