@@ -174,3 +174,17 @@ def test_scratch_is_bounded_whatever_the_size(n, d, k, wrt, dtype):
             data.X, W, None, y, None, 1.0, W, grad_b, data.X if wrt == "X" else None, workspace, 16
         )
     assert asked[0] <= 64 << 20
+
+
+def test_counts_are_rows_seen_so_often():
+    rng = np.random.default_rng(0)
+    X, W, b = rng.standard_normal((6, 4)), rng.standard_normal((3, 4)), rng.standard_normal(3)
+    counts = rng.integers(0, 4, (6, 3))
+    s, w = rng.random(6), rng.random(3)
+    row, label = (np.repeat(a, counts.ravel()) for a in np.indices(counts.shape).reshape(2, -1))
+    loss, grads = value_and_grad(X, W, b, counts, sample_weight=s, class_weight=w)
+    expected, by = value_and_grad(X[row], W, b, label, sample_weight=s[row], class_weight=w)
+    assert loss == pytest.approx(expected, rel=1e-14)
+    np.testing.assert_allclose(grads.W, by.W, rtol=1e-12)
+    probabilities = value_and_grad(X, W, b, counts.astype(float))[0]
+    assert probabilities != pytest.approx(loss)

@@ -13,14 +13,15 @@ from libc.math cimport INFINITY
 cimport numpy as cnp
 
 from fastsoftmax._core.rows cimport (
-    ALIGNMENT, Rows, aligned_buffer, buffer_size, go_along, n_units, padded, read_row, read_tile, row_at,
-    rows_of, tile_at, write_row, write_tile,
+    ALIGNMENT, Rows, aligned_buffer, buffer_size, go_along, n_units, padded, read_row, read_tile,
+    row_at, rows_of, tile_at, write_row, write_tile,
 )
 from fastsoftmax._core.simd cimport (
-    VL, VL_MOST, fence, load, load_labels, max_all, real, select_eq, set1, set1_lane, store, vreal, vlane,
+    VL, VL_MOST, fence, load, load_labels, max_all, real, select_eq, set1, set1_lane, store, vlane,
+    vreal,
 )
 from fastsoftmax._core.softmax_tile cimport (
-    clear_unweighted, fold, highest, label_loss, soft_loss,
+    clear_unweighted, highest, label_loss, soft_loss,
 )
 from fastsoftmax._core.tiles cimport ROWS
 
@@ -91,7 +92,7 @@ cdef void row(
     store(element, loss)
     losses[i] = element[0]
     if out.data:
-        write_row(row_at(out, i), out.class_step, k, z, set1(1.), past_cache)
+        write_row(row_at(out, i), out.class_step, k, z, set1(0.), set1(1.), set1(0.), past_cache)
 
 
 cdef void tile(

@@ -27,9 +27,14 @@ cdef extern from "simd.h":
 
 
 cdef inline vreal_inlined exp(vreal x) noexcept nogil:
+    return exp_in_range(minimum(set1(710. if FS_DOUBLE else 89.), x))
+
+
+cdef inline vreal_inlined exp_in_range(vreal x) noexcept nogil:
+    """exp of what does not overflow: of x - max, say."""
     cdef vreal t, n, r, q, high, low
     if FS_DOUBLE:
-        x = minimum(set1(710.), maximum(set1(-746.), x))
+        x = maximum(set1(-746.), x)
         n = x * set1(1.4426950408889634) + set1(6755399441055744.)
         n = n - set1(6755399441055744.)
         high = x - n * set1(6.93147180369123816490e-01)
@@ -46,7 +51,7 @@ cdef inline vreal_inlined exp(vreal x) noexcept nogil:
         q = q * r + set1(4.16666666666666698e-2)
         q = q * r + set1(1.6666666666666671e-1)
     else:
-        x = minimum(set1(89.), maximum(set1(-104.), x))
+        x = maximum(set1(-104.), x)
         n = x * set1(1.4426950408889634) + set1(12582912.)
         n = n - set1(12582912.)
         high = x - n * set1(0.693145751953125)

@@ -137,28 +137,29 @@ cdef inline vreal_inlined read_row(
 
 
 cdef inline void write_row(
-    real *x, Py_ssize_t step, Py_ssize_t n, const real *z, vreal factor, bint past_cache
+    real *x, Py_ssize_t step, Py_ssize_t n, const real *z, vreal less, vreal factor, vreal then_less,
+    bint past_cache,
 ) noexcept nogil:
-    """x = factor * z, n elements."""
+    """x = (z - less) * factor - then_less, n elements."""
     cdef Py_ssize_t j = 0, lead
     cdef real element[VL_MOST]
     if step != 1:
         for j in range(n):
             if j % VL == 0:
-                store(element, load(z + j) * factor)
+                store(element, (load(z + j) - less) * factor - then_less)
             x[j * step] = element[j % VL]
         return
     if past_cache:
         lead = (-(<Py_ssize_t>x // <Py_ssize_t>sizeof(real))) & (VL - 1)
         lead = min(lead, n)
         if lead:
-            store_first(x, load(z) * factor, <int>lead)
+            store_first(x, (load(z) - less) * factor - then_less, <int>lead)
         for j from lead <= j <= n - VL by VL:
-            stream(x + j, load(z + j) * factor)
+            stream(x + j, (load(z + j) - less) * factor - then_less)
         j = lead + (n - lead) // VL * VL
     else:
         for j from 0 <= j <= n - VL by VL:
-            store(x + j, load(z + j) * factor)
+            store(x + j, (load(z + j) - less) * factor - then_less)
         j = n // VL * VL
     if j < n:
-        store_first(x + j, load(z + j) * factor, <int>(n - j))
+        store_first(x + j, (load(z + j) - less) * factor - then_less, <int>(n - j))

@@ -161,6 +161,21 @@ fs_inline vreal select_eq(vlane a, vlane b, vreal x, vreal y) {
 }
 #endif
 
+/* sum + x in the lanes where a and b differ or are no numbers, else sum; and where they are equal. */
+#if FS_VECTOR_BYTES == 64
+#define FS_PLUS(comparison) \
+    FS_OP(mask_add)(sum, FS_PASTE(_mm512_cmp, FS_SUFFIX, _mask)(a, b, comparison), sum, x)
+fs_inline vreal plus_where_unequal(vreal sum, vreal a, vreal b, vreal x) { return FS_PLUS(_CMP_NEQ_UQ); }
+fs_inline vreal plus_where_equal(vreal sum, vreal a, vreal b, vreal x) { return FS_PLUS(_CMP_EQ_OQ); }
+#else
+fs_inline vreal plus_where_unequal(vreal sum, vreal a, vreal b, vreal x) {
+    return sum + (vreal)((vlane)x & (a != b));
+}
+fs_inline vreal plus_where_equal(vreal sum, vreal a, vreal b, vreal x) {
+    return sum + (vreal)((vlane)x & (a == b));
+}
+#endif
+
 /* The first n < VL elements from p, zeros behind them; and the way back. Nothing else is touched. */
 fs_inline vreal load_first(const real *p, int n) {
 #if FS_VECTOR_BYTES == 64

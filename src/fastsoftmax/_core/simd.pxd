@@ -42,6 +42,8 @@ cdef extern from "simd.h" nogil:
     vreal minimum(vreal, vreal)
     vreal select_gt(vreal, vreal, vreal, vreal)
     vreal select_eq(vlane, vlane, vreal, vreal)
+    vreal plus_where_unequal(vreal, vreal, vreal, vreal)
+    vreal plus_where_equal(vreal, vreal, vreal, vreal)
     vreal scale_by_power_of_two(vreal, vreal)
 
     vreal sum_each(const vreal *)

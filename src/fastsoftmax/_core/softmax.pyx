@@ -12,10 +12,10 @@ from cython.parallel cimport prange, threadid
 from libc.math cimport INFINITY
 cimport numpy as cnp
 
-from fastsoftmax._core.rowmath cimport exp, log1p
+from fastsoftmax._core.rowmath cimport exp, exp_in_range, log1p
 from fastsoftmax._core.rows cimport (
-    ALIGNMENT, Rows, aligned_buffer, buffer_size, go_along, n_units, padded, read_row, read_tile, row_at,
-    rows_of, tile_at, write_row, write_tile,
+    ALIGNMENT, Rows, aligned_buffer, buffer_size, go_along, n_units, padded, read_row, read_tile,
+    row_at, rows_of, tile_at, write_row, write_tile,
 )
 from fastsoftmax._core.simd cimport (
     LARGEST, VL, absolute, any_gt, divide, fence, load, max_all, maximum, minimum, real,
@@ -66,11 +66,17 @@ cdef inline LogSum sum_row(
     cdef LogSum s
     cdef Py_ssize_t j, n
     cdef vreal top
+    cdef real *run
     s.top, s.others, s.undefined = set1(-INFINITY), set1(-1.), set1(0.)
     for j from 0 <= j < k by RUN:
         n = min(RUN, k - j)
-        top = max_all(read_row(x + j * step, step, n, factor, -INFINITY, z))
-        add_run(&s, z, n, top, x + j + AHEAD if step == 1 else NULL)
+        if step == 1 and factor == 1. and n % VL == 0:
+            run = <real *>x + j  # which is only read
+            top = max_all(highest(run, n // VL, VL))
+        else:
+            run = z
+            top = max_all(read_row(x + j * step, step, n, factor, -INFINITY, z))
+        add_run(&s, run, n, top, x + j + AHEAD if step == 1 else NULL)
     return s
 
 
@@ -86,28 +92,32 @@ cdef void row(
     cdef const real *source = row_at(x, i)
     cdef real *to = row_at(out, i)
     cdef Py_ssize_t j, v, n, k = x.k
+    cdef const real *following = source + x.row_step if x.class_step == 1 else NULL
     cdef LogSum s
-    cdef vreal top, log_sum, inverse
-    if kind == SOFTMAX and k <= LONGEST:
+    cdef vreal top, log_sum, inverse, zero = set1(0.), one = set1(1.)
+    if k <= LONGEST:
+        n = padded(k) // VL
         top = max_all(read_row(source, x.class_step, k, factor, -INFINITY, z))
-        inverse = set1(1.) + normaliser(
-            z, padded(k) // VL, VL, True, True, top,
-            source + x.row_step if x.class_step == 1 else NULL, &log_sum)
-        write_row(to, out.class_step, k, z, divide(set1(1.), inverse), past_cache)
+        if kind == SOFTMAX:
+            inverse = one + normaliser(z, n, VL, True, True, top, following, &log_sum)
+            write_row(to, out.class_step, k, z, zero, divide(one, inverse), zero, past_cache)
+        else:
+            normaliser(z, n, VL, True, False, top, following, &log_sum)
+            write_row(to, out.class_step, k, z, top, one, log_sum, past_cache)
         return
     s = sum_row(source, x.class_step, k, factor, z)
-    log_sum = log_of(&s)
     # NaN where there is one, or where the maximum is infinite
-    inverse = divide(set1(1.), set1(1.) + s.others) + s.undefined + (s.top - s.top)
+    inverse = divide(one, one + s.others) + s.undefined + (s.top - s.top)
+    log_sum = log_of(&s)
     for j from 0 <= j < k by RUN:
         n = min(RUN, k - j)
         read_row(source + j * x.class_step, x.class_step, n, factor, -INFINITY, z)
-        for v from 0 <= v < n by VL:
-            if kind == SOFTMAX:
-                store(z + v, exp(load(z + v) - s.top) * inverse)
-            else:
-                store(z + v, (load(z + v) - s.top) - log_sum)
-        write_row(to + j * out.class_step, out.class_step, n, z, set1(1.), past_cache)
+        if kind == SOFTMAX:
+            for v from 0 <= v < n by VL:
+                store(z + v, exp_in_range(load(z + v) - s.top))
+        write_row(
+            to + j * out.class_step, out.class_step, n, z, zero if kind == SOFTMAX else s.top,
+            inverse if kind == SOFTMAX else one, zero if kind == SOFTMAX else log_sum, past_cache)
 
 
 cdef void tile(
@@ -142,7 +152,7 @@ def softmax(
     cdef bint along = go_along(&a)
     cdef Py_ssize_t i, size = buffer_size(&a)
     if along:
-        size = min(size, LONGEST if kind == SOFTMAX else RUN)
+        size = min(size, LONGEST)
     cdef bint past_cache = out.nbytes > PAST_CACHE
     cdef cnp.ndarray memory = workspace(ALIGNMENT + n_threads * size * sizeof(real))
     cdef real *z = aligned_buffer(memory)
@@ -180,7 +190,7 @@ cdef void sum_unit(
 def logsumexp(
     cnp.ndarray x not None, cnp.ndarray out not None, double factor, workspace, int n_threads
 ):
-    """log(sum(exp(factor * x))) over the middle axis of x (outer, K, inner) into out (outer * inner,)."""
+    """log(sum(exp(factor * x))) over the middle axis of x (outer, K, inner), into out, one a row."""
     cdef Rows a = rows_of(x)
     cdef bint along = go_along(&a)
     cdef Py_ssize_t i, size = buffer_size(&a)
@@ -217,7 +227,7 @@ cdef void vjp_unit(
         read_row(row_at(p, unit), p.class_step, p.k, 1., 0., z)
         read_row(row_at(u, unit), u.class_step, p.k, factor, 0., z + size)
         product_with_jacobian(z, z + size, padded(p.k) // VL, VL, True)
-        write_row(row_at(out, unit), out.class_step, p.k, z, set1(1.), False)
+        write_row(row_at(out, unit), out.class_step, p.k, z, set1(0.), set1(1.), set1(0.), False)
         return
     n = tile_at(p, unit, &at, &first)
     read_tile(p, at, n, 1., z)

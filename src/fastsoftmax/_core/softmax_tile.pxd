@@ -12,11 +12,11 @@ keeps the full relative precision of its tiny loss and gradient (Blanchard, High
 one logit the same is said of the logistic function.
 """
 
-from fastsoftmax._core.rowmath cimport exp, log1p
+from fastsoftmax._core.rowmath cimport exp, exp_in_range, log1p
 from fastsoftmax._core.simd cimport (
     LARGEST, VL, absolute, add_to_doubles, any_gt, divide, lane_index, load, load_labels, maximum,
-    minimum, prefetch_l2, real, select_eq, select_gt, set1, set1_lane, store, sum_all, vlane, vreal,
-    vreal_inlined,
+    minimum, plus_where_equal, plus_where_unequal, prefetch_l2, real, select_eq, select_gt, set1,
+    set1_lane, store, sum_all, vlane, vreal, vreal_inlined,
 )
 from fastsoftmax._core.tiles cimport ROWS
 
@@ -61,12 +61,12 @@ cdef inline vreal_inlined sum_of_others(
             x = load(z + k * step)
             if following:
                 prefetch_l2(following + k * step)
-            e = exp(x - top)
+            e = exp_in_range(x - top)
             if keep:
                 store(z + k * step, e)
-            # ties are counted apart, lest they swallow the small terms; NaN stays in the sum
-            run = run + select_gt(top, x, e, e - set1(1.))
-            ties = ties + select_gt(top, x, set1(0.), set1(1.))
+            # ties are counted apart, lest they swallow the small terms; NaN goes to the sum
+            run = plus_where_unequal(run, x, top, e)
+            ties = plus_where_equal(ties, x, top, set1(1.))
         sums = sums + run
     return fold(sums, along) + (fold(ties, along) - set1(1.))
 

@@ -68,8 +68,8 @@ def linear_cross_entropy_value_and_grad(
     b : array-like of shape (K,) or None
         Intercepts; None for none.
     target : array-like of shape (n,) or (n, K)
-        Integer class indices 0..K-1 of shape (n,), or the probabilities (any numbers >= 0) of the
-        classes, of shape (n, K).
+        Integer class indices 0..K-1 of shape (n,), or of shape (n, K) one number a class: of
+        floating dtype probabilities, any >= 0, of integer dtype counts.
     wrt : sequence of "W", "b" and "X", default=("W", "b")
         What to differentiate by.
     sample_weight : array-like of shape (n,), optional
@@ -83,8 +83,8 @@ def linear_cross_entropy_value_and_grad(
     Returns
     -------
     loss : float
-        Mean: the weighted losses over Σᵢ sᵢ·w[yᵢ] for class indices, as PyTorch has it, and over
-        Σᵢ sᵢ for probabilities.
+        Mean: the weighted losses over Σᵢ sᵢ·w[yᵢ] for class indices, Σᵢ sᵢ Σₖ wₖ·nᵢₖ for counts and
+        Σᵢ sᵢ for probabilities, as PyTorch has it.
     grads : Gradients
         ``grads.W`` (K, D), ``grads.b`` (K,) and ``grads.X`` (n, D) in the dtype of X, None where
         not asked for.
@@ -124,11 +124,13 @@ def linear_cross_entropy_value_and_grad(
         b = check.vector(b, k, "b", "one intercept a row of W")
     weights = check.weights(sample_weight, n, X.dtype)
     classes = check.weights(class_weight, max(k, 2), X.dtype, "class_weight")
+    counts = np.asarray(target).dtype.kind in "iu"
     target = check.targets(target, n, k, X.dtype)
     if target.ndim == 2:
-        total = n if weights is None else weights.sum(dtype=np.float64)
         if classes is not None:
             target = target * classes
+        seen = target.sum(axis=1, dtype=np.float64) if counts else np.ones(n)
+        total = seen.sum() if weights is None else seen @ weights
     else:
         if classes is not None:
             weights = classes[target] if weights is None else weights * classes[target]

@@ -1,0 +1,74 @@
+"""Whole fits to a certified gap, against scikit-learn, scikit-learn-intelex and PyTorch.
+
+    pytest benchmarks/bench_fit.py --benchmark-only -k "mnist and fastsoftmax"
+    pytest benchmarks/bench_fit.py --benchmark-only --benchmark-json=run.json
+    python benchmarks/report_fit.py run.json > benchmarks/results/fit.md
+
+A problem's optimum is fastsoftmax's at tol=1e-11 in float64; objectives are evaluated by NumPy in
+float64. Each peer is run from loose settings to tight ones until its result
+is within the problem's gap, or it has spent LIMIT seconds; what is timed is the first setting that
+is, or the last. Every setting tried goes into the record: a point of the curve of gap and time.
+"""
+
+import time
+import warnings
+
+import numpy as np
+import peers_fit
+import problems_fit
+import pytest
+
+import fastsoftmax
+
+LIMIT = 60  # seconds a peer may spend on a problem before it is given up
+CHECKED_PROBLEMS = ("letter", "few-rows", "banking77")  # where nothing is timed
+CHECKED_PEERS = ("fastsoftmax",)
+
+
+def pytest_generate_tests(metafunc):
+    pairs = [(p, peer) for p in problems_fit.PROBLEMS for peer in peers_fit.PEERS]
+    ids = [f"{problem.name}-{peer}" for problem, peer in pairs]
+    metafunc.parametrize(("problem", "peer"), pairs, ids=ids, indirect=["problem"], scope="module")
+
+
+@pytest.fixture(scope="module")
+def problem(request):
+    """(problem, X, y, lower bound of the optimum)."""
+    case = request.param
+    if request.config.getoption("benchmark_disable") and case.data not in CHECKED_PROBLEMS:
+        pytest.skip("too slow for a check")
+    try:
+        X, y = problems_fit.load(case.data)
+    except FileNotFoundError as error:
+        pytest.skip(str(error))
+    y = np.unique(y, return_inverse=True)[1]
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # as far as the precision goes is far enough
+        best = fastsoftmax.fit(X.astype(float), y, C=case.C, tol=1e-11)
+    optimum = problems_fit.objective(X, y, best.coef_, best.intercept_, case.C)
+    return case, X, y, optimum
+
+
+def test_fit(problem, peer, benchmark, record, request):
+    case, X, y, optimum = problem
+    if request.config.getoption("benchmark_disable") and peer not in CHECKED_PEERS:
+        pytest.skip("too slow for a check")
+    if peer.endswith("newton-cholesky") and X.shape[1] * (y.max() + 1) > peers_fit.LARGEST_HESSIAN:
+        pytest.skip("too many parameters for a Hessian")
+    points, fit = [], None
+    try:
+        for fit in peers_fit.PEERS[peer](X, y, case.C):
+            start = time.perf_counter()
+            W, b = fit()
+            seconds = time.perf_counter() - start
+            gap = problems_fit.objective(X, y, W, b, case.C) / optimum - 1
+            points.append((seconds, gap))
+            if gap <= case.gap or sum(seconds for seconds, _ in points) > LIMIT:
+                break
+    except ImportError as error:
+        pytest.skip(str(error))
+    reached = gap <= case.gap
+    assert reached or peer != "fastsoftmax"
+    record(peer=peer, gap_wanted=case.gap, optimum=optimum, points=points, reached=reached)
+    benchmark.group = case.name
+    benchmark.pedantic(fit, rounds=5 if seconds < 2 else 1)

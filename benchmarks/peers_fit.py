@@ -1,0 +1,90 @@
+"""Whole fits, by fastsoftmax and by its peers, from loose to tight.
+
+Each maker yields settings in turn, as functions of no arguments that fit and return (W, b); the
+benchmark takes the first that comes close enough to the optimum. A missing peer is an ImportError.
+"""
+
+import warnings
+
+import numpy as np
+
+import fastsoftmax
+from fastsoftmax._threads import available_threads
+
+
+def quietly(fit):
+    def call():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            model = fit()
+        return model.coef_, model.intercept_
+
+    return call
+
+
+def fastsoftmax_by(solver):
+    def settings(X, y, C):
+        for tol in (1e-4, 1e-5, 1e-6, 1e-7, 1e-8, 1e-9, 1e-10):
+            yield quietly(lambda tol=tol: fastsoftmax.fit(X, y, C=C, tol=tol, solver=solver))
+
+    return settings
+
+
+def sklearn_by(solver):
+    def settings(X, y, C):
+        from sklearn.linear_model import LogisticRegression
+
+        for tol in (1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-8):
+            model = LogisticRegression(C=C, solver=solver, tol=tol, max_iter=2000)
+            yield quietly(lambda model=model: model.fit(X, y))
+
+    return settings
+
+
+def sklearn_intelex(X, y, C):
+    from sklearnex.linear_model import LogisticRegression
+
+    for tol in (1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 1e-8):
+        model = LogisticRegression(C=C, tol=tol, max_iter=2000)
+        yield quietly(lambda model=model: model.fit(X, y))
+
+
+def torch(X, y, C):
+    import torch
+
+    torch.set_num_threads(available_threads())
+    inputs, labels = torch.from_numpy(X), torch.from_numpy(np.asarray(y, np.int64))
+    scale = 1 / (C * len(X))
+
+    def fit(steps):
+        W = torch.zeros(int(y.max()) + 1, X.shape[1], dtype=inputs.dtype, requires_grad=True)
+        b = torch.zeros(len(W), dtype=inputs.dtype, requires_grad=True)
+        optimiser = torch.optim.LBFGS(
+            [W, b], max_iter=steps, history_size=10, line_search_fn="strong_wolfe",
+            tolerance_grad=0, tolerance_change=0,
+        )  # fmt: skip
+
+        def closure():
+            optimiser.zero_grad()
+            logits = torch.nn.functional.linear(inputs, W, b)
+            loss = torch.nn.functional.cross_entropy(logits, labels)
+            loss = loss + 0.5 * scale * (W**2).sum()
+            loss.backward()
+            return loss
+
+        optimiser.step(closure)
+        return W.detach().numpy(), b.detach().numpy()
+
+    for steps in (50, 100, 200, 400, 800):
+        yield lambda steps=steps: fit(steps)
+
+
+PEERS = {
+    "fastsoftmax": fastsoftmax_by("auto"),
+    "scikit-learn lbfgs": sklearn_by("lbfgs"),
+    "scikit-learn newton-cg": sklearn_by("newton-cg"),
+    "scikit-learn newton-cholesky": sklearn_by("newton-cholesky"),
+    "scikit-learn-intelex": sklearn_intelex,
+    "torch L-BFGS": torch,
+}
+LARGEST_HESSIAN = 6000  # parameters up to which newton-cholesky is tried

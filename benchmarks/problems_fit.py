@@ -1,0 +1,120 @@
+"""Problems on which whole fits are timed: real data, or made with a fixed seed."""
+
+import os
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+
+from fastsoftmax.datasets import load_mnist
+
+
+class Problem(NamedTuple):
+    """A data set, a penalty, and the relative gap at which a fit counts as done."""
+
+    data: str
+    C: float
+    gap: float
+
+    @property
+    def name(self):
+        return f"{self.data}, C={self.C:g}"
+
+
+PROBLEMS = [
+    Problem("mnist", 0.01, 1e-5),
+    Problem("mnist", 1.0, 1e-5),
+    Problem("mnist", 100.0, 1e-5),
+    Problem("letter", 1.0, 1e-8),
+    Problem("letter", 100.0, 1e-8),
+    Problem("letter-standardised", 1.0, 1e-8),
+    Problem("few-rows", 1.0, 1e-6),
+    Problem("banking77", 1.0, 1e-6),
+    Problem("banking77", 100.0, 1e-6),
+    Problem("20ng-chunks", 1.0, 1e-6),
+    Problem("20ng-chunks", 100.0, 1e-6),
+    Problem("synthetic-50000x512-K1000", 1.0, 1e-6),
+    Problem("synthetic-50000x1024-K100", 1.0, 1e-6),
+    Problem("synthetic-20000x4096-K100", 1.0, 1e-6),
+]
+
+
+def folder():
+    """Where the real data is: FASTSOFTMAX_DATA, else ../shared/data beside the project."""
+    named = os.environ.get("FASTSOFTMAX_DATA")
+    path = Path(named) if named else Path(__file__).parents[2] / "shared" / "data"
+    if not path.is_dir():
+        raise FileNotFoundError(f"no real data in {path} (set FASTSOFTMAX_DATA)")
+    return path
+
+
+def mnist():
+    X, y, *_ = load_mnist(folder() / "mnist")
+    return X.reshape(len(X), -1).astype(np.float32) / 255, y
+
+
+def letter():
+    lines = (folder() / "uci" / "letter.arff").read_text().splitlines()
+    rows = [line.split(",") for line in lines if line and line[0] not in "@%"]
+    y = np.unique([row[-1] for row in rows], return_inverse=True)[1]
+    return np.array([row[:-1] for row in rows], float), y
+
+
+def letter_standardised():
+    X, y = letter()
+    return (X - X.mean(0)) / X.std(0), y
+
+
+def few_rows():
+    """Nearly separable: 60 rows a class around centres in 617 dimensions, columns correlated."""
+    rng = np.random.default_rng(0)
+    n, d, k = 1560, 617, 26
+    y = np.arange(n) % k
+    mixing = rng.standard_normal((d, d)) / np.sqrt(np.arange(1, d + 1))[:, None]
+    X = (rng.standard_normal((k, d))[y] * 0.7 + rng.standard_normal((n, d))) @ mixing
+    return X / X.std(), y
+
+
+def embeddings(name):
+    with np.load(folder() / "embeddings" / f"{name}.npz") as arrays:
+        return arrays["X_train"].astype(np.float32), arrays["y_train"]
+
+
+def synthetic(n, d, k):
+    """Unit rows, eigenvalues of the covariance falling as 1/j; accuracies near 0.8."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((n, d), dtype=np.float32)
+    X *= 1 / np.sqrt(np.arange(1, d + 1, dtype=np.float32))
+    X /= np.linalg.norm(X, axis=1, keepdims=True)
+    W = rng.standard_normal((k, d), dtype=np.float32)
+    noise = rng.gumbel(size=(n, k)).astype(np.float32)
+    logits = X @ W.T
+    logits *= 8 / logits.std()
+    return X, (logits + noise).argmax(1)
+
+
+def load(name):
+    """(X, y) of a data set; FileNotFoundError where it is real and not there."""
+    if name.startswith("synthetic"):
+        shape, k = name.split("-")[1:]
+        n, d = map(int, shape.split("x"))
+        return synthetic(n, d, int(k[1:]))
+    made = {
+        "mnist": mnist,
+        "letter": letter,
+        "letter-standardised": letter_standardised,
+        "few-rows": few_rows,
+    }
+    return made[name]() if name in made else embeddings(name)
+
+
+def objective(X, y, W, b, C):
+    """C * sum of cross-entropies + ||W||² / 2 in float64, for one column of labels 0..K-1."""
+    total = 0.0
+    W, b = np.asarray(W, float), np.asarray(b, float)
+    for start in range(0, len(X), 4096):
+        z = X[start : start + 4096].astype(float) @ W.T + b
+        z -= z.max(1, keepdims=True)
+        own = z[np.arange(len(z)), y[start : start + 4096]]
+        total += (np.log(np.exp(z).sum(1)) - own).sum()
+    return C * total + 0.5 * (W**2).sum()

@@ -1,0 +1,79 @@
+"""Turn the JSON of a run of bench_fit.py into the committed table and curves.
+
+python benchmarks/report_fit.py run.json docs/fit.png > benchmarks/results/fit.md
+"""
+
+import json
+import sys
+
+
+def main(path, picture=None):
+    with open(path) as file:
+        run = json.load(file)
+    machine = run["machine_info"]
+    groups = {}
+    for entry in run["benchmarks"]:
+        groups.setdefault(entry["group"], {})[entry["extra_info"]["peer"]] = entry
+    peers = list(dict.fromkeys(e["extra_info"]["peer"] for e in run["benchmarks"]))
+    print("# Whole fits to a relative gap\n")
+    print(
+        f"{machine['processor']}, {machine['threads']} threads, kernels {machine['kernels']}, "
+        f"Python {machine['python_version']}, {run['datetime'][:10]}. Seconds of the loosest "
+        "setting tried whose objective is within *gap* of the optimum, in one run; in brackets "
+        "the gap where none was. *best* is the least time of another over fastsoftmax's.\n"
+    )
+    print("| problem | gap | " + " | ".join(peers) + " | best |")
+    print("|---|---:|" + "---:|" * (len(peers) + 1))
+    for name, entries in groups.items():
+        print(f"| {name} | {' | '.join(row(entries, peers))} |")
+    if picture:
+        draw(groups, picture)
+
+
+def row(entries, peers):
+    seconds, cells = {}, []
+    for peer in peers:
+        if peer not in entries:
+            cells.append("–")
+            continue
+        facts, median = entries[peer]["extra_info"], entries[peer]["stats"]["median"]
+        if facts["reached"]:
+            seconds[peer] = median
+            cells.append(f"{median:.3g}")
+        else:
+            cells.append(f"{median:.3g} ({facts['points'][-1][1]:.0e})")
+    ours = seconds.pop("fastsoftmax", None)
+    best = f"{min(seconds.values()) / ours:.1f}×" if ours and seconds else "–"
+    wanted = next(iter(entries.values()))["extra_info"]["gap_wanted"]
+    return [f"{wanted:.0e}", *cells, best]
+
+
+def draw(groups, picture):
+    """Gap against seconds, one panel a problem, one point a setting."""
+    import matplotlib.pyplot as plt
+
+    columns = 3
+    lines = -(-len(groups) // columns)
+    figure, axes = plt.subplots(
+        lines, columns, figsize=(4 * columns, 3 * lines), squeeze=False, layout="constrained"
+    )
+    peers = list(dict.fromkeys(peer for entries in groups.values() for peer in entries))
+    for axis, (name, entries) in zip(axes.flat, groups.items(), strict=False):
+        for i, peer in enumerate(peers):
+            if peer in entries:
+                points = sorted(entries[peer]["extra_info"]["points"])
+                t, gap = zip(*points, strict=True)
+                axis.loglog(t, [max(g, 1e-12) for g in gap], "o-", ms=3, color=f"C{i}", label=peer)
+        axis.axhline(next(iter(entries.values()))["extra_info"]["gap_wanted"], color="0.7", lw=0.8)
+        axis.set(title=name, xlabel="seconds", ylabel="relative gap")
+    for axis in list(axes.flat)[len(groups) :]:
+        axis.axis("off")
+    handles = {
+        h.get_label(): h for a in axes.flat for h in a.get_lines() if h.get_label()[0] != "_"
+    }
+    figure.legend(handles.values(), handles.keys(), loc="outside lower center", ncols=3)
+    figure.savefig(picture, dpi=110)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
