@@ -19,7 +19,7 @@ from fastsoftmax._sklearn import (
 )
 from fastsoftmax.data import DenseData
 from fastsoftmax.objective import Objective
-from fastsoftmax.solvers import minimize_lbfgs
+from fastsoftmax.solvers import SOLVERS, Options
 
 SEPARATED = 1e-12  # an unpenalised objective as low as this is on its way to 0
 
@@ -105,6 +105,7 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
         fit_intercept: bool = True,
         tol: float = 1e-6,
         max_iter: int = 1000,
+        solver: str = "preconditioned-lbfgs",
         n_threads: int | None = None,
         random_state: int = 0,
         warm_start: bool = False,
@@ -114,6 +115,7 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
         self.fit_intercept = fit_intercept
         self.tol = tol
         self.max_iter = max_iter
+        self.solver = solver
         self.n_threads = n_threads
         self.random_state = random_state
         self.warm_start = warm_start
@@ -172,8 +174,10 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
         # overflow shows in the objective
         quiet = np.errstate(over="ignore", invalid="ignore")
         with quiet, ProgressLine(bool(self.verbose)) as show:
-            result = minimize_lbfgs(
-                objective, start, tol=tol, max_iter=max_iter, report=lambda state: show(str(state))
+            result = SOLVERS[self.solver].minimize(
+                objective,
+                start,
+                Options(tol, max_iter, self.random_state, lambda state: show(str(state))),
             )
 
         if np.isinf(C) and result.value <= SEPARATED:

@@ -1,6 +1,6 @@
-"""Solvers: each minimises an Objective and never sees X."""
+"""Solvers: each minimises an Objective and never sees X. A new one is one file, imported here."""
 
-from fastsoftmax.solvers.base import Iteration, Result
-from fastsoftmax.solvers.lbfgs import minimize_lbfgs
+from fastsoftmax.solvers import lbfgs, preconditioned
+from fastsoftmax.solvers.base import SOLVERS, Iteration, Options, Result
 
-__all__ = ["Iteration", "Result", "minimize_lbfgs"]
+__all__ = ["SOLVERS", "Iteration", "Options", "Result", "lbfgs", "preconditioned"]

@@ -1,20 +1,12 @@
-"""What every solver takes and returns."""
+"""What every solver takes and returns, and the table of solvers."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from numpy.typing import NDArray
 
-
-class Differentiable(Protocol):
-    """What a first-order solver needs of an objective."""
-
-    n_passes: int
-
-    def value_and_grad(self, theta: NDArray) -> tuple[float, NDArray]: ...
-
-    def grad_norm(self, gradient: NDArray) -> float: ...
+from fastsoftmax.objective import Objective
 
 
 class Iteration(NamedTuple):
@@ -22,14 +14,27 @@ class Iteration(NamedTuple):
 
     objective: float
     grad_norm: float  # max |∇F|
-    n_passes: int  # over X, so far
+    n_passes: float  # over X, so far, other work being counted by its multiply-adds
     seconds: float  # since the solver started
 
     def __str__(self) -> str:
         return (
-            f"pass {self.n_passes:4d}   objective {self.objective:.8f}   "
+            f"pass {self.n_passes:6.1f}   objective {self.objective:.8f}   "
             f"max |gradient| {self.grad_norm:.1e}   {self.seconds:6.2f} s"
         )
+
+
+Report = Callable[[Iteration], None]
+
+
+@dataclass(frozen=True)
+class Options:
+    """When to stop, and what else the user says."""
+
+    tol: float
+    max_iter: int
+    seed: int = 0
+    report: Report = lambda iteration: None
 
 
 @dataclass
@@ -39,9 +44,30 @@ class Result:
     theta: NDArray
     value: float
     gradient: NDArray
-    converged: bool
-    message: str
+    converged: bool = False
+    message: str = "max_iter reached"
     history: list[Iteration] = field(default_factory=list)
 
 
-Report = Callable[[Iteration], None]
+Minimize = Callable[[Objective, NDArray, Options], Result]
+
+
+@dataclass(frozen=True)
+class Solver:
+    """A solver, and what it needs that not every objective has: names of `Objective.lacks`."""
+
+    minimize: Minimize
+    needs: tuple[str, ...] = ()
+
+
+SOLVERS: dict[str, Solver] = {}
+
+
+def register(name: str, *, needs: tuple[str, ...] = ()) -> Callable[[Minimize], Minimize]:
+    """Enter a solver in the table, by the name under which users ask for it."""
+
+    def enter(minimize: Minimize) -> Minimize:
+        SOLVERS[name] = Solver(minimize, needs)
+        return minimize
+
+    return enter

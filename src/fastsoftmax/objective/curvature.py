@@ -1,0 +1,145 @@
+"""What a solver may know of the Hessian: Gram matrices of X, a class each, or all of it.
+
+The softmax Hessian is Σᵢ sᵢ (diag(pᵢ) - pᵢ pᵢᵀ) ⊗ uᵢ uᵢᵀ, u the features of θ and a 1: its block of class
+k is the Gram matrix of the rows weighted by p(1 - p). A few thousand rows, drawn with probability
+proportional to that weight, give it to a few percent; drawn uniformly it takes four to eight times as
+many.
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastsoftmax.data import ClassFactors, StoredLogits
+from fastsoftmax.objective.line import Line
+
+if TYPE_CHECKING:
+    from fastsoftmax.objective.objective import Objective
+
+SHARED = 0.02  # of the unweighted Gram in that of a class: no direction is without curvature
+DIAGONAL = 0.01  # of the variances in the unweighted Gram of some rows
+WATCHED = 2048  # rows whose p(1 - p) tell how far the weights have moved
+HESSIAN_PARAMETERS = 2048  # at most, for all of the Hessian
+
+
+class Curvature:
+    """Curvature of an objective with respect to θ; counts what it costs in its passes."""
+
+    def __init__(self, objective: "Objective", variances: NDArray) -> None:
+        self._objective = objective
+        h2 = objective.scales**2
+        intercept = [1 / objective.intercept_scale] if objective.fit_intercept else []
+        self._units = np.concatenate([1 / objective.scales, intercept])
+        self._ridge = np.concatenate([objective.penalty / h2, np.zeros(len(intercept))])
+        self._spread = np.concatenate([variances / h2, np.square(intercept)])
+        self._shared: NDArray | None = None
+        self._watched: NDArray | None = None
+
+    def cost(self, rows: int, n_matrices: int | None = None) -> float:
+        """Passes that a matrix from so many rows, and its factor, is worth for each class."""
+        n, d = self._objective.data.shape
+        k, size = self._objective.shape
+        count = k if n_matrices is None else n_matrices
+        return count * (rows * size**2 / 2 + size**3 / 6) / (2 * n * d * k)
+
+    def _bytes(self, n_matrices: int) -> int:
+        return n_matrices * self._objective.shape[1] ** 2 * self._objective.data.dtype.itemsize
+
+    def fits(self, n_matrices: int) -> bool:
+        """Whether so many matrices leave half of the memory for the rest."""
+        return self._bytes(n_matrices) <= self._objective.max_memory // 2
+
+    def _gram(self, rows: NDArray, factors: NDArray, scale: float, out: NDArray, **more) -> None:
+        o = self._objective
+        arguments = {"shared": None, "ridge": np.zeros(len(self._units))} | more
+        o.data.gram(rows, factors, o.shift, self._units, scale, out=out, **arguments)
+
+    def shared(self, rows: int, seed: int) -> ClassFactors:
+        """One unweighted Gram of some uniform rows for all classes, each by p(1 - p) of its share.
+
+        What the Hessian is where the logits are those of the shares, but for the coupling of classes.
+        """
+        o = self._objective
+        n = len(o.data.X)
+        chosen = np.arange(n, dtype=np.int32)
+        if rows < n:
+            generator = np.random.default_rng([seed, n])
+            chosen = np.sort(generator.choice(n, rows, replace=False)).astype(np.int32)
+        weights = np.ones(len(chosen)) if o.weights is None else o.weights[chosen].astype(float)
+        size = len(self._units)
+        self._shared = np.empty((size, size), o.data.dtype)
+        self._gram(
+            chosen, np.sqrt(weights), 1 / len(chosen), self._shared, ridge=DIAGONAL * self._spread
+        )
+        o.n_passes += self.cost(len(chosen), 1)
+        share = o.shares()[-o.n_logits :]
+        strengths = np.maximum(share * (1 - share), 1e-3 / max(o.n_logits, 2))
+        matrix = self._shared.astype(o.data.dtype)[None].copy()
+        np.einsum("kii->ki", matrix)[:] += self._ridge / strengths.mean()
+        return ClassFactors(matrix, o.data.n_threads, strengths)
+
+    def by_class(self, line: Line, rows: int, seed: int) -> ClassFactors:
+        """The block of each class at the line's point, from about so many rows."""
+        o = self._objective
+        stored, scratch = line.sample()
+        stored.variances(o.weights, scratch)
+        drawn = scratch.draw(rows, seed)
+        n, size = stored.n, len(self._units)
+        matrices = np.empty((o.n_logits, size, size), o.data.dtype)
+        for k, matrix in enumerate(matrices):
+            self._gram(
+                drawn.rows[k], drawn.factors[k], (1 - SHARED) / n, matrix,
+                shared=(self._shared, SHARED * drawn.totals[k] / n), ridge=self._ridge,
+            )  # fmt: skip
+        o.n_passes += self.cost(sum(map(len, drawn.rows)) // o.n_logits)
+        self._watched = self._watch(line)
+        return ClassFactors(matrices, o.data.n_threads)
+
+    def _watch(self, line: Line) -> NDArray | None:
+        sample = line.logits(WATCHED)
+        out = sample.like()
+        sample.variances(None, out)
+        return out.tiles.astype(np.float64)
+
+    def moved(self, line: Line) -> float:
+        """How far the weights p(1 - p) are from those of the last build: mean over the classes of
+        the sum of the changes over that of the weights."""
+        if self._watched is None:
+            return np.inf
+        now = self._watch(line)
+        change = np.abs(now - self._watched).sum(axis=(0, 2))
+        total = now.sum(axis=(0, 2))
+        return float(np.mean(change / np.where(total > 0, total, 1)))
+
+    def hessian(self, line: Line) -> NDArray[np.float64]:
+        """All of it, (size, size): K(K + 1)/2 Grams of all rows."""
+        o = self._objective
+        P = probabilities(line.logits(0))
+        weights = np.ones(len(P)) if o.weights is None else o.weights
+        k, size = o.shape
+        rows = np.arange(len(P), dtype=np.int32)
+        H = np.empty((k, size, k, size))
+        block = np.empty((size, size), o.data.dtype)
+        for a in range(k):
+            for b in range(a + 1):
+                if a == b:
+                    self._gram(
+                        rows, np.sqrt(weights * P[:, a] * (1 - P[:, a])), 1 / len(P), block,
+                        ridge=self._ridge,
+                    )  # fmt: skip
+                    H[a, :, a] = block
+                else:
+                    self._gram(rows, np.sqrt(weights * P[:, a] * P[:, b]), -1 / len(P), block)
+                    H[a, :, b] = H[b, :, a] = block
+        o.n_passes += (k + 1) * len(rows) * size**2 / (8 * o.data.X.size)
+        return H.reshape(o.size, o.size)
+
+
+def probabilities(stored: StoredLogits) -> NDArray[np.float64]:
+    """Softmax of stored logits, (n, K)."""
+    z = stored.table().astype(np.float64)
+    if z.shape[1] == 1:
+        return 1 / (1 + np.exp(-z))
+    e = np.exp(z - z.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
