@@ -257,7 +257,7 @@ cdef Py_ssize_t draw_class(
     if not total[0] > 0.:
         return 0
     c = wanted / total[0]
-    for _round in range(20):  # those that are certain leave more for the others
+    for _round in range(20 if wanted < n else 0):  # those that are certain leave more for the others
         certain = 0
         sum = 0.
         for i in range(n):

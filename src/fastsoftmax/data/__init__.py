@@ -2,6 +2,6 @@
 
 from fastsoftmax.data.dense import DenseData, Gradients
 from fastsoftmax.data.factors import ClassFactors
-from fastsoftmax.data.stored import StoredLogits
+from fastsoftmax.data.stored import Draw, StoredLogits
 
-__all__ = ["ClassFactors", "DenseData", "Gradients", "StoredLogits"]
+__all__ = ["ClassFactors", "DenseData", "Draw", "Gradients", "StoredLogits"]

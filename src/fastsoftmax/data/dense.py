@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from fastsoftmax._core import kernels
 from fastsoftmax._threads import team
-from fastsoftmax.data.stored import StoredLogits
+from fastsoftmax.data.stored import Draw, StoredLogits
 from fastsoftmax.data.workspace import Workspace
 
 # Gradients of W whose float64 totals would be larger are summed in the precision of X.
@@ -111,23 +111,23 @@ class DenseData:
 
     def gram(
         self,
-        rows: NDArray[np.int32],
-        factors: NDArray,
+        drawn: Draw,
         centre: NDArray,
         scales: NDArray,
         scale: float,
-        shared: tuple[NDArray, float] | None,
         ridge: NDArray[np.float64],
-        out: NDArray,
-    ) -> None:
-        """``scale * Σ fᵢ² uᵢ uᵢᵀ + shared + diag(ridge)`` over some rows, into `out` (size, size).
+        shared: NDArray | None = None,
+        shares: NDArray[np.float64] | None = None,
+    ) -> NDArray:
+        """``scale * Σ fᵢ² uᵢ uᵢᵀ + share * shared + diag(ridge)`` over drawn rows, for each class.
 
         u = (x - centre) * scales, then the last scale itself if `scales` has one more number than
-        X has features: the column of an intercept. `shared` is a matrix and what multiplies it.
+        X has features: the column of an intercept. The result is (m, size, size), in the dtype of X.
         """
-        other, other_scale = (None, 0.0) if shared is None else shared
+        out = np.empty((len(drawn.rows), len(scales), len(scales)), self.dtype)
         kernels(self.dtype).gram.gram(
-            self.X, rows, self._cast(factors), len(rows), self._cast(centre), self._cast(scales),
-            scale, other, other_scale, ridge, out, self._workspace,
-            team(self.n_threads, len(rows) * len(ridge) ** 2 // 2),
+            self.X, drawn.rows, self._cast(drawn.factors), drawn.counts, self._cast(centre),
+            self._cast(scales), scale, shared, np.zeros(len(out)) if shares is None else shares,
+            ridge, out, self._workspace, team(self.n_threads, drawn.counts.sum() * out[0].size // 2),
         )  # fmt: skip
+        return out

@@ -2,12 +2,11 @@
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg import lapack
 
 from fastsoftmax._core import kernels
 from fastsoftmax._threads import team
 
-JITTER = 10.0  # units of the last place times the size: what a first attempt adds to the diagonal
+JITTER = 10.0  # units of the last place: what a first attempt adds to the diagonal of ones
 RETRY = 100.0  # times that after each failure
 
 
@@ -24,11 +23,24 @@ class ClassFactors:
         self._n_threads = n_threads
         self._kernel = kernels(matrices.dtype).gram
         self._matrices = matrices
-        self._scales = np.empty(matrices.shape[:2])
-        for matrix, scales in zip(matrices, self._scales, strict=True):
-            scales[:] = _factor(matrix)
+        diagonals = np.einsum("mii->mi", matrices).astype(np.float64)
+        # where all is 0 the inverse is taken for 1; what is not finite is left out
+        usable = np.isfinite(diagonals).all(axis=1)
+        matrices[~usable] = 0
+        self._scales = 1 / np.sqrt(np.where((diagonals > 0) & usable[:, None], diagonals, 1))
+        self._factor(matrices)
         if strengths is not None:
             self._scales = self._scales / np.sqrt(strengths)[:, None]
+
+    def _factor(self, matrices: NDArray) -> None:
+        count, size, _ = matrices.shape
+        narrow = self._scales.astype(matrices.dtype)
+        jitters = np.full(count, JITTER * float(np.finfo(matrices.dtype).eps))
+        failed = np.ones(count, np.int32)
+        threads = team(self._n_threads, matrices.size * size // 6)
+        while failed.any():
+            self._kernel.factor(matrices, narrow, jitters, failed, threads)
+            jitters[failed > 0] *= RETRY
 
     def solve(self, *right: NDArray[np.float64]) -> list[NDArray[np.float64]]:
         """M⁻¹ v of up to four v (K, size); one reading of the factors serves them."""
@@ -36,27 +48,6 @@ class ClassFactors:
         tops = np.abs(scaled).max(axis=(1, 2), keepdims=True)
         tops[tops == 0] = 1
         z = np.ascontiguousarray(scaled / tops, dtype=self._matrices.dtype)
-        self._kernel.solve(
-            self._matrices, z, int(len(self._matrices) > 1), team(self._n_threads, 2 * z.size * z.shape[2])
-        )
+        threads = team(self._n_threads, 2 * z.size * z.shape[2])
+        self._kernel.solve(self._matrices, z, int(len(self._matrices) > 1), threads)
         return list(z * tops * self._scales)
-
-
-def _factor(matrix: NDArray) -> NDArray[np.float64]:
-    """Overwrite the lower triangle by the factor of the scaled matrix; the scales."""
-    diagonal = np.diagonal(matrix).astype(np.float64)
-    scales = 1 / np.sqrt(np.where(diagonal > 0, diagonal, 1))
-    narrow = scales.astype(matrix.dtype)
-    matrix *= narrow
-    matrix *= narrow[:, None]
-    jitter = JITTER * len(matrix) * np.finfo(matrix.dtype).eps
-    potrf = lapack.spotrf if matrix.dtype == np.float32 else lapack.dpotrf
-    while True:
-        # the upper triangle keeps the matrix
-        np.fill_diagonal(matrix, 1 + jitter)
-        _, failed = potrf(matrix.T, lower=0, clean=0, overwrite_a=1)
-        if not failed:
-            return scales
-        lower = np.tril_indices(len(matrix), -1)
-        matrix[lower] = matrix.T[lower]
-        jitter *= RETRY

@@ -13,11 +13,12 @@ WORK = 32  # multiply-adds that an exponential is worth, for the number of threa
 
 
 class Draw(NamedTuple):
-    """Rows drawn by importance for each class."""
+    """Rows drawn for each class, and the square roots of their weights."""
 
-    rows: list[NDArray[np.int32]]  # of each class
-    factors: list[NDArray]  # their weights' square roots
-    totals: NDArray[np.float64]  # (K,), sums of the variances
+    rows: NDArray[np.int32]  # (K, most), of which the first `counts` are drawn
+    factors: NDArray  # (K, most)
+    counts: NDArray[np.intp]  # (K,)
+    totals: NDArray[np.float64]  # (K,), the sum of what rows were drawn by
 
 
 class StoredLogits:
@@ -103,8 +104,4 @@ class StoredLogits:
         self._kernel.draw(
             self.tiles, self.n, wanted, seed, rows, factors, counts, totals, self._team()
         )
-        return Draw(
-            [row[:count] for row, count in zip(rows, counts, strict=True)],
-            [factor[:count] for factor, count in zip(factors, counts, strict=True)],
-            totals,
-        )
+        return Draw(rows, factors, counts, totals)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax.data import ClassFactors, StoredLogits
+from fastsoftmax.data import ClassFactors, Draw, StoredLogits
 from fastsoftmax.objective.line import Line
 
 if TYPE_CHECKING:
@@ -50,10 +50,14 @@ class Curvature:
         """Whether so many matrices leave half of the memory for the rest."""
         return self._bytes(n_matrices) <= self._objective.max_memory // 2
 
-    def _gram(self, rows: NDArray, factors: NDArray, scale: float, out: NDArray, **more) -> None:
+    def _gram(self, drawn: Draw, scale: float, ridge: NDArray, **more: NDArray) -> NDArray:
         o = self._objective
-        arguments = {"shared": None, "ridge": np.zeros(len(self._units))} | more
-        o.data.gram(rows, factors, o.shift, self._units, scale, out=out, **arguments)
+        return o.data.gram(drawn, o.shift, self._units, scale, ridge, **more)
+
+    def _of_rows(self, rows: NDArray, weights: NDArray, scale: float, ridge: NDArray) -> NDArray:
+        """One Gram of the rows, weighted."""
+        drawn = Draw(rows[None], np.sqrt(weights)[None], np.array([len(rows)]), np.ones(1))
+        return self._gram(drawn, scale, ridge)[0]
 
     def shared(self, rows: int, seed: int) -> ClassFactors:
         """One unweighted Gram of some uniform rows for all classes, each by p(1 - p) of its share.
@@ -67,15 +71,13 @@ class Curvature:
             generator = np.random.default_rng([seed, n])
             chosen = np.sort(generator.choice(n, rows, replace=False)).astype(np.int32)
         weights = np.ones(len(chosen)) if o.weights is None else o.weights[chosen].astype(float)
-        size = len(self._units)
-        self._shared = np.empty((size, size), o.data.dtype)
-        self._gram(
-            chosen, np.sqrt(weights), 1 / len(chosen), self._shared, ridge=DIAGONAL * self._spread
+        self._shared = self._of_rows(
+            chosen, weights, 1 / len(chosen), DIAGONAL * self._spread
         )
         o.n_passes += self.cost(len(chosen), 1)
         share = o.shares()[-o.n_logits :]
         strengths = np.maximum(share * (1 - share), 1e-3 / max(o.n_logits, 2))
-        matrix = self._shared.astype(o.data.dtype)[None].copy()
+        matrix = self._shared[None].copy()
         np.einsum("kii->ki", matrix)[:] += self._ridge / strengths.mean()
         return ClassFactors(matrix, o.data.n_threads, strengths)
 
@@ -85,14 +87,12 @@ class Curvature:
         stored, scratch = line.sample()
         stored.variances(o.weights, scratch)
         drawn = scratch.draw(rows, seed)
-        n, size = stored.n, len(self._units)
-        matrices = np.empty((o.n_logits, size, size), o.data.dtype)
-        for k, matrix in enumerate(matrices):
-            self._gram(
-                drawn.rows[k], drawn.factors[k], (1 - SHARED) / n, matrix,
-                shared=(self._shared, SHARED * drawn.totals[k] / n), ridge=self._ridge,
-            )  # fmt: skip
-        o.n_passes += self.cost(sum(map(len, drawn.rows)) // o.n_logits)
+        n = stored.n
+        matrices = self._gram(
+            drawn, (1 - SHARED) / n, self._ridge,
+            shared=self._shared, shares=SHARED * drawn.totals / n,
+        )  # fmt: skip
+        o.n_passes += self.cost(int(drawn.counts.sum()) // o.n_logits)
         self._watched = self._watch(line)
         return ClassFactors(matrices, o.data.n_threads)
 
@@ -120,18 +120,12 @@ class Curvature:
         k, size = o.shape
         rows = np.arange(len(P), dtype=np.int32)
         H = np.empty((k, size, k, size))
-        block = np.empty((size, size), o.data.dtype)
         for a in range(k):
-            for b in range(a + 1):
-                if a == b:
-                    self._gram(
-                        rows, np.sqrt(weights * P[:, a] * (1 - P[:, a])), 1 / len(P), block,
-                        ridge=self._ridge,
-                    )  # fmt: skip
-                    H[a, :, a] = block
-                else:
-                    self._gram(rows, np.sqrt(weights * P[:, a] * P[:, b]), -1 / len(P), block)
-                    H[a, :, b] = H[b, :, a] = block
+            p = weights * P[:, a]
+            H[a, :, a] = self._of_rows(rows, p * (1 - P[:, a]), 1 / len(P), self._ridge)
+            for b in range(a):
+                block = self._of_rows(rows, p * P[:, b], -1 / len(P), 0 * self._ridge)
+                H[a, :, b] = H[b, :, a] = block
         o.n_passes += (k + 1) * len(rows) * size**2 / (8 * o.data.X.size)
         return H.reshape(o.size, o.size)
 
