@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 SHARED = 0.02  # of the unweighted Gram in that of a class: no direction is without curvature
 DIAGONAL = 0.01  # of the variances in the unweighted Gram of some rows
+MATRICES = 0.4  # of the memory budget
 WATCHED = 2048  # rows whose p(1 - p) tell how far the weights have moved
 HESSIAN_PARAMETERS = 2048  # at most, for all of the Hessian
 
@@ -47,8 +48,8 @@ class Curvature:
         return n_matrices * self._objective.shape[1] ** 2 * self._objective.data.dtype.itemsize
 
     def fits(self, n_matrices: int) -> bool:
-        """Whether so many matrices leave half of the memory for the rest."""
-        return self._bytes(n_matrices) <= self._objective.max_memory // 2
+        """Whether so many matrices leave room for the rest."""
+        return self._bytes(n_matrices) <= MATRICES * self._objective.max_memory
 
     def _gram(self, drawn: Draw, scale: float, ridge: NDArray, **more: NDArray) -> NDArray:
         o = self._objective
@@ -84,10 +85,12 @@ class Curvature:
     def by_class(self, line: Line, rows: int, seed: int) -> ClassFactors:
         """The block of each class at the line's point, from about so many rows."""
         o = self._objective
-        stored, scratch = line.sample()
-        stored.variances(o.weights, scratch)
-        drawn = scratch.draw(rows, seed)
-        n = stored.n
+        sample = line.sample()
+        weights = None if o.weights is None else np.ascontiguousarray(o.weights[:: sample.step])
+        sample.logits.variances(weights, sample.room)
+        drawn = sample.room.draw(rows, seed)
+        drawn.rows[:] *= sample.step  # of the whole X
+        n = sample.logits.n
         matrices = self._gram(
             drawn, (1 - SHARED) / n, self._ridge,
             shared=self._shared, shares=SHARED * drawn.totals / n,
@@ -111,6 +114,37 @@ class Curvature:
         change = np.abs(now - self._watched).sum(axis=(0, 2))
         total = now.sum(axis=(0, 2))
         return float(np.mean(change / np.where(total > 0, total, 1)))
+
+    def of_intercepts(self, line: Line) -> NDArray[np.float64]:
+        """The Hessian of F with respect to the intercepts in θ, (K, K), from some rows."""
+        P = probabilities(line.logits(max(4 * WATCHED, 8 * self._objective.n_logits)))
+        if P.shape[1] == 1:
+            H = np.array([[np.mean(P * (1 - P))]])
+        else:
+            H = np.diag(P.mean(axis=0)) - np.einsum("nk,nl->kl", P, P, optimize=False) / len(P)
+        return H / self._objective.intercept_scale**2
+
+    def lipschitz(self) -> float:
+        """A bound on the largest eigenvalue of the Hessian of F, anywhere."""
+        o = self._objective
+        n = len(o.data.X)
+        weights = np.ones(n) if o.weights is None else o.weights
+        gram = self._of_rows(np.arange(n, dtype=np.int32), weights, 1 / n, 0 * self._ridge)
+        o.n_passes += self.cost(n, 1)
+        # of a matrix without negative eigenvalues: the norm of its largest row sum bounds them
+        largest = min(np.abs(gram).sum(axis=1).max(), np.einsum("ii->", gram))
+        if len(gram) <= HESSIAN_PARAMETERS:
+            largest = np.linalg.eigvalsh(gram.astype(np.float64))[-1] * (1 + 1e-3)
+        return (0.25 if o.n_logits == 1 else 0.5) * float(largest) + float(self._ridge.max())
+
+    def solve_hessian(self, line: Line) -> NDArray:
+        """H⁻¹ ∇F, without a gauge."""
+        factors = ClassFactors(self.hessian(line)[None], self._objective.data.n_threads)
+        return self._objective.project(factors.solve(line.gradient[None])[0][0])
+
+    def hessian_bytes(self) -> int:
+        """What the exact Hessian and its factor take."""
+        return 3 * 8 * self._objective.size**2
 
     def hessian(self, line: Line) -> NDArray[np.float64]:
         """All of it, (size, size): K(K + 1)/2 Grams of all rows."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax.data import StoredLogits
+from fastsoftmax.data import DenseData, StoredLogits
 
 if TYPE_CHECKING:
     from fastsoftmax.objective.objective import Objective
@@ -20,6 +20,14 @@ class Trial(NamedTuple):
     value: float
     slope: float
     curvature: float
+
+
+class Sample(NamedTuple):
+    """Logits of every step-th row, and room of their size until the next `aim`."""
+
+    logits: StoredLogits
+    room: StoredLogits
+    step: int
 
 
 class Line(Protocol):
@@ -40,7 +48,7 @@ class Line(Protocol):
 
     def logits(self, rows: int) -> StoredLogits: ...
 
-    def sample(self) -> tuple[StoredLogits, StoredLogits]: ...
+    def sample(self) -> "Sample": ...
 
 
 def dot(a: NDArray, b: NDArray) -> float:
@@ -109,15 +117,16 @@ class StoredLine:
         """The present logits of about so many rows, evenly spread; of all of them for 0."""
         return self._logits.some(rows) if rows else self._logits
 
-    def sample(self) -> tuple[StoredLogits, StoredLogits]:
-        """The logits to draw rows from, and room of their size until the next `aim`."""
-        return self._logits, self._change
+    def sample(self) -> "Sample":
+        """The logits to draw rows from: all."""
+        return Sample(self._logits, self._change, 1)
 
 
 class FusedLine:
     """Nothing is kept between passes, and every look is one: where logits would take too much."""
 
     cheap = False
+    SAMPLE_BYTES = 32 << 20  # of the logits to draw rows from
 
     def __init__(self, objective: "Objective", theta: NDArray) -> None:
         self._objective = objective
@@ -143,3 +152,23 @@ class FusedLine:
         if self._seen is None or self._seen[0] != t:
             self.at(t)
         _, self.theta, self.value, self.gradient = self._seen
+
+    def logits(self, rows: int) -> StoredLogits:
+        """The present logits of about so many rows, evenly spread; of all of them for 0."""
+        return self._of_every(max(1, len(self._objective.data.X) // rows) if rows else 1)
+
+    def sample(self) -> "Sample":
+        """Logits to draw rows from: of as many as there is room for."""
+        data = self._objective.data
+        size = StoredLogits.bytes(len(data.X), self._objective.n_logits, data.dtype)
+        step = -(-size // self.SAMPLE_BYTES)
+        logits = self._of_every(step)
+        return Sample(logits, logits.like(), step)
+
+    def _of_every(self, step: int) -> StoredLogits:
+        objective = self._objective
+        data = DenseData(objective.data.X[::step], objective.data.n_threads)
+        out = StoredLogits(len(data.X), objective.n_logits, data.dtype, data.n_threads)
+        data.store_logits(*objective.user(self.theta), out)
+        objective.n_passes += 0.5 / step
+        return out

@@ -4,10 +4,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax.data import DenseData, StoredLogits
-from fastsoftmax.objective.curvature import Curvature
+from fastsoftmax.objective.curvature import HESSIAN_PARAMETERS, Curvature
 from fastsoftmax.objective.line import FusedLine, Line, StoredLine
 
 STORED_BYTES = 256 << 20  # of logits and of their change along a line, each, at most
+STORED = 0.4  # of the memory budget for both
+HISTORY = 0.15  # of the memory budget for a solver's vectors
 
 
 class Objective:
@@ -196,8 +198,25 @@ class Objective:
         by_W, _ = self._user_gradient(gradient)
         return float(np.einsum("kd,kd->", by_W, by_W)) / (2 * self.penalty)
 
+    def vectors(self, wanted: int) -> int:
+        """How many vectors like θ a solver may keep, of those it wants; a few in any case."""
+        return max(6, min(wanted, int(HISTORY * self.max_memory / (8 * self.size))))
+
+    def lacks(self, need: str) -> str | None:
+        """Why this objective cannot give what a solver needs; None if it can."""
+        if need != "hessian":
+            return None
+        if self.size > HESSIAN_PARAMETERS:
+            return (
+                f"the exact Hessian, which is made for up to {HESSIAN_PARAMETERS} parameters, "
+                f"of {self.size}"
+            )
+        if self.curvature.hessian_bytes() > self.max_memory:
+            return f"{self.curvature.hessian_bytes()} bytes for the exact Hessian, max_memory being {self.max_memory}"
+        return None
+
     def line(self, theta: NDArray) -> Line:
         """θ and the directions a solver takes from it: on stored logits if there is room for them."""
         size = StoredLogits.bytes(len(self.data.X), self.n_logits, self.data.dtype)
-        fits = size <= STORED_BYTES and 2 * size <= self.max_memory // 2
+        fits = size <= STORED_BYTES and 2 * size <= STORED * self.max_memory
         return (StoredLine if fits else FusedLine)(self, theta)

@@ -1,6 +1,9 @@
 """Solvers: each minimises an Objective and never sees X. A new one is one file, imported here."""
 
-from fastsoftmax.solvers import lbfgs, preconditioned
-from fastsoftmax.solvers.base import SOLVERS, Iteration, Options, Result
+from fastsoftmax.solvers import auto, gradient_descent, lbfgs, newton, preconditioned
+from fastsoftmax.solvers.base import SOLVERS, Iteration, Options, Result, find, known
 
-__all__ = ["SOLVERS", "Iteration", "Options", "Result", "lbfgs", "preconditioned"]
+__all__ = [
+    *("SOLVERS", "Iteration", "Options", "Result", "find", "known"),
+    *("auto", "gradient_descent", "lbfgs", "newton", "preconditioned"),
+]

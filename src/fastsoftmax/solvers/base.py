@@ -1,12 +1,14 @@
 """What every solver takes and returns, and the table of solvers."""
 
+import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from numpy.typing import NDArray
 
-from fastsoftmax.objective import Objective
+from fastsoftmax.objective import Line, Objective, certify
 
 
 class Iteration(NamedTuple):
@@ -23,6 +25,8 @@ class Iteration(NamedTuple):
             f"max |gradient| {self.grad_norm:.1e}   {self.seconds:6.2f} s"
         )
 
+
+SEPARATED = 1e-5  # of the loss of a model blind to X: an unpenalised loss this low goes on to 0
 
 Report = Callable[[Iteration], None]
 
@@ -42,11 +46,55 @@ class Result:
     """Where a solver ended, and why."""
 
     theta: NDArray
-    value: float
-    gradient: NDArray
+    value: float = math.nan
+    gradient: NDArray | None = None
     converged: bool = False
     message: str = "max_iter reached"
+    gap_bound: float = math.inf
     history: list[Iteration] = field(default_factory=list)
+
+
+class Run:
+    """The record of a run: its history and its end."""
+
+    def __init__(self, objective: Objective, theta: NDArray, options: Options) -> None:
+        self.objective, self.options = objective, options
+        self.result = Result(theta)
+        self._began = time.perf_counter()
+
+    @property
+    def n_iter(self) -> int:
+        return len(self.result.history)
+
+    def note(self, value: float, gradient: NDArray) -> None:
+        """The end of an iteration."""
+        iteration = Iteration(
+            value,
+            self.objective.grad_norm(gradient),
+            self.objective.n_passes,
+            time.perf_counter() - self._began,
+        )
+        self.result.history.append(iteration)
+        self.options.report(iteration)
+
+    def converge(self) -> None:
+        self.result.converged, self.result.message = True, "converged"
+
+    def stops(self, line: Line) -> str | None:
+        """Why to stop without an optimum, if there is reason to."""
+        if not math.isfinite(line.value):
+            return "the objective is not finite: the features overflow"
+        if not self.objective.penalty and line.value <= SEPARATED * self.objective.blind_loss:
+            return "the classes are separable, without a penalty there is no optimum,"
+        return "max_iter reached" if self.n_iter == self.options.max_iter else None
+
+    def end(self, line: Line) -> Result:
+        """The result, with its certificate, at the line's point."""
+        if math.isfinite(line.value):
+            self.result.gap_bound = certify(self.objective, line, tol=self.options.tol)
+        self.result.theta, self.result.value = line.theta, line.value
+        self.result.gradient = line.gradient
+        return self.result
 
 
 Minimize = Callable[[Objective, NDArray, Options], Result]
@@ -71,3 +119,22 @@ def register(name: str, *, needs: tuple[str, ...] = ()) -> Callable[[Minimize], 
         return minimize
 
     return enter
+
+
+def find(name: str, objective: Objective) -> Solver:
+    """The solver of that name, if the objective has what it needs. The one place that says it has not."""
+    solver = SOLVERS[name]
+    for need in solver.needs:
+        if lacking := objective.lacks(need):
+            able = [other for other, s in SOLVERS.items() if need not in s.needs]
+            raise ValueError(
+                f"solver: {name!r} needs {lacking}; expected one of {', '.join(able)} here"
+            )
+    return solver
+
+
+def known(name: object) -> str:
+    """The name of a solver, checked."""
+    if not isinstance(name, str) or name not in SOLVERS:
+        raise ValueError(f"solver: expected one of {', '.join(SOLVERS)}, got {name!r}")
+    return name

@@ -4,20 +4,17 @@ The initial inverse Hessian of the two-loop recursion is γM⁻¹, with γ = s�
 M the preconditioner's: the identity, for plain L-BFGS. The history is kept when M changes.
 """
 
-import time
 from collections import deque
 from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax.objective import Objective
-from fastsoftmax.objective.line import Line, dot
-from fastsoftmax.solvers.base import Iteration, Options, Result, register
+from fastsoftmax.objective import Line, Objective, dot
+from fastsoftmax.solvers.base import Options, Result, Run, register
 from fastsoftmax.solvers.line_search import search
 
 FIRST_CHANGE = 10.0  # of any logit by the first step, at most: nothing is known of the curvature yet
-SEPARATED = 1e-5  # of the loss of a model blind to X: an unpenalised loss this low goes on to 0
 RECHECKS = 5  # of the logits from θ that may end in other than convergence
 
 
@@ -66,36 +63,34 @@ def minimize(
     memory: int,
 ) -> Result:
     """Minimise from θ until ``factor * ½|gᵀd| <= tol * F``, d being the direction."""
-    began = time.perf_counter()
+    run = Run(objective, theta, options)
     line = objective.line(theta)
-    result = Result(line.theta, line.value, line.gradient)
-    pairs: deque[Pair] = deque(maxlen=memory)
+    pairs: deque[Pair] = deque(maxlen=objective.vectors(2 * memory) // 2)
     fresh, rechecks = True, 0  # whether the logits come straight from θ
-    n_iter = 0
     while True:
-        if not np.isfinite(line.value):
-            result.message = "the objective is not finite: the features overflow"
-            break
-        preconditioner.update(line, n_iter)
-        direction = two_loop(line.gradient, pairs, preconditioner)
-        slope = dot(line.gradient, direction)
         # F* >= 0: no more than F is left to gain
-        tiny = line.value <= np.finfo(float).eps or not line.gradient.any()
-        estimate = preconditioner.factor / 2 * abs(slope)
-        if tiny or ((pairs or n_iter == 0) and estimate <= options.tol * abs(line.value)):
-            if fresh or tiny or rechecks == RECHECKS:
-                result.converged, result.message = True, "converged"
-                break
-            line.recompute()
-            fresh, rechecks = True, rechecks + 1
-            continue
-        if not objective.penalty and line.value <= SEPARATED * objective.blind_loss:
-            result.message = "the classes are separable, without a penalty there is no optimum,"
+        if 0 <= line.value <= np.finfo(float).eps or not line.gradient.any():
+            run.converge()
             break
-        if n_iter == options.max_iter:
+        if np.isfinite(line.value):
+            preconditioner.update(line, run.n_iter)
+            direction = two_loop(line.gradient, pairs, preconditioner)
+            slope = dot(line.gradient, direction)
+            if (
+                preconditioner.factor / 2 * abs(slope) <= options.tol * line.value
+                and (pairs or run.n_iter == 0)
+            ):
+                if fresh or rechecks == RECHECKS:
+                    run.converge()
+                    break
+                line.recompute()
+                fresh, rechecks = True, rechecks + 1
+                continue
+        if message := run.stops(line):
+            run.result.message = message
             break
         reach = line.aim(direction)
-        if n_iter:
+        if run.n_iter:
             first = 1.0
         elif np.isfinite(reach):
             first = min(1.0, FIRST_CHANGE / max(reach, 1e-300))
@@ -111,7 +106,7 @@ def minimize(
             elif pairs:
                 pairs.clear()
             else:
-                result.message = "no step decreases the objective beyond rounding"
+                run.result.message = "no step decreases the objective beyond rounding"
                 break
             continue
         before = line.gradient
@@ -120,19 +115,10 @@ def minimize(
         pair = Pair(t * direction, line.gradient - before, 0.0)
         if (curvature := dot(pair.s, pair.y)) > 0:
             pairs.append(pair._replace(curvature=curvature))
-        n_iter += 1
-        iteration = Iteration(
-            line.value,
-            objective.grad_norm(line.gradient),
-            objective.n_passes,
-            time.perf_counter() - began,
-        )
-        result.history.append(iteration)
-        options.report(iteration)
-    if not fresh:
+        run.note(line.value, line.gradient)
+    if not fresh and np.isfinite(line.value):
         line.recompute()
-    result.theta, result.value, result.gradient = line.theta, line.value, line.gradient
-    return result
+    return run.end(line)
 
 
 def two_loop(gradient: NDArray, pairs: deque[Pair], preconditioner: Preconditioner) -> NDArray:

@@ -1,0 +1,18 @@
+"""Which solver for which problem."""
+
+from numpy.typing import NDArray
+
+from fastsoftmax.objective import Objective
+from fastsoftmax.solvers import lbfgs, preconditioned
+from fastsoftmax.solvers.base import Options, Result, register
+
+DEAR = 400.0  # passes for a Gram a class: beyond, L-BFGS needs fewer in all
+
+
+@register("auto")
+def minimize_auto(objective: Objective, theta: NDArray, options: Options) -> Result:
+    """Preconditioned L-BFGS; plain, where rows are too few for what Grams of the features cost."""
+    n, d = objective.data.shape
+    if preconditioned.gram_cost(min(n, d), n, d) > DEAR:
+        return lbfgs.minimize_plain(objective, theta, options)
+    return preconditioned.minimize_preconditioned(objective, theta, options)
