@@ -102,7 +102,8 @@ class Curvature:
     def _watch(self, line: Line) -> NDArray | None:
         sample = line.logits(WATCHED)
         out = sample.like()
-        sample.variances(None, out)
+        whole = sample.n == len(self._objective.data.X)
+        sample.variances(self._objective.weights if whole else None, out)
         return out.tiles.astype(np.float64)
 
     def moved(self, line: Line) -> float:
@@ -152,15 +153,18 @@ class Curvature:
         P = probabilities(line.logits(0))
         weights = np.ones(len(P)) if o.weights is None else o.weights
         k, size = o.shape
-        rows = np.arange(len(P), dtype=np.int32)
         H = np.empty((k, size, k, size))
-        for a in range(k):
-            p = weights * P[:, a]
-            H[a, :, a] = self._of_rows(rows, p * (1 - P[:, a]), 1 / len(P), self._ridge)
-            for b in range(a):
-                block = self._of_rows(rows, p * P[:, b], -1 / len(P), 0 * self._ridge)
-                H[a, :, b] = H[b, :, a] = block
-        o.n_passes += (k + 1) * len(rows) * size**2 / (8 * o.data.X.size)
+        for a in range(k):  # the blocks (a, 0 .. a)
+            factors = np.sqrt(weights * P[:, a] * P[:, : a + 1].T)
+            factors[a] = np.sqrt(weights * P[:, a] * (1 - P[:, a]))
+            rows = np.broadcast_to(np.arange(len(P), dtype=np.int32), factors.shape)
+            counts = np.full(a + 1, len(P), np.intp)
+            drawn = Draw(np.ascontiguousarray(rows), factors, counts, np.ones(a + 1))
+            blocks = self._gram(drawn, 1 / len(P), 0 * self._ridge)
+            for b, block in enumerate(blocks[:a]):
+                H[a, :, b] = H[b, :, a] = -block
+            H[a, :, a] = blocks[a] + np.diag(self._ridge)
+        o.n_passes += (k + 1) * len(P) * size**2 / (8 * o.data.X.size)
         return H.reshape(o.size, o.size)
 
 

@@ -134,7 +134,7 @@ class Objective:
     def project(self, theta: NDArray) -> NDArray:
         """θ without what all classes have in common (their gauge): the loss does not see it."""
         if self.n_logits == 1:
-            return theta
+            return theta.ravel()
         table = theta.reshape(self.shape)
         return (table - table.mean(axis=0)).ravel()
 

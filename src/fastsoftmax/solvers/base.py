@@ -66,16 +66,30 @@ class Run:
     def n_iter(self) -> int:
         return len(self.result.history)
 
-    def note(self, value: float, gradient: NDArray) -> None:
-        """The end of an iteration."""
+    def note(self, value: float, gradient: NDArray, *, again: bool = False) -> None:
+        """The end of an iteration; again, what came after it."""
         iteration = Iteration(
             value,
             self.objective.grad_norm(gradient),
             self.objective.n_passes,
             time.perf_counter() - self._began,
         )
+        if again:
+            self.result.history.pop()
         self.result.history.append(iteration)
         self.options.report(iteration)
+
+    def trend(self) -> float:
+        """What is left to gain if F goes on as it did: Aitken's extrapolation, over half of the run.
+
+        It catches what the curvature that a solver believes in does not show.
+        """
+        values = [iteration.objective for iteration in self.result.history]
+        span = len(values) // 4
+        if span < 2:
+            return 0.0
+        before, lately = values[-1 - 2 * span] - values[-1 - span], values[-1 - span] - values[-1]
+        return lately**2 / (before - lately) if before > lately > 0 else max(lately, 0.0)
 
     def converge(self) -> None:
         self.result.converged, self.result.message = True, "converged"
@@ -94,6 +108,8 @@ class Run:
             self.result.gap_bound = certify(self.objective, line, tol=self.options.tol)
         self.result.theta, self.result.value = line.theta, line.value
         self.result.gradient = line.gradient
+        if self.n_iter:  # what the certificate changed belongs to the last iteration
+            self.note(line.value, line.gradient, again=True)
         return self.result
 
 

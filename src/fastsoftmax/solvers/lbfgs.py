@@ -76,10 +76,8 @@ def minimize(
             preconditioner.update(line, run.n_iter)
             direction = two_loop(line.gradient, pairs, preconditioner)
             slope = dot(line.gradient, direction)
-            if (
-                preconditioner.factor / 2 * abs(slope) <= options.tol * line.value
-                and (pairs or run.n_iter == 0)
-            ):
+            left = max(preconditioner.factor / 2 * abs(slope), run.trend())
+            if left <= options.tol * line.value and (pairs or run.n_iter == 0):
                 if fresh or rechecks == RECHECKS:
                     run.converge()
                     break

@@ -24,10 +24,14 @@ def minimize_newton(objective: Objective, theta: NDArray, options: Options) -> R
             break
         direction = -objective.curvature.solve_hessian(line)
         slope = dot(line.gradient, direction)
+        line.aim(direction)
         if abs(slope) / 2 <= options.tol * line.value:
+            # the last step squares what is left; it costs half a pass
+            if line.at(1.0).value <= line.value:
+                line.move(1.0)
+                run.note(line.value, line.gradient)
             run.converge()
             break
-        line.aim(direction)
         t = search(line, slope, 1.0, rounding=objective.rounding)
         if t is None:
             run.result.message = "no step decreases the objective beyond rounding"

@@ -16,6 +16,8 @@ from fastsoftmax.solvers.lbfgs import minimize
 MEMORY = 30
 FIRST_REFRESH = 4  # iteration of the first Grams by class, and iterations between two
 REPAID = 0.7  # of the last build's cost, in passes since, before the next
+STEADY = 3  # builds before the number of rows grows
+GROWTH = 2  # with each after them
 MOVED = 0.25  # of the weights, before the next
 
 
@@ -59,11 +61,15 @@ class Grams:
             before = self._objective.n_passes
             self._builds += 1
             self._factors = self._objective.curvature.by_class(
-                line, self._rows, self._seed + self._builds
+                line, self._rows_now(), self._seed + self._builds
             )
             self._built_at = self._objective.n_passes
             self._built_for = self._built_at - before
             self._last = n_iter
+
+    def _rows_now(self) -> int:
+        """More rows the longer it takes: hard problems repay what easy ones do not live to see."""
+        return min(self._rows * GROWTH ** max(0, self._builds - STEADY), len(self._objective.data.X))
 
     def solve(self, *vectors: NDArray) -> list[NDArray]:
         """M⁻¹ of vectors without a gauge, without one."""
