@@ -22,6 +22,7 @@ share the reading. Classes are shared among the threads.
 """
 
 from cython.parallel cimport prange, threadid
+from libc.math cimport sqrt
 cimport numpy as cnp
 
 from fastsoftmax._core.linear_problem cimport ALIGNMENT, aligned, part_start, rounded_up
@@ -151,7 +152,8 @@ def gram(
     while outer > 1 and outer * each > SCRATCH_BYTES:
         outer -= 1
     cdef int inner = n_threads if outer == 1 else 1
-    cdef char *memory = <char *>data(workspace(ALIGNMENT + outer * each))
+    cdef cnp.ndarray block = workspace(ALIGNMENT + outer * each)
+    cdef char *memory = <char *>data(block)
     memory += (ALIGNMENT - <size_t>memory % ALIGNMENT) % ALIGNMENT
     with nogil:
         for i in prange(m, schedule="dynamic", chunksize=1, num_threads=outer,
@@ -244,7 +246,7 @@ cdef int factor_class(real *a, const real *scales, double jitter, Py_ssize_t siz
                     if i == j:
                         if not s > 0.:
                             return 1
-                        a[i * size + i] = <real>(s ** .5)
+                        a[i * size + i] = <real>sqrt(s)
                     else:
                         a[i * size + j] = <real>(s / a[j * size + j])
     return 0

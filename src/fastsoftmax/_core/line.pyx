@@ -16,6 +16,7 @@ float64: the same to the bit for any number of threads.
 """
 
 from cython.parallel cimport prange, threadid
+from libc.math cimport sqrt
 from libc.stdint cimport uint64_t
 cimport numpy as cnp
 
@@ -113,7 +114,8 @@ def along(
     cdef double *to = <double *>data(out)
     cdef Py_ssize_t each = aligned(2 * p.k * ROWS * sizeof(real)), i, j
     cdef Py_ssize_t totals = PARTS * SUMS * VL * <Py_ssize_t>sizeof(double)
-    cdef char *memory = <char *>data(workspace(ALIGNMENT + totals + n_threads * each))
+    cdef cnp.ndarray block = workspace(ALIGNMENT + totals + n_threads * each)
+    cdef char *memory = <char *>data(block)
     memory += (ALIGNMENT - <size_t>memory % ALIGNMENT) % ALIGNMENT
     cdef double *sums = <double *>memory
     cdef char *scratch = memory + totals
@@ -275,6 +277,6 @@ cdef Py_ssize_t draw_class(
         kept = min(c * x, 1.)
         if x > 0. and count < most and (wanted >= n or uniform(key, i) < kept):
             rows[count] = <int>i
-            factors[count] = <real>((x if wanted >= n or kept >= 1. else 1. / c) ** .5)
+            factors[count] = <real>sqrt(x if wanted >= n or kept >= 1. else 1. / c)
             count += 1
     return count

@@ -17,9 +17,7 @@ class ClassFactors:
     One matrix serves all classes, each times a number of its own: `strengths`.
     """
 
-    def __init__(
-        self, matrices: NDArray, n_threads: int, strengths: NDArray | None = None
-    ) -> None:
+    def __init__(self, matrices: NDArray, n_threads: int, strengths: NDArray | None = None) -> None:
         self._n_threads = n_threads
         self._kernel = kernels(matrices.dtype).gram
         self._matrices = matrices

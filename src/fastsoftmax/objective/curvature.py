@@ -31,7 +31,8 @@ class Curvature:
         self._objective = objective
         h2 = objective.scales**2
         intercept = [1 / objective.intercept_scale] if objective.fit_intercept else []
-        self._units = np.concatenate([1 / objective.scales, intercept])
+        # a constant feature has no curvature beside the intercept's
+        self._units = np.concatenate([~objective.constant / objective.scales, intercept])
         self._ridge = np.concatenate([objective.penalty / h2, np.zeros(len(intercept))])
         self._spread = np.concatenate([variances / h2, np.square(intercept)])
         self._shared: NDArray | None = None
@@ -72,9 +73,7 @@ class Curvature:
             generator = np.random.default_rng([seed, n])
             chosen = np.sort(generator.choice(n, rows, replace=False)).astype(np.int32)
         weights = np.ones(len(chosen)) if o.weights is None else o.weights[chosen].astype(float)
-        self._shared = self._of_rows(
-            chosen, weights, 1 / len(chosen), DIAGONAL * self._spread
-        )
+        self._shared = self._of_rows(chosen, weights, 1 / len(chosen), DIAGONAL * self._spread)
         o.n_passes += self.cost(len(chosen), 1)
         share = o.shares()[-o.n_logits :]
         strengths = np.maximum(share * (1 - share), 1e-3 / max(o.n_logits, 2))
@@ -132,6 +131,8 @@ class Curvature:
         weights = np.ones(n) if o.weights is None else o.weights
         gram = self._of_rows(np.arange(n, dtype=np.int32), weights, 1 / n, 0 * self._ridge)
         o.n_passes += self.cost(n, 1)
+        if not np.isfinite(gram).all():
+            return np.inf
         # of a matrix without negative eigenvalues: the norm of its largest row sum bounds them
         largest = min(np.abs(gram).sum(axis=1).max(), np.einsum("ii->", gram))
         if len(gram) <= HESSIAN_PARAMETERS:

@@ -64,9 +64,7 @@ class StoredLine:
     def __init__(self, objective: "Objective", theta: NDArray) -> None:
         self._objective = objective
         data = objective.data
-        self._logits = StoredLogits(
-            len(data.X), objective.n_logits, data.dtype, data.n_threads
-        )
+        self._logits = StoredLogits(len(data.X), objective.n_logits, data.dtype, data.n_threads)
         self._change = self._logits.like()
         self.theta = theta
         self.recompute()
@@ -91,8 +89,10 @@ class StoredLine:
         step = self._store(direction, self._change)
         W, _ = self._objective.user(self.theta)
         # the penalty along the line: a parabola
-        self._parabola = 0.5 * self._objective.penalty * np.array(
-            [np.einsum("kd,kd->", a, c) for a, c in ((W, W), (W, step), (step, step))]
+        self._parabola = (
+            0.5
+            * self._objective.penalty
+            * np.array([np.einsum("kd,kd->", a, c) for a, c in ((W, W), (W, step), (step, step))])
         )
         return float(max(self._change.tiles.max(), -self._change.tiles.min()))
 

@@ -67,12 +67,19 @@ class Objective:
         self.means, variances = data.moments(self.weights)
         share = 1 / max(n_logits, 2)
         curvature = share * (1 - share)
-        finite = np.isfinite(variances).all()
+        with np.errstate(over="ignore", invalid="ignore"):
+            spread = variances if fit_intercept else variances + self.means**2
+            finite = bool(np.isfinite(spread).all() and np.isfinite(self.means).all())
+        if not finite:
+            variances = spread = np.ones(d)
+        rounding = 8 * float(np.finfo(data.dtype).eps) * np.abs(self.means)
+        #: constant features, which the intercept stands for: what is left of them is rounding
+        self.constant = fit_intercept & (np.sqrt(variances) <= rounding) & finite
         self.shift = self.means if fit_intercept and finite else np.zeros(d)
-        scales = np.sqrt(curvature * variances + self.penalty) if finite else np.ones(d)
-        self.scales = np.where(scales > 0, scales, 1.0)
+        scales = np.sqrt(curvature * spread + self.penalty)
+        self.scales = np.where((scales > 0) & ~self.constant, scales, 1.0)
         self.intercept_scale = np.sqrt(curvature)
-        self.curvature = Curvature(self, variances if finite else np.zeros(d))
+        self.curvature = Curvature(self, spread)
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -108,6 +115,7 @@ class Objective:
             V[:] = coef * self.scales
             if c is not None:
                 c[:] = intercept + self._at_means(coef)
+            V[:, self.constant] = 0
         elif c is not None:
             share = self.shares()
             share = np.log(np.maximum(share, np.finfo(float).tiny))
@@ -172,6 +180,7 @@ class Objective:
             to_V -= np.outer(grads.b, self.shift)
             to_c[:] = grads.b / self.intercept_scale
         to_V /= self.scales
+        to_V[:, self.constant] = 0
         return value, gradient
 
     def _user_gradient(self, gradient: NDArray) -> tuple[NDArray, NDArray | None]:
@@ -185,7 +194,9 @@ class Objective:
 
     def grad_norm(self, gradient: NDArray) -> float:
         """max |∇F| with respect to (W, b), from the gradient with respect to θ."""
-        return float(max(np.abs(part).max() for part in self._user_gradient(gradient) if part is not None))
+        return float(
+            max(np.abs(part).max() for part in self._user_gradient(gradient) if part is not None)
+        )
 
     def gap_bound(self, gradient: NDArray) -> float:
         """At least F - F* where the intercepts are optimal for their weights; infinity for C = ∞.

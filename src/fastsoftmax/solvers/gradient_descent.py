@@ -18,7 +18,7 @@ def minimize_gd(objective: Objective, theta: NDArray, options: Options) -> Resul
     run = Run(objective, theta, options)
     lipschitz = objective.curvature.lipschitz()
     value, gradient = objective.value_and_grad(theta)
-    while np.isfinite(value):
+    while np.isfinite(value) and np.isfinite(lipschitz):
         square = float(np.einsum("i,i->", gradient, gradient))
         left = objective.gap_bound(gradient) if objective.penalty else square / lipschitz
         if left <= options.tol * value:
@@ -30,6 +30,8 @@ def minimize_gd(objective: Objective, theta: NDArray, options: Options) -> Resul
         value, gradient = objective.value_and_grad(theta)
         run.note(value, gradient)
     line = objective.line(theta)
-    if not run.result.converged:
+    if not np.isfinite(lipschitz):
+        run.result.message = "the features overflow"
+    elif not run.result.converged:
         run.result.message = run.stops(line) or run.result.message
     return run.end(line)

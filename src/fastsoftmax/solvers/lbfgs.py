@@ -14,7 +14,9 @@ from fastsoftmax.objective import Line, Objective, dot
 from fastsoftmax.solvers.base import Options, Result, Run, register
 from fastsoftmax.solvers.line_search import search
 
-FIRST_CHANGE = 10.0  # of any logit by the first step, at most: nothing is known of the curvature yet
+FIRST_CHANGE = (
+    10.0  # of any logit by the first step, at most: nothing is known of the curvature yet
+)
 RECHECKS = 5  # of the logits from θ that may end in other than convergence
 
 

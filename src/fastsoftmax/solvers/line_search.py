@@ -42,5 +42,9 @@ def search(line: Line, slope: float, t: float, *, rounding: float) -> float | No
             width = high - low
             inside = np.isfinite(newton) and low < newton < high
             middle = low + 0.5 * width if low else 0.1 * high
-            t = float(np.clip(newton, low + 0.02 * width, high - 0.02 * width)) if inside else middle
+            t = (
+                float(np.clip(newton, low + 0.02 * width, high - 0.02 * width))
+                if inside
+                else middle
+            )
     return low or None

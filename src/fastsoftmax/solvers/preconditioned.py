@@ -69,7 +69,9 @@ class Grams:
 
     def _rows_now(self) -> int:
         """More rows the longer it takes: hard problems repay what easy ones do not live to see."""
-        return min(self._rows * GROWTH ** max(0, self._builds - STEADY), len(self._objective.data.X))
+        return min(
+            self._rows * GROWTH ** max(0, self._builds - STEADY), len(self._objective.data.X)
+        )
 
     def solve(self, *vectors: NDArray) -> list[NDArray]:
         """M⁻¹ of vectors without a gauge, without one."""
