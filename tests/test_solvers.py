@@ -1,4 +1,4 @@
-"""Every solver ends at the same optimum, says how near it is, and stays finite whatever it is given."""
+"""Every solver ends at the same optimum, says how near, and stays finite whatever it is given."""
 
 import warnings
 
@@ -156,7 +156,7 @@ def test_hessian_is_the_slope_of_the_gradient(n_classes, weighted):
 
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_threads_and_repetition_change_no_bit_and_seeds_do(solver):
-    X, y = blobs(5, n=30_000, n_features=20)
+    X, y = blobs(5, n=3_000 if solver == "newton" else 30_000, n_features=20)
     X = X.astype(np.float32)
     params = {"solver": solver, "tol": 1e-4, "C": 1e-3, "max_iter": 200}
     with warnings.catch_warnings():
@@ -168,9 +168,9 @@ def test_threads_and_repetition_change_no_bit_and_seeds_do(solver):
 
 def test_random_state_is_what_rows_are_drawn_by():
     X, y = load_digits()
-    X = np.repeat(X.astype(float), 12, axis=0) + np.random.default_rng(0).random((12 * len(X), 64))
-    y = np.repeat(y, 12)
-    models = [SoftmaxRegression(random_state=s).fit(X, y) for s in (0, 0, 1)]
+    X = np.repeat(X.astype(float), 4, axis=0) + np.random.default_rng(0).random((4 * len(X), 64))
+    y = np.repeat(y, 4)
+    models = [SoftmaxRegression(random_state=s, C=0.1).fit(X, y) for s in (0, 0, 1)]
     assert models[0].coef_.tobytes() == models[1].coef_.tobytes() != models[2].coef_.tobytes()
     assert models[0].objective_ == pytest.approx(models[2].objective_, rel=1e-6)
 

@@ -36,7 +36,7 @@ cnp.import_array()
 
 cdef enum:
     BAND = 512  # rows packed at a time, whose products are summed before the sum goes to the totals
-    SCRATCH_BYTES = 128 * 1024 * 1024  # of all threads, where more than one works on a matrix of its own
+    SCRATCH_BYTES = 128 * 1024 * 1024  # of all threads, where each works on a matrix of its own
     FOUR = 4  # rows and columns of a block of the factor
     BACKWARD = 4  # right-hand sides of a solve at most
 
@@ -301,15 +301,15 @@ def solve(
     The lower triangles L of classes k lie in factors (k, size, size); with step 0 one serves all.
     """
     cdef Py_ssize_t m = right.shape[0], k = right.shape[1], size = right.shape[2], i
-    cdef const real *l = <const real *>data(factors)
+    cdef const real *lower = <const real *>data(factors)
     cdef real *z = <real *>data(right)
     for i in prange(k, nogil=True, schedule="dynamic", num_threads=n_threads,
                     use_threads_if=n_threads > 1):
-        solve_class(l + i * step * size * size, z + i * size, k * size, m, size)
+        solve_class(lower + i * step * size * size, z + i * size, k * size, m, size)
 
 
 cdef void solve_class(
-    const real *l, real *z, Py_ssize_t step, Py_ssize_t m, Py_ssize_t size
+    const real *lower, real *z, Py_ssize_t step, Py_ssize_t m, Py_ssize_t size
 ) noexcept nogil:
     cdef vreal sums[BACKWARD]
     cdef vreal v
@@ -317,7 +317,7 @@ cdef void solve_class(
     cdef const real *row
     cdef Py_ssize_t i, j, r, tail
     for i in range(size):
-        row = l + i * size
+        row = lower + i * size
         for r in range(m):
             sums[r] = set1(0.)
         tail = i - i % VL
@@ -332,7 +332,7 @@ cdef void solve_class(
         for r in range(m):
             z[r * step + i] = <real>((z[r * step + i] - sum_lanes(sums[r])) / row[i])
     for i in range(size - 1, -1, -1):
-        row = l + i * size
+        row = lower + i * size
         tail = i - i % VL
         for r in range(m):
             z[r * step + i] = z[r * step + i] / row[i]

@@ -214,7 +214,8 @@ cdef inline uint64_t scrambled(uint64_t x) noexcept nogil:
 
 cdef inline double uniform(uint64_t key, Py_ssize_t i) noexcept nogil:
     """In [0, 1), number i of the stream that the key names."""
-    return <double>(scrambled(key + <uint64_t>(i + 1) * <uint64_t>0x9e3779b97f4a7c15) >> 11) * 1.1102230246251565e-16
+    cdef uint64_t bits = scrambled(key + <uint64_t>(i + 1) * <uint64_t>0x9e3779b97f4a7c15)
+    return <double>(bits >> 11) * 1.1102230246251565e-16
 
 
 def draw(

@@ -122,12 +122,13 @@ class DenseData:
         """``scale * Σ fᵢ² uᵢ uᵢᵀ + share * shared + diag(ridge)`` over drawn rows, for each class.
 
         u = (x - centre) * scales, then the last scale itself if `scales` has one more number than
-        X has features: the column of an intercept. The result is (m, size, size), in the dtype of X.
+        X has features: the column of an intercept. The result is (m, size, size).
         """
         out = np.empty((len(drawn.rows), len(scales), len(scales)), self.dtype)
+        work = drawn.counts.sum() * out[0].size // 2
         kernels(self.dtype).gram.gram(
             self.X, drawn.rows, self._cast(drawn.factors), drawn.counts, self._cast(centre),
             self._cast(scales), scale, shared, np.zeros(len(out)) if shares is None else shares,
-            ridge, out, self._workspace, team(self.n_threads, drawn.counts.sum() * out[0].size // 2),
+            ridge, out, self._workspace, team(self.n_threads, work),
         )  # fmt: skip
         return out

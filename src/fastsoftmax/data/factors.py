@@ -11,7 +11,7 @@ RETRY = 100.0  # times that after each failure
 
 
 class ClassFactors:
-    """Inverses of symmetric positive semi-definite matrices M (m, size, size), which are overwritten.
+    """Inverses of positive semi-definite matrices M (m, size, size), which are overwritten.
 
     They are scaled to a diagonal of ones, then factored with as little added to it as it takes.
     One matrix serves all classes, each times a number of its own: `strengths`.

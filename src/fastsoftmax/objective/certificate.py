@@ -12,9 +12,9 @@ SHARE = 1e-3  # of the bound that may be left in the intercepts, or of the toler
 def certify(objective: Objective, line: Line, *, tol: float) -> float:
     """Minimise over the intercepts from the line's point; a bound on F - F* there.
 
-    Newton's method in the K intercepts, each step searched for its length; the Hessian of some rows is
-    enough for that. What their gradient leaves to gain, twice by that Hessian, is in the bound, which
-    holds up to this and to rounding. Infinity without a penalty.
+    Newton's method in the K intercepts; the Hessian of some rows is enough for that. What their
+    gradient leaves to gain, twice by that Hessian, is in the bound, which holds up to this and to
+    rounding. Infinity without a penalty.
     """
     bound = objective.gap_bound(line.gradient)
     if not objective.fit_intercept or not np.isfinite(bound):

@@ -1,9 +1,9 @@
 """What a solver may know of the Hessian: Gram matrices of X, a class each, or all of it.
 
-The softmax Hessian is Σᵢ sᵢ (diag(pᵢ) - pᵢ pᵢᵀ) ⊗ uᵢ uᵢᵀ, u the features of θ and a 1: its block of class
-k is the Gram matrix of the rows weighted by p(1 - p). A few thousand rows, drawn with probability
-proportional to that weight, give it to a few percent; drawn uniformly it takes four to eight times as
-many.
+The softmax Hessian is Σᵢ sᵢ (diag(pᵢ) - pᵢ pᵢᵀ) ⊗ uᵢ uᵢᵀ, u the features of θ and a 1: its block of
+class k is the Gram matrix of the rows weighted by p(1 - p). A few thousand rows, drawn with
+probability proportional to that weight, give it to a few percent; drawn uniformly it takes four to
+eight times as many.
 """
 
 from typing import TYPE_CHECKING
@@ -64,7 +64,7 @@ class Curvature:
     def shared(self, rows: int, seed: int) -> ClassFactors:
         """One unweighted Gram of some uniform rows for all classes, each by p(1 - p) of its share.
 
-        What the Hessian is where the logits are those of the shares, but for the coupling of classes.
+        The Hessian where logits are those of the shares, but for the coupling of classes.
         """
         o = self._objective
         n = len(o.data.X)

@@ -15,8 +15,8 @@ HISTORY = 0.15  # of the memory budget for a solver's vectors
 class Objective:
     """F(W, b) = Σ sᵢ·CEᵢ / Σ sᵢ + ½·‖W‖² / (C·Σ sᵢ), b free.
 
-    A solver sees one vector θ of float64: for each class its weights, then its intercept, of features
-    that are centred and scaled by a change of variables, X itself being left alone. With logits
+    A solver sees one vector θ of float64: for each class its weights, then its intercept, of
+    features that are centred and scaled by a change of variables, X itself being left alone. With logits
     W(x - μ) + c, μ the weighted means and b = c - Wμ, the Hessian does not couple intercepts and
     weights through the means; with W = V / h, h² = p̄·var + λ, its diagonal is about 1 where the
     classes are about equally probable (p̄ = (1 - 1/K) / K). Neither changes F nor its optimum.
@@ -222,12 +222,12 @@ class Objective:
                 f"the exact Hessian, which is made for up to {HESSIAN_PARAMETERS} parameters, "
                 f"of {self.size}"
             )
-        if self.curvature.hessian_bytes() > self.max_memory:
-            return f"{self.curvature.hessian_bytes()} bytes for the exact Hessian, max_memory being {self.max_memory}"
+        if (size := self.curvature.hessian_bytes()) > self.max_memory:
+            return f"{size} bytes for the exact Hessian, max_memory being {self.max_memory}"
         return None
 
     def line(self, theta: NDArray) -> Line:
-        """θ and the directions a solver takes from it: on stored logits if there is room for them."""
+        """θ and the directions a solver takes from it, on stored logits if there is room."""
         size = StoredLogits.bytes(len(self.data.X), self.n_logits, self.data.dtype)
         fits = size <= STORED_BYTES and 2 * size <= STORED * self.max_memory
         return (StoredLine if fits else FusedLine)(self, theta)

@@ -4,6 +4,15 @@ from fastsoftmax.solvers import auto, gradient_descent, lbfgs, newton, precondit
 from fastsoftmax.solvers.base import SOLVERS, Iteration, Options, Result, find, known
 
 __all__ = [
-    *("SOLVERS", "Iteration", "Options", "Result", "find", "known"),
-    *("auto", "gradient_descent", "lbfgs", "newton", "preconditioned"),
+    "SOLVERS",
+    "Iteration",
+    "Options",
+    "Result",
+    "auto",
+    "find",
+    "gradient_descent",
+    "known",
+    "lbfgs",
+    "newton",
+    "preconditioned",
 ]

@@ -80,7 +80,7 @@ class Run:
         self.options.report(iteration)
 
     def trend(self) -> float:
-        """What is left to gain if F goes on as it did: Aitken's extrapolation, over half of the run.
+        """What is left to gain if F goes on as over half of the run (Aitken's extrapolation).
 
         It catches what the curvature that a solver believes in does not show.
         """
@@ -138,7 +138,7 @@ def register(name: str, *, needs: tuple[str, ...] = ()) -> Callable[[Minimize], 
 
 
 def find(name: str, objective: Objective) -> Solver:
-    """The solver of that name, if the objective has what it needs. The one place that says it has not."""
+    """The solver of that name, if the objective has what it needs; else the error that says so."""
     solver = SOLVERS[name]
     for need in solver.needs:
         if lacking := objective.lacks(need):

@@ -1,8 +1,8 @@
 """Batch gradient descent, with the step that a Lipschitz bound of the gradient allows.
 
-F(θ - ∇F/L) <= F - ‖∇F‖²/(2L), where L bounds the Hessian's largest eigenvalue (Nesterov, Lectures on
-Convex Optimization, 1.2.3). That of the softmax is at most ½, of the logistic function ¼ (Böhning 1992;
-Gao & Pavel 2017), times that of the Gram matrix of the features.
+F(θ - ∇F/L) <= F - ‖∇F‖²/(2L), where L bounds the Hessian's largest eigenvalue (Nesterov, Lectures
+on Convex Optimization, 1.2.3). That of the softmax is at most ½, of the logistic function ¼
+(Böhning 1992; Gao & Pavel 2017), times that of the Gram matrix of the features.
 """
 
 import numpy as np

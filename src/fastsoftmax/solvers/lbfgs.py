@@ -1,7 +1,7 @@
 """L-BFGS, plain or preconditioned (Nocedal 1980; Nocedal & Wright, Numerical Optimization, 7.2).
 
-The initial inverse Hessian of the two-loop recursion is γM⁻¹, with γ = sᵀy / yᵀM⁻¹y of the last pair and
-M the preconditioner's: the identity, for plain L-BFGS. The history is kept when M changes.
+The initial inverse Hessian of the two-loop recursion is γM⁻¹, with γ = sᵀy / yᵀM⁻¹y of the last
+pair and M the preconditioner's: the identity, for plain L-BFGS. The history is kept when M changes.
 """
 
 from collections import deque

@@ -1,9 +1,9 @@
 """L-BFGS preconditioned by a Gram matrix for each class.
 
-M is block-diagonal over the classes: at first one Gram of uniform rows for all, then the Gram of each
-class's own rows, drawn by importance, renewed as the probabilities move. It leaves the coupling of the
-classes out, which L-BFGS learns, and of that the gauge, which no loss sees, is taken out of every
-direction: without that the method stalls.
+M is block-diagonal over the classes: at first one Gram of uniform rows for all, then the Gram of
+each class's own rows, drawn by importance, renewed as the probabilities move. It leaves the coupling
+of the classes out, which L-BFGS learns, and of that the gauge, which no loss sees, is taken out of
+every direction: without that the method stalls.
 """
 
 from numpy.typing import NDArray
