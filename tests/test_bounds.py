@@ -17,7 +17,7 @@ import ctypes, itertools, mmap
 import numpy as np
 import fastsoftmax
 from fastsoftmax import _core
-from fastsoftmax.data import DenseData
+from fastsoftmax.data import ClassFactors, DenseData, Draw, StoredLogits
 
 PAGE = mmap.PAGESIZE
 libc = ctypes.CDLL(None, use_errno=True)
@@ -47,11 +47,12 @@ rng = np.random.default_rng(0)
 """
 
 LINEAR = """
-from fastsoftmax.data import dense
+from fastsoftmax.data import dense, factors, stored as stored_logits, workspace
 
 # the workspace too; NaN where it is used before it is set
-dense.Workspace.__call__ = lambda self, size: guarded(np.full(size, 255, np.uint8), at_end)
-dense.team = lambda n_threads, work: n_threads
+workspace.Workspace.__call__ = lambda self, size: guarded(np.full(size, 255, np.uint8), at_end)
+for module in (dense, factors, stored_logits):
+    module.team = lambda n_threads, work: n_threads
 WANTED = ((), ("W", "b"), ("X",), ("W", "b", "X"))
 
 for dtype, at_end in itertools.product((np.float32, np.float64), (True, False)):
@@ -72,6 +73,21 @@ for dtype, at_end in itertools.product((np.float32, np.float64), (True, False)):
             data = DenseData(x, threads)
             assert np.isfinite(data.logits(W, b)).all()
             assert np.isfinite(data.moments(s)).all()
+            stored = StoredLogits(n, k, np.dtype(dtype), threads)
+            data.store_logits(W, b, stored)
+            loss, _ = data.value_and_grad(None, None, targets[-1], s, 1.0, stored=stored)
+            assert np.isfinite(loss)
+            room = stored.like()
+            room.tiles[...] = 1
+            assert np.isfinite(stored.along(room, 0.5, targets[-1], s, 1.0)).all()
+            stored.variances(s, room)
+            drawn = room.draw(n, 0)._asdict()
+            drawn = Draw(*(guarded(part, at_end) for part in drawn.values()))
+            for ones in (0, 1):
+                centre, scales = guard(np.zeros(d)), guard(np.ones(d + ones))
+                grams = data.gram(drawn, centre, scales, 1.0, guarded(np.ones(d + ones), at_end))
+                (z,) = ClassFactors(guarded(grams, at_end), threads).solve(np.ones((k, d + ones)))
+                assert np.isfinite(z).all()
 """
 
 ROWS = """

@@ -20,7 +20,7 @@ ROOMS = {
     "_baseline": set(),
     "data": {"_core", "_threads", "_validation"},
     "objective": {"data", "_validation"},
-    "solvers": {"_validation"},
+    "solvers": {"objective", "_validation"},
     "datasets": {"_validation"},
     "functional": {"_core", "_threads", "_validation", "data"},
     "linear": {

@@ -56,7 +56,7 @@ def test_certificate_is_what_numpy_finds(n_classes, fit_intercept, weighted):
     X, y = blobs(n_classes)
     X += 3  # the means matter
     weights = np.random.default_rng(1).exponential(size=len(X)) if weighted else np.ones(len(X))
-    model = SoftmaxRegression(C=0.5, tol=1e-3, fit_intercept=fit_intercept)
+    model = SoftmaxRegression(C=0.5, tol=1e-3, fit_intercept=fit_intercept, solver="lbfgs")
     model.fit(X, y, sample_weight=weights)
     expected = sum_objective(model, X, y, C=0.5, sample_weight=weights) / (0.5 * weights.sum())
     assert model.objective_ == pytest.approx(expected, rel=1e-12)
@@ -226,11 +226,11 @@ def test_interrupted_fit_leaves_the_estimator_as_it_was(monkeypatch, warm_start)
     passes = Objective.value_and_grad
     calls = []
 
-    def interrupted(self, theta):
+    def interrupted(self, theta, stored=None):
         calls.append(theta)
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return passes(self, theta)
+        return passes(self, theta, stored)
 
     monkeypatch.setattr(Objective, "value_and_grad", interrupted)
     with pytest.raises(KeyboardInterrupt):
@@ -255,6 +255,6 @@ def test_fit_is_the_estimator_in_one_call():
 
 def test_fit_names_an_unknown_parameter_and_the_known_ones():
     X, y = blobs()
-    known = "sample_weight or one of C, fit_intercept, max_iter, n_threads, .*tol"
+    known = "sample_weight or one of C, fit_intercept, max_iter, max_memory, n_threads, .*tol"
     with pytest.raises(TypeError, match=f"unknown parameter 'alpha', expected {known}"):
         fastsoftmax.fit(X, y, alpha=1)

@@ -12,12 +12,12 @@ from cython.parallel cimport prange, threadid
 cimport numpy as cnp
 
 from fastsoftmax._core.linear_panels cimport (
-    Panels, carve_panels, panels_bytes, plan_panels, run_panels,
+    Panels, carve_panels, panels_bytes, plan_panels, run_panels, store_panels,
 )
 from fastsoftmax._core.linear_problem cimport Problem
 from fastsoftmax._core.linear_stripes cimport (
-    Stripes, block_rows, carve_stripes, pack_dots, plan_stripes, run_stripes, stripes_bytes,
-    tile_logits,
+    Stripes, block_rows, carve_stripes, pack_dots, plan_stripes, run_stripes, store_stripes,
+    stripes_bytes, tile_logits,
 )
 from fastsoftmax._core.simd cimport real, vreal
 from fastsoftmax._core.tiles cimport FOLD, ROWS
@@ -46,6 +46,7 @@ cdef Problem problem(cnp.ndarray x, Py_ssize_t k, w, b, targets, weights, double
         p.column_step = 1  # NumPy leaves the stride of a single column arbitrary
     p.w = <const real *>data(w)
     p.b = <const real *>data(b)
+    p.stored = NULL
     p.labels = NULL
     p.targets = NULL
     p.target_step = 0
@@ -74,18 +75,22 @@ cdef bint by_stripes(const Problem *p, const Stripes *s, bint wants_x) noexcept:
 
 
 def value_and_grad(
-    cnp.ndarray x not None, cnp.ndarray w not None, b, cnp.ndarray targets not None, weights,
+    cnp.ndarray x not None, w, b, cnp.ndarray targets not None, weights,
     double scale, grad_w, cnp.ndarray grad_b not None, grad_x,
-    workspace, int n_threads,
+    workspace, int n_threads, stored=None,
 ):
     """scale * the weighted sum of losses; its gradients into arrays of zeros.
+
+    Without w, at the logits that `stored` holds, as `store_logits` lays them out: half a pass. The
+    gradient of X is then not to be had.
 
     X (n, d), W (k, d), b (k,) or None and weights (n,) or None are `real`, C-contiguous but for X,
     targets int32 labels (n,) or `real` (n, k) with contiguous rows. grad_w (k, d) is float64 or, to
     save memory, `real`, or None, and then grad_b (k,), float64, has no meaning either; grad_x (n, d) is
     `real` or None. workspace(size) returns an array of so many bytes at least. Nothing is checked.
     """
-    cdef Problem p = problem(x, w.shape[0], w, b, targets, weights, scale)
+    cdef Problem p = problem(x, grad_b.shape[0], w, b, targets, weights, scale)
+    p.stored = <real *>data(stored)
     cdef Stripes stripes = plan_stripes(&p)
     cdef Panels panels = plan_panels(&p)
     cdef bint narrow = grad_w is not None and grad_w.dtype.itemsize != sizeof(double)
@@ -161,3 +166,36 @@ cdef void write_logits(
     for i in range(n):
         for k in range(p.k):
             to[(start + i) * p.k + k] = z[k * ROWS + i]
+
+
+def tile_rows():
+    """Rows of a tile of stored logits."""
+    return ROWS
+
+
+def store_logits(
+    cnp.ndarray x not None, cnp.ndarray w not None, b, cnp.ndarray out not None,
+    workspace, int n_threads,
+):
+    """X Wᵀ + b into out (n / tile_rows(), k, tile_rows()), rounded up: a class's logits side by side.
+
+    Half a pass. The rows that the last tile lacks get some number.
+    """
+    cdef Problem p = problem(x, w.shape[0], w, b, None, None, 1.)
+    cdef int label = 0
+    p.labels = &label
+    p.stored = <real *>data(out)
+    cdef Stripes stripes = plan_stripes(&p)
+    cdef Panels panels = plan_panels(&p)
+    cdef cnp.ndarray memory
+    if by_stripes(&p, &stripes, False):
+        stripes.n_stripes = 0  # no totals
+        memory = workspace(stripes_bytes(&p, &stripes, n_threads))
+        carve_stripes(&p, &stripes, <char *>data(memory))
+        with nogil:
+            store_stripes(&p, &stripes, n_threads)
+    else:
+        memory = workspace(panels_bytes(&p, &panels, n_threads))
+        carve_panels(&p, &panels, <char *>data(memory))
+        with nogil:
+            store_panels(&p, &panels, n_threads)

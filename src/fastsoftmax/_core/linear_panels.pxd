@@ -15,6 +15,7 @@ once where they are small, else anew for each band.
 """
 
 from cython.parallel cimport prange, threadid
+from libc.string cimport memcpy
 
 from fastsoftmax._core.linear_problem cimport (
     ALIGNMENT, Problem, aligned, part_start, rounded_up, tile_loss, tile_sums,
@@ -93,9 +94,13 @@ cdef inline void carve_panels(const Problem *p, Panels *s, char *memory) noexcep
 
 
 cdef inline void pack_rows(
-    const Problem *p, const Panels *s, Py_ssize_t start, Py_ssize_t n, Py_ssize_t first
+    const Problem *p, const Panels *s, Py_ssize_t start, Py_ssize_t n, Py_ssize_t first, bint forward,
+    bint backward,
 ) noexcept nogil:
-    """Rows first .. first + VL of the band that begins at row `start` and has n rows."""
+    """Rows first .. first + VL of the band that begins at row `start` and has n rows.
+
+    Tiles are packed for the way forward, panels for the way back.
+    """
     cdef vreal v[VL_MOST]
     cdef real *tile = s.tiles + first // ROWS * ROWS * p.d + first % ROWS
     cdef real *panel
@@ -104,12 +109,14 @@ cdef inline void pack_rows(
         load_square(
             p.x + (start + first) * p.row_step + j * p.column_step, p.row_step, p.column_step,
             n - first, p.d - j, v)
-        panel = s.panels + j // (2 * VL) * 2 * VL * s.rows + j % (2 * VL) + first * 2 * VL
-        for r in range(VL):
-            store(panel + r * 2 * VL, v[r])
-        transpose(v)
-        for r in range(min(VL, p.d - j)):
-            store(tile + (j + r) * ROWS, v[r])
+        if backward:
+            panel = s.panels + j // (2 * VL) * 2 * VL * s.rows + j % (2 * VL) + first * 2 * VL
+            for r in range(VL):
+                store(panel + r * 2 * VL, v[r])
+        if forward:
+            transpose(v)
+            for r in range(min(VL, p.d - j)):
+                store(tile + (j + r) * ROWS, v[r])
 
 
 cdef inline void pack_weights(
@@ -233,16 +240,14 @@ cdef inline void input_gradient(
             add_to(NULL, grad_x, at + VL, scale * sums[2 * i + 1], p.d - j - VL)
 
 
-cdef inline double run_band(
-    const Problem *p, const Panels *s, Py_ssize_t start, double *wide, real *narrow,
-    double *grad_b, real *grad_x, int n_threads,
+cdef inline void band_logits(
+    const Problem *p, const Panels *s, Py_ssize_t start, Py_ssize_t n, bint backward, int n_threads
 ) noexcept nogil:
-    cdef Py_ssize_t n = min(s.rows, p.n - start), tiles = (n + ROWS - 1) // ROWS
-    cdef Py_ssize_t pairs = s.padded // (2 * VL), c, i, k, first, classes, blocks
-    cdef double loss = 0.
+    """Phases 1 and 2: the logits of a band of n rows into s.z."""
+    cdef Py_ssize_t tiles = (n + ROWS - 1) // ROWS, c, i, k, first, classes, blocks
     for i in prange(tiles * ROWS // VL, schedule="static", num_threads=n_threads,
                     use_threads_if=n_threads > 1):
-        pack_rows(p, s, start, n, i * VL)
+        pack_rows(p, s, start, n, i * VL, True, backward)
     for c in range(s.n_chunks):
         first = c * s.chunk
         classes = min(s.chunk, p.k - first)
@@ -256,6 +261,31 @@ cdef inline double run_band(
             block_logits(
                 p, s, first, classes, i // blocks,
                 part_start(classes, blocks, i % blocks), part_start(classes, blocks, i % blocks + 1))
+
+
+cdef inline void band_from_stored(
+    const Problem *p, const Panels *s, Py_ssize_t start, Py_ssize_t n, int n_threads
+) noexcept nogil:
+    """What phases 1 and 2 leave, from logits that are stored."""
+    cdef Py_ssize_t tiles = (n + ROWS - 1) // ROWS, i
+    for i in prange(tiles * ROWS // VL, schedule="static", num_threads=n_threads,
+                    use_threads_if=n_threads > 1):
+        pack_rows(p, s, start, n, i * VL, False, True)
+    for i in prange(tiles, schedule="static", num_threads=n_threads, use_threads_if=n_threads > 1):
+        memcpy(s.z + i * p.k * ROWS, p.stored + start * p.k + i * p.k * ROWS, p.k * ROWS * sizeof(real))
+
+
+cdef inline double run_band(
+    const Problem *p, const Panels *s, Py_ssize_t start, double *wide, real *narrow,
+    double *grad_b, real *grad_x, int n_threads,
+) noexcept nogil:
+    cdef Py_ssize_t n = min(s.rows, p.n - start), tiles = (n + ROWS - 1) // ROWS
+    cdef Py_ssize_t pairs = s.padded // (2 * VL), i, k, first, blocks
+    cdef double loss = 0.
+    if p.stored:
+        band_from_stored(p, s, start, n, n_threads)
+    else:
+        band_logits(p, s, start, n, True, n_threads)
     for i in prange(tiles, schedule="static", num_threads=n_threads,
                     use_threads_if=n_threads > 1):
         for k in range(VL):
@@ -292,3 +322,11 @@ cdef inline double run_panels(
     for start from 0 <= start < p.n by s.rows:
         loss += run_band(p, s, start, wide, narrow, grad_b, grad_x, n_threads)
     return p.scale * loss
+
+
+cdef inline void store_panels(const Problem *p, Panels *s, int n_threads) noexcept nogil:
+    """All logits into p.stored, band by band."""
+    cdef Py_ssize_t start
+    for start from 0 <= start < p.n by s.rows:
+        s.z = p.stored + start * p.k
+        band_logits(p, s, start, min(s.rows, p.n - start), False, n_threads)

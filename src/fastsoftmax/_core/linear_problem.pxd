@@ -12,8 +12,9 @@ cdef struct Problem:
     const real *x
     Py_ssize_t n, d, k  # rows, features, logits a row
     Py_ssize_t row_step, column_step  # of x, in elements
-    const real *w  # (k, d)
+    const real *w  # (k, d), or NULL
     const real *b  # or NULL
+    real *stored  # logits in tiles (n/ROWS, k, ROWS), read instead of W or written; or NULL
     const int *labels  # or NULL
     const real *targets  # (n, k), where there are no labels
     Py_ssize_t target_step  # elements from row to row

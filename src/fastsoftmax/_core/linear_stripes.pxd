@@ -12,6 +12,7 @@ threads.
 """
 
 from cython.parallel cimport prange, threadid
+from libc.string cimport memcpy
 
 from fastsoftmax._core.linear_problem cimport (
     ALIGNMENT, Problem, aligned, part_start, rounded_up, tile_loss, tile_sums,
@@ -217,20 +218,24 @@ cdef inline void run_stripe(
     cdef real *sums = <real *>(partial + p.k * FOLD)
     cdef real *buffer = sums + s.padded * p.k
     cdef const real *x
+    cdef bint losses = p.w != NULL or p.stored != NULL
     for i in range(s.totals):
         totals[i] = 0.
     for start from first <= start < last by s.block:
         n = min(s.block, last - start)
         x = block_rows(p, s, start, n, buffer, &stride)
-        if p.w == NULL:  # moments: one class whose A - Y is the weight
+        if not losses:  # moments: one class whose A - Y is the weight
             for i in range(n):
                 z[i] = p.weights[start + i] if p.weights else 1.
             if p.b:
                 add_squares(p, x, stride, n, z, totals)
                 continue
-        for t from 0 <= t < (n if p.w else 0) by ROWS:
+        for t from 0 <= t < (n if losses else 0) by ROWS:
             i = min(ROWS, n - t)
-            tile_logits(p, s, x + t * stride, stride, i, partial, z + t * p.k)
+            if p.stored:
+                memcpy(z + t * p.k, p.stored + (start + t) * p.k, ROWS * p.k * sizeof(real))
+            else:
+                tile_logits(p, s, x + t * stride, stride, i, partial, z + t * p.k)
             tile_loss(p, start + t, i, z + t * p.k, targets, bias + p.k * VL)
             for k in range(p.k):
                 add_to_doubles(bias + k * VL, tile_sums(z + t * p.k + k * ROWS))
@@ -241,6 +246,18 @@ cdef inline void run_stripe(
                 for i from 0 <= i < s.padded * p.k by VL:
                     add_to_doubles(totals + i, load(sums + i))
                 summed = 0
+
+
+cdef inline void store_block(
+    const Problem *p, const Stripes *s, Py_ssize_t start, char *scratch
+) noexcept nogil:
+    """Logits of a block of rows into p.stored."""
+    cdef Py_ssize_t n = min(s.block, p.n - start), t, stride
+    cdef vreal *partial = <vreal *>scratch
+    cdef const real *x = block_rows(p, s, start, n, <real *>(partial + p.k * FOLD), &stride)
+    for t from 0 <= t < n by ROWS:
+        tile_logits(
+            p, s, x + t * stride, stride, min(ROWS, n - t), partial, p.stored + (start + t) * p.k)
 
 
 cdef inline void reduce_features(
@@ -257,6 +274,14 @@ cdef inline void reduce_features(
     for k in range(p.k):
         for v in range(min(2 * VL, p.d - j)):
             gradient[k * p.d + j + v] = p.scale * first[k * 2 * VL + v]
+
+
+cdef inline void store_stripes(const Problem *p, const Stripes *s, int n_threads) noexcept nogil:
+    cdef Py_ssize_t i
+    pack_dots(p, s)
+    for i in prange((p.n + s.block - 1) // s.block, schedule="static", num_threads=n_threads,
+                    use_threads_if=n_threads > 1):
+        store_block(p, s, i * s.block, s.scratches + threadid() * s.scratch)
 
 
 cdef inline double run_stripes(

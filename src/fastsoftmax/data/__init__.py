@@ -1,5 +1,7 @@
 """What X may be. Each kind offers the products that an objective needs, and never copies X."""
 
 from fastsoftmax.data.dense import DenseData, Gradients
+from fastsoftmax.data.factors import ClassFactors
+from fastsoftmax.data.stored import Draw, StoredLogits
 
-__all__ = ["DenseData", "Gradients"]
+__all__ = ["ClassFactors", "DenseData", "Draw", "Gradients", "StoredLogits"]

@@ -8,21 +8,11 @@ from numpy.typing import NDArray
 
 from fastsoftmax._core import kernels
 from fastsoftmax._threads import team
+from fastsoftmax.data.stored import Draw, StoredLogits
+from fastsoftmax.data.workspace import Workspace
 
 # Gradients of W whose float64 totals would be larger are summed in the precision of X.
 WIDE_BYTES = 64 << 20
-
-
-class Workspace:
-    """Bytes that kernels may scribble on, kept between calls and grown on demand."""
-
-    def __init__(self) -> None:
-        self._bytes = np.empty(0, np.uint8)
-
-    def __call__(self, size: int) -> NDArray[np.uint8]:
-        if self._bytes.size < size:
-            self._bytes = np.empty(size, np.uint8)
-        return self._bytes
 
 
 class Gradients(NamedTuple):
@@ -64,28 +54,34 @@ class DenseData:
 
     def value_and_grad(
         self,
-        W: NDArray,
+        W: NDArray | None,
         b: NDArray | None,
         targets: NDArray,
         weights: NDArray | None,
         scale: float,
         wrt: Collection[str] = ("W", "b"),
+        stored: StoredLogits | None = None,
     ) -> tuple[float, Gradients]:
         """``scale`` times the weighted sum of losses, and its gradients with respect to `wrt`.
+
+        At stored logits, where they are given instead of W and b: half a pass, no gradient of X.
 
         Those of W (K, D) and of b (K,) are float64, or of the dtype of X where W is very large;
         that of X has its dtype. Targets are int32 codes (n,), or probabilities (n, K) in the dtype
         of X with contiguous rows. One row of W is one logit, the log-odds of code 1 against 0.
         """
-        wide = np.float64 if W.size * 8 <= WIDE_BYTES else self.dtype
+        n_logits = len(W) if stored is None else stored.n_logits
+        shape = n_logits, self.shape[1]
+        wide = np.float64 if 8 * n_logits * self.shape[1] <= WIDE_BYTES else self.dtype
         grads = Gradients(
-            np.zeros(W.shape, wide) if "W" in wrt or "b" in wrt else None,
-            np.zeros(len(W)),
+            np.zeros(shape, wide) if "W" in wrt or "b" in wrt else None,
+            np.zeros(n_logits),
             np.zeros(self.shape, self.dtype) if "X" in wrt else None,
         )
         loss = self._kernel.value_and_grad(
             self.X, self._cast(W), self._cast(b), targets, weights, scale,
-            *grads, self._workspace, self._team(len(W)),
+            *grads, self._workspace, self._team(n_logits),
+            None if stored is None else stored.tiles,
         )  # fmt: skip
         return loss, grads
 
@@ -105,4 +101,34 @@ class DenseData:
         self._kernel.logits(
             self.X, self._cast(W), self._cast(b), out, self._workspace, self._team(len(W))
         )
+        return out
+
+    def store_logits(self, W: NDArray, b: NDArray | None, out: StoredLogits) -> None:
+        """X Wᵀ + b into `out`, in half a pass."""
+        self._kernel.store_logits(
+            self.X, self._cast(W), self._cast(b), out.tiles, self._workspace, self._team(len(W))
+        )
+
+    def gram(
+        self,
+        drawn: Draw,
+        centre: NDArray,
+        scales: NDArray,
+        scale: float,
+        ridge: NDArray[np.float64],
+        shared: NDArray | None = None,
+        shares: NDArray[np.float64] | None = None,
+    ) -> NDArray:
+        """``scale * Σ fᵢ² uᵢ uᵢᵀ + share * shared + diag(ridge)`` over drawn rows, for each class.
+
+        u = (x - centre) * scales, then the last scale itself if `scales` has one more number than
+        X has features: the column of an intercept. The result is (m, size, size).
+        """
+        out = np.empty((len(drawn.rows), len(scales), len(scales)), self.dtype)
+        work = drawn.counts.sum() * out[0].size // 2
+        kernels(self.dtype).gram.gram(
+            self.X, drawn.rows, self._cast(drawn.factors), drawn.counts, self._cast(centre),
+            self._cast(scales), scale, shared, np.zeros(len(out)) if shares is None else shares,
+            ridge, out, self._workspace, team(self.n_threads, work),
+        )  # fmt: skip
         return out

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastsoftmax import _validation as check
-from fastsoftmax import functional
+from fastsoftmax import functional, solvers
 from fastsoftmax._progress import ProgressLine
 from fastsoftmax._sklearn import (
     BaseEstimator,
@@ -19,9 +19,6 @@ from fastsoftmax._sklearn import (
 )
 from fastsoftmax.data import DenseData
 from fastsoftmax.objective import Objective
-from fastsoftmax.solvers import minimize_lbfgs
-
-SEPARATED = 1e-12  # an unpenalised objective as low as this is on its way to 0
 
 
 class SoftmaxRegression(ClassifierMixin, BaseEstimator):
@@ -105,6 +102,8 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
         fit_intercept: bool = True,
         tol: float = 1e-6,
         max_iter: int = 1000,
+        solver: str = "auto",
+        max_memory: int | None = None,
         n_threads: int | None = None,
         random_state: int = 0,
         warm_start: bool = False,
@@ -114,6 +113,8 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
         self.fit_intercept = fit_intercept
         self.tol = tol
         self.max_iter = max_iter
+        self.solver = solver
+        self.max_memory = max_memory
         self.n_threads = n_threads
         self.random_state = random_state
         self.warm_start = warm_start
@@ -150,6 +151,11 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
         C = check.number(self.C, "C", above=0)
         tol = check.number(self.tol, "tol", least=0)
         max_iter = check.integer(self.max_iter, "max_iter", least=1)
+        solver_name = solvers.known(self.solver)
+        max_memory = self.max_memory
+        if max_memory is not None:
+            max_memory = check.integer(max_memory, "max_memory", least=1)
+        seed = check.integer(self.random_state, "random_state", least=0)
         n_threads = check.threads(self.n_threads)
         given, X = X, check.features(X)
         codes, classes = check.labels(y, len(X))
@@ -164,21 +170,21 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
         n_logits = 1 if len(classes) == 2 else len(classes)
         data = DenseData(X, n_threads)
         objective = Objective(
-            data, codes, n_logits, weights=weights, C=C, fit_intercept=bool(self.fit_intercept)
-        )
+            data, codes, n_logits, weights=weights, C=C,
+            fit_intercept=bool(self.fit_intercept), max_memory=max_memory,
+        )  # fmt: skip
+        solver = solvers.find(solver_name, objective)
         if not np.isfinite(objective.means).all():
             check.require_finite(X)
         start = objective.start(*self._previous((n_logits, X.shape[1]), classes))
         # overflow shows in the objective
         quiet = np.errstate(over="ignore", invalid="ignore")
         with quiet, ProgressLine(bool(self.verbose)) as show:
-            result = minimize_lbfgs(
-                objective, start, tol=tol, max_iter=max_iter, report=lambda state: show(str(state))
+            result = solver.minimize(
+                objective,
+                start,
+                solvers.Options(tol, max_iter, seed, lambda state: show(str(state))),
             )
-
-        if np.isinf(C) and result.value <= SEPARATED:
-            result.converged = False
-            result.message = "the classes are separable, without a penalty there is no optimum,"
 
         self.classes_ = classes
         self.coef_, self.intercept_ = objective.model(result.theta)
@@ -186,6 +192,7 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
         self.converged_ = result.converged
         self.objective_ = float(result.value)
         self.grad_norm_ = objective.grad_norm(result.gradient)
+        self.gap_bound_ = result.gap_bound
         self.n_iter_ = len(result.history)
         self.n_passes_ = objective.n_passes
         self.history_ = result.history

@@ -1,6 +1,18 @@
-"""Solvers: each minimises an Objective and never sees X."""
+"""Solvers: each minimises an Objective and never sees X. A new one is one file, imported here."""
 
-from fastsoftmax.solvers.base import Iteration, Result
-from fastsoftmax.solvers.lbfgs import minimize_lbfgs
+from fastsoftmax.solvers import auto, gradient_descent, lbfgs, newton, preconditioned
+from fastsoftmax.solvers.base import SOLVERS, Iteration, Options, Result, find, known
 
-__all__ = ["Iteration", "Result", "minimize_lbfgs"]
+__all__ = [
+    "SOLVERS",
+    "Iteration",
+    "Options",
+    "Result",
+    "auto",
+    "find",
+    "gradient_descent",
+    "known",
+    "lbfgs",
+    "newton",
+    "preconditioned",
+]

@@ -1,20 +1,14 @@
-"""What every solver takes and returns."""
+"""What every solver takes and returns, and the table of solvers."""
 
+import math
+import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import NamedTuple
 
 from numpy.typing import NDArray
 
-
-class Differentiable(Protocol):
-    """What a first-order solver needs of an objective."""
-
-    n_passes: int
-
-    def value_and_grad(self, theta: NDArray) -> tuple[float, NDArray]: ...
-
-    def grad_norm(self, gradient: NDArray) -> float: ...
+from fastsoftmax.objective import Line, Objective, certify
 
 
 class Iteration(NamedTuple):
@@ -22,14 +16,29 @@ class Iteration(NamedTuple):
 
     objective: float
     grad_norm: float  # max |∇F|
-    n_passes: int  # over X, so far
+    n_passes: float  # over X, so far, other work being counted by its multiply-adds
     seconds: float  # since the solver started
 
     def __str__(self) -> str:
         return (
-            f"pass {self.n_passes:4d}   objective {self.objective:.8f}   "
+            f"pass {self.n_passes:6.1f}   objective {self.objective:.8f}   "
             f"max |gradient| {self.grad_norm:.1e}   {self.seconds:6.2f} s"
         )
+
+
+SEPARATED = 1e-5  # of the loss of a model blind to X: an unpenalised loss this low goes on to 0
+
+Report = Callable[[Iteration], None]
+
+
+@dataclass(frozen=True)
+class Options:
+    """When to stop, and what else the user says."""
+
+    tol: float
+    max_iter: int
+    seed: int = 0
+    report: Report = lambda iteration: None
 
 
 @dataclass
@@ -37,11 +46,111 @@ class Result:
     """Where a solver ended, and why."""
 
     theta: NDArray
-    value: float
-    gradient: NDArray
-    converged: bool
-    message: str
+    value: float = math.nan
+    gradient: NDArray | None = None
+    converged: bool = False
+    message: str = "max_iter reached"
+    gap_bound: float = math.inf
     history: list[Iteration] = field(default_factory=list)
 
 
-Report = Callable[[Iteration], None]
+class Run:
+    """The record of a run: its history and its end."""
+
+    def __init__(self, objective: Objective, theta: NDArray, options: Options) -> None:
+        self.objective, self.options = objective, options
+        self.result = Result(theta)
+        self._began = time.perf_counter()
+
+    @property
+    def n_iter(self) -> int:
+        return len(self.result.history)
+
+    def note(self, value: float, gradient: NDArray, *, again: bool = False) -> None:
+        """The end of an iteration; again, what came after it."""
+        iteration = Iteration(
+            value,
+            self.objective.grad_norm(gradient),
+            self.objective.n_passes,
+            time.perf_counter() - self._began,
+        )
+        if again:
+            self.result.history.pop()
+        self.result.history.append(iteration)
+        self.options.report(iteration)
+
+    def trend(self) -> float:
+        """What is left to gain if F goes on as over half of the run (Aitken's extrapolation).
+
+        It catches what the curvature that a solver believes in does not show.
+        """
+        values = [iteration.objective for iteration in self.result.history]
+        span = len(values) // 4
+        if span < 2:
+            return 0.0
+        before, lately = values[-1 - 2 * span] - values[-1 - span], values[-1 - span] - values[-1]
+        return lately**2 / (before - lately) if before > lately > 0 else max(lately, 0.0)
+
+    def converge(self) -> None:
+        self.result.converged, self.result.message = True, "converged"
+
+    def stops(self, line: Line) -> str | None:
+        """Why to stop without an optimum, if there is reason to."""
+        if not math.isfinite(line.value):
+            return "the objective is not finite: the features overflow"
+        if not self.objective.penalty and line.value <= SEPARATED * self.objective.blind_loss:
+            return "the classes are separable, without a penalty there is no optimum,"
+        return "max_iter reached" if self.n_iter == self.options.max_iter else None
+
+    def end(self, line: Line) -> Result:
+        """The result, with its certificate, at the line's point."""
+        if math.isfinite(line.value):
+            self.result.gap_bound = certify(self.objective, line, tol=self.options.tol)
+        self.result.theta, self.result.value = line.theta, line.value
+        self.result.gradient = line.gradient
+        if self.n_iter:  # what the certificate changed belongs to the last iteration
+            self.note(line.value, line.gradient, again=True)
+        return self.result
+
+
+Minimize = Callable[[Objective, NDArray, Options], Result]
+
+
+@dataclass(frozen=True)
+class Solver:
+    """A solver, and what it needs that not every objective has: names of `Objective.lacks`."""
+
+    minimize: Minimize
+    needs: tuple[str, ...] = ()
+
+
+SOLVERS: dict[str, Solver] = {}
+
+
+def register(name: str, *, needs: tuple[str, ...] = ()) -> Callable[[Minimize], Minimize]:
+    """Enter a solver in the table, by the name under which users ask for it."""
+
+    def enter(minimize: Minimize) -> Minimize:
+        SOLVERS[name] = Solver(minimize, needs)
+        return minimize
+
+    return enter
+
+
+def find(name: str, objective: Objective) -> Solver:
+    """The solver of that name, if the objective has what it needs; else the error that says so."""
+    solver = SOLVERS[name]
+    for need in solver.needs:
+        if lacking := objective.lacks(need):
+            able = [other for other, s in SOLVERS.items() if need not in s.needs]
+            raise ValueError(
+                f"solver: {name!r} needs {lacking}; expected one of {', '.join(able)} here"
+            )
+    return solver
+
+
+def known(name: object) -> str:
+    """The name of a solver, checked."""
+    if not isinstance(name, str) or name not in SOLVERS:
+        raise ValueError(f"solver: expected one of {', '.join(SOLVERS)}, got {name!r}")
+    return name

@@ -1,134 +1,140 @@
-"""L-BFGS (Nocedal 1980; Nocedal & Wright, Numerical Optimization, 2nd ed., algorithm 7.5)."""
+"""L-BFGS, plain or preconditioned (Nocedal 1980; Nocedal & Wright, Numerical Optimization, 7.2).
 
-import time
+The initial inverse Hessian of the two-loop recursion is γM⁻¹, with γ = sᵀy / yᵀM⁻¹y of the last
+pair and M the preconditioner's: the identity, for plain L-BFGS. The history is kept when M changes.
+"""
+
 from collections import deque
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax.solvers.base import Differentiable, Iteration, Report, Result
+from fastsoftmax.objective import Line, Objective, dot
+from fastsoftmax.solvers.base import Options, Result, Run, register
+from fastsoftmax.solvers.line_search import search
 
-CURVATURE = 0.9  # a step is taken once |φ'| has fallen to this share of |φ'(0)|
-DECREASE = 1e-4  # and F by this share of what the slope at 0 promises
-ROUNDING = 1e-7  # of F where the products are float32: no verdict on smaller differences
-TRIALS = 30
-# What is left to gain is estimated by the decrement ½·|gᵀd| of the direction d, times this. The
-# history knows only the curvature it has met, so the decrement falls short: by 35 to 55 on MNIST
-# (C = 1, the gap 1e-4 to 1e-6 of F).
-DECREMENT_FACTOR = 100
+FIRST_CHANGE = (
+    10.0  # of any logit by the first step, at most: nothing is known of the curvature yet
+)
+RECHECKS = 5  # of the logits from θ that may end in other than convergence
 
 
-def minimize_lbfgs(
-    objective: Differentiable,
+class Pair(NamedTuple):
+    """A step and what the gradient changed by."""
+
+    s: NDArray
+    y: NDArray
+    curvature: float  # sᵀy
+
+
+class Preconditioner(Protocol):
+    """M, near the Hessian and cheap to solve with."""
+
+    factor: float  # by which ½|gᵀd| at most falls short of what is left to gain, in experience
+
+    def update(self, line: Line, n_iter: int) -> None: ...
+
+    def solve(self, *vectors: NDArray) -> list[NDArray]: ...
+
+
+class Identity:
+    """No preconditioning."""
+
+    factor = 100.0
+
+    def update(self, line: Line, n_iter: int) -> None:
+        """Nothing to do."""
+
+    def solve(self, *vectors: NDArray) -> list[NDArray]:
+        return [vector.copy() for vector in vectors]
+
+
+@register("lbfgs")
+def minimize_plain(objective: Objective, theta: NDArray, options: Options) -> Result:
+    """L-BFGS of 30 pairs without preconditioning."""
+    return minimize(objective, theta, options, Identity(), memory=30)
+
+
+def minimize(
+    objective: Objective,
     theta: NDArray,
+    options: Options,
+    preconditioner: Preconditioner,
     *,
-    tol: float,
-    max_iter: int,
-    memory: int = 30,
-    report: Report = lambda iteration: None,
+    memory: int,
 ) -> Result:
-    """Minimise a convex objective from θ.
-
-    Stops where the estimate of what is left to gain (`DECREMENT_FACTOR`) is at most ``tol * F``.
-    """
-    began = time.perf_counter()
-    value, gradient = objective.value_and_grad(theta)
-    pairs: deque[tuple[NDArray, NDArray, float]] = deque(maxlen=memory)
-    result = Result(theta, value, gradient, False, "max_iter reached")
-    for n_iter in range(max_iter + 1):
-        if not np.isfinite(value):
-            result.message = "the objective is not finite: the features overflow"
-            break
-        direction = _two_loop(gradient, pairs)
-        slope = _dot(gradient, direction)
-        small = pairs and DECREMENT_FACTOR / 2 * abs(slope) <= tol * abs(value)
+    """Minimise from θ until ``factor * ½|gᵀd| <= tol * F``, d being the direction."""
+    run = Run(objective, theta, options)
+    line = objective.line(theta)
+    pairs: deque[Pair] = deque(maxlen=objective.vectors(2 * memory) // 2)
+    fresh, rechecks = True, 0  # whether the logits come straight from θ
+    while True:
         # F* >= 0: no more than F is left to gain
-        if small or value <= np.finfo(float).eps or not gradient.any():
-            result.converged, result.message = True, "converged"
+        if 0 <= line.value <= np.finfo(float).eps or not line.gradient.any():
+            run.converge()
             break
-        if n_iter == max_iter:
+        if np.isfinite(line.value):
+            preconditioner.update(line, run.n_iter)
+            direction = two_loop(line.gradient, pairs, preconditioner)
+            slope = dot(line.gradient, direction)
+            left = max(preconditioner.factor / 2 * abs(slope), run.trend())
+            if left <= options.tol * line.value and (pairs or run.n_iter == 0):
+                if fresh or rechecks == RECHECKS:
+                    run.converge()
+                    break
+                line.recompute()
+                fresh, rechecks = True, rechecks + 1
+                continue
+        if message := run.stops(line):
+            run.result.message = message
             break
-        first = 1.0 if pairs else min(1.0, 1 / float(np.abs(gradient).sum()))
-        step = _line_search(objective, theta, value, slope, direction, first)
-        if step is None:
-            # no descent is left that float arithmetic can see: drop what the history
-            # believes, and if steepest descent fails as well, this is the end
-            if not pairs:
-                result.message = "no step decreases the objective beyond rounding"
+        reach = line.aim(direction)
+        if run.n_iter:
+            first = 1.0
+        elif np.isfinite(reach):
+            first = min(1.0, FIRST_CHANGE / max(reach, 1e-300))
+        else:
+            first = min(1.0, 1 / float(np.abs(line.gradient).sum()))
+        t = search(line, slope, first, rounding=objective.rounding)
+        if t is None:
+            # nothing that float arithmetic can see goes down this way: is it the logits, or
+            # what the history believes?
+            if not fresh:
+                line.recompute()
+                fresh = True
+            elif pairs:
+                pairs.clear()
+            else:
+                run.result.message = "no step decreases the objective beyond rounding"
                 break
-            pairs.clear()
             continue
-        new_theta, value, new_gradient = step
-        s, y = new_theta - theta, new_gradient - gradient
-        theta, gradient = new_theta, new_gradient
-        if (curvature := _dot(s, y)) > 0:
-            pairs.append((s, y, curvature))
-        result.theta, result.value, result.gradient = theta, value, gradient
-        iteration = Iteration(
-            value,
-            objective.grad_norm(gradient),
-            objective.n_passes,
-            time.perf_counter() - began,
-        )
-        result.history.append(iteration)
-        report(iteration)
-    return result
+        before = line.gradient
+        line.move(t)
+        fresh = not line.cheap
+        pair = Pair(t * direction, line.gradient - before, 0.0)
+        if (curvature := dot(pair.s, pair.y)) > 0:
+            pairs.append(pair._replace(curvature=curvature))
+        run.note(line.value, line.gradient)
+    if not fresh and np.isfinite(line.value):
+        line.recompute()
+    return run.end(line)
 
 
-def _dot(a: NDArray, b: NDArray) -> float:
-    """aᵀb without BLAS, whose threads would go on spinning where the kernels' should run."""
-    return float(np.einsum("i,i->", a, b))
-
-
-def _two_loop(gradient: NDArray, pairs: deque) -> NDArray:
-    """-H·gradient, H the inverse Hessian that the pairs (s, y, sᵀy) imply."""
-    direction = -gradient
+def two_loop(gradient: NDArray, pairs: deque[Pair], preconditioner: Preconditioner) -> NDArray:
+    """-H·gradient, H the inverse Hessian that the pairs and the preconditioner imply."""
+    q = -gradient
     shares = []
     for s, y, curvature in reversed(pairs):
-        share = _dot(s, direction) / curvature
-        direction -= share * y
+        share = dot(s, q) / curvature
+        q -= share * y
         shares.append(share)
     if pairs:
-        s, y, curvature = pairs[-1]
-        direction *= curvature / _dot(y, y)
+        _, y, curvature = pairs[-1]
+        direction, solved = preconditioner.solve(q, y)
+        direction *= curvature / dot(y, solved)
+    else:
+        (direction,) = preconditioner.solve(q)
     for (s, y, curvature), share in zip(pairs, reversed(shares), strict=True):
-        direction += (share - _dot(y, direction) / curvature) * s
+        direction += (share - dot(y, direction) / curvature) * s
     return direction
-
-
-def _line_search(
-    objective: Differentiable,
-    theta: NDArray,
-    value: float,
-    slope: float,
-    direction: NDArray,
-    t: float,
-) -> tuple[NDArray, float, NDArray] | None:
-    """(θ, F, ∇F) at a step where the strong Wolfe conditions hold; None where there is none.
-
-    The objective is convex, so the sign of φ'(t) tells on which side of the minimum t lies, and
-    φ', unlike differences of F, is good to full precision near the minimum: a bracket shrinks by
-    the secant of φ', kept away from its ends. F decides only where it can.
-    """
-    low, low_slope, high, high_slope = 0.0, slope, np.inf, np.nan
-    for _ in range(TRIALS):
-        trial = theta + t * direction
-        new_value, gradient = objective.value_and_grad(trial)
-        new_slope = _dot(gradient, direction)
-        lowered = new_value <= value + DECREASE * t * slope + ROUNDING * abs(value)
-        if lowered and abs(new_slope) <= CURVATURE * abs(slope):
-            return trial, new_value, gradient
-        if np.isfinite(new_slope) and new_slope < 0 and lowered:
-            low, low_slope = t, new_slope
-        else:
-            high, high_slope = t, new_slope
-        if np.isinf(high):
-            t *= 4
-        else:
-            width = high - low
-            rise = high_slope - low_slope
-            t = low + 0.1 * width
-            if np.isfinite(rise) and rise > 0:
-                secant = low - low_slope * width / rise
-                t = float(np.clip(secant, t, high - 0.1 * width))
-    return None

@@ -1,0 +1,51 @@
+"""Cholesky factors of a matrix for each class."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastsoftmax._core import kernels
+from fastsoftmax._threads import team
+
+JITTER = 10.0  # units of the last place: what a first attempt adds to the diagonal of ones
+RETRY = 100.0  # times that after each failure
+
+
+class ClassFactors:
+    """Inverses of positive semi-definite matrices M (m, size, size), which are overwritten.
+
+    They are scaled to a diagonal of ones, then factored with as little added to it as it takes.
+    One matrix serves all classes, each times a number of its own: `strengths`.
+    """
+
+    def __init__(self, matrices: NDArray, n_threads: int, strengths: NDArray | None = None) -> None:
+        self._n_threads = n_threads
+        self._kernel = kernels(matrices.dtype).gram
+        self._matrices = matrices
+        diagonals = np.einsum("mii->mi", matrices).astype(np.float64)
+        # where all is 0 the inverse is taken for 1; what is not finite is left out
+        usable = np.isfinite(diagonals).all(axis=1)
+        matrices[~usable] = 0
+        self._scales = 1 / np.sqrt(np.where((diagonals > 0) & usable[:, None], diagonals, 1))
+        self._factor(matrices)
+        if strengths is not None:
+            self._scales = self._scales / np.sqrt(strengths)[:, None]
+
+    def _factor(self, matrices: NDArray) -> None:
+        count, size, _ = matrices.shape
+        narrow = self._scales.astype(matrices.dtype)
+        jitters = np.full(count, JITTER * float(np.finfo(matrices.dtype).eps))
+        failed = np.ones(count, np.int32)
+        threads = team(self._n_threads, matrices.size * size // 6)
+        while failed.any():
+            self._kernel.factor(matrices, narrow, jitters, failed, threads)
+            jitters[failed > 0] *= RETRY
+
+    def solve(self, *right: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+        """M⁻¹ v of up to four v (K, size); one reading of the factors serves them."""
+        scaled = np.stack(right) * self._scales
+        tops = np.abs(scaled).max(axis=(1, 2), keepdims=True)
+        tops[tops == 0] = 1
+        z = np.ascontiguousarray(scaled / tops, dtype=self._matrices.dtype)
+        threads = team(self._n_threads, 2 * z.size * z.shape[2])
+        self._kernel.solve(self._matrices, z, int(len(self._matrices) > 1), threads)
+        return list(z * tops * self._scales)

@@ -1,0 +1,107 @@
+"""Logits of a data set, kept between passes."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastsoftmax._core import kernels
+from fastsoftmax._threads import team
+from fastsoftmax.data.workspace import Workspace
+
+WORK = 32  # multiply-adds that an exponential is worth, for the number of threads
+
+
+class Draw(NamedTuple):
+    """Rows drawn for each class, and the square roots of their weights."""
+
+    rows: NDArray[np.int32]  # (K, most), of which the first `counts` are drawn
+    factors: NDArray  # (K, most)
+    counts: NDArray[np.intp]  # (K,)
+    totals: NDArray[np.float64]  # (K,), the sum of what rows were drawn by
+
+
+class StoredLogits:
+    """Logits (n, K) in tiles, a class's side by side, and the loss along a line through them.
+
+    Parameters
+    ----------
+    n, n_logits : int
+    dtype : dtype
+    n_threads : int
+    """
+
+    def __init__(self, n: int, n_logits: int, dtype: np.dtype, n_threads: int) -> None:
+        self.n, self.n_logits, self.n_threads = n, n_logits, n_threads
+        self._kernel = kernels(dtype).line
+        rows = kernels(dtype).linear.tile_rows()
+        self.tiles = np.empty((-(-n // rows), n_logits, rows), dtype)
+        self._workspace = Workspace()
+
+    @staticmethod
+    def bytes(n: int, n_logits: int, dtype: np.dtype) -> int:
+        rows = kernels(dtype).linear.tile_rows()
+        return -(-n // rows) * rows * n_logits * np.dtype(dtype).itemsize
+
+    def _team(self) -> int:
+        return team(self.n_threads, WORK * self.tiles.size)
+
+    def like(self) -> "StoredLogits":
+        return StoredLogits(self.n, self.n_logits, self.tiles.dtype, self.n_threads)
+
+    def some(self, rows: int) -> "StoredLogits":
+        """A copy of evenly spread tiles, of about so many rows."""
+        count, size = len(self.tiles), self.tiles.shape[2]
+        step = max(1, count * size // max(rows, size))
+        chosen = range(0, count if count == 1 else self.n // size, step)  # whole tiles
+        n = self.n if count == 1 else len(chosen) * size
+        copy = StoredLogits(n, self.n_logits, self.tiles.dtype, self.n_threads)
+        copy.tiles[...] = self.tiles[chosen.start : chosen.stop : chosen.step]
+        return copy
+
+    def table(self) -> NDArray:
+        """The logits as an array (n, K)."""
+        return self.tiles.transpose(0, 2, 1).reshape(-1, self.n_logits)[: self.n]
+
+    def fill(self, logits: NDArray) -> None:
+        """The same logits (K,) in every row."""
+        self.tiles[...] = logits[:, None]
+
+    def along(
+        self,
+        change: "StoredLogits",
+        t: float,
+        targets: NDArray,
+        weights: NDArray | None,
+        scale: float,
+    ) -> NDArray[np.float64]:
+        """φ, φ' and φ'' of ``scale`` times the weighted sum of losses at ``self + t * change``."""
+        out = np.empty(3)
+        self._kernel.along(
+            self.tiles, change.tiles, t, targets, weights, self.n, scale, out,
+            self._workspace, self._team(),
+        )  # fmt: skip
+        return out
+
+    def move(self, change: "StoredLogits", t: float) -> None:
+        """``self += t * change``."""
+        self._kernel.move(self.tiles, change.tiles, t, self._team())
+
+    def variances(self, weights: NDArray | None, out: "StoredLogits") -> None:
+        """Each row's weight times p(1 - p) of each class, into the tiles of `out`."""
+        self._kernel.variances(self.tiles, weights, self.n, out.tiles, self._team())
+
+    def draw(self, wanted: int, seed: int) -> Draw:
+        """About so many rows a class, drawn by the importance that these tiles hold.
+
+        The draws of a row depend on seed, class and row alone.
+        """
+        k = self.n_logits
+        most = min(self.n, wanted + 8 * int(wanted**0.5) + 64)
+        rows = np.empty((k, most), np.int32)
+        factors = np.empty((k, most), self.tiles.dtype)
+        counts, totals = np.empty(k, np.intp), np.empty(k)
+        self._kernel.draw(
+            self.tiles, self.n, wanted, seed, rows, factors, counts, totals, self._team()
+        )
+        return Draw(rows, factors, counts, totals)

@@ -1,0 +1,96 @@
+"""Weighted Grams of drawn rows, Cholesky factors and solves, against plain float64 NumPy."""
+
+import numpy as np
+import pytest
+
+from fastsoftmax.data import ClassFactors, DenseData, Draw
+
+pytestmark = pytest.mark.kernel
+FLOATS = (np.float32, np.float64)
+
+
+def drawn(n, m, most, dtype, seed=0):
+    rng = np.random.default_rng(seed)
+    rows = np.sort(rng.integers(n, size=(m, most)), axis=1).astype(np.int32)
+    counts = rng.integers(most // 2, most + 1, m).astype(np.intp)
+    return Draw(rows, rng.random((m, most)).astype(dtype), counts, np.ones(m))
+
+
+def exact(X, draw, centre, scales, scale, ridge):
+    U = (X.astype(float) - centre) * scales[: X.shape[1]]
+    if len(scales) > X.shape[1]:
+        U = np.column_stack([U, np.full(len(U), scales[-1])])
+    for rows, factors, count in zip(*draw[:3], strict=True):
+        u = U[rows[:count]] * factors[:count, None].astype(float)
+        yield scale * u.T @ u + np.diag(ridge)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("intercept", [True, False])
+@pytest.mark.parametrize(("n", "d", "m"), [(1, 1, 1), (40, 15, 3), (700, 16, 2), (1500, 61, 9)])
+def test_gram(n, d, m, intercept, dtype):
+    rng = np.random.default_rng(d)
+    X = rng.normal(size=(n, d)).astype(dtype)
+    draw = drawn(n, m, n, dtype)
+    centre, scales = rng.normal(size=d), rng.random(d + intercept) + 0.5
+    ridge, shared = rng.random(d + intercept), rng.random((d + intercept,) * 2).astype(dtype)
+    shared = shared + shared.T
+    right = list(exact(X, draw, centre, scales, 0.3, ridge))
+    results = []
+    wide, flipped = np.repeat(X, 2, axis=1)[:, ::2], X[::-1, ::-1].copy()[::-1, ::-1]
+    for x in (X, np.asfortranarray(X), wide, flipped):
+        got = DenseData(x, 2).gram(draw, centre, scales, 0.3, ridge)
+        for ours, theirs in zip(got, right, strict=True):
+            bound = 200 * np.finfo(dtype).eps * np.sqrt(np.outer(np.diag(theirs), np.diag(theirs)))
+            assert (np.abs(ours - theirs) <= bound).all()
+            np.testing.assert_array_equal(ours, ours.T)
+        results.append(got.tobytes())
+    assert len(set(results)) == 1
+    mixed = DenseData(X, 2).gram(draw, centre, scales, 0.3, ridge, shared, np.full(m, 2.0))
+    np.testing.assert_allclose(mixed, got + 2 * shared, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("m", [1, 5, 40])
+def test_threads_change_no_bit(m, dtype):
+    X = np.random.default_rng(0).normal(size=(3000, 60)).astype(dtype)
+    draw = drawn(3000, m, 2500, dtype)
+    scales, ridge = np.ones(61), np.full(61, 0.1)
+    v = np.random.default_rng(1).normal(size=(m, 61))
+    results = set()
+    for threads in (1, 2, 3, 8):
+        G = DenseData(X, threads).gram(draw, np.zeros(60), scales, 1.0, ridge)
+        before = G.tobytes()
+        results.add((before, ClassFactors(G, threads).solve(v, 2 * v)[1].tobytes()))
+    assert len(results) == 1
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("size", [1, 2, 3, 4, 5, 15, 16, 17, 33, 100])
+def test_factors_solve(size, dtype):
+    rng = np.random.default_rng(size)
+    A = rng.normal(size=(3, size, 2 * size + 2))
+    A *= np.logspace(-3, 3, size)[:, None]  # the scaling takes this out
+    M = A @ A.transpose(0, 2, 1)
+    v = rng.normal(size=(4, 3, size))
+    solved = ClassFactors(M.astype(dtype), 2).solve(*v)
+    for right, z in zip(v, solved, strict=True):
+        expected = np.linalg.solve(M, right[..., None])[..., 0]
+        error = np.sqrt(np.einsum("ki,kij,kj->k", z - expected, M, z - expected))
+        norm = np.sqrt(np.einsum("ki,kij,kj->k", expected, M, expected))
+        assert (error <= 1e4 * np.finfo(dtype).eps * norm).all()
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_one_matrix_for_all_classes_each_by_its_strength(dtype):
+    M, v = np.diag([1.0, 4.0]).astype(dtype)[None], np.ones((3, 2))
+    (z,) = ClassFactors(M, 1, np.array([1.0, 2.0, 4.0])).solve(v)
+    np.testing.assert_allclose(z, [[1, 0.25], [0.5, 0.125], [0.25, 0.0625]], rtol=1e-4)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("value", [0.0, 1.0, np.inf, np.nan])
+def test_singular_and_unusable_matrices_still_give_descent(value, dtype):
+    M, v = np.full((2, 9, 9), value, dtype), np.random.default_rng(0).normal(size=(2, 9))
+    (z,) = ClassFactors(M, 1).solve(v)
+    assert np.isfinite(z).all() and (np.sum(z * v, axis=1) > 0).all()

@@ -1,0 +1,166 @@
+"""Stored logits and the loss along a line through them, against plain float64 NumPy."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from reference import logit_loss_and_gradient, one_hot
+
+from fastsoftmax._threads import team
+from fastsoftmax.data import DenseData, StoredLogits
+
+pytestmark = pytest.mark.kernel
+FLOATS = (np.float32, np.float64)
+
+
+def stored(z, dtype, n_threads=1):
+    """Logits z (n, K) as kernels keep them, the rows that the last tile lacks being NaN."""
+    out = StoredLogits(*z.shape, dtype, n_threads)
+    table = np.full((out.tiles.shape[0] * out.tiles.shape[2], z.shape[1]), np.nan)
+    table[: len(z)] = z
+    out.tiles[...] = table.reshape(len(out.tiles), -1, z.shape[1]).transpose(0, 2, 1)
+    return out
+
+
+def exact(z, d, t, Y, weights):
+    """φ, φ', φ'' in float64."""
+    if z.shape[1] == 1:
+        z, d = (np.column_stack([np.zeros(len(a)), a]) for a in (z, d))
+    losses, G = logit_loss_and_gradient(z + t * d, Y)
+    mass = Y.sum(axis=1, keepdims=True)
+    P = G + Y
+    mean = (P * d).sum(axis=1, keepdims=True) / np.where(mass > 0, mass, 1)
+    curvature = (P * (d - mean) ** 2).sum(axis=1)
+    return weights @ losses, weights @ (G * d).sum(axis=1), weights @ curvature
+
+
+@st.composite
+def lines(draw):
+    n, k = draw(st.integers(1, 150)), draw(st.integers(1, 30))
+    rng = np.random.default_rng(draw(st.integers(0, 2**31)))
+    z, d = rng.normal(size=(2, n, k)) * draw(st.sampled_from((0.01, 1.0, 20.0)))
+    soft = k > 1 and draw(st.booleans())
+    target = rng.random((n, k)) if soft else rng.integers(max(k, 2), size=n)
+    weights = draw(st.sampled_from((None, rng.integers(0, 3, n) * rng.random(n))))
+    return z, d, draw(st.sampled_from((0.0, 0.3, 1.0, -2.0))), target, weights
+
+
+@given(lines(), st.sampled_from(FLOATS), st.sampled_from((1, 2)))
+@settings(deadline=None, max_examples=150, database=None)
+def test_along_and_move(case, dtype, n_threads):
+    z, d, t, target, weights = case
+    z, d = z.astype(dtype), d.astype(dtype)
+    n, k = z.shape
+    Y = target.astype(dtype) if target.ndim == 2 else one_hot(target, max(k, 2))
+    kernel_target = target.astype(dtype) if target.ndim == 2 else target.astype(np.int32)
+    w = None if weights is None else weights.astype(dtype)
+    s, change = stored(z, dtype, n_threads), stored(d, dtype, n_threads)
+    got = s.along(change, t, kernel_target, w, 1.0)
+    wide = np.ones(n) if w is None else w.astype(float)
+    right = exact(z.astype(float), d.astype(float), t, Y.astype(float), wide)
+    size = np.abs(z).max() + abs(t) * np.abs(d).max() + 2
+    scale = (wide @ Y.sum(axis=1) + n) * size * np.array([1, np.abs(d).max(), d.max() ** 2 + 1])
+    tolerance = 20 * (k + 5) * size * np.finfo(dtype).eps * scale
+    assert (np.abs(got - right) <= tolerance).all()
+    s.move(change, t)
+    moved = z.astype(float) + dtype(t).astype(float) * d
+    np.testing.assert_allclose(s.table(), moved, atol=2 * np.finfo(dtype).eps * size)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("k", [1, 3])
+def test_confident_rows_keep_their_digits(k, dtype):
+    z = np.full((40, k), -50.0)
+    z[:, 0] = 0 if k > 1 else -50
+    d = np.zeros((40, k))
+    d[:, -1] = 1
+    got = stored(z, dtype).along(stored(d, dtype), 0.0, np.zeros(40, np.int32), None, 1 / 40)
+    # to first order: the loss is the sum of the others' probabilities
+    other = np.exp(-50.0)
+    np.testing.assert_allclose(got, np.array([max(k - 1, 1), 1, 1]) * other, rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("k", [1, 2, 7, 40])
+def test_stored_logits_give_the_fused_pass_to_the_bit(k, dtype):
+    rng = np.random.default_rng(k)
+    n, d = 333, 37
+    X, W, b = (rng.normal(size=s).astype(dtype) for s in ((n, d), (k, d), k))
+    y = rng.integers(max(k, 2), size=n).astype(np.int32)
+    for x in (X, np.asfortranarray(X), X[::-1, ::-1]):
+        data = DenseData(x, 2)
+        out = StoredLogits(n, k, np.dtype(dtype), 2)
+        data.store_logits(W, b, out)
+        exact = x.astype(float) @ W.T.astype(float) + b
+        np.testing.assert_allclose(out.table(), exact, atol=1e3 * np.finfo(dtype).eps)
+        fused = data.value_and_grad(W, b, y, None, 1 / n)
+        half = data.value_and_grad(None, None, y, None, 1 / n, stored=out)
+        assert half[0] == fused[0]
+        np.testing.assert_array_equal(half[1].W, fused[1].W)
+        np.testing.assert_array_equal(half[1].b, fused[1].b)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("k", [1, 3, 26])
+def test_variances(k, dtype):
+    rng = np.random.default_rng(0)
+    z, weights = rng.normal(size=(70, k)) * 5, rng.random(70).astype(dtype)
+    weights[::3] = 0
+    s = stored(z, dtype)
+    out = s.like()
+    s.variances(weights, out)
+    e = np.exp(z - z.max(axis=1, keepdims=True))
+    P = 1 / (1 + np.exp(-z)) if k == 1 else e / e.sum(axis=1, keepdims=True)
+    right = weights[:, None] * P * (1 - P)
+    np.testing.assert_allclose(out.table(), right, atol=20 * np.finfo(dtype).eps)
+    assert not out.tiles.transpose(0, 2, 1).reshape(-1, k)[70:].any()
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_draws_follow_the_importance(dtype):
+    n, k, wanted = 20_000, 3, 500
+    v = np.random.default_rng(0).exponential(size=(n, k)) ** 4
+    v[:100] = 0
+    s = stored(v, dtype)
+    draws = [s.draw(wanted, seed) for seed in (0, 0, 1)]
+    for a, b in zip(draws[0], draws[1], strict=True):
+        if a.ndim == 1:
+            np.testing.assert_array_equal(a, b)
+    assert not np.array_equal(draws[0].rows[0][:400], draws[2].rows[0][:400])
+    for drawn in draws:
+        np.testing.assert_allclose(drawn.totals, s.table().sum(axis=0, dtype=float), rtol=1e-12)
+        for c in range(k):
+            rows = drawn.rows[c, : drawn.counts[c]]
+            assert (np.diff(rows) > 0).all() and rows[0] >= 100
+            assert abs(len(rows) - wanted) < 5 * wanted**0.5
+            estimate = np.sum(drawn.factors[c, : len(rows)].astype(float) ** 2)
+            assert estimate == pytest.approx(drawn.totals[c], rel=0.2)
+    everything = s.draw(n, 0)
+    assert (everything.counts == n - 100).all()
+    np.testing.assert_allclose(
+        everything.factors[0, : n - 100] ** 2, s.table()[100:, 0], rtol=8 * np.finfo(dtype).eps
+    )
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("k", [1, 5, 40])
+def test_threads_change_no_bit(k, dtype):
+    rng = np.random.default_rng(0)
+    n = 80_000 // k
+    X, W = rng.normal(size=(n, 50)).astype(dtype), rng.normal(size=(k, 50)).astype(dtype)
+    y, b = rng.integers(max(k, 2), size=n).astype(np.int32), np.zeros(k)
+    assert team(8, n * k * 32) > 3
+    results = set()
+    for threads in (1, 2, 3, 8):
+        data = DenseData(X, threads)
+        s, change = (StoredLogits(n, k, np.dtype(dtype), threads) for _ in range(2))
+        data.store_logits(W, b, s)
+        data.store_logits(W[:, ::-1], b, change)
+        phi = s.along(change, 0.3, y, None, 1 / n)
+        s.move(change, 0.3)
+        loss, grads = data.value_and_grad(None, None, y, None, 1 / n, stored=s)
+        s.variances(None, change)
+        drawn = change.draw(100, 3)
+        rows = [row[:count].tobytes() for row, count in zip(drawn.rows, drawn.counts, strict=True)]
+        results.add((phi.tobytes(), loss, grads.W.tobytes(), *rows, drawn.totals.tobytes()))
+    assert len(results) == 1
