@@ -27,16 +27,16 @@ cimport numpy as cnp
 
 from fastsoftmax._core.linear_problem cimport ALIGNMENT, aligned, part_start, rounded_up
 from fastsoftmax._core.simd cimport (
-    CLASS_BLOCK, VL, VL_MOST, add_to_doubles, load, load_first, real, set1, store, store_first, sum_lanes,
-    transpose, vreal,
+    CLASS_BLOCK, VL, VL_MOST, add_to_doubles, load, load_first, real, set1, store, store_first,
+    sum_lanes, transpose, vreal,
 )
 from fastsoftmax._core.tiles cimport MOST, ROWS, product
 
 cnp.import_array()
 
 cdef enum:
-    BAND = 512  # rows packed at a time, whose products are summed before the sum goes to the totals
-    SCRATCH_BYTES = 128 * 1024 * 1024  # of all threads, where each works on a matrix of its own
+    BAND = 512  # rows packed at a time, whose products are summed before going to the totals
+    SCRATCH_BYTES = 128 * 1024 * 1024  # of all threads, if each makes matrices of its own
     FOUR = 4  # rows and columns of a block of the factor
     BACKWARD = 4  # right-hand sides of a solve at most
 

@@ -42,11 +42,20 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
         Stop when the estimated relative gap (F - F*) / F is below it; >= 0.
     max_iter : int, default=1000
         Iterations at most, >= 1.
+    solver : str, default="auto"
+        "preconditioned-lbfgs": L-BFGS preconditioned by a Gram matrix for each class, from rows
+        drawn by importance; "lbfgs": without; "newton": with the exact Hessian, for up to 2048
+        parameters; "gd": batch gradient descent with a fixed step. "auto" takes "newton" for tiny
+        problems, "lbfgs" where there are far fewer rows than features, else the first.
+    max_memory : int or None, default=None
+        Bytes that a solver may keep beyond X and the model. What does not fit is done without: a
+        pass for each trial of a step instead of stored logits, one Gram matrix for all classes,
+        fewer vectors of history. None: 512 MiB or a quarter of X, whichever is more.
     n_threads : int or None, default=None
         Threads of the kernels, >= 1. None: as many as the processors this process may use, by its
         affinity, its cgroup's quota and ``OMP_NUM_THREADS``. The result does not depend on it.
     random_state : int, default=0
-        Seed of solvers that draw random numbers. L-BFGS draws none.
+        Seed of the rows that "preconditioned-lbfgs" draws.
     warm_start : bool, default=False
         Whether a further ``fit`` starts from the present coefficients.
     verbose : bool, default=False
@@ -68,10 +77,14 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
         F where the fit ended.
     grad_norm_ : float
         max |∇F| there, with respect to W and b.
+    gap_bound_ : float
+        No less than F - F* there, up to rounding: ½·‖∇_W F‖²·C·Σ sᵢ, the intercepts being optimal
+        for the weights [2]_. Often far above the gap itself. Infinite without a penalty.
     n_iter_ : int
         Iterations.
-    n_passes_ : int
-        Passes over X, the two for means and variances of the features included.
+    n_passes_ : float
+        Passes over X, the two for means and variances of the features included; other products, as
+        of a preconditioner, count by their multiply-adds.
     history_ : list of Iteration
         ``(objective, grad_norm, n_passes, seconds)`` after each iteration.
 
@@ -82,6 +95,7 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
     References
     ----------
     .. [1] Nocedal & Wright, Numerical Optimization, 2nd ed., Springer 2006, chapter 7.
+    .. [2] Boyd & Vandenberghe, Convex Optimization, Cambridge 2004, section 9.1.2.
 
     Examples
     --------

@@ -6,6 +6,7 @@ from fastsoftmax.objective.line import Line, dot
 from fastsoftmax.objective.objective import Objective
 
 ROUNDS = 4
+SINGULAR = 1e-10  # a curvature that is less, relatively, is rounding
 SHARE = 1e-3  # of the bound that may be left in the intercepts, or of the tolerance
 
 
@@ -19,15 +20,19 @@ def certify(objective: Objective, line: Line, *, tol: float) -> float:
     bound = objective.gap_bound(line.gradient)
     if not objective.fit_intercept or not np.isfinite(bound):
         return bound
-    inverse = np.linalg.pinv(objective.curvature.of_intercepts(line), hermitian=True)
+    H = objective.curvature.of_intercepts(line)
+    # the null space, what all classes have in common, gets the curvature of an average direction
+    H += np.trace(H) / len(H) ** 2 * (len(H) > 1)
+    inverse = np.linalg.pinv(H, rcond=SINGULAR, hermitian=True)
     for _ in range(ROUNDS):
-        _, gradient = objective.split(line.gradient)
+        _, gradient = objective.split(objective.project(line.gradient))
         step = -np.einsum("kl,l->k", inverse, gradient)
         left = abs(dot(gradient, step))
         if left <= SHARE * max(bound, tol * line.value) or not line.cheap:
             break
         direction = np.zeros_like(line.theta)
         objective.split(direction)[1][:] = step
+        direction = objective.project(direction)
         slope = dot(line.gradient, direction)
         line.aim(direction)
         trial = line.at(1.0)

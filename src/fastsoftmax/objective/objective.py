@@ -16,7 +16,7 @@ class Objective:
     """F(W, b) = Σ sᵢ·CEᵢ / Σ sᵢ + ½·‖W‖² / (C·Σ sᵢ), b free.
 
     A solver sees one vector θ of float64: for each class its weights, then its intercept, of
-    features that are centred and scaled by a change of variables, X itself being left alone. With logits
+    features that are centred and scaled by a change of variables, X being left alone. With logits
     W(x - μ) + c, μ the weighted means and b = c - Wμ, the Hessian does not couple intercepts and
     weights through the means; with W = V / h, h² = p̄·var + λ, its diagonal is about 1 where the
     classes are about equally probable (p̄ = (1 - 1/K) / K). Neither changes F nor its optimum.

@@ -13,8 +13,8 @@ DEAR = 400.0  # passes for a Gram a class: beyond, L-BFGS needs fewer in all
 
 @register("auto")
 def minimize_auto(objective: Objective, theta: NDArray, options: Options) -> Result:
-    """Newton's method for tiny problems; else preconditioned L-BFGS, or plain L-BFGS where there are
-    too few rows for what Grams of the features cost."""
+    """Newton's method for tiny problems; else L-BFGS, preconditioned unless rows are so few that
+    Grams of the features cost too much."""
     n, d = objective.data.shape
     if objective.size <= TINY and n * objective.size**2 <= LIGHT:
         return newton.minimize_newton(objective, theta, options)

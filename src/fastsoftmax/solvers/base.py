@@ -79,12 +79,12 @@ class Run:
         self.result.history.append(iteration)
         self.options.report(iteration)
 
-    def trend(self) -> float:
-        """What is left to gain if F goes on as over half of the run (Aitken's extrapolation).
+    def trend(self, since: int) -> float:
+        """What is left to gain if F goes on as since that iteration (Aitken's extrapolation).
 
         It catches what the curvature that a solver believes in does not show.
         """
-        values = [iteration.objective for iteration in self.result.history]
+        values = [iteration.objective for iteration in self.result.history[since:]]
         span = len(values) // 4
         if span < 2:
             return 0.0

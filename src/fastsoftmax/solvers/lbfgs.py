@@ -31,6 +31,7 @@ class Pair(NamedTuple):
 class Preconditioner(Protocol):
     """M, near the Hessian and cheap to solve with."""
 
+    since: int  # the iteration at which M was last renewed
     factor: float  # by which ½|gᵀd| at most falls short of what is left to gain, in experience
 
     def update(self, line: Line, n_iter: int) -> None: ...
@@ -42,6 +43,7 @@ class Identity:
     """No preconditioning."""
 
     factor = 100.0
+    since = 0
 
     def update(self, line: Line, n_iter: int) -> None:
         """Nothing to do."""
@@ -78,7 +80,7 @@ def minimize(
             preconditioner.update(line, run.n_iter)
             direction = two_loop(line.gradient, pairs, preconditioner)
             slope = dot(line.gradient, direction)
-            left = max(preconditioner.factor / 2 * abs(slope), run.trend())
+            left = max(preconditioner.factor / 2 * abs(slope), run.trend(preconditioner.since))
             if left <= options.tol * line.value and (pairs or run.n_iter == 0):
                 if fresh or rechecks == RECHECKS:
                     run.converge()

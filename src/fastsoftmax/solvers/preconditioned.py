@@ -1,9 +1,9 @@
 """L-BFGS preconditioned by a Gram matrix for each class.
 
 M is block-diagonal over the classes: at first one Gram of uniform rows for all, then the Gram of
-each class's own rows, drawn by importance, renewed as the probabilities move. It leaves the coupling
-of the classes out, which L-BFGS learns, and of that the gauge, which no loss sees, is taken out of
-every direction: without that the method stalls.
+each class's own rows, drawn by importance, renewed as the probabilities move. It leaves out the
+coupling of the classes, which L-BFGS learns; what all classes have in common (their gauge), which
+no loss sees, is taken out of every direction: without that the method stalls.
 """
 
 from numpy.typing import NDArray
@@ -18,6 +18,7 @@ FIRST_REFRESH = 4  # iteration of the first Grams by class, and iterations betwe
 REPAID = 0.7  # of the last build's cost, in passes since, before the next
 STEADY = 3  # builds before the number of rows grows
 GROWTH = 2  # with each after them
+VENTURE = 0.1  # of the first build's cost, in passes before it: easy problems end without
 MOVED = 0.25  # of the weights, before the next
 
 
@@ -46,26 +47,26 @@ class Grams:
         began = objective.n_passes
         self._factors = objective.curvature.shared(min(n, max(4 * d, self._rows)), seed)
         self._built_at, self._built_for = objective.n_passes, objective.n_passes - began
-        self._last, self._builds = 0, 0
+        self.since, self._builds = 0, 0
         self._by_class = objective.curvature.fits(objective.n_logits)
 
     def update(self, line: Line, n_iter: int) -> None:
         """Renew M where it is due."""
+        curvature = self._objective.curvature
         since = self._objective.n_passes - self._built_at
+        due = REPAID * self._built_for if self._builds else VENTURE * curvature.cost(self._rows)
         if (
             self._by_class
-            and n_iter - self._last >= FIRST_REFRESH
-            and (not self._builds or since >= REPAID * self._built_for)
-            and self._objective.curvature.moved(line) > MOVED
+            and n_iter - self.since >= FIRST_REFRESH
+            and since >= due
+            and curvature.moved(line) > MOVED
         ):
             before = self._objective.n_passes
             self._builds += 1
-            self._factors = self._objective.curvature.by_class(
-                line, self._rows_now(), self._seed + self._builds
-            )
+            self._factors = curvature.by_class(line, self._rows_now(), self._seed + self._builds)
             self._built_at = self._objective.n_passes
             self._built_for = self._built_at - before
-            self._last = n_iter
+            self.since = n_iter
 
     def _rows_now(self) -> int:
         """More rows the longer it takes: hard problems repay what easy ones do not live to see."""
