@@ -75,13 +75,13 @@ cdef inline vreal_inlined normaliser(
     real *z, Py_ssize_t n, Py_ssize_t step, const int along, const int keep, vreal top,
     const real *following, vreal *log_sum,
 ) noexcept nogil:
-    """`others`, and the log-sum-exp less the maximum `top`."""
+    """`others`, NaN where the maximum `top` is infinite, and the log-sum-exp less that maximum."""
     cdef vreal undefined = set1(0.), others
     if any_gt(absolute(top), set1(LARGEST)):
         undefined = fold(nan_or_zero(z, n, step), along)
     others = sum_of_others(z, n, step, along, keep, top, following)
     log_sum[0] = select_gt(absolute(top), set1(LARGEST), undefined, log1p(others))
-    return others
+    return others + (top - top)
 
 
 cdef inline void scale_by(
