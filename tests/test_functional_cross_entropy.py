@@ -150,7 +150,7 @@ def test_gradient_in_place_of_the_target():
 
 
 @given(problems())
-@settings(deadline=None, max_examples=150, database=None)
+@settings(deadline=None, max_examples=100, database=None)
 def test_as_pytorch(problem):
     torch = pytest.importorskip("torch")
     z, target, options = problem

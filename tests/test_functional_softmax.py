@@ -39,8 +39,8 @@ TINY = 4.248354255291589e-18  # log1p(exp(-40))
 
 
 def as_scipy(name, x, axis, dtype):
-    """SciPy's answer in float64, and what rounding adds: x - max is rounded, terms are summed."""
-    wide = x.astype(np.float64)
+    """SciPy's answer for wider numbers, and what x - max, which is rounded, and sums may be off."""
+    wide = x.astype(np.longdouble)
     indices = range(x.ndim) if axis is None else np.atleast_1d(axis)
     k, eps = math.prod(x.shape[i] for i in indices), computed_eps(x.dtype)
     with np.errstate(all="ignore"):
