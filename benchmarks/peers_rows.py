@@ -7,18 +7,12 @@ peer can write into an array that is there already, it does, but for those named
 import numpy as np
 
 import fastsoftmax
+from fastsoftmax import _baseline
 from fastsoftmax._threads import available_threads
 
 
 def softmax_numpy(x, y):
-    out = np.empty_like(x)
-
-    def call():
-        np.subtract(x, x.max(axis=1, keepdims=True), out=out)
-        np.exp(out, out=out)
-        return np.divide(out, out.sum(axis=1, keepdims=True), out=out)
-
-    return call
+    return lambda: _baseline.softmax(x)
 
 
 def softmax_scipy(x, y):

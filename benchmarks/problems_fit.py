@@ -89,7 +89,7 @@ def synthetic(n, d, k):
     W = rng.standard_normal((k, d), dtype=np.float32)
     noise = rng.gumbel(size=(n, k)).astype(np.float32)
     logits = X @ W.T
-    logits *= 8 / logits.std()
+    logits *= 30 / logits.std()
     return X, (logits + noise).argmax(1)
 
 
