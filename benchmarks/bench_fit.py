@@ -67,7 +67,7 @@ def test_fit(problem, peer, benchmark, record, request):
                 break
     except ImportError as error:
         pytest.skip(str(error))
-    reached = gap <= case.gap
+    reached = bool(gap <= case.gap)
     assert reached or peer != "fastsoftmax"
     record(peer=peer, gap_wanted=case.gap, optimum=optimum, points=points, reached=reached)
     benchmark.group = case.name

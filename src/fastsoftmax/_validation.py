@@ -276,6 +276,8 @@ def not_empty(split: tuple[int, int, int], name: str) -> None:
 
 
 def inverse_temperature(value: object) -> float:
+    if type(value) is float and value == 1.0:
+        return value
     return 1.0 / number(value, "temperature", above=0.0)
 
 

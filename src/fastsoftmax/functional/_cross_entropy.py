@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastsoftmax import _validation as check
 from fastsoftmax._core import kernels
-from fastsoftmax.functional._layout import Layout, distinct, prepared, workspace
+from fastsoftmax.functional._layout import Layout, distinct, prepared, rounded, workspace
 
 
 class _Target(NamedTuple):
@@ -84,7 +84,7 @@ def _losses(logits, target, axis, temperature, reduction, out, wants_gradient, n
         layout.threads(n_threads),
     )  # fmt: skip
     if reduction == "none":
-        value = losses.reshape(layout.kept).astype(dtype, copy=False)[()]
+        value = rounded(losses.reshape(layout.kept), dtype)[()]
     else:
         value = float(losses.sum(dtype=np.float64)) * scale
     return value, None if to is None else layout.back(to, dtype, out)
@@ -271,5 +271,5 @@ def nll_loss(
     with np.errstate(invalid="ignore"):
         losses = np.where(weights == 0, 0.0, -weights * taken)
         if reduction == "none":
-            return losses.reshape(layout.kept).astype(dtype, copy=False)[()]
+            return rounded(losses.reshape(layout.kept), dtype)[()]
         return float(np.divide(losses.sum(), 1.0 if reduction == "sum" else weights.sum()))

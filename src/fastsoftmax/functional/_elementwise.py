@@ -6,7 +6,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fastsoftmax import _validation as check
 from fastsoftmax._core import kernels
-from fastsoftmax.functional._layout import distinct, prepared, threads_for
+from fastsoftmax.functional._layout import distinct, prepared, rounded, threads_for
 
 _SIGMOID, _LOG_SIGMOID = 2, 3  # of _core/elementwise.pyx
 
@@ -25,7 +25,7 @@ def _applied(function: int, x: ArrayLike, out: NDArray | None, n_threads: int | 
     if out is not None:
         out[...] = result
         return out
-    return result.astype(dtype, copy=False)[()]
+    return rounded(result, dtype)[()]
 
 
 def sigmoid(x: ArrayLike, *, out: NDArray | None = None, n_threads: int | None = None) -> NDArray:
@@ -93,7 +93,7 @@ def logit(p: ArrayLike) -> NDArray:
     0.0
     """
     p, dtype = prepared(p, "p")
-    return scipy.special.logit(p).astype(dtype, copy=False)[()]
+    return rounded(scipy.special.logit(p), dtype)[()]
 
 
 def binary_cross_entropy(
@@ -223,7 +223,7 @@ def _reduced(
             losses = np.where(weights == 0, 0.0, losses * weights)
         total = weights.sum(dtype=np.float64)
     if reduction == "none":
-        return losses.astype(dtype, copy=False)[()]
+        return rounded(losses, dtype)[()]
     with np.errstate(invalid="ignore"):  # the mean over nothing is NaN
         scale = 1.0 if reduction == "sum" else total
         return float(np.divide(losses.sum(dtype=np.float64), scale))

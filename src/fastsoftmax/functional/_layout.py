@@ -66,11 +66,9 @@ class Layout(NamedTuple):
             result = result.reshape([self.shape[i] for i in self.order])
             result = result.transpose(np.argsort(self.order))
         if out is not None:
-            out[...] = result
+            out[...] = rounded(result, dtype)
             return out
-        if result.dtype != dtype:
-            result = result.astype(dtype)
-        return result if self.shape else result[()]
+        return rounded(result, dtype) if self.shape else rounded(result, dtype)[()]
 
     def keepdims(self, axis: Axis) -> tuple[int, ...]:
         """The shape with the axes at length 1."""
@@ -93,6 +91,14 @@ def _layout(shape: tuple[int, ...], axis: Axis) -> Layout:
         return Layout(shape, None, (prod(shape[:first]), k, prod(shape[last + 1 :])), kept)
     order = tuple(i for i in range(len(shape)) if i not in axes) + axes
     return Layout(shape, order, (prod(kept), k, 1), kept)
+
+
+def rounded(x: NDArray, dtype: np.dtype) -> NDArray:
+    """x in the dtype of the result; what float16 cannot hold is infinite, without a warning."""
+    if x.dtype == dtype:
+        return x
+    with np.errstate(over="ignore"):
+        return x.astype(dtype)
 
 
 def prepared(x: ArrayLike, name: str) -> tuple[NDArray, np.dtype]:

@@ -5,7 +5,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastsoftmax import _validation as check
 from fastsoftmax._core import kernels
-from fastsoftmax.functional._layout import Axis, Layout, distinct, prepared, workspace
+from fastsoftmax.functional._layout import Axis, Layout, distinct, prepared, rounded, workspace
 
 _SOFTMAX, _LOG_SOFTMAX = 0, 1
 
@@ -16,7 +16,7 @@ def _normalised(
 ) -> NDArray:  # fmt: skip
     x, dtype = prepared(x, "x")
     layout = Layout.of(x.shape, axis)
-    factor = 1.0 if temperature == 1.0 else check.inverse_temperature(temperature)
+    factor = check.inverse_temperature(temperature)
     distinct(x, out, "x")
     check.not_empty(layout.split, "x")
     to = layout.room(x, dtype, out)
@@ -162,7 +162,7 @@ def logsumexp(
     else:
         sums = np.empty(outer * inner, x.dtype)
         kernels(x.dtype).softmax.logsumexp(layout.split_view(x), sums, 1.0, workspace, threads)
-    sums = sums.reshape(shape).astype(dtype, copy=False)
+    sums = rounded(sums.reshape(shape), dtype)
     if out is None:
         return sums[()]
     out[...] = sums
