@@ -2,11 +2,11 @@
 
 import numpy as np
 
+from fastsoftmax.data import ClassFactors
 from fastsoftmax.objective.line import Line, dot
 from fastsoftmax.objective.objective import Objective
 
 ROUNDS = 4
-SINGULAR = 1e-10  # a curvature that is less, relatively, is rounding
 SHARE = 1e-3  # of the bound that may be left in the intercepts, or of the tolerance
 
 
@@ -23,10 +23,11 @@ def certify(objective: Objective, line: Line, *, tol: float) -> float:
     H = objective.curvature.of_intercepts(line)
     # the null space, what all classes have in common, gets the curvature of an average direction
     H += np.trace(H) / len(H) ** 2 * (len(H) > 1)
-    inverse = np.linalg.pinv(H, rcond=SINGULAR, hermitian=True)
+    # not by LAPACK, whose threads would go on spinning
+    factors = ClassFactors(H[None], objective.data.n_threads)
     for _ in range(ROUNDS):
         _, gradient = objective.split(objective.project(line.gradient))
-        step = -np.einsum("kl,l->k", inverse, gradient)
+        step = -factors.solve(gradient[None])[0][0]
         left = abs(dot(gradient, step))
         if left <= SHARE * max(bound, tol * line.value) or not line.cheap:
             break
