@@ -3,22 +3,21 @@
 python benchmarks/report_fit.py run.json docs/fit.png > benchmarks/results/fit.md
 """
 
-import json
 import sys
+
+import runs
 
 
 def main(path, picture=None):
-    with open(path) as file:
-        run = json.load(file)
-    machine = run["machine_info"]
-    groups = {}
-    for entry in run["benchmarks"]:
-        groups.setdefault(entry["group"], {})[entry["extra_info"]["peer"]] = entry
-    peers = list(dict.fromkeys(e["extra_info"]["peer"] for e in run["benchmarks"]))
+    where, groups = runs.read(path)
+    peers = list(
+        dict.fromkeys(
+            e["extra_info"]["peer"] for e in [e for g in groups.values() for e in g.values()]
+        )
+    )
     print("# Whole fits to a relative gap\n")
     print(
-        f"{machine['processor']}, {machine['threads']} threads, kernels {machine['kernels']}, "
-        f"Python {machine['python_version']}, {run['datetime'][:10]}. Seconds of the loosest "
+        f"{where} Seconds of the loosest "
         "setting tried whose objective is within *gap* of the optimum, in one run; in brackets "
         "the gap where none was. *best* is the least time of another over fastsoftmax's.\n"
     )

@@ -1,22 +1,17 @@
 """Turn the JSON of a run of bench_gradients.py into the table that is committed."""
 
-import json
 import sys
+
+import runs
 
 COLUMNS = ("numpy", "scikit-learn", "torch", "fastsoftmax")
 
 
 def main(path):
-    with open(path) as file:
-        run = json.load(file)
-    machine = run["machine_info"]
-    groups = {}
-    for entry in run["benchmarks"]:
-        groups.setdefault(entry["group"], {})[entry["extra_info"]["peer"]] = entry
+    where, groups = runs.read(path)
     print("# One loss + gradient\n")
     print(
-        f"{machine['processor']}, {machine['threads']} threads, kernels {machine['kernels']}, "
-        f"Python {machine['python_version']}, {run['datetime'][:10]}. Milliseconds, medians of one "
+        f"{where} Milliseconds, medians of one "
         "run; `×` is the peer's time over fastsoftmax's. *limit* is the larger of the flops at the "
         "multiply-add peak and of reading X once at the bandwidth, both measured in this run.\n"
     )
@@ -34,7 +29,10 @@ def main(path):
             f"| {name} | {' | '.join(cells)} | {limit:.2f} | {limit / ours:.0%} | "
             f"{' | '.join(ratios)} |"
         )
-    peaks = {entry["group"].split(", ")[2]: entry["extra_info"] for entry in run["benchmarks"]}
+    peaks = {
+        entry["group"].split(", ")[2]: entry["extra_info"]
+        for entry in [e for g in groups.values() for e in g.values()]
+    }
     for dtype, facts in peaks.items():
         print(
             f"\n{dtype}: {facts['peak_flops'] / 1e9:.0f} GFLOP/s, "

@@ -1,22 +1,17 @@
 """Turn the JSON of a run of bench_rows.py into the table that is committed."""
 
-import json
 import sys
+
+import runs
 
 COLUMNS = ("copy", "numpy", "scipy", "torch", "torch (new)", "fastsoftmax", "fastsoftmax (new)")
 
 
 def main(path):
-    with open(path) as file:
-        run = json.load(file)
-    machine = run["machine_info"]
-    groups = {}
-    for entry in run["benchmarks"]:
-        groups.setdefault(entry["group"], {})[entry["extra_info"]["peer"]] = entry
+    where, groups = runs.read(path)
     print("# Rows of logits, float32\n")
     print(
-        f"{machine['processor']}, {machine['threads']} threads, kernels {machine['kernels']}, "
-        f"Python {machine['python_version']}, {run['datetime'][:10]}. Milliseconds, medians of one "
+        f"{where} Milliseconds, medians of one "
         "run; `×` is the peer's time over fastsoftmax's, both into an array that is there already "
         "where the peer can. *GB/s*: bytes of the arrays that have to be read or written over "
         "fastsoftmax's time. *copy* is NumPy's of the input, on one thread.\n"
