@@ -53,7 +53,7 @@ def _cgroup_quota() -> int:
 def team(n_threads: int, work: int) -> int:
     """Threads for so many multiply-adds, at most n_threads."""
     global _team_started
-    if _forked or work < 2 * WORK_PER_THREAD:
+    if _forked:
         return 1
     count = max(1, min(n_threads, work // WORK_PER_THREAD))
     _team_started = _team_started or count > 1

@@ -12,9 +12,9 @@ a band, over rows and over squares; each sum has an order of its own, so the res
 bit for any number of threads.
 
 `factor`: Cholesky, row by row of blocks of four: all but the last products of an element are dots of
-rows of the factor, sixteen at a time. 10 x 785 x 785, float32: 10 ms on two threads, each a class at a
-time; LAPACK's potrf takes 18, and leaves its threads spinning where the kernels' should run, which made
-a fit of MNIST 0.84 s instead of 0.63.
+rows of the factor, sixteen at a time. 10 x 785 x 785, float32, two threads, each a class at a time: 10
+ms alone, 19 in the profile of a fit; LAPACK's potrf takes 18 alone, and leaves its threads spinning
+where the kernels' should run, which made a fit of MNIST 0.84 s instead of 0.63.
 
 `solve`: forward and backward substitution row by row of the factor, so that it is read along its rows
 both times. Bound by reading the factors, 4*k*d^2 bytes a solve in float32; several right-hand sides
