@@ -15,7 +15,16 @@ import numpy as np
 from fastsoftmax._core import _cpu
 
 LEVELS = ("native", "v4", "v3", "v2", "plain")  # the best first
-KERNELS = ("cross_entropy", "elementwise", "gram", "line", "linear", "machine", "softmax")
+KERNELS = (
+    "cross_entropy",
+    "elementwise",
+    "gram",
+    "line",
+    "linear",
+    "machine",
+    "softmax",
+    "vectors",
+)
 
 
 def is_built(level: str) -> bool:

@@ -11,6 +11,9 @@ thread makes matrices of its own, one parallel region in all, or where there are
 a band, over rows and over squares; each sum has an order of its own, so the result is the same to the
 bit for any number of threads.
 
+`sums`: the rows themselves summed, a class a thread, eight vectors of columns at a time: bound by
+fetching rows from wherever they lie.
+
 `factor`: Cholesky, row by row of blocks of four: all but the last products of an element are dots of
 rows of the factor, sixteen at a time. 10 x 785 x 785, float32, two threads, each a class at a time: 10
 ms alone, 19 in the profile of a fit; LAPACK's potrf takes 18 alone, and leaves its threads spinning
@@ -37,6 +40,8 @@ cnp.import_array()
 cdef enum:
     BAND = 512  # rows packed at a time, whose products are summed before going to the totals
     SCRATCH_BYTES = 128 * 1024 * 1024  # of all threads, if each makes matrices of its own
+    EIGHT = 8  # vectors of sums at a time
+    SQUARE = 16  # rows and columns copied at a time
     FOUR = 4  # rows and columns of a block of the factor
     BACKWARD = 4  # right-hand sides of a solve at most
 
@@ -151,16 +156,20 @@ def gram(
     cdef int outer = n_threads if m >= 2 * n_threads else 1
     while outer > 1 and outer * each > SCRATCH_BYTES:
         outer -= 1
-    cdef int inner = n_threads if outer == 1 else 1
     cdef cnp.ndarray block = workspace(ALIGNMENT + outer * each)
     cdef char *memory = <char *>data(block)
     memory += (ALIGNMENT - <size_t>memory % ALIGNMENT) % ALIGNMENT
     with nogil:
-        for i in prange(m, schedule="dynamic", chunksize=1, num_threads=outer,
-                        use_threads_if=outer > 1):
-            ith_gram(
-                &g, i * most, count[i], share[i], memory + threadid() * each, band,
-                to + i * g.size * g.size, inner)
+        if outer > 1:
+            for i in prange(m, schedule="dynamic", chunksize=1, num_threads=outer):
+                ith_gram(
+                    &g, i * most, count[i], share[i], memory + threadid() * each, band,
+                    to + i * g.size * g.size, 1)
+        else:  # not a team of one: regions inside it would start threads of their own each time
+            for i in range(m):
+                ith_gram(
+                    &g, i * most, count[i], share[i], memory, band, to + i * g.size * g.size,
+                    n_threads)
 
 
 cdef void ith_gram(
@@ -187,21 +196,89 @@ cdef void ith_gram(
             add_squares(
                 &g, count, part_start(g.size, blocks, blocks - 1 - i),
                 part_start(g.size, blocks, blocks - i))
-    for i in prange(g.size, schedule="static", num_threads=n_threads,
+    blocks = (g.size + SQUARE - 1) // SQUARE
+    for i in prange(blocks, schedule="dynamic", chunksize=1, num_threads=n_threads,
                     use_threads_if=n_threads > 1):
-        write_row(&g, i, share, to)
+        write_rows(&g, i * SQUARE, share, to)
 
 
-cdef void write_row(const Gram *g, Py_ssize_t i, double share, real *to) noexcept nogil:
-    cdef Py_ssize_t j
+cdef void write_rows(const Gram *g, Py_ssize_t i0, double share, real *to) noexcept nogil:
+    """SQUARE rows up to the diagonal, and their mirror image: squares, since a column is a cache
+    line for each element."""
+    cdef real square[SQUARE][SQUARE]
+    cdef Py_ssize_t rows = min(SQUARE, g.size - i0), j0, i, j, columns
     cdef double value
-    for j in range(i + 1):
-        value = g.scale * g.totals[i * g.padded + j]
-        if g.shared:
-            value += share * g.shared[i * g.size + j]
-        if i == j:
-            value += g.ridge[i]
-        to[i * g.size + j] = to[j * g.size + i] = <real>value
+    for j0 from 0 <= j0 <= i0 by SQUARE:
+        columns = min(SQUARE, g.size - j0)
+        for i in range(rows):
+            for j in range(columns):
+                value = g.scale * g.totals[(i0 + i) * g.padded + j0 + j]
+                if g.shared:
+                    value += share * g.shared[(i0 + i) * g.size + j0 + j]
+                square[i][j] = <real>value
+            if i0 == j0:
+                square[i][i] = <real>(square[i][i] + g.ridge[i0 + i])
+        for i in range(rows):
+            for j in range(min(columns, i0 + i + 1 - j0)):
+                to[(i0 + i) * g.size + j0 + j] = square[i][j]
+        for j in range(columns):
+            for i in range(max(0, j0 + j - i0), rows):
+                to[(j0 + j) * g.size + i0 + i] = square[i][j]
+
+
+def sums(
+    cnp.ndarray x not None, cnp.ndarray rows not None, cnp.ndarray factors not None,
+    cnp.ndarray counts not None, cnp.ndarray out not None, int n_threads,
+):
+    """out (m, d) = sum over some rows i of factor_i^2 x_i; the arguments as for `gram`."""
+    cdef Py_ssize_t element = sizeof(real), m = rows.shape[0], most = rows.shape[1], d = x.shape[1], i
+    cdef Py_ssize_t row_step = x.strides[0] // element, column_step = x.strides[1] // element
+    cdef const real *from_ = <const real *>data(x)
+    cdef const int *row = <const int *>data(rows)
+    cdef const real *factor = <const real *>data(factors)
+    cdef const Py_ssize_t *count = <const Py_ssize_t *>data(counts)
+    cdef real *to = <real *>data(out)
+    for i in prange(m, nogil=True, schedule="dynamic", chunksize=1, num_threads=n_threads,
+                    use_threads_if=n_threads > 1):
+        sum_rows(
+            from_, row_step, 1 if d == 1 else column_step, d, row + i * most, factor + i * most,
+            count[i], to + i * d)
+
+
+cdef void sum_rows(
+    const real *x, Py_ssize_t row_step, Py_ssize_t column_step, Py_ssize_t d, const int *rows,
+    const real *factors, Py_ssize_t n, real *out,
+) noexcept nogil:
+    cdef vreal total[EIGHT]
+    cdef vreal weight
+    cdef const real *row
+    cdef real one
+    cdef Py_ssize_t i, j = 0
+    cdef int v
+    if column_step == 1:
+        while j + EIGHT * VL <= d:
+            for v in range(EIGHT):
+                total[v] = set1(0.)
+            for i in range(n):
+                row = x + rows[i] * row_step + j
+                weight = set1(factors[i] * factors[i])
+                for v in range(EIGHT):
+                    total[v] = total[v] + weight * load(row + v * VL)
+            for v in range(EIGHT):
+                store(out + j + v * VL, total[v])
+            j = j + EIGHT * VL
+        while j + VL <= d:
+            total[0] = set1(0.)
+            for i in range(n):
+                total[0] = (
+                    total[0] + set1(factors[i] * factors[i]) * load(x + rows[i] * row_step + j))
+            store(out + j, total[0])
+            j = j + VL
+    for j in range(j, d):
+        one = 0
+        for i in range(n):
+            one = one + factors[i] * factors[i] * x[rows[i] * row_step + j * column_step]
+        out[j] = one
 
 
 def factor(
@@ -229,9 +306,12 @@ cdef int factor_class(real *a, const real *scales, double jitter, Py_ssize_t siz
     cdef Py_ssize_t i0, j0, i, j, p, rows, columns
     cdef double sums[FOUR][FOUR]
     cdef double s
+    for i0 from 0 <= i0 < size by SQUARE:
+        for j0 from 0 <= j0 <= i0 by SQUARE:
+            for j in range(j0, min(j0 + SQUARE, size)):
+                for i in range(max(i0, j + 1), min(i0 + SQUARE, size)):
+                    a[i * size + j] = a[j * size + i] * scales[i] * scales[j]
     for i in range(size):
-        for j in range(i):
-            a[i * size + j] = a[j * size + i] * scales[i] * scales[j]
         a[i * size + i] = <real>(1. + jitter)
     for i0 from 0 <= i0 < size by FOUR:
         rows = min(FOUR, size - i0)

@@ -3,5 +3,6 @@
 from fastsoftmax.data.dense import DenseData, Gradients
 from fastsoftmax.data.factors import ClassFactors
 from fastsoftmax.data.stored import Draw, StoredLogits
+from fastsoftmax.data.vectors import add, dot
 
-__all__ = ["ClassFactors", "DenseData", "Draw", "Gradients", "StoredLogits"]
+__all__ = ["ClassFactors", "DenseData", "Draw", "Gradients", "StoredLogits", "add", "dot"]

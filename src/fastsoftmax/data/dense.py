@@ -132,3 +132,19 @@ class DenseData:
             ridge, out, self._workspace, team(self.n_threads, work),
         )  # fmt: skip
         return out
+
+    def second_moments(self) -> NDArray[np.float64]:
+        """XᵀX / n."""
+        n, d = self.shape
+        rows = np.arange(n, dtype=np.int32)[None]
+        drawn = Draw(rows, np.ones(rows.shape), np.array([n]), np.ones(1))
+        return self.gram(drawn, np.zeros(d), np.ones(d), 1 / n, np.zeros(d))[0].astype(np.float64)
+
+    def sums(self, drawn: Draw) -> NDArray:
+        """``Σ fᵢ² xᵢ`` over drawn rows, for each class: (m, d)."""
+        out = np.empty((len(drawn.rows), self.shape[1]), self.dtype)
+        kernels(self.dtype).gram.sums(
+            self.X, drawn.rows, self._cast(drawn.factors), drawn.counts, out,
+            team(self.n_threads, drawn.counts.sum() * self.shape[1]),
+        )  # fmt: skip
+        return out

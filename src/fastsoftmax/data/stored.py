@@ -63,6 +63,10 @@ class StoredLogits:
         """The logits as an array (n, K)."""
         return self.tiles.transpose(0, 2, 1).reshape(-1, self.n_logits)[: self.n]
 
+    def largest(self) -> float:
+        """max |logit|."""
+        return float(max(self.tiles.max(), -self.tiles.min()))
+
     def fill(self, logits: NDArray) -> None:
         """The same logits (K,) in every row."""
         self.tiles[...] = logits[:, None]

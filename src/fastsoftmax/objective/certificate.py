@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from fastsoftmax.data import ClassFactors
-from fastsoftmax.objective.line import Line, dot
+from fastsoftmax.data import ClassFactors, dot
+from fastsoftmax.objective.line import Line
 from fastsoftmax.objective.objective import Objective
 
 ROUNDS = 4

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax.data import DenseData, StoredLogits
+from fastsoftmax.data import DenseData, StoredLogits, dot
 
 if TYPE_CHECKING:
     from fastsoftmax.objective.objective import Objective
@@ -40,6 +40,8 @@ class Line(Protocol):
 
     def aim(self, direction: NDArray) -> float: ...
 
+    def scout(self, slope: float) -> "Path | None": ...
+
     def at(self, t: float) -> Trial: ...
 
     def move(self, t: float) -> None: ...
@@ -51,9 +53,43 @@ class Line(Protocol):
     def sample(self) -> "Sample": ...
 
 
-def dot(a: NDArray, b: NDArray) -> float:
-    """aᵀb without BLAS, whose threads would go on spinning where the kernels' should run."""
-    return float(np.einsum("i,i->", a, b))
+class Path:
+    """φ of the rows whose logits and their change are stored."""
+
+    cheap = True
+
+    def __init__(
+        self,
+        logits: StoredLogits,
+        change: StoredLogits,
+        targets: NDArray,
+        weights: NDArray | None,
+        parabola: NDArray,
+    ) -> None:
+        self.logits, self.change = logits, change
+        self._targets, self._weights, self._parabola = targets, weights, parabola
+
+    def tilt(self, slope: float) -> None:
+        """Make φ'(0) what it is known to be."""
+        self._parabola[1] += (slope - self.at(0.0).slope) / 2
+
+    def at(self, t: float) -> Trial:
+        value, slope, curvature = self.logits.along(
+            self.change, t, self._targets, self._weights, 1 / self.logits.n
+        )
+        a, b, c = self._parabola
+        return Trial(
+            float(value + a + t * (2 * b + t * c)),
+            float(slope + 2 * b + 2 * t * c),
+            float(curvature + 2 * c),
+        )
+
+
+def parabola(objective: "Objective", theta: NDArray, direction: NDArray) -> NDArray:
+    """The penalty along a line: its coefficients (1, ½t, t²)."""
+    W, step = objective.user(theta)[0], objective.user(direction)[0]
+    products = [np.einsum("kd,kd->", a, c) for a, c in ((W, W), (W, step), (step, step))]
+    return 0.5 * objective.penalty * np.array(products)
 
 
 class StoredLine:
@@ -69,11 +105,10 @@ class StoredLine:
         self.theta = theta
         self.recompute()
 
-    def _store(self, theta: NDArray, out: StoredLogits) -> NDArray:
+    def _store(self, theta: NDArray, out: StoredLogits) -> None:
         W, b = self._objective.user(theta)
         self._objective.n_passes += 0.5
         self._objective.data.store_logits(W, b, out)
-        return W
 
     def _evaluate(self) -> None:
         self.value, self.gradient = self._objective.value_and_grad(self.theta, self._logits)
@@ -86,27 +121,18 @@ class StoredLine:
     def aim(self, direction: NDArray) -> float:
         """Take a direction; the most that a unit step changes any logit."""
         self._direction = direction
-        step = self._store(direction, self._change)
-        W, _ = self._objective.user(self.theta)
-        # the penalty along the line: a parabola
-        self._parabola = (
-            0.5
-            * self._objective.penalty
-            * np.array([np.einsum("kd,kd->", a, c) for a, c in ((W, W), (W, step), (step, step))])
-        )
-        return float(max(self._change.tiles.max(), -self._change.tiles.min()))
+        self._store(direction, self._change)
+        self._path = Path(
+            self._logits, self._change, self._objective.targets, self._objective.weights,
+            parabola(self._objective, self.theta, direction),
+        )  # fmt: skip
+        return self._change.largest()
+
+    def scout(self, slope: float) -> None:
+        """There is no need: a look costs no pass."""
 
     def at(self, t: float) -> Trial:
-        objective = self._objective
-        value, slope, curvature = self._logits.along(
-            self._change, t, objective.targets, objective.weights, 1 / len(objective.data.X)
-        )
-        a, b, c = self._parabola
-        return Trial(
-            float(value + a + t * (2 * b + t * c)),
-            float(slope + 2 * b + 2 * t * c),
-            float(curvature + 2 * c),
-        )
+        return self._path.at(t)
 
     def move(self, t: float) -> None:
         self.theta = self.theta + t * self._direction
@@ -126,7 +152,8 @@ class FusedLine:
     """Nothing is kept between passes, and every look is one: where logits would take too much."""
 
     cheap = False
-    SAMPLE_BYTES = 32 << 20  # of the logits to draw rows from
+    SAMPLE_BYTES = 64 << 20  # of the logits to draw rows from
+    SCOUTED = 4096  # rows that are looked at before all
 
     def __init__(self, objective: "Objective", theta: NDArray) -> None:
         self._objective = objective
@@ -137,10 +164,23 @@ class FusedLine:
         self.value, self.gradient = self._objective.value_and_grad(self.theta)
 
     def aim(self, direction: NDArray) -> float:
-        """Take a direction; what a unit step does to the logits is not known."""
+        """Take a direction; the most that a unit step changes a logit of the scouted rows."""
         self._direction = direction
         self._seen: tuple[float, NDArray, float, NDArray] | None = None
-        return np.nan
+        o = self._objective
+        step = max(1, len(o.data.X) // self.SCOUTED)
+        self._path = Path(
+            self._of_every(step, self.theta), self._of_every(step, direction),
+            np.ascontiguousarray(o.targets[::step]),
+            None if o.weights is None else np.ascontiguousarray(o.weights[::step]),
+            parabola(o, self.theta, direction),
+        )  # fmt: skip
+        return self._path.change.largest()
+
+    def scout(self, slope: float) -> Path:
+        """φ of some rows, tilted to the slope of all: near that of all, for 1/100 of a pass."""
+        self._path.tilt(slope)
+        return self._path
 
     def at(self, t: float) -> Trial:
         theta = self.theta + t * self._direction
@@ -155,20 +195,21 @@ class FusedLine:
 
     def logits(self, rows: int) -> StoredLogits:
         """The present logits of about so many rows, evenly spread; of all of them for 0."""
-        return self._of_every(max(1, len(self._objective.data.X) // rows) if rows else 1)
+        step = max(1, len(self._objective.data.X) // rows) if rows else 1
+        return self._of_every(step, self.theta)
 
     def sample(self) -> "Sample":
         """Logits to draw rows from: of as many as there is room for."""
         data = self._objective.data
         size = StoredLogits.bytes(len(data.X), self._objective.n_logits, data.dtype)
         step = -(-size // self.SAMPLE_BYTES)
-        logits = self._of_every(step)
+        logits = self._of_every(step, self.theta)
         return Sample(logits, logits.like(), step)
 
-    def _of_every(self, step: int) -> StoredLogits:
+    def _of_every(self, step: int, theta: NDArray) -> StoredLogits:
         objective = self._objective
         data = DenseData(objective.data.X[::step], objective.data.n_threads)
         out = StoredLogits(len(data.X), objective.n_logits, data.dtype, data.n_threads)
-        data.store_logits(*objective.user(self.theta), out)
+        data.store_logits(*objective.user(theta), out)
         objective.n_passes += 0.5 / step
         return out

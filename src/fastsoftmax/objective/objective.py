@@ -210,8 +210,9 @@ class Objective:
         return float(np.einsum("kd,kd->", by_W, by_W)) / (2 * self.penalty)
 
     def vectors(self, wanted: int) -> int:
-        """How many vectors like θ a solver may keep, of those it wants; a few in any case."""
-        return max(6, min(wanted, int(HISTORY * self.max_memory / (8 * self.size))))
+        """How many vectors like θ in the precision of X a solver may keep; a few in any case."""
+        each = self.data.dtype.itemsize * self.size
+        return max(6, min(wanted, int(HISTORY * self.max_memory / each)))
 
     def lacks(self, need: str) -> str | None:
         """Why this objective cannot give what a solver needs; None if it can."""

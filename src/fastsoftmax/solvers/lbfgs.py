@@ -10,7 +10,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax.objective import Line, Objective, dot
+from fastsoftmax.objective import Line, Objective, add, dot
 from fastsoftmax.solvers.base import Options, Result, Run, register
 from fastsoftmax.solvers.line_search import search
 
@@ -78,7 +78,7 @@ def minimize(
             break
         if np.isfinite(line.value):
             preconditioner.update(line, run.n_iter)
-            direction = two_loop(line.gradient, pairs, preconditioner)
+            direction = two_loop(line.gradient, pairs, preconditioner, objective)
             slope = dot(line.gradient, direction)
             left = max(preconditioner.factor / 2 * abs(slope), run.trend(preconditioner.since))
             if left <= options.tol * line.value and (pairs or run.n_iter == 0):
@@ -92,13 +92,10 @@ def minimize(
             run.result.message = message
             break
         reach = line.aim(direction)
-        if run.n_iter:
-            first = 1.0
-        elif np.isfinite(reach):
-            first = min(1.0, FIRST_CHANGE / max(reach, 1e-300))
-        else:
-            first = min(1.0, 1 / float(np.abs(line.gradient).sum()))
-        t = search(line, slope, first, rounding=objective.rounding)
+        first = first_step(
+            line, slope, reach if run.n_iter == 0 else 0.0, rounding=objective.rounding
+        )
+        t = search(line, line.value, slope, first, rounding=objective.rounding)
         if t is None:
             # nothing that float arithmetic can see goes down this way: is it the logits, or
             # what the history believes?
@@ -114,29 +111,50 @@ def minimize(
         before = line.gradient
         line.move(t)
         fresh = not line.cheap
-        pair = Pair(t * direction, line.gradient - before, 0.0)
-        if (curvature := dot(pair.s, pair.y)) > 0:
-            pairs.append(pair._replace(curvature=curvature))
+        s, y = (v.astype(objective.data.dtype) for v in (t * direction, line.gradient - before))
+        if (curvature := dot(s, y)) > 0:
+            pairs.append(Pair(s, y, curvature))
         run.note(line.value, line.gradient)
     if not fresh and np.isfinite(line.value):
         line.recompute()
     return run.end(line)
 
 
-def two_loop(gradient: NDArray, pairs: deque[Pair], preconditioner: Preconditioner) -> NDArray:
-    """-H·gradient, H the inverse Hessian that the pairs and the preconditioner imply."""
-    q = -gradient
+def first_step(line: Line, slope: float, reach: float, *, rounding: float) -> float:
+    """The step to look at first: 1, or less where logits would change by a lot, or what some rows
+    say."""
+    if not np.isfinite(reach):
+        t = min(1.0, 1 / float(np.abs(line.gradient).sum()))
+    else:
+        t = min(1.0, FIRST_CHANGE / max(reach, 1e-300))
+    scout = line.scout(slope)
+    if scout is None:
+        return t
+    return search(scout, scout.at(0.0).value, slope, t, rounding=rounding) or t
+
+
+def two_loop(
+    gradient: NDArray, pairs: deque[Pair], preconditioner: Preconditioner, objective: Objective
+) -> NDArray:
+    """-H·gradient, H the inverse Hessian that the pairs and the preconditioner imply.
+
+    In the precision of X, which is that of the gradient; pairs are most of what an iteration reads
+    where the parameters are many.
+    """
+    dtype, n_threads = objective.data.dtype, objective.data.n_threads
+    q = -gradient.astype(dtype)
     shares = []
     for s, y, curvature in reversed(pairs):
-        share = dot(s, q) / curvature
-        q -= share * y
+        share = dot(s, q, n_threads) / curvature
+        add(q, -share, y, n_threads)
         shares.append(share)
     if pairs:
         _, y, curvature = pairs[-1]
         direction, solved = preconditioner.solve(q, y)
-        direction *= curvature / dot(y, solved)
+        direction = direction * (curvature / dot(y, solved.astype(dtype), n_threads))
     else:
         (direction,) = preconditioner.solve(q)
+    direction = direction.astype(dtype)
     for (s, y, curvature), share in zip(pairs, reversed(shares), strict=True):
-        direction += (share - dot(y, direction) / curvature) * s
-    return direction
+        add(direction, share - dot(y, direction, n_threads) / curvature, s, n_threads)
+    return direction.astype(np.float64)

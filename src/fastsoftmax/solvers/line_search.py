@@ -7,7 +7,7 @@ rounding it may not rise.
 
 import numpy as np
 
-from fastsoftmax.objective.line import Line
+from fastsoftmax.objective.line import Line, Path
 
 EXACT = 0.1  # |φ'| at the end, as a share of |φ'(0)|, where a look is cheap
 LOOSE = 0.8  # where it costs a pass
@@ -15,13 +15,15 @@ TRIALS = 40
 STRETCH = 10.0  # a step grows by this much at most from one look to the next
 
 
-def search(line: Line, slope: float, t: float, *, rounding: float) -> float | None:
-    """A step along the line, whose φ'(0) is `slope`, beginning at t; None if none goes down."""
-    target = (EXACT if line.cheap else LOOSE) * abs(slope)
-    ceiling = line.value + rounding * abs(line.value)
+def search(
+    path: Line | Path, value: float, slope: float, t: float, *, rounding: float
+) -> float | None:
+    """A step along the path, from its φ(0) and φ'(0), beginning at t; None if none goes down."""
+    target = (EXACT if path.cheap else LOOSE) * abs(slope)
+    ceiling = value + rounding * abs(value)
     low, low_slope, high, high_slope = 0.0, slope, np.inf, np.nan
     for _ in range(TRIALS):
-        value, derivative, curvature = line.at(t)
+        value, derivative, curvature = path.at(t)
         lowered = value <= ceiling
         if lowered and abs(derivative) <= target:
             return t

@@ -32,7 +32,7 @@ def minimize_newton(objective: Objective, theta: NDArray, options: Options) -> R
                 run.note(line.value, line.gradient)
             run.converge()
             break
-        t = search(line, slope, 1.0, rounding=objective.rounding)
+        t = search(line, line.value, slope, 1.0, rounding=objective.rounding)
         if t is None:
             run.result.message = "no step decreases the objective beyond rounding"
             break

@@ -1,78 +1,94 @@
-"""L-BFGS preconditioned by a Gram matrix for each class.
+"""L-BFGS preconditioned by the Hessian's block of each class.
 
-M is block-diagonal over the classes: at first one Gram of uniform rows for all, then the Gram of
-each class's own rows, drawn by importance, renewed as the probabilities move. It leaves out the
-coupling of the classes, which L-BFGS learns; what all classes have in common (their gauge), which
-no loss sees, is taken out of every direction: without that the method stalls.
+M is block-diagonal over the classes: at first one matrix for all, of uniform rows, then each
+class's own, of rows drawn by importance, renewed as the probabilities move: whole Gram matrices,
+or, where these are dear, blocks of low rank. It leaves out the coupling of the classes, which L-BFGS
+learns; what all classes have in common (their gauge), which no loss sees, is taken out of every
+direction: without that the method stalls.
 """
+
+from typing import Protocol
 
 from numpy.typing import NDArray
 
-from fastsoftmax.objective import Objective
+from fastsoftmax.objective import ClassGrams, LowRankBlocks, Objective
 from fastsoftmax.objective.line import Line
 from fastsoftmax.solvers.base import Options, Result, register
 from fastsoftmax.solvers.lbfgs import minimize
 
 MEMORY = 30
-FIRST_REFRESH = 4  # iteration of the first Grams by class, and iterations between two
+FIRST_REFRESH = 4  # iteration of the first blocks by class, and iterations between two
 REPAID = 0.7  # of the last build's cost, in passes since, before the next
 STEADY = 3  # builds before the number of rows grows
 GROWTH = 2  # with each after them
 VENTURE = 0.1  # of the first build's cost, in passes before it: easy problems end without
 MOVED = 0.25  # of the weights, before the next
+DEAR = 3.0  # passes for whole Grams: beyond, blocks of low rank, if these are cheaper
 
 
-def rows_of_class(n: int, d: int) -> int:
-    """Rows a class's Gram is made of: as many as their cost in passes is worth."""
-    if gram_cost(2 * d, n, d) <= 1:
-        return min(n, max(2 * d, 20 * n // d))
-    return min(n, max(d, 20 * n // d, 64))
+class Factors(Protocol):
+    """M⁻¹."""
+
+    def solve(self, *right: NDArray) -> list[NDArray]: ...
 
 
-def gram_cost(rows: int, n: int, d: int) -> float:
-    """Passes that Gram and factor of a class cost, for each class: R of the cost rule."""
-    return rows * d / (4 * n) + d**2 / (12 * n)
+class Blocks(Protocol):
+    """Where M comes from."""
+
+    rows: int  # to make a class's block from, at first
+    fits: bool  # whether there is memory for the blocks of all classes
+
+    def cost(self, rows: int) -> float: ...
+
+    def at_start(self) -> Factors: ...
+
+    def by_class(self, line: Line, rows: int, seed: int) -> Factors: ...
 
 
-class Grams:
-    """The preconditioner: shared at first, then by class."""
+def blocks_of(objective: Objective, seed: int) -> Blocks:
+    """Whole Grams, unless they are dear and blocks of low rank are not."""
+    whole, low = ClassGrams(objective, seed), LowRankBlocks(objective, seed)
+    dear = whole.cost(whole.rows) > max(DEAR, 2 * (low.start_cost + low.cost(low.rows)))
+    return low if low.fits and (dear or not whole.fits) else whole
+
+
+class BlockPreconditioner:
+    """M, renewed where it is due."""
 
     factor = 10.0
 
     def __init__(self, objective: Objective, seed: int) -> None:
         self._objective = objective
         self._seed = seed
-        n, d = objective.data.shape
-        self._rows = rows_of_class(n, d)
+        self._blocks = blocks_of(objective, seed)
         began = objective.n_passes
-        self._factors = objective.curvature.shared(min(n, max(4 * d, self._rows)), seed)
+        self._factors = self._blocks.at_start()
         self._built_at, self._built_for = objective.n_passes, objective.n_passes - began
         self.since, self._builds = 0, 0
-        self._by_class = objective.curvature.fits(objective.n_logits)
 
     def update(self, line: Line, n_iter: int) -> None:
         """Renew M where it is due."""
-        curvature = self._objective.curvature
+        curvature, blocks = self._objective.curvature, self._blocks
         since = self._objective.n_passes - self._built_at
-        due = REPAID * self._built_for if self._builds else VENTURE * curvature.cost(self._rows)
+        due = REPAID * self._built_for if self._builds else VENTURE * blocks.cost(blocks.rows)
         if (
-            self._by_class
+            blocks.fits
             and n_iter - self.since >= FIRST_REFRESH
             and since >= due
             and curvature.moved(line) > MOVED
         ):
             before = self._objective.n_passes
             self._builds += 1
-            self._factors = curvature.by_class(line, self._rows_now(), self._seed + self._builds)
+            self._factors = blocks.by_class(line, self._rows_now(), self._seed + self._builds)
+            curvature.watch(line)
             self._built_at = self._objective.n_passes
             self._built_for = self._built_at - before
             self.since = n_iter
 
     def _rows_now(self) -> int:
         """More rows the longer it takes: hard problems repay what easy ones do not live to see."""
-        return min(
-            self._rows * GROWTH ** max(0, self._builds - STEADY), len(self._objective.data.X)
-        )
+        grown = self._blocks.rows * GROWTH ** max(0, self._builds - STEADY)
+        return min(grown, len(self._objective.data.X))
 
     def solve(self, *vectors: NDArray) -> list[NDArray]:
         """M⁻¹ of vectors without a gauge, without one."""
@@ -84,4 +100,5 @@ class Grams:
 @register("preconditioned-lbfgs")
 def minimize_preconditioned(objective: Objective, theta: NDArray, options: Options) -> Result:
     """L-BFGS of 30 pairs, preconditioned."""
-    return minimize(objective, theta, options, Grams(objective, options.seed), memory=MEMORY)
+    preconditioner = BlockPreconditioner(objective, options.seed)
+    return minimize(objective, theta, options, preconditioner, memory=MEMORY)

@@ -1,0 +1,261 @@
+"""The blocks of the Hessian in the leading directions of the features, where whole Grams are dear.
+
+That of class k is close to U B_k Uᵀ + τ_k (1 - UUᵀ): U leading eigenvectors of the features'
+covariance, for all classes, B_k the Gram matrix of the class's rows in them, weighted by p(1 - p),
+τ_k one curvature for what is left. The class's weighted means decouple its intercept from its
+weights: without them it takes up to twice the iterations. A build costs about r²/D² of whole Grams.
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastsoftmax.data import ClassFactors, DenseData, Draw
+from fastsoftmax.objective.class_grams import MATRICES, SHARED
+from fastsoftmax.objective.line import Line
+
+if TYPE_CHECKING:
+    from fastsoftmax.objective.objective import Objective
+
+DTYPE = np.dtype(np.float32)  # of the blocks, whatever that of X is: they are estimates
+RANK = 64
+ROWS = 512  # drawn for each class
+SAMPLE = 2048  # rows from which the leading directions are found
+FLOOR = 0.1  # of the median class's strength, for each by its share
+ROUNDS = 2  # of subspace iteration
+NEGLIGIBLE = 1e-10  # of a direction's square, beyond those before it: rounding
+
+
+class LowRankBlocks:
+    """The blocks of an objective's Hessian, each of low rank but for a multiple of the identity."""
+
+    def __init__(self, objective: "Objective", seed: int) -> None:
+        self._objective = objective
+        self._seed = seed
+        self.rows = min(len(objective.data.X), ROWS)
+        self._rank = min(RANK, objective.data.shape[1])
+        self._projected: tuple[int, DenseData] | None = None
+
+    def cost(self, rows: int) -> float:
+        """Passes that the blocks are worth, from so many rows each."""
+        n, d = self._objective.data.shape
+        return (rows * (self._rank**2 / 2 + d) + self._rank**3 / 6) / (2 * n * d)
+
+    @property
+    def start_cost(self) -> float:
+        """Passes for the leading directions, and for all rows in them."""
+        o = self._objective
+        n = len(o.data.X)
+        return (2 * ROUNDS * min(SAMPLE, n) + n) * self._rank / (2 * n * o.n_logits)
+
+    @property
+    def fits(self) -> bool:
+        """Whether a matrix a class, and all rows in those directions, leave room for the rest."""
+        o = self._objective
+        numbers = o.n_logits * self._rank**2 + len(o.data.X) * self._rank
+        return numbers * DTYPE.itemsize <= MATRICES * o.max_memory
+
+    def _rows(self, step: int) -> DenseData:
+        """Every step-th row in the leading directions, (n / step, r)."""
+        if self._projected is None or self._projected[0] != step:
+            o = self._objective
+            W = self._basis * self._units
+            b = -np.einsum("rd,d->r", W, o.shift)
+            V = DenseData(o.data.X[::step], o.data.n_threads).logits(W, b)
+            self._projected = step, DenseData(V.astype(DTYPE, copy=False), o.data.n_threads)
+        return self._projected[1]
+
+    def at_start(self) -> "LowRankFactors":
+        """The covariance of the features for all classes, each times p(1 - p) of its share."""
+        o = self._objective
+        c = o.curvature
+        n, d = o.data.shape
+        self._units, ridge = c.units[:d], c.ridge[:d]
+        generator = np.random.default_rng([self._seed, n, d])
+        X = o.data.X
+        if n > SAMPLE:
+            X = X[np.sort(generator.choice(n, SAMPLE, replace=False))]
+        sample = Standardised(DenseData(X, o.data.n_threads), o.shift, self._units)
+        self._basis = leading(sample, self._rank, generator).astype(DTYPE)
+        self._rank = rank = len(self._basis)
+        o.n_passes += self.start_cost
+
+        V = DenseData(sample.times(self._basis).astype(DTYPE, copy=False), o.data.n_threads)
+        self._covariance = V.second_moments()
+        spread = float(np.sum(c.spread[:d] * (self._units > 0)))
+        rest = max(spread - float(np.einsum("rr->", self._covariance)), 0.0)
+        self._tail = rest / max(d - rank, 1)
+        self._ridge = np.einsum("rd,sd->rs", self._basis * ridge, self._basis)
+        self._tail_ridge = float(ridge.mean())
+        strengths = c.start_strengths()
+        matrix = self._covariance + self._ridge / strengths.mean()
+        factors = ClassFactors(matrix[None].astype(DTYPE), o.data.n_threads, strengths)
+        return self._inverse(factors, strengths, np.zeros((o.n_logits, d)))
+
+    def by_class(self, line: Line, rows: int, seed: int) -> "LowRankFactors":
+        """The block of each class at the line's point, from about so many rows."""
+        o = self._objective
+        d = o.data.shape[1]
+        drawn, step, n = o.curvature.draw(line, rows, seed)
+        rank = self._rank
+        grams = self._rows(step).gram(
+            drawn, np.zeros(rank), np.ones(rank + 1), 1 / n, np.zeros(rank + 1)
+        )
+        totals = np.maximum(grams[:, rank, rank], np.finfo(DTYPE).tiny)
+        blocks, means = grams[:, :rank, :rank], np.zeros((o.n_logits, d))
+        if o.fit_intercept:
+            sums = grams[:, :rank, rank]
+            blocks = blocks - sums[:, :, None] * (sums / totals[:, None])[:, None, :]
+            drawn.rows[:] *= step  # of the whole X
+            means[:] = (o.data.sums(drawn) / (n * totals[:, None]) - o.shift) * self._units
+            means[drawn.counts == 0] = 0
+        share = np.full(o.n_logits, SHARED)
+        if step > 1:  # a class of which few rows were seen is more like all rows than these say
+            effective = np.square(n * totals) / fourth_powers(drawn)
+            share = np.maximum(share, rank / (rank + effective))
+        strengths = drawn.totals / n
+        # a class far less uncertain than others will not stay so: its next step would overshoot
+        start = o.curvature.start_strengths()
+        missing = np.maximum(FLOOR * start * np.median(strengths / start) - strengths, 0)
+        blocks = (1 - share)[:, None, None] * blocks
+        blocks += (share * strengths + missing)[:, None, None] * self._covariance + self._ridge
+        o.n_passes += self.cost(int(drawn.counts.sum()) // o.n_logits)
+        return self._inverse(
+            ClassFactors(np.ascontiguousarray(blocks, DTYPE), o.data.n_threads),
+            strengths + missing,
+            means,
+        )
+
+    def _inverse(
+        self, factors: ClassFactors, strengths: NDArray, means: NDArray
+    ) -> "LowRankFactors":
+        o = self._objective
+        tails = strengths * self._tail + self._tail_ridge
+        tails = np.where(tails > 0, tails, 1.0)
+        if not o.fit_intercept:
+            return LowRankFactors(self._basis, factors, tails, o.data.n_threads)
+        one = 1 / o.intercept_scale  # what the intercept's column holds
+        intercepts = np.where(strengths > 0, strengths, 1.0) * one**2
+        return LowRankFactors(
+            self._basis, factors, tails, o.data.n_threads, means / one, intercepts
+        )
+
+
+def fourth_powers(drawn: Draw) -> NDArray[np.float64]:
+    """Σ fᵢ⁴ over drawn rows, for each class; never 0."""
+    inside = np.arange(drawn.factors.shape[1]) < drawn.counts[:, None]
+    sums = np.sum(np.where(inside, drawn.factors, 0) ** 4, axis=1, dtype=np.float64)
+    return np.maximum(sums, np.finfo(float).tiny)
+
+
+class LowRankFactors:
+    """Inverses of U B_k Uᵀ + τ_k (1 - UUᵀ), each with an intercept that is decoupled by the means.
+
+    Parameters
+    ----------
+    basis : ndarray of shape (r, D)
+        U, transposed: orthonormal rows.
+    factors : ClassFactors
+        Of B_k.
+    tails : ndarray of shape (K,)
+        τ.
+    n_threads : int
+    means : ndarray of shape (K, D), optional
+        Of each class's features, over that of the intercept's column.
+    intercepts : ndarray of shape (K,), optional
+        Curvatures of the intercepts.
+    """
+
+    def __init__(
+        self,
+        basis: NDArray,
+        factors: ClassFactors,
+        tails: NDArray,
+        n_threads: int,
+        means: NDArray | None = None,
+        intercepts: NDArray | None = None,
+    ) -> None:
+        self._basis, self._across = basis, np.ascontiguousarray(basis.T)
+        self._factors, self._tails = factors, tails[:, None]
+        self._means, self._intercepts = means, intercepts
+        self._n_threads = n_threads
+
+    def _product(self, A: NDArray, B: NDArray) -> NDArray:
+        """A Bᵀ of the last axes, in the precision of the basis, without BLAS."""
+        rows = np.ascontiguousarray(A.reshape(-1, A.shape[-1]), self._basis.dtype)
+        return DenseData(rows, self._n_threads).logits(B, None).reshape(*A.shape[:-1], len(B))
+
+    def solve(self, *right: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+        """M⁻¹ v of some v (K, D), or (K, D + 1) with the intercepts last."""
+        v = np.stack(right)
+        tops = np.abs(v).max(axis=(1, 2), keepdims=True)
+        v /= np.where(tops > 0, tops, 1)
+        weights, intercepts = v, None
+        if self._means is not None:
+            weights, intercepts = v[..., :-1], v[..., -1]
+            weights = weights - intercepts[..., None] * self._means
+        leading = self._product(weights, self._basis)
+        inner = np.stack(self._factors.solve(*leading.astype(np.float64)))
+        z = weights / self._tails + self._product(inner - leading / self._tails, self._across)
+        if intercepts is not None:
+            c = intercepts / self._intercepts - np.einsum("kd,mkd->mk", self._means, z)
+            z = np.concatenate([z, c[..., None]], axis=2)
+        return list(z * tops)
+
+
+class Standardised:
+    """B = (X - shift) * units as a factor of products."""
+
+    def __init__(self, data: DenseData, shift: NDArray, units: NDArray) -> None:
+        self._data, self._shift, self._units = data, shift, units
+        self._across = DenseData(data.X.T, data.n_threads)
+        self.shape, self.n_threads = data.shape, data.n_threads
+
+    def times(self, Q: NDArray) -> NDArray:
+        """B Qᵀ, (n, r), for Q (r, d)."""
+        W = Q * self._units
+        return self._data.logits(W, -np.einsum("rd,d->r", W, self._shift))
+
+    def across(self, T: NDArray) -> NDArray[np.float64]:
+        """Bᵀ T, (d, r), for T (n, r)."""
+        product = self._across.logits(T.T, None).astype(np.float64)
+        product -= np.outer(self._shift, T.sum(axis=0, dtype=np.float64))
+        return product * self._units[:, None]
+
+
+def leading(B: Standardised, rank: int, generator: np.random.Generator) -> NDArray:
+    """About the leading right singular vectors of B (n, d): (r, d), orthonormal, r <= rank.
+
+    Subspace iteration from Gaussian vectors (Halko, Martinsson & Tropp, SIAM Review 53, 2011,
+    algorithm 4.4).
+    """
+    n, d = B.shape
+    Q = generator.standard_normal((min(rank, n, d), d))
+    for _ in range(ROUNDS):
+        Q = orthonormal(B.across(B.times(Q)), B.n_threads)
+    return Q
+
+
+def orthonormal(Y: NDArray[np.float64], n_threads: int) -> NDArray[np.float64]:
+    """An orthonormal basis of the columns of Y (d, r), as rows, but for what is negligible.
+
+    Gram-Schmidt on coefficients of the columns, from their Gram matrix in float64: the long sums
+    are one product, and no LAPACK's threads are left spinning beside the kernels that follow.
+    """
+    Y = DenseData(Y, n_threads)
+    G = len(Y.X) * Y.second_moments()
+    rank = len(G)
+    coefficients, images = np.zeros((2, rank, rank))  # rows c, and c G
+    found = 0
+    for j in range(rank):
+        shares = images[:found, j]
+        c = -np.einsum("i,ij->j", shares, coefficients[:found])
+        c[j] += 1
+        image = G[j] - np.einsum("i,ij->j", shares, images[:found])
+        if image[j] > NEGLIGIBLE * G[j, j]:
+            coefficients[found], images[found] = np.stack((c, image)) / np.sqrt(image[j])
+            found += 1
+    if not found:  # there are no features at all: any direction
+        return np.eye(1, len(Y.X))
+    return np.ascontiguousarray(Y.logits(coefficients[:found], None).T)

@@ -1,0 +1,158 @@
+"""Blocks of low rank, what they are made of, and the scouted line, against plain float64 NumPy."""
+
+import math
+
+import numpy as np
+import pytest
+
+from fastsoftmax import SoftmaxRegression
+from fastsoftmax.data import DenseData, Draw, add, dot
+from fastsoftmax.objective import ClassGrams, LowRankBlocks, Objective, low_rank
+from fastsoftmax.objective import line as lines
+
+FLOATS = (np.float32, np.float64)
+
+
+def objective(n=300, d=12, k=4, *, dtype=np.float64, n_threads=1, **params):
+    rng = np.random.default_rng(0)
+    X = (rng.normal(size=(n, d)) @ rng.normal(size=(d, d)) + 1).astype(dtype)
+    y = (rng.integers(k, size=n)).astype(np.int32)
+    params = {"weights": None, "C": 1.0, "fit_intercept": True} | params
+    return Objective(DenseData(X, n_threads), y, k, **params)
+
+
+def features(o):
+    """What θ multiplies, (n, D + 1)."""
+    X = (np.asarray(o.data.X, float) - o.shift) / o.scales
+    return np.column_stack([X, np.full(len(X), 1 / o.intercept_scale)])
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("n", [0, 1, 15, 16, 17, 4096, 4097, 100_003])
+def test_dot_and_add(n, dtype):
+    rng = np.random.default_rng(n)
+    a, b = rng.normal(size=(2, n)).astype(dtype)
+    right = math.fsum(a.astype(float) * b.astype(float))
+    bound = 8 * np.finfo(dtype).eps * math.fsum(np.abs(a.astype(float) * b.astype(float)))
+    dots = {dot(a, b, threads) for threads in (1, 2, 3, 8)}
+    assert len(dots) == 1
+    assert abs(dots.pop() - right) <= bound
+    for threads in (1, 2, 8):
+        got = a.copy()
+        add(got, 0.3, b, threads)
+        np.testing.assert_allclose(got, a + 0.3 * b.astype(float), rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("d", [1, 7, 16, 129, 300])
+def test_sums_of_drawn_rows(d, dtype):
+    rng = np.random.default_rng(d)
+    X = rng.normal(size=(90, d)).astype(dtype)
+    rows = rng.integers(90, size=(3, 70)).astype(np.int32)
+    drawn = Draw(rows, rng.random((3, 70)).astype(dtype), np.array([70, 33, 0]), np.ones(3))
+    right = [
+        np.square(f[:c].astype(float)) @ X[r[:c]].astype(float)
+        for r, f, c in zip(rows, drawn.factors, drawn.counts, strict=True)
+    ]
+    for x in (X, np.asfortranarray(X), np.repeat(X, 2, axis=1)[:, ::2]):
+        for threads in (1, 2, 8):
+            got = DenseData(x, threads).sums(drawn)
+            np.testing.assert_allclose(got, right, rtol=1e-5, atol=1e-4)
+
+
+def test_leading_directions_are_those_of_the_svd():
+    rng = np.random.default_rng(0)
+    X = (
+        rng.normal(size=(500, 200))
+        * 0.9 ** np.arange(200)
+        @ np.linalg.qr(rng.normal(size=(200, 200)))[0]
+    )
+    B = low_rank.Standardised(DenseData(X, 1), np.zeros(200), np.ones(200))
+    Q = low_rank.leading(B, 20, rng)
+    np.testing.assert_allclose(Q @ Q.T, np.eye(20), atol=1e-9)
+    held = np.square(X @ Q.T).sum() / np.square(X).sum()
+    assert held > 0.999 * np.square(np.linalg.svd(X)[1][:20]).sum() / np.square(X).sum()
+
+
+@pytest.mark.parametrize("columns", ["none", "few", "repeated"])
+def test_directions_without_features_are_left_out(columns):
+    rng = np.random.default_rng(0)
+    X = np.zeros((50, 30))
+    if columns == "few":
+        X[:, :3] = rng.normal(size=(50, 3))
+    elif columns == "repeated":
+        X[:] = rng.normal(size=(50, 5))[:, np.arange(30) % 5]
+    Q = low_rank.leading(low_rank.Standardised(DenseData(X, 1), np.zeros(30), np.ones(30)), 20, rng)
+    assert len(Q) == {"none": 1, "few": 3, "repeated": 5}[columns]
+    np.testing.assert_allclose(Q @ Q.T, np.eye(len(Q)), atol=1e-9)
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_of_full_rank_and_all_rows_it_is_the_hessians_block(fit_intercept):
+    """But for the small share of the unweighted covariance that every block is given."""
+    o = objective(fit_intercept=fit_intercept, C=0.01)
+    blocks = LowRankBlocks(o, 0)
+    blocks.at_start()
+    rng = np.random.default_rng(1)
+    line = o.line(o.project(rng.normal(size=o.size)))
+    inverse = blocks.by_class(line, len(o.data.X), 0)
+    z = o.data.X @ o.user(line.theta)[0].T + (o.user(line.theta)[1] if fit_intercept else 0)
+    P = np.exp(z - z.max(axis=1, keepdims=True))
+    P /= P.sum(axis=1, keepdims=True)
+    U = features(o)[:, : o.shape[1]]
+    v = rng.normal(size=o.shape)
+    got = inverse.solve(v)[0]
+    ridge = np.diag(o.curvature.ridge)
+    for k, w in enumerate((P * (1 - P)).T):
+        block = U.T @ (w[:, None] * U) / len(U)
+        mean = (w @ U[:, :12]) / w.sum() if fit_intercept else np.zeros(12)
+        centred = U[:, :12] - mean
+        own = centred.T @ (w[:, None] * centred) / len(U)
+        mixed = block.copy()
+        mixed[:12, :12] += low_rank.SHARED * (w.mean() * U[:, :12].T @ U[:, :12] / len(U) - own)
+        np.testing.assert_allclose((mixed + ridge) @ got[k], v[k], rtol=2e-3, atol=2e-3)
+
+
+@pytest.mark.parametrize("low", [True, False])
+def test_blocks_do_not_depend_on_threads(low):
+    solved = set()
+    for n_threads in (1, 2, 3, 8):
+        o = objective(2000, 90, 5, dtype=np.float32, n_threads=n_threads)
+        blocks = (LowRankBlocks if low else ClassGrams)(o, 3)
+        v = np.random.default_rng(1).normal(size=o.shape)
+        first = blocks.at_start().solve(v)[0]
+        line = o.line(o.project(0.1 * v))
+        solved.add((first.tobytes(), blocks.by_class(line, 300, 7).solve(v)[0].tobytes()))
+    assert len(solved) == 1
+
+
+def test_a_scout_of_all_rows_sees_what_the_line_sees(monkeypatch):
+    o = objective()
+    theta, direction = np.random.default_rng(2).normal(size=(2, o.size)) / 9
+    line, whole = lines.FusedLine(o, theta), lines.StoredLine(o, theta)
+    assert line.aim(direction) == pytest.approx(whole.aim(direction), rel=1e-12)
+    scout = line.scout(float(line.gradient @ direction))
+    for t in (0.0, 0.5, 2.0):
+        np.testing.assert_allclose(scout.at(t), whole.at(t), rtol=1e-10)
+        np.testing.assert_allclose(line.at(t)[:2], whole.at(t)[:2], rtol=1e-10)
+    monkeypatch.setattr(lines.FusedLine, "SCOUTED", 50)
+    line.aim(direction)
+    slope = float(line.gradient @ direction)
+    assert line.scout(slope).at(0.0).slope == pytest.approx(slope, rel=1e-12)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_few_rows_of_many_features_reach_the_optimum(dtype):
+    """The kind of problem that `auto` gives to blocks of low rank."""
+    rng = np.random.default_rng(0)
+    y = np.arange(400) % 20
+    X = (rng.normal(size=(20, 300))[y] * 0.4 + rng.normal(size=(400, 300))).astype(dtype)
+    model = SoftmaxRegression(tol=1e-9 if dtype == np.float64 else 1e-6).fit(X, y)
+    other = SoftmaxRegression(tol=1e-10, solver="lbfgs").fit(X.astype(float), y)
+    assert model.converged_
+    assert model.objective_ == pytest.approx(
+        other.objective_, rel=1e-8 if dtype == np.float64 else 1e-5
+    )
+    assert model.n_passes_ < other.n_passes_
