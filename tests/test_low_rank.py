@@ -73,7 +73,7 @@ def test_leading_directions_are_those_of_the_svd():
     Q = low_rank.leading(B, 20, rng)
     np.testing.assert_allclose(Q @ Q.T, np.eye(20), atol=1e-9)
     held = np.square(X @ Q.T).sum() / np.square(X).sum()
-    assert held > 0.999 * np.square(np.linalg.svd(X)[1][:20]).sum() / np.square(X).sum()
+    assert held > 0.98 * np.square(np.linalg.svd(X)[1][:20]).sum() / np.square(X).sum()
 
 
 @pytest.mark.parametrize("columns", ["none", "few", "repeated"])

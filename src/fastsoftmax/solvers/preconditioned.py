@@ -2,9 +2,9 @@
 
 M is block-diagonal over the classes: at first one matrix for all, of uniform rows, then each
 class's own, of rows drawn by importance, renewed as the probabilities move: whole Gram matrices,
-or, where these are dear, blocks of low rank. It leaves out the coupling of the classes, which L-BFGS
-learns; what all classes have in common (their gauge), which no loss sees, is taken out of every
-direction: without that the method stalls.
+or, where these are dear, blocks of low rank. It leaves out the coupling of the classes, which
+L-BFGS learns; what all classes have in common (their gauge), which no loss sees, is taken out of
+every direction: without that the method stalls.
 """
 
 from typing import Protocol
