@@ -30,13 +30,19 @@ class DenseData:
     ----------
     X : ndarray of shape (n, d), float32 or float64
     n_threads : int
+    workspace : Workspace, optional
+        The kernels' memory, where it is shared; by no two calls at once.
     """
 
-    def __init__(self, X: NDArray, n_threads: int) -> None:
+    def __init__(self, X: NDArray, n_threads: int, workspace: Workspace | None = None) -> None:
         self.X = X
         self.n_threads = n_threads
         self._kernel = kernels(X.dtype).linear
-        self._workspace = Workspace()
+        self._workspace = Workspace() if workspace is None else workspace
+
+    def like(self, X: NDArray) -> "DenseData":
+        """Another array, with the threads and the workspace of this one."""
+        return DenseData(X, self.n_threads, self._workspace)
 
     @property
     def shape(self) -> tuple[int, int]:

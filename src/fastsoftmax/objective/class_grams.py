@@ -17,19 +17,13 @@ if TYPE_CHECKING:
 
 SHARED = 0.02  # of the unweighted Gram in that of a class: no direction is without curvature
 DIAGONAL = 0.01  # of the variances in the unweighted Gram of some rows
+ENOUGH = 2048  # rows, unless the features are more
 MATRICES = 0.4  # of the memory budget
 
 
 def cheap_rows(n: int, d: int) -> int:
-    """Rows to make the Gram of a class from: as many as their cost in passes is worth."""
-    if cost(2 * d, n, d) <= 1:
-        return min(n, max(2 * d, 20 * n // d))
-    return min(n, max(d, 20 * n // d, 64))
-
-
-def cost(rows: int, n: int, d: int) -> float:
-    """Passes that Grams of so many rows, and their factors, cost, however many classes."""
-    return rows * d / (4 * n) + d**2 / (12 * n)
+    """Rows to make the Gram of a class from: for 5 passes over X, within what is enough."""
+    return min(n, max(d, min(20 * n // d, ENOUGH)))
 
 
 class ClassGrams:
@@ -39,7 +33,7 @@ class ClassGrams:
         self._objective = objective
         self._curvature = objective.curvature
         self._seed = seed
-        self.rows = cheap_rows(*objective.data.shape)
+        self.rows, self.most_rows = cheap_rows(*objective.data.shape), len(objective.data.X)
         self._unweighted: NDArray | None = None
 
     def cost(self, rows: int, n_matrices: int | None = None) -> float:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax.data import ClassFactors, DenseData, Draw, StoredLogits
+from fastsoftmax.data import ClassFactors, Draw, StoredLogits
 from fastsoftmax.objective.line import Line
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ class Curvature:
         out = sample.like()
         whole = sample.n == len(self._objective.data.X)
         sample.variances(self._objective.weights if whole else None, out)
-        return out.tiles.astype(np.float64)
+        return out.tiles
 
     def moved(self, line: Line) -> float:
         """How far the weights p(1 - p) are from those of the last build: mean over the classes of
@@ -72,8 +72,8 @@ class Curvature:
         if self._watched is None:
             return np.inf
         now = self._watch(line)
-        change = np.abs(now - self._watched).sum(axis=(0, 2))
-        total = now.sum(axis=(0, 2))
+        change = np.abs(now - self._watched).sum(axis=(0, 2), dtype=np.float64)
+        total = now.sum(axis=(0, 2), dtype=np.float64)
         return float(np.mean(change / np.where(total > 0, total, 1)))
 
     def of_intercepts(self, line: Line) -> NDArray[np.float64]:
@@ -82,10 +82,7 @@ class Curvature:
         if P.shape[1] == 1:
             H = np.array([[np.mean(P * (1 - P))]])
         else:
-            H = (
-                np.diag(P.mean(axis=0))
-                - DenseData(P, self._objective.data.n_threads).second_moments()
-            )
+            H = np.diag(P.mean(axis=0)) - self._objective.data.like(P).second_moments()
         return H / self._objective.intercept_scale**2
 
     def lipschitz(self) -> float:

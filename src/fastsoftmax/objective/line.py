@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax.data import DenseData, StoredLogits, dot
+from fastsoftmax.data import StoredLogits, dot
 
 if TYPE_CHECKING:
     from fastsoftmax.objective.objective import Objective
@@ -208,7 +208,7 @@ class FusedLine:
 
     def _of_every(self, step: int, theta: NDArray) -> StoredLogits:
         objective = self._objective
-        data = DenseData(objective.data.X[::step], objective.data.n_threads)
+        data = objective.data.like(objective.data.X[::step])
         out = StoredLogits(len(data.X), objective.n_logits, data.dtype, data.n_threads)
         data.store_logits(*objective.user(theta), out)
         objective.n_passes += 0.5 / step

@@ -33,7 +33,7 @@ class LowRankBlocks:
     def __init__(self, objective: "Objective", seed: int) -> None:
         self._objective = objective
         self._seed = seed
-        self.rows = min(len(objective.data.X), ROWS)
+        self.rows = self.most_rows = min(len(objective.data.X), ROWS)
         self._rank = min(RANK, objective.data.shape[1])
         self._projected: tuple[int, DenseData] | None = None
 
@@ -62,8 +62,8 @@ class LowRankBlocks:
             o = self._objective
             W = self._basis * self._units
             b = -np.einsum("rd,d->r", W, o.shift)
-            V = DenseData(o.data.X[::step], o.data.n_threads).logits(W, b)
-            self._projected = step, DenseData(V.astype(DTYPE, copy=False), o.data.n_threads)
+            V = o.data.like(o.data.X[::step]).logits(W, b)
+            self._projected = step, o.data.like(V.astype(DTYPE, copy=False))
         return self._projected[1]
 
     def at_start(self) -> "LowRankFactors":
@@ -76,12 +76,12 @@ class LowRankBlocks:
         X = o.data.X
         if n > SAMPLE:
             X = X[np.sort(generator.choice(n, SAMPLE, replace=False))]
-        sample = Standardised(DenseData(X, o.data.n_threads), o.shift, self._units)
+        sample = Standardised(o.data.like(X), o.shift, self._units)
         self._basis = leading(sample, self._rank, generator).astype(DTYPE)
         self._rank = rank = len(self._basis)
         o.n_passes += self.start_cost
 
-        V = DenseData(sample.times(self._basis).astype(DTYPE, copy=False), o.data.n_threads)
+        V = o.data.like(sample.times(self._basis).astype(DTYPE, copy=False))
         self._covariance = V.second_moments()
         spread = float(np.sum(c.spread[:d] * (self._units > 0)))
         rest = max(spread - float(np.einsum("rr->", self._covariance)), 0.0)
@@ -134,12 +134,10 @@ class LowRankBlocks:
         tails = strengths * self._tail + self._tail_ridge
         tails = np.where(tails > 0, tails, 1.0)
         if not o.fit_intercept:
-            return LowRankFactors(self._basis, factors, tails, o.data.n_threads)
+            return LowRankFactors(self._basis, factors, tails, o.data)
         one = 1 / o.intercept_scale  # what the intercept's column holds
         intercepts = np.where(strengths > 0, strengths, 1.0) * one**2
-        return LowRankFactors(
-            self._basis, factors, tails, o.data.n_threads, means / one, intercepts
-        )
+        return LowRankFactors(self._basis, factors, tails, o.data, means / one, intercepts)
 
 
 def fourth_powers(drawn: Draw) -> NDArray[np.float64]:
@@ -160,7 +158,8 @@ class LowRankFactors:
         Of B_k.
     tails : ndarray of shape (K,)
         τ.
-    n_threads : int
+    data : DenseData
+        Whose threads and workspace the products use.
     means : ndarray of shape (K, D), optional
         Of each class's features, over that of the intercept's column.
     intercepts : ndarray of shape (K,), optional
@@ -172,32 +171,35 @@ class LowRankFactors:
         basis: NDArray,
         factors: ClassFactors,
         tails: NDArray,
-        n_threads: int,
+        data: DenseData,
         means: NDArray | None = None,
         intercepts: NDArray | None = None,
     ) -> None:
         self._basis, self._across = basis, np.ascontiguousarray(basis.T)
-        self._factors, self._tails = factors, tails[:, None]
-        self._means, self._intercepts = means, intercepts
-        self._n_threads = n_threads
+        self._factors, self._tails = factors, tails[:, None].astype(DTYPE)
+        self._means = None if means is None else means.astype(DTYPE)
+        self._intercepts = None if intercepts is None else intercepts.astype(DTYPE)
+        self._data = data
 
     def _product(self, A: NDArray, B: NDArray) -> NDArray:
         """A Bᵀ of the last axes, in the precision of the basis, without BLAS."""
         rows = np.ascontiguousarray(A.reshape(-1, A.shape[-1]), self._basis.dtype)
-        return DenseData(rows, self._n_threads).logits(B, None).reshape(*A.shape[:-1], len(B))
+        return self._data.like(rows).logits(B, None).reshape(*A.shape[:-1], len(B))
 
-    def solve(self, *right: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+    def solve(self, *right: NDArray) -> list[NDArray]:
         """M⁻¹ v of some v (K, D), or (K, D + 1) with the intercepts last."""
         v = np.stack(right)
-        tops = np.abs(v).max(axis=(1, 2), keepdims=True)
-        v /= np.where(tops > 0, tops, 1)
+        tops = np.maximum(v.max(axis=(1, 2)), -v.min(axis=(1, 2)))
+        tops = np.where(tops > 0, tops, 1)[:, None, None]
+        v = (v / tops).astype(DTYPE, copy=False)
         weights, intercepts = v, None
         if self._means is not None:
             weights, intercepts = v[..., :-1], v[..., -1]
             weights = weights - intercepts[..., None] * self._means
         leading = self._product(weights, self._basis)
-        inner = np.stack(self._factors.solve(*leading.astype(np.float64)))
-        z = weights / self._tails + self._product(inner - leading / self._tails, self._across)
+        inner = np.stack(self._factors.solve(*leading)).astype(DTYPE, copy=False)
+        z = self._product(inner - leading / self._tails, self._across)
+        z += weights / self._tails
         if intercepts is not None:
             c = intercepts / self._intercepts - np.einsum("kd,mkd->mk", self._means, z)
             z = np.concatenate([z, c[..., None]], axis=2)
@@ -208,14 +210,14 @@ class Standardised:
     """B = (X - shift) * units as a factor of products."""
 
     def __init__(self, data: DenseData, shift: NDArray, units: NDArray) -> None:
-        self._data, self._shift, self._units = data, shift, units
-        self._across = DenseData(data.X.T, data.n_threads)
-        self.shape, self.n_threads = data.shape, data.n_threads
+        self._shift, self._units = shift, units
+        self._across = data.like(data.X.T)
+        self.data, self.shape = data, data.shape
 
     def times(self, Q: NDArray) -> NDArray:
         """B Qᵀ, (n, r), for Q (r, d)."""
         W = Q * self._units
-        return self._data.logits(W, -np.einsum("rd,d->r", W, self._shift))
+        return self.data.logits(W, -np.einsum("rd,d->r", W, self._shift))
 
     def across(self, T: NDArray) -> NDArray[np.float64]:
         """Bᵀ T, (d, r), for T (n, r)."""
@@ -233,17 +235,16 @@ def leading(B: Standardised, rank: int, generator: np.random.Generator) -> NDArr
     n, d = B.shape
     Q = generator.standard_normal((min(rank, n, d), d))
     for _ in range(ROUNDS):
-        Q = orthonormal(B.across(B.times(Q)), B.n_threads)
+        Q = orthonormal(B.data.like(B.across(B.times(Q))))
     return Q
 
 
-def orthonormal(Y: NDArray[np.float64], n_threads: int) -> NDArray[np.float64]:
+def orthonormal(Y: DenseData) -> NDArray[np.float64]:
     """An orthonormal basis of the columns of Y (d, r), as rows, but for what is negligible.
 
     Gram-Schmidt on coefficients of the columns, from their Gram matrix in float64: the long sums
     are one product, and no LAPACK's threads are left spinning beside the kernels that follow.
     """
-    Y = DenseData(Y, n_threads)
     G = len(Y.X) * Y.second_moments()
     rank = len(G)
     coefficients, images = np.zeros((2, rank, rank))  # rows c, and c G

@@ -22,8 +22,9 @@ REPAID = 0.7  # of the last build's cost, in passes since, before the next
 STEADY = 3  # builds before the number of rows grows
 GROWTH = 2  # with each after them
 VENTURE = 0.1  # of the first build's cost, in passes before it: easy problems end without
-MOVED = 0.25  # of the weights, before the next
-DEAR = 3.0  # passes for whole Grams: beyond, blocks of low rank, if these are cheaper
+MOVED = 0.25  # of the weights, before the next, or else
+PATIENCE = 3.0  # times the last build's cost in passes since, if the next has more rows
+DEAR = 6.0  # passes for whole Grams: beyond, blocks of low rank, if these are cheaper
 
 
 class Factors(Protocol):
@@ -36,6 +37,7 @@ class Blocks(Protocol):
     """Where M comes from."""
 
     rows: int  # to make a class's block from, at first
+    most_rows: int  # beyond which more do not help
     fits: bool  # whether there is memory for the blocks of all classes
 
     def cost(self, rows: int) -> float: ...
@@ -75,7 +77,7 @@ class BlockPreconditioner:
             blocks.fits
             and n_iter - self.since >= FIRST_REFRESH
             and since >= due
-            and curvature.moved(line) > MOVED
+            and (curvature.moved(line) > MOVED or self._tired(since))
         ):
             before = self._objective.n_passes
             self._builds += 1
@@ -85,10 +87,14 @@ class BlockPreconditioner:
             self._built_for = self._built_at - before
             self.since = n_iter
 
+    def _tired(self, since: float) -> bool:
+        more = self._builds > STEADY and self._rows_now() < self._blocks.most_rows
+        return more and since >= PATIENCE * self._built_for
+
     def _rows_now(self) -> int:
         """More rows the longer it takes: hard problems repay what easy ones do not live to see."""
         grown = self._blocks.rows * GROWTH ** max(0, self._builds - STEADY)
-        return min(grown, len(self._objective.data.X))
+        return min(grown, self._blocks.most_rows)
 
     def solve(self, *vectors: NDArray) -> list[NDArray]:
         """M⁻¹ of vectors without a gauge, without one."""
