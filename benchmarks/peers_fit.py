@@ -75,8 +75,26 @@ def torch(X, y, C):
         optimiser.step(closure)
         return W.detach().numpy(), b.detach().numpy()
 
-    for steps in (50, 100, 200, 400, 800):
+    for steps in (25, 35, 50, 70, 100, 140, 200, 280, 400, 800):
         yield lambda steps=steps: fit(steps)
+
+
+def cyanure(X, y, C):
+    from cyanure.estimators import Classifier
+
+    for tol in (1e-3, 1e-5, 1e-7):
+        model = Classifier(
+            loss="multiclass-logistic", penalty="l2", lambda_1=1 / (C * len(X)), tol=tol,
+            max_iter=1000, verbose=False, n_threads=available_threads(),
+        )  # fmt: skip
+
+        def fit(model=model):
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore")
+                model.fit(X, y)
+            return model.coef_.T, model.intercept_.ravel()
+
+        yield fit
 
 
 PEERS = {
@@ -86,5 +104,6 @@ PEERS = {
     "scikit-learn newton-cholesky": sklearn_by("newton-cholesky"),
     "scikit-learn-intelex": sklearn_intelex,
     "torch L-BFGS": torch,
+    "cyanure": cyanure,
 }
 LARGEST_HESSIAN = 6000  # parameters up to which newton-cholesky is tried

@@ -50,7 +50,8 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
     max_memory : int or None, default=None
         Bytes that a solver may keep beyond X and the model. What does not fit is done without: a
         pass for each trial of a step instead of stored logits, one Gram matrix for all classes,
-        fewer vectors of history. None: 512 MiB or a quarter of X, whichever is more.
+        fewer vectors of history. None: 512 MiB or a quarter of X, whichever is more. The kernels'
+        scratch, at most 64 MiB, comes on top of what is given here.
     n_threads : int or None, default=None
         Threads of the kernels, >= 1. None: as many as the processors this process may use, by its
         affinity, its cgroup's quota and ``OMP_NUM_THREADS``. The result does not depend on it.

@@ -3,6 +3,7 @@
 A solver walks: `aim` in a direction, look at F `at` steps of any length, `move` by one of them.
 """
 
+import math
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
@@ -152,7 +153,7 @@ class FusedLine:
     """Nothing is kept between passes, and every look is one: where logits would take too much."""
 
     cheap = False
-    SAMPLE_BYTES = 64 << 20  # of the logits to draw rows from
+    SAMPLE = 0.125  # of the memory budget, for the logits to draw rows from, twice
     SCOUTED = 4096  # rows that are looked at before all
 
     def __init__(self, objective: "Objective", theta: NDArray) -> None:
@@ -202,7 +203,7 @@ class FusedLine:
         """Logits to draw rows from: of as many as there is room for."""
         data = self._objective.data
         size = StoredLogits.bytes(len(data.X), self._objective.n_logits, data.dtype)
-        step = -(-size // self.SAMPLE_BYTES)
+        step = math.ceil(size / (self.SAMPLE * self._objective.max_memory))
         logits = self._of_every(step, self.theta)
         return Sample(logits, logits.like(), step)
 
