@@ -24,6 +24,7 @@ GROWTH = 2  # with each after them
 VENTURE = 0.1  # of the first build's cost, in passes before it: easy problems end without
 MOVED = 0.25  # of the weights, before the next, or else
 PATIENCE = 3.0  # times the last build's cost in passes since, if the next has more rows
+HARD = 3.0  # times the cost of whole Grams in passes, after which a problem gets them all the same
 DEAR = 6.0  # passes for whole Grams: beyond, blocks of low rank, if these are cheaper
 
 
@@ -47,11 +48,13 @@ class Blocks(Protocol):
     def by_class(self, line: Line, rows: int, seed: int) -> Factors: ...
 
 
-def blocks_of(objective: Objective, seed: int) -> Blocks:
-    """Whole Grams, unless they are dear and blocks of low rank are not."""
+def kinds_of_blocks(objective: Objective, seed: int) -> list[Blocks]:
+    """Whole Grams; if these are dear and blocks of low rank are not, first those."""
     whole, low = ClassGrams(objective, seed), LowRankBlocks(objective, seed)
     dear = whole.cost(whole.rows) > max(DEAR, 2 * (low.start_cost + low.cost(low.rows)))
-    return low if low.fits and (dear or not whole.fits) else whole
+    if not low.fits or (whole.fits and not dear):
+        return [whole]
+    return [low, whole] if whole.fits else [low]
 
 
 class BlockPreconditioner:
@@ -62,7 +65,7 @@ class BlockPreconditioner:
     def __init__(self, objective: Objective, seed: int) -> None:
         self._objective = objective
         self._seed = seed
-        self._blocks = blocks_of(objective, seed)
+        self._blocks, *self._dearer = kinds_of_blocks(objective, seed)
         began = objective.n_passes
         self._factors = self._blocks.at_start()
         self._built_at, self._built_for = objective.n_passes, objective.n_passes - began
@@ -70,6 +73,7 @@ class BlockPreconditioner:
 
     def update(self, line: Line, n_iter: int) -> None:
         """Renew M where it is due."""
+        self._resort()
         curvature, blocks = self._objective.curvature, self._blocks
         since = self._objective.n_passes - self._built_at
         due = REPAID * self._built_for if self._builds else VENTURE * blocks.cost(blocks.rows)
@@ -77,7 +81,7 @@ class BlockPreconditioner:
             blocks.fits
             and n_iter - self.since >= FIRST_REFRESH
             and since >= due
-            and (curvature.moved(line) > MOVED or self._tired(since))
+            and (not self._builds or curvature.moved(line) > MOVED or self._tired(since))
         ):
             before = self._objective.n_passes
             self._builds += 1
@@ -86,6 +90,13 @@ class BlockPreconditioner:
             self._built_at = self._objective.n_passes
             self._built_for = self._built_at - before
             self.since = n_iter
+
+    def _resort(self) -> None:
+        """To dearer blocks, where the problem turns out to be hard enough for them."""
+        for dearer in self._dearer:
+            if self._objective.n_passes >= HARD * dearer.cost(dearer.rows):
+                dearer.at_start()
+                self._blocks, self._builds, self._dearer = dearer, 0, []
 
     def _tired(self, since: float) -> bool:
         more = self._builds > STEADY and self._rows_now() < self._blocks.most_rows
