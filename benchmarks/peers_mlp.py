@@ -9,12 +9,14 @@ A peer that is not installed raises ImportError, one that lacks the rule NotImpl
 import time
 import warnings
 
+import numpy as np
+from fastsoftmax.neural import Network, Rule
 from reference_networks import PlainSgd
 
 from fastsoftmax._threads import available_threads
 
 
-def numpy(problem, X, y, coefs, intercepts):
+def plain(problem, X, y, coefs, intercepts):
     if problem.solver != "sgd":
         raise NotImplementedError("the baseline has plain gradient descent only")
     network = PlainSgd(coefs, intercepts, problem.batch_size, "relu")
@@ -94,9 +96,25 @@ def torch_by(**fused):
     return make
 
 
+def fused(problem, X, y, coefs, intercepts):
+    network = Network(
+        problem.sizes, ["relu"] * len(problem.hidden), "cross_entropy", dtype=X.dtype,
+        n_threads=available_threads(),
+    )  # fmt: skip
+    network.coefs, network.intercepts = coefs, intercepts
+    rule, labels = Rule(problem.solver, network), y.astype(np.int32)
+
+    def epoch(order):
+        done = network.epoch(X, labels, order, problem.batch_size, rule, problem.rate)
+        return done.loss / len(order)
+
+    return epoch, {}
+
+
 PEERS = {
-    "numpy": numpy,
+    "numpy": plain,
     "scikit-learn": sklearn,
     "torch": torch_by(),
     "torch, fused rule": torch_by(fused=True),
+    "fastsoftmax": fused,
 }

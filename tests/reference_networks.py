@@ -187,19 +187,19 @@ def epoch(
     X, Y, coefs, intercepts, activation, loss, *, order, batch_size, rule, rate, weights=None,
     alpha=0.0,
 ):  # fmt: skip
-    """One pass over the rows in this order, parameters in place: the mean of the rows' losses."""
-    total = 0.0
+    """One pass over the rows in this order, parameters in place: the (weighted) mean loss."""
+    total, weights = 0.0, np.ones(len(X)) if weights is None else weights
     parameters = [*coefs, *intercepts]
     coupled = 0.0 if rule.name == "adamw" else alpha
     for start in range(0, len(order), batch_size):
         rows = order[start : start + batch_size]
         value, by_coefs, by_intercepts = value_and_grad(
             X[rows], Y[rows], coefs, intercepts, activation, loss,
-            weights=None if weights is None else weights[rows], alpha=coupled,
+            weights=weights[rows], alpha=coupled,
         )  # fmt: skip
-        total += value * len(rows)
+        total += value * weights[rows].sum()
         rule.update(parameters, [*by_coefs, *by_intercepts], rate, decayed=range(len(coefs)))
-    return total / len(order)
+    return total / weights[order].sum()
 
 
 # ---- the baseline of the benchmark

@@ -66,7 +66,7 @@ def test_epochs_with_a_short_last_batch(rule, n, batch_size):
 def test_order_of_the_rows():
     order = np.random.default_rng(0).permutation(40)
     assert_trained_alike(*trained("sgd", order=order), 1e-11)
-    assert_trained_alike(*trained("sgd", order=order[::2]), 1e-11)  # any part of them
+    assert_trained_alike(*trained("sgd", order=order[:15].copy()), 1e-11)  # any part of them
     assert_trained_alike(*trained("sgd", order=np.zeros(7, int)), 1e-11)
 
 
@@ -138,10 +138,10 @@ OPTIMIZERS = {
     "sgd": ("SGD", {}),
     "momentum": ("SGD", {"momentum": 0.9}),
     "nesterov": ("SGD", {"momentum": 0.9, "nesterov": True}),
-    "adagrad": ("Adagrad", {"eps": 1e-8}),
-    "rmsprop": ("RMSprop", {"alpha": 0.999, "eps": 1e-8}),
-    "adam": ("Adam", {"eps": 1e-8}),
-    "adamw": ("AdamW", {"eps": 1e-8}),
+    "adagrad": ("Adagrad", {}),
+    "rmsprop": ("RMSprop", {"alpha": 0.999}),
+    "adam": ("Adam", {}),
+    "adamw": ("AdamW", {}),
 }
 
 
@@ -152,13 +152,16 @@ def test_first_five_steps_against_torch(rule, alpha):
     X, Y = networks.rows(40, SIZES[0], SIZES[-1])
     coefs, intercepts = networks.parameters(SIZES)
     network = networks.network(coefs, intercepts, "tanh")
-    networks.epoch(network, X, Y, rule=Rule(rule, network, alpha=alpha), batch_size=8, rate=0.02)
+    own = Rule(rule, network, alpha=alpha, epsilon=1e-20)  # Adam's has another place there
+    networks.epoch(network, X, Y, rule=own, batch_size=8, rate=0.02)
 
     weights = [torch.tensor(W, requires_grad=True) for W in coefs]
     biases = [torch.tensor(b, requires_grad=True) for b in intercepts]
     name, options = OPTIMIZERS[rule]
     decay = alpha if rule == "adamw" else alpha / 8  # the penalty is divided by the batch's rows
     groups = [{"params": weights, "weight_decay": decay}, {"params": biases, "weight_decay": 0.0}]
+    if name != "SGD":
+        options = options | {"eps": 1e-20}
     optimizer = getattr(torch.optim, name)(groups, lr=0.02, **options)
     for start in range(0, 40, 8):
         x, y = (torch.tensor(a[start : start + 8]) for a in (X, Y))
@@ -167,10 +170,8 @@ def test_first_five_steps_against_torch(rule, alpha):
         optimizer.zero_grad()
         loss.backward()
         optimizer.step()
-    # epsilon stands elsewhere there, which small gradients feel
-    tolerance = 1e-4 if rule in ("adam", "adamw") else 1e-11
-    networks.assert_arrays_near(network.coefs, [W.detach().numpy() for W in weights], tolerance)
-    networks.assert_arrays_near(network.intercepts, [b.detach().numpy() for b in biases], tolerance)
+    networks.assert_arrays_near(network.coefs, [W.detach().numpy() for W in weights], 1e-11)
+    networks.assert_arrays_near(network.intercepts, [b.detach().numpy() for b in biases], 1e-11)
 
 
 @pytest.mark.parametrize("loss", networks.LOSSES)

@@ -137,7 +137,7 @@ def test_confident_outputs_lose_no_digits(loss, dtype):
         near = pytest.approx(max(-z, 0) + np.log1p(small) + (loss[0] == "b") * np.log(2), rel=1e-6)
         assert value == near
         slope = -small / (1 + small) if z > 0 else -1 / (1 + small)
-        tiny = np.finfo(dtype).tiny
+        tiny = float(np.finfo(dtype).tiny)
         assert by_b[1] == pytest.approx(slope, rel=1e-6, abs=tiny)
 
 
@@ -158,7 +158,9 @@ def test_stored_types_and_scale(stored, dtype):
     _, Y = networks.rows(33, 19, 4, dtype=dtype)
     coefs, intercepts = networks.parameters((19, 6, 4), dtype)
     network = networks.network(coefs, intercepts, "tanh", feature_scale=1 / 255)
-    expected = oracle_gradients(X / 255.0, Y, coefs, intercepts, "tanh", "cross_entropy")
+    expected = oracle_gradients(
+        X.astype(float) / 255, Y, coefs, intercepts, "tanh", "cross_entropy"
+    )
     assert_gradients(network.value_and_grad(X, Y), expected, TOLERANCE[dtype])
 
 
