@@ -15,7 +15,9 @@ import numpy as np
 from fastsoftmax._core import _cpu
 
 LEVELS = ("native", "v4", "v3", "v2", "plain")  # the best first
-KERNELS = ("cross_entropy", "elementwise", "gram", "line", "linear", "machine", "softmax")
+KERNELS = (
+    *("cross_entropy", "elementwise", "gram", "line", "linear", "machine", "network", "softmax"),
+)
 
 
 def is_built(level: str) -> bool:

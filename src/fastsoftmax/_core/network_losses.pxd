@@ -1,0 +1,143 @@
+"""What the last layer's z cost, and their deltas: weight * (a - y) for all losses but the absolute.
+
+The loss of a row is a sum over its outputs. Deltas overwrite z. A row of weight 0 costs 0 and has
+deltas of 0, whatever its outputs.
+"""
+
+from libc.math cimport INFINITY
+
+from fastsoftmax._core.logistic cimport binary_loss
+from fastsoftmax._core.simd cimport (
+    VL, VL_MOST, absolute, lane_index, load, max_all, real, select_eq, select_gt, set1, set1_lane,
+    store, sum_lanes, to_real, vlane, vreal,
+)
+from fastsoftmax._core.softmax_tile cimport classes_of, highest, label_loss, soft_loss
+from fastsoftmax._core.squares cimport load_upto
+
+cdef enum Loss:
+    CROSS_ENTROPY  # of the softmax of z
+    BINARY  # cross-entropy of the logistic function of each z
+    SQUARED  # half the squares
+    ABSOLUTE
+
+cdef enum Measure:  # what is counted beside the loss
+    NOTHING
+    ARGMAX  # rows whose largest output is that of the largest target
+    THRESHOLD  # rows whose outputs lie on the right side of a threshold, targets of 1/2
+    SQUARES  # squared errors of each output
+
+
+cdef struct Targets:
+    int loss
+    int measure
+    double threshold
+    Py_ssize_t k  # outputs
+    const int *labels  # or NULL
+    const real *given  # (N, k), where there are no labels
+    const real *weights  # or NULL: all one
+
+
+cdef struct Totals:  # of a chunk of rows
+    double loss  # of one step
+    double hits  # of all steps, by weight
+    double *squares  # (k,), of all steps
+    real *row  # (k,) and whole vectors: targets of a row
+
+
+cdef inline Py_ssize_t first_highest(const real *z, Py_ssize_t k) noexcept nogil:
+    cdef Py_ssize_t j, best = 0
+    for j in range(1, k):
+        if z[j] > z[best]:
+            best = j
+    return best
+
+
+cdef inline void measure(
+    const Targets *t, const real *z, Py_ssize_t at, double weight, Totals *totals
+) noexcept nogil:
+    cdef Py_ssize_t j, k = t.k
+    cdef const real *y = t.given + at * k if t.given else NULL
+    cdef double error
+    cdef bint hit = True
+    if t.measure == ARGMAX:
+        hit = first_highest(z, k) == (t.labels[at] if t.labels else first_highest(y, k))
+    elif t.measure == THRESHOLD:
+        for j in range(k):
+            hit = hit and (z[j] > t.threshold) == (y[j] > .5)
+    elif t.measure == SQUARES:
+        for j in range(k):
+            error = z[j] - y[j]
+            totals.squares[j] += weight * error * error
+    if hit:
+        totals.hits += weight
+
+
+cdef inline double softmax_row(
+    const Targets *t, real *z, Py_ssize_t at, double weight, real *row
+) noexcept nogil:
+    cdef Py_ssize_t j, k = t.k, n = (k + VL - 1) // VL
+    cdef real element[VL_MOST]
+    cdef vreal loss, top
+    for j in range(k, n * VL):
+        z[j] = -INFINITY
+    top = max_all(highest(z, n, VL))
+    if t.labels:
+        loss = label_loss(
+            z, n, VL, True, True, top, set1_lane(t.labels[at]), set1(z[t.labels[at]]),
+            set1(weight), NULL)
+    else:
+        for j in range(n * VL):
+            row[j] = t.given[at * k + j] if j < k else 0.
+        loss = soft_loss(z, row, n, VL, True, True, top, set1(weight), NULL)
+    store(element, loss)
+    return element[0]
+
+
+cdef inline double row_of_outputs(
+    const int loss, const Targets *t, real *z, Py_ssize_t at, double weight
+) noexcept nogil:
+    """Outputs that cost each on its own."""
+    cdef vreal total = set1(0.), one = set1(1.), zero = set1(0.), x, y, cost, delta, left
+    cdef vlane label = set1_lane(t.labels[at] if t.labels else 0)
+    cdef Py_ssize_t j
+    for j from 0 <= j < t.k by VL:
+        x = load(z + j)
+        if t.labels:
+            y = select_eq(label, classes_of(j // VL, True), one, zero)
+        else:
+            y = load_upto(t.given + at * t.k + j, t.k - j)
+        if loss == BINARY:
+            cost = binary_loss(x, y, &delta)
+        elif loss == SQUARED:
+            delta = x - y
+            cost = set1(.5) * delta * delta
+        else:
+            delta = x - y
+            cost = absolute(delta)
+            delta = select_gt(delta, zero, one, select_gt(zero, delta, zero - one, zero))
+        left = set1(t.k - j)
+        total = total + select_gt(left, to_real(lane_index()), cost, zero)
+        store(z + j, select_gt(left, to_real(lane_index()), set1(weight) * delta, zero))
+    return sum_lanes(total)
+
+
+cdef inline void add_loss(
+    const Targets *t, real *z, Py_ssize_t at, Totals *totals
+) noexcept nogil:
+    """The loss of row `at` of the targets, whose outputs are z; they become its deltas."""
+    cdef double weight = t.weights[at] if t.weights else 1., loss
+    cdef Py_ssize_t j
+    if weight == 0.:
+        for j in range(t.k):
+            z[j] = 0.
+        return
+    measure(t, z, at, weight, totals)
+    if t.loss == CROSS_ENTROPY:
+        loss = softmax_row(t, z, at, weight, totals.row)
+    elif t.loss == BINARY:
+        loss = row_of_outputs(BINARY, t, z, at, weight)
+    elif t.loss == SQUARED:
+        loss = row_of_outputs(SQUARED, t, z, at, weight)
+    else:
+        loss = row_of_outputs(ABSOLUTE, t, z, at, weight)
+    totals.loss += weight * loss
