@@ -4,8 +4,10 @@ import networks
 import numpy as np
 import pytest
 import reference_networks as oracle
-from fastsoftmax.neural import Rule
 from layouts import strided
+
+from fastsoftmax import _threads
+from fastsoftmax.neural import Rule
 
 RULES = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw")
 TOLERANCE = {np.float32: 2e-4, np.float64: 1e-11}
@@ -55,7 +57,8 @@ def test_first_five_steps(rule, alpha, dtype):
 @pytest.mark.kernel
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize(
-    ("n", "batch_size"), [(40, 1), (41, 8), (9, 8), (40, 40), (37, 36), (1, 1)]
+    ("n", "batch_size"),
+    [(40, 1), (41, 8), (9, 8), (40, 40), (37, 36), (1, 1), (700, 300), (530, 530)],
 )
 def test_epochs_with_a_short_last_batch(rule, n, batch_size):
     result = trained(rule, n=n, batch_size=batch_size, epochs=3, alpha=0.1)
@@ -80,7 +83,8 @@ def test_weights_of_rows(rule):
 @pytest.mark.kernel
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("rule", RULES)
-def test_threads_change_no_bit(rule, dtype):
+def test_threads_change_no_bit(rule, dtype, monkeypatch):
+    monkeypatch.setattr(_threads, "WORK_PER_THREAD", 1)
     X, Y = networks.rows(300, 70, 9, dtype=dtype)
     start = networks.parameters((70, 90, 9), dtype)
     results = []
