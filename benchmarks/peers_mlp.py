@@ -10,10 +10,10 @@ import time
 import warnings
 
 import numpy as np
-from fastsoftmax.neural import Network, Rule
 from reference_networks import PlainSgd
 
 from fastsoftmax._threads import available_threads
+from fastsoftmax.neural import Network, Rule
 
 
 def plain(problem, X, y, coefs, intercepts):
@@ -105,8 +105,7 @@ def fused(problem, X, y, coefs, intercepts):
     rule, labels = Rule(problem.solver, network), y.astype(np.int32)
 
     def epoch(order):
-        done = network.epoch(X, labels, order, problem.batch_size, rule, problem.rate)
-        return done.loss / len(order)
+        return network.epoch(X, labels, order, problem.batch_size, rule, problem.rate).loss
 
     return epoch, {}
 

@@ -187,7 +187,7 @@ def epoch(
     X, Y, coefs, intercepts, activation, loss, *, order, batch_size, rule, rate, weights=None,
     alpha=0.0,
 ):  # fmt: skip
-    """One pass over the rows in this order, parameters in place: the (weighted) mean loss."""
+    """One pass over the rows in this order, parameters in place: the steps' mean loss, by rows."""
     total, weights = 0.0, np.ones(len(X)) if weights is None else weights
     parameters = [*coefs, *intercepts]
     coupled = 0.0 if rule.name == "adamw" else alpha
@@ -197,9 +197,9 @@ def epoch(
             X[rows], Y[rows], coefs, intercepts, activation, loss,
             weights=weights[rows], alpha=coupled,
         )  # fmt: skip
-        total += value * weights[rows].sum()
+        total += value * len(rows)
         rule.update(parameters, [*by_coefs, *by_intercepts], rate, decayed=range(len(coefs)))
-    return total / weights[order].sum()
+    return total / len(order)
 
 
 # ---- the baseline of the benchmark

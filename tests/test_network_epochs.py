@@ -20,7 +20,6 @@ def trained(rule, dtype=np.float64, *, n=40, batch_size=8, epochs=1, alpha=0.0, 
     coefs, intercepts = networks.parameters(SIZES, dtype)
     network = networks.network(coefs, intercepts, "tanh")
     exact = networks.wide(coefs), networks.wide(intercepts)
-    total = how.get("sample_weight", np.ones(n))[slice(None) if order is None else order].sum()
     own = Rule(rule, network, alpha=alpha)
     state = oracle.Rule(rule, decay=alpha)
     losses, expected = [], []
@@ -29,7 +28,7 @@ def trained(rule, dtype=np.float64, *, n=40, batch_size=8, epochs=1, alpha=0.0, 
             network, X, Y, rule=own, batch_size=batch_size, order=order, rate=0.02, **how
         )
         assert done.complete
-        losses.append(done.loss / total)
+        losses.append(done.loss)
         expected.append(
             oracle.epoch(
                 *networks.wide([X, Y]), *exact, "tanh", "cross_entropy", rule=state, rate=0.02,

@@ -68,7 +68,6 @@ SOLVERS = {
     "sgd": {"solver": "sgd", "momentum": 0, "nesterovs_momentum": False, "learning_rate_init": 0.1},
     "momentum": {"solver": "sgd", "nesterovs_momentum": False, "learning_rate_init": 0.03},
     "nesterov": {"solver": "sgd", "learning_rate_init": 0.03},
-    "invscaling": {"solver": "sgd", "learning_rate": "invscaling", "learning_rate_init": 0.3},
 }
 
 
@@ -306,3 +305,11 @@ def test_not_converged_warns_as_scikit_learn_does(digits):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         MLPClassifier(max_iter=500, tol=1, n_iter_no_change=1).fit(*digits)
+
+
+def test_a_fitted_model_does_not_heed_new_parameters(digits):
+    X, y = digits
+    model = MLPClassifier(**SHORT).fit(X, y)
+    expected = model.predict_proba(X)
+    model.set_params(hidden_layer_sizes=(3, 2), loss="mse", solver="sgd", random_state=5)
+    np.testing.assert_array_equal(model.predict_proba(X), expected)

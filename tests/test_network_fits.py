@@ -112,17 +112,21 @@ def test_callback_gets_copies_of_the_weights(digits):
     assert not np.array_equal(kept[0][0], kept[1][0])
 
 
-def test_an_error_in_the_callback_leaves_the_estimator_as_it_was(digits):
-    model = classifier().fit(*digits[:2])
-    before = [W.copy() for W in model.coefs_]
-
+@pytest.mark.parametrize("error", [RuntimeError, KeyboardInterrupt])
+@pytest.mark.parametrize("warm_start", [False, True])
+def test_an_error_in_the_callback_leaves_the_estimator_as_it_was(warm_start, error, digits):
     def callback(state):
-        raise RuntimeError("from the callback")
+        if state.epoch == 2:
+            raise error
 
-    with pytest.raises(RuntimeError, match="from the callback"):
+    model, other = (classifier(warm_start=warm_start).fit(*digits[:2]) for _ in range(2))
+    with pytest.raises(error):
         model.fit(*digits[:2], callback=callback)
-    for W, old in zip(model.coefs_, before, strict=True):
-        np.testing.assert_array_equal(W, old)
+    assert_same_bits(model, other)
+    assert len(model.history_) == len(model.loss_curve_) == 6 and model.t_ == other.t_
+    model.fit(*digits[:2]), other.fit(*digits[:2])
+    assert_same_bits(model, other)
+    assert model.loss_curve_ == other.loss_curve_
 
 
 # ---- early stopping
@@ -206,6 +210,28 @@ def test_divergence_names_epoch_and_step_and_keeps_the_last_finite_weights(dtype
     assert all(np.isfinite(a).all() for a in [*model.coefs_, *model.intercepts_])
     assert model.coefs_[0].dtype == dtype
     assert model.predict(X).shape == y.shape
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        {"loss": "mae", "solver": "sgd", "hidden_layer_sizes": (9, 8)},
+        {"loss": "mse", "solver": "adagrad", "hidden_layer_sizes": (9, 8), "activation": "tanh"},
+        {"loss": "cross_entropy", "solver": "adagrad", "hidden_layer_sizes": (9, 8)},
+    ],
+)
+def test_weights_are_finite_after_a_step_of_finite_loss_that_made_them_overflow(params, digits):
+    X, y = digits[0].astype(np.float32), digits[1]
+    outcomes = set()
+    for exponent in np.linspace(0, 38, 39):
+        model = classifier(learning_rate_init=10**exponent, batch_size=100, max_iter=3, **params)
+        try:
+            model.fit(X, y)
+            outcomes.add("trained")
+        except FloatingPointError:
+            outcomes.add("diverged")
+        assert all(np.isfinite(a).all() for a in [*model.coefs_, *model.intercepts_])
+    assert "diverged" in outcomes
 
 
 def test_divergence_in_the_second_epoch(digits):
