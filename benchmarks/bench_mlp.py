@@ -14,8 +14,11 @@ import problems_mlp
 import pytest
 import reference_networks as oracle
 
+from fastsoftmax import MLPClassifier
+
 ROUNDS = 20
 CHECKED_ROWS = 640  # of the first epoch
+EPOCHS = 10  # of a whole fit
 
 
 @pytest.fixture(scope="module")
@@ -57,3 +60,18 @@ def test_epoch(problem, peer, rows, benchmark, record):
     )  # fmt: skip
     benchmark.group = case.name
     benchmark.pedantic(epoch, args=(order,), rounds=ROUNDS, warmup_rounds=2)
+
+
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+def test_fit(problem, rows, benchmark, record):
+    """What the estimator adds: checks of the input, a new order each epoch, the history."""
+    case, _ = problem
+    X, y, real = rows
+    model = MLPClassifier(
+        case.hidden, "relu", solver=case.solver, alpha=0.0, batch_size=case.batch_size,
+        learning_rate_init=case.rate, momentum=0.0, max_iter=EPOCHS, tol=0.0, random_state=0,
+    )  # fmt: skip
+    assert model.fit(X, y).score(X, y) > 0.85
+    record(peer="MLPClassifier.fit", steps=EPOCHS * case.steps, mnist=real)
+    benchmark.group = case.name
+    benchmark.pedantic(model.fit, args=(X, y), rounds=5)
