@@ -1,5 +1,7 @@
 """The kernel of networks: gradients against differences, bits across threads, activations."""
 
+from itertools import pairwise
+
 import mpmath
 import numpy as np
 import pytest
@@ -17,9 +19,7 @@ RULES = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw")
 def random_network(sizes, activation="tanh", loss="cross_entropy", dtype=np.float64, seed=0, **how):
     rng = np.random.default_rng(seed)
     network = Network(sizes, [activation] * (len(sizes) - 2), loss, dtype=dtype, **how)
-    network.coefs = [
-        rng.normal(size=s) / s[0] ** 0.5 for s in zip(sizes[:-1], sizes[1:], strict=True)
-    ]
+    network.coefs = [rng.normal(size=s) / s[0] ** 0.5 for s in pairwise(sizes)]
     network.intercepts = [rng.normal(size=n) for n in sizes[1:]]
     return network
 

@@ -31,10 +31,13 @@ from fastsoftmax.functional import (
 
 if TYPE_CHECKING:
     from fastsoftmax.linear import SoftmaxRegression, fit
+    from fastsoftmax.neural import MLPClassifier, MLPRegressor
 
 __version__ = _version("fastsoftmax")
 
 __all__ = [
+    "MLPClassifier",
+    "MLPRegressor",
     "SoftmaxRegression",
     "binary_cross_entropy",
     "cross_entropy",
@@ -57,7 +60,12 @@ __all__ = [
     "softmax_vjp",
 ]
 
-_ESTIMATORS = {"SoftmaxRegression": "linear", "fit": "linear"}
+_ESTIMATORS = {
+    "MLPClassifier": "neural",
+    "MLPRegressor": "neural",
+    "SoftmaxRegression": "linear",
+    "fit": "linear",
+}
 
 
 def __getattr__(name: str) -> Any:

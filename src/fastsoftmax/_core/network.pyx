@@ -246,14 +246,14 @@ cdef Py_ssize_t run_steps(
         weight = weight_of(x, t, start, end)
         step_loss = 0.
         if weight > 0.:
-            begin_step(rule, weight, steps_before + done + 1)
+            begin_step(rule, end - start, weight, steps_before + done + 1)
             for first from start <= first < end by SLICE:
                 n = min(SLICE, end - first)
                 step_loss += run_slice(net, x, t, first, n, n_threads)
                 if not isfinite(step_loss):
                     return done
                 run_blocks(net, rule, n, first > start, first + n == end, n_threads)
-        loss[0] += step_loss
+            loss[0] += step_loss * rule.share
         done += 1
     return done
 
@@ -269,7 +269,8 @@ def epoch(
     """One step for each `batch` rows of x in that order; the number of steps that were done.
 
     Fewer than there are mean that the loss of the next was not finite; the weights are those before.
-    totals: loss, half the squares of the coefficients summed over the steps, weight of the hits.
+    totals: over the steps, rows times the mean loss, rows times half the squares of the coefficients
+    by the weight of the batch; weight of the hits.
     squares (outputs,): squared errors. Contiguous arrays: labels int32 or given targets `real`,
     sample_weight `real`, order intp, blocks of weights and state `real`, totals float64. `sums` is
     wanted where a batch has more rows than `slice_rows()`. Nothing is checked.

@@ -35,13 +35,15 @@ cdef struct Rule:
     double alpha  # of the penalty
     # for a step:
     double scale  # 1 / weight of the batch
+    double share  # its rows / its weight
     double step_rate
     double shrink  # what is left of a coefficient before the step
 
 
-cdef inline void begin_step(Rule *r, double weight, double t) noexcept nogil:
-    """Step t, from 1 on, over rows of so much weight."""
+cdef inline void begin_step(Rule *r, Py_ssize_t rows, double weight, double t) noexcept nogil:
+    """Step t, from 1 on, over so many rows of so much weight."""
     r.scale = 1. / weight
+    r.share = rows / weight
     r.step_rate = r.rate
     r.shrink = 1.
     if r.kind == ADAMW:
@@ -101,7 +103,7 @@ cdef inline inlined follow_as(
                     x = x * shrink
                 store(w + at, x - divide(rate * m, square_root(v) + epsilon))
     if is_penalised(r):
-        add_to_doubles(squares, total)
+        add_to_doubles(squares, total * set1(r.share))
     return 0
 
 
@@ -112,8 +114,8 @@ cdef inline void follow(
     """Update two vectors of nk units, given the sums over rows of their gradients.
 
     n of the columns, and all before them, are coefficients. `first` and `second` are the rule's
-    state. Squares of the coefficients before the step are added to VL parts of a total, if there
-    is a penalty.
+    state. Squares of the coefficients before the step, times the share, are added to VL parts of a total,
+    if there is a penalty.
     """
     if r.kind == SGD:
         follow_as(SGD, r, nk, sums, n, w, first, second, stride, squares)

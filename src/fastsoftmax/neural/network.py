@@ -17,7 +17,7 @@ ALIGNMENT = 64
 class Pass(NamedTuple):
     """What an epoch leaves behind besides its weights."""
 
-    loss: float  # of the steps that were done, by weight of their rows, penalty included
+    loss: float  # mean of the steps that were done, by their rows, penalty included
     hits: float  # weight of the rows that were measured as right
     errors: NDArray[np.float64]  # (K,), squared errors by weight, where they are measured
     n_steps: int
@@ -109,6 +109,16 @@ class Network:
         for own, given in zip(self._intercepts(self._weights), values, strict=True):
             own[...] = given
 
+    def snapshot(self) -> NDArray:
+        """A copy of all parameters, for `restore`."""
+        return self._weights.copy()
+
+    def restore(self, parameters: NDArray) -> None:
+        self._weights[...] = parameters
+
+    def is_finite(self) -> bool:
+        return bool(np.isfinite(self._weights).all())
+
     def team(self, rows: int) -> int:
         """Threads for a step over so many rows."""
         return team(self.n_threads, 2 * rows * self._weights.size)
@@ -166,6 +176,7 @@ class Network:
         loss, squares, hits = totals.tolist()
         if rule.penalty:
             loss += rule.penalty * squares
+        loss /= max(1, min(n_steps * batch_size, n_rows))
         return Pass(loss, hits, errors, n_steps, n_steps == -(-n_rows // batch_size))
 
     def value_and_grad(
@@ -182,9 +193,8 @@ class Network:
         the weights and keeps their gradient.
         """
         rule = Rule("store", self, alpha=alpha)
-        total = float(len(X) if sample_weight is None else np.sum(sample_weight, dtype=np.float64))
         done = self.epoch(X, targets, None, len(X), rule, 0.0, sample_weight=sample_weight)
-        value = done.loss / total if done.complete else np.nan
+        value = done.loss if done.complete else np.nan
         return value, self._coefs(rule.first), self._intercepts(rule.first)
 
     def outputs(self, X: NDArray) -> NDArray:
