@@ -34,7 +34,7 @@ def test_digits_as_scikit_learn(hidden, activation, params):
     X, y = load_digits()
     X = X / 16
     params = {"hidden_layer_sizes": hidden, "activation": activation, "batch_size": 32} | params
-    params |= {"max_iter": 12, "tol": 0}
+    params |= {"max_iter": 30, "tol": 0}
 
     def scores(kind):
         models = [kind(random_state=seed, **params).fit(X[:1000], y[:1000]) for seed in range(5)]
