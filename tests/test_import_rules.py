@@ -25,8 +25,8 @@ ROOMS = {
     "datasets": {"_validation"},
     "functional": {"_core", "_threads", "_validation", "data"},
     "linear": {
-        *("_progress", "_sklearn", "_threads", "_validation"),
-        *("data", "functional", "objective", "solvers"),
+        *("_progress", "_sklearn", "_threads", "_validation", "_validation_networks"),
+        *("data", "functional", "neural", "objective", "solvers"),
     },
     "neural": {
         *("_core", "_progress", "_sklearn", "_threads", "_validation", "_validation_networks"),

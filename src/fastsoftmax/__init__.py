@@ -30,12 +30,14 @@ from fastsoftmax.functional import (
 )
 
 if TYPE_CHECKING:
-    from fastsoftmax.linear import SoftmaxRegression, fit
+    from fastsoftmax.linear import Adaline, LogisticRegression, SoftmaxRegression, fit
     from fastsoftmax.neural import MLPClassifier, MLPRegressor
 
 __version__ = _version("fastsoftmax")
 
 __all__ = [
+    "Adaline",
+    "LogisticRegression",
     "MLPClassifier",
     "MLPRegressor",
     "SoftmaxRegression",
@@ -61,6 +63,8 @@ __all__ = [
 ]
 
 _ESTIMATORS = {
+    "Adaline": "linear",
+    "LogisticRegression": "linear",
     "MLPClassifier": "neural",
     "MLPRegressor": "neural",
     "SoftmaxRegression": "linear",

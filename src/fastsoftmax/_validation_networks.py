@@ -165,6 +165,14 @@ def not_other_shape(
         raise ValueError(f"{argument}: expected {what} {previous} as before, got {shape}")
 
 
+def two_classes(classes: NDArray) -> None:
+    if len(classes) != 2:  # in scikit-learn's wording, which its checks match
+        raise ValueError(
+            f"y: expected 2 classes, got {len(classes)}. Only binary classification is supported. "
+            "The type of the target is multiclass."
+        )
+
+
 def warn_of_column(y: ArrayLike) -> None:
     if getattr(y, "ndim", 1) == 2 and y.shape[1] == 1:
         warnings.warn(

@@ -15,7 +15,7 @@ from fastsoftmax._sklearn import (
     NotFittedError,
     check_features_of_fit,
 )
-from fastsoftmax.neural.goals import LOSSES, Rows
+from fastsoftmax.neural.goals import LOSSES, Goal, Rows
 from fastsoftmax.neural.initial import BOUNDS, initial_coefs
 from fastsoftmax.neural.network import Network
 from fastsoftmax.neural.rules import Rule
@@ -23,6 +23,8 @@ from fastsoftmax.neural.schedules import FACTORS, Schedule
 from fastsoftmax.neural.training import Plan, Record, train
 
 ACTIVATIONS = ("identity", "logistic", "sigmoid", "tanh", "relu", "leaky_relu")
+# targets, their goal, the number of outputs, attributes to set
+Learned = tuple[NDArray, Goal, int, dict[str, Any]]
 SOLVERS = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw")
 
 

@@ -10,7 +10,7 @@ from fastsoftmax import _validation as check
 from fastsoftmax import _validation_networks as check_networks
 from fastsoftmax import functional
 from fastsoftmax._sklearn import ClassifierMixin
-from fastsoftmax.neural._estimator import Perceptron
+from fastsoftmax.neural._estimator import Learned, Perceptron
 from fastsoftmax.neural.goals import Goal
 from fastsoftmax.neural.training import Epoch
 
@@ -226,7 +226,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):
 
     def _targets(
         self, y: ArrayLike, n: int, goes_on: bool, classes: ArrayLike | None, partial: bool
-    ):
+    ) -> Learned:
         if _is_table(y):
             return self._table_targets(y, n, goes_on)
         if goes_on or partial:
@@ -238,7 +238,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         goal = Goal(self.loss, "argmax")
         return codes, goal, len(known), {"classes_": known, "_multilabel": False}
 
-    def _table_targets(self, y: ArrayLike, n: int, goes_on: bool):
+    def _table_targets(self, y: ArrayLike, n: int, goes_on: bool) -> Learned:
         multilabel = self.loss == "binary_cross_entropy"
         least = -np.inf if self.loss in ("mse", "mae") else 0.0
         y = check_networks.table(y, n, least=least, most=1.0 if multilabel else np.inf)
@@ -316,4 +316,5 @@ class MLPClassifier(ClassifierMixin, Perceptron):
 
 
 def _is_table(y: ArrayLike) -> bool:
-    return np.ndim(y) == 2 and np.shape(y)[1] > 1
+    y = np.asarray(y)
+    return y.ndim == 2 and y.shape[1] > 1

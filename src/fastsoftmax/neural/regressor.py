@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastsoftmax import _validation_networks as check_networks
 from fastsoftmax._sklearn import RegressorMixin
-from fastsoftmax.neural._estimator import Perceptron
+from fastsoftmax.neural._estimator import Learned, Perceptron
 from fastsoftmax.neural.goals import Goal
 from fastsoftmax.neural.training import RegressionEpoch
 
@@ -195,7 +195,9 @@ class MLPRegressor(RegressorMixin, Perceptron):
         """
         return self._train(X, y, sample_weight, partial=True)
 
-    def _targets(self, y: ArrayLike, n: int, goes_on: bool, classes: None, partial: bool):
+    def _targets(
+        self, y: ArrayLike, n: int, goes_on: bool, classes: None, partial: bool
+    ) -> Learned:
         table = check_networks.table(y, n)
         check_networks.warn_of_column(y)
         if goes_on:
