@@ -1,5 +1,7 @@
 """What a fit of a network records, shows and stops at, and how it goes on."""
 
+import pickle
+
 import networks
 import numpy as np
 import pytest
@@ -184,6 +186,13 @@ def test_partial_fit_is_one_epoch_and_remembers(solver, digits):
     assert_same_bits(model, classifier(max_iter=3, **params).fit(X, y))
     assert len(model.loss_curve_) == len(model.history_) == 3
     assert model.t_ == 3 * len(X)
+
+
+def test_partial_fit_goes_on_after_pickling(digits):
+    X, y, *_ = digits
+    model = classifier().partial_fit(X, y, classes=np.arange(10))
+    copy = pickle.loads(pickle.dumps(model))
+    assert_same_bits(model.partial_fit(X, y), copy.partial_fit(X, y))
 
 
 def test_partial_fit_of_rows_that_lack_classes(digits):
