@@ -68,7 +68,7 @@ def test_epochs_with_a_short_last_batch(rule, n, batch_size):
 def test_order_of_the_rows():
     order = np.random.default_rng(0).permutation(40)
     assert_trained_alike(*trained("sgd", order=order), 1e-11)
-    assert_trained_alike(*trained("sgd", order=order[:15].copy()), 1e-11)  # any part of them
+    assert_trained_alike(*trained("sgd", order=order[::2]), 1e-11)  # any part of them
     assert_trained_alike(*trained("sgd", order=np.zeros(7, int)), 1e-11)
 
 

@@ -90,13 +90,16 @@ def test_trains_as_scikit_learn_does(kind, solver, digits):
 
 
 @pytest.mark.parametrize("kind", ["classes", "regression"])
-def test_sample_weight_as_scikit_learn(kind, digits):
+@pytest.mark.parametrize("batch_size", [50, 330])
+def test_sample_weight_as_scikit_learn(kind, batch_size, digits):
     X, y = digits[0], targets(kind, digits)
     weights = np.random.default_rng(0).exponential(size=len(X))
     ours, reference = from_one_start(
-        kind, X, y, 3, sample_weight=weights, batch_size=len(X), alpha=0.1
+        kind, X, y, 3, sample_weight=weights, batch_size=batch_size, alpha=0.1
     )
     networks.assert_arrays_near(ours.coefs_, reference.coefs_, 1e-9)
+    np.testing.assert_allclose(ours.loss_curve_[-3:], reference.loss_curve_[-3:], rtol=1e-9)
+    assert ours.score(X, y, weights) == pytest.approx(reference.score(X, y, weights), abs=1e-9)
 
 
 def test_weights_of_zero_leave_rows_out(digits):

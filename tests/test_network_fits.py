@@ -70,6 +70,29 @@ def test_history_of_a_regressor(digits):
     assert last.loss == model.loss_curve_[-1]
 
 
+def test_history_of_several_labels_a_row(digits):
+    X, y, X_val, y_val = digits
+    Y, Y_val = (np.column_stack([a % 2, a > 4]).astype(int) for a in (y, y_val))
+    model = classifier(loss="binary_cross_entropy", learning_rate_init=0.01, max_iter=40)
+    last = model.fit(X, Y, validation_data=(X_val, Y_val)).history_[-1]
+    assert last.validation_accuracy == model.score(X_val, Y_val) > 0.5
+    p = model.predict_proba(X_val)
+    assert last.validation_loss == pytest.approx(
+        -(Y_val * np.log(p) + (1 - Y_val) * np.log(1 - p)).sum(axis=1).mean()
+    )
+
+
+def test_history_counts_rows_by_their_weights(digits):
+    X, y, *_ = digits
+    weights = np.random.default_rng(0).integers(0, 3, size=len(y)).astype(float)
+    params = {"batch_size": "full", "alpha": 0.0, "shuffle": False}
+    weighted = classifier(**params).fit(X, y, weights).history_[-1]
+    rows = np.repeat(np.arange(len(y)), weights.astype(int))
+    repeated = classifier(**params).fit(X[rows], y[rows]).history_[-1]
+    assert weighted.loss == pytest.approx(repeated.loss, rel=1e-9)
+    assert weighted.accuracy == pytest.approx(repeated.accuracy, rel=1e-9)
+
+
 def test_nothing_is_measured_that_was_not_asked_for(digits):
     model = classifier().fit(*digits[:2])
     assert {epoch.validation_loss for epoch in model.history_} == {None}
@@ -157,8 +180,17 @@ def test_early_stopping_holds_out_the_fraction(digits):
     X, y, *_ = digits
     model = classifier(early_stopping=True, validation_fraction=0.2, max_iter=2).fit(X, y)
     assert model.t_ == 2 * (len(X) - 66)
-    regressor = MLPRegressor(early_stopping=True, max_iter=3, random_state=0).fit(X, X[:, 20])
-    assert len(regressor.validation_scores_) == 3
+    regressor = MLPRegressor(early_stopping=True, max_iter=3, random_state=0)
+    regressor.fit(X, X[:, [20, 21]], np.linspace(0, 1, len(X)))
+    assert len(regressor.validation_scores_) == 3 and regressor.best_loss_ is None
+
+
+def test_early_stopping_watches_the_given_validation_data(digits):
+    X, y, X_val, y_val = digits
+    model = classifier(early_stopping=True).fit(X, y, validation_data=(X_val, y_val))
+    assert model.t_ == 6 * len(X)
+    assert model.score(X_val, y_val) == model.best_validation_score_
+    assert model.validation_scores_ == [epoch.validation_accuracy for epoch in model.history_]
 
 
 # ---- going on
