@@ -8,7 +8,6 @@ from fastsoftmax.neural import Network, Rule
 
 LOSSES = ("cross_entropy", "binary_cross_entropy", "mse", "mae")
 ACTIVATIONS = ("identity", "logistic", "tanh", "relu", "leaky_relu")
-EPS = {np.float32: np.finfo(np.float32).eps, np.float64: np.finfo(np.float64).eps}
 
 
 def parameters(sizes, dtype=np.float64, seed=0):
