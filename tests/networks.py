@@ -4,6 +4,7 @@ from itertools import pairwise
 
 import numpy as np
 import reference_networks as oracle
+
 from fastsoftmax.neural import Network, Rule
 
 LOSSES = ("cross_entropy", "binary_cross_entropy", "mse", "mae")
