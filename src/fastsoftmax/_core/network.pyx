@@ -21,7 +21,7 @@ from fastsoftmax._core.linear_problem cimport aligned, part_start
 from fastsoftmax._core.network_layers cimport Layer, forward, layer_backward, row_length
 from fastsoftmax._core.network_losses cimport (
     ABSOLUTE, ARGMAX, BINARY, CROSS_ENTROPY, NOTHING, SQUARED, SQUARES, THRESHOLD, Targets, Totals,
-    add_loss,
+    add_losses, scratch_size,
 )
 from fastsoftmax._core.network_rows cimport Inputs, inputs_of, read_row, row_number
 from fastsoftmax._core.network_rules cimport (
@@ -50,9 +50,16 @@ RULES = {
 }
 
 
+cdef struct Block:
+    const Layer *layer
+    Py_ssize_t column  # the first of 2 * VL
+    Py_ssize_t unit, units  # the first of up to CLASS_BLOCK, and how many
+
+
 cdef struct Network:
     Layer *layers
     Py_ssize_t n_layers
+    Block *blocks
     Py_ssize_t n_blocks
     Py_ssize_t chunks  # of a slice, at most
     Totals *totals  # a chunk
@@ -71,12 +78,21 @@ cdef inline Py_ssize_t unit_blocks(const Layer *l) noexcept nogil:
     return (l.m + CLASS_BLOCK - 1) // CLASS_BLOCK
 
 
-cdef inline Py_ssize_t input_pairs(const Layer *l) noexcept nogil:
-    return (l.n + 2 * VL) // (2 * VL)
-
-
 cdef inline Py_ssize_t layer_blocks(const Layer *l) noexcept nogil:
-    return unit_blocks(l) * input_pairs(l)
+    return unit_blocks(l) * ((l.n + 2 * VL) // (2 * VL))
+
+
+cdef Block *list_blocks(const Layer *l, Block *to) noexcept nogil:
+    """The blocks of a layer, the units of a pair of vectors in turn: its inputs stay in L1."""
+    cdef Py_ssize_t j, i, blocks = unit_blocks(l)
+    for j from 0 <= j <= l.n by 2 * VL:
+        for i in range(blocks):
+            to.layer = l
+            to.column = j
+            to.unit = part_start(l.m, blocks, i)
+            to.units = part_start(l.m, blocks, i + 1) - to.unit
+            to += 1
+    return to
 
 
 cdef Py_ssize_t network_bytes(object sizes, Py_ssize_t rows, Py_ssize_t chunks):
@@ -87,9 +103,10 @@ cdef Py_ssize_t network_bytes(object sizes, Py_ssize_t rows, Py_ssize_t chunks):
         l.n, l.m = sizes[i], sizes[i + 1]
         total += rows * (row_length(l.n) + row_length(l.m)) * <Py_ssize_t>sizeof(real)
         blocks += layer_blocks(&l)
-    total += aligned(n_layers * sizeof(Layer)) + aligned(blocks * VL * sizeof(double))
+    total += aligned(n_layers * sizeof(Layer)) + aligned(blocks * sizeof(Block))
+    total += aligned(blocks * VL * sizeof(double))
     return total + chunks * (
-        aligned(sizeof(Totals)) + aligned(k * sizeof(double)) + aligned((k + VL) * sizeof(real)))
+        aligned(sizeof(Totals)) + aligned(k * sizeof(double)) + aligned(scratch_size(k) * sizeof(real)))
 
 
 cdef Network carve(
@@ -101,6 +118,7 @@ cdef Network carve(
     cdef char *at = <char *>cnp.PyArray_DATA(memory)
     cdef Py_ssize_t i, k, start = 0
     cdef Layer *l
+    cdef Block *block
     at += (ALIGNMENT - <size_t>at % ALIGNMENT) % ALIGNMENT
     memset(at, 0, network_bytes(sizes, rows, chunks) - ALIGNMENT)
     net.n_layers = len(sizes) - 1
@@ -125,6 +143,10 @@ cdef Network carve(
         net.n_blocks += layer_blocks(l)
     for i in range(rows):
         net.layers[0].a[i * net.layers[0].stride + net.layers[0].n] = 1.
+    net.blocks = block = <Block *>at
+    at += aligned(net.n_blocks * sizeof(Block))
+    for i in range(net.n_layers):
+        block = list_blocks(net.layers + i, block)
     net.squares = <double *>at
     at += aligned(net.n_blocks * VL * sizeof(double))
     net.totals = <Totals *>at
@@ -133,8 +155,8 @@ cdef Network carve(
     for i in range(chunks):
         net.totals[i].squares = <double *>at
         at += aligned(k * sizeof(double))
-        net.totals[i].row = <real *>at
-        at += aligned((k + VL) * sizeof(real))
+        net.totals[i].scratch = <real *>at
+        at += aligned(scratch_size(k) * sizeof(real))
     return net
 
 
@@ -146,14 +168,15 @@ cdef void run_rows(
     cdef Py_ssize_t first = chunk * CHUNK, rows = min(CHUNK, n - first), i
     cdef const Layer *bottom = net.layers
     cdef Totals *totals = net.totals + chunk
+    cdef Py_ssize_t at[CHUNK]
     cdef real *z
     for i in range(first, first + rows):
         read_row(x, start + i, bottom.a + i * bottom.stride)
     z = forward(net.layers, net.n_layers, first, rows)
-    totals.loss = 0.
     for i in range(rows):
-        add_loss(
-            t, z + i * net.layers[net.n_layers - 1].step, row_number(x, start + first + i), totals)
+        at[i] = row_number(x, start + first + i)
+    totals.loss = 0.
+    add_losses(t, z, net.layers[net.n_layers - 1].step, rows, at, totals)
     for i in range(net.n_layers - 1, 0, -1):
         layer_backward(net.layers + i, net.layers + i - 1, first, rows)
 
@@ -163,20 +186,12 @@ cdef void run_weights(
 ) noexcept nogil:
     """Sum a block of the gradient over the n rows of a slice; update its weights with the last."""
     cdef vreal sums[2 * MOST]
-    cdef const Layer *l = net.layers
-    cdef Py_ssize_t i = block, j, u, nk, k, h, at
-    cdef real *kept
-    while i >= layer_blocks(l):
-        i -= layer_blocks(l)
-        l += 1
-    # all units of a pair of vectors in turn: the inputs of that pair stay in L1
-    j = i // unit_blocks(l) * 2 * VL
-    i = i % unit_blocks(l)
-    u = part_start(l.m, unit_blocks(l), i)
-    nk = part_start(l.m, unit_blocks(l), i + 1) - u
+    cdef const Block *b = net.blocks + block
+    cdef const Layer *l = b.layer
+    cdef Py_ssize_t j = b.column, u = b.unit, nk = b.units, k, h
+    cdef Py_ssize_t at = l.start + u * l.stride + j
+    cdef real *kept = net.sums + at
     product_down(<int>nk, l.delta + u, l.step, l.a + j, l.stride, n, sums)
-    at = l.start + u * l.stride + j
-    kept = net.sums + at
     if more:
         for k in range(nk):
             for h in range(2):

@@ -7,12 +7,16 @@ deltas of 0, whatever its outputs.
 from libc.math cimport INFINITY
 
 from fastsoftmax._core.logistic cimport binary_loss
+from fastsoftmax._core.rows cimport FEW
 from fastsoftmax._core.simd cimport (
-    VL, VL_MOST, absolute, lane_index, load, max_all, real, select_eq, select_gt, set1, set1_lane,
-    store, sum_lanes, to_real, vlane, vreal,
+    VL, VL_MOST, absolute, lane_index, load, load_labels, max_all, maximum, plus_where_equal, real,
+    select_eq, select_gt, set1, set1_lane, store, sum_lanes, to_real, transpose, vlane, vreal,
 )
-from fastsoftmax._core.softmax_tile cimport classes_of, highest, label_loss, soft_loss
+from fastsoftmax._core.softmax_tile cimport (
+    classes_of, highest, label_loss, lanes_gradient, soft_loss,
+)
 from fastsoftmax._core.squares cimport load_upto
+from fastsoftmax._core.tiles cimport ROWS
 
 cdef enum Loss:
     CROSS_ENTROPY  # of the softmax of z
@@ -41,7 +45,12 @@ cdef struct Totals:  # of a chunk of rows
     double loss  # of one step
     double hits  # of all steps, by weight
     double *squares  # (k,), of all steps
-    real *row  # (k,) and whole vectors: targets of a row
+    real *scratch  # `scratch_size(k)` numbers
+
+
+cdef inline Py_ssize_t scratch_size(Py_ssize_t k) noexcept nogil:
+    """Targets of a row, in whole vectors; of few classes a tile of logits."""
+    return k * ROWS if k <= FEW else k + VL
 
 
 cdef inline Py_ssize_t first_highest(const real *z, Py_ssize_t k) noexcept nogil:
@@ -133,7 +142,7 @@ cdef inline void add_loss(
         return
     measure(t, z, at, weight, totals)
     if t.loss == CROSS_ENTROPY:
-        loss = softmax_row(t, z, at, weight, totals.row)
+        loss = softmax_row(t, z, at, weight, totals.scratch)
     elif t.loss == BINARY:
         loss = row_of_outputs(BINARY, t, z, at, weight)
     elif t.loss == SQUARED:
@@ -141,3 +150,69 @@ cdef inline void add_loss(
     else:
         loss = row_of_outputs(ABSOLUTE, t, z, at, weight)
     totals.loss += weight * loss
+
+
+cdef inline double hits_of_lanes(
+    const real *z, Py_ssize_t k, const int *labels, const real *weights
+) noexcept nogil:
+    """Weight of those of VL rows of a tile whose first largest output is that of the label."""
+    cdef vreal best = set1(0.), top = load(z), x
+    cdef Py_ssize_t j
+    for j in range(1, k):
+        x = load(z + j * ROWS)
+        best = select_gt(x, top, set1(j), best)
+        top = maximum(top, x)
+    return sum_lanes(
+        plus_where_equal(set1(0.), best, to_real(load_labels(labels)), load(weights)))
+
+
+cdef inline void add_tile_losses(
+    const Targets *t, real *z, Py_ssize_t step, Py_ssize_t rows, const Py_ssize_t *at,
+    Totals *totals,
+) noexcept nogil:
+    """Cross-entropy of up to ROWS rows against labels, side by side: few classes leave a row's own
+    vectors half empty, and its sums would be folded row by row.
+    """
+    cdef vreal v[VL_MOST]
+    cdef int labels[ROWS]
+    cdef real weights[ROWS]
+    cdef double losses[VL_MOST]
+    cdef Py_ssize_t i, k, c, count
+    cdef real *tile = totals.scratch
+    for i in range(ROWS):
+        labels[i] = t.labels[at[i]] if i < rows else 0
+        weights[i] = 0. if i >= rows else t.weights[at[i]] if t.weights else 1.
+    for i in range(VL):
+        losses[i] = 0.
+    for i from 0 <= i < rows by VL:
+        count = min(VL, rows - i)
+        for k from 0 <= k < t.k by VL:
+            for c in range(VL):
+                v[c] = load(z + (i + c) * step + k) if c < count else set1(0.)
+            transpose(v)
+            for c in range(min(VL, t.k - k)):
+                store(tile + (k + c) * ROWS + i, v[c])
+        if t.measure == ARGMAX:
+            totals.hits += hits_of_lanes(tile + i, t.k, labels + i, weights + i)
+        lanes_gradient(tile + i, t.k, labels + i, NULL, weights + i, losses)
+        for k from 0 <= k < t.k by VL:
+            for c in range(VL):
+                v[c] = load(tile + (k + c) * ROWS + i) if k + c < t.k else set1(0.)
+            transpose(v)
+            for c in range(count):
+                store(z + (i + c) * step + k, v[c] if weights[i + c] != 0. else set1(0.))
+    for i in range(VL):
+        totals.loss += losses[i]
+
+
+cdef inline void add_losses(
+    const Targets *t, real *z, Py_ssize_t step, Py_ssize_t rows, const Py_ssize_t *at,
+    Totals *totals,
+) noexcept nogil:
+    """The losses of rows at[i] of the targets, whose outputs are z + i * step."""
+    cdef Py_ssize_t i
+    if t.loss == CROSS_ENTROPY and t.labels and 1 < t.k <= FEW and rows >= 4:
+        add_tile_losses(t, z, step, rows, at, totals)
+        return
+    for i in range(rows):
+        add_loss(t, z + i * step, at[i], totals)

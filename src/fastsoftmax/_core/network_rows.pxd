@@ -1,11 +1,14 @@
-"""Rows of X, of any strides and several types, converted on their way into a network."""
+"""Rows of X, of any strides and several types, converted on their way into a network.
+
+Nothing is fetched in advance: the processor runs ahead into the next rows by itself. Tried, float32
+rows of 3 KB in random order, microseconds a step of 32 (784 inputs, 10 units): 10.0 as it is; the row
+after next fetched into L1 10.1, 8 rows ahead into L2 11.2, all rows of the next step into L2 while the
+weights are updated 13.4.
+"""
 
 cimport numpy as cnp
 
-from fastsoftmax._core.simd cimport prefetch, real
-
-cdef enum:
-    LINE = 64
+from fastsoftmax._core.simd cimport real
 
 ctypedef fused stored:
     unsigned char
@@ -52,14 +55,8 @@ cdef inline void cast_row(
 
 
 cdef inline void read_row(const Inputs *s, Py_ssize_t position, real *out) noexcept nogil:
-    """The row at that position, times the factor, while the one after the next is being fetched."""
+    """The row at that position, times the factor."""
     cdef const char *x = s.x + row_number(s, position) * s.row_step
-    cdef const char *later
-    cdef Py_ssize_t j
-    if position + 2 < s.count and s.column_step <= LINE:
-        later = s.x + row_number(s, position + 2) * s.row_step
-        for j from 0 <= j < s.d * s.column_step by LINE:
-            prefetch(<const real *>(later + j))
     if s.type == cnp.NPY_UINT8:
         cast_row(<const unsigned char *>x, s.column_step, s.d, s.factor, out)
     elif s.type == cnp.NPY_FLOAT32:

@@ -62,23 +62,30 @@ cdef inline vreal_inlined coefficient_lanes(Py_ssize_t n) noexcept nogil:
 
 
 cdef inline inlined follow_as(
-    const int kind, const Rule *r, Py_ssize_t nk, const vreal *sums, Py_ssize_t n, real *w,
-    real *first, real *second, Py_ssize_t stride, double *squares,
+    const int kind, const bint penalised, const Rule *r, Py_ssize_t nk, const vreal *sums,
+    Py_ssize_t n, real *w, real *first, real *second, Py_ssize_t stride, double *squares,
 ) noexcept nogil:
     cdef vreal scale = set1(r.scale), rate = set1(r.step_rate), epsilon = set1(r.epsilon)
     cdef vreal beta_1 = set1(r.beta_1), beta_2 = set1(r.beta_2)
     cdef vreal rest_1 = set1(1. - r.beta_1), rest_2 = set1(1. - r.beta_2)
-    cdef vreal total = set1(0.), lanes, penalty, shrink, g, x, m, v
-    cdef Py_ssize_t k, h, at
+    cdef vreal lanes[2]
+    cdef vreal penalty[2]
+    cdef vreal squared[2]
+    cdef vreal g, x, m, v
+    cdef Py_ssize_t k, at
+    cdef int h
     for h in range(2):
-        lanes = coefficient_lanes(n - h * VL)
-        penalty = lanes * set1(r.alpha * r.scale if is_penalised(r) else 0.)
-        shrink = set1(1.) - lanes * set1(1. - r.shrink)
-        for k in range(nk):
+        lanes[h] = coefficient_lanes(n - h * VL)
+        squared[h] = set1(0.)
+        penalty[h] = lanes[h] * set1(r.alpha * r.scale)
+    for k in range(nk):
+        for h in range(2):
             at = k * stride + h * VL
             x = load(w + at)
-            g = sums[2 * k + h] * scale + penalty * x
-            total = total + lanes * x * x
+            g = sums[2 * k + h] * scale
+            if penalised:
+                g = g + penalty[h] * x
+                squared[h] = squared[h] + x * x
             if kind == STORE:
                 store(first + at, g)
             elif kind == SGD:
@@ -100,10 +107,22 @@ cdef inline inlined follow_as(
                 store(first + at, m)
                 store(second + at, v)
                 if kind == ADAMW:
-                    x = x * shrink
+                    x = x - lanes[h] * x * set1(1. - r.shrink)
                 store(w + at, x - divide(rate * m, square_root(v) + epsilon))
+    if penalised:
+        add_to_doubles(
+            squares, (lanes[0] * squared[0] + lanes[1] * squared[1]) * set1(r.share))
+    return 0
+
+
+cdef inline inlined follow_by(
+    const int kind, const Rule *r, Py_ssize_t nk, const vreal *sums, Py_ssize_t n, real *w,
+    real *first, real *second, Py_ssize_t stride, double *squares,
+) noexcept nogil:
     if is_penalised(r):
-        add_to_doubles(squares, total * set1(r.share))
+        follow_as(kind, True, r, nk, sums, n, w, first, second, stride, squares)
+    else:
+        follow_as(kind, False, r, nk, sums, n, w, first, second, stride, squares)
     return 0
 
 
@@ -118,18 +137,18 @@ cdef inline void follow(
     if there is a penalty.
     """
     if r.kind == SGD:
-        follow_as(SGD, r, nk, sums, n, w, first, second, stride, squares)
+        follow_by(SGD, r, nk, sums, n, w, first, second, stride, squares)
     elif r.kind == STORE:
-        follow_as(STORE, r, nk, sums, n, w, first, second, stride, squares)
+        follow_by(STORE, r, nk, sums, n, w, first, second, stride, squares)
     elif r.kind == MOMENTUM:
-        follow_as(MOMENTUM, r, nk, sums, n, w, first, second, stride, squares)
+        follow_by(MOMENTUM, r, nk, sums, n, w, first, second, stride, squares)
     elif r.kind == NESTEROV:
-        follow_as(NESTEROV, r, nk, sums, n, w, first, second, stride, squares)
+        follow_by(NESTEROV, r, nk, sums, n, w, first, second, stride, squares)
     elif r.kind == ADAGRAD:
-        follow_as(ADAGRAD, r, nk, sums, n, w, first, second, stride, squares)
+        follow_by(ADAGRAD, r, nk, sums, n, w, first, second, stride, squares)
     elif r.kind == RMSPROP:
-        follow_as(RMSPROP, r, nk, sums, n, w, first, second, stride, squares)
+        follow_by(RMSPROP, r, nk, sums, n, w, first, second, stride, squares)
     elif r.kind == ADAM:
-        follow_as(ADAM, r, nk, sums, n, w, first, second, stride, squares)
+        follow_by(ADAM, r, nk, sums, n, w, first, second, stride, squares)
     else:
-        follow_as(ADAMW, r, nk, sums, n, w, first, second, stride, squares)
+        follow_by(ADAMW, r, nk, sums, n, w, first, second, stride, squares)
