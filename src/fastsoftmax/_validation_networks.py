@@ -121,8 +121,9 @@ def known_codes(y: ArrayLike, classes: NDArray, n: int, argument: str = "y") -> 
         raise ValueError(f"{argument}: expected {n} labels, one a row of X, got shape {y.shape}")
     codes = np.minimum(np.searchsorted(classes, y), len(classes) - 1)
     if (unknown := classes[codes] != y).any():
+        first = y[unknown][:1].tolist()[0]
         raise ValueError(
-            f"{argument}: expected labels of {classes.tolist()}, got {y[unknown][0]!r} "
+            f"{argument}: expected labels of {classes.tolist()}, got {first!r} "
             "(classes that were not there in the first fit)"
         )
     return codes.astype(np.int32)
@@ -133,6 +134,20 @@ def classes_of_first_fit(classes: ArrayLike | None) -> NDArray:
     if classes is None:
         raise ValueError("classes: expected all labels on the first call to partial_fit, got None")
     return check.labels(classes, len(np.asarray(classes)))[1]
+
+
+def same_classes(classes: ArrayLike | None, known: NDArray) -> None:
+    """Raise if a further call to `partial_fit` brings other classes."""
+    if classes is not None and not np.array_equal(np.unique(np.asarray(classes)), known):
+        raise ValueError(
+            f"classes: expected {known.tolist()} as on the first call to partial_fit, got {classes}"
+        )
+
+
+def callback(value: object) -> None:
+    """Raise unless value is None or can be called."""
+    if value is not None and not callable(value):
+        raise TypeError(f"callback: expected a function of the state or None, got {value!r}")
 
 
 def table(

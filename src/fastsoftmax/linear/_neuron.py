@@ -56,6 +56,7 @@ class Neuron(ClassifierMixin, BaseEstimator):
             If the loss is no longer finite, naming epoch and step. The estimator then has the last
             finite weights.
         """
+        check_networks.callback(callback)
         rate = check_networks.finite(self.learning_rate_init, "learning_rate_init", above=0.0)
         max_iter = check.integer(self.max_iter, "max_iter", least=1)
         given, X = X, check_networks.rows(X)

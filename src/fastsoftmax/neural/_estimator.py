@@ -189,6 +189,7 @@ class Perceptron(BaseEstimator):
         classes=None,
     ) -> Self:
         settings = Settings.of(self)
+        check_networks.callback(callback)
         goes_on = hasattr(self, "coefs_") and (partial or bool(self.warm_start))
         given, X = X, check_networks.rows(
             X, n_features=self.n_features_in_ if goes_on else None, owner=type(self).__name__

@@ -231,6 +231,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):
             return self._table_targets(y, n, goes_on)
         if goes_on or partial:
             known = self.classes_ if goes_on else check_networks.classes_of_first_fit(classes)
+            check_networks.same_classes(classes, known)
             codes = check_networks.known_codes(y, known, n)
         else:
             codes, known = check.labels(y, n)

@@ -158,7 +158,8 @@ class Network:
             the targets are of 1/2; "squares": `errors`; or "none".
         """
         n_rows = len(X) if order is None else len(order)
-        labels = targets if targets.ndim == 1 else None
+        order = None if order is None else np.ascontiguousarray(order, dtype=np.intp)
+        labels = np.ascontiguousarray(targets, dtype=np.int32) if targets.ndim == 1 else None
         given = None if labels is not None else self._cast(targets)
         batch_size = min(batch_size, n_rows)
         sums = rule.first if rule.name == "store" else None
