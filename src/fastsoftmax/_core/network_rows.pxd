@@ -1,14 +1,20 @@
 """Rows of X, of any strides and several types, converted on their way into a network.
 
-Nothing is fetched in advance: the processor runs ahead into the next rows by itself. Tried, float32
-rows of 3 KB in random order, microseconds a step of 32 (784 inputs, 10 units): 10.0 as it is; the row
-after next fetched into L1 10.1, 8 rows ahead into L2 11.2, all rows of the next step into L2 while the
-weights are updated 13.4.
+Rows come in random order, so the one after next is fetched into L1, or what begins it, where the
+hardware then follows. Float32 rows of 3 KB, 784-10, microseconds a step at batch 1 / 32, four builds in
+turns: so 0.99 / 9.1; without 1.09 / 9.9; 8 rows ahead into L2 1.03 / 9.4; all rows of the next step into
+L2, bit by bit while the weights are updated, 1.11 / 9.3. (A function that does nothing but fetch has to
+be inlined: GCC takes it for one without effects and drops the call.)
 """
 
 cimport numpy as cnp
 
-from fastsoftmax._core.simd cimport real
+from fastsoftmax._core.simd cimport prefetch, real
+
+cdef enum:
+    AHEAD = 2  # rows
+    LINE = 64
+    FETCHED = 64 * LINE  # of a row, at most
 
 ctypedef fused stored:
     unsigned char
@@ -57,6 +63,12 @@ cdef inline void cast_row(
 cdef inline void read_row(const Inputs *s, Py_ssize_t position, real *out) noexcept nogil:
     """The row at that position, times the factor."""
     cdef const char *x = s.x + row_number(s, position) * s.row_step
+    cdef const char *later
+    cdef Py_ssize_t j
+    if position + AHEAD < s.count and s.column_step <= LINE:
+        later = s.x + row_number(s, position + AHEAD) * s.row_step
+        for j from 0 <= j < min(s.d * s.column_step, FETCHED) by LINE:
+            prefetch(<const real *>(later + j))
     if s.type == cnp.NPY_UINT8:
         cast_row(<const unsigned char *>x, s.column_step, s.d, s.factor, out)
     elif s.type == cnp.NPY_FLOAT32:
