@@ -20,6 +20,7 @@ from fastsoftmax._core.simd cimport (
 from fastsoftmax._core.tiles cimport MOST, product_along
 
 cdef enum:
+    ROWS_BYTES = 28 * 1024  # of inputs that stay in L1 while all units pass
     UNITS = 4  # of a register tile of several rows
     SUMS = 16  # at least ROW_BLOCK * UNITS and CLASS_BLOCK, and a multiple of every VL
 
@@ -134,7 +135,7 @@ cdef inline void layer_forward(
 
     The weights of a few units stay in L1 while the rows pass.
     """
-    cdef Py_ssize_t i, u, n = rounded_up(l.n + 1, VL), blocks, k, next
+    cdef Py_ssize_t i, u, n = rounded_up(l.n + 1, VL), blocks, k, next, g, group
     cdef const real *a = l.a + first * l.stride
     if rows == 1:
         blocks = (l.m + CLASS_BLOCK - 1) // CLASS_BLOCK
@@ -144,11 +145,13 @@ cdef inline void layer_forward(
             dots_of_row(<int>(next - u), a, l.stride, l.w + u * l.stride, n, z + u)
             u = next
         return
-    for u from 0 <= u < l.m by UNITS:
-        for i from 0 <= i < rows by ROW_BLOCK:
-            dots(
-                <int>min(ROW_BLOCK, rows - i), <int>min(UNITS, l.m - u), a + i * l.stride,
-                l.stride, l.w + u * l.stride, n, z + i * l.step + u, l.step)
+    group = max(ROWS_BYTES // (n * <Py_ssize_t>sizeof(real)) // ROW_BLOCK * ROW_BLOCK, ROW_BLOCK)
+    for g from 0 <= g < rows by group:
+        for u from 0 <= u < l.m by UNITS:
+            for i from g <= i < min(g + group, rows) by ROW_BLOCK:
+                dots(
+                    <int>min(ROW_BLOCK, rows - i), <int>min(UNITS, l.m - u), a + i * l.stride,
+                    l.stride, l.w + u * l.stride, n, z + i * l.step + u, l.step)
 
 
 cdef inline void backward_as(
