@@ -83,6 +83,14 @@ else:
             return float(np.mean(1 - errors / spread))
 
 
+def require_fit(estimator, attribute):
+    """Raise unless a fit has set the attribute."""
+    if not hasattr(estimator, attribute):
+        raise NotFittedError(
+            f"This {type(estimator).__name__} instance is not fitted yet: call fit(X, y) first."
+        )
+
+
 __all__ = [
     "BaseEstimator",
     "ClassifierMixin",
@@ -91,4 +99,5 @@ __all__ = [
     "NotFittedError",
     "RegressorMixin",
     "check_features_of_fit",
+    "require_fit",
 ]

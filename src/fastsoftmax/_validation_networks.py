@@ -197,6 +197,12 @@ def warn_of_column(y: ArrayLike) -> None:
         )
 
 
+def no_early_stopping(partial: bool) -> None:
+    """Raise where an epoch at a time is asked for."""
+    if partial:
+        raise ValueError("early_stopping: expected False for partial_fit, got True")
+
+
 def has_probabilities(loss: str) -> None:
     """Raise, as an attribute that is not there, unless the outputs of a loss are probabilities."""
     if loss not in ("cross_entropy", "binary_cross_entropy"):

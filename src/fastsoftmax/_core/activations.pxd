@@ -68,17 +68,19 @@ cdef inline vreal_inlined times_derivative(
 
 
 cdef inline void activate_as(
-    const int kind, real *z, Py_ssize_t step, Py_ssize_t rows, Py_ssize_t n, double negative_slope
+    const int kind, real *first, Py_ssize_t step, Py_ssize_t rows, Py_ssize_t n,
+    double negative_slope,
 ) noexcept nogil:
     cdef vreal slope = set1(negative_slope), x, one
     cdef Py_ssize_t i, j, whole = n // VL * VL
+    cdef real *z
     one = select_eq(lane_index(), set1_lane(n - whole), set1(1.), set1(0.))
     for i in range(rows):
+        z = first + i * step
         for j from 0 <= j < whole by VL:
             store(z + j, activated(kind, load(z + j), slope))
         x = activated(kind, load(z + whole), slope)
         store(z + whole, select_gt(set1(n - whole), to_real(lane_index()), x, one))
-        z += step
 
 
 cdef inline void activate(

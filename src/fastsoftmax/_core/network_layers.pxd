@@ -10,8 +10,9 @@ sums being folded over the lanes at once. One row alone takes CLASS_BLOCK units,
 chains of multiply-adds as hide their latency.
 """
 
-from fastsoftmax._core.activations cimport activate, times_derivative, IDENTITY, LOGISTIC, TANH, RELU, \
-    LEAKY_RELU
+from fastsoftmax._core.activations cimport (
+    IDENTITY, LEAKY_RELU, LOGISTIC, RELU, TANH, activate, times_derivative,
+)
 from fastsoftmax._core.linear_problem cimport part_start, rounded_up
 from fastsoftmax._core.simd cimport (
     CLASS_BLOCK, ROW_BLOCK, VL, VL_MOST, in_register, inlined, load, outlined, real, set1, store,
@@ -129,81 +130,82 @@ cdef inline outlined dots_of_row(
 
 
 cdef inline void layer_forward(
-    const Layer *l, Py_ssize_t first, Py_ssize_t rows, real *z
+    const Layer *layer, Py_ssize_t first, Py_ssize_t rows, real *z
 ) noexcept nogil:
     """z (rows, step) = a Wᵀ for rows from `first` on.
 
     The weights of a few units stay in L1 while the rows pass.
     """
-    cdef Py_ssize_t i, u, n = rounded_up(l.n + 1, VL), blocks, k, next, g, group
-    cdef const real *a = l.a + first * l.stride
+    cdef Py_ssize_t i, u, n = rounded_up(layer.n + 1, VL), blocks, k, next, g, group
+    cdef const real *a = layer.a + first * layer.stride
     if rows == 1:
-        blocks = (l.m + CLASS_BLOCK - 1) // CLASS_BLOCK
+        blocks = (layer.m + CLASS_BLOCK - 1) // CLASS_BLOCK
         u = 0
         for k in range(blocks):
-            next = part_start(l.m, blocks, k + 1)
-            dots_of_row(<int>(next - u), a, l.stride, l.w + u * l.stride, n, z + u)
+            next = part_start(layer.m, blocks, k + 1)
+            dots_of_row(<int>(next - u), a, layer.stride, layer.w + u * layer.stride, n, z + u)
             u = next
         return
     group = max(ROWS_BYTES // (n * <Py_ssize_t>sizeof(real)) // ROW_BLOCK * ROW_BLOCK, ROW_BLOCK)
     for g from 0 <= g < rows by group:
-        for u from 0 <= u < l.m by UNITS:
+        for u from 0 <= u < layer.m by UNITS:
             for i from g <= i < min(g + group, rows) by ROW_BLOCK:
                 dots(
-                    <int>min(ROW_BLOCK, rows - i), <int>min(UNITS, l.m - u), a + i * l.stride,
-                    l.stride, l.w + u * l.stride, n, z + i * l.step + u, l.step)
+                    <int>min(ROW_BLOCK, rows - i), <int>min(UNITS, layer.m - u), a + i * layer.stride,
+                    layer.stride, layer.w + u * layer.stride, n, z + i * layer.step + u, layer.step)
 
 
 cdef inline void backward_as(
-    const int kind, const Layer *l, const Layer *below, Py_ssize_t first, Py_ssize_t rows
+    const int kind, const Layer *layer, const Layer *below, Py_ssize_t first, Py_ssize_t rows
 ) noexcept nogil:
     cdef vreal sums[2 * MOST]
     cdef vreal slope = set1(below.slope), a
     cdef Py_ssize_t i, j, r, h, nk, at
-    for j from 0 <= j < l.n by 2 * VL:
+    for j from 0 <= j < layer.n by 2 * VL:
         for i from 0 <= i < rows by CLASS_BLOCK:
             nk = min(CLASS_BLOCK, rows - i)
             product_along(
-                <int>nk, l.delta + (first + i) * l.step, l.step, l.w + j, l.stride, l.m, sums)
+                <int>nk, layer.delta + (first + i) * layer.step, layer.step, layer.w + j,
+                layer.stride, layer.m, sums)
             for r in range(nk):
-                at = (first + i + r) * l.stride + j
+                at = (first + i + r) * layer.stride + j
                 for h in range(2):
-                    a = load(l.a + at + h * VL)
+                    a = load(layer.a + at + h * VL)
                     store(
                         below.delta + at + h * VL,
                         times_derivative(kind, sums[2 * r + h], a, slope))
 
 
 cdef inline void layer_backward(
-    const Layer *l, const Layer *below, Py_ssize_t first, Py_ssize_t rows
+    const Layer *layer, const Layer *below, Py_ssize_t first, Py_ssize_t rows
 ) noexcept nogil:
-    """Deltas of the layer below: (delta W) f', f being its activation, l.a what that returned.
+    """Deltas of the layer below: (delta W) f', f being its activation, layer.a what that returned.
 
     What stands behind its units is not read: a column of deltas there belongs to no unit.
     """
     if below.activation == IDENTITY:
-        backward_as(IDENTITY, l, below, first, rows)
+        backward_as(IDENTITY, layer, below, first, rows)
     elif below.activation == LOGISTIC:
-        backward_as(LOGISTIC, l, below, first, rows)
+        backward_as(LOGISTIC, layer, below, first, rows)
     elif below.activation == TANH:
-        backward_as(TANH, l, below, first, rows)
+        backward_as(TANH, layer, below, first, rows)
     elif below.activation == RELU:
-        backward_as(RELU, l, below, first, rows)
+        backward_as(RELU, layer, below, first, rows)
     else:
-        backward_as(LEAKY_RELU, l, below, first, rows)
+        backward_as(LEAKY_RELU, layer, below, first, rows)
 
 
 cdef inline real *forward(
     const Layer *layers, Py_ssize_t n_layers, Py_ssize_t first, Py_ssize_t rows
 ) noexcept nogil:
     """The outputs z (rows, step) of the last layer, for rows whose inputs are in place."""
-    cdef const Layer *l
+    cdef const Layer *layer
     cdef real *z = NULL
     cdef Py_ssize_t i
     for i in range(n_layers):
-        l = layers + i
-        z = (l.delta if i == n_layers - 1 else layers[i + 1].a) + first * l.step
-        layer_forward(l, first, rows, z)
+        layer = layers + i
+        z = (layer.delta if i == n_layers - 1 else layers[i + 1].a) + first * layer.step
+        layer_forward(layer, first, rows, z)
         if i < n_layers - 1:
-            activate(l.activation, z, l.step, rows, l.m, l.slope)
+            activate(layer.activation, z, layer.step, rows, layer.m, layer.slope)
     return z

@@ -133,8 +133,8 @@ cdef inline void follow(
     """Update two vectors of nk units, given the sums over rows of their gradients.
 
     n of the columns, and all before them, are coefficients. `first` and `second` are the rule's
-    state. Squares of the coefficients before the step, times the share, are added to VL parts of a total,
-    if there is a penalty.
+    state. If there is a penalty, squares of the coefficients before the step, times the share, are
+    added to VL parts of a total.
     """
     if r.kind == SGD:
         follow_by(SGD, r, nk, sums, n, w, first, second, stride, squares)

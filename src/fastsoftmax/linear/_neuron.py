@@ -10,11 +10,12 @@ from fastsoftmax import _validation_networks as check_networks
 from fastsoftmax._sklearn import (
     BaseEstimator,
     ClassifierMixin,
-    NotFittedError,
     check_features_of_fit,
+    require_fit,
 )
 from fastsoftmax.neural import Epoch, Network, Rule
 from fastsoftmax.neural.goals import Goal, Rows
+from fastsoftmax.neural.network import computed_in
 from fastsoftmax.neural.schedules import Schedule
 from fastsoftmax.neural.training import Plan, Record, train
 
@@ -63,7 +64,7 @@ class Neuron(ClassifierMixin, BaseEstimator):
         codes, classes = check.labels(y, len(X))
         check_networks.two_classes(classes)
         check_networks.warn_of_column(y)
-        dtype = np.dtype(np.float64 if X.dtype == np.float64 else np.float32)
+        dtype = computed_in(X)
         network = Network(
             (X.shape[1], 1), (), self._loss, dtype=dtype, n_threads=check.threads(self.n_threads)
         )
@@ -103,10 +104,7 @@ class Neuron(ClassifierMixin, BaseEstimator):
 
     def _outputs(self, X: ArrayLike) -> NDArray:
         """w x + b of each row (N,)."""
-        if not hasattr(self, "coef_"):
-            raise NotFittedError(
-                f"This {type(self).__name__} instance is not fitted yet: call fit(X, y) first."
-            )
+        require_fit(self, "coef_")
         given, X = X, check_networks.rows(
             X, n_features=self.n_features_in_, owner=type(self).__name__
         )  # fmt: skip

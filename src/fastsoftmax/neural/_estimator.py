@@ -12,12 +12,12 @@ from fastsoftmax import _validation_networks as check_networks
 from fastsoftmax._sklearn import (
     BaseEstimator,
     ConvergenceWarning,
-    NotFittedError,
     check_features_of_fit,
+    require_fit,
 )
 from fastsoftmax.neural.goals import LOSSES, Goal, Rows
 from fastsoftmax.neural.initial import BOUNDS, initial_coefs
-from fastsoftmax.neural.network import Network
+from fastsoftmax.neural.network import Network, computed_in
 from fastsoftmax.neural.rules import Rule
 from fastsoftmax.neural.schedules import FACTORS, Schedule
 from fastsoftmax.neural.training import Plan, Record, train
@@ -179,14 +179,14 @@ class Perceptron(BaseEstimator):
 
     def _train(
         self,
-        X,
-        y,
-        sample_weight,
-        validation_data=None,
-        callback=None,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None,
+        validation_data: Any = None,
+        callback: Any = None,
         *,
-        partial=False,
-        classes=None,
+        partial: bool = False,
+        classes: ArrayLike | None = None,
     ) -> Self:
         settings = Settings.of(self)
         check_networks.callback(callback)
@@ -195,32 +195,18 @@ class Perceptron(BaseEstimator):
             X, n_features=self.n_features_in_ if goes_on else None, owner=type(self).__name__
         )  # fmt: skip
         targets, goal, n_outputs, learned = self._targets(y, len(X), goes_on, classes, partial)
-        dtype = np.dtype(np.float64 if X.dtype == np.float64 else np.float32)
-        if goes_on:
-            dtype = self.coefs_[0].dtype
+        dtype = self.coefs_[0].dtype if goes_on else computed_in(X)
         weights = check.weights(sample_weight, len(X), dtype)
         rows = Rows(X, targets if targets.ndim == 1 else targets.astype(dtype, copy=False), weights)
         rng = self._rng if partial and goes_on else check_networks.generator(self.random_state)
 
         order = np.arange(len(X), dtype=np.intp)
-        validation = self._validation(validation_data, X.shape[1], dtype, learned)
+        validation = self._validation(validation_data, X.shape[1], learned)
         if self.early_stopping and validation is None:
-            if partial:
-                raise ValueError("early_stopping: expected False for partial_fit, got True")
+            check_networks.no_early_stopping(partial)
             order, chosen = held_out(rows, settings.validation_fraction, rng)
             validation = rows.some(chosen)
-        plan = Plan(
-            max_iter=1 if partial else settings.max_iter,
-            batch_size=check_networks.batch_rows(self.batch_size, len(order), clip=partial),
-            schedule=settings.schedule,
-            shuffle=bool(self.shuffle),
-            tol=settings.tol,
-            n_iter_no_change=settings.n_iter_no_change,
-            early_stopping=bool(self.early_stopping),
-            callback=callback,
-            verbose=bool(self.verbose),
-            kind=self._epoch,
-        )
+        plan = self._plan(settings, len(order), callback, partial)
         network = settings.network(X.shape[1], n_outputs, dtype, check.threads(self.n_threads))
         if goes_on:
             self._start_from_previous(network)
@@ -232,7 +218,7 @@ class Perceptron(BaseEstimator):
         rule = self._rule if continued else Rule(settings.rule, network, **settings.rule_numbers)
         record = self._record.continued(partial) if goes_on else Record()
 
-        def keep() -> None:
+        def keep(rule: Rule) -> None:
             check_features_of_fit(self, given, reset=True)
             self._settings, self._rule, self._rng, self._record = settings, rule, rng, record
             for name, value in learned.items():
@@ -241,10 +227,10 @@ class Perceptron(BaseEstimator):
 
         try:
             ended = train(network, rule, goal, rows, order, plan, record, rng, validation)
-        except FloatingPointError:
-            keep()
+        except FloatingPointError:  # what the rule remembers may not be finite
+            keep(Rule(settings.rule, network, **settings.rule_numbers))
             raise
-        keep()
+        keep(rule)
         if not (ended or partial):
             warnings.warn(
                 f"Stochastic optimizer: max_iter={settings.max_iter} epochs ended without the "
@@ -253,6 +239,20 @@ class Perceptron(BaseEstimator):
                 stacklevel=3,
             )
         return self
+
+    def _plan(self, settings: Settings, n_rows: int, callback: Any, partial: bool) -> Plan:
+        return Plan(
+            max_iter=1 if partial else settings.max_iter,
+            batch_size=check_networks.batch_rows(self.batch_size, n_rows, clip=partial),
+            schedule=settings.schedule,
+            shuffle=bool(self.shuffle),
+            tol=settings.tol,
+            n_iter_no_change=settings.n_iter_no_change,
+            early_stopping=bool(self.early_stopping),
+            callback=callback,
+            verbose=bool(self.verbose),
+            kind=self._epoch,
+        )
 
     def _start_from_previous(self, network: Network) -> None:
         previous = self.coefs_[0].shape[0], *(b.size for b in self.intercepts_)
@@ -273,9 +273,7 @@ class Perceptron(BaseEstimator):
         self.best_validation_score_ = record.best_score if early else None
         self.n_iter_, self.t_ = record.epochs, record.rows_seen
 
-    def _validation(
-        self, data: Any, n_features: int, dtype: np.dtype, learned: dict[str, Any]
-    ) -> Rows | None:
+    def _validation(self, data: Any, n_features: int, learned: dict[str, Any]) -> Rows | None:
         if data is None:
             return None
         X, y = check_networks.pair(data)
@@ -284,10 +282,7 @@ class Perceptron(BaseEstimator):
 
     def _outputs(self, X: ArrayLike) -> NDArray:
         """Outputs (N, K) before the last activation."""
-        if not hasattr(self, "coefs_"):
-            raise NotFittedError(
-                f"This {type(self).__name__} instance is not fitted yet: call fit(X, y) first."
-            )
+        require_fit(self, "coefs_")
         given, X = X, check_networks.rows(
             X, n_features=self.n_features_in_, owner=type(self).__name__
         )  # fmt: skip

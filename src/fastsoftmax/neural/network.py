@@ -14,6 +14,11 @@ from fastsoftmax.neural.rules import Rule
 ALIGNMENT = 64
 
 
+def computed_in(X: NDArray) -> np.dtype:
+    """The dtype in which a network computes on X."""
+    return np.dtype(np.float64 if X.dtype == np.float64 else np.float32)
+
+
 class Pass(NamedTuple):
     """What an epoch leaves behind besides its weights."""
 
@@ -25,7 +30,7 @@ class Pass(NamedTuple):
 
 
 class Network:
-    """Dense layers of some sizes, trained in place.
+    """Dense layers of some sizes, trained in place; one thread of Python at a time.
 
     Parameters
     ----------
