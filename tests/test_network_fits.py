@@ -6,7 +6,7 @@ import networks
 import numpy as np
 import pytest
 
-from fastsoftmax import MLPClassifier, MLPRegressor
+from fastsoftmax import Adaline, LogisticRegression, MLPClassifier, MLPRegressor
 from fastsoftmax.datasets import load_digits
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -313,3 +313,25 @@ def test_inputs_are_left_as_they_were(digits):
     model = classifier(early_stopping=True).fit(X, y, weights)
     model.predict(X), model.score(X, y, weights)
     networks.assert_arrays_near([X, y], digits[:2], 0)
+
+
+# ---- single neurons
+
+
+@pytest.mark.parametrize("model", [Adaline, LogisticRegression])
+def test_neurons_record_stop_and_diverge_as_networks_do(model, digits, capfd):
+    X, y, *_ = digits
+    params = {"learning_rate_init": 0.01, "random_state": 0}
+    fitted = model(**params).fit(X, y > 4, callback=lambda state: state.epoch == 3)
+    assert fitted.n_iter_ == len(fitted.history_) == 3
+    losses = [epoch.loss for epoch in fitted.history_]
+    assert losses == sorted(losses, reverse=True) and fitted.history_[-1].accuracy > 0.7
+    short = model(max_iter=3, verbose=True, **params).fit(X, y > 4)
+    np.testing.assert_array_equal(short.coef_, fitted.coef_)
+    assert "loss" in capfd.readouterr().err
+    threads = [model(n_threads=n, batch_size="full", **params).fit(X, y > 4) for n in (1, 3)]
+    np.testing.assert_array_equal(threads[0].coef_, threads[1].coef_)
+    wild = model(learning_rate_init=1e300)
+    with pytest.raises(FloatingPointError, match=r"epoch \d+.*step \d+"):
+        wild.fit(1e10 * X, y > 4)
+    assert np.isfinite(wild.coef_).all() and np.isfinite(wild.intercept_).all()

@@ -111,6 +111,40 @@ def test_sample_weights(loss):
     assert_gradients(got, expected, 1e-12)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("loss", networks.LOSSES)
+def test_labels_mean_their_one_hot_rows(loss, dtype):
+    rng = np.random.default_rng(0)
+    for k, n in itertools.product((1, 2, 3, 7, 9, 10, 16, 17, 96, 97), (1, 3, 4, 5, 16, 18, 33)):
+        X, _ = networks.rows(n, 6, k, dtype=dtype)
+        labels = rng.integers(k, size=n).astype(np.int32)
+        coefs, intercepts = networks.parameters((6, k), dtype)
+        network = networks.network(coefs, intercepts, loss=loss)
+        weights = rng.exponential(size=n).astype(dtype)
+        weights[1::3] = 0
+        for sample_weight in (None, weights):
+            got = network.value_and_grad(X, labels, sample_weight)
+            expected = oracle_gradients(
+                X, np.eye(k)[labels], coefs, intercepts, "relu", loss, weights=sample_weight
+            )
+            assert_gradients(got, expected, TOLERANCE[dtype])
+
+
+@pytest.mark.parametrize("kind", ["labels", "one-hot"])
+@pytest.mark.parametrize("loss", networks.LOSSES)
+@pytest.mark.parametrize("k", [3, 60])
+def test_rows_of_no_weight_cost_nothing_whatever_their_outputs(k, loss, kind):
+    X, _ = networks.rows(9, 6, k)
+    labels = (np.arange(9) % k).astype(np.int32)
+    targets = labels if kind == "labels" else np.eye(k)[labels]
+    weights = np.arange(9) % 2.0
+    network = networks.network(*networks.parameters((6, k)), loss=loss)
+    expected = network.value_and_grad(X[1::2], targets[1::2])
+    X[::4] = 1e308  # outputs overflow, and may differ in sign
+    got = network.value_and_grad(X, targets, weights)
+    assert_gradients(got, expected, 1e-13)
+
+
 def test_soft_targets():
     X, _ = networks.rows(20, 5, 3)
     Y = np.random.default_rng(0).dirichlet([0.5] * 3, size=20)
