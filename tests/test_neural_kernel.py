@@ -8,6 +8,7 @@ import pytest
 
 from fastsoftmax import _threads
 from fastsoftmax.neural import Network, Rule
+from fastsoftmax.neural import network as network_module
 
 pytestmark = pytest.mark.kernel
 
@@ -56,13 +57,14 @@ def test_gradients_are_differences_of_the_loss(sizes, activation, loss):
 @pytest.fixture
 def any_work_is_worth_threads(monkeypatch):
     monkeypatch.setattr(_threads, "WORK_PER_THREAD", 1)
+    monkeypatch.setattr(network_module, "NARROW", 0)
 
 
 @pytest.mark.usefixtures("any_work_is_worth_threads")
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("batch", [1, 7, 64, 300, 600])
-def test_bits_do_not_depend_on_the_threads(rule, batch):
-    sizes = (37, 33, 18, 5)
+@pytest.mark.parametrize("sizes", [(37, 5), (37, 33, 18, 5)], ids=str)
+def test_bits_do_not_depend_on_the_threads(rule, batch, sizes):
     X, _, weights = random_rows(600, sizes)
     labels = np.random.default_rng(2).integers(5, size=600).astype(np.int32)
     order = np.random.default_rng(3).permutation(600)

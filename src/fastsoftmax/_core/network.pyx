@@ -24,7 +24,9 @@ Tried: losses row by row, each as a run of vectors, 10 instead of 8 at batch 32 
 found by division in place of a table, and code for the penalty where there is none, 1.3 instead of 1.05
 at batch 1. How rows are fetched: `network_rows.pxd`.
 
-Not parallel: phase 1 of a batch of up to 16 rows, one chunk, however wide its layers.
+Not parallel: phase 1 of a batch of up to 16 rows, one chunk, however wide its layers; and, by the
+caller's choice (`neural/network.py`), narrow layers, whose threads would exchange more than they
+compute.
 """
 
 from cython.parallel cimport prange, threadid
