@@ -33,10 +33,14 @@ def main(path):
             peer: entry["stats"]["median"] / entry["extra_info"]["steps"] * 1e6
             for peer, entry in entries.items()
         }
-        cells = [f"{median[peer]:.1f}" if peer in median else "–" for peer in COLUMNS]
+        cells = [number(median[peer]) if peer in median else "–" for peer in COLUMNS]
         asked = entries["fastsoftmax"]["extra_info"]["asked"]
         cells += [ratio(median, peer, asked[peer]) for peer in ("numpy", "torch")]
         print(f"| {name} | {' | '.join(cells)} |")
+
+
+def number(microseconds):
+    return f"{microseconds:.{2 if microseconds < 10 else 0 if microseconds >= 100 else 1}f}"
 
 
 def ratio(median, peer, asked):
