@@ -215,7 +215,11 @@ class Perceptron(BaseEstimator):
                 settings.init, network.sizes, settings.activations, settings.slope, rng
             )
         continued = partial and goes_on and self._rule.name == settings.rule
-        rule = self._rule if continued else Rule(settings.rule, network, **settings.rule_numbers)
+        if continued:
+            rule = self._rule
+            rule.change(**settings.rule_numbers)
+        else:
+            rule = Rule(settings.rule, network, **settings.rule_numbers)
         record = self._record.continued(partial) if goes_on else Record()
 
         def keep(rule: Rule) -> None:

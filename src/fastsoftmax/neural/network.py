@@ -36,6 +36,8 @@ class Pass(NamedTuple):
 class Network:
     """Dense layers of some sizes, trained in place; one thread of Python at a time.
 
+    For estimators, tests and benchmarks: labels and shapes are not checked here.
+
     Parameters
     ----------
     sizes : sequence of int
@@ -174,7 +176,7 @@ class Network:
         order = None if order is None else np.ascontiguousarray(order, dtype=np.intp)
         labels = np.ascontiguousarray(targets, dtype=np.int32) if targets.ndim == 1 else None
         given = None if labels is not None else self._cast(targets)
-        batch_size = min(batch_size, n_rows)
+        batch_size = max(1, min(batch_size, n_rows))
         sums = rule.first if rule.name == "store" else None
         if sums is None and batch_size > self._kernel.slice_rows():
             sums = self.block()

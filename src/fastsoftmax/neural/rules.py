@@ -58,10 +58,16 @@ class Rule:
         epsilon: float = 1e-8,
     ) -> None:
         kind = KINDS[name]
-        self.name = name
+        self.name, self._kind = name, kind
         self.first: NDArray | None = network.block() if kind.states > 0 else None
         self.second: NDArray | None = network.block() if kind.states > 1 else None
         self.n_steps = 0
-        mean = momentum if kind.mean == "momentum" else beta_1
+        self.change(alpha=alpha, momentum=momentum, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon)
+
+    def change(
+        self, *, alpha: float, momentum: float, beta_1: float, beta_2: float, epsilon: float
+    ) -> None:
+        """Go on with other numbers and the same state."""
+        mean = momentum if self._kind.mean == "momentum" else beta_1
         self.numbers = mean, beta_2, epsilon, alpha
-        self.penalty = 0.0 if kind.decoupled else alpha
+        self.penalty = 0.0 if self._kind.decoupled else alpha
