@@ -110,8 +110,43 @@ for dtype, at_end, k in itertools.product((np.float32, np.float64), (True, False
             fastsoftmax.cross_entropy_value_and_grad(a, target, axis=axis, label_smoothing=0.5)
 """
 
+NETWORKS = """
+from fastsoftmax.data import workspace
+from fastsoftmax.neural import Network, Rule, network as module
 
-@pytest.mark.parametrize("code", [LINEAR, ROWS], ids=["linear", "rows"])
+workspace.Workspace.__call__ = lambda self, size: guarded(np.full(size, 255, np.uint8), at_end)
+module.team = lambda n_threads, work: n_threads
+Network.block = lambda self: guarded(
+    np.zeros(sum(m * stride for m, stride in self._shapes), self.dtype), at_end)
+SIZES = ((1, 1), (3, 4), (16, 13), (17, 12, 1), (5, 8, 33), (33, 31, 2, 7), (2, 15, 16, 3))
+RULES = itertools.cycle(("store", "sgd", "nesterov", "adagrad", "adam", "adamw"))
+LOSSES = itertools.cycle(("cross_entropy", "binary_cross_entropy", "mse"))
+ACTIVATIONS = itertools.cycle(("identity", "logistic", "tanh", "relu", "leaky_relu"))
+
+for dtype, at_end, sizes, n in itertools.product(
+    (np.float32, np.float64), (True, False), SIZES, (1, 2, 17, 258)
+):
+    targets = [guarded(rng.random((n, sizes[-1])).astype(dtype), at_end)]
+    targets.append(guarded(rng.integers(sizes[-1], size=n).astype(np.int32), at_end))
+    order = guarded(rng.permutation(n), at_end)
+    s = guarded(rng.random(n).astype(dtype), at_end)
+    X = rng.integers(9, size=(n, sizes[0]))
+    for stored, batch, target in itertools.product("Bfd", (1, 5, n), targets):
+        for x in layouts(X.astype(stored), at_end):
+            network = Network(
+                sizes, [next(ACTIVATIONS)] * (len(sizes) - 2), next(LOSSES), dtype=dtype,
+                n_threads=1 + n % 2)
+            network.coefs = [rng.random(c.shape) - 0.5 for c in network.coefs]
+            rule = Rule(next(RULES), network, alpha=0.1)
+            measure = "argmax" if target.ndim == 1 else "squares"
+            done = network.epoch(
+                x, target, order, batch, rule, 1e-6, sample_weight=s, measure=measure)
+            assert np.isfinite(done.loss) and network.is_finite()
+            assert np.isfinite(network.outputs(x)).all()
+"""
+
+
+@pytest.mark.parametrize("code", [LINEAR, ROWS, NETWORKS], ids=["linear", "rows", "networks"])
 def test_nothing_beyond_the_arrays_is_touched(code):
     command = [sys.executable, "-X", "faulthandler", "-c", GUARD + code]
     env = os.environ | {"OMP_WAIT_POLICY": "passive"}  # many tiny teams, maybe on busy processors

@@ -14,6 +14,7 @@ ROOMS = {
     "_core": set(),
     "_threads": {"_core"},
     "_validation": {"_threads"},
+    "_validation_networks": {"_sklearn", "_validation"},
     "_progress": set(),
     "_sklearn": set(),
     "_info": {"_core", "_threads"},
@@ -24,12 +25,16 @@ ROOMS = {
     "datasets": {"_validation"},
     "functional": {"_core", "_threads", "_validation", "data"},
     "linear": {
-        *("_progress", "_sklearn", "_threads", "_validation"),
-        *("data", "functional", "objective", "solvers"),
+        *("_progress", "_sklearn", "_threads", "_validation", "_validation_networks"),
+        *("data", "functional", "neural", "objective", "solvers"),
+    },
+    "neural": {
+        *("_core", "_progress", "_sklearn", "_threads", "_validation", "_validation_networks"),
+        *("data", "functional"),
     },
     "_commands": {"_baseline", "_core", "_info", "_threads", "datasets", "functional", "linear"},
     "__main__": {"_commands"},
-    "__init__": {"_info", "datasets", "functional", "linear"},
+    "__init__": {"_info", "datasets", "functional", "linear", "neural"},
 }
 REQUIRED = {"numpy", "scipy"}
 NEVER = {"benchmarks", "conftest", "examples", "optimum", "pytest", "reference", "tests"}

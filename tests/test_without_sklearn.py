@@ -139,3 +139,32 @@ def test_a_broken_scikit_learn_raises_its_own_error(tmp_path):
     assert run("import fastsoftmax; print(fastsoftmax.softmax([0.0]))", path=tmp_path) == "[1.]\n"
     error = run("from fastsoftmax import SoftmaxRegression", path=tmp_path, fails=True)
     assert error.splitlines()[-1] == "ImportError: broken installation"
+
+
+def test_networks():
+    out = run(
+        HIDE_SKLEARN
+        + DATA
+        + """
+import pickle
+from fastsoftmax import Adaline, LogisticRegression, MLPClassifier, MLPRegressor
+quick = dict(max_iter=1000, tol=0.01, n_iter_no_change=20, random_state=0)
+for model, target in (
+    (MLPClassifier(9, learning_rate_init=0.01, **quick), y),
+    (MLPRegressor(9, learning_rate_init=0.01, **quick), X @ [1.0, 2.0, 3.0]),
+    (Adaline(), y > 0),
+    (LogisticRegression(), y > 0),
+):
+    model.fit(X, target)
+    assert 0 < model.score(X, target) <= 1
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(model)).predict(X), model.predict(X))
+    assert repr(model).startswith(type(model).__name__)
+    try:
+        type(model)().predict(X)
+    except ValueError as error:
+        assert "not fitted yet" in str(error)
+assert sys.modules["sklearn"] is None
+print("done")
+"""
+    )
+    assert out == "done\n"

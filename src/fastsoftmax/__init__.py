@@ -30,11 +30,16 @@ from fastsoftmax.functional import (
 )
 
 if TYPE_CHECKING:
-    from fastsoftmax.linear import SoftmaxRegression, fit
+    from fastsoftmax.linear import Adaline, LogisticRegression, SoftmaxRegression, fit
+    from fastsoftmax.neural import MLPClassifier, MLPRegressor
 
 __version__ = _version("fastsoftmax")
 
 __all__ = [
+    "Adaline",
+    "LogisticRegression",
+    "MLPClassifier",
+    "MLPRegressor",
     "SoftmaxRegression",
     "binary_cross_entropy",
     "cross_entropy",
@@ -57,7 +62,14 @@ __all__ = [
     "softmax_vjp",
 ]
 
-_ESTIMATORS = {"SoftmaxRegression": "linear", "fit": "linear"}
+_ESTIMATORS = {
+    "Adaline": "linear",
+    "LogisticRegression": "linear",
+    "MLPClassifier": "neural",
+    "MLPRegressor": "neural",
+    "SoftmaxRegression": "linear",
+    "fit": "linear",
+}
 
 
 def __getattr__(name: str) -> Any:

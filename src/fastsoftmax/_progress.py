@@ -1,8 +1,9 @@
-"""One updating line on standard error."""
+"""One updating line on standard error, or a bar where tqdm is installed."""
 
 import sys
 import time
-from typing import Self
+from importlib.util import find_spec
+from typing import Any, Self
 
 INTERVAL = 0.05  # seconds between two updates: a terminal is slower than a pass over small data
 
@@ -37,3 +38,29 @@ class ProgressLine:
         if self._wanted and self._text:
             self._show()
             sys.stderr.write("\n")
+
+
+class Bar:
+    """tqdm's bar over so many rounds, with a text behind it; as a context manager."""
+
+    def __init__(self, n_rounds: int) -> None:
+        from tqdm import tqdm
+
+        self._bar: Any = tqdm(total=n_rounds, unit="epoch")
+
+    def __call__(self, text: str) -> None:
+        self._bar.set_postfix_str(text, refresh=False)
+        self._bar.update()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self._bar.close()
+
+
+def progress(wanted: bool, n_rounds: int) -> Bar | ProgressLine:
+    """What shows a text after each of at most so many rounds."""
+    if wanted and find_spec("tqdm") is not None:
+        return Bar(n_rounds)
+    return ProgressLine(wanted)

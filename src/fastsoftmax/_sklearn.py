@@ -7,7 +7,7 @@ error here: it is not treated as missing.
 from importlib.util import find_spec
 
 if find_spec("sklearn") is not None:
-    from sklearn.base import BaseEstimator, ClassifierMixin
+    from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
     from sklearn.exceptions import ConvergenceWarning, DataConversionWarning, NotFittedError
     from sklearn.utils.validation import validate_data
 
@@ -71,6 +71,25 @@ else:
             """Share of rows (by weight) whose label is predicted."""
             return float(np.average(self.predict(X) == np.asarray(y), weights=sample_weight))
 
+    class RegressorMixin:
+        """The score of a regressor: R², the mean over the outputs."""
+
+        def score(self, X, y, sample_weight=None):
+            """1 - squared errors / squared deviations from the mean of y."""
+            y = np.asarray(y, dtype=np.float64)
+            errors = np.average((self.predict(X) - y) ** 2, axis=0, weights=sample_weight)
+            centred = y - np.average(y, axis=0, weights=sample_weight)
+            spread = np.average(centred**2, axis=0, weights=sample_weight)
+            return float(np.mean(1 - errors / spread))
+
+
+def require_fit(estimator, attribute):
+    """Raise unless a fit has set the attribute."""
+    if not hasattr(estimator, attribute):
+        raise NotFittedError(
+            f"This {type(estimator).__name__} instance is not fitted yet: call fit(X, y) first."
+        )
+
 
 __all__ = [
     "BaseEstimator",
@@ -78,5 +97,7 @@ __all__ = [
     "ConvergenceWarning",
     "DataConversionWarning",
     "NotFittedError",
+    "RegressorMixin",
     "check_features_of_fit",
+    "require_fit",
 ]

@@ -16,13 +16,7 @@ from fastsoftmax._core import _cpu
 
 LEVELS = ("native", "v4", "v3", "v2", "plain")  # the best first
 KERNELS = (
-    "cross_entropy",
-    "elementwise",
-    "gram",
-    "line",
-    "linear",
-    "machine",
-    "softmax",
+    *("cross_entropy", "elementwise", "gram", "line", "linear", "machine", "network", "softmax"),
     "vectors",
 )
 

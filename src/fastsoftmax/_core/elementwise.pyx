@@ -4,10 +4,9 @@ cimport numpy as cnp
 
 from cython.parallel cimport prange
 
+from fastsoftmax._core.logistic cimport binary_loss, sigmoid
 from fastsoftmax._core.rowmath cimport exp as vector_exp, log1p as vector_log1p
-from fastsoftmax._core.simd cimport (
-    VL, absolute, divide, maximum, minimum, real, select_gt, set1, vreal, vreal_inlined,
-)
+from fastsoftmax._core.simd cimport VL, absolute, minimum, real, set1, vreal, vreal_inlined
 from fastsoftmax._core.squares cimport load_upto, store_upto
 
 cnp.import_array()
@@ -20,13 +19,6 @@ cpdef enum Function:
     LOG1P  # of x >= 0
     SIGMOID
     LOG_SIGMOID
-
-
-cdef inline vreal_inlined sigmoid(vreal x) noexcept nogil:
-    """1 / (1 + exp(-x)), from exp(-|x|), which cannot overflow."""
-    cdef vreal e = vector_exp(set1(0.) - absolute(x))
-    # the greater of the two factors goes to x >= 0; NaN passes through e
-    return divide(select_gt(set1(0.), x, e, set1(1.)), set1(1.) + e)
 
 
 cdef inline vreal_inlined log_sigmoid(vreal x) noexcept nogil:
@@ -61,14 +53,9 @@ def apply(int function, cnp.ndarray x not None, cnp.ndarray out not None, int n_
 
 cdef void logistic_piece(const real *x, const real *y, real *out, Py_ssize_t n) noexcept nogil:
     cdef Py_ssize_t i
-    cdef vreal v, t, loss, zero = set1(0.)
+    cdef vreal loss, unused
     for i from 0 <= i < n by VL:
-        v = load_upto(x + i, n - i)
-        t = load_upto(y + i, n - i)
-        loss = vector_log1p(vector_exp(zero - absolute(v)))
-        # a share of 0 costs nothing, however improbable its outcome
-        loss = loss + select_gt(t, zero, t * maximum(zero, zero - v), zero)
-        loss = loss + select_gt(set1(1.), t, (set1(1.) - t) * maximum(zero, v), zero)
+        loss = binary_loss(load_upto(x + i, n - i), load_upto(y + i, n - i), &unused)
         store_upto(out + i, loss, n - i)
 
 

@@ -78,11 +78,13 @@ typedef real vreal_memory __attribute__((vector_size(FS_VECTOR_BYTES), aligned(s
 #define FS_SAME(l, x) x
 #define FS_INDEX(l, x) l
 
-/* A register tile of 2 x CLASS_BLOCK accumulators leaves room for its operands. */
+/* A register tile of 2 x CLASS_BLOCK accumulators, or of ROW_BLOCK x 4, leaves room for its operands. */
 #if FS_VECTOR_BYTES == 64 || defined(__aarch64__)
 #define CLASS_BLOCK 12 /* of 32 registers */
+#define ROW_BLOCK 4
 #else
 #define CLASS_BLOCK 6 /* of 16 */
+#define ROW_BLOCK 2
 #endif
 
 #define fs_inline static inline __attribute__((always_inline))
@@ -123,6 +125,14 @@ fs_inline vlane shift_left(vlane x, int n) { return x << n; }
 fs_inline vlane shift_right(vlane x, int n) { return x >> n; }
 fs_inline vreal to_real(vlane x) { return __builtin_convertvector(x, vreal); }
 fs_inline vreal divide(vreal x, vreal y) { return x / y; }
+fs_inline vreal square_root(vreal x) {
+#if defined(FS_PREFIX)
+    return FS_OP(sqrt)(x);
+#else
+    for (int l = 0; l < VL; l++) x[l] = FS_DOUBLE ? __builtin_sqrt(x[l]) : __builtin_sqrtf((float)x[l]);
+    return x;
+#endif
+}
 fs_inline vreal absolute(vreal x) {
     return (vreal)((vlane)x & set1_lane((lane)(~(uint64_t)0 >> (65 - 8 * sizeof(real)))));
 }

@@ -16,6 +16,7 @@ cdef extern from "simd.h" nogil:
     enum:
         VL  # lanes a vector
         VL_MOST  # lanes of the widest vector of any build
+        ROW_BLOCK  # rows of a register tile that is 4 units wide
         CLASS_BLOCK  # classes of a register tile that is two vectors, or two rows, wide
 
     vreal set1(double)
@@ -38,6 +39,7 @@ cdef extern from "simd.h" nogil:
 
     vreal divide(vreal, vreal)
     vreal absolute(vreal)
+    vreal square_root(vreal)
     vreal maximum(vreal, vreal)
     vreal minimum(vreal, vreal)
     vreal select_gt(vreal, vreal, vreal, vreal)

@@ -164,6 +164,29 @@ cdef inline vreal_inlined logistic_loss(real *z, vlane label, vreal weight) noex
     return log1p(e) + maximum(set1(0.), set1(0.) - x)
 
 
+cdef inline void lanes_gradient(
+    real *z, Py_ssize_t n_classes, const int *labels, const real *targets, const real *weights,
+    double *losses,
+) noexcept nogil:
+    """`tile_gradient` of VL rows of a tile."""
+    cdef vreal loss, weight = load(weights), own_logit, top
+    cdef vlane label
+    cdef Py_ssize_t k
+    if labels == NULL:
+        top = highest(z, n_classes, ROWS)
+        loss = soft_loss(z, targets, n_classes, ROWS, False, True, top, weight, NULL)
+    elif n_classes == 1:
+        loss = logistic_loss(z, load_labels(labels), weight)
+    else:
+        label = load_labels(labels)
+        top = own_logit = load(z)
+        for k in range(1, n_classes):
+            own_logit = select_eq(label, set1_lane(k), load(z + k * ROWS), own_logit)
+            top = maximum(top, load(z + k * ROWS))
+        loss = label_loss(z, n_classes, ROWS, False, True, top, label, own_logit, weight, NULL)
+    add_to_doubles(losses, select_gt(weight, set1(0.), weight * loss, set1(0.)))
+
+
 cdef inline void tile_gradient(
     real *z, Py_ssize_t n_classes, const int *labels, const real *targets, const real *weights,
     double *losses,
@@ -173,25 +196,10 @@ cdef inline void tile_gradient(
     A row of weight 0 adds exactly 0 to the loss, whatever its logits; to make its entries of the tile
     0 too is up to `clear_unweighted`.
     """
-    cdef vreal loss, weight, own_logit, top
-    cdef vlane label
-    cdef Py_ssize_t k, v
+    cdef Py_ssize_t v
     for v from 0 <= v < ROWS by VL:
-        weight = load(weights + v)
-        if labels == NULL:
-            top = highest(z + v, n_classes, ROWS)
-            loss = soft_loss(z + v, targets + v, n_classes, ROWS, False, True, top, weight, NULL)
-        elif n_classes == 1:
-            loss = logistic_loss(z + v, load_labels(labels + v), weight)
-        else:
-            label = load_labels(labels + v)
-            top = own_logit = load(z + v)
-            for k in range(1, n_classes):
-                own_logit = select_eq(label, set1_lane(k), load(z + k * ROWS + v), own_logit)
-                top = maximum(top, load(z + k * ROWS + v))
-            loss = label_loss(
-                z + v, n_classes, ROWS, False, True, top, label, own_logit, weight, NULL)
-        add_to_doubles(losses, select_gt(weight, set1(0.), weight * loss, set1(0.)))
+        lanes_gradient(
+            z + v, n_classes, labels + v if labels else NULL, targets + v, weights + v, losses)
 
 
 cdef inline void clear_unweighted(

@@ -224,3 +224,21 @@ cdef inline outlined product_across(
     """The same with z_k[i] = z[i*ROWS + k]: sums over the classes of a tile, for nk of its rows."""
     product_any(nk, 1, ROWS, z, ROWS * ROWS, x, stride, n, 0, False, out)
     return 0
+
+
+cdef inline outlined product_down(
+    int nk, const real *z, Py_ssize_t z_step, const real *x, Py_ssize_t stride, Py_ssize_t n,
+    vreal *out,
+) noexcept nogil:
+    """The same with z_k[i] = z[i*z_step + k]: sums down the rows of two row-major arrays."""
+    product_any(nk, 1, z_step, z, ROWS * z_step, x, stride, n, 0, False, out)
+    return 0
+
+
+cdef inline outlined product_along(
+    int nk, const real *z, Py_ssize_t z_step, const real *x, Py_ssize_t stride, Py_ssize_t n,
+    vreal *out,
+) noexcept nogil:
+    """The same with z_k[i] = z[k*z_step + i]: nk rows of a row-major array times a matrix."""
+    product_any(nk, z_step, 1, z, ROWS, x, stride, n, 0, False, out)
+    return 0

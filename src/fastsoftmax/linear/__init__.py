@@ -1,5 +1,7 @@
 """Linear classifiers."""
 
+from fastsoftmax.linear.adaline import Adaline
+from fastsoftmax.linear.logistic_regression import LogisticRegression
 from fastsoftmax.linear.softmax_regression import SoftmaxRegression, fit
 
-__all__ = ["SoftmaxRegression", "fit"]
+__all__ = ["Adaline", "LogisticRegression", "SoftmaxRegression", "fit"]

@@ -14,8 +14,8 @@ from fastsoftmax._sklearn import (
     ClassifierMixin,
     ConvergenceWarning,
     DataConversionWarning,
-    NotFittedError,
     check_features_of_fit,
+    require_fit,
 )
 from fastsoftmax.data import DenseData
 from fastsoftmax.objective import Objective
@@ -278,10 +278,7 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
         return logits
 
     def _logits(self, X: ArrayLike) -> NDArray:
-        if not hasattr(self, "coef_"):
-            raise NotFittedError(
-                f"This {type(self).__name__} instance is not fitted yet: call fit(X, y) first."
-            )
+        require_fit(self, "coef_")
         given, X = X, check.features(X, n_features=self.n_features_in_, owner=type(self).__name__)
         check_features_of_fit(self, given, reset=False)
         data = DenseData(X, check.threads(self.n_threads))

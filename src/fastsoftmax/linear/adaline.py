@@ -1,0 +1,86 @@
+"""ADALINE: the adaptive linear neuron."""
+
+from typing import Any
+
+from fastsoftmax.linear._neuron import Neuron
+
+
+class Adaline(Neuron):
+    """Adaptive linear neuron: a binary classifier by least squares.
+
+    The activation is the identity, a = w x + b, the loss ½ (a - y)² against targets y of 0 and 1,
+    and the threshold lies in the middle: a > ½ means ``classes_[1]``. From zero, step by step,
+    w ← w - η (a - y) x and b ← b - η (a - y), the rule of Widrow and Hoff [1]_.
+
+    Parameters
+    ----------
+    learning_rate_init : float, default=0.001
+        The rate η, > 0.
+    max_iter : int, default=50
+        Epochs, all of which are run unless a callback ends them.
+    batch_size : int, "auto" or "full", default=1
+        Rows whose gradients a step averages; "auto": min(200, N), "full": all. At most N.
+    shuffle : bool, default=True
+        Whether each epoch takes the rows in another order; False: as they stand.
+    random_state : int, Generator, RandomState or None, default=None
+        Seed of the shuffling.
+    verbose : bool, default=False
+        Whether to show progress: a bar if tqdm is installed, else a line on standard error.
+    n_threads : int or None, default=None
+        Threads of the kernels, >= 1. None: as many as the processors this process may use. Small
+        steps take one. The result does not depend on it.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (2,)
+        The labels, in order.
+    coef_ : ndarray of shape (1, D)
+        Weights w.
+    intercept_ : ndarray of shape (1,)
+        Intercept b.
+    history_ : list of Epoch
+        ``(loss, accuracy, validation_loss, validation_accuracy, seconds)`` of each epoch: loss and
+        accuracy of the rows as training met them, the validation's None.
+    n_iter_ : int
+        Epochs.
+    n_features_in_ : int
+        D.
+
+    See Also
+    --------
+    LogisticRegression : The same rule, a being the logistic function of w x + b.
+
+    References
+    ----------
+    .. [1] Widrow & Hoff, "Adaptive switching circuits", IRE WESCON Convention Record 4 (1960).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastsoftmax import Adaline
+    >>> X = np.array([[-2.0], [-1.0], [1.0], [2.0]])
+    >>> model = Adaline(learning_rate_init=0.1, shuffle=False).fit(X, ["no", "no", "yes", "yes"])
+    >>> model.predict([[3.0]]).tolist()
+    ['yes']
+    """
+
+    _loss, _threshold = "mse", 0.5
+
+    def __init__(
+        self,
+        *,
+        learning_rate_init: float = 0.001,
+        max_iter: int = 50,
+        batch_size: int | str = 1,
+        shuffle: bool = True,
+        random_state: Any = None,
+        verbose: bool = False,
+        n_threads: int | None = None,
+    ) -> None:
+        self.learning_rate_init = learning_rate_init
+        self.max_iter = max_iter
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.verbose = verbose
+        self.n_threads = n_threads

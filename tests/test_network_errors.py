@@ -1,0 +1,160 @@
+"""Every message about bad input to a network: the argument, what was expected, what came."""
+
+import re
+
+import numpy as np
+import pytest
+
+from fastsoftmax import Adaline, LogisticRegression, MLPClassifier, MLPRegressor
+
+X = np.random.default_rng(0).normal(size=(20, 3))
+y = np.arange(20) % 3
+
+
+def message(model, X=X, y=y, **how):
+    with pytest.raises((ValueError, TypeError)) as caught:
+        model.fit(X, y, **how)
+    assert not hasattr(model, "coefs_")
+    return str(caught.value)
+
+
+NAMES = {
+    "activation": ("swish", ["identity", "logistic", "tanh", "relu", "leaky_relu"]),
+    "loss": ("hinge", ["cross_entropy", "binary_cross_entropy", "mse", "mae"]),
+    "solver": (
+        "lbfgs", ["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw"],
+    ),
+    "learning_rate": ("linear", ["constant", "invscaling", "adaptive", "step", "cosine"]),
+    "init": ("orthogonal", ["auto", "he", "glorot", "zeros"]),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("unknown", [True, False])
+def test_unknown_names_list_the_known(name, unknown):
+    wrong, known = NAMES[name]
+    given = wrong if unknown else 3
+    text = message(MLPClassifier(**{name: given}))
+    assert text.startswith(f"{name}: expected") and repr(given) in text
+    assert all(word in text for word in known) or (name == "activation" and given == 3)
+
+
+@pytest.mark.parametrize(
+    ("params", "pattern"),
+    [
+        ({"hidden_layer_sizes": (5, 0)}, r"hidden_layer_sizes: expected .*>= 1.*0"),
+        ({"hidden_layer_sizes": -1}, r"hidden_layer_sizes: expected .*>= 1.*-1"),
+        ({"hidden_layer_sizes": 2.5}, r"hidden_layer_sizes: expected .*2\.5"),
+        ({"hidden_layer_sizes": "ab"}, r"hidden_layer_sizes: expected .*'a"),
+        ({"activation": ["relu"], "hidden_layer_sizes": (3, 3)}, r"activation: expected .*2.*1"),
+        ({"batch_size": 0}, r"batch_size: expected .*>= 1.*0"),
+        ({"batch_size": 21}, r"batch_size: expected .*20.*21"),
+        ({"batch_size": "all"}, r"batch_size: expected .*auto.*full.*'all'"),
+        ({"batch_size": 1.5}, r"batch_size: expected .*1\.5"),
+        ({"learning_rate_init": 0}, r"learning_rate_init: expected a number > 0, got 0"),
+        ({"learning_rate_init": np.nan}, r"learning_rate_init: expected a number > 0, got nan"),
+        ({"alpha": -1}, r"alpha: expected a number >= 0, got -1"),
+        ({"alpha": "much"}, r"alpha: expected a number >= 0, got 'much'"),
+        ({"momentum": 1.5, "solver": "sgd"}, r"momentum: expected a number .*1, got 1\.5"),
+        ({"beta_1": 1.0}, r"beta_1: expected a number .*1, got 1\.0"),
+        ({"beta_2": -0.1}, r"beta_2: expected a number .*got -0\.1"),
+        ({"epsilon": 0}, r"epsilon: expected a number > 0, got 0"),
+        ({"power_t": -1, "learning_rate": "invscaling"}, r"power_t: expected a number .*got -1"),
+        ({"step_size": 0, "learning_rate": "step"}, r"step_size: expected an integer >= 1, got 0"),
+        ({"step_factor": 0, "learning_rate": "step"}, r"step_factor: expected a number > 0, got 0"),
+        ({"max_iter": 0}, r"max_iter: expected an integer >= 1, got 0"),
+        ({"tol": -1}, r"tol: expected a number >= 0, got -1"),
+        ({"n_iter_no_change": 0}, r"n_iter_no_change: expected an integer >= 1, got 0"),
+        ({"validation_fraction": 1.0, "early_stopping": True}, r"validation_fraction: .*1\.0"),
+        ({"validation_fraction": 0.01, "early_stopping": True}, r"validation_fraction: .*2 rows"),
+        ({"negative_slope": np.nan}, r"negative_slope: expected a number .*got nan"),
+        ({"feature_scale": "byte"}, r"feature_scale: expected a number.*got 'byte'"),
+        ({"n_threads": 0}, r"n_threads: expected an integer >= 1, got 0"),
+        ({"random_state": -1}, r"random_state: expected .*got -1|between 0 and"),
+    ],
+)  # fmt: skip
+def test_parameters_out_of_range(params, pattern):
+    text = message(MLPClassifier(**params))
+    assert re.search(pattern, text), text
+
+
+def test_labels_and_targets():
+    assert "y: expected" in message(MLPClassifier(), y=y[:10])
+    assert "2 classes" in message(MLPClassifier(), y=np.zeros(20))
+    assert message(MLPRegressor(), y=np.array(["a", "b"] * 10)).startswith("y: expected numbers")
+    assert "y:" in message(MLPRegressor(), y=np.full(20, np.nan))
+    assert "y:" in message(MLPClassifier(), y=np.full((20, 3), 0.5) - np.eye(20, 3))
+    assert "loss" in message(MLPRegressor(loss="cross_entropy"))
+
+
+def test_rows():
+    bad = X.copy()
+    bad[7, 2] = np.nan
+    assert "row 7, column 2" in message(MLPClassifier(), X=bad)
+    assert "row 7, column 2" in message(MLPRegressor(), X=bad, y=y * 1.0)
+    model = MLPClassifier(max_iter=500, tol=1).fit(X, y)
+    with pytest.raises(ValueError, match="row 7, column 2"):
+        model.predict(bad)
+    with pytest.raises(ValueError, match="X has 2 features, but MLPClassifier is expecting 3"):
+        model.predict(X[:, :2])
+
+
+@pytest.mark.parametrize(
+    ("data", "pattern"),
+    [
+        (X, r"validation_data: expected .*\(X, y\)"),
+        ((X[:, :2], y), r"validation_data.*3.*2"),
+        ((X, y[:5]), r"validation_data.*20.*5"),
+        ((X, y + 5), r"validation_data.*(classes|label)"),
+    ],
+)
+def test_validation_data(data, pattern):
+    with pytest.raises((ValueError, TypeError), match=pattern):
+        MLPClassifier().fit(X, y, validation_data=data)
+
+
+def test_partial_fit():
+    with pytest.raises(ValueError, match=r"classes: expected .*first"):
+        MLPClassifier().partial_fit(X, y)
+    model = MLPClassifier().partial_fit(X, y, classes=[0, 1, 2])
+    with pytest.raises(ValueError, match=r"classes: expected \[0, 1, 2\] .*got \[0, 1\]"):
+        model.partial_fit(X, y, classes=[0, 1])
+    with pytest.raises(ValueError, match=r"y: expected"):
+        model.partial_fit(X, y.astype(str))
+    with pytest.raises(ValueError, match=r"y: .*3"):
+        model.partial_fit(X, y + 1)
+    with pytest.raises(ValueError, match="early_stopping"):
+        MLPClassifier(early_stopping=True).partial_fit(X, y, classes=[0, 1, 2])
+
+
+def test_not_fitted():
+    for model in (MLPClassifier(), MLPRegressor(), Adaline(), LogisticRegression()):
+        with pytest.raises(ValueError, match="not fitted yet"):
+            model.predict(X)
+
+
+def test_warm_start_of_another_shape():
+    model = MLPClassifier((4,), warm_start=True, max_iter=500, tol=1).fit(X, y)
+    with pytest.raises(ValueError, match=r"warm_start|features"):
+        model.fit(X[:, :2], y)
+    with pytest.raises(ValueError, match=r"y: expected labels of \[0, 1, 2\], got 3 "):
+        model.fit(X, np.arange(20) % 5)
+    with pytest.raises(ValueError, match="warm_start"):
+        model.set_params(hidden_layer_sizes=(5,)).fit(X, y)
+
+
+def test_binary_models_name_the_number_of_classes():
+    for model in (Adaline(), LogisticRegression()):
+        with pytest.raises(ValueError, match=r"2 classes.*3"):
+            model.fit(X, y)
+
+
+def test_logistic_regression_names_the_solvers_it_knows():
+    with pytest.raises(ValueError, match=r"solver: expected .*sgd.*'newton'"):
+        LogisticRegression(solver="newton").fit(X, y % 2)
+
+
+def test_callback_that_cannot_be_called():
+    for model in (MLPClassifier(), Adaline()):
+        with pytest.raises(TypeError, match=r"callback: expected .*got 3"):
+            model.fit(X, y % 2, callback=3)
