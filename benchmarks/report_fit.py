@@ -50,6 +50,7 @@ def row(entries, peers):
 def draw(groups, picture):
     """Gap against seconds, one panel a problem, one point a setting."""
     import matplotlib.pyplot as plt
+    from matplotlib import ticker
 
     columns = 3
     lines = -(-len(groups) // columns)
@@ -65,6 +66,11 @@ def draw(groups, picture):
                 axis.loglog(t, [max(g, 1e-12) for g in gap], "o-", ms=3, color=f"C{i}", label=peer)
         axis.axhline(next(iter(entries.values()))["extra_info"]["gap_wanted"], color="0.7", lw=0.8)
         axis.set(title=name, xlabel="seconds", ylabel="relative gap")
+        low, high = axis.get_xlim()
+        ticks = (1.0,) if high > 30 * low else (1.0, 2.0, 5.0)
+        axis.xaxis.set_major_locator(ticker.LogLocator(subs=ticks))
+        axis.xaxis.set_major_formatter(ticker.StrMethodFormatter("{x:g}"))
+        axis.xaxis.set_minor_locator(ticker.NullLocator())
     for axis in list(axes.flat)[len(groups) :]:
         axis.axis("off")
     handles = {

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from fastsoftmax import Adaline, LogisticRegression, MLPClassifier, MLPRegressor
+from fastsoftmax.neural import Network, Rule
 
 X = np.random.default_rng(0).normal(size=(20, 3))
 y = np.arange(20) % 3
@@ -158,3 +159,26 @@ def test_callback_that_cannot_be_called():
     for model in (MLPClassifier(), Adaline()):
         with pytest.raises(TypeError, match=r"callback: expected .*got 3"):
             model.fit(X, y % 2, callback=3)
+
+
+@pytest.mark.parametrize(
+    ("change", "error", "text"),
+    [
+        ({"X": np.zeros((5, 3), np.float32)}, ValueError, r"X: expected shape \(N, 4\)"),
+        ({"X": np.zeros((5, 4), np.float16)}, TypeError, "X: expected uint8, float32 or float64"),
+        ({"targets": np.zeros(4, np.int32)}, ValueError, r"targets: expected shape \(5,\)"),
+        ({"targets": np.full(5, 3)}, ValueError, "targets: expected labels from 0 to 2, got 3"),
+        ({"targets": np.zeros(5)}, TypeError, "targets: expected labels as integers"),
+        ({"order": np.array([0, -1])}, ValueError, "order: expected row numbers from 0 to 4"),
+        ({"sample_weight": np.ones(4)}, ValueError, r"sample_weight: expected shape \(5,\)"),
+    ],
+)
+def test_a_network_reads_nothing_but_its_arrays(change, error, text):
+    network = Network((4, 3), (), "cross_entropy")
+    given = {"X": np.zeros((5, 4), np.float32), "targets": np.zeros(5, np.int32), "order": None}
+    given |= change
+    with pytest.raises(error, match=text):
+        network.epoch(
+            given["X"], given["targets"], given["order"], 2, Rule("sgd", network), 0.1,
+            sample_weight=given.get("sample_weight"),
+        )  # fmt: skip

@@ -50,6 +50,45 @@ def one_a_layer(value: object, n_hidden: int, known: Sequence[str]) -> list[str]
     return [name(each, known, "activation") for each in value]
 
 
+def of_network(
+    X: NDArray,
+    sizes: Sequence[int],
+    targets: NDArray | None = None,
+    sample_weight: NDArray | None = None,
+    order: NDArray | None = None,
+) -> None:
+    """That the kernels read and write nothing but these arrays."""
+    if X.ndim != 2 or X.shape[1] != sizes[0]:
+        raise ValueError(f"X: expected shape (N, {sizes[0]}), got {X.shape}")
+    if X.dtype not in (np.uint8, np.float32, np.float64):
+        raise TypeError(f"X: expected uint8, float32 or float64, got {X.dtype}")
+    if targets is None:
+        return
+    expected = (len(X),) if targets.ndim == 1 else (len(X), sizes[-1])
+    if targets.shape != expected:
+        raise ValueError(
+            f"targets: expected shape ({len(X)},) or {(len(X), sizes[-1])}, got {targets.shape}"
+        )
+    if targets.ndim == 1 and len(X):
+        _within(targets, sizes[-1], "targets", "labels")
+    if sample_weight is not None and sample_weight.shape != (len(X),):
+        raise ValueError(
+            f"sample_weight: expected shape ({len(X)},), got {sample_weight.shape}"
+        )
+    if order is not None and len(order):
+        _within(order, len(X), "order", "row numbers")
+
+
+def _within(numbers: NDArray, n: int, argument: str, what: str) -> None:
+    if numbers.dtype.kind not in "iu":
+        raise TypeError(f"{argument}: expected {what} as integers, got {numbers.dtype}")
+    low, high = numbers.min(), numbers.max()
+    if low < 0 or high >= n:
+        raise ValueError(
+            f"{argument}: expected {what} from 0 to {n - 1}, got {low if low < 0 else high}"
+        )
+
+
 def below_one(value: object, argument: str) -> float:
     """A number of [0, 1)."""
     value = check.number(value, argument, least=0.0)

@@ -39,7 +39,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         zeros and ones (N, K) of several labels a row, which need not exclude each other.
         "mse" (half the squared errors) and "mae": of the outputs themselves against the one-hot
         rows. The loss of a row is a sum over its outputs, so that ∂loss/∂z is a - y for all but
-        "mae".
+        "mae", which draws outputs to medians: of a one-hot column of several classes that is 0.
     solver : str, default="adam"
         "sgd": gradient descent with ``momentum`` and ``nesterovs_momentum``, where ``momentum`` is
         not 0; "momentum" and "nesterov": with that, whatever ``nesterovs_momentum`` says;

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fastsoftmax import _validation_networks as check_networks
 from fastsoftmax._core import kernels
 from fastsoftmax._threads import team
 from fastsoftmax.data.workspace import Workspace
@@ -36,7 +37,7 @@ class Pass(NamedTuple):
 class Network:
     """Dense layers of some sizes, trained in place; one thread of Python at a time.
 
-    For estimators, tests and benchmarks: labels and shapes are not checked here.
+    What estimators are built on; shapes, and ranges of labels and row numbers, are checked.
 
     Parameters
     ----------
@@ -172,6 +173,7 @@ class Network:
             label; "threshold": rows whose outputs are all on the side of the threshold on which
             the targets are of 1/2; "squares": `errors`; or "none".
         """
+        check_networks.of_network(X, self.sizes, targets, sample_weight, order)
         n_rows = len(X) if order is None else len(order)
         order = None if order is None else np.ascontiguousarray(order, dtype=np.intp)
         labels = np.ascontiguousarray(targets, dtype=np.int32) if targets.ndim == 1 else None
@@ -215,6 +217,7 @@ class Network:
 
     def outputs(self, X: NDArray) -> NDArray:
         """The last layer's outputs (N, K) before its activation."""
+        check_networks.of_network(X, self.sizes)
         out = np.empty((len(X), self.sizes[-1]), self.dtype)
         self._kernel.outputs(
             self.sizes, self._activations, self.negative_slope, X, self.feature_scale,
