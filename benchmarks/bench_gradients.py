@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import peers_gradient
 import pytest
-from checks import assert_close
+from checks import assert_close, rest
 
 from fastsoftmax import _baseline
 from fastsoftmax._commands.bench import CASES, problem
@@ -82,7 +82,8 @@ def test_gradient(row, peer, machine, benchmark, record):
         peak_bandwidth=machine[shape.dtype].bandwidth,
     )
     benchmark.group = shape.name
-    benchmark.pedantic(call, rounds=30 if flops < 2e10 else 7, warmup_rounds=2)
+    rest()
+    benchmark.pedantic(call, rounds=int(np.clip(6e10 / flops, 7, 200)), warmup_rounds=2)
 
 
 def gradient_of_X(arrays, rows):

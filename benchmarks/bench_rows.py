@@ -11,7 +11,7 @@ import numpy as np
 import peers_rows
 import pytest
 import scipy.special
-from checks import assert_close
+from checks import assert_close, rest
 
 CASES = [
     ("softmax", 100_000, 10),
@@ -61,4 +61,5 @@ def test_rows(case, peer, benchmark, record):
         assert_close(call()[:CHECKED], result, abs(result).max(), 1e-5)
     record(peer=peer, bytes=ARRAYS[function] * x.nbytes)
     benchmark.group = f"{function} {len(x)}×{x.shape[1]}"
+    rest()
     benchmark.pedantic(call, rounds=30, warmup_rounds=3)

@@ -1,4 +1,6 @@
-"""A result is right before it is timed."""
+"""A result is right before it is timed, and nobody else's threads are in its way."""
+
+import time
 
 import numpy as np
 
@@ -7,3 +9,8 @@ def assert_close(actual, expected, scale, tolerance):
     """Arrays equal to so many units of the scale."""
     error = float(np.abs(np.asarray(actual) - np.asarray(expected)).max()) / scale
     assert error < tolerance, f"off by {error:.1e} of the scale"
+
+
+def rest():
+    """Wait until the threads of the last call have stopped spinning for more work."""
+    time.sleep(0.2)

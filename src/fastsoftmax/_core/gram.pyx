@@ -14,10 +14,11 @@ bit for any number of threads.
 `sums`: the rows themselves summed, a class a thread, eight vectors of columns at a time: bound by
 fetching rows from wherever they lie.
 
-`factor`: Cholesky, row by row of blocks of four: all but the last products of an element are dots of
-rows of the factor, sixteen at a time. 10 x 785 x 785, float32, two threads, each a class at a time: 10
-ms alone, 19 in the profile of a fit; LAPACK's potrf takes 18 alone, and leaves its threads spinning
-where the kernels' should run, which made a fit of MNIST 0.84 s instead of 0.63.
+`factor`: Cholesky, Uᵀ U, CLASS_BLOCK rows at a time: the products with the rows above by the same
+register tile (`tiles.product_down`), the rest of a block row by row. float32, two threads, a class at a
+time each, 77 x 385 x 385 8.4 ms (175 GFLOP/s), 10 x 785 x 785 6.2 (260). Tried: blocks of four by four,
+as dots of rows, whose folding outweighs the products, 24 and 16.5; LAPACK's potrf 18 for the latter, and
+its threads go on spinning where the kernels' should run, which made a fit of MNIST 0.84 s instead of 0.63.
 
 `solve`: forward and backward substitution row by row of the factor, so that it is read along its rows
 both times. Bound by reading the factors, 4*k*d^2 bytes a solve in float32; several right-hand sides
@@ -33,7 +34,7 @@ from fastsoftmax._core.simd cimport (
     CLASS_BLOCK, VL, VL_MOST, add_to_doubles, load, load_first, real, set1, store, store_first,
     sum_lanes, transpose, vreal,
 )
-from fastsoftmax._core.tiles cimport MOST, ROWS, product
+from fastsoftmax._core.tiles cimport MOST, ROWS, product, product_down
 
 cnp.import_array()
 
@@ -42,7 +43,6 @@ cdef enum:
     SCRATCH_BYTES = 128 * 1024 * 1024  # of all threads, if each makes matrices of its own
     EIGHT = 8  # vectors of sums at a time
     SQUARE = 16  # rows and columns copied at a time
-    FOUR = 4  # rows and columns of a block of the factor
     BACKWARD = 4  # right-hand sides of a solve at most
 
 
@@ -287,8 +287,8 @@ def factor(
 ):
     """Factor those of matrices (m, size, size) whose `failed` (m,), int32, is set, and clear it.
 
-    The lower triangle is overwritten by that of diag(scales) M diag(scales) = L Lᵀ, the diagonal of
-    which is taken for 1 + jitter; the upper triangle keeps M. Where a pivot is not positive `failed`
+    The upper triangle is overwritten by that of diag(scales) M diag(scales) = Uᵀ U, the diagonal of
+    which is taken for 1 + jitter; the lower triangle keeps M. Where a pivot is not positive `failed`
     stays. Contiguous, `real`; jitters (m,) float64.
     """
     cdef Py_ssize_t m = matrices.shape[0], size = matrices.shape[1], i
@@ -303,123 +303,123 @@ def factor(
 
 
 cdef int factor_class(real *a, const real *scales, double jitter, Py_ssize_t size) noexcept nogil:
-    cdef Py_ssize_t i0, j0, i, j, p, rows, columns
-    cdef double sums[FOUR][FOUR]
-    cdef double s
+    # `product_down` reads two whole vectors, past the end of a row into the next
+    cdef Py_ssize_t height = CLASS_BLOCK if size >= 2 * VL else size, i0, j0, i, j, end
+    cdef double pivot
     for i0 from 0 <= i0 < size by SQUARE:
         for j0 from 0 <= j0 <= i0 by SQUARE:
             for j in range(j0, min(j0 + SQUARE, size)):
                 for i in range(max(i0, j + 1), min(i0 + SQUARE, size)):
-                    a[i * size + j] = a[j * size + i] * scales[i] * scales[j]
+                    a[j * size + i] = a[i * size + j] * scales[i] * scales[j]
     for i in range(size):
         a[i * size + i] = <real>(1. + jitter)
-    for i0 from 0 <= i0 < size by FOUR:
-        rows = min(FOUR, size - i0)
-        for j0 from 0 <= j0 <= i0 by FOUR:
-            columns = min(FOUR, size - j0)
-            row_dots(a + i0 * size, rows, a + j0 * size, columns, size, j0, sums)
-            for i in range(i0, i0 + rows):
-                for j in range(j0, min(j0 + columns, i + 1)):
-                    s = a[i * size + j] - sums[i - i0][j - j0]
-                    for p in range(j0, j):
-                        s -= <double>a[i * size + p] * a[j * size + p]
-                    if i == j:
-                        if not s > 0.:
-                            return 1
-                        a[i * size + i] = <real>sqrt(s)
-                    else:
-                        a[i * size + j] = <real>(s / a[j * size + j])
+    for i0 from 0 <= i0 < size by height:
+        end = min(i0 + height, size)
+        if i0:
+            for j from i0 <= j < size by 2 * VL:
+                subtract_products(a, size, i0, end, j)
+        for i in range(i0, end):
+            pivot = a[i * size + i]
+            if not pivot > 0.:
+                return 1
+            pivot = 1. / sqrt(pivot)
+            for j in range(i, size):
+                a[i * size + j] = <real>(a[i * size + j] * pivot)
+            for j in range(i + 1, end):
+                add_multiple(a + j * size + j, -a[i * size + j], a + i * size + j, size - j)
     return 0
 
 
-cdef inline void row_dots(
-    const real *x, Py_ssize_t rows, const real *y, Py_ssize_t columns, Py_ssize_t step, Py_ssize_t n,
-    double sums[FOUR][FOUR],
+cdef inline void subtract_products(
+    real *a, Py_ssize_t size, Py_ssize_t first, Py_ssize_t end, Py_ssize_t j
 ) noexcept nogil:
-    """Dots of the first n elements (a multiple of four) of up to four rows each; step apart."""
-    cdef vreal partial[FOUR][FOUR]
-    cdef vreal u[FOUR]
-    cdef vreal v
-    cdef Py_ssize_t j
-    cdef int i, k, tail = <int>(n % VL)
-    for i in range(FOUR):
-        for k in range(FOUR):
-            partial[i][k] = set1(0.)
-    if rows == FOUR and columns == FOUR:
-        for j from 0 <= j < n - tail by VL:
-            for i in range(FOUR):
-                u[i] = load(x + i * step + j)
-            for k in range(FOUR):
-                v = load(y + k * step + j)
-                for i in range(FOUR):
-                    partial[i][k] = partial[i][k] + u[i] * v
-        if tail:
-            for i in range(FOUR):
-                u[i] = load_first(x + i * step + n - tail, tail)
-            for k in range(FOUR):
-                v = load_first(y + k * step + n - tail, tail)
-                for i in range(FOUR):
-                    partial[i][k] = partial[i][k] + u[i] * v
-    else:
-        for i in range(<int>rows):
-            for k in range(<int>columns):
-                for j from 0 <= j < n - tail by VL:
-                    partial[i][k] = partial[i][k] + load(x + i * step + j) * load(y + k * step + j)
-                if tail:
-                    u[0] = load_first(x + i * step + n - tail, tail)
-                    partial[i][k] = partial[i][k] + u[0] * load_first(y + k * step + n - tail, tail)
-    for i in range(FOUR):
-        for k in range(FOUR):
-            sums[i][k] = sum_lanes(partial[i][k])
+    """From rows first .. end, columns j .. j + 2 * VL on and right of the diagonal, those of the
+    rows above."""
+    cdef vreal sums[2 * MOST]
+    cdef real element[2 * VL_MOST]
+    cdef real *row
+    cdef Py_ssize_t i, c
+    product_down(<int>(end - first), a + first, size, a + j, size, first, sums)
+    for i in range(first, end):
+        row = a + i * size + j
+        if j >= end and j + 2 * VL <= size:
+            store(row, load(row) - sums[2 * (i - first)])
+            store(row + VL, load(row + VL) - sums[2 * (i - first) + 1])
+        else:
+            store(element, sums[2 * (i - first)])
+            store(element + VL, sums[2 * (i - first) + 1])
+            for c in range(max(0, i - j), min(2 * VL, size - j)):
+                row[c] -= element[c]
+
+
+cdef inline void add_multiple(real *y, real t, const real *x, Py_ssize_t n) noexcept nogil:
+    """y += t * x."""
+    cdef vreal by = set1(t)
+    cdef Py_ssize_t j = 0
+    while j + VL <= n:
+        store(y + j, load(y + j) + by * load(x + j))
+        j = j + VL
+    if j < n:
+        store_first(
+            y + j, load_first(y + j, <int>(n - j)) + by * load_first(x + j, <int>(n - j)),
+            <int>(n - j))
 
 
 def solve(
     cnp.ndarray factors not None, cnp.ndarray right not None, Py_ssize_t step, int n_threads
 ):
-    """Overwrite right (m, k, size), m <= 4, `real`, by the solutions of L Lᵀ z = right.
+    """Overwrite right (m, k, size), m <= 4, `real`, by the solutions of Uᵀ U z = right.
 
-    The lower triangles L of classes k lie in factors (k, size, size); with step 0 one serves all.
+    The upper triangles U of classes k lie in factors (k, size, size); with step 0 one serves all.
     """
     cdef Py_ssize_t m = right.shape[0], k = right.shape[1], size = right.shape[2], i
-    cdef const real *lower = <const real *>data(factors)
+    cdef const real *upper = <const real *>data(factors)
     cdef real *z = <real *>data(right)
     for i in prange(k, nogil=True, schedule="dynamic", num_threads=n_threads,
                     use_threads_if=n_threads > 1):
-        solve_class(lower + i * step * size * size, z + i * size, k * size, m, size)
+        solve_class(upper + i * step * size * size, z + i * size, k * size, m, size)
 
 
 cdef void solve_class(
-    const real *lower, real *z, Py_ssize_t step, Py_ssize_t m, Py_ssize_t size
+    const real *upper, real *z, Py_ssize_t step, Py_ssize_t m, Py_ssize_t size
 ) noexcept nogil:
     cdef vreal sums[BACKWARD]
+    cdef vreal x[BACKWARD]
     cdef vreal v
-    cdef real x
     cdef const real *row
-    cdef Py_ssize_t i, j, r, tail
+    cdef Py_ssize_t i, j, r
+    cdef int left
     for i in range(size):
-        row = lower + i * size
+        row = upper + i * size
+        for r in range(m):
+            z[r * step + i] = z[r * step + i] / row[i]
+            x[r] = set1(z[r * step + i])
+        j = i + 1
+        while j + VL <= size:
+            v = load(row + j)
+            for r in range(m):
+                store(z + r * step + j, load(z + r * step + j) - x[r] * v)
+            j = j + VL
+        if j < size:
+            left = <int>(size - j)
+            v = load_first(row + j, left)
+            for r in range(m):
+                store_first(
+                    z + r * step + j, load_first(z + r * step + j, left) - x[r] * v, left)
+    for i in range(size - 1, -1, -1):
+        row = upper + i * size
         for r in range(m):
             sums[r] = set1(0.)
-        tail = i - i % VL
-        for j from 0 <= j < tail by VL:
+        j = i + 1
+        while j + VL <= size:
             v = load(row + j)
             for r in range(m):
                 sums[r] = sums[r] + v * load(z + r * step + j)
-        if tail < i:
-            v = load_first(row + tail, <int>(i - tail))
+            j = j + VL
+        if j < size:
+            left = <int>(size - j)
+            v = load_first(row + j, left)
             for r in range(m):
-                sums[r] = sums[r] + v * load_first(z + r * step + tail, <int>(i - tail))
+                sums[r] = sums[r] + v * load_first(z + r * step + j, left)
         for r in range(m):
             z[r * step + i] = <real>((z[r * step + i] - sum_lanes(sums[r])) / row[i])
-    for i in range(size - 1, -1, -1):
-        row = lower + i * size
-        tail = i - i % VL
-        for r in range(m):
-            z[r * step + i] = z[r * step + i] / row[i]
-            x = -z[r * step + i]
-            for j from 0 <= j < tail by VL:
-                store(z + r * step + j, load(z + r * step + j) + set1(x) * load(row + j))
-            if tail < i:
-                v = load_first(z + r * step + tail, <int>(i - tail))
-                v = v + set1(x) * load_first(row + tail, <int>(i - tail))
-                store_first(z + r * step + tail, v, <int>(i - tail))
