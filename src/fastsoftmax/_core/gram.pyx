@@ -17,8 +17,8 @@ fetching rows from wherever they lie.
 `factor`: Cholesky, Uᵀ U, CLASS_BLOCK rows at a time: the products with the rows above by the same
 register tile (`tiles.product_down`), the rest of a block row by row. float32, two threads, a class at a
 time each, 77 x 385 x 385 8.4 ms (175 GFLOP/s), 10 x 785 x 785 6.2 (260). Tried: blocks of four by four,
-as dots of rows, whose folding outweighs the products, 24 and 16.5; LAPACK's potrf 18 for the latter, and
-its threads go on spinning where the kernels' should run, which made a fit of MNIST 0.84 s instead of 0.63.
+as dots of rows, whose folding outweighs the products, 24 and 16.5; LAPACK's potrf 18 for the latter,
+and its threads go on spinning where the kernels' should run: a fit of MNIST took 0.84 s instead of 0.63.
 
 `solve`: forward and backward substitution row by row of the factor, so that it is read along its rows
 both times. Bound by reading the factors, 4*k*d^2 bytes a solve in float32; several right-hand sides

@@ -17,7 +17,7 @@ from fastsoftmax.solvers.base import Options, Result, register
 from fastsoftmax.solvers.lbfgs import minimize
 
 MEMORY = 30
-FIRST_REFRESH = 4  # iteration of the first blocks by class, and iterations between two
+FIRST_REFRESH = 3  # iteration of the first blocks by class, and iterations between two
 REPAID = 0.7  # of the last build's cost, in passes since, before the next
 STEADY = 3  # builds before the number of rows grows
 GROWTH = 2  # with each after them
