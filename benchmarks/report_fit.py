@@ -61,7 +61,7 @@ def draw(groups, picture):
     for axis, (name, entries) in zip(axes.flat, groups.items(), strict=False):
         for i, peer in enumerate(peers):
             if peer in entries:
-                points = sorted(entries[peer]["extra_info"]["points"])
+                points = entries[peer]["extra_info"]["points"]  # from loose to tight
                 t, gap = zip(*points, strict=True)
                 axis.loglog(t, [max(g, 1e-12) for g in gap], "o-", ms=3, color=f"C{i}", label=peer)
         axis.axhline(next(iter(entries.values()))["extra_info"]["gap_wanted"], color="0.7", lw=0.8)

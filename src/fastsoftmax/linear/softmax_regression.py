@@ -44,9 +44,9 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
         Iterations at most, >= 1.
     solver : str, default="auto"
         "preconditioned-lbfgs": L-BFGS preconditioned by a Gram matrix for each class, from rows
-        drawn by importance; "lbfgs": without; "newton": with the exact Hessian, for up to 2048
-        parameters; "gd": batch gradient descent with a fixed step. "auto" takes "newton" for tiny
-        problems, "lbfgs" where there are far fewer rows than features, else the first.
+        drawn by importance, in the leading directions of the features where whole ones are dear;
+        "lbfgs": without; "newton": with the exact Hessian, for up to 2048 parameters; "gd": batch
+        gradient descent with a fixed step. "auto" takes "newton" for tiny problems, else the first.
     max_memory : int or None, default=None
         Bytes that a solver may keep beyond X and the model. What does not fit is done without: a
         pass for each trial of a step instead of stored logits, one Gram matrix for all classes,
