@@ -72,9 +72,7 @@ def of_network(
     if targets.ndim == 1 and len(X):
         _within(targets, sizes[-1], "targets", "labels")
     if sample_weight is not None and sample_weight.shape != (len(X),):
-        raise ValueError(
-            f"sample_weight: expected shape ({len(X)},), got {sample_weight.shape}"
-        )
+        raise ValueError(f"sample_weight: expected shape ({len(X)},), got {sample_weight.shape}")
     if order is not None and len(order):
         _within(order, len(X), "order", "row numbers")
 
