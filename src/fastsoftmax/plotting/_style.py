@@ -52,7 +52,7 @@ def whole_numbers(ax: Any) -> None:
     """No fractions of an epoch on the x axis."""
     from matplotlib.ticker import MaxNLocator
 
-    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True, steps=[1, 2, 5, 10]))
 
 
 def legend(ax: Any) -> None:
