@@ -33,7 +33,7 @@ ROOMS = {
         *("_core", "_progress", "_sklearn", "_threads", "_validation", "_validation_networks"),
         *("data", "functional"),
     },
-    "plotting": {"_sklearn", "_validation_plotting"},
+    "plotting": {"_validation_plotting"},
     "_commands": {
         *("_baseline", "_core", "_info", "_sklearn", "_threads", "_validation_plotting"),
         *("datasets", "functional", "linear", "neural", "plotting"),

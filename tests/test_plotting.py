@@ -300,6 +300,14 @@ def test_bad_input(call, error, message):
         call()
 
 
+def test_a_fit_without_iterations_has_weights_but_no_course(models):
+    again = SoftmaxRegression(warm_start=True).fit(X, Y)
+    again.history_ = []
+    assert len(WeightsDisplay.from_estimator(again, ax=Figure().subplots()).images_) == 10
+    with pytest.raises(ValueError, match="of one entry or more, got \\[\\]"):
+        HistoryDisplay.from_estimator(again)
+
+
 def test_bad_layer(models):
     with pytest.raises(ValueError, match="layer: expected an integer from 0 to 2, got 3"):
         WeightsDisplay.from_estimator(models["deep"], layer=3)

@@ -47,8 +47,8 @@ def history(value: object, argument: str = "history") -> History:
     return value
 
 
-def history_of(estimator: object) -> History:
-    """The `history_` of a fitted estimator."""
+def fitted(estimator: object) -> None:
+    """That this is an estimator of fastsoftmax after its fit."""
     if not hasattr(type(estimator), "fit"):
         raise TypeError(
             f"estimator: expected a fitted estimator of fastsoftmax, got {type(estimator).__name__}"
@@ -59,6 +59,11 @@ def history_of(estimator: object) -> History:
             f"estimator: expected one of fastsoftmax, which has a history_, "
             f"got {type(estimator).__name__}"
         )
+
+
+def history_of(estimator: object) -> History:
+    """The `history_` of a fitted estimator."""
+    fitted(estimator)
     return history(estimator.history_, "estimator.history_")
 
 

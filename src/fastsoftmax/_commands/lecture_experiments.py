@@ -126,7 +126,7 @@ def neurons(data: Data) -> Neurons:
     if not len(y_test):
         raise ValueError(f"expected test images of the classes {pair[0]} and {pair[1]}, got none")
     # a step of ADALINE takes this much of the error away, on average
-    rate = 0.1 / float(np.einsum("ij,ij->i", X, X).mean())
+    rate = 0.1 / (float(np.einsum("ij,ij->i", X, X).mean()) or 1.0)
     models, histories = {}, {}
     for name, kind, threshold in (
         ("ADALINE", Adaline, 0.5),

@@ -67,7 +67,7 @@ def neurons(found: Neurons, path: Path) -> Any:
         against = f"{model.classes_[1]} against {model.classes_[0]}"
         WeightsDisplay.from_estimator(model, names=[name], ax=ax)
         for text in ax.texts:
-            text.set(text=f"{name}, {against}", size="medium")
+            text.set(text=f"{name}\n{against}", size="medium", va="bottom")
     figure.savefig(path)
     return figure
 
@@ -79,8 +79,8 @@ def outputs(found: Outputs, path: Path) -> Any:
     left.set_ylabel("test: accuracy, share of rows")
     top = max(2.0, *(sums.max() for sums in found.sums.values()))
     bins = np.arange(-BIN / 2, top + BIN, BIN)
-    for number, (name, sums) in reversed([*enumerate(found.sums.items())]):
-        look = {"color": style.COLOURS[number], "label": name}
+    for number, (name, sums) in enumerate(found.sums.items()):
+        look = {"color": style.COLOURS[number], "label": name, "zorder": 3 - number}
         right.hist(sums, bins, rwidth=0.35 if number == 0 else 0.9, **look)
     style.dress(right, "sum of the outputs of a test image", "test images", log=True)
     style.legend(right)

@@ -7,7 +7,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastsoftmax import _validation_plotting as check
-from fastsoftmax._sklearn import require_fit
 from fastsoftmax.plotting import _style
 
 COLUMN, LINE = 1.12, 1.38  # from one image to the next, in units of its width and height
@@ -142,13 +141,12 @@ class WeightsDisplay:
 
 def _weights_of(estimator: Any, layer: int) -> tuple[NDArray, NDArray | list[str] | None]:
     """Weights (units, inputs) of a layer, and the classes that its units stand for, if they do."""
-    check.history_of(estimator)
+    check.fitted(estimator)
     classes = getattr(estimator, "classes_", None)
     if hasattr(estimator, "coef_"):
         check.layer(layer, 1)
         W = np.atleast_2d(estimator.coef_)
         return W, classes if len(W) == len(classes) else [f"{classes[1]} against {classes[0]}"]
-    require_fit(estimator, "coefs_")
     layer = check.layer(layer, len(estimator.coefs_))
     W = estimator.coefs_[layer].T
     last = layer == len(estimator.coefs_) - 1
