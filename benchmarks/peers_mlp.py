@@ -10,8 +10,8 @@ import time
 import warnings
 
 import numpy as np
-from reference_networks import PlainSgd
 
+from fastsoftmax._baseline import PlainSgd
 from fastsoftmax._threads import available_threads
 from fastsoftmax.neural import Network, Rule
 

@@ -15,6 +15,7 @@ ROOMS = {
     "_threads": {"_core"},
     "_validation": {"_threads"},
     "_validation_networks": {"_sklearn", "_validation"},
+    "_validation_plotting": {"_sklearn"},
     "_progress": set(),
     "_sklearn": set(),
     "_info": {"_core", "_threads"},
@@ -32,7 +33,11 @@ ROOMS = {
         *("_core", "_progress", "_sklearn", "_threads", "_validation", "_validation_networks"),
         *("data", "functional"),
     },
-    "_commands": {"_baseline", "_core", "_info", "_threads", "datasets", "functional", "linear"},
+    "plotting": {"_validation_plotting"},
+    "_commands": {
+        *("_baseline", "_core", "_info", "_sklearn", "_threads", "_validation_plotting"),
+        *("datasets", "functional", "linear", "neural", "plotting"),
+    },
     "__main__": {"_commands"},
     "__init__": {"_info", "datasets", "functional", "linear", "neural"},
 }

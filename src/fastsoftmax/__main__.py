@@ -1,10 +1,10 @@
-"""``python -m fastsoftmax demo | bench | info``."""
+"""``python -m fastsoftmax demo | bench | info | lecture``."""
 
 import argparse
 import sys
 from importlib import import_module
 
-COMMANDS = ("demo", "bench", "info")
+COMMANDS = ("demo", "bench", "info", "lecture")
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -19,8 +19,9 @@ def main(argv: list[str] | None = None) -> int:
     arguments = parser.parse_args(argv)
     try:
         arguments.run(arguments)
-    except (OSError, ValueError) as error:
-        print(f"fastsoftmax {arguments.command}: {error}", file=sys.stderr)
+    except (OSError, ValueError, ImportError, FloatingPointError) as error:
+        message = " ".join(str(error).split())
+        print(f"fastsoftmax {arguments.command}: {message}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130

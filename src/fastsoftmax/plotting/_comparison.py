@@ -1,0 +1,139 @@
+"""The course of several fits, side by side."""
+
+from collections.abc import Mapping
+from typing import Any, Self
+
+from fastsoftmax import _validation_plotting as check
+from fastsoftmax._validation_plotting import History
+from fastsoftmax.plotting import _curves, _style
+
+
+class ComparisonDisplay:
+    """One metric along several fits, of linear models and networks alike.
+
+    Best made by `from_estimators` or `from_histories`.
+
+    Parameters
+    ----------
+    histories : mapping of str to list
+        A ``history_`` for each name in the legend.
+    metric : str, default="loss"
+        As of `HistoryDisplay`. The "loss" of `SoftmaxRegression` is its objective, penalty
+        included.
+    subset : str, default="training"
+        "training" or "validation": of which rows.
+    x : str, default="iterations"
+        "iterations" (epochs of networks), "passes" over the rows, or "seconds".
+
+    Attributes
+    ----------
+    lines_ : list of matplotlib.lines.Line2D
+        One a fit, in the order of the mapping.
+    ax_ : matplotlib.axes.Axes
+    figure_ : matplotlib.figure.Figure
+
+    See Also
+    --------
+    HistoryDisplay : One fit, by training and validation rows.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from fastsoftmax import MLPClassifier, SoftmaxRegression
+    >>> from fastsoftmax.datasets import load_digits
+    >>> from fastsoftmax.plotting import ComparisonDisplay
+    >>> X, y = load_digits()
+    >>> online = MLPClassifier((), alpha=0.01, random_state=0)
+    >>> _ = online.fit(X / 16, y, callback=lambda state: state.epoch == 20)
+    >>> batch = SoftmaxRegression(C=100).fit(X / 16, y)
+    >>> display = ComparisonDisplay.from_estimators(
+    ...     {"Adam": online, "L-BFGS": batch}, x="passes", ax=Figure().subplots()
+    ... )
+    >>> [line.get_label() for line in display.lines_]
+    ['Adam', 'L-BFGS']
+    """
+
+    def __init__(
+        self,
+        histories: Mapping[str, History],
+        *,
+        metric: str = "loss",
+        subset: str = "training",
+        x: str = "iterations",
+    ) -> None:
+        self.histories = histories
+        self.metric = metric
+        self.subset = subset
+        self.x = x
+
+    @classmethod
+    def from_estimators(
+        cls, estimators: Mapping[str, Any], *, ax: Any = None, line: Any = None, **how: Any
+    ) -> Self:
+        """Draw the histories of fitted estimators.
+
+        Parameters
+        ----------
+        estimators : mapping of str to estimators of fastsoftmax, fitted
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; else on a new figure.
+        line : dict, optional
+            Properties of all lines, as matplotlib's ``plot`` takes them.
+        **how
+            ``metric``, ``subset`` and ``x``, as of the class.
+
+        Returns
+        -------
+        ComparisonDisplay
+
+        Raises
+        ------
+        NotFittedError
+            For an estimator before its ``fit``.
+        ValueError, TypeError
+            For what cannot be drawn, naming the argument.
+        ImportError
+            Without matplotlib.
+        """
+        estimators = check.several(estimators, "estimators")
+        histories = {name: check.history_of(each) for name, each in estimators.items()}
+        return cls(histories, **how).plot(ax, line=line)
+
+    @classmethod
+    def from_histories(
+        cls, histories: Mapping[str, History], *, ax: Any = None, line: Any = None, **how: Any
+    ) -> Self:
+        """Draw histories; parameters as of `from_estimators`."""
+        return cls(histories, **how).plot(ax, line=line)
+
+    def plot(self, ax: Any = None, *, line: Any = None) -> Self:
+        """Draw, on the axes given or on a new figure; parameters as of `from_estimators`.
+
+        Returns
+        -------
+        ComparisonDisplay
+            With ``lines_``, ``ax_`` and ``figure_``.
+        """
+        check.one_of(self.subset, _curves.SUBSETS, "subset")
+        histories = check.several(self.histories, "histories")
+        curves, labels = [], []
+        for name, history in histories.items():
+            history = check.history(history, f"histories[{name!r}]")
+            along, xlabel = _curves.abscissa(history, self.x)
+            curves.append((name, along, _curves.demanded(history, self.metric, self.subset)))
+            labels.append(xlabel)
+        ax = _style.axes(ax)
+        self.lines_ = []
+        for name, along, values in curves:
+            style = _style.curve(_style.turn(ax), len(along)) | {"label": name} | (line or {})
+            self.lines_ += ax.plot(along, values, **style)
+        ylabel = f"{_curves.label(self.metric)}"
+        if self.subset != "training":
+            ylabel = f"{self.subset} {ylabel}"
+        xlabel = " or ".join(dict.fromkeys(labels))
+        _style.dress(ax, xlabel, ylabel, log=_curves.is_log(self.metric))
+        if self.x == "iterations":
+            _style.whole_numbers(ax)
+        _style.legend(ax)
+        self.ax_, self.figure_ = ax, ax.figure
+        return self

@@ -1,0 +1,137 @@
+"""How fast a fit nears its optimum."""
+
+from typing import Any, Self
+
+import numpy as np
+
+from fastsoftmax import _validation_plotting as check
+from fastsoftmax._validation_plotting import History
+from fastsoftmax.plotting import _curves, _style
+
+ORDINATES = ("gap", "grad_norm")
+
+
+class ConvergenceDisplay:
+    """Relative gap or gradient norm, on a logarithmic scale, against the cost so far.
+
+    Best made by `from_estimator` or `from_history`; several can be drawn on the same axes.
+
+    Parameters
+    ----------
+    history : list
+        ``history_`` of any estimator of fastsoftmax that has a loss.
+    y : str, default="gap"
+        "gap": (F - F*) / |F*|, F being the objective, or the mean loss of an epoch of a network;
+        "grad_norm": max |∇F|, which only batch solvers know.
+    x : str, default="passes"
+        "passes" over the rows, of which an epoch is one, "seconds" or "iterations".
+    optimum : float, optional
+        F*. By default the least F of this history, whose point is left out.
+    name : str, optional
+        Of the fit, for the legend.
+
+    Attributes
+    ----------
+    line_ : matplotlib.lines.Line2D
+    ax_ : matplotlib.axes.Axes
+    figure_ : matplotlib.figure.Figure
+
+    Notes
+    -----
+    Points at or below F* are left out: a logarithmic scale has no place for them.
+
+    Examples
+    --------
+    >>> from matplotlib.figure import Figure
+    >>> from fastsoftmax import SoftmaxRegression
+    >>> from fastsoftmax.datasets import load_digits
+    >>> from fastsoftmax.plotting import ConvergenceDisplay
+    >>> X, y = load_digits()
+    >>> model = SoftmaxRegression(C=0.1, tol=1e-10).fit(X / 16, y)
+    >>> display = ConvergenceDisplay.from_estimator(model, ax=Figure().subplots())
+    >>> bool(display.line_.get_ydata()[-1] < 1e-6)
+    True
+    """
+
+    def __init__(
+        self,
+        history: History,
+        *,
+        y: str = "gap",
+        x: str = "passes",
+        optimum: float | None = None,
+        name: str | None = None,
+    ) -> None:
+        self.history = history
+        self.y = y
+        self.x = x
+        self.optimum = optimum
+        self.name = name
+
+    @classmethod
+    def from_estimator(
+        cls, estimator: Any, *, ax: Any = None, line: Any = None, **how: Any
+    ) -> Self:
+        """Draw the convergence of a fitted estimator.
+
+        Parameters
+        ----------
+        estimator : estimator of fastsoftmax, fitted
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; else on a new figure.
+        line : dict, optional
+            Properties of the line, as matplotlib's ``plot`` takes them.
+        **how
+            ``y``, ``x``, ``optimum`` and ``name``, as of the class.
+
+        Returns
+        -------
+        ConvergenceDisplay
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        ValueError, TypeError
+            For what cannot be drawn, naming the argument.
+        ImportError
+            Without matplotlib.
+        """
+        return cls(check.history_of(estimator), **how).plot(ax, line=line)
+
+    @classmethod
+    def from_history(
+        cls, history: History, *, ax: Any = None, line: Any = None, **how: Any
+    ) -> Self:
+        """Draw a ``history_``; parameters as of `from_estimator`."""
+        return cls(history, **how).plot(ax, line=line)
+
+    def plot(self, ax: Any = None, *, line: Any = None) -> Self:
+        """Draw, on the axes given or on a new figure; parameters as of `from_estimator`.
+
+        Returns
+        -------
+        ConvergenceDisplay
+            With ``line_``, ``ax_`` and ``figure_``.
+        """
+        check.one_of(self.y, ORDINATES, "y")
+        history = check.history(self.history)
+        along, xlabel = _curves.abscissa(history, self.x)
+        if self.y == "gap":
+            values = _curves.demanded(history, "loss")
+            least = values.min() if self.optimum is None else check.optimum(self.optimum)
+            gaps = (values - least) / (abs(least) or 1.0)
+            check.some_gap(gaps, values.min())
+            values = np.where(gaps > 0, gaps, np.nan)
+            ylabel = "relative gap of the objective"
+        else:
+            values = _curves.demanded(history, "grad_norm")
+            ylabel = _curves.label("grad_norm")
+        drawn = np.isfinite(values)
+        ax = _style.axes(ax)
+        style = _style.curve(_style.turn(ax), drawn.sum()) | {"label": self.name or "fit"}
+        (self.line_,) = ax.plot(along[drawn], values[drawn], **style | (line or {}))
+        _style.dress(ax, xlabel, ylabel, log=True)
+        _style.legend(ax)
+        self.ax_, self.figure_ = ax, ax.figure
+        return self
