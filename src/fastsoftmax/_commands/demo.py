@@ -58,7 +58,7 @@ def report(model: SoftmaxRegression, data: tuple[NDArray, ...], seconds: float) 
     )
     print(
         f"certificate   {'converged' if model.converged_ else 'NOT CONVERGED'}   "
-        f"max |gradient| {model.grad_norm_:.1e}   passes over X {model.n_passes_}"
+        f"max |gradient| {model.grad_norm_:.1e}   passes over X {model.n_passes_:.1f}"
     )
     print(f"objective     {model.objective_:.8f} a row,   {total:.4f} as C·ΣCE + ½‖W‖²")
     print(
