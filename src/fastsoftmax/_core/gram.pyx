@@ -30,6 +30,7 @@ from libc.math cimport sqrt
 cimport numpy as cnp
 
 from fastsoftmax._core.linear_problem cimport ALIGNMENT, aligned, part_start, rounded_up
+from fastsoftmax._core.multiples cimport add_multiple
 from fastsoftmax._core.simd cimport (
     CLASS_BLOCK, VL, VL_MOST, add_to_doubles, load, load_first, real, set1, store, store_first,
     sum_lanes, transpose, vreal,
@@ -350,19 +351,6 @@ cdef inline void subtract_products(
             store(element + VL, sums[2 * (i - first) + 1])
             for c in range(max(0, i - j), min(2 * VL, size - j)):
                 row[c] -= element[c]
-
-
-cdef inline void add_multiple(real *y, real t, const real *x, Py_ssize_t n) noexcept nogil:
-    """y += t * x."""
-    cdef vreal by = set1(t)
-    cdef Py_ssize_t j = 0
-    while j + VL <= n:
-        store(y + j, load(y + j) + by * load(x + j))
-        j = j + VL
-    if j < n:
-        store_first(
-            y + j, load_first(y + j, <int>(n - j)) + by * load_first(x + j, <int>(n - j)),
-            <int>(n - j))
 
 
 def solve(

@@ -9,9 +9,8 @@ from cython.parallel cimport prange
 from libc.stdlib cimport free, malloc
 cimport numpy as cnp
 
-from fastsoftmax._core.simd cimport (
-    VL, load, load_first, real, set1, store, store_first, sum_lanes, vreal,
-)
+from fastsoftmax._core.multiples cimport add_multiple
+from fastsoftmax._core.simd cimport VL, load, load_first, real, set1, sum_lanes, vreal
 
 cnp.import_array()
 
@@ -36,18 +35,6 @@ cdef double dot_block(const real *a, const real *b, Py_ssize_t n) noexcept nogil
     if i < n:
         sums[1] = sums[1] + load_first(a + i, <int>(n - i)) * load_first(b + i, <int>(n - i))
     return sum_lanes((sums[0] + sums[1]) + (sums[2] + sums[3]))
-
-
-cdef void add_block(real *a, double t, const real *b, Py_ssize_t n) noexcept nogil:
-    cdef vreal by = set1(t)
-    cdef Py_ssize_t i = 0
-    while i + VL <= n:
-        store(a + i, load(a + i) + by * load(b + i))
-        i = i + VL
-    if i < n:
-        store_first(
-            a + i, load_first(a + i, <int>(n - i)) + by * load_first(b + i, <int>(n - i)),
-            <int>(n - i))
 
 
 cdef inline Py_ssize_t block_length(Py_ssize_t n, Py_ssize_t i) noexcept nogil:
@@ -79,4 +66,4 @@ def add(cnp.ndarray a not None, double t, cnp.ndarray b not None, int n_threads)
     cdef Py_ssize_t n = a.shape[0], blocks = (n + BLOCK - 1) // BLOCK, i
     for i in prange(blocks, nogil=True, schedule="static", num_threads=n_threads,
                     use_threads_if=n_threads > 1):
-        add_block(x + i * BLOCK, t, y + i * BLOCK, block_length(n, i))
+        add_multiple(x + i * BLOCK, t, y + i * BLOCK, block_length(n, i))

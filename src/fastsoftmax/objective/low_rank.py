@@ -60,10 +60,9 @@ class LowRankBlocks:
         """Every step-th row in the leading directions, (n / step, r)."""
         if self._projected is None or self._projected[0] != step:
             o = self._objective
-            W = self._basis * self._units
-            b = -np.einsum("rd,d->r", W, o.shift)
-            V = o.data.like(o.data.X[::step]).logits(W, b)
-            self._projected = step, o.data.like(V.astype(DTYPE, copy=False))
+            rows = Standardised(o.data.like(o.data.X[::step]), o.shift, self._units)
+            V = rows.times(self._basis).astype(DTYPE, copy=False)
+            self._projected = step, o.data.like(V)
         return self._projected[1]
 
     def at_start(self) -> "LowRankFactors":
