@@ -16,6 +16,7 @@ ROOMS = {
     "_validation": {"_threads"},
     "_validation_networks": {"_sklearn", "_validation"},
     "_validation_plotting": {"_sklearn"},
+    "_validation_sparse": {"_validation"},
     "_progress": set(),
     "_sklearn": set(),
     "_info": {"_core", "_threads"},
@@ -27,7 +28,7 @@ ROOMS = {
     "functional": {"_core", "_threads", "_validation", "data"},
     "linear": {
         *("_progress", "_sklearn", "_threads", "_validation", "_validation_networks"),
-        *("data", "functional", "neural", "objective", "solvers"),
+        *("_validation_sparse", "data", "functional", "neural", "objective", "solvers"),
     },
     "neural": {
         *("_core", "_progress", "_sklearn", "_threads", "_validation", "_validation_networks"),

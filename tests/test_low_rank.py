@@ -7,8 +7,10 @@ import pytest
 
 from fastsoftmax import SoftmaxRegression
 from fastsoftmax.data import DenseData, Draw, add, dot
-from fastsoftmax.objective import ClassGrams, LowRankBlocks, Objective, low_rank
+from fastsoftmax.objective import Objective, low_rank
 from fastsoftmax.objective import line as lines
+from fastsoftmax.objective.class_grams import ClassGrams
+from fastsoftmax.objective.low_rank import LowRankBlocks
 
 FLOATS = (np.float32, np.float64)
 

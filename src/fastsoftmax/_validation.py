@@ -30,13 +30,21 @@ def _numbers(x: ArrayLike, name: str) -> NDArray:
         x = np.asarray(x)
     except ValueError as error:  # rows of different lengths
         raise ValueError(f"{name}: expected an array of numbers, got {error}") from error
-    if x.dtype.kind == "c":
-        raise ValueError(
-            f"{name}: expected real numbers, got {x.dtype}. Complex data not supported"
-        )
-    if x.dtype.kind not in "biufO":
-        raise ValueError(f"{name}: expected numbers, got dtype {x.dtype}")
+    real_dtype(x.dtype, name)
     return x
+
+
+def real_dtype(dtype: np.dtype, name: str) -> None:
+    """Raise unless it is one of real numbers, or of objects that may be some."""
+    if dtype.kind == "c":
+        raise ValueError(f"{name}: expected real numbers, got {dtype}. Complex data not supported")
+    if dtype.kind not in "biufO":
+        raise ValueError(f"{name}: expected numbers, got dtype {dtype}")
+
+
+def computed_in(dtype: np.dtype) -> np.dtype:
+    """float32 or float64, whichever holds the values of this dtype."""
+    return np.dtype(np.float32 if dtype.newbyteorder("=") in _EXACT_IN_FLOAT32 else np.float64)
 
 
 def as_floats(x: NDArray, dtype: DTypeLike, name: str) -> NDArray:
@@ -53,8 +61,7 @@ def as_floats(x: NDArray, dtype: DTypeLike, name: str) -> NDArray:
 def real_array(x: ArrayLike, name: str) -> NDArray:
     """x as float32 or float64, whichever holds its values; no copy where it is one already."""
     x = _numbers(x, name)
-    exact = x.dtype.newbyteorder("=") in _EXACT_IN_FLOAT32
-    return as_floats(x, np.float32 if exact else np.float64, name)
+    return as_floats(x, computed_in(x.dtype), name)
 
 
 def features(
@@ -68,17 +75,19 @@ def features(
             f"{name}: expected a 2-d array (rows, features), got {X.ndim}-d of shape {X.shape}"
             + (hint if X.ndim < 2 else "")
         )
-    rows, columns = X.shape
-    if rows == 0:
-        raise ValueError(
-            f"{name}: found array with 0 sample(s) (shape={X.shape}) while a minimum of 1 "
-            "is required."
-        )
-    if columns == 0:
-        raise ValueError(
-            f"{name}: found array with 0 feature(s) (shape={X.shape}) while a minimum of 1 "
-            "is required."
-        )
+    feature_shape(X.shape, n_features=n_features, name=name, owner=owner)
+    return X
+
+
+def feature_shape(shape: tuple[int, int], *, n_features: int | None, name: str, owner: str) -> None:
+    """Raise unless there is a row and a column, and as many columns as there should be."""
+    for count, what in zip(shape, ("sample(s)", "feature(s)"), strict=True):
+        if count == 0:
+            raise ValueError(
+                f"{name}: found array with 0 {what} (shape={shape}) while a minimum of 1 is "
+                "required."
+            )
+    columns = shape[1]
     if n_features is not None and columns != n_features:
         if owner:  # scikit-learn's wording, which its checks match
             raise ValueError(
@@ -86,7 +95,6 @@ def features(
                 "as input"
             )
         raise ValueError(f"{name}: expected {n_features} features as X has, got {columns}")
-    return X
 
 
 def require_finite(X: NDArray, name: str = "X") -> None:

@@ -52,6 +52,10 @@ class DenseData:
     def dtype(self) -> np.dtype:
         return self.X.dtype
 
+    @property
+    def nbytes(self) -> int:
+        return self.X.nbytes
+
     def _team(self, n_logits: int) -> int:
         return team(self.n_threads, self.X.size * n_logits)
 

@@ -17,7 +17,8 @@ from fastsoftmax._sklearn import (
     check_features_of_fit,
     require_fit,
 )
-from fastsoftmax.data import DenseData
+from fastsoftmax._validation_sparse import features
+from fastsoftmax.data import data_of
 from fastsoftmax.objective import Objective
 
 
@@ -140,9 +141,11 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (n, D)
-            Features. float32 and float64 are used in place, whatever their strides; float16,
-            bool and integers of up to 16 bits are computed in float32, others in float64.
+        X : array-like or sparse matrix or array of shape (n, D)
+            Features. float32 and float64 are used in place, whatever their strides; float16, bool
+            and integers of up to 16 bits are computed in float32, others in float64. Of a sparse X
+            compressed rows (CSR) are used in place, with indices of 32 or 64 bits in any order;
+            other formats are converted once.
         y : array-like of shape (n,)
             Labels: integers, booleans or strings, of at least two classes.
         sample_weight : array-like of shape (n,), optional
@@ -172,9 +175,9 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
             max_memory = check.integer(max_memory, "max_memory", least=1)
         seed = check.integer(self.random_state, "random_state", least=0)
         n_threads = check.threads(self.n_threads)
-        given, X = X, check.features(X)
-        codes, classes = check.labels(y, len(X))
-        weights = check.weights(sample_weight, len(X), np.dtype(np.float64))
+        given, X = X, features(X)
+        codes, classes = check.labels(y, X.shape[0])
+        weights = check.weights(sample_weight, X.shape[0], np.dtype(np.float64))
         if getattr(y, "ndim", 1) == 2:
             warnings.warn(
                 "A column-vector y was passed when a 1d array was expected: use y.ravel().",
@@ -183,13 +186,13 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
             )
 
         n_logits = 1 if len(classes) == 2 else len(classes)
-        data = DenseData(X, n_threads)
+        data = data_of(X, n_threads)
         objective = Objective(
             data, codes, n_logits, weights=weights, C=C,
             fit_intercept=bool(self.fit_intercept), max_memory=max_memory,
         )  # fmt: skip
         solver = solvers.find(solver_name, objective)
-        if not np.isfinite(objective.means).all():
+        if not objective.parameters.finite:
             check.require_finite(X)
         start = objective.start(*self._previous((n_logits, X.shape[1]), classes))
         # overflow shows in the objective
@@ -233,12 +236,17 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
             )
         return self.coef_, self.intercept_
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
     def decision_function(self, X: ArrayLike) -> NDArray:
         """Logits of the rows of X.
 
         Parameters
         ----------
-        X : array-like of shape (n, D)
+        X : array-like or sparse matrix or array of shape (n, D)
 
         Returns
         -------
@@ -279,9 +287,9 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
 
     def _logits(self, X: ArrayLike) -> NDArray:
         require_fit(self, "coef_")
-        given, X = X, check.features(X, n_features=self.n_features_in_, owner=type(self).__name__)
+        given, X = X, features(X, n_features=self.n_features_in_, owner=type(self).__name__)
         check_features_of_fit(self, given, reset=False)
-        data = DenseData(X, check.threads(self.n_threads))
+        data = data_of(X, check.threads(self.n_threads))
         logits = data.logits(self.coef_, self.intercept_)
         with np.errstate(over="ignore", invalid="ignore"):
             total = logits.sum()  # one bad cell of X makes its row of logits bad

@@ -1,10 +1,9 @@
 """Objective = data × loss × penalty: what a solver minimises."""
 
 from fastsoftmax.data import add, dot
+from fastsoftmax.objective.blocks import Factors, blocks_for
 from fastsoftmax.objective.certificate import certify
-from fastsoftmax.objective.class_grams import ClassGrams
 from fastsoftmax.objective.line import Line
-from fastsoftmax.objective.low_rank import LowRankBlocks
 from fastsoftmax.objective.objective import Objective
 
-__all__ = ["ClassGrams", "Line", "LowRankBlocks", "Objective", "add", "certify", "dot"]
+__all__ = ["Factors", "Line", "Objective", "add", "blocks_for", "certify", "dot"]

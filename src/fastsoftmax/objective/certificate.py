@@ -1,6 +1,7 @@
 """How far F can still fall, at most."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from fastsoftmax.data import ClassFactors, dot
 from fastsoftmax.objective.line import Line
@@ -26,14 +27,14 @@ def certify(objective: Objective, line: Line, *, tol: float) -> float:
     # not by LAPACK, whose threads would go on spinning
     factors = ClassFactors(H[None], objective.data.n_threads)
     for _ in range(ROUNDS):
-        _, gradient = objective.split(objective.project(line.gradient))
+        _, gradient = objective.parameters.split(line.gradient)
+        gradient = gradient - common(gradient)
         step = -factors.solve(gradient[None])[0][0]
         left = abs(dot(gradient, step))
         if left <= SHARE * max(bound, tol * line.value) or not line.cheap:
             break
         direction = np.zeros_like(line.theta)
-        objective.split(direction)[1][:] = step
-        direction = objective.project(direction)
+        objective.parameters.split(direction)[1][:] = step - common(step)
         slope = dot(line.gradient, direction)
         line.aim(direction)
         trial = line.at(1.0)
@@ -42,3 +43,8 @@ def certify(objective: Objective, line: Line, *, tol: float) -> float:
         line.move(1.0)
         bound = objective.gap_bound(line.gradient)
     return bound + left
+
+
+def common(intercepts: NDArray) -> float:
+    """What all classes have in common, of which the loss says nothing."""
+    return float(intercepts.mean()) if len(intercepts) > 1 else 0.0

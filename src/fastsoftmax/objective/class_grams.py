@@ -4,7 +4,7 @@ A few thousand rows, drawn with probability proportional to that weight, give it
 drawn uniformly it takes four to eight times as many.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +19,7 @@ SHARED = 0.02  # of the unweighted Gram in that of a class: no direction is with
 DIAGONAL = 0.01  # of the variances in the unweighted Gram of some rows
 ENOUGH = 2048  # rows, unless the features are more
 MATRICES = 0.4  # of the memory budget
+PAIRS = 30  # of L-BFGS that go with blocks of dense X
 
 
 def cheap_rows(n: int, d: int) -> int:
@@ -26,14 +27,33 @@ def cheap_rows(n: int, d: int) -> int:
     return min(n, max(d, min(20 * n // d, ENOUGH)))
 
 
+class TableFactors(Protocol):
+    """Inverses of a block for each class, of tables (K, D) or (K, D + 1)."""
+
+    def solve(self, *right: NDArray) -> list[NDArray]: ...
+
+
+class GaugeFree:
+    """M⁻¹ of vectors like θ without what all classes have in common, which no loss sees."""
+
+    def __init__(self, objective: "Objective", factors: TableFactors) -> None:
+        self._parameters, self._factors = objective.parameters, factors
+
+    def solve(self, *right: NDArray) -> list[NDArray]:
+        p = self._parameters
+        return [p.project(z) for z in self._factors.solve(*map(p.table, right))]
+
+
 class ClassGrams:
     """The blocks of an objective's Hessian, whole."""
+
+    memory = PAIRS
 
     def __init__(self, objective: "Objective", seed: int) -> None:
         self._objective = objective
         self._curvature = objective.curvature
         self._seed = seed
-        self.rows, self.most_rows = cheap_rows(*objective.data.shape), len(objective.data.X)
+        self.rows, self.most_rows = cheap_rows(*objective.data.shape), objective.data.shape[0]
         self._unweighted: NDArray | None = None
 
     def cost(self, rows: int, n_matrices: int | None = None) -> float:
@@ -50,7 +70,7 @@ class ClassGrams:
         each = o.shape[1] ** 2 * o.data.dtype.itemsize
         return o.n_logits * each <= MATRICES * o.max_memory
 
-    def at_start(self) -> ClassFactors:
+    def at_start(self, line: Line) -> "GaugeFree":
         """One unweighted Gram of some uniform rows for all classes, each by p(1 - p) of its share.
 
         The Hessian where logits are those of the shares, but for the coupling of classes.
@@ -68,9 +88,9 @@ class ClassGrams:
         strengths = c.start_strengths()
         matrix = self._unweighted[None].copy()
         np.einsum("kii->ki", matrix)[:] += c.ridge / strengths.mean()
-        return ClassFactors(matrix, o.data.n_threads, strengths)
+        return GaugeFree(o, ClassFactors(matrix, o.data.n_threads, strengths))
 
-    def by_class(self, line: Line, rows: int, seed: int) -> ClassFactors:
+    def by_class(self, line: Line, rows: int, seed: int) -> "GaugeFree":
         """The block of each class at the line's point, from about so many rows."""
         o, c = self._objective, self._curvature
         drawn, step, n = c.draw(line, rows, seed)
@@ -80,4 +100,4 @@ class ClassGrams:
             shared=self._unweighted, shares=SHARED * drawn.totals / n,
         )  # fmt: skip
         o.n_passes += self.cost(int(drawn.counts.sum()) // o.n_logits)
-        return ClassFactors(matrices, o.data.n_threads)
+        return GaugeFree(o, ClassFactors(matrices, o.data.n_threads))

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax.data import ClassFactors, Draw, StoredLogits
+from fastsoftmax.data import ClassFactors, DenseData, Draw, SparseData, StoredLogits
 from fastsoftmax.objective.line import Line
 
 if TYPE_CHECKING:
@@ -20,26 +20,11 @@ HESSIAN_PARAMETERS = 2048  # at most, for all of the Hessian
 
 
 class Curvature:
-    """Curvature of an objective with respect to θ; counts what it costs in its passes."""
+    """What stored logits tell of it, whatever X is; counts what it costs in passes."""
 
-    def __init__(self, objective: "Objective", variances: NDArray) -> None:
+    def __init__(self, objective: "Objective") -> None:
         self._objective = objective
-        h2 = objective.scales**2
-        intercept = [1 / objective.intercept_scale] if objective.fit_intercept else []
-        # a constant feature has no curvature beside the intercept's
-        self.units = np.concatenate([~objective.constant / objective.scales, intercept])
-        self.ridge = np.concatenate([objective.penalty / h2, np.zeros(len(intercept))])
-        self.spread = np.concatenate([variances / h2, np.square(intercept)])
         self._watched: NDArray | None = None
-
-    def gram(self, drawn: Draw, scale: float, ridge: NDArray, **more: NDArray) -> NDArray:
-        o = self._objective
-        return o.data.gram(drawn, o.shift, self.units, scale, ridge, **more)
-
-    def of_rows(self, rows: NDArray, weights: NDArray, scale: float, ridge: NDArray) -> NDArray:
-        """One Gram of the rows, weighted."""
-        drawn = Draw(rows[None], np.sqrt(weights)[None], np.array([len(rows)]), np.ones(1))
-        return self.gram(drawn, scale, ridge)[0]
 
     def start_strengths(self) -> NDArray:
         """p(1 - p) of each logit, for the shares of the classes."""
@@ -62,7 +47,7 @@ class Curvature:
     def _watch(self, line: Line) -> NDArray | None:
         sample = line.logits(WATCHED)
         out = sample.like()
-        whole = sample.n == len(self._objective.data.X)
+        whole = sample.n == self._objective.data.shape[0]
         sample.variances(self._objective.weights if whole else None, out)
         return out.tiles
 
@@ -83,12 +68,52 @@ class Curvature:
             H = np.array([[np.mean(P * (1 - P))]])
         else:
             H = np.diag(P.mean(axis=0)) - self._objective.data.like(P).second_moments()
-        return H / self._objective.intercept_scale**2
+        return H / self._objective.parameters.intercept_scale**2
+
+    def lipschitz(self) -> float:
+        """A bound on the largest eigenvalue of the Hessian of F, anywhere."""
+        gram = self.largest_of_gram()
+        share = 0.25 if self._objective.n_logits == 1 else 0.5
+        return share * gram + self._objective.penalty
+
+    def largest_of_gram(self) -> float:
+        """A bound on the largest eigenvalue of Σ sᵢ uᵢ uᵢᵀ / n, s of mean 1."""
+        o = self._objective
+        X = abs(o.data.X)
+        ones = np.ones(o.data.shape[0])
+        weights = ones if o.weights is None else o.weights.astype(float)
+        rows = X @ np.ones(o.data.shape[1]) + o.fit_intercept
+        columns = X.T @ (weights * rows)
+        # of UᵀSU, all of whose entries are taken for positive: its largest sum of a row
+        return float(max(columns.max(), o.fit_intercept * (weights @ rows))) / len(ones)
+
+
+class GramCurvature(Curvature):
+    """Of dense X: Gram matrices of its rows, in the coordinates of `Standardised`."""
+
+    def __init__(self, objective: "Objective") -> None:
+        super().__init__(objective)
+        q = objective.parameters
+        h2 = q.scales**2
+        intercept = [1 / q.intercept_scale] if objective.fit_intercept else []
+        # a constant feature has no curvature beside the intercept's
+        self.units = np.concatenate([~q.constant / q.scales, intercept])
+        self.ridge = np.concatenate([objective.penalty / h2, np.zeros(len(intercept))])
+        self.spread = np.concatenate([q.spread / h2, np.square(intercept)])
+
+    def gram(self, drawn: Draw, scale: float, ridge: NDArray, **more: NDArray) -> NDArray:
+        o = self._objective
+        return o.data.gram(drawn, o.parameters.shift, self.units, scale, ridge, **more)
+
+    def of_rows(self, rows: NDArray, weights: NDArray, scale: float, ridge: NDArray) -> NDArray:
+        """One Gram of the rows, weighted."""
+        drawn = Draw(rows[None], np.sqrt(weights)[None], np.array([len(rows)]), np.ones(1))
+        return self.gram(drawn, scale, ridge)[0]
 
     def lipschitz(self) -> float:
         """A bound on the largest eigenvalue of the Hessian of F, anywhere."""
         o = self._objective
-        n = len(o.data.X)
+        n = o.data.shape[0]
         weights = np.ones(n) if o.weights is None else o.weights
         gram = self.of_rows(np.arange(n, dtype=np.int32), weights, 1 / n, 0 * self.ridge)
         o.n_passes += len(gram) ** 2 / (4 * o.data.X.shape[1] * o.n_logits)
@@ -103,7 +128,7 @@ class Curvature:
     def solve_hessian(self, line: Line) -> NDArray:
         """H⁻¹ ∇F, without a gauge."""
         factors = ClassFactors(self.hessian(line)[None], self._objective.data.n_threads)
-        return self._objective.project(factors.solve(line.gradient[None])[0][0])
+        return self._objective.parameters.project(factors.solve(line.gradient[None])[0][0])
 
     def hessian_bytes(self) -> int:
         """What the exact Hessian and its factor take."""
@@ -128,6 +153,9 @@ class Curvature:
             H[a, :, a] = blocks[a] + np.diag(self.ridge)
         o.n_passes += (k + 1) * len(P) * size**2 / (8 * o.data.X.size)
         return H.reshape(o.size, o.size)
+
+
+CURVATURES = {DenseData: GramCurvature, SparseData: Curvature}
 
 
 def probabilities(stored: StoredLogits) -> NDArray[np.float64]:

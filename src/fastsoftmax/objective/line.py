@@ -88,9 +88,8 @@ class Path:
 
 def parabola(objective: "Objective", theta: NDArray, direction: NDArray) -> NDArray:
     """The penalty along a line: its coefficients (1, ½t, t²)."""
-    W, step = objective.user(theta)[0], objective.user(direction)[0]
-    products = [np.einsum("kd,kd->", a, c) for a, c in ((W, W), (W, step), (step, step))]
-    return 0.5 * objective.penalty * np.array(products)
+    products = objective.parameters.products(theta, direction)
+    return 0.5 * objective.penalty * products
 
 
 class StoredLine:
@@ -101,13 +100,13 @@ class StoredLine:
     def __init__(self, objective: "Objective", theta: NDArray) -> None:
         self._objective = objective
         data = objective.data
-        self._logits = StoredLogits(len(data.X), objective.n_logits, data.dtype, data.n_threads)
+        self._logits = StoredLogits(data.shape[0], objective.n_logits, data.dtype, data.n_threads)
         self._change = self._logits.like()
         self.theta = theta
         self.recompute()
 
     def _store(self, theta: NDArray, out: StoredLogits) -> None:
-        W, b = self._objective.user(theta)
+        W, b = self._objective.parameters.user(theta)
         self._objective.n_passes += 0.5
         self._objective.data.store_logits(W, b, out)
 
@@ -169,7 +168,7 @@ class FusedLine:
         self._direction = direction
         self._seen: tuple[float, NDArray, float, NDArray] | None = None
         o = self._objective
-        step = max(1, len(o.data.X) // self.SCOUTED)
+        step = max(1, o.data.shape[0] // self.SCOUTED)
         self._path = Path(
             self._of_every(step, self.theta), self._of_every(step, direction),
             np.ascontiguousarray(o.targets[::step]),
@@ -196,13 +195,13 @@ class FusedLine:
 
     def logits(self, rows: int) -> StoredLogits:
         """The present logits of about so many rows, evenly spread; of all of them for 0."""
-        step = max(1, len(self._objective.data.X) // rows) if rows else 1
+        step = max(1, self._objective.data.shape[0] // rows) if rows else 1
         return self._of_every(step, self.theta)
 
     def sample(self) -> "Sample":
         """Logits to draw rows from: of as many as there is room for."""
         data = self._objective.data
-        size = StoredLogits.bytes(len(data.X), self._objective.n_logits, data.dtype)
+        size = StoredLogits.bytes(data.shape[0], self._objective.n_logits, data.dtype)
         step = math.ceil(size / (self.SAMPLE * self._objective.max_memory))
         logits = self._of_every(step, self.theta)
         return Sample(logits, logits.like(), step)
@@ -210,7 +209,7 @@ class FusedLine:
     def _of_every(self, step: int, theta: NDArray) -> StoredLogits:
         objective = self._objective
         data = objective.data.like(objective.data.X[::step])
-        out = StoredLogits(len(data.X), objective.n_logits, data.dtype, data.n_threads)
-        data.store_logits(*objective.user(theta), out)
+        out = StoredLogits(data.shape[0], objective.n_logits, data.dtype, data.n_threads)
+        data.store_logits(*objective.parameters.user(theta), out)
         objective.n_passes += 0.5 / step
         return out

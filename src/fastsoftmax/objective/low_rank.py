@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax.data import ClassFactors, DenseData, Draw
-from fastsoftmax.objective.class_grams import MATRICES, SHARED
+from fastsoftmax.objective.class_grams import MATRICES, PAIRS, SHARED, GaugeFree
 from fastsoftmax.objective.line import Line
 
 if TYPE_CHECKING:
@@ -30,10 +30,12 @@ NEGLIGIBLE = 1e-10  # of a direction's square, beyond those before it: rounding
 class LowRankBlocks:
     """The blocks of an objective's Hessian, each of low rank but for a multiple of the identity."""
 
+    memory = PAIRS
+
     def __init__(self, objective: "Objective", seed: int) -> None:
         self._objective = objective
         self._seed = seed
-        self.rows = self.most_rows = min(len(objective.data.X), ROWS)
+        self.rows = self.most_rows = min(objective.data.shape[0], ROWS)
         self._rank = min(RANK, objective.data.shape[1])
         self._projected: tuple[int, DenseData] | None = None
 
@@ -46,26 +48,26 @@ class LowRankBlocks:
     def start_cost(self) -> float:
         """Passes for the leading directions, and for all rows in them."""
         o = self._objective
-        n = len(o.data.X)
+        n = o.data.shape[0]
         return (2 * ROUNDS * min(SAMPLE, n) + n) * self._rank / (2 * n * o.n_logits)
 
     @property
     def fits(self) -> bool:
         """Whether a matrix a class, and all rows in those directions, leave room for the rest."""
         o = self._objective
-        numbers = o.n_logits * self._rank**2 + len(o.data.X) * self._rank
+        numbers = o.n_logits * self._rank**2 + o.data.shape[0] * self._rank
         return numbers * DTYPE.itemsize <= MATRICES * o.max_memory
 
     def _rows(self, step: int) -> DenseData:
         """Every step-th row in the leading directions, (n / step, r)."""
         if self._projected is None or self._projected[0] != step:
             o = self._objective
-            rows = Standardised(o.data.like(o.data.X[::step]), o.shift, self._units)
+            rows = Standardised(o.data.like(o.data.X[::step]), o.parameters.shift, self._units)
             V = rows.times(self._basis).astype(DTYPE, copy=False)
             self._projected = step, o.data.like(V)
         return self._projected[1]
 
-    def at_start(self) -> "LowRankFactors":
+    def at_start(self, line: Line) -> GaugeFree:
         """The covariance of the features for all classes, each times p(1 - p) of its share."""
         o = self._objective
         c = o.curvature
@@ -75,7 +77,7 @@ class LowRankBlocks:
         X = o.data.X
         if n > SAMPLE:
             X = X[np.sort(generator.choice(n, SAMPLE, replace=False))]
-        sample = Standardised(o.data.like(X), o.shift, self._units)
+        sample = Standardised(o.data.like(X), o.parameters.shift, self._units)
         self._basis = leading(sample, self._rank, generator).astype(DTYPE)
         self._rank = rank = len(self._basis)
         o.n_passes += self.start_cost
@@ -92,7 +94,7 @@ class LowRankBlocks:
         factors = ClassFactors(matrix[None].astype(DTYPE), o.data.n_threads, strengths)
         return self._inverse(factors, strengths, np.zeros((o.n_logits, d)))
 
-    def by_class(self, line: Line, rows: int, seed: int) -> "LowRankFactors":
+    def by_class(self, line: Line, rows: int, seed: int) -> GaugeFree:
         """The block of each class at the line's point, from about so many rows."""
         o = self._objective
         d = o.data.shape[1]
@@ -107,7 +109,9 @@ class LowRankBlocks:
             sums = grams[:, :rank, rank]
             blocks = blocks - sums[:, :, None] * (sums / totals[:, None])[:, None, :]
             drawn.rows[:] *= step  # of the whole X
-            means[:] = (o.data.sums(drawn) / (n * totals[:, None]) - o.shift) * self._units
+            means[:] = (
+                o.data.sums(drawn) / (n * totals[:, None]) - o.parameters.shift
+            ) * self._units
             means[drawn.counts == 0] = 0
         share = np.full(o.n_logits, SHARED)
         if step > 1:  # a class of which few rows were seen is more like all rows than these say
@@ -126,17 +130,17 @@ class LowRankBlocks:
             means,
         )
 
-    def _inverse(
-        self, factors: ClassFactors, strengths: NDArray, means: NDArray
-    ) -> "LowRankFactors":
+    def _inverse(self, factors: ClassFactors, strengths: NDArray, means: NDArray) -> GaugeFree:
         o = self._objective
         tails = strengths * self._tail + self._tail_ridge
         tails = np.where(tails > 0, tails, 1.0)
         if not o.fit_intercept:
-            return LowRankFactors(self._basis, factors, tails, o.data)
-        one = 1 / o.intercept_scale  # what the intercept's column holds
+            return GaugeFree(o, LowRankFactors(self._basis, factors, tails, o.data))
+        one = 1 / o.parameters.intercept_scale  # what the intercept's column holds
         intercepts = np.where(strengths > 0, strengths, 1.0) * one**2
-        return LowRankFactors(self._basis, factors, tails, o.data, means / one, intercepts)
+        return GaugeFree(
+            o, LowRankFactors(self._basis, factors, tails, o.data, means / one, intercepts)
+        )
 
 
 def fourth_powers(drawn: Draw) -> NDArray[np.float64]:

@@ -111,7 +111,9 @@ def minimize(
         before = line.gradient
         line.move(t)
         fresh = not line.cheap
-        s, y = (v.astype(objective.data.dtype) for v in (t * direction, line.gradient - before))
+        s, y = (
+            v.astype(objective.parameters.dtype) for v in (t * direction, line.gradient - before)
+        )
         if (curvature := dot(s, y)) > 0:
             pairs.append(Pair(s, y, curvature))
         run.note(line.value, line.gradient)
@@ -141,7 +143,7 @@ def two_loop(
     In the precision of X, which is that of the gradient; pairs are most of what an iteration reads
     where the parameters are many.
     """
-    dtype, n_threads = objective.data.dtype, objective.data.n_threads
+    dtype, n_threads = objective.parameters.dtype, objective.data.n_threads
     q = -gradient.astype(dtype)
     shares = []
     for s, y, curvature in reversed(pairs):

@@ -7,16 +7,14 @@ L-BFGS learns; what all classes have in common (their gauge), which no loss sees
 every direction: without that the method stalls.
 """
 
-from typing import Protocol
+from collections.abc import Callable
 
 from numpy.typing import NDArray
 
-from fastsoftmax.objective import ClassGrams, LowRankBlocks, Objective
-from fastsoftmax.objective.line import Line
+from fastsoftmax.objective import Factors, Line, Objective, blocks_for
 from fastsoftmax.solvers.base import Options, Result, register
 from fastsoftmax.solvers.lbfgs import minimize
 
-MEMORY = 30
 FIRST_REFRESH = 3  # iteration of the first blocks by class, and iterations between two
 REPAID = 0.7  # of the last build's cost, in passes since, before the next
 STEADY = 3  # builds before the number of rows grows
@@ -25,36 +23,6 @@ VENTURE = 0.1  # of the first build's cost, in passes before it: easy problems e
 MOVED = 0.25  # of the weights, before the next, or else
 PATIENCE = 3.0  # times the last build's cost in passes since, if the next has more rows
 HARD = 3.0  # times the cost of whole Grams in passes, after which a problem gets them all the same
-DEAR = 6.0  # passes for whole Grams: beyond, blocks of low rank, if these are cheaper
-
-
-class Factors(Protocol):
-    """M⁻¹."""
-
-    def solve(self, *right: NDArray) -> list[NDArray]: ...
-
-
-class Blocks(Protocol):
-    """Where M comes from."""
-
-    rows: int  # to make a class's block from, at first
-    most_rows: int  # beyond which more do not help
-    fits: bool  # whether there is memory for the blocks of all classes
-
-    def cost(self, rows: int) -> float: ...
-
-    def at_start(self) -> Factors: ...
-
-    def by_class(self, line: Line, rows: int, seed: int) -> Factors: ...
-
-
-def kinds_of_blocks(objective: Objective, seed: int) -> list[Blocks]:
-    """Whole Grams; if these are dear and blocks of low rank are not, first those."""
-    whole, low = ClassGrams(objective, seed), LowRankBlocks(objective, seed)
-    dear = whole.cost(whole.rows) > max(DEAR, 2 * (low.start_cost + low.cost(low.rows)))
-    if not low.fits or (whole.fits and not dear):
-        return [whole]
-    return [low, whole] if whole.fits else [low]
 
 
 class BlockPreconditioner:
@@ -65,15 +33,17 @@ class BlockPreconditioner:
     def __init__(self, objective: Objective, seed: int) -> None:
         self._objective = objective
         self._seed = seed
-        self._blocks, *self._dearer = kinds_of_blocks(objective, seed)
-        began = objective.n_passes
-        self._factors = self._blocks.at_start()
-        self._built_at, self._built_for = objective.n_passes, objective.n_passes - began
+        self._blocks, *self._dearer = blocks_for(objective, seed)
+        self.memory = self._blocks.memory
+        self._factors: Factors | None = None
+        self._built_at = self._built_for = 0.0
         self.since, self._builds = 0, 0
 
     def update(self, line: Line, n_iter: int) -> None:
         """Renew M where it is due."""
-        self._resort()
+        if self._factors is None:
+            self._factors = self._counted(lambda: self._blocks.at_start(line))
+        self._resort(line)
         curvature, blocks = self._objective.curvature, self._blocks
         since = self._objective.n_passes - self._built_at
         due = REPAID * self._built_for if self._builds else VENTURE * blocks.cost(blocks.rows)
@@ -83,19 +53,24 @@ class BlockPreconditioner:
             and since >= due
             and (not self._builds or curvature.moved(line) > MOVED or self._tired(since))
         ):
-            before = self._objective.n_passes
             self._builds += 1
-            self._factors = blocks.by_class(line, self._rows_now(), self._seed + self._builds)
+            rows, seed = self._rows_now(), self._seed + self._builds
+            self._factors = self._counted(lambda: blocks.by_class(line, rows, seed))
             curvature.watch(line)
-            self._built_at = self._objective.n_passes
-            self._built_for = self._built_at - before
             self.since = n_iter
 
-    def _resort(self) -> None:
+    def _counted(self, build: Callable[[], Factors]) -> Factors:
+        began = self._objective.n_passes
+        factors = build()
+        self._built_at = self._objective.n_passes
+        self._built_for = self._built_at - began
+        return factors
+
+    def _resort(self, line: Line) -> None:
         """To dearer blocks, where the problem turns out to be hard enough for them."""
         for dearer in self._dearer:
             if self._objective.n_passes >= HARD * dearer.cost(dearer.rows):
-                dearer.at_start()
+                dearer.at_start(line)
                 self._blocks, self._builds, self._dearer = dearer, 0, []
 
     def _tired(self, since: float) -> bool:
@@ -109,13 +84,11 @@ class BlockPreconditioner:
 
     def solve(self, *vectors: NDArray) -> list[NDArray]:
         """M⁻¹ of vectors without a gauge, without one."""
-        shape = self._objective.shape
-        solved = self._factors.solve(*(vector.reshape(shape) for vector in vectors))
-        return [self._objective.project(z) for z in solved]
+        return self._factors.solve(*vectors)
 
 
 @register("preconditioned-lbfgs")
 def minimize_preconditioned(objective: Objective, theta: NDArray, options: Options) -> Result:
-    """L-BFGS of 30 pairs, preconditioned."""
+    """L-BFGS, preconditioned."""
     preconditioner = BlockPreconditioner(objective, options.seed)
-    return minimize(objective, theta, options, preconditioner, memory=MEMORY)
+    return minimize(objective, theta, options, preconditioner, memory=preconditioner.memory)

@@ -1,0 +1,273 @@
+"""Loss, gradient and logits of softmax regression, sparse X: work in proportion to its non-zeros.
+
+Forward, the logits of a row are a sum of rows of W (d, k), picked by its non-zeros (`gather.pxd`).
+Backward, the same sum over a feature's column picks rows of A - Y: so X is held by columns too, built
+once a fit (`columns`), and each feature's gradient is written once, by one thread, without races. Both
+are the same to the bit for any number of threads.
+
+A - Y, row by row, is held for a *band* of rows at a time, up to BAND_BYTES. One band is the rule;
+more of them cost a pass over the gradient each.
+"""
+
+from cython.parallel cimport prange, threadid
+from libc.stdint cimport int64_t
+cimport numpy as cnp
+
+from fastsoftmax._core.linear_problem cimport (
+    ALIGNMENT, Problem, aligned, part_start, rounded_up, tile_loss, tile_sums,
+)
+from fastsoftmax._core.simd cimport VL, load, real, store, sum_lanes
+from fastsoftmax._core.sparse_rows cimport (
+    Sparse, column_sums, index_at, row_logits, rows_of_band, start_of, tile_of_logits, to_rows,
+)
+from fastsoftmax._core.squares cimport store_upto
+from fastsoftmax._core.tiles cimport ROWS
+
+cnp.import_array()
+
+cdef enum:
+    PARTS = 64  # of the rows, each with sums of its own, added in order
+    FEATURES = 128  # whose columns a thread takes at a time
+
+
+cdef inline void *data(array) except? NULL:
+    return NULL if array is None else cnp.PyArray_DATA(<cnp.ndarray?>array)
+
+
+cdef Sparse sparse(cnp.ndarray values, cnp.ndarray at, cnp.ndarray starts):
+    cdef Sparse x
+    x.values = <const real *>data(values)
+    x.at = data(at)
+    x.starts = data(starts)
+    x.wide = starts.itemsize == 8
+    return x
+
+
+def band_rows(Py_ssize_t n, Py_ssize_t k):
+    """Rows of a band."""
+    return rows_of_band(n, k)
+
+
+def store_logits(
+    cnp.ndarray values not None, cnp.ndarray at not None, cnp.ndarray starts not None,
+    cnp.ndarray w not None, b, cnp.ndarray out not None, workspace, int n_threads,
+):
+    """X W + b into out (n / ROWS, k, ROWS), rounded up, as `linear.store_logits` lays them out.
+
+    X (n, d) is given by rows: values, `real`, column indices `at` and starts (n + 1,), both int32 or
+    both int64. W (d, k) and b (k,) or None are `real`; all are contiguous. Nothing is checked.
+    """
+    cdef Sparse x = sparse(values, at, starts)
+    cdef const real *weights = <const real *>data(w)
+    cdef const real *intercepts = <const real *>data(b)
+    cdef real *to = <real *>data(out)
+    cdef Py_ssize_t n = starts.shape[0] - 1, k = w.shape[1], i
+    cdef Py_ssize_t each = aligned(ROWS * rounded_up(k, VL) * sizeof(real)) // sizeof(real)
+    cdef cnp.ndarray memory = workspace(n_threads * each * sizeof(real))
+    cdef real *scratch = <real *>data(memory)
+    for i in prange((n + ROWS - 1) // ROWS, nogil=True, schedule="dynamic", chunksize=2,
+                    num_threads=n_threads, use_threads_if=n_threads > 1):
+        tile_of_logits(
+            &x, n, i * ROWS, weights, intercepts, k, scratch + threadid() * each, to + i * k * ROWS)
+
+
+def logits(
+    cnp.ndarray values not None, cnp.ndarray at not None, cnp.ndarray starts not None,
+    cnp.ndarray w not None, b, cnp.ndarray out not None, workspace, int n_threads,
+):
+    """X W + b into out (n, k), `real` and contiguous; the rest as for `store_logits`."""
+    cdef Sparse x = sparse(values, at, starts)
+    cdef const real *weights = <const real *>data(w)
+    cdef const real *intercepts = <const real *>data(b)
+    cdef real *to = <real *>data(out)
+    cdef Py_ssize_t n = starts.shape[0] - 1, k = w.shape[1], i
+    cdef Py_ssize_t each = aligned(rounded_up(k, VL) * sizeof(real)) // sizeof(real)
+    cdef cnp.ndarray memory = workspace(n_threads * each * sizeof(real))
+    cdef real *scratch = <real *>data(memory)
+    for i in prange(n, nogil=True, schedule="dynamic", chunksize=16, num_threads=n_threads,
+                    use_threads_if=n_threads > 1):
+        write_row(&x, n, i, weights, intercepts, k, scratch + threadid() * each, to)
+
+
+cdef void write_row(
+    const Sparse *x, Py_ssize_t n, Py_ssize_t i, const real *w, const real *b, Py_ssize_t k,
+    real *scratch, real *to,
+) noexcept nogil:
+    cdef Py_ssize_t j
+    row_logits(x, n, i, w, b, k, scratch)
+    for j from 0 <= j < k by VL:
+        store_upto(to + i * k + j, load(scratch + j), k - j)
+
+
+cdef void differences(
+    const Problem *p, const Sparse *x, Py_ssize_t start, real *rows, real *tile, real *targets,
+    double *losses, double *intercepts, real *z,
+) noexcept nogil:
+    """Rows start .. start + ROWS of A - Y into z; add to VL parts of the loss, and to (k,)."""
+    cdef Py_ssize_t count = min(ROWS, p.n - start), padded = rounded_up(p.k, VL), k, i
+    if p.stored:
+        for i from 0 <= i < p.k * ROWS by VL:
+            store(tile + i, load(p.stored + start * p.k + i))
+    else:
+        tile_of_logits(x, p.n, start, p.w, p.b, p.k, rows, tile)
+    tile_loss(p, start, count, tile, targets, losses)
+    for k in range(p.k):
+        intercepts[k] += sum_lanes(tile_sums(tile + k * ROWS))
+    to_rows(tile, p.k, count, z, padded)
+
+
+cdef void feature_gradients(
+    const Sparse *columns, Py_ssize_t d, Py_ssize_t first, bint begin, const real *z, Py_ssize_t k,
+    double scale, double ridge, const double *theta, double *grad_w,
+) noexcept nogil:
+    """Add the gradients of some features; begin with that of the penalty, or with nothing."""
+    cdef Py_ssize_t end_of_all = (<const int64_t *>columns.starts)[d], j, i
+    for j in range(first, min(first + FEATURES, d)):
+        for i in range(j * k, (j + 1) * k if begin else j * k):
+            grad_w[i] = ridge * theta[i] if theta else 0.
+        column_sums(columns, j, end_of_all, False, z, k, scale, grad_w + j * k)
+
+
+def value_and_grad(
+    cnp.ndarray values not None, cnp.ndarray at not None, cnp.ndarray starts not None, columns,
+    w, b, cnp.ndarray targets not None, weights, double scale, double ridge, theta, stored,
+    grad_w, cnp.ndarray grad_b not None, workspace, int n_threads,
+):
+    """scale * the weighted sum of losses; its gradients by W and b, with ridge * theta.
+
+    X as for `store_logits`, and by columns: for each band its values, row numbers within the band,
+    int32, and starts (d + 1,), int64. Logits are X W + b, or what `stored` holds, tiles as
+    `store_logits` writes them, and W is then None. Targets are int32 labels (n,) or `real` (n, k) with
+    contiguous rows, weights (n,) or None. grad_w (d, k), float64, is overwritten, or None; without
+    theta, (d, k) float64, it is that of the losses alone. grad_b (k,), float64, is overwritten.
+    """
+    cdef Sparse x = sparse(values, at, starts), by_column
+    cdef Problem p
+    p.n, p.k = starts.shape[0] - 1, grad_b.shape[0]
+    p.x = NULL
+    p.w = <const real *>data(w)
+    p.b = <const real *>data(b)
+    p.stored = <real *>data(stored)
+    p.labels = <const int *>data(targets) if targets.ndim == 1 else NULL
+    p.targets = <const real *>data(targets) if targets.ndim == 2 else NULL
+    p.target_step = targets.strides[0] // <Py_ssize_t>sizeof(real) if targets.ndim == 2 else 0
+    p.weights = <const real *>data(weights)
+    p.scale = scale
+    cdef double *gradient = <double *>data(grad_w)
+    cdef double *intercepts = <double *>data(grad_b)
+    cdef const double *penalised = <const double *>data(theta)
+    cdef Py_ssize_t k = p.k, padded = rounded_up(k, VL), size = sizeof(real), d, i, start, count, j
+    cdef Py_ssize_t band = rows_of_band(p.n, k), tiles
+    cdef Py_ssize_t sums = aligned((VL + k) * sizeof(double)) // <Py_ssize_t>sizeof(double)
+    cdef Py_ssize_t each = aligned(ROWS * (padded + 2 * k) * size) // size
+    cdef cnp.ndarray memory = workspace(
+        ALIGNMENT + aligned(band * padded * size) + PARTS * sums * sizeof(double)
+        + n_threads * each * size)
+    cdef char *free = <char *>data(memory)
+    free += (ALIGNMENT - <size_t>free % ALIGNMENT) % ALIGNMENT
+    cdef real *z = <real *>free
+    free += aligned(band * padded * size)
+    cdef double *totals = <double *>free
+    free += PARTS * sums * sizeof(double)
+    cdef real *scratch = <real *>free
+    cdef double loss = 0.
+    for i in range(PARTS * sums):
+        totals[i] = 0.
+    for start from 0 <= start < p.n by band:
+        count = min(band, p.n - start)
+        tiles = (count + ROWS - 1) // ROWS
+        for i in prange(PARTS, nogil=True, schedule="dynamic", chunksize=1, num_threads=n_threads,
+                        use_threads_if=n_threads > 1):
+            part_differences(
+                &p, &x, start, part_start(tiles, PARTS, i), part_start(tiles, PARTS, i + 1),
+                scratch + threadid() * each, totals + i * sums, z)
+        if gradient:
+            column_values, column_rows, column_starts = columns[start // band]
+            by_column = sparse(column_values, column_rows, column_starts)
+            d = column_starts.shape[0] - 1
+            for i in prange((d + FEATURES - 1) // FEATURES, nogil=True, schedule="dynamic",
+                            chunksize=1, num_threads=n_threads, use_threads_if=n_threads > 1):
+                feature_gradients(
+                    &by_column, d, i * FEATURES, start == 0, z, k, scale, ridge, penalised, gradient)
+    for j in range(k):
+        intercepts[j] = 0.
+    for i in range(PARTS):
+        for j in range(VL):
+            loss += totals[i * sums + j]
+        for j in range(k):
+            intercepts[j] += scale * totals[i * sums + VL + j]
+    return scale * loss
+
+
+cdef void part_differences(
+    const Problem *p, const Sparse *x, Py_ssize_t start, Py_ssize_t first, Py_ssize_t end,
+    real *scratch, double *totals, real *z,
+) noexcept nogil:
+    """Tiles first .. end of the band that begins at row `start`."""
+    cdef Py_ssize_t padded = rounded_up(p.k, VL), i
+    for i in range(first, end):
+        differences(
+            p, x, start + i * ROWS, scratch, scratch + ROWS * padded,
+            scratch + ROWS * (padded + p.k), totals, totals + VL, z + i * ROWS * padded)
+
+
+cdef inline void count_columns(const Sparse *x, Py_ssize_t first, Py_ssize_t end, int64_t *counts) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(start_of(x, first), start_of(x, end)):
+        counts[index_at(x, i)] += 1
+
+
+cdef inline void fill_columns(
+    const Sparse *x, Py_ssize_t band, Py_ssize_t first, Py_ssize_t end, int64_t *next_, real *values,
+    int *rows
+) noexcept nogil:
+    cdef Py_ssize_t i, r, j
+    cdef int64_t to
+    for r in range(first, end):
+        for i in range(start_of(x, r), start_of(x, r + 1)):
+            j = index_at(x, i)
+            to = next_[j]
+            next_[j] = to + 1
+            values[to] = x.values[i]
+            rows[to] = <int>(r - band)
+
+
+def transpose_rows(
+    cnp.ndarray values not None, cnp.ndarray at not None, cnp.ndarray starts not None,
+    Py_ssize_t first, Py_ssize_t end, Py_ssize_t d, cnp.ndarray to_values not None,
+    cnp.ndarray to_rows not None, cnp.ndarray to_starts not None, workspace, int n_threads,
+):
+    """Rows first .. end by columns: values, row numbers from `first`, starts (d + 1,).
+
+    Within a column by row, whatever the number of threads: each takes a run of the rows, and its
+    numbers go behind those of the threads before it.
+    """
+    cdef Sparse x = sparse(values, at, starts)
+    cdef real *value = <real *>data(to_values)
+    cdef int *row = <int *>data(to_rows)
+    cdef int64_t *begin = <int64_t *>data(to_starts)
+    cdef cnp.ndarray memory = workspace(n_threads * d * sizeof(int64_t))
+    cdef int64_t *counts = <int64_t *>data(memory)
+    cdef int64_t total = 0, here
+    cdef Py_ssize_t j, n = end - first
+    cdef int t
+    with nogil:
+        for j in range(n_threads * d):
+            counts[j] = 0
+        for t in prange(n_threads, schedule="static", num_threads=n_threads,
+                        use_threads_if=n_threads > 1):
+            count_columns(
+                &x, first + part_start(n, n_threads, t), first + part_start(n, n_threads, t + 1),
+                counts + t * d)
+        for j in range(d):
+            begin[j] = total
+            for t in range(n_threads):
+                here = counts[t * d + j]
+                counts[t * d + j] = total
+                total = total + here
+        begin[d] = total
+        for t in prange(n_threads, schedule="static", num_threads=n_threads,
+                        use_threads_if=n_threads > 1):
+            fill_columns(
+                &x, first, first + part_start(n, n_threads, t),
+                first + part_start(n, n_threads, t + 1), counts + t * d, value, row)

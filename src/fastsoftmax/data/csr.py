@@ -1,0 +1,188 @@
+"""Sparse X: compressed rows of float32 or float64, and by columns where gradients need them."""
+
+from collections.abc import Collection
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from fastsoftmax._core import kernels
+from fastsoftmax._threads import team
+from fastsoftmax.data.dense import DenseData, Gradients
+from fastsoftmax.data.stored import StoredLogits
+from fastsoftmax.data.workspace import Workspace
+
+
+class Columns(NamedTuple):
+    """Some rows of X by columns: values, row numbers and where each column begins."""
+
+    values: NDArray
+    rows: NDArray[np.int32]
+    starts: NDArray[np.int64]
+
+
+class SparseData:
+    """X, and the products with it that the kernels offer.
+
+    Weights are (K, D) arrays in Fortran's order, as all of this room's: the classes of a feature
+    side by side.
+
+    Parameters
+    ----------
+    X : csr_matrix or csr_array of shape (n, d), float32 or float64
+        Its indices in range and of one dtype, int32 or int64; in any order, repeated or not.
+    n_threads : int
+    workspace : Workspace, optional
+        The kernels' memory, where it is shared; by no two calls at once.
+    """
+
+    def __init__(
+        self,
+        X: sparse.csr_array | sparse.csr_matrix,
+        n_threads: int,
+        workspace: Workspace | None = None,
+    ) -> None:
+        self.X = X
+        self.n_threads = n_threads
+        self._rows = X.data, X.indices, X.indptr
+        self._kernel = kernels(X.dtype).sparse
+        self._workspace = Workspace() if workspace is None else workspace
+
+    def like(self, X: NDArray | sparse.csr_array) -> "SparseData | DenseData":
+        """Another array, with the threads and the workspace of this one."""
+        kind = SparseData if sparse.issparse(X) else DenseData
+        return kind(X, self.n_threads, self._workspace)
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        return self.X.shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.X.dtype
+
+    @property
+    def nbytes(self) -> int:
+        return sum(part.nbytes for part in self._rows)
+
+    def _team(self, n_logits: int) -> int:
+        return team(self.n_threads, len(self.X.data) * n_logits)
+
+    def _by_feature(self, W: NDArray | None) -> NDArray | None:
+        """W (D, K), contiguous; no copy of what is laid out so."""
+        return None if W is None else np.ascontiguousarray(W.T, dtype=self.dtype)
+
+    def _cast(self, array: NDArray | None) -> NDArray | None:
+        return None if array is None else np.ascontiguousarray(array, dtype=self.dtype)
+
+    def columns(self, n_logits: int) -> list[Columns]:
+        """X by columns, a band of rows at a time: made once."""
+        rows = self._kernel.band_rows(self.shape[0], n_logits)
+        if self._bands is None or self._bands[0] != rows:
+            starts = range(0, self.shape[0], rows)
+            self._bands = rows, [self._columns(s, min(s + rows, self.shape[0])) for s in starts]
+        return self._bands[1]
+
+    _bands: tuple[int, list[Columns]] | None = None
+
+    def _columns(self, first: int, end: int) -> Columns:
+        starts = self.X.indptr
+        count = int(starts[end] - starts[first])
+        d = self.shape[1]
+        columns = Columns(
+            np.empty(count, self.dtype), np.empty(count, np.int32), np.empty(d + 1, np.int64)
+        )
+        self._kernel.transpose_rows(
+            *self._rows, first, end, d, *columns, self._workspace, team(self.n_threads, 8 * count)
+        )
+        return columns
+
+    def value_and_grad(
+        self,
+        W: NDArray | None,
+        b: NDArray | None,
+        targets: NDArray,
+        weights: NDArray | None,
+        scale: float,
+        wrt: Collection[str] = ("W", "b"),
+        stored: StoredLogits | None = None,
+    ) -> tuple[float, Gradients]:
+        """As that of `DenseData`; the gradient of W is (K, D) in Fortran's order, float64."""
+        n_logits = len(W) if stored is None else stored.n_logits
+        by_W = np.empty((self.shape[1], n_logits)).T if "W" in wrt else None
+        loss, by_b = self._pass(W, b, targets, weights, scale, 0.0, by_W, stored)
+        return loss, Gradients(by_W, by_b)
+
+    def penalised(
+        self,
+        W: NDArray,
+        b: NDArray | None,
+        targets: NDArray,
+        weights: NDArray | None,
+        ridge: float,
+        out: NDArray,
+        stored: StoredLogits | None,
+    ) -> tuple[float, NDArray]:
+        """The mean loss and its gradient by b; that by W, plus ``ridge * W``, into `out`.
+
+        W and `out` are float64, in Fortran's order; with stored logits W is for the penalty alone.
+        """
+        return self._pass(W, b, targets, weights, 1 / self.shape[0], ridge, out, stored)
+
+    def _pass(
+        self,
+        W: NDArray | None,
+        b: NDArray | None,
+        targets: NDArray,
+        weights: NDArray | None,
+        scale: float,
+        ridge: float,
+        out: NDArray | None,
+        stored: StoredLogits | None,
+    ) -> tuple[float, NDArray]:
+        n_logits = len(W) if stored is None else stored.n_logits
+        by_b = np.empty(n_logits)
+        loss = self._kernel.value_and_grad(
+            *self._rows, None if out is None else self.columns(n_logits),
+            *((self._by_feature(W), self._cast(b)) if stored is None else (None, None)),
+            targets, weights, scale, ridge, W.T if ridge else None,
+            None if stored is None else stored.tiles,
+            None if out is None else out.T, by_b, self._workspace, self._team(n_logits),
+        )  # fmt: skip
+        return loss, by_b
+
+    def diagonals(
+        self, variances: StoredLogits, ridge: float, share: float, centred: bool
+    ) -> tuple[NDArray, NDArray, NDArray]:
+        """Means (D, K), inverse diagonals (D, K) and strengths (K,) of the Hessian of each class.
+
+        `variances` are its rows' p(1 - p), weighted; `share` of a diagonal is that of the rows
+        unweighted.
+        """
+        (n, d), k = self.shape, variances.n_logits
+        kernel = kernels(self.dtype).diagonals
+        strengths = np.empty(k)
+        kernel.totals(variances.tiles, strengths, self._team(1))
+        means, inverses = (np.empty((d, k), np.float32) for _ in range(2))
+        kernel.build(
+            self.columns(k), variances.tiles, strengths, n, ridge, share, centred, means, inverses,
+            self._workspace, self._team(2 * k),
+        )  # fmt: skip
+        return means, inverses, strengths / n
+
+    def logits(self, W: NDArray, b: NDArray | None) -> NDArray:
+        """X Wᵀ + b, of shape (n, K)."""
+        out = np.empty((self.shape[0], len(W)), self.dtype)
+        self._kernel.logits(
+            *self._rows, self._by_feature(W), self._cast(b), out, self._workspace,
+            self._team(len(W)),
+        )  # fmt: skip
+        return out
+
+    def store_logits(self, W: NDArray, b: NDArray | None, out: StoredLogits) -> None:
+        """X Wᵀ + b into `out`, in half a pass."""
+        self._kernel.store_logits(
+            *self._rows, self._by_feature(W), self._cast(b), out.tiles, self._workspace,
+            self._team(len(W)),
+        )  # fmt: skip

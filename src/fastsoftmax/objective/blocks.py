@@ -1,0 +1,59 @@
+"""Which blocks of the Hessian to precondition with."""
+
+from typing import TYPE_CHECKING, Protocol
+
+from numpy.typing import NDArray
+
+from fastsoftmax.data import DenseData, SparseData
+from fastsoftmax.objective.class_diagonals import ClassDiagonals
+from fastsoftmax.objective.class_grams import ClassGrams
+from fastsoftmax.objective.line import Line
+from fastsoftmax.objective.low_rank import LowRankBlocks
+
+if TYPE_CHECKING:
+    from fastsoftmax.objective.objective import Objective
+
+DEAR = 6.0  # passes for whole Grams: beyond, blocks of low rank, if these are cheaper
+
+
+class Factors(Protocol):
+    """M⁻¹: of vectors like θ, without what all classes have in common."""
+
+    def solve(self, *right: NDArray) -> list[NDArray]: ...
+
+
+class Blocks(Protocol):
+    """Where M comes from."""
+
+    memory: int  # pairs of L-BFGS that go with it
+    rows: int  # to make a class's block from, at first
+    most_rows: int  # beyond which more do not help
+    fits: bool  # whether there is memory for the blocks of all classes
+
+    def cost(self, rows: int) -> float: ...
+
+    def at_start(self, line: Line) -> Factors: ...
+
+    def by_class(self, line: Line, rows: int, seed: int) -> Factors: ...
+
+
+def of_dense(objective: "Objective", seed: int) -> list[Blocks]:
+    """Whole Grams; if these are dear and blocks of low rank are not, first those."""
+    whole, low = ClassGrams(objective, seed), LowRankBlocks(objective, seed)
+    dear = whole.cost(whole.rows) > max(DEAR, 2 * (low.start_cost + low.cost(low.rows)))
+    if not low.fits or (whole.fits and not dear):
+        return [whole]
+    return [low, whole] if whole.fits else [low]
+
+
+def of_sparse(objective: "Objective", seed: int) -> list[Blocks]:
+    """Diagonals: all else has as many numbers for a class as there are pairs of features."""
+    return [ClassDiagonals(objective)]
+
+
+BLOCKS = {DenseData: of_dense, SparseData: of_sparse}
+
+
+def blocks_for(objective: "Objective", seed: int) -> list[Blocks]:
+    """The blocks to begin with, and dearer ones for problems that turn out to be hard."""
+    return BLOCKS[type(objective.data)](objective, seed)

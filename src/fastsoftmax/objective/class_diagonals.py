@@ -1,0 +1,43 @@
+"""The block of the Hessian of each class for sparse X: its diagonal, of centred features."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fastsoftmax.data import DiagonalFactors
+from fastsoftmax.objective.line import Line
+
+if TYPE_CHECKING:
+    from fastsoftmax.objective.objective import Objective
+
+SHARED = 0.02  # of the unweighted sum of squares in that of a class
+
+
+class ClassDiagonals:
+    """The diagonals of an objective's Hessian."""
+
+    memory = 5  # pairs: each costs as much as a tenth of a pass, or more, where features are many
+
+    def __init__(self, objective: "Objective") -> None:
+        self._objective = objective
+        self.rows = self.most_rows = objective.data.shape[0]
+        self.fits = True
+
+    def cost(self, rows: int) -> float:
+        """Passes that a build is worth."""
+        return 1.0
+
+    def at_start(self, line: Line) -> DiagonalFactors:
+        return self.by_class(line, self.rows, 0)
+
+    def by_class(self, line: Line, rows: int, seed: int) -> DiagonalFactors:
+        """The diagonals at the line's point, from all rows."""
+        o = self._objective
+        sample = line.sample()
+        sample.logits.variances(o.weights, sample.room)
+        means, inverses, strengths = o.data.diagonals(
+            sample.room, o.penalty, SHARED, o.fit_intercept
+        )
+        o.n_passes += self.cost(rows)
+        strengths = np.where(strengths > 0, strengths, 1.0) if o.fit_intercept else None
+        return DiagonalFactors(means, inverses, strengths, o.data.n_threads)

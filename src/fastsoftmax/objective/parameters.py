@@ -1,0 +1,201 @@
+"""What a solver's vector θ means: weights and intercepts, in coordinates that suit the kind of X.
+
+`Standardised` for dense X, `FeatureMajor` for sparse. Each knows how θ is laid out, which change of
+variables makes it a good vector to iterate on, and how to take value and gradient there.
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastsoftmax.data import DenseData, SparseData, StoredLogits, dot
+
+if TYPE_CHECKING:
+    from fastsoftmax.objective.objective import Objective
+
+
+class Standardised:
+    """For each class its weights, then its intercept, of features that are centred and scaled.
+
+    With logits W(x - μ) + c, μ the weighted means and b = c - Wμ, the Hessian does not couple
+    intercepts and weights through the means; with W = V / h, h² = p̄·var + λ, its diagonal is about
+    1 where the classes are about equally probable (p̄ = (1 - 1/K) / K). Neither changes F nor its
+    optimum, and X is left alone. Takes two passes, for means and variances.
+    """
+
+    passes = 2.0  # that the change of variables took
+
+    def __init__(self, objective: "Objective") -> None:
+        self._objective, self._data = objective, objective.data
+        data, penalty, fit_intercept = objective.data, objective.penalty, objective.fit_intercept
+        d = data.shape[1]
+        self.shape = objective.n_logits, d + fit_intercept
+        self.dtype = data.dtype
+        #: not finite where X is not, or where the sum of its values overflows
+        self.means, variances = data.moments(objective.weights)
+        share = 1 / max(objective.n_logits, 2)
+        curvature = share * (1 - share)
+        with np.errstate(over="ignore", invalid="ignore"):
+            self.spread = variances if fit_intercept else variances + self.means**2
+            finite = bool(np.isfinite(self.spread).all() and np.isfinite(self.means).all())
+        if not finite:
+            variances = self.spread = np.ones(d)
+        self.finite = finite
+        rounding = 8 * float(np.finfo(data.dtype).eps) * np.abs(self.means)
+        #: constant features, which the intercept stands for: what is left of them is rounding
+        self.constant = fit_intercept & (np.sqrt(variances) <= rounding) & finite
+        self.shift = self.means if fit_intercept and finite else np.zeros(d)
+        scales = np.sqrt(curvature * self.spread + penalty)
+        self.scales = np.where((scales > 0) & ~self.constant, scales, 1.0)
+        self.intercept_scale = np.sqrt(curvature)
+
+    def table(self, theta: NDArray) -> NDArray:
+        """θ as (K, D), or (K, D + 1) with the intercepts last: a view."""
+        return theta.reshape(self.shape)
+
+    def split(self, theta: NDArray) -> tuple[NDArray, NDArray | None]:
+        """Weights (K, D) and intercepts (K,) as views of θ; None without intercepts."""
+        table = self.table(theta)
+        return table[:, : self._data.shape[1]], table[
+            :, -1
+        ] if self._objective.fit_intercept else None
+
+    def project(self, theta: NDArray) -> NDArray:
+        """θ without what all classes have in common (their gauge): the loss does not see it."""
+        if self.shape[0] == 1:
+            return theta.ravel()
+        table = self.table(theta)
+        return (table - table.mean(axis=0)).ravel()
+
+    def _at_means(self, W: NDArray) -> NDArray:
+        """W μ, without BLAS: its threads would go on spinning where the kernels' should run."""
+        return np.einsum("kd,d->k", W, self.shift)
+
+    def of_model(self, coef: NDArray, intercept: NDArray) -> NDArray:
+        """θ of weights (K, D) and intercepts (K,)."""
+        theta = np.zeros(self.shape).ravel()
+        V, c = self.split(theta)
+        V[:] = coef * self.scales
+        V[:, self.constant] = 0
+        if c is not None:
+            c[:] = (intercept + self._at_means(coef)) * self.intercept_scale
+        return theta
+
+    def user(self, theta: NDArray) -> tuple[NDArray, NDArray | None]:
+        """(W, b) of θ."""
+        V, c = self.split(theta)
+        W = V / self.scales
+        return W, None if c is None else c / self.intercept_scale - self._at_means(W)
+
+    def products(self, theta: NDArray, direction: NDArray) -> NDArray[np.float64]:
+        """⟨W, W⟩, ⟨W, step⟩ and ⟨step, step⟩ of the weights."""
+        W, step = self.user(theta)[0], self.user(direction)[0]
+        return np.array([np.einsum("kd,kd->", a, c) for a, c in ((W, W), (W, step), (step, step))])
+
+    def value_and_grad(self, theta: NDArray, stored: StoredLogits | None) -> tuple[float, NDArray]:
+        """Loss and penalty and their gradient at θ, or from its logits where these are stored."""
+        W, b = self.user(theta)
+        o = self._objective
+        value, grads = self._data.value_and_grad(
+            *((W, b) if stored is None else (None, None)),
+            *(o.targets, o.weights, 1 / self._data.shape[0]),
+            stored=stored,
+        )
+        value += 0.5 * o.penalty * np.einsum("kd,kd->", W, W)
+        gradient = np.empty_like(theta)
+        to_V, to_c = self.split(gradient)
+        np.add(grads.W, o.penalty * W, out=to_V)
+        if to_c is not None:
+            to_V -= np.outer(grads.b, self.shift)
+            to_c[:] = grads.b / self.intercept_scale
+        to_V /= self.scales
+        to_V[:, self.constant] = 0
+        return value, gradient
+
+    def user_gradient(self, gradient: NDArray) -> tuple[NDArray, NDArray | None]:
+        """∇F with respect to (W, b), from that with respect to θ."""
+        V, c = self.split(gradient)
+        by_W = V * self.scales
+        if c is None:
+            return by_W, None
+        by_b = c * self.intercept_scale
+        return by_W + np.outer(by_b, self.shift), by_b
+
+
+class FeatureMajor:
+    """For each feature its weights for all classes, after them the intercepts: nothing is changed.
+
+    A sparse X is not centred without work for its zeros, and what that gains a preconditioner gives
+    too. All that goes over D·K numbers is a kernel, since X may have fewer non-zeros than that.
+    """
+
+    passes = 0.0
+    finite = True  # seen to when the values were checked
+
+    def __init__(self, objective: "Objective") -> None:
+        self._objective, self._data = objective, objective.data
+        self.shape = objective.n_logits, objective.data.shape[1] + objective.fit_intercept
+        self.dtype = np.dtype(np.float32)  # which is exact enough for a direction
+        self.intercept_scale = 1.0
+
+    def table(self, theta: NDArray) -> NDArray:
+        """θ as (K, D), or (K, D + 1) with the intercepts last, in Fortran's order: a view."""
+        return theta.reshape(self.shape[::-1]).T
+
+    def split(self, theta: NDArray) -> tuple[NDArray, NDArray | None]:
+        """Weights (K, D) and intercepts (K,) as views of θ; None without intercepts."""
+        table = self.table(theta)
+        return table[:, : self._data.shape[1]], table[
+            :, -1
+        ] if self._objective.fit_intercept else None
+
+    def project(self, theta: NDArray) -> NDArray:
+        """θ without what all classes have in common (their gauge): the loss does not see it."""
+        if self.shape[0] == 1:
+            return theta.ravel()
+        table = theta.reshape(self.shape[::-1])
+        return (table - table.mean(axis=1, keepdims=True)).ravel()
+
+    def of_model(self, coef: NDArray, intercept: NDArray) -> NDArray:
+        """θ of weights (K, D) and intercepts (K,)."""
+        theta = np.zeros(self.shape).ravel()
+        W, b = self.split(theta)
+        W[:] = coef
+        if b is not None:
+            b[:] = intercept
+        return theta
+
+    def user(self, theta: NDArray) -> tuple[NDArray, NDArray | None]:
+        """(W, b) of θ: views."""
+        return self.split(theta)
+
+    def _weights(self, theta: NDArray) -> NDArray:
+        return theta[: self.shape[0] * self._data.shape[1]]
+
+    def products(self, theta: NDArray, direction: NDArray) -> NDArray[np.float64]:
+        """⟨W, W⟩, ⟨W, step⟩ and ⟨step, step⟩ of the weights."""
+        W, step = self._weights(theta), self._weights(direction).astype(theta.dtype)
+        return np.array(
+            [dot(a, c, self._data.n_threads) for a, c in ((W, W), (W, step), (step, step))]
+        )
+
+    def value_and_grad(self, theta: NDArray, stored: StoredLogits | None) -> tuple[float, NDArray]:
+        """Loss and penalty and their gradient at θ, or from its logits where these are stored."""
+        o, gradient = self._objective, np.empty_like(theta)
+        W, b = self.split(theta)
+        by_W, by_b = self.split(gradient)
+        value, by_intercepts = self._data.penalised(
+            W, b, o.targets, o.weights, o.penalty, by_W, stored
+        )
+        if by_b is not None:
+            by_b[:] = by_intercepts
+        W = self._weights(theta)
+        return value + 0.5 * o.penalty * dot(W, W, self._data.n_threads), gradient
+
+    def user_gradient(self, gradient: NDArray) -> tuple[NDArray, NDArray | None]:
+        """∇F with respect to (W, b), from that with respect to θ."""
+        return self.split(gradient)
+
+
+PARAMETERS = {DenseData: Standardised, SparseData: FeatureMajor}
