@@ -118,14 +118,22 @@ cdef void differences(
 
 cdef void feature_gradients(
     const Sparse *columns, Py_ssize_t d, Py_ssize_t first, bint begin, const real *z, Py_ssize_t k,
-    double scale, double ridge, const double *theta, double *grad_w,
+    double scale, double ridge, const double *theta, double *sums, double *wide, float *narrow,
 ) noexcept nogil:
     """Add the gradients of some features; begin with that of the penalty, or with nothing."""
-    cdef Py_ssize_t end_of_all = (<const int64_t *>columns.starts)[d], j, i
+    cdef Py_ssize_t end_of_all = (<const int64_t *>columns.starts)[d], j, c
     for j in range(first, min(first + FEATURES, d)):
-        for i in range(j * k, (j + 1) * k if begin else j * k):
-            grad_w[i] = ridge * theta[i] if theta else 0.
-        column_sums(columns, j, end_of_all, False, z, k, scale, grad_w + j * k)
+        for c in range(k):
+            if begin:
+                sums[c] = ridge * theta[j * k + c] if theta else 0.
+            else:
+                sums[c] = wide[j * k + c] if wide else narrow[j * k + c]
+        column_sums(columns, j, end_of_all, False, z, k, scale, sums)
+        for c in range(k):
+            if wide:
+                wide[j * k + c] = sums[c]
+            else:
+                narrow[j * k + c] = <float>sums[c]
 
 
 def value_and_grad(
@@ -138,7 +146,7 @@ def value_and_grad(
     X as for `store_logits`, and by columns: for each band its values, row numbers within the band,
     int32, and starts (d + 1,), int64. Logits are X W + b, or what `stored` holds, tiles as
     `store_logits` writes them, and W is then None. Targets are int32 labels (n,) or `real` (n, k) with
-    contiguous rows, weights (n,) or None. grad_w (d, k), float64, is overwritten, or None; without
+    contiguous rows, weights (n,) or None. grad_w (d, k), float64 or float32, is overwritten, or None; without
     theta, (d, k) float64, it is that of the losses alone. grad_b (k,), float64, is overwritten.
     """
     cdef Sparse x = sparse(values, at, starts), by_column
@@ -153,13 +161,15 @@ def value_and_grad(
     p.target_step = targets.strides[0] // <Py_ssize_t>sizeof(real) if targets.ndim == 2 else 0
     p.weights = <const real *>data(weights)
     p.scale = scale
-    cdef double *gradient = <double *>data(grad_w)
+    cdef bint is_narrow = grad_w is not None and grad_w.dtype.itemsize == sizeof(float)
+    cdef double *wide = NULL if is_narrow else <double *>data(grad_w)
+    cdef float *narrow = <float *>data(grad_w) if is_narrow else NULL
     cdef double *intercepts = <double *>data(grad_b)
     cdef const double *penalised = <const double *>data(theta)
     cdef Py_ssize_t k = p.k, padded = rounded_up(k, VL), size = sizeof(real), d, i, start, count, j
     cdef Py_ssize_t band = rows_of_band(p.n, k), tiles
     cdef Py_ssize_t sums = aligned((VL + k) * sizeof(double)) // <Py_ssize_t>sizeof(double)
-    cdef Py_ssize_t each = aligned(ROWS * (padded + 2 * k) * size) // size
+    cdef Py_ssize_t each = aligned(max(ROWS * (padded + 2 * k) * size, k * <Py_ssize_t>sizeof(double))) // size
     cdef cnp.ndarray memory = workspace(
         ALIGNMENT + aligned(band * padded * size) + PARTS * sums * sizeof(double)
         + n_threads * each * size)
@@ -181,14 +191,15 @@ def value_and_grad(
             part_differences(
                 &p, &x, start, part_start(tiles, PARTS, i), part_start(tiles, PARTS, i + 1),
                 scratch + threadid() * each, totals + i * sums, z)
-        if gradient:
+        if wide or narrow:
             column_values, column_rows, column_starts = columns[start // band]
             by_column = sparse(column_values, column_rows, column_starts)
             d = column_starts.shape[0] - 1
             for i in prange((d + FEATURES - 1) // FEATURES, nogil=True, schedule="dynamic",
                             chunksize=1, num_threads=n_threads, use_threads_if=n_threads > 1):
                 feature_gradients(
-                    &by_column, d, i * FEATURES, start == 0, z, k, scale, ridge, penalised, gradient)
+                    &by_column, d, i * FEATURES, start == 0, z, k, scale, ridge, penalised,
+                    <double *>(scratch + threadid() * each), wide, narrow)
     for j in range(k):
         intercepts[j] = 0.
     for i in range(PARTS):

@@ -8,7 +8,7 @@ from fastsoftmax.data.dense import DenseData, Gradients
 from fastsoftmax.data.diagonals import DiagonalFactors
 from fastsoftmax.data.factors import ClassFactors
 from fastsoftmax.data.stored import Draw, StoredLogits
-from fastsoftmax.data.vectors import add, dot
+from fastsoftmax.data.vectors import add, combine, dot, dots, largest, products
 
 __all__ = [
     "ClassFactors",
@@ -19,7 +19,11 @@ __all__ = [
     "SparseData",
     "StoredLogits",
     "add",
+    "combine",
     "dot",
+    "dots",
+    "largest",
+    "products",
 ]
 
 
