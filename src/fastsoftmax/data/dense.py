@@ -52,6 +52,10 @@ class DenseData:
     def dtype(self) -> np.dtype:
         return self.X.dtype
 
+    def folded(self) -> "DenseData":
+        """Itself: what `SparseData` folds, dense X has not."""
+        return self
+
     @property
     def nbytes(self) -> int:
         return self.X.nbytes

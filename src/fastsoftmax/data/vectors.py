@@ -14,6 +14,8 @@ from fastsoftmax._threads import team
 
 def dot(a: NDArray, b: NDArray, n_threads: int = 1) -> float:
     """aᵀb of contiguous vectors of one precision; the same to the bit for any number of threads."""
+    if a.dtype != b.dtype:
+        raise TypeError(f"expected vectors of one dtype, got {a.dtype} and {b.dtype}")
     return kernels(a.dtype).vectors.dot(a.ravel(), b.ravel(), team(n_threads, a.size))
 
 
@@ -36,7 +38,7 @@ def add(a: NDArray, t: float, b: NDArray, n_threads: int = 1) -> None:
 def combine(
     by: float,
     base: NDArray,
-    factors: NDArray,
+    factors: Sequence[float],
     rows: NDArray,
     order: Sequence[int],
     out: NDArray,
@@ -44,7 +46,7 @@ def combine(
 ) -> None:
     """``out = by * base + Σ factorᵢ * rows[orderᵢ]``, of one precision."""
     kernels(out.dtype).vectors.combine(
-        by, base, np.ascontiguousarray(factors, np.float64), rows, np.array(order, np.intp), out,
+        by, base, np.array(factors, np.float64), rows, np.array(order, np.intp), out,
         team(n_threads, (1 + len(order)) * out.size),
     )  # fmt: skip
 

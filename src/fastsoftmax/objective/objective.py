@@ -46,7 +46,7 @@ class Objective:
         max_memory: int | None = None,
     ) -> None:
         n = data.shape[0]
-        self.data = data
+        self.data = data = data.folded()
         self.targets = targets
         self.n_logits = n_logits
         self.fit_intercept = fit_intercept
@@ -110,11 +110,10 @@ class Objective:
 
     def model(self, theta: NDArray) -> tuple[NDArray, NDArray]:
         """(coef, intercept) of θ: fresh arrays, the intercepts of several classes with mean 0."""
-        W, b = self.parameters.user(theta)
-        W = W.copy(order="K")
+        W, b = self.parameters.model(theta)
         if b is None:
             return W, np.zeros(len(W))
-        return W, b - b.mean() if len(b) > 1 else b.copy()
+        return W, b - b.mean() if len(b) > 1 else b
 
     def value_and_grad(
         self, theta: NDArray, stored: StoredLogits | None = None
@@ -125,13 +124,7 @@ class Objective:
 
     def grad_norm(self, gradient: NDArray) -> float:
         """max |∇F| with respect to (W, b), from the gradient with respect to θ."""
-        return float(
-            max(
-                np.abs(part).max()
-                for part in self.parameters.user_gradient(gradient)
-                if part is not None
-            )
-        )
+        return self.parameters.norms(gradient)[0]
 
     def gap_bound(self, gradient: NDArray) -> float:
         """At least F - F* where the intercepts are optimal for their weights; infinity for C = ∞.
@@ -141,8 +134,7 @@ class Objective:
         """
         if not self.penalty:
             return np.inf
-        by_W, _ = self.parameters.user_gradient(gradient)
-        return float(np.einsum("kd,kd->", by_W, by_W)) / (2 * self.penalty)
+        return self.parameters.norms(gradient)[1] / (2 * self.penalty)
 
     def vectors(self, wanted: int) -> int:
         """How many vectors like θ in the precision of X a solver may keep; a few in any case."""

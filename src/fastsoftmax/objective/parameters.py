@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax.data import DenseData, SparseData, StoredLogits, dot
+from fastsoftmax.data import DenseData, SparseData, StoredLogits, dot, largest, products
 
 if TYPE_CHECKING:
     from fastsoftmax.objective.objective import Objective
@@ -113,14 +113,19 @@ class Standardised:
         to_V[:, self.constant] = 0
         return value, gradient
 
-    def user_gradient(self, gradient: NDArray) -> tuple[NDArray, NDArray | None]:
-        """∇F with respect to (W, b), from that with respect to θ."""
+    def model(self, theta: NDArray) -> tuple[NDArray, NDArray | None]:
+        """(W, b) of θ: fresh arrays."""
+        return self.user(theta)
+
+    def norms(self, gradient: NDArray) -> tuple[float, float]:
+        """max |∇F| with respect to (W, b), and ‖∇_W F‖², from that with respect to θ."""
         V, c = self.split(gradient)
         by_W = V * self.scales
-        if c is None:
-            return by_W, None
-        by_b = c * self.intercept_scale
-        return by_W + np.outer(by_b, self.shift), by_b
+        if c is not None:
+            by_b = c * self.intercept_scale
+            by_W += np.outer(by_b, self.shift)
+        largest = max(np.abs(part).max() for part in ((by_W,) if c is None else (by_W, by_b)))
+        return float(largest), float(np.einsum("kd,kd->", by_W, by_W))
 
 
 class FeatureMajor:
@@ -136,7 +141,9 @@ class FeatureMajor:
     def __init__(self, objective: "Objective") -> None:
         self._objective, self._data = objective, objective.data
         self.shape = objective.n_logits, objective.data.shape[1] + objective.fit_intercept
-        self.dtype = np.dtype(np.float32)  # which is exact enough for a direction
+        self._n_weights = objective.n_logits * objective.data.shape[1]
+        #: of gradients, once they are summed, and of directions: enough for the way to go
+        self.dtype = np.dtype(np.float32)
         self.intercept_scale = 1.0
 
     def table(self, theta: NDArray) -> NDArray:
@@ -161,7 +168,7 @@ class FeatureMajor:
         """θ of weights (K, D) and intercepts (K,)."""
         theta = np.zeros(self.shape).ravel()
         W, b = self.split(theta)
-        W[:] = coef
+        W[:] = coef if self._data.fold is None else self._data.fold.fold(coef)
         if b is not None:
             b[:] = intercept
         return theta
@@ -170,19 +177,20 @@ class FeatureMajor:
         """(W, b) of θ: views."""
         return self.split(theta)
 
-    def _weights(self, theta: NDArray) -> NDArray:
-        return theta[: self.shape[0] * self._data.shape[1]]
+    def model(self, theta: NDArray) -> tuple[NDArray, NDArray | None]:
+        """(W, b) of θ in all features: fresh arrays."""
+        W, b = self.split(theta)
+        fold = self._data.fold
+        W = W.copy(order="K") if fold is None else fold.unfold(W, self._data.n_threads)
+        return W, None if b is None else b.copy()
 
     def products(self, theta: NDArray, direction: NDArray) -> NDArray[np.float64]:
         """⟨W, W⟩, ⟨W, step⟩ and ⟨step, step⟩ of the weights."""
-        W, step = self._weights(theta), self._weights(direction).astype(theta.dtype)
-        return np.array(
-            [dot(a, c, self._data.n_threads) for a, c in ((W, W), (W, step), (step, step))]
-        )
+        return products(theta, direction, self._n_weights, self._data.n_threads)
 
     def value_and_grad(self, theta: NDArray, stored: StoredLogits | None) -> tuple[float, NDArray]:
         """Loss and penalty and their gradient at θ, or from its logits where these are stored."""
-        o, gradient = self._objective, np.empty_like(theta)
+        o, gradient = self._objective, np.empty(theta.size, self.dtype)
         W, b = self.split(theta)
         by_W, by_b = self.split(gradient)
         value, by_intercepts = self._data.penalised(
@@ -190,12 +198,24 @@ class FeatureMajor:
         )
         if by_b is not None:
             by_b[:] = by_intercepts
-        W = self._weights(theta)
-        return value + 0.5 * o.penalty * dot(W, W, self._data.n_threads), gradient
+        weights = theta[: self._n_weights]
+        return value + 0.5 * o.penalty * dot(weights, weights, self._data.n_threads), gradient
 
-    def user_gradient(self, gradient: NDArray) -> tuple[NDArray, NDArray | None]:
-        """∇F with respect to (W, b), from that with respect to θ."""
-        return self.split(gradient)
+    def norms(self, gradient: NDArray) -> tuple[float, float]:
+        """max |∇F| with respect to (W, b), and ‖∇_W F‖²; a rotation changes only the former."""
+        n_threads, fold = self._data.n_threads, self._data.fold
+        by_W = gradient[: self._n_weights]
+        square = dot(by_W, by_W, n_threads)
+        if fold is None:
+            return largest(gradient, n_threads), square
+        at = fold.shared * self.shape[0]
+        own = np.abs(by_W[at:].reshape(-1, self.shape[0])).max(axis=1, initial=0) * fold.peaks
+        parts = (
+            largest(by_W[:at], n_threads),
+            own.max(initial=0),
+            largest(gradient[self._n_weights :]),
+        )
+        return float(np.max(parts)), square
 
 
 PARAMETERS = {DenseData: Standardised, SparseData: FeatureMajor}

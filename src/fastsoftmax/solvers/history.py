@@ -64,18 +64,21 @@ class History:
         slots, n_threads = list(self._slots), self._n_threads
         if not slots:
             return solve(-g)[0].astype(gradient.dtype, copy=False)
-        products = self._products[np.ix_(slots, slots)]
-        curvatures = np.diagonal(products)
-        a = -dots(self._s, slots, g, n_threads)
-        for i in reversed(range(len(slots))):
-            a[i] = (a[i] - np.sum(products[i, i + 1 :] * a[i + 1 :])) / curvatures[i]
+        products = self._products[slots][:, slots].tolist()  # numbers: arrays this small are slow
+        count = len(slots)
+        curvatures = [products[i][i] for i in range(count)]
+        a = (-dots(self._s, slots, g, n_threads)).tolist()
+        for i in reversed(range(count)):
+            later = range(i + 1, count)
+            a[i] = (a[i] - sum(products[i][j] * a[j] for j in later)) / curvatures[i]
         q = np.empty_like(g)
-        combine(-1.0, g, -a, self._y, slots, q, n_threads)
+        combine(-1.0, g, [-x for x in a], self._y, slots, q, n_threads)
         last = self._y[slots[-1]]
         r, solved = (z.astype(self._dtype, copy=False) for z in solve(q, last))
         gamma = curvatures[-1] / dot(last, solved, n_threads)
-        c = gamma * dots(self._y, slots, r, n_threads)
-        for i in range(len(slots)):
-            c[i] = a[i] - (c[i] + np.sum(products[:i, i] * c[:i])) / curvatures[i]
+        c = (gamma * dots(self._y, slots, r, n_threads)).tolist()
+        for i in range(count):
+            shared = sum(products[j][i] * c[j] for j in range(i))
+            c[i] = a[i] - (c[i] + shared) / curvatures[i]
         combine(gamma, r, c, self._s, slots, q, n_threads)
         return q.astype(gradient.dtype, copy=False)
