@@ -18,7 +18,7 @@ from fastsoftmax._sklearn import (
     require_fit,
 )
 from fastsoftmax._validation_sparse import features
-from fastsoftmax.data import data_of
+from fastsoftmax.data import data_of, dense_if_small
 from fastsoftmax.objective import Objective
 
 
@@ -186,7 +186,7 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
             )
 
         n_logits = 1 if len(classes) == 2 else len(classes)
-        data = data_of(X, n_threads)
+        data = data_of(dense_if_small(X), n_threads)
         objective = Objective(
             data, codes, n_logits, weights=weights, C=C,
             fit_intercept=bool(self.fit_intercept), max_memory=max_memory,

@@ -37,11 +37,11 @@ class GaugeFree:
     """M⁻¹ of vectors like θ without what all classes have in common, which no loss sees."""
 
     def __init__(self, objective: "Objective", factors: TableFactors) -> None:
-        self._parameters, self._factors = objective.parameters, factors
+        self._parameters, self.factors = objective.parameters, factors
 
     def solve(self, *right: NDArray) -> list[NDArray]:
         p = self._parameters
-        return [p.project(z) for z in self._factors.solve(*map(p.table, right))]
+        return [p.project(z) for z in self.factors.solve(*map(p.table, right))]
 
 
 class ClassGrams:

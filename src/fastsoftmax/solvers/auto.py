@@ -14,6 +14,7 @@ LIGHT = 2e7  # multiply-adds of the exact Hessian, up to which it costs less tha
 def minimize_auto(objective: Objective, theta: NDArray, options: Options) -> Result:
     """Newton's method for tiny problems, preconditioned L-BFGS for all others."""
     n = objective.data.shape[0]
-    if objective.size <= TINY and n * objective.size**2 <= LIGHT:
+    light = objective.size <= TINY and n * objective.size**2 <= LIGHT
+    if light and objective.lacks("hessian") is None:
         return newton.minimize_newton(objective, theta, options)
     return preconditioned.minimize_preconditioned(objective, theta, options)
