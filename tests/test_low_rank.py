@@ -25,7 +25,7 @@ def objective(n=300, d=12, k=4, *, dtype=np.float64, n_threads=1, **params):
 
 def features(o):
     """What θ multiplies, (n, D + 1)."""
-    X = (np.asarray(o.data.X, float) - o.shift) / o.scales
+    X = (np.asarray(o.data.X, float) - o.parameters.shift) / o.scales
     return np.column_stack([X, np.full(len(X), 1 / o.intercept_scale)])
 
 
