@@ -19,7 +19,7 @@ from fastsoftmax._sklearn import (
 )
 from fastsoftmax._validation_sparse import features
 from fastsoftmax.data import data_of, dense_if_small
-from fastsoftmax.objective import Objective
+from fastsoftmax.objective import Carry, Objective, carry_of
 
 
 class SoftmaxRegression(ClassifierMixin, BaseEstimator):
@@ -59,7 +59,9 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
     random_state : int, default=0
         Seed of the rows that "preconditioned-lbfgs" draws.
     warm_start : bool, default=False
-        Whether a further ``fit`` starts from the present coefficients.
+        Whether a further ``fit`` starts from the present coefficients and, on the same data, from
+        what the last one learnt of its curvature: a path of several ``C``, from small to large,
+        costs little more than its last fit.
     verbose : bool, default=False
         Whether to keep a line of progress on the standard error stream.
 
@@ -190,6 +192,7 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
         objective = Objective(
             data, codes, n_logits, weights=weights, C=C,
             fit_intercept=bool(self.fit_intercept), max_memory=max_memory,
+            carry=self._carry if self.warm_start else None,
         )  # fmt: skip
         solver = solvers.find(solver_name, objective)
         if not objective.parameters.finite:
@@ -204,6 +207,7 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
                 solvers.Options(tol, max_iter, seed, lambda state: show(str(state))),
             )
 
+        self._carry = carry_of(objective) if self.warm_start else None
         self.classes_ = classes
         self.coef_, self.intercept_ = objective.model(result.theta)
         check_features_of_fit(self, given, reset=True)
@@ -223,6 +227,12 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
                 stacklevel=2,
             )
         return self
+
+    _carry: Carry | None = None  # from a fit to the next, with warm_start
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        return {name: value for name, value in state.items() if name != "_carry"}
 
     def _previous(self, shape: tuple[int, int], classes: NDArray) -> tuple[Any, ...]:
         """(coef, intercept) to start from, if a warm start is wanted and there is one that fits."""
