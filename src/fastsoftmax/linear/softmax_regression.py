@@ -20,10 +20,11 @@ from fastsoftmax._sklearn import (
 )
 from fastsoftmax._validation_sparse import features
 from fastsoftmax.data import data_of, dense_if_small
+from fastsoftmax.linear._online import PartialFit
 from fastsoftmax.objective import Carry, Objective, carry_of
 
 
-class SoftmaxRegression(ClassifierMixin, BaseEstimator):
+class SoftmaxRegression(PartialFit, ClassifierMixin, BaseEstimator):
     """Softmax (multinomial logistic) regression with an L2 penalty.
 
     Minimises, over the weights W (K, D) and the intercepts b (K,),
@@ -223,7 +224,10 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
             options = solvers.Options(tol, max_iter, seed, report)
             result = solver.minimize(objective, start, options)
 
-        self._carry = carry_of(objective) if self.warm_start else None
+        vars(self).pop("_stream", None)
+        vars(self).pop("_carry", None)
+        if self.warm_start:
+            self._carry = carry_of(objective)
         self.classes_ = classes
         self.coef_, self.intercept_ = objective.model(result.theta)
         check_features_of_fit(self, given, reset=True)
