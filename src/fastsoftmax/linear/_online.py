@@ -8,8 +8,8 @@ weighted by its number (Polyak & Juditsky 1992; Lacoste-Julien, Schmidt & Bach 2
 
 One pass in blocks of 1000 rows, C = 1, test accuracy (that of the optimum): MNIST 0.921 (0.926),
 letter 0.747 (0.771), banking77 embeddings 0.888 (0.908), 20 Newsgroups TF-IDF 0.920 (0.908). Half
-and double the rate: within 0.015; 8 or 32 rows a step: within 0.003; the last iterate instead of the
-mean: 0.002 to 0.033 worse.
+and double the rate: within 0.015; 8 or 32 rows a step: within 0.003; the last iterate instead of
+the mean: 0.002 to 0.033 worse.
 """
 
 from typing import Self
