@@ -15,12 +15,14 @@ ROOMS = {
     "_threads": {"_core"},
     "_validation": {"_threads"},
     "_validation_networks": {"_sklearn", "_validation"},
+    "_validation_blocks": set(),
     "_validation_plotting": {"_sklearn"},
     "_validation_sparse": {"_validation"},
     "_progress": set(),
     "_sklearn": set(),
     "_info": {"_core", "_threads"},
     "_baseline": set(),
+    "blocks": {"_validation", "_validation_blocks"},
     "data": {"_core", "_threads", "_validation"},
     "objective": {"data", "_validation"},
     "solvers": {"objective", "_validation"},
@@ -28,7 +30,16 @@ ROOMS = {
     "functional": {"_core", "_threads", "_validation", "_validation_sparse", "data"},
     "linear": {
         *("_progress", "_sklearn", "_threads", "_validation", "_validation_networks"),
-        *("_validation_sparse", "data", "functional", "neural", "objective", "solvers"),
+        *(
+            "_validation_blocks",
+            "_validation_sparse",
+            "blocks",
+            "data",
+            "functional",
+            "neural",
+            "objective",
+            "solvers",
+        ),
     },
     "neural": {
         *("_core", "_progress", "_sklearn", "_threads", "_validation", "_validation_networks"),
@@ -40,7 +51,7 @@ ROOMS = {
         *("datasets", "functional", "linear", "neural", "plotting"),
     },
     "__main__": {"_commands"},
-    "__init__": {"_info", "datasets", "functional", "linear", "neural"},
+    "__init__": {"_info", "blocks", "datasets", "functional", "linear", "neural"},
 }
 REQUIRED = {"numpy", "scipy"}
 NEVER = {"benchmarks", "conftest", "examples", "optimum", "pytest", "reference", "tests"}

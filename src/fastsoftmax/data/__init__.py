@@ -8,11 +8,13 @@ from fastsoftmax.data.dense import DenseData, Gradients
 from fastsoftmax.data.diagonals import DiagonalFactors
 from fastsoftmax.data.factors import ClassFactors
 from fastsoftmax.data.stored import Draw, StoredLogits
+from fastsoftmax.data.streamed import BlocksData
 from fastsoftmax.data.vectors import add, combine, dot, dots, largest, products
 
 SMALL = 1 << 18  # bytes
 
 __all__ = [
+    "BlocksData",
     "ClassFactors",
     "DenseData",
     "DiagonalFactors",

@@ -53,6 +53,14 @@ class DenseData:
     def dtype(self) -> np.dtype:
         return self.X.dtype
 
+    def every(self, step: int) -> "DenseData":
+        """Every step-th row."""
+        return self.like(self.X[::step])
+
+    def chosen(self, rows: NDArray) -> "DenseData":
+        """Some rows, copied."""
+        return self.like(self.X[rows])
+
     def fingerprint(self) -> bytes:
         """Of some rows: equal for equal data."""
         some = np.ascontiguousarray(self.X[:: max(1, len(self.X) // 64)])

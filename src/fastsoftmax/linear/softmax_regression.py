@@ -19,8 +19,10 @@ from fastsoftmax._sklearn import (
     require_fit,
 )
 from fastsoftmax._validation_sparse import features
-from fastsoftmax.data import data_of, dense_if_small
+from fastsoftmax.blocks import Blocks
+from fastsoftmax.data import data_of
 from fastsoftmax.linear._online import PartialFit
+from fastsoftmax.linear._rows import rows_of
 from fastsoftmax.objective import Carry, Objective, carry_of
 
 
@@ -143,8 +145,8 @@ class SoftmaxRegression(PartialFit, ClassifierMixin, BaseEstimator):
 
     def fit(
         self,
-        X: ArrayLike,
-        y: ArrayLike,
+        X: ArrayLike | Blocks,
+        y: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         *,
         callback: Callable[[solvers.State], object] | None = None,
@@ -153,11 +155,12 @@ class SoftmaxRegression(PartialFit, ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like or sparse matrix or array of shape (n, D)
-            Features. float32 and float64 are used in place, whatever their strides; float16, bool
-            and integers of up to 16 bits are computed in float32, others in float64. Of a sparse X
-            compressed rows (CSR) are used in place, with indices of 32 or 64 bits in any order;
-            other formats are converted once.
+        X : array-like or sparse matrix or array of shape (n, D), or Blocks
+            Features; or rows with their labels and weights in blocks, which need not fit in memory,
+            y and sample_weight being None then. float32 and float64 are used in place, whatever
+            their strides; float16, bool and integers of up to 16 bits are computed in float32,
+            others in float64. Of a sparse X compressed rows (CSR) are used in place, with indices
+            of 32 or 64 bits in any order; other formats are converted once.
         y : array-like of shape (n,)
             Labels: integers, booleans or strings, of at least two classes.
         sample_weight : array-like of shape (n,), optional
@@ -192,9 +195,8 @@ class SoftmaxRegression(PartialFit, ClassifierMixin, BaseEstimator):
             max_memory = check.integer(max_memory, "max_memory", least=1)
         seed = check.integer(self.random_state, "random_state", least=0)
         n_threads = check.threads(self.n_threads)
-        given, X = X, features(X)
-        codes, classes = check.labels(y, X.shape[0])
-        weights = check.weights(sample_weight, X.shape[0], np.dtype(np.float64))
+        rows = rows_of(X, y, sample_weight, n_threads)
+        classes = rows.classes
         if getattr(y, "ndim", 1) == 2:
             warnings.warn(
                 "A column-vector y was passed when a 1d array was expected: use y.ravel().",
@@ -203,22 +205,22 @@ class SoftmaxRegression(PartialFit, ClassifierMixin, BaseEstimator):
             )
 
         n_logits = 1 if len(classes) == 2 else len(classes)
-        data = data_of(dense_if_small(X), n_threads)
         objective = Objective(
-            data, codes, n_logits, weights=weights, C=C,
+            rows.data, rows.codes, n_logits, weights=rows.weights, C=C,
             fit_intercept=bool(self.fit_intercept), max_memory=max_memory,
             carry=self._carry if self.warm_start else None,
         )  # fmt: skip
         solver = solvers.find(solver_name, objective)
         if not objective.parameters.finite:
-            check.require_finite(X)
-        start = objective.start(*self._previous((n_logits, X.shape[1]), classes))
+            rows.require_finite()
+        n, d = rows.data.shape
+        start = objective.start(*self._previous((n_logits, d), classes))
         # overflow shows in the objective
         quiet = np.errstate(over="ignore", invalid="ignore")
         with quiet, progress(bool(self.verbose)) as show:
 
             def report(state: solvers.State) -> object:
-                show(str(state))
+                show(f"{state}   {n * state.n_passes / max(state.seconds, 1e-9):.2g} rows/s")
                 return callback is not None and callback(state)
 
             options = solvers.Options(tol, max_iter, seed, report)
@@ -230,7 +232,7 @@ class SoftmaxRegression(PartialFit, ClassifierMixin, BaseEstimator):
             self._carry = carry_of(objective)
         self.classes_ = classes
         self.coef_, self.intercept_ = objective.model(result.theta)
-        check_features_of_fit(self, given, reset=True)
+        check_features_of_fit(self, rows.given, reset=True)
         self.converged_ = result.converged
         self.objective_ = float(result.value)
         self.grad_norm_ = objective.grad_norm(result.gradient)
@@ -328,12 +330,12 @@ class SoftmaxRegression(PartialFit, ClassifierMixin, BaseEstimator):
         return logits
 
 
-def fit(X: ArrayLike, y: ArrayLike, **params: Any) -> SoftmaxRegression:
+def fit(X: ArrayLike | Blocks, y: ArrayLike | None = None, **params: Any) -> SoftmaxRegression:
     """Fit softmax regression in one call.
 
     Parameters
     ----------
-    X : array-like of shape (n, D)
+    X : array-like or sparse matrix or array of shape (n, D), or Blocks
     y : array-like of shape (n,)
     **params
         ``sample_weight``, ``callback``, and the parameters of `SoftmaxRegression`.
