@@ -14,13 +14,13 @@ threads.
 from cython.parallel cimport prange, threadid
 from libc.string cimport memcpy
 
+from fastsoftmax._core.convert cimport read_rows
 from fastsoftmax._core.linear_problem cimport (
     ALIGNMENT, Problem, aligned, part_start, rounded_up, tile_loss, tile_sums,
 )
 from fastsoftmax._core.simd cimport (
-    CLASS_BLOCK, VL, VL_MOST, add_to_doubles, load, load_first, real, set1, store, sum_each, vreal,
+    CLASS_BLOCK, VL, add_to_doubles, load, load_first, real, set1, store, sum_each, vreal,
 )
-from fastsoftmax._core.squares cimport load_square
 from fastsoftmax._core.tiles cimport FOLD, ROWS, dot_rows, dots, product
 
 cdef enum:
@@ -48,7 +48,7 @@ cdef struct Stripes:
 cdef inline Stripes plan_stripes(const Problem *p) noexcept nogil:
     """What follows from the shape: never from the number of threads."""
     cdef Stripes s
-    cdef Py_ssize_t size = sizeof(real), wide = sizeof(double), gathered = p.column_step != 1
+    cdef Py_ssize_t size = sizeof(real), wide = sizeof(double)
     s.padded = rounded_up(p.d, 2 * VL)
     s.class_blocks = (p.k + CLASS_BLOCK - 1) // CLASS_BLOCK
     s.block = max(s.padded, p.k) * size
@@ -62,7 +62,7 @@ cdef inline Stripes plan_stripes(const Problem *p) noexcept nogil:
         aligned((s.block + (0 if p.labels else ROWS)) * p.k * size)
         + p.k * FOLD * <Py_ssize_t>sizeof(vreal)
         + s.padded * p.k * size
-        + s.block * (s.padded if gathered else 2 * VL) * size)
+        + s.block * (2 * VL if p.in_place else s.padded) * size)
     return s
 
 
@@ -99,20 +99,12 @@ cdef inline const real *block_rows(
     const Problem *p, const Stripes *s, Py_ssize_t start, Py_ssize_t n, real *buffer,
     Py_ssize_t *stride,
 ) noexcept nogil:
-    """Rows of X with their features side by side: in place where they are, else gathered."""
-    cdef Py_ssize_t i, j, r
-    cdef vreal v[VL_MOST]
-    stride[0] = p.row_step
-    if p.column_step == 1:
+    """Rows of X with their features side by side: in place where they can be, else converted."""
+    if p.in_place:
+        stride[0] = p.row_step
         return p.x + start * p.row_step
     stride[0] = s.padded
-    for j from 0 <= j < s.padded by VL:
-        for i from 0 <= i < n by VL:
-            load_square(
-                p.x + (start + i) * p.row_step + j * p.column_step, p.row_step, p.column_step,
-                n - i, p.d - j, v)
-            for r in range(VL):
-                store(buffer + (i + r) * s.padded + j, v[r])
+    read_rows(&p.cells, start, n, 0, p.d, buffer, s.padded)
     return buffer
 
 
@@ -164,11 +156,10 @@ cdef inline void add_gradient(
 
     Columns past the last feature hold whatever follows a row in memory; nobody reads their sums.
     """
-    cdef bint gathered = p.column_step != 1
     cdef Py_ssize_t i, j, c, start, whole = s.padded
-    cdef Py_ssize_t ahead = 0 if gathered else s.block * stride
+    cdef Py_ssize_t ahead = s.block * stride if p.in_place else 0
     cdef int nk
-    if not gathered and not readable(p, x, n, s.padded):
+    if p.in_place and not readable(p, x, n, s.padded):
         whole = p.d - p.d % (2 * VL)
     for i in range(n if whole < p.d else 0):
         for j in range(2 * VL):

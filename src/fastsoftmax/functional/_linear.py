@@ -117,15 +117,16 @@ def linear_cross_entropy_value_and_grad(
     ((3, 2), (3,))
     """
     X = check.features(X)
-    W = check.features(W, n_features=X.shape[1], name="W")
+    W = check.coefficients(W, X.shape[1], "W")
     (n, _), k = X.shape, len(W)
+    data = DenseData(X, check.threads(n_threads))
     wrt = check.some_of(wrt, ("W", "b", "X"), "wrt")
     if b is not None:
         b = check.vector(b, k, "b", "one intercept a row of W")
-    weights = check.weights(sample_weight, n, X.dtype)
-    classes = check.weights(class_weight, max(k, 2), X.dtype, "class_weight")
+    weights = check.weights(sample_weight, n, data.dtype)
+    classes = check.weights(class_weight, max(k, 2), data.dtype, "class_weight")
     counts = np.asarray(target).dtype.kind in "iu"
-    target = check.targets(target, n, k, X.dtype)
+    target = check.targets(target, n, k, data.dtype)
     if target.ndim == 2:
         if classes is not None:
             target = target * classes
@@ -135,13 +136,12 @@ def linear_cross_entropy_value_and_grad(
         if classes is not None:
             weights = classes[target] if weights is None else weights * classes[target]
         total = n if weights is None else weights.sum(dtype=np.float64)
-    data = DenseData(X, check.threads(n_threads))
     with np.errstate(divide="ignore"):  # rows of weight 0 only: the mean over nothing is NaN
         scale = float(np.divide(1.0, total))
     loss, grads = data.value_and_grad(W, b, target, weights, scale, wrt)
     return loss, Gradients(
         *(
-            gradient.astype(X.dtype, copy=False) if name in wrt else None
+            gradient.astype(data.dtype, copy=False) if name in wrt else None
             for name, gradient in zip(Gradients._fields, grads, strict=True)
         )
     )

@@ -52,6 +52,9 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
         pass for each trial of a step instead of stored logits, one Gram matrix for all classes,
         fewer vectors of history. None: 512 MiB or a quarter of X, whichever is more. The kernels'
         scratch, at most 64 MiB, comes on top of what is given here.
+    feature_scale : float or array-like of shape (D,), default=None
+        Factors of the features, > 0: the model is that of ``X * feature_scale``, ``coef_`` in its
+        units, without a copy of X, as 1/255 for pixels in uint8. None for none.
     n_threads : int or None, default=None
         Threads of the kernels, >= 1. None: as many as the processors this process may use, by its
         affinity, its cgroup's quota and ``OMP_NUM_THREADS``. The result does not depend on it.
@@ -110,6 +113,8 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
     True
     """
 
+    _feature_scale: NDArray | None = None  # that of the fit: what coef_ is of
+
     def __init__(
         self,
         C: float = 1.0,
@@ -119,6 +124,7 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
         max_iter: int = 1000,
         solver: str = "auto",
         max_memory: int | None = None,
+        feature_scale: ArrayLike | None = None,
         n_threads: int | None = None,
         random_state: int = 0,
         warm_start: bool = False,
@@ -130,6 +136,7 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
         self.max_iter = max_iter
         self.solver = solver
         self.max_memory = max_memory
+        self.feature_scale = feature_scale
         self.n_threads = n_threads
         self.random_state = random_state
         self.warm_start = warm_start
@@ -141,8 +148,7 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (n, D)
-            Features. float32 and float64 are used in place, whatever their strides; float16,
-            bool and integers of up to 16 bits are computed in float32, others in float64.
+            Features, in the dtype and the memory they come in, which are never copied (see Notes).
         y : array-like of shape (n,)
             Labels: integers, booleans or strings, of at least two classes.
         sample_weight : array-like of shape (n,), optional
@@ -162,6 +168,21 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
         -----
         ConvergenceWarning
             If the fit ended before its stopping rule was met.
+
+        Notes
+        -----
+        ============================================================  ===========
+        X                                                             computed in
+        ============================================================  ===========
+        bool, uint8, int8, uint16, int16, float16, bfloat16, float32  float32
+        uint32, int32, uint64, int64, float64                         float64
+        ============================================================  ===========
+
+        Whatever its strides, read-only or mapped from a file: numbers are converted a few rows at a
+        time, on their way through the cache. bfloat16 is that of ml_dtypes or of PyTorch; tensors and
+        whatever else has ``__array__`` or ``__dlpack__`` is read where it lies, if that is in the
+        processor's memory. Other numbers, objects among them, and views into structured arrays are
+        copied; numbers in another machine's byte order and complex ones are refused.
         """
         C = check.number(self.C, "C", above=0)
         tol = check.number(self.tol, "tol", least=0)
@@ -173,6 +194,7 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
         seed = check.integer(self.random_state, "random_state", least=0)
         n_threads = check.threads(self.n_threads)
         given, X = X, check.features(X)
+        feature_scale = check.feature_scale(self.feature_scale, X.shape[1])
         codes, classes = check.labels(y, len(X))
         weights = check.weights(sample_weight, len(X), np.dtype(np.float64))
         if getattr(y, "ndim", 1) == 2:
@@ -183,7 +205,7 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
             )
 
         n_logits = 1 if len(classes) == 2 else len(classes)
-        data = DenseData(X, n_threads)
+        data = DenseData(X, n_threads, feature_scale=feature_scale)
         objective = Objective(
             data, codes, n_logits, weights=weights, C=C,
             fit_intercept=bool(self.fit_intercept), max_memory=max_memory,
@@ -202,6 +224,7 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
             )
 
         self.classes_ = classes
+        self._feature_scale = feature_scale
         self.coef_, self.intercept_ = objective.model(result.theta)
         check_features_of_fit(self, given, reset=True)
         self.converged_ = result.converged
@@ -281,7 +304,7 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
         require_fit(self, "coef_")
         given, X = X, check.features(X, n_features=self.n_features_in_, owner=type(self).__name__)
         check_features_of_fit(self, given, reset=False)
-        data = DenseData(X, check.threads(self.n_threads))
+        data = DenseData(X, check.threads(self.n_threads), feature_scale=self._feature_scale)
         logits = data.logits(self.coef_, self.intercept_)
         with np.errstate(over="ignore", invalid="ignore"):
             total = logits.sum()  # one bad cell of X makes its row of logits bad
