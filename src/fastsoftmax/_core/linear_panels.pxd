@@ -26,7 +26,7 @@ from fastsoftmax._core.simd cimport (
     sum_lanes, transpose, vreal,
 )
 from fastsoftmax._core.squares cimport load_square
-from fastsoftmax._core.tiles cimport MOST, ROWS, product, product_across
+from fastsoftmax._core.tiles cimport MOST, ROWS, nothing, product, product_across
 
 cdef enum:
     LOGITS_BYTES = 32 * 1024 * 1024  # of a band
@@ -150,7 +150,7 @@ cdef inline void block_logits(
     for i from 0 <= i < ROWS by 2 * VL:
         product(
             <int>(k1 - k0), s.w + k0 * ROWS, classes * ROWS,
-            s.tiles + tile * p.d * ROWS + i, ROWS, p.d, 0, False, sums)
+            s.tiles + tile * p.d * ROWS + i, ROWS, p.d, nothing(), False, sums)
         for k in range(k1 - k0):
             z = s.z + tile * p.k * ROWS + (first + k0 + k) * ROWS + i
             b = p.b[first + k0 + k] if p.b else 0.
@@ -199,7 +199,7 @@ cdef inline void block_gradient(
     for first from 0 <= first < n by SEGMENT:
         product(
             <int>(k1 - k0), s.z + first * p.k + k0 * ROWS, p.k * ROWS,
-            panel + first * 2 * VL, 2 * VL, min(SEGMENT, n - first), 0, False, sums)
+            panel + first * 2 * VL, 2 * VL, min(SEGMENT, n - first), nothing(), False, sums)
         for k in range(k1 - k0):
             at = (k0 + k) * p.d + j
             add_to(wide, narrow, at, scale * sums[2 * k], p.d - j)

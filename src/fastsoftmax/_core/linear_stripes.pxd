@@ -21,12 +21,13 @@ from fastsoftmax._core.linear_problem cimport (
 from fastsoftmax._core.simd cimport (
     CLASS_BLOCK, VL, add_to_doubles, load, load_first, real, set1, store, sum_each, vreal,
 )
-from fastsoftmax._core.tiles cimport FOLD, ROWS, dot_rows, dots, product
+from fastsoftmax._core.tiles cimport FOLD, ROWS, Ahead, dot_rows, dots, nothing, product
 
 cdef enum:
     BLOCK_BYTES = 256 * 1024  # of X: two blocks, the next being fetched, sums and totals fit 1 MiB of L2
     SUM_ROWS = 512  # whose products are summed before the sum goes to the totals; of a block, at most
     WEIGHTS_BYTES = 32 * 1024  # of W: at most the whole of an L1, since X only passes
+    LINE = 64
     MOST_STRIPES = 16  # costs 2 % against one stripe a thread (60000 x 784, K = 10), 32 4 %
     TOTALS_BYTES = 48 * 1024 * 1024  # of all stripes
 
@@ -148,16 +149,29 @@ cdef inline bint readable(
     return columns - p.d <= p.x + max((p.n - 1) * p.row_step, 0) - last
 
 
+cdef inline Ahead block_after(
+    const Problem *p, const Stripes *s, Py_ssize_t start, Py_ssize_t j
+) noexcept nogil:
+    """Features j .. j + 2*VL of the rows that follow the block at `start`: each line of them once, or
+    two lines a row."""
+    cdef Ahead next = nothing()
+    cdef Py_ssize_t size = p.cells.size, panel = 2 * VL * p.cells.size
+    if p.cells.column_step == size and (panel >= LINE or j * size % LINE == 0):
+        next.at = p.cells.x + (start + s.block) * p.cells.row_step + j * size
+        next.step = p.cells.row_step
+        next.gap = panel // 2 if panel > LINE else 0
+    return next
+
+
 cdef inline void add_gradient(
-    const Problem *p, const Stripes *s, const real *x, Py_ssize_t stride, Py_ssize_t n,
+    const Problem *p, const Stripes *s, Py_ssize_t start, const real *x, Py_ssize_t stride, Py_ssize_t n,
     const real *z, real *tail, bint more, real *sums,
 ) noexcept nogil:
     """ZᵀX over the n rows of a block, 2*VL features at a time, into sums or, with `more`, onto them.
 
     Columns past the last feature hold whatever follows a row in memory; nobody reads their sums.
     """
-    cdef Py_ssize_t i, j, c, start, whole = s.padded
-    cdef Py_ssize_t ahead = s.block * stride if p.in_place else 0
+    cdef Py_ssize_t i, j, c, k, whole = s.padded
     cdef int nk
     if p.in_place and not readable(p, x, n, s.padded):
         whole = p.d - p.d % (2 * VL)
@@ -166,13 +180,13 @@ cdef inline void add_gradient(
             tail[i * 2 * VL + j] = x[i * stride + whole + j] if whole + j < p.d else 0.
     for j from 0 <= j < p.d by 2 * VL:
         for c in range(s.class_blocks):
-            start = part_start(p.k, s.class_blocks, c)
-            nk = <int>(part_start(p.k, s.class_blocks, c + 1) - start)
+            k = part_start(p.k, s.class_blocks, c)
+            nk = <int>(part_start(p.k, s.class_blocks, c + 1) - k)
             product(
-                nk, z + start * ROWS, p.k * ROWS,
+                nk, z + k * ROWS, p.k * ROWS,
                 x + j if j < whole else tail, stride if j < whole else 2 * VL, n,
-                ahead if c == 0 and j < whole else 0, more,
-                <vreal *>(sums + j * p.k + start * 2 * VL))
+                block_after(p, s, start, j) if c == 0 else nothing(), more,
+                <vreal *>(sums + j * p.k + k * 2 * VL))
 
 
 cdef inline void add_squares(
@@ -231,7 +245,7 @@ cdef inline void run_stripe(
             for k in range(p.k):
                 add_to_doubles(bias + k * VL, tile_sums(z + t * p.k + k * ROWS))
         if wants_w:
-            add_gradient(p, s, x, stride, n, z, buffer, summed > 0, sums)
+            add_gradient(p, s, start, x, stride, n, z, buffer, summed > 0, sums)
             summed += n
             if summed + s.block > SUM_ROWS or start + n == last:
                 for i from 0 <= i < s.padded * p.k by VL:
