@@ -13,11 +13,13 @@ from libc.stdint cimport (
 cimport numpy as cnp
 
 from fastsoftmax._core.simd cimport (
-    VL, VL_MOST, bfloat16, float16, inlined, load, load_stored, outlined, real, set1, store, store_first,
+    VL, VL_MOST, bfloat16, float16, load, load_stored, outlined, prefetch, real, set1, store, store_first,
     transpose, vreal,
 )
 
 cdef enum:
+    LINE = 64
+    UNROLLED = 4
     SIDE = 64  # rows turned at a time where they, not the features, lie side by side
     KIND = 256  # a type is KIND * NumPy's letter for its kind + bytes
     BOOL = KIND * c"b" + 1
@@ -69,16 +71,21 @@ cdef inline Cells cells_of(cnp.ndarray x):
     return s
 
 
-cdef inline inlined convert_runs(
+cdef inline outlined convert_runs(
     const stored *x, Py_ssize_t run_step, Py_ssize_t step, Py_ssize_t n, Py_ssize_t m, real *out,
-    Py_ssize_t stride,
+    Py_ssize_t stride, Py_ssize_t padded,
 ) noexcept nogil:
     cdef stored element[VL_MOST]
     cdef vreal v
     cdef Py_ssize_t i, j, c, count
+    cdef int u
     for i in range(n):
         j = 0
         if step == sizeof(stored):
+            while j + UNROLLED * VL <= m:
+                for u in range(UNROLLED):
+                    store(out + j + u * VL, load_stored(x + j + u * VL))
+                j = j + UNROLLED * VL
             while j + VL <= m:
                 store(out + j, load_stored(x + j))
                 j = j + VL
@@ -91,6 +98,11 @@ cdef inline inlined convert_runs(
                 store(out + j, v)
             else:
                 store_first(out + j, v, <int>count)
+                for c in range(count, min(VL, padded - j)):
+                    out[j + c] = 0.
+            j = j + VL
+        while j < padded:
+            store(out + j, set1(0.))
             j = j + VL
         x = <const stored *>(<const char *>x + run_step)
         out = out + stride
@@ -99,36 +111,39 @@ cdef inline inlined convert_runs(
 
 cdef inline outlined convert(
     int type, const char *x, Py_ssize_t run_step, Py_ssize_t step, Py_ssize_t n, Py_ssize_t m, real *out,
-    Py_ssize_t stride,
+    Py_ssize_t stride, Py_ssize_t padded,
 ) noexcept nogil:
-    """n runs of m numbers, `step` bytes apart in runs `run_step` apart, each to its stretch of out."""
+    """n runs of m numbers, `step` bytes apart in runs `run_step` apart, each to its stretch of out.
+
+    Zeros behind them up to `padded`, which is m or a multiple of VL.
+    """
     if n and m == stride and run_step == m * step:
         m = n * m
-        n = 1
+        n, padded = 1, m
     if type == UINT8 or type == BOOL:
-        convert_runs(<const uint8_t *>x, run_step, step, n, m, out, stride)
+        convert_runs(<const uint8_t *>x, run_step, step, n, m, out, stride, padded)
     elif type == FLOAT16:
-        convert_runs(<const float16 *>x, run_step, step, n, m, out, stride)
+        convert_runs(<const float16 *>x, run_step, step, n, m, out, stride, padded)
     elif type == BFLOAT16:
-        convert_runs(<const bfloat16 *>x, run_step, step, n, m, out, stride)
+        convert_runs(<const bfloat16 *>x, run_step, step, n, m, out, stride, padded)
     elif type == FLOAT32:
-        convert_runs(<const float *>x, run_step, step, n, m, out, stride)
+        convert_runs(<const float *>x, run_step, step, n, m, out, stride, padded)
     elif type == FLOAT64:
-        convert_runs(<const double *>x, run_step, step, n, m, out, stride)
+        convert_runs(<const double *>x, run_step, step, n, m, out, stride, padded)
     elif type == INT8:
-        convert_runs(<const int8_t *>x, run_step, step, n, m, out, stride)
+        convert_runs(<const int8_t *>x, run_step, step, n, m, out, stride, padded)
     elif type == INT16:
-        convert_runs(<const int16_t *>x, run_step, step, n, m, out, stride)
+        convert_runs(<const int16_t *>x, run_step, step, n, m, out, stride, padded)
     elif type == INT32:
-        convert_runs(<const int32_t *>x, run_step, step, n, m, out, stride)
+        convert_runs(<const int32_t *>x, run_step, step, n, m, out, stride, padded)
     elif type == INT64:
-        convert_runs(<const int64_t *>x, run_step, step, n, m, out, stride)
+        convert_runs(<const int64_t *>x, run_step, step, n, m, out, stride, padded)
     elif type == UINT16:
-        convert_runs(<const uint16_t *>x, run_step, step, n, m, out, stride)
+        convert_runs(<const uint16_t *>x, run_step, step, n, m, out, stride, padded)
     elif type == UINT32:
-        convert_runs(<const uint32_t *>x, run_step, step, n, m, out, stride)
+        convert_runs(<const uint32_t *>x, run_step, step, n, m, out, stride, padded)
     elif type == UINT64:
-        convert_runs(<const uint64_t *>x, run_step, step, n, m, out, stride)
+        convert_runs(<const uint64_t *>x, run_step, step, n, m, out, stride, padded)
     return 0
 
 
@@ -141,17 +156,27 @@ cdef inline void turn(
     cdef Py_ssize_t i, j, k, r, rows, columns
     for i from 0 <= i < n by SIDE:
         rows = min(SIDE, n - i)
-        for j from 0 <= j < m by VL:
-            columns = min(VL, m - j)
+        for j from 0 <= j < stride by VL:
+            columns = max(min(VL, m - j), 0)
             convert(
                 x.type, at + i * x.row_step + j * x.column_step, x.column_step, x.row_step, columns, rows,
-                tile, SIDE)
+                tile, SIDE, rows)
             for r from 0 <= r < rows by VL:
                 for k in range(VL):
                     v[k] = load(tile + k * SIDE + r) if k < columns else set1(0.)
                 transpose(v)
                 for k in range(min(VL, rows - r)):
                     store(out + (i + r + k) * stride + j, v[k])
+
+
+cdef inline void fetch_rows(const Cells *x, Py_ssize_t i, Py_ssize_t n, Py_ssize_t d) noexcept nogil:
+    """Fetch n rows from i on into L1."""
+    cdef const char *row = x.x + i * x.row_step
+    cdef Py_ssize_t r, at
+    for r in range(n):
+        for at from 0 <= at < d * x.size by LINE:
+            prefetch(row + at)
+        row += x.row_step
 
 
 cdef inline void read_rows(
@@ -163,11 +188,7 @@ cdef inline void read_rows(
     The stride is a multiple of VL.
     """
     cdef const char *at = x.x + i * x.row_step + j * x.column_step
-    cdef Py_ssize_t r, c
-    for r in range(n if m < stride else 0):
-        for c in range(m, stride):
-            out[r * stride + c] = 0.
     if x.row_step == x.size and x.column_step != x.size:
         turn(x, at, n, m, out, stride)
     else:
-        convert(x.type, at, x.row_step, x.column_step, n, m, out, stride)
+        convert(x.type, at, x.row_step, x.column_step, n, m, out, stride, stride)

@@ -79,7 +79,7 @@ cdef inline void read_piece(
     if m > 0:
         convert(
             g.x.type, g.x.x + row * g.x.row_step + j * g.x.column_step, 0, g.x.column_step, 1, m, out,
-            PIECE)
+            PIECE, m)
     for c in range(max(m, 0), min(PIECE, g.padded - j)):
         out[c] = 1. if j + c == g.d else 0.
 
@@ -267,7 +267,7 @@ cdef void sum_rows(
             at = x.x + rows[i] * x.row_step + j * x.column_step
             row = <const real *>at if in_place else piece
             if not in_place:
-                convert(x.type, at, 0, x.column_step, 1, m, piece, EIGHT * VL)
+                convert(x.type, at, 0, x.column_step, 1, m, piece, EIGHT * VL, m)
             weight = set1(factors[i] * factors[i])
             if m == EIGHT * VL:
                 for v in range(EIGHT):

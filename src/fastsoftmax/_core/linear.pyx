@@ -163,7 +163,7 @@ cdef void write_logits(
     cdef real *z = <real *>scratch
     cdef vreal *partial = <vreal *>(z + ROWS * p.k)
     cdef const real *x = block_rows(p, s, start, n, <real *>(partial + p.k * FOLD), &stride)
-    tile_logits(p, s, x, stride, n, partial, z)
+    tile_logits(p, s, start, x, stride, n, partial, z)
     for i in range(n):
         for k in range(p.k):
             to[(start + i) * p.k + k] = z[k * ROWS + i]

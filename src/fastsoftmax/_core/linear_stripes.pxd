@@ -14,7 +14,7 @@ threads.
 from cython.parallel cimport prange, threadid
 from libc.string cimport memcpy
 
-from fastsoftmax._core.convert cimport read_rows
+from fastsoftmax._core.convert cimport fetch_rows, read_rows
 from fastsoftmax._core.linear_problem cimport (
     ALIGNMENT, Problem, aligned, part_start, rounded_up, tile_loss, tile_sums,
 )
@@ -28,6 +28,7 @@ cdef enum:
     SUM_ROWS = 512  # whose products are summed before the sum goes to the totals; of a block, at most
     WEIGHTS_BYTES = 32 * 1024  # of W: at most the whole of an L1, since X only passes
     LINE = 64
+    LOT_BYTES = 8 * 1024  # of rows converted at a time: they stay in L1 beside the weights
     MOST_STRIPES = 16  # costs 2 % against one stripe a thread (60000 x 784, K = 10), 32 4 %
     TOTALS_BYTES = 48 * 1024 * 1024  # of all stripes
 
@@ -36,6 +37,7 @@ cdef struct Stripes:
     Py_ssize_t padded  # features rounded up to whole pairs of vectors
     Py_ssize_t class_blocks
     Py_ssize_t block  # rows, a multiple of ROWS
+    Py_ssize_t lot  # rows converted at a time, a divisor of FOLD
     Py_ssize_t width  # features whose packed weights stay in L1 while VL rows pass; times VL
     Py_ssize_t n_stripes
     Py_ssize_t totals  # doubles of a stripe: gradient of W (padded/2VL, k, 2VL), of b (k, VL), loss (VL)
@@ -54,6 +56,9 @@ cdef inline Stripes plan_stripes(const Problem *p) noexcept nogil:
     s.class_blocks = (p.k + CLASS_BLOCK - 1) // CLASS_BLOCK
     s.block = max(s.padded, p.k) * size
     s.block = min(max(BLOCK_BYTES // s.block // ROWS, 1) * ROWS, SUM_ROWS)
+    s.lot = FOLD
+    while s.lot > 4 and s.lot * s.padded * size > LOT_BYTES:
+        s.lot //= 2
     s.width = max(WEIGHTS_BYTES // (min(p.k, CLASS_BLOCK) * size), VL)
     s.width = rounded_up(p.d // ((p.d + s.width - 1) // s.width), VL)
     s.totals = aligned((s.padded * p.k + (p.k + 1) * VL) * wide) // wide
@@ -96,24 +101,35 @@ cdef inline void pack_dots(const Problem *p, const Stripes *s) noexcept nogil:
                 to += VL
 
 
+cdef inline bint converted_late(const Problem *p) noexcept nogil:
+    """Whether `tile_logits` converts: not where rows have to be turned, which takes many at a time."""
+    return not p.in_place and p.cells.column_step == p.cells.size and p.w != NULL
+
+
 cdef inline const real *block_rows(
     const Problem *p, const Stripes *s, Py_ssize_t start, Py_ssize_t n, real *buffer,
     Py_ssize_t *stride,
 ) noexcept nogil:
-    """Rows of X with their features side by side: in place where they can be, else converted."""
+    """Rows of X with their features side by side: in place where they can be, else in the buffer.
+
+    There `tile_logits` puts them, if it is called; which leaves them in L1 for its own use.
+    """
     if p.in_place:
         stride[0] = p.row_step
         return p.x + start * p.row_step
     stride[0] = s.padded
-    read_rows(&p.cells, start, n, 0, p.d, buffer, s.padded)
+    if not converted_late(p):
+        read_rows(&p.cells, start, n, 0, p.d, buffer, s.padded)
     return buffer
 
 
 cdef inline void tile_logits(
-    const Problem *p, const Stripes *s, const real *x, Py_ssize_t stride, Py_ssize_t n,
-    vreal *partial, real *z,
+    const Problem *p, const Stripes *s, Py_ssize_t row, const real *x, Py_ssize_t stride,
+    Py_ssize_t n, vreal *partial, real *z,
 ) noexcept nogil:
-    """z[k*ROWS + i] = x_i·w_k + b_k for n <= ROWS rows; b_k for the rows that the tile lacks."""
+    """z[k*ROWS + i] = x_i·w_k + b_k for n <= ROWS rows from `row` on, which x holds or gets;
+    b_k for the rows that the tile lacks."""
+    cdef bint late = converted_late(p)
     cdef Py_ssize_t first, i, c, k, j, start, nk, end
     cdef int rows, most
     for first from 0 <= first < ROWS by FOLD:
@@ -129,6 +145,10 @@ cdef inline void tile_logits(
                 i = first
                 while i < end:
                     rows = most if i + most <= end else 1
+                    if late and c == 0 and j == 0 and i % s.lot == 0:
+                        fetch_rows(&p.cells, row + i + s.lot, s.lot, p.d)
+                        read_rows(
+                            &p.cells, row + i, min(s.lot, end - i), 0, p.d, <real *>x + i * stride, stride)
                     dots(
                         rows, <int>nk, x + i * stride + j, stride, min(s.width, p.d - j),
                         s.w + start * rounded_up(p.d, VL) + nk * j, j > 0,
@@ -240,7 +260,7 @@ cdef inline void run_stripe(
             if p.stored:
                 memcpy(z + t * p.k, p.stored + (start + t) * p.k, ROWS * p.k * sizeof(real))
             else:
-                tile_logits(p, s, x + t * stride, stride, i, partial, z + t * p.k)
+                tile_logits(p, s, start + t, x + t * stride, stride, i, partial, z + t * p.k)
             tile_loss(p, start + t, i, z + t * p.k, targets, bias + p.k * VL)
             for k in range(p.k):
                 add_to_doubles(bias + k * VL, tile_sums(z + t * p.k + k * ROWS))
@@ -262,7 +282,8 @@ cdef inline void store_block(
     cdef const real *x = block_rows(p, s, start, n, <real *>(partial + p.k * FOLD), &stride)
     for t from 0 <= t < n by ROWS:
         tile_logits(
-            p, s, x + t * stride, stride, min(ROWS, n - t), partial, p.stored + (start + t) * p.k)
+            p, s, start + t, x + t * stride, stride, min(ROWS, n - t), partial,
+            p.stored + (start + t) * p.k)
 
 
 cdef inline void reduce_features(

@@ -49,7 +49,7 @@ cdef inline void read_row(const Inputs *s, Py_ssize_t position, real *out) noexc
         later = s.x.x + row_number(s, position + AHEAD) * s.x.row_step
         for j from 0 <= j < min(s.d * s.x.column_step, FETCHED) by LINE:
             prefetch(later + j)
-    convert(s.x.type, x, 0, s.x.column_step, 1, s.d, out, s.d)
+    convert(s.x.type, x, 0, s.x.column_step, 1, s.d, out, s.d, s.d)
     if s.factor != 1.:
         for j in range(s.d):
             out[j] = out[j] * s.factor
