@@ -169,14 +169,16 @@ cdef inline void turn(
                     store(out + (i + r + k) * stride + j, v[k])
 
 
-cdef inline void fetch_rows(const Cells *x, Py_ssize_t i, Py_ssize_t n, Py_ssize_t d) noexcept nogil:
-    """Fetch n rows from i on into L1."""
-    cdef const char *row = x.x + i * x.row_step
-    cdef Py_ssize_t r, at
-    for r in range(n):
-        for at from 0 <= at < d * x.size by LINE:
-            prefetch(row + at)
-        row += x.row_step
+cdef inline void fetch_rows(
+    const Cells *x, Py_ssize_t i, Py_ssize_t n, Py_ssize_t j, Py_ssize_t m
+) noexcept nogil:
+    """Fetch features j .. j + m of n rows from i on, if they lie side by side."""
+    cdef const char *at = x.x + i * x.row_step + j * x.column_step
+    cdef Py_ssize_t r, c
+    for r in range(n if x.column_step == x.size else 0):
+        for c from 0 <= c < m * x.size by LINE:
+            prefetch(at + c)
+        at += x.row_step
 
 
 cdef inline void read_rows(

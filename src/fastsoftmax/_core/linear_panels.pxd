@@ -17,7 +17,7 @@ once where they are small, else anew for each band.
 from cython.parallel cimport prange, threadid
 from libc.string cimport memcpy
 
-from fastsoftmax._core.convert cimport read_rows
+from fastsoftmax._core.convert cimport fetch_rows, read_rows
 from fastsoftmax._core.linear_problem cimport (
     ALIGNMENT, Problem, aligned, part_start, rounded_up, tile_loss, tile_sums,
 )
@@ -114,6 +114,8 @@ cdef inline void pack_rows(
         row_step, column_step = p.row_step, p.column_step
     for j from 0 <= j < s.padded by VL:
         if p.x == NULL and j % PIECE == 0:
+            if j + PIECE < p.d:
+                fetch_rows(&p.cells, start + first, min(VL, n - first), j + PIECE, PIECE)
             read_rows(
                 &p.cells, start + first, max(min(VL, n - first), 0), j, min(PIECE, p.d - j), piece, PIECE)
         load_square(

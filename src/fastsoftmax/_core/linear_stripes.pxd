@@ -14,7 +14,7 @@ threads.
 from cython.parallel cimport prange, threadid
 from libc.string cimport memcpy
 
-from fastsoftmax._core.convert cimport fetch_rows, read_rows
+from fastsoftmax._core.convert cimport read_rows
 from fastsoftmax._core.linear_problem cimport (
     ALIGNMENT, Problem, aligned, part_start, rounded_up, tile_loss, tile_sums,
 )
@@ -57,7 +57,7 @@ cdef inline Stripes plan_stripes(const Problem *p) noexcept nogil:
     s.block = max(s.padded, p.k) * size
     s.block = min(max(BLOCK_BYTES // s.block // ROWS, 1) * ROWS, SUM_ROWS)
     s.lot = FOLD
-    while s.lot > 4 and s.lot * s.padded * size > LOT_BYTES:
+    while s.lot > dot_rows(<int>part_start(p.k, s.class_blocks, 1)) and s.lot * s.padded * size > LOT_BYTES:
         s.lot //= 2
     s.width = max(WEIGHTS_BYTES // (min(p.k, CLASS_BLOCK) * size), VL)
     s.width = rounded_up(p.d // ((p.d + s.width - 1) // s.width), VL)
@@ -146,7 +146,6 @@ cdef inline void tile_logits(
                 while i < end:
                     rows = most if i + most <= end else 1
                     if late and c == 0 and j == 0 and i % s.lot == 0:
-                        fetch_rows(&p.cells, row + i + s.lot, s.lot, p.d)
                         read_rows(
                             &p.cells, row + i, min(s.lot, end - i), 0, p.d, <real *>x + i * stride, stride)
                     dots(
