@@ -3,7 +3,6 @@
 X keeps its dtype and its memory; what is small beside it is converted.
 """
 
-import numbers
 import sys
 from typing import Any
 
@@ -11,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 from scipy import sparse
 
-from fastsoftmax._dtypes import BFLOAT16, COMPUTED_IN, computed_in, name_of, widened
+from fastsoftmax._dtypes import BFLOAT16, COMPUTED_IN, computed_in, widened
 
 CPU = (1, 3)  # DLPack's numbers of the processor's own memory, and of such as CUDA has pinned
 
@@ -77,7 +76,7 @@ def as_numbers(x: ArrayLike, name: str) -> NDArray:
 
 
 def _in_whole_steps(x: NDArray) -> NDArray:
-    """x such that a kernel steps through it in whole elements: views into structured arrays do not."""
+    """x such that a kernel steps in whole elements, unlike a view into a structured array."""
     if not x.flags.aligned or any(step % x.itemsize for step in x.strides):
         return x.copy()
     return x

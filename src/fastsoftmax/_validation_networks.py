@@ -62,9 +62,7 @@ def of_network(
     if X.ndim != 2 or X.shape[1] != sizes[0]:
         raise ValueError(f"X: expected shape (N, {sizes[0]}), got {X.shape}")
     if X.dtype not in COMPUTED_IN:
-        raise TypeError(
-            f"X: expected one of {', '.join(map(name_of, COMPUTED_IN))}, got {X.dtype}"
-        )
+        raise TypeError(f"X: expected one of {', '.join(map(name_of, COMPUTED_IN))}, got {X.dtype}")
     if targets is None:
         return
     expected = (len(X),) if targets.ndim == 1 else (len(X), sizes[-1])

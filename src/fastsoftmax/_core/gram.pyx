@@ -118,8 +118,8 @@ cdef inline void add_squares(
     cdef double *to
     for j from 0 <= j < k1 by 2 * VL:
         product(
-            <int>(k1 - k0), g.tiles + k0 * ROWS, g.padded * ROWS, g.panels + j * BAND, 2 * VL, n, nothing(),
-            False, sums)
+            <int>(k1 - k0), g.tiles + k0 * ROWS, g.padded * ROWS, g.panels + j * BAND, 2 * VL, n,
+            nothing(), False, sums)
         for k in range(k1 - k0):
             to = g.totals + (k0 + k) * g.padded + j
             add_to_doubles(to, sums[2 * k])
@@ -135,8 +135,9 @@ def gram(
     """scale * sum over some rows i of factor_i^2 u_i u_iᵀ + share * shared + diag(ridge), m times over.
 
     u = (x - centre) * scales, and the last scale itself where there is one more of them than features:
-    a column of ones. X is of any type that `convert` knows and of any strides, rows (m, most) int32 and factors (m, most) hold
-    counts (m,), int64, of each matrix, the vectors `real`, shares (m,) and ridge float64; shared
+    a column of ones. X is of any type that `convert` knows and of any strides, rows (m, most) int32
+    and factors (m, most) hold counts (m,), int64, of each matrix, the vectors `real`, shares (m,) and
+    ridge float64; shared
     (size, size) or None and out (m, size, size) `real`, contiguous.
     """
     cdef Gram g

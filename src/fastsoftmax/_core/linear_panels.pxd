@@ -117,7 +117,8 @@ cdef inline void pack_rows(
             if j + PIECE < p.d:
                 fetch_rows(&p.cells, start + first, min(VL, n - first), j + PIECE, PIECE)
             read_rows(
-                &p.cells, start + first, max(min(VL, n - first), 0), j, min(PIECE, p.d - j), piece, PIECE)
+                &p.cells, start + first, max(min(VL, n - first), 0), j, min(PIECE, p.d - j), piece,
+                PIECE)
         load_square(
             x + (j if p.x else j % PIECE) * column_step, row_step, column_step, n - first, p.d - j, v)
         if backward:

@@ -57,7 +57,8 @@ cdef inline Stripes plan_stripes(const Problem *p) noexcept nogil:
     s.block = max(s.padded, p.k) * size
     s.block = min(max(BLOCK_BYTES // s.block // ROWS, 1) * ROWS, SUM_ROWS)
     s.lot = FOLD
-    while s.lot > dot_rows(<int>part_start(p.k, s.class_blocks, 1)) and s.lot * s.padded * size > LOT_BYTES:
+    while s.lot * s.padded * size > LOT_BYTES and (
+            s.lot > dot_rows(<int>part_start(p.k, s.class_blocks, 1))):  # those of the first block
         s.lot //= 2
     s.width = max(WEIGHTS_BYTES // (min(p.k, CLASS_BLOCK) * size), VL)
     s.width = rounded_up(p.d // ((p.d + s.width - 1) // s.width), VL)
@@ -147,7 +148,8 @@ cdef inline void tile_logits(
                     rows = most if i + most <= end else 1
                     if late and c == 0 and j == 0 and i % s.lot == 0:
                         read_rows(
-                            &p.cells, row + i, min(s.lot, end - i), 0, p.d, <real *>x + i * stride, stride)
+                            &p.cells, row + i, min(s.lot, end - i), 0, p.d,
+                            <real *>x + i * stride, stride)
                     dots(
                         rows, <int>nk, x + i * stride + j, stride, min(s.width, p.d - j),
                         s.w + start * rounded_up(p.d, VL) + nk * j, j > 0,

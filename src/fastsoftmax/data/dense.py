@@ -34,8 +34,8 @@ class DenseData:
     workspace : Workspace, optional
         The kernels' memory, where it is shared; by no two calls at once.
     feature_scale : ndarray of shape (d,), float64, optional
-        Factors of the features: all products are those of ``X * feature_scale``. X being a factor of
-        each product, what it is multiplied by is scaled instead, and the results by features are.
+        Factors of the features: all products are those of ``X * feature_scale``. X being a factor
+        of each, what it is multiplied by is scaled instead, and so are results by feature.
 
     Attributes
     ----------
@@ -97,9 +97,9 @@ class DenseData:
 
         At stored logits, where they are given instead of W and b: half a pass, no gradient of X.
 
-        Those of W (K, D) and of b (K,) are float64, or of `dtype` where W is very large; that of X is
-        of `dtype`. Targets are int32 codes (n,), or probabilities (n, K) of `dtype` with contiguous
-        rows. One row of W is one logit, the log-odds of code 1 against 0.
+        Those of W (K, D) and of b (K,) are float64, or of `dtype` where W is very large; that of X
+        is of `dtype`. Targets are int32 codes (n,), or probabilities (n, K) of `dtype` with
+        contiguous rows. One row of W is one logit, the log-odds of code 1 against 0.
         """
         n_logits = len(W) if stored is None else stored.n_logits
         shape = n_logits, self.shape[1]

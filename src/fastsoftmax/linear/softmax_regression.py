@@ -178,11 +178,12 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
         uint32, int32, uint64, int64, float64                         float64
         ============================================================  ===========
 
-        Whatever its strides, read-only or mapped from a file: numbers are converted a few rows at a
-        time, on their way through the cache. bfloat16 is that of ml_dtypes or of PyTorch; tensors and
-        whatever else has ``__array__`` or ``__dlpack__`` is read where it lies, if that is in the
-        processor's memory. Other numbers, objects among them, and views into structured arrays are
-        copied; numbers in another machine's byte order and complex ones are refused.
+        X may have any strides, be read-only or mapped from a file: its numbers are converted a few
+        rows at a time, on their way through the cache. bfloat16 is that of ml_dtypes or of PyTorch;
+        tensors and whatever else has ``__array__`` or ``__dlpack__`` are read where they lie, if
+        that is in the processor's memory. Other numbers, objects among them, and views into
+        structured arrays are copied; complex numbers and those in another machine's byte order
+        are refused.
         """
         C = check.number(self.C, "C", above=0)
         tol = check.number(self.tol, "tol", least=0)
