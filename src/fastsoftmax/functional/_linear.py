@@ -62,7 +62,7 @@ def linear_cross_entropy_value_and_grad(
     Parameters
     ----------
     X : array-like of shape (n, D)
-        Features; not copied if float32 or float64, whatever the strides.
+        Features, of any dtype and strides that `SoftmaxRegression.fit` reads without a copy.
     W : array-like of shape (K, D)
         Weights. One row is one logit: the log-odds of class 1 against class 0.
     b : array-like of shape (K,) or None
@@ -86,12 +86,13 @@ def linear_cross_entropy_value_and_grad(
         Mean: the weighted losses over Σᵢ sᵢ·w[yᵢ] for class indices, Σᵢ sᵢ Σₖ wₖ·nᵢₖ for counts and
         Σᵢ sᵢ for probabilities, as PyTorch has it.
     grads : Gradients
-        ``grads.W`` (K, D), ``grads.b`` (K,) and ``grads.X`` (n, D) in the dtype of X, None where
-        not asked for.
+        ``grads.W`` (K, D), ``grads.b`` (K,) and ``grads.X`` (n, D) in the dtype computed in, None
+        where not asked for.
 
     Notes
     -----
-    The dtype of X is computed in: W, b, target probabilities and weights are converted to it. Sums
+    Computed in float32 where that holds every number of X's dtype, else in float64: W, b, target
+    probabilities and weights are converted to it. Sums
     over rows are carried in float64 unless the totals, 8·K·D bytes, exceed 64 MiB.
 
     Raises
