@@ -72,7 +72,7 @@ def test_products_of_any_blocks_are_those_of_the_array(n, at, dtype, weighted):
     ]
     np.testing.assert_allclose(grams[1], grams[0], **tol)
     np.testing.assert_allclose(other.sums(drawn), one.sums(drawn), **tol)
-    np.testing.assert_array_equal(other.chosen(rows[0]).X, X[rows[0]])
+    np.testing.assert_array_equal(other.rows(rows[0]).X, X[rows[0]])
     for step in (1, 2, 5, 300):
         np.testing.assert_array_equal(np.concatenate(list(other.every(step)._read())), X[::step])
         assert other.every(step).shape == X[::step].shape

@@ -7,6 +7,7 @@ from typing import TypeVar
 import numpy as np
 from numpy.typing import NDArray
 
+from fastsoftmax._dtypes import computed_in
 from fastsoftmax.data.dense import WIDE_BYTES, DenseData, Gradients
 from fastsoftmax.data.stored import Draw, StoredLogits
 from fastsoftmax.data.workspace import Workspace
@@ -39,6 +40,9 @@ class BlocksData:
     dtype : dtype
         That of the blocks.
     n_threads : int
+    workspace : Workspace, optional
+    feature_scale : ndarray of shape (d,), optional
+        Factors of the features, as for `DenseData`.
     """
 
     def __init__(
@@ -48,18 +52,22 @@ class BlocksData:
         dtype: np.dtype,
         n_threads: int,
         workspace: Workspace | None = None,
+        feature_scale: NDArray[np.float64] | None = None,
     ) -> None:
-        self._read, self.shape = read, shape
+        self._read, self.shape, self._stored = read, shape, dtype
         self.n_threads = n_threads
         self._workspace = Workspace() if workspace is None else workspace
-        one = self.like(np.zeros((1, shape[1]), dtype))
-        self.dtype = one.dtype  # that is computed in
+        self._feature_scale = feature_scale
+        self.dtype = computed_in(dtype)
         self.nbytes = shape[0] * shape[1] * dtype.itemsize
         self._tile = StoredLogits(1, 1, self.dtype, 1).tiles.shape[2]
 
     def like(self, X: NDArray) -> DenseData:
         """An array in memory, with the threads and the workspace of these blocks."""
         return DenseData(X, self.n_threads, self._workspace)
+
+    def _scaled(self, X: NDArray) -> DenseData:
+        return DenseData(X, self.n_threads, self._workspace, self._feature_scale)
 
     def _pieces(self) -> Iterator[tuple[slice, DenseData]]:
         """Rows of one block, or of one tile; all but the last are whole tiles."""
@@ -71,16 +79,16 @@ class BlocksData:
                 X = X[missing:]
                 if sum(map(len, left)) < self._tile:
                     continue
-                yield slice(begin, begin + self._tile), self.like(np.concatenate(left))
+                yield slice(begin, begin + self._tile), self._scaled(np.concatenate(left))
                 begin, left = begin + self._tile, []
             whole = len(X) // self._tile * self._tile
             if whole:
-                yield slice(begin, begin + whole), self.like(X[:whole])
+                yield slice(begin, begin + whole), self._scaled(X[:whole])
                 begin += whole
             if whole < len(X):
                 left = [X[whole:].copy()]
         if left:
-            yield slice(begin, begin + sum(map(len, left))), self.like(np.concatenate(left))
+            yield slice(begin, begin + sum(map(len, left))), self._scaled(np.concatenate(left))
 
     def fingerprint(self) -> bytes:
         """Of no use: what is read is not kept."""
@@ -102,17 +110,20 @@ class BlocksData:
                 begin += len(X)
 
         n, d = self.shape
-        dtype = next(iter(self._read())).dtype
-        return BlocksData(read, (-(-n // step), d), dtype, self.n_threads, self._workspace)
+        return BlocksData(
+            read, (-(-n // step), d), self._stored, self.n_threads, self._workspace,
+            self._feature_scale,
+        )  # fmt: skip
 
-    def chosen(self, rows: NDArray) -> DenseData:
+    def rows(self, chosen: slice | NDArray) -> DenseData:
         """Some rows, in order, in memory."""
+        rows = np.arange(self.shape[0])[chosen]
         found, begin = [], 0
         for X in self._read():
             first, last = np.searchsorted(rows, (begin, begin + len(X)))
             found.append(X[rows[first:last] - begin])
             begin += len(X)
-        return self.like(np.concatenate(found))
+        return self._scaled(np.concatenate(found))
 
     def value_and_grad(
         self,

@@ -57,6 +57,9 @@ class SoftmaxRegression(PartialFit, ClassifierMixin, BaseEstimator):
         pass for each trial of a step instead of stored logits, one Gram matrix for all classes,
         fewer vectors of history. None: 512 MiB or a quarter of X, whichever is more. The kernels'
         scratch, at most 64 MiB, comes on top of what is given here.
+    feature_scale : float or array-like of shape (D,), default=None
+        Factors of the features, > 0: the model is that of ``X * feature_scale``, ``coef_`` in its
+        units, without a copy of X, as 1/255 for pixels in uint8. None for none.
     n_threads : int or None, default=None
         Threads of the kernels, >= 1. None: as many as the processors this process may use, by its
         affinity, its cgroup's quota and ``OMP_NUM_THREADS``. The result does not depend on it.
@@ -118,6 +121,8 @@ class SoftmaxRegression(PartialFit, ClassifierMixin, BaseEstimator):
     True
     """
 
+    _feature_scale: NDArray | None = None  # that of the fit: what coef_ is of
+
     def __init__(
         self,
         C: float = 1.0,
@@ -127,6 +132,7 @@ class SoftmaxRegression(PartialFit, ClassifierMixin, BaseEstimator):
         max_iter: int = 1000,
         solver: str = "auto",
         max_memory: int | None = None,
+        feature_scale: ArrayLike | None = None,
         n_threads: int | None = None,
         random_state: int = 0,
         warm_start: bool = False,
@@ -138,6 +144,7 @@ class SoftmaxRegression(PartialFit, ClassifierMixin, BaseEstimator):
         self.max_iter = max_iter
         self.solver = solver
         self.max_memory = max_memory
+        self.feature_scale = feature_scale
         self.n_threads = n_threads
         self.random_state = random_state
         self.warm_start = warm_start
@@ -156,11 +163,11 @@ class SoftmaxRegression(PartialFit, ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like or sparse matrix or array of shape (n, D), or Blocks
-            Features; or rows with their labels and weights in blocks, which need not fit in memory,
-            y and sample_weight being None then. float32 and float64 are used in place, whatever
-            their strides; float16, bool and integers of up to 16 bits are computed in float32,
-            others in float64. Of a sparse X compressed rows (CSR) are used in place, with indices
-            of 32 or 64 bits in any order; other formats are converted once.
+            Features, in the dtype and the memory they come in, which are never copied (see Notes);
+            or rows with their labels and weights in blocks, which need not fit in memory, y and
+            sample_weight being None then. Of a sparse X compressed rows (CSR) of float32 or float64
+            are used in place, with indices of 32 or 64 bits in any order; other formats are
+            converted once.
         y : array-like of shape (n,)
             Labels: integers, booleans or strings, of at least two classes.
         sample_weight : array-like of shape (n,), optional
@@ -185,6 +192,22 @@ class SoftmaxRegression(PartialFit, ClassifierMixin, BaseEstimator):
         -----
         ConvergenceWarning
             If the fit ended before its stopping rule was met.
+
+        Notes
+        -----
+        ============================================================  ===========
+        X                                                             computed in
+        ============================================================  ===========
+        bool, uint8, int8, uint16, int16, float16, bfloat16, float32  float32
+        uint32, int32, uint64, int64, float64                         float64
+        ============================================================  ===========
+
+        X may have any strides, be read-only or mapped from a file: its numbers are converted a few
+        rows at a time, on their way through the cache. bfloat16 is that of ml_dtypes or of PyTorch;
+        tensors and whatever else has ``__array__`` or ``__dlpack__`` are read where they lie, if
+        that is in the processor's memory. Other numbers, objects among them, and views into
+        structured arrays are copied; complex numbers and those in another machine's byte order
+        are refused.
         """
         C = check.number(self.C, "C", above=0)
         tol = check.number(self.tol, "tol", least=0)
@@ -195,7 +218,7 @@ class SoftmaxRegression(PartialFit, ClassifierMixin, BaseEstimator):
             max_memory = check.integer(max_memory, "max_memory", least=1)
         seed = check.integer(self.random_state, "random_state", least=0)
         n_threads = check.threads(self.n_threads)
-        rows = rows_of(X, y, sample_weight, n_threads)
+        rows = rows_of(X, y, sample_weight, n_threads, self.feature_scale)
         classes = rows.classes
         if getattr(y, "ndim", 1) == 2:
             warnings.warn(
@@ -231,6 +254,7 @@ class SoftmaxRegression(PartialFit, ClassifierMixin, BaseEstimator):
         if self.warm_start:
             self._carry = carry_of(objective)
         self.classes_ = classes
+        self._feature_scale = rows.feature_scale
         self.coef_, self.intercept_ = objective.model(result.theta)
         check_features_of_fit(self, rows.given, reset=True)
         self.converged_ = result.converged
@@ -321,7 +345,7 @@ class SoftmaxRegression(PartialFit, ClassifierMixin, BaseEstimator):
         require_fit(self, "coef_")
         given, X = X, features(X, n_features=self.n_features_in_, owner=type(self).__name__)
         check_features_of_fit(self, given, reset=False)
-        data = data_of(X, check.threads(self.n_threads))
+        data = data_of(X, check.threads(self.n_threads), self._feature_scale)
         logits = data.logits(self.coef_, self.intercept_)
         with np.errstate(over="ignore", invalid="ignore"):
             total = logits.sum()  # one bad cell of X makes its row of logits bad

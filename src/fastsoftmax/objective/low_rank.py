@@ -75,10 +75,10 @@ class LowRankBlocks:
         n, d = o.data.shape
         self._units, ridge = c.units[:d], c.ridge[:d]
         generator = np.random.default_rng([self._seed, n, d])
-        rows = np.arange(n)
+        rows = slice(None)
         if n > SAMPLE:
             rows = np.sort(generator.choice(n, SAMPLE, replace=False))
-        sample = Standardised(o.data.chosen(rows), o.parameters.shift, self._units)
+        sample = Standardised(o.data.rows(rows), o.parameters.shift, self._units)
         self._basis = leading(sample, self._rank, generator).astype(DTYPE)
         self._rank = rank = len(self._basis)
         o.n_passes += self.start_cost
@@ -224,7 +224,7 @@ class Standardised:
 
     def across(self, T: NDArray) -> NDArray[np.float64]:
         """Bᵀ T, (d, r), for T (n, r)."""
-        product = self.data.like(self.data.X.T).logits(T.T, None).astype(np.float64)
+        product = self.data.across(T)
         product -= np.outer(self._shift, T.sum(axis=0, dtype=np.float64))
         return product * self._units[:, None]
 
