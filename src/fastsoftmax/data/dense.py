@@ -66,7 +66,7 @@ class DenseData:
         self,
         W: NDArray | None,
         b: NDArray | None,
-        targets: NDArray,
+        targets: NDArray | None,
         weights: NDArray | None,
         scale: float,
         wrt: Collection[str] = ("W", "b"),
@@ -75,6 +75,7 @@ class DenseData:
         """``scale`` times the weighted sum of losses, and its gradients with respect to `wrt`.
 
         At stored logits, where they are given instead of W and b: half a pass, no gradient of X.
+        Without targets what is stored is taken for the gradients of the losses by the logits.
 
         Those of W (K, D) and of b (K,) are float64, or of the dtype of X where W is very large;
         that of X has its dtype. Targets are int32 codes (n,), or probabilities (n, K) in the dtype

@@ -91,6 +91,12 @@ class StoredLogits:
         """``self += t * change``."""
         self._kernel.move(self.tiles, change.tiles, t, self._team())
 
+    def curve(self, change: "StoredLogits", weights: NDArray | None, out: "StoredLogits") -> None:
+        """Each row's weight times (diag(p) - p pᵀ) d into `out`, d being the change."""
+        self._kernel.curve(
+            self.tiles, change.tiles, weights, self.n, out.tiles, self._team()
+        )
+
     def variances(self, weights: NDArray | None, out: "StoredLogits") -> None:
         """Each row's weight times p(1 - p) of each class, into the tiles of `out`."""
         self._kernel.variances(self.tiles, weights, self.n, out.tiles, self._team())

@@ -115,6 +115,7 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
         self,
         C: float = 1.0,
         *,
+        l1_ratio: float = 0.0,
         fit_intercept: bool = True,
         tol: float = 1e-6,
         max_iter: int = 1000,
@@ -126,6 +127,7 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
         verbose: bool = False,
     ) -> None:
         self.C = C
+        self.l1_ratio = l1_ratio
         self.fit_intercept = fit_intercept
         self.tol = tol
         self.max_iter = max_iter
@@ -167,6 +169,7 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
             If the fit ended before its stopping rule was met.
         """
         C = check.number(self.C, "C", above=0)
+        l1_ratio = check.fraction(self.l1_ratio, "l1_ratio")
         tol = check.number(self.tol, "tol", least=0)
         max_iter = check.integer(self.max_iter, "max_iter", least=1)
         solver_name = solvers.known(self.solver)
@@ -188,7 +191,7 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
         n_logits = 1 if len(classes) == 2 else len(classes)
         data = data_of(X, n_threads)
         objective = Objective(
-            data, codes, n_logits, weights=weights, C=C,
+            data, codes, n_logits, weights=weights, C=C, l1_ratio=l1_ratio,
             fit_intercept=bool(self.fit_intercept), max_memory=max_memory,
         )  # fmt: skip
         solver = solvers.find(solver_name, objective)

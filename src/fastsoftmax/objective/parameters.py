@@ -49,6 +49,7 @@ class Standardised:
         scales = np.sqrt(curvature * self.spread + penalty)
         self.scales = np.where((scales > 0) & ~self.constant, scales, 1.0)
         self.intercept_scale = np.sqrt(curvature)
+        self._units = np.append(1 / self.scales, np.zeros(int(fit_intercept)))
 
     def table(self, theta: NDArray) -> NDArray:
         """θ as (K, D), or (K, D + 1) with the intercepts last: a view."""
@@ -60,6 +61,18 @@ class Standardised:
         return table[:, : self._data.shape[1]], table[
             :, -1
         ] if self._objective.fit_intercept else None
+
+    def places(self, flat: NDArray) -> tuple[NDArray, NDArray]:
+        """Classes and features of places in θ; the feature of an intercept is D."""
+        return np.divmod(flat, self.shape[1])
+
+    def flat(self, classes: NDArray, features: NDArray) -> NDArray:
+        """The way back."""
+        return classes * self.shape[1] + features
+
+    def units(self, features: NDArray) -> NDArray:
+        """What a weight of the model is, in terms of its place in θ; 0 for intercepts."""
+        return self._units[features]
 
     def project(self, theta: NDArray) -> NDArray:
         """θ without what all classes have in common (their gauge): the loss does not see it."""
@@ -94,12 +107,25 @@ class Standardised:
         return np.array([np.einsum("kd,kd->", a, c) for a, c in ((W, W), (W, step), (step, step))])
 
     def value_and_grad(self, theta: NDArray, stored: StoredLogits | None) -> tuple[float, NDArray]:
-        """Loss and penalty and their gradient at θ, or from its logits where these are stored."""
+        """Loss and ridge and their gradient at θ, or from its logits where these are stored."""
+        return self._evaluate(theta, stored, self._objective.targets, self._objective.weights)
+
+    def hessian_times(self, direction: NDArray, curved: StoredLogits) -> NDArray:
+        """The Hessian of loss and ridge times a direction, whose logits are `curved`."""
+        return self._evaluate(direction, curved, None, None)[1]
+
+    def _evaluate(
+        self,
+        theta: NDArray,
+        stored: StoredLogits | None,
+        targets: NDArray | None,
+        weights: NDArray | None,
+    ) -> tuple[float, NDArray]:
         W, b = self.user(theta)
         o = self._objective
         value, grads = self._data.value_and_grad(
             *((W, b) if stored is None else (None, None)),
-            *(o.targets, o.weights, 1 / self._data.shape[0]),
+            *(targets, weights, 1 / self._data.shape[0]),
             stored=stored,
         )
         value += 0.5 * o.penalty * np.einsum("kd,kd->", W, W)
@@ -150,6 +176,19 @@ class FeatureMajor:
             :, -1
         ] if self._objective.fit_intercept else None
 
+    def places(self, flat: NDArray) -> tuple[NDArray, NDArray]:
+        """Classes and features of places in θ; the feature of an intercept is D."""
+        features, classes = np.divmod(flat, self.shape[0])
+        return classes, features
+
+    def flat(self, classes: NDArray, features: NDArray) -> NDArray:
+        """The way back."""
+        return features * self.shape[0] + classes
+
+    def units(self, features: NDArray) -> NDArray:
+        """What a weight of the model is, in terms of its place in θ; 0 for intercepts."""
+        return (features < self._data.shape[1]).astype(float)
+
     def project(self, theta: NDArray) -> NDArray:
         """θ without what all classes have in common (their gauge): the loss does not see it."""
         if self.shape[0] == 1:
@@ -181,12 +220,25 @@ class FeatureMajor:
         )
 
     def value_and_grad(self, theta: NDArray, stored: StoredLogits | None) -> tuple[float, NDArray]:
-        """Loss and penalty and their gradient at θ, or from its logits where these are stored."""
+        """Loss and ridge and their gradient at θ, or from its logits where these are stored."""
+        return self._evaluate(theta, stored, self._objective.targets, self._objective.weights)
+
+    def hessian_times(self, direction: NDArray, curved: StoredLogits) -> NDArray:
+        """The Hessian of loss and ridge times a direction, whose logits are `curved`."""
+        return self._evaluate(direction, curved, None, None)[1]
+
+    def _evaluate(
+        self,
+        theta: NDArray,
+        stored: StoredLogits | None,
+        targets: NDArray | None,
+        weights: NDArray | None,
+    ) -> tuple[float, NDArray]:
         o, gradient = self._objective, np.empty_like(theta)
         W, b = self.split(theta)
         by_W, by_b = self.split(gradient)
         value, by_intercepts = self._data.penalised(
-            W, b, o.targets, o.weights, o.penalty, by_W, stored
+            W, b, targets, weights, o.penalty, by_W, stored
         )
         if by_b is not None:
             by_b[:] = by_intercepts

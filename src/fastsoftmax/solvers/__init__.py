@@ -1,6 +1,13 @@
 """Solvers: each minimises an Objective and never sees X. A new one is one file, imported here."""
 
-from fastsoftmax.solvers import auto, gradient_descent, lbfgs, newton, preconditioned
+from fastsoftmax.solvers import (
+    auto,
+    gradient_descent,
+    lbfgs,
+    newton,
+    preconditioned,
+    proximal_newton,
+)
 from fastsoftmax.solvers.base import SOLVERS, Iteration, Options, Result, find, known
 
 __all__ = [
@@ -15,4 +22,5 @@ __all__ = [
     "lbfgs",
     "newton",
     "preconditioned",
+    "proximal_newton",
 ]

@@ -3,7 +3,7 @@
 from numpy.typing import NDArray
 
 from fastsoftmax.objective import Objective
-from fastsoftmax.solvers import newton, preconditioned
+from fastsoftmax.solvers import newton, preconditioned, proximal_newton
 from fastsoftmax.solvers.base import Options, Result, register
 
 TINY = 128  # parameters, and
@@ -12,7 +12,10 @@ LIGHT = 2e7  # multiply-adds of the exact Hessian, up to which it costs less tha
 
 @register("auto")
 def minimize_auto(objective: Objective, theta: NDArray, options: Options) -> Result:
-    """Newton's method for tiny problems, preconditioned L-BFGS for all others."""
+    """The proximal Newton method where there is an L1 penalty, else Newton's method for tiny problems
+    and preconditioned L-BFGS for all others."""
+    if objective.l1:
+        return proximal_newton.minimize_proximal(objective, theta, options)
     n = objective.data.shape[0]
     if objective.size <= TINY and n * objective.size**2 <= LIGHT:
         return newton.minimize_newton(objective, theta, options)

@@ -1,0 +1,132 @@
+"""Proximal Newton method for an L1 penalty: coordinate descent finds the support, Newton's method
+the weights on it.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastsoftmax.objective import Objective, certify
+from fastsoftmax.objective.class_models import ColumnModel, GramModel, model_for
+from fastsoftmax.objective.penalised_line import PenalisedLine
+from fastsoftmax.solvers.base import Options, Result, Run, register
+
+FORCING = 0.3  # of the residual on the face, in M⁻¹'s norm, that may be left
+PRODUCTS = 100  # with the Hessian, on one face
+ENOUGH = 0.5  # |φ'| at the end of a step, as a share of |φ'(0)|
+TRIALS = 30
+PATIENCE = 4  # iterations that lower neither F nor its bound, before the precision is at its end
+
+
+@register("proximal-newton", needs=("l1", "logits"))
+def minimize_proximal(objective: Objective, theta: NDArray, options: Options) -> Result:
+    """Minimise from θ until the certified gap is tol * F."""
+    run = Run(objective, theta, options)
+    line, model = objective.line(theta), None
+    best, stale = np.inf, 0
+    while True:
+        if not np.isfinite(line.value):
+            run.result.message = run.stops(line)
+            break
+        centre(objective, line)
+        bound = line.gap_bound()
+        if bound <= options.tol * line.value:
+            bound = certify(objective, line, tol=options.tol)
+        if bound <= options.tol * line.value:
+            run.converge()
+            break
+        stale = 0 if bound < best else stale + 1
+        best = min(best, bound)
+        if stale == PATIENCE:
+            run.result.message = "float arithmetic allows of no better certificate"
+            break
+        if message := run.stops(line):
+            run.result.message = message
+            break
+        if model is None or not model.serves(line):
+            model = model_for(objective, line, options.seed + run.n_iter)
+        walk(line, model.set.put(model.descend(line)))
+        walk(line, on_face(line, model))
+        run.note(line.value, line.gradient)
+    if np.isfinite(line.value):
+        line.recompute()
+    return run.end(line)
+
+
+def centre(objective: Objective, line: PenalisedLine) -> None:
+    """Take out of the weights what changes no probability."""
+    theta = objective.l1.centred(line.theta, line.places[line.theta[line.places] != 0])
+    if theta is not None:
+        objective.n_passes += 0.5
+        line.relabel(theta)
+
+
+def on_face(line: PenalisedLine, model: GramModel | ColumnModel) -> NDArray:
+    """A step of Newton's method on the weights that are not 0, as long as they keep their signs.
+
+    By conjugate gradients, preconditioned by the model; those that would change sign become 0.
+    """
+    values = model.set.take(line.theta)
+    face = values != 0
+    face[:, : model.set.intercept] = True
+    solve = model.factor(face)
+    left = -(model.set.take(line.smooth) + model.set.thresholds * np.sign(values)) * face
+    x = np.zeros_like(left)
+    z = solve(left)
+    p, size = z, inner(left, z)
+    enough = FORCING**2 * size
+    for _ in range(PRODUCTS):
+        if not size > enough:
+            break
+        product = model.hessian_times(line, p) * face
+        curvature = inner(p, product)
+        if not curvature > 1e-14 * size:
+            break
+        x = x + (size / curvature) * p
+        left = left - (size / curvature) * product
+        z = solve(left)
+        size, before = inner(left, z), size
+        p = z + (size / before) * p
+    return model.set.put(np.where(values * (values + x) < 0, -values, x))
+
+
+def inner(a: NDArray, b: NDArray) -> float:
+    return float(np.einsum("km,km->", a, b))
+
+
+def walk(line: PenalisedLine, direction: NDArray) -> bool:
+    """Go along the direction as far as F falls, about; whether it did.
+
+    By slopes, which are good to full precision where differences of F are not. A unit step comes
+    first: it is the one that makes weights 0.
+    """
+    if not direction.any():
+        return False
+    line.aim(direction)
+    slope = line.look(0.0).right
+    if not slope < 0:
+        return False
+    t = step_length(line, slope)
+    if t:
+        line.move(t)
+    return bool(t)
+
+
+def step_length(line: PenalisedLine, slope: float) -> float:
+    target = ENOUGH * abs(slope)
+    t, low, low_slope, high, high_slope = 1.0, 0.0, slope, np.inf, np.nan
+    for _ in range(TRIALS):
+        look = line.look(t)
+        if look.left <= target and look.right >= -target:
+            return t
+        if look.right < 0:
+            low, low_slope = t, look.right
+        else:
+            high, high_slope = t, look.left
+        if np.isinf(high):
+            t *= 2
+        else:
+            secant = low - low_slope * (high - low) / (high_slope - low_slope)
+            width = high - low
+            inside = np.isfinite(secant)
+            t = float(np.clip(secant, low + 0.1 * width, high - 0.1 * width)) if inside else low + 0.5 * width
+    return low
