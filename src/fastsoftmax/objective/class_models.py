@@ -32,55 +32,78 @@ Solve = Callable[[NDArray], NDArray]
 
 
 class GramModel:
-    """Of dense X: Gram matrices of rows drawn by importance, of the columns of the set."""
+    """Of dense X: Gram matrices of rows drawn by importance.
+
+    Of all columns, where the set has most of them or they are few, else of those of the set.
+    """
 
     def __init__(self, objective: "Objective", line: PenalisedLine, seed: int) -> None:
         self._objective = objective
-        budget = MATRICES * objective.max_memory / objective.data.dtype.itemsize
-        most = max(1, int(np.sqrt(budget / objective.n_logits / 2)) - 1)
+        k, size = objective.shape
+        self._budget = MATRICES * objective.max_memory / objective.data.dtype.itemsize
+        most = max(1, int(np.sqrt(self._budget / 2 / k)) - 1)
         self.set = WorkingSet(objective, line, most)
-        self._whole = int(self.set.counts.max()) <= most + objective.fit_intercept
-        self._grams = self._build(line, seed)
+        m = self.set.features.shape[1]
+        self._limited = m > most
+        whole = 2 * m > size and 2 * k * size**2 <= self._budget
+        drawn, scale = self._draw(line, size if whole else m, seed)
+        if whole:
+            gram = objective.curvature.gram(drawn, scale, objective.curvature.ridge)
+            self._whole = damped(gram)
+            self._grams = self._of_set()
+        else:
+            self._whole, self._grams = None, self._of_columns(drawn, scale)
         objective.curvature.watch(line)
 
-    def _build(self, line: PenalisedLine, seed: int) -> NDArray:
+    def _draw(self, line: PenalisedLine, m: int, seed: int) -> tuple[Draw, float]:
+        """Rows for matrices of m columns, and what their sums are to be multiplied by."""
+        o = self._objective
+        n, d = o.data.shape
+        drawn, step, seen = o.curvature.draw(line, min(n, max(LEAST_ROWS, ROWS * m)), seed)
+        drawn.rows[:] *= step
+        o.n_passes += float(drawn.counts.sum()) * m**2 / (4 * n * d * o.n_logits)
+        return drawn, 1 / seen
+
+    def _of_set(self) -> NDArray:
+        """The set's part of the matrices of all columns."""
+        f, filled = self.set.features, self.set.filled
+        classes = np.arange(len(f))[:, None, None]
+        return self._whole[classes, f[:, :, None], f[:, None, :]] * (
+            filled[:, :, None] & filled[:, None, :]
+        )
+
+    def _of_columns(self, drawn: Draw, scale: float) -> NDArray:
+        """Matrices of the set's columns alone."""
         o, s = self._objective, self.set
         k, m = s.features.shape
-        curvature, parameters = o.curvature, o.parameters
-        drawn, step, n = curvature.draw(
-            line, min(o.data.shape[0], max(LEAST_ROWS, ROWS * m)), seed
-        )
+        shift, curvature = o.parameters.shift, o.curvature
         out = np.zeros((k, m, m), o.data.dtype)
         for i in range(k):
-            count, rows = int(s.counts[i]), drawn.rows[i, : drawn.counts[i]].astype(np.int64) * step
-            columns = s.features[i, s.intercept : count]
-            if not count or not len(rows):
-                continue
-            X = np.ascontiguousarray(o.data.X[rows[:, None], columns])
-            each = np.append(columns, np.full(s.intercept, o.data.shape[1]))
-            factors = drawn.factors[i : i + 1, : len(rows)]
+            rows, each = drawn.rows[i, : drawn.counts[i]], s.features[i, : s.counts[i]]
+            each = np.roll(each, -s.intercept)  # the intercept last
+            columns = each[: len(each) - s.intercept]
             own = Draw(
-                np.arange(len(rows), dtype=np.int32)[None], factors, np.array([len(rows)]),
-                np.ones(1),
+                np.arange(len(rows), dtype=np.int32)[None],
+                np.ascontiguousarray(drawn.factors[i : i + 1, : len(rows)]),
+                drawn.counts[i : i + 1], np.ones(1),
             )  # fmt: skip
-            gram = o.data.like(X).gram(
-                own, parameters.shift[columns], curvature.units[each], 1 / n,
-                np.zeros(len(each)),
-            )[0]  # fmt: skip
-            order = np.roll(np.arange(count), s.intercept)  # the intercept first
-            gram = gram[np.ix_(order, order)]
-            gram[np.arange(count), np.arange(count)] *= 1 + DAMPING
-            gram[np.arange(count), np.arange(count)] += curvature.ridge[each][order]
-            out[i, :count, :count] = gram
-        passes = drawn.counts.sum() * m**2 / (4 * o.data.X.size * k)
-        o.n_passes += float(passes)
-        return out
+            X = o.data.like(np.ascontiguousarray(o.data.X[rows[:, None], columns]))
+            gram = X.gram(own, shift[columns], curvature.units[each], scale, curvature.ridge[each])
+            at = np.roll(np.arange(len(each)), s.intercept)
+            out[i, : len(each), : len(each)] = gram[0][np.ix_(at, at)]
+        return damped(out)
 
     def serves(self, line: PenalisedLine) -> bool:
-        """Whether it still does at the line's point."""
-        return self._whole and self.set.holds(line.places) and (
-            self._objective.curvature.moved(line) <= MOVED
-        )
+        """Whether it still does at the line's point; renews what is cheap to renew."""
+        if self._objective.curvature.moved(line) > MOVED or self._limited:
+            return False
+        if self.set.holds(line.places):
+            return True
+        if self._whole is None:
+            return False
+        self.set = WorkingSet(self._objective, line, self._objective.data.shape[1])
+        self._grams = self._of_set()
+        return True
 
     def descend(self, line: PenalisedLine) -> NDArray:
         """The change of the set's weights that minimises model + penalty."""
@@ -190,6 +213,12 @@ class ColumnModel:
         if s.intercept:
             out[:, 0] = grads.b
         return out
+
+
+def damped(grams: NDArray) -> NDArray:
+    """The matrices, with a little more on their diagonals."""
+    np.einsum("kii->ki", grams)[:] *= 1 + DAMPING
+    return grams
 
 
 def exactly(change: NDArray, rounded: NDArray, values: NDArray) -> NDArray[np.float64]:

@@ -24,7 +24,7 @@ from fastsoftmax.data import StoredLogits
 if TYPE_CHECKING:
     from fastsoftmax.objective.objective import Objective
 
-NEAR = 0.03  # of F: bounds below it are worth the logarithms of all probabilities
+NEAR = 1e-3  # of F: bounds below it are worth the logarithms of all probabilities
 CHUNK = 1 << 16  # probabilities at a time
 
 

@@ -28,11 +28,10 @@ class PenalisedLine(StoredLine):
     is not 0.
     """
 
-    def __init__(self, objective: "Objective", theta: NDArray) -> None:
-        super().__init__(objective, theta)
-        self._curved = self._logits.like()
+    _probabilities: StoredLogits | None = None
 
     def _evaluate(self) -> None:
+        self._probabilities = None
         smooth_value, self.smooth = self._objective.value_and_grad(self.theta, self._logits)
         self._penalty, self.gradient = self._objective.l1.subgradient(self.smooth, self.theta)
         self.value = smooth_value + self._penalty
@@ -70,9 +69,11 @@ class PenalisedLine(StoredLine):
         return self._objective.parameters.hessian_times(direction, self.curve(self._change))
 
     def curve(self, change: StoredLogits) -> StoredLogits:
-        """The Hessian of the losses by the logits, times a change of these."""
-        self._logits.curve(change, self._objective.weights, self._curved)
-        return self._curved
+        """The Hessian of the losses by the logits times a change of these, in its place."""
+        if self._probabilities is None:
+            self._probabilities = self._logits.probabilities()
+        self._probabilities.curve(change, self._objective.weights)
+        return change
 
     def room(self) -> StoredLogits:
         """Of the logits' size, until the next `aim`."""

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from fastsoftmax.objective.objective import Objective
     from fastsoftmax.objective.penalised_line import PenalisedLine
 
-LEAST = 200  # weights of a class that may enter at once, or as many as it has
+LEAST = 60  # weights of a class that may enter at once, or as many as it has
 
 
 class WorkingSet:

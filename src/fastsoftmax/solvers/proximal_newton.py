@@ -10,9 +10,10 @@ from fastsoftmax.objective.class_models import ColumnModel, GramModel, model_for
 from fastsoftmax.objective.penalised_line import PenalisedLine
 from fastsoftmax.solvers.base import Options, Result, Run, register
 
-FORCING = 0.3  # of the residual on the face, in M⁻¹'s norm, that may be left
+FORCING = 0.1  # of the residual on the face, in M⁻¹'s norm, that may be left
 PRODUCTS = 100  # with the Hessian, on one face
 ENOUGH = 0.5  # |φ'| at the end of a step, as a share of |φ'(0)|
+CROSSINGS = 0.2  # of these weights, that may change sign
 TRIALS = 30
 PATIENCE = 4  # iterations that lower neither F nor its bound, before the precision is at its end
 
@@ -45,6 +46,7 @@ def minimize_proximal(objective: Objective, theta: NDArray, options: Options) ->
         if model is None or not model.serves(line):
             model = model_for(objective, line, options.seed + run.n_iter)
         walk(line, model.set.put(model.descend(line)))
+        centre(objective, line)
         walk(line, on_face(line, model))
         run.note(line.value, line.gradient)
     if np.isfinite(line.value):
@@ -82,6 +84,8 @@ def on_face(line: PenalisedLine, model: GramModel | ColumnModel) -> NDArray:
         if not curvature > 1e-14 * size:
             break
         x = x + (size / curvature) * p
+        if np.count_nonzero(values * (values + x) < 0) > CROSSINGS * np.count_nonzero(values):
+            break
         left = left - (size / curvature) * product
         z = solve(left)
         size, before = inner(left, z), size
@@ -93,22 +97,18 @@ def inner(a: NDArray, b: NDArray) -> float:
     return float(np.einsum("km,km->", a, b))
 
 
-def walk(line: PenalisedLine, direction: NDArray) -> bool:
-    """Go along the direction as far as F falls, about; whether it did.
+def walk(line: PenalisedLine, direction: NDArray) -> None:
+    """Go along the direction as far as F falls, about.
 
     By slopes, which are good to full precision where differences of F are not. A unit step comes
     first: it is the one that makes weights 0.
     """
     if not direction.any():
-        return False
+        return
     line.aim(direction)
     slope = line.look(0.0).right
-    if not slope < 0:
-        return False
-    t = step_length(line, slope)
-    if t:
+    if slope < 0 and (t := step_length(line, slope)):
         line.move(t)
-    return bool(t)
 
 
 def step_length(line: PenalisedLine, slope: float) -> float:
@@ -124,9 +124,10 @@ def step_length(line: PenalisedLine, slope: float) -> float:
             high, high_slope = t, look.left
         if np.isinf(high):
             t *= 2
-        else:
-            secant = low - low_slope * (high - low) / (high_slope - low_slope)
-            width = high - low
-            inside = np.isfinite(secant)
-            t = float(np.clip(secant, low + 0.1 * width, high - 0.1 * width)) if inside else low + 0.5 * width
+            continue
+        width = high - low
+        secant = low - low_slope * width / (high_slope - low_slope)
+        if not np.isfinite(secant):  # the slope at the far end overflows
+            secant = low
+        t = float(np.clip(secant, low + 0.1 * width, high - 0.1 * width))
     return low
