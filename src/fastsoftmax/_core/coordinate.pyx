@@ -17,6 +17,7 @@ from cython.parallel cimport prange, threadid
 from libc.stdint cimport int64_t
 cimport numpy as cnp
 
+from fastsoftmax._core.linear_problem cimport part_start
 from fastsoftmax._core.multiples cimport add_multiple
 from fastsoftmax._core.simd cimport real
 
@@ -226,43 +227,48 @@ cdef void class_moments(
 
 
 def subgradient(
-    cnp.ndarray gradient not None, cnp.ndarray theta not None, double threshold, thresholds,
-    Py_ssize_t features, cnp.ndarray out not None, int n_threads,
+    cnp.ndarray gradient not None, cnp.ndarray theta not None, cnp.ndarray thresholds not None,
+    bint by_feature, cnp.ndarray out not None, int n_threads,
 ):
     """The subgradient of least norm of gradient·θ + Σ t |θ| into out; returns Σ t |θ|.
 
-    All are (size,), float64. t is thresholds (width,), one for each place of a row of θ; without them
-    `threshold` for its first `features` numbers and 0 for the others.
+    θ holds a number for each class and each of the thresholds t (width,), feature by feature or class by
+    class. All are float64.
     """
     cdef const double *g = <const double *>data(gradient)
     cdef const double *v = <const double *>data(theta)
     cdef const double *t = <const double *>data(thresholds)
     cdef double *to = <double *>data(out)
-    cdef Py_ssize_t size = theta.shape[0], width = size if thresholds is None else len(thresholds), i
+    cdef Py_ssize_t width = thresholds.shape[0], i
+    # runs of one threshold side by side, or rows of them all
+    cdef Py_ssize_t run = theta.shape[0] // width if by_feature else 1
     cdef double sums[PARTS]
     cdef double total = 0.
     for i in prange(PARTS, nogil=True, schedule="static", num_threads=n_threads,
                     use_threads_if=n_threads > 1):
         sums[i] = part_subgradient(
-            g, v, t, width, threshold, features, i * size // PARTS, (i + 1) * size // PARTS, to)
+            g, v, t, width, run, part_start(theta.shape[0] // run, PARTS, i),
+            part_start(theta.shape[0] // run, PARTS, i + 1), to)
     for i in range(PARTS):
         total += sums[i]
     return total
 
 
 cdef double part_subgradient(
-    const double *g, const double *v, const double *t, Py_ssize_t width, double threshold,
-    Py_ssize_t features, Py_ssize_t first, Py_ssize_t end, double *to
+    const double *g, const double *v, const double *t, Py_ssize_t width, Py_ssize_t run,
+    Py_ssize_t first, Py_ssize_t end, double *to
 ) noexcept nogil:
+    """Runs first .. end."""
     cdef double sum = 0., at
-    cdef Py_ssize_t i
-    for i in range(first, end):
-        at = t[i % width] if t else threshold if i < features else 0.
-        sum += at * abs(v[i])
-        if v[i] > 0.:
-            to[i] = g[i] + at
-        elif v[i] < 0.:
-            to[i] = g[i] - at
-        else:
-            to[i] = g[i] - at if g[i] > at else g[i] + at if g[i] < -at else 0.
+    cdef Py_ssize_t r, i
+    for r in range(first, end):
+        at = t[r % width]
+        for i in range(r * run, (r + 1) * run):
+            sum += at * abs(v[i])
+            if v[i] > 0.:
+                to[i] = g[i] + at
+            elif v[i] < 0.:
+                to[i] = g[i] - at
+            else:
+                to[i] = g[i] - at if g[i] > at else g[i] + at if g[i] < -at else 0.
     return sum

@@ -52,13 +52,10 @@ class L1:
         """λ‖W‖₁, and the subgradient of least norm of F, from the gradient of its smooth part."""
         o = self._objective
         out = np.empty_like(theta)
-        d = o.data.shape[1]
         row = o.parameters.units(np.arange(o.shape[1])) * self.strength
-        uniform = o.parameters.flat(np.int64(0), np.int64(1)) == o.n_logits
         value = kernels(np.float64).coordinate.subgradient(
-            gradient, theta, self.strength, None if uniform else row, d * o.n_logits, out,
-            team(o.data.n_threads, theta.size),
-        )  # fmt: skip
+            gradient, theta, row, o.parameters.by_feature, out, team(o.data.n_threads, theta.size)
+        )
         return value, out
 
     def centred(self, theta: NDArray, places: NDArray) -> NDArray | None:

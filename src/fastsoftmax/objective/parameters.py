@@ -24,6 +24,7 @@ class Standardised:
     optimum, and X is left alone. Takes two passes, for means and variances.
     """
 
+    by_feature = False  # or class by class
     passes = 2.0  # that the change of variables took
 
     def __init__(self, objective: "Objective") -> None:
@@ -156,6 +157,7 @@ class FeatureMajor:
     too. All that goes over D·K numbers is a kernel, since X may have fewer non-zeros than that.
     """
 
+    by_feature = True
     passes = 0.0
     finite = True  # seen to when the values were checked
 

@@ -13,9 +13,12 @@ from fastsoftmax.solvers.base import Options, Result, Run, register
 FORCING = 0.1  # of the residual on the face, in M⁻¹'s norm, that may be left
 PRODUCTS = 100  # with the Hessian, on one face
 ENOUGH = 0.5  # |φ'| at the end of a step, as a share of |φ'(0)|
+FLAT = 1e-8  # of M's curvature: what is flatter is left to the next descent
 CROSSINGS = 0.2  # of these weights, that may change sign
 TRIALS = 30
-PATIENCE = 4  # iterations that lower neither F nor its bound, before the precision is at its end
+PATIENCE = 2  # iterations without a better bound, before the precision is at its end,
+GIVEN_UP = 8  # or they are, if what the slopes of the last steps promised is more than the tolerance:
+FACTOR = 10.0  # times half of that is what may be left
 
 
 @register("proximal-newton", needs=("l1", "logits"))
@@ -23,21 +26,18 @@ def minimize_proximal(objective: Objective, theta: NDArray, options: Options) ->
     """Minimise from θ until the certified gap is tol * F."""
     run = Run(objective, theta, options)
     line, model = objective.line(theta), None
-    best, stale = np.inf, 0
-    while True:
-        if not np.isfinite(line.value):
-            run.result.message = run.stops(line)
-            break
+    best, stale, left = np.inf, 0, np.inf
+    while np.isfinite(line.value):
         centre(objective, line)
-        bound = line.gap_bound()
-        if bound <= options.tol * line.value:
+        bound, wanted = line.gap_bound(), options.tol * line.value
+        if bound <= wanted:
             bound = certify(objective, line, tol=options.tol)
-        if bound <= options.tol * line.value:
-            run.converge()
-            break
         stale = 0 if bound < best else stale + 1
         best = min(best, bound)
-        if stale == PATIENCE:
+        if bound <= wanted or (stale >= PATIENCE and left <= wanted):
+            run.converge()
+            break
+        if stale == GIVEN_UP:
             run.result.message = "float arithmetic allows of no better certificate"
             break
         if message := run.stops(line):
@@ -45,12 +45,15 @@ def minimize_proximal(objective: Objective, theta: NDArray, options: Options) ->
             break
         if model is None or not model.serves(line):
             model = model_for(objective, line, options.seed + run.n_iter)
-        walk(line, model.set.put(model.descend(line)))
+        left = walk(line, model.set.put(model.descend(line)), objective.rounding)
         centre(objective, line)
-        walk(line, on_face(line, model))
+        left += walk(line, on_face(line, model), objective.rounding)
+        left *= FACTOR / 2
         run.note(line.value, line.gradient)
     if np.isfinite(line.value):
         line.recompute()
+    else:
+        run.result.message = run.stops(line)
     return run.end(line)
 
 
@@ -81,7 +84,7 @@ def on_face(line: PenalisedLine, model: GramModel | ColumnModel) -> NDArray:
             break
         product = model.hessian_times(line, p) * face
         curvature = inner(p, product)
-        if not curvature > 1e-14 * size:
+        if not curvature > FLAT * size:
             break
         x = x + (size / curvature) * p
         if np.count_nonzero(values * (values + x) < 0) > CROSSINGS * np.count_nonzero(values):
@@ -97,28 +100,31 @@ def inner(a: NDArray, b: NDArray) -> float:
     return float(np.einsum("km,km->", a, b))
 
 
-def walk(line: PenalisedLine, direction: NDArray) -> None:
-    """Go along the direction as far as F falls, about.
+def walk(line: PenalisedLine, direction: NDArray, rounding: float) -> float:
+    """Go along the direction as far as F falls, about; how steeply it did at first.
 
     By slopes, which are good to full precision where differences of F are not. A unit step comes
     first: it is the one that makes weights 0.
     """
     if not direction.any():
-        return
+        return 0.0
     line.aim(direction)
     slope = line.look(0.0).right
-    if slope < 0 and (t := step_length(line, slope)):
+    if slope < 0 and (t := step_length(line, slope, rounding)):
         line.move(t)
+    return max(-slope, 0.0)
 
 
-def step_length(line: PenalisedLine, slope: float) -> float:
-    target = ENOUGH * abs(slope)
+def step_length(line: PenalisedLine, slope: float, rounding: float) -> float:
+    """About where φ' changes sign; 0 where none of it can be seen."""
+    target, ceiling = ENOUGH * abs(slope), line.value + rounding * abs(line.value)
     t, low, low_slope, high, high_slope = 1.0, 0.0, slope, np.inf, np.nan
     for _ in range(TRIALS):
         look = line.look(t)
-        if look.left <= target and look.right >= -target:
+        lowered = look.value <= ceiling
+        if lowered and look.left <= target and look.right >= -target:
             return t
-        if look.right < 0:
+        if lowered and look.right < 0:
             low, low_slope = t, look.right
         else:
             high, high_slope = t, look.left
