@@ -110,15 +110,15 @@ def by_columns(
     cnp.ndarray x not None, cnp.ndarray rows not None, cnp.ndarray starts not None,
     cnp.ndarray weights not None, cnp.ndarray columns not None, cnp.ndarray counts not None,
     cnp.ndarray means not None, cnp.ndarray diagonals not None, cnp.ndarray gradient not None,
-    cnp.ndarray values not None, cnp.ndarray thresholds not None, bint intercept, double ridge,
+    cnp.ndarray values not None, cnp.ndarray thresholds not None, bint intercept, cnp.ndarray ridges not None,
     cnp.ndarray change not None, cnp.ndarray scratch not None, int cycles, double tolerance,
     int n_threads,
 ):
     """change (k, m) from zeros, for X by columns and weights (k, n).
 
     columns (k, m), int64, of each class the first of counts (k,): the first place is the intercept's,
-    if there is one. means and diagonals (k, m) are those of `moments`, float64, the diagonals with the
-    ridge. scratch is (n_threads, n), `real`.
+    if there is one. means and diagonals (k, m) are those of `moments`, the ridges (k, m), which the
+    diagonals contain, penalise the change: float64. scratch is (n_threads, n), `real`.
     """
     cdef Columns c = columns_of(x, rows, starts, weights.shape[1])
     cdef const real *w = <const real *>data(weights)
@@ -126,6 +126,7 @@ def by_columns(
     cdef const int64_t *count = <const int64_t *>data(counts)
     cdef const double *mean = <const double *>data(means)
     cdef const double *h = <const double *>data(diagonals)
+    cdef const double *ridge = <const double *>data(ridges)
     cdef const real *g = <const real *>data(gradient)
     cdef const real *v = <const real *>data(values)
     cdef const real *t = <const real *>data(thresholds)
@@ -136,7 +137,7 @@ def by_columns(
                     use_threads_if=n_threads > 1):
         class_by_columns(
             &c, w + i * c.n, at + i * m, count[i], mean + i * m, h + i * m, g + i * m, v + i * m,
-            t + i * m, intercept, ridge, d + i * m, r + threadid() * c.n, cycles, tolerance)
+            t + i * m, intercept, ridge + i * m, d + i * m, r + threadid() * c.n, cycles, tolerance)
 
 
 cdef Columns columns_of(cnp.ndarray x, cnp.ndarray rows, cnp.ndarray starts, Py_ssize_t n):
@@ -150,8 +151,8 @@ cdef Columns columns_of(cnp.ndarray x, cnp.ndarray rows, cnp.ndarray starts, Py_
 
 cdef void class_by_columns(
     const Columns *c, const real *w, const int64_t *at, Py_ssize_t count, const double *mean,
-    const double *h, const real *g, const real *v, const real *t, bint intercept, double ridge, real *d,
-    real *r, int cycles, double tolerance,
+    const double *h, const real *g, const real *v, const real *t, bint intercept, const double *ridge,
+    real *d, real *r, int cycles, double tolerance,
 ) noexcept nogil:
     cdef double moved, most = 0., x, slope, total = g[0] if intercept else 0., mass = h[0]
     cdef Py_ssize_t j, i
@@ -168,7 +169,7 @@ cdef void class_by_columns(
             slope = 0.
             for i in range(c.starts[at[j]], c.starts[at[j] + 1]):
                 slope += c.x[i] * r[c.rows[i]]
-            slope += g[j] + ridge * d[j] - (mean[j] * total if intercept else 0.)
+            slope += g[j] + ridge[j] * d[j] - (mean[j] * total if intercept else 0.)
             x = step(slope, h[j], t[j], v[j], d[j])
             if x == 0.:
                 continue

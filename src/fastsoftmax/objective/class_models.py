@@ -53,7 +53,13 @@ class GramModel:
             self._grams = self._of_set()
         else:
             self._whole, self._grams = None, self._of_columns(drawn, scale)
+        self._diagonals = diagonals(self._grams).copy()
         objective.curvature.watch(line)
+
+    def damp(self, damping: float) -> None:
+        """Make every direction so much stiffer, of what it is where classes are equally probable."""
+        self._damping = damping * self.set.filled  # 1 in these coordinates
+        diagonals(self._grams)[:] = self._diagonals + self._damping
 
     def _draw(self, line: PenalisedLine, m: int, seed: int) -> tuple[Draw, float]:
         """Rows for matrices of m columns, and what their sums are to be multiplied by."""
@@ -103,6 +109,7 @@ class GramModel:
             return False
         self.set = WorkingSet(self._objective, line, self._objective.data.shape[1])
         self._grams = self._of_set()
+        self._diagonals = diagonals(self._grams).copy()
         return True
 
     def descend(self, line: PenalisedLine) -> NDArray:
@@ -120,12 +127,12 @@ class GramModel:
     def factor(self, face: NDArray) -> Solve:
         """M⁻¹ of tables that are 0 off the face."""
         matrices = self._grams * (face[:, :, None] & face[:, None, :])
-        np.einsum("kmm->km", matrices)[~face] = 1
+        diagonals(matrices)[~face] = 1
         factors = ClassFactors(matrices, self._objective.data.n_threads)
         return lambda v: factors.solve(v)[0] * face
 
     def hessian_times(self, line: PenalisedLine, table: NDArray) -> NDArray:
-        return self.set.take(line.hessian_times(self.set.put(table)))
+        return self.set.take(line.hessian_times(self.set.put(table))) + self._damping * table
 
 
 class ColumnModel:
@@ -144,7 +151,20 @@ class ColumnModel:
         self._share = max(X.nnz / max(objective.data.X.nnz, 1), 1e-3)  # of a pass
         self._width = len(union)
         self._weights_filled = weights
+        squares = np.asarray(X.multiply(X).sum(axis=0)).ravel() / objective.data.shape[0]
+        share = 1 / max(objective.n_logits, 2)
+        self._reference = share * (1 - share) * np.where(weights, squares[self._columns], s.filled)
         self._moments(line)
+
+    def damp(self, damping: float) -> None:
+        """Make every direction so much stiffer, of what it is where classes are equally probable."""
+        self._damping = damping * self._reference
+        self._stiff, self._centres = self._diagonals + self._damping, self._means
+        if self.set.intercept and damping:  # which moves less now, and with it what it takes out
+            mass = self._diagonals[:, :1]
+            part = mass / self._stiff[:, :1]
+            self._centres = part * self._means
+            self._stiff[:, 1:] += (mass * (1 - part) * self._means**2)[:, 1:]
 
     def _moments(self, line: PenalisedLine) -> None:
         o, s = self._objective, self.set
@@ -176,16 +196,16 @@ class ColumnModel:
         change = np.zeros(values.shape, dtype)
         threads = team(o.data.n_threads, 16 * self._by_column.nnz * o.n_logits)
         kernels(dtype).coordinate.by_columns(
-            *self._csc, self._weights, self._columns, s.counts, self._means, self._diagonals, *args,
-            s.intercept, o.penalty, change, np.empty((threads, self._weights.shape[1]), dtype),
+            *self._csc, self._weights, self._columns, s.counts, self._centres, self._stiff, *args,
+            s.intercept, self._damping + o.penalty, change, np.empty((threads, self._weights.shape[1]), dtype),
             CYCLES, TOLERANCE, threads,
         )  # fmt: skip
         return exactly(change, args[1], values)
 
     def factor(self, face: NDArray) -> Solve:
         """M⁻¹ of tables that are 0 off the face: diagonals, the intercept decoupled by the means."""
-        d = np.where(face & (self._diagonals > 0), self._diagonals, 1.0)
-        means = self._means * face
+        d = np.where(face & (self._stiff > 0), self._stiff, 1.0)
+        means = self._centres * face
 
         def solve(v: NDArray) -> NDArray:
             if not self.set.intercept:
@@ -209,16 +229,21 @@ class ColumnModel:
         o.n_passes += self._share
         out = np.zeros(table.shape)
         out[self._weights_filled] = grads.W[at]
-        out += o.penalty * table
+        out += (o.penalty + self._damping) * table
         if s.intercept:
-            out[:, 0] = grads.b
+            out[:, 0] = grads.b + self._damping[:, 0] * table[:, 0]
         return out
 
 
 def damped(grams: NDArray) -> NDArray:
     """The matrices, with a little more on their diagonals."""
-    np.einsum("kii->ki", grams)[:] *= 1 + DAMPING
+    diagonals(grams)[:] *= 1 + DAMPING
     return grams
+
+
+def diagonals(matrices: NDArray) -> NDArray:
+    """Those of matrices (K, m, m), as a view."""
+    return np.einsum("kii->ki", matrices)
 
 
 def exactly(change: NDArray, rounded: NDArray, values: NDArray) -> NDArray[np.float64]:

@@ -2,6 +2,8 @@
 the weights on it.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -16,6 +18,10 @@ ENOUGH = 0.5  # |φ'| at the end of a step, as a share of |φ'(0)|
 FLAT = 1e-8  # of M's curvature: what is flatter is left to the next descent
 CROSSINGS = 0.2  # of these weights, that may change sign
 TRIALS = 30
+CHANGE = 30.0  # of any logit by the step that is looked at first, at most
+SHORT = 0.25  # a step less than this part of what the model proposes damps the next model,
+LEAST_DAMPING = 1e-5  # beginning with this,
+HARDER = 10.0  # and so much more each time
 PATIENCE = 2  # iterations without a better bound, before the precision is at its end,
 GIVEN_UP = 8  # or they are, if what the slopes of the last steps promised is more than the tolerance:
 FACTOR = 10.0  # times half of that is what may be left
@@ -26,14 +32,15 @@ def minimize_proximal(objective: Objective, theta: NDArray, options: Options) ->
     """Minimise from θ until the certified gap is tol * F."""
     run = Run(objective, theta, options)
     line, model = objective.line(theta), None
-    best, stale, left = np.inf, 0, np.inf
+    best, lowest, stale, left, damping = np.inf, np.inf, 0, np.inf, 0.0
     while np.isfinite(line.value):
         centre(objective, line)
         bound, wanted = line.gap_bound(), options.tol * line.value
         if bound <= wanted:
             bound = certify(objective, line, tol=options.tol)
-        stale = 0 if bound < best else stale + 1
-        best = min(best, bound)
+        falls = lowest - line.value > objective.rounding * line.value
+        stale = 0 if bound < best or falls else stale + 1
+        best, lowest = min(best, bound), min(lowest, line.value)
         if bound <= wanted or (stale >= PATIENCE and left <= wanted):
             run.converge()
             break
@@ -45,10 +52,12 @@ def minimize_proximal(objective: Objective, theta: NDArray, options: Options) ->
             break
         if model is None or not model.serves(line):
             model = model_for(objective, line, options.seed + run.n_iter)
-        left = walk(line, model.set.put(model.descend(line)), objective.rounding)
+        model.damp(damping)
+        first = walk(line, model.set.put(model.descend(line)), objective.rounding)
         centre(objective, line)
-        left += walk(line, on_face(line, model), objective.rounding)
-        left *= FACTOR / 2
+        second = walk(line, on_face(line, model), objective.rounding)
+        left = FACTOR / 2 * (first.slope + second.slope)
+        damping = next_damping(damping, min(first.t, second.t))
         run.note(line.value, line.gradient)
     if np.isfinite(line.value):
         line.recompute()
@@ -100,25 +109,43 @@ def inner(a: NDArray, b: NDArray) -> float:
     return float(np.einsum("km,km->", a, b))
 
 
-def walk(line: PenalisedLine, direction: NDArray, rounding: float) -> float:
-    """Go along the direction as far as F falls, about; how steeply it did at first.
+class Walk(NamedTuple):
+    """How far one went, and how steeply F fell at first."""
+
+    t: float
+    slope: float
+
+
+def next_damping(damping: float, t: float) -> float:
+    """More where steps were too long by far, less where none was."""
+    if t < SHORT:
+        return max(LEAST_DAMPING, HARDER * damping)
+    damping = damping / HARDER if t >= 1 else damping
+    return damping if damping >= LEAST_DAMPING else 0.0
+
+
+def walk(line: PenalisedLine, direction: NDArray, rounding: float) -> Walk:
+    """Go along the direction as far as F falls, about.
 
     By slopes, which are good to full precision where differences of F are not. A unit step comes
     first: it is the one that makes weights 0.
     """
     if not direction.any():
-        return 0.0
-    line.aim(direction)
+        return Walk(1.0, 0.0)
+    reach = line.aim(direction)
     slope = line.look(0.0).right
-    if slope < 0 and (t := step_length(line, slope, rounding)):
+    if not slope < 0:
+        return Walk(0.0, np.inf)
+    t = step_length(line, slope, min(1.0, CHANGE / max(reach, 1e-300)), rounding)
+    if t:
         line.move(t)
-    return max(-slope, 0.0)
+    return Walk(t, -slope)
 
 
-def step_length(line: PenalisedLine, slope: float, rounding: float) -> float:
-    """About where φ' changes sign; 0 where none of it can be seen."""
+def step_length(line: PenalisedLine, slope: float, t: float, rounding: float) -> float:
+    """About where φ' changes sign, beginning at t; 0 where none of it can be seen."""
     target, ceiling = ENOUGH * abs(slope), line.value + rounding * abs(line.value)
-    t, low, low_slope, high, high_slope = 1.0, 0.0, slope, np.inf, np.nan
+    low, low_slope, high, high_slope = 0.0, slope, np.inf, np.nan
     for _ in range(TRIALS):
         look = line.look(t)
         lowered = look.value <= ceiling
@@ -133,7 +160,7 @@ def step_length(line: PenalisedLine, slope: float, rounding: float) -> float:
             continue
         width = high - low
         secant = low - low_slope * width / (high_slope - low_slope)
-        if not np.isfinite(secant):  # the slope at the far end overflows
-            secant = low
+        if not low or not np.isfinite(secant):
+            secant = min(secant, low + 0.3 * width) if np.isfinite(secant) else low
         t = float(np.clip(secant, low + 0.1 * width, high - 0.1 * width))
     return low
