@@ -25,7 +25,7 @@ ROOMS = {
     "objective": {"data", "_validation"},
     "solvers": {"objective", "_validation"},
     "datasets": {"_validation"},
-    "functional": {"_core", "_threads", "_validation", "data"},
+    "functional": {"_core", "_threads", "_validation", "_validation_sparse", "data"},
     "linear": {
         *("_progress", "_sklearn", "_threads", "_validation", "_validation_networks"),
         *("_validation_sparse", "data", "functional", "neural", "objective", "solvers"),

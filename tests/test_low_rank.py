@@ -25,8 +25,8 @@ def objective(n=300, d=12, k=4, *, dtype=np.float64, n_threads=1, **params):
 
 def features(o):
     """What θ multiplies, (n, D + 1)."""
-    X = (np.asarray(o.data.X, float) - o.shift) / o.scales
-    return np.column_stack([X, np.full(len(X), 1 / o.intercept_scale)])
+    X = (np.asarray(o.data.X, float) - o.parameters.shift) / o.parameters.scales
+    return np.column_stack([X, np.full(len(X), 1 / o.parameters.intercept_scale)])
 
 
 @pytest.mark.kernel
@@ -96,16 +96,18 @@ def test_of_full_rank_and_all_rows_it_is_the_hessians_block(fit_intercept):
     """But for the small share of the unweighted covariance that every block is given."""
     o = objective(fit_intercept=fit_intercept, C=0.01)
     blocks = LowRankBlocks(o, 0)
-    blocks.at_start()
     rng = np.random.default_rng(1)
-    line = o.line(o.project(rng.normal(size=o.size)))
+    parameters = o.parameters
+    line = o.line(parameters.project(rng.normal(size=o.size)))
+    blocks.at_start(line)
     inverse = blocks.by_class(line, len(o.data.X), 0)
-    z = o.data.X @ o.user(line.theta)[0].T + (o.user(line.theta)[1] if fit_intercept else 0)
+    W, b = parameters.user(line.theta)
+    z = o.data.X @ W.T + (b if fit_intercept else 0)
     P = np.exp(z - z.max(axis=1, keepdims=True))
     P /= P.sum(axis=1, keepdims=True)
     U = features(o)[:, : o.shape[1]]
     v = rng.normal(size=o.shape)
-    got = inverse.solve(v)[0]
+    got = inverse.factors.solve(v)[0]
     ridge = np.diag(o.curvature.ridge)
     for k, w in enumerate((P * (1 - P)).T):
         block = U.T @ (w[:, None] * U) / len(U)
@@ -123,9 +125,9 @@ def test_blocks_do_not_depend_on_threads(low):
     for n_threads in (1, 2, 3, 8):
         o = objective(2000, 90, 5, dtype=np.float32, n_threads=n_threads)
         blocks = (LowRankBlocks if low else ClassGrams)(o, 3)
-        v = np.random.default_rng(1).normal(size=o.shape)
-        first = blocks.at_start().solve(v)[0]
-        line = o.line(o.project(0.1 * v))
+        v = np.random.default_rng(1).normal(size=o.size)
+        line = o.line(o.parameters.project(0.1 * v))
+        first = blocks.at_start(line).solve(v)[0]
         solved.add((first.tobytes(), blocks.by_class(line, 300, 7).solve(v)[0].tobytes()))
     assert len(solved) == 1
 

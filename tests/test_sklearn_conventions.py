@@ -71,7 +71,7 @@ def test_clone_copies_the_parameters_only(digits):
 def test_is_a_classifier(digits):
     assert is_classifier(SoftmaxRegression())
     tags = SoftmaxRegression().__sklearn_tags__()
-    assert not tags.input_tags.sparse
+    assert tags.input_tags.sparse
     assert tags.target_tags.required
 
 

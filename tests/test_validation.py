@@ -50,12 +50,6 @@ BAD_X = {
     ),
     "holes": (np.array([[None, 1, 2, 3]] * N, object), ValueError, "X: .* nan in row 0, column 0"),
     "complex": (X + 1j, ValueError, "X: expected real numbers, got complex128"),
-    "sparse": (
-        sparse.csr_matrix(X),
-        TypeError,
-        r"X: .* got a sparse csr_matrix; use \.toarray\(\)",
-    ),
-    "sparse array": (sparse.coo_array(X), TypeError, "X: .* got a sparse coo_array"),
     "ragged": (
         [[1, 2], [3]] * 15,
         ValueError,

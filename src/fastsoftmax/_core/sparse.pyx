@@ -118,14 +118,22 @@ cdef void differences(
 
 cdef void feature_gradients(
     const Sparse *columns, Py_ssize_t d, Py_ssize_t first, bint begin, const real *z, Py_ssize_t k,
-    double scale, double ridge, const double *theta, double *grad_w,
+    double scale, double ridge, const double *theta, double *sums, double *wide, float *narrow,
 ) noexcept nogil:
     """Add the gradients of some features; begin with that of the penalty, or with nothing."""
-    cdef Py_ssize_t end_of_all = (<const int64_t *>columns.starts)[d], j, i
+    cdef Py_ssize_t end_of_all = (<const int64_t *>columns.starts)[d], j, c
     for j in range(first, min(first + FEATURES, d)):
-        for i in range(j * k, (j + 1) * k if begin else j * k):
-            grad_w[i] = ridge * theta[i] if theta else 0.
-        column_sums(columns, j, end_of_all, False, z, k, scale, grad_w + j * k)
+        for c in range(k):
+            if begin:
+                sums[c] = ridge * theta[j * k + c] if theta else 0.
+            else:
+                sums[c] = wide[j * k + c] if wide else narrow[j * k + c]
+        column_sums(columns, j, end_of_all, False, z, k, scale, sums)
+        for c in range(k):
+            if wide:
+                wide[j * k + c] = sums[c]
+            else:
+                narrow[j * k + c] = <float>sums[c]
 
 
 def value_and_grad(
@@ -138,8 +146,9 @@ def value_and_grad(
     X as for `store_logits`, and by columns: for each band its values, row numbers within the band,
     int32, and starts (d + 1,), int64. Logits are X W + b, or what `stored` holds, tiles as
     `store_logits` writes them, and W is then None. Targets are int32 labels (n,) or `real` (n, k) with
-    contiguous rows, weights (n,) or None; without targets `stored` is taken for A - Y itself. grad_w (d, k), float64, is overwritten, or None; without
-    theta, (d, k) float64, it is that of the losses alone. grad_b (k,), float64, is overwritten.
+    contiguous rows, weights (n,) or None; without targets `stored` is taken for A - Y itself. grad_w
+    (d, k), float64 or float32, is overwritten, or None; without theta, (d, k) float64, it is that of
+    the losses alone. grad_b (k,), float64, is overwritten.
     """
     cdef Sparse x = sparse(values, at, starts), by_column
     cdef Problem p
@@ -158,13 +167,16 @@ def value_and_grad(
         p.target_step = targets.strides[0] // <Py_ssize_t>sizeof(real)
     p.weights = <const real *>data(weights)
     p.scale = scale
-    cdef double *gradient = <double *>data(grad_w)
+    cdef bint is_narrow = grad_w is not None and grad_w.dtype.itemsize == sizeof(float)
+    cdef double *wide = NULL if is_narrow else <double *>data(grad_w)
+    cdef float *narrow = <float *>data(grad_w) if is_narrow else NULL
     cdef double *intercepts = <double *>data(grad_b)
     cdef const double *penalised = <const double *>data(theta)
     cdef Py_ssize_t k = p.k, padded = rounded_up(k, VL), size = sizeof(real), d, i, start, count, j
     cdef Py_ssize_t band = rows_of_band(p.n, k), tiles
     cdef Py_ssize_t sums = aligned((VL + k) * sizeof(double)) // <Py_ssize_t>sizeof(double)
-    cdef Py_ssize_t each = aligned(ROWS * (padded + 2 * k) * size) // size
+    cdef Py_ssize_t each = max(ROWS * (padded + 2 * k) * size, k * <Py_ssize_t>sizeof(double))
+    each = aligned(each) // size
     cdef cnp.ndarray memory = workspace(
         ALIGNMENT + aligned(band * padded * size) + PARTS * sums * sizeof(double)
         + n_threads * each * size)
@@ -186,14 +198,15 @@ def value_and_grad(
             part_differences(
                 &p, &x, start, part_start(tiles, PARTS, i), part_start(tiles, PARTS, i + 1),
                 scratch + threadid() * each, totals + i * sums, z)
-        if gradient:
+        if wide or narrow:
             column_values, column_rows, column_starts = columns[start // band]
             by_column = sparse(column_values, column_rows, column_starts)
             d = column_starts.shape[0] - 1
             for i in prange((d + FEATURES - 1) // FEATURES, nogil=True, schedule="dynamic",
                             chunksize=1, num_threads=n_threads, use_threads_if=n_threads > 1):
                 feature_gradients(
-                    &by_column, d, i * FEATURES, start == 0, z, k, scale, ridge, penalised, gradient)
+                    &by_column, d, i * FEATURES, start == 0, z, k, scale, ridge, penalised,
+                    <double *>(scratch + threadid() * each), wide, narrow)
     for j in range(k):
         intercepts[j] = 0.
     for i in range(PARTS):
@@ -216,7 +229,9 @@ cdef void part_differences(
             scratch + ROWS * (padded + p.k), totals, totals + VL, z + i * ROWS * padded)
 
 
-cdef inline void count_columns(const Sparse *x, Py_ssize_t first, Py_ssize_t end, int64_t *counts) noexcept nogil:
+cdef inline void count_columns(
+    const Sparse *x, Py_ssize_t first, Py_ssize_t end, int64_t *counts
+) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(start_of(x, first), start_of(x, end)):
         counts[index_at(x, i)] += 1
@@ -240,7 +255,7 @@ cdef inline void fill_columns(
 def transpose_rows(
     cnp.ndarray values not None, cnp.ndarray at not None, cnp.ndarray starts not None,
     Py_ssize_t first, Py_ssize_t end, Py_ssize_t d, cnp.ndarray to_values not None,
-    cnp.ndarray to_rows not None, cnp.ndarray to_starts not None, workspace, int n_threads,
+    cnp.ndarray to_at not None, cnp.ndarray to_starts not None, workspace, int n_threads,
 ):
     """Rows first .. end by columns: values, row numbers from `first`, starts (d + 1,).
 
@@ -249,7 +264,7 @@ def transpose_rows(
     """
     cdef Sparse x = sparse(values, at, starts)
     cdef real *value = <real *>data(to_values)
-    cdef int *row = <int *>data(to_rows)
+    cdef int *row = <int *>data(to_at)
     cdef int64_t *begin = <int64_t *>data(to_starts)
     cdef cnp.ndarray memory = workspace(n_threads * d * sizeof(int64_t))
     cdef int64_t *counts = <int64_t *>data(memory)

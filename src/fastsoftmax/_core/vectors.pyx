@@ -1,8 +1,9 @@
 """Dot products and sums of long vectors, for solvers.
 
-Bound by memory, 2 and 3 numbers an element. Not by BLAS, whose threads would go on spinning where the
-kernels' should run. A dot is summed in blocks of fixed length, each in `real` and their sums in double,
-so that it is the same to the bit for any number of threads.
+Bound by memory: so whatever is wanted of some vectors is taken in one reading of them. Not by BLAS,
+whose threads would go on spinning where the kernels' should run. A dot is summed in blocks of fixed
+length, each in `real` and their sums in double, so that it is the same to the bit for any number of
+threads.
 """
 
 from cython.parallel cimport prange
@@ -10,12 +11,15 @@ from libc.stdlib cimport free, malloc
 cimport numpy as cnp
 
 from fastsoftmax._core.multiples cimport add_multiple
-from fastsoftmax._core.simd cimport VL, load, load_first, real, set1, sum_lanes, vreal
+from fastsoftmax._core.simd cimport (
+    VL, VL_MOST, absolute, load, load_first, maximum, real, set1, store, sum_lanes, vreal,
+)
 
 cnp.import_array()
 
 cdef enum:
     BLOCK = 4096  # elements
+    LANES = 16  # sums of float64 side by side
     WAYS = 4  # sums side by side: a multiply-add takes four cycles
 
 
@@ -57,6 +61,145 @@ def dot(cnp.ndarray a not None, cnp.ndarray b not None, int n_threads):
         total += parts[i]
     free(parts)
     return total
+
+
+def dots(
+    cnp.ndarray rows not None, const Py_ssize_t[::1] order, cnp.ndarray v not None,
+    double[::1] out, int n_threads,
+):
+    """out[i] = vᵀ rows[order[i]], of contiguous `real` rows (m, n) and v (n,); v is read once."""
+    cdef const real *x = <const real *>cnp.PyArray_DATA(rows)
+    cdef const real *y = <const real *>cnp.PyArray_DATA(v)
+    cdef Py_ssize_t n = v.shape[0], m = order.shape[0], blocks = (n + BLOCK - 1) // BLOCK, i, j
+    cdef double *parts = <double *>malloc((blocks * m + 1) * sizeof(double))
+    if parts == NULL:
+        raise MemoryError(f"{blocks * m} partial sums")
+    for i in prange(blocks, nogil=True, schedule="static", num_threads=n_threads,
+                    use_threads_if=n_threads > 1):
+        for j in range(m):
+            parts[i * m + j] = dot_block(
+                x + order[j] * n + i * BLOCK, y + i * BLOCK, block_length(n, i))
+    for j in range(m):
+        out[j] = 0.
+        for i in range(blocks):
+            out[j] += parts[i * m + j]
+    free(parts)
+
+
+def combine(
+    double by, cnp.ndarray base not None, const double[::1] factors, cnp.ndarray rows not None,
+    const Py_ssize_t[::1] order, cnp.ndarray out not None, int n_threads,
+):
+    """out = by * base + sum of factors[i] * rows[order[i]], contiguous `real`; out is written once."""
+    cdef const real *x = <const real *>cnp.PyArray_DATA(rows)
+    cdef const real *y = <const real *>cnp.PyArray_DATA(base)
+    cdef real *to = <real *>cnp.PyArray_DATA(out)
+    cdef Py_ssize_t n = base.shape[0], m = order.shape[0], blocks = (n + BLOCK - 1) // BLOCK, i, j
+    for i in prange(blocks, nogil=True, schedule="static", num_threads=n_threads,
+                    use_threads_if=n_threads > 1):
+        multiply_block(by, y + i * BLOCK, to + i * BLOCK, block_length(n, i))
+        for j in range(m):
+            add_multiple(
+                to + i * BLOCK, factors[j], x + order[j] * n + i * BLOCK, block_length(n, i))
+
+
+cdef inline void multiply_block(double by, const real *x, real *to, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        to[i] = <real>by * x[i]
+
+
+def add_wide(cnp.ndarray a not None, double t, cnp.ndarray b not None, int n_threads):
+    """a += t * b, where a is float64 and b `real`."""
+    cdef double *x = <double *>cnp.PyArray_DATA(a)
+    cdef const real *y = <const real *>cnp.PyArray_DATA(b)
+    cdef Py_ssize_t n = a.shape[0], blocks = (n + BLOCK - 1) // BLOCK, i
+    for i in prange(blocks, nogil=True, schedule="static", num_threads=n_threads,
+                    use_threads_if=n_threads > 1):
+        add_wide_block(x + i * BLOCK, t, y + i * BLOCK, block_length(n, i))
+
+
+cdef inline void add_wide_block(double *x, double t, const real *y, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        x[i] += t * y[i]
+
+
+def products(
+    cnp.ndarray a not None, cnp.ndarray b not None, Py_ssize_t n, double[::1] out, int n_threads
+):
+    """out = aᵀa, aᵀb, bᵀb of the first n numbers; a is float64, b `real`."""
+    cdef const double *x = <const double *>cnp.PyArray_DATA(a)
+    cdef const real *y = <const real *>cnp.PyArray_DATA(b)
+    cdef Py_ssize_t blocks = (n + BLOCK - 1) // BLOCK, i, j
+    cdef double *parts = <double *>malloc((3 * blocks + 1) * sizeof(double))
+    if parts == NULL:
+        raise MemoryError(f"{3 * blocks} partial sums")
+    for i in prange(blocks, nogil=True, schedule="static", num_threads=n_threads,
+                    use_threads_if=n_threads > 1):
+        products_of_block(x + i * BLOCK, y + i * BLOCK, block_length(n, i), parts + 3 * i)
+    for j in range(3):
+        out[j] = 0.
+        for i in range(blocks):
+            out[j] += parts[3 * i + j]
+    free(parts)
+
+
+cdef inline void products_of_block(
+    const double *x, const real *y, Py_ssize_t n, double *out
+) noexcept nogil:
+    cdef double sums[3][LANES]
+    cdef Py_ssize_t i, v
+    cdef double a, b
+    for v in range(LANES):
+        sums[0][v] = sums[1][v] = sums[2][v] = 0.
+    for i from 0 <= i <= n - LANES by LANES:
+        for v in range(LANES):
+            a = x[i + v]
+            b = y[i + v]
+            sums[0][v] += a * a
+            sums[1][v] += a * b
+            sums[2][v] += b * b
+    for i in range(n - n % LANES, n):
+        sums[0][0] += x[i] * x[i]
+        sums[1][0] += x[i] * y[i]
+        sums[2][0] += <double>y[i] * y[i]
+    for i in range(3):
+        out[i] = 0.
+        for v in range(LANES):
+            out[i] += sums[i][v]
+
+
+def largest(cnp.ndarray a not None, int n_threads):
+    """max |a| of contiguous `real` (n,)."""
+    cdef const real *x = <const real *>cnp.PyArray_DATA(a)
+    cdef Py_ssize_t n = a.shape[0], blocks = (n + BLOCK - 1) // BLOCK, i
+    cdef double *parts = <double *>malloc((blocks + 1) * sizeof(double))
+    cdef double top = 0.
+    if parts == NULL:
+        raise MemoryError(f"{blocks} partial maxima")
+    for i in prange(blocks, nogil=True, schedule="static", num_threads=n_threads,
+                    use_threads_if=n_threads > 1):
+        parts[i] = largest_of_block(x + i * BLOCK, block_length(n, i))
+    for i in range(blocks):
+        top = parts[i] if not parts[i] <= top else top
+    free(parts)
+    return top
+
+
+cdef inline double largest_of_block(const real *x, Py_ssize_t n) noexcept nogil:
+    cdef vreal top = set1(0.)
+    cdef real element[VL_MOST]
+    cdef double most = 0.
+    cdef Py_ssize_t i
+    for i from 0 <= i <= n - VL by VL:
+        top = maximum(top, absolute(load(x + i)))
+    if n % VL:
+        top = maximum(top, absolute(load_first(x + n - n % VL, <int>(n % VL))))
+    store(element, top)
+    for i in range(VL):
+        most = element[i] if not element[i] <= most else most
+    return most
 
 
 def add(cnp.ndarray a not None, double t, cnp.ndarray b not None, int n_threads):

@@ -8,7 +8,9 @@ from fastsoftmax.data.dense import DenseData, Gradients
 from fastsoftmax.data.diagonals import DiagonalFactors
 from fastsoftmax.data.factors import ClassFactors
 from fastsoftmax.data.stored import Draw, StoredLogits
-from fastsoftmax.data.vectors import add, dot
+from fastsoftmax.data.vectors import add, combine, dot, dots, largest, products
+
+SMALL = 1 << 18  # bytes
 
 __all__ = [
     "ClassFactors",
@@ -19,10 +21,28 @@ __all__ = [
     "SparseData",
     "StoredLogits",
     "add",
+    "combine",
+    "data_of",
+    "dense_if_small",
     "dot",
+    "dots",
+    "largest",
+    "products",
 ]
 
 
 def data_of(X: NDArray | sparse.csr_array, n_threads: int) -> DenseData | SparseData:
     """X as the kind of data that it is."""
     return (SparseData if sparse.issparse(X) else DenseData)(X, n_threads)
+
+
+def dense_if_small(X: NDArray | sparse.csr_array) -> NDArray | sparse.csr_array:
+    """X as a dense array if it is that, or takes less memory so, or hardly any.
+
+    What is known of dense X, all of its second moments, makes for fewer passes and sharper ends.
+    """
+    if not sparse.issparse(X):
+        return X
+    size = X.shape[0] * X.shape[1] * X.dtype.itemsize
+    held = X.data.nbytes + X.indices.nbytes
+    return X.toarray() if size <= max(SMALL, held) else X

@@ -10,6 +10,7 @@ from scipy import sparse
 from fastsoftmax._core import kernels
 from fastsoftmax._threads import team
 from fastsoftmax.data.dense import DenseData, Gradients
+from fastsoftmax.data.fold import Fold, fold
 from fastsoftmax.data.stored import StoredLogits
 from fastsoftmax.data.workspace import Workspace
 
@@ -44,6 +45,7 @@ class SparseData:
         workspace: Workspace | None = None,
     ) -> None:
         self.X = X
+        self.fold: Fold | None = None
         self.n_threads = n_threads
         self._rows = X.data, X.indices, X.indptr
         self._kernel = kernels(X.dtype).sparse
@@ -53,6 +55,15 @@ class SparseData:
         """Another array, with the threads and the workspace of this one."""
         kind = SparseData if sparse.issparse(X) else DenseData
         return kind(X, self.n_threads, self._workspace)
+
+    def folded(self) -> "SparseData":
+        """The same with the features folded that one row alone has, where that is worth it."""
+        result = fold(self.X, self.n_threads, self._workspace)
+        if result is None:
+            return self
+        data = SparseData(result[0], self.n_threads, self._workspace)
+        data.fold = result[1]
+        return data
 
     @property
     def shape(self) -> tuple[int, int]:

@@ -4,9 +4,11 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy import sparse
 
 from fastsoftmax import _validation as check
-from fastsoftmax.data import DenseData, Gradients
+from fastsoftmax._validation_sparse import features
+from fastsoftmax.data import Gradients, data_of
 
 
 def linear_cross_entropy(
@@ -61,8 +63,10 @@ def linear_cross_entropy_value_and_grad(
 
     Parameters
     ----------
-    X : array-like of shape (n, D)
-        Features; not copied if float32 or float64, whatever the strides.
+    X : array-like or sparse matrix or array of shape (n, D)
+        Features; not copied if float32 or float64, whatever the strides, nor compressed rows (CSR).
+        Those are laid out by columns for the gradient, in each call: for more than one, fit an
+        estimator.
     W : array-like of shape (K, D)
         Weights. One row is one logit: the log-odds of class 1 against class 0.
     b : array-like of shape (K,) or None
@@ -98,7 +102,7 @@ def linear_cross_entropy_value_and_grad(
     ------
     ValueError, TypeError
         If shapes do not fit, an index is out of range, a weight is negative or ``wrt`` names
-        something else.
+        something else, or "X" where X is sparse.
 
     References
     ----------
@@ -116,12 +120,14 @@ def linear_cross_entropy_value_and_grad(
     >>> grads.W.shape, grads.b.shape
     ((3, 2), (3,))
     """
-    X = check.features(X)
+    X = features(X)
     W = check.features(W, n_features=X.shape[1], name="W")
     (n, _), k = X.shape, len(W)
     wrt = check.some_of(wrt, ("W", "b", "X"), "wrt")
     if b is not None:
         b = check.vector(b, k, "b", "one intercept a row of W")
+    if "X" in wrt and sparse.issparse(X):
+        raise ValueError("wrt: expected 'W' and 'b' at most for a sparse X, got 'X'")
     weights = check.weights(sample_weight, n, X.dtype)
     classes = check.weights(class_weight, max(k, 2), X.dtype, "class_weight")
     counts = np.asarray(target).dtype.kind in "iu"
@@ -135,7 +141,7 @@ def linear_cross_entropy_value_and_grad(
         if classes is not None:
             weights = classes[target] if weights is None else weights * classes[target]
         total = n if weights is None else weights.sum(dtype=np.float64)
-    data = DenseData(X, check.threads(n_threads))
+    data = data_of(X, check.threads(n_threads))
     with np.errstate(divide="ignore"):  # rows of weight 0 only: the mean over nothing is NaN
         scale = float(np.divide(1.0, total))
     loss, grads = data.value_and_grad(W, b, target, weights, scale, wrt)

@@ -1,9 +1,21 @@
 """Objective = data × loss × penalty: what a solver minimises."""
 
-from fastsoftmax.data import add, dot
+from fastsoftmax.data import combine, dot, dots
 from fastsoftmax.objective.blocks import Factors, blocks_for
+from fastsoftmax.objective.carry import Carry, carry_of
 from fastsoftmax.objective.certificate import certify
 from fastsoftmax.objective.line import Line
 from fastsoftmax.objective.objective import Objective
 
-__all__ = ["Factors", "Line", "Objective", "add", "blocks_for", "certify", "dot"]
+__all__ = [
+    "Carry",
+    "Factors",
+    "Line",
+    "Objective",
+    "blocks_for",
+    "carry_of",
+    "certify",
+    "combine",
+    "dot",
+    "dots",
+]

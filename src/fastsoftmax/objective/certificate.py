@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax.data import ClassFactors, dot
+from fastsoftmax.data import ClassFactors
 from fastsoftmax.objective.line import Line
 from fastsoftmax.objective.objective import Objective
 
@@ -28,14 +28,14 @@ def certify(objective: Objective, line: Line, *, tol: float) -> float:
     factors = ClassFactors(H[None], objective.data.n_threads)
     for _ in range(ROUNDS):
         _, gradient = objective.parameters.split(line.gradient)
-        gradient = gradient - common(gradient)
+        gradient = gradient.astype(np.float64) - common(gradient)
         step = -factors.solve(gradient[None])[0][0]
-        left = abs(dot(gradient, step))
+        slope = float(np.sum(gradient * step))
+        left = abs(slope)
         if left <= SHARE * max(bound, tol * line.value) or not line.cheap:
             break
-        direction = np.zeros_like(line.theta)
+        direction = np.zeros_like(line.gradient)
         objective.parameters.split(direction)[1][:] = step - common(step)
-        slope = dot(line.gradient, direction)
         line.aim(direction)
         trial = line.at(1.0)
         if not (slope < 0 and trial.value <= line.value and abs(trial.slope) < 0.5 * abs(slope)):

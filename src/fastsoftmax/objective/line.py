@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax.data import StoredLogits, dot
+from fastsoftmax.data import StoredLogits, add, dot
 
 if TYPE_CHECKING:
     from fastsoftmax.objective.objective import Objective
@@ -104,7 +104,7 @@ class StoredLine:
         data = objective.data
         self._logits = StoredLogits(data.shape[0], objective.n_logits, data.dtype, data.n_threads)
         self._change = self._logits.like()
-        self.theta = theta
+        self.theta = theta.copy()
         self.recompute()
 
     def _store(self, theta: NDArray, out: StoredLogits) -> None:
@@ -137,7 +137,7 @@ class StoredLine:
         return self._path.at(t)
 
     def move(self, t: float) -> None:
-        self.theta = self.theta + t * self._direction
+        add(self.theta, t, self._direction, self._objective.data.n_threads)
         self._logits.move(self._change, t)
         self._evaluate()
 

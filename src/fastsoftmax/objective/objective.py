@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax.data import DenseData, SparseData, StoredLogits
+from fastsoftmax.objective.carry import Carry, key_of
 from fastsoftmax.objective.curvature import CURVATURES, HESSIAN_PARAMETERS
 from fastsoftmax.objective.l1 import L1
 from fastsoftmax.objective.line import FusedLine, Line, StoredLine
@@ -38,6 +39,8 @@ class Objective:
     max_memory : int or None
         Bytes for what a solver keeps beyond X and the model. None: 512 MiB or a quarter of X,
         whichever is more.
+    carry : Carry or None
+        What an objective of the same data left.
     """
 
     def __init__(
@@ -51,24 +54,28 @@ class Objective:
         fit_intercept: bool,
         l1_ratio: float = 0.0,
         max_memory: int | None = None,
+        carry: Carry | None = None,
     ) -> None:
         n = data.shape[0]
-        self.data = data
+        total_weight = n if weights is None else weights.sum()
+        l1 = l1_ratio / (C * total_weight)
+        self.l1 = L1(l1, self) if l1 else None
+        # a rotation of features leaves an L2 penalty as it is, but not an L1 penalty
+        self.data = data = data if self.l1 else data.folded()
         self.targets = targets
         self.n_logits = n_logits
         self.fit_intercept = fit_intercept
-        self.total_weight = n if weights is None else weights.sum()
+        self.total_weight = total_weight
         # of mean 1, so that weights of any scale are numbers of the precision of X
         self.weights = (
             None
             if weights is None
             else np.ascontiguousarray(weights * (n / self.total_weight), dtype=data.dtype)
         )
-        strength = 1 / (C * self.total_weight)
-        self.penalty = (1 - l1_ratio) * strength
+        self.penalty = (1 - l1_ratio) / (C * total_weight)
         self.max_memory = max(512 << 20, data.nbytes // 4) if max_memory is None else max_memory
+        self.carry = carry if carry is not None and carry.key == key_of(self) else None
         self.parameters = PARAMETERS[type(data)](self)
-        self.l1 = L1(l1_ratio * strength, self) if l1_ratio * strength else None
         self.n_passes = self.parameters.passes  # over X, so far
         self.curvature = CURVATURES[type(data)](self)
 
@@ -120,11 +127,10 @@ class Objective:
 
     def model(self, theta: NDArray) -> tuple[NDArray, NDArray]:
         """(coef, intercept) of θ: fresh arrays, the intercepts of several classes with mean 0."""
-        W, b = self.parameters.user(theta)
-        W = W.copy(order="K")
+        W, b = self.parameters.model(theta)
         if b is None:
             return W, np.zeros(len(W))
-        return W, b - b.mean() if len(b) > 1 else b.copy()
+        return W, b - b.mean() if len(b) > 1 else b
 
     def value_and_grad(
         self, theta: NDArray, stored: StoredLogits | None = None
@@ -135,13 +141,7 @@ class Objective:
 
     def grad_norm(self, gradient: NDArray) -> float:
         """max |∇F| with respect to (W, b), from the gradient with respect to θ."""
-        return float(
-            max(
-                np.abs(part).max()
-                for part in self.parameters.user_gradient(gradient)
-                if part is not None
-            )
-        )
+        return self.parameters.norms(gradient)[0]
 
     def gap_bound(self, gradient: NDArray) -> float:
         """At least F - F* where the intercepts are optimal for their weights; infinity for C = ∞.
@@ -151,8 +151,7 @@ class Objective:
         """
         if not self.penalty:
             return np.inf
-        by_W, _ = self.parameters.user_gradient(gradient)
-        return float(np.einsum("kd,kd->", by_W, by_W)) / (2 * self.penalty)
+        return self.parameters.norms(gradient)[1] / (2 * self.penalty)
 
     def vectors(self, wanted: int) -> int:
         """How many vectors like θ in the precision of X a solver may keep; a few in any case."""

@@ -4,12 +4,12 @@
 variables makes it a good vector to iterate on, and how to take value and gradient there.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax.data import DenseData, SparseData, StoredLogits, dot
+from fastsoftmax.data import DenseData, SparseData, StoredLogits, dot, largest, products
 
 if TYPE_CHECKING:
     from fastsoftmax.objective.objective import Objective
@@ -33,6 +33,10 @@ class Standardised:
         d = data.shape[1]
         self.shape = objective.n_logits, d + fit_intercept
         self.dtype = data.dtype
+        if objective.carry is not None:
+            vars(self).update(objective.carry.coordinates)
+            self.passes = 0.0
+            return
         #: not finite where X is not, or where the sum of its values overflows
         self.means, variances = data.moments(objective.weights)
         share = 1 / max(objective.n_logits, 2)
@@ -51,6 +55,11 @@ class Standardised:
         self.scales = np.where((scales > 0) & ~self.constant, scales, 1.0)
         self.intercept_scale = np.sqrt(curvature)
         self._units = np.append(1 / self.scales, np.zeros(int(fit_intercept)))
+
+    def coordinates(self) -> dict[str, Any]:
+        """The change of variables, for a fit to come."""
+        names = ("means", "spread", "finite", "constant", "shift", "scales", "intercept_scale")
+        return {name: getattr(self, name) for name in names}
 
     def table(self, theta: NDArray) -> NDArray:
         """θ as (K, D), or (K, D + 1) with the intercepts last: a view."""
@@ -140,14 +149,19 @@ class Standardised:
         to_V[:, self.constant] = 0
         return value, gradient
 
-    def user_gradient(self, gradient: NDArray) -> tuple[NDArray, NDArray | None]:
-        """∇F with respect to (W, b), from that with respect to θ."""
+    def model(self, theta: NDArray) -> tuple[NDArray, NDArray | None]:
+        """(W, b) of θ: fresh arrays."""
+        return self.user(theta)
+
+    def norms(self, gradient: NDArray) -> tuple[float, float]:
+        """max |∇F| with respect to (W, b), and ‖∇_W F‖², from that with respect to θ."""
         V, c = self.split(gradient)
         by_W = V * self.scales
-        if c is None:
-            return by_W, None
-        by_b = c * self.intercept_scale
-        return by_W + np.outer(by_b, self.shift), by_b
+        if c is not None:
+            by_b = c * self.intercept_scale
+            by_W += np.outer(by_b, self.shift)
+        largest = max(np.abs(part).max() for part in ((by_W,) if c is None else (by_W, by_b)))
+        return float(largest), float(np.einsum("kd,kd->", by_W, by_W))
 
 
 class FeatureMajor:
@@ -164,8 +178,13 @@ class FeatureMajor:
     def __init__(self, objective: "Objective") -> None:
         self._objective, self._data = objective, objective.data
         self.shape = objective.n_logits, objective.data.shape[1] + objective.fit_intercept
-        self.dtype = np.dtype(np.float32)  # which is exact enough for a direction
+        self._n_weights = objective.n_logits * objective.data.shape[1]
+        #: of gradients, once they are summed, and of directions: enough for the way to go
+        self.dtype = np.dtype(np.float64 if objective.l1 else np.float32)
         self.intercept_scale = 1.0
+
+    def coordinates(self) -> None:
+        """There is no change of variables to keep."""
 
     def table(self, theta: NDArray) -> NDArray:
         """θ as (K, D), or (K, D + 1) with the intercepts last, in Fortran's order: a view."""
@@ -202,7 +221,7 @@ class FeatureMajor:
         """θ of weights (K, D) and intercepts (K,)."""
         theta = np.zeros(self.shape).ravel()
         W, b = self.split(theta)
-        W[:] = coef
+        W[:] = coef if self._data.fold is None else self._data.fold.fold(coef)
         if b is not None:
             b[:] = intercept
         return theta
@@ -211,15 +230,16 @@ class FeatureMajor:
         """(W, b) of θ: views."""
         return self.split(theta)
 
-    def _weights(self, theta: NDArray) -> NDArray:
-        return theta[: self.shape[0] * self._data.shape[1]]
+    def model(self, theta: NDArray) -> tuple[NDArray, NDArray | None]:
+        """(W, b) of θ in all features: fresh arrays."""
+        W, b = self.split(theta)
+        fold = self._data.fold
+        W = W.copy(order="K") if fold is None else fold.unfold(W, self._data.n_threads)
+        return W, None if b is None else b.copy()
 
     def products(self, theta: NDArray, direction: NDArray) -> NDArray[np.float64]:
         """⟨W, W⟩, ⟨W, step⟩ and ⟨step, step⟩ of the weights."""
-        W, step = self._weights(theta), self._weights(direction).astype(theta.dtype)
-        return np.array(
-            [dot(a, c, self._data.n_threads) for a, c in ((W, W), (W, step), (step, step))]
-        )
+        return products(theta, direction, self._n_weights, self._data.n_threads)
 
     def value_and_grad(self, theta: NDArray, stored: StoredLogits | None) -> tuple[float, NDArray]:
         """Loss and ridge and their gradient at θ, or from its logits where these are stored."""
@@ -236,7 +256,7 @@ class FeatureMajor:
         targets: NDArray | None,
         weights: NDArray | None,
     ) -> tuple[float, NDArray]:
-        o, gradient = self._objective, np.empty_like(theta)
+        o, gradient = self._objective, np.empty(theta.size, self.dtype)
         W, b = self.split(theta)
         by_W, by_b = self.split(gradient)
         value, by_intercepts = self._data.penalised(
@@ -244,12 +264,24 @@ class FeatureMajor:
         )
         if by_b is not None:
             by_b[:] = by_intercepts
-        W = self._weights(theta)
-        return value + 0.5 * o.penalty * dot(W, W, self._data.n_threads), gradient
+        weights = theta[: self._n_weights]
+        return value + 0.5 * o.penalty * dot(weights, weights, self._data.n_threads), gradient
 
-    def user_gradient(self, gradient: NDArray) -> tuple[NDArray, NDArray | None]:
-        """∇F with respect to (W, b), from that with respect to θ."""
-        return self.split(gradient)
+    def norms(self, gradient: NDArray) -> tuple[float, float]:
+        """max |∇F| with respect to (W, b), and ‖∇_W F‖²; a rotation changes only the former."""
+        n_threads, fold = self._data.n_threads, self._data.fold
+        by_W = gradient[: self._n_weights]
+        square = dot(by_W, by_W, n_threads)
+        if fold is None:
+            return largest(gradient, n_threads), square
+        at = fold.shared * self.shape[0]
+        own = np.abs(by_W[at:].reshape(-1, self.shape[0])).max(axis=1, initial=0) * fold.peaks
+        parts = (
+            largest(by_W[:at], n_threads),
+            own.max(initial=0),
+            largest(gradient[self._n_weights :]),
+        )
+        return float(np.max(parts)), square
 
 
 PARAMETERS = {DenseData: Standardised, SparseData: FeatureMajor}

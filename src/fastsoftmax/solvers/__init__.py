@@ -8,13 +8,14 @@ from fastsoftmax.solvers import (
     preconditioned,
     proximal_newton,
 )
-from fastsoftmax.solvers.base import SOLVERS, Iteration, Options, Result, find, known
+from fastsoftmax.solvers.base import SOLVERS, Iteration, Options, Result, State, find, known
 
 __all__ = [
     "SOLVERS",
     "Iteration",
     "Options",
     "Result",
+    "State",
     "auto",
     "find",
     "gradient_descent",

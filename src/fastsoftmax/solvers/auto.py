@@ -17,6 +17,7 @@ def minimize_auto(objective: Objective, theta: NDArray, options: Options) -> Res
     if objective.l1:
         return proximal_newton.minimize_proximal(objective, theta, options)
     n = objective.data.shape[0]
-    if objective.size <= TINY and n * objective.size**2 <= LIGHT:
+    light = objective.size <= TINY and n * objective.size**2 <= LIGHT
+    if light and objective.lacks("hessian") is None:
         return newton.minimize_newton(objective, theta, options)
     return preconditioned.minimize_preconditioned(objective, theta, options)

@@ -8,7 +8,7 @@ on Convex Optimization, 1.2.3). That of the softmax is at most ½, of the logist
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax.objective import Objective
+from fastsoftmax.objective import Objective, dot
 from fastsoftmax.solvers.base import Options, Result, Run, register
 
 
@@ -19,12 +19,13 @@ def minimize_gd(objective: Objective, theta: NDArray, options: Options) -> Resul
     lipschitz = objective.curvature.lipschitz()
     value, gradient = objective.value_and_grad(theta)
     while np.isfinite(value) and np.isfinite(lipschitz):
-        square = float(np.einsum("i,i->", gradient, gradient))
+        square = dot(gradient, gradient, objective.data.n_threads)
         left = objective.gap_bound(gradient) if objective.penalty else square / lipschitz
+        run.tell(theta, left)
         if left <= options.tol * value:
             run.converge()
             break
-        if run.n_iter == options.max_iter:
+        if run.n_iter == options.max_iter or run.result.halted:
             break
         theta = theta - gradient / lipschitz
         value, gradient = objective.value_and_grad(theta)

@@ -1,31 +1,22 @@
 """L-BFGS, plain or preconditioned (Nocedal 1980; Nocedal & Wright, Numerical Optimization, 7.2).
 
-The initial inverse Hessian of the two-loop recursion is γM⁻¹, with γ = sᵀy / yᵀM⁻¹y of the last
-pair and M the preconditioner's: the identity, for plain L-BFGS. The history is kept when M changes.
+The preconditioner M is the identity for plain L-BFGS. The history is kept when M changes.
 """
 
-from collections import deque
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax.objective import Line, Objective, add, dot
+from fastsoftmax.objective import Line, Objective, dot
 from fastsoftmax.solvers.base import Options, Result, Run, register
+from fastsoftmax.solvers.history import History
 from fastsoftmax.solvers.line_search import search
 
 FIRST_CHANGE = (
     10.0  # of any logit by the first step, at most: nothing is known of the curvature yet
 )
 RECHECKS = 5  # of the logits from θ that may end in other than convergence
-
-
-class Pair(NamedTuple):
-    """A step and what the gradient changed by."""
-
-    s: NDArray
-    y: NDArray
-    curvature: float  # sᵀy
 
 
 class Preconditioner(Protocol):
@@ -69,18 +60,20 @@ def minimize(
     """Minimise from θ until ``factor * ½|gᵀd| <= tol * F``, d being the direction."""
     run = Run(objective, theta, options)
     line = objective.line(theta)
-    pairs: deque[Pair] = deque(maxlen=objective.vectors(2 * memory) // 2)
+    pairs = History(objective, objective.vectors(2 * memory) // 2)
     fresh, rechecks = True, 0  # whether the logits come straight from θ
     while True:
         # F* >= 0: no more than F is left to gain
         if 0 <= line.value <= np.finfo(float).eps or not line.gradient.any():
+            run.tell(line.theta, 0.0)
             run.converge()
             break
         if np.isfinite(line.value):
             preconditioner.update(line, run.n_iter)
-            direction = two_loop(line.gradient, pairs, preconditioner, objective)
+            direction = pairs.direction(line.gradient, preconditioner.solve)
             slope = dot(line.gradient, direction)
             left = max(preconditioner.factor / 2 * abs(slope), run.trend(preconditioner.since))
+            run.tell(line.theta, left)
             if left <= options.tol * line.value and (pairs or run.n_iter == 0):
                 if fresh or rechecks == RECHECKS:
                     run.converge()
@@ -111,11 +104,7 @@ def minimize(
         before = line.gradient
         line.move(t)
         fresh = not line.cheap
-        s, y = (
-            v.astype(objective.parameters.dtype) for v in (t * direction, line.gradient - before)
-        )
-        if (curvature := dot(s, y)) > 0:
-            pairs.append(Pair(s, y, curvature))
+        pairs.push(t, direction, before, line.gradient)
         run.note(line.value, line.gradient)
     if not fresh and np.isfinite(line.value):
         line.recompute()
@@ -133,30 +122,3 @@ def first_step(line: Line, slope: float, reach: float, *, rounding: float) -> fl
     if scout is None:
         return t
     return search(scout, scout.at(0.0).value, slope, t, rounding=rounding) or t
-
-
-def two_loop(
-    gradient: NDArray, pairs: deque[Pair], preconditioner: Preconditioner, objective: Objective
-) -> NDArray:
-    """-H·gradient, H the inverse Hessian that the pairs and the preconditioner imply.
-
-    In the precision of X, which is that of the gradient; pairs are most of what an iteration reads
-    where the parameters are many.
-    """
-    dtype, n_threads = objective.parameters.dtype, objective.data.n_threads
-    q = -gradient.astype(dtype)
-    shares = []
-    for s, y, curvature in reversed(pairs):
-        share = dot(s, q, n_threads) / curvature
-        add(q, -share, y, n_threads)
-        shares.append(share)
-    if pairs:
-        _, y, curvature = pairs[-1]
-        direction, solved = preconditioner.solve(q, y)
-        direction = direction * (curvature / dot(y, solved.astype(dtype), n_threads))
-    else:
-        (direction,) = preconditioner.solve(q)
-    direction = direction.astype(dtype)
-    for (s, y, curvature), share in zip(pairs, reversed(shares), strict=True):
-        add(direction, share - dot(y, direction, n_threads) / curvature, s, n_threads)
-    return direction.astype(np.float64)

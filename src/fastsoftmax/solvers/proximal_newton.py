@@ -38,6 +38,7 @@ def minimize_proximal(objective: Objective, theta: NDArray, options: Options) ->
         bound, wanted = line.gap_bound(), options.tol * line.value
         if bound <= wanted:
             bound = certify(objective, line, tol=options.tol)
+        run.tell(line.theta, bound)
         falls = lowest - line.value > objective.rounding * line.value
         stale = 0 if bound < best or falls else stale + 1
         best, lowest = min(best, bound), min(lowest, line.value)

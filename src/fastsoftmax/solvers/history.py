@@ -1,0 +1,84 @@
+"""The history of L-BFGS, and the direction that it implies.
+
+The initial inverse Hessian of the two-loop recursion is γM⁻¹, with γ = sᵀy / yᵀM⁻¹y of the last
+pair and M the preconditioner's. Both loops only add pairs to a vector, so they run on numbers: with
+the products sᵢᵀyⱼ kept, the pairs are read once each for sᵢᵀg, Σ aᵢyᵢ, yᵢᵀr and Σ cᵢsᵢ, where the
+recursion as it is written reads and writes a vector of its own for each (Chen, Wang & Zhou,
+Large-scale L-BFGS using MapReduce, NIPS 2014). In the precision that the objective names.
+"""
+
+from collections import deque
+from collections.abc import Callable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastsoftmax.objective import Objective, combine, dot, dots
+
+Solve = Callable[..., list[NDArray]]
+
+
+class History:
+    """The last pairs of s, a step, and y, what the gradient changed by.
+
+    Parameters
+    ----------
+    objective : Objective
+    most : int
+        Pairs to keep.
+    """
+
+    def __init__(self, objective: Objective, most: int) -> None:
+        self._dtype = objective.parameters.dtype
+        self._n_threads = objective.data.n_threads
+        self._most = most
+        self._s, self._y = (np.empty((most + 1, objective.size), self._dtype) for _ in range(2))
+        self._products = np.zeros((most + 1, most + 1))  # s of a row with y of a column
+        self.clear()
+
+    def __len__(self) -> int:
+        return len(self._slots)
+
+    def clear(self) -> None:
+        self._slots: deque[int] = deque()  # rows of s and y, the oldest pair first
+        self._free = list(range(self._most + 1))
+
+    def push(self, t: float, direction: NDArray, before: NDArray, after: NDArray) -> None:
+        """A step t along a direction from one gradient to another, unless it curves downwards."""
+        slot = self._free.pop()
+        s, y = self._s[slot], self._y[slot]
+        np.multiply(direction, t, out=s, casting="same_kind")
+        np.subtract(after, before, out=y, casting="same_kind")
+        products = dots(self._s, [*self._slots, slot], y, self._n_threads)
+        if not products[-1] > 0:
+            self._free.append(slot)
+            return
+        self._slots.append(slot)
+        self._products[self._slots, slot] = products
+        if len(self._slots) > self._most:
+            self._free.append(self._slots.popleft())
+
+    def direction(self, gradient: NDArray, solve: Solve) -> NDArray:
+        """-H · gradient, H the inverse Hessian that the pairs and M⁻¹ imply."""
+        g = gradient.astype(self._dtype, copy=False)
+        slots, n_threads = list(self._slots), self._n_threads
+        if not slots:
+            return solve(-g)[0].astype(gradient.dtype, copy=False)
+        products = self._products[slots][:, slots].tolist()  # numbers: arrays this small are slow
+        count = len(slots)
+        curvatures = [products[i][i] for i in range(count)]
+        a = (-dots(self._s, slots, g, n_threads)).tolist()
+        for i in reversed(range(count)):
+            later = range(i + 1, count)
+            a[i] = (a[i] - sum(products[i][j] * a[j] for j in later)) / curvatures[i]
+        q = np.empty_like(g)
+        combine(-1.0, g, [-x for x in a], self._y, slots, q, n_threads)
+        last = self._y[slots[-1]]
+        r, solved = (z.astype(self._dtype, copy=False) for z in solve(q, last))
+        gamma = curvatures[-1] / dot(last, solved, n_threads)
+        c = (gamma * dots(self._y, slots, r, n_threads)).tolist()
+        for i in range(count):
+            shared = sum(products[j][i] * c[j] for j in range(i))
+            c[i] = a[i] - (c[i] + shared) / curvatures[i]
+        combine(gamma, r, c, self._s, slots, q, n_threads)
+        return q.astype(gradient.dtype, copy=False)
