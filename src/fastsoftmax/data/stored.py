@@ -100,9 +100,7 @@ class StoredLogits:
     def curve(self, change: "StoredLogits", weights: NDArray | None) -> None:
         """From a change d of the logits whose probabilities p these are: d becomes each row's
         weight times (diag(p) - p pᵀ) d."""
-        self._kernel.curve(
-            self.tiles, change.tiles, weights, self.n, change.tiles, self._team()
-        )
+        self._kernel.curve(self.tiles, change.tiles, weights, self.n, change.tiles, self._team())
 
     def variances(self, weights: NDArray | None, out: "StoredLogits") -> None:
         """Each row's weight times p(1 - p) of each class, into the tiles of `out`."""

@@ -11,17 +11,20 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._core import kernels
-from fastsoftmax._threads import team
-from fastsoftmax.data import ClassFactors, DenseData, Draw, SparseData
+from fastsoftmax.data import (
+    ClassFactors,
+    DenseData,
+    Draw,
+    SparseData,
+    WeightedColumns,
+    descend_by_grams,
+)
 from fastsoftmax.objective.penalised_line import PenalisedLine
 from fastsoftmax.objective.working_set import WorkingSet
 
 if TYPE_CHECKING:
     from fastsoftmax.objective.objective import Objective
 
-CYCLES = 50  # of coordinate descent at most
-TOLERANCE = 1e-3  # of its largest cycle, at which it ends
 MATRICES = 0.3  # of the memory budget
 ROWS = 4  # times as many as columns, to make a Gram matrix from, and
 LEAST_ROWS = 2048
@@ -44,7 +47,7 @@ class GramModel:
         most = max(1, int(np.sqrt(self._budget / 2 / k)) - 1)
         self.set = WorkingSet(objective, line, most)
         m = self.set.features.shape[1]
-        self._limited = m > most
+        self.partial = m > most  # whether weights that are not 0 may be missing
         whole = 2 * m > size and 2 * k * size**2 <= self._budget
         drawn, scale = self._draw(line, size if whole else m, seed)
         if whole:
@@ -57,7 +60,7 @@ class GramModel:
         objective.curvature.watch(line)
 
     def damp(self, damping: float) -> None:
-        """Make every direction so much stiffer, of what it is where classes are equally probable."""
+        """Make directions so much stiffer, of what they are where classes are equally probable."""
         self._damping = damping * self.set.filled  # 1 in these coordinates
         diagonals(self._grams)[:] = self._diagonals + self._damping
 
@@ -101,7 +104,7 @@ class GramModel:
 
     def serves(self, line: PenalisedLine) -> bool:
         """Whether it still does at the line's point; renews what is cheap to renew."""
-        if self._objective.curvature.moved(line) > MOVED or self._limited:
+        if self._objective.curvature.moved(line) > MOVED or self.partial:
             return False
         if self.set.holds(line.places):
             return True
@@ -114,15 +117,11 @@ class GramModel:
 
     def descend(self, line: PenalisedLine) -> NDArray:
         """The change of the set's weights that minimises model + penalty."""
-        s, dtype = self.set, self._grams.dtype
-        values = s.take(line.theta)
-        args = [np.ascontiguousarray(a, dtype) for a in (s.take(line.smooth), values, s.thresholds)]
-        change = np.zeros(values.shape, dtype)
-        kernels(dtype).coordinate.by_grams(
-            self._grams, s.counts, *args, change, np.empty_like(change), CYCLES, TOLERANCE,
-            team(self._objective.data.n_threads, 4 * self._grams.size),
+        s = self.set
+        return descend_by_grams(
+            self._grams, s.counts, s.take(line.smooth), s.take(line.theta), s.thresholds,
+            self._objective.data.n_threads,
         )  # fmt: skip
-        return exactly(change, args[1], values)
 
     def factor(self, face: NDArray) -> Solve:
         """M⁻¹ of tables that are 0 off the face."""
@@ -138,6 +137,8 @@ class GramModel:
 class ColumnModel:
     """Of sparse X: the columns of the set, weighted; diagonals for M."""
 
+    partial = False
+
     def __init__(self, objective: "Objective", line: PenalisedLine, seed: int) -> None:
         self._objective = objective
         self.set = s = WorkingSet(objective, line, objective.data.shape[1])
@@ -146,66 +147,45 @@ class ColumnModel:
         union = np.unique(s.features[weights])
         X = objective.data.X[:, union]
         self._data = objective.data.like(X)
-        self._by_column = X.tocsc()
         self._columns = np.where(weights, np.searchsorted(union, s.features), 0)
+        self._weighted = WeightedColumns(
+            X.tocsc(), self._columns, s.counts, s.intercept, objective.penalty,
+            objective.data.n_threads,
+        )  # fmt: skip
         self._share = max(X.nnz / max(objective.data.X.nnz, 1), 1e-3)  # of a pass
-        self._width = len(union)
-        self._weights_filled = weights
-        squares = np.asarray(X.multiply(X).sum(axis=0)).ravel() / objective.data.shape[0]
+        self._width, self._of_weights = len(union), weights
+        squares = np.ravel(X.multiply(X).sum(axis=0, dtype=np.float64)) / objective.data.shape[0]
         share = 1 / max(objective.n_logits, 2)
-        self._reference = share * (1 - share) * np.where(weights, squares[self._columns], s.filled)
-        self._moments(line)
+        squares = np.append(squares, 0.0)[self._columns]  # the set may be empty
+        self._reference = share * (1 - share) * np.where(weights, squares, s.filled)
+        self._weigh(line)
+
+    def _weigh(self, line: PenalisedLine) -> None:
+        sample = line.sample()
+        sample.logits.variances(self._objective.weights, sample.room)
+        self._weighted.weigh(sample.room.table().T / self._objective.data.shape[0])
 
     def damp(self, damping: float) -> None:
-        """Make every direction so much stiffer, of what it is where classes are equally probable."""
+        """Make directions so much stiffer, of what they are where classes are equally probable."""
         self._damping = damping * self._reference
-        self._stiff, self._centres = self._diagonals + self._damping, self._means
-        if self.set.intercept and damping:  # which moves less now, and with it what it takes out
-            mass = self._diagonals[:, :1]
-            part = mass / self._stiff[:, :1]
-            self._centres = part * self._means
-            self._stiff[:, 1:] += (mass * (1 - part) * self._means**2)[:, 1:]
-
-    def _moments(self, line: PenalisedLine) -> None:
-        o, s = self._objective, self.set
-        sample = line.sample()
-        sample.logits.variances(o.weights, sample.room)
-        n = o.data.shape[0]
-        self._weights = np.ascontiguousarray(sample.room.table().T) / n
-        self._weights = self._weights.astype(o.data.dtype, copy=False)
-        self._means, self._diagonals = np.zeros((2, *s.features.shape))
-        X = self._by_column
-        self._csc = X.data, X.indices.astype(np.int32, copy=False), X.indptr.astype(np.int64)
-        kernels(o.data.dtype).coordinate.moments(
-            *self._csc, self._weights, self._columns, s.counts, s.intercept, o.penalty,
-            self._means, self._diagonals, team(o.data.n_threads, 4 * X.nnz * o.n_logits),
-        )  # fmt: skip
+        self._weighted.damp(self._damping)
 
     def serves(self, line: PenalisedLine) -> bool:
         """Whether it still does at the line's point; renews what is cheap to renew."""
         if not self.set.holds(line.places):
             return False
-        self._moments(line)
+        self._weigh(line)
         return True
 
     def descend(self, line: PenalisedLine) -> NDArray:
         """The change of the set's weights that minimises model + penalty."""
-        o, s, dtype = self._objective, self.set, self._objective.data.dtype
-        values = s.take(line.theta)
-        args = [np.ascontiguousarray(a, dtype) for a in (s.take(line.smooth), values, s.thresholds)]
-        change = np.zeros(values.shape, dtype)
-        threads = team(o.data.n_threads, 16 * self._by_column.nnz * o.n_logits)
-        kernels(dtype).coordinate.by_columns(
-            *self._csc, self._weights, self._columns, s.counts, self._centres, self._stiff, *args,
-            s.intercept, self._damping + o.penalty, change, np.empty((threads, self._weights.shape[1]), dtype),
-            CYCLES, TOLERANCE, threads,
-        )  # fmt: skip
-        return exactly(change, args[1], values)
+        s = self.set
+        return self._weighted.descend(s.take(line.smooth), s.take(line.theta), s.thresholds)
 
     def factor(self, face: NDArray) -> Solve:
-        """M⁻¹ of tables that are 0 off the face: diagonals, the intercept decoupled by the means."""
-        d = np.where(face & (self._stiff > 0), self._stiff, 1.0)
-        means = self._centres * face
+        """M⁻¹ of tables that are 0 off the face: diagonals, the means decoupling the intercept."""
+        d = np.where(face & (self._weighted.diagonals > 0), self._weighted.diagonals, 1.0)
+        means = self._weighted.means * face
 
         def solve(v: NDArray) -> NDArray:
             if not self.set.intercept:
@@ -219,16 +199,16 @@ class ColumnModel:
     def hessian_times(self, line: PenalisedLine, table: NDArray) -> NDArray:
         o, s = self._objective, self.set
         classes = np.broadcast_to(np.arange(len(table))[:, None], table.shape)
-        at = classes[self._weights_filled], self._columns[self._weights_filled]
+        at = classes[self._of_weights], self._columns[self._of_weights]
         W = np.zeros((self._width, len(table))).T
-        W[at] = table[self._weights_filled]
+        W[at] = table[self._of_weights]
         self._data.store_logits(W, table[:, 0] if s.intercept else None, line.room())
         _, grads = self._data.value_and_grad(
             None, None, None, None, 1 / o.data.shape[0], stored=line.curve(line.room())
         )
         o.n_passes += self._share
         out = np.zeros(table.shape)
-        out[self._weights_filled] = grads.W[at]
+        out[self._of_weights] = grads.W[at]
         out += (o.penalty + self._damping) * table
         if s.intercept:
             out[:, 0] = grads.b + self._damping[:, 0] * table[:, 0]
@@ -244,11 +224,6 @@ def damped(grams: NDArray) -> NDArray:
 def diagonals(matrices: NDArray) -> NDArray:
     """Those of matrices (K, m, m), as a view."""
     return np.einsum("kii->ki", matrices)
-
-
-def exactly(change: NDArray, rounded: NDArray, values: NDArray) -> NDArray[np.float64]:
-    """The change, of weights that were rounded, exact where it takes them to 0."""
-    return np.where(change == -rounded, -values, change.astype(np.float64))
 
 
 MODELS = {DenseData: GramModel, SparseData: ColumnModel}

@@ -1,15 +1,15 @@
 """The L1 part of an elastic net: what is not smooth in F, and what it says of how far F can fall.
 
-With loss gradients G by the weights (intercepts optimal), strengths λ of ‖W‖₁ and μ of ½‖W‖², Fenchel's
-duality (Boyd & Vandenberghe, Convex Optimization, 5.7.1) at the dual point of the present
+With loss gradients g by the weights (intercepts optimal), strengths λ of ‖W‖₁ and μ of ½‖W‖²,
+Fenchel's duality (Boyd & Vandenberghe, Convex Optimization, 5.7.1) at the dual point of the present
 probabilities, ∇loss by the logits, bounds F - F* by
 
     Σ [ λ|w| + μ/2 w² + g w + h*(g) ],   h*(g) = (|g| - λ)₊² / (2μ):
 
-each term is >= 0. With μ = 0 h* is 0 where all |g| <= λ and infinite elsewhere, so that the dual point
-is moved towards the labels, to y + α(p - y), α = min(1, λ / max|g|) (Kim, Koh, Lustig, Boyd & Gorinevsky
-2007 for linear models). The conjugate of the loss, Σ a log a of a row, then rises from that of p to that
-of this mixture.
+each term is >= 0. With μ = 0 h* is 0 where all |g| <= λ and infinite elsewhere, so that the dual
+point is moved towards the labels, to y + α(p - y), α = min(1, λ / max|g|) (Kim, Koh, Lustig, Boyd &
+Gorinevsky 2007, for linear models). The conjugate of the loss, Σ a log a of a row, then rises from
+that of p to that of this mixture.
 """
 
 from typing import TYPE_CHECKING
@@ -17,9 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._core import kernels
-from fastsoftmax._threads import team
-from fastsoftmax.data import StoredLogits
+from fastsoftmax.data import StoredLogits, subgradient
 
 if TYPE_CHECKING:
     from fastsoftmax.objective.objective import Objective
@@ -51,12 +49,8 @@ class L1:
     def subgradient(self, gradient: NDArray, theta: NDArray) -> tuple[float, NDArray]:
         """λ‖W‖₁, and the subgradient of least norm of F, from the gradient of its smooth part."""
         o = self._objective
-        out = np.empty_like(theta)
         row = o.parameters.units(np.arange(o.shape[1])) * self.strength
-        value = kernels(np.float64).coordinate.subgradient(
-            gradient, theta, row, o.parameters.by_feature, out, team(o.data.n_threads, theta.size)
-        )
-        return value, out
+        return subgradient(gradient, theta, row, o.parameters.by_feature, o.data.n_threads)
 
     def centred(self, theta: NDArray, places: NDArray) -> NDArray | None:
         """θ with the best part of its gauge at these places; None if that is there already.
@@ -82,7 +76,7 @@ class L1:
         if not c.any():
             return None
         theta = theta.copy()
-        theta[flat] = np.where(W == c, 0.0, (W - c) / units)
+        theta[flat] = np.where(c == W, 0.0, (W - c) / units)
         return theta
 
     def gap_bound(

@@ -54,7 +54,6 @@ class Standardised:
         scales = np.sqrt(curvature * self.spread + penalty)
         self.scales = np.where((scales > 0) & ~self.constant, scales, 1.0)
         self.intercept_scale = np.sqrt(curvature)
-        self._units = np.append(1 / self.scales, np.zeros(int(fit_intercept)))
 
     def coordinates(self) -> dict[str, Any]:
         """The change of variables, for a fit to come."""
@@ -82,7 +81,8 @@ class Standardised:
 
     def units(self, features: NDArray) -> NDArray:
         """What a weight of the model is, in terms of its place in θ; 0 for intercepts."""
-        return self._units[features]
+        each = np.append(1 / self.scales, np.zeros(int(self._objective.fit_intercept)))
+        return each[features]
 
     def project(self, theta: NDArray) -> NDArray:
         """θ without what all classes have in common (their gauge): the loss does not see it."""
@@ -259,9 +259,7 @@ class FeatureMajor:
         o, gradient = self._objective, np.empty(theta.size, self.dtype)
         W, b = self.split(theta)
         by_W, by_b = self.split(gradient)
-        value, by_intercepts = self._data.penalised(
-            W, b, targets, weights, o.penalty, by_W, stored
-        )
+        value, by_intercepts = self._data.penalised(W, b, targets, weights, o.penalty, by_W, stored)
         if by_b is not None:
             by_b[:] = by_intercepts
         weights = theta[: self._n_weights]

@@ -1,6 +1,6 @@
 """A line on stored logits, with an L1 penalty along it."""
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -8,12 +8,9 @@ from numpy.typing import NDArray
 from fastsoftmax.data import StoredLogits
 from fastsoftmax.objective.line import StoredLine, Trial
 
-if TYPE_CHECKING:
-    from fastsoftmax.objective.objective import Objective
-
 
 class Look(NamedTuple):
-    """φ(t) = F(θ + t·direction), its derivatives to both sides, the second one of its smooth part."""
+    """φ(t) = F(θ + t·direction), its derivatives to both sides; that of φ' without the L1 part."""
 
     value: float
     left: float

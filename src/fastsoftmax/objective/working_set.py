@@ -70,7 +70,8 @@ def choose(objective: "Objective", line: "PenalisedLine", most: int) -> list[NDA
         mine = classes == k
         on, off = features[mine & active], features[mine & ~active]
         if len(on) > most:
-            on, off = steepest(on, steepness[mine & active], most), off[:0]
+            chosen.append(steepest(features[mine], steepness[mine], most))
+            continue
         room = min(max(LEAST, len(on)), most - len(on))
         off = steepest(off, steepness[mine & ~active], room) if len(off) > room else off
         chosen.append(np.concatenate([on, off]))

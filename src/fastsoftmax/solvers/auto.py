@@ -3,8 +3,8 @@
 from numpy.typing import NDArray
 
 from fastsoftmax.objective import Objective
-from fastsoftmax.solvers import newton, preconditioned, proximal_newton
-from fastsoftmax.solvers.base import Options, Result, register
+from fastsoftmax.solvers import newton, preconditioned
+from fastsoftmax.solvers.base import Options, Result, find, register
 
 TINY = 128  # parameters, and
 LIGHT = 2e7  # multiply-adds of the exact Hessian, up to which it costs less than what it saves
@@ -12,10 +12,9 @@ LIGHT = 2e7  # multiply-adds of the exact Hessian, up to which it costs less tha
 
 @register("auto")
 def minimize_auto(objective: Objective, theta: NDArray, options: Options) -> Result:
-    """The proximal Newton method where there is an L1 penalty, else Newton's method for tiny problems
-    and preconditioned L-BFGS for all others."""
+    """Proximal Newton for an L1 penalty; else Newton for tiny problems, L-BFGS for all others."""
     if objective.l1:
-        return proximal_newton.minimize_proximal(objective, theta, options)
+        return find("proximal-newton", objective).minimize(objective, theta, options)
     n = objective.data.shape[0]
     light = objective.size <= TINY and n * objective.size**2 <= LIGHT
     if light and objective.lacks("hessian") is None:

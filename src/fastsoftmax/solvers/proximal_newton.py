@@ -20,10 +20,11 @@ CROSSINGS = 0.2  # of these weights, that may change sign
 TRIALS = 30
 CHANGE = 30.0  # of any logit by the step that is looked at first, at most
 SHORT = 0.25  # a step less than this part of what the model proposes damps the next model,
-LEAST_DAMPING = 1e-5  # beginning with this,
-HARDER = 10.0  # and so much more each time
+LEAST_DAMPING = 1e-7  # beginning with this,
+HARDER = 10.0  # and so much more each time,
+SOFTER = 4.0  # and so much less after each whole step
 PATIENCE = 2  # iterations without a better bound, before the precision is at its end,
-GIVEN_UP = 8  # or they are, if what the slopes of the last steps promised is more than the tolerance:
+GIVEN_UP = 8  # or they are, where the slopes of the last steps promised more than the tolerance:
 FACTOR = 10.0  # times half of that is what may be left
 
 
@@ -57,7 +58,7 @@ def minimize_proximal(objective: Objective, theta: NDArray, options: Options) ->
         first = walk(line, model.set.put(model.descend(line)), objective.rounding)
         centre(objective, line)
         second = walk(line, on_face(line, model), objective.rounding)
-        left = FACTOR / 2 * (first.slope + second.slope)
+        left = np.inf if model.partial else FACTOR / 2 * (first.slope + second.slope)
         damping = next_damping(damping, min(first.t, second.t))
         run.note(line.value, line.gradient)
     if np.isfinite(line.value):
@@ -121,7 +122,7 @@ def next_damping(damping: float, t: float) -> float:
     """More where steps were too long by far, less where none was."""
     if t < SHORT:
         return max(LEAST_DAMPING, HARDER * damping)
-    damping = damping / HARDER if t >= 1 else damping
+    damping = damping / SOFTER if t >= 1 else damping
     return damping if damping >= LEAST_DAMPING else 0.0
 
 
