@@ -17,8 +17,8 @@ def main(*paths):
     print("# L1 and elastic net to a certified relative gap of 1e-6\n")
     print(
         f"{where} Seconds: fastsoftmax's median of 5; saga's of the shortest run tried whose "
-        "objective is within 1e-6 of fastsoftmax's, or, behind >, of its longest run, with what that one's "
-        "objective is off by in brackets. *certified* is fastsoftmax's duality gap over F.\n"
+        "objective is within 1e-6 of fastsoftmax's, or, behind >, of its longest run, with what "
+        "that one's objective is off by in brackets. *certified* is fastsoftmax's duality gap over F.\n"
     )
     print("| problem | not 0 | iterations | passes | certified | fastsoftmax | saga | ratio |")
     print("|---|---:|---:|---:|---:|---:|---:|---:|")

@@ -34,7 +34,7 @@ def compressed_rows(X: sparse.sparray | sparse.spmatrix, name: str) -> sparse.cs
             X = X.tocsr()
         case _:
             X = X.tocsr()
-    rows = sparse.csr_array(X.shape, dtype=check.computed_in(X.dtype))
+    rows = sparse.csr_array(X.shape, dtype=check.floats_for(X.dtype))
     starts, at = X.indptr, X.indices
     index = np.int32 if starts.dtype == at.dtype == np.int32 else np.int64
     rows.indptr = np.ascontiguousarray(starts, dtype=index)

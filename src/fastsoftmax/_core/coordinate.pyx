@@ -110,9 +110,9 @@ def by_columns(
     cnp.ndarray x not None, cnp.ndarray rows not None, cnp.ndarray starts not None,
     cnp.ndarray weights not None, cnp.ndarray columns not None, cnp.ndarray counts not None,
     cnp.ndarray means not None, cnp.ndarray diagonals not None, cnp.ndarray gradient not None,
-    cnp.ndarray values not None, cnp.ndarray thresholds not None, bint intercept, cnp.ndarray ridges not None,
-    cnp.ndarray change not None, cnp.ndarray scratch not None, int cycles, double tolerance,
-    int n_threads,
+    cnp.ndarray values not None, cnp.ndarray thresholds not None, bint intercept,
+    cnp.ndarray ridges not None, cnp.ndarray change not None, cnp.ndarray scratch not None, int cycles,
+    double tolerance, int n_threads,
 ):
     """change (k, m) from zeros, for X by columns and weights (k, n).
 

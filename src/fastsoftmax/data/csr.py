@@ -56,6 +56,10 @@ class SparseData:
         kind = SparseData if sparse.issparse(X) else DenseData
         return kind(X, self.n_threads, self._workspace)
 
+    def every(self, step: int) -> "SparseData":
+        """Every step-th row."""
+        return self if step == 1 else self.like(self.X[::step])
+
     def folded(self) -> "SparseData":
         """The same with the features folded that one row alone has, where that is worth it."""
         result = fold(self.X, self.n_threads, self._workspace)

@@ -20,6 +20,7 @@ from scipy import sparse
 
 from fastsoftmax import _validation as check
 from fastsoftmax import _validation_networks as check_labels
+from fastsoftmax._dtypes import computed_in, widened
 from fastsoftmax._sklearn import check_features_of_fit
 from fastsoftmax._validation_sparse import features
 from fastsoftmax.data import data_of
@@ -132,6 +133,14 @@ class Stream:
         self._ages += self._steps
 
 
+def as_floats(X: NDArray | sparse.csr_array, scale: NDArray | None) -> NDArray | sparse.csr_array:
+    """X in the precision it is computed in, its features times their factors."""
+    if sparse.issparse(X):
+        return data_of(X, 1, scale).X
+    X = widened(X).astype(computed_in(X.dtype), copy=False)
+    return X if scale is None else X * scale.astype(X.dtype)
+
+
 def adapted(gradient: NDArray, squares: NDArray, at: slice | NDArray, rate: float) -> NDArray:
     """The step of AdaGrad for a gradient; its squares are added to those at its place."""
     squares[at] += gradient**2
@@ -203,6 +212,8 @@ class PartialFit:
         weights = check.weights(sample_weight, X.shape[0], np.dtype(np.float64))
         if not sparse.issparse(X):
             check.require_finite(X)
+        scale = check.feature_scale(self.feature_scale, X.shape[1])
+        X = as_floats(X, scale)
         check_features_of_fit(self, given, reset=first)
 
         stream = self._stream
@@ -215,6 +226,6 @@ class PartialFit:
             else:
                 stream.begin(self.coef_, self.intercept_)
         stream.learn(X, codes, weights, C)
-        self._stream, self.classes_ = stream, known
+        self._stream, self.classes_, self._feature_scale = stream, known, scale
         self.coef_, self.intercept_ = stream.model()
         return self

@@ -218,7 +218,7 @@ class FusedLine:
 
     def _of_every(self, step: int, theta: NDArray) -> StoredLogits:
         objective = self._objective
-        data = objective.data.like(objective.data.X[::step])
+        data = objective.data.every(step)
         out = StoredLogits(data.shape[0], objective.n_logits, data.dtype, data.n_threads)
         data.store_logits(*objective.parameters.user(theta), out)
         objective.n_passes += 0.5 / step
