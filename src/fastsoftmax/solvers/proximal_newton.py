@@ -1,5 +1,35 @@
-"""Proximal Newton method for an L1 penalty: coordinate descent finds the support, Newton's method
-the weights on it.
+"""Proximal Newton method for an L1 penalty (Lee, Sun & Saunders 2014), in two steps an iteration.
+
+1. *Support.* A model of the loss with a block of the Hessian for each class, and the penalty as it
+   is, are minimised by coordinate descent on a working set: all weights that are not 0 and of the
+   others those whose subgradient is steepest. Weights come and go here.
+2. *Weights.* With the signs kept, F is smooth: Newton's method on the weights that are not 0, by
+   conjugate gradients on exact products with the Hessian, the model being the preconditioner.
+   Weights that would change sign become 0.
+
+The blocks leave out how the classes depend on each other; step 2 has it. What is a gauge to L2 is
+none to L1: adding a number to all classes' weights of a feature changes the penalty alone, so that
+the best number, a median, is subtracted for nothing (`objective/l1.py`). Where steps are much
+shorter than what a model proposes, as for nearly separable classes, whose curvature vanishes, the
+next is damped.
+
+Compared, in passes over X until the duality gap is 1e-6 of F, prototypes, C = 1 and L1 alone; or
+the gap after so many. "letter" is standardised.
+
+| | letter | MNIST, 5000 rows | 20 Newsgroups |
+|---|---|---|---|
+| coordinate descent on class blocks, exact line search | 2e-2 at 150 | 2e-2 at 100 | |
+| the same + Anderson's extrapolation of 5 points | 2e-3 at 150 | | |
+| coordinate descent on the whole Hessian of the set | 9 + 9 Hessians | 2e-6 at 30 + 30 | |
+| both steps, residual on the face to 0.1 | 210 | 253 | |
+| to 0.3 | 158 | 174 | 164 with Grams, 91 with diagonals |
+| to sqrt(decrement / F) | 690 | 328 | |
+| l1_ratio = 0.5, with the median taken out | 52 | | 12 with diagonals |
+| without | 744 | | |
+
+The Hessian of the whole set has the fewest iterations, but its size is the square of the support:
+408 weights for letter, 46 000 for 20 Newsgroups at l1_ratio = 0.5, C = 10. Not tried: features as
+coordinates, with all classes at once; pairs of L-BFGS in the metric of the descent.
 """
 
 from typing import NamedTuple
@@ -28,7 +58,7 @@ GIVEN_UP = 8  # or they are, where the slopes of the last steps promised more th
 FACTOR = 10.0  # times half of that is what may be left
 
 
-@register("proximal-newton", needs=("l1", "logits"))
+@register("proximal-newton", needs=("l1", "rows", "logits"))
 def minimize_proximal(objective: Objective, theta: NDArray, options: Options) -> Result:
     """Minimise from θ until the certified gap is tol * F."""
     run = Run(objective, theta, options)
