@@ -18,7 +18,7 @@ def main(*paths):
     print(
         f"{where} Seconds: fastsoftmax's median of 5; saga's of the shortest run tried whose "
         "objective is within 1e-6 of fastsoftmax's, or, behind >, of its longest run, with what "
-        "that one's objective is off by in brackets. *certified*: fastsoftmax's duality gap over F.\n"
+        "that one's objective is off by in brackets. *certified*: fastsoftmax's gap over F.\n"
     )
     print("| problem | not 0 | iterations | passes | certified | fastsoftmax | saga | ratio |")
     print("|---|---:|---:|---:|---:|---:|---:|---:|")

@@ -231,6 +231,20 @@ def test_no_room_for_logits(solver):
         SoftmaxRegression(l1_ratio=1.0, max_memory=1000, solver=solver).fit(*problem())
 
 
+def test_rows_in_memory_are_wanted():
+    with pytest.raises(ValueError, match="'proximal-newton' needs X in memory"):
+        SoftmaxRegression(l1_ratio=1.0).fit(fastsoftmax.Blocks([problem()]))
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.float16])
+def test_stored_dtypes(dtype):
+    X, y = problem(3, n=500)
+    X = np.clip(X * 20, 0, 255).astype(dtype)
+    model = SoftmaxRegression(C=0.01, l1_ratio=0.5).fit(X, y)
+    wide = SoftmaxRegression(C=0.01, l1_ratio=0.5).fit(X.astype(float), y)
+    assert np.isclose(model.objective_, wide.objective_, rtol=1e-5)
+
+
 def test_no_penalty_at_all():
     X, y = problem(3, d=3)
     free = SoftmaxRegression(C=np.inf, tol=1e-12).fit(X, y)
