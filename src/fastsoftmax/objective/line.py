@@ -53,6 +53,8 @@ class Line(Protocol):
 
     def sample(self) -> "Sample": ...
 
+    def gap_bound(self) -> float: ...
+
 
 class Path:
     """φ of the rows whose logits and their change are stored."""
@@ -147,6 +149,10 @@ class StoredLine:
         """The logits to draw rows from: all."""
         return Sample(self._logits, self._change, 1)
 
+    def gap_bound(self) -> float:
+        """At least F - F*, were the intercepts optimal."""
+        return self._objective.gap_bound(self.gradient)
+
 
 class FusedLine:
     """Nothing is kept between passes, and every look is one: where logits would take too much."""
@@ -205,6 +211,10 @@ class FusedLine:
         step = math.ceil(size / (self.SAMPLE * self._objective.max_memory))
         logits = self._of_every(step, self.theta)
         return Sample(logits, logits.like(), step)
+
+    def gap_bound(self) -> float:
+        """At least F - F*, were the intercepts optimal."""
+        return self._objective.gap_bound(self.gradient)
 
     def _of_every(self, step: int, theta: NDArray) -> StoredLogits:
         objective = self._objective
