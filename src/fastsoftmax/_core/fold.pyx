@@ -145,7 +145,8 @@ cdef double fold_row(
         j = index_at(x, p)
         if counts[j] == 1:
             owners[j] = own
-            shares[j] = x.values[p] / norm if norm > 0. else 0.
+            # the cast: Cython would divide in `real`, which it takes for a double itself
+            shares[j] = <double>x.values[p] / norm if norm > 0. else 0.
             peak = max(peak, abs(shares[j]))
     return peak
 

@@ -17,7 +17,7 @@ from fastsoftmax._sklearn import (
     check_features_of_fit,
     require_fit,
 )
-from fastsoftmax._validation_sparse import features
+from fastsoftmax._validation_sparse import features, require_finite
 from fastsoftmax.data import data_of, dense_if_small
 from fastsoftmax.objective import Objective
 
@@ -193,7 +193,7 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
         )  # fmt: skip
         solver = solvers.find(solver_name, objective)
         if not objective.parameters.finite:
-            check.require_finite(X)
+            require_finite(X)
         start = objective.start(*self._previous((n_logits, X.shape[1]), classes))
         # overflow shows in the objective
         quiet = np.errstate(over="ignore", invalid="ignore")
@@ -294,7 +294,7 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
         with np.errstate(over="ignore", invalid="ignore"):
             total = logits.sum()  # one bad cell of X makes its row of logits bad
         if not np.isfinite(total):
-            check.require_finite(X)
+            require_finite(X)
         return logits
 
 
