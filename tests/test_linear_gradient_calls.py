@@ -106,7 +106,7 @@ def of(X=X, W=W, b=None, target=(0, 1), **options):
 
 ERRORS = {
     "X text": (of([["a"]]), ValueError, "X: expected numbers, got dtype <U1"),
-    "X sparse": (of(sparse.eye_array(3)), TypeError, "X: expected a dense array, got a sparse"),
+    "W sparse": (of(W=sparse.eye_array(3)), TypeError, "W: expected a dense array, got a sparse"),
     "X 1-d": (of([1.0, 2.0]), ValueError, "X: expected a 2-d array .* Reshape your data"),
     "no rows": (of(X[:0]), ValueError, r"X: found array with 0 sample\(s\)"),
     "no features": (of(X[:, :0]), ValueError, r"X: found array with 0 feature\(s\)"),

@@ -25,8 +25,8 @@ def objective(n=300, d=12, k=4, *, dtype=np.float64, n_threads=1, **params):
 
 def features(o):
     """What θ multiplies, (n, D + 1)."""
-    X = (np.asarray(o.data.X, float) - o.shift) / o.scales
-    return np.column_stack([X, np.full(len(X), 1 / o.intercept_scale)])
+    X = (np.asarray(o.data.X, float) - o.parameters.shift) / o.parameters.scales
+    return np.column_stack([X, np.full(len(X), 1 / o.parameters.intercept_scale)])
 
 
 @pytest.mark.kernel

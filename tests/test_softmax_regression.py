@@ -70,7 +70,7 @@ def test_history():
     X, y = load_digits()
     model = SoftmaxRegression(C=0.01).fit(X, y)
     assert len(model.history_) == model.n_iter_ <= model.n_passes_
-    objectives, norms, passes, seconds = map(np.array, zip(*model.history_, strict=True))
+    objectives, norms, passes, seconds, _ = map(np.array, zip(*model.history_, strict=True))
     assert (objectives[1:] <= objectives[:-1] * (1 + 1e-7)).all()
     assert (np.diff(passes) > 0).all() and passes[-1] <= model.n_passes_
     assert (np.diff(seconds) >= 0).all()
@@ -255,6 +255,8 @@ def test_fit_is_the_estimator_in_one_call():
 
 def test_fit_names_an_unknown_parameter_and_the_known_ones():
     X, y = blobs()
-    known = "sample_weight or one of C, fit_intercept, max_iter, max_memory, n_threads, .*tol"
+    known = (
+        "sample_weight, callback or one of C, fit_intercept, max_iter, max_memory, n_threads, .*tol"
+    )
     with pytest.raises(TypeError, match=f"unknown parameter 'alpha', expected {known}"):
         fastsoftmax.fit(X, y, alpha=1)

@@ -41,12 +41,12 @@ class ProgressLine:
 
 
 class Bar:
-    """tqdm's bar over so many rounds, with a text behind it; as a context manager."""
+    """tqdm's bar over so many rounds, if that is known, and a text; as a context manager."""
 
-    def __init__(self, n_rounds: int) -> None:
+    def __init__(self, n_rounds: int | None, unit: str) -> None:
         from tqdm import tqdm
 
-        self._bar: Any = tqdm(total=n_rounds, unit="epoch")
+        self._bar: Any = tqdm(total=n_rounds, unit=unit)
 
     def __call__(self, text: str) -> None:
         self._bar.set_postfix_str(text, refresh=False)
@@ -59,8 +59,8 @@ class Bar:
         self._bar.close()
 
 
-def progress(wanted: bool, n_rounds: int) -> Bar | ProgressLine:
+def progress(wanted: bool, n_rounds: int | None = None, unit: str = "it") -> Bar | ProgressLine:
     """What shows a text after each of at most so many rounds."""
     if wanted and find_spec("tqdm") is not None:
-        return Bar(n_rounds)
+        return Bar(n_rounds, unit)
     return ProgressLine(wanted)

@@ -146,8 +146,8 @@ def value_and_grad(
     X as for `store_logits`, and by columns: for each band its values, row numbers within the band,
     int32, and starts (d + 1,), int64. Logits are X W + b, or what `stored` holds, tiles as
     `store_logits` writes them, and W is then None. Targets are int32 labels (n,) or `real` (n, k) with
-    contiguous rows, weights (n,) or None. grad_w (d, k), float64 or float32, is overwritten, or None; without
-    theta, (d, k) float64, it is that of the losses alone. grad_b (k,), float64, is overwritten.
+    contiguous rows, weights (n,) or None. grad_w (d, k), float64 or float32, is overwritten, or None;
+    without theta, (d, k) float64, it is that of the losses alone. grad_b (k,), float64, is overwritten.
     """
     cdef Sparse x = sparse(values, at, starts), by_column
     cdef Problem p
@@ -169,7 +169,8 @@ def value_and_grad(
     cdef Py_ssize_t k = p.k, padded = rounded_up(k, VL), size = sizeof(real), d, i, start, count, j
     cdef Py_ssize_t band = rows_of_band(p.n, k), tiles
     cdef Py_ssize_t sums = aligned((VL + k) * sizeof(double)) // <Py_ssize_t>sizeof(double)
-    cdef Py_ssize_t each = aligned(max(ROWS * (padded + 2 * k) * size, k * <Py_ssize_t>sizeof(double))) // size
+    cdef Py_ssize_t each = max(ROWS * (padded + 2 * k) * size, k * <Py_ssize_t>sizeof(double))
+    each = aligned(each) // size
     cdef cnp.ndarray memory = workspace(
         ALIGNMENT + aligned(band * padded * size) + PARTS * sums * sizeof(double)
         + n_threads * each * size)
@@ -222,7 +223,9 @@ cdef void part_differences(
             scratch + ROWS * (padded + p.k), totals, totals + VL, z + i * ROWS * padded)
 
 
-cdef inline void count_columns(const Sparse *x, Py_ssize_t first, Py_ssize_t end, int64_t *counts) noexcept nogil:
+cdef inline void count_columns(
+    const Sparse *x, Py_ssize_t first, Py_ssize_t end, int64_t *counts
+) noexcept nogil:
     cdef Py_ssize_t i
     for i in range(start_of(x, first), start_of(x, end)):
         counts[index_at(x, i)] += 1
@@ -246,7 +249,7 @@ cdef inline void fill_columns(
 def transpose_rows(
     cnp.ndarray values not None, cnp.ndarray at not None, cnp.ndarray starts not None,
     Py_ssize_t first, Py_ssize_t end, Py_ssize_t d, cnp.ndarray to_values not None,
-    cnp.ndarray to_rows not None, cnp.ndarray to_starts not None, workspace, int n_threads,
+    cnp.ndarray to_at not None, cnp.ndarray to_starts not None, workspace, int n_threads,
 ):
     """Rows first .. end by columns: values, row numbers from `first`, starts (d + 1,).
 
@@ -255,7 +258,7 @@ def transpose_rows(
     """
     cdef Sparse x = sparse(values, at, starts)
     cdef real *value = <real *>data(to_values)
-    cdef int *row = <int *>data(to_rows)
+    cdef int *row = <int *>data(to_at)
     cdef int64_t *begin = <int64_t *>data(to_starts)
     cdef cnp.ndarray memory = workspace(n_threads * d * sizeof(int64_t))
     cdef int64_t *counts = <int64_t *>data(memory)

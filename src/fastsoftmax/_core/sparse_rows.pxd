@@ -38,7 +38,9 @@ cdef inline Py_ssize_t rows_of_band(Py_ssize_t n, Py_ssize_t k) noexcept nogil:
         rounded_up(n, ROWS))
 
 
-cdef inline int vectors_of(Py_ssize_t k, Py_ssize_t blocks, Py_ssize_t c, Py_ssize_t *first) noexcept nogil:
+cdef inline int vectors_of(
+    Py_ssize_t k, Py_ssize_t blocks, Py_ssize_t c, Py_ssize_t *first
+) noexcept nogil:
     """Block c of the vectors of k classes: how many, and the first."""
     cdef Py_ssize_t count = (k + VL - 1) // VL
     first[0] = part_start(count, blocks, c)

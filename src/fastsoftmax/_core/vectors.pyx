@@ -1,8 +1,9 @@
 """Dot products and sums of long vectors, for solvers.
 
-Bound by memory: so whatever is wanted of some vectors is taken in one reading of them. Not by BLAS, whose threads would go on spinning where the
-kernels' should run. A dot is summed in blocks of fixed length, each in `real` and their sums in double,
-so that it is the same to the bit for any number of threads.
+Bound by memory: so whatever is wanted of some vectors is taken in one reading of them. Not by BLAS,
+whose threads would go on spinning where the kernels' should run. A dot is summed in blocks of fixed
+length, each in `real` and their sums in double, so that it is the same to the bit for any number of
+threads.
 """
 
 from cython.parallel cimport prange
@@ -149,25 +150,25 @@ cdef inline void products_of_block(
     const double *x, const real *y, Py_ssize_t n, double *out
 ) noexcept nogil:
     cdef double sums[3][LANES]
-    cdef Py_ssize_t i, l
+    cdef Py_ssize_t i, v
     cdef double a, b
-    for l in range(LANES):
-        sums[0][l] = sums[1][l] = sums[2][l] = 0.
+    for v in range(LANES):
+        sums[0][v] = sums[1][v] = sums[2][v] = 0.
     for i from 0 <= i <= n - LANES by LANES:
-        for l in range(LANES):
-            a = x[i + l]
-            b = y[i + l]
-            sums[0][l] += a * a
-            sums[1][l] += a * b
-            sums[2][l] += b * b
+        for v in range(LANES):
+            a = x[i + v]
+            b = y[i + v]
+            sums[0][v] += a * a
+            sums[1][v] += a * b
+            sums[2][v] += b * b
     for i in range(n - n % LANES, n):
         sums[0][0] += x[i] * x[i]
         sums[1][0] += x[i] * y[i]
         sums[2][0] += <double>y[i] * y[i]
     for i in range(3):
         out[i] = 0.
-        for l in range(LANES):
-            out[i] += sums[i][l]
+        for v in range(LANES):
+            out[i] += sums[i][v]
 
 
 def largest(cnp.ndarray a not None, int n_threads):

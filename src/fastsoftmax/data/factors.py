@@ -7,6 +7,7 @@ from fastsoftmax._core import kernels
 from fastsoftmax._threads import team
 
 JITTER = 10.0  # units of the last place: what a first attempt adds to the diagonal of ones
+TINY = float(np.finfo(np.float32).tiny)  # for a diagonal from which too much was taken
 RETRY = 100.0  # times that after each failure
 
 
@@ -39,6 +40,12 @@ class ClassFactors:
         while failed.any():
             self._kernel.factor(matrices, narrow, jitters, failed, threads)
             jitters[failed > 0] *= RETRY
+
+    def with_added(self, diagonal: NDArray[np.float64]) -> "ClassFactors":
+        """The factors of the same matrices plus diag(diagonal), in place of these."""
+        self._scales = 1 / np.sqrt(np.maximum(1 / self._scales**2 + diagonal, TINY))
+        self._factor(self._matrices)
+        return self
 
     def solve(self, *right: NDArray[np.float64]) -> list[NDArray[np.float64]]:
         """M⁻¹ v of up to four v (K, size); one reading of the factors serves them."""

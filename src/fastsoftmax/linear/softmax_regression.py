@@ -1,6 +1,7 @@
 """Softmax regression as a scikit-learn style classifier."""
 
 import warnings
+from collections.abc import Callable
 from typing import Any, Self
 
 import numpy as np
@@ -8,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastsoftmax import _validation as check
 from fastsoftmax import functional, solvers
-from fastsoftmax._progress import ProgressLine
+from fastsoftmax._progress import progress
 from fastsoftmax._sklearn import (
     BaseEstimator,
     ClassifierMixin,
@@ -19,7 +20,7 @@ from fastsoftmax._sklearn import (
 )
 from fastsoftmax._validation_sparse import features, require_finite
 from fastsoftmax.data import data_of, dense_if_small
-from fastsoftmax.objective import Objective
+from fastsoftmax.objective import Carry, Objective, carry_of
 
 
 class SoftmaxRegression(ClassifierMixin, BaseEstimator):
@@ -59,9 +60,12 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
     random_state : int, default=0
         Seed of the rows that "preconditioned-lbfgs" draws.
     warm_start : bool, default=False
-        Whether a further ``fit`` starts from the present coefficients.
+        Whether a further ``fit`` starts from the present coefficients and, on the same data, from
+        what the last one learnt of its curvature: a path of several ``C``, from small to large,
+        costs little more than its last fit.
     verbose : bool, default=False
-        Whether to keep a line of progress on the standard error stream.
+        Whether to keep a line of progress on the standard error stream, a bar where tqdm is
+        installed.
 
     Attributes
     ----------
@@ -88,7 +92,7 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
         Passes over X, the two for means and variances of the features included; other products, as
         of a preconditioner, count by their multiply-adds.
     history_ : list of Iteration
-        ``(objective, grad_norm, n_passes, seconds)`` after each iteration.
+        ``(objective, grad_norm, n_passes, seconds, gap)`` after each iteration.
 
     See Also
     --------
@@ -136,7 +140,14 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
         self.warm_start = warm_start
         self.verbose = verbose
 
-    def fit(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> Self:
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        callback: Callable[[solvers.State], object] | None = None,
+    ) -> Self:
         """Fit the model.
 
         Parameters
@@ -150,6 +161,11 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
             Labels: integers, booleans or strings, of at least two classes.
         sample_weight : array-like of shape (n,), optional
             Weights of the rows, >= 0; they need not sum to anything.
+        callback : callable, optional
+            Called after each iteration with a state: its ``n_iter``, ``objective``, ``grad_norm``,
+            ``gap`` (an estimate of (F - F*) / F), ``n_passes`` and ``seconds``, and ``coef`` and
+            ``intercept``, which are made when they are asked for. If what it returns is true the
+            fit ends there; what it raises ends the fit too, the estimator being left as it was.
 
         Returns
         -------
@@ -190,6 +206,7 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
         objective = Objective(
             data, codes, n_logits, weights=weights, C=C,
             fit_intercept=bool(self.fit_intercept), max_memory=max_memory,
+            carry=self._carry if self.warm_start else None,
         )  # fmt: skip
         solver = solvers.find(solver_name, objective)
         if not objective.parameters.finite:
@@ -197,13 +214,16 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
         start = objective.start(*self._previous((n_logits, X.shape[1]), classes))
         # overflow shows in the objective
         quiet = np.errstate(over="ignore", invalid="ignore")
-        with quiet, ProgressLine(bool(self.verbose)) as show:
-            result = solver.minimize(
-                objective,
-                start,
-                solvers.Options(tol, max_iter, seed, lambda state: show(str(state))),
-            )
+        with quiet, progress(bool(self.verbose)) as show:
 
+            def report(state: solvers.State) -> object:
+                show(str(state))
+                return callback is not None and callback(state)
+
+            options = solvers.Options(tol, max_iter, seed, report)
+            result = solver.minimize(objective, start, options)
+
+        self._carry = carry_of(objective) if self.warm_start else None
         self.classes_ = classes
         self.coef_, self.intercept_ = objective.model(result.theta)
         check_features_of_fit(self, given, reset=True)
@@ -214,7 +234,7 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
         self.n_iter_ = len(result.history)
         self.n_passes_ = objective.n_passes
         self.history_ = result.history
-        if not result.converged:
+        if not (result.converged or result.halted):
             warnings.warn(
                 f"The fit did not converge: {result.message} after {self.n_iter_} iterations, "
                 f"max |gradient| {self.grad_norm_:.1e}. Increase max_iter (now {max_iter}) or tol "
@@ -223,6 +243,12 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
                 stacklevel=2,
             )
         return self
+
+    _carry: Carry | None = None  # from a fit to the next, with warm_start
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        return {name: value for name, value in state.items() if name != "_carry"}
 
     def _previous(self, shape: tuple[int, int], classes: NDArray) -> tuple[Any, ...]:
         """(coef, intercept) to start from, if a warm start is wanted and there is one that fits."""
@@ -306,7 +332,7 @@ def fit(X: ArrayLike, y: ArrayLike, **params: Any) -> SoftmaxRegression:
     X : array-like of shape (n, D)
     y : array-like of shape (n,)
     **params
-        ``sample_weight``, and the parameters of `SoftmaxRegression`.
+        ``sample_weight``, ``callback``, and the parameters of `SoftmaxRegression`.
 
     Returns
     -------
@@ -328,11 +354,11 @@ def fit(X: ArrayLike, y: ArrayLike, **params: Any) -> SoftmaxRegression:
     >>> fastsoftmax.fit(X, y, C=0.01).predict(X[:5]).tolist()
     [0, 1, 2, 3, 4]
     """
-    sample_weight = params.pop("sample_weight", None)
+    by_call = {name: params.pop(name) for name in ("sample_weight", "callback") if name in params}
     known = SoftmaxRegression().get_params()
     if unknown := [name for name in params if name not in known]:
         raise TypeError(
-            f"fit: unknown parameter {unknown[0]!r}, expected sample_weight or one of "
-            f"{', '.join(known)}"
+            f"fit: unknown parameter {unknown[0]!r}, expected sample_weight, callback or "
+            f"one of {', '.join(known)}"
         )
-    return SoftmaxRegression(**params).fit(X, y, sample_weight=sample_weight)
+    return SoftmaxRegression(**params).fit(X, y, **by_call)

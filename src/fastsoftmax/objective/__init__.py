@@ -2,8 +2,20 @@
 
 from fastsoftmax.data import combine, dot, dots
 from fastsoftmax.objective.blocks import Factors, blocks_for
+from fastsoftmax.objective.carry import Carry, carry_of
 from fastsoftmax.objective.certificate import certify
 from fastsoftmax.objective.line import Line
 from fastsoftmax.objective.objective import Objective
 
-__all__ = ["Factors", "Line", "Objective", "blocks_for", "certify", "combine", "dot", "dots"]
+__all__ = [
+    "Carry",
+    "Factors",
+    "Line",
+    "Objective",
+    "blocks_for",
+    "carry_of",
+    "certify",
+    "combine",
+    "dot",
+    "dots",
+]

@@ -28,6 +28,7 @@ class Blocks(Protocol):
     memory: int  # pairs of L-BFGS that go with it
     rows: int  # to make a class's block from, at first
     most_rows: int  # beyond which more do not help
+    carried: bool  # whether they come from a fit before this one
     fits: bool  # whether there is memory for the blocks of all classes
 
     def cost(self, rows: int) -> float: ...

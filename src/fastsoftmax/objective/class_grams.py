@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax.data import ClassFactors
+from fastsoftmax.objective.carry import Grams
 from fastsoftmax.objective.line import Line
 
 if TYPE_CHECKING:
@@ -55,6 +56,7 @@ class ClassGrams:
         self._seed = seed
         self.rows, self.most_rows = cheap_rows(*objective.data.shape), objective.data.shape[0]
         self._unweighted: NDArray | None = None
+        self.carried = objective.curvature.grams is not None
 
     def cost(self, rows: int, n_matrices: int | None = None) -> float:
         """Passes that the blocks are worth, or so many matrices, from so many rows each."""
@@ -76,6 +78,8 @@ class ClassGrams:
         The Hessian where logits are those of the shares, but for the coupling of classes.
         """
         o, c = self._objective, self._curvature
+        if c.grams is not None:
+            return self._carried(c.grams)
         n, d = o.data.shape
         rows = min(n, max(4 * d, self.rows))
         chosen = np.arange(n, dtype=np.int32)
@@ -90,6 +94,15 @@ class ClassGrams:
         np.einsum("kii->ki", matrix)[:] += c.ridge / strengths.mean()
         return GaugeFree(o, ClassFactors(matrix, o.data.n_threads, strengths))
 
+    def _carried(self, grams: Grams) -> "GaugeFree":
+        """The blocks of a fit before this one, with the penalty of this one."""
+        o, c = self._objective, self._curvature
+        self._unweighted = grams.unweighted
+        factors = grams.factors.with_added(c.ridge - grams.ridge)
+        c.grams = grams._replace(ridge=c.ridge)
+        o.n_passes += self.cost(0)
+        return GaugeFree(o, factors)
+
     def by_class(self, line: Line, rows: int, seed: int) -> "GaugeFree":
         """The block of each class at the line's point, from about so many rows."""
         o, c = self._objective, self._curvature
@@ -100,4 +113,6 @@ class ClassGrams:
             shared=self._unweighted, shares=SHARED * drawn.totals / n,
         )  # fmt: skip
         o.n_passes += self.cost(int(drawn.counts.sum()) // o.n_logits)
-        return GaugeFree(o, ClassFactors(matrices, o.data.n_threads))
+        factors = ClassFactors(matrices, o.data.n_threads)
+        c.grams = Grams(self._unweighted, factors, c.ridge)
+        return GaugeFree(o, factors)

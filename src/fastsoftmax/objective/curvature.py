@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax.data import ClassFactors, DenseData, Draw, SparseData, StoredLogits
+from fastsoftmax.objective.carry import Grams
 from fastsoftmax.objective.line import Line
 
 if TYPE_CHECKING:
@@ -24,7 +25,9 @@ class Curvature:
 
     def __init__(self, objective: "Objective") -> None:
         self._objective = objective
-        self._watched: NDArray | None = None
+        carry = objective.carry
+        self.watched: NDArray | None = carry.watched if carry else None
+        self.grams: Grams | None = carry.grams if carry else None
 
     def start_strengths(self) -> NDArray:
         """p(1 - p) of each logit, for the shares of the classes."""
@@ -42,7 +45,7 @@ class Curvature:
 
     def watch(self, line: Line) -> None:
         """Remember the weights p(1 - p) at the line's point, for `moved`."""
-        self._watched = self._watch(line)
+        self.watched = self._watch(line)
 
     def _watch(self, line: Line) -> NDArray | None:
         sample = line.logits(WATCHED)
@@ -54,10 +57,10 @@ class Curvature:
     def moved(self, line: Line) -> float:
         """How far the weights p(1 - p) are from those of the last build: mean over the classes of
         the sum of the changes over that of the weights."""
-        if self._watched is None:
+        if self.watched is None:
             return np.inf
         now = self._watch(line)
-        change = np.abs(now - self._watched).sum(axis=(0, 2), dtype=np.float64)
+        change = np.abs(now - self.watched).sum(axis=(0, 2), dtype=np.float64)
         total = now.sum(axis=(0, 2), dtype=np.float64)
         return float(np.mean(change / np.where(total > 0, total, 1)))
 

@@ -31,6 +31,7 @@ class LowRankBlocks:
     """The blocks of an objective's Hessian, each of low rank but for a multiple of the identity."""
 
     memory = PAIRS
+    carried = False
 
     def __init__(self, objective: "Objective", seed: int) -> None:
         self._objective = objective

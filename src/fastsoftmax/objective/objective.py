@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax.data import DenseData, SparseData, StoredLogits
+from fastsoftmax.objective.carry import Carry, key_of
 from fastsoftmax.objective.curvature import CURVATURES, HESSIAN_PARAMETERS
 from fastsoftmax.objective.line import FusedLine, Line, StoredLine
 from fastsoftmax.objective.parameters import PARAMETERS
@@ -32,6 +33,8 @@ class Objective:
     max_memory : int or None
         Bytes for what a solver keeps beyond X and the model. None: 512 MiB or a quarter of X,
         whichever is more.
+    carry : Carry or None
+        What an objective of the same data left.
     """
 
     def __init__(
@@ -44,6 +47,7 @@ class Objective:
         C: float,
         fit_intercept: bool,
         max_memory: int | None = None,
+        carry: Carry | None = None,
     ) -> None:
         n = data.shape[0]
         self.data = data = data.folded()
@@ -59,6 +63,7 @@ class Objective:
         )
         self.penalty = 1 / (C * self.total_weight)
         self.max_memory = max(512 << 20, data.nbytes // 4) if max_memory is None else max_memory
+        self.carry = carry if carry is not None and carry.key == key_of(self) else None
         self.parameters = PARAMETERS[type(data)](self)
         self.n_passes = self.parameters.passes  # over X, so far
         self.curvature = CURVATURES[type(data)](self)

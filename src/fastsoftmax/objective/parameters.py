@@ -4,7 +4,7 @@
 variables makes it a good vector to iterate on, and how to take value and gradient there.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,10 @@ class Standardised:
         d = data.shape[1]
         self.shape = objective.n_logits, d + fit_intercept
         self.dtype = data.dtype
+        if objective.carry is not None:
+            vars(self).update(objective.carry.coordinates)
+            self.passes = 0.0
+            return
         #: not finite where X is not, or where the sum of its values overflows
         self.means, variances = data.moments(objective.weights)
         share = 1 / max(objective.n_logits, 2)
@@ -49,6 +53,11 @@ class Standardised:
         scales = np.sqrt(curvature * self.spread + penalty)
         self.scales = np.where((scales > 0) & ~self.constant, scales, 1.0)
         self.intercept_scale = np.sqrt(curvature)
+
+    def coordinates(self) -> dict[str, Any]:
+        """The change of variables, for a fit to come."""
+        names = ("means", "spread", "finite", "constant", "shift", "scales", "intercept_scale")
+        return {name: getattr(self, name) for name in names}
 
     def table(self, theta: NDArray) -> NDArray:
         """θ as (K, D), or (K, D + 1) with the intercepts last: a view."""
@@ -145,6 +154,9 @@ class FeatureMajor:
         #: of gradients, once they are summed, and of directions: enough for the way to go
         self.dtype = np.dtype(np.float32)
         self.intercept_scale = 1.0
+
+    def coordinates(self) -> None:
+        """There is no change of variables to keep."""
 
     def table(self, theta: NDArray) -> NDArray:
         """θ as (K, D), or (K, D + 1) with the intercepts last, in Fortran's order: a view."""

@@ -18,17 +18,69 @@ class Iteration(NamedTuple):
     grad_norm: float  # max |∇F|
     n_passes: float  # over X, so far, other work being counted by its multiply-adds
     seconds: float  # since the solver started
+    gap: float = math.nan  # the estimate of (F - F*) / F by which the solver stops
 
     def __str__(self) -> str:
         return (
-            f"pass {self.n_passes:6.1f}   objective {self.objective:.8f}   "
+            f"pass {self.n_passes:6.1f}   objective {self.objective:.8f}   gap {self.gap:.1e}   "
             f"max |gradient| {self.grad_norm:.1e}   {self.seconds:6.2f} s"
         )
 
 
+class State:
+    """What a callback sees after an iteration.
+
+    Attributes
+    ----------
+    n_iter : int
+        Iterations so far.
+    objective, grad_norm, gap, n_passes, seconds : float
+        As in `Iteration`.
+    coef, intercept : ndarray of shape (K, D) and (K,)
+        The model at this point, made when they are asked for, which is while the callback runs.
+    """
+
+    def __init__(
+        self, iteration: Iteration, n_iter: int, model: Callable[[], tuple[NDArray, NDArray]]
+    ) -> None:
+        self._iteration, self.n_iter = iteration, n_iter
+        self._make: Callable[[], tuple[NDArray, NDArray]] | None = model
+        self._model: tuple[NDArray, NDArray] | None = None
+
+    def __getattr__(self, name: str) -> float:
+        if name in Iteration._fields:
+            return getattr(self._iteration, name)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def _made(self) -> tuple[NDArray, NDArray]:
+        if self._model is None:
+            if self._make is None:
+                raise RuntimeError("the model was not asked for while the callback ran")
+            self._model = self._make()
+        return self._model
+
+    @property
+    def coef(self) -> NDArray:
+        return self._made()[0]
+
+    @property
+    def intercept(self) -> NDArray:
+        return self._made()[1]
+
+    def close(self) -> None:
+        """The solver goes on: from here on the point is another."""
+        self._make = None
+
+    def __str__(self) -> str:
+        return str(self._iteration)
+
+    def __repr__(self) -> str:
+        return f"<State after {self.n_iter} iterations: {self._iteration}>"
+
+
 SEPARATED = 1e-5  # of the loss of a model blind to X: an unpenalised loss this low goes on to 0
 
-Report = Callable[[Iteration], None]
+Report = Callable[[State], object]  # what is true of it ends the fit
 
 
 @dataclass(frozen=True)
@@ -38,7 +90,7 @@ class Options:
     tol: float
     max_iter: int
     seed: int = 0
-    report: Report = lambda iteration: None
+    report: Report = lambda state: None
 
 
 @dataclass
@@ -49,6 +101,7 @@ class Result:
     value: float = math.nan
     gradient: NDArray | None = None
     converged: bool = False
+    halted: bool = False  # by a callback
     message: str = "max_iter reached"
     gap_bound: float = math.inf
     history: list[Iteration] = field(default_factory=list)
@@ -61,6 +114,7 @@ class Run:
         self.objective, self.options = objective, options
         self.result = Result(theta)
         self._began = time.perf_counter()
+        self._told = 0  # iterations
 
     @property
     def n_iter(self) -> int:
@@ -68,16 +122,29 @@ class Run:
 
     def note(self, value: float, gradient: NDArray, *, again: bool = False) -> None:
         """The end of an iteration; again, what came after it."""
+        gap = self.result.history[-1].gap if again else math.nan
         iteration = Iteration(
             value,
             self.objective.grad_norm(gradient),
             self.objective.n_passes,
             time.perf_counter() - self._began,
+            gap,
         )
         if again:
             self.result.history.pop()
         self.result.history.append(iteration)
-        self.options.report(iteration)
+
+    def tell(self, theta: NDArray, left: float) -> None:
+        """Who watches of the last iteration, with an estimate of what is left to gain there."""
+        if not self.n_iter or self._told == self.n_iter:
+            return
+        self._told = self.n_iter
+        last = self.result.history[-1]
+        gap = left / last.objective if last.objective > 0 else 0.0
+        self.result.history[-1] = last = last._replace(gap=gap)
+        state = State(last, self.n_iter, lambda: self.objective.model(theta))
+        self.result.halted = bool(self.options.report(state))
+        state.close()
 
     def trend(self, since: int) -> float:
         """What is left to gain if F goes on as since that iteration (Aitken's extrapolation).
@@ -96,6 +163,8 @@ class Run:
 
     def stops(self, line: Line) -> str | None:
         """Why to stop without an optimum, if there is reason to."""
+        if self.result.halted:
+            return "stopped by the callback"
         if not math.isfinite(line.value):
             return "the objective is not finite: the features overflow"
         if not self.objective.penalty and line.value <= SEPARATED * self.objective.blind_loss:

@@ -21,10 +21,11 @@ def minimize_gd(objective: Objective, theta: NDArray, options: Options) -> Resul
     while np.isfinite(value) and np.isfinite(lipschitz):
         square = dot(gradient, gradient, objective.data.n_threads)
         left = objective.gap_bound(gradient) if objective.penalty else square / lipschitz
+        run.tell(theta, left)
         if left <= options.tol * value:
             run.converge()
             break
-        if run.n_iter == options.max_iter:
+        if run.n_iter == options.max_iter or run.result.halted:
             break
         theta = theta - gradient / lipschitz
         value, gradient = objective.value_and_grad(theta)

@@ -65,6 +65,7 @@ def minimize(
     while True:
         # F* >= 0: no more than F is left to gain
         if 0 <= line.value <= np.finfo(float).eps or not line.gradient.any():
+            run.tell(line.theta, 0.0)
             run.converge()
             break
         if np.isfinite(line.value):
@@ -72,6 +73,7 @@ def minimize(
             direction = pairs.direction(line.gradient, preconditioner.solve)
             slope = dot(line.gradient, direction)
             left = max(preconditioner.factor / 2 * abs(slope), run.trend(preconditioner.since))
+            run.tell(line.theta, left)
             if left <= options.tol * line.value and (pairs or run.n_iter == 0):
                 if fresh or rechecks == RECHECKS:
                     run.converge()

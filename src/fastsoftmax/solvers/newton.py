@@ -17,6 +17,7 @@ def minimize_newton(objective: Objective, theta: NDArray, options: Options) -> R
     line = objective.line(theta)
     while True:
         if 0 <= line.value <= 1e-16 or not line.gradient.any():
+            run.tell(line.theta, 0.0)
             run.converge()
             break
         if message := run.stops(line):
@@ -24,12 +25,17 @@ def minimize_newton(objective: Objective, theta: NDArray, options: Options) -> R
             break
         direction = -objective.curvature.solve_hessian(line)
         slope = dot(line.gradient, direction)
+        run.tell(line.theta, abs(slope) / 2)
+        if run.result.halted:
+            run.result.message = run.stops(line)
+            break
         line.aim(direction)
         if abs(slope) / 2 <= options.tol * line.value:
             # the last step squares what is left; it costs half a pass
             if line.at(1.0).value <= line.value:
                 line.move(1.0)
                 run.note(line.value, line.gradient)
+                run.tell(line.theta, abs(slope) / 2)
             run.converge()
             break
         t = search(line, line.value, slope, 1.0, rounding=objective.rounding)

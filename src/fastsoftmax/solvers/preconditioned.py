@@ -37,7 +37,7 @@ class BlockPreconditioner:
         self.memory = self._blocks.memory
         self._factors: Factors | None = None
         self._built_at = self._built_for = 0.0
-        self.since, self._builds = 0, 0
+        self.since, self._builds = 0, int(self._blocks.carried)
 
     def update(self, line: Line, n_iter: int) -> None:
         """Renew M where it is due."""

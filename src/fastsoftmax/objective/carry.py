@@ -1,0 +1,46 @@
+"""What a fit leaves for the next on the same data: coordinates, and blocks of the Hessian.
+
+All of it serves conditioning alone. Where it does not suit what comes, the next fit takes more
+iterations, and ends at its own optimum all the same.
+"""
+
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from numpy.typing import NDArray
+
+from fastsoftmax.data import ClassFactors
+
+if TYPE_CHECKING:
+    from fastsoftmax.objective.objective import Objective
+
+
+class Grams(NamedTuple):
+    """Whole blocks, factored."""
+
+    unweighted: NDArray
+    factors: ClassFactors
+    ridge: NDArray  # that is in them
+
+
+class Carry(NamedTuple):
+    """Parts of an objective without its data."""
+
+    key: tuple[Any, ...]
+    coordinates: dict[str, Any]
+    watched: NDArray | None  # weights p(1 - p) of some rows at the last build
+    grams: Grams | None
+
+
+def key_of(objective: "Objective") -> tuple[Any, ...]:
+    """Equal for objectives that can hand on what they know: of the same rows, as some say."""
+    o = objective
+    return o.data.shape, str(o.data.dtype), o.n_logits, o.fit_intercept, o.data.fingerprint()
+
+
+def carry_of(objective: "Objective") -> Carry | None:
+    """What the objective leaves after a fit; None if that is nothing."""
+    coordinates = objective.parameters.coordinates()
+    if coordinates is None:
+        return None
+    curvature = objective.curvature
+    return Carry(key_of(objective), coordinates, curvature.watched, curvature.grams)
