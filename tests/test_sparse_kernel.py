@@ -187,8 +187,11 @@ def test_logits_and_what_follows_from_stored_ones(k, dtype):
         assert_near(data.logits(W, b), wide, bound)
         assert_near(data.logits(W, None), wide - b, bound)
         stored = StoredLogits(n, k, X.dtype, 1)
+        stored.tiles[...] = np.nan
         data.store_logits(W, b, stored)
         np.testing.assert_array_equal(stored.table(), data.logits(W, b))
+        behind = stored.tiles.transpose(0, 2, 1).reshape(-1, k)[n:]
+        assert (behind == 0).all()  # `largest` looks at whole tiles
         loss, grads = data.value_and_grad(W, b, y.astype(np.int32), None, 1 / n)
         same, same_grads = data.value_and_grad(
             None, None, y.astype(np.int32), None, 1 / n, stored=stored

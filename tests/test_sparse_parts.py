@@ -51,6 +51,17 @@ def exact_diagonals(X, v, ridge, share, centred):
     return means, diagonal, mass / n
 
 
+def diagonals(X, stored, centred=True, n_threads=1):
+    """From pieces of a tile each, the last of a band being what is left."""
+    data, k = SparseData(X, n_threads), stored.n_logits
+    pieces = (
+        band[i : i + 3]
+        for band in stored.bands(data.band_rows(k))
+        for i in range(0, len(band), 3)
+    )
+    return data.diagonals(pieces, k, 0.01, 0.02, centred)
+
+
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("centred", [True, False])
 def test_diagonals(centred, dtype):
@@ -59,9 +70,7 @@ def test_diagonals(centred, dtype):
         X = table(n, d, dtype, rng)
         weights = rng.random(n).astype(dtype)
         stored, v = variances(n, k, dtype, rng, weights)
-        means, inverses, strengths = SparseData(sparse.csr_array(X), 2).diagonals(
-            stored, 0.01, 0.02, centred
-        )
+        means, inverses, strengths = diagonals(sparse.csr_array(X), stored, centred)
         right = exact_diagonals(X, v, 0.01, 0.02, centred)
         np.testing.assert_allclose(strengths, right[2], rtol=1e-6)
         size = abs(X).max()
@@ -79,10 +88,10 @@ def test_diagonals_of_several_bands():
     padded = np.zeros((len(many.tiles) * size, k))
     padded[: n * times] = np.tile(v, (times, 1))
     many.tiles[...] = padded.reshape(-1, size, k).transpose(0, 2, 1)
-    data = SparseData(sparse.csr_array(np.tile(X, (times, 1))), 2)
-    assert len(data.columns(k)) > 2
-    got = data.diagonals(many, 0.01, 0.02, True)
-    expected = SparseData(sparse.csr_array(X), 1).diagonals(one, 0.01, 0.02, True)
+    rows = sparse.csr_array(np.tile(X, (times, 1)))
+    assert len(SparseData(rows, 2).columns(k)) > 2
+    got = diagonals(rows, many, n_threads=2)
+    expected = diagonals(sparse.csr_array(X), one)
     for a, b in zip(got, expected, strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
@@ -93,7 +102,7 @@ def test_diagonals_do_not_depend_on_threads(whole_teams):
     stored, _ = variances(700, 5, np.float64, rng)
     results = []
     for n_threads in (1, 2, 3, 8):
-        parts = SparseData(X, n_threads).diagonals(stored, 0.01, 0.02, True)
+        parts = diagonals(X, stored, n_threads=n_threads)
         right = np.linspace(-1, 1, 301 * 5)
         results.append([*parts, *DiagonalFactors(*parts, n_threads).solve(right)])
     for other in results[1:]:

@@ -1,6 +1,6 @@
 """Sparse X: compressed rows of float32 or float64, and by columns where gradients need them."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -52,9 +52,13 @@ class SparseData:
         self._workspace = Workspace() if workspace is None else workspace
 
     def like(self, X: NDArray | sparse.csr_array) -> "SparseData | DenseData":
-        """Another array, with the threads and the workspace of this one."""
-        kind = SparseData if sparse.issparse(X) else DenseData
-        return kind(X, self.n_threads, self._workspace)
+        """Another array, with the threads of this one; a dense one with its workspace.
+
+        Logits of sparse rows, which take hardly any, may be asked for while `diagonals` uses it.
+        """
+        if sparse.issparse(X):
+            return SparseData(X, self.n_threads)
+        return DenseData(X, self.n_threads, self._workspace)
 
     def folded(self) -> "SparseData":
         """The same with the features folded that one row alone has, where that is worth it."""
@@ -89,7 +93,7 @@ class SparseData:
 
     def columns(self, n_logits: int) -> list[Columns]:
         """X by columns, a band of rows at a time: made once."""
-        rows = self._kernel.band_rows(self.shape[0], n_logits)
+        rows = self.band_rows(n_logits)
         if self._bands is None or self._bands[0] != rows:
             starts = range(0, self.shape[0], rows)
             self._bands = rows, [self._columns(s, min(s + rows, self.shape[0])) for s in starts]
@@ -163,22 +167,30 @@ class SparseData:
         )  # fmt: skip
         return loss, by_b
 
+    def band_rows(self, n_logits: int) -> int:
+        """Rows that the kernels take at a time."""
+        return self._kernel.band_rows(self.shape[0], n_logits)
+
     def diagonals(
-        self, variances: StoredLogits, ridge: float, share: float, centred: bool
+        self,
+        variances: Iterator[NDArray],
+        n_logits: int,
+        ridge: float,
+        share: float,
+        centred: bool,
     ) -> tuple[NDArray, NDArray, NDArray]:
         """Means (D, K), inverse diagonals (D, K) and strengths (K,) of the Hessian of each class.
 
-        `variances` are its rows' p(1 - p), weighted; `share` of a diagonal is that of the rows
-        unweighted.
+        `variances` are tiles of the rows' p(1 - p), weighted, in order, none across `band_rows`;
+        `share` of a diagonal is that of the rows unweighted. Entries that a row has twice count as
+        two, whose squares sum to less than that of their sum.
         """
-        (n, d), k = self.shape, variances.n_logits
-        kernel = kernels(self.dtype).diagonals
-        strengths = np.empty(k)
-        kernel.totals(variances.tiles, strengths, self._team(1))
-        means, inverses = (np.empty((d, k), np.float32) for _ in range(2))
-        kernel.build(
-            self.columns(k), variances.tiles, strengths, n, ridge, share, centred, means, inverses,
-            self._workspace, self._team(2 * k),
+        n, d = self.shape
+        strengths = np.empty(n_logits)
+        means, inverses = (np.empty((d, n_logits), np.float32) for _ in range(2))
+        kernels(self.dtype).diagonals.build(
+            self.columns(n_logits), variances, n, ridge, share, centred, means, inverses,
+            strengths, self._workspace, self._team(2 * n_logits),
         )  # fmt: skip
         return means, inverses, strengths / n
 

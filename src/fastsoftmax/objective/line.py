@@ -4,6 +4,7 @@ A solver walks: `aim` in a direction, look at F `at` steps of any length, `move`
 """
 
 import math
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
@@ -52,6 +53,8 @@ class Line(Protocol):
     def logits(self, rows: int) -> StoredLogits: ...
 
     def sample(self) -> "Sample": ...
+
+    def variances(self, band: int) -> Iterator[NDArray]: ...
 
 
 class Path:
@@ -147,6 +150,11 @@ class StoredLine:
         """The logits to draw rows from: all."""
         return Sample(self._logits, self._change, 1)
 
+    def variances(self, band: int) -> Iterator[NDArray]:
+        """Each row's weight times p(1 - p), in tiles of so many rows at a time; until `aim`."""
+        self._logits.variances(self._objective.weights, self._change)
+        return self._change.bands(band)
+
 
 class FusedLine:
     """Nothing is kept between passes, and every look is one: where logits would take too much."""
@@ -206,10 +214,27 @@ class FusedLine:
         logits = self._of_every(step, self.theta)
         return Sample(logits, logits.like(), step)
 
+    def variances(self, band: int) -> Iterator[NDArray]:
+        """Each row's weight times p(1 - p), in tiles of as many rows as there is room for."""
+        o = self._objective
+        n, tile = o.data.shape[0], StoredLogits.bytes(1, o.n_logits, o.data.dtype)
+        most = max(1, int(self.SAMPLE * o.max_memory / tile)) * StoredLogits.tile_rows(o.data.dtype)
+        for begin in range(0, n, band):
+            for start in range(begin, min(begin + band, n), most):
+                rows = slice(start, min(start + most, begin + band, n))
+                logits = self._of(rows, self.theta)
+                weights = None if o.weights is None else o.weights[rows]
+                logits.variances(weights, logits)
+                yield logits.tiles
+
     def _of_every(self, step: int, theta: NDArray) -> StoredLogits:
+        return self._of(slice(None, None, step), theta)
+
+    def _of(self, rows: slice, theta: NDArray) -> StoredLogits:
+        """The logits of some rows at θ."""
         objective = self._objective
-        data = objective.data.like(objective.data.X[::step])
+        data = objective.data.like(objective.data.X[rows])
         out = StoredLogits(data.shape[0], objective.n_logits, data.dtype, data.n_threads)
         data.store_logits(*objective.parameters.user(theta), out)
-        objective.n_passes += 0.5 / step
+        objective.n_passes += 0.5 * data.shape[0] / objective.data.shape[0]
         return out
