@@ -7,7 +7,7 @@ INDICES = (np.int32, np.int64)
 
 
 def compressed(values, indices, indptr, shape):
-    """These very arrays as compressed rows: SciPy's constructors would choose the indices' dtype."""
+    """These very arrays as compressed rows: SciPy's constructors choose the indices' dtype."""
     X = sparse.csr_array(shape)
     X.data, X.indices, X.indptr = values, indices, indptr
     return X

@@ -99,7 +99,7 @@ def test_solvers(solver):
 def test_what_a_solver_needs_and_sparse_X_does_not_give():
     X, y = problem(3)
     expected = (
-        "solver: 'newton' needs the exact Hessian, which is not made for a sparse X; expected one of"
+        "solver: 'newton' needs the exact Hessian, which is not made for a sparse X; expected"
     )
     with pytest.raises(ValueError, match=expected):
         fit(X, y, solver="newton")
@@ -247,7 +247,9 @@ def test_nothing_but_zeros():
     _, y = problem(3)
     model = fit(sparse.csr_array((N, 10)), y)
     assert (model.coef_ == 0).all()
-    np.testing.assert_allclose(model.predict_proba(sparse.csr_array((1, 10)))[0], np.bincount(y) / N)
+    np.testing.assert_allclose(
+        model.predict_proba(sparse.csr_array((1, 10)))[0], np.bincount(y) / N
+    )
 
 
 def test_nothing_of_the_users_is_modified():

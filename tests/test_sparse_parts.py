@@ -1,4 +1,4 @@
-"""What a fit of sparse X is made of: diagonals of the Hessian, folded features, vectors, history."""
+"""What a fit of sparse X is made of: diagonals of the Hessian, folded features, vectors."""
 
 import numpy as np
 import pytest
@@ -7,8 +7,15 @@ from sparse_rows import scrambled, table, text
 
 from fastsoftmax import _threads
 from fastsoftmax.data import (
-    DiagonalFactors, SparseData, StoredLogits, add, combine, dots, largest, products,
-)  # fmt: skip
+    DiagonalFactors,
+    SparseData,
+    StoredLogits,
+    add,
+    combine,
+    dots,
+    largest,
+    products,
+)
 from fastsoftmax.data.fold import fold
 from fastsoftmax.data.workspace import Workspace
 from fastsoftmax.solvers.history import History
@@ -55,9 +62,7 @@ def diagonals(X, stored, centred=True, n_threads=1):
     """From pieces of a tile each, the last of a band being what is left."""
     data, k = SparseData(X, n_threads), stored.n_logits
     pieces = (
-        band[i : i + 3]
-        for band in stored.bands(data.band_rows(k))
-        for i in range(0, len(band), 3)
+        band[i : i + 3] for band in stored.bands(data.band_rows(k)) for i in range(0, len(band), 3)
     )
     return data.diagonals(pieces, k, 0.01, 0.02, centred)
 
