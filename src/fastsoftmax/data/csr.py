@@ -14,6 +14,8 @@ from fastsoftmax.data.fold import Fold, fold
 from fastsoftmax.data.stored import StoredLogits
 from fastsoftmax.data.workspace import Workspace
 
+FEW = 4  # times the non-zeros of some rows, up to the number of features
+
 
 class Columns(NamedTuple):
     """Some rows of X by columns: values, row numbers and where each column begins."""
@@ -197,11 +199,22 @@ class SparseData:
     def logits(self, W: NDArray, b: NDArray | None) -> NDArray:
         """X Wᵀ + b, of shape (n, K)."""
         out = np.empty((self.shape[0], len(W)), self.dtype)
+        rows, weights = self._seen(W)
         self._kernel.logits(
-            *self._rows, self._by_feature(W), self._cast(b), out, self._workspace,
-            self._team(len(W)),
-        )  # fmt: skip
+            *rows, weights, self._cast(b), out, self._workspace, self._team(len(W))
+        )
         return out
+
+    def _seen(self, W: NDArray) -> tuple[tuple[NDArray, ...], NDArray]:
+        """The parts of X, and the weights by feature: of those alone that it has, where few rows
+        do not repay the conversion of all."""
+        count = int(self.X.indptr[-1])
+        if (W.T.flags.c_contiguous and W.dtype == self.dtype) or FEW * count > self.shape[1]:
+            return self._rows, self._by_feature(W)
+        indices = self.X.indices[:count]
+        seen, at = np.unique(indices, return_inverse=True)
+        weights = W.T[seen].astype(self.dtype, order="C")
+        return (self.X.data, at.astype(indices.dtype), self.X.indptr), weights
 
     def store_logits(self, W: NDArray, b: NDArray | None, out: StoredLogits) -> None:
         """X Wᵀ + b into `out`, in half a pass."""
