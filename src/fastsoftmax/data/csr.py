@@ -200,9 +200,7 @@ class SparseData:
         """X Wᵀ + b, of shape (n, K)."""
         out = np.empty((self.shape[0], len(W)), self.dtype)
         rows, weights = self._seen(W)
-        self._kernel.logits(
-            *rows, weights, self._cast(b), out, self._workspace, self._team(len(W))
-        )
+        self._kernel.logits(*rows, weights, self._cast(b), out, self._workspace, self._team(len(W)))
         return out
 
     def _seen(self, W: NDArray) -> tuple[tuple[NDArray, ...], NDArray]:
