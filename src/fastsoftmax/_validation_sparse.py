@@ -16,32 +16,66 @@ def features(
     if X.ndim != 2:
         raise ValueError(f"{name}: expected 2 dimensions (rows, features), got {X.ndim}")
     check.feature_shape(X.shape, n_features=n_features, name=name, owner=owner)
-    check.real_dtype(X.dtype, name)
     return compressed_rows(X, name)
 
 
+def require_finite(X: NDArray | sparse.csr_array) -> None:
+    """As that of `_validation`; the values of a sparse X were looked at by `features`."""
+    if not sparse.issparse(X):
+        check.require_finite(X)
+
+
 def compressed_rows(X: sparse.sparray | sparse.spmatrix, name: str) -> sparse.csr_array:
-    """X in compressed rows of float32 or float64, whose indices are in range and values finite."""
+    """X in compressed rows of float32 or float64, whose indices are in range and values finite.
+
+    The parts of compressed rows are taken as they are: the constructors of SciPy would look for
+    smaller indices, and copy.
+    """
+    if X.format not in ("csr", "csc"):
+        X = X.tocoo()
+    values = X.data
+    one_d(values, f"{name}.data")
+    check.real_dtype(values.dtype, name)
     match X.format:
         case "csr":
             sound(X, X.shape, name, "row")
         case "csc":
             sound(X, X.shape[::-1], name, "column")
-            X = X.tocsr()
         case "coo":
-            for axis, index in enumerate((X.row, X.col)):
-                within(index, X.shape[axis], f"{name}.{'row' if axis == 0 else 'col'}")
-            X = X.tocsr()
-        case _:
-            X = X.tocsr()
-    rows = sparse.csr_array(X.shape, dtype=check.floats_for(X.dtype))
-    starts, at = X.indptr, X.indices
-    index = np.int32 if starts.dtype == at.dtype == np.int32 else np.int64
-    rows.indptr = np.ascontiguousarray(starts, dtype=index)
-    rows.indices = np.ascontiguousarray(at, dtype=index)
-    rows.data = np.ascontiguousarray(check.as_floats(X.data, rows.dtype, name))
+            for index, part, size in zip((X.row, X.col), ("row", "col"), X.shape, strict=True):
+                one_d(index, f"{name}.{part}", of_integers=True)
+                within(index, size, f"{name}.{part}")
+    values = np.ascontiguousarray(check.as_floats(values, check.floats_for(values.dtype), name))
+    match X.format:
+        case "csc":
+            X = sparse.csc_array((values, X.indices, X.indptr), X.shape).tocsr()
+            values = X.data
+        case "coo":
+            X = sparse.coo_array((values, (X.row, X.col)), X.shape).tocsr()
+            values = X.data
+    rows = sparse.csr_array(X.shape, dtype=values.dtype)
+    index = np.int32 if X.indptr.dtype == X.indices.dtype == np.int32 else np.int64
+    rows.indptr = np.ascontiguousarray(X.indptr, dtype=index)
+    rows.indices = np.ascontiguousarray(X.indices, dtype=index)
+    rows.data = values
     finite(rows, name)
     return rows
+
+
+def one_d(part: object, name: str, *, of_integers: bool = False) -> None:
+    """Raise unless it is a 1-d array in this machine's byte order."""
+    if not isinstance(part, np.ndarray) or part.ndim != 1:
+        raise ValueError(f"{name}: expected a 1-d array, got {_what(part)}")
+    if of_integers and part.dtype.kind not in "iu":
+        raise ValueError(f"{name}: expected integers, got dtype {part.dtype}")
+    if not part.dtype.isnative:
+        raise ValueError(
+            f"{name}: expected numbers in this machine's byte order, got dtype {part.dtype.str}"
+        )
+
+
+def _what(part: object) -> str:
+    return f"shape {part.shape}" if isinstance(part, np.ndarray) else f"a {type(part).__name__}"
 
 
 def sound(
@@ -49,12 +83,8 @@ def sound(
 ) -> None:
     """Raise unless indptr and indices describe a matrix of this shape: lines, and their length."""
     starts, at, values = X.indptr, X.indices, X.data
-    for part, array in (("indptr", starts), ("indices", at)):
-        if array.ndim != 1 or array.dtype.kind not in "iu":
-            raise ValueError(
-                f"{name}.{part}: expected a 1-d array of integers, got {array.dtype} of shape "
-                f"{array.shape}"
-            )
+    one_d(starts, f"{name}.indptr", of_integers=True)
+    one_d(at, f"{name}.indices", of_integers=True)
     if len(starts) != shape[0] + 1:
         raise ValueError(
             f"{name}.indptr: expected {shape[0] + 1} numbers, one a {one} and the end, got "

@@ -46,16 +46,6 @@ cdef struct Build:
     float *inverses
 
 
-def totals(cnp.ndarray variances not None, cnp.ndarray out not None, int n_threads):
-    """Sums over the rows of tiles (n / ROWS, k, ROWS), into out (k,), float64."""
-    cdef const real *v = <const real *>data(variances)
-    cdef double *to = <double *>data(out)
-    cdef Py_ssize_t tiles = variances.shape[0], k = variances.shape[1], i
-    for i in prange(k, nogil=True, schedule="static", num_threads=n_threads,
-                    use_threads_if=n_threads > 1):
-        to[i] = sum_class(v + i * ROWS, k * ROWS, tiles)
-
-
 cdef double sum_class(const real *v, Py_ssize_t step, Py_ssize_t tiles) noexcept nogil:
     cdef double total = 0.
     cdef Py_ssize_t t, i
@@ -66,19 +56,22 @@ cdef double sum_class(const real *v, Py_ssize_t step, Py_ssize_t tiles) noexcept
 
 
 def build(
-    columns, cnp.ndarray variances not None, cnp.ndarray masses not None, Py_ssize_t n, double ridge,
-    double share, bint centred, cnp.ndarray means not None, cnp.ndarray inverses not None, workspace,
-    int n_threads,
+    columns, variances, Py_ssize_t n, double ridge, double share, bint centred,
+    cnp.ndarray means not None, cnp.ndarray inverses not None, cnp.ndarray masses not None,
+    workspace, int n_threads,
 ):
     """Means m and inverses 1 / (s / n + ridge) of each feature and class, (d, k) float32.
 
-    X by columns as for `sparse.value_and_grad`, v in tiles (n / ROWS, k, ROWS), their sums masses
-    (k,), float64. `share` of s is that of the unweighted rows times c: no feature is without
-    curvature for a class because the rows that have it are sure at present.
+    X by columns as for `sparse.value_and_grad`. v comes in pieces from an iterator, tiles (any, k,
+    ROWS) of consecutive rows, whole bands after some of them. `share` of s is that of the unweighted
+    rows times c: no feature is without curvature for a class because the rows that have it are sure at
+    present. The sums c go into masses (k,), float64.
     """
-    cdef Py_ssize_t k = variances.shape[1], padded = rounded_up(k, VL), size = sizeof(real)
-    cdef Py_ssize_t band = rows_of_band(n, k), d = means.shape[0], start, tiles, i
-    cdef const real *v = <const real *>data(variances)
+    cdef Py_ssize_t k = masses.shape[0], padded = rounded_up(k, VL), size = sizeof(real)
+    cdef Py_ssize_t band = rows_of_band(n, k), d = means.shape[0], start, tiles, filled, row, i
+    cdef const real *v
+    cdef double *mass = <double *>data(masses)
+    cdef cnp.ndarray piece
     cdef Py_ssize_t bands = (n + band - 1) // band, sums = aligned(2 * k * sizeof(double))
     cdef cnp.ndarray memory = workspace(
         ALIGNMENT + aligned(band * padded * size) + aligned(2 * d * sizeof(double)) + n_threads * sums)
@@ -90,17 +83,27 @@ def build(
     b.moments = <double *>free
     free += aligned(2 * d * sizeof(double))
     b.k, b.n, b.d = k, n, d
-    b.masses = <const double *>data(masses)
+    b.masses = mass
     b.ridge, b.share, b.centred = ridge, share, centred
     b.means = <float *>data(means)
     b.inverses = <float *>data(inverses)
+    for i in range(k):
+        mass[i] = 0.
     for start from 0 <= start < n by band:
-        tiles = (min(band, n - start) + ROWS - 1) // ROWS
-        for i in prange(tiles, nogil=True, schedule="static", num_threads=n_threads,
-                        use_threads_if=n_threads > 1):
-            to_rows(
-                v + (start + i * ROWS) * k, k, min(ROWS, n - start - i * ROWS),
-                b.table + i * ROWS * padded, padded)
+        filled = 0
+        while filled < min(band, n - start):
+            piece = next(variances)
+            v = <const real *>data(piece)
+            tiles, row = piece.shape[0], start + filled
+            for i in prange(k, nogil=True, schedule="static", num_threads=n_threads,
+                            use_threads_if=n_threads > 1):
+                mass[i] += sum_class(v + i * ROWS, k * ROWS, tiles)
+            for i in prange(tiles, nogil=True, schedule="static", num_threads=n_threads,
+                            use_threads_if=n_threads > 1):
+                to_rows(
+                    v + i * ROWS * k, k, min(ROWS, n - row - i * ROWS),
+                    b.table + (filled + i * ROWS) * padded, padded)
+            filled += tiles * ROWS
         values, rows, starts = columns[start // band]
         b.columns.values = <const real *>data(values)
         b.columns.at = data(rows)

@@ -5,7 +5,7 @@ alone, and a penalty of ‖W‖² keeps each class's weights for them along f: w
 in their place, of weight u, the optimum is the same, and W = u fᵀ / ‖f‖. That is a rotation, which
 changes neither loss nor penalty. A feature that no row has gets the weight 0.
 
-Of the 130107 words of 20 Newsgroups 57 % occur in one text: 67 718 features are left, and all work on
+Of the 130107 words of 20 Newsgroups 57 % occur in one text: 64 652 features are left, and all work on
 weights is halved. A *fold* says for each feature which new one stands for it, its `owner`, and with
 which `share`: W_j = share_j * W'_owner(j).
 """
@@ -145,7 +145,8 @@ cdef double fold_row(
         j = index_at(x, p)
         if counts[j] == 1:
             owners[j] = own
-            shares[j] = x.values[p] / norm if norm > 0. else 0.
+            # the cast: Cython would divide in `real`, which it takes for a double itself
+            shares[j] = <double>x.values[p] / norm if norm > 0. else 0.
             peak = max(peak, abs(shares[j]))
     return peak
 

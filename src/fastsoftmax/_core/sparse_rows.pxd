@@ -95,11 +95,14 @@ cdef inline void tile_of_logits(
     const Sparse *x, Py_ssize_t n, Py_ssize_t start, const real *w, const real *b, Py_ssize_t k,
     real *rows, real *tile
 ) noexcept nogil:
-    """Logits of ROWS rows, or as many as there are, class by class."""
-    cdef Py_ssize_t padded = rounded_up(k, VL), count = min(ROWS, n - start), i
+    """Logits of ROWS rows, or as many as there are and zeros, class by class."""
+    cdef Py_ssize_t padded = rounded_up(k, VL), count = min(ROWS, n - start), i, c
     for i in range(count):
         row_logits(x, n, start + i, w, b, k, rows + i * padded)
     turn(rows, padded, count, k, tile, ROWS)
+    for i from rounded_up(count, VL) <= i < ROWS by VL:
+        for c in range(k):
+            store(tile + c * ROWS + i, set1(0.))
 
 
 cdef inline void to_rows(

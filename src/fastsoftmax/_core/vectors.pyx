@@ -14,6 +14,7 @@ from fastsoftmax._core.multiples cimport add_multiple
 from fastsoftmax._core.simd cimport (
     VL, VL_MOST, absolute, load, load_first, maximum, real, set1, store, sum_lanes, vreal,
 )
+from fastsoftmax._core.squares cimport load_upto
 
 cnp.import_array()
 
@@ -171,7 +172,7 @@ cdef inline void products_of_block(
 
 
 def largest(cnp.ndarray a not None, int n_threads):
-    """max |a| of contiguous `real` (n,)."""
+    """max |a| of contiguous `real` (n,), NaN if one is."""
     cdef const real *x = <const real *>cnp.PyArray_DATA(a)
     cdef Py_ssize_t n = a.shape[0], blocks = (n + BLOCK - 1) // BLOCK, i
     cdef double *parts = <double *>malloc((blocks + 1) * sizeof(double))
@@ -182,24 +183,24 @@ def largest(cnp.ndarray a not None, int n_threads):
                     use_threads_if=n_threads > 1):
         parts[i] = largest_of_block(x + i * BLOCK, block_length(n, i))
     for i in range(blocks):
-        top = parts[i] if not parts[i] <= top else top
+        top = parts[i] if parts[i] > top or parts[i] != parts[i] else top
     free(parts)
     return top
 
 
 cdef inline double largest_of_block(const real *x, Py_ssize_t n) noexcept nogil:
-    cdef vreal top = set1(0.)
+    cdef vreal top = set1(0.), total = set1(0.), size
     cdef real element[VL_MOST]
     cdef double most = 0.
     cdef Py_ssize_t i
-    for i from 0 <= i <= n - VL by VL:
-        top = maximum(top, absolute(load(x + i)))
-    if n % VL:
-        top = maximum(top, absolute(load_first(x + n - n % VL, <int>(n % VL))))
+    for i from 0 <= i < n by VL:
+        size = absolute(load_upto(x + i, n - i))
+        top = maximum(top, size)
+        total = total + size  # NaN if one is, and only then: a maximum forgets them
     store(element, top)
     for i in range(VL):
-        most = element[i] if not element[i] <= most else most
-    return most
+        most = max(most, element[i])
+    return most if sum_lanes(total) >= 0. else sum_lanes(total)
 
 
 def add(cnp.ndarray a not None, double t, cnp.ndarray b not None, int n_threads):

@@ -1,6 +1,6 @@
 """Sparse X: compressed rows of float32 or float64, and by columns where gradients need them."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -13,6 +13,8 @@ from fastsoftmax.data.dense import DenseData, Gradients
 from fastsoftmax.data.fold import Fold, fold
 from fastsoftmax.data.stored import StoredLogits
 from fastsoftmax.data.workspace import Workspace
+
+FEW = 4  # times the non-zeros of some rows, up to the number of features
 
 
 class Columns(NamedTuple):
@@ -52,9 +54,17 @@ class SparseData:
         self._workspace = Workspace() if workspace is None else workspace
 
     def like(self, X: NDArray | sparse.csr_array) -> "SparseData | DenseData":
-        """Another array, with the threads and the workspace of this one."""
-        kind = SparseData if sparse.issparse(X) else DenseData
-        return kind(X, self.n_threads, self._workspace)
+        """Another array, with the threads of this one; a dense one with its workspace.
+
+        Logits of sparse rows, which take hardly any, may be asked for while `diagonals` uses it.
+        """
+        if sparse.issparse(X):
+            return SparseData(X, self.n_threads)
+        return DenseData(X, self.n_threads, self._workspace)
+
+    def rows(self, chosen: slice) -> "SparseData":
+        """Some of the rows."""
+        return self.like(self.X[chosen])
 
     def every(self, step: int) -> "SparseData":
         """Every step-th row."""
@@ -93,7 +103,7 @@ class SparseData:
 
     def columns(self, n_logits: int) -> list[Columns]:
         """X by columns, a band of rows at a time: made once."""
-        rows = self._kernel.band_rows(self.shape[0], n_logits)
+        rows = self.band_rows(n_logits)
         if self._bands is None or self._bands[0] != rows:
             starts = range(0, self.shape[0], rows)
             self._bands = rows, [self._columns(s, min(s + rows, self.shape[0])) for s in starts]
@@ -167,33 +177,50 @@ class SparseData:
         )  # fmt: skip
         return loss, by_b
 
+    def band_rows(self, n_logits: int) -> int:
+        """Rows that the kernels take at a time."""
+        return self._kernel.band_rows(self.shape[0], n_logits)
+
     def diagonals(
-        self, variances: StoredLogits, ridge: float, share: float, centred: bool
+        self,
+        variances: Iterator[NDArray],
+        n_logits: int,
+        ridge: float,
+        share: float,
+        centred: bool,
     ) -> tuple[NDArray, NDArray, NDArray]:
         """Means (D, K), inverse diagonals (D, K) and strengths (K,) of the Hessian of each class.
 
-        `variances` are its rows' p(1 - p), weighted; `share` of a diagonal is that of the rows
-        unweighted.
+        `variances` are tiles of the rows' p(1 - p), weighted, in order, none across `band_rows`;
+        `share` of a diagonal is that of the rows unweighted. Entries that a row has twice count as
+        two, whose squares sum to less than that of their sum.
         """
-        (n, d), k = self.shape, variances.n_logits
-        kernel = kernels(self.dtype).diagonals
-        strengths = np.empty(k)
-        kernel.totals(variances.tiles, strengths, self._team(1))
-        means, inverses = (np.empty((d, k), np.float32) for _ in range(2))
-        kernel.build(
-            self.columns(k), variances.tiles, strengths, n, ridge, share, centred, means, inverses,
-            self._workspace, self._team(2 * k),
+        n, d = self.shape
+        strengths = np.empty(n_logits)
+        means, inverses = (np.empty((d, n_logits), np.float32) for _ in range(2))
+        kernels(self.dtype).diagonals.build(
+            self.columns(n_logits), variances, n, ridge, share, centred, means, inverses,
+            strengths, self._workspace, self._team(2 * n_logits),
         )  # fmt: skip
         return means, inverses, strengths / n
 
     def logits(self, W: NDArray, b: NDArray | None) -> NDArray:
         """X Wᵀ + b, of shape (n, K)."""
         out = np.empty((self.shape[0], len(W)), self.dtype)
-        self._kernel.logits(
-            *self._rows, self._by_feature(W), self._cast(b), out, self._workspace,
-            self._team(len(W)),
-        )  # fmt: skip
+        rows, weights = self._seen(W)
+        self._kernel.logits(*rows, weights, self._cast(b), out, self._workspace, self._team(len(W)))
         return out
+
+    def _seen(self, W: NDArray) -> tuple[tuple[NDArray, ...], NDArray]:
+        """The parts of X, and the weights by feature: of those alone that it has, where few rows
+        do not repay the conversion of all."""
+        count = int(self.X.indptr[-1])
+        if (W.T.flags.c_contiguous and W.dtype == self.dtype) or FEW * count > self.shape[1]:
+            return self._rows, self._by_feature(W)
+        indices = self.X.indices[:count]
+        seen, at = np.unique(indices, return_inverse=True)
+        weights = W.T[seen].astype(self.dtype, order="C")
+        return (self.X.data, at.astype(indices.dtype), self.X.indptr), weights
 
     def store_logits(self, W: NDArray, b: NDArray | None, out: StoredLogits) -> None:
         """X Wᵀ + b into `out`, in half a pass."""

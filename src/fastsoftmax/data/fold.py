@@ -63,7 +63,7 @@ def fold(
     kernel.measure(*rows, counts, lengths, lone, threads)
     n_shared, n_lone = int(np.count_nonzero(shared)), int(np.count_nonzero(lone))
     features = n_shared + n_lone
-    if d - features <= WORTH * d:
+    if features == 0 or d - features <= WORTH * d:
         return None
     owners = np.where(shared, np.cumsum(shared) - 1, 0).astype(np.int32)
     shares = shared.astype(np.float64)

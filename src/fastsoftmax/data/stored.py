@@ -1,5 +1,6 @@
 """Logits of a data set, kept between passes."""
 
+from collections.abc import Iterator
 from copy import copy
 from typing import NamedTuple
 
@@ -35,13 +36,18 @@ class StoredLogits:
     def __init__(self, n: int, n_logits: int, dtype: np.dtype, n_threads: int) -> None:
         self.n, self.n_logits, self.n_threads = n, n_logits, n_threads
         self._kernel = kernels(dtype).line
-        rows = kernels(dtype).linear.tile_rows()
+        rows = self.tile_rows(dtype)
         self.tiles = np.empty((-(-n // rows), n_logits, rows), dtype)
         self._workspace = Workspace()
 
     @staticmethod
+    def tile_rows(dtype: np.dtype) -> int:
+        """Rows of a tile."""
+        return kernels(dtype).linear.tile_rows()
+
+    @staticmethod
     def bytes(n: int, n_logits: int, dtype: np.dtype) -> int:
-        rows = kernels(dtype).linear.tile_rows()
+        rows = StoredLogits.tile_rows(dtype)
         return -(-n // rows) * rows * n_logits * np.dtype(dtype).itemsize
 
     def _team(self) -> int:
@@ -67,6 +73,12 @@ class StoredLogits:
         some = StoredLogits(n, self.n_logits, self.tiles.dtype, self.n_threads)
         some.tiles[...] = self.tiles[chosen.start : chosen.stop : chosen.step]
         return some
+
+    def bands(self, rows: int) -> Iterator[NDArray]:
+        """The tiles of so many rows at a time, a multiple of those of one."""
+        count = rows // self.tiles.shape[2]
+        for first in range(0, len(self.tiles), count):
+            yield self.tiles[first : first + count]
 
     def table(self) -> NDArray:
         """The logits as an array (n, K)."""

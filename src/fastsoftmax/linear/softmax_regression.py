@@ -18,7 +18,7 @@ from fastsoftmax._sklearn import (
     check_features_of_fit,
     require_fit,
 )
-from fastsoftmax._validation_sparse import features
+from fastsoftmax._validation_sparse import features, require_finite
 from fastsoftmax.blocks import Blocks
 from fastsoftmax.data import data_of
 from fastsoftmax.linear._online import PartialFit
@@ -360,7 +360,7 @@ class SoftmaxRegression(PartialFit, ClassifierMixin, BaseEstimator):
         with np.errstate(over="ignore", invalid="ignore"):
             total = logits.sum()  # one bad cell of X makes its row of logits bad
         if not np.isfinite(total):
-            check.require_finite(X)
+            require_finite(X)
         return logits
 
 

@@ -33,10 +33,9 @@ class ClassDiagonals:
     def by_class(self, line: Line, rows: int, seed: int) -> DiagonalFactors:
         """The diagonals at the line's point, from all rows."""
         o = self._objective
-        sample = line.sample()
-        sample.logits.variances(o.weights, sample.room)
+        variances = line.variances(o.data.band_rows(o.n_logits))
         means, inverses, strengths = o.data.diagonals(
-            sample.room, o.penalty, SHARED, o.fit_intercept
+            variances, o.n_logits, o.penalty, SHARED, o.fit_intercept
         )
         o.n_passes += self.cost(rows)
         strengths = np.where(strengths > 0, strengths, 1.0) if o.fit_intercept else None

@@ -4,12 +4,13 @@ A solver walks: `aim` in a direction, look at F `at` steps of any length, `move`
 """
 
 import math
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax.data import StoredLogits, add, dot
+from fastsoftmax.data import BlocksData, DenseData, SparseData, StoredLogits, add, dot
 
 if TYPE_CHECKING:
     from fastsoftmax.objective.objective import Objective
@@ -54,6 +55,8 @@ class Line(Protocol):
     def sample(self) -> "Sample": ...
 
     def gap_bound(self) -> float: ...
+
+    def variances(self, band: int) -> Iterator[NDArray]: ...
 
 
 class Path:
@@ -153,6 +156,11 @@ class StoredLine:
         """At least F - F*, were the intercepts optimal."""
         return self._objective.gap_bound(self.gradient)
 
+    def variances(self, band: int) -> Iterator[NDArray]:
+        """Each row's weight times p(1 - p), in tiles of so many rows at a time; until `aim`."""
+        self._logits.variances(self._objective.weights, self._change)
+        return self._change.bands(band)
+
 
 class FusedLine:
     """Nothing is kept between passes, and every look is one: where logits would take too much."""
@@ -216,10 +224,26 @@ class FusedLine:
         """At least F - F*, were the intercepts optimal."""
         return self._objective.gap_bound(self.gradient)
 
+    def variances(self, band: int) -> Iterator[NDArray]:
+        """Each row's weight times p(1 - p), in tiles of as many rows as there is room for."""
+        o = self._objective
+        n, tile = o.data.shape[0], StoredLogits.bytes(1, o.n_logits, o.data.dtype)
+        most = max(1, int(self.SAMPLE * o.max_memory / tile)) * StoredLogits.tile_rows(o.data.dtype)
+        for begin in range(0, n, band):
+            for start in range(begin, min(begin + band, n), most):
+                rows = slice(start, min(start + most, begin + band, n))
+                logits = self._of(o.data.rows(rows), self.theta)
+                weights = None if o.weights is None else o.weights[rows]
+                logits.variances(weights, logits)
+                yield logits.tiles
+
     def _of_every(self, step: int, theta: NDArray) -> StoredLogits:
+        return self._of(self._objective.data.every(step), theta)
+
+    def _of(self, data: BlocksData | DenseData | SparseData, theta: NDArray) -> StoredLogits:
+        """The logits of some rows at θ."""
         objective = self._objective
-        data = objective.data.every(step)
         out = StoredLogits(data.shape[0], objective.n_logits, data.dtype, data.n_threads)
         data.store_logits(*objective.parameters.user(theta), out)
-        objective.n_passes += 0.5 / step
+        objective.n_passes += 0.5 * data.shape[0] / objective.data.shape[0]
         return out
