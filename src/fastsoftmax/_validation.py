@@ -278,6 +278,40 @@ def sample_weight(weight: ArrayLike, shape: tuple[int, ...]) -> NDArray:
     return broadcast(weight, shape, "sample_weight", "the losses").astype(np.float64)
 
 
+def offset(value: ArrayLike | None, n: int, n_logits: int) -> NDArray | None:
+    """Numbers (n, n_logits) to add to logits; None where there are none."""
+    if value is None:
+        return None
+    table = real_array(value, "offset")
+    if n_logits == 1 and table.ndim == 1:
+        table = table[:, None]
+    if table.shape != (n, n_logits):
+        expected = f"({n},)" if n_logits == 1 else f"({n}, {n_logits})"
+        raise ValueError(f"offset: expected shape {expected}, got {np.shape(value)}")
+    require_finite(table, "offset")
+    return table
+
+
+def penalty_factor(
+    value: ArrayLike | None, n_features: int, C: float, l1_ratio: float
+) -> NDArray[np.float64] | None:
+    """Weights >= 0 of the features in the penalty; None where all are 1."""
+    if value is None:
+        return None
+    factors = vector(value, n_features, "penalty_factor", "one number a feature").astype(float)
+    within(factors, 0.0, np.finfo(np.float64).max, "penalty_factor")
+    if not factors.any() and np.isinf(C):
+        raise ValueError(
+            "penalty_factor: expected a positive number where C is infinite, got zeros"
+        )
+    if 0 < l1_ratio < 1:
+        raise ValueError(
+            f"penalty_factor: expected None where l1_ratio is neither 0 nor 1, got factors with "
+            f"l1_ratio={l1_ratio:g}"
+        )
+    return None if (factors == 1).all() else factors
+
+
 def class_weight(weight: ArrayLike | None, k: int, dtype: np.dtype) -> NDArray | None:
     """Weights >= 0 of the k classes, in this dtype; None where there are none."""
     if weight is None:

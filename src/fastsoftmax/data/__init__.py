@@ -43,12 +43,8 @@ def data_of(
     """X as the kind of data that it is, its features times some factors."""
     if not sparse.issparse(X):
         return DenseData(X, n_threads, feature_scale=feature_scale)
-    if feature_scale is not None:
-        scaled = sparse.csr_array(X.shape, dtype=X.dtype)
-        scaled.indices, scaled.indptr = X.indices, X.indptr
-        scaled.data = X.data * feature_scale.astype(X.dtype)[X.indices]
-        X = scaled
-    return SparseData(X, n_threads)
+    data = SparseData(X, n_threads)
+    return data if feature_scale is None else data.scaled(feature_scale)
 
 
 def dense_if_small(X: NDArray | sparse.csr_array) -> NDArray | sparse.csr_array:

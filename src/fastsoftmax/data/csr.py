@@ -62,6 +62,22 @@ class SparseData:
             return SparseData(X, self.n_threads)
         return DenseData(X, self.n_threads, self._workspace)
 
+    def scaled(self, units: NDArray[np.float64]) -> "SparseData":
+        """The same with each feature times a number: its values are copied."""
+        X = sparse.csr_array(self.X.shape, dtype=self.dtype)
+        X.indices, X.indptr = self.X.indices, self.X.indptr
+        X.data = self.X.data * units.astype(self.dtype)[X.indices]
+        return SparseData(X, self.n_threads)
+
+    def moments(self, weights: NDArray | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Weighted mean and variance of each feature."""
+        w = np.ones(self.shape[0]) if weights is None else weights.astype(np.float64)
+        squares = self.X.astype(np.float64)
+        means = squares.T @ w / w.sum()
+        squares.sum_duplicates()
+        squares.data **= 2
+        return means, np.maximum(squares.T @ w / w.sum() - means**2, 0)
+
     def rows(self, chosen: slice) -> "SparseData":
         """Some of the rows."""
         return self.like(self.X[chosen])

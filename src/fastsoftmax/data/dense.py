@@ -74,6 +74,10 @@ class DenseData:
     def shape(self) -> tuple[int, int]:
         return self.X.shape
 
+    def scaled(self, units: NDArray[np.float64]) -> Self:
+        """The same with each feature times a number."""
+        return type(self)(self.X, self.n_threads, self._workspace, self._scaled(units))
+
     def every(self, step: int) -> Self:
         """Every step-th row."""
         return self.rows(slice(None, None, step))

@@ -84,6 +84,12 @@ class StoredLogits:
         """The logits as an array (n, K)."""
         return self.tiles.transpose(0, 2, 1).reshape(-1, self.n_logits)[: self.n]
 
+    def put(self, table: NDArray) -> None:
+        """What an array (n, K) holds."""
+        padded = np.zeros((len(self.tiles) * self.tiles.shape[2], self.n_logits), self.tiles.dtype)
+        padded[: self.n] = table
+        self.tiles[...] = padded.reshape(len(self.tiles), -1, self.n_logits).transpose(0, 2, 1)
+
     def largest(self) -> float:
         """max |logit|."""
         return float(max(self.tiles.max(), -self.tiles.min()))

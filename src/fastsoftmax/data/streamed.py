@@ -98,6 +98,13 @@ class BlocksData:
         """Itself: what `SparseData` folds, dense X has not."""
         return self
 
+    def scaled(self, units: NDArray[np.float64]) -> "BlocksData":
+        """The same with each feature times a number."""
+        scale = units if self._feature_scale is None else units * self._feature_scale
+        return BlocksData(
+            self._read, self.shape, self._stored, self.n_threads, self._workspace, scale
+        )
+
     def every(self, step: int) -> "BlocksData":
         """Every step-th row."""
         if step == 1:

@@ -1,7 +1,8 @@
 """Linear classifiers."""
 
+from fastsoftmax.linear._fit import fit
 from fastsoftmax.linear.adaline import Adaline
 from fastsoftmax.linear.logistic_regression import LogisticRegression
-from fastsoftmax.linear.softmax_regression import SoftmaxRegression, fit
+from fastsoftmax.linear.softmax_regression import SoftmaxRegression
 
 __all__ = ["Adaline", "LogisticRegression", "SoftmaxRegression", "fit"]

@@ -22,6 +22,7 @@ from fastsoftmax._validation_sparse import features, require_finite
 from fastsoftmax.blocks import Blocks
 from fastsoftmax.data import data_of
 from fastsoftmax.linear._online import PartialFit
+from fastsoftmax.linear._penalty import penalised_units
 from fastsoftmax.linear._rows import rows_of
 from fastsoftmax.objective import Carry, Objective, carry_of
 
@@ -66,6 +67,12 @@ class SoftmaxRegression(PartialFit, ClassifierMixin, BaseEstimator):
     feature_scale : float or array-like of shape (D,), default=None
         Factors of the features, > 0: the model is that of ``X * feature_scale``, ``coef_`` in its
         units, without a copy of X, as 1/255 for pixels in uint8. None for none.
+    standardize : bool, default=False
+        Whether to penalise as if the features had been divided by their standard deviations;
+        ``coef_`` is in the units of X all the same. Conditioning needs none of it.
+    penalty_factor : array-like of shape (D,), default=None
+        Weights >= 0 of the features in the penalty, as glmnet has them, all 1 for None; a feature
+        of weight 0 is free, which is to say of weight 1e-9. With ``l1_ratio`` 0 or 1 only.
     n_threads : int or None, default=None
         Threads of the kernels, >= 1. None: as many as the processors this process may use, by its
         affinity, its cgroup's quota and ``OMP_NUM_THREADS``. The result does not depend on it.
@@ -141,6 +148,8 @@ class SoftmaxRegression(PartialFit, ClassifierMixin, BaseEstimator):
         solver: str = "auto",
         max_memory: int | None = None,
         feature_scale: ArrayLike | None = None,
+        standardize: bool = False,
+        penalty_factor: ArrayLike | None = None,
         n_threads: int | None = None,
         random_state: int = 0,
         warm_start: bool = False,
@@ -154,6 +163,8 @@ class SoftmaxRegression(PartialFit, ClassifierMixin, BaseEstimator):
         self.solver = solver
         self.max_memory = max_memory
         self.feature_scale = feature_scale
+        self.standardize = standardize
+        self.penalty_factor = penalty_factor
         self.n_threads = n_threads
         self.random_state = random_state
         self.warm_start = warm_start
@@ -165,6 +176,7 @@ class SoftmaxRegression(PartialFit, ClassifierMixin, BaseEstimator):
         y: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         *,
+        offset: ArrayLike | None = None,
         callback: Callable[[solvers.State], object] | None = None,
     ) -> Self:
         """Fit the model.
@@ -181,6 +193,10 @@ class SoftmaxRegression(PartialFit, ClassifierMixin, BaseEstimator):
             Labels: integers, booleans or strings, of at least two classes.
         sample_weight : array-like of shape (n,), optional
             Weights of the rows, >= 0; they need not sum to anything.
+        offset : array-like of shape (n, K), or (n,) for two classes, optional
+            Added to the logits of the rows, for the log-odds of ``classes_[1]`` where there are
+            two: what is known of them from elsewhere. It is no part of the model: add it to
+            `decision_function`.
         callback : callable, optional
             Called after each iteration with a state: its ``n_iter``, ``objective``, ``grad_norm``,
             ``gap`` (an estimate of (F - F*) / F), ``n_passes`` and ``seconds``, and ``coef`` and
@@ -238,10 +254,13 @@ class SoftmaxRegression(PartialFit, ClassifierMixin, BaseEstimator):
             )
 
         n_logits = 1 if len(classes) == 2 else len(classes)
+        known = check.offset(offset, rows.data.shape[0], n_logits)
+        factors = check.penalty_factor(self.penalty_factor, rows.data.shape[1], C, l1_ratio)
+        units = penalised_units(rows.data, rows.weights, factors, l1_ratio, bool(self.standardize))
         objective = Objective(
             rows.data, rows.codes, n_logits, weights=rows.weights, C=C, l1_ratio=l1_ratio,
             fit_intercept=bool(self.fit_intercept), max_memory=max_memory,
-            carry=self._carry if self.warm_start else None,
+            carry=self._carry if self.warm_start else None, units=units, offset=known,
         )  # fmt: skip
         solver = solvers.find(solver_name, objective)
         if not objective.parameters.finite:
@@ -362,43 +381,3 @@ class SoftmaxRegression(PartialFit, ClassifierMixin, BaseEstimator):
         if not np.isfinite(total):
             require_finite(X)
         return logits
-
-
-def fit(X: ArrayLike | Blocks, y: ArrayLike | None = None, **params: Any) -> SoftmaxRegression:
-    """Fit softmax regression in one call.
-
-    Parameters
-    ----------
-    X : array-like or sparse matrix or array of shape (n, D), or Blocks
-    y : array-like of shape (n,)
-    **params
-        ``sample_weight``, ``callback``, and the parameters of `SoftmaxRegression`.
-
-    Returns
-    -------
-    SoftmaxRegression
-        The fitted estimator.
-
-    Raises
-    ------
-    TypeError
-        If a parameter is unknown.
-    ValueError, TypeError
-        As `SoftmaxRegression.fit`.
-
-    Examples
-    --------
-    >>> import fastsoftmax
-    >>> from fastsoftmax.datasets import load_digits
-    >>> X, y = load_digits()
-    >>> fastsoftmax.fit(X, y, C=0.01).predict(X[:5]).tolist()
-    [0, 1, 2, 3, 4]
-    """
-    by_call = {name: params.pop(name) for name in ("sample_weight", "callback") if name in params}
-    known = SoftmaxRegression().get_params()
-    if unknown := [name for name in params if name not in known]:
-        raise TypeError(
-            f"fit: unknown parameter {unknown[0]!r}, expected sample_weight, callback or "
-            f"one of {', '.join(known)}"
-        )
-    return SoftmaxRegression(**params).fit(X, y, **by_call)

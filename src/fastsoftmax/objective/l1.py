@@ -103,7 +103,7 @@ class L1:
         # Σ a log a is convex along the way from y, where it is 0
         loss = value - lasso * float(np.abs(w).sum())
         rise = (1 - alpha) * (loss - float(np.sum(w * g)))
-        if bound + rise <= NEAR * value and o.targets.ndim == 1:
+        if bound + rise <= NEAR * value and o.targets.ndim == 1 and o.offset is None:
             rise = self._rise(logits, alpha)
         return max(bound + rise, 0.0)
 

@@ -110,23 +110,23 @@ class StoredLine:
         self.theta = theta.copy()
         self.recompute()
 
-    def _store(self, theta: NDArray, out: StoredLogits) -> None:
-        W, b = self._objective.parameters.user(theta)
-        self._objective.n_passes += 0.5
-        self._objective.data.store_logits(W, b, out)
+    def _store_change(self, direction: NDArray) -> None:
+        o = self._objective
+        o.n_passes += 0.5
+        o.data.store_logits(*o.parameters.user(direction), self._change)
 
     def _evaluate(self) -> None:
         self.value, self.gradient = self._objective.value_and_grad(self.theta, self._logits)
 
     def recompute(self) -> None:
         """The logits anew from θ: the sums of many steps drift."""
-        self._store(self.theta, self._logits)
+        self._objective.store_logits(self.theta, self._logits)
         self._evaluate()
 
     def aim(self, direction: NDArray) -> float:
         """Take a direction; the most that a unit step changes any logit."""
         self._direction = direction
-        self._store(direction, self._change)
+        self._store_change(direction)
         self._path = Path(
             self._logits, self._change, self._objective.targets, self._objective.weights,
             parabola(self._objective, self.theta, direction),

@@ -41,6 +41,10 @@ class Objective:
         whichever is more.
     carry : Carry or None
         What an objective of the same data left.
+    units : ndarray of shape (d,), optional
+        That of each feature in which `data` has it and its weights are penalised.
+    offset : ndarray of shape (n, n_logits), optional
+        Added to the logits.
     """
 
     def __init__(
@@ -55,11 +59,15 @@ class Objective:
         l1_ratio: float = 0.0,
         max_memory: int | None = None,
         carry: Carry | None = None,
+        units: NDArray | None = None,
+        offset: NDArray | None = None,
     ) -> None:
         n = data.shape[0]
         total_weight = n if weights is None else weights.sum()
         l1 = l1_ratio / (C * total_weight)
         self.l1 = L1(l1, self) if l1 else None
+        self._units = units
+        data = data if units is None else data.scaled(units)
         # a rotation of features leaves an L2 penalty as it is, but not an L1 penalty
         self.data = data = data if self.l1 else data.folded()
         self.targets = targets
@@ -72,6 +80,10 @@ class Objective:
             if weights is None
             else np.ascontiguousarray(weights * (n / self.total_weight), dtype=data.dtype)
         )
+        self.offset = None
+        if offset is not None:
+            self.offset = StoredLogits(n, n_logits, data.dtype, data.n_threads)
+            self.offset.put(offset)
         self.penalty = (1 - l1_ratio) / (C * total_weight)
         self.max_memory = max(512 << 20, data.nbytes // 4) if max_memory is None else max_memory
         self.carry = carry if carry is not None and carry.key == key_of(self) else None
@@ -99,6 +111,7 @@ class Objective:
         What all classes have in common, which only a ridge sees, is taken out.
         """
         if coef is not None:
+            coef = coef if self._units is None else coef / self._units
             theta = self.parameters.of_model(coef, intercept)
             return theta if self.l1 else self.parameters.project(theta)
         theta = np.zeros(self.size)
@@ -128,6 +141,7 @@ class Objective:
     def model(self, theta: NDArray) -> tuple[NDArray, NDArray]:
         """(coef, intercept) of θ: fresh arrays, the intercepts of several classes with mean 0."""
         W, b = self.parameters.model(theta)
+        W = W if self._units is None else W * self._units
         if b is None:
             return W, np.zeros(len(W))
         return W, b - b.mean() if len(b) > 1 else b
@@ -136,8 +150,18 @@ class Objective:
         self, theta: NDArray, stored: StoredLogits | None = None
     ) -> tuple[float, NDArray]:
         """F and its gradient at θ, in one pass over X, or in half of one from its stored logits."""
+        if self.offset is not None and stored is None:
+            stored = self.offset.like()
+            self.store_logits(theta, stored)
         self.n_passes += 1 if stored is None else 0.5
         return self.parameters.value_and_grad(theta, stored)
+
+    def store_logits(self, theta: NDArray, out: StoredLogits) -> None:
+        """The logits at θ, offset and all, in half a pass."""
+        self.n_passes += 0.5
+        self.data.store_logits(*self.parameters.user(theta), out)
+        if self.offset is not None:
+            out.move(self.offset, 1.0)
 
     def grad_norm(self, gradient: NDArray) -> float:
         """max |∇F| with respect to (W, b), from the gradient with respect to θ."""
@@ -190,4 +214,5 @@ class Objective:
             return PenalisedLine(self, theta)
         size = self._logits_bytes()
         fits = size <= STORED_BYTES and 2 * size <= STORED * self.max_memory
+        fits = fits or self.offset is not None  # which takes as much
         return (StoredLine if fits else FusedLine)(self, theta)

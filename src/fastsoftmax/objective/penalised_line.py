@@ -61,7 +61,7 @@ class PenalisedLine(StoredLine):
 
     def hessian_times(self, direction: NDArray) -> NDArray:
         """The Hessian of the smooth part times a direction, in a pass. It forgets the last aim."""
-        self._store(direction, self._change)
+        self._store_change(direction)
         self._objective.n_passes += 0.5
         return self._objective.parameters.hessian_times(direction, self.curve(self._change))
 

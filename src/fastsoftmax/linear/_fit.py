@@ -1,0 +1,50 @@
+"""A fit in one call."""
+
+from typing import Any
+
+from numpy.typing import ArrayLike
+
+from fastsoftmax.blocks import Blocks
+from fastsoftmax.linear.softmax_regression import SoftmaxRegression
+
+
+def fit(X: ArrayLike | Blocks, y: ArrayLike | None = None, **params: Any) -> SoftmaxRegression:
+    """Fit softmax regression in one call.
+
+    Parameters
+    ----------
+    X : array-like or sparse matrix or array of shape (n, D), or Blocks
+    y : array-like of shape (n,)
+    **params
+        ``sample_weight``, ``offset``, ``callback``, and the parameters of `SoftmaxRegression`.
+
+    Returns
+    -------
+    SoftmaxRegression
+        The fitted estimator.
+
+    Raises
+    ------
+    TypeError
+        If a parameter is unknown.
+    ValueError, TypeError
+        As `SoftmaxRegression.fit`.
+
+    Examples
+    --------
+    >>> import fastsoftmax
+    >>> from fastsoftmax.datasets import load_digits
+    >>> X, y = load_digits()
+    >>> fastsoftmax.fit(X, y, C=0.01).predict(X[:5]).tolist()
+    [0, 1, 2, 3, 4]
+    """
+    by_call = {
+        name: params.pop(name) for name in ("sample_weight", "offset", "callback") if name in params
+    }
+    known = SoftmaxRegression().get_params()
+    if unknown := [name for name in params if name not in known]:
+        raise TypeError(
+            f"fit: unknown parameter {unknown[0]!r}, expected sample_weight, offset, callback or "
+            f"one of {', '.join(known)}"
+        )
+    return SoftmaxRegression(**params).fit(X, y, **by_call)

@@ -1,0 +1,180 @@
+"""Standardised penalties, factors of features, and offsets of logits."""
+
+import numpy as np
+import pytest
+from scipy import optimize, sparse
+
+import fastsoftmax
+from fastsoftmax import Blocks, SoftmaxRegression
+
+
+def problem(k=3, n=400, d=5, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, d)) * [1, 3, 0.2, 10, 1][:d] + 1
+    y = np.argmax(X @ rng.normal(size=(d, k)) / 3 + rng.gumbel(size=(n, k)), axis=1)
+    return X, y, rng.uniform(0.5, 2, n)
+
+
+def objective(parameters, X, y, k, factors, C, offset=0.0):
+    """F by NumPy, with a penalty ½ Σ f_j w_j²."""
+    n, d = X.shape
+    table = parameters.reshape(-1, d + 1)
+    z = X @ table[:, :d].T + table[:, d] + offset
+    if k == 2:
+        z = np.column_stack([np.zeros(n), z])
+    top = z.max(axis=1)
+    losses = np.log(np.exp(z - top[:, None]).sum(axis=1)) + top - z[np.arange(n), y]
+    return losses.mean() + 0.5 * np.sum(factors * table[:, :d] ** 2) / (C * n)
+
+
+def optimum(X, y, k, factors, C=1.0, offset=0.0):
+    start = np.zeros((1 if k == 2 else k) * (X.shape[1] + 1))
+    done = optimize.minimize(
+        objective, start, (X, y, k, factors, C, offset), method="BFGS", options={"gtol": 1e-9}
+    )
+    return done.fun
+
+
+FORMS = {
+    "dense": lambda X: X,
+    "float32": lambda X: X.astype(np.float32),
+    "sparse": sparse.csr_array,
+}
+
+
+@pytest.mark.parametrize("l1_ratio", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("k", [2, 3])
+def test_standardize_is_a_fit_of_standardised_features(k, l1_ratio):
+    X, y, weights = problem(k)
+    mean = np.average(X, axis=0, weights=weights)
+    deviation = np.sqrt(np.average((X - mean) ** 2, axis=0, weights=weights))
+    params = {"l1_ratio": l1_ratio, "C": 0.1, "tol": 1e-10}
+    one = SoftmaxRegression(standardize=True, **params).fit(X, y, weights)
+    other = SoftmaxRegression(**params).fit((X - mean) / deviation, y, weights)
+    np.testing.assert_allclose(one.coef_ * deviation, other.coef_, atol=1e-5)
+    np.testing.assert_allclose(one.objective_, other.objective_, rtol=1e-9)
+    np.testing.assert_allclose(
+        one.predict_proba(X), other.predict_proba((X - mean) / deviation), atol=1e-5
+    )
+
+
+def test_standardize_without_intercept_does_not_centre():
+    X, y, _ = problem()
+    params = {"fit_intercept": False, "tol": 1e-12}
+    one = SoftmaxRegression(standardize=True, **params).fit(X, y)
+    other = SoftmaxRegression(**params).fit(X / X.std(axis=0), y)
+    np.testing.assert_allclose(one.coef_ * X.std(axis=0), other.coef_, atol=1e-6)
+
+
+def test_standardize_sparse_and_blocks():
+    rng = np.random.default_rng(0)
+    X = sparse.random_array((4000, 60), density=0.05, format="csr", rng=rng)
+    y = np.argmax(X @ rng.normal(size=(60, 4)) * 3 + rng.gumbel(size=(4000, 4)), axis=1)
+    dense = X.toarray()
+    fits = [
+        SoftmaxRegression(standardize=True, tol=1e-11, solver="lbfgs").fit(*given)
+        for given in (
+            (X, y),
+            (dense, y),
+            (Blocks([(dense[:999], y[:999]), (dense[999:], y[999:])]),),
+        )
+    ]
+    for model in fits[1:]:
+        np.testing.assert_allclose(model.objective_, fits[0].objective_, rtol=1e-9)
+        np.testing.assert_allclose(model.coef_, fits[0].coef_, atol=1e-3)
+
+
+def test_a_constant_feature_has_no_deviation():
+    X, y, _ = problem()
+    X[:, 2] = 7
+    model = SoftmaxRegression(standardize=True).fit(X, y)
+    assert np.isfinite(model.coef_).all()
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("k", [2, 3])
+def test_penalty_factor(form, k):
+    X, y, _ = problem(k)
+    factors = np.array([1.0, 0.0, 4.0, 100.0, 0.25])
+    model = SoftmaxRegression(penalty_factor=factors, tol=1e-10, C=0.05).fit(FORMS[form](X), y)
+    np.testing.assert_allclose(model.objective_, optimum(X, y, k, factors, 0.05), rtol=2e-7)
+
+
+def test_penalty_factor_of_l1():
+    X, y, _ = problem()
+    factors = np.array([1.0, 0.0, 2.0, 1.0, 50.0])
+    model = SoftmaxRegression(penalty_factor=factors, l1_ratio=1.0, C=0.05, tol=1e-9).fit(X, y)
+    assert (model.coef_[:, 4] == 0).all()
+    assert (model.coef_[:, 1] != 0).any()
+    P = model.predict_proba(X) - np.eye(3)[y]
+    gradient = P.T @ X / len(X)
+    strength = factors / (0.05 * len(X))
+    used = (model.coef_ != 0) & (factors > 0)
+    residual = gradient + strength * np.sign(model.coef_)
+    assert np.abs(residual[used]).max() < 1e-6
+    assert (np.abs(gradient) <= strength + 1e-6).all()
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize("k", [2, 3])
+@pytest.mark.parametrize("solver", ["auto", "preconditioned-lbfgs", "lbfgs", "gd"])
+def test_offset(form, k, solver):
+    X, y, _ = problem(k)
+    offset = np.random.default_rng(1).normal(size=(len(X), 1 if k == 2 else k)) * 2
+    C, tol = (1e-3, 1e-7) if solver == "gd" else (0.1, 1e-9)
+    model = SoftmaxRegression(C=C, tol=tol, solver=solver, max_iter=50000)
+    model.fit(FORMS[form](X), y, offset=offset[:, 0] if k == 2 else offset)
+    best = optimum(X, y, k, np.ones(5), C, offset)
+    np.testing.assert_allclose(model.objective_, best, rtol=1e-6)
+
+
+def test_offset_within_little_memory_and_with_l1():
+    X, y, _ = problem()
+    offset = np.random.default_rng(1).normal(size=(len(X), 3))
+    one = SoftmaxRegression(tol=1e-9, solver="lbfgs").fit(X, y, offset=offset)
+    other = SoftmaxRegression(tol=1e-9, solver="lbfgs", max_memory=1).fit(X, y, offset=offset)
+    np.testing.assert_allclose(other.objective_, one.objective_, rtol=1e-8)
+    l1 = SoftmaxRegression(C=0.02, l1_ratio=1.0, tol=1e-5).fit(X, y, offset=offset)
+    z = X @ l1.coef_.T + l1.intercept_ + offset
+    P = np.exp(z - z.max(axis=1, keepdims=True))
+    P /= P.sum(axis=1, keepdims=True)
+    gradient = (P - np.eye(3)[y]).T @ X / len(X)
+    assert (np.abs(gradient) <= 1 / (0.02 * len(X)) + 1e-4).all()
+
+
+def test_a_shift_of_the_offset_is_a_shift_of_the_intercepts():
+    X, y, _ = problem()
+    plain = SoftmaxRegression(tol=1e-12).fit(X, y)
+    moved = SoftmaxRegression(tol=1e-12).fit(X, y, offset=np.tile([1.0, -1.0, 0.0], (len(X), 1)))
+    np.testing.assert_allclose(moved.coef_, plain.coef_, atol=1e-6)
+    np.testing.assert_allclose(moved.intercept_, plain.intercept_ - [1, -1, 0], atol=1e-6)
+
+
+def test_warm_start_is_in_the_users_units():
+    X, y, _ = problem()
+    model = SoftmaxRegression(standardize=True, warm_start=True, solver="lbfgs").fit(X, y)
+    first = model.n_iter_
+    assert model.fit(X, y).n_iter_ < first
+
+
+X, y, _ = problem()
+ERRORS = {
+    "offset shape": ({}, {"offset": np.ones((400, 2))}, r"offset: expected shape \(400, 3\)"),
+    "offset rows": ({}, {"offset": np.ones((3, 3))}, r"offset: expected shape \(400, 3\)"),
+    "offset NaN": ({}, {"offset": np.full((400, 3), np.nan)}, "offset: expected finite numbers"),
+    "factors shape": ({"penalty_factor": [1, 2]}, {}, r"penalty_factor: expected shape \(5,\)"),
+    "negative": ({"penalty_factor": [1, 1, -1, 1, 1]}, {}, "penalty_factor: .* got -1"),
+    "all zero": ({"penalty_factor": [0] * 5, "C": np.inf}, {}, "penalty_factor: .* got zeros"),
+    "mixed": (
+        {"penalty_factor": [1, 2, 1, 1, 1], "l1_ratio": 0.5},
+        {},
+        "penalty_factor: expected None where l1_ratio is neither 0 nor 1",
+    ),
+}
+
+
+@pytest.mark.parametrize("case", ERRORS)
+def test_errors(case):
+    params, arguments, message = ERRORS[case]
+    with pytest.raises(ValueError, match=message):
+        fastsoftmax.fit(X, y, **arguments, **params)
