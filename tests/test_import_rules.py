@@ -13,26 +13,31 @@ SOURCE = Path(__file__).parents[1] / "src" / "fastsoftmax"
 ROOMS = {
     "_core": set(),
     "_threads": {"_core"},
-    "_validation": {"_threads"},
-    "_validation_networks": {"_sklearn", "_validation"},
+    "_dtypes": set(),
+    "_validation": {"_dtypes", "_threads", "_validation_arrays"},
+    "_validation_arrays": {"_dtypes"},
+    "_validation_blocks": set(),
+    "_validation_networks": {"_dtypes", "_sklearn", "_validation"},
     "_validation_plotting": {"_sklearn"},
     "_validation_sparse": {"_validation"},
     "_progress": set(),
     "_sklearn": set(),
     "_info": {"_core", "_threads"},
     "_baseline": set(),
-    "data": {"_core", "_threads", "_validation"},
+    "blocks": {"_dtypes", "_validation", "_validation_blocks"},
+    "data": {"_core", "_dtypes", "_threads", "_validation"},
     "objective": {"data", "_validation"},
     "solvers": {"objective", "_validation"},
     "datasets": {"_validation"},
     "functional": {"_core", "_threads", "_validation", "_validation_sparse", "data"},
     "linear": {
-        *("_progress", "_sklearn", "_threads", "_validation", "_validation_networks"),
-        *("_validation_sparse", "data", "functional", "neural", "objective", "solvers"),
+        *("_dtypes", "_progress", "_sklearn", "_threads", "_validation", "_validation_blocks"),
+        *("_validation_networks", "_validation_sparse", "blocks", "data", "functional"),
+        *("neural", "objective", "solvers"),
     },
     "neural": {
-        *("_core", "_progress", "_sklearn", "_threads", "_validation", "_validation_networks"),
-        *("data", "functional"),
+        *("_core", "_dtypes", "_progress", "_sklearn", "_threads", "_validation"),
+        *("_validation_networks", "data", "functional"),
     },
     "plotting": {"_validation_plotting"},
     "_commands": {
@@ -40,7 +45,7 @@ ROOMS = {
         *("datasets", "functional", "linear", "neural", "plotting"),
     },
     "__main__": {"_commands"},
-    "__init__": {"_info", "datasets", "functional", "linear", "neural"},
+    "__init__": {"_info", "blocks", "datasets", "functional", "linear", "neural"},
 }
 REQUIRED = {"numpy", "scipy"}
 NEVER = {"benchmarks", "conftest", "examples", "optimum", "pytest", "reference", "tests"}

@@ -19,6 +19,7 @@ from fastsoftmax.datasets import load_digits
 
 PARAMS = {
     "C": 1.0,
+    "feature_scale": None,
     "fit_intercept": True,
     "max_iter": 1000,
     "max_memory": None,

@@ -60,7 +60,6 @@ FORMS = {
     "one column of many": lambda X: np.repeat(X, 2, axis=1)[:, ::2],
     "record": in_a_record,
     "read-only": read_only,
-    "big-endian": lambda X: X.astype(">f8"),
     "list": lambda X: X.tolist(),
     "objects": lambda X: X.astype(object),
     "DataFrame": data_frame,

@@ -23,7 +23,7 @@ N = 240
 def _stays_sparse(monkeypatch):
     """However small X is."""
     monkeypatch.setattr(fastsoftmax.data, "dense_if_small", lambda X: X)
-    monkeypatch.setattr("fastsoftmax.linear.softmax_regression.dense_if_small", lambda X: X)
+    monkeypatch.setattr("fastsoftmax.linear._rows.dense_if_small", lambda X: X)
 
 
 def problem(k, n=N, d=600, dtype=np.float64, seed=0):

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastsoftmax import datasets
 from fastsoftmax._info import show_versions
+from fastsoftmax.blocks import Blocks
 from fastsoftmax.functional import (
     binary_cross_entropy,
     cross_entropy,
@@ -37,6 +38,7 @@ __version__ = _version("fastsoftmax")
 
 __all__ = [
     "Adaline",
+    "Blocks",
     "LogisticRegression",
     "MLPClassifier",
     "MLPRegressor",

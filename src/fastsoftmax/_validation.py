@@ -8,107 +8,24 @@ import numbers
 from collections.abc import Sequence
 
 import numpy as np
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
+from fastsoftmax._dtypes import widened
 from fastsoftmax._threads import available_threads
-
-# Every value of these is a float32: computing in float32 loses nothing.
-_EXACT_IN_FLOAT32 = frozenset(
-    np.dtype(t) for t in ("?", "int8", "uint8", "int16", "uint16", "float16", "float32")
+from fastsoftmax._validation_arrays import (  # noqa: F401  for those who ask `_validation`
+    as_floats,
+    as_numbers,
+    coefficients,
+    feature_scale,
+    feature_shape,
+    features,
+    floats_for,
+    is_finite,
+    real_array,
+    real_dtype,
+    require_finite,
 )
-
-
-def _numbers(x: ArrayLike, name: str) -> NDArray:
-    """x as an array of real numbers, or of objects that may be some."""
-    if sparse.issparse(x):
-        raise TypeError(
-            f"{name}: expected a dense array, got a sparse {type(x).__name__}; "
-            "use .toarray() to convert it to a dense array"
-        )
-    try:
-        x = np.asarray(x)
-    except ValueError as error:  # rows of different lengths
-        raise ValueError(f"{name}: expected an array of numbers, got {error}") from error
-    real_dtype(x.dtype, name)
-    return x
-
-
-def real_dtype(dtype: np.dtype, name: str) -> None:
-    """Raise unless it is one of real numbers, or of objects that may be some."""
-    if dtype.kind == "c":
-        raise ValueError(f"{name}: expected real numbers, got {dtype}. Complex data not supported")
-    if dtype.kind not in "biufO":
-        raise ValueError(f"{name}: expected numbers, got dtype {dtype}")
-
-
-def computed_in(dtype: np.dtype) -> np.dtype:
-    """float32 or float64, whichever holds the values of this dtype."""
-    return np.dtype(np.float32 if dtype.newbyteorder("=") in _EXACT_IN_FLOAT32 else np.float64)
-
-
-def as_floats(x: NDArray, dtype: DTypeLike, name: str) -> NDArray:
-    """x in this dtype, as a kernel can read it; no copy where it is so already."""
-    try:
-        x = x.astype(dtype, copy=False)
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"{name}: expected numbers, got objects: {error}") from error
-    if not x.flags.aligned or any(step % x.itemsize for step in x.strides):
-        x = x.copy()  # views into structured arrays; a kernel steps in whole elements
-    return x
-
-
-def real_array(x: ArrayLike, name: str) -> NDArray:
-    """x as float32 or float64, whichever holds its values; no copy where it is one already."""
-    x = _numbers(x, name)
-    return as_floats(x, computed_in(x.dtype), name)
-
-
-def features(
-    X: ArrayLike, *, n_features: int | None = None, name: str = "X", owner: str = ""
-) -> NDArray:
-    """X as a 2-d float array of at least one row and column, strided as it came."""
-    X = real_array(X, name)
-    if X.ndim != 2:
-        hint = ". Reshape your data: X.reshape(-1, 1) for one feature, X.reshape(1, -1) for one row"
-        raise ValueError(
-            f"{name}: expected a 2-d array (rows, features), got {X.ndim}-d of shape {X.shape}"
-            + (hint if X.ndim < 2 else "")
-        )
-    feature_shape(X.shape, n_features=n_features, name=name, owner=owner)
-    return X
-
-
-def feature_shape(shape: tuple[int, int], *, n_features: int | None, name: str, owner: str) -> None:
-    """Raise unless there is a row and a column, and as many columns as there should be."""
-    for count, what in zip(shape, ("sample(s)", "feature(s)"), strict=True):
-        if count == 0:
-            raise ValueError(
-                f"{name}: found array with 0 {what} (shape={shape}) while a minimum of 1 is "
-                "required."
-            )
-    columns = shape[1]
-    if n_features is not None and columns != n_features:
-        if owner:  # scikit-learn's wording, which its checks match
-            raise ValueError(
-                f"{name} has {columns} features, but {owner} is expecting {n_features} features "
-                "as input"
-            )
-        raise ValueError(f"{name}: expected {n_features} features as X has, got {columns}")
-
-
-def require_finite(X: NDArray, name: str = "X") -> None:
-    """Raise for the first NaN or infinity of X. A pass of its own: call it on suspicion."""
-    rows = max(1, (1 << 20) // X.shape[1])
-    for start in range(0, len(X), rows):
-        bad = ~np.isfinite(X[start : start + rows])
-        if bad.any():
-            row, column = np.argwhere(bad)[0]
-            value = X[start + row, column]
-            raise ValueError(
-                f"{name}: expected finite numbers, got {value} in row {start + row}, "
-                f"column {column} (input contains NaN or infinity)"
-            )
 
 
 def labels(y: ArrayLike, n: int) -> tuple[NDArray[np.int32], NDArray]:
@@ -245,7 +162,7 @@ def threads(n_threads: int | None) -> int:
 
 def floating(x: ArrayLike, name: str) -> tuple[NDArray, np.dtype]:
     """x in the dtype to compute in, float32 or float64, and the dtype of the result."""
-    x = _numbers(x, name)
+    x = widened(as_numbers(x, name))
     dtype = x.dtype.newbyteorder("=")
     if dtype not in (np.float16, np.float32):
         dtype = np.dtype(np.float64)

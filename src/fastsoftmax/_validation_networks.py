@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
 from fastsoftmax import _validation as check
+from fastsoftmax._dtypes import COMPUTED_IN, name_of
 from fastsoftmax._sklearn import DataConversionWarning
 
 
@@ -60,8 +61,8 @@ def of_network(
     """That the kernels read and write nothing but these arrays."""
     if X.ndim != 2 or X.shape[1] != sizes[0]:
         raise ValueError(f"X: expected shape (N, {sizes[0]}), got {X.shape}")
-    if X.dtype not in (np.uint8, np.float32, np.float64):
-        raise TypeError(f"X: expected uint8, float32 or float64, got {X.dtype}")
+    if X.dtype not in COMPUTED_IN:
+        raise TypeError(f"X: expected one of {', '.join(map(name_of, COMPUTED_IN))}, got {X.dtype}")
     if targets is None:
         return
     expected = (len(X),) if targets.ndim == 1 else (len(X), sizes[-1])
@@ -136,15 +137,9 @@ def generator(seed: object) -> np.random.Generator:
 def rows(
     X: ArrayLike, *, n_features: int | None = None, owner: str = "", argument: str = "X"
 ) -> NDArray:
-    """X as `features` gives it, but uint8 stays uint8; all of it finite."""
-    x = X if isinstance(X, np.ndarray) else None
-    if x is not None and x.dtype == np.uint8 and x.ndim == 2 and x.size:
-        check.features(x[:1, :].astype(np.float32), n_features=n_features, owner=owner)
-        return x
+    """X as `features` gives it, all of it finite."""
     x = check.features(X, n_features=n_features, name=argument, owner=owner)
-    with np.errstate(over="ignore", invalid="ignore"):
-        total = x.sum()
-    if not np.isfinite(total):
+    if not check.is_finite(x):
         check.require_finite(x, argument)
     return x
 

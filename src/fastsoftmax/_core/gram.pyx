@@ -29,13 +29,15 @@ from cython.parallel cimport prange, threadid
 from libc.math cimport sqrt
 cimport numpy as cnp
 
+from fastsoftmax._core.convert cimport REAL, Cells, cells_of, convert
 from fastsoftmax._core.linear_problem cimport ALIGNMENT, aligned, part_start, rounded_up
 from fastsoftmax._core.multiples cimport add_multiple
 from fastsoftmax._core.simd cimport (
     CLASS_BLOCK, VL, VL_MOST, add_to_doubles, load, load_first, real, set1, store, store_first,
     sum_lanes, transpose, vreal,
 )
-from fastsoftmax._core.tiles cimport MOST, ROWS, product, product_down
+from fastsoftmax._core.squares cimport load_upto, store_upto
+from fastsoftmax._core.tiles cimport MOST, ROWS, nothing, product, product_down
 
 cnp.import_array()
 
@@ -43,6 +45,7 @@ cdef enum:
     BAND = 512  # rows packed at a time, whose products are summed before going to the totals
     SCRATCH_BYTES = 128 * 1024 * 1024  # of all threads, if each makes matrices of its own
     EIGHT = 8  # vectors of sums at a time
+    PIECE = 8 * VL_MOST  # features of a row converted at a time
     SQUARE = 16  # rows and columns copied at a time
     BACKWARD = 4  # right-hand sides of a solve at most
 
@@ -52,8 +55,8 @@ cdef inline void *data(array) except? NULL:
 
 
 cdef struct Gram:
-    const real *x
-    Py_ssize_t row_step, column_step, d
+    Cells x
+    Py_ssize_t d
     const int *rows
     const real *factors
     const real *centre  # (d,)
@@ -67,35 +70,39 @@ cdef struct Gram:
     double *totals  # (size, padded)
 
 
+cdef inline void read_piece(
+    const Gram *g, Py_ssize_t row, Py_ssize_t j, real *out
+) noexcept nogil:
+    """PIECE features of a row from j on, those there are; then a 1, where the intercept's column would
+    be (if there is none it scales to 0), and zeros up to a vector's end."""
+    cdef Py_ssize_t m = min(PIECE, g.d - j), c
+    if m > 0:
+        convert(
+            g.x.type, g.x.x + row * g.x.row_step + j * g.x.column_step, 0, g.x.column_step, 1, m, out,
+            PIECE, m)
+    for c in range(max(m, 0), min(PIECE, g.padded - j)):
+        out[c] = 1. if j + c == g.d else 0.
+
+
 cdef inline void pack(const Gram *g, Py_ssize_t first, Py_ssize_t r, Py_ssize_t n) noexcept nogil:
     """VL rows from r on of the band that begins at `first`; zeros past its n rows."""
     cdef vreal v[VL_MOST]
-    cdef real element[VL_MOST]
+    cdef real pieces[VL_MOST * PIECE]
     cdef real *tile = g.tiles + r // ROWS * ROWS * g.padded + r % ROWS
     cdef real *panel
-    cdef const real *x
     cdef vreal centre, scale
-    cdef Py_ssize_t j, i, c, count
+    cdef Py_ssize_t j, i
     for j from 0 <= j < g.padded by VL:
-        count = max(min(g.d - j, VL), 0)
-        centre = load(g.centre + j) if count == VL else load_first(g.centre + j, <int>count)
-        c = max(min(g.size - j, VL), 0)
-        scale = load(g.scales + j) if c == VL else load_first(g.scales + j, <int>c)
+        for i in range(min(VL, n - r) if j % PIECE == 0 else 0):
+            read_piece(g, g.rows[first + r + i], j, pieces + i * PIECE)
+        centre = load_upto(g.centre + j, max(g.d - j, 0))
+        scale = load_upto(g.scales + j, max(g.size - j, 0))
         panel = g.panels + j // (2 * VL) * 2 * VL * BAND + r * 2 * VL + j % (2 * VL)
         for i in range(VL):
-            if r + i >= n:
-                v[i] = set1(0.)
-            else:
-                x = g.x + g.rows[first + r + i] * g.row_step + j * g.column_step
-                if g.column_step == 1 and count == VL:
-                    v[i] = load(x)
-                else:
-                    for c in range(VL):
-                        element[c] = x[c * g.column_step] if c < count else 0.
-                    if j <= g.d and g.d < j + VL:
-                        element[g.d - j] = 1.  # the column of ones, if there is one: else it scales to 0
-                    v[i] = load(element)
-                v[i] = (v[i] - centre) * (scale * set1(g.factors[first + r + i]))
+            v[i] = set1(0.)
+            if r + i < n:
+                v[i] = (load(pieces + i * PIECE + j % PIECE) - centre) * (
+                    scale * set1(g.factors[first + r + i]))
             store(panel + i * 2 * VL, v[i])
         transpose(v)
         for i in range(VL):
@@ -111,8 +118,8 @@ cdef inline void add_squares(
     cdef double *to
     for j from 0 <= j < k1 by 2 * VL:
         product(
-            <int>(k1 - k0), g.tiles + k0 * ROWS, g.padded * ROWS, g.panels + j * BAND, 2 * VL, n, 0,
-            False, sums)
+            <int>(k1 - k0), g.tiles + k0 * ROWS, g.padded * ROWS, g.panels + j * BAND, 2 * VL, n,
+            nothing(), False, sums)
         for k in range(k1 - k0):
             to = g.totals + (k0 + k) * g.padded + j
             add_to_doubles(to, sums[2 * k])
@@ -128,17 +135,15 @@ def gram(
     """scale * sum over some rows i of factor_i^2 u_i u_iᵀ + share * shared + diag(ridge), m times over.
 
     u = (x - centre) * scales, and the last scale itself where there is one more of them than features:
-    a column of ones. X is `real` of any strides, rows (m, most) int32 and factors (m, most) hold
-    counts (m,), int64, of each matrix, the vectors `real`, shares (m,) and ridge float64; shared
+    a column of ones. X is of any type that `convert` knows and of any strides, rows (m, most) int32
+    and factors (m, most) hold counts (m,), int64, of each matrix, the vectors `real`, shares (m,) and
+    ridge float64; shared
     (size, size) or None and out (m, size, size) `real`, contiguous.
     """
     cdef Gram g
     cdef Py_ssize_t element = sizeof(real), m = rows.shape[0], most = rows.shape[1], i
-    g.x = <const real *>data(x)
-    g.row_step, g.column_step = x.strides[0] // element, x.strides[1] // element
+    g.x = cells_of(x)
     g.d = x.shape[1]
-    if g.d == 1:
-        g.column_step = 1
     g.rows = <const int *>data(rows)
     g.factors = <const real *>data(factors)
     g.centre = <const real *>data(centre)
@@ -232,9 +237,8 @@ def sums(
     cnp.ndarray counts not None, cnp.ndarray out not None, int n_threads,
 ):
     """out (m, d) = sum over some rows i of factor_i^2 x_i; the arguments as for `gram`."""
-    cdef Py_ssize_t element = sizeof(real), m = rows.shape[0], most = rows.shape[1], d = x.shape[1], i
-    cdef Py_ssize_t row_step = x.strides[0] // element, column_step = x.strides[1] // element
-    cdef const real *from_ = <const real *>data(x)
+    cdef Py_ssize_t m = rows.shape[0], most = rows.shape[1], d = x.shape[1], i
+    cdef Cells cells = cells_of(x)
     cdef const int *row = <const int *>data(rows)
     cdef const real *factor = <const real *>data(factors)
     cdef const Py_ssize_t *count = <const Py_ssize_t *>data(counts)
@@ -242,44 +246,38 @@ def sums(
     for i in prange(m, nogil=True, schedule="dynamic", chunksize=1, num_threads=n_threads,
                     use_threads_if=n_threads > 1):
         sum_rows(
-            from_, row_step, 1 if d == 1 else column_step, d, row + i * most, factor + i * most,
-            count[i], to + i * d)
+            &cells, d, row + i * most, factor + i * most, count[i], to + i * d)
 
 
 cdef void sum_rows(
-    const real *x, Py_ssize_t row_step, Py_ssize_t column_step, Py_ssize_t d, const int *rows,
-    const real *factors, Py_ssize_t n, real *out,
+    const Cells *x, Py_ssize_t d, const int *rows, const real *factors, Py_ssize_t n, real *out
 ) noexcept nogil:
     cdef vreal total[EIGHT]
+    cdef real piece[EIGHT * VL_MOST]
     cdef vreal weight
+    cdef const char *at
     cdef const real *row
-    cdef real one
-    cdef Py_ssize_t i, j = 0
+    cdef bint in_place = x.type == REAL and x.column_step == x.size
+    cdef Py_ssize_t i, j, m
     cdef int v
-    if column_step == 1:
-        while j + EIGHT * VL <= d:
-            for v in range(EIGHT):
-                total[v] = set1(0.)
-            for i in range(n):
-                row = x + rows[i] * row_step + j
-                weight = set1(factors[i] * factors[i])
+    for j from 0 <= j < d by EIGHT * VL:
+        m = min(EIGHT * VL, d - j)
+        for v in range(EIGHT):
+            total[v] = set1(0.)
+        for i in range(n):
+            at = x.x + rows[i] * x.row_step + j * x.column_step
+            row = <const real *>at if in_place else piece
+            if not in_place:
+                convert(x.type, at, 0, x.column_step, 1, m, piece, EIGHT * VL, m)
+            weight = set1(factors[i] * factors[i])
+            if m == EIGHT * VL:
                 for v in range(EIGHT):
                     total[v] = total[v] + weight * load(row + v * VL)
-            for v in range(EIGHT):
-                store(out + j + v * VL, total[v])
-            j = j + EIGHT * VL
-        while j + VL <= d:
-            total[0] = set1(0.)
-            for i in range(n):
-                total[0] = (
-                    total[0] + set1(factors[i] * factors[i]) * load(x + rows[i] * row_step + j))
-            store(out + j, total[0])
-            j = j + VL
-    for j in range(j, d):
-        one = 0
-        for i in range(n):
-            one = one + factors[i] * factors[i] * x[rows[i] * row_step + j * column_step]
-        out[j] = one
+            else:
+                for v in range(<int>((m + VL - 1) // VL)):
+                    total[v] = total[v] + weight * load_upto(row + v * VL, m - v * VL)
+        for v in range(<int>((m + VL - 1) // VL)):
+            store_upto(out + j + v * VL, total[v], m - v * VL)
 
 
 def factor(

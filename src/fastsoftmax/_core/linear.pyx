@@ -11,6 +11,7 @@ panels): float32, 30000 x 784: K = 12 3.8 / 7.1, K = 32 9.6 / 12.0, K = 80 21.1 
 from cython.parallel cimport prange, threadid
 cimport numpy as cnp
 
+from fastsoftmax._core.convert cimport REAL, cells_of
 from fastsoftmax._core.linear_panels cimport (
     Panels, carve_panels, panels_bytes, plan_panels, run_panels, store_panels,
 )
@@ -39,11 +40,11 @@ cdef inline void *data(array) except? NULL:
 cdef Problem problem(cnp.ndarray x, Py_ssize_t k, w, b, targets, weights, double scale):
     cdef Problem p
     cdef Py_ssize_t size = sizeof(real)
-    p.x = <const real *>data(x)
+    p.cells = cells_of(x)
+    p.x = <const real *>p.cells.x if p.cells.type == REAL else NULL
     p.n, p.d, p.k = x.shape[0], x.shape[1], k
-    p.row_step, p.column_step = x.strides[0] // size, x.strides[1] // size
-    if p.d == 1:
-        p.column_step = 1  # NumPy leaves the stride of a single column arbitrary
+    p.row_step, p.column_step = p.cells.row_step // size, p.cells.column_step // size
+    p.in_place = p.x != NULL and p.column_step == 1
     p.w = <const real *>data(w)
     p.b = <const real *>data(b)
     p.stored = NULL
@@ -84,10 +85,11 @@ def value_and_grad(
     Without w, at the logits that `stored` holds, as `store_logits` lays them out: half a pass. The
     gradient of X is then not to be had.
 
-    X (n, d), W (k, d), b (k,) or None and weights (n,) or None are `real`, C-contiguous but for X,
-    targets int32 labels (n,) or `real` (n, k) with contiguous rows. grad_w (k, d) is float64 or, to
-    save memory, `real`, or None, and then grad_b (k,), float64, has no meaning either; grad_x (n, d) is
-    `real` or None. workspace(size) returns an array of so many bytes at least. Nothing is checked.
+    X (n, d) is of any type that `convert` knows and of any strides. W (k, d), b (k,) or None and
+    weights (n,) or None are `real` and C-contiguous, targets int32 labels (n,) or `real` (n, k) with
+    contiguous rows. grad_w (k, d) is float64 or, to save memory, `real`, or None, and then grad_b (k,),
+    float64, has no meaning either; grad_x (n, d) is `real` or None. workspace(size) returns an array of
+    so many bytes at least. Nothing is checked.
     """
     cdef Problem p = problem(x, grad_b.shape[0], w, b, targets, weights, scale)
     p.stored = <real *>data(stored)
@@ -162,7 +164,7 @@ cdef void write_logits(
     cdef real *z = <real *>scratch
     cdef vreal *partial = <vreal *>(z + ROWS * p.k)
     cdef const real *x = block_rows(p, s, start, n, <real *>(partial + p.k * FOLD), &stride)
-    tile_logits(p, s, x, stride, n, partial, z)
+    tile_logits(p, s, start, x, stride, n, partial, z)
     for i in range(n):
         for k in range(p.k):
             to[(start + i) * p.k + k] = z[k * ROWS + i]

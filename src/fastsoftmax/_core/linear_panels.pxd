@@ -17,6 +17,7 @@ once where they are small, else anew for each band.
 from cython.parallel cimport prange, threadid
 from libc.string cimport memcpy
 
+from fastsoftmax._core.convert cimport fetch_rows, read_rows
 from fastsoftmax._core.linear_problem cimport (
     ALIGNMENT, Problem, aligned, part_start, rounded_up, tile_loss, tile_sums,
 )
@@ -25,7 +26,7 @@ from fastsoftmax._core.simd cimport (
     sum_lanes, transpose, vreal,
 )
 from fastsoftmax._core.squares cimport load_square
-from fastsoftmax._core.tiles cimport MOST, ROWS, product, product_across
+from fastsoftmax._core.tiles cimport MOST, ROWS, nothing, product, product_across
 
 cdef enum:
     LOGITS_BYTES = 32 * 1024 * 1024  # of a band
@@ -33,6 +34,7 @@ cdef enum:
     CHUNK_BYTES = 8 * 1024 * 1024  # of packed W
     SEGMENT = 512  # rows whose products are summed before the sum goes to the totals
     GROUP = 8  # class blocks whose part of Z a thread keeps in L2 while the features pass
+    PIECE = 128  # features converted at a time: VL rows of them stay in L1
     INPUT_CLASSES = 128  # whose weights a thread keeps in L2 while it works on grad_X
 
 
@@ -102,13 +104,23 @@ cdef inline void pack_rows(
     Tiles are packed for the way forward, panels for the way back.
     """
     cdef vreal v[VL_MOST]
+    cdef real piece[VL_MOST * PIECE]
     cdef real *tile = s.tiles + first // ROWS * ROWS * p.d + first % ROWS
     cdef real *panel
-    cdef Py_ssize_t j, r
+    cdef const real *x = piece
+    cdef Py_ssize_t j, r, row_step = PIECE, column_step = 1
+    if p.x:
+        x = p.x + (start + first) * p.row_step
+        row_step, column_step = p.row_step, p.column_step
     for j from 0 <= j < s.padded by VL:
+        if p.x == NULL and j % PIECE == 0:
+            if j + PIECE < p.d:
+                fetch_rows(&p.cells, start + first, min(VL, n - first), j + PIECE, PIECE)
+            read_rows(
+                &p.cells, start + first, max(min(VL, n - first), 0), j, min(PIECE, p.d - j), piece,
+                PIECE)
         load_square(
-            p.x + (start + first) * p.row_step + j * p.column_step, p.row_step, p.column_step,
-            n - first, p.d - j, v)
+            x + (j if p.x else j % PIECE) * column_step, row_step, column_step, n - first, p.d - j, v)
         if backward:
             panel = s.panels + j // (2 * VL) * 2 * VL * s.rows + j % (2 * VL) + first * 2 * VL
             for r in range(VL):
@@ -141,7 +153,7 @@ cdef inline void block_logits(
     for i from 0 <= i < ROWS by 2 * VL:
         product(
             <int>(k1 - k0), s.w + k0 * ROWS, classes * ROWS,
-            s.tiles + tile * p.d * ROWS + i, ROWS, p.d, 0, False, sums)
+            s.tiles + tile * p.d * ROWS + i, ROWS, p.d, nothing(), False, sums)
         for k in range(k1 - k0):
             z = s.z + tile * p.k * ROWS + (first + k0 + k) * ROWS + i
             b = p.b[first + k0 + k] if p.b else 0.
@@ -190,7 +202,7 @@ cdef inline void block_gradient(
     for first from 0 <= first < n by SEGMENT:
         product(
             <int>(k1 - k0), s.z + first * p.k + k0 * ROWS, p.k * ROWS,
-            panel + first * 2 * VL, 2 * VL, min(SEGMENT, n - first), 0, False, sums)
+            panel + first * 2 * VL, 2 * VL, min(SEGMENT, n - first), nothing(), False, sums)
         for k in range(k1 - k0):
             at = (k0 + k) * p.d + j
             add_to(wide, narrow, at, scale * sums[2 * k], p.d - j)

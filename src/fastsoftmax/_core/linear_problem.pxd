@@ -1,5 +1,6 @@
 """What the schemes of `linear` share: the problem, and how rows, weights and tiles are laid out."""
 
+from fastsoftmax._core.convert cimport Cells
 from fastsoftmax._core.simd cimport VL, load, real, vreal, vreal_inlined
 from fastsoftmax._core.softmax_tile cimport clear_unweighted, tile_gradient
 from fastsoftmax._core.tiles cimport ROWS
@@ -9,9 +10,11 @@ cdef enum:
 
 
 cdef struct Problem:
-    const real *x
+    Cells cells  # X as it is stored
+    const real *x  # the same where it is of `real`, else NULL
     Py_ssize_t n, d, k  # rows, features, logits a row
     Py_ssize_t row_step, column_step  # of x, in elements
+    bint in_place  # whether rows can be read where they lie: `real`, features side by side
     const real *w  # (k, d), or NULL
     const real *b  # or NULL
     real *stored  # logits in tiles (n/ROWS, k, ROWS), read instead of W or written; or NULL

@@ -14,19 +14,21 @@ threads.
 from cython.parallel cimport prange, threadid
 from libc.string cimport memcpy
 
+from fastsoftmax._core.convert cimport read_rows
 from fastsoftmax._core.linear_problem cimport (
     ALIGNMENT, Problem, aligned, part_start, rounded_up, tile_loss, tile_sums,
 )
 from fastsoftmax._core.simd cimport (
-    CLASS_BLOCK, VL, VL_MOST, add_to_doubles, load, load_first, real, set1, store, sum_each, vreal,
+    CLASS_BLOCK, VL, add_to_doubles, load, load_first, real, set1, store, sum_each, vreal,
 )
-from fastsoftmax._core.squares cimport load_square
-from fastsoftmax._core.tiles cimport FOLD, ROWS, dot_rows, dots, product
+from fastsoftmax._core.tiles cimport FOLD, ROWS, Ahead, dot_rows, dots, nothing, product
 
 cdef enum:
     BLOCK_BYTES = 256 * 1024  # of X: two blocks, the next being fetched, sums and totals fit 1 MiB of L2
     SUM_ROWS = 512  # whose products are summed before the sum goes to the totals; of a block, at most
     WEIGHTS_BYTES = 32 * 1024  # of W: at most the whole of an L1, since X only passes
+    LINE = 64
+    LOT_BYTES = 8 * 1024  # of rows converted at a time: they stay in L1 beside the weights
     MOST_STRIPES = 16  # costs 2 % against one stripe a thread (60000 x 784, K = 10), 32 4 %
     TOTALS_BYTES = 48 * 1024 * 1024  # of all stripes
 
@@ -35,6 +37,7 @@ cdef struct Stripes:
     Py_ssize_t padded  # features rounded up to whole pairs of vectors
     Py_ssize_t class_blocks
     Py_ssize_t block  # rows, a multiple of ROWS
+    Py_ssize_t lot  # rows converted at a time, a divisor of FOLD
     Py_ssize_t width  # features whose packed weights stay in L1 while VL rows pass; times VL
     Py_ssize_t n_stripes
     Py_ssize_t totals  # doubles of a stripe: gradient of W (padded/2VL, k, 2VL), of b (k, VL), loss (VL)
@@ -48,11 +51,15 @@ cdef struct Stripes:
 cdef inline Stripes plan_stripes(const Problem *p) noexcept nogil:
     """What follows from the shape: never from the number of threads."""
     cdef Stripes s
-    cdef Py_ssize_t size = sizeof(real), wide = sizeof(double), gathered = p.column_step != 1
+    cdef Py_ssize_t size = sizeof(real), wide = sizeof(double)
     s.padded = rounded_up(p.d, 2 * VL)
     s.class_blocks = (p.k + CLASS_BLOCK - 1) // CLASS_BLOCK
     s.block = max(s.padded, p.k) * size
     s.block = min(max(BLOCK_BYTES // s.block // ROWS, 1) * ROWS, SUM_ROWS)
+    s.lot = FOLD
+    while s.lot * s.padded * size > LOT_BYTES and (
+            s.lot > dot_rows(<int>part_start(p.k, s.class_blocks, 1))):  # those of the first block
+        s.lot //= 2
     s.width = max(WEIGHTS_BYTES // (min(p.k, CLASS_BLOCK) * size), VL)
     s.width = rounded_up(p.d // ((p.d + s.width - 1) // s.width), VL)
     s.totals = aligned((s.padded * p.k + (p.k + 1) * VL) * wide) // wide
@@ -62,7 +69,7 @@ cdef inline Stripes plan_stripes(const Problem *p) noexcept nogil:
         aligned((s.block + (0 if p.labels else ROWS)) * p.k * size)
         + p.k * FOLD * <Py_ssize_t>sizeof(vreal)
         + s.padded * p.k * size
-        + s.block * (s.padded if gathered else 2 * VL) * size)
+        + s.block * (2 * VL if p.in_place else s.padded) * size)
     return s
 
 
@@ -95,32 +102,35 @@ cdef inline void pack_dots(const Problem *p, const Stripes *s) noexcept nogil:
                 to += VL
 
 
+cdef inline bint converted_late(const Problem *p) noexcept nogil:
+    """Whether `tile_logits` converts: not where rows have to be turned, which takes many at a time."""
+    return not p.in_place and p.cells.column_step == p.cells.size and p.w != NULL
+
+
 cdef inline const real *block_rows(
     const Problem *p, const Stripes *s, Py_ssize_t start, Py_ssize_t n, real *buffer,
     Py_ssize_t *stride,
 ) noexcept nogil:
-    """Rows of X with their features side by side: in place where they are, else gathered."""
-    cdef Py_ssize_t i, j, r
-    cdef vreal v[VL_MOST]
-    stride[0] = p.row_step
-    if p.column_step == 1:
+    """Rows of X with their features side by side: in place where they can be, else in the buffer.
+
+    There `tile_logits` puts them, if it is called; which leaves them in L1 for its own use.
+    """
+    if p.in_place:
+        stride[0] = p.row_step
         return p.x + start * p.row_step
     stride[0] = s.padded
-    for j from 0 <= j < s.padded by VL:
-        for i from 0 <= i < n by VL:
-            load_square(
-                p.x + (start + i) * p.row_step + j * p.column_step, p.row_step, p.column_step,
-                n - i, p.d - j, v)
-            for r in range(VL):
-                store(buffer + (i + r) * s.padded + j, v[r])
+    if not converted_late(p):
+        read_rows(&p.cells, start, n, 0, p.d, buffer, s.padded)
     return buffer
 
 
 cdef inline void tile_logits(
-    const Problem *p, const Stripes *s, const real *x, Py_ssize_t stride, Py_ssize_t n,
-    vreal *partial, real *z,
+    const Problem *p, const Stripes *s, Py_ssize_t row, const real *x, Py_ssize_t stride,
+    Py_ssize_t n, vreal *partial, real *z,
 ) noexcept nogil:
-    """z[k*ROWS + i] = x_i·w_k + b_k for n <= ROWS rows; b_k for the rows that the tile lacks."""
+    """z[k*ROWS + i] = x_i·w_k + b_k for n <= ROWS rows from `row` on, which x holds or gets;
+    b_k for the rows that the tile lacks."""
+    cdef bint late = converted_late(p)
     cdef Py_ssize_t first, i, c, k, j, start, nk, end
     cdef int rows, most
     for first from 0 <= first < ROWS by FOLD:
@@ -136,6 +146,10 @@ cdef inline void tile_logits(
                 i = first
                 while i < end:
                     rows = most if i + most <= end else 1
+                    if late and c == 0 and j == 0 and i % s.lot == 0:
+                        read_rows(
+                            &p.cells, row + i, min(s.lot, end - i), 0, p.d,
+                            <real *>x + i * stride, stride)
                     dots(
                         rows, <int>nk, x + i * stride + j, stride, min(s.width, p.d - j),
                         s.w + start * rounded_up(p.d, VL) + nk * j, j > 0,
@@ -156,32 +170,44 @@ cdef inline bint readable(
     return columns - p.d <= p.x + max((p.n - 1) * p.row_step, 0) - last
 
 
+cdef inline Ahead block_after(
+    const Problem *p, const Stripes *s, Py_ssize_t start, Py_ssize_t j
+) noexcept nogil:
+    """Features j .. j + 2*VL of the rows that follow the block at `start`: each line of them once, or
+    two lines a row."""
+    cdef Ahead next = nothing()
+    cdef Py_ssize_t size = p.cells.size, panel = 2 * VL * p.cells.size
+    if p.cells.column_step == size and (panel >= LINE or j * size % LINE == 0):
+        next.at = p.cells.x + (start + s.block) * p.cells.row_step + j * size
+        next.step = p.cells.row_step
+        next.gap = panel // 2 if panel > LINE else 0
+    return next
+
+
 cdef inline void add_gradient(
-    const Problem *p, const Stripes *s, const real *x, Py_ssize_t stride, Py_ssize_t n,
+    const Problem *p, const Stripes *s, Py_ssize_t start, const real *x, Py_ssize_t stride, Py_ssize_t n,
     const real *z, real *tail, bint more, real *sums,
 ) noexcept nogil:
     """ZᵀX over the n rows of a block, 2*VL features at a time, into sums or, with `more`, onto them.
 
     Columns past the last feature hold whatever follows a row in memory; nobody reads their sums.
     """
-    cdef bint gathered = p.column_step != 1
-    cdef Py_ssize_t i, j, c, start, whole = s.padded
-    cdef Py_ssize_t ahead = 0 if gathered else s.block * stride
+    cdef Py_ssize_t i, j, c, k, whole = s.padded
     cdef int nk
-    if not gathered and not readable(p, x, n, s.padded):
+    if p.in_place and not readable(p, x, n, s.padded):
         whole = p.d - p.d % (2 * VL)
     for i in range(n if whole < p.d else 0):
         for j in range(2 * VL):
             tail[i * 2 * VL + j] = x[i * stride + whole + j] if whole + j < p.d else 0.
     for j from 0 <= j < p.d by 2 * VL:
         for c in range(s.class_blocks):
-            start = part_start(p.k, s.class_blocks, c)
-            nk = <int>(part_start(p.k, s.class_blocks, c + 1) - start)
+            k = part_start(p.k, s.class_blocks, c)
+            nk = <int>(part_start(p.k, s.class_blocks, c + 1) - k)
             product(
-                nk, z + start * ROWS, p.k * ROWS,
+                nk, z + k * ROWS, p.k * ROWS,
                 x + j if j < whole else tail, stride if j < whole else 2 * VL, n,
-                ahead if c == 0 and j < whole else 0, more,
-                <vreal *>(sums + j * p.k + start * 2 * VL))
+                block_after(p, s, start, j) if c == 0 else nothing(), more,
+                <vreal *>(sums + j * p.k + k * 2 * VL))
 
 
 cdef inline void add_squares(
@@ -235,12 +261,12 @@ cdef inline void run_stripe(
             if p.stored:
                 memcpy(z + t * p.k, p.stored + (start + t) * p.k, ROWS * p.k * sizeof(real))
             else:
-                tile_logits(p, s, x + t * stride, stride, i, partial, z + t * p.k)
+                tile_logits(p, s, start + t, x + t * stride, stride, i, partial, z + t * p.k)
             tile_loss(p, start + t, i, z + t * p.k, targets, bias + p.k * VL)
             for k in range(p.k):
                 add_to_doubles(bias + k * VL, tile_sums(z + t * p.k + k * ROWS))
         if wants_w:
-            add_gradient(p, s, x, stride, n, z, buffer, summed > 0, sums)
+            add_gradient(p, s, start, x, stride, n, z, buffer, summed > 0, sums)
             summed += n
             if summed + s.block > SUM_ROWS or start + n == last:
                 for i from 0 <= i < s.padded * p.k by VL:
@@ -257,7 +283,8 @@ cdef inline void store_block(
     cdef const real *x = block_rows(p, s, start, n, <real *>(partial + p.k * FOLD), &stride)
     for t from 0 <= t < n by ROWS:
         tile_logits(
-            p, s, x + t * stride, stride, min(ROWS, n - t), partial, p.stored + (start + t) * p.k)
+            p, s, start + t, x + t * stride, stride, min(ROWS, n - t), partial,
+            p.stored + (start + t) * p.k)
 
 
 cdef inline void reduce_features(

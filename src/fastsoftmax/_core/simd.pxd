@@ -28,8 +28,14 @@ cdef extern from "simd.h" nogil:
     vreal in_register(vreal)
     void store(real *, vreal)
     void store_first(real *, vreal, int)
-    void prefetch(const real *)
-    void prefetch_l2(const real *)
+    ctypedef struct float16:
+        pass
+    ctypedef struct bfloat16:
+        pass
+    vreal load_stored(const void *)  # a macro: it goes by the type of the pointer
+
+    void prefetch(const void *)
+    void prefetch_l2(const void *)
 
     vlane bits(vreal)
     vreal from_bits(vlane)

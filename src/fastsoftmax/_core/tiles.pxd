@@ -44,6 +44,18 @@ cdef enum:
     MOST = 12  # the largest CLASS_BLOCK of any build
 
 
+cdef struct Ahead:  # what `product` fetches, a row at a time: two lines, a gap of bytes apart
+    const char *at  # or NULL: nothing
+    Py_ssize_t step, gap
+
+
+cdef inline Ahead nothing() noexcept nogil:
+    cdef Ahead next
+    next.at = NULL
+    next.step = next.gap = 0
+    return next
+
+
 cdef inline int dot_rows(int nk) noexcept nogil:
     """Rows of the tile of `dots` with nk classes: at most 2 * CLASS_BLOCK sums."""
     return 4 if 2 * nk <= CLASS_BLOCK else 2
@@ -140,7 +152,7 @@ cdef inline outlined dots(
 
 cdef inline inlined product_of(
     const int nk, const Py_ssize_t step, const Py_ssize_t along, const real *z, Py_ssize_t tile,
-    const real *x, Py_ssize_t stride, Py_ssize_t n, Py_ssize_t ahead, bint more, vreal *out,
+    const real *x, Py_ssize_t stride, Py_ssize_t n, Ahead next, bint more, vreal *out,
 ) noexcept nogil:
     cdef vreal sum0[MOST]
     cdef vreal sum1[MOST]
@@ -158,9 +170,10 @@ cdef inline inlined product_of(
         for i in range(count):
             a = in_register(load(x))
             b = in_register(load(x + VL))
-            if ahead:
-                prefetch_l2(x + ahead)
-                prefetch_l2(x + ahead + VL)
+            if next.at:
+                prefetch_l2(next.at)
+                prefetch_l2(next.at + next.gap)
+                next.at += next.step
             x = x + stride
             for k in range(nk):
                 v = set1(z[k * step + i * along])
@@ -175,46 +188,46 @@ cdef inline inlined product_of(
 
 cdef inline inlined product_any(
     int nk, const Py_ssize_t step, const Py_ssize_t along, const real *z, Py_ssize_t tile,
-    const real *x, Py_ssize_t stride, Py_ssize_t n, Py_ssize_t ahead, bint more, vreal *out,
+    const real *x, Py_ssize_t stride, Py_ssize_t n, Ahead next, bint more, vreal *out,
 ) noexcept nogil:
     if nk == 1:
-        product_of(1, step, along, z, tile, x, stride, n, ahead, more, out)
+        product_of(1, step, along, z, tile, x, stride, n, next, more, out)
     elif nk == 2:
-        product_of(2, step, along, z, tile, x, stride, n, ahead, more, out)
+        product_of(2, step, along, z, tile, x, stride, n, next, more, out)
     elif nk == 3:
-        product_of(3, step, along, z, tile, x, stride, n, ahead, more, out)
+        product_of(3, step, along, z, tile, x, stride, n, next, more, out)
     elif nk == 4:
-        product_of(4, step, along, z, tile, x, stride, n, ahead, more, out)
+        product_of(4, step, along, z, tile, x, stride, n, next, more, out)
     elif nk == 5:
-        product_of(5, step, along, z, tile, x, stride, n, ahead, more, out)
+        product_of(5, step, along, z, tile, x, stride, n, next, more, out)
     elif nk == 6:
-        product_of(6, step, along, z, tile, x, stride, n, ahead, more, out)
+        product_of(6, step, along, z, tile, x, stride, n, next, more, out)
     elif CLASS_BLOCK > 6:
         if nk == 7:
-            product_of(7, step, along, z, tile, x, stride, n, ahead, more, out)
+            product_of(7, step, along, z, tile, x, stride, n, next, more, out)
         elif nk == 8:
-            product_of(8, step, along, z, tile, x, stride, n, ahead, more, out)
+            product_of(8, step, along, z, tile, x, stride, n, next, more, out)
         elif nk == 9:
-            product_of(9, step, along, z, tile, x, stride, n, ahead, more, out)
+            product_of(9, step, along, z, tile, x, stride, n, next, more, out)
         elif nk == 10:
-            product_of(10, step, along, z, tile, x, stride, n, ahead, more, out)
+            product_of(10, step, along, z, tile, x, stride, n, next, more, out)
         elif nk == 11:
-            product_of(11, step, along, z, tile, x, stride, n, ahead, more, out)
+            product_of(11, step, along, z, tile, x, stride, n, next, more, out)
         elif nk == 12:
-            product_of(12, step, along, z, tile, x, stride, n, ahead, more, out)
+            product_of(12, step, along, z, tile, x, stride, n, next, more, out)
     return 0
 
 
 cdef inline outlined product(
     int nk, const real *z, Py_ssize_t tile, const real *x, Py_ssize_t stride, Py_ssize_t n,
-    Py_ssize_t ahead, bint more, vreal *out,
+    Ahead next, bint more, vreal *out,
 ) noexcept nogil:
     """out[2k], out[2k + 1] = sum over i < n of z_k[i] * x[i*stride : i*stride + 2*VL], k < nk.
 
     z_k[i] is z[(i // ROWS)*tile + k*ROWS + i % ROWS]. With `more` the sums are added to what `out`
-    holds. Rows `ahead` elements further on are fetched into L2, for whoever needs them next.
+    holds. As many rows of what is needed `next` are fetched into L2.
     """
-    product_any(nk, ROWS, 1, z, tile, x, stride, n, ahead, more, out)
+    product_any(nk, ROWS, 1, z, tile, x, stride, n, next, more, out)
     return 0
 
 
@@ -222,7 +235,7 @@ cdef inline outlined product_across(
     int nk, const real *z, const real *x, Py_ssize_t stride, Py_ssize_t n, vreal *out,
 ) noexcept nogil:
     """The same with z_k[i] = z[i*ROWS + k]: sums over the classes of a tile, for nk of its rows."""
-    product_any(nk, 1, ROWS, z, ROWS * ROWS, x, stride, n, 0, False, out)
+    product_any(nk, 1, ROWS, z, ROWS * ROWS, x, stride, n, nothing(), False, out)
     return 0
 
 
@@ -231,7 +244,7 @@ cdef inline outlined product_down(
     vreal *out,
 ) noexcept nogil:
     """The same with z_k[i] = z[i*z_step + k]: sums down the rows of two row-major arrays."""
-    product_any(nk, 1, z_step, z, ROWS * z_step, x, stride, n, 0, False, out)
+    product_any(nk, 1, z_step, z, ROWS * z_step, x, stride, n, nothing(), False, out)
     return 0
 
 
@@ -240,5 +253,5 @@ cdef inline outlined product_along(
     vreal *out,
 ) noexcept nogil:
     """The same with z_k[i] = z[k*z_step + i]: nk rows of a row-major array times a matrix."""
-    product_any(nk, z_step, 1, z, ROWS, x, stride, n, 0, False, out)
+    product_any(nk, z_step, 1, z, ROWS, x, stride, n, nothing(), False, out)
     return 0

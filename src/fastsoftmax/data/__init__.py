@@ -8,11 +8,13 @@ from fastsoftmax.data.dense import DenseData, Gradients
 from fastsoftmax.data.diagonals import DiagonalFactors
 from fastsoftmax.data.factors import ClassFactors
 from fastsoftmax.data.stored import Draw, StoredLogits
+from fastsoftmax.data.streamed import BlocksData
 from fastsoftmax.data.vectors import add, combine, dot, dots, largest, products
 
 SMALL = 1 << 18  # bytes
 
 __all__ = [
+    "BlocksData",
     "ClassFactors",
     "DenseData",
     "DiagonalFactors",
@@ -31,9 +33,18 @@ __all__ = [
 ]
 
 
-def data_of(X: NDArray | sparse.csr_array, n_threads: int) -> DenseData | SparseData:
-    """X as the kind of data that it is."""
-    return (SparseData if sparse.issparse(X) else DenseData)(X, n_threads)
+def data_of(
+    X: NDArray | sparse.csr_array, n_threads: int, feature_scale: NDArray | None = None
+) -> DenseData | SparseData:
+    """X as the kind of data that it is, its features times some factors."""
+    if not sparse.issparse(X):
+        return DenseData(X, n_threads, feature_scale=feature_scale)
+    if feature_scale is not None:
+        scaled = sparse.csr_array(X.shape, dtype=X.dtype)
+        scaled.indices, scaled.indptr = X.indices, X.indptr
+        scaled.data = X.data * feature_scale.astype(X.dtype)[X.indices]
+        X = scaled
+    return SparseData(X, n_threads)
 
 
 def dense_if_small(X: NDArray | sparse.csr_array) -> NDArray | sparse.csr_array:

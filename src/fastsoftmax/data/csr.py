@@ -62,6 +62,14 @@ class SparseData:
             return SparseData(X, self.n_threads)
         return DenseData(X, self.n_threads, self._workspace)
 
+    def rows(self, chosen: slice) -> "SparseData":
+        """Some of the rows."""
+        return self.like(self.X[chosen])
+
+    def every(self, step: int) -> "SparseData":
+        """Every step-th row."""
+        return self if step == 1 else self.rows(slice(None, None, step))
+
     def folded(self) -> "SparseData":
         """The same with the features folded that one row alone has, where that is worth it."""
         result = fold(self.X, self.n_threads, self._workspace)

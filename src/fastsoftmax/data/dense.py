@@ -1,13 +1,14 @@
-"""Dense X: float32 or float64, any strides, never copied."""
+"""Dense X: of any dtype that `_dtypes` knows and any strides, never copied."""
 
 import hashlib
 from collections.abc import Collection
-from typing import NamedTuple
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._core import kernels
+from fastsoftmax._dtypes import computed_in
 from fastsoftmax._threads import team
 from fastsoftmax.data.stored import Draw, StoredLogits
 from fastsoftmax.data.workspace import Workspace
@@ -29,36 +30,61 @@ class DenseData:
 
     Parameters
     ----------
-    X : ndarray of shape (n, d), float32 or float64
+    X : ndarray of shape (n, d)
     n_threads : int
     workspace : Workspace, optional
         The kernels' memory, where it is shared; by no two calls at once.
+    feature_scale : ndarray of shape (d,), float64, optional
+        Factors of the features: all products are those of ``X * feature_scale``. X being a factor
+        of each, what it is multiplied by is scaled instead, and so are results by feature.
+
+    Attributes
+    ----------
+    dtype : dtype
+        That in which products are computed, float32 or float64.
     """
 
-    def __init__(self, X: NDArray, n_threads: int, workspace: Workspace | None = None) -> None:
+    def __init__(
+        self,
+        X: NDArray,
+        n_threads: int,
+        workspace: Workspace | None = None,
+        feature_scale: NDArray[np.float64] | None = None,
+    ) -> None:
         self.X = X
         self.n_threads = n_threads
-        self._kernel = kernels(X.dtype).linear
+        self.dtype = computed_in(X.dtype)
+        self._feature_scale = feature_scale
+        self._kernel = kernels(self.dtype).linear
         self._workspace = Workspace() if workspace is None else workspace
 
-    def like(self, X: NDArray) -> "DenseData":
+    def like(self, X: NDArray) -> Self:
         """Another array, with the threads and the workspace of this one."""
-        return DenseData(X, self.n_threads, self._workspace)
+        return type(self)(X, self.n_threads, self._workspace)
+
+    def rows(self, chosen: slice | NDArray) -> Self:
+        """Some of the rows."""
+        return type(self)(self.X[chosen], self.n_threads, self._workspace, self._feature_scale)
+
+    def _scaled(self, W: NDArray) -> NDArray:
+        """What has a column or an entry for each feature, times the feature's factor."""
+        return W if self._feature_scale is None else W * self._feature_scale
 
     @property
     def shape(self) -> tuple[int, int]:
         return self.X.shape
 
-    @property
-    def dtype(self) -> np.dtype:
-        return self.X.dtype
+    def every(self, step: int) -> Self:
+        """Every step-th row."""
+        return self.rows(slice(None, None, step))
 
     def fingerprint(self) -> bytes:
         """Of some rows: equal for equal data."""
         some = np.ascontiguousarray(self.X[:: max(1, len(self.X) // 64)])
-        return hashlib.blake2b(some.view(np.uint8), digest_size=16).digest()
+        scale = b"" if self._feature_scale is None else self._feature_scale.tobytes()
+        return hashlib.blake2b(some.tobytes() + scale, digest_size=16).digest()
 
-    def folded(self) -> "DenseData":
+    def folded(self) -> Self:
         """Itself: what `SparseData` folds, dense X has not."""
         return self
 
@@ -71,6 +97,10 @@ class DenseData:
 
     def _cast(self, array: NDArray | None) -> NDArray | None:
         return None if array is None else np.ascontiguousarray(array, dtype=self.dtype)
+
+    def _weights(self, W: NDArray | None) -> NDArray | None:
+        """As the kernels take them, for features as they are stored."""
+        return None if W is None else self._cast(self._scaled(W))
 
     def value_and_grad(
         self,
@@ -86,9 +116,9 @@ class DenseData:
 
         At stored logits, where they are given instead of W and b: half a pass, no gradient of X.
 
-        Those of W (K, D) and of b (K,) are float64, or of the dtype of X where W is very large;
-        that of X has its dtype. Targets are int32 codes (n,), or probabilities (n, K) in the dtype
-        of X with contiguous rows. One row of W is one logit, the log-odds of code 1 against 0.
+        Those of W (K, D) and of b (K,) are float64, or of `dtype` where W is very large; that of X
+        is of `dtype`. Targets are int32 codes (n,), or probabilities (n, K) of `dtype` with
+        contiguous rows. One row of W is one logit, the log-odds of code 1 against 0.
         """
         n_logits = len(W) if stored is None else stored.n_logits
         shape = n_logits, self.shape[1]
@@ -99,10 +129,12 @@ class DenseData:
             np.zeros(self.shape, self.dtype) if "X" in wrt else None,
         )
         loss = self._kernel.value_and_grad(
-            self.X, self._cast(W), self._cast(b), targets, weights, scale,
+            self.X, self._weights(W), self._cast(b), targets, weights, scale,
             *grads, self._workspace, self._team(n_logits),
             None if stored is None else stored.tiles,
         )  # fmt: skip
+        if grads.W is not None and self._feature_scale is not None:
+            grads.W[...] *= self._feature_scale
         return loss, grads
 
     def moments(self, weights: NDArray | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -113,21 +145,25 @@ class DenseData:
             self._kernel.moments(
                 self.X, self._cast(centre), weights, 1 / total, sums, self._workspace, self._team(1)
             )
-        return means[0], variances[0]
+        return self._scaled(means[0]), self._scaled(self._scaled(variances[0]))
 
     def logits(self, W: NDArray, b: NDArray | None) -> NDArray:
         """X Wᵀ + b, of shape (n, K)."""
         out = np.empty((len(self.X), len(W)), self.dtype)
         self._kernel.logits(
-            self.X, self._cast(W), self._cast(b), out, self._workspace, self._team(len(W))
+            self.X, self._weights(W), self._cast(b), out, self._workspace, self._team(len(W))
         )
         return out
 
     def store_logits(self, W: NDArray, b: NDArray | None, out: StoredLogits) -> None:
         """X Wᵀ + b into `out`, in half a pass."""
         self._kernel.store_logits(
-            self.X, self._cast(W), self._cast(b), out.tiles, self._workspace, self._team(len(W))
+            self.X, self._weights(W), self._cast(b), out.tiles, self._workspace, self._team(len(W))
         )
+
+    def across(self, T: NDArray) -> NDArray[np.float64]:
+        """Xᵀ T, of shape (d, r), for T (n, r)."""
+        return self._scaled(self.like(self.X.T).logits(T.T, None).T.astype(np.float64)).T
 
     def gram(
         self,
@@ -144,6 +180,10 @@ class DenseData:
         u = (x - centre) * scales, then the last scale itself if `scales` has one more number than
         X has features: the column of an intercept. The result is (m, size, size).
         """
+        d = self.shape[1]
+        if self._feature_scale is not None:
+            centre = centre / self._feature_scale
+            scales = np.concatenate([self._scaled(scales[:d]), scales[d:]])
         out = np.empty((len(drawn.rows), len(scales), len(scales)), self.dtype)
         work = drawn.counts.sum() * out[0].size // 2
         kernels(self.dtype).gram.gram(
@@ -167,4 +207,4 @@ class DenseData:
             self.X, drawn.rows, self._cast(drawn.factors), drawn.counts, out,
             team(self.n_threads, drawn.counts.sum() * self.shape[1]),
         )  # fmt: skip
-        return out
+        return self._scaled(out)

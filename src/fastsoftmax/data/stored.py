@@ -1,6 +1,7 @@
 """Logits of a data set, kept between passes."""
 
 from collections.abc import Iterator
+from copy import copy
 from typing import NamedTuple
 
 import numpy as np
@@ -55,15 +56,23 @@ class StoredLogits:
     def like(self) -> "StoredLogits":
         return StoredLogits(self.n, self.n_logits, self.tiles.dtype, self.n_threads)
 
+    def part(self, rows: slice) -> "StoredLogits":
+        """Those of some rows, of whole tiles but for the end: a view."""
+        size = self.tiles.shape[2]
+        view = copy(self)
+        view.n, view._workspace = rows.stop - rows.start, Workspace()
+        view.tiles = self.tiles[rows.start // size : -(-rows.stop // size)]
+        return view
+
     def some(self, rows: int) -> "StoredLogits":
         """A copy of evenly spread tiles, of about so many rows."""
         count, size = len(self.tiles), self.tiles.shape[2]
         step = max(1, count * size // max(rows, size))
         chosen = range(0, count if count == 1 else self.n // size, step)  # whole tiles
         n = self.n if count == 1 else len(chosen) * size
-        copy = StoredLogits(n, self.n_logits, self.tiles.dtype, self.n_threads)
-        copy.tiles[...] = self.tiles[chosen.start : chosen.stop : chosen.step]
-        return copy
+        some = StoredLogits(n, self.n_logits, self.tiles.dtype, self.n_threads)
+        some.tiles[...] = self.tiles[chosen.start : chosen.stop : chosen.step]
+        return some
 
     def bands(self, rows: int) -> Iterator[NDArray]:
         """The tiles of so many rows at a time, a multiple of those of one."""

@@ -64,8 +64,8 @@ def linear_cross_entropy_value_and_grad(
     Parameters
     ----------
     X : array-like or sparse matrix or array of shape (n, D)
-        Features; not copied if float32 or float64, whatever the strides, nor compressed rows (CSR).
-        Those are laid out by columns for the gradient, in each call: for more than one, fit an
+        Features, of any dtype and strides that `SoftmaxRegression.fit` reads without a copy. A
+        sparse X is laid out by columns for the gradient, in each call: for more than one, fit an
         estimator.
     W : array-like of shape (K, D)
         Weights. One row is one logit: the log-odds of class 1 against class 0.
@@ -90,12 +90,13 @@ def linear_cross_entropy_value_and_grad(
         Mean: the weighted losses over Σᵢ sᵢ·w[yᵢ] for class indices, Σᵢ sᵢ Σₖ wₖ·nᵢₖ for counts and
         Σᵢ sᵢ for probabilities, as PyTorch has it.
     grads : Gradients
-        ``grads.W`` (K, D), ``grads.b`` (K,) and ``grads.X`` (n, D) in the dtype of X, None where
-        not asked for.
+        ``grads.W`` (K, D), ``grads.b`` (K,) and ``grads.X`` (n, D) in the dtype computed in, None
+        where not asked for.
 
     Notes
     -----
-    The dtype of X is computed in: W, b, target probabilities and weights are converted to it. Sums
+    Computed in float32 where that holds every number of X's dtype, else in float64: W, b, target
+    probabilities and weights are converted to it. Sums
     over rows are carried in float64 unless the totals, 8·K·D bytes, exceed 64 MiB.
 
     Raises
@@ -121,17 +122,18 @@ def linear_cross_entropy_value_and_grad(
     ((3, 2), (3,))
     """
     X = features(X)
-    W = check.features(W, n_features=X.shape[1], name="W")
+    W = check.coefficients(W, X.shape[1], "W")
     (n, _), k = X.shape, len(W)
+    data = data_of(X, check.threads(n_threads))
     wrt = check.some_of(wrt, ("W", "b", "X"), "wrt")
     if b is not None:
         b = check.vector(b, k, "b", "one intercept a row of W")
     if "X" in wrt and sparse.issparse(X):
         raise ValueError("wrt: expected 'W' and 'b' at most for a sparse X, got 'X'")
-    weights = check.weights(sample_weight, n, X.dtype)
-    classes = check.weights(class_weight, max(k, 2), X.dtype, "class_weight")
+    weights = check.weights(sample_weight, n, data.dtype)
+    classes = check.weights(class_weight, max(k, 2), data.dtype, "class_weight")
     counts = np.asarray(target).dtype.kind in "iu"
-    target = check.targets(target, n, k, X.dtype)
+    target = check.targets(target, n, k, data.dtype)
     if target.ndim == 2:
         if classes is not None:
             target = target * classes
@@ -141,13 +143,12 @@ def linear_cross_entropy_value_and_grad(
         if classes is not None:
             weights = classes[target] if weights is None else weights * classes[target]
         total = n if weights is None else weights.sum(dtype=np.float64)
-    data = data_of(X, check.threads(n_threads))
     with np.errstate(divide="ignore"):  # rows of weight 0 only: the mean over nothing is NaN
         scale = float(np.divide(1.0, total))
     loss, grads = data.value_and_grad(W, b, target, weights, scale, wrt)
     return loss, Gradients(
         *(
-            gradient.astype(X.dtype, copy=False) if name in wrt else None
+            gradient.astype(data.dtype, copy=False) if name in wrt else None
             for name, gradient in zip(Gradients._fields, grads, strict=True)
         )
     )

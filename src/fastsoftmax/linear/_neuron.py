@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastsoftmax import _validation as check
 from fastsoftmax import _validation_networks as check_networks
+from fastsoftmax._dtypes import computed_in
 from fastsoftmax._sklearn import (
     BaseEstimator,
     ClassifierMixin,
@@ -15,7 +16,6 @@ from fastsoftmax._sklearn import (
 )
 from fastsoftmax.neural import Epoch, Network, Rule
 from fastsoftmax.neural.goals import Goal, Rows
-from fastsoftmax.neural.network import computed_in
 from fastsoftmax.neural.schedules import Schedule
 from fastsoftmax.neural.training import Plan, Record, train
 
@@ -64,7 +64,7 @@ class Neuron(ClassifierMixin, BaseEstimator):
         codes, classes = check.labels(y, len(X))
         check_networks.two_classes(classes)
         check_networks.warn_of_column(y)
-        dtype = computed_in(X)
+        dtype = computed_in(X.dtype)
         network = Network(
             (X.shape[1], 1), (), self._loss, dtype=dtype, n_threads=check.threads(self.n_threads)
         )

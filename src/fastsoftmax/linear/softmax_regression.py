@@ -19,11 +19,14 @@ from fastsoftmax._sklearn import (
     require_fit,
 )
 from fastsoftmax._validation_sparse import features, require_finite
-from fastsoftmax.data import data_of, dense_if_small
+from fastsoftmax.blocks import Blocks
+from fastsoftmax.data import data_of
+from fastsoftmax.linear._online import PartialFit
+from fastsoftmax.linear._rows import rows_of
 from fastsoftmax.objective import Carry, Objective, carry_of
 
 
-class SoftmaxRegression(ClassifierMixin, BaseEstimator):
+class SoftmaxRegression(PartialFit, ClassifierMixin, BaseEstimator):
     """Softmax (multinomial logistic) regression with an L2 penalty.
 
     Minimises, over the weights W (K, D) and the intercepts b (K,),
@@ -54,6 +57,9 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
         pass for each trial of a step instead of stored logits, one Gram matrix for all classes,
         fewer vectors of history. None: 512 MiB or a quarter of X, whichever is more. The kernels'
         scratch, at most 64 MiB, comes on top of what is given here.
+    feature_scale : float or array-like of shape (D,), default=None
+        Factors of the features, > 0: the model is that of ``X * feature_scale``, ``coef_`` in its
+        units, without a copy of X, as 1/255 for pixels in uint8. None for none.
     n_threads : int or None, default=None
         Threads of the kernels, >= 1. None: as many as the processors this process may use, by its
         affinity, its cgroup's quota and ``OMP_NUM_THREADS``. The result does not depend on it.
@@ -115,6 +121,8 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
     True
     """
 
+    _feature_scale: NDArray | None = None  # that of the fit: what coef_ is of
+
     def __init__(
         self,
         C: float = 1.0,
@@ -124,6 +132,7 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
         max_iter: int = 1000,
         solver: str = "auto",
         max_memory: int | None = None,
+        feature_scale: ArrayLike | None = None,
         n_threads: int | None = None,
         random_state: int = 0,
         warm_start: bool = False,
@@ -135,6 +144,7 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
         self.max_iter = max_iter
         self.solver = solver
         self.max_memory = max_memory
+        self.feature_scale = feature_scale
         self.n_threads = n_threads
         self.random_state = random_state
         self.warm_start = warm_start
@@ -142,8 +152,8 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
 
     def fit(
         self,
-        X: ArrayLike,
-        y: ArrayLike,
+        X: ArrayLike | Blocks,
+        y: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         *,
         callback: Callable[[solvers.State], object] | None = None,
@@ -152,11 +162,12 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like or sparse matrix or array of shape (n, D)
-            Features. float32 and float64 are used in place, whatever their strides; float16, bool
-            and integers of up to 16 bits are computed in float32, others in float64. Of a sparse X
-            compressed rows (CSR) are used in place, with indices of 32 or 64 bits in any order;
-            other formats are converted once.
+        X : array-like or sparse matrix or array of shape (n, D), or Blocks
+            Features, in the dtype and the memory they come in, which are never copied (see Notes);
+            or rows with their labels and weights in blocks, which need not fit in memory, y and
+            sample_weight being None then. Of a sparse X compressed rows (CSR) of float32 or float64
+            are used in place, with indices of 32 or 64 bits in any order; other formats are
+            converted once.
         y : array-like of shape (n,)
             Labels: integers, booleans or strings, of at least two classes.
         sample_weight : array-like of shape (n,), optional
@@ -181,6 +192,22 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
         -----
         ConvergenceWarning
             If the fit ended before its stopping rule was met.
+
+        Notes
+        -----
+        ============================================================  ===========
+        X                                                             computed in
+        ============================================================  ===========
+        bool, uint8, int8, uint16, int16, float16, bfloat16, float32  float32
+        uint32, int32, uint64, int64, float64                         float64
+        ============================================================  ===========
+
+        X may have any strides, be read-only or mapped from a file: its numbers are converted a few
+        rows at a time, on their way through the cache. bfloat16 is that of ml_dtypes or of PyTorch;
+        tensors and whatever else has ``__array__`` or ``__dlpack__`` are read where they lie, if
+        that is in the processor's memory. Other numbers, objects among them, and views into
+        structured arrays are copied; complex numbers and those in another machine's byte order
+        are refused.
         """
         C = check.number(self.C, "C", above=0)
         tol = check.number(self.tol, "tol", least=0)
@@ -191,9 +218,8 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
             max_memory = check.integer(max_memory, "max_memory", least=1)
         seed = check.integer(self.random_state, "random_state", least=0)
         n_threads = check.threads(self.n_threads)
-        given, X = X, features(X)
-        codes, classes = check.labels(y, X.shape[0])
-        weights = check.weights(sample_weight, X.shape[0], np.dtype(np.float64))
+        rows = rows_of(X, y, sample_weight, n_threads, self.feature_scale)
+        classes = rows.classes
         if getattr(y, "ndim", 1) == 2:
             warnings.warn(
                 "A column-vector y was passed when a 1d array was expected: use y.ravel().",
@@ -202,31 +228,35 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
             )
 
         n_logits = 1 if len(classes) == 2 else len(classes)
-        data = data_of(dense_if_small(X), n_threads)
         objective = Objective(
-            data, codes, n_logits, weights=weights, C=C,
+            rows.data, rows.codes, n_logits, weights=rows.weights, C=C,
             fit_intercept=bool(self.fit_intercept), max_memory=max_memory,
             carry=self._carry if self.warm_start else None,
         )  # fmt: skip
         solver = solvers.find(solver_name, objective)
         if not objective.parameters.finite:
-            require_finite(X)
-        start = objective.start(*self._previous((n_logits, X.shape[1]), classes))
+            rows.require_finite()
+        n, d = rows.data.shape
+        start = objective.start(*self._previous((n_logits, d), classes))
         # overflow shows in the objective
         quiet = np.errstate(over="ignore", invalid="ignore")
         with quiet, progress(bool(self.verbose)) as show:
 
             def report(state: solvers.State) -> object:
-                show(str(state))
+                show(f"{state}   {n * state.n_passes / max(state.seconds, 1e-9):.2g} rows/s")
                 return callback is not None and callback(state)
 
             options = solvers.Options(tol, max_iter, seed, report)
             result = solver.minimize(objective, start, options)
 
-        self._carry = carry_of(objective) if self.warm_start else None
+        vars(self).pop("_stream", None)
+        vars(self).pop("_carry", None)
+        if self.warm_start:
+            self._carry = carry_of(objective)
         self.classes_ = classes
+        self._feature_scale = rows.feature_scale
         self.coef_, self.intercept_ = objective.model(result.theta)
-        check_features_of_fit(self, given, reset=True)
+        check_features_of_fit(self, rows.given, reset=True)
         self.converged_ = result.converged
         self.objective_ = float(result.value)
         self.grad_norm_ = objective.grad_norm(result.gradient)
@@ -315,7 +345,7 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
         require_fit(self, "coef_")
         given, X = X, features(X, n_features=self.n_features_in_, owner=type(self).__name__)
         check_features_of_fit(self, given, reset=False)
-        data = data_of(X, check.threads(self.n_threads))
+        data = data_of(X, check.threads(self.n_threads), self._feature_scale)
         logits = data.logits(self.coef_, self.intercept_)
         with np.errstate(over="ignore", invalid="ignore"):
             total = logits.sum()  # one bad cell of X makes its row of logits bad
@@ -324,12 +354,12 @@ class SoftmaxRegression(ClassifierMixin, BaseEstimator):
         return logits
 
 
-def fit(X: ArrayLike, y: ArrayLike, **params: Any) -> SoftmaxRegression:
+def fit(X: ArrayLike | Blocks, y: ArrayLike | None = None, **params: Any) -> SoftmaxRegression:
     """Fit softmax regression in one call.
 
     Parameters
     ----------
-    X : array-like of shape (n, D)
+    X : array-like or sparse matrix or array of shape (n, D), or Blocks
     y : array-like of shape (n,)
     **params
         ``sample_weight``, ``callback``, and the parameters of `SoftmaxRegression`.

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastsoftmax import _validation as check
 from fastsoftmax import _validation_networks as check_networks
+from fastsoftmax._dtypes import computed_in
 from fastsoftmax._sklearn import (
     BaseEstimator,
     ConvergenceWarning,
@@ -17,7 +18,7 @@ from fastsoftmax._sklearn import (
 )
 from fastsoftmax.neural.goals import LOSSES, Goal, Rows
 from fastsoftmax.neural.initial import BOUNDS, initial_coefs
-from fastsoftmax.neural.network import Network, computed_in
+from fastsoftmax.neural.network import Network
 from fastsoftmax.neural.rules import Rule
 from fastsoftmax.neural.schedules import FACTORS, Schedule
 from fastsoftmax.neural.training import Plan, Record, train
@@ -143,8 +144,8 @@ class Perceptron(BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (N, D)
-            Features. uint8, float32 and float64 are read in place, whatever their strides; uint8
-            and what float32 holds exactly is computed in float32, the rest in float64.
+            Features, read in the dtype they are stored in, whatever their strides, as
+            `SoftmaxRegression.fit` reads them.
         y : array-like of shape (N,) or (N, K)
             Targets, see ``loss``.
         sample_weight : array-like of shape (N,), optional
@@ -195,7 +196,7 @@ class Perceptron(BaseEstimator):
             X, n_features=self.n_features_in_ if goes_on else None, owner=type(self).__name__
         )  # fmt: skip
         targets, goal, n_outputs, learned = self._targets(y, len(X), goes_on, classes, partial)
-        dtype = self.coefs_[0].dtype if goes_on else computed_in(X)
+        dtype = self.coefs_[0].dtype if goes_on else computed_in(X.dtype)
         weights = check.weights(sample_weight, len(X), dtype)
         rows = Rows(X, targets if targets.ndim == 1 else targets.astype(dtype, copy=False), weights)
         rng = self._rng if partial and goes_on else check_networks.generator(self.random_state)

@@ -19,11 +19,6 @@ ALIGNMENT = 64
 NARROW = 16
 
 
-def computed_in(X: NDArray) -> np.dtype:
-    """The dtype in which a network computes on X."""
-    return np.dtype(np.float64 if X.dtype == np.float64 else np.float32)
-
-
 class Pass(NamedTuple):
     """What an epoch leaves behind besides its weights."""
 
@@ -157,7 +152,7 @@ class Network:
         Parameters
         ----------
         X : ndarray of shape (N, D)
-            uint8, float32 or float64, of any strides.
+            Of any dtype that `_dtypes` knows and of any strides.
         targets : ndarray
             int32 labels (N,), or numbers (N, K).
         order : ndarray of intp, or None

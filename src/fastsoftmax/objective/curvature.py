@@ -4,12 +4,13 @@ u are the features of θ and a 1. Rows to make its blocks from (`class_grams.py`
 largest eigenvalue, or all of it.
 """
 
+import math
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax.data import ClassFactors, DenseData, Draw, SparseData, StoredLogits
+from fastsoftmax.data import BlocksData, ClassFactors, DenseData, Draw, SparseData, StoredLogits
 from fastsoftmax.objective.carry import Grams
 from fastsoftmax.objective.line import Line
 
@@ -119,7 +120,7 @@ class GramCurvature(Curvature):
         n = o.data.shape[0]
         weights = np.ones(n) if o.weights is None else o.weights
         gram = self.of_rows(np.arange(n, dtype=np.int32), weights, 1 / n, 0 * self.ridge)
-        o.n_passes += len(gram) ** 2 / (4 * o.data.X.shape[1] * o.n_logits)
+        o.n_passes += len(gram) ** 2 / (4 * o.data.shape[1] * o.n_logits)
         if not np.isfinite(gram).all():
             return np.inf
         # of a matrix without negative eigenvalues: the norm of its largest row sum bounds them
@@ -154,11 +155,11 @@ class GramCurvature(Curvature):
             for b, block in enumerate(blocks[:a]):
                 H[a, :, b] = H[b, :, a] = -block
             H[a, :, a] = blocks[a] + np.diag(self.ridge)
-        o.n_passes += (k + 1) * len(P) * size**2 / (8 * o.data.X.size)
+        o.n_passes += (k + 1) * len(P) * size**2 / (8 * math.prod(o.data.shape))
         return H.reshape(o.size, o.size)
 
 
-CURVATURES = {DenseData: GramCurvature, SparseData: Curvature}
+CURVATURES = {BlocksData: GramCurvature, DenseData: GramCurvature, SparseData: Curvature}
 
 
 def probabilities(stored: StoredLogits) -> NDArray[np.float64]:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax.data import StoredLogits, add, dot
+from fastsoftmax.data import DenseData, SparseData, StoredLogits, add, dot
 
 if TYPE_CHECKING:
     from fastsoftmax.objective.objective import Objective
@@ -222,18 +222,17 @@ class FusedLine:
         for begin in range(0, n, band):
             for start in range(begin, min(begin + band, n), most):
                 rows = slice(start, min(start + most, begin + band, n))
-                logits = self._of(rows, self.theta)
+                logits = self._of(o.data.rows(rows), self.theta)
                 weights = None if o.weights is None else o.weights[rows]
                 logits.variances(weights, logits)
                 yield logits.tiles
 
     def _of_every(self, step: int, theta: NDArray) -> StoredLogits:
-        return self._of(slice(None, None, step), theta)
+        return self._of(self._objective.data.every(step), theta)
 
-    def _of(self, rows: slice, theta: NDArray) -> StoredLogits:
+    def _of(self, data: DenseData | SparseData, theta: NDArray) -> StoredLogits:
         """The logits of some rows at θ."""
         objective = self._objective
-        data = objective.data.like(objective.data.X[rows])
         out = StoredLogits(data.shape[0], objective.n_logits, data.dtype, data.n_threads)
         data.store_logits(*objective.parameters.user(theta), out)
         objective.n_passes += 0.5 * data.shape[0] / objective.data.shape[0]

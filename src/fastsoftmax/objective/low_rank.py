@@ -63,7 +63,7 @@ class LowRankBlocks:
         """Every step-th row in the leading directions, (n / step, r)."""
         if self._projected is None or self._projected[0] != step:
             o = self._objective
-            rows = Standardised(o.data.like(o.data.X[::step]), o.parameters.shift, self._units)
+            rows = Standardised(o.data.every(step), o.parameters.shift, self._units)
             V = rows.times(self._basis).astype(DTYPE, copy=False)
             self._projected = step, o.data.like(V)
         return self._projected[1]
@@ -75,10 +75,10 @@ class LowRankBlocks:
         n, d = o.data.shape
         self._units, ridge = c.units[:d], c.ridge[:d]
         generator = np.random.default_rng([self._seed, n, d])
-        X = o.data.X
+        rows = slice(None)
         if n > SAMPLE:
-            X = X[np.sort(generator.choice(n, SAMPLE, replace=False))]
-        sample = Standardised(o.data.like(X), o.parameters.shift, self._units)
+            rows = np.sort(generator.choice(n, SAMPLE, replace=False))
+        sample = Standardised(o.data.rows(rows), o.parameters.shift, self._units)
         self._basis = leading(sample, self._rank, generator).astype(DTYPE)
         self._rank = rank = len(self._basis)
         o.n_passes += self.start_cost
@@ -215,7 +215,6 @@ class Standardised:
 
     def __init__(self, data: DenseData, shift: NDArray, units: NDArray) -> None:
         self._shift, self._units = shift, units
-        self._across = data.like(data.X.T)
         self.data, self.shape = data, data.shape
 
     def times(self, Q: NDArray) -> NDArray:
@@ -225,7 +224,7 @@ class Standardised:
 
     def across(self, T: NDArray) -> NDArray[np.float64]:
         """Bᵀ T, (d, r), for T (n, r)."""
-        product = self._across.logits(T.T, None).astype(np.float64)
+        product = self.data.across(T)
         product -= np.outer(self._shift, T.sum(axis=0, dtype=np.float64))
         return product * self._units[:, None]
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax.data import DenseData, SparseData, StoredLogits, dot, largest, products
+from fastsoftmax.data import BlocksData, DenseData, SparseData, StoredLogits, dot, largest, products
 
 if TYPE_CHECKING:
     from fastsoftmax.objective.objective import Objective
@@ -230,4 +230,4 @@ class FeatureMajor:
         return float(np.max(parts)), square
 
 
-PARAMETERS = {DenseData: Standardised, SparseData: FeatureMajor}
+PARAMETERS = {BlocksData: Standardised, DenseData: Standardised, SparseData: FeatureMajor}

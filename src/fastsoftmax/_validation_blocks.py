@@ -1,0 +1,81 @@
+"""Blocks of rows, checked as they are read: a wing of `_validation`."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+
+def of(i: int, name: str) -> str:
+    """An array of a block, as messages name it."""
+    return f"block {i}: {name}"
+
+
+def readable(source: object) -> None:
+    """Raise unless it can be read more than once."""
+    if hasattr(source, "__next__"):
+        raise TypeError(
+            "source: expected a sequence of blocks or a function that returns an iterable of them, "
+            f"got a {type(source).__name__}, which can be read only once"
+        )
+    if not callable(source) and not (hasattr(source, "__getitem__") and hasattr(source, "__len__")):
+        raise TypeError(
+            "source: expected a sequence of blocks or a function that returns an iterable of them, "
+            f"got {type(source).__name__}"
+        )
+
+
+def parts(block: object, i: int) -> tuple[ArrayLike, ArrayLike, ArrayLike | None]:
+    """X, y and the weights, or None, of a block."""
+    if not isinstance(block, tuple | list) or len(block) not in (2, 3):
+        got = type(block).__name__
+        if isinstance(block, tuple | list):
+            got = f"a {got} of {len(block)}"
+        raise ValueError(f"block {i}: expected (X, y) or (X, y, sample_weight), got {got}")
+    return block[0], block[1], block[2] if len(block) == 3 else None
+
+
+def alike(X: NDArray, width: int, dtype: np.dtype, i: int) -> None:
+    """Raise unless a block's X goes with those before it."""
+    if X.shape[1] != width:
+        raise ValueError(
+            f"block {i}: X: expected {width} features as in the first block, got {X.shape[1]}"
+        )
+    if X.dtype != dtype:
+        raise ValueError(f"block {i}: X: expected {dtype} as in the first block, got {X.dtype}")
+
+
+def column(y: ArrayLike, n: int, i: int, name: str) -> NDArray:
+    """Labels of a block."""
+    y = np.asarray(y)
+    if y.shape != (n,):
+        raise ValueError(f"block {i}: {name}: expected shape ({n},) as X has rows, got {y.shape}")
+    return y
+
+
+def some(rows: int) -> None:
+    if not rows:
+        raise ValueError("source: expected blocks of rows, got none")
+
+
+def all_or_none(weights: Sequence[Any]) -> None:
+    """Raise where some blocks have weights and others have none."""
+    given = [weight is not None for weight in weights]
+    if any(given) and not all(given):
+        raise ValueError(
+            f"block {given.index(not given[0])}: sample_weight: expected weights in all blocks or "
+            "in none"
+        )
+
+
+def as_many(rows: int, before: int) -> None:
+    """Raise unless a pass has brought as many rows as the first did."""
+    if rows != before:
+        raise ValueError(f"source: expected the same {before} rows in each pass, got {rows}")
+
+
+def nothing_else(value: object, name: str) -> None:
+    """Raise for what blocks bring themselves."""
+    if value is not None:
+        raise TypeError(f"{name}: expected None beside Blocks, which bring it, got an argument")

@@ -1,0 +1,104 @@
+"""Data in blocks of rows, for fits of more than fits in memory."""
+
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastsoftmax import _validation as check
+from fastsoftmax import _validation_blocks as check_blocks
+
+
+class Scan(NamedTuple):
+    """What a first pass over blocks tells."""
+
+    first: ArrayLike  # X of the first block, as it was given
+    shape: tuple[int, int]
+    dtype: np.dtype
+    y: NDArray
+    weights: NDArray | None
+
+
+class Blocks:
+    """Rows that come in blocks and need not fit in memory together.
+
+    ``fit(Blocks(source))`` finds the optimum of all rows, as if they were one array: the same
+    objective, solver and certificate. The blocks are read once for each pass, the next while the
+    present one is worked on; labels and weights, and what the solver keeps within ``max_memory``,
+    are held. To see rows once only there is ``partial_fit``. A memory-mapped array needs no blocks:
+    it can be given as X.
+
+    Parameters
+    ----------
+    source : sequence or callable
+        A sequence of blocks, or a function without arguments that returns an iterable of them
+        anew for each pass, always the same. A block is ``(X, y)`` or ``(X, y, sample_weight)``: X a
+        dense array of shape (m, D), of one dtype throughout, y labels (m,), weights (m,).
+
+    Raises
+    ------
+    TypeError
+        If source is neither, such as a generator, which can be read only once.
+
+    Examples
+    --------
+    >>> import fastsoftmax
+    >>> from fastsoftmax.datasets import load_digits
+    >>> X, y = load_digits()
+    >>> def blocks():
+    ...     for start in range(0, len(X), 500):
+    ...         yield X[start : start + 500], y[start : start + 500]
+    >>> model = fastsoftmax.fit(fastsoftmax.Blocks(blocks), C=0.01)
+    >>> bool(abs(model.objective_ - fastsoftmax.fit(X, y, C=0.01).objective_) < 1e-6)
+    True
+    """
+
+    def __init__(
+        self, source: Sequence[tuple[Any, ...]] | Callable[[], Iterable[tuple[Any, ...]]]
+    ) -> None:
+        check_blocks.readable(source)
+        self.source = source
+
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        return iter(self.source() if callable(self.source) else self.source)
+
+    def scan(self) -> Scan:
+        """Read all blocks once: labels, weights, and whether they go together."""
+        labels, weights, rows, first = [], [], 0, None
+        for i, block in enumerate(self):
+            X, y, weight = check_blocks.parts(block, i)
+            array = check.features(X, name=check_blocks.of(i, "X"))
+            if first is None:
+                first = X, array.shape[1], array.dtype
+            check_blocks.alike(array, first[1], first[2], i)
+            labels.append(check_blocks.column(y, len(array), i, "y"))
+            weights.append(weight)
+            if weight is not None:
+                weights[-1] = check.weights(
+                    weight, len(array), np.dtype(np.float64), check_blocks.of(i, "sample_weight")
+                )
+            rows += len(array)
+        check_blocks.some(rows)
+        check_blocks.all_or_none(weights)
+        return Scan(
+            first[0], (rows, first[1]), first[2], np.concatenate(labels),
+            None if weights[0] is None else np.concatenate(weights),
+        )  # fmt: skip
+
+    def features(self, scan: Scan) -> Iterator[NDArray]:
+        """X of each block, which are as they were in the scan."""
+        rows = 0
+        for i, block in enumerate(self):
+            X = check.features(check_blocks.parts(block, i)[0], name=check_blocks.of(i, "X"))
+            check_blocks.alike(X, scan.shape[1], scan.dtype, i)
+            rows += len(X)
+            if rows <= scan.shape[0]:
+                yield X
+        check_blocks.as_many(rows, scan.shape[0])
+
+    def require_finite(self) -> None:
+        """Raise for the first NaN or infinity."""
+        for i, block in enumerate(self):
+            name = check_blocks.of(i, "X")
+            check.require_finite(check.features(block[0], name=name), name)

@@ -1,0 +1,224 @@
+"""X in blocks of rows that need not fit in memory, read anew for each pass."""
+
+from collections.abc import Callable, Collection, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastsoftmax._dtypes import computed_in
+from fastsoftmax.data.dense import WIDE_BYTES, DenseData, Gradients
+from fastsoftmax.data.stored import Draw, StoredLogits
+from fastsoftmax.data.workspace import Workspace
+
+Item = TypeVar("Item")
+
+
+def ahead(items: Iterable[Item]) -> Iterator[Item]:
+    """The items, each fetched while the one before it is worked on."""
+    iterator, end = iter(items), object()
+    with ThreadPoolExecutor(1) as pool:
+        future = pool.submit(next, iterator, end)
+        while (item := future.result()) is not end:
+            future = pool.submit(next, iterator, end)
+            yield item
+
+
+class BlocksData:
+    """What `DenseData` offers, of rows that come in blocks.
+
+    Logits are stored in tiles of rows. So that no tile has rows of two blocks the rows that a block
+    ends with in the middle of a tile are put before those of the next, and their tile is worked
+    on alone.
+
+    Parameters
+    ----------
+    read : callable
+        Gives the blocks, arrays (., d) of one dtype, each time it is called.
+    shape : (n, d)
+    dtype : dtype
+        That of the blocks.
+    n_threads : int
+    workspace : Workspace, optional
+    feature_scale : ndarray of shape (d,), optional
+        Factors of the features, as for `DenseData`.
+    """
+
+    def __init__(
+        self,
+        read: Callable[[], Iterable[NDArray]],
+        shape: tuple[int, int],
+        dtype: np.dtype,
+        n_threads: int,
+        workspace: Workspace | None = None,
+        feature_scale: NDArray[np.float64] | None = None,
+    ) -> None:
+        self._read, self.shape, self._stored = read, shape, dtype
+        self.n_threads = n_threads
+        self._workspace = Workspace() if workspace is None else workspace
+        self._feature_scale = feature_scale
+        self.dtype = computed_in(dtype)
+        self.nbytes = shape[0] * shape[1] * dtype.itemsize
+        self._tile = StoredLogits(1, 1, self.dtype, 1).tiles.shape[2]
+
+    def like(self, X: NDArray) -> DenseData:
+        """An array in memory, with the threads and the workspace of these blocks."""
+        return DenseData(X, self.n_threads, self._workspace)
+
+    def _scaled(self, X: NDArray) -> DenseData:
+        return DenseData(X, self.n_threads, self._workspace, self._feature_scale)
+
+    def _pieces(self) -> Iterator[tuple[slice, DenseData]]:
+        """Rows of one block, or of one tile; all but the last are whole tiles."""
+        begin, left = 0, []  # rows of a tile that is not complete
+        for X in ahead(self._read()):
+            if left:
+                missing = self._tile - sum(map(len, left))
+                left.append(X[:missing])
+                X = X[missing:]
+                if sum(map(len, left)) < self._tile:
+                    continue
+                yield slice(begin, begin + self._tile), self._scaled(np.concatenate(left))
+                begin, left = begin + self._tile, []
+            whole = len(X) // self._tile * self._tile
+            if whole:
+                yield slice(begin, begin + whole), self._scaled(X[:whole])
+                begin += whole
+            if whole < len(X):
+                left = [X[whole:].copy()]
+        if left:
+            yield slice(begin, begin + sum(map(len, left))), self._scaled(np.concatenate(left))
+
+    def fingerprint(self) -> bytes:
+        """Of no use: what is read is not kept."""
+        return b""
+
+    def folded(self) -> "BlocksData":
+        """Itself: what `SparseData` folds, dense X has not."""
+        return self
+
+    def every(self, step: int) -> "BlocksData":
+        """Every step-th row."""
+        if step == 1:
+            return self
+
+        def read() -> Iterator[NDArray]:
+            begin = 0
+            for X in self._read():
+                yield X[-begin % step :: step]
+                begin += len(X)
+
+        n, d = self.shape
+        return BlocksData(
+            read, (-(-n // step), d), self._stored, self.n_threads, self._workspace,
+            self._feature_scale,
+        )  # fmt: skip
+
+    def rows(self, chosen: slice | NDArray) -> DenseData:
+        """Some rows, in order, in memory."""
+        rows = np.arange(self.shape[0])[chosen]
+        found, begin = [], 0
+        for X in self._read():
+            first, last = np.searchsorted(rows, (begin, begin + len(X)))
+            found.append(X[rows[first:last] - begin])
+            begin += len(X)
+        return self._scaled(np.concatenate(found))
+
+    def value_and_grad(
+        self,
+        W: NDArray | None,
+        b: NDArray | None,
+        targets: NDArray,
+        weights: NDArray | None,
+        scale: float,
+        wrt: Collection[str] = ("W", "b"),
+        stored: StoredLogits | None = None,
+    ) -> tuple[float, Gradients]:
+        """As `DenseData.value_and_grad`, but for the gradient of X."""
+        n_logits = len(W) if stored is None else stored.n_logits
+        shape = n_logits, self.shape[1]
+        wide = np.float64 if 8 * n_logits * self.shape[1] <= WIDE_BYTES else self.dtype
+        loss, by_W, by_b = 0.0, np.zeros(shape, wide), np.zeros(n_logits)
+        for rows, piece in self._pieces():
+            value, grads = piece.value_and_grad(
+                W, b, targets[rows], None if weights is None else weights[rows], scale, wrt,
+                None if stored is None else stored.part(rows),
+            )  # fmt: skip
+            loss += value
+            by_b += grads.b
+            by_W += grads.W
+        return loss, Gradients(by_W, by_b)
+
+    def moments(self, weights: NDArray | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Weighted mean and variance of each feature, in one pass: of pieces, merged.
+
+        Chan, Golub & LeVeque, Algorithms for computing the sample variance, 1983.
+        """
+        total, means, squares = 0.0, *np.zeros((2, self.shape[1]))
+        for rows, piece in self._pieces():
+            some = None if weights is None else weights[rows]
+            weight = piece.shape[0] if some is None else float(some.sum(dtype=np.float64))
+            if not weight:
+                continue
+            mean, variance = piece.moments(some)
+            total += weight
+            apart = mean - means
+            means += apart * (weight / total)
+            squares += weight * variance + apart**2 * (weight * (1 - weight / total))
+        return means, squares / total
+
+    def logits(self, W: NDArray, b: NDArray | None) -> NDArray:
+        """X Wᵀ + b, of shape (n, K)."""
+        out = np.empty((self.shape[0], len(W)), self.dtype)
+        for rows, piece in self._pieces():
+            out[rows] = piece.logits(W, b)
+        return out
+
+    def store_logits(self, W: NDArray, b: NDArray | None, out: StoredLogits) -> None:
+        """X Wᵀ + b into `out`, in half a pass."""
+        for rows, piece in self._pieces():
+            piece.store_logits(W, b, out.part(rows))
+
+    def gram(
+        self,
+        drawn: Draw,
+        centre: NDArray,
+        scales: NDArray,
+        scale: float,
+        ridge: NDArray[np.float64],
+        shared: NDArray | None = None,
+        shares: NDArray[np.float64] | None = None,
+    ) -> NDArray:
+        """As `DenseData.gram`."""
+        out = np.zeros((len(drawn.rows), len(scales), len(scales)), self.dtype)
+        for piece, some in self._drawn(drawn):
+            out += piece.gram(some, centre, scales, scale, np.zeros(len(scales)))
+        if shared is not None:
+            out += shares[:, None, None] * shared
+        np.einsum("mii->mi", out)[:] += ridge
+        return out
+
+    def sums(self, drawn: Draw) -> NDArray:
+        """As `DenseData.sums`."""
+        out = np.zeros((len(drawn.rows), self.shape[1]), self.dtype)
+        for piece, some in self._drawn(drawn):
+            out += piece.sums(some)
+        return out
+
+    def _drawn(self, drawn: Draw) -> Iterator[tuple[DenseData, Draw]]:
+        """Pieces of which there are drawn rows, and which those are."""
+        for rows, piece in self._pieces():
+            limits = [
+                np.searchsorted(row[:count], (rows.start, rows.stop))
+                for row, count in zip(drawn.rows, drawn.counts, strict=True)
+            ]
+            counts = np.array([last - first for first, last in limits], np.intp)
+            if not counts.any():
+                continue
+            at = np.zeros((len(limits), counts.max()), np.int32)
+            factors = np.zeros(at.shape, drawn.factors.dtype)
+            for k, (first, last) in enumerate(limits):
+                at[k, : counts[k]] = drawn.rows[k, first:last] - rows.start
+                factors[k, : counts[k]] = drawn.factors[k, first:last]
+            yield piece, Draw(at, factors, counts, drawn.totals)

@@ -1,0 +1,126 @@
+"""`SoftmaxRegression.partial_fit`: a pass comes close to the optimum, whatever scale X has."""
+
+import pickle
+
+import numpy as np
+import pytest
+from scipy import sparse
+
+from fastsoftmax import SoftmaxRegression
+from fastsoftmax.datasets import load_mnist
+from fastsoftmax.linear._online import Stream
+
+
+def blobs(n=3000, d=8, k=4, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, d)) + 1.0
+    W = rng.normal(size=(d, k))
+    return X, np.argmax(X @ W + rng.gumbel(size=(n, k)), axis=1)
+
+
+def stream(X, y, model=None, block=500, classes=None, weights=None):
+    model = SoftmaxRegression() if model is None else model
+    for start in range(0, X.shape[0], block):
+        rows = slice(start, start + block)
+        model.partial_fit(
+            X[rows],
+            y[rows],
+            classes=np.unique(y) if classes is None else classes,
+            sample_weight=None if weights is None else weights[rows],
+        )
+    return model
+
+
+def test_a_pass_over_mnist(data_folder):
+    X, y, X_test, y_test = load_mnist(data_folder / "mnist")
+    model = stream(X.reshape(len(X), -1), y, block=1000)
+    assert model.score(X_test.reshape(len(X_test), -1), y_test) >= 0.91
+
+
+@pytest.mark.parametrize("k", [2, 4])
+def test_comes_close_to_the_optimum(k):
+    X, y = blobs(k=k)
+    best = SoftmaxRegression().fit(X, y).score(X, y)
+    assert stream(X, y).score(X, y) >= best - 0.01
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1e-3, 1e3, 1e6])
+def test_scale_of_features_does_not_matter_without_a_penalty(scale):
+    X, y = blobs()
+    scales = np.where(np.arange(X.shape[1]) % 2, scale, 1.0)
+    one = stream(X, y, SoftmaxRegression(C=np.inf))
+    other = stream(X * scales, y, SoftmaxRegression(C=np.inf))
+    np.testing.assert_allclose(other.coef_ * scales, one.coef_, rtol=1e-5, atol=1e-7)
+    np.testing.assert_allclose(other.intercept_, one.intercept_, rtol=1e-5, atol=1e-7)
+
+
+def test_sparse_rows_are_learnt_as_dense_ones_without_centring():
+    """Dense features without an intercept are not centred either; all are non-zero here."""
+    X, y = blobs()
+    dense = stream(X, y, SoftmaxRegression(fit_intercept=False))
+    other = stream(sparse.csr_array(X), y, SoftmaxRegression(fit_intercept=False))
+    np.testing.assert_allclose(other.coef_, dense.coef_, rtol=1e-9)
+
+
+def test_mean_of_the_iterates():
+    """The lagged sum is the mean weighted by the number of each iterate."""
+    X, y = blobs(200)
+    s, iterates = Stream(8, 4, True), []
+    step = s._step
+
+    def watched(*arguments):
+        step(*arguments)
+        iterates.append(s._W.copy())
+
+    s._step = watched
+    s.learn(X, y.astype(np.int32), None, 1.0)
+    ages = np.arange(1, len(iterates) + 1)
+    mean = np.einsum("t,tdk->kd", ages / ages.sum(), np.array(iterates))
+    np.testing.assert_allclose(s.model()[0], mean, rtol=1e-10)
+
+
+def test_zero_weights_are_no_rows():
+    X, y = blobs(480)
+    weights = (np.arange(480) // 16 % 2).astype(float)
+    kept = weights > 0
+    one, other = stream(X, y, block=480, weights=weights), stream(X[kept], y[kept], block=480)
+    np.testing.assert_allclose(one.coef_, other.coef_, rtol=1e-9)
+
+
+def test_goes_on_after_fit_and_fit_begins_anew():
+    X, y = blobs()
+    model = SoftmaxRegression().fit(X, y)
+    coef = model.coef_.copy()
+    model.partial_fit(X[:16], y[:16])
+    assert 0 < np.abs(model.coef_ - coef).max() < 1
+    np.testing.assert_array_equal(model.fit(X, y).coef_, coef)
+
+
+def test_pickled_in_between():
+    X, y = blobs()
+    one = stream(X[:1000], y[:1000], classes=range(4))
+    other = pickle.loads(pickle.dumps(one))
+    for model in (one, other):
+        stream(X[1000:], y[1000:], model)
+    np.testing.assert_array_equal(one.coef_, other.coef_)
+
+
+def test_errors():
+    X, y = blobs(100)
+    model = SoftmaxRegression()
+    with pytest.raises(ValueError, match="classes: expected all labels on the first call"):
+        model.partial_fit(X, y)
+    with pytest.raises(ValueError, match=r"y: expected labels of \[0, 1\], got .*not there"):
+        model.partial_fit(X, y, classes=[0, 1])
+    assert not hasattr(model, "coef_")
+    model.partial_fit(X, y, classes=range(4))
+    with pytest.raises(ValueError, match=r"classes: expected \[0, 1, 2, 3\] as on the first call"):
+        model.partial_fit(X, y, classes=range(5))
+    with pytest.raises(ValueError, match="X has 7 features, but SoftmaxRegression is expecting 8"):
+        model.partial_fit(X[:, :7], y)
+    coef = model.coef_.copy()
+    bad = X.copy()
+    bad[3, 2] = np.nan
+    with pytest.raises(ValueError, match="row 3, column 2"):
+        model.partial_fit(bad, y)
+    np.testing.assert_array_equal(model.coef_, coef)
