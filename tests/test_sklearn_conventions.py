@@ -21,6 +21,7 @@ PARAMS = {
     "C": 1.0,
     "feature_scale": None,
     "fit_intercept": True,
+    "l1_ratio": 0.0,
     "max_iter": 1000,
     "max_memory": None,
     "n_threads": None,

@@ -179,12 +179,86 @@ def variances(
 cdef void tile_variances(
     const real *s, const real *weight, Py_ssize_t start, Py_ssize_t n, Py_ssize_t k, real *z
 ) noexcept nogil:
-    cdef int labels[ROWS]
-    cdef real ones[ROWS]
     cdef real factors[ROWS]
-    cdef double unused[16]
     cdef vreal g
     cdef Py_ssize_t i, v
+    tile_differences(s, weight, start, n, k, z, factors)
+    # A - Y: a probability, or for label 0 minus its complement
+    for i in range(k):
+        for v from 0 <= v < ROWS by VL:
+            g = absolute(load(z + i * ROWS + v))
+            g = select_gt(load(factors + v), set1(0.), (g - g * g) * load(factors + v), set1(0.))
+            store(z + i * ROWS + v, g)
+
+
+def probabilities(
+    cnp.ndarray stored not None, Py_ssize_t n, cnp.ndarray out not None, int n_threads
+):
+    """Softmax of each row into out, laid out as stored; of one logit the probability of label 1."""
+    cdef const real *s = <const real *>data(stored)
+    cdef real *to = <real *>data(out)
+    cdef Py_ssize_t k = stored.shape[1], i
+    for i in prange(stored.shape[0], nogil=True, schedule="static", num_threads=n_threads,
+                    use_threads_if=n_threads > 1):
+        tile_softmax(s + i * k * ROWS, i * ROWS, n, k, to + i * k * ROWS)
+
+
+cdef void tile_softmax(
+    const real *s, Py_ssize_t start, Py_ssize_t n, Py_ssize_t k, real *z
+) noexcept nogil:
+    cdef real unused[ROWS]
+    cdef Py_ssize_t v
+    tile_differences(s, NULL, start, n, k, z, unused)
+    for v from 0 <= v < (ROWS if k > 1 else 0) by VL:
+        store(z + v, load(z + v) + set1(1.))
+
+
+def curve(
+    cnp.ndarray probabilities not None, cnp.ndarray change not None, weights, Py_ssize_t n,
+    cnp.ndarray out not None, int n_threads
+):
+    """weight * (diag(p) - p pᵀ) d of each row into out, laid out as p and d; 0 for the rows past n.
+
+    d is the logits' change, p their softmax: the Hessian of the losses times a direction is Xᵀ of it.
+    """
+    cdef const real *p = <const real *>data(probabilities)
+    cdef const real *d = <const real *>data(change)
+    cdef const real *weight = <const real *>data(weights)
+    cdef real *to = <real *>data(out)
+    cdef Py_ssize_t k = change.shape[1], i
+    for i in prange(change.shape[0], nogil=True, schedule="static", num_threads=n_threads,
+                    use_threads_if=n_threads > 1):
+        tile_curve(p + i * k * ROWS, d + i * k * ROWS, weight, i * ROWS, n, k, to + i * k * ROWS)
+
+
+cdef void tile_curve(
+    const real *p, const real *d, const real *weight, Py_ssize_t start, Py_ssize_t n, Py_ssize_t k,
+    real *z
+) noexcept nogil:
+    cdef real factors[ROWS]
+    cdef vreal mean, w, x
+    cdef Py_ssize_t i, v
+    for i in range(ROWS):
+        factors[i] = 0. if start + i >= n else weight[start + i] if weight else 1.
+    for v from 0 <= v < ROWS by VL:
+        w = load(factors + v)
+        mean = set1(0.)
+        for i in range(k):
+            mean = mean + load(p + i * ROWS + v) * load(d + i * ROWS + v)
+        for i in range(k):
+            x = load(p + i * ROWS + v) * (load(d + i * ROWS + v) - mean) * w
+            store(z + i * ROWS + v, select_gt(w, set1(0.), x, set1(0.)))
+
+
+cdef inline void tile_differences(
+    const real *s, const real *weight, Py_ssize_t start, Py_ssize_t n, Py_ssize_t k, real *z,
+    real *factors
+) noexcept nogil:
+    """A - Y of a tile against label 0, and the weights of its rows."""
+    cdef int labels[ROWS]
+    cdef real ones[ROWS]
+    cdef double unused[16]
+    cdef Py_ssize_t i
     for i in range(16):
         unused[i] = 0.
     for i in range(ROWS):
@@ -194,12 +268,6 @@ cdef void tile_variances(
     for i from 0 <= i < k * ROWS by VL:
         store(z + i, load(s + i))
     tile_gradient(z, k, labels, NULL, ones, unused)
-    # A - Y: a probability, or for label 0 minus its complement
-    for i in range(k):
-        for v from 0 <= v < ROWS by VL:
-            g = absolute(load(z + i * ROWS + v))
-            g = select_gt(load(factors + v), set1(0.), (g - g * g) * load(factors + v), set1(0.))
-            store(z + i * ROWS + v, g)
 
 
 cdef inline uint64_t scrambled(uint64_t x) noexcept nogil:

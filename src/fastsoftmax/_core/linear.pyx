@@ -76,7 +76,7 @@ cdef bint by_stripes(const Problem *p, const Stripes *s, bint wants_x) noexcept:
 
 
 def value_and_grad(
-    cnp.ndarray x not None, w, b, cnp.ndarray targets not None, weights,
+    cnp.ndarray x not None, w, b, targets, weights,
     double scale, grad_w, cnp.ndarray grad_b not None, grad_x,
     workspace, int n_threads, stored=None,
 ):
@@ -87,7 +87,8 @@ def value_and_grad(
 
     X (n, d) is of any type that `convert` knows and of any strides. W (k, d), b (k,) or None and
     weights (n,) or None are `real` and C-contiguous, targets int32 labels (n,) or `real` (n, k) with
-    contiguous rows. grad_w (k, d) is float64 or, to save memory, `real`, or None, and then grad_b (k,),
+    contiguous rows; without them `stored` holds Z, and what comes is scale * Zᵀ X and scale times its
+    column sums. grad_w (k, d) is float64 or, to save memory, `real`, or None, and then grad_b (k,),
     float64, has no meaning either; grad_x (n, d) is `real` or None. workspace(size) returns an array of
     so many bytes at least. Nothing is checked.
     """

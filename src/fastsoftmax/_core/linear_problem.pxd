@@ -43,11 +43,14 @@ cdef inline void tile_loss(
 ) noexcept nogil:
     """Turn a tile of logits into weight * (A - Y) and add its loss to VL parts of a total.
 
-    Rows that the tile lacks weigh nothing.
+    Rows that the tile lacks weigh nothing. Without labels and targets the tile is taken for what
+    stands in the place of A - Y already.
     """
     cdef int labels[ROWS]
     cdef real weights[ROWS]
     cdef Py_ssize_t i, k
+    if p.labels == NULL and p.targets == NULL:
+        return
     for i in range(ROWS):
         labels[i] = p.labels[start + i] if i < n and p.labels else 0
         weights[i] = 0. if i >= n else p.weights[start + i] if p.weights else 1.

@@ -138,7 +138,7 @@ cdef void feature_gradients(
 
 def value_and_grad(
     cnp.ndarray values not None, cnp.ndarray at not None, cnp.ndarray starts not None, columns,
-    w, b, cnp.ndarray targets not None, weights, double scale, double ridge, theta, stored,
+    w, b, targets, weights, double scale, double ridge, theta, stored,
     grad_w, cnp.ndarray grad_b not None, workspace, int n_threads,
 ):
     """scale * the weighted sum of losses; its gradients by W and b, with ridge * theta.
@@ -146,8 +146,9 @@ def value_and_grad(
     X as for `store_logits`, and by columns: for each band its values, row numbers within the band,
     int32, and starts (d + 1,), int64. Logits are X W + b, or what `stored` holds, tiles as
     `store_logits` writes them, and W is then None. Targets are int32 labels (n,) or `real` (n, k) with
-    contiguous rows, weights (n,) or None. grad_w (d, k), float64 or float32, is overwritten, or None;
-    without theta, (d, k) float64, it is that of the losses alone. grad_b (k,), float64, is overwritten.
+    contiguous rows, weights (n,) or None; without targets `stored` is taken for A - Y itself. grad_w
+    (d, k), float64 or float32, is overwritten, or None; without theta, (d, k) float64, it is that of
+    the losses alone. grad_b (k,), float64, is overwritten.
     """
     cdef Sparse x = sparse(values, at, starts), by_column
     cdef Problem p
@@ -156,9 +157,14 @@ def value_and_grad(
     p.w = <const real *>data(w)
     p.b = <const real *>data(b)
     p.stored = <real *>data(stored)
-    p.labels = <const int *>data(targets) if targets.ndim == 1 else NULL
-    p.targets = <const real *>data(targets) if targets.ndim == 2 else NULL
-    p.target_step = targets.strides[0] // <Py_ssize_t>sizeof(real) if targets.ndim == 2 else 0
+    p.labels = NULL
+    p.targets = NULL
+    p.target_step = 0
+    if targets is not None and targets.ndim == 1:
+        p.labels = <const int *>data(targets)
+    elif targets is not None:
+        p.targets = <const real *>data(targets)
+        p.target_step = targets.strides[0] // <Py_ssize_t>sizeof(real)
     p.weights = <const real *>data(weights)
     p.scale = scale
     cdef bint is_narrow = grad_w is not None and grad_w.dtype.itemsize == sizeof(float)

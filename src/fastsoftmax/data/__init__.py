@@ -3,6 +3,7 @@
 from numpy.typing import NDArray
 from scipy import sparse
 
+from fastsoftmax.data.coordinate import WeightedColumns, descend_by_grams, subgradient
 from fastsoftmax.data.csr import SparseData
 from fastsoftmax.data.dense import DenseData, Gradients
 from fastsoftmax.data.diagonals import DiagonalFactors
@@ -22,14 +23,17 @@ __all__ = [
     "Gradients",
     "SparseData",
     "StoredLogits",
+    "WeightedColumns",
     "add",
     "combine",
     "data_of",
     "dense_if_small",
+    "descend_by_grams",
     "dot",
     "dots",
     "largest",
     "products",
+    "subgradient",
 ]
 
 

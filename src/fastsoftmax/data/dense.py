@@ -106,7 +106,7 @@ class DenseData:
         self,
         W: NDArray | None,
         b: NDArray | None,
-        targets: NDArray,
+        targets: NDArray | None,
         weights: NDArray | None,
         scale: float,
         wrt: Collection[str] = ("W", "b"),
@@ -115,6 +115,7 @@ class DenseData:
         """``scale`` times the weighted sum of losses, and its gradients with respect to `wrt`.
 
         At stored logits, where they are given instead of W and b: half a pass, no gradient of X.
+        Without targets what is stored is taken for the gradients of the losses by the logits.
 
         Those of W (K, D) and of b (K,) are float64, or of `dtype` where W is very large; that of X
         is of `dtype`. Targets are int32 codes (n,), or probabilities (n, K) of `dtype` with

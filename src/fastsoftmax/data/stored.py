@@ -112,6 +112,17 @@ class StoredLogits:
         """``self += t * change``."""
         self._kernel.move(self.tiles, change.tiles, t, self._team())
 
+    def probabilities(self) -> "StoredLogits":
+        """The softmax of each row; of one logit the probability of label 1."""
+        out = self.like()
+        self._kernel.probabilities(self.tiles, self.n, out.tiles, self._team())
+        return out
+
+    def curve(self, change: "StoredLogits", weights: NDArray | None) -> None:
+        """From a change d of the logits whose probabilities p these are: d becomes each row's
+        weight times (diag(p) - p pᵀ) d."""
+        self._kernel.curve(self.tiles, change.tiles, weights, self.n, change.tiles, self._team())
+
     def variances(self, weights: NDArray | None, out: "StoredLogits") -> None:
         """Each row's weight times p(1 - p) of each class, into the tiles of `out`."""
         self._kernel.variances(self.tiles, weights, self.n, out.tiles, self._team())

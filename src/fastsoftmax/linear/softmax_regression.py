@@ -27,31 +27,37 @@ from fastsoftmax.objective import Carry, Objective, carry_of
 
 
 class SoftmaxRegression(PartialFit, ClassifierMixin, BaseEstimator):
-    """Softmax (multinomial logistic) regression with an L2 penalty.
+    """Softmax (multinomial logistic) regression with an L2, L1 or elastic net penalty.
 
     Minimises, over the weights W (K, D) and the intercepts b (K,),
 
-        F(W, b) = Σᵢ sᵢ·CEᵢ / Σᵢ sᵢ + ½·‖W‖² / (C·Σᵢ sᵢ),
+        F(W, b) = Σᵢ sᵢ·CEᵢ / Σᵢ sᵢ + (½·(1 - r)·‖W‖² + r·‖W‖₁) / (C·Σᵢ sᵢ),
 
-    CEᵢ = -log softmax(W xᵢ + b)[yᵢ] being the cross-entropy of row i and sᵢ its weight: the same
-    optimum as scikit-learn's ``LogisticRegression`` has with the same ``C``. Two classes are fitted
-    with one logit, the log-odds of ``classes_[1]``.
+    r being ``l1_ratio``, CEᵢ = -log softmax(W xᵢ + b)[yᵢ] the cross-entropy of row i and sᵢ its
+    weight: the same optimum as scikit-learn's ``LogisticRegression`` has with the same ``C`` and
+    ``l1_ratio``. Two classes are fitted with one logit, the log-odds of ``classes_[1]``.
 
     Parameters
     ----------
     C : float, default=1.0
         Inverse of the strength of the penalty, > 0; ``np.inf`` for none.
+    l1_ratio : float, default=0.0
+        Share of the L1 norm in the penalty, of 0..1: 0 for L2 alone, 1 for L1 alone. Above 0
+        weights of little use are exactly 0 in ``coef_``.
     fit_intercept : bool, default=True
         Whether to fit intercepts. They are not penalised.
     tol : float, default=1e-6
-        Stop when the estimated relative gap (F - F*) / F is below it; >= 0.
+        Stop when the estimated relative gap (F - F*) / F is below it; >= 0. With an L1 penalty it
+        is the certified one, ``gap_bound_ / objective_``, as far as the precision of X allows.
     max_iter : int, default=1000
         Iterations at most, >= 1.
     solver : str, default="auto"
         "preconditioned-lbfgs": L-BFGS preconditioned by a Gram matrix for each class, from rows
         drawn by importance, in the leading directions of the features where whole ones are dear;
         "lbfgs": without; "newton": with the exact Hessian, for up to 2048 parameters; "gd": batch
-        gradient descent with a fixed step. "auto" takes "newton" for tiny problems, else the first.
+        gradient descent with a fixed step. With ``l1_ratio`` > 0 "proximal-newton": coordinate
+        descent for the support, Newton's method on it. "auto" takes that, "newton" for tiny
+        problems, else the first.
     max_memory : int or None, default=None
         Bytes that a solver may keep beyond X and the model. What does not fit is done without: a
         pass for each trial of a step instead of stored logits, one Gram matrix for all classes,
@@ -91,7 +97,8 @@ class SoftmaxRegression(PartialFit, ClassifierMixin, BaseEstimator):
         max |∇F| there, with respect to W and b.
     gap_bound_ : float
         No less than F - F* there, up to rounding: ½·‖∇_W F‖²·C·Σ sᵢ, the intercepts being optimal
-        for the weights [2]_. Often far above the gap itself. Infinite without a penalty.
+        for the weights [2]_. Often far above the gap itself. Infinite without a penalty. With
+        ``l1_ratio`` > 0 the duality gap.
     n_iter_ : int
         Iterations.
     n_passes_ : float
@@ -127,6 +134,7 @@ class SoftmaxRegression(PartialFit, ClassifierMixin, BaseEstimator):
         self,
         C: float = 1.0,
         *,
+        l1_ratio: float = 0.0,
         fit_intercept: bool = True,
         tol: float = 1e-6,
         max_iter: int = 1000,
@@ -139,6 +147,7 @@ class SoftmaxRegression(PartialFit, ClassifierMixin, BaseEstimator):
         verbose: bool = False,
     ) -> None:
         self.C = C
+        self.l1_ratio = l1_ratio
         self.fit_intercept = fit_intercept
         self.tol = tol
         self.max_iter = max_iter
@@ -210,6 +219,7 @@ class SoftmaxRegression(PartialFit, ClassifierMixin, BaseEstimator):
         are refused.
         """
         C = check.number(self.C, "C", above=0)
+        l1_ratio = check.fraction(self.l1_ratio, "l1_ratio")
         tol = check.number(self.tol, "tol", least=0)
         max_iter = check.integer(self.max_iter, "max_iter", least=1)
         solver_name = solvers.known(self.solver)
@@ -229,7 +239,7 @@ class SoftmaxRegression(PartialFit, ClassifierMixin, BaseEstimator):
 
         n_logits = 1 if len(classes) == 2 else len(classes)
         objective = Objective(
-            rows.data, rows.codes, n_logits, weights=rows.weights, C=C,
+            rows.data, rows.codes, n_logits, weights=rows.weights, C=C, l1_ratio=l1_ratio,
             fit_intercept=bool(self.fit_intercept), max_memory=max_memory,
             carry=self._carry if self.warm_start else None,
         )  # fmt: skip

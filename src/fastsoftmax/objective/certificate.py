@@ -18,7 +18,7 @@ def certify(objective: Objective, line: Line, *, tol: float) -> float:
     gradient leaves to gain, twice by that Hessian, is in the bound, which holds up to this and to
     rounding. Infinity without a penalty.
     """
-    bound = objective.gap_bound(line.gradient)
+    bound = line.gap_bound()
     if not objective.fit_intercept or not np.isfinite(bound):
         return bound
     H = objective.curvature.of_intercepts(line)
@@ -41,7 +41,7 @@ def certify(objective: Objective, line: Line, *, tol: float) -> float:
         if not (slope < 0 and trial.value <= line.value and abs(trial.slope) < 0.5 * abs(slope)):
             break
         line.move(1.0)
-        bound = objective.gap_bound(line.gradient)
+        bound = line.gap_bound()
     return bound + left
 
 

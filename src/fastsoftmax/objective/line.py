@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax.data import DenseData, SparseData, StoredLogits, add, dot
+from fastsoftmax.data import BlocksData, DenseData, SparseData, StoredLogits, add, dot
 
 if TYPE_CHECKING:
     from fastsoftmax.objective.objective import Objective
@@ -53,6 +53,8 @@ class Line(Protocol):
     def logits(self, rows: int) -> StoredLogits: ...
 
     def sample(self) -> "Sample": ...
+
+    def gap_bound(self) -> float: ...
 
     def variances(self, band: int) -> Iterator[NDArray]: ...
 
@@ -150,6 +152,10 @@ class StoredLine:
         """The logits to draw rows from: all."""
         return Sample(self._logits, self._change, 1)
 
+    def gap_bound(self) -> float:
+        """At least F - F*, were the intercepts optimal."""
+        return self._objective.gap_bound(self.gradient)
+
     def variances(self, band: int) -> Iterator[NDArray]:
         """Each row's weight times p(1 - p), in tiles of so many rows at a time; until `aim`."""
         self._logits.variances(self._objective.weights, self._change)
@@ -214,6 +220,10 @@ class FusedLine:
         logits = self._of_every(step, self.theta)
         return Sample(logits, logits.like(), step)
 
+    def gap_bound(self) -> float:
+        """At least F - F*, were the intercepts optimal."""
+        return self._objective.gap_bound(self.gradient)
+
     def variances(self, band: int) -> Iterator[NDArray]:
         """Each row's weight times p(1 - p), in tiles of as many rows as there is room for."""
         o = self._objective
@@ -230,7 +240,7 @@ class FusedLine:
     def _of_every(self, step: int, theta: NDArray) -> StoredLogits:
         return self._of(self._objective.data.every(step), theta)
 
-    def _of(self, data: DenseData | SparseData, theta: NDArray) -> StoredLogits:
+    def _of(self, data: BlocksData | DenseData | SparseData, theta: NDArray) -> StoredLogits:
         """The logits of some rows at θ."""
         objective = self._objective
         out = StoredLogits(data.shape[0], objective.n_logits, data.dtype, data.n_threads)

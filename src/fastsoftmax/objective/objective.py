@@ -1,4 +1,4 @@
-"""The objective of softmax regression with an L2 penalty."""
+"""The objective of softmax regression with an elastic net penalty."""
 
 import numpy as np
 from numpy.typing import NDArray
@@ -6,18 +6,22 @@ from numpy.typing import NDArray
 from fastsoftmax.data import DenseData, SparseData, StoredLogits
 from fastsoftmax.objective.carry import Carry, key_of
 from fastsoftmax.objective.curvature import CURVATURES, HESSIAN_PARAMETERS
+from fastsoftmax.objective.l1 import L1
 from fastsoftmax.objective.line import FusedLine, Line, StoredLine
 from fastsoftmax.objective.parameters import PARAMETERS
+from fastsoftmax.objective.penalised_line import PenalisedLine
 
 STORED_BYTES = 256 << 20  # of logits and of their change along a line, each, at most
 STORED = 0.4  # of the memory budget for both
+LOGITS = 0.6  # of it for three such arrays, without which there is no proximal Newton method
 HISTORY = 0.15  # of the memory budget for a solver's vectors
 
 
 class Objective:
-    """F(W, b) = Σ sᵢ·CEᵢ / Σ sᵢ + ½·‖W‖² / (C·Σ sᵢ), b free.
+    """F(W, b) = Σ sᵢ·CEᵢ / Σ sᵢ + ((1 - r)/2·‖W‖² + r·‖W‖₁) / (C·Σ sᵢ), b free.
 
-    A solver sees one vector θ of float64, which `parameters` gives its meaning.
+    A solver sees one vector θ of float64, which `parameters` gives its meaning. The loss and the
+    ridge, ½·`penalty`·‖W‖², are smooth; `l1` is the rest, or None.
 
     Parameters
     ----------
@@ -30,6 +34,8 @@ class Objective:
     C : float
         Inverse strength of the penalty; infinity for none.
     fit_intercept : bool
+    l1_ratio : float
+        r.
     max_memory : int or None
         Bytes for what a solver keeps beyond X and the model. None: 512 MiB or a quarter of X,
         whichever is more.
@@ -46,22 +52,27 @@ class Objective:
         weights: NDArray | None,
         C: float,
         fit_intercept: bool,
+        l1_ratio: float = 0.0,
         max_memory: int | None = None,
         carry: Carry | None = None,
     ) -> None:
         n = data.shape[0]
-        self.data = data = data.folded()
+        total_weight = n if weights is None else weights.sum()
+        l1 = l1_ratio / (C * total_weight)
+        self.l1 = L1(l1, self) if l1 else None
+        # a rotation of features leaves an L2 penalty as it is, but not an L1 penalty
+        self.data = data = data if self.l1 else data.folded()
         self.targets = targets
         self.n_logits = n_logits
         self.fit_intercept = fit_intercept
-        self.total_weight = n if weights is None else weights.sum()
+        self.total_weight = total_weight
         # of mean 1, so that weights of any scale are numbers of the precision of X
         self.weights = (
             None
             if weights is None
             else np.ascontiguousarray(weights * (n / self.total_weight), dtype=data.dtype)
         )
-        self.penalty = 1 / (C * self.total_weight)
+        self.penalty = (1 - l1_ratio) / (C * total_weight)
         self.max_memory = max(512 << 20, data.nbytes // 4) if max_memory is None else max_memory
         self.carry = carry if carry is not None and carry.key == key_of(self) else None
         self.parameters = PARAMETERS[type(data)](self)
@@ -85,10 +96,11 @@ class Objective:
     def start(self, coef: NDArray | None = None, intercept: NDArray | None = None) -> NDArray:
         """θ of a model; without one, zero weights and the log-odds of the classes' shares.
 
-        What all classes have in common, which only the penalty sees, is taken out.
+        What all classes have in common, which only a ridge sees, is taken out.
         """
         if coef is not None:
-            return self.parameters.project(self.parameters.of_model(coef, intercept))
+            theta = self.parameters.of_model(coef, intercept)
+            return theta if self.l1 else self.parameters.project(theta)
         theta = np.zeros(self.size)
         _, c = self.parameters.split(theta)
         if c is not None:
@@ -148,6 +160,14 @@ class Objective:
 
     def lacks(self, need: str) -> str | None:
         """Why this objective cannot give what a solver needs; None if it can."""
+        if need == "smooth" and self.l1:
+            return "a smooth penalty (l1_ratio=0)"
+        if need == "l1" and not self.l1:
+            return "an L1 penalty (l1_ratio > 0)"
+        if need == "rows" and not hasattr(self.data, "X"):
+            return "X in memory"
+        if need == "logits" and (size := 3 * self._logits_bytes()) > LOGITS * self.max_memory:
+            return f"{size} bytes for logits, max_memory being {self.max_memory}"
         if need != "hessian":
             return None
         if not hasattr(self.curvature, "hessian"):
@@ -161,8 +181,13 @@ class Objective:
             return f"{size} bytes for the exact Hessian, max_memory being {self.max_memory}"
         return None
 
+    def _logits_bytes(self) -> int:
+        return StoredLogits.bytes(self.data.shape[0], self.n_logits, self.data.dtype)
+
     def line(self, theta: NDArray) -> Line:
         """θ and the directions a solver takes from it, on stored logits if there is room."""
-        size = StoredLogits.bytes(self.data.shape[0], self.n_logits, self.data.dtype)
+        if self.l1:
+            return PenalisedLine(self, theta)
+        size = self._logits_bytes()
         fits = size <= STORED_BYTES and 2 * size <= STORED * self.max_memory
         return (StoredLine if fits else FusedLine)(self, theta)

@@ -24,6 +24,7 @@ class Standardised:
     optimum, and X is left alone. Takes two passes, for means and variances.
     """
 
+    by_feature = False  # or class by class
     passes = 2.0  # that the change of variables took
 
     def __init__(self, objective: "Objective") -> None:
@@ -70,6 +71,19 @@ class Standardised:
             :, -1
         ] if self._objective.fit_intercept else None
 
+    def places(self, flat: NDArray) -> tuple[NDArray, NDArray]:
+        """Classes and features of places in θ; the feature of an intercept is D."""
+        return np.divmod(flat, self.shape[1])
+
+    def flat(self, classes: NDArray, features: NDArray) -> NDArray:
+        """The way back."""
+        return classes * self.shape[1] + features
+
+    def units(self, features: NDArray) -> NDArray:
+        """What a weight of the model is, in terms of its place in θ; 0 for intercepts."""
+        each = np.append(1 / self.scales, np.zeros(int(self._objective.fit_intercept)))
+        return each[features]
+
     def project(self, theta: NDArray) -> NDArray:
         """θ without what all classes have in common (their gauge): the loss does not see it."""
         if self.shape[0] == 1:
@@ -103,12 +117,25 @@ class Standardised:
         return np.array([np.einsum("kd,kd->", a, c) for a, c in ((W, W), (W, step), (step, step))])
 
     def value_and_grad(self, theta: NDArray, stored: StoredLogits | None) -> tuple[float, NDArray]:
-        """Loss and penalty and their gradient at θ, or from its logits where these are stored."""
+        """Loss and ridge and their gradient at θ, or from its logits where these are stored."""
+        return self._evaluate(theta, stored, self._objective.targets, self._objective.weights)
+
+    def hessian_times(self, direction: NDArray, curved: StoredLogits) -> NDArray:
+        """The Hessian of loss and ridge times a direction, whose logits are `curved`."""
+        return self._evaluate(direction, curved, None, None)[1]
+
+    def _evaluate(
+        self,
+        theta: NDArray,
+        stored: StoredLogits | None,
+        targets: NDArray | None,
+        weights: NDArray | None,
+    ) -> tuple[float, NDArray]:
         W, b = self.user(theta)
         o = self._objective
         value, grads = self._data.value_and_grad(
             *((W, b) if stored is None else (None, None)),
-            *(o.targets, o.weights, 1 / self._data.shape[0]),
+            *(targets, weights, 1 / self._data.shape[0]),
             stored=stored,
         )
         value += 0.5 * o.penalty * np.einsum("kd,kd->", W, W)
@@ -144,6 +171,7 @@ class FeatureMajor:
     too. All that goes over D·K numbers is a kernel, since X may have fewer non-zeros than that.
     """
 
+    by_feature = True
     passes = 0.0
     finite = True  # seen to when the values were checked
 
@@ -152,7 +180,7 @@ class FeatureMajor:
         self.shape = objective.n_logits, objective.data.shape[1] + objective.fit_intercept
         self._n_weights = objective.n_logits * objective.data.shape[1]
         #: of gradients, once they are summed, and of directions: enough for the way to go
-        self.dtype = np.dtype(np.float32)
+        self.dtype = np.dtype(np.float64 if objective.l1 else np.float32)
         self.intercept_scale = 1.0
 
     def coordinates(self) -> None:
@@ -168,6 +196,19 @@ class FeatureMajor:
         return table[:, : self._data.shape[1]], table[
             :, -1
         ] if self._objective.fit_intercept else None
+
+    def places(self, flat: NDArray) -> tuple[NDArray, NDArray]:
+        """Classes and features of places in θ; the feature of an intercept is D."""
+        features, classes = np.divmod(flat, self.shape[0])
+        return classes, features
+
+    def flat(self, classes: NDArray, features: NDArray) -> NDArray:
+        """The way back."""
+        return features * self.shape[0] + classes
+
+    def units(self, features: NDArray) -> NDArray:
+        """What a weight of the model is, in terms of its place in θ; 0 for intercepts."""
+        return (features < self._data.shape[1]).astype(float)
 
     def project(self, theta: NDArray) -> NDArray:
         """θ without what all classes have in common (their gauge): the loss does not see it."""
@@ -201,13 +242,24 @@ class FeatureMajor:
         return products(theta, direction, self._n_weights, self._data.n_threads)
 
     def value_and_grad(self, theta: NDArray, stored: StoredLogits | None) -> tuple[float, NDArray]:
-        """Loss and penalty and their gradient at θ, or from its logits where these are stored."""
+        """Loss and ridge and their gradient at θ, or from its logits where these are stored."""
+        return self._evaluate(theta, stored, self._objective.targets, self._objective.weights)
+
+    def hessian_times(self, direction: NDArray, curved: StoredLogits) -> NDArray:
+        """The Hessian of loss and ridge times a direction, whose logits are `curved`."""
+        return self._evaluate(direction, curved, None, None)[1]
+
+    def _evaluate(
+        self,
+        theta: NDArray,
+        stored: StoredLogits | None,
+        targets: NDArray | None,
+        weights: NDArray | None,
+    ) -> tuple[float, NDArray]:
         o, gradient = self._objective, np.empty(theta.size, self.dtype)
         W, b = self.split(theta)
         by_W, by_b = self.split(gradient)
-        value, by_intercepts = self._data.penalised(
-            W, b, o.targets, o.weights, o.penalty, by_W, stored
-        )
+        value, by_intercepts = self._data.penalised(W, b, targets, weights, o.penalty, by_W, stored)
         if by_b is not None:
             by_b[:] = by_intercepts
         weights = theta[: self._n_weights]

@@ -1,6 +1,13 @@
 """Solvers: each minimises an Objective and never sees X. A new one is one file, imported here."""
 
-from fastsoftmax.solvers import auto, gradient_descent, lbfgs, newton, preconditioned
+from fastsoftmax.solvers import (
+    auto,
+    gradient_descent,
+    lbfgs,
+    newton,
+    preconditioned,
+    proximal_newton,
+)
 from fastsoftmax.solvers.base import SOLVERS, Iteration, Options, Result, State, find, known
 
 __all__ = [
@@ -16,4 +23,5 @@ __all__ = [
     "lbfgs",
     "newton",
     "preconditioned",
+    "proximal_newton",
 ]

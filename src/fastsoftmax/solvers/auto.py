@@ -4,7 +4,7 @@ from numpy.typing import NDArray
 
 from fastsoftmax.objective import Objective
 from fastsoftmax.solvers import newton, preconditioned
-from fastsoftmax.solvers.base import Options, Result, register
+from fastsoftmax.solvers.base import Options, Result, find, register
 
 TINY = 128  # parameters, and
 LIGHT = 2e7  # multiply-adds of the exact Hessian, up to which it costs less than what it saves
@@ -12,7 +12,9 @@ LIGHT = 2e7  # multiply-adds of the exact Hessian, up to which it costs less tha
 
 @register("auto")
 def minimize_auto(objective: Objective, theta: NDArray, options: Options) -> Result:
-    """Newton's method for tiny problems, preconditioned L-BFGS for all others."""
+    """Proximal Newton for an L1 penalty; else Newton for tiny problems, L-BFGS for all others."""
+    if objective.l1:
+        return find("proximal-newton", objective).minimize(objective, theta, options)
     n = objective.data.shape[0]
     light = objective.size <= TINY and n * objective.size**2 <= LIGHT
     if light and objective.lacks("hessian") is None:

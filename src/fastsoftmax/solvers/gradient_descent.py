@@ -12,7 +12,7 @@ from fastsoftmax.objective import Objective, dot
 from fastsoftmax.solvers.base import Options, Result, Run, register
 
 
-@register("gd")
+@register("gd", needs=("smooth",))
 def minimize_gd(objective: Objective, theta: NDArray, options: Options) -> Result:
     """Gradient descent from θ until the bound of the gap is tol * F, without a penalty ‖∇F‖²/L."""
     run = Run(objective, theta, options)

@@ -43,7 +43,7 @@ class Identity:
         return [vector.copy() for vector in vectors]
 
 
-@register("lbfgs")
+@register("lbfgs", needs=("smooth",))
 def minimize_plain(objective: Objective, theta: NDArray, options: Options) -> Result:
     """L-BFGS of 30 pairs without preconditioning."""
     return minimize(objective, theta, options, Identity(), memory=30)

@@ -10,7 +10,7 @@ from fastsoftmax.solvers.base import Options, Result, Run, register
 from fastsoftmax.solvers.line_search import search
 
 
-@register("newton", needs=("hessian",))
+@register("newton", needs=("smooth", "hessian"))
 def minimize_newton(objective: Objective, theta: NDArray, options: Options) -> Result:
     """Newton's method: few iterations, each of up to (K + 1) D passes."""
     run = Run(objective, theta, options)

@@ -87,7 +87,7 @@ class BlockPreconditioner:
         return self._factors.solve(*vectors)
 
 
-@register("preconditioned-lbfgs")
+@register("preconditioned-lbfgs", needs=("smooth",))
 def minimize_preconditioned(objective: Objective, theta: NDArray, options: Options) -> Result:
     """L-BFGS, preconditioned."""
     preconditioner = BlockPreconditioner(objective, options.seed)

@@ -1,0 +1,275 @@
+"""Coordinate descent for an L1 penalty, on quadratic models of a loss; a class a thread.
+
+The model of a class k is g·d + ½ dᵀ H d + Σ_j t_j |v_j + d_j|, d the change of its weights v and H its
+block of the Hessian; t_0 = 0 is the intercept's. A coordinate's minimum is a soft threshold; where it is
+0, d_j is exactly -v_j. Two ways to hold H:
+
+- `by_grams`: as a matrix, for dense X. A step of a coordinate adds a row of it to H d.
+- `by_columns`: as Xᵀ diag(w) X, for sparse X. A step goes down a column of X twice, once to add up its
+  slope from w X d and once to change that. The intercept is eliminated: with m_j = Σ w x_j / Σ w the
+  columns are x_j - m_j, which stay sparse, the means being added up apart.
+
+A cycle visits all coordinates in order; a class is done when what a cycle moves it by, Σ h δ², is below
+`tolerance` times the most that one did. Threads share nothing that is written.
+"""
+
+from cython.parallel cimport prange, threadid
+from libc.stdint cimport int64_t
+cimport numpy as cnp
+
+from fastsoftmax._core.linear_problem cimport part_start
+from fastsoftmax._core.multiples cimport add_multiple
+from fastsoftmax._core.simd cimport real
+
+cnp.import_array()
+
+cdef enum:
+    PARTS = 64  # of the parameters, whose sums are added in order
+
+
+cdef inline void *data(array) except? NULL:
+    return NULL if array is None else cnp.PyArray_DATA(<cnp.ndarray?>array)
+
+
+cdef inline double step(double slope, double h, double t, double v, double d) noexcept nogil:
+    """What to add to d so that slope * x + ½ h x² + t |v + d + x| is least."""
+    cdef double at = h * (v + d) - slope
+    if t == 0.:
+        return -slope / h
+    if at > t:
+        return (at - t) / h - (v + d)
+    if at < -t:
+        return (at + t) / h - (v + d)
+    return -(v + d)
+
+
+cdef inline bint is_done(double moved, double *most, double tolerance) noexcept nogil:
+    most[0] = max(most[0], moved)
+    return moved <= tolerance * most[0]
+
+
+def by_grams(
+    cnp.ndarray grams not None, cnp.ndarray counts not None, cnp.ndarray gradient not None,
+    cnp.ndarray values not None, cnp.ndarray thresholds not None, cnp.ndarray change not None,
+    cnp.ndarray slopes not None, int cycles, double tolerance, int n_threads,
+):
+    """change (k, m) from zeros; grams (k, m, m), of each class the first of counts (k,) places.
+
+    gradient, values and thresholds are (k, m) too, slopes (k, m) is scratch; all but counts, int64,
+    are `real`.
+    """
+    cdef const real *h = <const real *>data(grams)
+    cdef const int64_t *count = <const int64_t *>data(counts)
+    cdef const real *g = <const real *>data(gradient)
+    cdef const real *v = <const real *>data(values)
+    cdef const real *t = <const real *>data(thresholds)
+    cdef real *d = <real *>data(change)
+    cdef real *s = <real *>data(slopes)
+    cdef Py_ssize_t k = grams.shape[0], m = grams.shape[1], i
+    for i in prange(k, nogil=True, schedule="dynamic", num_threads=n_threads,
+                    use_threads_if=n_threads > 1):
+        class_by_gram(
+            h + i * m * m, m, count[i], g + i * m, v + i * m, t + i * m, d + i * m, s + i * m, cycles,
+            tolerance)
+
+
+cdef void class_by_gram(
+    const real *h, Py_ssize_t m, Py_ssize_t count, const real *g, const real *v, const real *t,
+    real *d, real *s, int cycles, double tolerance,
+) noexcept nogil:
+    cdef double moved, most = 0., x
+    cdef Py_ssize_t j
+    cdef int _cycle
+    for j in range(count):
+        d[j] = 0.
+        s[j] = g[j]
+    for _cycle in range(cycles):
+        moved = 0.
+        for j in range(count):
+            if not h[j * m + j] > 0.:
+                continue
+            x = step(s[j], h[j * m + j], t[j], v[j], d[j])
+            if x == 0.:
+                continue
+            moved += h[j * m + j] * x * x
+            # exactly -v where the weight becomes 0
+            d[j] = -v[j] if x == -(<double>v[j] + d[j]) else <real>(d[j] + x)
+            add_multiple(s, x, h + j * m, count)
+        if is_done(moved, &most, tolerance):
+            break
+
+
+cdef struct Columns:
+    const real *x
+    const int *rows
+    const int64_t *starts
+    Py_ssize_t n
+
+
+def by_columns(
+    cnp.ndarray x not None, cnp.ndarray rows not None, cnp.ndarray starts not None,
+    cnp.ndarray weights not None, cnp.ndarray columns not None, cnp.ndarray counts not None,
+    cnp.ndarray means not None, cnp.ndarray diagonals not None, cnp.ndarray gradient not None,
+    cnp.ndarray values not None, cnp.ndarray thresholds not None, bint intercept,
+    cnp.ndarray ridges not None, cnp.ndarray change not None, cnp.ndarray scratch not None, int cycles,
+    double tolerance, int n_threads,
+):
+    """change (k, m) from zeros, for X by columns and weights (k, n).
+
+    columns (k, m), int64, of each class the first of counts (k,): the first place is the intercept's,
+    if there is one. means and diagonals (k, m) are those of `moments`, the ridges (k, m), which the
+    diagonals contain, penalise the change: float64. scratch is (n_threads, n), `real`.
+    """
+    cdef Columns c = columns_of(x, rows, starts, weights.shape[1])
+    cdef const real *w = <const real *>data(weights)
+    cdef const int64_t *at = <const int64_t *>data(columns)
+    cdef const int64_t *count = <const int64_t *>data(counts)
+    cdef const double *mean = <const double *>data(means)
+    cdef const double *h = <const double *>data(diagonals)
+    cdef const double *ridge = <const double *>data(ridges)
+    cdef const real *g = <const real *>data(gradient)
+    cdef const real *v = <const real *>data(values)
+    cdef const real *t = <const real *>data(thresholds)
+    cdef real *d = <real *>data(change)
+    cdef real *r = <real *>data(scratch)
+    cdef Py_ssize_t k = columns.shape[0], m = columns.shape[1], i
+    for i in prange(k, nogil=True, schedule="dynamic", num_threads=n_threads,
+                    use_threads_if=n_threads > 1):
+        class_by_columns(
+            &c, w + i * c.n, at + i * m, count[i], mean + i * m, h + i * m, g + i * m, v + i * m,
+            t + i * m, intercept, ridge + i * m, d + i * m, r + threadid() * c.n, cycles, tolerance)
+
+
+cdef Columns columns_of(cnp.ndarray x, cnp.ndarray rows, cnp.ndarray starts, Py_ssize_t n):
+    cdef Columns c
+    c.x = <const real *>data(x)
+    c.rows = <const int *>data(rows)
+    c.starts = <const int64_t *>data(starts)
+    c.n = n
+    return c
+
+
+cdef void class_by_columns(
+    const Columns *c, const real *w, const int64_t *at, Py_ssize_t count, const double *mean,
+    const double *h, const real *g, const real *v, const real *t, bint intercept, const double *ridge,
+    real *d, real *r, int cycles, double tolerance,
+) noexcept nogil:
+    cdef double moved, most = 0., x, slope, total = g[0] if intercept else 0., mass = h[0]
+    cdef Py_ssize_t j, i
+    cdef int _cycle
+    for j in range(count):
+        d[j] = 0.
+    for i in range(c.n):
+        r[i] = 0.
+    for _cycle in range(cycles):
+        moved = 0.
+        for j in range(intercept, count):
+            if not h[j] > 0.:
+                continue
+            slope = 0.
+            for i in range(c.starts[at[j]], c.starts[at[j] + 1]):
+                slope += c.x[i] * r[c.rows[i]]
+            slope += g[j] + ridge[j] * d[j] - (mean[j] * total if intercept else 0.)
+            x = step(slope, h[j], t[j], v[j], d[j])
+            if x == 0.:
+                continue
+            moved += h[j] * x * x
+            d[j] = -v[j] if x == -(<double>v[j] + d[j]) else <real>(d[j] + x)
+            for i in range(c.starts[at[j]], c.starts[at[j] + 1]):
+                r[c.rows[i]] += <real>(w[c.rows[i]] * c.x[i] * x)
+            if intercept:
+                total += mean[j] * mass * x
+        if is_done(moved, &most, tolerance):
+            break
+    if intercept and mass > 0.:
+        d[0] = <real>(-total / mass)
+
+
+def moments(
+    cnp.ndarray x not None, cnp.ndarray rows not None, cnp.ndarray starts not None,
+    cnp.ndarray weights not None, cnp.ndarray columns not None, cnp.ndarray counts not None,
+    bint intercept, double ridge, cnp.ndarray means not None, cnp.ndarray diagonals not None,
+    int n_threads,
+):
+    """Weighted means of the columns, and Σ w (x - mean)² + ridge; arguments as of `by_columns`.
+
+    The first place of `diagonals` holds Σ w, where there is an intercept; means are else 0.
+    """
+    cdef Columns c = columns_of(x, rows, starts, weights.shape[1])
+    cdef const real *w = <const real *>data(weights)
+    cdef const int64_t *at = <const int64_t *>data(columns)
+    cdef const int64_t *count = <const int64_t *>data(counts)
+    cdef double *mean = <double *>data(means)
+    cdef double *h = <double *>data(diagonals)
+    cdef Py_ssize_t k = columns.shape[0], m = columns.shape[1], i
+    for i in prange(k, nogil=True, schedule="dynamic", num_threads=n_threads,
+                    use_threads_if=n_threads > 1):
+        class_moments(
+            &c, w + i * c.n, at + i * m, count[i], intercept, ridge, mean + i * m, h + i * m)
+
+
+cdef void class_moments(
+    const Columns *c, const real *w, const int64_t *at, Py_ssize_t count, bint intercept, double ridge,
+    double *mean, double *h,
+) noexcept nogil:
+    cdef double mass = 0., first, second
+    cdef Py_ssize_t j, i
+    for i in range(c.n if intercept else 0):
+        mass += w[i]
+    if intercept:
+        mean[0], h[0] = 0., mass
+    for j in range(intercept, count):
+        first = second = 0.
+        for i in range(c.starts[at[j]], c.starts[at[j] + 1]):
+            first += w[c.rows[i]] * c.x[i]
+            second += w[c.rows[i]] * c.x[i] * c.x[i]
+        mean[j] = first / mass if intercept and mass > 0. else 0.
+        h[j] = max(second - mean[j] * first, 1e-6 * second) + ridge
+
+
+def subgradient(
+    cnp.ndarray gradient not None, cnp.ndarray theta not None, cnp.ndarray thresholds not None,
+    bint by_feature, cnp.ndarray out not None, int n_threads,
+):
+    """The subgradient of least norm of gradient·θ + Σ t |θ| into out; returns Σ t |θ|.
+
+    θ holds a number for each class and each of the thresholds t (width,), feature by feature or class by
+    class. All are float64.
+    """
+    cdef const double *g = <const double *>data(gradient)
+    cdef const double *v = <const double *>data(theta)
+    cdef const double *t = <const double *>data(thresholds)
+    cdef double *to = <double *>data(out)
+    cdef Py_ssize_t width = thresholds.shape[0], i
+    # runs of one threshold side by side, or rows of them all
+    cdef Py_ssize_t run = theta.shape[0] // width if by_feature else 1
+    cdef double sums[PARTS]
+    cdef double total = 0.
+    for i in prange(PARTS, nogil=True, schedule="static", num_threads=n_threads,
+                    use_threads_if=n_threads > 1):
+        sums[i] = part_subgradient(
+            g, v, t, width, run, part_start(theta.shape[0] // run, PARTS, i),
+            part_start(theta.shape[0] // run, PARTS, i + 1), to)
+    for i in range(PARTS):
+        total += sums[i]
+    return total
+
+
+cdef double part_subgradient(
+    const double *g, const double *v, const double *t, Py_ssize_t width, Py_ssize_t run,
+    Py_ssize_t first, Py_ssize_t end, double *to
+) noexcept nogil:
+    """Runs first .. end."""
+    cdef double sum = 0., at
+    cdef Py_ssize_t r, i
+    for r in range(first, end):
+        at = t[r % width]
+        for i in range(r * run, (r + 1) * run):
+            sum += at * abs(v[i])
+            if v[i] > 0.:
+                to[i] = g[i] + at
+            elif v[i] < 0.:
+                to[i] = g[i] - at
+            else:
+                to[i] = g[i] - at if g[i] > at else g[i] + at if g[i] < -at else 0.
+    return sum

@@ -1,0 +1,234 @@
+"""Quadratic models of the loss with a block for each class, on a working set.
+
+Two things are asked of a model: the minimum of model + L1 penalty, by coordinate descent
+(`descend`), and M⁻¹ v on a face, the weights that are not 0 (`factor`). And the exact product with
+the Hessian (`hessian_times`), which for sparse X is cheaper on the columns of the set alone.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastsoftmax.data import (
+    ClassFactors,
+    DenseData,
+    Draw,
+    SparseData,
+    WeightedColumns,
+    descend_by_grams,
+)
+from fastsoftmax.objective.penalised_line import PenalisedLine
+from fastsoftmax.objective.working_set import WorkingSet
+
+if TYPE_CHECKING:
+    from fastsoftmax.objective.objective import Objective
+
+MATRICES = 0.3  # of the memory budget
+ROWS = 4  # times as many as columns, to make a Gram matrix from, and
+LEAST_ROWS = 2048
+DAMPING = 0.01  # of the diagonal, added to it
+MOVED = 0.25  # of the weights p(1 - p), before a model is renewed
+
+Solve = Callable[[NDArray], NDArray]
+
+
+class GramModel:
+    """Of dense X: Gram matrices of rows drawn by importance.
+
+    Of all columns, where the set has most of them or they are few, else of those of the set.
+    """
+
+    def __init__(self, objective: "Objective", line: PenalisedLine, seed: int) -> None:
+        self._objective = objective
+        k, size = objective.shape
+        self._budget = MATRICES * objective.max_memory / objective.data.dtype.itemsize
+        most = max(1, int(np.sqrt(self._budget / 2 / k)) - 1)
+        self.set = WorkingSet(objective, line, most)
+        m = self.set.features.shape[1]
+        self.partial = m > most  # whether weights that are not 0 may be missing
+        whole = 2 * m > size and 2 * k * size**2 <= self._budget
+        drawn, scale = self._draw(line, size if whole else m, seed)
+        if whole:
+            gram = objective.curvature.gram(drawn, scale, objective.curvature.ridge)
+            self._whole = damped(gram)
+            self._grams = self._of_set()
+        else:
+            self._whole, self._grams = None, self._of_columns(drawn, scale)
+        self._diagonals = diagonals(self._grams).copy()
+        objective.curvature.watch(line)
+
+    def damp(self, damping: float) -> None:
+        """Make directions so much stiffer, of what they are where classes are equally probable."""
+        self._damping = damping * self.set.filled  # 1 in these coordinates
+        diagonals(self._grams)[:] = self._diagonals + self._damping
+
+    def _draw(self, line: PenalisedLine, m: int, seed: int) -> tuple[Draw, float]:
+        """Rows for matrices of m columns, and what their sums are to be multiplied by."""
+        o = self._objective
+        n, d = o.data.shape
+        drawn, step, seen = o.curvature.draw(line, min(n, max(LEAST_ROWS, ROWS * m)), seed)
+        drawn.rows[:] *= step
+        o.n_passes += float(drawn.counts.sum()) * m**2 / (4 * n * d * o.n_logits)
+        return drawn, 1 / seen
+
+    def _of_set(self) -> NDArray:
+        """The set's part of the matrices of all columns."""
+        f, filled = self.set.features, self.set.filled
+        classes = np.arange(len(f))[:, None, None]
+        return self._whole[classes, f[:, :, None], f[:, None, :]] * (
+            filled[:, :, None] & filled[:, None, :]
+        )
+
+    def _of_columns(self, drawn: Draw, scale: float) -> NDArray:
+        """Matrices of the set's columns alone."""
+        o, s = self._objective, self.set
+        k, m = s.features.shape
+        shift, curvature = o.parameters.shift, o.curvature
+        out = np.zeros((k, m, m), o.data.dtype)
+        for i in range(k):
+            rows, each = drawn.rows[i, : drawn.counts[i]], s.features[i, : s.counts[i]]
+            each = np.roll(each, -s.intercept)  # the intercept last
+            columns = each[: len(each) - s.intercept]
+            own = Draw(
+                np.arange(len(rows), dtype=np.int32)[None],
+                np.ascontiguousarray(drawn.factors[i : i + 1, : len(rows)]),
+                drawn.counts[i : i + 1], np.ones(1),
+            )  # fmt: skip
+            X = o.data.like(np.ascontiguousarray(o.data.X[rows[:, None], columns]))
+            gram = X.gram(own, shift[columns], curvature.units[each], scale, curvature.ridge[each])
+            at = np.roll(np.arange(len(each)), s.intercept)
+            out[i, : len(each), : len(each)] = gram[0][np.ix_(at, at)]
+        return damped(out)
+
+    def serves(self, line: PenalisedLine) -> bool:
+        """Whether it still does at the line's point; renews what is cheap to renew."""
+        if self._objective.curvature.moved(line) > MOVED or self.partial:
+            return False
+        if self.set.holds(line.places):
+            return True
+        if self._whole is None:
+            return False
+        self.set = WorkingSet(self._objective, line, self._objective.data.shape[1])
+        self._grams = self._of_set()
+        self._diagonals = diagonals(self._grams).copy()
+        return True
+
+    def descend(self, line: PenalisedLine) -> NDArray:
+        """The change of the set's weights that minimises model + penalty."""
+        s = self.set
+        return descend_by_grams(
+            self._grams, s.counts, s.take(line.smooth), s.take(line.theta), s.thresholds,
+            self._objective.data.n_threads,
+        )  # fmt: skip
+
+    def factor(self, face: NDArray) -> Solve:
+        """M⁻¹ of tables that are 0 off the face."""
+        matrices = self._grams * (face[:, :, None] & face[:, None, :])
+        diagonals(matrices)[~face] = 1
+        factors = ClassFactors(matrices, self._objective.data.n_threads)
+        return lambda v: factors.solve(v)[0] * face
+
+    def hessian_times(self, line: PenalisedLine, table: NDArray) -> NDArray:
+        return self.set.take(line.hessian_times(self.set.put(table))) + self._damping * table
+
+
+class ColumnModel:
+    """Of sparse X: the columns of the set, weighted; diagonals for M."""
+
+    partial = False
+
+    def __init__(self, objective: "Objective", line: PenalisedLine, seed: int) -> None:
+        self._objective = objective
+        self.set = s = WorkingSet(objective, line, objective.data.shape[1])
+        weights = s.filled.copy()
+        weights[:, : s.intercept] = False
+        union = np.unique(s.features[weights])
+        X = objective.data.X[:, union]
+        self._data = objective.data.like(X)
+        self._columns = np.where(weights, np.searchsorted(union, s.features), 0)
+        self._weighted = WeightedColumns(
+            X.tocsc(), self._columns, s.counts, s.intercept, objective.penalty,
+            objective.data.n_threads,
+        )  # fmt: skip
+        self._share = max(X.nnz / max(objective.data.X.nnz, 1), 1e-3)  # of a pass
+        self._width, self._of_weights = len(union), weights
+        squares = np.ravel(X.multiply(X).sum(axis=0, dtype=np.float64)) / objective.data.shape[0]
+        share = 1 / max(objective.n_logits, 2)
+        squares = np.append(squares, 0.0)[self._columns]  # the set may be empty
+        self._reference = share * (1 - share) * np.where(weights, squares, s.filled)
+        self._weigh(line)
+
+    def _weigh(self, line: PenalisedLine) -> None:
+        sample = line.sample()
+        sample.logits.variances(self._objective.weights, sample.room)
+        self._weighted.weigh(sample.room.table().T / self._objective.data.shape[0])
+
+    def damp(self, damping: float) -> None:
+        """Make directions so much stiffer, of what they are where classes are equally probable."""
+        self._damping = damping * self._reference
+        self._weighted.damp(self._damping)
+
+    def serves(self, line: PenalisedLine) -> bool:
+        """Whether it still does at the line's point; renews what is cheap to renew."""
+        if not self.set.holds(line.places):
+            return False
+        self._weigh(line)
+        return True
+
+    def descend(self, line: PenalisedLine) -> NDArray:
+        """The change of the set's weights that minimises model + penalty."""
+        s = self.set
+        return self._weighted.descend(s.take(line.smooth), s.take(line.theta), s.thresholds)
+
+    def factor(self, face: NDArray) -> Solve:
+        """M⁻¹ of tables that are 0 off the face: diagonals, the means decoupling the intercept."""
+        d = np.where(face & (self._weighted.diagonals > 0), self._weighted.diagonals, 1.0)
+        means = self._weighted.means * face
+
+        def solve(v: NDArray) -> NDArray:
+            if not self.set.intercept:
+                return v / d
+            z = (v - means * v[:, :1]) / d
+            z[:, 0] = v[:, 0] / d[:, 0] - np.einsum("km,km->k", means[:, 1:], z[:, 1:])
+            return z
+
+        return solve
+
+    def hessian_times(self, line: PenalisedLine, table: NDArray) -> NDArray:
+        o, s = self._objective, self.set
+        classes = np.broadcast_to(np.arange(len(table))[:, None], table.shape)
+        at = classes[self._of_weights], self._columns[self._of_weights]
+        W = np.zeros((self._width, len(table))).T
+        W[at] = table[self._of_weights]
+        self._data.store_logits(W, table[:, 0] if s.intercept else None, line.room())
+        _, grads = self._data.value_and_grad(
+            None, None, None, None, 1 / o.data.shape[0], stored=line.curve(line.room())
+        )
+        o.n_passes += self._share
+        out = np.zeros(table.shape)
+        out[self._of_weights] = grads.W[at]
+        out += (o.penalty + self._damping) * table
+        if s.intercept:
+            out[:, 0] = grads.b + self._damping[:, 0] * table[:, 0]
+        return out
+
+
+def damped(grams: NDArray) -> NDArray:
+    """The matrices, with a little more on their diagonals."""
+    diagonals(grams)[:] *= 1 + DAMPING
+    return grams
+
+
+def diagonals(matrices: NDArray) -> NDArray:
+    """Those of matrices (K, m, m), as a view."""
+    return np.einsum("kii->ki", matrices)
+
+
+MODELS = {DenseData: GramModel, SparseData: ColumnModel}
+
+
+def model_for(objective: "Objective", line: PenalisedLine, seed: int) -> GramModel | ColumnModel:
+    """A model at the line's point."""
+    return MODELS[type(objective.data)](objective, line, seed)

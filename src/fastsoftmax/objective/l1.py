@@ -1,0 +1,139 @@
+"""The L1 part of an elastic net: what is not smooth in F, and what it says of how far F can fall.
+
+With loss gradients g by the weights (intercepts optimal), strengths λ of ‖W‖₁ and μ of ½‖W‖²,
+Fenchel's duality (Boyd & Vandenberghe, Convex Optimization, 5.7.1) at the dual point of the present
+probabilities, ∇loss by the logits, bounds F - F* by
+
+    Σ [ λ|w| + μ/2 w² + g w + h*(g) ],   h*(g) = (|g| - λ)₊² / (2μ):
+
+each term is >= 0. With μ = 0 h* is 0 where all |g| <= λ and infinite elsewhere, so that the dual
+point is moved towards the labels, to y + α(p - y), α = min(1, λ / max|g|) (Kim, Koh, Lustig, Boyd &
+Gorinevsky 2007, for linear models). The conjugate of the loss, Σ a log a of a row, then rises from
+that of p to that of this mixture.
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastsoftmax.data import StoredLogits, subgradient
+
+if TYPE_CHECKING:
+    from fastsoftmax.objective.objective import Objective
+
+NEAR = 1e-3  # of F: bounds below it are worth the logarithms of all probabilities
+CHUNK = 1 << 16  # probabilities at a time
+
+
+class L1:
+    """λ‖W‖₁ as a function of θ.
+
+    Parameters
+    ----------
+    strength : float
+        λ.
+    objective : Objective
+        Whose parameters say which place of θ is which weight.
+    """
+
+    def __init__(self, strength: float, objective: "Objective") -> None:
+        self.strength = strength
+        self._objective = objective
+
+    def thresholds(self, flat: NDArray) -> NDArray:
+        """λ for places in θ, in its units; 0 for intercepts."""
+        parameters = self._objective.parameters
+        return self.strength * parameters.units(parameters.places(flat)[1])
+
+    def subgradient(self, gradient: NDArray, theta: NDArray) -> tuple[float, NDArray]:
+        """λ‖W‖₁, and the subgradient of least norm of F, from the gradient of its smooth part."""
+        o = self._objective
+        row = o.parameters.units(np.arange(o.shape[1])) * self.strength
+        return subgradient(gradient, theta, row, o.parameters.by_feature, o.data.n_threads)
+
+    def centred(self, theta: NDArray, places: NDArray) -> NDArray | None:
+        """θ with the best part of its gauge at these places; None if that is there already.
+
+        To add a number to all classes' weights of a feature changes no probability. The best, of
+        least Σ λ|w - c| + μ/2 (w - c)², is the median of the K weights and of K + 1 numbers more,
+        the mean shifted (Li & Osher 2009, A new median formula).
+        """
+        o, k = self._objective, self._objective.n_logits
+        features = np.unique(o.parameters.places(places)[1])
+        features = features[features < o.data.shape[1]]
+        if k == 1 or not len(features):
+            return None
+        flat = o.parameters.flat(np.arange(k)[:, None], features)
+        units = o.parameters.units(features)
+        W = theta[flat] * units
+        steps = (k - 2 * np.arange(k + 1.0)) / k
+        with np.errstate(divide="ignore", invalid="ignore"):
+            shifts = np.where(steps, steps * self.strength / np.float64(o.penalty), 0.0)
+        mean = W.mean(axis=0) if o.penalty else 0.0
+        both = np.concatenate([W, np.broadcast_to(mean + shifts[:, None], (k + 1, len(features)))])
+        c = np.partition(both, k, axis=0)[k]
+        if not c.any():
+            return None
+        theta = theta.copy()
+        theta[flat] = np.where(c == W, 0.0, (W - c) / units)
+        return theta
+
+    def gap_bound(
+        self, theta: NDArray, smooth: NDArray, places: NDArray, value: float, logits: StoredLogits
+    ) -> float:
+        """At least F - F* where the intercepts are optimal, F being `value`.
+
+        From θ, the gradient of F's smooth part, the places in θ where one of F's subgradients or of
+        the weights is not 0, and the logits.
+        """
+        o, lasso = self._objective, self.strength
+        units = o.parameters.units(o.parameters.places(places)[1])
+        of_weights = units > 0
+        units, places = units[of_weights], places[of_weights]
+        w = theta[places] * units
+        g = smooth[places] / units - o.penalty * w
+        beyond = np.maximum(np.abs(g) - lasso, 0.0) * np.sign(g)
+        penalties = lasso * np.abs(w) + w * g
+        if o.penalty:
+            apart = w + beyond / o.penalty
+            return float(np.sum(0.5 * o.penalty * apart**2 + penalties - w * beyond))
+        alpha = min(1.0, lasso / max(float(np.abs(g).max(initial=0.0)), lasso))
+        bound = float(np.sum(penalties))
+        # Σ a log a is convex along the way from y, where it is 0
+        loss = value - lasso * float(np.abs(w).sum())
+        rise = (1 - alpha) * (loss - float(np.sum(w * g)))
+        if bound + rise <= NEAR * value and o.targets.ndim == 1:
+            rise = self._rise(logits, alpha)
+        return max(bound + rise, 0.0)
+
+    def _rise(self, logits: StoredLogits, alpha: float) -> float:
+        """Mean over the rows of Σ a log a at y + α(p - y), less that at p."""
+        o = self._objective
+        total, targets, n = 0.0, o.targets, logits.n
+        table, rows = logits.table(), max(1, CHUNK // logits.n_logits)
+        for start in range(0, n, rows):
+            chunk = slice(start, min(start + rows, n))
+            wrong, entropy = others(table[chunk].astype(np.float64), targets[chunk])
+            right = (1 - alpha * wrong) * np.log1p(-alpha * wrong)
+            with np.errstate(divide="ignore", invalid="ignore"):
+                before = np.where(wrong < 1, (1 - wrong) * np.log1p(-wrong), 0.0)
+            rises = (alpha - 1) * entropy + alpha * np.log(alpha) * wrong + right - before
+            weights = 1.0 if o.weights is None else o.weights[chunk].astype(np.float64)
+            total += float(np.sum(weights * rises))
+        return total / n
+
+
+def others(z: NDArray, labels: NDArray) -> tuple[NDArray, NDArray]:
+    """Of each row the sum over all classes but its label's of p, and of p log p."""
+    if z.shape[1] == 1:
+        x = np.where(labels == 1, -z[:, 0], z[:, 0])  # in favour of the other
+        log_p = -np.logaddexp(0.0, -x)
+        return np.exp(log_p), np.exp(log_p) * log_p
+    z = z - z.max(axis=1, keepdims=True)
+    e = np.exp(z)
+    total = e.sum(axis=1, keepdims=True)
+    e /= total
+    z -= np.log(total)
+    own = np.arange(z.shape[1]) == labels[:, None]
+    return np.where(own, 0, e).sum(axis=1), np.where(own, 0, e * z).sum(axis=1)

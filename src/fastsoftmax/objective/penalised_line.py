@@ -1,0 +1,82 @@
+"""A line on stored logits, with an L1 penalty along it."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastsoftmax.data import StoredLogits
+from fastsoftmax.objective.line import StoredLine, Trial
+
+
+class Look(NamedTuple):
+    """φ(t) = F(θ + t·direction), its derivatives to both sides; that of φ' without the L1 part."""
+
+    value: float
+    left: float
+    right: float
+    curvature: float
+
+
+class PenalisedLine(StoredLine):
+    """`value` is F, `gradient` its subgradient of least norm.
+
+    `smooth` is the gradient of F without the L1 part; `places` are those of θ where `gradient` or θ
+    is not 0.
+    """
+
+    _probabilities: StoredLogits | None = None
+
+    def _evaluate(self) -> None:
+        self._probabilities = None
+        smooth_value, self.smooth = self._objective.value_and_grad(self.theta, self._logits)
+        self._penalty, self.gradient = self._objective.l1.subgradient(self.smooth, self.theta)
+        self.value = smooth_value + self._penalty
+        self.places = np.flatnonzero((self.gradient != 0) | (self.theta != 0))
+
+    def relabel(self, theta: NDArray) -> None:
+        """Take another θ of the same probabilities."""
+        self.theta = theta
+        self._evaluate()
+
+    def aim(self, direction: NDArray) -> float:
+        at = np.flatnonzero(direction)
+        self._along = self.theta[at], direction[at], self._objective.l1.thresholds(at)
+        v, _, thresholds = self._along
+        self._still = self._penalty - float(np.sum(thresholds * np.abs(v)))
+        return super().aim(direction)
+
+    def look(self, t: float) -> Look:
+        """φ at t, where it may have a kink."""
+        smooth, (v, d, thresholds) = super().at(t), self._along
+        w = v + t * d
+        value = smooth.value + self._still + float(np.sum(thresholds * np.abs(w)))
+        slope = smooth.slope + float(np.sum(thresholds * np.sign(w) * d))
+        jump = float(np.sum(np.where(w == 0, thresholds * np.abs(d), 0.0)))
+        return Look(value, slope - jump, slope + jump, smooth.curvature)
+
+    def at(self, t: float) -> Trial:
+        look = self.look(t)
+        return Trial(look.value, look.right, look.curvature)
+
+    def hessian_times(self, direction: NDArray) -> NDArray:
+        """The Hessian of the smooth part times a direction, in a pass. It forgets the last aim."""
+        self._store(direction, self._change)
+        self._objective.n_passes += 0.5
+        return self._objective.parameters.hessian_times(direction, self.curve(self._change))
+
+    def curve(self, change: StoredLogits) -> StoredLogits:
+        """The Hessian of the losses by the logits times a change of these, in its place."""
+        if self._probabilities is None:
+            self._probabilities = self._logits.probabilities()
+        self._probabilities.curve(change, self._objective.weights)
+        return change
+
+    def room(self) -> StoredLogits:
+        """Of the logits' size, until the next `aim`."""
+        return self._change
+
+    def gap_bound(self) -> float:
+        return self._objective.l1.gap_bound(
+            self.theta, self.smooth, self.places, self.value, self._logits
+        )

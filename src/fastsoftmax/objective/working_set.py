@@ -1,0 +1,82 @@
+"""Weights that a step may change: for each class the same number of places, some of them empty."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from fastsoftmax.objective.objective import Objective
+    from fastsoftmax.objective.penalised_line import PenalisedLine
+
+LEAST = 60  # weights of a class that may enter at once, or as many as it has
+
+
+class WorkingSet:
+    """Features of each class, its intercept first if there is one.
+
+    Vectors of the set are tables (K, m) of float64, 0 in the places past the `counts` of a class.
+
+    Attributes
+    ----------
+    features : ndarray of shape (K, m), int64
+        Ascending but for the intercept, whose number is D; 0 in empty places.
+    counts : ndarray of shape (K,), int64
+    filled : ndarray of shape (K, m), bool
+    thresholds : ndarray of shape (K, m)
+        What the L1 penalty charges for a unit of θ.
+    """
+
+    def __init__(self, objective: "Objective", line: "PenalisedLine", most: int) -> None:
+        parameters = objective.parameters
+        k, self.size = objective.n_logits, objective.size
+        self.intercept = int(objective.fit_intercept)
+        chosen = [np.sort(c) for c in choose(objective, line, most)]
+        self.counts = np.array([len(c) + self.intercept for c in chosen])
+        m = max(1, int(self.counts.max()))
+        self.filled = np.arange(m) < self.counts[:, None]
+        self.features = np.zeros((k, m), np.int64)
+        if self.intercept:
+            self.features[:, 0] = objective.data.shape[1]
+        for row, c in zip(self.features, chosen, strict=True):
+            row[self.intercept : self.intercept + len(c)] = c
+        classes = np.broadcast_to(np.arange(k)[:, None], self.features.shape)
+        self.flat = parameters.flat(classes, self.features)
+        self.thresholds = objective.l1.thresholds(self.flat) * self.filled
+
+    def take(self, vector: NDArray) -> NDArray:
+        """The set's part of a vector like θ."""
+        return vector[self.flat] * self.filled
+
+    def put(self, table: NDArray) -> NDArray:
+        """A vector like θ, 0 outside of the set."""
+        vector = np.zeros(self.size)
+        vector[self.flat[self.filled]] = table[self.filled]
+        return vector
+
+    def holds(self, places: NDArray) -> bool:
+        """Whether all these places of θ are in the set."""
+        return bool(np.isin(places, self.flat[self.filled]).all())
+
+
+def choose(objective: "Objective", line: "PenalisedLine", most: int) -> list[NDArray]:
+    """For each class the features with weights, and of those without the steepest."""
+    classes, features = objective.parameters.places(line.places)
+    weights = features < objective.data.shape[1]
+    classes, features, places = (a[weights] for a in (classes, features, line.places))
+    active, steepness = line.theta[places] != 0, np.abs(line.gradient[places])
+    chosen = []
+    for k in range(objective.n_logits):
+        mine = classes == k
+        on, off = features[mine & active], features[mine & ~active]
+        if len(on) > most:
+            chosen.append(steepest(features[mine], steepness[mine], most))
+            continue
+        room = min(max(LEAST, len(on)), most - len(on))
+        off = steepest(off, steepness[mine & ~active], room) if len(off) > room else off
+        chosen.append(np.concatenate([on, off]))
+    return chosen
+
+
+def steepest(features: NDArray, steepness: NDArray, count: int) -> NDArray:
+    return features[np.argpartition(-steepness, count)[:count]] if count else features[:0]

@@ -1,0 +1,198 @@
+"""Proximal Newton method for an L1 penalty (Lee, Sun & Saunders 2014), in two steps an iteration.
+
+1. *Support.* A model of the loss with a block of the Hessian for each class, and the penalty as it
+   is, are minimised by coordinate descent on a working set: all weights that are not 0 and of the
+   others those whose subgradient is steepest. Weights come and go here.
+2. *Weights.* With the signs kept, F is smooth: Newton's method on the weights that are not 0, by
+   conjugate gradients on exact products with the Hessian, the model being the preconditioner.
+   Weights that would change sign become 0.
+
+The blocks leave out how the classes depend on each other; step 2 has it. What is a gauge to L2 is
+none to L1: adding a number to all classes' weights of a feature changes the penalty alone, so that
+the best number, a median, is subtracted for nothing (`objective/l1.py`). Where steps are much
+shorter than what a model proposes, as for nearly separable classes, whose curvature vanishes, the
+next is damped.
+
+Compared, in passes over X until the duality gap is 1e-6 of F, prototypes, C = 1 and L1 alone; or
+the gap after so many. "letter" is standardised.
+
+| | letter | MNIST, 5000 rows | 20 Newsgroups |
+|---|---|---|---|
+| coordinate descent on class blocks, exact line search | 2e-2 at 150 | 2e-2 at 100 | |
+| the same + Anderson's extrapolation of 5 points | 2e-3 at 150 | | |
+| coordinate descent on the whole Hessian of the set | 9 + 9 Hessians | 2e-6 at 30 + 30 | |
+| both steps, residual on the face to 0.1 | 210 | 253 | |
+| to 0.3 | 158 | 174 | 164 with Grams, 91 with diagonals |
+| to sqrt(decrement / F) | 690 | 328 | |
+| l1_ratio = 0.5, with the median taken out | 52 | | 12 with diagonals |
+| without | 744 | | |
+
+The Hessian of the whole set has the fewest iterations, but its size is the square of the support:
+408 weights for letter, 46 000 for 20 Newsgroups at l1_ratio = 0.5, C = 10. Not tried: features as
+coordinates, with all classes at once; pairs of L-BFGS in the metric of the descent.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastsoftmax.objective import Objective, certify
+from fastsoftmax.objective.class_models import ColumnModel, GramModel, model_for
+from fastsoftmax.objective.penalised_line import PenalisedLine
+from fastsoftmax.solvers.base import Options, Result, Run, register
+
+FORCING = 0.1  # of the residual on the face, in M⁻¹'s norm, that may be left
+PRODUCTS = 100  # with the Hessian, on one face
+ENOUGH = 0.5  # |φ'| at the end of a step, as a share of |φ'(0)|
+FLAT = 1e-8  # of M's curvature: what is flatter is left to the next descent
+CROSSINGS = 0.2  # of these weights, that may change sign
+TRIALS = 30
+CHANGE = 30.0  # of any logit by the step that is looked at first, at most
+SHORT = 0.25  # a step less than this part of what the model proposes damps the next model,
+LEAST_DAMPING = 1e-7  # beginning with this,
+HARDER = 10.0  # and so much more each time,
+SOFTER = 4.0  # and so much less after each whole step
+PATIENCE = 2  # iterations without a better bound, before the precision is at its end,
+GIVEN_UP = 8  # or they are, where the slopes of the last steps promised more than the tolerance:
+FACTOR = 10.0  # times half of that is what may be left
+
+
+@register("proximal-newton", needs=("l1", "rows", "logits"))
+def minimize_proximal(objective: Objective, theta: NDArray, options: Options) -> Result:
+    """Minimise from θ until the certified gap is tol * F."""
+    run = Run(objective, theta, options)
+    line, model = objective.line(theta), None
+    best, lowest, stale, left, damping = np.inf, np.inf, 0, np.inf, 0.0
+    while np.isfinite(line.value):
+        centre(objective, line)
+        bound, wanted = line.gap_bound(), options.tol * line.value
+        if bound <= wanted:
+            bound = certify(objective, line, tol=options.tol)
+        run.tell(line.theta, bound)
+        falls = lowest - line.value > objective.rounding * line.value
+        stale = 0 if bound < best or falls else stale + 1
+        best, lowest = min(best, bound), min(lowest, line.value)
+        if bound <= wanted or (stale >= PATIENCE and left <= wanted):
+            run.converge()
+            break
+        if stale == GIVEN_UP:
+            run.result.message = "float arithmetic allows of no better certificate"
+            break
+        if message := run.stops(line):
+            run.result.message = message
+            break
+        if model is None or not model.serves(line):
+            model = model_for(objective, line, options.seed + run.n_iter)
+        model.damp(damping)
+        first = walk(line, model.set.put(model.descend(line)), objective.rounding)
+        centre(objective, line)
+        second = walk(line, on_face(line, model), objective.rounding)
+        left = np.inf if model.partial else FACTOR / 2 * (first.slope + second.slope)
+        damping = next_damping(damping, min(first.t, second.t))
+        run.note(line.value, line.gradient)
+    if np.isfinite(line.value):
+        line.recompute()
+    else:
+        run.result.message = run.stops(line)
+    return run.end(line)
+
+
+def centre(objective: Objective, line: PenalisedLine) -> None:
+    """Take out of the weights what changes no probability."""
+    theta = objective.l1.centred(line.theta, line.places[line.theta[line.places] != 0])
+    if theta is not None:
+        objective.n_passes += 0.5
+        line.relabel(theta)
+
+
+def on_face(line: PenalisedLine, model: GramModel | ColumnModel) -> NDArray:
+    """A step of Newton's method on the weights that are not 0, as long as they keep their signs.
+
+    By conjugate gradients, preconditioned by the model; those that would change sign become 0.
+    """
+    values = model.set.take(line.theta)
+    face = values != 0
+    face[:, : model.set.intercept] = True
+    solve = model.factor(face)
+    left = -(model.set.take(line.smooth) + model.set.thresholds * np.sign(values)) * face
+    x = np.zeros_like(left)
+    z = solve(left)
+    p, size = z, inner(left, z)
+    enough = FORCING**2 * size
+    for _ in range(PRODUCTS):
+        if not size > enough:
+            break
+        product = model.hessian_times(line, p) * face
+        curvature = inner(p, product)
+        if not curvature > FLAT * size:
+            break
+        x = x + (size / curvature) * p
+        if np.count_nonzero(values * (values + x) < 0) > CROSSINGS * np.count_nonzero(values):
+            break
+        left = left - (size / curvature) * product
+        z = solve(left)
+        size, before = inner(left, z), size
+        p = z + (size / before) * p
+    return model.set.put(np.where(values * (values + x) < 0, -values, x))
+
+
+def inner(a: NDArray, b: NDArray) -> float:
+    return float(np.einsum("km,km->", a, b))
+
+
+class Walk(NamedTuple):
+    """How far one went, and how steeply F fell at first."""
+
+    t: float
+    slope: float
+
+
+def next_damping(damping: float, t: float) -> float:
+    """More where steps were too long by far, less where none was."""
+    if t < SHORT:
+        return max(LEAST_DAMPING, HARDER * damping)
+    damping = damping / SOFTER if t >= 1 else damping
+    return damping if damping >= LEAST_DAMPING else 0.0
+
+
+def walk(line: PenalisedLine, direction: NDArray, rounding: float) -> Walk:
+    """Go along the direction as far as F falls, about.
+
+    By slopes, which are good to full precision where differences of F are not. A unit step comes
+    first: it is the one that makes weights 0.
+    """
+    if not direction.any():
+        return Walk(1.0, 0.0)
+    reach = line.aim(direction)
+    slope = line.look(0.0).right
+    if not slope < 0:
+        return Walk(0.0, np.inf)
+    t = step_length(line, slope, min(1.0, CHANGE / max(reach, 1e-300)), rounding)
+    if t:
+        line.move(t)
+    return Walk(t, -slope)
+
+
+def step_length(line: PenalisedLine, slope: float, t: float, rounding: float) -> float:
+    """About where φ' changes sign, beginning at t; 0 where none of it can be seen."""
+    target, ceiling = ENOUGH * abs(slope), line.value + rounding * abs(line.value)
+    low, low_slope, high, high_slope = 0.0, slope, np.inf, np.nan
+    for _ in range(TRIALS):
+        look = line.look(t)
+        lowered = look.value <= ceiling
+        if lowered and look.left <= target and look.right >= -target:
+            return t
+        if lowered and look.right < 0:
+            low, low_slope = t, look.right
+        else:
+            high, high_slope = t, look.left
+        if np.isinf(high):
+            t *= 2
+            continue
+        width = high - low
+        secant = low - low_slope * width / (high_slope - low_slope)
+        if not low or not np.isfinite(secant):
+            secant = min(secant, low + 0.3 * width) if np.isfinite(secant) else low
+        t = float(np.clip(secant, low + 0.1 * width, high - 0.1 * width))
+    return low
