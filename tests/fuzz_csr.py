@@ -15,7 +15,7 @@ from functools import partial
 import numpy as np
 from scipy import sparse
 
-import fastsoftmax.linear.softmax_regression as estimator
+import fastsoftmax.linear._rows as estimator
 from fastsoftmax import SoftmaxRegression, _threads, linear_cross_entropy_value_and_grad
 from fastsoftmax import _validation_sparse as validation
 

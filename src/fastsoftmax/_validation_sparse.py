@@ -56,8 +56,9 @@ def compressed_rows(X: sparse.sparray | sparse.spmatrix, name: str) -> sparse.cs
     rows = sparse.csr_array(X.shape, dtype=values.dtype)
     index = np.int32 if X.indptr.dtype == X.indices.dtype == np.int32 else np.int64
     rows.indptr = np.ascontiguousarray(X.indptr, dtype=index)
-    rows.indices = np.ascontiguousarray(X.indices, dtype=index)
-    rows.data = values
+    count = X.indptr[-1]  # behind these there may be anything
+    rows.indices = np.ascontiguousarray(X.indices[:count], dtype=index)
+    rows.data = values[:count]
     finite(rows, name)
     return rows
 
@@ -115,7 +116,7 @@ def within(index: NDArray, size: int, name: str) -> None:
 
 def finite(X: sparse.csr_array, name: str) -> None:
     """Raise for the first NaN or infinity among the values."""
-    values = X.data[: X.indptr[-1]]
+    values = X.data
     if np.isfinite(values).all():
         return
     at = int(np.argmin(np.isfinite(values)))
