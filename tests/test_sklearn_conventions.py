@@ -22,6 +22,8 @@ PARAMS = {
     "feature_scale": None,
     "fit_intercept": True,
     "l1_ratio": 0.0,
+    "penalty_factor": None,
+    "standardize": False,
     "max_iter": 1000,
     "max_memory": None,
     "n_threads": None,

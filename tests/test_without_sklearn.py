@@ -91,8 +91,8 @@ except ValueError as error:
     assert lines[0] == "SoftmaxRegression(C=0.5, n_threads=2)"
     assert lines[1] == "SoftmaxRegression()"
     assert lines[2] == (
-        "C feature_scale fit_intercept l1_ratio max_iter max_memory n_threads random_state solver "
-        "tol verbose warm_start"
+        "C feature_scale fit_intercept l1_ratio max_iter max_memory n_threads penalty_factor "
+        "random_state solver standardize tol verbose warm_start"
     )
     assert lines[3:5] == ["True", "True inf 0.001 2"]
     assert lines[5].startswith("Invalid parameter 'penalty' for estimator SoftmaxRegression(")
