@@ -293,7 +293,7 @@ def offset(value: ArrayLike | None, n: int, n_logits: int) -> NDArray | None:
 
 
 def penalty_factor(
-    value: ArrayLike | None, n_features: int, C: float, l1_ratio: float
+    value: ArrayLike | None, n_features: int, C: float
 ) -> NDArray[np.float64] | None:
     """Weights >= 0 of the features in the penalty; None where all are 1."""
     if value is None:
@@ -303,11 +303,6 @@ def penalty_factor(
     if not factors.any() and np.isinf(C):
         raise ValueError(
             "penalty_factor: expected a positive number where C is infinite, got zeros"
-        )
-    if 0 < l1_ratio < 1:
-        raise ValueError(
-            f"penalty_factor: expected None where l1_ratio is neither 0 nor 1, got factors with "
-            f"l1_ratio={l1_ratio:g}"
         )
     return None if (factors == 1).all() else factors
 

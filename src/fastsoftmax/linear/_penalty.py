@@ -12,16 +12,15 @@ def penalised_units(
     data: BlocksData | DenseData | SparseData,
     weights: NDArray | None,
     factors: NDArray | None,
-    l1_ratio: float,
     standardize: bool,
-) -> NDArray[np.float64] | None:
-    """Numbers s (D,) such that the plain penalty of W / s is the one that is wanted; None for 1.
+) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]:
+    """Numbers s (D,) such that W / s has the plain L2 penalty that is wanted; None for 1.
 
-    Standardised features are x / σ, their weights Wσ; a factor f of a feature in the penalty is one
-    of √f of its weights in their squares, of f in their absolute values.
+    And factors of its absolute values in an L1 penalty. Standardised features are x / σ, their
+    weights Wσ; with a factor f of a feature in the penalty f w²σ² = (√f wσ)², f |wσ| = √f |√f wσ|.
     """
     if not standardize and factors is None:
-        return None
+        return None, None
     units = np.ones(data.shape[1])
     if standardize:
         w = None if weights is None else np.ascontiguousarray(weights, data.dtype)
@@ -29,6 +28,7 @@ def penalised_units(
         rounding = 8 * float(np.finfo(data.dtype).eps) * np.abs(means)
         deviations = np.sqrt(np.maximum(variances, 0))
         units /= np.where(deviations > rounding, deviations, 1.0)
-    if factors is not None:
-        units /= np.maximum(factors, FREE) ** (1.0 if l1_ratio else 0.5)
-    return units
+    if factors is None:
+        return units, None
+    roots = np.sqrt(np.maximum(factors, FREE))
+    return units / roots, roots

@@ -72,7 +72,7 @@ class SoftmaxRegression(PartialFit, ClassifierMixin, BaseEstimator):
         ``coef_`` is in the units of X all the same. Conditioning needs none of it.
     penalty_factor : array-like of shape (D,), default=None
         Weights >= 0 of the features in the penalty, as glmnet has them, all 1 for None; a feature
-        of weight 0 is free, which is to say of weight 1e-9. With ``l1_ratio`` 0 or 1 only.
+        of weight 0 is free, which is to say of weight 1e-9.
     n_threads : int or None, default=None
         Threads of the kernels, >= 1. None: as many as the processors this process may use, by its
         affinity, its cgroup's quota and ``OMP_NUM_THREADS``. The result does not depend on it.
@@ -255,12 +255,15 @@ class SoftmaxRegression(PartialFit, ClassifierMixin, BaseEstimator):
 
         n_logits = 1 if len(classes) == 2 else len(classes)
         known = check.offset(offset, rows.data.shape[0], n_logits)
-        factors = check.penalty_factor(self.penalty_factor, rows.data.shape[1], C, l1_ratio)
-        units = penalised_units(rows.data, rows.weights, factors, l1_ratio, bool(self.standardize))
+        factors = check.penalty_factor(self.penalty_factor, rows.data.shape[1], C)
+        units, l1_factors = penalised_units(
+            rows.data, rows.weights, factors, bool(self.standardize)
+        )
         objective = Objective(
             rows.data, rows.codes, n_logits, weights=rows.weights, C=C, l1_ratio=l1_ratio,
             fit_intercept=bool(self.fit_intercept), max_memory=max_memory,
-            carry=self._carry if self.warm_start else None, units=units, offset=known,
+            carry=self._carry if self.warm_start else None, units=units, l1_factors=l1_factors,
+            offset=known,
         )  # fmt: skip
         solver = solvers.find(solver_name, objective)
         if not objective.parameters.finite:
@@ -292,6 +295,7 @@ class SoftmaxRegression(PartialFit, ClassifierMixin, BaseEstimator):
         self.gap_bound_ = result.gap_bound
         self.n_iter_ = len(result.history)
         self.n_passes_ = objective.n_passes
+        objective.close()
         self.history_ = result.history
         if not (result.converged or result.halted):
             warnings.warn(

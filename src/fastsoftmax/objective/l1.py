@@ -35,21 +35,30 @@ class L1:
         λ.
     objective : Objective
         Whose parameters say which place of θ is which weight.
+    factors : ndarray of shape (D,), optional
+        Of λ for each feature, > 0.
     """
 
-    def __init__(self, strength: float, objective: "Objective") -> None:
-        self.strength = strength
+    def __init__(
+        self, strength: float, objective: "Objective", factors: NDArray | None = None
+    ) -> None:
+        d = objective.data.shape[1]
+        self._strengths = np.full(d + 1, strength)  # that of intercepts has no unit
+        if factors is not None:
+            self._strengths[:d] *= factors
         self._objective = objective
 
     def thresholds(self, flat: NDArray) -> NDArray:
         """λ for places in θ, in its units; 0 for intercepts."""
         parameters = self._objective.parameters
-        return self.strength * parameters.units(parameters.places(flat)[1])
+        features = parameters.places(flat)[1]
+        return self._strengths[features] * parameters.units(features)
 
     def subgradient(self, gradient: NDArray, theta: NDArray) -> tuple[float, NDArray]:
         """λ‖W‖₁, and the subgradient of least norm of F, from the gradient of its smooth part."""
         o = self._objective
-        row = o.parameters.units(np.arange(o.shape[1])) * self.strength
+        features = np.arange(o.shape[1])
+        row = o.parameters.units(features) * self._strengths[features]
         return subgradient(gradient, theta, row, o.parameters.by_feature, o.data.n_threads)
 
     def centred(self, theta: NDArray, places: NDArray) -> NDArray | None:
@@ -69,9 +78,10 @@ class L1:
         W = theta[flat] * units
         steps = (k - 2 * np.arange(k + 1.0)) / k
         with np.errstate(divide="ignore", invalid="ignore"):
-            shifts = np.where(steps, steps * self.strength / np.float64(o.penalty), 0.0)
+            shifts = np.multiply.outer(steps, self._strengths[features]) / np.float64(o.penalty)
+            shifts = np.where(steps[:, None], shifts, 0.0)
         mean = W.mean(axis=0) if o.penalty else 0.0
-        both = np.concatenate([W, np.broadcast_to(mean + shifts[:, None], (k + 1, len(features)))])
+        both = np.concatenate([W, mean + shifts])
         c = np.partition(both, k, axis=0)[k]
         if not c.any():
             return None
@@ -87,10 +97,12 @@ class L1:
         From θ, the gradient of F's smooth part, the places in θ where one of F's subgradients or of
         the weights is not 0, and the logits.
         """
-        o, lasso = self._objective, self.strength
-        units = o.parameters.units(o.parameters.places(places)[1])
+        o = self._objective
+        features = o.parameters.places(places)[1]
+        units = o.parameters.units(features)
         of_weights = units > 0
         units, places = units[of_weights], places[of_weights]
+        lasso = self._strengths[features[of_weights]]
         w = theta[places] * units
         g = smooth[places] / units - o.penalty * w
         beyond = np.maximum(np.abs(g) - lasso, 0.0) * np.sign(g)
@@ -98,10 +110,10 @@ class L1:
         if o.penalty:
             apart = w + beyond / o.penalty
             return float(np.sum(0.5 * o.penalty * apart**2 + penalties - w * beyond))
-        alpha = min(1.0, lasso / max(float(np.abs(g).max(initial=0.0)), lasso))
+        alpha = 1 / max(1.0, float((np.abs(g) / lasso).max(initial=0.0)))
         bound = float(np.sum(penalties))
         # Σ a log a is convex along the way from y, where it is 0
-        loss = value - lasso * float(np.abs(w).sum())
+        loss = value - float(np.sum(lasso * np.abs(w)))
         rise = (1 - alpha) * (loss - float(np.sum(w * g)))
         if bound + rise <= NEAR * value and o.targets.ndim == 1 and o.offset is None:
             rise = self._rise(logits, alpha)

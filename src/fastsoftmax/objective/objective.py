@@ -43,6 +43,8 @@ class Objective:
         What an objective of the same data left.
     units : ndarray of shape (d,), optional
         That of each feature in which `data` has it and its weights are penalised.
+    l1_factors : ndarray of shape (d,), optional
+        Of the features in ‖W‖₁, in those units.
     offset : ndarray of shape (n, n_logits), optional
         Added to the logits.
     """
@@ -60,16 +62,17 @@ class Objective:
         max_memory: int | None = None,
         carry: Carry | None = None,
         units: NDArray | None = None,
+        l1_factors: NDArray | None = None,
         offset: NDArray | None = None,
     ) -> None:
         n = data.shape[0]
         total_weight = n if weights is None else weights.sum()
         l1 = l1_ratio / (C * total_weight)
-        self.l1 = L1(l1, self) if l1 else None
         self._units = units
         data = data if units is None else data.scaled(units)
         # a rotation of features leaves an L2 penalty as it is, but not an L1 penalty
-        self.data = data = data if self.l1 else data.folded()
+        self.data = data = data if l1 else data.folded()
+        self.l1 = L1(l1, self, l1_factors) if l1 else None
         self.targets = targets
         self.n_logits = n_logits
         self.fit_intercept = fit_intercept
@@ -90,6 +93,10 @@ class Objective:
         self.parameters = PARAMETERS[type(data)](self)
         self.n_passes = self.parameters.passes  # over X, so far
         self.curvature = CURVATURES[type(data)](self)
+
+    def close(self) -> None:
+        """Let go of what refers back: the memory of a fit is free as soon as it has ended."""
+        del self.parameters, self.curvature, self.l1
 
     @property
     def shape(self) -> tuple[int, int]:
