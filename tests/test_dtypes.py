@@ -399,7 +399,7 @@ def test_arrays_that_cannot_be_read():
     refused(Broken(GOOD), TypeError, message)
 
 
-def test_tensors_that_cannot_be_read():
+def test_torch_tensors_that_cannot_be_read():
     torch = pytest.importorskip("torch")
     graded = torch.tensor(GOOD, requires_grad=True)
     refused(graded, TypeError, r"X: .* got a tensor that requires grad; use \.detach\(\)")
