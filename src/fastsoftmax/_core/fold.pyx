@@ -17,7 +17,7 @@ cimport numpy as cnp
 
 from fastsoftmax._core.linear_problem cimport part_start
 from fastsoftmax._core.simd cimport real
-from fastsoftmax._core.sparse_rows cimport Sparse, index_at, start_of
+from fastsoftmax._core.sparse_rows cimport Sparse, index_at, sparse_of, start_of
 
 cnp.import_array()
 
@@ -26,21 +26,12 @@ cdef inline void *data(cnp.ndarray array) noexcept:
     return cnp.PyArray_DATA(array)
 
 
-cdef Sparse sparse(cnp.ndarray values, cnp.ndarray at, cnp.ndarray starts):
-    cdef Sparse x
-    x.values = <const real *>data(values)
-    x.at = data(at)
-    x.starts = data(starts)
-    x.wide = starts.itemsize == 8
-    return x
-
-
 def count(
     cnp.ndarray values not None, cnp.ndarray at not None, cnp.ndarray starts not None,
     cnp.ndarray out not None, workspace, int n_threads,
 ):
     """How many non-zeros each column has, up to the largest int32: out (d,)."""
-    cdef Sparse x = sparse(values, at, starts)
+    cdef Sparse x = sparse_of(values, at, starts)
     cdef int *to = <int *>data(out)
     cdef Py_ssize_t n = starts.shape[0] - 1, d = out.shape[0], j
     cdef cnp.ndarray memory = workspace(n_threads * d * sizeof(int64_t))
@@ -75,7 +66,7 @@ def measure(
     int n_threads,
 ):
     """Non-zeros of each row when folded, int64 (n,), and whether it has features of its own, bool."""
-    cdef Sparse x = sparse(values, at, starts)
+    cdef Sparse x = sparse_of(values, at, starts)
     cdef const int *count_of = <const int *>data(counts)
     cdef int64_t *length = <int64_t *>data(lengths)
     cdef char *has = <char *>data(lone)
@@ -107,7 +98,7 @@ def fold(
     owners (d,), int32, of shared features are given, those of others are written, with their shares
     (d,), float64; peaks (n,), float64, get the largest share of each row.
     """
-    cdef Sparse x = sparse(values, at, starts)
+    cdef Sparse x = sparse_of(values, at, starts)
     cdef const int *count_of = <const int *>data(counts)
     cdef const int *own_of = <const int *>data(own)
     cdef int *owner = <int *>data(owners)

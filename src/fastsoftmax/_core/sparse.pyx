@@ -18,7 +18,8 @@ from fastsoftmax._core.linear_problem cimport (
 )
 from fastsoftmax._core.simd cimport VL, load, real, store, sum_lanes
 from fastsoftmax._core.sparse_rows cimport (
-    Sparse, column_sums, index_at, row_logits, rows_of_band, start_of, tile_of_logits, to_rows,
+    Sparse, column_sums, index_at, row_logits, rows_of_band, sparse_of, start_of, tile_of_logits,
+    to_rows,
 )
 from fastsoftmax._core.squares cimport store_upto
 from fastsoftmax._core.tiles cimport ROWS
@@ -32,15 +33,6 @@ cdef enum:
 
 cdef inline void *data(array) except? NULL:
     return NULL if array is None else cnp.PyArray_DATA(<cnp.ndarray?>array)
-
-
-cdef Sparse sparse(cnp.ndarray values, cnp.ndarray at, cnp.ndarray starts):
-    cdef Sparse x
-    x.values = <const real *>data(values)
-    x.at = data(at)
-    x.starts = data(starts)
-    x.wide = starts.itemsize == 8
-    return x
 
 
 def band_rows(Py_ssize_t n, Py_ssize_t k):
@@ -57,7 +49,7 @@ def store_logits(
     X (n, d) is given by rows: values, `real`, column indices `at` and starts (n + 1,), both int32 or
     both int64. W (d, k) and b (k,) or None are `real`; all are contiguous. Nothing is checked.
     """
-    cdef Sparse x = sparse(values, at, starts)
+    cdef Sparse x = sparse_of(values, at, starts)
     cdef const real *weights = <const real *>data(w)
     cdef const real *intercepts = <const real *>data(b)
     cdef real *to = <real *>data(out)
@@ -76,7 +68,7 @@ def logits(
     cnp.ndarray w not None, b, cnp.ndarray out not None, workspace, int n_threads,
 ):
     """X W + b into out (n, k), `real` and contiguous; the rest as for `store_logits`."""
-    cdef Sparse x = sparse(values, at, starts)
+    cdef Sparse x = sparse_of(values, at, starts)
     cdef const real *weights = <const real *>data(w)
     cdef const real *intercepts = <const real *>data(b)
     cdef real *to = <real *>data(out)
@@ -150,7 +142,7 @@ def value_and_grad(
     (d, k), float64 or float32, is overwritten, or None; without theta, (d, k) float64, it is that of
     the losses alone. grad_b (k,), float64, is overwritten.
     """
-    cdef Sparse x = sparse(values, at, starts), by_column
+    cdef Sparse x = sparse_of(values, at, starts), by_column
     cdef Problem p
     p.n, p.k = starts.shape[0] - 1, grad_b.shape[0]
     p.x = NULL
@@ -200,7 +192,7 @@ def value_and_grad(
                 scratch + threadid() * each, totals + i * sums, z)
         if wide or narrow:
             column_values, column_rows, column_starts = columns[start // band]
-            by_column = sparse(column_values, column_rows, column_starts)
+            by_column = sparse_of(column_values, column_rows, column_starts)
             d = column_starts.shape[0] - 1
             for i in prange((d + FEATURES - 1) // FEATURES, nogil=True, schedule="dynamic",
                             chunksize=1, num_threads=n_threads, use_threads_if=n_threads > 1):
@@ -262,7 +254,7 @@ def transpose_rows(
     Within a column by row, whatever the number of threads: each takes a run of the rows, and its
     numbers go behind those of the threads before it.
     """
-    cdef Sparse x = sparse(values, at, starts)
+    cdef Sparse x = sparse_of(values, at, starts)
     cdef real *value = <real *>data(to_values)
     cdef int *row = <int *>data(to_at)
     cdef int64_t *begin = <int64_t *>data(to_starts)

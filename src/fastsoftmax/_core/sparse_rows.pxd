@@ -1,6 +1,7 @@
 """A sparse matrix and the sums that its kernels share: of a row's non-zeros and of a column's."""
 
 from libc.stdint cimport int64_t
+cimport numpy as cnp
 
 from fastsoftmax._core.gather cimport gather
 from fastsoftmax._core.linear_problem cimport part_start, rounded_up
@@ -21,6 +22,15 @@ cdef struct Sparse:  # by rows, or by columns
     const void *at  # index of each non-zero
     const void *starts  # where each row begins, and the end; both int64 or int32
     bint wide
+
+
+cdef inline Sparse sparse_of(cnp.ndarray values, cnp.ndarray at, cnp.ndarray starts):
+    cdef Sparse x
+    x.values = <const real *>cnp.PyArray_DATA(values)
+    x.at = cnp.PyArray_DATA(at)
+    x.starts = cnp.PyArray_DATA(starts)
+    x.wide = starts.itemsize == 8
+    return x
 
 
 cdef inline Py_ssize_t start_of(const Sparse *x, Py_ssize_t i) noexcept nogil:

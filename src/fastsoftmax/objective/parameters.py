@@ -15,7 +15,29 @@ if TYPE_CHECKING:
     from fastsoftmax.objective.objective import Objective
 
 
-class Standardised:
+class Evaluated:
+    """Value, gradient and products with the Hessian: one pass over the kernels gives each."""
+
+    def value_and_grad(self, theta: NDArray, stored: StoredLogits | None) -> tuple[float, NDArray]:
+        """Loss and ridge and their gradient at θ, or from its logits where these are stored."""
+        return self._evaluate(theta, stored, self._objective.targets, self._objective.weights)
+
+    def hessian_times(self, direction: NDArray, curved: StoredLogits) -> NDArray:
+        """The Hessian of loss and ridge times a direction, whose logits are `curved`."""
+        return self._evaluate(direction, curved, None, None)[1]
+
+    def _evaluate(
+        self,
+        theta: NDArray,
+        stored: StoredLogits | None,
+        targets: NDArray | None,
+        weights: NDArray | None,
+    ) -> tuple[float, NDArray]:
+        """Loss and ridge and their gradient; without targets `stored` is that by the logits."""
+        raise NotImplementedError
+
+
+class Standardised(Evaluated):
     """For each class its weights, then its intercept, of features that are centred and scaled.
 
     With logits W(x - μ) + c, μ the weighted means and b = c - Wμ, the Hessian does not couple
@@ -116,14 +138,6 @@ class Standardised:
         W, step = self.user(theta)[0], self.user(direction)[0]
         return np.array([np.einsum("kd,kd->", a, c) for a, c in ((W, W), (W, step), (step, step))])
 
-    def value_and_grad(self, theta: NDArray, stored: StoredLogits | None) -> tuple[float, NDArray]:
-        """Loss and ridge and their gradient at θ, or from its logits where these are stored."""
-        return self._evaluate(theta, stored, self._objective.targets, self._objective.weights)
-
-    def hessian_times(self, direction: NDArray, curved: StoredLogits) -> NDArray:
-        """The Hessian of loss and ridge times a direction, whose logits are `curved`."""
-        return self._evaluate(direction, curved, None, None)[1]
-
     def _evaluate(
         self,
         theta: NDArray,
@@ -164,7 +178,7 @@ class Standardised:
         return float(largest), float(np.einsum("kd,kd->", by_W, by_W))
 
 
-class FeatureMajor:
+class FeatureMajor(Evaluated):
     """For each feature its weights for all classes, after them the intercepts: nothing is changed.
 
     A sparse X is not centred without work for its zeros, and what that gains a preconditioner gives
@@ -240,14 +254,6 @@ class FeatureMajor:
     def products(self, theta: NDArray, direction: NDArray) -> NDArray[np.float64]:
         """⟨W, W⟩, ⟨W, step⟩ and ⟨step, step⟩ of the weights."""
         return products(theta, direction, self._n_weights, self._data.n_threads)
-
-    def value_and_grad(self, theta: NDArray, stored: StoredLogits | None) -> tuple[float, NDArray]:
-        """Loss and ridge and their gradient at θ, or from its logits where these are stored."""
-        return self._evaluate(theta, stored, self._objective.targets, self._objective.weights)
-
-    def hessian_times(self, direction: NDArray, curved: StoredLogits) -> NDArray:
-        """The Hessian of loss and ridge times a direction, whose logits are `curved`."""
-        return self._evaluate(direction, curved, None, None)[1]
 
     def _evaluate(
         self,
