@@ -4,6 +4,7 @@
 variables makes it a good vector to iterate on, and how to take value and gradient there.
 """
 
+from abc import ABC, abstractmethod
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,8 +16,21 @@ if TYPE_CHECKING:
     from fastsoftmax.objective.objective import Objective
 
 
-class Evaluated:
-    """Value, gradient and products with the Hessian: one pass over the kernels gives each."""
+class Parameters(ABC):
+    """What both kinds share: a table of θ, and one pass that gives value, gradient and products."""
+
+    _objective: "Objective"
+
+    @abstractmethod
+    def table(self, theta: NDArray) -> NDArray:
+        """θ as (K, D), or (K, D + 1) with the intercepts last: a view."""
+
+    def split(self, theta: NDArray) -> tuple[NDArray, NDArray | None]:
+        """Weights (K, D) and intercepts (K,) as views of θ; None without intercepts."""
+        table = self.table(theta)
+        if not self._objective.fit_intercept:
+            return table, None
+        return table[:, :-1], table[:, -1]
 
     def value_and_grad(self, theta: NDArray, stored: StoredLogits | None) -> tuple[float, NDArray]:
         """Loss and ridge and their gradient at θ, or from its logits where these are stored."""
@@ -26,6 +40,7 @@ class Evaluated:
         """The Hessian of loss and ridge times a direction, whose logits are `curved`."""
         return self._evaluate(direction, curved, None, None)[1]
 
+    @abstractmethod
     def _evaluate(
         self,
         theta: NDArray,
@@ -34,10 +49,9 @@ class Evaluated:
         weights: NDArray | None,
     ) -> tuple[float, NDArray]:
         """Loss and ridge and their gradient; without targets `stored` is that by the logits."""
-        raise NotImplementedError
 
 
-class Standardised(Evaluated):
+class Standardised(Parameters):
     """For each class its weights, then its intercept, of features that are centred and scaled.
 
     With logits W(x - μ) + c, μ the weighted means and b = c - Wμ, the Hessian does not couple
@@ -55,10 +69,6 @@ class Standardised(Evaluated):
         d = data.shape[1]
         self.shape = objective.n_logits, d + fit_intercept
         self.dtype = data.dtype
-        if objective.carry is not None:
-            vars(self).update(objective.carry.coordinates)
-            self.passes = 0.0
-            return
         #: not finite where X is not, or where the sum of its values overflows
         self.means, variances = data.moments(objective.weights)
         share = 1 / max(objective.n_logits, 2)
@@ -76,22 +86,28 @@ class Standardised(Evaluated):
         scales = np.sqrt(curvature * self.spread + penalty)
         self.scales = np.where((scales > 0) & ~self.constant, scales, 1.0)
         self.intercept_scale = np.sqrt(curvature)
+        self._take_over(objective)
+
+    def _take_over(self, objective: "Objective") -> None:
+        """The coordinates of a fit before this one, in which its Grams are.
+
+        Not where another feature is constant, which is left out: that is more than conditioning.
+        """
+        carry = objective.carry
+        if carry is None:
+            return
+        if self.finite and np.array_equal(self.constant, carry.coordinates["constant"]):
+            vars(self).update(carry.coordinates)
+        else:
+            objective.carry = None
 
     def coordinates(self) -> dict[str, Any]:
         """The change of variables, for a fit to come."""
-        names = ("means", "spread", "finite", "constant", "shift", "scales", "intercept_scale")
-        return {name: getattr(self, name) for name in names}
+        return {name: getattr(self, name) for name in ("spread", "constant", "shift", "scales")}
 
     def table(self, theta: NDArray) -> NDArray:
         """θ as (K, D), or (K, D + 1) with the intercepts last: a view."""
         return theta.reshape(self.shape)
-
-    def split(self, theta: NDArray) -> tuple[NDArray, NDArray | None]:
-        """Weights (K, D) and intercepts (K,) as views of θ; None without intercepts."""
-        table = self.table(theta)
-        return table[:, : self._data.shape[1]], table[
-            :, -1
-        ] if self._objective.fit_intercept else None
 
     def places(self, flat: NDArray) -> tuple[NDArray, NDArray]:
         """Classes and features of places in θ; the feature of an intercept is D."""
@@ -178,7 +194,7 @@ class Standardised(Evaluated):
         return float(largest), float(np.einsum("kd,kd->", by_W, by_W))
 
 
-class FeatureMajor(Evaluated):
+class FeatureMajor(Parameters):
     """For each feature its weights for all classes, after them the intercepts: nothing is changed.
 
     A sparse X is not centred without work for its zeros, and what that gains a preconditioner gives
@@ -203,13 +219,6 @@ class FeatureMajor(Evaluated):
     def table(self, theta: NDArray) -> NDArray:
         """θ as (K, D), or (K, D + 1) with the intercepts last, in Fortran's order: a view."""
         return theta.reshape(self.shape[::-1]).T
-
-    def split(self, theta: NDArray) -> tuple[NDArray, NDArray | None]:
-        """Weights (K, D) and intercepts (K,) as views of θ; None without intercepts."""
-        table = self.table(theta)
-        return table[:, : self._data.shape[1]], table[
-            :, -1
-        ] if self._objective.fit_intercept else None
 
     def places(self, flat: NDArray) -> tuple[NDArray, NDArray]:
         """Classes and features of places in θ; the feature of an intercept is D."""

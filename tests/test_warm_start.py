@@ -1,0 +1,43 @@
+"""What a warm start carries changes how fast a fit is, never where it ends."""
+
+import numpy as np
+import pytest
+
+from fastsoftmax import Blocks, SoftmaxRegression
+
+WARM = {"warm_start": True, "solver": "preconditioned-lbfgs", "tol": 1e-9}
+
+
+def problem():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(3000, 12)) + 1
+    return X, np.argmax(X @ rng.normal(size=(12, 4)) + rng.gumbel(size=(3000, 4)), axis=1)
+
+
+@pytest.mark.parametrize("form", [lambda X, y: (X, y), lambda X, y: (Blocks([(X, y)]),)])
+def test_a_path_ends_at_the_optima_of_cold_fits(form):
+    X, y = problem()
+    model = SoftmaxRegression(**WARM)
+    for C in (1e-3, 1e-2, 0.1, 1.0):
+        model.set_params(C=C).fit(*form(X, y))
+        cold = SoftmaxRegression(C=C, tol=1e-11).fit(X, y)
+        np.testing.assert_allclose(model.objective_, cold.objective_, rtol=1e-8)
+
+
+@pytest.mark.parametrize("form", [lambda X, y: (X, y), lambda X, y: (Blocks([(X, y)]),)])
+def test_a_feature_that_was_constant_before(form):
+    X, y = problem()
+    X[:, 3] = 2.0
+    model = SoftmaxRegression(**WARM).fit(*form(X, y))
+    X[1::2, 3] = y[1::2]  # in rows that no fingerprint sees
+    model.fit(*form(X, y))
+    cold = SoftmaxRegression(tol=1e-11).fit(X, y)
+    np.testing.assert_allclose(model.objective_, cold.objective_, rtol=1e-8)
+
+
+def test_nan_that_was_not_there_before():
+    X, y = problem()
+    model = SoftmaxRegression(**WARM).fit(X, y)
+    X[7, 2] = np.nan
+    with pytest.raises(ValueError, match="row 7, column 2"):
+        model.fit(X, y)
