@@ -20,6 +20,7 @@ ROOMS = {
     "_validation_networks": {"_dtypes", "_sklearn", "_validation"},
     "_validation_plotting": {"_sklearn"},
     "_validation_sparse": {"_validation"},
+    "_validation_targets": {"_validation", "_validation_arrays"},
     "_progress": set(),
     "_sklearn": set(),
     "_info": {"_core", "_threads"},
@@ -32,7 +33,14 @@ ROOMS = {
     "functional": {"_core", "_threads", "_validation", "_validation_sparse", "data"},
     "linear": {
         *("_dtypes", "_progress", "_sklearn", "_threads", "_validation", "_validation_blocks"),
-        *("_validation_networks", "_validation_sparse", "blocks", "data", "functional"),
+        *(
+            "_validation_networks",
+            "_validation_sparse",
+            "_validation_targets",
+            "blocks",
+            "data",
+            "functional",
+        ),
         *("neural", "objective", "solvers"),
     },
     "neural": {

@@ -21,7 +21,7 @@ OURS = {"loss", "step_size", "step_factor", "negative_slope", "init", "feature_s
         MLPClassifier((), solver="sgd", **QUICK),
         MLPRegressor(max_iter=200, learning_rate_init=0.01),
         Adaline(learning_rate_init=1e-4),  # data of mean 100, for which 1e-3 diverges
-        LogisticRegression(solver="sgd"),
+        LogisticRegression(),
     ]
 )
 def test_scikit_learns_own_checks(estimator, check):

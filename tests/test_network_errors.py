@@ -145,14 +145,20 @@ def test_warm_start_of_another_shape():
 
 
 def test_binary_models_name_the_number_of_classes():
-    for model in (Adaline(), LogisticRegression()):
+    for model in (Adaline(), LogisticRegression(solver="sgd")):
         with pytest.raises(ValueError, match=r"2 classes.*3"):
             model.fit(X, y)
 
 
 def test_logistic_regression_names_the_solvers_it_knows():
-    with pytest.raises(ValueError, match=r"solver: expected .*sgd.*'newton'"):
-        LogisticRegression(solver="newton").fit(X, y % 2)
+    with pytest.raises(ValueError, match=r"solver: expected .*newton.*'saga'"):
+        LogisticRegression(solver="saga").fit(X, y % 2)
+
+
+def test_the_online_rule_names_what_it_has_no_place_for():
+    for given in ("sample_weight", "offset"):
+        with pytest.raises(ValueError, match=f"{given}: expected None with solver='sgd'"):
+            LogisticRegression(solver="sgd").fit(X, y % 2, **{given: np.ones(len(y))})
 
 
 def test_callback_that_cannot_be_called():

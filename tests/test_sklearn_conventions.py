@@ -19,6 +19,9 @@ from fastsoftmax.datasets import load_digits
 
 PARAMS = {
     "C": 1.0,
+    "class_weight": None,
+    "label_smoothing": 0.0,
+    "reference_class": None,
     "feature_scale": None,
     "fit_intercept": True,
     "l1_ratio": 0.0,

@@ -182,6 +182,12 @@ def callback(value: object) -> None:
         raise TypeError(f"callback: expected a function of the state or None, got {value!r}")
 
 
+def nothing_for_sgd(value: object, name: str) -> None:
+    """Raise for what the online rule has no place for."""
+    if value is not None:
+        raise ValueError(f"{name}: expected None with solver='sgd', got an argument")
+
+
 def table(
     y: ArrayLike, n: int, *, least: float = -np.inf, most: float = np.inf, argument: str = "y"
 ) -> NDArray:

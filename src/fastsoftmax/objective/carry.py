@@ -34,7 +34,8 @@ class Carry(NamedTuple):
 def key_of(objective: "Objective") -> tuple[Any, ...]:
     """Equal for objectives that can hand on what they know: of the same rows, as some say."""
     o = objective
-    return o.data.shape, str(o.data.dtype), o.n_logits, o.fit_intercept, o.data.fingerprint()
+    kind = o.data.shape, str(o.data.dtype), o.n_logits, o.logistic, o.fit_intercept
+    return *kind, o.data.fingerprint()
 
 
 def carry_of(objective: "Objective") -> Carry | None:

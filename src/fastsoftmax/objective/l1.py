@@ -71,7 +71,7 @@ class L1:
         o, k = self._objective, self._objective.n_logits
         features = np.unique(o.parameters.places(places)[1])
         features = features[features < o.data.shape[1]]
-        if k == 1 or not len(features):
+        if o.logistic or not len(features):
             return None
         flat = o.parameters.flat(np.arange(k)[:, None], features)
         units = o.parameters.units(features)

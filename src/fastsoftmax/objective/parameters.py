@@ -71,7 +71,7 @@ class Standardised(Parameters):
         self.dtype = data.dtype
         #: not finite where X is not, or where the sum of its values overflows
         self.means, variances = data.moments(objective.weights)
-        share = 1 / max(objective.n_logits, 2)
+        share = objective.typical_share
         curvature = share * (1 - share)
         with np.errstate(over="ignore", invalid="ignore"):
             self.spread = variances if fit_intercept else variances + self.means**2
@@ -124,7 +124,7 @@ class Standardised(Parameters):
 
     def project(self, theta: NDArray) -> NDArray:
         """θ without what all classes have in common (their gauge): the loss does not see it."""
-        if self.shape[0] == 1:
+        if self._objective.logistic:
             return theta.ravel()
         table = self.table(theta)
         return (table - table.mean(axis=0)).ravel()
@@ -235,7 +235,7 @@ class FeatureMajor(Parameters):
 
     def project(self, theta: NDArray) -> NDArray:
         """θ without what all classes have in common (their gauge): the loss does not see it."""
-        if self.shape[0] == 1:
+        if self._objective.logistic:
             return theta.ravel()
         table = theta.reshape(self.shape[::-1])
         return (table - table.mean(axis=1, keepdims=True)).ravel()
