@@ -72,7 +72,7 @@ class Blocks:
             if first is None:
                 first = X, array.shape[1], array.dtype
             check_blocks.alike(array, first[1], first[2], i)
-            labels.append(check_blocks.column(y, len(array), i, "y"))
+            labels.append(check_blocks.targets(y, len(array), i, labels[0] if labels else None))
             weights.append(weight)
             if weight is not None:
                 weights[-1] = check.weights(

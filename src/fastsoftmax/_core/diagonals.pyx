@@ -158,7 +158,8 @@ def solve(
 ):
     """out = M⁻¹ right: weights (d, k), then intercepts (k,) if there are strengths (k,), float64: c / n.
 
-    With `gauge` what the classes have in common is taken out. All else is `real`: called on the build of float32.
+    With `gauge` what the classes have in common is taken out. All else is `real`: called on the build
+    of float32.
     """
     cdef Py_ssize_t d = means.shape[0], k = means.shape[1], i, j
     cdef const double *strength = <const double *>data(strengths)

@@ -138,8 +138,9 @@ def value_and_grad(
     X as for `store_logits`, and by columns: for each band its values, row numbers within the band,
     int32, and starts (d + 1,), int64. Logits are X W + b, or what `stored` holds, tiles as
     `store_logits` writes them, and W is then None. Targets are as `set_targets` takes them, weights (n,)
-    or None; without targets `stored` is taken for A - Y itself. grad_w (d, k), float64 or float32, is overwritten, or None; without theta, (d, k) float64, it is that of
-    the losses alone. grad_b (k,), float64, is overwritten.
+    or None; without targets `stored` is taken for A - Y itself. grad_w (d, k), float64 or float32, is
+    overwritten, or None; without theta, (d, k) float64, it is that of the losses alone. grad_b (k,),
+    float64, is overwritten.
     """
     cdef Sparse x = sparse_of(values, at, starts), by_column
     cdef Problem p

@@ -88,7 +88,9 @@ class LinearModel(PartialFit, Probabilities, ClassifierMixin, BaseEstimator):
         solver = solvers.find(solver_name, objective)
         if not objective.parameters.finite:
             rows.require_finite()
-        start = objective.start(*self._previous((targets.n_logits, d), targets.classes))
+        start = objective.start(
+            *self._previous((targets.n_logits, d), targets.classes, kind == "indicators")
+        )
         # overflow shows in the objective
         quiet = np.errstate(over="ignore", invalid="ignore")
         with quiet, progress(bool(self.verbose)) as show:
@@ -135,7 +137,9 @@ class LinearModel(PartialFit, Probabilities, ClassifierMixin, BaseEstimator):
         state = super().__getstate__()
         return {name: value for name, value in state.items() if name != "_carry"}
 
-    def _previous(self, shape: tuple[int, int], classes: NDArray) -> tuple[Any, ...]:
+    def _previous(
+        self, shape: tuple[int, int], classes: NDArray, several_labels: bool
+    ) -> tuple[Any, ...]:
         """(coef, intercept) to start from, if a warm start is wanted and there is one that fits."""
         if not self.warm_start or not hasattr(self, "coef_"):
             return ()
@@ -144,5 +148,11 @@ class LinearModel(PartialFit, Probabilities, ClassifierMixin, BaseEstimator):
                 f"warm_start: expected the classes and features of the previous fit "
                 f"({len(self.classes_)} classes, {self.n_features_in_} features), got "
                 f"{len(classes)} classes, {shape[1]} features"
+            )
+        if several_labels != self._several_labels:
+            kinds = "one label", "several labels"
+            raise ValueError(
+                f"warm_start: expected {kinds[self._several_labels]} a row, as in the previous "
+                f"fit, got {kinds[several_labels]}"
             )
         return self.coef_, self.intercept_
