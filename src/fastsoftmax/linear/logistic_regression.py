@@ -9,11 +9,12 @@ from fastsoftmax import _validation_networks as check_networks
 from fastsoftmax.blocks import Blocks
 from fastsoftmax.linear._model import LinearModel
 from fastsoftmax.linear._neuron import train_neuron
+from fastsoftmax.linear._online import PartialFit
 
 ITERATIONS, EPOCHS = 1000, 100  # at most, by default
 
 
-class LogisticRegression(LinearModel):
+class LogisticRegression(PartialFit, LinearModel):
     """Logistic regression with an L2, L1 or elastic net penalty.
 
     Two classes have one logit z = w x + b with the probability σ(z) = 1 / (1 + exp(-z)) of the

@@ -8,9 +8,10 @@ from numpy.typing import ArrayLike
 from fastsoftmax import solvers
 from fastsoftmax.blocks import Blocks
 from fastsoftmax.linear._model import LinearModel
+from fastsoftmax.linear._online import PartialFit
 
 
-class SoftmaxRegression(LinearModel):
+class SoftmaxRegression(PartialFit, LinearModel):
     """Softmax (multinomial logistic) regression with an L2, L1 or elastic net penalty.
 
     Minimises, over the weights W (K, D) and the intercepts b (K,),

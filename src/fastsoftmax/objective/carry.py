@@ -4,6 +4,7 @@ All of it serves conditioning alone. Where it does not suit what comes, the next
 iterations, and ends at its own optimum all the same.
 """
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from numpy.typing import NDArray
@@ -14,8 +15,9 @@ if TYPE_CHECKING:
     from fastsoftmax.objective.objective import Objective
 
 
-class Grams(NamedTuple):
-    """Whole blocks, factored."""
+@dataclass
+class Grams:
+    """Whole blocks, factored. Another ridge is one for all who share them."""
 
     unweighted: NDArray
     factors: ClassFactors

@@ -50,6 +50,9 @@ class Objective:
         Of the features in ‖W‖₁, in those units.
     offset : ndarray of shape (n, n_logits), optional
         Added to the logits.
+    like : Objective, optional
+        One of the same data in the same units, whose coordinates are to be those of this one too:
+        the weights differ so little that it makes no difference to conditioning.
     """
 
     def __init__(
@@ -67,14 +70,19 @@ class Objective:
         units: NDArray | None = None,
         l1_factors: NDArray | None = None,
         offset: NDArray | None = None,
+        like: "Objective | None" = None,
     ) -> None:
         n = data.shape[0]
         total_weight = n if weights is None else weights.sum()
         l1 = l1_ratio / (C * total_weight)
         self._units = units
-        data = data if units is None else data.scaled(units)
-        # a rotation of features leaves an L2 penalty as it is, but not an L1 penalty
-        self.data = data = data if l1 else data.folded()
+        if like is not None:
+            data = like.data
+        else:
+            data = data if units is None else data.scaled(units)
+            # a rotation of features leaves an L2 penalty as it is, but not an L1 penalty
+            data = data if l1 else data.folded()
+        self.data = data
         self.l1 = L1(l1, self, l1_factors) if l1 else None
         self.targets = targets
         self.n_logits = n_logits
@@ -95,7 +103,7 @@ class Objective:
         self.penalty = (1 - l1_ratio) / (C * total_weight)
         self.max_memory = max(512 << 20, data.nbytes // 4) if max_memory is None else max_memory
         self.carry = carry if carry is not None and carry.key == key_of(self) else None
-        self.parameters = PARAMETERS[type(data)](self)
+        self.parameters = PARAMETERS[type(data)](self) if like is None else like.parameters.of(self)
         self.n_passes = self.parameters.passes  # over X, so far
         self.curvature = CURVATURES[type(data)](self)
 

@@ -5,6 +5,7 @@ variables makes it a good vector to iterate on, and how to take value and gradie
 """
 
 from abc import ABC, abstractmethod
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -20,6 +21,12 @@ class Parameters(ABC):
     """What both kinds share: a table of θ, and one pass that gives value, gradient and products."""
 
     _objective: "Objective"
+
+    def of(self, objective: "Objective") -> "Parameters":
+        """The same coordinates for another objective of the same data."""
+        other = copy(self)
+        other._objective, other.passes = objective, 0.0
+        return other
 
     @abstractmethod
     def table(self, theta: NDArray) -> NDArray:
