@@ -19,6 +19,7 @@ ROOMS = {
     "_validation_blocks": set(),
     "_validation_networks": {"_dtypes", "_sklearn", "_validation"},
     "_validation_plotting": {"_sklearn"},
+    "_validation_folds": set(),
     "_validation_sparse": {"_validation"},
     "_validation_targets": {"_validation", "_validation_arrays"},
     "_progress": set(),
@@ -34,6 +35,7 @@ ROOMS = {
     "linear": {
         *("_dtypes", "_progress", "_sklearn", "_threads", "_validation", "_validation_blocks"),
         *(
+            "_validation_folds",
             "_validation_networks",
             "_validation_sparse",
             "_validation_targets",
@@ -45,7 +47,7 @@ ROOMS = {
     },
     "neural": {
         *("_core", "_dtypes", "_progress", "_sklearn", "_threads", "_validation"),
-        *("_validation_networks", "data", "functional"),
+        *("_validation_folds", "_validation_networks", "data", "functional"),
     },
     "plotting": {"_validation_plotting"},
     "_commands": {

@@ -31,7 +31,13 @@ from fastsoftmax.functional import (
 )
 
 if TYPE_CHECKING:
-    from fastsoftmax.linear import Adaline, LogisticRegression, SoftmaxRegression, fit
+    from fastsoftmax.linear import (
+        Adaline,
+        LogisticRegression,
+        SoftmaxRegression,
+        SoftmaxRegressionCV,
+        fit,
+    )
     from fastsoftmax.neural import MLPClassifier, MLPRegressor
 
 __version__ = _version("fastsoftmax")
@@ -43,6 +49,7 @@ __all__ = [
     "MLPClassifier",
     "MLPRegressor",
     "SoftmaxRegression",
+    "SoftmaxRegressionCV",
     "binary_cross_entropy",
     "cross_entropy",
     "cross_entropy_value_and_grad",
@@ -70,6 +77,7 @@ _ESTIMATORS = {
     "MLPClassifier": "neural",
     "MLPRegressor": "neural",
     "SoftmaxRegression": "linear",
+    "SoftmaxRegressionCV": "linear",
     "fit": "linear",
 }
 

@@ -9,11 +9,16 @@ from importlib.util import find_spec
 if find_spec("sklearn") is not None:
     from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
     from sklearn.exceptions import ConvergenceWarning, DataConversionWarning, NotFittedError
+    from sklearn.metrics import get_scorer
     from sklearn.utils.validation import validate_data
 
     def check_features_of_fit(estimator, X, *, reset):
         """Set `n_features_in_` and `feature_names_in_`; or check X against them."""
         validate_data(estimator, X, reset=reset, skip_check_array=True)
+
+    def scorer_of(scoring):
+        """scikit-learn's scorer of that name, or the function itself."""
+        return get_scorer(scoring) if isinstance(scoring, str) else scoring
 else:
     import inspect
 
@@ -32,6 +37,15 @@ else:
         """Set `n_features_in_`."""
         if reset:
             estimator.n_features_in_ = np.shape(X)[1]
+
+    def scorer_of(scoring):
+        """The function itself: names are scikit-learn's."""
+        if isinstance(scoring, str):
+            raise ImportError(
+                "scoring: expected None, 'neg_log_loss', 'accuracy' or a function, got "
+                f"{scoring!r}, which takes scikit-learn: pip install 'fastsoftmax[sklearn]'"
+            )
+        return scoring
 
     class BaseEstimator:
         """Parameters by the names of ``__init__``, as scikit-learn's base class has them."""
@@ -100,4 +114,5 @@ __all__ = [
     "RegressorMixin",
     "check_features_of_fit",
     "require_fit",
+    "scorer_of",
 ]

@@ -85,11 +85,7 @@ class LinearModel(Probabilities, ClassifierMixin, BaseEstimator):
         self, problem: Problem, objective: Objective, result: solvers.Result, C: float
     ) -> None:
         """Set the attributes of a fit that has ended, and let go of the objective."""
-        self.classes_ = problem.targets.classes
-        self._feature_scale = problem.rows.feature_scale
-        self._several_labels = problem.several_labels
-        self.coef_, self.intercept_ = referred(*objective.model(result.theta), problem.reference)
-        check_features_of_fit(self, problem.rows.given, reset=True)
+        self._keep_model(problem, *objective.model(result.theta))
         self.converged_ = result.converged
         self.objective_ = float(result.value)
         self.grad_norm_ = objective.grad_norm(result.gradient)
@@ -107,6 +103,13 @@ class LinearModel(Probabilities, ClassifierMixin, BaseEstimator):
                 ConvergenceWarning,
                 stacklevel=4,
             )
+
+    def _keep_model(self, problem: Problem, coef: NDArray, intercept: NDArray) -> None:
+        self.classes_ = problem.targets.classes
+        self._feature_scale = problem.rows.feature_scale
+        self._several_labels = problem.several_labels
+        self.coef_, self.intercept_ = referred(coef, intercept, problem.reference)
+        check_features_of_fit(self, problem.rows.given, reset=True)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

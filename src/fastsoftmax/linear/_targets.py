@@ -20,6 +20,8 @@ class Targets(NamedTuple):
     classes: NDArray
     weights: NDArray[np.float64] | None  # of the rows: those given, times events, times classes'
     n_logits: int
+    plain: NDArray  # codes, shares of all classes or switches, before weights of classes and so on
+    plain_weights: NDArray[np.float64] | None
 
 
 def targets_of(
@@ -42,7 +44,8 @@ def targets_of(
         check_targets.only_for_one_label(class_weight, "class_weight")
         values = check_targets.indicators(y, n)
         k = values.shape[1]
-        return Targets(values, check_targets.class_names(classes, k), weights, k)
+        names = check_targets.class_names(classes, k)
+        return Targets(values, names, weights, k, values, weights)
     if kind == "labels":
         check_targets.no_names(classes)
         values, labels = check.labels(y, n)
@@ -65,7 +68,7 @@ def weighted(
     label_smoothing: float,
 ) -> Targets:
     """Codes or probabilities of classes, weighted by class and smoothed."""
-    k = len(classes)
+    k, plain, plain_weights = len(classes), values, weights
     totals = class_totals(values, weights, k)
     by_class = check_targets.class_weights(class_weight, classes, totals)
     if by_class is not None:
@@ -79,7 +82,7 @@ def weighted(
     n_logits = 1 if k == 2 else k
     if values.ndim == 2:
         values = np.ascontiguousarray(values[:, -n_logits:], dtype)
-    return Targets(values, classes, weights, n_logits)
+    return Targets(values, classes, weights, n_logits, plain, plain_weights)
 
 
 def class_totals(
