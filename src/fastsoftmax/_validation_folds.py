@@ -39,7 +39,7 @@ def folds(
         pairs: Iterable[Any] = (
             (np.flatnonzero(of_row != i), np.flatnonzero(of_row == i)) for i in range(cv)
         )
-    elif hasattr(cv, "split"):
+    elif hasattr(cv, "split") and not isinstance(cv, str):
         pairs = cv.split(X, y, groups)
     elif isinstance(cv, Iterable) and not isinstance(cv, str):
         pairs = cv
@@ -69,8 +69,9 @@ def pair(rows: Any, n: int, i: int) -> Fold:
 
 def stratified(labels: NDArray, k: int) -> NDArray[np.intp]:
     """The fold of each row: each class's rows, in their order, in k runs, as equal as the folds of
-    all rows stay."""
-    codes = np.unique(labels, return_inverse=True)[1]
+    all rows stay. Classes are numbered as they appear, so that the folds are scikit-learn's."""
+    _, first, codes = np.unique(labels, return_index=True, return_inverse=True)
+    codes = first.argsort().argsort()[codes]
     order = np.sort(codes)
     shares = np.stack([np.bincount(order[i::k], minlength=codes.max() + 1) for i in range(k)])
     out = np.empty(len(codes), np.intp)
@@ -85,7 +86,7 @@ def all_classes(totals: NDArray[np.float64], classes: NDArray, i: int) -> None:
         label = classes[int(np.argmax(missing))]
         raise ValueError(
             f"cv: expected rows of each class to train on in each fold, got none of class "
-            f"{label.item() if hasattr(label, 'item') else label!r} in fold {i}"
+            f"{np.asarray(label).tolist()!r} in fold {i}"
         )
 
 
