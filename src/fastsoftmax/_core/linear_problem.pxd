@@ -23,7 +23,7 @@ cdef struct Problem:
     bint logistic  # whether each logit has a logistic function of its own, rather than all one softmax
     const int *labels  # or NULL
     const real *targets  # (n, k), or NULL
-    const unsigned char *switches  # (n, k), 1 for each logit that should be on, or NULL
+    const unsigned char *switches  # (n, k): for each logit off, on or unknown; or NULL
     Py_ssize_t target_step  # elements from row to row
     const real *weights  # or NULL: all one
     double scale
@@ -32,7 +32,8 @@ cdef struct Problem:
 cdef inline int set_targets(Problem *p, targets) except -1:
     """int32 labels (n,), `real` probabilities (n, k), uint8 switches (n, k) or None; rows contiguous.
 
-    One logit is the log-odds of label 1, switches make several of them logistic too.
+    One logit is the log-odds of label 1, switches make several of them logistic too: 0 and 1 for off and
+    on, 2 for what is not known and counts as if the logit were not there.
     """
     cdef cnp.ndarray array
     p.labels = NULL

@@ -158,14 +158,16 @@ cdef inline vreal_inlined logistic_loss(real *z, vreal target, vreal weight) noe
 
     With u, the share of t that the sign of x is against, and q <= 1/2, the probability of the less
     likely side, the loss is log1p(exp(-|x|)) + u |x| and |A - t| is |u - q|: no digits are lost where
-    t is 0 or 1.
+    t is 0 or 1. A target of 2 is none: loss and gradient are 0.
     """
     cdef vreal x = load(z)
     cdef vreal e = exp(set1(0.) - absolute(x))
     cdef vreal against = select_gt(x, set1(0.), set1(1.) - target, target)
     cdef vreal excess = (against - divide(e, set1(1.) + e)) * weight
-    store(z, select_gt(x, set1(0.), excess, set1(0.) - excess))
-    return log1p(e) + select_gt(against, set1(0.), against * absolute(x), set1(0.))
+    cdef vreal loss = log1p(e) + select_gt(against, set1(0.), against * absolute(x), set1(0.))
+    excess = select_gt(x, set1(0.), excess, set1(0.) - excess)
+    store(z, select_gt(target, set1(1.), set1(0.), excess))
+    return select_gt(target, set1(1.), set1(0.), loss)
 
 
 cdef inline void lanes_gradient(

@@ -33,16 +33,13 @@ def scored(
         some = rows_by_number(X)
 
         def by_scorer(fit: Fit, rows: NDArray[np.intp]) -> float:
-            estimator = model(*fit.objective.model(fit.theta))
+            estimator = model(fit.coef, fit.intercept)
             return float(scorer(estimator, some(rows), np.asarray(y)[rows]))
 
         return by_scorer
 
     def by_logits(fit: Fit, rows: NDArray[np.intp]) -> float:
-        o = fit.objective
-        stored = o.logits_of(o.data)
-        o.store_logits(fit.theta, stored)
-        z = stored.table()[rows]
+        z = fit.logits()[rows]
         if z.shape[1] == 1:
             z = np.column_stack([np.zeros_like(z), z])
         weights = problem.targets.plain_weights

@@ -184,7 +184,7 @@ penalty_factor, class_weight, label_smoothing, reference_class, n_threads, rando
         shape = len(folds), len(Cs)
         scores, values = np.empty(shape), np.empty(shape)
         counts = np.empty(shape, int)
-        means: dict[float, NDArray] = {}
+        means: dict[float, tuple[NDArray | float, NDArray | float]] = {}
         with np.errstate(over="ignore", invalid="ignore"), progress(bool(self.verbose)) as show:
 
             def done(fit: Fit) -> None:
@@ -194,18 +194,17 @@ penalty_factor, class_weight, label_smoothing, reference_class, n_threads, rando
                 except Exception as error:
                     error.add_note(f"scoring C = {fit.C:g}, fold {fit.fold}")
                     raise
-                values[at] = fit.result.value
-                counts[at] = len(fit.result.history)
-                share = fit.theta / len(folds)
-                means[fit.C] = share + means[fit.C] if fit.C in means else share
+                values[at], counts[at] = fit.value, fit.n_iter
+                coef, intercept = means.get(fit.C, (0.0, 0.0))
+                share = 1 / len(folds)
+                means[fit.C] = coef + share * fit.coef, intercept + share * fit.intercept
                 show(f"C = {fit.C:g}   fold {fit.fold}   score {scores[at][0]:.6g}")
 
-            base = fit_folds(problem, Cs, masks, fold_tol, done)
+            fit_folds(problem, Cs, masks, fold_tol, done)
 
         order = np.argsort(Cs, kind="stable")
         best = float(Cs[order][np.argmax(scores.mean(axis=0)[order])])
-        coef, intercept = base.model(means[best])
-        base.close()
+        coef, intercept = means[best]
         if self.refit:
             objective = problem.objective(best)
             result = self._minimize(problem, objective, objective.start(coef, intercept), None)

@@ -29,8 +29,8 @@ class Objective:
     ----------
     data : DenseData or SparseData
     targets : ndarray of shape (n,), int32, or (n, K) in the dtype of X or uint8
-        Classes 0..K-1, or their probabilities, or which of the logits should be on, each with a
-        logistic function of its own.
+        Classes 0..K-1, or their probabilities, or which of the logits should be on, 1, or off, 0,
+        or are not known, 2, each with a logistic function of its own.
     n_logits : int
         K, or 1 for two classes: the log-odds of code 1.
     weights : ndarray of shape (n,) or None
@@ -145,6 +145,9 @@ class Objective:
     def shares(self) -> NDArray[np.float64]:
         """Where X is not looked at, the probability of each class, or of each logit's being on."""
         weights = np.ones(len(self.targets)) if self.weights is None else self.weights
+        if self.targets.dtype == np.uint8:
+            on, off = (np.einsum("n,nk->k", weights, self.targets == i) for i in (1, 0))
+            return on / np.maximum(on + off, np.finfo(float).tiny)
         if self.targets.ndim == 2:
             share = np.einsum("n,nk->k", weights, self.targets, dtype=np.float64)
         else:
