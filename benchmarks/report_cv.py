@@ -15,7 +15,7 @@ def main(path):
     print(
         "MNIST's first 20000 rows, float32; 10 strengths from 1e-4 to 1e4 and 5 stratified folds, "
         "log-loss, and the fit of all rows with the best. One fold's time counts five times, and "
-        "is without that fit. The excess of an objective is relative to ours, the largest of the five "
+        "is without that fit. The excess of an objective is relative to ours, the largest of the "
         "folds.\n"
     )
     print("| | seconds | times ours | best C | its score | worst excess at C ≤ 1 | of all C |")
