@@ -8,9 +8,10 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastsoftmax import _validation as check
 from fastsoftmax import _validation_networks as check_networks
+from fastsoftmax import _validation_saved as saved
 from fastsoftmax import functional
 from fastsoftmax._sklearn import ClassifierMixin
-from fastsoftmax.neural._estimator import Learned, Perceptron
+from fastsoftmax.neural._estimator import Learned, Perceptron, attributes_of
 from fastsoftmax.neural.goals import Goal
 from fastsoftmax.neural.training import Epoch
 
@@ -156,6 +157,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):
 
     _losses = ("cross_entropy", "binary_cross_entropy", "mse", "mae")
     _epoch = Epoch
+    _saved = attributes_of(Epoch, classes_=saved.labels("K"), _multilabel=saved.flag)
 
     def __init__(
         self,
