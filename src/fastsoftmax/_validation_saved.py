@@ -27,16 +27,22 @@ class Attributes:
     needed: dict[str, Kind]
     others: dict[str, Kind] = field(default_factory=dict)
 
+    @property
+    def kinds(self) -> dict[str, Kind]:
+        return self.needed | self.others
+
     def of(self, values: dict[str, Any]) -> dict[str, Any]:
         """The values, checked, in the form in which the estimator has them."""
         if missing := [name for name in self.needed if name not in values]:
             raise ValueError(f"expected the attribute {missing[0]}, got none")
-        kinds = self.needed | self.others
-        if unknown := [name for name in values if name not in kinds]:
+        if unknown := [name for name in values if name not in self.kinds]:
             raise ValueError(f"{unknown[0]}: expected no such attribute")
         sizes: Sizes = {}
-        return {name: kind(values[name], name, sizes) for name, kind in kinds.items()
-                if name in values}  # fmt: skip
+        return {
+            name: kind(values[name], name, sizes)
+            for name, kind in self.kinds.items()
+            if name in values
+        }
 
 
 def _same(n: int, letter: str, name: str, sizes: Sizes) -> None:

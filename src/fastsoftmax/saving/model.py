@@ -88,8 +88,8 @@ class Saved:
         return read(path, {cls.__name__: cls})
 
     def _attributes_to_save(self) -> dict[str, Any]:
-        kept = {*self._saved.needed, *self._saved.others}
-        return {name: value for name, value in vars(self).items() if name in kept}
+        own = vars(self)
+        return {name: own[name] for name in self._saved.kinds if name in own}
 
     def _restore(self, attributes: dict[str, Any]) -> None:
         """Take up checked attributes; ValueError if they contradict each other."""
