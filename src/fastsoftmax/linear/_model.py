@@ -22,12 +22,13 @@ from fastsoftmax.blocks import Blocks
 from fastsoftmax.linear._predict import Probabilities
 from fastsoftmax.linear._problem import Problem, problem_of
 from fastsoftmax.linear._targets import referred
+from fastsoftmax.linear._to_sklearn import ToSklearn
 from fastsoftmax.neural import Epoch
 from fastsoftmax.objective import Carry, Objective, carry_of
 from fastsoftmax.saving import Saved
 
 
-class LinearModel(Probabilities, Saved, ClassifierMixin, BaseEstimator):
+class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimator):
     """What softmax and logistic regression share: all but what y may be."""
 
     class_weight: object = None

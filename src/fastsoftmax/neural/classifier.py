@@ -15,9 +15,6 @@ from fastsoftmax.neural._estimator import Learned, Perceptron, attributes_of
 from fastsoftmax.neural.goals import Goal
 from fastsoftmax.neural.training import Epoch
 
-_PROBABILITIES = {"softmax": functional.softmax, "logistic": functional.sigmoid}
-_LOGARITHMS = {"softmax": functional.log_softmax, "logistic": functional.log_sigmoid}
-
 
 class MLPClassifier(ClassifierMixin, Perceptron):
     """Network of dense layers (multi-layer perceptron) that classifies.
@@ -265,11 +262,13 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         Returns
         -------
         ndarray of shape (N, K), or (N,) for two classes
-            For two classes the difference between the second and the first: with softmax the
-            log-odds of ``classes_[1]``.
+            For two classes the difference between the second and the first, with probabilities
+            the log-odds of ``classes_[1]``.
         """
-        z = self._outputs(X)
-        return z[:, 1] - z[:, 0] if len(self.classes_) == 2 and not self._multilabel else z
+        if len(self.classes_) > 2 or self._multilabel:
+            return self._outputs(X)
+        z = self._class_logits(X)
+        return z[:, 1] - z[:, 0]
 
     def predict(self, X: ArrayLike) -> NDArray:
         """The class of the largest output of each row (N,); of several labels 0 and 1 (N, K)."""
@@ -282,8 +281,9 @@ class MLPClassifier(ClassifierMixin, Perceptron):
     def predict_proba(self) -> Any:
         """Probabilities: ``predict_proba(X)`` is an array (N, K).
 
-        With "cross_entropy" rows sum to 1; with "binary_cross_entropy" each is on its own. Not
-        there for "mse" and "mae".
+        Of several labels a row each is on its own. Else rows sum to 1: the softmax of the outputs
+        or, with "binary_cross_entropy", each output's probability divided by their sum. Not there
+        for "mse" and "mae".
         """
         check_networks.has_probabilities(self.loss)
         return self._probabilities
@@ -295,12 +295,21 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         return self._log_probabilities
 
     def _probabilities(self, X: ArrayLike) -> NDArray:
-        z = self._outputs(X)
-        return _PROBABILITIES[self.out_activation_](z, n_threads=self.n_threads)
+        if self._multilabel:
+            return functional.sigmoid(self._outputs(X), n_threads=self.n_threads)
+        return functional.softmax(self._class_logits(X), n_threads=self.n_threads)
 
     def _log_probabilities(self, X: ArrayLike) -> NDArray:
+        if self._multilabel:
+            return functional.log_sigmoid(self._outputs(X), n_threads=self.n_threads)
+        return functional.log_softmax(self._class_logits(X), n_threads=self.n_threads)
+
+    def _class_logits(self, X: ArrayLike) -> NDArray:
+        """What probabilities of one label a row are the softmax of."""
         z = self._outputs(X)
-        return _LOGARITHMS[self.out_activation_](z, n_threads=self.n_threads)
+        if self.out_activation_ == "logistic":
+            return functional.log_sigmoid(z, n_threads=self.n_threads)
+        return z
 
     def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Share of rows, by weight, whose label, or all of whose labels, are predicted.
