@@ -265,10 +265,11 @@ class MLPClassifier(ClassifierMixin, Perceptron):
             For two classes the difference between the second and the first, with probabilities
             the log-odds of ``classes_[1]``.
         """
+        z = self._outputs(X)
         if len(self.classes_) > 2 or self._multilabel:
-            return self._outputs(X)
-        z = self._class_logits(X)
-        return z[:, 1] - z[:, 0]
+            return z
+        logits = self._class_logits(z)
+        return logits[:, 1] - logits[:, 0]
 
     def predict(self, X: ArrayLike) -> NDArray:
         """The class of the largest output of each row (N,); of several labels 0 and 1 (N, K)."""
@@ -295,18 +296,19 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         return self._log_probabilities
 
     def _probabilities(self, X: ArrayLike) -> NDArray:
+        z = self._outputs(X)
         if self._multilabel:
-            return functional.sigmoid(self._outputs(X), n_threads=self.n_threads)
-        return functional.softmax(self._class_logits(X), n_threads=self.n_threads)
+            return functional.sigmoid(z, n_threads=self.n_threads)
+        return functional.softmax(self._class_logits(z), n_threads=self.n_threads)
 
     def _log_probabilities(self, X: ArrayLike) -> NDArray:
-        if self._multilabel:
-            return functional.log_sigmoid(self._outputs(X), n_threads=self.n_threads)
-        return functional.log_softmax(self._class_logits(X), n_threads=self.n_threads)
-
-    def _class_logits(self, X: ArrayLike) -> NDArray:
-        """What probabilities of one label a row are the softmax of."""
         z = self._outputs(X)
+        if self._multilabel:
+            return functional.log_sigmoid(z, n_threads=self.n_threads)
+        return functional.log_softmax(self._class_logits(z), n_threads=self.n_threads)
+
+    def _class_logits(self, z: NDArray) -> NDArray:
+        """What probabilities of one label a row are the softmax of, from the outputs."""
         if self.out_activation_ == "logistic":
             return functional.log_sigmoid(z, n_threads=self.n_threads)
         return z
