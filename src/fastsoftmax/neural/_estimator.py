@@ -235,6 +235,8 @@ class Perceptron(Saved, BaseEstimator):
         given, X = X, check_networks.rows(
             X, n_features=self.n_features_in_ if goes_on else None, owner=type(self).__name__
         )  # fmt: skip
+        if goes_on:
+            check_features_of_fit(self, given, reset=False)
         targets, goal, n_outputs, learned = self._targets(y, len(X), goes_on, classes, partial)
         dtype = self.coefs_[0].dtype if goes_on else computed_in(X.dtype)
         weights = check.weights(sample_weight, len(X), dtype)
@@ -264,7 +266,7 @@ class Perceptron(Saved, BaseEstimator):
         record = self._record.continued(partial) if goes_on else Record()
 
         def keep(rule: Rule) -> None:
-            check_features_of_fit(self, given, reset=True)
+            check_features_of_fit(self, given, reset=not goes_on)
             self._settings, self._rule, self._rng, self._record = settings, rule, rng, record
             for name, value in learned.items():
                 setattr(self, name, value)

@@ -1,6 +1,7 @@
 """Networks that classify."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from types import MethodType
 from typing import Any, Self
 
 import numpy as np
@@ -14,6 +15,20 @@ from fastsoftmax._sklearn import ClassifierMixin
 from fastsoftmax.neural._estimator import Learned, Perceptron, attributes_of
 from fastsoftmax.neural.goals import Goal
 from fastsoftmax.neural.training import Epoch
+
+
+class WithProbabilities:
+    """A method that is an attribute of those networks only whose outputs are probabilities."""
+
+    def __init__(self, method: Callable[..., NDArray]) -> None:
+        self._method = method
+        self.__doc__ = method.__doc__
+
+    def __get__(self, model: Any, owner: type | None = None) -> Callable[..., NDArray]:
+        if model is None:
+            return self._method
+        check_networks.has_probabilities(model.loss)
+        return MethodType(self._method, model)
 
 
 class MLPClassifier(ClassifierMixin, Perceptron):
@@ -278,30 +293,22 @@ class MLPClassifier(ClassifierMixin, Perceptron):
             return (z > 0).astype(int)
         return self.classes_[z.argmax(axis=1)]
 
-    @property
-    def predict_proba(self) -> Any:
-        """Probabilities: ``predict_proba(X)`` is an array (N, K).
+    @WithProbabilities
+    def predict_proba(self, X: ArrayLike) -> NDArray:
+        """Probabilities (N, K).
 
         Of several labels a row each is on its own. Else rows sum to 1: the softmax of the outputs
         or, with "binary_cross_entropy", each output's probability divided by their sum. Not there
         for "mse" and "mae".
         """
-        check_networks.has_probabilities(self.loss)
-        return self._probabilities
-
-    @property
-    def predict_log_proba(self) -> Any:
-        """Logarithms of `predict_proba`, finite where that underflows: ``predict_log_proba(X)``."""
-        check_networks.has_probabilities(self.loss)
-        return self._log_probabilities
-
-    def _probabilities(self, X: ArrayLike) -> NDArray:
         z = self._outputs(X)
         if self._multilabel:
             return functional.sigmoid(z, n_threads=self.n_threads)
         return functional.softmax(self._class_logits(z), n_threads=self.n_threads)
 
-    def _log_probabilities(self, X: ArrayLike) -> NDArray:
+    @WithProbabilities
+    def predict_log_proba(self, X: ArrayLike) -> NDArray:
+        """Logarithms of `predict_proba` (N, K), finite where that underflows."""
         z = self._outputs(X)
         if self._multilabel:
             return functional.log_sigmoid(z, n_threads=self.n_threads)
