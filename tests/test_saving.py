@@ -238,7 +238,7 @@ def test_parameters_without_a_form_in_json(random_state, got, tmp_path):
     model = Adaline(random_state=random_state, max_iter=2).fit(X, y)
     with pytest.raises(TypeError, match=rf"^parameters.random_state: expected None, .*{got}"):
         model.save(tmp_path / "model")
-    for odd in (np.zeros(2, complex), np.zeros(2, "V4"), np.zeros((2, 2), object), print, b"x"):
+    for odd in (np.zeros(2, complex), np.zeros(2, "V4"), np.zeros((2, 2), object), print, {(1,): 2}):
         with pytest.raises(TypeError, match=r"parameters.random_state: expected None"):
             model.set_params(random_state=odd).save(tmp_path / "model")
     assert not list(tmp_path.iterdir())

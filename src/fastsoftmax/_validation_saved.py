@@ -314,11 +314,16 @@ def pairs(values: list, name: str) -> list[tuple[Any, Any]]:
     for pair in values:
         if not isinstance(pair, list) or len(pair) != 2:
             raise ValueError(f"{name}: expected pairs of key and value, got {pair!r:.80}")
-        if not isinstance(pair[0], str | numbers.Real | np.generic | None):
+        if not is_key(pair[0]):
             raise ValueError(f"{name}: expected keys that are scalars, got {pair[0]!r:.80}")
     if len({key for key, _ in values}) != len(values):
         raise ValueError(f"{name}: expected each key once")
     return [tuple(pair) for pair in values]
+
+
+def is_key(value: object) -> bool:
+    """Whether it may be a key of a dict."""
+    return isinstance(value, str | numbers.Real | np.generic | None)
 
 
 def scalar(kind: type, plain: Any, name: str) -> np.generic:

@@ -249,6 +249,7 @@ class Perceptron(Saved, BaseEstimator):
         if self.early_stopping and validation is None:
             check_networks.no_early_stopping(partial)
             order, chosen = held_out(rows, settings.validation_fraction, rng)
+            check_networks.weight_in_both_parts(weights, order, chosen)
             validation = rows.some(chosen)
         plan = self._plan(settings, len(order), callback, partial)
         network = settings.network(X.shape[1], n_outputs, dtype, check.threads(self.n_threads))

@@ -48,8 +48,9 @@ def encode(value: Any, name: str, arrays: dict[str, NDArray]) -> Any:
             return {"record": [type(value).__name__, all_of(value)]}
         case tuple():
             return {"tuple": all_of(value)}
-        case dict():
-            return {"dict": [all_of(pair) for pair in value.items()]}
+        case dict() if all(map(check.is_key, value)):
+            keys, values = all_of(value), all_of(value.values())
+            return {"dict": [list(pair) for pair in zip(keys, values, strict=True)]}
     raise check.cannot_be_saved(value, name)
 
 
