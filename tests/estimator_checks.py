@@ -25,6 +25,7 @@ from fastsoftmax import (
     MLPClassifier,
     MLPRegressor,
     SoftmaxRegression,
+    SoftmaxRegressionCV,
 )
 
 TIGHT = {"tol": 1e-13}  # checks compare fits at 1e-7
@@ -56,6 +57,7 @@ INSTANCES = [
             "check_classifiers_train": LOGARITHM,
         },
     ),
+    (SoftmaxRegressionCV(Cs=[0.1, 1.0], cv=2), {}),
     (LogisticRegression(), {}),
     (LogisticRegression(l1_ratio=1, **TIGHT), {}),
     (

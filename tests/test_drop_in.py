@@ -36,7 +36,7 @@ from sklearn.preprocessing import scale
 from sklearn.utils import compute_class_weight
 
 from fastsoftmax import LogisticRegression as OurLogisticRegression
-from fastsoftmax import SoftmaxRegression
+from fastsoftmax import SoftmaxRegression, SoftmaxRegressionCV
 
 SOLVERS = ["auto", "preconditioned-lbfgs", "lbfgs", "newton"]
 TIGHT = {"tol": 1e-13}
@@ -401,6 +401,9 @@ def test_to_sklearn_of_other_fits(iris):
         binary.to_sklearn().predict_proba(iris[0]), binary.predict_proba(iris[0]), atol=1e-9
     )
     assert not hasattr(streamed.to_sklearn(), "n_iter_")
+    chosen = SoftmaxRegressionCV(Cs=[0.01, 1.0], cv=2).fit(*iris)
+    assert chosen.to_sklearn().C == chosen.C_
+    np.testing.assert_array_equal(chosen.to_sklearn().predict(iris[0]), chosen.predict(iris[0]))
 
 
 def test_to_sklearn_where_it_cannot(iris):

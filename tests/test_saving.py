@@ -22,6 +22,7 @@ from fastsoftmax import (
     MLPClassifier,
     MLPRegressor,
     SoftmaxRegression,
+    SoftmaxRegressionCV,
     load,
 )
 from fastsoftmax.saving import archive
@@ -62,6 +63,8 @@ def fitted():
     several = MLPClassifier(4, loss="binary_cross_entropy", **QUICK)
     yield several.fit(X, np.eye(3, dtype=int)[y]), X
     yield MLPClassifier(4, **QUICK).fit(X, y, validation_data=(X, y)).partial_fit(X, y), X
+    yield SoftmaxRegressionCV(Cs=[0.1, 1.0], cv=2).fit(X, y), X
+    yield SoftmaxRegressionCV(Cs=2, cv=2, refit=False).fit(X, names[y]), X
     yield MLPRegressor(np.int64(4), **QUICK).fit(X, X[:, :2]), X
 
 
@@ -96,7 +99,7 @@ def same_model(a, b):
             assert value.flags.f_contiguous == other[name].flags.f_contiguous
 
 
-@pytest.mark.parametrize("number", range(17))
+@pytest.mark.parametrize("number", range(19))
 def test_a_loaded_model_is_the_saved_one(models, number, tmp_path):
     model, X = models[number]
     path = tmp_path / "model"
@@ -238,7 +241,13 @@ def test_parameters_without_a_form_in_json(random_state, got, tmp_path):
     model = Adaline(random_state=random_state, max_iter=2).fit(X, y)
     with pytest.raises(TypeError, match=rf"^parameters.random_state: expected None, .*{got}"):
         model.save(tmp_path / "model")
-    for odd in (np.zeros(2, complex), np.zeros(2, "V4"), np.zeros((2, 2), object), print, {(1,): 2}):
+    for odd in (
+        np.zeros(2, complex),
+        np.zeros(2, "V4"),
+        np.zeros((2, 2), object),
+        print,
+        {(1,): 2},
+    ):
         with pytest.raises(TypeError, match=r"parameters.random_state: expected None"):
             model.set_params(random_state=odd).save(tmp_path / "model")
     assert not list(tmp_path.iterdir())
@@ -429,6 +438,13 @@ def test_a_document_that_was_tampered_with(models, name, tmp_path):
     members["model.json"] = json.dumps(document)
     rewritten(path, members)
     refused(path, message)
+
+
+def test_scores_that_were_tampered_with(models, tmp_path):
+    path = tmp_path / "model"
+    next(m for m, _ in models if isinstance(m, SoftmaxRegressionCV)).save(path)
+    rewritten(path, members_of(path) | {"scores_.npy": npy(np.zeros((2, 3)))})
+    refused(path, "scores_: expected a length of 2, got 3")
 
 
 NETWORKS = {

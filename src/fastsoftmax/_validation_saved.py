@@ -31,6 +31,10 @@ class Attributes:
     def kinds(self) -> dict[str, Kind]:
         return self.needed | self.others
 
+    def and_also(self, **others: Kind) -> "Attributes":
+        """These and more that are not there after every fit."""
+        return Attributes(self.needed, self.others | others)
+
     def of(self, values: dict[str, Any]) -> dict[str, Any]:
         """The values, checked, in the form in which the estimator has them."""
         if missing := [name for name in self.needed if name not in values]:
@@ -73,6 +77,18 @@ def floats(*letters: str) -> Kind:
 
     def kind(value: Any, name: str, sizes: Sizes) -> NDArray:
         array = _finite(value, len(letters), name)
+        for letter, n in zip(letters, array.shape, strict=True):
+            _same(n, letter, name, sizes)
+        return array
+
+    return kind
+
+
+def table(kinds: str, *letters: str) -> Kind:
+    """Numbers of a kind of dtypes, whatever their values, of a shape in letters."""
+
+    def kind(value: Any, name: str, sizes: Sizes) -> NDArray:
+        array = _is_array(value, kinds, len(letters), name)
         for letter, n in zip(letters, array.shape, strict=True):
             _same(n, letter, name, sizes)
         return array

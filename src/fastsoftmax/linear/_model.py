@@ -79,7 +79,8 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
         result = self._minimize(problem, objective, start, callback)
         carry = carry_of(objective) if self.warm_start else None
         self._forget()
-        self._carry = carry
+        if carry is not None:
+            self._carry = carry
         self._keep(problem, objective, result, C)
         return self
 

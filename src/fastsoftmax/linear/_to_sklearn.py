@@ -44,11 +44,11 @@ class ToSklearn:
         require_fit(self, "coef_")
         check_targets.no_several_labels(self._several_labels)
         model = logistic_regression(
-            C=self.C,
+            C=self.C_ if hasattr(self, "C_") else self.C,
             l1_ratio=self.l1_ratio,
             fit_intercept=bool(self.fit_intercept),
             class_weight=self.class_weight,
-            warm_start=bool(self.warm_start),
+            warm_start=bool(getattr(self, "warm_start", False)),
             **({} if self.max_iter is None else {"max_iter": self.max_iter}),
         )
         model.classes_ = self.classes_.copy()
