@@ -20,6 +20,7 @@ ROOMS = {
     "_validation_networks": {"_dtypes", "_sklearn", "_validation"},
     "_validation_plotting": {"_sklearn"},
     "_validation_folds": set(),
+    "_validation_saved": set(),
     "_validation_sparse": {"_validation"},
     "_validation_targets": {"_validation", "_validation_arrays"},
     "_progress": set(),
@@ -31,31 +32,27 @@ ROOMS = {
     "objective": {"data", "_validation"},
     "solvers": {"objective", "_validation"},
     "datasets": {"_validation"},
+    "saving": {"_sklearn", "_validation_saved"},
     "functional": {"_core", "_threads", "_validation", "_validation_sparse", "data"},
     "linear": {
         *("_dtypes", "_progress", "_sklearn", "_threads", "_validation", "_validation_blocks"),
-        *(
-            "_validation_folds",
-            "_validation_networks",
-            "_validation_sparse",
-            "_validation_targets",
-            "blocks",
-            "data",
-            "functional",
-        ),
-        *("neural", "objective", "solvers"),
+        *("_validation_folds", "_validation_networks", "_validation_saved", "_validation_sparse"),
+        *("_validation_targets", "blocks", "data", "functional", "neural", "objective", "saving"),
+        *("solvers",),
     },
     "neural": {
         *("_core", "_dtypes", "_progress", "_sklearn", "_threads", "_validation"),
-        *("_validation_folds", "_validation_networks", "data", "functional"),
+        *("_validation_folds", "_validation_networks", "_validation_saved", "data", "functional"),
+        *("saving",),
     },
+    "_loading": {"linear", "neural", "saving"},
     "plotting": {"_validation_plotting"},
     "_commands": {
         *("_baseline", "_core", "_info", "_sklearn", "_threads", "_validation_plotting"),
         *("datasets", "functional", "linear", "neural", "plotting"),
     },
     "__main__": {"_commands"},
-    "__init__": {"_info", "blocks", "datasets", "functional", "linear", "neural"},
+    "__init__": {"_info", "_loading", "blocks", "datasets", "functional", "linear", "neural"},
 }
 REQUIRED = {"numpy", "scipy"}
 NEVER = {"benchmarks", "conftest", "examples", "optimum", "pytest", "reference", "tests"}

@@ -256,3 +256,12 @@ def test_in_one_call():
     X, y = problem(3)
     model = fastsoftmax.fit(X, y, l1_ratio=1.0, solver="proximal-newton")
     assert model.converged_
+
+
+def test_rows_without_weight_of_a_class_without_any():
+    # their probability falls to 0, and they count for nothing in the certificate
+    X = np.random.default_rng(0).normal(size=(30, 4))
+    y, weights = np.arange(30) % 2, 1.0 * (np.arange(30) % 2 == 0)
+    model = SoftmaxRegression(l1_ratio=1, tol=1e-13).fit(X, y, sample_weight=weights)
+    assert 0 <= model.gap_bound_ < 1e-6
+    assert set(model.predict(X)) == {0}

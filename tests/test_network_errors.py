@@ -188,3 +188,14 @@ def test_a_network_reads_nothing_but_its_arrays(change, error, text):
             given["X"], given["targets"], given["order"], 2, Rule("sgd", network), 0.1,
             sample_weight=given.get("sample_weight"),
         )  # fmt: skip
+
+
+def test_held_out_rows_without_weight():
+    X = np.random.default_rng(0).normal(size=(40, 2))
+    weights = np.zeros(40)
+    weights[0] = 1.0
+    model = MLPClassifier(early_stopping=True, random_state=0)
+    with pytest.raises(
+        ValueError, match="sample_weight: expected a positive weight among the rows"
+    ):
+        model.fit(X, np.arange(40) % 2, sample_weight=weights)

@@ -12,7 +12,6 @@ from sklearn.model_selection import GridSearchCV, cross_val_predict, cross_val_s
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from fastsoftmax import SoftmaxRegression, _threads
 from fastsoftmax.datasets import load_digits
@@ -42,11 +41,6 @@ PARAMS = {
 def digits():
     X, y = load_digits()
     return X[:600].astype(float), y[:600]
-
-
-@parametrize_with_checks([SoftmaxRegression()])
-def test_scikit_learns_own_checks(estimator, check):
-    check(estimator)
 
 
 def test_get_params_and_set_params():

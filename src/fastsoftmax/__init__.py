@@ -31,6 +31,7 @@ from fastsoftmax.functional import (
 )
 
 if TYPE_CHECKING:
+    from fastsoftmax._loading import load
     from fastsoftmax.linear import (
         Adaline,
         LogisticRegression,
@@ -57,6 +58,7 @@ __all__ = [
     "fit",
     "linear_cross_entropy",
     "linear_cross_entropy_value_and_grad",
+    "load",
     "log_sigmoid",
     "log_softmax",
     "logit",
@@ -79,6 +81,7 @@ _ESTIMATORS = {
     "SoftmaxRegression": "linear",
     "SoftmaxRegressionCV": "linear",
     "fit": "linear",
+    "load": "_loading",
 }
 
 

@@ -4,6 +4,7 @@ The only file that imports scikit-learn. A scikit-learn that is installed but br
 error here: it is not treated as missing.
 """
 
+import inspect
 from importlib.util import find_spec
 
 if find_spec("sklearn") is not None:
@@ -19,9 +20,17 @@ if find_spec("sklearn") is not None:
     def scorer_of(scoring):
         """scikit-learn's scorer of that name, or the function itself."""
         return get_scorer(scoring) if isinstance(scoring, str) else scoring
-else:
-    import inspect
 
+    def logistic_regression(*, l1_ratio, **parameters):
+        """scikit-learn's `LogisticRegression`, with this penalty in the terms of its version."""
+        from sklearn.linear_model import LogisticRegression
+
+        parameters["solver"] = "saga" if l1_ratio > 0 else "lbfgs"
+        if inspect.signature(LogisticRegression).parameters["l1_ratio"].default is None:  # < 1.8
+            parameters["penalty"] = {0: "l2", 1: "l1"}.get(l1_ratio, "elasticnet")
+            l1_ratio = l1_ratio if 0 < l1_ratio < 1 else None
+        return LogisticRegression(l1_ratio=l1_ratio, **parameters)
+else:
     import numpy as np
 
     class NotFittedError(ValueError, AttributeError):
@@ -46,6 +55,12 @@ else:
                 f"{scoring!r}, which takes scikit-learn: pip install 'fastsoftmax[sklearn]'"
             )
         return scoring
+
+    def logistic_regression(**parameters):
+        raise ImportError(
+            "to_sklearn: expected scikit-learn, which is not installed: "
+            "pip install 'fastsoftmax[sklearn]'"
+        )
 
     class BaseEstimator:
         """Parameters by the names of ``__init__``, as scikit-learn's base class has them."""
@@ -113,6 +128,7 @@ __all__ = [
     "NotFittedError",
     "RegressorMixin",
     "check_features_of_fit",
+    "logistic_regression",
     "require_fit",
     "scorer_of",
 ]

@@ -241,6 +241,15 @@ def no_early_stopping(partial: bool) -> None:
         raise ValueError("early_stopping: expected False for partial_fit, got True")
 
 
+def weight_in_both_parts(weights: NDArray | None, *parts: NDArray) -> None:
+    """Raise where no row to train on, or none to validate by, has a weight."""
+    if weights is not None and not all(weights[part].any() for part in parts):
+        raise ValueError(
+            "sample_weight: expected a positive weight among the rows to train on and among those "
+            "held out for early_stopping, got zeros only in one of them"
+        )
+
+
 def has_probabilities(loss: str) -> None:
     """Raise, as an attribute that is not there, unless the outputs of a loss are probabilities."""
     if loss not in ("cross_entropy", "binary_cross_entropy"):

@@ -178,3 +178,12 @@ def smoothing(value: object) -> float:
     if isinstance(value, numbers.Real) and not 0 <= value < 1:
         raise ValueError(f"label_smoothing: expected a number >= 0 and < 1, got {value!r}")
     return check.fraction(value, "label_smoothing")
+
+
+def no_several_labels(several_labels: bool) -> None:
+    """Raise where a model of scikit-learn's is asked for that it does not have."""
+    if several_labels:
+        raise ValueError(
+            "to_sklearn: expected a model of one label a row, got one of several; scikit-learn's "
+            "LogisticRegression knows none such"
+        )

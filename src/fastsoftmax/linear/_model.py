@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastsoftmax import _validation as check
+from fastsoftmax import _validation_saved as saved
 from fastsoftmax import solvers
 from fastsoftmax._progress import progress
 from fastsoftmax._sklearn import (
@@ -21,10 +22,13 @@ from fastsoftmax.blocks import Blocks
 from fastsoftmax.linear._predict import Probabilities
 from fastsoftmax.linear._problem import Problem, problem_of
 from fastsoftmax.linear._targets import referred
+from fastsoftmax.linear._to_sklearn import ToSklearn
+from fastsoftmax.neural import Epoch
 from fastsoftmax.objective import Carry, Objective, carry_of
+from fastsoftmax.saving import Saved
 
 
-class LinearModel(Probabilities, ClassifierMixin, BaseEstimator):
+class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimator):
     """What softmax and logistic regression share: all but what y may be."""
 
     class_weight: object = None
@@ -32,6 +36,26 @@ class LinearModel(Probabilities, ClassifierMixin, BaseEstimator):
     reference_class: object = None
     _indicators = False  # whether several columns of y are labels of their own
     _carry: Carry | None = None  # from a fit to the next, with warm_start
+    _saved = saved.Attributes(
+        {
+            "n_features_in_": saved.size("D"),
+            "classes_": saved.labels("K"),
+            "coef_": saved.floats("L", "D"),
+            "intercept_": saved.floats("L"),
+        },
+        {
+            "feature_names_in_": saved.names("D"),
+            "_feature_scale": saved.optional(saved.floats("D")),
+            "_several_labels": saved.flag,
+            "converged_": saved.flag,
+            "objective_": saved.number,
+            "grad_norm_": saved.number,
+            "gap_bound_": saved.number,
+            "n_iter_": saved.count,
+            "n_passes_": saved.number,
+            "history_": saved.listed(saved.record(solvers.Iteration, Epoch)),
+        },
+    )
 
     def _fit(
         self,
@@ -55,7 +79,8 @@ class LinearModel(Probabilities, ClassifierMixin, BaseEstimator):
         result = self._minimize(problem, objective, start, callback)
         carry = carry_of(objective) if self.warm_start else None
         self._forget()
-        self._carry = carry
+        if carry is not None:
+            self._carry = carry
         self._keep(problem, objective, result, C)
         return self
 
@@ -119,6 +144,11 @@ class LinearModel(Probabilities, ClassifierMixin, BaseEstimator):
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()
         return {name: value for name, value in state.items() if name != "_carry"}
+
+    def _restore(self, attributes: dict[str, Any]) -> None:
+        several_labels = attributes.get("_several_labels", False)
+        saved.of_linear_model(attributes["classes_"], attributes["coef_"], several_labels)
+        super()._restore(attributes)
 
     def _previous(self, problem: Problem) -> tuple[Any, ...]:
         """(coef, intercept) to start from, if a warm start is wanted and there is one that fits."""

@@ -4,12 +4,15 @@ from typing import Any, Self
 
 from numpy.typing import ArrayLike
 
+from fastsoftmax import _validation_saved as saved
 from fastsoftmax._sklearn import BaseEstimator, ClassifierMixin
 from fastsoftmax.linear._neuron import train_neuron
 from fastsoftmax.linear._predict import Labels
+from fastsoftmax.neural import Epoch
+from fastsoftmax.saving import Saved
 
 
-class Adaline(Labels, ClassifierMixin, BaseEstimator):
+class Adaline(Labels, Saved, ClassifierMixin, BaseEstimator):
     """Adaptive linear neuron: a binary classifier by least squares.
 
     The activation is the identity, a = w x + b, the loss ½ (a - y)² against targets y of 0 and 1,
@@ -69,6 +72,19 @@ class Adaline(Labels, ClassifierMixin, BaseEstimator):
     """
 
     _threshold = 0.5
+    _saved = saved.Attributes(
+        {
+            "n_features_in_": saved.size("D"),
+            "classes_": saved.labels("2"),
+            "coef_": saved.floats("1", "D"),
+            "intercept_": saved.floats("1"),
+        },
+        {
+            "feature_names_in_": saved.names("D"),
+            "history_": saved.listed(saved.record(Epoch)),
+            "n_iter_": saved.count,
+        },
+    )
 
     def __init__(
         self,

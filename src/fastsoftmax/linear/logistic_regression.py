@@ -136,7 +136,7 @@ penalty_factor, class_weight, n_threads, warm_start, verbose
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_label = True
+        tags.classifier_tags.multi_label = self.solver != "sgd"
         tags.classifier_tags.multi_class = self.solver != "sgd"
         tags.input_tags.sparse = self.solver != "sgd"
         return tags

@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastsoftmax import _validation as check
 from fastsoftmax import _validation_folds as check_folds
+from fastsoftmax import _validation_saved as saved
 from fastsoftmax._progress import progress
 from fastsoftmax.blocks import Blocks
 from fastsoftmax.linear._folds import Fit, fit_folds, masks_of
@@ -81,6 +82,14 @@ penalty_factor, class_weight, label_smoothing, reference_class, n_threads, rando
     >>> model.scores_.shape, model.C_
     ((3, 3), 0.01)
     """
+
+    _saved = LinearModel._saved.and_also(
+        C_=saved.number,
+        Cs_=saved.table("f", "S"),
+        scores_=saved.table("f", "F", "S"),
+        fold_objectives_=saved.table("f", "F", "S"),
+        fold_iterations_=saved.table("i", "F", "S"),
+    )
 
     def __init__(
         self,

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastsoftmax import _validation_networks as check_networks
 from fastsoftmax._sklearn import RegressorMixin
-from fastsoftmax.neural._estimator import Learned, Perceptron
+from fastsoftmax.neural._estimator import Learned, Perceptron, attributes_of
 from fastsoftmax.neural.goals import Goal
 from fastsoftmax.neural.training import RegressionEpoch
 
@@ -133,6 +133,7 @@ class MLPRegressor(RegressorMixin, Perceptron):
 
     _losses = ("mse", "mae")
     _epoch = RegressionEpoch
+    _saved = attributes_of(RegressionEpoch)
 
     def __init__(
         self,

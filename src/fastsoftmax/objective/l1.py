@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import xlog1py
 
 from fastsoftmax.data import StoredLogits, subgradient
 
@@ -127,9 +128,9 @@ class L1:
         for start in range(0, n, rows):
             chunk = slice(start, min(start + rows, n))
             wrong, entropy = others(table[chunk].astype(np.float64), targets[chunk])
-            right = (1 - alpha * wrong) * np.log1p(-alpha * wrong)
-            with np.errstate(divide="ignore", invalid="ignore"):
-                before = np.where(wrong < 1, (1 - wrong) * np.log1p(-wrong), 0.0)
+            # 0 where the label's probability is 0, as of a class without any weight
+            wrong = np.minimum(wrong, 1.0)
+            right, before = xlog1py(1 - alpha * wrong, -alpha * wrong), xlog1py(1 - wrong, -wrong)
             rises = (alpha - 1) * entropy + alpha * np.log(alpha) * wrong + right - before
             weights = 1.0 if o.weights is None else o.weights[chunk].astype(np.float64)
             total += float(np.sum(weights * rises))
