@@ -159,6 +159,8 @@ def test_the_online_rule_names_what_it_has_no_place_for():
     for given in ("sample_weight", "offset"):
         with pytest.raises(ValueError, match=f"{given}: expected None with solver='sgd'"):
             LogisticRegression(solver="sgd").fit(X, y % 2, **{given: np.ones(len(y))})
+    with pytest.raises(ValueError, match="class_weight: expected None with solver='sgd'"):
+        LogisticRegression(solver="sgd", class_weight="balanced").fit(X, y % 2)
 
 
 def test_callback_that_cannot_be_called():

@@ -89,6 +89,9 @@ def test_columns_may_have_names():
     plain = SoftmaxRegression().fit(X, P)
     np.testing.assert_array_equal(model.predict(X), model.classes_[plain.predict(X)])
     assert fastsoftmax.fit(X, P, target="probabilities").predict(X).dtype.kind == "i"
+    names = model.predict(X)
+    model.partial_fit(X, names)  # of classes that are not in order
+    assert model.score(X, names) > 0.9
 
 
 @pytest.mark.parametrize("k", [2, 3])

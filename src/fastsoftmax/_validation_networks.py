@@ -151,7 +151,8 @@ def known_codes(y: ArrayLike, classes: NDArray, n: int, argument: str = "y") -> 
         y = y[:, 0]
     if y.shape != (n,):
         raise ValueError(f"{argument}: expected {n} labels, one a row of X, got shape {y.shape}")
-    codes = np.minimum(np.searchsorted(classes, y), len(classes) - 1)
+    order = np.argsort(classes)  # columns of targets may have been named in another one
+    codes = order[np.minimum(np.searchsorted(classes, y, sorter=order), len(classes) - 1)]
     if (unknown := classes[codes] != y).any():
         first = y[unknown][:1].tolist()[0]
         raise ValueError(

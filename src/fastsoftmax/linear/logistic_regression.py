@@ -186,6 +186,7 @@ penalty_factor, class_weight, n_threads, warm_start, verbose
         if self.solver == "sgd":
             check_networks.nothing_for_sgd(sample_weight, "sample_weight")
             check_networks.nothing_for_sgd(offset, "offset")
+            check_networks.nothing_for_sgd(self.class_weight, "class_weight")
             self._train(X, y, callback)
             return self
         max_iter = ITERATIONS if self.max_iter is None else self.max_iter
