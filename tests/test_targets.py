@@ -216,6 +216,31 @@ def test_every_solver_finds_several_labels(solver, k):
     np.testing.assert_allclose(model.coef_, coef, atol=1e-4)
 
 
+@pytest.mark.parametrize("r", [0.5, 1.0])
+@pytest.mark.parametrize("form", ["float64", "sparse"])
+def test_several_labels_with_an_l1_penalty(r, form):
+    X, Y = several()
+    model = fitted(form, X, Y, model=LogisticRegression, C=0.1, l1_ratio=r)
+    assert model.converged_ and model.gap_bound_ <= 1e-9 * model.objective_
+    assert (model.coef_ == 0).any()
+    for k, y in enumerate(Y.T):
+        one = SoftmaxRegression(C=0.1, l1_ratio=r, tol=1e-10).fit(X, y)
+        np.testing.assert_allclose(model.coef_[k], one.coef_[0], atol=1e-5)
+        np.testing.assert_allclose(model.intercept_[k], one.intercept_[0], atol=1e-5)
+
+
+@pytest.mark.parametrize("k", [2, 4])
+@pytest.mark.parametrize("r", [0.5, 1.0])
+def test_probabilities_with_an_l1_penalty(k, r):
+    X, P = problem(k)
+    model = SoftmaxRegression(C=0.1, l1_ratio=r, tol=1e-10).fit(X, P)
+    rows, labels, each = repeated(X, P)
+    right = SoftmaxRegression(C=0.1, l1_ratio=r, tol=1e-10).fit(rows, labels, each)
+    assert model.converged_ and model.gap_bound_ <= 1e-9 * model.objective_
+    np.testing.assert_array_equal(model.coef_ == 0, right.coef_ == 0)
+    assert_same(model, right)
+
+
 def test_several_labels_in_other_forms_and_on_a_warm_start():
     X, Y = several()
     model = LogisticRegression(**TIGHT, warm_start=True).fit(X, Y)
