@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._core import kernels
-from fastsoftmax._dtypes import computed_in
+from fastsoftmax._dtypes import computed_in, widened
 from fastsoftmax._threads import team
 from fastsoftmax.data.stored import Draw, StoredLogits
 from fastsoftmax.data.workspace import Workspace
@@ -81,6 +81,11 @@ class DenseData:
     def every(self, step: int) -> Self:
         """Every step-th row."""
         return self.rows(slice(None, None, step))
+
+    def in_float64(self, rows: slice) -> NDArray[np.float64]:
+        """A copy of some rows, their features times their factors."""
+        X = widened(self.X[rows]).astype(np.float64, order="C")
+        return X if self._feature_scale is None else X * self._feature_scale
 
     def fingerprint(self) -> bytes:
         """Of some rows: equal for equal data."""

@@ -1,0 +1,256 @@
+"""The maximum of the likelihood, to all digits, and its curvature there.
+
+A fit ends within `tol` of its objective, in the precision of X. Standard errors need more: here
+Newton's method goes on in float64, on features that are centred and scaled, until the next step
+would be far below the standard errors. Where it does not get there, there is no maximum: features
+say the same, or classes are separated (Albert & Anderson, On the existence of maximum likelihood
+estimates in logistic regression models, Biometrika 71, 1984), in which case each step adds about
+one to the logits of some rows, for ever.
+
+The information is the Hessian of -log-likelihood with respect to the coefficients that are free,
+those of all classes but the reference; observed and expected information are the same here
+(McCullagh & Nelder, Generalized Linear Models, 2nd ed., 1989, section 2.5).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import linalg
+
+from fastsoftmax.data import (
+    BlocksData,
+    DenseData,
+    Draw,
+    SparseData,
+    StoredLogits,
+    float64_pieces,
+)
+from fastsoftmax.objective import hessian, probabilities
+
+STEPS = 30  # logits of separated rows are then beyond what float64 tells from certainty
+SETTLED = 1e-10  # of gᵀH⁻¹g: the square of a step in units of the standard errors
+STILL = 1e-3, 1e-5  # of a coefficient and of the largest: a step is at most their sum
+SINGULAR = 1e12  # the condition at which standard errors have four digits left
+SHARE = 0.1  # of the largest: what counts as part of a direction
+
+
+class Sample(NamedTuple):
+    """Rows, and which coefficients there are."""
+
+    data: BlocksData | DenseData | SparseData
+    targets: NDArray  # codes (n,) or a table (n, K)
+    weights: NDArray | None
+    offset: NDArray | None  # (n, number of logits)
+    free: NDArray[np.bool_]  # of the logits: all but the reference's
+    fit_intercept: bool
+
+
+@dataclass
+class Maximum:
+    """The maximum of the likelihood.
+
+    Attributes
+    ----------
+    table : ndarray of shape (m, q)
+        Coefficients of the m free logits: the intercept, if there is one, and then the features'.
+    value : float
+        The logarithm of the likelihood.
+    covariance : ndarray of shape (m·q, m·q)
+        The inverse of the information.
+    """
+
+    table: NDArray[np.float64]
+    value: float
+    covariance: NDArray[np.float64]
+
+
+class NoMaximum(Exception):  # noqa: N818  not an error of the fit
+    """There is no single maximum.
+
+    Attributes
+    ----------
+    constant, collinear : list of int
+        Features that say the same as the intercept, and those that say the same as others.
+    endless : list of (int, int)
+        Free logits and their features, -1 for intercepts, that grow without end.
+    """
+
+    def __init__(
+        self,
+        constant: list[int] | None = None,
+        collinear: list[int] | None = None,
+        endless: list[tuple[int, int]] | None = None,
+    ) -> None:
+        super().__init__()
+        self.constant, self.collinear = constant or [], collinear or []
+        self.endless = endless or []
+
+
+class Likelihood:
+    """The log-likelihood of a sample, by coefficients (m, q) of centred and scaled features.
+
+    In this order: a logit's features, then its intercept.
+    """
+
+    def __init__(self, sample: Sample) -> None:
+        self.sample = sample
+        data, weights = sample.data, sample.weights
+        w = None if weights is None else np.ascontiguousarray(weights, data.dtype)
+        means, variances = data.moments(w)
+        spread = variances if sample.fit_intercept else variances + means**2
+        deviations = np.sqrt(np.maximum(spread, 0))
+        rounding = 8 * float(np.finfo(data.dtype).eps) * np.abs(means)
+        self.constant = deviations <= rounding
+        self.scales = np.where(self.constant, 1.0, deviations)
+        self.centre = means * sample.fit_intercept
+        self.shape = int(sample.free.sum()), data.shape[1] + sample.fit_intercept
+
+    @cached_property
+    def to_user(self) -> NDArray[np.float64]:
+        """What a logit's coefficients are for the features as given, the intercept first."""
+        d = len(self.scales)
+        features = np.diag(1 / self.scales)
+        if not self.sample.fit_intercept:
+            return features
+        T = np.zeros((d + 1, d + 1))
+        T[0, :d], T[0, d] = -self.centre / self.scales, 1
+        T[1:, :d] = features
+        return T
+
+    def start(self, coef: NDArray, intercept: NDArray) -> NDArray[np.float64]:
+        """Those of a model in which the reference has zeros."""
+        free = self.sample.free
+        table = coef[free] * self.scales
+        if self.sample.fit_intercept:
+            table = np.column_stack([table, intercept[free] + coef[free] @ self.centre])
+        return table
+
+    def at(self, table: NDArray) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
+        """The value, its gradient (m·q,) and the information (m·q, m·q), in one pass."""
+        s = self.sample
+        (m, q), d = self.shape, len(self.scales)
+        W, b = np.zeros((len(s.free), d)), np.zeros(len(s.free))
+        W[s.free] = table[:, :d]
+        if s.fit_intercept:
+            b[s.free] = table[:, d]
+        value, gradient, information = 0.0, np.zeros((m, q)), np.zeros((m, q, m, q))
+        for rows, data in self._standardised():
+            logits = StoredLogits(data.shape[0], len(b), data.dtype, data.n_threads)
+            data.store_logits(W, b, logits)
+            if s.offset is not None:
+                known = logits.like()
+                known.put(s.offset[rows])
+                logits.move(known, 1.0)
+            weights = None if s.weights is None else s.weights[rows]
+            targets = s.targets[rows]
+            if targets.ndim == 2:
+                weights, targets = of_mass(weights, targets.astype(np.float64))
+            P = probabilities(logits)[:, s.free]
+            loss, grads = data.value_and_grad(None, None, targets, weights, 1.0, stored=logits)
+            value -= loss
+            gradient[:, :d] -= grads.W[s.free]
+            gradient[:, d:] -= grads.b[s.free, None][:, : q - d]
+            information += hessian(P, weights, q, lambda drawn, data=data: self._gram(data, drawn))
+        return value, gradient.ravel(), information.reshape(m * q, m * q)
+
+    def gram(self) -> NDArray[np.float64]:
+        """Of the features, and of the intercept's 1: (q, q)."""
+        total = np.zeros((self.shape[1],) * 2)
+        for rows, data in self._standardised():
+            n = data.shape[0]
+            weights = np.ones(n) if self.sample.weights is None else self.sample.weights[rows]
+            row = np.arange(n, dtype=np.int32)[None]
+            drawn = Draw(row, np.sqrt(weights)[None], np.array([n]), np.ones(1))
+            total += self._gram(data, drawn)[0]
+        return total
+
+    def _standardised(self) -> Iterator[tuple[slice, DenseData]]:
+        for rows, X in float64_pieces(self.sample.data):
+            X -= self.centre
+            X /= self.scales
+            yield rows, DenseData(X, self.sample.data.n_threads)
+
+    def _gram(self, data: DenseData, drawn: Draw) -> NDArray[np.float64]:
+        d, q = data.shape[1], self.shape[1]
+        return data.gram(drawn, np.zeros(d), np.ones(q), 1.0, np.zeros(q))
+
+
+def of_mass(
+    weights: NDArray | None, targets: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Weights and targets of rows such that the targets of each sum to one."""
+    mass = targets.sum(axis=1)
+    targets = targets / np.where(mass > 0, mass, 1)[:, None]
+    return mass if weights is None else weights * mass, targets
+
+
+def maximum(sample: Sample, coef: NDArray, intercept: NDArray) -> Maximum:
+    """From the end of a fit, in which the reference has zeros.
+
+    Raises
+    ------
+    NoMaximum
+    """
+    likelihood = Likelihood(sample)
+    if sample.fit_intercept and likelihood.constant.any():
+        raise NoMaximum(constant=np.flatnonzero(likelihood.constant).tolist())
+    table = likelihood.start(coef, intercept)
+    step = np.zeros_like(table)
+    for _ in range(STEPS):
+        value, gradient, information = likelihood.at(table)
+        inverse = inverse_of(information)
+        if inverse is None:
+            break
+        step = (inverse @ gradient).reshape(table.shape)
+        table = table + step
+        size, largest = np.abs(table), np.abs(table).max()
+        if gradient @ step.ravel() <= SETTLED and np.all(
+            np.abs(step) <= STILL[0] * size + STILL[1] * max(1.0, largest)
+        ):
+            m, q = table.shape
+            T = likelihood.to_user
+            covariance = np.einsum(
+                "ab,ibjc,dc->iajd", T, inverse.reshape(m, q, m, q), T, optimize=True
+            )
+            return Maximum(table @ T.T, value, covariance.reshape(m * q, m * q))
+    raise why_not(likelihood, step if step.any() else table)
+
+
+def inverse_of(information: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """The inverse of a positive definite matrix; None where it is singular up to rounding."""
+    diagonal = np.einsum("ii->i", information)
+    if not (diagonal > 0).all():
+        return None
+    scales = 1 / np.sqrt(diagonal)
+    scaled = information * scales * scales[:, None]
+    factor, failed = linalg.lapack.dpotrf(scaled, lower=1)
+    if failed:
+        return None
+    inverse, _ = linalg.lapack.dpotri(factor, lower=1)
+    inverse = np.tril(inverse) + np.tril(inverse, -1).T
+    if np.linalg.norm(scaled, 1) * np.linalg.norm(inverse, 1) > SINGULAR:
+        return None
+    return inverse * scales * scales[:, None]
+
+
+def why_not(likelihood: Likelihood, direction: NDArray[np.float64]) -> NoMaximum:
+    """What is wrong with a sample whose likelihood has no maximum in this direction."""
+    gram = likelihood.gram()
+    scales = 1 / np.sqrt(np.maximum(np.einsum("ii->i", gram), np.finfo(float).tiny))
+    values, vectors = np.linalg.eigh(gram * scales * scales[:, None])
+    null = vectors[:, values <= len(gram) * values[-1] / SINGULAR]
+    if null.size:
+        share = np.abs(null).max(axis=1)[: len(likelihood.scales)]
+        return NoMaximum(collinear=np.flatnonzero(share > SHARE * share.max()).tolist())
+    user = direction @ likelihood.to_user.T
+    if likelihood.sample.fit_intercept:
+        user[:, 1:] *= likelihood.scales
+    else:
+        user = user * likelihood.scales
+    logits, places = np.nonzero(np.abs(user) > SHARE * np.abs(user).max())
+    features = places - likelihood.sample.fit_intercept
+    return NoMaximum(endless=list(zip(logits.tolist(), features.tolist(), strict=True)))
