@@ -155,7 +155,17 @@ class DenseData:
             self._kernel.moments(
                 self.X, self._cast(centre), weights, 1 / total, sums, self._workspace, self._team(1)
             )
+        self._sharpen(weights, means[0], variances[0])
         return self._scaled(means[0]), self._scaled(self._scaled(variances[0]))
+
+    def _sharpen(self, weights: NDArray | None, means: NDArray, variances: NDArray) -> None:
+        """Take those anew where all of a variance may be the rounding of its mean, up to 64 units
+        of the last place: so that constants are told from features that hardly vary."""
+        rounding = (128 * np.finfo(self.dtype).eps * means) ** 2
+        for j in np.flatnonzero((variances > 0) & (variances <= rounding)):
+            x = widened(self.X[:, j]).astype(np.float64)
+            means[j] = x[0] + np.average(x - x[0], weights=weights)
+            variances[j] = np.average((x - means[j]) ** 2, weights=weights)
 
     def logits(self, W: NDArray, b: NDArray | None) -> NDArray:
         """X Wᵀ + b, of shape (n, K)."""

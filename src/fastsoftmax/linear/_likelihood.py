@@ -35,6 +35,7 @@ STEPS = 30  # logits of separated rows are then beyond what float64 tells from c
 SETTLED = 1e-10  # of gᵀH⁻¹g: the square of a step in units of the standard errors
 STILL = 1e-3, 1e-5  # of a coefficient and of the largest: a step is at most their sum
 SINGULAR = 1e12  # the condition at which standard errors have four digits left
+TINY = float(np.finfo(float).tiny)
 SHARE = 0.1  # of the largest: what counts as part of a direction
 
 
@@ -42,7 +43,7 @@ class Sample(NamedTuple):
     """Rows, and which coefficients there are."""
 
     data: BlocksData | DenseData | SparseData
-    targets: NDArray  # codes (n,) or a table (n, K)
+    targets: NDArray  # codes (n,) or probabilities (n, number of logits)
     weights: NDArray | None
     offset: NDArray | None  # (n, number of logits)
     free: NDArray[np.bool_]  # of the logits: all but the reference's
@@ -76,7 +77,7 @@ class NoMaximum(Exception):  # noqa: N818  not an error of the fit
     constant, collinear : list of int
         Features that say the same as the intercept, and those that say the same as others.
     endless : list of (int, int)
-        Free logits and their features, -1 for intercepts, that grow without end.
+        Classes and their features, -1 for intercepts, whose coefficients grow without end.
     """
 
     def __init__(
@@ -98,16 +99,12 @@ class Likelihood:
 
     def __init__(self, sample: Sample) -> None:
         self.sample = sample
-        data, weights = sample.data, sample.weights
-        w = None if weights is None else np.ascontiguousarray(weights, data.dtype)
-        means, variances = data.moments(w)
+        means, variances = moments(sample)
         spread = variances if sample.fit_intercept else variances + means**2
-        deviations = np.sqrt(np.maximum(spread, 0))
-        rounding = 8 * float(np.finfo(data.dtype).eps) * np.abs(means)
-        self.constant = deviations <= rounding
-        self.scales = np.where(self.constant, 1.0, deviations)
+        self.constant = spread == 0
+        self.scales = np.where(self.constant, 1.0, np.sqrt(spread))
         self.centre = means * sample.fit_intercept
-        self.shape = int(sample.free.sum()), data.shape[1] + sample.fit_intercept
+        self.shape = int(sample.free.sum()), len(means) + sample.fit_intercept
 
     @cached_property
     def to_user(self) -> NDArray[np.float64]:
@@ -146,9 +143,7 @@ class Likelihood:
                 known.put(s.offset[rows])
                 logits.move(known, 1.0)
             weights = None if s.weights is None else s.weights[rows]
-            targets = s.targets[rows]
-            if targets.ndim == 2:
-                weights, targets = of_mass(weights, targets.astype(np.float64))
+            targets = s.targets[rows] if s.targets.ndim == 1 else s.targets[rows].astype(np.float64)
             P = probabilities(logits)[:, s.free]
             loss, grads = data.value_and_grad(None, None, targets, weights, 1.0, stored=logits)
             value -= loss
@@ -179,13 +174,19 @@ class Likelihood:
         return data.gram(drawn, np.zeros(d), np.ones(q), 1.0, np.zeros(q))
 
 
-def of_mass(
-    weights: NDArray | None, targets: NDArray[np.float64]
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Weights and targets of rows such that the targets of each sum to one."""
-    mass = targets.sum(axis=1)
-    targets = targets / np.where(mass > 0, mass, 1)[:, None]
-    return mass if weights is None else weights * mass, targets
+def moments(sample: Sample) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Weighted mean and variance of each feature; 0 exactly of one that is constant."""
+    first, total = None, 0.0
+    sums, squares = np.zeros((2, sample.data.shape[1]))
+    for rows, X in float64_pieces(sample.data):
+        first = X[0].copy() if first is None else first
+        X -= first
+        weights = np.ones(len(X)) if sample.weights is None else sample.weights[rows]
+        sums += np.einsum("n,nd->d", weights, X)
+        squares += np.einsum("n,nd,nd->d", weights, X, X)
+        total += weights.sum()
+    sums /= total
+    return first + sums, np.where(squares > 0, np.maximum(squares / total - sums**2, TINY), 0.0)
 
 
 def maximum(sample: Sample, coef: NDArray, intercept: NDArray) -> Maximum:
@@ -196,28 +197,31 @@ def maximum(sample: Sample, coef: NDArray, intercept: NDArray) -> Maximum:
     NoMaximum
     """
     likelihood = Likelihood(sample)
-    if sample.fit_intercept and likelihood.constant.any():
+    if likelihood.constant.any():
         raise NoMaximum(constant=np.flatnonzero(likelihood.constant).tolist())
     table = likelihood.start(coef, intercept)
-    step = np.zeros_like(table)
+    step, settled = np.zeros_like(table), False
     for _ in range(STEPS):
         value, gradient, information = likelihood.at(table)
         inverse = inverse_of(information)
         if inverse is None:
             break
+        if settled:
+            covariance = transformed(inverse, likelihood.to_user)
+            return Maximum(table @ likelihood.to_user.T, value, covariance)
         step = (inverse @ gradient).reshape(table.shape)
         table = table + step
-        size, largest = np.abs(table), np.abs(table).max()
-        if gradient @ step.ravel() <= SETTLED and np.all(
-            np.abs(step) <= STILL[0] * size + STILL[1] * max(1.0, largest)
-        ):
-            m, q = table.shape
-            T = likelihood.to_user
-            covariance = np.einsum(
-                "ab,ibjc,dc->iajd", T, inverse.reshape(m, q, m, q), T, optimize=True
-            )
-            return Maximum(table @ T.T, value, covariance.reshape(m * q, m * q))
+        still = STILL[0] * np.abs(table) + STILL[1] * max(1.0, np.abs(table).max())
+        settled = gradient @ step.ravel() <= SETTLED and bool(np.all(np.abs(step) <= still))
     raise why_not(likelihood, step if step.any() else table)
+
+
+def transformed(covariance: NDArray[np.float64], T: NDArray) -> NDArray[np.float64]:
+    """The covariance of T c for the coefficients c of each logit."""
+    q = len(T)
+    blocks = covariance.reshape(-1, q, len(covariance) // q, q)
+    blocks = np.einsum("ab,ibjc,dc->iajd", T, blocks, T, optimize=True)
+    return blocks.reshape(covariance.shape)
 
 
 def inverse_of(information: NDArray[np.float64]) -> NDArray[np.float64] | None:
@@ -252,5 +256,7 @@ def why_not(likelihood: Likelihood, direction: NDArray[np.float64]) -> NoMaximum
     else:
         user = user * likelihood.scales
     logits, places = np.nonzero(np.abs(user) > SHARE * np.abs(user).max())
+    free = likelihood.sample.free
+    classes = (np.flatnonzero(free) if len(free) > 1 else np.ones(1, int))[logits]
     features = places - likelihood.sample.fit_intercept
-    return NoMaximum(endless=list(zip(logits.tolist(), features.tolist(), strict=True)))
+    return NoMaximum(endless=list(zip(classes.tolist(), features.tolist(), strict=True)))

@@ -1,0 +1,319 @@
+"""Inference from an unpenalised fit: standard errors, intervals, information criteria.
+
+Wald's, from the inverse of the information at the maximum of the likelihood (McCullagh & Nelder,
+Generalized Linear Models, 2nd ed., Chapman & Hall 1989, chapter 5). A fit with C = inf and a
+reference class says that this is wanted: it keeps the `Evidence`, since X is not kept, or why there
+is none.
+"""
+
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from fastsoftmax import _validation_inference as check
+from fastsoftmax._sklearn import require_fit
+from fastsoftmax.data import DenseData
+from fastsoftmax.linear._likelihood import Maximum, NoMaximum, Sample, maximum
+from fastsoftmax.linear._summary import Summary, summarised
+from fastsoftmax.objective import HESSIAN_PARAMETERS
+
+INTERCEPT = "(Intercept)"  # as R has it
+
+
+class Estimates(NamedTuple):
+    """Numbers in the layout of the coefficients.
+
+    Attributes
+    ----------
+    coef : ndarray of shape (K, D), or (1, D) for two classes
+    intercept : ndarray of shape (K,) or (1,)
+        Of intervals, both have a further axis for their two ends.
+    """
+
+    coef: NDArray[np.float64]
+    intercept: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a fit knows of its likelihood."""
+
+    loglike: float
+    null_loglike: float  # of the model without features
+    n_observations: float  # the sum of the weights
+    covariance: NDArray[np.float64]
+    free: NDArray[np.bool_]  # of the logits: all but the reference's
+    reference: int  # the code of the class that the others are compared with
+
+
+def evidence_of(
+    sample: Sample,
+    coef: NDArray,
+    intercept: NDArray,
+    *,
+    C: float,
+    reference: int | None,
+    ended: bool,
+    label_smoothing: float = 0.0,
+) -> tuple[Evidence | NoMaximum | str, NDArray, NDArray]:
+    """What is known of the likelihood, or why there is nothing; the coefficients at its maximum.
+
+    Parameters
+    ----------
+    sample : Sample
+    coef, intercept : ndarray of shape (K, D) and (K,), or (1, D) and (1,)
+        Where the fit ended; left as they are where there is no maximum.
+    C, label_smoothing : float
+    reference : int or None
+        The code of the reference class.
+    ended : bool
+        Whether the fit was ended before its time.
+    """
+    if np.isfinite(C):
+        return check.penalised(C), coef, intercept
+    if reference is None:
+        return check.NO_REFERENCE, coef, intercept
+    if label_smoothing:
+        return check.smoothed(label_smoothing), coef, intercept
+    if ended:
+        return check.NOT_CONVERGED, coef, intercept
+    size = int(sample.free.sum()) * (sample.data.shape[1] + sample.fit_intercept)
+    if size > HESSIAN_PARAMETERS:
+        return check.too_many(size, HESSIAN_PARAMETERS), coef, intercept
+    try:
+        best = maximum(sample, coef, intercept)
+        null, n = null_likelihood(sample)
+    except NoMaximum as why:
+        return why.with_traceback(None), coef, intercept
+    coef, intercept = coef.copy(), intercept.copy()
+    free, first = sample.free, int(sample.fit_intercept)
+    coef[free] = best.table[:, first:]
+    if sample.fit_intercept:
+        intercept[free] = best.table[:, 0]
+    return Evidence(best.value, null, n, best.covariance, free, reference), coef, intercept
+
+
+def null_likelihood(sample: Sample) -> tuple[float, float]:
+    """The log-likelihood of intercepts alone, and the number of observations."""
+    rows = sample.data.shape[0]
+    weights = np.ones(rows) if sample.weights is None else sample.weights
+    if sample.targets.ndim == 1:
+        counts = np.bincount(sample.targets, weights, max(2, len(sample.free)))
+    else:
+        counts = np.einsum("n,nk->k", weights, sample.targets, dtype=np.float64)
+        if len(counts) == 1:
+            counts = np.append(weights.sum() - counts, counts)
+    n = float(counts.sum())
+    share = counts[counts > 0] / n
+    if sample.offset is None:
+        return float(n * (share @ np.log(share))), n
+    ones = DenseData(np.ones((rows, 1)), sample.data.n_threads)
+    zeros = np.zeros((len(sample.free), 1))
+    alone = maximum(sample._replace(data=ones, fit_intercept=False), zeros, zeros[:, 0])
+    return alone.value, n
+
+
+class Inference:
+    """What statisticians ask of a fit without penalty, ``C=np.inf``, with a reference class.
+
+    All of it raises a ValueError that says why, for any other fit, and where the likelihood has no
+    single maximum.
+    """
+
+    _evidence: Evidence | NoMaximum | str = check.NOT_OF_A_FIT
+
+    def _known(self) -> Evidence:
+        """The evidence of the fit; raises the reason if there is none."""
+        require_fit(self, "coef_")
+        evidence = self._evidence
+        if isinstance(evidence, Evidence):
+            return evidence
+        check.refuse(evidence if isinstance(evidence, str) else self._why(evidence))
+
+    def _why(self, why: NoMaximum) -> str:
+        names = self._features()
+        if why.constant:
+            return check.constant([names[j] for j in why.constant])
+        if why.collinear:
+            return check.collinear([names[j] for j in why.collinear])
+        growing: dict[int, list[str]] = {}
+        for k, j in why.endless:
+            growing.setdefault(k, []).append(INTERCEPT if j < 0 else names[j])
+        return check.endless(
+            [f"{self.classes_[k]} ({check.listed(some)})" for k, some in growing.items()]
+        )
+
+    def _features(self) -> list[str]:
+        names = getattr(self, "feature_names_in_", None)
+        return [f"x{j}" for j in range(self.n_features_in_)] if names is None else list(names)
+
+    def _laid_out(self, table: NDArray[np.float64], free: NDArray[np.bool_]) -> Estimates:
+        """Of a table (m, q, ...), the intercept's column first."""
+        first = table.shape[1] - self.n_features_in_
+        coef = np.zeros((len(free), self.n_features_in_, *table.shape[2:]))
+        intercept = np.zeros((len(free), *table.shape[2:]))
+        coef[free] = table[:, first:]
+        if first:
+            intercept[free] = table[:, 0]
+        return Estimates(coef, intercept)
+
+    def _table(self, evidence: Evidence) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Coefficients (m, q) and their standard errors, the intercept first."""
+        m = int(evidence.free.sum())
+        errors = np.sqrt(np.einsum("ii->i", evidence.covariance)).reshape(m, -1)
+        table = self.coef_[evidence.free]
+        if errors.shape[1] > self.n_features_in_:
+            table = np.column_stack([self.intercept_[evidence.free], table])
+        return table, errors
+
+    @property
+    def standard_errors_(self) -> Estimates:
+        """Standard errors of the coefficients: ``coef`` and ``intercept``, in their layout.
+
+        The square roots of the diagonal of `cov_params`; 0 for the reference class, and for
+        intercepts that are not fitted.
+        """
+        evidence = self._known()
+        return self._laid_out(self._table(evidence)[1], evidence.free)
+
+    @property
+    def loglike(self) -> float:
+        """The maximum of the log-likelihood, Σ sᵢ log p(yᵢ | xᵢ): R's ``logLik``."""
+        return self._known().loglike
+
+    @property
+    def aic(self) -> float:
+        """Akaike's information criterion, 2 p - 2 log L, for p coefficients."""
+        evidence = self._known()
+        return 2 * len(evidence.covariance) - 2 * evidence.loglike
+
+    @property
+    def bic(self) -> float:
+        """Schwarz's information criterion, p log n - 2 log L, n being the sum of the weights."""
+        evidence = self._known()
+        return len(evidence.covariance) * np.log(evidence.n_observations) - 2 * evidence.loglike
+
+    @property
+    def pseudo_r2(self) -> float:
+        """McFadden's 1 - log L / log L₀, L₀ being that of the best model of intercepts alone."""
+        evidence = self._known()
+        return 1 - evidence.loglike / evidence.null_loglike
+
+    def cov_params(self) -> NDArray[np.float64]:
+        """Covariance matrix of the coefficients, the inverse of the information.
+
+        Sample weights count as frequencies: a row of weight 3 as three rows.
+
+        Returns
+        -------
+        ndarray of shape (p, p)
+            For each class but the reference, in the order of ``classes_``, its intercept, if there
+            is one, and then its coefficients: the order of R's ``vcov`` of ``multinom``, and of
+            statsmodels' ``MNLogit`` with the constant first. Two classes have one logit.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        ValueError
+            If the fit was penalised (``C`` finite) or without ``reference_class``, had not
+            converged, or has more than 2048 coefficients; and where the likelihood has no single
+            maximum: if features are constant or linearly dependent, or separate the classes. The
+            message says which.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastsoftmax import SoftmaxRegression
+        >>> X, y = [[0.0], [1.0]], ["no", "yes"]
+        >>> model = SoftmaxRegression(C=np.inf, reference_class="no")
+        >>> _ = model.fit(np.repeat(X, 4, axis=0), np.array(y)[[0, 0, 0, 1, 0, 1, 1, 1]])
+        >>> model.cov_params().round(4).tolist()  # 1/3 + 1/1 is the variance of a log-odds
+        [[1.3333, -1.3333], [-1.3333, 2.6667]]
+        """
+        return self._known().covariance.copy()
+
+    def conf_int(self, alpha: float = 0.05) -> Estimates:
+        """Wald's confidence intervals of the coefficients.
+
+        Parameters
+        ----------
+        alpha : float, default=0.05
+            1 minus the coverage, > 0 and < 1.
+
+        Returns
+        -------
+        Estimates
+            ``coef`` of shape (K, D, 2), or (1, D, 2) for two classes, and ``intercept`` of shape
+            (K, 2) or (1, 2): lower and upper ends, both 0 for the reference class.
+
+        Raises
+        ------
+        NotFittedError, ValueError
+            As `cov_params`; if ``alpha`` is out of range.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastsoftmax import SoftmaxRegression
+        >>> from fastsoftmax.datasets import load_digits
+        >>> X, y = load_digits()
+        >>> ink = X.sum(axis=1, keepdims=True)
+        >>> model = SoftmaxRegression(C=np.inf, reference_class=0).fit(ink, y)
+        >>> model.conf_int().coef[:3, 0].round(4).tolist()
+        [[0.0, 0.0], [-0.0096, -0.0013], [-0.0073, 0.0007]]
+        """
+        half = -ndtri(check.alpha(alpha) / 2)
+        evidence = self._known()
+        table, errors = self._table(evidence)
+        ends = np.stack([table - half * errors, table + half * errors], axis=2)
+        return self._laid_out(ends, evidence.free)
+
+    def summary(self) -> Summary:
+        """A table of the coefficients, as statistics packages print it.
+
+        Returns
+        -------
+        Summary
+            A string, which an interactive session shows as it prints. For each class against the
+            reference: coefficients, standard errors, z = coef / std err, the probability of a
+            larger \\|z\\| if the coefficient is 0, and 95 % intervals. For two classes with
+            ``classes_[1]`` for reference the signs are opposite to those of ``coef_``, which is
+            for the log-odds of that class.
+
+        Raises
+        ------
+        NotFittedError, ValueError
+            As `cov_params`.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastsoftmax import SoftmaxRegression
+        >>> X, y = [[0.0], [1.0]], ["no", "yes"]
+        >>> model = SoftmaxRegression(C=np.inf, reference_class="no")
+        >>> model = model.fit(np.repeat(X, 4, axis=0), np.array(y)[[0, 0, 0, 1, 0, 1, 1, 1]])
+        >>> print(model.summary())
+        """
+        evidence = self._known()
+        table, errors = self._table(evidence)
+        names = [INTERCEPT] * (table.shape[1] - self.n_features_in_) + self._features()
+        if len(evidence.free) > 1:
+            labels = self.classes_[evidence.free]
+        else:
+            labels = self.classes_[[1 - evidence.reference]]
+            table = table if evidence.reference == 0 else -table
+        facts = {
+            "Observations": f"{evidence.n_observations:.10g}",
+            "Coefficients": str(table.size),
+            "Log-likelihood": f"{evidence.loglike:.3f}",
+            "of intercepts alone": f"{evidence.null_loglike:.3f}",
+            "Pseudo R² (McFadden)": f"{self.pseudo_r2:.4f}",
+            "AIC": f"{self.aic:.3f}",
+            "BIC": f"{self.bic:.3f}",
+        }
+        reference = self.classes_[evidence.reference]
+        return summarised(facts, str(reference), [str(k) for k in labels], names, table, errors)
