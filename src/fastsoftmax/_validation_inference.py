@@ -27,6 +27,10 @@ NO_REFERENCE = (
 NOT_CONVERGED = (
     "expected a fit that has converged, got one that ended before its maximum; increase max_iter"
 )
+CLASS_WEIGHTS = (
+    "expected a fit without class_weight, got one: sample_weight counts as frequencies, which "
+    "weights of classes are not"
+)
 
 
 def penalised(C: float) -> str:

@@ -7,12 +7,13 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 
 from fastsoftmax import _validation as check
+from fastsoftmax._typing import MatrixLike
 from fastsoftmax._validation_sparse import features
 from fastsoftmax.data import Gradients, data_of
 
 
 def linear_cross_entropy(
-    X: ArrayLike,
+    X: MatrixLike,
     W: ArrayLike,
     b: ArrayLike | None,
     target: ArrayLike,
@@ -45,7 +46,7 @@ def linear_cross_entropy(
 
 
 def linear_cross_entropy_value_and_grad(
-    X: ArrayLike,
+    X: MatrixLike,
     W: ArrayLike,
     b: ArrayLike | None,
     target: ArrayLike,

@@ -7,7 +7,7 @@ is none.
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,7 +16,7 @@ from scipy.special import ndtri
 from fastsoftmax import _validation_inference as check
 from fastsoftmax._sklearn import require_fit
 from fastsoftmax.data import DenseData
-from fastsoftmax.linear._likelihood import Maximum, NoMaximum, Sample, maximum
+from fastsoftmax.linear._likelihood import NoMaximum, Sample, maximum
 from fastsoftmax.linear._summary import Summary, summarised
 from fastsoftmax.objective import HESSIAN_PARAMETERS
 
@@ -55,9 +55,9 @@ def evidence_of(
     intercept: NDArray,
     *,
     C: float,
-    reference: int | None,
     ended: bool,
-    label_smoothing: float = 0.0,
+    label_smoothing: float,
+    class_weight: object,
 ) -> tuple[Evidence | NoMaximum | str, NDArray, NDArray]:
     """What is known of the likelihood, or why there is nothing; the coefficients at its maximum.
 
@@ -66,18 +66,19 @@ def evidence_of(
     sample : Sample
     coef, intercept : ndarray of shape (K, D) and (K,), or (1, D) and (1,)
         Where the fit ended; left as they are where there is no maximum.
-    C, label_smoothing : float
-    reference : int or None
-        The code of the reference class.
+    C, label_smoothing, class_weight
+        Parameters of the fit.
     ended : bool
         Whether the fit was ended before its time.
     """
     if np.isfinite(C):
         return check.penalised(C), coef, intercept
-    if reference is None:
+    if sample.reference is None:
         return check.NO_REFERENCE, coef, intercept
     if label_smoothing:
         return check.smoothed(label_smoothing), coef, intercept
+    if class_weight is not None:
+        return check.CLASS_WEIGHTS, coef, intercept
     if ended:
         return check.NOT_CONVERGED, coef, intercept
     size = int(sample.free.sum()) * (sample.data.shape[1] + sample.fit_intercept)
@@ -93,7 +94,7 @@ def evidence_of(
     coef[free] = best.table[:, first:]
     if sample.fit_intercept:
         intercept[free] = best.table[:, 0]
-    return Evidence(best.value, null, n, best.covariance, free, reference), coef, intercept
+    return Evidence(best.value, null, n, best.covariance, free, sample.reference), coef, intercept
 
 
 def null_likelihood(sample: Sample) -> tuple[float, float]:
@@ -101,7 +102,7 @@ def null_likelihood(sample: Sample) -> tuple[float, float]:
     rows = sample.data.shape[0]
     weights = np.ones(rows) if sample.weights is None else sample.weights
     if sample.targets.ndim == 1:
-        counts = np.bincount(sample.targets, weights, max(2, len(sample.free)))
+        counts = np.bincount(sample.targets, weights, max(2, sample.n_logits))
     else:
         counts = np.einsum("n,nk->k", weights, sample.targets, dtype=np.float64)
         if len(counts) == 1:
@@ -111,7 +112,7 @@ def null_likelihood(sample: Sample) -> tuple[float, float]:
     if sample.offset is None:
         return float(n * (share @ np.log(share))), n
     ones = DenseData(np.ones((rows, 1)), sample.data.n_threads)
-    zeros = np.zeros((len(sample.free), 1))
+    zeros = np.zeros((sample.n_logits, 1))
     alone = maximum(sample._replace(data=ones, fit_intercept=False), zeros, zeros[:, 0])
     return alone.value, n
 

@@ -46,8 +46,14 @@ class Sample(NamedTuple):
     targets: NDArray  # codes (n,) or probabilities (n, number of logits)
     weights: NDArray | None
     offset: NDArray | None  # (n, number of logits)
-    free: NDArray[np.bool_]  # of the logits: all but the reference's
+    n_logits: int
+    reference: int | None  # the code of the class whose coefficients are 0, unless of two classes
     fit_intercept: bool
+
+    @property
+    def free(self) -> NDArray[np.bool_]:
+        """Of the logits: all but the reference's."""
+        return (np.arange(self.n_logits) != self.reference) | (self.n_logits == 1)
 
 
 @dataclass
@@ -69,7 +75,7 @@ class Maximum:
     covariance: NDArray[np.float64]
 
 
-class NoMaximum(Exception):  # noqa: N818  not an error of the fit
+class NoMaximum(Exception):
     """There is no single maximum.
 
     Attributes
@@ -128,15 +134,15 @@ class Likelihood:
 
     def at(self, table: NDArray) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
         """The value, its gradient (m·q,) and the information (m·q, m·q), in one pass."""
-        s = self.sample
+        s, free = self.sample, self.sample.free
         (m, q), d = self.shape, len(self.scales)
-        W, b = np.zeros((len(s.free), d)), np.zeros(len(s.free))
-        W[s.free] = table[:, :d]
+        W, b = np.zeros((s.n_logits, d)), np.zeros(s.n_logits)
+        W[free] = table[:, :d]
         if s.fit_intercept:
-            b[s.free] = table[:, d]
+            b[free] = table[:, d]
         value, gradient, information = 0.0, np.zeros((m, q)), np.zeros((m, q, m, q))
         for rows, data in self._standardised():
-            logits = StoredLogits(data.shape[0], len(b), data.dtype, data.n_threads)
+            logits = StoredLogits(data.shape[0], s.n_logits, data.dtype, data.n_threads)
             data.store_logits(W, b, logits)
             if s.offset is not None:
                 known = logits.like()
@@ -144,11 +150,11 @@ class Likelihood:
                 logits.move(known, 1.0)
             weights = None if s.weights is None else s.weights[rows]
             targets = s.targets[rows] if s.targets.ndim == 1 else s.targets[rows].astype(np.float64)
-            P = probabilities(logits)[:, s.free]
+            P = probabilities(logits)[:, free]
             loss, grads = data.value_and_grad(None, None, targets, weights, 1.0, stored=logits)
             value -= loss
-            gradient[:, :d] -= grads.W[s.free]
-            gradient[:, d:] -= grads.b[s.free, None][:, : q - d]
+            gradient[:, :d] -= grads.W[free]
+            gradient[:, d:] -= grads.b[free, None][:, : q - d]
             information += hessian(P, weights, q, lambda drawn, data=data: self._gram(data, drawn))
         return value, gradient.ravel(), information.reshape(m * q, m * q)
 
@@ -244,7 +250,7 @@ def inverse_of(information: NDArray[np.float64]) -> NDArray[np.float64] | None:
 def why_not(likelihood: Likelihood, direction: NDArray[np.float64]) -> NoMaximum:
     """What is wrong with a sample whose likelihood has no maximum in this direction."""
     gram = likelihood.gram()
-    scales = 1 / np.sqrt(np.maximum(np.einsum("ii->i", gram), np.finfo(float).tiny))
+    scales = 1 / np.sqrt(np.maximum(np.einsum("ii->i", gram), TINY))
     values, vectors = np.linalg.eigh(gram * scales * scales[:, None])
     null = vectors[:, values <= len(gram) * values[-1] / SINGULAR]
     if null.size:

@@ -6,6 +6,7 @@ from typing import Any, Self
 from numpy.typing import ArrayLike
 
 from fastsoftmax import _validation_networks as check_networks
+from fastsoftmax._typing import MatrixLike
 from fastsoftmax.blocks import Blocks
 from fastsoftmax.linear._model import LinearModel
 from fastsoftmax.linear._neuron import train_neuron
@@ -143,8 +144,8 @@ penalty_factor, class_weight, n_threads, warm_start, verbose
 
     def fit(
         self,
-        X: ArrayLike | Blocks,
-        y: ArrayLike | None = None,
+        X: MatrixLike | Blocks,
+        y: MatrixLike | None = None,
         sample_weight: ArrayLike | None = None,
         *,
         offset: ArrayLike | None = None,
@@ -192,7 +193,7 @@ penalty_factor, class_weight, n_threads, warm_start, verbose
         max_iter = ITERATIONS if self.max_iter is None else self.max_iter
         return self._fit(X, y, sample_weight, max_iter=max_iter, offset=offset, callback=callback)
 
-    def _train(self, X: ArrayLike, y: ArrayLike | None, callback: Any) -> None:
+    def _train(self, X: MatrixLike, y: ArrayLike | None, callback: Any) -> None:
         max_iter = EPOCHS if self.max_iter is None else self.max_iter
         train_neuron(
             self, X, y, loss="binary_cross_entropy", threshold=self._threshold,

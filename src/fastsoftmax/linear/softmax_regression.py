@@ -6,12 +6,14 @@ from typing import Self
 from numpy.typing import ArrayLike
 
 from fastsoftmax import solvers
+from fastsoftmax._typing import MatrixLike
 from fastsoftmax.blocks import Blocks
+from fastsoftmax.linear._inference import Inference
 from fastsoftmax.linear._model import LinearModel
 from fastsoftmax.linear._online import PartialFit
 
 
-class SoftmaxRegression(PartialFit, LinearModel):
+class SoftmaxRegression(Inference, PartialFit, LinearModel):
     """Softmax (multinomial logistic) regression with an L2, L1 or elastic net penalty.
 
     Minimises, over the weights W (K, D) and the intercepts b (K,),
@@ -171,7 +173,7 @@ class SoftmaxRegression(PartialFit, LinearModel):
 
     def fit(
         self,
-        X: ArrayLike | Blocks,
+        X: MatrixLike | Blocks,
         y: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         *,
