@@ -307,6 +307,19 @@ def test_summary():
     assert f"{'AIC':24}{model.aic:16.3f}" in lines
 
 
+def test_names_of_features():
+    X, y, _ = problem()
+    model = unpenalised(X, y, 0, fit_intercept=False)
+    lines = model.summary().splitlines()
+    assert [line.split()[0] for line in lines[-4:-1]] == ["x0", "x1", "x2"]
+    lines = model.summary(["a", "b", "c"]).splitlines()
+    assert [line.split()[0] for line in lines[-4:-1]] == ["a", "b", "c"]
+    assert "(Intercept)" not in model.summary()
+    for wrong in (["a", "b"], "abc"):
+        with pytest.raises(ValueError, match="feature_names: expected 3 names, one a feature"):
+            model.summary(wrong)
+
+
 def test_two_classes_against_either():
     X, y, _ = problem(2)
     labels = np.array(["no", "yes"])[y]

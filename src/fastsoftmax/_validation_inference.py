@@ -85,3 +85,14 @@ def alpha(value: object) -> float:
     if not number < 1:
         raise ValueError(f"alpha: expected a number < 1, got {value!r}")
     return number
+
+
+def feature_names(names: Sequence[str] | None, known: list[str]) -> list[str]:
+    """As many as features, those known where none are given."""
+    if names is None:
+        return known
+    if isinstance(names, str) or len(names) != len(known):
+        raise ValueError(
+            f"feature_names: expected {len(known)} names, one a feature of X, got {names!r}"
+        )
+    return [str(name) for name in names]

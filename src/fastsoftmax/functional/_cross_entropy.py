@@ -182,11 +182,13 @@ def cross_entropy_value_and_grad(
     Parameters
     ----------
     logits, target, axis, weight, sample_weight, ignore_index, label_smoothing, temperature, \
-reduction, n_threads
+reduction
         As of `cross_entropy`.
     out : ndarray, optional
         Where to put the gradient, of the shape and dtype of the logits. May be the logits
         themselves.
+    n_threads : int or None, default=None
+        As of `cross_entropy`.
 
     Returns
     -------

@@ -6,6 +6,8 @@ reference class says that this is wanted: it keeps the `Evidence`, since X is no
 is none.
 """
 
+import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -195,7 +197,8 @@ class Inference:
     def bic(self) -> float:
         """Schwarz's information criterion, p log n - 2 log L, n being the sum of the weights."""
         evidence = self._known()
-        return len(evidence.covariance) * np.log(evidence.n_observations) - 2 * evidence.loglike
+        penalty = len(evidence.covariance) * math.log(evidence.n_observations)
+        return penalty - 2 * evidence.loglike
 
     @property
     def pseudo_r2(self) -> float:
@@ -265,7 +268,7 @@ class Inference:
         >>> ink = X.sum(axis=1, keepdims=True)
         >>> model = SoftmaxRegression(C=np.inf, reference_class=0).fit(ink, y)
         >>> model.conf_int().coef[:3, 0].round(4).tolist()
-        [[0.0, 0.0], [-0.0096, -0.0013], [-0.0073, 0.0007]]
+        [[0.0, 0.0], [-0.0093, 0.0029], [-0.0087, 0.0035]]
         """
         half = -ndtri(check.alpha(alpha) / 2)
         evidence = self._known()
@@ -273,22 +276,27 @@ class Inference:
         ends = np.stack([table - half * errors, table + half * errors], axis=2)
         return self._laid_out(ends, evidence.free)
 
-    def summary(self) -> Summary:
+    def summary(self, feature_names: Sequence[str] | None = None) -> Summary:
         """A table of the coefficients, as statistics packages print it.
+
+        Parameters
+        ----------
+        feature_names : sequence of D strings, optional
+            None: the columns of the DataFrame that was fitted, or x0, x1, and so on.
 
         Returns
         -------
         Summary
             A string, which an interactive session shows as it prints. For each class against the
             reference: coefficients, standard errors, z = coef / std err, the probability of a
-            larger \\|z\\| if the coefficient is 0, and 95 % intervals. For two classes with
+            larger z in absolute value if the coefficient is 0, and 95 % intervals. For two classes with
             ``classes_[1]`` for reference the signs are opposite to those of ``coef_``, which is
             for the log-odds of that class.
 
         Raises
         ------
         NotFittedError, ValueError
-            As `cov_params`.
+            As `cov_params`; if there are more or fewer names than features.
 
         Examples
         --------
@@ -298,10 +306,25 @@ class Inference:
         >>> model = SoftmaxRegression(C=np.inf, reference_class="no")
         >>> model = model.fit(np.repeat(X, 4, axis=0), np.array(y)[[0, 0, 0, 1, 0, 1, 1, 1]])
         >>> print(model.summary())
+        Binary logistic regression, maximum likelihood
+        Observations                           8
+        Coefficients                           2
+        Log-likelihood                    -4.499
+        of intercepts alone               -5.545
+        Pseudo R² (McFadden)              0.1887
+        AIC                               12.997
+        BIC                               13.156
+        -----------------------------------------------------------------------------
+        yes against no         coef    std err        z   P>|z|     [0.025     0.975]
+        -----------------------------------------------------------------------------
+        (Intercept)         -1.0986     1.1547   -0.951   0.341    -3.3618     1.1646
+        x0                   2.1972     1.6330    1.346   0.178    -1.0034     5.3978
+        -----------------------------------------------------------------------------
         """
         evidence = self._known()
         table, errors = self._table(evidence)
-        names = [INTERCEPT] * (table.shape[1] - self.n_features_in_) + self._features()
+        features = check.feature_names(feature_names, self._features())
+        names = [INTERCEPT] * (table.shape[1] - len(features)) + features
         if len(evidence.free) > 1:
             labels = self.classes_[evidence.free]
         else:

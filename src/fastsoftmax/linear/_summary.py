@@ -43,7 +43,8 @@ def summarised(
         for column in (table, errors, table - half * errors, table + half * errors)
     ]
     coef, error, low, high = texts
-    lines = ["Multinomial logistic regression, maximum likelihood"]
+    kind = "Binary" if len(classes) == 1 else "Multinomial"
+    lines = [f"{kind} logistic regression, maximum likelihood"]
     lines += [f"{name:24}{value:>16}" for name, value in facts.items()]
     for k, title in enumerate(titles):
         lines += [line, row_of(title, COLUMNS, width), line]

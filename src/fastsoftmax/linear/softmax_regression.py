@@ -69,6 +69,8 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
         A class whose coefficients are to be 0: from those of all classes its are subtracted, which
         changes no probability. The fit, its penalty included, is the same. For two classes the one
         logit remains the log-odds of ``classes_[1]`` against ``classes_[0]``.
+        With ``C=np.inf`` the fit goes on to the maximum of the likelihood in float64, and keeps
+        what inference needs: see `summary`.
     n_threads : int or None, default=None
         Threads of the kernels, >= 1. None: as many as the processors this process may use, by its
         affinity, its cgroup's quota and ``OMP_NUM_THREADS``. The result does not depend on it.
@@ -110,6 +112,9 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
         of a preconditioner, count by their multiply-adds.
     history_ : list of Iteration
         ``(objective, grad_norm, n_passes, seconds, gap)`` after each iteration.
+    standard_errors_, loglike, aic, bic, pseudo_r2
+        What there is to infer from a fit with ``C=np.inf`` and a ``reference_class``; else asking
+        raises a ValueError that says why not. More of it: `summary`, `conf_int`, `cov_params`.
 
     See Also
     --------
