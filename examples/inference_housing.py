@@ -2,11 +2,11 @@
 
     python examples/inference_housing.py [FILE]
 
-1681 tenants in Copenhagen said how satisfied they were with their housing (Madsen 1976; Cox & Snell,
-Applied Statistics, 1984), by their influence on the management, the type of the building and their
-contact with neighbours: 72 rows with frequencies. FILE is the table, ``housing`` of R's package MASS
-as CSV; without it stat-reference/MASS_housing.csv of the folder FASTSOFTMAX_DATA is taken. The
-coefficients are those of R's ``multinom(Sat ~ Infl + Type + Cont, weights = Freq)``.
+1681 tenants in Copenhagen said how satisfied they were with their housing (Madsen 1976; Cox &
+Snell, Applied Statistics, 1984), by their influence on the management, the type of the building and
+their contact with neighbours: 72 rows with frequencies. FILE is the table, ``housing`` of R's
+package MASS as CSV; without it stat-reference/MASS_housing.csv of the folder FASTSOFTMAX_DATA is
+taken. The coefficients are those of R's ``multinom(Sat ~ Infl + Type + Cont, weights = Freq)``.
 """
 
 import csv

@@ -449,6 +449,41 @@ def test_partly_separated_classes(form, share):
     assert "it grows with the coefficients of 1 (x2);" in said
 
 
+def test_class_without_weight():
+    X, y, weights = problem()
+    said = reason(unpenalised(X, y, 0, weights * (y != 2)))
+    assert "it grows with the coefficients of 2 (" in said
+
+
+def test_rows_without_weight_say_nothing():
+    X, y, weights = problem()
+    weights[:50] = 0
+    X[:50] = 1e12
+    plain = unpenalised(X[50:], y[50:], 0, weights[50:])
+    found = unpenalised(X, y, 0, weights)
+    np.testing.assert_allclose(found.cov_params(), plain.cov_params(), rtol=1e-9)
+    X[50:, 1] = 3.0
+    assert "got x1 constant" in reason(unpenalised(X, y, 0, weights))
+
+
+def test_reasons_are_kept_in_pickles():
+    X, y, _ = problem()
+    X[:, 1] = X[:, 0]
+    model = unpenalised(X, y, 0)
+    assert "x0, x1 linearly dependent" in reason(pickle.loads(pickle.dumps(model)))
+
+
+def test_far_from_the_maximum():
+    """Where a whole step of Newton's goes too far."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(400, 2)) * [1, 30]
+    y = (X @ [2.0, 1.0] + rng.logistic(size=400) > 0).astype(int)
+    exact = unpenalised(X, y, 0)
+    for tol in (0.9, 0.1):
+        model = unpenalised(X, y, 0, tol=tol, solver="lbfgs")
+        np.testing.assert_allclose(model.coef_, exact.coef_, rtol=1e-9)
+
+
 def test_nearly_separated_classes_have_a_maximum():
     """One row in the way is enough."""
     X, y, _ = problem(3, 1000)

@@ -289,9 +289,9 @@ class Inference:
         Summary
             A string, which an interactive session shows as it prints. For each class against the
             reference: coefficients, standard errors, z = coef / std err, the probability of a
-            larger z in absolute value if the coefficient is 0, and 95 % intervals. For two classes with
-            ``classes_[1]`` for reference the signs are opposite to those of ``coef_``, which is
-            for the log-odds of that class.
+            larger z in absolute value if the coefficient is 0, and 95 % intervals. For two classes
+            with ``classes_[1]`` for reference the signs are opposite to those of ``coef_``, which
+            is for the log-odds of that class.
 
         Raises
         ------

@@ -35,6 +35,9 @@ STEPS = 30  # logits of separated rows are then beyond what float64 tells from c
 SETTLED = 1e-10  # of gᵀH⁻¹g: the square of a step in units of the standard errors
 STILL = 1e-3, 1e-5  # of a coefficient and of the largest: a step is at most their sum
 SINGULAR = 1e12  # the condition at which standard errors have four digits left
+DEPENDENT = 1e-10  # of the largest eigenvalue of a Gram: what belongs to features that depend
+ROUNDING = 1e-10  # of the value: by which it may seem to fall
+VANISHED = 1e-100  # information of coefficients that went as far as there are numbers
 TINY = float(np.finfo(float).tiny)
 SHARE = 0.1  # of the largest: what counts as part of a direction
 
@@ -181,18 +184,25 @@ class Likelihood:
 
 
 def moments(sample: Sample) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Weighted mean and variance of each feature; 0 exactly of one that is constant."""
-    first, total = None, 0.0
-    sums, squares = np.zeros((2, sample.data.shape[1]))
+    """Weighted mean and variance of each feature; 0 exactly of one that is constant.
+
+    Of pieces, merged (Chan, Golub & LeVeque, Algorithms for computing the sample variance, 1983).
+    """
+    total, means, squares = 0.0, *np.zeros((2, sample.data.shape[1]))
     for rows, X in float64_pieces(sample.data):
-        first = X[0].copy() if first is None else first
-        X -= first
         weights = np.ones(len(X)) if sample.weights is None else sample.weights[rows]
-        sums += np.einsum("n,nd->d", weights, X)
-        squares += np.einsum("n,nd,nd->d", weights, X, X)
-        total += weights.sum()
-    sums /= total
-    return first + sums, np.where(squares > 0, np.maximum(squares / total - sums**2, TINY), 0.0)
+        weight = weights.sum()
+        if not weight:
+            continue
+        first = X[np.argmax(weights > 0)].copy()
+        X -= first  # 0 exactly where it is constant
+        mean = np.einsum("n,nd->d", weights, X) / weight
+        X -= mean
+        apart = first + mean - means
+        total += weight
+        means += apart * (weight / total)
+        squares += np.einsum("n,nd,nd->d", weights, X, X) + apart**2 * weight * (1 - weight / total)
+    return means, squares / total
 
 
 def maximum(sample: Sample, coef: NDArray, intercept: NDArray) -> Maximum:
@@ -206,9 +216,14 @@ def maximum(sample: Sample, coef: NDArray, intercept: NDArray) -> Maximum:
     if likelihood.constant.any():
         raise NoMaximum(constant=np.flatnonzero(likelihood.constant).tolist())
     table = likelihood.start(coef, intercept)
-    step, settled = np.zeros_like(table), False
+    step, settled, before = np.zeros_like(table), False, -np.inf
     for _ in range(STEPS):
         value, gradient, information = likelihood.at(table)
+        if not value >= before - ROUNDING * abs(before):
+            step /= 2
+            table, settled = table - step, False
+            continue
+        before = value
         inverse = inverse_of(information)
         if inverse is None:
             break
@@ -233,7 +248,7 @@ def transformed(covariance: NDArray[np.float64], T: NDArray) -> NDArray[np.float
 def inverse_of(information: NDArray[np.float64]) -> NDArray[np.float64] | None:
     """The inverse of a positive definite matrix; None where it is singular up to rounding."""
     diagonal = np.einsum("ii->i", information)
-    if not (diagonal > 0).all():
+    if not (diagonal > VANISHED).all():
         return None
     scales = 1 / np.sqrt(diagonal)
     scaled = information * scales * scales[:, None]
@@ -252,7 +267,7 @@ def why_not(likelihood: Likelihood, direction: NDArray[np.float64]) -> NoMaximum
     gram = likelihood.gram()
     scales = 1 / np.sqrt(np.maximum(np.einsum("ii->i", gram), TINY))
     values, vectors = np.linalg.eigh(gram * scales * scales[:, None])
-    null = vectors[:, values <= len(gram) * values[-1] / SINGULAR]
+    null = vectors[:, values <= DEPENDENT * values[-1]]
     if null.size:
         share = np.abs(null).max(axis=1)[: len(likelihood.scales)]
         return NoMaximum(collinear=np.flatnonzero(share > SHARE * share.max()).tolist())
