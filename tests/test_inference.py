@@ -9,6 +9,7 @@ from scipy import sparse, stats
 
 import fastsoftmax
 from fastsoftmax import Blocks, SoftmaxRegression
+from fastsoftmax.data import DenseData
 
 
 def table(data_folder, name, delimiter=",", quotechar='"'):
@@ -498,3 +499,31 @@ def test_in_one_call():
     X, y, _ = problem()
     model = fastsoftmax.fit(X, y, C=np.inf, reference_class=0)
     assert model.loglike == unpenalised(X, y, 0).loglike
+
+
+# ------------------------------------------------------------------------------- constant features
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+def test_moments_of_constants_and_of_what_hardly_varies(dtype):
+    """The mean of a constant is off by up to 64 units of the last place, as sums are rounded."""
+    eps = np.finfo(dtype).eps
+    steps = np.arange(300) % 50
+    X = np.column_stack([np.full(300, 0.1), np.full(300, 1e6 / 3), 1 + steps * eps]).astype(dtype)
+    means, variances = DenseData(X, 1).moments(None)
+    assert (np.sqrt(variances[:2]) <= eps * means[:2]).all()
+    assert np.sqrt(variances[2]) == pytest.approx(steps.std() * eps, rel=1e-6)
+    weights = np.arange(300, dtype=dtype)
+    means, variances = DenseData(X, 1).moments(weights)
+    assert means[2] - 1 == pytest.approx(np.average(steps, weights=weights) * eps, rel=1e-6)
+
+
+@pytest.mark.parametrize("solver", ["newton", "lbfgs", "preconditioned-lbfgs"])
+def test_constant_features_change_no_fit(solver):
+    X, y, _ = problem()
+    X[:, 1] = 0.1
+    params = {"C": np.inf, "tol": 1e-10, "solver": solver}
+    one = SoftmaxRegression(**params).fit(X, y)
+    other = SoftmaxRegression(**params).fit(X[:, [0, 2]], y)
+    assert one.objective_ == pytest.approx(other.objective_, rel=1e-10)
+    assert not one.coef_[:, 1].any()

@@ -50,7 +50,7 @@ def test_mypy_sees_types(tmp_path):
     assert [line.split(":")[1] for line in lines[:-1]] == ["3", "4", "5"]
 
 
-@pytest.mark.filterwarnings("ignore:.*did not converge", "ignore:Maximum iterations")
+@pytest.mark.filterwarnings("ignore")  # two iterations are enough here
 def test_the_program_runs(capsys):
     runpy.run_path(str(PROGRAM), run_name="__main__")
     assert "LOG-LIKELIHOOD" in capsys.readouterr().out
