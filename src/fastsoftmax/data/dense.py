@@ -162,7 +162,8 @@ class DenseData:
         """Take those anew where all of a variance may be the rounding of its mean, up to 64 units
         of the last place: so that constants are told from features that hardly vary."""
         rounding = 128 * float(np.finfo(self.dtype).eps) * np.abs(means)
-        for j in np.flatnonzero((variances > 0) & (np.sqrt(variances) <= rounding)):
+        doubtful = (np.sqrt(variances) <= rounding) & (variances > 0) & (variances < np.inf)
+        for j in np.flatnonzero(doubtful):
             x = widened(self.X[:, j]).astype(np.float64)
             means[j] = x[0] + np.average(x - x[0], weights=weights)
             variances[j] = np.average((x - means[j]) ** 2, weights=weights)
