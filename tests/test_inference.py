@@ -168,14 +168,15 @@ def test_rows_of_weight_three_are_three_rows(k):
     np.testing.assert_allclose(one.coef_, other.coef_, atol=1e-9)
 
 
-def test_counts_are_rows():
-    X, _, _ = problem()
-    counts = np.random.default_rng(1).integers(0, 4, (len(X), 3))
+@pytest.mark.parametrize("k", [2, 3])
+def test_counts_are_rows(k):
+    X, _, weights = problem(k)
+    counts = np.random.default_rng(1).integers(0, 4, (len(X), k))
     counts[:, 0] += 1
-    one = unpenalised(X, counts, 0)
-    other = unpenalised(
-        np.repeat(X, counts.sum(axis=1), axis=0), np.repeat([[0, 1, 2]] * len(X), counts.ravel()), 0
-    )
+    one = unpenalised(X, counts, 0, weights)
+    each = counts.sum(axis=1)
+    labels = np.repeat([np.arange(k)] * len(X), counts.ravel())
+    other = unpenalised(np.repeat(X, each, axis=0), labels, 0, np.repeat(weights, each))
     for name in ("loglike", "bic", "pseudo_r2"):
         assert getattr(one, name) == pytest.approx(getattr(other, name), rel=1e-12)
     np.testing.assert_allclose(one.cov_params(), other.cov_params(), rtol=1e-9, atol=1e-13)
