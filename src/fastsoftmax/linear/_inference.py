@@ -1,14 +1,11 @@
 """Inference from an unpenalised fit: standard errors, intervals, information criteria.
 
 Wald's, from the inverse of the information at the maximum of the likelihood (McCullagh & Nelder,
-Generalized Linear Models, 2nd ed., Chapman & Hall 1989, chapter 5). A fit with C = inf and a
-reference class says that this is wanted: it keeps the `Evidence`, since X is not kept, or why there
-is none.
+Generalized Linear Models, 2nd ed., Chapman & Hall 1989, chapter 5).
 """
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -17,10 +14,9 @@ from scipy.special import ndtri
 
 from fastsoftmax import _validation_inference as check
 from fastsoftmax._sklearn import require_fit
-from fastsoftmax.data import DenseData
-from fastsoftmax.linear._likelihood import NoMaximum, Sample, maximum
+from fastsoftmax.linear._evidence import Evidence
+from fastsoftmax.linear._likelihood import NoMaximum
 from fastsoftmax.linear._summary import Summary, summarised
-from fastsoftmax.objective import HESSIAN_PARAMETERS
 
 INTERCEPT = "(Intercept)"  # as R has it
 
@@ -37,86 +33,6 @@ class Estimates(NamedTuple):
 
     coef: NDArray[np.float64]
     intercept: NDArray[np.float64]
-
-
-@dataclass(frozen=True)
-class Evidence:
-    """What a fit knows of its likelihood."""
-
-    loglike: float
-    null_loglike: float  # of the model without features
-    n_observations: float  # the sum of the weights
-    covariance: NDArray[np.float64]
-    free: NDArray[np.bool_]  # of the logits: all but the reference's
-    reference: int  # the code of the class that the others are compared with
-
-
-def evidence_of(
-    sample: Sample,
-    coef: NDArray,
-    intercept: NDArray,
-    *,
-    C: float,
-    ended: bool,
-    label_smoothing: float,
-    class_weight: object,
-) -> tuple[Evidence | NoMaximum | str, NDArray, NDArray]:
-    """What is known of the likelihood, or why there is nothing; the coefficients at its maximum.
-
-    Parameters
-    ----------
-    sample : Sample
-    coef, intercept : ndarray of shape (K, D) and (K,), or (1, D) and (1,)
-        Where the fit ended; left as they are where there is no maximum.
-    C, label_smoothing, class_weight
-        Parameters of the fit.
-    ended : bool
-        Whether the fit was ended before its time.
-    """
-    if np.isfinite(C):
-        return check.penalised(C), coef, intercept
-    if sample.reference is None:
-        return check.NO_REFERENCE, coef, intercept
-    if label_smoothing:
-        return check.smoothed(label_smoothing), coef, intercept
-    if class_weight is not None:
-        return check.CLASS_WEIGHTS, coef, intercept
-    if ended:
-        return check.NOT_CONVERGED, coef, intercept
-    size = int(sample.free.sum()) * (sample.data.shape[1] + sample.fit_intercept)
-    if size > HESSIAN_PARAMETERS:
-        return check.too_many(size, HESSIAN_PARAMETERS), coef, intercept
-    try:
-        best = maximum(sample, coef, intercept)
-        null, n = null_likelihood(sample)
-    except NoMaximum as why:
-        return why.with_traceback(None), coef, intercept
-    coef, intercept = coef.copy(), intercept.copy()
-    free, first = sample.free, int(sample.fit_intercept)
-    coef[free] = best.table[:, first:]
-    if sample.fit_intercept:
-        intercept[free] = best.table[:, 0]
-    return Evidence(best.value, null, n, best.covariance, free, sample.reference), coef, intercept
-
-
-def null_likelihood(sample: Sample) -> tuple[float, float]:
-    """The log-likelihood of intercepts alone, and the number of observations."""
-    rows = sample.data.shape[0]
-    weights = np.ones(rows) if sample.weights is None else sample.weights
-    if sample.targets.ndim == 1:
-        counts = np.bincount(sample.targets, weights, max(2, sample.n_logits))
-    else:
-        counts = np.einsum("n,nk->k", weights, sample.targets, dtype=np.float64)
-        if len(counts) == 1:
-            counts = np.append(weights.sum() - counts, counts)
-    n = float(counts.sum())
-    share = counts[counts > 0] / n
-    if sample.offset is None:
-        return float(n * (share @ np.log(share))), n
-    ones = DenseData(np.ones((rows, 1)), sample.data.n_threads)
-    zeros = np.zeros((sample.n_logits, 1))
-    alone = maximum(sample._replace(data=ones, fit_intercept=False), zeros, zeros[:, 0])
-    return alone.value, n
 
 
 class Inference:

@@ -20,7 +20,7 @@ from fastsoftmax._sklearn import (
 )
 from fastsoftmax._typing import MatrixLike
 from fastsoftmax.blocks import Blocks
-from fastsoftmax.linear._inference import evidence_of
+from fastsoftmax.linear._evidence import evidence_of
 from fastsoftmax.linear._predict import Probabilities
 from fastsoftmax.linear._problem import Problem, problem_of
 from fastsoftmax.linear._targets import referred
