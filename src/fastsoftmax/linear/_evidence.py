@@ -1,7 +1,7 @@
 """What the end of a fit keeps for inference, since X is not kept.
 
-A fit with C = inf and a reference class says that inference is wanted; any other remembers why there
-is none.
+A fit with C = inf and a reference class says that inference is wanted; any other remembers why
+there is none.
 """
 
 from dataclasses import dataclass
