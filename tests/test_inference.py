@@ -2,9 +2,12 @@
 
 import csv
 import pickle
+import warnings
 
 import numpy as np
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 from scipy import sparse, stats
 
 import fastsoftmax
@@ -146,6 +149,31 @@ def test_information_and_gradient_by_complex_steps(form, k, fit_intercept):
     np.testing.assert_allclose(model.cov_params(), expected, rtol=1e-7, atol=1e-12)
     errors = stacked(model.standard_errors_, free)[:, not fit_intercept :]
     np.testing.assert_allclose(errors.ravel(), np.sqrt(np.diag(expected)), rtol=1e-7)
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    k=st.integers(2, 6),
+    d=st.integers(1, 6),
+    n=st.integers(60, 400),
+    step=st.integers(1, 3),
+    dtype=st.sampled_from([np.float64, np.float32, np.int8, np.uint16]),
+    seed=st.integers(0, 1000),
+)
+def test_any_shape(k, d, n, step, dtype, seed):
+    rng = np.random.default_rng(seed)
+    X = rng.integers(0, 9, (n * step, d)).astype(dtype)[::step]
+    y = np.append(rng.integers(0, k, n - k), np.arange(k))
+    weights = rng.uniform(0.5, 3, n)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # of separated classes
+        model = unpenalised(X, y, 0, weights)
+    assume(hasattr(model, "aic"))
+    theta = np.column_stack([model.intercept_, model.coef_])[1 if k > 2 else 0 :].ravel()
+    U = np.column_stack([np.ones(n), X.astype(float)])
+    expected = covariance(theta, U, np.eye(k)[y], weights, np.zeros((n, k)))
+    errors = np.sqrt(np.diag(model.cov_params()))
+    np.testing.assert_allclose(errors, np.sqrt(np.diag(expected)), rtol=1e-6)
 
 
 def test_features_of_any_scale():
