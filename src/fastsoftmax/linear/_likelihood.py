@@ -23,6 +23,7 @@ from scipy import linalg
 
 from fastsoftmax.data import (
     BlocksData,
+    ClassFactors,
     DenseData,
     Draw,
     SparseData,
@@ -31,8 +32,9 @@ from fastsoftmax.data import (
 )
 from fastsoftmax.objective import hessian, probabilities
 
-STEPS = 30  # logits of separated rows are then beyond what float64 tells from certainty
-SETTLED = 1e-10  # of gᵀH⁻¹g: the square of a step in units of the standard errors
+STEPS = 50  # logits of separated rows are then beyond what float64 tells from certainty
+SETTLED = 1e-12  # of gᵀH⁻¹g: the square of a step in units of the standard errors
+SLOW = 0.1  # of the last gᵀH⁻¹g: that of a step whose H is too old
 STILL = 1e-3, 1e-5  # of a coefficient and of the largest: a step is at most their sum
 SINGULAR = 1e12  # the condition at which standard errors have four digits left
 DEPENDENT = 1e-10  # of the largest eigenvalue of a Gram: what belongs to features that depend
@@ -135,15 +137,19 @@ class Likelihood:
             table = np.column_stack([table, intercept[free] + coef[free] @ self.centre])
         return table
 
-    def at(self, table: NDArray) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
-        """The value, its gradient (m·q,) and the information (m·q, m·q), in one pass."""
+    def at(
+        self, table: NDArray, *, curved: bool = True
+    ) -> tuple[float, NDArray[np.float64], NDArray[np.float64] | None]:
+        """The value, its gradient (m·q,) and, where it is asked for, the information
+        (m·q, m·q), in one pass."""
         s, free = self.sample, self.sample.free
         (m, q), d = self.shape, len(self.scales)
         W, b = np.zeros((s.n_logits, d)), np.zeros(s.n_logits)
         W[free] = table[:, :d]
         if s.fit_intercept:
             b[free] = table[:, d]
-        value, gradient, information = 0.0, np.zeros((m, q)), np.zeros((m, q, m, q))
+        value, gradient = 0.0, np.zeros((m, q))
+        information = np.zeros((m, q, m, q)) if curved else None
         for rows, data in self._standardised():
             logits = StoredLogits(data.shape[0], s.n_logits, data.dtype, data.n_threads)
             data.store_logits(W, b, logits)
@@ -153,13 +159,16 @@ class Likelihood:
                 logits.move(known, 1.0)
             weights = None if s.weights is None else s.weights[rows]
             targets = s.targets[rows] if s.targets.ndim == 1 else s.targets[rows].astype(np.float64)
-            P = probabilities(logits)[:, free]
+            if information is not None:
+                P = probabilities(logits)[:, free]
+                information += hessian(P, weights, q, lambda drawn, X=data: self._gram(X, drawn))
             loss, grads = data.value_and_grad(None, None, targets, weights, 1.0, stored=logits)
             value -= loss
             gradient[:, :d] -= grads.W[free]
             gradient[:, d:] -= grads.b[free, None][:, : q - d]
-            information += hessian(P, weights, q, lambda drawn, data=data: self._gram(data, drawn))
-        return value, gradient.ravel(), information.reshape(m * q, m * q)
+        if information is not None:
+            information = information.reshape(m * q, m * q)
+        return value, gradient.ravel(), information
 
     def gram(self) -> NDArray[np.float64]:
         """Of the features, and of the intercept's 1: (q, q)."""
@@ -216,24 +225,28 @@ def maximum(sample: Sample, coef: NDArray, intercept: NDArray) -> Maximum:
     if likelihood.constant.any():
         raise NoMaximum(constant=np.flatnonzero(likelihood.constant).tolist())
     table = likelihood.start(coef, intercept)
-    step, settled, before = np.zeros_like(table), False, -np.inf
+    step, settled, before, left = np.zeros_like(table), False, -np.inf, np.inf
+    factors, stale = None, True
     for _ in range(STEPS):
-        value, gradient, information = likelihood.at(table)
+        value, gradient, information = likelihood.at(table, curved=stale)
         if not value >= before - ROUNDING * abs(before):
             step /= 2
             table, settled = table - step, False
             continue
-        before = value
-        inverse = inverse_of(information)
-        if inverse is None:
-            break
         if settled:
-            covariance = transformed(inverse, likelihood.to_user)
-            return Maximum(table @ likelihood.to_user.T, value, covariance)
-        step = (inverse @ gradient).reshape(table.shape)
+            inverse = inverse_of(information)
+            if inverse is None:
+                break
+            table = (table + (inverse @ gradient).reshape(table.shape)) @ likelihood.to_user.T
+            return Maximum(table, value, transformed(inverse, likelihood.to_user))
+        if information is not None:  # LAPACK's threads, which go on spinning, wait for the end
+            factors = ClassFactors(information[None], sample.data.n_threads)
+        step = factors.solve(gradient[None])[0].reshape(table.shape)
         table = table + step
+        before, last, left = value, left, gradient @ step.ravel()
         still = STILL[0] * np.abs(table) + STILL[1] * max(1.0, np.abs(table).max())
-        settled = gradient @ step.ravel() <= SETTLED and bool(np.all(np.abs(step) <= still))
+        settled = left <= SETTLED and bool(np.all(np.abs(step) <= still))
+        stale = settled or left > SLOW * last
     raise why_not(likelihood, step if step.any() else table)
 
 
