@@ -18,6 +18,7 @@ from fastsoftmax import (
     MLPClassifier,
     MLPRegressor,
     SoftmaxRegression,
+    SoftmaxRegressionCV,
     datasets,
 )
 from fastsoftmax.solvers import State
@@ -78,6 +79,10 @@ def linear_models() -> None:
     assert_type(fitted, SoftmaxRegression)
     counts = fastsoftmax.one_hot(y, 10, dtype=np.int64)
     SoftmaxRegression(reference_class=3).fit(X, counts, target="counts", classes=range(10))
+    search = SoftmaxRegressionCV(Cs=[1e-3, 1e-2], cv=3).fit(X, y)
+    assert_type(search, SoftmaxRegressionCV)
+    assert_type(search.C_, float)
+    assert_type(search.scores_, Array)
     assert_type(LogisticRegression(C=1.0).fit(X, y == 1), LogisticRegression)
     assert_type(Adaline(learning_rate_init=1e-4, max_iter=2).fit(X, y == 1), Adaline)
 
