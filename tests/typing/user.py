@@ -4,6 +4,7 @@ Checked by `tests/test_typing.py`, and run there too.
 """
 
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any, assert_type
 
 import numpy as np
@@ -82,7 +83,8 @@ def linear_models() -> None:
     search = SoftmaxRegressionCV(Cs=[1e-3, 1e-2], cv=3).fit(X, y)
     assert_type(search, SoftmaxRegressionCV)
     assert_type(search.C_, float)
-    assert_type(search.scores_, Array)
+    scores: Array = search.scores_
+    print(scores.mean(axis=0))
     assert_type(LogisticRegression(C=1.0).fit(X, y == 1), LogisticRegression)
     assert_type(Adaline(learning_rate_init=1e-4, max_iter=2).fit(X, y == 1), Adaline)
 
@@ -109,6 +111,14 @@ def networks() -> None:
     assert_type(regressor.predict(X), Array)
 
 
+def saving(path: Path) -> None:
+    """Models in files."""
+    X, y = datasets.load_digits()
+    fastsoftmax.fit(X, y, C=1e-3).save(path)
+    assert_type(SoftmaxRegression.load(path), SoftmaxRegression)
+    print(fastsoftmax.load(path).predict(X[:5]))
+
+
 def data(folder: Path) -> None:
     """Readers of files."""
     mnist = datasets.load_mnist(folder)
@@ -121,3 +131,5 @@ if __name__ == "__main__":
     linear_models()
     inference()
     networks()
+    with TemporaryDirectory() as temporary:
+        saving(Path(temporary, "model.npz"))
