@@ -426,6 +426,12 @@ def test_before_fit_and_after_partial_fit():
     assert "expected a model as fit leaves it" in reason(model)
 
 
+def test_of_models_from_files(tmp_path):
+    X, y, _ = problem()
+    unpenalised(X, y, 0).save(tmp_path / "model.npz")
+    assert "loaded without what fit knew" in reason(fastsoftmax.load(tmp_path / "model.npz"))
+
+
 def test_parameters_that_are_set_later_change_nothing():
     X, y, _ = problem()
     model = unpenalised(X, y, 0)

@@ -315,11 +315,19 @@ class MLPClassifier(ClassifierMixin, Perceptron):
 
     @WithProbabilities
     def predict_proba(self, X: ArrayLike) -> NDArray:
-        """Probabilities (N, K).
+        """Probabilities of the classes.
 
         Of several labels a row each is on its own. Else rows sum to 1: the softmax of the outputs
         or, with "binary_cross_entropy", each output's probability divided by their sum. Not there
         for "mse" and "mae".
+
+        Parameters
+        ----------
+        X : array-like of shape (N, D)
+
+        Returns
+        -------
+        ndarray of shape (N, K)
         """
         z = self._outputs(X)
         if self._multilabel:
@@ -328,7 +336,16 @@ class MLPClassifier(ClassifierMixin, Perceptron):
 
     @WithProbabilities
     def predict_log_proba(self, X: ArrayLike) -> NDArray:
-        """Logarithms of `predict_proba` (N, K), finite where that underflows."""
+        """Logarithms of `predict_proba`, finite where that underflows.
+
+        Parameters
+        ----------
+        X : array-like of shape (N, D)
+
+        Returns
+        -------
+        ndarray of shape (N, K)
+        """
         z = self._outputs(X)
         if self._multilabel:
             return functional.log_sigmoid(z, n_threads=self.n_threads)
