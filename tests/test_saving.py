@@ -29,7 +29,7 @@ from fastsoftmax.saving import archive
 from fastsoftmax.saving.values import decode, encode
 
 # what a fit leaves behind for the next one, and no more
-FOR_ANOTHER_FIT = {"_carry", "_stream", "_rule", "_rng"}
+NOT_KEPT = {"_carry", "_evidence", "_stream", "_rule", "_rng"}  # which files do without
 QUICK = {"max_iter": 3, "random_state": 0}
 
 
@@ -80,7 +80,7 @@ def answers(model, X):
 
 
 def state_of(model):
-    state = {name: value for name, value in vars(model).items() if name not in FOR_ANOTHER_FIT}
+    state = {name: value for name, value in vars(model).items() if name not in NOT_KEPT}
     if "_settings" in state:  # of which outputs depend on some only
         state["_settings"] = state["_settings"].of_the_fit()
     if "_record" in state:

@@ -64,7 +64,17 @@ class Blocks:
         return iter(self.source() if callable(self.source) else self.source)
 
     def scan(self) -> Scan:
-        """Read all blocks once: labels, weights, and whether they go together."""
+        """Read all blocks once: labels, weights, and whether they go together.
+
+        Returns
+        -------
+        Scan
+
+        Raises
+        ------
+        TypeError, ValueError
+            For what no block may be, or what does not go together, naming the block.
+        """
         labels, weights, rows, first = [], [], 0, None
         for i, block in enumerate(self):
             X, y, weight = check_blocks.parts(block, i)
@@ -87,7 +97,16 @@ class Blocks:
         )  # fmt: skip
 
     def features(self, scan: Scan) -> Iterator[NDArray]:
-        """X of each block, which are as they were in the scan."""
+        """X of each block, which are as they were in the scan.
+
+        Parameters
+        ----------
+        scan : Scan
+
+        Yields
+        ------
+        ndarray of shape (m, D)
+        """
         rows = 0
         for i, block in enumerate(self):
             X = check.features(check_blocks.parts(block, i)[0], name=check_blocks.of(i, "X"))

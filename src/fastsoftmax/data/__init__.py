@@ -8,6 +8,7 @@ from fastsoftmax.data.csr import SparseData
 from fastsoftmax.data.dense import DenseData, Gradients
 from fastsoftmax.data.diagonals import DiagonalFactors
 from fastsoftmax.data.factors import ClassFactors
+from fastsoftmax.data.float64 import float64_pieces
 from fastsoftmax.data.stored import Draw, StoredLogits
 from fastsoftmax.data.streamed import BlocksData
 from fastsoftmax.data.vectors import add, combine, dot, dots, largest, products
@@ -31,6 +32,7 @@ __all__ = [
     "descend_by_grams",
     "dot",
     "dots",
+    "float64_pieces",
     "largest",
     "products",
     "subgradient",

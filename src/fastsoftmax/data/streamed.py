@@ -69,7 +69,7 @@ class BlocksData:
     def _scaled(self, X: NDArray) -> DenseData:
         return DenseData(X, self.n_threads, self._workspace, self._feature_scale)
 
-    def _pieces(self) -> Iterator[tuple[slice, DenseData]]:
+    def pieces(self) -> Iterator[tuple[slice, DenseData]]:
         """Rows of one block, or of one tile; all but the last are whole tiles."""
         begin, left = 0, []  # rows of a tile that is not complete
         for X in ahead(self._read()):
@@ -147,7 +147,7 @@ class BlocksData:
         shape = n_logits, self.shape[1]
         wide = np.float64 if 8 * n_logits * self.shape[1] <= WIDE_BYTES else self.dtype
         loss, by_W, by_b = 0.0, np.zeros(shape, wide), np.zeros(n_logits)
-        for rows, piece in self._pieces():
+        for rows, piece in self.pieces():
             value, grads = piece.value_and_grad(
                 W, b, targets[rows], None if weights is None else weights[rows], scale, wrt,
                 None if stored is None else stored.part(rows),
@@ -163,7 +163,7 @@ class BlocksData:
         Chan, Golub & LeVeque, Algorithms for computing the sample variance, 1983.
         """
         total, means, squares = 0.0, *np.zeros((2, self.shape[1]))
-        for rows, piece in self._pieces():
+        for rows, piece in self.pieces():
             some = None if weights is None else weights[rows]
             weight = piece.shape[0] if some is None else float(some.sum(dtype=np.float64))
             if not weight:
@@ -178,13 +178,13 @@ class BlocksData:
     def logits(self, W: NDArray, b: NDArray | None) -> NDArray:
         """X Wᵀ + b, of shape (n, K)."""
         out = np.empty((self.shape[0], len(W)), self.dtype)
-        for rows, piece in self._pieces():
+        for rows, piece in self.pieces():
             out[rows] = piece.logits(W, b)
         return out
 
     def store_logits(self, W: NDArray, b: NDArray | None, out: StoredLogits) -> None:
         """X Wᵀ + b into `out`, in half a pass."""
-        for rows, piece in self._pieces():
+        for rows, piece in self.pieces():
             piece.store_logits(W, b, out.part(rows))
 
     def gram(
@@ -215,7 +215,7 @@ class BlocksData:
 
     def _drawn(self, drawn: Draw) -> Iterator[tuple[DenseData, Draw]]:
         """Pieces of which there are drawn rows, and which those are."""
-        for rows, piece in self._pieces():
+        for rows, piece in self.pieces():
             limits = [
                 np.searchsorted(row[:count], (rows.start, rows.stop))
                 for row, count in zip(drawn.rows, drawn.counts, strict=True)

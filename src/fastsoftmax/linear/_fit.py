@@ -4,13 +4,14 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
+from fastsoftmax._typing import MatrixLike
 from fastsoftmax.blocks import Blocks
 from fastsoftmax.linear.softmax_regression import SoftmaxRegression
 
 OF_FIT = ("sample_weight", "target", "classes", "offset", "callback")
 
 
-def fit(X: ArrayLike | Blocks, y: ArrayLike | None = None, **params: Any) -> SoftmaxRegression:
+def fit(X: MatrixLike | Blocks, y: ArrayLike | None = None, **params: Any) -> SoftmaxRegression:
     """Fit softmax regression in one call.
 
     Parameters

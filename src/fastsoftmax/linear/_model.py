@@ -18,7 +18,9 @@ from fastsoftmax._sklearn import (
     ConvergenceWarning,
     check_features_of_fit,
 )
+from fastsoftmax._typing import MatrixLike
 from fastsoftmax.blocks import Blocks
+from fastsoftmax.linear._evidence import evidence_of
 from fastsoftmax.linear._predict import Probabilities
 from fastsoftmax.linear._problem import Problem, problem_of
 from fastsoftmax.linear._targets import referred
@@ -59,8 +61,8 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
 
     def _fit(
         self,
-        X: ArrayLike | Blocks,
-        y: ArrayLike | None,
+        X: MatrixLike | Blocks,
+        y: MatrixLike | None,
         sample_weight: ArrayLike | None,
         *,
         max_iter: int,
@@ -77,11 +79,13 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
         objective = problem.objective(C, carry=self._carry if self.warm_start else None)
         start = objective.start(*self._previous(problem))
         result = self._minimize(problem, objective, start, callback)
+        evidence, model = evidence_of(self, problem, objective, result)
         carry = carry_of(objective) if self.warm_start else None
         self._forget()
         if carry is not None:
             self._carry = carry
         self._keep(problem, objective, result, C)
+        self._evidence, (self.coef_, self.intercept_) = evidence, model
         return self
 
     def _minimize(

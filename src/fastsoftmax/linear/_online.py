@@ -23,6 +23,7 @@ from fastsoftmax import _validation_networks as check_labels
 from fastsoftmax import _validation_targets as check_targets
 from fastsoftmax._dtypes import computed_in, widened
 from fastsoftmax._sklearn import check_features_of_fit
+from fastsoftmax._typing import MatrixLike
 from fastsoftmax._validation_sparse import features
 from fastsoftmax.data import data_of
 from fastsoftmax.linear._targets import class_totals, referred, weighted
@@ -156,7 +157,7 @@ class PartialFit:
 
     def partial_fit(
         self,
-        X: ArrayLike,
+        X: MatrixLike,
         y: ArrayLike,
         classes: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
@@ -235,4 +236,5 @@ class PartialFit:
         stream.learn(X, targets.values, targets.weights, C)
         self._stream, self.classes_, self._feature_scale = stream, known, scale
         self.coef_, self.intercept_ = referred(*stream.model(), reference)
+        vars(self).pop("_evidence", None)  # of a fit before
         return self

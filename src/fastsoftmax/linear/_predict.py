@@ -1,11 +1,12 @@
 """What a fitted linear model says of rows: logits, probabilities, labels."""
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from fastsoftmax import _validation as check
 from fastsoftmax import functional
 from fastsoftmax._sklearn import check_features_of_fit, require_fit
+from fastsoftmax._typing import MatrixLike
 from fastsoftmax._validation_sparse import features, require_finite
 from fastsoftmax.data import data_of
 
@@ -20,10 +21,10 @@ class Labels:
     def _forget(self) -> None:
         """Leave nothing of a fit before."""
         for name in list(vars(self)):
-            if name.endswith("_") or name in ("_stream", "_carry"):
+            if name.endswith("_") or name in ("_stream", "_carry", "_evidence"):
                 delattr(self, name)
 
-    def decision_function(self, X: ArrayLike) -> NDArray:
+    def decision_function(self, X: MatrixLike) -> NDArray:
         """Logits of the rows of X.
 
         Parameters
@@ -47,7 +48,7 @@ class Labels:
             return logits
         return logits[:, 0] - logits.dtype.type(self._threshold)
 
-    def predict(self, X: ArrayLike) -> NDArray:
+    def predict(self, X: MatrixLike) -> NDArray:
         """Label of each row.
 
         Parameters
@@ -67,7 +68,7 @@ class Labels:
             return self.classes_[(logits[:, 0] > logits.dtype.type(self._threshold)).astype(int)]
         return self.classes_[logits.argmax(axis=1)]
 
-    def _logits(self, X: ArrayLike) -> NDArray:
+    def _logits(self, X: MatrixLike) -> NDArray:
         require_fit(self, "coef_")
         given, X = X, features(X, n_features=self.n_features_in_, owner=type(self).__name__)
         check_features_of_fit(self, given, reset=False)
@@ -83,7 +84,7 @@ class Labels:
 class Probabilities(Labels):
     """And of one whose logits are those of probabilities."""
 
-    def predict_proba(self, X: ArrayLike) -> NDArray:
+    def predict_proba(self, X: MatrixLike) -> NDArray:
         """Probability of each class, by the order of ``classes_``.
 
         Parameters
@@ -104,7 +105,7 @@ class Probabilities(Labels):
         # where rounding would make a small logit one of 0
         return np.where((both > 0) & (p == 0.5), np.nextafter(p, p.dtype.type(1)), p)
 
-    def predict_log_proba(self, X: ArrayLike) -> NDArray:
+    def predict_log_proba(self, X: MatrixLike) -> NDArray:
         """Logarithm of `predict_proba`, finite where that underflows.
 
         Parameters

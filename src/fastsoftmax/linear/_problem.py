@@ -10,6 +10,7 @@ from fastsoftmax import _validation as check
 from fastsoftmax import _validation_targets as check_targets
 from fastsoftmax import solvers
 from fastsoftmax._sklearn import DataConversionWarning
+from fastsoftmax._typing import MatrixLike
 from fastsoftmax.blocks import Blocks
 from fastsoftmax.linear._penalty import penalised_units
 from fastsoftmax.linear._rows import Rows, rows_of
@@ -56,8 +57,8 @@ class Problem(NamedTuple):
 
 def problem_of(
     estimator: Any,
-    X: ArrayLike | Blocks,
-    y: ArrayLike | None,
+    X: MatrixLike | Blocks,
+    y: MatrixLike | None,
     sample_weight: ArrayLike | None,
     *,
     max_iter: object,

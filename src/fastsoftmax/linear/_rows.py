@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastsoftmax import _validation as check
 from fastsoftmax import _validation_blocks as check_blocks
+from fastsoftmax._typing import MatrixLike
 from fastsoftmax._validation_sparse import features
 from fastsoftmax._validation_targets import as_table
 from fastsoftmax.blocks import Blocks
@@ -26,8 +27,8 @@ class Rows(NamedTuple):
 
 
 def rows_of(
-    X: ArrayLike | Blocks,
-    y: ArrayLike | None,
+    X: MatrixLike | Blocks,
+    y: MatrixLike | None,
     sample_weight: ArrayLike | None,
     n_threads: int,
     feature_scale: object,

@@ -6,6 +6,7 @@ from typing import Any, Self
 from numpy.typing import ArrayLike
 
 from fastsoftmax import _validation_networks as check_networks
+from fastsoftmax._typing import MatrixLike
 from fastsoftmax.blocks import Blocks
 from fastsoftmax.linear._model import LinearModel
 from fastsoftmax.linear._neuron import train_neuron
@@ -29,17 +30,20 @@ class LogisticRegression(PartialFit, LinearModel):
 
     Parameters
     ----------
-    C, l1_ratio, fit_intercept, tol, max_memory, feature_scale, standardize, \
-penalty_factor, class_weight, n_threads, warm_start, verbose
-        As of `SoftmaxRegression`. With "sgd" only ``n_threads`` and ``verbose`` play a part.
+    C, l1_ratio, fit_intercept, tol
+        As of `SoftmaxRegression`; they play no part in "sgd".
     max_iter : int, default=None
         Iterations at most, >= 1; with "sgd" the epochs that are run. None: 1000, and 100 epochs.
     solver : str, default="auto"
         Those of `SoftmaxRegression`, or "sgd" for two classes: the online rule from zero, step by
         step, w ← w - η (a - y) x and b ← b - η (a - y) with a = σ(w x + b), without a penalty, for
         rows one at a time or ``batch_size`` at a time.
+    max_memory, feature_scale, standardize, penalty_factor, class_weight, n_threads
+        As of `SoftmaxRegression`; of these "sgd" knows ``n_threads``.
     random_state : int, Generator, RandomState or None, default=0
         Seed of the rows that "preconditioned-lbfgs" draws, an integer; or of "sgd"'s shuffling.
+    warm_start, verbose
+        As of `SoftmaxRegression`; of these "sgd" knows ``verbose``.
     learning_rate_init : float, default=0.1
         The rate η of "sgd", > 0.
     batch_size : int, "auto" or "full", default=1
@@ -143,8 +147,8 @@ penalty_factor, class_weight, n_threads, warm_start, verbose
 
     def fit(
         self,
-        X: ArrayLike | Blocks,
-        y: ArrayLike | None = None,
+        X: MatrixLike | Blocks,
+        y: MatrixLike | None = None,
         sample_weight: ArrayLike | None = None,
         *,
         offset: ArrayLike | None = None,
@@ -192,7 +196,7 @@ penalty_factor, class_weight, n_threads, warm_start, verbose
         max_iter = ITERATIONS if self.max_iter is None else self.max_iter
         return self._fit(X, y, sample_weight, max_iter=max_iter, offset=offset, callback=callback)
 
-    def _train(self, X: ArrayLike, y: ArrayLike | None, callback: Any) -> None:
+    def _train(self, X: MatrixLike, y: ArrayLike | None, callback: Any) -> None:
         max_iter = EPOCHS if self.max_iter is None else self.max_iter
         train_neuron(
             self, X, y, loss="binary_cross_entropy", threshold=self._threshold,

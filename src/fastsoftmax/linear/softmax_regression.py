@@ -6,12 +6,14 @@ from typing import Self
 from numpy.typing import ArrayLike
 
 from fastsoftmax import solvers
+from fastsoftmax._typing import MatrixLike
 from fastsoftmax.blocks import Blocks
+from fastsoftmax.linear._inference import Inference
 from fastsoftmax.linear._model import LinearModel
 from fastsoftmax.linear._online import PartialFit
 
 
-class SoftmaxRegression(PartialFit, LinearModel):
+class SoftmaxRegression(Inference, PartialFit, LinearModel):
     """Softmax (multinomial logistic) regression with an L2, L1 or elastic net penalty.
 
     Minimises, over the weights W (K, D) and the intercepts b (K,),
@@ -67,6 +69,8 @@ class SoftmaxRegression(PartialFit, LinearModel):
         A class whose coefficients are to be 0: from those of all classes its are subtracted, which
         changes no probability. The fit, its penalty included, is the same. For two classes the one
         logit remains the log-odds of ``classes_[1]`` against ``classes_[0]``.
+        With ``C=np.inf`` the fit goes on to the maximum of the likelihood in float64, and keeps
+        what inference needs: see `summary`.
     n_threads : int or None, default=None
         Threads of the kernels, >= 1. None: as many as the processors this process may use, by its
         affinity, its cgroup's quota and ``OMP_NUM_THREADS``. The result does not depend on it.
@@ -108,6 +112,9 @@ class SoftmaxRegression(PartialFit, LinearModel):
         of a preconditioner, count by their multiply-adds.
     history_ : list of Iteration
         ``(objective, grad_norm, n_passes, seconds, gap)`` after each iteration.
+    standard_errors_, loglike, aic, bic, pseudo_r2
+        What there is to infer from a fit with ``C=np.inf`` and a ``reference_class``; else asking
+        raises a ValueError that says why not. More of it: `summary`, `conf_int`, `cov_params`.
 
     See Also
     --------
@@ -171,7 +178,7 @@ class SoftmaxRegression(PartialFit, LinearModel):
 
     def fit(
         self,
-        X: ArrayLike | Blocks,
+        X: MatrixLike | Blocks,
         y: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         *,

@@ -10,6 +10,7 @@ from fastsoftmax import _validation as check
 from fastsoftmax import _validation_folds as check_folds
 from fastsoftmax import _validation_saved as saved
 from fastsoftmax._progress import progress
+from fastsoftmax._typing import MatrixLike
 from fastsoftmax.blocks import Blocks
 from fastsoftmax.linear._folds import Fit, fit_folds, masks_of
 from fastsoftmax.linear._model import LinearModel
@@ -138,7 +139,7 @@ penalty_factor, class_weight, label_smoothing, reference_class, n_threads, rando
 
     def fit(
         self,
-        X: ArrayLike | Blocks,
+        X: MatrixLike | Blocks,
         y: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         *,

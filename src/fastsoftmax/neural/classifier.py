@@ -222,10 +222,12 @@ class MLPClassifier(ClassifierMixin, Perceptron):
 
         Parameters
         ----------
-        X, y, sample_weight
+        X, y
             As of `fit`. A ``batch_size`` of more rows than there are takes these.
         classes : array-like of shape (K,)
             All labels that calls will bring; needed by the first one where y holds labels.
+        sample_weight : array-like of shape (N,), optional
+            As of `fit`.
 
         Returns
         -------
@@ -274,6 +276,10 @@ class MLPClassifier(ClassifierMixin, Perceptron):
     def decision_function(self, X: ArrayLike) -> NDArray:
         """Outputs before their activation.
 
+        Parameters
+        ----------
+        X : array-like of shape (N, D)
+
         Returns
         -------
         ndarray of shape (N, K), or (N,) for two classes
@@ -287,7 +293,21 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         return logits[:, 1] - logits[:, 0]
 
     def predict(self, X: ArrayLike) -> NDArray:
-        """The class of the largest output of each row (N,); of several labels 0 and 1 (N, K)."""
+        """The class of the largest output of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (N, D)
+
+        Returns
+        -------
+        ndarray of shape (N,), or (N, K) of 0 and 1 for several labels a row
+
+        Raises
+        ------
+        NotFittedError, ValueError
+            Before ``fit``; if X has another number of features, or is not finite.
+        """
         z = self._outputs(X)
         if self._multilabel:
             return (z > 0).astype(int)
@@ -295,11 +315,19 @@ class MLPClassifier(ClassifierMixin, Perceptron):
 
     @WithProbabilities
     def predict_proba(self, X: ArrayLike) -> NDArray:
-        """Probabilities (N, K).
+        """Probabilities of the classes.
 
         Of several labels a row each is on its own. Else rows sum to 1: the softmax of the outputs
         or, with "binary_cross_entropy", each output's probability divided by their sum. Not there
         for "mse" and "mae".
+
+        Parameters
+        ----------
+        X : array-like of shape (N, D)
+
+        Returns
+        -------
+        ndarray of shape (N, K)
         """
         z = self._outputs(X)
         if self._multilabel:
@@ -308,7 +336,16 @@ class MLPClassifier(ClassifierMixin, Perceptron):
 
     @WithProbabilities
     def predict_log_proba(self, X: ArrayLike) -> NDArray:
-        """Logarithms of `predict_proba` (N, K), finite where that underflows."""
+        """Logarithms of `predict_proba`, finite where that underflows.
+
+        Parameters
+        ----------
+        X : array-like of shape (N, D)
+
+        Returns
+        -------
+        ndarray of shape (N, K)
+        """
         z = self._outputs(X)
         if self._multilabel:
             return functional.log_sigmoid(z, n_threads=self.n_threads)
@@ -324,6 +361,16 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         """Share of rows, by weight, whose label, or all of whose labels, are predicted.
 
         Of y (N, K) that holds one-hot rows or probabilities the largest counts.
+
+        Parameters
+        ----------
+        X : array-like of shape (N, D)
+        y : array-like of shape (N,) or (N, K)
+        sample_weight : array-like of shape (N,), optional
+
+        Returns
+        -------
+        float
         """
         right = self.predict(X)
         y = np.asarray(y)

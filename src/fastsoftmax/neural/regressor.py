@@ -209,6 +209,20 @@ class MLPRegressor(RegressorMixin, Perceptron):
         return check_networks.table(y, n, argument="validation_data y")
 
     def predict(self, X: ArrayLike) -> NDArray:
-        """Outputs: (N,) for one, (N, K) for several."""
+        """Outputs of the network.
+
+        Parameters
+        ----------
+        X : array-like of shape (N, D)
+
+        Returns
+        -------
+        ndarray of shape (N,) for one output, (N, K) for several
+
+        Raises
+        ------
+        NotFittedError, ValueError
+            Before ``fit``; if X has another number of features, or is not finite.
+        """
         z = self._outputs(X)
         return z[:, 0] if z.shape[1] == 1 else z

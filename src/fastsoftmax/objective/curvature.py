@@ -5,6 +5,7 @@ largest eigenvalue, or all of it.
 """
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -143,20 +144,13 @@ class GramCurvature(Curvature):
         """All of it, (size, size): K(K + 1)/2 Grams of all rows, or K of logistic functions."""
         o = self._objective
         P = probabilities(line.logits(0))
-        weights = np.ones(len(P)) if o.weights is None else o.weights
         k, size = o.shape
-        H = np.zeros((k, size, k, size))
-        for a in range(k):  # the blocks (a, first .. a)
-            first = a if o.logistic else 0
-            factors = np.sqrt(weights * P[:, a] * P[:, first : a + 1].T)
-            factors[-1] = np.sqrt(weights * P[:, a] * (1 - P[:, a]))
-            rows = np.broadcast_to(np.arange(len(P), dtype=np.int32), factors.shape)
-            counts = np.full(len(factors), len(P), np.intp)
-            drawn = Draw(np.ascontiguousarray(rows), factors, counts, np.ones(len(factors)))
-            blocks = self.gram(drawn, 1 / len(P), 0 * self.ridge)
-            for b, block in enumerate(blocks[:-1]):
-                H[a, :, b] = H[b, :, a] = -block
-            H[a, :, a] = blocks[-1] + np.diag(self.ridge)
+
+        def gram(drawn: Draw) -> NDArray:
+            return self.gram(drawn, 1 / len(P), 0 * self.ridge)
+
+        H = hessian(P, o.weights, size, gram, o.logistic)
+        np.einsum("aiai->ai", H)[:] += self.ridge
         o.n_passes += (
             (2 if o.logistic else k + 1) * len(P) * size**2 / (8 * math.prod(o.data.shape))
         )
@@ -169,6 +163,34 @@ CURVATURES = {BlocksData: GramCurvature, DenseData: GramCurvature, SparseData: C
 def largest_variance(objective: "Objective") -> float:
     """The largest eigenvalue that the Hessian of a row's loss by its logits can have."""
     return 0.25 if objective.logistic else 0.5
+
+
+def hessian(
+    P: NDArray[np.float64],
+    weights: NDArray | None,
+    size: int,
+    gram: Callable[[Draw], NDArray],
+    logistic: bool = False,
+) -> NDArray[np.float64]:
+    """All of it, (K, size, K, size), for probabilities (n, K) of rows with these weights.
+
+    `gram` gives the Grams of rows, (m, size, size): K(K + 1)/2 in all, or K of logistic functions.
+    """
+    n, k = P.shape
+    weights = np.ones(n) if weights is None else weights
+    row = np.arange(n, dtype=np.int32)
+    H = np.zeros((k, size, k, size))
+    for a in range(k):  # the blocks (a, first .. a)
+        first = a if logistic else 0
+        factors = np.sqrt(weights * P[:, a] * P[:, first : a + 1].T)
+        factors[-1] = np.sqrt(weights * P[:, a] * (1 - P[:, a]))
+        rows = np.ascontiguousarray(np.broadcast_to(row, factors.shape))
+        m = len(factors)
+        blocks = gram(Draw(rows, factors, np.full(m, n, np.intp), np.ones(m)))
+        for b, block in enumerate(blocks[:-1]):
+            H[a, :, b] = H[b, :, a] = -block
+        H[a, :, a] = blocks[-1]
+    return H
 
 
 def probabilities(stored: StoredLogits) -> NDArray[np.float64]:

@@ -27,7 +27,8 @@ class Saved:
 
         Kept are the parameters and the attributes that this class documents. Not kept is what
         solvers remember for a further fit: `partial_fit`, or `fit` with ``warm_start``, goes on
-        from the coefficients of a loaded model, with moments and curvature learnt anew.
+        from the coefficients of a loaded model, with moments and curvature learnt anew; and what
+        inference needs: ask for `SoftmaxRegression.summary` before.
 
         The file is an npz archive of one array for each of the attributes that are arrays, and of
         model.json. It takes the place of an older one when it is complete.
@@ -84,7 +85,22 @@ class Saved:
 
     @classmethod
     def load(cls, path: str | os.PathLike[str]) -> Self:
-        """Read a model of this class that `save` wrote; see `fastsoftmax.load`."""
+        """Read a model of this class that `save` wrote.
+
+        Parameters
+        ----------
+        path : str or path-like
+
+        Returns
+        -------
+        estimator
+            Fitted, of this class.
+
+        Raises
+        ------
+        OSError, ValueError
+            As `fastsoftmax.load`; if the file holds a model of another class.
+        """
         return read(path, {cls.__name__: cls})
 
     def _attributes_to_save(self) -> dict[str, Any]:
