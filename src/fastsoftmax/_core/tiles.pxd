@@ -33,10 +33,19 @@ Tried (AVX-512, 60000 x 784, K = 10, milliseconds, float32 / float64, two thread
   -fno-tree-loop-distribute-patterns.
 """
 
+from libc.stdint cimport int8_t, uint8_t
+
 from fastsoftmax._core.simd cimport (
-    CLASS_BLOCK, VL, in_register, inlined, load, load_first, outlined, prefetch,
-    prefetch_l2, real, set1, vreal,
+    CLASS_BLOCK, VL, bfloat16, float16, in_register, inlined, load, load_stored, load_stored_first,
+    outlined, prefetch, prefetch_l2, real, set1, vreal,
 )
+
+ctypedef fused direct:  # numbers of X that become `real` as they are loaded
+    real
+    uint8_t
+    int8_t
+    float16
+    bfloat16
 
 cdef enum:
     ROWS = 32  # rows of a tile; a multiple of VL on every build
@@ -62,7 +71,7 @@ cdef inline int dot_rows(int nk) noexcept nogil:
 
 
 cdef inline inlined dots_of(
-    const int rows, const int nk, const real *x, Py_ssize_t stride, Py_ssize_t d,
+    const int rows, const int nk, const direct *x, Py_ssize_t stride, Py_ssize_t d,
     const real *w, bint more, vreal *out,
 ) noexcept nogil:
     cdef vreal sums[MOST][4]
@@ -79,7 +88,7 @@ cdef inline inlined dots_of(
                 sums[k][i] = out[k * FOLD + i]
     for j from 0 <= j <= d - VL by VL:
         for i in range(rows):
-            a[i] = load(x + i * stride + j)
+            a[i] = load_stored(x + i * stride + j)
             prefetch(x + (i + rows) * stride + j)
         for k in range(nk):
             v = in_register(load(w + k * VL))
@@ -89,7 +98,7 @@ cdef inline inlined dots_of(
     if d % VL:
         j = d - d % VL
         for i in range(rows):
-            a[i] = load_first(x + i * stride + j, d % VL)
+            a[i] = load_stored_first(x + i * stride + j, <int>(d % VL))
         for k in range(nk):
             v = load(w + k * VL)
             for i in range(rows):
@@ -101,7 +110,7 @@ cdef inline inlined dots_of(
 
 
 cdef inline inlined dots_some(
-    int rows, const int nk, const real *x, Py_ssize_t stride, Py_ssize_t d, const real *w,
+    int rows, const int nk, const direct *x, Py_ssize_t stride, Py_ssize_t d, const real *w,
     bint more, vreal *out,
 ) noexcept nogil:
     if rows == 1:
@@ -112,7 +121,7 @@ cdef inline inlined dots_some(
 
 
 cdef inline outlined dots(
-    int rows, int nk, const real *x, Py_ssize_t stride, Py_ssize_t d, const real *w, bint more,
+    int rows, int nk, const direct *x, Py_ssize_t stride, Py_ssize_t d, const real *w, bint more,
     vreal *out,
 ) noexcept nogil:
     """out[k*FOLD + i]: x_i·w_k as VL partial sums, for nk <= CLASS_BLOCK classes.
@@ -152,7 +161,7 @@ cdef inline outlined dots(
 
 cdef inline inlined product_of(
     const int nk, const Py_ssize_t step, const Py_ssize_t along, const real *z, Py_ssize_t tile,
-    const real *x, Py_ssize_t stride, Py_ssize_t n, Ahead next, bint more, vreal *out,
+    const direct *x, Py_ssize_t stride, Py_ssize_t n, Ahead next, bint more, vreal *out,
 ) noexcept nogil:
     cdef vreal sum0[MOST]
     cdef vreal sum1[MOST]
@@ -168,8 +177,8 @@ cdef inline inlined product_of(
     for first from 0 <= first < n by ROWS:
         count = min(n - first, ROWS)
         for i in range(count):
-            a = in_register(load(x))
-            b = in_register(load(x + VL))
+            a = in_register(load_stored(x))
+            b = in_register(load_stored(x + VL))
             if next.at:
                 prefetch_l2(next.at)
                 prefetch_l2(next.at + next.gap)
@@ -188,7 +197,7 @@ cdef inline inlined product_of(
 
 cdef inline inlined product_any(
     int nk, const Py_ssize_t step, const Py_ssize_t along, const real *z, Py_ssize_t tile,
-    const real *x, Py_ssize_t stride, Py_ssize_t n, Ahead next, bint more, vreal *out,
+    const direct *x, Py_ssize_t stride, Py_ssize_t n, Ahead next, bint more, vreal *out,
 ) noexcept nogil:
     if nk == 1:
         product_of(1, step, along, z, tile, x, stride, n, next, more, out)
@@ -219,7 +228,7 @@ cdef inline inlined product_any(
 
 
 cdef inline outlined product(
-    int nk, const real *z, Py_ssize_t tile, const real *x, Py_ssize_t stride, Py_ssize_t n,
+    int nk, const real *z, Py_ssize_t tile, const direct *x, Py_ssize_t stride, Py_ssize_t n,
     Ahead next, bint more, vreal *out,
 ) noexcept nogil:
     """out[2k], out[2k + 1] = sum over i < n of z_k[i] * x[i*stride : i*stride + 2*VL], k < nk.
