@@ -29,6 +29,7 @@ cdef enum:
     SUM_ROWS = 512  # whose products are summed before the sum goes to the totals; of a block, at most
     WEIGHTS_BYTES = 32 * 1024  # of W: at most the whole of an L1, since X only passes
     LINE = 64
+    LONG = 512  # bytes of a row
     LOT_BYTES = 8 * 1024  # of rows converted at a time: they stay in L1 beside the weights
     MOST_STRIPES = 16  # costs 2 % against one stripe a thread (60000 x 784, K = 10), 32 4 %
     TOTALS_BYTES = 48 * 1024 * 1024  # of all stripes
@@ -178,14 +179,22 @@ cdef inline bint readable(
 cdef inline Ahead block_after(
     const Problem *p, const Stripes *s, Py_ssize_t start, Py_ssize_t j
 ) noexcept nogil:
-    """Features j .. j + 2*VL of the rows that follow the block at `start`: each line of them once, or
-    two lines a row."""
+    """What follows the block at `start`: its share that goes with features j .. j + 2*VL.
+
+    Rows that are long and side by side are one run of bytes, fetched in its order; of others these
+    features, each line of them once, or two lines a row.
+    """
     cdef Ahead next = nothing()
-    cdef Py_ssize_t size = p.cells.size, panel = 2 * VL * p.cells.size
-    if p.cells.column_step == size and (panel >= LINE or j * size % LINE == 0):
-        next.at = p.cells.x + (start + s.block) * p.cells.row_step + j * size
-        next.step = p.cells.row_step
-        next.gap = panel // 2 if panel > LINE else 0
+    cdef Py_ssize_t size = p.cells.size, panel = 2 * VL * size, row = p.cells.row_step
+    if p.cells.column_step != size:
+        return next
+    next.gap = panel // 2 if panel > LINE else 0
+    if row >= LONG and row == p.d * size:
+        next.at = p.cells.x + (start + s.block) * row + s.block * j * size
+        next.step = panel
+    elif panel >= LINE or j * size % LINE == 0:
+        next.at = p.cells.x + (start + s.block) * row + j * size
+        next.step = row
     return next
 
 
