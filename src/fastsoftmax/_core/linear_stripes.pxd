@@ -29,6 +29,7 @@ cdef enum:
     SUM_ROWS = 512  # whose products are summed before the sum goes to the totals; of a block, at most
     WEIGHTS_BYTES = 32 * 1024  # of W: at most the whole of an L1, since X only passes
     LINE = 64
+    NEAR = 8 * 1024  # bytes ahead that `dots` fetches into L1, or the rows it takes next
     LONG = 512  # bytes of a row
     LOT_BYTES = 8 * 1024  # of rows converted at a time: they stay in L1 beside the weights
     MOST_STRIPES = 16  # costs 2 % against one stripe a thread (60000 x 784, K = 10), 32 4 %
@@ -138,6 +139,7 @@ cdef inline void tile_logits(
     cdef bint late = converted_late(p)
     cdef const char *x = block.x + t * block.row_step
     cdef Py_ssize_t stride = block.row_step // block.size, first, i, c, k, j, k0, nk, end
+    cdef Py_ssize_t ahead = NEAR // (min(s.width, p.d) * block.size)
     cdef int rows, most
     for first from 0 <= first < ROWS by FOLD:
         if first + FOLD > n:
@@ -158,7 +160,8 @@ cdef inline void tile_logits(
                             <real *>(x + i * block.row_step), stride)
                     stored_dots(
                         block.type, rows, <int>nk, x + i * block.row_step + j * block.size, stride,
-                        min(s.width, p.d - j), s.w + k0 * rounded_up(p.d, VL) + nk * j, j > 0,
+                        max(ahead, most) * stride, min(s.width, p.d - j),
+                        s.w + k0 * rounded_up(p.d, VL) + nk * j, j > 0,
                         partial + k0 * FOLD + i - first)
                     i += rows
         for k in range(p.k):

@@ -4,25 +4,25 @@
 between the multiply-adds, and both passes over a block read a half or a quarter of the bytes. All else
 passes through a buffer (`convert`). What is computed in float64 is stored in float64, or rare.
 
-Against that buffer, which held these types too, and float32, two threads, milliseconds, loss + gradient
+Against that buffer, which held these types too, and float32: two threads, milliseconds, loss + gradient
 (buffer / direct; AVX-512 unless said):
 
 | | uint8 | float16 | float32 |
 |---|---|---|---|
-| 60000 x 784, K = 10 | 5.55 / 4.78 | 5.81 / 4.93 | 5.75 |
-| 60000 x 784, K = 2 | 3.4 / 1.6 | 5.2 / 2.6 | 4.9 |
-| 60000 x 100, K = 10 | 1.68 / 1.23 | 1.75 / 1.30 | 1.46 |
-| 60000 x 33, K = 4 | 0.84 / 0.40 | 0.86 / 0.41 | 0.43 |
-| 60000 x 800, K = 32 | 18.0 / 17.1 | 18.4 / 17.6 | 18.5 |
-| AVX2, 60000 x 784, K = 10 | 12.0 / 8.9 | 12.1 / 9.0 | 9.5 |
-| AVX2, 60000 x 100, K = 10 | 2.22 / 2.00 | 2.32 / 2.08 | 2.06 |
-| SSE, 60000 x 784, K = 10 | 27.6 / 25.5 | 31 / 46 | 24 |
+| 60000 x 784, K = 10 | 5.67 / 4.82 | 6.05 / 4.99 | 6.07 |
+| 60000 x 784, K = 2 | 3.59 / 1.69 | 5.50 / 3.02 | 5.77 |
+| 60000 x 100, K = 10 | 1.69 / 1.26 | 1.78 / 1.34 | 1.39 |
+| 60000 x 33, K = 4 | 0.83 / 0.41 | 0.90 / 0.44 | 0.45 |
+| 60000 x 800, K = 32 | 18.3 / 17.5 | 18.7 / 18.1 | 18.5 |
+| AVX2, 60000 x 784, K = 10 | 9.8 / 8.9 | 10.0 / 8.6 | 9.3 |
+| AVX2, 60000 x 100, K = 10 | 2.04 / 2.18 | 2.16 / 2.00 | 1.91 |
+| SSE, 60000 x 784, K = 10 | 27.1 / 25.2 | 31 / 46 | 23 |
 
-Float32 rows that stay in L1 take 4.55 in the first line, so that conversion itself costs 5 %.
+Float32 rows that stay in L1 take 4.55 in the first line: conversion itself costs 5 %.
 bfloat16 is as float16, but on SSE as uint8; float16 takes 8 instructions for 4 numbers there and goes
 by the buffer. Also tried: REAL last among the types, float32 8 % slower for 100000 x 64, K = 5, where
 `dots` lasts 40 cycles; the last features of a row copied one by one instead of masked, 1.51 against
-1.23 (60000 x 100, K = 10, uint8). It takes 190 KB of machine code (AVX-512) and 4 s of compiling.
+1.23 (60000 x 100, K = 10, uint8), as it is without AVX-512, hence the line that lost. It takes 190 KB of machine code (AVX-512) and 4 s of compiling.
 """
 
 from libc.stdint cimport int8_t, uint8_t
@@ -43,19 +43,19 @@ cdef inline bint tiles_read(int type) noexcept nogil:
 
 
 cdef inline void stored_dots(
-    int type, int rows, int nk, const char *x, Py_ssize_t stride, Py_ssize_t d, const real *w,
-    bint more, vreal *out,
+    int type, int rows, int nk, const char *x, Py_ssize_t stride, Py_ssize_t ahead, Py_ssize_t d,
+    const real *w, bint more, vreal *out,
 ) noexcept nogil:
     if not SINGLE or type == REAL:
-        dots(rows, nk, <const real *>x, stride, d, w, more, out)
+        dots(rows, nk, <const real *>x, stride, ahead, d, w, more, out)
     elif type == UINT8 or type == BOOL:
-        dots(rows, nk, <const uint8_t *>x, stride, d, w, more, out)
+        dots(rows, nk, <const uint8_t *>x, stride, ahead, d, w, more, out)
     elif type == INT8:
-        dots(rows, nk, <const int8_t *>x, stride, d, w, more, out)
+        dots(rows, nk, <const int8_t *>x, stride, ahead, d, w, more, out)
     elif type == BFLOAT16:
-        dots(rows, nk, <const bfloat16 *>x, stride, d, w, more, out)
+        dots(rows, nk, <const bfloat16 *>x, stride, ahead, d, w, more, out)
     elif HALF_BY_INSTRUCTION and type == FLOAT16:
-        dots(rows, nk, <const float16 *>x, stride, d, w, more, out)
+        dots(rows, nk, <const float16 *>x, stride, ahead, d, w, more, out)
 
 
 cdef inline void stored_product(
