@@ -18,11 +18,13 @@ Against that buffer, which held these types too, and float32: two threads, milli
 | AVX2, 60000 x 100, K = 10 | 2.04 / 2.18 | 2.16 / 2.00 | 1.91 |
 | SSE, 60000 x 784, K = 10 | 27.1 / 25.2 | 31 / 46 | 23 |
 
-Float32 rows that stay in L1 take 4.55 in the first line: conversion itself costs 5 %.
-bfloat16 is as float16, but on SSE as uint8; float16 takes 8 instructions for 4 numbers there and goes
-by the buffer. Also tried: REAL last among the types, float32 8 % slower for 100000 x 64, K = 5, where
+Float32 rows that stay in L1 take 4.55 in the first line: conversion itself costs 5 %. bfloat16 is as
+float16, but on SSE as uint8; float16 takes 8 instructions for 4 numbers there and goes by the buffer.
+Also tried: REAL last among the types, float32 8 % slower for 100000 x 64, K = 5, where
 `dots` lasts 40 cycles; the last features of a row copied one by one instead of masked, 1.51 against
-1.23 (60000 x 100, K = 10, uint8), as it is without AVX-512, hence the line that lost. It takes 190 KB of machine code (AVX-512) and 4 s of compiling.
+1.23 (60000 x 100, K = 10, uint8), as they are without AVX-512, hence the one line that lost.
+
+It takes 190 KB of machine code (AVX-512) and 4 s of compiling.
 """
 
 from libc.stdint cimport int8_t, uint8_t

@@ -19,24 +19,26 @@ the chains of `if` turn the variable into one.
 Tried (AVX-512, 60000 x 784, K = 10, milliseconds, float32 / float64, two threads unless said):
 - `dots` of 4 rows by 5 classes 6.8 / 13.2 against 6.2 / 11.9 with 2 by 10, which reads X once instead of
   twice; up to 6 classes 4 rows are better, 1.14 against 0.87 for 100000 x 64, K = 5;
-- one thread, without prefetching the next rows into L1 13.9 / 27.3 against 11.5 / 25.1; short rows, whose
-  block the end of `product` has not yet fetched, want more than the next tile: NEAR bytes ahead, 4 / 6 /
-  8 / 12 / 16 KiB, times the next rows alone (float32, two threads): 100000 x 64, K = 5 0.93 / 0.86 / 0.89 /
-  0.91 / 0.90, 200000 x 128, K = 5 0.91 / 0.81 / 0.77 / 0.74 / 0.75, 80000 x 384, K = 10 1.00 / 0.93 / 0.93 /
-  0.92 / 0.90, 60000 x 784, K = 10 1.01 / 1.00 / 1.00 / 1.03 / 1.06; a few vectors ahead in the same rows
-  1.13 (784, float64, one thread); by prefetchnta 1.00 / 1.03;
-- fetching half of the next block during `dots`, half during `product` 5.9 / 12.5 against 5.6 / 12.5;
-  all of it during `dots` 7.4 / 15;
+- one thread, without prefetching the next rows into L1 13.9 / 27.3 against 11.5 / 25.1; short rows,
+  whose block the end of `product` has not yet fetched, want more than the next tile: NEAR bytes
+  ahead, 4 / 6 / 8 / 12 / 16 KiB, times the next rows alone (float32, two threads): 100000 x 64, K =
+  5 0.93 / 0.86 / 0.89 / 0.91 / 0.90, 200000 x 128, K = 5 0.91 / 0.81 / 0.77 / 0.74 / 0.75, 80000 x
+  384, K = 10 1.00 / 0.93 / 0.93 / 0.92 / 0.90, 60000 x 784, K = 10 1.01 / 1.00 / 1.00 / 1.03 /
+  1.06; a few vectors ahead in the same rows 1.13 (784, float64, one thread); by prefetchnta 1.00 /
+  1.03;
+- fetching half of the next block during `dots`, half during `product` 5.9 / 12.5 against 5.6 /
+  12.5; all of it during `dots` 7.4 / 15;
 - the next block in the order of its bytes instead of panel by panel, times the latter (two threads,
-  float32 / float64 / uint8): 60000 x 784, K = 10 0.98 / 0.97 / 0.93, 100000 x 256, K = 10 0.95 / 0.91 / 0.97,
-  200000 x 64, K = 5 1.03 / 0.94 / 1.00: so for rows of LONG bytes; half of it in that order during `dots`
-  1.03 / 1.08; one line of two, hoping for the hardware 1.00 / 1.14;
-- without prefetching the next *block* into L2 during `product` the forward pass waits for memory: 15.4
-  against 9.4 then (float32);
-- folding the partial sums of VL rows instead of FOLD 13.2 against 12.5 (float64): the packed weights,
-  which exceed L1, are then read again for every 8 rows; of 32 rows 1.00 to 1.05 times in float32, 0.97
-  to 0.99 in float64;
-- fewer packed weights at a time, 24 / 16 KiB instead of 32: 1.07 / 1.09 in float32, 1.01 / 1.03 in float64;
+  float32 / float64 / uint8): 60000 x 784, K = 10 0.98 / 0.97 / 0.93, 100000 x 256, K = 10 0.95 /
+  0.91 / 0.97, 200000 x 64, K = 5 1.03 / 0.94 / 1.00: so for rows of LONG bytes; half of it in that
+  order during `dots` 1.03 / 1.08; one line of two, hoping for the hardware 1.00 / 1.14;
+- without prefetching the next *block* into L2 during `product` the forward pass waits for memory:
+  15.4 against 9.4 then (float32);
+- folding the partial sums of VL rows instead of FOLD 13.2 against 12.5 (float64): the packed
+  weights, which exceed L1, are then read again for every 8 rows; of 32 rows 1.00 to 1.05 times in
+  float32, 0.97 to 0.99 in float64;
+- fewer packed weights at a time, 24 / 16 KiB instead of 32: 1.07 / 1.09 in float32, 1.01 / 1.03 in
+  float64;
 - X or its panels at addresses that are multiples of 64: 0.98 at most;
 - GCC repeats the load of a weight vector inside each multiply-add that uses it: `in_register`;
 - `product` inlined into its callers: GCC keeps the caller's vectors in registers and spills an
