@@ -90,6 +90,25 @@ for dtype, at_end in itertools.product((np.float32, np.float64), (True, False)):
                 assert np.isfinite(z).all()
 """
 
+STORED = """
+from fastsoftmax._dtypes import BFLOAT16
+from fastsoftmax.data import workspace
+
+workspace.Workspace.__call__ = lambda self, size: guarded(np.full(size, 255, np.uint8), at_end)
+SIZES = itertools.product((1, 2, 33), (1, 3, 4, 8, 9, 15, 16, 17, 31, 33, 40), (1, 2, 7, 13))
+
+for (n, d, k), at_end in itertools.product(SIZES, (True, False)):
+    W = guarded(rng.standard_normal((k, d)).astype(np.float32), at_end)
+    X, y = rng.integers(99, size=(n, d)), guarded(rng.integers(max(k, 2), size=n), at_end)
+    for kind in ("bool", "uint8", "int8", "int16", "float16", BFLOAT16):
+        stored = (X + 0x4000).astype(np.uint16).view(kind) if kind == BFLOAT16 else X.astype(kind)
+        for x in layouts(stored, at_end):
+            loss, grads = fastsoftmax.linear_cross_entropy_value_and_grad(x, W, None, y)
+            assert np.isfinite(loss) and np.isfinite(grads.W).all()
+            data = DenseData(x, 1)
+            assert np.isfinite(data.logits(W, None)).all() and np.isfinite(data.moments(None)).all()
+"""
+
 ROWS = """
 LENGTHS = (*range(1, 40), *range(95, 115))
 for dtype, at_end, k in itertools.product((np.float32, np.float64), (True, False), LENGTHS):
@@ -146,7 +165,9 @@ for dtype, at_end, sizes, n in itertools.product(
 """
 
 
-@pytest.mark.parametrize("code", [LINEAR, ROWS, NETWORKS], ids=["linear", "rows", "networks"])
+@pytest.mark.parametrize(
+    "code", [LINEAR, STORED, ROWS, NETWORKS], ids=["linear", "stored", "rows", "networks"]
+)
 def test_nothing_beyond_the_arrays_is_touched(code):
     command = [sys.executable, "-X", "faulthandler", "-c", GUARD + code]
     env = os.environ | {"OMP_WAIT_POLICY": "passive"}  # many tiny teams, maybe on busy processors

@@ -49,7 +49,8 @@ def wide(x):
 
 def layouts(X):
     n, d = X.shape
-    middle = np.zeros((n + 2, d + 3), X.dtype)
+    around = bytes([255]) * ((n + 2) * (d + 3) * X.itemsize)  # NaN where there are such
+    middle = np.frombuffer(around, X.dtype).reshape(n + 2, d + 3).copy()
     middle[1:-1, 2:-1] = X
     columns = np.zeros((n, 3 * d), X.dtype)
     columns[:, 1::3] = X

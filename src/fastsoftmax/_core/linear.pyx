@@ -11,7 +11,7 @@ panels): float32, 30000 x 784: K = 12 3.8 / 7.1, K = 32 9.6 / 12.0, K = 80 21.1 
 from cython.parallel cimport prange, threadid
 cimport numpy as cnp
 
-from fastsoftmax._core.convert cimport REAL, cells_of
+from fastsoftmax._core.convert cimport REAL, Cells, cells_of
 from fastsoftmax._core.linear_panels cimport (
     Panels, carve_panels, panels_bytes, plan_panels, run_panels, store_panels,
 )
@@ -21,6 +21,7 @@ from fastsoftmax._core.linear_stripes cimport (
     stripes_bytes, tile_logits,
 )
 from fastsoftmax._core.simd cimport real, vreal
+from fastsoftmax._core.stored_tiles cimport tiles_read
 from fastsoftmax._core.tiles cimport FOLD, ROWS
 
 cnp.import_array()
@@ -44,7 +45,7 @@ cdef Problem problem(cnp.ndarray x, Py_ssize_t k, w, b, targets, weights, double
     p.x = <const real *>p.cells.x if p.cells.type == REAL else NULL
     p.n, p.d, p.k = x.shape[0], x.shape[1], k
     p.row_step, p.column_step = p.cells.row_step // size, p.cells.column_step // size
-    p.in_place = p.x != NULL and p.column_step == 1
+    p.in_place = tiles_read(p.cells.type) and p.cells.column_step == p.cells.size
     p.w = <const real *>data(w)
     p.b = <const real *>data(b)
     p.stored = NULL
@@ -119,6 +120,7 @@ def moments(
 ):
     """scale * the weighted column sums of X, or of (X - centre)^2, into sums (1, d), float64."""
     cdef Problem p = problem(x, 1, None, centre, None, weights, scale)
+    p.in_place = p.in_place and (p.x != NULL or centre is None)  # `add_squares` takes `real`
     cdef int label = 0
     cdef double unused
     p.labels = &label
@@ -154,11 +156,11 @@ def logits(
 cdef void write_logits(
     const Problem *p, const Stripes *s, Py_ssize_t start, char *scratch, real *to
 ) noexcept nogil:
-    cdef Py_ssize_t n = min(ROWS, p.n - start), i, k, stride
+    cdef Py_ssize_t n = min(ROWS, p.n - start), i, k
     cdef real *z = <real *>scratch
     cdef vreal *partial = <vreal *>(z + ROWS * p.k)
-    cdef const real *x = block_rows(p, s, start, n, <real *>(partial + p.k * FOLD), &stride)
-    tile_logits(p, s, start, x, stride, n, partial, z)
+    cdef Cells x = block_rows(p, s, start, n, <real *>(partial + p.k * FOLD))
+    tile_logits(p, s, start, &x, 0, n, partial, z)
     for i in range(n):
         for k in range(p.k):
             to[(start + i) * p.k + k] = z[k * ROWS + i]

@@ -16,7 +16,7 @@ cdef struct Problem:
     const real *x  # the same where it is of `real`, else NULL
     Py_ssize_t n, d, k  # rows, features, logits a row
     Py_ssize_t row_step, column_step  # of x, in elements
-    bint in_place  # whether rows can be read where they lie: `real`, features side by side
+    bint in_place  # whether the tiles read rows where they lie: of a type they take, side by side
     const real *w  # (k, d), or NULL
     const real *b  # or NULL
     real *stored  # logits in tiles (n/ROWS, k, ROWS), read instead of W or written; or NULL

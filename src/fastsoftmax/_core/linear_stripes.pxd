@@ -14,20 +14,23 @@ threads.
 from cython.parallel cimport prange, threadid
 from libc.string cimport memcpy
 
-from fastsoftmax._core.convert cimport read_rows
+from fastsoftmax._core.convert cimport REAL, Cells, read_rows
 from fastsoftmax._core.linear_problem cimport (
     ALIGNMENT, Problem, aligned, part_start, rounded_up, tile_loss, tile_sums,
 )
 from fastsoftmax._core.simd cimport (
     CLASS_BLOCK, VL, add_to_doubles, load, load_first, real, set1, store, sum_each, vreal,
 )
-from fastsoftmax._core.tiles cimport FOLD, ROWS, Ahead, dot_rows, dots, nothing, product
+from fastsoftmax._core.stored_tiles cimport stored_dots, stored_product
+from fastsoftmax._core.tiles cimport FOLD, ROWS, Ahead, dot_rows, nothing
 
 cdef enum:
     BLOCK_BYTES = 256 * 1024  # of X: two blocks, the next being fetched, sums and totals fit 1 MiB of L2
     SUM_ROWS = 512  # whose products are summed before the sum goes to the totals; of a block, at most
     WEIGHTS_BYTES = 32 * 1024  # of W: at most the whole of an L1, since X only passes
     LINE = 64
+    NEAR = 8 * 1024  # bytes ahead that `dots` fetches into L1, or the rows it takes next
+    LONG = 512  # bytes of a row
     LOT_BYTES = 8 * 1024  # of rows converted at a time: they stay in L1 beside the weights
     MOST_STRIPES = 16  # costs 2 % against one stripe a thread (60000 x 784, K = 10), 32 4 %
     TOTALS_BYTES = 48 * 1024 * 1024  # of all stripes
@@ -107,31 +110,36 @@ cdef inline bint converted_late(const Problem *p) noexcept nogil:
     return not p.in_place and p.cells.column_step == p.cells.size and p.w != NULL
 
 
-cdef inline const real *block_rows(
-    const Problem *p, const Stripes *s, Py_ssize_t start, Py_ssize_t n, real *buffer,
-    Py_ssize_t *stride,
+cdef inline Cells block_rows(
+    const Problem *p, const Stripes *s, Py_ssize_t start, Py_ssize_t n, real *buffer
 ) noexcept nogil:
     """Rows of X with their features side by side: in place where they can be, else in the buffer.
 
     There `tile_logits` puts them, if it is called; which leaves them in L1 for its own use.
     """
+    cdef Cells rows = p.cells
     if p.in_place:
-        stride[0] = p.row_step
-        return p.x + start * p.row_step
-    stride[0] = s.padded
+        rows.x += start * rows.row_step
+        return rows
     if not converted_late(p):
         read_rows(&p.cells, start, n, 0, p.d, buffer, s.padded)
-    return buffer
+    rows.x = <const char *>buffer
+    rows.type = REAL
+    rows.size = rows.column_step = sizeof(real)
+    rows.row_step = s.padded * sizeof(real)
+    return rows
 
 
 cdef inline void tile_logits(
-    const Problem *p, const Stripes *s, Py_ssize_t row, const real *x, Py_ssize_t stride,
+    const Problem *p, const Stripes *s, Py_ssize_t start, const Cells *block, Py_ssize_t t,
     Py_ssize_t n, vreal *partial, real *z,
 ) noexcept nogil:
-    """z[k*ROWS + i] = x_i·w_k + b_k for n <= ROWS rows from `row` on, which x holds or gets;
-    b_k for the rows that the tile lacks."""
+    """z[k*ROWS + i] = x_i·w_k + b_k for n <= ROWS rows from row t on of the block at `start`, which
+    holds or gets them; b_k for the rows that the tile lacks."""
     cdef bint late = converted_late(p)
-    cdef Py_ssize_t first, i, c, k, j, start, nk, end
+    cdef const char *x = block.x + t * block.row_step
+    cdef Py_ssize_t stride = block.row_step // block.size, first, i, c, k, j, k0, nk, end
+    cdef Py_ssize_t ahead = NEAR // (min(s.width, p.d) * block.size)
     cdef int rows, most
     for first from 0 <= first < ROWS by FOLD:
         if first + FOLD > n:
@@ -139,8 +147,8 @@ cdef inline void tile_logits(
                 partial[i] = set1(0.)
         end = min(first + FOLD, n)
         for c in range(s.class_blocks):
-            start = part_start(p.k, s.class_blocks, c)
-            nk = part_start(p.k, s.class_blocks, c + 1) - start
+            k0 = part_start(p.k, s.class_blocks, c)
+            nk = part_start(p.k, s.class_blocks, c + 1) - k0
             most = dot_rows(<int>nk)
             for j from 0 <= j < p.d by s.width:
                 i = first
@@ -148,12 +156,13 @@ cdef inline void tile_logits(
                     rows = most if i + most <= end else 1
                     if late and c == 0 and j == 0 and i % s.lot == 0:
                         read_rows(
-                            &p.cells, row + i, min(s.lot, end - i), 0, p.d,
-                            <real *>x + i * stride, stride)
-                    dots(
-                        rows, <int>nk, x + i * stride + j, stride, min(s.width, p.d - j),
-                        s.w + start * rounded_up(p.d, VL) + nk * j, j > 0,
-                        partial + start * FOLD + i - first)
+                            &p.cells, start + t + i, min(s.lot, end - i), 0, p.d,
+                            <real *>(x + i * block.row_step), stride)
+                    stored_dots(
+                        block.type, rows, <int>nk, x + i * block.row_step + j * block.size, stride,
+                        max(ahead, most) * stride, min(s.width, p.d - j),
+                        s.w + k0 * rounded_up(p.d, VL) + nk * j, j > 0,
+                        partial + k0 * FOLD + i - first)
                     i += rows
         for k in range(p.k):
             for i from 0 <= i < FOLD by VL:
@@ -163,49 +172,58 @@ cdef inline void tile_logits(
 
 
 cdef inline bint readable(
-    const Problem *p, const real *x, Py_ssize_t n, Py_ssize_t columns
+    const Problem *p, const Cells *x, Py_ssize_t n, Py_ssize_t columns
 ) noexcept nogil:
     """Whether so many columns of n rows can be read, though they have only d: not past the last row."""
-    cdef const real *last = x + max((n - 1) * p.row_step, 0)
-    return columns - p.d <= p.x + max((p.n - 1) * p.row_step, 0) - last
+    cdef const char *last = x.x + max((n - 1) * x.row_step, 0)
+    return (columns - p.d) * x.size <= p.cells.x + max((p.n - 1) * x.row_step, 0) - last
 
 
 cdef inline Ahead block_after(
     const Problem *p, const Stripes *s, Py_ssize_t start, Py_ssize_t j
 ) noexcept nogil:
-    """Features j .. j + 2*VL of the rows that follow the block at `start`: each line of them once, or
-    two lines a row."""
+    """What follows the block at `start`: its share that goes with features j .. j + 2*VL.
+
+    Rows that are long and side by side are one run of bytes, fetched in its order; of others these
+    features, each line of them once, or two lines a row.
+    """
     cdef Ahead next = nothing()
-    cdef Py_ssize_t size = p.cells.size, panel = 2 * VL * p.cells.size
-    if p.cells.column_step == size and (panel >= LINE or j * size % LINE == 0):
-        next.at = p.cells.x + (start + s.block) * p.cells.row_step + j * size
-        next.step = p.cells.row_step
-        next.gap = panel // 2 if panel > LINE else 0
+    cdef Py_ssize_t size = p.cells.size, panel = 2 * VL * size, row = p.cells.row_step
+    if p.cells.column_step != size:
+        return next
+    next.gap = panel // 2 if panel > LINE else 0
+    if row >= LONG and row == p.d * size:
+        next.at = p.cells.x + (start + s.block) * row + s.block * j * size
+        next.step = panel
+    elif panel >= LINE or j * size % LINE == 0:
+        next.at = p.cells.x + (start + s.block) * row + j * size
+        next.step = row
     return next
 
 
 cdef inline void add_gradient(
-    const Problem *p, const Stripes *s, Py_ssize_t start, const real *x, Py_ssize_t stride, Py_ssize_t n,
-    const real *z, real *tail, bint more, real *sums,
+    const Problem *p, const Stripes *s, Py_ssize_t start, const Cells *x, Py_ssize_t n, const real *z,
+    real *tail, bint more, real *sums,
 ) noexcept nogil:
     """ZᵀX over the n rows of a block, 2*VL features at a time, into sums or, with `more`, onto them.
 
     Columns past the last feature hold whatever follows a row in memory; nobody reads their sums.
     """
-    cdef Py_ssize_t i, j, c, k, whole = s.padded
+    cdef Py_ssize_t j, c, k, whole = s.padded
     cdef int nk
+    cdef bint there
     if p.in_place and not readable(p, x, n, s.padded):
         whole = p.d - p.d % (2 * VL)
-    for i in range(n if whole < p.d else 0):
-        for j in range(2 * VL):
-            tail[i * 2 * VL + j] = x[i * stride + whole + j] if whole + j < p.d else 0.
+        read_rows(&p.cells, start, n, whole, p.d - whole, tail, 2 * VL)
     for j from 0 <= j < p.d by 2 * VL:
+        there = j < whole
         for c in range(s.class_blocks):
             k = part_start(p.k, s.class_blocks, c)
             nk = <int>(part_start(p.k, s.class_blocks, c + 1) - k)
-            product(
-                nk, z + k * ROWS, p.k * ROWS,
-                x + j if j < whole else tail, stride if j < whole else 2 * VL, n,
+            stored_product(
+                nk, z + k * ROWS, p.k * ROWS, x.type if there else REAL,
+                x.x + j * x.size if there else <const char *>tail,
+                x.row_step // x.size if there else 2 * VL, n,
                 block_after(p, s, start, j) if c == 0 else nothing(), more,
                 <vreal *>(sums + j * p.k + k * 2 * VL))
 
@@ -234,7 +252,7 @@ cdef inline void run_stripe(
     cdef Py_ssize_t blocks = (p.n + s.block - 1) // s.block
     cdef Py_ssize_t first = part_start(blocks, s.n_stripes, stripe) * s.block
     cdef Py_ssize_t last = min(part_start(blocks, s.n_stripes, stripe + 1) * s.block, p.n)
-    cdef Py_ssize_t start, n, t, i, k, stride, summed = 0
+    cdef Py_ssize_t start, n, t, i, k, summed = 0
     cdef double *totals = s.stripes + stripe * s.totals
     cdef double *bias = totals + s.padded * p.k
     cdef real *z = <real *>scratch
@@ -243,30 +261,30 @@ cdef inline void run_stripe(
         scratch + aligned((s.block + (0 if p.labels else ROWS)) * p.k * sizeof(real)))
     cdef real *sums = <real *>(partial + p.k * FOLD)
     cdef real *buffer = sums + s.padded * p.k
-    cdef const real *x
+    cdef Cells x
     cdef bint losses = p.w != NULL or p.stored != NULL
     for i in range(s.totals):
         totals[i] = 0.
     for start from first <= start < last by s.block:
         n = min(s.block, last - start)
-        x = block_rows(p, s, start, n, buffer, &stride)
+        x = block_rows(p, s, start, n, buffer)
         if not losses:  # moments: one class whose A - Y is the weight
             for i in range(n):
                 z[i] = p.weights[start + i] if p.weights else 1.
             if p.b:
-                add_squares(p, x, stride, n, z, totals)
+                add_squares(p, <const real *>x.x, x.row_step // x.size, n, z, totals)
                 continue
         for t from 0 <= t < (n if losses else 0) by ROWS:
             i = min(ROWS, n - t)
             if p.stored:
                 memcpy(z + t * p.k, p.stored + (start + t) * p.k, ROWS * p.k * sizeof(real))
             else:
-                tile_logits(p, s, start + t, x + t * stride, stride, i, partial, z + t * p.k)
+                tile_logits(p, s, start, &x, t, i, partial, z + t * p.k)
             tile_loss(p, start + t, i, z + t * p.k, targets, bias + p.k * VL)
             for k in range(p.k):
                 add_to_doubles(bias + k * VL, tile_sums(z + t * p.k + k * ROWS))
         if wants_w:
-            add_gradient(p, s, start, x, stride, n, z, buffer, summed > 0, sums)
+            add_gradient(p, s, start, &x, n, z, buffer, summed > 0, sums)
             summed += n
             if summed + s.block > SUM_ROWS or start + n == last:
                 for i from 0 <= i < s.padded * p.k by VL:
@@ -278,13 +296,12 @@ cdef inline void store_block(
     const Problem *p, const Stripes *s, Py_ssize_t start, char *scratch
 ) noexcept nogil:
     """Logits of a block of rows into p.stored."""
-    cdef Py_ssize_t n = min(s.block, p.n - start), t, stride
+    cdef Py_ssize_t n = min(s.block, p.n - start), t
     cdef vreal *partial = <vreal *>scratch
-    cdef const real *x = block_rows(p, s, start, n, <real *>(partial + p.k * FOLD), &stride)
+    cdef Cells x = block_rows(p, s, start, n, <real *>(partial + p.k * FOLD))
     for t from 0 <= t < n by ROWS:
         tile_logits(
-            p, s, start + t, x + t * stride, stride, min(ROWS, n - t), partial,
-            p.stored + (start + t) * p.k)
+            p, s, start, &x, t, min(ROWS, n - t), partial, p.stored + (start + t) * p.k)
 
 
 cdef inline void reduce_features(

@@ -190,6 +190,28 @@ fs_inline vreal load_float16(const void *p) {
         const float *: load_float32, const double *: load_float64, const float16 *: load_float16, \
         const bfloat16 *: load_bfloat16)(p)
 
+/* The first n < VL numbers, zeros behind them; nothing else is touched. */
+typedef struct { char byte[FS_VECTOR_BYTES]; } fs_bytes;
+fs_inline fs_bytes fs_first_bytes(const void *p, int n) {
+    fs_bytes x = {{0}};
+#if FS_VECTOR_BYTES == 64
+    _mm512_storeu_si512(&x, _mm512_maskz_loadu_epi8((1ull << n) - 1, p)); /* stays in its register */
+#else
+    memcpy(&x, p, (size_t)n);
+#endif
+    return x;
+}
+#define load_stored_first(p, n)                                        \
+    _Generic((p), const real *: load_first((const real *)(p), n),      \
+        default: load_stored((__typeof__(p))(fs_bytes[1]){fs_first_bytes(p, (n) * (int)sizeof *(p))}))
+
+/* Whether float16 becomes float by one instruction. */
+#if defined(__F16C__)
+#define HALF_BY_INSTRUCTION 1
+#else
+#define HALF_BY_INSTRUCTION 0
+#endif
+
 /* The bits of x as integers, and back. */
 fs_inline vlane bits(vreal x) { return (vlane)x; }
 fs_inline vreal from_bits(vlane x) { return (vreal)x; }

@@ -33,6 +33,9 @@ cdef extern from "simd.h" nogil:
     ctypedef struct bfloat16:
         pass
     vreal load_stored(const void *)  # a macro: it goes by the type of the pointer
+    vreal load_stored_first(const void *, int)
+    enum:
+        HALF_BY_INSTRUCTION  # whether float16 becomes float by one
 
     void prefetch(const void *)
     void prefetch_l2(const void *)

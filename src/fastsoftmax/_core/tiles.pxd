@@ -19,13 +19,27 @@ the chains of `if` turn the variable into one.
 Tried (AVX-512, 60000 x 784, K = 10, milliseconds, float32 / float64, two threads unless said):
 - `dots` of 4 rows by 5 classes 6.8 / 13.2 against 6.2 / 11.9 with 2 by 10, which reads X once instead of
   twice; up to 6 classes 4 rows are better, 1.14 against 0.87 for 100000 x 64, K = 5;
-- one thread, without prefetching the next rows into L1 13.9 / 27.3 against 11.5 / 25.1;
-- fetching half of the next block during `dots`, half during `product` 5.9 / 12.5 against 5.6 / 12.5;
-  all of it during `dots` 7.4 / 15;
-- without prefetching the next *block* into L2 during `product` the forward pass waits for memory: 15.4
-  against 9.4 then (float32);
-- folding the partial sums of VL rows instead of FOLD 13.2 against 12.5 (float64): the packed weights,
-  which exceed L1, are then read again for every 8 rows;
+- one thread, without prefetching the next rows into L1 13.9 / 27.3 against 11.5 / 25.1; short rows,
+  whose block the end of `product` has not yet fetched, want more than the next tile: NEAR bytes
+  ahead, 4 / 6 / 8 / 12 / 16 KiB, times the next rows alone (float32, two threads): 100000 x 64, K =
+  5 0.93 / 0.86 / 0.89 / 0.91 / 0.90, 200000 x 128, K = 5 0.91 / 0.81 / 0.77 / 0.74 / 0.75, 80000 x
+  384, K = 10 1.00 / 0.93 / 0.93 / 0.92 / 0.90, 60000 x 784, K = 10 1.01 / 1.00 / 1.00 / 1.03 /
+  1.06; a few vectors ahead in the same rows 1.13 (784, float64, one thread); by prefetchnta 1.00 /
+  1.03;
+- fetching half of the next block during `dots`, half during `product` 5.9 / 12.5 against 5.6 /
+  12.5; all of it during `dots` 7.4 / 15;
+- the next block in the order of its bytes instead of panel by panel, times the latter (two threads,
+  float32 / float64 / uint8): 60000 x 784, K = 10 0.98 / 0.97 / 0.93, 100000 x 256, K = 10 0.95 /
+  0.91 / 0.97, 200000 x 64, K = 5 1.03 / 0.94 / 1.00: so for rows of LONG bytes; half of it in that
+  order during `dots` 1.03 / 1.08; one line of two, hoping for the hardware 1.00 / 1.14;
+- without prefetching the next *block* into L2 during `product` the forward pass waits for memory:
+  15.4 against 9.4 then (float32);
+- folding the partial sums of VL rows instead of FOLD 13.2 against 12.5 (float64): the packed
+  weights, which exceed L1, are then read again for every 8 rows; of 32 rows 1.00 to 1.05 times in
+  float32, 0.97 to 0.99 in float64;
+- fewer packed weights at a time, 24 / 16 KiB instead of 32: 1.07 / 1.09 in float32, 1.01 / 1.03 in
+  float64;
+- X or its panels at addresses that are multiples of 64: 0.98 at most;
 - GCC repeats the load of a weight vector inside each multiply-add that uses it: `in_register`;
 - `product` inlined into its callers: GCC keeps the caller's vectors in registers and spills an
   operand; 20000 x 1024, K = 1000 460 against 380 ms (one thread): `outlined`;
@@ -33,10 +47,19 @@ Tried (AVX-512, 60000 x 784, K = 10, milliseconds, float32 / float64, two thread
   -fno-tree-loop-distribute-patterns.
 """
 
+from libc.stdint cimport int8_t, uint8_t
+
 from fastsoftmax._core.simd cimport (
-    CLASS_BLOCK, VL, in_register, inlined, load, load_first, outlined, prefetch,
-    prefetch_l2, real, set1, vreal,
+    CLASS_BLOCK, VL, bfloat16, float16, in_register, inlined, load, load_stored, load_stored_first,
+    outlined, prefetch, prefetch_l2, real, set1, vreal,
 )
+
+ctypedef fused direct:  # numbers of X that become `real` as they are loaded
+    real
+    uint8_t
+    int8_t
+    float16
+    bfloat16
 
 cdef enum:
     ROWS = 32  # rows of a tile; a multiple of VL on every build
@@ -62,8 +85,8 @@ cdef inline int dot_rows(int nk) noexcept nogil:
 
 
 cdef inline inlined dots_of(
-    const int rows, const int nk, const real *x, Py_ssize_t stride, Py_ssize_t d,
-    const real *w, bint more, vreal *out,
+    const int rows, const int nk, const direct *x, Py_ssize_t stride, Py_ssize_t ahead,
+    Py_ssize_t d, const real *w, bint more, vreal *out,
 ) noexcept nogil:
     cdef vreal sums[MOST][4]
     cdef vreal a[4]
@@ -79,8 +102,8 @@ cdef inline inlined dots_of(
                 sums[k][i] = out[k * FOLD + i]
     for j from 0 <= j <= d - VL by VL:
         for i in range(rows):
-            a[i] = load(x + i * stride + j)
-            prefetch(x + (i + rows) * stride + j)
+            a[i] = load_stored(x + i * stride + j)
+            prefetch(x + i * stride + ahead + j)
         for k in range(nk):
             v = in_register(load(w + k * VL))
             for i in range(rows):
@@ -89,7 +112,7 @@ cdef inline inlined dots_of(
     if d % VL:
         j = d - d % VL
         for i in range(rows):
-            a[i] = load_first(x + i * stride + j, d % VL)
+            a[i] = load_stored_first(x + i * stride + j, <int>(d % VL))
         for k in range(nk):
             v = load(w + k * VL)
             for i in range(rows):
@@ -101,58 +124,58 @@ cdef inline inlined dots_of(
 
 
 cdef inline inlined dots_some(
-    int rows, const int nk, const real *x, Py_ssize_t stride, Py_ssize_t d, const real *w,
-    bint more, vreal *out,
+    int rows, const int nk, const direct *x, Py_ssize_t stride, Py_ssize_t ahead, Py_ssize_t d,
+    const real *w, bint more, vreal *out,
 ) noexcept nogil:
     if rows == 1:
-        dots_of(1, nk, x, stride, d, w, more, out)
+        dots_of(1, nk, x, stride, ahead, d, w, more, out)
     else:
-        dots_of(dot_rows(nk), nk, x, stride, d, w, more, out)
+        dots_of(dot_rows(nk), nk, x, stride, ahead, d, w, more, out)
     return 0
 
 
 cdef inline outlined dots(
-    int rows, int nk, const real *x, Py_ssize_t stride, Py_ssize_t d, const real *w, bint more,
-    vreal *out,
+    int rows, int nk, const direct *x, Py_ssize_t stride, Py_ssize_t ahead, Py_ssize_t d,
+    const real *w, bint more, vreal *out,
 ) noexcept nogil:
     """out[k*FOLD + i]: x_i·w_k as VL partial sums, for nk <= CLASS_BLOCK classes.
 
     Rows are dot_rows(nk) or, where fewer are left, 1. w holds VL features of each of the nk classes,
     then the next VL, zeros behind the last. With `more` the sums are added to what `out` holds.
-    The rows that come next are fetched into L1: the hardware, following these, does not foresee
-    them.
+    What lies `ahead` numbers behind is fetched into L1: the hardware, following these rows, does not
+    foresee those that come next.
     """
     if nk == 1:
-        dots_some(rows, 1, x, stride, d, w, more, out)
+        dots_some(rows, 1, x, stride, ahead, d, w, more, out)
     elif nk == 2:
-        dots_some(rows, 2, x, stride, d, w, more, out)
+        dots_some(rows, 2, x, stride, ahead, d, w, more, out)
     elif nk == 3:
-        dots_some(rows, 3, x, stride, d, w, more, out)
+        dots_some(rows, 3, x, stride, ahead, d, w, more, out)
     elif nk == 4:
-        dots_some(rows, 4, x, stride, d, w, more, out)
+        dots_some(rows, 4, x, stride, ahead, d, w, more, out)
     elif nk == 5:
-        dots_some(rows, 5, x, stride, d, w, more, out)
+        dots_some(rows, 5, x, stride, ahead, d, w, more, out)
     elif nk == 6:
-        dots_some(rows, 6, x, stride, d, w, more, out)
+        dots_some(rows, 6, x, stride, ahead, d, w, more, out)
     elif CLASS_BLOCK > 6:
         if nk == 7:
-            dots_some(rows, 7, x, stride, d, w, more, out)
+            dots_some(rows, 7, x, stride, ahead, d, w, more, out)
         elif nk == 8:
-            dots_some(rows, 8, x, stride, d, w, more, out)
+            dots_some(rows, 8, x, stride, ahead, d, w, more, out)
         elif nk == 9:
-            dots_some(rows, 9, x, stride, d, w, more, out)
+            dots_some(rows, 9, x, stride, ahead, d, w, more, out)
         elif nk == 10:
-            dots_some(rows, 10, x, stride, d, w, more, out)
+            dots_some(rows, 10, x, stride, ahead, d, w, more, out)
         elif nk == 11:
-            dots_some(rows, 11, x, stride, d, w, more, out)
+            dots_some(rows, 11, x, stride, ahead, d, w, more, out)
         elif nk == 12:
-            dots_some(rows, 12, x, stride, d, w, more, out)
+            dots_some(rows, 12, x, stride, ahead, d, w, more, out)
     return 0
 
 
 cdef inline inlined product_of(
     const int nk, const Py_ssize_t step, const Py_ssize_t along, const real *z, Py_ssize_t tile,
-    const real *x, Py_ssize_t stride, Py_ssize_t n, Ahead next, bint more, vreal *out,
+    const direct *x, Py_ssize_t stride, Py_ssize_t n, Ahead next, bint more, vreal *out,
 ) noexcept nogil:
     cdef vreal sum0[MOST]
     cdef vreal sum1[MOST]
@@ -168,8 +191,8 @@ cdef inline inlined product_of(
     for first from 0 <= first < n by ROWS:
         count = min(n - first, ROWS)
         for i in range(count):
-            a = in_register(load(x))
-            b = in_register(load(x + VL))
+            a = in_register(load_stored(x))
+            b = in_register(load_stored(x + VL))
             if next.at:
                 prefetch_l2(next.at)
                 prefetch_l2(next.at + next.gap)
@@ -188,7 +211,7 @@ cdef inline inlined product_of(
 
 cdef inline inlined product_any(
     int nk, const Py_ssize_t step, const Py_ssize_t along, const real *z, Py_ssize_t tile,
-    const real *x, Py_ssize_t stride, Py_ssize_t n, Ahead next, bint more, vreal *out,
+    const direct *x, Py_ssize_t stride, Py_ssize_t n, Ahead next, bint more, vreal *out,
 ) noexcept nogil:
     if nk == 1:
         product_of(1, step, along, z, tile, x, stride, n, next, more, out)
@@ -219,7 +242,7 @@ cdef inline inlined product_any(
 
 
 cdef inline outlined product(
-    int nk, const real *z, Py_ssize_t tile, const real *x, Py_ssize_t stride, Py_ssize_t n,
+    int nk, const real *z, Py_ssize_t tile, const direct *x, Py_ssize_t stride, Py_ssize_t n,
     Ahead next, bint more, vreal *out,
 ) noexcept nogil:
     """out[2k], out[2k + 1] = sum over i < n of z_k[i] * x[i*stride : i*stride + 2*VL], k < nk.
