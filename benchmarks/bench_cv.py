@@ -24,7 +24,7 @@ from fastsoftmax.datasets import load_digits
 
 CS, FOLDS = np.logspace(-4, 4, 10), 5
 CV, COLD, COLD_LOOSE = "SoftmaxRegressionCV", "cold fits", "cold fits, tol of the folds"
-SKLEARN, SKLEARN_MORE = "LogisticRegressionCV", "LogisticRegressionCV, max_iter=2000, of one fold"
+SKLEARN, SKLEARN_MORE = "LogisticRegressionCV", "LogisticRegressionCV, tol=1e-6, of one fold"
 BOUNDS = {SKLEARN_MORE: 25.0, COLD: 3.0}
 EQUAL = 1e-3  # of an objective, by which one may be above another and is still its equal
 
@@ -91,7 +91,7 @@ PEERS = {
     COLD: (lambda X, y: one_by_one(X, y, 1e-6), 1),
     COLD_LOOSE: (lambda X, y: one_by_one(X, y, 1e-4), 1),
     SKLEARN: (sklearns, 1),
-    SKLEARN_MORE: (lambda X, y: sklearns(X, y, 1, max_iter=2000, refit=False), 1),
+    SKLEARN_MORE: (lambda X, y: sklearns(X, y, 1, tol=1e-6, max_iter=1000, refit=False), 1),
 }
 
 
