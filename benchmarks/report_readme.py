@@ -2,8 +2,8 @@
 
     python benchmarks/report_readme.py
 
-The site's first page shows the same table. The tables themselves are made by the other report_*.py from
-runs of pytest-benchmark; each says how at its top.
+The site's first page shows the same table. Those it is taken from are made by the other report_*.py
+from runs of pytest-benchmark; each says how at its top.
 """
 
 import re
@@ -42,7 +42,8 @@ LINES = (
     Line("the same of uint8", "dtypes", "60000×784, K=10, uint8", ("numpy", "torch"), "ms"),
     Line("network 784→10, a step of batch 1", "mlp", "784→10, sgd, batch 1",
          ("numpy", "scikit-learn", "torch"), "µs"),
-    Line("softmax of 100000×10, float32", "rows", "softmax 100000×10", ("numpy", "scipy", "torch"), "ms"),
+    Line("softmax of 100000×10, float32", "rows", "softmax 100000×10",
+         ("numpy", "scipy", "torch"), "ms"),
 )  # fmt: skip
 NAMES = {"numpy": "NumPy", "scipy": "SciPy", "torch": "PyTorch", "torch L-BFGS": "PyTorch L-BFGS"}
 NAMES |= {solver: f"scikit-learn {solver}" for solver in ("lbfgs", "newton-cg", "saga")}

@@ -20,7 +20,7 @@ NEEDED = {  # by examples that have nothing to fall back on
 RUN = [
     example.stem
     for example in sorted(EXAMPLES.glob("*.py"))
-    if example.stem not in NEEDED or DATA.name and (DATA / NEEDED[example.stem]).exists()
+    if example.stem not in NEEDED or (DATA.name and (DATA / NEEDED[example.stem]).exists())
 ]
 
 project = "fastsoftmax"
@@ -56,7 +56,7 @@ sphinx_gallery_conf = {
     "download_all_examples": False,
     "show_signature": False,
     "write_computation_times": False,
-    "copyfile_regex": r"^$",
+    "capture_repr": (),
 }
 
 html_theme = "pydata_sphinx_theme"
@@ -65,7 +65,7 @@ html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_show_sourcelink = False
 html_show_sphinx = False
-html_sidebars = {"changelog": [], "comparison": [], "design": [], "measured": []}
+html_sidebars = {"changelog": [], "comparison": [], "design": [], "contributing": [], "index": []}
 html_context = {"default_mode": "light"}
 html_theme_options = {
     "navbar_align": "left",

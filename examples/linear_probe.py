@@ -1,6 +1,6 @@
 """
-A linear probe on embeddings in float16
-=======================================
+Embeddings in float16, and a linear probe
+=========================================
 
 How much of a task do features of a frozen network already hold? A linear classifier on top of them
 tells. Embeddings are often stored in float16; here they are read as they are, without a copy in
@@ -50,4 +50,4 @@ probabilities = probe.predict_proba(X_test)
 guesses = probabilities.argmax(axis=1)
 wrong = np.flatnonzero(guesses != y_test)
 for i in wrong[np.argsort(-probabilities[wrong, guesses[wrong]])][:5]:
-    print(f"{intents[y_test[i]]:35} taken for {intents[guesses[i]]:35} {probabilities[i].max():.3f}")
+    print(f"{probabilities[i].max():.3f}  {intents[y_test[i]]} taken for {intents[guesses[i]]}")

@@ -24,10 +24,10 @@ else:
 print(f"{X.shape[0]} images of {X.shape[1]} pixels, {X.dtype}")
 
 # %%
-# ``feature_scale`` makes 0..1 of the pixels as they are read: no copy of X in floating point is made.
+# ``feature_scale`` makes 0..1 of the pixels as they are read: X is not copied in floating point.
 
 model = SoftmaxRegression(C=0.01, feature_scale=1 / white).fit(X, y)
-print(f"{model.n_iter_} iterations, {model.n_passes_:.0f} passes, {model.history_[-1].seconds:.2f} s")
+print(f"{model.n_passes_:.0f} passes over the images, {model.history_[-1].seconds:.2f} s")
 print(f"objective {model.objective_:.6f}, at most {model.gap_bound_:.1e} above the optimum")
 print(f"test accuracy {model.score(X_test, y_test):.4f}")
 

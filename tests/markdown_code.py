@@ -1,7 +1,7 @@
 """The programs of Markdown files, and what they print.
 
-The blocks of a file marked ``python`` are one program, run in order; a block marked ``text`` right after
-one of them is what that one prints. To write the outputs anew:
+The blocks of a file marked ``python`` are one program, run in order; a block marked ``text`` right
+after one of them is what that one prints. To write the outputs anew:
 
     python tests/markdown_code.py README.md docs/guide/*.md
 """

@@ -1,4 +1,4 @@
-"""README and guide: programs run and print what is shown, figures are the results', names are there."""
+"""README and site: programs print what is shown, figures are the results', names are there."""
 
 import ast
 import re
