@@ -44,6 +44,7 @@ default_role = "py:obj"
 myst_enable_extensions = ["colon_fence", "dollarmath"]
 myst_heading_anchors = 3
 
+toc_object_entries_show_parents = "hide"
 autodoc_typehints = "none"  # the docstrings have them
 numpydoc_show_class_members = False  # methods follow the class one by one
 
@@ -65,7 +66,8 @@ html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_show_sourcelink = False
 html_show_sphinx = False
-html_sidebars = {"changelog": [], "comparison": [], "design": [], "contributing": [], "index": []}
+NO_SIDEBAR = ("changelog", "comparison", "contributing", "design", "index", "measured/*")
+html_sidebars = {page: [] for page in NO_SIDEBAR}
 html_context = {"default_mode": "light"}
 html_theme_options = {
     "navbar_align": "left",
