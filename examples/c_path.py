@@ -45,6 +45,8 @@ for C in Cs:
 cold = SoftmaxRegression(C=Cs[-1]).fit(X[:1200], y[:1200])
 print(f"{len(Cs)} fits: {passes:.0f} passes; the last one from nothing: {cold.n_passes_:.0f}")
 
+# %%
+
 figure, axes = pyplot.subplots(figsize=(5.6, 3.6), layout="constrained")
 axes.semilogx(Cs, weights, linewidth=0.8)
 axes.axvline(chosen.C_, color="0.4", linestyle=":")
