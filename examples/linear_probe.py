@@ -11,6 +11,7 @@ all-MiniLM-L6-v2. ``FASTSOFTMAX_DATA`` names the folder that holds ``embeddings/
 """
 
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -19,7 +20,11 @@ from matplotlib import pyplot
 
 from fastsoftmax import SoftmaxRegression
 
-with np.load(Path(os.environ.get("FASTSOFTMAX_DATA", ""), "embeddings", "banking77.npz")) as file:
+path = Path(os.environ.get("FASTSOFTMAX_DATA", ""), "embeddings", "banking77.npz")
+if not path.is_file():
+    print(f"no file {path}: set FASTSOFTMAX_DATA")
+    sys.exit(0)
+with np.load(path) as file:
     X, y, X_test, y_test = (file[part] for part in ("X_train", "y_train", "X_test", "y_test"))
     intents = file["classes"]
 print(f"{X.shape[0]} questions, {X.shape[1]} features of {X.dtype}, {len(intents)} intents")

@@ -8,6 +8,7 @@ folder that holds ``20newsgroups``, with the archives of the split by date.
 """
 
 import os
+import sys
 import tarfile
 import time
 from pathlib import Path, PurePosixPath
@@ -19,6 +20,9 @@ from sklearn.pipeline import make_pipeline
 from fastsoftmax import SoftmaxRegression
 
 folder = Path(os.environ.get("FASTSOFTMAX_DATA", ""), "20newsgroups")
+if not folder.is_dir():
+    print(f"no folder {folder}: set FASTSOFTMAX_DATA")
+    sys.exit(0)
 
 
 def posts(part):
