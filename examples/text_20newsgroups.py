@@ -1,30 +1,34 @@
-"""Newsgroups from the words of a post: TF-IDF and softmax regression in a pipeline.
+"""
+Newsgroups from the words of a post
+===================================
 
-    python examples/text_20newsgroups.py FOLDER
-
-FOLDER holds the by-date split, 20news-bydate-train.tar.gz and 20news-bydate-test.tar.gz; without it
-the 20newsgroups folder of FASTSOFTMAX_DATA is taken. scikit-learn's LogisticRegression is timed
-beside, unless --no-peer is given.
+TF-IDF and softmax regression in scikit-learn's pipeline: 11314 posts, 130107 words, 20 groups. The
+matrix of the words is sparse and stays so; all threads work on it. ``FASTSOFTMAX_DATA`` names the
+folder that holds ``20newsgroups``, with the archives of the split by date.
 """
 
-import argparse
 import os
 import sys
 import tarfile
 import time
 from pathlib import Path, PurePosixPath
 
+from matplotlib import pyplot
 from sklearn.feature_extraction.text import TfidfVectorizer
-from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
 from fastsoftmax import SoftmaxRegression
 
+folder = Path(os.environ.get("FASTSOFTMAX_DATA", ""), "20newsgroups")
+if not folder.is_dir():
+    print(f"no folder {folder}: set FASTSOFTMAX_DATA")
+    sys.exit(0)
 
-def posts(path):
+
+def posts(part):
     """Texts and newsgroups of an archive with a folder for each group and a file for each post."""
     texts, groups = [], []
-    with tarfile.open(path) as archive:
+    with tarfile.open(folder / f"20news-bydate-{part}.tar.gz") as archive:
         for member in archive:
             if member.isfile():
                 texts.append(archive.extractfile(member).read().decode("latin-1"))
@@ -32,50 +36,35 @@ def posts(path):
     return texts, groups
 
 
-def archives(folder):
-    """Paths of the training and the test posts; exits with what is missing."""
-    if folder is None and "FASTSOFTMAX_DATA" in os.environ:
-        folder = Path(os.environ["FASTSOFTMAX_DATA"], "20newsgroups")
-    if folder is None:
-        sys.exit("20 Newsgroups: expected its folder as argument, or FASTSOFTMAX_DATA to be set")
-    paths = [folder / f"20news-bydate-{part}.tar.gz" for part in ("train", "test")]
-    for path in paths:
-        if not path.is_file():
-            sys.exit(f"20 Newsgroups: no file {path}")
-    return paths
+texts, groups = posts("train")
+words = TfidfVectorizer(sublinear_tf=True)
+X = words.fit_transform(texts)
+print(f"{X.shape[0]} posts, {X.shape[1]} words, {X.nnz / X.shape[0]:.0f} of them in a post")
 
+# %%
+# The fit, and what it does on later posts:
 
-def main():
-    parser = argparse.ArgumentParser(description="TF-IDF and softmax regression of 20 Newsgroups")
-    parser.add_argument("folder", nargs="?", type=Path, help="where the two archives are")
-    parser.add_argument("--C", type=float, default=10.0, help="inverse penalty (default: 10)")
-    parser.add_argument("--no-peer", action="store_true", help="without scikit-learn's model")
-    args = parser.parse_args()
+start = time.perf_counter()
+model = SoftmaxRegression(C=10).fit(X, groups)
+print(f"{time.perf_counter() - start:.2f} s, {model.n_passes_:.0f} passes over X")
 
-    (train, groups), (test, test_groups) = map(posts, archives(args.folder))
-    models = [SoftmaxRegression(C=args.C)]
-    if not args.no_peer:
-        models.append(LogisticRegression(C=args.C, solver="newton-cg"))
-    for model in models:
-        pipeline = make_pipeline(TfidfVectorizer(sublinear_tf=True), model)
-        start = time.perf_counter()
-        X = pipeline[0].fit_transform(train)
-        read = time.perf_counter()
-        model.fit(X, groups)
-        fitted = time.perf_counter()
-        accuracy = pipeline.score(test, test_groups)
-        if model is models[0]:
-            print(
-                f"{X.shape[0]} posts of {len(model.classes_)} groups, {X.shape[1]} words, "
-                f"{X.nnz} entries: TF-IDF in {read - start:.1f} s"
-            )
-        print(f"{type(model).__name__:20} {fitted - read:6.2f} s   test accuracy {accuracy:.4f}")
+test_texts, test_groups = posts("test")
+print(f"test accuracy {make_pipeline(words, model).score(test_texts, test_groups):.4f}")
 
-    model, words = models[0], pipeline[0].get_feature_names_out()
-    print("\nwords that speak most for a group:")
-    for group, weights in zip(model.classes_, model.coef_, strict=True):
-        print(f"  {group:26} {' '.join(words[weights.argsort()[:-6:-1]])}")
+# %%
+# The words that speak most for some of the groups:
 
+names = words.get_feature_names_out()
+figure, panels = pyplot.subplots(2, 4, figsize=(10, 4.4), layout="constrained")
+for axes, k in zip(panels.flat, range(0, 20, 2), strict=False):
+    strongest = model.coef_[k].argsort()[-8:]
+    axes.barh(names[strongest], model.coef_[k, strongest])
+    axes.set_title(model.classes_[k], fontsize="medium")
+    axes.spines[["top", "right"]].set_visible(False)
 
-if __name__ == "__main__":
-    main()
+# %%
+# With an L1 penalty most words get no weight at all; with this one some fifty are left a group.
+
+sparse = SoftmaxRegression(C=1, l1_ratio=1, tol=1e-4).fit(X, groups)
+print(f"{(sparse.coef_ != 0).sum()} of {sparse.coef_.size} weights are not 0")
+print(f"test accuracy {make_pipeline(words, sparse).score(test_texts, test_groups):.4f}")

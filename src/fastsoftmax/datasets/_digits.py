@@ -42,7 +42,7 @@ def load_digits() -> Digits:
 
     References
     ----------
-    .. [1] E. Alpaydin and C. Kaynak, "Optical Recognition of Handwritten Digits", UCI
+    .. [1] Alpaydin & Kaynak, "Optical Recognition of Handwritten Digits", UCI
        Machine Learning Repository, 1998, https://doi.org/10.24432/C50P49 (CC BY 4.0).
 
     Examples

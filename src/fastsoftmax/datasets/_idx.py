@@ -18,7 +18,7 @@ _CHUNK = 1 << 20
 
 
 def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
-    """Read an array from an IDX file, the format of the MNIST database [1]_.
+    """Read an array from an IDX file, the format of the MNIST database.
 
     Parameters
     ----------
@@ -41,7 +41,7 @@ def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:
 
     References
     ----------
-    .. [1] Y. LeCun, C. Cortes and C. J. C. Burges, "The MNIST database of handwritten
+    .. [1] LeCun, Cortes & Burges, "The MNIST database of handwritten
        digits", http://yann.lecun.com/exdb/mnist/, section "The IDX file format".
 
     Examples

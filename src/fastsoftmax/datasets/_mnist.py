@@ -33,7 +33,7 @@ class MNIST(NamedTuple):
 
 
 def load_mnist(folder: str | os.PathLike[str]) -> MNIST:
-    """Load MNIST [1]_, or a data set in the same four files (Fashion-MNIST, ...).
+    """Load MNIST, or a data set in the same four files (Fashion-MNIST, ...).
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ def load_mnist(folder: str | os.PathLike[str]) -> MNIST:
 
     References
     ----------
-    .. [1] Y. LeCun, C. Cortes and C. J. C. Burges, "The MNIST database of handwritten
+    .. [1] LeCun, Cortes & Burges, "The MNIST database of handwritten
        digits", http://yann.lecun.com/exdb/mnist/.
 
     Examples

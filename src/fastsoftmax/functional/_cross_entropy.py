@@ -103,7 +103,7 @@ def cross_entropy(
     reduction: str = "mean",
     n_threads: int | None = None,
 ) -> NDArray | float:
-    """Cross-entropy of rows of logits, -Σₖ wₖ tₖ log softmax(z/T)ₖ [1]_.
+    """Cross-entropy of rows of logits, -Σₖ wₖ tₖ log softmax(z/T)ₖ.
 
     Parameters
     ----------
@@ -143,7 +143,7 @@ def cross_entropy(
 
     References
     ----------
-    .. [1] S. Raschka, "Deep Learning & Applications" lecture notes, Softmax Regression.
+    .. [1] Raschka, "Deep Learning & Applications" lecture notes, Softmax Regression.
     .. [2] Szegedy et al., "Rethinking the Inception Architecture", CVPR 2016, section 7.
 
     Examples

@@ -270,7 +270,7 @@ def one_hot(
 
     Returns
     -------
-    ndarray of shape (*labels.shape, K)
+    ndarray of shape ``(*labels.shape, K)``
 
     Raises
     ------

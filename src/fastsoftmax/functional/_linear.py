@@ -118,7 +118,7 @@ def linear_cross_entropy_value_and_grad(
 
     References
     ----------
-    .. [1] S. Raschka, "Deep Learning & Applications" lecture notes, Logistic Regression:
+    .. [1] Raschka, "Deep Learning & Applications" lecture notes, Logistic Regression:
        ∇_W L = -(Xᵀ(Y - A))ᵀ.
 
     Examples

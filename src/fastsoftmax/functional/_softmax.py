@@ -34,7 +34,7 @@ def softmax(
     out: NDArray | None = None,
     n_threads: int | None = None,
 ) -> NDArray:
-    """Softmax, exp(xⱼ/T) / Σₖ exp(xₖ/T), along an axis [1]_.
+    """Softmax, exp(xⱼ/T) / Σₖ exp(xₖ/T), along an axis.
 
     Parameters
     ----------
@@ -64,7 +64,7 @@ def softmax(
 
     References
     ----------
-    .. [1] S. Raschka, "Deep Learning & Applications" lecture notes, Softmax Regression.
+    .. [1] Raschka, "Deep Learning & Applications" lecture notes, Softmax Regression.
 
     Examples
     --------
@@ -118,7 +118,7 @@ def logsumexp(
     out: NDArray | None = None,
     n_threads: int | None = None,
 ) -> NDArray:
-    """Logarithm of a sum, log Σₖ bₖ exp(xₖ), along an axis, as max + log1p of the other terms [1]_.
+    """Logarithm of a sum, log Σₖ bₖ exp(xₖ), along an axis, as max + log1p of the other terms.
 
     Parameters
     ----------
@@ -207,7 +207,7 @@ def softmax_vjp(
     out: NDArray | None = None,
     n_threads: int | None = None,
 ) -> NDArray:
-    """The softmax's Jacobian applied to a vector, p ⊙ (u - Σₖ pₖ uₖ) / T [1]_.
+    """The softmax's Jacobian applied to a vector, p ⊙ (u - Σₖ pₖ uₖ) / T.
 
     The Jacobian, ∂pᵢ/∂xⱼ = pᵢ (δᵢⱼ - pⱼ), is symmetric: this is its product with a vector from
     either side, the gradient by x of a function of softmax(x) whose gradient by softmax(x) is u.
@@ -237,7 +237,7 @@ def softmax_vjp(
 
     References
     ----------
-    .. [1] S. Raschka, "Deep Learning & Applications" lecture notes, Softmax Regression: derivative
+    .. [1] Raschka, "Deep Learning & Applications" lecture notes, Softmax Regression: derivative
        of the softmax.
 
     Examples

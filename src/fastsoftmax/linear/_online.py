@@ -189,9 +189,9 @@ class PartialFit:
 
         References
         ----------
-        .. [1] J. Duchi, E. Hazan, Y. Singer, "Adaptive subgradient methods for online learning and
+        .. [1] Duchi, Hazan & Singer, "Adaptive subgradient methods for online learning and
            stochastic optimization", JMLR 12, 2011.
-        .. [2] S. Ross, P. Mineiro, J. Langford, "Normalized online learning", UAI 2013.
+        .. [2] Ross, Mineiro & Langford, "Normalized online learning", UAI 2013.
 
         Examples
         --------

@@ -1,0 +1,90 @@
+"""The site: sphinx-build -W docs docs/_build (extra `docs`).
+
+Examples that need data sets are run where the folder FASTSOFTMAX_DATA has them, and shown without
+their output elsewhere.
+"""
+
+import os
+import re
+from pathlib import Path
+
+import fastsoftmax
+
+DATA = Path(os.environ.get("FASTSOFTMAX_DATA", ""))
+EXAMPLES = Path(__file__).parents[1] / "examples"
+NEEDED = {  # by examples that have nothing to fall back on
+    "inference_housing": "stat-reference/MASS_housing.csv",
+    "linear_probe": "embeddings/banking77.npz",
+    "text_20newsgroups": "20newsgroups",
+}
+RUN = [
+    example.stem
+    for example in sorted(EXAMPLES.glob("*.py"))
+    if example.stem not in NEEDED or (DATA.name and (DATA / NEEDED[example.stem]).exists())
+]
+
+project = "fastsoftmax"
+copyright = "the fastsoftmax developers"
+version = release = fastsoftmax.__version__
+
+extensions = [
+    "myst_parser",
+    "sphinx.ext.autodoc",
+    "sphinx.ext.autosummary",
+    "sphinx.ext.mathjax",
+    "numpydoc",
+    "sphinx_gallery.gen_gallery",
+    "sphinx_copybutton",
+    "sphinx_design",
+]
+exclude_patterns = ["_build"]
+templates_path = ["_templates"]
+default_role = "py:obj"
+
+myst_enable_extensions = ["colon_fence", "dollarmath"]
+myst_heading_anchors = 3
+
+toc_object_entries_show_parents = "hide"
+autodoc_typehints = "none"  # the docstrings have them
+numpydoc_show_class_members = False  # methods follow the class one by one
+
+sphinx_gallery_conf = {
+    "examples_dirs": str(EXAMPLES),
+    "gallery_dirs": "gallery",
+    "filename_pattern": rf"/({'|'.join(RUN)})\.py$",
+    "within_subsection_order": "ExampleTitleSortKey",
+    "abort_on_example_error": True,
+    "download_all_examples": False,
+    "show_signature": False,
+    "write_computation_times": False,
+    "capture_repr": (),
+}
+
+html_theme = "pydata_sphinx_theme"
+html_title = "fastsoftmax"
+html_static_path = ["_static"]
+html_css_files = ["site.css"]
+html_show_sourcelink = False
+html_show_sphinx = False
+NO_SIDEBAR = ("changelog", "comparison", "contributing", "design", "index", "measured/*")
+html_sidebars = {page: [] for page in NO_SIDEBAR}
+html_context = {"default_mode": "light"}
+html_theme_options = {
+    "navbar_align": "left",
+    "header_links_before_dropdown": 7,
+    "navbar_end": ["theme-switcher"],
+    "secondary_sidebar_items": ["page-toc"],
+    "show_prev_next": False,
+    "footer_start": ["copyright"],
+    "footer_end": [],
+    "pygments_light_style": "tango",
+}
+
+
+def as_text(app, what, name, obj, options, lines):
+    """In docstrings a bar is a bar, |x|, not a substitution of reStructuredText's."""
+    lines[:] = [re.sub(r"(``.*?``)|\|", lambda m: m[1] or r"\|", line) for line in lines]
+
+
+def setup(app):
+    app.connect("autodoc-process-docstring", as_text, priority=100)  # before numpydoc

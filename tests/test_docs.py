@@ -1,0 +1,55 @@
+"""README and site: programs print what is shown, figures are the results', names are there."""
+
+import ast
+import re
+from pathlib import Path
+
+import numpy as np
+import pytest
+import report_readme
+from markdown_code import run
+from matplotlib import pyplot
+
+import fastsoftmax
+from fastsoftmax import datasets, neural, plotting
+
+ROOT = Path(__file__).parents[1]
+DOCS = ROOT / "docs"
+PROGRAMS = [ROOT / "README.md", DOCS / "index.md", *sorted(DOCS.glob("guide/*.md"))]
+NUMBER = re.compile(r"-?\d+\.?\d*(?:e[-+]?\d+)?")
+
+
+@pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.stem)
+def test_programs_print_what_is_shown(path, monkeypatch, tmp_path):
+    """Numbers within rounding, which differs between processors."""
+    text = path.read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    before = pyplot.get_backend()
+    pyplot.switch_backend("agg")
+    printed = run(text, path.name)
+    pyplot.close("all")
+    pyplot.switch_backend(before)
+    assert NUMBER.sub("#", printed) == NUMBER.sub("#", text)
+    numbers, shown = ([float(n) for n in NUMBER.findall(t)] for t in (printed, text))
+    np.testing.assert_allclose(numbers, shown, rtol=0.1, atol=0.02)
+
+
+def test_readme_has_the_figures_of_the_results():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert text == report_readme.with_table(text), "run python benchmarks/report_readme.py"
+
+
+@pytest.mark.parametrize("module", [fastsoftmax, neural, plotting, datasets])
+def test_the_reference_lists_every_public_name(module):
+    text = (DOCS / "reference" / "index.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^   (\w+)$", text, re.MULTILINE))
+    assert set(module.__all__) - {"datasets"} <= listed
+
+
+def test_the_comparison_names_tests_that_are_there():
+    text = (DOCS / "comparison.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(test_\w+\.py)::(\w+)`", text)
+    assert len(named) > 10
+    for file, name in named:
+        tree = ast.parse((ROOT / "tests" / file).read_text(encoding="utf-8"))
+        assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
