@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
 
 
 def of(i: int, name: str) -> str:
@@ -36,8 +37,16 @@ def parts(block: object, i: int) -> tuple[ArrayLike, ArrayLike, ArrayLike | None
     return block[0], block[1], block[2] if len(block) == 3 else None
 
 
-def alike(X: NDArray, width: int, dtype: np.dtype, i: int) -> None:
+def alike(
+    X: NDArray | sparse.csr_array, is_sparse: bool, width: int, dtype: np.dtype, i: int
+) -> None:
     """Raise unless a block's X goes with those before it."""
+    if sparse.issparse(X) != is_sparse:
+        kinds = "a dense array", "a sparse one"
+        raise ValueError(
+            f"block {i}: X: expected {kinds[is_sparse]} as in the first block, got "
+            f"{kinds[not is_sparse]}"
+        )
     if X.shape[1] != width:
         raise ValueError(
             f"block {i}: X: expected {width} features as in the first block, got {X.shape[1]}"
@@ -51,7 +60,18 @@ def column(y: ArrayLike, n: int, i: int, name: str) -> NDArray:
     y = np.asarray(y)
     if y.shape != (n,):
         raise ValueError(f"block {i}: {name}: expected shape ({n},) as X has rows, got {y.shape}")
+    if y.dtype.kind == "f" and not np.isfinite(y).all():
+        raise ValueError(f"block {i}: {name}: expected labels, got NaN or infinity")
     return y
+
+
+def alike_labels(y: NDArray, first: NDArray, i: int, name: str) -> None:
+    """Raise for strings beside numbers, which NumPy would take for strings."""
+    if (y.dtype.kind in "US") != (first.dtype.kind in "US"):
+        raise ValueError(
+            f"block {i}: {name}: expected labels of the first block's kind, {first.dtype}, got "
+            f"{y.dtype}"
+        )
 
 
 def some(rows: int) -> None:

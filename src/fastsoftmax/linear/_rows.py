@@ -9,15 +9,22 @@ from numpy.typing import ArrayLike, NDArray
 from fastsoftmax import _validation as check
 from fastsoftmax import _validation_blocks as check_blocks
 from fastsoftmax._validation_sparse import features
-from fastsoftmax.blocks import Blocks
-from fastsoftmax.data import BlocksData, DenseData, SparseData, data_of, dense_if_small
+from fastsoftmax.blocks import Blocks, Scan
+from fastsoftmax.data import (
+    Data,
+    DenseBlocks,
+    SparseBlocks,
+    better_dense,
+    data_of,
+    dense_if_small,
+)
 
 
 class Rows(NamedTuple):
     """What is fitted."""
 
     given: ArrayLike  # X as it came, or a block of it
-    data: BlocksData | DenseData | SparseData
+    data: Data
     codes: NDArray[np.int32]
     classes: NDArray
     weights: NDArray | None
@@ -39,9 +46,7 @@ def rows_of(
         scan = X.scan()
         codes, classes = check.labels(scan.y, scan.shape[0])
         scale = check.feature_scale(feature_scale, scan.shape[1])
-        data = BlocksData(
-            lambda: X.features(scan), scan.shape, scan.dtype, n_threads, feature_scale=scale
-        )
+        data = _data_of_blocks(X, scan, n_threads, scale)
         return Rows(scan.first, data, codes, classes, scan.weights, scale, X.require_finite)
     array = features(X)
     scale = check.feature_scale(feature_scale, array.shape[1])
@@ -49,3 +54,17 @@ def rows_of(
     weights = check.weights(sample_weight, array.shape[0], np.dtype(np.float64))
     data = data_of(dense_if_small(array), n_threads, scale)
     return Rows(X, data, codes, classes, weights, scale, lambda: check.require_finite(array))
+
+
+def _data_of_blocks(
+    X: Blocks, scan: Scan, n_threads: int, feature_scale: NDArray | None
+) -> DenseBlocks | SparseBlocks:
+    """As `data_of`."""
+    parts = scan.shape, scan.dtype, scan.nbytes, n_threads
+    if not scan.is_sparse:
+        return DenseBlocks(lambda: X.features(scan), *parts, feature_scale=feature_scale)
+    if better_dense(scan.shape, scan.dtype, scan.nbytes):
+        dense = lambda: (block.toarray() for block in X.features(scan))  # noqa: E731
+        return DenseBlocks(dense, *parts, feature_scale=feature_scale)
+    data = SparseBlocks(lambda: X.features(scan), *parts, nnz=scan.nnz)
+    return data if feature_scale is None else data.scaled(feature_scale)

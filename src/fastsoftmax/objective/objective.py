@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax.data import DenseData, SparseData, StoredLogits
+from fastsoftmax.data import Data, StoredLogits
 from fastsoftmax.objective.carry import Carry, key_of
 from fastsoftmax.objective.curvature import CURVATURES, HESSIAN_PARAMETERS
 from fastsoftmax.objective.l1 import L1
@@ -25,7 +25,7 @@ class Objective:
 
     Parameters
     ----------
-    data : DenseData or SparseData
+    data : Data
     targets : ndarray of shape (n,), int32, or (n, K) in the dtype of X
         Classes 0..K-1, or their probabilities.
     n_logits : int
@@ -51,7 +51,7 @@ class Objective:
 
     def __init__(
         self,
-        data: DenseData | SparseData,
+        data: Data,
         targets: NDArray,
         n_logits: int,
         *,
