@@ -231,11 +231,6 @@ def test_no_room_for_logits(solver):
         SoftmaxRegression(l1_ratio=1.0, max_memory=1000, solver=solver).fit(*problem())
 
 
-def test_rows_in_memory_are_wanted():
-    with pytest.raises(ValueError, match="'proximal-newton' needs X in memory"):
-        SoftmaxRegression(l1_ratio=1.0).fit(fastsoftmax.Blocks([problem()]))
-
-
 @pytest.mark.parametrize("dtype", [np.uint8, np.float16])
 def test_stored_dtypes(dtype):
     X, y = problem(3, n=500)

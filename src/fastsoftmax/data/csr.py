@@ -98,6 +98,10 @@ class SparseData:
         """Some of the rows."""
         return self.like(self.X[chosen])
 
+    def only(self, features: NDArray[np.int64]) -> "SparseData":
+        """Some of the features."""
+        return self.like(self.X[:, features])
+
     def every(self, step: int) -> "SparseData":
         """Every step-th row."""
         return self if step == 1 else self.rows(slice(None, None, step))

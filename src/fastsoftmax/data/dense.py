@@ -1,7 +1,7 @@
 """Dense X: of any dtype that `_dtypes` knows and any strides, never copied."""
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -197,6 +197,34 @@ class DenseData:
             ridge, out, self._workspace, team(self.n_threads, work),
         )  # fmt: skip
         return out
+
+    def grams_of(
+        self,
+        drawn: Draw,
+        features: Sequence[NDArray],
+        centre: NDArray,
+        scales: NDArray,
+        scale: float,
+    ) -> list[NDArray]:
+        """As `gram`, for each class of some features of its own: d, at the end, is the intercept's.
+
+        They are in order.
+        """
+        d, grams = self.shape[1], []
+        for rows, factors, count, mine in zip(
+            drawn.rows, drawn.factors, drawn.counts, features, strict=True
+        ):
+            columns = mine[mine < d]
+            own = Draw(
+                np.arange(count, dtype=np.int32)[None],
+                np.ascontiguousarray(factors[None, :count]), np.array([count]), np.ones(1),
+            )  # fmt: skip
+            scaled = None if self._feature_scale is None else self._feature_scale[columns]
+            X = np.ascontiguousarray(self.X[rows[:count, None], columns])
+            picked = type(self)(X, self.n_threads, self._workspace, scaled)
+            nothing = np.zeros(len(mine))
+            grams += list(picked.gram(own, centre[columns], scales[mine], scale, nothing))
+        return grams
 
     def second_moments(self) -> NDArray[np.float64]:
         """XᵀX / n."""

@@ -1,6 +1,6 @@
 """Dense X in blocks of rows."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -83,7 +83,7 @@ class DenseBlocks(BlocksData):
         self,
         W: NDArray | None,
         b: NDArray | None,
-        targets: NDArray,
+        targets: NDArray | None,
         weights: NDArray | None,
         scale: float,
         wrt: Collection[str] = ("W", "b"),
@@ -96,7 +96,8 @@ class DenseBlocks(BlocksData):
         loss, by_W, by_b = 0.0, np.zeros(shape, wide), np.zeros(n_logits)
         for rows, piece in self.pieces():
             value, grads = piece.value_and_grad(
-                W, b, targets[rows], None if weights is None else weights[rows], scale, wrt,
+                W, b, None if targets is None else targets[rows],
+                None if weights is None else weights[rows], scale, wrt,
                 None if stored is None else stored.part(rows),
             )  # fmt: skip
             loss += value
@@ -122,6 +123,22 @@ class DenseBlocks(BlocksData):
             out += shares[:, None, None] * shared
         np.einsum("mii->mi", out)[:] += ridge
         return out
+
+    def grams_of(
+        self,
+        drawn: Draw,
+        features: Sequence[NDArray],
+        centre: NDArray,
+        scales: NDArray,
+        scale: float,
+    ) -> list[NDArray]:
+        """As `DenseData.grams_of`."""
+        totals = [np.zeros((len(mine), len(mine)), self.dtype) for mine in features]
+        for piece, some in self._drawn(drawn):
+            grams = piece.grams_of(some, features, centre, scales, scale)
+            for total, gram in zip(totals, grams, strict=True):
+                total += gram
+        return totals
 
     def sums(self, drawn: Draw) -> NDArray:
         """As `DenseData.sums`."""

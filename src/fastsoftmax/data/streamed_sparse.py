@@ -73,6 +73,21 @@ class SparseBlocks(BlocksData):
             lambda: (with_scaled(X, units) for X in self._read()), self.shape, self.nbytes
         )
 
+    def only(self, features: NDArray[np.int64]) -> SparseData:
+        """Some of the features, in memory."""
+        X = sparse.vstack([X[:, features] for X in ahead(self._read())], format="csr")
+        return SparseData(X, self.n_threads, self._workspace)
+
+    def lengths(self) -> NDArray[np.int64]:
+        """The number of entries of each feature."""
+        if self._lengths is None:
+            self._lengths = np.zeros(self.shape[1], np.int64)
+            for X in ahead(self._read()):
+                self._lengths += np.bincount(X.indices, minlength=self.shape[1])
+        return self._lengths
+
+    _lengths: NDArray[np.int64] | None = None
+
     def _cast(self, W: NDArray) -> NDArray:
         """Once, not for each block: there may be more weights than a block has entries."""
         return np.asarray(W, self.dtype, order="F")

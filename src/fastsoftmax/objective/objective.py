@@ -195,8 +195,6 @@ class Objective:
             return "a smooth penalty (l1_ratio=0)"
         if need == "l1" and not self.l1:
             return "an L1 penalty (l1_ratio > 0)"
-        if need == "rows" and not hasattr(self.data, "X"):
-            return "X in memory"
         if need == "logits" and (size := 3 * self._logits_bytes()) > LOGITS * self.max_memory:
             return f"{size} bytes for logits, max_memory being {self.max_memory}"
         if need != "hessian":

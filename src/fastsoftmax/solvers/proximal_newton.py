@@ -58,7 +58,7 @@ GIVEN_UP = 8  # or they are, where the slopes of the last steps promised more th
 FACTOR = 10.0  # times half of that is what may be left
 
 
-@register("proximal-newton", needs=("l1", "rows", "logits"))
+@register("proximal-newton", needs=("l1", "logits"))
 def minimize_proximal(objective: Objective, theta: NDArray, options: Options) -> Result:
     """Minimise from θ until the certified gap is tol * F."""
     run = Run(objective, theta, options)
