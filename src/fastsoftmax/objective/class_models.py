@@ -125,10 +125,10 @@ class GramModel:
 
     def factor(self, face: NDArray) -> Solve:
         """M⁻¹ of tables that are 0 off the face."""
-        matrices = self._grams * (face[:, :, None] & face[:, None, :])
-        diagonals(matrices)[~face] = 1
-        factors = ClassFactors(matrices, self._objective.data.n_threads)
-        return lambda v: factors.solve(v)[0] * face
+        on = Face(face)
+        classes = np.arange(len(face))[:, None, None]
+        matrices = self._grams[classes, on.at[:, :, None], on.at[:, None, :]]
+        return on.factor(matrices, self._objective.data.n_threads)
 
     def hessian_times(self, line: PenalisedLine, table: NDArray) -> NDArray:
         return self.set.take(line.hessian_times(self.set.put(table))) + self._damping * table
@@ -182,7 +182,20 @@ class ColumnModel:
         return self._weighted.descend(s.take(line.smooth), s.take(line.theta), s.thresholds)
 
     def factor(self, face: NDArray) -> Solve:
-        """M⁻¹ of tables that are 0 off the face: diagonals, the means decoupling the intercept."""
+        """M⁻¹ of tables that are 0 off the face."""
+        on = Face(face)
+        k, size = on.at.shape
+        if (
+            2 * k * size**2 * self._objective.data.dtype.itemsize
+            > MATRICES * self._objective.max_memory
+        ):
+            return self._factor_diagonals(face)
+        matrices = self._weighted.grams(on.at, on.counts)
+        diagonals(matrices)[:] += on.take(self._damping)
+        return on.factor(matrices, self._objective.data.n_threads)
+
+    def _factor_diagonals(self, face: NDArray) -> Solve:
+        """The means decouple the intercept."""
         d = np.where(face & (self._weighted.diagonals > 0), self._weighted.diagonals, 1.0)
         means = self._weighted.means * face
 
@@ -224,6 +237,33 @@ def require_room(objective: "Objective", features: NDArray) -> None:
         entries = int(data.lengths()[features].sum())
         needed = int(COPIES * (data.dtype.itemsize + INDEX) * entries / MATRICES)
         check.max_memory(objective.max_memory, needed, f"columns of {len(features)} features")
+
+
+class Face:
+    """Some places of a working set, (K, size): of each class those on the face, then others."""
+
+    def __init__(self, face: NDArray[np.bool_]) -> None:
+        self.shape = face.shape
+        self.counts = face.sum(axis=1)
+        size = int(self.counts.max())
+        self.at = np.argsort(~face, axis=1, kind="stable")[:, :size]
+        self.on = np.arange(size) < self.counts[:, None]
+
+    def take(self, table: NDArray) -> NDArray:
+        return np.take_along_axis(table, self.at, axis=1) * self.on
+
+    def factor(self, matrices: NDArray, n_threads: int) -> Solve:
+        """Inverses of matrices (K, size, size) of which the lower triangles are read."""
+        matrices *= self.on[:, :, None] & self.on[:, None, :]
+        diagonals(matrices)[~self.on] = 1
+        factors = ClassFactors(matrices, n_threads)
+
+        def solve(v: NDArray) -> NDArray:
+            z = np.zeros(self.shape)
+            np.put_along_axis(z, self.at, factors.solve(self.take(v))[0] * self.on, axis=1)
+            return z
+
+        return solve
 
 
 def damped(grams: NDArray) -> NDArray:

@@ -38,21 +38,23 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax.objective import Objective, certify
-from fastsoftmax.objective.class_models import ColumnModel, GramModel, model_for
+from fastsoftmax.objective.class_models import ColumnModel, GramModel, Solve, model_for
 from fastsoftmax.objective.penalised_line import PenalisedLine
 from fastsoftmax.solvers.base import Options, Result, Run, register
 
 FORCING = 0.1  # of the residual on the face, in M⁻¹'s norm, that may be left
-PRODUCTS = 100  # with the Hessian, on one face
+PRODUCTS = 100  # with the Hessian, in an iteration
+FACES = 6  # of which it ends on the last
 ENOUGH = 0.5  # |φ'| at the end of a step, as a share of |φ'(0)|
 FLAT = 1e-8  # of M's curvature: what is flatter is left to the next descent
 CROSSINGS = 0.2  # of these weights, that may change sign
 TRIALS = 30
 CHANGE = 30.0  # of any logit by the step that is looked at first, at most
 SHORT = 0.25  # a step less than this part of what the model proposes damps the next model,
-LEAST_DAMPING = 1e-7  # beginning with this,
+FIRST_DAMPING = 1e-3  # beginning with this,
 HARDER = 10.0  # and so much more each time,
-SOFTER = 4.0  # and so much less after each whole step
+SOFTER = 4.0  # and so much less after each whole step,
+LEAST_DAMPING = 1e-7  # until it is none
 PATIENCE = 2  # iterations without a better bound, before the precision is at its end,
 GIVEN_UP = 8  # or they are, where the slopes of the last steps promised more than the tolerance:
 FACTOR = 10.0  # times half of that is what may be left
@@ -109,21 +111,47 @@ def centre(objective: Objective, line: PenalisedLine) -> None:
 def on_face(line: PenalisedLine, model: GramModel | ColumnModel) -> NDArray:
     """A step of Newton's method on the weights that are not 0, as long as they keep their signs.
 
-    By conjugate gradients, preconditioned by the model; those that would change sign become 0.
+    Those that would change sign become 0, and the others make up for it, on the face that is left.
     """
     values = model.set.take(line.theta)
     face = values != 0
     face[:, : model.set.intercept] = True
+    right = -(model.set.take(line.smooth) + model.set.thresholds * np.sign(values))
     solve = model.factor(face)
-    left = -(model.set.take(line.smooth) + model.set.thresholds * np.sign(values)) * face
-    x = np.zeros_like(left)
-    z = solve(left)
-    p, size = z, inner(left, z)
-    enough = FORCING**2 * size
-    for _ in range(PRODUCTS):
-        if not size > enough:
+    x, products = np.zeros_like(right), PRODUCTS
+    for _ in range(FACES):
+        x, products = solve_on_face(line, model, solve, face, right, x, values, products)
+        crossing = values * (values + x) < 0
+        if not crossing.any() or not products:
             break
+        face, x = face & ~crossing, np.where(crossing, -values, x)
+    return model.set.put(np.where(values * (values + x) < 0, -values, x))
+
+
+def solve_on_face(
+    line: PenalisedLine,
+    model: GramModel | ColumnModel,
+    solve: Solve,
+    face: NDArray,
+    right: NDArray,
+    x: NDArray,
+    values: NDArray,
+    products: int,
+) -> tuple[NDArray, int]:
+    """About the x with Hx = right on the face, from x, and the products with H that are left.
+
+    By conjugate gradients, preconditioned by M⁻¹ of a face that this one is part of.
+    """
+    left = right * face
+    enough = FORCING**2 * inner(left, solve(left))
+    if x.any():
+        left = (right - model.hessian_times(line, x)) * face
+        products -= 1
+    z = solve(left) * face
+    p, size = z, inner(left, z)
+    while products > 0 and size > enough:
         product = model.hessian_times(line, p) * face
+        products -= 1
         curvature = inner(p, product)
         if not curvature > FLAT * size:
             break
@@ -131,10 +159,10 @@ def on_face(line: PenalisedLine, model: GramModel | ColumnModel) -> NDArray:
         if np.count_nonzero(values * (values + x) < 0) > CROSSINGS * np.count_nonzero(values):
             break
         left = left - (size / curvature) * product
-        z = solve(left)
+        z = solve(left) * face
         size, before = inner(left, z), size
         p = z + (size / before) * p
-    return model.set.put(np.where(values * (values + x) < 0, -values, x))
+    return x, max(products, 0)
 
 
 def inner(a: NDArray, b: NDArray) -> float:
@@ -151,7 +179,7 @@ class Walk(NamedTuple):
 def next_damping(damping: float, t: float) -> float:
     """More where steps were too long by far, less where none was."""
     if t < SHORT:
-        return max(LEAST_DAMPING, HARDER * damping)
+        return max(FIRST_DAMPING, HARDER * damping)
     damping = damping / SOFTER if t >= 1 else damping
     return damping if damping >= LEAST_DAMPING else 0.0
 
