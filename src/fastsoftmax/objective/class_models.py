@@ -123,7 +123,7 @@ class GramModel:
             self._objective.data.n_threads,
         )  # fmt: skip
 
-    def factor(self, face: NDArray) -> Solve:
+    def factor(self, face: NDArray, hard: bool) -> Solve:
         """M⁻¹ of tables that are 0 off the face."""
         on = Face(face)
         classes = np.arange(len(face))[:, None, None]
@@ -181,14 +181,12 @@ class ColumnModel:
         s = self.set
         return self._weighted.descend(s.take(line.smooth), s.take(line.theta), s.thresholds)
 
-    def factor(self, face: NDArray) -> Solve:
-        """M⁻¹ of tables that are 0 off the face."""
+    def factor(self, face: NDArray, hard: bool) -> Solve:
+        """M⁻¹ of tables that are 0 off the face: by diagonals, or if it is hard by whole blocks."""
         on = Face(face)
         k, size = on.at.shape
-        if (
-            2 * k * size**2 * self._objective.data.dtype.itemsize
-            > MATRICES * self._objective.max_memory
-        ):
+        needed = 2 * k * size**2 * self._objective.data.dtype.itemsize
+        if not hard or needed > MATRICES * self._objective.max_memory:
             return self._factor_diagonals(face)
         matrices = self._weighted.grams(on.at, on.counts)
         diagonals(matrices)[:] += on.take(self._damping)

@@ -44,6 +44,7 @@ from fastsoftmax.solvers.base import Options, Result, Run, register
 
 FORCING = 0.1  # of the residual on the face, in M⁻¹'s norm, that may be left
 PRODUCTS = 100  # with the Hessian, in an iteration
+HARD = 16  # of them in an iteration, after which M is worth more work
 FACES = 6  # of which it ends on the last
 ENOUGH = 0.5  # |φ'| at the end of a step, as a share of |φ'(0)|
 FLAT = 1e-8  # of M's curvature: what is flatter is left to the next descent
@@ -65,7 +66,7 @@ def minimize_proximal(objective: Objective, theta: NDArray, options: Options) ->
     """Minimise from θ until the certified gap is tol * F."""
     run = Run(objective, theta, options)
     line, model = objective.line(theta), None
-    best, lowest, stale, left, damping = np.inf, np.inf, 0, np.inf, 0.0
+    best, lowest, stale, left, damping, hard = np.inf, np.inf, 0, np.inf, 0.0, False
     while np.isfinite(line.value):
         centre(objective, line)
         bound, wanted = line.gap_bound(), options.tol * line.value
@@ -89,7 +90,9 @@ def minimize_proximal(objective: Objective, theta: NDArray, options: Options) ->
         model.damp(damping)
         first = walk(line, model.set.put(model.descend(line)), objective.rounding)
         centre(objective, line)
-        second = walk(line, on_face(line, model), objective.rounding)
+        direction, products = on_face(line, model, hard)
+        hard = hard or products > HARD
+        second = walk(line, direction, objective.rounding)
         left = np.inf if model.partial else FACTOR / 2 * (first.slope + second.slope)
         damping = next_damping(damping, min(first.t, second.t))
         run.note(line.value, line.gradient)
@@ -108,16 +111,17 @@ def centre(objective: Objective, line: PenalisedLine) -> None:
         line.relabel(theta)
 
 
-def on_face(line: PenalisedLine, model: GramModel | ColumnModel) -> NDArray:
+def on_face(line: PenalisedLine, model: GramModel | ColumnModel, hard: bool) -> tuple[NDArray, int]:
     """A step of Newton's method on the weights that are not 0, as long as they keep their signs.
 
     Those that would change sign become 0, and the others make up for it, on the face that is left.
+    And the products with the Hessian that it took; `hard` says that they were many before.
     """
     values = model.set.take(line.theta)
     face = values != 0
     face[:, : model.set.intercept] = True
     right = -(model.set.take(line.smooth) + model.set.thresholds * np.sign(values))
-    solve = model.factor(face)
+    solve = model.factor(face, hard)
     x, products = np.zeros_like(right), PRODUCTS
     for _ in range(FACES):
         x, products = solve_on_face(line, model, solve, face, right, x, values, products)
@@ -125,7 +129,8 @@ def on_face(line: PenalisedLine, model: GramModel | ColumnModel) -> NDArray:
         if not crossing.any() or not products:
             break
         face, x = face & ~crossing, np.where(crossing, -values, x)
-    return model.set.put(np.where(values * (values + x) < 0, -values, x))
+    step = np.where(values * (values + x) < 0, -values, x)
+    return model.set.put(step), PRODUCTS - products
 
 
 def solve_on_face(
