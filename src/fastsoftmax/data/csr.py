@@ -81,6 +81,14 @@ class SparseData:
         """The same with each feature times a number."""
         return SparseData(with_scaled(self.X, units), self.n_threads)
 
+    def widened(self, most: int) -> "SparseData":
+        """The same in float64, if a copy takes no more than so many bytes."""
+        if self.dtype == np.float64 or 8 * self.nnz > most:
+            return self
+        X = sparse.csr_array(self.shape, dtype=np.float64)
+        X.indices, X.indptr, X.data = self.X.indices, self.X.indptr, self.X.data.astype(np.float64)
+        return SparseData(X, self.n_threads)
+
     def fingerprint(self) -> bytes:
         """Of no use: nothing is kept for another fit."""
         return b""

@@ -78,6 +78,13 @@ class DenseData:
         """The same with each feature times a number."""
         return type(self)(self.X, self.n_threads, self._workspace, self._scaled(units))
 
+    def widened(self, most: int) -> Self:
+        """The same in float64, if a copy takes no more than so many bytes."""
+        if self.X.dtype != np.float32 or 8 * self.X.size > most:
+            return self
+        X = self.X.astype(np.float64)
+        return type(self)(X, self.n_threads, self._workspace, self._feature_scale)
+
     def every(self, step: int) -> Self:
         """Every step-th row."""
         return self.rows(slice(None, None, step))

@@ -32,6 +32,9 @@ class Data(Protocol):
     def folded(self) -> "Data":
         """The same with fewer features, if they can be had by a rotation."""
 
+    def widened(self, most: int) -> "Data":
+        """The same in float64, if a copy takes no more than so many bytes."""
+
     def every(self, step: int) -> "Data":
         """Every step-th row."""
 

@@ -85,6 +85,10 @@ class BlocksData(ABC):
         """Itself: to fold features takes all rows at once."""
         return self
 
+    def widened(self, most: int) -> Self:
+        """Itself: blocks are not copied."""
+        return self
+
     def every(self, step: int) -> Self:
         """Every step-th row."""
         if step == 1:

@@ -14,6 +14,7 @@ from fastsoftmax.objective.penalised_line import PenalisedLine
 STORED_BYTES = 256 << 20  # of logits and of their change along a line, each, at most
 STORED = 0.4  # of the memory budget for both
 LOGITS = 0.6  # of it for three such arrays, without which there is no proximal Newton method
+WIDE = 0.1  # of it for X in float64, where that of float32 is not enough
 HISTORY = 0.15  # of the memory budget for a solver's vectors
 
 
@@ -70,10 +71,15 @@ class Objective:
         l1 = l1_ratio / (C * total_weight)
         self._units = units
         data = data if units is None else data.scaled(units)
+        self.max_memory = max(512 << 20, data.nbytes // 4) if max_memory is None else max_memory
+        if l1_ratio == 1:  # whose certificate is of first order in what float32 does not resolve
+            data = data.widened(int(WIDE * self.max_memory))
         # a rotation of features leaves an L2 penalty as it is, but not an L1 penalty
         self.data = data = data if l1 else data.folded()
         self.l1 = L1(l1, self, l1_factors) if l1 else None
-        self.targets = targets
+        self.targets = (
+            targets if targets.ndim == 1 else np.ascontiguousarray(targets, dtype=data.dtype)
+        )
         self.n_logits = n_logits
         self.fit_intercept = fit_intercept
         self.total_weight = total_weight
@@ -88,7 +94,6 @@ class Objective:
             self.offset = StoredLogits(n, n_logits, data.dtype, data.n_threads)
             self.offset.put(offset)
         self.penalty = (1 - l1_ratio) / (C * total_weight)
-        self.max_memory = max(512 << 20, data.nbytes // 4) if max_memory is None else max_memory
         self.carry = carry if carry is not None and carry.key == key_of(self) else None
         self.parameters = PARAMETERS[type(data)](self)
         self.n_passes = self.parameters.passes  # over X, so far
