@@ -5,7 +5,7 @@
    others those whose subgradient is steepest. Weights come and go here.
 2. *Weights.* With the signs kept, F is smooth: Newton's method on the weights that are not 0, by
    conjugate gradients on exact products with the Hessian, the model being the preconditioner.
-   Weights that would change sign become 0.
+   Weights that would change sign become 0, and the others make up for it.
 
 The blocks leave out how the classes depend on each other; step 2 has it. What is a gauge to L2 is
 none to L1: adding a number to all classes' weights of a feature changes the penalty alone, so that
