@@ -262,3 +262,12 @@ def test_float32_is_certified(is_sparse):
     assert model.gap_bound_ <= 1e-8 * model.objective_
     little = SoftmaxRegression(l1_ratio=1.0, feature_scale=2.0, max_memory=600_000).fit(X, y)
     assert np.isclose(little.objective_, model.objective_, rtol=1e-5)
+
+
+def test_rows_without_weight_of_a_class_without_any():
+    # their probability falls to 0, and they count for nothing in the certificate
+    X = np.random.default_rng(0).normal(size=(30, 4))
+    y, weights = np.arange(30) % 2, 1.0 * (np.arange(30) % 2 == 0)
+    model = SoftmaxRegression(l1_ratio=1, tol=1e-13).fit(X, y, sample_weight=weights)
+    assert 0 <= model.gap_bound_ < 1e-6
+    assert set(model.predict(X)) == {0}

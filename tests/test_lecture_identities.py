@@ -4,6 +4,8 @@ Notation as there: N rows x, labels y, K classes, outputs z of the last layer, a
 activation, δ = ∂L/∂z of one example, θ or (W, b) the parameters, η the learning rate.
 """
 
+from functools import partial
+
 import networks
 import numpy as np
 import pytest
@@ -225,7 +227,7 @@ def test_online_rules(model, activation, rate):
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@pytest.mark.parametrize("model", [LogisticRegression, Adaline])
+@pytest.mark.parametrize("model", [partial(LogisticRegression, solver="sgd"), Adaline])
 def test_binary_models_take_any_two_labels(model):
     X, y = digits()
     names = np.array(["large", "small"])[(y < 5).astype(int)]

@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from reference import logit_loss_and_gradient, one_hot
+from scipy import sparse
 
 from fastsoftmax._threads import team
-from fastsoftmax.data import DenseData, StoredLogits
+from fastsoftmax.data import DenseData, SparseData, StoredLogits
 
 pytestmark = pytest.mark.kernel
 FLOATS = (np.float32, np.float64)
@@ -164,3 +165,99 @@ def test_threads_change_no_bit(k, dtype):
         rows = [row[:count].tobytes() for row, count in zip(drawn.rows, drawn.counts, strict=True)]
         results.add((phi.tobytes(), loss, grads.W.tobytes(), *rows, drawn.totals.tobytes()))
     assert len(results) == 1
+
+
+# ---- a logistic function for each logit
+
+
+def logistic_parts(z, Y):
+    """Losses of rows, A - Y, and A in float64."""
+    A, known = 1 / (1 + np.exp(-z)), Y != 2  # 2 is a switch of which nothing is known
+    return (known * (np.logaddexp(0, z) - Y * z)).sum(axis=1), known * (A - Y), known * A
+
+
+@given(
+    st.integers(1, 120), st.integers(1, 20), st.integers(0, 2**31), st.sampled_from(FLOATS),
+    st.sampled_from(("switches", "probabilities")), st.booleans(),
+)  # fmt: skip
+@settings(deadline=None, max_examples=100, database=None)
+def test_logistic_functions_along_a_line(n, k, seed, dtype, kind, weighted):
+    k = 1 if kind == "probabilities" else k
+    rng = np.random.default_rng(seed)
+    z, d = rng.normal(size=(2, n, k)).astype(dtype) * dtype(rng.choice((0.1, 1, 20)))
+    Y = rng.random((n, k)) if kind == "probabilities" else rng.integers(3, size=(n, k))
+    Y = Y.astype(dtype if kind == "probabilities" else np.uint8)
+    w = rng.integers(0, 3, n).astype(dtype) if weighted else None
+    wide = np.ones(n) if w is None else w.astype(float)
+    s, change = logistic(z, dtype), logistic(d, dtype)
+    t = 0.7
+    got = s.along(change, t, Y, w, 1.0)
+    at = z.astype(float) + t * d
+    losses, G, A = logistic_parts(at, Y.astype(float))
+    squares = (A * (1 - A) * d.astype(float) ** 2).sum(axis=1)
+    right = wide @ losses, wide @ (G * d).sum(axis=1), wide @ squares
+    scale = wide @ (1 + np.abs(at).sum(axis=1) + (d.astype(float) ** 2).sum(axis=1))
+    np.testing.assert_allclose(got, right, atol=8 * np.finfo(dtype).eps * scale, rtol=1e-5)
+
+
+def logistic(z, dtype):
+    out = stored(z, dtype)
+    out.logistic = True
+    return out
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("k", [1, 3, 26])
+def test_probabilities_variances_and_products_of_logistic_functions(k, dtype):
+    rng = np.random.default_rng(0)
+    z, d = rng.normal(size=(2, 70, k)) * 5
+    weights = rng.random(70).astype(dtype)
+    weights[::3] = 0
+    s, change = logistic(z, dtype), logistic(d, dtype)
+    A = logistic_parts(z, np.zeros(z.shape))[2]
+    atol = 40 * np.finfo(dtype).eps
+    P = s.probabilities()
+    np.testing.assert_allclose(P.table(), A, atol=atol)
+    out = s.like()
+    s.variances(weights, out)
+    right = weights[:, None] * A * (1 - A)
+    np.testing.assert_allclose(out.table(), right, atol=atol)
+    P.curve(change, weights)
+    np.testing.assert_allclose(change.table(), right * d, atol=10 * atol)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("k", [2, 10, 70])
+def test_the_fused_pass_of_logistic_functions(k, dtype):
+    rng = np.random.default_rng(k)
+    n, d = 500, 37
+    X, W, b = (rng.normal(size=s).astype(dtype) for s in ((n, d), (k, d), k))
+    Y = rng.integers(3, size=(n, k)).astype(np.uint8)
+    w = rng.random(n).astype(dtype)
+    losses, G, _ = logistic_parts(X.astype(float) @ W.T.astype(float) + b, Y)
+    results = [DenseData(X, n_threads).value_and_grad(W, b, Y, w, 0.5) for n_threads in (1, 2, 3)]
+    loss, grads = results[0]
+    rtol = 100 * np.finfo(dtype).eps
+    np.testing.assert_allclose(loss, 0.5 * w.astype(float) @ losses, rtol=rtol)
+    by_W = 0.5 * (w.astype(float)[:, None] * G).T @ X
+    np.testing.assert_allclose(grads.W, by_W, atol=rtol * np.abs(by_W).max())
+    np.testing.assert_allclose(grads.b, 0.5 * w @ G, atol=rtol * np.abs(by_W).max())
+    by_rows = SparseData(sparse.csr_array(X), 2).value_and_grad(W, b, Y, w, 0.5)
+    np.testing.assert_allclose(by_rows[0], loss, rtol=rtol)
+    np.testing.assert_allclose(by_rows[1].W, grads.W, atol=rtol * np.abs(by_W).max())
+    for other in results[1:]:
+        assert other[0] == loss
+        np.testing.assert_array_equal(other[1].W, grads.W)
+
+
+def test_a_logistic_loss_keeps_its_digits_and_takes_infinities():
+    z = np.array([[40.0, -40.0], [np.inf, -np.inf], [-800.0, 800.0]])
+    Y = np.array([[1, 0], [1, 0], [0, 1]], np.uint8)
+    s = logistic(z, np.float64)
+    for row, right in enumerate((2 * np.exp(-40.0), 0.0, 0.0)):
+        w = np.zeros(3)
+        w[row] = 1.0
+        got = s.along(logistic(np.zeros_like(z), np.float64), 0.0, Y, w, 1.0)
+        np.testing.assert_allclose(got[0], right, rtol=1e-15)
+    got = s.along(logistic(np.zeros_like(z), np.float64), 0.0, 1 - Y, np.array([1.0, 0, 0]), 1.0)
+    np.testing.assert_allclose(got[0], 80.0)

@@ -6,26 +6,10 @@ import numpy as np
 import pytest
 from sklearn import neural_network
 from sklearn.base import is_classifier, is_regressor
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from fastsoftmax import Adaline, LogisticRegression, MLPClassifier, MLPRegressor
 
-QUICK = {"max_iter": 100, "learning_rate_init": 0.01}
 OURS = {"loss", "step_size", "step_factor", "negative_slope", "init", "feature_scale", "n_threads"}
-
-
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
-@parametrize_with_checks(
-    [
-        MLPClassifier(**QUICK),
-        MLPClassifier((), solver="sgd", **QUICK),
-        MLPRegressor(max_iter=200, learning_rate_init=0.01),
-        Adaline(learning_rate_init=1e-4),  # data of mean 100, for which 1e-3 diverges
-        LogisticRegression(solver="sgd"),
-    ]
-)
-def test_scikit_learns_own_checks(estimator, check):
-    check(estimator)
 
 
 @pytest.mark.parametrize("name", ["MLPClassifier", "MLPRegressor"])

@@ -145,14 +145,22 @@ def test_warm_start_of_another_shape():
 
 
 def test_binary_models_name_the_number_of_classes():
-    for model in (Adaline(), LogisticRegression()):
+    for model in (Adaline(), LogisticRegression(solver="sgd")):
         with pytest.raises(ValueError, match=r"2 classes.*3"):
             model.fit(X, y)
 
 
 def test_logistic_regression_names_the_solvers_it_knows():
-    with pytest.raises(ValueError, match=r"solver: expected .*sgd.*'newton'"):
-        LogisticRegression(solver="newton").fit(X, y % 2)
+    with pytest.raises(ValueError, match=r"solver: expected .*newton.*'saga'"):
+        LogisticRegression(solver="saga").fit(X, y % 2)
+
+
+def test_the_online_rule_names_what_it_has_no_place_for():
+    for given in ("sample_weight", "offset"):
+        with pytest.raises(ValueError, match=f"{given}: expected None with solver='sgd'"):
+            LogisticRegression(solver="sgd").fit(X, y % 2, **{given: np.ones(len(y))})
+    with pytest.raises(ValueError, match="class_weight: expected None with solver='sgd'"):
+        LogisticRegression(solver="sgd", class_weight="balanced").fit(X, y % 2)
 
 
 def test_callback_that_cannot_be_called():
@@ -182,3 +190,14 @@ def test_a_network_reads_nothing_but_its_arrays(change, error, text):
             given["X"], given["targets"], given["order"], 2, Rule("sgd", network), 0.1,
             sample_weight=given.get("sample_weight"),
         )  # fmt: skip
+
+
+def test_held_out_rows_without_weight():
+    X = np.random.default_rng(0).normal(size=(40, 2))
+    weights = np.zeros(40)
+    weights[0] = 1.0
+    model = MLPClassifier(early_stopping=True, random_state=0)
+    with pytest.raises(
+        ValueError, match="sample_weight: expected a positive weight among the rows"
+    ):
+        model.fit(X, np.arange(40) % 2, sample_weight=weights)

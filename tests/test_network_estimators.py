@@ -321,3 +321,23 @@ def test_a_fitted_model_does_not_heed_new_parameters(digits):
     expected = model.predict_proba(X)
     model.set_params(hidden_layer_sizes=(3, 2), solver="sgd", random_state=5)
     np.testing.assert_array_equal(model.predict_proba(X), expected)
+
+
+@pytest.mark.parametrize("k", [2, 4])
+def test_probabilities_of_labels_by_binary_cross_entropy(k):
+    # an output a class, each the log-odds of that class against the rest
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(80, 3)), np.arange(80) % k
+    model = MLPClassifier((), loss="binary_cross_entropy", max_iter=5, random_state=0)
+    with warnings.catch_warnings(action="ignore"):
+        model.fit(X, y)
+    z = model._outputs(X)
+    alone = 1 / (1 + np.exp(-z))
+    expected = alone / alone.sum(axis=1, keepdims=True)
+    np.testing.assert_allclose(model.predict_proba(X), expected, rtol=1e-12)
+    np.testing.assert_allclose(model.predict_log_proba(X), np.log(expected), rtol=1e-9)
+    np.testing.assert_array_equal(model.predict(X), expected.argmax(axis=1))
+    scores = model.decision_function(X)
+    np.testing.assert_allclose(
+        scores, np.log(expected[:, 1] / expected[:, 0]) if k == 2 else z, rtol=1e-9, atol=1e-12
+    )

@@ -1,6 +1,7 @@
 """What a fit of a network records, shows and stops at, and how it goes on."""
 
 import pickle
+from functools import partial
 
 import networks
 import numpy as np
@@ -318,7 +319,7 @@ def test_inputs_are_left_as_they_were(digits):
 # ---- single neurons
 
 
-@pytest.mark.parametrize("model", [Adaline, LogisticRegression])
+@pytest.mark.parametrize("model", [Adaline, partial(LogisticRegression, solver="sgd")])
 def test_neurons_record_stop_and_diverge_as_networks_do(model, digits, capfd):
     X, y, *_ = digits
     params = {"learning_rate_init": 0.01, "random_state": 0}

@@ -41,7 +41,7 @@ def models():
         "softmax": SoftmaxRegression().fit(X, Y),
         "two classes": SoftmaxRegression().fit(X[PAIR], Y[PAIR]),
         "adaline": Adaline(max_iter=EPOCHS).fit(X[PAIR], Y[PAIR]),
-        "logistic": LogisticRegression(max_iter=EPOCHS).fit(X[PAIR], Y[PAIR]),
+        "logistic": LogisticRegression(solver="sgd", max_iter=EPOCHS).fit(X[PAIR], Y[PAIR]),
         "validated": MLPClassifier(random_state=0).fit(
             X[:200], Y[:200], validation_data=(X[200:], Y[200:]), callback=stop
         ),

@@ -111,7 +111,7 @@ def test_diagonals_do_not_depend_on_threads(whole_teams):
     for n_threads in (1, 2, 3, 8):
         parts = diagonals(X, stored, n_threads=n_threads)
         right = np.linspace(-1, 1, 301 * 5)
-        results.append([*parts, *DiagonalFactors(*parts, n_threads).solve(right)])
+        results.append([*parts, *DiagonalFactors(*parts, True, n_threads).solve(right)])
     for other in results[1:]:
         for a, b in zip(results[0], other, strict=True):
             np.testing.assert_array_equal(a, b)
@@ -135,7 +135,11 @@ def test_a_solve_inverts_the_blocks(k, centred):
     if k > 1:
         expected -= expected.mean(axis=1, keepdims=True)
     factors = DiagonalFactors(
-        means.astype(np.float32), inverses.astype(np.float32), strengths if centred else None, 1
+        means.astype(np.float32),
+        inverses.astype(np.float32),
+        strengths if centred else None,
+        k > 1,
+        1,
     )
     first, second = factors.solve(right.ravel(), 2 * right.ravel())
     np.testing.assert_allclose(first, expected.ravel(), rtol=1e-4, atol=1e-5)

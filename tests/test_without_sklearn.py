@@ -91,8 +91,9 @@ except ValueError as error:
     assert lines[0] == "SoftmaxRegression(C=0.5, n_threads=2)"
     assert lines[1] == "SoftmaxRegression()"
     assert lines[2] == (
-        "C feature_scale fit_intercept l1_ratio max_iter max_memory n_threads penalty_factor "
-        "random_state solver standardize tol verbose warm_start"
+        "C class_weight feature_scale fit_intercept l1_ratio label_smoothing max_iter max_memory "
+        "n_threads penalty_factor random_state reference_class solver standardize tol verbose "
+        "warm_start"
     )
     assert lines[3:5] == ["True", "True inf 0.001 2"]
     assert lines[5].startswith("Invalid parameter 'penalty' for estimator SoftmaxRegression(")
@@ -142,6 +143,35 @@ def test_a_broken_scikit_learn_raises_its_own_error(tmp_path):
     assert error.splitlines()[-1] == "ImportError: broken installation"
 
 
+@pytest.mark.parametrize(
+    "files",
+    [
+        {"__init__.py": "", "base.py": "raise ImportError('broken installation')\n"},
+        {"__init__.py": "import no_such_part_of_sklearn\n"},
+        {},  # what an uninstallation may leave behind
+    ],
+)
+def test_a_scikit_learn_that_is_broken_further_down(files, tmp_path):
+    (tmp_path / "sklearn").mkdir()
+    for name, text in files.items():
+        (tmp_path / "sklearn" / name).write_text(text)
+    # before any other folder where a whole one may be
+    first = f"import sys; sys.path[:] = [{str(tmp_path)!r}] + [p for p in sys.path if p]\n"
+    error = run(first + WITHOUT_WHOLE_ONES + "import fastsoftmax.linear", fails=True)
+    assert error.splitlines()[-1].startswith(("ImportError: broken", "ModuleNotFoundError: No mod"))
+
+
+# A folder without __init__.py gives way to a package further on: here there is none.
+WITHOUT_WHOLE_ONES = """
+import importlib.machinery, importlib.abc
+class Only(importlib.abc.MetaPathFinder):
+    def find_spec(self, name, path=None, target=None):
+        if name == "sklearn":
+            return importlib.machinery.PathFinder.find_spec(name, sys.path[:1])
+sys.meta_path.insert(0, Only())
+"""
+
+
 def test_networks():
     out = run(
         HIDE_SKLEARN
@@ -169,3 +199,56 @@ print("done")
 """
     )
     assert out == "done\n"
+
+
+def test_sparse_rows_targets_and_solvers():
+    out = run(
+        HIDE_SKLEARN
+        + DATA
+        + """
+import fastsoftmax
+from fastsoftmax import LogisticRegression
+from scipy import sparse
+
+dense = SoftmaxRegression(tol=1e-12).fit(X, y)
+for form in ("csr", "csc", "coo"):
+    S = sparse.coo_array(X).asformat(form)
+    model = SoftmaxRegression(tol=1e-12).fit(S, y)
+    np.testing.assert_allclose(model.coef_, dense.coef_, rtol=1e-6, atol=1e-9)
+    assert model.score(S, y) == dense.score(X, y)
+table = np.eye(3)[y]
+for given in (table, table.astype(int)):
+    np.testing.assert_allclose(SoftmaxRegression(tol=1e-12).fit(X, given).coef_, dense.coef_, 1e-6)
+for solver in fastsoftmax.solvers.SOLVERS:
+    r = 0.5 * (solver == "proximal-newton")
+    assert SoftmaxRegression(solver=solver, l1_ratio=r, tol=1e-3).fit(X, y).converged_
+assert LogisticRegression().fit(X, table.astype(int)).predict(X).shape == (60, 3)
+SoftmaxRegression().partial_fit(X, y, [0, 1, 2]).partial_fit(sparse.csr_array(X), y)
+try:
+    dense.to_sklearn()
+except ImportError as error:
+    print(error)
+"""
+    )
+    assert out.startswith("to_sklearn: expected scikit-learn, which is not installed")
+
+
+def test_files(tmp_path):
+    out = run(
+        HIDE_SKLEARN
+        + DATA
+        + f"""
+import fastsoftmax
+path = {str(tmp_path / "model")!r}
+for model in (SoftmaxRegression(), fastsoftmax.MLPClassifier(4, max_iter=900, tol=0.1)):
+    model.fit(X, y).save(path)
+    copy = fastsoftmax.load(path)
+    np.testing.assert_array_equal(copy.predict_proba(X), model.predict_proba(X))
+    assert repr(copy) == repr(model) and copy.history_ == model.history_
+try:
+    SoftmaxRegression().save(path)
+except ValueError as error:
+    print(error)
+"""
+    )
+    assert out.startswith("This SoftmaxRegression instance is not fitted yet")

@@ -31,7 +31,14 @@ from fastsoftmax.functional import (
 )
 
 if TYPE_CHECKING:
-    from fastsoftmax.linear import Adaline, LogisticRegression, SoftmaxRegression, fit
+    from fastsoftmax._loading import load
+    from fastsoftmax.linear import (
+        Adaline,
+        LogisticRegression,
+        SoftmaxRegression,
+        SoftmaxRegressionCV,
+        fit,
+    )
     from fastsoftmax.neural import MLPClassifier, MLPRegressor
 
 __version__ = _version("fastsoftmax")
@@ -43,6 +50,7 @@ __all__ = [
     "MLPClassifier",
     "MLPRegressor",
     "SoftmaxRegression",
+    "SoftmaxRegressionCV",
     "binary_cross_entropy",
     "cross_entropy",
     "cross_entropy_value_and_grad",
@@ -50,6 +58,7 @@ __all__ = [
     "fit",
     "linear_cross_entropy",
     "linear_cross_entropy_value_and_grad",
+    "load",
     "log_sigmoid",
     "log_softmax",
     "logit",
@@ -70,7 +79,9 @@ _ESTIMATORS = {
     "MLPClassifier": "neural",
     "MLPRegressor": "neural",
     "SoftmaxRegression": "linear",
+    "SoftmaxRegressionCV": "linear",
     "fit": "linear",
+    "load": "_loading",
 }
 
 

@@ -4,19 +4,33 @@ The only file that imports scikit-learn. A scikit-learn that is installed but br
 error here: it is not treated as missing.
 """
 
+import inspect
 from importlib.util import find_spec
 
 if find_spec("sklearn") is not None:
     from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
     from sklearn.exceptions import ConvergenceWarning, DataConversionWarning, NotFittedError
+    from sklearn.metrics import get_scorer
     from sklearn.utils.validation import validate_data
 
     def check_features_of_fit(estimator, X, *, reset):
         """Set `n_features_in_` and `feature_names_in_`; or check X against them."""
         validate_data(estimator, X, reset=reset, skip_check_array=True)
-else:
-    import inspect
 
+    def scorer_of(scoring):
+        """scikit-learn's scorer of that name, or the function itself."""
+        return get_scorer(scoring) if isinstance(scoring, str) else scoring
+
+    def logistic_regression(*, l1_ratio, **parameters):
+        """scikit-learn's `LogisticRegression`, with this penalty in the terms of its version."""
+        from sklearn.linear_model import LogisticRegression
+
+        parameters["solver"] = "saga" if l1_ratio > 0 else "lbfgs"
+        if inspect.signature(LogisticRegression).parameters["l1_ratio"].default is None:  # < 1.8
+            parameters["penalty"] = {0: "l2", 1: "l1"}.get(l1_ratio, "elasticnet")
+            l1_ratio = l1_ratio if 0 < l1_ratio < 1 else None
+        return LogisticRegression(l1_ratio=l1_ratio, **parameters)
+else:
     import numpy as np
 
     class NotFittedError(ValueError, AttributeError):
@@ -32,6 +46,21 @@ else:
         """Set `n_features_in_`."""
         if reset:
             estimator.n_features_in_ = np.shape(X)[1]
+
+    def scorer_of(scoring):
+        """The function itself: names are scikit-learn's."""
+        if isinstance(scoring, str):
+            raise ImportError(
+                "scoring: expected None, 'neg_log_loss', 'accuracy' or a function, got "
+                f"{scoring!r}, which takes scikit-learn: pip install 'fastsoftmax[sklearn]'"
+            )
+        return scoring
+
+    def logistic_regression(**parameters):
+        raise ImportError(
+            "to_sklearn: expected scikit-learn, which is not installed: "
+            "pip install 'fastsoftmax[sklearn]'"
+        )
 
     class BaseEstimator:
         """Parameters by the names of ``__init__``, as scikit-learn's base class has them."""
@@ -99,5 +128,7 @@ __all__ = [
     "NotFittedError",
     "RegressorMixin",
     "check_features_of_fit",
+    "logistic_regression",
     "require_fit",
+    "scorer_of",
 ]

@@ -1,5 +1,6 @@
 """Blocks of rows, checked as they are read: a wing of `_validation`."""
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -55,13 +56,19 @@ def alike(
         raise ValueError(f"block {i}: X: expected {dtype} as in the first block, got {X.dtype}")
 
 
-def column(y: ArrayLike, n: int, i: int, name: str) -> NDArray:
-    """Labels of a block."""
+def targets(y: ArrayLike, n: int, i: int, before: NDArray | None) -> NDArray:
+    """Labels of a block, or rows of a table of targets, as wide as those `before`."""
     y = np.asarray(y)
-    if y.shape != (n,):
-        raise ValueError(f"block {i}: {name}: expected shape ({n},) as X has rows, got {y.shape}")
-    if y.dtype.kind == "f" and not np.isfinite(y).all():
-        raise ValueError(f"block {i}: {name}: expected labels, got NaN or infinity")
+    if y.shape[:1] != (n,) or y.ndim > 2:
+        raise ValueError(f"block {i}: y: expected shape ({n},) as X has rows, got {y.shape}")
+    if before is not None and y.shape[1:] != before.shape[1:]:
+        columns = math.prod(before.shape[1:])
+        raise ValueError(
+            f"block {i}: y: expected {columns} column{'s' * (columns > 1)} as in the first block, "
+            f"got shape {y.shape}"
+        )
+    if y.ndim == 1 and y.dtype.kind == "f" and not np.isfinite(y).all():
+        raise ValueError(f"block {i}: y: expected labels, got NaN or infinity")
     return y
 
 

@@ -151,7 +151,8 @@ def known_codes(y: ArrayLike, classes: NDArray, n: int, argument: str = "y") -> 
         y = y[:, 0]
     if y.shape != (n,):
         raise ValueError(f"{argument}: expected {n} labels, one a row of X, got shape {y.shape}")
-    codes = np.minimum(np.searchsorted(classes, y), len(classes) - 1)
+    order = np.argsort(classes)  # columns of targets may have been named in another one
+    codes = order[np.minimum(np.searchsorted(classes, y, sorter=order), len(classes) - 1)]
     if (unknown := classes[codes] != y).any():
         first = y[unknown][:1].tolist()[0]
         raise ValueError(
@@ -180,6 +181,12 @@ def callback(value: object) -> None:
     """Raise unless value is None or can be called."""
     if value is not None and not callable(value):
         raise TypeError(f"callback: expected a function of the state or None, got {value!r}")
+
+
+def nothing_for_sgd(value: object, name: str) -> None:
+    """Raise for what the online rule has no place for."""
+    if value is not None:
+        raise ValueError(f"{name}: expected None with solver='sgd', got an argument")
 
 
 def table(
@@ -233,6 +240,15 @@ def no_early_stopping(partial: bool) -> None:
     """Raise where an epoch at a time is asked for."""
     if partial:
         raise ValueError("early_stopping: expected False for partial_fit, got True")
+
+
+def weight_in_both_parts(weights: NDArray | None, *parts: NDArray) -> None:
+    """Raise where no row to train on, or none to validate by, has a weight."""
+    if weights is not None and not all(weights[part].any() for part in parts):
+        raise ValueError(
+            "sample_weight: expected a positive weight among the rows to train on and among those "
+            "held out for early_stopping, got zeros only in one of them"
+        )
 
 
 def has_probabilities(loss: str) -> None:

@@ -71,7 +71,17 @@ class Blocks:
         return iter(self.source() if callable(self.source) else self.source)
 
     def scan(self) -> Scan:
-        """Read all blocks once: labels, weights, and whether they go together."""
+        """Read all blocks once: labels, weights, and whether they go together.
+
+        Returns
+        -------
+        Scan
+
+        Raises
+        ------
+        TypeError, ValueError
+            For what no block may be, or what does not go together, naming the block.
+        """
         labels, weights, rows, held, nnz, first = [], [], 0, 0, 0, None
         for i, block in enumerate(self):
             X, y, weight = check_blocks.parts(block, i)
@@ -80,7 +90,7 @@ class Blocks:
             if first is None:
                 first = X, sparse.issparse(array), array.shape[1], array.dtype
             check_blocks.alike(array, *first[1:], i)
-            labels.append(check_blocks.column(y, n, i, "y"))
+            labels.append(check_blocks.targets(y, n, i, labels[0] if labels else None))
             check_blocks.alike_labels(labels[-1], labels[0], i, "y")
             weights.append(weight)
             if weight is not None:
@@ -98,7 +108,16 @@ class Blocks:
         )  # fmt: skip
 
     def features(self, scan: Scan) -> Iterator[NDArray | sparse.csr_array]:
-        """X of each block, which are as they were in the scan."""
+        """X of each block, which are as they were in the scan.
+
+        Parameters
+        ----------
+        scan : Scan
+
+        Yields
+        ------
+        ndarray or csr_array of shape (m, D)
+        """
         rows = 0
         for i, block in enumerate(self):
             X = features(check_blocks.parts(block, i)[0], name=check_blocks.of(i, "X"))

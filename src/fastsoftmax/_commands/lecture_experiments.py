@@ -2,6 +2,7 @@
 
 import warnings
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -130,7 +131,7 @@ def neurons(data: Data) -> Neurons:
     models, histories = {}, {}
     for name, kind, threshold in (
         ("ADALINE", Adaline, 0.5),
-        ("logistic regression", LogisticRegression, 0.0),
+        ("logistic regression", partial(LogisticRegression, solver="sgd"), 0.0),
     ):
         right: list[float] = []
 

@@ -1,6 +1,7 @@
 """The worked example of the loss and the identities of the lecture notes, recomputed."""
 
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
 
 import numpy as np
@@ -196,7 +197,7 @@ def _rules(X: NDArray, y: NDArray) -> list[Identity]:
     y, rate, found = (y % 2).astype(float), 0.05, []
     for name, kind, activation in (
         ("ADALINE", Adaline, lambda z: z),
-        ("logistic regression", LogisticRegression, sigmoid),
+        ("logistic regression", partial(LogisticRegression, solver="sgd"), sigmoid),
     ):
         w, b = np.zeros(D), 0.0
         for _ in range(5):

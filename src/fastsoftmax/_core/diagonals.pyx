@@ -153,12 +153,13 @@ cdef inline void finish(
 
 
 def solve(
-    cnp.ndarray means not None, cnp.ndarray inverses not None, strengths, cnp.ndarray right not None,
-    cnp.ndarray out not None, workspace, int n_threads,
+    cnp.ndarray means not None, cnp.ndarray inverses not None, strengths, bint gauge,
+    cnp.ndarray right not None, cnp.ndarray out not None, workspace, int n_threads,
 ):
     """out = M⁻¹ right: weights (d, k), then intercepts (k,) if there are strengths (k,), float64: c / n.
 
-    What the classes have in common is taken out. All else is `real`: called on the build of float32.
+    With `gauge` what the classes have in common is taken out. All else is `real`: called on the build
+    of float32.
     """
     cdef Py_ssize_t d = means.shape[0], k = means.shape[1], i, j
     cdef const double *strength = <const double *>data(strengths)
@@ -176,19 +177,19 @@ def solve(
                         use_threads_if=n_threads > 1):
             solve_features(
                 mean, inverse, from_, from_ + d * k if strength else NULL,
-                part_start(d, PARTS, i), part_start(d, PARTS, i + 1), k, to, sums + i * k)
+                part_start(d, PARTS, i), part_start(d, PARTS, i + 1), k, gauge, to, sums + i * k)
         for j in range(k if strength else 0):
             for i in range(1, PARTS):
                 sums[j] += sums[i * k + j]
             sums[j] = from_[d * k + j] / strength[j] - sums[j]
             common += sums[j] / k
         for j in range(k if strength else 0):
-            to[d * k + j] = <real>(sums[j] - (common if k > 1 else 0.))
+            to[d * k + j] = <real>(sums[j] - (common if gauge else 0.))
 
 
 cdef void solve_features(
     const real *means, const real *inverses, const real *right, const real *intercepts,
-    Py_ssize_t begin, Py_ssize_t end, Py_ssize_t k, real *out, double *sums,
+    Py_ssize_t begin, Py_ssize_t end, Py_ssize_t k, bint gauge, real *out, double *sums,
 ) noexcept nogil:
     cdef vreal z, common
     cdef Py_ssize_t j, c, at
@@ -205,7 +206,7 @@ cdef void solve_features(
         if intercepts:
             for c in range(k):
                 sums[c] += means[j * k + c] * out[j * k + c]
-        if k > 1:
+        if gauge:
             common = set1(sum_lanes(common) / k)
             for c from 0 <= c < k by VL:
                 at = j * k + c

@@ -15,7 +15,7 @@ from fastsoftmax._core.convert cimport REAL, cells_of
 from fastsoftmax._core.linear_panels cimport (
     Panels, carve_panels, panels_bytes, plan_panels, run_panels, store_panels,
 )
-from fastsoftmax._core.linear_problem cimport Problem
+from fastsoftmax._core.linear_problem cimport Problem, set_targets
 from fastsoftmax._core.linear_stripes cimport (
     Stripes, block_rows, carve_stripes, pack_dots, plan_stripes, run_stripes, store_stripes,
     stripes_bytes, tile_logits,
@@ -48,14 +48,7 @@ cdef Problem problem(cnp.ndarray x, Py_ssize_t k, w, b, targets, weights, double
     p.w = <const real *>data(w)
     p.b = <const real *>data(b)
     p.stored = NULL
-    p.labels = NULL
-    p.targets = NULL
-    p.target_step = 0
-    if targets is not None and targets.ndim == 1:
-        p.labels = <const int *>data(targets)
-    elif targets is not None:
-        p.targets = <const real *>data(targets)
-        p.target_step = targets.strides[0] // size
+    set_targets(&p, targets)
     p.weights = <const real *>data(weights)
     p.scale = scale
     return p
@@ -86,11 +79,11 @@ def value_and_grad(
     gradient of X is then not to be had.
 
     X (n, d) is of any type that `convert` knows and of any strides. W (k, d), b (k,) or None and
-    weights (n,) or None are `real` and C-contiguous, targets int32 labels (n,) or `real` (n, k) with
-    contiguous rows; without them `stored` holds Z, and what comes is scale * Zᵀ X and scale times its
-    column sums. grad_w (k, d) is float64 or, to save memory, `real`, or None, and then grad_b (k,),
-    float64, has no meaning either; grad_x (n, d) is `real` or None. workspace(size) returns an array of
-    so many bytes at least. Nothing is checked.
+    weights (n,) or None are `real` and C-contiguous, targets as `set_targets` takes them; without them
+    `stored` holds Z, and what comes is scale * Zᵀ X and scale times its column sums. grad_w (k, d) is
+    float64 or, to save memory, `real`, or None, and then grad_b (k,), float64, has no meaning either;
+    grad_x (n, d) is `real` or None. workspace(size) returns an array of so many bytes at least. Nothing
+    is checked.
     """
     cdef Problem p = problem(x, grad_b.shape[0], w, b, targets, weights, scale)
     p.stored = <real *>data(stored)

@@ -1,5 +1,7 @@
 """What the schemes of `linear` share: the problem, and how rows, weights and tiles are laid out."""
 
+cimport numpy as cnp
+
 from fastsoftmax._core.convert cimport Cells
 from fastsoftmax._core.simd cimport VL, load, real, vreal, vreal_inlined
 from fastsoftmax._core.softmax_tile cimport clear_unweighted, tile_gradient
@@ -18,11 +20,40 @@ cdef struct Problem:
     const real *w  # (k, d), or NULL
     const real *b  # or NULL
     real *stored  # logits in tiles (n/ROWS, k, ROWS), read instead of W or written; or NULL
+    bint logistic  # whether each logit has a logistic function of its own, rather than all one softmax
     const int *labels  # or NULL
-    const real *targets  # (n, k), where there are no labels
+    const real *targets  # (n, k), or NULL
+    const unsigned char *switches  # (n, k): for each logit off, on or unknown; or NULL
     Py_ssize_t target_step  # elements from row to row
     const real *weights  # or NULL: all one
     double scale
+
+
+cdef inline int set_targets(Problem *p, targets) except -1:
+    """int32 labels (n,), `real` probabilities (n, k), uint8 switches (n, k) or None; rows contiguous.
+
+    One logit is the log-odds of label 1, switches make several of them logistic too: 0 and 1 for off and
+    on, 2 for what is not known and counts as if the logit were not there.
+    """
+    cdef cnp.ndarray array
+    p.labels = NULL
+    p.targets = NULL
+    p.switches = NULL
+    p.target_step = 0
+    p.logistic = p.k == 1
+    if targets is None:
+        return 0
+    array = targets
+    if array.ndim == 1:
+        p.labels = <const int *>cnp.PyArray_DATA(array)
+        return 0
+    p.target_step = array.strides[0] // array.itemsize
+    if array.itemsize == 1:
+        p.switches = <const unsigned char *>cnp.PyArray_DATA(array)
+        p.logistic = True
+    else:
+        p.targets = <const real *>cnp.PyArray_DATA(array)
+    return 0
 
 
 cdef inline Py_ssize_t aligned(Py_ssize_t size) noexcept nogil:
@@ -48,16 +79,17 @@ cdef inline void tile_loss(
     """
     cdef int labels[ROWS]
     cdef real weights[ROWS]
-    cdef Py_ssize_t i, k
-    if p.labels == NULL and p.targets == NULL:
+    cdef Py_ssize_t i, k, at
+    if p.labels == NULL and p.targets == NULL and p.switches == NULL:
         return
     for i in range(ROWS):
         labels[i] = p.labels[start + i] if i < n and p.labels else 0
         weights[i] = 0. if i >= n else p.weights[start + i] if p.weights else 1.
     for i in range(ROWS if p.labels == NULL else 0):
+        at = (start + min(i, n - 1)) * p.target_step
         for k in range(p.k):
-            targets[k * ROWS + i] = p.targets[(start + i) * p.target_step + k] if i < n else 0.
-    tile_gradient(z, p.k, labels if p.labels else NULL, targets, weights, losses)
+            targets[k * ROWS + i] = p.targets[at + k] if p.targets else p.switches[at + k]
+    tile_gradient(z, p.k, p.logistic, labels if p.labels else NULL, targets, weights, losses)
     if n < ROWS or p.weights:
         clear_unweighted(z, p.k, weights)
 

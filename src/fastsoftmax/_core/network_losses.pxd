@@ -194,7 +194,7 @@ cdef inline void add_tile_losses(
                 store(tile + (k + c) * ROWS + i, v[c])
         if t.measure == ARGMAX:
             totals.hits += hits_of_lanes(tile + i, t.k, labels + i, weights + i)
-        lanes_gradient(tile + i, t.k, labels + i, NULL, weights + i, losses)
+        lanes_gradient(tile + i, t.k, t.k == 1, labels + i, NULL, weights + i, losses)
         for k from 0 <= k < t.k by VL:
             for c in range(VL):
                 v[c] = load(tile + (k + c) * ROWS + i) if k + c < t.k else set1(0.)

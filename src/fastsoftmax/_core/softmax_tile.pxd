@@ -153,30 +153,42 @@ cdef inline vreal_inlined soft_loss(
     return fold(loss, along) + total * log_sum
 
 
-cdef inline vreal_inlined logistic_loss(real *z, vlane label, vreal weight) noexcept nogil:
-    """One logit a row, the log-odds of label 1 against label 0."""
-    cdef vreal x, e, wrong
-    # x = the logit in favour of the label; the rest is symmetric
-    x = select_eq(label, set1_lane(1), load(z), set1(0.) - load(z))
-    e = exp(set1(0.) - absolute(x))
-    wrong = divide(select_gt(x, set1(0.), e, set1(1.)), set1(1.) + e) * weight
-    store(z, select_eq(label, set1_lane(1), set1(0.) - wrong, wrong))
-    return log1p(e) + maximum(set1(0.), set1(0.) - x)
+cdef inline vreal_inlined logistic_loss(real *z, vreal target, vreal weight) noexcept nogil:
+    """One logit x a row with a target t of 0..1; z becomes weight * (A - t).
+
+    With u, the share of t that the sign of x is against, and q <= 1/2, the probability of the less
+    likely side, the loss is log1p(exp(-|x|)) + u |x| and |A - t| is |u - q|: no digits are lost where
+    t is 0 or 1. A target of 2 is none: loss and gradient are 0.
+    """
+    cdef vreal x = load(z)
+    cdef vreal e = exp(set1(0.) - absolute(x))
+    cdef vreal against = select_gt(x, set1(0.), set1(1.) - target, target)
+    cdef vreal excess = (against - divide(e, set1(1.) + e)) * weight
+    cdef vreal loss = log1p(e) + select_gt(against, set1(0.), against * absolute(x), set1(0.))
+    excess = select_gt(x, set1(0.), excess, set1(0.) - excess)
+    store(z, select_gt(target, set1(1.), set1(0.), excess))
+    return select_gt(target, set1(1.), set1(0.), loss)
 
 
 cdef inline void lanes_gradient(
-    real *z, Py_ssize_t n_classes, const int *labels, const real *targets, const real *weights,
-    double *losses,
+    real *z, Py_ssize_t n_classes, const int logistic, const int *labels, const real *targets,
+    const real *weights, double *losses,
 ) noexcept nogil:
     """`tile_gradient` of VL rows of a tile."""
-    cdef vreal loss, weight = load(weights), own_logit, top
+    cdef vreal loss, weight = load(weights), own_logit, top, target = set1(0.)
     cdef vlane label
     cdef Py_ssize_t k
-    if labels == NULL:
+    if logistic:
+        loss = set1(0.)
+        for k in range(n_classes):
+            if labels:
+                target = select_eq(load_labels(labels), set1_lane(k + 1), set1(1.), set1(0.))
+            elif targets:
+                target = load(targets + k * ROWS)
+            loss = loss + logistic_loss(z + k * ROWS, target, weight)
+    elif labels == NULL:
         top = highest(z, n_classes, ROWS)
         loss = soft_loss(z, targets, n_classes, ROWS, False, True, top, weight, NULL)
-    elif n_classes == 1:
-        loss = logistic_loss(z, load_labels(labels), weight)
     else:
         label = load_labels(labels)
         top = own_logit = load(z)
@@ -188,18 +200,21 @@ cdef inline void lanes_gradient(
 
 
 cdef inline void tile_gradient(
-    real *z, Py_ssize_t n_classes, const int *labels, const real *targets, const real *weights,
-    double *losses,
+    real *z, Py_ssize_t n_classes, const int logistic, const int *labels, const real *targets,
+    const real *weights, double *losses,
 ) noexcept nogil:
     """Turn a tile of logits into weight * (A - Y), and add weight * loss to VL parts of a total.
 
-    A row of weight 0 adds exactly 0 to the loss, whatever its logits; to make its entries of the tile
-    0 too is up to `clear_unweighted`.
+    `logistic`: each logit has a logistic function of its own, and Y is 0 where there are neither labels
+    nor targets; label 1 of one logit means that it is on. Else one softmax a row. A row of weight 0 adds
+    exactly 0 to the loss, whatever its logits; to make its entries of the tile 0 too is up to
+    `clear_unweighted`.
     """
     cdef Py_ssize_t v
     for v from 0 <= v < ROWS by VL:
         lanes_gradient(
-            z + v, n_classes, labels + v if labels else NULL, targets + v, weights + v, losses)
+            z + v, n_classes, logistic, labels + v if labels else NULL,
+            targets + v if targets else NULL, weights + v, losses)
 
 
 cdef inline void clear_unweighted(

@@ -14,7 +14,7 @@ from libc.stdint cimport int64_t
 cimport numpy as cnp
 
 from fastsoftmax._core.linear_problem cimport (
-    ALIGNMENT, Problem, aligned, part_start, rounded_up, tile_loss, tile_sums,
+    ALIGNMENT, Problem, aligned, part_start, rounded_up, set_targets, tile_loss, tile_sums,
 )
 from fastsoftmax._core.simd cimport VL, load, real, store, sum_lanes
 from fastsoftmax._core.sparse_rows cimport (
@@ -140,10 +140,10 @@ def value_and_grad(
 
     X as for `store_logits`, and by columns: for each band its values, row numbers within the band,
     int32, and starts (d + 1,), int64. Logits are X W + b, or what `stored` holds, tiles as
-    `store_logits` writes them, and W is then None. Targets are int32 labels (n,) or `real` (n, k) with
-    contiguous rows, weights (n,) or None; without targets `stored` is taken for A - Y itself. grad_w
-    (d, k), float64 or float32, is overwritten, or added to where that is said, or None; without theta,
-    (d, k) float64, it is that of the losses alone. grad_b (k,), float64, is overwritten.
+    `store_logits` writes them, and W is then None. Targets are as `set_targets` takes them, weights (n,)
+    or None; without targets `stored` is taken for A - Y itself. grad_w (d, k), float64 or float32, is
+    overwritten, or added to where that is said, or None; without theta, (d, k) float64, it is that of
+    the losses alone. grad_b (k,), float64, is overwritten.
     """
     cdef Sparse x = sparse_of(values, at, starts), by_column
     cdef Problem p
@@ -152,14 +152,7 @@ def value_and_grad(
     p.w = <const real *>data(w)
     p.b = <const real *>data(b)
     p.stored = <real *>data(stored)
-    p.labels = NULL
-    p.targets = NULL
-    p.target_step = 0
-    if targets is not None and targets.ndim == 1:
-        p.labels = <const int *>data(targets)
-    elif targets is not None:
-        p.targets = <const real *>data(targets)
-        p.target_step = targets.strides[0] // <Py_ssize_t>sizeof(real)
+    set_targets(&p, targets)
     p.weights = <const real *>data(weights)
     p.scale = scale
     cdef bint is_narrow = grad_w is not None and grad_w.dtype.itemsize == sizeof(float)

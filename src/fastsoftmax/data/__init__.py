@@ -9,6 +9,7 @@ from fastsoftmax.data.csr import SparseData
 from fastsoftmax.data.dense import DenseData, Gradients
 from fastsoftmax.data.diagonals import DiagonalFactors, Variances, diagonals
 from fastsoftmax.data.factors import ClassFactors
+from fastsoftmax.data.float64 import float64_pieces
 from fastsoftmax.data.protocol import Data
 from fastsoftmax.data.stored import Draw, StoredLogits
 from fastsoftmax.data.streamed_dense import DenseBlocks
@@ -39,6 +40,7 @@ __all__ = [
     "diagonals",
     "dot",
     "dots",
+    "float64_pieces",
     "largest",
     "products",
     "subgradient",

@@ -93,6 +93,10 @@ class SparseData:
         """Of no use: nothing is kept for another fit."""
         return b""
 
+    def in_float64(self, rows: slice) -> NDArray[np.float64]:
+        """A copy of some rows."""
+        return self.X[rows].toarray().astype(np.float64, copy=False)
+
     def moments(self, weights: NDArray | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Weighted mean and variance of each feature."""
         w = np.ones(self.shape[0]) if weights is None else weights.astype(np.float64)

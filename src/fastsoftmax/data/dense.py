@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._core import kernels
-from fastsoftmax._dtypes import computed_in
+from fastsoftmax._dtypes import computed_in, widened
 from fastsoftmax._threads import team
 from fastsoftmax.data.stored import Draw, StoredLogits
 from fastsoftmax.data.workspace import Workspace
@@ -78,6 +78,10 @@ class DenseData:
         """The same with each feature times a number."""
         return type(self)(self.X, self.n_threads, self._workspace, self._scaled(units))
 
+    def pieces(self) -> list[tuple[slice, Self]]:
+        """All rows, in one piece."""
+        return [(slice(0, len(self.X)), self)]
+
     def widened(self, most: int) -> Self:
         """The same in float64, if a copy takes no more than so many bytes."""
         if self.X.dtype != np.float32 or 8 * self.X.size > most:
@@ -88,6 +92,11 @@ class DenseData:
     def every(self, step: int) -> Self:
         """Every step-th row."""
         return self.rows(slice(None, None, step))
+
+    def in_float64(self, rows: slice) -> NDArray[np.float64]:
+        """A copy of some rows, their features times their factors."""
+        X = widened(self.X[rows]).astype(np.float64, order="C")
+        return X if self._feature_scale is None else X * self._feature_scale
 
     def fingerprint(self) -> bytes:
         """Of some rows: equal for equal data."""
@@ -157,7 +166,18 @@ class DenseData:
             self._kernel.moments(
                 self.X, self._cast(centre), weights, 1 / total, sums, self._workspace, self._team(1)
             )
+        self._sharpen(weights, means[0], variances[0])
         return self._scaled(means[0]), self._scaled(self._scaled(variances[0]))
+
+    def _sharpen(self, weights: NDArray | None, means: NDArray, variances: NDArray) -> None:
+        """Take those anew where all of a variance may be the rounding of its mean, up to 64 units
+        of the last place: so that constants are told from features that hardly vary."""
+        rounding = 128 * float(np.finfo(self.dtype).eps) * np.abs(means)
+        doubtful = (np.sqrt(variances) <= rounding) & (variances > 0) & (variances < np.inf)
+        for j in np.flatnonzero(doubtful):
+            x = widened(self.X[:, j]).astype(np.float64)
+            means[j] = x[0] + np.average(x - x[0], weights=weights)
+            variances[j] = np.average((x - means[j]) ** 2, weights=weights)
 
     def logits(self, W: NDArray, b: NDArray | None) -> NDArray:
         """X Wᵀ + b, of shape (n, K)."""

@@ -79,18 +79,25 @@ class DiagonalFactors:
     means, inverses : ndarray of shape (D, K), float32
     strengths : ndarray of shape (K,) or None
         Of the intercepts; None without them.
+    gauge : bool
+        Whether to take out what all classes have in common.
     n_threads : int
     """
 
     def __init__(
-        self, means: NDArray, inverses: NDArray, strengths: NDArray | None, n_threads: int
+        self,
+        means: NDArray,
+        inverses: NDArray,
+        strengths: NDArray | None,
+        gauge: bool,
+        n_threads: int,
     ) -> None:
-        self._parts = means, inverses, strengths
+        self._parts = means, inverses, strengths, gauge
         self._n_threads = n_threads
         self._workspace = Workspace()
 
     def solve(self, *right: NDArray) -> list[NDArray]:
-        """M⁻¹ of vectors like θ, without what the classes have in common."""
+        """M⁻¹ of vectors like θ."""
         threads = team(self._n_threads, WORK * self._parts[0].size)
         solved = [np.empty(len(v), DTYPE) for v in right]
         for v, z in zip(right, solved, strict=True):

@@ -1,5 +1,6 @@
 """What X of any kind offers an objective; how its gradient is taken, `parameters.py` knows."""
 
+from collections.abc import Iterable
 from typing import Protocol
 
 import numpy as np
@@ -25,6 +26,9 @@ class Data(Protocol):
     dtype: np.dtype
     n_threads: int
     nbytes: int
+
+    def pieces(self) -> "Iterable[tuple[slice, Data]]":
+        """The rows in order, in pieces that are in memory."""
 
     def scaled(self, units: NDArray[np.float64]) -> "Data":
         """The same with each feature times a number."""

@@ -30,10 +30,16 @@ class StoredLogits:
     n, n_logits : int
     dtype : dtype
     n_threads : int
+    logistic : bool, default=False
+        Whether each logit has a logistic function of its own, as a single one always has, rather
+        than all of a row one softmax.
     """
 
-    def __init__(self, n: int, n_logits: int, dtype: np.dtype, n_threads: int) -> None:
+    def __init__(
+        self, n: int, n_logits: int, dtype: np.dtype, n_threads: int, logistic: bool = False
+    ) -> None:
         self.n, self.n_logits, self.n_threads = n, n_logits, n_threads
+        self.logistic = logistic or n_logits == 1
         self._kernel = kernels(dtype).line
         rows = self.tile_rows(dtype)
         self.tiles = np.empty((-(-n // rows), n_logits, rows), dtype)
@@ -53,7 +59,10 @@ class StoredLogits:
         return team(self.n_threads, WORK * self.tiles.size)
 
     def like(self) -> "StoredLogits":
-        return StoredLogits(self.n, self.n_logits, self.tiles.dtype, self.n_threads)
+        return self._of_rows(self.n)
+
+    def _of_rows(self, n: int) -> "StoredLogits":
+        return StoredLogits(n, self.n_logits, self.tiles.dtype, self.n_threads, self.logistic)
 
     def part(self, rows: slice) -> "StoredLogits":
         """Those of some rows, of whole tiles but for the end: a view."""
@@ -69,7 +78,7 @@ class StoredLogits:
         step = max(1, count * size // max(rows, size))
         chosen = range(0, count if count == 1 else self.n // size, step)  # whole tiles
         n = self.n if count == 1 else len(chosen) * size
-        some = StoredLogits(n, self.n_logits, self.tiles.dtype, self.n_threads)
+        some = self._of_rows(n)
         some.tiles[...] = self.tiles[chosen.start : chosen.stop : chosen.step]
         return some
 
@@ -112,19 +121,21 @@ class StoredLogits:
         self._kernel.move(self.tiles, change.tiles, t, self._team())
 
     def probabilities(self) -> "StoredLogits":
-        """The softmax of each row; of one logit the probability of label 1."""
+        """The softmax of each row, or the logistic function of each logit."""
         out = self.like()
-        self._kernel.probabilities(self.tiles, self.n, out.tiles, self._team())
+        self._kernel.probabilities(self.tiles, self.logistic, self.n, out.tiles, self._team())
         return out
 
     def curve(self, change: "StoredLogits", weights: NDArray | None) -> None:
         """From a change d of the logits whose probabilities p these are: d becomes each row's
-        weight times (diag(p) - p pᵀ) d."""
-        self._kernel.curve(self.tiles, change.tiles, weights, self.n, change.tiles, self._team())
+        weight times (diag(p) - p pᵀ) d, or p(1 - p) d of logistic functions."""
+        self._kernel.curve(
+            self.tiles, self.logistic, change.tiles, weights, self.n, change.tiles, self._team()
+        )
 
     def variances(self, weights: NDArray | None, out: "StoredLogits") -> None:
         """Each row's weight times p(1 - p) of each class, into the tiles of `out`."""
-        self._kernel.variances(self.tiles, weights, self.n, out.tiles, self._team())
+        self._kernel.variances(self.tiles, self.logistic, weights, self.n, out.tiles, self._team())
 
     def draw(self, wanted: int, seed: int) -> Draw:
         """About so many rows a class, drawn by the importance that these tiles hold.

@@ -8,7 +8,15 @@ from numpy.typing import NDArray
 
 
 class Digits(NamedTuple):
-    """The 1797 digits: ``X`` uint8 (1797, 64) with values 0..16, ``y`` int64 (1797,) 0..9."""
+    """The 1797 digits.
+
+    Attributes
+    ----------
+    X : ndarray of shape (1797, 64), uint8
+        Values 0..16.
+    y : ndarray of shape (1797,), int64
+        Labels 0..9.
+    """
 
     X: NDArray[np.uint8]
     y: NDArray[np.int64]

@@ -18,7 +18,13 @@ _MNIST_FILES = (
 
 
 class MNIST(NamedTuple):
-    """Images ``X_*`` uint8 (n, pixels) and labels ``y_*`` int64 (n,), for training and test."""
+    """Images and labels, for training and test.
+
+    Attributes
+    ----------
+    X_train, X_test : ndarray of shape (n, pixels), uint8
+    y_train, y_test : ndarray of shape (n,), int64
+    """
 
     X_train: NDArray[np.uint8]
     y_train: NDArray[np.int64]

@@ -179,19 +179,27 @@ def cross_entropy_value_and_grad(
 ) -> tuple[NDArray | float, NDArray]:
     """`cross_entropy` and its gradient by the logits, in one pass over them.
 
-    Parameters and errors are those of `cross_entropy`, and:
-
     Parameters
     ----------
+    logits, target, axis, weight, sample_weight, ignore_index, label_smoothing, temperature, \
+reduction
+        As of `cross_entropy`.
     out : ndarray, optional
         Where to put the gradient, of the shape and dtype of the logits. May be the logits
         themselves.
+    n_threads : int or None, default=None
+        As of `cross_entropy`.
 
     Returns
     -------
     loss : float, or ndarray for "none"
     gradient : ndarray of the shape of the logits
         Of the reduced loss; for "none" of the sum.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `cross_entropy`.
 
     Examples
     --------

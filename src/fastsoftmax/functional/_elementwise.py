@@ -63,7 +63,20 @@ def log_sigmoid(
 ) -> NDArray:
     """Logarithm of the logistic function, -log(1 + exp(-x)), without overflow or cancellation.
 
-    Parameters, result and errors are those of `sigmoid`.
+    Parameters
+    ----------
+    x, out, n_threads
+        As of `sigmoid`.
+
+    Returns
+    -------
+    ndarray of the shape of x
+        In the dtype that `sigmoid` gives.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `sigmoid`.
 
     Examples
     --------
@@ -193,7 +206,20 @@ def mae(
 ) -> NDArray | float:
     """Absolute error, |ŷ - y|.
 
-    Parameters, result and errors are those of `mse`.
+    Parameters
+    ----------
+    prediction, target, sample_weight, reduction
+        As of `mse`.
+
+    Returns
+    -------
+    float, or ndarray for "none"
+        As of `mse`.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `mse`.
 
     Examples
     --------

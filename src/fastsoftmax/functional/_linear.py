@@ -7,12 +7,13 @@ from numpy.typing import ArrayLike
 from scipy import sparse
 
 from fastsoftmax import _validation as check
+from fastsoftmax._typing import MatrixLike
 from fastsoftmax._validation_sparse import features
 from fastsoftmax.data import Gradients, data_of
 
 
 def linear_cross_entropy(
-    X: ArrayLike,
+    X: MatrixLike,
     W: ArrayLike,
     b: ArrayLike | None,
     target: ArrayLike,
@@ -23,12 +24,22 @@ def linear_cross_entropy(
 ) -> float:
     """Mean cross-entropy of the logits X Wᵀ + b, which are never stored.
 
-    Parameters and errors are those of `linear_cross_entropy_value_and_grad`, which costs about
-    twice as much: the gradients are not computed here.
+    About half the work of `linear_cross_entropy_value_and_grad`: there are no gradients.
+
+    Parameters
+    ----------
+    X, W, b, target, sample_weight, class_weight, n_threads
+        As of `linear_cross_entropy_value_and_grad`.
 
     Returns
     -------
     float
+        The loss.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `linear_cross_entropy_value_and_grad`.
 
     Examples
     --------
@@ -45,7 +56,7 @@ def linear_cross_entropy(
 
 
 def linear_cross_entropy_value_and_grad(
-    X: ArrayLike,
+    X: MatrixLike,
     W: ArrayLike,
     b: ArrayLike | None,
     target: ArrayLike,
@@ -93,17 +104,17 @@ def linear_cross_entropy_value_and_grad(
         ``grads.W`` (K, D), ``grads.b`` (K,) and ``grads.X`` (n, D) in the dtype computed in, None
         where not asked for.
 
-    Notes
-    -----
-    Computed in float32 where that holds every number of X's dtype, else in float64: W, b, target
-    probabilities and weights are converted to it. Sums
-    over rows are carried in float64 unless the totals, 8·K·D bytes, exceed 64 MiB.
-
     Raises
     ------
     ValueError, TypeError
         If shapes do not fit, an index is out of range, a weight is negative or ``wrt`` names
         something else, or "X" where X is sparse.
+
+    Notes
+    -----
+    Computed in float32 where that holds every number of X's dtype, else in float64: W, b, target
+    probabilities and weights are converted to it. Sums
+    over rows are carried in float64 unless the totals, 8·K·D bytes, exceed 64 MiB.
 
     References
     ----------

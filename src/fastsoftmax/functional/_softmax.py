@@ -85,7 +85,20 @@ def log_softmax(
 ) -> NDArray:
     """Logarithm of softmax, xⱼ/T - log Σₖ exp(xₖ/T), along an axis.
 
-    Parameters, result and errors are those of `softmax`.
+    Parameters
+    ----------
+    x, axis, temperature, out, n_threads
+        As of `softmax`.
+
+    Returns
+    -------
+    ndarray of the shape of x
+        In the dtype that `softmax` gives.
+
+    Raises
+    ------
+    TypeError, ValueError
+        As `softmax`.
 
     Examples
     --------
@@ -105,7 +118,7 @@ def logsumexp(
     out: NDArray | None = None,
     n_threads: int | None = None,
 ) -> NDArray:
-    """log Σₖ bₖ exp(xₖ) along an axis, as max + log1p of the other terms [1]_.
+    """Logarithm of a sum, log Σₖ bₖ exp(xₖ), along an axis, as max + log1p of the other terms [1]_.
 
     Parameters
     ----------

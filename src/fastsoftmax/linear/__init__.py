@@ -4,5 +4,6 @@ from fastsoftmax.linear._fit import fit
 from fastsoftmax.linear.adaline import Adaline
 from fastsoftmax.linear.logistic_regression import LogisticRegression
 from fastsoftmax.linear.softmax_regression import SoftmaxRegression
+from fastsoftmax.linear.softmax_regression_cv import SoftmaxRegressionCV
 
-__all__ = ["Adaline", "LogisticRegression", "SoftmaxRegression", "fit"]
+__all__ = ["Adaline", "LogisticRegression", "SoftmaxRegression", "SoftmaxRegressionCV", "fit"]

@@ -4,19 +4,23 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
+from fastsoftmax._typing import MatrixLike
 from fastsoftmax.blocks import Blocks
 from fastsoftmax.linear.softmax_regression import SoftmaxRegression
 
+OF_FIT = ("sample_weight", "target", "classes", "offset", "callback")
 
-def fit(X: ArrayLike | Blocks, y: ArrayLike | None = None, **params: Any) -> SoftmaxRegression:
+
+def fit(X: MatrixLike | Blocks, y: ArrayLike | None = None, **params: Any) -> SoftmaxRegression:
     """Fit softmax regression in one call.
 
     Parameters
     ----------
     X : array-like or sparse matrix or array of shape (n, D), or Blocks
-    y : array-like of shape (n,)
+    y : array-like of shape (n,) or (n, K)
     **params
-        ``sample_weight``, ``offset``, ``callback``, and the parameters of `SoftmaxRegression`.
+        ``sample_weight``, ``target``, ``classes``, ``offset``, ``callback``, as of
+        `SoftmaxRegression.fit`, and the parameters of `SoftmaxRegression`.
 
     Returns
     -------
@@ -38,13 +42,10 @@ def fit(X: ArrayLike | Blocks, y: ArrayLike | None = None, **params: Any) -> Sof
     >>> fastsoftmax.fit(X, y, C=0.01).predict(X[:5]).tolist()
     [0, 1, 2, 3, 4]
     """
-    by_call = {
-        name: params.pop(name) for name in ("sample_weight", "offset", "callback") if name in params
-    }
+    by_call = {name: params.pop(name) for name in OF_FIT if name in params}
     known = SoftmaxRegression().get_params()
     if unknown := [name for name in params if name not in known]:
         raise TypeError(
-            f"fit: unknown parameter {unknown[0]!r}, expected sample_weight, offset, callback or "
-            f"one of {', '.join(known)}"
+            f"fit: unknown parameter {unknown[0]!r}, expected one of {', '.join((*OF_FIT, *known))}"
         )
     return SoftmaxRegression(**params).fit(X, y, **by_call)

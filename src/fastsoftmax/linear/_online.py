@@ -20,10 +20,13 @@ from scipy import sparse
 
 from fastsoftmax import _validation as check
 from fastsoftmax import _validation_networks as check_labels
+from fastsoftmax import _validation_targets as check_targets
 from fastsoftmax._dtypes import computed_in, widened
 from fastsoftmax._sklearn import check_features_of_fit
+from fastsoftmax._typing import MatrixLike
 from fastsoftmax._validation_sparse import features
 from fastsoftmax.data import data_of
+from fastsoftmax.linear._targets import class_totals, referred, weighted
 
 STEP_ROWS = 16
 TINY = float(np.finfo(float).tiny)
@@ -154,7 +157,7 @@ class PartialFit:
 
     def partial_fit(
         self,
-        X: ArrayLike,
+        X: MatrixLike,
         y: ArrayLike,
         classes: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
@@ -210,22 +213,28 @@ class PartialFit:
         check_labels.same_classes(classes, known)
         codes = check_labels.known_codes(y, known, X.shape[0])
         weights = check.weights(sample_weight, X.shape[0], np.dtype(np.float64))
+        check_targets.for_a_stream(self.class_weight, self._several_labels)
         if not sparse.issparse(X):
             check.require_finite(X)
         scale = check.feature_scale(self.feature_scale, X.shape[1])
         X = as_floats(X, scale)
+        targets = weighted(
+            codes, known, weights, X.dtype, self.class_weight,
+            check_targets.smoothing(self.label_smoothing),
+        )  # fmt: skip
+        reference = check_targets.reference(self.reference_class, known)
         check_features_of_fit(self, given, reset=first)
 
         stream = self._stream
         if stream is None:
-            n_logits = 1 if len(known) == 2 else len(known)
-            stream = Stream(X.shape[1], n_logits, bool(self.fit_intercept))
+            stream = Stream(X.shape[1], targets.n_logits, bool(self.fit_intercept))
             if first:
-                shares = np.bincount(codes, weights, len(known))
+                shares = class_totals(codes, targets.weights, len(known))
                 stream.begin_at_shares(shares / shares.sum())
             else:
                 stream.begin(self.coef_, self.intercept_)
-        stream.learn(X, codes, weights, C)
+        stream.learn(X, targets.values, targets.weights, C)
         self._stream, self.classes_, self._feature_scale = stream, known, scale
-        self.coef_, self.intercept_ = stream.model()
+        self.coef_, self.intercept_ = referred(*stream.model(), reference)
+        vars(self).pop("_evidence", None)  # of a fit before
         return self

@@ -8,7 +8,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastsoftmax import _validation as check
 from fastsoftmax import _validation_blocks as check_blocks
+from fastsoftmax._typing import MatrixLike
 from fastsoftmax._validation_sparse import features
+from fastsoftmax._validation_targets import as_table
 from fastsoftmax.blocks import Blocks, Scan
 from fastsoftmax.data import (
     Data,
@@ -25,16 +27,15 @@ class Rows(NamedTuple):
 
     given: ArrayLike  # X as it came, or a block of it
     data: Data
-    codes: NDArray[np.int32]
-    classes: NDArray
-    weights: NDArray | None
+    y: ArrayLike | None
+    weights: NDArray[np.float64] | None
     feature_scale: NDArray | None
     require_finite: Callable[[], None]  # raises for what is not
 
 
 def rows_of(
-    X: ArrayLike | Blocks,
-    y: ArrayLike | None,
+    X: MatrixLike | Blocks,
+    y: MatrixLike | None,
     sample_weight: ArrayLike | None,
     n_threads: int,
     feature_scale: object,
@@ -44,16 +45,14 @@ def rows_of(
         check_blocks.nothing_else(y, "y")
         check_blocks.nothing_else(sample_weight, "sample_weight")
         scan = X.scan()
-        codes, classes = check.labels(scan.y, scan.shape[0])
         scale = check.feature_scale(feature_scale, scan.shape[1])
         data = _data_of_blocks(X, scan, n_threads, scale)
-        return Rows(scan.first, data, codes, classes, scan.weights, scale, X.require_finite)
+        return Rows(scan.first, data, scan.y, scan.weights, scale, X.require_finite)
     array = features(X)
     scale = check.feature_scale(feature_scale, array.shape[1])
-    codes, classes = check.labels(y, array.shape[0])
     weights = check.weights(sample_weight, array.shape[0], np.dtype(np.float64))
     data = data_of(dense_if_small(array), n_threads, scale)
-    return Rows(X, data, codes, classes, weights, scale, lambda: check.require_finite(array))
+    return Rows(X, data, as_table(y), weights, scale, lambda: check.require_finite(array))
 
 
 def _data_of_blocks(

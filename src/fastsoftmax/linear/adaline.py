@@ -1,11 +1,18 @@
 """ADALINE: the adaptive linear neuron."""
 
-from typing import Any
+from typing import Any, Self
 
-from fastsoftmax.linear._neuron import Neuron
+from numpy.typing import ArrayLike
+
+from fastsoftmax import _validation_saved as saved
+from fastsoftmax._sklearn import BaseEstimator, ClassifierMixin
+from fastsoftmax.linear._neuron import train_neuron
+from fastsoftmax.linear._predict import Labels
+from fastsoftmax.neural import Epoch
+from fastsoftmax.saving import Saved
 
 
-class Adaline(Neuron):
+class Adaline(Labels, Saved, ClassifierMixin, BaseEstimator):
     """Adaptive linear neuron: a binary classifier by least squares.
 
     The activation is the identity, a = w x + b, the loss ½ (a - y)² against targets y of 0 and 1,
@@ -64,7 +71,20 @@ class Adaline(Neuron):
     ['yes']
     """
 
-    _loss, _threshold = "mse", 0.5
+    _threshold = 0.5
+    _saved = saved.Attributes(
+        {
+            "n_features_in_": saved.size("D"),
+            "classes_": saved.labels("2"),
+            "coef_": saved.floats("1", "D"),
+            "intercept_": saved.floats("1"),
+        },
+        {
+            "feature_names_in_": saved.names("D"),
+            "history_": saved.listed(saved.record(Epoch)),
+            "n_iter_": saved.count,
+        },
+    )
 
     def __init__(
         self,
@@ -84,3 +104,40 @@ class Adaline(Neuron):
         self.random_state = random_state
         self.verbose = verbose
         self.n_threads = n_threads
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = False
+        return tags
+
+    def fit(self, X: ArrayLike, y: ArrayLike, *, callback: Any = None) -> Self:
+        """Train for ``max_iter`` epochs, from zero.
+
+        Parameters
+        ----------
+        X : array-like of shape (N, D)
+            Features, best of similar scales: the rule diverges if learning_rate_init * ‖x‖² is
+            large.
+        y : array-like of shape (N,)
+            Labels of two classes; the greater is what the neuron fires for.
+        callback : callable, optional
+            As of `MLPClassifier.fit`: called with the state after every epoch, ends the fit by
+            returning something true.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            For input or parameters out of range, naming the argument.
+        FloatingPointError
+            If the loss is no longer finite, naming epoch and step. The estimator then has the last
+            finite weights.
+        """
+        train_neuron(
+            self, X, y, loss="mse", threshold=self._threshold, max_iter=self.max_iter,
+            callback=callback,
+        )  # fmt: skip
+        return self

@@ -1,33 +1,19 @@
 """Softmax regression as a scikit-learn style classifier."""
 
-import warnings
-from collections.abc import Callable
-from typing import Any, Self
+from collections.abc import Callable, Hashable, Mapping
+from typing import Self
 
-import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
-from fastsoftmax import _validation as check
-from fastsoftmax import functional, solvers
-from fastsoftmax._progress import progress
-from fastsoftmax._sklearn import (
-    BaseEstimator,
-    ClassifierMixin,
-    ConvergenceWarning,
-    DataConversionWarning,
-    check_features_of_fit,
-    require_fit,
-)
-from fastsoftmax._validation_sparse import features, require_finite
+from fastsoftmax import solvers
+from fastsoftmax._typing import MatrixLike
 from fastsoftmax.blocks import Blocks
-from fastsoftmax.data import data_of
+from fastsoftmax.linear._inference import Inference
+from fastsoftmax.linear._model import LinearModel
 from fastsoftmax.linear._online import PartialFit
-from fastsoftmax.linear._penalty import penalised_units
-from fastsoftmax.linear._rows import rows_of
-from fastsoftmax.objective import Carry, Objective, carry_of
 
 
-class SoftmaxRegression(PartialFit, ClassifierMixin, BaseEstimator):
+class SoftmaxRegression(Inference, PartialFit, LinearModel):
     """Softmax (multinomial logistic) regression with an L2, L1 or elastic net penalty.
 
     Minimises, over the weights W (K, D) and the intercepts b (K,),
@@ -73,6 +59,18 @@ class SoftmaxRegression(PartialFit, ClassifierMixin, BaseEstimator):
     penalty_factor : array-like of shape (D,), default=None
         Weights >= 0 of the features in the penalty, as glmnet has them, all 1 for None; a feature
         of weight 0 is free, which is to say of weight 1e-9.
+    class_weight : dict or "balanced", default=None
+        Weights >= 0 of the classes, by label, 1 for those that are not named: factors of the
+        weights of their rows. "balanced": so that all classes weigh the same.
+    label_smoothing : float, default=0.0
+        Share ε of 0..1 of a uniform distribution in the targets, (1 - ε) y + ε / K, as PyTorch has
+        it. The targets then take n·K numbers.
+    reference_class : label, default=None
+        A class whose coefficients are to be 0: from those of all classes its are subtracted, which
+        changes no probability. The fit, its penalty included, is the same. For two classes the one
+        logit remains the log-odds of ``classes_[1]`` against ``classes_[0]``.
+        With ``C=np.inf`` the fit goes on to the maximum of the likelihood in float64, and keeps
+        what inference needs: see `summary`.
     n_threads : int or None, default=None
         Threads of the kernels, >= 1. None: as many as the processors this process may use, by its
         affinity, its cgroup's quota and ``OMP_NUM_THREADS``. The result does not depend on it.
@@ -93,7 +91,8 @@ class SoftmaxRegression(PartialFit, ClassifierMixin, BaseEstimator):
     coef_ : ndarray of shape (K, D), or (1, D) for two classes
         Weights W.
     intercept_ : ndarray of shape (K,) or (1,)
-        Intercepts b; of mean 0 for three and more classes. Zeros without ``fit_intercept``.
+        Intercepts b; of mean 0 for three and more classes, unless one is the ``reference_class``.
+        Zeros without ``fit_intercept``.
     n_features_in_ : int
         D.
     converged_ : bool
@@ -113,6 +112,9 @@ class SoftmaxRegression(PartialFit, ClassifierMixin, BaseEstimator):
         of a preconditioner, count by their multiply-adds.
     history_ : list of Iteration
         ``(objective, grad_norm, n_passes, seconds, gap)`` after each iteration.
+    standard_errors_, loglike, aic, bic, pseudo_r2
+        What there is to infer from a fit with ``C=np.inf`` and a ``reference_class``; else asking
+        raises a ValueError that says why not. More of it: `summary`, `conf_int`, `cov_params`.
 
     See Also
     --------
@@ -135,8 +137,6 @@ class SoftmaxRegression(PartialFit, ClassifierMixin, BaseEstimator):
     True
     """
 
-    _feature_scale: NDArray | None = None  # that of the fit: what coef_ is of
-
     def __init__(
         self,
         C: float = 1.0,
@@ -150,6 +150,9 @@ class SoftmaxRegression(PartialFit, ClassifierMixin, BaseEstimator):
         feature_scale: ArrayLike | None = None,
         standardize: bool = False,
         penalty_factor: ArrayLike | None = None,
+        class_weight: Mapping[Hashable, float] | str | None = None,
+        label_smoothing: float = 0.0,
+        reference_class: Hashable = None,
         n_threads: int | None = None,
         random_state: int = 0,
         warm_start: bool = False,
@@ -165,6 +168,9 @@ class SoftmaxRegression(PartialFit, ClassifierMixin, BaseEstimator):
         self.feature_scale = feature_scale
         self.standardize = standardize
         self.penalty_factor = penalty_factor
+        self.class_weight = class_weight
+        self.label_smoothing = label_smoothing
+        self.reference_class = reference_class
         self.n_threads = n_threads
         self.random_state = random_state
         self.warm_start = warm_start
@@ -172,10 +178,12 @@ class SoftmaxRegression(PartialFit, ClassifierMixin, BaseEstimator):
 
     def fit(
         self,
-        X: ArrayLike | Blocks,
+        X: MatrixLike | Blocks,
         y: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         *,
+        target: str = "auto",
+        classes: ArrayLike | None = None,
         offset: ArrayLike | None = None,
         callback: Callable[[solvers.State], object] | None = None,
     ) -> Self:
@@ -189,10 +197,16 @@ class SoftmaxRegression(PartialFit, ClassifierMixin, BaseEstimator):
             sample_weight being None then. Of a sparse X compressed rows (CSR) of float32 or float64
             are used in place, with indices of 32 or 64 bits in any order; other formats are
             converted once.
-        y : array-like of shape (n,)
-            Labels: integers, booleans or strings, of at least two classes.
+        y : array-like of shape (n,) or (n, K)
+            Labels: integers, booleans or strings, of at least two classes. Or a column for each
+            class: floating numbers are probabilities, which sum to 1 in each row, and integers
+            counts of events, of which a row with nᵢ counts as nᵢ rows.
         sample_weight : array-like of shape (n,), optional
             Weights of the rows, >= 0; they need not sum to anything.
+        target : {"auto", "labels", "probabilities", "counts"}, default="auto"
+            What y holds; "auto": as above, by its shape and dtype.
+        classes : array-like of shape (K,), optional
+            Names of y's columns, 0..K-1 if there are none.
         offset : array-like of shape (n, K), or (n,) for two classes, optional
             Added to the logits of the rows, for the log-odds of ``classes_[1]`` where there are
             two: what is known of them from elsewhere. It is no part of the model: add it to
@@ -234,154 +248,7 @@ class SoftmaxRegression(PartialFit, ClassifierMixin, BaseEstimator):
         structured arrays are copied; complex numbers and those in another machine's byte order
         are refused.
         """
-        C = check.number(self.C, "C", above=0)
-        l1_ratio = check.fraction(self.l1_ratio, "l1_ratio")
-        tol = check.number(self.tol, "tol", least=0)
-        max_iter = check.integer(self.max_iter, "max_iter", least=1)
-        solver_name = solvers.known(self.solver)
-        max_memory = self.max_memory
-        if max_memory is not None:
-            max_memory = check.integer(max_memory, "max_memory", least=1)
-        seed = check.integer(self.random_state, "random_state", least=0)
-        n_threads = check.threads(self.n_threads)
-        rows = rows_of(X, y, sample_weight, n_threads, self.feature_scale)
-        classes = rows.classes
-        if getattr(y, "ndim", 1) == 2:
-            warnings.warn(
-                "A column-vector y was passed when a 1d array was expected: use y.ravel().",
-                DataConversionWarning,
-                stacklevel=2,
-            )
-
-        n_logits = 1 if len(classes) == 2 else len(classes)
-        known = check.offset(offset, rows.data.shape[0], n_logits)
-        factors = check.penalty_factor(self.penalty_factor, rows.data.shape[1], C)
-        units, l1_factors = penalised_units(
-            rows.data, rows.weights, factors, bool(self.standardize)
-        )
-        objective = Objective(
-            rows.data, rows.codes, n_logits, weights=rows.weights, C=C, l1_ratio=l1_ratio,
-            fit_intercept=bool(self.fit_intercept), max_memory=max_memory,
-            carry=self._carry if self.warm_start else None, units=units, l1_factors=l1_factors,
-            offset=known,
+        return self._fit(
+            X, y, sample_weight, max_iter=self.max_iter, target=target, classes=classes,
+            offset=offset, callback=callback,
         )  # fmt: skip
-        solver = solvers.find(solver_name, objective)
-        if not objective.parameters.finite:
-            rows.require_finite()
-        n, d = rows.data.shape
-        start = objective.start(*self._previous((n_logits, d), classes))
-        # overflow shows in the objective
-        quiet = np.errstate(over="ignore", invalid="ignore")
-        with quiet, progress(bool(self.verbose)) as show:
-
-            def report(state: solvers.State) -> object:
-                show(f"{state}   {n * state.n_passes / max(state.seconds, 1e-9):.2g} rows/s")
-                return callback is not None and callback(state)
-
-            options = solvers.Options(tol, max_iter, seed, report)
-            result = solver.minimize(objective, start, options)
-
-        vars(self).pop("_stream", None)
-        vars(self).pop("_carry", None)
-        if self.warm_start:
-            self._carry = carry_of(objective)
-        self.classes_ = classes
-        self._feature_scale = rows.feature_scale
-        self.coef_, self.intercept_ = objective.model(result.theta)
-        check_features_of_fit(self, rows.given, reset=True)
-        self.converged_ = result.converged
-        self.objective_ = float(result.value)
-        self.grad_norm_ = objective.grad_norm(result.gradient)
-        self.gap_bound_ = result.gap_bound
-        self.n_iter_ = len(result.history)
-        self.n_passes_ = objective.n_passes
-        objective.close()
-        self.history_ = result.history
-        if not (result.converged or result.halted):
-            warnings.warn(
-                f"The fit did not converge: {result.message} after {self.n_iter_} iterations, "
-                f"max |gradient| {self.grad_norm_:.1e}. Increase max_iter (now {max_iter}) or tol "
-                f"(now {tol:g}), scale the features, or decrease C (now {C:g}).",
-                ConvergenceWarning,
-                stacklevel=2,
-            )
-        return self
-
-    _carry: Carry | None = None  # from a fit to the next, with warm_start
-
-    def __getstate__(self) -> dict[str, Any]:
-        state = super().__getstate__()
-        return {name: value for name, value in state.items() if name != "_carry"}
-
-    def _previous(self, shape: tuple[int, int], classes: NDArray) -> tuple[Any, ...]:
-        """(coef, intercept) to start from, if a warm start is wanted and there is one that fits."""
-        if not self.warm_start or not hasattr(self, "coef_"):
-            return ()
-        if self.coef_.shape != shape or not np.array_equal(self.classes_, classes):
-            raise ValueError(
-                f"warm_start: expected the classes and features of the previous fit "
-                f"({len(self.classes_)} classes, {self.n_features_in_} features), got "
-                f"{len(classes)} classes, {shape[1]} features"
-            )
-        return self.coef_, self.intercept_
-
-    def __sklearn_tags__(self) -> Any:
-        tags = super().__sklearn_tags__()
-        tags.input_tags.sparse = True
-        return tags
-
-    def decision_function(self, X: ArrayLike) -> NDArray:
-        """Logits of the rows of X.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix or array of shape (n, D)
-
-        Returns
-        -------
-        ndarray of shape (n, K), or (n,) for two classes
-            W x + b, in the precision of X; for two classes the log-odds of ``classes_[1]``.
-
-        Raises
-        ------
-        NotFittedError
-            Before ``fit``; scikit-learn's class where it is installed.
-        ValueError
-            If X has another number of features than in ``fit``, or is not finite.
-        """
-        logits = self._logits(X)
-        return logits[:, 0] if len(self.classes_) == 2 else logits
-
-    def predict(self, X: ArrayLike) -> NDArray:
-        """Most probable label of each row of X (n, D): an array of shape (n,)."""
-        logits = self._logits(X)
-        if len(self.classes_) == 2:
-            return self.classes_[(logits[:, 0] > 0).astype(int)]
-        return self.classes_[logits.argmax(axis=1)]
-
-    def predict_proba(self, X: ArrayLike) -> NDArray:
-        """Probability of each class, by the order of ``classes_``: (n, K), rows sum to 1."""
-        return functional.softmax(self._class_logits(X), n_threads=self.n_threads)
-
-    def predict_log_proba(self, X: ArrayLike) -> NDArray:
-        """Logarithm of `predict_proba`, finite where that underflows: (n, K)."""
-        return functional.log_softmax(self._class_logits(X), n_threads=self.n_threads)
-
-    def _class_logits(self, X: ArrayLike) -> NDArray:
-        """Logits (n, K); the two classes of one logit z have 0 and z."""
-        logits = self._logits(X)
-        if len(self.classes_) == 2:
-            logits = np.column_stack([np.zeros_like(logits), logits])
-        return logits
-
-    def _logits(self, X: ArrayLike) -> NDArray:
-        require_fit(self, "coef_")
-        given, X = X, features(X, n_features=self.n_features_in_, owner=type(self).__name__)
-        check_features_of_fit(self, given, reset=False)
-        data = data_of(X, check.threads(self.n_threads), self._feature_scale)
-        logits = data.logits(self.coef_, self.intercept_)
-        with np.errstate(over="ignore", invalid="ignore"):
-            total = logits.sum()  # one bad cell of X makes its row of logits bad
-        if not np.isfinite(total):
-            require_finite(X)
-        return logits

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastsoftmax import _validation as check
 from fastsoftmax import _validation_networks as check_networks
+from fastsoftmax import _validation_saved as saved
 from fastsoftmax._dtypes import computed_in
 from fastsoftmax._sklearn import (
     BaseEstimator,
@@ -22,11 +23,16 @@ from fastsoftmax.neural.network import Network
 from fastsoftmax.neural.rules import Rule
 from fastsoftmax.neural.schedules import FACTORS, Schedule
 from fastsoftmax.neural.training import Plan, Record, train
+from fastsoftmax.saving import Saved
 
 ACTIVATIONS = ("identity", "logistic", "sigmoid", "tanh", "relu", "leaky_relu")
 # targets, their goal, the number of outputs, attributes to set
 Learned = tuple[NDArray, Goal, int, dict[str, Any]]
 SOLVERS = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw")
+
+
+# parameters that the outputs of a fitted network depend on, whatever they have been set to since
+OF_THE_FIT = ("hidden_layer_sizes", "activation", "loss", "negative_slope", "feature_scale")
 
 
 @dataclass(frozen=True)
@@ -87,6 +93,11 @@ class Settings:
             feature_scale=check_networks.finite(model.feature_scale, "feature_scale", above=0.0),
         )
 
+    def of_the_fit(self) -> dict[str, Any]:
+        """The parameters by which `of` gives a network of these outputs."""
+        values = self.hidden, self.activations, self.loss, self.slope, self.feature_scale
+        return dict(zip(OF_THE_FIT, values, strict=True))
+
     def network(self, n_features: int, n_outputs: int, dtype: np.dtype, n_threads: int) -> Network:
         return Network(
             (n_features, *self.hidden, n_outputs),
@@ -116,13 +127,42 @@ def held_out(rows: Rows, fraction: float, rng: np.random.Generator) -> tuple[NDA
     return order[~out], order[out]
 
 
-class Perceptron(BaseEstimator):
+def attributes_of(epoch: type, **more: saved.Kind) -> saved.Attributes:
+    """What a file keeps of a network whose history is of such epochs, and more."""
+    return saved.Attributes(
+        {
+            "n_features_in_": saved.size("D"),
+            "n_outputs_": saved.size("K"),
+            "coefs_": saved.layers("M", ndim=2),
+            "intercepts_": saved.layers("M", ndim=1),
+            "n_layers_": saved.count,
+            "out_activation_": saved.text,
+            "_of_the_fit": saved.keyed(*OF_THE_FIT),
+            "history_": saved.listed(saved.record(epoch)),
+            "loss_curve_": saved.listed(saved.number),
+            "loss_": saved.number,
+            "best_loss_": saved.optional(saved.number),
+            "validation_scores_": saved.optional(saved.listed(saved.number)),
+            "best_validation_score_": saved.optional(saved.number),
+            "n_iter_": saved.count,
+            "t_": saved.count,
+            **more,
+        },
+        {"feature_names_in_": saved.names("D")},
+    )
+
+
+class Perceptron(Saved, BaseEstimator):
     """A network as an estimator; subclasses know about targets.
 
-    They offer ``_losses``, ``_epoch`` (the type of an entry of ``history_``), ``_targets(y, n,
-    goes_on, classes, partial)``, which gives the kernel's targets, their `Goal`, the number of
-    outputs and a dict of attributes to set once the fit has ended, and ``_validation_targets``.
+    They offer ``_losses``, ``_epoch`` (the type of an entry of ``history_``), ``_saved`` (what a
+    file keeps), ``_targets(y, n, goes_on, classes, partial)``, which gives the kernel's targets,
+    their `Goal`, the number of outputs and a dict of attributes to set once the fit has ended, and
+    ``_validation_targets``.
     """
+
+    _rule: Rule | None = None  # what `partial_fit` goes on with: the solver's state
+    _rng: np.random.Generator | None = None
 
     def _keep(self, parameters: dict[str, Any]) -> None:
         """Set what ``__init__`` was given."""
@@ -195,17 +235,21 @@ class Perceptron(BaseEstimator):
         given, X = X, check_networks.rows(
             X, n_features=self.n_features_in_ if goes_on else None, owner=type(self).__name__
         )  # fmt: skip
+        if goes_on:
+            check_features_of_fit(self, given, reset=False)
         targets, goal, n_outputs, learned = self._targets(y, len(X), goes_on, classes, partial)
         dtype = self.coefs_[0].dtype if goes_on else computed_in(X.dtype)
         weights = check.weights(sample_weight, len(X), dtype)
         rows = Rows(X, targets if targets.ndim == 1 else targets.astype(dtype, copy=False), weights)
-        rng = self._rng if partial and goes_on else check_networks.generator(self.random_state)
+        rng = self._rng if partial and goes_on else None
+        rng = rng or check_networks.generator(self.random_state)
 
         order = np.arange(len(X), dtype=np.intp)
         validation = self._validation(validation_data, X.shape[1], learned)
         if self.early_stopping and validation is None:
             check_networks.no_early_stopping(partial)
             order, chosen = held_out(rows, settings.validation_fraction, rng)
+            check_networks.weight_in_both_parts(weights, order, chosen)
             validation = rows.some(chosen)
         plan = self._plan(settings, len(order), callback, partial)
         network = settings.network(X.shape[1], n_outputs, dtype, check.threads(self.n_threads))
@@ -215,16 +259,15 @@ class Perceptron(BaseEstimator):
             network.coefs = initial_coefs(
                 settings.init, network.sizes, settings.activations, settings.slope, rng
             )
-        continued = partial and goes_on and self._rule.name == settings.rule
-        if continued:
-            rule = self._rule
+        rule = self._rule if partial and goes_on else None
+        if rule is not None and rule.name == settings.rule:
             rule.change(**settings.rule_numbers)
         else:
             rule = Rule(settings.rule, network, **settings.rule_numbers)
         record = self._record.continued(partial) if goes_on else Record()
 
         def keep(rule: Rule) -> None:
-            check_features_of_fit(self, given, reset=True)
+            check_features_of_fit(self, given, reset=not goes_on)
             self._settings, self._rule, self._rng, self._record = settings, rule, rng, record
             for name, value in learned.items():
                 setattr(self, name, value)
@@ -277,6 +320,25 @@ class Perceptron(BaseEstimator):
         self.validation_scores_ = record.validation_scores if early else None
         self.best_validation_score_ = record.best_score if early else None
         self.n_iter_, self.t_ = record.epochs, record.rows_seen
+
+    def _attributes_to_save(self) -> dict[str, Any]:
+        return super()._attributes_to_save() | {"_of_the_fit": self._settings.of_the_fit()}
+
+    def _restore(self, attributes: dict[str, Any]) -> None:
+        settings = Settings.of(type(self)(**attributes.pop("_of_the_fit")))
+        saved.of_network(attributes, settings.hidden, LOSSES[settings.loss].out_activation)
+        super()._restore(attributes)
+        self._settings = settings
+        self._record = Record(
+            history=self.history_,
+            validation_scores=list(self.validation_scores_ or []),
+            best_loss=np.inf if self.best_loss_ is None else self.best_loss_,
+            best_score=(
+                -np.inf if self.best_validation_score_ is None else self.best_validation_score_
+            ),
+            rows_seen=self.t_,
+            epochs=self.n_iter_,
+        )
 
     def _validation(self, data: Any, n_features: int, learned: dict[str, Any]) -> Rows | None:
         if data is None:

@@ -1,6 +1,7 @@
 """Networks that classify."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from types import MethodType
 from typing import Any, Self
 
 import numpy as np
@@ -8,14 +9,26 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastsoftmax import _validation as check
 from fastsoftmax import _validation_networks as check_networks
+from fastsoftmax import _validation_saved as saved
 from fastsoftmax import functional
 from fastsoftmax._sklearn import ClassifierMixin
-from fastsoftmax.neural._estimator import Learned, Perceptron
+from fastsoftmax.neural._estimator import Learned, Perceptron, attributes_of
 from fastsoftmax.neural.goals import Goal
 from fastsoftmax.neural.training import Epoch
 
-_PROBABILITIES = {"softmax": functional.softmax, "logistic": functional.sigmoid}
-_LOGARITHMS = {"softmax": functional.log_softmax, "logistic": functional.log_sigmoid}
+
+class WithProbabilities:
+    """A method that is an attribute of those networks only whose outputs are probabilities."""
+
+    def __init__(self, method: Callable[..., NDArray]) -> None:
+        self._method = method
+        self.__doc__ = method.__doc__
+
+    def __get__(self, model: Any, owner: type | None = None) -> Callable[..., NDArray]:
+        if model is None:
+            return self._method
+        check_networks.has_probabilities(model.loss)
+        return MethodType(self._method, model)
 
 
 class MLPClassifier(ClassifierMixin, Perceptron):
@@ -156,6 +169,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):
 
     _losses = ("cross_entropy", "binary_cross_entropy", "mse", "mae")
     _epoch = Epoch
+    _saved = attributes_of(Epoch, classes_=saved.labels("K"), _multilabel=saved.flag)
 
     def __init__(
         self,
@@ -208,10 +222,12 @@ class MLPClassifier(ClassifierMixin, Perceptron):
 
         Parameters
         ----------
-        X, y, sample_weight
+        X, y
             As of `fit`. A ``batch_size`` of more rows than there are takes these.
         classes : array-like of shape (K,)
             All labels that calls will bring; needed by the first one where y holds labels.
+        sample_weight : array-like of shape (N,), optional
+            As of `fit`.
 
         Returns
         -------
@@ -260,50 +276,101 @@ class MLPClassifier(ClassifierMixin, Perceptron):
     def decision_function(self, X: ArrayLike) -> NDArray:
         """Outputs before their activation.
 
+        Parameters
+        ----------
+        X : array-like of shape (N, D)
+
         Returns
         -------
         ndarray of shape (N, K), or (N,) for two classes
-            For two classes the difference between the second and the first: with softmax the
-            log-odds of ``classes_[1]``.
+            For two classes the difference between the second and the first, with probabilities
+            the log-odds of ``classes_[1]``.
         """
         z = self._outputs(X)
-        return z[:, 1] - z[:, 0] if len(self.classes_) == 2 and not self._multilabel else z
+        if len(self.classes_) > 2 or self._multilabel:
+            return z
+        logits = self._class_logits(z)
+        return logits[:, 1] - logits[:, 0]
 
     def predict(self, X: ArrayLike) -> NDArray:
-        """The class of the largest output of each row (N,); of several labels 0 and 1 (N, K)."""
+        """The class of the largest output of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (N, D)
+
+        Returns
+        -------
+        ndarray of shape (N,), or (N, K) of 0 and 1 for several labels a row
+
+        Raises
+        ------
+        NotFittedError, ValueError
+            Before ``fit``; if X has another number of features, or is not finite.
+        """
         z = self._outputs(X)
         if self._multilabel:
             return (z > 0).astype(int)
         return self.classes_[z.argmax(axis=1)]
 
-    @property
-    def predict_proba(self) -> Any:
-        """Probabilities: ``predict_proba(X)`` is an array (N, K).
+    @WithProbabilities
+    def predict_proba(self, X: ArrayLike) -> NDArray:
+        """Probabilities of the classes.
 
-        With "cross_entropy" rows sum to 1; with "binary_cross_entropy" each is on its own. Not
-        there for "mse" and "mae".
+        Of several labels a row each is on its own. Else rows sum to 1: the softmax of the outputs
+        or, with "binary_cross_entropy", each output's probability divided by their sum. Not there
+        for "mse" and "mae".
+
+        Parameters
+        ----------
+        X : array-like of shape (N, D)
+
+        Returns
+        -------
+        ndarray of shape (N, K)
         """
-        check_networks.has_probabilities(self.loss)
-        return self._probabilities
-
-    @property
-    def predict_log_proba(self) -> Any:
-        """Logarithms of `predict_proba`, finite where that underflows: ``predict_log_proba(X)``."""
-        check_networks.has_probabilities(self.loss)
-        return self._log_probabilities
-
-    def _probabilities(self, X: ArrayLike) -> NDArray:
         z = self._outputs(X)
-        return _PROBABILITIES[self.out_activation_](z, n_threads=self.n_threads)
+        if self._multilabel:
+            return functional.sigmoid(z, n_threads=self.n_threads)
+        return functional.softmax(self._class_logits(z), n_threads=self.n_threads)
 
-    def _log_probabilities(self, X: ArrayLike) -> NDArray:
+    @WithProbabilities
+    def predict_log_proba(self, X: ArrayLike) -> NDArray:
+        """Logarithms of `predict_proba`, finite where that underflows.
+
+        Parameters
+        ----------
+        X : array-like of shape (N, D)
+
+        Returns
+        -------
+        ndarray of shape (N, K)
+        """
         z = self._outputs(X)
-        return _LOGARITHMS[self.out_activation_](z, n_threads=self.n_threads)
+        if self._multilabel:
+            return functional.log_sigmoid(z, n_threads=self.n_threads)
+        return functional.log_softmax(self._class_logits(z), n_threads=self.n_threads)
+
+    def _class_logits(self, z: NDArray) -> NDArray:
+        """What probabilities of one label a row are the softmax of, from the outputs."""
+        if self.out_activation_ == "logistic":
+            return functional.log_sigmoid(z, n_threads=self.n_threads)
+        return z
 
     def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Share of rows, by weight, whose label, or all of whose labels, are predicted.
 
         Of y (N, K) that holds one-hot rows or probabilities the largest counts.
+
+        Parameters
+        ----------
+        X : array-like of shape (N, D)
+        y : array-like of shape (N,) or (N, K)
+        sample_weight : array-like of shape (N,), optional
+
+        Returns
+        -------
+        float
         """
         right = self.predict(X)
         y = np.asarray(y)

@@ -7,7 +7,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastsoftmax import _validation_networks as check_networks
 from fastsoftmax._sklearn import RegressorMixin
-from fastsoftmax.neural._estimator import Learned, Perceptron
+from fastsoftmax.neural._estimator import Learned, Perceptron, attributes_of
 from fastsoftmax.neural.goals import Goal
 from fastsoftmax.neural.training import RegressionEpoch
 
@@ -133,6 +133,7 @@ class MLPRegressor(RegressorMixin, Perceptron):
 
     _losses = ("mse", "mae")
     _epoch = RegressionEpoch
+    _saved = attributes_of(RegressionEpoch)
 
     def __init__(
         self,
@@ -208,6 +209,20 @@ class MLPRegressor(RegressorMixin, Perceptron):
         return check_networks.table(y, n, argument="validation_data y")
 
     def predict(self, X: ArrayLike) -> NDArray:
-        """Outputs: (N,) for one, (N, K) for several."""
+        """Outputs of the network.
+
+        Parameters
+        ----------
+        X : array-like of shape (N, D)
+
+        Returns
+        -------
+        ndarray of shape (N,) for one output, (N, K) for several
+
+        Raises
+        ------
+        NotFittedError, ValueError
+            Before ``fit``; if X has another number of features, or is not finite.
+        """
         z = self._outputs(X)
         return z[:, 0] if z.shape[1] == 1 else z

@@ -4,10 +4,12 @@ from fastsoftmax.data import combine, dot, dots
 from fastsoftmax.objective.blocks import Factors, blocks_for
 from fastsoftmax.objective.carry import Carry, carry_of
 from fastsoftmax.objective.certificate import certify
+from fastsoftmax.objective.curvature import HESSIAN_PARAMETERS, hessian, probabilities
 from fastsoftmax.objective.line import Line
 from fastsoftmax.objective.objective import Objective
 
 __all__ = [
+    "HESSIAN_PARAMETERS",
     "Carry",
     "Factors",
     "Line",
@@ -18,4 +20,6 @@ __all__ = [
     "combine",
     "dot",
     "dots",
+    "hessian",
+    "probabilities",
 ]

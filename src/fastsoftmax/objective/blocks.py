@@ -41,6 +41,8 @@ class Blocks(Protocol):
 def of_dense(objective: "Objective", seed: int) -> list[Blocks]:
     """Whole Grams; if these are dear and blocks of low rank are not, first those."""
     whole, low = ClassGrams(objective, seed), LowRankBlocks(objective, seed)
+    if whole.carried and whole.fits:
+        return [whole]
     dear = whole.cost(whole.rows) > max(DEAR, 2 * (low.start_cost + low.cost(low.rows)))
     if not low.fits or (whole.fits and not dear):
         return [whole]

@@ -4,6 +4,7 @@ All of it serves conditioning alone. Where it does not suit what comes, the next
 iterations, and ends at its own optimum all the same.
 """
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from numpy.typing import NDArray
@@ -14,8 +15,9 @@ if TYPE_CHECKING:
     from fastsoftmax.objective.objective import Objective
 
 
-class Grams(NamedTuple):
-    """Whole blocks, factored."""
+@dataclass
+class Grams:
+    """Whole blocks, factored. Another ridge is one for all who share them."""
 
     unweighted: NDArray
     factors: ClassFactors
@@ -34,7 +36,8 @@ class Carry(NamedTuple):
 def key_of(objective: "Objective") -> tuple[Any, ...]:
     """Equal for objectives that can hand on what they know: of the same rows, as some say."""
     o = objective
-    return o.data.shape, str(o.data.dtype), o.n_logits, o.fit_intercept, o.data.fingerprint()
+    kind = o.data.shape, str(o.data.dtype), o.n_logits, o.logistic, o.fit_intercept
+    return *kind, o.data.fingerprint()
 
 
 def carry_of(objective: "Objective") -> Carry | None:

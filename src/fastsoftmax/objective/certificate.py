@@ -23,19 +23,20 @@ def certify(objective: Objective, line: Line, *, tol: float) -> float:
         return bound
     H = objective.curvature.of_intercepts(line)
     # the null space, what all classes have in common, gets the curvature of an average direction
-    H += np.trace(H) / len(H) ** 2 * (len(H) > 1)
+    if not objective.logistic:
+        H += np.trace(H) / len(H) ** 2
     # not by LAPACK, whose threads would go on spinning
     factors = ClassFactors(H[None], objective.data.n_threads)
     for _ in range(ROUNDS):
         _, gradient = objective.parameters.split(line.gradient)
-        gradient = gradient.astype(np.float64) - common(gradient)
+        gradient = without_common(objective, gradient.astype(np.float64))
         step = -factors.solve(gradient[None])[0][0]
         slope = float(np.sum(gradient * step))
         left = abs(slope)
         if left <= SHARE * max(bound, tol * line.value) or not line.cheap:
             break
         direction = np.zeros_like(line.gradient)
-        objective.parameters.split(direction)[1][:] = step - common(step)
+        objective.parameters.split(direction)[1][:] = without_common(objective, step)
         line.aim(direction)
         trial = line.at(1.0)
         if not (slope < 0 and trial.value <= line.value and abs(trial.slope) < 0.5 * abs(slope)):
@@ -45,6 +46,6 @@ def certify(objective: Objective, line: Line, *, tol: float) -> float:
     return bound + left
 
 
-def common(intercepts: NDArray) -> float:
-    """What all classes have in common, of which the loss says nothing."""
-    return float(intercepts.mean()) if len(intercepts) > 1 else 0.0
+def without_common(objective: Objective, intercepts: NDArray) -> NDArray:
+    """Less what all classes have in common, of which the loss says nothing."""
+    return intercepts if objective.logistic else intercepts - intercepts.mean()

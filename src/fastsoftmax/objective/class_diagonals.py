@@ -38,4 +38,4 @@ class ClassDiagonals:
         )
         o.n_passes += self.cost(rows)
         strengths = np.where(strengths > 0, strengths, 1.0) if o.fit_intercept else None
-        return DiagonalFactors(means, inverses, strengths, o.data.n_threads)
+        return DiagonalFactors(means, inverses, strengths, not o.logistic, o.data.n_threads)

@@ -20,6 +20,7 @@ SHARED = 0.02  # of the unweighted Gram in that of a class: no direction is with
 DIAGONAL = 0.01  # of the variances in the unweighted Gram of some rows
 ENOUGH = 2048  # rows, unless the features are more
 MATRICES = 0.4  # of the memory budget
+NEAR = 0.6  # of a ridge, by which another may differ and go with the same factors
 PAIRS = 30  # of L-BFGS that go with blocks of dense X
 
 
@@ -98,10 +99,12 @@ class ClassGrams:
         """The blocks of a fit before this one, with the penalty of this one."""
         o, c = self._objective, self._curvature
         self._unweighted = grams.unweighted
-        factors = grams.factors.with_added(c.ridge - grams.ridge)
-        c.grams = grams._replace(ridge=c.ridge)
+        if np.allclose(grams.ridge, c.ridge, rtol=NEAR):
+            return GaugeFree(o, grams.factors)
+        grams.factors.with_added(c.ridge - grams.ridge)
+        grams.ridge = c.ridge
         o.n_passes += self.cost(0)
-        return GaugeFree(o, factors)
+        return GaugeFree(o, grams.factors)
 
     def by_class(self, line: Line, rows: int, seed: int) -> "GaugeFree":
         """The block of each class at the line's point, from about so many rows."""

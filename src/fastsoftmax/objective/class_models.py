@@ -154,7 +154,7 @@ class ColumnModel:
         self._share = max(X.nnz / max(objective.data.nnz, 1), 1e-3)  # of a pass
         self._width, self._of_weights = len(union), weights
         squares = np.ravel(X.multiply(X).sum(axis=0, dtype=np.float64)) / objective.data.shape[0]
-        share = 1 / max(objective.n_logits, 2)
+        share = objective.typical_share
         squares = np.append(squares, 0.0)[self._columns]  # the set may be empty
         self._reference = share * (1 - share) * np.where(weights, squares, s.filled)
         self._weigh(line)

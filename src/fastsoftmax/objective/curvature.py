@@ -5,10 +5,12 @@ largest eigenvalue, or all of it.
 """
 
 import math
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit
 
 from fastsoftmax.data import (
     ClassFactors,
@@ -40,8 +42,8 @@ class Curvature:
 
     def start_strengths(self) -> NDArray:
         """p(1 - p) of each logit, for the shares of the classes."""
-        share = self._objective.shares()[-self._objective.n_logits :]
-        return np.maximum(share * (1 - share), 1e-3 / max(self._objective.n_logits, 2))
+        share = self._objective.shares()
+        return np.maximum(share * (1 - share), 1e-3 * self._objective.typical_share)
 
     def draw(self, line: Line, rows: int, seed: int) -> tuple[Draw, int, int]:
         """About so many rows of each class, drawn by p(1 - p); every which row they come from, and
@@ -75,18 +77,18 @@ class Curvature:
 
     def of_intercepts(self, line: Line) -> NDArray[np.float64]:
         """The Hessian of F with respect to the intercepts in θ, (K, K), from some rows."""
-        P = probabilities(line.logits(max(WATCHED, 8 * self._objective.n_logits)))
-        if P.shape[1] == 1:
-            H = np.array([[np.mean(P * (1 - P))]])
+        o = self._objective
+        P = probabilities(line.logits(max(WATCHED, 8 * o.n_logits)))
+        if o.logistic:
+            H = np.diag(np.mean(P * (1 - P), axis=0))
         else:
-            H = np.diag(P.mean(axis=0)) - self._objective.data.like(P).second_moments()
-        return H / self._objective.parameters.intercept_scale**2
+            H = np.diag(P.mean(axis=0)) - o.data.like(P).second_moments()
+        return H / o.parameters.intercept_scale**2
 
     def lipschitz(self) -> float:
         """A bound on the largest eigenvalue of the Hessian of F, anywhere."""
         gram = self.largest_of_gram()
-        share = 0.25 if self._objective.n_logits == 1 else 0.5
-        return share * gram + self._objective.penalty
+        return largest_variance(self._objective) * gram + self._objective.penalty
 
     def largest_of_gram(self) -> float:
         """A bound on the largest eigenvalue of Σ sᵢ uᵢ uᵢᵀ / n, s of mean 1."""
@@ -138,7 +140,7 @@ class GramCurvature(Curvature):
         largest = min(np.abs(gram).sum(axis=1).max(), np.einsum("ii->", gram))
         if len(gram) <= HESSIAN_PARAMETERS:
             largest = np.linalg.eigvalsh(gram.astype(np.float64))[-1] * (1 + 1e-3)
-        return (0.25 if o.n_logits == 1 else 0.5) * float(largest) + float(self.ridge.max())
+        return largest_variance(o) * float(largest) + float(self.ridge.max())
 
     def solve_hessian(self, line: Line) -> NDArray:
         """H⁻¹ ∇F, without a gauge."""
@@ -150,23 +152,19 @@ class GramCurvature(Curvature):
         return 3 * 8 * self._objective.size**2
 
     def hessian(self, line: Line) -> NDArray[np.float64]:
-        """All of it, (size, size): K(K + 1)/2 Grams of all rows."""
+        """All of it, (size, size): K(K + 1)/2 Grams of all rows, or K of logistic functions."""
         o = self._objective
         P = probabilities(line.logits(0))
-        weights = np.ones(len(P)) if o.weights is None else o.weights
         k, size = o.shape
-        H = np.empty((k, size, k, size))
-        for a in range(k):  # the blocks (a, 0 .. a)
-            factors = np.sqrt(weights * P[:, a] * P[:, : a + 1].T)
-            factors[a] = np.sqrt(weights * P[:, a] * (1 - P[:, a]))
-            rows = np.broadcast_to(np.arange(len(P), dtype=np.int32), factors.shape)
-            counts = np.full(a + 1, len(P), np.intp)
-            drawn = Draw(np.ascontiguousarray(rows), factors, counts, np.ones(a + 1))
-            blocks = self.gram(drawn, 1 / len(P), 0 * self.ridge)
-            for b, block in enumerate(blocks[:a]):
-                H[a, :, b] = H[b, :, a] = -block
-            H[a, :, a] = blocks[a] + np.diag(self.ridge)
-        o.n_passes += (k + 1) * len(P) * size**2 / (8 * math.prod(o.data.shape))
+
+        def gram(drawn: Draw) -> NDArray:
+            return self.gram(drawn, 1 / len(P), 0 * self.ridge)
+
+        H = hessian(P, o.weights, size, gram, o.logistic)
+        np.einsum("aiai->ai", H)[:] += self.ridge
+        o.n_passes += (
+            (2 if o.logistic else k + 1) * len(P) * size**2 / (8 * math.prod(o.data.shape))
+        )
         return H.reshape(o.size, o.size)
 
 
@@ -178,10 +176,43 @@ CURVATURES = {
 }
 
 
+def largest_variance(objective: "Objective") -> float:
+    """The largest eigenvalue that the Hessian of a row's loss by its logits can have."""
+    return 0.25 if objective.logistic else 0.5
+
+
+def hessian(
+    P: NDArray[np.float64],
+    weights: NDArray | None,
+    size: int,
+    gram: Callable[[Draw], NDArray],
+    logistic: bool = False,
+) -> NDArray[np.float64]:
+    """All of it, (K, size, K, size), for probabilities (n, K) of rows with these weights.
+
+    `gram` gives the Grams of rows, (m, size, size): K(K + 1)/2 in all, or K of logistic functions.
+    """
+    n, k = P.shape
+    weights = np.ones(n) if weights is None else weights
+    row = np.arange(n, dtype=np.int32)
+    H = np.zeros((k, size, k, size))
+    for a in range(k):  # the blocks (a, first .. a)
+        first = a if logistic else 0
+        factors = np.sqrt(weights * P[:, a] * P[:, first : a + 1].T)
+        factors[-1] = np.sqrt(weights * P[:, a] * (1 - P[:, a]))
+        rows = np.ascontiguousarray(np.broadcast_to(row, factors.shape))
+        m = len(factors)
+        blocks = gram(Draw(rows, factors, np.full(m, n, np.intp), np.ones(m)))
+        for b, block in enumerate(blocks[:-1]):
+            H[a, :, b] = H[b, :, a] = -block
+        H[a, :, a] = blocks[-1]
+    return H
+
+
 def probabilities(stored: StoredLogits) -> NDArray[np.float64]:
-    """Softmax of stored logits, (n, K)."""
+    """Softmax or logistic functions of stored logits, (n, K)."""
     z = stored.table().astype(np.float64)
-    if z.shape[1] == 1:
-        return 1 / (1 + np.exp(-z))
+    if stored.logistic:
+        return expit(z)
     e = np.exp(z - z.max(axis=1, keepdims=True))
     return e / e.sum(axis=1, keepdims=True)

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.special import expit, softmax, xlog1py, xlogy
 
 from fastsoftmax.data import StoredLogits, subgradient
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from fastsoftmax.objective.objective import Objective
 
 NEAR = 1e-3  # of F: bounds below it are worth the logarithms of all probabilities
+UNKNOWN = 2  # of a switch
 CHUNK = 1 << 16  # probabilities at a time
 
 
@@ -71,7 +73,7 @@ class L1:
         o, k = self._objective, self._objective.n_logits
         features = np.unique(o.parameters.places(places)[1])
         features = features[features < o.data.shape[1]]
-        if k == 1 or not len(features):
+        if o.logistic or not len(features):
             return None
         flat = o.parameters.flat(np.arange(k)[:, None], features)
         units = o.parameters.units(features)
@@ -112,36 +114,56 @@ class L1:
             return float(np.sum(0.5 * o.penalty * apart**2 + penalties - w * beyond))
         alpha = 1 / max(1.0, float((np.abs(g) / lasso).max(initial=0.0)))
         bound = float(np.sum(penalties))
-        # Σ a log a is convex along the way from y, where it is 0
+        # the conjugate is convex along the way from y, where it is 0 at most
         loss = value - float(np.sum(lasso * np.abs(w)))
         rise = (1 - alpha) * (loss - float(np.sum(w * g)))
-        if bound + rise <= NEAR * value and o.targets.ndim == 1 and o.offset is None:
+        if bound + rise <= NEAR * value and o.offset is None:
             rise = self._rise(logits, alpha)
         return max(bound + rise, 0.0)
 
     def _rise(self, logits: StoredLogits, alpha: float) -> float:
-        """Mean over the rows of Σ a log a at y + α(p - y), less that at p."""
+        """Mean over the rows of the loss's conjugate at y + α(p - y), less that at p."""
         o = self._objective
-        total, targets, n = 0.0, o.targets, logits.n
+        total, n = 0.0, logits.n
         table, rows = logits.table(), max(1, CHUNK // logits.n_logits)
         for start in range(0, n, rows):
             chunk = slice(start, min(start + rows, n))
-            wrong, entropy = others(table[chunk].astype(np.float64), targets[chunk])
-            right = (1 - alpha * wrong) * np.log1p(-alpha * wrong)
-            with np.errstate(divide="ignore", invalid="ignore"):
-                before = np.where(wrong < 1, (1 - wrong) * np.log1p(-wrong), 0.0)
-            rises = (alpha - 1) * entropy + alpha * np.log(alpha) * wrong + right - before
+            rises = conjugate_rises(table[chunk].astype(np.float64), o.targets[chunk], alpha, o)
             weights = 1.0 if o.weights is None else o.weights[chunk].astype(np.float64)
             total += float(np.sum(weights * rises))
         return total / n
 
 
+def conjugate_rises(
+    z: NDArray, targets: NDArray, alpha: float, objective: "Objective"
+) -> NDArray[np.float64]:
+    """Σ a log a of each row, over classes or over both sides of each logit, at y + α(p - y), less
+    that at p."""
+    if targets.dtype.kind == "f":
+        p = expit(z) if objective.logistic else softmax(z, axis=1)
+        a = targets + alpha * (p - targets)
+        rises = xlogy(a, a) - xlogy(p, p)
+        if objective.logistic:
+            rises += xlog1py(1 - a, -a) - xlog1py(1 - p, -p)
+        return rises.sum(axis=1)
+    # of a label without the cancellation in 1 - p
+    wrong, entropy = others(z, targets)
+    # 0 where the label's probability is 0, as of a class without any weight
+    wrong = np.minimum(wrong, 1.0)
+    right, before = xlog1py(1 - alpha * wrong, -alpha * wrong), xlog1py(1 - wrong, -wrong)
+    rises = (alpha - 1) * entropy + alpha * np.log(alpha) * wrong + right - before
+    return rises if rises.ndim == 1 else rises.sum(axis=1)
+
+
 def others(z: NDArray, labels: NDArray) -> tuple[NDArray, NDArray]:
-    """Of each row the sum over all classes but its label's of p, and of p log p."""
-    if z.shape[1] == 1:
-        x = np.where(labels == 1, -z[:, 0], z[:, 0])  # in favour of the other
-        log_p = -np.logaddexp(0.0, -x)
-        return np.exp(log_p), np.exp(log_p) * log_p
+    """Of each row the sum over all classes but its label's of p, and of p log p; of switches
+    (n, K) those of each one's other side."""
+    if labels.ndim == 2 or z.shape[1] == 1:
+        z = z if labels.ndim == 2 else z[:, 0]
+        x = np.where(labels == 1, -z, z)  # in favour of the other
+        log_p = np.where(labels == UNKNOWN, -np.inf, -np.logaddexp(0.0, -x))
+        p = np.exp(log_p)
+        return p, xlogy(p, p)
     z = z - z.max(axis=1, keepdims=True)
     e = np.exp(z)
     total = e.sum(axis=1, keepdims=True)

@@ -105,7 +105,7 @@ class StoredLine:
     def __init__(self, objective: "Objective", theta: NDArray) -> None:
         self._objective = objective
         data = objective.data
-        self._logits = StoredLogits(data.shape[0], objective.n_logits, data.dtype, data.n_threads)
+        self._logits = objective.logits_of(data)
         self._change = self._logits.like()
         self.theta = theta.copy()
         self.recompute()
@@ -250,7 +250,7 @@ class FusedLine:
     def _of(self, data: Data, theta: NDArray) -> StoredLogits:
         """The logits of some rows at θ."""
         objective = self._objective
-        out = StoredLogits(data.shape[0], objective.n_logits, data.dtype, data.n_threads)
+        out = objective.logits_of(data)
         data.store_logits(*objective.parameters.user(theta), out)
         objective.n_passes += 0.5 * data.shape[0] / objective.data.shape[0]
         return out

@@ -21,14 +21,17 @@ HISTORY = 0.15  # of the memory budget for a solver's vectors
 class Objective:
     """F(W, b) = Σ sᵢ·CEᵢ / Σ sᵢ + ((1 - r)/2·‖W‖² + r·‖W‖₁) / (C·Σ sᵢ), b free.
 
-    A solver sees one vector θ of float64, which `parameters` gives its meaning. The loss and the
-    ridge, ½·`penalty`·‖W‖², are smooth; `l1` is the rest, or None.
+    CEᵢ is the cross-entropy of one softmax, or the sum of those of a logistic function for each
+    logit: the classes are then problems of their own, solved together. A solver sees one vector θ
+    of float64, which `parameters` gives its meaning. The loss and the ridge, ½·`penalty`·‖W‖², are
+    smooth; `l1` is the rest, or None.
 
     Parameters
     ----------
     data : Data
-    targets : ndarray of shape (n,), int32, or (n, K) in the dtype of X
-        Classes 0..K-1, or their probabilities.
+    targets : ndarray of shape (n,), int32, or (n, K) in the dtype of X or uint8
+        Classes 0..K-1, or their probabilities, or which of the logits should be on, 1, or off, 0,
+        or are not known, 2, each with a logistic function of its own.
     n_logits : int
         K, or 1 for two classes: the log-odds of code 1.
     weights : ndarray of shape (n,) or None
@@ -48,6 +51,9 @@ class Objective:
         Of the features in ‖W‖₁, in those units.
     offset : ndarray of shape (n, n_logits), optional
         Added to the logits.
+    like : Objective, optional
+        One of the same data in the same units, whose coordinates are to be those of this one too:
+        the weights differ so little that it makes no difference to conditioning.
     """
 
     def __init__(
@@ -65,22 +71,28 @@ class Objective:
         units: NDArray | None = None,
         l1_factors: NDArray | None = None,
         offset: NDArray | None = None,
+        like: "Objective | None" = None,
     ) -> None:
         n = data.shape[0]
         total_weight = n if weights is None else weights.sum()
         l1 = l1_ratio / (C * total_weight)
         self._units = units
-        data = data if units is None else data.scaled(units)
         self.max_memory = max(512 << 20, data.nbytes // 4) if max_memory is None else max_memory
-        if l1_ratio == 1:  # whose certificate is of first order in what float32 does not resolve
-            data = data.widened(int(WIDE * self.max_memory))
-        # a rotation of features leaves an L2 penalty as it is, but not an L1 penalty
-        self.data = data = data if l1 else data.folded()
+        if like is not None:
+            data = like.data
+        else:
+            data = data if units is None else data.scaled(units)
+            if l1_ratio == 1:  # whose certificate is of first order in what float32 does not show
+                data = data.widened(int(WIDE * self.max_memory))
+            # a rotation of features leaves an L2 penalty as it is, but not an L1 penalty
+            data = data if l1 else data.folded()
+        self.data = data
         self.l1 = L1(l1, self, l1_factors) if l1 else None
-        self.targets = (
-            targets if targets.ndim == 1 else np.ascontiguousarray(targets, dtype=data.dtype)
-        )
+        is_table = targets.dtype.kind == "f"
+        self.targets = np.ascontiguousarray(targets, dtype=data.dtype) if is_table else targets
         self.n_logits = n_logits
+        #: whether each logit has a logistic function of its own, so that no two have a gauge
+        self.logistic = n_logits == 1 or targets.dtype == np.uint8
         self.fit_intercept = fit_intercept
         self.total_weight = total_weight
         # of mean 1, so that weights of any scale are numbers of the precision of X
@@ -91,11 +103,11 @@ class Objective:
         )
         self.offset = None
         if offset is not None:
-            self.offset = StoredLogits(n, n_logits, data.dtype, data.n_threads)
+            self.offset = self.logits_of(data)
             self.offset.put(offset)
         self.penalty = (1 - l1_ratio) / (C * total_weight)
         self.carry = carry if carry is not None and carry.key == key_of(self) else None
-        self.parameters = PARAMETERS[type(data)](self)
+        self.parameters = PARAMETERS[type(data)](self) if like is None else like.parameters.of(self)
         self.n_passes = self.parameters.passes  # over X, so far
         self.curvature = CURVATURES[type(data)](self)
 
@@ -129,26 +141,35 @@ class Objective:
         theta = np.zeros(self.size)
         _, c = self.parameters.split(theta)
         if c is not None:
-            share = self.shares()
-            share = np.log(np.maximum(share, np.finfo(float).tiny))
-            c[:] = share[1] - share[0] if len(c) == 1 else share - share.mean()
+            share = log(self.shares())
+            c[:] = share - (log(1 - self.shares()) if self.logistic else share.mean())
             c *= self.parameters.intercept_scale
         return theta
 
-    def shares(self) -> NDArray:
-        """The weight of each class, of 1 in all: (K,), or (2,) for one logit."""
+    def shares(self) -> NDArray[np.float64]:
+        """Where X is not looked at, the probability of each class, or of each logit's being on."""
+        weights = np.ones(len(self.targets)) if self.weights is None else self.weights
+        if self.targets.dtype == np.uint8:
+            on, off = (np.einsum("n,nk->k", weights, self.targets == i) for i in (1, 0))
+            return on / np.maximum(on + off, np.finfo(float).tiny)
         if self.targets.ndim == 2:
-            weights = np.ones(len(self.targets)) if self.weights is None else self.weights
             share = np.einsum("n,nk->k", weights, self.targets, dtype=np.float64)
         else:
-            share = np.bincount(self.targets, self.weights, minlength=max(2, self.n_logits))
-        return share / share.sum()
+            share = np.bincount(self.targets, weights, minlength=max(2, self.n_logits))
+            share = share[-self.n_logits :]
+        return share / weights.sum(dtype=np.float64)
+
+    @property
+    def typical_share(self) -> float:
+        """The probability of each class where all are equally probable."""
+        return 0.5 if self.logistic else 1 / self.n_logits
 
     @property
     def blind_loss(self) -> float:
         """The loss of the best model that does not look at X: the entropy of the shares."""
         share = self.shares()
-        return float(-np.sum(share * np.log(np.maximum(share, np.finfo(float).tiny))))
+        share = np.concatenate([share, 1 - share]) if self.logistic else share
+        return float(-np.sum(share * log(share)))
 
     def model(self, theta: NDArray) -> tuple[NDArray, NDArray]:
         """(coef, intercept) of θ: fresh arrays, the intercepts of several classes with mean 0."""
@@ -156,7 +177,11 @@ class Objective:
         W = W if self._units is None else W * self._units
         if b is None:
             return W, np.zeros(len(W))
-        return W, b - b.mean() if len(b) > 1 else b
+        return W, b if self.logistic else b - b.mean()
+
+    def logits_of(self, data: Data) -> StoredLogits:
+        """Room for those of some data."""
+        return StoredLogits(data.shape[0], self.n_logits, data.dtype, data.n_threads, self.logistic)
 
     def value_and_grad(
         self, theta: NDArray, stored: StoredLogits | None = None
@@ -226,3 +251,8 @@ class Objective:
         fits = size <= STORED_BYTES and 2 * size <= STORED * self.max_memory
         fits = fits or self.offset is not None  # which takes as much
         return (StoredLine if fits else FusedLine)(self, theta)
+
+
+def log(shares: NDArray) -> NDArray:
+    """Logarithms, finite for 0."""
+    return np.log(np.maximum(shares, np.finfo(float).tiny))

@@ -5,6 +5,7 @@ variables makes it a good vector to iterate on, and how to take value and gradie
 """
 
 from abc import ABC, abstractmethod
+from copy import copy
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -29,6 +30,12 @@ class Parameters(ABC):
     """What both kinds share: a table of θ, and one pass that gives value, gradient and products."""
 
     _objective: "Objective"
+
+    def of(self, objective: "Objective") -> "Parameters":
+        """The same coordinates for another objective of the same data."""
+        other = copy(self)
+        other._objective, other.passes = objective, 0.0
+        return other
 
     @abstractmethod
     def table(self, theta: NDArray) -> NDArray:
@@ -80,7 +87,7 @@ class Standardised(Parameters):
         self.dtype = data.dtype
         #: not finite where X is not, or where the sum of its values overflows
         self.means, variances = data.moments(objective.weights)
-        share = 1 / max(objective.n_logits, 2)
+        share = objective.typical_share
         curvature = share * (1 - share)
         with np.errstate(over="ignore", invalid="ignore"):
             self.spread = variances if fit_intercept else variances + self.means**2
@@ -133,7 +140,7 @@ class Standardised(Parameters):
 
     def project(self, theta: NDArray) -> NDArray:
         """θ without what all classes have in common (their gauge): the loss does not see it."""
-        if self.shape[0] == 1:
+        if self._objective.logistic:
             return theta.ravel()
         table = self.table(theta)
         return (table - table.mean(axis=0)).ravel()
@@ -244,7 +251,7 @@ class FeatureMajor(Parameters):
 
     def project(self, theta: NDArray) -> NDArray:
         """θ without what all classes have in common (their gauge): the loss does not see it."""
-        if self.shape[0] == 1:
+        if self._objective.logistic:
             return theta.ravel()
         table = theta.reshape(self.shape[::-1])
         return (table - table.mean(axis=1, keepdims=True)).ravel()

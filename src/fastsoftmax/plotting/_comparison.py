@@ -103,11 +103,32 @@ class ComparisonDisplay:
     def from_histories(
         cls, histories: Mapping[str, History], *, ax: Any = None, line: Any = None, **how: Any
     ) -> Self:
-        """Draw histories; parameters as of `from_estimators`."""
+        """Draw histories.
+
+        Parameters
+        ----------
+        histories : mapping of str to histories
+        ax, line, **how
+            As of `from_estimators`.
+
+        Returns
+        -------
+        ComparisonDisplay
+
+        Raises
+        ------
+        ValueError, TypeError, ImportError
+            As `from_estimators`.
+        """
         return cls(histories, **how).plot(ax, line=line)
 
     def plot(self, ax: Any = None, *, line: Any = None) -> Self:
-        """Draw, on the axes given or on a new figure; parameters as of `from_estimators`.
+        """Draw, on the axes given or on a new figure.
+
+        Parameters
+        ----------
+        ax, line
+            As of `from_estimators`.
 
         Returns
         -------

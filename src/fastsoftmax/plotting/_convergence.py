@@ -103,11 +103,32 @@ class ConvergenceDisplay:
     def from_history(
         cls, history: History, *, ax: Any = None, line: Any = None, **how: Any
     ) -> Self:
-        """Draw a ``history_``; parameters as of `from_estimator`."""
+        """Draw a ``history_``.
+
+        Parameters
+        ----------
+        history : list, as ``history_``
+        ax, line, **how
+            As of `from_estimator`.
+
+        Returns
+        -------
+        ConvergenceDisplay
+
+        Raises
+        ------
+        ValueError, TypeError, ImportError
+            As `from_estimator`.
+        """
         return cls(history, **how).plot(ax, line=line)
 
     def plot(self, ax: Any = None, *, line: Any = None) -> Self:
-        """Draw, on the axes given or on a new figure; parameters as of `from_estimator`.
+        """Draw, on the axes given or on a new figure.
+
+        Parameters
+        ----------
+        ax, line
+            As of `from_estimator`.
 
         Returns
         -------

@@ -102,11 +102,33 @@ class WeightsDisplay:
 
     @classmethod
     def from_weights(cls, weights: ArrayLike, *, ax: Any = None, **how: Any) -> Self:
-        """Draw weights (units, features); parameters as of the class."""
+        """Draw weights.
+
+        Parameters
+        ----------
+        weights : array-like of shape (units, features)
+        ax : matplotlib.axes.Axes, optional
+            Where to draw; else on a new figure.
+        **how
+            ``image_shape``, ``names`` and ``halfrange``, as of the class.
+
+        Returns
+        -------
+        WeightsDisplay
+
+        Raises
+        ------
+        ValueError, TypeError, ImportError
+            As `from_estimator`.
+        """
         return cls(weights, **how).plot(ax)
 
     def plot(self, ax: Any = None) -> Self:
         """Draw, on the axes given or on a new figure.
+
+        Parameters
+        ----------
+        ax : matplotlib.axes.Axes, optional
 
         Returns
         -------

@@ -91,6 +91,7 @@ class Options:
     max_iter: int
     seed: int = 0
     report: Report = lambda state: None
+    certified: bool = True  # whether to bound at the end what is left to gain
 
 
 @dataclass
@@ -173,7 +174,7 @@ class Run:
 
     def end(self, line: Line) -> Result:
         """The result, with its certificate, at the line's point."""
-        if math.isfinite(line.value):
+        if self.options.certified and math.isfinite(line.value):
             self.result.gap_bound = certify(self.objective, line, tol=self.options.tol)
         self.result.theta, self.result.value = line.theta, line.value
         self.result.gradient = line.gradient

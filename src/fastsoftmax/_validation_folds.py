@@ -1,0 +1,96 @@
+"""Folds of cross-validation, and the grid of strengths, checked."""
+
+import numbers
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+Fold = tuple[NDArray[np.intp], NDArray[np.intp]]  # rows to train on, and to score
+
+
+def strengths(Cs: object) -> NDArray[np.float64]:
+    """The grid: so many numbers from 1e-4 to 1e4, or these."""
+    if isinstance(Cs, numbers.Integral) and not isinstance(Cs, bool):
+        if Cs < 1:
+            raise ValueError(f"Cs: expected at least one number, got {Cs}")
+        return np.logspace(-4, 4, int(Cs))
+    try:
+        grid = np.asarray(Cs, dtype=np.float64)
+    except (TypeError, ValueError):
+        raise TypeError(f"Cs: expected a number of strengths or an array, got {Cs!r}") from None
+    if grid.ndim != 1 or not len(grid):
+        raise ValueError(f"Cs: expected a number of strengths or an array, got {Cs!r}")
+    if not (grid > 0).all():
+        raise ValueError(f"Cs: expected numbers > 0, got {grid[~(grid > 0)][0]}")
+    return grid
+
+
+def folds(
+    cv: Any, labels: NDArray, X: ArrayLike, y: ArrayLike | None, groups: ArrayLike | None
+) -> list[Fold]:
+    """Rows to train on and to score, for each fold."""
+    n = len(labels)
+    if isinstance(cv, numbers.Integral) and not isinstance(cv, bool):
+        if not 2 <= cv <= n:
+            raise ValueError(f"cv: expected 2..{n} folds, got {cv}")
+        of_row = stratified(labels, int(cv))
+        pairs: Iterable[Any] = (
+            (np.flatnonzero(of_row != i), np.flatnonzero(of_row == i)) for i in range(cv)
+        )
+    elif hasattr(cv, "split") and not isinstance(cv, str):
+        pairs = cv.split(X, y, groups)
+    elif isinstance(cv, Iterable) and not isinstance(cv, str):
+        pairs = cv
+    else:
+        raise TypeError(f"cv: expected a number of folds, a splitter or pairs of rows, got {cv!r}")
+    checked = [pair(rows, n, i) for i, rows in enumerate(pairs)]
+    if not checked:
+        raise ValueError("cv: expected at least one fold, got none")
+    return checked
+
+
+def pair(rows: Any, n: int, i: int) -> Fold:
+    """Two arrays of row numbers, from these or from masks."""
+    if not isinstance(rows, tuple | list) or len(rows) != 2:
+        raise ValueError(f"cv: expected pairs of rows, to train on and to score, got {rows!r}")
+    found = []
+    for part in rows:
+        part = np.asarray(part)
+        part = np.flatnonzero(part) if part.dtype == bool and part.shape == (n,) else part
+        if part.ndim != 1 or part.dtype.kind not in "iu" or not len(part):
+            raise ValueError(f"cv: expected row numbers in fold {i}, got {part!r}")
+        if part.min() < -n or part.max() >= n:
+            raise ValueError(f"cv: expected row numbers 0..{n - 1} in fold {i}, got {part.max()}")
+        found.append(part.astype(np.intp))
+    return found[0], found[1]
+
+
+def stratified(labels: NDArray, k: int) -> NDArray[np.intp]:
+    """The fold of each row: each class's rows, in their order, in k runs, as equal as the folds of
+    all rows stay. Classes are numbered as they appear, so that the folds are scikit-learn's."""
+    _, first, codes = np.unique(labels, return_index=True, return_inverse=True)
+    codes = first.argsort().argsort()[codes]
+    order = np.sort(codes)
+    shares = np.stack([np.bincount(order[i::k], minlength=codes.max() + 1) for i in range(k)])
+    out = np.empty(len(codes), np.intp)
+    for label in range(shares.shape[1]):
+        out[codes == label] = np.repeat(np.arange(k), shares[:, label])
+    return out
+
+
+def all_classes(totals: NDArray[np.float64], classes: NDArray, i: int) -> None:
+    """Raise where a class has no weight among the rows that fold i trains on."""
+    if (missing := totals <= 0).any():
+        label = classes[int(np.argmax(missing))]
+        raise ValueError(
+            f"cv: expected rows of each class to train on in each fold, got none of class "
+            f"{np.asarray(label).tolist()!r} in fold {i}"
+        )
+
+
+def scoring(value: object) -> None:
+    """Raise for what is neither a name nor a function."""
+    if value is not None and not isinstance(value, str) and not callable(value):
+        raise TypeError(f"scoring: expected None, a name or a function, got {value!r}")

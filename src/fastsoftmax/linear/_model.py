@@ -1,0 +1,174 @@
+"""How a linear model is fitted: what was given is checked, wired to a solver, and kept."""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastsoftmax import _validation as check
+from fastsoftmax import _validation_saved as saved
+from fastsoftmax import solvers
+from fastsoftmax._progress import progress
+from fastsoftmax._sklearn import (
+    BaseEstimator,
+    ClassifierMixin,
+    ConvergenceWarning,
+    check_features_of_fit,
+)
+from fastsoftmax._typing import MatrixLike
+from fastsoftmax.blocks import Blocks
+from fastsoftmax.linear._evidence import evidence_of
+from fastsoftmax.linear._predict import Probabilities
+from fastsoftmax.linear._problem import Problem, problem_of
+from fastsoftmax.linear._targets import referred
+from fastsoftmax.linear._to_sklearn import ToSklearn
+from fastsoftmax.neural import Epoch
+from fastsoftmax.objective import Carry, Objective, carry_of
+from fastsoftmax.saving import Saved
+
+
+class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimator):
+    """What softmax and logistic regression share: all but what y may be."""
+
+    class_weight: object = None
+    label_smoothing: float = 0.0
+    reference_class: object = None
+    _indicators = False  # whether several columns of y are labels of their own
+    _carry: Carry | None = None  # from a fit to the next, with warm_start
+    _saved = saved.Attributes(
+        {
+            "n_features_in_": saved.size("D"),
+            "classes_": saved.labels("K"),
+            "coef_": saved.floats("L", "D"),
+            "intercept_": saved.floats("L"),
+        },
+        {
+            "feature_names_in_": saved.names("D"),
+            "_feature_scale": saved.optional(saved.floats("D")),
+            "_several_labels": saved.flag,
+            "converged_": saved.flag,
+            "objective_": saved.number,
+            "grad_norm_": saved.number,
+            "gap_bound_": saved.number,
+            "n_iter_": saved.count,
+            "n_passes_": saved.number,
+            "history_": saved.listed(saved.record(solvers.Iteration, Epoch)),
+        },
+    )
+
+    def _fit(
+        self,
+        X: MatrixLike | Blocks,
+        y: MatrixLike | None,
+        sample_weight: ArrayLike | None,
+        *,
+        max_iter: int,
+        target: str = "auto",
+        classes: ArrayLike | None = None,
+        offset: ArrayLike | None = None,
+        callback: Callable[[solvers.State], object] | None = None,
+    ) -> Self:
+        C = check.number(self.C, "C", above=0)
+        problem = problem_of(
+            self, X, y, sample_weight, max_iter=max_iter, most_C=C, target=target, classes=classes,
+            offset=offset,
+        )  # fmt: skip
+        objective = problem.objective(C, carry=self._carry if self.warm_start else None)
+        start = objective.start(*self._previous(problem))
+        result = self._minimize(problem, objective, start, callback)
+        evidence, model = evidence_of(self, problem, objective, result)
+        carry = carry_of(objective) if self.warm_start else None
+        self._forget()
+        if carry is not None:
+            self._carry = carry
+        self._keep(problem, objective, result, C)
+        self._evidence, (self.coef_, self.intercept_) = evidence, model
+        return self
+
+    def _minimize(
+        self,
+        problem: Problem,
+        objective: Objective,
+        start: NDArray,
+        callback: Callable[[solvers.State], object] | None,
+    ) -> solvers.Result:
+        """The optimum, progress being shown on the way."""
+        solver = solvers.find(problem.solver, objective)
+        if not objective.parameters.finite:
+            problem.rows.require_finite()
+        n = objective.data.shape[0]
+        # overflow shows in the objective
+        quiet = np.errstate(over="ignore", invalid="ignore")
+        with quiet, progress(bool(self.verbose)) as show:
+
+            def report(state: solvers.State) -> object:
+                show(f"{state}   {n * state.n_passes / max(state.seconds, 1e-9):.2g} rows/s")
+                return callback is not None and callback(state)
+
+            return solver.minimize(objective, start, replace(problem.options, report=report))
+
+    def _keep(
+        self, problem: Problem, objective: Objective, result: solvers.Result, C: float
+    ) -> None:
+        """Set the attributes of a fit that has ended, and let go of the objective."""
+        self._keep_model(problem, *objective.model(result.theta))
+        self.converged_ = result.converged
+        self.objective_ = float(result.value)
+        self.grad_norm_ = objective.grad_norm(result.gradient)
+        self.gap_bound_ = result.gap_bound
+        self.n_iter_ = len(result.history)
+        self.n_passes_ = objective.n_passes
+        objective.close()
+        self.history_ = result.history
+        if not (result.converged or result.halted):
+            warnings.warn(
+                f"The fit did not converge: {result.message} after {self.n_iter_} iterations, "
+                f"max |gradient| {self.grad_norm_:.1e}. Increase max_iter (now "
+                f"{problem.options.max_iter}) or tol (now {problem.options.tol:g}), scale the "
+                f"features, or decrease C (now {C:g}).",
+                ConvergenceWarning,
+                stacklevel=4,
+            )
+
+    def _keep_model(self, problem: Problem, coef: NDArray, intercept: NDArray) -> None:
+        self.classes_ = problem.targets.classes
+        self._feature_scale = problem.rows.feature_scale
+        self._several_labels = problem.several_labels
+        self.coef_, self.intercept_ = referred(coef, intercept, problem.reference)
+        check_features_of_fit(self, problem.rows.given, reset=True)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        return {name: value for name, value in state.items() if name != "_carry"}
+
+    def _restore(self, attributes: dict[str, Any]) -> None:
+        several_labels = attributes.get("_several_labels", False)
+        saved.of_linear_model(attributes["classes_"], attributes["coef_"], several_labels)
+        super()._restore(attributes)
+
+    def _previous(self, problem: Problem) -> tuple[Any, ...]:
+        """(coef, intercept) to start from, if a warm start is wanted and there is one that fits."""
+        if not self.warm_start or not hasattr(self, "coef_"):
+            return ()
+        classes, n_features = problem.targets.classes, problem.rows.data.shape[1]
+        if problem.several_labels != self._several_labels:
+            kinds = "one label", "several labels"
+            raise ValueError(
+                f"warm_start: expected {kinds[self._several_labels]} a row, as in the previous "
+                f"fit, got {kinds[problem.several_labels]}"
+            )
+        if n_features != self.n_features_in_ or not np.array_equal(self.classes_, classes):
+            raise ValueError(
+                f"warm_start: expected the classes and features of the previous fit "
+                f"({len(self.classes_)} classes, {self.n_features_in_} features), got "
+                f"{len(classes)} classes, {n_features} features"
+            )
+        return self.coef_, self.intercept_

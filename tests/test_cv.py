@@ -1,0 +1,222 @@
+"""Cross-validation as one job, against fits one by one and scikit-learn's folds and scorers."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy import sparse
+from sklearn.metrics import accuracy_score, f1_score, log_loss, make_scorer
+from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold
+
+from fastsoftmax import Blocks, SoftmaxRegression, SoftmaxRegressionCV
+from fastsoftmax._validation_folds import stratified
+from fastsoftmax.datasets import load_digits
+
+CS = np.array([1e-3, 1.0, 1e-2])
+
+
+def problem(k=3, n=240, d=6, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, d))
+    y = np.argmax(X @ rng.normal(size=(d, k)) + rng.gumbel(size=(n, k)), axis=1)
+    return X, y
+
+
+def one_by_one(X, y, folds, Cs, score, s=None, **params):
+    """Scores and objectives of cold fits."""
+    scores, values = np.empty((2, len(folds), len(Cs)))
+    for i, (train, test) in enumerate(folds):
+        for j, C in enumerate(Cs):
+            model = SoftmaxRegression(C=C, tol=1e-10, **params)
+            model.fit(X[train], y[train], None if s is None else s[train])
+            scores[i, j], values[i, j] = score(model, test), model.objective_
+    return scores, values
+
+
+@pytest.mark.parametrize("k", [2, 3])
+@pytest.mark.parametrize("form", ["dense", "sparse"])
+@pytest.mark.parametrize("params", [{}, {"fit_intercept": False}, {"l1_ratio": 0.5}], ids=str)
+def test_scores_are_those_of_fits_one_by_one(k, form, params):
+    X, y = problem(k)
+    rows = sparse.csr_array(X) if form == "sparse" else X
+    s = np.random.default_rng(1).uniform(0.5, 2, len(y))
+    model = SoftmaxRegressionCV(CS, cv=4, fold_tol=1e-9, **params).fit(rows, y, s)
+    folds = list(StratifiedKFold(4).split(X, y))
+
+    def score(m, test):
+        return -log_loss(y[test], m.predict_proba(rows[test]), sample_weight=s[test])
+
+    scores, values = one_by_one(rows, y, folds, CS, score, s, **params)
+    np.testing.assert_allclose(model.scores_, scores, atol=2e-4)
+    np.testing.assert_allclose(model.fold_objectives_, values, rtol=1e-7)
+    assert CS[scores.mean(axis=0).argmax()] == model.C_
+    plain = SoftmaxRegression(C=model.C_, tol=1e-9, **params).fit(rows, y, s)
+    np.testing.assert_allclose(model.objective_, plain.objective_, rtol=2e-6)
+    np.testing.assert_allclose(model.coef_, plain.coef_, atol=2e-2)
+    assert model.converged_ and model.n_iter_ >= 0 and model.Cs_.tolist() == CS.tolist()
+
+
+@given(st.integers(2, 6), st.integers(2, 5), st.integers(12, 80), st.integers(0, 1000))
+@settings(deadline=None, max_examples=60, database=None)
+def test_folds_are_scikit_learns(folds, k, n, seed):
+    y = np.random.default_rng(seed).integers(k, size=n)
+    y[: 6 * k] = np.tile(np.arange(k), 6)[: len(y)]
+    if np.bincount(y, minlength=k).min() < folds:
+        return
+    of_row = stratified(y, folds)
+    for i, (_, test) in enumerate(StratifiedKFold(folds).split(y, y)):
+        np.testing.assert_array_equal(np.flatnonzero(of_row == i), test)
+
+
+def test_splitters_pairs_and_masks():
+    X, y = problem()
+    groups = np.arange(len(y)) // 40
+    pairs = [(np.arange(100), np.arange(100, 240)), (np.arange(240) > 80, np.arange(240) <= 80)]
+    for cv, right, given_groups in (
+        (KFold(3), KFold(3).split(X), None),
+        (GroupKFold(3), GroupKFold(3).split(X, y, groups), groups),
+        (pairs, pairs, None),
+    ):
+        model = SoftmaxRegressionCV([0.1], cv=cv, fold_tol=1e-9).fit(X, y, groups=given_groups)
+
+        def score(m, test):
+            return -log_loss(y[test], m.predict_proba(X[test]))
+
+        scores, _ = one_by_one(X, y, list(right), [0.1], score)
+        np.testing.assert_allclose(model.scores_, scores, atol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("scoring", "of_model"),
+    [
+        ("accuracy", lambda m, X, y: accuracy_score(y, m.predict(X))),
+        ("f1_macro", lambda m, X, y: f1_score(y, m.predict(X), average="macro")),
+        (make_scorer(accuracy_score), lambda m, X, y: accuracy_score(y, m.predict(X))),
+        (lambda m, X, y: m.score(X, y), lambda m, X, y: accuracy_score(y, m.predict(X))),
+    ],
+    ids=["accuracy", "name", "scorer", "function"],
+)
+def test_scorings(scoring, of_model):
+    X, y = problem()
+    model = SoftmaxRegressionCV(CS, cv=3, scoring=scoring, fold_tol=1e-9).fit(X, y)
+    folds = list(StratifiedKFold(3).split(X, y))
+    scores, _ = one_by_one(X, y, folds, CS, lambda m, test: of_model(m, X[test], y[test]))
+    np.testing.assert_allclose(model.scores_, scores, atol=1.01 / 80)  # a row on the boundary
+
+
+def test_without_a_refit_coefficients_are_the_folds_mean():
+    X, y = problem()
+    model = SoftmaxRegressionCV([0.1], cv=3, refit=False, fold_tol=1e-10).fit(X, y)
+    coefs = [
+        SoftmaxRegression(C=0.1, tol=1e-10).fit(X[train], y[train]).coef_
+        for train, _ in StratifiedKFold(3).split(X, y)
+    ]
+    np.testing.assert_allclose(model.coef_, np.mean(coefs, axis=0), atol=1e-4)
+    assert not hasattr(model, "objective_") and model.predict(X).shape == y.shape
+
+
+def test_probabilities_and_counts_as_targets():
+    X, y = problem()
+    P = 0.9 * np.eye(3)[y] + 0.1 / 3
+    folds = [(np.arange(120), np.arange(120, 240)), (np.arange(120, 240), np.arange(120))]
+    model = SoftmaxRegressionCV(CS, cv=folds, fold_tol=1e-9).fit(X, P)
+    right = SoftmaxRegression(C=CS[0], tol=1e-10).fit(X[:120], P[:120])
+    score = np.mean(np.sum(P[120:] * right.predict_log_proba(X[120:]), axis=1))
+    np.testing.assert_allclose(model.scores_[0, 0], score, atol=1e-5)
+    counts = SoftmaxRegressionCV(CS, cv=folds, scoring="accuracy").fit(X, np.eye(3, dtype=int)[y])
+    plain = SoftmaxRegressionCV(CS, cv=folds, scoring="accuracy").fit(X, y)
+    np.testing.assert_allclose(counts.scores_, plain.scores_)
+
+
+def test_blocks_and_dtypes_and_threads():
+    X, y = load_digits()
+    X, y = X[:400], y[:400]
+    plain = SoftmaxRegressionCV(CS, cv=3, n_threads=1).fit(X, y)
+    for n_threads in (2, 3):
+        other = SoftmaxRegressionCV(CS, cv=3, n_threads=n_threads).fit(X, y)
+        np.testing.assert_array_equal(other.scores_, plain.scores_)
+        np.testing.assert_array_equal(other.coef_, plain.coef_)
+    blocks = Blocks([(X[:150], y[:150]), (X[150:], y[150:])])
+    streamed = SoftmaxRegressionCV(CS, cv=3).fit(blocks)
+    np.testing.assert_allclose(streamed.scores_, plain.scores_, atol=1e-3)
+
+
+def test_a_feature_that_only_the_rows_left_out_have_gets_no_weight_in_their_fold():
+    X, y = problem()
+    X = np.column_stack([X, np.zeros(len(y))])
+    X[:80, -1] = 5.0 * (y[:80] == 0)  # would give the first rows away
+    folds = [(np.arange(80, 240), np.arange(80)), (np.arange(160), np.arange(160, 240))]
+    Cs = [1.0, 10.0, 1e3, 1e5]
+    model = SoftmaxRegressionCV(Cs, cv=folds, fold_tol=1e-9).fit(X, y)
+
+    def score(m, test):
+        return -log_loss(y[test], m.predict_proba(X[test]))
+
+    scores, _ = one_by_one(X, y, folds, Cs, score)
+    np.testing.assert_allclose(model.scores_, scores, atol=1e-3)
+
+
+def test_other_parameters_reach_the_fits():
+    X, y = problem()
+    names = np.array(["a", "b", "c"])[y]
+    params = {
+        "class_weight": {"a": 3.0}, "label_smoothing": 0.1, "reference_class": "b",
+        "standardize": True, "feature_scale": 0.5, "penalty_factor": [1, 1, 2, 0.5, 1, 1],
+    }  # fmt: skip
+    model = SoftmaxRegressionCV([0.1], cv=3, tol=1e-9, **params).fit(X, names)
+    plain = SoftmaxRegression(C=0.1, tol=1e-9, **params).fit(X, names)
+    np.testing.assert_allclose(model.coef_, plain.coef_, atol=1e-4)
+    assert not model.coef_[1].any()
+
+
+def test_progress(capsys):
+    X, y = problem()
+    SoftmaxRegressionCV(CS, cv=3, verbose=True).fit(X, y)
+    assert "fold 2" in capsys.readouterr().err
+
+
+# ---- bad input
+
+X, Y = problem()
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"Cs": [1.0, 0.0]}, r"Cs: expected numbers > 0, got 0\.0"),
+        ({"Cs": [1.0, np.nan]}, r"Cs: expected numbers > 0, got nan"),
+        ({"Cs": 0}, r"Cs: expected at least one number, got 0"),
+        ({"Cs": []}, r"Cs: expected a number of strengths or an array"),
+        ({"Cs": "many"}, r"Cs: expected a number of strengths or an array, got 'many'"),
+        ({"cv": 1}, r"cv: expected 2\.\.240 folds, got 1"),
+        (
+            {"cv": "five"},
+            r"cv: expected a number of folds, a splitter or pairs of rows, got 'five'",
+        ),
+        ({"cv": []}, r"cv: expected at least one fold, got none"),
+        ({"cv": [np.arange(3)]}, r"cv: expected pairs of rows"),
+        ({"cv": [(np.arange(3), [240])]}, r"cv: expected row numbers 0\.\.239 in fold 0, got 240"),
+        ({"cv": [(np.arange(3), [])]}, r"cv: expected row numbers in fold 0, got array\(\[\]"),
+        ({"scoring": 3}, r"scoring: expected None, a name or a function, got 3"),
+        ({"fold_tol": -1}, r"fold_tol: expected a number >= 0, got -1"),
+    ],
+)
+def test_errors(params, message):
+    with pytest.raises((ValueError, TypeError), match=message):
+        SoftmaxRegressionCV(**params).fit(X, Y)
+
+
+def test_a_fold_without_a_class_is_named():
+    names = np.array(["ant", "bee", "cow"])[Y]
+    folds = [(np.arange(240), np.arange(10)), (np.flatnonzero(Y != 1), np.flatnonzero(Y == 1))]
+    with pytest.raises(ValueError, match=r"got none of class 'bee' in fold 1"):
+        SoftmaxRegressionCV(cv=folds).fit(X, names)
+
+
+def test_the_error_of_a_scorer_comes_with_the_strength_and_the_fold():
+    def scorer(model, X, y):
+        raise ZeroDivisionError("my own")
+
+    with pytest.raises(ZeroDivisionError, match="my own") as caught:
+        SoftmaxRegressionCV([0.5], scoring=scorer).fit(X, Y)
+    assert caught.value.__notes__ == ["scoring C = 0.5, fold 0"]

@@ -1,0 +1,54 @@
+"""Docstrings of all public names are complete and in order, by numpydoc's rules."""
+
+import inspect
+
+import pytest
+
+import fastsoftmax
+from fastsoftmax import datasets, plotting
+
+validation = pytest.importorskip("numpydoc.validate")
+
+# What numpydoc asks besides: a type and a description of parameters that are "as of" another's or
+# whose shape says all (PR04, PR07, PR08, RT03); summaries that begin with a verb, where here a noun
+# is the result (SS05); second paragraphs, "See Also" and examples everywhere.
+FREE = {"PR04", "PR07", "PR08", "RT03", "SS05", "ES01", "SA01", "EX01"}
+MODULES = fastsoftmax, datasets, plotting
+
+
+def public():
+    """Functions and classes by name."""
+    for module in MODULES:
+        for name in module.__all__:
+            found = getattr(module, name)
+            if not inspect.ismodule(found):
+                yield f"{module.__name__}.{name}", found
+
+
+def members(name, found):
+    """What a class of ours defines, by name."""
+    for own, member in inspect.getmembers(found) if inspect.isclass(found) else ():
+        where = getattr(getattr(member, "fget", member), "__module__", None) or ""
+        if not own.startswith("_") and where.startswith("fastsoftmax"):
+            yield f"{name}.{own}"
+
+
+PUBLIC = dict(public())
+NAMES = [*PUBLIC, *(name for known in PUBLIC.items() for name in members(*known))]
+
+
+def is_tuple(name):
+    found = PUBLIC.get(name)
+    return inspect.isclass(found) and issubclass(found, tuple)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_docstring(name):
+    free = FREE | ({"PR01"} if is_tuple(name) else set())  # its attributes are documented
+    errors = validation.validate(name)["errors"]
+    assert not [(code, text) for code, text in errors if code not in free]
+
+
+@pytest.mark.parametrize("name", [name for name in PUBLIC if not is_tuple(name)])
+def test_example(name):
+    assert ">>>" in inspect.getdoc(PUBLIC[name])
