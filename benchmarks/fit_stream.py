@@ -1,5 +1,6 @@
 """One fit of bench_stream.py, in a process of its own: prints what it took."""
 
+import itertools
 import json
 import sys
 import threading
@@ -7,10 +8,12 @@ import time
 from pathlib import Path
 
 import numpy as np
+from scipy.sparse import csr_array
 
 from fastsoftmax import Blocks, SoftmaxRegression
 
 D = 512
+FEATURES = 50_000  # of sparse X
 ROWS = 1 << 16  # of a block
 
 
@@ -18,6 +21,22 @@ def anonymous():
     """Bytes of memory that no file stands behind."""
     lines = Path("/proc/self/status").read_text().splitlines()
     return next(int(line.split()[1]) << 10 for line in lines if line.startswith("RssAnon"))
+
+
+def sparse_rows(folder, n, way):
+    """Those of a fit of sparse X."""
+    values, at = (np.load(folder / f"{part}.npy", "r") for part in ("values", "indices"))
+    y = np.load(folder / "sparse_y.npy")
+
+    def block(start, end):
+        parts = np.array(values[start:end]).ravel(), np.array(at[start:end]).ravel()
+        starts = np.arange(end - start + 1, dtype=np.int32) * values.shape[1]
+        return csr_array((*parts, starts), (end - start, FEATURES)), y[start:end]
+
+    if way == "in memory":
+        return block(0, n)
+    bounds = [*range(0, n, ROWS), n]
+    return (Blocks(lambda: (block(*some) for some in itertools.pairwise(bounds))),)
 
 
 def rows(folder, n, way):
@@ -32,8 +51,8 @@ def rows(folder, n, way):
     return (Blocks(lambda: ((X[s : s + ROWS], y[s : s + ROWS]) for s in starts)),)
 
 
-def main(folder, n, way):
-    arguments = rows(Path(folder), int(n), way)
+def main(folder, n, group, way):
+    arguments = (rows if group == "dense" else sparse_rows)(Path(folder), int(n), way)
     peak, done = [0], threading.Event()
 
     def watch():

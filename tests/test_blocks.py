@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import fastsoftmax
 from fastsoftmax import Blocks, SoftmaxRegression
-from fastsoftmax.data import BlocksData, DenseData, Draw, StoredLogits
+from fastsoftmax.data import DenseBlocks, DenseData, Draw, StoredLogits
 
 
 def problem(n=1000, d=12, k=5, dtype=np.float64, seed=0):
@@ -26,7 +26,7 @@ def cut(*arrays, at):
 
 
 def data_of(blocks, X):
-    return BlocksData(lambda: (block[0] for block in blocks), X.shape, X.dtype, 2)
+    return DenseBlocks(lambda: (block[0] for block in blocks), X.shape, X.dtype, X.nbytes, 2)
 
 
 @given(

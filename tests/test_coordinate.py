@@ -6,10 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 from scipy.special import softmax
+from sparse_rows import scrambled, table
 from test_line import stored
 
 from fastsoftmax._core import kernels
-from fastsoftmax.data import data_of
+from fastsoftmax.data import WeightedColumns, data_of
 
 pytestmark = pytest.mark.kernel
 FLOATS = (np.float32, np.float64)
@@ -127,6 +128,32 @@ def test_by_columns_is_by_grams(dtype, intercept):
         found.append(d)
     assert np.array_equal(*found)
     assert np.allclose(d, right, atol=3e-3 if dtype == np.float32 else 1e-9)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("intercept", [0, 1])
+@pytest.mark.parametrize("m", [0, 1, 30])
+def test_grams_of_columns(dtype, intercept, m):
+    """Of some of each class's columns, in any order, some with entries twice."""
+    rng = np.random.default_rng(m)
+    n, d, k = 70, 40, 4
+    X = sparse.csc_array(scrambled(table(n, d, dtype, rng, 0.4), rng).T.tocsr().T)
+    columns = np.stack([rng.permutation(d)[: m + intercept] for _ in range(k)])
+    w = rng.random((k, n)).astype(dtype)
+    at = np.stack([rng.permutation(np.arange(intercept, m + intercept)) for _ in range(k)])
+    at = np.column_stack([np.zeros((k, intercept), int), at])[:, : max(intercept, m // 2 + 1)]
+    counts = np.append(rng.integers(intercept, at.shape[1] + 1, k - 1), at.shape[1])
+    found = []
+    for n_threads in (1, 2):
+        model = WeightedColumns(X, columns, np.full(k, m + intercept), intercept, 0.5, n_threads)
+        model.weigh(w)
+        found.append(model.grams(at, counts))
+    np.testing.assert_array_equal(*found)
+    for i, count in enumerate(counts):
+        picked = X.toarray().astype(float)[:, columns[i, at[i, intercept:count]]]
+        U = np.column_stack([np.ones((n, intercept)), picked])[:, :count]
+        right = (U.T * w[i]) @ U + np.diag([0.0] * intercept + [0.5] * (count - intercept))
+        assert close(np.tril(found[0][i, :count, :count]), np.tril(right), dtype)
 
 
 @pytest.mark.parametrize("by_feature", [False, True])

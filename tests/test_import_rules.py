@@ -29,7 +29,7 @@ ROOMS = {
     "_sklearn": set(),
     "_info": {"_core", "_threads"},
     "_baseline": set(),
-    "blocks": {"_dtypes", "_validation", "_validation_blocks"},
+    "blocks": {"_dtypes", "_validation", "_validation_blocks", "_validation_sparse"},
     "data": {"_core", "_dtypes", "_threads", "_validation"},
     "objective": {"data", "_validation"},
     "solvers": {"objective", "_validation"},

@@ -231,11 +231,6 @@ def test_no_room_for_logits(solver):
         SoftmaxRegression(l1_ratio=1.0, max_memory=1000, solver=solver).fit(*problem())
 
 
-def test_rows_in_memory_are_wanted():
-    with pytest.raises(ValueError, match="'proximal-newton' needs X in memory"):
-        SoftmaxRegression(l1_ratio=1.0).fit(fastsoftmax.Blocks([problem()]))
-
-
 @pytest.mark.parametrize("dtype", [np.uint8, np.float16])
 def test_stored_dtypes(dtype):
     X, y = problem(3, n=500)
@@ -256,6 +251,17 @@ def test_in_one_call():
     X, y = problem(3)
     model = fastsoftmax.fit(X, y, l1_ratio=1.0, solver="proximal-newton")
     assert model.converged_
+
+
+@pytest.mark.parametrize("is_sparse", [False, True])
+def test_float32_is_certified(is_sparse):
+    """L1 alone, whose certificate rounding of float32 would spoil: in float64, if there is room."""
+    X, y = problem(4, n=2000, d=30, zeros=0.5)
+    X = sparse.csr_array(X.astype(np.float32)) if is_sparse else X.astype(np.float32)
+    model = SoftmaxRegression(l1_ratio=1.0, feature_scale=2.0, tol=1e-8).fit(X, y)
+    assert model.gap_bound_ <= 1e-8 * model.objective_
+    little = SoftmaxRegression(l1_ratio=1.0, feature_scale=2.0, max_memory=600_000).fit(X, y)
+    assert np.isclose(little.objective_, model.objective_, rtol=1e-5)
 
 
 def test_rows_without_weight_of_a_class_without_any():

@@ -16,6 +16,7 @@ from fastsoftmax.data import (
     largest,
     products,
 )
+from fastsoftmax.data import diagonals as of_hessian
 from fastsoftmax.data.fold import fold
 from fastsoftmax.data.workspace import Workspace
 from fastsoftmax.solvers.history import History
@@ -59,12 +60,13 @@ def exact_diagonals(X, v, ridge, share, centred):
 
 
 def diagonals(X, stored, centred=True, n_threads=1):
-    """From pieces of a tile each, the last of a band being what is left."""
-    data, k = SparseData(X, n_threads), stored.n_logits
-    pieces = (
-        band[i : i + 3] for band in stored.bands(data.band_rows(k)) for i in range(0, len(band), 3)
-    )
-    return data.diagonals(pieces, k, 0.01, 0.02, centred)
+    """From pieces of three tiles each, the last of a band being what is left."""
+
+    def variances(data, rows, begin):
+        band = stored.part(slice(begin + rows.start, begin + rows.stop)).tiles
+        yield from (band[i : i + 3] for i in range(0, len(band), 3))
+
+    return of_hessian(SparseData(X, n_threads), variances, stored.n_logits, 0.01, 0.02, centred)
 
 
 @pytest.mark.parametrize("dtype", FLOATS)

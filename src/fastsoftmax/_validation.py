@@ -350,3 +350,9 @@ def no_ignore_index(ignore_index: object) -> None:
         raise ValueError(
             f"ignore_index: expected None for targets of numbers a class, got {ignore_index!r}"
         )
+
+
+def max_memory(given: int, needed: int, what: str) -> None:
+    """Raise where what a solver has to keep takes more than it may."""
+    if needed > given:
+        raise ValueError(f"max_memory: expected {needed} bytes or more, for {what}, got {given}")

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
 
 
 def of(i: int, name: str) -> str:
@@ -37,8 +38,16 @@ def parts(block: object, i: int) -> tuple[ArrayLike, ArrayLike, ArrayLike | None
     return block[0], block[1], block[2] if len(block) == 3 else None
 
 
-def alike(X: NDArray, width: int, dtype: np.dtype, i: int) -> None:
+def alike(
+    X: NDArray | sparse.csr_array, is_sparse: bool, width: int, dtype: np.dtype, i: int
+) -> None:
     """Raise unless a block's X goes with those before it."""
+    if sparse.issparse(X) != is_sparse:
+        kinds = "a dense array", "a sparse one"
+        raise ValueError(
+            f"block {i}: X: expected {kinds[is_sparse]} as in the first block, got "
+            f"{kinds[not is_sparse]}"
+        )
     if X.shape[1] != width:
         raise ValueError(
             f"block {i}: X: expected {width} features as in the first block, got {X.shape[1]}"
@@ -58,7 +67,18 @@ def targets(y: ArrayLike, n: int, i: int, before: NDArray | None) -> NDArray:
             f"block {i}: y: expected {columns} column{'s' * (columns > 1)} as in the first block, "
             f"got shape {y.shape}"
         )
+    if y.ndim == 1 and y.dtype.kind == "f" and not np.isfinite(y).all():
+        raise ValueError(f"block {i}: y: expected labels, got NaN or infinity")
     return y
+
+
+def alike_labels(y: NDArray, first: NDArray, i: int, name: str) -> None:
+    """Raise for strings beside numbers, which NumPy would take for strings."""
+    if (y.dtype.kind in "US") != (first.dtype.kind in "US"):
+        raise ValueError(
+            f"block {i}: {name}: expected labels of the first block's kind, {first.dtype}, got "
+            f"{y.dtype}"
+        )
 
 
 def some(rows: int) -> None:

@@ -19,10 +19,10 @@ def features(
     return compressed_rows(X, name)
 
 
-def require_finite(X: NDArray | sparse.csr_array) -> None:
+def require_finite(X: NDArray | sparse.csr_array, name: str = "X") -> None:
     """As that of `_validation`; the values of a sparse X were looked at by `features`."""
     if not sparse.issparse(X):
-        check.require_finite(X)
+        check.require_finite(X, name)
 
 
 def compressed_rows(X: sparse.sparray | sparse.spmatrix, name: str) -> sparse.csr_array:

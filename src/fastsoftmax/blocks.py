@@ -5,9 +5,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
 
 from fastsoftmax import _validation as check
 from fastsoftmax import _validation_blocks as check_blocks
+from fastsoftmax._validation_sparse import features, require_finite
 
 
 class Scan(NamedTuple):
@@ -16,6 +18,9 @@ class Scan(NamedTuple):
     first: ArrayLike  # X of the first block, as it was given
     shape: tuple[int, int]
     dtype: np.dtype
+    is_sparse: bool
+    nbytes: int  # of X
+    nnz: int  # entries of a sparse X, all numbers of a dense one
     y: NDArray
     weights: NDArray | None
 
@@ -33,8 +38,10 @@ class Blocks:
     ----------
     source : sequence or callable
         A sequence of blocks, or a function without arguments that returns an iterable of them
-        anew for each pass, always the same. A block is ``(X, y)`` or ``(X, y, sample_weight)``: X a
-        dense array of shape (m, D), of one dtype throughout, y labels (m,), weights (m,).
+        anew for each pass, always the same. A block is ``(X, y)`` or ``(X, y, sample_weight)``: X
+        of shape (m, D), dense in all blocks or sparse in all, of one dtype throughout, y labels
+        (m,), weights (m,). A block of a sparse X costs a little for each feature besides its
+        entries: let there be more of these than features.
 
     Raises
     ------
@@ -75,28 +82,32 @@ class Blocks:
         TypeError, ValueError
             For what no block may be, or what does not go together, naming the block.
         """
-        labels, weights, rows, first = [], [], 0, None
+        labels, weights, rows, held, nnz, first = [], [], 0, 0, 0, None
         for i, block in enumerate(self):
             X, y, weight = check_blocks.parts(block, i)
-            array = check.features(X, name=check_blocks.of(i, "X"))
+            array = features(X, name=check_blocks.of(i, "X"))
+            n = array.shape[0]
             if first is None:
-                first = X, array.shape[1], array.dtype
-            check_blocks.alike(array, first[1], first[2], i)
-            labels.append(check_blocks.targets(y, len(array), i, labels[0] if labels else None))
+                first = X, sparse.issparse(array), array.shape[1], array.dtype
+            check_blocks.alike(array, *first[1:], i)
+            labels.append(check_blocks.targets(y, n, i, labels[0] if labels else None))
+            check_blocks.alike_labels(labels[-1], labels[0], i, "y")
             weights.append(weight)
             if weight is not None:
                 weights[-1] = check.weights(
-                    weight, len(array), np.dtype(np.float64), check_blocks.of(i, "sample_weight")
+                    weight, n, np.dtype(np.float64), check_blocks.of(i, "sample_weight")
                 )
-            rows += len(array)
+            rows += n
+            parts = (array.data, array.indices) if first[1] else (array,)
+            nnz, held = nnz + parts[0].size, held + sum(part.nbytes for part in parts)
         check_blocks.some(rows)
         check_blocks.all_or_none(weights)
         return Scan(
-            first[0], (rows, first[1]), first[2], np.concatenate(labels),
+            first[0], (rows, first[2]), first[3], first[1], held, nnz, np.concatenate(labels),
             None if weights[0] is None else np.concatenate(weights),
         )  # fmt: skip
 
-    def features(self, scan: Scan) -> Iterator[NDArray]:
+    def features(self, scan: Scan) -> Iterator[NDArray | sparse.csr_array]:
         """X of each block, which are as they were in the scan.
 
         Parameters
@@ -105,13 +116,13 @@ class Blocks:
 
         Yields
         ------
-        ndarray of shape (m, D)
+        ndarray or csr_array of shape (m, D)
         """
         rows = 0
         for i, block in enumerate(self):
-            X = check.features(check_blocks.parts(block, i)[0], name=check_blocks.of(i, "X"))
-            check_blocks.alike(X, scan.shape[1], scan.dtype, i)
-            rows += len(X)
+            X = features(check_blocks.parts(block, i)[0], name=check_blocks.of(i, "X"))
+            check_blocks.alike(X, scan.is_sparse, scan.shape[1], scan.dtype, i)
+            rows += X.shape[0]
             if rows <= scan.shape[0]:
                 yield X
         check_blocks.as_many(rows, scan.shape[0])
@@ -120,4 +131,4 @@ class Blocks:
         """Raise for the first NaN or infinity."""
         for i, block in enumerate(self):
             name = check_blocks.of(i, "X")
-            check.require_finite(check.features(block[0], name=name), name)
+            require_finite(features(block[0], name=name), name)

@@ -227,6 +227,67 @@ cdef void class_moments(
         h[j] = max(second - mean[j] * first, 1e-6 * second) + ridge
 
 
+def grams(
+    cnp.ndarray x not None, cnp.ndarray rows not None, cnp.ndarray starts not None,
+    cnp.ndarray weights not None, cnp.ndarray columns not None, cnp.ndarray counts not None,
+    bint intercept, cnp.ndarray out not None, cnp.ndarray begins not None,
+    cnp.ndarray places not None, cnp.ndarray entries not None, int n_threads,
+):
+    """Σ w u uᵀ over the rows u of each class's columns, 1 for the intercept's: out (k, m, m), of 0.
+
+    The lower triangle; the rest as for `by_columns`. A row has few of a class's columns, and pairs of
+    these are all that is added. Scratch: begins (n_threads, n + 1), int64; places, int32, and entries,
+    `real`, (n_threads, most that a class's columns hold).
+    """
+    cdef Columns c = columns_of(x, rows, starts, weights.shape[1])
+    cdef const real *w = <const real *>data(weights)
+    cdef const int64_t *at = <const int64_t *>data(columns)
+    cdef const int64_t *count = <const int64_t *>data(counts)
+    cdef real *to = <real *>data(out)
+    cdef int64_t *begin = <int64_t *>data(begins)
+    cdef int *place = <int *>data(places)
+    cdef real *entry = <real *>data(entries)
+    cdef Py_ssize_t k = columns.shape[0], m = columns.shape[1], most = places.shape[1], i
+    for i in prange(k, nogil=True, schedule="dynamic", num_threads=n_threads,
+                    use_threads_if=n_threads > 1):
+        class_gram(
+            &c, w + i * c.n, at + i * m, count[i], intercept, to + i * m * m, m,
+            begin + threadid() * (c.n + 1), place + threadid() * most, entry + threadid() * most)
+
+
+cdef void class_gram(
+    const Columns *c, const real *w, const int64_t *at, Py_ssize_t count, bint intercept, real *out,
+    Py_ssize_t m, int64_t *begin, int *place, real *entry,
+) noexcept nogil:
+    cdef Py_ssize_t i, j, row, total = 0, a, b, to
+    cdef real value
+    for row in range(c.n + 1):
+        begin[row] = 0
+    for j in range(intercept, count):
+        for i in range(c.starts[at[j]], c.starts[at[j] + 1]):
+            begin[c.rows[i]] += 1
+    for row in range(c.n + 1):  # the end of each row, which moves to its beginning
+        total += begin[row]
+        begin[row] = total
+    for j in range(count - 1, intercept - 1, -1):
+        for i in range(c.starts[at[j]], c.starts[at[j] + 1]):
+            to = begin[c.rows[i]] - 1
+            begin[c.rows[i]] = to
+            place[to], entry[to] = <int>j, c.x[i]
+    for row in range(c.n):
+        if intercept:
+            out[0] += w[row]
+        for i in range(begin[row], begin[row + 1]):
+            a, value = place[i], w[row] * entry[i]
+            if intercept:
+                out[a * m] += value
+            for j in range(begin[row], begin[row + 1]):
+                b = place[j]
+                if b > a:
+                    break
+                out[a * m + b] += value * entry[j]
+
+
 def subgradient(
     cnp.ndarray gradient not None, cnp.ndarray theta not None, cnp.ndarray thresholds not None,
     bint by_feature, cnp.ndarray out not None, int n_threads,

@@ -56,23 +56,24 @@ cdef double sum_class(const real *v, Py_ssize_t step, Py_ssize_t tiles) noexcept
 
 
 def build(
-    columns, variances, Py_ssize_t n, double ridge, double share, bint centred,
+    bands, Py_ssize_t n, double ridge, double share, bint centred,
     cnp.ndarray means not None, cnp.ndarray inverses not None, cnp.ndarray masses not None,
     workspace, int n_threads,
 ):
     """Means m and inverses 1 / (s / n + ridge) of each feature and class, (d, k) float32.
 
-    X by columns as for `sparse.value_and_grad`. v comes in pieces from an iterator, tiles (any, k,
-    ROWS) of consecutive rows, whole bands after some of them. `share` of s is that of the unweighted
+    X comes in bands, of up to `sparse.band_rows` (n) each: (rows, columns, v), columns as for
+    `sparse.value_and_grad`, v an iterator of tiles (any, k, ROWS) of consecutive rows, all of whole
+    tiles but for the end of the last. `share` of s is that of the unweighted
     rows times c: no feature is without curvature for a class because the rows that have it are sure at
     present. The sums c go into masses (k,), float64.
     """
     cdef Py_ssize_t k = masses.shape[0], padded = rounded_up(k, VL), size = sizeof(real)
-    cdef Py_ssize_t band = rows_of_band(n, k), d = means.shape[0], start, tiles, filled, row, i
+    cdef Py_ssize_t band = rows_of_band(n, k), d = means.shape[0], start = 0, count, tiles, filled, i
     cdef const real *v
     cdef double *mass = <double *>data(masses)
     cdef cnp.ndarray piece
-    cdef Py_ssize_t bands = (n + band - 1) // band, sums = aligned(2 * k * sizeof(double))
+    cdef Py_ssize_t sums = aligned(2 * k * sizeof(double))
     cdef cnp.ndarray memory = workspace(
         ALIGNMENT + aligned(band * padded * size) + aligned(2 * d * sizeof(double)) + n_threads * sums)
     cdef char *free = <char *>data(memory)
@@ -89,27 +90,26 @@ def build(
     b.inverses = <float *>data(inverses)
     for i in range(k):
         mass[i] = 0.
-    for start from 0 <= start < n by band:
+    for count, (values, rows, starts), variances in bands:
         filled = 0
-        while filled < min(band, n - start):
-            piece = next(variances)
+        for piece in variances:
             v = <const real *>data(piece)
-            tiles, row = piece.shape[0], start + filled
+            tiles = piece.shape[0]
             for i in prange(k, nogil=True, schedule="static", num_threads=n_threads,
                             use_threads_if=n_threads > 1):
                 mass[i] += sum_class(v + i * ROWS, k * ROWS, tiles)
             for i in prange(tiles, nogil=True, schedule="static", num_threads=n_threads,
                             use_threads_if=n_threads > 1):
                 to_rows(
-                    v + i * ROWS * k, k, min(ROWS, n - row - i * ROWS),
+                    v + i * ROWS * k, k, min(ROWS, count - filled - i * ROWS),
                     b.table + (filled + i * ROWS) * padded, padded)
             filled += tiles * ROWS
-        values, rows, starts = columns[start // band]
         b.columns.values = <const real *>data(values)
         b.columns.at = data(rows)
         b.columns.starts = data(starts)
         b.columns.wide = True
-        b.is_first, b.is_last = start == 0, start // band == bands - 1
+        b.is_first, b.is_last = start == 0, start + count == n
+        start += count
         for i in prange((d + FEATURES - 1) // FEATURES, nogil=True, schedule="dynamic",
                         chunksize=1, num_threads=n_threads, use_threads_if=n_threads > 1):
             build_features(&b, i * FEATURES, <double *>(free + threadid() * sums))

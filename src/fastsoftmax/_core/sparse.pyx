@@ -113,8 +113,11 @@ cdef void feature_gradients(
     double scale, double ridge, const double *theta, double *sums, double *wide, float *narrow,
 ) noexcept nogil:
     """Add the gradients of some features; begin with that of the penalty, or with nothing."""
-    cdef Py_ssize_t end_of_all = (<const int64_t *>columns.starts)[d], j, c
+    cdef const int64_t *starts = <const int64_t *>columns.starts
+    cdef Py_ssize_t end_of_all = starts[d], j, c
     for j in range(first, min(first + FEATURES, d)):
+        if not begin and starts[j] == starts[j + 1]:
+            continue
         for c in range(k):
             if begin:
                 sums[c] = ridge * theta[j * k + c] if theta else 0.
@@ -131,7 +134,7 @@ cdef void feature_gradients(
 def value_and_grad(
     cnp.ndarray values not None, cnp.ndarray at not None, cnp.ndarray starts not None, columns,
     w, b, targets, weights, double scale, double ridge, theta, stored,
-    grad_w, cnp.ndarray grad_b not None, workspace, int n_threads,
+    grad_w, cnp.ndarray grad_b not None, workspace, int n_threads, bint adds=False,
 ):
     """scale * the weighted sum of losses; its gradients by W and b, with ridge * theta.
 
@@ -139,8 +142,8 @@ def value_and_grad(
     int32, and starts (d + 1,), int64. Logits are X W + b, or what `stored` holds, tiles as
     `store_logits` writes them, and W is then None. Targets are as `set_targets` takes them, weights (n,)
     or None; without targets `stored` is taken for A - Y itself. grad_w (d, k), float64 or float32, is
-    overwritten, or None; without theta, (d, k) float64, it is that of the losses alone. grad_b (k,),
-    float64, is overwritten.
+    overwritten, or added to where that is said, or None; without theta, (d, k) float64, it is that of
+    the losses alone. grad_b (k,), float64, is overwritten.
     """
     cdef Sparse x = sparse_of(values, at, starts), by_column
     cdef Problem p
@@ -190,7 +193,7 @@ def value_and_grad(
             for i in prange((d + FEATURES - 1) // FEATURES, nogil=True, schedule="dynamic",
                             chunksize=1, num_threads=n_threads, use_threads_if=n_threads > 1):
                 feature_gradients(
-                    &by_column, d, i * FEATURES, start == 0, z, k, scale, ridge, penalised,
+                    &by_column, d, i * FEATURES, start == 0 and not adds, z, k, scale, ridge, penalised,
                     <double *>(scratch + threadid() * each), wide, narrow)
     for j in range(k):
         intercepts[j] = 0.

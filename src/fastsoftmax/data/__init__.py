@@ -1,35 +1,43 @@
 """What X may be. Each kind offers the products that an objective needs, and never copies X."""
 
+import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
 from fastsoftmax.data.coordinate import WeightedColumns, descend_by_grams, subgradient
 from fastsoftmax.data.csr import SparseData
 from fastsoftmax.data.dense import DenseData, Gradients
-from fastsoftmax.data.diagonals import DiagonalFactors
+from fastsoftmax.data.diagonals import DiagonalFactors, Variances, diagonals
 from fastsoftmax.data.factors import ClassFactors
 from fastsoftmax.data.float64 import float64_pieces
+from fastsoftmax.data.protocol import Data
 from fastsoftmax.data.stored import Draw, StoredLogits
-from fastsoftmax.data.streamed import BlocksData
+from fastsoftmax.data.streamed_dense import DenseBlocks
+from fastsoftmax.data.streamed_sparse import SparseBlocks
 from fastsoftmax.data.vectors import add, combine, dot, dots, largest, products
 
 SMALL = 1 << 18  # bytes
 
 __all__ = [
-    "BlocksData",
     "ClassFactors",
+    "Data",
+    "DenseBlocks",
     "DenseData",
     "DiagonalFactors",
     "Draw",
     "Gradients",
+    "SparseBlocks",
     "SparseData",
     "StoredLogits",
+    "Variances",
     "WeightedColumns",
     "add",
+    "better_dense",
     "combine",
     "data_of",
     "dense_if_small",
     "descend_by_grams",
+    "diagonals",
     "dot",
     "dots",
     "float64_pieces",
@@ -49,13 +57,17 @@ def data_of(
     return data if feature_scale is None else data.scaled(feature_scale)
 
 
-def dense_if_small(X: NDArray | sparse.csr_array) -> NDArray | sparse.csr_array:
-    """X as a dense array if it is that, or takes less memory so, or hardly any.
+def better_dense(shape: tuple[int, int], dtype: np.dtype, held: int) -> bool:
+    """Whether a sparse X takes less memory as a dense array than the bytes held, or hardly any.
 
     What is known of dense X, all of its second moments, makes for fewer passes and sharper ends.
     """
-    if not sparse.issparse(X):
-        return X
-    size = X.shape[0] * X.shape[1] * X.dtype.itemsize
-    held = X.data.nbytes + X.indices.nbytes
-    return X.toarray() if size <= max(SMALL, held) else X
+    return shape[0] * shape[1] * dtype.itemsize <= max(SMALL, held)
+
+
+def dense_if_small(X: NDArray | sparse.csr_array) -> NDArray | sparse.csr_array:
+    """X as a dense array if it is that or had better be."""
+    is_better = sparse.issparse(X) and better_dense(
+        X.shape, X.dtype, X.data.nbytes + X.indices.nbytes
+    )
+    return X.toarray() if is_better else X

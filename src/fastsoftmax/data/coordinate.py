@@ -92,6 +92,28 @@ class WeightedColumns:
             self._means, self._diagonals, team(self._n_threads, 2 * X.size * len(self._columns)),
         )  # fmt: skip
 
+    def grams(self, at: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray:
+        """The matrices themselves, undamped, of some places `at` (K, size) of the classes.
+
+        Of these the first `counts`, the intercept first. Lower triangles.
+        """
+        k, size = at.shape
+        columns = np.take_along_axis(self._columns, at, axis=1)
+        X, rows, starts = self._csc
+        inside = np.arange(size) < counts[:, None]
+        inside[:, : self._intercept] = False
+        lengths = np.append(np.diff(starts), 0)  # there may be no columns at all
+        most = int(np.sum(lengths[columns] * inside, axis=1).max())
+        threads = team(self._n_threads, k * X.size)
+        out = np.zeros((k, size, size), X.dtype)
+        self._kernel.grams(
+            X, rows, starts, self._weights, columns, counts, self._intercept, out,
+            np.empty((threads, self._weights.shape[1] + 1), np.int64),
+            np.empty((threads, most), np.int32), np.empty((threads, most), X.dtype), threads,
+        )  # fmt: skip
+        np.einsum("kii->ki", out)[:, self._intercept :] += self._ridge
+        return out
+
     def damp(self, damping: NDArray[np.float64]) -> None:
         """Make directions stiffer by this table."""
         self._ridges = np.ascontiguousarray(damping + self._ridge, np.float64)

@@ -25,6 +25,24 @@ class Columns(NamedTuple):
     starts: NDArray[np.int64]
 
 
+def some_rows(X: sparse.csr_array, rows: slice) -> sparse.csr_array:
+    """Rows side by side: a view, where SciPy would copy."""
+    starts = X.indptr[rows.start : rows.stop + 1]
+    part = sparse.csr_array((len(starts) - 1, X.shape[1]), dtype=X.dtype)
+    part.indptr = starts - starts[0]
+    part.indices = X.indices[starts[0] : starts[-1]]
+    part.data = X.data[starts[0] : starts[-1]]
+    return part
+
+
+def with_scaled(X: sparse.csr_array, units: NDArray[np.float64]) -> sparse.csr_array:
+    """X with each feature times a number: its values are copied."""
+    scaled = sparse.csr_array(X.shape, dtype=X.dtype)
+    scaled.indices, scaled.indptr = X.indices, X.indptr
+    scaled.data = X.data * units.astype(X.dtype)[X.indices]
+    return scaled
+
+
 class SparseData:
     """X, and the products with it that the kernels offer.
 
@@ -54,20 +72,26 @@ class SparseData:
         self._workspace = Workspace() if workspace is None else workspace
 
     def like(self, X: NDArray | sparse.csr_array) -> "SparseData | DenseData":
-        """Another array, with the threads of this one; a dense one with its workspace.
-
-        Logits of sparse rows, which take hardly any, may be asked for while `diagonals` uses it.
-        """
+        """Another array, with the threads of this one; a dense one with its workspace."""
         if sparse.issparse(X):
             return SparseData(X, self.n_threads)
         return DenseData(X, self.n_threads, self._workspace)
 
     def scaled(self, units: NDArray[np.float64]) -> "SparseData":
-        """The same with each feature times a number: its values are copied."""
-        X = sparse.csr_array(self.X.shape, dtype=self.dtype)
-        X.indices, X.indptr = self.X.indices, self.X.indptr
-        X.data = self.X.data * units.astype(self.dtype)[X.indices]
+        """The same with each feature times a number."""
+        return SparseData(with_scaled(self.X, units), self.n_threads)
+
+    def widened(self, most: int) -> "SparseData":
+        """The same in float64, if a copy takes no more than so many bytes."""
+        if self.dtype == np.float64 or 8 * self.nnz > most:
+            return self
+        X = sparse.csr_array(self.shape, dtype=np.float64)
+        X.indices, X.indptr, X.data = self.X.indices, self.X.indptr, self.X.data.astype(np.float64)
         return SparseData(X, self.n_threads)
+
+    def fingerprint(self) -> bytes:
+        """Of no use: nothing is kept for another fit."""
+        return b""
 
     def in_float64(self, rows: slice) -> NDArray[np.float64]:
         """A copy of some rows."""
@@ -85,6 +109,10 @@ class SparseData:
     def rows(self, chosen: slice) -> "SparseData":
         """Some of the rows."""
         return self.like(self.X[chosen])
+
+    def only(self, features: NDArray[np.int64]) -> "SparseData":
+        """Some of the features."""
+        return self.like(self.X[:, features])
 
     def every(self, step: int) -> "SparseData":
         """Every step-th row."""
@@ -111,8 +139,17 @@ class SparseData:
     def nbytes(self) -> int:
         return sum(part.nbytes for part in self._rows)
 
+    @property
+    def nnz(self) -> int:
+        """Entries."""
+        return len(self.X.data)
+
+    def pieces(self) -> list[tuple[slice, "SparseData"]]:
+        """All rows, in one piece."""
+        return [(slice(0, self.shape[0]), self)]
+
     def _team(self, n_logits: int) -> int:
-        return team(self.n_threads, len(self.X.data) * n_logits)
+        return team(self.n_threads, self.nnz * n_logits)
 
     def _by_feature(self, W: NDArray | None) -> NDArray | None:
         """W (D, K), contiguous; no copy of what is laid out so."""
@@ -123,11 +160,18 @@ class SparseData:
 
     def columns(self, n_logits: int) -> list[Columns]:
         """X by columns, a band of rows at a time: made once."""
-        rows = self.band_rows(n_logits)
-        if self._bands is None or self._bands[0] != rows:
-            starts = range(0, self.shape[0], rows)
-            self._bands = rows, [self._columns(s, min(s + rows, self.shape[0])) for s in starts]
+        if self._bands is None or self._bands[0] != self.band_rows(n_logits):
+            bands = self._band_slices(n_logits)
+            self._bands = self.band_rows(n_logits), [self._columns(r.start, r.stop) for r in bands]
         return self._bands[1]
+
+    def bands(self, n_logits: int) -> Iterator[tuple[slice, Columns]]:
+        """The rows of each band, and these by columns."""
+        return zip(self._band_slices(n_logits), self.columns(n_logits), strict=True)
+
+    def _band_slices(self, n_logits: int) -> list[slice]:
+        n, rows = self.shape[0], self.band_rows(n_logits)
+        return [slice(start, min(start + rows, n)) for start in range(0, n, rows)]
 
     _bands: tuple[int, list[Columns]] | None = None
 
@@ -175,6 +219,19 @@ class SparseData:
         """
         return self._pass(W, b, targets, weights, 1 / self.shape[0], ridge, out, stored)
 
+    def add_gradient(
+        self,
+        W: NDArray,
+        b: NDArray | None,
+        targets: NDArray | None,
+        weights: NDArray | None,
+        scale: float,
+        out: NDArray,
+        stored: StoredLogits | None,
+    ) -> tuple[float, NDArray]:
+        """The loss times `scale` and its gradient by b; that by W is added to `out`."""
+        return self._pass(W, b, targets, weights, scale, 0.0, out, stored, adds=True)
+
     def _pass(
         self,
         W: NDArray | None,
@@ -185,6 +242,7 @@ class SparseData:
         ridge: float,
         out: NDArray | None,
         stored: StoredLogits | None,
+        adds: bool = False,
     ) -> tuple[float, NDArray]:
         n_logits = len(W) if stored is None else stored.n_logits
         by_b = np.empty(n_logits)
@@ -193,36 +251,13 @@ class SparseData:
             *((self._by_feature(W), self._cast(b)) if stored is None else (None, None)),
             targets, weights, scale, ridge, W.T if ridge else None,
             None if stored is None else stored.tiles,
-            None if out is None else out.T, by_b, self._workspace, self._team(n_logits),
+            None if out is None else out.T, by_b, self._workspace, self._team(n_logits), adds,
         )  # fmt: skip
         return loss, by_b
 
     def band_rows(self, n_logits: int) -> int:
         """Rows that the kernels take at a time."""
         return self._kernel.band_rows(self.shape[0], n_logits)
-
-    def diagonals(
-        self,
-        variances: Iterator[NDArray],
-        n_logits: int,
-        ridge: float,
-        share: float,
-        centred: bool,
-    ) -> tuple[NDArray, NDArray, NDArray]:
-        """Means (D, K), inverse diagonals (D, K) and strengths (K,) of the Hessian of each class.
-
-        `variances` are tiles of the rows' p(1 - p), weighted, in order, none across `band_rows`;
-        `share` of a diagonal is that of the rows unweighted. Entries that a row has twice count as
-        two, whose squares sum to less than that of their sum.
-        """
-        n, d = self.shape
-        strengths = np.empty(n_logits)
-        means, inverses = (np.empty((d, n_logits), np.float32) for _ in range(2))
-        kernels(self.dtype).diagonals.build(
-            self.columns(n_logits), variances, n, ridge, share, centred, means, inverses,
-            strengths, self._workspace, self._team(2 * n_logits),
-        )  # fmt: skip
-        return means, inverses, strengths / n
 
     def logits(self, W: NDArray, b: NDArray | None) -> NDArray:
         """X Wᵀ + b, of shape (n, K)."""

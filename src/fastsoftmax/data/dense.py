@@ -1,7 +1,7 @@
 """Dense X: of any dtype that `_dtypes` knows and any strides, never copied."""
 
 import hashlib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -77,6 +77,17 @@ class DenseData:
     def scaled(self, units: NDArray[np.float64]) -> Self:
         """The same with each feature times a number."""
         return type(self)(self.X, self.n_threads, self._workspace, self._scaled(units))
+
+    def pieces(self) -> list[tuple[slice, Self]]:
+        """All rows, in one piece."""
+        return [(slice(0, len(self.X)), self)]
+
+    def widened(self, most: int) -> Self:
+        """The same in float64, if a copy takes no more than so many bytes."""
+        if self.X.dtype != np.float32 or 8 * self.X.size > most:
+            return self
+        X = self.X.astype(np.float64)
+        return type(self)(X, self.n_threads, self._workspace, self._feature_scale)
 
     def every(self, step: int) -> Self:
         """Every step-th row."""
@@ -213,6 +224,34 @@ class DenseData:
             ridge, out, self._workspace, team(self.n_threads, work),
         )  # fmt: skip
         return out
+
+    def grams_of(
+        self,
+        drawn: Draw,
+        features: Sequence[NDArray],
+        centre: NDArray,
+        scales: NDArray,
+        scale: float,
+    ) -> list[NDArray]:
+        """As `gram`, for each class of some features of its own: d, at the end, is the intercept's.
+
+        They are in order.
+        """
+        d, grams = self.shape[1], []
+        for rows, factors, count, mine in zip(
+            drawn.rows, drawn.factors, drawn.counts, features, strict=True
+        ):
+            columns = mine[mine < d]
+            own = Draw(
+                np.arange(count, dtype=np.int32)[None],
+                np.ascontiguousarray(factors[None, :count]), np.array([count]), np.ones(1),
+            )  # fmt: skip
+            scaled = None if self._feature_scale is None else self._feature_scale[columns]
+            X = np.ascontiguousarray(self.X[rows[:count, None], columns])
+            picked = type(self)(X, self.n_threads, self._workspace, scaled)
+            nothing = np.zeros(len(mine))
+            grams += list(picked.gram(own, centre[columns], scales[mine], scale, nothing))
+        return grams
 
     def second_moments(self) -> NDArray[np.float64]:
         """XᵀX / n."""

@@ -1,6 +1,5 @@
 """Logits of a data set, kept between passes."""
 
-from collections.abc import Iterator
 from copy import copy
 from typing import NamedTuple
 
@@ -82,12 +81,6 @@ class StoredLogits:
         some = self._of_rows(n)
         some.tiles[...] = self.tiles[chosen.start : chosen.stop : chosen.step]
         return some
-
-    def bands(self, rows: int) -> Iterator[NDArray]:
-        """The tiles of so many rows at a time, a multiple of those of one."""
-        count = rows // self.tiles.shape[2]
-        for first in range(0, len(self.tiles), count):
-            yield self.tiles[first : first + count]
 
     def table(self) -> NDArray:
         """The logits as an array (n, K)."""

@@ -1,18 +1,27 @@
-"""X in blocks of rows that need not fit in memory, read anew for each pass."""
+"""X in blocks of rows that need not fit in memory, read anew for each pass.
 
-from collections.abc import Callable, Collection, Iterable, Iterator
+`BlocksData` is what blocks of any kind share; `streamed_dense.py` and `streamed_sparse.py` have the
+products.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import TypeVar
+from typing import Any, Self, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from fastsoftmax._dtypes import computed_in
-from fastsoftmax.data.dense import WIDE_BYTES, DenseData, Gradients
-from fastsoftmax.data.stored import Draw, StoredLogits
+from fastsoftmax.data.csr import SparseData
+from fastsoftmax.data.dense import DenseData
+from fastsoftmax.data.stored import StoredLogits
 from fastsoftmax.data.workspace import Workspace
 
 Item = TypeVar("Item")
+Block = NDArray | sparse.csr_array
+Read = Callable[[], Iterable[Any]]
 
 
 def ahead(items: Iterable[Item]) -> Iterator[Item]:
@@ -25,137 +34,86 @@ def ahead(items: Iterable[Item]) -> Iterator[Item]:
             yield item
 
 
-class BlocksData:
-    """What `DenseData` offers, of rows that come in blocks.
-
-    Logits are stored in tiles of rows. So that no tile has rows of two blocks the rows that a block
-    ends with in the middle of a tile are put before those of the next, and their tile is worked
-    on alone.
+class BlocksData(ABC):
+    """What X in memory offers, of rows that come in blocks.
 
     Parameters
     ----------
     read : callable
-        Gives the blocks, arrays (., d) of one dtype, each time it is called.
+        Gives the blocks, (., d) of one kind and dtype, each time it is called.
     shape : (n, d)
-    dtype : dtype
+    stored : dtype
         That of the blocks.
+    nbytes : int
+        Of all blocks.
     n_threads : int
     workspace : Workspace, optional
-    feature_scale : ndarray of shape (d,), optional
-        Factors of the features, as for `DenseData`.
     """
 
     def __init__(
         self,
-        read: Callable[[], Iterable[NDArray]],
+        read: Read,
         shape: tuple[int, int],
-        dtype: np.dtype,
+        stored: np.dtype,
+        nbytes: int,
         n_threads: int,
         workspace: Workspace | None = None,
-        feature_scale: NDArray[np.float64] | None = None,
     ) -> None:
-        self._read, self.shape, self._stored = read, shape, dtype
-        self.n_threads = n_threads
+        self._read, self.shape, self._stored = read, shape, stored
+        self.nbytes, self.n_threads = nbytes, n_threads
         self._workspace = Workspace() if workspace is None else workspace
-        self._feature_scale = feature_scale
-        self.dtype = computed_in(dtype)
-        self.nbytes = shape[0] * shape[1] * dtype.itemsize
-        self._tile = StoredLogits(1, 1, self.dtype, 1).tiles.shape[2]
+        self.dtype = computed_in(stored)
+        self._tile = StoredLogits.tile_rows(self.dtype)
+
+    @abstractmethod
+    def pieces(self) -> Iterator[tuple[slice, DenseData | SparseData]]:
+        """Rows of one block, or of two; all but the last are whole tiles of stored logits."""
+
+    @abstractmethod
+    def _other(self, read: Read, shape: tuple[int, int], nbytes: int) -> Self:
+        """Other blocks of the same kind."""
 
     def like(self, X: NDArray) -> DenseData:
         """An array in memory, with the threads and the workspace of these blocks."""
         return DenseData(X, self.n_threads, self._workspace)
 
-    def _scaled(self, X: NDArray) -> DenseData:
-        return DenseData(X, self.n_threads, self._workspace, self._feature_scale)
-
-    def pieces(self) -> Iterator[tuple[slice, DenseData]]:
-        """Rows of one block, or of one tile; all but the last are whole tiles."""
-        begin, left = 0, []  # rows of a tile that is not complete
-        for X in ahead(self._read()):
-            if left:
-                missing = self._tile - sum(map(len, left))
-                left.append(X[:missing])
-                X = X[missing:]
-                if sum(map(len, left)) < self._tile:
-                    continue
-                yield slice(begin, begin + self._tile), self._scaled(np.concatenate(left))
-                begin, left = begin + self._tile, []
-            whole = len(X) // self._tile * self._tile
-            if whole:
-                yield slice(begin, begin + whole), self._scaled(X[:whole])
-                begin += whole
-            if whole < len(X):
-                left = [X[whole:].copy()]
-        if left:
-            yield slice(begin, begin + sum(map(len, left))), self._scaled(np.concatenate(left))
-
     def fingerprint(self) -> bytes:
         """Of no use: what is read is not kept."""
         return b""
 
-    def folded(self) -> "BlocksData":
-        """Itself: what `SparseData` folds, dense X has not."""
+    def folded(self) -> Self:
+        """Itself: to fold features takes all rows at once."""
         return self
 
-    def scaled(self, units: NDArray[np.float64]) -> "BlocksData":
-        """The same with each feature times a number."""
-        scale = units if self._feature_scale is None else units * self._feature_scale
-        return BlocksData(
-            self._read, self.shape, self._stored, self.n_threads, self._workspace, scale
-        )
+    def widened(self, most: int) -> Self:
+        """Itself: blocks are not copied."""
+        return self
 
-    def every(self, step: int) -> "BlocksData":
+    def every(self, step: int) -> Self:
         """Every step-th row."""
         if step == 1:
             return self
 
-        def read() -> Iterator[NDArray]:
+        def read() -> Iterator[Block]:
             begin = 0
             for X in self._read():
                 yield X[-begin % step :: step]
-                begin += len(X)
+                begin += X.shape[0]
 
         n, d = self.shape
-        return BlocksData(
-            read, (-(-n // step), d), self._stored, self.n_threads, self._workspace,
-            self._feature_scale,
-        )  # fmt: skip
+        return self._other(read, (-(-n // step), d), self.nbytes // step)
 
-    def rows(self, chosen: slice | NDArray) -> DenseData:
-        """Some rows, in order, in memory."""
-        rows = np.arange(self.shape[0])[chosen]
-        found, begin = [], 0
-        for X in self._read():
-            first, last = np.searchsorted(rows, (begin, begin + len(X)))
-            found.append(X[rows[first:last] - begin])
-            begin += len(X)
-        return self._scaled(np.concatenate(found))
-
-    def value_and_grad(
-        self,
-        W: NDArray | None,
-        b: NDArray | None,
-        targets: NDArray,
-        weights: NDArray | None,
-        scale: float,
-        wrt: Collection[str] = ("W", "b"),
-        stored: StoredLogits | None = None,
-    ) -> tuple[float, Gradients]:
-        """As `DenseData.value_and_grad`, but for the gradient of X."""
-        n_logits = len(W) if stored is None else stored.n_logits
-        shape = n_logits, self.shape[1]
-        wide = np.float64 if 8 * n_logits * self.shape[1] <= WIDE_BYTES else self.dtype
-        loss, by_W, by_b = 0.0, np.zeros(shape, wide), np.zeros(n_logits)
+    def logits(self, W: NDArray, b: NDArray | None) -> NDArray:
+        """X Wᵀ + b, of shape (n, K)."""
+        out = np.empty((self.shape[0], len(W)), self.dtype)
         for rows, piece in self.pieces():
-            value, grads = piece.value_and_grad(
-                W, b, targets[rows], None if weights is None else weights[rows], scale, wrt,
-                None if stored is None else stored.part(rows),
-            )  # fmt: skip
-            loss += value
-            by_b += grads.b
-            by_W += grads.W
-        return loss, Gradients(by_W, by_b)
+            out[rows] = piece.logits(W, b)
+        return out
+
+    def store_logits(self, W: NDArray, b: NDArray | None, out: StoredLogits) -> None:
+        """X Wᵀ + b into `out`, in half a pass."""
+        for rows, piece in self.pieces():
+            piece.store_logits(W, b, out.part(rows))
 
     def moments(self, weights: NDArray | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Weighted mean and variance of each feature, in one pass: of pieces, merged.
@@ -174,58 +132,3 @@ class BlocksData:
             means += apart * (weight / total)
             squares += weight * variance + apart**2 * (weight * (1 - weight / total))
         return means, squares / total
-
-    def logits(self, W: NDArray, b: NDArray | None) -> NDArray:
-        """X Wᵀ + b, of shape (n, K)."""
-        out = np.empty((self.shape[0], len(W)), self.dtype)
-        for rows, piece in self.pieces():
-            out[rows] = piece.logits(W, b)
-        return out
-
-    def store_logits(self, W: NDArray, b: NDArray | None, out: StoredLogits) -> None:
-        """X Wᵀ + b into `out`, in half a pass."""
-        for rows, piece in self.pieces():
-            piece.store_logits(W, b, out.part(rows))
-
-    def gram(
-        self,
-        drawn: Draw,
-        centre: NDArray,
-        scales: NDArray,
-        scale: float,
-        ridge: NDArray[np.float64],
-        shared: NDArray | None = None,
-        shares: NDArray[np.float64] | None = None,
-    ) -> NDArray:
-        """As `DenseData.gram`."""
-        out = np.zeros((len(drawn.rows), len(scales), len(scales)), self.dtype)
-        for piece, some in self._drawn(drawn):
-            out += piece.gram(some, centre, scales, scale, np.zeros(len(scales)))
-        if shared is not None:
-            out += shares[:, None, None] * shared
-        np.einsum("mii->mi", out)[:] += ridge
-        return out
-
-    def sums(self, drawn: Draw) -> NDArray:
-        """As `DenseData.sums`."""
-        out = np.zeros((len(drawn.rows), self.shape[1]), self.dtype)
-        for piece, some in self._drawn(drawn):
-            out += piece.sums(some)
-        return out
-
-    def _drawn(self, drawn: Draw) -> Iterator[tuple[DenseData, Draw]]:
-        """Pieces of which there are drawn rows, and which those are."""
-        for rows, piece in self.pieces():
-            limits = [
-                np.searchsorted(row[:count], (rows.start, rows.stop))
-                for row, count in zip(drawn.rows, drawn.counts, strict=True)
-            ]
-            counts = np.array([last - first for first, last in limits], np.intp)
-            if not counts.any():
-                continue
-            at = np.zeros((len(limits), counts.max()), np.int32)
-            factors = np.zeros(at.shape, drawn.factors.dtype)
-            for k, (first, last) in enumerate(limits):
-                at[k, : counts[k]] = drawn.rows[k, first:last] - rows.start
-                factors[k, : counts[k]] = drawn.factors[k, first:last]
-            yield piece, Draw(at, factors, counts, drawn.totals)

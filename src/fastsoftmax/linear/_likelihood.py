@@ -22,11 +22,10 @@ from numpy.typing import NDArray
 from scipy import linalg
 
 from fastsoftmax.data import (
-    BlocksData,
     ClassFactors,
+    Data,
     DenseData,
     Draw,
-    SparseData,
     StoredLogits,
     float64_pieces,
 )
@@ -47,7 +46,7 @@ SHARE = 0.1  # of the largest: what counts as part of a direction
 class Sample(NamedTuple):
     """Rows, and which coefficients there are."""
 
-    data: BlocksData | DenseData | SparseData
+    data: Data
     targets: NDArray  # codes (n,) or probabilities (n, number of logits)
     weights: NDArray | None
     offset: NDArray | None  # (n, number of logits)

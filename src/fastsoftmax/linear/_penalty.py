@@ -3,13 +3,13 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax.data import BlocksData, DenseData, SparseData
+from fastsoftmax.data import Data
 
 FREE = 1e-9  # the factor of features that are said to be free: of no weight beside others
 
 
 def penalised_units(
-    data: BlocksData | DenseData | SparseData,
+    data: Data,
     weights: NDArray | None,
     factors: NDArray | None,
     standardize: bool,

@@ -11,15 +11,22 @@ from fastsoftmax import _validation_blocks as check_blocks
 from fastsoftmax._typing import MatrixLike
 from fastsoftmax._validation_sparse import features
 from fastsoftmax._validation_targets import as_table
-from fastsoftmax.blocks import Blocks
-from fastsoftmax.data import BlocksData, DenseData, SparseData, data_of, dense_if_small
+from fastsoftmax.blocks import Blocks, Scan
+from fastsoftmax.data import (
+    Data,
+    DenseBlocks,
+    SparseBlocks,
+    better_dense,
+    data_of,
+    dense_if_small,
+)
 
 
 class Rows(NamedTuple):
     """What is fitted."""
 
     given: ArrayLike  # X as it came, or a block of it
-    data: BlocksData | DenseData | SparseData
+    data: Data
     y: ArrayLike | None
     weights: NDArray[np.float64] | None
     feature_scale: NDArray | None
@@ -39,12 +46,24 @@ def rows_of(
         check_blocks.nothing_else(sample_weight, "sample_weight")
         scan = X.scan()
         scale = check.feature_scale(feature_scale, scan.shape[1])
-        data = BlocksData(
-            lambda: X.features(scan), scan.shape, scan.dtype, n_threads, feature_scale=scale
-        )
+        data = _data_of_blocks(X, scan, n_threads, scale)
         return Rows(scan.first, data, scan.y, scan.weights, scale, X.require_finite)
     array = features(X)
     scale = check.feature_scale(feature_scale, array.shape[1])
     weights = check.weights(sample_weight, array.shape[0], np.dtype(np.float64))
     data = data_of(dense_if_small(array), n_threads, scale)
     return Rows(X, data, as_table(y), weights, scale, lambda: check.require_finite(array))
+
+
+def _data_of_blocks(
+    X: Blocks, scan: Scan, n_threads: int, feature_scale: NDArray | None
+) -> DenseBlocks | SparseBlocks:
+    """As `data_of`."""
+    parts = scan.shape, scan.dtype, scan.nbytes, n_threads
+    if not scan.is_sparse:
+        return DenseBlocks(lambda: X.features(scan), *parts, feature_scale=feature_scale)
+    if better_dense(scan.shape, scan.dtype, scan.nbytes):
+        dense = lambda: (block.toarray() for block in X.features(scan))  # noqa: E731
+        return DenseBlocks(dense, *parts, feature_scale=feature_scale)
+    data = SparseBlocks(lambda: X.features(scan), *parts, nnz=scan.nnz)
+    return data if feature_scale is None else data.scaled(feature_scale)

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from numpy.typing import NDArray
 
-from fastsoftmax.data import BlocksData, DenseData, SparseData
+from fastsoftmax.data import DenseBlocks, DenseData, SparseBlocks, SparseData
 from fastsoftmax.objective.class_diagonals import ClassDiagonals
 from fastsoftmax.objective.class_grams import ClassGrams
 from fastsoftmax.objective.line import Line
@@ -54,7 +54,12 @@ def of_sparse(objective: "Objective", seed: int) -> list[Blocks]:
     return [ClassDiagonals(objective)]
 
 
-BLOCKS = {BlocksData: of_dense, DenseData: of_dense, SparseData: of_sparse}
+BLOCKS = {
+    DenseData: of_dense,
+    DenseBlocks: of_dense,
+    SparseData: of_sparse,
+    SparseBlocks: of_sparse,
+}
 
 
 def blocks_for(objective: "Objective", seed: int) -> list[Blocks]:

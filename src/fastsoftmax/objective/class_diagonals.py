@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from fastsoftmax.data import DiagonalFactors
+from fastsoftmax.data import DiagonalFactors, diagonals
 from fastsoftmax.objective.line import Line
 
 if TYPE_CHECKING:
@@ -33,9 +33,8 @@ class ClassDiagonals:
     def by_class(self, line: Line, rows: int, seed: int) -> DiagonalFactors:
         """The diagonals at the line's point, from all rows."""
         o = self._objective
-        variances = line.variances(o.data.band_rows(o.n_logits))
-        means, inverses, strengths = o.data.diagonals(
-            variances, o.n_logits, o.penalty, SHARED, o.fit_intercept
+        means, inverses, strengths = diagonals(
+            o.data, line.variances(), o.n_logits, o.penalty, SHARED, o.fit_intercept
         )
         o.n_passes += self.cost(rows)
         strengths = np.where(strengths > 0, strengths, 1.0) if o.fit_intercept else None

@@ -11,10 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
+from fastsoftmax import _validation as check
 from fastsoftmax.data import (
     ClassFactors,
+    DenseBlocks,
     DenseData,
     Draw,
+    SparseBlocks,
     SparseData,
     WeightedColumns,
     descend_by_grams,
@@ -25,7 +28,9 @@ from fastsoftmax.objective.working_set import WorkingSet
 if TYPE_CHECKING:
     from fastsoftmax.objective.objective import Objective
 
-MATRICES = 0.3  # of the memory budget
+MATRICES = 0.3  # of the memory budget, or for the columns of a set
+COPIES = 3  # of these: by rows, and by columns for descent and for gradients,
+INDEX = 4  # bytes of a row's or a feature's number in them
 ROWS = 4  # times as many as columns, to make a Gram matrix from, and
 LEAST_ROWS = 2048
 DAMPING = 0.01  # of the diagonal, added to it
@@ -47,7 +52,8 @@ class GramModel:
         most = max(1, int(np.sqrt(self._budget / 2 / k)) - 1)
         self.set = WorkingSet(objective, line, most)
         m = self.set.features.shape[1]
-        self.partial = m > most  # whether weights that are not 0 may be missing
+        # whether weights that are not 0 may be missing
+        self.partial = m - self.set.intercept >= most and most < objective.data.shape[1]
         whole = 2 * m > size and 2 * k * size**2 <= self._budget
         drawn, scale = self._draw(line, size if whole else m, seed)
         if whole:
@@ -85,21 +91,15 @@ class GramModel:
         """Matrices of the set's columns alone."""
         o, s = self._objective, self.set
         k, m = s.features.shape
-        shift, curvature = o.parameters.shift, o.curvature
+        c = o.curvature
+        pairs = zip(s.features, s.counts, strict=True)
+        each = [np.roll(mine[:count], -s.intercept) for mine, count in pairs]  # intercepts last
+        grams = o.data.grams_of(drawn, each, o.parameters.shift, c.units, scale)
         out = np.zeros((k, m, m), o.data.dtype)
-        for i in range(k):
-            rows, each = drawn.rows[i, : drawn.counts[i]], s.features[i, : s.counts[i]]
-            each = np.roll(each, -s.intercept)  # the intercept last
-            columns = each[: len(each) - s.intercept]
-            own = Draw(
-                np.arange(len(rows), dtype=np.int32)[None],
-                np.ascontiguousarray(drawn.factors[i : i + 1, : len(rows)]),
-                drawn.counts[i : i + 1], np.ones(1),
-            )  # fmt: skip
-            X = o.data.like(np.ascontiguousarray(o.data.X[rows[:, None], columns]))
-            gram = X.gram(own, shift[columns], curvature.units[each], scale, curvature.ridge[each])
-            at = np.roll(np.arange(len(each)), s.intercept)
-            out[i, : len(each), : len(each)] = gram[0][np.ix_(at, at)]
+        for matrix, gram in zip(out, grams, strict=True):
+            at = np.roll(np.arange(len(gram)), s.intercept)
+            matrix[: len(gram), : len(gram)] = gram[np.ix_(at, at)]
+        diagonals(out)[:] += c.ridge[s.features] * s.filled
         return damped(out)
 
     def serves(self, line: PenalisedLine) -> bool:
@@ -123,12 +123,12 @@ class GramModel:
             self._objective.data.n_threads,
         )  # fmt: skip
 
-    def factor(self, face: NDArray) -> Solve:
+    def factor(self, face: NDArray, hard: bool) -> Solve:
         """M⁻¹ of tables that are 0 off the face."""
-        matrices = self._grams * (face[:, :, None] & face[:, None, :])
-        diagonals(matrices)[~face] = 1
-        factors = ClassFactors(matrices, self._objective.data.n_threads)
-        return lambda v: factors.solve(v)[0] * face
+        on = Face(face)
+        classes = np.arange(len(face))[:, None, None]
+        matrices = self._grams[classes, on.at[:, :, None], on.at[:, None, :]]
+        return on.factor(matrices, self._objective.data.n_threads)
 
     def hessian_times(self, line: PenalisedLine, table: NDArray) -> NDArray:
         return self.set.take(line.hessian_times(self.set.put(table))) + self._damping * table
@@ -142,17 +142,16 @@ class ColumnModel:
     def __init__(self, objective: "Objective", line: PenalisedLine, seed: int) -> None:
         self._objective = objective
         self.set = s = WorkingSet(objective, line, objective.data.shape[1])
-        weights = s.filled.copy()
-        weights[:, : s.intercept] = False
-        union = np.unique(s.features[weights])
-        X = objective.data.X[:, union]
-        self._data = objective.data.like(X)
+        weights, union = s.weights, s.union
+        require_room(objective, union)
+        self._data = objective.data.only(union)
+        X = self._data.X
         self._columns = np.where(weights, np.searchsorted(union, s.features), 0)
         self._weighted = WeightedColumns(
             X.tocsc(), self._columns, s.counts, s.intercept, objective.penalty,
             objective.data.n_threads,
         )  # fmt: skip
-        self._share = max(X.nnz / max(objective.data.X.nnz, 1), 1e-3)  # of a pass
+        self._share = max(X.nnz / max(objective.data.nnz, 1), 1e-3)  # of a pass
         self._width, self._of_weights = len(union), weights
         squares = np.ravel(X.multiply(X).sum(axis=0, dtype=np.float64)) / objective.data.shape[0]
         share = objective.typical_share
@@ -182,8 +181,19 @@ class ColumnModel:
         s = self.set
         return self._weighted.descend(s.take(line.smooth), s.take(line.theta), s.thresholds)
 
-    def factor(self, face: NDArray) -> Solve:
-        """M⁻¹ of tables that are 0 off the face: diagonals, the means decoupling the intercept."""
+    def factor(self, face: NDArray, hard: bool) -> Solve:
+        """M⁻¹ of tables that are 0 off the face: by diagonals, or if it is hard by whole blocks."""
+        on = Face(face)
+        k, size = on.at.shape
+        needed = 2 * k * size**2 * self._objective.data.dtype.itemsize
+        if not hard or needed > MATRICES * self._objective.max_memory:
+            return self._factor_diagonals(face)
+        matrices = self._weighted.grams(on.at, on.counts)
+        diagonals(matrices)[:] += on.take(self._damping)
+        return on.factor(matrices, self._objective.data.n_threads)
+
+    def _factor_diagonals(self, face: NDArray) -> Solve:
+        """The means decouple the intercept."""
         d = np.where(face & (self._weighted.diagonals > 0), self._weighted.diagonals, 1.0)
         means = self._weighted.means * face
 
@@ -215,6 +225,45 @@ class ColumnModel:
         return out
 
 
+def require_room(objective: "Objective", features: NDArray) -> None:
+    """Raise where the columns of some features, which are held, take too much memory.
+
+    Of X in memory there is room for as much again.
+    """
+    data = objective.data
+    if not hasattr(data, "X"):
+        entries = int(data.lengths()[features].sum())
+        needed = int(COPIES * (data.dtype.itemsize + INDEX) * entries / MATRICES)
+        check.max_memory(objective.max_memory, needed, f"columns of {len(features)} features")
+
+
+class Face:
+    """Some places of a working set, (K, size): of each class those on the face, then others."""
+
+    def __init__(self, face: NDArray[np.bool_]) -> None:
+        self.shape = face.shape
+        self.counts = face.sum(axis=1)
+        size = int(self.counts.max())
+        self.at = np.argsort(~face, axis=1, kind="stable")[:, :size]
+        self.on = np.arange(size) < self.counts[:, None]
+
+    def take(self, table: NDArray) -> NDArray:
+        return np.take_along_axis(table, self.at, axis=1) * self.on
+
+    def factor(self, matrices: NDArray, n_threads: int) -> Solve:
+        """Inverses of matrices (K, size, size) of which the lower triangles are read."""
+        matrices *= self.on[:, :, None] & self.on[:, None, :]
+        diagonals(matrices)[~self.on] = 1
+        factors = ClassFactors(matrices, n_threads)
+
+        def solve(v: NDArray) -> NDArray:
+            z = np.zeros(self.shape)
+            np.put_along_axis(z, self.at, factors.solve(self.take(v))[0] * self.on, axis=1)
+            return z
+
+        return solve
+
+
 def damped(grams: NDArray) -> NDArray:
     """The matrices, with a little more on their diagonals."""
     diagonals(grams)[:] *= 1 + DAMPING
@@ -226,7 +275,12 @@ def diagonals(matrices: NDArray) -> NDArray:
     return np.einsum("kii->ki", matrices)
 
 
-MODELS = {DenseData: GramModel, SparseData: ColumnModel}
+MODELS = {
+    DenseData: GramModel,
+    DenseBlocks: GramModel,
+    SparseData: ColumnModel,
+    SparseBlocks: ColumnModel,
+}
 
 
 def model_for(objective: "Objective", line: PenalisedLine, seed: int) -> GramModel | ColumnModel:

@@ -12,7 +12,15 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
-from fastsoftmax.data import BlocksData, ClassFactors, DenseData, Draw, SparseData, StoredLogits
+from fastsoftmax.data import (
+    ClassFactors,
+    DenseBlocks,
+    DenseData,
+    Draw,
+    SparseBlocks,
+    SparseData,
+    StoredLogits,
+)
 from fastsoftmax.objective.carry import Grams
 from fastsoftmax.objective.line import Line
 
@@ -85,13 +93,16 @@ class Curvature:
     def largest_of_gram(self) -> float:
         """A bound on the largest eigenvalue of Σ sᵢ uᵢ uᵢᵀ / n, s of mean 1."""
         o = self._objective
-        X = abs(o.data.X)
-        ones = np.ones(o.data.shape[0])
-        weights = ones if o.weights is None else o.weights.astype(float)
-        rows = X @ np.ones(o.data.shape[1]) + o.fit_intercept
-        columns = X.T @ (weights * rows)
+        n, d = o.data.shape
+        weights = np.ones(n) if o.weights is None else o.weights.astype(float)
+        columns, intercept = np.zeros(d), 0.0
+        for rows, piece in o.data.pieces():
+            X = abs(piece.X)
+            sums = weights[rows] * (X @ np.ones(d) + o.fit_intercept)
+            columns += X.T @ sums
+            intercept += o.fit_intercept * sums.sum()
         # of UᵀSU, all of whose entries are taken for positive: its largest sum of a row
-        return float(max(columns.max(), o.fit_intercept * (weights @ rows))) / len(ones)
+        return float(max(columns.max(), intercept)) / n
 
 
 class GramCurvature(Curvature):
@@ -157,7 +168,12 @@ class GramCurvature(Curvature):
         return H.reshape(o.size, o.size)
 
 
-CURVATURES = {BlocksData: GramCurvature, DenseData: GramCurvature, SparseData: Curvature}
+CURVATURES = {
+    DenseData: GramCurvature,
+    DenseBlocks: GramCurvature,
+    SparseData: Curvature,
+    SparseBlocks: Curvature,
+}
 
 
 def largest_variance(objective: "Objective") -> float:

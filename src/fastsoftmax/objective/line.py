@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax.data import BlocksData, DenseData, SparseData, StoredLogits, add, dot
+from fastsoftmax.data import Data, SparseData, StoredLogits, Variances, add, dot
 
 if TYPE_CHECKING:
     from fastsoftmax.objective.objective import Objective
@@ -56,7 +56,7 @@ class Line(Protocol):
 
     def gap_bound(self) -> float: ...
 
-    def variances(self, band: int) -> Iterator[NDArray]: ...
+    def variances(self) -> Variances: ...
 
 
 class Path:
@@ -156,10 +156,14 @@ class StoredLine:
         """At least F - F*, were the intercepts optimal."""
         return self._objective.gap_bound(self.gradient)
 
-    def variances(self, band: int) -> Iterator[NDArray]:
-        """Each row's weight times p(1 - p), in tiles of so many rows at a time; until `aim`."""
+    def variances(self) -> Variances:
+        """Each row's weight times p(1 - p); until `aim`."""
         self._logits.variances(self._objective.weights, self._change)
-        return self._change.bands(band)
+
+        def tiles(data: SparseData, rows: slice, begin: int) -> Iterator[NDArray]:
+            yield self._change.part(slice(begin + rows.start, begin + rows.stop)).tiles
+
+        return tiles
 
 
 class FusedLine:
@@ -224,23 +228,26 @@ class FusedLine:
         """At least F - F*, were the intercepts optimal."""
         return self._objective.gap_bound(self.gradient)
 
-    def variances(self, band: int) -> Iterator[NDArray]:
-        """Each row's weight times p(1 - p), in tiles of as many rows as there is room for."""
+    def variances(self) -> Variances:
+        """Each row's weight times p(1 - p), of as many rows at a time as there is room for."""
         o = self._objective
-        n, tile = o.data.shape[0], StoredLogits.bytes(1, o.n_logits, o.data.dtype)
+        tile = StoredLogits.bytes(1, o.n_logits, o.data.dtype)
         most = max(1, int(self.SAMPLE * o.max_memory / tile)) * StoredLogits.tile_rows(o.data.dtype)
-        for begin in range(0, n, band):
-            for start in range(begin, min(begin + band, n), most):
-                rows = slice(start, min(start + most, begin + band, n))
-                logits = self._of(o.data.rows(rows), self.theta)
-                weights = None if o.weights is None else o.weights[rows]
+
+        def tiles(data: SparseData, rows: slice, begin: int) -> Iterator[NDArray]:
+            for start in range(rows.start, rows.stop, most):
+                end = min(start + most, rows.stop)
+                logits = self._of(data.rows(slice(start, end)), self.theta)
+                weights = None if o.weights is None else o.weights[begin + start : begin + end]
                 logits.variances(weights, logits)
                 yield logits.tiles
+
+        return tiles
 
     def _of_every(self, step: int, theta: NDArray) -> StoredLogits:
         return self._of(self._objective.data.every(step), theta)
 
-    def _of(self, data: BlocksData | DenseData | SparseData, theta: NDArray) -> StoredLogits:
+    def _of(self, data: Data, theta: NDArray) -> StoredLogits:
         """The logits of some rows at θ."""
         objective = self._objective
         out = objective.logits_of(data)

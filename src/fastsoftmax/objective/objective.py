@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax.data import DenseData, SparseData, StoredLogits
+from fastsoftmax.data import Data, StoredLogits
 from fastsoftmax.objective.carry import Carry, key_of
 from fastsoftmax.objective.curvature import CURVATURES, HESSIAN_PARAMETERS
 from fastsoftmax.objective.l1 import L1
@@ -14,6 +14,7 @@ from fastsoftmax.objective.penalised_line import PenalisedLine
 STORED_BYTES = 256 << 20  # of logits and of their change along a line, each, at most
 STORED = 0.4  # of the memory budget for both
 LOGITS = 0.6  # of it for three such arrays, without which there is no proximal Newton method
+WIDE = 0.1  # of it for X in float64, where that of float32 is not enough
 HISTORY = 0.15  # of the memory budget for a solver's vectors
 
 
@@ -27,7 +28,7 @@ class Objective:
 
     Parameters
     ----------
-    data : DenseData or SparseData
+    data : Data
     targets : ndarray of shape (n,), int32, or (n, K) in the dtype of X or uint8
         Classes 0..K-1, or their probabilities, or which of the logits should be on, 1, or off, 0,
         or are not known, 2, each with a logistic function of its own.
@@ -57,7 +58,7 @@ class Objective:
 
     def __init__(
         self,
-        data: DenseData | SparseData,
+        data: Data,
         targets: NDArray,
         n_logits: int,
         *,
@@ -76,15 +77,19 @@ class Objective:
         total_weight = n if weights is None else weights.sum()
         l1 = l1_ratio / (C * total_weight)
         self._units = units
+        self.max_memory = max(512 << 20, data.nbytes // 4) if max_memory is None else max_memory
         if like is not None:
             data = like.data
         else:
             data = data if units is None else data.scaled(units)
+            if l1_ratio == 1:  # whose certificate is of first order in what float32 does not show
+                data = data.widened(int(WIDE * self.max_memory))
             # a rotation of features leaves an L2 penalty as it is, but not an L1 penalty
             data = data if l1 else data.folded()
         self.data = data
         self.l1 = L1(l1, self, l1_factors) if l1 else None
-        self.targets = targets
+        is_table = targets.dtype.kind == "f"
+        self.targets = np.ascontiguousarray(targets, dtype=data.dtype) if is_table else targets
         self.n_logits = n_logits
         #: whether each logit has a logistic function of its own, so that no two have a gauge
         self.logistic = n_logits == 1 or targets.dtype == np.uint8
@@ -101,7 +106,6 @@ class Objective:
             self.offset = self.logits_of(data)
             self.offset.put(offset)
         self.penalty = (1 - l1_ratio) / (C * total_weight)
-        self.max_memory = max(512 << 20, data.nbytes // 4) if max_memory is None else max_memory
         self.carry = carry if carry is not None and carry.key == key_of(self) else None
         self.parameters = PARAMETERS[type(data)](self) if like is None else like.parameters.of(self)
         self.n_passes = self.parameters.passes  # over X, so far
@@ -175,7 +179,7 @@ class Objective:
             return W, np.zeros(len(W))
         return W, b if self.logistic else b - b.mean()
 
-    def logits_of(self, data: DenseData | SparseData) -> StoredLogits:
+    def logits_of(self, data: Data) -> StoredLogits:
         """Room for those of some data."""
         return StoredLogits(data.shape[0], self.n_logits, data.dtype, data.n_threads, self.logistic)
 
@@ -221,8 +225,6 @@ class Objective:
             return "a smooth penalty (l1_ratio=0)"
         if need == "l1" and not self.l1:
             return "an L1 penalty (l1_ratio > 0)"
-        if need == "rows" and not hasattr(self.data, "X"):
-            return "X in memory"
         if need == "logits" and (size := 3 * self._logits_bytes()) > LOGITS * self.max_memory:
             return f"{size} bytes for logits, max_memory being {self.max_memory}"
         if need != "hessian":

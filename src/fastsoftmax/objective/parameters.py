@@ -11,7 +11,16 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax.data import BlocksData, DenseData, SparseData, StoredLogits, dot, largest, products
+from fastsoftmax.data import (
+    DenseBlocks,
+    DenseData,
+    SparseBlocks,
+    SparseData,
+    StoredLogits,
+    dot,
+    largest,
+    products,
+)
 
 if TYPE_CHECKING:
     from fastsoftmax.objective.objective import Objective
@@ -304,4 +313,9 @@ class FeatureMajor(Parameters):
         return float(np.max(parts)), square
 
 
-PARAMETERS = {BlocksData: Standardised, DenseData: Standardised, SparseData: FeatureMajor}
+PARAMETERS = {
+    DenseData: Standardised,
+    DenseBlocks: Standardised,
+    SparseData: FeatureMajor,
+    SparseBlocks: FeatureMajor,
+}

@@ -44,6 +44,18 @@ class WorkingSet:
         self.flat = parameters.flat(classes, self.features)
         self.thresholds = objective.l1.thresholds(self.flat) * self.filled
 
+    @property
+    def weights(self) -> NDArray[np.bool_]:
+        """Which places are filled, but for intercepts."""
+        weights = self.filled.copy()
+        weights[:, : self.intercept] = False
+        return weights
+
+    @property
+    def union(self) -> NDArray[np.int64]:
+        """The features of all classes, ascending."""
+        return np.unique(self.features[self.weights])
+
     def take(self, vector: NDArray) -> NDArray:
         """The set's part of a vector like θ."""
         return vector[self.flat] * self.filled
@@ -69,14 +81,16 @@ def choose(objective: "Objective", line: "PenalisedLine", most: int) -> list[NDA
     for k in range(objective.n_logits):
         mine = classes == k
         on, off = features[mine & active], features[mine & ~active]
-        if len(on) > most:
-            chosen.append(steepest(features[mine], steepness[mine], most))
-            continue
-        room = min(max(LEAST, len(on)), most - len(on))
-        off = steepest(off, steepness[mine & ~active], room) if len(off) > room else off
-        chosen.append(np.concatenate([on, off]))
+        room = max(LEAST, len(on))
+        if len(on) + min(len(off), LEAST) > most:  # not all with weights, so that others may enter
+            on, off, candidates, room = features[:0], features[mine], mine, most
+        else:
+            candidates, room = mine & ~active, min(room, most - len(on))
+        chosen.append(np.concatenate([on, steepest(off, steepness[candidates], room)]))
     return chosen
 
 
 def steepest(features: NDArray, steepness: NDArray, count: int) -> NDArray:
-    return features[np.argpartition(-steepness, count)[:count]] if count else features[:0]
+    if len(features) <= count:
+        return features
+    return features[np.argpartition(-steepness, count)[:count]]

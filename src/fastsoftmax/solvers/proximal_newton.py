@@ -5,7 +5,7 @@
    others those whose subgradient is steepest. Weights come and go here.
 2. *Weights.* With the signs kept, F is smooth: Newton's method on the weights that are not 0, by
    conjugate gradients on exact products with the Hessian, the model being the preconditioner.
-   Weights that would change sign become 0.
+   Weights that would change sign become 0, and the others make up for it.
 
 The blocks leave out how the classes depend on each other; step 2 has it. What is a gauge to L2 is
 none to L1: adding a number to all classes' weights of a feature changes the penalty alone, so that
@@ -38,32 +38,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax.objective import Objective, certify
-from fastsoftmax.objective.class_models import ColumnModel, GramModel, model_for
+from fastsoftmax.objective.class_models import ColumnModel, GramModel, Solve, model_for
 from fastsoftmax.objective.penalised_line import PenalisedLine
 from fastsoftmax.solvers.base import Options, Result, Run, register
 
 FORCING = 0.1  # of the residual on the face, in M⁻¹'s norm, that may be left
-PRODUCTS = 100  # with the Hessian, on one face
+PRODUCTS = 100  # with the Hessian, in an iteration
+HARD = 16  # of them in an iteration, after which M is worth more work
+FACES = 6  # of which it ends on the last
 ENOUGH = 0.5  # |φ'| at the end of a step, as a share of |φ'(0)|
 FLAT = 1e-8  # of M's curvature: what is flatter is left to the next descent
 CROSSINGS = 0.2  # of these weights, that may change sign
 TRIALS = 30
 CHANGE = 30.0  # of any logit by the step that is looked at first, at most
 SHORT = 0.25  # a step less than this part of what the model proposes damps the next model,
-LEAST_DAMPING = 1e-7  # beginning with this,
+FIRST_DAMPING = 1e-3  # beginning with this,
 HARDER = 10.0  # and so much more each time,
-SOFTER = 4.0  # and so much less after each whole step
+SOFTER = 4.0  # and so much less after each whole step,
+LEAST_DAMPING = 1e-7  # until it is none
 PATIENCE = 2  # iterations without a better bound, before the precision is at its end,
 GIVEN_UP = 8  # or they are, where the slopes of the last steps promised more than the tolerance:
 FACTOR = 10.0  # times half of that is what may be left
 
 
-@register("proximal-newton", needs=("l1", "rows", "logits"))
+@register("proximal-newton", needs=("l1", "logits"))
 def minimize_proximal(objective: Objective, theta: NDArray, options: Options) -> Result:
     """Minimise from θ until the certified gap is tol * F."""
     run = Run(objective, theta, options)
     line, model = objective.line(theta), None
-    best, lowest, stale, left, damping = np.inf, np.inf, 0, np.inf, 0.0
+    best, lowest, stale, left, damping, hard = np.inf, np.inf, 0, np.inf, 0.0, False
     while np.isfinite(line.value):
         centre(objective, line)
         bound, wanted = line.gap_bound(), options.tol * line.value
@@ -87,7 +90,9 @@ def minimize_proximal(objective: Objective, theta: NDArray, options: Options) ->
         model.damp(damping)
         first = walk(line, model.set.put(model.descend(line)), objective.rounding)
         centre(objective, line)
-        second = walk(line, on_face(line, model), objective.rounding)
+        direction, products = on_face(line, model, hard)
+        hard = hard or products > HARD
+        second = walk(line, direction, objective.rounding)
         left = np.inf if model.partial else FACTOR / 2 * (first.slope + second.slope)
         damping = next_damping(damping, min(first.t, second.t))
         run.note(line.value, line.gradient)
@@ -106,24 +111,52 @@ def centre(objective: Objective, line: PenalisedLine) -> None:
         line.relabel(theta)
 
 
-def on_face(line: PenalisedLine, model: GramModel | ColumnModel) -> NDArray:
+def on_face(line: PenalisedLine, model: GramModel | ColumnModel, hard: bool) -> tuple[NDArray, int]:
     """A step of Newton's method on the weights that are not 0, as long as they keep their signs.
 
-    By conjugate gradients, preconditioned by the model; those that would change sign become 0.
+    Those that would change sign become 0, and the others make up for it, on the face that is left.
+    And the products with the Hessian that it took; `hard` says that they were many before.
     """
     values = model.set.take(line.theta)
     face = values != 0
     face[:, : model.set.intercept] = True
-    solve = model.factor(face)
-    left = -(model.set.take(line.smooth) + model.set.thresholds * np.sign(values)) * face
-    x = np.zeros_like(left)
-    z = solve(left)
-    p, size = z, inner(left, z)
-    enough = FORCING**2 * size
-    for _ in range(PRODUCTS):
-        if not size > enough:
+    right = -(model.set.take(line.smooth) + model.set.thresholds * np.sign(values))
+    solve = model.factor(face, hard)
+    x, products = np.zeros_like(right), PRODUCTS
+    for _ in range(FACES):
+        x, products = solve_on_face(line, model, solve, face, right, x, values, products)
+        crossing = values * (values + x) < 0
+        if not crossing.any() or not products:
             break
+        face, x = face & ~crossing, np.where(crossing, -values, x)
+    step = np.where(values * (values + x) < 0, -values, x)
+    return model.set.put(step), PRODUCTS - products
+
+
+def solve_on_face(
+    line: PenalisedLine,
+    model: GramModel | ColumnModel,
+    solve: Solve,
+    face: NDArray,
+    right: NDArray,
+    x: NDArray,
+    values: NDArray,
+    products: int,
+) -> tuple[NDArray, int]:
+    """About the x with Hx = right on the face, from x, and the products with H that are left.
+
+    By conjugate gradients, preconditioned by M⁻¹ of a face that this one is part of.
+    """
+    left = right * face
+    enough = FORCING**2 * inner(left, solve(left))
+    if x.any():
+        left = (right - model.hessian_times(line, x)) * face
+        products -= 1
+    z = solve(left) * face
+    p, size = z, inner(left, z)
+    while products > 0 and size > enough:
         product = model.hessian_times(line, p) * face
+        products -= 1
         curvature = inner(p, product)
         if not curvature > FLAT * size:
             break
@@ -131,10 +164,10 @@ def on_face(line: PenalisedLine, model: GramModel | ColumnModel) -> NDArray:
         if np.count_nonzero(values * (values + x) < 0) > CROSSINGS * np.count_nonzero(values):
             break
         left = left - (size / curvature) * product
-        z = solve(left)
+        z = solve(left) * face
         size, before = inner(left, z), size
         p = z + (size / before) * p
-    return model.set.put(np.where(values * (values + x) < 0, -values, x))
+    return x, max(products, 0)
 
 
 def inner(a: NDArray, b: NDArray) -> float:
@@ -151,7 +184,7 @@ class Walk(NamedTuple):
 def next_damping(damping: float, t: float) -> float:
     """More where steps were too long by far, less where none was."""
     if t < SHORT:
-        return max(LEAST_DAMPING, HARDER * damping)
+        return max(FIRST_DAMPING, HARDER * damping)
     damping = damping / SOFTER if t >= 1 else damping
     return damping if damping >= LEAST_DAMPING else 0.0
 
