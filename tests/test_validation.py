@@ -137,7 +137,11 @@ BAD_Y = {
     "continuous": (y + 0.5, ValueError, r"y: expected class labels, got .* values such as 0\.5"),
     "NaN": (np.where(y == 1, np.nan, y), ValueError, "y: expected labels, got NaN or infinity"),
     "infinity": (np.where(y == 1, np.inf, y), ValueError, "y: expected labels, got NaN"),
-    "2-d": (np.eye(3)[y], ValueError, r"y: expected labels of shape \(30,\), got shape \(30, 3\)"),
+    "3-d": (
+        np.eye(3)[y][None],
+        ValueError,
+        r"y: expected labels of shape \(30,\), got shape \(1, ",
+    ),
     "0-d": (1, ValueError, r"y: expected labels of shape \(30,\), got shape \(\)"),
     "none": (None, ValueError, "y: expected|y should be a 1d array"),
     "mixture": (
@@ -150,7 +154,7 @@ BAD_Y = {
     "continuous objects": (np.array([0.5, 1, 2] * 10, object), ValueError, "y: .*continuous"),
     "times": (y.astype("M8[s]"), ValueError, "y: expected integer, .*labels, got dtype datetime64"),
     "complex": (y + 0j, ValueError, "y: expected integer, .*labels, got dtype complex128"),
-    "sparse": (sparse.csr_matrix(y), TypeError, "y: expected labels, got a sparse csr_matrix"),
+    "sparse": (sparse.csr_matrix(y), ValueError, r"y: expected counts .*, got shape \(1, 30\)"),
 }
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax import datasets
+from fastsoftmax import datasets, functional
 from fastsoftmax._commands import demo
 from fastsoftmax._sklearn import ConvergenceWarning
 from fastsoftmax.linear import Adaline, LogisticRegression, SoftmaxRegression
@@ -160,7 +160,12 @@ class Outputs:
 def outputs(data: Data, softmax: MLPClassifier) -> Outputs:
     """One layer, batch 32; the softmax network is one that is there already."""
     models = {"softmax": softmax, "sigmoid a class": trained(data, loss="binary_cross_entropy")}
-    chances = {name: model.predict_proba(data.X_test) for name, model in models.items()}
+    # as they come: `predict_proba` makes those of a label sum to 1
+    activations = {"softmax": functional.softmax, "sigmoid a class": functional.sigmoid}
+    chances = {
+        name: activations[name](data.X_test @ model.coefs_[0] + model.intercepts_[0])
+        for name, model in models.items()
+    }
     return Outputs(
         models,
         {name: a.sum(axis=1, dtype=np.float64) for name, a in chances.items()},
