@@ -38,7 +38,6 @@ class LowRankBlocks:
         self._seed = seed
         self.rows = self.most_rows = min(objective.data.shape[0], ROWS)
         self._rank = min(RANK, objective.data.shape[1])
-        self._projected: tuple[int, DenseData] | None = None
 
     def cost(self, rows: int) -> float:
         """Passes that the blocks are worth, from so many rows each."""
@@ -61,30 +60,39 @@ class LowRankBlocks:
 
     def _rows(self, step: int) -> DenseData:
         """Every step-th row in the leading directions, (n / step, r)."""
-        if self._projected is None or self._projected[0] != step:
-            o = self._objective
+        o = self._objective
+        found, key = o.parameters.found, ("projected", self._seed, step)
+        if key not in found:
             rows = Standardised(o.data.every(step), o.parameters.shift, self._units)
             V = rows.times(self._basis).astype(DTYPE, copy=False)
-            self._projected = step, o.data.like(V)
-        return self._projected[1]
+            found[key] = o.data.like(V)
+        return found[key]
 
-    def at_start(self, line: Line) -> GaugeFree:
-        """The covariance of the features for all classes, each times p(1 - p) of its share."""
+    def _leading(self) -> tuple[NDArray, NDArray]:
+        """Leading directions of the features, and their covariance, from some rows."""
         o = self._objective
-        c = o.curvature
         n, d = o.data.shape
-        self._units, ridge = c.units[:d], c.ridge[:d]
         generator = np.random.default_rng([self._seed, n, d])
         rows = slice(None)
         if n > SAMPLE:
             rows = np.sort(generator.choice(n, SAMPLE, replace=False))
         sample = Standardised(o.data.rows(rows), o.parameters.shift, self._units)
-        self._basis = leading(sample, self._rank, generator).astype(DTYPE)
-        self._rank = rank = len(self._basis)
+        basis = leading(sample, self._rank, generator).astype(DTYPE)
         o.n_passes += self.start_cost
+        V = o.data.like(sample.times(basis).astype(DTYPE, copy=False))
+        return basis, V.second_moments()
 
-        V = o.data.like(sample.times(self._basis).astype(DTYPE, copy=False))
-        self._covariance = V.second_moments()
+    def at_start(self, line: Line) -> GaugeFree:
+        """The covariance of the features for all classes, each times p(1 - p) of its share."""
+        o = self._objective
+        c = o.curvature
+        d = o.data.shape[1]
+        self._units, ridge = c.units[:d], c.ridge[:d]
+        found, key = o.parameters.found, ("leading", self._seed)
+        if key not in found:
+            found[key] = self._leading()
+        self._basis, self._covariance = found[key]
+        self._rank = rank = len(self._basis)
         spread = float(np.sum(c.spread[:d] * (self._units > 0)))
         rest = max(spread - float(np.einsum("rr->", self._covariance)), 0.0)
         self._tail = rest / max(d - rank, 1)

@@ -102,6 +102,8 @@ class Standardised(Parameters):
         scales = np.sqrt(curvature * self.spread + penalty)
         self.scales = np.where((scales > 0) & ~self.constant, scales, 1.0)
         self.intercept_scale = np.sqrt(curvature)
+        #: what was found out of X in these coordinates, for all objectives that share them
+        self.found: dict[Any, Any] = {}
         self._take_over(objective)
 
     def _take_over(self, objective: "Objective") -> None:
