@@ -117,6 +117,36 @@ def test_variances(k, dtype):
     assert not out.tiles.transpose(0, 2, 1).reshape(-1, k)[70:].any()
 
 
+@given(lines(), st.sampled_from(FLOATS), st.sampled_from((1, 2)))
+@settings(deadline=None, max_examples=100, database=None)
+def test_residuals(case, dtype, n_threads):
+    z, _, _, target, weights = case
+    z, (n, k) = z.astype(dtype), z.shape
+    Y = target.astype(dtype) if target.ndim == 2 else one_hot(target, max(k, 2))
+    wide = np.column_stack([np.zeros(n), z]) if k == 1 else z
+    G = np.abs(logit_loss_and_gradient(wide.astype(float), Y)[1])
+    right = G.max(axis=1) * (1 if weights is None else weights)
+    got = stored(z, dtype, n_threads).residuals(
+        target.astype(dtype) if target.ndim == 2 else target.astype(np.int32),
+        None if weights is None else weights.astype(dtype),
+    )
+    np.testing.assert_allclose(got, right, rtol=1e-4, atol=20 * k * np.finfo(dtype).eps)
+
+
+def test_draws_follow_the_emphasis():
+    """Long rows are drawn more often, by which the sums do not change."""
+    n, wanted = 20_000, 500
+    emphasis = np.where(np.arange(n) % 100, 1.0, 50.0)
+    s = stored(np.ones((n, 2)), np.float64)
+    drawn = s.draw(wanted, 0, emphasis)
+    rows = drawn.rows[0, : drawn.counts[0]]
+    assert 0.25 < np.mean(rows % 100 == 0) < 0.42  # 50 of 149
+    squares = drawn.factors[0, : len(rows)] ** 2
+    assert squares.sum() == pytest.approx(n, rel=0.2)
+    assert squares[rows % 100 == 0].sum() == pytest.approx(n / 100, rel=0.3)
+    assert drawn.totals[0] == n
+
+
 @pytest.mark.parametrize("dtype", FLOATS)
 def test_draws_follow_the_importance(dtype):
     n, k, wanted = 20_000, 3, 500

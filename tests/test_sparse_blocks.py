@@ -70,7 +70,7 @@ def test_products_of_any_blocks_are_those_of_the_rows(n, k, at, dtype, weighted)
     for kept, out in itertools.product((None, here), FLOATS):
         grads = [by_feature(rng, k, d, out) for _ in range(2)]
         results = [
-            data.penalised(W, b, y, weights, 0.1, grad, kept)
+            data.penalised(W, b, y, weights, 1 / n, 0.1, grad, kept)
             for data, grad in zip((one, other), grads, strict=True)
         ]
         np.testing.assert_allclose(results[1][0], results[0][0], **tol)

@@ -22,7 +22,8 @@ and its threads go on spinning where the kernels' should run: a fit of MNIST too
 
 `solve`: forward and backward substitution row by row of the factor, so that it is read along its rows
 both times. Bound by reading the factors, 4*k*d^2 bytes a solve in float32; several right-hand sides
-share the reading. Classes are shared among the threads.
+share the reading. Classes are shared among the threads. 10 x 785 x 785, two right-hand sides, two
+threads, between passes over X: 0.83 ms as the processor fetches, 0.56 with rows fetched AHEAD.
 """
 
 from cython.parallel cimport prange, threadid
@@ -33,8 +34,8 @@ from fastsoftmax._core.convert cimport REAL, Cells, cells_of, convert
 from fastsoftmax._core.linear_problem cimport ALIGNMENT, aligned, part_start, rounded_up
 from fastsoftmax._core.multiples cimport add_multiple
 from fastsoftmax._core.simd cimport (
-    CLASS_BLOCK, VL, VL_MOST, add_to_doubles, load, load_first, real, set1, store, store_first,
-    sum_lanes, transpose, vreal,
+    CLASS_BLOCK, VL, VL_MOST, add_to_doubles, load, load_first, prefetch, real, set1, store,
+    store_first, sum_lanes, transpose, vreal,
 )
 from fastsoftmax._core.squares cimport load_upto, store_upto
 from fastsoftmax._core.tiles cimport MOST, ROWS, nothing, product, product_down
@@ -47,6 +48,7 @@ cdef enum:
     EIGHT = 8  # vectors of sums at a time
     PIECE = 8 * VL_MOST  # features of a row converted at a time
     SQUARE = 16  # rows and columns copied at a time
+    AHEAD = 3  # rows of a factor, fetched before their turn
     BACKWARD = 4  # right-hand sides of a solve at most
 
 
@@ -382,6 +384,7 @@ cdef void solve_class(
             x[r] = set1(z[r * step + i])
         j = i + 1
         while j + VL <= size:
+            prefetch(row + AHEAD * size + j)
             v = load(row + j)
             for r in range(m):
                 store(z + r * step + j, load(z + r * step + j) - x[r] * v)
@@ -398,6 +401,7 @@ cdef void solve_class(
             sums[r] = set1(0.)
         j = i + 1
         while j + VL <= size:
+            prefetch(row - AHEAD * size + j)
             v = load(row + j)
             for r in range(m):
                 sums[r] = sums[r] + v * load(z + r * step + j)

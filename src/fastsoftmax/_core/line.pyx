@@ -161,6 +161,46 @@ cdef void move_tile(real *s, const real *d, double t, Py_ssize_t size) noexcept 
         store(s + i, load(s + i) + set1(t) * load(d + i))
 
 
+def residuals(
+    cnp.ndarray stored not None, targets, weights, Py_ssize_t n, cnp.ndarray out not None, workspace,
+    int n_threads,
+):
+    """max_k |weight * (A - Y)| of each row into out (n,): what it can still pull with."""
+    cdef Problem p
+    p.n, p.k, p.d = n, stored.shape[1], 0
+    p.stored = <real *>data(stored)
+    set_targets(&p, targets)
+    p.weights = <const real *>data(weights)
+    cdef real *to = <real *>data(out)
+    cdef Py_ssize_t each = aligned(2 * p.k * ROWS * sizeof(real)), i
+    cdef cnp.ndarray block = workspace(ALIGNMENT + n_threads * each)
+    cdef char *memory = <char *>data(block)
+    memory += (ALIGNMENT - <size_t>memory % ALIGNMENT) % ALIGNMENT
+    for i in prange(stored.shape[0], nogil=True, schedule="static", num_threads=n_threads,
+                    use_threads_if=n_threads > 1):
+        tile_residuals(&p, i * ROWS, <real *>(memory + threadid() * each), to + i * ROWS)
+
+
+cdef void tile_residuals(const Problem *p, Py_ssize_t start, real *z, real *out) noexcept nogil:
+    cdef double unused[VL]
+    cdef real largest[ROWS]
+    cdef vreal most, x
+    cdef Py_ssize_t n = min(ROWS, p.n - start), i, v
+    for i in range(VL):
+        unused[i] = 0.
+    for i from 0 <= i < ROWS * p.k by VL:
+        store(z + i, load(p.stored + start * p.k + i))
+    tile_loss(p, start, n, z, z + p.k * ROWS, unused)
+    for v from 0 <= v < ROWS by VL:
+        most = set1(0.)
+        for i in range(p.k):
+            x = absolute(load(z + i * ROWS + v))
+            most = select_gt(x, most, x, most)
+        store(largest + v, most)
+    for i in range(n):
+        out[i] = largest[i]
+
+
 def variances(
     cnp.ndarray stored not None, bint logistic, weights, Py_ssize_t n, cnp.ndarray out not None,
     int n_threads,
@@ -291,18 +331,19 @@ cdef inline double uniform(uint64_t key, Py_ssize_t i) noexcept nogil:
 
 
 def draw(
-    cnp.ndarray variances not None, Py_ssize_t n, Py_ssize_t wanted, unsigned long long seed,
+    cnp.ndarray variances not None, emphasis, Py_ssize_t n, Py_ssize_t wanted, unsigned long long seed,
     cnp.ndarray rows not None, cnp.ndarray factors not None, cnp.ndarray counts not None,
     cnp.ndarray totals not None, int n_threads,
 ):
-    """For each class, about `wanted` rows drawn by importance, what lies in `variances`.
+    """For each class, about `wanted` rows drawn by importance, v from `variances` times an emphasis.
 
-    Row i is kept with probability q = min(1, c v_i), c such that these sum to `wanted`, and gets the
+    Row i is kept with probability q = min(1, c e_i v_i), c such that these sum to `wanted`, and gets the
     factor sqrt(v_i / q): the sum over the rows kept of factor^2 x xᵀ is that of v x xᵀ on average.
     rows (k, most) int32 and factors (k, most) hold the counts (k,) of each class, int64, in the order
     of the rows; totals (k,), float64, the sums of v. What is drawn depends on seed, class and row.
     """
     cdef const real *v = <const real *>data(variances)
+    cdef const double *e = <const double *>data(emphasis)
     cdef Py_ssize_t k = variances.shape[1], most = rows.shape[1], i
     cdef int *to_rows = <int *>data(rows)
     cdef real *to_factors = <real *>data(factors)
@@ -311,32 +352,35 @@ def draw(
     for i in prange(k, nogil=True, schedule="dynamic", num_threads=n_threads,
                     use_threads_if=n_threads > 1):
         to_counts[i] = draw_class(
-            v + i * ROWS, k * ROWS, n, wanted, most, scrambled(seed + <uint64_t>i + 1),
+            v + i * ROWS, e, k * ROWS, n, wanted, most, scrambled(seed + <uint64_t>i + 1),
             to_rows + i * most, to_factors + i * most, to_totals + i)
 
 
-cdef inline double at_row(const real *v, Py_ssize_t tile, Py_ssize_t i) noexcept nogil:
-    return v[i // ROWS * tile + i % ROWS]
+cdef inline double at_row(
+    const real *v, const double *e, Py_ssize_t tile, Py_ssize_t i
+) noexcept nogil:
+    return v[i // ROWS * tile + i % ROWS] * (e[i] if e else 1.)
 
 
 cdef Py_ssize_t draw_class(
-    const real *v, Py_ssize_t tile, Py_ssize_t n, Py_ssize_t wanted, Py_ssize_t most, uint64_t key,
-    int *rows, real *factors, double *total,
+    const real *v, const double *e, Py_ssize_t tile, Py_ssize_t n, Py_ssize_t wanted, Py_ssize_t most,
+    uint64_t key, int *rows, real *factors, double *total,
 ) noexcept nogil:
-    cdef double c = 0., sum, kept, x
+    cdef double c = 0., sum = 0., kept, x
     cdef Py_ssize_t i, certain, before = -1, count = 0
     cdef int _round
     total[0] = 0.
     for i in range(n):
-        total[0] += at_row(v, tile, i)
+        total[0] += at_row(v, NULL, tile, i)
+        sum += at_row(v, e, tile, i)
     if not total[0] > 0.:
         return 0
-    c = wanted / total[0]
+    c = wanted / sum
     for _round in range(20 if wanted < n else 0):  # those that are certain leave more for the others
         certain = 0
         sum = 0.
         for i in range(n):
-            x = at_row(v, tile, i)
+            x = at_row(v, e, tile, i)
             if c * x >= 1.:
                 certain += 1
             else:
@@ -346,10 +390,11 @@ cdef Py_ssize_t draw_class(
         before = certain
         c = (wanted - certain) / sum
     for i in range(n):
-        x = at_row(v, tile, i)
+        x = at_row(v, e, tile, i)
         kept = min(c * x, 1.)
         if x > 0. and count < most and (wanted >= n or uniform(key, i) < kept):
             rows[count] = <int>i
-            factors[count] = <real>sqrt(x if wanted >= n or kept >= 1. else 1. / c)
+            x = at_row(v, NULL, tile, i)
+            factors[count] = <real>sqrt(x if wanted >= n or kept >= 1. else x / kept)
             count += 1
     return count

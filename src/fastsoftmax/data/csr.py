@@ -209,15 +209,16 @@ class SparseData:
         b: NDArray | None,
         targets: NDArray | None,
         weights: NDArray | None,
+        scale: float,
         ridge: float,
         out: NDArray,
         stored: StoredLogits | None,
     ) -> tuple[float, NDArray]:
-        """The mean loss and its gradient by b; that by W, plus ``ridge * W``, into `out`.
+        """The loss times `scale` and its gradient by b; that by W, plus ``ridge * W``, into `out`.
 
         W and `out` are float64, in Fortran's order; with stored logits W is for the penalty alone.
         """
-        return self._pass(W, b, targets, weights, 1 / self.shape[0], ridge, out, stored)
+        return self._pass(W, b, targets, weights, scale, ridge, out, stored)
 
     def add_gradient(
         self,

@@ -133,12 +133,22 @@ class StoredLogits:
             self.tiles, self.logistic, change.tiles, weights, self.n, change.tiles, self._team()
         )
 
+    def residuals(self, targets: NDArray, weights: NDArray | None) -> NDArray:
+        """The largest weight * |p - y| of each row, (n,)."""
+        out = np.empty(self.n, self.tiles.dtype)
+        self._kernel.residuals(
+            self.tiles, targets, weights, self.n, out, self._workspace, self._team()
+        )
+        return out
+
     def variances(self, weights: NDArray | None, out: "StoredLogits") -> None:
         """Each row's weight times p(1 - p) of each class, into the tiles of `out`."""
         self._kernel.variances(self.tiles, self.logistic, weights, self.n, out.tiles, self._team())
 
-    def draw(self, wanted: int, seed: int) -> Draw:
-        """About so many rows a class, drawn by the importance that these tiles hold.
+    def draw(self, wanted: int, seed: int, emphasis: NDArray[np.float64] | None = None) -> Draw:
+        """About so many rows a class, drawn by the weights that these tiles hold.
+
+        And by an emphasis on each row, (n,), if there is one, which draws alone are subject to.
 
         The draws of a row depend on seed, class and row alone.
         """
@@ -148,6 +158,6 @@ class StoredLogits:
         factors = np.empty((k, most), self.tiles.dtype)
         counts, totals = np.empty(k, np.intp), np.empty(k)
         self._kernel.draw(
-            self.tiles, self.n, wanted, seed, rows, factors, counts, totals, self._team()
+            self.tiles, emphasis, self.n, wanted, seed, rows, factors, counts, totals, self._team()
         )
         return Draw(rows, factors, counts, totals)

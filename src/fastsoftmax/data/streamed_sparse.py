@@ -102,6 +102,7 @@ class SparseBlocks(BlocksData):
         b: NDArray | None,
         targets: NDArray | None,
         weights: NDArray | None,
+        scale: float,
         ridge: float,
         out: NDArray,
         stored: StoredLogits | None,
@@ -113,7 +114,7 @@ class SparseBlocks(BlocksData):
         for rows, piece in self.pieces():
             value, by_intercepts = piece.add_gradient(
                 W, b, None if targets is None else targets[rows],
-                None if weights is None else weights[rows], 1 / self.shape[0], total,
+                None if weights is None else weights[rows], scale, total,
                 None if stored is None else stored.part(rows),
             )  # fmt: skip
             loss += value

@@ -46,13 +46,19 @@ class Curvature:
         return np.maximum(share * (1 - share), 1e-3 * self._objective.typical_share)
 
     def draw(self, line: Line, rows: int, seed: int) -> tuple[Draw, int, int]:
-        """About so many rows of each class, drawn by p(1 - p); every which row they come from, and
-        how many such rows there are."""
+        """About so many rows of each class; every which row they come from, and how many such rows
+        there are.
+
+        Drawn by p(1 - p) and by their squared lengths where these are known, which is about what
+        they add to the trace: rows with rare features are few, and all that tells of these.
+        """
         o = self._objective
         sample = line.sample()
         weights = None if o.weights is None else np.ascontiguousarray(o.weights[:: sample.step])
         sample.logits.variances(weights, sample.room)
-        return sample.room.draw(rows, seed), sample.step, sample.logits.n
+        lengths = o.parameters.lengths()
+        squares = None if lengths is None else np.square(lengths[:: sample.step])
+        return sample.room.draw(rows, seed, squares), sample.step, sample.logits.n
 
     def watch(self, line: Line) -> None:
         """Remember the weights p(1 - p) at the line's point, for `moved`."""

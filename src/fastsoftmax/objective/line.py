@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax.data import Data, SparseData, StoredLogits, Variances, add, dot
+from fastsoftmax.objective.resting import Awake, Part, Rest, Rows, Tangent
 
 if TYPE_CHECKING:
     from fastsoftmax.objective.objective import Objective
@@ -39,6 +40,7 @@ class Line(Protocol):
     value: float
     gradient: NDArray
     cheap: bool  # whether `at` costs no pass over X
+    risen: NDArray | None  # the way back to where F was lower, if it has risen since
 
     def aim(self, direction: NDArray) -> float: ...
 
@@ -47,6 +49,8 @@ class Line(Protocol):
     def at(self, t: float) -> Trial: ...
 
     def move(self, t: float) -> None: ...
+
+    def settle(self) -> bool: ...
 
     def recompute(self) -> None: ...
 
@@ -64,24 +68,17 @@ class Path:
 
     cheap = True
 
-    def __init__(
-        self,
-        logits: StoredLogits,
-        change: StoredLogits,
-        targets: NDArray,
-        weights: NDArray | None,
-        parabola: NDArray,
-    ) -> None:
-        self.logits, self.change = logits, change
-        self._targets, self._weights, self._parabola = targets, weights, parabola
+    def __init__(self, part: Part, parabola: NDArray, scale: float) -> None:
+        self.part, self._parabola, self._scale = part, parabola, scale
 
     def tilt(self, slope: float) -> None:
         """Make φ'(0) what it is known to be."""
         self._parabola[1] += (slope - self.at(0.0).slope) / 2
 
     def at(self, t: float) -> Trial:
-        value, slope, curvature = self.logits.along(
-            self.change, t, self._targets, self._weights, 1 / self.logits.n
+        part, rows = self.part, self.part.rows
+        value, slope, curvature = part.logits.along(
+            part.change, t, rows.targets, rows.weights, self._scale
         )
         a, b, c = self._parabola
         return Trial(
@@ -92,7 +89,7 @@ class Path:
 
 
 def parabola(objective: "Objective", theta: NDArray, direction: NDArray) -> NDArray:
-    """The penalty along a line: its coefficients (1, ½t, t²)."""
+    """The penalty along a line: its coefficients (1, 2t, t²)."""
     products = objective.parameters.products(theta, direction)
     return 0.5 * objective.penalty * products
 
@@ -104,34 +101,71 @@ class StoredLine:
 
     def __init__(self, objective: "Objective", theta: NDArray) -> None:
         self._objective = objective
-        data = objective.data
-        self._logits = objective.logits_of(data)
-        self._change = self._logits.like()
+        self._whole = Part(objective, objective.rows)
+        self._rest = Rest(objective)
         self.theta = theta.copy()
-        self.recompute()
-
-    def _store_change(self, direction: NDArray) -> None:
-        o = self._objective
-        o.n_passes += 0.5
-        o.data.store_logits(*o.parameters.user(direction), self._change)
-
-    def _evaluate(self) -> None:
-        self.value, self.gradient = self._objective.value_and_grad(self.theta, self._logits)
+        self._from_theta()
 
     def recompute(self) -> None:
-        """The logits anew from θ: the sums of many steps drift."""
-        self._objective.store_logits(self.theta, self._logits)
+        """All logits anew from θ: the sums of many steps drift, and rows may have woken."""
+        if self._tangent is not None:
+            self._rest.doubts += 1
+        self._look()
+
+    def settle(self) -> bool:
+        """Leave out the rows at rest, or look at all again, where it is time for either.
+
+        Whether F and its gradient are others now.
+        """
+        if not self._rest.due:
+            return False
+        if self._tangent is not None:
+            self._look()
+            return True
+        awake = self._rest.choose(self._whole.logits)
+        if awake is not None:
+            awake.read(self._whole.logits)
+            value, gradient = self._objective.value_and_grad(self.theta, awake)
+            self._part = awake
+            self._tangent = Tangent(
+                self.theta, self.value, self.value - value, self.gradient - gradient
+            )
+        return False
+
+    def _look(self) -> None:
+        rested = self._tangent
+        self._from_theta()
+        if rested is not None and self.value > rested.total:
+            self.risen = rested.theta - self.theta
+            self._rest.rouse(self._whole.logits)
+
+    def _from_theta(self) -> None:
+        self._part: Part = self._whole
+        self._tangent: Tangent | None = None
+        self.risen: NDArray | None = None
+        self._objective.store_logits(self.theta, self._whole.logits)
         self._evaluate()
+
+    def _store_change(self, direction: NDArray) -> None:
+        o, part = self._objective, self._part
+        o.n_passes += 0.5 * part.logits.n / self._whole.logits.n
+        part.rows.data.store_logits(*o.parameters.user(direction), part.change)
+
+    def _evaluate(self) -> None:
+        self.value, self.gradient = self._objective.value_and_grad(self.theta, self._part)
+        if self._tangent is not None:
+            self.value += self._tangent.at(self.theta)
+            self.gradient += self._tangent.gradient
 
     def aim(self, direction: NDArray) -> float:
         """Take a direction; the most that a unit step changes any logit."""
         self._direction = direction
         self._store_change(direction)
-        self._path = Path(
-            self._logits, self._change, self._objective.targets, self._objective.weights,
-            parabola(self._objective, self.theta, direction),
-        )  # fmt: skip
-        return self._change.largest()
+        along = parabola(self._objective, self.theta, direction)
+        if self._tangent is not None:
+            along += self._tangent.along(self.theta, direction)
+        self._path = Path(self._part, along, 1 / self._whole.logits.n)
+        return self._part.change.largest()
 
     def scout(self, slope: float) -> None:
         """There is no need: a look costs no pass."""
@@ -141,16 +175,25 @@ class StoredLine:
 
     def move(self, t: float) -> None:
         add(self.theta, t, self._direction, self._objective.data.n_threads)
-        self._logits.move(self._change, t)
+        self._part.logits.move(self._part.change, t)
+        self._rest.steps += 1
         self._evaluate()
+
+    def _catch_up(self) -> Part:
+        """All rows; the logits of those at rest as they were."""
+        if isinstance(self._part, Awake):
+            self._part.write(self._whole.logits)
+        return self._whole
 
     def logits(self, rows: int) -> StoredLogits:
         """The present logits of about so many rows, evenly spread; of all of them for 0."""
-        return self._logits.some(rows) if rows else self._logits
+        logits = self._catch_up().logits
+        return logits.some(rows) if rows else logits
 
     def sample(self) -> "Sample":
         """The logits to draw rows from: all."""
-        return Sample(self._logits, self._change, 1)
+        whole = self._catch_up()
+        return Sample(whole.logits, whole.change, 1)
 
     def gap_bound(self) -> float:
         """At least F - F*, were the intercepts optimal."""
@@ -158,10 +201,11 @@ class StoredLine:
 
     def variances(self) -> Variances:
         """Each row's weight times p(1 - p); until `aim`."""
-        self._logits.variances(self._objective.weights, self._change)
+        whole = self._catch_up()
+        whole.logits.variances(self._objective.weights, whole.change)
 
         def tiles(data: SparseData, rows: slice, begin: int) -> Iterator[NDArray]:
-            yield self._change.part(slice(begin + rows.start, begin + rows.stop)).tiles
+            yield whole.change.part(slice(begin + rows.start, begin + rows.stop)).tiles
 
         return tiles
 
@@ -170,6 +214,7 @@ class FusedLine:
     """Nothing is kept between passes, and every look is one: where logits would take too much."""
 
     cheap = False
+    risen = None
     SAMPLE = 0.125  # of the memory budget, for the logits to draw rows from, twice
     SCOUTED = 4096  # rows that are looked at before all
 
@@ -187,13 +232,16 @@ class FusedLine:
         self._seen: tuple[float, NDArray, float, NDArray] | None = None
         o = self._objective
         step = max(1, o.data.shape[0] // self.SCOUTED)
-        self._path = Path(
-            self._of_every(step, self.theta), self._of_every(step, direction),
-            np.ascontiguousarray(o.targets[::step]),
-            None if o.weights is None else np.ascontiguousarray(o.weights[::step]),
-            parabola(o, self.theta, direction),
-        )  # fmt: skip
-        return self._path.change.largest()
+        weights = None if o.weights is None else np.ascontiguousarray(o.weights[::step])
+        part = Part(o, Rows(o.data.every(step), np.ascontiguousarray(o.targets[::step]), weights))
+        self._store(part.rows.data, self.theta, part.logits)
+        self._store(part.rows.data, direction, part.change)
+        self._path = Path(part, parabola(o, self.theta, direction), 1 / part.logits.n)
+        return part.change.largest()
+
+    def settle(self) -> bool:
+        """Nothing is known of single rows."""
+        return False
 
     def scout(self, slope: float) -> Path:
         """φ of some rows, tilted to the slope of all: near that of all, for 1/100 of a pass."""
@@ -249,8 +297,11 @@ class FusedLine:
 
     def _of(self, data: Data, theta: NDArray) -> StoredLogits:
         """The logits of some rows at θ."""
-        objective = self._objective
-        out = objective.logits_of(data)
-        data.store_logits(*objective.parameters.user(theta), out)
-        objective.n_passes += 0.5 * data.shape[0] / objective.data.shape[0]
+        out = self._objective.logits_of(data)
+        self._store(data, theta, out)
         return out
+
+    def _store(self, data: Data, theta: NDArray, out: StoredLogits) -> None:
+        o = self._objective
+        data.store_logits(*o.parameters.user(theta), out)
+        o.n_passes += 0.5 * data.shape[0] / o.data.shape[0]

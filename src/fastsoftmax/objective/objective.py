@@ -10,6 +10,7 @@ from fastsoftmax.objective.l1 import L1
 from fastsoftmax.objective.line import FusedLine, Line, StoredLine
 from fastsoftmax.objective.parameters import PARAMETERS
 from fastsoftmax.objective.penalised_line import PenalisedLine
+from fastsoftmax.objective.resting import Part, Rows
 
 STORED_BYTES = 256 << 20  # of logits and of their change along a line, each, at most
 STORED = 0.4  # of the memory budget for both
@@ -183,15 +184,24 @@ class Objective:
         """Room for those of some data."""
         return StoredLogits(data.shape[0], self.n_logits, data.dtype, data.n_threads, self.logistic)
 
-    def value_and_grad(
-        self, theta: NDArray, stored: StoredLogits | None = None
-    ) -> tuple[float, NDArray]:
-        """F and its gradient at θ, in one pass over X, or in half of one from its stored logits."""
-        if self.offset is not None and stored is None:
-            stored = self.offset.like()
-            self.store_logits(theta, stored)
-        self.n_passes += 1 if stored is None else 0.5
-        return self.parameters.value_and_grad(theta, stored)
+    @property
+    def rows(self) -> Rows:
+        """All of them."""
+        return Rows(self.data, self.targets, self.weights)
+
+    def value_and_grad(self, theta: NDArray, part: Part | None = None) -> tuple[float, NDArray]:
+        """F and its gradient at θ, in one pass over X, or in half of one from its stored logits.
+
+        Those of a part of the rows are as if the others' losses were 0.
+        """
+        if self.offset is not None and part is None:
+            part = Part(self, self.rows)
+            self.store_logits(theta, part.logits)
+        if part is None:
+            self.n_passes += 1
+            return self.parameters.value_and_grad(theta, None, self.rows)
+        self.n_passes += 0.5 * part.logits.n / self.data.shape[0]
+        return self.parameters.value_and_grad(theta, part.logits, part.rows)
 
     def store_logits(self, theta: NDArray, out: StoredLogits) -> None:
         """The logits at θ, offset and all, in half a pass."""
@@ -240,6 +250,11 @@ class Objective:
             return f"{size} bytes for the exact Hessian, max_memory being {self.max_memory}"
         return None
 
+    @property
+    def spare(self) -> float:
+        """Bytes that stored logits and their change leave of their share."""
+        return STORED * self.max_memory - 2 * self._logits_bytes()
+
     def _logits_bytes(self) -> int:
         return StoredLogits.bytes(self.data.shape[0], self.n_logits, self.data.dtype)
 
@@ -248,7 +263,7 @@ class Objective:
         if self.l1:
             return PenalisedLine(self, theta)
         size = self._logits_bytes()
-        fits = size <= STORED_BYTES and 2 * size <= STORED * self.max_memory
+        fits = size <= STORED_BYTES and self.spare >= 0
         fits = fits or self.offset is not None  # which takes as much
         return (StoredLine if fits else FusedLine)(self, theta)
 

@@ -21,21 +21,29 @@ from fastsoftmax.data import (
     largest,
     products,
 )
+from fastsoftmax.objective.resting import Rows
 
 if TYPE_CHECKING:
     from fastsoftmax.objective.objective import Objective
+
+PROJECTIONS = 16  # onto random directions, to tell a row's length by (Johnson & Lindenstrauss 1984)
 
 
 class Parameters(ABC):
     """What both kinds share: a table of θ, and one pass that gives value, gradient and products."""
 
     _objective: "Objective"
+    spread: NDArray | None = None  # of each feature, its variance, where that is known
 
     def of(self, objective: "Objective") -> "Parameters":
         """The same coordinates for another objective of the same data."""
         other = copy(self)
         other._objective, other.passes = objective, 0.0
         return other
+
+    @abstractmethod
+    def lengths(self) -> NDArray[np.float64] | None:
+        """About that of each row, features being of unit variance; of mean square 1."""
 
     @abstractmethod
     def table(self, theta: NDArray) -> NDArray:
@@ -48,23 +56,18 @@ class Parameters(ABC):
             return table, None
         return table[:, :-1], table[:, -1]
 
-    def value_and_grad(self, theta: NDArray, stored: StoredLogits | None) -> tuple[float, NDArray]:
-        """Loss and ridge and their gradient at θ, or from its logits where these are stored."""
-        return self._evaluate(theta, stored, self._objective.targets, self._objective.weights)
-
     def hessian_times(self, direction: NDArray, curved: StoredLogits) -> NDArray:
         """The Hessian of loss and ridge times a direction, whose logits are `curved`."""
-        return self._evaluate(direction, curved, None, None)[1]
+        return self.value_and_grad(direction, curved, Rows(self._objective.data, None, None))[1]
 
     @abstractmethod
-    def _evaluate(
-        self,
-        theta: NDArray,
-        stored: StoredLogits | None,
-        targets: NDArray | None,
-        weights: NDArray | None,
+    def value_and_grad(
+        self, theta: NDArray, stored: StoredLogits | None, rows: Rows
     ) -> tuple[float, NDArray]:
-        """Loss and ridge and their gradient; without targets `stored` is that by the logits."""
+        """Loss of these rows and ridge, and their gradient, at θ, or from the rows' stored logits.
+
+        Without targets what is stored is taken for the gradient of the loss by the logits.
+        """
 
 
 class Standardised(Parameters):
@@ -147,6 +150,18 @@ class Standardised(Parameters):
         table = self.table(theta)
         return (table - table.mean(axis=0)).ravel()
 
+    def lengths(self) -> NDArray[np.float64]:
+        """About that of each row, features being of unit variance; of mean square 1."""
+        o, key = self._objective, ("lengths", self._objective.penalty)
+        if key not in self.found:
+            h = np.sqrt(self.intercept_scale**2 * self.spread + o.penalty)
+            signs = np.random.default_rng(0).choice((-1.0, 1.0), (PROJECTIONS, len(h)))
+            W = np.divide(signs, h, out=np.zeros_like(signs), where=(h > 0) & ~self.constant)
+            o.n_passes += 0.5 * PROJECTIONS / o.n_logits
+            squares = np.square(self._data.logits(W, -self._at_means(W)).astype(float)).sum(axis=1)
+            self.found[key] = np.sqrt(squares / max(squares.mean(), np.finfo(float).tiny))
+        return self.found[key]
+
     def _at_means(self, W: NDArray) -> NDArray:
         """W μ, without BLAS: its threads would go on spinning where the kernels' should run."""
         return np.einsum("kd,d->k", W, self.shift)
@@ -172,18 +187,14 @@ class Standardised(Parameters):
         W, step = self.user(theta)[0], self.user(direction)[0]
         return np.array([np.einsum("kd,kd->", a, c) for a, c in ((W, W), (W, step), (step, step))])
 
-    def _evaluate(
-        self,
-        theta: NDArray,
-        stored: StoredLogits | None,
-        targets: NDArray | None,
-        weights: NDArray | None,
+    def value_and_grad(
+        self, theta: NDArray, stored: StoredLogits | None, rows: Rows
     ) -> tuple[float, NDArray]:
         W, b = self.user(theta)
         o = self._objective
-        value, grads = self._data.value_and_grad(
+        value, grads = rows.data.value_and_grad(
             *((W, b) if stored is None else (None, None)),
-            *(targets, weights, 1 / self._data.shape[0]),
+            *(rows.targets, rows.weights, 1 / self._data.shape[0]),
             stored=stored,
         )
         value += 0.5 * o.penalty * np.einsum("kd,kd->", W, W)
@@ -234,6 +245,9 @@ class FeatureMajor(Parameters):
     def coordinates(self) -> None:
         """There is no change of variables to keep."""
 
+    def lengths(self) -> None:
+        """Not known: the variances are not either."""
+
     def table(self, theta: NDArray) -> NDArray:
         """θ as (K, D), or (K, D + 1) with the intercepts last, in Fortran's order: a view."""
         return theta.reshape(self.shape[::-1]).T
@@ -282,17 +296,15 @@ class FeatureMajor(Parameters):
         """⟨W, W⟩, ⟨W, step⟩ and ⟨step, step⟩ of the weights."""
         return products(theta, direction, self._n_weights, self._data.n_threads)
 
-    def _evaluate(
-        self,
-        theta: NDArray,
-        stored: StoredLogits | None,
-        targets: NDArray | None,
-        weights: NDArray | None,
+    def value_and_grad(
+        self, theta: NDArray, stored: StoredLogits | None, rows: Rows
     ) -> tuple[float, NDArray]:
         o, gradient = self._objective, np.empty(theta.size, self.dtype)
         W, b = self.split(theta)
         by_W, by_b = self.split(gradient)
-        value, by_intercepts = self._data.penalised(W, b, targets, weights, o.penalty, by_W, stored)
+        value, by_intercepts = rows.data.penalised(
+            W, b, rows.targets, rows.weights, 1 / self._data.shape[0], o.penalty, by_W, stored
+        )
         if by_b is not None:
             by_b[:] = by_intercepts
         weights = theta[: self._n_weights]

@@ -29,7 +29,7 @@ class PenalisedLine(StoredLine):
 
     def _evaluate(self) -> None:
         self._probabilities = None
-        smooth_value, self.smooth = self._objective.value_and_grad(self.theta, self._logits)
+        smooth_value, self.smooth = self._objective.value_and_grad(self.theta, self._whole)
         self._penalty, self.gradient = self._objective.l1.subgradient(self.smooth, self.theta)
         self.value = smooth_value + self._penalty
         self.places = np.flatnonzero((self.gradient != 0) | (self.theta != 0))
@@ -63,20 +63,20 @@ class PenalisedLine(StoredLine):
         """The Hessian of the smooth part times a direction, in a pass. It forgets the last aim."""
         self._store_change(direction)
         self._objective.n_passes += 0.5
-        return self._objective.parameters.hessian_times(direction, self.curve(self._change))
+        return self._objective.parameters.hessian_times(direction, self.curve(self._whole.change))
 
     def curve(self, change: StoredLogits) -> StoredLogits:
         """The Hessian of the losses by the logits times a change of these, in its place."""
         if self._probabilities is None:
-            self._probabilities = self._logits.probabilities()
+            self._probabilities = self._whole.logits.probabilities()
         self._probabilities.curve(change, self._objective.weights)
         return change
 
     def room(self) -> StoredLogits:
         """Of the logits' size, until the next `aim`."""
-        return self._change
+        return self._whole.change
 
     def gap_bound(self) -> float:
         return self._objective.l1.gap_bound(
-            self.theta, self.smooth, self.places, self.value, self._logits
+            self.theta, self.smooth, self.places, self.value, self._whole.logits
         )

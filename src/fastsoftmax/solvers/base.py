@@ -78,6 +78,7 @@ class State:
         return f"<State after {self.n_iter} iterations: {self._iteration}>"
 
 
+LATELY = 4  # iterations, at least, that tell how F goes on
 SEPARATED = 1e-5  # of the loss of a model blind to X: an unpenalised loss this low goes on to 0
 
 Report = Callable[[State], object]  # what is true of it ends the fit
@@ -135,6 +136,14 @@ class Run:
             self.result.history.pop()
         self.result.history.append(iteration)
 
+    def lift(self, value: float) -> None:
+        """What was noted below F at a later point was noted while rows were not looked at."""
+        history = self.result.history
+        for i in reversed(range(len(history))):
+            if history[i].objective >= value:
+                break
+            history[i] = history[i]._replace(objective=value)
+
     def tell(self, theta: NDArray, left: float) -> None:
         """Who watches of the last iteration, with an estimate of what is left to gain there."""
         if not self.n_iter or self._told == self.n_iter:
@@ -148,13 +157,13 @@ class Run:
         state.close()
 
     def trend(self, since: int) -> float:
-        """What is left to gain if F goes on as since that iteration (Aitken's extrapolation).
+        """What is left to gain if F goes on as since that iteration, or lately (Aitken 1926).
 
         It catches what the curvature that a solver believes in does not show.
         """
-        values = [iteration.objective for iteration in self.result.history[since:]]
-        span = len(values) // 4
-        if span < 2:
+        values = [iteration.objective for iteration in self.result.history]
+        span = max(len(values) - since, 2 * LATELY) // 4
+        if len(values) <= 2 * span:
             return 0.0
         before, lately = values[-1 - 2 * span] - values[-1 - span], values[-1 - span] - values[-1]
         return lately**2 / (before - lately) if before > lately > 0 else max(lately, 0.0)

@@ -2,9 +2,10 @@
 
 The initial inverse Hessian of the two-loop recursion is γM⁻¹, with γ = sᵀy / yᵀM⁻¹y of the last
 pair and M the preconditioner's. Both loops only add pairs to a vector, so they run on numbers: with
-the products sᵢᵀyⱼ kept, the pairs are read once each for sᵢᵀg, Σ aᵢyᵢ, yᵢᵀr and Σ cᵢsᵢ, where the
-recursion as it is written reads and writes a vector of its own for each (Chen, Wang & Zhou,
-Large-scale L-BFGS using MapReduce, NIPS 2014). In the precision that the objective names.
+the products sᵢᵀyⱼ kept, each solves with their triangle, and the pairs are read once each for sᵢᵀg,
+Σ aᵢyᵢ, yᵢᵀr and Σ cᵢsᵢ, where the recursion as it is written reads and writes a vector of its own
+for each (Chen, Wang & Zhou, Large-scale L-BFGS using MapReduce, NIPS 2014). In the precision that
+the objective names.
 """
 
 from collections import deque
@@ -12,6 +13,7 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.linalg.blas import dtrsv
 
 from fastsoftmax.objective import Objective, combine, dot, dots
 
@@ -64,21 +66,15 @@ class History:
         slots, n_threads = list(self._slots), self._n_threads
         if not slots:
             return solve(-g)[0].astype(gradient.dtype, copy=False)
-        products = self._products[slots][:, slots].tolist()  # numbers: arrays this small are slow
-        count = len(slots)
-        curvatures = [products[i][i] for i in range(count)]
-        a = (-dots(self._s, slots, g, n_threads)).tolist()
-        for i in reversed(range(count)):
-            later = range(i + 1, count)
-            a[i] = (a[i] - sum(products[i][j] * a[j] for j in later)) / curvatures[i]
+        upper = self._products[np.ix_(slots, slots)]  # sᵢᵀyⱼ for i up to j
+        curvatures = np.diagonal(upper)
+        a = dtrsv(upper, -dots(self._s, slots, g, n_threads))
         q = np.empty_like(g)
-        combine(-1.0, g, [-x for x in a], self._y, slots, q, n_threads)
+        combine(-1.0, g, (-a).tolist(), self._y, slots, q, n_threads)
         last = self._y[slots[-1]]
         r, solved = (z.astype(self._dtype, copy=False) for z in solve(q, last))
         gamma = curvatures[-1] / dot(last, solved, n_threads)
-        c = (gamma * dots(self._y, slots, r, n_threads)).tolist()
-        for i in range(count):
-            shared = sum(products[j][i] * c[j] for j in range(i))
-            c[i] = a[i] - (c[i] + shared) / curvatures[i]
-        combine(gamma, r, c, self._s, slots, q, n_threads)
+        c = curvatures * a - gamma * dots(self._y, slots, r, n_threads)
+        c = dtrsv(upper, c, trans=1)
+        combine(gamma, r, c.tolist(), self._s, slots, q, n_threads)
         return q.astype(gradient.dtype, copy=False)

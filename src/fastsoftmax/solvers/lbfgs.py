@@ -16,6 +16,7 @@ from fastsoftmax.solvers.line_search import search
 FIRST_CHANGE = (
     10.0  # of any logit by the first step, at most: nothing is known of the curvature yet
 )
+WAYS_BACK = [0.5**i for i in range(8)]  # 1, to where F was known, and shorter ones
 RECHECKS = 5  # of the logits from θ that may end in other than convergence
 
 
@@ -79,11 +80,16 @@ def minimize(
                     run.converge()
                     break
                 line.recompute()
+                look(line, run)
                 fresh, rechecks = True, rechecks + 1
                 continue
         if message := run.stops(line):
             run.result.message = message
             break
+        if line.settle():
+            look(line, run)
+            fresh = True
+            continue
         reach = line.aim(direction)
         first = first_step(
             line, slope, reach if run.n_iter == 0 else 0.0, rounding=objective.rounding
@@ -109,6 +115,14 @@ def minimize(
     if not fresh and np.isfinite(line.value):
         line.recompute()
     return run.end(line)
+
+
+def look(line: Line, run: Run) -> None:
+    """All rows have been looked at: if F turns out to have risen, go back to where it is least."""
+    if line.risen is not None:
+        line.aim(line.risen)
+        line.move(min(WAYS_BACK, key=lambda t: line.at(t).value))
+    run.lift(line.value)
 
 
 def first_step(line: Line, slope: float, reach: float, *, rounding: float) -> float:

@@ -17,11 +17,9 @@ from fastsoftmax.solvers.lbfgs import minimize
 
 FIRST_REFRESH = 3  # iteration of the first blocks by class, and iterations between two
 REPAID = 0.7  # of the last build's cost, in passes since, before the next
-STEADY = 3  # builds before the number of rows grows
-GROWTH = 2  # with each after them
 VENTURE = 0.1  # of the first build's cost, in passes before it: easy problems end without
 MOVED = 0.25  # of the weights, before the next, or else
-PATIENCE = 3.0  # times the last build's cost in passes since, if the next has more rows
+PATIENCE = 3.0  # times the last build's cost in passes since, if the next has other rows
 HARD = 3.0  # times the cost of whole Grams in passes, after which a problem gets them all the same
 
 
@@ -54,8 +52,8 @@ class BlockPreconditioner:
             and (not self._builds or curvature.moved(line) > MOVED or self._tired(since))
         ):
             self._builds += 1
-            rows, seed = self._rows_now(), self._seed + self._builds
-            self._factors = self._counted(lambda: blocks.by_class(line, rows, seed))
+            seed = self._seed + self._builds
+            self._factors = self._counted(lambda: blocks.by_class(line, blocks.rows, seed))
             curvature.watch(line)
             self.since = n_iter
 
@@ -74,13 +72,7 @@ class BlockPreconditioner:
                 self._blocks, self._builds, self._dearer = dearer, 0, []
 
     def _tired(self, since: float) -> bool:
-        more = self._builds > STEADY and self._rows_now() < self._blocks.most_rows
-        return more and since >= PATIENCE * self._built_for
-
-    def _rows_now(self) -> int:
-        """More rows the longer it takes: hard problems repay what easy ones do not live to see."""
-        grown = self._blocks.rows * GROWTH ** max(0, self._builds - STEADY)
-        return min(grown, self._blocks.most_rows)
+        return self._blocks.rows < self._blocks.most_rows and since >= PATIENCE * self._built_for
 
     def solve(self, *vectors: NDArray) -> list[NDArray]:
         """M⁻¹ of vectors without a gauge, without one."""
