@@ -209,7 +209,7 @@ def test_the_penalty_is_added(dtype, narrow):
     wide = np.asfortranarray(W, np.float64)
     loss, grads = data.value_and_grad(wide, b, y, None, 1 / 50)
     out = np.empty(wide.shape, np.float32 if narrow else np.float64, order="F")
-    same, by_b = data.penalised(wide, b, y, None, 0.25, out, None)
+    same, by_b = data.penalised(wide, b, y, None, 1 / 50, 0.25, out, None)
     assert same == loss
     np.testing.assert_array_equal(by_b, grads.b)
     eps = np.finfo(np.float32 if narrow else np.float64).eps

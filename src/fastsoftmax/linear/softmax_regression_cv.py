@@ -22,8 +22,8 @@ from fastsoftmax.linear.softmax_regression import SoftmaxRegression
 class SoftmaxRegressionCV(LinearModel):
     """Softmax regression with the C that does best in cross-validation.
 
-    All strengths and folds are one job: a fold is a mask on the weights of the rows, so that no row
-    of X is copied and what is learnt of X serves all; and each fit starts from those before it.
+    All strengths and folds are one job: a fold is a mask on the weights of the rows rather than a
+    copy of them, so that what is learnt of X serves all; and each fit starts from those before it.
 
     Parameters
     ----------
