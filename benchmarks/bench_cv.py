@@ -25,7 +25,7 @@ from fastsoftmax.datasets import load_digits
 CS, FOLDS = np.logspace(-4, 4, 10), 5
 CV, COLD, COLD_LOOSE = "SoftmaxRegressionCV", "cold fits", "cold fits, tol of the folds"
 SKLEARN, SKLEARN_MORE = "LogisticRegressionCV", "LogisticRegressionCV, tol=1e-6, of one fold"
-BOUNDS = {SKLEARN_MORE: 25.0, COLD: 3.0}
+BOUNDS = {SKLEARN: 25.0, SKLEARN_MORE: 25.0, COLD: 3.0}
 EQUAL = 1e-3  # of an objective, by which one may be above another and is still its equal
 
 
