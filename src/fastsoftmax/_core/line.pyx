@@ -17,7 +17,7 @@ float64: the same to the bit for any number of threads.
 """
 
 from cython.parallel cimport prange, threadid
-from libc.math cimport sqrt
+from libc.math cimport INFINITY, sqrt
 from libc.stdint cimport uint64_t
 cimport numpy as cnp
 
@@ -26,7 +26,7 @@ from fastsoftmax._core.linear_problem cimport (
 )
 from fastsoftmax._core.simd cimport (
     VL, absolute, add_to_doubles, divide, load, load_labels, real, select_eq, select_gt, set1,
-    set1_lane, store, vlane, vreal,
+    set1_lane, store, vlane, vreal, vreal_inlined,
 )
 from fastsoftmax._core.softmax_tile cimport tile_gradient
 from fastsoftmax._core.tiles cimport ROWS
@@ -339,11 +339,12 @@ def draw(
 
     Row i is kept with probability q = min(1, c e_i v_i), c such that these sum to `wanted`, and gets the
     factor sqrt(v_i / q): the sum over the rows kept of factor^2 x xᵀ is that of v x xᵀ on average.
+    The emphasis is of whole tiles, or None; the rows that the last tile lacks must have a v of 0.
     rows (k, most) int32 and factors (k, most) hold the counts (k,) of each class, int64, in the order
     of the rows; totals (k,), float64, the sums of v. What is drawn depends on seed, class and row.
     """
     cdef const real *v = <const real *>data(variances)
-    cdef const double *e = <const double *>data(emphasis)
+    cdef const real *e = <const real *>data(emphasis)
     cdef Py_ssize_t k = variances.shape[1], most = rows.shape[1], i
     cdef int *to_rows = <int *>data(rows)
     cdef real *to_factors = <real *>data(factors)
@@ -356,45 +357,64 @@ def draw(
             to_rows + i * most, to_factors + i * most, to_totals + i)
 
 
-cdef inline double at_row(
-    const real *v, const double *e, Py_ssize_t tile, Py_ssize_t i
+cdef inline vreal_inlined importance(const real *v, const real *e) noexcept nogil:
+    return load(v) * load(e) if e else load(v)
+
+
+cdef void add_importance(
+    const real *v, const real *e, Py_ssize_t tile, Py_ssize_t tiles, double least, double *below,
+    double *above,
 ) noexcept nogil:
-    return v[i // ROWS * tile + i % ROWS] * (e[i] if e else 1.)
+    """The sum of what is below `least`, and how many are not; neither counts what is 0."""
+    cdef double sums[VL]
+    cdef double counts[VL]
+    cdef vreal x, one
+    cdef Py_ssize_t i, j
+    for j in range(VL):
+        sums[j] = 0.
+        counts[j] = 0.
+    for i in range(tiles):
+        for j from 0 <= j < ROWS by VL:
+            x = importance(v + i * tile + j, e + i * ROWS + j if e else NULL)
+            one = select_gt(set1(least), x, set1(0.), set1(1.))
+            add_to_doubles(sums, select_gt(set1(least), x, x, set1(0.)))
+            add_to_doubles(counts, select_gt(x, set1(0.), one, set1(0.)))
+    below[0] = 0.
+    above[0] = 0.
+    for j in range(VL):
+        below[0] += sums[j]
+        above[0] += counts[j]
 
 
 cdef Py_ssize_t draw_class(
-    const real *v, const double *e, Py_ssize_t tile, Py_ssize_t n, Py_ssize_t wanted, Py_ssize_t most,
+    const real *v, const real *e, Py_ssize_t tile, Py_ssize_t n, Py_ssize_t wanted, Py_ssize_t most,
     uint64_t key, int *rows, real *factors, double *total,
 ) noexcept nogil:
-    cdef double c = 0., sum = 0., kept, x
-    cdef Py_ssize_t i, certain, before = -1, count = 0
+    cdef double c, sum, certain, before = 0.
+    cdef Py_ssize_t tiles = (n + ROWS - 1) // ROWS, i, j, count = 0
     cdef int _round
-    total[0] = 0.
-    for i in range(n):
-        total[0] += at_row(v, NULL, tile, i)
-        sum += at_row(v, e, tile, i)
+    cdef bint everything = wanted >= n
+    cdef double chances[ROWS]
+    cdef real x, kept
+    add_importance(v, NULL, tile, tiles, INFINITY, total, &certain)
     if not total[0] > 0.:
         return 0
+    add_importance(v, e, tile, tiles, INFINITY, &sum, &certain)
     c = wanted / sum
-    for _round in range(20 if wanted < n else 0):  # those that are certain leave more for the others
-        certain = 0
-        sum = 0.
-        for i in range(n):
-            x = at_row(v, e, tile, i)
-            if c * x >= 1.:
-                certain += 1
-            else:
-                sum += x
+    for _round in range(0 if everything else 20):  # those that are certain leave more for the others
+        add_importance(v, e, tile, tiles, 1. / c, &sum, &certain)
         if certain == before or not sum > 0. or certain >= wanted:
             break
         before = certain
         c = (wanted - certain) / sum
-    for i in range(n):
-        x = at_row(v, e, tile, i)
-        kept = min(c * x, 1.)
-        if x > 0. and count < most and (wanted >= n or uniform(key, i) < kept):
-            rows[count] = <int>i
-            x = at_row(v, NULL, tile, i)
-            factors[count] = <real>sqrt(x if wanted >= n or kept >= 1. else x / kept)
-            count += 1
+    for i in range(tiles):
+        for j in range(ROWS):
+            chances[j] = uniform(key, i * ROWS + j)
+        for j in range(min(ROWS, n - i * ROWS)):
+            x = v[i * tile + j]
+            kept = <real>min(c * x * (e[i * ROWS + j] if e else 1.), 1.)
+            if x > 0. and count < most and (everything or chances[j] < kept):
+                rows[count] = <int>(i * ROWS + j)
+                factors[count] = <real>sqrt(x if everything or kept >= 1. else x / <double>kept)
+                count += 1
     return count

@@ -157,6 +157,10 @@ class StoredLogits:
         rows = np.empty((k, most), np.int32)
         factors = np.empty((k, most), self.tiles.dtype)
         counts, totals = np.empty(k, np.intp), np.empty(k)
+        if emphasis is not None:
+            padded = np.zeros(len(self.tiles) * self.tiles.shape[2], self.tiles.dtype)
+            padded[: self.n] = emphasis
+            emphasis = padded
         self._kernel.draw(
             self.tiles, emphasis, self.n, wanted, seed, rows, factors, counts, totals, self._team()
         )

@@ -42,7 +42,9 @@ class Line(Protocol):
     cheap: bool  # whether `at` costs no pass over X
     risen: NDArray | None  # the way back to where F was lower, if it has risen since
 
-    def aim(self, direction: NDArray) -> float: ...
+    def aim(self, direction: NDArray) -> None: ...
+
+    def reach(self) -> float: ...
 
     def scout(self, slope: float) -> "Path | None": ...
 
@@ -157,14 +159,17 @@ class StoredLine:
             self.value += self._tangent.at(self.theta)
             self.gradient += self._tangent.gradient
 
-    def aim(self, direction: NDArray) -> float:
-        """Take a direction; the most that a unit step changes any logit."""
+    def aim(self, direction: NDArray) -> None:
+        """Take a direction."""
         self._direction = direction
         self._store_change(direction)
         along = parabola(self._objective, self.theta, direction)
         if self._tangent is not None:
             along += self._tangent.along(self.theta, direction)
         self._path = Path(self._part, along, 1 / self._whole.logits.n)
+
+    def reach(self) -> float:
+        """The most that a unit step changes any logit."""
         return self._part.change.largest()
 
     def scout(self, slope: float) -> None:
@@ -226,8 +231,8 @@ class FusedLine:
     def recompute(self) -> None:
         self.value, self.gradient = self._objective.value_and_grad(self.theta)
 
-    def aim(self, direction: NDArray) -> float:
-        """Take a direction; the most that a unit step changes a logit of the scouted rows."""
+    def aim(self, direction: NDArray) -> None:
+        """Take a direction."""
         self._direction = direction
         self._seen: tuple[float, NDArray, float, NDArray] | None = None
         o = self._objective
@@ -237,7 +242,10 @@ class FusedLine:
         self._store(part.rows.data, self.theta, part.logits)
         self._store(part.rows.data, direction, part.change)
         self._path = Path(part, parabola(o, self.theta, direction), 1 / part.logits.n)
-        return part.change.largest()
+
+    def reach(self) -> float:
+        """The most that a unit step changes a logit of the scouted rows."""
+        return self._path.part.change.largest()
 
     def settle(self) -> bool:
         """Nothing is known of single rows."""

@@ -80,7 +80,7 @@ class LowRankBlocks:
         basis = leading(sample, self._rank, generator).astype(DTYPE)
         o.n_passes += self.start_cost
         V = o.data.like(sample.times(basis).astype(DTYPE, copy=False))
-        return basis, V.second_moments()
+        return basis, V.second_moments().astype(DTYPE)
 
     def at_start(self, line: Line) -> GaugeFree:
         """The covariance of the features for all classes, each times p(1 - p) of its share."""
@@ -96,7 +96,7 @@ class LowRankBlocks:
         spread = float(np.sum(c.spread[:d] * (self._units > 0)))
         rest = max(spread - float(np.einsum("rr->", self._covariance)), 0.0)
         self._tail = rest / max(d - rank, 1)
-        self._ridge = np.einsum("rd,sd->rs", self._basis * ridge, self._basis)
+        self._ridge = np.einsum("rd,sd->rs", self._basis * ridge, self._basis).astype(DTYPE)
         self._tail_ridge = float(ridge.mean())
         strengths = c.start_strengths()
         matrix = self._covariance + self._ridge / strengths.mean()
@@ -115,8 +115,8 @@ class LowRankBlocks:
         totals = np.maximum(grams[:, rank, rank], np.finfo(DTYPE).tiny)
         blocks, means = grams[:, :rank, :rank], np.zeros((o.n_logits, d))
         if o.fit_intercept:
-            sums = grams[:, :rank, rank]
-            blocks = blocks - sums[:, :, None] * (sums / totals[:, None])[:, None, :]
+            sums = grams[:, :rank, rank] / np.sqrt(totals)[:, None]
+            blocks -= sums[:, :, None] * sums[:, None, :]
             drawn.rows[:] *= step  # of the whole X
             means[:] = (
                 o.data.sums(drawn) / (n * totals[:, None]) - o.parameters.shift
@@ -130,8 +130,9 @@ class LowRankBlocks:
         # a class far less uncertain than others will not stay so: its next step would overshoot
         start = o.curvature.start_strengths()
         missing = np.maximum(FLOOR * start * np.median(strengths / start) - strengths, 0)
-        blocks = (1 - share)[:, None, None] * blocks
-        blocks += (share * strengths + missing)[:, None, None] * self._covariance + self._ridge
+        blocks *= (1 - share)[:, None, None].astype(DTYPE)
+        shared = (share * strengths + missing)[:, None, None].astype(DTYPE) * self._covariance
+        blocks += np.add(shared, self._ridge, out=shared)
         o.n_passes += self.cost(int(drawn.counts.sum()) // o.n_logits)
         return self._inverse(
             ClassFactors(np.ascontiguousarray(blocks, DTYPE), o.data.n_threads),

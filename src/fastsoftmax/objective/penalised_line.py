@@ -39,12 +39,12 @@ class PenalisedLine(StoredLine):
         self.theta = theta
         self._evaluate()
 
-    def aim(self, direction: NDArray) -> float:
+    def aim(self, direction: NDArray) -> None:
         at = np.flatnonzero(direction)
         self._along = self.theta[at], direction[at], self._objective.l1.thresholds(at)
         v, _, thresholds = self._along
         self._still = self._penalty - float(np.sum(thresholds * np.abs(v)))
-        return super().aim(direction)
+        super().aim(direction)
 
     def look(self, t: float) -> Look:
         """φ at t, where it may have a kink."""

@@ -90,10 +90,8 @@ def minimize(
             look(line, run)
             fresh = True
             continue
-        reach = line.aim(direction)
-        first = first_step(
-            line, slope, reach if run.n_iter == 0 else 0.0, rounding=objective.rounding
-        )
+        line.aim(direction)
+        first = first_step(line, slope, run.n_iter == 0, rounding=objective.rounding)
         t = search(line, line.value, slope, first, rounding=objective.rounding)
         if t is None:
             # nothing that float arithmetic can see goes down this way: is it the logits, or
@@ -125,13 +123,16 @@ def look(line: Line, run: Run) -> None:
     run.lift(line.value)
 
 
-def first_step(line: Line, slope: float, reach: float, *, rounding: float) -> float:
-    """The step to look at first: 1, or less where logits would change by a lot, or what some rows
-    say."""
-    if not np.isfinite(reach):
-        t = min(1.0, 1 / float(np.abs(line.gradient).sum()))
-    else:
-        t = min(1.0, FIRST_CHANGE / max(reach, 1e-300))
+def first_step(line: Line, slope: float, blind: bool, *, rounding: float) -> float:
+    """The step to look at first: 1, or what some rows say.
+
+    Or less, where nothing is known of the curvature yet and logits would change by a lot.
+    """
+    t = 1.0
+    if blind:
+        reach = line.reach()
+        known = FIRST_CHANGE / max(reach, 1e-300) if np.isfinite(reach) else 0.0
+        t = min(1.0, known or 1 / float(np.abs(line.gradient).sum()))
     scout = line.scout(slope)
     if scout is None:
         return t

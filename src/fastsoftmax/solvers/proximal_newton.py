@@ -197,11 +197,11 @@ def walk(line: PenalisedLine, direction: NDArray, rounding: float) -> Walk:
     """
     if not direction.any():
         return Walk(1.0, 0.0)
-    reach = line.aim(direction)
+    line.aim(direction)
     slope = line.look(0.0).right
     if not slope < 0:
         return Walk(0.0, np.inf)
-    t = step_length(line, slope, min(1.0, CHANGE / max(reach, 1e-300)), rounding)
+    t = step_length(line, slope, min(1.0, CHANGE / max(line.reach(), 1e-300)), rounding)
     if t:
         line.move(t)
     return Walk(t, -slope)
