@@ -19,7 +19,8 @@ FIRST_REFRESH = 3  # iteration of the first blocks by class, and iterations betw
 REPAID = 0.7  # of the last build's cost, in passes since, before the next
 VENTURE = 0.1  # of the first build's cost, in passes before it: easy problems end without
 MOVED = 0.25  # of the weights, before the next, or else
-PATIENCE = 3.0  # times the last build's cost in passes since, if the next has other rows
+STEADY = 3  # builds before it is a hard problem, where the next is due all the same after
+PATIENCE = 3.0  # times the last build's cost in passes since, if it has other rows
 HARD = 3.0  # times the cost of whole Grams in passes, after which a problem gets them all the same
 
 
@@ -72,7 +73,8 @@ class BlockPreconditioner:
                 self._blocks, self._builds, self._dearer = dearer, 0, []
 
     def _tired(self, since: float) -> bool:
-        return self._blocks.rows < self._blocks.most_rows and since >= PATIENCE * self._built_for
+        more = self._builds > STEADY and self._blocks.rows < self._blocks.most_rows
+        return more and since >= PATIENCE * self._built_for
 
     def solve(self, *vectors: NDArray) -> list[NDArray]:
         """M⁻¹ of vectors without a gauge, without one."""
