@@ -148,6 +148,27 @@ def test_their_loss_is_its_tangent(dtype):
     assert line.risen is not None
 
 
+def test_lengths_in_features_of_unit_variance():
+    """From 16 projections: their squares are 0.35 off, and the rare features stand out."""
+    X, _ = separable(5000)
+    objective = Objective(
+        DenseData(X, 1),
+        np.zeros(len(X), np.int32),
+        1,
+        weights=None,
+        C=1e9,
+        fit_intercept=True,
+    )
+    squares = np.square((X - X.mean(axis=0)) / X.std(axis=0)).sum(axis=1)
+    got = np.square(objective.parameters.lengths())
+    assert got.mean() == pytest.approx(1)
+    ratios = got / squares * squares.mean()
+    assert 0.2 < np.sqrt(np.mean((ratios / ratios.mean() - 1) ** 2)) < 0.5
+    long = squares > 20 * squares.mean()
+    assert long.any()
+    assert got[long].min() > 2 * got[squares < squares.mean()].max()
+
+
 def test_without_room_for_a_copy_no_row_rests():
     """The logits take 2 * 64 kB, X has 448 kB, of which 0.4 of the memory is for both."""
     rested = []

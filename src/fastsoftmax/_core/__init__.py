@@ -17,7 +17,7 @@ from fastsoftmax._core import _cpu
 LEVELS = ("native", "v4", "v3", "v2", "plain")  # the best first
 KERNELS = (
     *("coordinate", "cross_entropy", "diagonals", "elementwise", "fold", "gram", "line", "linear"),
-    *("machine", "network", "softmax", "sparse", "vectors"),
+    *("machine", "network", "sampling", "softmax", "sparse", "vectors"),
 )
 
 

@@ -17,8 +17,6 @@ float64: the same to the bit for any number of threads.
 """
 
 from cython.parallel cimport prange, threadid
-from libc.math cimport INFINITY, sqrt
-from libc.stdint cimport uint64_t
 cimport numpy as cnp
 
 from fastsoftmax._core.linear_problem cimport (
@@ -26,7 +24,7 @@ from fastsoftmax._core.linear_problem cimport (
 )
 from fastsoftmax._core.simd cimport (
     VL, absolute, add_to_doubles, divide, load, load_labels, real, select_eq, select_gt, set1,
-    set1_lane, store, vlane, vreal, vreal_inlined,
+    set1_lane, store, vlane, vreal,
 )
 from fastsoftmax._core.softmax_tile cimport tile_gradient
 from fastsoftmax._core.tiles cimport ROWS
@@ -315,106 +313,3 @@ cdef inline void tile_differences(
     for i from 0 <= i < k * ROWS by VL:
         store(z + i, load(s + i))
     tile_gradient(z, k, logistic, NULL if logistic else labels, NULL, ones, unused)
-
-
-cdef inline uint64_t scrambled(uint64_t x) noexcept nogil:
-    """SplitMix64's finaliser (Steele, Lea & Flood 2014)."""
-    x = (x ^ (x >> 30)) * <uint64_t>0xbf58476d1ce4e5b9
-    x = (x ^ (x >> 27)) * <uint64_t>0x94d049bb133111eb
-    return x ^ (x >> 31)
-
-
-cdef inline double uniform(uint64_t key, Py_ssize_t i) noexcept nogil:
-    """In [0, 1), number i of the stream that the key names."""
-    cdef uint64_t bits = scrambled(key + <uint64_t>(i + 1) * <uint64_t>0x9e3779b97f4a7c15)
-    return <double>(bits >> 11) * 1.1102230246251565e-16
-
-
-def draw(
-    cnp.ndarray variances not None, emphasis, Py_ssize_t n, Py_ssize_t wanted, unsigned long long seed,
-    cnp.ndarray rows not None, cnp.ndarray factors not None, cnp.ndarray counts not None,
-    cnp.ndarray totals not None, int n_threads,
-):
-    """For each class, about `wanted` rows drawn by importance, v from `variances` times an emphasis.
-
-    Row i is kept with probability q = min(1, c e_i v_i), c such that these sum to `wanted`, and gets the
-    factor sqrt(v_i / q): the sum over the rows kept of factor^2 x xᵀ is that of v x xᵀ on average.
-    The emphasis is of whole tiles, or None; the rows that the last tile lacks must have a v of 0.
-    rows (k, most) int32 and factors (k, most) hold the counts (k,) of each class, int64, in the order
-    of the rows; totals (k,), float64, the sums of v. What is drawn depends on seed, class and row.
-    """
-    cdef const real *v = <const real *>data(variances)
-    cdef const real *e = <const real *>data(emphasis)
-    cdef Py_ssize_t k = variances.shape[1], most = rows.shape[1], i
-    cdef int *to_rows = <int *>data(rows)
-    cdef real *to_factors = <real *>data(factors)
-    cdef Py_ssize_t *to_counts = <Py_ssize_t *>data(counts)
-    cdef double *to_totals = <double *>data(totals)
-    for i in prange(k, nogil=True, schedule="dynamic", num_threads=n_threads,
-                    use_threads_if=n_threads > 1):
-        to_counts[i] = draw_class(
-            v + i * ROWS, e, k * ROWS, n, wanted, most, scrambled(seed + <uint64_t>i + 1),
-            to_rows + i * most, to_factors + i * most, to_totals + i)
-
-
-cdef inline vreal_inlined importance(const real *v, const real *e) noexcept nogil:
-    return load(v) * load(e) if e else load(v)
-
-
-cdef void add_importance(
-    const real *v, const real *e, Py_ssize_t tile, Py_ssize_t tiles, double least, double *below,
-    double *above,
-) noexcept nogil:
-    """The sum of what is below `least`, and how many are not; neither counts what is 0."""
-    cdef double sums[VL]
-    cdef double counts[VL]
-    cdef vreal x, one
-    cdef Py_ssize_t i, j
-    for j in range(VL):
-        sums[j] = 0.
-        counts[j] = 0.
-    for i in range(tiles):
-        for j from 0 <= j < ROWS by VL:
-            x = importance(v + i * tile + j, e + i * ROWS + j if e else NULL)
-            one = select_gt(set1(least), x, set1(0.), set1(1.))
-            add_to_doubles(sums, select_gt(set1(least), x, x, set1(0.)))
-            add_to_doubles(counts, select_gt(x, set1(0.), one, set1(0.)))
-    below[0] = 0.
-    above[0] = 0.
-    for j in range(VL):
-        below[0] += sums[j]
-        above[0] += counts[j]
-
-
-cdef Py_ssize_t draw_class(
-    const real *v, const real *e, Py_ssize_t tile, Py_ssize_t n, Py_ssize_t wanted, Py_ssize_t most,
-    uint64_t key, int *rows, real *factors, double *total,
-) noexcept nogil:
-    cdef double c, sum, certain, before = 0.
-    cdef Py_ssize_t tiles = (n + ROWS - 1) // ROWS, i, j, count = 0
-    cdef int _round
-    cdef bint everything = wanted >= n
-    cdef double chances[ROWS]
-    cdef real x, kept
-    add_importance(v, NULL, tile, tiles, INFINITY, total, &certain)
-    if not total[0] > 0.:
-        return 0
-    add_importance(v, e, tile, tiles, INFINITY, &sum, &certain)
-    c = wanted / sum
-    for _round in range(0 if everything else 20):  # those that are certain leave more for the others
-        add_importance(v, e, tile, tiles, 1. / c, &sum, &certain)
-        if certain == before or not sum > 0. or certain >= wanted:
-            break
-        before = certain
-        c = (wanted - certain) / sum
-    for i in range(tiles):
-        for j in range(ROWS):
-            chances[j] = uniform(key, i * ROWS + j)
-        for j in range(min(ROWS, n - i * ROWS)):
-            x = v[i * tile + j]
-            kept = <real>min(c * x * (e[i * ROWS + j] if e else 1.), 1.)
-            if x > 0. and count < most and (everything or chances[j] < kept):
-                rows[count] = <int>(i * ROWS + j)
-                factors[count] = <real>sqrt(x if everything or kept >= 1. else x / <double>kept)
-                count += 1
-    return count

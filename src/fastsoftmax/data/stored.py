@@ -161,7 +161,7 @@ class StoredLogits:
             padded = np.zeros(len(self.tiles) * self.tiles.shape[2], self.tiles.dtype)
             padded[: self.n] = emphasis
             emphasis = padded
-        self._kernel.draw(
+        kernels(self.tiles.dtype).sampling.draw(
             self.tiles, emphasis, self.n, wanted, seed, rows, factors, counts, totals, self._team()
         )
         return Draw(rows, factors, counts, totals)

@@ -26,6 +26,7 @@ from fastsoftmax.objective.resting import Rows
 if TYPE_CHECKING:
     from fastsoftmax.objective.objective import Objective
 
+PROJECTED = 1 << 16  # rows at a time
 PROJECTIONS = 16  # onto random directions, to tell a row's length by (Johnson & Lindenstrauss 1984)
 
 
@@ -158,7 +159,9 @@ class Standardised(Parameters):
             signs = np.random.default_rng(0).choice((-1.0, 1.0), (PROJECTIONS, len(h)))
             W = np.divide(signs, h, out=np.zeros_like(signs), where=(h > 0) & ~self.constant)
             o.n_passes += 0.5 * PROJECTIONS / o.n_logits
-            squares = np.square(self._data.logits(W, -self._at_means(W)).astype(float)).sum(axis=1)
+            squares = np.concatenate(
+                [squared_lengths(piece, W, -self._at_means(W)) for _, piece in self._data.pieces()]
+            )
             self.found[key] = np.sqrt(squares / max(squares.mean(), np.finfo(float).tiny))
         return self.found[key]
 
@@ -221,6 +224,16 @@ class Standardised(Parameters):
             by_W += np.outer(by_b, self.shift)
         largest = max(np.abs(part).max() for part in ((by_W,) if c is None else (by_W, by_b)))
         return float(largest), float(np.einsum("kd,kd->", by_W, by_W))
+
+
+def squared_lengths(data: DenseData, W: NDArray, b: NDArray) -> NDArray[np.float64]:
+    """Those of the rows of X Wᵀ + b, a few thousand at a time."""
+    out = np.empty(data.shape[0])
+    for start in range(0, len(out), PROJECTED):
+        rows = slice(start, start + PROJECTED)
+        z = data.rows(rows).logits(W, b)
+        np.einsum("nm,nm->n", z, z, out=out[rows])
+    return out
 
 
 class FeatureMajor(Parameters):
