@@ -80,15 +80,13 @@ def minimize(
                     run.converge()
                     break
                 line.recompute()
-                look(line, run)
-                fresh, rechecks = True, rechecks + 1
+                fresh, rechecks = look(line, run), rechecks + 1
                 continue
         if message := run.stops(line):
             run.result.message = message
             break
         if line.settle():
-            look(line, run)
-            fresh = True
+            fresh = look(line, run)
             continue
         line.aim(direction)
         first = first_step(line, slope, run.n_iter == 0, rounding=objective.rounding)
@@ -98,7 +96,7 @@ def minimize(
             # what the history believes?
             if not fresh:
                 line.recompute()
-                fresh = True
+                fresh = look(line, run)
             elif pairs:
                 pairs.clear()
             else:
@@ -112,15 +110,21 @@ def minimize(
         run.note(line.value, line.gradient)
     if not fresh and np.isfinite(line.value):
         line.recompute()
+        look(line, run)
     return run.end(line)
 
 
-def look(line: Line, run: Run) -> None:
-    """All rows have been looked at: if F turns out to have risen, go back to where it is least."""
-    if line.risen is not None:
+def look(line: Line, run: Run) -> bool:
+    """All rows have been looked at: if F turns out to have risen, go back to where it is least.
+
+    Whether the logits still come straight from θ.
+    """
+    risen = line.risen is not None
+    if risen:
         line.aim(line.risen)
         line.move(min(WAYS_BACK, key=lambda t: line.at(t).value))
     run.lift(line.value)
+    return not risen
 
 
 def first_step(line: Line, slope: float, blind: bool, *, rounding: float) -> float:
