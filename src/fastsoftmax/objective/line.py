@@ -5,6 +5,7 @@ A solver walks: `aim` in a direction, look at F `at` steps of any length, `move`
 
 import math
 from collections.abc import Iterator
+from copy import copy
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
@@ -127,11 +128,12 @@ class StoredLine:
         awake = self._rest.choose(self._whole.logits)
         if awake is not None:
             awake.read(self._whole.logits)
-            value, gradient = self._objective.value_and_grad(self.theta, awake)
-            self._part = awake
+            others = copy(self._whole)
+            others.rows = awake.others(self._objective)
             self._tangent = Tangent(
-                self.theta, self.value, self.value - value, self.gradient - gradient
+                self.theta, self.value, *self._objective.value_and_grad(self.theta, others)
             )
+            self._part = awake
         return False
 
     def _look(self) -> None:
@@ -238,7 +240,9 @@ class FusedLine:
         o = self._objective
         step = max(1, o.data.shape[0] // self.SCOUTED)
         weights = None if o.weights is None else np.ascontiguousarray(o.weights[::step])
-        part = Part(o, Rows(o.data.every(step), np.ascontiguousarray(o.targets[::step]), weights))
+        part = Part(
+            o, Rows(o.data.every(step), np.ascontiguousarray(o.targets[::step]), weights, o.penalty)
+        )
         self._store(part.rows.data, self.theta, part.logits)
         self._store(part.rows.data, direction, part.change)
         self._path = Path(part, parabola(o, self.theta, direction), 1 / part.logits.n)

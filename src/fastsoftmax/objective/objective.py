@@ -187,7 +187,7 @@ class Objective:
     @property
     def rows(self) -> Rows:
         """All of them."""
-        return Rows(self.data, self.targets, self.weights)
+        return Rows(self.data, self.targets, self.weights, self.penalty)
 
     def value_and_grad(self, theta: NDArray, part: Part | None = None) -> tuple[float, NDArray]:
         """F and its gradient at θ, in one pass over X, or in half of one from its stored logits.

@@ -59,7 +59,8 @@ class Parameters(ABC):
 
     def hessian_times(self, direction: NDArray, curved: StoredLogits) -> NDArray:
         """The Hessian of loss and ridge times a direction, whose logits are `curved`."""
-        return self.value_and_grad(direction, curved, Rows(self._objective.data, None, None))[1]
+        o = self._objective
+        return self.value_and_grad(direction, curved, Rows(o.data, None, None, o.penalty))[1]
 
     @abstractmethod
     def value_and_grad(
@@ -194,16 +195,15 @@ class Standardised(Parameters):
         self, theta: NDArray, stored: StoredLogits | None, rows: Rows
     ) -> tuple[float, NDArray]:
         W, b = self.user(theta)
-        o = self._objective
         value, grads = rows.data.value_and_grad(
             *((W, b) if stored is None else (None, None)),
             *(rows.targets, rows.weights, 1 / self._data.shape[0]),
             stored=stored,
         )
-        value += 0.5 * o.penalty * np.einsum("kd,kd->", W, W)
+        value += 0.5 * rows.ridge * np.einsum("kd,kd->", W, W)
         gradient = np.empty_like(theta)
         to_V, to_c = self.split(gradient)
-        np.add(grads.W, o.penalty * W, out=to_V)
+        np.add(grads.W, rows.ridge * W, out=to_V)
         if to_c is not None:
             to_V -= np.outer(grads.b, self.shift)
             to_c[:] = grads.b / self.intercept_scale
@@ -312,16 +312,16 @@ class FeatureMajor(Parameters):
     def value_and_grad(
         self, theta: NDArray, stored: StoredLogits | None, rows: Rows
     ) -> tuple[float, NDArray]:
-        o, gradient = self._objective, np.empty(theta.size, self.dtype)
+        gradient = np.empty(theta.size, self.dtype)
         W, b = self.split(theta)
         by_W, by_b = self.split(gradient)
         value, by_intercepts = rows.data.penalised(
-            W, b, rows.targets, rows.weights, 1 / self._data.shape[0], o.penalty, by_W, stored
+            W, b, rows.targets, rows.weights, 1 / self._data.shape[0], rows.ridge, by_W, stored
         )
         if by_b is not None:
             by_b[:] = by_intercepts
         weights = theta[: self._n_weights]
-        return value + 0.5 * o.penalty * dot(weights, weights, self._data.n_threads), gradient
+        return value + 0.5 * rows.ridge * dot(weights, weights, self._data.n_threads), gradient
 
     def norms(self, gradient: NDArray) -> tuple[float, float]:
         """max |∇F| with respect to (W, b), and ‖∇_W F‖²; a rotation changes only the former."""

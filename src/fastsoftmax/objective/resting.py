@@ -40,6 +40,7 @@ class Rows(NamedTuple):
     data: Data
     targets: NDArray | None
     weights: NDArray | None
+    ridge: float  # that goes with them
 
 
 class Part:
@@ -58,7 +59,18 @@ class Awake(Part):
         o = objective
         self._mask, self._at = mask, np.flatnonzero(mask)
         weights = None if o.weights is None else o.weights[self._at]
-        super().__init__(o, Rows(o.data.rows(self._at), o.targets[self._at], weights))
+        super().__init__(o, Rows(o.data.rows(self._at), o.targets[self._at], weights, o.penalty))
+
+    def others(self, objective: "Objective") -> Rows:
+        """All rows, of which those awake weigh nothing, without a penalty.
+
+        What these add to F is known by itself: F less that of the rows awake would be the rounding
+        of an F that may yet fall by orders of magnitude.
+        """
+        o = objective
+        weights = np.ones(len(self._mask), o.data.dtype) if o.weights is None else o.weights.copy()
+        weights[self._mask] = 0
+        return Rows(o.data, o.targets, weights, 0.0)
 
     def serves(self, awake: NDArray[np.bool_]) -> bool:
         """Whether the copy holds all rows that are awake, and not many others."""
