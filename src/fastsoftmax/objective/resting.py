@@ -135,7 +135,7 @@ class Rest:
             return None
         if self._lengths is None:
             self._lengths = np.maximum(1, o.parameters.lengths())
-        awake = residuals > self._surest**self._lengths
+        awake = (residuals > self._surest**self._lengths) | self._restless
         if before is not None and before.serves(awake):
             self._look, self._awake = min(2 * self._look, SELDOM), before
             return before
