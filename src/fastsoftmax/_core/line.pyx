@@ -20,7 +20,7 @@ from cython.parallel cimport prange, threadid
 cimport numpy as cnp
 
 from fastsoftmax._core.linear_problem cimport (
-    ALIGNMENT, Problem, aligned, part_start, set_targets, tile_loss,
+    ALIGNMENT, Problem, TileRows, aligned, look_at_rows, part_start, set_targets, tile_loss,
 )
 from fastsoftmax._core.simd cimport (
     VL, absolute, add_to_doubles, divide, load, load_labels, real, select_eq, select_gt, set1,
@@ -45,20 +45,18 @@ cdef inline void tile_along(
     real *targets, double *sums,
 ) noexcept nogil:
     """Add phi, phi' and phi'' of a tile of n rows to VL parts of each total."""
-    cdef int labels[ROWS]
-    cdef real weights[ROWS]
+    cdef TileRows rows
     cdef vreal slope, curvature, mean, mass, weight, a, t_k, x
     cdef vlane label
     cdef Py_ssize_t i, k, v
     for i from 0 <= i < ROWS * p.k by VL:
         store(z + i, load(s + i) + t * load(d + i))
     tile_loss(p, start, n, z, targets, sums)
-    for i in range(ROWS):
-        labels[i] = p.labels[start + i] if i < n and p.labels else 0
-        weights[i] = 0. if i >= n else p.weights[start + i] if p.weights else 1.
+    look_at_rows(p, start, n, &rows)
     for v from 0 <= v < ROWS by VL:
-        label = load_labels(labels + v)
-        weight = load(weights + v)
+        if rows.labels:
+            label = load_labels(rows.labels + v)
+        weight = load(rows.weights + v)
         slope = set1(0.)
         curvature = set1(0.)
         if p.logistic:

@@ -3,12 +3,20 @@
 cimport numpy as cnp
 
 from fastsoftmax._core.convert cimport Cells
-from fastsoftmax._core.simd cimport VL, load, real, vreal, vreal_inlined
+from fastsoftmax._core.simd cimport VL, load, prefetch, real, set1, store, vreal, vreal_inlined
 from fastsoftmax._core.softmax_tile cimport clear_unweighted, tile_gradient
 from fastsoftmax._core.tiles cimport ROWS
 
 cdef enum:
     ALIGNMENT = 64
+    TILES_AHEAD = 4  # whose labels are fetched: unfetched, a line of them took longer than 5 exps
+
+
+cdef struct TileRows:  # what targets and weights say of the rows of a tile, those it lacks included
+    const int *labels  # or NULL
+    const real *weights
+    int few_labels[ROWS]
+    real few_weights[ROWS]
 
 
 cdef struct Problem:
@@ -69,29 +77,53 @@ cdef inline Py_ssize_t part_start(Py_ssize_t size, Py_ssize_t parts, Py_ssize_t 
     return i * size // parts
 
 
+cdef inline void look_at_rows(
+    const Problem *p, Py_ssize_t start, Py_ssize_t n, TileRows *rows
+) noexcept nogil:
+    """Labels and weights of the n rows from `start` on, in place where the tile is full.
+
+    Rows that the tile lacks weigh nothing.
+    """
+    cdef Py_ssize_t i
+    rows.labels = NULL
+    if p.labels:
+        rows.labels = p.labels + start
+        for i from 0 <= i < ROWS by ALIGNMENT // 4:
+            prefetch(rows.labels + TILES_AHEAD * ROWS + i)
+        if n < ROWS:
+            for i in range(ROWS):
+                rows.few_labels[i] = p.labels[start + i] if i < n else 0
+            rows.labels = rows.few_labels
+    rows.weights = rows.few_weights
+    if n < ROWS:
+        for i in range(ROWS):
+            rows.few_weights[i] = 0. if i >= n else p.weights[start + i] if p.weights else 1.
+    elif p.weights:
+        rows.weights = p.weights + start
+    else:
+        for i from 0 <= i < ROWS by VL:
+            store(rows.few_weights + i, set1(1.))
+
+
 cdef inline void tile_loss(
     const Problem *p, Py_ssize_t start, Py_ssize_t n, real *z, real *targets, double *losses
 ) noexcept nogil:
     """Turn a tile of logits into weight * (A - Y) and add its loss to VL parts of a total.
 
-    Rows that the tile lacks weigh nothing. Without labels and targets the tile is taken for what
-    stands in the place of A - Y already.
+    Without labels and targets the tile is taken for what stands in the place of A - Y already.
     """
-    cdef int labels[ROWS]
-    cdef real weights[ROWS]
+    cdef TileRows rows
     cdef Py_ssize_t i, k, at
     if p.labels == NULL and p.targets == NULL and p.switches == NULL:
         return
-    for i in range(ROWS):
-        labels[i] = p.labels[start + i] if i < n and p.labels else 0
-        weights[i] = 0. if i >= n else p.weights[start + i] if p.weights else 1.
+    look_at_rows(p, start, n, &rows)
     for i in range(ROWS if p.labels == NULL else 0):
         at = (start + min(i, n - 1)) * p.target_step
         for k in range(p.k):
             targets[k * ROWS + i] = p.targets[at + k] if p.targets else p.switches[at + k]
-    tile_gradient(z, p.k, p.logistic, labels if p.labels else NULL, targets, weights, losses)
+    tile_gradient(z, p.k, p.logistic, rows.labels, targets, rows.weights, losses)
     if n < ROWS or p.weights:
-        clear_unweighted(z, p.k, weights)
+        clear_unweighted(z, p.k, rows.weights)
 
 
 cdef inline vreal_inlined tile_sums(const real *z) noexcept nogil:

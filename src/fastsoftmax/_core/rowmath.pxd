@@ -32,7 +32,7 @@ cdef inline vreal_inlined exp(vreal x) noexcept nogil:
 
 cdef inline vreal_inlined exp_in_range(vreal x) noexcept nogil:
     """exp of what does not overflow: of x - max, say."""
-    cdef vreal t, n, r, q, high, low
+    cdef vreal t, n, r, p, q, high, low, square, fourth
     if FS_DOUBLE:
         x = maximum(set1(-746.), x)
         n = x * set1(1.4426950408889634) + set1(6755399441055744.)
@@ -40,16 +40,16 @@ cdef inline vreal_inlined exp_in_range(vreal x) noexcept nogil:
         high = x - n * set1(6.93147180369123816490e-01)
         low = n * set1(1.90821492927058770002e-10)
         r = high - low
-        q = set1(2.09146869680868772e-9)
-        q = q * r + set1(2.51052170047207452e-8)
-        q = q * r + set1(2.75572736431102953e-7)
-        q = q * r + set1(2.75572554002064244e-6)
-        q = q * r + set1(2.48015873255477412e-5)
-        q = q * r + set1(1.98412698748206253e-4)
-        q = q * r + set1(1.38888888888837483e-3)
-        q = q * r + set1(8.33333333332613513e-3)
-        q = q * r + set1(4.16666666666666698e-2)
-        q = q * r + set1(1.6666666666666671e-1)
+        square = r * r
+        fourth = square * square
+        q = set1(2.75572736431102953e-7) + r * set1(2.51052170047207452e-8)
+        q = q + square * set1(2.09146869680868772e-9)
+        p = set1(1.38888888888837483e-3) + r * set1(1.98412698748206253e-4)
+        t = set1(2.48015873255477412e-5) + r * set1(2.75572554002064244e-6)
+        q = (p + square * t) + fourth * q
+        p = set1(4.16666666666666698e-2) + r * set1(8.33333333332613513e-3)
+        t = set1(0.5) + r * set1(1.6666666666666671e-1)
+        q = (t + square * p) + fourth * q
     else:
         x = maximum(set1(-104.), x)
         n = x * set1(1.4426950408889634) + set1(12582912.)
@@ -57,13 +57,12 @@ cdef inline vreal_inlined exp_in_range(vreal x) noexcept nogil:
         high = x - n * set1(0.693145751953125)
         low = n * set1(1.4286068203094172e-06)
         r = high - low
-        q = set1(1.3863430358469486e-3)
-        q = q * r + set1(8.367435075342655e-3)
-        q = q * r + set1(4.166724160313606e-2)
-        q = q * r + set1(1.6666534543037415e-1)
-    q = q * r + set1(0.5)
+        square = r * r
+        q = set1(4.166724160313606e-2) + r * set1(8.367435075342655e-3)
+        q = q + square * set1(1.3863430358469486e-3)
+        q = (set1(0.5) + r * set1(1.6666534543037415e-1)) + square * q
     # rounding r matters in r^2 q only: 1 + (high + (r^2 q - low))
-    t = high + (q * r * r - low)
+    t = high + (q * square - low)
     return scale_by_power_of_two(set1(1.) + t, n)
 
 
