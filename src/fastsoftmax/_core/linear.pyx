@@ -15,14 +15,14 @@ from fastsoftmax._core.convert cimport REAL, Cells, cells_of
 from fastsoftmax._core.linear_panels cimport (
     Panels, carve_panels, panels_bytes, plan_panels, run_panels, store_panels,
 )
-from fastsoftmax._core.linear_problem cimport Problem, set_targets
+from fastsoftmax._core.linear_problem cimport Problem, aligned, set_targets
 from fastsoftmax._core.linear_stripes cimport (
-    Stripes, block_rows, carve_stripes, pack_dots, plan_stripes, run_stripes, store_stripes,
+    Stripes, block_rows, carve_stripes, pack_stripes, plan_stripes, run_stripes, store_stripes,
     stripes_bytes, tile_logits,
 )
 from fastsoftmax._core.simd cimport real, vreal
 from fastsoftmax._core.stored_tiles cimport tiles_read
-from fastsoftmax._core.tiles cimport FOLD, ROWS
+from fastsoftmax._core.tiles cimport ROWS
 
 cnp.import_array()
 
@@ -64,7 +64,6 @@ cdef bint by_stripes(const Problem *p, const Stripes *s, bint wants_x) noexcept:
     cdef Py_ssize_t size = sizeof(real)
     return (
         not wants_x
-        and p.k <= 4 + p.d // 8
         and (p.k <= FEW or p.k * p.d * size <= WEIGHTS_BYTES)
         and (s.n_stripes >= LEAST_STRIPES or p.n <= s.n_stripes * s.block))
 
@@ -147,7 +146,7 @@ def logits(
     cdef cnp.ndarray memory = workspace(stripes_bytes(&p, &stripes, n_threads))
     carve_stripes(&p, &stripes, <char *>data(memory))
     with nogil:
-        pack_dots(&p, &stripes)
+        pack_stripes(&p, &stripes)
         for t in prange((p.n + ROWS - 1) // ROWS, schedule="static", num_threads=n_threads,
                         use_threads_if=n_threads > 1):
             write_logits(&p, &stripes, t * ROWS, stripes.scratches + threadid() * stripes.scratch, to)
@@ -158,9 +157,11 @@ cdef void write_logits(
 ) noexcept nogil:
     cdef Py_ssize_t n = min(ROWS, p.n - start), i, k
     cdef real *z = <real *>scratch
-    cdef vreal *partial = <vreal *>(z + ROWS * p.k)
-    cdef Cells x = block_rows(p, s, start, n, <real *>(partial + p.k * FOLD))
-    tile_logits(p, s, start, &x, 0, n, partial, z)
+    cdef char *room = scratch + aligned(ROWS * p.k * sizeof(real))
+    cdef Cells x = p.cells
+    if not s.turned:
+        x = block_rows(p, s, start, n, <real *>(room + aligned(s.room)))
+    tile_logits(p, s, start, &x, 0, n, room, z)
     for i in range(n):
         for k in range(p.k):
             to[(start + i) * p.k + k] = z[k * ROWS + i]

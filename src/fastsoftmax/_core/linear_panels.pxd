@@ -17,16 +17,15 @@ once where they are small, else anew for each band.
 from cython.parallel cimport prange, threadid
 from libc.string cimport memcpy
 
-from fastsoftmax._core.convert cimport fetch_rows, read_rows
 from fastsoftmax._core.linear_problem cimport (
     ALIGNMENT, Problem, aligned, part_start, rounded_up, tile_loss, tile_sums,
 )
 from fastsoftmax._core.simd cimport (
     CLASS_BLOCK, VL, VL_MOST, add_to_doubles, load, load_first, prefetch, real, set1, store, store_first,
-    sum_lanes, transpose, vreal,
+    sum_lanes, vreal,
 )
-from fastsoftmax._core.squares cimport load_square
 from fastsoftmax._core.tiles cimport MOST, ROWS, nothing, product, product_across
+from fastsoftmax._core.turned cimport pack_rows, pack_weights, turned_logits
 
 cdef enum:
     LOGITS_BYTES = 32 * 1024 * 1024  # of a band
@@ -34,7 +33,6 @@ cdef enum:
     CHUNK_BYTES = 8 * 1024 * 1024  # of packed W
     SEGMENT = 512  # rows whose products are summed before the sum goes to the totals
     GROUP = 8  # class blocks whose part of Z a thread keeps in L2 while the features pass
-    PIECE = 128  # features converted at a time: VL rows of them stay in L1
     INPUT_CLASSES = 128  # whose weights a thread keeps in L2 while it works on grad_X
 
 
@@ -93,72 +91,6 @@ cdef inline void carve_panels(const Problem *p, Panels *s, char *memory) noexcep
     s.losses = <double *>memory
     memory += aligned(s.rows // ROWS * VL * <Py_ssize_t>sizeof(double))
     s.targets = <real *>memory
-
-
-cdef inline void pack_rows(
-    const Problem *p, const Panels *s, Py_ssize_t start, Py_ssize_t n, Py_ssize_t first, bint forward,
-    bint backward,
-) noexcept nogil:
-    """Rows first .. first + VL of the band that begins at row `start` and has n rows.
-
-    Tiles are packed for the way forward, panels for the way back.
-    """
-    cdef vreal v[VL_MOST]
-    cdef real piece[VL_MOST * PIECE]
-    cdef real *tile = s.tiles + first // ROWS * ROWS * p.d + first % ROWS
-    cdef real *panel
-    cdef const real *x = piece
-    cdef Py_ssize_t j, r, row_step = PIECE, column_step = 1
-    if p.x:
-        x = p.x + (start + first) * p.row_step
-        row_step, column_step = p.row_step, p.column_step
-    for j from 0 <= j < s.padded by VL:
-        if p.x == NULL and j % PIECE == 0:
-            if j + PIECE < p.d:
-                fetch_rows(&p.cells, start + first, min(VL, n - first), j + PIECE, PIECE)
-            read_rows(
-                &p.cells, start + first, max(min(VL, n - first), 0), j, min(PIECE, p.d - j), piece,
-                PIECE)
-        load_square(
-            x + (j if p.x else j % PIECE) * column_step, row_step, column_step, n - first, p.d - j, v)
-        if backward:
-            panel = s.panels + j // (2 * VL) * 2 * VL * s.rows + j % (2 * VL) + first * 2 * VL
-            for r in range(VL):
-                store(panel + r * 2 * VL, v[r])
-        if forward:
-            transpose(v)
-            for r in range(min(VL, p.d - j)):
-                store(tile + (j + r) * ROWS, v[r])
-
-
-cdef inline void pack_weights(
-    const Problem *p, const Panels *s, Py_ssize_t first, Py_ssize_t classes, Py_ssize_t k
-) noexcept nogil:
-    """Row first + k of W into the chunk of so many classes."""
-    cdef Py_ssize_t j, i
-    for j from 0 <= j < p.d by ROWS:
-        for i in range(min(ROWS, p.d - j)):
-            s.w[j * classes + k * ROWS + i] = p.w[(first + k) * p.d + j + i]
-
-
-cdef inline void block_logits(
-    const Problem *p, const Panels *s, Py_ssize_t first, Py_ssize_t classes, Py_ssize_t tile,
-    Py_ssize_t k0, Py_ssize_t k1,
-) noexcept nogil:
-    """Logits of classes first + k0 .. first + k1 for a tile of rows."""
-    cdef vreal sums[2 * MOST]
-    cdef real *z
-    cdef double b
-    cdef Py_ssize_t i, k
-    for i from 0 <= i < ROWS by 2 * VL:
-        product(
-            <int>(k1 - k0), s.w + k0 * ROWS, classes * ROWS,
-            s.tiles + tile * p.d * ROWS + i, ROWS, p.d, nothing(), False, sums)
-        for k in range(k1 - k0):
-            z = s.z + tile * p.k * ROWS + (first + k0 + k) * ROWS + i
-            b = p.b[first + k0 + k] if p.b else 0.
-            store(z, sums[2 * k] + set1(b))
-            store(z + VL, sums[2 * k + 1] + set1(b))
 
 
 cdef inline void add_to(
@@ -252,14 +184,26 @@ cdef inline void input_gradient(
             add_to(NULL, grad_x, at + VL, scale * sums[2 * i + 1], p.d - j - VL)
 
 
+cdef inline void pack_band(
+    const Problem *p, const Panels *s, Py_ssize_t start, Py_ssize_t n, bint forward, bint backward,
+    int n_threads
+) noexcept nogil:
+    """Phase 1: tiles for the way forward, panels for the way back."""
+    cdef Py_ssize_t i
+    for i in prange(rounded_up(n, ROWS) // VL, schedule="static", num_threads=n_threads,
+                    use_threads_if=n_threads > 1):
+        pack_rows(
+            p, start + i * VL, n - i * VL,
+            s.tiles + i * VL // ROWS * ROWS * p.d + i * VL % ROWS if forward else NULL,
+            s.panels + i * VL * 2 * VL if backward else NULL, 2 * VL * s.rows)
+
+
 cdef inline void band_logits(
     const Problem *p, const Panels *s, Py_ssize_t start, Py_ssize_t n, bint backward, int n_threads
 ) noexcept nogil:
     """Phases 1 and 2: the logits of a band of n rows into s.z."""
     cdef Py_ssize_t tiles = (n + ROWS - 1) // ROWS, c, i, k, first, classes, blocks
-    for i in prange(tiles * ROWS // VL, schedule="static", num_threads=n_threads,
-                    use_threads_if=n_threads > 1):
-        pack_rows(p, s, start, n, i * VL, True, backward)
+    pack_band(p, s, start, n, True, backward, n_threads)
     for c in range(s.n_chunks):
         first = c * s.chunk
         classes = min(s.chunk, p.k - first)
@@ -267,12 +211,13 @@ cdef inline void band_logits(
         if start == 0 or s.n_chunks > 1:
             for k in prange(classes, schedule="static", num_threads=n_threads,
                             use_threads_if=n_threads > 1):
-                pack_weights(p, s, first, classes, k)
+                pack_weights(p, first, classes, k, s.w)
         for i in prange(tiles * blocks, schedule="static", num_threads=n_threads,
                         use_threads_if=n_threads > 1):
-            block_logits(
-                p, s, first, classes, i // blocks,
-                part_start(classes, blocks, i % blocks), part_start(classes, blocks, i % blocks + 1))
+            turned_logits(
+                p, s.w, classes, s.tiles + i // blocks * p.d * ROWS, first,
+                part_start(classes, blocks, i % blocks), part_start(classes, blocks, i % blocks + 1),
+                s.z + i // blocks * p.k * ROWS)
 
 
 cdef inline void band_from_stored(
@@ -280,9 +225,7 @@ cdef inline void band_from_stored(
 ) noexcept nogil:
     """What phases 1 and 2 leave, from logits that are stored."""
     cdef Py_ssize_t tiles = (n + ROWS - 1) // ROWS, i
-    for i in prange(tiles * ROWS // VL, schedule="static", num_threads=n_threads,
-                    use_threads_if=n_threads > 1):
-        pack_rows(p, s, start, n, i * VL, False, True)
+    pack_band(p, s, start, n, False, True, n_threads)
     for i in prange(tiles, schedule="static", num_threads=n_threads, use_threads_if=n_threads > 1):
         memcpy(s.z + i * p.k * ROWS, p.stored + start * p.k + i * p.k * ROWS, p.k * ROWS * sizeof(real))
 

@@ -23,8 +23,10 @@ from fastsoftmax._core.simd cimport (
 )
 from fastsoftmax._core.stored_tiles cimport stored_dots, stored_product
 from fastsoftmax._core.tiles cimport FOLD, ROWS, Ahead, dot_rows, nothing
+from fastsoftmax._core.turned cimport pack_rows, pack_weights, turned_logits
 
 cdef enum:
+    FEW = 4  # classes for which partial sums are folded however few the features, and one more for 8 each
     BLOCK_BYTES = 256 * 1024  # of X: two blocks, the next being fetched, sums and totals fit 1 MiB of L2
     SUM_ROWS = 512  # whose products are summed before the sum goes to the totals; of a block, at most
     WEIGHTS_BYTES = 32 * 1024  # of W: at most the whole of an L1, since X only passes
@@ -38,12 +40,15 @@ cdef enum:
 
 cdef struct Stripes:
     Py_ssize_t padded  # features rounded up to whole pairs of vectors
+    bint turned  # whether rows are turned for their logits, rather than partial sums folded
     Py_ssize_t class_blocks
     Py_ssize_t block  # rows, a multiple of ROWS
     Py_ssize_t lot  # rows converted at a time, a divisor of FOLD
     Py_ssize_t width  # features whose packed weights stay in L1 while VL rows pass; times VL
     Py_ssize_t n_stripes
     Py_ssize_t totals  # doubles of a stripe: gradient of W (padded/2VL, k, 2VL), of b (k, VL), loss (VL)
+    Py_ssize_t packed  # numbers of packed W
+    Py_ssize_t room  # bytes of a turned tile, or of partial sums
     Py_ssize_t scratch  # bytes a thread
     # carved out of the workspace
     real *w
@@ -56,6 +61,9 @@ cdef inline Stripes plan_stripes(const Problem *p) noexcept nogil:
     cdef Stripes s
     cdef Py_ssize_t size = sizeof(real), wide = sizeof(double)
     s.padded = rounded_up(p.d, 2 * VL)
+    s.turned = p.w != NULL and p.k > FEW + p.d // 8
+    s.packed = p.k * rounded_up(p.d, ROWS if s.turned else 2 * VL)
+    s.room = p.d * ROWS * size if s.turned else p.k * FOLD * <Py_ssize_t>sizeof(vreal)
     s.class_blocks = (p.k + CLASS_BLOCK - 1) // CLASS_BLOCK
     s.block = max(s.padded, p.k) * size
     s.block = min(max(BLOCK_BYTES // s.block // ROWS, 1) * ROWS, SUM_ROWS)
@@ -70,7 +78,7 @@ cdef inline Stripes plan_stripes(const Problem *p) noexcept nogil:
     s.n_stripes = max(s.n_stripes, 1)
     s.scratch = (
         aligned((s.block + (0 if p.labels else ROWS)) * p.k * size)
-        + p.k * FOLD * <Py_ssize_t>sizeof(vreal)
+        + aligned(s.room)
         + s.padded * p.k * size
         + s.block * (2 * VL if p.in_place else s.padded) * size)
     return s
@@ -79,23 +87,30 @@ cdef inline Stripes plan_stripes(const Problem *p) noexcept nogil:
 cdef inline Py_ssize_t stripes_bytes(const Problem *p, const Stripes *s, int n_threads) noexcept nogil:
     cdef Py_ssize_t size = sizeof(real), wide = sizeof(double)
     return (
-        ALIGNMENT + aligned(p.k * s.padded * size) + s.n_stripes * s.totals * wide
+        ALIGNMENT + aligned(s.packed * size) + s.n_stripes * s.totals * wide
         + n_threads * s.scratch)
 
 
 cdef inline void carve_stripes(const Problem *p, Stripes *s, char *memory) noexcept nogil:
     memory += (ALIGNMENT - <size_t>memory % ALIGNMENT) % ALIGNMENT
     s.w = <real *>memory
-    memory += aligned(p.k * s.padded * sizeof(real))
+    memory += aligned(s.packed * sizeof(real))
     s.stripes = <double *>memory
     memory += s.n_stripes * s.totals * sizeof(double)
     s.scratches = memory
 
 
-cdef inline void pack_dots(const Problem *p, const Stripes *s) noexcept nogil:
-    """Weights in the order in which `dots` reads them: VL features of each class of a block."""
+cdef inline void pack_stripes(const Problem *p, const Stripes *s) noexcept nogil:
+    """Weights in the order in which `dots` reads them: VL features of each class of a block.
+
+    Or as `turned_logits` does.
+    """
     cdef Py_ssize_t c, k, j, v
     cdef real *to = s.w
+    if s.turned:
+        for k in range(p.k):
+            pack_weights(p, 0, p.k, k, s.w)
+        return
     for c in range(s.class_blocks):
         for j from 0 <= j < p.d by VL:
             for k in range(part_start(p.k, s.class_blocks, c),
@@ -105,9 +120,9 @@ cdef inline void pack_dots(const Problem *p, const Stripes *s) noexcept nogil:
                 to += VL
 
 
-cdef inline bint converted_late(const Problem *p) noexcept nogil:
-    """Whether `tile_logits` converts: not where rows have to be turned, which takes many at a time."""
-    return not p.in_place and p.cells.column_step == p.cells.size and p.w != NULL
+cdef inline bint converted_late(const Problem *p, const Stripes *s) noexcept nogil:
+    """Whether `folded_logits` converts: not where features lie apart, which takes many at a time."""
+    return not s.turned and not p.in_place and p.cells.column_step == p.cells.size and p.w != NULL
 
 
 cdef inline Cells block_rows(
@@ -115,13 +130,13 @@ cdef inline Cells block_rows(
 ) noexcept nogil:
     """Rows of X with their features side by side: in place where they can be, else in the buffer.
 
-    There `tile_logits` puts them, if it is called; which leaves them in L1 for its own use.
+    There `folded_logits` puts them, if it is called; which leaves them in L1 for its own use.
     """
     cdef Cells rows = p.cells
     if p.in_place:
         rows.x += start * rows.row_step
         return rows
-    if not converted_late(p):
+    if not converted_late(p, s):
         read_rows(&p.cells, start, n, 0, p.d, buffer, s.padded)
     rows.x = <const char *>buffer
     rows.type = REAL
@@ -132,11 +147,28 @@ cdef inline Cells block_rows(
 
 cdef inline void tile_logits(
     const Problem *p, const Stripes *s, Py_ssize_t start, const Cells *block, Py_ssize_t t,
-    Py_ssize_t n, vreal *partial, real *z,
+    Py_ssize_t n, char *room, real *z,
 ) noexcept nogil:
     """z[k*ROWS + i] = x_i·w_k + b_k for n <= ROWS rows from row t on of the block at `start`, which
     holds or gets them; b_k for the rows that the tile lacks."""
-    cdef bint late = converted_late(p)
+    cdef real *tile = <real *>room
+    cdef Py_ssize_t i
+    if not s.turned:
+        folded_logits(p, s, start, block, t, n, <vreal *>room, z)
+        return
+    for i from 0 <= i < ROWS by VL:
+        pack_rows(p, start + t + i, n - i, tile + i, NULL, 0)
+    for i in range(s.class_blocks):
+        turned_logits(
+            p, s.w, p.k, tile, 0, part_start(p.k, s.class_blocks, i),
+            part_start(p.k, s.class_blocks, i + 1), z)
+
+
+cdef inline void folded_logits(
+    const Problem *p, const Stripes *s, Py_ssize_t start, const Cells *block, Py_ssize_t t,
+    Py_ssize_t n, vreal *partial, real *z,
+) noexcept nogil:
+    cdef bint late = converted_late(p, s)
     cdef const char *x = block.x + t * block.row_step
     cdef Py_ssize_t stride = block.row_step // block.size, first, i, c, k, j, k0, nk, end
     cdef Py_ssize_t ahead = NEAR // (min(s.width, p.d) * block.size)
@@ -257,9 +289,8 @@ cdef inline void run_stripe(
     cdef double *bias = totals + s.padded * p.k
     cdef real *z = <real *>scratch
     cdef real *targets = z + s.block * p.k
-    cdef vreal *partial = <vreal *>(
-        scratch + aligned((s.block + (0 if p.labels else ROWS)) * p.k * sizeof(real)))
-    cdef real *sums = <real *>(partial + p.k * FOLD)
+    cdef char *room = scratch + aligned((s.block + (0 if p.labels else ROWS)) * p.k * sizeof(real))
+    cdef real *sums = <real *>(room + aligned(s.room))
     cdef real *buffer = sums + s.padded * p.k
     cdef Cells x
     cdef bint losses = p.w != NULL or p.stored != NULL
@@ -279,7 +310,7 @@ cdef inline void run_stripe(
             if p.stored:
                 memcpy(z + t * p.k, p.stored + (start + t) * p.k, ROWS * p.k * sizeof(real))
             else:
-                tile_logits(p, s, start, &x, t, i, partial, z + t * p.k)
+                tile_logits(p, s, start, &x, t, i, room, z + t * p.k)
             tile_loss(p, start + t, i, z + t * p.k, targets, bias + p.k * VL)
             for k in range(p.k):
                 add_to_doubles(bias + k * VL, tile_sums(z + t * p.k + k * ROWS))
@@ -297,11 +328,12 @@ cdef inline void store_block(
 ) noexcept nogil:
     """Logits of a block of rows into p.stored."""
     cdef Py_ssize_t n = min(s.block, p.n - start), t
-    cdef vreal *partial = <vreal *>scratch
-    cdef Cells x = block_rows(p, s, start, n, <real *>(partial + p.k * FOLD))
+    cdef Cells x = p.cells
+    if not s.turned:
+        x = block_rows(p, s, start, n, <real *>(scratch + aligned(s.room)))
     for t from 0 <= t < n by ROWS:
         tile_logits(
-            p, s, start, &x, t, min(ROWS, n - t), partial, p.stored + (start + t) * p.k)
+            p, s, start, &x, t, min(ROWS, n - t), scratch, p.stored + (start + t) * p.k)
 
 
 cdef inline void reduce_features(
@@ -322,7 +354,7 @@ cdef inline void reduce_features(
 
 cdef inline void store_stripes(const Problem *p, const Stripes *s, int n_threads) noexcept nogil:
     cdef Py_ssize_t i
-    pack_dots(p, s)
+    pack_stripes(p, s)
     for i in prange((p.n + s.block - 1) // s.block, schedule="static", num_threads=n_threads,
                     use_threads_if=n_threads > 1):
         store_block(p, s, i * s.block, s.scratches + threadid() * s.scratch)
@@ -336,7 +368,7 @@ cdef inline double run_stripes(
     cdef double loss = 0.
     cdef const double *bias
     if p.w:
-        pack_dots(p, s)
+        pack_stripes(p, s)
     for i in prange(s.n_stripes, schedule="dynamic", chunksize=1, num_threads=n_threads,
                     use_threads_if=n_threads > 1):
         run_stripe(p, s, i, grad_w != NULL, s.scratches + threadid() * s.scratch)
