@@ -1,0 +1,82 @@
+"""W Xᵀ by `product`: rows of X are turned, so that they lie side by side as the logits of a tile do.
+
+Costs as the number of features, where folding the partial sums of `dots` costs as that of classes.
+"""
+
+from libc.string cimport memcpy
+
+from fastsoftmax._core.convert cimport fetch_rows, read_rows
+from fastsoftmax._core.linear_problem cimport Problem
+from fastsoftmax._core.simd cimport VL, VL_MOST, real, set1, store, transpose, vreal
+from fastsoftmax._core.squares cimport load_square
+from fastsoftmax._core.tiles cimport MOST, ROWS, nothing, product
+
+cdef enum:
+    PIECE = 128  # features converted at a time: VL rows of them stay in L1
+
+
+cdef inline void pack_rows(
+    const Problem *p, Py_ssize_t start, Py_ssize_t n, real *tile, real *panel, Py_ssize_t panel_size,
+) noexcept nogil:
+    """VL rows of X from `start` on, zeros from the n-th on, into either or both of
+
+    tile: (d, ROWS), turned;
+    panel: rows of 2*VL features, the next features `panel_size` behind.
+    """
+    cdef vreal v[VL_MOST]
+    cdef real piece[VL_MOST * PIECE]
+    cdef const real *x = piece
+    cdef Py_ssize_t j, r, row_step = PIECE, column_step = 1
+    if p.x:
+        x = p.x + start * p.row_step
+        row_step, column_step = p.row_step, p.column_step
+    for j from 0 <= j < p.d by VL:
+        if p.x == NULL and j % PIECE == 0:
+            if j + PIECE < p.d:
+                fetch_rows(&p.cells, start, min(VL, n), j + PIECE, PIECE)
+            read_rows(&p.cells, start, max(min(VL, n), 0), j, min(PIECE, p.d - j), piece, PIECE)
+        load_square(
+            x + (j if p.x else j % PIECE) * column_step, row_step, column_step, n, p.d - j, v)
+        if panel:
+            for r in range(VL):
+                store(panel + j // (2 * VL) * panel_size + j % (2 * VL) + r * 2 * VL, v[r])
+        if tile:
+            transpose(v)
+            for r in range(min(VL, p.d - j)):
+                store(tile + (j + r) * ROWS, v[r])
+    # of a pair of vectors the features do not reach, the other one
+    if panel and (p.d + VL - 1) // VL % 2:
+        for r in range(VL):
+            store(panel + p.d // (2 * VL) * panel_size + VL + r * 2 * VL, set1(0.))
+
+
+cdef inline void pack_weights(
+    const Problem *p, Py_ssize_t first, Py_ssize_t classes, Py_ssize_t k, real *w
+) noexcept nogil:
+    """Row first + k of W into (d/ROWS, classes, ROWS) of so many classes."""
+    cdef Py_ssize_t j
+    for j from 0 <= j < p.d by ROWS:
+        memcpy(
+            w + j * classes + k * ROWS, p.w + (first + k) * p.d + j,
+            min(ROWS, p.d - j) * sizeof(real))
+
+
+cdef inline void turned_logits(
+    const Problem *p, const real *w, Py_ssize_t classes, const real *tile, Py_ssize_t first,
+    Py_ssize_t k0, Py_ssize_t k1, real *z,
+) noexcept nogil:
+    """Logits of classes first + k0 .. first + k1 for a turned tile, into its logits z.
+
+    w holds so many classes from `first` on.
+    """
+    cdef vreal sums[2 * MOST]
+    cdef double b
+    cdef Py_ssize_t i, k, at
+    for i from 0 <= i < ROWS by 2 * VL:
+        product(
+            <int>(k1 - k0), w + k0 * ROWS, classes * ROWS, tile + i, ROWS, p.d, nothing(), False, sums)
+        for k in range(k1 - k0):
+            at = first + k0 + k
+            b = p.b[at] if p.b else 0.
+            store(z + at * ROWS + i, sums[2 * k] + set1(b))
+            store(z + at * ROWS + i + VL, sums[2 * k + 1] + set1(b))
