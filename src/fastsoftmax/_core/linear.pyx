@@ -3,9 +3,11 @@
 Bytes and flops of one loss + gradient: N*D*sizeof(real) read from memory, 4*N*D*K flops.
 
 `by_stripes` chooses between two schemes. Both measured (AVX-512, two cores, milliseconds, stripes /
-panels): float32, 30000 x 784: K = 12 3.8 / 7.1, K = 32 9.6 / 12.0, K = 80 21.1 / 21.7, K = 100 26.4 /
-25.6; 50000 x 64: K = 12 0.91 / 0.93, K = 32 2.3 / 1.8; 100000 x 16: K = 4 0.66 / 0.69, K = 8 1.07 /
-0.92; 20000 x 2048: K = 100 54 / 41; float64, 30000 x 784: K = 40 23.2 / 24.3, K = 100 57 / 47.
+panels): float32, 30000 x 784: K = 12 3.8 / 7.1, K = 32 9.6 / 12.0, K = 60 16.1 / 16.3, K = 100 27.5 /
+24.1; 20000 x 1024: K = 200 44.5 / 40.7; 20000 x 256: K = 500 26.9 / 36.3, K = 1000 54.3 / 70.7; 20000
+x 64: K = 4000 70 / 110; 50000 x 32: K = 100 2.3 / 5.3, K = 1000 24 / 54; 20000 x 16: K = 26 0.24 /
+0.80; few rows, x 256: K = 1000 1000 rows 4.8 / 2.6, 4000 12.3 / 13.3; float64, 30000 x 784: K = 40
+23.2 / 24.3, K = 100 58 / 48; 20000 x 128: K = 500 27 / 34; 20000 x 32: K = 4000 86 / 162.
 """
 
 from cython.parallel cimport prange, threadid
@@ -29,6 +31,9 @@ cnp.import_array()
 cdef enum:
     FEW = 12  # classes for which W may be of any size
     WEIGHTS_BYTES = 256 * 1024  # of W, where it has to stay in cache while X streams past
+    NARROW = 256  # features up to which panels spend more on reading Z than stripes on reading W,
+    MANY = 4096  # provided that there are so many rows,
+    NARROW_BYTES = 1024 * 1024  # and no more of W
     SCRATCH_BYTES = 64 * 1024 * 1024  # at most, at the price of threads if it must be
     LEAST_STRIPES = 8  # where the totals are so large that fewer fit, threads would idle
 
@@ -56,15 +61,13 @@ cdef Problem problem(cnp.ndarray x, Py_ssize_t k, w, b, targets, weights, double
 
 
 cdef bint by_stripes(const Problem *p, const Stripes *s, bint wants_x) noexcept:
-    """Whether stripes are the faster scheme.
-
-    They fold the partial sums of each logit, panels transpose X: the one costs as K, the other as D.
-    And they pass all of W for every few rows.
-    """
-    cdef Py_ssize_t size = sizeof(real)
+    """Whether stripes are the faster scheme: they pass all of W, and totals of its size, for each
+    block of rows, panels all of Z three times."""
+    cdef Py_ssize_t size = p.k * p.d * <Py_ssize_t>sizeof(real)
+    cdef Py_ssize_t most = NARROW_BYTES if p.d <= NARROW and p.n >= MANY else WEIGHTS_BYTES
     return (
         not wants_x
-        and (p.k <= FEW or p.k * p.d * size <= WEIGHTS_BYTES)
+        and (p.k <= FEW or size <= most)
         and (s.n_stripes >= LEAST_STRIPES or p.n <= s.n_stripes * s.block))
 
 
