@@ -68,6 +68,19 @@ def test_along_and_move(case, dtype, n_threads):
     np.testing.assert_allclose(s.table(), moved, atol=2 * np.finfo(dtype).eps * size)
 
 
+@pytest.mark.parametrize("n", [31, 200, 225])
+@pytest.mark.parametrize("every", [2, 3, 9])
+def test_along_some_tiles(n, every):
+    rng = np.random.default_rng(n)
+    z, d = rng.normal(size=(2, n, 3))
+    y, w = rng.integers(3, size=n).astype(np.int32), rng.random(n)
+    s, change = stored(z, np.float64, 2), stored(d, np.float64, 2)
+    chosen = np.arange(n) // s.tiles.shape[2] % every == 0
+    got = s.along(change, 0.3, y, w, 2.0, every)
+    right = exact(z[chosen], d[chosen], 0.3, one_hot(y, 3)[chosen], w[chosen])
+    np.testing.assert_allclose(got, 2 * every * np.array(right), rtol=1e-11)
+
+
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("k", [1, 3])
 def test_confident_rows_keep_their_digits(k, dtype):

@@ -143,7 +143,7 @@ def test_a_scout_of_all_rows_sees_what_the_line_sees(monkeypatch):
     for t in (0.0, 0.5, 2.0):
         np.testing.assert_allclose(scout.at(t), whole.at(t), rtol=1e-10)
         np.testing.assert_allclose(line.at(t)[:2], whole.at(t)[:2], rtol=1e-10)
-    monkeypatch.setattr(lines.FusedLine, "SCOUTED", 50)
+    monkeypatch.setattr(lines, "SCOUTED", 50)
     line.aim(direction)
     slope = float(line.gradient @ direction)
     assert line.scout(slope).at(0.0).slope == pytest.approx(slope, rel=1e-12)

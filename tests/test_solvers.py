@@ -121,6 +121,55 @@ def test_without_room_for_logits(solver, n_classes):
     assert values[1] == pytest.approx(values[0], rel=1e-9)
 
 
+def test_a_scouted_line_goes_where_it_looks(monkeypatch):
+    """Its looks are moves: back, forth and to where it began."""
+    monkeypatch.setattr("fastsoftmax.objective.line.SCOUTED", 64)
+    objective = problem()
+    theta, direction = np.random.default_rng(0).normal(size=(2, objective.size))
+    line, whole = objective.line(theta), objective.line(theta)
+    begin = line.value, line.gradient
+    for one in (line, whole):
+        one.aim(direction)
+    slope = float(line.gradient @ direction)
+    scout = line.scout(slope)
+    assert scout.at(0.0).slope == pytest.approx(slope, rel=1e-12)
+    assert scout.at(0.3).curvature == pytest.approx(whole.at(0.3).curvature, rel=0.5)
+    for t in (0.7, 0.2):
+        np.testing.assert_allclose(line.at(t)[:2], whole.at(t)[:2], rtol=1e-10)
+        value, gradient = objective.value_and_grad(theta + t * direction)
+        assert line.value == pytest.approx(value, rel=1e-12)
+        np.testing.assert_allclose(line.theta, theta + t * direction, atol=1e-14)
+    line.move(0.2)  # where it stands
+    np.testing.assert_allclose(line.gradient, gradient, atol=1e-12)
+    assert line.aim(direction) is None and line.cheap
+    line.move(-0.2)
+    assert line.value == pytest.approx(begin[0], rel=1e-12)
+    np.testing.assert_allclose(line.gradient, begin[1], atol=1e-12)
+
+
+def test_rows_that_mislead_are_not_asked_again(monkeypatch):
+    monkeypatch.setattr("fastsoftmax.objective.line.SCOUTED", 64)
+    objective = problem()
+    line = objective.line(objective.start())
+    direction = -line.gradient
+    slope = float(line.gradient @ direction)
+    line.aim(direction)
+    assert line.scout(slope) is not None
+    line.at(1e-9)  # hardly any of the slope is gone
+    line.aim(direction)
+    assert line.scout(slope) is None and line.cheap
+
+
+@pytest.mark.parametrize("rows", [32, 64, 128])
+@pytest.mark.parametrize("C", [0.1, 1e4])
+def test_same_optimum_whatever_rows_are_scouted(monkeypatch, rows, C):
+    X, y = blobs(4, n=900)
+    best = SoftmaxRegression(solver="preconditioned-lbfgs", C=C, tol=1e-10).fit(X, y)
+    monkeypatch.setattr("fastsoftmax.objective.line.SCOUTED", rows)
+    model = SoftmaxRegression(solver="preconditioned-lbfgs", C=C, tol=1e-10).fit(X, y)
+    assert model.converged_ and model.objective_ == pytest.approx(best.objective_, rel=1e-9)
+
+
 @pytest.mark.parametrize("max_memory", [None, 12_000])
 def test_a_line_is_the_objective_along_it(max_memory):
     objective = problem(max_memory=max_memory)

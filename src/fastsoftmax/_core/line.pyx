@@ -96,11 +96,12 @@ cdef inline void tile_along(
 
 def along(
     cnp.ndarray stored not None, cnp.ndarray change not None, double t, targets, weights,
-    Py_ssize_t n, double scale, cnp.ndarray out not None, workspace, int n_threads,
+    Py_ssize_t n, double scale, Py_ssize_t every, cnp.ndarray out not None, workspace,
+    int n_threads,
 ):
     """scale * (phi, phi', phi'') of the weighted sum of losses at stored + t * change, into out (3,).
 
-    Targets are as `set_targets` takes them; weights (n,) or None.
+    Of every so manieth tile alone. Targets are as `set_targets` takes them; weights (n,) or None.
     """
     cdef Problem p
     p.n, p.k, p.d = n, stored.shape[1], 0
@@ -119,7 +120,8 @@ def along(
     with nogil:
         for i in prange(PARTS, schedule="static", num_threads=n_threads,
                         use_threads_if=n_threads > 1):
-            part_along(&p, i, d, t, <real *>(scratch + threadid() * each), sums + i * SUMS * VL)
+            part_along(
+                &p, i, every, d, t, <real *>(scratch + threadid() * each), sums + i * SUMS * VL)
         for j in range(SUMS):
             to[j] = 0.
         for i in range(PARTS):
@@ -130,12 +132,14 @@ def along(
 
 
 cdef void part_along(
-    const Problem *p, Py_ssize_t part, const real *d, double t, real *z, double *sums
+    const Problem *p, Py_ssize_t part, Py_ssize_t every, const real *d, double t, real *z,
+    double *sums
 ) noexcept nogil:
-    cdef Py_ssize_t tiles = (p.n + ROWS - 1) // ROWS, i
+    cdef Py_ssize_t tiles = ((p.n + ROWS - 1) // ROWS + every - 1) // every, i, j
     for i in range(SUMS * VL):
         sums[i] = 0.
-    for i in range(part_start(tiles, PARTS, part), part_start(tiles, PARTS, part + 1)):
+    for j in range(part_start(tiles, PARTS, part), part_start(tiles, PARTS, part + 1)):
+        i = j * every
         tile_along(
             p, i * ROWS, min(ROWS, p.n - i * ROWS), p.stored + i * p.k * ROWS, d + i * p.k * ROWS,
             set1(t), z, z + p.k * ROWS, sums)

@@ -107,12 +107,16 @@ class StoredLogits:
         targets: NDArray,
         weights: NDArray | None,
         scale: float,
+        every: int = 1,
     ) -> NDArray[np.float64]:
-        """φ, φ' and φ'' of ``scale`` times the weighted sum of losses at ``self + t * change``."""
+        """φ, φ' and φ'' of ``scale`` times the weighted sum of losses at ``self + t * change``.
+
+        Of the rows of one tile in `every`, and as many times that.
+        """
         out = np.empty(3)
         self._kernel.along(
-            self.tiles, change.tiles, t, targets, weights, self.n, scale, out,
-            self._workspace, self._team(),
+            self.tiles, change.tiles, t, targets, weights, self.n, every * scale, every, out,
+            self._workspace, team(self.n_threads, WORK * self.tiles.size // every),
         )  # fmt: skip
         return out
 

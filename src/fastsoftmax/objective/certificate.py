@@ -33,7 +33,7 @@ def certify(objective: Objective, line: Line, *, tol: float) -> float:
         step = -factors.solve(gradient[None])[0][0]
         slope = float(np.sum(gradient * step))
         left = abs(slope)
-        if left <= SHARE * max(bound, tol * line.value) or not line.cheap:
+        if left <= SHARE * max(bound, tol * line.value) or not line.drifts:
             break
         direction = np.zeros_like(line.gradient)
         objective.parameters.split(direction)[1][:] = without_common(objective, step)

@@ -40,7 +40,8 @@ class Line(Protocol):
     theta: NDArray
     value: float
     gradient: NDArray
-    cheap: bool  # whether `at` costs no pass over X
+    drifts: bool  # whether F and gradient are those of logits that were moved with θ
+    cheap: bool  # whether `at` costs no pass over X, and changes nothing
     risen: NDArray | None  # the way back to where F was lower, if it has risen since
 
     def aim(self, direction: NDArray) -> None: ...
@@ -66,13 +67,18 @@ class Line(Protocol):
     def variances(self) -> Variances: ...
 
 
+SCOUTED = 4096  # rows that are looked at before all
+MISLED = 0.1  # of the slope that is left where they say it is 0: they are not looked at again
+NARROW = 128  # features, up to which a look at all stored logits is dear beside a pass
+
+
 class Path:
-    """φ of the rows whose logits and their change are stored."""
+    """φ of the rows whose logits and their change are stored, or of those of one tile in `every`."""
 
     cheap = True
 
-    def __init__(self, part: Part, parabola: NDArray, scale: float) -> None:
-        self.part, self._parabola, self._scale = part, parabola, scale
+    def __init__(self, part: Part, parabola: NDArray, scale: float, every: int = 1) -> None:
+        self.part, self._parabola, self._scale, self._every = part, parabola, scale, every
 
     def tilt(self, slope: float) -> None:
         """Make φ'(0) what it is known to be."""
@@ -81,7 +87,7 @@ class Path:
     def at(self, t: float) -> Trial:
         part, rows = self.part, self.part.rows
         value, slope, curvature = part.logits.along(
-            part.change, t, rows.targets, rows.weights, self._scale
+            part.change, t, rows.targets, rows.weights, self._scale, self._every
         )
         a, b, c = self._parabola
         return Trial(
@@ -98,9 +104,15 @@ def parabola(objective: "Objective", theta: NDArray, direction: NDArray) -> NDAr
 
 
 class StoredLine:
-    """On stored logits: half a pass to aim, none to look, half to move."""
+    """On stored logits: half a pass to aim, none to look, half to move.
 
+    Where some rows have been scouted, a look is the half pass of a move there, which is then made.
+    """
+
+    drifts = True
     cheap = True
+    _misled = False  # whether some rows said too little of all: where few rows matter
+    _stands = 0.0  # the step by which θ and logits are away from where the line was aimed
 
     def __init__(self, objective: "Objective", theta: NDArray) -> None:
         self._objective = objective
@@ -165,25 +177,44 @@ class StoredLine:
         """Take a direction."""
         self._direction = direction
         self._store_change(direction)
-        along = parabola(self._objective, self.theta, direction)
+        self._parabola = parabola(self._objective, self.theta, direction)
         if self._tangent is not None:
-            along += self._tangent.along(self.theta, direction)
-        self._path = Path(self._part, along, 1 / self._whole.logits.n)
+            self._parabola += self._tangent.along(self.theta, direction)
+        self._path = Path(self._part, self._parabola, 1 / self._whole.logits.n)
+        self.cheap, self._stands = True, 0.0
 
     def reach(self) -> float:
         """The most that a unit step changes any logit."""
         return self._part.change.largest()
 
-    def scout(self, slope: float) -> None:
-        """There is no need: a look costs no pass."""
+    def scout(self, slope: float) -> Path | None:
+        """φ of some rows, tilted to the slope of all, where there are many."""
+        logits = self._part.logits
+        every = logits.n // SCOUTED
+        if every < 2 or self._objective.data.shape[1] > NARROW or self._misled:
+            return None
+        self.cheap, self._slope = False, slope
+        some = Path(self._part, self._parabola.copy(), 1 / self._whole.logits.n, every)
+        some.tilt(slope)
+        return some
 
     def at(self, t: float) -> Trial:
-        return self._path.at(t)
+        if self.cheap:
+            return self._path.at(t)
+        self._go(t)
+        slope = dot(self.gradient, self._direction)
+        self._misled = not abs(slope) <= MISLED * abs(self._slope)
+        return Trial(self.value, slope, np.nan)
 
     def move(self, t: float) -> None:
-        add(self.theta, t, self._direction, self._objective.data.n_threads)
-        self._part.logits.move(self._part.change, t)
+        if self.cheap or t != self._stands:
+            self._go(t)
         self._rest.steps += 1
+
+    def _go(self, t: float) -> None:
+        by, self._stands = t - self._stands, t
+        add(self.theta, by, self._direction, self._objective.data.n_threads)
+        self._part.logits.move(self._part.change, by)
         self._evaluate()
 
     def _catch_up(self) -> Part:
@@ -220,10 +251,9 @@ class StoredLine:
 class FusedLine:
     """Nothing is kept between passes, and every look is one: where logits would take too much."""
 
-    cheap = False
+    drifts = cheap = False
     risen = None
     SAMPLE = 0.125  # of the memory budget, for the logits to draw rows from, twice
-    SCOUTED = 4096  # rows that are looked at before all
 
     def __init__(self, objective: "Objective", theta: NDArray) -> None:
         self._objective = objective
@@ -238,7 +268,7 @@ class FusedLine:
         self._direction = direction
         self._seen: tuple[float, NDArray, float, NDArray] | None = None
         o = self._objective
-        step = max(1, o.data.shape[0] // self.SCOUTED)
+        step = max(1, o.data.shape[0] // SCOUTED)
         weights = None if o.weights is None else np.ascontiguousarray(o.weights[::step])
         part = Part(
             o, Rows(o.data.every(step), np.ascontiguousarray(o.targets[::step]), weights, o.penalty)

@@ -88,12 +88,15 @@ def minimize(
         if line.settle():
             fresh = look(line, run)
             continue
+        before = line.gradient
         line.aim(direction)
         first = first_step(line, slope, run.n_iter == 0, rounding=objective.rounding)
         t = search(line, line.value, slope, first, rounding=objective.rounding)
         if t is None:
             # nothing that float arithmetic can see goes down this way: is it the logits, or
             # what the history believes?
+            if not line.cheap:
+                line.move(0.0)
             if not fresh:
                 line.recompute()
                 fresh = look(line, run)
@@ -103,9 +106,8 @@ def minimize(
                 run.result.message = "no step decreases the objective beyond rounding"
                 break
             continue
-        before = line.gradient
         line.move(t)
-        fresh = not line.cheap
+        fresh = not line.drifts
         pairs.push(t, direction, before, line.gradient)
         run.note(line.value, line.gradient)
     if not fresh and np.isfinite(line.value):
