@@ -27,7 +27,7 @@ from fastsoftmax.objective.line import Line
 if TYPE_CHECKING:
     from fastsoftmax.objective.objective import Objective
 
-WATCHED = 2048  # rows whose p(1 - p) tell how far the weights have moved
+WATCHED = 1024  # rows whose p(1 - p) tell how far the weights have moved
 HESSIAN_PARAMETERS = 2048  # at most, for all of the Hessian
 
 

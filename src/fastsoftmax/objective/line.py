@@ -48,7 +48,7 @@ class Line(Protocol):
 
     def reach(self) -> float: ...
 
-    def scout(self, slope: float) -> "Path | None": ...
+    def scout(self) -> "Path | None": ...
 
     def at(self, t: float) -> Trial: ...
 
@@ -80,9 +80,11 @@ class Path:
     def __init__(self, part: Part, parabola: NDArray, scale: float, every: int = 1) -> None:
         self.part, self._parabola, self._scale, self._every = part, parabola, scale, every
 
-    def tilt(self, slope: float) -> None:
-        """Make φ'(0) what it is known to be."""
-        self._parabola[1] += (slope - self.at(0.0).slope) / 2
+    def tilt(self, slope: float) -> Trial:
+        """Make φ'(0) what it is known to be; φ there."""
+        here = self.at(0.0)
+        self._parabola[1] += (slope - here.slope) / 2
+        return here._replace(slope=slope)
 
     def at(self, t: float) -> Trial:
         part, rows = self.part, self.part.rows
@@ -187,16 +189,14 @@ class StoredLine:
         """The most that a unit step changes any logit."""
         return self._part.change.largest()
 
-    def scout(self, slope: float) -> Path | None:
-        """φ of some rows, tilted to the slope of all, where there are many."""
+    def scout(self) -> Path | None:
+        """φ of some rows, where there are many."""
         logits = self._part.logits
         every = logits.n // SCOUTED
         if every < 2 or self._objective.data.shape[1] > NARROW or self._misled:
             return None
-        self.cheap, self._slope = False, slope
-        some = Path(self._part, self._parabola.copy(), 1 / self._whole.logits.n, every)
-        some.tilt(slope)
-        return some
+        self.cheap, self._slope = False, dot(self.gradient, self._direction)
+        return Path(self._part, self._parabola.copy(), 1 / self._whole.logits.n, every)
 
     def at(self, t: float) -> Trial:
         if self.cheap:
@@ -285,9 +285,8 @@ class FusedLine:
         """Nothing is known of single rows."""
         return False
 
-    def scout(self, slope: float) -> Path:
-        """φ of some rows, tilted to the slope of all: near that of all, for 1/100 of a pass."""
-        self._path.tilt(slope)
+    def scout(self) -> Path:
+        """φ of some rows: near that of all, for 1/100 of a pass."""
         return self._path
 
     def at(self, t: float) -> Trial:

@@ -139,7 +139,10 @@ def first_step(line: Line, slope: float, blind: bool, *, rounding: float) -> flo
         reach = line.reach()
         known = FIRST_CHANGE / max(reach, 1e-300) if np.isfinite(reach) else 0.0
         t = min(1.0, known or 1 / float(np.abs(line.gradient).sum()))
-    scout = line.scout(slope)
+    scout = line.scout()
     if scout is None:
         return t
-    return search(scout, scout.at(0.0).value, slope, t, rounding=rounding) or t
+    here = scout.tilt(slope)
+    if here.curvature > 0:
+        t = min(t, -slope / here.curvature) if blind else -slope / here.curvature
+    return search(scout, here.value, slope, t, rounding=rounding) or t
