@@ -217,7 +217,7 @@ cdef inline void band_logits(
             turned_logits(
                 p, s.w, classes, s.tiles + i // blocks * p.d * ROWS, first,
                 part_start(classes, blocks, i % blocks), part_start(classes, blocks, i % blocks + 1),
-                s.z + i // blocks * p.k * ROWS)
+                s.z + i // blocks * p.k * ROWS, nothing())
 
 
 cdef inline void band_from_stored(

@@ -23,7 +23,7 @@ from fastsoftmax._core.simd cimport (
 )
 from fastsoftmax._core.stored_tiles cimport stored_dots, stored_product
 from fastsoftmax._core.tiles cimport FOLD, ROWS, Ahead, dot_rows, nothing
-from fastsoftmax._core.turned cimport pack_rows, pack_weights, turned_logits
+from fastsoftmax._core.turned cimport pack_rows, pack_weights, tile_after, turned_logits
 
 cdef enum:
     FEW = 4  # classes for which partial sums are folded however few the features, and one more for 8 each
@@ -161,7 +161,8 @@ cdef inline void tile_logits(
     for i in range(s.class_blocks):
         turned_logits(
             p, s.w, p.k, tile, 0, part_start(p.k, s.class_blocks, i),
-            part_start(p.k, s.class_blocks, i + 1), z)
+            part_start(p.k, s.class_blocks, i + 1), z,
+            tile_after(p, start + t) if i == 0 and s.n_stripes == 0 else nothing())
 
 
 cdef inline void folded_logits(

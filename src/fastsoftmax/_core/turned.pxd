@@ -9,7 +9,7 @@ from fastsoftmax._core.convert cimport fetch_rows, read_rows
 from fastsoftmax._core.linear_problem cimport Problem
 from fastsoftmax._core.simd cimport VL, VL_MOST, real, set1, store, transpose, vreal
 from fastsoftmax._core.squares cimport load_square
-from fastsoftmax._core.tiles cimport MOST, ROWS, nothing, product
+from fastsoftmax._core.tiles cimport MOST, ROWS, Ahead, nothing, product
 
 cdef enum:
     PIECE = 128  # features converted at a time: VL rows of them stay in L1
@@ -50,6 +50,18 @@ cdef inline void pack_rows(
             store(panel + p.d // (2 * VL) * panel_size + VL + r * 2 * VL, set1(0.))
 
 
+cdef inline Ahead tile_after(const Problem *p, Py_ssize_t start) noexcept nogil:
+    """The rows behind the tile at `start`, for as many steps as turning it took: where they are one
+    run of bytes."""
+    cdef Ahead next = nothing()
+    cdef Py_ssize_t size = p.cells.size, row = p.cells.row_step
+    if p.cells.column_step == size and row == p.d * size and start + 2 * ROWS <= p.n:
+        next.at = p.cells.x + (start + ROWS) * row
+        next.step = 2 * VL * size
+        next.gap = VL * size
+    return next
+
+
 cdef inline void pack_weights(
     const Problem *p, Py_ssize_t first, Py_ssize_t classes, Py_ssize_t k, real *w
 ) noexcept nogil:
@@ -63,18 +75,20 @@ cdef inline void pack_weights(
 
 cdef inline void turned_logits(
     const Problem *p, const real *w, Py_ssize_t classes, const real *tile, Py_ssize_t first,
-    Py_ssize_t k0, Py_ssize_t k1, real *z,
+    Py_ssize_t k0, Py_ssize_t k1, real *z, Ahead next,
 ) noexcept nogil:
     """Logits of classes first + k0 .. first + k1 for a turned tile, into its logits z.
 
-    w holds so many classes from `first` on.
+    w holds so many classes from `first` on. What is needed `next` is fetched as by `product`.
     """
     cdef vreal sums[2 * MOST]
     cdef double b
     cdef Py_ssize_t i, k, at
     for i from 0 <= i < ROWS by 2 * VL:
         product(
-            <int>(k1 - k0), w + k0 * ROWS, classes * ROWS, tile + i, ROWS, p.d, nothing(), False, sums)
+            <int>(k1 - k0), w + k0 * ROWS, classes * ROWS, tile + i, ROWS, p.d, next, False, sums)
+        if next.at:
+            next.at += p.d * next.step
         for k in range(k1 - k0):
             at = first + k0 + k
             b = p.b[at] if p.b else 0.
