@@ -175,22 +175,22 @@ cdef inline outlined dots(
 
 cdef inline inlined product_of(
     const int nk, const Py_ssize_t step, const Py_ssize_t along, const real *z, Py_ssize_t tile,
-    const direct *x, Py_ssize_t stride, Py_ssize_t n, Ahead next, bint more, vreal *out,
+    const direct *x, Py_ssize_t stride, Py_ssize_t n, Ahead next, vreal *out,
 ) noexcept nogil:
     cdef vreal sum0[MOST]
     cdef vreal sum1[MOST]
     cdef vreal a, b, v
-    cdef Py_ssize_t i, first, count
+    cdef Py_ssize_t left
+    cdef const real *y
     cdef int k
     for k in range(nk):
-        sum0[k] = sum1[k] = set1(0.)
-    if more:
-        for k in range(nk):
-            sum0[k] = out[2 * k]
-            sum1[k] = out[2 * k + 1]
-    for first from 0 <= first < n by ROWS:
-        count = min(n - first, ROWS)
-        for i in range(count):
+        sum0[k] = out[2 * k]
+        sum1[k] = out[2 * k + 1]
+    while True:  # at least once, so that sums need not be anywhere but in registers
+        left = min(n, ROWS)
+        n = n - left
+        y = z
+        while True:
             a = in_register(load_stored(x))
             b = in_register(load_stored(x + VL))
             if next.at:
@@ -199,9 +199,15 @@ cdef inline inlined product_of(
                 next.at += next.step
             x = x + stride
             for k in range(nk):
-                v = set1(z[k * step + i * along])
+                v = set1(y[k * step])
                 sum0[k] = sum0[k] + a * v
                 sum1[k] = sum1[k] + b * v
+            y = y + along
+            left = left - 1
+            if left == 0:
+                break
+        if n == 0:
+            break
         z = z + tile
     for k in range(nk):
         out[2 * k] = sum0[k]
@@ -213,31 +219,36 @@ cdef inline inlined product_any(
     int nk, const Py_ssize_t step, const Py_ssize_t along, const real *z, Py_ssize_t tile,
     const direct *x, Py_ssize_t stride, Py_ssize_t n, Ahead next, bint more, vreal *out,
 ) noexcept nogil:
+    cdef int k
+    for k in range(0 if more else 2 * nk):
+        out[k] = set1(0.)
+    if n <= 0:
+        return 0
     if nk == 1:
-        product_of(1, step, along, z, tile, x, stride, n, next, more, out)
+        product_of(1, step, along, z, tile, x, stride, n, next, out)
     elif nk == 2:
-        product_of(2, step, along, z, tile, x, stride, n, next, more, out)
+        product_of(2, step, along, z, tile, x, stride, n, next, out)
     elif nk == 3:
-        product_of(3, step, along, z, tile, x, stride, n, next, more, out)
+        product_of(3, step, along, z, tile, x, stride, n, next, out)
     elif nk == 4:
-        product_of(4, step, along, z, tile, x, stride, n, next, more, out)
+        product_of(4, step, along, z, tile, x, stride, n, next, out)
     elif nk == 5:
-        product_of(5, step, along, z, tile, x, stride, n, next, more, out)
+        product_of(5, step, along, z, tile, x, stride, n, next, out)
     elif nk == 6:
-        product_of(6, step, along, z, tile, x, stride, n, next, more, out)
+        product_of(6, step, along, z, tile, x, stride, n, next, out)
     elif CLASS_BLOCK > 6:
         if nk == 7:
-            product_of(7, step, along, z, tile, x, stride, n, next, more, out)
+            product_of(7, step, along, z, tile, x, stride, n, next, out)
         elif nk == 8:
-            product_of(8, step, along, z, tile, x, stride, n, next, more, out)
+            product_of(8, step, along, z, tile, x, stride, n, next, out)
         elif nk == 9:
-            product_of(9, step, along, z, tile, x, stride, n, next, more, out)
+            product_of(9, step, along, z, tile, x, stride, n, next, out)
         elif nk == 10:
-            product_of(10, step, along, z, tile, x, stride, n, next, more, out)
+            product_of(10, step, along, z, tile, x, stride, n, next, out)
         elif nk == 11:
-            product_of(11, step, along, z, tile, x, stride, n, next, more, out)
+            product_of(11, step, along, z, tile, x, stride, n, next, out)
         elif nk == 12:
-            product_of(12, step, along, z, tile, x, stride, n, next, more, out)
+            product_of(12, step, along, z, tile, x, stride, n, next, out)
     return 0
 
 
