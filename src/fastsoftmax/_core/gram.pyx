@@ -38,7 +38,7 @@ from fastsoftmax._core.simd cimport (
     store_first, sum_lanes, transpose, vreal,
 )
 from fastsoftmax._core.squares cimport load_upto, store_upto
-from fastsoftmax._core.tiles cimport MOST, ROWS, nothing, product, product_down
+from fastsoftmax._core.tiles cimport MOST, ROWS, product, product_down
 
 cnp.import_array()
 
@@ -121,7 +121,7 @@ cdef inline void add_squares(
     for j from 0 <= j < k1 by 2 * VL:
         product(
             <int>(k1 - k0), g.tiles + k0 * ROWS, g.padded * ROWS, g.panels + j * BAND, 2 * VL, n,
-            nothing(), False, sums)
+            NULL, False, sums)
         for k in range(k1 - k0):
             to = g.totals + (k0 + k) * g.padded + j
             add_to_doubles(to, sums[2 * k])

@@ -24,7 +24,7 @@ from fastsoftmax._core.simd cimport (
     CLASS_BLOCK, VL, VL_MOST, add_to_doubles, load, load_first, prefetch, real, set1, store, store_first,
     sum_lanes, vreal,
 )
-from fastsoftmax._core.tiles cimport MOST, ROWS, nothing, product, product_across
+from fastsoftmax._core.tiles cimport MOST, ROWS, product, product_across
 from fastsoftmax._core.turned cimport pack_rows, pack_weights, turned_logits
 
 cdef enum:
@@ -134,7 +134,7 @@ cdef inline void block_gradient(
     for first from 0 <= first < n by SEGMENT:
         product(
             <int>(k1 - k0), s.z + first * p.k + k0 * ROWS, p.k * ROWS,
-            panel + first * 2 * VL, 2 * VL, min(SEGMENT, n - first), nothing(), False, sums)
+            panel + first * 2 * VL, 2 * VL, min(SEGMENT, n - first), NULL, False, sums)
         for k in range(k1 - k0):
             at = (k0 + k) * p.d + j
             add_to(wide, narrow, at, scale * sums[2 * k], p.d - j)
@@ -217,7 +217,7 @@ cdef inline void band_logits(
             turned_logits(
                 p, s.w, classes, s.tiles + i // blocks * p.d * ROWS, first,
                 part_start(classes, blocks, i % blocks), part_start(classes, blocks, i % blocks + 1),
-                s.z + i // blocks * p.k * ROWS, nothing())
+                s.z + i // blocks * p.k * ROWS, NULL)
 
 
 cdef inline void band_from_stored(

@@ -152,17 +152,19 @@ cdef inline void tile_logits(
     """z[k*ROWS + i] = x_i·w_k + b_k for n <= ROWS rows from row t on of the block at `start`, which
     holds or gets them; b_k for the rows that the tile lacks."""
     cdef real *tile = <real *>room
+    cdef Ahead next
     cdef Py_ssize_t i
     if not s.turned:
         folded_logits(p, s, start, block, t, n, <vreal *>room, z)
         return
     for i from 0 <= i < ROWS by VL:
         pack_rows(p, start + t + i, n - i, tile + i, NULL, 0)
+    next = tile_after(p, start + t) if s.n_stripes == 0 else nothing()
     for i in range(s.class_blocks):
         turned_logits(
             p, s.w, p.k, tile, 0, part_start(p.k, s.class_blocks, i),
             part_start(p.k, s.class_blocks, i + 1), z,
-            tile_after(p, start + t) if i == 0 and s.n_stripes == 0 else nothing())
+            &next if i == 0 else NULL)
 
 
 cdef inline void folded_logits(
@@ -243,6 +245,7 @@ cdef inline void add_gradient(
     Columns past the last feature hold whatever follows a row in memory; nobody reads their sums.
     """
     cdef Py_ssize_t j, c, k, whole = s.padded
+    cdef Ahead next  # handed on where it lies: copied, it waits for its own parts to be stored
     cdef int nk
     cdef bint there
     if p.in_place and not readable(p, x, n, s.padded):
@@ -250,6 +253,7 @@ cdef inline void add_gradient(
         read_rows(&p.cells, start, n, whole, p.d - whole, tail, 2 * VL)
     for j from 0 <= j < p.d by 2 * VL:
         there = j < whole
+        next = block_after(p, s, start, j)
         for c in range(s.class_blocks):
             k = part_start(p.k, s.class_blocks, c)
             nk = <int>(part_start(p.k, s.class_blocks, c + 1) - k)
@@ -257,7 +261,7 @@ cdef inline void add_gradient(
                 nk, z + k * ROWS, p.k * ROWS, x.type if there else REAL,
                 x.x + j * x.size if there else <const char *>tail,
                 x.row_step // x.size if there else 2 * VL, n,
-                block_after(p, s, start, j) if c == 0 else nothing(), more,
+                &next if c == 0 else NULL, more,
                 <vreal *>(sums + j * p.k + k * 2 * VL))
 
 

@@ -62,7 +62,7 @@ cdef inline void stored_dots(
 
 cdef inline void stored_product(
     int nk, const real *z, Py_ssize_t tile, int type, const char *x, Py_ssize_t stride, Py_ssize_t n,
-    Ahead next, bint more, vreal *out,
+    const Ahead *next, bint more, vreal *out,
 ) noexcept nogil:
     if not SINGLE or type == REAL:
         product(nk, z, tile, <const real *>x, stride, n, next, more, out)

@@ -175,14 +175,17 @@ cdef inline outlined dots(
 
 cdef inline inlined product_of(
     const int nk, const Py_ssize_t step, const Py_ssize_t along, const real *z, Py_ssize_t tile,
-    const direct *x, Py_ssize_t stride, Py_ssize_t n, Ahead next, vreal *out,
+    const direct *x, Py_ssize_t stride, Py_ssize_t n, const Ahead *ahead, vreal *out,
 ) noexcept nogil:
+    cdef Ahead next = nothing()
     cdef vreal sum0[MOST]
     cdef vreal sum1[MOST]
     cdef vreal a, b, v
     cdef Py_ssize_t left
     cdef const real *y
     cdef int k
+    if ahead:
+        next = ahead[0]
     for k in range(nk):
         sum0[k] = out[2 * k]
         sum1[k] = out[2 * k + 1]
@@ -217,7 +220,7 @@ cdef inline inlined product_of(
 
 cdef inline inlined product_any(
     int nk, const Py_ssize_t step, const Py_ssize_t along, const real *z, Py_ssize_t tile,
-    const direct *x, Py_ssize_t stride, Py_ssize_t n, Ahead next, bint more, vreal *out,
+    const direct *x, Py_ssize_t stride, Py_ssize_t n, const Ahead *next, bint more, vreal *out,
 ) noexcept nogil:
     cdef int k
     for k in range(0 if more else 2 * nk):
@@ -254,7 +257,7 @@ cdef inline inlined product_any(
 
 cdef inline outlined product(
     int nk, const real *z, Py_ssize_t tile, const direct *x, Py_ssize_t stride, Py_ssize_t n,
-    Ahead next, bint more, vreal *out,
+    const Ahead *next, bint more, vreal *out,
 ) noexcept nogil:
     """out[2k], out[2k + 1] = sum over i < n of z_k[i] * x[i*stride : i*stride + 2*VL], k < nk.
 
@@ -269,7 +272,7 @@ cdef inline outlined product_across(
     int nk, const real *z, const real *x, Py_ssize_t stride, Py_ssize_t n, vreal *out,
 ) noexcept nogil:
     """The same with z_k[i] = z[i*ROWS + k]: sums over the classes of a tile, for nk of its rows."""
-    product_any(nk, 1, ROWS, z, ROWS * ROWS, x, stride, n, nothing(), False, out)
+    product_any(nk, 1, ROWS, z, ROWS * ROWS, x, stride, n, NULL, False, out)
     return 0
 
 
@@ -278,7 +281,7 @@ cdef inline outlined product_down(
     vreal *out,
 ) noexcept nogil:
     """The same with z_k[i] = z[i*z_step + k]: sums down the rows of two row-major arrays."""
-    product_any(nk, 1, z_step, z, ROWS * z_step, x, stride, n, nothing(), False, out)
+    product_any(nk, 1, z_step, z, ROWS * z_step, x, stride, n, NULL, False, out)
     return 0
 
 
@@ -287,5 +290,5 @@ cdef inline outlined product_along(
     vreal *out,
 ) noexcept nogil:
     """The same with z_k[i] = z[k*z_step + i]: nk rows of a row-major array times a matrix."""
-    product_any(nk, z_step, 1, z, ROWS, x, stride, n, nothing(), False, out)
+    product_any(nk, z_step, 1, z, ROWS, x, stride, n, NULL, False, out)
     return 0

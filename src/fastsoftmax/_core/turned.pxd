@@ -75,7 +75,7 @@ cdef inline void pack_weights(
 
 cdef inline void turned_logits(
     const Problem *p, const real *w, Py_ssize_t classes, const real *tile, Py_ssize_t first,
-    Py_ssize_t k0, Py_ssize_t k1, real *z, Ahead next,
+    Py_ssize_t k0, Py_ssize_t k1, real *z, Ahead *next,
 ) noexcept nogil:
     """Logits of classes first + k0 .. first + k1 for a turned tile, into its logits z.
 
@@ -87,7 +87,7 @@ cdef inline void turned_logits(
     for i from 0 <= i < ROWS by 2 * VL:
         product(
             <int>(k1 - k0), w + k0 * ROWS, classes * ROWS, tile + i, ROWS, p.d, next, False, sums)
-        if next.at:
+        if next and next.at:
             next.at += p.d * next.step
         for k in range(k1 - k0):
             at = first + k0 + k
