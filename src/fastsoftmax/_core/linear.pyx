@@ -3,11 +3,12 @@
 Bytes and flops of one loss + gradient: N*D*sizeof(real) read from memory, 4*N*D*K flops.
 
 `by_stripes` chooses between two schemes. Both measured (AVX-512, two cores, milliseconds, stripes /
-panels): float32, 30000 x 784: K = 12 3.8 / 7.1, K = 32 9.6 / 12.0, K = 60 16.1 / 16.3, K = 100 27.5 /
-24.1; 20000 x 1024: K = 200 44.5 / 40.7; 20000 x 256: K = 500 26.9 / 36.3, K = 1000 54.3 / 70.7; 20000
-x 64: K = 4000 70 / 110; 50000 x 32: K = 100 2.3 / 5.3, K = 1000 24 / 54; 20000 x 16: K = 26 0.24 /
-0.80; few rows, x 256: K = 1000 1000 rows 4.8 / 2.6, 4000 12.3 / 13.3; float64, 30000 x 784: K = 40
-23.2 / 24.3, K = 100 58 / 48; 20000 x 128: K = 500 27 / 34; 20000 x 32: K = 4000 86 / 162.
+panels): float32, 30000 x 784: K = 12 3.8 / 7.1, K = 60 13.7 / 16.3, K = 100 22.6 / 25.0; 20000 x 1024:
+K = 200 39.4 / 36.2; 20000 x 512: K = 400 37.0 / 39.9; 20000 x 256: K = 500 26.9 / 36.3, K = 1000 54.3 /
+70.7; 20000 x 64: K = 4000 70 / 110; 50000 x 32: K = 100 2.3 / 5.3, K = 1000 24 / 54; 20000 x 16: K = 26
+0.24 / 0.80; few rows: 1000 x 256, K = 1000 4.8 / 2.6, 4000 x 256, K = 1000 12.3 / 13.3, 4000 x 784, K =
+100 3.5 / 4.3; float64, 30000 x 784: K = 40 19.7 / 24.3, K = 100 43.7 / 47 to 58; 20000 x 128: K = 500 27
+/ 34; 20000 x 32: K = 4000 86 / 162.
 """
 
 from cython.parallel cimport prange, threadid
@@ -30,10 +31,11 @@ cnp.import_array()
 
 cdef enum:
     FEW = 12  # classes for which W may be of any size
-    WEIGHTS_BYTES = 256 * 1024  # of W, where it has to stay in cache while X streams past
-    NARROW = 256  # features up to which panels spend more on reading Z than stripes on reading W,
-    MANY = 4096  # provided that there are so many rows,
-    NARROW_BYTES = 1024 * 1024  # and no more of W
+    WEIGHTS_BYTES = 640 * 1024  # of W, where it has to stay in cache while X streams past,
+    NARROW = 256  # features, up to which panels spend more on reading Z than stripes on reading W
+    NARROW_BYTES = 1024 * 1024
+    MANY = 2048  # rows, for fewer of which the totals of stripes are dear beside the products
+    BRIEF_BYTES = 256 * 1024
     SCRATCH_BYTES = 64 * 1024 * 1024  # at most, at the price of threads if it must be
     LEAST_STRIPES = 8  # where the totals are so large that fewer fit, threads would idle
 
@@ -64,7 +66,9 @@ cdef bint by_stripes(const Problem *p, const Stripes *s, bint wants_x) noexcept:
     """Whether stripes are the faster scheme: they pass all of W, and totals of its size, for each
     block of rows, panels all of Z three times."""
     cdef Py_ssize_t size = p.k * p.d * <Py_ssize_t>sizeof(real)
-    cdef Py_ssize_t most = NARROW_BYTES if p.d <= NARROW and p.n >= MANY else WEIGHTS_BYTES
+    cdef Py_ssize_t most = NARROW_BYTES if p.d <= NARROW else WEIGHTS_BYTES
+    if p.n < MANY:
+        most = BRIEF_BYTES
     return (
         not wants_x
         and (p.k <= FEW or size <= most)
