@@ -466,8 +466,9 @@ def test_dummies_of_all_levels():
 
 @pytest.mark.filterwarnings("ignore:The fit did not converge")
 @pytest.mark.parametrize("k", [2, 3])
-def test_separated_classes(k):
-    X, _, _ = problem(k)
+@pytest.mark.parametrize("seed", range(12))
+def test_separated_classes(k, seed):
+    X, _, _ = problem(k, seed=seed)
     y = np.digitize(X[:, 1], [0, 1][: k - 1])
     said = reason(unpenalised(X, y, 0))
     assert "the likelihood has no maximum" in said

@@ -101,9 +101,10 @@ def test_penalty_factor(form, k):
 
 
 @pytest.mark.parametrize("l1_ratio", [0.5, 1.0])
-def test_penalty_factor_of_l1_and_elastic_net(l1_ratio):
+@pytest.mark.parametrize("seed", range(12))
+def test_penalty_factor_of_l1_and_elastic_net(l1_ratio, seed):
     """By the conditions of optimality, feature by feature."""
-    X, y, _ = problem()
+    X, y, _ = problem(seed=seed)
     factors = np.array([1.0, 0.0, 2.0, 1.0, 50.0])
     params = {"penalty_factor": factors, "l1_ratio": l1_ratio, "C": 0.05, "tol": 1e-9}
     model = SoftmaxRegression(**params).fit(X, y)

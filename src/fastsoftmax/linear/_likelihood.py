@@ -232,6 +232,8 @@ def maximum(sample: Sample, coef: NDArray, intercept: NDArray) -> Maximum:
             step /= 2
             table, settled = table - step, False
             continue
+        if separates(sample, value):
+            raise why_not(likelihood, table)
         if settled:
             inverse = inverse_of(information)
             if inverse is None:
@@ -247,6 +249,18 @@ def maximum(sample: Sample, coef: NDArray, intercept: NDArray) -> Maximum:
         settled = left <= SETTLED and bool(np.all(np.abs(step) <= still))
         stale = settled or left > SLOW * last
     raise why_not(likelihood, step if step.any() else table)
+
+
+def separates(sample: Sample, value: float) -> bool:
+    """Whether all rows are so probable that each is classified rightly.
+
+    Then twice the coefficients are more likely still: there is no maximum.
+    """
+    if sample.targets.ndim > 1 or sample.offset is not None:
+        return False
+    weights = sample.weights
+    least = 1.0 if weights is None else weights[weights > 0].min()
+    return -value < np.log(2) * least
 
 
 def transformed(covariance: NDArray[np.float64], T: NDArray) -> NDArray[np.float64]:

@@ -93,7 +93,8 @@ def minimize_proximal(objective: Objective, theta: NDArray, options: Options) ->
         direction, products = on_face(line, model, hard)
         hard = hard or products > HARD
         second = walk(line, direction, objective.rounding)
-        left = np.inf if model.partial else FACTOR / 2 * (first.slope + second.slope)
+        if not model.partial:  # F only falls: what was left once is more than what is left now
+            left = min(left, FACTOR / 2 * (first.slope + second.slope))
         damping = next_damping(damping, min(first.t, second.t))
         run.note(line.value, line.gradient)
     if np.isfinite(line.value):
