@@ -259,16 +259,13 @@ def orthonormal(Y: DenseData) -> NDArray[np.float64]:
     """
     G = len(Y.X) * Y.second_moments()
     rank = len(G)
-    coefficients, images = np.zeros((2, rank, rank))  # rows c, and c G
+    rows = np.concatenate([np.eye(rank), G], axis=1)  # coefficients c of columns, and c G
     found = 0
     for j in range(rank):
-        shares = images[:found, j]
-        c = -np.einsum("i,ij->j", shares, coefficients[:found])
-        c[j] += 1
-        image = G[j] - np.einsum("i,ij->j", shares, images[:found])
-        if image[j] > NEGLIGIBLE * G[j, j]:
-            coefficients[found], images[found] = np.stack((c, image)) / np.sqrt(image[j])
+        row = rows[j] - np.einsum("i,ij->j", rows[:found, rank + j], rows[:found])
+        if row[rank + j] > NEGLIGIBLE * G[j, j]:
+            rows[found] = row / np.sqrt(row[rank + j])
             found += 1
     if not found:  # there are no features at all: any direction
         return np.eye(1, len(Y.X))
-    return np.ascontiguousarray(Y.logits(coefficients[:found], None).T)
+    return np.ascontiguousarray(Y.logits(rows[:found, :rank], None).T)
