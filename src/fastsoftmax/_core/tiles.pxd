@@ -12,9 +12,11 @@ constants.
 Both keep up to 24 sums in the 32 registers of AVX-512, 12 in the 16 of AVX2. A step of `dots` with 2
 rows by 10 classes is 20 multiply-adds, 12 loads and 2 prefetches; of `product` with 10 classes 20
 multiply-adds, 2 loads, 10 broadcasts and 2 prefetches: 10 cycles of multiply-adds at two a cycle,
-which is more than the loads take. No sum is spilled (objdump: no stack access in either loop). With X
-in L2 both reach 98 % of the multiply-add peak. The number of classes has to be a constant for that;
-the chains of `if` turn the variable into one.
+which is more than the loads take. No sum is spilled (objdump: no access of a vector to the stack in
+either function). The same two loops in C, float64, K = 10, X in L2 or L3, reach 0.88 to 0.92 of the
+multiply-add peak in `dots` while W fits L1; 0.75 where halves of W take turns every 16 rows, as 784
+features ask; 0.5 where W comes from L2; and 0.77 to 0.85 in `product` down 32 rows, 0.9 down 64. The
+number of classes has to be a constant for that; the chains of `if` turn the variable into one.
 
 Tried (AVX-512, 60000 x 784, K = 10, milliseconds, float32 / float64, two threads unless said):
 - `dots` of 4 rows by 5 classes 6.8 / 13.2 against 6.2 / 11.9 with 2 by 10, which reads X once instead of
@@ -40,6 +42,9 @@ Tried (AVX-512, 60000 x 784, K = 10, milliseconds, float32 / float64, two thread
 - fewer packed weights at a time, 24 / 16 KiB instead of 32: 1.07 / 1.09 in float32, 1.01 / 1.03 in
   float64;
 - X or its panels at addresses that are multiples of 64: 0.98 at most;
+- sums of `product` that may have been cleared or loaded, before loops that may not run at all, went
+  through the stack at either end: 20 % of its time with blocks of 32 rows (float64), 22.4 against 21.5 ms
+  (one thread);
 - GCC repeats the load of a weight vector inside each multiply-add that uses it: `in_register`;
 - `product` inlined into its callers: GCC keeps the caller's vectors in registers and spills an
   operand; 20000 x 1024, K = 1000 460 against 380 ms (one thread): `outlined`;
