@@ -73,7 +73,7 @@ NARROW = 128  # features, up to which a look at all stored logits is dear beside
 
 
 class Path:
-    """φ of the rows whose logits and their change are stored, or of those of one tile in `every`."""
+    """φ of the rows whose logits and their change are stored, or of one tile of them in `every`."""
 
     cheap = True
 
