@@ -23,7 +23,7 @@ from fastsoftmax._core.linear_stripes cimport (
     Stripes, block_rows, carve_stripes, pack_stripes, plan_stripes, run_stripes, store_stripes,
     stripes_bytes, tile_logits,
 )
-from fastsoftmax._core.simd cimport real, vreal
+from fastsoftmax._core.simd cimport real
 from fastsoftmax._core.stored_tiles cimport tiles_read
 from fastsoftmax._core.tiles cimport ROWS
 

@@ -32,7 +32,7 @@ from fastsoftmax._core.tiles cimport FOLD, ROWS, Ahead, dot_rows, nothing
 from fastsoftmax._core.turned cimport pack_rows, pack_weights, tile_after, turned_logits
 
 cdef enum:
-    FEW = 4  # classes for which partial sums are folded however few the features, and one more for 8 each,
+    FEW = 4  # classes whose partial sums are folded however few the features, and one more for 8 each,
     FOLDS = 352  # up to this over the lanes: float32, 30000 x 784, K = 60 16.8 ms folded, 13.7 turned
     BLOCK_BYTES = 256 * 1024  # of X: two blocks, the next being fetched, sums and totals fit 1 MiB of L2
     SUM_ROWS = 512  # whose products are summed before the sum goes to the totals; of a block, at most

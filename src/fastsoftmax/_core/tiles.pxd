@@ -43,8 +43,8 @@ Tried (AVX-512, 60000 x 784, K = 10, milliseconds, float32 / float64, two thread
   float64;
 - X or its panels at addresses that are multiples of 64: 0.98 at most;
 - sums of `product` that may have been cleared or loaded, before loops that may not run at all, went
-  through the stack at either end: 20 % of its time with blocks of 32 rows (float64), 22.4 against 21.5 ms
-  (one thread);
+  through the stack at either end: 20 % of its time with blocks of 32 rows (float64), 22.4 against
+  21.5 ms (one thread);
 - GCC repeats the load of a weight vector inside each multiply-add that uses it: `in_register`;
 - `product` inlined into its callers: GCC keeps the caller's vectors in registers and spills an
   operand; 20000 x 1024, K = 1000 460 against 380 ms (one thread): `outlined`;
