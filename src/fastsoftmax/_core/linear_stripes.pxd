@@ -393,7 +393,9 @@ cdef inline double run_stripes(
         bias = s.stripes + i * s.totals + s.padded * p.k
         for k in range(p.k):
             for j in range(VL):
-                grad_b[k] += p.scale * bias[k * VL + j]
+                grad_b[k] += bias[k * VL + j]
         for j in range(VL):
             loss += bias[p.k * VL + j]
+    for k in range(p.k):
+        grad_b[k] *= p.scale
     return p.scale * loss
