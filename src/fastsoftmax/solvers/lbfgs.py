@@ -95,8 +95,8 @@ def minimize(
         if t is None:
             # nothing that float arithmetic can see goes down this way: is it the logits, or
             # what the history believes?
-            if not line.cheap:
-                line.move(0.0)
+            if line.drifts and not line.cheap:
+                line.move(0.0)  # back from where it looked
             if not fresh:
                 line.recompute()
                 fresh = look(line, run)
