@@ -170,6 +170,32 @@ def test_same_optimum_whatever_rows_are_scouted(monkeypatch, rows, C):
     assert model.converged_ and model.objective_ == pytest.approx(best.objective_, rel=1e-9)
 
 
+def uneven(seed):
+    """Features of all sizes, rare ones, weights: rows of which a few say nothing of the others."""
+    rng = np.random.default_rng(seed)
+    n, d, k = (int(rng.integers(*span)) for span in ((200, 3000), (1, 40), (2, 12)))
+    X = rng.normal(size=(n, d)) * 10 ** rng.uniform(-2, 2, d)
+    if rng.random() < 0.4:
+        X = X * (rng.random((n, d)) < 0.1)
+    W = rng.normal(size=(k, d)) * rng.uniform(0.1, 5)
+    noise = rng.gumbel(size=(n, k)) * rng.choice([0.01, 0.3, 1, 3])
+    y = np.argmax(X / np.maximum(X.std(0), 1e-9) @ W.T + noise, axis=1)
+    weights = None if rng.random() < 0.6 else rng.integers(0, 3, n).astype(float)
+    C, rows = 10 ** rng.uniform(-3, 6), int(rng.choice([32, 64, 128]))
+    return X.astype((np.float64, np.float32)[seed % 2]), y, weights, C, rows
+
+
+@pytest.mark.parametrize("seed", [617, 680, 726, 1387, 1417, 1680, 2340, 2859])
+def test_rows_that_lead_far_astray(monkeypatch, seed):
+    """Fits that ended where they began, when a step that some rows had proposed was not undone."""
+    X, y, weights, C, rows = uneven(seed)
+    model = SoftmaxRegression(solver="preconditioned-lbfgs", C=C, tol=1e-7)
+    best = model.fit(X, y, sample_weight=weights).objective_
+    monkeypatch.setattr("fastsoftmax.objective.line.SCOUTED", rows)
+    model.fit(X, y, sample_weight=weights)
+    assert model.converged_ and model.objective_ == pytest.approx(best, rel=5e-6)
+
+
 @pytest.mark.parametrize("max_memory", [None, 12_000])
 def test_a_line_is_the_objective_along_it(max_memory):
     objective = problem(max_memory=max_memory)

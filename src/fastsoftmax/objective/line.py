@@ -193,17 +193,18 @@ class StoredLine:
         """φ of some rows, where there are many."""
         logits = self._part.logits
         every = logits.n // SCOUTED
-        if every < 2 or self._objective.data.shape[1] > NARROW or self._misled:
+        few = every < 2 or self._part is not self._whole
+        if few or self._objective.data.shape[1] > NARROW or self._misled:
             return None
-        self.cheap, self._slope = False, dot(self.gradient, self._direction)
+        self.cheap, self._before = False, (self.value, dot(self.gradient, self._direction))
         return Path(self._part, self._parabola.copy(), 1 / self._whole.logits.n, every)
 
     def at(self, t: float) -> Trial:
         if self.cheap:
             return self._path.at(t)
         self._go(t)
-        slope = dot(self.gradient, self._direction)
-        self._misled = not abs(slope) <= MISLED * abs(self._slope)
+        slope, (value, steepest) = dot(self.gradient, self._direction), self._before
+        self._misled = not (self.value <= value and abs(slope) <= MISLED * abs(steepest))
         return Trial(self.value, slope, np.nan)
 
     def move(self, t: float) -> None:
@@ -212,9 +213,17 @@ class StoredLine:
         self._rest.steps += 1
 
     def _go(self, t: float) -> None:
-        by, self._stands = t - self._stands, t
-        add(self.theta, by, self._direction, self._objective.data.n_threads)
-        self._part.logits.move(self._part.change, by)
+        o, part = self._objective, self._part
+        if self._stands:  # what a long step has added does not come off to all digits
+            self.theta = self._begin.copy()
+            add(self.theta, t, self._direction, o.data.n_threads)
+            o.store_logits(self.theta, part.logits)
+        else:
+            if not self.cheap:
+                self._begin, self.theta = self.theta, self.theta.copy()
+            add(self.theta, t, self._direction, o.data.n_threads)
+            part.logits.move(part.change, t)
+        self._stands = t
         self._evaluate()
 
     def _catch_up(self) -> Part:

@@ -16,6 +16,7 @@ from fastsoftmax.solvers.line_search import search
 FIRST_CHANGE = (
     10.0  # of any logit by the first step, at most: nothing is known of the curvature yet
 )
+FURTHER = 10.0  # than where they are asked first, some rows are believed: they may be separable
 WAYS_BACK = [0.5**i for i in range(8)]  # 1, to where F was known, and shorter ones
 RECHECKS = 5  # of the logits from θ that may end in other than convergence
 
@@ -93,11 +94,12 @@ def minimize(
         first = first_step(line, slope, run.n_iter == 0, rounding=objective.rounding)
         t = search(line, line.value, slope, first, rounding=objective.rounding)
         if t is None:
-            # nothing that float arithmetic can see goes down this way: is it the logits, or
-            # what the history believes?
+            # nothing that float arithmetic can see goes down this way: is it the rows that were
+            # asked, the logits, or what the history believes?
             if line.drifts and not line.cheap:
-                line.move(0.0)  # back from where it looked
-            if not fresh:
+                line.move(0.0)
+                fresh = False
+            elif not fresh:
                 line.recompute()
                 fresh = look(line, run)
             elif pairs:
@@ -143,6 +145,8 @@ def first_step(line: Line, slope: float, blind: bool, *, rounding: float) -> flo
     if scout is None:
         return t
     here = scout.tilt(slope)
-    if here.curvature > 0:
-        t = min(t, -slope / here.curvature) if blind else -slope / here.curvature
-    return search(scout, here.value, slope, t, rounding=rounding) or t
+    newton = -slope / here.curvature if here.curvature > 0 else np.inf
+    if np.isfinite(newton):
+        t = min(t, newton) if blind else newton
+    found = search(scout, here.value, slope, t, rounding=rounding) or t
+    return min(found, FURTHER * t)
