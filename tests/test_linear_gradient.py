@@ -144,6 +144,25 @@ def test_every_digit_against_mpmath(dtype):
                 np.testing.assert_allclose(actual, right, rtol=(k / 2 + 60) * np.finfo(dtype).eps)
 
 
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("rare", range(5))
+def test_a_rare_class_keeps_its_digits(rare, dtype):
+    """Its gradient is not what the others' leave: its error is one of its own terms."""
+    n, d, k = 3000, 40, 5
+    X, W, b, y = problem(n, d, k, dtype)
+    W *= 0.1
+    W[rare] = 0
+    b[rare] = -12
+    y[y == rare] = (rare + 1) % k
+    grads = value_and_grad(X, W, b, y)[1]
+    right = soft_linear(X, W, b, one_hot(y, k))[1][rare] / n
+    logits = X.astype(float) @ W.T.astype(float) + b
+    P = np.exp(logits - np.logaddexp.reduce(logits, axis=1)[:, None])
+    terms = P[:, rare] @ np.abs(X) / n
+    assert (terms < 1e-4).all()
+    assert_near(grads.W[rare], right, 20 * np.finfo(dtype).eps * terms)
+
+
 def test_oracle_against_mpmath_and_plain_numpy():
     for k in (1, 2, 3, 7):
         X, W, b, y = problem(4, 3, k, np.float64)

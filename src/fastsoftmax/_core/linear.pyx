@@ -18,7 +18,7 @@ from fastsoftmax._core.convert cimport REAL, Cells, cells_of
 from fastsoftmax._core.linear_panels cimport (
     Panels, carve_panels, panels_bytes, plan_panels, run_panels, store_panels,
 )
-from fastsoftmax._core.linear_problem cimport Problem, aligned, set_targets
+from fastsoftmax._core.linear_problem cimport Problem, aligned, most_common, set_targets
 from fastsoftmax._core.linear_stripes cimport (
     Stripes, block_rows, carve_stripes, pack_stripes, plan_stripes, run_stripes, store_stripes,
     stripes_bytes, tile_logits,
@@ -104,6 +104,9 @@ def value_and_grad(
     cdef cnp.ndarray memory
     cdef double loss
     if by_stripes(&p, &stripes, to_x != NULL) and not narrow:
+        if p.w and p.labels and not p.logistic and not stripes.turned:
+            p.spared = most_common(&p)
+            stripes = plan_stripes(&p)
         while n_threads > 1 and stripes_bytes(&p, &stripes, n_threads) > SCRATCH_BYTES:
             n_threads -= 1
         memory = workspace(stripes_bytes(&p, &stripes, n_threads))

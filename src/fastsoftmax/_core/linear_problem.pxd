@@ -9,6 +9,8 @@ from fastsoftmax._core.tiles cimport ROWS
 
 cdef enum:
     ALIGNMENT = 64
+    SAMPLE = 256  # labels that say which class is common
+    COUNTED = 64  # classes, of more one is little
     TILES_AHEAD = 4  # whose labels are fetched: unfetched, a line of them took longer than 5 exps
 
 
@@ -33,6 +35,7 @@ cdef struct Problem:
     const real *targets  # (n, k), or NULL
     const unsigned char *switches  # (n, k): for each logit off, on or unknown; or NULL
     Py_ssize_t target_step  # elements from row to row
+    int spared  # the class that is not multiplied and trades places with the last in tiles; or -1
     const real *weights  # or NULL: all one
     double scale
 
@@ -47,6 +50,7 @@ cdef inline int set_targets(Problem *p, targets) except -1:
     p.labels = NULL
     p.targets = NULL
     p.switches = NULL
+    p.spared = -1
     p.target_step = 0
     p.logistic = p.k == 1
     if targets is None:
@@ -77,10 +81,36 @@ cdef inline Py_ssize_t part_start(Py_ssize_t size, Py_ssize_t parts, Py_ssize_t 
     return i * size // parts
 
 
+cdef inline int most_common(const Problem *p) noexcept nogil:
+    """The class that most of some labels name, or -1 of more than COUNTED classes."""
+    cdef int counts[COUNTED]
+    cdef int k, most = 0
+    cdef Py_ssize_t i
+    if p.k > COUNTED:
+        return -1
+    for k in range(COUNTED):
+        counts[k] = 0
+    for i from 0 <= i < p.n by max(p.n // SAMPLE, 1):
+        counts[p.labels[i]] += 1
+    for k in range(1, <int>p.k):
+        if counts[k] > counts[most]:
+            most = k
+    return most
+
+
+cdef inline int class_at(const Problem *p, int k) noexcept nogil:
+    """The class in place k of a tile, and the place of class k."""
+    cdef int last = <int>p.k - 1
+    if p.spared < 0:
+        return k
+    return p.spared if k == last else last if k == p.spared else k
+
+
 cdef inline void look_at_rows(
     const Problem *p, Py_ssize_t start, Py_ssize_t n, TileRows *rows
 ) noexcept nogil:
-    """Labels and weights of the n rows from `start` on, in place where the tile is full.
+    """Places of their labels and weights of the n rows from `start` on, read where they lie if they
+    can be.
 
     Rows that the tile lacks weigh nothing.
     """
@@ -90,9 +120,11 @@ cdef inline void look_at_rows(
         rows.labels = p.labels + start
         for i from 0 <= i < ROWS by ALIGNMENT // 4:
             prefetch(rows.labels + TILES_AHEAD * ROWS + i)
-        if n < ROWS:
-            for i in range(ROWS):
-                rows.few_labels[i] = p.labels[start + i] if i < n else 0
+        if n < ROWS or p.spared >= 0:
+            for i in range(min(n, ROWS)):
+                rows.few_labels[i] = class_at(p, p.labels[start + i])
+            for i in range(n, ROWS):
+                rows.few_labels[i] = 0
             rows.labels = rows.few_labels
     rows.weights = rows.few_weights
     if n < ROWS:
