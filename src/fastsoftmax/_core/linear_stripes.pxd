@@ -19,9 +19,8 @@ problem only and they are added in order, so the result is the same to the bit f
 threads.
 
 Tried: features copied side by side before several blocks of classes read them, since lines as far apart
-as rows are share few places of an L1: 1.0 to 1.3 times (two threads, K = 20 to 500); FOLD = 32 and rows
-fetched twice as far ahead in float64 (60000 x 784, K = 10): 0.99; half as many stripes for few rows: 0.8
-for 500 x 100, K = 300, 1.2 for 1000 x 784, K = 10.
+as rows are share few places of an L1: 1.0 to 1.3 times (two threads, K = 20 to 500); half as many
+stripes for few rows: 0.8 for 500 x 100, K = 300, 1.2 for 1000 x 784, K = 10.
 """
 
 from cython.parallel cimport prange, threadid

@@ -37,8 +37,8 @@ Tried (AVX-512, 60000 x 784, K = 10, milliseconds, float32 / float64, two thread
 - without prefetching the next *block* into L2 during `product` the forward pass waits for memory:
   15.4 against 9.4 then (float32);
 - folding the partial sums of VL rows instead of FOLD 13.2 against 12.5 (float64): the packed
-  weights, which exceed L1, are then read again for every 8 rows; of 32 rows 1.00 to 1.05 times in
-  float32, 0.97 to 0.99 in float64;
+  weights, which exceed L1, are then read again for every 8 rows; of 32 rows instead of 16 1.00 to
+  1.05 times in float32, 0.98 to 0.99 in float64: so there alone;
 - fewer packed weights at a time, 24 / 16 KiB instead of 32: 1.07 / 1.09 in float32, 1.01 / 1.03 in
   float64;
 - X or its panels at addresses that are multiples of 64: 0.98 at most;
@@ -68,7 +68,7 @@ ctypedef fused direct:  # numbers of X that become `real` as they are loaded
 
 cdef enum:
     ROWS = 32  # rows of a tile; a multiple of VL on every build
-    FOLD = 16  # rows whose partial sums are folded at a time; ROWS and VL are a multiple and a divisor
+    FOLD = 4 * sizeof(real)  # rows whose partial sums are folded at a time; divides ROWS, multiple of VL
     MOST = 12  # the largest CLASS_BLOCK of any build
 
 
