@@ -132,13 +132,17 @@ cdef inline vreal_inlined soft_loss(
     The loss is the sum of t_k (log-sum-exp - z_k), the gradient p_k sum(t) - t_k; of the most
     probable class, sum of the other t - (1 - p) sum(t).
     """
-    cdef vreal total = set1(0.), loss = set1(0.), others, log_sum, t, x, inverse, wrong, most
-    cdef Py_ssize_t k
-    for k in range(n):  # a target of 0 costs nothing, however improbable its class
-        t = load(targets + k * step)
-        x = t * (top - load(z + k * step))
-        total = total + t
-        loss = loss + select_gt(t, set1(0.), x, set1(0.))
+    cdef vreal total = set1(0.), loss = set1(0.), run, lost, others, log_sum, t, x, inverse, wrong, most
+    cdef Py_ssize_t first, k
+    for first from 0 <= first < n by RUN:
+        run = lost = set1(0.)
+        for k in range(first, min(first + RUN, n)):
+            t = load(targets + k * step)
+            x = t * (top - load(z + k * step))
+            run = run + t
+            lost = lost + select_gt(t, set1(0.), x, set1(0.))  # 0 of an improbable class costs nothing
+        total = total + run
+        loss = loss + lost
     total = fold(total, along)
     others = normaliser(z, n, step, along, wants_gradient, top, following, &log_sum)
     if wants_gradient:

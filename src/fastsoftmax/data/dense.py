@@ -89,6 +89,14 @@ class DenseData:
         X = self.X.astype(np.float64)
         return type(self)(X, self.n_threads, self._workspace, self._feature_scale)
 
+    def narrowed(self, most: int) -> Self:
+        """The same in float32, if a copy takes no more than so many bytes."""
+        if self.dtype != np.float64 or 4 * self.X.size > most:
+            return self
+        with np.errstate(over="ignore"):
+            X = self.X.astype(np.float32)
+        return type(self)(X, self.n_threads, self._workspace, self._feature_scale)
+
     def every(self, step: int) -> Self:
         """Every step-th row."""
         return self.rows(slice(None, None, step))
@@ -220,7 +228,7 @@ class DenseData:
         work = drawn.counts.sum() * out[0].size // 2
         kernels(self.dtype).gram.gram(
             self.X, drawn.rows, self._cast(drawn.factors), drawn.counts, self._cast(centre),
-            self._cast(scales), scale, shared, np.zeros(len(out)) if shares is None else shares,
+            self._cast(scales), scale, self._cast(shared), np.zeros(len(out)) if shares is None else shares,
             ridge, out, self._workspace, team(self.n_threads, work),
         )  # fmt: skip
         return out

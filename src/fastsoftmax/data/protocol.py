@@ -39,6 +39,9 @@ class Data(Protocol):
     def widened(self, most: int) -> "Data":
         """The same in float64, if a copy takes no more than so many bytes."""
 
+    def narrowed(self, most: int) -> "Data":
+        """The same in float32, if a copy takes no more than so many bytes."""
+
     def every(self, step: int) -> "Data":
         """Every step-th row."""
 

@@ -89,6 +89,8 @@ class BlocksData(ABC):
         """Itself: blocks are not copied."""
         return self
 
+    narrowed = widened
+
     def every(self, step: int) -> Self:
         """Every step-th row."""
         if step == 1:

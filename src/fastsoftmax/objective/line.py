@@ -58,6 +58,8 @@ class Line(Protocol):
 
     def recompute(self) -> None: ...
 
+    def refine(self) -> bool: ...
+
     def logits(self, rows: int) -> StoredLogits: ...
 
     def sample(self) -> "Sample": ...
@@ -128,6 +130,16 @@ class StoredLine:
         if self._tangent is not None:
             self._rest.doubts += 1
         self._look()
+
+    def refine(self) -> bool:
+        """Go on in the precision of X; whether it was computed in less so far."""
+        o = self._objective
+        if not o.narrowed:
+            return False
+        o.widen()
+        self._whole, self._rest = Part(o, o.rows), Rest(o)
+        self._from_theta()
+        return True
 
     def settle(self) -> bool:
         """Leave out the rows at rest, or look at all again, where it is time for either.
@@ -271,6 +283,14 @@ class FusedLine:
 
     def recompute(self) -> None:
         self.value, self.gradient = self._objective.value_and_grad(self.theta)
+
+    def refine(self) -> bool:
+        """Go on in the precision of X; whether it was computed in less so far."""
+        if not self._objective.narrowed:
+            return False
+        self._objective.widen()
+        self.recompute()
+        return True
 
     def aim(self, direction: NDArray) -> None:
         """Take a direction."""

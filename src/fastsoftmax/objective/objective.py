@@ -80,37 +80,53 @@ class Objective:
         self._units = units
         self.max_memory = max(512 << 20, data.nbytes // 4) if max_memory is None else max_memory
         if like is not None:
-            data = like.data
+            data = like._exact
         else:
             data = data if units is None else data.scaled(units)
             if l1_ratio == 1:  # whose certificate is of first order in what float32 does not show
                 data = data.widened(int(WIDE * self.max_memory))
             # a rotation of features leaves an L2 penalty as it is, but not an L1 penalty
             data = data if l1 else data.folded()
-        self.data = data
+        self._exact = self.data = data
         self.l1 = L1(l1, self, l1_factors) if l1 else None
-        is_table = targets.dtype.kind == "f"
-        self.targets = np.ascontiguousarray(targets, dtype=data.dtype) if is_table else targets
         self.n_logits = n_logits
         #: whether each logit has a logistic function of its own, so that no two have a gauge
         self.logistic = n_logits == 1 or targets.dtype == np.uint8
         self.fit_intercept = fit_intercept
         self.total_weight = total_weight
         # of mean 1, so that weights of any scale are numbers of the precision of X
-        self.weights = (
-            None
-            if weights is None
-            else np.ascontiguousarray(weights * (n / self.total_weight), dtype=data.dtype)
-        )
-        self.offset = None
-        if offset is not None:
-            self.offset = self.logits_of(data)
-            self.offset.put(offset)
+        weights = None if weights is None else weights * (n / self.total_weight)
+        self._given = targets, weights, offset
+        self._take(data)
         self.penalty = (1 - l1_ratio) / (C * total_weight)
         self.carry = carry if carry is not None and carry.key == key_of(self) else None
         self.parameters = PARAMETERS[type(data)](self) if like is None else like.parameters.of(self)
         self.n_passes = self.parameters.passes  # over X, so far
         self.curvature = CURVATURES[type(data)](self)
+
+    def _take(self, data: Data) -> None:
+        """Compute with this data, and in its precision."""
+        self.data = data
+        targets, weights, offset = self._given
+        is_table = targets.dtype.kind == "f"
+        self.targets = np.ascontiguousarray(targets, dtype=data.dtype) if is_table else targets
+        self.weights = None if weights is None else np.ascontiguousarray(weights, dtype=data.dtype)
+        self.offset = None
+        if offset is not None:
+            self.offset = self.logits_of(data)
+            self.offset.put(offset)
+
+    def narrow(self) -> None:
+        """Compute in float32 until `widen`, where X is in float64 and there is room for a copy."""
+        if self.l1 is None and self.parameters.narrows:
+            self._take(self.parameters.narrowed(int(self.spare)))
+
+    @property
+    def narrowed(self) -> bool:
+        return self.data is not self._exact
+
+    def widen(self) -> None:
+        self._take(self._exact)
 
     def close(self) -> None:
         """Let go of what refers back: the memory of a fit is free as soon as it has ended."""

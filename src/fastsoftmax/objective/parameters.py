@@ -26,6 +26,7 @@ from fastsoftmax.objective.resting import Rows
 if TYPE_CHECKING:
     from fastsoftmax.objective.objective import Objective
 
+OFFSET = 256.0  # of a mean, in deviations, beyond which float32 would leave a feature too few digits
 PROJECTED = 1 << 16  # rows at a time
 PROJECTIONS = 16  # onto random directions, to tell a row's length by (Johnson & Lindenstrauss 1984)
 
@@ -35,6 +36,7 @@ class Parameters(ABC):
 
     _objective: "Objective"
     spread: NDArray | None = None  # of each feature, its variance, where that is known
+    narrows = False  # whether float32 shows what the features say
 
     def of(self, objective: "Objective") -> "Parameters":
         """The same coordinates for another objective of the same data."""
@@ -107,6 +109,8 @@ class Standardised(Parameters):
         scales = np.sqrt(curvature * self.spread + penalty)
         self.scales = np.where((scales > 0) & ~self.constant, scales, 1.0)
         self.intercept_scale = np.sqrt(curvature)
+        wide = np.sqrt(self.spread) * OFFSET >= np.abs(self.means)
+        self.narrows = bool((wide | self.constant).all()) and finite
         #: what was found out of X in these coordinates, for all objectives that share them
         self.found: dict[Any, Any] = {}
         self._take_over(objective)
@@ -161,10 +165,16 @@ class Standardised(Parameters):
             W = np.divide(signs, h, out=np.zeros_like(signs), where=(h > 0) & ~self.constant)
             o.n_passes += 0.5 * PROJECTIONS / o.n_logits
             squares = np.concatenate(
-                [squared_lengths(piece, W, -self._at_means(W)) for _, piece in self._data.pieces()]
+                [squared_lengths(piece, W, -self._at_means(W)) for _, piece in o.data.pieces()]
             )
             self.found[key] = np.sqrt(squares / max(squares.mean(), np.finfo(float).tiny))
         return self.found[key]
+
+    def narrowed(self, most: int) -> DenseData:
+        """X in float32, for all objectives that share these coordinates, or as it is."""
+        if "narrowed" not in self.found:
+            self.found["narrowed"] = self._data.narrowed(most)
+        return self.found["narrowed"]
 
     def _at_means(self, W: NDArray) -> NDArray:
         """W μ, without BLAS: its threads would go on spinning where the kernels' should run."""

@@ -144,6 +144,19 @@ class Run:
                 break
             history[i] = history[i]._replace(objective=value)
 
+    def refine(self, line: Line) -> bool:
+        """Go on in the precision of X; what was noted in less was off by about as much as it is here.
+
+        Whether it was computed in less so far.
+        """
+        rough = line.value
+        if not line.refine():
+            return False
+        off, history = line.value - rough, self.result.history
+        if math.isfinite(off):
+            history[:] = [past._replace(objective=past.objective + off) for past in history]
+        return True
+
     def tell(self, theta: NDArray, left: float) -> None:
         """Who watches of the last iteration, with an estimate of what is left to gain there."""
         if not self.n_iter or self._told == self.n_iter:

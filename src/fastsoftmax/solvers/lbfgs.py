@@ -17,6 +17,7 @@ FIRST_CHANGE = (
     10.0  # of any logit by the first step, at most: nothing is known of the curvature yet
 )
 FURTHER = 10.0  # than where they are asked first, some rows are believed: they may be separable
+ROUGH = 1e-7  # of F, left to gain, down to which float32 shows the way
 WAYS_BACK = [0.5**i for i in range(8)]  # 1, to where F was known, and shorter ones
 RECHECKS = 5  # of the logits from θ that may end in other than convergence
 
@@ -65,8 +66,12 @@ def minimize(
     pairs = History(objective, objective.vectors(2 * memory) // 2)
     fresh, rechecks = True, 0  # whether the logits come straight from θ
     while True:
+        if not np.isfinite(line.value):
+            run.refine(line)
         # F* >= 0: no more than F is left to gain
         if 0 <= line.value <= np.finfo(float).eps or not line.gradient.any():
+            if run.refine(line):
+                continue
             run.tell(line.theta, 0.0)
             run.converge()
             break
@@ -76,7 +81,11 @@ def minimize(
             slope = dot(line.gradient, direction)
             left = max(preconditioner.factor / 2 * abs(slope), run.trend(preconditioner.since))
             run.tell(line.theta, left)
-            if left <= options.tol * line.value and (pairs or run.n_iter == 0):
+            enough = max(options.tol, ROUGH) if objective.narrowed else options.tol
+            if left <= enough * line.value and (pairs or run.n_iter == 0):
+                if run.refine(line):
+                    fresh = True
+                    continue
                 if fresh or rechecks == RECHECKS:
                     run.converge()
                     break
@@ -99,6 +108,8 @@ def minimize(
             if line.drifts and not line.cheap:
                 line.move(0.0)
                 fresh = False
+            elif run.refine(line):
+                fresh = True
             elif not fresh:
                 line.recompute()
                 fresh = look(line, run)
@@ -112,7 +123,7 @@ def minimize(
         fresh = not line.drifts
         pairs.push(t, direction, before, line.gradient)
         run.note(line.value, line.gradient)
-    if not fresh and np.isfinite(line.value):
+    if not run.refine(line) and not fresh and np.isfinite(line.value):
         line.recompute()
         look(line, run)
     return run.end(line)
