@@ -228,8 +228,9 @@ class DenseData:
         work = drawn.counts.sum() * out[0].size // 2
         kernels(self.dtype).gram.gram(
             self.X, drawn.rows, self._cast(drawn.factors), drawn.counts, self._cast(centre),
-            self._cast(scales), scale, self._cast(shared), np.zeros(len(out)) if shares is None else shares,
-            ridge, out, self._workspace, team(self.n_threads, work),
+            self._cast(scales), scale, self._cast(shared),
+            np.zeros(len(out)) if shares is None else shares, ridge, out,
+            self._workspace, team(self.n_threads, work),
         )  # fmt: skip
         return out
 

@@ -88,6 +88,7 @@ class Objective:
             # a rotation of features leaves an L2 penalty as it is, but not an L1 penalty
             data = data if l1 else data.folded()
         self._exact = self.data = data
+        self._copied = 0  # bytes
         self.l1 = L1(l1, self, l1_factors) if l1 else None
         self.n_logits = n_logits
         #: whether each logit has a logistic function of its own, so that no two have a gauge
@@ -120,6 +121,7 @@ class Objective:
         """Compute in float32 until `widen`, where X is in float64 and there is room for a copy."""
         if self.l1 is None and self.parameters.narrows:
             self._take(self.parameters.narrowed(int(self.spare)))
+            self._copied = self.data.nbytes if self.narrowed else 0
 
     @property
     def narrowed(self) -> bool:
@@ -220,9 +222,13 @@ class Objective:
         return self.parameters.value_and_grad(theta, part.logits, part.rows)
 
     def store_logits(self, theta: NDArray, out: StoredLogits) -> None:
-        """The logits at θ, offset and all, in half a pass."""
-        self.n_passes += 0.5
-        self.data.store_logits(*self.parameters.user(theta), out)
+        """The logits at θ, offset and all, in half a pass, or in none where all weights are 0."""
+        W, b = self.parameters.user(theta)
+        if W[:1, :1].any() or W.any():  # the former is nearly always enough
+            self.n_passes += 0.5
+            self.data.store_logits(W, b, out)
+        else:
+            out.fill(np.zeros(len(W)) if b is None else b)
         if self.offset is not None:
             out.move(self.offset, 1.0)
 
@@ -268,11 +274,11 @@ class Objective:
 
     @property
     def spare(self) -> float:
-        """Bytes that stored logits and their change leave of their share."""
-        return STORED * self.max_memory - 2 * self._logits_bytes()
+        """Bytes that stored logits, their change and X in float32 leave of their share."""
+        return STORED * self.max_memory - 2 * self._logits_bytes() - self._copied
 
     def _logits_bytes(self) -> int:
-        return StoredLogits.bytes(self.data.shape[0], self.n_logits, self.data.dtype)
+        return StoredLogits.bytes(self.data.shape[0], self.n_logits, self._exact.dtype)
 
     def line(self, theta: NDArray) -> Line:
         """θ and the directions a solver takes from it, on stored logits if there is room."""

@@ -26,7 +26,7 @@ from fastsoftmax.objective.resting import Rows
 if TYPE_CHECKING:
     from fastsoftmax.objective.objective import Objective
 
-OFFSET = 256.0  # of a mean, in deviations, beyond which float32 would leave a feature too few digits
+OFFSET = 256.0  # of a mean, in deviations, beyond which float32 leaves a feature too few digits
 PROJECTED = 1 << 16  # rows at a time
 PROJECTIONS = 16  # onto random directions, to tell a row's length by (Johnson & Lindenstrauss 1984)
 
@@ -109,11 +109,16 @@ class Standardised(Parameters):
         scales = np.sqrt(curvature * self.spread + penalty)
         self.scales = np.where((scales > 0) & ~self.constant, scales, 1.0)
         self.intercept_scale = np.sqrt(curvature)
-        wide = np.sqrt(self.spread) * OFFSET >= np.abs(self.means)
-        self.narrows = bool((wide | self.constant).all()) and finite
+        self.narrows = finite and self._narrows(len(objective.targets))
         #: what was found out of X in these coordinates, for all objectives that share them
         self.found: dict[Any, Any] = {}
         self._take_over(objective)
+
+    def _narrows(self, n: int) -> bool:
+        """Whether all of X is finite in float32, and its features keep enough digits."""
+        deviations, means = np.sqrt(self.spread), np.abs(self.means)
+        held = means + np.sqrt(n) * deviations < float(np.finfo(np.float32).max)
+        return bool((held & ((means <= OFFSET * deviations) | self.constant)).all())
 
     def _take_over(self, objective: "Objective") -> None:
         """The coordinates of a fit before this one, in which its Grams are.

@@ -145,9 +145,9 @@ class Run:
             history[i] = history[i]._replace(objective=value)
 
     def refine(self, line: Line) -> bool:
-        """Go on in the precision of X; what was noted in less was off by about as much as it is here.
+        """Go on in the precision of X; whether it was computed in less so far.
 
-        Whether it was computed in less so far.
+        What was noted in less was off by about as much as it is here.
         """
         rough = line.value
         if not line.refine():
