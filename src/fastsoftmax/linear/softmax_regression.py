@@ -48,8 +48,9 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
     max_memory : int or None, default=None
         Bytes that a solver may keep beyond X and the model. What does not fit is done without: a
         pass for each trial of a step instead of stored logits, one Gram matrix for all classes,
-        fewer vectors of history. None: 512 MiB or a quarter of X, whichever is more. The kernels'
-        scratch, at most 64 MiB, comes on top of what is given here.
+        fewer vectors of history, no copy of float64 X in float32 to begin with. None: 512 MiB or a
+        quarter of X, whichever is more. The kernels' scratch, at most 64 MiB, comes on top of what
+        is given here.
     feature_scale : float or array-like of shape (D,), default=None
         Factors of the features, > 0: the model is that of ``X * feature_scale``, ``coef_`` in its
         units, without a copy of X, as 1/255 for pixels in uint8. None for none.
@@ -240,6 +241,9 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
         bool, uint8, int8, uint16, int16, float16, bfloat16, float32  float32
         uint32, int32, uint64, int64, float64                         float64
         ============================================================  ===========
+
+        A fit of dense float64 X begins in float32, on a copy within ``max_memory``, and ends in
+        float64: so do values, coefficients and certificate.
 
         X may have any strides, be read-only or mapped from a file: its numbers are converted a few
         rows at a time, on their way through the cache. bfloat16 is that of ml_dtypes or of PyTorch;
