@@ -7,7 +7,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from fastsoftmax import SoftmaxRegression
 from fastsoftmax.data import DenseData
-from fastsoftmax.objective import Objective
+from fastsoftmax.objective import Objective, objective
 
 
 @pytest.fixture
@@ -98,6 +98,14 @@ def test_history_is_of_float64(precisions):
     assert (np.diff(values) <= 1e-6 * values[:-1]).all()
     exact = sum_objective(model, X, y, C=10.0) / (10.0 * len(y))
     assert values[-1] == pytest.approx(exact, rel=1e-13, abs=0)
+
+
+def test_without_stored_logits(precisions, monkeypatch):
+    monkeypatch.setattr(objective, "STORED_BYTES", 0)
+    X, y = blobs()
+    model, other = fitted(X, y), in_float64(X, y)
+    assert precisions[0] == "float32"
+    assert_same(model, other, X, y)
 
 
 def test_max_iter_ends_in_float64(precisions):
