@@ -392,3 +392,12 @@ def test_read_only_input_is_left_alone():
     nll_loss(z, labels, ignore_index=-1, **options)
     for a, copy in zip(given, copies, strict=True):
         np.testing.assert_array_equal(a, copy)
+
+
+@pytest.mark.parametrize("axis", [0, 1])
+def test_many_targets_add_up(axis):
+    """Their sum is made of runs: one after the other, thousands would round off the small ones."""
+    k = 5000
+    logits = np.zeros((k, 2) if axis == 0 else (2, k), np.float32)
+    losses = cross_entropy(logits, [3, k - 1], axis=axis, reduction="none", label_smoothing=0.5)
+    np.testing.assert_allclose(losses, np.log(k), rtol=3e-6)
