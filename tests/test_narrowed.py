@@ -90,7 +90,7 @@ def test_iterations_are_about_those_of_float64():
         assert fitted(X, y, C=C).n_iter_ <= 1.2 * in_float64(X, y, C=C).n_iter_ + 3
 
 
-def test_history_is_of_float64(precisions):
+def test_history_is_of_float64():
     """Objectives noted in float32 are put right by what they are found to be off."""
     X, y = blobs()
     model = fitted(X, y)
