@@ -105,7 +105,8 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
         with quiet, progress(bool(self.verbose)) as show:
 
             def report(state: solvers.State) -> object:
-                show(f"{state}   {n * state.n_passes / max(state.seconds, 1e-9):.2g} rows/s")
+                if self.verbose:
+                    show(f"{state}   {n * state.n_passes / max(state.seconds, 1e-9):.2g} rows/s")
                 return callback is not None and callback(state)
 
             return solver.minimize(objective, start, replace(problem.options, report=report))

@@ -8,7 +8,7 @@ from fastsoftmax.objective.line import Line
 from fastsoftmax.objective.objective import Objective
 
 ROUNDS = 4
-SHARE = 1e-3  # of the bound that may be left in the intercepts, or of the tolerance
+SHARE = 0.1  # of the bound that may be left in the intercepts, or of the tolerance
 
 
 def certify(objective: Objective, line: Line, *, tol: float) -> float:

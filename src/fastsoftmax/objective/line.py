@@ -58,6 +58,8 @@ class Line(Protocol):
 
     def recompute(self) -> None: ...
 
+    def holds(self) -> bool: ...
+
     def refine(self) -> bool: ...
 
     def logits(self, rows: int) -> StoredLogits: ...
@@ -71,6 +73,8 @@ class Line(Protocol):
 
 SCOUTED = 4096  # rows that are looked at before all
 MISLED = 0.1  # of the slope that is left where they say it is 0: they are not looked at again
+CHECKED = 512  # rows whose logits tell whether those of all have drifted from θ's, by more than
+DRIFT = 16.0  # times the rounding of the largest
 NARROW = 128  # features, up to which a look at all stored logits is dear beside a pass
 
 
@@ -131,13 +135,27 @@ class StoredLine:
             self._rest.doubts += 1
         self._look()
 
+    def holds(self) -> bool:
+        """Whether the logits of some rows are still those of θ, but for rounding."""
+        o, logits = self._objective, self._whole.logits
+        if self._tangent is not None or o.offset is not None:
+            return False
+        step = max(1, logits.n // CHECKED)
+        data = o.data.every(step)
+        some = o.logits_of(data)
+        data.store_logits(*o.parameters.user(self.theta), some)
+        o.n_passes += 0.5 * some.n / logits.n
+        size, at, z = logits.tiles.shape[2], np.arange(0, logits.n, step), some.table()
+        drift = np.abs(logits.tiles[at // size, :, at % size] - z).max()
+        return bool(drift <= DRIFT * np.finfo(z.dtype).eps * np.abs(z).max())
+
     def refine(self) -> bool:
         """Go on in the precision of X; whether it was computed in less so far."""
         o = self._objective
         if not o.narrowed:
             return False
         o.widen()
-        self._whole, self._rest = Part(o, o.rows), Rest(o)
+        self._whole, self._rest = Part(o, o.rows, self._whole), Rest(o)
         self._from_theta()
         return True
 
@@ -283,6 +301,10 @@ class FusedLine:
 
     def recompute(self) -> None:
         self.value, self.gradient = self._objective.value_and_grad(self.theta)
+
+    def holds(self) -> bool:
+        """There are no logits that could be others."""
+        return True
 
     def refine(self) -> bool:
         """Go on in the precision of X; whether it was computed in less so far."""

@@ -198,9 +198,10 @@ class Objective:
             return W, np.zeros(len(W))
         return W, b if self.logistic else b - b.mean()
 
-    def logits_of(self, data: Data) -> StoredLogits:
+    def logits_of(self, data: Data, memory: NDArray[np.uint8] | None = None) -> StoredLogits:
         """Room for those of some data."""
-        return StoredLogits(data.shape[0], self.n_logits, data.dtype, data.n_threads, self.logistic)
+        n, k, threads = data.shape[0], self.n_logits, data.n_threads
+        return StoredLogits(n, k, data.dtype, threads, self.logistic, memory)
 
     @property
     def rows(self) -> Rows:
@@ -257,7 +258,7 @@ class Objective:
             return "a smooth penalty (l1_ratio=0)"
         if need == "l1" and not self.l1:
             return "an L1 penalty (l1_ratio > 0)"
-        if need == "logits" and (size := 3 * self._logits_bytes()) > LOGITS * self.max_memory:
+        if need == "logits" and (size := 3 * self.logits_bytes()) > LOGITS * self.max_memory:
             return f"{size} bytes for logits, max_memory being {self.max_memory}"
         if need != "hessian":
             return None
@@ -275,16 +276,18 @@ class Objective:
     @property
     def spare(self) -> float:
         """Bytes that stored logits, their change and X in float32 leave of their share."""
-        return STORED * self.max_memory - 2 * self._logits_bytes() - self._copied
+        return STORED * self.max_memory - 2 * self.logits_bytes() - self._copied
 
-    def _logits_bytes(self) -> int:
-        return StoredLogits.bytes(self.data.shape[0], self.n_logits, self._exact.dtype)
+    def logits_bytes(self, n: int | None = None) -> int:
+        """Bytes of those of all rows, or of so many, in the precision of X."""
+        n = self.data.shape[0] if n is None else n
+        return StoredLogits.bytes(n, self.n_logits, self._exact.dtype)
 
     def line(self, theta: NDArray) -> Line:
         """θ and the directions a solver takes from it, on stored logits if there is room."""
         if self.l1:
             return PenalisedLine(self, theta)
-        size = self._logits_bytes()
+        size = self.logits_bytes()
         fits = size <= STORED_BYTES and self.spare >= 0
         fits = fits or self.offset is not None  # which takes as much
         return (StoredLine if fits else FusedLine)(self, theta)

@@ -44,12 +44,18 @@ class Rows(NamedTuple):
 
 
 class Part:
-    """Rows, and room for their logits and the change of these along a line."""
+    """Rows, and room for their logits and the change of these along a line.
 
-    def __init__(self, objective: "Objective", rows: Rows) -> None:
+    The memory of the logits in the precision of X holds both in float32, and is handed on: new
+    memory costs more than what is written to it.
+    """
+
+    def __init__(self, objective: "Objective", rows: Rows, before: "Part | None" = None) -> None:
         self.rows = rows
-        self.logits = objective.logits_of(rows.data)
-        self.change = self.logits.like()
+        size = objective.logits_bytes(rows.data.shape[0])
+        self.memory = np.empty(size, np.uint8) if before is None else before.memory
+        self.logits = objective.logits_of(rows.data, self.memory)
+        self.change = objective.logits_of(rows.data, self.memory[self.logits.tiles.nbytes :])
 
 
 class Awake(Part):
