@@ -48,6 +48,7 @@ cdef enum:
     EIGHT = 8  # vectors of sums at a time
     PIECE = 8 * VL_MOST  # features of a row converted at a time
     SQUARE = 16  # rows and columns copied at a time
+    FEW = 2  # columns that are copied sooner than transposed
     AHEAD = 3  # rows of a factor, fetched before their turn
     BACKWARD = 4  # right-hand sides of a solve at most
 
@@ -61,8 +62,9 @@ cdef struct Gram:
     Py_ssize_t d
     const int *rows
     const real *factors
-    const real *centre  # (d,)
-    const real *scales  # (d,), and one more where a column of ones is wanted
+    bint in_place  # whether vectors of X can be loaded as they lie
+    real *centre  # (padded,), -1 where a column of ones is wanted, which is 0 in X
+    real *scales  # (padded,), 0 past the end
     Py_ssize_t size, padded  # of the matrix; padded to pairs of vectors
     double scale
     const real *shared  # (size, size), or NULL
@@ -75,37 +77,43 @@ cdef struct Gram:
 cdef inline void read_piece(
     const Gram *g, Py_ssize_t row, Py_ssize_t j, real *out
 ) noexcept nogil:
-    """PIECE features of a row from j on, those there are; then a 1, where the intercept's column would
-    be (if there is none it scales to 0), and zeros up to a vector's end."""
-    cdef Py_ssize_t m = min(PIECE, g.d - j), c
+    """PIECE features of a row from j on, those there are."""
+    cdef Py_ssize_t m = min(PIECE, g.d - j)
     if m > 0:
         convert(
             g.x.type, g.x.x + row * g.x.row_step + j * g.x.column_step, 0, g.x.column_step, 1, m, out,
             PIECE, m)
-    for c in range(max(m, 0), min(PIECE, g.padded - j)):
-        out[c] = 1. if j + c == g.d else 0.
 
 
 cdef inline void pack(const Gram *g, Py_ssize_t first, Py_ssize_t r, Py_ssize_t n) noexcept nogil:
     """VL rows from r on of the band that begins at `first`; zeros past its n rows."""
     cdef vreal v[VL_MOST]
     cdef real pieces[VL_MOST * PIECE]
+    cdef const real *rows[VL_MOST]
     cdef real *tile = g.tiles + r // ROWS * ROWS * g.padded + r % ROWS
     cdef real *panel
     cdef vreal centre, scale
-    cdef Py_ssize_t j, i
+    cdef Py_ssize_t count = min(VL, n - r), j, i, c
+    for i in range(count):
+        rows[i] = <const real *>(g.x.x + g.rows[first + r + i] * g.x.row_step)
     for j from 0 <= j < g.padded by VL:
-        for i in range(min(VL, n - r) if j % PIECE == 0 else 0):
+        for i in range(0 if g.in_place or j % PIECE else count):
             read_piece(g, g.rows[first + r + i], j, pieces + i * PIECE)
-        centre = load_upto(g.centre + j, max(g.d - j, 0))
-        scale = load_upto(g.scales + j, max(g.size - j, 0))
+            rows[i] = pieces + i * PIECE - j
+        centre = load(g.centre + j)
+        scale = load(g.scales + j)
         panel = g.panels + j // (2 * VL) * 2 * VL * BAND + r * 2 * VL + j % (2 * VL)
         for i in range(VL):
             v[i] = set1(0.)
-            if r + i < n:
-                v[i] = (load(pieces + i * PIECE + j % PIECE) - centre) * (
+            if i < count:
+                v[i] = (load_upto(rows[i] + j, max(g.d - j, 0)) - centre) * (
                     scale * set1(g.factors[first + r + i]))
             store(panel + i * 2 * VL, v[i])
+        if g.size - j <= FEW:
+            for c in range(g.size - j):
+                for i in range(VL):
+                    tile[(j + c) * ROWS + i] = panel[i * 2 * VL + c]
+            continue
         transpose(v)
         for i in range(VL):
             store(tile + (j + i) * ROWS, v[i])
@@ -130,32 +138,31 @@ cdef inline void add_squares(
 
 def gram(
     cnp.ndarray x not None, cnp.ndarray rows not None, cnp.ndarray factors not None,
-    cnp.ndarray counts not None, cnp.ndarray centre not None, cnp.ndarray scales not None,
-    double scale, shared, cnp.ndarray shares not None, cnp.ndarray ridge not None,
-    cnp.ndarray out not None, workspace, int n_threads,
+    cnp.ndarray starts not None, cnp.ndarray counts not None, cnp.ndarray centre not None,
+    cnp.ndarray scales not None, double scale, shared, cnp.ndarray shares not None,
+    cnp.ndarray ridge not None, cnp.ndarray out not None, workspace, int n_threads,
 ):
     """scale * sum over some rows i of factor_i^2 u_i u_iᵀ + share * shared + diag(ridge), m times over.
 
     u = (x - centre) * scales, and the last scale itself where there is one more of them than features:
-    a column of ones. X is of any type that `convert` knows and of any strides, rows (m, most) int32
-    and factors (m, most) hold counts (m,), int64, of each matrix, the vectors `real`, shares (m,) and
-    ridge float64; shared
-    (size, size) or None and out (m, size, size) `real`, contiguous.
+    a column of ones. X is of any type that `convert` knows and of any strides, rows, int32, and factors
+    hold counts (m,) of each matrix from starts (m,) on, int64, the vectors `real`, shares (m,) and
+    ridge float64; shared (size, size) or None and out (m, size, size) `real`, contiguous.
     """
     cdef Gram g
-    cdef Py_ssize_t element = sizeof(real), m = rows.shape[0], most = rows.shape[1], i
+    cdef Py_ssize_t element = sizeof(real), m = counts.shape[0], i
     g.x = cells_of(x)
     g.d = x.shape[1]
     g.rows = <const int *>data(rows)
     g.factors = <const real *>data(factors)
-    g.centre = <const real *>data(centre)
-    g.scales = <const real *>data(scales)
+    g.in_place = g.x.type == REAL and g.x.column_step == g.x.size
     g.size = scales.shape[0]
     g.padded = rounded_up(g.size, 2 * VL)
     g.scale = scale
     g.shared = <const real *>data(shared)
     g.ridge = <const double *>data(ridge)
     cdef const double *share = <const double *>data(shares)
+    cdef const Py_ssize_t *start = <const Py_ssize_t *>data(starts)
     cdef const Py_ssize_t *count = <const Py_ssize_t *>data(counts)
     cdef real *to = <real *>data(out)
     cdef Py_ssize_t band = aligned(BAND * g.padded * element)
@@ -164,20 +171,34 @@ def gram(
     cdef int outer = n_threads if m >= 2 * n_threads else 1
     while outer > 1 and outer * each > SCRATCH_BYTES:
         outer -= 1
-    cdef cnp.ndarray block = workspace(ALIGNMENT + outer * each)
+    cdef Py_ssize_t column = aligned(g.padded * element)
+    cdef cnp.ndarray block = workspace(ALIGNMENT + 2 * column + outer * each)
     cdef char *memory = <char *>data(block)
     memory += (ALIGNMENT - <size_t>memory % ALIGNMENT) % ALIGNMENT
+    g.centre = <real *>memory
+    g.scales = <real *>(memory + column)
+    memory += 2 * column
+    pad(<const real *>data(centre), g.d, g.padded, g.centre)
+    pad(<const real *>data(scales), g.size, g.padded, g.scales)
+    if g.size > g.d:
+        g.centre[g.d] = -1.
     with nogil:
         if outer > 1:
             for i in prange(m, schedule="dynamic", chunksize=1, num_threads=outer):
                 ith_gram(
-                    &g, i * most, count[i], share[i], memory + threadid() * each, band,
+                    &g, start[i], count[i], share[i], memory + threadid() * each, band,
                     to + i * g.size * g.size, 1)
         else:  # not a team of one: regions inside it would start threads of their own each time
             for i in range(m):
                 ith_gram(
-                    &g, i * most, count[i], share[i], memory, band, to + i * g.size * g.size,
+                    &g, start[i], count[i], share[i], memory, band, to + i * g.size * g.size,
                     n_threads)
+
+
+cdef inline void pad(const real *x, Py_ssize_t n, Py_ssize_t padded, real *out) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(padded):
+        out[i] = x[i] if i < n else 0.
 
 
 cdef void ith_gram(
@@ -236,19 +257,20 @@ cdef void write_rows(const Gram *g, Py_ssize_t i0, double share, real *to) noexc
 
 def sums(
     cnp.ndarray x not None, cnp.ndarray rows not None, cnp.ndarray factors not None,
-    cnp.ndarray counts not None, cnp.ndarray out not None, int n_threads,
+    cnp.ndarray starts not None, cnp.ndarray counts not None, cnp.ndarray out not None, int n_threads,
 ):
     """out (m, d) = sum over some rows i of factor_i^2 x_i; the arguments as for `gram`."""
-    cdef Py_ssize_t m = rows.shape[0], most = rows.shape[1], d = x.shape[1], i
+    cdef Py_ssize_t m = counts.shape[0], d = x.shape[1], i
     cdef Cells cells = cells_of(x)
     cdef const int *row = <const int *>data(rows)
     cdef const real *factor = <const real *>data(factors)
+    cdef const Py_ssize_t *start = <const Py_ssize_t *>data(starts)
     cdef const Py_ssize_t *count = <const Py_ssize_t *>data(counts)
     cdef real *to = <real *>data(out)
     for i in prange(m, nogil=True, schedule="dynamic", chunksize=1, num_threads=n_threads,
                     use_threads_if=n_threads > 1):
         sum_rows(
-            &cells, d, row + i * most, factor + i * most, count[i], to + i * d)
+            &cells, d, row + start[i], factor + start[i], count[i], to + i * d)
 
 
 cdef void sum_rows(

@@ -214,21 +214,24 @@ class DenseData:
         ridge: NDArray[np.float64],
         shared: NDArray | None = None,
         shares: NDArray[np.float64] | None = None,
+        out: NDArray | None = None,
     ) -> NDArray:
         """``scale * Σ fᵢ² uᵢ uᵢᵀ + share * shared + diag(ridge)`` over drawn rows, for each class.
 
-        u = (x - centre) * scales, then the last scale itself if `scales` has one more number than
-        X has features: the column of an intercept. The result is (m, size, size).
+        u = (x - centre) * scales, then the last scale itself if `scales` has one more number than X
+        has features: the column of an intercept. The result is (m, size, size): `out`, if it suits.
         """
         d = self.shape[1]
         if self._feature_scale is not None:
             centre = centre / self._feature_scale
             scales = np.concatenate([self._scaled(scales[:d]), scales[d:]])
-        out = np.empty((len(drawn.rows), len(scales), len(scales)), self.dtype)
+        shape = len(drawn.counts), len(scales), len(scales)
+        if out is None or (out.shape, out.dtype) != (shape, self.dtype):
+            out = np.empty(shape, self.dtype)
         work = drawn.counts.sum() * out[0].size // 2
         kernels(self.dtype).gram.gram(
-            self.X, drawn.rows, self._cast(drawn.factors), drawn.counts, self._cast(centre),
-            self._cast(scales), scale, self._cast(shared),
+            self.X, drawn.rows, self._cast(drawn.factors), drawn.starts, drawn.counts,
+            self._cast(centre), self._cast(scales), scale, self._cast(shared),
             np.zeros(len(out)) if shares is None else shares, ridge, out,
             self._workspace, team(self.n_threads, work),
         )  # fmt: skip
@@ -247,16 +250,12 @@ class DenseData:
         They are in order.
         """
         d, grams = self.shape[1], []
-        for rows, factors, count, mine in zip(
-            drawn.rows, drawn.factors, drawn.counts, features, strict=True
-        ):
+        for (rows, factors), mine in zip(drawn.each(), features, strict=True):
             columns = mine[mine < d]
-            own = Draw(
-                np.arange(count, dtype=np.int32)[None],
-                np.ascontiguousarray(factors[None, :count]), np.array([count]), np.ones(1),
-            )  # fmt: skip
+            count = len(rows)
+            own = Draw(np.arange(count, dtype=np.int32), factors, np.array([count]), np.ones(1))
             scaled = None if self._feature_scale is None else self._feature_scale[columns]
-            X = np.ascontiguousarray(self.X[rows[:count, None], columns])
+            X = np.ascontiguousarray(self.X[rows[:, None], columns])
             picked = type(self)(X, self.n_threads, self._workspace, scaled)
             nothing = np.zeros(len(mine))
             grams += list(picked.gram(own, centre[columns], scales[mine], scale, nothing))
@@ -271,9 +270,9 @@ class DenseData:
 
     def sums(self, drawn: Draw) -> NDArray:
         """``Σ fᵢ² xᵢ`` over drawn rows, for each class: (m, d)."""
-        out = np.empty((len(drawn.rows), self.shape[1]), self.dtype)
+        out = np.empty((len(drawn.counts), self.shape[1]), self.dtype)
         kernels(self.dtype).gram.sums(
-            self.X, drawn.rows, self._cast(drawn.factors), drawn.counts, out,
+            self.X, drawn.rows, self._cast(drawn.factors), drawn.starts, drawn.counts, out,
             team(self.n_threads, drawn.counts.sum() * self.shape[1]),
         )  # fmt: skip
         return self._scaled(out)

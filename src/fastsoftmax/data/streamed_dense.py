@@ -114,9 +114,10 @@ class DenseBlocks(BlocksData):
         ridge: NDArray[np.float64],
         shared: NDArray | None = None,
         shares: NDArray[np.float64] | None = None,
+        out: NDArray | None = None,
     ) -> NDArray:
-        """As `DenseData.gram`."""
-        out = np.zeros((len(drawn.rows), len(scales), len(scales)), self.dtype)
+        """As `DenseData.gram`, in new memory."""
+        out = np.zeros((len(drawn.counts), len(scales), len(scales)), self.dtype)
         for piece, some in self._drawn(drawn):
             out += piece.gram(some, centre, scales, scale, np.zeros(len(scales)))
         if shared is not None:
@@ -142,7 +143,7 @@ class DenseBlocks(BlocksData):
 
     def sums(self, drawn: Draw) -> NDArray:
         """As `DenseData.sums`."""
-        out = np.zeros((len(drawn.rows), self.shape[1]), self.dtype)
+        out = np.zeros((len(drawn.counts), self.shape[1]), self.dtype)
         for piece, some in self._drawn(drawn):
             out += piece.sums(some)
         return out
@@ -150,16 +151,12 @@ class DenseBlocks(BlocksData):
     def _drawn(self, drawn: Draw) -> Iterator[tuple[DenseData, Draw]]:
         """Pieces of which there are drawn rows, and which those are."""
         for rows, piece in self.pieces():
-            limits = [
-                np.searchsorted(row[:count], (rows.start, rows.stop))
-                for row, count in zip(drawn.rows, drawn.counts, strict=True)
-            ]
-            counts = np.array([last - first for first, last in limits], np.intp)
-            if not counts.any():
-                continue
-            at = np.zeros((len(limits), counts.max()), np.int32)
-            factors = np.zeros(at.shape, drawn.factors.dtype)
-            for k, (first, last) in enumerate(limits):
-                at[k, : counts[k]] = drawn.rows[k, first:last] - rows.start
-                factors[k, : counts[k]] = drawn.factors[k, first:last]
-            yield piece, Draw(at, factors, counts, drawn.totals)
+            some, factors = [], []
+            for mine, theirs in drawn.each():
+                first, last = np.searchsorted(mine, (rows.start, rows.stop))
+                some.append(mine[first:last] - np.int32(rows.start))
+                factors.append(theirs[first:last])
+            counts = np.array([len(mine) for mine in some])
+            if counts.any():
+                at = np.concatenate(some), np.concatenate(factors)
+                yield piece, Draw(*at, counts, drawn.totals)
