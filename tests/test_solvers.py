@@ -148,6 +148,23 @@ def test_a_scouted_line_goes_where_it_looks(monkeypatch):
     np.testing.assert_allclose(line.gradient, begin[1], atol=1e-12)
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_logits_that_have_drifted_are_told(dtype):
+    objective = problem(dtype=dtype)
+    line = objective.line(objective.start())
+    assert line.holds()
+    for direction in np.random.default_rng(0).normal(size=(5, objective.size)):
+        line.aim(direction)
+        line.move(0.1)
+    assert line.holds()
+    before = line.logits(0).table()
+    line.logits(0).tiles[...] *= 1 + 100 * np.finfo(dtype).eps
+    assert not line.holds()
+    line.recompute()
+    assert line.holds()
+    np.testing.assert_allclose(line.logits(0).table(), before, rtol=1e-4, atol=1e-5)
+
+
 def test_rows_that_mislead_are_not_asked_again(monkeypatch):
     monkeypatch.setattr("fastsoftmax.objective.line.SCOUTED", 64)
     objective = problem()

@@ -288,10 +288,10 @@ def test_a_direction_is_that_of_the_two_loops(most, dtype):
 
     gradient = A @ x
     np.testing.assert_allclose(
-        history.direction(gradient, solve), -inverse * gradient, rtol=1e-5, atol=1e-6
+        history.direction(gradient, solve, True), -inverse * gradient, rtol=1e-5, atol=1e-6
     )
     for step in range(8):
-        direction = history.direction(gradient, solve)
+        direction = history.direction(gradient, solve, True)
         if pairs:
             exact = two_loops(pairs[-most:], gradient, inverse)
             atol = (1e-3 if dtype == np.float32 else 1e-10) * abs(exact).max()

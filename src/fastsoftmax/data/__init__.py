@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from fastsoftmax.data.coordinate import WeightedColumns, descend_by_grams, subgradient
+from fastsoftmax.data.coupling import coupled
 from fastsoftmax.data.csr import SparseData
 from fastsoftmax.data.dense import DenseData, Gradients
 from fastsoftmax.data.diagonals import DiagonalFactors, Variances, diagonals
@@ -34,6 +35,7 @@ __all__ = [
     "add",
     "better_dense",
     "combine",
+    "coupled",
     "data_of",
     "dense_if_small",
     "descend_by_grams",

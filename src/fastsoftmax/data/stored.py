@@ -1,5 +1,6 @@
 """Logits of a data set, kept between passes."""
 
+from collections.abc import Iterator
 from copy import copy
 from typing import NamedTuple
 
@@ -14,12 +15,29 @@ WORK = 32  # multiply-adds that an exponential is worth, for the number of threa
 
 
 class Draw(NamedTuple):
-    """Rows drawn for each class, and the square roots of their weights."""
+    """Rows drawn for each class, or pair of classes, and the square roots of their weights.
 
-    rows: NDArray[np.int32]  # (K, most), of which the first `counts` are drawn
-    factors: NDArray  # (K, most)
-    counts: NDArray[np.intp]  # (K,)
-    totals: NDArray[np.float64]  # (K,), the sum of what rows were drawn by
+    Rows and factors are (m, most), of which the first `counts` of each are drawn, or one after
+    another.
+    """
+
+    rows: NDArray[np.int32]
+    factors: NDArray
+    counts: NDArray[np.intp]  # (m,)
+    totals: NDArray[np.float64]  # (m,), the sum of what rows were drawn by
+
+    @property
+    def starts(self) -> NDArray[np.intp]:
+        """Where in `rows` those of each begin, (m,)."""
+        if self.rows.ndim == 1:
+            return np.cumsum(self.counts) - self.counts
+        return np.arange(len(self.counts)) * self.rows.shape[1]
+
+    def each(self) -> Iterator[tuple[NDArray[np.int32], NDArray]]:
+        """Rows and factors of one after another."""
+        rows, factors = self.rows.ravel(), self.factors.ravel()
+        for start, count in zip(self.starts, self.counts, strict=True):
+            yield rows[start : start + count], factors[start : start + count]
 
 
 class StoredLogits:
@@ -33,16 +51,27 @@ class StoredLogits:
     logistic : bool, default=False
         Whether each logit has a logistic function of its own, as a single one always has, rather
         than all of a row one softmax.
+    memory : ndarray of uint8, optional
+        Where they are to lie, if it is large enough.
     """
 
     def __init__(
-        self, n: int, n_logits: int, dtype: np.dtype, n_threads: int, logistic: bool = False
+        self,
+        n: int,
+        n_logits: int,
+        dtype: np.dtype,
+        n_threads: int,
+        logistic: bool = False,
+        memory: NDArray[np.uint8] | None = None,
     ) -> None:
         self.n, self.n_logits, self.n_threads = n, n_logits, n_threads
         self.logistic = logistic or n_logits == 1
         self._kernel = kernels(dtype).line
         rows = self.tile_rows(dtype)
-        self.tiles = np.empty((-(-n // rows), n_logits, rows), dtype)
+        size = self.bytes(n, n_logits, dtype)
+        enough = memory is not None and memory.size >= size
+        memory = memory[:size] if enough else np.empty(size, np.uint8)
+        self.tiles = memory.view(dtype).reshape(-(-n // rows), n_logits, rows)
         self._workspace = Workspace()
 
     @staticmethod
@@ -124,9 +153,9 @@ class StoredLogits:
         """``self += t * change``."""
         self._kernel.move(self.tiles, change.tiles, t, self._team())
 
-    def probabilities(self) -> "StoredLogits":
+    def probabilities(self, out: "StoredLogits | None" = None) -> "StoredLogits":
         """The softmax of each row, or the logistic function of each logit."""
-        out = self.like()
+        out = self.like() if out is None else out
         self._kernel.probabilities(self.tiles, self.logistic, self.n, out.tiles, self._team())
         return out
 
@@ -168,4 +197,31 @@ class StoredLogits:
         kernels(self.tiles.dtype).sampling.draw(
             self.tiles, emphasis, self.n, wanted, seed, rows, factors, counts, totals, self._team()
         )
+        return Draw(rows, factors, counts, totals)
+
+    def draw_pairs(
+        self,
+        wanted: int,
+        seed: int,
+        resistances: NDArray[np.float64],
+        weights: NDArray | None = None,
+        squares: NDArray[np.float64] | None = None,
+    ) -> Draw:
+        """So many rows and pairs of classes, drawn by the rows' weights times p_k p_l (r_k + r_l).
+
+        p are the probabilities that these tiles hold, r the `resistances` of classes, (K,). And by
+        the squared lengths of the rows, (n,), where these are known; draws alone are subject to
+        both. The pair of classes k > l is number k(k - 1)/2 + l. What is drawn depends on the seed
+        and on all rows.
+        """
+        squares = np.ones(self.n) if squares is None else squares
+        emphasis = squares if weights is None else squares * weights
+        pairs = self.n_logits * (self.n_logits - 1) // 2
+        rows, factors = np.empty(wanted, np.int32), np.empty(wanted, self.tiles.dtype)
+        counts, totals = np.empty(pairs, np.intp), np.empty(pairs)
+        kernels(self.tiles.dtype).coupling.draw(
+            self.tiles, emphasis, squares, resistances.astype(self.tiles.dtype), self.n, seed,
+            rows, factors, counts, totals, self._workspace,
+            team(self.n_threads, self.tiles.size + WORK * wanted),
+        )  # fmt: skip
         return Draw(rows, factors, counts, totals)

@@ -7,12 +7,15 @@ from numpy.typing import NDArray
 from fastsoftmax.data import DenseBlocks, DenseData, SparseBlocks, SparseData
 from fastsoftmax.objective.class_diagonals import ClassDiagonals
 from fastsoftmax.objective.class_grams import ClassGrams
+from fastsoftmax.objective.coupled_grams import CoupledGrams
 from fastsoftmax.objective.line import Line
 from fastsoftmax.objective.low_rank import LowRankBlocks
 
 if TYPE_CHECKING:
     from fastsoftmax.objective.objective import Objective
 
+CHEAP = 1.25  # passes for all of the Hessian, up to which it saves more than it costs, or
+SLIGHT = 2e6  # multiply-adds, beside what goes with an iteration anyway
 DEAR = 6.0  # passes for whole Grams: beyond, blocks of low rank, if these are cheaper
 
 
@@ -30,6 +33,10 @@ class Blocks(Protocol):
     most_rows: int  # beyond which more do not help
     carried: bool  # whether they come from a fit before this one
     fits: bool  # whether there is memory for the blocks of all classes
+    interval: int  # iterations from one build to the next, at least
+    lasts: int  # iterations, at least, before others take their place
+    whole: bool  # whether it is all of the Hessian: what pairs say of one before is then in it
+    factor: float  # by which ½|gᵀd| at most falls short of what is left to gain, in experience
 
     def cost(self, rows: int) -> float: ...
 
@@ -39,7 +46,12 @@ class Blocks(Protocol):
 
 
 def of_dense(objective: "Objective", seed: int) -> list[Blocks]:
-    """Whole Grams; if these are dear and blocks of low rank are not, first those."""
+    """All of the Hessian, if that is cheap, else whole Grams; if these are dear and blocks of low
+    rank are not, first those."""
+    coupled = CoupledGrams(objective, seed)
+    cheap = coupled.cost(coupled.rows) <= CHEAP or coupled.work <= SLIGHT
+    if cheap and coupled.fits and not objective.logistic:
+        return [coupled, ClassGrams(objective, seed)]
     whole, low = ClassGrams(objective, seed), LowRankBlocks(objective, seed)
     if whole.carried and whole.fits:
         return [whole]
@@ -63,5 +75,5 @@ BLOCKS = {
 
 
 def blocks_for(objective: "Objective", seed: int) -> list[Blocks]:
-    """The blocks to begin with, and dearer ones for problems that turn out to be hard."""
+    """The blocks to begin with, and others for problems that turn out to be hard."""
     return BLOCKS[type(objective.data)](objective, seed)

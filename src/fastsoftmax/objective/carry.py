@@ -22,6 +22,7 @@ class Grams:
     unweighted: NDArray
     factors: ClassFactors
     ridge: NDArray  # that is in them
+    whole: bool  # whether they are one matrix for all classes
 
 
 class Carry(NamedTuple):

@@ -17,7 +17,6 @@ if TYPE_CHECKING:
     from fastsoftmax.objective.objective import Objective
 
 SHARED = 0.02  # of the unweighted Gram in that of a class: no direction is without curvature
-DIAGONAL = 0.01  # of the variances in the unweighted Gram of some rows
 ENOUGH = 2048  # rows, unless the features are more
 MATRICES = 0.4  # of the memory budget
 NEAR = 0.6  # of a ridge, by which another may differ and go with the same factors
@@ -50,6 +49,10 @@ class ClassGrams:
     """The blocks of an objective's Hessian, whole."""
 
     memory = PAIRS
+    interval, lasts = 3, 0
+    whole = False
+    factor = 10.0
+    diagonal = 0.01  # of the variances, in the unweighted Gram of some rows
 
     def __init__(self, objective: "Objective", seed: int) -> None:
         self._objective = objective
@@ -57,7 +60,8 @@ class ClassGrams:
         self._seed = seed
         self.rows, self.most_rows = cheap_rows(*objective.data.shape), objective.data.shape[0]
         self._unweighted: NDArray | None = None
-        self.carried = objective.curvature.grams is not None
+        grams = objective.curvature.grams
+        self.carried = grams is not None and grams.whole == self.whole
 
     def cost(self, rows: int, n_matrices: int | None = None) -> float:
         """Passes that the blocks are worth, or so many matrices, from so many rows each."""
@@ -79,8 +83,8 @@ class ClassGrams:
         The Hessian where logits are those of the shares, but for the coupling of classes.
         """
         o, c = self._objective, self._curvature
-        if c.grams is not None:
-            return self._carried(c.grams)
+        if self.carried:
+            return self._carry(c.grams)
         n, d = o.data.shape
         rows = min(n, max(4 * d, self.rows))
         chosen = np.arange(n, dtype=np.int32)
@@ -88,23 +92,28 @@ class ClassGrams:
             generator = np.random.default_rng([self._seed, n])
             chosen = np.sort(generator.choice(n, rows, replace=False)).astype(np.int32)
         weights = np.ones(len(chosen)) if o.weights is None else o.weights[chosen].astype(float)
-        self._unweighted = c.of_rows(chosen, weights, 1 / len(chosen), DIAGONAL * c.spread)
+        self._unweighted = c.of_rows(chosen, weights, 1 / len(chosen), self.diagonal * c.spread)
         o.n_passes += self.cost(len(chosen), 1)
         strengths = c.start_strengths()
         matrix = self._unweighted[None].copy()
         np.einsum("kii->ki", matrix)[:] += c.ridge / strengths.mean()
         return GaugeFree(o, ClassFactors(matrix, o.data.n_threads, strengths))
 
-    def _carried(self, grams: Grams) -> "GaugeFree":
+    def _carry(self, grams: Grams) -> "GaugeFree":
         """The blocks of a fit before this one, with the penalty of this one."""
-        o, c = self._objective, self._curvature
         self._unweighted = grams.unweighted
-        if np.allclose(grams.ridge, c.ridge, rtol=NEAR):
-            return GaugeFree(o, grams.factors)
-        grams.factors.with_added(c.ridge - grams.ridge)
-        grams.ridge = c.ridge
-        o.n_passes += self.cost(0)
-        return GaugeFree(o, grams.factors)
+        if not np.allclose(grams.ridge, self._ridge, rtol=NEAR):
+            grams.factors.with_added(self._ridge - grams.ridge)
+            grams.ridge = self._ridge
+            self._objective.n_passes += self.cost(0)
+        return self._inverse(grams.factors)
+
+    @property
+    def _ridge(self) -> NDArray[np.float64]:
+        return self._curvature.ridge
+
+    def _inverse(self, factors: ClassFactors) -> "GaugeFree":
+        return GaugeFree(self._objective, factors)
 
     def by_class(self, line: Line, rows: int, seed: int) -> "GaugeFree":
         """The block of each class at the line's point, from about so many rows."""
@@ -117,5 +126,5 @@ class ClassGrams:
         )  # fmt: skip
         o.n_passes += self.cost(int(drawn.counts.sum()) // o.n_logits)
         factors = ClassFactors(matrices, o.data.n_threads)
-        c.grams = Grams(self._unweighted, factors, c.ridge)
-        return GaugeFree(o, factors)
+        c.grams = Grams(self._unweighted, factors, c.ridge, self.whole)
+        return self._inverse(factors)

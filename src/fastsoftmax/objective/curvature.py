@@ -22,12 +22,13 @@ from fastsoftmax.data import (
     StoredLogits,
 )
 from fastsoftmax.objective.carry import Grams
-from fastsoftmax.objective.line import Line
+from fastsoftmax.objective.line import Line, Sample
 
 if TYPE_CHECKING:
     from fastsoftmax.objective.objective import Objective
 
 WATCHED = 1024  # rows whose p(1 - p) tell how far the weights have moved
+RARE = 1e-6  # of a typical class, what another counts for at least
 HESSIAN_PARAMETERS = 2048  # at most, for all of the Hessian
 
 
@@ -39,6 +40,8 @@ class Curvature:
         carry = objective.carry
         self.watched: NDArray | None = carry.watched if carry else None
         self.grams: Grams | None = carry.grams if carry else None
+        self._seen: tuple[float, NDArray] | None = None  # where F was so much
+        self._squares: NDArray[np.float64] | None = None  # lengths of rows
 
     def start_strengths(self) -> NDArray:
         """p(1 - p) of each logit, for the shares of the classes."""
@@ -52,24 +55,48 @@ class Curvature:
         Drawn by p(1 - p) and by their squared lengths where these are known, which is about what
         they add to the trace: rows with rare features are few, and all that tells of these.
         """
+        sample, weights, squares = self._sample(line)
+        sample.logits.variances(weights, sample.room)
+        return sample.room.draw(rows, seed, squares), sample.step, sample.logits.n
+
+    def draw_pairs(self, line: Line, wanted: int, seed: int) -> tuple[Draw, int, int]:
+        """So many rows and pairs of classes, in the same way, by p_k p_l.
+
+        And by 1 / sₖ + 1 / sₗ, s being what p(1 - p) of a class comes to in some rows, or a little:
+        rare classes are drawn as often as others.
+        """
+        strengths = np.einsum("tkr->k", self._watch(line), dtype=np.float64)
+        strengths /= max(strengths.mean(), np.finfo(float).tiny)
+        sample, weights, squares = self._sample(line)
+        p = sample.logits.probabilities(sample.room)
+        drawn = p.draw_pairs(wanted, seed, 1 / np.maximum(strengths, RARE), weights, squares)
+        return drawn, sample.step, sample.logits.n
+
+    def _sample(self, line: Line) -> tuple[Sample, NDArray | None, NDArray[np.float64] | None]:
+        """Logits to draw rows from, weights and squared lengths of these rows."""
         o = self._objective
         sample = line.sample()
         weights = None if o.weights is None else np.ascontiguousarray(o.weights[:: sample.step])
-        sample.logits.variances(weights, sample.room)
-        lengths = o.parameters.lengths()
-        squares = None if lengths is None else np.square(lengths[:: sample.step])
-        return sample.room.draw(rows, seed, squares), sample.step, sample.logits.n
+        if self._squares is None and (lengths := o.parameters.lengths()) is not None:
+            self._squares = np.square(lengths)
+        squares = self._squares
+        if squares is not None:
+            squares = np.ascontiguousarray(squares[:: sample.step])
+        return sample, weights, squares
 
     def watch(self, line: Line) -> None:
         """Remember the weights p(1 - p) at the line's point, for `moved`."""
         self.watched = self._watch(line)
 
-    def _watch(self, line: Line) -> NDArray | None:
-        sample = line.logits(WATCHED)
-        out = sample.like()
-        whole = sample.n == self._objective.data.shape[0]
-        sample.variances(self._objective.weights if whole else None, out)
-        return out.tiles
+    def _watch(self, line: Line) -> NDArray:
+        """p(1 - p) of some rows; asked again where F is as before, what it was then."""
+        if self._seen is None or self._seen[0] != line.value:
+            sample = line.logits(WATCHED)
+            out = sample.like()
+            whole = sample.n == self._objective.data.shape[0]
+            sample.variances(self._objective.weights if whole else None, out)
+            self._seen = line.value, out.tiles
+        return self._seen[1]
 
     def moved(self, line: Line) -> float:
         """How far the weights p(1 - p) are from those of the last build: mean over the classes of
@@ -77,8 +104,8 @@ class Curvature:
         if self.watched is None:
             return np.inf
         now = self._watch(line)
-        change = np.abs(now - self.watched).sum(axis=(0, 2), dtype=np.float64)
-        total = now.sum(axis=(0, 2), dtype=np.float64)
+        change = np.einsum("tkr->k", np.abs(now - self.watched))
+        total = np.einsum("tkr->k", now)
         return float(np.mean(change / np.where(total > 0, total, 1)))
 
     def of_intercepts(self, line: Line) -> NDArray[np.float64]:

@@ -31,6 +31,9 @@ class LowRankBlocks:
     """The blocks of an objective's Hessian, each of low rank but for a multiple of the identity."""
 
     memory = PAIRS
+    interval, lasts = 3, 0
+    whole = False
+    factor = 10.0
     carried = False
 
     def __init__(self, objective: "Objective", seed: int) -> None:

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from fastsoftmax.objective.objective import Objective
 
 OFFSET = 256.0  # of a mean, in deviations, beyond which float32 leaves a feature too few digits
-PROJECTED = 1 << 16  # rows at a time
+PROJECTED = 1 << 12  # rows at a time
 PROJECTIONS = 16  # onto random directions, to tell a row's length by (Johnson & Lindenstrauss 1984)
 
 
@@ -247,7 +247,7 @@ def squared_lengths(data: DenseData, W: NDArray, b: NDArray) -> NDArray[np.float
     for start in range(0, len(out), PROJECTED):
         rows = slice(start, start + PROJECTED)
         z = data.rows(rows).logits(W, b)
-        np.einsum("nm,nm->n", z, z, out=out[rows])
+        out[rows] = np.einsum("nm,nm->n", z, z)
     return out
 
 

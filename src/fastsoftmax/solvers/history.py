@@ -1,11 +1,11 @@
 """The history of L-BFGS, and the direction that it implies.
 
 The initial inverse Hessian of the two-loop recursion is γM⁻¹, with γ = sᵀy / yᵀM⁻¹y of the last
-pair and M the preconditioner's. Both loops only add pairs to a vector, so they run on numbers: with
-the products sᵢᵀyⱼ kept, each solves with their triangle, and the pairs are read once each for sᵢᵀg,
-Σ aᵢyᵢ, yᵢᵀr and Σ cᵢsᵢ, where the recursion as it is written reads and writes a vector of its own
-for each (Chen, Wang & Zhou, Large-scale L-BFGS using MapReduce, NIPS 2014). In the precision that
-the objective names.
+pair and M the preconditioner's; M⁻¹ where that is all of a Hessian already. Both loops only add
+pairs to a vector, so they run on numbers: with the products sᵢᵀyⱼ kept, each solves with their
+triangle, and the pairs are read once each for sᵢᵀg, Σ aᵢyᵢ, yᵢᵀr and Σ cᵢsᵢ, where the recursion as
+it is written reads and writes a vector of its own for each (Chen, Wang & Zhou, Large-scale L-BFGS
+using MapReduce, NIPS 2014). In the precision that the objective names.
 """
 
 from collections import deque
@@ -60,8 +60,8 @@ class History:
         if len(self._slots) > self._most:
             self._free.append(self._slots.popleft())
 
-    def direction(self, gradient: NDArray, solve: Solve) -> NDArray:
-        """-H · gradient, H the inverse Hessian that the pairs and M⁻¹ imply."""
+    def direction(self, gradient: NDArray, solve: Solve, scaled: bool) -> NDArray:
+        """-H · gradient, H the inverse Hessian that the pairs and M⁻¹ imply; γM⁻¹ if `scaled`."""
         g = gradient.astype(self._dtype, copy=False)
         slots, n_threads = list(self._slots), self._n_threads
         if not slots:
@@ -72,8 +72,9 @@ class History:
         q = np.empty_like(g)
         combine(-1.0, g, (-a).tolist(), self._y, slots, q, n_threads)
         last = self._y[slots[-1]]
-        r, solved = (z.astype(self._dtype, copy=False) for z in solve(q, last))
-        gamma = curvatures[-1] / dot(last, solved, n_threads)
+        solutions = solve(q, last) if scaled else solve(q)
+        r, *solved = (z.astype(self._dtype, copy=False) for z in solutions)
+        gamma = curvatures[-1] / dot(last, *solved, n_threads) if scaled else 1.0
         c = curvatures * a - gamma * dots(self._y, slots, r, n_threads)
         c = dtrsv(upper, c, trans=1)
         combine(gamma, r, c.tolist(), self._s, slots, q, n_threads)

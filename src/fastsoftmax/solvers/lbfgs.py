@@ -27,8 +27,9 @@ class Preconditioner(Protocol):
 
     since: int  # the iteration at which M was last renewed
     factor: float  # by which ½|gᵀd| at most falls short of what is left to gain, in experience
+    whole: bool  # whether M is all of the Hessian, near enough, and is believed without pairs
 
-    def update(self, line: Line, n_iter: int) -> None: ...
+    def update(self, line: Line, n_iter: int) -> bool: ...
 
     def solve(self, *vectors: NDArray) -> list[NDArray]: ...
 
@@ -37,10 +38,12 @@ class Identity:
     """No preconditioning."""
 
     factor = 100.0
+    whole = False
     since = 0
 
-    def update(self, line: Line, n_iter: int) -> None:
+    def update(self, line: Line, n_iter: int) -> bool:
         """Nothing to do."""
+        return False
 
     def solve(self, *vectors: NDArray) -> list[NDArray]:
         return [vector.copy() for vector in vectors]
@@ -76,16 +79,21 @@ def minimize(
             run.converge()
             break
         if np.isfinite(line.value):
-            preconditioner.update(line, run.n_iter)
-            direction = pairs.direction(line.gradient, preconditioner.solve)
+            if preconditioner.update(line, run.n_iter) and preconditioner.whole:
+                pairs.clear()
+            direction = pairs.direction(
+                line.gradient, preconditioner.solve, not preconditioner.whole
+            )
             slope = dot(line.gradient, direction)
             left = max(preconditioner.factor / 2 * abs(slope), run.trend(preconditioner.since))
             run.tell(line.theta, left)
             enough = max(options.tol, ROUGH) if objective.narrowed else options.tol
-            if left <= enough * line.value and (pairs or run.n_iter == 0):
+            believed = pairs or run.n_iter == 0
+            if left <= enough * line.value and believed:
                 if run.refine(line):
                     fresh = True
                     continue
+                fresh = fresh or line.holds()
                 if fresh or rechecks == RECHECKS:
                     run.converge()
                     break

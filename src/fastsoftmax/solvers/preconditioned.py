@@ -3,8 +3,9 @@
 M is block-diagonal over the classes: at first one matrix for all, of uniform rows, then each
 class's own, of rows drawn by importance, renewed as the probabilities move: whole Gram matrices,
 or, where these are dear, blocks of low rank. It leaves out the coupling of the classes, which
-L-BFGS learns; what all classes have in common (their gauge), which no loss sees, is taken out of
-every direction: without that the method stalls.
+L-BFGS learns. Where all of the Hessian takes no more than a pass, M is that, from pairs of classes.
+What all classes have in common (their gauge), which no loss sees, is taken out of every direction:
+without that the method stalls.
 """
 
 from collections.abc import Callable
@@ -15,7 +16,6 @@ from fastsoftmax.objective import Factors, Line, Objective, blocks_for
 from fastsoftmax.solvers.base import Options, Result, register
 from fastsoftmax.solvers.lbfgs import minimize
 
-FIRST_REFRESH = 3  # iteration of the first blocks by class, and iterations between two
 REPAID = 0.7  # of the last build's cost, in passes since, before the next
 VENTURE = 0.1  # of the first build's cost, in passes before it: easy problems end without
 MOVED = 0.25  # of the weights, before the next, or else
@@ -27,28 +27,34 @@ HARD = 3.0  # times the cost of whole Grams in passes, after which a problem get
 class BlockPreconditioner:
     """M, renewed where it is due."""
 
-    factor = 10.0
-
     def __init__(self, objective: Objective, seed: int) -> None:
         self._objective = objective
         self._seed = seed
-        self._blocks, *self._dearer = blocks_for(objective, seed)
+        self._blocks, *self._others = blocks_for(objective, seed)
         self.memory = self._blocks.memory
         self._factors: Factors | None = None
         self._built_at = self._built_for = 0.0
         self.since, self._builds = 0, int(self._blocks.carried)
 
-    def update(self, line: Line, n_iter: int) -> None:
-        """Renew M where it is due."""
+    @property
+    def factor(self) -> float:
+        return self._blocks.factor
+
+    @property
+    def whole(self) -> bool:
+        return self._blocks.whole
+
+    def update(self, line: Line, n_iter: int) -> bool:
+        """Renew M where it is due; whether it was."""
         if self._factors is None:
             self._factors = self._counted(lambda: self._blocks.at_start(line))
-        self._resort(line)
+        self._resort(line, n_iter)
         curvature, blocks = self._objective.curvature, self._blocks
         since = self._objective.n_passes - self._built_at
         due = REPAID * self._built_for if self._builds else VENTURE * blocks.cost(blocks.rows)
         if (
             blocks.fits
-            and n_iter - self.since >= FIRST_REFRESH
+            and n_iter - self.since >= blocks.interval
             and since >= due
             and (not self._builds or curvature.moved(line) > MOVED or self._tired(since))
         ):
@@ -57,6 +63,8 @@ class BlockPreconditioner:
             self._factors = self._counted(lambda: blocks.by_class(line, blocks.rows, seed))
             curvature.watch(line)
             self.since = n_iter
+            return True
+        return False
 
     def _counted(self, build: Callable[[], Factors]) -> Factors:
         began = self._objective.n_passes
@@ -65,12 +73,13 @@ class BlockPreconditioner:
         self._built_for = self._built_at - began
         return factors
 
-    def _resort(self, line: Line) -> None:
-        """To dearer blocks, where the problem turns out to be hard enough for them."""
-        for dearer in self._dearer:
-            if self._objective.n_passes >= HARD * dearer.cost(dearer.rows):
-                dearer.at_start(line)
-                self._blocks, self._builds, self._dearer = dearer, 0, []
+    def _resort(self, line: Line, n_iter: int) -> None:
+        """To other blocks, where the problem turns out to be hard enough for them."""
+        for other in self._others:
+            worth = self._objective.n_passes >= HARD * other.cost(other.rows)
+            if worth and n_iter >= self._blocks.lasts:
+                other.at_start(line)
+                self._blocks, self._builds, self._others = other, 0, []
 
     def _tired(self, since: float) -> bool:
         more = self._builds > STEADY and self._blocks.rows < self._blocks.most_rows
