@@ -83,7 +83,7 @@ class ClassGrams:
         The Hessian where logits are those of the shares, but for the coupling of classes.
         """
         o, c = self._objective, self._curvature
-        if self.carried:
+        if self.carried and c.grams.whole == self.whole:  # and not by others since
             return self._carry(c.grams)
         n, d = o.data.shape
         rows = min(n, max(4 * d, self.rows))

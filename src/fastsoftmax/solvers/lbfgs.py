@@ -27,7 +27,7 @@ class Preconditioner(Protocol):
 
     since: int  # the iteration at which M was last renewed
     factor: float  # by which ½|gᵀd| at most falls short of what is left to gain, in experience
-    whole: bool  # whether M is all of the Hessian, near enough, and is believed without pairs
+    whole: bool  # whether M is all of the Hessian: then it needs neither γ nor pairs of before
 
     def update(self, line: Line, n_iter: int) -> bool: ...
 
