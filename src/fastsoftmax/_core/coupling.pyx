@@ -11,7 +11,7 @@ are apart without it, their effective resistance, about 1/s_k + 1/s_l where clas
 parameter give all of it, coupling and all, to a third: eigenvalues beside the exact ones from 0.73 to
 1.34, 3644 rows, 9 features, 12 classes. Without the resistances rare classes are not drawn, and
 directions in which they matter have no curvature: fits of some random problems ended 1e-4 to 0.9 above
-their optimum. Exactly it would be K(K + 1)/2 Grams of all rows: 20000 x 17, K = 26, 4 GFLOP, where
+their optimum. Exactly it would be K(K + 1)/2 Grams of all rows: 20000 x 17, K = 26, 2 GFLOP, where
 21000 draws are 6 MFLOP.
 
 `draw`: the weights of rows add up along X; that sum is cut into equal lengths, and in each a point is

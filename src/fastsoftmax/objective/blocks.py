@@ -36,7 +36,6 @@ class Blocks(Protocol):
     interval: int  # iterations from one build to the next, at least
     lasts: int  # iterations, at least, before others take their place
     whole: bool  # whether it is all of the Hessian: what pairs say of one before is then in it
-    factor: float  # by which ½|gᵀd| at most falls short of what is left to gain, in experience
 
     def cost(self, rows: int) -> float: ...
 

@@ -51,7 +51,6 @@ class ClassGrams:
     memory = PAIRS
     interval, lasts = 3, 0
     whole = False
-    factor = 10.0
     diagonal = 0.01  # of the variances, in the unweighted Gram of some rows
 
     def __init__(self, objective: "Objective", seed: int) -> None:

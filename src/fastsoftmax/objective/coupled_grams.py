@@ -32,7 +32,6 @@ class CoupledGrams(ClassGrams):
 
     interval, lasts = 1, 40
     whole = True
-    factor = 10.0
     diagonal = 1e-4  # less: where there is no intercept, squared means are in the variances
 
     def __init__(self, objective: "Objective", seed: int) -> None:

@@ -33,7 +33,6 @@ class LowRankBlocks:
     memory = PAIRS
     interval, lasts = 3, 0
     whole = False
-    factor = 10.0
     carried = False
 
     def __init__(self, objective: "Objective", seed: int) -> None:

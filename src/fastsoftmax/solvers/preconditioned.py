@@ -27,6 +27,8 @@ HARD = 3.0  # times the cost of whole Grams in passes, after which a problem get
 class BlockPreconditioner:
     """M, renewed where it is due."""
 
+    factor = 10.0
+
     def __init__(self, objective: Objective, seed: int) -> None:
         self._objective = objective
         self._seed = seed
@@ -35,10 +37,6 @@ class BlockPreconditioner:
         self._factors: Factors | None = None
         self._built_at = self._built_for = 0.0
         self.since, self._builds = 0, int(self._blocks.carried)
-
-    @property
-    def factor(self) -> float:
-        return self._blocks.factor
 
     @property
     def whole(self) -> bool:
