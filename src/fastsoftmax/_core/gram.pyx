@@ -28,6 +28,7 @@ threads, between passes over X: 0.83 ms as the processor fetches, 0.56 with rows
 
 from cython.parallel cimport prange, threadid
 from libc.math cimport sqrt
+from libc.string cimport memset
 cimport numpy as cnp
 
 from fastsoftmax._core.convert cimport REAL, Cells, cells_of, convert
@@ -35,10 +36,10 @@ from fastsoftmax._core.linear_problem cimport ALIGNMENT, aligned, part_start, ro
 from fastsoftmax._core.multiples cimport add_multiple
 from fastsoftmax._core.simd cimport (
     CLASS_BLOCK, VL, VL_MOST, add_to_doubles, load, load_first, prefetch, real, set1, store,
-    store_first, sum_lanes, transpose, vreal,
+    store_first, sum_lanes, vreal,
 )
 from fastsoftmax._core.squares cimport load_upto, store_upto
-from fastsoftmax._core.tiles cimport MOST, ROWS, product, product_down
+from fastsoftmax._core.tiles cimport MOST, product_down
 
 cnp.import_array()
 
@@ -48,7 +49,8 @@ cdef enum:
     EIGHT = 8  # vectors of sums at a time
     PIECE = 8 * VL_MOST  # features of a row converted at a time
     SQUARE = 16  # rows and columns copied at a time
-    FEW = 2  # columns that are copied sooner than transposed
+    BLOCKS = (2 * VL + CLASS_BLOCK - 1) // CLASS_BLOCK  # of rows, in a panel
+    PIECES = 16  # of a band, packed by several threads
     AHEAD = 3  # rows of a factor, fetched before their turn
     BACKWARD = 4  # right-hand sides of a solve at most
 
@@ -69,7 +71,6 @@ cdef struct Gram:
     double scale
     const real *shared  # (size, size), or NULL
     const double *ridge  # (size,)
-    real *tiles  # (BAND/ROWS, padded, ROWS)
     real *panels  # (padded/2VL, BAND, 2VL)
     double *totals  # (size, padded)
 
@@ -85,53 +86,39 @@ cdef inline void read_piece(
             PIECE, m)
 
 
-cdef inline void pack(const Gram *g, Py_ssize_t first, Py_ssize_t r, Py_ssize_t n) noexcept nogil:
-    """VL rows from r on of the band that begins at `first`; zeros past its n rows."""
-    cdef vreal v[VL_MOST]
-    cdef real pieces[VL_MOST * PIECE]
-    cdef const real *rows[VL_MOST]
-    cdef real *tile = g.tiles + r // ROWS * ROWS * g.padded + r % ROWS
-    cdef real *panel
-    cdef vreal centre, scale
-    cdef Py_ssize_t count = min(VL, n - r), j, i, c
-    for i in range(count):
-        rows[i] = <const real *>(g.x.x + g.rows[first + r + i] * g.x.row_step)
-    for j from 0 <= j < g.padded by VL:
-        for i in range(0 if g.in_place or j % PIECE else count):
-            read_piece(g, g.rows[first + r + i], j, pieces + i * PIECE)
-            rows[i] = pieces + i * PIECE - j
-        centre = load(g.centre + j)
-        scale = load(g.scales + j)
-        panel = g.panels + j // (2 * VL) * 2 * VL * BAND + r * 2 * VL + j % (2 * VL)
-        for i in range(VL):
-            v[i] = set1(0.)
-            if i < count:
-                v[i] = (load_upto(rows[i] + j, max(g.d - j, 0)) - centre) * (
-                    scale * set1(g.factors[first + r + i]))
-            store(panel + i * 2 * VL, v[i])
-        if g.size - j <= FEW:
-            for c in range(g.size - j):
-                for i in range(VL):
-                    tile[(j + c) * ROWS + i] = panel[i * 2 * VL + c]
-            continue
-        transpose(v)
-        for i in range(VL):
-            store(tile + (j + i) * ROWS, v[i])
+cdef void pack(const Gram *g, Py_ssize_t first, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
+    """Rows begin .. end of the band that begins at `first`."""
+    cdef real pieces[PIECE]
+    cdef const real *row
+    cdef vreal root
+    cdef Py_ssize_t r, j
+    for r in range(begin, end):
+        root = set1(g.factors[first + r])
+        row = <const real *>(g.x.x + g.rows[first + r] * g.x.row_step)
+        for j from 0 <= j < g.padded by VL:
+            if not g.in_place and j % PIECE == 0:
+                read_piece(g, g.rows[first + r], j, pieces)
+                row = pieces - j
+            store(
+                g.panels + j // (2 * VL) * 2 * VL * BAND + r * 2 * VL + j % (2 * VL),
+                (load_upto(row + j, max(g.d - j, 0)) - load(g.centre + j)) * (
+                    root * load(g.scales + j)))
 
 
-cdef inline void add_squares(
-    const Gram *g, Py_ssize_t n, Py_ssize_t k0, Py_ssize_t k1
-) noexcept nogil:
-    """Rows k0 .. k1 of the matrix, up to the diagonal."""
+cdef void add_squares(const Gram *g, Py_ssize_t n, Py_ssize_t block) noexcept nogil:
+    """Some rows of the matrix, up to the diagonal: those of a panel are two or three such blocks."""
     cdef vreal sums[2 * MOST]
-    cdef Py_ssize_t j, k
+    cdef Py_ssize_t panel = block // BLOCKS, begin = panel * 2 * VL, j, k
+    cdef Py_ssize_t width = min(2 * VL, g.size - begin), parts = (width + CLASS_BLOCK - 1) // CLASS_BLOCK
+    cdef Py_ssize_t k0 = part_start(width, parts, block % BLOCKS)
+    cdef Py_ssize_t k1 = min(width, part_start(width, parts, block % BLOCKS + 1))
     cdef double *to
-    for j from 0 <= j < k1 by 2 * VL:
-        product(
-            <int>(k1 - k0), g.tiles + k0 * ROWS, g.padded * ROWS, g.panels + j * BAND, 2 * VL, n,
-            NULL, False, sums)
+    for j in range(panel + 1 if k1 > k0 else 0):
+        product_down(
+            <int>(k1 - k0), g.panels + begin * BAND + k0, 2 * VL, g.panels + j * 2 * VL * BAND, 2 * VL,
+            n, sums)
         for k in range(k1 - k0):
-            to = g.totals + (k0 + k) * g.padded + j
+            to = g.totals + (begin + k0 + k) * g.padded + j * 2 * VL
             add_to_doubles(to, sums[2 * k])
             add_to_doubles(to + VL, sums[2 * k + 1])
 
@@ -166,7 +153,7 @@ def gram(
     cdef const Py_ssize_t *count = <const Py_ssize_t *>data(counts)
     cdef real *to = <real *>data(out)
     cdef Py_ssize_t band = aligned(BAND * g.padded * element)
-    cdef Py_ssize_t each = aligned(2 * band + g.size * g.padded * sizeof(double))
+    cdef Py_ssize_t each = band + aligned(g.size * g.padded * sizeof(double))
     # matrices side by side where there are enough of them, else the threads share each
     cdef int outer = n_threads if m >= 2 * n_threads else 1
     while outer > 1 and outer * each > SCRATCH_BYTES:
@@ -183,16 +170,17 @@ def gram(
     if g.size > g.d:
         g.centre[g.d] = -1.
     with nogil:
-        if outer > 1:
-            for i in prange(m, schedule="dynamic", chunksize=1, num_threads=outer):
-                ith_gram(
-                    &g, start[i], count[i], share[i], memory + threadid() * each, band,
-                    to + i * g.size * g.size, 1)
-        else:  # not a team of one: regions inside it would start threads of their own each time
+        if outer == 1 and n_threads > 1:
             for i in range(m):
-                ith_gram(
-                    &g, start[i], count[i], share[i], memory, band, to + i * g.size * g.size,
+                shared_gram(
+                    ith(&g, start[i], memory, band), count[i], share[i], to + i * g.size * g.size,
                     n_threads)
+        else:
+            for i in prange(m, schedule="dynamic", chunksize=1, num_threads=outer,
+                            use_threads_if=outer > 1):
+                own_gram(
+                    ith(&g, start[i], memory + threadid() * each, band), count[i], share[i],
+                    to + i * g.size * g.size)
 
 
 cdef inline void pad(const real *x, Py_ssize_t n, Py_ssize_t padded, real *out) noexcept nogil:
@@ -201,33 +189,43 @@ cdef inline void pad(const real *x, Py_ssize_t n, Py_ssize_t padded, real *out) 
         out[i] = x[i] if i < n else 0.
 
 
-cdef void ith_gram(
-    const Gram *problem, Py_ssize_t at, Py_ssize_t n, double share, char *memory, Py_ssize_t band,
-    real *to, int n_threads,
+cdef Gram ith(
+    const Gram *problem, Py_ssize_t at, char *memory, Py_ssize_t band
 ) noexcept nogil:
+    """That of the rows from `at` on, with memory of its own and totals of 0."""
     cdef Gram g = problem[0]
-    cdef Py_ssize_t blocks = (g.size + CLASS_BLOCK - 1) // CLASS_BLOCK, first, count, i
     g.rows = g.rows + at
     g.factors = g.factors + at
-    g.tiles = <real *>memory
-    g.panels = <real *>(memory + band)
-    g.totals = <double *>(memory + 2 * band)
-    for i in range(g.size * g.padded):
-        g.totals[i] = 0.
+    g.panels = <real *>memory
+    g.totals = <double *>(memory + band)
+    memset(g.totals, 0, g.size * g.padded * sizeof(double))
+    return g
+
+
+cdef void own_gram(Gram g, Py_ssize_t n, double share, real *to) noexcept nogil:
+    """By one thread."""
+    cdef Py_ssize_t first, count, i
     for first from 0 <= first < n by BAND:
         count = min(BAND, n - first)
-        for i in prange(rounded_up(count, ROWS) // VL, schedule="static", num_threads=n_threads,
-                        use_threads_if=n_threads > 1):
-            pack(&g, first, i * VL, count)
+        pack(&g, first, 0, count)
+        for i in range(g.padded // (2 * VL) * BLOCKS):
+            add_squares(&g, count, i)
+    for i from 0 <= i < g.size by SQUARE:
+        write_rows(&g, i, share, to)
+
+
+cdef void shared_gram(Gram g, Py_ssize_t n, double share, real *to, int n_threads) noexcept nogil:
+    """By several."""
+    cdef Py_ssize_t blocks = g.padded // (2 * VL) * BLOCKS, first, count, i
+    for first from 0 <= first < n by BAND:
+        count = min(BAND, n - first)
+        for i in prange(PIECES, schedule="static", num_threads=n_threads):
+            pack(&g, first, part_start(count, PIECES, i), part_start(count, PIECES, i + 1))
         # the last rows are the longest: they come first
-        for i in prange(blocks, schedule="dynamic", chunksize=1, num_threads=n_threads,
-                        use_threads_if=n_threads > 1):
-            add_squares(
-                &g, count, part_start(g.size, blocks, blocks - 1 - i),
-                part_start(g.size, blocks, blocks - i))
+        for i in prange(blocks, schedule="dynamic", chunksize=1, num_threads=n_threads):
+            add_squares(&g, count, blocks - 1 - i)
     blocks = (g.size + SQUARE - 1) // SQUARE
-    for i in prange(blocks, schedule="dynamic", chunksize=1, num_threads=n_threads,
-                    use_threads_if=n_threads > 1):
+    for i in prange(blocks, schedule="dynamic", chunksize=1, num_threads=n_threads):
         write_rows(&g, i * SQUARE, share, to)
 
 

@@ -11,6 +11,7 @@ from fastsoftmax.data.dense import DenseData, Gradients
 from fastsoftmax.data.diagonals import DiagonalFactors, Variances, diagonals
 from fastsoftmax.data.factors import ClassFactors
 from fastsoftmax.data.float64 import float64_pieces
+from fastsoftmax.data.memory import empty
 from fastsoftmax.data.protocol import Data
 from fastsoftmax.data.stored import Draw, StoredLogits
 from fastsoftmax.data.streamed_dense import DenseBlocks
@@ -42,6 +43,7 @@ __all__ = [
     "diagonals",
     "dot",
     "dots",
+    "empty",
     "float64_pieces",
     "largest",
     "products",

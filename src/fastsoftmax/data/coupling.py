@@ -5,6 +5,7 @@ from numpy.typing import NDArray
 
 from fastsoftmax._core import kernels
 from fastsoftmax._threads import team
+from fastsoftmax.data.memory import empty
 
 
 def coupled(
@@ -25,7 +26,7 @@ def coupled(
     size = len(shares) * grams.shape[1]
     shared = shared.astype(grams.dtype, copy=False)
     if out is None or out.dtype != grams.dtype:
-        out = np.empty((1, size, size), grams.dtype)
+        out = empty((1, size, size), grams.dtype)
     kernels(grams.dtype).coupling.assemble(
         grams, shared, shares, common, ridge, out, team(n_threads, out.size)
     )

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from fastsoftmax._core import kernels
 from fastsoftmax._dtypes import computed_in, widened
 from fastsoftmax._threads import team
+from fastsoftmax.data.memory import empty
 from fastsoftmax.data.stored import Draw, StoredLogits
 from fastsoftmax.data.workspace import Workspace
 
@@ -93,8 +94,10 @@ class DenseData:
         """The same in float32, if a copy takes no more than so many bytes."""
         if self.dtype != np.float64 or 4 * self.X.size > most:
             return self
+        turned = self.X.flags.f_contiguous
+        X = empty(self.X.T.shape, np.float32).T if turned else empty(self.X.shape, np.float32)
         with np.errstate(over="ignore"):
-            X = self.X.astype(np.float32)
+            np.copyto(X, self.X, casting="same_kind")
         return type(self)(X, self.n_threads, self._workspace, self._feature_scale)
 
     def every(self, step: int) -> Self:
@@ -214,20 +217,18 @@ class DenseData:
         ridge: NDArray[np.float64],
         shared: NDArray | None = None,
         shares: NDArray[np.float64] | None = None,
-        out: NDArray | None = None,
     ) -> NDArray:
         """``scale * Σ fᵢ² uᵢ uᵢᵀ + share * shared + diag(ridge)`` over drawn rows, for each class.
 
         u = (x - centre) * scales, then the last scale itself if `scales` has one more number than X
-        has features: the column of an intercept. The result is (m, size, size): `out`, if it suits.
+        has features: the column of an intercept. (m, size, size).
         """
         d = self.shape[1]
         if self._feature_scale is not None:
             centre = centre / self._feature_scale
             scales = np.concatenate([self._scaled(scales[:d]), scales[d:]])
         shape = len(drawn.counts), len(scales), len(scales)
-        if out is None or (out.shape, out.dtype) != (shape, self.dtype):
-            out = np.empty(shape, self.dtype)
+        out = empty(shape, self.dtype)
         work = drawn.counts.sum() * out[0].size // 2
         kernels(self.dtype).gram.gram(
             self.X, drawn.rows, self._cast(drawn.factors), drawn.starts, drawn.counts,

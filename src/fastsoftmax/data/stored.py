@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from fastsoftmax._core import kernels
 from fastsoftmax._threads import team
+from fastsoftmax.data.memory import empty
 from fastsoftmax.data.workspace import Workspace
 
 WORK = 32  # multiply-adds that an exponential is worth, for the number of threads
@@ -70,7 +71,7 @@ class StoredLogits:
         rows = self.tile_rows(dtype)
         size = self.bytes(n, n_logits, dtype)
         enough = memory is not None and memory.size >= size
-        memory = memory[:size] if enough else np.empty(size, np.uint8)
+        memory = memory[:size] if enough else empty(size, np.uint8)
         self.tiles = memory.view(dtype).reshape(-(-n // rows), n_logits, rows)
         self._workspace = Workspace()
 
@@ -187,8 +188,8 @@ class StoredLogits:
         """
         k = self.n_logits
         most = min(self.n, wanted + 8 * int(wanted**0.5) + 64)
-        rows = np.empty((k, most), np.int32)
-        factors = np.empty((k, most), self.tiles.dtype)
+        rows = empty((k, most), np.int32)
+        factors = empty((k, most), self.tiles.dtype)
         counts, totals = np.empty(k, np.intp), np.empty(k)
         if emphasis is not None:
             padded = np.zeros(len(self.tiles) * self.tiles.shape[2], self.tiles.dtype)
@@ -217,7 +218,7 @@ class StoredLogits:
         squares = np.ones(self.n) if squares is None else squares
         emphasis = squares if weights is None else squares * weights
         pairs = self.n_logits * (self.n_logits - 1) // 2
-        rows, factors = np.empty(wanted, np.int32), np.empty(wanted, self.tiles.dtype)
+        rows, factors = empty(wanted, np.int32), empty(wanted, self.tiles.dtype)
         counts, totals = np.empty(pairs, np.intp), np.empty(pairs)
         kernels(self.tiles.dtype).coupling.draw(
             self.tiles, emphasis, squares, resistances.astype(self.tiles.dtype), self.n, seed,

@@ -116,7 +116,7 @@ class DenseBlocks(BlocksData):
         shares: NDArray[np.float64] | None = None,
         out: NDArray | None = None,
     ) -> NDArray:
-        """As `DenseData.gram`, in new memory."""
+        """As `DenseData.gram`."""
         out = np.zeros((len(drawn.counts), len(scales), len(scales)), self.dtype)
         for piece, some in self._drawn(drawn):
             out += piece.gram(some, centre, scales, scale, np.zeros(len(scales)))

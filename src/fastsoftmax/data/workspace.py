@@ -3,6 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from fastsoftmax.data.memory import empty
+
 
 class Workspace:
     """Bytes that kernels may scribble on, kept between calls and grown on demand."""
@@ -12,5 +14,5 @@ class Workspace:
 
     def __call__(self, size: int) -> NDArray[np.uint8]:
         if self._bytes.size < size:
-            self._bytes = np.empty(size, np.uint8)
+            self._bytes = empty(size, np.uint8)
         return self._bytes

@@ -1,6 +1,6 @@
 """Objective = data × loss × penalty: what a solver minimises."""
 
-from fastsoftmax.data import combine, dot, dots
+from fastsoftmax.data import combine, dot, dots, empty
 from fastsoftmax.objective.blocks import Factors, blocks_for
 from fastsoftmax.objective.carry import Carry, carry_of
 from fastsoftmax.objective.certificate import certify
@@ -20,6 +20,7 @@ __all__ = [
     "combine",
     "dot",
     "dots",
+    "empty",
     "hessian",
     "probabilities",
 ]

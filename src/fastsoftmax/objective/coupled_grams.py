@@ -38,9 +38,7 @@ class CoupledGrams(ClassGrams):
         super().__init__(objective, seed)
         self._draws = DRAWS * objective.size
         self.most_rows = self.rows  # others would tell the same
-        #: memory, kept from one build to the next
-        self._grams: NDArray | None = None
-        self._matrix: NDArray | None = None
+        self._matrix: NDArray | None = None  # whose memory goes from one build to the next
 
     def cost(self, rows: int, n_matrices: int | None = None) -> float:
         """Passes that a build is worth, or so many Grams of so many rows each."""
@@ -74,7 +72,7 @@ class CoupledGrams(ClassGrams):
         (k, size), n_threads = o.shape, o.data.n_threads
         drawn, step, n = c.draw_pairs(line, self._draws, seed)
         drawn.rows[:] *= step  # of the whole X
-        self._grams = c.gram(drawn, 1 / n, 0 * c.ridge, out=self._grams)
+        grams = c.gram(drawn, 1 / n, 0 * c.ridge)
         strengths, counts = (by_class(x, k) for x in (drawn.totals / n, drawn.counts))
         # a class of which few rows were drawn is more like all rows than these say
         shares = np.maximum(SHARED, size / (size + counts))
@@ -82,7 +80,7 @@ class CoupledGrams(ClassGrams):
         # as good as float32's idea of that 0. With zzᵀ added, z not of sum 0, they are good, and
         # solve for gradients without it as before; z like this adds less to a class than it has.
         common = strengths / np.sqrt(max(strengths.sum(), np.finfo(float).tiny))
-        parts = self._grams, self._unweighted, shares * strengths, common, c.ridge
+        parts = grams, self._unweighted, shares * strengths, common, c.ridge
         self._matrix = coupled(*parts, n_threads, self._matrix)  # where the last one was factored
         o.n_passes += self.cost(rows)
         factors = ClassFactors(self._matrix, n_threads)

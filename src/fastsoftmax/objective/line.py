@@ -72,7 +72,7 @@ class Line(Protocol):
 
 
 SCOUTED = 4096  # rows that are looked at before all
-MISLED = 0.1  # of the slope that is left where they say it is 0: they are not looked at again
+MISLED = 0.3  # of the slope that is left where they say it is 0: they are not looked at again
 CHECKED = 512  # rows whose logits tell whether those of all have drifted from θ's, by more than
 DRIFT = 16.0  # times the rounding of the largest
 NARROW = 128  # features, up to which a look at all stored logits is dear beside a pass

@@ -20,7 +20,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax.data import Data, StoredLogits, dot
+from fastsoftmax.data import Data, StoredLogits, dot, empty
 
 if TYPE_CHECKING:
     from fastsoftmax.objective.objective import Objective
@@ -53,7 +53,7 @@ class Part:
     def __init__(self, objective: "Objective", rows: Rows, before: "Part | None" = None) -> None:
         self.rows = rows
         size = objective.logits_bytes(rows.data.shape[0])
-        self.memory = np.empty(size, np.uint8) if before is None else before.memory
+        self.memory = empty(size, np.uint8) if before is None else before.memory
         self.logits = objective.logits_of(rows.data, self.memory)
         self.change = objective.logits_of(rows.data, self.memory[self.logits.tiles.nbytes :])
 

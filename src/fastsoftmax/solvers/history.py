@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg.blas import dtrsv
 
-from fastsoftmax.objective import Objective, combine, dot, dots
+from fastsoftmax.objective import Objective, combine, dot, dots, empty
 
 Solve = Callable[..., list[NDArray]]
 
@@ -34,7 +34,7 @@ class History:
         self._dtype = objective.parameters.dtype
         self._n_threads = objective.data.n_threads
         self._most = most
-        self._s, self._y = (np.empty((most + 1, objective.size), self._dtype) for _ in range(2))
+        self._s, self._y = (empty((most + 1, objective.size), self._dtype) for _ in range(2))
         self._products = np.zeros((most + 1, most + 1))  # s of a row with y of a column
         self.clear()
 

@@ -1,0 +1,59 @@
+"""Memory of large arrays, which goes from one fit to the next.
+
+The system hands memory out page by page, clears each at its first touch and takes large blocks back as
+soon as they are free: a fifth of the time of a fit of 30 ms. So a few free blocks are kept, as linear
+algebra libraries keep their buffers.
+"""
+
+import threading
+from math import prod
+
+import numpy as np
+from numpy.typing import DTypeLike, NDArray
+
+KEPT = 32 << 20  # bytes of free blocks, at most
+LARGE = 64 << 10  # bytes, below which memory costs little
+STEPS = 8  # sizes of blocks from a power of two to the next
+
+_free: list[NDArray[np.uint8]] = []  # the one that was in use last at the end
+# Never waited for: what is freed while some other thread, or this one, looks for memory, or after a
+# fork that happened meanwhile, is left to the system.
+_lock = threading.Lock()
+
+
+class Lent:
+    """A block in use: arrays in it hold this, and when the last is gone the block is free."""
+
+    def __init__(self, block: NDArray[np.uint8]) -> None:
+        self._block = block
+        self.__array_interface__ = block.__array_interface__
+
+    def __del__(self) -> None:
+        if _lock.acquire(blocking=False):
+            _free.append(self._block)
+            while sum(block.size for block in _free) > KEPT:
+                del _free[0]
+            _lock.release()
+
+
+def empty(shape: int | tuple[int, ...], dtype: DTypeLike) -> NDArray:
+    """As `numpy.empty`, for arrays that no user gets to see."""
+    dtype = np.dtype(dtype)
+    size = dtype.itemsize * (shape if isinstance(shape, int) else prod(shape))
+    if not LARGE <= size <= KEPT:
+        return np.empty(shape, dtype)
+    step = (1 << size.bit_length() - 1) // STEPS
+    block = _block(-(-size // step) * step)
+    return np.asarray(Lent(block))[:size].view(dtype).reshape(shape)
+
+
+def _block(size: int) -> NDArray[np.uint8]:
+    """One of this size that is free, or a new one."""
+    if _lock.acquire(blocking=False):
+        try:
+            for i in reversed(range(len(_free))):
+                if _free[i].size == size:
+                    return _free.pop(i)
+        finally:
+            _lock.release()
+    return np.empty(size, np.uint8)
