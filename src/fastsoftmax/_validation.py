@@ -46,7 +46,7 @@ def labels(y: ArrayLike, n: int) -> tuple[NDArray[np.int32], NDArray]:
     if y.dtype.kind not in "biufUSO":
         raise ValueError(f"y: expected integer, boolean or string labels, got dtype {y.dtype}")
     try:
-        classes, codes = np.unique(y, return_inverse=True)
+        classes, codes = distinct(y)
     except TypeError as error:
         raise ValueError(
             f"y: expected labels that can be ordered, got a mixture: {error}"
@@ -66,7 +66,19 @@ def labels(y: ArrayLike, n: int) -> tuple[NDArray[np.int32], NDArray]:
             f"y: expected at least 2 classes, got 1 class: {classes[0]!r}. "
             "Classifier can't train when only one class is present."
         )
-    return codes.astype(np.int32), classes
+    return codes.astype(np.int32, copy=False), classes
+
+
+def distinct(y: NDArray) -> tuple[NDArray, NDArray]:
+    """`numpy.unique` and which of these each label is; integers near each other without sorting."""
+    if y.size and np.can_cast(y.dtype, np.int64):
+        lowest = int(y.min())
+        if int(y.max()) - lowest < max(y.size, 1024):
+            places = y.astype(np.int64) - lowest
+            present = np.bincount(places) > 0
+            codes = np.cumsum(present, dtype=np.int32) - np.int32(1)
+            return (np.flatnonzero(present) + lowest).astype(y.dtype), codes[places]
+    return np.unique(y, return_inverse=True)
 
 
 def class_indices(target: ArrayLike, n: int, k: int, name: str = "target") -> NDArray[np.int32]:

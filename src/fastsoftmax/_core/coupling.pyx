@@ -18,22 +18,23 @@ their optimum. Exactly it would be K(K + 1)/2 Grams of all rows: 20000 x 17, K =
 drawn, whose row and whose place within it name row and pair. One length is one draw, so that what is
 drawn spreads over X as the weights do; points at equal distances would see one class alone where rows
 are in turns of the classes. The number of a draw and the seed name its point, whatever thread draws it.
-Pairs are looked for in as many rows side by side as a vector holds, the draws of a row one round after
-another: 0.29 ms for 21000 draws of 20000 x 26, float32, two threads, where a draw at a time took 0.8.
-Then draws are sorted by pair, by counting.
+Pairs are looked for in as many draws side by side as a vector holds, whose probabilities are copied
+next to each other: TIMES ms for 21000 draws of 20000 x 26, float32, two threads. A draw at a time took
+0.8, rows side by side as they lie, the draws of a row one round after another, OLD: of most rows there
+is one draw or none. Then draws are sorted by pair, by counting.
 
 `assemble`: blocks off the diagonal are Grams of the pairs, negated; those on it the sums of their row
 and column, so that each is read twice, and no two threads write to the same. It writes 4 (K size)^2 / 2
 bytes and reads as many twice.
 """
 
-from cython.parallel cimport prange
+from cython.parallel cimport prange, threadid
 from libc.math cimport INFINITY, sqrt
 from libc.stdint cimport uint64_t
 cimport numpy as cnp
 
 from fastsoftmax._core.linear_problem cimport ALIGNMENT, aligned, part_start
-from fastsoftmax._core.simd cimport VL, divide, load, real, select_gt, set1, store, vreal
+from fastsoftmax._core.simd cimport VL, VL_MOST, divide, load, real, select_gt, set1, store, vreal
 from fastsoftmax._core.splitmix cimport scrambled, uniform
 from fastsoftmax._core.tiles cimport ROWS
 
@@ -41,7 +42,6 @@ cnp.import_array()
 
 cdef enum:
     PARTS = 64
-    ROUNDS = 8  # draws of a row that are looked at together with those of its neighbours
 
 
 cdef inline void *data(array) except? NULL:
@@ -73,7 +73,10 @@ def draw(
     cdef Py_ssize_t k = probabilities.shape[1], m = rows.shape[0], i
     cdef Py_ssize_t tiles = (n + ROWS - 1) // ROWS, pairs = counts.shape[0]
     cdef Py_ssize_t upto = aligned(n * sizeof(double)), drawn = aligned(m * sizeof(real))
-    cdef cnp.ndarray block = workspace(ALIGNMENT + upto + 3 * drawn + pairs * sizeof(Py_ssize_t))
+    cdef Py_ssize_t begins = aligned(pairs * sizeof(Py_ssize_t))
+    cdef Py_ssize_t together = aligned((k + 1) * VL * sizeof(real))
+    cdef cnp.ndarray block = workspace(
+        ALIGNMENT + upto + 3 * drawn + begins + n_threads * together)
     cdef char *memory = <char *>data(block)
     memory += (ALIGNMENT - <size_t>memory % ALIGNMENT) % ALIGNMENT
     cdef double *sums = <double *>memory  # of the weights of rows up to each
@@ -81,6 +84,7 @@ def draw(
     cdef int *pair = <int *>(memory + upto + drawn)
     cdef real *root = <real *>(memory + upto + 2 * drawn)
     cdef Py_ssize_t *at = <Py_ssize_t *>(memory + upto + 3 * drawn)
+    cdef char *scratch = memory + upto + 3 * drawn + begins
     cdef uint64_t key = scrambled(seed + 1)
     cdef double sum = 0., length
     with nogil:
@@ -100,7 +104,8 @@ def draw(
                             use_threads_if=n_threads > 1):
                 draw_part(
                     p, k, r, e, sums, n, length, key, m, part_start(tiles, PARTS, i),
-                    part_start(tiles, PARTS, i + 1), row, pair, root)
+                    part_start(tiles, PARTS, i + 1),
+                    <real *>(scratch + threadid() * together), row, pair, root)
             for i in prange(PARTS, schedule="static", num_threads=n_threads,
                             use_threads_if=n_threads > 1):
                 set_factors(
@@ -159,102 +164,80 @@ cdef void weigh_tile(
 cdef void draw_part(
     const real *p, Py_ssize_t k, const real *resistances, const double *e, const double *sums,
     Py_ssize_t n, double length, uint64_t key, Py_ssize_t m, Py_ssize_t first, Py_ssize_t last,
-    int *rows, int *pairs, real *of_pairs,
+    real *memory, int *rows, int *pairs, real *of_pairs,
 ) noexcept nogil:
-    """Those whose points lie in the tiles first .. last."""
-    cdef real points[ROUNDS * ROWS]
-    cdef Py_ssize_t numbers[ROUNDS * ROWS]
+    """Those whose points lie in the tiles first .. last; in `memory`, (k + 1, VL), VL at a time."""
     cdef double below = sums[first * ROWS - 1] if first else 0., point
-    cdef Py_ssize_t i, r, j = max(0, <Py_ssize_t>(below / length) - 1)
-    cdef int rounds = 0, count
+    cdef Py_ssize_t i, c, j = max(0, <Py_ssize_t>(below / length) - 1), end = min(n, last * ROWS)
+    cdef int numbers[VL_MOST]
+    cdef int count = 0
+    cdef const real *row
     while j < m and (j + uniform(key, j)) * length < below:
         j = j + 1
-    if j >= m:
-        return
-    point = (j + uniform(key, j)) * length
-    for i in range(first, last):
-        for r in range(ROUNDS * ROWS):
-            numbers[r] = -1
-        for r in range(min(ROWS, n - i * ROWS)):
-            count = 0
-            while point < sums[i * ROWS + r]:
-                if count == ROUNDS:
-                    choose(
-                        p + i * k * ROWS, k, resistances, count, points, numbers, i * ROWS, rows,
-                        pairs, of_pairs)
-                    count = 0
-                    rounds = 0
-                points[count * ROWS + r] = <real>((point - below) / e[i * ROWS + r])
-                numbers[count * ROWS + r] = j
-                count += 1
-                rounds = max(rounds, count)
-                j = j + 1
-                point = (j + uniform(key, j)) * length if j < m else INFINITY
-            below = sums[i * ROWS + r]
-        choose(
-            p + i * k * ROWS, k, resistances, rounds, points, numbers, i * ROWS, rows, pairs, of_pairs)
-        rounds = 0
+    point = (j + uniform(key, j)) * length if j < m else INFINITY
+    for i in range(first * ROWS, end):
+        while point < sums[i]:
+            row = p + i // ROWS * k * ROWS + i % ROWS
+            for c in range(k):
+                memory[c * VL + count] = row[c * ROWS]
+            memory[k * VL + count] = <real>((point - below) / e[i])
+            rows[j] = <int>i
+            numbers[count] = <int>j
+            count += 1
+            if count == VL:
+                choose(memory, k, resistances, count, numbers, pairs, of_pairs)
+                count = 0
+            j = j + 1
+            point = (j + uniform(key, j)) * length if j < m else INFINITY
+        below = sums[i]
+    if count:
+        choose(memory, k, resistances, count, numbers, pairs, of_pairs)
 
 
 cdef void choose(
-    const real *p, Py_ssize_t k, const real *resistances, int rounds, const real *points,
-    Py_ssize_t *numbers, Py_ssize_t start, int *rows, int *pairs, real *of_pairs,
+    const real *p, Py_ssize_t k, const real *resistances, int count, const int *numbers, int *pairs,
+    real *of_pairs,
 ) noexcept nogil:
-    """The pairs in whose weights some points of each row lie: those of a row lie one after another.
+    """The pairs in whose weights the points of so many draws lie: those of a draw, p[i * VL + draw],
+    lie one after another, and the points behind those of the last class.
 
     Classes that weigh nothing begin nowhere; a point that rounding puts past the end is in the last.
     """
-    cdef real larger[ROWS]
-    cdef real other[ROWS]
-    cdef vreal never = set1(INFINITY), zero = set1(0.)
-    cdef vreal point, upto, before, resisting, begin, x, r, weight, chosen, taken, within, share, own
-    cdef Py_ssize_t lane, v, i, j, number
-    cdef int t, found
-    for t in range(rounds):
-        for v from 0 <= v < ROWS by VL:
-            found = 0
-            for lane in range(VL):
-                found |= numbers[t * ROWS + v + lane] >= 0
-            if not found:
-                continue
-            point = load(points + t * ROWS + v)
-            before = load(p + v)
-            resisting = before * set1(resistances[0])
-            upto = zero
-            chosen = set1(1.)
-            taken = zero  # of the point, by the pairs of smaller classes
-            share = load(p + ROWS + v)
-            own = set1(resistances[1])
-            for i in range(1, k):
-                x = load(p + i * ROWS + v)
-                r = set1(resistances[i])
-                weight = x * (r * before + resisting)
-                begin = select_gt(weight, zero, upto, never)
-                chosen = select_gt(begin, point, chosen, set1(<double>i))
-                taken = select_gt(begin, point, taken, upto)
-                share = select_gt(begin, point, share, x)
-                own = select_gt(begin, point, own, r)
-                upto = upto + weight
-                before = before + x
-                resisting = resisting + x * r
-            within = divide(point - taken, share)
-            store(larger + v, chosen)
-            upto = zero
-            taken = zero
-            for i in range(k - 1):
-                x = load(p + i * ROWS + v)
-                begin = select_gt(x, zero, select_gt(chosen, set1(<double>i), upto, never), never)
-                taken = select_gt(begin, within, taken, set1(<double>i))
-                upto = upto + x * (own + set1(resistances[i]))
-            store(other + v, taken)
-            for lane in range(v, v + VL):
-                number = numbers[t * ROWS + lane]
-                if number >= 0:
-                    i, j = <Py_ssize_t>larger[lane], <Py_ssize_t>other[lane]
-                    rows[number] = <int>(start + lane)
-                    pairs[number] = <int>(i * (i - 1) // 2 + j)
-                    of_pairs[number] = resistances[i] + resistances[j]
-                    numbers[t * ROWS + lane] = -1
+    cdef real larger[VL_MOST]
+    cdef real other[VL_MOST]
+    cdef vreal never = set1(INFINITY), zero = set1(0.), point = load(p + k * VL)
+    cdef vreal before = load(p), resisting = before * set1(resistances[0]), upto = zero
+    cdef vreal chosen = set1(1.), share = load(p + VL), own = set1(resistances[1])
+    cdef vreal taken = zero  # of the point, by the pairs of smaller classes
+    cdef vreal begin, x, r, weight, within
+    cdef Py_ssize_t i, j
+    cdef int draw
+    for i in range(1, k):
+        x = load(p + i * VL)
+        r = set1(resistances[i])
+        weight = x * (r * before + resisting)
+        begin = select_gt(weight, zero, upto, never)
+        chosen = select_gt(begin, point, chosen, set1(<double>i))
+        taken = select_gt(begin, point, taken, upto)
+        share = select_gt(begin, point, share, x)
+        own = select_gt(begin, point, own, r)
+        upto = upto + weight
+        before = before + x
+        resisting = resisting + x * r
+    within = divide(point - taken, share)
+    store(larger, chosen)
+    upto = zero
+    taken = zero
+    for i in range(k - 1):
+        x = load(p + i * VL)
+        begin = select_gt(x, zero, select_gt(chosen, set1(<double>i), upto, never), never)
+        taken = select_gt(begin, within, taken, set1(<double>i))
+        upto = upto + x * (own + set1(resistances[i]))
+    store(other, taken)
+    for draw in range(count):
+        i, j = <Py_ssize_t>larger[draw], <Py_ssize_t>other[draw]
+        pairs[numbers[draw]] = <int>(i * (i - 1) // 2 + j)
+        of_pairs[numbers[draw]] = resistances[i] + resistances[j]
 
 
 def assemble(

@@ -77,7 +77,7 @@ class ClassGrams:
         return o.n_logits * each <= MATRICES * o.max_memory
 
     def at_start(self, line: Line) -> "GaugeFree":
-        """One unweighted Gram of some uniform rows for all classes, each by p(1 - p) of its share.
+        """One unweighted Gram of uniform rows, one in each stretch, for all classes, each by p(1 - p) of its share.
 
         The Hessian where logits are those of the shares, but for the coupling of classes.
         """
@@ -88,8 +88,8 @@ class ClassGrams:
         rows = min(n, max(4 * d, self.rows))
         chosen = np.arange(n, dtype=np.int32)
         if rows < n:
-            generator = np.random.default_rng([self._seed, n])
-            chosen = np.sort(generator.choice(n, rows, replace=False)).astype(np.int32)
+            places = np.arange(rows) + np.random.default_rng([self._seed, n]).random(rows)
+            chosen = (places * (n / rows)).astype(np.int32)
         weights = np.ones(len(chosen)) if o.weights is None else o.weights[chosen].astype(float)
         self._unweighted = c.of_rows(chosen, weights, 1 / len(chosen), self.diagonal * c.spread)
         o.n_passes += self.cost(len(chosen), 1)

@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from fastsoftmax.objective.objective import Objective
 
 WATCHED = 1024  # rows whose p(1 - p) tell how far the weights have moved
+STILL = 1e-4  # of F, a change by less than which they have hardly moved
 RARE = 1e-6  # of a typical class, what another counts for at least
 HESSIAN_PARAMETERS = 2048  # at most, for all of the Hessian
 
@@ -41,6 +42,7 @@ class Curvature:
         self.watched: NDArray | None = carry.watched if carry else None
         self.grams: Grams | None = carry.grams if carry else None
         self._seen: tuple[float, NDArray] | None = None  # where F was so much
+        self._moved: tuple[float, float] | None = None  # the same, and what came out
         self._squares: NDArray[np.float64] | None = None  # lengths of rows
 
     def start_strengths(self) -> NDArray:
@@ -87,6 +89,7 @@ class Curvature:
     def watch(self, line: Line) -> None:
         """Remember the weights p(1 - p) at the line's point, for `moved`."""
         self.watched = self._watch(line)
+        self._moved = line.value, 0.0
 
     def _watch(self, line: Line) -> NDArray:
         """p(1 - p) of some rows; asked again where F is as before, what it was then."""
@@ -100,18 +103,22 @@ class Curvature:
 
     def moved(self, line: Line) -> float:
         """How far the weights p(1 - p) are from those of the last build: mean over the classes of
-        the sum of the changes over that of the weights."""
+        the sum of the changes over that of the weights. Asked again where F has hardly fallen since,
+        what it was then."""
         if self.watched is None:
             return np.inf
+        if self._moved and abs(line.value - self._moved[0]) <= STILL * abs(line.value):
+            return self._moved[1]
         now = self._watch(line)
         change = np.einsum("tkr->k", np.abs(now - self.watched))
         total = np.einsum("tkr->k", now)
-        return float(np.mean(change / np.where(total > 0, total, 1)))
+        self._moved = line.value, float(np.mean(change / np.where(total > 0, total, 1)))
+        return self._moved[1]
 
     def of_intercepts(self, line: Line) -> NDArray[np.float64]:
         """The Hessian of F with respect to the intercepts in θ, (K, K), from some rows."""
         o = self._objective
-        P = probabilities(line.logits(max(WATCHED, 8 * o.n_logits)))
+        P = line.logits(max(WATCHED, 8 * o.n_logits)).probabilities().table().astype(np.float64)
         if o.logistic:
             H = np.diag(np.mean(P * (1 - P), axis=0))
         else:

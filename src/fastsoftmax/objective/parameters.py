@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from fastsoftmax.objective.objective import Objective
 
 OFFSET = 256.0  # of a mean, in deviations, beyond which float32 leaves a feature too few digits
-PROJECTED = 1 << 12  # rows at a time
+PROJECTED = 1 << 13  # rows at a time
 PROJECTIONS = 16  # onto random directions, to tell a row's length by (Johnson & Lindenstrauss 1984)
 
 
@@ -203,7 +203,7 @@ class Standardised(Parameters):
 
     def products(self, theta: NDArray, direction: NDArray) -> NDArray[np.float64]:
         """⟨W, W⟩, ⟨W, step⟩ and ⟨step, step⟩ of the weights."""
-        W, step = self.user(theta)[0], self.user(direction)[0]
+        W, step = (self.split(vector)[0] / self.scales for vector in (theta, direction))
         return np.array([np.einsum("kd,kd->", a, c) for a, c in ((W, W), (W, step), (step, step))])
 
     def value_and_grad(
@@ -246,8 +246,10 @@ def squared_lengths(data: DenseData, W: NDArray, b: NDArray) -> NDArray[np.float
     out = np.empty(data.shape[0])
     for start in range(0, len(out), PROJECTED):
         rows = slice(start, start + PROJECTED)
-        z = data.rows(rows).logits(W, b)
-        out[rows] = np.einsum("nm,nm->n", z, z)
+        some = data.rows(rows)
+        z = StoredLogits(some.shape[0], len(W), data.dtype, data.n_threads)
+        some.store_logits(W, b, z)
+        out[rows] = np.einsum("tmr,tmr->tr", z.tiles, z.tiles).ravel()[: z.n]
     return out
 
 
