@@ -1,8 +1,11 @@
 """L-BFGS, plain or preconditioned (Nocedal 1980; Nocedal & Wright, Numerical Optimization, 7.2).
 
-The preconditioner M is the identity for plain L-BFGS. The history is kept when M changes.
+The preconditioner M is the identity for plain L-BFGS. The history is kept when M changes, unless it is
+all of the Hessian.
 """
 
+import math
+import sys
 from typing import Protocol
 
 import numpy as np
@@ -69,16 +72,16 @@ def minimize(
     pairs = History(objective, objective.vectors(2 * memory) // 2)
     fresh, rechecks = True, 0  # whether the logits come straight from θ
     while True:
-        if not np.isfinite(line.value):
+        if not math.isfinite(line.value):
             run.refine(line)
         # F* >= 0: no more than F is left to gain
-        if 0 <= line.value <= np.finfo(float).eps or not line.gradient.any():
+        if 0 <= line.value <= sys.float_info.epsilon or not line.gradient.any():
             if run.refine(line):
                 continue
             run.tell(line.theta, 0.0)
             run.converge()
             break
-        if np.isfinite(line.value):
+        if math.isfinite(line.value):
             if preconditioner.update(line, run.n_iter) and preconditioner.whole:
                 pairs.clear()
             direction = pairs.direction(
@@ -131,7 +134,7 @@ def minimize(
         fresh = not line.drifts
         pairs.push(t, direction, before, line.gradient)
         run.note(line.value, line.gradient)
-    if not run.refine(line) and not fresh and np.isfinite(line.value):
+    if not run.refine(line) and not fresh and math.isfinite(line.value):
         line.recompute()
         look(line, run)
     return run.end(line)
