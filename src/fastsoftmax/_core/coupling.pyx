@@ -74,7 +74,7 @@ def draw(
     cdef Py_ssize_t tiles = (n + ROWS - 1) // ROWS, pairs = counts.shape[0]
     cdef Py_ssize_t upto = aligned(n * sizeof(double)), drawn = aligned(m * sizeof(real))
     cdef Py_ssize_t begins = aligned(pairs * sizeof(Py_ssize_t))
-    cdef Py_ssize_t together = aligned((k + 1) * VL * sizeof(real))
+    cdef Py_ssize_t together = aligned((k + 2) * VL * sizeof(real))
     cdef cnp.ndarray block = workspace(
         ALIGNMENT + upto + 3 * drawn + begins + n_threads * together)
     cdef char *memory = <char *>data(block)
@@ -98,12 +98,12 @@ def draw(
         for i in range(pairs):
             count[i] = 0
             at[i] = 0
-        length = sum * (1. - 1e-12) / m  # the last point stays below the sum
+        length = sum * (1. - 1e-12) / (m // 2)  # the last point stays below the sum
         if length > 0.:
             for i in prange(PARTS, schedule="static", num_threads=n_threads,
                             use_threads_if=n_threads > 1):
                 draw_part(
-                    p, k, r, e, sums, n, length, key, m, part_start(tiles, PARTS, i),
+                    p, k, r, e, sums, n, length, key, m // 2, part_start(tiles, PARTS, i),
                     part_start(tiles, PARTS, i + 1),
                     <real *>(scratch + threadid() * together), row, pair, root)
             for i in prange(PARTS, schedule="static", num_threads=n_threads,
@@ -166,7 +166,7 @@ cdef void draw_part(
     Py_ssize_t n, double length, uint64_t key, Py_ssize_t m, Py_ssize_t first, Py_ssize_t last,
     real *memory, int *rows, int *pairs, real *of_pairs,
 ) noexcept nogil:
-    """Those whose points lie in the tiles first .. last; in `memory`, (k + 1, VL), VL at a time."""
+    """Those whose points lie in the tiles first .. last; in `memory`, (k + 2, VL), VL at a time."""
     cdef double below = sums[first * ROWS - 1] if first else 0., point
     cdef Py_ssize_t i, c, j = max(0, <Py_ssize_t>(below / length) - 1), end = min(n, last * ROWS)
     cdef int numbers[VL_MOST]
@@ -181,7 +181,8 @@ cdef void draw_part(
             for c in range(k):
                 memory[c * VL + count] = row[c * ROWS]
             memory[k * VL + count] = <real>((point - below) / e[i])
-            rows[j] = <int>i
+            memory[(k + 1) * VL + count] = <real>((sums[i] - below) / e[i])
+            rows[2 * j] = rows[2 * j + 1] = <int>i
             numbers[count] = <int>j
             count += 1
             if count == VL:
@@ -198,46 +199,62 @@ cdef void choose(
     const real *p, Py_ssize_t k, const real *resistances, int count, const int *numbers, int *pairs,
     real *of_pairs,
 ) noexcept nogil:
-    """The pairs in whose weights the points of so many draws lie: those of a draw, p[i * VL + draw],
-    lie one after another, and the points behind those of the last class.
+    """The pairs in whose weights the points of so many rows lie: those of a row, p[i * VL + row], lie
+    one after another, and behind them are one point and their sum; the other is half of that away.
 
     Classes that weigh nothing begin nowhere; a point that rounding puts past the end is in the last.
     """
-    cdef real larger[VL_MOST]
-    cdef real other[VL_MOST]
-    cdef vreal never = set1(INFINITY), zero = set1(0.), point = load(p + k * VL)
-    cdef vreal before = load(p), resisting = before * set1(resistances[0]), upto = zero
-    cdef vreal chosen = set1(1.), share = load(p + VL), own = set1(resistances[1])
-    cdef vreal taken = zero  # of the point, by the pairs of smaller classes
-    cdef vreal begin, x, r, weight, within
+    cdef real larger[2][VL_MOST]
+    cdef real other[2][VL_MOST]
+    cdef vreal point[2]
+    cdef vreal chosen[2]
+    cdef vreal share[2]
+    cdef vreal own[2]
+    cdef vreal taken[2]  # of the point, by the pairs of smaller classes
+    cdef vreal upto[2]
+    cdef vreal never = set1(INFINITY), zero = set1(0.), half = load(p + (k + 1) * VL) * set1(0.5)
+    cdef vreal before = load(p), resisting = before * set1(resistances[0]), sum = zero
+    cdef vreal begin, x, r, weight
     cdef Py_ssize_t i, j
-    cdef int draw
+    cdef int q, row, draw
+    point[0] = load(p + k * VL)
+    point[1] = select_gt(half, point[0], point[0] + half, point[0] - half)
+    for q in range(2):
+        chosen[q] = set1(1.)
+        taken[q] = zero
+        share[q] = load(p + VL)
+        own[q] = set1(resistances[1])
     for i in range(1, k):
         x = load(p + i * VL)
         r = set1(resistances[i])
         weight = x * (r * before + resisting)
-        begin = select_gt(weight, zero, upto, never)
-        chosen = select_gt(begin, point, chosen, set1(<double>i))
-        taken = select_gt(begin, point, taken, upto)
-        share = select_gt(begin, point, share, x)
-        own = select_gt(begin, point, own, r)
-        upto = upto + weight
+        begin = select_gt(weight, zero, sum, never)
+        for q in range(2):
+            chosen[q] = select_gt(begin, point[q], chosen[q], set1(<double>i))
+            taken[q] = select_gt(begin, point[q], taken[q], sum)
+            share[q] = select_gt(begin, point[q], share[q], x)
+            own[q] = select_gt(begin, point[q], own[q], r)
+        sum = sum + weight
         before = before + x
         resisting = resisting + x * r
-    within = divide(point - taken, share)
-    store(larger, chosen)
-    upto = zero
-    taken = zero
+    for q in range(2):
+        point[q] = divide(point[q] - taken[q], share[q])
+        store(larger[q], chosen[q])
+        upto[q] = zero
+        taken[q] = zero
     for i in range(k - 1):
         x = load(p + i * VL)
-        begin = select_gt(x, zero, select_gt(chosen, set1(<double>i), upto, never), never)
-        taken = select_gt(begin, within, taken, set1(<double>i))
-        upto = upto + x * (own + set1(resistances[i]))
-    store(other, taken)
-    for draw in range(count):
-        i, j = <Py_ssize_t>larger[draw], <Py_ssize_t>other[draw]
-        pairs[numbers[draw]] = <int>(i * (i - 1) // 2 + j)
-        of_pairs[numbers[draw]] = resistances[i] + resistances[j]
+        for q in range(2):
+            begin = select_gt(x, zero, select_gt(chosen[q], set1(<double>i), upto[q], never), never)
+            taken[q] = select_gt(begin, point[q], taken[q], set1(<double>i))
+            upto[q] = upto[q] + x * (own[q] + set1(resistances[i]))
+    for q in range(2):
+        store(other[q], taken[q])
+        for row in range(count):
+            i, j = <Py_ssize_t>larger[q][row], <Py_ssize_t>other[q][row]
+            draw = 2 * numbers[row] + q
+            pairs[draw] = <int>(i * (i - 1) // 2 + j)
+            of_pairs[draw] = resistances[i] + resistances[j]
 
 
 def assemble(

@@ -218,6 +218,7 @@ class StoredLogits:
         squares = np.ones(self.n) if squares is None else squares
         emphasis = squares if weights is None else squares * weights
         pairs = self.n_logits * (self.n_logits - 1) // 2
+        wanted += wanted % 2
         rows, factors = empty(wanted, np.int32), empty(wanted, self.tiles.dtype)
         counts, totals = np.empty(pairs, np.intp), np.empty(pairs)
         kernels(self.tiles.dtype).coupling.draw(

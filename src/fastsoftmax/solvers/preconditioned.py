@@ -58,6 +58,7 @@ class BlockPreconditioner:
         ):
             self._builds += 1
             seed = self._seed + self._builds
+            self._objective.parameters.lengths()  # found once: not of what a build costs
             self._factors = self._counted(lambda: blocks.by_class(line, blocks.rows, seed))
             curvature.watch(line)
             self.since = n_iter
