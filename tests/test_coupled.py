@@ -182,7 +182,7 @@ def test_few_iterations_where_classes_are_coupled():
     X, y = letters(20000, 16, 26)
     model = fastsoftmax.fit(X, y, tol=1e-7)
     assert model.converged_
-    assert model.n_iter_ <= 10
+    assert model.n_iter_ <= 14  # blocks take about 40
 
 
 def test_features_with_large_means_and_no_intercept(without):

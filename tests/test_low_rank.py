@@ -163,4 +163,5 @@ def test_few_rows_of_many_features_reach_the_optimum(dtype):
     assert model.objective_ == pytest.approx(
         other.objective_, rel=1e-8 if dtype == np.float64 else 1e-5
     )
-    assert model.n_passes_ < other.n_passes_
+    assert model.n_iter_ < 0.6 * other.n_iter_
+    assert model.n_passes_ < 1.05 * other.n_passes_  # builds among them

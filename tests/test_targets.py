@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
 from scipy import sparse
 from sklearn import linear_model
 
 import fastsoftmax
 from fastsoftmax import Blocks, LogisticRegression, SoftmaxRegression
+from fastsoftmax._validation import distinct
 
 TIGHT = {"tol": 1e-11}
 FORMS = {
@@ -355,3 +357,20 @@ def test_errors_of_blocks_name_the_block():
         SoftmaxRegression().fit(Blocks(blocks))
     with pytest.raises(ValueError, match=r"block 1: y: expected 1 column .*, got shape \(10, 3\)"):
         SoftmaxRegression().fit(Blocks([(X[:10], LABELS[:10]), (X[10:], P[10:])]))
+
+
+@given(
+    arrays(
+        st.sampled_from(["i1", "u1", "i2", "u4", "i8", "u8", "?"]).map(np.dtype),
+        st.integers(1, 50),
+    ),
+    st.booleans(),
+)
+def test_distinct_labels_are_those_of_numpy(y, near):
+    if near and y.dtype != bool:
+        y = y % 5 + (np.iinfo(y.dtype).max - 5)
+    classes, codes = distinct(y)
+    expected, inverse = np.unique(y, return_inverse=True)
+    assert classes.dtype == expected.dtype
+    assert np.array_equal(classes, expected)
+    assert np.array_equal(codes, inverse)

@@ -4,12 +4,14 @@ The blocks of the softmax Hessian are Gram matrices of X with the rows weighted 
 few thousand rows of each class they precondition a solver. n rows of d features take n*d^2 flops, half
 of the whole product, since the matrix is symmetric.
 
-`gram`: rows are gathered, centred, scaled and packed twice, as transposed tiles and as panels 2*VL
-features wide, in bands; then the register tile of the gradient (`tiles.product`) adds CLASS_BLOCK
-by 2*VL squares, those on and below the diagonal only. The sums of a band go to float64 totals. Each
-thread makes matrices of its own, one parallel region in all, or where there are few of them two regions
-a band, over rows and over squares; each sum has an order of its own, so the result is the same to the
-bit for any number of threads.
+`gram`: rows are gathered, centred, scaled and packed in panels 2*VL features wide, in bands; then a
+register tile (`tiles.product_down`) multiplies up to CLASS_BLOCK columns of one panel by another, those
+on and below the diagonal only. The sums of a band go to float64 totals. Each thread makes matrices of
+its own, one parallel region in all, or where there are few of them two regions a band, over rows and
+over squares; each sum has an order of its own, so the result is the same to the bit for any number of
+threads. Tried: packing one factor as turned tiles too, and regions for one thread inside that of all:
+1.0 ms for 325 Grams of 65 rows, 16 features and an intercept, float32, two threads, now 0.26; 10 of
+2048 x 784 54 and 50.
 
 `sums`: the rows themselves summed, a class a thread, eight vectors of columns at a time: bound by
 fetching rows from wherever they lie.

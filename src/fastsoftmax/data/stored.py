@@ -34,6 +34,16 @@ class Draw(NamedTuple):
             return np.cumsum(self.counts) - self.counts
         return np.arange(len(self.counts)) * self.rows.shape[1]
 
+    def every(self, step: int) -> "Draw":
+        """Every step-th of each, where they are (m, most)."""
+        rows, factors = (np.ascontiguousarray(x[:, ::step]) for x in (self.rows, self.factors))
+        return Draw(rows, factors, -(-self.counts // step), self.totals)
+
+    def powers(self, power: int) -> NDArray[np.float64]:
+        """Σ factorᵢ to that power of each, where they are (m, most)."""
+        inside = np.arange(self.factors.shape[1]) < self.counts[:, None]
+        return np.sum(np.where(inside, self.factors, 0) ** power, axis=1, dtype=np.float64)
+
     def each(self) -> Iterator[tuple[NDArray[np.int32], NDArray]]:
         """Rows and factors of one after another."""
         rows, factors = self.rows.ravel(), self.factors.ravel()

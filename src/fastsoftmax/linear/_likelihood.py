@@ -225,7 +225,7 @@ def maximum(sample: Sample, coef: NDArray, intercept: NDArray) -> Maximum:
         raise NoMaximum(constant=np.flatnonzero(likelihood.constant).tolist())
     table = likelihood.start(coef, intercept)
     step, settled, before, left = np.zeros_like(table), False, -np.inf, np.inf
-    factors, stale = None, True
+    direction, factors, stale = step, None, True
     for _ in range(STEPS):
         value, gradient, information = likelihood.at(table, curved=stale)
         if not value >= before - ROUNDING * abs(before):
@@ -245,10 +245,12 @@ def maximum(sample: Sample, coef: NDArray, intercept: NDArray) -> Maximum:
         step = factors.solve(gradient[None])[0].reshape(table.shape)
         table = table + step
         before, last, left = value, left, gradient @ step.ravel()
+        if left > SETTLED:  # steps after it are rounding, where there is no end to them
+            direction = step
         still = STILL[0] * np.abs(table) + STILL[1] * max(1.0, np.abs(table).max())
         settled = left <= SETTLED and bool(np.all(np.abs(step) <= still))
         stale = settled or left > SLOW * last
-    raise why_not(likelihood, step if step.any() else table)
+    raise why_not(likelihood, direction if direction.any() else table)
 
 
 def separates(sample: Sample, value: float) -> bool:

@@ -77,9 +77,10 @@ class ClassGrams:
         return o.n_logits * each <= MATRICES * o.max_memory
 
     def at_start(self, line: Line) -> "GaugeFree":
-        """One unweighted Gram of uniform rows, one in each stretch, for all classes, each by p(1 - p) of its share.
+        """One unweighted Gram of uniform rows for all classes, each by p(1 - p) of its share.
 
-        The Hessian where logits are those of the shares, but for the coupling of classes.
+        The Hessian where logits are those of the shares, but for the coupling of classes. Of rows
+        one is taken from each of so many stretches of X.
         """
         o, c = self._objective, self._curvature
         if self.carried and c.grams.whole == self.whole:  # and not by others since

@@ -103,7 +103,7 @@ class Curvature:
 
     def moved(self, line: Line) -> float:
         """How far the weights p(1 - p) are from those of the last build: mean over the classes of
-        the sum of the changes over that of the weights. Asked again where F has hardly fallen since,
+        the sum of the changes over that of the weights. Asked again where F has hardly fallen,
         what it was then."""
         if self.watched is None:
             return np.inf

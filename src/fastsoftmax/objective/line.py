@@ -42,6 +42,7 @@ class Line(Protocol):
     gradient: NDArray
     drifts: bool  # whether F and gradient are those of logits that were moved with θ
     cheap: bool  # whether `at` costs no pass over X, and changes nothing
+    near: float  # |φ'| at the end of a search, as a share of |φ'(0)|
     risen: NDArray | None  # the way back to where F was lower, if it has risen since
 
     def aim(self, direction: NDArray) -> None: ...
@@ -71,20 +72,26 @@ class Line(Protocol):
     def variances(self) -> Variances: ...
 
 
-SCOUTED = 4096  # rows that are looked at before all
+SCOUTED = 2048  # rows that are looked at before all, if these are twice as many
 MISLED = 0.3  # of the slope that is left where they say it is 0: they are not looked at again
 CHECKED = 512  # rows whose logits tell whether those of all have drifted from θ's, by more than
 DRIFT = 16.0  # times the rounding of the largest
 NARROW = 128  # features, up to which a look at all stored logits is dear beside a pass
 
 
+# Of |φ'(0)|, |φ'| at the end of a search, the less the less a look costs: at some rows, at all
+# stored logits, or in a pass. 0.1 for all logits: as many iterations, up to a tenth more time.
+SCOUTING, STORED, PASSING = 0.1, 0.2, 0.8
+
+
 class Path:
     """φ of the rows whose logits and their change are stored, or of one tile of them in `every`."""
 
-    cheap = True
-
-    def __init__(self, part: Part, parabola: NDArray, scale: float, every: int = 1) -> None:
+    def __init__(
+        self, part: Part, parabola: NDArray, scale: float, near: float, every: int = 1
+    ) -> None:
         self.part, self._parabola, self._scale, self._every = part, parabola, scale, every
+        self.near = near
 
     def tilt(self, slope: float) -> Trial:
         """Make φ'(0) what it is known to be; φ there."""
@@ -212,12 +219,16 @@ class StoredLine:
         self._parabola = parabola(self._objective, self.theta, direction)
         if self._tangent is not None:
             self._parabola += self._tangent.along(self.theta, direction)
-        self._path = Path(self._part, self._parabola, 1 / self._whole.logits.n)
+        self._path = Path(self._part, self._parabola, 1 / self._whole.logits.n, STORED)
         self.cheap, self._stands = True, 0.0
 
     def reach(self) -> float:
         """The most that a unit step changes any logit."""
         return self._part.change.largest()
+
+    @property
+    def near(self) -> float:
+        return self._path.near if self.cheap else PASSING
 
     def scout(self) -> Path | None:
         """φ of some rows, where there are many."""
@@ -227,7 +238,7 @@ class StoredLine:
         if few or self._objective.data.shape[1] > NARROW or self._misled:
             return None
         self.cheap, self._before = False, (self.value, dot(self.gradient, self._direction))
-        return Path(self._part, self._parabola.copy(), 1 / self._whole.logits.n, every)
+        return Path(self._part, self._parabola.copy(), 1 / self._whole.logits.n, SCOUTING, every)
 
     def at(self, t: float) -> Trial:
         if self.cheap:
@@ -291,6 +302,7 @@ class FusedLine:
     """Nothing is kept between passes, and every look is one: where logits would take too much."""
 
     drifts = cheap = False
+    near = PASSING
     risen = None
     SAMPLE = 0.125  # of the memory budget, for the logits to draw rows from, twice
 
@@ -326,7 +338,7 @@ class FusedLine:
         )
         self._store(part.rows.data, self.theta, part.logits)
         self._store(part.rows.data, direction, part.change)
-        self._path = Path(part, parabola(o, self.theta, direction), 1 / part.logits.n)
+        self._path = Path(part, parabola(o, self.theta, direction), 1 / part.logits.n, SCOUTING)
 
     def reach(self) -> float:
         """The most that a unit step changes a logit of the scouted rows."""

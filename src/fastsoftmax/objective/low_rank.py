@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax.data import ClassFactors, DenseData, Draw
+from fastsoftmax.data import ClassFactors, DenseData
 from fastsoftmax.objective.class_grams import MATRICES, PAIRS, SHARED, GaugeFree
 from fastsoftmax.objective.line import Line
 
@@ -22,6 +22,7 @@ DTYPE = np.dtype(np.float32)  # of the blocks, whatever that of X is: they are e
 RANK = 64
 ROWS = 512  # drawn for each class
 SAMPLE = 2048  # rows from which the leading directions are found
+MEANS = 4  # drawn rows, of which one is enough for the means
 FLOOR = 0.1  # of the median class's strength, for each by its share
 ROUNDS = 2  # of subspace iteration
 NEGLIGIBLE = 1e-10  # of a direction's square, beyond those before it: rounding
@@ -119,14 +120,14 @@ class LowRankBlocks:
         if o.fit_intercept:
             sums = grams[:, :rank, rank] / np.sqrt(totals)[:, None]
             blocks -= sums[:, :, None] * sums[:, None, :]
-            drawn.rows[:] *= step  # of the whole X
-            means[:] = (
-                o.data.sums(drawn) / (n * totals[:, None]) - o.parameters.shift
-            ) * self._units
-            means[drawn.counts == 0] = 0
+            few = drawn.every(MEANS if rows < n else 1)
+            few.rows[:] *= step  # of the whole X
+            weights = np.maximum(few.powers(2), np.finfo(float).tiny)
+            means[:] = (o.data.sums(few) / weights[:, None] - o.parameters.shift) * self._units
+            means[few.counts == 0] = 0
         share = np.full(o.n_logits, SHARED)
         if step > 1:  # a class of which few rows were seen is more like all rows than these say
-            effective = np.square(n * totals) / fourth_powers(drawn)
+            effective = np.square(n * totals) / np.maximum(drawn.powers(4), np.finfo(float).tiny)
             share = np.maximum(share, rank / (rank + effective))
         strengths = drawn.totals / n
         # a class far less uncertain than others will not stay so: its next step would overshoot
@@ -153,13 +154,6 @@ class LowRankBlocks:
         return GaugeFree(
             o, LowRankFactors(self._basis, factors, tails, o.data, means / one, intercepts)
         )
-
-
-def fourth_powers(drawn: Draw) -> NDArray[np.float64]:
-    """Σ fᵢ⁴ over drawn rows, for each class; never 0."""
-    inside = np.arange(drawn.factors.shape[1]) < drawn.counts[:, None]
-    sums = np.sum(np.where(inside, drawn.factors, 0) ** 4, axis=1, dtype=np.float64)
-    return np.maximum(sums, np.finfo(float).tiny)
 
 
 class LowRankFactors:

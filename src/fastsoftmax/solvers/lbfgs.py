@@ -1,7 +1,7 @@
 """L-BFGS, plain or preconditioned (Nocedal 1980; Nocedal & Wright, Numerical Optimization, 7.2).
 
-The preconditioner M is the identity for plain L-BFGS. The history is kept when M changes, unless it is
-all of the Hessian.
+The preconditioner M is the identity for plain L-BFGS. The history is kept when M changes, unless M
+is all of the Hessian; of that one step tells the length of the next.
 """
 
 import math
@@ -71,6 +71,7 @@ def minimize(
     line = objective.line(theta)
     pairs = History(objective, objective.vectors(2 * memory) // 2)
     fresh, rechecks = True, 0  # whether the logits come straight from θ
+    t: float | None = None
     while True:
         if not math.isfinite(line.value):
             run.refine(line)
@@ -111,7 +112,8 @@ def minimize(
             continue
         before = line.gradient
         line.aim(direction)
-        first = first_step(line, slope, run.n_iter == 0, rounding=objective.rounding)
+        known = t if t and preconditioner.whole and pairs else 1.0
+        first = first_step(line, slope, run.n_iter == 0, known, rounding=objective.rounding)
         t = search(line, line.value, slope, first, rounding=objective.rounding)
         if t is None:
             # nothing that float arithmetic can see goes down this way: is it the rows that were
@@ -153,12 +155,11 @@ def look(line: Line, run: Run) -> bool:
     return not risen
 
 
-def first_step(line: Line, slope: float, blind: bool, *, rounding: float) -> float:
-    """The step to look at first: 1, or what some rows say.
+def first_step(line: Line, slope: float, blind: bool, t: float, *, rounding: float) -> float:
+    """The step to look at first: t, or what some rows say.
 
     Or less, where nothing is known of the curvature yet and logits would change by a lot.
     """
-    t = 1.0
     if blind:
         reach = line.reach()
         known = FIRST_CHANGE / max(reach, 1e-300) if np.isfinite(reach) else 0.0

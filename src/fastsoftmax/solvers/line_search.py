@@ -9,8 +9,6 @@ import numpy as np
 
 from fastsoftmax.objective.line import Line, Path
 
-EXACT = 0.1  # |φ'| at the end, as a share of |φ'(0)|, where a look is cheap
-LOOSE = 0.8  # where it costs a pass
 TRIALS = 40
 STRETCH = 10.0  # a step grows by this much at most from one look to the next
 
@@ -19,7 +17,7 @@ def search(
     path: Line | Path, value: float, slope: float, t: float, *, rounding: float
 ) -> float | None:
     """A step along the path, from its φ(0) and φ'(0), beginning at t; None if none goes down."""
-    target = (EXACT if path.cheap else LOOSE) * abs(slope)
+    target = path.near * abs(slope)
     ceiling = value + rounding * abs(value)
     low, low_slope, high, high_slope = 0.0, slope, np.inf, np.nan
     for _ in range(TRIALS):

@@ -1,0 +1,115 @@
+"""Memory that goes from one fit to the next."""
+
+import os
+import threading
+
+import numpy as np
+import pytest
+
+import fastsoftmax
+from fastsoftmax.data import memory
+from fastsoftmax.data.memory import KEPT, LARGE, empty
+
+MB = 1 << 20
+
+
+@pytest.fixture(autouse=True)
+def nothing_free(monkeypatch):
+    """Each test begins with no free blocks."""
+    monkeypatch.setattr(memory, "_free", [])
+
+
+def address(array):
+    return array.__array_interface__["data"][0]
+
+
+def test_shape_and_dtype_are_those_asked_for():
+    a = empty((3, 5, 1 << 13), np.float32)
+    assert (a.shape, a.dtype) == ((3, 5, 1 << 13), np.float32)
+    assert a.flags.c_contiguous
+    assert a.flags.writeable
+    a[...] = 7
+    assert (a == 7).all()
+    assert empty(1 << 20, np.uint8).shape == (1 << 20,)
+
+
+def test_what_is_free_is_used_again():
+    a = empty(MB, np.float64)
+    at = address(a)
+    del a
+    assert address(empty(MB, np.float64)) == at
+    # and by a little less of another type too: the numbers of folds differ from one to the next
+    assert address(empty(2 * MB - 1000, np.float32)) == at
+
+
+def test_no_array_gets_memory_that_another_still_sees():
+    a = empty((1000, 1000), np.float64)
+    view = a[10:20].T
+    view[...] = 3
+    del a
+    others = [empty((1000, 1000), np.float64) for _ in range(3)]
+    for other in others:
+        assert not np.shares_memory(other, view)
+        other[...] = 0
+    assert (view == 3).all()
+
+
+@pytest.mark.parametrize("size", [LARGE - 1, KEPT + 1])
+def test_small_and_huge_arrays_are_not_kept(size):
+    a = empty(size, np.uint8)
+    del a
+    assert memory._free == []
+
+
+def test_no_more_is_kept_than_allowed():
+    arrays = [empty(KEPT // 4, np.uint8) for _ in range(10)]
+    last = address(arrays[-1])
+    while arrays:
+        del arrays[0]
+    assert sum(block.size for block in memory._free) <= KEPT
+    assert address(memory._free[-1]) == last
+
+
+def test_threads_never_share_an_array():
+    wrong = []
+
+    def work(number):
+        for i in range(300):
+            size = LARGE + 1000 * (i % 7)
+            a = empty(size, np.uint8)
+            a[...] = number
+            b = empty(size, np.uint8)
+            b[...] = number + 100
+            if not ((a == number).all() and (b == number + 100).all()):
+                wrong.append(i)
+
+    threads = [threading.Thread(target=work, args=(i,)) for i in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_a_child_forked_while_blocks_change_hands_goes_on():
+    with memory._lock:
+        pid = os.fork()
+        if not pid:
+            a = empty(MB, np.uint8)
+            del a
+            os._exit(0)
+    assert os.waitpid(pid, 0)[1] == 0
+
+
+def test_fits_agree_whatever_was_in_the_memory():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((20000, 10))
+    y = (X @ rng.standard_normal((10, 5)) + rng.gumbel(size=(20000, 5))).argmax(axis=1)
+    first = fastsoftmax.fit(X, y)
+    assert memory._free
+    for block in memory._free:
+        block[...] = 255  # NaN, in any precision
+    again = fastsoftmax.fit(X, y)
+    assert np.array_equal(first.coef_, again.coef_)
+    assert first.gap_bound_ == again.gap_bound_
