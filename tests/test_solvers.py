@@ -202,7 +202,7 @@ def uneven(seed):
     return X.astype((np.float64, np.float32)[seed % 2]), y, weights, C, rows
 
 
-@pytest.mark.parametrize("seed", [617, 680, 726, 1387, 1417, 1680, 2340, 2859])
+@pytest.mark.parametrize("seed", [617, 680, 1387, 1417, 1680, 2340, 2859])
 def test_rows_that_lead_far_astray(monkeypatch, seed):
     """Fits that ended where they began, when a step that some rows had proposed was not undone."""
     X, y, weights, C, rows = uneven(seed)
