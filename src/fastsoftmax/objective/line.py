@@ -12,18 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax.data import Data, SparseData, StoredLogits, Variances, add, dot
+from fastsoftmax.objective.path import PASSING, SCOUTING, STORED, Path, Trial, parabola
 from fastsoftmax.objective.resting import Awake, Part, Rest, Rows, Tangent
 
 if TYPE_CHECKING:
     from fastsoftmax.objective.objective import Objective
-
-
-class Trial(NamedTuple):
-    """φ(t) = F(θ + t·direction) and its derivatives; NaN for a second one that is not known."""
-
-    value: float
-    slope: float
-    curvature: float
 
 
 class Sample(NamedTuple):
@@ -77,45 +70,6 @@ MISLED = 0.3  # of the slope that is left where they say it is 0: they are not l
 CHECKED = 512  # rows whose logits tell whether those of all have drifted from θ's, by more than
 DRIFT = 16.0  # times the rounding of the largest
 NARROW = 128  # features, up to which a look at all stored logits is dear beside a pass
-
-
-# Of |φ'(0)|, |φ'| at the end of a search, the less the less a look costs: at some rows, at all
-# stored logits, or in a pass. 0.1 for all logits: as many iterations, up to a tenth more time.
-SCOUTING, STORED, PASSING = 0.1, 0.2, 0.8
-
-
-class Path:
-    """φ of the rows whose logits and their change are stored, or of one tile of them in `every`."""
-
-    def __init__(
-        self, part: Part, parabola: NDArray, scale: float, near: float, every: int = 1
-    ) -> None:
-        self.part, self._parabola, self._scale, self._every = part, parabola, scale, every
-        self.near = near
-
-    def tilt(self, slope: float) -> Trial:
-        """Make φ'(0) what it is known to be; φ there."""
-        here = self.at(0.0)
-        self._parabola[1] += (slope - here.slope) / 2
-        return here._replace(slope=slope)
-
-    def at(self, t: float) -> Trial:
-        part, rows = self.part, self.part.rows
-        value, slope, curvature = part.logits.along(
-            part.change, t, rows.targets, rows.weights, self._scale, self._every
-        )
-        a, b, c = self._parabola
-        return Trial(
-            float(value + a + t * (2 * b + t * c)),
-            float(slope + 2 * b + 2 * t * c),
-            float(curvature + 2 * c),
-        )
-
-
-def parabola(objective: "Objective", theta: NDArray, direction: NDArray) -> NDArray:
-    """The penalty along a line: its coefficients (1, 2t, t²)."""
-    products = objective.parameters.products(theta, direction)
-    return 0.5 * objective.penalty * products
 
 
 class StoredLine:

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax.data import StoredLogits
-from fastsoftmax.objective.line import StoredLine, Trial
+from fastsoftmax.objective.line import StoredLine
+from fastsoftmax.objective.path import Trial
 
 
 class Look(NamedTuple):

@@ -7,7 +7,8 @@ rounding it may not rise.
 
 import numpy as np
 
-from fastsoftmax.objective.line import Line, Path
+from fastsoftmax.objective.line import Line
+from fastsoftmax.objective.path import Path
 
 TRIALS = 40
 STRETCH = 10.0  # a step grows by this much at most from one look to the next
