@@ -23,7 +23,7 @@ SLOWEST, MOST = 0.7, 1e9  # of the speed in memory; bytes of anonymous memory
 GROUPS = {"dense": ("in memory", "mapped", "blocks"), "sparse": ("in memory", "blocks")}
 FEATURES, WORDS = 50_000, 100  # of sparse X, and entries a row
 SPARSE = 32  # of the dense file's size, a part like this is the sparse one's: it takes many passes
-REPEATS = 3
+REPEATS = 3  # or one, where nothing is timed
 
 
 @pytest.fixture(scope="module")
@@ -67,14 +67,16 @@ def write_sparse(folder, n, rng):
 
 
 @pytest.fixture(scope="module")
-def results(file):
+def results(file, request):
     """What each way of a group took, in turns: group -> {way: [facts of a fit]}, when asked for."""
+
+    repeats = 1 if request.config.getoption("benchmark_disable") else REPEATS
 
     @functools.cache
     def of_group(group):
         facts = {way: [] for way in GROUPS[group]}
         script = Path(__file__).with_name("fit_stream.py")
-        for _ in range(REPEATS):
+        for _ in range(repeats):
             for way in facts:
                 rest()
                 command = [sys.executable, script, file[0], str(file[1][group]), group, way]
