@@ -52,7 +52,7 @@ cdef enum:
     PIECE = 8 * VL_MOST  # features of a row converted at a time
     SQUARE = 16  # rows and columns copied at a time
     BLOCKS = (2 * VL + CLASS_BLOCK - 1) // CLASS_BLOCK  # of rows, in a panel
-    PIECES = 16  # of a band, packed by several threads
+    TASKS = 16  # of a band, packed by several threads
     AHEAD = 3  # rows of a factor, fetched before their turn
     BACKWARD = 4  # right-hand sides of a solve at most
 
@@ -221,8 +221,8 @@ cdef void shared_gram(Gram g, Py_ssize_t n, double share, real *to, int n_thread
     cdef Py_ssize_t blocks = g.padded // (2 * VL) * BLOCKS, first, count, i
     for first from 0 <= first < n by BAND:
         count = min(BAND, n - first)
-        for i in prange(PIECES, schedule="static", num_threads=n_threads):
-            pack(&g, first, part_start(count, PIECES, i), part_start(count, PIECES, i + 1))
+        for i in prange(TASKS, schedule="static", num_threads=n_threads):
+            pack(&g, first, part_start(count, TASKS, i), part_start(count, TASKS, i + 1))
         # the last rows are the longest: they come first
         for i in prange(blocks, schedule="dynamic", chunksize=1, num_threads=n_threads):
             add_squares(&g, count, blocks - 1 - i)
