@@ -74,7 +74,7 @@ def distinct(y: NDArray) -> tuple[NDArray, NDArray]:
     if y.size and np.can_cast(y.dtype, np.int64):
         lowest = int(y.min())
         if int(y.max()) - lowest < max(y.size, 1024):
-            places = y.astype(np.int64) - lowest
+            places = y.astype(np.int64, copy=False) - lowest
             present = np.bincount(places) > 0
             codes = np.cumsum(present, dtype=np.int32) - np.int32(1)
             return (np.flatnonzero(present) + lowest).astype(y.dtype), codes[places]

@@ -1,7 +1,7 @@
 """Memory of large arrays, which goes from one fit to the next.
 
 The system hands memory out page by page, clears each at its first touch and takes large blocks back
-as soon as they are free: a fifth of the time of a fit of 30 ms. So a few free blocks are kept, as
+as soon as they are free: a sixth of the time of a fit of 24 ms. So a few free blocks are kept, as
 linear algebra libraries keep their buffers.
 """
 

@@ -90,9 +90,8 @@ class ClassGrams:
         chosen = np.arange(n, dtype=np.int32)
         if rows < n:
             places = np.arange(rows) + np.random.default_rng([self._seed, n]).random(rows)
-            chosen = np.minimum(places * (n / rows), n - 1).astype(
-                np.int32
-            )  # rounding may end at n
+            places *= n / rows
+            chosen = np.minimum(places, n - 1).astype(np.int32)  # rounding may end at n
         weights = np.ones(len(chosen)) if o.weights is None else o.weights[chosen].astype(float)
         self._unweighted = c.of_rows(chosen, weights, 1 / len(chosen), self.diagonal * c.spread)
         o.n_passes += self.cost(len(chosen), 1)
