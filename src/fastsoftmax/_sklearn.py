@@ -7,6 +7,8 @@ error here: it is not treated as missing.
 import inspect
 from importlib.util import find_spec
 
+import numpy as np
+
 if find_spec("sklearn") is not None:
     from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
     from sklearn.exceptions import ConvergenceWarning, DataConversionWarning, NotFittedError
@@ -14,7 +16,18 @@ if find_spec("sklearn") is not None:
     from sklearn.utils.validation import validate_data
 
     def check_features_of_fit(estimator, X, *, reset):
-        """Set `n_features_in_` and `feature_names_in_`; or check X against them."""
+        """Set `n_features_in_` and `feature_names_in_`; or check X against them.
+
+        Of an array it takes less than scikit-learn's 0.1 ms to see that it has no names.
+        """
+        if type(X) is np.ndarray and X.ndim == 2:
+            if reset:
+                vars(estimator).pop("feature_names_in_", None)
+                estimator.n_features_in_ = X.shape[1]
+                return
+            known = vars(estimator)
+            if "feature_names_in_" not in known and known.get("n_features_in_") == X.shape[1]:
+                return
         validate_data(estimator, X, reset=reset, skip_check_array=True)
 
     def scorer_of(scoring):
@@ -31,7 +44,6 @@ if find_spec("sklearn") is not None:
             l1_ratio = l1_ratio if 0 < l1_ratio < 1 else None
         return LogisticRegression(l1_ratio=l1_ratio, **parameters)
 else:
-    import numpy as np
 
     class NotFittedError(ValueError, AttributeError):
         """An estimator was used before it was fitted."""

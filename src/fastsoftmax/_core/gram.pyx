@@ -29,7 +29,8 @@ threads, between passes over X: 0.83 ms as the processor fetches, 0.56 with rows
 """
 
 from cython.parallel cimport prange, threadid
-from libc.math cimport sqrt
+from libc.math cimport fabs, sqrt
+from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 cimport numpy as cnp
 
@@ -376,18 +377,49 @@ cdef inline void subtract_products(
 
 
 def solve(
-    cnp.ndarray factors not None, cnp.ndarray right not None, Py_ssize_t step, int n_threads
+    cnp.ndarray factors not None, cnp.ndarray scales not None, cnp.ndarray right not None,
+    cnp.ndarray out not None, Py_ssize_t step, int n_threads
 ):
-    """Overwrite right (m, k, size), m <= 4, `real`, by the solutions of Uᵀ U z = right.
+    """out = S z, Uᵀ U z = S right, S = diag(scales), for right (m, k, size), m <= 4, all float64.
 
-    The upper triangles U of classes k lie in factors (k, size, size); with step 0 one serves all.
+    The upper triangles U of classes k, `real`, lie in factors (k, size, size); with step 0 one serves
+    all. Scales (k, size) or (1, size).
     """
     cdef Py_ssize_t m = right.shape[0], k = right.shape[1], size = right.shape[2], i
+    cdef Py_ssize_t scale_step = size if scales.shape[0] > 1 else 0
     cdef const real *upper = <const real *>data(factors)
-    cdef real *z = <real *>data(right)
+    cdef const double *scale = <const double *>data(scales)
+    cdef const double *given = <const double *>data(right)
+    cdef double *to = <double *>data(out)
+    cdef real *z = <real *>malloc((m * k * size + 1) * sizeof(real))
+    if z == NULL:
+        raise MemoryError(f"{m * k * size} numbers of right-hand sides")
     for i in prange(k, nogil=True, schedule="dynamic", num_threads=n_threads,
                     use_threads_if=n_threads > 1):
-        solve_class(upper + i * step * size * size, z + i * size, k * size, m, size)
+        solve_scaled(
+            upper + i * step * size * size, scale + i * scale_step, given + i * size, to + i * size,
+            k * size, m, size, z + i * m * size)
+    free(z)
+
+
+cdef void solve_scaled(
+    const real *upper, const double *scales, const double *right, double *out, Py_ssize_t step,
+    Py_ssize_t m, Py_ssize_t size, real *z,
+) noexcept nogil:
+    """Those of a class, `step` apart; in `real` of size 1 at most."""
+    cdef double tops[BACKWARD]
+    cdef Py_ssize_t r, j
+    for r in range(m):
+        tops[r] = 0.
+        for j in range(size):
+            tops[r] = max(tops[r], fabs(right[r * step + j] * scales[j]))
+        tops[r] = tops[r] if tops[r] > 0. else 1.
+        for j in range(size):
+            z[r * size + j] = <real>(right[r * step + j] * scales[j] / tops[r])
+    solve_class(upper, z, size, m, size)
+    for r in range(m):
+        for j in range(size):
+            out[r * step + j] = z[r * size + j] * tops[r] * scales[j]
 
 
 cdef void solve_class(

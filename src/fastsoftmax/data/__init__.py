@@ -13,6 +13,7 @@ from fastsoftmax.data.factors import ClassFactors
 from fastsoftmax.data.float64 import float64_pieces
 from fastsoftmax.data.memory import empty
 from fastsoftmax.data.protocol import Data
+from fastsoftmax.data.standardised import Standardisation
 from fastsoftmax.data.stored import Draw, StoredLogits
 from fastsoftmax.data.streamed_dense import DenseBlocks
 from fastsoftmax.data.streamed_sparse import SparseBlocks
@@ -30,6 +31,7 @@ __all__ = [
     "Gradients",
     "SparseBlocks",
     "SparseData",
+    "Standardisation",
     "StoredLogits",
     "Variances",
     "WeightedColumns",

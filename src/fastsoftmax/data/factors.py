@@ -49,10 +49,10 @@ class ClassFactors:
 
     def solve(self, *right: NDArray[np.float64]) -> list[NDArray[np.float64]]:
         """M⁻¹ v of up to four v (K, size); one reading of the factors serves them."""
-        scaled = np.stack(right) * self._scales
-        tops = np.abs(scaled).max(axis=(1, 2), keepdims=True)
-        tops[tops == 0] = 1
-        z = np.ascontiguousarray(scaled / tops, dtype=self._matrices.dtype)
-        threads = team(self._n_threads, 2 * z.size * z.shape[2])
-        self._kernel.solve(self._matrices, z, int(len(self._matrices) > 1), threads)
-        return list(z * tops * self._scales)
+        stacked = np.ascontiguousarray(right, np.float64)
+        out = np.empty(stacked.shape)
+        threads = team(self._n_threads, 2 * stacked.size * stacked.shape[2])
+        self._kernel.solve(
+            self._matrices, self._scales, stacked, out, int(len(self._matrices) > 1), threads
+        )
+        return list(out)

@@ -15,22 +15,23 @@ KEPT = 32 << 20  # bytes of free blocks, at most
 LARGE = 64 << 10  # bytes, below which memory costs little
 STEPS = 8  # sizes of blocks from a power of two to the next
 
-_free: list[NDArray[np.uint8]] = []  # the one that was in use last at the end
+
+class Block(np.ndarray):
+    """Bytes. Of a type of its own: NumPy makes the last array of one type the base of all views."""
+
+
+_free: list[Block] = []  # the one that was in use last at the end
 # Never waited for: what is freed while some other thread, or this one, looks for memory, or after a
 # fork that happened meanwhile, is left to the system.
 _lock = threading.Lock()
 
 
-class Lent:
-    """A block in use: arrays in it hold this, and when the last is gone the block is free."""
-
-    def __init__(self, block: NDArray[np.uint8]) -> None:
-        self._block = block
-        self.__array_interface__ = block.__array_interface__
+class Lent(np.ndarray):
+    """A block in use: the base of all arrays in it, and when the last is gone the block is free."""
 
     def __del__(self) -> None:
         if _lock.acquire(blocking=False):
-            _free.append(self._block)
+            _free.append(self.base)
             while sum(block.size for block in _free) > KEPT:
                 del _free[0]
             _lock.release()
@@ -44,10 +45,10 @@ def empty(shape: int | tuple[int, ...], dtype: DTypeLike) -> NDArray:
         return np.empty(shape, dtype)
     step = (1 << size.bit_length() - 1) // STEPS
     block = _block(-(-size // step) * step)
-    return np.asarray(Lent(block))[:size].view(dtype).reshape(shape)
+    return np.ndarray(shape, dtype, Lent(block.size, np.uint8, block))
 
 
-def _block(size: int) -> NDArray[np.uint8]:
+def _block(size: int) -> Block:
     """One of this size that is free, or a new one."""
     if _lock.acquire(blocking=False):
         try:
@@ -56,4 +57,4 @@ def _block(size: int) -> NDArray[np.uint8]:
                     return _free.pop(i)
         finally:
             _lock.release()
-    return np.empty(size, np.uint8)
+    return Block(size, np.uint8)

@@ -138,7 +138,8 @@ class StoredLogits:
 
     def fill(self, logits: NDArray) -> None:
         """The same logits (K,) in every row."""
-        self.tiles[...] = logits[:, None]
+        self.tiles[0] = logits[:, None]
+        self.tiles[1:] = self.tiles[0]
 
     def along(
         self,

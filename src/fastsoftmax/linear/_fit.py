@@ -1,5 +1,6 @@
 """A fit in one call."""
 
+from functools import cache
 from typing import Any
 
 from numpy.typing import ArrayLike
@@ -43,9 +44,13 @@ def fit(X: MatrixLike | Blocks, y: ArrayLike | None = None, **params: Any) -> So
     [0, 1, 2, 3, 4]
     """
     by_call = {name: params.pop(name) for name in OF_FIT if name in params}
-    known = SoftmaxRegression().get_params()
-    if unknown := [name for name in params if name not in known]:
-        raise TypeError(
-            f"fit: unknown parameter {unknown[0]!r}, expected one of {', '.join((*OF_FIT, *known))}"
-        )
+    if unknown := [name for name in params if name not in known()]:
+        expected = ", ".join((*OF_FIT, *known()))
+        raise TypeError(f"fit: unknown parameter {unknown[0]!r}, expected one of {expected}")
     return SoftmaxRegression(**params).fit(X, y, **by_call)
+
+
+@cache
+def known() -> tuple[str, ...]:
+    """The parameters of `SoftmaxRegression`."""
+    return tuple(SoftmaxRegression().get_params())

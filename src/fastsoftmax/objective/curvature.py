@@ -47,7 +47,7 @@ class Curvature:
 
     def start_strengths(self) -> NDArray:
         """p(1 - p) of each logit, for the shares of the classes."""
-        share = self._objective.shares()
+        share = self._objective.shares
         return np.maximum(share * (1 - share), 1e-3 * self._objective.typical_share)
 
     def draw(self, line: Line, rows: int, seed: int) -> tuple[Draw, int, int]:
@@ -94,11 +94,10 @@ class Curvature:
     def _watch(self, line: Line) -> NDArray:
         """p(1 - p) of some rows; asked again where F is as before, what it was then."""
         if self._seen is None or self._seen[0] != line.value:
-            sample = line.logits(WATCHED)
-            out = sample.like()
-            whole = sample.n == self._objective.data.shape[0]
-            sample.variances(self._objective.weights if whole else None, out)
-            self._seen = line.value, out.tiles
+            some = line.logits(WATCHED)  # a copy
+            whole = some.n == self._objective.data.shape[0]
+            some.variances(self._objective.weights if whole else None, some)
+            self._seen = line.value, some.tiles
         return self._seen[1]
 
     def moved(self, line: Line) -> float:
@@ -110,7 +109,8 @@ class Curvature:
         if self._moved and abs(line.value - self._moved[0]) <= STILL * abs(line.value):
             return self._moved[1]
         now = self._watch(line)
-        change = np.einsum("tkr->k", np.abs(now - self.watched))
+        change = now - self.watched
+        change = np.einsum("tkr->k", np.abs(change, out=change))
         total = np.einsum("tkr->k", now)
         self._moved = line.value, float(np.mean(change / np.where(total > 0, total, 1)))
         return self._moved[1]

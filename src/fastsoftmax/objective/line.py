@@ -86,7 +86,7 @@ class StoredLine:
     def __init__(self, objective: "Objective", theta: NDArray) -> None:
         self._objective = objective
         self._whole = Part(objective, objective.rows)
-        self._rest = Rest(objective)
+        self._rest = Rest(objective, theta)
         self.theta = theta.copy()
         self._from_theta()
 
@@ -116,7 +116,7 @@ class StoredLine:
         if not o.narrowed:
             return False
         o.widen()
-        self._whole, self._rest = Part(o, o.rows, self._whole), Rest(o)
+        self._whole, self._rest = Part(o, o.rows, self._whole), Rest(o, self.theta)
         self._from_theta()
         return True
 
@@ -192,7 +192,7 @@ class StoredLine:
         if few or self._objective.data.shape[1] > NARROW or self._misled:
             return None
         self.cheap, self._before = False, (self.value, dot(self.gradient, self._direction))
-        return Path(self._part, self._parabola.copy(), 1 / self._whole.logits.n, SCOUTING, every)
+        return Path(self._part, self._parabola, 1 / self._whole.logits.n, SCOUTING, every)
 
     def at(self, t: float) -> Trial:
         if self.cheap:

@@ -1,5 +1,7 @@
 """The objective of softmax regression with an elastic net penalty."""
 
+from functools import cached_property
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -160,11 +162,12 @@ class Objective:
         theta = np.zeros(self.size)
         _, c = self.parameters.split(theta)
         if c is not None:
-            share = log(self.shares())
-            c[:] = share - (log(1 - self.shares()) if self.logistic else share.mean())
+            share = log(self.shares)
+            c[:] = share - (log(1 - self.shares) if self.logistic else share.mean())
             c *= self.parameters.intercept_scale
         return theta
 
+    @cached_property
     def shares(self) -> NDArray[np.float64]:
         """Where X is not looked at, the probability of each class, or of each logit's being on."""
         weights = np.ones(len(self.targets)) if self.weights is None else self.weights
@@ -186,7 +189,7 @@ class Objective:
     @property
     def blind_loss(self) -> float:
         """The loss of the best model that does not look at X: the entropy of the shares."""
-        share = self.shares()
+        share = self.shares
         share = np.concatenate([share, 1 - share]) if self.logistic else share
         return float(-np.sum(share * log(share)))
 

@@ -16,6 +16,7 @@ from fastsoftmax.data import (
     DenseData,
     SparseBlocks,
     SparseData,
+    Standardisation,
     StoredLogits,
     dot,
     largest,
@@ -28,7 +29,10 @@ if TYPE_CHECKING:
 
 OFFSET = 256.0  # of a mean, in deviations, beyond which float32 leaves a feature too few digits
 PROJECTED = 1 << 13  # rows at a time
-PROJECTIONS = 16  # onto random directions, to tell a row's length by (Johnson & Lindenstrauss 1984)
+PROJECTIONS = (
+    16  # onto random directions, to tell a row's length by (Johnson & Lindenstrauss 1984),
+)
+# where the features are more
 
 
 class Parameters(ABC):
@@ -113,6 +117,9 @@ class Standardised(Parameters):
         #: what was found out of X in these coordinates, for all objectives that share them
         self.found: dict[Any, Any] = {}
         self._take_over(objective)
+        self._change = Standardisation(
+            self.shape, self.scales, self.shift, self.intercept_scale, self.constant, data.n_threads
+        )
 
     def _narrows(self, n: int) -> bool:
         """Whether all of X is finite in float32, and its features keep enough digits."""
@@ -156,19 +163,18 @@ class Standardised(Parameters):
 
     def project(self, theta: NDArray) -> NDArray:
         """θ without what all classes have in common (their gauge): the loss does not see it."""
-        if self._objective.logistic:
-            return theta.ravel()
-        table = self.table(theta)
-        return (table - table.mean(axis=0)).ravel()
+        return theta.ravel() if self._objective.logistic else self._change.project(theta)
 
     def lengths(self) -> NDArray[np.float64]:
         """About that of each row, features being of unit variance; of mean square 1."""
         o, key = self._objective, ("lengths", self._objective.penalty)
         if key not in self.found:
             h = np.sqrt(self.intercept_scale**2 * self.spread + o.penalty)
-            signs = np.random.default_rng(0).choice((-1.0, 1.0), (PROJECTIONS, len(h)))
-            W = np.divide(signs, h, out=np.zeros_like(signs), where=(h > 0) & ~self.constant)
-            o.n_passes += 0.5 * PROJECTIONS / o.n_logits
+            onto = np.eye(len(h))
+            if len(h) > PROJECTIONS:
+                onto = np.random.default_rng(0).choice((-1.0, 1.0), (PROJECTIONS, len(h)))
+            W = np.divide(onto, h, out=np.zeros_like(onto), where=(h > 0) & ~self.constant)
+            o.n_passes += 0.5 * len(W) / o.n_logits
             squares = np.concatenate(
                 [squared_lengths(piece, W, -self._at_means(W)) for _, piece in o.data.pieces()]
             )
@@ -196,49 +202,31 @@ class Standardised(Parameters):
         return theta
 
     def user(self, theta: NDArray) -> tuple[NDArray, NDArray | None]:
-        """(W, b) of θ."""
-        V, c = self.split(theta)
-        W = V / self.scales
-        return W, None if c is None else c / self.intercept_scale - self._at_means(W)
+        """(W, b) of θ, in the precision in which the objective computes."""
+        return self._change.model(theta, self._objective.data.dtype)
 
     def products(self, theta: NDArray, direction: NDArray) -> NDArray[np.float64]:
         """⟨W, W⟩, ⟨W, step⟩ and ⟨step, step⟩ of the weights."""
-        W, step = (self.split(vector)[0] / self.scales for vector in (theta, direction))
-        return np.array([np.einsum("kd,kd->", a, c) for a, c in ((W, W), (W, step), (step, step))])
+        return self._change.products(theta, direction)
 
     def value_and_grad(
         self, theta: NDArray, stored: StoredLogits | None, rows: Rows
     ) -> tuple[float, NDArray]:
-        W, b = self.user(theta)
-        value, grads = rows.data.value_and_grad(
-            *((W, b) if stored is None else (None, None)),
+        loss, grads = rows.data.value_and_grad(
+            *(self.user(theta) if stored is None else (None, None)),
             *(rows.targets, rows.weights, 1 / self._data.shape[0]),
             stored=stored,
         )
-        value += 0.5 * rows.ridge * np.einsum("kd,kd->", W, W)
-        gradient = np.empty_like(theta)
-        to_V, to_c = self.split(gradient)
-        np.add(grads.W, rows.ridge * W, out=to_V)
-        if to_c is not None:
-            to_V -= np.outer(grads.b, self.shift)
-            to_c[:] = grads.b / self.intercept_scale
-        to_V /= self.scales
-        to_V[:, self.constant] = 0
-        return value, gradient
+        penalty, gradient = self._change.gradient(theta, grads.W, grads.b, rows.ridge)
+        return loss + penalty, gradient
 
     def model(self, theta: NDArray) -> tuple[NDArray, NDArray | None]:
         """(W, b) of θ: fresh arrays."""
-        return self.user(theta)
+        return self._change.model(theta, np.dtype(np.float64))
 
     def norms(self, gradient: NDArray) -> tuple[float, float]:
         """max |∇F| with respect to (W, b), and ‖∇_W F‖², from that with respect to θ."""
-        V, c = self.split(gradient)
-        by_W = V * self.scales
-        if c is not None:
-            by_b = c * self.intercept_scale
-            by_W += np.outer(by_b, self.shift)
-        largest = max(np.abs(part).max() for part in ((by_W,) if c is None else (by_W, by_b)))
-        return float(largest), float(np.einsum("kd,kd->", by_W, by_W))
+        return self._change.norms(gradient)
 
 
 def squared_lengths(data: DenseData, W: NDArray, b: NDArray) -> NDArray[np.float64]:

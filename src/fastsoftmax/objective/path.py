@@ -28,8 +28,8 @@ class Path:
     def __init__(
         self, part: Part, parabola: NDArray, scale: float, near: float, every: int = 1
     ) -> None:
-        self.part, self._parabola, self._scale, self._every = part, parabola, scale, every
-        self.near = near
+        self.part, self._scale, self._every, self.near = part, scale, every, near
+        self._parabola = parabola.tolist()
 
     def tilt(self, slope: float) -> Trial:
         """Make φ'(0) what it is known to be; φ there."""
@@ -41,13 +41,9 @@ class Path:
         part, rows = self.part, self.part.rows
         value, slope, curvature = part.logits.along(
             part.change, t, rows.targets, rows.weights, self._scale, self._every
-        )
+        ).tolist()
         a, b, c = self._parabola
-        return Trial(
-            float(value + a + t * (2 * b + t * c)),
-            float(slope + 2 * b + 2 * t * c),
-            float(curvature + 2 * c),
-        )
+        return Trial(value + a + t * (2 * b + t * c), slope + 2 * b + 2 * t * c, curvature + 2 * c)
 
 
 def parabola(objective: "Objective", theta: NDArray, direction: NDArray) -> NDArray:

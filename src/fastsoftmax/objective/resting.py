@@ -5,7 +5,7 @@ certainty, and their residuals p - y pull at nothing. Their loss is then taken f
 they came to rest, so that what is lost is their curvature alone; now and then, and before a solver
 stops, all rows are looked at. (Shrinking, as Joachims, Making large-scale SVM learning practical,
 1999, 11.4, has it for dual variables.) Rows of weight 0, such as those that a fold leaves out, rest
-from the start.
+from the start; else none does where the model starts blind to X.
 
 A row may rest if its curvature, at most |p - y|·‖x - μ‖², is far below the penalty's: that then
 holds its weights about as well. But a row with features that hardly any other has is alone in
@@ -111,13 +111,14 @@ class Tangent:
 class Rest:
     """Decides which rows rest, and for how long."""
 
-    def __init__(self, objective: "Objective") -> None:
+    def __init__(self, objective: "Objective", theta: NDArray) -> None:
         self._objective = objective
         self._awake: Awake | None = None
         self._surest = surest(objective)
         self._lengths: NDArray[np.float64] | None = None
         self._restless = np.zeros(objective.data.shape[0], bool)
-        self._look = self.steps = 0
+        blind = objective.weights is None and not objective.parameters.split(theta)[0].any()
+        self._look, self.steps = LOOK if blind else 0, 0
         self.doubts = 0
 
     @property
