@@ -53,14 +53,14 @@ cdef enum:
 
 cdef struct Stripes:
     Py_ssize_t k  # classes that are multiplied with X: all, or all but the one that is spared
-    Py_ssize_t padded  # features rounded up to whole pairs of vectors
+    Py_ssize_t padded  # features rounded up to whole vectors
     bint turned  # whether rows are turned for their logits, rather than partial sums folded
     Py_ssize_t class_blocks
     Py_ssize_t block  # rows, a multiple of ROWS
     Py_ssize_t lot  # rows converted at a time, a divisor of FOLD
     Py_ssize_t width  # features whose packed weights stay in L1 while VL rows pass; times VL
     Py_ssize_t n_stripes
-    Py_ssize_t totals  # doubles of a stripe: gradient of W (padded/2VL, k, 2VL), of b (k, VL), loss (VL)
+    Py_ssize_t totals  # doubles of a stripe: gradient of W by `columns`, of b (k, VL), loss (VL)
     Py_ssize_t packed  # numbers of packed W
     Py_ssize_t room  # bytes of a turned tile, or of partial sums
     Py_ssize_t scratch  # bytes a thread
@@ -74,7 +74,7 @@ cdef inline Stripes plan_stripes(const Problem *p) noexcept nogil:
     """What follows from the shape: never from the number of threads."""
     cdef Stripes s
     cdef Py_ssize_t size = sizeof(real), wide = sizeof(double)
-    s.padded = rounded_up(p.d, 2 * VL)
+    s.padded = rounded_up(p.d, VL)
     s.turned = p.w != NULL and p.k > min(FEW + p.d // 8, FOLDS // VL)
     s.k = p.k - 1 if p.spared >= 0 else p.k
     s.packed = s.k * rounded_up(p.d, ROWS if s.turned else 2 * VL)
@@ -235,16 +235,22 @@ cdef inline bint readable(
     return (columns - p.d) * x.size <= p.cells.x + max((p.n - 1) * x.row_step, 0) - last
 
 
+cdef inline Py_ssize_t columns(const Stripes *s, Py_ssize_t j) noexcept nogil:
+    """Features that are multiplied together from j on: sums and totals are (k, columns), for one j
+    after another. Two vectors, where there are."""
+    return min(2 * VL, s.padded - j)
+
+
 cdef inline Ahead block_after(
     const Problem *p, const Stripes *s, Py_ssize_t start, Py_ssize_t j
 ) noexcept nogil:
-    """What follows the block at `start`: its share that goes with features j .. j + 2*VL.
+    """What follows the block at `start`: its share that goes with the columns from feature j on.
 
     Rows that are long and side by side are one run of bytes, fetched in its order; of others these
     features, each line of them once, or two lines a row.
     """
     cdef Ahead next = nothing()
-    cdef Py_ssize_t size = p.cells.size, panel = 2 * VL * size, row = p.cells.row_step
+    cdef Py_ssize_t size = p.cells.size, panel = columns(s, j) * size, row = p.cells.row_step
     if p.cells.column_step != size:
         return next
     next.gap = panel // 2 if panel > LINE else 0
@@ -261,11 +267,11 @@ cdef inline void add_gradient(
     const Problem *p, const Stripes *s, Py_ssize_t start, const Cells *x, Py_ssize_t n, const real *z,
     real *tail, bint more, real *sums,
 ) noexcept nogil:
-    """ZᵀX over the n rows of a block, 2*VL features at a time, into sums or, with `more`, onto them.
+    """ZᵀX over the n rows of a block into sums or, with `more`, onto them.
 
     Columns past the last feature hold whatever follows a row in memory; nobody reads their sums.
     """
-    cdef Py_ssize_t j, c, k, whole = s.padded
+    cdef Py_ssize_t j, c, k, width, whole = s.padded
     cdef Ahead next  # handed on where it lies: copied, it waits for its own parts to be stored
     cdef int nk
     cdef bint there
@@ -274,16 +280,17 @@ cdef inline void add_gradient(
         read_rows(&p.cells, start, n, whole, p.d - whole, tail, 2 * VL)
     for j from 0 <= j < p.d by 2 * VL:
         there = j < whole
+        width = columns(s, j)
         next = block_after(p, s, start, j)
         for c in range(s.class_blocks):
             k = part_start(s.k, s.class_blocks, c)
             nk = <int>(part_start(s.k, s.class_blocks, c + 1) - k)
             stored_product(
-                nk, z + k * ROWS, p.k * ROWS, x.type if there else REAL,
+                nk, width == VL, z + k * ROWS, p.k * ROWS, x.type if there else REAL,
                 x.x + j * x.size if there else <const char *>tail,
                 x.row_step // x.size if there else 2 * VL, n,
                 &next if c == 0 else NULL, more,
-                <vreal *>(sums + j * s.k + k * 2 * VL))
+                <vreal *>(sums + j * s.k + k * width))
 
 
 cdef inline void add_squares(
@@ -365,19 +372,20 @@ cdef inline void store_block(
 cdef inline void reduce_features(
     const Problem *p, const Stripes *s, Py_ssize_t j, double *gradient
 ) noexcept nogil:
-    """gradient[:, j : j + 2*VL] = scale * the sum of the stripes, in their order; it was 0."""
-    cdef Py_ssize_t i, k, v
+    """The columns of the gradient from j on = scale * the sum of the stripes, in their order; they
+    were 0."""
+    cdef Py_ssize_t i, k, v, width = columns(s, j)
     cdef double *first = s.stripes + j * s.k
     cdef double *other
     cdef double *to
     for i in range(1, s.n_stripes):
         other = first + i * s.totals
-        for v in range(s.k * 2 * VL):
+        for v in range(s.k * width):
             first[v] += other[v]
     for k in range(s.k):
         to = gradient + class_at(p, <int>k) * p.d + j
-        for v in range(min(2 * VL, p.d - j)):
-            to[v] = p.scale * first[k * 2 * VL + v]
+        for v in range(min(width, p.d - j)):
+            to[v] = p.scale * first[k * width + v]
             if p.spared >= 0:  # the classes of a row's A - Y add up to 0
                 gradient[p.spared * p.d + j + v] -= to[v]
 
@@ -402,7 +410,7 @@ cdef inline double run_stripes(
     for i in prange(s.n_stripes, schedule="dynamic", chunksize=1, num_threads=n_threads,
                     use_threads_if=n_threads > 1):
         run_stripe(p, s, i, grad_w != NULL, s.scratches + threadid() * s.scratch)
-    for j in prange(s.padded // (2 * VL) if grad_w else 0, schedule="static",
+    for j in prange((s.padded + 2 * VL - 1) // (2 * VL) if grad_w else 0, schedule="static",
                     num_threads=n_threads, use_threads_if=n_threads > 1):
         reduce_features(p, s, j * 2 * VL, grad_w)
     for k in range(p.k):

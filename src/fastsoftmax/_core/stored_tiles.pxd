@@ -31,7 +31,7 @@ from libc.stdint cimport int8_t, uint8_t
 
 from fastsoftmax._core.convert cimport BFLOAT16, BOOL, FLOAT16, INT8, REAL, UINT8
 from fastsoftmax._core.simd cimport HALF_BY_INSTRUCTION, bfloat16, float16, real, vreal
-from fastsoftmax._core.tiles cimport Ahead, dots, product
+from fastsoftmax._core.tiles cimport Ahead, direct, dots, product, product_narrow
 
 cdef enum:
     SINGLE = sizeof(real) == sizeof(float)
@@ -61,16 +61,27 @@ cdef inline void stored_dots(
 
 
 cdef inline void stored_product(
-    int nk, const real *z, Py_ssize_t tile, int type, const char *x, Py_ssize_t stride, Py_ssize_t n,
-    const Ahead *next, bint more, vreal *out,
+    int nk, bint narrow, const real *z, Py_ssize_t tile, int type, const char *x, Py_ssize_t stride,
+    Py_ssize_t n, const Ahead *next, bint more, vreal *out,
 ) noexcept nogil:
+    """`product`, or down one vector of columns."""
     if not SINGLE or type == REAL:
-        product(nk, z, tile, <const real *>x, stride, n, next, more, out)
+        product_stored(nk, narrow, z, tile, <const real *>x, stride, n, next, more, out)
     elif type == UINT8 or type == BOOL:
-        product(nk, z, tile, <const uint8_t *>x, stride, n, next, more, out)
+        product_stored(nk, narrow, z, tile, <const uint8_t *>x, stride, n, next, more, out)
     elif type == INT8:
-        product(nk, z, tile, <const int8_t *>x, stride, n, next, more, out)
+        product_stored(nk, narrow, z, tile, <const int8_t *>x, stride, n, next, more, out)
     elif type == BFLOAT16:
-        product(nk, z, tile, <const bfloat16 *>x, stride, n, next, more, out)
+        product_stored(nk, narrow, z, tile, <const bfloat16 *>x, stride, n, next, more, out)
     elif HALF_BY_INSTRUCTION and type == FLOAT16:
-        product(nk, z, tile, <const float16 *>x, stride, n, next, more, out)
+        product_stored(nk, narrow, z, tile, <const float16 *>x, stride, n, next, more, out)
+
+
+cdef inline void product_stored(
+    int nk, bint narrow, const real *z, Py_ssize_t tile, const direct *x, Py_ssize_t stride,
+    Py_ssize_t n, const Ahead *next, bint more, vreal *out,
+) noexcept nogil:
+    if narrow:
+        product_narrow(nk, z, tile, x, stride, n, next, more, out)
+    else:
+        product(nk, z, tile, x, stride, n, next, more, out)

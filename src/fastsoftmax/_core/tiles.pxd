@@ -179,7 +179,8 @@ cdef inline outlined dots(
 
 
 cdef inline inlined product_of(
-    const int nk, const Py_ssize_t step, const Py_ssize_t along, const real *z, Py_ssize_t tile,
+    const int nk, const int wide, const Py_ssize_t step, const Py_ssize_t along, const real *z,
+    Py_ssize_t tile,
     const direct *x, Py_ssize_t stride, Py_ssize_t n, const Ahead *ahead, vreal *out,
 ) noexcept nogil:
     cdef Ahead next = nothing()
@@ -192,15 +193,17 @@ cdef inline inlined product_of(
     if ahead:
         next = ahead[0]
     for k in range(nk):
-        sum0[k] = out[2 * k]
-        sum1[k] = out[2 * k + 1]
+        sum0[k] = out[wide * k]
+        if wide == 2:
+            sum1[k] = out[2 * k + 1]
     while True:  # at least once, so that sums need not be anywhere but in registers
         left = min(n, ROWS)
         n = n - left
         y = z
         while True:
             a = in_register(load_stored(x))
-            b = in_register(load_stored(x + VL))
+            if wide == 2:
+                b = in_register(load_stored(x + VL))
             if next.at:
                 prefetch_l2(next.at)
                 prefetch_l2(next.at + next.gap)
@@ -209,7 +212,8 @@ cdef inline inlined product_of(
             for k in range(nk):
                 v = set1(y[k * step])
                 sum0[k] = sum0[k] + a * v
-                sum1[k] = sum1[k] + b * v
+                if wide == 2:
+                    sum1[k] = sum1[k] + b * v
             y = y + along
             left = left - 1
             if left == 0:
@@ -218,45 +222,47 @@ cdef inline inlined product_of(
             break
         z = z + tile
     for k in range(nk):
-        out[2 * k] = sum0[k]
-        out[2 * k + 1] = sum1[k]
+        out[wide * k] = sum0[k]
+        if wide == 2:
+            out[2 * k + 1] = sum1[k]
     return 0
 
 
 cdef inline inlined product_any(
-    int nk, const Py_ssize_t step, const Py_ssize_t along, const real *z, Py_ssize_t tile,
+    int nk, const int wide, const Py_ssize_t step, const Py_ssize_t along, const real *z,
+    Py_ssize_t tile,
     const direct *x, Py_ssize_t stride, Py_ssize_t n, const Ahead *next, bint more, vreal *out,
 ) noexcept nogil:
     cdef int k
-    for k in range(0 if more else 2 * nk):
+    for k in range(0 if more else wide * nk):
         out[k] = set1(0.)
     if n <= 0:
         return 0
     if nk == 1:
-        product_of(1, step, along, z, tile, x, stride, n, next, out)
+        product_of(1, wide, step, along, z, tile, x, stride, n, next, out)
     elif nk == 2:
-        product_of(2, step, along, z, tile, x, stride, n, next, out)
+        product_of(2, wide, step, along, z, tile, x, stride, n, next, out)
     elif nk == 3:
-        product_of(3, step, along, z, tile, x, stride, n, next, out)
+        product_of(3, wide, step, along, z, tile, x, stride, n, next, out)
     elif nk == 4:
-        product_of(4, step, along, z, tile, x, stride, n, next, out)
+        product_of(4, wide, step, along, z, tile, x, stride, n, next, out)
     elif nk == 5:
-        product_of(5, step, along, z, tile, x, stride, n, next, out)
+        product_of(5, wide, step, along, z, tile, x, stride, n, next, out)
     elif nk == 6:
-        product_of(6, step, along, z, tile, x, stride, n, next, out)
+        product_of(6, wide, step, along, z, tile, x, stride, n, next, out)
     elif CLASS_BLOCK > 6:
         if nk == 7:
-            product_of(7, step, along, z, tile, x, stride, n, next, out)
+            product_of(7, wide, step, along, z, tile, x, stride, n, next, out)
         elif nk == 8:
-            product_of(8, step, along, z, tile, x, stride, n, next, out)
+            product_of(8, wide, step, along, z, tile, x, stride, n, next, out)
         elif nk == 9:
-            product_of(9, step, along, z, tile, x, stride, n, next, out)
+            product_of(9, wide, step, along, z, tile, x, stride, n, next, out)
         elif nk == 10:
-            product_of(10, step, along, z, tile, x, stride, n, next, out)
+            product_of(10, wide, step, along, z, tile, x, stride, n, next, out)
         elif nk == 11:
-            product_of(11, step, along, z, tile, x, stride, n, next, out)
+            product_of(11, wide, step, along, z, tile, x, stride, n, next, out)
         elif nk == 12:
-            product_of(12, step, along, z, tile, x, stride, n, next, out)
+            product_of(12, wide, step, along, z, tile, x, stride, n, next, out)
     return 0
 
 
@@ -269,7 +275,16 @@ cdef inline outlined product(
     z_k[i] is z[(i // ROWS)*tile + k*ROWS + i % ROWS]. With `more` the sums are added to what `out`
     holds. As many rows of what is needed `next` are fetched into L2.
     """
-    product_any(nk, ROWS, 1, z, tile, x, stride, n, next, more, out)
+    product_any(nk, 2, ROWS, 1, z, tile, x, stride, n, next, more, out)
+    return 0
+
+
+cdef inline outlined product_narrow(
+    int nk, const real *z, Py_ssize_t tile, const direct *x, Py_ssize_t stride, Py_ssize_t n,
+    const Ahead *next, bint more, vreal *out,
+) noexcept nogil:
+    """The same down one vector of columns: out[k]."""
+    product_any(nk, 1, ROWS, 1, z, tile, x, stride, n, next, more, out)
     return 0
 
 
@@ -277,7 +292,7 @@ cdef inline outlined product_across(
     int nk, const real *z, const real *x, Py_ssize_t stride, Py_ssize_t n, vreal *out,
 ) noexcept nogil:
     """The same with z_k[i] = z[i*ROWS + k]: sums over the classes of a tile, for nk of its rows."""
-    product_any(nk, 1, ROWS, z, ROWS * ROWS, x, stride, n, NULL, False, out)
+    product_any(nk, 2, 1, ROWS, z, ROWS * ROWS, x, stride, n, NULL, False, out)
     return 0
 
 
@@ -286,7 +301,7 @@ cdef inline outlined product_down(
     vreal *out,
 ) noexcept nogil:
     """The same with z_k[i] = z[i*z_step + k]: sums down the rows of two row-major arrays."""
-    product_any(nk, 1, z_step, z, ROWS * z_step, x, stride, n, NULL, False, out)
+    product_any(nk, 2, 1, z_step, z, ROWS * z_step, x, stride, n, NULL, False, out)
     return 0
 
 
@@ -295,5 +310,5 @@ cdef inline outlined product_along(
     vreal *out,
 ) noexcept nogil:
     """The same with z_k[i] = z[k*z_step + i]: nk rows of a row-major array times a matrix."""
-    product_any(nk, z_step, 1, z, ROWS, x, stride, n, NULL, False, out)
+    product_any(nk, 2, z_step, 1, z, ROWS, x, stride, n, NULL, False, out)
     return 0
