@@ -56,6 +56,7 @@ cdef Problem problem(cnp.ndarray x, Py_ssize_t k, w, b, targets, weights, double
     p.w = <const real *>data(w)
     p.b = <const real *>data(b)
     p.stored = NULL
+    p.change = NULL
     set_targets(&p, targets)
     p.weights = <const real *>data(weights)
     p.scale = scale
@@ -78,12 +79,13 @@ cdef bint by_stripes(const Problem *p, const Stripes *s, bint wants_x) noexcept:
 def value_and_grad(
     cnp.ndarray x not None, w, b, targets, weights,
     double scale, grad_w, cnp.ndarray grad_b not None, grad_x,
-    workspace, int n_threads, stored=None,
+    workspace, int n_threads, stored=None, change=None, double step=0.,
 ):
     """scale * the weighted sum of losses; its gradients into arrays of zeros.
 
     Without w, at the logits that `stored` holds, as `store_logits` lays them out: half a pass. The
-    gradient of X is then not to be had.
+    gradient of X is then not to be had. Where there is a `change` of them, laid out like them, they are
+    moved by `step` times that on the way.
 
     X (n, d) is of any type that `convert` knows and of any strides. W (k, d), b (k,) or None and
     weights (n,) or None are `real` and C-contiguous, targets as `set_targets` takes them; without them
@@ -94,6 +96,7 @@ def value_and_grad(
     """
     cdef Problem p = problem(x, grad_b.shape[0], w, b, targets, weights, scale)
     p.stored = <real *>data(stored)
+    p.change, p.step = <const real *>data(change), step
     cdef Stripes stripes = plan_stripes(&p)
     cdef Panels panels = plan_panels(&p)
     cdef bint narrow = grad_w is not None and grad_w.dtype.itemsize != sizeof(double)

@@ -15,10 +15,9 @@ once where they are small, else anew for each band.
 """
 
 from cython.parallel cimport prange, threadid
-from libc.string cimport memcpy
 
 from fastsoftmax._core.linear_problem cimport (
-    ALIGNMENT, Problem, aligned, part_start, rounded_up, tile_loss, tile_sums,
+    ALIGNMENT, Problem, aligned, part_start, rounded_up, take_stored, tile_loss, tile_sums,
 )
 from fastsoftmax._core.simd cimport (
     CLASS_BLOCK, VL, VL_MOST, add_to_doubles, load, load_first, prefetch, real, set1, store, store_first,
@@ -227,7 +226,7 @@ cdef inline void band_from_stored(
     cdef Py_ssize_t tiles = (n + ROWS - 1) // ROWS, i
     pack_band(p, s, start, n, False, True, n_threads)
     for i in prange(tiles, schedule="static", num_threads=n_threads, use_threads_if=n_threads > 1):
-        memcpy(s.z + i * p.k * ROWS, p.stored + start * p.k + i * p.k * ROWS, p.k * ROWS * sizeof(real))
+        take_stored(p, start + i * ROWS, s.z + i * p.k * ROWS)
 
 
 cdef inline double run_band(

@@ -1,5 +1,6 @@
 """What the schemes of `linear` share: the problem, and how rows, weights and tiles are laid out."""
 
+from libc.string cimport memcpy
 cimport numpy as cnp
 
 from fastsoftmax._core.convert cimport Cells
@@ -30,6 +31,8 @@ cdef struct Problem:
     const real *w  # (k, d), or NULL
     const real *b  # or NULL
     real *stored  # logits in tiles (n/ROWS, k, ROWS), read instead of W or written; or NULL
+    const real *change  # of those that are read, which are moved by `step` times that first; or NULL
+    double step
     bint logistic  # whether each logit has a logistic function of its own, rather than all one softmax
     const int *labels  # or NULL
     const real *targets  # (n, k), or NULL
@@ -135,6 +138,20 @@ cdef inline void look_at_rows(
     else:
         for i from 0 <= i < ROWS by VL:
             store(rows.few_weights + i, set1(1.))
+
+
+cdef inline void take_stored(const Problem *p, Py_ssize_t start, real *z) noexcept nogil:
+    """A tile of the stored logits, moved first, where there is a change of them."""
+    cdef real *stored = p.stored + start * p.k
+    cdef Py_ssize_t i
+    cdef vreal moved
+    if p.change == NULL:
+        memcpy(z, stored, ROWS * p.k * sizeof(real))
+        return
+    for i from 0 <= i < ROWS * p.k by VL:
+        moved = load(stored + i) + set1(p.step) * load(p.change + start * p.k + i)
+        store(stored + i, moved)
+        store(z + i, moved)
 
 
 cdef inline void tile_loss(

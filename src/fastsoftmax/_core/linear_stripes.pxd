@@ -24,11 +24,10 @@ stripes for few rows: 0.8 for 500 x 100, K = 300, 1.2 for 1000 x 784, K = 10.
 """
 
 from cython.parallel cimport prange, threadid
-from libc.string cimport memcpy
 
 from fastsoftmax._core.convert cimport REAL, Cells, read_rows
 from fastsoftmax._core.linear_problem cimport (
-    ALIGNMENT, Problem, aligned, class_at, part_start, rounded_up, tile_loss, tile_sums,
+    ALIGNMENT, Problem, aligned, class_at, part_start, rounded_up, take_stored, tile_loss, tile_sums,
 )
 from fastsoftmax._core.simd cimport (
     CLASS_BLOCK, VL, add_to_doubles, load, load_first, real, set1, store, sum_each, vreal,
@@ -341,7 +340,7 @@ cdef inline void run_stripe(
         for t from 0 <= t < (n if losses else 0) by ROWS:
             i = min(ROWS, n - t)
             if p.stored:
-                memcpy(z + t * p.k, p.stored + (start + t) * p.k, ROWS * p.k * sizeof(real))
+                take_stored(p, start + t, z + t * p.k)
             else:
                 tile_logits(p, s, start, &x, t, i, room, z + t * p.k)
             tile_loss(p, start + t, i, z + t * p.k, targets, bias + p.k * VL)

@@ -14,7 +14,7 @@ from fastsoftmax.data.float64 import float64_pieces
 from fastsoftmax.data.memory import empty
 from fastsoftmax.data.protocol import Data
 from fastsoftmax.data.standardised import Standardisation
-from fastsoftmax.data.stored import Draw, StoredLogits
+from fastsoftmax.data.stored import Draw, Step, StoredLogits
 from fastsoftmax.data.streamed_dense import DenseBlocks
 from fastsoftmax.data.streamed_sparse import SparseBlocks
 from fastsoftmax.data.vectors import add, combine, dot, dots, largest, products
@@ -32,6 +32,7 @@ __all__ = [
     "SparseBlocks",
     "SparseData",
     "Standardisation",
+    "Step",
     "StoredLogits",
     "Variances",
     "WeightedColumns",

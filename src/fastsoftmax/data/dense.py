@@ -11,7 +11,7 @@ from fastsoftmax._core import kernels
 from fastsoftmax._dtypes import computed_in, widened
 from fastsoftmax._threads import team
 from fastsoftmax.data.memory import empty
-from fastsoftmax.data.stored import Draw, StoredLogits
+from fastsoftmax.data.stored import Draw, Step, StoredLogits
 from fastsoftmax.data.workspace import Workspace
 
 # Gradients of W whose float64 totals would be larger are summed in the precision of X.
@@ -142,10 +142,12 @@ class DenseData:
         scale: float,
         wrt: Collection[str] = ("W", "b"),
         stored: StoredLogits | None = None,
+        step: Step | None = None,
     ) -> tuple[float, Gradients]:
         """``scale`` times the weighted sum of losses, and its gradients with respect to `wrt`.
 
         At stored logits, where they are given instead of W and b: half a pass, no gradient of X.
+        They are first moved by a step, if there is one.
         Without targets what is stored is taken for the gradients of the losses by the logits.
 
         Those of W (K, D) and of b (K,) are float64, or of `dtype` where W is very large; that of X
@@ -164,6 +166,7 @@ class DenseData:
             self.X, self._weights(W), self._cast(b), targets, weights, scale,
             *grads, self._workspace, self._team(n_logits),
             None if stored is None else stored.tiles,
+            *((None, 0.0) if step is None else (step[0].tiles, step[1])),
         )  # fmt: skip
         if grads.W is not None and self._feature_scale is not None:
             grads.W[...] *= self._feature_scale

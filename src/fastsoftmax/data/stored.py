@@ -51,6 +51,9 @@ class Draw(NamedTuple):
             yield rows[start : start + count], factors[start : start + count]
 
 
+Step = tuple["StoredLogits", float]  # a change of logits, and how much of it
+
+
 class StoredLogits:
     """Logits (n, K) in tiles, a class's side by side, and the loss along a line through them.
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax.data.dense import WIDE_BYTES, DenseData, Gradients
-from fastsoftmax.data.stored import Draw, StoredLogits
+from fastsoftmax.data.stored import Draw, Step, StoredLogits
 from fastsoftmax.data.streamed import BlocksData, Read, ahead
 
 
@@ -88,6 +88,7 @@ class DenseBlocks(BlocksData):
         scale: float,
         wrt: Collection[str] = ("W", "b"),
         stored: StoredLogits | None = None,
+        step: Step | None = None,
     ) -> tuple[float, Gradients]:
         """As `DenseData.value_and_grad`, but for the gradient of X."""
         n_logits = len(W) if stored is None else stored.n_logits
@@ -99,6 +100,7 @@ class DenseBlocks(BlocksData):
                 W, b, None if targets is None else targets[rows],
                 None if weights is None else weights[rows], scale, wrt,
                 None if stored is None else stored.part(rows),
+                None if step is None else (step[0].part(rows), step[1]),
             )  # fmt: skip
             loss += value
             by_b += grads.b

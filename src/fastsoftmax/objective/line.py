@@ -160,8 +160,9 @@ class StoredLine:
         o.n_passes += 0.5 * part.logits.n / self._whole.logits.n
         part.rows.data.store_logits(*o.parameters.user(direction), part.change)
 
-    def _evaluate(self) -> None:
-        self.value, self.gradient = self._objective.value_and_grad(self.theta, self._part)
+    def _evaluate(self, t: float | None = None) -> None:
+        """From the logits, once they are moved by t."""
+        self.value, self.gradient = self._objective.value_and_grad(self.theta, self._part, t)
         if self._tangent is not None:
             self.value += self._tangent.at(self.theta)
             self.gradient += self._tangent.gradient
@@ -213,13 +214,13 @@ class StoredLine:
             self.theta = self._begin.copy()
             add(self.theta, t, self._direction, o.data.n_threads)
             o.store_logits(self.theta, part.logits)
+            self._evaluate()
         else:
             if not self.cheap:
                 self._begin, self.theta = self.theta, self.theta.copy()
             add(self.theta, t, self._direction, o.data.n_threads)
-            part.logits.move(part.change, t)
+            self._evaluate(t)
         self._stands = t
-        self._evaluate()
 
     def _catch_up(self) -> Part:
         """All rows; the logits of those at rest as they were."""

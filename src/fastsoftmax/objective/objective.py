@@ -211,8 +211,11 @@ class Objective:
         """All of them."""
         return Rows(self.data, self.targets, self.weights, self.penalty)
 
-    def value_and_grad(self, theta: NDArray, part: Part | None = None) -> tuple[float, NDArray]:
-        """F and its gradient at θ, in one pass over X, or in half of one from its stored logits.
+    def value_and_grad(
+        self, theta: NDArray, part: Part | None = None, t: float | None = None
+    ) -> tuple[float, NDArray]:
+        """F and its gradient at θ, in one pass over X, or in half of one from its stored logits,
+        moved first by t times their change.
 
         Those of a part of the rows are as if the others' losses were 0.
         """
@@ -223,7 +226,8 @@ class Objective:
             self.n_passes += 1
             return self.parameters.value_and_grad(theta, None, self.rows)
         self.n_passes += 0.5 * part.logits.n / self.data.shape[0]
-        return self.parameters.value_and_grad(theta, part.logits, part.rows)
+        step = None if t is None else (part.change, t)
+        return self.parameters.value_and_grad(theta, part.logits, part.rows, step)
 
     def store_logits(self, theta: NDArray, out: StoredLogits) -> None:
         """The logits at θ, offset and all, in half a pass, or in none where all weights are 0."""

@@ -17,6 +17,7 @@ from fastsoftmax.data import (
     SparseBlocks,
     SparseData,
     Standardisation,
+    Step,
     StoredLogits,
     dot,
     largest,
@@ -70,9 +71,10 @@ class Parameters(ABC):
 
     @abstractmethod
     def value_and_grad(
-        self, theta: NDArray, stored: StoredLogits | None, rows: Rows
+        self, theta: NDArray, stored: StoredLogits | None, rows: Rows, step: Step | None = None
     ) -> tuple[float, NDArray]:
-        """Loss of these rows and ridge, and their gradient, at θ, or from the rows' stored logits.
+        """Loss of these rows and ridge, and their gradient, at θ, or from the rows' stored logits,
+        moved first by a step, if there is one.
 
         Without targets what is stored is taken for the gradient of the loss by the logits.
         """
@@ -210,12 +212,13 @@ class Standardised(Parameters):
         return self._change.products(theta, direction)
 
     def value_and_grad(
-        self, theta: NDArray, stored: StoredLogits | None, rows: Rows
+        self, theta: NDArray, stored: StoredLogits | None, rows: Rows, step: Step | None = None
     ) -> tuple[float, NDArray]:
         loss, grads = rows.data.value_and_grad(
             *(self.user(theta) if stored is None else (None, None)),
             *(rows.targets, rows.weights, 1 / self._data.shape[0]),
             stored=stored,
+            step=step,
         )
         penalty, gradient = self._change.gradient(theta, grads.W, grads.b, rows.ridge)
         return loss + penalty, gradient
@@ -315,10 +318,12 @@ class FeatureMajor(Parameters):
         return products(theta, direction, self._n_weights, self._data.n_threads)
 
     def value_and_grad(
-        self, theta: NDArray, stored: StoredLogits | None, rows: Rows
+        self, theta: NDArray, stored: StoredLogits | None, rows: Rows, step: Step | None = None
     ) -> tuple[float, NDArray]:
         gradient = np.empty(theta.size, self.dtype)
         W, b = self.split(theta)
+        if stored is not None and step is not None:
+            stored.move(*step)
         by_W, by_b = self.split(gradient)
         value, by_intercepts = rows.data.penalised(
             W, b, rows.targets, rows.weights, 1 / self._data.shape[0], rows.ridge, by_W, stored

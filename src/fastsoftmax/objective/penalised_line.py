@@ -28,9 +28,9 @@ class PenalisedLine(StoredLine):
 
     _probabilities: StoredLogits | None = None
 
-    def _evaluate(self) -> None:
+    def _evaluate(self, t: float | None = None) -> None:
         self._probabilities = None
-        smooth_value, self.smooth = self._objective.value_and_grad(self.theta, self._whole)
+        smooth_value, self.smooth = self._objective.value_and_grad(self.theta, self._whole, t)
         self._penalty, self.gradient = self._objective.l1.subgradient(self.smooth, self.theta)
         self.value = smooth_value + self._penalty
         self.places = np.flatnonzero((self.gradient != 0) | (self.theta != 0))
