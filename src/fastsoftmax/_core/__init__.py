@@ -16,9 +16,9 @@ from fastsoftmax._core import _cpu
 
 LEVELS = ("native", "v4", "v3", "v2", "plain")  # the best first
 KERNELS = (
-    *("coordinate", "coupling", "cross_entropy", "diagonals", "elementwise", "fold", "gram"),
-    *("line", "linear", "machine", "network", "sampling", "softmax", "sparse", "standardised"),
-    "vectors",
+    *("cholesky", "coordinate", "coupling", "cross_entropy", "diagonals", "elementwise", "fold"),
+    *("gram", "line", "linear", "machine", "network", "sampling", "softmax", "sparse"),
+    *("standardised", "vectors"),
 )
 
 

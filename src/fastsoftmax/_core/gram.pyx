@@ -1,4 +1,4 @@
-"""Weighted Gram matrices of some rows of X, and solves with their Cholesky factors.
+"""Weighted Gram matrices of some rows of X.
 
 The blocks of the softmax Hessian are Gram matrices of X with the rows weighted by p(1 - p); made of a
 few thousand rows of each class they precondition a solver. n rows of d features take n*d^2 flops, half
@@ -15,31 +15,16 @@ threads. Tried: packing one factor as turned tiles too, and regions for one thre
 
 `sums`: the rows themselves summed, a class a thread, eight vectors of columns at a time: bound by
 fetching rows from wherever they lie.
-
-`factor`: Cholesky, Uᵀ U, CLASS_BLOCK rows at a time: the products with the rows above by the same
-register tile (`tiles.product_down`), the rest of a block row by row. float32, two threads, a class at a
-time each, 77 x 385 x 385 8.4 ms (175 GFLOP/s), 10 x 785 x 785 6.2 (260). Tried: blocks of four by four,
-as dots of rows, whose folding outweighs the products, 24 and 16.5; LAPACK's potrf 18 for the latter,
-and its threads go on spinning where the kernels' should run: a fit of MNIST took 0.84 s instead of 0.63.
-
-`solve`: forward and backward substitution row by row of the factor, so that it is read along its rows
-both times. Bound by reading the factors, 4*k*d^2 bytes a solve in float32; several right-hand sides
-share the reading. Classes are shared among the threads. 10 x 785 x 785, two right-hand sides, two
-threads, between passes over X: 0.83 ms as the processor fetches, 0.56 with rows fetched AHEAD.
 """
 
 from cython.parallel cimport prange, threadid
-from libc.math cimport fabs, sqrt
-from libc.stdlib cimport free, malloc
 from libc.string cimport memset
 cimport numpy as cnp
 
 from fastsoftmax._core.convert cimport REAL, Cells, cells_of, convert
 from fastsoftmax._core.linear_problem cimport ALIGNMENT, aligned, part_start, rounded_up
-from fastsoftmax._core.multiples cimport add_multiple
 from fastsoftmax._core.simd cimport (
-    CLASS_BLOCK, VL, VL_MOST, add_to_doubles, load, load_first, prefetch, real, set1, store,
-    store_first, sum_lanes, vreal,
+    CLASS_BLOCK, VL, VL_MOST, add_to_doubles, load, real, set1, store, vreal,
 )
 from fastsoftmax._core.squares cimport load_upto, store_upto
 from fastsoftmax._core.tiles cimport MOST, product_down
@@ -54,8 +39,6 @@ cdef enum:
     SQUARE = 16  # rows and columns copied at a time
     BLOCKS = (2 * VL + CLASS_BLOCK - 1) // CLASS_BLOCK  # of rows, in a panel
     TASKS = 16  # of a band, packed by several threads
-    AHEAD = 3  # rows of a factor, fetched before their turn
-    BACKWARD = 4  # right-hand sides of a solve at most
 
 
 cdef inline void *data(array) except? NULL:
@@ -303,167 +286,3 @@ cdef void sum_rows(
                     total[v] = total[v] + weight * load_upto(row + v * VL, m - v * VL)
         for v in range(<int>((m + VL - 1) // VL)):
             store_upto(out + j + v * VL, total[v], m - v * VL)
-
-
-def factor(
-    cnp.ndarray matrices not None, cnp.ndarray scales not None, cnp.ndarray jitters not None,
-    cnp.ndarray failed not None, int n_threads,
-):
-    """Factor those of matrices (m, size, size) whose `failed` (m,), int32, is set, and clear it.
-
-    The upper triangle is overwritten by that of diag(scales) M diag(scales) = Uᵀ U, the diagonal of
-    which is taken for 1 + jitter; the lower triangle keeps M. Where a pivot is not positive `failed`
-    stays. Contiguous, `real`; jitters (m,) float64.
-    """
-    cdef Py_ssize_t m = matrices.shape[0], size = matrices.shape[1], i
-    cdef real *a = <real *>data(matrices)
-    cdef const real *scale = <const real *>data(scales)
-    cdef const double *jitter = <const double *>data(jitters)
-    cdef int *flags = <int *>data(failed)
-    for i in prange(m, nogil=True, schedule="dynamic", num_threads=n_threads,
-                    use_threads_if=n_threads > 1):
-        if flags[i]:
-            flags[i] = factor_class(a + i * size * size, scale + i * size, jitter[i], size)
-
-
-cdef int factor_class(real *a, const real *scales, double jitter, Py_ssize_t size) noexcept nogil:
-    # `product_down` reads two whole vectors, past the end of a row into the next
-    cdef Py_ssize_t height = CLASS_BLOCK if size >= 2 * VL else size, i0, j0, i, j, end
-    cdef double pivot
-    for i0 from 0 <= i0 < size by SQUARE:
-        for j0 from 0 <= j0 <= i0 by SQUARE:
-            for j in range(j0, min(j0 + SQUARE, size)):
-                for i in range(max(i0, j + 1), min(i0 + SQUARE, size)):
-                    a[j * size + i] = a[i * size + j] * scales[i] * scales[j]
-    for i in range(size):
-        a[i * size + i] = <real>(1. + jitter)
-    for i0 from 0 <= i0 < size by height:
-        end = min(i0 + height, size)
-        if i0:
-            for j from i0 <= j < size by 2 * VL:
-                subtract_products(a, size, i0, end, j)
-        for i in range(i0, end):
-            pivot = a[i * size + i]
-            if not pivot > 0.:
-                return 1
-            pivot = 1. / sqrt(pivot)
-            for j in range(i, size):
-                a[i * size + j] = <real>(a[i * size + j] * pivot)
-            for j in range(i + 1, end):
-                add_multiple(a + j * size + j, -a[i * size + j], a + i * size + j, size - j)
-    return 0
-
-
-cdef inline void subtract_products(
-    real *a, Py_ssize_t size, Py_ssize_t first, Py_ssize_t end, Py_ssize_t j
-) noexcept nogil:
-    """From rows first .. end, columns j .. j + 2 * VL on and right of the diagonal, those of the
-    rows above."""
-    cdef vreal sums[2 * MOST]
-    cdef real element[2 * VL_MOST]
-    cdef real *row
-    cdef Py_ssize_t i, c
-    product_down(<int>(end - first), a + first, size, a + j, size, first, sums)
-    for i in range(first, end):
-        row = a + i * size + j
-        if j >= end and j + 2 * VL <= size:
-            store(row, load(row) - sums[2 * (i - first)])
-            store(row + VL, load(row + VL) - sums[2 * (i - first) + 1])
-        else:
-            store(element, sums[2 * (i - first)])
-            store(element + VL, sums[2 * (i - first) + 1])
-            for c in range(max(0, i - j), min(2 * VL, size - j)):
-                row[c] -= element[c]
-
-
-def solve(
-    cnp.ndarray factors not None, cnp.ndarray scales not None, cnp.ndarray right not None,
-    cnp.ndarray out not None, Py_ssize_t step, int n_threads
-):
-    """out = S z, Uᵀ U z = S right, S = diag(scales), for right (m, k, size), m <= 4, all float64.
-
-    The upper triangles U of classes k, `real`, lie in factors (k, size, size); with step 0 one serves
-    all. Scales (k, size) or (1, size).
-    """
-    cdef Py_ssize_t m = right.shape[0], k = right.shape[1], size = right.shape[2], i
-    cdef Py_ssize_t scale_step = size if scales.shape[0] > 1 else 0
-    cdef const real *upper = <const real *>data(factors)
-    cdef const double *scale = <const double *>data(scales)
-    cdef const double *given = <const double *>data(right)
-    cdef double *to = <double *>data(out)
-    cdef real *z = <real *>malloc((m * k * size + 1) * sizeof(real))
-    if z == NULL:
-        raise MemoryError(f"{m * k * size} numbers of right-hand sides")
-    for i in prange(k, nogil=True, schedule="dynamic", num_threads=n_threads,
-                    use_threads_if=n_threads > 1):
-        solve_scaled(
-            upper + i * step * size * size, scale + i * scale_step, given + i * size, to + i * size,
-            k * size, m, size, z + i * m * size)
-    free(z)
-
-
-cdef void solve_scaled(
-    const real *upper, const double *scales, const double *right, double *out, Py_ssize_t step,
-    Py_ssize_t m, Py_ssize_t size, real *z,
-) noexcept nogil:
-    """Those of a class, `step` apart; in `real` of size 1 at most."""
-    cdef double tops[BACKWARD]
-    cdef Py_ssize_t r, j
-    for r in range(m):
-        tops[r] = 0.
-        for j in range(size):
-            tops[r] = max(tops[r], fabs(right[r * step + j] * scales[j]))
-        tops[r] = tops[r] if tops[r] > 0. else 1.
-        for j in range(size):
-            z[r * size + j] = <real>(right[r * step + j] * scales[j] / tops[r])
-    solve_class(upper, z, size, m, size)
-    for r in range(m):
-        for j in range(size):
-            out[r * step + j] = z[r * size + j] * tops[r] * scales[j]
-
-
-cdef void solve_class(
-    const real *upper, real *z, Py_ssize_t step, Py_ssize_t m, Py_ssize_t size
-) noexcept nogil:
-    cdef vreal sums[BACKWARD]
-    cdef vreal x[BACKWARD]
-    cdef vreal v
-    cdef const real *row
-    cdef Py_ssize_t i, j, r
-    cdef int left
-    for i in range(size):
-        row = upper + i * size
-        for r in range(m):
-            z[r * step + i] = z[r * step + i] / row[i]
-            x[r] = set1(z[r * step + i])
-        j = i + 1
-        while j + VL <= size:
-            prefetch(row + AHEAD * size + j)
-            v = load(row + j)
-            for r in range(m):
-                store(z + r * step + j, load(z + r * step + j) - x[r] * v)
-            j = j + VL
-        if j < size:
-            left = <int>(size - j)
-            v = load_first(row + j, left)
-            for r in range(m):
-                store_first(
-                    z + r * step + j, load_first(z + r * step + j, left) - x[r] * v, left)
-    for i in range(size - 1, -1, -1):
-        row = upper + i * size
-        for r in range(m):
-            sums[r] = set1(0.)
-        j = i + 1
-        while j + VL <= size:
-            prefetch(row - AHEAD * size + j)
-            v = load(row + j)
-            for r in range(m):
-                sums[r] = sums[r] + v * load(z + r * step + j)
-            j = j + VL
-        if j < size:
-            left = <int>(size - j)
-            v = load_first(row + j, left)
-            for r in range(m):
-                sums[r] = sums[r] + v * load_first(z + r * step + j, left)
-        for r in range(m):
-            z[r * step + i] = <real>((z[r * step + i] - sum_lanes(sums[r])) / row[i])

@@ -20,7 +20,7 @@ class ClassFactors:
 
     def __init__(self, matrices: NDArray, n_threads: int, strengths: NDArray | None = None) -> None:
         self._n_threads = n_threads
-        self._kernel = kernels(matrices.dtype).gram
+        self._kernel = kernels(matrices.dtype).cholesky
         self._matrices = matrices
         diagonals = np.einsum("mii->mi", matrices).astype(np.float64)
         # where all is 0 the inverse is taken for 1; what is not finite is left out
