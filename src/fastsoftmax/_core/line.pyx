@@ -234,6 +234,29 @@ cdef void tile_variances(
             store(z + i * ROWS + v, g)
 
 
+def squares(cnp.ndarray stored not None, Py_ssize_t n, double[::1] out, int n_threads):
+    """The sum of the squares of each row into out (n,)."""
+    cdef const real *s = <const real *>data(stored)
+    cdef Py_ssize_t k = stored.shape[1], i
+    for i in prange(stored.shape[0], nogil=True, schedule="static", num_threads=n_threads,
+                    use_threads_if=n_threads > 1):
+        tile_squares(s + i * k * ROWS, k, min(ROWS, n - i * ROWS), &out[0] + i * ROWS)
+
+
+cdef void tile_squares(const real *s, Py_ssize_t k, Py_ssize_t n, double *out) noexcept nogil:
+    cdef real sums[ROWS]
+    cdef vreal x, sum
+    cdef Py_ssize_t i, v
+    for v from 0 <= v < ROWS by VL:
+        sum = set1(0.)
+        for i in range(k):
+            x = load(s + i * ROWS + v)
+            sum = sum + x * x
+        store(sums + v, sum)
+    for i in range(n):
+        out[i] = sums[i]
+
+
 def probabilities(
     cnp.ndarray stored not None, bint logistic, Py_ssize_t n, cnp.ndarray out not None, int n_threads
 ):

@@ -114,6 +114,19 @@ fs_inline vlane load_labels(const int32_t *p) {
     typedef int32_t vlabel __attribute__((vector_size(FS_LANES * 4), aligned(4), may_alias));
     return __builtin_convertvector(*(const vlabel *)p, vlane);
 }
+/* Of the 2 VL numbers in two vectors those whose places the lanes name, modulo 2 VL. */
+fs_inline vreal pick(vreal a, vreal b, vlane places) {
+#if defined(__clang__)
+    vreal x;
+    for (int i = 0; i < FS_LANES; i++) {
+        int at = (int)places[i] % (2 * FS_LANES);
+        x[i] = at < FS_LANES ? a[at] : b[at - FS_LANES];
+    }
+    return x;
+#else
+    return __builtin_shuffle(a, b, places);
+#endif
+}
 fs_inline void prefetch(const void *p) { __builtin_prefetch(p, 0, 3); }
 /* into L2: fetched for a later phase, not for the loop at hand */
 fs_inline void prefetch_l2(const void *p) { __builtin_prefetch(p, 0, 2); }

@@ -25,6 +25,7 @@ cdef extern from "simd.h" nogil:
     vreal load(const real *)
     vreal load_first(const real *, int)
     vlane load_labels(const int *)
+    vreal pick(vreal, vreal, vlane)
     vreal in_register(vreal)
     void store(real *, vreal)
     void store_first(real *, vreal, int)

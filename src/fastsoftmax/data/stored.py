@@ -174,6 +174,13 @@ class StoredLogits:
         self._kernel.probabilities(self.tiles, self.logistic, self.n, out.tiles, self._team())
         return out
 
+    def squares(self) -> NDArray[np.float64]:
+        """The sum of the squares of each row, (n,)."""
+        out = np.empty(self.n)
+        if self.n:
+            self._kernel.squares(self.tiles, self.n, out, team(self.n_threads, self.tiles.size))
+        return out
+
     def curve(self, change: "StoredLogits", weights: NDArray | None) -> None:
         """From a change d of the logits whose probabilities p these are: d becomes each row's
         weight times (diag(p) - p pᵀ) d, or p(1 - p) d of logistic functions."""
