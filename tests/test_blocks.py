@@ -58,6 +58,14 @@ def test_products_of_any_blocks_are_those_of_the_array(n, at, dtype, weighted):
         np.testing.assert_allclose(c, a, **tol)
         np.testing.assert_allclose(h.W, g.W, **tol)
         np.testing.assert_allclose(h.b, g.b, **tol)
+    room = here.like()
+    other.store_logits(-W, b, room)
+    stored.move(room, 0.3)
+    a, g = one.value_and_grad(None, None, y, weights, 1 / n, stored=stored)
+    c, h = other.value_and_grad(None, None, y, weights, 1 / n, stored=here, step=(room, 0.3))
+    np.testing.assert_allclose(c, a, **tol)
+    np.testing.assert_allclose(h.W, g.W, **tol)
+    np.testing.assert_allclose(here.table(), stored.table(), **tol)
     for u, v in zip(other.moments(weights), one.moments(weights), strict=True):
         np.testing.assert_allclose(u, v, **tol)
 

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from fastsoftmax._core import kernels
 from fastsoftmax.data import ClassFactors, DenseData, Draw
 
 pytestmark = pytest.mark.kernel
@@ -63,6 +64,34 @@ def test_threads_change_no_bit(m, dtype):
         before = G.tobytes()
         results.add((before, ClassFactors(G, threads).solve(v, 2 * v)[1].tobytes()))
     assert len(results) == 1
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("size", [1, 7, 31, 47, 48, 49, 60, 61, 95, 96, 97, 130, 200, 333])
+def test_threads_that_share_a_matrix_change_no_bit(size, dtype):
+    A = np.random.default_rng(size).normal(size=(size, size + 5))
+    M = (A @ A.T / size).astype(dtype)
+    scales = (1 / np.sqrt(np.diag(M))).astype(dtype)
+    results = set()
+    for threads in (1, 2, 3, 8):
+        factors, failed = M[None].copy(), np.ones(1, np.int32)
+        kernels(np.dtype(dtype)).cholesky.factor(
+            factors, scales[None], np.full(1, 1e-5), failed, threads
+        )
+        assert not failed[0]
+        np.testing.assert_array_equal(np.tril(factors[0], -1), np.tril(M, -1))
+        results.add(factors.tobytes())
+    assert len(results) == 1
+    U, expected = np.triu(factors[0]).astype(float), np.outer(scales, scales) * M.astype(float)
+    np.fill_diagonal(expected, 1 + 1e-5)
+    np.testing.assert_allclose(U.T @ U, expected, atol=20 * np.finfo(dtype).eps)
+    indefinite = np.where(np.eye(size) > 0, 1, 2).astype(dtype)[None]
+    for threads in (1, 4):
+        failed = np.ones(1, np.int32)
+        kernels(np.dtype(dtype)).cholesky.factor(
+            indefinite.copy(), np.ones((1, size), dtype), np.zeros(1), failed, threads
+        )
+        assert failed[0] == (size > 1)
 
 
 @pytest.mark.parametrize("dtype", FLOATS)

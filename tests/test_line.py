@@ -118,6 +118,32 @@ def test_stored_logits_give_the_fused_pass(n, d, k, dtype):
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize(("n", "d", "k"), [(1, 3, 1), (333, 37, 7), (333, 16, 26), (70, 600, 300)])
+def test_a_step_on_the_way_is_a_step_made_before(n, d, k, dtype):
+    rng = np.random.default_rng(k)
+    X, z, change = (rng.normal(size=s).astype(dtype) for s in ((n, d), (n, k), (n, k)))
+    y = rng.integers(max(k, 2), size=n).astype(np.int32)
+    logits, room, before = (stored(a, np.dtype(dtype), 2) for a in (z, change, z))
+    before.move(room, 0.3)
+    data = DenseData(X, 2)
+    got = data.value_and_grad(None, None, y, None, 1 / n, stored=logits, step=(room, 0.3))
+    expected = data.value_and_grad(None, None, y, None, 1 / n, stored=before)
+    assert got[0] == expected[0]
+    assert got[1].W.tobytes() == expected[1].W.tobytes()
+    np.testing.assert_array_equal(logits.table(), before.table())
+    np.testing.assert_array_equal(room.table(), change)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize(("n", "k"), [(1, 1), (32, 3), (333, 26)])
+def test_squares(n, k, dtype):
+    z = np.random.default_rng(n).normal(size=(n, k)).astype(dtype)
+    for threads in (1, 2):
+        got = stored(z, np.dtype(dtype), threads).squares()
+        np.testing.assert_allclose(got, (z.astype(float) ** 2).sum(axis=1), rtol=1e-5)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("k", [1, 3, 26])
 def test_variances(k, dtype):
     rng = np.random.default_rng(0)

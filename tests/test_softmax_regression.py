@@ -226,11 +226,11 @@ def test_interrupted_fit_leaves_the_estimator_as_it_was(monkeypatch, warm_start)
     passes = Objective.value_and_grad
     calls = []
 
-    def interrupted(self, theta, stored=None):
+    def interrupted(self, theta, *more):
         calls.append(theta)
         if len(calls) == 3:
             raise KeyboardInterrupt
-        return passes(self, theta, stored)
+        return passes(self, theta, *more)
 
     monkeypatch.setattr(Objective, "value_and_grad", interrupted)
     with pytest.raises(KeyboardInterrupt):
