@@ -47,20 +47,6 @@ ESTIMATORS = {
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)
-def test_an_array_after_a_frame_has_no_names(library, name):
-    model = ESTIMATORS[name]
-    X, y = data()
-    target = X[:, 0] if name == "MLPRegressor" else y
-    model.fit(frame_of(library, X), library.Series(target))
-    with pytest.warns(UserWarning, match="does not have valid feature names"):
-        model.predict(X)
-    model.fit(X, target)
-    assert not hasattr(model, "feature_names_in_")
-    with pytest.raises(ValueError, match="features"):
-        model.predict(X[:, :2])
-
-
-@pytest.mark.parametrize("name", ESTIMATORS)
 def test_names_of_features(library, name):
     model = ESTIMATORS[name]
     X, y = data()
