@@ -136,6 +136,21 @@ def test_a_step_on_the_way_is_a_step_made_before(n, d, k, dtype):
 
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize(("n", "k"), [(1, 1), (32, 3), (333, 26)])
+def test_sums_of_classes(n, k, dtype):
+    z, other = np.random.default_rng(n).normal(size=(2, n, k)).astype(dtype)
+    room, less = stored(z, np.dtype(dtype)), stored(other, np.dtype(dtype))
+    for logits in (room, less):
+        logits.put(logits.table().copy())  # 0 in the rows that the last tile lacks
+    tol = {"rtol": 1e-5, "atol": 1e-5}
+    z, other = z.astype(float), other.astype(float)
+    np.testing.assert_allclose(room.class_sums(), z.sum(axis=0), **tol)
+    np.testing.assert_allclose(room.class_sums(less.tiles), np.abs(z - other).sum(axis=0), **tol)
+    wide = less.tiles.astype(np.float64)  # of a fit before, in another precision
+    np.testing.assert_allclose(room.class_sums(wide), np.abs(z - other).sum(axis=0), **tol)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize(("n", "k"), [(1, 1), (32, 3), (333, 26)])
 def test_squares(n, k, dtype):
     z = np.random.default_rng(n).normal(size=(n, k)).astype(dtype)
     for threads in (1, 2):

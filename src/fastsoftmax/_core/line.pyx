@@ -23,7 +23,7 @@ from fastsoftmax._core.linear_problem cimport (
     ALIGNMENT, Problem, TileRows, aligned, look_at_rows, part_start, set_targets, tile_loss,
 )
 from fastsoftmax._core.simd cimport (
-    VL, absolute, add_to_doubles, divide, load, load_labels, real, select_eq, select_gt, set1,
+    VL, VL_MOST, absolute, add_to_doubles, divide, load, load_labels, real, select_eq, select_gt, set1,
     set1_lane, store, vlane, vreal,
 )
 from fastsoftmax._core.softmax_tile cimport tile_gradient
@@ -232,6 +232,36 @@ cdef void tile_variances(
             g = absolute(load(z + i * ROWS + v))
             g = select_gt(load(factors + v), set1(0.), (g - g * g) * load(factors + v), set1(0.))
             store(z + i * ROWS + v, g)
+
+
+def class_sums(cnp.ndarray stored not None, less, cnp.ndarray out not None):
+    """The sum of each class into out (k,), float64; or of |stored - less|, laid out like it."""
+    cdef const real *s = <const real *>data(stored)
+    cdef const real *other = <const real *>data(less)
+    cdef double *to = <double *>data(out)
+    cdef Py_ssize_t tiles = stored.shape[0], k = stored.shape[1], i
+    with nogil:
+        for i in range(k):
+            to[i] = class_sum(s + i * ROWS, other + i * ROWS if other else NULL, tiles, k * ROWS)
+
+
+cdef double class_sum(
+    const real *s, const real *less, Py_ssize_t tiles, Py_ssize_t step
+) noexcept nogil:
+    cdef double sums[VL_MOST]
+    cdef double total = 0.
+    cdef vreal x
+    cdef Py_ssize_t i, v
+    for v in range(VL):
+        sums[v] = 0.
+    for i in range(tiles):
+        x = set1(0.)
+        for v from i * step <= v < i * step + ROWS by VL:
+            x = x + (absolute(load(s + v) - load(less + v)) if less else load(s + v))
+        add_to_doubles(sums, x)
+    for v in range(VL):
+        total += sums[v]
+    return total
 
 
 def squares(cnp.ndarray stored not None, Py_ssize_t n, double[::1] out, int n_threads):

@@ -174,6 +174,14 @@ class StoredLogits:
         self._kernel.probabilities(self.tiles, self.logistic, self.n, out.tiles, self._team())
         return out
 
+    def class_sums(self, less: NDArray | None = None) -> NDArray[np.float64]:
+        """The sum of each class over the rows, (K,); or of how far that is from other tiles."""
+        out = np.empty(self.n_logits)
+        if less is not None:
+            less = np.ascontiguousarray(less, self.tiles.dtype)
+        self._kernel.class_sums(self.tiles, less, out)
+        return out
+
     def squares(self) -> NDArray[np.float64]:
         """The sum of the squares of each row, (n,)."""
         out = np.empty(self.n)

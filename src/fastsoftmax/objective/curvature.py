@@ -41,7 +41,7 @@ class Curvature:
         carry = objective.carry
         self.watched: NDArray | None = carry.watched if carry else None
         self.grams: Grams | None = carry.grams if carry else None
-        self._seen: tuple[float, NDArray] | None = None  # where F was so much
+        self._seen: tuple[float, StoredLogits] | None = None  # where F was so much
         self._moved: tuple[float, float] | None = None  # the same, and what came out
         self._squares: NDArray[np.float64] | None = None  # lengths of rows
 
@@ -67,7 +67,7 @@ class Curvature:
         And by 1 / sₖ + 1 / sₗ, s being what p(1 - p) of a class comes to in some rows, or a little:
         rare classes are drawn as often as others.
         """
-        strengths = np.einsum("tkr->k", self._watch(line), dtype=np.float64)
+        strengths = self._watch(line).class_sums()
         strengths /= max(strengths.mean(), np.finfo(float).tiny)
         sample, weights, squares = self._sample(line)
         p = sample.logits.probabilities(sample.room)
@@ -88,16 +88,16 @@ class Curvature:
 
     def watch(self, line: Line) -> None:
         """Remember the weights p(1 - p) at the line's point, for `moved`."""
-        self.watched = self._watch(line)
+        self.watched = self._watch(line).tiles
         self._moved = line.value, 0.0
 
-    def _watch(self, line: Line) -> NDArray:
+    def _watch(self, line: Line) -> StoredLogits:
         """p(1 - p) of some rows; asked again where F is as before, what it was then."""
         if self._seen is None or self._seen[0] != line.value:
             some = line.logits(WATCHED)  # a copy
             whole = some.n == self._objective.data.shape[0]
             some.variances(self._objective.weights if whole else None, some)
-            self._seen = line.value, some.tiles
+            self._seen = line.value, some
         return self._seen[1]
 
     def moved(self, line: Line) -> float:
@@ -109,9 +109,7 @@ class Curvature:
         if self._moved and abs(line.value - self._moved[0]) <= STILL * abs(line.value):
             return self._moved[1]
         now = self._watch(line)
-        change = now - self.watched
-        change = np.einsum("tkr->k", np.abs(change, out=change))
-        total = np.einsum("tkr->k", now)
+        change, total = now.class_sums(self.watched), now.class_sums()
         self._moved = line.value, float(np.mean(change / np.where(total > 0, total, 1)))
         return self._moved[1]
 
