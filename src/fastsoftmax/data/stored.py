@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from fastsoftmax._core import kernels
 from fastsoftmax._threads import team
 from fastsoftmax.data.memory import empty
+from fastsoftmax.data.vectors import largest
 from fastsoftmax.data.workspace import Workspace
 
 WORK = 32  # multiply-adds that an exponential is worth, for the number of threads
@@ -137,7 +138,7 @@ class StoredLogits:
 
     def largest(self) -> float:
         """max |logit|."""
-        return float(max(self.tiles.max(), -self.tiles.min()))
+        return largest(self.tiles.ravel(), self.n_threads)
 
     def fill(self, logits: NDArray) -> None:
         """The same logits (K,) in every row."""
