@@ -3,7 +3,9 @@
 `dots` runs along the features of some rows of X: no copy of X, but the partial sums of each logit
 have to be folded over the lanes afterwards. For few classes.
 `product` runs down rows that lie side by side, 2*VL columns wide, and broadcasts the other factor:
-(A - Y)ᵀX whatever the number of classes, and W Xᵀ and (A - Y) W where they are many.
+(A - Y)ᵀX whatever the number of classes, and W Xᵀ and (A - Y) W where they are many. `product_narrow` is
+VL columns wide, for the last ones: 20000 x 16, K = 26, float32, one thread, at stored logits, 0.36 ms
+instead of 0.42.
 
 A *tile* is class-major, z[k * ROWS + i] for ROWS rows i: the softmax then runs over ROWS rows side
 by side, whatever the number of classes, and `product` broadcasts from addresses that differ by
