@@ -78,6 +78,20 @@ def test_what_weighs_nothing_is_never_drawn(dtype):
 
 @pytest.mark.kernel
 @pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("n", [31, 32, 5000])
+def test_draws_by_the_probabilities_of_logits(n, dtype):
+    p, weights, squares, r = problem(n, 7, dtype)
+    logits = stored(np.log(np.maximum(p, 1e-20)), dtype)
+    of = logits.probabilities()
+    room = logits.like()
+    expected = of.draw_pairs(1000, 0, r, weights, squares)
+    got = room.draw_pairs(1000, 0, r, weights, squares, of=logits)
+    assert all(np.array_equal(a, b) for a, b in zip(got, expected, strict=True))
+    np.testing.assert_array_equal(room.table(), of.table())
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("dtype", DTYPES)
 def test_draws_are_the_same_for_any_number_of_threads(dtype):
     p, weights, squares, r = problem(5000, 7, dtype)
     first, *others = (

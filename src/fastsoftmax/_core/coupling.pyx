@@ -39,6 +39,7 @@ from libc.stdint cimport uint64_t
 cimport numpy as cnp
 
 from fastsoftmax._core.linear_problem cimport ALIGNMENT, aligned, part_start
+from fastsoftmax._core.probabilities cimport tile_probabilities
 from fastsoftmax._core.simd cimport (
     VL, VL_MOST, divide, load, load_labels, pick, real, select_eq, select_gt, set1, set1_lane,
     store, vlane, vreal,
@@ -57,20 +58,21 @@ cdef inline void *data(array) except? NULL:
 
 
 def draw(
-    cnp.ndarray probabilities not None, cnp.ndarray emphasis not None, cnp.ndarray squares not None,
-    cnp.ndarray resistances not None, Py_ssize_t n, unsigned long long seed,
-    cnp.ndarray rows not None, cnp.ndarray factors not None, cnp.ndarray counts not None,
-    cnp.ndarray totals not None, workspace, int n_threads,
+    logits, cnp.ndarray probabilities not None, cnp.ndarray emphasis not None,
+    cnp.ndarray squares not None, cnp.ndarray resistances not None, Py_ssize_t n,
+    unsigned long long seed, cnp.ndarray rows not None, cnp.ndarray factors not None,
+    cnp.ndarray counts not None, cnp.ndarray totals not None, workspace, int n_threads,
 ):
     """As many rows and pairs of classes as `rows` (m,), int32, m even, has room for, by importance.
 
     The pair of classes k > l, number k(k - 1)/2 + l, of row i is drawn by e_i p_ik p_il (r_k + r_l), e
-    being the emphasis (n,), float64, probabilities p in tiles, r the resistances (K,), `real`. Rows are
-    written pair after pair, in their order; counts (K(K - 1)/2,), int64, says how many of each, all 0
-    where there is nothing to draw by. Factors (m,), `real`, are the roots of weights, total of what is
-    drawn by / (m squares_i (r_k + r_l)), and totals (K(K - 1)/2,), float64, their sums.
+    being the emphasis (n,), float64, probabilities p in tiles, which come from logits if there are any,
+    r the resistances (K,), `real`. Rows are written pair after pair, in their order; counts
+    (K(K - 1)/2,), int64, says how many of each, all 0 where there is nothing to draw by. Factors (m,),
+    `real`, are the roots of weights, total of what is drawn by / (m squares_i (r_k + r_l)), and totals (K(K - 1)/2,), float64, their sums.
     """
-    cdef const real *p = <const real *>data(probabilities)
+    cdef real *p = <real *>data(probabilities)
+    cdef const real *z = <const real *>data(logits)
     cdef const double *e = <const double *>data(emphasis)
     cdef const double *square = <const double *>data(squares)
     cdef const real *r = <const real *>data(resistances)
@@ -98,6 +100,8 @@ def draw(
     with nogil:
         for i in prange(tiles, schedule="static", num_threads=n_threads,
                         use_threads_if=n_threads > 1):
+            if z:
+                tile_probabilities(z + i * k * ROWS, False, i * ROWS, n, k, p + i * k * ROWS)
             weigh_tile(
                 p + i * k * ROWS, k, r, e + i * ROWS, min(ROWS, n - i * ROWS), sums + i * ROWS)
         for i in range(n):

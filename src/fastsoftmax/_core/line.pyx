@@ -22,11 +22,11 @@ cimport numpy as cnp
 from fastsoftmax._core.linear_problem cimport (
     ALIGNMENT, Problem, TileRows, aligned, look_at_rows, part_start, set_targets, tile_loss,
 )
+from fastsoftmax._core.probabilities cimport tile_differences, tile_probabilities
 from fastsoftmax._core.simd cimport (
     VL, VL_MOST, absolute, add_to_doubles, divide, load, load_labels, real, select_eq, select_gt, set1,
     set1_lane, store, vlane, vreal,
 )
-from fastsoftmax._core.softmax_tile cimport tile_gradient
 from fastsoftmax._core.tiles cimport ROWS
 
 cnp.import_array()
@@ -299,16 +299,6 @@ def probabilities(
         tile_probabilities(s + i * k * ROWS, logistic, i * ROWS, n, k, to + i * k * ROWS)
 
 
-cdef void tile_probabilities(
-    const real *s, bint logistic, Py_ssize_t start, Py_ssize_t n, Py_ssize_t k, real *z
-) noexcept nogil:
-    cdef real unused[ROWS]
-    cdef Py_ssize_t v
-    tile_differences(s, logistic, NULL, start, n, k, z, unused)
-    for v from 0 <= v < (0 if logistic else ROWS) by VL:
-        store(z + v, load(z + v) + set1(1.))
-
-
 def curve(
     cnp.ndarray probabilities not None, bint logistic, cnp.ndarray change not None, weights,
     Py_ssize_t n, cnp.ndarray out not None, int n_threads
@@ -348,23 +338,3 @@ cdef void tile_curve(
                 mean = load(p + i * ROWS + v) * load(d + i * ROWS + v)
             x = load(p + i * ROWS + v) * (load(d + i * ROWS + v) - mean) * w
             store(z + i * ROWS + v, select_gt(w, set1(0.), x, set1(0.)))
-
-
-cdef inline void tile_differences(
-    const real *s, bint logistic, const real *weight, Py_ssize_t start, Py_ssize_t n, Py_ssize_t k,
-    real *z, real *factors
-) noexcept nogil:
-    """A - Y of a tile against label 0, or A of logistic functions, and the weights of its rows."""
-    cdef int labels[ROWS]
-    cdef real ones[ROWS]
-    cdef double unused[16]
-    cdef Py_ssize_t i
-    for i in range(16):
-        unused[i] = 0.
-    for i in range(ROWS):
-        labels[i] = 0
-        ones[i] = 1.
-        factors[i] = 0. if start + i >= n else weight[start + i] if weight else 1.
-    for i from 0 <= i < k * ROWS by VL:
-        store(z + i, load(s + i))
-    tile_gradient(z, k, logistic, NULL if logistic else labels, NULL, ones, unused)

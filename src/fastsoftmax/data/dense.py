@@ -52,7 +52,7 @@ class DenseData:
         workspace: Workspace | None = None,
         feature_scale: NDArray[np.float64] | None = None,
     ) -> None:
-        self.X = X
+        self.X, self.shape = X, X.shape
         self.n_threads = n_threads
         self.dtype = computed_in(X.dtype)
         self._feature_scale = feature_scale
@@ -70,10 +70,6 @@ class DenseData:
     def _scaled(self, W: NDArray) -> NDArray:
         """What has a column or an entry for each feature, times the feature's factor."""
         return W if self._feature_scale is None else W * self._feature_scale
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        return self.X.shape
 
     def scaled(self, units: NDArray[np.float64]) -> Self:
         """The same with each feature times a number."""

@@ -23,10 +23,12 @@ class ClassFactors:
         self._kernel = kernels(matrices.dtype).cholesky
         self._matrices = matrices
         diagonals = np.einsum("mii->mi", matrices).astype(np.float64)
-        # where all is 0 the inverse is taken for 1; what is not finite is left out
-        usable = np.isfinite(diagonals).all(axis=1)
-        matrices[~usable] = 0
-        self._scales = 1 / np.sqrt(np.where((diagonals > 0) & usable[:, None], diagonals, 1))
+        if not (diagonals.min() > 0 and diagonals.max() < np.inf):
+            # where all is 0 the inverse is taken for 1; what is not finite is left out
+            usable = np.isfinite(diagonals).all(axis=1)
+            matrices[~usable] = 0
+            diagonals = np.where((diagonals > 0) & usable[:, None], diagonals, 1)
+        self._scales = 1 / np.sqrt(diagonals)
         self._factor(matrices)
         if strengths is not None:
             self._scales = self._scales / np.sqrt(strengths)[:, None]

@@ -237,10 +237,12 @@ class StoredLogits:
         resistances: NDArray[np.float64],
         weights: NDArray | None = None,
         squares: NDArray[np.float64] | None = None,
+        of: "StoredLogits | None" = None,
     ) -> Draw:
         """So many rows and pairs of classes, drawn by the rows' weights times p_k p_l (r_k + r_l).
 
-        p are the probabilities that these tiles hold, r the `resistances` of classes, (K,). And by
+        p are the probabilities that these tiles hold, or that they get, the softmax `of` logits; r
+        the `resistances` of classes, (K,). And by
         the squared lengths of the rows, (n,), where these are known; draws alone are subject to
         both. The pair of classes k > l is number k(k - 1)/2 + l. What is drawn depends on the seed
         and on all rows.
@@ -252,8 +254,9 @@ class StoredLogits:
         rows, factors = empty(wanted, np.int32), empty(wanted, self.tiles.dtype)
         counts, totals = np.empty(pairs, np.intp), np.empty(pairs)
         kernels(self.tiles.dtype).coupling.draw(
-            self.tiles, emphasis, squares, resistances.astype(self.tiles.dtype), self.n, seed,
+            None if of is None else of.tiles, self.tiles, emphasis, squares,
+            resistances.astype(self.tiles.dtype), self.n, seed,
             rows, factors, counts, totals, self._workspace,
-            team(self.n_threads, self.tiles.size + WORK * wanted),
+            team(self.n_threads, WORK * (self.tiles.size + wanted)),
         )  # fmt: skip
         return Draw(rows, factors, counts, totals)

@@ -10,7 +10,7 @@ tell of it, and go on to do so; here they tell of a Hessian that was, and the ne
 that is. (With pairs kept exact Hessians take 14 iterations, without 8.)
 """
 
-from functools import cache
+from functools import cache, cached_property
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -60,7 +60,7 @@ class CoupledGrams(ClassGrams):
         o = self._objective
         return 1.5 * o.size**2 * o.data.dtype.itemsize <= MATRICES * o.max_memory
 
-    @property
+    @cached_property
     def _ridge(self) -> NDArray[np.float64]:
         return np.tile(self._curvature.ridge, self._objective.n_logits)
 

@@ -70,8 +70,10 @@ class Curvature:
         strengths = self._watch(line).class_sums()
         strengths /= max(strengths.mean(), np.finfo(float).tiny)
         sample, weights, squares = self._sample(line)
-        p = sample.logits.probabilities(sample.room)
-        drawn = p.draw_pairs(wanted, seed, 1 / np.maximum(strengths, RARE), weights, squares)
+        resistances = 1 / np.maximum(strengths, RARE)
+        drawn = sample.room.draw_pairs(
+            wanted, seed, resistances, weights, squares, of=sample.logits
+        )
         return drawn, sample.step, sample.logits.n
 
     def _sample(self, line: Line) -> tuple[Sample, NDArray | None, NDArray[np.float64] | None]:

@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from fastsoftmax.objective.objective import Objective
 
 OFFSET = 256.0  # of a mean, in deviations, beyond which float32 leaves a feature too few digits
-PROJECTED = 1 << 13  # rows at a time
+PROJECTED = 1 << 15  # rows at a time
 PROJECTIONS = (
     16  # onto random directions, to tell a row's length by (Johnson & Lindenstrauss 1984),
 )
