@@ -69,7 +69,8 @@ def draw(
     being the emphasis (n,), float64, probabilities p in tiles, which come from logits if there are any,
     r the resistances (K,), `real`. Rows are written pair after pair, in their order; counts
     (K(K - 1)/2,), int64, says how many of each, all 0 where there is nothing to draw by. Factors (m,),
-    `real`, are the roots of weights, total of what is drawn by / (m squares_i (r_k + r_l)), and totals (K(K - 1)/2,), float64, their sums.
+    `real`, are the roots of weights, total of what is drawn by / (m squares_i (r_k + r_l)), and totals
+    (K(K - 1)/2,), float64, their sums.
     """
     cdef real *p = <real *>data(probabilities)
     cdef const real *z = <const real *>data(logits)
