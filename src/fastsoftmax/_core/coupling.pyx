@@ -219,7 +219,10 @@ cdef inline void pick_rows(
     cdef vlane at = load_labels(places)
     cdef vreal x
     cdef Py_ssize_t c, v
-    for c in range(k):
+    for c in range(k if ROWS > 4 * VL else 0):  # where that is less than so many shuffles
+        for v in range(VL):
+            out[c * VL + v] = tile[c * ROWS + places[v]]
+    for c in range(0 if ROWS > 4 * VL else k):
         x = pick(load(tile), load(tile + VL), at)
         for v from 2 * VL <= v < ROWS by 2 * VL:
             x = select_eq(
