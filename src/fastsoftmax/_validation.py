@@ -74,10 +74,14 @@ def distinct(y: NDArray) -> tuple[NDArray, NDArray]:
     if y.size and np.can_cast(y.dtype, np.int64):
         lowest = int(y.min())
         if int(y.max()) - lowest < max(y.size, 1024):
-            places = y.astype(np.int64, copy=False) - lowest
+            places = y.astype(np.int64, copy=False)
+            places = places - lowest if lowest else places
             present = np.bincount(places) > 0
+            found = (np.flatnonzero(present) + lowest).astype(y.dtype)
+            if len(found) == len(present):
+                return found, places.astype(np.int32)
             codes = np.cumsum(present, dtype=np.int32) - np.int32(1)
-            return (np.flatnonzero(present) + lowest).astype(y.dtype), codes[places]
+            return found, codes[places]
     return np.unique(y, return_inverse=True)
 
 

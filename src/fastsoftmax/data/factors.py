@@ -39,8 +39,10 @@ class ClassFactors:
         jitters = np.full(count, JITTER * float(np.finfo(matrices.dtype).eps))
         failed = np.ones(count, np.int32)
         threads = team(self._n_threads, matrices.size * size // 6)
-        while failed.any():
+        while True:
             self._kernel.factor(matrices, narrow, jitters, failed, threads)
+            if not failed.any():
+                break
             jitters[failed > 0] *= RETRY
 
     def with_added(self, diagonal: NDArray[np.float64]) -> "ClassFactors":

@@ -69,9 +69,9 @@ def weighted(
 ) -> Targets:
     """Codes or probabilities of classes, weighted by class and smoothed."""
     k, plain, plain_weights = len(classes), values, weights
-    totals = class_totals(values, weights, k)
-    by_class = check_targets.class_weights(class_weight, classes, totals)
-    if by_class is not None:
+    if class_weight is not None:
+        totals = class_totals(values, weights, k)
+        by_class = check_targets.class_weights(class_weight, classes, totals)
         of_rows = by_class[values] if values.ndim == 1 else values @ by_class
         if values.ndim == 2:
             values = values * by_class / np.where(of_rows > 0, of_rows, 1)[:, None]

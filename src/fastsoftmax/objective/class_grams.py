@@ -21,6 +21,7 @@ ENOUGH = 2048  # rows, unless the features are more
 MATRICES = 0.4  # of the memory budget
 NEAR = 0.6  # of a ridge, by which another may differ and go with the same factors
 PAIRS = 30  # of L-BFGS that go with blocks of dense X
+GOLDEN = 0.6180339887498949  # multiples of it, less whole numbers, are spread evenly
 
 
 def cheap_rows(n: int, d: int) -> int:
@@ -89,7 +90,10 @@ class ClassGrams:
         rows = min(n, max(4 * d, self.rows))
         chosen = np.arange(n, dtype=np.int32)
         if rows < n:
-            places = np.arange(rows) + np.random.default_rng([self._seed, n]).random(rows)
+            places = np.arange(rows, dtype=np.float64)
+            places += (
+                (places + self._seed % n) * GOLDEN % 1
+            )  # as good as random, for a tenth of the time
             places *= n / rows
             chosen = np.minimum(places, n - 1).astype(np.int32)  # rounding may end at n
         weights = np.ones(len(chosen)) if o.weights is None else o.weights[chosen].astype(float)

@@ -118,7 +118,8 @@ class Curvature:
     def of_intercepts(self, line: Line) -> NDArray[np.float64]:
         """The Hessian of F with respect to the intercepts in θ, (K, K), from some rows."""
         o = self._objective
-        P = line.logits(max(WATCHED, 8 * o.n_logits)).probabilities().table().astype(np.float64)
+        P = line.logits(max(WATCHED, 8 * o.n_logits)).probabilities().table()
+        P = P.astype(np.float64, copy=False)
         if o.logistic:
             H = np.diag(np.mean(P * (1 - P), axis=0))
         else:
