@@ -91,9 +91,8 @@ class ClassGrams:
         chosen = np.arange(n, dtype=np.int32)
         if rows < n:
             places = np.arange(rows, dtype=np.float64)
-            places += (
-                (places + self._seed % n) * GOLDEN % 1
-            )  # as good as random, for a tenth of the time
+            # as good as random, for a tenth of the time
+            places += (places + self._seed % n) * GOLDEN % 1
             places *= n / rows
             chosen = np.minimum(places, n - 1).astype(np.int32)  # rounding may end at n
         weights = np.ones(len(chosen)) if o.weights is None else o.weights[chosen].astype(float)
