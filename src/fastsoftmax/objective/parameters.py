@@ -30,10 +30,9 @@ if TYPE_CHECKING:
 
 OFFSET = 256.0  # of a mean, in deviations, beyond which float32 leaves a feature too few digits
 PROJECTED = 1 << 15  # rows at a time
-PROJECTIONS = (
-    16  # onto random directions, to tell a row's length by (Johnson & Lindenstrauss 1984),
-)
-# where the features are more
+# onto random directions, where the features are more, to tell a row's length by (Johnson &
+# Lindenstrauss 1984)
+PROJECTIONS = 16
 
 
 class Parameters(ABC):
