@@ -24,9 +24,9 @@ import fastsoftmax
 
 LIMIT = 45  # seconds a peer may spend on a problem before it is given up
 PAUSE = 0.3  # seconds
-LONG = 2.0  # seconds of a fit that is timed once more; of others at least
-ROUNDS = 5  # and up to
-MOST_ROUNDS = 25  # for as long
+LONG = 2.0  # seconds of a fit that is timed once; shorter ones go on for as long, in
+ROUNDS = 5  # at least and
+MOST_ROUNDS = 25
 CHECKED_PROBLEMS = ("letter", "few-rows", "banking77")  # where nothing is timed
 CHECKED_PEERS = ("fastsoftmax",)
 

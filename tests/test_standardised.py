@@ -103,7 +103,7 @@ def test_threads_change_no_bit():
     results = set()
     for threads in (1, 2, 4):
         ours = Standardisation(*parts, threads)
-        assert ours._n_threads == threads
+        assert ours._team() == threads
         W, b = ours.model(theta, np.dtype(np.float32))
         value, gradient = ours.gradient(theta, by_W, by_b, 0.7)
         found = *ours.norms(theta), *ours.products(theta, step), value

@@ -23,7 +23,7 @@ class ClassFactors:
         self._kernel = kernels(matrices.dtype).cholesky
         self._matrices = matrices
         diagonals = np.einsum("mii->mi", matrices).astype(np.float64)
-        if not (diagonals.min() > 0 and diagonals.max() < np.inf):
+        if not ((diagonals > 0) & (diagonals < np.inf)).all():
             # where all is 0 the inverse is taken for 1; what is not finite is left out
             usable = np.isfinite(diagonals).all(axis=1)
             matrices[~usable] = 0

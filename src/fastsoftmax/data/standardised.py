@@ -35,7 +35,10 @@ class Standardisation:
         self._shape, self._constant = shape, constant
         self._of_weights = scales, shift, float(intercept_scale)
         self._scales = scales
-        self._n_threads = team(n_threads, WORK * shape[0] * shape[1])
+        self._n_threads = n_threads
+
+    def _team(self) -> int:
+        return team(self._n_threads, WORK * self._shape[0] * self._shape[1])
 
     def _table(self, theta: NDArray) -> NDArray[np.float64]:
         return np.ascontiguousarray(theta, np.float64).reshape(self._shape)
@@ -45,7 +48,7 @@ class Standardisation:
         k, d = self._shape[0], len(self._scales)
         W, b = np.empty((k, d), dtype), np.empty(k, dtype) if self._shape[1] > d else None
         kernels(dtype).standardised.model(
-            self._table(theta), *self._of_weights, W, b, self._n_threads
+            self._table(theta), *self._of_weights, W, b, self._team()
         )
         return W, b
 
@@ -56,7 +59,7 @@ class Standardisation:
         out = np.empty(self._shape)
         value = kernels(out.dtype).standardised.gradient(
             self._table(theta), np.ascontiguousarray(by_W, np.float64), by_b, ridge,
-            *self._of_weights, self._constant, out, self._n_threads,
+            *self._of_weights, self._constant, out, self._team(),
         )  # fmt: skip
         return value, out.ravel()
 
@@ -64,17 +67,17 @@ class Standardisation:
         """⟨W, W⟩, ⟨W, step⟩ and ⟨step, step⟩ of the weights."""
         out = np.empty(3)
         kernels(out.dtype).standardised.products(
-            self._table(theta), self._table(direction), self._scales, out, self._n_threads
+            self._table(theta), self._table(direction), self._scales, out, self._team()
         )
         return out
 
     def norms(self, gradient: NDArray) -> tuple[float, float]:
         """max |∇F| with respect to (W, b), and ‖∇_W F‖², from that with respect to θ."""
         table = self._table(gradient)
-        return kernels(table.dtype).standardised.norms(table, *self._of_weights, self._n_threads)
+        return kernels(table.dtype).standardised.norms(table, *self._of_weights, self._team())
 
     def project(self, theta: NDArray) -> NDArray[np.float64]:
         """θ less what all classes have in common."""
         out = np.empty(self._shape)
-        kernels(out.dtype).standardised.centre(self._table(theta), out, self._n_threads)
+        kernels(out.dtype).standardised.centre(self._table(theta), out, self._team())
         return out.ravel()
