@@ -47,9 +47,7 @@ class Standardisation:
         """(W, b) of θ, fresh."""
         k, d = self._shape[0], len(self._scales)
         W, b = np.empty((k, d), dtype), np.empty(k, dtype) if self._shape[1] > d else None
-        kernels(dtype).standardised.model(
-            self._table(theta), *self._of_weights, W, b, self._team()
-        )
+        kernels(dtype).standardised.model(self._table(theta), *self._of_weights, W, b, self._team())
         return W, b
 
     def gradient(
