@@ -14,17 +14,18 @@ K = 200 39.4 / 36.2; 20000 x 512: K = 400 37.0 / 39.9; 20000 x 256: K = 500 26.9
 from cython.parallel cimport prange, threadid
 cimport numpy as cnp
 
-from fastsoftmax._core.convert cimport REAL, Cells, cells_of
+from fastsoftmax._core.convert cimport REAL, cells_of
 from fastsoftmax._core.linear_panels cimport (
     Panels, carve_panels, panels_bytes, plan_panels, run_panels, store_panels,
 )
-from fastsoftmax._core.linear_problem cimport Problem, aligned, most_common, set_targets
-from fastsoftmax._core.linear_stripes cimport (
-    Stripes, block_rows, carve_stripes, pack_stripes, plan_stripes, run_stripes, store_stripes,
-    stripes_bytes, tile_logits,
-)
+from fastsoftmax._core.linear_problem cimport Problem, most_common, set_targets
+from fastsoftmax._core.linear_stripes cimport run_stripes, store_stripes
 from fastsoftmax._core.simd cimport real
 from fastsoftmax._core.stored_tiles cimport tiles_read
+from fastsoftmax._core.stripes_logits cimport pack_stripes, rows_logits
+from fastsoftmax._core.stripes_plan cimport (
+    FOLDED, Stripes, carve_stripes, plan_stripes, stripes_bytes,
+)
 from fastsoftmax._core.tiles cimport ROWS
 
 cnp.import_array()
@@ -37,6 +38,7 @@ cdef enum:
     MANY = 2048  # rows, for fewer of which the totals of stripes are dear beside the products
     BRIEF_BYTES = 256 * 1024
     SCRATCH_BYTES = 64 * 1024 * 1024  # at most, at the price of threads if it must be
+    TILES = 4  # that a thread takes at a time: two rarely run at the same speed
     LEAST_STRIPES = 8  # where the totals are so large that fewer fit, threads would idle
 
 
@@ -97,7 +99,7 @@ def value_and_grad(
     cdef Problem p = problem(x, grad_b.shape[0], w, b, targets, weights, scale)
     p.stored = <real *>data(stored)
     p.change, p.step = <const real *>data(change), step
-    cdef Stripes stripes = plan_stripes(&p)
+    cdef Stripes stripes = plan_stripes(&p, False)
     cdef Panels panels = plan_panels(&p)
     cdef bint narrow = grad_w is not None and grad_w.dtype.itemsize != sizeof(double)
     cdef double *wide_w = NULL if narrow else <double *>data(grad_w)
@@ -107,9 +109,9 @@ def value_and_grad(
     cdef cnp.ndarray memory
     cdef double loss
     if by_stripes(&p, &stripes, to_x != NULL) and not narrow:
-        if p.w and p.labels and not p.logistic and not stripes.turned:
+        if p.w and p.labels and not p.logistic and stripes.scheme == FOLDED:
             p.spared = most_common(&p)
-            stripes = plan_stripes(&p)
+            stripes = plan_stripes(&p, False)
         while n_threads > 1 and stripes_bytes(&p, &stripes, n_threads) > SCRATCH_BYTES:
             n_threads -= 1
         memory = workspace(stripes_bytes(&p, &stripes, n_threads))
@@ -136,7 +138,7 @@ def moments(
     cdef int label = 0
     cdef double unused
     p.labels = &label
-    cdef Stripes stripes = plan_stripes(&p)
+    cdef Stripes stripes = plan_stripes(&p, False)
     cdef double *to = <double *>data(sums)
     cdef cnp.ndarray memory = workspace(stripes_bytes(&p, &stripes, n_threads))
     carve_stripes(&p, &stripes, <char *>data(memory))
@@ -152,7 +154,7 @@ def logits(
     cdef Problem p = problem(x, w.shape[0], w, b, None, None, 1.)
     cdef int label = 0
     p.labels = &label
-    cdef Stripes stripes = plan_stripes(&p)
+    cdef Stripes stripes = plan_stripes(&p, True)
     cdef real *to = <real *>data(out)
     cdef Py_ssize_t t
     stripes.n_stripes = 0  # no totals
@@ -160,24 +162,9 @@ def logits(
     carve_stripes(&p, &stripes, <char *>data(memory))
     with nogil:
         pack_stripes(&p, &stripes)
-        for t in prange((p.n + ROWS - 1) // ROWS, schedule="static", num_threads=n_threads,
-                        use_threads_if=n_threads > 1):
-            write_logits(&p, &stripes, t * ROWS, stripes.scratches + threadid() * stripes.scratch, to)
-
-
-cdef void write_logits(
-    const Problem *p, const Stripes *s, Py_ssize_t start, char *scratch, real *to
-) noexcept nogil:
-    cdef Py_ssize_t n = min(ROWS, p.n - start), i, k
-    cdef real *z = <real *>scratch
-    cdef char *room = scratch + aligned(ROWS * p.k * sizeof(real))
-    cdef Cells x = p.cells
-    if not s.turned:
-        x = block_rows(p, s, start, n, <real *>(room + aligned(s.room)))
-    tile_logits(p, s, start, &x, 0, n, room, z)
-    for i in range(n):
-        for k in range(p.k):
-            to[(start + i) * p.k + k] = z[k * ROWS + i]
+        for t in prange((p.n + ROWS - 1) // ROWS, schedule="dynamic", chunksize=TILES,
+                        num_threads=n_threads, use_threads_if=n_threads > 1):
+            rows_logits(&p, &stripes, t * ROWS, stripes.scratches + threadid() * stripes.scratch, to)
 
 
 def tile_rows():
@@ -197,7 +184,7 @@ def store_logits(
     cdef int label = 0
     p.labels = &label
     p.stored = <real *>data(out)
-    cdef Stripes stripes = plan_stripes(&p)
+    cdef Stripes stripes = plan_stripes(&p, False)
     cdef Panels panels = plan_panels(&p)
     cdef cnp.ndarray memory
     if by_stripes(&p, &stripes, False):

@@ -1,6 +1,5 @@
 """What the schemes of `linear` share: the problem, and how rows, weights and tiles are laid out."""
 
-from libc.string cimport memcpy
 cimport numpy as cnp
 
 from fastsoftmax._core.convert cimport Cells
@@ -144,12 +143,17 @@ cdef inline void take_stored(const Problem *p, Py_ssize_t start, real *z) noexce
     """A tile of the stored logits, moved first, where there is a change of them."""
     cdef real *stored = p.stored + start * p.k
     cdef Py_ssize_t i
+    cdef const real *change = p.change + start * p.k if p.change else NULL
     cdef vreal moved
-    if p.change == NULL:
-        memcpy(z, stored, ROWS * p.k * sizeof(real))
+    if change == NULL:
+        for i from 0 <= i < ROWS * p.k by VL:
+            prefetch(stored + 2 * ROWS * p.k + i)
+            store(z + i, load(stored + i))
         return
     for i from 0 <= i < ROWS * p.k by VL:
-        moved = load(stored + i) + set1(p.step) * load(p.change + start * p.k + i)
+        prefetch(stored + 2 * ROWS * p.k + i)
+        prefetch(change + 2 * ROWS * p.k + i)
+        moved = load(stored + i) + set1(p.step) * load(change + i)
         store(stored + i, moved)
         store(z + i, moved)
 

@@ -166,7 +166,7 @@ cdef inline void backward_as(
             nk = min(CLASS_BLOCK, rows - i)
             product_along(
                 <int>nk, layer.delta + (first + i) * layer.step, layer.step, layer.w + j,
-                layer.stride, layer.m, sums)
+                layer.stride, layer.m, NULL, sums)
             for r in range(nk):
                 at = (first + i + r) * layer.stride + j
                 for h in range(2):

@@ -309,8 +309,17 @@ cdef inline outlined product_down(
 
 cdef inline outlined product_along(
     int nk, const real *z, Py_ssize_t z_step, const real *x, Py_ssize_t stride, Py_ssize_t n,
-    vreal *out,
+    const Ahead *next, vreal *out,
 ) noexcept nogil:
     """The same with z_k[i] = z[k*z_step + i]: nk rows of a row-major array times a matrix."""
-    product_any(nk, 2, z_step, 1, z, ROWS, x, stride, n, NULL, False, out)
+    product_any(nk, 2, z_step, 1, z, ROWS, x, stride, n, next, False, out)
+    return 0
+
+
+cdef inline outlined product_along_narrow(
+    int nk, const real *z, Py_ssize_t z_step, const real *x, Py_ssize_t stride, Py_ssize_t n,
+    const Ahead *next, vreal *out,
+) noexcept nogil:
+    """The same, one vector of the matrix."""
+    product_any(nk, 1, z_step, 1, z, ROWS, x, stride, n, next, False, out)
     return 0
