@@ -9,10 +9,8 @@ by one thread), of 1500 x 1500 3.9 (7.7). Tried: blocks of four by four, as dots
 outweighs the products, 24 ms for the first and 16.5 for the second; LAPACK's potrf 18 for the second,
 and its threads go on spinning where the kernels' should run: a fit of MNIST took 0.84 s instead of 0.63.
 
-`solve`: forward and backward substitution row by row of the factor, so that it is read along its rows
-both times. Bound by reading the factors, 4*k*d^2 bytes a solve in float32; several right-hand sides
-share the reading. Classes are shared among the threads. 10 x 785 x 785, two right-hand sides, two
-threads, between passes over X: 0.83 ms as the processor fetches, 0.56 with rows fetched AHEAD.
+`solve`: see `substitution.pxd`. Several right-hand sides share the reading of the factors, classes are
+shared among the threads.
 """
 
 from cython.parallel cimport prange
@@ -21,10 +19,8 @@ from libc.stdlib cimport free, malloc
 cimport numpy as cnp
 
 from fastsoftmax._core.multiples cimport add_multiple
-from fastsoftmax._core.simd cimport (
-    CLASS_BLOCK, VL, VL_MOST, load, load_first, prefetch, real, set1, store, store_first, sum_lanes,
-    vreal,
-)
+from fastsoftmax._core.simd cimport CLASS_BLOCK, VL, VL_MOST, load, real, set1, store, vreal
+from fastsoftmax._core.substitution cimport RIGHT, substitute
 from fastsoftmax._core.tiles cimport MOST, product_down
 
 cnp.import_array()
@@ -32,8 +28,6 @@ cnp.import_array()
 cdef enum:
     BLOCK = 48  # rows: a multiple of CLASS_BLOCK, and more than 2*VL
     SQUARE = 16  # rows and columns copied at a time
-    AHEAD = 3  # rows of a factor, fetched before their turn
-    BACKWARD = 4  # right-hand sides of a solve at most
 
 
 cdef inline void *data(array) except? NULL:
@@ -227,7 +221,7 @@ cdef void solve_scaled(
     Py_ssize_t m, Py_ssize_t size, real *z,
 ) noexcept nogil:
     """Those of a class, `step` apart; in `real` of size 1 at most."""
-    cdef double tops[BACKWARD]
+    cdef double tops[RIGHT]
     cdef Py_ssize_t r, j
     for r in range(m):
         tops[r] = 0.
@@ -236,54 +230,7 @@ cdef void solve_scaled(
         tops[r] = tops[r] if tops[r] > 0. else 1.
         for j in range(size):
             z[r * size + j] = <real>(right[r * step + j] * scales[j] / tops[r])
-    solve_class(upper, z, size, m, size)
+    substitute(upper, size, z, size, <int>m)
     for r in range(m):
         for j in range(size):
             out[r * step + j] = z[r * size + j] * tops[r] * scales[j]
-
-
-cdef void solve_class(
-    const real *upper, real *z, Py_ssize_t step, Py_ssize_t m, Py_ssize_t size
-) noexcept nogil:
-    cdef vreal sums[BACKWARD]
-    cdef vreal x[BACKWARD]
-    cdef vreal v
-    cdef const real *row
-    cdef Py_ssize_t i, j, r
-    cdef int left
-    for i in range(size):
-        row = upper + i * size
-        for r in range(m):
-            z[r * step + i] = z[r * step + i] / row[i]
-            x[r] = set1(z[r * step + i])
-        j = i + 1
-        while j + VL <= size:
-            prefetch(row + AHEAD * size + j)
-            v = load(row + j)
-            for r in range(m):
-                store(z + r * step + j, load(z + r * step + j) - x[r] * v)
-            j = j + VL
-        if j < size:
-            left = <int>(size - j)
-            v = load_first(row + j, left)
-            for r in range(m):
-                store_first(
-                    z + r * step + j, load_first(z + r * step + j, left) - x[r] * v, left)
-    for i in range(size - 1, -1, -1):
-        row = upper + i * size
-        for r in range(m):
-            sums[r] = set1(0.)
-        j = i + 1
-        while j + VL <= size:
-            prefetch(row - AHEAD * size + j)
-            v = load(row + j)
-            for r in range(m):
-                sums[r] = sums[r] + v * load(z + r * step + j)
-            j = j + VL
-        if j < size:
-            left = <int>(size - j)
-            v = load_first(row + j, left)
-            for r in range(m):
-                sums[r] = sums[r] + v * load_first(z + r * step + j, left)
-        for r in range(m):
-            z[r * step + i] = <real>((z[r * step + i] - sum_lanes(sums[r])) / row[i])

@@ -5,8 +5,8 @@ cache: forward to logits, which the softmax turns, tile of ROWS rows by tile, in
 place; backward, `product` runs down the rows of the block, 2*VL features at a time, and adds to sums
 that go to float64 totals every SUM_ROWS rows. Forward with few classes, a register tile of 2 or 4 rows
 by up to CLASS_BLOCK classes runs along the features (`dots`), and FOLD rows of partial sums are folded
-into logits (`stripes_logits.pxd`); with more, the weights are *turned* (`turned_weights.pxd`) or the rows
-of a tile are (`turned.pxd`).
+into logits (`stripes_logits.pxd`); with more, the weights (`turned_weights.pxd`) or the rows
+of a tile (`turned.pxd`) are *turned*.
 
 With labels and few classes, one class is *spared*: weights less its weights give logits less its
 logit, which is then its intercept, and its gradient is minus the sum of the others'. It is one with many
@@ -48,7 +48,7 @@ cdef enum:
 cdef inline bint readable(
     const Problem *p, const Cells *x, Py_ssize_t n, Py_ssize_t width
 ) noexcept nogil:
-    """Whether n rows can be read so many columns wide, though they have only d: not past the last row."""
+    """Whether so wide a block of n rows of d features can be read: nothing lies behind the last."""
     cdef const char *last = x.x + max((n - 1) * x.row_step, 0)
     return (width - p.d) * x.size <= p.cells.x + max((p.n - 1) * x.row_step, 0) - last
 

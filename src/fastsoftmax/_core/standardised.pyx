@@ -3,7 +3,12 @@
 A few flops for each of the K*(D + 1) numbers, in one reading. As array operations they are some thirty
 for each step of a solver, of a few microseconds each however few the numbers.
 What is summed over all classes is summed over each, then in their order, so that the result is the same
-to the bit for any number of threads.
+to the bit for any number of threads. By vectors rather than one by one, as GCC sums what it must not
+reorder: 77 x 384, two threads, in a fit, the gradient 74 -> 24 us, norms 33 -> 8, products 32 -> 20, the
+model 37 -> 11.
+
+θ and all that is like it is float64, as are scales and shifts: so is the `real` of functions that return
+nothing else, which are called in that build only.
 """
 
 from cython.parallel cimport prange
@@ -11,18 +16,23 @@ from libc.math cimport fabs
 from libc.stdlib cimport free, malloc
 cimport numpy as cnp
 
-from fastsoftmax._core.simd cimport real
+from fastsoftmax._core.simd cimport (
+    VL, VL_MOST, absolute, divide, load, maximum, real, set1, store, sum_lanes, vreal,
+    vreal_inlined,
+)
+from fastsoftmax._core.squares cimport load_upto, store_upto
 
 cnp.import_array()
 
 cdef enum:
     MOST_SUMS = 3  # of a class
+    LANES = 16  # features whose share in an intercept is summed apart
 
 
 cdef struct Coordinates:
     Py_ssize_t k, d, size  # classes, features, parameters of a class: these and an intercept, if any
-    const double *scales  # of a weight: θ is so many times the weight
-    const double *shift  # of a feature
+    const real *scales  # of a weight: θ is so many times the weight
+    const real *shift  # of a feature
     double intercept_scale
 
 
@@ -31,8 +41,8 @@ cdef Coordinates coordinates(
 ):
     cdef Coordinates c
     c.k, c.size, c.d = table.shape[0], table.shape[1], scales.shape[0]
-    c.scales = <const double *>cnp.PyArray_DATA(scales)
-    c.shift = <const double *>cnp.PyArray_DATA(shift)
+    c.scales = <const real *>cnp.PyArray_DATA(scales)
+    c.shift = <const real *>cnp.PyArray_DATA(shift)
     c.intercept_scale = intercept_scale
     return c
 
@@ -45,32 +55,62 @@ cdef double *sums_of(const Coordinates *c) except NULL:
     return sums
 
 
+cdef inline vreal_inlined inverse_scales(const Coordinates *c, Py_ssize_t j) noexcept nogil:
+    """1 / the scales of VL features from j on, 1 behind the last."""
+    cdef real element[VL_MOST]
+    cdef Py_ssize_t v
+    if j + VL <= c.d:
+        return divide(set1(1.), load(c.scales + j))
+    for v in range(VL):
+        element[v] = c.scales[j + v] if j + v < c.d else 1.
+    return divide(set1(1.), load(element))
+
+
 def model(
     cnp.ndarray theta not None, cnp.ndarray scales not None, cnp.ndarray shift not None,
     double intercept_scale, cnp.ndarray w not None, cnp.ndarray b, int n_threads,
 ):
-    """W (K, D) and b (K,) or None, `real`, of theta (K, D) or (K, D + 1), float64; all contiguous."""
-    cdef Coordinates c = coordinates(theta, scales, shift, intercept_scale)
+    """W (K, D) and b (K,) or None, `real`, of theta (K, D) or (K, D + 1), which is float64 whatever `real`
+    is, as are scales and shift. All contiguous."""
     cdef const double *at = <const double *>cnp.PyArray_DATA(theta)
+    cdef const double *scale = <const double *>cnp.PyArray_DATA(scales)
+    cdef const double *centre = <const double *>cnp.PyArray_DATA(shift)
+    cdef Py_ssize_t rows = theta.shape[0], size = theta.shape[1], d = scales.shape[0], k
     cdef real *to_w = <real *>cnp.PyArray_DATA(w)
     cdef real *to_b = NULL if b is None else <real *>cnp.PyArray_DATA(b)
-    cdef Py_ssize_t k
-    for k in prange(c.k, nogil=True, schedule="static", num_threads=n_threads,
+    cdef double at_means
+    for k in prange(rows, nogil=True, schedule="static", num_threads=n_threads,
                     use_threads_if=n_threads > 1):
-        model_of_class(&c, at + k * c.size, to_w + k * c.d, to_b + k if to_b else NULL)
+        at_means = weights_of_class(d, at + k * size, scale, centre, to_w + k * d)
+        if to_b:
+            to_b[k] = <real>(at[k * size + d] / intercept_scale - at_means)
 
 
-cdef void model_of_class(
-    const Coordinates *c, const double *theta, real *w, real *b
+cdef double weights_of_class(
+    Py_ssize_t d, const double *theta, const double *scales, const double *shift, real *w
 ) noexcept nogil:
-    cdef double at_means = 0., weight
-    cdef Py_ssize_t j
-    for j in range(c.d):
-        weight = theta[j] / c.scales[j]
-        w[j] = <real>weight
-        at_means += weight * c.shift[j]
-    if b:
-        b[0] = <real>(theta[c.d] / c.intercept_scale - at_means)
+    """A class's weights, and what they make of the shift; through arrays of fixed length, of which GCC
+    makes vectors."""
+    cdef double weight[LANES]
+    cdef double sums[LANES]
+    cdef double at_means = 0.
+    cdef Py_ssize_t j, v
+    for v in range(LANES):
+        sums[v] = 0.
+    for j from 0 <= j <= d - LANES by LANES:
+        for v in range(LANES):
+            weight[v] = theta[j + v] / scales[j + v]
+        for v in range(LANES):
+            sums[v] += weight[v] * shift[j + v]
+        for v in range(LANES):
+            w[j + v] = <real>weight[v]
+    for j in range(d - d % LANES, d):
+        weight[0] = theta[j] / scales[j]
+        sums[0] += weight[0] * shift[j]
+        w[j] = <real>weight[0]
+    for v in range(LANES):
+        at_means += sums[v]
+    return at_means
 
 
 def gradient(
@@ -81,11 +121,11 @@ def gradient(
     """That of loss and ridge with respect to theta into out, like theta, from those of the loss with
     respect to W and b, float64; 0 for features that are `constant`, (D,) bool. And the ridge."""
     cdef Coordinates c = coordinates(theta, scales, shift, intercept_scale)
-    cdef const double *at = <const double *>cnp.PyArray_DATA(theta)
-    cdef const double *from_w = <const double *>cnp.PyArray_DATA(by_w)
-    cdef const double *from_b = <const double *>cnp.PyArray_DATA(by_b)
+    cdef const real *at = <const real *>cnp.PyArray_DATA(theta)
+    cdef const real *from_w = <const real *>cnp.PyArray_DATA(by_w)
+    cdef const real *from_b = <const real *>cnp.PyArray_DATA(by_b)
     cdef const unsigned char *left_out = <const unsigned char *>cnp.PyArray_DATA(constant)
-    cdef double *to = <double *>cnp.PyArray_DATA(out)
+    cdef real *to = <real *>cnp.PyArray_DATA(out)
     cdef double *squares = sums_of(&c)
     cdef double total = 0.
     cdef Py_ssize_t k
@@ -100,20 +140,25 @@ def gradient(
 
 
 cdef double gradient_of_class(
-    const Coordinates *c, const double *theta, const double *by_w, double by_b, double ridge,
-    const unsigned char *constant, double *out,
+    const Coordinates *c, const real *theta, const real *by_w, double by_b, double ridge,
+    const unsigned char *constant, real *out,
 ) noexcept nogil:
-    cdef double squares = 0., weight, slope
-    cdef double from_b = by_b if c.size > c.d else 0.
-    cdef Py_ssize_t j
+    cdef vreal from_b = set1(by_b if c.size > c.d else 0.), squares = set1(0.), inverse, weight, slope
+    cdef Py_ssize_t j, left
+    for j from 0 <= j < c.d by VL:
+        left = c.d - j
+        inverse = inverse_scales(c, j)
+        weight = load_upto(theta + j, left) * inverse
+        squares = squares + weight * weight
+        slope = load_upto(by_w + j, left) + set1(ridge) * weight
+        slope = (slope - from_b * load_upto(c.shift + j, left)) * inverse
+        store_upto(out + j, slope, left)
     for j in range(c.d):
-        weight = theta[j] / c.scales[j]
-        squares += weight * weight
-        slope = (by_w[j] + ridge * weight - from_b * c.shift[j]) / c.scales[j]
-        out[j] = 0. if constant[j] else slope
+        if constant[j]:
+            out[j] = 0.
     if c.size > c.d:
         out[c.d] = by_b / c.intercept_scale
-    return squares
+    return sum_lanes(squares)
 
 
 def products(
@@ -122,8 +167,8 @@ def products(
 ):
     """out = ⟨W, W⟩, ⟨W, V⟩, ⟨V, V⟩ of the weights of two vectors like theta."""
     cdef Coordinates c = coordinates(theta, scales, scales, 1.)
-    cdef const double *x = <const double *>cnp.PyArray_DATA(theta)
-    cdef const double *y = <const double *>cnp.PyArray_DATA(direction)
+    cdef const real *x = <const real *>cnp.PyArray_DATA(theta)
+    cdef const real *y = <const real *>cnp.PyArray_DATA(direction)
     cdef double *sums = sums_of(&c)
     cdef Py_ssize_t k, i
     for k in prange(c.k, nogil=True, schedule="static", num_threads=n_threads,
@@ -137,19 +182,18 @@ def products(
 
 
 cdef void products_of_class(
-    const Coordinates *c, const double *theta, const double *direction, double *sums
+    const Coordinates *c, const real *theta, const real *direction, double *sums
 ) noexcept nogil:
-    cdef double xx = 0., xy = 0., yy = 0., x, y
+    cdef vreal xx = set1(0.), xy = set1(0.), yy = set1(0.), inverse, x, y
     cdef Py_ssize_t j
-    for j in range(c.d):
-        x = theta[j] / c.scales[j]
-        y = direction[j] / c.scales[j]
-        xx += x * x
-        xy += x * y
-        yy += y * y
-    sums[0] = xx
-    sums[1] = xy
-    sums[2] = yy
+    for j from 0 <= j < c.d by VL:
+        inverse = inverse_scales(c, j)
+        x = load_upto(theta + j, c.d - j) * inverse
+        y = load_upto(direction + j, c.d - j) * inverse
+        xx = xx + x * x
+        xy = xy + x * y
+        yy = yy + y * y
+    sums[0], sums[1], sums[2] = sum_lanes(xx), sum_lanes(xy), sum_lanes(yy)
 
 
 def norms(
@@ -158,7 +202,7 @@ def norms(
 ):
     """max |∇F| with respect to (W, b), NaN if one is, and ‖∇_W F‖², from that with respect to θ."""
     cdef Coordinates c = coordinates(gradient, scales, shift, intercept_scale)
-    cdef const double *x = <const double *>cnp.PyArray_DATA(gradient)
+    cdef const real *x = <const real *>cnp.PyArray_DATA(gradient)
     cdef double *sums = sums_of(&c)
     cdef double most = 0., total = 0.
     cdef Py_ssize_t k
@@ -173,24 +217,31 @@ def norms(
     return most, total
 
 
-cdef void norms_of_class(const Coordinates *c, const double *gradient, double *sums) noexcept nogil:
+cdef void norms_of_class(const Coordinates *c, const real *gradient, double *sums) noexcept nogil:
     cdef double by_b = gradient[c.d] * c.intercept_scale if c.size > c.d else 0.
-    cdef double most = fabs(by_b), total = 0., slope
-    cdef Py_ssize_t j
-    for j in range(c.d):
-        slope = gradient[j] * c.scales[j] + by_b * c.shift[j]
-        total += slope * slope
-        most = max(most, fabs(slope))
-    sums[0] = most if total == total and by_b == by_b else total + by_b
-    sums[1] = total
+    cdef vreal most = set1(0.), squares = set1(0.), slope
+    cdef real element[VL_MOST]
+    cdef double top = fabs(by_b)
+    cdef Py_ssize_t j, left
+    for j from 0 <= j < c.d by VL:
+        left = c.d - j
+        slope = load_upto(gradient + j, left) * load_upto(c.scales + j, left)
+        slope = slope + set1(by_b) * load_upto(c.shift + j, left)
+        squares = squares + slope * slope
+        most = maximum(most, absolute(slope))
+    store(element, most)
+    for j in range(VL):
+        top = max(top, element[j])
+    sums[1] = sum_lanes(squares)  # NaN if a slope is, which maxima may forget
+    sums[0] = top if sums[1] == sums[1] and by_b == by_b else sums[1] + by_b
 
 
 def centre(cnp.ndarray table not None, cnp.ndarray out not None, int n_threads):
-    """table (K, size) less the mean over its rows, float64, contiguous, into out."""
-    cdef const double *x = <const double *>cnp.PyArray_DATA(table)
-    cdef double *to = <double *>cnp.PyArray_DATA(out)
+    """table (K, size) less the mean over its rows, contiguous, into out."""
+    cdef const real *x = <const real *>cnp.PyArray_DATA(table)
+    cdef real *to = <real *>cnp.PyArray_DATA(out)
     cdef Py_ssize_t k, rows = table.shape[0], size = table.shape[1], j
-    cdef double *means = <double *>malloc((size + 1) * sizeof(double))
+    cdef real *means = <real *>malloc((size + 1) * sizeof(real))
     if means == NULL:
         raise MemoryError(f"{size} means")
     with nogil:

@@ -15,7 +15,7 @@ cdef enum:
 
 
 cdef inline void pack_stripes(const Problem *p, const Stripes *s) noexcept nogil:
-    """Weights in the order in which the scheme reads them: `dots` VL features of each class of a block."""
+    """Weights in the order the scheme reads them in: `dots` VL features of each class of a block."""
     cdef Py_ssize_t c, k, j, v
     cdef const real *w
     cdef real *to = s.w

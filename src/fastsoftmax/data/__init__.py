@@ -11,6 +11,7 @@ from fastsoftmax.data.dense import DenseData, Gradients
 from fastsoftmax.data.diagonals import DiagonalFactors, Variances, diagonals
 from fastsoftmax.data.factors import ClassFactors
 from fastsoftmax.data.float64 import float64_pieces
+from fastsoftmax.data.low_rank import LowRankFactors
 from fastsoftmax.data.memory import empty
 from fastsoftmax.data.protocol import Data
 from fastsoftmax.data.standardised import Standardisation
@@ -29,6 +30,7 @@ __all__ = [
     "DiagonalFactors",
     "Draw",
     "Gradients",
+    "LowRankFactors",
     "SparseBlocks",
     "SparseData",
     "Standardisation",

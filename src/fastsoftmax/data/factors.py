@@ -16,26 +16,33 @@ class ClassFactors:
 
     They are scaled to a diagonal of ones, then factored with as little added to it as it takes.
     One matrix serves all classes, each times a number of its own: `strengths`.
+
+    Attributes
+    ----------
+    matrices : ndarray of shape (m, size, size)
+        The factors, in the upper triangles.
+    scales : ndarray of shape (m or K, size), float64
+        What vectors are multiplied by before and after.
     """
 
     def __init__(self, matrices: NDArray, n_threads: int, strengths: NDArray | None = None) -> None:
         self._n_threads = n_threads
         self._kernel = kernels(matrices.dtype).cholesky
-        self._matrices = matrices
+        self.matrices = matrices
         diagonals = np.einsum("mii->mi", matrices).astype(np.float64)
         if not ((diagonals > 0) & (diagonals < np.inf)).all():
             # where all is 0 the inverse is taken for 1; what is not finite is left out
             usable = np.isfinite(diagonals).all(axis=1)
             matrices[~usable] = 0
             diagonals = np.where((diagonals > 0) & usable[:, None], diagonals, 1)
-        self._scales = 1 / np.sqrt(diagonals)
+        self.scales = 1 / np.sqrt(diagonals)
         self._factor(matrices)
         if strengths is not None:
-            self._scales = self._scales / np.sqrt(strengths)[:, None]
+            self.scales = self.scales / np.sqrt(strengths)[:, None]
 
     def _factor(self, matrices: NDArray) -> None:
         count, size, _ = matrices.shape
-        narrow = self._scales.astype(matrices.dtype)
+        narrow = self.scales.astype(matrices.dtype)
         jitters = np.full(count, JITTER * float(np.finfo(matrices.dtype).eps))
         failed = np.ones(count, np.int32)
         threads = team(self._n_threads, matrices.size * size // 6)
@@ -47,8 +54,8 @@ class ClassFactors:
 
     def with_added(self, diagonal: NDArray[np.float64]) -> "ClassFactors":
         """The factors of the same matrices plus diag(diagonal), in place of these."""
-        self._scales = 1 / np.sqrt(np.maximum(1 / self._scales**2 + diagonal, TINY))
-        self._factor(self._matrices)
+        self.scales = 1 / np.sqrt(np.maximum(1 / self.scales**2 + diagonal, TINY))
+        self._factor(self.matrices)
         return self
 
     def solve(self, *right: NDArray[np.float64]) -> list[NDArray[np.float64]]:
@@ -57,6 +64,6 @@ class ClassFactors:
         out = np.empty(stacked.shape)
         threads = team(self._n_threads, 2 * stacked.size * stacked.shape[2])
         self._kernel.solve(
-            self._matrices, self._scales, stacked, out, int(len(self._matrices) > 1), threads
+            self.matrices, self.scales, stacked, out, int(len(self.matrices) > 1), threads
         )
         return list(out)

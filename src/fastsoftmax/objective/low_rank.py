@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax.data import ClassFactors, DenseData
+from fastsoftmax.data import ClassFactors, DenseData, LowRankFactors
 from fastsoftmax.objective.class_grams import MATRICES, PAIRS, SHARED, GaugeFree
 from fastsoftmax.objective.line import Line
 
@@ -148,71 +148,13 @@ class LowRankBlocks:
         tails = strengths * self._tail + self._tail_ridge
         tails = np.where(tails > 0, tails, 1.0)
         if not o.fit_intercept:
-            return GaugeFree(o, LowRankFactors(self._basis, factors, tails, o.data))
+            return GaugeFree(o, LowRankFactors(self._basis, factors, tails, o.data.n_threads))
         one = 1 / o.parameters.intercept_scale  # what the intercept's column holds
         intercepts = np.where(strengths > 0, strengths, 1.0) * one**2
         return GaugeFree(
-            o, LowRankFactors(self._basis, factors, tails, o.data, means / one, intercepts)
+            o,
+            LowRankFactors(self._basis, factors, tails, o.data.n_threads, means / one, intercepts),
         )
-
-
-class LowRankFactors:
-    """Inverses of U B_k Uᵀ + τ_k (1 - UUᵀ), each with an intercept that is decoupled by the means.
-
-    Parameters
-    ----------
-    basis : ndarray of shape (r, D)
-        U, transposed: orthonormal rows.
-    factors : ClassFactors
-        Of B_k.
-    tails : ndarray of shape (K,)
-        τ.
-    data : DenseData
-        Whose threads and workspace the products use.
-    means : ndarray of shape (K, D), optional
-        Of each class's features, over that of the intercept's column.
-    intercepts : ndarray of shape (K,), optional
-        Curvatures of the intercepts.
-    """
-
-    def __init__(
-        self,
-        basis: NDArray,
-        factors: ClassFactors,
-        tails: NDArray,
-        data: DenseData,
-        means: NDArray | None = None,
-        intercepts: NDArray | None = None,
-    ) -> None:
-        self._basis, self._across = basis, np.ascontiguousarray(basis.T)
-        self._factors, self._tails = factors, tails[:, None].astype(DTYPE)
-        self._means = None if means is None else means.astype(DTYPE)
-        self._intercepts = None if intercepts is None else intercepts.astype(DTYPE)
-        self._data = data
-
-    def _product(self, A: NDArray, B: NDArray) -> NDArray:
-        """A Bᵀ of the last axes, in the precision of the basis, without BLAS."""
-        rows = np.ascontiguousarray(A.reshape(-1, A.shape[-1]), self._basis.dtype)
-        return self._data.like(rows).logits(B, None).reshape(*A.shape[:-1], len(B))
-
-    def solve(self, *right: NDArray) -> list[NDArray]:
-        """M⁻¹ v of some v (K, D), or (K, D + 1) with the intercepts last."""
-        v = np.stack(right)
-        tops = np.maximum(v.max(axis=(1, 2)), -v.min(axis=(1, 2)))
-        tops = np.where(tops > 0, tops, 1)[:, None, None]
-        v = (v / tops).astype(DTYPE, copy=False)
-        weights, intercepts = v, None
-        if self._means is not None:
-            weights, intercepts = v[..., :-1], v[..., -1]
-            weights = weights - intercepts[..., None] * self._means
-        leading = self._product(weights, self._basis)
-        inner = np.stack(self._factors.solve(*leading)).astype(DTYPE, copy=False)
-        z = self._product(inner - leading / self._tails, self._across)
-        z += weights / self._tails
-        if intercepts is not None:
-            c = intercepts / self._intercepts - np.einsum("kd,mkd->mk", self._means, z)
-            z = np.concatenate([z, c[..., None]], axis=2)
-        return list(z * tops)
 
 
 class Standardised:
