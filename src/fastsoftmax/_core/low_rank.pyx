@@ -1,16 +1,17 @@
-"""Solves with U B_k Uᵀ + τ_k (1 - UUᵀ) of each class, U of few columns (`objective/low_rank.py`).
+"""U B_k Uᵀ + τ_k (1 - UUᵀ) of each class, U of few columns (`objective/low_rank.py`): U, B_k, solves.
 
-4*r*d flops a class, and those of a substitution of size r. A few classes at a time go all the way, by
-`product` twice and `substitute` between. 77 x 385, r = 64, float32, two threads: 0.07 ms, by one 0.14;
-products of whole tables and a dozen array operations between them had taken 0.6. A class's numbers do
-not depend on which others go with it, nor on the number of threads, to the bit.
+A solve takes 4*r*d flops a class, and those of a substitution of size r. A few classes at a time go all
+the way, by `product` twice and `substitute` between: 77 x 385, r = 64, float32, two threads, 0.07 ms, by
+one 0.14, where products of whole tables and a dozen array operations between them took 0.6. A class's
+numbers do not depend on which others go with it, nor on the number of threads, to the bit.
 """
 
 from cython.parallel cimport prange, threadid
-from libc.math cimport fabs
+from libc.math cimport fabs, sqrt
 cimport numpy as cnp
 
 from fastsoftmax._core.linear_problem cimport ALIGNMENT, aligned, part_start
+from fastsoftmax._core.multiples cimport add_multiple
 from fastsoftmax._core.simd cimport CLASS_BLOCK, VL, load, real, set1, store, sum_lanes, vreal
 from fastsoftmax._core.substitution cimport substitute
 from fastsoftmax._core.tiles cimport MOST, product_along
@@ -161,3 +162,69 @@ cdef inline void give(
         for j from 0 <= j < b.wide by VL:
             sums = sums + load(z + j) * load(b.means + k * b.wide + j)
         to[b.d] = right[k * b.size + b.d] / b.intercepts[k] - top * sum_lanes(sums)
+
+
+def orthonormal(cnp.ndarray gram not None, cnp.ndarray rows not None, double negligible):
+    """Coefficients that make vectors orthonormal, from their Gram matrix (m, m); how many rows they are.
+
+    Row i of rows (m, 2*m), contiguous, holds the coefficients c and c G of what the i-th vector that
+    is not negligible beyond those before it adds to them: the square of that is more than such a
+    share of the vector's own. Gram-Schmidt.
+    """
+    cdef Py_ssize_t m = gram.shape[0], found = 0, i, j
+    cdef const real *g = <const real *>data(gram)
+    cdef real *first = <real *>data(rows)
+    cdef real *row = first
+    cdef double square
+    for j in range(m):
+        row = first + found * 2 * m
+        for i in range(m):
+            row[i] = i == j
+            row[m + i] = g[j * m + i]
+        for i in range(found):
+            add_multiple(row, -first[i * 2 * m + m + j], first + i * 2 * m, 2 * m)
+        square = row[m + j]
+        if square > negligible * g[j * m + j]:
+            for i in range(2 * m):
+                row[i] = row[i] / sqrt(square)
+            found += 1
+    return found
+
+
+def blocks(
+    cnp.ndarray grams not None, bint decoupled, cnp.ndarray own not None, cnp.ndarray shared not None,
+    cnp.ndarray covariance not None, cnp.ndarray ridge not None, cnp.ndarray out not None,
+    int n_threads,
+):
+    """out (k, rank, rank) = own_k (G_k - g_k g_kᵀ / w_k) + shared_k covariance + ridge.
+
+    G_k, g_k and w_k are the parts of grams (k, rank + 1, rank + 1); without `decoupled` g_k is taken for
+    0. All contiguous and `real`.
+    """
+    cdef Py_ssize_t k = grams.shape[0], rank = out.shape[1], i
+    cdef const real *g = <const real *>data(grams)
+    cdef const real *by = <const real *>data(own)
+    cdef const real *share = <const real *>data(shared)
+    cdef const real *common = <const real *>data(covariance)
+    cdef const real *penalty = <const real *>data(ridge)
+    cdef real *to = <real *>data(out)
+    for i in prange(k, nogil=True, schedule="static", num_threads=n_threads,
+                    use_threads_if=n_threads > 1):
+        block(
+            g + i * (rank + 1) * (rank + 1), decoupled, by[i], share[i], common, penalty,
+            to + i * rank * rank, rank)
+
+
+cdef void block(
+    const real *gram, bint decoupled, double own, double shared, const real *covariance,
+    const real *ridge, real *out, Py_ssize_t rank
+) noexcept nogil:
+    cdef const real *sums = gram + rank * (rank + 1)
+    cdef double mean
+    cdef Py_ssize_t i, j
+    for i in range(rank):
+        mean = sums[i] / sums[rank] if decoupled and sums[rank] > 0. else 0.
+        for j in range(rank):
+            out[i * rank + j] = (
+                <real>own * (gram[i * (rank + 1) + j] - <real>mean * sums[j])
+                + <real>shared * covariance[i * rank + j] + ridge[i * rank + j])

@@ -70,8 +70,10 @@ def model(
     cnp.ndarray theta not None, cnp.ndarray scales not None, cnp.ndarray shift not None,
     double intercept_scale, cnp.ndarray w not None, cnp.ndarray b, int n_threads,
 ):
-    """W (K, D) and b (K,) or None, `real`, of theta (K, D) or (K, D + 1), which is float64 whatever `real`
-    is, as are scales and shift. All contiguous."""
+    """W (K, D) and b (K,) or None, `real`, of theta (K, D) or (K, D + 1), float64 whatever `real` is.
+
+    So are scales and shift. All is contiguous.
+    """
     cdef const double *at = <const double *>cnp.PyArray_DATA(theta)
     cdef const double *scale = <const double *>cnp.PyArray_DATA(scales)
     cdef const double *centre = <const double *>cnp.PyArray_DATA(shift)

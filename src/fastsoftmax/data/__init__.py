@@ -11,7 +11,7 @@ from fastsoftmax.data.dense import DenseData, Gradients
 from fastsoftmax.data.diagonals import DiagonalFactors, Variances, diagonals
 from fastsoftmax.data.factors import ClassFactors
 from fastsoftmax.data.float64 import float64_pieces
-from fastsoftmax.data.low_rank import LowRankFactors
+from fastsoftmax.data.low_rank import LowRankFactors, low_rank_blocks, orthonormal_rows
 from fastsoftmax.data.memory import empty
 from fastsoftmax.data.protocol import Data
 from fastsoftmax.data.standardised import Standardisation
@@ -51,6 +51,8 @@ __all__ = [
     "empty",
     "float64_pieces",
     "largest",
+    "low_rank_blocks",
+    "orthonormal_rows",
     "products",
     "subgradient",
 ]

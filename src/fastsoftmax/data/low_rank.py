@@ -62,6 +62,43 @@ class LowRankFactors:
         return out
 
 
+def low_rank_blocks(
+    grams: NDArray,
+    decoupled: bool,
+    own: NDArray,
+    shared: NDArray,
+    covariance: NDArray,
+    ridge: NDArray,
+    n_threads: int,
+) -> NDArray:
+    """B_k = own_k G_k + shared_k covariance + ridge, (K, r, r), G_k from grams (K, r + 1, r + 1).
+
+    The last row of these holds Σ w u of the rows u that the others are the Σ w u uᵀ of, and Σ w: if
+    `decoupled`, G_k is that of the u less their mean.
+    """
+    dtype = grams.dtype
+    k, size = grams.shape[:2]
+    out = np.empty((k, size - 1, size - 1), dtype)
+    kernels(dtype).low_rank.blocks(
+        grams, decoupled, own.astype(dtype), shared.astype(dtype), covariance, ridge, out,
+        team(n_threads, out.size),
+    )  # fmt: skip
+    return out
+
+
+def orthonormal_rows(gram: NDArray[np.float64], negligible: float) -> NDArray[np.float64]:
+    """Coefficients (r, m) that make orthonormal vectors of m whose Gram matrix this is.
+
+    A vector is left out if, without what those before it hold, its square is no more than such a
+    share of what it was.
+    """
+    rows = np.empty((len(gram), 2 * len(gram)))
+    found = kernels(rows.dtype).low_rank.orthonormal(
+        np.ascontiguousarray(gram, rows.dtype), rows, negligible
+    )
+    return rows[:found, : len(gram)]
+
+
 def padded(rows: NDArray, unit: int) -> NDArray:
     """A copy with zeros behind each row, up to a multiple of so many numbers."""
     out = np.zeros((len(rows), -(-rows.shape[1] // unit) * unit), rows.dtype)

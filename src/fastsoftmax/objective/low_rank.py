@@ -11,7 +11,13 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax.data import ClassFactors, DenseData, LowRankFactors
+from fastsoftmax.data import (
+    ClassFactors,
+    DenseData,
+    LowRankFactors,
+    low_rank_blocks,
+    orthonormal_rows,
+)
 from fastsoftmax.objective.class_grams import MATRICES, PAIRS, SHARED, GaugeFree
 from fastsoftmax.objective.line import Line
 
@@ -99,7 +105,8 @@ class LowRankBlocks:
         spread = float(np.sum(c.spread[:d] * (self._units > 0)))
         rest = max(spread - float(np.einsum("rr->", self._covariance)), 0.0)
         self._tail = rest / max(d - rank, 1)
-        self._ridge = np.einsum("rd,sd->rs", self._basis * ridge, self._basis).astype(DTYPE)
+        penalised = o.data.like((self._basis * ridge).astype(DTYPE))
+        self._ridge = penalised.logits(self._basis, None)
         self._tail_ridge = float(ridge.mean())
         strengths = c.start_strengths()
         matrix = self._covariance + self._ridge / strengths.mean()
@@ -116,10 +123,8 @@ class LowRankBlocks:
             drawn, np.zeros(rank), np.ones(rank + 1), 1 / n, np.zeros(rank + 1)
         )
         totals = np.maximum(grams[:, rank, rank], np.finfo(DTYPE).tiny)
-        blocks, means = grams[:, :rank, :rank], np.zeros((o.n_logits, d))
+        means = np.zeros((o.n_logits, d))
         if o.fit_intercept:
-            sums = grams[:, :rank, rank] / np.sqrt(totals)[:, None]
-            blocks -= sums[:, :, None] * sums[:, None, :]
             few = drawn.every(MEANS if rows < n else 1)
             few.rows[:] *= step  # of the whole X
             weights = np.maximum(few.powers(2), np.finfo(float).tiny)
@@ -133,15 +138,12 @@ class LowRankBlocks:
         # a class far less uncertain than others will not stay so: its next step would overshoot
         start = o.curvature.start_strengths()
         missing = np.maximum(FLOOR * start * np.median(strengths / start) - strengths, 0)
-        blocks *= (1 - share)[:, None, None].astype(DTYPE)
-        shared = (share * strengths + missing)[:, None, None].astype(DTYPE) * self._covariance
-        blocks += np.add(shared, self._ridge, out=shared)
+        blocks = low_rank_blocks(
+            grams, o.fit_intercept, 1 - share, share * strengths + missing,
+            self._covariance, self._ridge, o.data.n_threads,
+        )  # fmt: skip
         o.n_passes += self.cost(int(drawn.counts.sum()) // o.n_logits)
-        return self._inverse(
-            ClassFactors(np.ascontiguousarray(blocks, DTYPE), o.data.n_threads),
-            strengths + missing,
-            means,
-        )
+        return self._inverse(ClassFactors(blocks, o.data.n_threads), strengths + missing, means)
 
     def _inverse(self, factors: ClassFactors, strengths: NDArray, means: NDArray) -> GaugeFree:
         o = self._objective
@@ -196,14 +198,7 @@ def orthonormal(Y: DenseData) -> NDArray[np.float64]:
     are one product, and no LAPACK's threads are left spinning beside the kernels that follow.
     """
     G = len(Y.X) * Y.second_moments()
-    rank = len(G)
-    rows = np.concatenate([np.eye(rank), G], axis=1)  # coefficients c of columns, and c G
-    found = 0
-    for j in range(rank):
-        row = rows[j] - np.einsum("i,ij->j", rows[:found, rank + j], rows[:found])
-        if row[rank + j] > NEGLIGIBLE * G[j, j]:
-            rows[found] = row / np.sqrt(row[rank + j])
-            found += 1
-    if not found:  # there are no features at all: any direction
+    rows = orthonormal_rows(G, NEGLIGIBLE)
+    if not len(rows):  # there are no features at all: any direction
         return np.eye(1, len(Y.X))
-    return np.ascontiguousarray(Y.logits(rows[:found, :rank], None).T)
+    return np.ascontiguousarray(Y.logits(rows, None).T)

@@ -49,7 +49,8 @@ class History:
         """A step t along a direction from one gradient to another, unless it curves downwards."""
         slot = self._free.pop()
         s, y = self._s[slot], self._y[slot]
-        np.multiply(direction, t, out=s, casting="same_kind")
+        s[:] = direction  # a product that narrows as it goes takes four times as long
+        s *= t
         np.subtract(after, before, out=y, casting="same_kind")
         products = dots(self._s, [*self._slots, slot], y, self._n_threads)
         if not products[-1] > 0:
@@ -66,7 +67,7 @@ class History:
         slots, n_threads = list(self._slots), self._n_threads
         if not slots:
             return solve(-g)[0].astype(gradient.dtype, copy=False)
-        upper = self._products[np.ix_(slots, slots)]  # sᵢᵀyⱼ for i up to j
+        upper = self._products[slots][:, slots]  # sᵢᵀyⱼ for i up to j
         curvatures = np.diagonal(upper)
         a = dtrsv(upper, -dots(self._s, slots, g, n_threads))
         q = np.empty_like(g)
