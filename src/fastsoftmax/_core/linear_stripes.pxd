@@ -22,6 +22,8 @@ threads.
 The first sums of a stripe are stored as its totals, not added to zeros, and 640 rows rather than 512 are
 summed before: a gradient at stored logits took 0.95 times as long then, 10000 x 384, K = 77, and 0.92,
 20000 x 16, K = 26; the latter 0.83 to 0.9 when `take_stored` copied by vectors rather than by memcpy.
+Where all rows of a stripe are that few (*brief*), its totals are those sums, and float64 only what the
+stripes add up to: 0.94 to 0.98 for the former.
 
 Tried: features copied side by side before several blocks of classes read them, since lines as far apart
 as rows are share few places of an L1: 1.0 to 1.3 times (two threads, K = 20 to 500); half as many
@@ -34,7 +36,9 @@ from fastsoftmax._core.convert cimport REAL, Cells, read_rows
 from fastsoftmax._core.linear_problem cimport (
     Problem, aligned, class_at, part_start, take_stored, tile_loss, tile_sums,
 )
-from fastsoftmax._core.simd cimport VL, add_to_doubles, load, load_first, real, set1, vreal
+from fastsoftmax._core.simd cimport (
+    VL, VL_MOST, add_to_doubles, load, load_first, real, set1, store, vreal,
+)
 from fastsoftmax._core.stored_tiles cimport stored_product
 from fastsoftmax._core.stripes_logits cimport block_rows, pack_stripes, store_block, tile_logits
 from fastsoftmax._core.stripes_plan cimport SUM_ROWS, Stripes, columns
@@ -106,9 +110,11 @@ cdef inline void add_gradient(
 
 
 cdef inline void add_squares(
-    const Problem *p, const real *x, Py_ssize_t stride, Py_ssize_t n, const real *z, double *totals
+    const Problem *p, const Stripes *s, const real *x, Py_ssize_t stride, Py_ssize_t n,
+    const real *z, double *totals
 ) noexcept nogil:
     """totals += weight (x - b)^2 over the n rows of a block, feature by feature."""
+    cdef real *brief = <real *>totals
     cdef Py_ssize_t i, j
     cdef int count
     cdef vreal centre, t, sums
@@ -120,7 +126,10 @@ cdef inline void add_squares(
             t = load_first(x + i * stride + j, count) if count < VL else load(x + i * stride + j)
             t = t - centre
             sums = sums + set1(z[i]) * t * t
-        add_to_doubles(totals + j, sums)
+        if s.brief:
+            store(brief + j, load(brief + j) + sums)
+        else:
+            add_to_doubles(totals + j, sums)
 
 
 cdef inline void run_stripe(
@@ -131,7 +140,7 @@ cdef inline void run_stripe(
     cdef Py_ssize_t last = min(part_start(blocks, s.n_stripes, stripe + 1) * s.block, p.n)
     cdef Py_ssize_t start, n, t, i, k, summed = 0, added = 0
     cdef double *totals = s.stripes + stripe * s.totals
-    cdef double *bias = totals + s.padded * s.k
+    cdef double *bias = totals + s.bias
     cdef real *z = <real *>scratch
     cdef real *targets = z + s.block * p.k
     cdef char *room = scratch + aligned((s.block + (0 if p.labels else ROWS)) * p.k * sizeof(real))
@@ -141,7 +150,9 @@ cdef inline void run_stripe(
     cdef bint losses = p.w != NULL or p.stored != NULL
     for i in range((p.k + 1) * VL):
         bias[i] = 0.
-    for i in range(0 if losses else s.padded * s.k):
+    if s.brief:
+        sums = <real *>totals
+    for i in range(0 if losses else s.bias):  # squares are added
         totals[i] = 0.
     for start from first <= start < last by s.block:
         n = min(s.block, last - start)
@@ -150,7 +161,7 @@ cdef inline void run_stripe(
             for i in range(n):
                 z[i] = p.weights[start + i] if p.weights else 1.
             if p.b:
-                add_squares(p, <const real *>x.x, x.row_step // x.size, n, z, totals)
+                add_squares(p, s, <const real *>x.x, x.row_step // x.size, n, z, totals)
                 continue
         for t from 0 <= t < (n if losses else 0) by ROWS:
             i = min(ROWS, n - t)
@@ -164,7 +175,7 @@ cdef inline void run_stripe(
         if wants_w:
             add_gradient(p, s, start, &x, n, z, buffer, summed > 0, sums)
             summed += n
-            if summed + s.block > SUM_ROWS or start + n == last:
+            if not s.brief and (summed + s.block > SUM_ROWS or start + n == last):
                 for i in range(0 if added else s.padded * s.k):
                     totals[i] = sums[i]
                 for i from 0 <= i < (s.padded * s.k if added else 0) by VL:
@@ -178,18 +189,25 @@ cdef inline void reduce_features(
 ) noexcept nogil:
     """The columns of the gradient from j on = scale * the sum of the stripes, in their order; they
     were 0."""
+    cdef double sums[2 * VL_MOST]
     cdef Py_ssize_t i, k, v, width = columns(s, j)
-    cdef double *first = s.stripes + j * s.k
-    cdef double *other
+    cdef const double *stripe
+    cdef const real *brief
     cdef double *to
-    for i in range(1, s.n_stripes):
-        other = first + i * s.totals
-        for v in range(s.k * width):
-            first[v] += other[v]
     for k in range(s.k):
+        for v in range(width):
+            sums[v] = 0.
+        for i in range(s.n_stripes):
+            stripe = s.stripes + i * s.totals
+            brief = <const real *>stripe + j * s.k + k * width
+            stripe = stripe + j * s.k + k * width
+            for v from 0 <= v < (width if s.brief else 0) by VL:
+                add_to_doubles(sums + v, load(brief + v))
+            for v in range(0 if s.brief else width):
+                sums[v] += stripe[v]
         to = gradient + class_at(p, <int>k) * p.d + j
         for v in range(min(width, p.d - j)):
-            to[v] = p.scale * first[k * width + v]
+            to[v] = p.scale * sums[v]
             if p.spared >= 0:  # the classes of a row's A - Y add up to 0
                 gradient[p.spared * p.d + j + v] -= to[v]
 
@@ -220,7 +238,7 @@ cdef inline double run_stripes(
     for k in range(p.k):
         grad_b[k] = 0.
     for i in range(s.n_stripes):
-        bias = s.stripes + i * s.totals + s.padded * s.k
+        bias = s.stripes + i * s.totals + s.bias
         for k in range(p.k):
             for j in range(VL):
                 grad_b[class_at(p, <int>k)] += bias[k * VL + j]

@@ -31,7 +31,9 @@ cdef struct Stripes:
     Py_ssize_t lot  # rows converted at a time, a divisor of FOLD
     Py_ssize_t width  # features whose packed weights stay in L1 while VL rows pass; times VL
     Py_ssize_t n_stripes
-    Py_ssize_t totals  # doubles of a stripe: gradient of W by `columns`, of b (k, VL), loss (VL)
+    bint brief  # whether stripes are so short that sums of their rows in `real` are their totals
+    Py_ssize_t totals  # doubles of a stripe, or their room: gradient of W by `columns`,
+    Py_ssize_t bias  # from here on of b (k, VL) and loss (VL), which are doubles always
     Py_ssize_t packed  # numbers of packed W
     Py_ssize_t room  # bytes of a turned tile, or of partial sums
     Py_ssize_t scratch  # bytes a thread
@@ -58,7 +60,7 @@ cdef inline Scheme logits_scheme(const Problem *p, bint in_rows) noexcept nogil:
 cdef inline Stripes plan_stripes(const Problem *p, bint in_rows) noexcept nogil:
     """What follows from the shape: never from the number of threads."""
     cdef Stripes s
-    cdef Py_ssize_t size = sizeof(real), wide = sizeof(double)
+    cdef Py_ssize_t size = sizeof(real), wide = sizeof(double), blocks
     s.padded = rounded_up(p.d, VL)
     s.scheme = logits_scheme(p, in_rows)
     s.k = p.k - 1 if p.spared >= 0 else p.k
@@ -74,15 +76,22 @@ cdef inline Stripes plan_stripes(const Problem *p, bint in_rows) noexcept nogil:
     s.class_blocks = (s.k + CLASS_BLOCK - 1) // CLASS_BLOCK
     s.block = max(s.padded, p.k) * size
     s.block = min(max(BLOCK_BYTES // s.block // ROWS, 1) * ROWS, SUM_ROWS)
+    blocks = (p.n + s.block - 1) // s.block
     s.lot = FOLD
     while s.lot * s.padded * size > LOT_BYTES and (
             s.lot > dot_rows(<int>part_start(s.k, s.class_blocks, 1))):  # those of the first block
         s.lot //= 2
     s.width = max(WEIGHTS_BYTES // (min(s.k, CLASS_BLOCK) * size), VL)
     s.width = rounded_up(p.d // ((p.d + s.width - 1) // s.width), VL)
-    s.totals = aligned((s.padded * s.k + (p.k + 1) * VL) * wide) // wide
-    s.n_stripes = min(MOST_STRIPES, (p.n + s.block - 1) // s.block, TOTALS_BYTES // wide // s.totals)
+    s.bias = aligned(s.padded * s.k * wide) // wide
+    s.totals = s.bias + aligned((p.k + 1) * VL * wide) // wide
+    s.n_stripes = min(MOST_STRIPES, blocks, TOTALS_BYTES // wide // s.totals)
     s.n_stripes = max(s.n_stripes, 1)
+    s.brief = (blocks + s.n_stripes - 1) // s.n_stripes * s.block <= SUM_ROWS
+    if s.brief:
+        s.totals -= s.bias
+        s.bias = aligned(s.padded * s.k * size) // wide
+        s.totals += s.bias
     s.scratch = (
         aligned((s.block + (0 if p.labels else ROWS)) * p.k * size)
         + aligned(s.room)
