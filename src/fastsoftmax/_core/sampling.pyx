@@ -87,10 +87,12 @@ cdef Py_ssize_t draw_class(
 ) noexcept nogil:
     cdef double c, sum, certain, before = 0.
     cdef Py_ssize_t tiles = (n + ROWS - 1) // ROWS, i, j, count = 0
-    cdef int _round
+    cdef int _round, found, h
     cdef bint everything = wanted >= n
     cdef double chances[ROWS]
-    cdef real x, kept
+    cdef real kept[ROWS]
+    cdef int places[ROWS + 1]
+    cdef real x
     add_importance(v, NULL, tile, tiles, INFINITY, total, &certain)
     if not total[0] > 0.:
         return 0
@@ -105,11 +107,17 @@ cdef Py_ssize_t draw_class(
     for i in range(tiles):
         for j in range(ROWS):
             chances[j] = uniform(key, i * ROWS + j)
-        for j in range(min(ROWS, n - i * ROWS)):
-            x = v[i * tile + j]
-            kept = <real>min(c * x * (e[i * ROWS + j] if e else 1.), 1.)
-            if x > 0. and count < most and (everything or chances[j] < kept):
-                rows[count] = <int>(i * ROWS + j)
-                factors[count] = <real>sqrt(x if everything or kept >= 1. else x / <double>kept)
-                count += 1
+        for j in range(ROWS):
+            kept[j] = <real>min(c * v[i * tile + j] * (e[i * ROWS + j] if e else 1.), 1.)
+        for j in range(ROWS if everything else 0):
+            kept[j] = 1. if v[i * tile + j] > 0. else 0.
+        found = 0
+        for j in range(ROWS):  # which of them are few, so no branch foresees
+            places[found] = <int>j
+            found += chances[j] < kept[j]
+        for h in range(min(found, <int>(most - count))):
+            x = v[i * tile + places[h]]
+            rows[count] = <int>(i * ROWS) + places[h]
+            factors[count] = <real>sqrt(x if kept[places[h]] >= 1. else x / <double>kept[places[h]])
+            count += 1
     return count

@@ -1,6 +1,6 @@
 """Objective = data × loss × penalty: what a solver minimises."""
 
-from fastsoftmax.data import combine, dot, dots, empty
+from fastsoftmax.data import combine, dot, dots, empty, largest
 from fastsoftmax.objective.blocks import Factors, blocks_for
 from fastsoftmax.objective.carry import Carry, carry_of
 from fastsoftmax.objective.certificate import certify
@@ -22,5 +22,6 @@ __all__ = [
     "dots",
     "empty",
     "hessian",
+    "largest",
     "probabilities",
 ]

@@ -173,7 +173,7 @@ class Standardised(Parameters):
             h = np.sqrt(self.intercept_scale**2 * self.spread + o.penalty)
             onto = np.eye(len(h))
             if len(h) > PROJECTIONS:
-                onto = np.random.default_rng(0).choice((-1.0, 1.0), (PROJECTIONS, len(h)))
+                onto = 2.0 * np.random.default_rng(0).integers(2, size=(PROJECTIONS, len(h))) - 1
             W = np.divide(onto, h, out=np.zeros_like(onto), where=(h > 0) & ~self.constant)
             o.n_passes += 0.5 * len(W) / o.n_logits
             squares = np.concatenate(

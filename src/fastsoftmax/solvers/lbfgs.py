@@ -11,7 +11,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax.objective import Line, Objective, dot
+from fastsoftmax.objective import Line, Objective, dot, largest
 from fastsoftmax.solvers.base import Options, Result, Run, register
 from fastsoftmax.solvers.history import History
 from fastsoftmax.solvers.line_search import search
@@ -76,7 +76,8 @@ def minimize(
         if not math.isfinite(line.value):
             run.refine(line)
         # F* >= 0: no more than F is left to gain
-        if 0 <= line.value <= sys.float_info.epsilon or not line.gradient.any():
+        steepest = largest(line.gradient, objective.data.n_threads)
+        if 0 <= line.value <= sys.float_info.epsilon or steepest == 0:
             if run.refine(line):
                 continue
             run.tell(line.theta, 0.0)
