@@ -181,11 +181,11 @@ class Standardised:
 def leading(B: Standardised, rank: int, generator: np.random.Generator) -> NDArray:
     """About the leading right singular vectors of B (n, d): (r, d), orthonormal, r <= rank.
 
-    Subspace iteration from random signs (Halko, Martinsson & Tropp, SIAM Review 53, 2011, algorithm
-    4.4, with Gaussian numbers, which take longer to draw).
+    Subspace iteration from Gaussian vectors (Halko, Martinsson & Tropp, SIAM Review 53, 2011,
+    algorithm 4.4).
     """
     n, d = B.shape
-    Q = 2.0 * generator.integers(2, size=(min(rank, n, d), d)) - 1
+    Q = generator.standard_normal((min(rank, n, d), d))
     for _ in range(ROUNDS):
         Q = orthonormal(B.data.like(B.across(B.times(Q))))
     return Q
