@@ -108,7 +108,7 @@ def test_any_shape_and_two_threads(n, d, k, dtype):
 
 @kernel
 @by_dtype
-@pytest.mark.parametrize("shape", [(700, 130, 3), (90, 16, 2), (40, 7, 30)], ids=str)
+@pytest.mark.parametrize("shape", [(700, 130, 3), (90, 16, 2), (40, 7, 30), (70, 37, 16)], ids=str)
 def test_what_an_objective_needs(shape, dtype):
     """Logits, moments, Grams and sums, with factors of the features that are powers of two."""
     n, d, k = shape

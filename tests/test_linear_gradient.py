@@ -108,7 +108,7 @@ LAYOUTS = tuple(layouts(np.zeros((1, 1))))
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("layout", LAYOUTS)
 def test_layouts(layout, dtype):
-    for n, d, k in ((70, 33, 10), (70, 33, 21), (33, 17, 1), (5, 1, 3)):
+    for n, d, k in ((70, 33, 10), (70, 33, 16), (70, 33, 21), (33, 17, 1), (5, 1, 3)):
         X, W, b, y = problem(n, d, k, dtype)
         X = layouts(X)[layout]
         before = X.copy()
@@ -326,7 +326,7 @@ def test_moments(weights, dtype):
 
 @pytest.mark.parametrize("dtype", FLOATS)
 def test_logits(dtype):
-    for n, d, k in ((1, 1, 1), (33, 17, 3), (65, 40, 21)):
+    for n, d, k in ((1, 1, 1), (33, 17, 3), (65, 40, 21), (65, 40, 16), (70, 9, 47)):
         X, W, b, _ = problem(n, d, k, dtype)
         wide, size = X.astype(np.float64) @ W.T + b, abs(X).astype(np.float64) @ abs(W).T + abs(b)
         for layout in ("C", "Fortran", "backwards"):

@@ -6,7 +6,16 @@ import numpy as np
 import pytest
 
 from fastsoftmax import SoftmaxRegression
-from fastsoftmax.data import DenseData, Draw, add, dot
+from fastsoftmax.data import (
+    ClassFactors,
+    DenseData,
+    Draw,
+    LowRankFactors,
+    add,
+    dot,
+    low_rank_blocks,
+    orthonormal_rows,
+)
 from fastsoftmax.objective import Objective, low_rank
 from fastsoftmax.objective import line as lines
 from fastsoftmax.objective.class_grams import ClassGrams
@@ -62,6 +71,78 @@ def test_sums_of_drawn_rows(d, dtype):
         for threads in (1, 2, 8):
             got = DenseData(x, threads).sums(drawn)
             np.testing.assert_allclose(got, right, rtol=1e-5, atol=1e-4)
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("intercept", [True, False])
+@pytest.mark.parametrize("one", [True, False])  # matrix for all classes
+@pytest.mark.parametrize(
+    ("k", "d", "r"), [(1, 1, 1), (3, 5, 5), (7, 33, 4), (13, 40, 16), (20, 129, 65)]
+)
+def test_low_rank_solves(k, d, r, one, intercept, dtype):
+    rng = np.random.default_rng([k, d, r])
+    U = np.linalg.qr(rng.normal(size=(d, r)))[0].astype(dtype)
+    A = rng.normal(size=(1 if one else k, r, r + 9))
+    B = (A @ A.transpose(0, 2, 1)).astype(dtype)
+    strengths = rng.uniform(0.5, 2, k) if one else None
+    tails, means, h = rng.uniform(0.5, 2, k), rng.normal(size=(k, d)), rng.uniform(0.5, 2, k)
+    v = rng.normal(size=(2, k, d + intercept)) * [[[1]], [[1e30]]]
+    extra = (means, h) if intercept else ()
+    results = set()
+    for threads in (1, 2, 3, 8):
+        factors = ClassFactors(B.copy(), threads, strengths)
+        basis = np.ascontiguousarray(U.T)
+        solved = LowRankFactors(basis, factors, tails, threads, *extra).solve(*v)
+        results.add(b"".join(z.tobytes() for z in solved))
+    assert len(results) == 1
+    for i in range(k):
+        inner = B[0] * strengths[i] if one else B[i]
+        M = U @ (inner - tails[i] * np.eye(r)) @ U.T + tails[i] * np.eye(d)
+        if intercept:  # of rows whose weighted mean is not 0, in h the sum of their weights
+            m = means[i]
+            M = np.block([[M + h[i] * np.outer(m, m), h[i] * m[:, None]], [h[i] * m, h[i]]])
+        for right, z in zip(v, solved, strict=True):
+            error = np.abs(M @ z[i] - right[i]).max() / np.abs(right[i]).max()
+            assert error <= 3e4 * np.finfo(dtype).eps
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("decoupled", [True, False])
+@pytest.mark.parametrize("r", [1, 7, 16, 33])
+def test_low_rank_blocks(r, decoupled):
+    rng = np.random.default_rng(r)
+    u, w = rng.normal(size=(4, 50, r + 1)), rng.random((4, 50, 1))
+    u[..., -1] = 1
+    w[3] = 0  # a class of no rows
+    grams = (u.transpose(0, 2, 1) @ (w * u)).astype(np.float32)
+    own, shared = rng.random((2, 4))
+    covariance, ridge = rng.normal(size=(2, r, r)).astype(np.float32)
+    centred = (
+        u - decoupled * np.sum(w * u, axis=1, keepdims=True) / np.maximum(w.sum(1), 1)[:, None]
+    )
+    centred[3] = 0
+    if decoupled:
+        means = np.sum(w[:3] * u[:3], axis=1) / w[:3].sum(axis=1)
+        centred[:3] = u[:3] - means[:, None]
+    G = (centred.transpose(0, 2, 1) @ (w * centred))[:, :r, :r]
+    right = own[:, None, None] * G + shared[:, None, None] * covariance + ridge
+    for threads in (1, 2, 8):
+        got = low_rank_blocks(grams, decoupled, own, shared, covariance, ridge, threads)
+        np.testing.assert_allclose(got, right, atol=1e-4)
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("m", [1, 5, 16, 40])
+def test_orthonormal_rows(m):
+    rng = np.random.default_rng(m)
+    vectors = rng.normal(size=(m, 60))
+    vectors[3:5] = 0  # nothing
+    vectors[7:9] = vectors[:2].sum(axis=0)  # what others hold
+    rows = orthonormal_rows(vectors @ vectors.T, 1e-10)
+    kept = rows @ vectors
+    assert len(rows) == np.linalg.matrix_rank(vectors)
+    np.testing.assert_allclose(kept @ kept.T, np.eye(len(rows)), atol=1e-10)
 
 
 def test_leading_directions_are_those_of_the_svd():
