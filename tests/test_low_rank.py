@@ -118,13 +118,8 @@ def test_low_rank_blocks(r, decoupled):
     grams = (u.transpose(0, 2, 1) @ (w * u)).astype(np.float32)
     own, shared = rng.random((2, 4))
     covariance, ridge = rng.normal(size=(2, r, r)).astype(np.float32)
-    centred = (
-        u - decoupled * np.sum(w * u, axis=1, keepdims=True) / np.maximum(w.sum(1), 1)[:, None]
-    )
-    centred[3] = 0
-    if decoupled:
-        means = np.sum(w[:3] * u[:3], axis=1) / w[:3].sum(axis=1)
-        centred[:3] = u[:3] - means[:, None]
+    means = np.sum(w * u, axis=1) / np.maximum(w.sum(axis=1), 1e-30)
+    centred = u - means[:, None] if decoupled else u
     G = (centred.transpose(0, 2, 1) @ (w * centred))[:, :r, :r]
     right = own[:, None, None] * G + shared[:, None, None] * covariance + ridge
     for threads in (1, 2, 8):
