@@ -24,6 +24,11 @@ cdef enum:
     WAYS = 4  # sums side by side: a multiply-add takes four cycles
 
 
+ctypedef fused given:
+    float
+    double
+
+
 cdef double dot_block(const real *a, const real *b, Py_ssize_t n) noexcept nogil:
     cdef vreal sums[WAYS]
     cdef Py_ssize_t i = 0
@@ -124,6 +129,41 @@ cdef inline void add_wide_block(double *x, double t, const real *y, Py_ssize_t n
     cdef Py_ssize_t i
     for i in range(n):
         x[i] += t * y[i]
+
+
+def pair(
+    cnp.ndarray direction not None, double t, cnp.ndarray before not None,
+    cnp.ndarray after not None, cnp.ndarray s not None, cnp.ndarray y not None, int n_threads,
+):
+    """s = t * direction and y = after - before, `real`, of three vectors of float32 or float64."""
+    cdef const void *d = cnp.PyArray_DATA(direction)
+    cdef const void *x = cnp.PyArray_DATA(before)
+    cdef const void *z = cnp.PyArray_DATA(after)
+    cdef real *to_s = <real *>cnp.PyArray_DATA(s)
+    cdef real *to_y = <real *>cnp.PyArray_DATA(y)
+    cdef bint wide = cnp.PyArray_ITEMSIZE(direction) == sizeof(double)
+    cdef Py_ssize_t n = s.shape[0], blocks = (n + BLOCK - 1) // BLOCK, i
+    for i in prange(blocks, nogil=True, schedule="static", num_threads=n_threads,
+                    use_threads_if=n_threads > 1):
+        if wide:
+            pair_block(
+                <const double *>d + i * BLOCK, t, <const double *>x + i * BLOCK,
+                <const double *>z + i * BLOCK, to_s + i * BLOCK, to_y + i * BLOCK, block_length(n, i))
+        else:
+            pair_block(
+                <const float *>d + i * BLOCK, t, <const float *>x + i * BLOCK,
+                <const float *>z + i * BLOCK, to_s + i * BLOCK, to_y + i * BLOCK, block_length(n, i))
+
+
+cdef inline void pair_block(
+    const given *direction, double t, const given *before, const given *after, real *s, real *y,
+    Py_ssize_t n
+) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(n):
+        s[i] = <real>(t * direction[i])
+    for i in range(n):
+        y[i] = <real>(after[i] - before[i])
 
 
 def products(

@@ -18,7 +18,7 @@ from fastsoftmax.data.standardised import Standardisation
 from fastsoftmax.data.stored import Draw, Step, StoredLogits
 from fastsoftmax.data.streamed_dense import DenseBlocks
 from fastsoftmax.data.streamed_sparse import SparseBlocks
-from fastsoftmax.data.vectors import add, combine, dot, dots, largest, products
+from fastsoftmax.data.vectors import add, combine, dot, dots, largest, pair, products
 
 SMALL = 1 << 18  # bytes
 
@@ -53,6 +53,7 @@ __all__ = [
     "largest",
     "low_rank_blocks",
     "orthonormal_rows",
+    "pair",
     "products",
     "subgradient",
 ]

@@ -51,6 +51,20 @@ def combine(
     )  # fmt: skip
 
 
+def pair(
+    direction: NDArray,
+    t: float,
+    before: NDArray,
+    after: NDArray,
+    s: NDArray,
+    y: NDArray,
+    n_threads: int = 1,
+) -> None:
+    """``s = t * direction`` and ``y = after - before``, rounded to the precision of s and y."""
+    given = [np.ascontiguousarray(v, after.dtype) for v in (direction, before, after)]
+    kernels(s.dtype).vectors.pair(given[0], t, *given[1:], s, y, team(n_threads, 2 * s.size))
+
+
 def products(a: NDArray, b: NDArray, n: int, n_threads: int = 1) -> NDArray:
     """aᵀa, aᵀb and bᵀb of the first n numbers of a, float64, and b."""
     out = np.empty(3)

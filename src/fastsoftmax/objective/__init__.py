@@ -1,6 +1,6 @@
 """Objective = data × loss × penalty: what a solver minimises."""
 
-from fastsoftmax.data import combine, dot, dots, empty, largest
+from fastsoftmax.data import combine, dot, dots, empty, largest, pair
 from fastsoftmax.objective.blocks import Factors, blocks_for
 from fastsoftmax.objective.carry import Carry, carry_of
 from fastsoftmax.objective.certificate import certify
@@ -23,5 +23,6 @@ __all__ = [
     "empty",
     "hessian",
     "largest",
+    "pair",
     "probabilities",
 ]

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.linalg.blas import dtrsv
 
-from fastsoftmax.objective import Objective, combine, dot, dots, empty
+from fastsoftmax.objective import Objective, combine, dot, dots, empty, pair
 
 Solve = Callable[..., list[NDArray]]
 
@@ -49,15 +49,14 @@ class History:
         """A step t along a direction from one gradient to another, unless it curves downwards."""
         slot = self._free.pop()
         s, y = self._s[slot], self._y[slot]
-        s[:] = direction  # a product that narrows as it goes takes four times as long
-        s *= t
-        np.subtract(after, before, out=y, casting="same_kind")
-        products = dots(self._s, [*self._slots, slot], y, self._n_threads)
+        pair(direction, t, before, after, s, y, self._n_threads)
+        slots = [*self._slots, slot]
+        products = dots(self._s, slots, y, self._n_threads)
         if not products[-1] > 0:
             self._free.append(slot)
             return
         self._slots.append(slot)
-        self._products[self._slots, slot] = products
+        self._products[slots, slot] = products
         if len(self._slots) > self._most:
             self._free.append(self._slots.popleft())
 
