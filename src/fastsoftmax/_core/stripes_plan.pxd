@@ -8,7 +8,7 @@ cdef enum:
     FEW = 4  # classes whose partial sums are folded however few the features, and one more for 8 each,
     FOLDS = 352  # up to this over the lanes: float32, 30000 x 784, K = 60 16.8 ms folded, 13.7 turned
     SPARE = 20  # of so many classes and one empty lane the weights are turned rather than the rows
-    BLOCK_BYTES = 256 * 1024  # of X: two blocks, the next being fetched, sums and totals fit 1 MiB of L2
+    BLOCK_BYTES = 128 * 1024  # of X, twice that for two tiles: this, the next and the sums stay in L2
     SUM_ROWS = 640  # whose products are summed before the sum goes to the totals; of a block, at most
     WEIGHTS_BYTES = 32 * 1024  # of W: at most the whole of an L1, since X only passes
     LOT_BYTES = 8 * 1024  # of rows converted at a time: they stay in L1 beside the weights
@@ -75,7 +75,8 @@ cdef inline Stripes plan_stripes(const Problem *p, bint in_rows) noexcept nogil:
         s.room = (2 * VL + s.padded) * ROWS * size
     s.class_blocks = (s.k + CLASS_BLOCK - 1) // CLASS_BLOCK
     s.block = max(s.padded, p.k) * size
-    s.block = min(max(BLOCK_BYTES // s.block // ROWS, 1) * ROWS, SUM_ROWS)
+    s.block = max(BLOCK_BYTES // s.block // ROWS, min(2 * BLOCK_BYTES // s.block // ROWS, 2), 1)
+    s.block = min(s.block * ROWS, SUM_ROWS)
     blocks = (p.n + s.block - 1) // s.block
     s.lot = FOLD
     while s.lot * s.padded * size > LOT_BYTES and (
