@@ -51,6 +51,7 @@ cnp.import_array()
 
 cdef enum:
     PARTS = 64
+    SHARES = 8  # of the draws, each counted and put in order by a thread
 
 
 cdef inline void *data(array) except? NULL:
@@ -84,7 +85,7 @@ def draw(
     cdef Py_ssize_t k = probabilities.shape[1], m = rows.shape[0], i
     cdef Py_ssize_t tiles = (n + ROWS - 1) // ROWS, pairs = counts.shape[0]
     cdef Py_ssize_t upto = aligned(n * sizeof(double)), drawn = aligned(m * sizeof(real))
-    cdef Py_ssize_t begins = aligned(pairs * sizeof(Py_ssize_t))
+    cdef Py_ssize_t begins = aligned(SHARES * pairs * sizeof(Py_ssize_t))
     cdef Py_ssize_t together = aligned((k + 2) * VL * sizeof(real))
     cdef cnp.ndarray block = workspace(
         ALIGNMENT + upto + 3 * drawn + begins + n_threads * together)
@@ -94,10 +95,11 @@ def draw(
     cdef int *row = <int *>(memory + upto)
     cdef int *pair = <int *>(memory + upto + drawn)
     cdef real *root = <real *>(memory + upto + 2 * drawn)
-    cdef Py_ssize_t *at = <Py_ssize_t *>(memory + upto + 3 * drawn)
+    cdef Py_ssize_t *at = <Py_ssize_t *>(memory + upto + 3 * drawn)  # where a share's of a pair go
     cdef char *scratch = memory + upto + 3 * drawn + begins
     cdef uint64_t key = scrambled(seed + 1)
     cdef double sum = 0., length
+    cdef Py_ssize_t begin = 0, j
     with nogil:
         for i in prange(tiles, schedule="static", num_threads=n_threads,
                         use_threads_if=n_threads > 1):
@@ -110,7 +112,6 @@ def draw(
             sums[i] = sum
         for i in range(pairs):
             count[i] = 0
-            at[i] = 0
         length = sum * (1. - 1e-12) / (m // 2)  # the last point stays below the sum
         if length > 0.:
             for i in prange(PARTS, schedule="static", num_threads=n_threads,
@@ -119,30 +120,51 @@ def draw(
                     p, k, r, e, sums, n, length, key, m // 2, part_start(tiles, PARTS, i),
                     part_start(tiles, PARTS, i + 1),
                     <real *>(scratch + threadid() * together), row, pair, root)
-            for i in prange(PARTS, schedule="static", num_threads=n_threads,
+            for i in prange(SHARES, schedule="static", num_threads=n_threads,
                             use_threads_if=n_threads > 1):
-                set_factors(
-                    square, sum / m, row, part_start(m, PARTS, i), part_start(m, PARTS, i + 1), root)
-            for i in range(m):
-                count[pair[i]] += 1
-            for i in range(1, pairs):
-                at[i] = at[i - 1] + count[i - 1]
-            for i in range(m):
-                to_row[at[pair[i]]] = row[i]
-                factor[at[pair[i]]] = root[i]
-                at[pair[i]] += 1
+                weigh_and_count(
+                    square, sum / m, row, pair, part_start(m, SHARES, i),
+                    part_start(m, SHARES, i + 1), root, at + i * pairs, pairs)
+            for i in range(pairs):
+                for j in range(SHARES):
+                    count[i] += at[j * pairs + i]
+                    at[j * pairs + i] = begin + count[i] - at[j * pairs + i]
+                begin = begin + count[i]
+            for i in prange(SHARES, schedule="static", num_threads=n_threads,
+                            use_threads_if=n_threads > 1):
+                put_in_order(
+                    row, pair, root, part_start(m, SHARES, i), part_start(m, SHARES, i + 1),
+                    at + i * pairs, to_row, factor)
         for i in prange(pairs, schedule="static", num_threads=n_threads,
                         use_threads_if=n_threads > 1):
-            total[i] = sum_of_squares(factor + at[i] - count[i], count[i])
+            total[i] = sum_of_squares(
+                factor + at[(SHARES - 1) * pairs + i] - count[i] if count[i] else factor, count[i])
 
 
-cdef void set_factors(
-    const double *squares, double weight, const int *rows, Py_ssize_t first, Py_ssize_t last, real *out
+cdef void weigh_and_count(
+    const double *squares, double weight, const int *rows, const int *pairs, Py_ssize_t first,
+    Py_ssize_t last, real *factors, Py_ssize_t *counts, Py_ssize_t n_pairs
 ) noexcept nogil:
-    """From r_k + r_l of draws first .. last."""
+    """The factors of draws first .. last, from their r_k + r_l; how many of them are of each pair."""
+    cdef Py_ssize_t i
+    for i in range(n_pairs):
+        counts[i] = 0
+    for i in range(first, last):
+        factors[i] = <real>sqrt(weight / (squares[rows[i]] * factors[i]))
+    for i in range(first, last):
+        counts[pairs[i]] += 1
+
+
+cdef void put_in_order(
+    const int *rows, const int *pairs, const real *factors, Py_ssize_t first, Py_ssize_t last,
+    Py_ssize_t *at, int *to_rows, real *to_factors
+) noexcept nogil:
+    """Draws first .. last to where those of their pairs go next."""
     cdef Py_ssize_t i
     for i in range(first, last):
-        out[i] = <real>sqrt(weight / (squares[rows[i]] * out[i]))
+        to_rows[at[pairs[i]]] = rows[i]
+        to_factors[at[pairs[i]]] = factors[i]
+        at[pairs[i]] += 1
 
 
 cdef double sum_of_squares(const real *x, Py_ssize_t n) noexcept nogil:

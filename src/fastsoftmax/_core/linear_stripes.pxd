@@ -28,7 +28,7 @@ stripes add up to: 0.94 to 0.98 for the former.
 Tried: features copied side by side before several blocks of classes read them, since lines as far apart
 as rows are share few places of an L1: 1.0 to 1.3 times (two threads, K = 20 to 500); half as many
 stripes for few rows: 0.8 for 500 x 100, K = 300, 1.2 for 1000 x 784, K = 10; blocks of twice the bytes:
-at stored logits 1.08 to 1.12 for 30000 x 256, K = 30, 1.03 to 1.07 for 10000 x 384, K = 77; a share of the
+at stored logits 1.08 to 1.12 for 30000 x 256, K = 30, 1.03 to 1.07 for 10000 x 384, K = 77; part of the
 next block fetched with each block of classes, rather than all with the first: 0.97 for 10000 x 384, K =
 77, but 1.05 to 1.3 for 20000 x 1024, K = 50.
 """
