@@ -264,13 +264,14 @@ cdef double class_sum(
     return total
 
 
-def squares(cnp.ndarray stored not None, Py_ssize_t n, double[::1] out, int n_threads):
-    """The sum of the squares of each row into out (n,)."""
+def squares(cnp.ndarray stored not None, Py_ssize_t n, cnp.ndarray out not None, int n_threads):
+    """The sum of the squares of each row into out (n,), float64."""
     cdef const real *s = <const real *>data(stored)
+    cdef double *to = <double *>data(out)
     cdef Py_ssize_t k = stored.shape[1], i
     for i in prange(stored.shape[0], nogil=True, schedule="static", num_threads=n_threads,
                     use_threads_if=n_threads > 1):
-        tile_squares(s + i * k * ROWS, k, min(ROWS, n - i * ROWS), &out[0] + i * ROWS)
+        tile_squares(s + i * k * ROWS, k, min(ROWS, n - i * ROWS), to + i * ROWS)
 
 
 cdef void tile_squares(const real *s, Py_ssize_t k, Py_ssize_t n, double *out) noexcept nogil:

@@ -156,7 +156,7 @@ cdef inline void run_stripe(
         bias[i] = 0.
     if s.brief:
         sums = <real *>totals
-    for i in range(0 if losses else s.bias):  # squares are added
+    for i in range(0 if losses and first < last else s.bias):  # squares are added
         totals[i] = 0.
     for start from first <= start < last by s.block:
         n = min(s.block, last - start)

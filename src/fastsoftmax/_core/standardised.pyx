@@ -165,9 +165,10 @@ cdef double gradient_of_class(
 
 def products(
     cnp.ndarray theta not None, cnp.ndarray direction not None, cnp.ndarray scales not None,
-    double[::1] out, int n_threads,
+    cnp.ndarray out not None, int n_threads,
 ):
-    """out = ⟨W, W⟩, ⟨W, V⟩, ⟨V, V⟩ of the weights of two vectors like theta."""
+    """out = ⟨W, W⟩, ⟨W, V⟩, ⟨V, V⟩ of the weights of two vectors like theta, float64."""
+    cdef double *to = <double *>cnp.PyArray_DATA(out)
     cdef Coordinates c = coordinates(theta, scales, scales, 1.)
     cdef const real *x = <const real *>cnp.PyArray_DATA(theta)
     cdef const real *y = <const real *>cnp.PyArray_DATA(direction)
@@ -177,9 +178,9 @@ def products(
                     use_threads_if=n_threads > 1):
         products_of_class(&c, x + k * c.size, y + k * c.size, sums + 3 * k)
     for i in range(3):
-        out[i] = 0.
+        to[i] = 0.
         for k in range(c.k):
-            out[i] += sums[3 * k + i]
+            to[i] += sums[3 * k + i]
     free(sums)
 
 

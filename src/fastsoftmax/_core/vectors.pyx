@@ -70,10 +70,15 @@ def dot(cnp.ndarray a not None, cnp.ndarray b not None, int n_threads):
 
 
 def dots(
-    cnp.ndarray rows not None, const Py_ssize_t[::1] order, cnp.ndarray v not None,
-    double[::1] out, int n_threads,
+    cnp.ndarray rows not None, cnp.ndarray order not None, cnp.ndarray v not None,
+    cnp.ndarray out not None, int n_threads,
 ):
-    """out[i] = vᵀ rows[order[i]], of contiguous `real` rows (m, n) and v (n,); v is read once."""
+    """out[i] = vᵀ rows[order[i]], of contiguous `real` rows (m, n) and v (n,); v is read once.
+
+    order is of intp, out of float64, here and below.
+    """
+    cdef const Py_ssize_t *which = <const Py_ssize_t *>cnp.PyArray_DATA(order)
+    cdef double *to = <double *>cnp.PyArray_DATA(out)
     cdef const real *x = <const real *>cnp.PyArray_DATA(rows)
     cdef const real *y = <const real *>cnp.PyArray_DATA(v)
     cdef Py_ssize_t n = v.shape[0], m = order.shape[0], blocks = (n + BLOCK - 1) // BLOCK, i, j
@@ -84,19 +89,22 @@ def dots(
                     use_threads_if=n_threads > 1):
         for j in range(m):
             parts[i * m + j] = dot_block(
-                x + order[j] * n + i * BLOCK, y + i * BLOCK, block_length(n, i))
+                x + which[j] * n + i * BLOCK, y + i * BLOCK, block_length(n, i))
     for j in range(m):
-        out[j] = 0.
+        to[j] = 0.
         for i in range(blocks):
-            out[j] += parts[i * m + j]
+            to[j] += parts[i * m + j]
     free(parts)
 
 
 def combine(
-    double by, cnp.ndarray base not None, const double[::1] factors, cnp.ndarray rows not None,
-    const Py_ssize_t[::1] order, cnp.ndarray out not None, int n_threads,
+    double by, cnp.ndarray base not None, cnp.ndarray factors not None, cnp.ndarray rows not None,
+    cnp.ndarray order not None, cnp.ndarray out not None, int n_threads,
 ):
-    """out = by * base + sum of factors[i] * rows[order[i]], contiguous `real`; out is written once."""
+    """out = by * base + sum of factors[i] * rows[order[i]], contiguous `real`, the factors float64; out
+    is written once."""
+    cdef const Py_ssize_t *which = <const Py_ssize_t *>cnp.PyArray_DATA(order)
+    cdef const double *factor = <const double *>cnp.PyArray_DATA(factors)
     cdef const real *x = <const real *>cnp.PyArray_DATA(rows)
     cdef const real *y = <const real *>cnp.PyArray_DATA(base)
     cdef real *to = <real *>cnp.PyArray_DATA(out)
@@ -106,7 +114,7 @@ def combine(
         multiply_block(by, y + i * BLOCK, to + i * BLOCK, block_length(n, i))
         for j in range(m):
             add_multiple(
-                to + i * BLOCK, factors[j], x + order[j] * n + i * BLOCK, block_length(n, i))
+                to + i * BLOCK, factor[j], x + which[j] * n + i * BLOCK, block_length(n, i))
 
 
 cdef inline void multiply_block(double by, const real *x, real *to, Py_ssize_t n) noexcept nogil:
@@ -167,9 +175,11 @@ cdef inline void pair_block(
 
 
 def products(
-    cnp.ndarray a not None, cnp.ndarray b not None, Py_ssize_t n, double[::1] out, int n_threads
+    cnp.ndarray a not None, cnp.ndarray b not None, Py_ssize_t n, cnp.ndarray out not None,
+    int n_threads
 ):
     """out = aᵀa, aᵀb, bᵀb of the first n numbers; a is float64, b `real`."""
+    cdef double *to = <double *>cnp.PyArray_DATA(out)
     cdef const double *x = <const double *>cnp.PyArray_DATA(a)
     cdef const real *y = <const real *>cnp.PyArray_DATA(b)
     cdef Py_ssize_t blocks = (n + BLOCK - 1) // BLOCK, i, j
@@ -180,9 +190,9 @@ def products(
                     use_threads_if=n_threads > 1):
         products_of_block(x + i * BLOCK, y + i * BLOCK, block_length(n, i), parts + 3 * i)
     for j in range(3):
-        out[j] = 0.
+        to[j] = 0.
         for i in range(blocks):
-            out[j] += parts[3 * i + j]
+            to[j] += parts[3 * i + j]
     free(parts)
 
 
