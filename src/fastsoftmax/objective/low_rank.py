@@ -122,7 +122,6 @@ class LowRankBlocks:
         grams = self._rows(step).gram(
             drawn, np.zeros(rank), np.ones(rank + 1), 1 / n, np.zeros(rank + 1)
         )
-        totals = np.maximum(grams[:, rank, rank], np.finfo(DTYPE).tiny)
         means = np.zeros((o.n_logits, d))
         if o.fit_intercept:
             few = drawn.every(MEANS if rows < n else 1)
@@ -132,6 +131,7 @@ class LowRankBlocks:
             means[few.counts == 0] = 0
         share = np.full(o.n_logits, SHARED)
         if step > 1:  # a class of which few rows were seen is more like all rows than these say
+            totals = np.maximum(grams[:, rank, rank], np.finfo(DTYPE).tiny)
             effective = np.square(n * totals) / np.maximum(drawn.powers(4), np.finfo(float).tiny)
             share = np.maximum(share, rank / (rank + effective))
         strengths = drawn.totals / n
