@@ -81,13 +81,15 @@ class SparseData:
         """The same with each feature times a number."""
         return SparseData(with_scaled(self.X, units), self.n_threads)
 
-    def widened(self, most: int) -> "SparseData":
-        """The same in float64, if a copy takes no more than so many bytes."""
-        if self.dtype == np.float64 or 8 * self.nnz > most:
+    def to_float64(self) -> "SparseData":
+        """The same rows, computed in float64: a copy of the values."""
+        if self.dtype == np.float64:
             return self
         X = sparse.csr_array(self.shape, dtype=np.float64)
         X.indices, X.indptr, X.data = self.X.indices, self.X.indptr, self.X.data.astype(np.float64)
-        return SparseData(X, self.n_threads)
+        data = SparseData(X, self.n_threads, self._workspace)
+        data.fold = self.fold
+        return data
 
     def narrowed(self, most: int) -> "SparseData":
         """Itself: half of what is read are indices."""

@@ -38,6 +38,9 @@ class DenseData:
     feature_scale : ndarray of shape (d,), float64, optional
         Factors of the features: all products are those of ``X * feature_scale``. X being a factor
         of each, what it is multiplied by is scaled instead, and so are results by feature.
+    dtype : dtype, optional
+        In which to compute, float32 or float64, rather than in what suits the dtype of X. X is
+        converted on its way into the kernels.
 
     Attributes
     ----------
@@ -51,10 +54,11 @@ class DenseData:
         n_threads: int,
         workspace: Workspace | None = None,
         feature_scale: NDArray[np.float64] | None = None,
+        dtype: np.dtype | None = None,
     ) -> None:
         self.X, self.shape = X, X.shape
         self.n_threads = n_threads
-        self.dtype = computed_in(X.dtype)
+        self.dtype = computed_in(X.dtype) if dtype is None else dtype
         self._feature_scale = feature_scale
         self._kernel = kernels(self.dtype).linear
         self._workspace = Workspace() if workspace is None else workspace
@@ -65,7 +69,11 @@ class DenseData:
 
     def rows(self, chosen: slice | NDArray) -> Self:
         """Some of the rows."""
-        return type(self)(self.X[chosen], self.n_threads, self._workspace, self._feature_scale)
+        return self._of(self.X[chosen])
+
+    def _of(self, X: NDArray) -> Self:
+        """Other rows of the same features."""
+        return type(self)(X, self.n_threads, self._workspace, self._feature_scale, self.dtype)
 
     def _scaled(self, W: NDArray) -> NDArray:
         """What has a column or an entry for each feature, times the feature's factor."""
@@ -73,18 +81,19 @@ class DenseData:
 
     def scaled(self, units: NDArray[np.float64]) -> Self:
         """The same with each feature times a number."""
-        return type(self)(self.X, self.n_threads, self._workspace, self._scaled(units))
+        scale = self._scaled(units)
+        return type(self)(self.X, self.n_threads, self._workspace, scale, self.dtype)
 
     def pieces(self) -> list[tuple[slice, Self]]:
         """All rows, in one piece."""
         return [(slice(0, len(self.X)), self)]
 
-    def widened(self, most: int) -> Self:
-        """The same in float64, if a copy takes no more than so many bytes."""
-        if self.X.dtype != np.float32 or 8 * self.X.size > most:
+    def to_float64(self) -> Self:
+        """The same rows, computed in float64; X is not copied."""
+        if self.dtype == np.float64:
             return self
-        X = self.X.astype(np.float64)
-        return type(self)(X, self.n_threads, self._workspace, self._feature_scale)
+        dtype = np.dtype(np.float64)
+        return type(self)(self.X, self.n_threads, self._workspace, self._feature_scale, dtype)
 
     def narrowed(self, most: int) -> Self:
         """The same in float32, if a copy takes no more than so many bytes."""
@@ -205,7 +214,8 @@ class DenseData:
 
     def across(self, T: NDArray) -> NDArray[np.float64]:
         """Xᵀ T, of shape (d, r), for T (n, r)."""
-        return self._scaled(self.like(self.X.T).logits(T.T, None).T.astype(np.float64)).T
+        turned = type(self)(self.X.T, self.n_threads, self._workspace, dtype=self.dtype)
+        return self._scaled(turned.logits(T.T, None).T.astype(np.float64)).T
 
     def gram(
         self,
@@ -256,7 +266,7 @@ class DenseData:
             own = Draw(np.arange(count, dtype=np.int32), factors, np.array([count]), np.ones(1))
             scaled = None if self._feature_scale is None else self._feature_scale[columns]
             X = np.ascontiguousarray(self.X[rows[:, None], columns])
-            picked = type(self)(X, self.n_threads, self._workspace, scaled)
+            picked = type(self)(X, self.n_threads, self._workspace, scaled, self.dtype)
             nothing = np.zeros(len(mine))
             grams += list(picked.gram(own, centre[columns], scales[mine], scale, nothing))
         return grams

@@ -36,8 +36,8 @@ class Data(Protocol):
     def folded(self) -> "Data":
         """The same with fewer features, if they can be had by a rotation."""
 
-    def widened(self, most: int) -> "Data":
-        """The same in float64, if a copy takes no more than so many bytes."""
+    def to_float64(self) -> "Data":
+        """The same, computed in float64."""
 
     def narrowed(self, most: int) -> "Data":
         """The same in float32, if a copy takes no more than so many bytes."""

@@ -7,6 +7,7 @@ products.
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from copy import copy
 from typing import Any, Self, TypeVar
 
 import numpy as np
@@ -48,6 +49,8 @@ class BlocksData(ABC):
         Of all blocks.
     n_threads : int
     workspace : Workspace, optional
+    dtype : dtype, optional
+        In which to compute, float32 or float64, rather than in what suits `stored`.
     """
 
     def __init__(
@@ -58,11 +61,12 @@ class BlocksData(ABC):
         nbytes: int,
         n_threads: int,
         workspace: Workspace | None = None,
+        dtype: np.dtype | None = None,
     ) -> None:
         self._read, self.shape, self._stored = read, shape, stored
         self.nbytes, self.n_threads = nbytes, n_threads
         self._workspace = Workspace() if workspace is None else workspace
-        self.dtype = computed_in(stored)
+        self.dtype = computed_in(stored) if dtype is None else dtype
         self._tile = StoredLogits.tile_rows(self.dtype)
 
     @abstractmethod
@@ -85,11 +89,18 @@ class BlocksData(ABC):
         """Itself: to fold features takes all rows at once."""
         return self
 
-    def widened(self, most: int) -> Self:
+    def narrowed(self, most: int) -> Self:
         """Itself: blocks are not copied."""
         return self
 
-    narrowed = widened
+    def to_float64(self) -> Self:
+        """The same rows, computed in float64: each block is converted when it comes."""
+        if self.dtype == np.float64:
+            return self
+        other = copy(self)
+        other.dtype = np.dtype(np.float64)
+        other._tile = StoredLogits.tile_rows(other.dtype)
+        return other
 
     def every(self, step: int) -> Self:
         """Every step-th row."""

@@ -36,12 +36,12 @@ class DenseBlocks(BlocksData):
         self, read: Read, shape: tuple[int, int], nbytes: int, scale: NDArray | None = None
     ) -> "DenseBlocks":
         return DenseBlocks(
-            read, shape, self._stored, nbytes, self.n_threads, self._workspace,
+            read, shape, self._stored, nbytes, self.n_threads, self._workspace, self.dtype,
             feature_scale=self._feature_scale if scale is None else scale,
         )  # fmt: skip
 
     def _scaled(self, X: NDArray) -> DenseData:
-        return DenseData(X, self.n_threads, self._workspace, self._feature_scale)
+        return DenseData(X, self.n_threads, self._workspace, self._feature_scale, self.dtype)
 
     def pieces(self) -> Iterator[tuple[slice, DenseData]]:
         """Rows of one block, or of one tile; all but the last are whole tiles."""

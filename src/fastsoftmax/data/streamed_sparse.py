@@ -56,7 +56,7 @@ class SparseBlocks(BlocksData):
     def _other(self, read: Read, shape: tuple[int, int], nbytes: int) -> "SparseBlocks":
         nnz = self.nnz * shape[0] // self.shape[0]
         return SparseBlocks(
-            read, shape, self._stored, nbytes, self.n_threads, self._workspace, nnz=nnz
+            read, shape, self._stored, nbytes, self.n_threads, self._workspace, self.dtype, nnz=nnz
         )
 
     def pieces(self) -> Iterator[tuple[slice, SparseData]]:
@@ -64,7 +64,8 @@ class SparseBlocks(BlocksData):
         begin = 0
         for X in ahead(in_tiles(self._read(), self._tile)):
             end = begin + X.shape[0]
-            yield slice(begin, end), SparseData(X, self.n_threads, self._workspace)
+            piece = SparseData(X, self.n_threads, self._workspace)
+            yield slice(begin, end), piece.to_float64() if self.dtype == np.float64 else piece
             begin = end
 
     def scaled(self, units: NDArray[np.float64]) -> "SparseBlocks":
@@ -76,7 +77,8 @@ class SparseBlocks(BlocksData):
     def only(self, features: NDArray[np.int64]) -> SparseData:
         """Some of the features, in memory."""
         X = sparse.vstack([X[:, features] for X in ahead(self._read())], format="csr")
-        return SparseData(X, self.n_threads, self._workspace)
+        data = SparseData(X, self.n_threads, self._workspace)
+        return data.to_float64() if self.dtype == np.float64 else data
 
     def lengths(self) -> NDArray[np.int64]:
         """The number of entries of each feature."""

@@ -219,7 +219,7 @@ class PartialFit:
         scale = check.feature_scale(self.feature_scale, X.shape[1])
         X = as_floats(X, scale)
         targets = weighted(
-            codes, known, weights, X.dtype, self.class_weight,
+            codes, known, weights, self.class_weight,
             check_targets.smoothing(self.label_smoothing),
         )  # fmt: skip
         reference = check_targets.reference(self.reference_class, known)

@@ -83,7 +83,7 @@ def problem_of(
     n, d = rows.data.shape
     kind = check_targets.kind_of(rows.y, target, e._indicators)
     targets = targets_of(
-        rows.y, rows.weights, n, rows.data.dtype, kind=kind, classes=classes,
+        rows.y, rows.weights, n, kind=kind, classes=classes,
         class_weight=e.class_weight, label_smoothing=smoothing,
     )  # fmt: skip
     if kind == "labels" and getattr(y, "ndim", 1) == 2:

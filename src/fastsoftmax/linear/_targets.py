@@ -28,14 +28,13 @@ def targets_of(
     y: ArrayLike | None,
     weights: NDArray[np.float64] | None,
     n: int,
-    dtype: np.dtype,
     *,
     kind: str,
     classes: ArrayLike | None,
     class_weight: object,
     label_smoothing: float,
 ) -> Targets:
-    """Targets in the dtype of the computation.
+    """Targets; probabilities in float64, whatever X is computed in.
 
     The weight of a class is one of the rows: of several classes in a row each counts as a row
     of its own, with its probability for a weight.
@@ -56,14 +55,13 @@ def targets_of(
         else:
             values = check_targets.probabilities(y, n)
         labels = check_targets.class_names(classes, values.shape[1])
-    return weighted(values, labels, weights, dtype, class_weight, label_smoothing)
+    return weighted(values, labels, weights, class_weight, label_smoothing)
 
 
 def weighted(
     values: NDArray,
     classes: NDArray,
     weights: NDArray[np.float64] | None,
-    dtype: np.dtype,
     class_weight: object,
     label_smoothing: float,
 ) -> Targets:
@@ -81,7 +79,7 @@ def weighted(
         values = (1 - label_smoothing) * values + label_smoothing / k
     n_logits = 1 if k == 2 else k
     if values.ndim == 2:
-        values = np.ascontiguousarray(values[:, -n_logits:], dtype)
+        values = np.ascontiguousarray(values[:, -n_logits:], np.float64)
     return Targets(values, classes, weights, n_logits, plain, plain_weights)
 
 

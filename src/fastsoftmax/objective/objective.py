@@ -17,7 +17,6 @@ from fastsoftmax.objective.resting import Part, Rows
 STORED_BYTES = 256 << 20  # of logits and of their change along a line, each, at most
 STORED = 0.4  # of the memory budget for both
 LOGITS = 0.6  # of it for three such arrays, without which there is no proximal Newton method
-WIDE = 0.1  # of it for X in float64, where that of float32 is not enough
 HISTORY = 0.15  # of the memory budget for a solver's vectors
 
 
@@ -86,7 +85,7 @@ class Objective:
         else:
             data = data if units is None else data.scaled(units)
             if l1_ratio == 1:  # whose certificate is of first order in what float32 does not show
-                data = data.widened(int(WIDE * self.max_memory))
+                data = data.to_float64()
             # a rotation of features leaves an L2 penalty as it is, but not an L1 penalty
             data = data if l1 else data.folded()
         self._exact = self.data = data
