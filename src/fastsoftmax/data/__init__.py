@@ -15,7 +15,7 @@ from fastsoftmax.data.low_rank import LowRankFactors, low_rank_blocks, orthonorm
 from fastsoftmax.data.memory import empty
 from fastsoftmax.data.protocol import Data
 from fastsoftmax.data.standardised import Standardisation
-from fastsoftmax.data.stored import Draw, Step, StoredLogits
+from fastsoftmax.data.stored import Draw, DualPoint, Step, StoredLogits
 from fastsoftmax.data.streamed_dense import DenseBlocks
 from fastsoftmax.data.streamed_sparse import SparseBlocks
 from fastsoftmax.data.vectors import add, combine, dot, dots, largest, pair, products
@@ -29,6 +29,7 @@ __all__ = [
     "DenseData",
     "DiagonalFactors",
     "Draw",
+    "DualPoint",
     "Gradients",
     "LowRankFactors",
     "SparseBlocks",

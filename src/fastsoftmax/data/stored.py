@@ -52,6 +52,14 @@ class Draw(NamedTuple):
             yield rows[start : start + count], factors[start : start + count]
 
 
+class DualPoint(NamedTuple):
+    """Sums over rows, times their weights, at probabilities a that are linearised from p."""
+
+    loss: float  # of the losses at p
+    divergence: float  # of KL(a || p), or a little more
+    least_change: float  # the least a / p - 1, before it was limited to -1
+
+
 Step = tuple["StoredLogits", float]  # a change of logits, and how much of it
 
 
@@ -196,6 +204,28 @@ class StoredLogits:
         self._kernel.curve(
             self.tiles, self.logistic, change.tiles, weights, self.n, change.tiles, self._team()
         )
+
+    def dual_point(
+        self, change: "StoredLogits", targets: NDArray, weights: NDArray | None, out: "StoredLogits"
+    ) -> DualPoint:
+        """Probabilities a, linearised along a change of these logits and kept in the simplex: each
+        row's weight times a - y into `out`, which may be the change itself (`_core/dual.pyx`)."""
+        sums = np.empty(3)
+        kernels(self.tiles.dtype).dual.dual_point(
+            self.tiles, change.tiles, targets, weights, self.n, out.tiles, sums, self._workspace,
+            self._team(),
+        )  # fmt: skip
+        return DualPoint(*sums.tolist())
+
+    def sums_and_magnitudes(self) -> NDArray[np.float64]:
+        """The sum of each class over the rows, and that of absolute values: (2, K)."""
+        out = np.empty((2, self.n_logits))
+        kernels(self.tiles.dtype).dual.class_sums(self.tiles, out)
+        return out
+
+    def shift(self, by: NDArray) -> None:
+        """Add the same logits (K,) to every row."""
+        self.tiles += by[:, None].astype(self.tiles.dtype)
 
     def residuals(self, targets: NDArray, weights: NDArray | None) -> NDArray:
         """The largest weight * |p - y| of each row, (n,)."""

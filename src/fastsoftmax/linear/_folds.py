@@ -64,7 +64,7 @@ def fit_folds(
     done: Callable[[Fit], None],
 ) -> None:
     """Fit each fold for each C, from the smallest on, and hand over what comes of it."""
-    problem = problem._replace(options=replace(problem.options, tol=tol, certified=False))
+    problem = problem._replace(options=replace(problem.options, tol=tol))
     codes, least = problem.targets.values, float(np.min(Cs))
     once = all(mask.max() <= 1 for mask in masks)  # no row more than once in a fold
     together = problem.targets.n_logits == 1 and codes.ndim == 1 and not problem.l1_ratio and once

@@ -50,6 +50,7 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
             "_feature_scale": saved.optional(saved.floats("D")),
             "_several_labels": saved.flag,
             "converged_": saved.flag,
+            "certified_": saved.flag,
             "objective_": saved.number,
             "grad_norm_": saved.number,
             "gap_bound_": saved.number,
@@ -116,7 +117,7 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
     ) -> None:
         """Set the attributes of a fit that has ended, and let go of the objective."""
         self._keep_model(problem, *objective.model(result.theta))
-        self.converged_ = result.converged
+        self.converged_, self.certified_ = result.converged, result.certified
         self.objective_ = float(result.value)
         self.grad_norm_ = objective.grad_norm(result.gradient)
         self.gap_bound_ = result.gap_bound

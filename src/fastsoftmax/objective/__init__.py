@@ -3,20 +3,23 @@
 from fastsoftmax.data import combine, dot, dots, empty, largest, pair
 from fastsoftmax.objective.blocks import Factors, blocks_for
 from fastsoftmax.objective.carry import Carry, carry_of
-from fastsoftmax.objective.certificate import certify
+from fastsoftmax.objective.certificate import Certificate, certify
 from fastsoftmax.objective.curvature import HESSIAN_PARAMETERS, hessian, probabilities
+from fastsoftmax.objective.l1_certificate import certify_l1
 from fastsoftmax.objective.line import Line
 from fastsoftmax.objective.objective import Objective
 
 __all__ = [
     "HESSIAN_PARAMETERS",
     "Carry",
+    "Certificate",
     "Factors",
     "Line",
     "Objective",
     "blocks_for",
     "carry_of",
     "certify",
+    "certify_l1",
     "combine",
     "dot",
     "dots",

@@ -36,6 +36,7 @@ class Line(Protocol):
     drifts: bool  # whether F and gradient are those of logits that were moved with θ
     cheap: bool  # whether `at` costs no pass over X, and changes nothing
     near: float  # |φ'| at the end of a search, as a share of |φ'(0)|
+    complete: bool  # whether F is that of all rows, rather than of some and a tangent
     risen: NDArray | None  # the way back to where F was lower, if it has risen since
 
     def aim(self, direction: NDArray) -> None: ...
@@ -52,23 +53,17 @@ class Line(Protocol):
 
     def recompute(self) -> None: ...
 
-    def holds(self) -> bool: ...
-
-    def refine(self) -> bool: ...
+    def hessian_times(self, direction: NDArray) -> NDArray: ...
 
     def logits(self, rows: int) -> StoredLogits: ...
 
     def sample(self) -> "Sample": ...
-
-    def gap_bound(self) -> float: ...
 
     def variances(self) -> Variances: ...
 
 
 SCOUTED = 2048  # rows that are looked at before all, if these are twice as many
 MISLED = 0.3  # of the slope that is left where they say it is 0: they are not looked at again
-CHECKED = 512  # rows whose logits tell whether those of all have drifted from θ's, by more than
-DRIFT = 16.0  # times the rounding of the largest
 NARROW = 128  # features, up to which a look at all stored logits is dear beside a pass
 
 
@@ -82,6 +77,7 @@ class StoredLine:
     cheap = True
     _misled = False  # whether some rows said too little of all: where few rows matter
     _stands = 0.0  # the step by which θ and logits are away from where the line was aimed
+    _probabilities: StoredLogits | None = None
 
     def __init__(self, objective: "Objective", theta: NDArray) -> None:
         self._objective = objective
@@ -90,35 +86,15 @@ class StoredLine:
         self.theta = theta.copy()
         self._from_theta()
 
+    @property
+    def complete(self) -> bool:
+        return self._tangent is None
+
     def recompute(self) -> None:
         """All logits anew from θ: the sums of many steps drift, and rows may have woken."""
         if self._tangent is not None:
             self._rest.doubts += 1
         self._look()
-
-    def holds(self) -> bool:
-        """Whether the logits of some rows are still those of θ, but for rounding."""
-        o, logits = self._objective, self._whole.logits
-        if self._tangent is not None or o.offset is not None:
-            return False
-        step = max(1, logits.n // CHECKED)
-        data = o.data.every(step)
-        some = o.logits_of(data)
-        data.store_logits(*o.parameters.user(self.theta), some)
-        o.n_passes += 0.5 * some.n / logits.n
-        size, at, z = logits.tiles.shape[2], np.arange(0, logits.n, step), some.table()
-        drift = np.abs(logits.tiles[at // size, :, at % size] - z).max()
-        return bool(drift <= DRIFT * np.finfo(z.dtype).eps * np.abs(z).max())
-
-    def refine(self) -> bool:
-        """Go on in the precision of X; whether it was computed in less so far."""
-        o = self._objective
-        if not o.narrowed:
-            return False
-        o.widen()
-        self._whole, self._rest = Part(o, o.rows, self._whole), Rest(o, self.theta)
-        self._from_theta()
-        return True
 
     def settle(self) -> bool:
         """Leave out the rows at rest, or look at all again, where it is time for either.
@@ -162,6 +138,7 @@ class StoredLine:
 
     def _evaluate(self, t: float | None = None) -> None:
         """From the logits, once they are moved by t."""
+        self._probabilities = None
         self.value, self.gradient = self._objective.value_and_grad(self.theta, self._part, t)
         if self._tangent is not None:
             self.value += self._tangent.at(self.theta)
@@ -238,9 +215,22 @@ class StoredLine:
         whole = self._catch_up()
         return Sample(whole.logits, whole.change, 1)
 
-    def gap_bound(self) -> float:
-        """At least F - F*, were the intercepts optimal."""
-        return self._objective.gap_bound(self.gradient)
+    def hessian_times(self, direction: NDArray) -> NDArray:
+        """The Hessian of loss and ridge, of all rows, times a direction, in a pass.
+
+        It forgets the last aim.
+        """
+        self._catch_up()
+        self._store_change(direction)
+        self._objective.n_passes += 0.5
+        return self._objective.parameters.hessian_times(direction, self.curve(self._whole.change))
+
+    def curve(self, change: StoredLogits) -> StoredLogits:
+        """The Hessian of the losses by the logits times a change of these, in its place."""
+        if self._probabilities is None:
+            self._probabilities = self._whole.logits.probabilities()
+        self._probabilities.curve(change, self._objective.weights)
+        return change
 
     def variances(self) -> Variances:
         """Each row's weight times p(1 - p); until `aim`."""
@@ -257,6 +247,7 @@ class FusedLine:
     """Nothing is kept between passes, and every look is one: where logits would take too much."""
 
     drifts = cheap = False
+    complete = True
     near = PASSING
     risen = None
     SAMPLE = 0.125  # of the memory budget, for the logits to draw rows from, twice
@@ -268,18 +259,6 @@ class FusedLine:
 
     def recompute(self) -> None:
         self.value, self.gradient = self._objective.value_and_grad(self.theta)
-
-    def holds(self) -> bool:
-        """There are no logits that could be others."""
-        return True
-
-    def refine(self) -> bool:
-        """Go on in the precision of X; whether it was computed in less so far."""
-        if not self._objective.narrowed:
-            return False
-        self._objective.widen()
-        self.recompute()
-        return True
 
     def aim(self, direction: NDArray) -> None:
         """Take a direction."""
@@ -331,15 +310,32 @@ class FusedLine:
         logits = self._of_every(step, self.theta)
         return Sample(logits, logits.like(), step)
 
-    def gap_bound(self) -> float:
-        """At least F - F*, were the intercepts optimal."""
-        return self._objective.gap_bound(self.gradient)
+    def hessian_times(self, direction: NDArray) -> NDArray:
+        """The Hessian of loss and ridge times a direction, some rows at a time, in 1.5 passes."""
+        o, product = self._objective, np.zeros(self.theta.size)
+        ridge, most = o.penalty, self._rows_at_a_time()
+        for rows, data in o.data.pieces():
+            for start in range(0, data.shape[0], most):
+                part = data.rows(slice(start, min(start + most, data.shape[0])))
+                at = slice(rows.start + start, rows.start + start + part.shape[0])
+                change = o.logits_of(part)
+                self._store(part, direction, change)
+                probabilities = self._of(part, self.theta).probabilities()
+                probabilities.curve(change, None if o.weights is None else o.weights[at])
+                some = Rows(part, None, None, ridge)
+                product += o.parameters.value_and_grad(direction, change, some)[1]
+                o.n_passes += 0.5 * part.shape[0] / o.data.shape[0]
+                ridge = 0.0
+        return product
+
+    def _rows_at_a_time(self) -> int:
+        o = self._objective
+        tile = StoredLogits.bytes(1, o.n_logits, o.data.dtype)
+        return max(1, int(self.SAMPLE * o.max_memory / tile)) * StoredLogits.tile_rows(o.data.dtype)
 
     def variances(self) -> Variances:
         """Each row's weight times p(1 - p), of as many rows at a time as there is room for."""
-        o = self._objective
-        tile = StoredLogits.bytes(1, o.n_logits, o.data.dtype)
-        most = max(1, int(self.SAMPLE * o.max_memory / tile)) * StoredLogits.tile_rows(o.data.dtype)
+        o, most = self._objective, self._rows_at_a_time()
 
         def tiles(data: SparseData, rows: slice, begin: int) -> Iterator[NDArray]:
             for start in range(rows.start, rows.stop, most):

@@ -17,6 +17,7 @@ from fastsoftmax.objective.resting import Part, Rows
 STORED_BYTES = 256 << 20  # of logits and of their change along a line, each, at most
 STORED = 0.4  # of the memory budget for both
 LOGITS = 0.6  # of it for three such arrays, without which there is no proximal Newton method
+NEGLIGIBLE = 1e-13  # of F at zero logits: of a lower F the tolerance is no longer a share
 HISTORY = 0.15  # of the memory budget for a solver's vectors
 
 
@@ -98,7 +99,8 @@ class Objective:
         self.total_weight = total_weight
         # of mean 1, so that weights of any scale are numbers of the precision of X
         weights = None if weights is None else weights * (n / self.total_weight)
-        self._given = targets, weights, offset
+        #: targets, weights of mean 1 and offset, in the precision in which they came
+        self.given = targets, weights, offset
         self._take(data)
         self.penalty = (1 - l1_ratio) / (C * total_weight)
         self.carry = carry if carry is not None and carry.key == key_of(self) else None
@@ -109,7 +111,7 @@ class Objective:
     def _take(self, data: Data) -> None:
         """Compute with this data, and in its precision."""
         self.data = data
-        targets, weights, offset = self._given
+        targets, weights, offset = self.given
         is_table = targets.dtype.kind == "f"
         self.targets = np.ascontiguousarray(targets, dtype=data.dtype) if is_table else targets
         self.weights = None if weights is None else np.ascontiguousarray(weights, dtype=data.dtype)
@@ -122,14 +124,21 @@ class Objective:
         """Compute in float32 until `widen`, where X is in float64 and there is room for a copy."""
         if self.l1 is None and self.parameters.narrows:
             self._take(self.parameters.narrowed(int(self.spare)))
-            self._copied = self.data.nbytes if self.narrowed else 0
+            self._copied = self.data.nbytes if self.data is not self._exact else 0
+
+    @cached_property
+    def data_float64(self) -> Data:
+        """The same data, computed in float64."""
+        return self._exact.to_float64()
 
     @property
     def narrowed(self) -> bool:
-        return self.data is not self._exact
+        """Whether a smaller part of F is computed in float32 than float64 would show."""
+        return self.data.dtype != np.float64
 
     def widen(self) -> None:
-        self._take(self._exact)
+        """Compute in float64."""
+        self._take(self.data_float64)
 
     def close(self) -> None:
         """Let go of what refers back: the memory of a fit is free as soon as it has ended."""
@@ -179,6 +188,11 @@ class Objective:
             share = np.bincount(self.targets, weights, minlength=max(2, self.n_logits))
             share = share[-self.n_logits :]
         return share / weights.sum(dtype=np.float64)
+
+    @property
+    def least_value(self) -> float:
+        """Below it the tolerance of F is that of this value: 1e-13 of F at zero logits."""
+        return NEGLIGIBLE * (self.n_logits * np.log(2) if self.logistic else np.log(self.n_logits))
 
     @property
     def typical_share(self) -> float:
@@ -287,7 +301,8 @@ class Objective:
     def logits_bytes(self, n: int | None = None) -> int:
         """Bytes of those of all rows, or of so many, in the precision of X."""
         n = self.data.shape[0] if n is None else n
-        return StoredLogits.bytes(n, self.n_logits, self._exact.dtype)
+        dtype = max(self._exact.dtype, self.data.dtype, key=lambda dtype: dtype.itemsize)
+        return StoredLogits.bytes(n, self.n_logits, dtype)
 
     def line(self, theta: NDArray) -> Line:
         """θ and the directions a solver takes from it, on stored logits if there is room."""

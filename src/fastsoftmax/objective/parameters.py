@@ -69,6 +69,22 @@ class Parameters(ABC):
         return self.value_and_grad(direction, curved, Rows(o.data, None, None, o.penalty))[1]
 
     @abstractmethod
+    def user(self, theta: NDArray, dtype: np.dtype | None = None) -> tuple[NDArray, NDArray | None]:
+        """(W, b) of θ for products with X, in the objective's precision or in another."""
+
+    @abstractmethod
+    def penalised(self, theta: NDArray) -> NDArray[np.float64]:
+        """The weights of θ in the units in which they are penalised, those that are: a copy."""
+
+    @abstractmethod
+    def penalised_gradient(self, gradient: NDArray) -> NDArray[np.float64]:
+        """A gradient by θ as one by these weights: a copy."""
+
+    @abstractmethod
+    def mean_square(self) -> float:
+        """The weighted mean of ‖x‖² over the rows."""
+
+    @abstractmethod
     def value_and_grad(
         self, theta: NDArray, stored: StoredLogits | None, rows: Rows, step: Step | None = None
     ) -> tuple[float, NDArray]:
@@ -103,7 +119,8 @@ class Standardised(Parameters):
         curvature = share * (1 - share)
         with np.errstate(over="ignore", invalid="ignore"):
             self.spread = variances if fit_intercept else variances + self.means**2
-            finite = bool(np.isfinite(self.spread).all() and np.isfinite(self.means).all())
+            self._mean_square = float(np.sum(variances + self.means**2)) + fit_intercept
+        finite = bool(np.isfinite(self.spread).all() and np.isfinite(self.means).all())
         if not finite:
             variances = self.spread = np.ones(d)
         self.finite = finite
@@ -202,9 +219,17 @@ class Standardised(Parameters):
             c[:] = (intercept + self._at_means(coef)) * self.intercept_scale
         return theta
 
-    def user(self, theta: NDArray) -> tuple[NDArray, NDArray | None]:
-        """(W, b) of θ, in the precision in which the objective computes."""
-        return self._change.model(theta, self._objective.data.dtype)
+    def user(self, theta: NDArray, dtype: np.dtype | None = None) -> tuple[NDArray, NDArray | None]:
+        return self._change.model(theta, self._objective.data.dtype if dtype is None else dtype)
+
+    def penalised(self, theta: NDArray) -> NDArray[np.float64]:
+        return self.split(theta)[0] / self.scales
+
+    def penalised_gradient(self, gradient: NDArray) -> NDArray[np.float64]:
+        return self.split(gradient)[0] * self.scales
+
+    def mean_square(self) -> float:
+        return self._mean_square
 
     def products(self, theta: NDArray, direction: NDArray) -> NDArray[np.float64]:
         """⟨W, W⟩, ⟨W, step⟩ and ⟨step, step⟩ of the weights."""
@@ -301,9 +326,21 @@ class FeatureMajor(Parameters):
             b[:] = intercept
         return theta
 
-    def user(self, theta: NDArray) -> tuple[NDArray, NDArray | None]:
-        """(W, b) of θ: views."""
+    def user(self, theta: NDArray, dtype: np.dtype | None = None) -> tuple[NDArray, NDArray | None]:
+        """(W, b) of θ: views, which the products convert."""
         return self.split(theta)
+
+    def penalised(self, theta: NDArray) -> NDArray[np.float64]:
+        return theta[: self._n_weights].astype(np.float64)
+
+    penalised_gradient = penalised
+
+    def mean_square(self) -> float:
+        total, weights = 0.0, self._objective.weights
+        for rows, piece in self._data.pieces():
+            squares = piece.X.multiply(piece.X).sum(axis=1, dtype=np.float64)
+            total += float(np.sum(squares if weights is None else squares * weights[rows]))
+        return total / self._data.shape[0] + self._objective.fit_intercept
 
     def model(self, theta: NDArray) -> tuple[NDArray, NDArray | None]:
         """(W, b) of θ in all features: fresh arrays."""

@@ -26,8 +26,6 @@ class PenalisedLine(StoredLine):
     is not 0.
     """
 
-    _probabilities: StoredLogits | None = None
-
     def _evaluate(self, t: float | None = None) -> None:
         self._probabilities = None
         smooth_value, self.smooth = self._objective.value_and_grad(self.theta, self._whole, t)
@@ -59,19 +57,6 @@ class PenalisedLine(StoredLine):
     def at(self, t: float) -> Trial:
         look = self.look(t)
         return Trial(look.value, look.right, look.curvature)
-
-    def hessian_times(self, direction: NDArray) -> NDArray:
-        """The Hessian of the smooth part times a direction, in a pass. It forgets the last aim."""
-        self._store_change(direction)
-        self._objective.n_passes += 0.5
-        return self._objective.parameters.hessian_times(direction, self.curve(self._whole.change))
-
-    def curve(self, change: StoredLogits) -> StoredLogits:
-        """The Hessian of the losses by the logits times a change of these, in its place."""
-        if self._probabilities is None:
-            self._probabilities = self._whole.logits.probabilities()
-        self._probabilities.curve(change, self._objective.weights)
-        return change
 
     def room(self) -> StoredLogits:
         """Of the logits' size, until the next `aim`."""

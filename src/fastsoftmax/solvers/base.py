@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from numpy.typing import NDArray
 
-from fastsoftmax.objective import Line, Objective, certify
+from fastsoftmax.objective import Certificate, Line, Objective
 
 
 class Iteration(NamedTuple):
@@ -79,6 +79,8 @@ class State:
 
 
 LATELY = 4  # iterations, at least, that tell how F goes on
+UNPROVED = "no step decreases the objective beyond rounding"
+VANISHING = -0.5  # relative change of a probability by Newton's step: below it, it goes on to 0
 SEPARATED = 1e-5  # of the loss of a model blind to X: an unpenalised loss this low goes on to 0
 
 Report = Callable[[State], object]  # what is true of it ends the fit
@@ -92,7 +94,6 @@ class Options:
     max_iter: int
     seed: int = 0
     report: Report = lambda state: None
-    certified: bool = True  # whether to bound at the end what is left to gain
 
 
 @dataclass
@@ -106,6 +107,7 @@ class Result:
     halted: bool = False  # by a callback
     message: str = "max_iter reached"
     gap_bound: float = math.inf
+    certified: bool = False  # whether the bound proves convergence
     history: list[Iteration] = field(default_factory=list)
 
 
@@ -144,18 +146,19 @@ class Run:
                 break
             history[i] = history[i]._replace(objective=value)
 
-    def refine(self, line: Line) -> bool:
-        """Go on in the precision of X; whether it was computed in less so far.
+    def increase_precision(self, line: Line) -> Line | None:
+        """The line's point in float64; None if it was computed so already.
 
-        What was noted in less was off by about as much as it is here.
+        What was recorded in float32 is corrected by what its last value was off.
         """
-        rough = line.value
-        if not line.refine():
-            return False
-        off, history = line.value - rough, self.result.history
+        if not self.objective.narrowed:
+            return None
+        self.objective.widen()
+        precise = self.objective.line(line.theta)
+        off, history = precise.value - line.value, self.result.history
         if math.isfinite(off):
             history[:] = [past._replace(objective=past.objective + off) for past in history]
-        return True
+        return precise
 
     def tell(self, theta: NDArray, left: float) -> None:
         """Who watches of the last iteration, with an estimate of what is left to gain there."""
@@ -181,8 +184,33 @@ class Run:
         before, lately = values[-1 - 2 * span] - values[-1 - span], values[-1 - span] - values[-1]
         return lately**2 / (before - lately) if before > lately > 0 else max(lately, 0.0)
 
-    def converge(self) -> None:
+    def tolerance(self, value: float) -> float:
+        """The gap with which a fit ends at a value of F."""
+        return self.options.tol * max(value, self.objective.least_value)
+
+    def converge(self, bound: float) -> None:
+        """The gap is proved to be no more than this, which is within the tolerance."""
         self.result.converged, self.result.message = True, "converged"
+        self.result.gap_bound, self.result.certified = bound, True
+
+    def proves(self, certificate: Certificate | None) -> bool:
+        """Whether a certificate of the line's point ends the fit.
+
+        F is positive, so that it bounds the gap itself. Without a penalty there is no bound: the
+        exact Newton step then shows that there is next to nothing left to gain, and that no
+        probability goes on to 0.
+        """
+        if certificate is None:
+            return False
+        wanted = self.tolerance(certificate.value)
+        if self.objective.penalty:
+            bound = min(certificate.bound, certificate.value)
+            if bound <= wanted:
+                self.converge(bound)
+            return bound <= wanted
+        if certificate.bound <= wanted and certificate.least_change >= VANISHING:
+            self.result.converged, self.result.message = True, "converged"
+        return self.result.converged
 
     def stops(self, line: Line) -> str | None:
         """Why to stop without an optimum, if there is reason to."""
@@ -194,10 +222,10 @@ class Run:
             return "the classes are separable, without a penalty there is no optimum,"
         return "max_iter reached" if self.n_iter == self.options.max_iter else None
 
-    def end(self, line: Line) -> Result:
-        """The result, with its certificate, at the line's point."""
-        if self.options.certified and math.isfinite(line.value):
-            self.result.gap_bound = certify(self.objective, line, tol=self.options.tol)
+    def end(self, line: Line, bound: float = math.inf) -> Result:
+        """The result at the line's point, with a bound on the gap where the fit did not converge."""
+        if not self.result.converged:
+            self.result.gap_bound = bound
         self.result.theta, self.result.value = line.theta, line.value
         self.result.gradient = line.gradient
         if self.n_iter:  # what the certificate changed belongs to the last iteration

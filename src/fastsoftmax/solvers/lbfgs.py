@@ -5,16 +5,16 @@ is all of the Hessian; of that one step tells the length of the next.
 """
 
 import math
-import sys
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax.objective import Line, Objective, dot, largest
-from fastsoftmax.solvers.base import Options, Result, Run, register
+from fastsoftmax.objective import Line, Objective, dot
+from fastsoftmax.solvers.base import UNPROVED, Options, Result, Run, register
 from fastsoftmax.solvers.history import History
 from fastsoftmax.solvers.line_search import search
+from fastsoftmax.solvers.proof import LAST_PRODUCTS, PRODUCTS, prove
 
 FIRST_CHANGE = (
     10.0  # of any logit by the first step, at most: nothing is known of the curvature yet
@@ -22,14 +22,15 @@ FIRST_CHANGE = (
 FURTHER = 10.0  # than where they are asked first, some rows are believed: they may be separable
 ROUGH = 1e-7  # of F, left to gain, down to which float32 shows the way
 WAYS_BACK = [0.5**i for i in range(8)]  # 1, to where F was known, and shorter ones
-RECHECKS = 5  # of the logits from θ that may end in other than convergence
+FAILURES = 10  # proofs in float64 that may show more to be left than they should
+
 
 
 class Preconditioner(Protocol):
     """M, near the Hessian and cheap to solve with."""
 
     since: int  # the iteration at which M was last renewed
-    factor: float  # by which ½|gᵀd| at most falls short of what is left to gain, in experience
+    factor: float  # times ½|gᵀd| is within the tolerance when a proof is tried
     whole: bool  # whether M is all of the Hessian: then it needs neither γ nor pairs of before
 
     def update(self, line: Line, n_iter: int) -> bool: ...
@@ -66,47 +67,59 @@ def minimize(
     *,
     memory: int,
 ) -> Result:
-    """Minimise from θ until ``factor * ½|gᵀd| <= tol * F``, d being the direction."""
+    """Minimise from θ until it is proved that F can fall by no more than tol * F.
+
+    A proof is tried once ``factor * ½|gᵀd|`` is so little, d being the direction.
+    """
     run = Run(objective, theta, options)
     line = objective.line(theta)
     pairs = History(objective, objective.vectors(2 * memory) // 2)
-    fresh, rechecks = True, 0  # whether the logits come straight from θ
     t: float | None = None
+    fresh, failures = True, 0  # whether the logits come straight from θ; proofs that failed
+
+    def inverse_hessian(vector: NDArray) -> NDArray:
+        return -pairs.direction(vector, preconditioner.solve, not preconditioner.whole)
+
     while True:
-        if not math.isfinite(line.value):
-            run.refine(line)
-        # F* >= 0: no more than F is left to gain
-        steepest = largest(line.gradient, objective.data.n_threads)
-        if 0 <= line.value <= sys.float_info.epsilon or steepest == 0:
-            if run.refine(line):
-                continue
-            run.tell(line.theta, 0.0)
-            run.converge()
-            break
+        if not math.isfinite(line.value) and (precise := run.increase_precision(line)):
+            line, fresh = precise, True
         if math.isfinite(line.value):
             if preconditioner.update(line, run.n_iter) and preconditioner.whole:
                 pairs.clear()
-            direction = pairs.direction(
-                line.gradient, preconditioner.solve, not preconditioner.whole
-            )
+            direction = -inverse_hessian(line.gradient)
             slope = dot(line.gradient, direction)
             left = max(preconditioner.factor / 2 * abs(slope), run.trend(preconditioner.since))
             run.tell(line.theta, left)
-            enough = max(options.tol, ROUGH) if objective.narrowed else options.tol
-            believed = pairs or run.n_iter == 0
-            if left <= enough * line.value and believed:
-                if run.refine(line):
-                    fresh = True
+            tolerance = run.tolerance(line.value)
+            rough = objective.narrowed and (options.tol < ROUGH or not objective.penalty)
+            enough = max(tolerance, ROUGH * line.value) if rough else tolerance
+            if left <= enough and (pairs or run.n_iter == 0) and not run.result.halted:
+                if rough:
+                    line, fresh = run.increase_precision(line), True
                     continue
-                fresh = fresh or line.holds()
-                if fresh or rechecks == RECHECKS:
-                    run.converge()
+                if not line.complete:
+                    line.recompute()
+                    fresh = look(line, run)
+                    continue
+                most = min(PRODUCTS, options.max_iter)
+                proof = prove(objective, line, direction, inverse_hessian, tolerance, most)
+                if run.proves(proof.certificate):
                     break
-                line.recompute()
-                fresh, rechecks = look(line, run), rechecks + 1
-                continue
+                if proof.certificate is not None:  # it shows less than the estimate promised
+                    if not fresh:
+                        line.recompute()
+                        fresh = look(line, run)
+                        continue
+                    if precise := run.increase_precision(line):
+                        line = precise
+                        continue
+                    failures += 1
+                direction, slope = proof.direction, dot(line.gradient, proof.direction)
         if message := run.stops(line):
             run.result.message = message
+            break
+        if failures == FAILURES:
+            run.result.message = UNPROVED
             break
         if line.settle():
             fresh = look(line, run)
@@ -122,25 +135,30 @@ def minimize(
             if line.drifts and not line.cheap:
                 line.move(0.0)
                 fresh = False
-            elif run.refine(line):
-                fresh = True
+            elif precise := run.increase_precision(line):
+                line, fresh = precise, True
             elif not fresh:
                 line.recompute()
                 fresh = look(line, run)
             elif pairs:
                 pairs.clear()
             else:
-                run.result.message = "no step decreases the objective beyond rounding"
+                run.result.message = UNPROVED
                 break
             continue
         line.move(t)
         fresh = not line.drifts
         pairs.push(t, direction, before, line.gradient)
         run.note(line.value, line.gradient)
-    if not run.refine(line) and not fresh and math.isfinite(line.value):
+    if run.result.converged or not math.isfinite(line.value):
+        return run.end(line)
+    if not fresh:
         line.recompute()
         look(line, run)
-    return run.end(line)
+    direction = -inverse_hessian(line.gradient)
+    proof = prove(objective, line, direction, inverse_hessian, 0.0, LAST_PRODUCTS, bound=True)
+    run.proves(proof.certificate)
+    return run.end(line, proof.certificate.bound)
 
 
 def look(line: Line, run: Run) -> bool:

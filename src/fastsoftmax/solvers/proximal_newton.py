@@ -37,7 +37,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax.objective import Objective, certify
+from fastsoftmax.objective import Objective, certify_l1
 from fastsoftmax.objective.class_models import ColumnModel, GramModel, Solve, model_for
 from fastsoftmax.objective.penalised_line import PenalisedLine
 from fastsoftmax.solvers.base import Options, Result, Run, register
@@ -71,13 +71,13 @@ def minimize_proximal(objective: Objective, theta: NDArray, options: Options) ->
         centre(objective, line)
         bound, wanted = line.gap_bound(), options.tol * line.value
         if bound <= wanted:
-            bound = certify(objective, line, tol=options.tol)
+            bound = certify_l1(objective, line, tol=options.tol)
         run.tell(line.theta, bound)
         falls = lowest - line.value > objective.rounding * line.value
         stale = 0 if bound < best or falls else stale + 1
         best, lowest = min(best, bound), min(lowest, line.value)
-        if bound <= wanted or (stale >= PATIENCE and left <= wanted):
-            run.converge()
+        if bound <= wanted:
+            run.converge(bound)
             break
         if stale == GIVEN_UP:
             run.result.message = "float arithmetic allows of no better certificate"
@@ -101,7 +101,7 @@ def minimize_proximal(objective: Objective, theta: NDArray, options: Options) ->
         line.recompute()
     else:
         run.result.message = run.stops(line)
-    return run.end(line)
+    return run.end(line, certify_l1(objective, line, tol=options.tol))
 
 
 def centre(objective: Objective, line: PenalisedLine) -> None:

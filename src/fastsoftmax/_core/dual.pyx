@@ -1,0 +1,225 @@
+"""A point of the dual problem near the probabilities p of stored logits, for a bound on F - F*.
+
+Along a change e of the logits the probabilities are linearised and kept in the simplex,
+
+    a_k = p_k (1 + zeta_k) / sum,    zeta_k = max(e_k - sum_j p_j e_j, -1),
+
+or a = p + p (1 - p) e, kept within [0, 1], where each logit has a logistic function of its own. Out come
+the rows' weight * (a - y), which the kernels of the gradient take for residuals, and the sums of the
+losses and of weight * KL(a || p), the latter from above:
+
+    KL(a || p) <= sum_k p_k h(zeta_k),    h(t) = (1 + t) log1p(t) - t,
+
+with equality where nothing was clipped. All changes are taken relative to that of the most probable
+class, and p - y is that of `softmax_tile`, so that a - y keeps its relative precision in rows that are
+predicted with confidence. Reads both arrays once, writes one; one exp a logit.
+
+Sums: rows side by side in VL lanes, tiles in order within one of PARTS parts, parts in order, all in
+float64: the same to the bit for any number of threads.
+"""
+
+from cython.parallel cimport prange, threadid
+cimport numpy as cnp
+
+from fastsoftmax._core.linear_problem cimport (
+    ALIGNMENT, Problem, TileRows, aligned, look_at_rows, part_start, set_targets, tile_loss,
+)
+from fastsoftmax._core.rowmath cimport log1p
+from fastsoftmax._core.simd cimport (
+    VL, absolute, add_to_doubles, any_gt, divide, load, load_labels, maximum, minimum, real, select_eq,
+    select_gt, set1, set1_lane, store, vlane, vreal, vreal_inlined,
+)
+from fastsoftmax._core.tiles cimport ROWS
+
+cnp.import_array()
+
+cdef enum:
+    PARTS = 64
+    SUMS = 3  # losses, divergences, least zeta
+    TILES = 3  # of a thread: residuals, targets, weight * p
+
+
+cdef inline void *data(array) except? NULL:
+    return NULL if array is None else cnp.PyArray_DATA(<cnp.ndarray?>array)
+
+
+cdef inline vreal_inlined divergence(vreal t) noexcept nogil:
+    """h(t) for t >= -1, or a little more: the series up to t^4, whose remainder t^4/3 bounds where t < 0.
+    """
+    cdef vreal square = t * t
+    cdef vreal last = select_gt(set1(0.), t, set1(1. / 3.), set1(1. / 12.))
+    cdef vreal h = square * (set1(0.5) - t * set1(1. / 6.) + square * last)
+    if any_gt(t, set1(0.5)):
+        h = select_gt(t, set1(0.5), (set1(1.) + t) * log1p(maximum(t, set1(0.))) - t, h)
+    return h
+
+
+cdef inline void softmax_lanes(
+    const Problem *p, const TileRows *rows, Py_ssize_t v, const real *z, const real *e,
+    const real *targets, real *a, real *out, double *sums, vreal *least,
+) noexcept nogil:
+    cdef vreal weight = load(rows.weights + v), mass = set1(0.), mean = set1(0.), most = set1(-1.)
+    cdef vreal top = set1(0.), total = set1(0.), excess = set1(0.), x, y
+    cdef vlane label
+    cdef Py_ssize_t k
+    if rows.labels:
+        label = load_labels(rows.labels + v)
+    for k in range(p.k):
+        if rows.labels:
+            y = select_eq(label, set1_lane(k), weight, set1(0.))
+        else:
+            y = weight * load(targets + k * ROWS + v)
+        x = maximum(load(z + k * ROWS + v) + y, set1(0.))
+        store(a + k * ROWS + v, x)
+        top = select_gt(x, most, load(e + k * ROWS + v), top)
+        most = maximum(most, x)
+        mass = mass + x
+    for k in range(p.k):
+        mean = mean + load(a + k * ROWS + v) * (load(e + k * ROWS + v) - top)
+    mass = select_gt(mass, set1(0.), mass, set1(1.))
+    mean = divide(mean, mass)
+    for k in range(p.k):
+        y = load(a + k * ROWS + v)
+        x = (load(e + k * ROWS + v) - top) - mean
+        x = select_gt(y, set1(0.), x, set1(0.))
+        least[0] = minimum(least[0], select_gt(weight, set1(0.), x, set1(0.)))
+        x = maximum(x, set1(-1.))
+        total = total + y * divergence(x)
+        excess = excess + y * x
+        store(out + k * ROWS + v, x)
+    excess = divide(excess, mass)
+    mass = divide(set1(1.), set1(1.) + excess)
+    for k in range(p.k):
+        x = (load(out + k * ROWS + v) - excess) * mass
+        x = load(z + k * ROWS + v) + load(a + k * ROWS + v) * x
+        store(out + k * ROWS + v, select_gt(weight, set1(0.), x, set1(0.)))
+    add_to_doubles(sums + VL, select_gt(weight, set1(0.), total, set1(0.)))
+
+
+cdef inline void logistic_lanes(
+    const Problem *p, const TileRows *rows, Py_ssize_t v, const real *z, const real *e,
+    const real *targets, real *out, double *sums, vreal *least,
+) noexcept nogil:
+    """q is the probability of the side that the target is against, on or off."""
+    cdef vreal weight = load(rows.weights + v), one = set1(1.), total = set1(0.), t, g, q, c, x, sign
+    cdef Py_ssize_t k
+    cdef vreal safe = select_gt(weight, set1(0.), weight, one)
+    for k in range(p.k):
+        if rows.labels:
+            t = select_eq(load_labels(rows.labels + v), set1_lane(1), one, set1(0.))
+        else:
+            t = load(targets + k * ROWS + v)
+        g = load(z + k * ROWS + v)
+        sign = select_gt(t, set1(0.5), set1(-1.), one)
+        q = divide(sign * (g + weight * select_gt(t, set1(0.5), t - one, t)), safe)
+        q = select_gt(t, one, set1(0.), minimum(maximum(q, set1(0.)), one))
+        c = one - q
+        x = sign * load(e + k * ROWS + v)
+        least[0] = minimum(least[0], select_gt(weight * q, set1(0.), c * x, set1(0.)))
+        least[0] = minimum(least[0], select_gt(weight * q, set1(0.), set1(0.) - q * x, set1(0.)))
+        x = maximum(x, divide(set1(-1.), maximum(c, set1(1e-30))))
+        x = minimum(x, divide(one, maximum(q, set1(1e-30))))
+        x = select_gt(q, set1(0.), x, set1(0.))
+        total = total + weight * (
+            q * divergence(maximum(c * x, set1(-1.))) + c * divergence(maximum(set1(0.) - q * x, set1(-1.))))
+        x = g + sign * weight * q * c * x
+        store(out + k * ROWS + v, select_gt(weight, set1(0.), x, set1(0.)))
+    add_to_doubles(sums + VL, select_gt(weight, set1(0.), total, set1(0.)))
+
+
+cdef void part_dual(
+    const Problem *p, Py_ssize_t part, const real *e, real *out, real *scratch, double *sums
+) noexcept nogil:
+    cdef Py_ssize_t tiles = (p.n + ROWS - 1) // ROWS, size = p.k * ROWS, i, j, v, n
+    cdef real *z = scratch
+    cdef real *targets = scratch + size
+    cdef real *a = scratch + 2 * size
+    cdef real lanes[VL]
+    cdef vreal least = set1(0.)
+    cdef TileRows rows
+    for i in range(SUMS * VL):
+        sums[i] = 0.
+    for i in range(part_start(tiles, PARTS, part), part_start(tiles, PARTS, part + 1)):
+        n = min(ROWS, p.n - i * ROWS)
+        for j from 0 <= j < size by VL:
+            store(z + j, load(p.stored + i * size + j))
+        tile_loss(p, i * ROWS, n, z, targets, sums)
+        look_at_rows(p, i * ROWS, n, &rows)
+        for v from 0 <= v < ROWS by VL:
+            if p.logistic:
+                logistic_lanes(
+                    p, &rows, v, z, e + i * size, targets, out + i * size, sums, &least)
+            else:
+                softmax_lanes(
+                    p, &rows, v, z, e + i * size, targets, a, out + i * size, sums, &least)
+    store(lanes, least)
+    for j in range(VL):
+        sums[2 * VL + j] = lanes[j]
+
+
+def dual_point(
+    cnp.ndarray stored not None, cnp.ndarray change not None, targets not None, weights,
+    Py_ssize_t n, cnp.ndarray out not None, cnp.ndarray sums not None, workspace, int n_threads,
+):
+    """weight * (a - y) of each row into out, laid out as stored and change; may be the latter.
+
+    And into sums (3,): the weighted sum of losses, a bound on that of divergences, and the least zeta
+    before it was clipped, or 0. Targets are as `set_targets` takes them; weights (n,) or None.
+    """
+    cdef Problem p
+    p.n, p.k, p.d = n, stored.shape[1], 0
+    p.stored = <real *>data(stored)
+    set_targets(&p, targets)
+    p.weights = <const real *>data(weights)
+    cdef const real *e = <const real *>data(change)
+    cdef real *to = <real *>data(out)
+    cdef double *total = <double *>data(sums)
+    cdef Py_ssize_t each = aligned(TILES * p.k * ROWS * sizeof(real)), i, j
+    cdef Py_ssize_t totals = PARTS * SUMS * VL * <Py_ssize_t>sizeof(double)
+    cdef cnp.ndarray block = workspace(ALIGNMENT + totals + n_threads * each)
+    cdef char *memory = <char *>data(block)
+    memory += (ALIGNMENT - <size_t>memory % ALIGNMENT) % ALIGNMENT
+    cdef double *parts = <double *>memory
+    cdef char *scratch = memory + totals
+    with nogil:
+        for i in prange(PARTS, schedule="static", num_threads=n_threads,
+                        use_threads_if=n_threads > 1):
+            part_dual(&p, i, e, to, <real *>(scratch + threadid() * each), parts + i * SUMS * VL)
+        for j in range(SUMS):
+            total[j] = 0.
+        for i in range(PARTS):
+            for j in range(2 * VL):
+                total[j // VL] += parts[i * SUMS * VL + j]
+            for j in range(2 * VL, 3 * VL):
+                total[2] = min(total[2], parts[i * SUMS * VL + j])
+
+
+def class_sums(cnp.ndarray residuals not None, cnp.ndarray out not None):
+    """The sum of each class, and that of its magnitudes, into out (2, k), float64."""
+    cdef const real *s = <const real *>data(residuals)
+    cdef double *to = <double *>data(out)
+    cdef Py_ssize_t tiles = residuals.shape[0], k = residuals.shape[1], i
+    with nogil:
+        for i in range(k):
+            class_sum(s + i * ROWS, tiles, k * ROWS, to + i, to + k + i)
+
+
+cdef void class_sum(
+    const real *s, Py_ssize_t tiles, Py_ssize_t step, double *total, double *magnitude
+) noexcept nogil:
+    cdef double sums[2 * VL]
+    cdef vreal x, y
+    cdef Py_ssize_t i, v
+    for v in range(2 * VL):
+        sums[v] = 0.
+    for i in range(tiles):
+        x = y = set1(0.)
+        for v from i * step <= v < i * step + ROWS by VL:
+            x = x + load(s + v)
+            y = y + absolute(load(s + v))
+        add_to_doubles(sums, x)
+        add_to_doubles(sums + VL, y)
+    total[0] = magnitude[0] = 0.
+    for v in range(VL):
+        total[0] += sums[v]
+        magnitude[0] += sums[VL + v]

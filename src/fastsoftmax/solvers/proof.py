@@ -1,0 +1,104 @@
+"""From an estimate that F is nearly least to a proof, or to a better step.
+
+Conjugate gradients on exact Hessian products solve H d = -∇F from where a solver's own direction
+leaves off, preconditioned by what the solver knows of H. After each product the quadratic model says
+what `certify` would prove along d. Once that is enough `certify` is asked, which computes all of it
+anew in float64; until then d is the better step, being nearly Newton's.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastsoftmax.objective import Certificate, Line, Objective, certify, dot
+
+READY = 0.9  # of the tolerance: an estimate below which a proof is tried
+FORCING = 0.25  # of the residual, in the norm of the preconditioner, that is left for a mere step
+PRODUCTS = 200  # with the Hessian, at most
+LAST_PRODUCTS = 10  # for a bound on what a fit that did not converge has left
+VANISHING = 1e-10  # of Σ s|p - y||x| / S: a residual that is 0 but for rounding
+
+Solve = Callable[[NDArray], NDArray]
+
+
+class Proof(NamedTuple):
+    """How near to the optimum a point is proved to be, and a direction from it."""
+
+    direction: NDArray
+    certificate: Certificate | None  # None if none was tried
+
+
+def prove(
+    objective: Objective,
+    line: Line,
+    direction: NDArray,
+    solve: Solve,
+    tolerance: float,
+    most: int = PRODUCTS,
+    *,
+    bound: bool = False,
+) -> Proof:
+    """Try to prove that F can fall by no more than the tolerance from the line's point.
+
+    Parameters
+    ----------
+    direction : ndarray
+        ``-solve(∇F)``.
+    solve : callable
+        A symmetric positive definite approximation of H⁻¹.
+    most : int
+        Products with the Hessian, at most.
+    bound : bool, default=False
+        Whether a bound is wanted in any case, whatever the tolerance.
+    """
+    gradient = line.gradient.astype(np.float64)
+    system = Quadratic(objective, line.value, gradient)
+    step, p = np.zeros_like(gradient), direction
+    size = first = -dot(gradient, direction)
+    for _ in range(most if size > 0 else 0):
+        product = line.hessian_times(p)
+        curvature = dot(p, product)
+        if not curvature > 0:
+            break
+        step = step + (size / curvature) * p
+        system.residual = system.residual + (size / curvature) * product
+        if system.bound(step) <= READY * tolerance:
+            break
+        z = -solve(system.residual)
+        size, before = -dot(system.residual, z), size
+        if not size > 0:
+            break
+        if system.decrease(step) > tolerance and size <= FORCING**2 * first and not bound:
+            return Proof(step, None)
+        p = z + (size / before) * p
+    if bound or not size > 0 or system.bound(step) <= tolerance:
+        return Proof(step, certify(objective, line.theta, step))
+    return Proof(step, None)
+
+
+class Quadratic:
+    """What the quadratic model of F says of a step d with the residual H d + ∇F."""
+
+    def __init__(self, objective: Objective, value: float, gradient: NDArray) -> None:
+        self._objective, self._gradient = objective, gradient
+        self.residual = gradient
+        scale = 2 * value * objective.parameters.mean_square()
+        self._vanishing = VANISHING**2 * scale
+
+    def decrease(self, step: NDArray) -> float:
+        """By how much F falls along the step."""
+        return -0.5 * dot(self._gradient, step)
+
+    def bound(self, step: NDArray) -> float:
+        """About the bound that is proved along the step; infinity where the residual is too large
+        for one."""
+        p, mu = self._objective.parameters, self._objective.penalty
+        of_loss = 0.5 * dot(step, self.residual - self._gradient)
+        residual = p.penalised_gradient(self.residual)
+        if not mu:
+            return of_loss if float(np.sum(np.square(residual))) <= self._vanishing else np.inf
+        W = p.penalised(step)
+        of_loss -= 0.5 * mu * float(np.sum(np.square(W)))
+        return of_loss + float(np.sum(np.square(residual - mu * W))) / (2 * mu)
