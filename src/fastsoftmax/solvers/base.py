@@ -203,6 +203,7 @@ class Run:
         if certificate is None:
             return False
         wanted = self.tolerance(certificate.value)
+        self.result.value = certificate.value
         if self.objective.penalty:
             bound = min(certificate.bound, certificate.value)
             if bound <= wanted:
@@ -226,10 +227,11 @@ class Run:
         """The result at the line's point, with a bound on the gap where the fit did not converge."""
         if not self.result.converged:
             self.result.gap_bound = bound
-        self.result.theta, self.result.value = line.theta, line.value
+            self.result.value = line.value
+        self.result.theta = line.theta
         self.result.gradient = line.gradient
         if self.n_iter:  # what the certificate changed belongs to the last iteration
-            self.note(line.value, line.gradient, again=True)
+            self.note(self.result.value, line.gradient, again=True)
         return self.result
 
 

@@ -114,7 +114,8 @@ def minimize(
                         line = precise
                         continue
                     failures += 1
-                direction, slope = proof.direction, dot(line.gradient, proof.direction)
+                direction = proof.direction.astype(line.gradient.dtype, copy=False)
+                slope = dot(line.gradient, direction)
         if message := run.stops(line):
             run.result.message = message
             break

@@ -27,7 +27,7 @@ HARD = 3.0  # times the cost of whole Grams in passes, after which a problem get
 class BlockPreconditioner:
     """M, renewed where it is due."""
 
-    factor = 10.0
+    factor = 4.0
 
     def __init__(self, objective: Objective, seed: int) -> None:
         self._objective = objective

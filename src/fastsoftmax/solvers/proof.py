@@ -16,7 +16,8 @@ from fastsoftmax.objective import Certificate, Line, Objective, certify, dot
 
 READY = 0.9  # of the tolerance: an estimate below which a proof is tried
 FORCING = 0.25  # of the residual, in the norm of the preconditioner, that is left for a mere step
-PRODUCTS = 200  # with the Hessian, at most
+PRODUCTS = 200  # with the Hessian, at most, for a proof
+PRODUCTS_OF_STEP = 10  # for a mere step
 LAST_PRODUCTS = 10  # for a bound on what a fit that did not converge has left
 VANISHING = 1e-10  # of Σ s|p - y||x| / S: a residual that is 0 but for rounding
 
@@ -55,10 +56,10 @@ def prove(
     """
     gradient = line.gradient.astype(np.float64)
     system = Quadratic(objective, line.value, gradient)
-    step, p = np.zeros_like(gradient), direction
-    size = first = -dot(gradient, direction)
-    for _ in range(most if size > 0 else 0):
-        product = line.hessian_times(p)
+    step, p = np.zeros_like(gradient), direction.astype(np.float64, copy=False)
+    size = first = -dot(gradient, p)
+    for count in range(1, 1 + (most if size > 0 else 0)):
+        product = line.hessian_times(p).astype(np.float64, copy=False)
         curvature = dot(p, product)
         if not curvature > 0:
             break
@@ -66,11 +67,12 @@ def prove(
         system.residual = system.residual + (size / curvature) * product
         if system.bound(step) <= READY * tolerance:
             break
-        z = -solve(system.residual)
+        z = -solve(system.residual).astype(np.float64, copy=False)
         size, before = -dot(system.residual, z), size
         if not size > 0:
             break
-        if system.decrease(step) > tolerance and size <= FORCING**2 * first and not bound:
+        far = system.decrease(step) > tolerance and not bound
+        if far and (size <= FORCING**2 * first or count >= PRODUCTS_OF_STEP):
             return Proof(step, None)
         p = z + (size / before) * p
     if bound or not size > 0 or system.bound(step) <= tolerance:
