@@ -105,6 +105,12 @@ class DenseData:
             np.copyto(X, self.X, casting="same_kind")
         return type(self)(X, self.n_threads, self._workspace, self._feature_scale)
 
+    def only(self, features: NDArray[np.intp]) -> Self:
+        """Some of the features."""
+        scale = None if self._feature_scale is None else self._feature_scale[features]
+        X = self.X[:, features]
+        return type(self)(X, self.n_threads, self._workspace, scale, self.dtype)
+
     def every(self, step: int) -> Self:
         """Every step-th row."""
         return self.rows(slice(None, None, step))

@@ -159,7 +159,9 @@ def all_logits(objective: Objective, theta: NDArray) -> NDArray:
 
 def ridge(problem: Problem, coef: NDArray) -> float:
     """The squared norm of weights, in the units in which they are penalised."""
-    return float(np.sum(np.square(coef if problem.units is None else coef / problem.units)))
+    units, free = problem.penalised.units, problem.penalised.free
+    coef = coef if free is None else np.where(free, 0.0, coef)
+    return float(np.sum(np.square(coef if units is None else coef / units)))
 
 
 def start(objective: Objective, path: list[NDArray]) -> NDArray:

@@ -1,5 +1,6 @@
 """How a linear model is fitted: what was given is checked, wired to a solver, and kept."""
 
+import re
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
@@ -125,15 +126,8 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
         self.n_passes_ = objective.n_passes
         objective.close()
         self.history_ = result.history
-        if not (result.converged or result.halted):
-            warnings.warn(
-                f"The fit did not converge: {result.message} after {self.n_iter_} iterations, "
-                f"max |gradient| {self.grad_norm_:.1e}. Increase max_iter (now "
-                f"{problem.options.max_iter}) or tol (now {problem.options.tol:g}), scale the "
-                f"features, or decrease C (now {C:g}).",
-                ConvergenceWarning,
-                stacklevel=4,
-            )
+        if result.stop and not result.halted:
+            warnings.warn(unconverged(result, problem, C), ConvergenceWarning, stacklevel=4)
 
     def _keep_model(self, problem: Problem, coef: NDArray, intercept: NDArray) -> None:
         self.classes_ = problem.targets.classes
@@ -174,3 +168,16 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
                 f"{len(classes)} classes, {n_features} features"
             )
         return self.coef_, self.intercept_
+
+
+def unconverged(result: solvers.Result, problem: Problem, C: float) -> str:
+    """What a fit that did not converge says."""
+    now = {"max_iter": problem.options.max_iter, "tol": f"{problem.options.tol:g}", "C": f"{C:g}"}
+    remedy = result.stop.remedy
+    for name, value in now.items():
+        remedy = re.sub(rf"(increase|decrease) {name}\b", rf"\g<0> (now {value})", remedy, flags=re.I)
+    left = "" if np.isinf(result.gap_bound) else f", at most {result.gap_bound:.1e} above the optimum"
+    return (
+        f"The fit did not converge: {result.stop.reason}. It ended after {len(result.history)} "
+        f"iterations with an objective of {result.value:.6g}{left}. {remedy}."
+    )

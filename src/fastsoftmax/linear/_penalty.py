@@ -1,11 +1,21 @@
 """What a penalty is taken of: units of the features in which all are penalised alike."""
 
+from typing import NamedTuple
+
 import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax.data import Data
 
-FREE = 1e-9  # the factor of features that are said to be free: of no weight beside others
+TINY = 1e-9  # the factor of features that an L1 penalty leaves free: of no weight beside others
+
+
+class Penalised(NamedTuple):
+    """Units of the features, and what differs between them in these."""
+
+    units: NDArray[np.float64] | None = None  # (D,) s such that W / s has a plain L2 penalty
+    l1_factors: NDArray[np.float64] | None = None  # (D,) of its absolute values in an L1 penalty
+    free: NDArray[np.bool_] | None = None  # (D,) of no penalty at all; None if there are none
 
 
 def penalised_units(
@@ -13,14 +23,15 @@ def penalised_units(
     weights: NDArray | None,
     factors: NDArray | None,
     standardize: bool,
-) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]:
-    """Numbers s (D,) such that W / s has the plain L2 penalty that is wanted; None for 1.
+    l1: bool,
+) -> Penalised:
+    """What the penalty is taken of.
 
-    And factors of its absolute values in an L1 penalty. Standardised features are x / σ, their
-    weights Wσ; with a factor f of a feature in the penalty f w²σ² = (√f wσ)², f |wσ| = √f |√f wσ|.
+    Standardised features are x / σ, their weights Wσ; with a factor f of a feature in the penalty
+    f w²σ² = (√f wσ)², f |wσ| = √f |√f wσ|.
     """
     if not standardize and factors is None:
-        return None, None
+        return Penalised()
     units = np.ones(data.shape[1])
     if standardize:
         w = None if weights is None else np.ascontiguousarray(weights, data.dtype)
@@ -29,6 +40,10 @@ def penalised_units(
         deviations = np.sqrt(np.maximum(variances, 0))
         units /= np.where(deviations > rounding, deviations, 1.0)
     if factors is None:
-        return units, None
-    roots = np.sqrt(np.maximum(factors, FREE))
-    return units / roots, roots
+        return Penalised(units)
+    if l1:
+        roots = np.sqrt(np.maximum(factors, TINY))
+        return Penalised(units / roots, roots)
+    free = factors == 0
+    roots = np.sqrt(np.where(free, 1.0, factors))
+    return Penalised(units / roots, None, free if free.any() else None)

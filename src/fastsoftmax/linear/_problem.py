@@ -12,7 +12,7 @@ from fastsoftmax import solvers
 from fastsoftmax._sklearn import DataConversionWarning
 from fastsoftmax._typing import MatrixLike
 from fastsoftmax.blocks import Blocks
-from fastsoftmax.linear._penalty import penalised_units
+from fastsoftmax.linear._penalty import Penalised, penalised_units
 from fastsoftmax.linear._rows import Rows, rows_of
 from fastsoftmax.linear._targets import Targets, targets_of
 from fastsoftmax.objective import Carry, Objective
@@ -30,8 +30,7 @@ class Problem(NamedTuple):
     l1_ratio: float
     fit_intercept: bool
     max_memory: int | None
-    units: NDArray[np.float64] | None
-    l1_factors: NDArray[np.float64] | None
+    penalised: Penalised
     offset: NDArray | None
 
     def objective(
@@ -50,8 +49,8 @@ class Problem(NamedTuple):
         return Objective(
             self.rows.data, targets.values, targets.n_logits, weights=weights, C=C,
             l1_ratio=self.l1_ratio, fit_intercept=self.fit_intercept, max_memory=self.max_memory,
-            carry=carry, units=self.units, l1_factors=self.l1_factors, offset=self.offset,
-            like=like,
+            carry=carry, offset=self.offset, like=like,
+            **self.penalised._asdict(),
         )  # fmt: skip
 
 
@@ -95,8 +94,10 @@ def problem_of(
     reference = check_targets.reference(e.reference_class, targets.classes)
     offset = check.offset(offset, n, targets.n_logits)
     factors = check.penalty_factor(e.penalty_factor, d, most_C)
-    units, l1_factors = penalised_units(rows.data, targets.weights, factors, bool(e.standardize))
+    penalised = penalised_units(
+        rows.data, targets.weights, factors, bool(e.standardize), l1_ratio > 0
+    )
     return Problem(
         rows, targets, kind == "indicators", reference, solvers.Options(tol, max_iter, seed),
-        solver, l1_ratio, bool(e.fit_intercept), max_memory, units, l1_factors, offset,
+        solver, l1_ratio, bool(e.fit_intercept), max_memory, penalised, offset,
     )  # fmt: skip

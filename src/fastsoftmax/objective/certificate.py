@@ -21,6 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax.data import ClassFactors, Data, Draw, DualPoint, StoredLogits
+from fastsoftmax.objective.curvature import hessian
 from fastsoftmax.objective.objective import Objective
 from fastsoftmax.objective.resting import Rows
 
@@ -61,18 +62,19 @@ class Linearised:
     """
 
     def __init__(self, objective: Objective, theta: NDArray, direction: NDArray) -> None:
-        self._objective, self._theta = objective, theta
+        self.objective, self._theta = objective, theta
         self._data = objective.data_float64
-        self._models = [objective.parameters.user(v, FLOAT64) for v in (theta, direction)]
-        targets, weights, self._offset = objective.given
+        self.models = [objective.parameters.user(v, FLOAT64) for v in (theta, direction)]
+        targets, weights, self.offset = objective.given
         is_table = targets.dtype.kind == "f"
-        self._targets = np.ascontiguousarray(targets, FLOAT64) if is_table else targets
-        self._weights = None if weights is None else np.ascontiguousarray(weights, FLOAT64)
+        self.targets = np.ascontiguousarray(targets, FLOAT64) if is_table else targets
+        self.weights = None if weights is None else np.ascontiguousarray(weights, FLOAT64)
         n, k = self._data.shape[0], objective.n_logits
-        self._rows = int(MEMORY * objective.max_memory / (3 * FLOAT64.itemsize * k))
+        #: of the direction, by intercepts and free features
+        self.moved = np.zeros((k, objective.fit_intercept + len(objective.free)))
         tile = StoredLogits.tile_rows(FLOAT64)
-        self._rows = max(tile, self._rows // tile * tile)
-        self.shift = np.zeros(k)  # of the intercepts of the direction
+        most = int(MEMORY * objective.max_memory / (3 * FLOAT64.itemsize * k))
+        self._rows = max(tile, most // tile * tile)
         self._kept = [Piece(self, slice(0, n), self._data)] if n <= self._rows else None
 
     def _pieces(self) -> Iterator["Piece"]:
@@ -86,99 +88,142 @@ class Linearised:
                 at = slice(rows.start + some.start, rows.start + some.stop)
                 yield Piece(self, at, data.rows(some))
 
-    def store(self, data: Data, rows: slice, which: int, out: StoredLogits) -> None:
-        """Logits of θ (0) or of the direction (1) of some rows."""
-        o = self._objective
-        W, b = self._models[which]
-        data.store_logits(W, b, out)
-        o.n_passes += 0.5 * data.shape[0] / self._data.shape[0]
-        if which == 0 and self._offset is not None:
-            out.put(out.table() + self._offset[rows])
-        if which == 1:
-            out.shift(self.shift)
-
     def certificate(self) -> Certificate:
-        o = self._objective
-        n, mu = self._data.shape[0], o.penalty
-        stationary = self._move_intercepts() if o.fit_intercept else True
+        """What is proved at θ."""
+        o, n, mu = self.objective, self._data.shape[0], self.objective.penalty
+        settled = self._settle()
         loss = divergence = least = 0.0
         v = np.zeros(o.size)
         for piece in self._pieces():
             point = piece.dual_point()
             loss, divergence = loss + point.loss / n, divergence + point.divergence / n
             least = min(least, point.least_change)
-            rows = Rows(piece.data, None, None, 0.0)
-            v += o.parameters.value_and_grad(self._theta, piece.residuals, rows)[1]
-            o.n_passes += 0.5 * piece.data.shape[0] / n
+            v += piece.gradient(self._theta)
         W = o.parameters.penalised(self._theta)
         value = loss + 0.5 * mu * float(np.sum(np.square(W)))
-        error = ROUNDING**2 * 2 * value * o.parameters.mean_square()
-        if mu and stationary:
+        squares = 2 * value * o.parameters.mean_square()  # at least those of Σ s|a - y||x| / S
+        if settled and mu:
             apart = o.parameters.penalised_gradient(v) + mu * W
-            of_weights = float(np.sum(np.square(apart))) / (2 * mu)
-            bound = divergence + (np.sqrt(of_weights) + np.sqrt(error / (2 * mu))) ** 2
-        elif stationary and o.parameters.norms(v)[1] <= error * (VANISHING / ROUNDING) ** 2:
+            rounding = ROUNDING * np.sqrt(squares)
+            of_weights = np.sqrt(float(np.sum(np.square(apart)))) + rounding
+            bound = divergence + of_weights**2 / (2 * mu)
+        elif settled and o.parameters.norms(v)[1] <= VANISHING**2 * squares:
             bound = divergence
         else:
             bound = np.inf
         return Certificate(float(bound), value, divergence, least)
 
-    def _move_intercepts(self) -> bool:
-        """Move the direction's intercepts until v is 0 there; whether it is, but for rounding."""
-        factors = ClassFactors(self._hessian_of_intercepts()[None], self._data.n_threads)
+    def _settle(self) -> bool:
+        """Move the parameters that are not penalised until their v is 0, but for rounding; whether it
+        is."""
+        o, n = self.objective, self._data.shape[0]
+        if not (o.fit_intercept or len(o.free)):
+            return True
+        H = sum(piece.unpenalised_hessian() for piece in self._pieces()) / n
+        k, m = H.shape[:2]
+        if not o.logistic:  # what all classes have in common has no curvature: that of an average one
+            H += np.einsum("kikj->ij", H)[:, None, :] / k**2
+        factors = ClassFactors(H.reshape(1, k * m, k * m), self._data.n_threads)
         for _ in range(ROUNDS):
-            sums = np.zeros((2, self._objective.n_logits))
+            sums = np.zeros((2, k, m))
             for piece in self._pieces():
                 piece.dual_point()
-                sums += piece.residuals.sums_and_magnitudes()
-            off, magnitudes = sums / self._data.shape[0]
+                sums += piece.unpenalised_sums()
+            off, magnitudes = sums / n
             if (np.abs(off) <= STATIONARY * magnitudes).all():
                 return True
-            if not self._objective.logistic:
-                off = off - off.mean()
-            step = -factors.solve(off[None])[0][0]
-            self.shift += step
-            for piece in self._kept or ():
-                piece.change.shift(step)
-        return False
-
-    def _hessian_of_intercepts(self) -> NDArray[np.float64]:
-        """Of the loss, (K, K), with the curvature of an average direction for what all classes have
-        in common."""
-        o, k = self._objective, self._objective.n_logits
-        H = np.zeros((k, k))
-        n = self._data.shape[0]
-        for piece in self._pieces():
-            P = piece.logits.probabilities()
-            weights = np.ones(P.n) if self._weights is None else self._weights[piece.rows]
-            table = P.table()
-            variances = table * (1 - table) if o.logistic else table
-            H[np.diag_indices(k)] += np.einsum("nk,n->k", variances, weights) / n
             if not o.logistic:
-                rows = np.arange(P.n, dtype=np.int32)[None]
-                draw = Draw(rows, np.sqrt(weights)[None], np.array([P.n]), np.ones(1))
-                T = self._data.like(np.ascontiguousarray(table, np.float32))
-                H -= T.gram(draw, np.zeros(k), np.ones(k), 1 / n, np.zeros(k))[0]
-        if not o.logistic:
-            H += np.trace(H) / k**2
-        return H
+                off = off - off.mean(axis=0)
+            step = -factors.solve(off.reshape(1, -1))[0].reshape(k, m)
+            self.moved += step
+            for piece in self._kept or ():
+                piece.move(step)
+        return False
 
 
 class Piece:
-    """Some rows, their logits at θ, the change of these along the direction, and room for residuals."""
+    """Some rows, their logits at θ, the change of these along the direction, and residuals.
+
+    Parameters
+    ----------
+    of : Linearised
+    rows : slice
+    data : Data
+        These rows.
+    """
 
     def __init__(self, of: Linearised, rows: slice, data: Data) -> None:
-        o = of._objective
+        self._objective = o = of.objective
         n, k = data.shape[0], o.n_logits
-        self.rows, self.data = rows, data
-        self.logits, self.change, self.residuals = (
+        self.data = data
+        self.logits, self._change, self.residuals = (
             StoredLogits(n, k, FLOAT64, data.n_threads, o.logistic) for _ in range(3)
         )
-        of.store(data, rows, 0, self.logits)
-        of.store(data, rows, 1, self.change)
-        self._targets = of._targets[rows]
-        self._weights = None if of._weights is None else of._weights[rows]
+        for (W, b), out in zip(of.models, (self.logits, self._change), strict=True):
+            data.store_logits(W, b, out)
+            o.n_passes += 0.5 * n / o.data.shape[0]
+        if of.offset is not None:
+            self.logits.put(self.logits.table() + of.offset[rows])
+        self._free = o.parameters.free_features(data) if len(o.free) else None
+        if of.moved.any():
+            self.move(of.moved)
+        self._targets = of.targets[rows]
+        self._weights = None if of.weights is None else of.weights[rows]
 
     def dual_point(self) -> DualPoint:
         """Residuals at the linearised probabilities, and their sums."""
-        return self.logits.dual_point(self.change, self._targets, self._weights, self.residuals)
+        return self.logits.dual_point(self._change, self._targets, self._weights, self.residuals)
+
+    def gradient(self, theta: NDArray) -> NDArray:
+        """The residuals times X, by θ."""
+        o = self._objective
+        o.n_passes += 0.5 * self.data.shape[0] / o.data.shape[0]
+        rows = Rows(self.data, None, None, 0.0)
+        return o.parameters.value_and_grad(theta, self.residuals, rows)[1]
+
+    def unpenalised_sums(self) -> NDArray[np.float64]:
+        """The residuals times what is not penalised, and the sums of magnitudes: (2, K, m)."""
+        sums = np.empty((2, self._objective.n_logits, 0))
+        if self._objective.fit_intercept:
+            sums = self.residuals.sums_and_magnitudes()[:, :, None]
+        if self._free is None:
+            return sums
+        table = self.residuals.table()
+        of_free = [
+            np.einsum("nk,nm->km", *pair)
+            for pair in ((table, self._free), (np.abs(table), np.abs(self._free)))
+        ]
+        return np.concatenate([sums, of_free], axis=2)
+
+    def move(self, by: NDArray) -> None:
+        """Change what is not penalised of the direction, (K, m)."""
+        if self._objective.fit_intercept:
+            self._change.shift(by[:, 0])
+        if self._free is not None:
+            of_free = by[:, self._objective.fit_intercept :]
+            self._change.put(self._change.table() + np.einsum("nm,km->nk", self._free, of_free))
+
+    def unpenalised_hessian(self) -> NDArray[np.float64]:
+        """The Hessian by what is not penalised, (K, m, K, m)."""
+        o, n = self._objective, self.data.shape[0]
+        P = self.logits.probabilities().table()
+        columns = np.ones((n, int(o.fit_intercept)))
+        if self._free is not None:
+            columns = np.hstack([columns, self._free])
+        if o.logistic or self._free is not None:
+            data = self.data.like(columns)
+            size = columns.shape[1]
+            nothing, one = np.zeros(size), np.ones(size)
+
+            def gram(drawn: Draw) -> NDArray:
+                return data.gram(drawn, nothing, one, 1.0, nothing)
+
+            return hessian(P, self._weights, size, gram, o.logistic)
+        weights = np.ones(n) if self._weights is None else self._weights
+        rows = np.arange(n, dtype=np.int32)[None]
+        drawn = Draw(rows, np.sqrt(weights)[None], np.array([n]), np.ones(1))
+        nothing, one = np.zeros(o.n_logits), np.ones(o.n_logits)
+        table = self.data.like(np.ascontiguousarray(P, np.float32))
+        H = np.diag(np.einsum("nk,n->k", P, weights))
+        H -= table.gram(drawn, nothing, one, 1.0, nothing)[0]
+        return H[:, None, :, None]

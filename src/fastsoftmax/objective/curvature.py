@@ -156,7 +156,9 @@ class GramCurvature(Curvature):
         intercept = [1 / q.intercept_scale] if objective.fit_intercept else []
         # a constant feature has no curvature beside the intercept's
         self.units = np.concatenate([~q.constant / q.scales, intercept])
-        self.ridge = np.concatenate([objective.penalty / h2, np.zeros(len(intercept))])
+        ridge = objective.penalty / h2
+        ridge[objective.free] = 0
+        self.ridge = np.concatenate([ridge, np.zeros(len(intercept))])
         self.spread = np.concatenate([q.spread / h2, np.square(intercept)])
 
     def gram(self, drawn: Draw, scale: float, ridge: NDArray, **more: NDArray) -> NDArray:

@@ -52,6 +52,8 @@ class Objective:
         That of each feature in which `data` has it and its weights are penalised.
     l1_factors : ndarray of shape (d,), optional
         Of the features in ‖W‖₁, in those units.
+    free : ndarray of shape (d,), bool, optional
+        Features whose weights are not penalised.
     offset : ndarray of shape (n, n_logits), optional
         Added to the logits.
     like : Objective, optional
@@ -73,6 +75,7 @@ class Objective:
         carry: Carry | None = None,
         units: NDArray | None = None,
         l1_factors: NDArray | None = None,
+        free: NDArray[np.bool_] | None = None,
         offset: NDArray | None = None,
         like: "Objective | None" = None,
     ) -> None:
@@ -87,8 +90,8 @@ class Objective:
             data = data if units is None else data.scaled(units)
             if l1_ratio == 1:  # whose certificate is of first order in what float32 does not show
                 data = data.to_float64()
-            # a rotation of features leaves an L2 penalty as it is, but not an L1 penalty
-            data = data if l1 else data.folded()
+            # a rotation of features leaves an L2 penalty as it is, if it is that of all of them
+            data = data if l1 or free is not None else data.folded()
         self._exact = self.data = data
         self._copied = 0  # bytes
         self.l1 = L1(l1, self, l1_factors) if l1 else None
@@ -96,6 +99,8 @@ class Objective:
         #: whether each logit has a logistic function of its own, so that no two have a gauge
         self.logistic = n_logits == 1 or targets.dtype == np.uint8
         self.fit_intercept = fit_intercept
+        #: features whose weights are not penalised, in order
+        self.free = np.flatnonzero(free) if free is not None else np.empty(0, np.intp)
         self.total_weight = total_weight
         # of mean 1, so that weights of any scale are numbers of the precision of X
         weights = None if weights is None else weights * (n / self.total_weight)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax.data import (
+    Data,
     DenseBlocks,
     DenseData,
     SparseBlocks,
@@ -63,6 +64,25 @@ class Parameters(ABC):
             return table, None
         return table[:, :-1], table[:, -1]
 
+    def _free(self, theta: NDArray) -> NDArray:
+        """The weights of the features that are not penalised, in the units of the others: (K, m)."""
+        free = self._objective.free
+        return self.table(theta)[:, free] * self.units(free)
+
+    def _free_products(self, theta: NDArray, direction: NDArray) -> NDArray[np.float64]:
+        """What of `products` is theirs."""
+        W, step = (self._free(v).ravel() for v in (theta, direction))
+        return np.array([np.sum(W * W), np.sum(W * step), np.sum(step * step)])
+
+    def _release(self, theta: NDArray, gradient: NDArray, ridge: float) -> float:
+        """Take the ridge of these weights out of a gradient, in place; what it adds to F."""
+        free = self._objective.free
+        if not len(free):
+            return 0.0
+        W = self._free(theta)
+        self.table(gradient)[:, free] -= ridge * W * self.units(free)
+        return 0.5 * ridge * float(np.sum(W * W))
+
     def hessian_times(self, direction: NDArray, curved: StoredLogits) -> NDArray:
         """The Hessian of loss and ridge times a direction, whose logits are `curved`."""
         o = self._objective
@@ -75,6 +95,10 @@ class Parameters(ABC):
     @abstractmethod
     def penalised(self, theta: NDArray) -> NDArray[np.float64]:
         """The weights of θ in the units in which they are penalised, those that are: a copy."""
+
+    @abstractmethod
+    def free_features(self, data: Data) -> NDArray[np.float64]:
+        """The features that are not penalised of some rows, in the coordinates of θ: (n, m)."""
 
     @abstractmethod
     def penalised_gradient(self, gradient: NDArray) -> NDArray[np.float64]:
@@ -128,7 +152,9 @@ class Standardised(Parameters):
         #: constant features, which the intercept stands for: what is left of them is rounding
         self.constant = fit_intercept & (np.sqrt(variances) <= rounding) & finite
         self.shift = self.means if fit_intercept and finite else np.zeros(d)
-        scales = np.sqrt(curvature * self.spread + penalty)
+        ridge = np.full(d, penalty)
+        ridge[objective.free] = 0
+        scales = np.sqrt(curvature * self.spread + ridge)
         self.scales = np.where((scales > 0) & ~self.constant, scales, 1.0)
         self.intercept_scale = np.sqrt(curvature)
         self.narrows = finite and self._narrows(len(objective.targets))
@@ -223,17 +249,24 @@ class Standardised(Parameters):
         return self._change.model(theta, self._objective.data.dtype if dtype is None else dtype)
 
     def penalised(self, theta: NDArray) -> NDArray[np.float64]:
-        return self.split(theta)[0] / self.scales
+        W = self.split(theta)[0] / self.scales
+        return np.delete(W, self._objective.free, axis=1)
 
     def penalised_gradient(self, gradient: NDArray) -> NDArray[np.float64]:
-        return self.split(gradient)[0] * self.scales
+        G = self.split(gradient)[0] * self.scales
+        return np.delete(G, self._objective.free, axis=1)
+
+    def free_features(self, data: Data) -> NDArray[np.float64]:
+        free = self._objective.free
+        X = data.only(free).in_float64(slice(None))
+        return (X - self.shift[free]) / self.scales[free]
 
     def mean_square(self) -> float:
         return self._mean_square
 
     def products(self, theta: NDArray, direction: NDArray) -> NDArray[np.float64]:
         """⟨W, W⟩, ⟨W, step⟩ and ⟨step, step⟩ of the weights."""
-        return self._change.products(theta, direction)
+        return self._change.products(theta, direction) - self._free_products(theta, direction)
 
     def value_and_grad(
         self, theta: NDArray, stored: StoredLogits | None, rows: Rows, step: Step | None = None
@@ -245,7 +278,7 @@ class Standardised(Parameters):
             step=step,
         )
         penalty, gradient = self._change.gradient(theta, grads.W, grads.b, rows.ridge)
-        return loss + penalty, gradient
+        return loss + penalty - self._release(theta, gradient, rows.ridge), gradient
 
     def model(self, theta: NDArray) -> tuple[NDArray, NDArray | None]:
         """(W, b) of θ: fresh arrays."""
@@ -331,9 +364,13 @@ class FeatureMajor(Parameters):
         return self.split(theta)
 
     def penalised(self, theta: NDArray) -> NDArray[np.float64]:
-        return theta[: self._n_weights].astype(np.float64)
+        W = theta[: self._n_weights].astype(np.float64).reshape(-1, self.shape[0])
+        return np.delete(W, self._objective.free, axis=0)
 
     penalised_gradient = penalised
+
+    def free_features(self, data: Data) -> NDArray[np.float64]:
+        return data.only(self._objective.free).in_float64(slice(None))
 
     def mean_square(self) -> float:
         total, weights = 0.0, self._objective.weights
@@ -351,7 +388,8 @@ class FeatureMajor(Parameters):
 
     def products(self, theta: NDArray, direction: NDArray) -> NDArray[np.float64]:
         """⟨W, W⟩, ⟨W, step⟩ and ⟨step, step⟩ of the weights."""
-        return products(theta, direction, self._n_weights, self._data.n_threads)
+        of_all = products(theta, direction, self._n_weights, self._data.n_threads)
+        return of_all - self._free_products(theta, direction)
 
     def value_and_grad(
         self, theta: NDArray, stored: StoredLogits | None, rows: Rows, step: Step | None = None
@@ -367,7 +405,8 @@ class FeatureMajor(Parameters):
         if by_b is not None:
             by_b[:] = by_intercepts
         weights = theta[: self._n_weights]
-        return value + 0.5 * rows.ridge * dot(weights, weights, self._data.n_threads), gradient
+        value += 0.5 * rows.ridge * dot(weights, weights, self._data.n_threads)
+        return value - self._release(theta, gradient, rows.ridge), gradient
 
     def norms(self, gradient: NDArray) -> tuple[float, float]:
         """max |∇F| with respect to (W, b), and ‖∇_W F‖²; a rotation changes only the former."""

@@ -156,7 +156,7 @@ class Rest:
 def surest(objective: "Objective") -> float:
     """The residual with which a row of typical length may rest; 0 where none may."""
     o = objective
-    if not hasattr(o.data, "X") or o.parameters.spread is None:
+    if not hasattr(o.data, "X") or o.parameters.spread is None or len(o.free):
         return 0.0
     spread = float(np.sum(o.parameters.spread))
     return min(CURVATURE * o.penalty * o.data.shape[0] / spread, SURE) if spread > 0 else 0.0

@@ -79,9 +79,28 @@ class State:
 
 
 LATELY = 4  # iterations, at least, that tell how F goes on
-UNPROVED = "no step decreases the objective beyond rounding"
+EPSILON = 1e-16
 VANISHING = -0.5  # relative change of a probability by Newton's step: below it, it goes on to 0
 SEPARATED = 1e-5  # of the loss of a model blind to X: an unpenalised loss this low goes on to 0
+FAILURES = 10  # proofs in float64 that may show more to be left than they should
+
+class Stop(NamedTuple):
+    """Why a solver ended without an optimum, and what helps."""
+
+    reason: str
+    remedy: str
+
+
+CALLBACK = Stop("stopped by the callback", "")
+MAX_ITER = Stop("max_iter reached", "Increase max_iter, scale the features, or decrease C")
+OVERFLOW = Stop("the features overflow", "Scale the features")
+SEPARABLE = Stop(
+    "the classes are separable, so that without a penalty there is no optimum",
+    "Set a finite C, or penalise all features",
+)
+ROUNDED = Stop(
+    "no step decreases the objective beyond rounding", "Increase tol, scale the features, or decrease C"
+)
 
 Report = Callable[[State], object]  # what is true of it ends the fit
 
@@ -105,7 +124,7 @@ class Result:
     gradient: NDArray | None = None
     converged: bool = False
     halted: bool = False  # by a callback
-    message: str = "max_iter reached"
+    stop: Stop | None = None  # None if it converged
     gap_bound: float = math.inf
     certified: bool = False  # whether the bound proves convergence
     history: list[Iteration] = field(default_factory=list)
@@ -119,6 +138,8 @@ class Run:
         self.result = Result(theta)
         self._began = time.perf_counter()
         self._told = 0  # iterations
+        self._failures = 0
+        self._separable = False  # whether the last proof failed since probabilities go on to 0
 
     @property
     def n_iter(self) -> int:
@@ -185,43 +206,52 @@ class Run:
         return lately**2 / (before - lately) if before > lately > 0 else max(lately, 0.0)
 
     def tolerance(self, value: float) -> float:
-        """The gap with which a fit ends at a value of F."""
-        return self.options.tol * max(value, self.objective.least_value)
+        """The gap with which a fit ends at a value of F; no less than float64 can show."""
+        return max(self.options.tol, EPSILON) * max(value, self.objective.least_value)
 
     def converge(self, bound: float) -> None:
         """The gap is proved to be no more than this, which is within the tolerance."""
-        self.result.converged, self.result.message = True, "converged"
-        self.result.gap_bound, self.result.certified = bound, True
+        self.result.converged, self.result.certified, self.result.stop = True, True, None
+        self.result.gap_bound = bound
 
     def proves(self, certificate: Certificate | None) -> bool:
-        """Whether a certificate of the line's point ends the fit.
+        """Whether a certificate of the present point ends the fit.
 
         F is positive, so that it bounds the gap itself. Without a penalty there is no bound: the
-        exact Newton step then shows that there is next to nothing left to gain, and that no
-        probability goes on to 0.
+        exact Newton step then shows that next to nothing is left to gain. Where some parameters are
+        not penalised, no probability may be on its way to 0 either.
         """
         if certificate is None:
             return False
-        wanted = self.tolerance(certificate.value)
-        self.result.value = certificate.value
-        if self.objective.penalty:
-            bound = min(certificate.bound, certificate.value)
-            if bound <= wanted:
-                self.converge(bound)
-            return bound <= wanted
-        if certificate.bound <= wanted and certificate.least_change >= VANISHING:
-            self.result.converged, self.result.message = True, "converged"
-        return self.result.converged
+        o, result = self.objective, self.result
+        result.value = certificate.value
+        bound = certificate.bound
+        if o.penalty:
+            bound = min(bound, certificate.value)
+        unbounded = not o.penalty or len(o.free) > 0
+        self._separable = unbounded and certificate.least_change < VANISHING
+        if not bound <= self.tolerance(certificate.value) or self._separable:
+            self._failures += not o.narrowed
+            return False
+        if o.penalty:
+            self.converge(bound)
+        else:
+            result.converged, result.stop = True, None
+        return True
 
-    def stops(self, line: Line) -> str | None:
+    def stops(self, line: Line) -> Stop | None:
         """Why to stop without an optimum, if there is reason to."""
+        o = self.objective
         if self.result.halted:
-            return "stopped by the callback"
+            return CALLBACK
         if not math.isfinite(line.value):
-            return "the objective is not finite: the features overflow"
-        if not self.objective.penalty and line.value <= SEPARATED * self.objective.blind_loss:
-            return "the classes are separable, without a penalty there is no optimum,"
-        return "max_iter reached" if self.n_iter == self.options.max_iter else None
+            return OVERFLOW
+        unpenalised = not o.penalty and not o.l1
+        if unpenalised and line.value <= SEPARATED * o.blind_loss:
+            return SEPARABLE
+        if self._failures >= FAILURES:
+            return SEPARABLE if self._separable else ROUNDED
+        return MAX_ITER if self.n_iter >= self.options.max_iter else None
 
     def end(self, line: Line, bound: float = math.inf) -> Result:
         """The result at the line's point, with a bound on the gap where the fit did not converge."""

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax.objective import Objective, dot
-from fastsoftmax.solvers.base import Options, Result, Run, register
+from fastsoftmax.solvers.base import OVERFLOW, ROUNDED, Options, Result, Run, register
 from fastsoftmax.solvers.preconditioned import BlockPreconditioner
 from fastsoftmax.solvers.proof import LAST_PRODUCTS, PRODUCTS, prove
 
@@ -42,11 +42,11 @@ def minimize_gd(objective: Objective, theta: NDArray, options: Options) -> Resul
         run.note(value, gradient)
     line = objective.line(theta)
     if not np.isfinite(lipschitz):
-        run.result.message = "the features overflow"
+        run.result.stop = OVERFLOW
         return run.end(line)
     bound = np.inf
     if not run.result.converged:
-        run.result.message = run.stops(line) or run.result.message
+        run.result.stop = run.stops(line) or ROUNDED
         if np.isfinite(line.value):
             bound = proved(run, theta, options, LAST_PRODUCTS, bound=True)
     return run.end(line, bound)

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax.objective import Line, Objective, dot
-from fastsoftmax.solvers.base import UNPROVED, Options, Result, Run, register
+from fastsoftmax.solvers.base import ROUNDED, Options, Result, Run, register
 from fastsoftmax.solvers.history import History
 from fastsoftmax.solvers.line_search import search
 from fastsoftmax.solvers.proof import LAST_PRODUCTS, PRODUCTS, prove
@@ -22,7 +22,6 @@ FIRST_CHANGE = (
 FURTHER = 10.0  # than where they are asked first, some rows are believed: they may be separable
 ROUGH = 1e-7  # of F, left to gain, down to which float32 shows the way
 WAYS_BACK = [0.5**i for i in range(8)]  # 1, to where F was known, and shorter ones
-FAILURES = 10  # proofs in float64 that may show more to be left than they should
 
 
 
@@ -75,7 +74,7 @@ def minimize(
     line = objective.line(theta)
     pairs = History(objective, objective.vectors(2 * memory) // 2)
     t: float | None = None
-    fresh, failures = True, 0  # whether the logits come straight from θ; proofs that failed
+    fresh = True  # whether the logits come straight from θ
 
     def inverse_hessian(vector: NDArray) -> NDArray:
         return -pairs.direction(vector, preconditioner.solve, not preconditioner.whole)
@@ -113,14 +112,10 @@ def minimize(
                     if precise := run.increase_precision(line):
                         line = precise
                         continue
-                    failures += 1
                 direction = proof.direction.astype(line.gradient.dtype, copy=False)
                 slope = dot(line.gradient, direction)
-        if message := run.stops(line):
-            run.result.message = message
-            break
-        if failures == FAILURES:
-            run.result.message = UNPROVED
+        if stop := run.stops(line):
+            run.result.stop = stop
             break
         if line.settle():
             fresh = look(line, run)
@@ -144,7 +139,7 @@ def minimize(
             elif pairs:
                 pairs.clear()
             else:
-                run.result.message = UNPROVED
+                run.result.stop = ROUNDED
                 break
             continue
         line.move(t)

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax.objective import Objective, certify, dot
-from fastsoftmax.solvers.base import UNPROVED, Options, Result, Run, register
+from fastsoftmax.solvers.base import ROUNDED, Options, Result, Run, register
 from fastsoftmax.solvers.line_search import search
 
 
@@ -22,22 +22,23 @@ def minimize_newton(objective: Objective, theta: NDArray, options: Options) -> R
         direction = -objective.curvature.solve_hessian(line)
         slope = dot(line.gradient, direction)
         run.tell(line.theta, abs(slope) / 2)
-        if abs(slope) / 2 <= run.tolerance(line.value):
-            if run.proves(certify(objective, line.theta, direction)):
-                return run.end(line)
-        if message := run.stops(line):
-            run.result.message = message
+        if abs(slope) / 2 <= run.tolerance(line.value) and run.proves(
+            certify(objective, line.theta, direction)
+        ):
+            return run.end(line)
+        if stop := run.stops(line):
+            run.result.stop = stop
             break
         line.aim(direction)
         t = search(line, line.value, slope, 1.0, rounding=objective.rounding)
         if t is None:
-            run.result.message = UNPROVED
+            run.result.stop = ROUNDED
             break
         line.move(t)
         line.recompute()
         run.note(line.value, line.gradient)
     else:
-        run.result.message = run.stops(line)
+        run.result.stop = run.stops(line)
         return run.end(line)
     certificate = certify(objective, line.theta, direction)
     run.proves(certificate)

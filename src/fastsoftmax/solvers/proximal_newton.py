@@ -40,7 +40,7 @@ from numpy.typing import NDArray
 from fastsoftmax.objective import Objective, certify_l1
 from fastsoftmax.objective.class_models import ColumnModel, GramModel, Solve, model_for
 from fastsoftmax.objective.penalised_line import PenalisedLine
-from fastsoftmax.solvers.base import Options, Result, Run, register
+from fastsoftmax.solvers.base import ROUNDED, Options, Result, Run, register
 
 FORCING = 0.1  # of the residual on the face, in M⁻¹'s norm, that may be left
 PRODUCTS = 100  # with the Hessian, in an iteration
@@ -80,10 +80,10 @@ def minimize_proximal(objective: Objective, theta: NDArray, options: Options) ->
             run.converge(bound)
             break
         if stale == GIVEN_UP:
-            run.result.message = "float arithmetic allows of no better certificate"
+            run.result.stop = ROUNDED
             break
-        if message := run.stops(line):
-            run.result.message = message
+        if stop := run.stops(line):
+            run.result.stop = stop
             break
         if model is None or not model.serves(line):
             model = model_for(objective, line, options.seed + run.n_iter)
@@ -100,7 +100,7 @@ def minimize_proximal(objective: Objective, theta: NDArray, options: Options) ->
     if np.isfinite(line.value):
         line.recompute()
     else:
-        run.result.message = run.stops(line)
+        run.result.stop = run.stops(line)
     return run.end(line, certify_l1(objective, line, tol=options.tol))
 
 
