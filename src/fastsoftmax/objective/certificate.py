@@ -28,7 +28,7 @@ from fastsoftmax.objective.resting import Rows
 FLOAT64 = np.dtype(np.float64)
 MEMORY = 0.3  # of the memory budget, for logits of θ, of d and for residuals
 STATIONARY = 1e-13  # of Σ s|a - y||x| / S: a v that is 0 but for rounding
-VANISHING = 1e-10  # of the same, where nothing is penalised
+VANISHING = 1e-10  # of the same: the residual of a step that is Newton's but for rounding
 ROUNDING = 4 * float(np.finfo(np.float64).eps)  # of the same: what sums may be off by
 ROUNDS = 8  # of moving what is not penalised
 
@@ -38,12 +38,10 @@ class Certificate(NamedTuple):
 
     bound: float  # at least F - F*; infinity where nothing is proved
     value: float  # F at θ
-    divergence: float  # KL(a ‖ p), weighted mean
     least_change: float  # the least relative change of a probability along d
-
-    @property
-    def proved(self) -> bool:
-        return bool(np.isfinite(self.bound))
+    decrease: float  # of F along d, about; as a rule the bound if d were exactly Newton's step
+    is_newton: bool  # whether d is that, but for rounding
+    rounding: float  # what rounding alone makes of the bound
 
 
 def certify(objective: Objective, theta: NDArray, direction: NDArray) -> Certificate:
@@ -62,7 +60,7 @@ class Linearised:
     """
 
     def __init__(self, objective: Objective, theta: NDArray, direction: NDArray) -> None:
-        self.objective, self._theta = objective, theta
+        self.objective, self._theta, self._direction = objective, theta, direction
         self._data = objective.data_float64
         self.models = [objective.parameters.user(v, FLOAT64) for v in (theta, direction)]
         targets, weights, self.offset = objective.given
@@ -92,26 +90,26 @@ class Linearised:
         """What is proved at θ."""
         o, n, mu = self.objective, self._data.shape[0], self.objective.penalty
         settled = self._settle()
-        loss = divergence = least = 0.0
+        loss = divergence = least = residuals = 0.0
         v = np.zeros(o.size)
         for piece in self._pieces():
             point = piece.dual_point()
             loss, divergence = loss + point.loss / n, divergence + point.divergence / n
             least = min(least, point.least_change)
             v += piece.gradient(self._theta)
-        W = o.parameters.penalised(self._theta)
+            residuals += float(np.sum(piece.residuals.squares())) / n
+        W, step = (o.parameters.penalised(x) for x in (self._theta, self._direction))
         value = loss + 0.5 * mu * float(np.sum(np.square(W)))
-        squares = 2 * value * o.parameters.mean_square()  # at least those of Σ s|a - y||x| / S
-        if settled and mu:
-            apart = o.parameters.penalised_gradient(v) + mu * W
-            rounding = ROUNDING * np.sqrt(squares)
-            of_weights = np.sqrt(float(np.sum(np.square(apart)))) + rounding
-            bound = divergence + of_weights**2 / (2 * mu)
-        elif settled and o.parameters.norms(v)[1] <= VANISHING**2 * squares:
-            bound = divergence
-        else:
-            bound = np.inf
-        return Certificate(float(bound), value, divergence, least)
+        gradient = o.parameters.penalised_gradient(v) + mu * W
+        magnitudes = np.sqrt(residuals * o.parameters.mean_squares())  # at least Σ s|a - y||x| / S
+        is_newton = settled and bool((np.abs(gradient + mu * step) <= VANISHING * magnitudes).all())
+        decrease = divergence + 0.5 * mu * float(np.sum(np.square(step)))
+        rounding = ROUNDING**2 * float(np.sum(np.square(magnitudes))) / (2 * mu) if mu else np.inf
+        bound = np.inf
+        if settled and (mu or not gradient.size):
+            of_weights = float(np.sum(np.square(gradient))) / (2 * mu) if gradient.size else 0.0
+            bound = divergence + (np.sqrt(of_weights) + np.sqrt(rounding)) ** 2
+        return Certificate(float(bound), value, least, decrease, is_newton, rounding)
 
     def _settle(self) -> bool:
         """Move the parameters that are not penalised until their v is 0, but for rounding; whether it

@@ -105,8 +105,8 @@ class Parameters(ABC):
         """A gradient by θ as one by these weights: a copy."""
 
     @abstractmethod
-    def mean_square(self) -> float:
-        """The weighted mean of ‖x‖² over the rows."""
+    def mean_squares(self) -> NDArray[np.float64]:
+        """The weighted means of the squared features, in the shape of `penalised`'s columns."""
 
     @abstractmethod
     def value_and_grad(
@@ -143,7 +143,7 @@ class Standardised(Parameters):
         curvature = share * (1 - share)
         with np.errstate(over="ignore", invalid="ignore"):
             self.spread = variances if fit_intercept else variances + self.means**2
-            self._mean_square = float(np.sum(variances + self.means**2)) + fit_intercept
+            self._mean_squares = variances + self.means**2
         finite = bool(np.isfinite(self.spread).all() and np.isfinite(self.means).all())
         if not finite:
             variances = self.spread = np.ones(d)
@@ -261,8 +261,8 @@ class Standardised(Parameters):
         X = data.only(free).in_float64(slice(None))
         return (X - self.shift[free]) / self.scales[free]
 
-    def mean_square(self) -> float:
-        return self._mean_square
+    def mean_squares(self) -> NDArray[np.float64]:
+        return np.delete(self._mean_squares, self._objective.free)
 
     def products(self, theta: NDArray, direction: NDArray) -> NDArray[np.float64]:
         """⟨W, W⟩, ⟨W, step⟩ and ⟨step, step⟩ of the weights."""
@@ -372,12 +372,13 @@ class FeatureMajor(Parameters):
     def free_features(self, data: Data) -> NDArray[np.float64]:
         return data.only(self._objective.free).in_float64(slice(None))
 
-    def mean_square(self) -> float:
-        total, weights = 0.0, self._objective.weights
+    def mean_squares(self) -> NDArray[np.float64]:
+        total, weights = np.zeros(self._data.shape[1]), self._objective.weights
         for rows, piece in self._data.pieces():
-            squares = piece.X.multiply(piece.X).sum(axis=1, dtype=np.float64)
-            total += float(np.sum(squares if weights is None else squares * weights[rows]))
-        return total / self._data.shape[0] + self._objective.fit_intercept
+            X = piece.X.astype(np.float64)
+            of_rows = np.ones(X.shape[0]) if weights is None else weights[rows].astype(np.float64)
+            total += X.multiply(X).T @ of_rows
+        return np.delete(total, self._objective.free)[:, None] / self._data.shape[0]
 
     def model(self, theta: NDArray) -> tuple[NDArray, NDArray | None]:
         """(W, b) of θ in all features: fresh arrays."""

@@ -80,6 +80,7 @@ class State:
 
 LATELY = 4  # iterations, at least, that tell how F goes on
 EPSILON = 1e-16
+BEYOND = 0.1  # of the tolerance: a bound by rounding alone, above which float64 proves nothing
 VANISHING = -0.5  # relative change of a probability by Newton's step: below it, it goes on to 0
 SEPARATED = 1e-5  # of the loss of a model blind to X: an unpenalised loss this low goes on to 0
 FAILURES = 10  # proofs in float64 that may show more to be left than they should
@@ -217,9 +218,9 @@ class Run:
     def proves(self, certificate: Certificate | None) -> bool:
         """Whether a certificate of the present point ends the fit.
 
-        F is positive, so that it bounds the gap itself. Without a penalty there is no bound: the
-        exact Newton step then shows that next to nothing is left to gain. Where some parameters are
-        not penalised, no probability may be on its way to 0 either.
+        F is positive, so that it bounds the gap itself. Where no bound is possible, without a penalty
+        or beyond float64, the exact Newton step shows that next to nothing is left to gain. Where
+        some parameters are not penalised, no probability may be on its way to 0 either.
         """
         if certificate is None:
             return False
@@ -228,16 +229,17 @@ class Run:
         bound = certificate.bound
         if o.penalty:
             bound = min(bound, certificate.value)
+        wanted = self.tolerance(certificate.value)
         unbounded = not o.penalty or len(o.free) > 0
         self._separable = unbounded and certificate.least_change < VANISHING
-        if not bound <= self.tolerance(certificate.value) or self._separable:
-            self._failures += not o.narrowed
-            return False
-        if o.penalty:
+        beyond = certificate.rounding > BEYOND * wanted
+        nothing_left = certificate.decrease <= wanted and certificate.least_change >= -1
+        if bound <= wanted and not self._separable:
             self.converge(bound)
-        else:
-            result.converged, result.stop = True, None
-        return True
+        elif beyond and certificate.is_newton and nothing_left and not self._separable:
+            result.converged, result.stop, result.gap_bound = True, None, bound
+        self._failures += not (o.narrowed or result.converged)
+        return result.converged
 
     def stops(self, line: Line) -> Stop | None:
         """Why to stop without an optimum, if there is reason to."""
@@ -253,16 +255,17 @@ class Run:
             return SEPARABLE if self._separable else ROUNDED
         return MAX_ITER if self.n_iter >= self.options.max_iter else None
 
-    def end(self, line: Line, bound: float = math.inf) -> Result:
-        """The result at the line's point, with a bound on the gap where the fit did not converge."""
-        if not self.result.converged:
-            self.result.gap_bound = bound
-            self.result.value = line.value
-        self.result.theta = line.theta
-        self.result.gradient = line.gradient
+    def end(self, line: Line, certificate: Certificate | None = None) -> Result:
+        """The result at the line's point, with a certificate of it where no other has ended the fit."""
+        result = self.result
+        result.theta, result.gradient = line.theta, line.gradient
+        if not result.converged:
+            result.value = line.value
+            if not self.proves(certificate) and certificate is not None:
+                result.gap_bound = certificate.bound
         if self.n_iter:  # what the certificate changed belongs to the last iteration
-            self.note(self.result.value, line.gradient, again=True)
-        return self.result
+            self.note(result.value, line.gradient, again=True)
+        return result
 
 
 Minimize = Callable[[Objective, NDArray, Options], Result]

@@ -8,7 +8,7 @@ on Convex Optimization, 1.2.3). That of the softmax is at most ½, of the logist
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax.objective import Objective, dot
+from fastsoftmax.objective import Certificate, Line, Objective, dot
 from fastsoftmax.solvers.base import OVERFLOW, ROUNDED, Options, Result, Run, register
 from fastsoftmax.solvers.preconditioned import BlockPreconditioner
 from fastsoftmax.solvers.proof import LAST_PRODUCTS, PRODUCTS, prove
@@ -35,8 +35,9 @@ def minimize_gd(objective: Objective, theta: NDArray, options: Options) -> Resul
             break
         if left <= run.tolerance(value) and square <= most:
             most = AGAIN**2 * square
-            if proved(run, theta, options, PRODUCTS):
-                break
+            line = objective.line(theta)
+            if run.proves(certificate_at(line, run, PRODUCTS)):
+                return run.end(line)
         theta = theta - gradient / lipschitz
         value, gradient = objective.value_and_grad(theta)
         run.note(value, gradient)
@@ -44,26 +45,22 @@ def minimize_gd(objective: Objective, theta: NDArray, options: Options) -> Resul
     if not np.isfinite(lipschitz):
         run.result.stop = OVERFLOW
         return run.end(line)
-    bound = np.inf
-    if not run.result.converged:
-        run.result.stop = run.stops(line) or ROUNDED
-        if np.isfinite(line.value):
-            bound = proved(run, theta, options, LAST_PRODUCTS, bound=True)
-    return run.end(line, bound)
+    run.result.stop = run.stops(line) or ROUNDED
+    return run.end(line, certificate_at(line, run, LAST_PRODUCTS, bound=True))
 
 
-def proved(run: Run, theta: NDArray, options: Options, most: int, *, bound: bool = False) -> float:
-    """Try a proof at θ by conjugate gradients; the bound on the gap, 0 where there is none."""
+def certificate_at(
+    line: Line, run: Run, most: int, *, bound: bool = False
+) -> Certificate | None:
+    """What conjugate gradients, preconditioned by blocks of the Hessian, show of the line's point."""
+    if not np.isfinite(line.value):
+        return None
     objective = run.objective
-    line = objective.line(theta)
-    preconditioner = BlockPreconditioner(objective, options.seed)
+    preconditioner = BlockPreconditioner(objective, run.options.seed)
     preconditioner.update(line, 0)
 
     def solve(vector: NDArray) -> NDArray:
         return preconditioner.solve(vector)[0]
 
-    direction = -solve(line.gradient)
-    wanted = run.tolerance(line.value)
-    certificate = prove(objective, line, direction, solve, wanted, most, bound=bound).certificate
-    run.proves(certificate)
-    return certificate.bound if bound else float(run.result.converged)
+    direction, wanted = -solve(line.gradient), run.tolerance(line.value)
+    return prove(objective, line, direction, solve, wanted, most, bound=bound).certificate

@@ -153,8 +153,7 @@ def minimize(
         look(line, run)
     direction = -inverse_hessian(line.gradient)
     proof = prove(objective, line, direction, inverse_hessian, 0.0, LAST_PRODUCTS, bound=True)
-    run.proves(proof.certificate)
-    return run.end(line, proof.certificate.bound)
+    return run.end(line, proof.certificate)
 
 
 def look(line: Line, run: Run) -> bool:

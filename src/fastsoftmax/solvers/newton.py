@@ -40,6 +40,4 @@ def minimize_newton(objective: Objective, theta: NDArray, options: Options) -> R
     else:
         run.result.stop = run.stops(line)
         return run.end(line)
-    certificate = certify(objective, line.theta, direction)
-    run.proves(certificate)
-    return run.end(line, certificate.bound)
+    return run.end(line, certify(objective, line.theta, direction))

@@ -19,7 +19,7 @@ FORCING = 0.25  # of the residual, in the norm of the preconditioner, that is le
 PRODUCTS = 200  # with the Hessian, at most, for a proof
 PRODUCTS_OF_STEP = 10  # for a mere step
 LAST_PRODUCTS = 10  # for a bound on what a fit that did not converge has left
-VANISHING = 1e-10  # of Σ s|p - y||x| / S: a residual that is 0 but for rounding
+VANISHING = 1e-11  # of Σ s|p - y||x| / S: a residual that is 0 but for rounding
 
 Solve = Callable[[NDArray], NDArray]
 
@@ -65,7 +65,7 @@ def prove(
             break
         step = step + (size / curvature) * p
         system.residual = system.residual + (size / curvature) * product
-        if system.bound(step) <= READY * tolerance:
+        if system.bound(step) <= READY * tolerance or system.is_newton():
             break
         z = -solve(system.residual).astype(np.float64, copy=False)
         size, before = -dot(system.residual, z), size
@@ -75,7 +75,7 @@ def prove(
         if far and (size <= FORCING**2 * first or count >= PRODUCTS_OF_STEP):
             return Proof(step, None)
         p = z + (size / before) * p
-    if bound or not size > 0 or system.bound(step) <= tolerance:
+    if bound or not size > 0 or system.bound(step) <= tolerance or system.is_newton():
         return Proof(step, certify(objective, line.theta, step))
     return Proof(step, None)
 
@@ -86,12 +86,16 @@ class Quadratic:
     def __init__(self, objective: Objective, value: float, gradient: NDArray) -> None:
         self._objective, self._gradient = objective, gradient
         self.residual = gradient
-        scale = 2 * value * objective.parameters.mean_square()
-        self._vanishing = VANISHING**2 * scale
+        self._magnitudes = np.sqrt(2 * max(value, 0.0) * objective.parameters.mean_squares())
 
     def decrease(self, step: NDArray) -> float:
         """By how much F falls along the step."""
         return -0.5 * dot(self._gradient, step)
+
+    def is_newton(self) -> bool:
+        """Whether the step is Newton's, but for rounding."""
+        residual = np.abs(self._objective.parameters.penalised_gradient(self.residual))
+        return bool((residual <= VANISHING * self._magnitudes).all())
 
     def bound(self, step: NDArray) -> float:
         """About the bound that is proved along the step; infinity where the residual is too large
@@ -100,7 +104,7 @@ class Quadratic:
         of_loss = 0.5 * dot(step, self.residual - self._gradient)
         residual = p.penalised_gradient(self.residual)
         if not mu:
-            return of_loss if float(np.sum(np.square(residual))) <= self._vanishing else np.inf
+            return of_loss if self.is_newton() else np.inf
         W = p.penalised(step)
         of_loss -= 0.5 * mu * float(np.sum(np.square(W)))
         return of_loss + float(np.sum(np.square(residual - mu * W))) / (2 * mu)

@@ -101,7 +101,9 @@ def minimize_proximal(objective: Objective, theta: NDArray, options: Options) ->
         line.recompute()
     else:
         run.result.stop = run.stops(line)
-    return run.end(line, certify_l1(objective, line, tol=options.tol))
+    if not run.result.converged:
+        run.result.gap_bound = certify_l1(objective, line, tol=options.tol)
+    return run.end(line)
 
 
 def centre(objective: Objective, line: PenalisedLine) -> None:
