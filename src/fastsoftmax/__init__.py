@@ -37,6 +37,7 @@ if TYPE_CHECKING:
         LogisticRegression,
         SoftmaxRegression,
         SoftmaxRegressionCV,
+        certify,
         fit,
     )
     from fastsoftmax.neural import MLPClassifier, MLPRegressor
@@ -52,6 +53,7 @@ __all__ = [
     "SoftmaxRegression",
     "SoftmaxRegressionCV",
     "binary_cross_entropy",
+    "certify",
     "cross_entropy",
     "cross_entropy_value_and_grad",
     "datasets",
@@ -80,6 +82,7 @@ _ESTIMATORS = {
     "MLPRegressor": "neural",
     "SoftmaxRegression": "linear",
     "SoftmaxRegressionCV": "linear",
+    "certify": "linear",
     "fit": "linear",
     "load": "_loading",
 }

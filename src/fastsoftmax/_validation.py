@@ -308,6 +308,28 @@ def offset(value: ArrayLike | None, n: int, n_logits: int) -> NDArray | None:
     return table
 
 
+def linear_model(
+    coef: ArrayLike, intercept: ArrayLike | None, n_logits: int, d: int, fit_intercept: bool
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """A model's weights (n_logits, d) and intercepts (n_logits,), finite."""
+    coef = np.atleast_2d(real_array(coef, "coef")).astype(np.float64)
+    if coef.shape != (n_logits, d):
+        raise ValueError(f"coef: expected shape ({n_logits}, {d}), got {coef.shape}")
+    if intercept is None:
+        intercept = np.zeros(n_logits)
+    intercept = np.atleast_1d(real_array(intercept, "intercept")).astype(np.float64)
+    if intercept.shape != (n_logits,):
+        raise ValueError(f"intercept: expected shape ({n_logits},), got {intercept.shape}")
+    for name, values in (("coef", coef), ("intercept", intercept)):
+        if not np.isfinite(values).all():
+            raise ValueError(
+                f"{name}: expected finite numbers, got {values[~np.isfinite(values)][0]}"
+            )
+    if not fit_intercept and intercept.any():
+        raise ValueError("intercept: expected None or zeros without fit_intercept, got others")
+    return coef, intercept
+
+
 def penalty_factor(
     value: ArrayLike | None, n_features: int, C: float
 ) -> NDArray[np.float64] | None:

@@ -1,6 +1,5 @@
 """How a linear model is fitted: what was given is checked, wired to a solver, and kept."""
 
-import re
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
@@ -18,9 +17,11 @@ from fastsoftmax._sklearn import (
     ClassifierMixin,
     ConvergenceWarning,
     check_features_of_fit,
+    require_fit,
 )
 from fastsoftmax._typing import MatrixLike
 from fastsoftmax.blocks import Blocks
+from fastsoftmax.linear._certificate import Certificate, certificate_of
 from fastsoftmax.linear._evidence import evidence_of
 from fastsoftmax.linear._predict import Probabilities
 from fastsoftmax.linear._problem import Problem, problem_of
@@ -136,6 +137,37 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
         self.coef_, self.intercept_ = referred(coef, intercept, problem.reference)
         check_features_of_fit(self, problem.rows.given, reset=True)
 
+    def certify(
+        self,
+        X: MatrixLike | Blocks,
+        y: MatrixLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        offset: ArrayLike | None = None,
+    ) -> Certificate:
+        """Prove how far the model is from the optimum for some rows, from its coefficients alone.
+
+        Parameters
+        ----------
+        X, y, sample_weight, offset
+            As of `fit`.
+
+        Returns
+        -------
+        Certificate
+            As of `fastsoftmax.certify`, under the parameters of this estimator.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As of `fit`, and if the rows have other classes or features than the model.
+        """
+        require_fit(self, "coef_")
+        coef, intercept = self.coef_, self.intercept_
+        if len(coef) > 1 and self.reference_class is not None:  # as the penalty had them
+            coef, intercept = coef - coef.mean(axis=0), intercept - intercept.mean()
+        return certificate_of(self, coef, intercept, X, y, sample_weight, offset=offset)
+
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
@@ -172,11 +204,10 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
 
 def unconverged(result: solvers.Result, problem: Problem, C: float) -> str:
     """What a fit that did not converge says."""
-    now = {"max_iter": problem.options.max_iter, "tol": f"{problem.options.tol:g}", "C": f"{C:g}"}
-    remedy = result.stop.remedy
-    for name, value in now.items():
-        remedy = re.sub(rf"(increase|decrease) {name}\b", rf"\g<0> (now {value})", remedy, flags=re.I)
-    left = "" if np.isinf(result.gap_bound) else f", at most {result.gap_bound:.1e} above the optimum"
+    options, left = problem.options, ""
+    if np.isfinite(result.gap_bound):
+        left = f", at most {result.gap_bound:.1e} above the optimum"
+    remedy = result.stop.remedy.format(max_iter=options.max_iter, tol=options.tol, C=C)
     return (
         f"The fit did not converge: {result.stop.reason}. It ended after {len(result.history)} "
         f"iterations with an objective of {result.value:.6g}{left}. {remedy}."

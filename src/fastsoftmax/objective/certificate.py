@@ -112,14 +112,16 @@ class Linearised:
         return Certificate(float(bound), value, least, decrease, is_newton, rounding)
 
     def _settle(self) -> bool:
-        """Move the parameters that are not penalised until their v is 0, but for rounding; whether it
-        is."""
+        """Move the parameters that are not penalised until their v is 0 but for rounding; whether
+        it is."""
         o, n = self.objective, self._data.shape[0]
         if not (o.fit_intercept or len(o.free)):
             return True
         H = sum(piece.unpenalised_hessian() for piece in self._pieces()) / n
         k, m = H.shape[:2]
-        if not o.logistic:  # what all classes have in common has no curvature: that of an average one
+        if (
+            not o.logistic
+        ):  # what all classes have in common has no curvature: that of an average one
             H += np.einsum("kikj->ij", H)[:, None, :] / k**2
         factors = ClassFactors(H.reshape(1, k * m, k * m), self._data.n_threads)
         for _ in range(ROUNDS):

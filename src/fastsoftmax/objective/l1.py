@@ -50,6 +50,10 @@ class L1:
             self._strengths[:d] *= factors
         self._objective = objective
 
+    def value(self, W: NDArray) -> float:
+        """That of weights (K, D)."""
+        return float(np.sum(np.abs(W) * self._strengths[:-1]))
+
     def thresholds(self, flat: NDArray) -> NDArray:
         """λ for places in θ, in its units; 0 for intercepts."""
         parameters = self._objective.parameters

@@ -262,6 +262,11 @@ class Objective:
         """max |∇F| with respect to (W, b), from the gradient with respect to θ."""
         return self.parameters.norms(gradient)[0]
 
+    def intercept_grad_norm(self, gradient: NDArray) -> float:
+        """max |∂F/∂b|, from the gradient with respect to θ."""
+        by_b = self.parameters.split(gradient)[1]
+        return 0.0 if by_b is None else float(np.abs(by_b).max() * self.parameters.intercept_scale)
+
     def gap_bound(self, gradient: NDArray) -> float:
         """At least F - F* where the intercepts are optimal for their weights; infinity for C = ∞.
 

@@ -65,7 +65,7 @@ class Parameters(ABC):
         return table[:, :-1], table[:, -1]
 
     def _free(self, theta: NDArray) -> NDArray:
-        """The weights of the features that are not penalised, in the units of the others: (K, m)."""
+        """The weights of features that are not penalised, in the units of the others: (K, m)."""
         free = self._objective.free
         return self.table(theta)[:, free] * self.units(free)
 

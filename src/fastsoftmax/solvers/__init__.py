@@ -9,14 +9,18 @@ from fastsoftmax.solvers import (
     proximal_newton,
 )
 from fastsoftmax.solvers.base import SOLVERS, Iteration, Options, Result, State, find, known
+from fastsoftmax.solvers.certificate import certificate_at
+from fastsoftmax.solvers.proof import PRODUCTS
 
 __all__ = [
+    "PRODUCTS",
     "SOLVERS",
     "Iteration",
     "Options",
     "Result",
     "State",
     "auto",
+    "certificate_at",
     "find",
     "gradient_descent",
     "known",

@@ -85,6 +85,7 @@ VANISHING = -0.5  # relative change of a probability by Newton's step: below it,
 SEPARATED = 1e-5  # of the loss of a model blind to X: an unpenalised loss this low goes on to 0
 FAILURES = 10  # proofs in float64 that may show more to be left than they should
 
+
 class Stop(NamedTuple):
     """Why a solver ended without an optimum, and what helps."""
 
@@ -93,14 +94,18 @@ class Stop(NamedTuple):
 
 
 CALLBACK = Stop("stopped by the callback", "")
-MAX_ITER = Stop("max_iter reached", "Increase max_iter, scale the features, or decrease C")
+MAX_ITER = Stop(
+    "max_iter reached",
+    "Increase max_iter (now {max_iter}), scale the features, or decrease C (now {C:g})",
+)
 OVERFLOW = Stop("the features overflow", "Scale the features")
 SEPARABLE = Stop(
     "the classes are separable, so that without a penalty there is no optimum",
     "Set a finite C, or penalise all features",
 )
 ROUNDED = Stop(
-    "no step decreases the objective beyond rounding", "Increase tol, scale the features, or decrease C"
+    "no step decreases the objective beyond rounding",
+    "Increase tol (now {tol:g}), scale the features, or decrease C (now {C:g})",
 )
 
 Report = Callable[[State], object]  # what is true of it ends the fit
@@ -218,9 +223,9 @@ class Run:
     def proves(self, certificate: Certificate | None) -> bool:
         """Whether a certificate of the present point ends the fit.
 
-        F is positive, so that it bounds the gap itself. Where no bound is possible, without a penalty
-        or beyond float64, the exact Newton step shows that next to nothing is left to gain. Where
-        some parameters are not penalised, no probability may be on its way to 0 either.
+        F is positive, so that it bounds the gap itself. Where no bound is possible, without a
+        penalty or beyond float64, the exact Newton step shows that next to nothing is left to gain.
+        Where some parameters are not penalised, no probability may be on its way to 0 either.
         """
         if certificate is None:
             return False
@@ -256,7 +261,7 @@ class Run:
         return MAX_ITER if self.n_iter >= self.options.max_iter else None
 
     def end(self, line: Line, certificate: Certificate | None = None) -> Result:
-        """The result at the line's point, with a certificate of it where no other has ended the fit."""
+        """The result at the line's point, with a certificate where none has ended the fit yet."""
         result = self.result
         result.theta, result.gradient = line.theta, line.gradient
         if not result.converged:

@@ -8,10 +8,10 @@ on Convex Optimization, 1.2.3). That of the softmax is at most ½, of the logist
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax.objective import Certificate, Line, Objective, dot
+from fastsoftmax.objective import Objective, dot
 from fastsoftmax.solvers.base import OVERFLOW, ROUNDED, Options, Result, Run, register
-from fastsoftmax.solvers.preconditioned import BlockPreconditioner
-from fastsoftmax.solvers.proof import LAST_PRODUCTS, PRODUCTS, prove
+from fastsoftmax.solvers.certificate import certificate_at
+from fastsoftmax.solvers.proof import LAST_PRODUCTS, PRODUCTS
 
 AGAIN = 0.5  # of the gradient's norm at a proof that failed, when another is tried
 
@@ -26,17 +26,18 @@ def minimize_gd(objective: Objective, theta: NDArray, options: Options) -> Resul
     run = Run(objective, theta, options)
     lipschitz = objective.curvature.lipschitz()
     value, gradient = objective.value_and_grad(theta)
-    most = np.inf
+    most, seed = np.inf, options.seed
     while np.isfinite(value) and np.isfinite(lipschitz):
         square = dot(gradient, gradient, objective.data.n_threads)
         left = square / lipschitz
         run.tell(theta, left)
         if run.n_iter == options.max_iter or run.result.halted:
             break
-        if left <= run.tolerance(value) and square <= most:
+        wanted = run.tolerance(value)
+        if left <= wanted and square <= most:
             most = AGAIN**2 * square
             line = objective.line(theta)
-            if run.proves(certificate_at(line, run, PRODUCTS)):
+            if run.proves(certificate_at(objective, line, wanted, PRODUCTS, seed, bound=False)):
                 return run.end(line)
         theta = theta - gradient / lipschitz
         value, gradient = objective.value_and_grad(theta)
@@ -46,21 +47,6 @@ def minimize_gd(objective: Objective, theta: NDArray, options: Options) -> Resul
         run.result.stop = OVERFLOW
         return run.end(line)
     run.result.stop = run.stops(line) or ROUNDED
-    return run.end(line, certificate_at(line, run, LAST_PRODUCTS, bound=True))
-
-
-def certificate_at(
-    line: Line, run: Run, most: int, *, bound: bool = False
-) -> Certificate | None:
-    """What conjugate gradients, preconditioned by blocks of the Hessian, show of the line's point."""
-    if not np.isfinite(line.value):
-        return None
-    objective = run.objective
-    preconditioner = BlockPreconditioner(objective, run.options.seed)
-    preconditioner.update(line, 0)
-
-    def solve(vector: NDArray) -> NDArray:
-        return preconditioner.solve(vector)[0]
-
-    direction, wanted = -solve(line.gradient), run.tolerance(line.value)
-    return prove(objective, line, direction, solve, wanted, most, bound=bound).certificate
+    wanted = run.tolerance(line.value)
+    found = certificate_at(objective, line, wanted, LAST_PRODUCTS, seed, bound=True)
+    return run.end(line, found)

@@ -24,7 +24,6 @@ ROUGH = 1e-7  # of F, left to gain, down to which float32 shows the way
 WAYS_BACK = [0.5**i for i in range(8)]  # 1, to where F was known, and shorter ones
 
 
-
 class Preconditioner(Protocol):
     """M, near the Hessian and cheap to solve with."""
 

@@ -65,6 +65,13 @@ class BlockPreconditioner:
             return True
         return False
 
+    def build(self, line: Line) -> None:
+        """M at the line's point, whatever it costs."""
+        blocks = self._blocks
+        self._factors = blocks.at_start(line)
+        if blocks.fits:
+            self._factors = blocks.by_class(line, blocks.rows, self._seed)
+
     def _counted(self, build: Callable[[], Factors]) -> Factors:
         began = self._objective.n_passes
         factors = build()

@@ -1,9 +1,9 @@
 """From an estimate that F is nearly least to a proof, or to a better step.
 
 Conjugate gradients on exact Hessian products solve H d = -∇F from where a solver's own direction
-leaves off, preconditioned by what the solver knows of H. After each product the quadratic model says
-what `certify` would prove along d. Once that is enough `certify` is asked, which computes all of it
-anew in float64; until then d is the better step, being nearly Newton's.
+leaves off, preconditioned by what the solver knows of H. After each product the quadratic model
+says what `certify` would prove along d. Once that is enough `certify` is asked, which computes all
+of it anew in float64; until then d is the better step, being nearly Newton's.
 """
 
 from collections.abc import Callable
@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from fastsoftmax.objective import Certificate, Line, Objective, certify, dot
 
 READY = 0.9  # of the tolerance: an estimate below which a proof is tried
+TIGHT = 1.05  # times what F falls along the step: a bound that another product hardly betters
 FORCING = 0.25  # of the residual, in the norm of the preconditioner, that is left for a mere step
 PRODUCTS = 200  # with the Hessian, at most, for a proof
 PRODUCTS_OF_STEP = 10  # for a mere step
@@ -65,7 +66,8 @@ def prove(
             break
         step = step + (size / curvature) * p
         system.residual = system.residual + (size / curvature) * product
-        if system.bound(step) <= READY * tolerance or system.is_newton():
+        enough = max(READY * tolerance, TIGHT * system.decrease(step) if bound else 0.0)
+        if system.bound(step) <= enough or system.is_newton():
             break
         z = -solve(system.residual).astype(np.float64, copy=False)
         size, before = -dot(system.residual, z), size

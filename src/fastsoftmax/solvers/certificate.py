@@ -1,0 +1,27 @@
+"""A bound at any point, whichever solver led there, or none."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastsoftmax.objective import Certificate, Line, Objective
+from fastsoftmax.solvers.preconditioned import BlockPreconditioner
+from fastsoftmax.solvers.proof import prove
+
+
+def certificate_at(
+    objective: Objective, line: Line, tolerance: float, most: int, seed: int, *, bound: bool
+) -> Certificate | None:
+    """What at most so many conjugate gradients, preconditioned by blocks of the Hessian, show.
+
+    None where a proof is not worth trying and no bound is wanted.
+    """
+    if not np.isfinite(line.value):
+        return None
+    preconditioner = BlockPreconditioner(objective, seed)
+    preconditioner.build(line)
+
+    def solve(vector: NDArray) -> NDArray:
+        return preconditioner.solve(vector)[0]
+
+    direction = -solve(line.gradient)
+    return prove(objective, line, direction, solve, tolerance, most, bound=bound).certificate
