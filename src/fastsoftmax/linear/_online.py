@@ -236,5 +236,5 @@ class PartialFit:
         stream.learn(X, targets.values, targets.weights, C)
         self._stream, self.classes_, self._feature_scale = stream, known, scale
         self.coef_, self.intercept_ = referred(*stream.model(), reference)
-        vars(self).pop("_evidence", None)  # of a fit before
+        self._forget_fit()
         return self

@@ -11,6 +11,12 @@ from fastsoftmax._validation_sparse import features, require_finite
 from fastsoftmax.data import data_of
 
 
+OF_FIT = (
+    *("converged_", "certified_", "objective_", "grad_norm_", "gap_bound_", "n_iter_"),
+    *("n_passes_", "history_", "_carry", "_evidence"),
+)
+
+
 class Labels:
     """Of an estimator with ``coef_``, ``intercept_`` and ``classes_``."""
 
@@ -23,6 +29,11 @@ class Labels:
         for name in list(vars(self)):
             if name.endswith("_") or name in ("_stream", "_carry", "_evidence"):
                 delattr(self, name)
+
+    def _forget_fit(self) -> None:
+        """Leave nothing that holds for the model of a fit alone: the model is another now."""
+        for name in OF_FIT:
+            vars(self).pop(name, None)
 
     def decision_function(self, X: MatrixLike) -> NDArray:
         """Logits of the rows of X.

@@ -67,7 +67,7 @@ class LogisticRegression(PartialFit, LinearModel):
         Iterations, or epochs.
     n_features_in_ : int
         D.
-    converged_, objective_, grad_norm_, gap_bound_, n_passes_
+    converged_, certified_, objective_, grad_norm_, gap_bound_, n_passes_
         As of `SoftmaxRegression`; there are none with "sgd".
 
     See Also

@@ -34,8 +34,9 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
     fit_intercept : bool, default=True
         Whether to fit intercepts. They are not penalised.
     tol : float, default=1e-6
-        Stop when the estimated relative gap (F - F*) / F is below it; >= 0. With an L1 penalty it
-        is the certified one, ``gap_bound_ / objective_``, as far as the precision of X allows.
+        A fit ends when its gap is proved to be small: ``gap_bound_ <= tol * objective_``; >= 0. Of
+        objectives below 1e-13 of that of zero logits, F(0), the gap is ``1e-13 * tol * F(0)``, and a
+        tolerance below 1e-16 counts as 1e-16.
     max_iter : int, default=1000
         Iterations at most, >= 1.
     solver : str, default="auto"
@@ -59,7 +60,7 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
         ``coef_`` is in the units of X all the same. Conditioning needs none of it.
     penalty_factor : array-like of shape (D,), default=None
         Weights >= 0 of the features in the penalty, as glmnet has them, all 1 for None; a feature
-        of weight 0 is free, which is to say of weight 1e-9.
+        of weight 0 is not penalised.
     class_weight : dict or "balanced", default=None
         Weights >= 0 of the classes, by label, 1 for those that are not named: factors of the
         weights of their rows. "balanced": so that all classes weigh the same.
@@ -97,15 +98,19 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
     n_features_in_ : int
         D.
     converged_ : bool
-        Whether the stopping rule was met.
+        Whether the gap is proved to be at most ``tol * objective_``, or, where no bound exists
+        (``C=np.inf``, or beyond float64), the exact Newton step shows that no more than that is left
+        to gain.
+    certified_ : bool
+        Whether the former holds: ``gap_bound_ <= tol * objective_``.
     objective_ : float
         F where the fit ended.
     grad_norm_ : float
         max |∇F| there, with respect to W and b.
     gap_bound_ : float
-        No less than F - F* there, up to rounding: ½·‖∇_W F‖²·C·Σ sᵢ, the intercepts being optimal
-        for the weights [2]_. Often far above the gap itself. Infinite without a penalty. With
-        ``l1_ratio`` > 0 the duality gap.
+        No less than F - F* there: the duality gap at probabilities that are linearised along a
+        Newton direction, computed in float64 [2]_. It is usually within a few percent of the gap.
+        Infinite without a penalty. `certify` computes it for any model.
     n_iter_ : int
         Iterations.
     n_passes_ : float
@@ -124,7 +129,7 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
     References
     ----------
     .. [1] Nocedal & Wright, Numerical Optimization, 2nd ed., Springer 2006, chapter 7.
-    .. [2] Boyd & Vandenberghe, Convex Optimization, Cambridge 2004, section 9.1.2.
+    .. [2] Boyd & Vandenberghe, Convex Optimization, Cambridge 2004, section 5.7.1.
 
     Examples
     --------

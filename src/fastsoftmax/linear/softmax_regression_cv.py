@@ -62,7 +62,7 @@ penalty_factor, class_weight, label_smoothing, reference_class, n_threads, rando
         Iterations of these.
     classes_, coef_, intercept_, n_features_in_
         As of `SoftmaxRegression`.
-    converged_, objective_, grad_norm_, gap_bound_, n_iter_, n_passes_, history_
+    converged_, certified_, objective_, grad_norm_, gap_bound_, n_iter_, n_passes_, history_
         As of `SoftmaxRegression`, of the fit of all rows; none without ``refit``.
 
     See Also
