@@ -148,23 +148,6 @@ def test_a_scouted_line_goes_where_it_looks(monkeypatch):
     np.testing.assert_allclose(line.gradient, begin[1], atol=1e-12)
 
 
-@pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_logits_that_have_drifted_are_told(dtype):
-    objective = problem(dtype=dtype)
-    line = objective.line(objective.start())
-    assert line.holds()
-    for direction in np.random.default_rng(0).normal(size=(5, objective.size)):
-        line.aim(direction)
-        line.move(0.1)
-    assert line.holds()
-    before = line.logits(0).table()
-    line.logits(0).tiles[...] *= 1 + 100 * np.finfo(dtype).eps
-    assert not line.holds()
-    line.recompute()
-    assert line.holds()
-    np.testing.assert_allclose(line.logits(0).table(), before, rtol=1e-4, atol=1e-5)
-
-
 def test_rows_that_mislead_are_not_asked_again(monkeypatch):
     monkeypatch.setattr("fastsoftmax.objective.line.SCOUTED", 64)
     objective = problem()
@@ -299,7 +282,7 @@ def test_ugly_problems_end_finite_and_never_rise(solver, dtype, C, ugliness):
 def test_separable_data_without_a_penalty_ends_in_one_warning(solver, n_classes):
     X, y = blobs(n_classes)
     X[np.arange(len(y)), y] += 20
-    with pytest.warns(ConvergenceWarning, match="separable, without a penalty") as caught:
+    with pytest.warns(ConvergenceWarning, match="separable, so that without a penalty") as caught:
         model = SoftmaxRegression(solver=solver, C=np.inf).fit(X, y)
     assert len(caught) == 1 and not model.converged_
     assert np.isfinite(model.coef_).all() and model.score(X, y) == 1
@@ -311,7 +294,7 @@ def test_max_iter(solver):
     X, y = load_digits()
     if solver == "newton":
         X = X[:, 20:30]
-    with pytest.warns(ConvergenceWarning, match=r"max_iter reached after 2 .* \(now 2\)") as caught:
+    with pytest.warns(ConvergenceWarning, match=r"max_iter reached.* after 2 .*\(now 2\)") as caught:
         model = SoftmaxRegression(solver=solver, max_iter=2, tol=1e-14).fit(X, y)
     assert len(caught) == 1
     assert model.n_iter_ == len(model.history_) == 2
