@@ -30,6 +30,7 @@ MEMORY = 0.3  # of the memory budget, for logits of θ, of d and for residuals
 STATIONARY = 1e-13  # of Σ s|a - y||x| / S: a v that is 0 but for rounding
 VANISHING = 1e-10  # of the same: the residual of a step that is Newton's but for rounding
 ROUNDING = 4 * float(np.finfo(np.float64).eps)  # of the same: what sums may be off by
+THREADS = 1  # for matrices as small as the Hessian of what is not penalised
 ROUNDS = 8  # of moving what is not penalised
 
 
@@ -119,11 +120,12 @@ class Linearised:
             return True
         H = sum(piece.unpenalised_hessian() for piece in self._pieces()) / n
         k, m = H.shape[:2]
-        if (
-            not o.logistic
-        ):  # what all classes have in common has no curvature: that of an average one
-            H += np.einsum("kikj->ij", H)[:, None, :] / k**2
-        factors = ClassFactors(H.reshape(1, k * m, k * m), self._data.n_threads)
+        if not o.logistic:
+            H += of_shifts(H)
+        size = k * m
+        # classes of hardly any weight have their own scale
+        units = 1 / np.sqrt(np.maximum(np.einsum("kiki->ki", H), np.finfo(float).tiny)).ravel()
+        factors = ClassFactors((H.reshape(size, size) * units[:, None] * units)[None], THREADS)
         for _ in range(ROUNDS):
             sums = np.zeros((2, k, m))
             for piece in self._pieces():
@@ -132,13 +134,22 @@ class Linearised:
             off, magnitudes = sums / n
             if (np.abs(off) <= STATIONARY * magnitudes).all():
                 return True
-            if not o.logistic:
-                off = off - off.mean(axis=0)
-            step = -factors.solve(off.reshape(1, -1))[0].reshape(k, m)
+            step = -units * factors.solve((off.ravel() * units)[None])[0]
+            step = step.reshape(k, m)
             self.moved += step
             for piece in self._kept or ():
                 piece.move(step)
         return False
+
+
+def of_shifts(H: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Curvature for shifts of all classes, to which the softmax is invariant: (K, m, K, m).
+
+    Of S_k T⁻¹ S_l, S_k being the class's own block and T their sum: no class gets more than it has.
+    """
+    own = np.einsum("kikj->kij", H)
+    inverse = np.linalg.pinv(own.sum(axis=0), hermitian=True)
+    return np.einsum("kia,ab,lbj->kilj", own, inverse, own)
 
 
 class Piece:

@@ -138,12 +138,13 @@ class Objective:
 
     @property
     def narrowed(self) -> bool:
-        """Whether a smaller part of F is computed in float32 than float64 would show."""
-        return self.data.dtype != np.float64
+        """Whether F or its gradient is computed in float32."""
+        return self.data.dtype != np.float64 or self.parameters.dtype != np.float64
 
     def widen(self) -> None:
         """Compute in float64."""
         self._take(self.data_float64)
+        self.parameters.dtype = np.dtype(np.float64)
 
     def close(self) -> None:
         """Let go of what refers back: the memory of a fit is free as soon as it has ended."""

@@ -96,9 +96,10 @@ class Parameters(ABC):
     def penalised(self, theta: NDArray) -> NDArray[np.float64]:
         """The weights of θ in the units in which they are penalised, those that are: a copy."""
 
-    @abstractmethod
     def free_features(self, data: Data) -> NDArray[np.float64]:
         """The features that are not penalised of some rows, in the coordinates of θ: (n, m)."""
+        free = self._objective.free
+        return np.concatenate([p.only(free).in_float64(slice(None)) for _, p in data.pieces()])
 
     @abstractmethod
     def penalised_gradient(self, gradient: NDArray) -> NDArray[np.float64]:
@@ -258,8 +259,7 @@ class Standardised(Parameters):
 
     def free_features(self, data: Data) -> NDArray[np.float64]:
         free = self._objective.free
-        X = data.only(free).in_float64(slice(None))
-        return (X - self.shift[free]) / self.scales[free]
+        return (super().free_features(data) - self.shift[free]) / self.scales[free]
 
     def mean_squares(self) -> NDArray[np.float64]:
         return np.delete(self._mean_squares, self._objective.free)
@@ -368,9 +368,6 @@ class FeatureMajor(Parameters):
         return np.delete(W, self._objective.free, axis=0)
 
     penalised_gradient = penalised
-
-    def free_features(self, data: Data) -> NDArray[np.float64]:
-        return data.only(self._objective.free).in_float64(slice(None))
 
     def mean_squares(self) -> NDArray[np.float64]:
         total, weights = np.zeros(self._data.shape[1]), self._objective.weights

@@ -83,7 +83,11 @@ EPSILON = 1e-16
 BEYOND = 0.1  # of the tolerance: a bound by rounding alone, above which float64 proves nothing
 VANISHING = -0.5  # relative change of a probability by Newton's step: below it, it goes on to 0
 SEPARATED = 1e-5  # of the loss of a model blind to X: an unpenalised loss this low goes on to 0
-FAILURES = 10  # proofs in float64 that may show more to be left than they should
+# Proofs in float64 that may show more to be left than they should: as a rule, while a probability
+# goes on to 0 without end, and while it does until the penalty's curvature is more than its own.
+FAILURES = 10
+STEPS_TO_ZERO = 18
+STEPS_TO_PENALTY = 60
 
 
 class Stop(NamedTuple):
@@ -144,7 +148,7 @@ class Run:
         self.result = Result(theta)
         self._began = time.perf_counter()
         self._told = 0  # iterations
-        self._failures = 0
+        self._failures, self._most_failures = 0, FAILURES
         self._separable = False  # whether the last proof failed since probabilities go on to 0
 
     @property
@@ -236,7 +240,10 @@ class Run:
             bound = min(bound, certificate.value)
         wanted = self.tolerance(certificate.value)
         unbounded = not o.penalty or len(o.free) > 0
-        self._separable = unbounded and certificate.least_change < VANISHING
+        vanishes = certificate.least_change < VANISHING
+        self._separable = unbounded and vanishes
+        if vanishes:
+            self._most_failures = STEPS_TO_ZERO if unbounded else STEPS_TO_PENALTY
         beyond = certificate.rounding > BEYOND * wanted
         nothing_left = certificate.decrease <= wanted and certificate.least_change >= -1
         if bound <= wanted and not self._separable:
@@ -256,7 +263,7 @@ class Run:
         unpenalised = not o.penalty and not o.l1
         if unpenalised and line.value <= SEPARATED * o.blind_loss:
             return SEPARABLE
-        if self._failures >= FAILURES:
+        if self._failures >= self._most_failures:
             return SEPARABLE if self._separable else ROUNDED
         return MAX_ITER if self.n_iter >= self.options.max_iter else None
 
