@@ -86,7 +86,7 @@ SEPARATED = 1e-5  # of the loss of a model blind to X: an unpenalised loss this 
 # Proofs in float64 that may show more to be left than they should: as a rule, while a probability
 # goes on to 0 without end, and while it does until the penalty's curvature is more than its own.
 FAILURES = 10
-STEPS_TO_ZERO = 18
+STEPS_TO_ZERO = 12
 STEPS_TO_PENALTY = 60
 
 
