@@ -44,11 +44,14 @@ cdef inline void *data(array) except? NULL:
 
 
 cdef inline vreal_inlined divergence(vreal t) noexcept nogil:
-    """h(t) for t >= -1, or a little more: the series up to t^4, whose remainder t^4/3 bounds where t < 0.
+    """h(t) for t >= -1, or a little more: the series up to t^6, which stands for all of the rest.
+
+    For t < 0 that is t^6 / 5, the sum of 1 / (m (m - 1)) from m = 6 on.
     """
     cdef vreal square = t * t
-    cdef vreal last = select_gt(set1(0.), t, set1(1. / 3.), set1(1. / 12.))
-    cdef vreal h = square * (set1(0.5) - t * set1(1. / 6.) + square * last)
+    cdef vreal last = select_gt(set1(0.), t, set1(1. / 5.), set1(1. / 30.))
+    cdef vreal h = set1(1. / 12.) - t * set1(1. / 20.) + square * last
+    h = square * (set1(0.5) - t * set1(1. / 6.) + square * h)
     if any_gt(t, set1(0.5)):
         h = select_gt(t, set1(0.5), (set1(1.) + t) * log1p(maximum(t, set1(0.))) - t, h)
     return h
