@@ -83,9 +83,9 @@ class Objective:
         if like is not None:
             data = like._exact
         else:
-            data = data if units is None else data.scaled(units)
-            if l1_ratio == 1:  # whose certificate is of first order in what float32 does not show
+            if l1:  # whose certificate needs gradients to a part of λ that float32 does not show
                 data = data.to_float64()
+            data = data if units is None else data.scaled(units)
             # a rotation of features leaves an L2 penalty as it is, but not an L1 penalty
             data = data if l1 else data.folded()
         self._exact = self.data = data

@@ -190,13 +190,16 @@ class Run:
             return "stopped by the callback"
         if not math.isfinite(line.value):
             return "the objective is not finite: the features overflow"
-        if not self.objective.penalty and line.value <= SEPARATED * self.objective.blind_loss:
+        is_penalised = self.objective.penalty or self.objective.l1
+        if not is_penalised and line.value <= SEPARATED * self.objective.blind_loss:
             return "the classes are separable, without a penalty there is no optimum,"
         return "max_iter reached" if self.n_iter == self.options.max_iter else None
 
-    def end(self, line: Line) -> Result:
+    def end(self, line: Line, gap_bound: float | None = None) -> Result:
         """The result, with its certificate, at the line's point."""
-        if self.options.certified and math.isfinite(line.value):
+        if gap_bound is not None:
+            self.result.gap_bound = gap_bound
+        elif self.options.certified and math.isfinite(line.value):
             self.result.gap_bound = certify(self.objective, line, tol=self.options.tol)
         self.result.theta, self.result.value = line.theta, line.value
         self.result.gradient = line.gradient
