@@ -44,6 +44,10 @@ class DualPoint:
         self._objective, self._logits, self._change = objective, logits, change
         self._shift = np.zeros(objective.n_logits)  # the intercepts' part of δ
         self._moved = np.zeros(objective.n_logits)  # of p's intercepts in p(1 + ζ), from θ's
+        if objective.fit_intercept:  # of classes without any weight, or with all, it is infinite
+            self._moved[objective.shares == 0] = -np.inf
+            if objective.logistic:
+                self._moved[objective.shares == 1] = np.inf
 
     def store_errors(self, out: StoredLogits) -> bool:
         """Each row's weight times a - y, once their sums over the rows vanish if there are
@@ -103,10 +107,12 @@ class DualPoint:
         step = np.broadcast_to(self._step(rows), z.shape)
         if o.logistic:
             p, q = expit(z), expit(-z)
-            return error + p * q * step, 1 + np.minimum(q * step, -p * step)
+            ratios = 1 + np.minimum(q * step, -p * step)
+            return error + p * q * step, np.where(p * q > 0, ratios, 1.0)
         p = softmax(z)
         zeta = step - np.sum(p * step, axis=1, keepdims=True)
-        return error + without_sum(p * zeta, o.targets[rows]), 1 + zeta
+        ratios = np.where(p > 0, 1 + zeta, 1.0)
+        return error + without_sum(p * zeta, o.targets[rows]), ratios
 
     def _store_balanced(self, out: StoredLogits) -> bool:
         """As `store_errors`, by one Newton step in the intercepts and its refinements."""

@@ -17,6 +17,7 @@ from fastsoftmax.objective.resting import Part, Rows
 STORED_BYTES = 256 << 20  # of logits and of their change along a line, each, at most
 STORED = 0.4  # of the memory budget for both
 LOGITS = 0.6  # of it for three such arrays, without which there is no proximal Newton method
+ABSENT = 1e-30  # the probability with which a class begins that has no weight
 HISTORY = 0.15  # of the memory budget for a solver's vectors
 
 
@@ -161,8 +162,8 @@ class Objective:
         theta = np.zeros(self.size)
         _, c = self.parameters.split(theta)
         if c is not None:
-            share = log(self.shares)
-            c[:] = share - (log(1 - self.shares) if self.logistic else share.mean())
+            share, others = np.log(np.maximum([self.shares, 1 - self.shares], ABSENT))
+            c[:] = share - (others if self.logistic else share.mean())
             c *= self.parameters.intercept_scale
         return theta
 

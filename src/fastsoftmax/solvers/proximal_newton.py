@@ -42,7 +42,6 @@ from fastsoftmax.solvers.base import Options, Result, Run, register
 
 FORCING = 0.1  # of the residual on the face, in M⁻¹'s norm, that may be left
 PRODUCTS = 100  # with the Hessian, in an iteration
-HARD = 16  # of them in an iteration, after which M is worth more work
 FACES = 6  # of which it ends on the last
 ENOUGH = 0.5  # |φ'| at the end of a step, as a share of |φ'(0)|
 FLAT = 1e-8  # of M's curvature: what is flatter is left to the next descent
@@ -64,7 +63,7 @@ def minimize_proximal(objective: Objective, theta: NDArray, options: Options) ->
     """Minimise from θ until the certified gap is tol * F."""
     run = Run(objective, theta, options)
     line, model = objective.line(theta), None
-    bound, best, lowest, stale, damping, hard = np.inf, np.inf, np.inf, 0, 0.0, False
+    bound, best, lowest, stale, damping, most = np.inf, np.inf, np.inf, 0, 0.0, 0
     while np.isfinite(line.value):
         centre(objective, line)
         wanted = options.tol * max(line.value, ABSOLUTE * objective.blind_loss)
@@ -82,11 +81,11 @@ def minimize_proximal(objective: Objective, theta: NDArray, options: Options) ->
             break
         if model is None or not model.serves(line):
             model = model_for(objective, line, options.seed + run.n_iter)
-        model.damp(damping)
+        model.damp(damping * min(1.0, line.value / objective.blind_loss))
         first = walk(line, model.set.put(model.descend(line)), objective.rounding)
         centre(objective, line)
-        direction, products, left = on_face(line, model, hard, wanted)
-        hard = hard or products > HARD
+        direction, products, left = on_face(line, model, most, wanted)
+        most = max(most, products)
         line.aim(direction)
         if left <= wanted:
             bound = proved_gap(line, wanted, aimed=True)
@@ -123,19 +122,19 @@ def centre(objective: Objective, line: PenalisedLine) -> None:
 
 
 def on_face(
-    line: PenalisedLine, model: GramModel | ColumnModel, hard: bool, wanted: float
+    line: PenalisedLine, model: GramModel | ColumnModel, most: int, wanted: float
 ) -> tuple[NDArray, int, float]:
     """A step of Newton's method on the weights that are not 0, as long as they keep their signs.
 
     Those that would change sign become 0, and the others make up for it, on the face that is left.
-    And the products with the Hessian that it took; `hard` says that they were many before. And an
-    estimate of F - F*, for which the step is a good one where that is as little as is wanted.
+    And the products with the Hessian that it took; `most` were taken before. And an estimate of
+    F - F*, for which the step is a good one where that is as little as is wanted.
     """
     values = model.set.take(line.theta)
     face = values != 0
     face[:, : model.set.intercept] = True
     right = -(model.set.take(line.smooth) + model.set.thresholds * np.sign(values))
-    solve = model.factor(face, hard)
+    solve = model.factor(line, face, most)
     x, products = np.zeros_like(right), PRODUCTS
     for _ in range(FACES):
         x, products, slack = solve_on_face(
