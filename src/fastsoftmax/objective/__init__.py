@@ -5,7 +5,6 @@ from fastsoftmax.objective.blocks import Factors, blocks_for
 from fastsoftmax.objective.carry import Carry, carry_of
 from fastsoftmax.objective.certificate import Certificate, certify
 from fastsoftmax.objective.curvature import HESSIAN_PARAMETERS, hessian, probabilities
-from fastsoftmax.objective.l1_certificate import certify_l1
 from fastsoftmax.objective.line import Line
 from fastsoftmax.objective.objective import Objective
 
@@ -19,7 +18,6 @@ __all__ = [
     "blocks_for",
     "carry_of",
     "certify",
-    "certify_l1",
     "combine",
     "dot",
     "dots",

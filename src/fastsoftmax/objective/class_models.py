@@ -22,6 +22,7 @@ from fastsoftmax.data import (
     WeightedColumns,
     descend_by_grams,
 )
+from fastsoftmax.objective.curvature import hessian, probabilities
 from fastsoftmax.objective.penalised_line import PenalisedLine
 from fastsoftmax.objective.working_set import WorkingSet
 
@@ -35,6 +36,7 @@ ROWS = 4  # times as many as columns, to make a Gram matrix from, and
 LEAST_ROWS = 2048
 DAMPING = 0.01  # of the diagonal, added to it
 MOVED = 0.25  # of the weights p(1 - p), before a model is renewed
+HARD = 16  # products with the Hessian in an iteration, after which diagonals are too little for M
 
 Solve = Callable[[NDArray], NDArray]
 
@@ -123,8 +125,15 @@ class GramModel:
             self._objective.data.n_threads,
         )  # fmt: skip
 
-    def factor(self, face: NDArray, hard: bool) -> Solve:
-        """M⁻¹ of tables that are 0 off the face."""
+    def factor(self, line: PenalisedLine, face: NDArray, products: int) -> Solve:
+        """M⁻¹ of tables that are 0 off the face.
+
+        M is the Hessian itself, classes coupled, where that takes less work than the products which
+        an iteration took with blocks.
+        """
+        joint = JointFace(self._objective, self.set, face)
+        if joint.passes <= products and joint.bytes <= MATRICES * self._objective.max_memory:
+            return joint.factor(line, self._damping)
         on = Face(face)
         classes = np.arange(len(face))[:, None, None]
         matrices = self._grams[classes, on.at[:, :, None], on.at[:, None, :]]
@@ -181,12 +190,12 @@ class ColumnModel:
         s = self.set
         return self._weighted.descend(s.take(line.smooth), s.take(line.theta), s.thresholds)
 
-    def factor(self, face: NDArray, hard: bool) -> Solve:
-        """M⁻¹ of tables that are 0 off the face: by diagonals, or if it is hard by whole blocks."""
+    def factor(self, line: PenalisedLine, face: NDArray, products: int) -> Solve:
+        """M⁻¹ of tables that are 0 off the face: by diagonals, or by whole blocks if it is hard."""
         on = Face(face)
         k, size = on.at.shape
         needed = 2 * k * size**2 * self._objective.data.dtype.itemsize
-        if not hard or needed > MATRICES * self._objective.max_memory:
+        if products <= HARD or needed > MATRICES * self._objective.max_memory:
             return self._factor_diagonals(face)
         matrices = self._weighted.grams(on.at, on.counts)
         diagonals(matrices)[:] += on.take(self._damping)
@@ -259,6 +268,51 @@ class Face:
         def solve(v: NDArray) -> NDArray:
             z = np.zeros(self.shape)
             np.put_along_axis(z, self.at, factors.solve(self.take(v))[0] * self.on, axis=1)
+            return z
+
+        return solve
+
+
+class JointFace:
+    """The Hessian of the weights on a face, of dense X, classes coupled.
+
+    Attributes
+    ----------
+    passes, bytes : float
+        The work and the memory that it takes.
+    """
+
+    def __init__(self, objective: "Objective", chosen: WorkingSet, face: NDArray[np.bool_]) -> None:
+        self._objective, self._set, self._face = objective, chosen, face
+        n, d = objective.data.shape
+        self._columns = np.unique(chosen.features[face])  # an intercept's number is the last
+        k, size = len(face), len(self._columns)
+        pairs = 2 if objective.logistic else k + 1
+        self.passes = pairs * size**2 / (8 * d)
+        self.bytes = 8 * (n * (size + 2 * k) + 3 * (k * size) ** 2)
+
+    def factor(self, line: PenalisedLine, damping: NDArray) -> Solve:
+        """Its inverse, with this damping added."""
+        o, face, size = self._objective, self._face, len(self._columns)
+        c, n = o.curvature, o.data.shape[0]
+
+        def gram(drawn: Draw) -> NDArray:
+            each = [self._columns] * len(drawn.counts)
+            return np.array(o.data.grams_of(drawn, each, o.parameters.shift, c.units, 1 / n))
+
+        o.n_passes += self.passes
+        H = hessian(probabilities(line.logits(0)), o.weights, size, gram, o.logistic)
+        if o.fit_intercept and not o.logistic:  # they have a constant in common
+            H[:, -1, :, -1] += np.einsum("kk->", H[:, -1, :, -1]) / len(face) ** 2
+        classes, places = np.nonzero(face)
+        at = classes * size + np.searchsorted(self._columns, self._set.features[face])
+        H = H.reshape(len(face) * size, -1)[np.ix_(at, at)]
+        np.einsum("ii->i", H)[:] += self._set.ridges[face] + damping[face]
+        factors = ClassFactors(H[None], o.data.n_threads)
+
+        def solve(v: NDArray) -> NDArray:
+            z = np.zeros(face.shape)
+            z[classes, places] = factors.solve(v[None, classes, places])[0][0]
             return z
 
         return solve

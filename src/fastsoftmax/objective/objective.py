@@ -18,6 +18,7 @@ STORED_BYTES = 256 << 20  # of logits and of their change along a line, each, at
 STORED = 0.4  # of the memory budget for both
 LOGITS = 0.6  # of it for three such arrays, without which there is no proximal Newton method
 NEGLIGIBLE = 1e-13  # of F at zero logits: of a lower F the tolerance is no longer a share
+ABSENT = 1e-30  # the probability with which a class begins that has no weight
 HISTORY = 0.15  # of the memory budget for a solver's vectors
 
 
@@ -87,9 +88,9 @@ class Objective:
         if like is not None:
             data = like._exact
         else:
-            data = data if units is None else data.scaled(units)
-            if l1_ratio == 1:  # whose certificate is of first order in what float32 does not show
+            if l1:  # whose certificate needs gradients to a part of λ that float32 does not show
                 data = data.to_float64()
+            data = data if units is None else data.scaled(units)
             # a rotation of features leaves an L2 penalty as it is, if it is that of all of them
             data = data if l1 or free is not None else data.folded()
         self._exact = self.data = data
@@ -176,8 +177,8 @@ class Objective:
         theta = np.zeros(self.size)
         _, c = self.parameters.split(theta)
         if c is not None:
-            share = log(self.shares)
-            c[:] = share - (log(1 - self.shares) if self.logistic else share.mean())
+            share, others = np.log(np.maximum([self.shares, 1 - self.shares], ABSENT))
+            c[:] = share - (others if self.logistic else share.mean())
             c *= self.parameters.intercept_scale
         return theta
 

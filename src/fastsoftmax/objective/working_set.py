@@ -25,6 +25,8 @@ class WorkingSet:
     filled : ndarray of shape (K, m), bool
     thresholds : ndarray of shape (K, m)
         What the L1 penalty charges for a unit of θ.
+    ridges : ndarray of shape (K, m)
+        The second derivatives of the L2 penalty.
     """
 
     def __init__(self, objective: "Objective", line: "PenalisedLine", most: int) -> None:
@@ -43,6 +45,7 @@ class WorkingSet:
         classes = np.broadcast_to(np.arange(k)[:, None], self.features.shape)
         self.flat = parameters.flat(classes, self.features)
         self.thresholds = objective.l1.thresholds(self.flat) * self.filled
+        self.ridges = objective.penalty * np.square(parameters.units(self.features)) * self.filled
 
     @property
     def weights(self) -> NDArray[np.bool_]:
@@ -55,6 +58,16 @@ class WorkingSet:
     def union(self) -> NDArray[np.int64]:
         """The features of all classes, ascending."""
         return np.unique(self.features[self.weights])
+
+    def slack(self, residual: NDArray, values: NDArray) -> float:
+        """What the residual of a Newton step, at these values, adds to the bound on F - F*."""
+        weights = self.thresholds > 0
+        residual = np.abs(residual[weights])
+        if self.ridges.any():
+            return float(np.sum(residual**2 / (2 * self.ridges[weights])))
+        thresholds = self.thresholds[weights]
+        total = float(np.sum(thresholds * np.abs(values[weights])))
+        return total * float(np.max(residual / thresholds, initial=0.0))
 
     def take(self, vector: NDArray) -> NDArray:
         """The set's part of a vector like θ."""

@@ -32,19 +32,16 @@ The Hessian of the whole set has the fewest iterations, but its size is the squa
 coordinates, with all classes at once; pairs of L-BFGS in the metric of the descent.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax.objective import Objective, certify_l1
+from fastsoftmax.objective import Objective
 from fastsoftmax.objective.class_models import ColumnModel, GramModel, Solve, model_for
 from fastsoftmax.objective.penalised_line import PenalisedLine
 from fastsoftmax.solvers.base import ROUNDED, Options, Result, Run, register
 
 FORCING = 0.1  # of the residual on the face, in M⁻¹'s norm, that may be left
 PRODUCTS = 100  # with the Hessian, in an iteration
-HARD = 16  # of them in an iteration, after which M is worth more work
 FACES = 6  # of which it ends on the last
 ENOUGH = 0.5  # |φ'| at the end of a step, as a share of |φ'(0)|
 FLAT = 1e-8  # of M's curvature: what is flatter is left to the next descent
@@ -56,9 +53,9 @@ FIRST_DAMPING = 1e-3  # beginning with this,
 HARDER = 10.0  # and so much more each time,
 SOFTER = 4.0  # and so much less after each whole step,
 LEAST_DAMPING = 1e-7  # until it is none
-PATIENCE = 2  # iterations without a better bound, before the precision is at its end,
-GIVEN_UP = 8  # or they are, where the slopes of the last steps promised more than the tolerance:
-FACTOR = 10.0  # times half of that is what may be left
+GIVEN_UP = 8  # iterations in which neither F falls nor the bound, before the end
+SHARE = 0.1  # of the tolerance that the residual of the step may leave to the bound
+ABSOLUTE = 1e-13  # of the loss without features, below which the tolerance is no longer relative
 
 
 @register("proximal-newton", needs=("l1", "logits"))
@@ -66,19 +63,20 @@ def minimize_proximal(objective: Objective, theta: NDArray, options: Options) ->
     """Minimise from θ until the certified gap is tol * F."""
     run = Run(objective, theta, options)
     line, model = objective.line(theta), None
-    best, lowest, stale, left, damping, hard = np.inf, np.inf, 0, np.inf, 0.0, False
+    bound, best, lowest, stale, damping, most = np.inf, np.inf, np.inf, 0, 0.0, 0
     while np.isfinite(line.value):
         centre(objective, line)
-        bound, wanted = line.gap_bound(), options.tol * line.value
+        wanted = run.tolerance(line.value)
+        bound = line.estimated_gap()
         if bound <= wanted:
-            bound = certify_l1(objective, line, tol=options.tol)
+            bound = proved_gap(line, wanted)
         run.tell(line.theta, bound)
-        falls = lowest - line.value > objective.rounding * line.value
-        stale = 0 if bound < best or falls else stale + 1
-        best, lowest = min(best, bound), min(lowest, line.value)
         if bound <= wanted:
             run.converge(bound)
             break
+        falls = lowest - line.value > objective.rounding * line.value
+        stale = 0 if bound < best or falls else stale + 1
+        best, lowest = min(best, bound), min(lowest, line.value)
         if stale == GIVEN_UP:
             run.result.stop = ROUNDED
             break
@@ -87,23 +85,38 @@ def minimize_proximal(objective: Objective, theta: NDArray, options: Options) ->
             break
         if model is None or not model.serves(line):
             model = model_for(objective, line, options.seed + run.n_iter)
-        model.damp(damping)
+        model.damp(damping * min(1.0, line.value / objective.blind_loss))
         first = walk(line, model.set.put(model.descend(line)), objective.rounding)
         centre(objective, line)
-        direction, products = on_face(line, model, hard)
-        hard = hard or products > HARD
-        second = walk(line, direction, objective.rounding)
-        if not model.partial:  # F only falls: what was left once is more than what is left now
-            left = min(left, FACTOR / 2 * (first.slope + second.slope))
-        damping = next_damping(damping, min(first.t, second.t))
+        direction, products, left = on_face(line, model, most, wanted)
+        most = max(most, products)
+        line.aim(direction)
+        if left <= wanted:
+            bound = proved_gap(line, wanted, aimed=True)
+        if bound <= wanted:
+            run.note(line.value, line.gradient)
+            run.tell(line.theta, bound)
+            run.converge(bound)
+            break
+        second = go(line, direction, objective.rounding)
+        damping = next_damping(damping, min(first, second))
         run.note(line.value, line.gradient)
-    if np.isfinite(line.value):
-        line.recompute()
-    else:
-        run.result.stop = run.stops(line)
     if not run.result.converged:
-        run.result.gap_bound = certify_l1(objective, line, tol=options.tol)
+        if np.isfinite(line.value):
+            bound = proved_gap(line, np.inf)
+        else:
+            run.result.stop = run.stops(line)
+        run.result.gap_bound = bound
     return run.end(line)
+
+
+def proved_gap(line: PenalisedLine, wanted: float, *, aimed: bool = False) -> float:
+    """A bound on F - F*; one that is as good as wanted holds for the logits of θ itself."""
+    bound = line.gap_bound(aimed=aimed)
+    if bound <= wanted and line.drifted:
+        line.recompute()
+        bound = line.gap_bound(aimed=aimed)
+    return bound
 
 
 def centre(objective: Objective, line: PenalisedLine) -> None:
@@ -114,26 +127,31 @@ def centre(objective: Objective, line: PenalisedLine) -> None:
         line.relabel(theta)
 
 
-def on_face(line: PenalisedLine, model: GramModel | ColumnModel, hard: bool) -> tuple[NDArray, int]:
+def on_face(
+    line: PenalisedLine, model: GramModel | ColumnModel, most: int, wanted: float
+) -> tuple[NDArray, int, float]:
     """A step of Newton's method on the weights that are not 0, as long as they keep their signs.
 
     Those that would change sign become 0, and the others make up for it, on the face that is left.
-    And the products with the Hessian that it took; `hard` says that they were many before.
+    And the products with the Hessian that it took; `most` were taken before. And an estimate of
+    F - F*, for which the step is a good one where that is as little as is wanted.
     """
     values = model.set.take(line.theta)
     face = values != 0
     face[:, : model.set.intercept] = True
     right = -(model.set.take(line.smooth) + model.set.thresholds * np.sign(values))
-    solve = model.factor(face, hard)
+    solve = model.factor(line, face, most)
     x, products = np.zeros_like(right), PRODUCTS
     for _ in range(FACES):
-        x, products = solve_on_face(line, model, solve, face, right, x, values, products)
+        x, products, slack = solve_on_face(
+            line, model, solve, face, right, x, values, products, wanted
+        )
         crossing = values * (values + x) < 0
         if not crossing.any() or not products:
             break
         face, x = face & ~crossing, np.where(crossing, -values, x)
     step = np.where(values * (values + x) < 0, -values, x)
-    return model.set.put(step), PRODUCTS - products
+    return model.set.put(step), PRODUCTS - products, 0.5 * inner(right, step) + slack
 
 
 def solve_on_face(
@@ -145,10 +163,12 @@ def solve_on_face(
     x: NDArray,
     values: NDArray,
     products: int,
-) -> tuple[NDArray, int]:
+    wanted: float,
+) -> tuple[NDArray, int, float]:
     """About the x with Hx = right on the face, from x, and the products with H that are left.
 
-    By conjugate gradients, preconditioned by M⁻¹ of a face that this one is part of.
+    By conjugate gradients, preconditioned by M⁻¹ of a face that this one is part of. Where F - F* is
+    as little as is wanted they go on until x can prove it. And what the residual adds to the bound.
     """
     left = right * face
     enough = FORCING**2 * inner(left, solve(left))
@@ -157,7 +177,11 @@ def solve_on_face(
         products -= 1
     z = solve(left) * face
     p, size = z, inner(left, z)
-    while products > 0 and size > enough:
+    while products > 0:
+        slack = model.set.slack(left, values)
+        is_near = 0.5 * inner(right, x) + size <= wanted
+        if size <= enough and not (is_near and slack > SHARE * wanted):
+            break
         product = model.hessian_times(line, p) * face
         products -= 1
         curvature = inner(p, product)
@@ -170,18 +194,11 @@ def solve_on_face(
         z = solve(left) * face
         size, before = inner(left, z), size
         p = z + (size / before) * p
-    return x, max(products, 0)
+    return x, max(products, 0), model.set.slack(left, values)
 
 
 def inner(a: NDArray, b: NDArray) -> float:
     return float(np.einsum("km,km->", a, b))
-
-
-class Walk(NamedTuple):
-    """How far one went, and how steeply F fell at first."""
-
-    t: float
-    slope: float
 
 
 def next_damping(damping: float, t: float) -> float:
@@ -192,22 +209,28 @@ def next_damping(damping: float, t: float) -> float:
     return damping if damping >= LEAST_DAMPING else 0.0
 
 
-def walk(line: PenalisedLine, direction: NDArray, rounding: float) -> Walk:
-    """Go along the direction as far as F falls, about.
+def walk(line: PenalisedLine, direction: NDArray, rounding: float) -> float:
+    """Aim the line along the direction and go as far as F falls, about; how far."""
+    if direction.any():
+        line.aim(direction)
+    return go(line, direction, rounding)
+
+
+def go(line: PenalisedLine, direction: NDArray, rounding: float) -> float:
+    """Go along the direction, along which the line is aimed, as far as F falls, about; how far.
 
     By slopes, which are good to full precision where differences of F are not. A unit step comes
     first: it is the one that makes weights 0.
     """
     if not direction.any():
-        return Walk(1.0, 0.0)
-    line.aim(direction)
+        return 1.0
     slope = line.look(0.0).right
     if not slope < 0:
-        return Walk(0.0, np.inf)
+        return 0.0
     t = step_length(line, slope, min(1.0, CHANGE / max(line.reach(), 1e-300)), rounding)
     if t:
         line.move(t)
-    return Walk(t, -slope)
+    return t
 
 
 def step_length(line: PenalisedLine, slope: float, t: float, rounding: float) -> float:
