@@ -10,7 +10,6 @@ from fastsoftmax._typing import MatrixLike
 from fastsoftmax._validation_sparse import features, require_finite
 from fastsoftmax.data import data_of
 
-
 OF_FIT = (
     *("converged_", "certified_", "objective_", "grad_norm_", "gap_bound_", "n_iter_"),
     *("n_passes_", "history_", "_carry", "_evidence"),

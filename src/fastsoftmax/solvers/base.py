@@ -271,8 +271,9 @@ class Run:
         """The result at the line's point, with a certificate where none has ended the fit yet."""
         result = self.result
         result.theta, result.gradient = line.theta, line.gradient
-        if not result.converged:
+        if not result.converged or math.isnan(result.value):
             result.value = line.value
+        if not result.converged:
             if not self.proves(certificate) and certificate is not None:
                 result.gap_bound = certificate.bound
         if self.n_iter:  # what the certificate changed belongs to the last iteration
