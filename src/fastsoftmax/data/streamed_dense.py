@@ -64,6 +64,10 @@ class DenseBlocks(BlocksData):
         if left:
             yield slice(begin, begin + sum(map(len, left))), self._scaled(np.concatenate(left))
 
+    def as_stored(self, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+        """As `DenseData.as_stored`."""
+        return numbers if self._feature_scale is None else numbers / self._feature_scale
+
     def scaled(self, units: NDArray[np.float64]) -> "DenseBlocks":
         """The same with each feature times a number."""
         scale = units if self._feature_scale is None else units * self._feature_scale

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from fastsoftmax.data.csr import SparseData, some_rows, with_scaled
+from fastsoftmax.data.csr import SparseData, some_rows, with_changed, with_scaled
 from fastsoftmax.data.fold import Fold
 from fastsoftmax.data.stored import StoredLogits
 from fastsoftmax.data.streamed import BlocksData, Read, ahead
@@ -73,6 +73,19 @@ class SparseBlocks(BlocksData):
         return self._other(
             lambda: (with_scaled(X, units) for X in self._read()), self.shape, self.nbytes
         )
+
+    def changed(
+        self, shift: NDArray[np.float64], factors: NDArray[np.float64], dtype: np.dtype
+    ) -> "SparseBlocks":
+        """As `SparseData.changed`."""
+        other = self._other(
+            lambda: (with_changed(X, shift, factors, dtype) for X in self._read()),
+            self.shape,
+            self.nbytes,
+        )
+        other.dtype = dtype
+        other._tile = StoredLogits.tile_rows(dtype)
+        return other
 
     def only(self, features: NDArray[np.int64]) -> SparseData:
         """Some of the features, in memory."""

@@ -1,5 +1,7 @@
 """What a penalty is taken of: units of the features in which all are penalised alike."""
 
+from collections.abc import Callable
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,6 +15,7 @@ def penalised_units(
     weights: NDArray | None,
     factors: NDArray | None,
     standardize: bool,
+    require_spread: Callable[[NDArray, NDArray], None],
 ) -> tuple[NDArray[np.float64] | None, NDArray[np.float64] | None]:
     """Numbers s (D,) such that W / s has the plain L2 penalty that is wanted; None for 1.
 
@@ -23,11 +26,9 @@ def penalised_units(
         return None, None
     units = np.ones(data.shape[1])
     if standardize:
-        w = None if weights is None else np.ascontiguousarray(weights, data.dtype)
-        means, variances = data.moments(w)
-        rounding = 8 * float(np.finfo(data.dtype).eps) * np.abs(means)
-        deviations = np.sqrt(np.maximum(variances, 0))
-        units /= np.where(deviations > rounding, deviations, 1.0)
+        means, deviations = data.moments(weights)
+        require_spread(means, deviations)
+        units /= np.where(deviations > 0, deviations, 1.0)
     if factors is None:
         return units, None
     roots = np.sqrt(np.maximum(factors, FREE))

@@ -95,7 +95,9 @@ def problem_of(
     reference = check_targets.reference(e.reference_class, targets.classes)
     offset = check.offset(offset, n, targets.n_logits)
     factors = check.penalty_factor(e.penalty_factor, d, most_C)
-    units, l1_factors = penalised_units(rows.data, targets.weights, factors, bool(e.standardize))
+    units, l1_factors = penalised_units(
+        rows.data, targets.weights, factors, bool(e.standardize), rows.require_spread
+    )
     return Problem(
         rows, targets, kind == "indicators", reference, solvers.Options(tol, max_iter, seed),
         solver, l1_ratio, bool(e.fit_intercept), max_memory, units, l1_factors, offset,
