@@ -49,8 +49,12 @@ def with_changed(
     shift: NDArray[np.float64],
     factors: NDArray[np.float64],
     dtype: np.dtype,
+    limits: NDArray[np.float64] | None,
 ) -> sparse.csr_array:
-    """(X - shift) * factors, in this dtype: zeros of features that are shifted are filled in."""
+    """(X - shift) * factors, in this dtype and clipped to limits, if there are any.
+
+    Zeros of features that are shifted are filled in.
+    """
     changed = X.astype(np.float64)
     changed.sum_duplicates()
     changed.data -= shift[changed.indices]
@@ -63,6 +67,9 @@ def with_changed(
         rows, at = np.nonzero(~present[:, shifted].toarray())
         at = shifted[at]
         changed = changed + sparse.csr_array((-(shift * factors)[at], (rows, at)), X.shape)
+    if limits is not None:
+        most = limits[changed.indices]
+        np.clip(changed.data, -most, most, out=changed.data)
     return changed.astype(dtype)
 
 
@@ -105,10 +112,17 @@ class SparseData:
         return SparseData(with_scaled(self.X, units), self.n_threads)
 
     def changed(
-        self, shift: NDArray[np.float64], factors: NDArray[np.float64], dtype: np.dtype
+        self,
+        shift: NDArray[np.float64],
+        factors: NDArray[np.float64],
+        dtype: np.dtype,
+        limits: NDArray[np.float64] | None = None,
     ) -> "SparseData":
-        """(X - shift) * factors, in this dtype; features that are shifted have hardly any zeros."""
-        return SparseData(with_changed(self.X, shift, factors, dtype), self.n_threads)
+        """(X - shift) * factors, in this dtype; features that are shifted have hardly any zeros.
+
+        Features are clipped to limits, where some are given.
+        """
+        return SparseData(with_changed(self.X, shift, factors, dtype, limits), self.n_threads)
 
     def to_float64(self) -> "SparseData":
         """The same rows, computed in float64: a copy of the values."""

@@ -85,6 +85,11 @@ class DenseData:
         """Numbers in the units of the features, in those in which X is stored."""
         return numbers if self._feature_scale is None else numbers / self._feature_scale
 
+    def centred(self, shift: NDArray[np.float64]) -> Self:
+        """The same less a number for each feature: a copy, in float64."""
+        X = widened(self.X).astype(np.float64) - self.as_stored(shift)
+        return type(self)(X, self.n_threads, self._workspace, self._feature_scale)
+
     def scaled(self, units: NDArray[np.float64]) -> Self:
         """The same with each feature times a number."""
         scale = self._scaled(units)

@@ -75,17 +75,17 @@ class SparseBlocks(BlocksData):
         )
 
     def changed(
-        self, shift: NDArray[np.float64], factors: NDArray[np.float64], dtype: np.dtype
+        self,
+        shift: NDArray[np.float64],
+        factors: NDArray[np.float64],
+        dtype: np.dtype,
+        limits: NDArray[np.float64] | None = None,
     ) -> "SparseBlocks":
         """As `SparseData.changed`."""
-        other = self._other(
-            lambda: (with_changed(X, shift, factors, dtype) for X in self._read()),
-            self.shape,
-            self.nbytes,
-        )
-        other.dtype = dtype
-        other._tile = StoredLogits.tile_rows(dtype)
-        return other
+        return SparseBlocks(
+            lambda: (with_changed(X, shift, factors, dtype, limits) for X in self._read()),
+            self.shape, dtype, self.nbytes, self.n_threads, self._workspace, dtype, nnz=self.nnz,
+        )  # fmt: skip
 
     def only(self, features: NDArray[np.int64]) -> SparseData:
         """Some of the features, in memory."""

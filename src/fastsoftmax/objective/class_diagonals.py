@@ -43,7 +43,7 @@ class ClassDiagonals:
             o.fit_intercept,
         )  # fmt: skip
         if scaled:
-            curvature = 1 / inverses.astype(np.float64) + o.penalty * units[:, None] ** 2
+            curvature = 1 / inverses.astype(np.float64) + (np.sqrt(o.penalty) * units[:, None]) ** 2
             inverses = (1 / curvature).astype(np.float32)
         o.n_passes += self.cost(rows)
         strengths = np.where(strengths > 0, strengths, 1.0) if o.fit_intercept else None

@@ -158,7 +158,8 @@ class ColumnModel:
         squares = np.append(squares, 0.0)[self._columns]  # the set may be empty
         self._reference = share * (1 - share) * np.where(weights, squares, s.filled)
         #: what the ridge is more than `penalty`, in units of θ
-        more = objective.penalty * (objective.parameters.units(s.features) ** 2 - 1)
+        units = objective.parameters.units(s.features)
+        more = (np.sqrt(objective.penalty) * units) ** 2 - objective.penalty
         self._ridges = np.where(weights, more, 0.0)
         self._weigh(line)
 

@@ -17,6 +17,7 @@ from fastsoftmax.data import Data, DenseBlocks, DenseData, SparseBlocks, SparseD
 
 OFFSET = 256.0  # of a mean, in deviations, beyond which float32 leaves a feature too few digits
 RANGE = 1e-15, 1e15  # deviations of which float32 holds the products and squares that are needed
+LOST = 1e7  # of a mean, in deviations, beyond which float64 leaves too few
 FAR = 10.0  # of the mean of a sparse feature, in deviations, beyond which it is centred
 SCALES = 1e-12, 1e12  # of the numbers of a sparse feature, beyond which it is scaled
 CELLS = 1e-20, 1e20  # what float32 can hold of those beside numbers of about 1
@@ -55,8 +56,21 @@ class Change(NamedTuple):
     factors: NDArray[np.float64]
 
 
-def moments_of(data: DenseData | DenseBlocks, weights: NDArray | None) -> Moments:
-    return Moments(*data.moments(weights))
+def moments_of(
+    data: DenseData | DenseBlocks, weights: NDArray | None, centred: bool
+) -> tuple[DenseData | DenseBlocks, Moments, NDArray | None]:
+    """Dense X, its moments, and what was taken off it, if the rounding of float64 called for that.
+
+    With an intercept features are centred by the change of variables. Where that would leave too
+    few digits even in float64 they are in a copy of X.
+    """
+    moments = Moments(*data.moments(weights))
+    far = (np.abs(moments.means) > LOST * moments.deviations) & (moments.deviations > 0)
+    if not (centred and moments.finite and far.any()):
+        return data, moments, None
+    origin = np.where(far, moments.means, 0.0)
+    data = data.centred(origin)
+    return data, Moments(*data.moments(weights)), origin
 
 
 def change_of(
@@ -85,31 +99,36 @@ def change_of(
     beyond = factors.min() * smallest < SCALES[0] or factors.max() * largest > SCALES[1]
     if not shift.any() and not beyond:
         return (data if units is None else data.scaled(units)), None
-    scales, exact = powers_of_two(data, shift, factors, penalty)
-    dtype = np.dtype(np.float64) if exact else data.dtype
-    data = data.changed(shift, factors * scales, dtype)
+    scales, smallest, largest = powers_of_two(data, weights, shift, factors, penalty)
+    told = ((smallest >= CELLS[0]) & (largest <= CELLS[1])).all()
+    dtype = data.dtype if told else np.dtype(np.float64)
+    data = data.changed(shift, factors * scales, dtype, largest)
     return data, Change(shift * factors, scales)
 
 
 def powers_of_two(
-    data: SparseData | SparseBlocks, shift: NDArray, factors: NDArray, penalty: float
-) -> tuple[NDArray[np.float64], bool]:
-    """Factors, 1 for most, that make features of extreme numbers moderate, and whether there are
-    then still numbers beyond those of float32.
+    data: SparseData | SparseBlocks,
+    weights: NDArray | None,
+    shift: NDArray,
+    factors: NDArray,
+    penalty: float,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Factors, 1 for most, that make features of extreme numbers moderate; and the sizes of the
+    least and the largest number of each feature that there then are in rows of positive weight.
 
     A feature of tiny numbers is scaled as far as the penalty lets it have an effect.
     """
-    largest, smallest = np.zeros(data.shape[1]), np.full(data.shape[1], np.inf)
-    for _, piece in data.changed(shift, factors, np.dtype(np.float64)).pieces():
+    d = data.shape[1]
+    smallest, largest = np.full(d, np.inf), np.zeros(d)
+    for rows, piece in data.changed(shift, factors, np.dtype(np.float64)).pieces():
         at, x = piece.X.indices, np.abs(piece.X.data)
-        np.maximum.at(largest, at, x)
-        np.minimum.at(smallest, at[x > 0], x[x > 0])
+        counts = x > 0
+        if weights is not None:
+            counts &= np.repeat(weights[rows] > 0, np.diff(piece.X.indptr))
+        np.minimum.at(smallest, at[counts], x[counts])
+        np.maximum.at(largest, at[counts], x[counts])
     size = np.maximum(largest, min(np.sqrt(penalty), 1.0))
-    extreme = (size < SCALES[0]) | (size > SCALES[1])
-    exponents = np.where(extreme & (largest > 0), -np.frexp(np.where(size > 0, size, 1.0))[1], 0)
+    extreme = ((size < SCALES[0]) | (size > SCALES[1])) & (largest > 0)
+    exponents = np.where(extreme, -np.frexp(np.where(size > 0, size, 1.0))[1], 0)
     scales = np.ldexp(1.0, np.clip(exponents, -1022, 1022))
-    present = largest > 0
-    with np.errstate(under="ignore"):
-        few = smallest[present] * scales[present] < CELLS[0]
-        many = largest[present] * scales[present] > CELLS[1]
-    return scales, bool(few.any() or many.any())
+    return scales, smallest * scales, largest * scales

@@ -111,13 +111,14 @@ class Standardised(Parameters):
         units: NDArray | None,
         fit_intercept: bool,
         penalty: float,
-    ) -> tuple[Data, Moments]:
+    ) -> tuple[Data, tuple[Moments, NDArray | None]]:
         data = data if units is None else data.scaled(units)
-        moments = moments_of(data, weights)
+        data, moments, origin = moments_of(data, weights, fit_intercept)
         held = moments.held_by_float32(data, fit_intercept)
-        return data if held else data.to_float64(), moments
+        return data if held else data.to_float64(), (moments, origin)
 
-    def __init__(self, objective: "Objective", moments: Moments) -> None:
+    def __init__(self, objective: "Objective", told: tuple[Moments, NDArray | None]) -> None:
+        moments, origin = told
         self._objective, self._data = objective, objective.data
         data, penalty, fit_intercept = objective.data, objective.penalty, objective.fit_intercept
         d = data.shape[1]
@@ -142,8 +143,13 @@ class Standardised(Parameters):
         #: what was found out of X in these coordinates, for all objectives that share them
         self.found: dict[Any, Any] = {}
         self._take_over(objective)
-        self._change = Standardisation(
-            self.shape, self.scales, self.shift, self.intercept_scale, self.constant, data.n_threads
+        #: where the features as they are given have their means
+        self._centre = self.shift if origin is None else self.shift + origin
+        self._change, self._change_of_given = (
+            Standardisation(
+                self.shape, self.scales, shift, self.intercept_scale, self.constant, data.n_threads
+            )
+            for shift in (self.shift, self._centre)
         )
 
     def _take_over(self, objective: "Objective") -> None:
@@ -195,7 +201,7 @@ class Standardised(Parameters):
             W = np.divide(onto, h, out=np.zeros_like(onto), where=(h > 0) & ~self.constant)
             o.n_passes += 0.5 * len(W) / o.n_logits
             squares = np.concatenate(
-                [squared_lengths(piece, W, -self._at_means(W)) for _, piece in o.data.pieces()]
+                [squared_lengths(piece, W, -at(self.shift, W)) for _, piece in o.data.pieces()]
             )
             self.found[key] = np.sqrt(squares / max(squares.mean(), np.finfo(float).tiny))
         return self.found[key]
@@ -206,10 +212,6 @@ class Standardised(Parameters):
             self.found["narrowed"] = self._data.narrowed(most)
         return self.found["narrowed"]
 
-    def _at_means(self, W: NDArray) -> NDArray:
-        """W μ, without BLAS: its threads would go on spinning where the kernels' should run."""
-        return np.einsum("kd,d->k", W, self.shift)
-
     def of_model(self, coef: NDArray, intercept: NDArray) -> NDArray:
         """θ of weights (K, D) and intercepts (K,)."""
         theta = np.zeros(self.shape).ravel()
@@ -217,7 +219,7 @@ class Standardised(Parameters):
         V[:] = coef * self.scales
         V[:, self.constant] = 0
         if c is not None:
-            c[:] = (intercept + self._at_means(coef)) * self.intercept_scale
+            c[:] = (intercept + at(self._centre, coef)) * self.intercept_scale
         return theta
 
     def user(self, theta: NDArray) -> tuple[NDArray, NDArray | None]:
@@ -242,11 +244,16 @@ class Standardised(Parameters):
 
     def model(self, theta: NDArray) -> tuple[NDArray, NDArray | None]:
         """(W, b) of θ: fresh arrays."""
-        return self._change.model(theta, np.dtype(np.float64))
+        return self._change_of_given.model(theta, np.dtype(np.float64))
 
     def norms(self, gradient: NDArray) -> tuple[float, float]:
         """max |∇F| with respect to (W, b), and ‖∇_W F‖², from that with respect to θ."""
-        return self._change.norms(gradient)
+        return self._change_of_given.norms(gradient)
+
+
+def at(point: NDArray, W: NDArray) -> NDArray:
+    """W x, without BLAS: its threads would go on spinning where the kernels' should run."""
+    return np.einsum("kd,d->k", W, point)
 
 
 def squared_lengths(data: DenseData, W: NDArray, b: NDArray) -> NDArray[np.float64]:
@@ -337,13 +344,8 @@ class FeatureMajor(Parameters):
         if self._factors is not None:
             W /= self._factors
         if b is not None:
-            b[:] = intercept if self._shift is None else intercept + self._at_shift(coef)
+            b[:] = intercept if self._shift is None else intercept + at(self._shift, coef)
         return theta
-
-    def _at_shift(self, W: NDArray) -> NDArray:
-        """Logits of weights at the point that X is computed from."""
-        some = np.flatnonzero(self._shift)
-        return np.einsum("kd,d->k", W[:, some], self._shift[some])
 
     def user(self, theta: NDArray) -> tuple[NDArray, NDArray | None]:
         """(W, b) of θ, for X as it is computed with: views."""
@@ -358,7 +360,7 @@ class FeatureMajor(Parameters):
             W *= self._factors
         if b is None:
             return W, None
-        return W, b.copy() if self._shift is None else b - self._at_shift(W)
+        return W, b.copy() if self._shift is None else b - at(self._shift, W)
 
     def products(self, theta: NDArray, direction: NDArray) -> NDArray[np.float64]:
         """⟨W, W⟩, ⟨W, step⟩ and ⟨step, step⟩ of the weights."""
