@@ -239,6 +239,7 @@ cdef void norms_of_class(const Coordinates *c, const real *gradient, double *sum
         top = max(top, element[j])
     sums[1] = sum_lanes(squares)  # NaN if a slope is, which maxima may forget
     sums[0] = top if sums[1] == sums[1] and by_b == by_b else sums[1] + by_b
+    sums[1] = sums[1] if by_b == by_b else by_b
 
 
 def centre(cnp.ndarray table not None, cnp.ndarray out not None, int n_threads):

@@ -65,8 +65,10 @@ def moments_of(
     few digits even in float64 they are in a copy of X.
     """
     moments = Moments(*data.moments(weights))
-    far = (np.abs(moments.means) > LOST * moments.deviations) & (moments.deviations > 0)
-    if not (centred and moments.finite and far.any()):
+    if not (centred and moments.finite):
+        return data, moments, None
+    far = (np.abs(moments.means) / LOST > moments.deviations) & (moments.deviations > 0)
+    if not far.any():
         return data, moments, None
     origin = np.where(far, moments.means, 0.0)
     data = data.centred(origin)

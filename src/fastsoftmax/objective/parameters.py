@@ -167,7 +167,10 @@ class Standardised(Parameters):
 
     def coordinates(self) -> dict[str, Any]:
         """The change of variables, for a fit to come."""
-        return {name: getattr(self, name) for name in ("spread", "deviations", "constant", "shift", "scales")}
+        return {
+            name: getattr(self, name)
+            for name in ("spread", "deviations", "constant", "shift", "scales")
+        }
 
     def table(self, theta: NDArray) -> NDArray:
         """θ as (K, D), or (K, D + 1) with the intercepts last: a view."""
