@@ -222,7 +222,7 @@ def test_plain_sparse_rows_are_left_alone():
 def test_no_precision_suffices(kind):
     X, y = problem(0, 60, 3, 3)
     X[:, 1] *= 1e307
-    with pytest.raises(ValueError, match="X: expected numbers of up to 1e\\+300 .* column 1"):
+    with pytest.raises(ValueError, match=r"X: expected numbers of up to 1e\+300 .* column 1"):
         fitted(kind, X, y)
     with pytest.raises(ValueError, match="column 1"):
         fitted(kind, X, y, standardize=True)

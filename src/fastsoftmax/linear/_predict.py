@@ -10,7 +10,6 @@ from fastsoftmax._typing import MatrixLike
 from fastsoftmax._validation_sparse import features, require_finite
 from fastsoftmax.data import data_of
 
-
 LARGE = 256.0  # an intercept that takes so much off, or adds it, leaves float32 too few digits
 WEIGHTS = 1e-15, 1e15  # in size, of which the largest is in float32, with its products
 

@@ -1,4 +1,4 @@
-"""How the features of X can be computed with: in which precision, about which point, in which units.
+"""How the features of X can be computed with: in which precision, about which point, which units.
 
 float32 shows a feature whose mean is at most some hundred deviations, and whose numbers and their
 products neither overflow nor vanish; else X is computed in float64. A sparse X is not centred,
@@ -102,6 +102,8 @@ def change_of(
     if not shift.any() and not beyond:
         return (data if units is None else data.scaled(units)), None
     scales, smallest, largest = powers_of_two(data, weights, shift, factors, penalty)
+    if not shift.any() and (scales == 1).all():
+        return (data if units is None else data.scaled(units)), None
     told = ((smallest >= CELLS[0]) & (largest <= CELLS[1])).all()
     dtype = data.dtype if told else np.dtype(np.float64)
     data = data.changed(shift, factors * scales, dtype, largest)
