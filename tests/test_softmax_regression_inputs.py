@@ -175,7 +175,7 @@ def test_separable_data(n_classes, C, dtype):
 
 @pytest.mark.parametrize(
     ("factor", "dtype"),
-    [(1e25, np.float32), (5e36, np.float32), (1e200, np.float64), (4e306, np.float64)],
+    [(1e25, np.float32), (5e36, np.float32), (1e200, np.float64), (1e298, np.float64)],
 )
 def test_overflowing_features_end_in_one_warning_at_most(X, y, factor, dtype):
     X = (X * factor).astype(dtype)

@@ -37,8 +37,9 @@ class Plain:
     def norms(self, gradient):
         table = gradient.reshape(self.shape)
         by_b = table[:, self.d :] * self.unit
-        by_W = table[:, : self.d] * self.scales + by_b @ np.ones((by_b.shape[1], 1)) * self.shift
-        return np.abs(np.column_stack([by_W, by_b])).max(), np.sum(by_W**2)
+        centred = table[:, : self.d] * self.scales
+        by_W = centred + by_b @ np.ones((by_b.shape[1], 1)) * self.shift
+        return np.abs(np.column_stack([by_W, by_b])).max(), np.sum(centred**2)
 
 
 @st.composite

@@ -21,10 +21,12 @@ from fastsoftmax._validation_arrays import (  # noqa: F401  for those who ask `_
     feature_shape,
     features,
     floats_for,
+    has_spread,
     is_finite,
     real_array,
     real_dtype,
     require_finite,
+    spread,
 )
 
 
@@ -140,6 +142,9 @@ def weights(
         raise ValueError(f"{name}: expected 0 or more, got {w[first]} at index {first}")
     if not w.any():
         raise ValueError(f"{name}: expected a positive weight, got zeros only")
+    with np.errstate(over="ignore"):
+        if not np.isfinite(w.sum(dtype=np.float64)):
+            raise ValueError(f"{name}: expected numbers whose sum is finite, got a sum > 1.8e308")
     return np.ascontiguousarray(w, dtype=dtype)
 
 

@@ -12,6 +12,7 @@ from scipy import sparse
 
 from fastsoftmax._dtypes import BFLOAT16, COMPUTED_IN, computed_in, widened
 
+MOST = 1e300  # of a mean or a deviation: sums over rows and products are then still numbers
 CPU = (1, 3)  # DLPack's numbers of the processor's own memory, and of such as CUDA has pinned
 
 
@@ -177,6 +178,21 @@ def feature_scale(value: object, n_features: int) -> NDArray[np.float64] | None:
     if bad.any():
         raise ValueError(f"feature_scale: expected finite numbers > 0, got {factors[bad][0]}")
     return None if (factors == 1).all() else np.broadcast_to(factors, n_features)
+
+
+def has_spread(means: NDArray, deviations: NDArray) -> NDArray[np.bool_]:
+    """Which features have moments that float64 can compute with."""
+    return (np.abs(means) <= MOST) & (deviations <= MOST)
+
+
+def spread(means: NDArray, deviations: NDArray) -> None:
+    """Raise for the first feature that float64 cannot compute with."""
+    bad = ~has_spread(means, deviations)
+    if bad.any():
+        raise ValueError(
+            f"X: expected numbers of up to {MOST:g} in each column, got more in column "
+            f"{int(np.argmax(bad))}: scale it"
+        )
 
 
 def is_finite(X: NDArray) -> bool:

@@ -203,7 +203,9 @@ def norms(
     cnp.ndarray gradient not None, cnp.ndarray scales not None, cnp.ndarray shift not None,
     double intercept_scale, int n_threads,
 ):
-    """max |∇F| with respect to (W, b), NaN if one is, and ‖∇_W F‖², from that with respect to θ."""
+    """From the gradient with respect to θ, max |∇F| with respect to (W, b), NaN if one is, and ‖∇_W F‖²
+    with respect to the weights of centred features: where intercepts are optimal it is the same, but
+    for what is left of their gradient times the shift."""
     cdef Coordinates c = coordinates(gradient, scales, shift, intercept_scale)
     cdef const real *x = <const real *>cnp.PyArray_DATA(gradient)
     cdef double *sums = sums_of(&c)
@@ -229,14 +231,15 @@ cdef void norms_of_class(const Coordinates *c, const real *gradient, double *sum
     for j from 0 <= j < c.d by VL:
         left = c.d - j
         slope = load_upto(gradient + j, left) * load_upto(c.scales + j, left)
-        slope = slope + set1(by_b) * load_upto(c.shift + j, left)
         squares = squares + slope * slope
+        slope = slope + set1(by_b) * load_upto(c.shift + j, left)
         most = maximum(most, absolute(slope))
     store(element, most)
     for j in range(VL):
         top = max(top, element[j])
     sums[1] = sum_lanes(squares)  # NaN if a slope is, which maxima may forget
     sums[0] = top if sums[1] == sums[1] and by_b == by_b else sums[1] + by_b
+    sums[1] = sums[1] if by_b == by_b else by_b
 
 
 def centre(cnp.ndarray table not None, cnp.ndarray out not None, int n_threads):

@@ -13,6 +13,7 @@ from fastsoftmax.data.factors import ClassFactors
 from fastsoftmax.data.float64 import float64_pieces
 from fastsoftmax.data.low_rank import LowRankFactors, low_rank_blocks, orthonormal_rows
 from fastsoftmax.data.memory import empty
+from fastsoftmax.data.moments import merged
 from fastsoftmax.data.protocol import Data
 from fastsoftmax.data.standardised import Standardisation
 from fastsoftmax.data.stored import Draw, DualPoint, Step, StoredLogits
@@ -53,6 +54,7 @@ __all__ = [
     "float64_pieces",
     "largest",
     "low_rank_blocks",
+    "merged",
     "orthonormal_rows",
     "pair",
     "products",

@@ -11,6 +11,7 @@ from fastsoftmax._core import kernels
 from fastsoftmax._threads import team
 from fastsoftmax.data.dense import DenseData, Gradients
 from fastsoftmax.data.fold import Fold, fold
+from fastsoftmax.data.moments import Moments, sparse_moments
 from fastsoftmax.data.stored import StoredLogits
 from fastsoftmax.data.workspace import Workspace
 
@@ -39,8 +40,37 @@ def with_scaled(X: sparse.csr_array, units: NDArray[np.float64]) -> sparse.csr_a
     """X with each feature times a number: its values are copied."""
     scaled = sparse.csr_array(X.shape, dtype=X.dtype)
     scaled.indices, scaled.indptr = X.indices, X.indptr
-    scaled.data = X.data * units.astype(X.dtype)[X.indices]
+    scaled.data = (X.data * units[X.indices]).astype(X.dtype, copy=False)
     return scaled
+
+
+def with_changed(
+    X: sparse.csr_array,
+    shift: NDArray[np.float64],
+    factors: NDArray[np.float64],
+    dtype: np.dtype,
+    limits: NDArray[np.float64] | None,
+) -> sparse.csr_array:
+    """(X - shift) * factors, in this dtype and clipped to limits, if there are any.
+
+    Zeros of features that are shifted are filled in.
+    """
+    changed = X.astype(np.float64)
+    changed.sum_duplicates()
+    changed.data -= shift[changed.indices]
+    changed.data *= factors[changed.indices]
+    shifted = np.flatnonzero(shift)
+    if len(shifted):
+        present = sparse.csr_array(
+            (np.ones(len(changed.data), bool), changed.indices, changed.indptr), X.shape
+        )
+        rows, at = np.nonzero(~present[:, shifted].toarray())
+        at = shifted[at]
+        changed = changed + sparse.csr_array((-(shift * factors)[at], (rows, at)), X.shape)
+    if limits is not None:
+        most = limits[changed.indices]
+        np.clip(changed.data, -most, most, out=changed.data)
+    return changed.astype(dtype)
 
 
 class SparseData:
@@ -81,6 +111,19 @@ class SparseData:
         """The same with each feature times a number."""
         return SparseData(with_scaled(self.X, units), self.n_threads)
 
+    def changed(
+        self,
+        shift: NDArray[np.float64],
+        factors: NDArray[np.float64],
+        dtype: np.dtype,
+        limits: NDArray[np.float64] | None = None,
+    ) -> "SparseData":
+        """(X - shift) * factors, in this dtype; features that are shifted have hardly any zeros.
+
+        Features are clipped to limits, where some are given.
+        """
+        return SparseData(with_changed(self.X, shift, factors, dtype, limits), self.n_threads)
+
     def to_float64(self) -> "SparseData":
         """The same rows, computed in float64: a copy of the values."""
         if self.dtype == np.float64:
@@ -103,14 +146,9 @@ class SparseData:
         """A copy of some rows."""
         return self.X[rows].toarray().astype(np.float64, copy=False)
 
-    def moments(self, weights: NDArray | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Weighted mean and variance of each feature."""
-        w = np.ones(self.shape[0]) if weights is None else weights.astype(np.float64)
-        squares = self.X.astype(np.float64)
-        means = squares.T @ w / w.sum()
-        squares.sum_duplicates()
-        squares.data **= 2
-        return means, np.maximum(squares.T @ w / w.sum() - means**2, 0)
+    def moments(self, weights: NDArray | None) -> Moments:
+        """Weighted mean and standard deviation of each feature."""
+        return sparse_moments(self.X, weights)
 
     def rows(self, chosen: slice) -> "SparseData":
         """Some of the rows."""

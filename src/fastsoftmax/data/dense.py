@@ -11,11 +11,13 @@ from fastsoftmax._core import kernels
 from fastsoftmax._dtypes import computed_in, widened
 from fastsoftmax._threads import team
 from fastsoftmax.data.memory import empty
+from fastsoftmax.data.moments import Moments, column_moments, doubtful
 from fastsoftmax.data.stored import Draw, Step, StoredLogits
 from fastsoftmax.data.workspace import Workspace
 
 # Gradients of W whose float64 totals would be larger are summed in the precision of X.
 WIDE_BYTES = 64 << 20
+LOOKED_AT = 1 << 16  # numbers at a time, to tell zeros
 
 
 class Gradients(NamedTuple):
@@ -78,6 +80,15 @@ class DenseData:
     def _scaled(self, W: NDArray) -> NDArray:
         """What has a column or an entry for each feature, times the feature's factor."""
         return W if self._feature_scale is None else W * self._feature_scale
+
+    def as_stored(self, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Numbers in the units of the features, in those in which X is stored."""
+        return numbers if self._feature_scale is None else numbers / self._feature_scale
+
+    def centred(self, shift: NDArray[np.float64]) -> Self:
+        """The same less a number for each feature: a copy, in float64."""
+        X = widened(self.X).astype(np.float64) - self.as_stored(shift)
+        return type(self)(X, self.n_threads, self._workspace, self._feature_scale)
 
     def scaled(self, units: NDArray[np.float64]) -> Self:
         """The same with each feature times a number."""
@@ -183,26 +194,30 @@ class DenseData:
             grads.W[...] *= self._feature_scale
         return loss, grads
 
-    def moments(self, weights: NDArray | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Weighted mean and variance of each feature, in two passes."""
-        total = len(self.X) if weights is None else weights.sum(dtype=np.float64)
-        means, variances = np.empty((2, 1, self.shape[1]))
+    def moments(self, weights: NDArray | None) -> Moments:
+        """Weighted mean and standard deviation of each feature, in two passes."""
+        n, d = self.X.shape
+        if weights is not None:
+            weights = np.ascontiguousarray(weights / (weights.sum(dtype=np.float64) / n), float)
+        kernel = kernels(np.dtype(np.float64)).linear
+        means, variances = np.empty((2, 1, d))
         for centre, sums in ((None, means), (means, variances)):
-            self._kernel.moments(
-                self.X, self._cast(centre), weights, 1 / total, sums, self._workspace, self._team(1)
-            )
-        self._sharpen(weights, means[0], variances[0])
-        return self._scaled(means[0]), self._scaled(self._scaled(variances[0]))
+            kernel.moments(self.X, centre, weights, 1 / n, sums, self._workspace, self._team(1))
+        means, deviations = means[0], np.sqrt(variances[0])
+        for j in self._not_zero(doubtful(means, variances[0])):
+            means[j], deviations[j] = column_moments(widened(self.X[:, j]), weights)
+        return self._scaled(means), self._scaled(deviations)
 
-    def _sharpen(self, weights: NDArray | None, means: NDArray, variances: NDArray) -> None:
-        """Take those anew where all of a variance may be the rounding of its mean, up to 64 units
-        of the last place: so that constants are told from features that hardly vary."""
-        rounding = 128 * float(np.finfo(self.dtype).eps) * np.abs(means)
-        doubtful = (np.sqrt(variances) <= rounding) & (variances > 0) & (variances < np.inf)
-        for j in np.flatnonzero(doubtful):
-            x = widened(self.X[:, j]).astype(np.float64)
-            means[j] = x[0] + np.average(x - x[0], weights=weights)
-            variances[j] = np.average((x - means[j]) ** 2, weights=weights)
+    def _not_zero(self, features: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Those of some features that have any number but 0."""
+        some = np.zeros(len(features), bool)
+        rows = max(1, LOOKED_AT // max(1, len(features)))
+        for start in range(0, len(self.X) if len(features) else 0, rows):
+            at = features[~some]
+            if not len(at):
+                break
+            some[~some] = (widened(self.X[start : start + rows, at]) != 0).any(axis=0)
+        return features[some]
 
     def logits(self, W: NDArray, b: NDArray | None) -> NDArray:
         """X Wᵀ + b, of shape (n, K)."""

@@ -52,7 +52,7 @@ class Data(Protocol):
         """Of some rows: equal for equal data; of no meaning where nothing is kept between fits."""
 
     def moments(self, weights: NDArray | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Weighted mean and variance of each feature."""
+        """Weighted mean and standard deviation of each feature; 0 exactly of a constant one."""
 
     def logits(self, W: NDArray, b: NDArray | None) -> NDArray:
         """X Wᵀ + b, of shape (n, K)."""

@@ -70,7 +70,10 @@ class Standardisation:
         return out
 
     def norms(self, gradient: NDArray) -> tuple[float, float]:
-        """max |∇F| with respect to (W, b), and ‖∇_W F‖², from that with respect to θ."""
+        """max |∇F| with respect to (W, b), and ‖∇_W F‖² for centred features.
+
+        They come from the gradient with respect to θ.
+        """
         table = self._table(gradient)
         return kernels(table.dtype).standardised.norms(table, *self._of_weights, self._team())
 

@@ -17,6 +17,7 @@ from scipy import sparse
 from fastsoftmax._dtypes import computed_in
 from fastsoftmax.data.csr import SparseData
 from fastsoftmax.data.dense import DenseData
+from fastsoftmax.data.moments import Moments, merged
 from fastsoftmax.data.stored import StoredLogits
 from fastsoftmax.data.workspace import Workspace
 
@@ -128,20 +129,14 @@ class BlocksData(ABC):
         for rows, piece in self.pieces():
             piece.store_logits(W, b, out.part(rows))
 
-    def moments(self, weights: NDArray | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Weighted mean and variance of each feature, in one pass: of pieces, merged.
+    def moments(self, weights: NDArray | None) -> Moments:
+        """Weighted mean and standard deviation of each feature, in one pass: of pieces, merged."""
 
-        Chan, Golub & LeVeque, Algorithms for computing the sample variance, 1983.
-        """
-        total, means, squares = 0.0, *np.zeros((2, self.shape[1]))
-        for rows, piece in self.pieces():
-            some = None if weights is None else weights[rows]
-            weight = piece.shape[0] if some is None else float(some.sum(dtype=np.float64))
-            if not weight:
-                continue
-            mean, variance = piece.moments(some)
-            total += weight
-            apart = mean - means
-            means += apart * (weight / total)
-            squares += weight * variance + apart**2 * (weight * (1 - weight / total))
-        return means, squares / total
+        def parts() -> Iterator[tuple[float, Moments]]:
+            for rows, piece in self.pieces():
+                some = None if weights is None else weights[rows]
+                weight = piece.shape[0] if some is None else float(some.sum(dtype=np.float64))
+                if weight:
+                    yield weight, piece.moments(some)
+
+        return merged(parts(), self.shape[1])

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastsoftmax._dtypes import widened
 from fastsoftmax.data.dense import WIDE_BYTES, DenseData, Gradients
 from fastsoftmax.data.stored import Draw, Step, StoredLogits
 from fastsoftmax.data.streamed import BlocksData, Read, ahead
@@ -63,6 +64,19 @@ class DenseBlocks(BlocksData):
                 left = [X[whole:].copy()]
         if left:
             yield slice(begin, begin + sum(map(len, left))), self._scaled(np.concatenate(left))
+
+    def as_stored(self, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+        """As `DenseData.as_stored`."""
+        return numbers if self._feature_scale is None else numbers / self._feature_scale
+
+    def centred(self, shift: NDArray[np.float64]) -> "DenseBlocks":
+        """As `DenseData.centred`, block by block."""
+        shift = self.as_stored(shift)
+        return DenseBlocks(
+            lambda: (widened(X).astype(np.float64) - shift for X in self._read()), self.shape,
+            np.dtype(np.float64), self.nbytes, self.n_threads, self._workspace,
+            feature_scale=self._feature_scale,
+        )  # fmt: skip
 
     def scaled(self, units: NDArray[np.float64]) -> "DenseBlocks":
         """The same with each feature times a number."""

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from fastsoftmax.data.csr import SparseData, some_rows, with_scaled
+from fastsoftmax.data.csr import SparseData, some_rows, with_changed, with_scaled
 from fastsoftmax.data.fold import Fold
 from fastsoftmax.data.stored import StoredLogits
 from fastsoftmax.data.streamed import BlocksData, Read, ahead
@@ -73,6 +73,19 @@ class SparseBlocks(BlocksData):
         return self._other(
             lambda: (with_scaled(X, units) for X in self._read()), self.shape, self.nbytes
         )
+
+    def changed(
+        self,
+        shift: NDArray[np.float64],
+        factors: NDArray[np.float64],
+        dtype: np.dtype,
+        limits: NDArray[np.float64] | None = None,
+    ) -> "SparseBlocks":
+        """As `SparseData.changed`."""
+        return SparseBlocks(
+            lambda: (with_changed(X, shift, factors, dtype, limits) for X in self._read()),
+            self.shape, dtype, self.nbytes, self.n_threads, self._workspace, dtype, nnz=self.nnz,
+        )  # fmt: skip
 
     def only(self, features: NDArray[np.int64]) -> SparseData:
         """Some of the features, in memory."""

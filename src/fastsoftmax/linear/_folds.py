@@ -79,7 +79,7 @@ def fit_folds(
     # that, cost four times the iterations where the penalty is strong
     base = problem.objective(least)
     if not base.parameters.finite:
-        problem.rows.require_finite()
+        problem.rows.require_spread(*base.parameters.moments)
     if together:
         fit_together(problem, Cs, masks, base, done)
     else:

@@ -109,10 +109,10 @@ class Likelihood:
 
     def __init__(self, sample: Sample) -> None:
         self.sample = sample
-        means, variances = moments(sample)
-        spread = variances if sample.fit_intercept else variances + means**2
+        means, spread = sample.data.moments(sample.weights)
+        spread = spread if sample.fit_intercept else np.hypot(spread, means)
         self.constant = spread == 0
-        self.scales = np.where(self.constant, 1.0, np.sqrt(spread))
+        self.scales = np.where(self.constant, 1.0, spread)
         self.centre = means * sample.fit_intercept
         self.shape = int(sample.free.sum()), len(means) + sample.fit_intercept
 
@@ -189,28 +189,6 @@ class Likelihood:
     def _gram(self, data: DenseData, drawn: Draw) -> NDArray[np.float64]:
         d, q = data.shape[1], self.shape[1]
         return data.gram(drawn, np.zeros(d), np.ones(q), 1.0, np.zeros(q))
-
-
-def moments(sample: Sample) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Weighted mean and variance of each feature; 0 exactly of one that is constant.
-
-    Of pieces, merged (Chan, Golub & LeVeque, Algorithms for computing the sample variance, 1983).
-    """
-    total, means, squares = 0.0, *np.zeros((2, sample.data.shape[1]))
-    for rows, X in float64_pieces(sample.data):
-        weights = np.ones(len(X)) if sample.weights is None else sample.weights[rows]
-        weight = weights.sum()
-        if not weight:
-            continue
-        first = X[np.argmax(weights > 0)].copy()
-        X -= first  # 0 exactly where it is constant
-        mean = np.einsum("n,nd->d", weights, X) / weight
-        X -= mean
-        apart = first + mean - means
-        total += weight
-        means += apart * (weight / total)
-        squares += np.einsum("n,nd,nd->d", weights, X, X) + apart**2 * weight * (1 - weight / total)
-    return means, squares / total
 
 
 def maximum(sample: Sample, coef: NDArray, intercept: NDArray) -> Maximum:

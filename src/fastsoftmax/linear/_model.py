@@ -101,7 +101,7 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
         """The optimum, progress being shown on the way."""
         solver = solvers.find(problem.solver, objective)
         if not objective.parameters.finite:
-            problem.rows.require_finite()
+            problem.rows.require_spread(*objective.parameters.moments)
         n = objective.data.shape[0]
         # overflow shows in the objective
         quiet = np.errstate(over="ignore", invalid="ignore")

@@ -21,14 +21,15 @@ from scipy import sparse
 from fastsoftmax import _validation as check
 from fastsoftmax import _validation_networks as check_labels
 from fastsoftmax import _validation_targets as check_targets
-from fastsoftmax._dtypes import computed_in, widened
+from fastsoftmax._dtypes import widened
 from fastsoftmax._sklearn import check_features_of_fit
 from fastsoftmax._typing import MatrixLike
 from fastsoftmax._validation_sparse import features
-from fastsoftmax.data import data_of
+from fastsoftmax.data import data_of, merged
 from fastsoftmax.linear._targets import class_totals, referred, weighted
 
 STEP_ROWS = 16
+FAR = 2.0  # of the mean of a sparse feature, in deviations, beyond which it is centred
 TINY = float(np.finfo(float).tiny)
 
 
@@ -51,7 +52,8 @@ class Stream:
         self._b, self._b_squares, self._b_lag = np.zeros((3, n_logits))
         self._steps, self._ages = 0, 0.0  # and the sum of their numbers
         self._n, self._norms = 0.0, 0.0  # rows, and the sum of their squared norms when normalised
-        self._seen, self._sum, self._square = np.zeros((3, n_features))
+        #: of each feature: the rows where it is not 0, and the moments over all
+        self._seen, self._means, self._deviations = np.zeros((3, n_features))
 
     def begin(self, coef: NDArray, intercept: NDArray) -> None:
         """Go on from a model."""
@@ -74,58 +76,73 @@ class Stream:
     ) -> None:
         """One pass over the rows, in their order."""
         shift, scales = self._observe(X, weights)
+        always = np.flatnonzero(shift)  # features of which a row without an entry tells something
         for start in range(0, X.shape[0], STEP_ROWS):
             rows = slice(start, start + STEP_ROWS)
             some = None if weights is None else weights[rows]
             if some is None or some.any():
-                self._step(X[rows], targets[rows], some, shift, scales, C)
+                self._step(X[rows], targets[rows], some, shift, scales, always, C)
 
     def _observe(
         self, X: NDArray | sparse.csr_array, weights: NDArray | None
-    ) -> tuple[NDArray | None, NDArray]:
-        """Centre, None for sparse X, and scale of each feature, from all rows so far."""
+    ) -> tuple[NDArray, NDArray]:
+        """Centre and scale of each feature, from all rows so far.
+
+        Of a sparse X only features with large means are centred, which have hardly any zeros; the
+        scale of the others is that of their non-zeros.
+        """
         w = np.ones(X.shape[0]) if weights is None else weights
-        self._n += w.sum()
+        total = float(w.sum())
+        if total:
+            before = self._n, (self._means, self._deviations)
+            batch = total, data_of(X, 1).moments(weights)
+            moments = merged((before, batch), X.shape[1])
+            check.spread(*moments)
+            self._means, self._deviations = moments
+            self._n += total
+        lengths = np.hypot(self._means, self._deviations)
         if sparse.issparse(X):
-            squares = X.multiply(X)
             self._seen += (X != 0).T @ w
-            self._square += squares.T @ w
-            shift, spread = None, self._square / np.maximum(self._seen, TINY)
+            share = np.where(self._seen > 0, self._seen / max(self._n, TINY), 1.0)
+            spread = lengths / np.sqrt(share)
+            centred = self._fit_intercept & (np.abs(self._means) > FAR * self._deviations)
+            spread = np.where(centred, self._deviations, spread)
         else:
-            self._seen += w.sum()
-            self._sum += np.einsum("n,nd->d", w, X, dtype=np.float64)
-            self._square += np.einsum("n,nd,nd->d", w, X, X, dtype=np.float64)
-            shift = self._sum / self._n * self._fit_intercept
-            spread = self._square / self._n - shift**2
-        rounding = 1e-12 * self._square / max(self._n, TINY)
-        scales = np.where(spread > rounding, 1 / np.sqrt(np.maximum(spread, TINY)), 0.0)
-        self._norms = float(np.sum(self._seen * (scales > 0))) / self._n
-        return shift, scales
+            self._seen += total
+            centred = np.full(X.shape[1], self._fit_intercept)
+            spread = self._deviations if self._fit_intercept else lengths
+        scales = np.divide(1, spread, out=np.zeros_like(spread), where=spread > 0)
+        self._norms = float(np.sum(self._seen * (scales > 0))) / max(self._n, TINY)
+        return np.where(centred, self._means, 0.0), scales
 
     def _step(
         self,
         X: NDArray | sparse.csr_array,
         targets: NDArray,
         weights: NDArray | None,
-        shift: NDArray | None,
+        shift: NDArray,
         scales: NDArray,
+        always: NDArray[np.intp],
         C: float,
     ) -> None:
         at = slice(None)
         if sparse.issparse(X):
-            at, columns = np.unique(X.indices, return_inverse=True)
+            at, columns = np.unique(np.append(X.indices, always), return_inverse=True)
+            columns = columns[: len(X.indices)]
             X = sparse.csr_array((X.data, columns, X.indptr), (X.shape[0], len(at))).toarray()
-        W, h = self._W[at], scales[at, None]
+        W, h, centre = self._W[at], scales[at, None], shift[at]
         total = X.shape[0] if weights is None else weights.sum()
-        _, grads = data_of(X, 1).value_and_grad(W.T, self._b, targets, weights, 1 / total)
+        data = data_of(X.astype(np.float64) - centre, 1)
+        b = self._b + np.einsum("d,dk->k", centre, W)
+        weights = None if weights is None else weights / total
+        _, grads = data.value_and_grad(
+            W.T, b, targets, weights, 1 / total if weights is None else 1.0
+        )
         by_W = grads.W.T + W / (C * self._n)
-        if shift is not None:
-            by_W -= np.outer(shift, grads.b)
         rate = 1 / np.sqrt(max(self._norms, 1.0))
         step = adapted(by_W * h, self._squares, at, rate) * h
         by_b = adapted(grads.b, self._b_squares, slice(None), rate) * self._fit_intercept
-        if shift is not None:
-            by_b -= np.einsum("d,dk->k", shift, step)
+        by_b -= np.einsum("d,dk->k", centre, step)
         self._W[at] -= step
         self._b -= by_b
         # Σ age · iterate = ages · (last iterate) + Σ (ages before a step) · step: so the mean costs
@@ -137,11 +154,11 @@ class Stream:
 
 
 def as_floats(X: NDArray | sparse.csr_array, scale: NDArray | None) -> NDArray | sparse.csr_array:
-    """X in the precision it is computed in, its features times their factors."""
+    """X as floats, its features times their factors."""
     if sparse.issparse(X):
         return data_of(X, 1, scale).X
-    X = widened(X).astype(computed_in(X.dtype), copy=False)
-    return X if scale is None else X * scale.astype(X.dtype)
+    X = widened(X)
+    return X if scale is None else X.astype(np.float64) * scale
 
 
 def adapted(gradient: NDArray, squares: NDArray, at: slice | NDArray, rate: float) -> NDArray:

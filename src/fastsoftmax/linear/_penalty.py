@@ -1,5 +1,6 @@
 """What a penalty is taken of: units of the features in which all are penalised alike."""
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +25,7 @@ def penalised_units(
     factors: NDArray | None,
     standardize: bool,
     l1: bool,
+    require_spread: Callable[[NDArray, NDArray], None],
 ) -> Penalised:
     """What the penalty is taken of.
 
@@ -34,11 +36,9 @@ def penalised_units(
         return Penalised()
     units = np.ones(data.shape[1])
     if standardize:
-        w = None if weights is None else np.ascontiguousarray(weights, data.dtype)
-        means, variances = data.moments(w)
-        rounding = 8 * float(np.finfo(data.dtype).eps) * np.abs(means)
-        deviations = np.sqrt(np.maximum(variances, 0))
-        units /= np.where(deviations > rounding, deviations, 1.0)
+        means, deviations = data.moments(weights)
+        require_spread(means, deviations)
+        units /= np.where(deviations > 0, deviations, 1.0)
     if factors is None:
         return Penalised(units)
     if l1:

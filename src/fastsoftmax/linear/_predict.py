@@ -14,6 +14,16 @@ OF_FIT = (
     *("converged_", "certified_", "objective_", "grad_norm_", "gap_bound_", "n_iter_"),
     *("n_passes_", "history_", "_carry", "_evidence"),
 )
+LARGE = 256.0  # an intercept that takes so much off, or adds it, leaves float32 too few digits
+WEIGHTS = 1e-15, 1e15  # in size, of which the largest is in float32, with its products
+
+
+def cancels_in_float32(coef: NDArray, intercept: NDArray) -> bool:
+    """Whether logits need float64: of features with means far larger than their deviations, or of
+    extreme numbers."""
+    largest = np.abs(coef).max(initial=0.0)
+    moderate = largest == 0 or WEIGHTS[0] <= largest <= WEIGHTS[1]
+    return not moderate or bool(np.abs(intercept).max(initial=0.0) > LARGE)
 
 
 class Labels:
@@ -83,7 +93,11 @@ class Labels:
         given, X = X, features(X, n_features=self.n_features_in_, owner=type(self).__name__)
         check_features_of_fit(self, given, reset=False)
         data = data_of(X, check.threads(self.n_threads), self._feature_scale)
-        logits = data.logits(self.coef_, self.intercept_)
+        dtype = data.dtype
+        if cancels_in_float32(self.coef_, self.intercept_):
+            data = data.to_float64()
+        with np.errstate(over="ignore"):
+            logits = data.logits(self.coef_, self.intercept_).astype(dtype, copy=False)
         with np.errstate(over="ignore", invalid="ignore"):
             total = logits.sum()  # one bad cell of X makes its row of logits bad
         if not np.isfinite(total):

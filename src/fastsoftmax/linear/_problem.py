@@ -95,7 +95,7 @@ def problem_of(
     offset = check.offset(offset, n, targets.n_logits)
     factors = check.penalty_factor(e.penalty_factor, d, most_C)
     penalised = penalised_units(
-        rows.data, targets.weights, factors, bool(e.standardize), l1_ratio > 0
+        rows.data, targets.weights, factors, bool(e.standardize), l1_ratio > 0, rows.require_spread
     )
     return Problem(
         rows, targets, kind == "indicators", reference, solvers.Options(tol, max_iter, seed),

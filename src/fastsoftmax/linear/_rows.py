@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastsoftmax import _validation as check
 from fastsoftmax import _validation_blocks as check_blocks
 from fastsoftmax._typing import MatrixLike
-from fastsoftmax._validation_sparse import features
+from fastsoftmax._validation_sparse import features, require_finite
 from fastsoftmax._validation_targets import as_table
 from fastsoftmax.blocks import Blocks, Scan
 from fastsoftmax.data import (
@@ -32,6 +32,12 @@ class Rows(NamedTuple):
     feature_scale: NDArray | None
     require_finite: Callable[[], None]  # raises for what is not
 
+    def require_spread(self, means: NDArray, deviations: NDArray) -> None:
+        """Raise where features, of these moments, are not finite or too far apart."""
+        if not check.has_spread(means, deviations).all():
+            self.require_finite()
+            check.spread(means, deviations)
+
 
 def rows_of(
     X: MatrixLike | Blocks,
@@ -52,7 +58,7 @@ def rows_of(
     scale = check.feature_scale(feature_scale, array.shape[1])
     weights = check.weights(sample_weight, array.shape[0], np.dtype(np.float64))
     data = data_of(dense_if_small(array), n_threads, scale)
-    return Rows(X, data, as_table(y), weights, scale, lambda: check.require_finite(array))
+    return Rows(X, data, as_table(y), weights, scale, lambda: require_finite(array))
 
 
 def _data_of_blocks(

@@ -10,6 +10,7 @@ from fastsoftmax.objective.line import Line
 if TYPE_CHECKING:
     from fastsoftmax.objective.objective import Objective
 
+NEARLY_NONE = 1e-30  # a ridge
 SHARED = 0.02  # of the unweighted sum of squares in that of a class
 
 
@@ -35,9 +36,15 @@ class ClassDiagonals:
     def by_class(self, line: Line, rows: int, seed: int) -> DiagonalFactors:
         """The diagonals at the line's point, from all rows."""
         o = self._objective
+        units = o.parameters.units(np.arange(o.data.shape[1]))
+        scaled = bool((units != 1).any())
         means, inverses, strengths = diagonals(
-            o.data, line.variances(), o.n_logits, o.penalty, SHARED, o.fit_intercept
-        )
+            o.data, line.variances(), o.n_logits, NEARLY_NONE if scaled else o.penalty, SHARED,
+            o.fit_intercept,
+        )  # fmt: skip
+        if scaled:
+            curvature = 1 / inverses.astype(np.float64) + (np.sqrt(o.penalty) * units[:, None]) ** 2
+            inverses = (1 / curvature).astype(np.float32)
         o.n_passes += self.cost(rows)
         strengths = np.where(strengths > 0, strengths, 1.0) if o.fit_intercept else None
         return DiagonalFactors(means, inverses, strengths, not o.logistic, o.data.n_threads)

@@ -166,6 +166,10 @@ class ColumnModel:
         share = objective.typical_share
         squares = np.append(squares, 0.0)[self._columns]  # the set may be empty
         self._reference = share * (1 - share) * np.where(weights, squares, s.filled)
+        #: what the ridge is more than `penalty`, in units of θ
+        units = objective.parameters.units(s.features)
+        more = (np.sqrt(objective.penalty) * units) ** 2 - objective.penalty
+        self._ridges = np.where(weights, more, 0.0)
         self._weigh(line)
 
     def _weigh(self, line: PenalisedLine) -> None:
@@ -175,7 +179,7 @@ class ColumnModel:
 
     def damp(self, damping: float) -> None:
         """Make directions so much stiffer, of what they are where classes are equally probable."""
-        self._damping = damping * self._reference
+        self._damping = damping * self._reference + self._ridges
         self._weighted.damp(self._damping)
 
     def serves(self, line: PenalisedLine) -> bool:

@@ -152,14 +152,13 @@ class GramCurvature(Curvature):
     def __init__(self, objective: "Objective") -> None:
         super().__init__(objective)
         q = objective.parameters
-        h2 = q.scales**2
+        ridge = np.square(np.sqrt(objective.penalty) / q.scales)
         intercept = [1 / q.intercept_scale] if objective.fit_intercept else []
         # a constant feature has no curvature beside the intercept's
         self.units = np.concatenate([~q.constant / q.scales, intercept])
-        ridge = objective.penalty / h2
         ridge[objective.free] = 0
         self.ridge = np.concatenate([ridge, np.zeros(len(intercept))])
-        self.spread = np.concatenate([q.spread / h2, np.square(intercept)])
+        self.spread = np.concatenate([np.square(q.deviations / q.scales), np.square(intercept)])
 
     def gram(self, drawn: Draw, scale: float, ridge: NDArray, **more: NDArray) -> NDArray:
         o = self._objective

@@ -32,14 +32,15 @@ class L1:
         λ.
     objective : Objective
         Whose parameters say which place of θ is which weight.
-    factors : ndarray of shape (D,), optional
+    factors : ndarray of shape (D,) or None
         Of λ for each feature, > 0.
+    d : int
+        Features.
     """
 
     def __init__(
-        self, strength: float, objective: "Objective", factors: NDArray | None = None
+        self, strength: float, objective: "Objective", factors: NDArray | None, d: int
     ) -> None:
-        d = objective.data.shape[1]
         self._strengths = np.full(d + 1, strength)  # that of intercepts has no unit
         if factors is not None:
             self._strengths[:d] *= factors

@@ -85,17 +85,6 @@ class Objective:
         l1 = l1_ratio / (C * total_weight)
         self._units = units
         self.max_memory = max(512 << 20, data.nbytes // 4) if max_memory is None else max_memory
-        if like is not None:
-            data = like._exact
-        else:
-            if l1:  # whose certificate needs gradients to a part of λ that float32 does not show
-                data = data.to_float64()
-            data = data if units is None else data.scaled(units)
-            # a rotation of features leaves an L2 penalty as it is, if it is that of all of them
-            data = data if l1 or free is not None else data.folded()
-        self._exact = self.data = data
-        self._copied = 0  # bytes
-        self.l1 = L1(l1, self, l1_factors) if l1 else None
         self.n_logits = n_logits
         #: whether each logit has a logistic function of its own, so that no two have a gauge
         self.logistic = n_logits == 1 or targets.dtype == np.uint8
@@ -103,14 +92,26 @@ class Objective:
         #: features whose weights are not penalised, in order
         self.free = np.flatnonzero(free) if free is not None else np.empty(0, np.intp)
         self.total_weight = total_weight
+        self.penalty = (1 - l1_ratio) / (C * total_weight)
         # of mean 1, so that weights of any scale are numbers of the precision of X
-        weights = None if weights is None else weights * (n / self.total_weight)
+        weights = None if weights is None else weights / (total_weight / n)
         #: targets, weights of mean 1 and offset, in the precision in which they came
         self.given = targets, weights, offset
+        self.l1 = L1(l1, self, l1_factors, data.shape[1]) if l1 else None
+        kind = PARAMETERS[type(data)]
+        if like is not None:
+            data, told = like._exact, None
+        else:
+            if l1:  # whose certificate needs gradients to a part of λ that float32 does not show
+                data = data.to_float64()
+            data, told = kind.suited(data, weights, units, fit_intercept, self.penalty)
+            # a rotation of features leaves an L2 penalty as it is, if it is that of all of them
+            data = data if l1 or told is not None or len(self.free) else data.folded()
+        self._exact = self.data = data
+        self._copied = 0  # bytes
         self._take(data)
-        self.penalty = (1 - l1_ratio) / (C * total_weight)
         self.carry = carry if carry is not None and carry.key == key_of(self) else None
-        self.parameters = PARAMETERS[type(data)](self) if like is None else like.parameters.of(self)
+        self.parameters = kind(self, told) if like is None else like.parameters.of(self)
         self.n_passes = self.parameters.passes  # over X, so far
         self.curvature = CURVATURES[type(data)](self)
 

@@ -24,12 +24,12 @@ from fastsoftmax.data import (
     largest,
     products,
 )
+from fastsoftmax.objective.features import Change, Moments, change_of, moments_of
 from fastsoftmax.objective.resting import Rows
 
 if TYPE_CHECKING:
     from fastsoftmax.objective.objective import Objective
 
-OFFSET = 256.0  # of a mean, in deviations, beyond which float32 leaves a feature too few digits
 PROJECTED = 1 << 15  # rows at a time
 # onto random directions, where the features are more, to tell a row's length by (Johnson &
 # Lindenstrauss 1984)
@@ -42,6 +42,18 @@ class Parameters(ABC):
     _objective: "Objective"
     spread: NDArray | None = None  # of each feature, its variance, where that is known
     narrows = False  # whether float32 shows what the features say
+
+    @staticmethod
+    @abstractmethod
+    def suited(
+        data: Data,
+        weights: NDArray | None,
+        units: NDArray | None,
+        fit_intercept: bool,
+        penalty: float,
+    ) -> tuple[Data, Any]:
+        """The data times the units, as they can be computed with, and what the constructor needs
+        to know of them."""
 
     def of(self, objective: "Objective") -> "Parameters":
         """The same coordinates for another objective of the same data."""
@@ -132,45 +144,55 @@ class Standardised(Parameters):
     by_feature = False  # or class by class
     passes = 2.0  # that the change of variables took
 
-    def __init__(self, objective: "Objective") -> None:
+    @staticmethod
+    def suited(
+        data: Data,
+        weights: NDArray | None,
+        units: NDArray | None,
+        fit_intercept: bool,
+        penalty: float,
+    ) -> tuple[Data, tuple[Moments, NDArray | None]]:
+        data = data if units is None else data.scaled(units)
+        data, moments, origin = moments_of(data, weights, fit_intercept)
+        held = moments.held_by_float32(data, fit_intercept)
+        return data if held else data.to_float64(), (moments, origin)
+
+    def __init__(self, objective: "Objective", told: tuple[Moments, NDArray | None]) -> None:
+        moments, origin = told
         self._objective, self._data = objective, objective.data
         data, penalty, fit_intercept = objective.data, objective.penalty, objective.fit_intercept
         d = data.shape[1]
         self.shape = objective.n_logits, d + fit_intercept
         self.dtype = data.dtype
-        #: not finite where X is not, or where the sum of its values overflows
-        self.means, variances = data.moments(objective.weights)
+        self.moments = moments
         share = objective.typical_share
         curvature = share * (1 - share)
-        with np.errstate(over="ignore", invalid="ignore"):
-            self.spread = variances if fit_intercept else variances + self.means**2
-            self._mean_squares = variances + self.means**2
-        finite = bool(np.isfinite(self.spread).all() and np.isfinite(self.means).all())
-        if not finite:
-            variances = self.spread = np.ones(d)
-        self.finite = finite
-        rounding = 8 * float(np.finfo(data.dtype).eps) * np.abs(self.means)
-        #: constant features, which the intercept stands for: what is left of them is rounding
-        self.constant = fit_intercept & (np.sqrt(variances) <= rounding) & finite
-        self.shift = self.means if fit_intercept and finite else np.zeros(d)
+        #: not where X is not finite, or where its numbers are farther apart than numbers can be
+        self.finite = moments.finite
+        #: of each feature from its mean, or from 0 where there is no intercept
+        self.deviations = moments.spread(fit_intercept) if self.finite else np.ones(d)
+        with np.errstate(over="ignore"):
+            self.spread = self.deviations**2
+        #: constant features, which the intercept stands for
+        self.constant = fit_intercept & (self.deviations == 0)
+        self.shift = moments.means if fit_intercept and self.finite else np.zeros(d)
         ridge = np.full(d, penalty)
         ridge[objective.free] = 0
-        scales = np.sqrt(curvature * self.spread + ridge)
+        scales = np.hypot(np.sqrt(curvature) * self.deviations, np.sqrt(ridge))
         self.scales = np.where((scales > 0) & ~self.constant, scales, 1.0)
         self.intercept_scale = np.sqrt(curvature)
-        self.narrows = finite and self._narrows(len(objective.targets))
+        self.narrows = self.finite and moments.held_by_float32(data, fit_intercept)
         #: what was found out of X in these coordinates, for all objectives that share them
         self.found: dict[Any, Any] = {}
         self._take_over(objective)
-        self._change = Standardisation(
-            self.shape, self.scales, self.shift, self.intercept_scale, self.constant, data.n_threads
+        #: where the features as they are given have their means
+        self._centre = self.shift if origin is None else self.shift + origin
+        self._change, self._change_of_given = (
+            Standardisation(
+                self.shape, self.scales, shift, self.intercept_scale, self.constant, data.n_threads
+            )
+            for shift in (self.shift, self._centre)
         )
-
-    def _narrows(self, n: int) -> bool:
-        """Whether all of X is finite in float32, and its features keep enough digits."""
-        deviations, means = np.sqrt(self.spread), np.abs(self.means)
-        held = means + np.sqrt(n) * deviations < float(np.finfo(np.float32).max)
-        return bool((held & ((means <= OFFSET * deviations) | self.constant)).all())
 
     def _take_over(self, objective: "Objective") -> None:
         """The coordinates of a fit before this one, in which its Grams are.
@@ -187,7 +209,10 @@ class Standardised(Parameters):
 
     def coordinates(self) -> dict[str, Any]:
         """The change of variables, for a fit to come."""
-        return {name: getattr(self, name) for name in ("spread", "constant", "shift", "scales")}
+        return {
+            name: getattr(self, name)
+            for name in ("spread", "deviations", "constant", "shift", "scales")
+        }
 
     def table(self, theta: NDArray) -> NDArray:
         """θ as (K, D), or (K, D + 1) with the intercepts last: a view."""
@@ -214,14 +239,14 @@ class Standardised(Parameters):
         """About that of each row, features being of unit variance; of mean square 1."""
         o, key = self._objective, ("lengths", self._objective.penalty)
         if key not in self.found:
-            h = np.sqrt(self.intercept_scale**2 * self.spread + o.penalty)
+            h = np.hypot(self.intercept_scale * self.deviations, np.sqrt(o.penalty))
             onto = np.eye(len(h))
             if len(h) > PROJECTIONS:
                 onto = 2.0 * np.random.default_rng(0).integers(2, size=(PROJECTIONS, len(h))) - 1
             W = np.divide(onto, h, out=np.zeros_like(onto), where=(h > 0) & ~self.constant)
             o.n_passes += 0.5 * len(W) / o.n_logits
             squares = np.concatenate(
-                [squared_lengths(piece, W, -self._at_means(W)) for _, piece in o.data.pieces()]
+                [squared_lengths(piece, W, -at(self.shift, W)) for _, piece in o.data.pieces()]
             )
             self.found[key] = np.sqrt(squares / max(squares.mean(), np.finfo(float).tiny))
         return self.found[key]
@@ -232,10 +257,6 @@ class Standardised(Parameters):
             self.found["narrowed"] = self._data.narrowed(most)
         return self.found["narrowed"]
 
-    def _at_means(self, W: NDArray) -> NDArray:
-        """W μ, without BLAS: its threads would go on spinning where the kernels' should run."""
-        return np.einsum("kd,d->k", W, self.shift)
-
     def of_model(self, coef: NDArray, intercept: NDArray) -> NDArray:
         """θ of weights (K, D) and intercepts (K,)."""
         theta = np.zeros(self.shape).ravel()
@@ -243,7 +264,7 @@ class Standardised(Parameters):
         V[:] = coef * self.scales
         V[:, self.constant] = 0
         if c is not None:
-            c[:] = (intercept + self._at_means(coef)) * self.intercept_scale
+            c[:] = (intercept + at(self._centre, coef)) * self.intercept_scale
         return theta
 
     def user(self, theta: NDArray, dtype: np.dtype | None = None) -> tuple[NDArray, NDArray | None]:
@@ -262,7 +283,7 @@ class Standardised(Parameters):
         return (super().free_features(data) - self.shift[free]) / self.scales[free]
 
     def mean_squares(self) -> NDArray[np.float64]:
-        return np.delete(self._mean_squares, self._objective.free)
+        return np.delete(np.square(self.moments.spread(False)), self._objective.free)
 
     def products(self, theta: NDArray, direction: NDArray) -> NDArray[np.float64]:
         """⟨W, W⟩, ⟨W, step⟩ and ⟨step, step⟩ of the weights."""
@@ -278,15 +299,21 @@ class Standardised(Parameters):
             step=step,
         )
         penalty, gradient = self._change.gradient(theta, grads.W, grads.b, rows.ridge)
+        penalty = penalty if rows.ridge else 0.0  # where squares may overflow
         return loss + penalty - self._release(theta, gradient, rows.ridge), gradient
 
     def model(self, theta: NDArray) -> tuple[NDArray, NDArray | None]:
         """(W, b) of θ: fresh arrays."""
-        return self._change.model(theta, np.dtype(np.float64))
+        return self._change_of_given.model(theta, np.dtype(np.float64))
 
     def norms(self, gradient: NDArray) -> tuple[float, float]:
         """max |∇F| with respect to (W, b), and ‖∇_W F‖², from that with respect to θ."""
-        return self._change.norms(gradient)
+        return self._change_of_given.norms(gradient)
+
+
+def at(point: NDArray, W: NDArray) -> NDArray:
+    """W x, without BLAS: its threads would go on spinning where the kernels' should run."""
+    return np.einsum("kd,d->k", W, point)
 
 
 def squared_lengths(data: DenseData, W: NDArray, b: NDArray) -> NDArray[np.float64]:
@@ -302,20 +329,37 @@ def squared_lengths(data: DenseData, W: NDArray, b: NDArray) -> NDArray[np.float
 
 
 class FeatureMajor(Parameters):
-    """For each feature its weights for all classes, after them the intercepts: nothing is changed.
+    """For each feature its weights for all classes, after them the intercepts: of most features
+    nothing is changed.
 
     A sparse X is not centred without work for its zeros, and what that gains a preconditioner gives
-    too. All that goes over D·K numbers is a kernel, since X may have fewer non-zeros than that.
+    too; but for features with hardly any zeros and a large mean, and for those of extreme numbers,
+    θ has the weights of X changed (`features.py`). All that goes over D·K numbers is a kernel,
+    since X may have fewer non-zeros than that.
     """
 
     by_feature = True
     passes = 0.0
     finite = True  # seen to when the values were checked
 
-    def __init__(self, objective: "Objective") -> None:
+    @staticmethod
+    def suited(
+        data: Data,
+        weights: NDArray | None,
+        units: NDArray | None,
+        fit_intercept: bool,
+        penalty: float,
+    ) -> tuple[Data, Change | None]:
+        return change_of(data, weights, units, fit_intercept, penalty)
+
+    def __init__(self, objective: "Objective", change: Change | None) -> None:
         self._objective, self._data = objective, objective.data
         self.shape = objective.n_logits, objective.data.shape[1] + objective.fit_intercept
         self._n_weights = objective.n_logits * objective.data.shape[1]
+        self._shift = self._factors = None
+        if change is not None:
+            self._shift = change.shift if change.shift.any() else None
+            self._factors = change.factors if (change.factors != 1).any() else None
         #: of gradients, once they are summed, and of directions: enough for the way to go
         self.dtype = np.dtype(np.float64 if objective.l1 else np.float32)
         self.intercept_scale = 1.0
@@ -341,7 +385,9 @@ class FeatureMajor(Parameters):
 
     def units(self, features: NDArray) -> NDArray:
         """What a weight of the model is, in terms of its place in θ; 0 for intercepts."""
-        return (features < self._data.shape[1]).astype(float)
+        if self._factors is None:
+            return (features < self._data.shape[1]).astype(float)
+        return np.append(self._factors, 0.0)[features]
 
     def project(self, theta: NDArray) -> NDArray:
         """θ without what all classes have in common (their gauge): the loss does not see it."""
@@ -355,39 +401,61 @@ class FeatureMajor(Parameters):
         theta = np.zeros(self.shape).ravel()
         W, b = self.split(theta)
         W[:] = coef if self._data.fold is None else self._data.fold.fold(coef)
+        if self._factors is not None:
+            W /= self._factors
         if b is not None:
-            b[:] = intercept
+            b[:] = intercept if self._shift is None else intercept + at(self._shift, coef)
         return theta
 
     def user(self, theta: NDArray, dtype: np.dtype | None = None) -> tuple[NDArray, NDArray | None]:
-        """(W, b) of θ: views, which the products convert."""
+        """(W, b) of θ, for X as it is computed with: views."""
         return self.split(theta)
 
     def penalised(self, theta: NDArray) -> NDArray[np.float64]:
-        W = theta[: self._n_weights].astype(np.float64).reshape(-1, self.shape[0])
+        W = self._of_features(theta).astype(np.float64)
+        W = W if self._factors is None else W * self._factors[:, None]
         return np.delete(W, self._objective.free, axis=0)
 
-    penalised_gradient = penalised
+    def penalised_gradient(self, gradient: NDArray) -> NDArray[np.float64]:
+        G = self._of_features(gradient).astype(np.float64)
+        G = G if self._factors is None else G / self._factors[:, None]
+        return np.delete(G, self._objective.free, axis=0)
 
     def mean_squares(self) -> NDArray[np.float64]:
-        total, weights = np.zeros(self._data.shape[1]), self._objective.weights
-        for rows, piece in self._data.pieces():
-            X = piece.X.astype(np.float64)
-            of_rows = np.ones(X.shape[0]) if weights is None else weights[rows].astype(np.float64)
-            total += X.multiply(X).T @ of_rows
-        return np.delete(total, self._objective.free)[:, None] / self._data.shape[0]
+        if self._squares is None:
+            total, weights = np.zeros(self._data.shape[1]), self._objective.given[1]
+            for rows, piece in self._data.pieces():
+                X = piece.X.astype(np.float64)
+                total += X.multiply(X).T @ (np.ones(X.shape[0]) if weights is None else weights[rows])
+            total = total if self._factors is None else total / self._factors**2
+            self._squares = np.delete(total, self._objective.free)[:, None] / self._data.shape[0]
+        return self._squares
+
+    _squares: NDArray[np.float64] | None = None
 
     def model(self, theta: NDArray) -> tuple[NDArray, NDArray | None]:
         """(W, b) of θ in all features: fresh arrays."""
         W, b = self.split(theta)
         fold = self._data.fold
         W = W.copy(order="K") if fold is None else fold.unfold(W, self._data.n_threads)
-        return W, None if b is None else b.copy()
+        if self._factors is not None:
+            W *= self._factors
+        if b is None:
+            return W, None
+        return W, b.copy() if self._shift is None else b - at(self._shift, W)
 
     def products(self, theta: NDArray, direction: NDArray) -> NDArray[np.float64]:
         """⟨W, W⟩, ⟨W, step⟩ and ⟨step, step⟩ of the weights."""
-        of_all = products(theta, direction, self._n_weights, self._data.n_threads)
+        if self._factors is not None:
+            w, step = (self._of_features(v) * self._factors[:, None] for v in (theta, direction))
+            of_all = np.array([np.sum(w * w), np.sum(w * step), np.sum(step * step)])
+        else:
+            of_all = products(theta, direction, self._n_weights, self._data.n_threads)
         return of_all - self._free_products(theta, direction)
+
+    def _of_features(self, theta: NDArray) -> NDArray:
+        """The weights in θ, (D, K): a view."""
+        return theta[: self._n_weights].reshape(-1, self.shape[0])
 
     def value_and_grad(
         self, theta: NDArray, stored: StoredLogits | None, rows: Rows, step: Step | None = None
@@ -397,18 +465,26 @@ class FeatureMajor(Parameters):
         if stored is not None and step is not None:
             stored.move(*step)
         by_W, by_b = self.split(gradient)
+        ridge = rows.ridge if self._factors is None else 0.0
         value, by_intercepts = rows.data.penalised(
-            W, b, rows.targets, rows.weights, 1 / self._data.shape[0], rows.ridge, by_W, stored
+            W, b, rows.targets, rows.weights, 1 / self._data.shape[0], ridge, by_W, stored
         )
         if by_b is not None:
             by_b[:] = by_intercepts
+        if self._factors is not None:
+            weights = self._of_features(theta) * self._factors[:, None]
+            self._of_features(gradient)[:] += rows.ridge * weights * self._factors[:, None]
+            penalty = 0.5 * rows.ridge * float(np.sum(weights**2)) if rows.ridge else 0.0
+            return value + penalty - self._release(theta, gradient, rows.ridge), gradient
         weights = theta[: self._n_weights]
-        value += 0.5 * rows.ridge * dot(weights, weights, self._data.n_threads)
+        value += 0.5 * ridge * dot(weights, weights, self._data.n_threads)
         return value - self._release(theta, gradient, rows.ridge), gradient
 
     def norms(self, gradient: NDArray) -> tuple[float, float]:
         """max |∇F| with respect to (W, b), and ‖∇_W F‖²; a rotation changes only the former."""
         n_threads, fold = self._data.n_threads, self._data.fold
+        if self._shift is not None or self._factors is not None:
+            return self._norms_of_changed(gradient)
         by_W = gradient[: self._n_weights]
         square = dot(by_W, by_W, n_threads)
         if fold is None:
@@ -421,6 +497,18 @@ class FeatureMajor(Parameters):
             largest(gradient[self._n_weights :]),
         )
         return float(np.max(parts)), square
+
+    def _norms_of_changed(self, gradient: NDArray) -> tuple[float, float]:
+        by_W = self._of_features(gradient).astype(np.float64)
+        by_b = gradient[self._n_weights :]
+        with np.errstate(over="ignore"):
+            if self._factors is not None:
+                by_W /= self._factors[:, None]
+            # where intercepts are optimal, what is left of their gradient is rounding
+            square = float(np.sum(by_W**2))
+            if self._shift is not None:
+                by_W += np.multiply.outer(self._shift, by_b)
+            return float(max(np.abs(by_W).max(), np.abs(by_b).max(initial=0.0))), square
 
 
 PARAMETERS = {

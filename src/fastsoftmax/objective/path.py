@@ -2,6 +2,7 @@
 
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax.objective.resting import Part
@@ -48,5 +49,7 @@ class Path:
 
 def parabola(objective: "Objective", theta: NDArray, direction: NDArray) -> NDArray:
     """The penalty along a line: its coefficients (1, 2t, t²)."""
+    if not objective.penalty:  # squares of weights may overflow
+        return np.zeros(3)
     products = objective.parameters.products(theta, direction)
     return 0.5 * objective.penalty * products
