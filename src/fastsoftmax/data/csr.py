@@ -36,11 +36,13 @@ def some_rows(X: sparse.csr_array, rows: slice) -> sparse.csr_array:
     return part
 
 
-def with_scaled(X: sparse.csr_array, units: NDArray[np.float64]) -> sparse.csr_array:
-    """X with each feature times a number: its values are copied."""
-    scaled = sparse.csr_array(X.shape, dtype=X.dtype)
+def with_scaled(
+    X: sparse.csr_array, units: NDArray[np.float64], dtype: np.dtype
+) -> sparse.csr_array:
+    """X with each feature times a number, in this dtype: its values are copied."""
+    scaled = sparse.csr_array(X.shape, dtype=dtype)
     scaled.indices, scaled.indptr = X.indices, X.indptr
-    scaled.data = (X.data * units[X.indices]).astype(X.dtype, copy=False)
+    scaled.data = (X.data * units[X.indices]).astype(dtype, copy=False)
     return scaled
 
 
@@ -109,7 +111,12 @@ class SparseData:
 
     def scaled(self, units: NDArray[np.float64]) -> "SparseData":
         """The same with each feature times a number."""
-        return SparseData(with_scaled(self.X, units), self.n_threads)
+        data = SparseData(with_scaled(self.X, units, self.dtype), self.n_threads)
+        data._scaled_from = self.X, units
+        return data
+
+    #: X and the numbers by which its features were multiplied, which rounded them to its dtype
+    _scaled_from: tuple[sparse.csr_array, NDArray[np.float64]] | None = None
 
     def changed(
         self,
@@ -128,9 +135,9 @@ class SparseData:
         """The same rows, computed in float64: a copy of the values."""
         if self.dtype == np.float64:
             return self
-        X = sparse.csr_array(self.shape, dtype=np.float64)
-        X.indices, X.indptr, X.data = self.X.indices, self.X.indptr, self.X.data.astype(np.float64)
-        data = SparseData(X, self.n_threads, self._workspace)
+        X, units = self._scaled_from or (self.X, np.ones(self.shape[1]))
+        exact = with_scaled(X, units, np.dtype(np.float64))
+        data = SparseData(exact, self.n_threads, self._workspace)
         data.fold = self.fold
         return data
 

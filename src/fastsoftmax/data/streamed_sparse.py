@@ -70,9 +70,21 @@ class SparseBlocks(BlocksData):
 
     def scaled(self, units: NDArray[np.float64]) -> "SparseBlocks":
         """The same with each feature times a number."""
-        return self._other(
-            lambda: (with_scaled(X, units) for X in self._read()), self.shape, self.nbytes
-        )
+        other = self._other(self._with(units, self.dtype), self.shape, self.nbytes)
+        other._exact = self._with(units, np.dtype(np.float64))
+        return other
+
+    #: gives the blocks in float64, where scaled ones were rounded to the dtype of X
+    _exact: Read | None = None
+
+    def _with(self, units: NDArray[np.float64], dtype: np.dtype) -> Read:
+        return lambda: (with_scaled(X, units, dtype) for X in self._read())
+
+    def to_float64(self) -> "SparseBlocks":
+        other = super().to_float64()
+        if self._exact is not None:
+            other._read = self._exact
+        return other
 
     def changed(
         self,

@@ -100,11 +100,11 @@ class Linearised:
             v += piece.gradient(self._theta)
             residuals += float(np.sum(piece.residuals.squares())) / n
         W, step = (o.parameters.penalised(x) for x in (self._theta, self._direction))
-        value = loss + 0.5 * mu * float(np.sum(np.square(W)))
+        value = loss + ridge(mu, W)
         gradient = o.parameters.penalised_gradient(v) + mu * W
-        magnitudes = np.sqrt(residuals * o.parameters.mean_squares())  # at least Σ s|a - y||x| / S
+        magnitudes = np.sqrt(residuals) * o.parameters.sizes()  # at least Σ s|a - y||x| / S
         is_newton = settled and bool((np.abs(gradient + mu * step) <= VANISHING * magnitudes).all())
-        decrease = divergence + 0.5 * mu * float(np.sum(np.square(step)))
+        decrease = divergence + ridge(mu, step)
         rounding = ROUNDING**2 * float(np.sum(np.square(magnitudes))) / (2 * mu) if mu else np.inf
         bound = np.inf
         if settled and (mu or not gradient.size):
@@ -140,6 +140,11 @@ class Linearised:
             for piece in self._kept or ():
                 piece.move(step)
         return False
+
+
+def ridge(mu: float, W: NDArray[np.float64]) -> float:
+    """½ μ ‖W‖², 0 without a penalty even where the squares overflow."""
+    return 0.5 * mu * float(np.sum(np.square(W))) if mu else 0.0
 
 
 def of_shifts(H: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -118,8 +118,8 @@ class Parameters(ABC):
         """A gradient by θ as one by these weights: a copy."""
 
     @abstractmethod
-    def mean_squares(self) -> NDArray[np.float64]:
-        """The weighted means of the squared features, in the shape of `penalised`'s columns."""
+    def sizes(self) -> NDArray[np.float64]:
+        """Weighted root mean squares of the features, as `penalised` has their weights."""
 
     @abstractmethod
     def value_and_grad(
@@ -282,8 +282,8 @@ class Standardised(Parameters):
         free = self._objective.free
         return (super().free_features(data) - self.shift[free]) / self.scales[free]
 
-    def mean_squares(self) -> NDArray[np.float64]:
-        return np.delete(np.square(self.moments.spread(False)), self._objective.free)
+    def sizes(self) -> NDArray[np.float64]:
+        return np.delete(self.moments.spread(False), self._objective.free)
 
     def products(self, theta: NDArray, direction: NDArray) -> NDArray[np.float64]:
         """⟨W, W⟩, ⟨W, step⟩ and ⟨step, step⟩ of the weights."""
@@ -421,17 +421,18 @@ class FeatureMajor(Parameters):
         G = G if self._factors is None else G / self._factors[:, None]
         return np.delete(G, self._objective.free, axis=0)
 
-    def mean_squares(self) -> NDArray[np.float64]:
-        if self._squares is None:
-            total, weights = np.zeros(self._data.shape[1]), self._objective.given[1]
+    def sizes(self) -> NDArray[np.float64]:
+        if self._sizes is None:
+            (n, d), weights = self._data.shape, self._objective.given[1]
+            total = np.zeros(d)
             for rows, piece in self._data.pieces():
                 X = piece.X.astype(np.float64)
                 total += X.multiply(X).T @ (np.ones(X.shape[0]) if weights is None else weights[rows])
-            total = total if self._factors is None else total / self._factors**2
-            self._squares = np.delete(total, self._objective.free)[:, None] / self._data.shape[0]
-        return self._squares
+            sizes = np.sqrt(total / n) / (1.0 if self._factors is None else self._factors)
+            self._sizes = np.delete(sizes, self._objective.free)[:, None]
+        return self._sizes
 
-    _squares: NDArray[np.float64] | None = None
+    _sizes: NDArray[np.float64] | None = None
 
     def model(self, theta: NDArray) -> tuple[NDArray, NDArray | None]:
         """(W, b) of θ in all features: fresh arrays."""

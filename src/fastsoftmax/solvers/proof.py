@@ -88,7 +88,7 @@ class Quadratic:
     def __init__(self, objective: Objective, value: float, gradient: NDArray) -> None:
         self._objective, self._gradient = objective, gradient
         self.residual = gradient
-        self._magnitudes = np.sqrt(2 * max(value, 0.0) * objective.parameters.mean_squares())
+        self._magnitudes = np.sqrt(2 * max(value, 0.0)) * objective.parameters.sizes()
 
     def decrease(self, step: NDArray) -> float:
         """By how much F falls along the step."""
