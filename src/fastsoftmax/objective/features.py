@@ -102,7 +102,8 @@ def change_of(
     if not shift.any() and not beyond:
         return (data if units is None else data.scaled(units)), None
     scales, smallest, largest = powers_of_two(data, weights, shift, factors, penalty)
-    if not shift.any() and (scales == 1).all():
+    every = weights is None or bool((weights > 0).all())  # else far cells of others are clipped
+    if every and not shift.any() and (scales == 1).all():
         return (data if units is None else data.scaled(units)), None
     told = ((smallest >= CELLS[0]) & (largest <= CELLS[1])).all()
     dtype = data.dtype if told else np.dtype(np.float64)
