@@ -14,6 +14,7 @@ from fastsoftmax.data.float64 import float64_pieces
 from fastsoftmax.data.low_rank import LowRankFactors, low_rank_blocks, orthonormal_rows
 from fastsoftmax.data.memory import empty
 from fastsoftmax.data.protocol import Data
+from fastsoftmax.data.row_space import RowSpace, row_space
 from fastsoftmax.data.standardised import Standardisation
 from fastsoftmax.data.stored import Draw, Step, StoredLogits
 from fastsoftmax.data.streamed_dense import DenseBlocks
@@ -31,6 +32,7 @@ __all__ = [
     "Draw",
     "Gradients",
     "LowRankFactors",
+    "RowSpace",
     "SparseBlocks",
     "SparseData",
     "Standardisation",
@@ -55,6 +57,7 @@ __all__ = [
     "orthonormal_rows",
     "pair",
     "products",
+    "row_space",
     "subgradient",
 ]
 

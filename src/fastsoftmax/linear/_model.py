@@ -118,7 +118,7 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
         self._keep_model(problem, *objective.model(result.theta))
         self.converged_ = result.converged
         self.objective_ = float(result.value)
-        self.grad_norm_ = objective.grad_norm(result.gradient)
+        self.grad_norm_ = objective.model_grad_norm(result.gradient)
         self.gap_bound_ = result.gap_bound
         self.n_iter_ = len(result.history)
         self.n_passes_ = objective.n_passes

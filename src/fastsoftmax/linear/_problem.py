@@ -12,7 +12,8 @@ from fastsoftmax import solvers
 from fastsoftmax._sklearn import DataConversionWarning
 from fastsoftmax._typing import MatrixLike
 from fastsoftmax.blocks import Blocks
-from fastsoftmax.linear._penalty import penalised_units
+from fastsoftmax.data import RowSpace
+from fastsoftmax.linear._penalty import penalised_units, row_space_of
 from fastsoftmax.linear._rows import Rows, rows_of
 from fastsoftmax.linear._targets import Targets, targets_of
 from fastsoftmax.objective import Carry, Objective
@@ -33,6 +34,7 @@ class Problem(NamedTuple):
     units: NDArray[np.float64] | None
     l1_factors: NDArray[np.float64] | None
     offset: NDArray | None
+    row_space: RowSpace | None
 
     def objective(
         self,
@@ -51,7 +53,7 @@ class Problem(NamedTuple):
             self.rows.data, targets.values, targets.n_logits, weights=weights, C=C,
             l1_ratio=self.l1_ratio, fit_intercept=self.fit_intercept, max_memory=self.max_memory,
             carry=carry, units=self.units, l1_factors=self.l1_factors, offset=self.offset,
-            like=like,
+            row_space=self.row_space, like=like,
         )  # fmt: skip
 
 
@@ -96,7 +98,13 @@ def problem_of(
     offset = check.offset(offset, n, targets.n_logits)
     factors = check.penalty_factor(e.penalty_factor, d, most_C)
     units, l1_factors = penalised_units(rows.data, targets.weights, factors, bool(e.standardize))
+    space = None
+    if not l1_ratio:
+        space = row_space_of(
+            rows.data, targets, units, factors, bool(e.fit_intercept), max_memory
+        )
     return Problem(
         rows, targets, kind == "indicators", reference, solvers.Options(tol, max_iter, seed),
         solver, l1_ratio, bool(e.fit_intercept), max_memory, units, l1_factors, offset,
+        space,
     )  # fmt: skip
