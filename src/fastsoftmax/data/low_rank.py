@@ -92,18 +92,11 @@ def orthonormal_rows(gram: NDArray[np.float64], negligible: float) -> NDArray[np
     A vector is left out if, without what those before it hold, its square is no more than such a
     share of what it was.
     """
-    return orthonormalised(gram, negligible)[0]
-
-
-def orthonormalised(
-    gram: NDArray[np.float64], negligible: float
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """As `orthonormal_rows`, T, and its product with the Gram matrix, T G, both (r, m)."""
     rows = np.empty((len(gram), 2 * len(gram)))
     found = kernels(rows.dtype).low_rank.orthonormal(
         np.ascontiguousarray(gram, rows.dtype), rows, negligible
     )
-    return rows[:found, : len(gram)], rows[:found, len(gram) :]
+    return rows[:found, : len(gram)]
 
 
 def padded(rows: NDArray, unit: int) -> NDArray:

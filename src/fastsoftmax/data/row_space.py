@@ -5,11 +5,11 @@ Kimeldorf & Wahba 1971), centred where there is an intercept: any part of them t
 all rows adds to the penalty alone. With orthonormal rows Q (r, D), X = centre + R Q and W = V Q the
 problem is the same in R (n, r) and V, of r <= n features, with the same penalty: ‖W‖ = ‖V‖.
 
-Q = T X comes from XXᵀ by Gram-Schmidt, in float64, which squares the condition of the rows. Where
-it is beyond LARGEST_INVERSE, or a row that seems to depend on others turns out not to, Q comes from
-X itself by Householder's method with pivoting. It is accurate by feature where features are in the
-order of their size (Cox & Higham, Stability of Householder QR factorization for weighted least
-squares problems, 1998). A direction counts if it is more than n·u of the length of a row.
+R comes from XXᵀ = L Lᵀ in float64, which squares the condition of the rows. Where that is beyond
+LARGEST_INVERSE, or a row that seems to depend on others turns out not to, Q comes from X itself by
+Householder's method with pivoting. It is accurate by feature where features are in the order of
+their size (Cox & Higham, Stability of Householder QR factorization for weighted least squares
+problems, 1998). A direction counts if it is more than n·u of the length of a row.
 """
 
 from collections.abc import Iterator
@@ -19,16 +19,19 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
+from fastsoftmax._core import kernels
+from fastsoftmax._threads import team
 from fastsoftmax.data.csr import SparseData
 from fastsoftmax.data.dense import DenseData
 from fastsoftmax.data.float64 import float64_pieces
-from fastsoftmax.data.low_rank import orthonormalised
+from fastsoftmax.data.low_rank import orthonormal_rows
 from fastsoftmax.data.protocol import Data
 
 PIECE = 1 << 24  # bytes of the columns that are converted at a time, about
 DEPENDENT = 1e-8  # of the square of a row: what is left of one that seems to depend on others
-LARGEST_INVERSE = 3e4  # norm of T for rows of length 1: XXᵀ then says 1e-7 of all directions
-ACCURATE_INVERSE = 30.0  # norm up to which W = V T X needs no correction
+LARGEST_INVERSE = 3e4  # norm of L⁻¹ for rows of length 1: L has seven digits of all directions
+ACCURATE_INVERSE = 1e3  # norm up to which W = V L⁻¹ X needs no correction
+PROBES = 4  # random vectors that tell the norm
 ROUNDING = 8 * float(np.finfo(np.float64).eps)
 SQUARES = 1e-200, 1e200  # between which those of rows neither vanish nor overflow
 
@@ -59,10 +62,15 @@ class CentredColumns:
     data : DenseData or SparseData
     weights : ndarray of shape (n,)
     centred : bool
+    keep : bool
+        Whether to keep what is read once, (n, D) in float64.
     """
 
-    def __init__(self, data: DenseData | SparseData, weights: NDArray, centred: bool) -> None:
+    def __init__(
+        self, data: DenseData | SparseData, weights: NDArray, centred: bool, keep: bool
+    ) -> None:
         self.shape, self.n_threads = data.shape, data.n_threads
+        self._kept: list[tuple[slice, NDArray[np.float64]]] | None = None
         self._data = data
         self._by_column = data.X.tocsc() if isinstance(data, SparseData) else None
         self._first, self._mean = np.zeros((2, data.shape[1]))
@@ -72,6 +80,8 @@ class CentredColumns:
                 self._first[columns] = X[row]
                 X -= self._first[columns]
                 self._mean[columns] = np.einsum("n,nd->d", weights / total, X)
+        if keep:
+            self._kept = list(self)
 
     @property
     def centre(self) -> NDArray[np.float64]:
@@ -79,6 +89,9 @@ class CentredColumns:
         return self._first + self._mean
 
     def __iter__(self) -> Iterator[tuple[slice, NDArray[np.float64]]]:
+        return self._read() if self._kept is None else iter(self._kept)
+
+    def _read(self) -> Iterator[tuple[slice, NDArray[np.float64]]]:
         n, d = self.shape
         width = max(64, PIECE // (8 * n))
         for start in range(0, d, width):
@@ -100,11 +113,13 @@ class CentredColumns:
             total += len(X.T) * DenseData(X.T, self.n_threads).second_moments()
         return total
 
-    def combinations(self, T: NDArray) -> NDArray[np.float64]:
-        """T X, of shape (m, D), for T (m, n)."""
-        out = np.empty((len(T), self.shape[1]))
+    def combinations(self, parts: NDArray, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+        """Of some rows, in such parts (m, r): (m, D)."""
+        of_all = np.zeros((len(parts), self.shape[0]))
+        of_all[:, rows] = parts
+        out = np.empty((len(parts), self.shape[1]))
         for columns, X in self:
-            out[:, columns] = DenseData(X.T, self.n_threads).logits(T, None).T
+            out[:, columns] = DenseData(X.T, self.n_threads).logits(of_all, None).T
         return out
 
     def logits(self, W: NDArray) -> NDArray[np.float64]:
@@ -115,37 +130,75 @@ class CentredColumns:
         return out
 
 
+class Factor:
+    """The Cholesky factor of the Gram matrix of some rows, L Lᵀ.
+
+    Attributes
+    ----------
+    L : ndarray of shape (r, r)
+    inverse : float
+        About the norm of L⁻¹ for rows of length 1; infinity where they depend on each other.
+    """
+
+    def __init__(self, gram: NDArray[np.float64], n_threads: int) -> None:
+        size = len(gram)
+        self._kernel, self._n_threads = kernels(gram.dtype).cholesky, n_threads
+        self._upper, self._scales = gram[None].copy(), 1 / np.sqrt(np.diagonal(gram))
+        failed, work = np.ones(1, np.int32), size**3 // 6
+        self._kernel.factor(
+            self._upper, self._scales[None], np.zeros(1), failed, team(n_threads, work)
+        )
+        U = np.triu(self._upper[0])
+        self.L = U.T / self._scales[:, None]
+        self.inverse = np.inf
+        if not failed[0] and np.diagonal(U).min() ** 2 > DEPENDENT:
+            # of random signs z, zᵀ G⁻¹ z is the trace of G⁻¹ in the mean (Hutchinson 1990)
+            signs = 2.0 * np.random.default_rng(0).integers(2, size=(PROBES, size)) - 1
+            signs /= self._scales
+            self.inverse = float(np.einsum("pr,pr->", signs, self.solve(signs)) / PROBES) ** 0.5
+
+    def solve(self, right: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Z with Z L Lᵀ = right, (m, r)."""
+        right = np.ascontiguousarray(right)
+        out = np.empty_like(right)
+        threads = team(self._n_threads, 2 * right.size * right.shape[1])
+        self._kernel.solve(self._upper, self._scales[None], right[None], out[None], 0, threads)
+        return out
+
+
 class Combinations:
-    """Q = T X.
+    """Q = L⁻¹ X for some rows X, those that depend on no others.
 
     Parameters
     ----------
     columns : CentredColumns
-    T : ndarray of shape (r, n)
-    R : ndarray of shape (n, r)
-        X Qᵀ.
-    accurate : bool
-        Whether the rows are so well conditioned that W = V T X has the logits of V.
+        Of all rows.
+    rows : ndarray of int
+    factor : Factor
     """
 
-    def __init__(self, columns: CentredColumns, T: NDArray, R: NDArray, accurate: bool) -> None:
-        self._columns, self._accurate = columns, accurate
-        self._T, self._R = (DenseData(array, columns.n_threads) for array in (T, R))
-        self._across = DenseData(T.T, columns.n_threads)
+    def __init__(self, columns: CentredColumns, rows: NDArray[np.intp], factor: Factor) -> None:
+        self._columns, self._rows, self._factor = columns, rows, factor
+        self._L = DenseData(factor.L, columns.n_threads)
+        self._turned = DenseData(factor.L.T, columns.n_threads)
 
     def expand(self, V: NDArray) -> NDArray[np.float64]:
         """V Q; corrected once for the logits that it should have (Björck, Stability analysis of
         the method of seminormal equations for linear least squares problems, 1987)."""
-        W = self._columns.combinations(self._across.logits(V, None).T)
-        if not self._accurate:
-            missing = self._R.logits(V, None) - self._columns.logits(W)
-            coefficients = self._T.logits(missing.T, None)
-            W += self._columns.combinations(self._across.logits(coefficients.T, None).T)
+        logits = self._L.logits(V, None).T
+        W = self._combined(logits)
+        if self._factor.inverse > ACCURATE_INVERSE:
+            W += self._combined(logits - self._columns.logits(W)[self._rows].T)
         return W
+
+    def _combined(self, logits: NDArray) -> NDArray[np.float64]:
+        """Weights (K, D) in the row space with these logits of the rows, (K, r)."""
+        return self._columns.combinations(self._factor.solve(logits), self._rows)
 
     def project(self, W: NDArray) -> NDArray[np.float64]:
         """W Qᵀ."""
-        return self._T.logits(self._columns.logits(W).T, None).T
+        logits = self._columns.logits(W)[self._rows].T
+        return self._turned.logits(self._factor.solve(logits), None).T
 
 
 class Orthonormal:
@@ -191,14 +244,14 @@ def row_space(
             return None
         data = DenseData(np.concatenate([X for _, X in float64_pieces(data)]), data.n_threads)
     weights = np.ones(n) if weights is None else weights
-    used = np.flatnonzero(weights)
+    used = weights > 0
     with np.errstate(over="ignore", invalid="ignore"):
-        columns = CentredColumns(data, weights, centred)
+        columns = CentredColumns(data, weights, centred, keep=fits)
         gram = columns.gram()
     squares = np.einsum("ii->i", gram)
     if not (squares[used].max() > SQUARES[0] and squares.max() < SQUARES[1]):
         return None
-    found = by_gram(columns, gram, used)
+    found = by_gram(columns, gram, weights, centred)
     if found is None and fits:
         found = by_householder(columns, np.sqrt(squares), used)
     if found is None:
@@ -208,63 +261,77 @@ def row_space(
 
 
 def by_gram(
-    columns: CentredColumns, gram: NDArray[np.float64], used: NDArray[np.intp]
+    columns: CentredColumns, gram: NDArray[np.float64], weights: NDArray, centred: bool
 ) -> tuple[NDArray, Basis] | None:
-    """R, and Q as combinations of those rows that are used; None where that is not accurate."""
-    n, threads = len(gram), columns.n_threads
-    lengths = np.sqrt(np.einsum("ii->i", gram))
-    own, of_used = orthonormalised(gram[np.ix_(used, used)], DEPENDENT)
-    inverse = float(np.linalg.norm(own * lengths[used]))
-    if not inverse <= LARGEST_INVERSE:
+    """R, and Q as combinations of rows that have weights; None where that is not accurate."""
+    used = weights > 0
+    kept = used & (np.diagonal(gram) > 0)
+    if centred:  # whose weighted sum is 0: one depends on the others
+        kept[np.argmax(weights)] = False
+    rows = np.flatnonzero(kept)
+    if not len(rows):
         return None
-    T = np.zeros((len(own), n))
-    T[:, used] = own
-    R = np.empty((n, len(T)))
-    R[used] = of_used.T
-    others = np.setdiff1d(np.arange(n), used)
-    if len(others):
-        R[others] = DenseData(gram[others], threads).logits(T, None)
-    # the row that a vector of Gram-Schmidt begins with is the last in it
-    begun = n - 1 - np.argmax(T[:, ::-1] != 0, axis=1)
-    left = np.setdiff1d(used, begun)
-    parts = DenseData(T.T, threads).logits(R[left], None).T
-    if len(left) and not negligible(columns, lengths, left, parts):
+    factor = Factor(gram[np.ix_(rows, rows)], columns.n_threads)
+    if factor.inverse == np.inf:
+        rows = independent(gram, np.flatnonzero(used))
+        factor = Factor(gram[np.ix_(rows, rows)], columns.n_threads)
+    if not factor.inverse <= LARGEST_INVERSE:
         return None
-    return R, Combinations(columns, T, R, inverse <= ACCURATE_INVERSE)
+    kept[:] = False
+    kept[rows] = True
+    R = np.empty((len(gram), len(rows)))
+    R[rows] = factor.L
+    if not kept.all():
+        parts = factor.solve(gram[~kept][:, rows])
+        R[~kept] = DenseData(factor.L.T, columns.n_threads).logits(parts, None).T
+        some = used[~kept]
+        if not negligible(columns, gram, np.flatnonzero(used & ~kept), parts[some], rows):
+            return None
+    return R, Combinations(columns, rows, factor)
+
+
+def independent(gram: NDArray[np.float64], rows: NDArray[np.intp]) -> NDArray[np.intp]:
+    """Those of some rows that are no combinations of the ones before them."""
+    T = orthonormal_rows(gram[np.ix_(rows, rows)], DEPENDENT)
+    # a vector of Gram-Schmidt begins with a row, which is the last in it
+    return rows[len(rows) - 1 - np.argmax(T[:, ::-1] != 0, axis=1)]
 
 
 def negligible(
-    columns: CentredColumns, lengths: NDArray, rows: NDArray[np.intp], parts: NDArray
+    columns: CentredColumns,
+    gram: NDArray,
+    rows: NDArray[np.intp],
+    parts: NDArray,
+    others: NDArray[np.intp],
 ) -> bool:
-    """Whether rows are such combinations of all rows, but for rounding."""
-    rounding = ROUNDING * (lengths[rows] + np.einsum("mn,n->m", np.abs(parts), lengths))
-    parts = -parts
-    parts[np.arange(len(rows)), rows] += 1
-    rest = columns.combinations(parts)
+    """Whether rows are combinations of others, of which they have such parts, but for rounding."""
+    lengths = np.sqrt(np.diagonal(gram))
+    rounding = ROUNDING * (lengths[rows] + np.einsum("mn,n->m", np.abs(parts), lengths[others]))
+    all_parts = np.column_stack([np.eye(len(rows)), -parts])
+    rest = columns.combinations(all_parts, np.concatenate([rows, others]))
     return bool((np.sqrt(np.einsum("md,md->m", rest, rest)) <= rounding).all())
 
 
 def by_householder(
-    columns: CentredColumns, lengths: NDArray[np.float64], used: NDArray[np.intp]
+    columns: CentredColumns, lengths: NDArray[np.float64], used: NDArray[np.bool_]
 ) -> tuple[NDArray, Basis]:
     """R, and Q of the rows that are used, each of length 1.
 
     Of LAPACK, whose threads go on spinning for a while: few problems come here.
     """
     X = np.concatenate([X for _, X in columns], axis=1)
-    lengths = np.where(lengths > 0, lengths, 1.0)
+    lengths = np.where(lengths > 0, lengths, 1.0)[used]
     order = np.argsort(-np.abs(X[used]).max(axis=0))
-    rows = np.asfortranarray((X[np.ix_(used, order)] / lengths[used, None]).T)
+    rows = np.asfortranarray((X[used][:, order] / lengths[:, None]).T)
     factors, pivots, reflectors, *_ = linalg.lapack.dgeqp3(rows, overwrite_a=1)
     sizes = np.abs(np.diagonal(factors))
-    rank = int(np.count_nonzero(sizes > len(used) * np.finfo(float).eps * sizes[0]))
+    rank = int(np.count_nonzero(sizes > len(lengths) * np.finfo(float).eps * sizes[0]))
     R = np.empty((len(X), rank))
-    pivoted = used[pivots - 1]
-    R[pivoted] = np.triu(factors)[:rank].T * lengths[pivoted, None]
+    pivoted = pivots - 1
+    R[np.flatnonzero(used)[pivoted]] = np.triu(factors)[:rank].T * lengths[pivoted, None]
     Q = np.empty((rank, X.shape[1]))
     Q[:, order] = linalg.lapack.dorgqr(factors[:, :rank], reflectors[:rank])[0].T
     basis = Orthonormal(Q, columns.n_threads)
-    others = np.setdiff1d(np.arange(len(X)), used)
-    if len(others):
-        R[others] = basis.project(X[others])
+    if not used.all():
+        R[~used] = basis.project(X[~used])
     return R, basis
