@@ -15,6 +15,7 @@ from fastsoftmax.data.low_rank import LowRankFactors, low_rank_blocks, orthonorm
 from fastsoftmax.data.memory import empty
 from fastsoftmax.data.moments import merged
 from fastsoftmax.data.protocol import Data
+from fastsoftmax.data.row_space import RowSpace, row_space
 from fastsoftmax.data.standardised import Standardisation
 from fastsoftmax.data.stored import Draw, DualPoint, Step, StoredLogits
 from fastsoftmax.data.streamed_dense import DenseBlocks
@@ -33,6 +34,7 @@ __all__ = [
     "DualPoint",
     "Gradients",
     "LowRankFactors",
+    "RowSpace",
     "SparseBlocks",
     "SparseData",
     "Standardisation",
@@ -58,6 +60,7 @@ __all__ = [
     "orthonormal_rows",
     "pair",
     "products",
+    "row_space",
     "subgradient",
 ]
 

@@ -73,6 +73,11 @@ class DenseData:
         """Some of the rows."""
         return self._of(self.X[chosen])
 
+    def only(self, features: slice) -> Self:
+        """Some of the features."""
+        scale = None if self._feature_scale is None else self._feature_scale[features]
+        return type(self)(self.X[:, features], self.n_threads, self._workspace, scale, self.dtype)
+
     def _of(self, X: NDArray) -> Self:
         """Other rows of the same features."""
         return type(self)(X, self.n_threads, self._workspace, self._feature_scale, self.dtype)

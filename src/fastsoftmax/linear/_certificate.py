@@ -90,13 +90,11 @@ class Proof:
         if not objective.parameters.finite:
             problem.rows.require_finite()
         objective.widen()
-        units = problem.penalised.units
-        coef = coef if units is None else coef / units
-        self._theta = objective.parameters.of_model(coef, intercept)
+        self._theta = objective.of_model(coef, intercept)
         self._line = objective.line(self._theta)
-        #: weights that change no logit, as of constant features, are not in θ
-        inert = penalty_of(objective, coef) - penalty_of(
-            objective, objective.parameters.model(self._theta)[0]
+        # weights that change no logit, as of constant features, are not in θ
+        inert = penalty_of(problem, objective, coef) - penalty_of(
+            problem, objective, objective.model(self._theta)[0]
         )
         self._value = self._line.value + max(inert, 0.0)
         self._inert = max(inert, 0.0)
@@ -127,8 +125,8 @@ class Proof:
         return max(self._value - result.value, 0.0) + result.gap_bound
 
 
-def penalty_of(objective: Objective, coef: NDArray) -> float:
-    """The penalty of weights in the units in which they are penalised."""
-    W = np.delete(coef, objective.free, axis=1)
-    ridge = 0.5 * objective.penalty * float(np.sum(np.square(W)))
+def penalty_of(problem: Problem, objective: Objective, coef: NDArray) -> float:
+    """The penalty of weights."""
+    W = coef if problem.penalised.units is None else coef / problem.penalised.units
+    ridge = 0.5 * objective.penalty * float(np.sum(np.square(np.delete(W, objective.free, axis=1))))
     return ridge + (objective.l1.value(W) if objective.l1 else 0.0)

@@ -15,7 +15,7 @@ from fastsoftmax.data import DenseData
 from fastsoftmax.linear._likelihood import NoMaximum, Sample, maximum
 from fastsoftmax.linear._problem import Problem
 from fastsoftmax.linear._targets import referred
-from fastsoftmax.objective import HESSIAN_PARAMETERS, Objective
+from fastsoftmax.objective import HESSIAN_PARAMETERS
 from fastsoftmax.solvers import Result
 
 
@@ -35,13 +35,13 @@ Model = tuple[NDArray, NDArray]  # coef and intercept
 
 
 def evidence_of(
-    estimator: Any, problem: Problem, objective: Objective, result: Result
+    estimator: Any, problem: Problem, result: Result, model: Model
 ) -> tuple[Evidence | NoMaximum | str, Model]:
     """What the end of a fit knows of the likelihood, or why nothing; and its model.
 
     That is the maximum of the likelihood where it is known.
     """
-    model = referred(*objective.model(result.theta), problem.reference)
+    model = referred(*model, problem.reference)
     targets = problem.targets
     sample = Sample(
         problem.rows.data, targets.values, targets.weights, problem.offset, targets.n_logits,

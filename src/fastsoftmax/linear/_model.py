@@ -82,13 +82,14 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
         objective = problem.objective(C, carry=self._carry if self.warm_start else None)
         start = objective.start(*self._previous(problem))
         result = self._minimize(problem, objective, start, callback)
-        evidence, model = evidence_of(self, problem, objective, result)
+        model = objective.model(result.theta)
+        evidence, best = evidence_of(self, problem, result, model)
         carry = carry_of(objective) if self.warm_start else None
         self._forget()
         if carry is not None:
             self._carry = carry
-        self._keep(problem, objective, result, C)
-        self._evidence, (self.coef_, self.intercept_) = evidence, model
+        self._keep(problem, objective, result, model, C)
+        self._evidence, (self.coef_, self.intercept_) = evidence, best
         return self
 
     def _minimize(
@@ -115,13 +116,18 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
             return solver.minimize(objective, start, replace(problem.options, report=report))
 
     def _keep(
-        self, problem: Problem, objective: Objective, result: solvers.Result, C: float
+        self,
+        problem: Problem,
+        objective: Objective,
+        result: solvers.Result,
+        model: tuple[NDArray, NDArray],
+        C: float,
     ) -> None:
         """Set the attributes of a fit that has ended, and let go of the objective."""
-        self._keep_model(problem, *objective.model(result.theta))
+        self._keep_model(problem, *model)
         self.converged_, self.certified_ = result.converged, result.certified
         self.objective_ = float(result.value)
-        self.grad_norm_ = objective.grad_norm(result.gradient)
+        self.grad_norm_ = objective.model_grad_norm(result.gradient)
         self.gap_bound_ = result.gap_bound
         self.n_iter_ = len(result.history)
         self.n_passes_ = objective.n_passes

@@ -12,7 +12,8 @@ from fastsoftmax import solvers
 from fastsoftmax._sklearn import DataConversionWarning
 from fastsoftmax._typing import MatrixLike
 from fastsoftmax.blocks import Blocks
-from fastsoftmax.linear._penalty import Penalised, penalised_units
+from fastsoftmax.data import RowSpace
+from fastsoftmax.linear._penalty import Penalised, penalised_units, row_space_of
 from fastsoftmax.linear._rows import Rows, rows_of
 from fastsoftmax.linear._targets import Targets, targets_of
 from fastsoftmax.objective import Carry, Objective
@@ -32,6 +33,7 @@ class Problem(NamedTuple):
     max_memory: int | None
     penalised: Penalised
     offset: NDArray | None
+    row_space: RowSpace | None
 
     def objective(
         self,
@@ -49,7 +51,7 @@ class Problem(NamedTuple):
         return Objective(
             self.rows.data, targets.values, targets.n_logits, weights=weights, C=C,
             l1_ratio=self.l1_ratio, fit_intercept=self.fit_intercept, max_memory=self.max_memory,
-            carry=carry, offset=self.offset, like=like,
+            carry=carry, offset=self.offset, row_space=self.row_space, like=like,
             **self.penalised._asdict(),
         )  # fmt: skip
 
@@ -97,7 +99,10 @@ def problem_of(
     penalised = penalised_units(
         rows.data, targets.weights, factors, bool(e.standardize), l1_ratio > 0, rows.require_spread
     )
+    space = None
+    if not l1_ratio:
+        space = row_space_of(rows.data, targets, penalised, bool(e.fit_intercept), max_memory)
     return Problem(
         rows, targets, kind == "indicators", reference, solvers.Options(tol, max_iter, seed),
-        solver, l1_ratio, bool(e.fit_intercept), max_memory, penalised, offset,
+        solver, l1_ratio, bool(e.fit_intercept), max_memory, penalised, offset, space,
     )  # fmt: skip

@@ -219,7 +219,7 @@ penalty_factor, class_weight, label_smoothing, reference_class, n_threads, rando
             objective = problem.objective(best)
             result = self._minimize(problem, objective, objective.start(coef, intercept), None)
             self._forget()
-            self._keep(problem, objective, result, best)
+            self._keep(problem, objective, result, objective.model(result.theta), best)
         else:
             self._forget()
             self._keep_model(problem, coef, intercept)

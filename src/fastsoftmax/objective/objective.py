@@ -5,7 +5,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax.data import Data, StoredLogits
+from fastsoftmax.data import Data, RowSpace, StoredLogits
 from fastsoftmax.objective.carry import Carry, key_of
 from fastsoftmax.objective.curvature import CURVATURES, HESSIAN_PARAMETERS
 from fastsoftmax.objective.l1 import L1
@@ -57,6 +57,9 @@ class Objective:
         Features whose weights are not penalised.
     offset : ndarray of shape (n, n_logits), optional
         Added to the logits.
+    row_space : RowSpace, optional
+        That of `data` in its units, for an L2 penalty: the coordinates of the problem that a solver
+        sees.
     like : Objective, optional
         One of the same data in the same units, whose coordinates are to be those of this one too:
         the weights differ so little that it makes no difference to conditioning.
@@ -78,6 +81,7 @@ class Objective:
         l1_factors: NDArray | None = None,
         free: NDArray[np.bool_] | None = None,
         offset: NDArray | None = None,
+        row_space: RowSpace | None = None,
         like: "Objective | None" = None,
     ) -> None:
         n = data.shape[0]
@@ -85,6 +89,7 @@ class Objective:
         l1 = l1_ratio / (C * total_weight)
         self._units = units
         self.max_memory = max(512 << 20, data.nbytes // 4) if max_memory is None else max_memory
+        self._row_space = row_space
         self.n_logits = n_logits
         #: whether each logit has a logistic function of its own, so that no two have a gauge
         self.logistic = n_logits == 1 or targets.dtype == np.uint8
@@ -98,6 +103,8 @@ class Objective:
         #: targets, weights of mean 1 and offset, in the precision in which they came
         self.given = targets, weights, offset
         self.l1 = L1(l1, self, l1_factors, data.shape[1]) if l1 else None
+        if row_space is not None:
+            data, units = row_space.rows, None
         kind = PARAMETERS[type(data)]
         if like is not None:
             data, told = like._exact, None
@@ -172,8 +179,7 @@ class Objective:
         What all classes have in common, which only a ridge sees, is taken out.
         """
         if coef is not None:
-            coef = coef if self._units is None else coef / self._units
-            theta = self.parameters.of_model(coef, intercept)
+            theta = self.of_model(coef, intercept)
             return theta if self.l1 else self.parameters.project(theta)
         theta = np.zeros(self.size)
         _, c = self.parameters.split(theta)
@@ -182,6 +188,14 @@ class Objective:
             c[:] = share - (others if self.logistic else share.mean())
             c *= self.parameters.intercept_scale
         return theta
+
+    def of_model(self, coef: NDArray, intercept: NDArray) -> NDArray:
+        """θ of a model, but for weights that change no logit of these rows."""
+        coef = coef if self._units is None else coef / self._units
+        if self._row_space is not None:
+            intercept = intercept + np.einsum("kd,d->k", coef, self._row_space.centre)
+            coef = self._row_space.basis.project(coef)
+        return self.parameters.of_model(coef, intercept)
 
     @cached_property
     def shares(self) -> NDArray[np.float64]:
@@ -217,6 +231,9 @@ class Objective:
     def model(self, theta: NDArray) -> tuple[NDArray, NDArray]:
         """(coef, intercept) of θ: fresh arrays, the intercepts of several classes with mean 0."""
         W, b = self.parameters.model(theta)
+        if self._row_space is not None:
+            W = self._row_space.basis.expand(W)
+            b = None if b is None else b - np.einsum("kd,d->k", W, self._row_space.centre)
         W = W if self._units is None else W * self._units
         if b is None:
             return W, np.zeros(len(W))
@@ -262,13 +279,25 @@ class Objective:
             out.move(self.offset, 1.0)
 
     def grad_norm(self, gradient: NDArray) -> float:
-        """max |∇F| with respect to (W, b), from the gradient with respect to θ."""
+        """max |∇F| with respect to (W, b), from the gradient with respect to θ; of W as it is in
+        the row space, if there is one."""
         return self.parameters.norms(gradient)[0]
 
     def intercept_grad_norm(self, gradient: NDArray) -> float:
         """max |∂F/∂b|, from the gradient with respect to θ."""
         by_b = self.parameters.split(gradient)[1]
         return 0.0 if by_b is None else float(np.abs(by_b).max() * self.parameters.intercept_scale)
+
+    def model_grad_norm(self, gradient: NDArray) -> float:
+        """max |∇F| with respect to the weights of the features and the intercepts."""
+        if self._row_space is None:
+            return self.grad_norm(gradient)
+        by_W, by_b = self.parameters.by_model(gradient)
+        by_W = self._row_space.basis.expand(by_W)
+        if by_b is None:
+            return float(np.abs(by_W).max())
+        by_W += by_b[:, None] * self._row_space.centre
+        return float(max(np.abs(by_W).max(), np.abs(by_b).max()))
 
     def gap_bound(self, gradient: NDArray) -> float:
         """At least F - F* where the intercepts are optimal for their weights; infinity for C = ∞.

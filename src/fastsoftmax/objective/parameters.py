@@ -306,6 +306,14 @@ class Standardised(Parameters):
         """(W, b) of θ: fresh arrays."""
         return self._change_of_given.model(theta, np.dtype(np.float64))
 
+    def by_model(self, gradient: NDArray) -> tuple[NDArray, NDArray | None]:
+        """Gradients with respect to W and b, from that with respect to θ."""
+        by_V, by_c = self.split(gradient)
+        if by_c is None:
+            return by_V * self.scales, None
+        by_b = by_c * self.intercept_scale
+        return by_V * self.scales + by_b[:, None] * self.shift, by_b
+
     def norms(self, gradient: NDArray) -> tuple[float, float]:
         """max |∇F| with respect to (W, b), and ‖∇_W F‖², from that with respect to θ."""
         return self._change_of_given.norms(gradient)
