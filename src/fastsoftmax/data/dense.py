@@ -71,6 +71,12 @@ class DenseData:
         """Some of the rows."""
         return self._of(self.X[chosen])
 
+    def only(self, features: NDArray[np.int64]) -> "DenseData":
+        """Some of the features, in memory."""
+        X = np.ascontiguousarray(self.X[:, features])
+        scale = None if self._feature_scale is None else self._feature_scale[features]
+        return DenseData(X, self.n_threads, self._workspace, scale, self.dtype)
+
     def _of(self, X: NDArray) -> Self:
         """Other rows of the same features."""
         return type(self)(X, self.n_threads, self._workspace, self._feature_scale, self.dtype)
