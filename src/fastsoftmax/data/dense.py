@@ -73,11 +73,6 @@ class DenseData:
         """Some of the rows."""
         return self._of(self.X[chosen])
 
-    def only(self, features: slice) -> Self:
-        """Some of the features."""
-        scale = None if self._feature_scale is None else self._feature_scale[features]
-        return type(self)(self.X[:, features], self.n_threads, self._workspace, scale, self.dtype)
-
     def _of(self, X: NDArray) -> Self:
         """Other rows of the same features."""
         return type(self)(X, self.n_threads, self._workspace, self._feature_scale, self.dtype)
@@ -121,8 +116,8 @@ class DenseData:
             np.copyto(X, self.X, casting="same_kind")
         return type(self)(X, self.n_threads, self._workspace, self._feature_scale)
 
-    def only(self, features: NDArray[np.intp]) -> Self:
-        """Some of the features."""
+    def only(self, features: slice | NDArray[np.intp]) -> Self:
+        """Some of the features, in memory."""
         scale = None if self._feature_scale is None else self._feature_scale[features]
         X = self.X[:, features]
         return type(self)(X, self.n_threads, self._workspace, scale, self.dtype)

@@ -14,7 +14,8 @@ RETRY = 100.0  # times that after each failure
 class ClassFactors:
     """Inverses of positive semi-definite matrices M (m, size, size), which are overwritten.
 
-    They are scaled to a diagonal of ones, then factored with as little added to it as it takes.
+    They are scaled to a diagonal of ones, then factored with as little added to it as it takes. Of
+    one with entries that are not finite the diagonal alone is inverted.
     One matrix serves all classes, each times a number of its own: `strengths`.
 
     Attributes
@@ -51,6 +52,9 @@ class ClassFactors:
             if not failed.any():
                 break
             jitters[failed > 0] *= RETRY
+            # finite entries are 1 at most, so that this has made the matrix diagonally dominant
+            endless = jitters > RETRY * size
+            matrices[endless], jitters[endless] = 0, 0
 
     def with_added(self, diagonal: NDArray[np.float64]) -> "ClassFactors":
         """The factors of the same matrices plus diag(diagonal), in place of these."""

@@ -93,6 +93,12 @@ class DenseBlocks(BlocksData):
             begin += len(X)
         return self._scaled(np.concatenate(found))
 
+    def only(self, features: NDArray[np.int64]) -> DenseData:
+        """Some of the features, in memory."""
+        X = np.concatenate([X[:, features] for X in self._read()])
+        scale = None if self._feature_scale is None else self._feature_scale[features]
+        return DenseData(X, self.n_threads, self._workspace, scale, self.dtype)
+
     def value_and_grad(
         self,
         W: NDArray | None,

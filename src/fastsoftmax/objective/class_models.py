@@ -298,11 +298,13 @@ class JointFace:
     def factor(self, line: PenalisedLine, damping: NDArray) -> Solve:
         """Its inverse, with this damping added."""
         o, face, size = self._objective, self._face, len(self._columns)
-        c, n = o.curvature, o.data.shape[0]
+        n, d = o.data.shape
+        columns = self._columns[self._columns < d]
+        data, units = o.data.only(columns), o.curvature.units[self._columns]
+        centre = o.parameters.shift[columns]
 
         def gram(drawn: Draw) -> NDArray:
-            each = [self._columns] * len(drawn.counts)
-            return np.array(o.data.grams_of(drawn, each, o.parameters.shift, c.units, 1 / n))
+            return data.gram(drawn, centre, units, 1 / n, np.zeros(size))
 
         o.n_passes += self.passes
         H = hessian(probabilities(line.logits(0)), o.weights, size, gram, o.logistic)

@@ -62,7 +62,7 @@ ABSOLUTE = 1e-13  # of the loss without features, below which the tolerance is n
 def minimize_proximal(objective: Objective, theta: NDArray, options: Options) -> Result:
     """Minimise from θ until the certified gap is tol * F."""
     run = Run(objective, theta, options)
-    line, model = objective.line(theta), None
+    line, model, blind_loss = objective.line(theta), None, objective.blind_loss
     bound, best, lowest, stale, damping, most = np.inf, np.inf, np.inf, 0, 0.0, 0
     while np.isfinite(line.value):
         centre(objective, line)
@@ -85,7 +85,7 @@ def minimize_proximal(objective: Objective, theta: NDArray, options: Options) ->
             break
         if model is None or not model.serves(line):
             model = model_for(objective, line, options.seed + run.n_iter)
-        model.damp(damping * min(1.0, line.value / objective.blind_loss))
+        model.damp(damping if line.value >= blind_loss else damping * line.value / blind_loss)
         first = walk(line, model.set.put(model.descend(line)), objective.rounding)
         centre(objective, line)
         direction, products, left = on_face(line, model, most, wanted)
