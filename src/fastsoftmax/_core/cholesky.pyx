@@ -18,6 +18,7 @@ from libc.math cimport fabs, sqrt
 from libc.stdlib cimport free, malloc
 cimport numpy as cnp
 
+from fastsoftmax._core.arrays cimport doubles, ints, reals
 from fastsoftmax._core.multiples cimport add_multiple
 from fastsoftmax._core.simd cimport CLASS_BLOCK, VL, VL_MOST, load, real, set1, store, vreal
 from fastsoftmax._core.substitution cimport RIGHT, substitute
@@ -29,9 +30,6 @@ cdef enum:
     BLOCK = 48  # rows: a multiple of CLASS_BLOCK, and more than 2*VL
     SQUARE = 16  # rows and columns copied at a time
 
-
-cdef inline void *data(array) except? NULL:
-    return NULL if array is None else cnp.PyArray_DATA(<cnp.ndarray?>array)
 
 
 def factor(
@@ -45,10 +43,10 @@ def factor(
     stays. Contiguous, `real`; jitters (m,) float64.
     """
     cdef Py_ssize_t m = matrices.shape[0], size = matrices.shape[1], i
-    cdef real *a = <real *>data(matrices)
-    cdef const real *scale = <const real *>data(scales)
-    cdef const double *jitter = <const double *>data(jitters)
-    cdef int *flags = <int *>data(failed)
+    cdef real *a = reals(matrices, "matrices")
+    cdef const real *scale = reals(scales, "scales")
+    cdef const double *jitter = doubles(jitters, "jitters")
+    cdef int *flags = ints(failed, "failed")
     if m < n_threads:
         for i in range(m):
             if flags[i]:
@@ -201,10 +199,10 @@ def solve(
     """
     cdef Py_ssize_t m = right.shape[0], k = right.shape[1], size = right.shape[2], i
     cdef Py_ssize_t scale_step = size if scales.shape[0] > 1 else 0
-    cdef const real *upper = <const real *>data(factors)
-    cdef const double *scale = <const double *>data(scales)
-    cdef const double *given = <const double *>data(right)
-    cdef double *to = <double *>data(out)
+    cdef const real *upper = reals(factors, "factors")
+    cdef const double *scale = doubles(scales, "scales")
+    cdef const double *given = doubles(right, "right")
+    cdef double *to = doubles(out, "out")
     cdef real *z = <real *>malloc((m * k * size + 1) * sizeof(real))
     if z == NULL:
         raise MemoryError(f"{m * k * size} numbers of right-hand sides")

@@ -20,6 +20,7 @@ from libc.stdint cimport (
 )
 cimport numpy as cnp
 
+from fastsoftmax._core.arrays cimport bytes_of
 from fastsoftmax._core.simd cimport (
     VL, VL_MOST, bfloat16, float16, load, load_stored, outlined, prefetch, real, set1, store,
     store_first, transpose, vreal,
@@ -67,12 +68,22 @@ cdef struct Cells:
     Py_ssize_t row_step, column_step  # in bytes
 
 
+cdef inline bint is_read(int type) noexcept nogil:
+    """Whether `convert` knows the type."""
+    return (
+        type == BOOL or type == UINT8 or type == UINT16 or type == UINT32 or type == UINT64
+        or type == INT8 or type == INT16 or type == INT32 or type == INT64
+        or type == FLOAT16 or type == BFLOAT16 or type == FLOAT32 or type == FLOAT64)
+
+
 cdef inline Cells cells_of(cnp.ndarray x):
     """The numbers of an array (n, d)."""
     cdef Cells s
-    s.x = <const char *>cnp.PyArray_DATA(x)
+    s.x = <const char *>bytes_of(x)
     s.size = cnp.PyArray_ITEMSIZE(x)
     s.type = KIND * x.descr.kind + <int>s.size
+    if not is_read(s.type) or cnp.PyArray_ISBYTESWAPPED(x):
+        raise TypeError(f"x: expected numbers of up to 8 bytes, got {x.dtype.str}")
     s.row_step, s.column_step = x.strides[0], x.strides[1]
     if x.shape[1] == 1:
         s.column_step = s.size  # NumPy leaves the stride of a single column arbitrary

@@ -17,6 +17,7 @@ from cython.parallel cimport prange, threadid
 from libc.stdint cimport int64_t
 cimport numpy as cnp
 
+from fastsoftmax._core.arrays cimport doubles, ints, longs, reals
 from fastsoftmax._core.linear_problem cimport part_start
 from fastsoftmax._core.multiples cimport add_multiple
 from fastsoftmax._core.simd cimport real
@@ -26,9 +27,6 @@ cnp.import_array()
 cdef enum:
     PARTS = 64  # of the parameters, whose sums are added in order
 
-
-cdef inline void *data(array) except? NULL:
-    return NULL if array is None else cnp.PyArray_DATA(<cnp.ndarray?>array)
 
 
 cdef inline double step(double slope, double h, double t, double v, double d) noexcept nogil:
@@ -58,13 +56,13 @@ def by_grams(
     gradient, values and thresholds are (k, m) too, slopes (k, m) is scratch; all but counts, int64,
     are `real`.
     """
-    cdef const real *h = <const real *>data(grams)
-    cdef const int64_t *count = <const int64_t *>data(counts)
-    cdef const real *g = <const real *>data(gradient)
-    cdef const real *v = <const real *>data(values)
-    cdef const real *t = <const real *>data(thresholds)
-    cdef real *d = <real *>data(change)
-    cdef real *s = <real *>data(slopes)
+    cdef const real *h = reals(grams, "grams")
+    cdef const int64_t *count = longs(counts, "counts")
+    cdef const real *g = reals(gradient, "gradient")
+    cdef const real *v = reals(values, "values")
+    cdef const real *t = reals(thresholds, "thresholds")
+    cdef real *d = reals(change, "change")
+    cdef real *s = reals(slopes, "slopes")
     cdef Py_ssize_t k = grams.shape[0], m = grams.shape[1], i
     for i in prange(k, nogil=True, schedule="dynamic", num_threads=n_threads,
                     use_threads_if=n_threads > 1):
@@ -121,17 +119,17 @@ def by_columns(
     diagonals contain, penalise the change: float64. scratch is (n_threads, n), `real`.
     """
     cdef Columns c = columns_of(x, rows, starts, weights.shape[1])
-    cdef const real *w = <const real *>data(weights)
-    cdef const int64_t *at = <const int64_t *>data(columns)
-    cdef const int64_t *count = <const int64_t *>data(counts)
-    cdef const double *mean = <const double *>data(means)
-    cdef const double *h = <const double *>data(diagonals)
-    cdef const double *ridge = <const double *>data(ridges)
-    cdef const real *g = <const real *>data(gradient)
-    cdef const real *v = <const real *>data(values)
-    cdef const real *t = <const real *>data(thresholds)
-    cdef real *d = <real *>data(change)
-    cdef real *r = <real *>data(scratch)
+    cdef const real *w = reals(weights, "weights")
+    cdef const int64_t *at = longs(columns, "columns")
+    cdef const int64_t *count = longs(counts, "counts")
+    cdef const double *mean = doubles(means, "means")
+    cdef const double *h = doubles(diagonals, "diagonals")
+    cdef const double *ridge = doubles(ridges, "ridges")
+    cdef const real *g = reals(gradient, "gradient")
+    cdef const real *v = reals(values, "values")
+    cdef const real *t = reals(thresholds, "thresholds")
+    cdef real *d = reals(change, "change")
+    cdef real *r = reals(scratch, "scratch")
     cdef Py_ssize_t k = columns.shape[0], m = columns.shape[1], i
     for i in prange(k, nogil=True, schedule="dynamic", num_threads=n_threads,
                     use_threads_if=n_threads > 1):
@@ -142,9 +140,9 @@ def by_columns(
 
 cdef Columns columns_of(cnp.ndarray x, cnp.ndarray rows, cnp.ndarray starts, Py_ssize_t n):
     cdef Columns c
-    c.x = <const real *>data(x)
-    c.rows = <const int *>data(rows)
-    c.starts = <const int64_t *>data(starts)
+    c.x = reals(x, "x")
+    c.rows = ints(rows, "rows")
+    c.starts = longs(starts, "starts")
     c.n = n
     return c
 
@@ -196,11 +194,11 @@ def moments(
     The first place of `diagonals` holds Σ w, where there is an intercept; means are else 0.
     """
     cdef Columns c = columns_of(x, rows, starts, weights.shape[1])
-    cdef const real *w = <const real *>data(weights)
-    cdef const int64_t *at = <const int64_t *>data(columns)
-    cdef const int64_t *count = <const int64_t *>data(counts)
-    cdef double *mean = <double *>data(means)
-    cdef double *h = <double *>data(diagonals)
+    cdef const real *w = reals(weights, "weights")
+    cdef const int64_t *at = longs(columns, "columns")
+    cdef const int64_t *count = longs(counts, "counts")
+    cdef double *mean = doubles(means, "means")
+    cdef double *h = doubles(diagonals, "diagonals")
     cdef Py_ssize_t k = columns.shape[0], m = columns.shape[1], i
     for i in prange(k, nogil=True, schedule="dynamic", num_threads=n_threads,
                     use_threads_if=n_threads > 1):
@@ -240,13 +238,13 @@ def grams(
     `real`, (n_threads, most that a class's columns hold).
     """
     cdef Columns c = columns_of(x, rows, starts, weights.shape[1])
-    cdef const real *w = <const real *>data(weights)
-    cdef const int64_t *at = <const int64_t *>data(columns)
-    cdef const int64_t *count = <const int64_t *>data(counts)
-    cdef real *to = <real *>data(out)
-    cdef int64_t *begin = <int64_t *>data(begins)
-    cdef int *place = <int *>data(places)
-    cdef real *entry = <real *>data(entries)
+    cdef const real *w = reals(weights, "weights")
+    cdef const int64_t *at = longs(columns, "columns")
+    cdef const int64_t *count = longs(counts, "counts")
+    cdef real *to = reals(out, "out")
+    cdef int64_t *begin = longs(begins, "begins")
+    cdef int *place = ints(places, "places")
+    cdef real *entry = reals(entries, "entries")
     cdef Py_ssize_t k = columns.shape[0], m = columns.shape[1], most = places.shape[1], i
     for i in prange(k, nogil=True, schedule="dynamic", num_threads=n_threads,
                     use_threads_if=n_threads > 1):
@@ -297,10 +295,10 @@ def subgradient(
     θ holds a number for each class and each of the thresholds t (width,), feature by feature or class by
     class. All are float64.
     """
-    cdef const double *g = <const double *>data(gradient)
-    cdef const double *v = <const double *>data(theta)
-    cdef const double *t = <const double *>data(thresholds)
-    cdef double *to = <double *>data(out)
+    cdef const double *g = doubles(gradient, "gradient")
+    cdef const double *v = doubles(theta, "theta")
+    cdef const double *t = doubles(thresholds, "thresholds")
+    cdef double *to = doubles(out, "out")
     cdef Py_ssize_t width = thresholds.shape[0], i
     # runs of one threshold side by side, or rows of them all
     cdef Py_ssize_t run = theta.shape[0] // width if by_feature else 1

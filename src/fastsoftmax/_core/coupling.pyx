@@ -38,6 +38,7 @@ from libc.math cimport INFINITY, sqrt
 from libc.stdint cimport uint64_t
 cimport numpy as cnp
 
+from fastsoftmax._core.arrays cimport bytes_of, doubles, ints, intps, reals
 from fastsoftmax._core.linear_problem cimport ALIGNMENT, aligned, part_start
 from fastsoftmax._core.probabilities cimport tile_probabilities
 from fastsoftmax._core.simd cimport (
@@ -53,9 +54,6 @@ cdef enum:
     PARTS = 64
     SHARES = 8  # of the draws, each counted and put in order by a thread
 
-
-cdef inline void *data(array) except? NULL:
-    return NULL if array is None else cnp.PyArray_DATA(<cnp.ndarray?>array)
 
 
 def draw(
@@ -73,15 +71,15 @@ def draw(
     `real`, are the roots of weights, total of what is drawn by / (m squares_i (r_k + r_l)), and totals
     (K(K - 1)/2,), float64, their sums.
     """
-    cdef real *p = <real *>data(probabilities)
-    cdef const real *z = <const real *>data(logits)
-    cdef const double *e = <const double *>data(emphasis)
-    cdef const double *square = <const double *>data(squares)
-    cdef const real *r = <const real *>data(resistances)
-    cdef int *to_row = <int *>data(rows)
-    cdef real *factor = <real *>data(factors)
-    cdef Py_ssize_t *count = <Py_ssize_t *>data(counts)
-    cdef double *total = <double *>data(totals)
+    cdef real *p = reals(probabilities, "probabilities")
+    cdef const real *z = reals(logits, "logits")
+    cdef const double *e = doubles(emphasis, "emphasis")
+    cdef const double *square = doubles(squares, "squares")
+    cdef const real *r = reals(resistances, "resistances")
+    cdef int *to_row = ints(rows, "rows")
+    cdef real *factor = reals(factors, "factors")
+    cdef Py_ssize_t *count = intps(counts, "counts")
+    cdef double *total = doubles(totals, "totals")
     cdef Py_ssize_t k = probabilities.shape[1], m = rows.shape[0], i
     cdef Py_ssize_t tiles = (n + ROWS - 1) // ROWS, pairs = counts.shape[0]
     cdef Py_ssize_t upto = aligned(n * sizeof(double)), drawn = aligned(m * sizeof(real))
@@ -89,7 +87,7 @@ def draw(
     cdef Py_ssize_t together = aligned((k + 2) * VL * sizeof(real))
     cdef cnp.ndarray block = workspace(
         ALIGNMENT + upto + 3 * drawn + begins + n_threads * together)
-    cdef char *memory = <char *>data(block)
+    cdef char *memory = bytes_of(block)
     memory += (ALIGNMENT - <size_t>memory % ALIGNMENT) % ALIGNMENT
     cdef double *sums = <double *>memory  # of the weights of rows up to each
     cdef int *row = <int *>(memory + upto)
@@ -104,7 +102,7 @@ def draw(
         for i in prange(tiles, schedule="static", num_threads=n_threads,
                         use_threads_if=n_threads > 1):
             if z:
-                tile_probabilities(z + i * k * ROWS, False, i * ROWS, n, k, p + i * k * ROWS)
+                tile_probabilities(z + i * k * ROWS, False, k, p + i * k * ROWS)
             weigh_tile(
                 p + i * k * ROWS, k, r, e + i * ROWS, min(ROWS, n - i * ROWS), sums + i * ROWS)
         for i in range(n):
@@ -326,12 +324,12 @@ def assemble(
     and diag(ridge) are added, and to that of classes k and l common[k] common[l] times `shared`. Grams,
     shared and out `real`, shares and common (K,) and ridge (size,) float64.
     """
-    cdef const real *g = <const real *>data(grams)
-    cdef const real *s = <const real *>data(shared)
-    cdef const double *share = <const double *>data(shares)
-    cdef const double *z = <const double *>data(common)
-    cdef const double *r = <const double *>data(ridge)
-    cdef real *to = <real *>data(out)
+    cdef const real *g = reals(grams, "grams")
+    cdef const real *s = reals(shared, "shared")
+    cdef const double *share = doubles(shares, "shares")
+    cdef const double *z = doubles(common, "common")
+    cdef const double *r = doubles(ridge, "ridge")
+    cdef real *to = reals(out, "out")
     cdef Py_ssize_t size = grams.shape[1], k = shares.shape[0], i
     for i in prange(k, nogil=True, schedule="dynamic", num_threads=n_threads,
                     use_threads_if=n_threads > 1):

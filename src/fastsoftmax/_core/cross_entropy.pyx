@@ -12,6 +12,7 @@ from cython.parallel cimport prange, threadid
 from libc.math cimport INFINITY
 cimport numpy as cnp
 
+from fastsoftmax._core.arrays cimport ints, reals
 from fastsoftmax._core.rows cimport (
     ALIGNMENT, Rows, aligned_buffer, buffer_size, go_along, n_units, padded, read_row, read_tile,
     row_at, rows_of, tile_at, write_row, write_tile,
@@ -159,14 +160,14 @@ def cross_entropy(
     the labels, `real`. gradient has the shape of x, and may be x, or is None; it is taken by
     factor * x. Nothing is checked.
     """
-    cdef Rows a = rows_of(x), b
+    cdef Rows a = rows_of(x, "x"), b
     cdef Targets t
-    t.labels = <const int *>cnp.PyArray_DATA(labels) if labels is not None else NULL
-    t.own = <const real *>cnp.PyArray_DATA(own)
-    t.base = <const real *>cnp.PyArray_DATA(base) if base is not None else NULL
-    t.of_class = <const real *>cnp.PyArray_DATA(of_class) if of_class is not None else NULL
-    t.given = rows_of(given if given is not None else x)
-    b = rows_of(gradient if gradient is not None else x)
+    t.labels = ints(labels, "labels")
+    t.own = reals(own, "own")
+    t.base = reals(base, "base")
+    t.of_class = reals(of_class, "of_class")
+    t.given = rows_of(given if given is not None else x, "given")
+    b = rows_of(gradient if gradient is not None else x, "gradient")
     if gradient is None:
         b.data = NULL
     cdef bint along = go_along(&a)
@@ -175,7 +176,7 @@ def cross_entropy(
     cdef Py_ssize_t buffers = 2 if base is not None or labels is None else 1
     cdef cnp.ndarray memory = workspace(ALIGNMENT + n_threads * buffers * size * sizeof(real))
     cdef real *z = aligned_buffer(memory)
-    cdef real *to = <real *>cnp.PyArray_DATA(losses)
+    cdef real *to = reals(losses, "losses")
     for i in prange(n_units(&a), nogil=True, schedule="static", num_threads=n_threads,
                     use_threads_if=n_threads > 1):
         unit(&a, &b, &t, i, along, factor, scale, past_cache, z + threadid() * buffers * size, size, to)

@@ -17,9 +17,12 @@ from cython.parallel cimport prange, threadid
 from libc.stdint cimport int64_t
 cimport numpy as cnp
 
+from fastsoftmax._core.arrays cimport bytes_of, doubles, floats, reals
 from fastsoftmax._core.linear_problem cimport ALIGNMENT, aligned, part_start, rounded_up
 from fastsoftmax._core.simd cimport VL, load, real, set1, sum_lanes, vreal
-from fastsoftmax._core.sparse_rows cimport Sparse, column_sums, rows_of_band, to_rows
+from fastsoftmax._core.sparse_rows cimport (
+    Sparse, column_sums, rows_of_band, sparse_of, to_rows,
+)
 from fastsoftmax._core.squares cimport load_upto, store_upto
 from fastsoftmax._core.tiles cimport ROWS
 
@@ -29,9 +32,6 @@ cdef enum:
     FEATURES = 128  # whose columns a thread takes at a time
     PARTS = 64  # of the features, whose sums are added in order
 
-
-cdef inline void *data(array) except? NULL:
-    return NULL if array is None else cnp.PyArray_DATA(<cnp.ndarray?>array)
 
 
 cdef struct Build:
@@ -71,12 +71,12 @@ def build(
     cdef Py_ssize_t k = masses.shape[0], padded = rounded_up(k, VL), size = sizeof(real)
     cdef Py_ssize_t band = rows_of_band(n, k), d = means.shape[0], start = 0, count, tiles, filled, i
     cdef const real *v
-    cdef double *mass = <double *>data(masses)
+    cdef double *mass = doubles(masses, "masses")
     cdef cnp.ndarray piece
     cdef Py_ssize_t sums = aligned(2 * k * sizeof(double))
     cdef cnp.ndarray memory = workspace(
         ALIGNMENT + aligned(band * padded * size) + aligned(2 * d * sizeof(double)) + n_threads * sums)
-    cdef char *free = <char *>data(memory)
+    cdef char *free = bytes_of(memory)
     free += (ALIGNMENT - <size_t>free % ALIGNMENT) % ALIGNMENT
     cdef Build b
     b.table = <real *>free
@@ -86,14 +86,14 @@ def build(
     b.k, b.n, b.d = k, n, d
     b.masses = mass
     b.ridge, b.share, b.centred = ridge, share, centred
-    b.means = <float *>data(means)
-    b.inverses = <float *>data(inverses)
+    b.means = floats(means, "means")
+    b.inverses = floats(inverses, "inverses")
     for i in range(k):
         mass[i] = 0.
     for count, (values, rows, starts), variances in bands:
         filled = 0
         for piece in variances:
-            v = <const real *>data(piece)
+            v = reals(piece, "piece")
             tiles = piece.shape[0]
             for i in prange(k, nogil=True, schedule="static", num_threads=n_threads,
                             use_threads_if=n_threads > 1):
@@ -104,10 +104,7 @@ def build(
                     v + i * ROWS * k, k, min(ROWS, count - filled - i * ROWS),
                     b.table + (filled + i * ROWS) * padded, padded)
             filled += tiles * ROWS
-        b.columns.values = <const real *>data(values)
-        b.columns.at = data(rows)
-        b.columns.starts = data(starts)
-        b.columns.wide = True
+        b.columns = sparse_of(values, rows, starts)
         b.is_first, b.is_last = start == 0, start + count == n
         start += count
         for i in prange((d + FEATURES - 1) // FEATURES, nogil=True, schedule="dynamic",
@@ -162,13 +159,13 @@ def solve(
     of float32.
     """
     cdef Py_ssize_t d = means.shape[0], k = means.shape[1], i, j
-    cdef const double *strength = <const double *>data(strengths)
-    cdef real *to = <real *>data(out)
-    cdef const real *from_ = <const real *>data(right)
-    cdef const real *mean = <const real *>data(means)
-    cdef const real *inverse = <const real *>data(inverses)
+    cdef const double *strength = doubles(strengths, "strengths")
+    cdef real *to = reals(out, "out")
+    cdef const real *from_ = reals(right, "right")
+    cdef const real *mean = reals(means, "means")
+    cdef const real *inverse = reals(inverses, "inverses")
     cdef cnp.ndarray memory = workspace(PARTS * k * sizeof(double))
-    cdef double *sums = <double *>data(memory)
+    cdef double *sums = <double *>bytes_of(memory)
     cdef double common = 0.
     with nogil:
         for i in range(PARTS * k):

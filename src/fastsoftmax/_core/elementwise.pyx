@@ -4,6 +4,7 @@ cimport numpy as cnp
 
 from cython.parallel cimport prange
 
+from fastsoftmax._core.arrays cimport reals
 from fastsoftmax._core.logistic cimport binary_loss, sigmoid
 from fastsoftmax._core.rowmath cimport exp as vector_exp, log1p as vector_log1p
 from fastsoftmax._core.simd cimport VL, absolute, minimum, real, set1, vreal, vreal_inlined
@@ -43,8 +44,8 @@ cdef void piece(const real *x, real *out, Py_ssize_t n, int function) noexcept n
 
 def apply(int function, cnp.ndarray x not None, cnp.ndarray out not None, int n_threads=1):
     """A function of x into out, both contiguous and `real`; they may be the same."""
-    cdef const real *a = <const real *>cnp.PyArray_DATA(x)
-    cdef real *b = <real *>cnp.PyArray_DATA(out)
+    cdef const real *a = reals(x, "x")
+    cdef real *b = reals(out, "out")
     cdef Py_ssize_t i, n = x.size
     for i in prange((n + PIECE - 1) // PIECE, nogil=True, schedule="static", num_threads=n_threads,
                     use_threads_if=n_threads > 1):
@@ -63,9 +64,9 @@ def binary_cross_entropy(
     cnp.ndarray x not None, cnp.ndarray y not None, cnp.ndarray out not None, int n_threads
 ):
     """-y log sigmoid(x) - (1 - y) log sigmoid(-x) into out, all contiguous and `real`."""
-    cdef const real *a = <const real *>cnp.PyArray_DATA(x)
-    cdef const real *b = <const real *>cnp.PyArray_DATA(y)
-    cdef real *c = <real *>cnp.PyArray_DATA(out)
+    cdef const real *a = reals(x, "x")
+    cdef const real *b = reals(y, "y")
+    cdef real *c = reals(out, "out")
     cdef Py_ssize_t i, n = x.size
     for i in prange((n + PIECE - 1) // PIECE, nogil=True, schedule="static", num_threads=n_threads,
                     use_threads_if=n_threads > 1):

@@ -15,15 +15,13 @@ from libc.math cimport sqrt
 from libc.stdint cimport int64_t
 cimport numpy as cnp
 
+from fastsoftmax._core.arrays cimport bytes_of, doubles, flags, ints, longs, reals
 from fastsoftmax._core.linear_problem cimport part_start
 from fastsoftmax._core.simd cimport real
 from fastsoftmax._core.sparse_rows cimport Sparse, index_at, sparse_of, start_of
 
 cnp.import_array()
 
-
-cdef inline void *data(cnp.ndarray array) noexcept:
-    return cnp.PyArray_DATA(array)
 
 
 def count(
@@ -32,10 +30,10 @@ def count(
 ):
     """How many non-zeros each column has, up to the largest int32: out (d,)."""
     cdef Sparse x = sparse_of(values, at, starts)
-    cdef int *to = <int *>data(out)
+    cdef int *to = ints(out, "out")
     cdef Py_ssize_t n = starts.shape[0] - 1, d = out.shape[0], j
     cdef cnp.ndarray memory = workspace(n_threads * d * sizeof(int64_t))
-    cdef int64_t *counts = <int64_t *>data(memory)
+    cdef int64_t *counts = <int64_t *>bytes_of(memory)
     cdef int64_t total
     cdef int t
     with nogil:
@@ -67,9 +65,9 @@ def measure(
 ):
     """Non-zeros of each row when folded, int64 (n,), and whether it has features of its own, bool."""
     cdef Sparse x = sparse_of(values, at, starts)
-    cdef const int *count_of = <const int *>data(counts)
-    cdef int64_t *length = <int64_t *>data(lengths)
-    cdef char *has = <char *>data(lone)
+    cdef const int *count_of = ints(counts, "counts")
+    cdef int64_t *length = longs(lengths, "lengths")
+    cdef char *has = flags(lone, "lone")
     cdef Py_ssize_t n = starts.shape[0] - 1, i
     for i in prange(n, nogil=True, schedule="static", num_threads=n_threads,
                     use_threads_if=n_threads > 1):
@@ -99,14 +97,14 @@ def fold(
     (d,), float64; peaks (n,), float64, get the largest share of each row.
     """
     cdef Sparse x = sparse_of(values, at, starts)
-    cdef const int *count_of = <const int *>data(counts)
-    cdef const int *own_of = <const int *>data(own)
-    cdef int *owner = <int *>data(owners)
-    cdef double *share = <double *>data(shares)
-    cdef double *peak = <double *>data(peaks)
-    cdef real *value = <real *>data(to_values)
-    cdef int *index = <int *>data(to_at)
-    cdef const int64_t *to = <const int64_t *>data(to_starts)
+    cdef const int *count_of = ints(counts, "counts")
+    cdef const int *own_of = ints(own, "own")
+    cdef int *owner = ints(owners, "owners")
+    cdef double *share = doubles(shares, "shares")
+    cdef double *peak = doubles(peaks, "peaks")
+    cdef real *value = reals(to_values, "to_values")
+    cdef int *index = ints(to_at, "to_at")
+    cdef const int64_t *to = longs(to_starts, "to_starts")
     cdef Py_ssize_t n = starts.shape[0] - 1, i
     for i in prange(n, nogil=True, schedule="static", num_threads=n_threads,
                     use_threads_if=n_threads > 1):
@@ -147,10 +145,10 @@ def unfold(
     cnp.ndarray out not None, int n_threads,
 ):
     """out (d, k) = share_j * row owner_j of folded, float64."""
-    cdef const double *from_ = <const double *>data(folded)
-    cdef const int *owner = <const int *>data(owners)
-    cdef const double *share = <const double *>data(shares)
-    cdef double *to = <double *>data(out)
+    cdef const double *from_ = doubles(folded, "folded")
+    cdef const int *owner = ints(owners, "owners")
+    cdef const double *share = doubles(shares, "shares")
+    cdef double *to = doubles(out, "out")
     cdef Py_ssize_t d = out.shape[0], k = out.shape[1], j, c
     for j in prange(d, nogil=True, schedule="static", num_threads=n_threads,
                     use_threads_if=n_threads > 1):

@@ -21,6 +21,7 @@ from cython.parallel cimport prange, threadid
 from libc.string cimport memset
 cimport numpy as cnp
 
+from fastsoftmax._core.arrays cimport bytes_of, doubles, ints, intps, reals
 from fastsoftmax._core.convert cimport REAL, Cells, cells_of, convert
 from fastsoftmax._core.linear_problem cimport ALIGNMENT, aligned, part_start, rounded_up
 from fastsoftmax._core.simd cimport (
@@ -40,9 +41,6 @@ cdef enum:
     BLOCKS = (2 * VL + CLASS_BLOCK - 1) // CLASS_BLOCK  # of rows, in a panel
     TASKS = 16  # of a band, packed by several threads
 
-
-cdef inline void *data(array) except? NULL:
-    return NULL if array is None else cnp.PyArray_DATA(<cnp.ndarray?>array)
 
 
 cdef struct Gram:
@@ -126,18 +124,18 @@ def gram(
     cdef Py_ssize_t element = sizeof(real), m = counts.shape[0], i
     g.x = cells_of(x)
     g.d = x.shape[1]
-    g.rows = <const int *>data(rows)
-    g.factors = <const real *>data(factors)
+    g.rows = ints(rows, "rows")
+    g.factors = reals(factors, "factors")
     g.in_place = g.x.type == REAL and g.x.column_step == g.x.size
     g.size = scales.shape[0]
     g.padded = rounded_up(g.size, 2 * VL)
     g.scale = scale
-    g.shared = <const real *>data(shared)
-    g.ridge = <const double *>data(ridge)
-    cdef const double *share = <const double *>data(shares)
-    cdef const Py_ssize_t *start = <const Py_ssize_t *>data(starts)
-    cdef const Py_ssize_t *count = <const Py_ssize_t *>data(counts)
-    cdef real *to = <real *>data(out)
+    g.shared = reals(shared, "shared")
+    g.ridge = doubles(ridge, "ridge")
+    cdef const double *share = doubles(shares, "shares")
+    cdef const Py_ssize_t *start = intps(starts, "starts")
+    cdef const Py_ssize_t *count = intps(counts, "counts")
+    cdef real *to = reals(out, "out")
     cdef Py_ssize_t band = aligned(BAND * g.padded * element)
     cdef Py_ssize_t each = band + aligned(g.size * g.padded * sizeof(double))
     # matrices side by side where there are enough of them, else the threads share each
@@ -146,13 +144,13 @@ def gram(
         outer -= 1
     cdef Py_ssize_t column = aligned(g.padded * element)
     cdef cnp.ndarray block = workspace(ALIGNMENT + 2 * column + outer * each)
-    cdef char *memory = <char *>data(block)
+    cdef char *memory = bytes_of(block)
     memory += (ALIGNMENT - <size_t>memory % ALIGNMENT) % ALIGNMENT
     g.centre = <real *>memory
     g.scales = <real *>(memory + column)
     memory += 2 * column
-    pad(<const real *>data(centre), g.d, g.padded, g.centre)
-    pad(<const real *>data(scales), g.size, g.padded, g.scales)
+    pad(reals(centre, "centre"), g.d, g.padded, g.centre)
+    pad(reals(scales, "scales"), g.size, g.padded, g.scales)
     if g.size > g.d:
         g.centre[g.d] = -1.
     with nogil:
@@ -246,11 +244,11 @@ def sums(
     """out (m, d) = sum over some rows i of factor_i^2 x_i; the arguments as for `gram`."""
     cdef Py_ssize_t m = counts.shape[0], d = x.shape[1], i
     cdef Cells cells = cells_of(x)
-    cdef const int *row = <const int *>data(rows)
-    cdef const real *factor = <const real *>data(factors)
-    cdef const Py_ssize_t *start = <const Py_ssize_t *>data(starts)
-    cdef const Py_ssize_t *count = <const Py_ssize_t *>data(counts)
-    cdef real *to = <real *>data(out)
+    cdef const int *row = ints(rows, "rows")
+    cdef const real *factor = reals(factors, "factors")
+    cdef const Py_ssize_t *start = intps(starts, "starts")
+    cdef const Py_ssize_t *count = intps(counts, "counts")
+    cdef real *to = reals(out, "out")
     for i in prange(m, nogil=True, schedule="dynamic", chunksize=1, num_threads=n_threads,
                     use_threads_if=n_threads > 1):
         sum_rows(

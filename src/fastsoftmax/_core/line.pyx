@@ -19,10 +19,12 @@ float64: the same to the bit for any number of threads.
 from cython.parallel cimport prange, threadid
 cimport numpy as cnp
 
+from fastsoftmax._core.arrays cimport bytes_of, doubles, reals
 from fastsoftmax._core.linear_problem cimport (
-    ALIGNMENT, Problem, TileRows, aligned, look_at_rows, part_start, set_targets, tile_loss,
+    ALIGNMENT, Problem, TileRows, aligned, look_at_rows, part_start, set_targets, set_weights,
+    tile_loss,
 )
-from fastsoftmax._core.probabilities cimport tile_differences, tile_probabilities
+from fastsoftmax._core.probabilities cimport tile_probabilities, tile_variances
 from fastsoftmax._core.simd cimport (
     VL, VL_MOST, absolute, add_to_doubles, divide, load, load_labels, real, select_eq, select_gt, set1,
     set1_lane, store, vlane, vreal,
@@ -35,9 +37,6 @@ cdef enum:
     PARTS = 64
     SUMS = 3  # phi, phi', phi''
 
-
-cdef inline void *data(array) except? NULL:
-    return NULL if array is None else cnp.PyArray_DATA(<cnp.ndarray?>array)
 
 
 cdef inline void tile_along(
@@ -105,15 +104,15 @@ def along(
     """
     cdef Problem p
     p.n, p.k, p.d = n, stored.shape[1], 0
-    p.stored = <real *>data(stored)
+    p.stored = reals(stored, "stored")
     set_targets(&p, targets)
-    p.weights = <const real *>data(weights)
-    cdef const real *d = <const real *>data(change)
-    cdef double *to = <double *>data(out)
+    set_weights(&p, weights)
+    cdef const real *d = reals(change, "change")
+    cdef double *to = doubles(out, "out")
     cdef Py_ssize_t each = aligned(2 * p.k * ROWS * sizeof(real)), i, j
     cdef Py_ssize_t totals = PARTS * SUMS * VL * <Py_ssize_t>sizeof(double)
     cdef cnp.ndarray block = workspace(ALIGNMENT + totals + n_threads * each)
-    cdef char *memory = <char *>data(block)
+    cdef char *memory = bytes_of(block)
     memory += (ALIGNMENT - <size_t>memory % ALIGNMENT) % ALIGNMENT
     cdef double *sums = <double *>memory
     cdef char *scratch = memory + totals
@@ -147,8 +146,8 @@ cdef void part_along(
 
 def move(cnp.ndarray stored not None, cnp.ndarray change not None, double t, int n_threads):
     """stored += t * change, rounded as `along` rounds it."""
-    cdef real *s = <real *>data(stored)
-    cdef const real *d = <const real *>data(change)
+    cdef real *s = reals(stored, "stored")
+    cdef const real *d = reals(change, "change")
     cdef Py_ssize_t tile = stored.shape[1] * ROWS, i
     for i in prange(stored.shape[0], nogil=True, schedule="static", num_threads=n_threads,
                     use_threads_if=n_threads > 1):
@@ -168,13 +167,13 @@ def residuals(
     """max_k |weight * (A - Y)| of each row into out (n,): what it can still pull with."""
     cdef Problem p
     p.n, p.k, p.d = n, stored.shape[1], 0
-    p.stored = <real *>data(stored)
+    p.stored = reals(stored, "stored")
     set_targets(&p, targets)
-    p.weights = <const real *>data(weights)
-    cdef real *to = <real *>data(out)
+    set_weights(&p, weights)
+    cdef real *to = reals(out, "out")
     cdef Py_ssize_t each = aligned(2 * p.k * ROWS * sizeof(real)), i
     cdef cnp.ndarray block = workspace(ALIGNMENT + n_threads * each)
-    cdef char *memory = <char *>data(block)
+    cdef char *memory = bytes_of(block)
     memory += (ALIGNMENT - <size_t>memory % ALIGNMENT) % ALIGNMENT
     for i in prange(stored.shape[0], nogil=True, schedule="static", num_threads=n_threads,
                     use_threads_if=n_threads > 1):
@@ -209,36 +208,36 @@ def variances(
 
     They weigh the rows in a class's block of the Hessian.
     """
-    cdef const real *s = <const real *>data(stored)
-    cdef const real *weight = <const real *>data(weights)
-    cdef real *to = <real *>data(out)
+    cdef const real *s = reals(stored, "stored")
+    cdef const real *weight = reals(weights, "weights")
+    cdef real *to = reals(out, "out")
     cdef Py_ssize_t k = stored.shape[1], i
     for i in prange(stored.shape[0], nogil=True, schedule="static", num_threads=n_threads,
                     use_threads_if=n_threads > 1):
-        tile_variances(s + i * k * ROWS, logistic, weight, i * ROWS, n, k, to + i * k * ROWS)
+        weighted_variances(s + i * k * ROWS, logistic, weight, i * ROWS, n, k, to + i * k * ROWS)
 
 
-cdef void tile_variances(
+cdef void weighted_variances(
     const real *s, bint logistic, const real *weight, Py_ssize_t start, Py_ssize_t n, Py_ssize_t k,
     real *z
 ) noexcept nogil:
     cdef real factors[ROWS]
-    cdef vreal g
+    cdef vreal w
     cdef Py_ssize_t i, v
-    tile_differences(s, logistic, weight, start, n, k, z, factors)
-    # A - Y: a probability, or for label 0 minus its complement
+    tile_variances(s, logistic, k, z)
+    for i in range(ROWS):
+        factors[i] = 0. if start + i >= n else weight[start + i] if weight else 1.
     for i in range(k):
         for v from 0 <= v < ROWS by VL:
-            g = absolute(load(z + i * ROWS + v))
-            g = select_gt(load(factors + v), set1(0.), (g - g * g) * load(factors + v), set1(0.))
-            store(z + i * ROWS + v, g)
+            w = load(factors + v)
+            store(z + i * ROWS + v, select_gt(w, set1(0.), load(z + i * ROWS + v) * w, set1(0.)))
 
 
 def class_sums(cnp.ndarray stored not None, less, cnp.ndarray out not None):
     """The sum of each class into out (k,), float64; or of |stored - less|, laid out like it."""
-    cdef const real *s = <const real *>data(stored)
-    cdef const real *other = <const real *>data(less)
-    cdef double *to = <double *>data(out)
+    cdef const real *s = reals(stored, "stored")
+    cdef const real *other = reals(less, "less")
+    cdef double *to = doubles(out, "out")
     cdef Py_ssize_t tiles = stored.shape[0], k = stored.shape[1], i
     with nogil:
         for i in range(k):
@@ -266,8 +265,8 @@ cdef double class_sum(
 
 def squares(cnp.ndarray stored not None, Py_ssize_t n, cnp.ndarray out not None, int n_threads):
     """The sum of the squares of each row into out (n,), float64."""
-    cdef const real *s = <const real *>data(stored)
-    cdef double *to = <double *>data(out)
+    cdef const real *s = reals(stored, "stored")
+    cdef double *to = doubles(out, "out")
     cdef Py_ssize_t k = stored.shape[1], i
     for i in prange(stored.shape[0], nogil=True, schedule="static", num_threads=n_threads,
                     use_threads_if=n_threads > 1):
@@ -292,12 +291,12 @@ def probabilities(
     cnp.ndarray stored not None, bint logistic, Py_ssize_t n, cnp.ndarray out not None, int n_threads
 ):
     """Softmax of each row, or the logistic function of each logit, into out, laid out as stored."""
-    cdef const real *s = <const real *>data(stored)
-    cdef real *to = <real *>data(out)
+    cdef const real *s = reals(stored, "stored")
+    cdef real *to = reals(out, "out")
     cdef Py_ssize_t k = stored.shape[1], i
     for i in prange(stored.shape[0], nogil=True, schedule="static", num_threads=n_threads,
                     use_threads_if=n_threads > 1):
-        tile_probabilities(s + i * k * ROWS, logistic, i * ROWS, n, k, to + i * k * ROWS)
+        tile_probabilities(s + i * k * ROWS, logistic, k, to + i * k * ROWS)
 
 
 def curve(
@@ -309,10 +308,10 @@ def curve(
     d is the logits' change, p their softmax: the Hessian of the losses times a direction is Xᵀ of it.
     Of logistic functions it is weight * p (1 - p) d.
     """
-    cdef const real *p = <const real *>data(probabilities)
-    cdef const real *d = <const real *>data(change)
-    cdef const real *weight = <const real *>data(weights)
-    cdef real *to = <real *>data(out)
+    cdef const real *p = reals(probabilities, "probabilities")
+    cdef const real *d = reals(change, "change")
+    cdef const real *weight = reals(weights, "weights")
+    cdef real *to = reals(out, "out")
     cdef Py_ssize_t k = change.shape[1], i
     for i in prange(change.shape[0], nogil=True, schedule="static", num_threads=n_threads,
                     use_threads_if=n_threads > 1):

@@ -14,11 +14,12 @@ K = 200 39.4 / 36.2; 20000 x 512: K = 400 37.0 / 39.9; 20000 x 256: K = 500 26.9
 from cython.parallel cimport prange, threadid
 cimport numpy as cnp
 
+from fastsoftmax._core.arrays cimport bytes_of, doubles, reals
 from fastsoftmax._core.convert cimport REAL, cells_of
 from fastsoftmax._core.linear_panels cimport (
     Panels, carve_panels, panels_bytes, plan_panels, run_panels, store_panels,
 )
-from fastsoftmax._core.linear_problem cimport Problem, most_common, set_targets
+from fastsoftmax._core.linear_problem cimport Problem, most_common, set_targets, set_weights
 from fastsoftmax._core.linear_stripes cimport run_stripes, store_stripes
 from fastsoftmax._core.simd cimport real
 from fastsoftmax._core.stored_tiles cimport tiles_read
@@ -42,10 +43,6 @@ cdef enum:
     LEAST_STRIPES = 8  # where the totals are so large that fewer fit, threads would idle
 
 
-cdef inline void *data(array) except? NULL:
-    """Where an array's elements begin; NULL for None."""
-    return NULL if array is None else cnp.PyArray_DATA(<cnp.ndarray?>array)
-
 
 cdef Problem problem(cnp.ndarray x, Py_ssize_t k, w, b, targets, weights, double scale):
     cdef Problem p
@@ -55,12 +52,12 @@ cdef Problem problem(cnp.ndarray x, Py_ssize_t k, w, b, targets, weights, double
     p.n, p.d, p.k = x.shape[0], x.shape[1], k
     p.row_step, p.column_step = p.cells.row_step // size, p.cells.column_step // size
     p.in_place = tiles_read(p.cells.type) and p.cells.column_step == p.cells.size
-    p.w = <const real *>data(w)
-    p.b = <const real *>data(b)
+    p.w = reals(w, "w")
+    p.b = reals(b, "b")
     p.stored = NULL
     p.change = NULL
     set_targets(&p, targets)
-    p.weights = <const real *>data(weights)
+    set_weights(&p, weights)
     p.scale = scale
     return p
 
@@ -97,15 +94,15 @@ def value_and_grad(
     is checked.
     """
     cdef Problem p = problem(x, grad_b.shape[0], w, b, targets, weights, scale)
-    p.stored = <real *>data(stored)
-    p.change, p.step = <const real *>data(change), step
+    p.stored = reals(stored, "stored")
+    p.change, p.step = reals(change, "change"), step
     cdef Stripes stripes = plan_stripes(&p, False)
     cdef Panels panels = plan_panels(&p)
     cdef bint narrow = grad_w is not None and grad_w.dtype.itemsize != sizeof(double)
-    cdef double *wide_w = NULL if narrow else <double *>data(grad_w)
-    cdef real *narrow_w = <real *>data(grad_w) if narrow else NULL
-    cdef double *to_b = <double *>data(grad_b)
-    cdef real *to_x = <real *>data(grad_x)
+    cdef double *wide_w = NULL if narrow else doubles(grad_w, "grad_w")
+    cdef real *narrow_w = reals(grad_w, "grad_w") if narrow else NULL
+    cdef double *to_b = doubles(grad_b, "grad_b")
+    cdef real *to_x = reals(grad_x, "grad_x")
     cdef cnp.ndarray memory
     cdef double loss
     if by_stripes(&p, &stripes, to_x != NULL) and not narrow:
@@ -115,14 +112,14 @@ def value_and_grad(
         while n_threads > 1 and stripes_bytes(&p, &stripes, n_threads) > SCRATCH_BYTES:
             n_threads -= 1
         memory = workspace(stripes_bytes(&p, &stripes, n_threads))
-        carve_stripes(&p, &stripes, <char *>data(memory))
+        carve_stripes(&p, &stripes, bytes_of(memory))
         with nogil:
             loss = run_stripes(&p, &stripes, wide_w, to_b, n_threads)
     else:
         while n_threads > 1 and panels_bytes(&p, &panels, n_threads) > SCRATCH_BYTES:
             n_threads -= 1
         memory = workspace(panels_bytes(&p, &panels, n_threads))
-        carve_panels(&p, &panels, <char *>data(memory))
+        carve_panels(&p, &panels, bytes_of(memory))
         with nogil:
             loss = run_panels(&p, &panels, wide_w, narrow_w, to_b, to_x, n_threads)
     return loss
@@ -139,9 +136,9 @@ def moments(
     cdef double unused
     p.labels = &label
     cdef Stripes stripes = plan_stripes(&p, False)
-    cdef double *to = <double *>data(sums)
+    cdef double *to = doubles(sums, "sums")
     cdef cnp.ndarray memory = workspace(stripes_bytes(&p, &stripes, n_threads))
-    carve_stripes(&p, &stripes, <char *>data(memory))
+    carve_stripes(&p, &stripes, bytes_of(memory))
     with nogil:
         run_stripes(&p, &stripes, to, &unused, n_threads)
 
@@ -155,11 +152,11 @@ def logits(
     cdef int label = 0
     p.labels = &label
     cdef Stripes stripes = plan_stripes(&p, True)
-    cdef real *to = <real *>data(out)
+    cdef real *to = reals(out, "out")
     cdef Py_ssize_t t
     stripes.n_stripes = 0  # no totals
     cdef cnp.ndarray memory = workspace(stripes_bytes(&p, &stripes, n_threads))
-    carve_stripes(&p, &stripes, <char *>data(memory))
+    carve_stripes(&p, &stripes, bytes_of(memory))
     with nogil:
         pack_stripes(&p, &stripes)
         for t in prange((p.n + ROWS - 1) // ROWS, schedule="dynamic", chunksize=TILES,
@@ -183,18 +180,18 @@ def store_logits(
     cdef Problem p = problem(x, w.shape[0], w, b, None, None, 1.)
     cdef int label = 0
     p.labels = &label
-    p.stored = <real *>data(out)
+    p.stored = reals(out, "out")
     cdef Stripes stripes = plan_stripes(&p, False)
     cdef Panels panels = plan_panels(&p)
     cdef cnp.ndarray memory
     if by_stripes(&p, &stripes, False):
         stripes.n_stripes = 0  # no totals
         memory = workspace(stripes_bytes(&p, &stripes, n_threads))
-        carve_stripes(&p, &stripes, <char *>data(memory))
+        carve_stripes(&p, &stripes, bytes_of(memory))
         with nogil:
             store_stripes(&p, &stripes, n_threads)
     else:
         memory = workspace(panels_bytes(&p, &panels, n_threads))
-        carve_panels(&p, &panels, <char *>data(memory))
+        carve_panels(&p, &panels, bytes_of(memory))
         with nogil:
             store_panels(&p, &panels, n_threads)

@@ -2,6 +2,7 @@
 
 cimport numpy as cnp
 
+from fastsoftmax._core.arrays cimport bytes_of, ints, reals, require_length, require_type
 from fastsoftmax._core.convert cimport Cells
 from fastsoftmax._core.simd cimport VL, load, prefetch, real, set1, store, vreal, vreal_inlined
 from fastsoftmax._core.softmax_tile cimport clear_unweighted, tile_gradient
@@ -58,15 +59,29 @@ cdef inline int set_targets(Problem *p, targets) except -1:
     if targets is None:
         return 0
     array = targets
+    if array.shape[0] < p.n:
+        raise ValueError(f"targets: expected {p.n} rows, got {array.shape[0]}")
     if array.ndim == 1:
-        p.labels = <const int *>cnp.PyArray_DATA(array)
+        p.labels = ints(array, "targets")
         return 0
     p.target_step = array.strides[0] // array.itemsize
+    if array.shape[1] != p.k or (p.k > 1 and array.strides[1] != array.itemsize):
+        raise ValueError(f"targets: expected {p.k} numbers side by side in each row")
     if array.itemsize == 1:
-        p.switches = <const unsigned char *>cnp.PyArray_DATA(array)
+        require_type(array, "targets", c"u", 1)
+        p.switches = <const unsigned char *>bytes_of(array)
         p.logistic = True
     else:
-        p.targets = <const real *>cnp.PyArray_DATA(array)
+        require_type(array, "targets", c"f", sizeof(real))
+        p.targets = <const real *>bytes_of(array)
+    return 0
+
+
+cdef inline int set_weights(Problem *p, weights) except -1:
+    """`real` weights (n,), or None where all are 1."""
+    p.weights = reals(weights, "weights")
+    if weights is not None:
+        require_length(weights, "weights", p.n)
     return 0
 
 

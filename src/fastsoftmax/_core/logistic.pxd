@@ -17,6 +17,13 @@ cdef inline vreal_inlined sigmoid(vreal x) noexcept nogil:
     return divide(select_gt(set1(0.), x, e, set1(1.)), set1(1.) + e)
 
 
+cdef inline vreal_inlined sigmoid_variance(vreal x) noexcept nogil:
+    """sigmoid(x) sigmoid(-x)"""
+    cdef vreal e = exp(set1(0.) - absolute(x)), inverse
+    inverse = divide(set1(1.), set1(1.) + e)
+    return e * inverse * inverse
+
+
 cdef inline vreal_inlined binary_loss(vreal x, vreal t, vreal *gradient) noexcept nogil:
     """-t log sigmoid(x) - (1 - t) log sigmoid(-x), and its gradient sigmoid(x) - t."""
     cdef vreal zero = set1(0.), one = set1(1.), e, loss, inverse

@@ -10,6 +10,7 @@ from cython.parallel cimport prange, threadid
 from libc.math cimport fabs, sqrt
 cimport numpy as cnp
 
+from fastsoftmax._core.arrays cimport bytes_of, doubles, reals
 from fastsoftmax._core.linear_problem cimport ALIGNMENT, aligned, part_start
 from fastsoftmax._core.multiples cimport add_multiple
 from fastsoftmax._core.simd cimport CLASS_BLOCK, VL, load, real, set1, store, sum_lanes, vreal
@@ -36,9 +37,6 @@ cdef struct Blocks:
     const real *intercepts  # (k,)
 
 
-cdef inline void *data(array) except? NULL:
-    return NULL if array is None else cnp.PyArray_DATA(<cnp.ndarray?>array)
-
 
 def padding():
     """Numbers, of which the rows of matrices are multiples."""
@@ -60,18 +58,18 @@ def solve(
     cdef Blocks b
     b.k, b.size, b.d, b.rank = right.shape[0], right.shape[1], across.shape[0], basis.shape[0]
     b.wide, b.deep = basis.shape[1], across.shape[1]
-    b.basis, b.across = <const real *>data(basis), <const real *>data(across)
-    b.factors, b.scales = <const real *>data(factors), <const double *>data(scales)
+    b.basis, b.across = reals(basis, "basis"), reals(across, "across")
+    b.factors, b.scales = reals(factors, "factors"), doubles(scales, "scales")
     b.step = b.rank * b.rank if factors.shape[0] > 1 else 0
     b.scale_step = b.rank if scales.shape[0] > 1 else 0
-    b.tails, b.means = <const real *>data(tails), <const real *>data(means)
-    b.intercepts = <const real *>data(intercepts)
-    cdef const double *given = <const double *>data(right)
-    cdef double *to = <double *>data(out)
+    b.tails, b.means = reals(tails, "tails"), reals(means, "means")
+    b.intercepts = reals(intercepts, "intercepts")
+    cdef const double *given = doubles(right, "right")
+    cdef double *to = doubles(out, "out")
     cdef Py_ssize_t groups = (b.k + GROUP - 1) // GROUP, i
     cdef Py_ssize_t room = aligned(GROUP * (b.wide + 2 * b.deep) * sizeof(real))
     cdef cnp.ndarray memory = workspace(ALIGNMENT + n_threads * room)
-    cdef char *scratch = <char *>data(memory)
+    cdef char *scratch = bytes_of(memory)
     scratch += (ALIGNMENT - <size_t>scratch % ALIGNMENT) % ALIGNMENT
     for i in prange(groups, nogil=True, schedule="static", num_threads=n_threads,
                     use_threads_if=n_threads > 1):
@@ -172,8 +170,8 @@ def orthonormal(cnp.ndarray gram not None, cnp.ndarray rows not None, double neg
     share of the vector's own. Gram-Schmidt.
     """
     cdef Py_ssize_t m = gram.shape[0], found = 0, i, j
-    cdef const real *g = <const real *>data(gram)
-    cdef real *first = <real *>data(rows)
+    cdef const real *g = reals(gram, "gram")
+    cdef real *first = reals(rows, "rows")
     cdef real *row = first
     cdef double square
     for j in range(m):
@@ -202,12 +200,12 @@ def blocks(
     0. All contiguous and `real`.
     """
     cdef Py_ssize_t k = grams.shape[0], rank = out.shape[1], i
-    cdef const real *g = <const real *>data(grams)
-    cdef const real *by = <const real *>data(own)
-    cdef const real *share = <const real *>data(shared)
-    cdef const real *common = <const real *>data(covariance)
-    cdef const real *penalty = <const real *>data(ridge)
-    cdef real *to = <real *>data(out)
+    cdef const real *g = reals(grams, "grams")
+    cdef const real *by = reals(own, "own")
+    cdef const real *share = reals(shared, "shared")
+    cdef const real *common = reals(covariance, "covariance")
+    cdef const real *penalty = reals(ridge, "ridge")
+    cdef real *to = reals(out, "out")
     for i in prange(k, nogil=True, schedule="static", num_threads=n_threads,
                     use_threads_if=n_threads > 1):
         block(

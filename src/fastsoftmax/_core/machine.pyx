@@ -3,6 +3,7 @@
 from cython.parallel cimport prange
 cimport numpy as cnp
 
+from fastsoftmax._core.arrays cimport reals
 from fastsoftmax._core.simd cimport VL, load, real, set1, sum_lanes, vreal
 
 cnp.import_array()
@@ -53,7 +54,7 @@ def multiply_adds(Py_ssize_t n, int n_threads):
 
 def read(cnp.ndarray x not None, int n_threads):
     """Read the contiguous array x once; return the bytes read."""
-    cdef const real *start = <const real *>cnp.PyArray_DATA(x)
+    cdef const real *start = reals(x, "x")
     cdef Py_ssize_t n = x.size, part = n // n_threads // (8 * VL) * 8 * VL
     cdef double sink = 0.
     cdef int t

@@ -34,6 +34,7 @@ from libc.math cimport isfinite
 from libc.string cimport memset
 cimport numpy as cnp
 
+from fastsoftmax._core.arrays cimport bytes_of, doubles, ints, intps, reals
 from fastsoftmax._core.activations cimport IDENTITY, LEAKY_RELU, LOGISTIC, RELU, TANH
 from fastsoftmax._core.linear_problem cimport aligned, part_start
 from fastsoftmax._core.network_layers cimport Layer, forward, layer_backward, row_length
@@ -133,7 +134,7 @@ cdef Network carve(
 ):
     """A network whose inputs and deltas have room for so many rows, all zero."""
     cdef Network net
-    cdef char *at = <char *>cnp.PyArray_DATA(memory)
+    cdef char *at = bytes_of(memory)
     cdef Py_ssize_t i, k, start = 0
     cdef Layer *layer
     cdef Block *block
@@ -152,7 +153,7 @@ cdef Network carve(
         layer.activation = activations[i]
         layer.slope = slope
         layer.start = start
-        layer.w = <real *>cnp.PyArray_DATA(weights) + start
+        layer.w = reals(weights, "weights") + start
         start += layer.m * layer.stride
         layer.a = <real *>at
         at += rows * layer.stride * sizeof(real)
@@ -315,18 +316,18 @@ def epoch(
     cdef Targets t
     cdef Rule rule
     cdef Py_ssize_t done, i, k
-    cdef double *total = <double *>cnp.PyArray_DATA(totals)
-    cdef double *errors = <double *>cnp.PyArray_DATA(squares)
+    cdef double *total = doubles(totals, "totals")
+    cdef double *errors = doubles(squares, "squares")
     t.loss, t.measure, t.threshold, t.k = loss, measured, threshold, sizes[net.n_layers]
-    t.labels = NULL if labels is None else <const int *>cnp.PyArray_DATA(labels)
-    t.given = NULL if given is None else <const real *>cnp.PyArray_DATA(given)
-    t.weights = NULL if sample_weight is None else <const real *>cnp.PyArray_DATA(sample_weight)
+    t.labels = ints(labels, "labels")
+    t.given = reals(given, "given")
+    t.weights = reals(sample_weight, "sample_weight")
     if order is not None:
-        inputs.order = <const Py_ssize_t *>cnp.PyArray_DATA(order)
+        inputs.order = intps(order, "order")
         inputs.count = order.shape[0]
-    net.first = NULL if first is None else <real *>cnp.PyArray_DATA(first)
-    net.second = NULL if second is None else <real *>cnp.PyArray_DATA(second)
-    net.sums = NULL if sums is None else <real *>cnp.PyArray_DATA(sums)
+    net.first = reals(first, "first")
+    net.second = reals(second, "second")
+    net.sums = reals(sums, "sums")
     rule.kind, rule.rate, rule.beta_1, rule.beta_2 = kind, rate, beta_1, beta_2
     rule.epsilon, rule.alpha = epsilon, alpha
     with nogil:
@@ -369,7 +370,7 @@ def outputs(
     cdef cnp.ndarray memory = workspace(network_bytes(sizes, rows, 0))
     cdef Network net = carve(sizes, activations, slope, rows, 0, weights, memory)
     cdef Inputs inputs = inputs_of(x, factor)
-    cdef real *to = <real *>cnp.PyArray_DATA(out)
+    cdef real *to = reals(out, "out")
     for c in prange((inputs.n + CHUNK - 1) // CHUNK, nogil=True, schedule="static",
                     num_threads=n_threads, use_threads_if=n_threads > 1):
         run_outputs(&net, &inputs, c, threadid(), to)

@@ -12,6 +12,7 @@ from libc.math cimport INFINITY, sqrt
 from libc.stdint cimport uint64_t
 cimport numpy as cnp
 
+from fastsoftmax._core.arrays cimport doubles, ints, intps, reals
 from fastsoftmax._core.simd cimport (
     VL, add_to_doubles, load, real, select_gt, set1, vreal, vreal_inlined,
 )
@@ -20,9 +21,6 @@ from fastsoftmax._core.tiles cimport ROWS
 
 cnp.import_array()
 
-
-cdef inline void *data(array) except? NULL:
-    return NULL if array is None else cnp.PyArray_DATA(<cnp.ndarray?>array)
 
 
 def draw(
@@ -38,13 +36,13 @@ def draw(
     rows (k, most) int32 and factors (k, most) hold the counts (k,) of each class, int64, in the order
     of the rows; totals (k,), float64, the sums of v. What is drawn depends on seed, class and row.
     """
-    cdef const real *v = <const real *>data(variances)
-    cdef const real *e = <const real *>data(emphasis)
+    cdef const real *v = reals(variances, "variances")
+    cdef const real *e = reals(emphasis, "emphasis")
     cdef Py_ssize_t k = variances.shape[1], most = rows.shape[1], i
-    cdef int *to_rows = <int *>data(rows)
-    cdef real *to_factors = <real *>data(factors)
-    cdef Py_ssize_t *to_counts = <Py_ssize_t *>data(counts)
-    cdef double *to_totals = <double *>data(totals)
+    cdef int *to_rows = ints(rows, "rows")
+    cdef real *to_factors = reals(factors, "factors")
+    cdef Py_ssize_t *to_counts = intps(counts, "counts")
+    cdef double *to_totals = doubles(totals, "totals")
     for i in prange(k, nogil=True, schedule="dynamic", num_threads=n_threads,
                     use_threads_if=n_threads > 1):
         to_counts[i] = draw_class(

@@ -232,6 +232,15 @@ fs_inline vlane shift_left(vlane x, int n) { return x << n; }
 fs_inline vlane shift_right(vlane x, int n) { return x >> n; }
 fs_inline vreal to_real(vlane x) { return __builtin_convertvector(x, vreal); }
 fs_inline vreal divide(vreal x, vreal y) { return x / y; }
+/* x * y + sum, rounded once where the processor can: whether a compiler contracts x * y + sum depends on
+ * the code around it. */
+fs_inline vreal multiply_add(vreal x, vreal y, vreal sum) {
+#if defined(__FMA__)
+    return FS_OP(fmadd)(x, y, sum);
+#else
+    return x * y + sum;
+#endif
+}
 fs_inline vreal square_root(vreal x) {
 #if defined(FS_PREFIX)
     return FS_OP(sqrt)(x);

@@ -48,6 +48,7 @@ cdef extern from "simd.h" nogil:
     vreal to_real(vlane)
 
     vreal divide(vreal, vreal)
+    vreal multiply_add(vreal, vreal, vreal)
     vreal absolute(vreal)
     vreal square_root(vreal)
     vreal maximum(vreal, vreal)

@@ -20,6 +20,7 @@ from cython.parallel cimport prange, threadid
 from libc.math cimport INFINITY
 cimport numpy as cnp
 
+from fastsoftmax._core.arrays cimport reals
 from fastsoftmax._core.rowmath cimport exp, exp_in_range, log1p
 from fastsoftmax._core.rows cimport (
     ALIGNMENT, Rows, aligned_buffer, buffer_size, go_along, n_units, padded, read_row, read_tile,
@@ -156,7 +157,7 @@ def softmax(
     x and out are `real`, of one shape and any strides, and may be the same. workspace(size) returns
     an array of so many bytes at least. Nothing is checked.
     """
-    cdef Rows a = rows_of(x), b = rows_of(out)
+    cdef Rows a = rows_of(x, "x"), b = rows_of(out, "out")
     cdef bint along = go_along(&a)
     cdef Py_ssize_t i, size = buffer_size(&a)
     if along:
@@ -199,14 +200,14 @@ def logsumexp(
     cnp.ndarray x not None, cnp.ndarray out not None, double factor, workspace, int n_threads
 ):
     """log(sum(exp(factor * x))) over the middle axis of x (outer, K, inner), into out, one a row."""
-    cdef Rows a = rows_of(x)
+    cdef Rows a = rows_of(x, "x")
     cdef bint along = go_along(&a)
     cdef Py_ssize_t i, size = buffer_size(&a)
     if along:
         size = min(size, RUN)
     cdef cnp.ndarray memory = workspace(ALIGNMENT + n_threads * size * sizeof(real))
     cdef real *z = aligned_buffer(memory)
-    cdef real *to = <real *>cnp.PyArray_DATA(out)
+    cdef real *to = reals(out, "out")
     for i in prange(n_units(&a), nogil=True, schedule="static", num_threads=n_threads,
                     use_threads_if=n_threads > 1):
         sum_unit(&a, i, along, factor, z + threadid() * size, to)
@@ -252,7 +253,7 @@ def softmax_vjp(
     workspace, int n_threads,
 ):
     """factor * p * (u - sum(p * u)) over the middle axis of p and u (outer, K, inner), into out."""
-    cdef Rows a = rows_of(p), b = rows_of(u), c = rows_of(out)
+    cdef Rows a = rows_of(p, "p"), b = rows_of(u, "u"), c = rows_of(out, "out")
     cdef bint along = go_along(&a)
     cdef Py_ssize_t i, size = buffer_size(&a)
     cdef cnp.ndarray memory = workspace(ALIGNMENT + n_threads * 2 * size * sizeof(real))

@@ -84,6 +84,14 @@ cdef inline vreal_inlined normaliser(
     return others + (top - top)
 
 
+cdef inline vreal_inlined likely_from(vreal others) noexcept nogil:
+    """What no exponential reaches but that of a class of p > 1/2: 1, or where there is none 2.
+
+    If others < 1, the maximum is attained once, and every other exponential is less than 1.
+    """
+    return select_gt(set1(1.), others, set1(1.), set1(2.))
+
+
 cdef inline void scale_by(
     real *z, Py_ssize_t n, Py_ssize_t step, vreal factor
 ) noexcept nogil:
@@ -98,6 +106,21 @@ cdef inline void to_probabilities(
     cdef vreal unused
     cdef vreal others = normaliser(z, n, step, along, True, top, following, &unused)
     scale_by(z, n, step, divide(set1(1.), set1(1.) + others))
+
+
+cdef inline void to_variances(
+    real *z, Py_ssize_t n, Py_ssize_t step, vreal top
+) noexcept nogil:
+    """p (1 - p) of each probability p of VL rows side by side."""
+    cdef vreal unused, inverse, likely, x
+    cdef vreal others = normaliser(z, n, step, False, True, top, NULL, &unused)
+    cdef Py_ssize_t k
+    inverse = divide(set1(1.), set1(1.) + others)
+    likely = likely_from(others)
+    for k in range(n):
+        x = load(z + k * step)
+        x = select_gt(likely, x, x * ((set1(1.) + others) - x), others)
+        store(z + k * step, x * inverse * inverse)
 
 
 cdef inline vlane classes_of(Py_ssize_t k, const int along) noexcept nogil:
@@ -129,31 +152,38 @@ cdef inline vreal_inlined soft_loss(
 ) noexcept nogil:
     """Loss against targets t >= 0 of each class, laid out as z; no need to sum to 1.
 
-    The loss is the sum of t_k (log-sum-exp - z_k), the gradient p_k sum(t) - t_k; of the most
-    probable class, sum of the other t - (1 - p) sum(t).
+    The loss is the sum of t_k (log-sum-exp - z_k), the gradient p_k sum(t) - t_k. Where p_k > 1/2, for
+    one class at most, that is p_k times the other t less (1 - p_k) t_k, of which a confident row keeps
+    the digits; of smaller p_k it would lose them.
     """
-    cdef vreal total = set1(0.), loss = set1(0.), run, lost, others, log_sum, t, x, inverse, wrong, most
+    cdef vreal rest = set1(0.), own = set1(0.), loss = set1(0.), run, at_top, lost
+    cdef vreal total, others, log_sum, t, x, inverse, share, most, likely
     cdef Py_ssize_t first, k
     for first from 0 <= first < n by RUN:
-        run = lost = set1(0.)
+        run = at_top = lost = set1(0.)
         for k in range(first, min(first + RUN, n)):
             t = load(targets + k * step)
-            x = t * (top - load(z + k * step))
-            run = run + t
-            lost = lost + select_gt(t, set1(0.), x, set1(0.))  # 0 of an improbable class costs nothing
-        total = total + run
+            x = load(z + k * step)
+            run = plus_where_unequal(run, x, top, t)
+            at_top = plus_where_equal(at_top, x, top, t)
+            # 0 of an improbable class costs nothing
+            lost = lost + select_gt(t, set1(0.), t * (top - x), set1(0.))
+        rest = rest + run
+        own = own + at_top
         loss = loss + lost
-    total = fold(total, along)
+    rest = fold(rest, along)
+    own = fold(own, along)
+    total = rest + own
     others = normaliser(z, n, step, along, wants_gradient, top, following, &log_sum)
     if wants_gradient:
         inverse = divide(set1(1.), set1(1.) + others)
-        wrong = others * inverse
+        share = total * inverse
+        most = (rest - own * others) * inverse
+        likely = likely_from(others)
         for k in range(n):
             t = load(targets + k * step)
             x = load(z + k * step)
-            most = (total - t) - total * wrong
-            x = select_gt(set1(1.), x, total * x * inverse - t, most)
-            store(z + k * step, weight * x)
+            store(z + k * step, weight * select_gt(likely, x, share * x - t, most))
     return fold(loss, along) + total * log_sum
 
 

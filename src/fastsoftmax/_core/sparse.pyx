@@ -13,8 +13,10 @@ from cython.parallel cimport prange, threadid
 from libc.stdint cimport int64_t
 cimport numpy as cnp
 
+from fastsoftmax._core.arrays cimport bytes_of, doubles, floats, ints, longs, reals
 from fastsoftmax._core.linear_problem cimport (
-    ALIGNMENT, Problem, aligned, part_start, rounded_up, set_targets, tile_loss, tile_sums,
+    ALIGNMENT, Problem, aligned, part_start, rounded_up, set_targets, set_weights,
+    tile_loss, tile_sums,
 )
 from fastsoftmax._core.simd cimport VL, load, real, store, sum_lanes
 from fastsoftmax._core.sparse_rows cimport (
@@ -30,9 +32,6 @@ cdef enum:
     PARTS = 64  # of the rows, each with sums of its own, added in order
     FEATURES = 128  # whose columns a thread takes at a time
 
-
-cdef inline void *data(array) except? NULL:
-    return NULL if array is None else cnp.PyArray_DATA(<cnp.ndarray?>array)
 
 
 def band_rows(Py_ssize_t n, Py_ssize_t k):
@@ -50,13 +49,13 @@ def store_logits(
     both int64. W (d, k) and b (k,) or None are `real`; all are contiguous. Nothing is checked.
     """
     cdef Sparse x = sparse_of(values, at, starts)
-    cdef const real *weights = <const real *>data(w)
-    cdef const real *intercepts = <const real *>data(b)
-    cdef real *to = <real *>data(out)
+    cdef const real *weights = reals(w, "w")
+    cdef const real *intercepts = reals(b, "b")
+    cdef real *to = reals(out, "out")
     cdef Py_ssize_t n = starts.shape[0] - 1, k = w.shape[1], i
     cdef Py_ssize_t each = aligned(ROWS * rounded_up(k, VL) * sizeof(real)) // sizeof(real)
     cdef cnp.ndarray memory = workspace(n_threads * each * sizeof(real))
-    cdef real *scratch = <real *>data(memory)
+    cdef real *scratch = <real *>bytes_of(memory)
     for i in prange((n + ROWS - 1) // ROWS, nogil=True, schedule="dynamic", chunksize=2,
                     num_threads=n_threads, use_threads_if=n_threads > 1):
         tile_of_logits(
@@ -69,13 +68,13 @@ def logits(
 ):
     """X W + b into out (n, k), `real` and contiguous; the rest as for `store_logits`."""
     cdef Sparse x = sparse_of(values, at, starts)
-    cdef const real *weights = <const real *>data(w)
-    cdef const real *intercepts = <const real *>data(b)
-    cdef real *to = <real *>data(out)
+    cdef const real *weights = reals(w, "w")
+    cdef const real *intercepts = reals(b, "b")
+    cdef real *to = reals(out, "out")
     cdef Py_ssize_t n = starts.shape[0] - 1, k = w.shape[1], i
     cdef Py_ssize_t each = aligned(rounded_up(k, VL) * sizeof(real)) // sizeof(real)
     cdef cnp.ndarray memory = workspace(n_threads * each * sizeof(real))
-    cdef real *scratch = <real *>data(memory)
+    cdef real *scratch = <real *>bytes_of(memory)
     for i in prange(n, nogil=True, schedule="dynamic", chunksize=16, num_threads=n_threads,
                     use_threads_if=n_threads > 1):
         write_row(&x, n, i, weights, intercepts, k, scratch + threadid() * each, to)
@@ -149,17 +148,17 @@ def value_and_grad(
     cdef Problem p
     p.n, p.k = starts.shape[0] - 1, grad_b.shape[0]
     p.x = NULL
-    p.w = <const real *>data(w)
-    p.b = <const real *>data(b)
-    p.stored = <real *>data(stored)
+    p.w = reals(w, "w")
+    p.b = reals(b, "b")
+    p.stored = reals(stored, "stored")
     set_targets(&p, targets)
-    p.weights = <const real *>data(weights)
+    set_weights(&p, weights)
     p.scale = scale
     cdef bint is_narrow = grad_w is not None and grad_w.dtype.itemsize == sizeof(float)
-    cdef double *wide = NULL if is_narrow else <double *>data(grad_w)
-    cdef float *narrow = <float *>data(grad_w) if is_narrow else NULL
-    cdef double *intercepts = <double *>data(grad_b)
-    cdef const double *penalised = <const double *>data(theta)
+    cdef double *wide = NULL if is_narrow else doubles(grad_w, "grad_w")
+    cdef float *narrow = floats(grad_w, "grad_w") if is_narrow else NULL
+    cdef double *intercepts = doubles(grad_b, "grad_b")
+    cdef const double *penalised = doubles(theta, "theta")
     cdef Py_ssize_t k = p.k, padded = rounded_up(k, VL), size = sizeof(real), d, i, start, count, j
     cdef Py_ssize_t band = rows_of_band(p.n, k), tiles
     cdef Py_ssize_t sums = aligned((VL + k) * sizeof(double)) // <Py_ssize_t>sizeof(double)
@@ -168,7 +167,7 @@ def value_and_grad(
     cdef cnp.ndarray memory = workspace(
         ALIGNMENT + aligned(band * padded * size) + PARTS * sums * sizeof(double)
         + n_threads * each * size)
-    cdef char *free = <char *>data(memory)
+    cdef char *free = bytes_of(memory)
     free += (ALIGNMENT - <size_t>free % ALIGNMENT) % ALIGNMENT
     cdef real *z = <real *>free
     free += aligned(band * padded * size)
@@ -251,11 +250,11 @@ def transpose_rows(
     numbers go behind those of the threads before it.
     """
     cdef Sparse x = sparse_of(values, at, starts)
-    cdef real *value = <real *>data(to_values)
-    cdef int *row = <int *>data(to_at)
-    cdef int64_t *begin = <int64_t *>data(to_starts)
+    cdef real *value = reals(to_values, "to_values")
+    cdef int *row = ints(to_at, "to_at")
+    cdef int64_t *begin = longs(to_starts, "to_starts")
     cdef cnp.ndarray memory = workspace(n_threads * d * sizeof(int64_t))
-    cdef int64_t *counts = <int64_t *>data(memory)
+    cdef int64_t *counts = <int64_t *>bytes_of(memory)
     cdef int64_t total = 0, here
     cdef Py_ssize_t j, n = end - first
     cdef int t

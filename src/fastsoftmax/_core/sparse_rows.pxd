@@ -3,6 +3,7 @@
 from libc.stdint cimport int64_t
 cimport numpy as cnp
 
+from fastsoftmax._core.arrays cimport elements, reals
 from fastsoftmax._core.gather cimport gather
 from fastsoftmax._core.linear_problem cimport part_start, rounded_up
 from fastsoftmax._core.simd cimport (
@@ -26,9 +27,9 @@ cdef struct Sparse:  # by rows, or by columns
 
 cdef inline Sparse sparse_of(cnp.ndarray values, cnp.ndarray at, cnp.ndarray starts):
     cdef Sparse x
-    x.values = <const real *>cnp.PyArray_DATA(values)
-    x.at = cnp.PyArray_DATA(at)
-    x.starts = cnp.PyArray_DATA(starts)
+    x.values = reals(values, "values")
+    x.at = elements(at, "at", c"i", starts.itemsize)
+    x.starts = elements(starts, "starts", c"i", starts.itemsize)
     x.wide = starts.itemsize == 8
     return x
 

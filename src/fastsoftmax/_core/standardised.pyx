@@ -16,6 +16,7 @@ from libc.math cimport fabs
 from libc.stdlib cimport free, malloc
 cimport numpy as cnp
 
+from fastsoftmax._core.arrays cimport doubles, flags, reals
 from fastsoftmax._core.simd cimport (
     VL, VL_MOST, absolute, divide, load, maximum, real, set1, store, sum_lanes, vreal,
     vreal_inlined,
@@ -41,8 +42,8 @@ cdef Coordinates coordinates(
 ):
     cdef Coordinates c
     c.k, c.size, c.d = table.shape[0], table.shape[1], scales.shape[0]
-    c.scales = <const real *>cnp.PyArray_DATA(scales)
-    c.shift = <const real *>cnp.PyArray_DATA(shift)
+    c.scales = reals(scales, "scales")
+    c.shift = reals(shift, "shift")
     c.intercept_scale = intercept_scale
     return c
 
@@ -74,12 +75,12 @@ def model(
 
     So are scales and shift. All is contiguous.
     """
-    cdef const double *at = <const double *>cnp.PyArray_DATA(theta)
-    cdef const double *scale = <const double *>cnp.PyArray_DATA(scales)
-    cdef const double *centre = <const double *>cnp.PyArray_DATA(shift)
+    cdef const double *at = doubles(theta, "theta")
+    cdef const double *scale = doubles(scales, "scales")
+    cdef const double *centre = doubles(shift, "shift")
     cdef Py_ssize_t rows = theta.shape[0], size = theta.shape[1], d = scales.shape[0], k
-    cdef real *to_w = <real *>cnp.PyArray_DATA(w)
-    cdef real *to_b = NULL if b is None else <real *>cnp.PyArray_DATA(b)
+    cdef real *to_w = reals(w, "w")
+    cdef real *to_b = reals(b, "b")
     cdef double at_means
     for k in prange(rows, nogil=True, schedule="static", num_threads=n_threads,
                     use_threads_if=n_threads > 1):
@@ -123,11 +124,11 @@ def gradient(
     """That of loss and ridge with respect to theta into out, like theta, from those of the loss with
     respect to W and b, float64; 0 for features that are `constant`, (D,) bool. And the ridge."""
     cdef Coordinates c = coordinates(theta, scales, shift, intercept_scale)
-    cdef const real *at = <const real *>cnp.PyArray_DATA(theta)
-    cdef const real *from_w = <const real *>cnp.PyArray_DATA(by_w)
-    cdef const real *from_b = <const real *>cnp.PyArray_DATA(by_b)
-    cdef const unsigned char *left_out = <const unsigned char *>cnp.PyArray_DATA(constant)
-    cdef real *to = <real *>cnp.PyArray_DATA(out)
+    cdef const real *at = reals(theta, "theta")
+    cdef const real *from_w = reals(by_w, "by_w")
+    cdef const real *from_b = reals(by_b, "by_b")
+    cdef const unsigned char *left_out = <const unsigned char *>flags(constant, "constant")
+    cdef real *to = reals(out, "out")
     cdef double *squares = sums_of(&c)
     cdef double total = 0.
     cdef Py_ssize_t k
@@ -168,10 +169,10 @@ def products(
     cnp.ndarray out not None, int n_threads,
 ):
     """out = ⟨W, W⟩, ⟨W, V⟩, ⟨V, V⟩ of the weights of two vectors like theta, float64."""
-    cdef double *to = <double *>cnp.PyArray_DATA(out)
+    cdef double *to = doubles(out, "out")
     cdef Coordinates c = coordinates(theta, scales, scales, 1.)
-    cdef const real *x = <const real *>cnp.PyArray_DATA(theta)
-    cdef const real *y = <const real *>cnp.PyArray_DATA(direction)
+    cdef const real *x = reals(theta, "theta")
+    cdef const real *y = reals(direction, "direction")
     cdef double *sums = sums_of(&c)
     cdef Py_ssize_t k, i
     for k in prange(c.k, nogil=True, schedule="static", num_threads=n_threads,
@@ -207,7 +208,7 @@ def norms(
     with respect to the weights of centred features: where intercepts are optimal it is the same, but
     for what is left of their gradient times the shift."""
     cdef Coordinates c = coordinates(gradient, scales, shift, intercept_scale)
-    cdef const real *x = <const real *>cnp.PyArray_DATA(gradient)
+    cdef const real *x = reals(gradient, "gradient")
     cdef double *sums = sums_of(&c)
     cdef double most = 0., total = 0.
     cdef Py_ssize_t k
@@ -244,8 +245,8 @@ cdef void norms_of_class(const Coordinates *c, const real *gradient, double *sum
 
 def centre(cnp.ndarray table not None, cnp.ndarray out not None, int n_threads):
     """table (K, size) less the mean over its rows, contiguous, into out."""
-    cdef const real *x = <const real *>cnp.PyArray_DATA(table)
-    cdef real *to = <real *>cnp.PyArray_DATA(out)
+    cdef const real *x = reals(table, "table")
+    cdef real *to = reals(out, "out")
     cdef Py_ssize_t k, rows = table.shape[0], size = table.shape[1], j
     cdef real *means = <real *>malloc((size + 1) * sizeof(real))
     if means == NULL:

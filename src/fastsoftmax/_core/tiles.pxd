@@ -47,6 +47,8 @@ Tried (AVX-512, 60000 x 784, K = 10, milliseconds, float32 / float64, two thread
 - sums of `product` that may have been cleared or loaded, before loops that may not run at all, went
   through the stack at either end: 20 % of its time with blocks of 32 rows (float64), 22.4 against
   21.5 ms (one thread);
+- left to contract a product and a sum, GCC tuned for Zen does not for a single chain of them, in the
+  instances of some types alone, whose results then differ in the last bit: `multiply_add`;
 - GCC repeats the load of a weight vector inside each multiply-add that uses it: `in_register`;
 - `product` inlined into its callers: GCC keeps the caller's vectors in registers and spills an
   operand; 20000 x 1024, K = 1000 460 against 380 ms (one thread): `outlined`;
@@ -58,7 +60,7 @@ from libc.stdint cimport int8_t, uint8_t
 
 from fastsoftmax._core.simd cimport (
     CLASS_BLOCK, VL, bfloat16, float16, in_register, inlined, load, load_stored, load_stored_first,
-    outlined, prefetch, prefetch_l2, real, set1, vreal,
+    multiply_add, outlined, prefetch, prefetch_l2, real, set1, vreal,
 )
 
 ctypedef fused direct:  # numbers of X that become `real` as they are loaded
@@ -114,7 +116,7 @@ cdef inline inlined dots_of(
         for k in range(nk):
             v = in_register(load(w + k * VL))
             for i in range(rows):
-                sums[k][i] = sums[k][i] + a[i] * v
+                sums[k][i] = multiply_add(a[i], v, sums[k][i])
         w = w + nk * VL
     if d % VL:
         j = d - d % VL
@@ -123,7 +125,7 @@ cdef inline inlined dots_of(
         for k in range(nk):
             v = load(w + k * VL)
             for i in range(rows):
-                sums[k][i] = sums[k][i] + a[i] * v
+                sums[k][i] = multiply_add(a[i], v, sums[k][i])
     for k in range(nk):
         for i in range(rows):
             out[k * FOLD + i] = sums[k][i]
@@ -213,9 +215,9 @@ cdef inline inlined product_of(
             x = x + stride
             for k in range(nk):
                 v = set1(y[k * step])
-                sum0[k] = sum0[k] + a * v
+                sum0[k] = multiply_add(a, v, sum0[k])
                 if wide == 2:
-                    sum1[k] = sum1[k] + b * v
+                    sum1[k] = multiply_add(b, v, sum1[k])
             y = y + along
             left = left - 1
             if left == 0:

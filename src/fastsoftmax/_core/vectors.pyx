@@ -10,6 +10,7 @@ from cython.parallel cimport prange
 from libc.stdlib cimport free, malloc
 cimport numpy as cnp
 
+from fastsoftmax._core.arrays cimport doubles, elements, intps, reals
 from fastsoftmax._core.multiples cimport add_multiple
 from fastsoftmax._core.simd cimport (
     VL, VL_MOST, absolute, load, load_first, maximum, real, set1, store, sum_lanes, vreal,
@@ -53,8 +54,8 @@ cdef inline Py_ssize_t block_length(Py_ssize_t n, Py_ssize_t i) noexcept nogil:
 
 def dot(cnp.ndarray a not None, cnp.ndarray b not None, int n_threads):
     """aᵀb of contiguous `real` (n,)."""
-    cdef const real *x = <const real *>cnp.PyArray_DATA(a)
-    cdef const real *y = <const real *>cnp.PyArray_DATA(b)
+    cdef const real *x = reals(a, "a")
+    cdef const real *y = reals(b, "b")
     cdef Py_ssize_t n = a.shape[0], blocks = (n + BLOCK - 1) // BLOCK, i
     cdef double *parts = <double *>malloc((blocks + 1) * sizeof(double))
     cdef double total = 0.
@@ -77,10 +78,10 @@ def dots(
 
     order is of intp, out of float64, here and below.
     """
-    cdef const Py_ssize_t *which = <const Py_ssize_t *>cnp.PyArray_DATA(order)
-    cdef double *to = <double *>cnp.PyArray_DATA(out)
-    cdef const real *x = <const real *>cnp.PyArray_DATA(rows)
-    cdef const real *y = <const real *>cnp.PyArray_DATA(v)
+    cdef const Py_ssize_t *which = intps(order, "order")
+    cdef double *to = doubles(out, "out")
+    cdef const real *x = reals(rows, "rows")
+    cdef const real *y = reals(v, "v")
     cdef Py_ssize_t n = v.shape[0], m = order.shape[0], blocks = (n + BLOCK - 1) // BLOCK, i, j
     cdef double *parts = <double *>malloc((blocks * m + 1) * sizeof(double))
     if parts == NULL:
@@ -103,11 +104,11 @@ def combine(
 ):
     """out = by * base + sum of factors[i] * rows[order[i]], contiguous `real`, the factors float64; out
     is written once."""
-    cdef const Py_ssize_t *which = <const Py_ssize_t *>cnp.PyArray_DATA(order)
-    cdef const double *factor = <const double *>cnp.PyArray_DATA(factors)
-    cdef const real *x = <const real *>cnp.PyArray_DATA(rows)
-    cdef const real *y = <const real *>cnp.PyArray_DATA(base)
-    cdef real *to = <real *>cnp.PyArray_DATA(out)
+    cdef const Py_ssize_t *which = intps(order, "order")
+    cdef const double *factor = doubles(factors, "factors")
+    cdef const real *x = reals(rows, "rows")
+    cdef const real *y = reals(base, "base")
+    cdef real *to = reals(out, "out")
     cdef Py_ssize_t n = base.shape[0], m = order.shape[0], blocks = (n + BLOCK - 1) // BLOCK, i, j
     for i in prange(blocks, nogil=True, schedule="static", num_threads=n_threads,
                     use_threads_if=n_threads > 1):
@@ -125,8 +126,8 @@ cdef inline void multiply_block(double by, const real *x, real *to, Py_ssize_t n
 
 def add_wide(cnp.ndarray a not None, double t, cnp.ndarray b not None, int n_threads):
     """a += t * b, where a is float64 and b `real`."""
-    cdef double *x = <double *>cnp.PyArray_DATA(a)
-    cdef const real *y = <const real *>cnp.PyArray_DATA(b)
+    cdef double *x = doubles(a, "a")
+    cdef const real *y = reals(b, "b")
     cdef Py_ssize_t n = a.shape[0], blocks = (n + BLOCK - 1) // BLOCK, i
     for i in prange(blocks, nogil=True, schedule="static", num_threads=n_threads,
                     use_threads_if=n_threads > 1):
@@ -144,12 +145,13 @@ def pair(
     cnp.ndarray after not None, cnp.ndarray s not None, cnp.ndarray y not None, int n_threads,
 ):
     """s = t * direction and y = after - before, `real`, of three vectors of float32 or float64."""
-    cdef const void *d = cnp.PyArray_DATA(direction)
-    cdef const void *x = cnp.PyArray_DATA(before)
-    cdef const void *z = cnp.PyArray_DATA(after)
-    cdef real *to_s = <real *>cnp.PyArray_DATA(s)
-    cdef real *to_y = <real *>cnp.PyArray_DATA(y)
     cdef bint wide = cnp.PyArray_ITEMSIZE(direction) == sizeof(double)
+    cdef Py_ssize_t size = sizeof(double) if wide else sizeof(float)
+    cdef const void *d = elements(direction, "direction", c"f", size)
+    cdef const void *x = elements(before, "before", c"f", size)
+    cdef const void *z = elements(after, "after", c"f", size)
+    cdef real *to_s = reals(s, "s")
+    cdef real *to_y = reals(y, "y")
     cdef Py_ssize_t n = s.shape[0], blocks = (n + BLOCK - 1) // BLOCK, i
     for i in prange(blocks, nogil=True, schedule="static", num_threads=n_threads,
                     use_threads_if=n_threads > 1):
@@ -179,9 +181,9 @@ def products(
     int n_threads
 ):
     """out = aᵀa, aᵀb, bᵀb of the first n numbers; a is float64, b `real`."""
-    cdef double *to = <double *>cnp.PyArray_DATA(out)
-    cdef const double *x = <const double *>cnp.PyArray_DATA(a)
-    cdef const real *y = <const real *>cnp.PyArray_DATA(b)
+    cdef double *to = doubles(out, "out")
+    cdef const double *x = doubles(a, "a")
+    cdef const real *y = reals(b, "b")
     cdef Py_ssize_t blocks = (n + BLOCK - 1) // BLOCK, i, j
     cdef double *parts = <double *>malloc((3 * blocks + 1) * sizeof(double))
     if parts == NULL:
@@ -223,7 +225,7 @@ cdef inline void products_of_block(
 
 def largest(cnp.ndarray a not None, int n_threads):
     """max |a| of contiguous `real` (n,), NaN if one is."""
-    cdef const real *x = <const real *>cnp.PyArray_DATA(a)
+    cdef const real *x = reals(a, "a")
     cdef Py_ssize_t n = a.shape[0], blocks = (n + BLOCK - 1) // BLOCK, i
     cdef double *parts = <double *>malloc((blocks + 1) * sizeof(double))
     cdef double top = 0.
@@ -255,8 +257,8 @@ cdef inline double largest_of_block(const real *x, Py_ssize_t n) noexcept nogil:
 
 def add(cnp.ndarray a not None, double t, cnp.ndarray b not None, int n_threads):
     """a += t * b, contiguous `real` (n,)."""
-    cdef real *x = <real *>cnp.PyArray_DATA(a)
-    cdef const real *y = <const real *>cnp.PyArray_DATA(b)
+    cdef real *x = reals(a, "a")
+    cdef const real *y = reals(b, "b")
     cdef Py_ssize_t n = a.shape[0], blocks = (n + BLOCK - 1) // BLOCK, i
     for i in prange(blocks, nogil=True, schedule="static", num_threads=n_threads,
                     use_threads_if=n_threads > 1):
