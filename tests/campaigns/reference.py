@@ -1,0 +1,513 @@
+"""The optimum of F, enclosed between two values, in NumPy; it shares no code with the library.
+
+Newton's method with the full Hessian and a line search, in coordinates in which the problem is as
+well scaled as it can be: unpenalised columns, the intercept's among them, become an orthonormal
+basis, penalised ones are made orthogonal to it and of unit size, and more features than rows are
+replaced by a basis of the row space. A softmax whose penalty is L2 alone keeps K - 1 classes. An
+absolute value becomes the smooth function that a logarithmic barrier makes of it,
+
+    |w| ≈ min over s > |w| of s - τ/λ log(s² - w²),
+
+and τ decreases to nothing. The upper value is F itself at the last point, the lower one is weak
+duality's there: for any a in the simplex, with v the gradient of the loss at the logits' dual a - y,
+
+    F - F* ≤ Σ s KL(a ‖ p) + Σ [λ|w| + μ w²/2 + v w + (|v| - λ)₊²/(2μ)],
+
+where a are the probabilities linearised along the next Newton step, and v vanishes on whatever has
+no penalty. Both are sums in long double, so that it doesn't matter how the point was found.
+"""
+
+from copy import copy
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from campaigns.definition import Real, losses, shifted
+
+DENSE = 900  # parameters up to which the Hessian is factorised
+EXACT = 130  # parameters up to which that is done in long double
+FEW = 3e7  # multiply-adds of a Hessian in long double, at most
+ENOUGH = 1e-11  # of F, to which the optimum is found where it is not factorised
+ROUNDING = {Real: 1e-15, np.float64: 1e-12}  # of Σ s|a - y||x|: what is 0 up to rounding
+
+
+class Optimum(NamedTuple):
+    """Where F is least: between two values, the upper one being that of a point (coef, intercept).
+
+    `lower` is valid only if it was `proved`; else it is what no loss can fall below.
+    """
+
+    upper: np.longdouble
+    lower: np.longdouble
+    coef: np.ndarray
+    intercept: np.ndarray
+
+
+def optimum(definition, start=None) -> Optimum:
+    """The optimum of a Definition; `start` is a model, (coef, intercept), to begin from."""
+    basis = Basis(definition)
+    n_logits = max(p.columns.stop or p.targets.shape[1] for p in definition.parts)
+    coef = np.zeros((n_logits, len(definition.ridge)), Real)
+    intercept = np.zeros(n_logits, Real)
+    lower = Real(0)
+    for part in definition.parts:
+        problem = Reduced(definition, basis, part)
+        theta = None
+        if start is not None:
+            W, b = (np.asarray(a, Real)[part.columns] for a in start)
+            theta = problem.of_model(basis.of_model(W.T, b + W @ definition.shift))
+        theta, bound = solve(problem, theta)
+        V, c = basis.model(problem.table(theta))
+        coef[part.columns], intercept[part.columns] = V.T, c - V.T @ definition.shift
+        lower += bound
+    return Optimum(definition.value(coef, intercept), lower, coef, intercept)
+
+
+class Basis:
+    """Coordinates of the features: Z = [U, P], U without a penalty, P with one."""
+
+    def __init__(self, definition) -> None:
+        X, n = definition.X, len(definition.X)
+        free = (definition.ridge == 0) & (definition.lasso == 0)
+        ones = np.ones((n, int(definition.intercept)), Real)
+        self._free, self._intercept = free, definition.intercept
+        self._U, self._R = orthonormal(np.hstack([ones, X[:, free]]))
+        kept = X[:, ~free]
+        self._C = self._U.T @ kept
+        kept = kept - self._U @ self._C
+        again = self._U.T @ kept
+        self._C, kept = self._C + again, kept - self._U @ again
+        kept[:, abs(kept).max(axis=0) <= 1e-18 * abs(X[:, ~free]).max(axis=0)] = 0
+        ridge, lasso = definition.ridge[~free], definition.lasso[~free]
+        self._Q = None
+        if kept.shape[1] > n and not lasso.any():
+            units = np.sqrt(ridge)
+            self._Q, _ = orthonormal((kept / units).T)
+            P, ridge, self._units = (kept / units) @ self._Q, np.ones(self._Q.shape[1], Real), units
+            lasso = 0 * ridge
+            size = np.maximum(abs(P).max(axis=0), 1e-4000)
+            self._Q, P, ridge = self._Q / size, P / size, ridge / size**2
+            self._size = size
+        else:
+            self._units = abs(kept).max(axis=0)
+            self._units[self._units == 0] = 1
+            P = kept / self._units
+            ridge, lasso = ridge / self._units**2, lasso / self._units
+        none = np.zeros(self._U.shape[1], Real)
+        self.Z = np.hstack([self._U, P])
+        self.ridge, self.lasso = np.concatenate([none, ridge]), np.concatenate([none, lasso])
+
+    def of_model(self, W, b):
+        """Coordinates of weights (D, L) and intercepts of the shifted features."""
+        free = np.vstack([b[None], W[self._free]]) if self._intercept else W[self._free]
+        kept = W[~self._free]
+        U = self._C @ kept + self._R @ free
+        scaled = (self._units[:, None]) * kept
+        return np.vstack([U, scaled if self._Q is None else self._size[:, None] ** 2 * (self._Q.T @ scaled)])
+
+    def model(self, theta):
+        """Weights (D, L) and intercepts of the shifted features."""
+        r = self._U.shape[1]
+        kept = theta[r:] if self._Q is None else self._Q @ theta[r:]
+        kept = kept / self._units[:, None]
+        W = np.zeros((len(self._free), theta.shape[1]), Real)
+        W[~self._free] = kept
+        free = back_substituted(self._R, theta[:r] - self._C @ kept)
+        W[self._free] = free[int(self._intercept) :]
+        return W, free[0] if self._intercept else np.zeros(theta.shape[1], Real)
+
+
+def orthonormal(A):
+    """Q and R of A = Q R, by Gram-Schmidt done twice; Q lacks columns that depend on others."""
+    Q, R = np.zeros((len(A), min(A.shape)), A.dtype), np.zeros((min(A.shape), A.shape[1]), A.dtype)
+    r = 0
+    for j in range(A.shape[1]):
+        scale = abs(A[:, j]).max(initial=0)
+        if not scale or r == len(Q.T):
+            R[:r, j] = Q[:, :r].T @ A[:, j]
+            continue
+        q = A[:, j] / scale
+        length = np.sqrt(q @ q)
+        for _ in range(2):
+            c = Q[:, :r].T @ q
+            q -= Q[:, :r] @ c
+            R[:r, j] += scale * c
+        rest = np.sqrt(q @ q)
+        if rest > 1e-16 * length:
+            Q[:, r], R[r, j] = q / rest, scale * rest
+            r += 1
+    return Q[:, :r], R[:r]
+
+
+def back_substituted(R, B):
+    """Some x with R x = B, R in echelon form."""
+    x = np.zeros((R.shape[1], B.shape[1]), B.dtype)
+    for i in reversed(range(len(R))):
+        pivot = int(np.argmax(R[i] != 0))
+        x[pivot] = (B[i] - R[i, pivot + 1 :] @ x[pivot + 1 :]) / R[i, pivot]
+    return x
+
+
+@dataclass
+class Point:
+    """What a point comes to: logits, F, its gradient, and what curvature is made of."""
+
+    theta: np.ndarray
+    z: np.ndarray
+    value: np.longdouble
+    gradient: np.ndarray
+    p: np.ndarray
+    q: np.ndarray  # 1 - p, without cancellation
+    excess: np.ndarray  # p - y
+
+
+class Reduced:
+    """F of one part, θ (r, Q) being the weights of Q logits; the rest, if any, has the logit 0.
+
+    `tau` is the strength of the barrier, where absolute values are penalised.
+    """
+
+    def __init__(self, definition, basis, part, dtype=Real) -> None:
+        self.s, self.Y, self.offset = (
+            a.astype(dtype) for a in (definition.s, part.targets, part.offset)
+        )
+        self.Z, self.ridge, self.lasso = (
+            a.astype(dtype) for a in (basis.Z, basis.ridge, basis.lasso)
+        )
+        k = self.Y.shape[1]
+        self.logistic = part.logistic
+        self.common = not (part.logistic or self.lasso.any())  # L2 of a softmax: its mean is 0
+        self.Q = k - 1 if part.logistic or self.common else k
+        self.G = np.eye(self.Q, dtype=dtype) - (dtype(1) / k if self.common else 0)
+        self.active = np.ones((self.Z.shape[1], self.Q), bool)
+        if self.Q == k:  # a free weight of the last class says what those of the others do
+            self.active[(self.ridge == 0) & (self.lasso == 0), -1] = False
+        self.tau = dtype(0)
+        self.floor = self.s @ losses(np.log(np.maximum(self.Y, 1e-300)), self.Y)
+
+    def in_precision(self, dtype):
+        """The same, in another precision."""
+        other = copy(self)
+        for name, value in vars(self).items():
+            if getattr(value, "dtype", None) == self.Z.dtype:
+                setattr(other, name, value.astype(dtype))
+        return other
+
+    def restricted(self, features):
+        """The same, of these features alone."""
+        other = copy(self)
+        for name in ("ridge", "lasso", "active"):
+            setattr(other, name, getattr(self, name)[features])
+        other.Z = self.Z[:, features]
+        return other
+
+    def of_model(self, table):
+        """θ of coordinates of all logits."""
+        last = table[:, -1:] if self.common else 0 * table[:, -1:]
+        if not self.active.all():
+            last = np.where(self.active[:, -1:], 0, table[:, -1:])
+        return (table - last)[:, : self.Q]
+
+    def table(self, theta):
+        """Coordinates of all logits, from θ."""
+        return self.centred(theta) if self.common else theta
+
+    def centred(self, theta):
+        """θ of all K classes, of mean 0."""
+        full = np.hstack([theta, 0 * theta[:, :1]])
+        return full - full.mean(axis=1, keepdims=True)
+
+    def full(self, z):
+        """Logits of all classes, from those of θ."""
+        first = (z,) if not self.logistic else (0 * z, z)
+        return np.hstack([*first, 0 * z[:, :1]] if self.common else first)
+
+    def mine(self, table):
+        """Columns of θ, of a table of all classes."""
+        return table[:, 1:] if self.logistic else table[:, : self.Q]
+
+    def at(self, theta, z=None) -> Point:
+        """What θ comes to; z are its logits, where they are known."""
+        z = self.Z @ theta if z is None else z
+        logits = self.offset + self.full(z)
+        e, rest, total, _ = shifted(logits)
+        p, q = e / total[:, None], rest / total[:, None]
+        excess = p * (1 - self.Y) - self.Y * q
+        value = self.s @ losses(logits, self.Y)
+        gradient = self.Z.T @ (self.s[:, None] * self.mine(excess))
+        pull = self.ridge[:, None] * (theta @ self.G)
+        value += np.sum(pull * theta) / 2
+        gradient += pull
+        if self.tau:
+            smooth, slope, _ = self.barrier(theta)
+            value, gradient = value + smooth, gradient + slope
+        return Point(theta, z, value, np.where(self.active, gradient, 0), p, q, excess)
+
+    def barrier(self, theta):
+        """The smooth form of Σ λ|w|, its derivatives by each weight."""
+        lam = np.broadcast_to(self.lasso[:, None], theta.shape)
+        on = lam > 0
+        lam = np.where(on, lam, 1)
+        ratio = self.tau / lam
+        root = np.sqrt(ratio**2 + theta**2)
+        s = ratio + root
+        value = np.where(on, lam * s - self.tau * np.log(2 * ratio * s), 0)
+        slope = np.where(on, lam * theta / s, 0)
+        curve = np.where(on, lam * ratio / (s * root), 0)
+        return value.sum(), slope, curve
+
+    def product(self, point, d):
+        """The Hessian's with d, and the logits' change."""
+        zd = self.Z @ d
+        move = self.full(zd)
+        zeta = move - np.sum(point.p * move, axis=1, keepdims=True)
+        H = self.Z.T @ (self.s[:, None] * self.mine(point.p * zeta))
+        H += self.ridge[:, None] * (d @ self.G)
+        if self.tau:
+            H += self.barrier(point.theta)[2] * d
+        return np.where(self.active, H, 0), zd
+
+    def hessian(self, point, dtype):
+        """Of all of θ, (Q r, Q r), class by class."""
+        r, Q = len(self.ridge), self.Q
+        H = np.zeros((Q, r, Q, r), dtype)
+        Z, s = self.Z.astype(dtype), self.s
+        p, q = self.mine(point.p), self.mine(point.q)
+        for k in range(Q):
+            for j in range(k + 1):
+                a = (s * (p[:, k] * q[:, k] if j == k else -p[:, k] * p[:, j])).astype(dtype)
+                H[k, :, j] = Z.T @ (a[:, None] * Z)
+                H[j, :, k] = H[k, :, j].T
+        at = np.arange(r)
+        H[:, at, :, at] += self.ridge.astype(dtype)[:, None, None] * self.G.astype(dtype)
+        H = H.reshape(Q * r, Q * r)
+        if self.tau:
+            H[np.diag_indices(Q * r)] += self.barrier(point.theta)[2].T.ravel().astype(dtype)
+        return H
+
+    def gap(self, point, d):
+        """What weak duality leaves to gain at a point, d being a step; infinity without a proof."""
+        move = self.full(self.Z @ d)
+        zeta = move - np.sum(point.p * move, axis=1, keepdims=True)
+        if zeta.min() < -1:
+            return np.inf
+        kl = self.s @ np.sum(point.p * rise(zeta), axis=1)
+        dual = point.excess + point.p * zeta
+        W = self.table(point.theta)
+        v = self.Z.T @ (self.s[:, None] * (dual if self.common else self.mine(dual)))
+        scale = abs(self.Z).T @ (self.s[:, None] * abs(dual if self.common else self.mine(dual)))
+        mu, lam = self.ridge[:, None], self.lasso[:, None]
+        free = (mu == 0) & (lam == 0)
+        if (abs(v) > ROUNDING[v.dtype.type] * scale)[np.broadcast_to(free, v.shape)].any():
+            return np.inf
+        shrink = 1.0
+        pure = np.broadcast_to((mu == 0) & (lam > 0), v.shape)
+        if pure.any():
+            shrink = np.minimum(1, np.min(np.broadcast_to(lam, v.shape)[pure] / abs(v[pure])))
+            if shrink < 1:  # towards the labels
+                a = self.Y + shrink * (point.p * (1 + zeta) - self.Y)
+                zeta = np.where(point.p > 0, a / np.where(point.p > 0, point.p, 1) - 1, 0)
+                kl = self.s @ np.sum(point.p * rise(zeta), axis=1)
+                v = shrink * v
+        terms = lam * abs(W) + mu * W**2 / 2 + v * W
+        with np.errstate(divide="ignore", invalid="ignore"):
+            over = np.maximum(abs(v) - lam, 0)
+            squares = np.where(lam > 0, terms + over**2 / (2 * mu), (v + mu * W) ** 2 / (2 * mu))
+        rest = np.where(mu > 0, squares, np.where(lam > 0, terms, 0))
+        return kl + rest.sum()
+
+
+def rise(t):
+    """(1 + t) log(1 + t) - t, without cancellation."""
+    small = abs(t) < 1e-3
+    u = np.where(small, t, 0)
+    series = u * u * (1 / Real(2) - u * (1 / Real(6) - u * (1 / Real(12) - u * (1 / Real(20) - u * (
+        1 / Real(30) - u * (1 / Real(42) - u / Real(56)))))))  # fmt: skip
+    w = np.where(small | (t <= -1), 0, t)
+    direct = (1 + w) * np.log1p(w) - w
+    return np.where(small, series, np.where(t <= -1, 1, direct)).astype(t.dtype)
+
+
+def solve(problem, theta=None):
+    """θ of the optimum, and a value that F can't fall below."""
+    r, Q = problem.active.shape
+    if problem.active.sum() > DENSE:
+        if problem.lasso.any():
+            raise ValueError(f"an L1 penalty of more than {DENSE} parameters")
+        return by_products(problem, theta)
+    theta = np.zeros((r, Q), Real) if theta is None else theta
+    theta = np.where(problem.active, theta, 0)
+    small = problem.active.sum() <= EXACT and len(problem.Z) * problem.active.sum() ** 2 <= FEW
+    precision = Real if small else np.float64
+    if problem.lasso.any():
+        value = problem.at(theta).value
+        for tau in value / problem.active.sum() * Real(10.0) ** -np.arange(1, 18, 1.0):
+            problem.tau = tau
+            theta, _ = newton(problem, theta, precision, rounds=30, goal=1e-2 * float(tau))
+        theta, step = newton(problem, theta, precision, rounds=5, goal=0)
+    else:
+        theta, step = newton(problem, theta, precision, rounds=200, goal=0)
+    problem.tau = Real(0)
+    point = problem.at(theta)
+    value = point.value + np.sum(problem.lasso[:, None] * abs(theta))
+    gap = min(problem.gap(point, 0 * step), problem.gap(point, step))
+    return theta, np.maximum(value - gap, problem.floor) if np.isfinite(gap) else problem.floor
+
+
+def newton(problem, theta, precision, *, rounds, goal):
+    """Newton's method; the point where it can do no better, and its step there."""
+    point, best = problem.at(theta), np.inf
+    stalled = 0
+    for _ in range(rounds):
+        step = newton_step(problem, point, precision)
+        decrement = -np.sum(step * point.gradient)
+        stalled = 0 if decrement < best / 4 else stalled + 1
+        best = min(best, decrement)
+        if decrement <= max(goal, 1e-30 * point.value) or (stalled > 5 and decrement < 1e-9 * point.value):
+            break
+        point = line_search(problem, point, step)
+    return point.theta, step
+
+
+def newton_step(problem, point, precision):
+    """-H⁻¹∇F, refined by products with the exact Hessian in long double."""
+    on = problem.active.T.ravel()
+    H = problem.hessian(point, precision)[np.ix_(on, on)]
+    size = np.sqrt(np.diag(H))
+    size[size == 0] = 1
+    H = H / size / size[:, None]
+    factor = cholesky(H)
+
+    def solved(gradient):
+        out = np.zeros(len(on), Real)
+        out[on] = factor(gradient.T.ravel()[on] / size) / size
+        return out.reshape(problem.active.T.shape).T
+
+    step, rest = conjugate_gradients(
+        lambda d: problem.product(point, d)[0], -point.gradient, solved, rounds=12
+    )
+    return step
+
+
+def conjugate_gradients(product, b, solved, *, rounds, enough=1e-30):
+    """x with product(x) ≈ b, preconditioned; the step of least residual in the factor's metric."""
+    x, r = 0 * b, b.copy()
+    z = solved(r)
+    d, old = z, np.sum(r * z)
+    first = best = old
+    kept = x
+    for _ in range(rounds):
+        Hd = product(d)
+        curve = np.sum(d * Hd)
+        if not curve > 0:
+            break
+        x, r = x + old / curve * d, r - old / curve * Hd
+        z = solved(r)
+        new = np.sum(r * z)
+        if new < best:
+            best, kept = new, x
+        if not new > enough * first:
+            break
+        d, old = z + new / old * d, new
+    return kept, best
+
+
+def cholesky(A):
+    """A solver of A x = b for A of unit diagonal, positive definite up to rounding."""
+    for jitter in (0, 1, 1e2, 1e4, 1e6, 1e9):
+        shifted_A = A + jitter * len(A) * np.finfo(A.dtype).eps * np.eye(len(A), dtype=A.dtype)
+        if A.dtype == np.float64:
+            try:
+                L = np.linalg.cholesky(shifted_A)
+            except np.linalg.LinAlgError:
+                continue
+            inverse = np.linalg.inv(L)
+            return lambda b: inverse.T @ (inverse @ b.astype(np.float64))
+        L = long_cholesky(shifted_A)
+        if L is not None:
+            return lambda b: substituted(L, b)
+    raise np.linalg.LinAlgError("not positive definite")
+
+
+def long_cholesky(A):
+    """The lower factor in any precision; None if A is not positive definite."""
+    A = A.copy()
+    for j in range(len(A)):
+        if not A[j, j] > 0:
+            return None
+        A[j:, j] /= np.sqrt(A[j, j])
+        A[j + 1 :, j + 1 :] -= A[j + 1 :, j, None] * A[j + 1 :, j]
+    return np.tril(A)
+
+
+def substituted(L, b):
+    """x with L Lᵀ x = b."""
+    x = b.copy()
+    for j in range(len(L)):
+        x[j] = (x[j] - L[j, :j] @ x[:j]) / L[j, j]
+    for j in reversed(range(len(L))):
+        x[j] = (x[j] - L[j + 1 :, j] @ x[j + 1 :]) / L[j, j]
+    return x
+
+
+def line_search(problem, point, step):
+    """A point along the step at which the slope is half of the first at most, in size."""
+    slope = np.sum(step * point.gradient)
+    zd = problem.Z @ step
+    low, high, t = 0.0, np.inf, 1.0
+    for _ in range(60):
+        new = problem.at(point.theta + t * step, point.z + t * zd)
+        now = np.sum(step * new.gradient)
+        if abs(now) <= -slope / 2 or not slope < 0:
+            break
+        if now < 0:
+            low, t = t, min(4 * t, (t + high) / 2)
+        else:
+            high, t = t, (low + t) / 2
+    return problem.at(new.theta)
+
+
+def by_products(problem, theta=None):
+    """As `solve`, for many parameters: conjugate gradients on exact Hessian products in float64."""
+    floor, problem = problem.floor, problem.in_precision(np.float64)
+    theta = np.zeros(problem.active.shape) if theta is None else theta.astype(np.float64)
+    point, gap = problem.at(np.where(problem.active, theta, 0)), np.inf
+    for _ in range(100):
+        step, _ = conjugate_gradients(
+            lambda d, at=point: problem.product(at, d)[0], -point.gradient,
+            by_class(problem, point), rounds=60, enough=1e-6,
+        )  # fmt: skip
+        step = without_residual(problem, point, step)
+        gap = problem.gap(point, step)
+        new = line_search(problem, point, step)
+        if gap <= ENOUGH * point.value or not new.value < point.value:
+            break
+        point = new
+    return point.theta.astype(Real), point.value - gap if np.isfinite(gap) else floor
+
+
+def without_residual(problem, point, step):
+    """The step, corrected where there is no penalty, so that v vanishes there."""
+    free = (problem.ridge == 0) & (problem.lasso == 0)
+    if not free.any():
+        return step
+    part = problem.restricted(free)
+    for _ in range(2):
+        residual = problem.product(point, step)[0] + point.gradient
+        H = part.hessian(point, np.float64)
+        change = np.linalg.lstsq(H, -residual[free].T.ravel(), rcond=1e-15)[0]
+        step = step.copy()
+        step[free] += change.reshape(problem.Q, -1).T
+    return step
+
+
+def by_class(problem, point):
+    """A preconditioner: the diagonal blocks of the Hessian, one for each logit."""
+    p, q = problem.mine(point.p), problem.mine(point.q)
+    H = np.einsum("nk,ni,nj->kij", problem.s[:, None] * p * q, problem.Z, problem.Z, optimize=True)
+    at = np.arange(len(problem.ridge))
+    H[:, at, at] += problem.ridge * np.diag(problem.G)[:, None]
+    trace = H[:, at, at].max(axis=1)
+    H[:, at, at] += 1e-14 * np.maximum(trace, 1e-300)[:, None]
+    inverse = np.linalg.inv(H)
+    return lambda g: np.einsum("kij,jk->ik", inverse, g)
