@@ -25,9 +25,11 @@ import numpy as np
 from campaigns.definition import Real, losses, shifted
 
 DENSE = 900  # parameters up to which the Hessian is factorised
+CLASSES = 40  # up to which pairs of classes are
 EXACT = 130  # parameters up to which that is done in long double
 FEW = 3e7  # multiply-adds of a Hessian in long double, at most
 ENOUGH = 1e-11  # of F, to which the optimum is found where it is not factorised
+SLIGHT = 1e-22  # a ridge whose weak duality is lost in rounding, on columns of unit size
 ROUNDING = {Real: 1e-15, np.float64: 1e-12}  # of Σ s|a - y||x|: what is 0 up to rounding
 
 
@@ -44,7 +46,10 @@ class Optimum(NamedTuple):
 
 
 def optimum(definition, start=None) -> Optimum:
-    """The optimum of a Definition; `start` is a model, (coef, intercept), to begin from."""
+    """The optimum of a Definition.
+
+    A model, (coef, intercept), is where to start if the parameters are too many for the Hessian.
+    """
     basis = Basis(definition)
     n_logits = max(p.columns.stop or p.targets.shape[1] for p in definition.parts)
     coef = np.zeros((n_logits, len(definition.ridge)), Real)
@@ -298,7 +303,8 @@ class Reduced:
         scale = abs(self.Z).T @ (self.s[:, None] * abs(dual if self.common else self.mine(dual)))
         mu, lam = self.ridge[:, None], self.lasso[:, None]
         free = (mu == 0) & (lam == 0)
-        if (abs(v) > ROUNDING[v.dtype.type] * scale)[np.broadcast_to(free, v.shape)].any():
+        zero = abs(v) <= ROUNDING[v.dtype.type] * scale
+        if not zero[np.broadcast_to(free, v.shape)].all():
             return np.inf
         shrink = 1.0
         pure = np.broadcast_to((mu == 0) & (lam > 0), v.shape)
@@ -314,7 +320,9 @@ class Reduced:
             over = np.maximum(abs(v) - lam, 0)
             squares = np.where(lam > 0, terms + over**2 / (2 * mu), (v + mu * W) ** 2 / (2 * mu))
         rest = np.where(mu > 0, squares, np.where(lam > 0, terms, 0))
-        return kl + rest.sum()
+        # a ridge of next to nothing is better left out: F without it is no greater
+        without = np.where(zero & (mu < SLIGHT), lam * abs(W) + mu * W**2 / 2, np.inf)
+        return kl + np.minimum(rest, without).sum()
 
 
 def rise(t):
@@ -331,12 +339,11 @@ def rise(t):
 def solve(problem, theta=None):
     """θ of the optimum, and a value that F can't fall below."""
     r, Q = problem.active.shape
-    if problem.active.sum() > DENSE:
+    if problem.active.sum() > DENSE or problem.Q > CLASSES:
         if problem.lasso.any():
             raise ValueError(f"an L1 penalty of more than {DENSE} parameters")
         return by_products(problem, theta)
-    theta = np.zeros((r, Q), Real) if theta is None else theta
-    theta = np.where(problem.active, theta, 0)
+    theta = np.zeros((r, Q), Real)
     small = problem.active.sum() <= EXACT and len(problem.Z) * problem.active.sum() ** 2 <= FEW
     precision = Real if small else np.float64
     if problem.lasso.any():
@@ -356,14 +363,14 @@ def solve(problem, theta=None):
 
 def newton(problem, theta, precision, *, rounds, goal):
     """Newton's method; the point where it can do no better, and its step there."""
-    point, best = problem.at(theta), np.inf
-    stalled = 0
+    point, best, stalled = problem.at(theta), np.inf, 0
     for _ in range(rounds):
         step = newton_step(problem, point, precision)
         decrement = -np.sum(step * point.gradient)
-        stalled = 0 if decrement < best / 4 else stalled + 1
-        best = min(best, decrement)
-        if decrement <= max(goal, 1e-30 * point.value) or (stalled > 5 and decrement < 1e-9 * point.value):
+        if decrement < 1e-13 * point.value:  # above it may be small at a kink, and grow again
+            stalled = 0 if decrement < 0.9 * best else stalled + 1
+            best = min(best, decrement)
+        if decrement <= max(goal, 1e-30 * point.value) or stalled > 5:
             break
         point = line_search(problem, point, step)
     return point.theta, step
@@ -470,8 +477,10 @@ def line_search(problem, point, step):
 def by_products(problem, theta=None):
     """As `solve`, for many parameters: conjugate gradients on exact Hessian products in float64."""
     floor, problem = problem.floor, problem.in_precision(np.float64)
-    theta = np.zeros(problem.active.shape) if theta is None else theta.astype(np.float64)
-    point, gap = problem.at(np.where(problem.active, theta, 0)), np.inf
+    point, gap = problem.at(np.zeros(problem.active.shape)), np.inf
+    if theta is not None:
+        given = problem.at(np.where(problem.active, theta, 0).astype(np.float64))
+        point = given if given.value < point.value else point
     for _ in range(100):
         step, _ = conjugate_gradients(
             lambda d, at=point: problem.product(at, d)[0], -point.gradient,

@@ -75,8 +75,8 @@ def main() -> None:
         print(json.dumps(record, indent=1), faults(record) if "told" in record else "")
         return
     i, n = map(int, options.shard.split("/"))
-    names = list(FAMILIES)
-    keys = [(names[j % len(names)], j // len(names)) for j in range(i - 1, options.problems, n)]
+    seeds = range(i - 1, options.problems // len(FAMILIES) + 1, n)
+    keys = [(name, seed) for seed in seeds for name in FAMILIES]
     options.out.mkdir(parents=True, exist_ok=True)
     run(keys, options.out / f"shard-{i}-of-{n}.jsonl", options.minutes)
 

@@ -47,16 +47,21 @@ def descends(U, part) -> bool:
     m = ahead.shape[0]
     if not m:
         return False
-    result = linprog(
-        np.concatenate([np.zeros(A.shape[1]), -np.ones(m)]),
-        A_ub=hstack([-ahead, identity(m)]).tocsr(),
-        b_ub=np.zeros(m),
-        A_eq=hstack([equal, coo_array((equal.shape[0], m))]).tocsr() if equal.shape[0] else None,
-        b_eq=np.zeros(equal.shape[0]) if equal.shape[0] else None,
-        bounds=[(None, None)] * A.shape[1] + [(0, 1)] * m,
-        method="highs",
-        options={"primal_feasibility_tolerance": 1e-10, "dual_feasibility_tolerance": 1e-10},
-    )
-    if result.x is None:
+    for feasible in (1e-10, 1e-8, 1e-7):
+        result = linprog(
+            np.concatenate([np.zeros(A.shape[1]), -np.ones(m)]),
+            A_ub=hstack([-ahead, identity(m)]).tocsr(),
+            b_ub=np.zeros(m),
+            A_eq=hstack([equal, coo_array((equal.shape[0], m))]).tocsr() if alike.any() else None,
+            b_eq=np.zeros(equal.shape[0]) if alike.any() else None,
+            bounds=[(None, None)] * A.shape[1] + [(0, 1)] * m,
+            method="highs",
+            options={
+                "primal_feasibility_tolerance": feasible, "dual_feasibility_tolerance": feasible
+            },
+        )  # fmt: skip
+        if result.status == 0:
+            break
+    else:
         raise RuntimeError(f"linprog: {result.message}")
     return -result.fun > 0.5
