@@ -66,7 +66,7 @@ def define(problem) -> Definition:
     used = s > 0
     X, s = X[used], s[used] / total
     shift = np.sort(X, axis=0)[len(X) // 2]
-    near = np.sort(abs(X - shift), axis=0)[len(X) // 2] < abs(shift) / 1000  # else it gains nothing
+    near = np.sort(abs(X - shift), axis=0)[len(X) // 2] < abs(shift) / 4  # else it gains nothing
     shift[~near | (not params["fit_intercept"])] = 0
     factors = params.get("penalty_factor")
     factors = np.ones(d, Real) if factors is None else np.asarray(factors, Real)

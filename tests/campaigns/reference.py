@@ -1,9 +1,8 @@
 """The optimum of F, enclosed between two values, in NumPy; it shares no code with the library.
 
 Newton's method with the full Hessian and a line search, in coordinates in which the problem is as
-well scaled as it can be: unpenalised columns, the intercept's among them, become an orthonormal
-basis, penalised ones are made orthogonal to it and of unit size, and more features than rows are
-replaced by a basis of the row space. A softmax whose penalty is L2 alone keeps K - 1 classes. An
+well scaled as it can be: columns are shifted to a median of 0 and of unit size, and more features
+than rows are replaced by a basis of the row space. A softmax whose penalty is L2 alone keeps K - 1 classes. An
 absolute value becomes the smooth function that a logarithmic barrier makes of it,
 
     |w| ≈ min over s > |w| of s - τ/λ log(s² - w²),
@@ -69,88 +68,80 @@ def optimum(definition, start=None) -> Optimum:
 
 
 class Basis:
-    """Coordinates of the features: Z = [U, P], U without a penalty, P with one."""
+    """Coordinates of the features, Z: a column of ones, those without a penalty, those with one."""
 
     def __init__(self, definition) -> None:
         X, n = definition.X, len(definition.X)
-        free = (definition.ridge == 0) & (definition.lasso == 0)
+        ridge, lasso = definition.ridge, definition.lasso
+        self._d, self._intercept = X.shape[1], definition.intercept
         ones = np.ones((n, int(definition.intercept)), Real)
-        self._free, self._intercept = free, definition.intercept
-        self._U, self._R = orthonormal(np.hstack([ones, X[:, free]]))
-        kept = X[:, ~free]
-        self._C = self._U.T @ kept
-        kept = kept - self._U @ self._C
-        again = self._U.T @ kept
-        self._C, kept = self._C + again, kept - self._U @ again
-        kept[:, abs(kept).max(axis=0) <= 1e-18 * abs(X[:, ~free]).max(axis=0)] = 0
-        ridge, lasso = definition.ridge[~free], definition.lasso[~free]
-        self._Q = None
-        if kept.shape[1] > n and not lasso.any():
-            units = np.sqrt(ridge)
-            self._Q, _ = orthonormal((kept / units).T)
-            P, ridge, self._units = (kept / units) @ self._Q, np.ones(self._Q.shape[1], Real), units
-            lasso = 0 * ridge
-            size = np.maximum(abs(P).max(axis=0), 1e-4000)
-            self._Q, P, ridge = self._Q / size, P / size, ridge / size**2
-            self._size = size
+        free = np.flatnonzero((ridge == 0) & (lasso == 0))
+        alone = independent(np.hstack([ones, X[:, free]]))[ones.shape[1] :] - ones.shape[1]
+        self._free = free[alone]
+        self._kept = np.flatnonzero((ridge > 0) | (lasso > 0))
+        U, P = X[:, self._free], X[:, self._kept]
+        self._sizes = largest(U)
+        self._Q, ridge, lasso = None, ridge[self._kept], lasso[self._kept]
+        if P.shape[1] > n and not lasso.any():
+            self._units = np.sqrt(ridge)
+            self._Q = orthonormal((P / self._units).T)
+            P = (P / self._units) @ self._Q
+            self._Q_sizes = largest(P)
+            P, ridge, lasso = P / self._Q_sizes, self._Q_sizes**-2.0, 0 * self._Q_sizes
         else:
-            self._units = abs(kept).max(axis=0)
-            self._units[self._units == 0] = 1
-            P = kept / self._units
-            ridge, lasso = ridge / self._units**2, lasso / self._units
-        none = np.zeros(self._U.shape[1], Real)
-        self.Z = np.hstack([self._U, P])
+            self._units = largest(P)
+            P, ridge, lasso = P / self._units, ridge / self._units**2, lasso / self._units
+        self.Z = np.hstack([ones, U / self._sizes, P])
+        none = np.zeros(self.Z.shape[1] - len(ridge), Real)
         self.ridge, self.lasso = np.concatenate([none, ridge]), np.concatenate([none, lasso])
 
     def of_model(self, W, b):
-        """Coordinates of weights (D, L) and intercepts of the shifted features."""
-        free = np.vstack([b[None], W[self._free]]) if self._intercept else W[self._free]
-        kept = W[~self._free]
-        U = self._C @ kept + self._R @ free
-        scaled = (self._units[:, None]) * kept
-        return np.vstack([U, scaled if self._Q is None else self._size[:, None] ** 2 * (self._Q.T @ scaled)])
+        """Coordinates of weights (D, L) and intercepts, with none for dependent features."""
+        kept = self._units[:, None] * W[self._kept]
+        if self._Q is not None:
+            kept = self._Q_sizes[:, None] * (self._Q.T @ kept)
+        ones = (b[None],) if self._intercept else ()
+        return np.vstack([*ones, self._sizes[:, None] * W[self._free], kept])
 
     def model(self, theta):
         """Weights (D, L) and intercepts of the shifted features."""
-        r = self._U.shape[1]
-        kept = theta[r:] if self._Q is None else self._Q @ theta[r:]
-        kept = kept / self._units[:, None]
-        W = np.zeros((len(self._free), theta.shape[1]), Real)
-        W[~self._free] = kept
-        free = back_substituted(self._R, theta[:r] - self._C @ kept)
-        W[self._free] = free[int(self._intercept) :]
-        return W, free[0] if self._intercept else np.zeros(theta.shape[1], Real)
+        r, one = len(theta) - len(self._units if self._Q is None else self._Q.T), self._intercept
+        kept = theta[r:] if self._Q is None else self._Q @ (theta[r:] / self._Q_sizes[:, None])
+        W = np.zeros((self._d, theta.shape[1]), Real)
+        W[self._kept] = kept / self._units[:, None]
+        W[self._free] = theta[one:r] / self._sizes[:, None]
+        return W, theta[0] if one else np.zeros(theta.shape[1], Real)
+
+
+def largest(A):
+    """The size of each column, 1 for zeros."""
+    sizes = abs(A).max(axis=0, initial=0)
+    return np.where(sizes > 0, sizes, 1)
 
 
 def orthonormal(A):
-    """Q and R of A = Q R, by Gram-Schmidt done twice; Q lacks columns that depend on others."""
-    Q, R = np.zeros((len(A), min(A.shape)), A.dtype), np.zeros((min(A.shape), A.shape[1]), A.dtype)
-    r = 0
+    """A basis of the columns of A, by Gram-Schmidt done twice."""
+    return gram_schmidt(A)[0]
+
+
+def independent(A):
+    """Places of columns of A that do not depend on those before them."""
+    return gram_schmidt(A)[1]
+
+
+def gram_schmidt(A):
+    Q, places = np.zeros((len(A), min(A.shape)), A.dtype), []
+    A = A / largest(A)
     for j in range(A.shape[1]):
-        scale = abs(A[:, j]).max(initial=0)
-        if not scale or r == len(Q.T):
-            R[:r, j] = Q[:, :r].T @ A[:, j]
-            continue
-        q = A[:, j] / scale
+        q, r = A[:, j].copy(), len(places)
         length = np.sqrt(q @ q)
         for _ in range(2):
-            c = Q[:, :r].T @ q
-            q -= Q[:, :r] @ c
-            R[:r, j] += scale * c
+            q -= Q[:, :r] @ (Q[:, :r].T @ q)
         rest = np.sqrt(q @ q)
-        if rest > 1e-16 * length:
-            Q[:, r], R[r, j] = q / rest, scale * rest
-            r += 1
-    return Q[:, :r], R[:r]
-
-
-def back_substituted(R, B):
-    """Some x with R x = B, R in echelon form."""
-    x = np.zeros((R.shape[1], B.shape[1]), B.dtype)
-    for i in reversed(range(len(R))):
-        pivot = int(np.argmax(R[i] != 0))
-        x[pivot] = (B[i] - R[i, pivot + 1 :] @ x[pivot + 1 :]) / R[i, pivot]
-    return x
+        if r < len(Q.T) and rest > 1e-16 * length:
+            Q[:, r] = q / rest
+            places.append(j)
+    return Q[:, : len(places)], np.array(places, int)
 
 
 @dataclass
@@ -303,11 +294,11 @@ class Reduced:
         scale = abs(self.Z).T @ (self.s[:, None] * abs(dual if self.common else self.mine(dual)))
         mu, lam = self.ridge[:, None], self.lasso[:, None]
         free = (mu == 0) & (lam == 0)
-        zero = abs(v) <= ROUNDING[v.dtype.type] * scale
+        zero = abs(v) <= ROUNDING[v.dtype.type] * scale.max(axis=1, keepdims=True)
         if not zero[np.broadcast_to(free, v.shape)].all():
             return np.inf
         shrink = 1.0
-        pure = np.broadcast_to((mu == 0) & (lam > 0), v.shape)
+        pure = np.broadcast_to((mu == 0) & (lam >= SLIGHT), v.shape)
         if pure.any():
             shrink = np.minimum(1, np.min(np.broadcast_to(lam, v.shape)[pure] / abs(v[pure])))
             if shrink < 1:  # towards the labels
@@ -319,7 +310,7 @@ class Reduced:
         with np.errstate(divide="ignore", invalid="ignore"):
             over = np.maximum(abs(v) - lam, 0)
             squares = np.where(lam > 0, terms + over**2 / (2 * mu), (v + mu * W) ** 2 / (2 * mu))
-        rest = np.where(mu > 0, squares, np.where(lam > 0, terms, 0))
+        rest = np.where(mu > 0, squares, np.where(pure, terms, np.where(free, 0, np.inf)))
         # a ridge of next to nothing is better left out: F without it is no greater
         without = np.where(zero & (mu < SLIGHT), lam * abs(W) + mu * W**2 / 2, np.inf)
         return kl + np.minimum(rest, without).sum()
