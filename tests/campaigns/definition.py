@@ -96,7 +96,7 @@ def targets_and_weights(problem, params, s):
     if y.ndim == 1:
         table = (y[:, None] == np.unique(y)).astype(Real)
     else:
-        events = y.sum(axis=1).astype(Real)
+        events = y.astype(Real).sum(axis=1)
         s = s * events if problem.target == "counts" else s
         table = y.astype(Real) / events[:, None]
     k = table.shape[1]

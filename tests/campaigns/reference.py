@@ -29,7 +29,7 @@ EXACT = 130  # parameters up to which that is done in long double
 FEW = 3e7  # multiply-adds of a Hessian in long double, at most
 ENOUGH = 1e-11  # of F, to which the optimum is found where it is not factorised
 SLIGHT = 1e-22  # a ridge whose weak duality is lost in rounding, on columns of unit size
-ROUNDING = {Real: 1e-15, np.float64: 1e-12}  # of Σ s|a - y||x|: what is 0 up to rounding
+ROUNDING = {Real: 1e-15, np.float64: 1e-12}  # of sums over rows of v's terms: 0 up to rounding
 
 
 class Optimum(NamedTuple):
@@ -197,6 +197,17 @@ class Reduced:
         other.Z = self.Z[:, features]
         return other
 
+    def without_slight(self):
+        """Less absolute values of next to no penalty, which make F without them no greater."""
+        other = copy(self)
+        slight = (self.ridge < SLIGHT) & (self.lasso < SLIGHT)
+        other.lasso = np.where(slight, 0, self.lasso)
+        other.ridge = np.where(slight, 0, self.ridge)
+        if not self.common and self.Q == self.Y.shape[1]:
+            other.active = self.active.copy()
+            other.active[slight, -1] = False
+        return other
+
     def of_model(self, table):
         """θ of coordinates of all logits."""
         last = table[:, -1:] if self.common else 0 * table[:, -1:]
@@ -291,7 +302,8 @@ class Reduced:
         dual = point.excess + point.p * zeta
         W = self.table(point.theta)
         v = self.Z.T @ (self.s[:, None] * (dual if self.common else self.mine(dual)))
-        scale = abs(self.Z).T @ (self.s[:, None] * abs(dual if self.common else self.mine(dual)))
+        terms = point.p * (1 - self.Y) + self.Y * point.q + point.p * abs(zeta)
+        scale = abs(self.Z).T @ (self.s[:, None] * (terms if self.common else self.mine(terms)))
         mu, lam = self.ridge[:, None], self.lasso[:, None]
         free = (mu == 0) & (lam == 0)
         zero = abs(v) <= ROUNDING[v.dtype.type] * scale.max(axis=1, keepdims=True)
@@ -338,6 +350,7 @@ def solve(problem, theta=None):
     small = problem.active.sum() <= EXACT and len(problem.Z) * problem.active.sum() ** 2 <= FEW
     precision = Real if small else np.float64
     if problem.lasso.any():
+        problem = problem.without_slight()
         value = problem.at(theta).value
         for tau in value / problem.active.sum() * Real(10.0) ** -np.arange(1, 18, 1.0):
             problem.tau = tau
@@ -355,13 +368,14 @@ def solve(problem, theta=None):
 def newton(problem, theta, precision, *, rounds, goal):
     """Newton's method; the point where it can do no better, and its step there."""
     point, best, stalled = problem.at(theta), np.inf, 0
+    first = point.value * (not problem.tau)
     for _ in range(rounds):
         step = newton_step(problem, point, precision)
         decrement = -np.sum(step * point.gradient)
         if decrement < 1e-13 * point.value:  # above it may be small at a kink, and grow again
             stalled = 0 if decrement < 0.9 * best else stalled + 1
             best = min(best, decrement)
-        if decrement <= max(goal, 1e-30 * point.value) or stalled > 5:
+        if decrement <= max(goal, 1e-30 * point.value) or point.value <= 1e-22 * first or stalled > 5:
             break
         point = line_search(problem, point, step)
     return point.theta, step
@@ -398,11 +412,12 @@ def conjugate_gradients(product, b, solved, *, rounds, enough=1e-30):
         Hd = product(d)
         curve = np.sum(d * Hd)
         if not curve > 0:
+            kept = kept if x.any() else d  # of positive curvature but for rounding
             break
         x, r = x + old / curve * d, r - old / curve * Hd
         z = solved(r)
         new = np.sum(r * z)
-        if new < best:
+        if new < best or not kept.any():
             best, kept = new, x
         if not new > enough * first:
             break
@@ -452,17 +467,19 @@ def line_search(problem, point, step):
     """A point along the step at which the slope is half of the first at most, in size."""
     slope = np.sum(step * point.gradient)
     zd = problem.Z @ step
-    low, high, t = 0.0, np.inf, 1.0
+    low, high, t, best = 0.0, np.inf, 1.0, point
     for _ in range(60):
         new = problem.at(point.theta + t * step, point.z + t * zd)
         now = np.sum(step * new.gradient)
-        if abs(now) <= -slope / 2 or not slope < 0:
+        lower = new.value <= best.value + 1e-17 * abs(best.value)
+        best = new if lower else best
+        if lower and abs(now) <= -slope / 2:
             break
-        if now < 0:
+        if now < 0 and lower:
             low, t = t, min(4 * t, (t + high) / 2)
         else:
             high, t = t, (low + t) / 2
-    return problem.at(new.theta)
+    return problem.at(best.theta)
 
 
 def by_products(problem, theta=None):
