@@ -126,9 +126,7 @@ def losses(z, targets):
     """Cross-entropies of rows; small ones keep their digits."""
     _, rest, _, top = shifted(z)
     rows = np.arange(len(z))
-    return np.log1p(rest[rows, top]) + np.sum(
-        targets * (z[rows, top][:, None] - z), axis=1
-    )
+    return np.log1p(rest[rows, top]) + np.sum(targets * (z[rows, top][:, None] - z), axis=1)
 
 
 def shifted(z):

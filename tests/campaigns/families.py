@@ -91,7 +91,8 @@ def long_tailed_classes(r):
     X *= 2.6 / np.linalg.norm(X, axis=1, keepdims=True)
     logits = X @ r.normal(size=(d, k))
     logits *= r.choice([5, 30]) / logits.std()
-    codes = np.argmax(logits - r.uniform(0, 2) * np.log(1 + np.arange(k)) + r.gumbel(size=(n, k)), 1)
+    logits -= r.uniform(0, 2) * np.log(1 + np.arange(k))
+    codes = np.argmax(logits + r.gumbel(size=(n, k)), axis=1)
     return Rows(X, codes=codes)
 
 
@@ -228,7 +229,8 @@ def _targets(made, r, rows, Z):
             break
         signal = 0.7 * signal + 0.3 * r.normal(size=signal.shape)
     if not fine:
-        y = (np.arange(n)[:, None] + np.arange(k)) % 2 if kind == "several labels" else np.arange(n) % k
+        i = np.arange(n)
+        y = (i[:, None] + np.arange(k)) % 2 if kind == "several labels" else i % k
     if kind == "several labels":
         made.y, made.target = y.astype(int), "indicators"
         return

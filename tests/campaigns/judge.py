@@ -33,9 +33,15 @@ def fitted(problem: Problem):
 def judged(problem: Problem) -> dict:
     """A line of the record."""
     n, d = problem.dense.shape
-    record = {"family": problem.family, "seed": problem.seed, "traits": problem.traits, "n": n, "d": d}
-    record["C"] = problem.params["C"]
-    record["l2"] = not problem.params.get("l1_ratio")
+    record = {
+        "family": problem.family,
+        "seed": problem.seed,
+        "traits": problem.traits,
+        "n": n,
+        "d": d,
+        "C": float(problem.params["C"]),
+        "l2": not problem.params.get("l1_ratio"),
+    }
     start = time.perf_counter()
     with warnings.catch_warnings(record=True) as caught:
         warnings.simplefilter("always")

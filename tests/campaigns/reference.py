@@ -2,13 +2,13 @@
 
 Newton's method with the full Hessian and a line search, in coordinates in which the problem is as
 well scaled as it can be: columns are shifted to a median of 0 and of unit size, and more features
-than rows are replaced by a basis of the row space. A softmax whose penalty is L2 alone keeps K - 1 classes. An
-absolute value becomes the smooth function that a logarithmic barrier makes of it,
+than rows are replaced by a basis of the row space. A softmax whose penalty is L2 alone keeps K - 1
+classes. An absolute value becomes the smooth function that a logarithmic barrier makes of it,
 
     |w| ≈ min over s > |w| of s - τ/λ log(s² - w²),
 
 and τ decreases to nothing. The upper value is F itself at the last point, the lower one is weak
-duality's there: for any a in the simplex, with v the gradient of the loss at the logits' dual a - y,
+duality's there: for any a in the simplex, with v = Σ s (a - y) xᵀ,
 
     F - F* ≤ Σ s KL(a ‖ p) + Σ [λ|w| + μ w²/2 + v w + (|v| - λ)₊²/(2μ)],
 
@@ -176,7 +176,9 @@ class Reduced:
         self.Q = k - 1 if part.logistic or self.common else k
         self.G = np.eye(self.Q, dtype=dtype) - (dtype(1) / k if self.common else 0)
         self.active = np.ones((self.Z.shape[1], self.Q), bool)
-        if self.Q == k:  # a free weight of the last class says what those of the others do
+        if not (
+            part.logistic or self.common
+        ):  # a free weight of the last class says what those of the others do
             self.active[(self.ridge == 0) & (self.lasso == 0), -1] = False
         self.tau = dtype(0)
         self.floor = self.s @ losses(np.log(np.maximum(self.Y, 1e-300)), self.Y)
@@ -203,7 +205,7 @@ class Reduced:
         slight = (self.ridge < SLIGHT) & (self.lasso < SLIGHT)
         other.lasso = np.where(slight, 0, self.lasso)
         other.ridge = np.where(slight, 0, self.ridge)
-        if not self.common and self.Q == self.Y.shape[1]:
+        if not (self.logistic or self.common):
             other.active = self.active.copy()
             other.active[slight, -1] = False
         return other
@@ -375,7 +377,9 @@ def newton(problem, theta, precision, *, rounds, goal):
         if decrement < 1e-13 * point.value:  # above it may be small at a kink, and grow again
             stalled = 0 if decrement < 0.9 * best else stalled + 1
             best = min(best, decrement)
-        if decrement <= max(goal, 1e-30 * point.value) or point.value <= 1e-22 * first or stalled > 5:
+        if decrement <= max(goal, 1e-30 * point.value) or stalled > 5:
+            break
+        if point.value <= 1e-22 * first:
             break
         point = line_search(problem, point, step)
     return point.theta, step
@@ -395,7 +399,7 @@ def newton_step(problem, point, precision):
         out[on] = factor(gradient.T.ravel()[on] / size) / size
         return out.reshape(problem.active.T.shape).T
 
-    step, rest = conjugate_gradients(
+    step, _ = conjugate_gradients(
         lambda d: problem.product(point, d)[0], -point.gradient, solved, rounds=12
     )
     return step

@@ -21,11 +21,16 @@ def has_minimiser(definition) -> bool:
     return not any(descends(U, part) for part in definition.parts)
 
 
+def places(classes, r):
+    """Those of the weights of classes, r each."""
+    return r * classes[:, None] + np.arange(r)
+
+
 def descends(U, part) -> bool:
     """Whether there is a direction along which no loss of a part rises and some fall."""
     sizes = np.abs(U).max(axis=1, keepdims=True)
     U = (U / np.where(sizes > 0, sizes, 1)).astype(float)
-    (n, r), k = U.shape, part.targets.shape[1]
+    r, k = U.shape[1], part.targets.shape[1]
     support = part.targets > 0
     first = support.argmax(axis=1)
     rows, others = np.nonzero(np.arange(k) != first[:, None])
@@ -35,7 +40,7 @@ def descends(U, part) -> bool:
     entries = [(U[rows], lead, 1), (U[rows], others, -1)]
     A = sum(
         coo_array(
-            ((sign * values).ravel(), (np.repeat(at, r), (r * classes[:, None] + np.arange(r)).ravel())),
+            ((sign * values).ravel(), (np.repeat(at, r), places(classes, r).ravel())),
             shape=(len(rows), r * k),
         ).tocsr()
         for values, classes, sign in entries
