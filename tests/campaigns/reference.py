@@ -354,9 +354,9 @@ def solve(problem, theta=None):
     if problem.lasso.any():
         problem = problem.without_slight()
         value = problem.at(theta).value
-        for tau in value / problem.active.sum() * Real(10.0) ** -np.arange(1, 18, 1.0):
+        for tau in value / problem.active.sum() * Real(10.0) ** -np.arange(1, 19, 1.5):
             problem.tau = tau
-            theta, _ = newton(problem, theta, precision, rounds=30, goal=1e-2 * float(tau))
+            theta, _ = newton(problem, theta, precision, rounds=30, goal=0.1 * float(tau))
         theta, step = newton(problem, theta, precision, rounds=5, goal=0)
     else:
         theta, step = newton(problem, theta, precision, rounds=200, goal=0)
@@ -472,7 +472,7 @@ def line_search(problem, point, step):
     slope = np.sum(step * point.gradient)
     zd = problem.Z @ step
     low, high, t, best = 0.0, np.inf, 1.0, point
-    for _ in range(60):
+    for _ in range(30):
         new = problem.at(point.theta + t * step, point.z + t * zd)
         now = np.sum(step * new.gradient)
         lower = new.value <= best.value + 1e-17 * abs(best.value)
