@@ -103,7 +103,7 @@ def faults(record: dict) -> list[str]:
     if not np.isfinite(gap):
         return ["not finite"]
     found = []
-    if record["width"] > TOL * unit:
+    if record["width"] > TOL * unit or gap < -max(record["width"], 0) - 1e-12 * unit:
         found.append("undecided")
     if record["converged"] and gap > 10 * TOL * unit:
         found.append("wrong")

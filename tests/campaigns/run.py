@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument("--problems", type=int, default=20_000)
     parser.add_argument("--shard", default="1/1", help="i/N")
     parser.add_argument("--minutes", type=float, default=18)
-    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--out", type=Path, default=Path("campaign"))
     parser.add_argument("--show", nargs=2, metavar=("FAMILY", "SEED"), help="one problem alone")
     options = parser.parse_args()
     if options.show:
