@@ -316,6 +316,8 @@ def _penalty(made, r, rows):
     if many and kind == "none":
         kind = "usual"
     limits = {"usual": (-2, 2), "weak": (2, 12), "strong": (-8, -2)}
+    if many:  # else the reference takes minutes
+        limits["weak"] = (2, 6)
     C = np.inf if kind == "none" else float(10.0 ** r.uniform(*limits[kind]))
     made.traits.append({
         "usual": "C 1e-2…1e2", "weak": "C 1e2…1e12", "strong": "C 1e-8…1e-2", "none": "C = ∞"

@@ -23,6 +23,7 @@ from typing import NamedTuple
 import numpy as np
 from campaigns.definition import Real, losses, shifted
 
+TINY = 1e-300
 DENSE = 900  # parameters up to which the Hessian is factorised
 CLASSES = 40  # up to which pairs of classes are
 EXACT = 130  # parameters up to which that is done in long double
@@ -295,13 +296,26 @@ class Reduced:
         return H
 
     def gap(self, point, d):
-        """What weak duality leaves to gain at a point, d being a step; infinity without a proof."""
+        """What weak duality leaves to gain at a point, d being a step; infinity without a proof.
+
+        Rows whose probabilities are those of their targets but for rounding may count as settled:
+        for them a = y, and KL(y ‖ p) ≤ Σ (y - p)²/p. Where separable rows need no more of their
+        loss to be lowered, the step of Newton's method goes on for ever otherwise.
+        """
+        settled = abs(point.excess).max(axis=1) < ROUNDING[point.p.dtype.type] / 100
+        bounds = [self.bound(point, d, rows) for rows in (np.zeros_like(settled), settled)]
+        return np.nanmin([*bounds, np.inf])
+
+    def bound(self, point, d, settled):
+        """As `gap`, for a choice of settled rows."""
         move = self.full(self.Z @ d)
         zeta = move - np.sum(point.p * move, axis=1, keepdims=True)
+        zeta[settled] = 0
         if zeta.min() < -1:
             return np.inf
-        kl = self.s @ np.sum(point.p * rise(zeta), axis=1)
-        dual = point.excess + point.p * zeta
+        dual = np.where(settled[:, None], 0, point.excess) + point.p * zeta
+        squares = point.excess[settled] ** 2 / np.maximum(point.p[settled], TINY)
+        kl = self.s @ np.sum(point.p * rise(zeta), axis=1) + self.s[settled] @ squares.sum(axis=1)
         W = self.table(point.theta)
         v = self.Z.T @ (self.s[:, None] * (dual if self.common else self.mine(dual)))
         terms = point.p * (1 - self.Y) + self.Y * point.q + point.p * abs(zeta)
@@ -315,7 +329,7 @@ class Reduced:
         pure = np.broadcast_to((mu == 0) & (lam >= SLIGHT), v.shape)
         if pure.any():
             shrink = np.minimum(1, np.min(np.broadcast_to(lam, v.shape)[pure] / abs(v[pure])))
-            if shrink < 1:  # towards the labels
+            if shrink < 1:  # towards the labels, which leaves settled rows as they are
                 a = self.Y + shrink * (point.p * (1 + zeta) - self.Y)
                 zeta = np.where(point.p > 0, a / np.where(point.p > 0, point.p, 1) - 1, 0)
                 kl = self.s @ np.sum(point.p * rise(zeta), axis=1)
@@ -343,18 +357,18 @@ def rise(t):
 
 def solve(problem, theta=None):
     """θ of the optimum, and a value that F can't fall below."""
-    r, Q = problem.active.shape
-    if problem.active.sum() > DENSE or problem.Q > CLASSES:
-        if problem.lasso.any():
-            raise ValueError(f"an L1 penalty of more than {DENSE} parameters")
+    size = problem.active.sum()
+    if size > DENSE and problem.lasso.any():
+        raise ValueError(f"an L1 penalty of more than {DENSE} parameters")
+    if size > DENSE or (problem.Q > CLASSES and not problem.lasso.any()):
         return by_products(problem, theta)
-    theta = np.zeros((r, Q), Real)
-    small = problem.active.sum() <= EXACT and len(problem.Z) * problem.active.sum() ** 2 <= FEW
+    theta = np.zeros(problem.active.shape, Real)
+    small = size <= EXACT and len(problem.Z) * size**2 <= FEW
     precision = Real if small else np.float64
     if problem.lasso.any():
         problem = problem.without_slight()
         value = problem.at(theta).value
-        for tau in value / problem.active.sum() * Real(10.0) ** -np.arange(1, 19, 1.5):
+        for tau in value / size * Real(10.0) ** -np.arange(1, 19, 1.5):
             problem.tau = tau
             theta, _ = newton(problem, theta, precision, rounds=30, goal=0.1 * float(tau))
         theta, step = newton(problem, theta, precision, rounds=5, goal=0)
@@ -496,7 +510,7 @@ def by_products(problem, theta=None):
     for _ in range(100):
         step, _ = conjugate_gradients(
             lambda d, at=point: problem.product(at, d)[0], -point.gradient,
-            by_class(problem, point), rounds=60, enough=1e-6,
+            by_class(problem, point), rounds=150, enough=1e-6,
         )  # fmt: skip
         step = without_residual(problem, point, step)
         gap = problem.gap(point, step)

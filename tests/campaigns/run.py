@@ -31,9 +31,11 @@ def work(keys, results) -> None:
 
 def run(keys, out: Path, minutes: float) -> None:
     """Append the records of problems to a file, for so many minutes."""
-    done = set()
-    if out.exists():
-        done = {(r["family"], r["seed"]) for r in map(json.loads, out.read_text().splitlines())}
+    lines = out.read_text().splitlines(keepends=True) if out.exists() else []
+    if lines and not lines[-1].endswith("\n"):  # interrupted within a line
+        out.write_text("".join(lines[:-1]))
+        lines = lines[:-1]
+    done = {(r["family"], r["seed"]) for r in map(json.loads, lines)}
     keys = [key for key in keys if key not in done]
     end = time.monotonic() + 60 * minutes
     with out.open("a") as file:
