@@ -165,6 +165,7 @@ def timestamps(r):
 # ---- options
 
 
+SLOW = "normal", "one hot", "near separable", "separable"  # families on which "gd" may be tried
 DTYPES = {
     "all": ("uint8", "float16", "float32", "float64"),
     "wide": ("float32", "float64"),
@@ -330,7 +331,7 @@ def _penalty(made, r, rows):
     k = made.y.shape[1] if made.y.ndim == 2 else len(np.unique(made.y))
     small = d * k <= 160
     if small and np.isfinite(C) and r.random() < 0.14:
-        made.params["l1_ratio"] = float(r.choice([1.0, 0.5, 0.1]))
+        made.params["l1_ratio"] = float(r.choice([1.0, 1.0, 0.5, 0.1]))
         made.traits.append("L1" if made.params["l1_ratio"] == 1 else "elastic net")
     if r.random() < 0.12:
         made.params["standardize"] = True
@@ -358,8 +359,8 @@ def _solver(made, r, rows):
         names = ["auto", "auto", "preconditioned-lbfgs", "newton"]
         if rows.solvers == "all":
             names += ["lbfgs"]
-        if made.family in ("normal", "one hot") and made.params["C"] <= 1:
-            names += ["gd"]
+        if made.family in SLOW and made.params["C"] <= 1:
+            names += 3 * ["gd"]
     solver = str(r.choice(names)) if r.random() < 0.6 else "auto"
     k = made.y.shape[1] if made.y.ndim == 2 else len(np.unique(made.y))
     hessian = k * (made.dense.shape[1] + 1)
