@@ -23,7 +23,14 @@ from layouts import (
 )  # fmt: skip
 from reference import assert_near, mp, ulps
 
-from fastsoftmax import cross_entropy, cross_entropy_value_and_grad, log_softmax, nll_loss
+from fastsoftmax import (
+    cross_entropy,
+    cross_entropy_value_and_grad,
+    linear_cross_entropy,
+    linear_cross_entropy_value_and_grad,
+    log_softmax,
+    nll_loss,
+)
 from fastsoftmax._threads import team
 
 pytestmark = pytest.mark.kernel
@@ -231,6 +238,134 @@ def test_confident_rows_keep_their_digits(dtype, k, soft):
     np.testing.assert_allclose(loss / 3, TINY, rtol=rtol)
     np.testing.assert_allclose(gradient[:, [0, -1]], [[-p, p]] * 3, rtol=rtol)
     assert cross_entropy([[0.0, -40.0]], [0]) == TINY
+
+
+def soft_rows(k, rng, dtype):
+    """Logits and targets of rows of every kind: even, tied, nearly tied, confident, wrong."""
+    z = rng.standard_normal((9, k))
+    z[0] = 0
+    z[1], z[2] = np.sort(z[1]), np.sort(z[2])
+    z[1, -1] = z[1, -2]
+    z[2, -1] = z[2, -2] * (1 + 1e-7)
+    z[3, 0] = 12
+    z[4, 0] = 40
+    z[5] *= 9
+    z[6, -1] = 60
+    z[7, 0] = np.log(max(k - 1, 2)) + 0.01  # a probability of about 1/2
+    z[8] = 1e4
+    t = rng.random((9, k)) ** 9
+    t[0], t[8] = 1 / k, 1 / k
+    t[[3, 5]] /= t[[3, 5]].sum(axis=1, keepdims=True)
+    t[4] = 1e-12
+    t[4, 0] = 1
+    t[7] *= 1000
+    return z.astype(dtype), t.astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("k", [2, 3, 10, 17, 97, 130, 1000])
+def test_soft_gradients_against_mpmath(k, dtype):
+    """Each entry is as precise as the smaller of the two differences that it can be written as."""
+    eps = float(np.finfo(dtype).eps)
+    z, t = soft_rows(k, np.random.default_rng(k), dtype)
+    by_row = cross_entropy_value_and_grad(z, t, reduction="sum")[1]
+    by_column = cross_entropy_value_and_grad(z.T.copy(), t.T.copy(), axis=0, reduction="sum")[1].T
+    for row, targets, *gradients in zip(z, t, by_row, by_column, strict=True):
+        p = reference.mp_softmax(row)
+        targets = [mp.mpf(float(x)) for x in targets]
+        total, ps = mp.fsum(targets), mp.fsum(p)
+        exact, size = [], []
+        for j in range(k):
+            rest, wrong = total - targets[j], ps - p[j]
+            exact.append(float(p[j] * total - targets[j]))
+            size.append(float(min(p[j] * total + targets[j], p[j] * rest + wrong * targets[j])))
+        bound = (terms(k) / 4 + 8 + np.ptp(row)) * eps * np.array(size) + 1e-42
+        for gradient in gradients:
+            assert_near(gradient, np.array(exact), bound)
+
+
+@pytest.mark.parametrize("k", [2, 10, 100, 1000])
+def test_even_targets_of_even_logits_have_no_gradient(k):
+    """1/k less 1/k: of the complements, 1 - 1/k, the rounding is k times as large."""
+    for dtype in FLOATS:
+        z, t = np.zeros((3, k), dtype), np.full((3, k), 1 / k, dtype)
+        gradient = cross_entropy_value_and_grad(z, t, reduction="sum")[1]
+        assert abs(gradient).max() <= 4 * np.finfo(dtype).eps / k
+
+
+def test_soft_gradient_of_many_classes_at_no_weights():
+    """W = 0, where the errors of single rows had one sign: 2.6 % of grad W, K = 1000, float32."""
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((500, 20), dtype=np.float32) + np.float32(1)
+    for k in (100, 1000):
+        Y = rng.random((500, k), dtype=np.float32)
+        Y /= Y.sum(axis=1, keepdims=True)
+        by_W = linear_cross_entropy_value_and_grad(X, np.zeros((k, 20)), None, Y)[1].W
+        wide = Y.astype(float)
+        right = (wide.sum(axis=1, keepdims=True) / k - wide).T @ X.astype(float) / 500
+        assert np.linalg.norm(by_W - right) <= 1e-5 * np.linalg.norm(right)
+
+
+FAR = (1e-46, 1e-300, 1e39, 1e308)
+
+
+@pytest.mark.parametrize("w", FAR)
+@pytest.mark.parametrize("dtype", FLOATS)
+@pytest.mark.parametrize("kind", ["labels", "smoothed", "probabilities", "counts"])
+def test_weights_that_the_dtype_cannot_hold(kind, dtype, w):
+    """No weight of a mean matters by its size; a sum is a float."""
+    rng = np.random.default_rng(0)
+    z, s, c = rng.standard_normal((6, 4)).astype(dtype), rng.random(6), rng.random(4)
+    options = {"label_smoothing": 0.1 if kind == "smoothed" else 0.0}
+    target = rng.integers(4, size=6)
+    if kind in ("probabilities", "counts"):
+        target = rng.random((6, 4)) if kind == "probabilities" else rng.integers(5, size=(6, 4))
+    loss, gradient = cross_entropy_value_and_grad(z, target, sample_weight=s, weight=c, **options)
+    rtol = 20 * float(np.finfo(dtype).eps)
+    far = cross_entropy_value_and_grad(z, target, sample_weight=s * w, weight=c, **options)
+    np.testing.assert_allclose(far[0], loss, rtol=rtol)
+    np.testing.assert_allclose(far[1], gradient, rtol=rtol, atol=rtol * abs(gradient).max())
+    by_class = cross_entropy(z, target, sample_weight=s, weight=c * w, **options)
+    factor = w if kind == "probabilities" else 1.0  # whose mean is over the weights of rows alone
+    assert by_class / factor == pytest.approx(loss, rel=rtol)
+    both = cross_entropy(z, target, sample_weight=s * w, weight=c / w, **options) * factor
+    assert both == pytest.approx(loss, rel=rtol)
+    total = cross_entropy(z, target, weight=c, reduction="sum", **options)
+    far = cross_entropy(z, target, weight=c / 100 * w, reduction="sum", **options)
+    assert far / w * 100 == pytest.approx(total, rel=rtol)
+    each = cross_entropy(z, target, weight=c, reduction="none", **options)
+    far = cross_entropy(z, target, weight=c / 100 * w, reduction="none", **options)
+    with np.errstate(over="ignore"):
+        right = (each.astype(float) / 100 * w).astype(dtype)
+    np.testing.assert_allclose(far, right, rtol=rtol, atol=np.finfo(dtype).smallest_subnormal)
+
+
+@pytest.mark.parametrize("w", FAR)
+def test_linear_and_nll_loss_with_such_weights(w):
+    rng = np.random.default_rng(0)
+    X, W = rng.random((6, 5), dtype=np.float32), rng.random((3, 5))
+    s, c = rng.random(6), rng.random(3)
+    labels, Y = rng.integers(3, size=6), rng.random((6, 3))
+    for target in (labels, Y, rng.integers(4, size=(6, 3))):
+        loss, grads = linear_cross_entropy_value_and_grad(
+            X, W, None, target, sample_weight=s, class_weight=c
+        )
+        far, far_grads = linear_cross_entropy_value_and_grad(
+            X, W, None, target, sample_weight=s * w, class_weight=c
+        )
+        assert far == pytest.approx(loss, rel=1e-6)
+        np.testing.assert_allclose(far_grads.W, grads.W, rtol=1e-5, atol=1e-7)
+        far = linear_cross_entropy(X, W, None, target, sample_weight=s, class_weight=c * w)
+        assert far / (w if target is Y else 1.0) == pytest.approx(loss, rel=1e-6)
+    loss = linear_cross_entropy(X, W, None, Y)
+    assert linear_cross_entropy(X, W, None, Y * w) / w == pytest.approx(loss, rel=1e-6)
+    log_p = log_softmax(X)
+    loss = nll_loss(log_p, labels, sample_weight=s)
+    assert nll_loss(log_p, labels, sample_weight=s * w) == pytest.approx(loss)
+    assert nll_loss(log_p, labels, sample_weight=s * w, weight=[w] * 5) == pytest.approx(loss)
+    total = nll_loss(log_p, labels, sample_weight=s / 100, reduction="sum")
+    far = nll_loss(log_p, labels, sample_weight=s / 100 * w, reduction="sum")
+    assert far / w == pytest.approx(total)
 
 
 @given(st.integers(0, 10**6), st.sampled_from(("labels", "probabilities", "counts")))

@@ -165,8 +165,11 @@ def test_scratch_is_bounded_whatever_the_size(n, d, k, wrt, dtype):
         asked.append(size)
         raise Stop
 
-    data = DenseData(np.broadcast_to(np.zeros(1, dtype), (n, d)), 16)
-    W = np.broadcast_to(np.zeros(1, dtype), (k, d))
+    def unread(rows):  # contiguous as far as its strides say
+        one = np.zeros(1, dtype)
+        return np.lib.stride_tricks.as_strided(one, (rows, d), (d * one.itemsize, one.itemsize))
+
+    data, W = DenseData(unread(n), 16), unread(k)
     kernel = data._kernel.value_and_grad
     y, grad_b = np.zeros(n, np.int32), np.zeros(k)
     with pytest.raises(Stop):

@@ -350,13 +350,13 @@ def penalty_factor(
     return None if (factors == 1).all() else factors
 
 
-def class_weight(weight: ArrayLike | None, k: int, dtype: np.dtype) -> NDArray | None:
-    """Weights >= 0 of the k classes, in this dtype; None where there are none."""
+def class_weight(weight: ArrayLike | None, k: int) -> NDArray[np.float64] | None:
+    """Weights >= 0 of the k classes; None where there are none."""
     if weight is None:
         return None
     weight = vector(weight, k, "weight", "one weight a class")
     within(weight, 0.0, np.finfo(np.float64).max, "weight")
-    return np.ascontiguousarray(weight, dtype=dtype)
+    return weight.astype(np.float64)
 
 
 def row_targets(target: ArrayLike, kept: tuple[int, ...], shape: tuple[int, ...]) -> NDArray:

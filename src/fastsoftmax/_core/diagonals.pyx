@@ -21,7 +21,7 @@ from fastsoftmax._core.arrays cimport bytes_of, doubles, floats, reals
 from fastsoftmax._core.linear_problem cimport ALIGNMENT, aligned, part_start, rounded_up
 from fastsoftmax._core.simd cimport VL, load, real, set1, sum_lanes, vreal
 from fastsoftmax._core.sparse_rows cimport (
-    Sparse, column_sums, rows_of_band, sparse_of, to_rows,
+    Sparse, column_sums, columns_of, rows_of_band, to_rows,
 )
 from fastsoftmax._core.squares cimport load_upto, store_upto
 from fastsoftmax._core.tiles cimport ROWS
@@ -104,7 +104,7 @@ def build(
                     v + i * ROWS * k, k, min(ROWS, count - filled - i * ROWS),
                     b.table + (filled + i * ROWS) * padded, padded)
             filled += tiles * ROWS
-        b.columns = sparse_of(values, rows, starts)
+        b.columns = columns_of(values, rows, starts)
         b.is_first, b.is_last = start == 0, start + count == n
         start += count
         for i in prange((d + FEATURES - 1) // FEATURES, nogil=True, schedule="dynamic",

@@ -11,7 +11,7 @@ what lets `out` be the input.
 
 cimport numpy as cnp
 
-from fastsoftmax._core.arrays cimport reals, require_type
+from fastsoftmax._core.arrays cimport bytes_of, require_type
 from fastsoftmax._core.simd cimport (
     VL, VL_MOST, lane_index, load, load_first, maximum, real, select_gt, set1, store, store_first,
     stream, to_real, vreal, vreal_inlined,
@@ -37,7 +37,7 @@ cdef inline Rows rows_of(cnp.ndarray a, str name):
     require_type(a, name, c"f", sizeof(real))
     cdef Py_ssize_t outer = a.strides[0] // <Py_ssize_t>sizeof(real)
     cdef Py_ssize_t inner = a.strides[2] // <Py_ssize_t>sizeof(real)
-    r.data = reals(a, "a")
+    r.data = <real *>bytes_of(a)
     r.k = a.shape[1]
     r.class_step = a.strides[1] // <Py_ssize_t>sizeof(real)
     if a.shape[2] == 1:

@@ -20,8 +20,8 @@ from fastsoftmax._core.linear_problem cimport (
 )
 from fastsoftmax._core.simd cimport VL, load, real, store, sum_lanes
 from fastsoftmax._core.sparse_rows cimport (
-    Sparse, column_sums, index_at, row_logits, rows_of_band, sparse_of, start_of, tile_of_logits,
-    to_rows,
+    Sparse, column_sums, columns_of, index_at, row_logits, rows_of_band, sparse_of, start_of,
+    tile_of_logits, to_rows,
 )
 from fastsoftmax._core.squares cimport store_upto
 from fastsoftmax._core.tiles cimport ROWS
@@ -187,7 +187,7 @@ def value_and_grad(
                 scratch + threadid() * each, totals + i * sums, z)
         if wide or narrow:
             column_values, column_rows, column_starts = columns[start // band]
-            by_column = sparse_of(column_values, column_rows, column_starts)
+            by_column = columns_of(column_values, column_rows, column_starts)
             d = column_starts.shape[0] - 1
             for i in prange((d + FEATURES - 1) // FEATURES, nogil=True, schedule="dynamic",
                             chunksize=1, num_threads=n_threads, use_threads_if=n_threads > 1):

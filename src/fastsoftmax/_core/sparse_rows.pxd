@@ -3,7 +3,7 @@
 from libc.stdint cimport int64_t
 cimport numpy as cnp
 
-from fastsoftmax._core.arrays cimport elements, reals
+from fastsoftmax._core.arrays cimport elements, ints, longs, reals
 from fastsoftmax._core.gather cimport gather
 from fastsoftmax._core.linear_problem cimport part_start, rounded_up
 from fastsoftmax._core.simd cimport (
@@ -31,6 +31,16 @@ cdef inline Sparse sparse_of(cnp.ndarray values, cnp.ndarray at, cnp.ndarray sta
     x.at = elements(at, "at", c"i", starts.itemsize)
     x.starts = elements(starts, "starts", c"i", starts.itemsize)
     x.wide = starts.itemsize == 8
+    return x
+
+
+cdef inline Sparse columns_of(cnp.ndarray values, cnp.ndarray rows, cnp.ndarray starts):
+    """The same by columns: row numbers are int32, and starts int64."""
+    cdef Sparse x
+    x.values = reals(values, "values")
+    x.at = ints(rows, "rows")
+    x.starts = longs(starts, "starts")
+    x.wide = True
     return x
 
 

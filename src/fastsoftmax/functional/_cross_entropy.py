@@ -8,17 +8,23 @@ from numpy.typing import ArrayLike, NDArray
 from fastsoftmax import _validation as check
 from fastsoftmax._core import kernels
 from fastsoftmax.functional._layout import Layout, distinct, prepared, rounded, workspace
+from fastsoftmax.functional._weights import scaled, times_power_of_two
 
 
 class _Target(NamedTuple):
-    """Targets t = c (own y + base) of every row, as `_core/cross_entropy.pyx` has them."""
+    """Targets t = c (own y + base) of every row, as `_core/cross_entropy.pyx` has them.
+
+    Weights and targets are divided by powers of two where the dtype could not hold them.
+    """
 
     labels: NDArray | None  # (rows,), int32
     given: NDArray | None  # (outer, K, inner)
     own: NDArray  # (rows,)
     base: NDArray | None
     of_class: NDArray | None  # (K,)
-    total: float  # what the mean divides by
+    total: float  # what the mean divides by, over
+    of_total: int  # the exponent of this power of two
+    of_losses: int  # and that over which the targets are
 
     @classmethod
     def of(
@@ -27,37 +33,49 @@ class _Target(NamedTuple):
         _, k, _ = layout.split
         rows = int(np.prod(layout.kept, dtype=int))
         label_smoothing = check.fraction(label_smoothing, "label_smoothing")
-        weight = check.class_weight(weight, k, dtype)
-        sample = np.ones(rows) if sample_weight is None else None
-        if sample is None:
-            sample = check.sample_weight(sample_weight, layout.kept).ravel().astype(np.float64)
+        weight, by_class = check.class_weight(weight, k), 0
+        if weight is not None:
+            weight, by_class = scaled(weight, most=0)
+        sample, by_row = np.ones(rows), 0
+        if sample_weight is not None:
+            sample, by_row = scaled(check.sample_weight(sample_weight, layout.kept).ravel())
         target = check.row_targets(target, layout.kept, layout.shape)
-        labels = given = base = None
+        labels = given = None
+        by_target = 0
+        of_total = by_row + by_class
+        own = base = sample
         if target.shape == layout.kept:
             labels, ignored = check.labels_or_ignored(target.ravel(), rows, k, ignore_index)
             sample[ignored] = 0.0
-            own = sample if weight is None else sample * weight[labels]
-            total = own.sum()
-            if label_smoothing:
-                own, base = sample, sample
+            counted = sample if weight is None else sample * weight[labels]
+            counted, by_counted = scaled(counted, dtype)
+            total = counted.sum()
+            of_total += by_counted
+            if not label_smoothing:  # the row's weight is that of its one class, too
+                own, weight = counted, None
+                by_row += by_counted
         else:
             check.no_ignore_index(ignore_index)
+            if target.dtype.kind == "f" and target.dtype.itemsize > dtype.itemsize:
+                target, by_target = scaled(target, dtype)
             given = layout.split_view(check.as_floats(target, dtype, "target"))
-            own = base = sample
             if target.dtype.kind in "iu":  # counts: so many rows of one label each
                 counts = given if weight is None else given * weight[:, None]
                 base = sample * given.sum(axis=1, dtype=np.float64).ravel()
                 total = sample @ counts.sum(axis=1, dtype=np.float64).ravel()
             else:
                 total = sample.sum()
+                of_total = by_row
+        own, by_own = scaled(own, dtype)
         if label_smoothing:
-            own, base = own * (1.0 - label_smoothing), base * (label_smoothing / k)
+            base = np.ldexp(base, -by_own) * (label_smoothing / k)
+            own = own * (1.0 - label_smoothing)
         else:
             base = None
-        of_class = None if labels is not None and base is None else weight
         return cls(
             labels, given, own.astype(dtype), None if base is None else base.astype(dtype),
-            of_class, float(total),
+            None if weight is None else weight.astype(dtype), float(total), of_total,
+            by_row + by_class + by_target + by_own,
         )  # fmt: skip
 
 
@@ -75,15 +93,19 @@ def _losses(logits, target, axis, temperature, reduction, out, wants_gradient, n
     if target.given is not None:
         distinct(target.given, to, "target")
     losses = np.empty(outer * inner, z.dtype)
-    scale = 1.0
+    scale, exponent = 1.0, target.of_losses
     if reduction == "mean":
         scale = 1.0 / target.total if target.total else np.nan
+        exponent -= target.of_total
+    scale = float(times_power_of_two(scale, exponent))
     kernels(z.dtype).cross_entropy.cross_entropy(
         layout.split_view(z), target.labels, target.given, target.own, target.base,
         target.of_class, factor, scale * factor, losses, to, workspace,
         layout.threads(n_threads),
     )  # fmt: skip
     if reduction == "none":
+        if exponent:
+            losses = times_power_of_two(losses.astype(np.float64), exponent)
         value = rounded(losses.reshape(layout.kept), dtype)[()]
     else:
         value = float(losses.sum(dtype=np.float64)) * scale
@@ -269,15 +291,19 @@ def nll_loss(
         target = target.reshape(layout.kept)
     check.same_shape(target, layout.kept, "target", "log_probabilities without its classes")
     labels, ignored = check.labels_or_ignored(target.ravel(), rows, k, ignore_index)
-    weights = np.ones(rows)
+    weights, by_row, by_class = np.ones(rows), 0, 0
     if sample_weight is not None:
-        weights = check.sample_weight(sample_weight, layout.kept).ravel().astype(np.float64)
+        weights, by_row = scaled(check.sample_weight(sample_weight, layout.kept).ravel())
     if weight is not None:
-        weights *= check.class_weight(weight, k, np.dtype(np.float64))[labels]
+        by_label, by_class = scaled(check.class_weight(weight, k), most=0)
+        weights = weights * by_label[labels]
     weights[ignored] = 0.0
+    exponent = by_row + by_class
     taken = np.moveaxis(log_p, axis, -1).reshape(rows, k)[np.arange(rows), labels]
     with np.errstate(invalid="ignore"):
         losses = np.where(weights == 0, 0.0, -weights * taken)
-        if reduction == "none":
-            return rounded(losses.reshape(layout.kept), dtype)[()]
-        return float(np.divide(losses.sum(), 1.0 if reduction == "sum" else weights.sum()))
+        if reduction == "mean":
+            return float(np.divide(losses.sum(), weights.sum()))
+        if reduction == "sum":
+            return float(times_power_of_two(losses.sum(), exponent))
+        return rounded(times_power_of_two(losses, exponent).reshape(layout.kept), dtype)[()]

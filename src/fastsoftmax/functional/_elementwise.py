@@ -7,6 +7,7 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 from fastsoftmax import _validation as check
 from fastsoftmax._core import kernels
 from fastsoftmax.functional._layout import distinct, prepared, rounded, threads_for
+from fastsoftmax.functional._weights import scaled, times_power_of_two
 
 _SIGMOID, _LOG_SIGMOID = 2, 3  # of _core/elementwise.pyx
 
@@ -242,17 +243,20 @@ def _error(of, prediction, target, sample_weight, reduction):
 def _reduced(
     losses: NDArray, dtype: np.dtype, sample_weight: ArrayLike | None, reduction: str
 ) -> NDArray | float:
-    total = losses.size
+    total, exponent = losses.size, 0
     if sample_weight is not None:
-        weights = check.sample_weight(sample_weight, losses.shape)
+        weights, exponent = scaled(check.sample_weight(sample_weight, losses.shape))
         with np.errstate(invalid="ignore"):  # a weight of 0 leaves out, whatever the loss
             losses = np.where(weights == 0, 0.0, losses * weights)
         total = weights.sum(dtype=np.float64)
-    if reduction == "none":
-        return rounded(losses, dtype)[()]
-    with np.errstate(invalid="ignore"):  # the mean over nothing is NaN
-        scale = 1.0 if reduction == "sum" else total
-        return float(np.divide(losses.sum(dtype=np.float64), scale))
+    if reduction == "mean":
+        with np.errstate(invalid="ignore"):  # the mean over nothing is NaN
+            return float(np.divide(losses.sum(dtype=np.float64), total))
+    if reduction == "sum":
+        return float(times_power_of_two(losses.sum(dtype=np.float64), exponent))
+    if exponent:
+        losses = times_power_of_two(losses, exponent)
+    return rounded(losses, dtype)[()]
 
 
 def one_hot(

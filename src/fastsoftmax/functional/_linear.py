@@ -10,6 +10,7 @@ from fastsoftmax import _validation as check
 from fastsoftmax._typing import MatrixLike
 from fastsoftmax._validation_sparse import features
 from fastsoftmax.data import Gradients, data_of
+from fastsoftmax.functional._weights import scaled, times_power_of_two
 
 
 def linear_cross_entropy(
@@ -141,21 +142,34 @@ def linear_cross_entropy_value_and_grad(
         b = check.vector(b, k, "b", "one intercept a row of W")
     if "X" in wrt and sparse.issparse(X):
         raise ValueError("wrt: expected 'W' and 'b' at most for a sparse X, got 'X'")
-    weights = check.weights(sample_weight, n, data.dtype)
-    classes = check.weights(class_weight, max(k, 2), data.dtype, "class_weight")
-    counts = np.asarray(target).dtype.kind in "iu"
-    target = check.targets(target, n, k, data.dtype)
+    weights = check.weights(sample_weight, n, np.dtype(np.float64))
+    classes = check.weights(class_weight, max(k, 2), np.dtype(np.float64), "class_weight")
+    if weights is not None:
+        weights, _ = scaled(weights, most=0)  # the mean stays as it is
+    if classes is not None:
+        classes, by_class = scaled(classes, most=0)
+    given_in = np.asarray(target).dtype
+    counts = given_in.kind in "iu"
+    exponent = 0  # the targets are over this power of two
+    target = check.targets(target, n, k, data.dtype if given_in == data.dtype else np.float64)
     if target.ndim == 2:
         if classes is not None:
             target = target * classes
+            exponent = by_class
+        target, by_target = scaled(target, data.dtype)
+        target = target.astype(data.dtype, copy=False)
+        exponent = 0 if counts else exponent + by_target
         seen = target.sum(axis=1, dtype=np.float64) if counts else np.ones(n)
         total = seen.sum() if weights is None else seen @ weights
     else:
         if classes is not None:
             weights = classes[target] if weights is None else weights * classes[target]
+            weights, _ = scaled(weights, most=0)
         total = n if weights is None else weights.sum(dtype=np.float64)
     with np.errstate(divide="ignore"):  # rows of weight 0 only: the mean over nothing is NaN
-        scale = float(np.divide(1.0, total))
+        scale = float(times_power_of_two(np.divide(1.0, total), exponent))
+    if weights is not None:
+        weights = weights.astype(data.dtype)
     loss, grads = data.value_and_grad(W, b, target, weights, scale, wrt)
     return loss, Gradients(
         *(

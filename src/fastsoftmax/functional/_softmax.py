@@ -169,7 +169,7 @@ def logsumexp(
         check.output(out, shape, dtype)
     threads = layout.threads(n_threads)
     if b is not None:
-        sums = _weighted(x, factors.astype(x.dtype, copy=False), layout)
+        sums = _weighted(x, factors, layout)
     elif k == 0 or outer * inner == 0:
         sums = np.full(outer * inner, -np.inf, x.dtype)
     else:
@@ -186,7 +186,7 @@ def _weighted(x: NDArray, b: NDArray, layout: Layout) -> NDArray:
     """log of the sum of b exp(x), from sums of the positive and of the negative terms apart."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         x, b = layout.split_view(x), layout.split_view(b)
-        shifted = np.where(b == 0, -np.inf, x + np.log(abs(b)))
+        shifted = np.where(b == 0, -np.inf, x + np.log(abs(b)).astype(x.dtype))
         plus, minus = (
             logsumexp(np.where(b * sign >= 0, shifted, -np.inf), axis=1) for sign in (1, -1)
         )

@@ -1,0 +1,141 @@
+"""Kernels refuse arrays of another dtype than they read: addresses alone would give other numbers."""
+
+import warnings
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+import scipy.sparse as sp
+
+import fastsoftmax
+from fastsoftmax import MLPClassifier, MLPRegressor, SoftmaxRegression, _core
+from fastsoftmax.data import DenseData
+
+pytestmark = pytest.mark.kernel
+
+# arrays of X, of any type of numbers, and gradients that are float32 or float64
+ANY_FLOATS = {
+    *(("linear", name, 0) for name in ("value_and_grad", "moments", "logits", "store_logits")),
+    *(("linear", "value_and_grad", 6), ("sparse", "value_and_grad", 12)),
+    *(("gram", "gram", 0), ("gram", "sums", 0), ("network", "epoch", 6), ("network", "outputs", 3)),
+}
+
+
+class Recorder:
+    """A kernel that keeps the arguments of its first call."""
+
+    def __init__(self, function, calls, name):
+        self._function, self._calls, self._name = function, calls, name
+
+    def __call__(self, *args, **options):
+        if self._name not in self._calls:
+            kept = [a.copy(order="K") if isinstance(a, np.ndarray) else a for a in args]
+            self._calls[self._name] = self._function, kept, options
+        return self._function(*args, **options)
+
+
+def use_everything():
+    rng = np.random.default_rng(0)
+    X, z = rng.standard_normal((300, 12)), rng.standard_normal((40, 5))
+    y = (X @ rng.standard_normal((12, 4)) + rng.gumbel(size=(300, 4))).argmax(axis=1)
+    X = X.astype(np.float32)
+    sparse = sp.random_array((300, 80), density=0.1, rng=rng, dtype=np.float32, format="csr")
+    for solver in ("lbfgs", "newton", "gd", "preconditioned-lbfgs"):
+        for x in (X, sparse) if "lbfgs" in solver else (X,):
+            for options in ({}, {"standardize": True}):
+                SoftmaxRegression(solver=solver, max_iter=20, **options).fit(x, y).predict(x)
+    for x in (X, sparse):
+        SoftmaxRegression(l1_ratio=0.5, C=0.1).fit(x, y).predict_proba(x)
+        SoftmaxRegression(C=10.0).fit(x, y, sample_weight=rng.random(300))
+        SoftmaxRegression().fit(x, y > 1)
+    wide = sp.random_array((2000, 3000), density=0.01, rng=rng, dtype=np.float32, format="csr")
+    SoftmaxRegression(max_iter=4).fit(wide, rng.integers(30, size=2000))
+    SoftmaxRegression(l1_ratio=1.0, max_iter=4).fit(wide, rng.integers(30, size=2000))
+    rare = sp.random_array((300, 2000), density=0.002, rng=rng, dtype=np.float32, format="csr")
+    SoftmaxRegression(max_iter=4).fit(rare, y).predict(rare)
+    many = rng.standard_normal((2000, 300), dtype=np.float32)
+    target = (many @ rng.standard_normal((300, 40))).argmax(axis=1)
+    SoftmaxRegression(solver="preconditioned-lbfgs", max_iter=5).fit(many, target)
+    MLPClassifier((8,), max_iter=2).fit(X, y).predict(X)
+    MLPRegressor((8,), max_iter=2).fit(X, z[:1].repeat(300, 0)).predict(X)
+    fastsoftmax.softmax(z)
+    fastsoftmax.logsumexp(z)
+    fastsoftmax.softmax_vjp(fastsoftmax.softmax(z), z)
+    fastsoftmax.sigmoid(z)
+    fastsoftmax.binary_cross_entropy(z, z > 0)
+    fastsoftmax.cross_entropy_value_and_grad(z, np.full((40, 5), 0.2), label_smoothing=0.1)
+
+
+@pytest.fixture(scope="module")
+def calls():
+    """(kernel, function, dtype) -> a call of it."""
+    calls = {}
+    before = dict(_core._by_dtype)
+    for dtype, modules in before.items():
+        replaced = {}
+        for module, kernel in vars(modules).items():
+            functions = {n: f for n, f in vars(kernel).items() if not n.startswith("_")}
+            for name, function in functions.items():
+                if type(function).__name__ == "cython_function_or_method":
+                    functions[name] = Recorder(function, calls, (module, name, dtype))
+            replaced[module] = SimpleNamespace(**functions)
+        _core._by_dtype[dtype] = SimpleNamespace(**replaced)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            use_everything()
+    finally:
+        _core._by_dtype.update(before)
+    return calls
+
+
+def other_dtypes(array, any_floats):
+    yield np.complex64
+    if array.dtype.kind == "f" and not any_floats:
+        yield np.float64 if array.dtype == np.float32 else np.float32
+    if array.dtype.kind == "i":
+        yield np.int64 if array.dtype == np.int32 else np.int32
+
+
+def test_the_calls_cover_every_kernel_with_arrays(calls):
+    functions = {
+        (module, name)
+        for module, kernel in vars(_core.kernels(np.float32)).items()
+        for name, function in vars(kernel).items()
+        if type(function).__name__ == "cython_function_or_method"
+    }
+    without = {"band_rows", "multiply_adds", "padding", "slice_rows", "stride_of", "tile_rows"}
+    called = {name[:2] for name in calls}
+    assert {f for f in functions - called if f[1] not in without} == {
+        *(("coordinate", "grams"), ("elementwise", "vector_bytes"), ("machine", "read"))
+    }
+
+
+def test_every_array_of_every_call(calls):
+    for (module, name, _), (function, args, options) in calls.items():
+        for i, array in enumerate(args):
+            if not isinstance(array, np.ndarray):
+                continue
+            for dtype in other_dtypes(array, (module, name, i) in ANY_FLOATS):
+                changed = [*args[:i], np.zeros(array.shape, dtype), *args[i + 1 :]]
+                with pytest.raises(TypeError, match="expected"):
+                    function(*changed, **options)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_names_of_the_argument_and_of_both_dtypes(dtype):
+    X, W = np.ones((3, 2), dtype), np.zeros((2, 2), dtype)
+    other = np.ones(3, np.float64 if dtype == np.float32 else np.float32)
+    labels = np.zeros(3, np.int32)
+    data = DenseData(X, 1)
+    message = f"weights: expected dtype f{np.dtype(dtype).itemsize}, got <f{other.itemsize}"
+    with pytest.raises(TypeError, match=message):
+        data.value_and_grad(W, None, labels, other, 1.0)
+    with pytest.raises(TypeError, match="targets: expected dtype i4, got <i8"):
+        data.value_and_grad(W, None, labels.astype(np.int64), None, 1.0)
+    with pytest.raises(ValueError, match="weights: expected at least 3 elements, got 2"):
+        data.value_and_grad(W, None, labels, np.ones(2, dtype), 1.0)
+    with pytest.raises(ValueError, match="targets: expected 3 rows, got 2"):
+        data.value_and_grad(W, None, labels[:2], None, 1.0)
+    with pytest.raises(ValueError, match="weights: expected a C-contiguous array"):
+        data.value_and_grad(W, None, labels, np.ones(6, dtype)[::2], 1.0)
