@@ -55,18 +55,18 @@ SOFTER = 4.0  # and so much less after each whole step,
 LEAST_DAMPING = 1e-7  # until it is none
 GIVEN_UP = 8  # iterations in which neither F falls nor the bound, before the end
 SHARE = 0.1  # of the tolerance that the residual of the step may leave to the bound
-ABSOLUTE = 1e-13  # of the loss without features, below which the tolerance is no longer relative
+ABSOLUTE = 1e-13  # of F at θ = 0, below which the tolerance is no longer relative
 
 
 @register("proximal-newton", needs=("l1", "logits"))
 def minimize_proximal(objective: Objective, theta: NDArray, options: Options) -> Result:
     """Minimise from θ until the certified gap is tol * F."""
     run = Run(objective, theta, options)
-    line, model, blind_loss = objective.line(theta), None, objective.blind_loss
+    line, model, at_zero = objective.line(theta), None, objective.uniform_loss
     bound, best, lowest, stale, damping, most = np.inf, np.inf, np.inf, 0, 0.0, 0
     while np.isfinite(line.value):
         centre(objective, line)
-        wanted = options.tol * max(line.value, ABSOLUTE * blind_loss)
+        wanted = options.tol * max(line.value, ABSOLUTE * at_zero)
         bound = line.estimated_gap()
         if bound <= wanted:
             bound = proved_gap(line, wanted)
@@ -81,7 +81,7 @@ def minimize_proximal(objective: Objective, theta: NDArray, options: Options) ->
             break
         if model is None or not model.serves(line):
             model = model_for(objective, line, options.seed + run.n_iter)
-        model.damp(damping if line.value >= blind_loss else damping * line.value / blind_loss)
+        model.damp(damping * min(1.0, line.value / at_zero))  # as curvature falls with the loss
         first = walk(line, model.set.put(model.descend(line)), objective.rounding)
         centre(objective, line)
         direction, products, left = on_face(line, model, most, wanted)
@@ -98,9 +98,14 @@ def minimize_proximal(objective: Objective, theta: NDArray, options: Options) ->
         damping = next_damping(damping, min(first, second))
         run.note(line.value, line.gradient)
     if not run.result.converged:
-        run.result.message = run.stops(line)
         if np.isfinite(line.value):
-            bound = proved_gap(line, np.inf)
+            line.recompute()
+            bound = line.gap_bound()
+        gap = bound / max(line.value, ABSOLUTE * at_zero)
+        message = f"the certificate stays at {gap:.1e} of F, above tol,"
+        run.result.message = run.stops(line) or message
+        if gap <= options.tol:
+            run.converge()
     return run.end(line, bound)
 
 
@@ -161,8 +166,9 @@ def solve_on_face(
 ) -> tuple[NDArray, int, float]:
     """About the x with Hx = right on the face, from x, and the products with H that are left.
 
-    By conjugate gradients, preconditioned by M⁻¹ of a face that this one is part of. Where F - F* is
-    as little as is wanted they go on until x can prove it. And what the residual adds to the bound.
+    By conjugate gradients, preconditioned by M⁻¹ of a face that this one is part of. Where F - F*
+    is as little as is wanted they go on until x can prove it. And what the residual adds to the
+    bound.
     """
     left = right * face
     enough = FORCING**2 * inner(left, solve(left))
