@@ -236,11 +236,11 @@ def test_float32_as_float64(l1_ratio):
     Z = rng.normal(size=(600, 3))
     y = np.argmax(Z @ rng.normal(size=(3, 3)) * 1.5 + rng.gumbel(size=(600, 3)), axis=1)
     far, large = (Z + 2e6).astype("f4"), (Z * 3e18).astype("f4")
-    for X in (far, large):
-        wide = fit(X.astype(float), y, C=1e3, l1_ratio=l1_ratio, tol=1e-9)
+    for X, C in ((far, 1e3), (large, 1e-15)):
+        wide = fit(X.astype(float), y, C=C, l1_ratio=l1_ratio, tol=1e-9)
         blocks = Blocks([(X[:256], y[:256]), (X[256:], y[256:])])
         for given, targets in ((X, y), (blocks, None)):
-            model = fit(given, targets, C=1e3, l1_ratio=l1_ratio)
+            model = fit(given, targets, C=C, l1_ratio=l1_ratio)
             assert model.converged_
             assert np.isclose(model.objective_, wide.objective_, rtol=2e-6)
 
