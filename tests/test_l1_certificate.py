@@ -173,7 +173,7 @@ def test_classes_without_weight(classes, l1_ratio, dtype):
     s = np.isin(y, classes) * 1.0
     model = SoftmaxRegression(C=1.0, l1_ratio=l1_ratio).fit(X, y, s)
     assert model.converged_
-    assert np.isfinite(model.intercept_).all()
+    assert np.abs(model.intercept_).max() <= 1e3
     without = np.delete(model.predict_proba(X), classes, axis=1)
     assert without.max() <= 1e-20
     if len(classes) == 3:

@@ -47,6 +47,7 @@ ENOUGH = 0.5  # |φ'| at the end of a step, as a share of |φ'(0)|
 FLAT = 1e-8  # of M's curvature: what is flatter is left to the next descent
 CROSSINGS = 0.2  # of these weights, that may change sign
 TRIALS = 30
+NEGLIGIBLE = 1e-20  # of F, which is no reason to go farther
 CHANGE = 30.0  # of any logit by the step that is looked at first, at most
 SHORT = 0.25  # a step less than this part of what the model proposes damps the next model,
 FIRST_DAMPING = 1e-3  # beginning with this,
@@ -82,7 +83,7 @@ def minimize_proximal(objective: Objective, theta: NDArray, options: Options) ->
         if model is None or not model.serves(line):
             model = model_for(objective, line, options.seed + run.n_iter)
         model.damp(damping * min(1.0, line.value / at_zero))  # as curvature falls with the loss
-        first = walk(line, model.set.put(model.descend(line)), objective.rounding)
+        first = walk(line, model.set.step(model.descend(line)), objective.rounding)
         centre(objective, line)
         direction, products, left = on_face(line, model, most, wanted)
         most = max(most, products)
@@ -150,7 +151,7 @@ def on_face(
             break
         face, x = face & ~crossing, np.where(crossing, -values, x)
     step = np.where(values * (values + x) < 0, -values, x)
-    return model.set.put(step), PRODUCTS - products, 0.5 * inner(right, step) + slack
+    return model.set.step(step), PRODUCTS - products, 0.5 * inner(right, step) + slack
 
 
 def solve_on_face(
@@ -247,10 +248,13 @@ def step_length(line: PenalisedLine, slope: float, t: float, rounding: float) ->
         else:
             high, high_slope = t, look.left
         if np.isinf(high):
+            if -look.right * t <= NEGLIGIBLE * abs(line.value):
+                return t
             t *= 2
             continue
         width = high - low
-        secant = low - low_slope * width / (high_slope - low_slope)
+        rise = high_slope - low_slope
+        secant = low - low_slope * width / rise if rise else np.nan
         if not low or not np.isfinite(secant):
             secant = min(secant, low + 0.3 * width) if np.isfinite(secant) else low
         t = float(np.clip(secant, low + 0.1 * width, high - 0.1 * width))
