@@ -50,6 +50,7 @@ class WorkingSet:
         self.absent = objective.shares == 0
         if objective.logistic:
             self.absent |= objective.shares == 1
+        self.absent &= objective.fit_intercept
         self.ridges = objective.penalty * np.square(parameters.units(self.features)) * self.filled
 
     @property

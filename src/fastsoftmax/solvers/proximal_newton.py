@@ -90,14 +90,13 @@ def minimize_proximal(objective: Objective, theta: NDArray, options: Options) ->
         line.aim(direction)
         if left <= wanted:
             bound = proved_gap(line, wanted, aimed=True)
+        second = go(line, direction, objective.rounding)  # F falls: what is proved holds there too
+        damping = next_damping(damping, min(first, second))
+        run.note(line.value, line.gradient)
         if bound <= wanted:
-            run.note(line.value, line.gradient)
             run.tell(line.theta, bound)
             run.converge()
             break
-        second = go(line, direction, objective.rounding)
-        damping = next_damping(damping, min(first, second))
-        run.note(line.value, line.gradient)
     if not run.result.converged:
         if np.isfinite(line.value):
             line.recompute()
@@ -139,6 +138,7 @@ def on_face(
     values = model.set.take(line.theta)
     face = values != 0
     face[:, : model.set.intercept] = True
+    face[model.set.absent] = False  # without curvature
     right = -(model.set.take(line.smooth) + model.set.thresholds * np.sign(values))
     solve = model.factor(line, face, most)
     x, products = np.zeros_like(right), PRODUCTS
