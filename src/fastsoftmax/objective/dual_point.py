@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit, log_expit, xlogy
+from scipy.special import expit, log_expit, xlog1py, xlogy
 
 from fastsoftmax.data import ClassFactors, StoredLogits
 
@@ -21,6 +21,7 @@ CHUNK = 1 << 15  # logits at a time
 UNKNOWN = 2  # of an indicator
 ROUNDING = 1e-13  # of a class's Σ s|a - y|, up to which the gradient by its intercept vanishes,
 NOTHING = 1e-16  # or of that of all classes
+FEASIBLE = 1e-12  # -a / p, up to which a is a probability but for rounding
 REFINEMENTS = 6  # of the intercepts' part of δ
 FITS = 60  # of the intercepts to the shares of the classes, at most
 SMALL = 1e-3  # |x| below which (1 + x) log(1 + x) - x is its power series
@@ -103,34 +104,34 @@ class DualPoint:
         """a - y of some rows, and the least a / p of each class or of both its sides."""
         o = self._objective
         z = z + self._moved
-        error = errors(z, o.targets[rows], o.logistic)
         step = np.broadcast_to(self._step(rows), z.shape)
         if o.logistic:
+            error = errors(z, o.targets[rows], o.logistic)
             p, q = expit(z), expit(-z)
             ratios = 1 + np.minimum(q * step, -p * step)
             return error + p * q * step, np.where(p * q > 0, ratios, 1.0)
         p = softmax(z)
-        zeta = step - np.sum(p * step, axis=1, keepdims=True)
+        zeta = step - np.einsum("nk,nk->n", p, step)[:, None]
         ratios = np.where(p > 0, 1 + zeta, 1.0)
-        return error + without_sum(p * zeta, o.targets[rows]), ratios
+        return difference(p * (1 + zeta), o.targets[rows]), ratios
 
     def _store_balanced(self, out: StoredLogits) -> bool:
         """As `store_errors`, by one Newton step in the intercepts and its refinements."""
         solve = None
         for _ in range(REFINEMENTS):
-            sums, scales, least = np.zeros((3, self._logits.n_logits))
+            (sums, scales), least = np.zeros((2, self._logits.n_logits)), 0.0
             for rows, weights, z in self._chunks():
                 pull, ratios = self._predicted(rows, z)
-                pull = np.where(weights > 0, weights * pull, 0.0)
+                pull = np.where(weights > 0, weights * pull, 0.0)  # the others may be anything
                 out.part(rows).put(pull)
                 sums += pull.sum(axis=0)
                 scales += np.abs(pull).sum(axis=0)
-                least = np.minimum(least, np.where(weights > 0, ratios, 0.0).min(axis=0))
+                least = min(least, float(np.min(ratios, where=weights > 0, initial=0.0)))
             if not np.isfinite(sums).all():
                 return False
             rounding = np.maximum(ROUNDING * scales, NOTHING * scales.sum())
             if not self._objective.fit_intercept or (np.abs(sums) <= rounding).all():
-                return bool((least >= -ROUNDING).all())
+                return least >= -FEASIBLE
             solve = solve or self._intercept_solver()
             self._shift -= solve(sums)
         return False
@@ -201,22 +202,22 @@ def log(shares: NDArray) -> NDArray:
     return np.log(np.maximum(shares, TINY))
 
 
-def without_sum(table: NDArray, targets: NDArray) -> NDArray:
-    """The table, in place, with the entries of the labels such that rows sum to 0, if there are
-    labels: without the cancellation in 1 - p."""
-    if targets.ndim == 1:
-        at = np.arange(len(table)), targets
-        table[at] = 0
-        table[at] = -table.sum(axis=1)
-    return table
+def difference(p: NDArray, targets: NDArray) -> NDArray:
+    """p - y of rows p that sum to 1, which are overwritten; without the cancellation in p - 1."""
+    if targets.ndim == 2:
+        return p - targets
+    at = np.arange(len(p)), targets
+    p[at] = 0
+    p[at] = -p.sum(axis=1)
+    return p
 
 
 def errors(z: NDArray, targets: NDArray, logistic: bool) -> NDArray:
     """p - y of each row, with all digits where p is near to y."""
-    if targets.dtype.kind == "f":
-        return (expit(z) if logistic else softmax(z)) - targets
     if not logistic:
-        return without_sum(softmax(z), targets)
+        return difference(softmax(z), targets)
+    if targets.dtype.kind == "f":
+        return expit(z) - targets
     on = (targets if targets.ndim == 2 else targets[:, None]) == 1
     return np.where(on, -expit(-z), expit(z))
 
@@ -234,10 +235,12 @@ def terms(log_p: NDArray, change: NDArray) -> NDArray:
     """a log(a / p) - (a - p), from log p and a - p."""
     p = np.exp(log_p)
     x = np.maximum(change / np.maximum(p, LEAST), -1.0)
-    with np.errstate(divide="ignore"):
-        h = np.where(x > -1, (1 + x) * np.log1p(x), 0.0) - x
-    series = x * x * (0.5 - x * (1 / 6 - x * (1 / 12 - x / 20)))
-    h = p * np.where(np.abs(x) < SMALL, series, h)
+    large = np.abs(x) >= SMALL
+    u = np.where(large, 0.0, x)
+    h = u * u * (0.5 - u * (1 / 6 - u * (1 / 12 - u / 20)))
+    u = x[large]
+    h[large] = xlog1py(1 + u, u) - u
+    h *= p
     vanishing = p < LEAST
     if vanishing.any():
         a = np.maximum(change + p, 0.0)

@@ -1,14 +1,15 @@
 """The L1 part of an elastic net: what is not smooth in F, and what it says of how far F can fall.
 
-Fenchel's duality (Boyd & Vandenberghe, Convex Optimization, 5.7.1) bounds F - F* at any probabilities
-a at which the gradient of the loss by the intercepts is 0. With strengths λ of ‖W‖₁ and μ of ½‖W‖², the
-model's probabilities p and the gradient v of the loss by the weights with a in place of p, it is
+Fenchel's duality (Boyd & Vandenberghe, Convex Optimization, 5.7.1) bounds F - F* at any
+probabilities a at which the gradient of the loss by the intercepts is 0. With strengths λ of ‖W‖₁
+and μ of ½‖W‖², the model's probabilities p, and the gradient v of the loss by the weights with a in
+place of p, the bound is
 
     mean KL(a ‖ p) + Σ [ λ|w| + μ/2 w² + v w + (|v| - λ)₊² / (2μ) ],
 
-each term of which is >= 0. With μ = 0 the last is 0 where all |v| <= λ and infinite elsewhere, so that a
-is moved towards the labels, to y + α(a - y), α = min(1, λ / max|v|) (Kim, Koh, Lustig, Boyd & Gorinevsky
-2007, for linear models), and v to αv.
+each term of which is >= 0. With μ = 0 the last is 0 where all |v| <= λ and infinite elsewhere, so
+that a is moved towards the labels, to y + α(a - y), α = min(1, λ / max|v|) (Kim, Koh, Lustig, Boyd
+& Gorinevsky 2007, for linear models), and v to αv.
 """
 
 from collections.abc import Callable
@@ -96,8 +97,8 @@ class L1:
     ) -> float:
         """At least F - F*, for probabilities a at which the gradient by the intercepts is 0.
 
-        From the gradient of loss and ridge with a in place of p and, as a function of α, the mean of
-        KL(y + α(a - y) ‖ p).
+        From the gradient of loss and ridge with a in place of p and, as a function of α, the mean
+        of KL(y + α(a - y) ‖ p).
         """
         o = self._objective
         places = np.flatnonzero((self.subgradient(smooth, theta)[1] != 0) | (theta != 0))

@@ -222,6 +222,11 @@ class Objective:
         return 0.5 if self.logistic else 1 / self.n_logits
 
     @property
+    def uniform_loss(self) -> float:
+        """The loss where all classes are equally probable, which is F at θ = 0."""
+        return -float(np.log(self.typical_share)) * (self.n_logits if self.logistic else 1)
+
+    @property
     def blind_loss(self) -> float:
         """The loss of the best model that does not look at X: the entropy of the shares."""
         share = self.shares

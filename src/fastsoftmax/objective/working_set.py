@@ -27,6 +27,8 @@ class WorkingSet:
         What the L1 penalty charges for a unit of θ.
     ridges : ndarray of shape (K, m)
         The second derivatives of the L2 penalty.
+    absent : ndarray of shape (K,), bool
+        Classes without any weight, or with all: their intercepts have no optimum.
     """
 
     def __init__(self, objective: "Objective", line: "PenalisedLine", most: int) -> None:
@@ -45,6 +47,10 @@ class WorkingSet:
         classes = np.broadcast_to(np.arange(k)[:, None], self.features.shape)
         self.flat = parameters.flat(classes, self.features)
         self.thresholds = objective.l1.thresholds(self.flat) * self.filled
+        self.absent = objective.shares == 0
+        if objective.logistic:
+            self.absent |= objective.shares == 1
+        self.absent &= objective.fit_intercept
         self.ridges = objective.penalty * np.square(parameters.units(self.features)) * self.filled
 
     @property
@@ -78,6 +84,17 @@ class WorkingSet:
         vector = np.zeros(self.size)
         vector[self.flat[self.filled]] = table[self.filled]
         return vector
+
+    def step(self, table: NDArray) -> NDArray:
+        """A change of the weights as a vector like θ.
+
+        Newton's method changes the intercept of a class without any weight by 1; where the
+        curvature underflows rounding makes it anything.
+        """
+        if self.intercept and self.absent.any():
+            table = table.copy()
+            table[self.absent, 0] = np.clip(table[self.absent, 0], -1, 1)
+        return self.put(table)
 
     def holds(self, places: NDArray) -> bool:
         """Whether all these places of θ are in the set."""

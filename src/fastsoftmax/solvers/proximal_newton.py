@@ -47,6 +47,7 @@ ENOUGH = 0.5  # |φ'| at the end of a step, as a share of |φ'(0)|
 FLAT = 1e-8  # of M's curvature: what is flatter is left to the next descent
 CROSSINGS = 0.2  # of these weights, that may change sign
 TRIALS = 30
+NEGLIGIBLE = 1e-20  # of F, which is no reason to go farther
 CHANGE = 30.0  # of any logit by the step that is looked at first, at most
 SHORT = 0.25  # a step less than this part of what the model proposes damps the next model,
 FIRST_DAMPING = 1e-3  # beginning with this,
@@ -55,14 +56,14 @@ SOFTER = 4.0  # and so much less after each whole step,
 LEAST_DAMPING = 1e-7  # until it is none
 GIVEN_UP = 8  # iterations in which neither F falls nor the bound, before the end
 SHARE = 0.1  # of the tolerance that the residual of the step may leave to the bound
-ABSOLUTE = 1e-13  # of the loss without features, below which the tolerance is no longer relative
+ABSOLUTE = 1e-13  # of F at θ = 0, below which the tolerance is no longer relative
 
 
 @register("proximal-newton", needs=("l1", "logits"))
 def minimize_proximal(objective: Objective, theta: NDArray, options: Options) -> Result:
     """Minimise from θ until the certified gap is tol * F."""
     run = Run(objective, theta, options)
-    line, model, blind_loss = objective.line(theta), None, objective.blind_loss
+    line, model, at_zero = objective.line(theta), None, objective.uniform_loss
     bound, best, lowest, stale, damping, most = np.inf, np.inf, np.inf, 0, 0.0, 0
     while np.isfinite(line.value):
         centre(objective, line)
@@ -85,25 +86,27 @@ def minimize_proximal(objective: Objective, theta: NDArray, options: Options) ->
             break
         if model is None or not model.serves(line):
             model = model_for(objective, line, options.seed + run.n_iter)
-        model.damp(damping if line.value >= blind_loss else damping * line.value / blind_loss)
-        first = walk(line, model.set.put(model.descend(line)), objective.rounding)
+        model.damp(damping * min(1.0, line.value / at_zero))  # as curvature falls with the loss
+        first = walk(line, model.set.step(model.descend(line)), objective.rounding)
         centre(objective, line)
         direction, products, left = on_face(line, model, most, wanted)
         most = max(most, products)
         line.aim(direction)
         if left <= wanted:
             bound = proved_gap(line, wanted, aimed=True)
+        second = go(line, direction, objective.rounding)  # F falls: what is proved holds there too
+        damping = next_damping(damping, min(first, second))
+        run.note(line.value, line.gradient)
         if bound <= wanted:
-            run.note(line.value, line.gradient)
             run.tell(line.theta, bound)
             run.converge(bound)
             break
-        second = go(line, direction, objective.rounding)
-        damping = next_damping(damping, min(first, second))
-        run.note(line.value, line.gradient)
     if not run.result.converged:
         if np.isfinite(line.value):
-            bound = proved_gap(line, np.inf)
+            line.recompute()
+            bound = line.gap_bound()
+            if bound <= run.tolerance(line.value):
+                run.converge(bound)
         else:
             run.result.stop = run.stops(line)
         run.result.gap_bound = bound
@@ -139,6 +142,7 @@ def on_face(
     values = model.set.take(line.theta)
     face = values != 0
     face[:, : model.set.intercept] = True
+    face[model.set.absent] = False  # without curvature
     right = -(model.set.take(line.smooth) + model.set.thresholds * np.sign(values))
     solve = model.factor(line, face, most)
     x, products = np.zeros_like(right), PRODUCTS
@@ -151,7 +155,7 @@ def on_face(
             break
         face, x = face & ~crossing, np.where(crossing, -values, x)
     step = np.where(values * (values + x) < 0, -values, x)
-    return model.set.put(step), PRODUCTS - products, 0.5 * inner(right, step) + slack
+    return model.set.step(step), PRODUCTS - products, 0.5 * inner(right, step) + slack
 
 
 def solve_on_face(
@@ -167,8 +171,9 @@ def solve_on_face(
 ) -> tuple[NDArray, int, float]:
     """About the x with Hx = right on the face, from x, and the products with H that are left.
 
-    By conjugate gradients, preconditioned by M⁻¹ of a face that this one is part of. Where F - F* is
-    as little as is wanted they go on until x can prove it. And what the residual adds to the bound.
+    By conjugate gradients, preconditioned by M⁻¹ of a face that this one is part of. Where F - F*
+    is as little as is wanted they go on until x can prove it. And what the residual adds to the
+    bound.
     """
     left = right * face
     enough = FORCING**2 * inner(left, solve(left))
@@ -247,10 +252,13 @@ def step_length(line: PenalisedLine, slope: float, t: float, rounding: float) ->
         else:
             high, high_slope = t, look.left
         if np.isinf(high):
+            if -look.right * t <= NEGLIGIBLE * abs(line.value):
+                return t
             t *= 2
             continue
         width = high - low
-        secant = low - low_slope * width / (high_slope - low_slope)
+        rise = high_slope - low_slope
+        secant = low - low_slope * width / rise if rise else np.nan
         if not low or not np.isfinite(secant):
             secant = min(secant, low + 0.3 * width) if np.isfinite(secant) else low
         t = float(np.clip(secant, low + 0.1 * width, high - 0.1 * width))
