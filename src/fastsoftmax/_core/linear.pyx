@@ -43,7 +43,6 @@ cdef enum:
     LEAST_STRIPES = 8  # where the totals are so large that fewer fit, threads would idle
 
 
-
 cdef Problem problem(cnp.ndarray x, Py_ssize_t k, w, b, targets, weights, double scale):
     cdef Problem p
     cdef Py_ssize_t size = sizeof(real)

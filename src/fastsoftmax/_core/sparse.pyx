@@ -33,7 +33,6 @@ cdef enum:
     FEATURES = 128  # whose columns a thread takes at a time
 
 
-
 def band_rows(Py_ssize_t n, Py_ssize_t k):
     """Rows of a band."""
     return rows_of_band(n, k)
