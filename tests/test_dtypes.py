@@ -437,3 +437,21 @@ def test_first_cell_that_is_not_finite(dtype, value):
 )
 def test_feature_scale(value, error, message):
     refused(GOOD, error, f"^feature_scale: {message}", feature_scale=value)
+
+
+@pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
+@pytest.mark.parametrize("dtype", [np.uint8, np.float32, np.float64])
+def test_matrices_and_masked_arrays_without_masked_cells(digits, dtype):
+    """Subclasses of arrays, whose indices and products mean something else."""
+    X, y = digits
+    X = X.astype(dtype)
+    right = SoftmaxRegression(C=0.01).fit(X, y)
+    for x in (np.asmatrix(X), np.ma.masked_array(X), np.ma.masked_array(X, mask=False)):
+        model = SoftmaxRegression(C=0.01).fit(x, y)
+        assert type(model.coef_) is np.ndarray
+        np.testing.assert_array_equal(model.coef_, right.coef_)
+        np.testing.assert_array_equal(model.predict_proba(x), right.predict_proba(X))
+        assert_same(
+            value_and_grad(x, right.coef_, right.intercept_, y),
+            value_and_grad(X, right.coef_, right.intercept_, y),
+        )

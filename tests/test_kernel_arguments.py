@@ -1,4 +1,4 @@
-"""Kernels refuse arrays of another dtype than they read: addresses alone would give other numbers."""
+"""Kernels refuse arrays of another dtype than they read, which would be other numbers."""
 
 import warnings
 from types import SimpleNamespace

@@ -341,3 +341,38 @@ def test_probabilities_of_labels_by_binary_cross_entropy(k):
     np.testing.assert_allclose(
         scores, np.log(expected[:, 1] / expected[:, 0]) if k == 2 else z, rtol=1e-9, atol=1e-12
     )
+
+
+@pytest.mark.parametrize("first", [np.float32, np.float64])
+def test_partial_fit_goes_on_in_the_dtype_of_the_first(first):
+    """Batches of another float dtype are computed in that of the coefficients."""
+    X, y = load_digits()
+    X, second = X[:100] / 16, np.float64 if first == np.float32 else np.float32
+    models = []
+    for dtypes in ((first, second, first), (first, first, first)):
+        model = MLPClassifier((8,), random_state=0)
+        for dtype in dtypes:
+            model.partial_fit(X.astype(dtype), y[:100], classes=np.arange(10))
+        models.append(model)
+    assert {w.dtype for w in models[0].coefs_} == {np.dtype(first)}
+    for mixed, same in zip(models[0].coefs_, models[1].coefs_, strict=True):
+        np.testing.assert_allclose(mixed, same, rtol=1e-4, atol=1e-6)
+
+
+def test_negative_slope_is_a_tenth_and_a_tie_is_off():
+    """As documented; several labels whose outputs are 0 are all off."""
+    assert MLPClassifier().get_params()["negative_slope"] == 0.1
+    X, y = load_digits()
+    X, y = X[:100] / 16, y[:100]
+    options = {"activation": "leaky_relu", "max_iter": 3, "random_state": 0}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        default = MLPClassifier((8,), **options).fit(X, y)
+        tenth = MLPClassifier((8,), negative_slope=0.1, **options).fit(X, y)
+        labels = MLPClassifier((8,), loss="binary_cross_entropy", max_iter=1)
+        labels.fit(X, np.arange(4) < y[:, None])
+    np.testing.assert_array_equal(default.coefs_[0], tenth.coefs_[0])
+    for parameters in (*labels.coefs_, *labels.intercepts_):
+        parameters[...] = 0
+    np.testing.assert_array_equal(labels.predict_proba(X), 0.5)
+    np.testing.assert_array_equal(labels.predict(X), 0)

@@ -31,7 +31,6 @@ cdef enum:
     SQUARE = 16  # rows and columns copied at a time
 
 
-
 def factor(
     cnp.ndarray matrices not None, cnp.ndarray scales not None, cnp.ndarray jitters not None,
     cnp.ndarray failed not None, int n_threads,

@@ -28,7 +28,6 @@ cdef enum:
     PARTS = 64  # of the parameters, whose sums are added in order
 
 
-
 cdef inline double step(double slope, double h, double t, double v, double d) noexcept nogil:
     """What to add to d so that slope * x + ½ h x² + t |v + d + x| is least."""
     cdef double at = h * (v + d) - slope

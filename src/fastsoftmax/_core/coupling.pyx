@@ -55,7 +55,6 @@ cdef enum:
     SHARES = 8  # of the draws, each counted and put in order by a thread
 
 
-
 def draw(
     logits, cnp.ndarray probabilities not None, cnp.ndarray emphasis not None,
     cnp.ndarray squares not None, cnp.ndarray resistances not None, Py_ssize_t n,

@@ -158,7 +158,7 @@ def cross_entropy(
     Labels are int32 (outer * inner,), or the targets are given in the shape of x; own, base (or
     None) and losses have one element a row, of_class (or None) one a class: contiguous and, but for
     the labels, `real`. gradient has the shape of x, and may be x, or is None; it is taken by
-    factor * x. Nothing is checked.
+    factor * x. Shapes are not checked.
     """
     cdef Rows a = rows_of(x, "x"), b
     cdef Targets t

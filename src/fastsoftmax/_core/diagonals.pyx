@@ -33,7 +33,6 @@ cdef enum:
     PARTS = 64  # of the features, whose sums are added in order
 
 
-
 cdef struct Build:
     Sparse columns
     real *table  # v by rows

@@ -23,7 +23,6 @@ from fastsoftmax._core.sparse_rows cimport Sparse, index_at, sparse_of, start_of
 cnp.import_array()
 
 
-
 def count(
     cnp.ndarray values not None, cnp.ndarray at not None, cnp.ndarray starts not None,
     cnp.ndarray out not None, workspace, int n_threads,

@@ -42,7 +42,6 @@ cdef enum:
     TASKS = 16  # of a band, packed by several threads
 
 
-
 cdef struct Gram:
     Cells x
     Py_ssize_t d

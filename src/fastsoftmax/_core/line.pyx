@@ -38,7 +38,6 @@ cdef enum:
     SUMS = 3  # phi, phi', phi''
 
 
-
 cdef inline void tile_along(
     const Problem *p, Py_ssize_t start, Py_ssize_t n, const real *s, const real *d, vreal t, real *z,
     real *targets, double *sums,

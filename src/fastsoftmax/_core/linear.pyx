@@ -43,7 +43,6 @@ cdef enum:
     LEAST_STRIPES = 8  # where the totals are so large that fewer fit, threads would idle
 
 
-
 cdef Problem problem(cnp.ndarray x, Py_ssize_t k, w, b, targets, weights, double scale):
     cdef Problem p
     cdef Py_ssize_t size = sizeof(real)
@@ -90,8 +89,8 @@ def value_and_grad(
     weights (n,) or None are `real` and C-contiguous, targets as `set_targets` takes them; without them
     `stored` holds Z, and what comes is scale * Zᵀ X and scale times its column sums. grad_w (k, d) is
     float64 or, to save memory, `real`, or None, and then grad_b (k,), float64, has no meaning either;
-    grad_x (n, d) is `real` or None. workspace(size) returns an array of so many bytes at least. Nothing
-    is checked.
+    grad_x (n, d) is `real` or None. workspace(size) returns an array of so many bytes at least. Beyond
+    the dtypes and the number of rows nothing is checked.
     """
     cdef Problem p = problem(x, grad_b.shape[0], w, b, targets, weights, scale)
     p.stored = reals(stored, "stored")

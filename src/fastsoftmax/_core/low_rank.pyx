@@ -37,7 +37,6 @@ cdef struct Blocks:
     const real *intercepts  # (k,)
 
 
-
 def padding():
     """Numbers, of which the rows of matrices are multiples."""
     return 2 * VL

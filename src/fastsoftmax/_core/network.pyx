@@ -307,7 +307,7 @@ def epoch(
     by the weight of the batch; weight of the hits.
     squares (outputs,): squared errors. Contiguous arrays: labels int32 or given targets `real`,
     sample_weight `real`, order intp, blocks of weights and state `real`, totals float64. `sums` is
-    wanted where a batch has more rows than `slice_rows()`. Nothing is checked.
+    wanted where a batch has more rows than `slice_rows()`. Shapes are not checked.
     """
     cdef Py_ssize_t rows = min(batch, SLICE), chunks = (min(batch, SLICE) + CHUNK - 1) // CHUNK
     cdef cnp.ndarray memory = workspace(network_bytes(sizes, rows, chunks))

@@ -22,7 +22,6 @@ from fastsoftmax._core.tiles cimport ROWS
 cnp.import_array()
 
 
-
 def draw(
     cnp.ndarray variances not None, emphasis, Py_ssize_t n, Py_ssize_t wanted, unsigned long long seed,
     cnp.ndarray rows not None, cnp.ndarray factors not None, cnp.ndarray counts not None,

@@ -155,7 +155,7 @@ def softmax(
     """softmax(factor * x), or its logarithm, over the middle axis of x (outer, K, inner).
 
     x and out are `real`, of one shape and any strides, and may be the same. workspace(size) returns
-    an array of so many bytes at least. Nothing is checked.
+    an array of so many bytes at least. Shapes are not checked.
     """
     cdef Rows a = rows_of(x, "x"), b = rows_of(out, "out")
     cdef bint along = go_along(&a)

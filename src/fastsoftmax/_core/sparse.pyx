@@ -33,7 +33,6 @@ cdef enum:
     FEATURES = 128  # whose columns a thread takes at a time
 
 
-
 def band_rows(Py_ssize_t n, Py_ssize_t k):
     """Rows of a band."""
     return rows_of_band(n, k)
@@ -46,7 +45,7 @@ def store_logits(
     """X W + b into out (n / ROWS, k, ROWS), rounded up, as `linear.store_logits` lays them out.
 
     X (n, d) is given by rows: values, `real`, column indices `at` and starts (n + 1,), both int32 or
-    both int64. W (d, k) and b (k,) or None are `real`; all are contiguous. Nothing is checked.
+    both int64. W (d, k) and b (k,) or None are `real`; all are contiguous. Shapes are not checked.
     """
     cdef Sparse x = sparse_of(values, at, starts)
     cdef const real *weights = reals(w, "w")
