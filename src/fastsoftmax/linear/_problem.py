@@ -100,9 +100,7 @@ def problem_of(
     units, l1_factors = penalised_units(rows.data, targets.weights, factors, bool(e.standardize))
     space = None
     if not l1_ratio:
-        space = row_space_of(
-            rows.data, targets, units, factors, bool(e.fit_intercept), max_memory
-        )
+        space = row_space_of(rows.data, targets, units, factors, bool(e.fit_intercept), max_memory)
     return Problem(
         rows, targets, kind == "indicators", reference, solvers.Options(tol, max_iter, seed),
         solver, l1_ratio, bool(e.fit_intercept), max_memory, units, l1_factors, offset,
