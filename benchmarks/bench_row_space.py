@@ -3,15 +3,14 @@
     pytest benchmarks/bench_row_space.py --benchmark-only --benchmark-json=run.json
     python benchmarks/report_row_space.py run.json > benchmarks/results/row_space.md
 
-The optimum is fastsoftmax's at tol=1e-11; objectives are evaluated in NumPy first. A peer is run from
-loose settings to tight ones until its objective is within GAP, or it has spent LIMIT seconds; what
-is timed is the first setting that is, or the last.
+The optimum is fastsoftmax's at tol=1e-11; objectives are evaluated in NumPy first. A peer is run
+from loose settings to tight ones until its objective is within GAP, or it has spent LIMIT seconds;
+what is timed is the first setting that is, or the last.
 """
 
 import time
 import warnings
 
-import numpy as np
 import peers_fit
 import problems_row_space
 import pytest
@@ -59,7 +58,7 @@ def test_fit(problem, peer, benchmark, record, request):
             break
     reached = bool(gap <= GAP)
     assert reached or peer != "fastsoftmax"
-    record(peer=peer, gap=gap, reached=reached, optimum=float(np.float64(optimum)))
+    record(peer=peer, gap=gap, reached=reached, optimum=optimum)
     benchmark.group = case.name
     time.sleep(PAUSE)
     rounds = 1 if seconds > LIMIT / 4 else FEW if seconds > SHORT else ROUNDS
