@@ -9,7 +9,7 @@ R comes from XXᵀ = L Lᵀ in float64, which squares the condition of the rows.
 LARGEST_INVERSE, or a row that seems to depend on others turns out not to, Q comes from X itself by
 Householder's method with pivoting. It is accurate by feature where features are in the order of
 their size (Cox & Higham, Stability of Householder QR factorization for weighted least squares
-problems, 1998). A direction counts if it is more than n·u of the length of a row.
+problems, 1998). A direction counts if it is more than n·u of the longest row.
 """
 
 from collections.abc import Iterator
@@ -253,7 +253,7 @@ def row_space(
         return None
     found = by_gram(columns, gram, weights, centred)
     if found is None and fits:
-        found = by_householder(columns, np.sqrt(squares), used)
+        found = by_householder(columns, used)
     if found is None:
         return None
     R, basis = found
@@ -268,12 +268,12 @@ def by_gram(
     kept = used & (np.diagonal(gram) > 0)
     if centred:  # whose weighted sum is 0: one depends on the others
         kept[np.argmax(weights)] = False
-    rows = np.flatnonzero(kept)
+    rows = by_length(gram, kept)
     if not len(rows):
         return None
     factor = Factor(gram[np.ix_(rows, rows)], columns.n_threads)
     if factor.inverse == np.inf:
-        rows = independent(gram, np.flatnonzero(used))
+        rows = independent(gram, by_length(gram, used))
         factor = Factor(gram[np.ix_(rows, rows)], columns.n_threads)
     if not factor.inverse <= LARGEST_INVERSE:
         return None
@@ -288,6 +288,13 @@ def by_gram(
         if not negligible(columns, gram, np.flatnonzero(used & ~kept), parts[some], rows):
             return None
     return R, Combinations(columns, rows, factor)
+
+
+def by_length(gram: NDArray[np.float64], chosen: NDArray[np.bool_]) -> NDArray[np.intp]:
+    """Those rows, the longest first: a far row then has a coordinate of its own, in which it is
+    far, and is not far in all others too."""
+    rows = np.flatnonzero(chosen)
+    return rows[np.argsort(-np.diagonal(gram)[rows], kind="stable")]
 
 
 def independent(gram: NDArray[np.float64], rows: NDArray[np.intp]) -> NDArray[np.intp]:
@@ -312,23 +319,20 @@ def negligible(
     return bool((np.sqrt(np.einsum("md,md->m", rest, rest)) <= rounding).all())
 
 
-def by_householder(
-    columns: CentredColumns, lengths: NDArray[np.float64], used: NDArray[np.bool_]
-) -> tuple[NDArray, Basis]:
-    """R, and Q of the rows that are used, each of length 1.
+def by_householder(columns: CentredColumns, used: NDArray[np.bool_]) -> tuple[NDArray, Basis]:
+    """R, and Q of the rows that are used, the longest first.
 
     Of LAPACK, whose threads go on spinning for a while: few problems come here.
     """
     X = np.concatenate([X for _, X in columns], axis=1)
-    lengths = np.where(lengths > 0, lengths, 1.0)[used]
     order = np.argsort(-np.abs(X[used]).max(axis=0))
-    rows = np.asfortranarray((X[used][:, order] / lengths[:, None]).T)
+    rows = np.asfortranarray(X[used][:, order].T)
     factors, pivots, reflectors, *_ = linalg.lapack.dgeqp3(rows, overwrite_a=1)
     sizes = np.abs(np.diagonal(factors))
-    rank = int(np.count_nonzero(sizes > len(lengths) * np.finfo(float).eps * sizes[0]))
+    rank = int(np.count_nonzero(sizes > used.sum() * np.finfo(float).eps * sizes[0]))
     R = np.empty((len(X), rank))
     pivoted = pivots - 1
-    R[np.flatnonzero(used)[pivoted]] = np.triu(factors)[:rank].T * lengths[pivoted, None]
+    R[np.flatnonzero(used)[pivoted]] = np.triu(factors)[:rank].T
     Q = np.empty((rank, X.shape[1]))
     Q[:, order] = linalg.lapack.dorgqr(factors[:, :rank], reflectors[:rank])[0].T
     basis = Orthonormal(Q, columns.n_threads)

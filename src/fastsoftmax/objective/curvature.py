@@ -31,6 +31,7 @@ WATCHED = 1024  # rows whose p(1 - p) tell how far the weights have moved
 STILL = 1e-4  # of F, a change by less than which they have hardly moved
 RARE = 1e-6  # of a typical class, what another counts for at least
 HESSIAN_PARAMETERS = 2048  # at most, for all of the Hessian
+UNKNOWN = 2  # of a target: neither on, 1, nor off, 0
 
 
 class Curvature:
@@ -197,6 +198,8 @@ class GramCurvature(Curvature):
         """All of it, (size, size): K(K + 1)/2 Grams of all rows, or K of logistic functions."""
         o = self._objective
         P = probabilities(line.logits(0))
+        if o.targets.dtype == np.uint8:
+            P[o.targets == UNKNOWN] = 0  # a logit has no loss there, hence no curvature
         k, size = o.shape
 
         def gram(drawn: Draw) -> NDArray:

@@ -1,0 +1,28 @@
+"""Fits of more features than rows: each peer gives a function that fits, or several in turn."""
+
+from unittest import mock
+
+import peers_fit
+
+import fastsoftmax
+
+
+def ours(X, y, C, tol=1e-6):
+    return peers_fit.quietly(lambda: fastsoftmax.fit(X, y, C=C, tol=tol))
+
+
+def without(X, y, C):
+    """The same, on the features as they are."""
+
+    def fit():
+        with mock.patch("fastsoftmax.linear._problem.row_space_of", return_value=None):
+            return fastsoftmax.fit(X, y, C=C)
+
+    return peers_fit.quietly(fit)
+
+
+PEERS = {
+    "fastsoftmax": ours,
+    "without the row space": without,
+    **{name: fit for name, fit in peers_fit.PEERS.items() if name.startswith("scikit-learn ")},
+}
