@@ -36,8 +36,9 @@ class ClassDiagonals:
         """The diagonals at the line's point, from all rows."""
         o = self._objective
         means, inverses, strengths = diagonals(
-            o.data, line.variances(), o.n_logits, o.penalty, SHARED, o.fit_intercept
-        )
+            o.data, line.variances(), o.n_logits, o.penalty, SHARED, o.fit_intercept,
+            o.curvature.missing,
+        )  # fmt: skip
         o.n_passes += self.cost(rows)
         strengths = np.where(strengths > 0, strengths, 1.0) if o.fit_intercept else None
         return DiagonalFactors(means, inverses, strengths, not o.logistic, o.data.n_threads)

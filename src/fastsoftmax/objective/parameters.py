@@ -23,6 +23,7 @@ from fastsoftmax.data import (
     largest,
     products,
 )
+from fastsoftmax.objective.bulk import bulk
 from fastsoftmax.objective.resting import Rows
 
 if TYPE_CHECKING:
@@ -107,11 +108,16 @@ class Standardised(Parameters):
         if not finite:
             variances = self.spread = np.ones(d)
         self.finite = finite
+        centres, self.bulk = self.means, self.spread
+        if finite:
+            centres, self.bulk = bulk(data, self.means, self.spread, bool(fit_intercept))
+            if fit_intercept:
+                self.spread = variances + (self.means - centres) ** 2
         rounding = 8 * float(np.finfo(data.dtype).eps) * np.abs(self.means)
         #: constant features, which the intercept stands for: what is left of them is rounding
         self.constant = fit_intercept & (np.sqrt(variances) <= rounding) & finite
-        self.shift = self.means if fit_intercept and finite else np.zeros(d)
-        scales = np.sqrt(curvature * self.spread + penalty)
+        self.shift = centres if fit_intercept and finite else np.zeros(d)
+        scales = np.sqrt(curvature * self.bulk + penalty)
         self.scales = np.where((scales > 0) & ~self.constant, scales, 1.0)
         self.intercept_scale = np.sqrt(curvature)
         self.narrows = finite and self._narrows(len(objective.targets))
@@ -124,8 +130,8 @@ class Standardised(Parameters):
 
     def _narrows(self, n: int) -> bool:
         """Whether all of X is finite in float32, and its features keep enough digits."""
-        deviations, means = np.sqrt(self.spread), np.abs(self.means)
-        held = means + np.sqrt(n) * deviations < float(np.finfo(np.float32).max)
+        deviations, means = np.sqrt(self.bulk), np.abs(self.means)
+        held = means + np.sqrt(n * self.spread) < float(np.finfo(np.float32).max)
         return bool((held & ((means <= OFFSET * deviations) | self.constant)).all())
 
     def _take_over(self, objective: "Objective") -> None:
@@ -143,7 +149,8 @@ class Standardised(Parameters):
 
     def coordinates(self) -> dict[str, Any]:
         """The change of variables, for a fit to come."""
-        return {name: getattr(self, name) for name in ("spread", "constant", "shift", "scales")}
+        names = "spread", "bulk", "constant", "shift", "scales"
+        return {name: getattr(self, name) for name in names}
 
     def table(self, theta: NDArray) -> NDArray:
         """θ as (K, D), or (K, D + 1) with the intercepts last: a view."""
@@ -170,7 +177,7 @@ class Standardised(Parameters):
         """About that of each row, features being of unit variance; of mean square 1."""
         o, key = self._objective, ("lengths", self._objective.penalty)
         if key not in self.found:
-            h = np.sqrt(self.intercept_scale**2 * self.spread + o.penalty)
+            h = np.sqrt(self.intercept_scale**2 * self.bulk + o.penalty)
             onto = np.eye(len(h))
             if len(h) > PROJECTIONS:
                 onto = 2.0 * np.random.default_rng(0).integers(2, size=(PROJECTIONS, len(h))) - 1

@@ -30,6 +30,7 @@ class Preconditioner(Protocol):
 
     since: int  # the iteration at which M was last renewed
     factor: float  # by which ½|gᵀd| at most falls short of what is left to gain, in experience
+    forgets: bool  # whether pairs of before go when it is renewed
     whole: bool  # whether M is all of the Hessian: then it needs neither γ nor pairs of before
 
     def update(self, line: Line, n_iter: int) -> bool: ...
@@ -41,7 +42,7 @@ class Identity:
     """No preconditioning."""
 
     factor = 100.0
-    whole = False
+    whole = forgets = False
     since = 0
 
     def update(self, line: Line, n_iter: int) -> bool:
@@ -84,7 +85,7 @@ def minimize(
             run.converge()
             break
         if math.isfinite(line.value):
-            if preconditioner.update(line, run.n_iter) and preconditioner.whole:
+            if preconditioner.update(line, run.n_iter) and preconditioner.forgets:
                 pairs.clear()
             direction = pairs.direction(
                 line.gradient, preconditioner.solve, not preconditioner.whole
