@@ -53,9 +53,9 @@ def diagonals(
 ) -> Diagonals:
     """Those of Xᵀ diag(v) X / n + ridge for the weights v of each class.
 
-    `share` of a diagonal is that of the rows unweighted, and to the strengths, by which that is weighted, is
-    added what is `missing` of them. Entries that a row has twice count as two,
-    whose squares sum to less than that of their sum.
+    `share` of a diagonal is that of the rows unweighted, and to the strengths,
+    by which that is weighted, is added what is `missing` of them. Entries that a row has twice
+    count as two, whose squares sum to less than that of their sum.
     """
 
     def bands() -> Iterator[tuple[int, "Columns", Iterator[NDArray]]]:

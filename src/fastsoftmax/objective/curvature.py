@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 WATCHED = 1024  # rows whose p(1 - p) tell how far the weights have moved
 STILL = 1e-4  # of F, a change by less than which they have hardly moved
-FLOOR = 0.1  # of the median class's strength, for each by its share
+FLOOR = 0.02  # of the median class's strength, for each by its share
 RARE = 1e-6  # of a typical class, what another counts for at least
 HESSIAN_PARAMETERS = 2048  # at most, for all of the Hessian
 
