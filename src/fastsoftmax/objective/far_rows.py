@@ -8,8 +8,8 @@ the others by their lengths. M is renewed when the leverages have changed, be th
 p(1 - p) ever so small.
 
 500 rows with one cell of 999999, passes beside those of the same data clipped to 5 deviations,
-medians at C = 1: 4.2 times with lengths alone (20 seeds), 2.5 so (6 seeds, 2.7 at most); exact Newton
-takes 2.2 times. 1 % of cells of -999, 99999 or 1e7: 6 and 2.5 (at most 4.6).
+medians at C = 1: 4.2 times with lengths alone (20 seeds), 2.5 so (6 seeds, at most 2.7); exact
+Newton takes 2.2 times. 1 % of cells of -999, 99999 or 1e7: 6 and 2.5 (at most 4.6).
 """
 
 from typing import TYPE_CHECKING, NamedTuple
