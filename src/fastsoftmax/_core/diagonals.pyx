@@ -15,6 +15,7 @@ bound by memory: 4 numbers of float32 for each weight.
 
 from cython.parallel cimport prange, threadid
 from libc.stdint cimport int64_t
+import numpy as np
 cimport numpy as cnp
 
 from fastsoftmax._core.arrays cimport bytes_of, doubles, floats, reals
@@ -39,6 +40,7 @@ cdef struct Build:
     double *moments  # (d, 2): sums of x and of x^2
     Py_ssize_t k, n, d
     const double *masses
+    const double *missing  # from the masses
     double ridge, share
     bint centred, is_first, is_last
     float *means
@@ -55,7 +57,7 @@ cdef double sum_class(const real *v, Py_ssize_t step, Py_ssize_t tiles) noexcept
 
 
 def build(
-    bands, Py_ssize_t n, double ridge, double share, bint centred,
+    bands, Py_ssize_t n, double ridge, double share, missing_of, bint centred,
     cnp.ndarray means not None, cnp.ndarray inverses not None, cnp.ndarray masses not None,
     workspace, int n_threads,
 ):
@@ -65,7 +67,8 @@ def build(
     `sparse.value_and_grad`, v an iterator of tiles (any, k, ROWS) of consecutive rows, all of whole
     tiles but for the end of the last. `share` of s is that of the unweighted
     rows times c: no feature is without curvature for a class because the rows that have it are sure at
-    present. The sums c go into masses (k,), float64.
+    present. To c / n, for this, are added `missing_of` (c / n), (k,), float64. The sums, with n times that,
+    go into masses (k,), float64.
     """
     cdef Py_ssize_t k = masses.shape[0], padded = rounded_up(k, VL), size = sizeof(real)
     cdef Py_ssize_t band = rows_of_band(n, k), d = means.shape[0], start = 0, count, tiles, filled, i
@@ -106,9 +109,14 @@ def build(
         b.columns = columns_of(values, rows, starts)
         b.is_first, b.is_last = start == 0, start + count == n
         start += count
+        if b.is_last:
+            missing = np.ascontiguousarray(missing_of(masses / n), np.float64)
+            b.missing = <const double *>data(missing)
         for i in prange((d + FEATURES - 1) // FEATURES, nogil=True, schedule="dynamic",
                         chunksize=1, num_threads=n_threads, use_threads_if=n_threads > 1):
             build_features(&b, i * FEATURES, <double *>(free + threadid() * sums))
+    if start:
+        masses += n * missing
 
 
 cdef void build_features(const Build *b, Py_ssize_t begin, double *sums) noexcept nogil:
@@ -131,19 +139,19 @@ cdef void build_features(const Build *b, Py_ssize_t begin, double *sums) noexcep
         column_sums(&b.columns, j, starts[b.d], True, b.table, b.k, 1., sums + b.k)
         for c in range(b.k):
             if b.is_last:
-                finish(b, moment, b.masses[c], sums + c, sums + b.k + c)
+                finish(b, moment, b.masses[c], b.missing[c], sums + c, sums + b.k + c)
             b.means[j * b.k + c] = <float>sums[c]
             b.inverses[j * b.k + c] = <float>sums[b.k + c]
 
 
 cdef inline void finish(
-    const Build *b, const double *moment, double mass, double *first, double *second
+    const Build *b, const double *moment, double mass, double missing, double *first, double *second
 ) noexcept nogil:
     """From sums of v x and v x^2 to the mean and the inverse."""
     cdef double mean = first[0] / mass if b.centred and mass > 0. else 0.
     cdef double spread = max(second[0] - mean * mean * mass, 0.), overall = moment[0] / b.n
     overall = moment[1] - (overall * overall * b.n if b.centred else 0.)
-    spread = ((1. - b.share) * spread + b.share * mass / b.n * max(overall, 0.)) / b.n + b.ridge
+    spread = ((1. - b.share) * spread + (b.share * mass / b.n + missing) * max(overall, 0.)) / b.n + b.ridge
     first[0] = mean
     second[0] = 1. / spread if spread > 0. else 0.
 

@@ -49,11 +49,13 @@ def diagonals(
     ridge: float,
     share: float,
     centred: bool,
+    missing: Callable[[NDArray], NDArray] = np.zeros_like,
 ) -> Diagonals:
     """Those of Xᵀ diag(v) X / n + ridge for the weights v of each class.
 
-    `share` of a diagonal is that of the rows unweighted. Entries that a row has twice count as two,
-    whose squares sum to less than that of their sum.
+    `share` of a diagonal is that of the rows unweighted, and to the strengths,
+    by which that is weighted, is added what is `missing` of them. Entries that a row has twice
+    count as two, whose squares sum to less than that of their sum.
     """
 
     def bands() -> Iterator[tuple[int, "Columns", Iterator[NDArray]]]:
@@ -65,7 +67,7 @@ def diagonals(
     strengths = np.empty(n_logits)
     means, inverses = (np.empty((d, n_logits), np.float32) for _ in range(2))
     kernels(X.dtype).diagonals.build(
-        bands(), n, ridge, share, centred, means, inverses, strengths, Workspace(),
+        bands(), n, ridge, share, missing, centred, means, inverses, strengths, Workspace(),
         team(X.n_threads, 2 * X.nnz * n_logits),
     )  # fmt: skip
     return Diagonals(means, inverses, strengths / n)

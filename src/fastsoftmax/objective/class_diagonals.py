@@ -40,7 +40,7 @@ class ClassDiagonals:
         scaled = bool((units != 1).any())
         means, inverses, strengths = diagonals(
             o.data, line.variances(), o.n_logits, NEARLY_NONE if scaled else o.penalty, SHARED,
-            o.fit_intercept,
+            o.fit_intercept, o.curvature.missing,
         )  # fmt: skip
         if scaled:
             curvature = 1 / inverses.astype(np.float64) + (np.sqrt(o.penalty) * units[:, None]) ** 2

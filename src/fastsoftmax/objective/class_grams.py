@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fastsoftmax.data import ClassFactors
 from fastsoftmax.objective.carry import Grams
+from fastsoftmax.objective.far_rows import limited
 from fastsoftmax.objective.line import Line
 
 if TYPE_CHECKING:
@@ -20,6 +21,7 @@ SHARED = 0.02  # of the unweighted Gram in that of a class: no direction is with
 ENOUGH = 2048  # rows, unless the features are more
 MATRICES = 0.4  # of the memory budget
 NEAR = 0.6  # of a ridge, by which another may differ and go with the same factors
+TINY = float(np.finfo(float).tiny)
 PAIRS = 30  # of L-BFGS that go with blocks of dense X
 GOLDEN = 0.6180339887498949  # multiples of it, less whole numbers, are spread evenly
 
@@ -124,10 +126,16 @@ class ClassGrams:
         o, c = self._objective, self._curvature
         drawn, step, n = c.draw(line, rows, seed)
         drawn.rows[:] *= step  # of the whole X
-        matrices = c.gram(
-            drawn, (1 - SHARED) / n, c.ridge,
-            shared=self._unweighted, shares=SHARED * drawn.totals / n,
-        )  # fmt: skip
+        strengths = drawn.totals / n
+        shares = SHARED * strengths + c.missing(strengths)
+        if c.far:
+            matrices = c.gram(drawn, 1 / n, c.ridge)
+            for matrix, share, strength in zip(matrices, shares, strengths, strict=True):
+                own = np.diagonal(matrix) - c.ridge
+                matrix += share * limited(self._unweighted, own / max(strength, TINY))
+        else:
+            more = {"shared": self._unweighted, "shares": shares}
+            matrices = c.gram(drawn, (1 - SHARED) / n, c.ridge, **more)
         o.n_passes += self.cost(int(drawn.counts.sum()) // o.n_logits)
         factors = ClassFactors(matrices, o.data.n_threads)
         c.grams = Grams(self._unweighted, factors, c.ridge, self.whole)

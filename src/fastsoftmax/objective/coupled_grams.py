@@ -18,7 +18,8 @@ from numpy.typing import NDArray
 
 from fastsoftmax.data import ClassFactors, coupled
 from fastsoftmax.objective.carry import Grams
-from fastsoftmax.objective.class_grams import MATRICES, ClassGrams, GaugeFree
+from fastsoftmax.objective.class_grams import MATRICES, TINY, ClassGrams, GaugeFree
+from fastsoftmax.objective.far_rows import limited
 from fastsoftmax.objective.line import Line
 
 if TYPE_CHECKING:
@@ -82,7 +83,11 @@ class CoupledGrams(ClassGrams):
         # as good as float32's idea of that 0. With zzᵀ added, z not of sum 0, they are good, and
         # solve for gradients without it as before; z like this adds less to a class than it has.
         common = strengths / np.sqrt(max(strengths.sum(), np.finfo(float).tiny))
-        parts = grams, self._unweighted, shares * strengths, common, c.ridge
+        shared = self._unweighted
+        if c.far:  # zzᵀ goes with what all classes have of a feature
+            own = by_class(np.einsum("kii->ik", grams), k) / np.maximum(strengths, TINY)
+            shared = limited(shared, own.min(axis=1))
+        parts = grams, shared, shares * strengths + c.missing(strengths), common, c.ridge
         self._matrix = coupled(*parts, n_threads, self._matrix)  # where the last one was factored
         o.n_passes += self.cost(rows)
         factors = ClassFactors(self._matrix, n_threads)
@@ -91,9 +96,11 @@ class CoupledGrams(ClassGrams):
 
 
 def by_class(of_pairs: NDArray, k: int) -> NDArray[np.float64]:
-    """Sums over the pairs of each of k classes."""
-    larger, smaller = ends(k)
-    return np.bincount(larger, of_pairs, k) + np.bincount(smaller, of_pairs, k)
+    """Sums over the pairs, which are last, of each of k classes."""
+    sums = np.zeros((*of_pairs.shape[:-1], k))
+    for of_class in ends(k):
+        np.add.at(sums, (..., of_class), of_pairs)
+    return sums
 
 
 @cache

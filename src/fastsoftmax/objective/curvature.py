@@ -22,6 +22,7 @@ from fastsoftmax.data import (
     StoredLogits,
 )
 from fastsoftmax.objective.carry import Grams
+from fastsoftmax.objective.far_rows import FarRows, with_pairs
 from fastsoftmax.objective.line import Line, Sample
 
 if TYPE_CHECKING:
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
 
 WATCHED = 1024  # rows whose p(1 - p) tell how far the weights have moved
 STILL = 1e-4  # of F, a change by less than which they have hardly moved
+FLOOR = 0.02  # of the median class's strength, for each by its share
 RARE = 1e-6  # of a typical class, what another counts for at least
 HESSIAN_PARAMETERS = 2048  # at most, for all of the Hessian
 UNKNOWN = 2  # of a target: neither on, 1, nor off, 0
@@ -45,11 +47,20 @@ class Curvature:
         self._seen: tuple[float, StoredLogits] | None = None  # where F was so much
         self._moved: tuple[float, float] | None = None  # the same, and what came out
         self._squares: NDArray[np.float64] | None = None  # lengths of rows
+        self._far: FarRows | None = None
 
     def start_strengths(self) -> NDArray:
         """p(1 - p) of each logit, for the shares of the classes."""
         share = self._objective.shares
         return np.maximum(share * (1 - share), 1e-3 * self._objective.typical_share)
+
+    def missing(self, strengths: NDArray) -> NDArray[np.float64]:
+        """What the means of p(1 - p) of the classes lack of a floor, by the classes' shares.
+
+        A class far less uncertain than others will not stay so: its next step would overshoot.
+        """
+        start = self.start_strengths()
+        return np.maximum(FLOOR * start * np.median(strengths / start) - strengths, 0)
 
     def draw(self, line: Line, rows: int, seed: int) -> tuple[Draw, int, int]:
         """About so many rows of each class; every which row they come from, and how many such rows
@@ -72,9 +83,18 @@ class Curvature:
         strengths /= max(strengths.mean(), np.finfo(float).tiny)
         sample, weights, squares = self._sample(line)
         resistances = 1 / np.maximum(strengths, RARE)
-        drawn = sample.room.draw_pairs(
-            wanted, seed, resistances, weights, squares, of=sample.logits
-        )
+        far = self.far if sample.step == 1 else ()
+        others = weights
+        if far:
+            wanted //= 2
+            others = np.ones(sample.logits.n) if weights is None else weights.astype(float)
+            others[far.rows] = 0
+        drawn = sample.room.draw_pairs(wanted, seed, resistances, others, squares, of=sample.logits)
+        if far:
+            P = far.probabilities(sample.logits)
+            leverages = far.watch(P, self._masses(line)).leverages
+            draws, generator = wanted / self._objective.size, np.random.default_rng(seed)
+            drawn = with_pairs(drawn, *far.draw_pairs(P, leverages, draws, generator))
         return drawn, sample.step, sample.logits.n
 
     def _sample(self, line: Line) -> tuple[Sample, NDArray | None, NDArray[np.float64] | None]:
@@ -89,10 +109,35 @@ class Curvature:
             squares = np.ascontiguousarray(squares[:: sample.step])
         return sample, weights, squares
 
+    @property
+    def far(self) -> FarRows | tuple[()]:
+        """The far rows, where lengths are known."""
+        if self._squares is None:
+            return ()
+        if self._far is None:
+            self._far = FarRows(self._objective, self._squares)
+        return self._far
+
+    def _masses(self, line: Line) -> NDArray[np.float64]:
+        """The mean of p(1 - p) of each class over some rows."""
+        some = self._watch(line)
+        return some.class_sums() / some.n
+
+    def far_moved(self, line: Line) -> float:
+        """How far the blocks are from those of the last build, for all that far rows add to them.
+
+        Asked where logits are stored.
+        """
+        if not self._far or not line.drifts:
+            return 0.0
+        return self._far.moved(self._far.probabilities(line.logits(0)))
+
     def watch(self, line: Line) -> None:
         """Remember the weights p(1 - p) at the line's point, for `moved`."""
         self.watched = self._watch(line).tiles
         self._moved = line.value, 0.0
+        if self.far and line.drifts:
+            self.far.watch(self.far.probabilities(line.logits(0)), self._masses(line))
 
     def _watch(self, line: Line) -> StoredLogits:
         """p(1 - p) of some rows; asked again where F is as before, what it was then."""
@@ -160,10 +205,14 @@ class GramCurvature(Curvature):
         ridge[objective.free] = 0
         self.ridge = np.concatenate([ridge, np.zeros(len(intercept))])
         self.spread = np.concatenate([np.square(q.deviations / q.scales), np.square(intercept)])
+        self._far_cells = bool((q.bulk < q.deviations).any())
+        self.bulk = np.concatenate([np.square(q.bulk / q.scales), np.square(intercept)])
 
     def gram(self, drawn: Draw, scale: float, ridge: NDArray, **more: NDArray) -> NDArray:
         o = self._objective
-        return o.data.gram(drawn, o.parameters.shift, self.units, scale, ridge, **more)
+        # far rows may have 1e8 times the curvature of others: more than float32's digits
+        data = o.data.to_float64() if self._far_cells else o.data
+        return data.gram(drawn, o.parameters.shift, self.units, scale, ridge, **more)
 
     def of_rows(self, rows: NDArray, weights: NDArray, scale: float, ridge: NDArray) -> NDArray:
         """One Gram of the rows, weighted."""

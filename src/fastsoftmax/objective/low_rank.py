@@ -29,7 +29,6 @@ RANK = 64
 ROWS = 512  # drawn for each class
 SAMPLE = 2048  # rows from which the leading directions are found
 MEANS = 4  # drawn rows, of which one is enough for the means
-FLOOR = 0.1  # of the median class's strength, for each by its share
 ROUNDS = 2  # of subspace iteration
 NEGLIGIBLE = 1e-10  # of a direction's square, beyond those before it: rounding
 
@@ -135,9 +134,7 @@ class LowRankBlocks:
             effective = np.square(n * totals) / np.maximum(drawn.powers(4), np.finfo(float).tiny)
             share = np.maximum(share, rank / (rank + effective))
         strengths = drawn.totals / n
-        # a class far less uncertain than others will not stay so: its next step would overshoot
-        start = o.curvature.start_strengths()
-        missing = np.maximum(FLOOR * start * np.median(strengths / start) - strengths, 0)
+        missing = o.curvature.missing(strengths)
         blocks = low_rank_blocks(
             grams, o.fit_intercept, 1 - share, share * strengths + missing,
             self._covariance, self._ridge, o.data.n_threads,

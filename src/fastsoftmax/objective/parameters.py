@@ -24,7 +24,8 @@ from fastsoftmax.data import (
     largest,
     products,
 )
-from fastsoftmax.objective.features import Change, Moments, change_of, moments_of
+from fastsoftmax.objective.bulk import bulk
+from fastsoftmax.objective.features import OFFSET, Change, Moments, change_of, moments_of
 from fastsoftmax.objective.resting import Rows
 
 if TYPE_CHECKING:
@@ -169,19 +170,26 @@ class Standardised(Parameters):
         curvature = share * (1 - share)
         #: not where X is not finite, or where its numbers are farther apart than numbers can be
         self.finite = moments.finite
-        #: of each feature from its mean, or from 0 where there is no intercept
+        #: of each feature from its centre, or from 0 where there is no intercept
         self.deviations = moments.spread(fit_intercept) if self.finite else np.ones(d)
-        with np.errstate(over="ignore"):
-            self.spread = self.deviations**2
         #: constant features, which the intercept stands for
         self.constant = fit_intercept & (self.deviations == 0)
-        self.shift = moments.means if fit_intercept and self.finite else np.zeros(d)
+        #: the deviations of most rows, where those of all are the deviations of a few far cells
+        centres, self.bulk = moments.means, self.deviations
+        if self.finite:
+            centres, self.bulk = bulk(data, centres, self.deviations, bool(fit_intercept))
+            if fit_intercept:
+                self.deviations = np.hypot(self.deviations, moments.means - centres)
+        with np.errstate(over="ignore"):
+            self.spread = self.deviations**2
+        self.shift = centres if fit_intercept and self.finite else np.zeros(d)
         ridge = np.full(d, penalty)
         ridge[objective.free] = 0
-        scales = np.hypot(np.sqrt(curvature) * self.deviations, np.sqrt(ridge))
+        scales = np.hypot(np.sqrt(curvature) * self.bulk, np.sqrt(ridge))
         self.scales = np.where((scales > 0) & ~self.constant, scales, 1.0)
         self.intercept_scale = np.sqrt(curvature)
-        self.narrows = self.finite and moments.held_by_float32(data, fit_intercept)
+        held = (np.abs(moments.means) <= OFFSET * self.bulk) | self.constant
+        self.narrows = self.finite and moments.held_by_float32(data, fit_intercept) and held.all()
         #: what was found out of X in these coordinates, for all objectives that share them
         self.found: dict[Any, Any] = {}
         self._take_over(objective)
@@ -209,10 +217,8 @@ class Standardised(Parameters):
 
     def coordinates(self) -> dict[str, Any]:
         """The change of variables, for a fit to come."""
-        return {
-            name: getattr(self, name)
-            for name in ("spread", "deviations", "constant", "shift", "scales")
-        }
+        names = "spread", "deviations", "bulk", "constant", "shift", "scales"
+        return {name: getattr(self, name) for name in names}
 
     def table(self, theta: NDArray) -> NDArray:
         """θ as (K, D), or (K, D + 1) with the intercepts last: a view."""
@@ -239,7 +245,7 @@ class Standardised(Parameters):
         """About that of each row, features being of unit variance; of mean square 1."""
         o, key = self._objective, ("lengths", self._objective.penalty)
         if key not in self.found:
-            h = np.hypot(self.intercept_scale * self.deviations, np.sqrt(o.penalty))
+            h = np.hypot(self.intercept_scale * self.bulk, np.sqrt(o.penalty))
             onto = np.eye(len(h))
             if len(h) > PROJECTIONS:
                 onto = 2.0 * np.random.default_rng(0).integers(2, size=(PROJECTIONS, len(h))) - 1

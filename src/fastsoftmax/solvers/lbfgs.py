@@ -29,6 +29,7 @@ class Preconditioner(Protocol):
 
     since: int  # the iteration at which M was last renewed
     factor: float  # times ½|gᵀd| is within the tolerance when a proof is tried
+    forgets: bool  # whether pairs of before go when it is renewed
     whole: bool  # whether M is all of the Hessian: then it needs neither γ nor pairs of before
 
     def update(self, line: Line, n_iter: int) -> bool: ...
@@ -40,7 +41,7 @@ class Identity:
     """No preconditioning."""
 
     factor = 100.0
-    whole = False
+    whole = forgets = False
     since = 0
 
     def update(self, line: Line, n_iter: int) -> bool:
@@ -82,7 +83,7 @@ def minimize(
         if not math.isfinite(line.value) and (precise := run.increase_precision(line)):
             line, fresh = precise, True
         if math.isfinite(line.value):
-            if preconditioner.update(line, run.n_iter) and preconditioner.whole:
+            if preconditioner.update(line, run.n_iter) and preconditioner.forgets:
                 pairs.clear()
             direction = -inverse_hessian(line.gradient)
             slope = dot(line.gradient, direction)

@@ -21,6 +21,7 @@ VENTURE = 0.1  # of the first build's cost, in passes before it: easy problems e
 MOVED = 0.25  # of the weights, before the next, or else
 STEADY = 3  # builds before it is a hard problem, where the next is due all the same after
 PATIENCE = 3.0  # times the last build's cost in passes since, if it has other rows
+FAR_MOVED = 0.5  # of a feature's curvature, by far rows, before the next, whatever the last cost
 HARD = 3.0  # times the cost of whole Grams in passes, after which a problem gets them all the same
 
 
@@ -36,11 +37,17 @@ class BlockPreconditioner:
         self.memory = self._blocks.memory
         self._factors: Factors | None = None
         self._built_at = self._built_for = 0.0
+        self._far_moved = False
         self.since, self._builds = 0, int(self._blocks.carried)
 
     @property
     def whole(self) -> bool:
         return self._blocks.whole
+
+    @property
+    def forgets(self) -> bool:
+        """Whether what the pairs say of before is in M, or no longer true."""
+        return self._blocks.whole or self._far_moved
 
     def update(self, line: Line, n_iter: int) -> bool:
         """Renew M where it is due; whether it was."""
@@ -50,12 +57,12 @@ class BlockPreconditioner:
         curvature, blocks = self._objective.curvature, self._blocks
         since = self._objective.n_passes - self._built_at
         due = REPAID * self._built_for if self._builds else VENTURE * blocks.cost(blocks.rows)
-        if (
-            blocks.fits
-            and n_iter - self.since >= blocks.interval
-            and since >= due
-            and (not self._builds or curvature.moved(line) > MOVED or self._tired(since))
-        ):
+        moved = since >= due and (
+            not self._builds or curvature.moved(line) > MOVED or self._tired(since)
+        )
+        self._far_moved = curvature.far_moved(line) > FAR_MOVED
+        waited = n_iter - self.since >= (1 if self._far_moved else blocks.interval)
+        if blocks.fits and waited and (moved or self._far_moved):
             self._builds += 1
             seed = self._seed + self._builds
             self._objective.parameters.lengths()  # found once: not of what a build costs

@@ -1,0 +1,56 @@
+"""Rows and classes that a preconditioner must not be misled by."""
+
+import numpy as np
+import pytest
+from scipy.special import logsumexp
+
+from fastsoftmax import SoftmaxRegression
+
+
+def data(seed, n, d, k):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, d))
+    return X, np.argmax(X @ rng.normal(size=(d, k)) * 1.5 + rng.gumbel(size=(n, k)), 1)
+
+
+def objective(model, X, y, C):
+    """F of the model, by SciPy."""
+    z = X @ model.coef_.T + model.intercept_
+    loss = np.mean(logsumexp(z, axis=1) - z[np.arange(len(y)), y])
+    return loss + 0.5 * np.sum(model.coef_**2) / (C * len(y))
+
+
+def fitted(X, y, C, right):
+    """A model, and the passes it takes to a gap of 1e-6 above the right objective."""
+    model = SoftmaxRegression(
+        C=C, solver="preconditioned-lbfgs", tol=1e-12, max_iter=60, n_threads=1
+    ).fit(X, y)
+    near = [h.n_passes for h in model.history_ if h.objective <= right * (1 + 1e-6)]
+    return model, near[0] if near else np.inf
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize(
+    ("seed", "right"), [(0, 0.47000527748718), (2, 0.38980692689341)]
+)  # by Newton's method in NumPy, float64
+def test_a_far_cell_costs_at_most_four_times_the_passes(seed, right):
+    X, y = data(seed, 500, 5, 3)
+    X[7, 0] = 999999
+    model, passes = fitted(X, y, 1.0, right)
+    assert model.objective_ == pytest.approx(right, rel=1e-7)
+    assert objective(model, X, y, 1.0) == pytest.approx(right, rel=1e-7)
+    assert passes <= 48  # 12 for the same data clipped to 5 deviations
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_long_tailed_classes_reach_their_optimum():
+    rng = np.random.default_rng(0)
+    n, d, k = 12000, 128, 300
+    X = rng.standard_normal((n, d), dtype=np.float32)
+    X *= 1 / np.sqrt(np.arange(1, d + 1, dtype=np.float32))
+    X /= np.linalg.norm(X, axis=1, keepdims=True)
+    L = X @ rng.standard_normal((k, d), dtype=np.float32).T
+    L *= 30 / L.std()
+    y = (L + rng.gumbel(size=(n, k)).astype(np.float32)).argmax(1)
+    model = SoftmaxRegression(max_iter=40).fit(X * np.float32(2.6), y)
+    assert model.objective_ == pytest.approx(1.876573, rel=2e-6)
