@@ -1,4 +1,4 @@
-"""Newton's method for softmax and logistic regression in plain NumPy: an oracle for small problems."""
+"""Newton's method for softmax and logistic regression in NumPy: an oracle for small problems."""
 
 import numpy as np
 from scipy.special import expit, logsumexp, xlogy

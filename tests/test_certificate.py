@@ -64,8 +64,11 @@ def test_dual_point_is_what_numpy_finds(dtype, kind, size, n):
         P = expit(Z)
         A = np.clip(P + P * (1 - P) * E, 0, 1)
         losses = (np.logaddexp(0, Z) - Y * Z).sum(axis=1)
-        divergences = sum(kl(np.stack(a, 1), np.stack(p, 1)) for a, p in zip(
-            zip(A.T, 1 - A.T, strict=True), zip(P.T, 1 - P.T, strict=True), strict=True))  # fmt: skip
+        both = [
+            (np.stack([a, 1 - a], 1), np.stack([p, 1 - p], 1))
+            for a, p in zip(A.T, P.T, strict=True)
+        ]
+        divergences = sum(kl(a, p) for a, p in both)
     else:
         P = softmax(Z, axis=1)
         zeta = E - (P * E).sum(axis=1, keepdims=True)
@@ -198,7 +201,7 @@ def test_every_point_of_the_way_is_bounded(solver):
                 warnings.simplefilter("ignore", ConvergenceWarning)
                 if warm:
                     model.fit(X, y)
-                    model.intercept_ = model.intercept_ + [3.0, -1.0, 0.0, -2.0]
+                    model.intercept_ += np.array([3.0, -1.0, 0.0, -2.0])
                 model.fit(X, y)
             assert_bounds(model, problem)
 
@@ -252,7 +255,7 @@ def test_gradient_descent_sees_intercepts():
     """After a warm start with intercepts that are far off it used to end at once."""
     X, y = data(0, 500, 5, 3)
     model = SoftmaxRegression(solver="gd", warm_start=True).fit(X, y)
-    model.intercept_ = model.intercept_ + [3.0, -3.0, 0.0]
+    model.intercept_ += np.array([3.0, -3.0, 0.0])
     model.fit(X, y)
     assert model.certified_ and model.n_iter_ > 5
     assert_bounds(model, Problem(X, one_hot(y, 3), np.full(5, 1 / 500)))

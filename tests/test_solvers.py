@@ -294,7 +294,9 @@ def test_max_iter(solver):
     X, y = load_digits()
     if solver == "newton":
         X = X[:, 20:30]
-    with pytest.warns(ConvergenceWarning, match=r"max_iter reached.* after 2 .*\(now 2\)") as caught:
+    with pytest.warns(
+        ConvergenceWarning, match=r"max_iter reached.* after 2 .*\(now 2\)"
+    ) as caught:
         model = SoftmaxRegression(solver=solver, max_iter=2, tol=1e-14).fit(X, y)
     assert len(caught) == 1
     assert model.n_iter_ == len(model.history_) == 2

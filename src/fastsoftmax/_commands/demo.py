@@ -58,8 +58,8 @@ def report(model: SoftmaxRegression, data: tuple[NDArray, ...], seconds: float) 
     )
     print(
         f"certificate   {'converged' if model.converged_ else 'NOT CONVERGED'}, "
-        f"{'proved' if model.certified_ else 'not proved'}: at most {model.gap_bound_:.1e} above the "
-        f"optimum   passes over X {model.n_passes_:.1f}"
+        f"{'proved' if model.certified_ else 'not proved'}: at most {model.gap_bound_:.1e} above "
+        f"the optimum   passes over X {model.n_passes_:.1f}"
     )
     print(f"objective     {model.objective_:.8f} a row,   {total:.4f} as C·ΣCE + ½‖W‖²")
     print(

@@ -111,7 +111,7 @@ def build(
         start += count
         if b.is_last:
             missing = np.ascontiguousarray(missing_of(masses / n), np.float64)
-            b.missing = <const double *>data(missing)
+            b.missing = doubles(missing, "missing")
         for i in prange((d + FEATURES - 1) // FEATURES, nogil=True, schedule="dynamic",
                         chunksize=1, num_threads=n_threads, use_threads_if=n_threads > 1):
             build_features(&b, i * FEATURES, <double *>(free + threadid() * sums))

@@ -21,8 +21,9 @@ float64: the same to the bit for any number of threads.
 from cython.parallel cimport prange, threadid
 cimport numpy as cnp
 
+from fastsoftmax._core.arrays cimport bytes_of, doubles, reals
 from fastsoftmax._core.linear_problem cimport (
-    ALIGNMENT, Problem, TileRows, aligned, look_at_rows, part_start, set_targets, tile_loss,
+    ALIGNMENT, Problem, TileRows, aligned, look_at_rows, part_start, set_targets, set_weights, tile_loss,
 )
 from fastsoftmax._core.rowmath cimport log1p
 from fastsoftmax._core.simd cimport (
@@ -37,10 +38,6 @@ cdef enum:
     PARTS = 64
     SUMS = 3  # losses, divergences, least zeta
     TILES = 3  # of a thread: residuals, targets, weight * p
-
-
-cdef inline void *data(array) except? NULL:
-    return NULL if array is None else cnp.PyArray_DATA(<cnp.ndarray?>array)
 
 
 cdef inline vreal_inlined divergence(vreal t) noexcept nogil:
@@ -171,16 +168,16 @@ def dual_point(
     """
     cdef Problem p
     p.n, p.k, p.d = n, stored.shape[1], 0
-    p.stored = <real *>data(stored)
+    p.stored = reals(stored, "stored")
     set_targets(&p, targets)
-    p.weights = <const real *>data(weights)
-    cdef const real *e = <const real *>data(change)
-    cdef real *to = <real *>data(out)
-    cdef double *total = <double *>data(sums)
+    set_weights(&p, weights)
+    cdef const real *e = reals(change, "change")
+    cdef real *to = reals(out, "out")
+    cdef double *total = doubles(sums, "sums")
     cdef Py_ssize_t each = aligned(TILES * p.k * ROWS * sizeof(real)), i, j
     cdef Py_ssize_t totals = PARTS * SUMS * VL * <Py_ssize_t>sizeof(double)
     cdef cnp.ndarray block = workspace(ALIGNMENT + totals + n_threads * each)
-    cdef char *memory = <char *>data(block)
+    cdef char *memory = bytes_of(block)
     memory += (ALIGNMENT - <size_t>memory % ALIGNMENT) % ALIGNMENT
     cdef double *parts = <double *>memory
     cdef char *scratch = memory + totals
@@ -199,8 +196,8 @@ def dual_point(
 
 def class_sums(cnp.ndarray residuals not None, cnp.ndarray out not None):
     """The sum of each class, and that of its magnitudes, into out (2, k), float64."""
-    cdef const real *s = <const real *>data(residuals)
-    cdef double *to = <double *>data(out)
+    cdef const real *s = reals(residuals, "residuals")
+    cdef double *to = doubles(out, "out")
     cdef Py_ssize_t tiles = residuals.shape[0], k = residuals.shape[1], i
     with nogil:
         for i in range(k):

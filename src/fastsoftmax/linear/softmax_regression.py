@@ -34,9 +34,9 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
     fit_intercept : bool, default=True
         Whether to fit intercepts. They are not penalised.
     tol : float, default=1e-6
-        A fit ends when its gap is proved to be small: ``gap_bound_ <= tol * objective_``; >= 0. Of
-        objectives below 1e-13 of that of zero logits, F(0), the gap is ``1e-13 * tol * F(0)``, and a
-        tolerance below 1e-16 counts as 1e-16.
+        A fit ends when its gap is proved to be small: ``gap_bound_ <= tol * objective_``; >= 0.
+        Below an objective of 1e-13 F(0), F(0) being that of zero logits, the gap is to be at most
+        ``1e-13 * tol * F(0)``. A tolerance below 1e-16 counts as 1e-16.
     max_iter : int, default=1000
         Iterations at most, >= 1.
     solver : str, default="auto"
@@ -99,8 +99,8 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
         D.
     converged_ : bool
         Whether the gap is proved to be at most ``tol * objective_``, or, where no bound exists
-        (``C=np.inf``, or beyond float64), the exact Newton step shows that no more than that is left
-        to gain.
+        (``C=np.inf``, or beyond float64), the exact Newton step shows that no more than that is
+        left to gain.
     certified_ : bool
         Whether the former holds: ``gap_bound_ <= tol * objective_``.
     objective_ : float

@@ -5,14 +5,23 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax.data import Data, RowSpace, StoredLogits
+from fastsoftmax.data import (
+    Data,
+    DenseBlocks,
+    DenseData,
+    RowSpace,
+    SparseBlocks,
+    SparseData,
+    StoredLogits,
+)
 from fastsoftmax.objective.carry import Carry, key_of
 from fastsoftmax.objective.curvature import CURVATURES, HESSIAN_PARAMETERS
+from fastsoftmax.objective.feature_major import FeatureMajor
 from fastsoftmax.objective.l1 import L1
 from fastsoftmax.objective.line import FusedLine, Line, StoredLine
-from fastsoftmax.objective.parameters import PARAMETERS
 from fastsoftmax.objective.penalised_line import PenalisedLine
 from fastsoftmax.objective.resting import Part, Rows
+from fastsoftmax.objective.standardised import Standardised
 
 STORED_BYTES = 256 << 20  # of logits and of their change along a line, each, at most
 STORED = 0.4  # of the memory budget for both
@@ -20,6 +29,13 @@ LOGITS = 0.6  # of it for three such arrays, without which there is no proximal 
 NEGLIGIBLE = 1e-13  # of F at zero logits: of a lower F the tolerance is no longer a share
 ABSENT = 1e-30  # the probability with which a class begins that has no weight
 HISTORY = 0.15  # of the memory budget for a solver's vectors
+
+PARAMETERS = {
+    DenseData: Standardised,
+    DenseBlocks: Standardised,
+    SparseData: FeatureMajor,
+    SparseBlocks: FeatureMajor,
+}
 
 
 class Objective:

@@ -273,9 +273,8 @@ class Run:
         result.theta, result.gradient = line.theta, line.gradient
         if not result.converged or math.isnan(result.value):
             result.value = line.value
-        if not result.converged:
-            if not self.proves(certificate) and certificate is not None:
-                result.gap_bound = certificate.bound
+        if not (result.converged or certificate is None or self.proves(certificate)):
+            result.gap_bound = certificate.bound
         if self.n_iter:  # what the certificate changed belongs to the last iteration
             self.note(result.value, line.gradient, again=True)
         return result
