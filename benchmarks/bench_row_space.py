@@ -18,10 +18,10 @@ from peers_row_space import PEERS
 from problems_row_space import PROBLEMS
 
 GAP = 1e-5  # relative
-LIMIT = 12.0  # seconds a peer may spend on a problem before it is given up
+LIMIT = 4.0  # seconds a peer may spend on a problem before it is given up
 PAUSE = 0.2  # seconds, for threads of BLAS to stop spinning
 SHORT = 0.1  # seconds of a fit that is timed
-ROUNDS, FEW = 15, 3  # times, and others so often
+ROUNDS, FEW = 9, 3  # times, and others so often
 
 
 @pytest.fixture(scope="module", params=PROBLEMS, ids=lambda problem: problem.name)
