@@ -142,10 +142,16 @@ def weights(
         raise ValueError(f"{name}: expected 0 or more, got {w[first]} at index {first}")
     if not w.any():
         raise ValueError(f"{name}: expected a positive weight, got zeros only")
-    with np.errstate(over="ignore"):
-        if not np.isfinite(w.sum(dtype=np.float64)):
-            raise ValueError(f"{name}: expected numbers whose sum is finite, got a sum > 1.8e308")
     return np.ascontiguousarray(w, dtype=dtype)
+
+
+def finite_sum(w: NDArray[np.float64] | None) -> None:
+    """Raise unless the sum of sample weights is a number."""
+    with np.errstate(over="ignore"):
+        if w is not None and not np.isfinite(w.sum()):
+            raise ValueError(
+                "sample_weight: expected numbers whose sum is finite, got a sum > 1.8e308"
+            )
 
 
 def some_of(values: Sequence[str], known: Sequence[str], name: str) -> frozenset[str]:

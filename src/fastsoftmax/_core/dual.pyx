@@ -34,6 +34,8 @@ from fastsoftmax._core.tiles cimport ROWS
 
 cnp.import_array()
 
+cdef double NEVER = 1e-25  # a probability that a change of no longer counts
+
 cdef enum:
     PARTS = 64
     SUMS = 3  # losses, divergences, least zeta
@@ -82,7 +84,7 @@ cdef inline void softmax_lanes(
         y = load(a + k * ROWS + v)
         x = (load(e + k * ROWS + v) - top) - mean
         x = select_gt(y, set1(0.), x, set1(0.))
-        least[0] = minimum(least[0], select_gt(weight, set1(0.), x, set1(0.)))
+        least[0] = minimum(least[0], select_gt(y, set1(NEVER) * weight, x, set1(0.)))
         x = maximum(x, set1(-1.))
         total = total + y * divergence(x)
         excess = excess + y * x
@@ -115,8 +117,8 @@ cdef inline void logistic_lanes(
         q = select_gt(t, one, set1(0.), minimum(maximum(q, set1(0.)), one))
         c = one - q
         x = sign * load(e + k * ROWS + v)
-        least[0] = minimum(least[0], select_gt(weight * q, set1(0.), c * x, set1(0.)))
-        least[0] = minimum(least[0], select_gt(weight * q, set1(0.), set1(0.) - q * x, set1(0.)))
+        least[0] = minimum(
+            least[0], select_gt(weight * q, set1(NEVER) * weight, minimum(c * x, set1(0.) - q * x), set1(0.)))
         x = maximum(x, divide(set1(-1.), maximum(c, set1(1e-30))))
         x = minimum(x, divide(one, maximum(q, set1(1e-30))))
         x = select_gt(q, set1(0.), x, set1(0.))

@@ -113,7 +113,10 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
                     show(f"{state}   {n * state.n_passes / max(state.seconds, 1e-9):.2g} rows/s")
                 return callback is not None and callback(state)
 
-            return solver.minimize(objective, start, replace(problem.options, report=report))
+            result = solver.minimize(objective, start, replace(problem.options, report=report))
+        if not (result.converged or result.halted):  # rows of weight 0 may hold anything but that
+            problem.rows.require_finite()
+        return result
 
     def _keep(
         self,

@@ -230,6 +230,7 @@ class PartialFit:
         check_labels.same_classes(classes, known)
         codes = check_labels.known_codes(y, known, X.shape[0])
         weights = check.weights(sample_weight, X.shape[0], np.dtype(np.float64))
+        check.finite_sum(weights)
         check_targets.for_a_stream(self.class_weight, self._several_labels)
         if not sparse.issparse(X):
             check.require_finite(X)

@@ -53,10 +53,12 @@ def rows_of(
         scan = X.scan()
         scale = check.feature_scale(feature_scale, scan.shape[1])
         data = _data_of_blocks(X, scan, n_threads, scale)
+        check.finite_sum(scan.weights)
         return Rows(scan.first, data, scan.y, scan.weights, scale, X.require_finite)
     array = features(X)
     scale = check.feature_scale(feature_scale, array.shape[1])
     weights = check.weights(sample_weight, array.shape[0], np.dtype(np.float64))
+    check.finite_sum(weights)
     data = data_of(dense_if_small(array), n_threads, scale)
     return Rows(X, data, as_table(y), weights, scale, lambda: require_finite(array))
 

@@ -28,6 +28,7 @@ from fastsoftmax.objective.resting import Rows
 FLOAT64 = np.dtype(np.float64)
 MEMORY = 0.3  # of the memory budget, for logits of θ, of d and for residuals
 STATIONARY = 1e-13  # of Σ s|a - y||x| / S: a v that is 0 but for rounding
+NOTHING = 1e-16  # of the same, summed over the classes: for classes of hardly any probability
 VANISHING = 1e-10  # of the same: the residual of a step that is Newton's but for rounding
 ROUNDING = 4 * float(np.finfo(np.float64).eps)  # of the same: what sums may be off by
 THREADS = 1  # for matrices as small as the Hessian of what is not penalised
@@ -67,6 +68,8 @@ class Linearised:
         targets, weights, self.offset = objective.given
         is_table = targets.dtype.kind == "f"
         self.targets = np.ascontiguousarray(targets, FLOAT64) if is_table else targets
+        #: what a - y is the difference of: a label's is known to all digits
+        self._size = float(is_table)
         self.weights = None if weights is None else np.ascontiguousarray(weights, FLOAT64)
         n, k = self._data.shape[0], objective.n_logits
         #: of the direction, by intercepts and free features
@@ -102,10 +105,12 @@ class Linearised:
         W, step = (o.parameters.penalised(x) for x in (self._theta, self._direction))
         value = loss + ridge(mu, W)
         gradient = o.parameters.penalised_gradient(v) + mu * W
-        magnitudes = np.sqrt(residuals) * o.parameters.sizes()  # at least Σ s|a - y||x| / S
-        is_newton = settled and bool((np.abs(gradient + mu * step) <= VANISHING * magnitudes).all())
+        sizes, magnitude = o.parameters.sizes(), np.sqrt(residuals)  # at least Σ s|a - y||x| / S
+        negligible = (VANISHING * magnitude + ROUNDING * self._size) * sizes
+        is_newton = settled and bool((np.abs(gradient + mu * step) <= negligible).all())
         decrease = divergence + ridge(mu, step)
-        rounding = ROUNDING**2 * float(np.sum(np.square(magnitudes))) / (2 * mu) if mu else np.inf
+        errors = ROUNDING * (magnitude + self._size) * sizes
+        rounding = float(np.sum(np.square(errors))) / (2 * mu) if mu else np.inf
         bound = np.inf
         if settled and (mu or not gradient.size):
             of_weights = float(np.sum(np.square(gradient))) / (2 * mu) if gradient.size else 0.0
@@ -132,7 +137,9 @@ class Linearised:
                 piece.dual_point()
                 sums += piece.unpenalised_sums()
             off, magnitudes = sums / n
-            if (np.abs(off) <= STATIONARY * magnitudes).all():
+            least = NOTHING * (magnitudes.sum(axis=0) + 10 * self._size)
+            rounding = np.maximum(STATIONARY * magnitudes, least)
+            if (np.abs(off) <= rounding).all():
                 return True
             step = -units * factors.solve((off.ravel() * units)[None])[0]
             step = step.reshape(k, m)
@@ -240,6 +247,8 @@ class Piece:
         drawn = Draw(rows, np.sqrt(weights)[None], np.array([n]), np.ones(1))
         nothing, one = np.zeros(o.n_logits), np.ones(o.n_logits)
         table = self.data.like(np.ascontiguousarray(P, np.float32))
-        H = np.diag(np.einsum("nk,n->k", P, weights))
-        H -= table.gram(drawn, nothing, one, 1.0, nothing)[0]
+        H = -table.gram(drawn, nothing, one, 1.0, nothing)[0].astype(np.float64)
+        # rows sum to 0: p(1 - p) without the cancellation in 1 - p
+        H[np.diag_indices(o.n_logits)] = 0
+        H[np.diag_indices(o.n_logits)] = -H.sum(axis=1)
         return H[:, None, :, None]

@@ -44,7 +44,8 @@ FORCING = 0.1  # of the residual on the face, in M⁻¹'s norm, that may be left
 PRODUCTS = 100  # with the Hessian, in an iteration
 FACES = 6  # of which it ends on the last
 ENOUGH = 0.5  # |φ'| at the end of a step, as a share of |φ'(0)|
-FLAT = 1e-8  # of M's curvature: what is flatter is left to the next descent
+FLAT = 1e-8  # of M's curvature: along what is flatter F falls until a weight becomes 0
+BEYOND = 1 + 1e-9  # times the way there
 CROSSINGS = 0.2  # of these weights, that may change sign
 TRIALS = 30
 NEGLIGIBLE = 1e-20  # of F, which is no reason to go farther
@@ -191,6 +192,7 @@ def solve_on_face(
         products -= 1
         curvature = inner(p, product)
         if not curvature > FLAT * size:
+            x = x + to_first_zero(values + x, p) * p
             break
         x = x + (size / curvature) * p
         if np.count_nonzero(values * (values + x) < 0) > CROSSINGS * np.count_nonzero(values):
@@ -200,6 +202,15 @@ def solve_on_face(
         size, before = inner(left, z), size
         p = z + (size / before) * p
     return x, max(products, 0), model.set.slack(left, values)
+
+
+def to_first_zero(values: NDArray, direction: NDArray) -> float:
+    """How far along a direction without curvature the first of the values changes its sign; 0 if
+    none does."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        lengths = -values / direction
+    lengths = lengths[lengths > 0]
+    return BEYOND * float(lengths.min()) if lengths.size else 0.0
 
 
 def inner(a: NDArray, b: NDArray) -> float:
