@@ -139,7 +139,7 @@ def test_blocks_and_dtypes_and_threads():
     blocks = Blocks([(X[:150], y[:150]), (X[150:], y[150:])])
     streamed = SoftmaxRegressionCV(CS, cv=3).fit(blocks)
     # folds end where about 1e-4 of F is left, not at the same point
-    np.testing.assert_allclose(streamed.scores_, plain.scores_, atol=2e-3)
+    np.testing.assert_allclose(streamed.scores_, plain.scores_, atol=5e-3)
 
 
 def test_a_feature_that_only_the_rows_left_out_have_gets_no_weight_in_their_fold():

@@ -106,7 +106,9 @@ def test_penalty_factor_of_l1_and_elastic_net(l1_ratio, seed):
     """By the conditions of optimality, feature by feature."""
     X, y, _ = problem(seed=seed)
     factors = np.array([1.0, 0.0, 2.0, 1.0, 50.0])
-    params = {"penalty_factor": factors, "l1_ratio": l1_ratio, "C": 0.05, "tol": 1e-9}
+    # a factor of 0 counts as 1e-9 here, which bounds how much can be proved
+    tol = 1e-9 if l1_ratio < 1 else 2e-7
+    params = {"penalty_factor": factors, "l1_ratio": l1_ratio, "C": 0.05, "tol": tol}
     model = SoftmaxRegression(**params).fit(X, y)
     assert model.converged_
     assert (model.coef_[:, 4] == 0).all()
