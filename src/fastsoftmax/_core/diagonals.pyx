@@ -67,7 +67,8 @@ def build(
     `sparse.value_and_grad`, v an iterator of tiles (any, k, ROWS) of consecutive rows, all of whole
     tiles but for the end of the last. `share` of s is that of the unweighted
     rows times c: no feature is without curvature for a class because the rows that have it are sure at
-    present. To c / n, for this, are added `missing_of` (c / n), (k,), float64. The sums, with n times that,
+    present. To c / n, for this, are added `missing_of` (c / n), (k,), float64. The sums, with n times
+    that,
     go into masses (k,), float64.
     """
     cdef Py_ssize_t k = masses.shape[0], padded = rounded_up(k, VL), size = sizeof(real)
@@ -151,7 +152,8 @@ cdef inline void finish(
     cdef double mean = first[0] / mass if b.centred and mass > 0. else 0.
     cdef double spread = max(second[0] - mean * mean * mass, 0.), overall = moment[0] / b.n
     overall = moment[1] - (overall * overall * b.n if b.centred else 0.)
-    spread = ((1. - b.share) * spread + (b.share * mass / b.n + missing) * max(overall, 0.)) / b.n + b.ridge
+    spread = (1. - b.share) * spread + (b.share * mass / b.n + missing) * max(overall, 0.)
+    spread = spread / b.n + b.ridge
     first[0] = mean
     second[0] = 1. / spread if spread > 0. else 0.
 

@@ -103,7 +103,8 @@ cdef inline void logistic_lanes(
     const real *targets, real *out, double *sums, vreal *least,
 ) noexcept nogil:
     """q is the probability of the side that the target is against, on or off."""
-    cdef vreal weight = load(rows.weights + v), one = set1(1.), total = set1(0.), t, g, q, c, x, sign
+    cdef vreal weight = load(rows.weights + v), one = set1(1.), total = set1(0.)
+    cdef vreal t, g, q, c, x, sign, change
     cdef Py_ssize_t k
     cdef vreal safe = select_gt(weight, set1(0.), weight, one)
     for k in range(p.k):
@@ -117,13 +118,14 @@ cdef inline void logistic_lanes(
         q = select_gt(t, one, set1(0.), minimum(maximum(q, set1(0.)), one))
         c = one - q
         x = sign * load(e + k * ROWS + v)
-        least[0] = minimum(
-            least[0], select_gt(weight * q, set1(NEVER) * weight, minimum(c * x, set1(0.) - q * x), set1(0.)))
+        change = minimum(c * x, set1(0.) - q * x)
+        change = select_gt(weight * q, set1(NEVER) * weight, change, set1(0.))
+        least[0] = minimum(least[0], change)
         x = maximum(x, divide(set1(-1.), maximum(c, set1(1e-30))))
         x = minimum(x, divide(one, maximum(q, set1(1e-30))))
         x = select_gt(q, set1(0.), x, set1(0.))
-        total = total + weight * (
-            q * divergence(maximum(c * x, set1(-1.))) + c * divergence(maximum(set1(0.) - q * x, set1(-1.))))
+        total = total + weight * q * divergence(maximum(c * x, set1(-1.)))
+        total = total + weight * c * divergence(maximum(set1(0.) - q * x, set1(-1.)))
         x = g + sign * weight * q * c * x
         store(out + k * ROWS + v, select_gt(weight, set1(0.), x, set1(0.)))
     add_to_doubles(sums + VL, select_gt(weight, set1(0.), total, set1(0.)))

@@ -26,7 +26,7 @@ from fastsoftmax.objective.objective import Objective
 from fastsoftmax.objective.resting import Rows
 
 FLOAT64 = np.dtype(np.float64)
-MEMORY = 0.3  # of the memory budget, for logits of θ, of d and for residuals
+MEMORY = 0.06  # of the memory budget, for logits of θ, of d and for residuals
 STATIONARY = 1e-13  # of Σ s|a - y||x| / S: a v that is 0 but for rounding
 NOTHING = 1e-16  # of the same, summed over the classes: for classes of hardly any probability
 VANISHING = 1e-10  # of the same: the residual of a step that is Newton's but for rounding
