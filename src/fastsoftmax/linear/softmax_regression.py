@@ -109,7 +109,7 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
         max |∇F| there, with respect to W and b.
     gap_bound_ : float
         No less than F - F* there: the duality gap at probabilities that are linearised along a
-        Newton direction, computed in float64 [2]_. It is usually within a few percent of the gap.
+        Newton direction, computed in float64 [2]_. It is as a rule close to the gap itself.
         Infinite without a penalty. `certify` computes it for any model.
     n_iter_ : int
         Iterations.
