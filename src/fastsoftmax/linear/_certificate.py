@@ -85,7 +85,7 @@ class Proof:
     def __init__(
         self, problem: Problem, C: float, coef: NDArray[np.float64], intercept: NDArray[np.float64]
     ) -> None:
-        self._problem, self._C, self._coef = problem, C, coef
+        self._problem, self._C = problem, C
         self._objective = objective = problem.objective(C)
         if not objective.parameters.finite:
             problem.rows.require_finite()

@@ -161,17 +161,6 @@ class Curvature:
         self._moved = line.value, float(np.mean(change / np.where(total > 0, total, 1)))
         return self._moved[1]
 
-    def of_intercepts(self, line: Line) -> NDArray[np.float64]:
-        """The Hessian of F with respect to the intercepts in θ, (K, K), from some rows."""
-        o = self._objective
-        P = line.logits(max(WATCHED, 8 * o.n_logits)).probabilities().table()
-        P = P.astype(np.float64, copy=False)
-        if o.logistic:
-            H = np.diag(np.mean(P * (1 - P), axis=0))
-        else:
-            H = np.diag(P.mean(axis=0)) - o.data.like(P).second_moments()
-        return H / o.parameters.intercept_scale**2
-
     def lipschitz(self) -> float:
         """A bound on the largest eigenvalue of the Hessian of F, anywhere."""
         gram = self.largest_of_gram()

@@ -320,16 +320,6 @@ class Objective:
         by_W += by_b[:, None] * self._row_space.centre
         return float(max(np.abs(by_W).max(), np.abs(by_b).max()))
 
-    def gap_bound(self, gradient: NDArray) -> float:
-        """At least F - F* where the intercepts are optimal for their weights; infinity for C = ∞.
-
-        F, minimised over the intercepts, is λ-strongly convex in W with λ = 1/(C·Σ sᵢ), so that
-        ½·‖∇_W F‖²/λ bounds what is left to gain (Boyd & Vandenberghe, Convex Optimization, 9.1.2).
-        """
-        if not self.penalty:
-            return np.inf
-        return self.parameters.norms(gradient)[1] / (2 * self.penalty)
-
     def vectors(self, wanted: int) -> int:
         """How many vectors like θ in the precision of X a solver may keep; a few in any case."""
         each = self.parameters.dtype.itemsize * self.size

@@ -57,7 +57,6 @@ SOFTER = 4.0  # and so much less after each whole step,
 LEAST_DAMPING = 1e-7  # until it is none
 GIVEN_UP = 8  # iterations in which neither F falls nor the bound, before the end
 SHARE = 0.1  # of the tolerance that the residual of the step may leave to the bound
-ABSOLUTE = 1e-13  # of F at θ = 0, below which the tolerance is no longer relative
 
 
 @register("proximal-newton", needs=("l1", "logits"))
