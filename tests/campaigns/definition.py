@@ -35,6 +35,7 @@ class Definition:
     ridge: np.ndarray  # (D,)
     lasso: np.ndarray  # (D,)
     intercept: bool
+    pull: np.ndarray  # (D,), the ridge if all of the penalty were one
 
     def value(self, coef, intercept) -> np.longdouble:
         """F of a model."""
@@ -86,7 +87,7 @@ def define(problem) -> Definition:
     r = Real(params["l1_ratio"])
     return Definition(
         X - shift, shift, s, parts, (1 - r) * factors * sigma**2 * strength,
-        r * factors * sigma * strength, params["fit_intercept"],
+        r * factors * sigma * strength, params["fit_intercept"], factors * sigma**2 * strength,
     )  # fmt: skip
 
 

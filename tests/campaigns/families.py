@@ -357,9 +357,12 @@ def _solver(made, r, rows):
         names = ["auto", "proximal-newton"]
     else:
         names = ["auto", "auto", "preconditioned-lbfgs", "newton"]
-        if rows.solvers == "all":
+        # about the condition number, on which these depend
+        total = len(made.dense) if made.sample_weight is None else made.sample_weight.sum()
+        condition = made.params["C"] * total * np.max(np.sum(made.dense**2, axis=1))
+        if rows.solvers == "all" and made.params["C"] <= 100:
             names += ["lbfgs"]
-        if made.family in SLOW and made.params["C"] <= 1:
+        if made.family in SLOW and condition <= 1e5:
             names += 3 * ["gd"]
     solver = str(r.choice(names)) if r.random() < 0.6 else "auto"
     k = made.y.shape[1] if made.y.ndim == 2 else len(np.unique(made.y))

@@ -73,8 +73,9 @@ def _by_reference(problem: Problem, model) -> dict:
     definition = define(problem)
     found = {"at_zero": definition.at_zero(), "minimiser": has_minimiser(definition)}
     centred = definition.X - definition.s @ definition.X * definition.intercept
-    ridge = np.where(definition.ridge > 0, definition.ridge, np.inf)
-    found["reach"] = float(np.max(np.sum(centred**2 / ridge, axis=1)))  # C·S·max ‖x - x̄‖²
+    held = definition.pull > 0
+    reach = np.sum(centred[:, held] ** 2 / definition.pull[held], axis=1).max()  # C·S·max ‖x - x̄‖²
+    found["reach"] = float(reach) if np.isfinite(problem.params["C"]) else np.inf
     value = definition.value(model.coef_, model.intercept_)
     found["value"] = float(value)
     if not found["minimiser"]:

@@ -223,7 +223,12 @@ class Orthonormal:
 
 
 def row_space(
-    data: Data, weights: NDArray | None, centred: bool, max_bytes: float
+    data: Data,
+    weights: NDArray | None,
+    centred: bool,
+    max_bytes: float,
+    *,
+    accurate: bool = False,
 ) -> RowSpace | None:
     """The row space of X, centred by its weighted means or not; None where it can not be told.
 
@@ -236,6 +241,8 @@ def row_space(
     centred : bool
     max_bytes : float
         What Q may take beside X, and copies of X.
+    accurate : bool, default=False
+        Whether Q is to come from X itself, if that fits.
     """
     n, d = data.shape
     fits = 16 * n * d <= max_bytes
@@ -251,7 +258,7 @@ def row_space(
     squares = np.einsum("ii->i", gram)
     if not (squares[used].max() > SQUARES[0] and squares.max() < SQUARES[1]):
         return None
-    found = by_gram(columns, gram, weights, centred)
+    found = None if accurate else by_gram(columns, gram, weights, centred)
     if found is None and fits:
         found = by_householder(columns, used)
     if found is None:

@@ -159,8 +159,8 @@ class Likelihood:
             weights = None if s.weights is None else s.weights[rows]
             targets = s.targets[rows] if s.targets.ndim == 1 else s.targets[rows].astype(np.float64)
             if information is not None:
-                P = probabilities(logits)[:, free]
-                information += hessian(P, weights, q, lambda drawn, X=data: self._gram(X, drawn))
+                P, Q = (table[:, free] for table in probabilities(logits))
+                information += hessian(P, Q, weights, q, lambda drawn, X=data: self._gram(X, drawn))
             loss, grads = data.value_and_grad(None, None, targets, weights, 1.0, stored=logits)
             value -= loss
             gradient[:, :d] -= grads.W[free]

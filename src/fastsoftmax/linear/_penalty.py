@@ -18,6 +18,8 @@ ROWS, ROWS_PER_LOGIT = 256, 16  # at most
 FEW_ROWS = 64  # of a sparse X, or no more than its rows have entries on average
 SHARE = 0.3  # of the memory budget for the features in the row space
 TINY = 1e-9  # the factor of features that an L1 penalty leaves free: of no weight beside others
+ALIKE = 1e3  # of means, in deviations: products of two such features leave few digits to differ in
+SMALL = 1e8  # multiply-adds of an accurate basis, up to which features are asked whether they are
 
 
 class Penalised(NamedTuple):
@@ -67,11 +69,15 @@ def row_space_of(
 ) -> RowSpace | None:
     """Where an L2 penalty lets a fit be made in the row space, and that pays; else None.
 
-    Not where a feature is free: its weight is not held to the rows by a penalty.
+    Not where a feature is free: its weight is not held to the rows by a penalty. Large means
+    without an intercept make all features alike: in an accurate basis they are one of its.
     """
     n, d = data.shape
     few = n <= ROWS + ROWS_PER_LOGIT * targets.n_logits
-    if d < WIDE * n or not few or penalised.free is not None:
+    if penalised.free is not None:
+        return None
+    alike = not fit_intercept and n * d * min(n, d) <= SMALL and are_alike(data, targets.weights)
+    if not alike and (d < WIDE * n or not few):
         return None
     if isinstance(data, SparseData | SparseBlocks) and n > FEW_ROWS and n**2 > data.nnz:
         return None
@@ -79,4 +85,11 @@ def row_space_of(
     if 48 * n**2 > SHARE * budget:  # XXᵀ, Q as combinations of rows, and the rows in it
         return None
     data = data if penalised.units is None else data.scaled(penalised.units)
-    return row_space(data, targets.weights, fit_intercept, SHARE * budget)
+    return row_space(data, targets.weights, fit_intercept, SHARE * budget, accurate=alike)
+
+
+def are_alike(data: Data, weights: NDArray | None) -> bool:
+    """Whether some features hardly differ but for their size, all their values being nearly one."""
+    means, deviations = data.moments(weights)
+    with np.errstate(over="ignore"):
+        return int(np.count_nonzero(np.abs(means) > ALIKE * deviations)) > 1

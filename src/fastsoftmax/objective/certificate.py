@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax.data import ClassFactors, Data, Draw, DualPoint, StoredLogits
-from fastsoftmax.objective.curvature import hessian
+from fastsoftmax.objective.curvature import hessian, probabilities
 from fastsoftmax.objective.objective import Objective
 from fastsoftmax.objective.resting import Rows
 
@@ -106,10 +106,10 @@ class Linearised:
         value = loss + ridge(mu, W)
         gradient = o.parameters.penalised_gradient(v) + mu * W
         sizes, magnitude = o.parameters.sizes(), np.sqrt(residuals)  # at least Σ s|a - y||x| / S
-        negligible = (VANISHING * magnitude + ROUNDING * self._size) * sizes
+        errors = ROUNDING * (magnitude + self._size) * sizes
+        negligible = errors + VANISHING * magnitude * o.parameters.variations()
         is_newton = settled and bool((np.abs(gradient + mu * step) <= negligible).all())
         decrease = divergence + ridge(mu, step)
-        errors = ROUNDING * (magnitude + self._size) * sizes
         rounding = float(np.sum(np.square(errors))) / (2 * mu) if mu else np.inf
         bound = np.inf
         if settled and (mu or not gradient.size):
@@ -229,7 +229,6 @@ class Piece:
     def unpenalised_hessian(self) -> NDArray[np.float64]:
         """The Hessian by what is not penalised, (K, m, K, m)."""
         o, n = self._objective, self.data.shape[0]
-        P = self.logits.probabilities().table()
         columns = np.ones((n, int(o.fit_intercept)))
         if self._free is not None:
             columns = np.hstack([columns, self._free])
@@ -241,11 +240,12 @@ class Piece:
             def gram(drawn: Draw) -> NDArray:
                 return data.gram(drawn, nothing, one, 1.0, nothing)
 
-            return hessian(P, self._weights, size, gram, o.logistic)
+            return hessian(*probabilities(self.logits), self._weights, size, gram, o.logistic)
         weights = np.ones(n) if self._weights is None else self._weights
         rows = np.arange(n, dtype=np.int32)[None]
         drawn = Draw(rows, np.sqrt(weights)[None], np.array([n]), np.ones(1))
         nothing, one = np.zeros(o.n_logits), np.ones(o.n_logits)
+        P = self.logits.probabilities().table()
         table = self.data.like(np.ascontiguousarray(P, np.float32))
         H = -table.gram(drawn, nothing, one, 1.0, nothing)[0].astype(np.float64)
         # rows sum to 0: p(1 - p) without the cancellation in 1 - p

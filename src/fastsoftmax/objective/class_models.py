@@ -307,7 +307,7 @@ class JointFace:
             return data.gram(drawn, centre, units, 1 / n, np.zeros(size))
 
         o.n_passes += self.passes
-        H = hessian(probabilities(line.logits(0)), o.weights, size, gram, o.logistic)
+        H = hessian(*probabilities(line.logits(0)), o.weights, size, gram, o.logistic)
         if o.fit_intercept and not o.logistic:  # they have a constant in common
             H[:, -1, :, -1] += np.einsum("kk->", H[:, -1, :, -1]) / len(face) ** 2
         classes, places = np.nonzero(face)

@@ -4,7 +4,6 @@ u are the features of θ and a 1. Rows to make its blocks from (`class_grams.py`
 largest eigenvalue, or all of it.
 """
 
-import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -20,6 +19,7 @@ from fastsoftmax.data import (
     SparseBlocks,
     SparseData,
     StoredLogits,
+    dot,
 )
 from fastsoftmax.objective.carry import Grams
 from fastsoftmax.objective.far_rows import FarRows, with_pairs
@@ -32,6 +32,10 @@ WATCHED = 1024  # rows whose p(1 - p) tell how far the weights have moved
 STILL = 1e-4  # of F, a change by less than which they have hardly moved
 FLOOR = 0.02  # of the median class's strength, for each by its share
 RARE = 1e-6  # of a typical class, what another counts for at least
+TINY = float(np.finfo(np.float64).tiny)
+REFINEMENTS = 20  # of a Newton step, at most
+FLAT = 1e-15  # of the largest curvature: one that may be rounding
+SOLVED = 1e-24  # of the square of its residual: nothing more is left of it
 HESSIAN_PARAMETERS = 2048  # at most, for all of the Hessian
 UNKNOWN = 2  # of a target: neither on, 1, nor off, 0
 
@@ -224,30 +228,69 @@ class GramCurvature(Curvature):
         return largest_variance(o) * float(largest) + float(self.ridge.max())
 
     def solve_hessian(self, line: Line) -> NDArray:
-        """H⁻¹ ∇F, without a gauge."""
-        factors = ClassFactors(self.hessian(line)[None], self._objective.data.n_threads)
-        return self._objective.parameters.project(factors.solve(line.gradient[None])[0][0])
+        """H⁻¹ ∇F, without a gauge.
+
+        By conjugate gradients that the factors of H precondition: what these needed on the diagonal
+        would hold back directions of less curvature.
+        """
+        H, gradient = self.hessian(line), line.gradient.astype(np.float64)
+        factors = ClassFactors(self._with_shifts(H)[None], self._objective.data.n_threads)
+        x, residual = np.zeros_like(gradient), gradient
+        z = p = self._solved(factors, residual)
+        size = first = dot(residual, z)
+        largest = 0.0  # ‖H v‖ / ‖v‖
+        for _ in range(REFINEMENTS):
+            product = np.einsum("ij,j->i", H, p)  # without BLAS
+            curvature, square = dot(p, product), dot(p, p)
+            largest = max(largest, np.sqrt(dot(product, product) / square))
+            if not curvature > FLAT * largest * square:
+                break
+            x = x + (size / curvature) * p
+            residual = residual - (size / curvature) * product
+            z, before = self._solved(factors, residual), size
+            size = dot(residual, z)
+            if not SOLVED * first < size < np.inf:
+                break
+            p = z + (size / before) * p
+        return x
+
+    def _with_shifts(self, H: NDArray[np.float64]) -> NDArray[np.float64]:
+        """A copy with curvature, as much as each class has, for what all classes have in common."""
+        H, o = H.copy(), self._objective
+        if not o.logistic:
+            k, size = o.shape
+            own = np.diagonal(H).reshape(k, size)
+            roots = own / np.sqrt(np.maximum(own.sum(axis=0), TINY))
+            np.einsum("kjlj->klj", H.reshape(k, size, k, size))[:] += roots[:, None] * roots
+        return H
+
+    def _solved(self, factors: ClassFactors, vector: NDArray) -> NDArray[np.float64]:
+        return self._objective.parameters.project(factors.solve(vector[None])[0][0])
 
     def hessian_bytes(self) -> int:
         """What the exact Hessian and its factor take."""
         return 3 * 8 * self._objective.size**2
 
+    def hessian_cost(self) -> float:
+        """Passes that it is worth, factors and all."""
+        o, (n, d), (k, size) = self._objective, self._objective.data.shape, self._objective.shape
+        grams = (2 if o.logistic else k + 1) * size**2 / (8 * d)
+        return grams + o.size**3 / (12 * n * d * k)
+
     def hessian(self, line: Line) -> NDArray[np.float64]:
         """All of it, (size, size): K(K + 1)/2 Grams of all rows, or K of logistic functions."""
         o = self._objective
-        P = probabilities(line.logits(0))
+        P, Q = probabilities(line.logits(0))
         if o.targets.dtype == np.uint8:
             P[o.targets == UNKNOWN] = 0  # a logit has no loss there, hence no curvature
-        k, size = o.shape
+        size = o.shape[1]
 
         def gram(drawn: Draw) -> NDArray:
             return self.gram(drawn, 1 / len(P), 0 * self.ridge)
 
-        H = hessian(P, o.weights, size, gram, o.logistic)
+        H = hessian(P, Q, o.weights, size, gram, o.logistic)
         np.einsum("aiai->ai", H)[:] += self.ridge
-        o.n_passes += (
-            (2 if o.logistic else k + 1) * len(P) * size**2 / (8 * math.prod(o.data.shape))
-        )
+        o.n_passes += self.hessian_cost()
         return H.reshape(o.size, o.size)
 
 
@@ -266,12 +309,14 @@ def largest_variance(objective: "Objective") -> float:
 
 def hessian(
     P: NDArray[np.float64],
+    Q: NDArray[np.float64],
     weights: NDArray | None,
     size: int,
     gram: Callable[[Draw], NDArray],
     logistic: bool = False,
 ) -> NDArray[np.float64]:
-    """All of it, (K, size, K, size), for probabilities (n, K) of rows with these weights.
+    """All of it, (K, size, K, size), for probabilities P and Q = 1 - P, (n, K), of rows with these
+    weights.
 
     `gram` gives the Grams of rows, (m, size, size): K(K + 1)/2 in all, or K of logistic functions.
     """
@@ -282,7 +327,7 @@ def hessian(
     for a in range(k):  # the blocks (a, first .. a)
         first = a if logistic else 0
         factors = np.sqrt(weights * P[:, a] * P[:, first : a + 1].T)
-        factors[-1] = np.sqrt(weights * P[:, a] * (1 - P[:, a]))
+        factors[-1] = np.sqrt(weights * P[:, a] * Q[:, a])
         rows = np.ascontiguousarray(np.broadcast_to(row, factors.shape))
         m = len(factors)
         blocks = gram(Draw(rows, factors, np.full(m, n, np.intp), np.ones(m)))
@@ -292,10 +337,17 @@ def hessian(
     return H
 
 
-def probabilities(stored: StoredLogits) -> NDArray[np.float64]:
-    """Softmax or logistic functions of stored logits, (n, K)."""
+def probabilities(stored: StoredLogits) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Softmax or logistic functions P of stored logits, (n, K), and 1 - P to all digits."""
     z = stored.table().astype(np.float64)
     if stored.logistic:
-        return expit(z)
-    e = np.exp(z - z.max(axis=1, keepdims=True))
-    return e / e.sum(axis=1, keepdims=True)
+        return expit(z), expit(-z)
+    rows, top = np.arange(len(z)), z.argmax(axis=1)
+    e = np.exp(z - z[rows, top][:, None])
+    e[rows, top] = 0
+    others = e.sum(axis=1)
+    e[rows, top] = 1
+    P = e / (1 + others)[:, None]
+    Q = 1 - P
+    Q[rows, top] = others / (1 + others)
+    return P, Q

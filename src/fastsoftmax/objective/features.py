@@ -18,7 +18,8 @@ from fastsoftmax.data import Data, DenseBlocks, DenseData, SparseBlocks, SparseD
 OFFSET = 256.0  # of a mean, in deviations, beyond which float32 leaves a feature too few digits
 RANGE = 1e-15, 1e15  # deviations of which float32 holds the products and squares that are needed
 LOST = 1e7  # of a mean, in deviations, beyond which float64 leaves too few
-FAR = 10.0  # of the mean of a sparse feature, in deviations, beyond which it is centred
+UNPROVED = 1e-14  # of a certificate: what the rounding of products with a feature may add to it
+FAR = 10.0  # of a mean, in deviations, below which nothing is gained by centring a copy
 SCALES = 1e-12, 1e12  # of the numbers of a sparse feature, beyond which it is scaled
 CELLS = 1e-20, 1e20  # what float32 can hold of those beside numbers of about 1
 
@@ -57,17 +58,21 @@ class Change(NamedTuple):
 
 
 def moments_of(
-    data: DenseData | DenseBlocks, weights: NDArray | None, centred: bool
+    data: DenseData | DenseBlocks, weights: NDArray | None, centred: bool, penalty: float
 ) -> tuple[DenseData | DenseBlocks, Moments, NDArray | None]:
     """Dense X, its moments, and what was taken off it, if the rounding of float64 called for that.
 
     With an intercept features are centred by the change of variables. Where that would leave too
-    few digits even in float64 they are in a copy of X.
+    few digits even in float64, for products or for a certificate (the square of a gradient's error
+    over twice the penalty), they are in a copy of X.
     """
     moments = Moments(*data.moments(weights))
     if not (centred and moments.finite):
         return data, moments, None
-    far = (np.abs(moments.means) / LOST > moments.deviations) & (moments.deviations > 0)
+    means, deviations = np.abs(moments.means), moments.deviations
+    errors = np.finfo(float).eps * means
+    lost = (means / LOST > deviations) | (errors > np.sqrt(2 * UNPROVED * penalty))
+    far = lost & (means > FAR * deviations) & (deviations > 0)
     if not far.any():
         return data, moments, None
     origin = np.where(far, moments.means, 0.0)

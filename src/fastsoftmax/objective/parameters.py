@@ -58,24 +58,14 @@ class Parameters(ABC):
             return table, None
         return table[:, :-1], table[:, -1]
 
-    def _free(self, theta: NDArray) -> NDArray:
-        """The weights of features that are not penalised, in the units of the others: (K, m)."""
-        free = self._objective.free
-        return self.table(theta)[:, free] * self.units(free)
-
-    def _free_products(self, theta: NDArray, direction: NDArray) -> NDArray[np.float64]:
-        """What of `products` is theirs."""
-        W, step = (self._free(v).ravel() for v in (theta, direction))
-        return np.array([np.sum(W * W), np.sum(W * step), np.sum(step * step)])
-
-    def _release(self, theta: NDArray, gradient: NDArray, ridge: float) -> float:
-        """Take the ridge of these weights out of a gradient, in place; what it adds to F."""
+    def _held(self, theta: NDArray) -> NDArray:
+        """θ with 0 for the weights that are not penalised."""
         free = self._objective.free
         if not len(free):
-            return 0.0
-        W = self._free(theta)
-        self.table(gradient)[:, free] -= ridge * W * self.units(free)
-        return 0.5 * ridge * float(np.sum(W * W))
+            return theta
+        theta = theta.copy()
+        self.table(theta)[:, free] = 0
+        return theta
 
     def hessian_times(self, direction: NDArray, curved: StoredLogits) -> NDArray:
         """The Hessian of loss and ridge times a direction, whose logits are `curved`."""
@@ -102,6 +92,10 @@ class Parameters(ABC):
     @abstractmethod
     def sizes(self) -> NDArray[np.float64]:
         """Weighted root mean squares of the features, as `penalised` has their weights."""
+
+    def variations(self) -> NDArray[np.float64]:
+        """By how much these features vary: their deviations where they are known."""
+        return self.sizes()
 
     @abstractmethod
     def value_and_grad(

@@ -41,7 +41,7 @@ class Standardised(Parameters):
         penalty: float,
     ) -> tuple[Data, tuple[Moments, NDArray | None]]:
         data = data if units is None else data.scaled(units)
-        data, moments, origin = moments_of(data, weights, fit_intercept)
+        data, moments, origin = moments_of(data, weights, fit_intercept, penalty)
         held = moments.held_by_float32(data, fit_intercept)
         return data if held else data.to_float64(), (moments, origin)
 
@@ -178,9 +178,13 @@ class Standardised(Parameters):
     def sizes(self) -> NDArray[np.float64]:
         return np.delete(self.moments.spread(False), self._objective.free)
 
+    def variations(self) -> NDArray[np.float64]:
+        deviations = np.delete(self.moments.deviations, self._objective.free)
+        return np.where(deviations > 0, deviations, self.sizes())
+
     def products(self, theta: NDArray, direction: NDArray) -> NDArray[np.float64]:
         """⟨W, W⟩, ⟨W, step⟩ and ⟨step, step⟩ of the weights."""
-        return self._change.products(theta, direction) - self._free_products(theta, direction)
+        return self._change.products(self._held(theta), self._held(direction))
 
     def value_and_grad(
         self, theta: NDArray, stored: StoredLogits | None, rows: Rows, step: Step | None = None
@@ -191,9 +195,10 @@ class Standardised(Parameters):
             stored=stored,
             step=step,
         )
-        penalty, gradient = self._change.gradient(theta, grads.W, grads.b, rows.ridge)
+        held = self._held(theta)
+        penalty, gradient = self._change.gradient(held, grads.W, grads.b, rows.ridge)
         penalty = penalty if rows.ridge else 0.0  # where squares may overflow
-        return loss + penalty - self._release(theta, gradient, rows.ridge), gradient
+        return loss + penalty, gradient
 
     def model(self, theta: NDArray) -> tuple[NDArray, NDArray | None]:
         """(W, b) of θ: fresh arrays."""

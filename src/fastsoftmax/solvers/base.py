@@ -107,6 +107,7 @@ SEPARABLE = Stop(
     "the classes are separable, so that without a penalty there is no optimum",
     "Set a finite C, or penalise all features",
 )
+SLOW = Stop("another method is faster here", "")
 ROUNDED = Stop(
     "no step decreases the objective beyond rounding",
     "Increase tol (now {tol:g}), scale the features, or decrease C (now {C:g})",
@@ -180,16 +181,22 @@ class Run:
     def increase_precision(self, line: Line) -> Line | None:
         """The line's point in float64; None if it was computed so already.
 
-        What was recorded in float32 is corrected by what its last value was off.
+        What was recorded in float32 is corrected by what its last value was off, and what rounding
+        has added to all classes alike is taken away: it adds to the penalty alone.
         """
         if not self.objective.narrowed:
             return None
         self.objective.widen()
-        precise = self.objective.line(line.theta)
+        precise = self.objective.line(self.objective.parameters.project(line.theta))
         off, history = precise.value - line.value, self.result.history
         if math.isfinite(off):
             history[:] = [past._replace(objective=past.objective + off) for past in history]
         return precise
+
+    def go_on(self, line: Line) -> Line:
+        """The line's point in float64, from which another method goes on."""
+        self.result.stop, self._failures = None, 0
+        return self.increase_precision(line) or line
 
     def tell(self, theta: NDArray, left: float) -> None:
         """Who watches of the last iteration, with an estimate of what is left to gain there."""

@@ -5,16 +5,17 @@ is all of the Hessian; of that one step tells the length of the next.
 """
 
 import math
+from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax.objective import Line, Objective, dot
-from fastsoftmax.solvers.base import ROUNDED, Options, Result, Run, register
+from fastsoftmax.solvers.base import ROUNDED, SLOW, Options, Result, Run, register
 from fastsoftmax.solvers.history import History
 from fastsoftmax.solvers.line_search import search
-from fastsoftmax.solvers.proof import LAST_PRODUCTS, PRODUCTS, prove
+from fastsoftmax.solvers.proof import LAST_PRODUCTS, PRODUCTS, Solve, prove
 
 FIRST_CHANGE = (
     10.0  # of any logit by the first step, at most: nothing is known of the curvature yet
@@ -55,23 +56,25 @@ class Identity:
 @register("lbfgs", needs=("smooth",))
 def minimize_plain(objective: Objective, theta: NDArray, options: Options) -> Result:
     """L-BFGS of 30 pairs without preconditioning."""
-    return minimize(objective, theta, options, Identity(), memory=30)
+    run = Run(objective, theta, options)
+    return finish(run, *descend(run, Identity(), memory=30))
 
 
-def minimize(
-    objective: Objective,
-    theta: NDArray,
-    options: Options,
+def descend(
+    run: Run,
     preconditioner: Preconditioner,
     *,
     memory: int,
-) -> Result:
-    """Minimise from θ until it is proved that F can fall by no more than tol * F.
+    slow: Callable[[int], bool] = lambda n_iter: False,
+) -> tuple[Line, Solve]:
+    """Minimise until it is proved that F can fall by no more than tol * F, or a reason to stop.
 
-    A proof is tried once ``factor * ½|gᵀd|`` is so little, d being the direction.
+    A proof is tried once ``factor * ½|gᵀd|`` is so little, d being the direction. That it is slow,
+    after so many iterations, is a reason to stop. Returns the last point, with fresh logits, and
+    the inverse Hessian that L-BFGS believes in.
     """
-    run = Run(objective, theta, options)
-    line = objective.line(theta)
+    objective, options = run.objective, run.options
+    line = objective.line(run.result.theta)
     pairs = History(objective, objective.vectors(2 * memory) // 2)
     t: float | None = None
     fresh = True  # whether the logits come straight from θ
@@ -114,7 +117,8 @@ def minimize(
                         continue
                 direction = proof.direction.astype(line.gradient.dtype, copy=False)
                 slope = dot(line.gradient, direction)
-        if stop := run.stops(line):
+        stop = run.stops(line) or (SLOW if slow(run.n_iter) else None)
+        if stop:
             run.result.stop = stop
             break
         if line.settle():
@@ -146,13 +150,18 @@ def minimize(
         fresh = not line.drifts
         pairs.push(t, direction, before, line.gradient)
         run.note(line.value, line.gradient)
-    if run.result.converged or not math.isfinite(line.value):
-        return run.end(line)
-    if not fresh:
+    if not (run.result.converged or fresh) and math.isfinite(line.value):
         line.recompute()
         look(line, run)
+    return line, inverse_hessian
+
+
+def finish(run: Run, line: Line, inverse_hessian: Solve) -> Result:
+    """The result at the last point, with a bound if it is not proved to be the optimum."""
+    if run.result.converged or not math.isfinite(line.value):
+        return run.end(line)
     direction = -inverse_hessian(line.gradient)
-    proof = prove(objective, line, direction, inverse_hessian, 0.0, LAST_PRODUCTS, bound=True)
+    proof = prove(run.objective, line, direction, inverse_hessian, 0.0, LAST_PRODUCTS, bound=True)
     return run.end(line, proof.certificate)
 
 

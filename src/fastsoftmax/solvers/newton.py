@@ -6,7 +6,7 @@ Boyd & Vandenberghe, Convex Optimization, 9.5. It computes in float64, whatever 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax.objective import Objective, certify, dot
+from fastsoftmax.objective import Line, Objective, certify, dot
 from fastsoftmax.solvers.base import ROUNDED, Options, Result, Run, register
 from fastsoftmax.solvers.line_search import search
 
@@ -16,8 +16,13 @@ def minimize_newton(objective: Objective, theta: NDArray, options: Options) -> R
     """Newton's method: few iterations, each of up to (K + 1) D passes."""
     objective.widen()
     run = Run(objective, theta, options)
-    line = objective.line(theta)
-    direction = np.zeros_like(theta)
+    return descend(run, objective.line(theta))
+
+
+def descend(run: Run, line: Line) -> Result:
+    """Minimise from the line's point, in float64, until that is proved or no step goes down."""
+    objective = run.objective
+    direction = np.zeros_like(line.theta)
     while np.isfinite(line.value):
         direction = -objective.curvature.solve_hessian(line)
         slope = dot(line.gradient, direction)

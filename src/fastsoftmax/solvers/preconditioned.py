@@ -13,8 +13,8 @@ from collections.abc import Callable
 from numpy.typing import NDArray
 
 from fastsoftmax.objective import Factors, Line, Objective, blocks_for
-from fastsoftmax.solvers.base import Options, Result, register
-from fastsoftmax.solvers.lbfgs import minimize
+from fastsoftmax.solvers import lbfgs, newton
+from fastsoftmax.solvers.base import ROUNDED, SLOW, Options, Result, Run, register
 
 REPAID = 0.7  # of the last build's cost, in passes since, before the next
 VENTURE = 0.1  # of the first build's cost, in passes before it: easy problems end without
@@ -22,6 +22,8 @@ MOVED = 0.25  # of the weights, before the next, or else
 STEADY = 3  # builds before it is a hard problem, where the next is due all the same after
 PATIENCE = 3.0  # times the last build's cost in passes since, if it has other rows
 FAR_MOVED = 0.5  # of a feature's curvature, by far rows, before the next, whatever the last cost
+NEWTON_STEPS = 15  # by Newton's method, as a rule: what L-BFGS may cost before that takes over
+ITERATION = 1e6  # multiply-adds that its time without those is worth
 HARD = 3.0  # times the cost of whole Grams in passes, after which a problem gets them all the same
 
 
@@ -105,7 +107,24 @@ class BlockPreconditioner:
 
 @register("preconditioned-lbfgs", needs=("smooth",))
 def minimize_preconditioned(objective: Objective, theta: NDArray, options: Options) -> Result:
-    """L-BFGS, preconditioned; in float32 as far as that shows the way."""
+    """L-BFGS, preconditioned; in float32 as far as that shows the way.
+
+    Where it takes longer than Newton's method would, or float64 shows no step, Newton's method
+    goes on from where it is.
+    """
     objective.narrow()
     preconditioner = BlockPreconditioner(objective, options.seed)
-    return minimize(objective, theta, options, preconditioner, memory=preconditioner.memory)
+    run, exact = Run(objective, theta, options), objective.lacks("hessian") is None
+
+    def slow(n_iter: int) -> bool:
+        n, d = objective.data.shape
+        iteration = ITERATION / (2 * n * d * objective.n_logits)
+        cost = objective.curvature.hessian_cost()
+        return objective.n_passes + n_iter * iteration > NEWTON_STEPS * (cost + iteration)
+
+    line, inverse_hessian = lbfgs.descend(
+        run, preconditioner, memory=preconditioner.memory, **({"slow": slow} if exact else {})
+    )
+    if exact and run.result.stop in (ROUNDED, SLOW):
+        return newton.descend(run, run.go_on(line))
+    return lbfgs.finish(run, line, inverse_hessian)

@@ -59,10 +59,12 @@ def prove(
     system = Quadratic(objective, line.value, gradient)
     step, p = np.zeros_like(gradient), direction.astype(np.float64, copy=False)
     size = first = -dot(gradient, p)
+    largest = 0.0  # ‖H v‖ / ‖v‖
     for count in range(1, 1 + (most if size > 0 else 0)):
         product = line.hessian_times(p).astype(np.float64, copy=False)
-        curvature = dot(p, product)
-        if not curvature > 0:
+        curvature, square = dot(p, product), dot(p, p)
+        largest = max(largest, np.sqrt(dot(product, product) / square))
+        if not curvature > objective.rounding * largest * square:
             break
         step = step + (size / curvature) * p
         system.residual = system.residual + (size / curvature) * product
