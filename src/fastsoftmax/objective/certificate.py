@@ -229,11 +229,13 @@ class Piece:
     def unpenalised_hessian(self) -> NDArray[np.float64]:
         """The Hessian by what is not penalised, (K, m, K, m)."""
         o, n = self._objective, self.data.shape[0]
+        if o.logistic and self._free is None:
+            variances = self.logits.like()
+            self.logits.variances(self._weights, variances)
+            return np.diag(variances.class_sums())[:, None, :, None]
         P = self.logits.probabilities().table()
-        columns = np.ones((n, int(o.fit_intercept)))
         if self._free is not None:
-            columns = np.hstack([columns, self._free])
-        if o.logistic or self._free is not None:
+            columns = np.hstack([np.ones((n, int(o.fit_intercept))), self._free])
             data = self.data.like(columns)
             size = columns.shape[1]
             nothing, one = np.zeros(size), np.ones(size)

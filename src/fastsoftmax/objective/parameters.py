@@ -63,8 +63,15 @@ class Parameters(ABC):
         free = self._objective.free
         return self.table(theta)[:, free] * self.units(free)
 
-    def _free_products(self, theta: NDArray, direction: NDArray) -> NDArray[np.float64]:
+    def _penalised(self, by_feature: NDArray, axis: int) -> NDArray:
+        """What there is for each feature, without those that are not penalised."""
+        free = self._objective.free
+        return np.delete(by_feature, free, axis=axis) if len(free) else by_feature
+
+    def _free_products(self, theta: NDArray, direction: NDArray) -> NDArray[np.float64] | float:
         """What of `products` is theirs."""
+        if not len(self._objective.free):
+            return 0.0
         W, step = (self._free(v).ravel() for v in (theta, direction))
         return np.array([np.sum(W * W), np.sum(W * step), np.sum(step * step)])
 
