@@ -34,6 +34,7 @@ TURNED = 504  # columns at a time: 63 cache lines, so that no two rows come to l
 DEPENDENT = 1e-8  # of the square of a row: what is left of one that seems to depend on others
 LARGEST_INVERSE = 3e4  # norm of L⁻¹ for rows of length 1: L has seven digits of all directions
 ACCURATE_INVERSE = 1e3  # norm up to which W = V L⁻¹ X needs no correction
+TOGETHER = 4  # right-hand sides for which the factor is read once
 PROBES = 4  # random vectors that tell the norm
 ROUNDING = 8 * float(np.finfo(np.float64).eps)
 SQUARES = 1e-200, 1e200  # between which those of rows neither vanish nor overflow
@@ -171,11 +172,14 @@ class Factor:
 
     def solve(self, right: NDArray[np.float64]) -> NDArray[np.float64]:
         """Z with Z L Lᵀ = right, (m, r)."""
-        right = np.ascontiguousarray(right)
-        out = np.empty_like(right)
-        threads = team(self._n_threads, 2 * right.size * right.shape[1])
-        self._kernel.solve(self._upper, self._scales[None], right[None], out[None], 0, threads)
-        return out
+        m, size = right.shape
+        together = min(m, TOGETHER)
+        stacked = np.zeros((together, -(-m // together), size))
+        stacked.reshape(-1, size)[:m] = right
+        out = np.empty_like(stacked)
+        threads = team(self._n_threads, 2 * stacked.size * size)
+        self._kernel.solve(self._upper, self._scales[None], stacked, out, 0, threads)
+        return out.reshape(-1, size)[:m]
 
 
 @cache
