@@ -139,6 +139,24 @@ def test_the_optimum_for_any_strength_of_the_penalty(n, d, k, C):
         assert_optimal(model, X, y, C, intercept=intercept)
 
 
+def test_a_weak_penalty_takes_few_newton_iterations():
+    """A step goes as far as the loss falls, which is exponential along it."""
+    X, y = problem(16, 768, 2)
+    for C, most in ((1.0, 5), (1e3, 6), (1e8, 9)):
+        model = SoftmaxRegression(C=C).fit(X, y)
+        assert model.certified_ and model.n_iter_ <= most
+        assert_optimal(model, X, y, C)
+
+
+@pytest.mark.parametrize("C", [1e-3, 1.0, 1e6])
+@pytest.mark.parametrize(("d", "used"), [(39, False), (40, True), (61, True)])
+def test_from_twice_as_many_features_as_rows(d, used, C, spaces):
+    X, y = problem(20, d, 3)
+    model = SoftmaxRegression(C=C).fit(X, y)
+    assert model.certified_ and (spaces[0] is not None) == used
+    assert_optimal(model, X, y, C)
+
+
 FORMS = {
     "float64": lambda X: X,
     "float32": lambda X: X.astype(np.float32),

@@ -13,6 +13,7 @@ problems, 1998). A direction counts if it is more than n·u of the longest row.
 """
 
 from collections.abc import Iterator
+from functools import cache
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -25,12 +26,15 @@ from fastsoftmax.data.csr import SparseData
 from fastsoftmax.data.dense import DenseData
 from fastsoftmax.data.float64 import float64_pieces
 from fastsoftmax.data.low_rank import orthonormal_rows
+from fastsoftmax.data.memory import empty
 from fastsoftmax.data.protocol import Data
 
-PIECE = 1 << 24  # bytes of the columns that are converted at a time, about
+PIECE = 1 << 24  # bytes of the columns that are in memory at a time, about, if not all are
+TURNED = 504  # columns at a time: 63 cache lines, so that no two rows come to lie in the same place
 DEPENDENT = 1e-8  # of the square of a row: what is left of one that seems to depend on others
 LARGEST_INVERSE = 3e4  # norm of L⁻¹ for rows of length 1: L has seven digits of all directions
 ACCURATE_INVERSE = 1e3  # norm up to which W = V L⁻¹ X needs no correction
+TOGETHER = 4  # right-hand sides for which the factor is read once
 PROBES = 4  # random vectors that tell the norm
 ROUNDING = 8 * float(np.finfo(np.float64).eps)
 SQUARES = 1e-200, 1e200  # between which those of rows neither vanish nor overflow
@@ -55,7 +59,7 @@ class RowSpace(NamedTuple):
 
 
 class CentredColumns:
-    """X in float64 less its weighted means, some columns at a time.
+    """X in float64 less its weighted means, turned: some columns at a time, each a row.
 
     Parameters
     ----------
@@ -63,25 +67,26 @@ class CentredColumns:
     weights : ndarray of shape (n,)
     centred : bool
     keep : bool
-        Whether to keep what is read once, (n, D) in float64.
+        Whether to keep what is read once, (D, n) in float64.
     """
 
     def __init__(
         self, data: DenseData | SparseData, weights: NDArray, centred: bool, keep: bool
     ) -> None:
         self.shape, self.n_threads = data.shape, data.n_threads
-        self._kept: list[tuple[slice, NDArray[np.float64]]] | None = None
         self._data = data
         self._by_column = data.X.tocsc() if isinstance(data, SparseData) else None
         self._first, self._mean = np.zeros((2, data.shape[1]))
+        self._kept: NDArray[np.float64] | None = None
+        if keep:
+            self._kept = self._read(slice(0, data.shape[1]))
         if centred:
             row, total = np.argmax(weights > 0), weights.sum()
             for columns, X in self:  # relative to a row, so that large means cost no digits
-                self._first[columns] = X[row]
-                X -= self._first[columns]
-                self._mean[columns] = np.einsum("n,nd->d", weights / total, X)
-        if keep:
-            self._kept = list(self)
+                self._first[columns] = X[:, row]
+                X -= self._first[columns, None]
+                self._mean[columns] = np.einsum("n,dn->d", weights / total, X)
+                X -= self._mean[columns, None]
 
     @property
     def centre(self) -> NDArray[np.float64]:
@@ -89,17 +94,26 @@ class CentredColumns:
         return self._first + self._mean
 
     def __iter__(self) -> Iterator[tuple[slice, NDArray[np.float64]]]:
-        return self._read() if self._kept is None else iter(self._kept)
-
-    def _read(self) -> Iterator[tuple[slice, NDArray[np.float64]]]:
         n, d = self.shape
+        if self._kept is not None:
+            yield slice(0, d), self._kept
+            return
         width = max(64, PIECE // (8 * n))
         for start in range(0, d, width):
             columns = slice(start, min(start + width, d))
-            X = self._columns(columns)
-            X -= self._first[columns]
-            X -= self._mean[columns]
+            X = self._read(columns)
+            X -= self._first[columns, None]
+            X -= self._mean[columns, None]
             yield columns, X
+
+    def _read(self, columns: slice) -> NDArray[np.float64]:
+        turned = empty((columns.stop - columns.start, self.shape[0]), np.float64)
+        for start in range(0, len(turned), TURNED):
+            some = slice(start, min(start + TURNED, len(turned)))
+            turned[some] = self._columns(
+                slice(columns.start + some.start, columns.start + some.stop)
+            ).T
+        return turned
 
     def _columns(self, columns: slice) -> NDArray[np.float64]:
         if self._by_column is not None:
@@ -110,7 +124,7 @@ class CentredColumns:
         """XXᵀ."""
         total = np.zeros((self.shape[0],) * 2)
         for _, X in self:
-            total += len(X.T) * DenseData(X.T, self.n_threads).second_moments()
+            total += len(X) * DenseData(X, self.n_threads).second_moments()
         return total
 
     def combinations(self, parts: NDArray, rows: NDArray[np.intp]) -> NDArray[np.float64]:
@@ -119,14 +133,14 @@ class CentredColumns:
         of_all[:, rows] = parts
         out = np.empty((len(parts), self.shape[1]))
         for columns, X in self:
-            out[:, columns] = DenseData(X.T, self.n_threads).logits(of_all, None).T
+            out[:, columns] = DenseData(X, self.n_threads).logits(of_all, None).T
         return out
 
     def logits(self, W: NDArray) -> NDArray[np.float64]:
         """X Wᵀ, of shape (n, K)."""
         out = np.zeros((self.shape[0], len(W)))
         for columns, X in self:
-            out += DenseData(X, self.n_threads).logits(W[:, columns], None)
+            out += DenseData(X.T, self.n_threads).logits(W[:, columns], None)
         return out
 
 
@@ -153,17 +167,25 @@ class Factor:
         self.inverse = np.inf
         if not failed[0] and np.diagonal(U).min() ** 2 > DEPENDENT:
             # of random signs z, zᵀ G⁻¹ z is the trace of G⁻¹ in the mean (Hutchinson 1990)
-            signs = 2.0 * np.random.default_rng(0).integers(2, size=(PROBES, size)) - 1
-            signs /= self._scales
+            signs = random_signs(size) / self._scales
             self.inverse = float(np.einsum("pr,pr->", signs, self.solve(signs)) / PROBES) ** 0.5
 
     def solve(self, right: NDArray[np.float64]) -> NDArray[np.float64]:
         """Z with Z L Lᵀ = right, (m, r)."""
-        right = np.ascontiguousarray(right)
-        out = np.empty_like(right)
-        threads = team(self._n_threads, 2 * right.size * right.shape[1])
-        self._kernel.solve(self._upper, self._scales[None], right[None], out[None], 0, threads)
-        return out
+        m, size = right.shape
+        together = min(m, TOGETHER)
+        stacked = np.zeros((together, -(-m // together), size))
+        stacked.reshape(-1, size)[:m] = right
+        out = np.empty_like(stacked)
+        threads = team(self._n_threads, 2 * stacked.size * size)
+        self._kernel.solve(self._upper, self._scales[None], stacked, out, 0, threads)
+        return out.reshape(-1, size)[:m]
+
+
+@cache
+def random_signs(size: int) -> NDArray[np.float64]:
+    """Some vectors of -1 and 1."""
+    return 2.0 * np.random.default_rng(0).integers(2, size=(PROBES, size)) - 1
 
 
 class Combinations:
@@ -272,27 +294,31 @@ def by_gram(
 ) -> tuple[NDArray, Basis] | None:
     """R, and Q as combinations of rows that have weights; None where that is not accurate."""
     used = weights > 0
-    kept = used & (np.diagonal(gram) > 0)
-    if centred:  # whose weighted sum is 0: one depends on the others
-        kept[np.argmax(weights)] = False
-    rows = by_length(gram, kept)
+    left = used & (np.diagonal(gram) > 0)
+    last = int(np.argmax(weights)) if centred else None  # since their weighted sum is 0
+    if last is not None:
+        left[last] = False
+    rows = by_length(gram, left)
     if not len(rows):
         return None
     factor = Factor(gram[np.ix_(rows, rows)], columns.n_threads)
     if factor.inverse == np.inf:
-        rows = independent(gram, by_length(gram, used))
+        rows, last = independent(gram, by_length(gram, used)), None
         factor = Factor(gram[np.ix_(rows, rows)], columns.n_threads)
     if not factor.inverse <= LARGEST_INVERSE:
         return None
-    kept[:] = False
-    kept[rows] = True
     R = np.empty((len(gram), len(rows)))
     R[rows] = factor.L
-    if not kept.all():
-        parts = factor.solve(gram[~kept][:, rows])
-        R[~kept] = DenseData(factor.L.T, columns.n_threads).logits(parts, None).T
-        some = used[~kept]
-        if not negligible(columns, gram, np.flatnonzero(used & ~kept), parts[some], rows):
+    left[:] = True
+    left[rows] = False
+    if last is not None:
+        R[last] = np.einsum("r,rq->q", -weights[rows] / weights[last], factor.L)
+        left[last] = False
+    if left.any():
+        parts = factor.solve(gram[left][:, rows])
+        R[left] = DenseData(factor.L.T, columns.n_threads).logits(parts, None).T
+        some = used[left]
+        if not negligible(columns, gram, np.flatnonzero(used & left), parts[some], rows):
             return None
     return R, Combinations(columns, rows, factor)
 
@@ -319,6 +345,8 @@ def negligible(
     others: NDArray[np.intp],
 ) -> bool:
     """Whether rows are combinations of others, of which they have such parts, but for rounding."""
+    if not len(rows):
+        return True
     lengths = np.sqrt(np.diagonal(gram))
     rounding = ROUNDING * (lengths[rows] + np.einsum("mn,n->m", np.abs(parts), lengths[others]))
     all_parts = np.column_stack([np.eye(len(rows)), -parts])
@@ -331,7 +359,7 @@ def by_householder(columns: CentredColumns, used: NDArray[np.bool_]) -> tuple[ND
 
     Of LAPACK, whose threads go on spinning for a while: few problems come here.
     """
-    X = np.concatenate([X for _, X in columns], axis=1)
+    X = np.concatenate([X for _, X in columns]).T
     order = np.argsort(-np.abs(X[used]).max(axis=0))
     rows = np.asfortranarray(X[used][:, order].T)
     factors, pivots, reflectors, *_ = linalg.lapack.dgeqp3(rows, overwrite_a=1)

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from copy import copy
+from math import prod
 from typing import NamedTuple
 
 import numpy as np
@@ -91,10 +92,12 @@ class StoredLogits:
         self.logistic = logistic or n_logits == 1
         self._kernel = kernels(dtype).line
         rows = self.tile_rows(dtype)
-        size = self.bytes(n, n_logits, dtype)
-        enough = memory is not None and memory.size >= size
-        memory = memory[:size] if enough else empty(size, np.uint8)
-        self.tiles = memory.view(dtype).reshape(-(-n // rows), n_logits, rows)
+        shape = -(-n // rows), n_logits, rows
+        size = prod(shape) * np.dtype(dtype).itemsize
+        if memory is not None and memory.size >= size:
+            self.tiles = memory[:size].view(dtype).reshape(shape)
+        else:
+            self.tiles = empty(shape, dtype)
         self._workspace = Workspace()
 
     @staticmethod

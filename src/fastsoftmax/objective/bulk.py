@@ -26,7 +26,9 @@ def bulk(
         return means, deviations
     chosen = (np.arange(min(n, ROWS)) * (n / min(n, ROWS))).astype(np.int32)
     X = data.rows(chosen).in_float64(slice(None)).T
-    middle = np.median(X, axis=1) if centred else np.zeros(d)
+    middle, half = np.zeros(d), len(chosen) // 2
+    if centred:
+        middle = np.sort(X, axis=1)[:, [-1 - half, half]].mean(axis=1)
     from_middle = np.sort(np.abs(X - middle[:, None]), axis=1)
     inside = from_middle[:, int(INSIDE * (len(chosen) - 1))] / NORMAL
     far_off = (inside > 0) & (deviations > WIDE * inside)

@@ -160,7 +160,11 @@ def of_shifts(H: NDArray[np.float64]) -> NDArray[np.float64]:
     Of S_k T⁻¹ S_l, S_k being the class's own block and T their sum: no class gets more than it has.
     """
     own = np.einsum("kikj->kij", H)
-    inverse = np.linalg.pinv(own.sum(axis=0), hermitian=True)
+    total = own.sum(axis=0)
+    if len(total) == 1:  # where pinv would take longer than all else
+        inverse = 1 / np.maximum(total, np.finfo(float).tiny)
+    else:
+        inverse = np.linalg.pinv(total, hermitian=True)
     return np.einsum("kia,ab,lbj->kilj", own, inverse, own)
 
 
@@ -229,10 +233,12 @@ class Piece:
     def unpenalised_hessian(self) -> NDArray[np.float64]:
         """The Hessian by what is not penalised, (K, m, K, m)."""
         o, n = self._objective, self.data.shape[0]
-        columns = np.ones((n, int(o.fit_intercept)))
+        if o.logistic and self._free is None:
+            variances = self.logits.like()
+            self.logits.variances(self._weights, variances)
+            return np.diag(variances.class_sums())[:, None, :, None]
         if self._free is not None:
-            columns = np.hstack([columns, self._free])
-        if o.logistic or self._free is not None:
+            columns = np.hstack([np.ones((n, int(o.fit_intercept))), self._free])
             data = self.data.like(columns)
             size = columns.shape[1]
             nothing, one = np.zeros(size), np.ones(size)

@@ -286,8 +286,9 @@ class GramCurvature(Curvature):
         size = o.shape[1]
 
         def gram(drawn: Draw) -> NDArray:
-            return self.gram(drawn, 1 / len(P), 0 * self.ridge)
+            return self.gram(drawn, 1 / len(P), no_ridge)
 
+        no_ridge = np.zeros(size)
         H = hessian(P, Q, o.weights, size, gram, o.logistic)
         np.einsum("aiai->ai", H)[:] += self.ridge
         o.n_passes += self.hessian_cost()
@@ -320,21 +321,30 @@ def hessian(
 
     `gram` gives the Grams of rows, (m, size, size): K(K + 1)/2 in all, or K of logistic functions.
     """
-    n, k = P.shape
-    weights = np.ones(n) if weights is None else weights
-    row = np.arange(n, dtype=np.int32)
-    H = np.zeros((k, size, k, size))
-    for a in range(k):  # the blocks (a, first .. a)
-        first = a if logistic else 0
-        factors = np.sqrt(weights * P[:, a] * P[:, first : a + 1].T)
-        factors[-1] = np.sqrt(weights * P[:, a] * Q[:, a])
-        rows = np.ascontiguousarray(np.broadcast_to(row, factors.shape))
-        m = len(factors)
-        blocks = gram(Draw(rows, factors, np.full(m, n, np.intp), np.ones(m)))
-        for b, block in enumerate(blocks[:-1]):
+    P, Q = P.T, Q.T
+    weighted = P if weights is None else weights * P
+    variances = weighted * Q
+    if len(P) == 1:
+        return gram(all_rows(variances))[:, :, None]
+    H = np.zeros((len(P), size, len(P), size))
+    if logistic:
+        for a, block in enumerate(gram(all_rows(variances))):
+            H[a, :, a] = block
+        return H
+    for a in range(len(P)):  # the blocks (a, 0 .. a)
+        *others, own = gram(all_rows(np.vstack([weighted[a] * P[:a], variances[a]])))
+        for b, block in enumerate(others):
             H[a, :, b] = H[b, :, a] = -block
-        H[a, :, a] = blocks[-1]
+        H[a, :, a] = own
     return H
+
+
+def all_rows(weights: NDArray[np.float64]) -> Draw:
+    """All rows, of such weights for each matrix: (m, n)."""
+    m, n = weights.shape
+    rows = np.empty((m, n), np.int32)
+    rows[:] = np.arange(n)
+    return Draw(rows, np.sqrt(weights), np.array([n] * m), np.ones(m))
 
 
 def probabilities(stored: StoredLogits) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -100,12 +100,12 @@ class FeatureMajor(Parameters):
     def penalised(self, theta: NDArray) -> NDArray[np.float64]:
         W = self._of_features(theta).astype(np.float64)
         W = W if self._factors is None else W * self._factors[:, None]
-        return np.delete(W, self._objective.free, axis=0)
+        return self._penalised(W, 0)
 
     def penalised_gradient(self, gradient: NDArray) -> NDArray[np.float64]:
         G = self._of_features(gradient).astype(np.float64)
         G = G if self._factors is None else G / self._factors[:, None]
-        return np.delete(G, self._objective.free, axis=0)
+        return self._penalised(G, 0)
 
     def sizes(self) -> NDArray[np.float64]:
         if self._sizes is None:
@@ -116,7 +116,7 @@ class FeatureMajor(Parameters):
                 of_rows = np.ones(X.shape[0]) if weights is None else weights[rows]
                 total += X.multiply(X).T @ of_rows
             sizes = np.sqrt(total / n) / (1.0 if self._factors is None else self._factors)
-            self._sizes = np.delete(sizes, self._objective.free)[:, None]
+            self._sizes = self._penalised(sizes, 0)[:, None]
         return self._sizes
 
     _sizes: NDArray[np.float64] | None = None

@@ -53,6 +53,8 @@ class Line(Protocol):
 
     def recompute(self) -> None: ...
 
+    def restart(self, theta: NDArray) -> None: ...
+
     def hessian_times(self, direction: NDArray) -> NDArray: ...
 
     def logits(self, rows: int) -> StoredLogits: ...
@@ -95,6 +97,11 @@ class StoredLine:
         if self._tangent is not None:
             self._rest.doubts += 1
         self._look()
+
+    def restart(self, theta: NDArray) -> None:
+        """Take another point, its logits computed from θ."""
+        self.theta = theta
+        self._from_theta()
 
     def settle(self) -> bool:
         """Leave out the rows at rest, or look at all again, where it is time for either.
@@ -259,6 +266,11 @@ class FusedLine:
 
     def recompute(self) -> None:
         self.value, self.gradient = self._objective.value_and_grad(self.theta)
+
+    def restart(self, theta: NDArray) -> None:
+        """Take another point."""
+        self.theta = theta
+        self.recompute()
 
     def aim(self, direction: NDArray) -> None:
         """Take a direction."""

@@ -227,7 +227,7 @@ class Objective:
             share = share[-self.n_logits :]
         return share / weights.sum(dtype=np.float64)
 
-    @property
+    @cached_property
     def least_value(self) -> float:
         """Below it the tolerance of F is that of this value: 1e-13 of F at zero logits."""
         return NEGLIGIBLE * (self.n_logits * np.log(2) if self.logistic else np.log(self.n_logits))

@@ -58,6 +58,11 @@ class Parameters(ABC):
             return table, None
         return table[:, :-1], table[:, -1]
 
+    def _penalised(self, by_feature: NDArray, axis: int) -> NDArray:
+        """What there is for each feature, without those that are not penalised."""
+        free = self._objective.free
+        return np.delete(by_feature, free, axis=axis) if len(free) else by_feature
+
     def _held(self, theta: NDArray) -> NDArray:
         """θ with 0 for the weights that are not penalised."""
         free = self._objective.free

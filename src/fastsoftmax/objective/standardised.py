@@ -42,8 +42,9 @@ class Standardised(Parameters):
     ) -> tuple[Data, tuple[Moments, NDArray | None]]:
         data = data if units is None else data.scaled(units)
         data, moments, origin = moments_of(data, weights, fit_intercept, penalty)
-        held = moments.held_by_float32(data, fit_intercept)
-        return data if held else data.to_float64(), (moments, origin)
+        if data.dtype != np.float64 and not moments.held_by_float32(data, fit_intercept):
+            data = data.to_float64()
+        return data, (moments, origin)
 
     def __init__(self, objective: "Objective", told: tuple[Moments, NDArray | None]) -> None:
         moments, origin = told
@@ -75,8 +76,6 @@ class Standardised(Parameters):
         scales = np.hypot(np.sqrt(curvature) * self.bulk, np.sqrt(ridge))
         self.scales = np.where((scales > 0) & ~self.constant, scales, 1.0)
         self.intercept_scale = np.sqrt(curvature)
-        held = (np.abs(moments.means) <= OFFSET * self.bulk) | self.constant
-        self.narrows = self.finite and moments.held_by_float32(data, fit_intercept) and held.all()
         #: what was found out of X in these coordinates, for all objectives that share them
         self.found: dict[Any, Any] = {}
         self._take_over(objective)
@@ -88,6 +87,12 @@ class Standardised(Parameters):
             )
             for shift in (self.shift, self._centre)
         )
+
+    @property
+    def narrows(self) -> bool:
+        moments, centred = self.moments, self._objective.fit_intercept
+        held = (np.abs(moments.means) <= OFFSET * self.bulk) | self.constant
+        return self.finite and moments.held_by_float32(self._data, centred) and bool(held.all())
 
     def _take_over(self, objective: "Objective") -> None:
         """The coordinates of a fit before this one, in which its Grams are.
@@ -165,21 +170,21 @@ class Standardised(Parameters):
 
     def penalised(self, theta: NDArray) -> NDArray[np.float64]:
         W = self.split(theta)[0] / self.scales
-        return np.delete(W, self._objective.free, axis=1)
+        return self._penalised(W, 1)
 
     def penalised_gradient(self, gradient: NDArray) -> NDArray[np.float64]:
         G = self.split(gradient)[0] * self.scales
-        return np.delete(G, self._objective.free, axis=1)
+        return self._penalised(G, 1)
 
     def free_features(self, data: Data) -> NDArray[np.float64]:
         free = self._objective.free
         return (super().free_features(data) - self.shift[free]) / self.scales[free]
 
     def sizes(self) -> NDArray[np.float64]:
-        return np.delete(self.moments.spread(False), self._objective.free)
+        return self._penalised(self.moments.spread(False), 0)
 
     def variations(self) -> NDArray[np.float64]:
-        deviations = np.delete(self.moments.deviations, self._objective.free)
+        deviations = self._penalised(self.moments.deviations, 0)
         return np.where(deviations > 0, deviations, self.sizes())
 
     def products(self, theta: NDArray, direction: NDArray) -> NDArray[np.float64]:

@@ -6,8 +6,8 @@ from fastsoftmax.objective import Objective
 from fastsoftmax.solvers import newton, preconditioned
 from fastsoftmax.solvers.base import Options, Result, find, register
 
-TINY = 128  # parameters, and
-LIGHT = 1e6  # multiply-adds of the exact Hessian, up to which it costs less than what it saves
+TINY = 256  # parameters, and
+LIGHT = 2e6  # multiply-adds of the exact Hessian, up to which it costs less than what it saves
 
 
 @register("auto")

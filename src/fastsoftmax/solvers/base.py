@@ -205,7 +205,7 @@ class Run:
         self._told = self.n_iter
         last = self.result.history[-1]
         gap = left / last.objective if last.objective > 0 else 0.0
-        self.result.history[-1] = last = last._replace(gap=gap)
+        self.result.history[-1] = last = Iteration(*last[:-1], gap)
         state = State(last, self.n_iter, lambda: self.objective.model(theta))
         self.result.halted = bool(self.options.report(state))
         state.close()

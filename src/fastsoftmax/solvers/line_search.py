@@ -15,10 +15,19 @@ STRETCH = 10.0  # a step grows by this much at most from one look to the next
 
 
 def search(
-    path: Line | Path, value: float, slope: float, t: float, *, rounding: float
+    path: Line | Path,
+    value: float,
+    slope: float,
+    t: float,
+    *,
+    rounding: float,
+    near: float | None = None,
 ) -> float | None:
-    """A step along the path, from its φ(0) and φ'(0), beginning at t; None if none goes down."""
-    target = path.near * abs(slope)
+    """A step along the path, from its φ(0) and φ'(0), beginning at t; None if none goes down.
+
+    It ends where |φ'| is no more than the share `near` of |φ'(0)|, or the path's.
+    """
+    target = (path.near if near is None else near) * abs(slope)
     ceiling = value + rounding * abs(value)
     low, low_slope, high, high_slope = 0.0, slope, np.inf, np.nan
     for _ in range(TRIALS):

@@ -10,6 +10,11 @@ from fastsoftmax.objective import Line, Objective, certify, dot
 from fastsoftmax.solvers.base import ROUNDED, Options, Result, Run, register
 from fastsoftmax.solvers.line_search import search
 
+# |φ'| at the end of a search, as a share of |φ'(0)|. A trial costs little beside a Hessian, and
+# where rows are predicted with confidence φ is exponential: two classes of 16 rows and 768 features
+# take 3, 5, 6 and 7 iterations at C = 1, 1e3, 1e6 and 1e8, with 0.2 they take 5, 8, 11 and 13.
+NEAR = 0.01
+
 
 @register("newton", needs=("smooth", "hessian"))
 def minimize_newton(objective: Objective, theta: NDArray, options: Options) -> Result:
@@ -35,12 +40,11 @@ def descend(run: Run, line: Line) -> Result:
             run.result.stop = stop
             break
         line.aim(direction)
-        t = search(line, line.value, slope, 1.0, rounding=objective.rounding)
+        t = search(line, line.value, slope, 1.0, rounding=objective.rounding, near=NEAR)
         if t is None:
             run.result.stop = ROUNDED
             break
-        line.move(t)
-        line.recompute()
+        line.restart(line.theta + t * direction)
         run.note(line.value, line.gradient)
     else:
         run.result.stop = run.stops(line)
