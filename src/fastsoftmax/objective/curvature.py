@@ -292,6 +292,16 @@ def hessian(
     return H
 
 
+def of_shifts(H: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Curvature for shifts of all classes, to which the softmax is invariant: (K, m, K, m).
+
+    Of S_k T⁻¹ S_l, S_k being the class's own block and T their sum: no class gets more than it has.
+    """
+    own = np.einsum("kikj->kij", H)
+    inverse = np.linalg.pinv(own.sum(axis=0), hermitian=True)
+    return np.einsum("kia,ab,lbj->kilj", own, inverse, own)
+
+
 def probabilities(stored: StoredLogits) -> NDArray[np.float64]:
     """Softmax or logistic functions of stored logits, (n, K)."""
     z = stored.table().astype(np.float64)

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax.data import Data, Step, StoredLogits
+from fastsoftmax.objective.penalised_weights import squares
 from fastsoftmax.objective.resting import Rows
 
 if TYPE_CHECKING:
@@ -58,24 +59,18 @@ class Parameters(ABC):
             return table, None
         return table[:, :-1], table[:, -1]
 
-    def _free(self, theta: NDArray) -> NDArray:
-        """The weights of features that are not penalised, in the units of the others: (K, m)."""
-        free = self._objective.free
-        return self.table(theta)[:, free] * self.units(free)
-
-    def _free_products(self, theta: NDArray, direction: NDArray) -> NDArray[np.float64]:
-        """What of `products` is theirs."""
-        W, step = (self._free(v).ravel() for v in (theta, direction))
+    def _products(self, theta: NDArray, direction: NDArray) -> NDArray[np.float64]:
+        """`products`, whichever weights are penalised."""
+        W, step = self.penalised(theta), self.penalised(direction)
         return np.array([np.sum(W * W), np.sum(W * step), np.sum(step * step)])
 
-    def _release(self, theta: NDArray, gradient: NDArray, ridge: float) -> float:
-        """Take the ridge of these weights out of a gradient, in place; what it adds to F."""
-        free = self._objective.free
-        if not len(free):
-            return 0.0
-        W = self._free(theta)
-        self.table(gradient)[:, free] -= ridge * W * self.units(free)
-        return 0.5 * ridge * float(np.sum(W * W))
+    def _add_ridge(self, theta: NDArray, gradient: NDArray, ridge: float) -> float:
+        """Add that of the weights that are penalised to a gradient, in place; what it adds to F."""
+        units = self.units(np.arange(self.shape[1]))
+        units[self._objective.free] = 0
+        W = self.table(theta) * units
+        self.table(gradient)[:] += ridge * W * units
+        return squares(ridge, W)
 
     def hessian_times(self, direction: NDArray, curved: StoredLogits) -> NDArray:
         """The Hessian of loss and ridge times a direction, whose logits are `curved`."""
