@@ -2,6 +2,7 @@
 
 import warnings
 
+import mpmath
 import numpy as np
 import pytest
 from newton import Problem, kl, one_hot
@@ -103,6 +104,40 @@ def test_dual_point_keeps_the_digits_of_confident_rows():
     zeta = E[0, 1:] - E[0, 0]
     np.testing.assert_allclose(change.table()[0, 1:], p * (1 + zeta), rtol=1e-11)
     np.testing.assert_allclose(change.table()[0, 0], -np.sum(p * (1 + zeta)), rtol=1e-11)
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("alpha", [0.0, 0.5, 1 - 1e-4, 1 - 1e-8])
+@pytest.mark.parametrize("scale", [1.0, 30.0, 500.0])
+@pytest.mark.parametrize("kind", ["labels", "switches", "probabilities"])
+def test_divergence_nearer_to_the_labels(kind, scale, alpha):
+    """KL(y + alpha (p - y) || p), at 900 digits."""
+    r = np.random.default_rng(0)
+    Z, k = r.normal(size=(6, 4)) * scale, 4
+    logistic = kind == "switches"
+    if kind == "labels":
+        targets = r.integers(0, k, 6).astype(np.int32)
+        Y = one_hot(targets, k)
+    elif logistic:
+        targets = Y = r.integers(0, 2, (6, k)).astype(np.uint8)
+    else:
+        targets = Y = r.dirichlet(np.ones(k), 6)
+    change = stored(0 * Z, np.float64, logistic)
+    point = stored(Z, np.float64, logistic).dual_point(change, targets, None, change, alpha)
+    with mpmath.workdps(900):
+        right, pulls = mpmath.mpf(0), np.empty(Z.shape)
+        for i, j in np.ndindex(*Z.shape):
+            z = [mpmath.mpf(float(v)) for v in (Z[i] if not logistic else [Z[i, j], 0.0])]
+            p = mpmath.exp(z[0 if logistic else j]) / mpmath.fsum(map(mpmath.exp, z))
+            y = mpmath.mpf(float(Y[i, j]))
+            a = y + mpmath.mpf(alpha) * (p - y)
+            pulls[i, j] = a - y
+            for one, other in ((a, p), (1 - a, 1 - p))[: 1 + logistic]:
+                right += one * mpmath.log(one / other) if one else 0
+    np.testing.assert_allclose(change.table(), pulls, rtol=1e-13, atol=1e-15)
+    assert float(right) * (1 - 1e-6) - 1e-20 <= point.divergence
+    near = scale == 1 and alpha > 0.9
+    assert point.divergence <= float(right) * (1 + 1e-6 if near else 2)
 
 
 @pytest.mark.kernel
@@ -313,6 +348,24 @@ def test_certify_other_models():
         assert gap - 1e-12 <= proof.gap_bound <= 1.1 * gap + 1e-6 * value
         assert proof.gap_bound <= most * value
     assert proof.certified and str(proof).startswith("F = 0.")
+
+
+@pytest.mark.parametrize("l1_ratio", [1.0, 0.5])
+@pytest.mark.parametrize("k", [2, 4])
+def test_certify_other_models_with_an_l1_penalty(k, l1_ratio, monkeypatch):
+    """No fit is needed where the model is good."""
+    from sklearn.linear_model import LogisticRegression as Other
+
+    monkeypatch.delattr("fastsoftmax.linear._certificate.Proof._bound_by_fit")
+    X, y = data(8, 600, 12, k)
+    best = SoftmaxRegression(C=0.05, l1_ratio=l1_ratio, tol=1e-11).fit(X, y).objective_
+    for tol in (1e-6, 1e-10):
+        other = Other(C=0.05, l1_ratio=l1_ratio, solver="saga", tol=tol,
+                      max_iter=100_000).fit(X, y)  # fmt: skip
+        proof = fastsoftmax.certify(other.coef_, other.intercept_, X, y, C=0.05, l1_ratio=l1_ratio)
+        assert proof.certified
+        gap = proof.objective - best
+        assert gap - 1e-11 <= proof.gap_bound <= 2 * gap + 1e-7
 
 
 @pytest.mark.parametrize("start", [0.0, 3.0])

@@ -117,7 +117,8 @@ def test_by_columns_is_by_grams(dtype, intercept):
     columns = np.tile(np.arange(-intercept, m), (k, 1)).astype(np.int64)
     csc = C.data, C.indices.astype(np.int32), C.indptr.astype(np.int64)
     means, diagonals = np.zeros((2, k, m + intercept))
-    kernels(dtype).coordinate.moments(*csc, w, columns, counts, intercept, 0.5, means, diagonals, 1)
+    kernels(dtype).coordinate.moments(*csc, w, columns, counts, intercept, means, diagonals, 1)
+    diagonals += ridge
     found = []
     for n_threads in (1, 2):
         d = np.zeros_like(g)
@@ -145,14 +146,14 @@ def test_grams_of_columns(dtype, intercept, m):
     counts = np.append(rng.integers(intercept, at.shape[1] + 1, k - 1), at.shape[1])
     found = []
     for n_threads in (1, 2):
-        model = WeightedColumns(X, columns, np.full(k, m + intercept), intercept, 0.5, n_threads)
+        model = WeightedColumns(X, columns, np.full(k, m + intercept), intercept, n_threads)
         model.weigh(w)
         found.append(model.grams(at, counts))
     np.testing.assert_array_equal(*found)
     for i, count in enumerate(counts):
         picked = X.toarray().astype(float)[:, columns[i, at[i, intercept:count]]]
         U = np.column_stack([np.ones((n, intercept)), picked])[:, :count]
-        right = (U.T * w[i]) @ U + np.diag([0.0] * intercept + [0.5] * (count - intercept))
+        right = (U.T * w[i]) @ U
         assert close(np.tril(found[0][i, :count, :count]), np.tril(right), dtype)
 
 

@@ -6,15 +6,12 @@ below, whoever found them: here at the model of a fit to a much smaller toleranc
 
 import warnings
 
-import mpmath
 import numpy as np
 import pytest
 from scipy import sparse
-from scipy.special import expit, softmax, xlogy
 
 from fastsoftmax import Blocks, LogisticRegression, SoftmaxRegression
 from fastsoftmax.data import ClassFactors
-from fastsoftmax.objective.dual_point import divergences, errors
 
 TOL = 1e-6
 
@@ -144,8 +141,9 @@ def test_bound_holds_with_intercepts_far_off(k, l1_ratio, off):
                 best.intercept_ + off * np.arange(k)[: len(coef)],
             )
             model.fit(given.given, given.y, given.s)
-            assert np.isfinite(model.gap_bound_) or off > 10
-            assert float(given.objective(model)) - least <= model.gap_bound_ + 1e-11 * least
+            F = float(given.objective(model))
+            assert model.gap_bound_ <= F * (1 + 1e-12)
+            assert F - least <= model.gap_bound_ + 1e-11 * least
 
 
 @pytest.mark.parametrize("C", [1e-3, 1.0, 1e4, 1e5, 1e6, 1e8])
@@ -248,7 +246,7 @@ def test_float32_as_float64(l1_ratio):
 def test_unconverged_fits_name_the_bound():
     given = problem(5, n=40, d=30, k=3, C=10.0, l1_ratio=1.0)
     with pytest.warns(UserWarning, match=r"at most \d\.\de-\d+ above the optimum"):
-        SoftmaxRegression(**given.params, tol=0.0).fit(given.given, given.y, given.s)
+        SoftmaxRegression(**given.params, max_iter=2).fit(given.given, given.y, given.s)
 
 
 def test_factors_of_matrices_that_are_not_finite():
@@ -257,33 +255,3 @@ def test_factors_of_matrices_that_are_not_finite():
         right = np.array([[4.0, 9.0], [3.0, 3.0]])
         (solved,) = ClassFactors(M, 1).solve(right)
         assert np.allclose(solved, [[1.0, 1.0], [1.0, 1.0]])
-
-
-@pytest.mark.parametrize("alpha", [0.0, 0.5, 1 - 1e-4, 1 - 1e-8])
-def test_divergences(alpha):
-    rng = np.random.default_rng(0)
-    for scale in (1.0, 30.0, 500.0):
-        z, y = rng.normal(size=(6, 4)) * scale, rng.integers(0, 4, 6)
-        error = errors(z, y, False)
-        got = divergences(z, error, alpha * error, False).sum()
-        with mpmath.workdps(50):
-            right = mpmath.mpf(0)
-            for row, label in zip(z, y, strict=True):
-                e = [mpmath.exp(mpmath.mpf(v)) for v in row]
-                for j in range(4):
-                    p, target = e[j] / sum(e), int(j == label)
-                    a = target + mpmath.mpf(alpha) * (p - target)
-                    right += a * mpmath.log(a / p) if a else 0
-        assert abs(got - right) <= 1e-6 * right
-
-
-def test_divergences_of_logistic_functions():
-    rng = np.random.default_rng(0)
-    z, Y = rng.normal(size=(50, 3)) * 3, rng.integers(0, 2, (50, 3)).astype(np.uint8)
-    p, error = expit(z), errors(z, Y, True)
-    a = Y + 0.7 * (p - Y)
-    right = xlogy(a, a / p) + xlogy(1 - a, (1 - a) / (1 - p))
-    assert np.allclose(error, p - Y)
-    assert np.allclose(divergences(z, error, 0.7 * error, True), right)
-    P = softmax(z, axis=1)
-    assert np.allclose(errors(z, np.full((50, 3), 1 / 3), False), P - 1 / 3)

@@ -2,7 +2,11 @@
 
 import numpy as np
 import pytest
+from campaigns.definition import define
+from campaigns.families import Problem
+from campaigns.reference import optimum as optimum_of
 from scipy import optimize, sparse
+from sklearn.exceptions import ConvergenceWarning
 
 import fastsoftmax
 from fastsoftmax import Blocks, SoftmaxRegression
@@ -106,9 +110,7 @@ def test_penalty_factor_of_l1_and_elastic_net(l1_ratio, seed):
     """By the conditions of optimality, feature by feature."""
     X, y, _ = problem(seed=seed)
     factors = np.array([1.0, 0.0, 2.0, 1.0, 50.0])
-    # a factor of 0 counts as 1e-9 here, which bounds how much can be proved
-    tol = 1e-9 if l1_ratio < 1 else 2e-7
-    params = {"penalty_factor": factors, "l1_ratio": l1_ratio, "C": 0.05, "tol": tol}
+    params = {"penalty_factor": factors, "l1_ratio": l1_ratio, "C": 0.05, "tol": 1e-12}
     model = SoftmaxRegression(**params).fit(X, y)
     assert model.converged_
     assert (model.coef_[:, 4] == 0).all()
@@ -120,6 +122,38 @@ def test_penalty_factor_of_l1_and_elastic_net(l1_ratio, seed):
     residual = gradient + l1_ratio * strength * np.sign(model.coef_)
     assert np.abs(residual[used]).max() < 1e-5
     assert (np.abs(gradient) <= l1_ratio * strength + 1e-5)[~used].all()
+
+
+@pytest.mark.parametrize("l1_ratio", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("C", [1e-5, 1.0])
+@pytest.mark.parametrize("form", ["dense", "sparse"])
+@pytest.mark.parametrize("k", [2, 3])
+def test_a_factor_of_0_is_no_penalty_at_all(form, C, l1_ratio, k):
+    """Of features so small that their weights are huge, against the campaign's reference."""
+    X, y, _ = problem(k)
+    X = X[:80] * [1e-9, 1, 1e3, 1, 1]
+    params = {"C": C, "l1_ratio": l1_ratio, "penalty_factor": np.array([0.0, 1, 0, 1, 1])}
+    best = optimum_of(define(Problem("", 0, X, X, y[:80], params=params)))
+    model = SoftmaxRegression(**params).fit(FORMS[form](X), y[:80])
+    gap = model.objective_ - float(best.upper)
+    assert model.certified_
+    assert -1e-12 <= gap <= model.gap_bound_ + 1e-11 <= 2e-6 * model.objective_
+
+
+@pytest.mark.parametrize("l1_ratio", [0.0, 0.5, 1.0])
+@pytest.mark.parametrize("form", ["dense", "sparse"])
+@pytest.mark.parametrize("k", [2, 3])
+def test_a_free_feature_that_separates(form, l1_ratio, k):
+    """There is no minimiser then, and the fit says so."""
+    X, y, _ = problem(k)
+    X[:, 1] = (y == 0) * (1 + X[:, 1] ** 2) - (y > 0) * X[:, 2] ** 2
+    factors = np.array([1.0, 0, 1, 1, 1])
+    model = SoftmaxRegression(l1_ratio=l1_ratio, penalty_factor=factors, C=0.1)
+    with pytest.warns(ConvergenceWarning, match="separable"):
+        model.fit(FORMS[form](X), y)
+    assert not model.converged_
+    factors[:] = [0, 1, 1, 1, 1]
+    assert SoftmaxRegression(l1_ratio=l1_ratio, penalty_factor=factors).fit(X, y).converged_
 
 
 @pytest.mark.parametrize("form", FORMS)

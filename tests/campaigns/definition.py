@@ -71,8 +71,6 @@ def define(problem) -> Definition:
     shift[~near | (not params["fit_intercept"])] = 0
     factors = params.get("penalty_factor")
     factors = np.ones(d, Real) if factors is None else np.asarray(factors, Real)
-    if params.get("l1_ratio"):
-        factors = np.maximum(factors, 1e-9)  # as documented
     sigma = deviations(X, s) if params.get("standardize") else np.ones(d, Real)
     strength = 1 / (Real(params["C"]) * total)
     logistic = len(tables) > 1 or tables[0].shape[1] == 2

@@ -185,10 +185,9 @@ cdef void class_by_columns(
 def moments(
     cnp.ndarray x not None, cnp.ndarray rows not None, cnp.ndarray starts not None,
     cnp.ndarray weights not None, cnp.ndarray columns not None, cnp.ndarray counts not None,
-    bint intercept, double ridge, cnp.ndarray means not None, cnp.ndarray diagonals not None,
-    int n_threads,
+    bint intercept, cnp.ndarray means not None, cnp.ndarray diagonals not None, int n_threads,
 ):
-    """Weighted means of the columns, and Σ w (x - mean)² + ridge; arguments as of `by_columns`.
+    """Weighted means of the columns, and Σ w (x - mean)²; arguments as of `by_columns`.
 
     The first place of `diagonals` holds Σ w, where there is an intercept; means are else 0.
     """
@@ -202,12 +201,12 @@ def moments(
     for i in prange(k, nogil=True, schedule="dynamic", num_threads=n_threads,
                     use_threads_if=n_threads > 1):
         class_moments(
-            &c, w + i * c.n, at + i * m, count[i], intercept, ridge, mean + i * m, h + i * m)
+            &c, w + i * c.n, at + i * m, count[i], intercept, mean + i * m, h + i * m)
 
 
 cdef void class_moments(
-    const Columns *c, const real *w, const int64_t *at, Py_ssize_t count, bint intercept, double ridge,
-    double *mean, double *h,
+    const Columns *c, const real *w, const int64_t *at, Py_ssize_t count, bint intercept, double *mean,
+    double *h,
 ) noexcept nogil:
     cdef double mass = 0., first, second
     cdef Py_ssize_t j, i
@@ -221,7 +220,7 @@ cdef void class_moments(
             first += w[c.rows[i]] * c.x[i]
             second += w[c.rows[i]] * c.x[i] * c.x[i]
         mean[j] = first / mass if intercept and mass > 0. else 0.
-        h[j] = max(second - mean[j] * first, 1e-6 * second) + ridge
+        h[j] = max(second - mean[j] * first, 1e-6 * second)
 
 
 def grams(

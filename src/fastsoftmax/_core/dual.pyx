@@ -10,7 +10,9 @@ losses and of weight * KL(a || p), the latter from above:
 
     KL(a || p) <= sum_k p_k h(zeta_k),    h(t) = (1 + t) log1p(t) - t,
 
-with equality where nothing was clipped. All changes are taken relative to that of the most probable
+with equality where nothing was clipped. For alpha < 1 it is y + alpha (a - y) in the place of a, whose
+divergence is that with zeta = (a - p) / p, and where zeta is huge a (z_top - z_k + log K) at most. All
+changes are taken relative to that of the most probable
 class, and p - y is that of `softmax_tile`, so that a - y keeps its relative precision in rows that are
 predicted with confidence. Reads both arrays once, writes one; one exp a logit.
 
@@ -18,6 +20,7 @@ Sums: rows side by side in VL lanes, tiles in order within one of PARTS parts, p
 float64: the same to the bit for any number of threads.
 """
 
+from libc.math cimport log
 from cython.parallel cimport prange, threadid
 cimport numpy as cnp
 
@@ -35,6 +38,7 @@ from fastsoftmax._core.tiles cimport ROWS
 cnp.import_array()
 
 cdef double NEVER = 1e-25  # a probability that a change of no longer counts
+cdef double HUGE = 1e6  # relative change, from a p of which 1 - (1 - p) may have few digits
 
 cdef enum:
     PARTS = 64
@@ -56,12 +60,18 @@ cdef inline vreal_inlined divergence(vreal t) noexcept nogil:
     return h
 
 
+cdef inline vreal_inlined from_change(vreal change, vreal p, vreal far) noexcept nogil:
+    """p h(change / p); where the change is huge (p + change) far, -log p being far at most."""
+    cdef vreal t = maximum(divide(change, select_gt(p, set1(0.), p, set1(1.))), set1(-1.))
+    return select_gt(change, set1(HUGE) * p, (p + change) * far, p * divergence(t))
+
+
 cdef inline void softmax_lanes(
-    const Problem *p, const TileRows *rows, Py_ssize_t v, const real *z, const real *e,
-    const real *targets, real *a, real *out, double *sums, vreal *least,
+    const Problem *p, double alpha, const TileRows *rows, Py_ssize_t v, const real *logits,
+    const real *z, const real *e, const real *targets, real *a, real *out, double *sums, vreal *least,
 ) noexcept nogil:
     cdef vreal weight = load(rows.weights + v), mass = set1(0.), mean = set1(0.), most = set1(-1.)
-    cdef vreal top = set1(0.), total = set1(0.), excess = set1(0.), x, y
+    cdef vreal top = set1(0.), total = set1(0.), excess = set1(0.), high = load(logits + v), x, y
     cdef vlane label
     cdef Py_ssize_t k
     if rows.labels:
@@ -75,6 +85,7 @@ cdef inline void softmax_lanes(
         store(a + k * ROWS + v, x)
         top = select_gt(x, most, load(e + k * ROWS + v), top)
         most = maximum(most, x)
+        high = maximum(high, load(logits + k * ROWS + v))
         mass = mass + x
     for k in range(p.k):
         mean = mean + load(a + k * ROWS + v) * (load(e + k * ROWS + v) - top)
@@ -91,20 +102,27 @@ cdef inline void softmax_lanes(
         store(out + k * ROWS + v, x)
     excess = divide(excess, mass)
     mass = divide(set1(1.), set1(1.) + excess)
+    if alpha < 1:
+        total = set1(0.)
     for k in range(p.k):
         x = (load(out + k * ROWS + v) - excess) * mass
         x = load(z + k * ROWS + v) + load(a + k * ROWS + v) * x
+        if alpha < 1:
+            x = x * set1(alpha)
+            y = high - load(logits + k * ROWS + v) + set1(log(p.k))
+            total = total + from_change(
+                x - load(z + k * ROWS + v), load(a + k * ROWS + v), y)
         store(out + k * ROWS + v, select_gt(weight, set1(0.), x, set1(0.)))
     add_to_doubles(sums + VL, select_gt(weight, set1(0.), total, set1(0.)))
 
 
 cdef inline void logistic_lanes(
-    const Problem *p, const TileRows *rows, Py_ssize_t v, const real *z, const real *e,
-    const real *targets, real *out, double *sums, vreal *least,
+    const Problem *p, double alpha, const TileRows *rows, Py_ssize_t v, const real *logits,
+    const real *z, const real *e, const real *targets, real *out, double *sums, vreal *least,
 ) noexcept nogil:
     """q is the probability of the side that the target is against, on or off."""
     cdef vreal weight = load(rows.weights + v), one = set1(1.), total = set1(0.)
-    cdef vreal t, g, q, c, x, sign, change
+    cdef vreal t, g, q, c, x, y, sign, change
     cdef Py_ssize_t k
     cdef vreal safe = select_gt(weight, set1(0.), weight, one)
     for k in range(p.k):
@@ -124,15 +142,24 @@ cdef inline void logistic_lanes(
         x = maximum(x, divide(set1(-1.), maximum(c, set1(1e-30))))
         x = minimum(x, divide(one, maximum(q, set1(1e-30))))
         x = select_gt(q, set1(0.), x, set1(0.))
-        total = total + weight * q * divergence(maximum(c * x, set1(-1.)))
-        total = total + weight * c * divergence(maximum(set1(0.) - q * x, set1(-1.)))
-        x = g + sign * weight * q * c * x
+        if alpha < 1:
+            change = g + sign * weight * q * c * x
+            x = change * set1(alpha)
+            change = sign * (x - g)
+            y = absolute(load(logits + k * ROWS + v)) + set1(log(2.))
+            total = total + from_change(change, weight * q, y)
+            total = total + from_change(set1(0.) - change, weight * c, y)
+        else:
+            total = total + weight * q * divergence(maximum(c * x, set1(-1.)))
+            total = total + weight * c * divergence(maximum(set1(0.) - q * x, set1(-1.)))
+            x = g + sign * weight * q * c * x
         store(out + k * ROWS + v, select_gt(weight, set1(0.), x, set1(0.)))
     add_to_doubles(sums + VL, select_gt(weight, set1(0.), total, set1(0.)))
 
 
 cdef void part_dual(
-    const Problem *p, Py_ssize_t part, const real *e, real *out, real *scratch, double *sums
+    const Problem *p, double alpha, Py_ssize_t part, const real *e, real *out, real *scratch,
+    double *sums,
 ) noexcept nogil:
     cdef Py_ssize_t tiles = (p.n + ROWS - 1) // ROWS, size = p.k * ROWS, i, j, v, n
     cdef real *z = scratch
@@ -152,20 +179,22 @@ cdef void part_dual(
         for v from 0 <= v < ROWS by VL:
             if p.logistic:
                 logistic_lanes(
-                    p, &rows, v, z, e + i * size, targets, out + i * size, sums, &least)
+                    p, alpha, &rows, v, p.stored + i * size, z, e + i * size, targets, out + i * size,
+                    sums, &least)
             else:
                 softmax_lanes(
-                    p, &rows, v, z, e + i * size, targets, a, out + i * size, sums, &least)
+                    p, alpha, &rows, v, p.stored + i * size, z, e + i * size, targets, a,
+                    out + i * size, sums, &least)
     store(lanes, least)
     for j in range(VL):
         sums[2 * VL + j] = lanes[j]
 
 
 def dual_point(
-    cnp.ndarray stored not None, cnp.ndarray change not None, targets not None, weights,
+    cnp.ndarray stored not None, cnp.ndarray change not None, targets not None, weights, double alpha,
     Py_ssize_t n, cnp.ndarray out not None, cnp.ndarray sums not None, workspace, int n_threads,
 ):
-    """weight * (a - y) of each row into out, laid out as stored and change; may be the latter.
+    """weight * alpha (a - y) of each row into out, laid out as stored and change; may be the latter.
 
     And into sums (3,): the weighted sum of losses, a bound on that of divergences, and the least zeta
     before it was clipped, or 0. Targets are as `set_targets` takes them; weights (n,) or None.
@@ -188,7 +217,8 @@ def dual_point(
     with nogil:
         for i in prange(PARTS, schedule="static", num_threads=n_threads,
                         use_threads_if=n_threads > 1):
-            part_dual(&p, i, e, to, <real *>(scratch + threadid() * each), parts + i * SUMS * VL)
+            part_dual(
+                &p, alpha, i, e, to, <real *>(scratch + threadid() * each), parts + i * SUMS * VL)
         for j in range(SUMS):
             total[j] = 0.
         for i in range(PARTS):

@@ -64,7 +64,6 @@ class WeightedColumns:
     counts : ndarray of shape (K,), int64
     intercept : int
         Whether there is one.
-    ridge : float
     n_threads : int
     """
 
@@ -74,12 +73,11 @@ class WeightedColumns:
         columns: NDArray[np.int64],
         counts: NDArray[np.int64],
         intercept: int,
-        ridge: float,
         n_threads: int,
     ) -> None:
         self._csc = X.data, X.indices.astype(np.int32, copy=False), X.indptr.astype(np.int64)
         self._columns, self._counts = np.ascontiguousarray(columns), counts
-        self._intercept, self._ridge, self._n_threads = intercept, ridge, n_threads
+        self._intercept, self._n_threads = intercept, n_threads
         self._kernel = kernels(X.dtype).coordinate
 
     def weigh(self, weights: NDArray) -> None:
@@ -88,12 +86,12 @@ class WeightedColumns:
         self._weights = np.ascontiguousarray(weights, X.dtype)
         self._means, self._diagonals = np.zeros((2, *self._columns.shape))
         self._kernel.moments(
-            *self._csc, self._weights, self._columns, self._counts, self._intercept, self._ridge,
+            *self._csc, self._weights, self._columns, self._counts, self._intercept,
             self._means, self._diagonals, team(self._n_threads, 2 * X.size * len(self._columns)),
         )  # fmt: skip
 
     def grams(self, at: NDArray[np.int64], counts: NDArray[np.int64]) -> NDArray:
-        """The matrices themselves, undamped, of some places `at` (K, size) of the classes.
+        """The matrices themselves, without ridges, of some places `at` (K, size) of the classes.
 
         Of these the first `counts`, the intercept first. Lower triangles.
         """
@@ -111,13 +109,12 @@ class WeightedColumns:
             np.empty((threads, self._weights.shape[1] + 1), np.int64),
             np.empty((threads, most), np.int32), np.empty((threads, most), X.dtype), threads,
         )  # fmt: skip
-        np.einsum("kii->ki", out)[:, self._intercept :] += self._ridge
         return out
 
-    def damp(self, damping: NDArray[np.float64]) -> None:
-        """Make directions stiffer by this table."""
-        self._ridges = np.ascontiguousarray(damping + self._ridge, np.float64)
-        self.diagonals, self.means = self._diagonals + damping, self._means
+    def add(self, ridges: NDArray[np.float64]) -> None:
+        """Add this table to the diagonals."""
+        self._ridges = np.ascontiguousarray(ridges, np.float64)
+        self.diagonals, self.means = self._diagonals + ridges, self._means
         if self._intercept:  # which moves less now, and with it what it takes out
             mass = self._diagonals[:, :1]
             part = mass / np.where(self.diagonals[:, :1] > 0, self.diagonals[:, :1], 1)

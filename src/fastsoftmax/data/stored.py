@@ -209,14 +209,20 @@ class StoredLogits:
         )
 
     def dual_point(
-        self, change: "StoredLogits", targets: NDArray, weights: NDArray | None, out: "StoredLogits"
+        self,
+        change: "StoredLogits",
+        targets: NDArray,
+        weights: NDArray | None,
+        out: "StoredLogits",
+        alpha: float = 1.0,
     ) -> DualPoint:
-        """Probabilities a, linearised along a change of these logits and kept in the simplex: each
-        row's weight times a - y into `out`, which may be the change itself (`_core/dual.pyx`)."""
+        """Probabilities a, linearised along a change of these logits, kept in the simplex and moved
+        to y + alpha (a - y): each row's weight times what they are more than y into `out`, which
+        may be the change itself (`_core/dual.pyx`)."""
         sums = np.empty(3)
         kernels(self.tiles.dtype).dual.dual_point(
-            self.tiles, change.tiles, targets, weights, self.n, out.tiles, sums, self._workspace,
-            self._team(),
+            self.tiles, change.tiles, targets, weights, alpha, self.n, out.tiles, sums,
+            self._workspace, self._team(),
         )  # fmt: skip
         return DualPoint(*sums.tolist())
 

@@ -105,11 +105,10 @@ class Proof:
         norms = o.grad_norm(gradient), o.intercept_grad_norm(gradient)
         bound = np.inf
         if np.isfinite(self._value):
-            if not o.l1:
-                found = solvers.certificate_at(
-                    o, self._line, tol * self._value, solvers.PRODUCTS, SEED, bound=True
-                )
-                bound = found.bound + self._inert
+            found = solvers.certificate_at(
+                o, self._line, tol * self._value, solvers.PRODUCTS, SEED, bound=True
+            )
+            bound = found.bound + self._inert
             if not bound <= tol * self._value:
                 bound = min(bound, self._bound_by_fit())
         o.close()

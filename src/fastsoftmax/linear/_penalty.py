@@ -18,7 +18,6 @@ WIDE = 2  # times as many features as rows
 ROWS, ROWS_PER_LOGIT = 256, 16  # at most
 FEW_ROWS = 64  # of a sparse X, or no more than its rows have entries on average
 SHARE = 0.3  # of the memory budget for the features in the row space
-TINY = 1e-9  # the factor of features that an L1 penalty leaves free: of no weight beside others
 ALIKE = 1e3  # of means, in deviations: products of two such features leave few digits to differ in
 SMALL = 1e8  # multiply-adds of an accurate basis, up to which features are asked whether they are
 
@@ -53,12 +52,10 @@ def penalised_units(
         units /= np.where(deviations > 0, deviations, 1.0)
     if factors is None:
         return Penalised(units)
-    if l1:
-        roots = np.sqrt(np.maximum(factors, TINY))
-        return Penalised(units / roots, roots)
     free = factors == 0
     roots = np.sqrt(np.where(free, 1.0, factors))
-    return Penalised(units / roots, None, free if free.any() else None)
+    l1_factors = np.where(free, 0.0, roots) if l1 else None
+    return Penalised(units / roots, l1_factors, free if free.any() else None)
 
 
 def row_space_of(

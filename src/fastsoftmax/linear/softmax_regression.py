@@ -60,7 +60,7 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
         ``coef_`` is in the units of X all the same. Conditioning needs none of it.
     penalty_factor : array-like of shape (D,), default=None
         Weights >= 0 of the features in the penalty, as glmnet has them, all 1 for None; a feature
-        of weight 0 is not penalised (with an L1 penalty it counts as 1e-9).
+        of weight 0 is not penalised.
     class_weight : dict or "balanced", default=None
         Weights >= 0 of the classes, by label, 1 for those that are not named: factors of the
         weights of their rows. "balanced": so that all classes weigh the same.

@@ -5,10 +5,11 @@ Optimization, 5.7.1) gives, with v = (1/S) Σ sᵢ (aᵢ - yᵢ) xᵢᵀ and rid
 
     F(θ) - F*  ≤  (1/S) Σ sᵢ KL(aᵢ ‖ pᵢ)  +  Σ (v + μ W)² / (2 μ),
 
-provided that v = 0 for all parameters that are not penalised. Probabilities p(1 + ζ) that are
-linearised along a direction d near Newton's make v + μW nearly -μd, and the bound nearly the gap
-itself; a = p would give ½‖∇F‖²/μ. The parameters that are not penalised, intercepts as a rule, are
-moved until their v is 0 but for rounding.
+provided that v = 0 for all parameters that are not penalised; `penalised_weights.py` has what
+stands for the last term with an L1 penalty. Probabilities p(1 + ζ) that are linearised along a
+direction d near Newton's make v + μW nearly -μd, and the bound nearly the gap itself; a = p would
+give ½‖∇F‖²/μ. The parameters that are not penalised, intercepts as a rule, are moved until their v
+is 0 but for rounding.
 
 All of it is computed in float64 from X and θ alone: logits of θ, logits of d, one product with Xᵀ.
 Where these logits do not fit into memory, they are made anew for some rows at a time.
@@ -21,7 +22,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax.data import ClassFactors, Data, Draw, DualPoint, StoredLogits
-from fastsoftmax.objective.curvature import hessian, probabilities
+from fastsoftmax.objective.curvature import hessian, of_shifts, probabilities
 from fastsoftmax.objective.objective import Objective
 from fastsoftmax.objective.resting import Rows
 
@@ -38,7 +39,7 @@ ROUNDS = 8  # of moving what is not penalised
 class Certificate(NamedTuple):
     """What is proved at a point θ."""
 
-    bound: float  # at least F - F*; infinity where nothing is proved
+    bound: float  # at least F - F*; infinity without a penalty, as a rule
     value: float  # F at θ
     least_change: float  # the least relative change of a probability along d
     decrease: float  # of F along d, about; as a rule the bound if d were exactly Newton's step
@@ -92,7 +93,7 @@ class Linearised:
 
     def certificate(self) -> Certificate:
         """What is proved at θ."""
-        o, n, mu = self.objective, self._data.shape[0], self.objective.penalty
+        o, n = self.objective, self._data.shape[0]
         settled = self._settle()
         loss = divergence = least = residuals = 0.0
         v = np.zeros(o.size)
@@ -102,20 +103,27 @@ class Linearised:
             least = min(least, point.least_change)
             v += piece.gradient(self._theta)
             residuals += float(np.sum(piece.residuals.squares())) / n
-        W, step = (o.parameters.penalised(x) for x in (self._theta, self._direction))
-        value = loss + ridge(mu, W)
-        gradient = o.parameters.penalised_gradient(v) + mu * W
-        sizes, magnitude = o.parameters.sizes(), np.sqrt(residuals)  # at least Σ s|a - y||x| / S
-        errors = ROUNDING * (magnitude + self._size) * sizes
-        negligible = errors + VANISHING * magnitude * o.parameters.variations()
-        is_newton = settled and bool((np.abs(gradient + mu * step) <= negligible).all())
-        decrease = divergence + ridge(mu, step)
-        rounding = float(np.sum(np.square(errors))) / (2 * mu) if mu else np.inf
-        bound = np.inf
-        if settled and (mu or not gradient.size):
-            of_weights = float(np.sum(np.square(gradient))) / (2 * mu) if gradient.size else 0.0
-            bound = divergence + (np.sqrt(of_weights) + np.sqrt(rounding)) ** 2
-        return Certificate(float(bound), value, least, decrease, is_newton, rounding)
+        weights = o.penalised_weights(self._theta, v, self._direction)
+        value = loss + weights.value
+        magnitude = np.sqrt(residuals)  # times sizes, at least Σ s|a - y||x| / S
+        gap = weights.gap(
+            loss,
+            lambda alpha: divergence if alpha == 1 else self._divergence(alpha),
+            ROUNDING * (magnitude + self._size),
+        )
+        errors = ROUNDING * (magnitude + self._size) * weights.sizes
+        negligible = errors + VANISHING * magnitude * weights.variations
+        is_newton = settled and bool((np.abs(weights.residual()) <= negligible).all())
+        decrease = divergence + weights.decrease()
+        bound = gap.bound if settled else np.inf
+        if o.penalty or o.l1:
+            bound = min(bound, value)  # as F* >= 0
+        return Certificate(float(bound), value, least, decrease, is_newton, gap.rounding)
+
+    def _divergence(self, alpha: float) -> float:
+        """That of y + α(a - y), mean of the rows."""
+        n = self._data.shape[0]
+        return sum(piece.dual_point(alpha).divergence / n for piece in self._pieces())
 
     def _settle(self) -> bool:
         """Move the parameters that are not penalised until their v is 0 but for rounding; whether
@@ -149,25 +157,6 @@ class Linearised:
         return False
 
 
-def ridge(mu: float, W: NDArray[np.float64]) -> float:
-    """½ μ ‖W‖², 0 without a penalty even where the squares overflow."""
-    return 0.5 * mu * float(np.sum(np.square(W))) if mu else 0.0
-
-
-def of_shifts(H: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Curvature for shifts of all classes, to which the softmax is invariant: (K, m, K, m).
-
-    Of S_k T⁻¹ S_l, S_k being the class's own block and T their sum: no class gets more than it has.
-    """
-    own = np.einsum("kikj->kij", H)
-    total = own.sum(axis=0)
-    if len(total) == 1:  # where pinv would take longer than all else
-        inverse = 1 / np.maximum(total, np.finfo(float).tiny)
-    else:
-        inverse = np.linalg.pinv(total, hermitian=True)
-    return np.einsum("kia,ab,lbj->kilj", own, inverse, own)
-
-
 class Piece:
     """Some rows, their logits at θ, the change of these along the direction, and residuals.
 
@@ -187,8 +176,11 @@ class Piece:
             StoredLogits(n, k, FLOAT64, data.n_threads, o.logistic) for _ in range(3)
         )
         for (W, b), out in zip(of.models, (self.logits, self._change), strict=True):
-            data.store_logits(W, b, out)
-            o.n_passes += 0.5 * n / o.data.shape[0]
+            if W.any():
+                data.store_logits(W, b, out)
+                o.n_passes += 0.5 * n / o.data.shape[0]
+            else:
+                out.fill(np.zeros(k) if b is None else b)
         if of.offset is not None:
             self.logits.put(self.logits.table() + of.offset[rows])
         self._free = o.parameters.free_features(data) if len(o.free) else None
@@ -197,9 +189,11 @@ class Piece:
         self._targets = of.targets[rows]
         self._weights = None if of.weights is None else of.weights[rows]
 
-    def dual_point(self) -> DualPoint:
-        """Residuals at the linearised probabilities, and their sums."""
-        return self.logits.dual_point(self._change, self._targets, self._weights, self.residuals)
+    def dual_point(self, alpha: float = 1.0) -> DualPoint:
+        """Residuals at the linearised probabilities, scaled by α, and their sums."""
+        return self.logits.dual_point(
+            self._change, self._targets, self._weights, self.residuals, alpha
+        )
 
     def gradient(self, theta: NDArray) -> NDArray:
         """The residuals times X, by θ."""

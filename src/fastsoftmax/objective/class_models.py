@@ -22,7 +22,7 @@ from fastsoftmax.data import (
     WeightedColumns,
     descend_by_grams,
 )
-from fastsoftmax.objective.curvature import hessian, probabilities
+from fastsoftmax.objective.curvature import hessian, of_shifts, probabilities
 from fastsoftmax.objective.penalised_line import PenalisedLine
 from fastsoftmax.objective.working_set import WorkingSet
 
@@ -157,19 +157,14 @@ class ColumnModel:
         X = self._data.X
         self._columns = np.where(weights, np.searchsorted(union, s.features), 0)
         self._weighted = WeightedColumns(
-            X.tocsc(), self._columns, s.counts, s.intercept, objective.penalty,
-            objective.data.n_threads,
-        )  # fmt: skip
+            X.tocsc(), self._columns, s.counts, s.intercept, objective.data.n_threads
+        )
         self._share = max(X.nnz / max(objective.data.nnz, 1), 1e-3)  # of a pass
         self._width, self._of_weights = len(union), weights
         squares = np.ravel(X.multiply(X).sum(axis=0, dtype=np.float64)) / objective.data.shape[0]
         share = objective.typical_share
         squares = np.append(squares, 0.0)[self._columns]  # the set may be empty
         self._reference = share * (1 - share) * np.where(weights, squares, s.filled)
-        #: what the ridge is more than `penalty`, in units of θ
-        units = objective.parameters.units(s.features)
-        more = (np.sqrt(objective.penalty) * units) ** 2 - objective.penalty
-        self._ridges = np.where(weights, more, 0.0)
         self._weigh(line)
 
     def _weigh(self, line: PenalisedLine) -> None:
@@ -179,8 +174,8 @@ class ColumnModel:
 
     def damp(self, damping: float) -> None:
         """Make directions so much stiffer, of what they are where classes are equally probable."""
-        self._damping = damping * self._reference + self._ridges
-        self._weighted.damp(self._damping)
+        self._ridges = damping * self._reference + self.set.ridges
+        self._weighted.add(self._ridges)
 
     def serves(self, line: PenalisedLine) -> bool:
         """Whether it still does at the line's point; renews what is cheap to renew."""
@@ -202,7 +197,7 @@ class ColumnModel:
         if products <= HARD or needed > MATRICES * self._objective.max_memory:
             return self._factor_diagonals(face)
         matrices = self._weighted.grams(on.at, on.counts)
-        diagonals(matrices)[:] += on.take(self._damping)
+        diagonals(matrices)[:] += on.take(self._ridges)
         return on.factor(matrices, self._objective.data.n_threads)
 
     def _factor_diagonals(self, face: NDArray) -> Solve:
@@ -232,10 +227,9 @@ class ColumnModel:
         o.n_passes += self._share
         out = np.zeros(table.shape)
         out[self._of_weights] = grads.W[at]
-        out += (o.penalty + self._damping) * table
         if s.intercept:
-            out[:, 0] = grads.b + self._damping[:, 0] * table[:, 0]
-        return out
+            out[:, 0] = grads.b
+        return out + self._ridges * table
 
 
 def require_room(objective: "Objective", features: NDArray) -> None:
@@ -308,8 +302,10 @@ class JointFace:
 
         o.n_passes += self.passes
         H = hessian(*probabilities(line.logits(0)), o.weights, size, gram, o.logistic)
-        if o.fit_intercept and not o.logistic:  # they have a constant in common
-            H[:, -1, :, -1] += np.einsum("kk->", H[:, -1, :, -1]) / len(face) ** 2
+        free = np.isin(self._columns, [*o.free, d])
+        if free.any() and not o.logistic:
+            classes, free = np.arange(len(face)), np.flatnonzero(free)
+            H[np.ix_(classes, free, classes, free)] += of_shifts(H[:, free][:, :, :, free])
         classes, places = np.nonzero(face)
         at = classes * size + np.searchsorted(self._columns, self._set.features[face])
         H = H.reshape(len(face) * size, -1)[np.ix_(at, at)]

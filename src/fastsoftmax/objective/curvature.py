@@ -347,6 +347,20 @@ def all_rows(weights: NDArray[np.float64]) -> Draw:
     return Draw(rows, np.sqrt(weights), np.array([n] * m), np.ones(m))
 
 
+def of_shifts(H: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Curvature for shifts of all classes, to which the softmax is invariant: (K, m, K, m).
+
+    Of S_k T⁻¹ S_l, S_k being the class's own block and T their sum: no class gets more than it has.
+    """
+    own = np.einsum("kikj->kij", H)
+    total = own.sum(axis=0)
+    if len(total) == 1:  # where pinv would take longer than all else
+        inverse = 1 / np.maximum(total, TINY)
+    else:
+        inverse = np.linalg.pinv(total, hermitian=True)
+    return np.einsum("kia,ab,lbj->kilj", own, inverse, own)
+
+
 def probabilities(stored: StoredLogits) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Softmax or logistic functions P of stored logits, (n, K), and 1 - P to all digits."""
     z = stored.table().astype(np.float64)

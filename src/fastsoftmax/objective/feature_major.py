@@ -75,6 +75,11 @@ class FeatureMajor(Parameters):
             return (features < self._data.shape[1]).astype(float)
         return np.append(self._factors, 0.0)[features]
 
+    @property
+    def _is_plain(self) -> bool:
+        """Whether θ holds weights that are all penalised alike."""
+        return self._factors is None and not len(self._objective.free)
+
     def project(self, theta: NDArray) -> NDArray:
         """θ without what all classes have in common (their gauge): the loss does not see it."""
         if self._objective.logistic:
@@ -134,11 +139,9 @@ class FeatureMajor(Parameters):
 
     def products(self, theta: NDArray, direction: NDArray) -> NDArray[np.float64]:
         """⟨W, W⟩, ⟨W, step⟩ and ⟨step, step⟩ of the weights."""
-        theta, direction = self._held(theta), self._held(direction)
-        if self._factors is None:
+        if self._is_plain:
             return products(theta, direction, self._n_weights, self._data.n_threads)
-        w, step = (self._of_features(v) * self._factors[:, None] for v in (theta, direction))
-        return np.array([np.sum(w * w), np.sum(w * step), np.sum(step * step)])
+        return self._products(theta, direction)
 
     def _of_features(self, theta: NDArray) -> NDArray:
         """The weights in θ, (D, K): a view."""
@@ -152,21 +155,17 @@ class FeatureMajor(Parameters):
         if stored is not None and step is not None:
             stored.move(*step)
         by_W, by_b = self.split(gradient)
-        alike = self._factors is None and not len(self._objective.free)
+        ridge = rows.ridge if self._is_plain else 0.0
         value, by_intercepts = rows.data.penalised(
-            W, b, rows.targets, rows.weights, 1 / self._data.shape[0],
-            rows.ridge if alike else 0.0, by_W, stored,
-        )  # fmt: skip
+            W, b, rows.targets, rows.weights, 1 / self._data.shape[0], ridge, by_W, stored
+        )
         if by_b is not None:
             by_b[:] = by_intercepts
-        if alike:
+        if self._is_plain:
             weights = theta[: self._n_weights]
-            value += 0.5 * rows.ridge * dot(weights, weights, self._data.n_threads)
+            value += 0.5 * ridge * dot(weights, weights, self._data.n_threads)
         elif rows.ridge:
-            factors = 1.0 if self._factors is None else self._factors[:, None]
-            weights = self._of_features(self._held(theta)) * factors
-            self._of_features(gradient)[:] += rows.ridge * weights * factors
-            value += 0.5 * rows.ridge * float(np.sum(weights**2))
+            value += self._add_ridge(theta, gradient, rows.ridge)
         return value, gradient
 
     def norms(self, gradient: NDArray) -> tuple[float, float]:

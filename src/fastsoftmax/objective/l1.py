@@ -1,24 +1,12 @@
-"""The L1 part of an elastic net: what is not smooth in F, and what it says of how far F can fall.
+"""The L1 part of an elastic net, which is not smooth."""
 
-Fenchel's duality (Boyd & Vandenberghe, Convex Optimization, 5.7.1) bounds F - F* at any
-probabilities a at which the gradient of the loss by the intercepts is 0. With strengths λ of ‖W‖₁
-and μ of ½‖W‖², the model's probabilities p, and the gradient v of the loss by the weights with a in
-place of p, the bound is
-
-    mean KL(a ‖ p) + Σ [ λ|w| + μ/2 w² + v w + (|v| - λ)₊² / (2μ) ],
-
-each term of which is >= 0. With μ = 0 the last is 0 where all |v| <= λ and infinite elsewhere, so
-that a is moved towards the labels, to y + α(a - y), α = min(1, λ / max|v|) (Kim, Koh, Lustig, Boyd
-& Gorinevsky 2007, for linear models), and v to αv.
-"""
-
-from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax.data import subgradient
+from fastsoftmax.objective.penalised_weights import PenalisedWeights
 
 if TYPE_CHECKING:
     from fastsoftmax.objective.objective import Objective
@@ -34,7 +22,7 @@ class L1:
     objective : Objective
         Whose parameters say which place of θ is which weight.
     factors : ndarray of shape (D,) or None
-        Of λ for each feature, > 0.
+        Of λ for each feature; 0 for those that are free.
     d : int
         Features.
     """
@@ -52,7 +40,7 @@ class L1:
         return float(np.sum(np.abs(W) * self._strengths[:-1]))
 
     def thresholds(self, flat: NDArray) -> NDArray:
-        """λ for places in θ, in its units; 0 for intercepts."""
+        """λ for places in θ, in its units; 0 for intercepts and free features."""
         parameters = self._objective.parameters
         features = parameters.places(flat)[1]
         return self._strengths[features] * parameters.units(features)
@@ -73,7 +61,7 @@ class L1:
         """
         o, k = self._objective, self._objective.n_logits
         features = np.unique(o.parameters.places(places)[1])
-        features = features[features < o.data.shape[1]]
+        features = np.setdiff1d(features, [*o.free, o.data.shape[1]])
         if o.logistic or not len(features):
             return None
         flat = o.parameters.flat(np.arange(k)[:, None], features)
@@ -92,28 +80,32 @@ class L1:
         theta[flat] = np.where(c == W, 0.0, (W - c) / units)
         return theta
 
-    def gap_bound(
-        self, theta: NDArray, smooth: NDArray, divergence: Callable[[float], float]
-    ) -> float:
-        """At least F - F*, for probabilities a at which the gradient by the intercepts is 0.
+    def weights(
+        self, theta: NDArray, gradient: NDArray, step: NDArray, ridge: float = 0.0
+    ) -> PenalisedWeights:
+        """Those that may add to the duality gap, and those that change by the step.
 
-        From the gradient of loss and ridge with a in place of p and, as a function of α, the mean
-        of KL(y + α(a - y) ‖ p).
+        From the gradient of the loss by θ, and of so much of a ridge.
         """
         o = self._objective
-        places = np.flatnonzero((self.subgradient(smooth, theta)[1] != 0) | (theta != 0))
+        flat = (self.subgradient(gradient, theta)[1] != 0) | (theta != 0) | (step != 0)
+        places = np.flatnonzero(flat)
         features = o.parameters.places(places)[1]
-        units = o.parameters.units(features)
-        of_weights = units > 0
-        units, places = units[of_weights], places[of_weights]
-        lasso = self._strengths[features[of_weights]]
+        kept = features < o.data.shape[1]
+        kept[kept] = self._strengths[features[kept]] > 0
+        places, features = places[kept], features[kept]
+        units, lasso = o.parameters.units(features), self._strengths[features]
         w = theta[places] * units
-        v = smooth[places] / units - o.penalty * w
-        if o.penalty:
-            within = np.clip(v, -lasso, lasso)
-            apart = w + (v - within) / o.penalty
-            terms, alpha = lasso * np.abs(w) + w * within + 0.5 * o.penalty * apart**2, 1.0
-        else:
-            alpha = 1 / max(1.0, float((np.abs(v) / lasso).max(initial=0.0)))
-            terms = lasso * np.abs(w) + alpha * w * v
-        return max(float(np.sum(terms)), 0.0) + divergence(alpha)
+        v = gradient[places] / units - ridge * w
+        step = step[places] * units
+        variations = self._of(features, o.parameters.variations())
+        return PenalisedWeights(w, v, step, self.sizes(features), variations, o.penalty, lasso)
+
+    def sizes(self, features: NDArray) -> NDArray[np.float64]:
+        """Weighted root mean squares of features that are penalised."""
+        return self._of(features, self._objective.parameters.sizes())
+
+    def _of(self, features: NDArray, by_penalised: NDArray) -> NDArray[np.float64]:
+        """What there is for each feature that is penalised, of some."""
+        free = self._objective.free
+        return by_penalised.ravel()[features - np.searchsorted(free, features)]

@@ -20,6 +20,7 @@ from fastsoftmax.objective.feature_major import FeatureMajor
 from fastsoftmax.objective.l1 import L1
 from fastsoftmax.objective.line import FusedLine, Line, StoredLine
 from fastsoftmax.objective.penalised_line import PenalisedLine
+from fastsoftmax.objective.penalised_weights import PenalisedWeights
 from fastsoftmax.objective.resting import Part, Rows
 from fastsoftmax.objective.standardised import Standardised
 
@@ -68,7 +69,7 @@ class Objective:
     units : ndarray of shape (d,), optional
         That of each feature in which `data` has it and its weights are penalised.
     l1_factors : ndarray of shape (d,), optional
-        Of the features in ‖W‖₁, in those units.
+        Of the features in ‖W‖₁, in those units; 0 for those that are free.
     free : ndarray of shape (d,), bool, optional
         Features whose weights are not penalised.
     offset : ndarray of shape (n, n_logits), optional
@@ -298,6 +299,16 @@ class Objective:
             out.fill(np.zeros(len(W)) if b is None else b)
         if self.offset is not None:
             out.move(self.offset, 1.0)
+
+    def penalised_weights(
+        self, theta: NDArray, gradient: NDArray, step: NDArray
+    ) -> PenalisedWeights:
+        """The weights of θ that are penalised, the gradient of a loss by them, and their step."""
+        if self.l1:
+            return self.l1.weights(theta, gradient, step)
+        p = self.parameters
+        of_weights = p.penalised(theta), p.penalised_gradient(gradient), p.penalised(step)
+        return PenalisedWeights(*of_weights, p.sizes(), p.variations(), self.penalty, None)
 
     def grad_norm(self, gradient: NDArray) -> float:
         """max |∇F| with respect to (W, b), from the gradient with respect to θ; of W as it is in

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax.data import Data, Step, StoredLogits
+from fastsoftmax.objective.penalised_weights import squares
 from fastsoftmax.objective.resting import Rows
 
 if TYPE_CHECKING:
@@ -63,14 +64,18 @@ class Parameters(ABC):
         free = self._objective.free
         return np.delete(by_feature, free, axis=axis) if len(free) else by_feature
 
-    def _held(self, theta: NDArray) -> NDArray:
-        """θ with 0 for the weights that are not penalised."""
-        free = self._objective.free
-        if not len(free):
-            return theta
-        theta = theta.copy()
-        self.table(theta)[:, free] = 0
-        return theta
+    def _products(self, theta: NDArray, direction: NDArray) -> NDArray[np.float64]:
+        """`products`, whichever weights are penalised."""
+        W, step = self.penalised(theta), self.penalised(direction)
+        return np.array([np.sum(W * W), np.sum(W * step), np.sum(step * step)])
+
+    def _add_ridge(self, theta: NDArray, gradient: NDArray, ridge: float) -> float:
+        """Add that of the weights that are penalised to a gradient, in place; what it adds to F."""
+        units = self.units(np.arange(self.shape[1]))
+        units[self._objective.free] = 0
+        W = self.table(theta) * units
+        self.table(gradient)[:] += ridge * W * units
+        return squares(ridge, W)
 
     def hessian_times(self, direction: NDArray, curved: StoredLogits) -> NDArray:
         """The Hessian of loss and ridge times a direction, whose logits are `curved`."""

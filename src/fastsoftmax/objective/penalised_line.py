@@ -6,7 +6,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax.data import StoredLogits
-from fastsoftmax.objective.dual_point import DualPoint
 from fastsoftmax.objective.line import StoredLine
 from fastsoftmax.objective.path import Trial
 
@@ -27,22 +26,12 @@ class PenalisedLine(StoredLine):
     is not 0.
     """
 
-    drifted = False  # whether the logits have been moved since they were computed from θ
-
     def _evaluate(self, t: float | None = None) -> None:
         self._probabilities = None
         smooth_value, self.smooth = self._objective.value_and_grad(self.theta, self._whole, t)
         self._penalty, self.gradient = self._objective.l1.subgradient(self.smooth, self.theta)
         self.value = smooth_value + self._penalty
         self.places = np.flatnonzero((self.gradient != 0) | (self.theta != 0))
-
-    def _from_theta(self) -> None:
-        super()._from_theta()
-        self.drifted = False
-
-    def move(self, t: float) -> None:
-        super().move(t)
-        self.drifted = True
 
     def relabel(self, theta: NDArray) -> None:
         """Take another θ of the same probabilities."""
@@ -74,27 +63,11 @@ class PenalisedLine(StoredLine):
         return self._whole.change
 
     def estimated_gap(self) -> float:
-        """A bound on F - F* that holds if the intercepts are optimal, without a pass.
+        """A bound on F - F* that holds if what is not penalised is optimal, without a pass.
 
-        KL(y + α(p - y) ‖ p) is convex in α, 0 at 1 and the loss of the row at 0.
+        KL(y + α(p - y) ‖ p) is convex in α, 0 at 1 and at most the loss of the row at 0.
         """
-        loss = self.value - self._penalty  # and the ridge
-        return self._objective.l1.gap_bound(
-            self.theta, self.smooth, lambda alpha: (1 - alpha) * loss
-        )
-
-    def gap_bound(self, *, aimed: bool = False) -> float:
-        """At least F - F*, by weak duality (`dual_point.py`), in half a pass; infinity where the
-        dual point is not feasible.
-
-        That is the probabilities which the step predicts that the line is aimed along, or with the
-        intercepts alone optimal.
-        """
-        o, whole = self._objective, self._whole
-        point = DualPoint(o, whole.logits, whole.change if aimed else None)
-        room, self._probabilities = self._probabilities or whole.logits.like(), None
-        if not point.store_errors(room):
-            return np.inf
-        o.n_passes += 0.5
-        smooth = o.parameters.hessian_times(self.theta, room)
-        return o.l1.gap_bound(self.theta, smooth, point.divergence)
+        o = self._objective
+        weights = o.l1.weights(self.theta, self.smooth, np.zeros(o.size), o.penalty)
+        loss = self.value - weights.value
+        return weights.gap(loss, lambda alpha: (1 - alpha) * loss, 0.0).bound

@@ -189,7 +189,9 @@ class Standardised(Parameters):
 
     def products(self, theta: NDArray, direction: NDArray) -> NDArray[np.float64]:
         """⟨W, W⟩, ⟨W, step⟩ and ⟨step, step⟩ of the weights."""
-        return self._change.products(self._held(theta), self._held(direction))
+        if len(self._objective.free):
+            return self._products(theta, direction)
+        return self._change.products(theta, direction)
 
     def value_and_grad(
         self, theta: NDArray, stored: StoredLogits | None, rows: Rows, step: Step | None = None
@@ -200,9 +202,10 @@ class Standardised(Parameters):
             stored=stored,
             step=step,
         )
-        held = self._held(theta)
-        penalty, gradient = self._change.gradient(held, grads.W, grads.b, rows.ridge)
-        penalty = penalty if rows.ridge else 0.0  # where squares may overflow
+        of_all = 0.0 if len(self._objective.free) else rows.ridge
+        penalty, gradient = self._change.gradient(theta, grads.W, grads.b, of_all)
+        if not of_all:  # where squares may overflow
+            penalty = self._add_ridge(theta, gradient, rows.ridge) if rows.ridge else 0.0
         return loss + penalty, gradient
 
     def model(self, theta: NDArray) -> tuple[NDArray, NDArray | None]:

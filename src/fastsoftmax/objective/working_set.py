@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from fastsoftmax.objective.penalised_line import PenalisedLine
 
 LEAST = 60  # weights of a class that may enter at once, or as many as it has
+VANISHING = 1e-11  # of Σ s|p - y||x| / S: a residual that is 0 but for rounding
 
 
 class WorkingSet:
@@ -25,6 +26,8 @@ class WorkingSet:
     filled : ndarray of shape (K, m), bool
     thresholds : ndarray of shape (K, m)
         What the L1 penalty charges for a unit of θ.
+    unpenalised : ndarray of shape (K, m), bool
+        Intercepts and free features.
     ridges : ndarray of shape (K, m)
         The second derivatives of the L2 penalty.
     absent : ndarray of shape (K,), bool
@@ -51,7 +54,12 @@ class WorkingSet:
         if objective.logistic:
             self.absent |= objective.shares == 1
         self.absent &= objective.fit_intercept
-        self.ridges = objective.penalty * np.square(parameters.units(self.features)) * self.filled
+        self._objective, units = objective, parameters.units(self.features)
+        self.unpenalised = self.filled & (self.thresholds == 0)
+        penalised = self.thresholds > 0
+        self.ridges = np.square(np.sqrt(objective.penalty) * units) * penalised
+        self._sizes = np.where(self.unpenalised, np.inf, 0.0)
+        self._sizes[penalised] = objective.l1.sizes(self.features[penalised]) * units[penalised]
 
     @property
     def weights(self) -> NDArray[np.bool_]:
@@ -75,6 +83,10 @@ class WorkingSet:
         total = float(np.sum(thresholds * np.abs(values[weights])))
         return total * float(np.max(residual / thresholds, initial=0.0))
 
+    def rounding(self, value: float) -> NDArray[np.float64]:
+        """A residual that is 0 but for rounding, at a point of that F, (K, m)."""
+        return VANISHING * np.sqrt(2 * value) * self._sizes
+
     def take(self, vector: NDArray) -> NDArray:
         """The set's part of a vector like θ."""
         return vector[self.flat] * self.filled
@@ -89,12 +101,17 @@ class WorkingSet:
         """A change of the weights as a vector like θ.
 
         Newton's method changes the intercept of a class without any weight by 1; where the
-        curvature underflows rounding makes it anything.
+        curvature underflows rounding makes it anything. What all classes have in common of a free
+        feature is left out.
         """
         if self.intercept and self.absent.any():
             table = table.copy()
             table[self.absent, 0] = np.clip(table[self.absent, 0], -1, 1)
-        return self.put(table)
+        vector, o = self.put(table), self._objective
+        if len(o.free) and not o.logistic:
+            of_free = o.parameters.table(vector)[:, o.free]
+            o.parameters.table(vector)[:, o.free] = of_free - of_free.mean(axis=0)
+        return vector
 
     def holds(self, places: NDArray) -> bool:
         """Whether all these places of θ are in the set."""
@@ -102,11 +119,12 @@ class WorkingSet:
 
 
 def choose(objective: "Objective", line: "PenalisedLine", most: int) -> list[NDArray]:
-    """For each class the features with weights, and of those without the steepest."""
+    """For each class the features with weights or free, and of the others the steepest."""
     classes, features = objective.parameters.places(line.places)
     weights = features < objective.data.shape[1]
     classes, features, places = (a[weights] for a in (classes, features, line.places))
     active, steepness = line.theta[places] != 0, np.abs(line.gradient[places])
+    active |= np.isin(features, objective.free)
     chosen = []
     for k in range(objective.n_logits):
         mine = classes == k

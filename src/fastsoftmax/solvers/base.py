@@ -243,10 +243,8 @@ class Run:
         o, result = self.objective, self.result
         result.value = certificate.value
         bound = certificate.bound
-        if o.penalty:
-            bound = min(bound, certificate.value)
         wanted = self.tolerance(certificate.value)
-        unbounded = not o.penalty or len(o.free) > 0
+        unbounded = not (o.penalty or o.l1) or len(o.free) > 0
         vanishes = certificate.least_change < VANISHING
         self._separable = unbounded and vanishes
         if vanishes:
@@ -257,8 +255,15 @@ class Run:
             self.converge(bound)
         elif beyond and certificate.is_newton and nothing_left and not self._separable:
             result.converged, result.stop, result.gap_bound = True, None, bound
-        self._failures += not (o.narrowed or result.converged)
+        # with an L1 penalty the solver sees by itself whether it gets on
+        counts = not (o.narrowed or result.converged) and (self._separable or not o.l1)
+        self._failures += counts
         return result.converged
+
+    @property
+    def stuck(self) -> Stop:
+        """Why no further step helps."""
+        return SEPARABLE if self._separable else ROUNDED
 
     def stops(self, line: Line) -> Stop | None:
         """Why to stop without an optimum, if there is reason to."""
@@ -271,7 +276,7 @@ class Run:
         if unpenalised and line.value <= SEPARATED * o.blind_loss:
             return SEPARABLE
         if self._failures >= self._most_failures:
-            return SEPARABLE if self._separable else ROUNDED
+            return self.stuck
         return MAX_ITER if self.n_iter >= self.options.max_iter else None
 
     def end(self, line: Line, certificate: Certificate | None = None) -> Result:

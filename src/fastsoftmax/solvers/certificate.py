@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 from fastsoftmax.objective import Certificate, Line, Objective
 from fastsoftmax.solvers.preconditioned import BlockPreconditioner
 from fastsoftmax.solvers.proof import prove
+from fastsoftmax.solvers.proximal_newton import certificate_at as certificate_with_l1
 
 
 def certificate_at(
@@ -17,6 +18,8 @@ def certificate_at(
     """
     if not np.isfinite(line.value):
         return None
+    if objective.l1:
+        return certificate_with_l1(objective, line, tolerance, seed)
     preconditioner = BlockPreconditioner(objective, seed)
     preconditioner.build(line)
 

@@ -35,10 +35,10 @@ coordinates, with all classes at once; pairs of L-BFGS in the metric of the desc
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax.objective import Objective
+from fastsoftmax.objective import Certificate, Objective, certify
 from fastsoftmax.objective.class_models import ColumnModel, GramModel, Solve, model_for
 from fastsoftmax.objective.penalised_line import PenalisedLine
-from fastsoftmax.solvers.base import ROUNDED, Options, Result, Run, register
+from fastsoftmax.solvers.base import Options, Result, Run, register
 
 FORCING = 0.1  # of the residual on the face, in M⁻¹'s norm, that may be left
 PRODUCTS = 100  # with the Hessian, in an iteration
@@ -64,22 +64,23 @@ def minimize_proximal(objective: Objective, theta: NDArray, options: Options) ->
     """Minimise from θ until the certified gap is tol * F."""
     run = Run(objective, theta, options)
     line, model, at_zero = objective.line(theta), None, objective.uniform_loss
-    bound, best, lowest, stale, damping, most = np.inf, np.inf, np.inf, 0, 0.0, 0
+    best, lowest, stale, damping, most = np.inf, np.inf, 0, 0.0, 0
+    nothing = np.zeros(objective.size)
     while np.isfinite(line.value):
         centre(objective, line)
         wanted = run.tolerance(line.value)
-        bound = line.estimated_gap()
-        if bound <= wanted:
-            bound = proved_gap(line, wanted)
-        run.tell(line.theta, bound)
-        if bound <= wanted:
-            run.converge(bound)
+        gap = line.estimated_gap()
+        # where features are free, a step has to show that no probability goes on to 0
+        if gap <= wanted and not len(objective.free):
+            run.proves(certify(objective, line.theta, nothing))
+        run.tell(line.theta, gap)
+        if run.result.converged:
             break
         falls = lowest - line.value > objective.rounding * line.value
-        stale = 0 if bound < best or falls else stale + 1
-        best, lowest = min(best, bound), min(lowest, line.value)
+        stale = 0 if gap < best or falls else stale + 1
+        best, lowest = min(best, gap), min(lowest, line.value)
         if stale == GIVEN_UP:
-            run.result.stop = ROUNDED
+            run.result.stop = run.stuck
             break
         if stop := run.stops(line):
             run.result.stop = stop
@@ -91,35 +92,29 @@ def minimize_proximal(objective: Objective, theta: NDArray, options: Options) ->
         centre(objective, line)
         direction, products, left = on_face(line, model, most, wanted)
         most = max(most, products)
-        line.aim(direction)
-        if left <= wanted:
-            bound = proved_gap(line, wanted, aimed=True)
-        second = go(line, direction, objective.rounding)  # F falls: what is proved holds there too
+        if left <= wanted and run.proves(certify(objective, line.theta, direction)):
+            run.note(line.value, line.gradient)
+            run.tell(line.theta, run.result.gap_bound)
+            break
+        second = walk(line, direction, objective.rounding)
         damping = next_damping(damping, min(first, second))
         run.note(line.value, line.gradient)
-        if bound <= wanted:
-            run.tell(line.theta, bound)
-            run.converge(bound)
-            break
-    if not run.result.converged:
-        if np.isfinite(line.value):
-            line.recompute()
-            bound = line.gap_bound()
-            if bound <= run.tolerance(line.value):
-                run.converge(bound)
-        else:
-            run.result.stop = run.stops(line)
-        run.result.gap_bound = bound
-    return run.end(line)
+    if run.result.converged:
+        return run.end(line)
+    if not np.isfinite(line.value):
+        run.result.stop = run.stops(line)
+        return run.end(line)
+    return run.end(line, certificate_at(objective, line, run.tolerance(line.value), options.seed))
 
 
-def proved_gap(line: PenalisedLine, wanted: float, *, aimed: bool = False) -> float:
-    """A bound on F - F*; one that is as good as wanted holds for the logits of θ itself."""
-    bound = line.gap_bound(aimed=aimed)
-    if bound <= wanted and line.drifted:
-        line.recompute()
-        bound = line.gap_bound(aimed=aimed)
-    return bound
+def certificate_at(
+    objective: Objective, line: PenalisedLine, tolerance: float, seed: int
+) -> Certificate:
+    """What a step of Newton's method on the weights that are not 0 proves."""
+    model = model_for(objective, line, seed)
+    model.damp(0.0)
+    direction, _, _ = on_face(line, model, 0, tolerance)
+    return certify(objective, line.theta, direction)
 
 
 def centre(objective: Objective, line: PenalisedLine) -> None:
@@ -139,9 +134,8 @@ def on_face(
     And the products with the Hessian that it took; `most` were taken before. And an estimate of
     F - F*, for which the step is a good one where that is as little as is wanted.
     """
-    values = model.set.take(line.theta)
-    face = values != 0
-    face[:, : model.set.intercept] = True
+    values = np.where(model.set.unpenalised, 0.0, model.set.take(line.theta))
+    face = (values != 0) | model.set.unpenalised
     face[model.set.absent] = False  # without curvature
     right = -(model.set.take(line.smooth) + model.set.thresholds * np.sign(values))
     solve = model.factor(line, face, most)
@@ -175,7 +169,7 @@ def solve_on_face(
     is as little as is wanted they go on until x can prove it. And what the residual adds to the
     bound.
     """
-    left = right * face
+    left, rounding = right * face, model.set.rounding(line.value)
     enough = FORCING**2 * inner(left, solve(left))
     if x.any():
         left = (right - model.hessian_times(line, x)) * face
@@ -183,15 +177,16 @@ def solve_on_face(
     z = solve(left) * face
     p, size = z, inner(left, z)
     while products > 0:
-        slack = model.set.slack(left, values)
         is_near = 0.5 * inner(right, x) + size <= wanted
-        if size <= enough and not (is_near and slack > SHARE * wanted):
+        is_exact = (np.abs(left) <= rounding).all()
+        proves = is_exact or model.set.slack(left, values) <= SHARE * wanted
+        if size <= enough and (proves or not is_near):
             break
         product = model.hessian_times(line, p) * face
         products -= 1
         curvature = inner(p, product)
         if not curvature > FLAT * size:
-            x = x + to_first_zero(values + x, p) * p
+            x = x + to_first_zero(np.where(values != 0, values + x, 0.0), p) * p
             break
         x = x + (size / curvature) * p
         if np.count_nonzero(values * (values + x) < 0) > CROSSINGS * np.count_nonzero(values):
@@ -200,7 +195,8 @@ def solve_on_face(
         z = solve(left) * face
         size, before = inner(left, z), size
         p = z + (size / before) * p
-    return x, max(products, 0), model.set.slack(left, values)
+    slack = 0.0 if (np.abs(left) <= rounding).all() else model.set.slack(left, values)
+    return x, max(products, 0), slack
 
 
 def to_first_zero(values: NDArray, direction: NDArray) -> float:

@@ -1,0 +1,99 @@
+"""Weights with a penalty, and what they add to the duality gap at a point of the dual problem.
+
+A weight w has the penalty λ|w| + ½μw², and v is the gradient of the loss by it with probabilities a
+in place of the model's. By Fenchel's inequality (Boyd & Vandenberghe, Convex Optimization, 3.3.2)
+w adds
+
+    λ|w| + ½μw² + vw + (|v| - λ)₊² / (2μ) >= 0.
+
+With μ = 0 the last term is 0 where |v| <= λ and infinite elsewhere. Therefore a is moved towards
+the labels y, to y + α(a - y), and v to αv, α = min(1, λ / max|v|) (Kim, Koh, Lustig, Boyd &
+Gorinevsky 2007, for linear models).
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+Table = NDArray[np.float64]
+
+
+class Gap(NamedTuple):
+    """A bound on F - F*, and what rounding alone makes of it."""
+
+    bound: float
+    rounding: float
+
+
+class PenalisedWeights(NamedTuple):
+    """Weights in the units in which the ridge is that of all.
+
+    With an L1 penalty those alone that add to the gap or change by the step.
+    """
+
+    weights: Table
+    gradient: Table  # v
+    step: Table
+    sizes: Table  # weighted root mean squares of their features
+    variations: Table  # their deviations, where these are known
+    ridge: float  # μ
+    lasso: Table | None  # λ, > 0
+
+    @property
+    def value(self) -> float:
+        """The penalty."""
+        of_lasso = 0.0 if self.lasso is None else float(np.sum(self.lasso * abs(self.weights)))
+        return of_lasso + squares(self.ridge, self.weights)
+
+    def gap(self, loss: float, divergence: Callable[[float], float], error: float) -> Gap:
+        """F - F* at most, from the mean loss and, as a function of α, the mean divergence.
+
+        The error times the sizes is what v may be off by.
+        """
+        w, v, mu, errors = self.weights, self.gradient, self.ridge, error * self.sizes
+        if not w.size:
+            return Gap(divergence(1.0), 0.0)
+        if mu:
+            within = self._within()
+            of_squares = np.sum(np.square(mu * w + (v - within))) / (2 * mu)
+            rounding = float(np.sum(np.square(errors))) / (2 * mu)
+            of_weights = self._at_kinks(within) + (np.sqrt(of_squares) + np.sqrt(rounding)) ** 2
+            return Gap(divergence(1.0) + float(of_weights), rounding)
+        if self.lasso is None:
+            return Gap(np.inf, np.inf)
+        alpha = 1 / max(1.0, float(np.max((np.abs(v) + errors) / self.lasso)))
+        of_weights = np.sum(self.lasso * np.abs(w) + alpha * (v * w + errors * np.abs(w)))
+        bound = divergence(alpha) + max(float(of_weights), 0.0)
+        return Gap(bound, float(np.max(errors / self.lasso)) * (loss + self.value))
+
+    def residual(self) -> Table:
+        """What the step leaves of the conditions of optimality, v being linear in the step."""
+        return self.gradient + self.ridge * (self.weights + self.step) - self._pull()
+
+    def decrease(self) -> float:
+        """Of the penalty and of what is linear in the loss along Newton's step."""
+        return self._at_kinks(self._pull()) + squares(self.ridge, self.step)
+
+    def _within(self) -> Table | float:
+        """v, as far as |v| <= λ."""
+        return 0.0 if self.lasso is None else np.clip(self.gradient, -self.lasso, self.lasso)
+
+    def _pull(self) -> Table | float:
+        """-λ times the subgradient of the absolute value, where the step leads."""
+        if self.lasso is None:
+            return 0.0
+        there = self.weights + self.step
+        return np.where(there != 0, -self.lasso * np.sign(there), self._within())
+
+    def _at_kinks(self, pull: Table | float) -> float:
+        """Σ λ|w| + w·pull, each term of which is >= 0."""
+        if self.lasso is None:
+            return 0.0
+        return float(np.sum(self.lasso * np.abs(self.weights) + self.weights * pull))
+
+
+def squares(ridge: float, W: Table) -> float:
+    """½ μ ‖W‖², 0 without a penalty even where the squares overflow."""
+    return 0.5 * ridge * float(np.sum(np.square(W))) if ridge else 0.0
