@@ -26,8 +26,8 @@ class WorkingSet:
     filled : ndarray of shape (K, m), bool
     thresholds : ndarray of shape (K, m)
         What the L1 penalty charges for a unit of θ.
-    unpenalised : ndarray of shape (K, m), bool
-        Intercepts and free features.
+    unpenalised, free : ndarray of shape (K, m), bool
+        Intercepts and free features, and the latter alone.
     ridges : ndarray of shape (K, m)
         The second derivatives of the L2 penalty.
     absent : ndarray of shape (K,), bool
@@ -56,6 +56,7 @@ class WorkingSet:
         self.absent &= objective.fit_intercept
         self._objective, units = objective, parameters.units(self.features)
         self.unpenalised = self.filled & (self.thresholds == 0)
+        self.free = self.unpenalised & self.weights
         penalised = self.thresholds > 0
         self.ridges = np.square(np.sqrt(objective.penalty) * units) * penalised
         self._sizes = np.where(self.unpenalised, np.inf, 0.0)

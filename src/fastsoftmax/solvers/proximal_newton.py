@@ -134,7 +134,8 @@ def on_face(
     And the products with the Hessian that it took; `most` were taken before. And an estimate of
     F - F*, for which the step is a good one where that is as little as is wanted.
     """
-    values = np.where(model.set.unpenalised, 0.0, model.set.take(line.theta))
+    # an intercept that would change its sign becomes 0 too, which spares letter an iteration
+    values = np.where(model.set.free, 0.0, model.set.take(line.theta))
     face = (values != 0) | model.set.unpenalised
     face[model.set.absent] = False  # without curvature
     right = -(model.set.take(line.smooth) + model.set.thresholds * np.sign(values))
