@@ -13,11 +13,13 @@ from fastsoftmax._threads import available_threads
 
 
 def quietly(fit):
+    """(W, b) of a model that is fitted without warnings; `model` is the last one fitted."""
+
     def call():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            model = fit()
-        return model.coef_, model.intercept_
+            call.model = fit()
+        return call.model.coef_, call.model.intercept_
 
     return call
 
@@ -49,11 +51,16 @@ def sklearn_intelex(X, y, C):
         yield quietly(lambda model=model: model.fit(X, y))
 
 
+def floats(X):
+    """X for peers that take nothing else."""
+    return X if np.issubdtype(X.dtype, np.floating) else X.astype(np.float32)
+
+
 def torch(X, y, C):
     import torch
 
     torch.set_num_threads(available_threads())
-    inputs, labels = torch.from_numpy(X), torch.from_numpy(np.asarray(y, np.int64))
+    inputs, labels = torch.from_numpy(floats(X)), torch.from_numpy(np.asarray(y, np.int64))
     scale = 1 / (C * len(X))
 
     def fit(steps):
@@ -82,6 +89,7 @@ def torch(X, y, C):
 def cyanure(X, y, C):
     from cyanure.estimators import Classifier
 
+    X = floats(X)
     for tol in (1e-3, 1e-5, 1e-7):
         model = Classifier(
             loss="multiclass-logistic", penalty="l2", lambda_1=1 / (C * len(X)), tol=tol,

@@ -19,10 +19,11 @@ def main(path, picture=None):
     print(
         f"{where} Seconds of the loosest "
         "setting tried whose objective is within *gap* of the optimum, in one run; in brackets "
-        "the gap where none was. *best* is the least time of another over fastsoftmax's.\n"
+        "the gap where none was. *best* is the least time of another over fastsoftmax's; *passes* "
+        "over X and *certified* are `n_passes_` and `certified_` of fastsoftmax's fit.\n"
     )
-    print("| problem | gap | " + " | ".join(peers) + " | best |")
-    print("|---|---:|" + "---:|" * (len(peers) + 1))
+    print("| problem | gap | " + " | ".join(peers) + " | best | passes | certified |")
+    print("|---|---:|" + "---:|" * (len(peers) + 2) + "---|")
     for name, entries in groups.items():
         print(f"| {name} | {' | '.join(row(entries, peers))} |")
     if picture:
@@ -44,7 +45,15 @@ def row(entries, peers):
     ours = seconds.pop("fastsoftmax", None)
     best = f"{min(seconds.values()) / ours:.1f}×" if ours and seconds else "–"
     wanted = next(iter(entries.values()))["extra_info"]["gap_wanted"]
-    return [f"{wanted:.0e}", *cells, best]
+    return [f"{wanted:.0e}", *cells, best, *effort(entries)]
+
+
+def effort(entries):
+    """Passes over X of fastsoftmax's fit, and whether its bound is certified."""
+    if "fastsoftmax" not in entries:
+        return "–", "–"
+    facts = entries["fastsoftmax"]["extra_info"]
+    return f"{facts['passes']:.0f}", "yes" if facts["certified"] else "no"
 
 
 def draw(groups, picture):

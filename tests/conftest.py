@@ -1,9 +1,14 @@
-"""Fixtures that several test files share."""
+"""Fixtures that several test files share, and how threads wait."""
 
 import os
 from pathlib import Path
 
 import pytest
+
+# Before anything is imported that reads them: threads that wait must not keep a processor busy,
+# least of all where `pytest -n` runs a process on each.
+os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
 
 @pytest.fixture(scope="session")

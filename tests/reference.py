@@ -24,7 +24,8 @@ def mp_softmax(row):
     row = [mp.mpf(float(z)) for z in row]
     top = max(row)
     terms = [mp.exp(z - top) for z in row]
-    return [term / mp.fsum(terms) for term in terms]
+    total = mp.fsum(terms)
+    return [term / total for term in terms]
 
 
 def mp_log_softmax(row):

@@ -107,10 +107,10 @@ def test_fit_is_that_of_the_array(solver, source):
 @pytest.mark.parametrize("d", [12, 300])
 def test_fit_within_little_memory(memory, d):
     """On fused passes, and with blocks of low rank."""
-    X, y, _ = problem(2000, d, 40)
+    X, y, _ = problem(600, d, 40)
     params = {"max_memory": memory, "tol": 1e-9, "solver": "preconditioned-lbfgs"}
     one = fastsoftmax.fit(X, y, **params)
-    other = fastsoftmax.fit(Blocks(cut(X, y, at=range(0, 2000, 333))), **params)
+    other = fastsoftmax.fit(Blocks(cut(X, y, at=range(0, 600, 133))), **params)
     np.testing.assert_allclose(other.objective_, one.objective_, rtol=1e-8)
 
 

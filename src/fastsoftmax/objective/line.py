@@ -330,15 +330,20 @@ class FusedLine:
             for start in range(0, data.shape[0], most):
                 part = data.rows(slice(start, min(start + most, data.shape[0])))
                 at = slice(rows.start + start, rows.start + start + part.shape[0])
-                change = o.logits_of(part)
-                self._store(part, direction, change)
-                probabilities = self._of(part, self.theta).probabilities()
-                probabilities.curve(change, None if o.weights is None else o.weights[at])
+                weights = None if o.weights is None else o.weights[at]
+                curved = self._curved(part, direction, weights)
                 some = Rows(part, None, None, ridge)
-                product += o.parameters.value_and_grad(direction, change, some)[1]
+                product += o.parameters.value_and_grad(direction, curved, some)[1]
+                del curved  # before there are those of the next rows
                 o.n_passes += 0.5 * part.shape[0] / o.data.shape[0]
                 ridge = 0.0
         return product
+
+    def _curved(self, part: Data, direction: NDArray, weights: NDArray | None) -> StoredLogits:
+        """Of some rows the Hessian of each row's loss times the logits of the direction."""
+        change, probabilities = self._of(part, direction), self._of(part, self.theta)
+        probabilities.probabilities(probabilities).curve(change, weights)
+        return change
 
     def _rows_at_a_time(self) -> int:
         o = self._objective
