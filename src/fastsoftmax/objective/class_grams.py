@@ -45,7 +45,8 @@ class GaugeFree:
 
     def solve(self, *right: NDArray) -> list[NDArray]:
         p = self._parameters
-        return [p.project(z) for z in self.factors.solve(*map(p.table, right))]
+        tables = [p.table(p.project(v)) for v in right]
+        return [p.project(z) for z in self.factors.solve(*tables)]
 
 
 class ClassGrams:
