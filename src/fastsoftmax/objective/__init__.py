@@ -5,6 +5,7 @@ from fastsoftmax.objective.blocks import Factors, blocks_for
 from fastsoftmax.objective.carry import Carry, carry_of
 from fastsoftmax.objective.certificate import ROUNDING, Certificate, certify
 from fastsoftmax.objective.curvature import HESSIAN_PARAMETERS, hessian, probabilities
+from fastsoftmax.objective.far_model import FarModel
 from fastsoftmax.objective.line import Line
 from fastsoftmax.objective.objective import Objective
 
@@ -14,6 +15,7 @@ __all__ = [
     "Carry",
     "Certificate",
     "Factors",
+    "FarModel",
     "Line",
     "Objective",
     "blocks_for",

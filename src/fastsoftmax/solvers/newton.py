@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from fastsoftmax.objective import Objective, certify, dot
 from fastsoftmax.solvers.base import ROUNDED, Options, Result, Run, register
+from fastsoftmax.solvers.far_start import far_start
 from fastsoftmax.solvers.line_search import search
 
 
@@ -16,7 +17,7 @@ def minimize_newton(objective: Objective, theta: NDArray, options: Options) -> R
     """Newton's method: few iterations, each of up to (K + 1) D passes."""
     objective.widen()
     run = Run(objective, theta, options)
-    line = objective.line(theta)
+    line = objective.line(far_start(objective, theta))
     direction = np.zeros_like(theta)
     while np.isfinite(line.value):
         direction = -objective.curvature.solve_hessian(line)

@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 from fastsoftmax.objective import Factors, Line, Objective, blocks_for
 from fastsoftmax.solvers.base import Options, Result, register
+from fastsoftmax.solvers.far_start import far_start
 from fastsoftmax.solvers.lbfgs import minimize
 
 REPAID = 0.7  # of the last build's cost, in passes since, before the next
@@ -57,12 +58,14 @@ class BlockPreconditioner:
         curvature, blocks = self._objective.curvature, self._blocks
         since = self._objective.n_passes - self._built_at
         due = REPAID * self._built_for if self._builds else VENTURE * blocks.cost(blocks.rows)
+        # the blocks at the start leave out far rows
+        at_once = not self._builds and len(curvature.few_far) > 0
         moved = since >= due and (
             not self._builds or curvature.moved(line) > MOVED or self._tired(since)
         )
         self._far_moved = curvature.far_moved(line) > FAR_MOVED
         waited = n_iter - self.since >= (1 if self._far_moved else blocks.interval)
-        if blocks.fits and waited and (moved or self._far_moved):
+        if blocks.fits and (at_once or (waited and (moved or self._far_moved))):
             self._builds += 1
             seed = self._seed + self._builds
             self._objective.parameters.lengths()  # found once: not of what a build costs
@@ -107,5 +110,6 @@ class BlockPreconditioner:
 def minimize_preconditioned(objective: Objective, theta: NDArray, options: Options) -> Result:
     """L-BFGS, preconditioned; in float32 as far as that shows the way."""
     objective.narrow()
+    theta = far_start(objective, theta)
     preconditioner = BlockPreconditioner(objective, options.seed)
     return minimize(objective, theta, options, preconditioner, memory=preconditioner.memory)
