@@ -97,7 +97,7 @@ def minimize(
                     line, fresh = run.increase_precision(line), True
                     continue
                 # the logits of far rows drift by more than others
-                if not line.complete or (not fresh and objective.curvature.far):
+                if not line.complete or (not fresh and len(objective.curvature.few_far)):
                     line.recompute()
                     fresh = look(line, run)
                     continue
