@@ -42,6 +42,70 @@ def test_a_far_cell_costs_at_most_four_times_the_passes(seed, right):
     assert passes <= 48  # 12 for the same data clipped to 5 deviations
 
 
+def clipped(X, deviations=5):
+    for _ in range(30):
+        X = np.clip(X, X.mean(0) - deviations * X.std(0), X.mean(0) + deviations * X.std(0))
+    return X
+
+
+def sentinels(X, seed):
+    rng = np.random.default_rng(seed + 100)
+    cells = rng.random(X.shape) < 0.01
+    X[cells] = rng.choice([-999, 99999, 1e7], cells.sum())
+
+
+def three_rows(X, seed):
+    X[:3, 2] = 1e9
+
+
+@pytest.mark.parametrize("solver", ["auto", "preconditioned-lbfgs"])
+@pytest.mark.parametrize("C", [1.0, 1e3])
+@pytest.mark.parametrize("spoil", [sentinels, three_rows])
+def test_far_cells_cost_at_most_three_times_the_passes(spoil, C, solver):
+    ratios = []
+    for seed in range(5):
+        X, y = data(seed, 1000, 10, 5)
+        spoil(X, seed)
+        kwargs = {"C": C, "solver": solver, "n_threads": 1}
+        model = SoftmaxRegression(**kwargs).fit(X, y)
+        assert model.certified_
+        ratios.append(model.n_passes_ / SoftmaxRegression(**kwargs).fit(clipped(X), y).n_passes_)
+    assert np.median(ratios) <= 2.5
+    assert max(ratios) <= 3.5
+
+
+@pytest.mark.parametrize(
+    "more",
+    [
+        {},
+        {"sample_weight": True},
+        {"fit_intercept": False},
+        {"label_smoothing": 0.1},
+        {"offset": True},
+        {"binary": True},
+    ],
+    ids=str,
+)
+def test_far_rows_change_no_optimum(more):
+    more = dict(more)
+    rng = np.random.default_rng(3)
+    X, y = data(1, 800, 6, 4)
+    sentinels(X, 1)
+    fit = {}
+    if more.pop("binary", False):
+        y = (y > 1).astype(int)
+    if more.pop("sample_weight", False):
+        fit["sample_weight"] = rng.uniform(0, 2, len(y))
+    if more.pop("offset", False):
+        fit["offset"] = rng.normal(size=(len(y), y.max() + 1))
+    models = [
+        SoftmaxRegression(solver=solver, tol=1e-9, n_threads=1, **more).fit(X, y, **fit)
+        for solver in ("newton", "preconditioned-lbfgs")
+    ]
+    assert all(model.certified_ for model in models)
+    assert models[0].objective_ == pytest.approx(models[1].objective_, rel=1e-8)
+
+
 @pytest.mark.filterwarnings("ignore")
 def test_long_tailed_classes_reach_their_optimum():
     rng = np.random.default_rng(0)

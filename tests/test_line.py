@@ -354,3 +354,14 @@ def test_a_logistic_loss_keeps_its_digits_and_takes_infinities():
         np.testing.assert_allclose(got[0], right, rtol=1e-15)
     got = s.along(logistic(np.zeros_like(z), np.float64), 0.0, 1 - Y, np.array([1.0, 0, 0]), 1.0)
     np.testing.assert_allclose(got[0], 80.0)
+
+
+def test_products_keep_their_digits_where_a_row_is_predicted_confidently():
+    z, d = np.array([[20.0, 0.0, 1.0]]), np.array([[1e9, 1e9 + 1, 1e9 - 2]])
+    s, change = (StoredLogits(1, 3, np.dtype(float), 1) for _ in range(2))
+    s.put(z)
+    change.put(d)
+    s.probabilities().curve(change, None)
+    odds = np.exp(z - z[:, :1])
+    p, moved = odds / odds.sum(), d - d[:, :1]
+    np.testing.assert_allclose(change.table(), p * (moved - np.sum(p * moved)), rtol=1e-12)

@@ -26,8 +26,8 @@ from fastsoftmax._core.linear_problem cimport (
 )
 from fastsoftmax._core.probabilities cimport tile_probabilities, tile_variances
 from fastsoftmax._core.simd cimport (
-    VL, VL_MOST, absolute, add_to_doubles, divide, load, load_labels, real, select_eq, select_gt, set1,
-    set1_lane, store, vlane, vreal,
+    VL, VL_MOST, absolute, add_to_doubles, divide, load, load_labels, maximum, real, select_eq,
+    select_gt, set1, set1_lane, store, vlane, vreal,
 )
 from fastsoftmax._core.tiles cimport ROWS
 
@@ -305,7 +305,9 @@ def curve(
     """weight * (diag(p) - p pᵀ) d of each row into out, laid out as p and d; 0 for the rows past n.
 
     d is the logits' change, p their softmax: the Hessian of the losses times a direction is Xᵀ of it.
-    Of logistic functions it is weight * p (1 - p) d.
+    Changes are taken relative to that of the most probable class: where that has p near 1, the mean of d
+    is near its own, and their difference would have few digits. Of logistic functions it is
+    weight * p (1 - p) d.
     """
     cdef const real *p = reals(probabilities, "probabilities")
     cdef const real *d = reals(change, "change")
@@ -323,17 +325,23 @@ cdef void tile_curve(
     Py_ssize_t k, real *z
 ) noexcept nogil:
     cdef real factors[ROWS]
-    cdef vreal mean, w, x
+    cdef vreal mean, top, most, w, x
     cdef Py_ssize_t i, v
     for i in range(ROWS):
         factors[i] = 0. if start + i >= n else weight[start + i] if weight else 1.
     for v from 0 <= v < ROWS by VL:
         w = load(factors + v)
-        mean = set1(0.)
-        for i in range(k):
-            mean = mean + load(p + i * ROWS + v) * load(d + i * ROWS + v)
+        mean = top = set1(0.)
+        if not logistic:
+            most = set1(-1.)
+            for i in range(k):
+                x = load(p + i * ROWS + v)
+                top = select_gt(x, most, load(d + i * ROWS + v), top)
+                most = maximum(most, x)
+            for i in range(k):
+                mean = mean + load(p + i * ROWS + v) * (load(d + i * ROWS + v) - top)
         for i in range(k):
             if logistic:
                 mean = load(p + i * ROWS + v) * load(d + i * ROWS + v)
-            x = load(p + i * ROWS + v) * (load(d + i * ROWS + v) - mean) * w
+            x = load(p + i * ROWS + v) * (load(d + i * ROWS + v) - top - mean) * w
             store(z + i * ROWS + v, select_gt(w, set1(0.), x, set1(0.)))

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from fastsoftmax.objective.objective import Objective
 
 CHEAP = 1.25  # passes for all of the Hessian, up to which it saves more than it costs, or
+WORTH = 6.0  # the same where few far rows have nearly all curvature, which couples the classes
 SLIGHT = 2e6  # multiply-adds, beside what goes with an iteration anyway
 DEAR = 6.0  # passes for whole Grams: beyond, blocks of low rank, if these are cheaper
 
@@ -48,7 +49,8 @@ def of_dense(objective: "Objective", seed: int) -> list[Blocks]:
     """All of the Hessian, if that is cheap, else whole Grams; if these are dear and blocks of low
     rank are not, first those."""
     coupled = CoupledGrams(objective, seed)
-    cheap = coupled.cost(coupled.rows) <= CHEAP or coupled.work <= SLIGHT
+    most = WORTH if len(objective.curvature.few_far) else CHEAP
+    cheap = coupled.cost(coupled.rows) <= most or coupled.work <= SLIGHT
     if cheap and coupled.fits and not objective.logistic:
         return [coupled, ClassGrams(objective, seed)]
     whole, low = ClassGrams(objective, seed), LowRankBlocks(objective, seed)

@@ -45,7 +45,8 @@ class GaugeFree:
 
     def solve(self, *right: NDArray) -> list[NDArray]:
         p = self._parameters
-        return [p.project(z) for z in self.factors.solve(*map(p.table, right))]
+        tables = [p.table(p.project(v)) for v in right]
+        return [p.project(z) for z in self.factors.solve(*tables)]
 
 
 class ClassGrams:
@@ -83,7 +84,8 @@ class ClassGrams:
         """One unweighted Gram of uniform rows for all classes, each by p(1 - p) of its share.
 
         The Hessian where logits are those of the shares, but for the coupling of classes. Of rows
-        one is taken from each of so many stretches of X.
+        one is taken from each of so many stretches of X. Far rows are left out if they are few:
+        their curvature is gone once they are predicted confidently.
         """
         o, c = self._objective, self._curvature
         if self.carried and c.grams.whole == self.whole:  # and not by others since
@@ -98,7 +100,8 @@ class ClassGrams:
             places *= n / rows
             chosen = np.minimum(places, n - 1).astype(np.int32)  # rounding may end at n
         weights = np.ones(len(chosen)) if o.weights is None else o.weights[chosen].astype(float)
-        self._unweighted = c.of_rows(chosen, weights, 1 / len(chosen), self.diagonal * c.spread)
+        weights[np.isin(chosen, c.few_far)] = 0
+        self._unweighted = c.of_rows(chosen, weights, 1 / len(chosen), self.diagonal * c.bulk)
         o.n_passes += self.cost(len(chosen), 1)
         strengths = c.start_strengths()
         matrix = self._unweighted[None].copy()
@@ -128,7 +131,7 @@ class ClassGrams:
         drawn.rows[:] *= step  # of the whole X
         strengths = drawn.totals / n
         shares = SHARED * strengths + c.missing(strengths)
-        if c.far:
+        if c.far and not len(c.few_far):
             matrices = c.gram(drawn, 1 / n, c.ridge)
             for matrix, share, strength in zip(matrices, shares, strengths, strict=True):
                 own = np.diagonal(matrix) - c.ridge

@@ -84,7 +84,7 @@ class CoupledGrams(ClassGrams):
         # solve for gradients without it as before; z like this adds less to a class than it has.
         common = strengths / np.sqrt(max(strengths.sum(), np.finfo(float).tiny))
         shared = self._unweighted
-        if c.far:  # zzᵀ goes with what all classes have of a feature
+        if c.far and not len(c.few_far):  # zzᵀ goes with what all classes have of a feature
             own = by_class(np.einsum("kii->ik", grams), k) / np.maximum(strengths, TINY)
             shared = limited(shared, own.min(axis=1))
         parts = grams, shared, shares * strengths + c.missing(strengths), common, c.ridge

@@ -28,6 +28,7 @@ from fastsoftmax.objective.line import Line, Sample
 if TYPE_CHECKING:
     from fastsoftmax.objective.objective import Objective
 
+FEW = 2.0  # passes, up to which Newton's step for far rows alone costs little
 WATCHED = 1024  # rows whose p(1 - p) tell how far the weights have moved
 STILL = 1e-4  # of F, a change by less than which they have hardly moved
 FLOOR = 0.02  # of the median class's strength, for each by its share
@@ -42,6 +43,9 @@ UNKNOWN = 2  # of a target: neither on, 1, nor off, 0
 
 class Curvature:
     """What stored logits tell of it, whatever X is; counts what it costs in passes."""
+
+    few_far: NDArray = np.empty(0, np.int32)  # far rows, where they are few
+    _far_cells = False  # whether a few cells are far from all others
 
     def __init__(self, objective: "Objective") -> None:
         self._objective = objective
@@ -115,7 +119,9 @@ class Curvature:
 
     @property
     def far(self) -> FarRows | tuple[()]:
-        """The far rows, where lengths are known."""
+        """The far rows, where lengths are known, or where there are far cells."""
+        if self._squares is None and self._far_cells:
+            self._squares = np.square(self._objective.parameters.lengths())
         if self._squares is None:
             return ()
         if self._far is None:
@@ -206,6 +212,27 @@ class GramCurvature(Curvature):
         # far rows may have 1e8 times the curvature of others: more than float32's digits
         data = o.data.to_float64() if self._far_cells else o.data
         return data.gram(drawn, o.parameters.shift, self.units, scale, ridge, **more)
+
+    @property
+    def few_far(self) -> NDArray:
+        """Far rows, where they are so few that Newton's step for them alone costs little."""
+        if not self._far_cells or self.far_cost(1) > FEW:
+            return Curvature.few_far
+        return self.far.rows if self.far_cost(len(self.far)) <= FEW else Curvature.few_far
+
+    def far_cost(self, rows: int) -> float:
+        """Passes that Newton's step takes for so many rows."""
+        o = self._objective
+        (n, d), (k, size) = o.data.shape, o.shape
+        pairs = 2 * k if o.logistic else k * (k + 1)
+        return (pairs * rows * size**2 / 4 + (k * size) ** 3 / 6) / (2 * n * d * k)
+
+    def features(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+        """The features of some rows in the coordinates of θ, and their constants."""
+        o = self._objective
+        X, d = o.data.rows(rows).in_float64(slice(None)), o.data.shape[1]
+        U = (X - o.parameters.shift) * self.units[:d]
+        return np.hstack([U, np.tile(self.units[d:], (len(U), 1))])
 
     def of_rows(self, rows: NDArray, weights: NDArray, scale: float, ridge: NDArray) -> NDArray:
         """One Gram of the rows, weighted."""

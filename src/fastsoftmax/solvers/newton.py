@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from fastsoftmax.objective import Line, Objective, certify, dot
 from fastsoftmax.solvers.base import ROUNDED, Options, Result, Run, register
+from fastsoftmax.solvers.far_start import far_start
 from fastsoftmax.solvers.line_search import search
 
 # |φ'| at the end of a search, as a share of |φ'(0)|. A trial costs little beside a Hessian, and
@@ -21,7 +22,7 @@ def minimize_newton(objective: Objective, theta: NDArray, options: Options) -> R
     """Newton's method: few iterations, each of up to (K + 1) D passes."""
     objective.widen()
     run = Run(objective, theta, options)
-    return descend(run, objective.line(theta))
+    return descend(run, objective.line(far_start(objective, theta)))
 
 
 def descend(run: Run, line: Line) -> Result:

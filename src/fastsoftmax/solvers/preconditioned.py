@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from fastsoftmax.objective import Factors, Line, Objective, blocks_for
 from fastsoftmax.solvers import lbfgs, newton
 from fastsoftmax.solvers.base import ROUNDED, SLOW, Options, Result, Run, register
+from fastsoftmax.solvers.far_start import far_start
 
 REPAID = 0.7  # of the last build's cost, in passes since, before the next
 VENTURE = 0.1  # of the first build's cost, in passes before it: easy problems end without
@@ -59,12 +60,14 @@ class BlockPreconditioner:
         curvature, blocks = self._objective.curvature, self._blocks
         since = self._objective.n_passes - self._built_at
         due = REPAID * self._built_for if self._builds else VENTURE * blocks.cost(blocks.rows)
+        # the blocks at the start leave out far rows
+        at_once = not self._builds and len(curvature.few_far) > 0
         moved = since >= due and (
             not self._builds or curvature.moved(line) > MOVED or self._tired(since)
         )
         self._far_moved = curvature.far_moved(line) > FAR_MOVED
         waited = n_iter - self.since >= (1 if self._far_moved else blocks.interval)
-        if blocks.fits and waited and (moved or self._far_moved):
+        if blocks.fits and (at_once or (waited and (moved or self._far_moved))):
             self._builds += 1
             seed = self._seed + self._builds
             self._objective.parameters.lengths()  # found once: not of what a build costs
@@ -113,6 +116,7 @@ def minimize_preconditioned(objective: Objective, theta: NDArray, options: Optio
     goes on from where it is.
     """
     objective.narrow()
+    theta = far_start(objective, theta)
     preconditioner = BlockPreconditioner(objective, options.seed)
     run, exact = Run(objective, theta, options), objective.lacks("hessian") is None
 

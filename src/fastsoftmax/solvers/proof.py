@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax.objective import Certificate, Line, Objective, certify, dot
+from fastsoftmax.objective import ROUNDING, Certificate, Line, Objective, certify, dot
+from fastsoftmax.solvers.base import BEYOND
 
 READY = 0.9  # of the tolerance: an estimate below which a proof is tried
 TIGHT = 1.05  # times what F falls along the step: a bound that another product hardly betters
@@ -57,6 +58,7 @@ def prove(
     """
     gradient = line.gradient.astype(np.float64)
     system = Quadratic(objective, line.value, gradient)
+    beyond = not system.rounding <= BEYOND * tolerance
     step, p = np.zeros_like(gradient), direction.astype(np.float64, copy=False)
     size = first = -dot(gradient, p)
     largest = 0.0  # ‖H v‖ / ‖v‖
@@ -69,7 +71,7 @@ def prove(
         step = step + (size / curvature) * p
         system.residual = system.residual + (size / curvature) * product
         enough = max(READY * tolerance, TIGHT * system.decrease(step) if bound else 0.0)
-        if system.bound(step) <= enough or system.is_newton():
+        if system.bound(step) <= enough or (beyond and system.is_newton()):
             break
         z = -solve(system.residual).astype(np.float64, copy=False)
         size, before = -dot(system.residual, z), size
@@ -95,6 +97,13 @@ class Quadratic:
     def decrease(self, step: NDArray) -> float:
         """By how much F falls along the step."""
         return -0.5 * dot(self._gradient, step)
+
+    @property
+    def rounding(self) -> float:
+        """What rounding alone makes of the bound."""
+        mu = self._objective.penalty
+        errors = ROUNDING * self._magnitudes
+        return float(np.sum(np.square(errors))) / (2 * mu) if mu else np.inf
 
     def is_newton(self) -> bool:
         """Whether the step is Newton's, but for rounding."""
