@@ -360,7 +360,7 @@ def _solver(made, r, rows):
         # about the condition number, on which these depend
         total = len(made.dense) if made.sample_weight is None else made.sample_weight.sum()
         condition = made.params["C"] * total * np.max(np.sum(made.dense**2, axis=1))
-        if rows.solvers == "all" and made.params["C"] <= 100:
+        if rows.solvers == "all" and condition <= 1e10:
             names += ["lbfgs"]
         if made.family in SLOW and condition <= 1e5:
             names += 3 * ["gd"]

@@ -162,7 +162,8 @@ def finish(run: Run, line: Line, inverse_hessian: Solve) -> Result:
     if run.result.converged or not math.isfinite(line.value):
         return run.end(line)
     direction = -inverse_hessian(line.gradient)
-    proof = prove(run.objective, line, direction, inverse_hessian, 0.0, LAST_PRODUCTS, bound=True)
+    most = min(LAST_PRODUCTS, run.options.max_iter)
+    proof = prove(run.objective, line, direction, inverse_hessian, 0.0, most, bound=True)
     return run.end(line, proof.certificate)
 
 

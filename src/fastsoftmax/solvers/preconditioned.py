@@ -124,7 +124,8 @@ def minimize_preconditioned(objective: Objective, theta: NDArray, options: Optio
         n, d = objective.data.shape
         iteration = ITERATION / (2 * n * d * objective.n_logits)
         cost = objective.curvature.hessian_cost()
-        return objective.n_passes + n_iter * iteration > NEWTON_STEPS * (cost + iteration)
+        spent = objective.n_passes + n_iter * iteration
+        return spent > NEWTON_STEPS * (cost + iteration) or n_iter > options.max_iter // 2
 
     line, inverse_hessian = lbfgs.descend(
         run, preconditioner, memory=preconditioner.memory, **({"slow": slow} if exact else {})
