@@ -28,7 +28,7 @@ from fastsoftmax import (
     SoftmaxRegressionCV,
 )
 
-TIGHT = {"tol": 1e-13}  # checks compare fits at 1e-7
+TIGHT = {"tol": 1e-16}  # checks compare fits at 1e-7
 QUICK = {"max_iter": 100, "learning_rate_init": 0.01}
 
 NO_OPTIMUM = "its data is separable: without a penalty the fit stops short of infinity"

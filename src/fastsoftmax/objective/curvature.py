@@ -216,16 +216,16 @@ class GramCurvature(Curvature):
     @property
     def few_far(self) -> NDArray:
         """Far rows, where they are so few that Newton's step for them alone costs little."""
-        if not self._far_cells or self.far_cost(1) > FEW:
+        if not self._far_cells or self.newton_cost(1) > FEW:
             return Curvature.few_far
-        return self.far.rows if self.far_cost(len(self.far)) <= FEW else Curvature.few_far
+        return self.far.rows if self.newton_cost(len(self.far)) <= FEW else Curvature.few_far
 
-    def far_cost(self, rows: int) -> float:
-        """Passes that Newton's step takes for so many rows."""
+    def newton_cost(self, rows: int) -> float:
+        """Passes that a Hessian of so many rows, and its factors, are worth."""
         o = self._objective
-        (n, d), (k, size) = o.data.shape, o.shape
+        k, size = o.shape
         pairs = 2 * k if o.logistic else k * (k + 1)
-        return (pairs * rows * size**2 / 4 + (k * size) ** 3 / 6) / (2 * n * d * k)
+        return (pairs * rows * size**2 / 4 + (k * size) ** 3 / 6) / o.pass_work
 
     def features(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
         """The features of some rows in the coordinates of θ, and their constants."""
@@ -266,7 +266,7 @@ class GramCurvature(Curvature):
         z = p = self._solved(factors, residual)
         size = first = dot(residual, z)
         largest = 0.0  # ‖H v‖ / ‖v‖
-        for _ in range(REFINEMENTS):
+        for _ in range(REFINEMENTS if size > 0 else 0):
             product = np.einsum("ij,j->i", H, p)  # without BLAS
             curvature, square = dot(p, product), dot(p, p)
             largest = max(largest, np.sqrt(dot(product, product) / square))
@@ -300,9 +300,7 @@ class GramCurvature(Curvature):
 
     def hessian_cost(self) -> float:
         """Passes that it is worth, factors and all."""
-        o, (n, d), (k, size) = self._objective, self._objective.data.shape, self._objective.shape
-        grams = (2 if o.logistic else k + 1) * size**2 / (8 * d)
-        return grams + o.size**3 / (12 * n * d * k)
+        return self.newton_cost(self._objective.data.shape[0])
 
     def hessian(self, line: Line) -> NDArray[np.float64]:
         """All of it, (size, size): K(K + 1)/2 Grams of all rows, or K of logistic functions."""

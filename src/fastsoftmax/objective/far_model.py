@@ -121,6 +121,6 @@ class FarModel:
         H = hessian(P, Q, self.rows.weights, U.shape[1], gram, o.logistic)
         H = H.reshape(o.size, o.size) + self._hessian
         np.einsum("ii->i", H)[:] += np.tile(o.curvature.ridge, o.n_logits)
-        o.n_passes += o.curvature.far_cost(len(U))
+        o.n_passes += o.curvature.newton_cost(len(U))
         factors = ClassFactors(H[None], o.data.n_threads)
         return -o.parameters.project(factors.solve(self.gradient[None])[0][0])

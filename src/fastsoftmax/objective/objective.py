@@ -186,6 +186,12 @@ class Objective:
         return self.shape[0] * self.shape[1]
 
     @property
+    def pass_work(self) -> int:
+        """Multiply-adds of a pass over X."""
+        n, d = self.data.shape
+        return max(1, 2 * n * d * self.n_logits)
+
+    @property
     def rounding(self) -> float:
         """Differences of F that are smaller, relatively, say nothing."""
         return max(float(np.finfo(self.data.dtype).eps), 1e-14)

@@ -121,8 +121,7 @@ def minimize_preconditioned(objective: Objective, theta: NDArray, options: Optio
     run, exact = Run(objective, theta, options), objective.lacks("hessian") is None
 
     def slow(n_iter: int) -> bool:
-        n, d = objective.data.shape
-        iteration = ITERATION / (2 * n * d * objective.n_logits)
+        iteration = ITERATION / objective.pass_work
         cost = objective.curvature.hessian_cost()
         spent = objective.n_passes + n_iter * iteration
         return spent > NEWTON_STEPS * (cost + iteration) or n_iter > options.max_iter // 2
