@@ -45,8 +45,7 @@ class GaugeFree:
 
     def solve(self, *right: NDArray) -> list[NDArray]:
         p = self._parameters
-        tables = [p.table(p.project(v)) for v in right]
-        return [p.project(z) for z in self.factors.solve(*tables)]
+        return [p.project(z) for z in self.factors.solve(*map(p.table, right))]
 
 
 class ClassGrams:

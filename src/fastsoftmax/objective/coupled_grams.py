@@ -66,7 +66,7 @@ class CoupledGrams(ClassGrams):
         return np.tile(self._curvature.ridge, self._objective.n_logits)
 
     def _inverse(self, factors: ClassFactors) -> GaugeFree:
-        return GaugeFree(self._objective, Tables(factors, self._objective.shape))
+        return GaugeFree(self._objective, Tables(factors, self._objective))
 
     def by_class(self, line: Line, rows: int, seed: int) -> GaugeFree:
         """The Hessian at the line's point."""
@@ -111,11 +111,16 @@ def ends(k: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
 
 
 class Tables:
-    """The inverse of one matrix for all parameters, of tables (K, size)."""
+    """The inverse of one matrix for all parameters, of tables (K, size).
 
-    def __init__(self, factors: ClassFactors, shape: tuple[int, int]) -> None:
-        self._factors, self._shape = factors, shape
+    What is rounding in the part that all classes have in common, whose curvature may be nearly 0,
+    is taken out first: it would come back magnified.
+    """
+
+    def __init__(self, factors: ClassFactors, objective: "Objective") -> None:
+        self._factors, self._parameters = factors, objective.parameters
 
     def solve(self, *right: NDArray) -> list[NDArray]:
-        solved = self._factors.solve(*(v.reshape(1, -1) for v in right))
-        return [z.reshape(self._shape) for z in solved]
+        p = self._parameters
+        solved = self._factors.solve(*(p.project(v)[None] for v in right))
+        return [z.reshape(p.shape) for z in solved]
