@@ -183,6 +183,7 @@ class Piece:
                 out.fill(np.zeros(k) if b is None else b)
         if of.offset is not None:
             self.logits.put(self.logits.table() + of.offset[rows])
+        self._point: tuple[float, DualPoint] | None = None  # α, and what it comes to
         self._free = o.parameters.free_features(data) if len(o.free) else None
         if of.moved.any():
             self.move(of.moved)
@@ -191,9 +192,10 @@ class Piece:
 
     def dual_point(self, alpha: float = 1.0) -> DualPoint:
         """Residuals at the linearised probabilities, scaled by α, and their sums."""
-        return self.logits.dual_point(
-            self._change, self._targets, self._weights, self.residuals, alpha
-        )
+        if self._point is None or self._point[0] != alpha:
+            args = self._change, self._targets, self._weights, self.residuals, alpha
+            self._point = alpha, self.logits.dual_point(*args)
+        return self._point[1]
 
     def gradient(self, theta: NDArray) -> NDArray:
         """The residuals times X, by θ."""
@@ -218,6 +220,7 @@ class Piece:
 
     def move(self, by: NDArray) -> None:
         """Change what is not penalised of the direction, (K, m)."""
+        self._point = None
         if self._objective.fit_intercept:
             self._change.shift(by[:, 0])
         if self._free is not None:
