@@ -143,7 +143,7 @@ def test_the_whole_hessian_on_average(rare):
     def gram(drawn):
         return data.gram(drawn, 0 * ones, ones, 1 / n, 0 * ones)
 
-    exact = hessian(p, None, d, gram).reshape(k * d, k * d)
+    exact = hessian(p, 1 - p, None, d, gram).reshape(k * d, k * d)
     strengths = np.mean(p * (1 - p), axis=0)
     squares = np.sum((X / X.std(axis=0)) ** 2, axis=1)
     drawn = stored(p, np.float64).draw_pairs(200 * k * d, 0, 1 / strengths, None, squares)
