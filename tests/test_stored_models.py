@@ -1,0 +1,39 @@
+"""Files and pickles written by released versions load ever after, and answer the same."""
+
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from fastsoftmax import load
+
+STORED = sorted((Path(__file__).parent / "data" / "saved").glob("*/*.npz"))
+
+
+def model(path, kind):
+    return load(path) if kind == "fastsoftmax" else pickle.loads(path.read_bytes())
+
+
+@pytest.mark.parametrize("kind", ["fastsoftmax", "pickle"])
+@pytest.mark.parametrize("path", STORED, ids=lambda path: f"{path.parent.name} {path.stem}")
+def test_a_stored_model_answers_as_it_did(path, kind):
+    stored = model(path.with_suffix(f".{kind}"), kind)
+    with np.load(path) as expected:
+        X, methods = expected["X"], sorted(set(expected) - {"X"})
+        assert "predict" in methods
+        for method in methods:
+            answer = getattr(stored, method)(X)
+            assert answer.dtype == expected[method].dtype
+            if answer.dtype.kind == "f":  # another processor rounds differently
+                np.testing.assert_allclose(answer, expected[method], rtol=1e-5, atol=1e-6)
+            else:
+                np.testing.assert_array_equal(answer, expected[method])
+
+
+def test_every_estimator_is_there():
+    names = {path.stem for path in STORED}
+    assert names >= {
+        *("adaline", "logistic_regression", "mlp_classifier", "mlp_regressor"),
+        *("softmax_regression", "softmax_regression_cv"),
+    }
