@@ -14,10 +14,10 @@ import peers_gradient
 import pytest
 from checks import assert_close, rest
 
-from fastsoftmax import _baseline
+from fastsoftmax._commands import plain_numpy
 from fastsoftmax._commands.bench import CASES, problem
 from fastsoftmax._commands.roofline import measure
-from fastsoftmax._threads import available_threads
+from fastsoftmax._runtime.threads import available_threads
 
 TOLERANCE = {"float32": 2e-5, "float64": 1e-13}  # of the largest |x|, times the largest share
 
@@ -47,7 +47,7 @@ def row(request):
     """(row, arrays, expected loss and gradient in float64): made once for all peers."""
     X, W, b, y = problem(*request.param[:3], np.dtype(request.param.dtype).type)
     wide = (a.astype(np.float64) for a in (X, W, b))
-    loss, gradient, _ = _baseline.linear_cross_entropy_value_and_grad(*wide, y)
+    loss, gradient, _ = plain_numpy.linear_cross_entropy_value_and_grad(*wide, y)
     return request.param, (X, W, b, y), loss, gradient
 
 
@@ -90,6 +90,6 @@ def gradient_of_X(arrays, rows):
     """(A - Y) W / N of the first rows, in float64."""
     X, W, b, y = arrays
     z = X[:rows].astype(np.float64) @ W.T.astype(np.float64) + b
-    a = _baseline.softmax(z)
+    a = plain_numpy.softmax(z)
     a[np.arange(rows), y[:rows]] -= 1
     return a @ W / len(X)

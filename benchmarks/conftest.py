@@ -5,8 +5,8 @@ import json
 import pytest
 
 from fastsoftmax import _core
-from fastsoftmax._info import processor
-from fastsoftmax._threads import available_threads
+from fastsoftmax._runtime.threads import available_threads
+from fastsoftmax._runtime.versions import processor
 
 
 def pytest_benchmark_update_machine_info(config, machine_info):

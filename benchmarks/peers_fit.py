@@ -9,7 +9,7 @@ import warnings
 import numpy as np
 
 import fastsoftmax
-from fastsoftmax._threads import available_threads
+from fastsoftmax._runtime.threads import available_threads
 
 
 def quietly(fit):

@@ -4,8 +4,9 @@ A peer that is not installed raises ImportError from its maker. Every maker retu
 result is (loss, gradient of W, gradient of X or None), as arrays.
 """
 
-from fastsoftmax import _baseline, linear_cross_entropy_value_and_grad
-from fastsoftmax._threads import available_threads
+from fastsoftmax import linear_cross_entropy_value_and_grad
+from fastsoftmax._commands import plain_numpy
+from fastsoftmax._runtime.threads import available_threads
 
 
 def fused(X, W, b, y, wants_X):
@@ -20,7 +21,7 @@ def fused(X, W, b, y, wants_X):
 
 def numpy(X, W, b, y, wants_X):
     def call():
-        loss, gradient, _ = _baseline.linear_cross_entropy_value_and_grad(X, W, b, y)
+        loss, gradient, _ = plain_numpy.linear_cross_entropy_value_and_grad(X, W, b, y)
         return loss, gradient, None
 
     return call

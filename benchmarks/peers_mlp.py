@@ -11,9 +11,9 @@ import warnings
 
 import numpy as np
 
-from fastsoftmax._baseline import PlainSgd
-from fastsoftmax._threads import available_threads
-from fastsoftmax.neural import Network, Rule
+from fastsoftmax._commands.plain_numpy import PlainSgd
+from fastsoftmax._neural import Network, Rule
+from fastsoftmax._runtime.threads import available_threads
 
 
 def plain(problem, X, y, coefs, intercepts):

@@ -15,7 +15,7 @@ def without(X, y, C):
     """The same, on the features as they are."""
 
     def fit():
-        with mock.patch("fastsoftmax.linear._problem.row_space_of", return_value=None):
+        with mock.patch("fastsoftmax._linear.problem.problem.row_space_of", return_value=None):
             return fastsoftmax.fit(X, y, C=C)
 
     return peers_fit.quietly(fit)

@@ -8,8 +8,8 @@ from sklearn.linear_model._linear_loss import LinearModelLoss
 
 import fastsoftmax
 from fastsoftmax import SoftmaxRegression
-from fastsoftmax._threads import available_threads
-from fastsoftmax.data import SparseData
+from fastsoftmax._engine.data import SparseData
+from fastsoftmax._runtime.threads import available_threads
 
 # ---- loss + gradient: makers of functions of no arguments that return both
 

@@ -15,9 +15,10 @@ from functools import partial
 import numpy as np
 from scipy import sparse
 
-import fastsoftmax.linear._rows as estimator
-from fastsoftmax import SoftmaxRegression, _threads, linear_cross_entropy_value_and_grad
-from fastsoftmax import _validation_sparse as validation
+import fastsoftmax._linear.problem.rows as estimator
+from fastsoftmax import SoftmaxRegression, linear_cross_entropy_value_and_grad
+from fastsoftmax._runtime import threads as _threads
+from fastsoftmax._validation import sparse as validation
 
 EXPECTED = (ValueError, TypeError)
 WRONG = (-1, 1, 2, 7, 127, 2**31 - 1, -(2**31), 2**40, 2**62, -(2**63))

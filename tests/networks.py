@@ -5,7 +5,7 @@ from itertools import pairwise
 import numpy as np
 import reference_networks as oracle
 
-from fastsoftmax.neural import Network, Rule
+from fastsoftmax._neural import Network, Rule
 
 LOSSES = ("cross_entropy", "binary_cross_entropy", "mse", "mae")
 ACTIVATIONS = ("identity", "logistic", "tanh", "relu", "leaky_relu")

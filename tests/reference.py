@@ -3,7 +3,7 @@
 import mpmath
 import numpy as np
 
-from fastsoftmax._baseline import linear_cross_entropy_value_and_grad as plain_linear
+from fastsoftmax._commands.plain_numpy import linear_cross_entropy_value_and_grad as plain_linear
 
 __all__ = ["plain_linear"]
 

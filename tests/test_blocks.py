@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import fastsoftmax
 from fastsoftmax import Blocks, SoftmaxRegression
-from fastsoftmax.data import DenseBlocks, DenseData, Draw, StoredLogits
+from fastsoftmax._engine.data import DenseBlocks, DenseData, Draw, StoredLogits
 
 
 def problem(n=1000, d=12, k=5, dtype=np.float64, seed=0):

@@ -17,7 +17,8 @@ import ctypes, itertools, mmap
 import numpy as np
 import fastsoftmax
 from fastsoftmax import _core
-from fastsoftmax.data import ClassFactors, DenseData, Draw, StoredLogits
+from fastsoftmax._engine.data import DenseData, Draw, StoredLogits
+from fastsoftmax._engine.linalg import ClassFactors
 
 PAGE = mmap.PAGESIZE
 libc = ctypes.CDLL(None, use_errno=True)
@@ -47,12 +48,12 @@ rng = np.random.default_rng(0)
 """
 
 LINEAR = """
-from fastsoftmax.data import LowRankFactors, dense, factors, low_rank
-from fastsoftmax.data import stored as stored_logits, workspace
+from fastsoftmax._engine.data import dense, stored_logits
+from fastsoftmax._engine.linalg import LowRankFactors, cholesky, low_rank, workspace
 
 # the workspace too; NaN where it is used before it is set
 workspace.Workspace.__call__ = lambda self, size: guarded(np.full(size, 255, np.uint8), at_end)
-for module in (dense, factors, low_rank, stored_logits):
+for module in (cholesky, dense, low_rank, stored_logits):
     module.team = lambda n_threads, work: n_threads
 WANTED = ((), ("W", "b"), ("X",), ("W", "b", "X"))
 
@@ -98,8 +99,8 @@ for dtype, at_end in itertools.product((np.float32, np.float64), (True, False)):
 """
 
 STORED = """
-from fastsoftmax._dtypes import BFLOAT16
-from fastsoftmax.data import workspace
+from fastsoftmax._runtime.dtypes import BFLOAT16
+from fastsoftmax._engine.linalg import workspace
 
 workspace.Workspace.__call__ = lambda self, size: guarded(np.full(size, 255, np.uint8), at_end)
 SIZES = itertools.product((1, 2, 33), (1, 3, 4, 8, 9, 15, 16, 17, 31, 33, 40), (1, 2, 7, 13))
@@ -137,8 +138,8 @@ for dtype, at_end, k in itertools.product((np.float32, np.float64), (True, False
 """
 
 NETWORKS = """
-from fastsoftmax.data import workspace
-from fastsoftmax.neural import Network, Rule, network as module
+from fastsoftmax._engine.linalg import workspace
+from fastsoftmax._neural import Network, Rule, network as module
 
 workspace.Workspace.__call__ = lambda self, size: guarded(np.full(size, 255, np.uint8), at_end)
 module.team = lambda n_threads, work: n_threads

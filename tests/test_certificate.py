@@ -13,7 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 import fastsoftmax
 from fastsoftmax import Blocks, LogisticRegression, SoftmaxRegression
-from fastsoftmax.data import StoredLogits
+from fastsoftmax._engine.data import StoredLogits
 from fastsoftmax.datasets import load_digits
 
 TOL = 1e-6
@@ -367,7 +367,7 @@ def test_certify_other_models_with_an_l1_penalty(k, l1_ratio, monkeypatch):
     """No fit is needed where the model is good."""
     from sklearn.linear_model import LogisticRegression as Other
 
-    monkeypatch.delattr("fastsoftmax.linear._certificate.Proof._bound_by_fit")
+    monkeypatch.delattr("fastsoftmax._linear.problem.certificate.Proof._bound_by_fit")
     X, y = data(8, 600, 12, k)
     best = SoftmaxRegression(C=0.05, l1_ratio=l1_ratio, tol=1e-11).fit(X, y).objective_
     for tol in (1e-6, 1e-10):

@@ -10,7 +10,8 @@ from sparse_rows import scrambled, table
 from test_line import stored
 
 from fastsoftmax._core import kernels
-from fastsoftmax.data import WeightedColumns, data_of
+from fastsoftmax._engine.data import data_of
+from fastsoftmax._engine.linalg import WeightedColumns
 
 pytestmark = pytest.mark.kernel
 FLOATS = (np.float32, np.float64)

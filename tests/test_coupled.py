@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 
 import fastsoftmax
-from fastsoftmax._threads import available_threads
-from fastsoftmax.data import DenseData, StoredLogits, coupled
-from fastsoftmax.objective import Objective, blocks_for
-from fastsoftmax.objective.class_grams import ClassGrams
-from fastsoftmax.objective.coupled_grams import CoupledGrams
-from fastsoftmax.objective.curvature import hessian
+from fastsoftmax._engine.data import DenseData, StoredLogits
+from fastsoftmax._engine.linalg import coupled
+from fastsoftmax._engine.objective import Objective, blocks_for
+from fastsoftmax._engine.objective.class_grams import ClassGrams
+from fastsoftmax._engine.objective.coupled_grams import CoupledGrams
+from fastsoftmax._engine.objective.curvature import hessian
+from fastsoftmax._runtime.threads import available_threads
 
 DTYPES = [np.float32, np.float64]
 
@@ -171,8 +172,8 @@ def without(monkeypatch):
 
     def fit(*args, **params):
         with monkeypatch.context() as patched:
-            patched.setattr("fastsoftmax.objective.blocks.CHEAP", 0)
-            patched.setattr("fastsoftmax.objective.blocks.SLIGHT", 0)
+            patched.setattr("fastsoftmax._engine.objective.blocks.CHEAP", 0)
+            patched.setattr("fastsoftmax._engine.objective.blocks.SLIGHT", 0)
             return fastsoftmax.fit(*args, solver="preconditioned-lbfgs", **params)
 
     return fit

@@ -9,7 +9,7 @@ from sklearn.metrics import accuracy_score, f1_score, log_loss, make_scorer
 from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold
 
 from fastsoftmax import Blocks, SoftmaxRegression, SoftmaxRegressionCV
-from fastsoftmax._validation_folds import stratified
+from fastsoftmax._validation.folds import stratified
 from fastsoftmax.datasets import load_digits
 
 CS = np.array([1e-3, 1.0, 1e-2])

@@ -11,7 +11,7 @@ from markdown_code import run
 from matplotlib import pyplot
 
 import fastsoftmax
-from fastsoftmax import datasets, neural, plotting
+from fastsoftmax import _neural, datasets, plotting
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -39,7 +39,7 @@ def test_readme_has_the_figures_of_the_results():
     assert text == report_readme.with_table(text), "run python benchmarks/report_readme.py"
 
 
-@pytest.mark.parametrize("module", [fastsoftmax, neural, plotting, datasets])
+@pytest.mark.parametrize("module", [fastsoftmax, _neural, plotting, datasets])
 def test_the_reference_lists_every_public_name(module):
     text = (DOCS / "reference" / "index.md").read_text(encoding="utf-8")
     listed = set(re.findall(r"^   (\w+)$", text, re.MULTILINE))

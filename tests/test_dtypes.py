@@ -12,10 +12,10 @@ from hypothesis import strategies as st
 
 from fastsoftmax import MLPClassifier, SoftmaxRegression
 from fastsoftmax import linear_cross_entropy_value_and_grad as value_and_grad
-from fastsoftmax._dtypes import BFLOAT16, COMPUTED_IN, computed_in, name_of, widened
-from fastsoftmax.data import DenseData, Draw
+from fastsoftmax._engine.data import DenseData, Draw
+from fastsoftmax._neural import Network
+from fastsoftmax._runtime.dtypes import BFLOAT16, COMPUTED_IN, computed_in, name_of, widened
 from fastsoftmax.datasets import load_digits, load_mnist
-from fastsoftmax.neural import Network
 
 DTYPES = tuple(COMPUTED_IN)
 by_dtype = pytest.mark.parametrize("dtype", DTYPES, ids=name_of)

@@ -8,7 +8,7 @@ from estimator_checks import INSTANCES, expected_failures
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 import fastsoftmax
-from fastsoftmax import linear, neural
+from fastsoftmax import _linear, _neural
 
 
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -22,7 +22,7 @@ def test_scikit_learns_own_checks(estimator, check):
 def test_every_estimator_is_checked():
     estimators = {
         thing
-        for room in (fastsoftmax, linear, neural)
+        for room in (fastsoftmax, _linear, _neural)
         for thing in (getattr(room, name) for name in room.__all__)
         if isinstance(thing, type) and hasattr(thing, "predict")
     }

@@ -11,8 +11,8 @@ from scipy import sparse
 from scipy.special import logsumexp
 
 from fastsoftmax import Blocks, SoftmaxRegression, SoftmaxRegressionCV
-from fastsoftmax.data import SparseData
-from fastsoftmax.objective.features import change_of
+from fastsoftmax._engine.data import SparseData
+from fastsoftmax._engine.objective.features import change_of
 
 KINDS = ["dense", "dense blocks", "sparse", "sparse blocks"]
 INF = np.inf

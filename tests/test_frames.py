@@ -9,13 +9,7 @@ from sklearn.compose import ColumnTransformer, make_column_transformer
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 
-from fastsoftmax import (
-    Adaline,
-    LogisticRegression,
-    MLPClassifier,
-    MLPRegressor,
-    SoftmaxRegression,
-)
+from fastsoftmax import Adaline, LogisticRegression, MLPClassifier, MLPRegressor, SoftmaxRegression
 
 NAMES = ["age", "income", "height"]
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")

@@ -31,7 +31,7 @@ from fastsoftmax import (
     log_softmax,
     nll_loss,
 )
-from fastsoftmax._threads import team
+from fastsoftmax._runtime.threads import team
 
 pytestmark = pytest.mark.kernel
 

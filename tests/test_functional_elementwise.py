@@ -12,7 +12,7 @@ from reference import assert_near, mp, ulps
 
 import fastsoftmax
 from fastsoftmax import binary_cross_entropy, log_sigmoid, logit, mae, mse, one_hot, sigmoid
-from fastsoftmax._threads import team
+from fastsoftmax._runtime.threads import team
 
 pytestmark = pytest.mark.kernel
 

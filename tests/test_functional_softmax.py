@@ -29,7 +29,7 @@ from reference import assert_near, mp, ulps
 
 import fastsoftmax
 from fastsoftmax import log_softmax, logsumexp, softmax, softmax_vjp
-from fastsoftmax._threads import team
+from fastsoftmax._runtime.threads import team
 
 pytestmark = pytest.mark.kernel
 

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from fastsoftmax._core import kernels
-from fastsoftmax.data import ClassFactors, DenseData, Draw
+from fastsoftmax._engine.data import DenseData, Draw
+from fastsoftmax._engine.linalg import ClassFactors
 
 pytestmark = pytest.mark.kernel
 FLOATS = (np.float32, np.float64)

@@ -13,7 +13,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 import fastsoftmax
 from fastsoftmax import Blocks, SoftmaxRegression
-from fastsoftmax.data import DenseData
+from fastsoftmax._engine.data import DenseData
 
 
 def table(data_folder, name, delimiter=",", quotechar='"'):

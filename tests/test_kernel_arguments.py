@@ -9,7 +9,7 @@ import scipy.sparse as sp
 
 import fastsoftmax
 from fastsoftmax import MLPClassifier, MLPRegressor, SoftmaxRegression, _core
-from fastsoftmax.data import DenseData
+from fastsoftmax._engine.data import DenseData
 
 pytestmark = pytest.mark.kernel
 

@@ -11,7 +11,7 @@ import pytest
 from scipy import sparse
 
 from fastsoftmax import Blocks, LogisticRegression, SoftmaxRegression
-from fastsoftmax.data import ClassFactors
+from fastsoftmax._engine.linalg import ClassFactors
 
 TOL = 1e-6
 

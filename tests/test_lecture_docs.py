@@ -8,7 +8,7 @@ import pytest
 from matplotlib import pyplot
 
 import fastsoftmax
-from fastsoftmax import neural
+from fastsoftmax import _neural
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "docs" / "lecture.md").read_text(encoding="utf-8")
@@ -30,9 +30,9 @@ def test_tests_are_there(file, name):
 def test_functions_are_there(name):
     owner, _, method = name.partition(".")
     if owner.endswith("_"):  # an attribute of fits
-        assert owner in neural.MLPClassifier.__doc__
+        assert owner in _neural.MLPClassifier.__doc__
         return
-    found = getattr(fastsoftmax, owner, None) or getattr(neural, owner)
+    found = getattr(fastsoftmax, owner, None) or getattr(_neural, owner)
     assert not method or hasattr(found, method)
 
 

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 from reference import logit_loss_and_gradient, one_hot
 from scipy import sparse
 
-from fastsoftmax._threads import team
-from fastsoftmax.data import DenseData, SparseData, StoredLogits
+from fastsoftmax._engine.data import DenseData, SparseData, StoredLogits
+from fastsoftmax._runtime.threads import team
 
 pytestmark = pytest.mark.kernel
 FLOATS = (np.float32, np.float64)

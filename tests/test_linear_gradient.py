@@ -9,7 +9,7 @@ from reference import assert_near, central_difference, linear_bounds, one_hot, s
 
 from fastsoftmax import linear_cross_entropy
 from fastsoftmax import linear_cross_entropy_value_and_grad as value_and_grad
-from fastsoftmax.data import DenseData, dense
+from fastsoftmax._engine.data import DenseData, dense
 
 pytestmark = pytest.mark.kernel
 

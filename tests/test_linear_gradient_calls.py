@@ -6,8 +6,8 @@ from scipy import sparse
 
 from fastsoftmax import linear_cross_entropy
 from fastsoftmax import linear_cross_entropy_value_and_grad as value_and_grad
-from fastsoftmax._threads import team
-from fastsoftmax.data import DenseData
+from fastsoftmax._engine.data import DenseData
+from fastsoftmax._runtime.threads import team
 
 FLOATS = (np.float32, np.float64)
 THREADS = (1, 2, 3, 8)

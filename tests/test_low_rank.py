@@ -6,20 +6,19 @@ import numpy as np
 import pytest
 
 from fastsoftmax import SoftmaxRegression
-from fastsoftmax.data import (
+from fastsoftmax._engine.data import DenseData, Draw
+from fastsoftmax._engine.linalg import (
     ClassFactors,
-    DenseData,
-    Draw,
     LowRankFactors,
     add,
     dot,
     low_rank_blocks,
     orthonormal_rows,
 )
-from fastsoftmax.objective import Objective, low_rank
-from fastsoftmax.objective import line as lines
-from fastsoftmax.objective.class_grams import ClassGrams
-from fastsoftmax.objective.low_rank import LowRankBlocks
+from fastsoftmax._engine.objective import Objective, low_rank
+from fastsoftmax._engine.objective import line as lines
+from fastsoftmax._engine.objective.class_grams import ClassGrams
+from fastsoftmax._engine.objective.low_rank import LowRankBlocks
 
 FLOATS = (np.float32, np.float64)
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from fastsoftmax.data import DenseBlocks, DenseData, SparseBlocks, SparseData
+from fastsoftmax._engine.data import DenseBlocks, DenseData, SparseBlocks, SparseData
 
 pytestmark = pytest.mark.kernel
 

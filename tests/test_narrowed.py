@@ -6,8 +6,8 @@ from optimum import sum_objective
 from sklearn.exceptions import ConvergenceWarning
 
 from fastsoftmax import SoftmaxRegression
-from fastsoftmax.data import DenseData
-from fastsoftmax.objective import Objective, objective
+from fastsoftmax._engine.data import DenseData
+from fastsoftmax._engine.objective import Objective, objective
 
 
 @pytest.fixture

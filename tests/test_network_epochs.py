@@ -8,8 +8,8 @@ import pytest
 import reference_networks as oracle
 from layouts import strided
 
-from fastsoftmax import _threads
-from fastsoftmax.neural import Rule
+from fastsoftmax._neural import Rule
+from fastsoftmax._runtime import threads as _threads
 
 RULES = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw")
 TOLERANCE = {np.float32: 2e-5, np.float64: 1e-11}

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from fastsoftmax import Adaline, LogisticRegression, MLPClassifier, MLPRegressor
-from fastsoftmax.neural import Network, Rule
+from fastsoftmax._neural import Network, Rule
 
 X = np.random.default_rng(0).normal(size=(20, 3))
 y = np.arange(20) % 3

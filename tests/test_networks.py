@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from layouts import STRIDED, strided
 
-from fastsoftmax import _threads
+from fastsoftmax._runtime import threads as _threads
 
 pytestmark = pytest.mark.kernel
 TOLERANCE = {np.float32: 3e-5, np.float64: 1e-12}  # of an array's largest element

@@ -6,9 +6,9 @@ import mpmath
 import numpy as np
 import pytest
 
-from fastsoftmax import _threads
-from fastsoftmax.neural import Network, Rule
-from fastsoftmax.neural import network as network_module
+from fastsoftmax._neural import Network, Rule
+from fastsoftmax._neural import network as network_module
+from fastsoftmax._runtime import threads as _threads
 
 pytestmark = pytest.mark.kernel
 

@@ -7,7 +7,8 @@ import pytest
 from scipy import sparse
 
 import fastsoftmax
-from fastsoftmax import SoftmaxRegression, solvers
+from fastsoftmax import SoftmaxRegression
+from fastsoftmax._engine import solvers
 
 SOLVERS = ["auto", "preconditioned-lbfgs", "lbfgs", "newton", "gd"]
 

@@ -7,8 +7,8 @@ import pytest
 from scipy import sparse
 
 from fastsoftmax import SoftmaxRegression
+from fastsoftmax._linear.online import Stream
 from fastsoftmax.datasets import load_mnist
-from fastsoftmax.linear._online import Stream
 
 
 def blobs(n=3000, d=8, k=4, seed=0):

@@ -5,15 +5,10 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 
-from fastsoftmax import (
-    Adaline,
-    LogisticRegression,
-    MLPClassifier,
-    MLPRegressor,
-    SoftmaxRegression,
-)
+from fastsoftmax import Adaline, LogisticRegression, MLPClassifier, MLPRegressor, SoftmaxRegression
+from fastsoftmax._engine.solvers.base import Iteration
+from fastsoftmax._neural import Epoch
 from fastsoftmax.datasets import load_digits
-from fastsoftmax.neural import Epoch
 from fastsoftmax.plotting import (
     ComparisonDisplay,
     ConvergenceDisplay,
@@ -21,7 +16,6 @@ from fastsoftmax.plotting import (
     WeightsDisplay,
     _style,
 )
-from fastsoftmax.solvers.base import Iteration
 
 X, Y = load_digits()
 X = X[:300] / 16

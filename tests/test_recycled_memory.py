@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 import fastsoftmax
-from fastsoftmax.data import memory
-from fastsoftmax.data.memory import KEPT, LARGE, empty
+from fastsoftmax._engine.linalg import memory
+from fastsoftmax._engine.linalg.memory import KEPT, LARGE, empty
 
 MB = 1 << 20
 

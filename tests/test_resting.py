@@ -7,8 +7,8 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from fastsoftmax import SoftmaxRegression
-from fastsoftmax.data import DenseData
-from fastsoftmax.objective import Objective, resting
+from fastsoftmax._engine.data import DenseData
+from fastsoftmax._engine.objective import Objective, resting
 
 FLOATS = (np.float32, np.float64)
 ROUNDING = 10 * float(np.finfo(np.float32).eps)  # in which float64 X is fitted at first, too

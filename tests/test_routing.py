@@ -25,13 +25,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_html_repr
 
-from fastsoftmax import (
-    Adaline,
-    LogisticRegression,
-    MLPClassifier,
-    MLPRegressor,
-    SoftmaxRegression,
-)
+from fastsoftmax import Adaline, LogisticRegression, MLPClassifier, MLPRegressor, SoftmaxRegression
 from fastsoftmax.datasets import load_digits
 
 CLASSIFIERS = [

@@ -10,8 +10,9 @@ import pytest
 from scipy import linalg, sparse
 
 from fastsoftmax import Blocks, LogisticRegression, SoftmaxRegression, SoftmaxRegressionCV
-from fastsoftmax.data import DenseBlocks, DenseData, SparseData, row_space
-from fastsoftmax.linear import _penalty, _problem
+from fastsoftmax._engine.data import DenseBlocks, DenseData, SparseData, row_space
+from fastsoftmax._linear.problem import penalty
+from fastsoftmax._linear.problem import problem as _problem
 
 WEAK = 1e6
 
@@ -102,7 +103,7 @@ def spaces(monkeypatch):
     made = []
 
     def row_space_of(*args):
-        made.append(_penalty.row_space_of(*args))
+        made.append(penalty.row_space_of(*args))
         return made[-1]
 
     monkeypatch.setattr(_problem, "row_space_of", row_space_of)
@@ -176,7 +177,7 @@ def table(X):
 @pytest.mark.parametrize("C", [1.0, WEAK])
 @pytest.mark.parametrize("form", FORMS)
 def test_every_kind_of_X(form, C, spaces, monkeypatch):
-    monkeypatch.setattr("fastsoftmax.linear._rows.dense_if_small", lambda X: X)
+    monkeypatch.setattr("fastsoftmax._linear.problem.rows.dense_if_small", lambda X: X)
     X, y = problem(24, 1024, 3)
     X = FORMS[form](X)
     model = SoftmaxRegression(C=C).fit(X, y)

@@ -25,8 +25,8 @@ from fastsoftmax import (
     SoftmaxRegressionCV,
     load,
 )
-from fastsoftmax.saving import archive
-from fastsoftmax.saving.values import decode, encode
+from fastsoftmax._saving import archive
+from fastsoftmax._saving.values import decode, encode
 
 # what a fit leaves behind for the next one, and no more
 NOT_KEPT = {"_carry", "_evidence", "_stream", "_rule", "_rng"}  # which files do without
@@ -115,9 +115,9 @@ def test_a_loaded_model_is_the_saved_one(models, number, tmp_path):
 
 
 def test_every_estimator_is_here(models):
-    from fastsoftmax._loading import ESTIMATORS
+    from fastsoftmax._saving.load import estimators
 
-    assert {type(model) for model, _ in models} == set(ESTIMATORS.values())
+    assert {type(model) for model, _ in models} == set(estimators().values())
 
 
 LABELS = st.one_of(

@@ -13,7 +13,8 @@ from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from fastsoftmax import SoftmaxRegression, _threads
+from fastsoftmax import SoftmaxRegression
+from fastsoftmax._runtime import threads as _threads
 from fastsoftmax.datasets import load_digits
 
 PARAMS = {

@@ -9,9 +9,10 @@ from optimum import mean_gradient, sum_objective
 from sklearn.exceptions import ConvergenceWarning
 
 import fastsoftmax
-from fastsoftmax import SoftmaxRegression, _threads
+from fastsoftmax import SoftmaxRegression
+from fastsoftmax._engine.objective import Objective
+from fastsoftmax._runtime import threads as _threads
 from fastsoftmax.datasets import load_digits
-from fastsoftmax.objective import Objective
 
 
 def blobs(n_classes=3, n=120, n_features=4, seed=0):

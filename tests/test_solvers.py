@@ -10,10 +10,10 @@ from sklearn.linear_model import LogisticRegression
 from threadpoolctl import threadpool_limits
 
 from fastsoftmax import SoftmaxRegression
-from fastsoftmax.data import DenseData
+from fastsoftmax._engine.data import DenseData
+from fastsoftmax._engine.objective import Objective
+from fastsoftmax._engine.solvers import SOLVERS, Options
 from fastsoftmax.datasets import load_digits, load_mnist
-from fastsoftmax.objective import Objective
-from fastsoftmax.solvers import SOLVERS, Options
 
 SMOOTH = [name for name, solver in SOLVERS.items() if "l1" not in solver.needs]
 FAST = [name for name in SMOOTH if name != "gd"]
@@ -123,7 +123,7 @@ def test_without_room_for_logits(solver, n_classes):
 
 def test_a_scouted_line_goes_where_it_looks(monkeypatch):
     """Its looks are moves: back, forth and to where it began."""
-    monkeypatch.setattr("fastsoftmax.objective.line.SCOUTED", 64)
+    monkeypatch.setattr("fastsoftmax._engine.objective.line.SCOUTED", 64)
     objective = problem()
     theta, direction = np.random.default_rng(0).normal(size=(2, objective.size))
     line, whole = objective.line(theta), objective.line(theta)
@@ -149,7 +149,7 @@ def test_a_scouted_line_goes_where_it_looks(monkeypatch):
 
 
 def test_rows_that_mislead_are_not_asked_again(monkeypatch):
-    monkeypatch.setattr("fastsoftmax.objective.line.SCOUTED", 64)
+    monkeypatch.setattr("fastsoftmax._engine.objective.line.SCOUTED", 64)
     objective = problem()
     line = objective.line(objective.start())
     direction = -line.gradient
@@ -165,7 +165,7 @@ def test_rows_that_mislead_are_not_asked_again(monkeypatch):
 def test_same_optimum_whatever_rows_are_scouted(monkeypatch, rows, C):
     X, y = blobs(4, n=900)
     best = SoftmaxRegression(solver="preconditioned-lbfgs", C=C, tol=1e-10).fit(X, y)
-    monkeypatch.setattr("fastsoftmax.objective.line.SCOUTED", rows)
+    monkeypatch.setattr("fastsoftmax._engine.objective.line.SCOUTED", rows)
     model = SoftmaxRegression(solver="preconditioned-lbfgs", C=C, tol=1e-10).fit(X, y)
     assert model.converged_ and model.objective_ == pytest.approx(best.objective_, rel=1e-9)
 
@@ -191,7 +191,7 @@ def test_rows_that_lead_far_astray(monkeypatch, seed):
     X, y, weights, C, rows = uneven(seed)
     model = SoftmaxRegression(solver="preconditioned-lbfgs", C=C, tol=1e-7)
     best = model.fit(X, y, sample_weight=weights).objective_
-    monkeypatch.setattr("fastsoftmax.objective.line.SCOUTED", rows)
+    monkeypatch.setattr("fastsoftmax._engine.objective.line.SCOUTED", rows)
     model.fit(X, y, sample_weight=weights)
     assert model.converged_ and model.objective_ == pytest.approx(best, rel=5e-6)
 

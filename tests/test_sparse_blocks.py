@@ -11,8 +11,8 @@ from sparse_rows import compressed, scrambled, table, text
 
 import fastsoftmax
 from fastsoftmax import Blocks, SoftmaxRegression
-from fastsoftmax.data import DenseBlocks, SparseBlocks, SparseData, StoredLogits, diagonals
-from fastsoftmax.linear._rows import rows_of
+from fastsoftmax._engine.data import DenseBlocks, SparseBlocks, SparseData, StoredLogits, diagonals
+from fastsoftmax._linear.problem.rows import rows_of
 
 FLOATS = (np.float32, np.float64)
 

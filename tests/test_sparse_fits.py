@@ -12,9 +12,10 @@ from sklearn.linear_model import LogisticRegression
 from sparse_rows import compressed, scrambled, table, text
 from threadpoolctl import threadpool_limits
 
-import fastsoftmax.data
-from fastsoftmax import SoftmaxRegression, _threads
-from fastsoftmax.objective import line
+import fastsoftmax._engine.data
+from fastsoftmax import SoftmaxRegression
+from fastsoftmax._engine.objective import line
+from fastsoftmax._runtime import threads as _threads
 
 N = 240
 
@@ -22,8 +23,8 @@ N = 240
 @pytest.fixture(autouse=True)
 def _stays_sparse(monkeypatch):
     """However small X is."""
-    monkeypatch.setattr(fastsoftmax.data, "dense_if_small", lambda X: X)
-    monkeypatch.setattr("fastsoftmax.linear._rows.dense_if_small", lambda X: X)
+    monkeypatch.setattr(fastsoftmax._engine.data, "dense_if_small", lambda X: X)
+    monkeypatch.setattr("fastsoftmax._linear.problem.rows.dense_if_small", lambda X: X)
 
 
 def problem(k, n=N, d=600, dtype=np.float64, seed=0):
@@ -109,7 +110,7 @@ def test_folded_features_get_the_weights_that_they_get_unfolded(monkeypatch):
     X, y = problem(5)
     model = fit(X, y, tol=1e-13)
     assert model.n_features_in_ == X.shape[1]
-    monkeypatch.setattr(fastsoftmax.data.SparseData, "folded", lambda self: self)
+    monkeypatch.setattr(fastsoftmax._engine.data.SparseData, "folded", lambda self: self)
     unfolded = fit(X, y, tol=1e-13)
     np.testing.assert_allclose(model.coef_, unfolded.coef_, atol=1e-5)
     assert model.grad_norm_ == pytest.approx(unfolded.grad_norm_, abs=1e-6)

@@ -8,9 +8,9 @@ from reference import assert_near, linear_bounds, one_hot, soft_linear
 from scipy import sparse
 from sparse_rows import INDICES, compressed, scrambled, table
 
-from fastsoftmax import _threads
 from fastsoftmax import linear_cross_entropy_value_and_grad as value_and_grad
-from fastsoftmax.data import SparseData, StoredLogits
+from fastsoftmax._engine.data import SparseData, StoredLogits
+from fastsoftmax._runtime import threads as _threads
 
 pytestmark = pytest.mark.kernel
 

@@ -5,21 +5,13 @@ import pytest
 from scipy import sparse
 from sparse_rows import scrambled, table, text
 
-from fastsoftmax import _threads
-from fastsoftmax.data import (
-    DiagonalFactors,
-    SparseData,
-    StoredLogits,
-    add,
-    combine,
-    dots,
-    largest,
-    products,
-)
-from fastsoftmax.data import diagonals as of_hessian
-from fastsoftmax.data.fold import fold
-from fastsoftmax.data.workspace import Workspace
-from fastsoftmax.solvers.history import History
+from fastsoftmax._engine.data import DiagonalFactors, SparseData, StoredLogits
+from fastsoftmax._engine.data import diagonals as of_hessian
+from fastsoftmax._engine.data.merged_features import fold
+from fastsoftmax._engine.linalg import add, combine, dots, largest, products
+from fastsoftmax._engine.linalg.workspace import Workspace
+from fastsoftmax._engine.solvers.history import History
+from fastsoftmax._runtime import threads as _threads
 
 pytestmark = pytest.mark.kernel
 

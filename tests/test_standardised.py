@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fastsoftmax.data import Standardisation
+from fastsoftmax._engine.data import Standardisation
 
 pytestmark = pytest.mark.kernel
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from fastsoftmax import _threads
-from fastsoftmax._threads import WORK_PER_THREAD, available_threads, team
+from fastsoftmax._runtime import threads as _threads
+from fastsoftmax._runtime.threads import WORK_PER_THREAD, available_threads, team
 
 NO_QUOTA = 1 << 30
 

@@ -8,7 +8,7 @@ from scipy import sparse
 from sklearn.exceptions import NotFittedError
 
 from fastsoftmax import SoftmaxRegression
-from fastsoftmax import _validation as check
+from fastsoftmax._validation import numbers as check
 
 N = 30
 X = np.random.default_rng(0).normal(size=(N, 4))

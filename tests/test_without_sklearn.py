@@ -35,7 +35,7 @@ def run(code, *, path=None, fails=False):
         "import fastsoftmax.functional",
         "import fastsoftmax; fastsoftmax.datasets.load_digits(); fastsoftmax.show_versions()",
         "import fastsoftmax; dir(fastsoftmax); hasattr(fastsoftmax, 'no_such_name')",
-        "import fastsoftmax.data, fastsoftmax.objective, fastsoftmax.solvers",
+        "import fastsoftmax._engine.objective, fastsoftmax._engine.solvers",
     ],
 )
 def test_functions_never_import_scikit_learn(code):
@@ -106,7 +106,7 @@ def test_errors_and_warnings():
         + DATA
         + """
 import warnings
-from fastsoftmax._sklearn import ConvergenceWarning, NotFittedError
+from fastsoftmax._runtime.sklearn_compat import ConvergenceWarning, NotFittedError
 
 try:
     SoftmaxRegression().predict(X)
@@ -157,7 +157,7 @@ def test_a_scikit_learn_that_is_broken_further_down(files, tmp_path):
         (tmp_path / "sklearn" / name).write_text(text)
     # before any other folder where a whole one may be
     first = f"import sys; sys.path[:] = [{str(tmp_path)!r}] + [p for p in sys.path if p]\n"
-    error = run(first + WITHOUT_WHOLE_ONES + "import fastsoftmax.linear", fails=True)
+    error = run(first + WITHOUT_WHOLE_ONES + "import fastsoftmax._linear", fails=True)
     assert error.splitlines()[-1].startswith(("ImportError: broken", "ModuleNotFoundError: No mod"))
 
 
@@ -219,7 +219,7 @@ for form in ("csr", "csc", "coo"):
 table = np.eye(3)[y]
 for given in (table, table.astype(int)):
     np.testing.assert_allclose(SoftmaxRegression(tol=1e-12).fit(X, given).coef_, dense.coef_, 1e-6)
-for solver in fastsoftmax.solvers.SOLVERS:
+for solver in fastsoftmax._engine.solvers.SOLVERS:
     r = 0.5 * (solver == "proximal-newton")
     assert SoftmaxRegression(solver=solver, l1_ratio=r, tol=1e-3).fit(X, y).converged_
 assert LogisticRegression().fit(X, table.astype(int)).predict(X).shape == (60, 3)

@@ -9,7 +9,8 @@ from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Any
 
 from fastsoftmax import datasets
-from fastsoftmax._info import show_versions
+from fastsoftmax._runtime import renamed_modules
+from fastsoftmax._runtime.versions import show_versions
 from fastsoftmax.blocks import Blocks
 from fastsoftmax.functional import (
     binary_cross_entropy,
@@ -31,8 +32,7 @@ from fastsoftmax.functional import (
 )
 
 if TYPE_CHECKING:
-    from fastsoftmax._loading import load
-    from fastsoftmax.linear import (
+    from fastsoftmax._linear import (
         Adaline,
         LogisticRegression,
         SoftmaxRegression,
@@ -40,9 +40,11 @@ if TYPE_CHECKING:
         certify,
         fit,
     )
-    from fastsoftmax.neural import MLPClassifier, MLPRegressor
+    from fastsoftmax._neural import MLPClassifier, MLPRegressor
+    from fastsoftmax._saving.load import load
 
 __version__ = _version("fastsoftmax")
+renamed_modules.install()
 
 __all__ = [
     "Adaline",
@@ -76,15 +78,15 @@ __all__ = [
 ]
 
 _ESTIMATORS = {
-    "Adaline": "linear",
-    "LogisticRegression": "linear",
-    "MLPClassifier": "neural",
-    "MLPRegressor": "neural",
-    "SoftmaxRegression": "linear",
-    "SoftmaxRegressionCV": "linear",
-    "certify": "linear",
-    "fit": "linear",
-    "load": "_loading",
+    "Adaline": "_linear",
+    "LogisticRegression": "_linear",
+    "MLPClassifier": "_neural",
+    "MLPRegressor": "_neural",
+    "SoftmaxRegression": "_linear",
+    "SoftmaxRegressionCV": "_linear",
+    "certify": "_linear",
+    "fit": "_linear",
+    "load": "_saving.load",
 }
 
 

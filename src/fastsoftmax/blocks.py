@@ -7,9 +7,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
-from fastsoftmax import _validation as check
-from fastsoftmax import _validation_blocks as check_blocks
-from fastsoftmax._validation_sparse import features, require_finite
+from fastsoftmax._validation import blocks as check_blocks
+from fastsoftmax._validation import numbers as check
+from fastsoftmax._validation.sparse import features, require_finite
 
 
 class Scan(NamedTuple):
@@ -60,6 +60,8 @@ class Blocks:
     >>> bool(abs(model.objective_ - fastsoftmax.fit(X, y, C=0.01).objective_) < 1e-6)
     True
     """
+
+    __module__ = "fastsoftmax"
 
     def __init__(
         self, source: Sequence[tuple[Any, ...]] | Callable[[], Iterable[tuple[Any, ...]]]

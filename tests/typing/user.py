@@ -22,7 +22,7 @@ from fastsoftmax import (
     SoftmaxRegressionCV,
     datasets,
 )
-from fastsoftmax.solvers import State
+from fastsoftmax._engine.solvers import State
 
 Array = NDArray[Any]
 

@@ -9,8 +9,8 @@ from fastsoftmax import _core
 from fastsoftmax._commands import demo
 from fastsoftmax._commands.gradient import compare
 from fastsoftmax._commands.roofline import measure
-from fastsoftmax._info import processor
-from fastsoftmax._threads import available_threads
+from fastsoftmax._runtime.threads import available_threads
+from fastsoftmax._runtime.versions import processor
 
 HELP = "time one loss + gradient against plain NumPy, and the fit of the demo"
 

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from fastsoftmax import datasets
 from fastsoftmax._commands.gradient import compare
-from fastsoftmax.linear import SoftmaxRegression
+from fastsoftmax._linear import SoftmaxRegression
 
 HELP = "train softmax regression on handwritten digits and show what it cost"
 

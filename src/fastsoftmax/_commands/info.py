@@ -2,7 +2,7 @@
 
 import argparse
 
-from fastsoftmax._info import show_versions
+from fastsoftmax._runtime.versions import show_versions
 
 HELP = "print versions, the processor build chosen, OpenMP and threads"
 

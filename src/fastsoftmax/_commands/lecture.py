@@ -3,13 +3,13 @@
 import argparse
 import time
 
-from fastsoftmax import _validation_plotting
 from fastsoftmax._commands import lecture_experiments as experiments
 from fastsoftmax._commands import lecture_pictures as pictures
 from fastsoftmax._commands import lecture_report as reports
 from fastsoftmax._commands.folder import written_whole
 from fastsoftmax._commands.lecture_identities import identities, worked_example
 from fastsoftmax._commands.lecture_timing import seconds_a_step
+from fastsoftmax._validation import plotting
 
 HELP = "run the lecture's experiments: pictures and a report, in seconds"
 REPORT = "report.md"
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     began = time.perf_counter()
-    _validation_plotting.matplotlib()
+    plotting.matplotlib()
     with written_whole(arguments.out) as folder:
         data = experiments.read(arguments.mnist)
         print(f"{data.name}: {len(data.X)} images to train on, {len(data.X_test)} to test")

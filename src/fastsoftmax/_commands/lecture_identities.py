@@ -7,6 +7,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
+from fastsoftmax._linear import Adaline, LogisticRegression
+from fastsoftmax._neural import Network
 from fastsoftmax.functional import (
     linear_cross_entropy_value_and_grad,
     nll_loss,
@@ -14,8 +16,6 @@ from fastsoftmax.functional import (
     sigmoid,
     softmax,
 )
-from fastsoftmax.linear import Adaline, LogisticRegression
-from fastsoftmax.neural import Network
 
 # Four examples, three classes: outputs of a softmax, labels, and what the notes find, to as many
 # digits as they give

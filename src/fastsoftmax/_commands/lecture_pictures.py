@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastsoftmax._commands.lecture_experiments import Neurons, Outputs, Solved, n_parameters
-from fastsoftmax.neural import MLPClassifier
+from fastsoftmax._neural import MLPClassifier
 from fastsoftmax.plotting import (
     ComparisonDisplay,
     ConvergenceDisplay,

@@ -28,9 +28,9 @@ from fastsoftmax._commands.lecture_identities import (
     Identity,
     agrees,
 )
-from fastsoftmax._info import processor
-from fastsoftmax._threads import available_threads
-from fastsoftmax.neural import MLPClassifier
+from fastsoftmax._neural import MLPClassifier
+from fastsoftmax._runtime.threads import available_threads
+from fastsoftmax._runtime.versions import processor
 
 NOTED_PARAMETERS = {1: 7850, 2: 7960}  # by layers, of 784 pixels and 10 classes
 LATE = EPOCHS // 2  # epochs at the end over which curves are called rough or smooth

@@ -7,11 +7,11 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._baseline import PlainSgd
 from fastsoftmax._commands.lecture_experiments import NETWORKS, Data
+from fastsoftmax._commands.plain_numpy import PlainSgd
 from fastsoftmax._commands.timing import medians
-from fastsoftmax._threads import available_threads
-from fastsoftmax.neural import Network, Rule
+from fastsoftmax._neural import Network, Rule
+from fastsoftmax._runtime.threads import available_threads
 
 STEPS = 500  # of an epoch that is timed, at most
 RATE = 1e-3  # small, so that rounding does not grow over the steps; the time is the same

@@ -25,7 +25,7 @@ found by division in place of a table, and code for the penalty where there is n
 at batch 1. How rows are fetched: `network_rows.pxd`.
 
 Not parallel: phase 1 of a batch of up to 16 rows, one chunk, however wide its layers; and, by the
-caller's choice (`neural/network.py`), narrow layers, whose threads would exchange more than they
+caller's choice (`_neural/network.py`), narrow layers, whose threads would exchange more than they
 compute.
 """
 

@@ -1,4 +1,4 @@
-"""Between θ, of features that are centred and scaled, and the model (`objective/parameters.py`).
+"""Between θ, of features that are centred and scaled, and the model (`_engine/objective/parameters.py`).
 
 A few flops for each of the K*(D + 1) numbers, in one reading. As array operations they are some thirty
 for each step of a solver, of a few microseconds each however few the numbers.

@@ -14,10 +14,7 @@ from fastsoftmax.functional._elementwise import (
     one_hot,
     sigmoid,
 )
-from fastsoftmax.functional._linear import (
-    linear_cross_entropy,
-    linear_cross_entropy_value_and_grad,
-)
+from fastsoftmax.functional._linear import linear_cross_entropy, linear_cross_entropy_value_and_grad
 from fastsoftmax.functional._softmax import log_softmax, logsumexp, softmax, softmax_vjp
 
 __all__ = [

@@ -5,8 +5,8 @@ from typing import NamedTuple, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastsoftmax import _validation as check
 from fastsoftmax._core import kernels
+from fastsoftmax._validation import numbers as check
 from fastsoftmax.functional._layout import Layout, distinct, prepared, rounded, workspace
 from fastsoftmax.functional._weights import scaled, times_power_of_two
 

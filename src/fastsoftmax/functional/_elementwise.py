@@ -4,8 +4,8 @@ import numpy as np
 import scipy.special
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
-from fastsoftmax import _validation as check
 from fastsoftmax._core import kernels
+from fastsoftmax._validation import numbers as check
 from fastsoftmax.functional._layout import distinct, prepared, rounded, threads_for
 from fastsoftmax.functional._weights import scaled, times_power_of_two
 

@@ -7,8 +7,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastsoftmax import _validation as check
-from fastsoftmax._threads import WORK_PER_THREAD, team
+from fastsoftmax._runtime.threads import WORK_PER_THREAD, team
+from fastsoftmax._validation import numbers as check
 
 EXP_COST = 16  # multiply-adds that take as long as one exponential
 

@@ -6,10 +6,10 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 
-from fastsoftmax import _validation as check
-from fastsoftmax._typing import MatrixLike
-from fastsoftmax._validation_sparse import features
-from fastsoftmax.data import Gradients, data_of
+from fastsoftmax._engine.data import Gradients, data_of
+from fastsoftmax._runtime.typing import MatrixLike
+from fastsoftmax._validation import numbers as check
+from fastsoftmax._validation.sparse import features
 from fastsoftmax.functional._weights import scaled, times_power_of_two
 
 

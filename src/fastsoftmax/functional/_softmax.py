@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastsoftmax import _validation as check
 from fastsoftmax._core import kernels
+from fastsoftmax._validation import numbers as check
 from fastsoftmax.functional._layout import Axis, Layout, distinct, prepared, rounded, workspace
 
 _SOFTMAX, _LOG_SOFTMAX = 0, 1

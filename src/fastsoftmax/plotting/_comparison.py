@@ -3,8 +3,8 @@
 from collections.abc import Mapping
 from typing import Any, Self
 
-from fastsoftmax import _validation_plotting as check
-from fastsoftmax._validation_plotting import History
+from fastsoftmax._validation import plotting as check
+from fastsoftmax._validation.plotting import History
 from fastsoftmax.plotting import _curves, _style
 
 

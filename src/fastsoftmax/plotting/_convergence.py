@@ -4,8 +4,8 @@ from typing import Any, Self
 
 import numpy as np
 
-from fastsoftmax import _validation_plotting as check
-from fastsoftmax._validation_plotting import History
+from fastsoftmax._validation import plotting as check
+from fastsoftmax._validation.plotting import History
 from fastsoftmax.plotting import _curves, _style
 
 ORDINATES = ("gap", "grad_norm")

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax import _validation_plotting as check
-from fastsoftmax._validation_plotting import History
+from fastsoftmax._validation import plotting as check
+from fastsoftmax._validation.plotting import History
 
 ABSCISSAE = ("iterations", "passes", "seconds")
 SUBSETS = ("training", "validation")

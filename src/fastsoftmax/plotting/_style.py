@@ -6,7 +6,7 @@ ColorBrewer's RdBu, colour-blind-safe too.
 
 from typing import Any
 
-from fastsoftmax import _validation_plotting as check
+from fastsoftmax._validation import plotting as check
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")

@@ -6,7 +6,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastsoftmax import _validation_plotting as check
+from fastsoftmax._validation import plotting as check
 from fastsoftmax.plotting import _style
 
 COLUMN, LINE = 1.12, 1.38  # from one image to the next, in units of its width and height

@@ -1,0 +1,1 @@
+"""What fits: data, objective and solvers. Nothing in here knows of estimators."""

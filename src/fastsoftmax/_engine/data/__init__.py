@@ -1,0 +1,38 @@
+"""What X may be. Each kind offers the products that an objective needs, and never copies X."""
+
+from fastsoftmax._engine.data.dense import DenseData, Gradients
+from fastsoftmax._engine.data.diagonals import DiagonalFactors, Variances, diagonals
+from fastsoftmax._engine.data.float64 import float64_pieces
+from fastsoftmax._engine.data.kinds import better_dense, data_of, dense_if_small
+from fastsoftmax._engine.data.moments import merged
+from fastsoftmax._engine.data.protocol import Data
+from fastsoftmax._engine.data.row_space import RowSpace, row_space
+from fastsoftmax._engine.data.sparse import SparseData
+from fastsoftmax._engine.data.standardised import Standardisation
+from fastsoftmax._engine.data.stored_logits import Draw, DualPoint, Step, StoredLogits
+from fastsoftmax._engine.data.streamed.dense import DenseBlocks
+from fastsoftmax._engine.data.streamed.sparse import SparseBlocks
+
+__all__ = [
+    "Data",
+    "DenseBlocks",
+    "DenseData",
+    "DiagonalFactors",
+    "Draw",
+    "DualPoint",
+    "Gradients",
+    "RowSpace",
+    "SparseBlocks",
+    "SparseData",
+    "Standardisation",
+    "Step",
+    "StoredLogits",
+    "Variances",
+    "better_dense",
+    "data_of",
+    "dense_if_small",
+    "diagonals",
+    "float64_pieces",
+    "merged",
+    "row_space",
+]

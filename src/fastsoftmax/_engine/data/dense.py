@@ -1,0 +1,309 @@
+"""Dense X: of any dtype that `_dtypes` knows and any strides, never copied."""
+
+import hashlib
+from collections.abc import Collection, Sequence
+from typing import NamedTuple, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastsoftmax._core import kernels
+from fastsoftmax._engine.data.moments import Moments, column_moments, doubtful
+from fastsoftmax._engine.data.stored_logits import Draw, Step, StoredLogits
+from fastsoftmax._engine.linalg.memory import empty
+from fastsoftmax._engine.linalg.workspace import Workspace
+from fastsoftmax._runtime.dtypes import computed_in, widened
+from fastsoftmax._runtime.threads import team
+
+# Gradients of W whose float64 totals would be larger are summed in the precision of X.
+WIDE_BYTES = 64 << 20
+LOOKED_AT = 1 << 16  # numbers at a time, to tell zeros
+
+
+class Gradients(NamedTuple):
+    """Gradients of a loss, those that were asked for: W (K, D), b (K,) and X (n, D)."""
+
+    W: NDArray | None = None
+    b: NDArray | None = None
+    X: NDArray | None = None
+
+
+class DenseData:
+    """X, and the products with it that the kernels offer.
+
+    Parameters
+    ----------
+    X : ndarray of shape (n, d)
+    n_threads : int
+    workspace : Workspace, optional
+        The kernels' memory, where it is shared; by no two calls at once.
+    feature_scale : ndarray of shape (d,), float64, optional
+        Factors of the features: all products are those of ``X * feature_scale``. X being a factor
+        of each, what it is multiplied by is scaled instead, and so are results by feature.
+    dtype : dtype, optional
+        In which to compute, float32 or float64, rather than in what suits the dtype of X. X is
+        converted on its way into the kernels.
+
+    Attributes
+    ----------
+    dtype : dtype
+        That in which products are computed, float32 or float64.
+    """
+
+    def __init__(
+        self,
+        X: NDArray,
+        n_threads: int,
+        workspace: Workspace | None = None,
+        feature_scale: NDArray[np.float64] | None = None,
+        dtype: np.dtype | None = None,
+    ) -> None:
+        self.X, self.shape = X, X.shape
+        self.n_threads = n_threads
+        self.dtype = computed_in(X.dtype) if dtype is None else dtype
+        self._feature_scale = feature_scale
+        self._kernel = kernels(self.dtype).linear
+        self._workspace = Workspace() if workspace is None else workspace
+
+    def like(self, X: NDArray) -> Self:
+        """Another array, with the threads and the workspace of this one."""
+        return type(self)(X, self.n_threads, self._workspace)
+
+    def rows(self, chosen: slice | NDArray) -> Self:
+        """Some of the rows."""
+        return self._of(self.X[chosen])
+
+    def _of(self, X: NDArray) -> Self:
+        """Other rows of the same features."""
+        return type(self)(X, self.n_threads, self._workspace, self._feature_scale, self.dtype)
+
+    def _scaled(self, W: NDArray) -> NDArray:
+        """What has a column or an entry for each feature, times the feature's factor."""
+        return W if self._feature_scale is None else W * self._feature_scale
+
+    def as_stored(self, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Numbers in the units of the features, in those in which X is stored."""
+        return numbers if self._feature_scale is None else numbers / self._feature_scale
+
+    def centred(self, shift: NDArray[np.float64]) -> Self:
+        """The same less a number for each feature: a copy, in float64."""
+        X = widened(self.X).astype(np.float64) - self.as_stored(shift)
+        return type(self)(X, self.n_threads, self._workspace, self._feature_scale)
+
+    def scaled(self, units: NDArray[np.float64]) -> Self:
+        """The same with each feature times a number."""
+        scale = self._scaled(units)
+        return type(self)(self.X, self.n_threads, self._workspace, scale, self.dtype)
+
+    def pieces(self) -> list[tuple[slice, Self]]:
+        """All rows, in one piece."""
+        return [(slice(0, len(self.X)), self)]
+
+    def to_float64(self) -> Self:
+        """The same rows, computed in float64; X is not copied."""
+        if self.dtype == np.float64:
+            return self
+        dtype = np.dtype(np.float64)
+        return type(self)(self.X, self.n_threads, self._workspace, self._feature_scale, dtype)
+
+    def narrowed(self, most: int) -> Self:
+        """The same in float32, if a copy takes no more than so many bytes."""
+        if self.dtype != np.float64 or 4 * self.X.size > most:
+            return self
+        turned = self.X.flags.f_contiguous
+        X = empty(self.X.T.shape, np.float32).T if turned else empty(self.X.shape, np.float32)
+        with np.errstate(over="ignore"):
+            np.copyto(X, self.X, casting="same_kind")
+        return type(self)(X, self.n_threads, self._workspace, self._feature_scale)
+
+    def only(self, features: slice | NDArray[np.intp]) -> Self:
+        """Some of the features, in memory."""
+        scale = None if self._feature_scale is None else self._feature_scale[features]
+        X = self.X[:, features]
+        return type(self)(X, self.n_threads, self._workspace, scale, self.dtype)
+
+    def every(self, step: int) -> Self:
+        """Every step-th row."""
+        return self.rows(slice(None, None, step))
+
+    def in_float64(self, rows: slice) -> NDArray[np.float64]:
+        """A copy of some rows, their features times their factors."""
+        X = widened(self.X[rows]).astype(np.float64, order="C")
+        return X if self._feature_scale is None else X * self._feature_scale
+
+    def fingerprint(self) -> bytes:
+        """Of some rows: equal for equal data."""
+        some = np.ascontiguousarray(self.X[:: max(1, len(self.X) // 64)])
+        scale = b"" if self._feature_scale is None else self._feature_scale.tobytes()
+        return hashlib.blake2b(some.tobytes() + scale, digest_size=16).digest()
+
+    def folded(self) -> Self:
+        """Itself: what `SparseData` folds, dense X has not."""
+        return self
+
+    @property
+    def nbytes(self) -> int:
+        return self.X.nbytes
+
+    def _team(self, n_logits: int) -> int:
+        return team(self.n_threads, self.X.size * n_logits)
+
+    def _cast(self, array: NDArray | None) -> NDArray | None:
+        return None if array is None else np.ascontiguousarray(array, dtype=self.dtype)
+
+    def _weights(self, W: NDArray | None) -> NDArray | None:
+        """As the kernels take them, for features as they are stored."""
+        return None if W is None else self._cast(self._scaled(W))
+
+    def value_and_grad(
+        self,
+        W: NDArray | None,
+        b: NDArray | None,
+        targets: NDArray | None,
+        weights: NDArray | None,
+        scale: float,
+        wrt: Collection[str] = ("W", "b"),
+        stored: StoredLogits | None = None,
+        step: Step | None = None,
+    ) -> tuple[float, Gradients]:
+        """``scale`` times the weighted sum of losses, and its gradients with respect to `wrt`.
+
+        At stored logits, where they are given instead of W and b: half a pass, no gradient of X.
+        They are first moved by a step, if there is one.
+        Without targets what is stored is taken for the gradients of the losses by the logits.
+
+        Those of W (K, D) and of b (K,) are float64, or of `dtype` where W is very large; that of X
+        is of `dtype`. Targets are int32 codes (n,), or probabilities (n, K) of `dtype` with
+        contiguous rows. One row of W is one logit, the log-odds of code 1 against 0.
+        """
+        n_logits = len(W) if stored is None else stored.n_logits
+        shape = n_logits, self.shape[1]
+        wide = np.float64 if 8 * n_logits * self.shape[1] <= WIDE_BYTES else self.dtype
+        grads = Gradients(
+            np.zeros(shape, wide) if "W" in wrt or "b" in wrt else None,
+            np.zeros(n_logits),
+            np.zeros(self.shape, self.dtype) if "X" in wrt else None,
+        )
+        loss = self._kernel.value_and_grad(
+            self.X, self._weights(W), self._cast(b), targets, weights, scale,
+            *grads, self._workspace, self._team(n_logits),
+            None if stored is None else stored.tiles,
+            *((None, 0.0) if step is None else (step[0].tiles, step[1])),
+        )  # fmt: skip
+        if grads.W is not None and self._feature_scale is not None:
+            grads.W[...] *= self._feature_scale
+        return loss, grads
+
+    def moments(self, weights: NDArray | None) -> Moments:
+        """Weighted mean and standard deviation of each feature, in two passes."""
+        n, d = self.X.shape
+        if weights is not None:
+            weights = np.ascontiguousarray(weights / (weights.sum(dtype=np.float64) / n), float)
+        kernel = kernels(np.dtype(np.float64)).linear
+        means, variances = np.empty((2, 1, d))
+        for centre, sums in ((None, means), (means, variances)):
+            kernel.moments(self.X, centre, weights, 1 / n, sums, self._workspace, self._team(1))
+        means, deviations = means[0], np.sqrt(variances[0])
+        for j in self._not_zero(doubtful(means, variances[0])):
+            means[j], deviations[j] = column_moments(widened(self.X[:, j]), weights)
+        return self._scaled(means), self._scaled(deviations)
+
+    def _not_zero(self, features: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Those of some features that have any number but 0."""
+        some = np.zeros(len(features), bool)
+        rows = max(1, LOOKED_AT // max(1, len(features)))
+        for start in range(0, len(self.X) if len(features) else 0, rows):
+            at = features[~some]
+            if not len(at):
+                break
+            some[~some] = (widened(self.X[start : start + rows, at]) != 0).any(axis=0)
+        return features[some]
+
+    def logits(self, W: NDArray, b: NDArray | None) -> NDArray:
+        """X Wᵀ + b, of shape (n, K)."""
+        out = np.empty((len(self.X), len(W)), self.dtype)
+        self._kernel.logits(
+            self.X, self._weights(W), self._cast(b), out, self._workspace, self._team(len(W))
+        )
+        return out
+
+    def store_logits(self, W: NDArray, b: NDArray | None, out: StoredLogits) -> None:
+        """X Wᵀ + b into `out`, in half a pass."""
+        self._kernel.store_logits(
+            self.X, self._weights(W), self._cast(b), out.tiles, self._workspace, self._team(len(W))
+        )
+
+    def across(self, T: NDArray) -> NDArray[np.float64]:
+        """Xᵀ T, of shape (d, r), for T (n, r)."""
+        turned = type(self)(self.X.T, self.n_threads, self._workspace, dtype=self.dtype)
+        return self._scaled(turned.logits(T.T, None).T.astype(np.float64)).T
+
+    def gram(
+        self,
+        drawn: Draw,
+        centre: NDArray,
+        scales: NDArray,
+        scale: float,
+        ridge: NDArray[np.float64],
+        shared: NDArray | None = None,
+        shares: NDArray[np.float64] | None = None,
+    ) -> NDArray:
+        """``scale * Σ fᵢ² uᵢ uᵢᵀ + share * shared + diag(ridge)`` over drawn rows, for each class.
+
+        u = (x - centre) * scales, then the last scale itself if `scales` has one more number than X
+        has features: the column of an intercept. (m, size, size).
+        """
+        d = self.shape[1]
+        if self._feature_scale is not None:
+            centre = centre / self._feature_scale
+            scales = np.concatenate([self._scaled(scales[:d]), scales[d:]])
+        shape = len(drawn.counts), len(scales), len(scales)
+        out = empty(shape, self.dtype)
+        work = drawn.counts.sum() * out[0].size // 2
+        kernels(self.dtype).gram.gram(
+            self.X, drawn.rows, self._cast(drawn.factors), drawn.starts, drawn.counts,
+            self._cast(centre), self._cast(scales), scale, self._cast(shared),
+            np.zeros(len(out)) if shares is None else shares, ridge, out,
+            self._workspace, team(self.n_threads, work),
+        )  # fmt: skip
+        return out
+
+    def grams_of(
+        self,
+        drawn: Draw,
+        features: Sequence[NDArray],
+        centre: NDArray,
+        scales: NDArray,
+        scale: float,
+    ) -> list[NDArray]:
+        """As `gram`, for each class of some features of its own: d, at the end, is the intercept's.
+
+        They are in order.
+        """
+        d, grams = self.shape[1], []
+        for (rows, factors), mine in zip(drawn.each(), features, strict=True):
+            columns = mine[mine < d]
+            count = len(rows)
+            own = Draw(np.arange(count, dtype=np.int32), factors, np.array([count]), np.ones(1))
+            scaled = None if self._feature_scale is None else self._feature_scale[columns]
+            X = np.ascontiguousarray(self.X[rows[:, None], columns])
+            picked = type(self)(X, self.n_threads, self._workspace, scaled, self.dtype)
+            nothing = np.zeros(len(mine))
+            grams += list(picked.gram(own, centre[columns], scales[mine], scale, nothing))
+        return grams
+
+    def second_moments(self) -> NDArray[np.float64]:
+        """XᵀX / n."""
+        n, d = self.shape
+        rows = np.arange(n, dtype=np.int32)[None]
+        drawn = Draw(rows, np.ones(rows.shape), np.array([n]), np.ones(1))
+        return self.gram(drawn, np.zeros(d), np.ones(d), 1 / n, np.zeros(d))[0].astype(np.float64)
+
+    def sums(self, drawn: Draw) -> NDArray:
+        """``Σ fᵢ² xᵢ`` over drawn rows, for each class: (m, d)."""
+        out = np.empty((len(drawn.counts), self.shape[1]), self.dtype)
+        kernels(self.dtype).gram.sums(
+            self.X, drawn.rows, self._cast(drawn.factors), drawn.starts, drawn.counts, out,
+            team(self.n_threads, drawn.counts.sum() * self.shape[1]),
+        )  # fmt: skip
+        return self._scaled(out)

@@ -1,0 +1,109 @@
+"""Diagonals of a matrix for each class, and means of the features: a preconditioner's parts."""
+
+from collections.abc import Callable, Iterable, Iterator
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastsoftmax._core import kernels
+from fastsoftmax._engine.linalg.workspace import Workspace
+from fastsoftmax._runtime.threads import team
+
+if TYPE_CHECKING:
+    from fastsoftmax._engine.data.sparse import Columns, SparseData
+
+DTYPE = np.dtype(np.float32)  # whatever that of X is: they are estimates
+WORK = 4  # multiply-adds that a number is worth, for the number of threads
+
+#: (data, rows, begin) -> the weighted p(1 - p) of these rows of the data, in tiles of consecutive
+#: rows; the data begin with row `begin` of all
+Variances = Callable[["SparseData", slice, int], Iterator[NDArray]]
+
+
+class Diagonals(NamedTuple):
+    """Of the Hessian of each class."""
+
+    means: NDArray  # (D, K), float32
+    inverses: NDArray  # (D, K), float32
+    strengths: NDArray[np.float64]  # (K,)
+
+
+class SparsePieces(Protocol):
+    """Sparse X, whole or in pieces."""
+
+    shape: tuple[int, int]
+    dtype: np.dtype
+    n_threads: int
+
+    @property
+    def nnz(self) -> int: ...
+
+    def pieces(self) -> Iterable[tuple[slice, "SparseData"]]: ...
+
+
+def diagonals(
+    X: SparsePieces,
+    variances: Variances,
+    n_logits: int,
+    ridge: float,
+    share: float,
+    centred: bool,
+    missing: Callable[[NDArray], NDArray] = np.zeros_like,
+) -> Diagonals:
+    """Those of Xᵀ diag(v) X / n + ridge for the weights v of each class.
+
+    `share` of a diagonal is that of the rows unweighted, and to the strengths,
+    by which that is weighted, is added what is `missing` of them. Entries that a row has twice
+    count as two, whose squares sum to less than that of their sum.
+    """
+
+    def bands() -> Iterator[tuple[int, "Columns", Iterator[NDArray]]]:
+        for all_rows, data in X.pieces():
+            for rows, columns in data.bands(n_logits):
+                yield rows.stop - rows.start, columns, variances(data, rows, all_rows.start)
+
+    n, d = X.shape
+    strengths = np.empty(n_logits)
+    means, inverses = (np.empty((d, n_logits), np.float32) for _ in range(2))
+    kernels(X.dtype).diagonals.build(
+        bands(), n, ridge, share, missing, centred, means, inverses, strengths, Workspace(),
+        team(X.n_threads, 2 * X.nnz * n_logits),
+    )  # fmt: skip
+    return Diagonals(means, inverses, strengths / n)
+
+
+class DiagonalFactors:
+    """Inverses of what `SparseData.diagonals` approximates.
+
+    Parameters
+    ----------
+    means, inverses : ndarray of shape (D, K), float32
+    strengths : ndarray of shape (K,) or None
+        Of the intercepts; None without them.
+    gauge : bool
+        Whether to take out what all classes have in common.
+    n_threads : int
+    """
+
+    def __init__(
+        self,
+        means: NDArray,
+        inverses: NDArray,
+        strengths: NDArray | None,
+        gauge: bool,
+        n_threads: int,
+    ) -> None:
+        self._parts = means, inverses, strengths, gauge
+        self._n_threads = n_threads
+        self._workspace = Workspace()
+
+    def solve(self, *right: NDArray) -> list[NDArray]:
+        """M⁻¹ of vectors like θ."""
+        threads = team(self._n_threads, WORK * self._parts[0].size)
+        solved = [np.empty(len(v), DTYPE) for v in right]
+        for v, z in zip(right, solved, strict=True):
+            kernels(DTYPE).diagonals.solve(
+                *self._parts, np.ascontiguousarray(v, DTYPE), z, self._workspace, threads
+            )
+        return solved

@@ -1,0 +1,36 @@
+"""Which kind of data an X is, or had better be."""
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import sparse
+
+from fastsoftmax._engine.data.dense import DenseData
+from fastsoftmax._engine.data.sparse import SparseData
+
+SMALL = 1 << 18  # bytes
+
+
+def data_of(
+    X: NDArray | sparse.csr_array, n_threads: int, feature_scale: NDArray | None = None
+) -> DenseData | SparseData:
+    """X as the kind of data that it is, its features times some factors."""
+    if not sparse.issparse(X):
+        return DenseData(X, n_threads, feature_scale=feature_scale)
+    data = SparseData(X, n_threads)
+    return data if feature_scale is None else data.scaled(feature_scale)
+
+
+def better_dense(shape: tuple[int, int], dtype: np.dtype, held: int) -> bool:
+    """Whether a sparse X takes less memory as a dense array than the bytes held, or hardly any.
+
+    What is known of dense X, all of its second moments, makes for fewer passes and sharper ends.
+    """
+    return shape[0] * shape[1] * dtype.itemsize <= max(SMALL, held)
+
+
+def dense_if_small(X: NDArray | sparse.csr_array) -> NDArray | sparse.csr_array:
+    """X as a dense array if it is that or had better be."""
+    is_better = sparse.issparse(X) and better_dense(
+        X.shape, X.dtype, X.data.nbytes + X.indices.nbytes
+    )
+    return X.toarray() if is_better else X

@@ -1,0 +1,61 @@
+"""What X of any kind offers an objective; how its gradient is taken, `parameters.py` knows."""
+
+from collections.abc import Iterable
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastsoftmax._engine.data.stored_logits import StoredLogits
+
+
+class Data(Protocol):
+    """X, dense or sparse, in memory or in blocks.
+
+    Attributes
+    ----------
+    shape : (n, d)
+    dtype : dtype
+        That in which products are computed, float32 or float64.
+    n_threads : int
+    nbytes : int
+        Of X.
+    """
+
+    shape: tuple[int, int]
+    dtype: np.dtype
+    n_threads: int
+    nbytes: int
+
+    def pieces(self) -> "Iterable[tuple[slice, Data]]":
+        """The rows in order, in pieces that are in memory."""
+
+    def scaled(self, units: NDArray[np.float64]) -> "Data":
+        """The same with each feature times a number."""
+
+    def folded(self) -> "Data":
+        """The same with fewer features, if they can be had by a rotation."""
+
+    def to_float64(self) -> "Data":
+        """The same, computed in float64."""
+
+    def narrowed(self, most: int) -> "Data":
+        """The same in float32, if a copy takes no more than so many bytes."""
+
+    def every(self, step: int) -> "Data":
+        """Every step-th row."""
+
+    def like(self, X: NDArray) -> "Data":
+        """Another array, in memory, with the threads of this one."""
+
+    def fingerprint(self) -> bytes:
+        """Of some rows: equal for equal data; of no meaning where nothing is kept between fits."""
+
+    def moments(self, weights: NDArray | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Weighted mean and standard deviation of each feature; 0 exactly of a constant one."""
+
+    def logits(self, W: NDArray, b: NDArray | None) -> NDArray:
+        """X Wᵀ + b, of shape (n, K)."""
+
+    def store_logits(self, W: NDArray, b: NDArray | None, out: StoredLogits) -> None:
+        """X Wᵀ + b into `out`, in half a pass."""

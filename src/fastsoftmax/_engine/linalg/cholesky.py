@@ -1,0 +1,73 @@
+"""Cholesky factors of a matrix for each class."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastsoftmax._core import kernels
+from fastsoftmax._runtime.threads import team
+
+JITTER = 10.0  # units of the last place: what a first attempt adds to the diagonal of ones
+TINY = float(np.finfo(np.float32).tiny)  # for a diagonal from which too much was taken
+RETRY = 100.0  # times that after each failure
+
+
+class ClassFactors:
+    """Inverses of positive semi-definite matrices M (m, size, size), which are overwritten.
+
+    They are scaled to a diagonal of ones, then factored with as little added to it as it takes. Of
+    one with entries that are not finite the diagonal alone is inverted.
+    One matrix serves all classes, each times a number of its own: `strengths`.
+
+    Attributes
+    ----------
+    matrices : ndarray of shape (m, size, size)
+        The factors, in the upper triangles.
+    scales : ndarray of shape (m or K, size), float64
+        What vectors are multiplied by before and after.
+    """
+
+    def __init__(self, matrices: NDArray, n_threads: int, strengths: NDArray | None = None) -> None:
+        self._n_threads = n_threads
+        self._kernel = kernels(matrices.dtype).cholesky
+        self.matrices = matrices
+        diagonals = np.einsum("mii->mi", matrices).astype(np.float64)
+        if not ((diagonals > 0) & (diagonals < np.inf)).all():
+            # where all is 0 the inverse is taken for 1; what is not finite is left out
+            usable = np.isfinite(diagonals).all(axis=1)
+            matrices[~usable] = 0
+            diagonals = np.where((diagonals > 0) & usable[:, None], diagonals, 1)
+        self.scales = 1 / np.sqrt(diagonals)
+        self._factor(matrices)
+        if strengths is not None:
+            self.scales = self.scales / np.sqrt(strengths)[:, None]
+
+    def _factor(self, matrices: NDArray) -> None:
+        count, size, _ = matrices.shape
+        narrow = self.scales.astype(matrices.dtype)
+        jitters = np.full(count, JITTER * float(np.finfo(matrices.dtype).eps))
+        failed = np.ones(count, np.int32)
+        threads = team(self._n_threads, matrices.size * size // 6)
+        while True:
+            self._kernel.factor(matrices, narrow, jitters, failed, threads)
+            if not failed.any():
+                break
+            jitters[failed > 0] *= RETRY
+            # finite entries are 1 at most, so that this has made the matrix diagonally dominant
+            endless = jitters > RETRY * size
+            matrices[endless], jitters[endless] = 0, 0
+
+    def with_added(self, diagonal: NDArray[np.float64]) -> "ClassFactors":
+        """The factors of the same matrices plus diag(diagonal), in place of these."""
+        self.scales = 1 / np.sqrt(np.maximum(1 / self.scales**2 + diagonal, TINY))
+        self._factor(self.matrices)
+        return self
+
+    def solve(self, *right: NDArray[np.float64]) -> list[NDArray[np.float64]]:
+        """M⁻¹ v of up to four v (K, size); one reading of the factors serves them."""
+        stacked = np.ascontiguousarray(right, np.float64)
+        out = np.empty(stacked.shape)
+        threads = team(self._n_threads, 2 * stacked.size * stacked.shape[2])
+        self._kernel.solve(
+            self.matrices, self.scales, stacked, out, int(len(self.matrices) > 1), threads
+        )
+        return list(out)

@@ -1,0 +1,50 @@
+"""The block of the Hessian of each class for sparse X: its diagonal, of centred features."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from fastsoftmax._engine.data import DiagonalFactors, diagonals
+from fastsoftmax._engine.objective.line import Line
+
+if TYPE_CHECKING:
+    from fastsoftmax._engine.objective.objective import Objective
+
+NEARLY_NONE = 1e-30  # a ridge
+SHARED = 0.02  # of the unweighted sum of squares in that of a class
+
+
+class ClassDiagonals:
+    """The diagonals of an objective's Hessian."""
+
+    memory = 5  # pairs: each costs as much as a tenth of a pass, or more, where features are many
+    interval, lasts = 3, 0
+    whole = False
+
+    def __init__(self, objective: "Objective") -> None:
+        self._objective = objective
+        self.rows = self.most_rows = objective.data.shape[0]
+        self.fits, self.carried = True, False
+
+    def cost(self, rows: int) -> float:
+        """Passes that a build is worth."""
+        return 1.0
+
+    def at_start(self, line: Line) -> DiagonalFactors:
+        return self.by_class(line, self.rows, 0)
+
+    def by_class(self, line: Line, rows: int, seed: int) -> DiagonalFactors:
+        """The diagonals at the line's point, from all rows."""
+        o = self._objective
+        units = o.parameters.units(np.arange(o.data.shape[1]))
+        scaled = bool((units != 1).any())
+        means, inverses, strengths = diagonals(
+            o.data, line.variances(), o.n_logits, NEARLY_NONE if scaled else o.penalty, SHARED,
+            o.fit_intercept, o.curvature.missing,
+        )  # fmt: skip
+        if scaled:
+            curvature = 1 / inverses.astype(np.float64) + (np.sqrt(o.penalty) * units[:, None]) ** 2
+            inverses = (1 / curvature).astype(np.float32)
+        o.n_passes += self.cost(rows)
+        strengths = np.where(strengths > 0, strengths, 1.0) if o.fit_intercept else None
+        return DiagonalFactors(means, inverses, strengths, not o.logistic, o.data.n_threads)

@@ -1,0 +1,144 @@
+"""The block of the Hessian of each class: the Gram matrix of its rows, weighted by p(1 - p).
+
+A few thousand rows, drawn with probability proportional to that weight, give it to a few percent;
+drawn uniformly it takes four to eight times as many.
+"""
+
+from typing import TYPE_CHECKING, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastsoftmax._engine.linalg import ClassFactors
+from fastsoftmax._engine.objective.carry import Grams
+from fastsoftmax._engine.objective.far_rows import limited
+from fastsoftmax._engine.objective.line import Line
+
+if TYPE_CHECKING:
+    from fastsoftmax._engine.objective.objective import Objective
+
+SHARED = 0.02  # of the unweighted Gram in that of a class: no direction is without curvature
+ENOUGH = 2048  # rows, unless the features are more
+MATRICES = 0.4  # of the memory budget
+NEAR = 0.6  # of a ridge, by which another may differ and go with the same factors
+TINY = float(np.finfo(float).tiny)
+PAIRS = 30  # of L-BFGS that go with blocks of dense X
+GOLDEN = 0.6180339887498949  # multiples of it, less whole numbers, are spread evenly
+
+
+def cheap_rows(n: int, d: int) -> int:
+    """Rows to make the Gram of a class from: for 5 passes over X, within what is enough."""
+    return min(n, max(d, min(20 * n // d, ENOUGH)))
+
+
+class TableFactors(Protocol):
+    """Inverses of a block for each class, of tables (K, D) or (K, D + 1)."""
+
+    def solve(self, *right: NDArray) -> list[NDArray]: ...
+
+
+class GaugeFree:
+    """M⁻¹ of vectors like θ without what all classes have in common, which no loss sees."""
+
+    def __init__(self, objective: "Objective", factors: TableFactors) -> None:
+        self._parameters, self.factors = objective.parameters, factors
+
+    def solve(self, *right: NDArray) -> list[NDArray]:
+        p = self._parameters
+        return [p.project(z) for z in self.factors.solve(*map(p.table, right))]
+
+
+class ClassGrams:
+    """The blocks of an objective's Hessian, whole."""
+
+    memory = PAIRS
+    interval, lasts = 3, 0
+    whole = False
+    diagonal = 0.01  # of the variances, in the unweighted Gram of some rows
+
+    def __init__(self, objective: "Objective", seed: int) -> None:
+        self._objective = objective
+        self._curvature = objective.curvature
+        self._seed = seed
+        self.rows, self.most_rows = cheap_rows(*objective.data.shape), objective.data.shape[0]
+        self._unweighted: NDArray | None = None
+        grams = objective.curvature.grams
+        self.carried = grams is not None and grams.whole == self.whole
+
+    def cost(self, rows: int, n_matrices: int | None = None) -> float:
+        """Passes that the blocks are worth, or so many matrices, from so many rows each."""
+        n, d = self._objective.data.shape
+        k, size = self._objective.shape
+        count = k if n_matrices is None else n_matrices
+        return count * (rows * size**2 / 2 + size**3 / 6) / (2 * n * d * k)
+
+    @property
+    def fits(self) -> bool:
+        """Whether a matrix a class leaves room for the rest."""
+        o = self._objective
+        each = o.shape[1] ** 2 * o.data.dtype.itemsize
+        return o.n_logits * each <= MATRICES * o.max_memory
+
+    def at_start(self, line: Line) -> "GaugeFree":
+        """One unweighted Gram of uniform rows for all classes, each by p(1 - p) of its share.
+
+        The Hessian where logits are those of the shares, but for the coupling of classes. Of rows
+        one is taken from each of so many stretches of X. Far rows are left out if they are few:
+        their curvature is gone once they are predicted confidently.
+        """
+        o, c = self._objective, self._curvature
+        if self.carried and c.grams.whole == self.whole:  # and not by others since
+            return self._carry(c.grams)
+        n, d = o.data.shape
+        rows = min(n, max(4 * d, self.rows))
+        chosen = np.arange(n, dtype=np.int32)
+        if rows < n:
+            places = np.arange(rows, dtype=np.float64)
+            # as good as random, for a tenth of the time
+            places += (places + self._seed % n) * GOLDEN % 1
+            places *= n / rows
+            chosen = np.minimum(places, n - 1).astype(np.int32)  # rounding may end at n
+        weights = np.ones(len(chosen)) if o.weights is None else o.weights[chosen].astype(float)
+        weights[np.isin(chosen, c.few_far)] = 0
+        self._unweighted = c.of_rows(chosen, weights, 1 / len(chosen), self.diagonal * c.bulk)
+        o.n_passes += self.cost(len(chosen), 1)
+        strengths = c.start_strengths()
+        matrix = self._unweighted[None].copy()
+        np.einsum("kii->ki", matrix)[:] += c.ridge / strengths.mean()
+        return GaugeFree(o, ClassFactors(matrix, o.data.n_threads, strengths))
+
+    def _carry(self, grams: Grams) -> "GaugeFree":
+        """The blocks of a fit before this one, with the penalty of this one."""
+        self._unweighted = grams.unweighted
+        if not np.allclose(grams.ridge, self._ridge, rtol=NEAR):
+            grams.factors.with_added(self._ridge - grams.ridge)
+            grams.ridge = self._ridge
+            self._objective.n_passes += self.cost(0)
+        return self._inverse(grams.factors)
+
+    @property
+    def _ridge(self) -> NDArray[np.float64]:
+        return self._curvature.ridge
+
+    def _inverse(self, factors: ClassFactors) -> "GaugeFree":
+        return GaugeFree(self._objective, factors)
+
+    def by_class(self, line: Line, rows: int, seed: int) -> "GaugeFree":
+        """The block of each class at the line's point, from about so many rows."""
+        o, c = self._objective, self._curvature
+        drawn, step, n = c.draw(line, rows, seed)
+        drawn.rows[:] *= step  # of the whole X
+        strengths = drawn.totals / n
+        shares = SHARED * strengths + c.missing(strengths)
+        if c.far and not len(c.few_far):
+            matrices = c.gram(drawn, 1 / n, c.ridge)
+            for matrix, share, strength in zip(matrices, shares, strengths, strict=True):
+                own = np.diagonal(matrix) - c.ridge
+                matrix += share * limited(self._unweighted, own / max(strength, TINY))
+        else:
+            more = {"shared": self._unweighted, "shares": shares}
+            matrices = c.gram(drawn, (1 - SHARED) / n, c.ridge, **more)
+        o.n_passes += self.cost(int(drawn.counts.sum()) // o.n_logits)
+        factors = ClassFactors(matrices, o.data.n_threads)
+        c.grams = Grams(self._unweighted, factors, c.ridge, self.whole)
+        return self._inverse(factors)

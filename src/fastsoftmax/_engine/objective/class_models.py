@@ -1,0 +1,336 @@
+"""Quadratic models of the loss with a block for each class, on a working set.
+
+Two things are asked of a model: the minimum of model + L1 penalty, by coordinate descent
+(`descend`), and M⁻¹ v on a face, the weights that are not 0 (`factor`). And the exact product with
+the Hessian (`hessian_times`), which for sparse X is cheaper on the columns of the set alone.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastsoftmax._engine.data import DenseBlocks, DenseData, Draw, SparseBlocks, SparseData
+from fastsoftmax._engine.linalg import ClassFactors, WeightedColumns, descend_by_grams
+from fastsoftmax._engine.objective.curvature import hessian, of_shifts, probabilities
+from fastsoftmax._engine.objective.penalised_line import PenalisedLine
+from fastsoftmax._engine.objective.working_set import WorkingSet
+from fastsoftmax._validation import numbers as check
+
+if TYPE_CHECKING:
+    from fastsoftmax._engine.objective.objective import Objective
+
+MATRICES = 0.3  # of the memory budget, or for the columns of a set
+COPIES = 3  # of these: by rows, and by columns for descent and for gradients,
+INDEX = 4  # bytes of a row's or a feature's number in them
+ROWS = 4  # times as many as columns, to make a Gram matrix from, and
+LEAST_ROWS = 2048
+DAMPING = 0.01  # of the diagonal, added to it
+MOVED = 0.25  # of the weights p(1 - p), before a model is renewed
+HARD = 16  # products with the Hessian in an iteration, after which diagonals are too little for M
+
+Solve = Callable[[NDArray], NDArray]
+
+
+class GramModel:
+    """Of dense X: Gram matrices of rows drawn by importance.
+
+    Of all columns, where the set has most of them or they are few, else of those of the set.
+    """
+
+    def __init__(self, objective: "Objective", line: PenalisedLine, seed: int) -> None:
+        self._objective = objective
+        k, size = objective.shape
+        self._budget = MATRICES * objective.max_memory / objective.data.dtype.itemsize
+        most = max(1, int(np.sqrt(self._budget / 2 / k)) - 1)
+        self.set = WorkingSet(objective, line, most)
+        m = self.set.features.shape[1]
+        # whether weights that are not 0 may be missing
+        self.partial = m - self.set.intercept >= most and most < objective.data.shape[1]
+        whole = 2 * m > size and 2 * k * size**2 <= self._budget
+        drawn, scale = self._draw(line, size if whole else m, seed)
+        if whole:
+            gram = objective.curvature.gram(drawn, scale, objective.curvature.ridge)
+            self._whole = damped(gram)
+            self._grams = self._of_set()
+        else:
+            self._whole, self._grams = None, self._of_columns(drawn, scale)
+        self._diagonals = diagonals(self._grams).copy()
+        objective.curvature.watch(line)
+
+    def damp(self, damping: float) -> None:
+        """Make directions so much stiffer, of what they are where classes are equally probable."""
+        self._damping = damping * self.set.filled  # 1 in these coordinates
+        diagonals(self._grams)[:] = self._diagonals + self._damping
+
+    def _draw(self, line: PenalisedLine, m: int, seed: int) -> tuple[Draw, float]:
+        """Rows for matrices of m columns, and what their sums are to be multiplied by."""
+        o = self._objective
+        n, d = o.data.shape
+        drawn, step, seen = o.curvature.draw(line, min(n, max(LEAST_ROWS, ROWS * m)), seed)
+        drawn.rows[:] *= step
+        o.n_passes += float(drawn.counts.sum()) * m**2 / (4 * n * d * o.n_logits)
+        return drawn, 1 / seen
+
+    def _of_set(self) -> NDArray:
+        """The set's part of the matrices of all columns."""
+        f, filled = self.set.features, self.set.filled
+        classes = np.arange(len(f))[:, None, None]
+        return self._whole[classes, f[:, :, None], f[:, None, :]] * (
+            filled[:, :, None] & filled[:, None, :]
+        )
+
+    def _of_columns(self, drawn: Draw, scale: float) -> NDArray:
+        """Matrices of the set's columns alone."""
+        o, s = self._objective, self.set
+        k, m = s.features.shape
+        c = o.curvature
+        pairs = zip(s.features, s.counts, strict=True)
+        each = [np.roll(mine[:count], -s.intercept) for mine, count in pairs]  # intercepts last
+        grams = o.data.grams_of(drawn, each, o.parameters.shift, c.units, scale)
+        out = np.zeros((k, m, m), o.data.dtype)
+        for matrix, gram in zip(out, grams, strict=True):
+            at = np.roll(np.arange(len(gram)), s.intercept)
+            matrix[: len(gram), : len(gram)] = gram[np.ix_(at, at)]
+        diagonals(out)[:] += c.ridge[s.features] * s.filled
+        return damped(out)
+
+    def serves(self, line: PenalisedLine) -> bool:
+        """Whether it still does at the line's point; renews what is cheap to renew."""
+        if self._objective.curvature.moved(line) > MOVED or self.partial:
+            return False
+        if self.set.holds(line.places):
+            return True
+        if self._whole is None:
+            return False
+        self.set = WorkingSet(self._objective, line, self._objective.data.shape[1])
+        self._grams = self._of_set()
+        self._diagonals = diagonals(self._grams).copy()
+        return True
+
+    def descend(self, line: PenalisedLine) -> NDArray:
+        """The change of the set's weights that minimises model + penalty."""
+        s = self.set
+        return descend_by_grams(
+            self._grams, s.counts, s.take(line.smooth), s.take(line.theta), s.thresholds,
+            self._objective.data.n_threads,
+        )  # fmt: skip
+
+    def factor(self, line: PenalisedLine, face: NDArray, products: int) -> Solve:
+        """M⁻¹ of tables that are 0 off the face.
+
+        M is the Hessian itself, classes coupled, where that takes less work than the products which
+        an iteration took with blocks.
+        """
+        joint = JointFace(self._objective, self.set, face)
+        if joint.passes <= products and joint.bytes <= MATRICES * self._objective.max_memory:
+            return joint.factor(line, self._damping)
+        on = Face(face)
+        classes = np.arange(len(face))[:, None, None]
+        matrices = self._grams[classes, on.at[:, :, None], on.at[:, None, :]]
+        return on.factor(matrices, self._objective.data.n_threads)
+
+    def hessian_times(self, line: PenalisedLine, table: NDArray) -> NDArray:
+        return self.set.take(line.hessian_times(self.set.put(table))) + self._damping * table
+
+
+class ColumnModel:
+    """Of sparse X: the columns of the set, weighted; diagonals for M."""
+
+    partial = False
+
+    def __init__(self, objective: "Objective", line: PenalisedLine, seed: int) -> None:
+        self._objective = objective
+        self.set = s = WorkingSet(objective, line, objective.data.shape[1])
+        weights, union = s.weights, s.union
+        require_room(objective, union)
+        self._data = objective.data.only(union)
+        X = self._data.X
+        self._columns = np.where(weights, np.searchsorted(union, s.features), 0)
+        self._weighted = WeightedColumns(
+            X.tocsc(), self._columns, s.counts, s.intercept, objective.data.n_threads
+        )
+        self._share = max(X.nnz / max(objective.data.nnz, 1), 1e-3)  # of a pass
+        self._width, self._of_weights = len(union), weights
+        squares = np.ravel(X.multiply(X).sum(axis=0, dtype=np.float64)) / objective.data.shape[0]
+        share = objective.typical_share
+        squares = np.append(squares, 0.0)[self._columns]  # the set may be empty
+        self._reference = share * (1 - share) * np.where(weights, squares, s.filled)
+        self._weigh(line)
+
+    def _weigh(self, line: PenalisedLine) -> None:
+        sample = line.sample()
+        sample.logits.variances(self._objective.weights, sample.room)
+        self._weighted.weigh(sample.room.table().T / self._objective.data.shape[0])
+
+    def damp(self, damping: float) -> None:
+        """Make directions so much stiffer, of what they are where classes are equally probable."""
+        self._ridges = damping * self._reference + self.set.ridges
+        self._weighted.add(self._ridges)
+
+    def serves(self, line: PenalisedLine) -> bool:
+        """Whether it still does at the line's point; renews what is cheap to renew."""
+        if not self.set.holds(line.places):
+            return False
+        self._weigh(line)
+        return True
+
+    def descend(self, line: PenalisedLine) -> NDArray:
+        """The change of the set's weights that minimises model + penalty."""
+        s = self.set
+        return self._weighted.descend(s.take(line.smooth), s.take(line.theta), s.thresholds)
+
+    def factor(self, line: PenalisedLine, face: NDArray, products: int) -> Solve:
+        """M⁻¹ of tables that are 0 off the face: by diagonals, or by whole blocks if it is hard."""
+        on = Face(face)
+        k, size = on.at.shape
+        needed = 2 * k * size**2 * self._objective.data.dtype.itemsize
+        if products <= HARD or needed > MATRICES * self._objective.max_memory:
+            return self._factor_diagonals(face)
+        matrices = self._weighted.grams(on.at, on.counts)
+        diagonals(matrices)[:] += on.take(self._ridges)
+        return on.factor(matrices, self._objective.data.n_threads)
+
+    def _factor_diagonals(self, face: NDArray) -> Solve:
+        """The means decouple the intercept."""
+        d = np.where(face & (self._weighted.diagonals > 0), self._weighted.diagonals, 1.0)
+        means = self._weighted.means * face
+
+        def solve(v: NDArray) -> NDArray:
+            if not self.set.intercept:
+                return v / d
+            z = (v - means * v[:, :1]) / d
+            z[:, 0] = v[:, 0] / d[:, 0] - np.einsum("km,km->k", means[:, 1:], z[:, 1:])
+            return z
+
+        return solve
+
+    def hessian_times(self, line: PenalisedLine, table: NDArray) -> NDArray:
+        o, s = self._objective, self.set
+        classes = np.broadcast_to(np.arange(len(table))[:, None], table.shape)
+        at = classes[self._of_weights], self._columns[self._of_weights]
+        W = np.zeros((self._width, len(table))).T
+        W[at] = table[self._of_weights]
+        self._data.store_logits(W, table[:, 0] if s.intercept else None, line.room())
+        _, grads = self._data.value_and_grad(
+            None, None, None, None, 1 / o.data.shape[0], stored=line.curve(line.room())
+        )
+        o.n_passes += self._share
+        out = np.zeros(table.shape)
+        out[self._of_weights] = grads.W[at]
+        if s.intercept:
+            out[:, 0] = grads.b
+        return out + self._ridges * table
+
+
+def require_room(objective: "Objective", features: NDArray) -> None:
+    """Raise where the columns of some features, which are held, take too much memory.
+
+    Of X in memory there is room for as much again.
+    """
+    data = objective.data
+    if not hasattr(data, "X"):
+        entries = int(data.lengths()[features].sum())
+        needed = int(COPIES * (data.dtype.itemsize + INDEX) * entries / MATRICES)
+        check.max_memory(objective.max_memory, needed, f"columns of {len(features)} features")
+
+
+class Face:
+    """Some places of a working set, (K, size): of each class those on the face, then others."""
+
+    def __init__(self, face: NDArray[np.bool_]) -> None:
+        self.shape = face.shape
+        self.counts = face.sum(axis=1)
+        size = int(self.counts.max())
+        self.at = np.argsort(~face, axis=1, kind="stable")[:, :size]
+        self.on = np.arange(size) < self.counts[:, None]
+
+    def take(self, table: NDArray) -> NDArray:
+        return np.take_along_axis(table, self.at, axis=1) * self.on
+
+    def factor(self, matrices: NDArray, n_threads: int) -> Solve:
+        """Inverses of matrices (K, size, size) of which the lower triangles are read."""
+        matrices *= self.on[:, :, None] & self.on[:, None, :]
+        diagonals(matrices)[~self.on] = 1
+        factors = ClassFactors(matrices, n_threads)
+
+        def solve(v: NDArray) -> NDArray:
+            z = np.zeros(self.shape)
+            np.put_along_axis(z, self.at, factors.solve(self.take(v))[0] * self.on, axis=1)
+            return z
+
+        return solve
+
+
+class JointFace:
+    """The Hessian of the weights on a face, of dense X, classes coupled.
+
+    Attributes
+    ----------
+    passes, bytes : float
+        The work and the memory that it takes.
+    """
+
+    def __init__(self, objective: "Objective", chosen: WorkingSet, face: NDArray[np.bool_]) -> None:
+        self._objective, self._set, self._face = objective, chosen, face
+        n, d = objective.data.shape
+        self._columns = np.unique(chosen.features[face])  # an intercept's number is the last
+        k, size = len(face), len(self._columns)
+        pairs = 2 if objective.logistic else k + 1
+        self.passes = pairs * size**2 / (8 * d)
+        self.bytes = 8 * (n * (size + 2 * k) + 3 * (k * size) ** 2)
+
+    def factor(self, line: PenalisedLine, damping: NDArray) -> Solve:
+        """Its inverse, with this damping added."""
+        o, face, size = self._objective, self._face, len(self._columns)
+        n, d = o.data.shape
+        columns = self._columns[self._columns < d]
+        data, units = o.data.only(columns), o.curvature.units[self._columns]
+        centre = o.parameters.shift[columns]
+
+        def gram(drawn: Draw) -> NDArray:
+            return data.gram(drawn, centre, units, 1 / n, np.zeros(size))
+
+        o.n_passes += self.passes
+        H = hessian(*probabilities(line.logits(0)), o.weights, size, gram, o.logistic)
+        free = np.isin(self._columns, [*o.free, d])
+        if free.any() and not o.logistic:
+            classes, free = np.arange(len(face)), np.flatnonzero(free)
+            H[np.ix_(classes, free, classes, free)] += of_shifts(H[:, free][:, :, :, free])
+        classes, places = np.nonzero(face)
+        at = classes * size + np.searchsorted(self._columns, self._set.features[face])
+        H = H.reshape(len(face) * size, -1)[np.ix_(at, at)]
+        np.einsum("ii->i", H)[:] += self._set.ridges[face] + damping[face]
+        factors = ClassFactors(H[None], o.data.n_threads)
+
+        def solve(v: NDArray) -> NDArray:
+            z = np.zeros(face.shape)
+            z[classes, places] = factors.solve(v[None, classes, places])[0][0]
+            return z
+
+        return solve
+
+
+def damped(grams: NDArray) -> NDArray:
+    """The matrices, with a little more on their diagonals."""
+    diagonals(grams)[:] *= 1 + DAMPING
+    return grams
+
+
+def diagonals(matrices: NDArray) -> NDArray:
+    """Those of matrices (K, m, m), as a view."""
+    return np.einsum("kii->ki", matrices)
+
+
+MODELS = {
+    DenseData: GramModel,
+    DenseBlocks: GramModel,
+    SparseData: ColumnModel,
+    SparseBlocks: ColumnModel,
+}
+
+
+def model_for(objective: "Objective", line: PenalisedLine, seed: int) -> GramModel | ColumnModel:
+    """A model at the line's point."""
+    return MODELS[type(objective.data)](objective, line, seed)

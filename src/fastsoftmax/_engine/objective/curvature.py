@@ -1,0 +1,401 @@
+"""What a solver may know of the Hessian, Σᵢ sᵢ (diag(pᵢ) - pᵢ pᵢᵀ) ⊗ uᵢ uᵢᵀ.
+
+u are the features of θ and a 1. Rows to make its blocks from (`class_grams.py`, `low_rank.py`), its
+largest eigenvalue, or all of it.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import expit
+
+from fastsoftmax._engine.data import (
+    DenseBlocks,
+    DenseData,
+    Draw,
+    SparseBlocks,
+    SparseData,
+    StoredLogits,
+)
+from fastsoftmax._engine.linalg import ClassFactors, dot
+from fastsoftmax._engine.objective.carry import Grams
+from fastsoftmax._engine.objective.far_rows import FarRows, with_pairs
+from fastsoftmax._engine.objective.line import Line, Sample
+
+if TYPE_CHECKING:
+    from fastsoftmax._engine.objective.objective import Objective
+
+FEW = 2.0  # passes, up to which Newton's step for far rows alone costs little
+WATCHED = 1024  # rows whose p(1 - p) tell how far the weights have moved
+STILL = 1e-4  # of F, a change by less than which they have hardly moved
+FLOOR = 0.02  # of the median class's strength, for each by its share
+RARE = 1e-6  # of a typical class, what another counts for at least
+TINY = float(np.finfo(np.float64).tiny)
+REFINEMENTS = 20  # of a Newton step, at most
+FLAT = 1e-15  # of the largest curvature: one that may be rounding
+SOLVED = 1e-24  # of the square of its residual: nothing more is left of it
+HESSIAN_PARAMETERS = 2048  # at most, for all of the Hessian
+UNKNOWN = 2  # of a target: neither on, 1, nor off, 0
+
+
+class Curvature:
+    """What stored logits tell of it, whatever X is; counts what it costs in passes."""
+
+    few_far: NDArray = np.empty(0, np.int32)  # far rows, where they are few
+    _far_cells = False  # whether a few cells are far from all others
+
+    def __init__(self, objective: "Objective") -> None:
+        self._objective = objective
+        carry = objective.carry
+        self.watched: NDArray | None = carry.watched if carry else None
+        self.grams: Grams | None = carry.grams if carry else None
+        self._seen: tuple[float, StoredLogits] | None = None  # where F was so much
+        self._moved: tuple[float, float] | None = None  # the same, and what came out
+        self._squares: NDArray[np.float64] | None = None  # lengths of rows
+        self._far: FarRows | None = None
+
+    def start_strengths(self) -> NDArray:
+        """p(1 - p) of each logit, for the shares of the classes."""
+        share = self._objective.shares
+        return np.maximum(share * (1 - share), 1e-3 * self._objective.typical_share)
+
+    def missing(self, strengths: NDArray) -> NDArray[np.float64]:
+        """What the means of p(1 - p) of the classes lack of a floor, by the classes' shares.
+
+        A class far less uncertain than others will not stay so: its next step would overshoot.
+        """
+        start = self.start_strengths()
+        return np.maximum(FLOOR * start * np.median(strengths / start) - strengths, 0)
+
+    def draw(self, line: Line, rows: int, seed: int) -> tuple[Draw, int, int]:
+        """About so many rows of each class; every which row they come from, and how many such rows
+        there are.
+
+        Drawn by p(1 - p) and by their squared lengths where these are known, which is about what
+        they add to the trace: rows with rare features are few, and all that tells of these.
+        """
+        sample, weights, squares = self._sample(line)
+        sample.logits.variances(weights, sample.room)
+        return sample.room.draw(rows, seed, squares), sample.step, sample.logits.n
+
+    def draw_pairs(self, line: Line, wanted: int, seed: int) -> tuple[Draw, int, int]:
+        """So many rows and pairs of classes, in the same way, by p_k p_l.
+
+        And by 1 / sₖ + 1 / sₗ, s being what p(1 - p) of a class comes to in some rows, or a little:
+        rare classes are drawn as often as others.
+        """
+        strengths = self._watch(line).class_sums()
+        strengths /= max(strengths.mean(), np.finfo(float).tiny)
+        sample, weights, squares = self._sample(line)
+        resistances = 1 / np.maximum(strengths, RARE)
+        far = self.far if sample.step == 1 else ()
+        others = weights
+        if far:
+            wanted //= 2
+            others = np.ones(sample.logits.n) if weights is None else weights.astype(float)
+            others[far.rows] = 0
+        drawn = sample.room.draw_pairs(wanted, seed, resistances, others, squares, of=sample.logits)
+        if far:
+            P = far.probabilities(sample.logits)
+            leverages = far.watch(P, self._masses(line)).leverages
+            draws, generator = wanted / self._objective.size, np.random.default_rng(seed)
+            drawn = with_pairs(drawn, *far.draw_pairs(P, leverages, draws, generator))
+        return drawn, sample.step, sample.logits.n
+
+    def _sample(self, line: Line) -> tuple[Sample, NDArray | None, NDArray[np.float64] | None]:
+        """Logits to draw rows from, weights and squared lengths of these rows."""
+        o = self._objective
+        sample = line.sample()
+        weights = None if o.weights is None else np.ascontiguousarray(o.weights[:: sample.step])
+        if self._squares is None and (lengths := o.parameters.lengths()) is not None:
+            self._squares = np.square(lengths)
+        squares = self._squares
+        if squares is not None:
+            squares = np.ascontiguousarray(squares[:: sample.step])
+        return sample, weights, squares
+
+    @property
+    def far(self) -> FarRows | tuple[()]:
+        """The far rows, where lengths are known, or where there are far cells."""
+        if self._squares is None and self._far_cells:
+            self._squares = np.square(self._objective.parameters.lengths())
+        if self._squares is None:
+            return ()
+        if self._far is None:
+            self._far = FarRows(self._objective, self._squares)
+        return self._far
+
+    def _masses(self, line: Line) -> NDArray[np.float64]:
+        """The mean of p(1 - p) of each class over some rows."""
+        some = self._watch(line)
+        return some.class_sums() / some.n
+
+    def far_moved(self, line: Line) -> float:
+        """How far the blocks are from those of the last build, for all that far rows add to them.
+
+        Asked where logits are stored.
+        """
+        if not self._far or not line.drifts:
+            return 0.0
+        return self._far.moved(self._far.probabilities(line.logits(0)))
+
+    def watch(self, line: Line) -> None:
+        """Remember the weights p(1 - p) at the line's point, for `moved`."""
+        self.watched = self._watch(line).tiles
+        self._moved = line.value, 0.0
+        if self.far and line.drifts:
+            self.far.watch(self.far.probabilities(line.logits(0)), self._masses(line))
+
+    def _watch(self, line: Line) -> StoredLogits:
+        """p(1 - p) of some rows; asked again where F is as before, what it was then."""
+        if self._seen is None or self._seen[0] != line.value:
+            some = line.logits(WATCHED)  # a copy
+            whole = some.n == self._objective.data.shape[0]
+            some.variances(self._objective.weights if whole else None, some)
+            self._seen = line.value, some
+        return self._seen[1]
+
+    def moved(self, line: Line) -> float:
+        """How far the weights p(1 - p) are from those of the last build: mean over the classes of
+        the sum of the changes over that of the weights. Asked again where F has hardly fallen,
+        what it was then."""
+        if self.watched is None:
+            return np.inf
+        if self._moved and abs(line.value - self._moved[0]) <= STILL * abs(line.value):
+            return self._moved[1]
+        now = self._watch(line)
+        change, total = now.class_sums(self.watched), now.class_sums()
+        self._moved = line.value, float(np.mean(change / np.where(total > 0, total, 1)))
+        return self._moved[1]
+
+    def lipschitz(self) -> float:
+        """A bound on the largest eigenvalue of the Hessian of F, anywhere."""
+        gram = self.largest_of_gram()
+        return largest_variance(self._objective) * gram + self._objective.penalty
+
+    def largest_of_gram(self) -> float:
+        """A bound on the largest eigenvalue of Σ sᵢ uᵢ uᵢᵀ / n, s of mean 1."""
+        o = self._objective
+        n, d = o.data.shape
+        weights = np.ones(n) if o.weights is None else o.weights.astype(float)
+        columns, intercept = np.zeros(d), 0.0
+        for rows, piece in o.data.pieces():
+            X = abs(piece.X)
+            sums = weights[rows] * (X @ np.ones(d) + o.fit_intercept)
+            columns += X.T @ sums
+            intercept += o.fit_intercept * sums.sum()
+        # of UᵀSU, all of whose entries are taken for positive: its largest sum of a row
+        return float(max(columns.max(), intercept)) / n
+
+
+class GramCurvature(Curvature):
+    """Of dense X: Gram matrices of its rows, in the coordinates of `Standardised`."""
+
+    def __init__(self, objective: "Objective") -> None:
+        super().__init__(objective)
+        q = objective.parameters
+        ridge = np.square(np.sqrt(objective.penalty) / q.scales)
+        intercept = [1 / q.intercept_scale] if objective.fit_intercept else []
+        # a constant feature has no curvature beside the intercept's
+        self.units = np.concatenate([~q.constant / q.scales, intercept])
+        ridge[objective.free] = 0
+        self.ridge = np.concatenate([ridge, np.zeros(len(intercept))])
+        self.spread = np.concatenate([np.square(q.deviations / q.scales), np.square(intercept)])
+        self._far_cells = bool((q.bulk < q.deviations).any())
+        self.bulk = np.concatenate([np.square(q.bulk / q.scales), np.square(intercept)])
+
+    def gram(self, drawn: Draw, scale: float, ridge: NDArray, **more: NDArray) -> NDArray:
+        o = self._objective
+        # far rows may have 1e8 times the curvature of others: more than float32's digits
+        data = o.data.to_float64() if self._far_cells else o.data
+        return data.gram(drawn, o.parameters.shift, self.units, scale, ridge, **more)
+
+    @property
+    def few_far(self) -> NDArray:
+        """Far rows, where they are so few that Newton's step for them alone costs little."""
+        if not self._far_cells or self.newton_cost(1) > FEW:
+            return Curvature.few_far
+        return self.far.rows if self.newton_cost(len(self.far)) <= FEW else Curvature.few_far
+
+    def newton_cost(self, rows: int) -> float:
+        """Passes that a Hessian of so many rows, and its factors, are worth."""
+        o = self._objective
+        k, size = o.shape
+        pairs = 2 * k if o.logistic else k * (k + 1)
+        return (pairs * rows * size**2 / 4 + (k * size) ** 3 / 6) / o.pass_work
+
+    def features(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+        """The features of some rows in the coordinates of θ, and their constants."""
+        o = self._objective
+        X, d = o.data.rows(rows).in_float64(slice(None)), o.data.shape[1]
+        U = (X - o.parameters.shift) * self.units[:d]
+        return np.hstack([U, np.tile(self.units[d:], (len(U), 1))])
+
+    def of_rows(self, rows: NDArray, weights: NDArray, scale: float, ridge: NDArray) -> NDArray:
+        """One Gram of the rows, weighted."""
+        drawn = Draw(rows[None], np.sqrt(weights)[None], np.array([len(rows)]), np.ones(1))
+        return self.gram(drawn, scale, ridge)[0]
+
+    def lipschitz(self) -> float:
+        """A bound on the largest eigenvalue of the Hessian of F, anywhere."""
+        o = self._objective
+        n = o.data.shape[0]
+        weights = np.ones(n) if o.weights is None else o.weights
+        gram = self.of_rows(np.arange(n, dtype=np.int32), weights, 1 / n, 0 * self.ridge)
+        o.n_passes += len(gram) ** 2 / (4 * o.data.shape[1] * o.n_logits)
+        if not np.isfinite(gram).all():
+            return np.inf
+        # of a matrix without negative eigenvalues: the norm of its largest row sum bounds them
+        largest = min(np.abs(gram).sum(axis=1).max(), np.einsum("ii->", gram))
+        if len(gram) <= HESSIAN_PARAMETERS:
+            largest = np.linalg.eigvalsh(gram.astype(np.float64))[-1] * (1 + 1e-3)
+        return largest_variance(o) * float(largest) + float(self.ridge.max())
+
+    def solve_hessian(self, line: Line) -> NDArray:
+        """H⁻¹ ∇F, without a gauge.
+
+        By conjugate gradients that the factors of H precondition: what these needed on the diagonal
+        would hold back directions of less curvature.
+        """
+        H, gradient = self.hessian(line), line.gradient.astype(np.float64)
+        factors = ClassFactors(self._with_shifts(H)[None], self._objective.data.n_threads)
+        x, residual = np.zeros_like(gradient), gradient
+        z = p = self._solved(factors, residual)
+        size = first = dot(residual, z)
+        largest = 0.0  # ‖H v‖ / ‖v‖
+        for _ in range(REFINEMENTS if size > 0 else 0):
+            product = np.einsum("ij,j->i", H, p)  # without BLAS
+            curvature, square = dot(p, product), dot(p, p)
+            largest = max(largest, np.sqrt(dot(product, product) / square))
+            if not curvature > FLAT * largest * square:
+                break
+            x = x + (size / curvature) * p
+            residual = residual - (size / curvature) * product
+            z, before = self._solved(factors, residual), size
+            size = dot(residual, z)
+            if not SOLVED * first < size < np.inf:
+                break
+            p = z + (size / before) * p
+        return x
+
+    def _with_shifts(self, H: NDArray[np.float64]) -> NDArray[np.float64]:
+        """A copy with curvature, as much as each class has, for what all classes have in common."""
+        H, o = H.copy(), self._objective
+        if not o.logistic:
+            k, size = o.shape
+            own = np.diagonal(H).reshape(k, size)
+            roots = own / np.sqrt(np.maximum(own.sum(axis=0), TINY))
+            np.einsum("kjlj->klj", H.reshape(k, size, k, size))[:] += roots[:, None] * roots
+        return H
+
+    def _solved(self, factors: ClassFactors, vector: NDArray) -> NDArray[np.float64]:
+        return self._objective.parameters.project(factors.solve(vector[None])[0][0])
+
+    def hessian_bytes(self) -> int:
+        """What the exact Hessian and its factor take."""
+        return 3 * 8 * self._objective.size**2
+
+    def hessian_cost(self) -> float:
+        """Passes that it is worth, factors and all."""
+        return self.newton_cost(self._objective.data.shape[0])
+
+    def hessian(self, line: Line) -> NDArray[np.float64]:
+        """All of it, (size, size): K(K + 1)/2 Grams of all rows, or K of logistic functions."""
+        o = self._objective
+        P, Q = probabilities(line.logits(0))
+        if o.targets.dtype == np.uint8:
+            P[o.targets == UNKNOWN] = 0  # a logit has no loss there, hence no curvature
+        size = o.shape[1]
+
+        def gram(drawn: Draw) -> NDArray:
+            return self.gram(drawn, 1 / len(P), no_ridge)
+
+        no_ridge = np.zeros(size)
+        H = hessian(P, Q, o.weights, size, gram, o.logistic)
+        np.einsum("aiai->ai", H)[:] += self.ridge
+        o.n_passes += self.hessian_cost()
+        return H.reshape(o.size, o.size)
+
+
+CURVATURES = {
+    DenseData: GramCurvature,
+    DenseBlocks: GramCurvature,
+    SparseData: Curvature,
+    SparseBlocks: Curvature,
+}
+
+
+def largest_variance(objective: "Objective") -> float:
+    """The largest eigenvalue that the Hessian of a row's loss by its logits can have."""
+    return 0.25 if objective.logistic else 0.5
+
+
+def hessian(
+    P: NDArray[np.float64],
+    Q: NDArray[np.float64],
+    weights: NDArray | None,
+    size: int,
+    gram: Callable[[Draw], NDArray],
+    logistic: bool = False,
+) -> NDArray[np.float64]:
+    """All of it, (K, size, K, size), for probabilities P and Q = 1 - P, (n, K), of rows with these
+    weights.
+
+    `gram` gives the Grams of rows, (m, size, size): K(K + 1)/2 in all, or K of logistic functions.
+    """
+    P, Q = P.T, Q.T
+    weighted = P if weights is None else weights * P
+    variances = weighted * Q
+    if len(P) == 1:
+        return gram(all_rows(variances))[:, :, None]
+    H = np.zeros((len(P), size, len(P), size))
+    if logistic:
+        for a, block in enumerate(gram(all_rows(variances))):
+            H[a, :, a] = block
+        return H
+    for a in range(len(P)):  # the blocks (a, 0 .. a)
+        *others, own = gram(all_rows(np.vstack([weighted[a] * P[:a], variances[a]])))
+        for b, block in enumerate(others):
+            H[a, :, b] = H[b, :, a] = -block
+        H[a, :, a] = own
+    return H
+
+
+def all_rows(weights: NDArray[np.float64]) -> Draw:
+    """All rows, of such weights for each matrix: (m, n)."""
+    m, n = weights.shape
+    rows = np.empty((m, n), np.int32)
+    rows[:] = np.arange(n)
+    return Draw(rows, np.sqrt(weights), np.array([n] * m), np.ones(m))
+
+
+def of_shifts(H: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Curvature for shifts of all classes, to which the softmax is invariant: (K, m, K, m).
+
+    Of S_k T⁻¹ S_l, S_k being the class's own block and T their sum: no class gets more than it has.
+    """
+    own = np.einsum("kikj->kij", H)
+    total = own.sum(axis=0)
+    if len(total) == 1:  # where pinv would take longer than all else
+        inverse = 1 / np.maximum(total, TINY)
+    else:
+        inverse = np.linalg.pinv(total, hermitian=True)
+    return np.einsum("kia,ab,lbj->kilj", own, inverse, own)
+
+
+def probabilities(stored: StoredLogits) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Softmax or logistic functions P of stored logits, (n, K), and 1 - P to all digits."""
+    z = stored.table().astype(np.float64)
+    if stored.logistic:
+        return expit(z), expit(-z)
+    rows, top = np.arange(len(z)), z.argmax(axis=1)
+    e = np.exp(z - z[rows, top][:, None])
+    e[rows, top] = 0
+    others = e.sum(axis=1)
+    e[rows, top] = 1
+    P = e / (1 + others)[:, None]
+    Q = 1 - P
+    Q[rows, top] = others / (1 + others)
+    return P, Q

@@ -1,0 +1,127 @@
+"""A model of F in which the losses of far rows are exact.
+
+The sum of all other losses is its Taylor polynomial of second order at a point without weights.
+Steps along it take no pass over X: the far rows are few.
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastsoftmax._engine.data import Draw, StoredLogits
+from fastsoftmax._engine.linalg import ClassFactors, dot
+from fastsoftmax._engine.objective.curvature import hessian, probabilities
+from fastsoftmax._engine.objective.path import Path, parabola
+from fastsoftmax._engine.objective.resting import Rows
+
+if TYPE_CHECKING:
+    from fastsoftmax._engine.objective.objective import Objective
+
+FLOAT64 = np.dtype(np.float64)
+SAMPLE = 2048  # of the other rows, at most, from which their curvature is made
+NEAR = 0.01  # |φ'| at the end of a search, as a share of |φ'(0)|
+
+
+class FarModel:
+    """The losses of far rows, a parabola for all others', and the ridge, all in float64.
+
+    Parameters
+    ----------
+    objective : Objective
+    origin : ndarray
+        θ where the parabola touches the others' loss, without weights.
+
+    Attributes
+    ----------
+    theta : ndarray
+    value : float
+    gradient : ndarray
+        As of a `Line`.
+    """
+
+    def __init__(self, objective: "Objective", origin: NDArray) -> None:
+        self._objective, self._origin = objective, origin
+        o, far = objective, objective.curvature.few_far
+        targets, weights, offset = o.given
+        weights = np.ones(o.data.shape[0]) if weights is None else weights.astype(FLOAT64)
+        data, targets = o.data_float64.rows(far), targets[far]
+        targets = targets.astype(FLOAT64) if targets.dtype.kind == "f" else targets
+        # what `Path` asks for
+        self.rows = Rows(data, targets, weights[far], o.penalty)
+        self.logits, self.change = (
+            StoredLogits(len(far), o.n_logits, FLOAT64, data.n_threads, o.logistic)
+            for _ in range(2)
+        )
+        self._offset = None if offset is None else offset[far]
+        self._features = o.curvature.features(far)
+        weights[far] = 0
+        self._set_others(weights)
+        self.go(origin)
+
+    def _set_others(self, weights: NDArray[np.float64]) -> None:
+        """The Taylor polynomial of the loss of rows with these weights."""
+        o = self._objective
+        c, (n, d), shares = o.curvature, o.data.shape, o.shares
+        others = Rows(o.data, o.targets, weights.astype(o.data.dtype), 0.0)
+        logits = None
+        if o.offset is not None:
+            logits = o.logits_of(o.data)
+            o.store_logits(self._origin, logits)
+        self._value, slope = o.parameters.value_and_grad(self._origin, logits, others)
+        self._slope = slope.astype(FLOAT64)
+        chosen = np.flatnonzero(weights).astype(np.int32)
+        chosen = chosen[:: max(1, len(chosen) // SAMPLE)]
+        scale = weights.mean() / max(weights[chosen].sum(), np.finfo(float).tiny)
+        gram = c.of_rows(chosen, weights[chosen], scale, 0 * c.ridge).astype(FLOAT64)
+        o.n_passes += 1 + len(chosen) * len(gram) ** 2 / (4 * n * d * o.n_logits)
+        variances = np.diag(c.start_strengths() if o.logistic else shares)
+        self._hessian = np.kron(
+            variances if o.logistic else variances - np.outer(shares, shares), gram
+        )
+
+    def go(self, theta: NDArray) -> None:
+        """To θ."""
+        self.theta = theta
+        self._store(theta, self.logits)
+        if self._offset is not None:
+            self.logits.put(self.logits.table() + self._offset)
+        step = theta - self._origin
+        self._slope_here = self._slope + np.einsum("ij,j->i", self._hessian, step)
+        self._others = self._value + dot(self._slope + self._slope_here, step) / 2
+        value, gradient = self._objective.parameters.value_and_grad(theta, self.logits, self.rows)
+        self.value, self.gradient = value + self._others, gradient + self._slope_here
+
+    def along(self, direction: NDArray) -> Path:
+        """φ(t) along a direction from θ."""
+        o = self._objective
+        self._store(direction, self.change)
+        curvature = dot(direction, np.einsum("ij,j->i", self._hessian, direction))
+        others = np.array([self._others, dot(self._slope_here, direction) / 2, curvature / 2])
+        return Path(self, parabola(o, self.theta, direction) + others, 1 / o.data.shape[0], NEAR)
+
+    def _store(self, theta: NDArray, out: StoredLogits) -> None:
+        self.rows.data.store_logits(*self._objective.parameters.user(theta, FLOAT64), out)
+
+    def least_change(self) -> float:
+        """The least relative change of a far row's probability along the last direction."""
+        (P, Q), change = probabilities(self.logits), self.change.table()
+        if self._objective.logistic:
+            return float(np.minimum(Q * change, -P * change).min())
+        return float((change - np.sum(P * change, axis=1, keepdims=True)).min())
+
+    def newton(self) -> NDArray[np.float64]:
+        """Newton's step."""
+        o, U = self._objective, self._features
+
+        def gram(drawn: Draw) -> NDArray:
+            V = np.square(drawn.factors) / o.data.shape[0]
+            return np.stack([np.einsum("f,fi,fj->ij", v, U, U) for v in V])
+
+        P, Q = probabilities(self.logits)
+        H = hessian(P, Q, self.rows.weights, U.shape[1], gram, o.logistic)
+        H = H.reshape(o.size, o.size) + self._hessian
+        np.einsum("ii->i", H)[:] += np.tile(o.curvature.ridge, o.n_logits)
+        o.n_passes += o.curvature.newton_cost(len(U))
+        factors = ClassFactors(H[None], o.data.n_threads)
+        return -o.parameters.project(factors.solve(self.gradient[None])[0][0])

@@ -1,0 +1,126 @@
+"""Rows far from all others, whose curvature a draw of rows must not miss.
+
+A row a million deviations away has nearly all of the curvature of its features until it is
+predicted confidently, and then none. What it adds is told by its leverage, its share of the
+curvature of a class: the sum over the features of v u² / G, v being its p(1 - p), u its features
+and G the curvature that the class has in each. Far rows are drawn by that for each pair of classes,
+the others by their lengths. M is renewed when the leverages have changed, be the change of all
+p(1 - p) ever so small.
+
+500 rows with one cell of 999999, passes beside those of the same data clipped to 5 deviations,
+medians at C = 1: 4.2 times with lengths alone (20 seeds), 2.5 so (6 seeds, at most 2.7); exact
+Newton takes 2.2 times. 1 % of cells of -999, 99999 or 1e7: 6 and 2.5 (at most 4.6).
+"""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastsoftmax._engine.data import Draw, StoredLogits
+
+if TYPE_CHECKING:
+    from fastsoftmax._engine.objective.objective import Objective
+
+FAR = 100.0  # times the median squared length, beyond which a row is far
+MOST = 4096  # of them, the farthest
+
+
+class Watched(NamedTuple):
+    """Of far rows, for each class: p(1 - p), and leverage per unit of it."""
+
+    variances: NDArray[np.float64]  # (f, K)
+    leverages: NDArray[np.float64]  # (f, K)
+
+
+class FarRows:
+    """The far rows of an objective, if there are any.
+
+    Parameters
+    ----------
+    objective : Objective
+    squares : ndarray of shape (n,)
+        Squared lengths of all rows, the bulk of each feature being of unit variance.
+    """
+
+    def __init__(self, objective: "Objective", squares: NDArray[np.float64]) -> None:
+        o, c = objective, objective.curvature
+        self._n = len(squares)
+        far = np.flatnonzero(squares > FAR * np.median(squares))
+        if len(far) > MOST:
+            far = np.sort(far[np.argpartition(-squares[far], MOST)[:MOST]])
+        self.rows = far.astype(np.int32)
+        self._weights = np.ones(len(far)) if o.weights is None else o.weights[far].astype(float)
+        self._logistic = o.logistic
+        self._ridge, self._bulk = c.ridge, c.bulk
+        self.watched: Watched | None = None
+        if len(far):
+            d = o.data.shape[1]
+            U = o.data.rows(self.rows).in_float64(slice(None)) - o.parameters.shift
+            U = np.hstack([U * c.units[:d], np.tile(c.units[d:], (len(far), 1))])
+            self._squares = np.square(U)
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def probabilities(self, logits: StoredLogits) -> NDArray[np.float64]:
+        """Theirs, (f, K), from the logits of all rows."""
+        size = logits.tiles.shape[2]
+        some = StoredLogits(len(self), logits.n_logits, logits.tiles.dtype, 1, self._logistic)
+        some.put(logits.tiles[self.rows // size, :, self.rows % size])
+        return some.probabilities().table().astype(np.float64)
+
+    def watch(self, P: NDArray, masses: NDArray) -> Watched:
+        """Remember variances and leverages at probabilities P, for `moved`.
+
+        `masses` (K,) are the means of p(1 - p) over the other rows.
+        """
+        variances = self._weights[:, None] * P * (1 - P)
+        own = np.einsum("fk,fj->kj", variances, self._squares) / self._n
+        G = own + masses[:, None] * self._bulk + self._ridge
+        inverse = 1 / np.maximum(G, np.finfo(float).tiny)
+        leverages = np.einsum("fj,kj->fk", self._squares, inverse) / self._n
+        self.watched = Watched(variances, leverages)
+        return self.watched
+
+    def moved(self, P: NDArray) -> float:
+        """How far what they add to a class's block is from what was watched: 1 is all of it in a
+        feature."""
+        if self.watched is None:
+            return 0.0
+        variances, leverages = self.watched
+        change = np.abs(self._weights[:, None] * P * (1 - P) - variances)
+        return float((change * leverages).sum(axis=0).max())
+
+    def draw_pairs(
+        self, P: NDArray, leverages: NDArray, draws: float, generator: np.random.Generator
+    ) -> tuple[NDArray, NDArray, NDArray]:
+        """Rows, pairs of classes and factors, `draws` for a leverage of 1, none twice."""
+        larger, smaller = np.tril_indices(P.shape[1], -1)
+        V = self._weights[:, None] * P[:, larger] * P[:, smaller]
+        chances = np.minimum(1, draws * V * (leverages[:, larger] + leverages[:, smaller]))
+        rows, pairs = np.nonzero(generator.random(V.shape) < chances)
+        return self.rows[rows], pairs, np.sqrt(V[rows, pairs] / chances[rows, pairs])
+
+
+def with_pairs(drawn: Draw, rows: NDArray, pairs: NDArray, factors: NDArray) -> Draw:
+    """What was drawn and more, pair after pair."""
+    count, total = len(drawn.counts), int(drawn.counts.sum())
+    before = np.repeat(np.arange(count), drawn.counts)
+    order = np.argsort(np.concatenate([before, pairs]), kind="stable")
+    return Draw(
+        np.concatenate([drawn.rows[:total], rows])[order],
+        np.concatenate([drawn.factors[:total], factors.astype(drawn.factors.dtype)])[order],
+        drawn.counts + np.bincount(pairs, minlength=count),
+        drawn.totals + np.bincount(pairs, np.square(factors), minlength=count),
+    )
+
+
+def limited(shared: NDArray, most: NDArray[np.float64]) -> NDArray:
+    """R · shared · R, R diagonal and at most 1, with no more than that on the diagonal.
+
+    What all rows have in a feature may be that of far ones, which have no curvature at present.
+    """
+    diagonal = np.maximum(np.einsum("ii->i", shared), np.finfo(float).tiny)
+    r = np.sqrt(np.clip(most / diagonal, 0, 1))
+    return (shared * r[:, None] * r).astype(shared.dtype)

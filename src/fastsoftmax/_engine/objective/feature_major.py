@@ -1,0 +1,200 @@
+"""Coordinates of sparse X: for each feature its weights for all classes."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastsoftmax._engine.data import Data, Step, StoredLogits
+from fastsoftmax._engine.linalg import dot, largest, products
+from fastsoftmax._engine.objective.features import Change, change_of
+from fastsoftmax._engine.objective.parameters import Parameters, at
+from fastsoftmax._engine.objective.resting import Rows
+
+if TYPE_CHECKING:
+    from fastsoftmax._engine.objective.objective import Objective
+
+
+class FeatureMajor(Parameters):
+    """For each feature its weights for all classes, after them the intercepts: of most features
+    nothing is changed.
+
+    A sparse X is not centred without work for its zeros, and what that gains a preconditioner gives
+    too; but for features with hardly any zeros and a large mean, and for those of extreme numbers,
+    θ has the weights of X changed (`features.py`). All that goes over D·K numbers is a kernel,
+    since X may have fewer non-zeros than that.
+    """
+
+    by_feature = True
+    passes = 0.0
+    finite = True  # seen to when the values were checked
+
+    @staticmethod
+    def suited(
+        data: Data,
+        weights: NDArray | None,
+        units: NDArray | None,
+        fit_intercept: bool,
+        penalty: float,
+    ) -> tuple[Data, Change | None]:
+        return change_of(data, weights, units, fit_intercept, penalty)
+
+    def __init__(self, objective: "Objective", change: Change | None) -> None:
+        self._objective, self._data = objective, objective.data
+        self.shape = objective.n_logits, objective.data.shape[1] + objective.fit_intercept
+        self._n_weights = objective.n_logits * objective.data.shape[1]
+        self._shift = self._factors = None
+        if change is not None:
+            self._shift = change.shift if change.shift.any() else None
+            self._factors = change.factors if (change.factors != 1).any() else None
+        #: of gradients, once they are summed, and of directions: enough for the way to go
+        self.dtype = np.dtype(np.float64 if objective.l1 else np.float32)
+        self.intercept_scale = 1.0
+
+    def coordinates(self) -> None:
+        """There is no change of variables to keep."""
+
+    def lengths(self) -> None:
+        """Not known: the variances are not either."""
+
+    def table(self, theta: NDArray) -> NDArray:
+        """θ as (K, D), or (K, D + 1) with the intercepts last, in Fortran's order: a view."""
+        return theta.reshape(self.shape[::-1]).T
+
+    def places(self, flat: NDArray) -> tuple[NDArray, NDArray]:
+        """Classes and features of places in θ; the feature of an intercept is D."""
+        features, classes = np.divmod(flat, self.shape[0])
+        return classes, features
+
+    def flat(self, classes: NDArray, features: NDArray) -> NDArray:
+        """The way back."""
+        return features * self.shape[0] + classes
+
+    def units(self, features: NDArray) -> NDArray:
+        """What a weight of the model is, in terms of its place in θ; 0 for intercepts."""
+        if self._factors is None:
+            return (features < self._data.shape[1]).astype(float)
+        return np.append(self._factors, 0.0)[features]
+
+    @property
+    def _is_plain(self) -> bool:
+        """Whether θ holds weights that are all penalised alike."""
+        return self._factors is None and not len(self._objective.free)
+
+    def project(self, theta: NDArray) -> NDArray:
+        """θ without what all classes have in common (their gauge): the loss does not see it."""
+        if self._objective.logistic:
+            return theta.ravel()
+        table = theta.reshape(self.shape[::-1])
+        return (table - table.mean(axis=1, keepdims=True)).ravel()
+
+    def of_model(self, coef: NDArray, intercept: NDArray) -> NDArray:
+        """θ of weights (K, D) and intercepts (K,)."""
+        theta = np.zeros(self.shape).ravel()
+        W, b = self.split(theta)
+        W[:] = coef if self._data.fold is None else self._data.fold.fold(coef)
+        if self._factors is not None:
+            W /= self._factors
+        if b is not None:
+            b[:] = intercept if self._shift is None else intercept + at(self._shift, coef)
+        return theta
+
+    def user(self, theta: NDArray, dtype: np.dtype | None = None) -> tuple[NDArray, NDArray | None]:
+        """(W, b) of θ, for X as it is computed with: views."""
+        return self.split(theta)
+
+    def penalised(self, theta: NDArray) -> NDArray[np.float64]:
+        W = self._of_features(theta).astype(np.float64)
+        W = W if self._factors is None else W * self._factors[:, None]
+        return self._penalised(W, 0)
+
+    def penalised_gradient(self, gradient: NDArray) -> NDArray[np.float64]:
+        G = self._of_features(gradient).astype(np.float64)
+        G = G if self._factors is None else G / self._factors[:, None]
+        return self._penalised(G, 0)
+
+    def sizes(self) -> NDArray[np.float64]:
+        if self._sizes is None:
+            (n, d), weights = self._data.shape, self._objective.given[1]
+            total = np.zeros(d)
+            for rows, piece in self._data.pieces():
+                X = piece.X.astype(np.float64)
+                of_rows = np.ones(X.shape[0]) if weights is None else weights[rows]
+                total += X.multiply(X).T @ of_rows
+            sizes = np.sqrt(total / n) / (1.0 if self._factors is None else self._factors)
+            self._sizes = self._penalised(sizes, 0)[:, None]
+        return self._sizes
+
+    _sizes: NDArray[np.float64] | None = None
+
+    def model(self, theta: NDArray) -> tuple[NDArray, NDArray | None]:
+        """(W, b) of θ in all features: fresh arrays."""
+        W, b = self.split(theta)
+        fold = self._data.fold
+        W = W.copy(order="K") if fold is None else fold.unfold(W, self._data.n_threads)
+        if self._factors is not None:
+            W *= self._factors
+        if b is None:
+            return W, None
+        return W, b.copy() if self._shift is None else b - at(self._shift, W)
+
+    def products(self, theta: NDArray, direction: NDArray) -> NDArray[np.float64]:
+        """⟨W, W⟩, ⟨W, step⟩ and ⟨step, step⟩ of the weights."""
+        if self._is_plain:
+            return products(theta, direction, self._n_weights, self._data.n_threads)
+        return self._products(theta, direction)
+
+    def _of_features(self, theta: NDArray) -> NDArray:
+        """The weights in θ, (D, K): a view."""
+        return theta[: self._n_weights].reshape(-1, self.shape[0])
+
+    def value_and_grad(
+        self, theta: NDArray, stored: StoredLogits | None, rows: Rows, step: Step | None = None
+    ) -> tuple[float, NDArray]:
+        gradient = np.empty(theta.size, self.dtype)
+        W, b = self.split(theta)
+        if stored is not None and step is not None:
+            stored.move(*step)
+        by_W, by_b = self.split(gradient)
+        ridge = rows.ridge if self._is_plain else 0.0
+        value, by_intercepts = rows.data.penalised(
+            W, b, rows.targets, rows.weights, 1 / self._data.shape[0], ridge, by_W, stored
+        )
+        if by_b is not None:
+            by_b[:] = by_intercepts
+        if self._is_plain:
+            weights = theta[: self._n_weights]
+            value += 0.5 * ridge * dot(weights, weights, self._data.n_threads)
+        elif rows.ridge:
+            value += self._add_ridge(theta, gradient, rows.ridge)
+        return value, gradient
+
+    def norms(self, gradient: NDArray) -> tuple[float, float]:
+        """max |∇F| with respect to (W, b), and ‖∇_W F‖²; a rotation changes only the former."""
+        n_threads, fold = self._data.n_threads, self._data.fold
+        if self._shift is not None or self._factors is not None:
+            return self._norms_of_changed(gradient)
+        by_W = gradient[: self._n_weights]
+        square = dot(by_W, by_W, n_threads)
+        if fold is None:
+            return largest(gradient, n_threads), square
+        at = fold.shared * self.shape[0]
+        own = np.abs(by_W[at:].reshape(-1, self.shape[0])).max(axis=1, initial=0) * fold.peaks
+        parts = (
+            largest(by_W[:at], n_threads),
+            own.max(initial=0),
+            largest(gradient[self._n_weights :]),
+        )
+        return float(np.max(parts)), square
+
+    def _norms_of_changed(self, gradient: NDArray) -> tuple[float, float]:
+        by_W = self._of_features(gradient).astype(np.float64)
+        by_b = gradient[self._n_weights :]
+        with np.errstate(over="ignore"):
+            if self._factors is not None:
+                by_W /= self._factors[:, None]
+            # where intercepts are optimal, what is left of their gradient is rounding
+            square = float(np.sum(by_W**2))
+            if self._shift is not None:
+                by_W += np.multiply.outer(self._shift, by_b)
+            return float(max(np.abs(by_W).max(), np.abs(by_b).max(initial=0.0))), square

@@ -1,0 +1,144 @@
+"""How the features of X can be computed with: in which precision, about which point, which units.
+
+float32 shows a feature whose mean is at most some hundred deviations, and whose numbers and their
+products neither overflow nor vanish; else X is computed in float64. A sparse X is not centred,
+which would fill in its zeros. But a feature with a large mean has hardly any zeros: it is centred,
+and one of extreme numbers is scaled by a power of two, in a copy of the values. Where no feature is
+such, X is left alone.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastsoftmax._engine.data import Data, DenseBlocks, DenseData, SparseBlocks, SparseData
+from fastsoftmax._validation import numbers as check
+
+OFFSET = 256.0  # of a mean, in deviations, beyond which float32 leaves a feature too few digits
+RANGE = 1e-15, 1e15  # deviations of which float32 holds the products and squares that are needed
+LOST = 1e7  # of a mean, in deviations, beyond which float64 leaves too few
+UNPROVED = 1e-14  # of a certificate: what the rounding of products with a feature may add to it
+FAR = 10.0  # of a mean, in deviations, below which nothing is gained by centring a copy
+SCALES = 1e-12, 1e12  # of the numbers of a sparse feature, beyond which it is scaled
+CELLS = 1e-20, 1e20  # what float32 can hold of those beside numbers of about 1
+
+
+class Moments(NamedTuple):
+    """Weighted means and standard deviations of dense features."""
+
+    means: NDArray[np.float64]
+    deviations: NDArray[np.float64]
+
+    @property
+    def finite(self) -> bool:
+        """Whether float64 can hold sums of the features."""
+        return bool(check.has_spread(self.means, self.deviations).all())
+
+    def spread(self, centred: bool) -> NDArray[np.float64]:
+        """Deviations from the mean, or from 0."""
+        return self.deviations if centred else np.hypot(self.deviations, self.means)
+
+    def held_by_float32(self, data: DenseData | DenseBlocks, centred: bool) -> bool:
+        """Whether the features, as they are stored, keep enough digits in float32."""
+        if not self.finite:
+            return True  # an error tells why
+        spread = data.as_stored(self.spread(centred))
+        means = data.as_stored(np.abs(self.means))
+        fits = means + np.sqrt(data.shape[0]) * spread < float(np.finfo(np.float32).max)
+        told = (spread >= RANGE[0]) & (spread <= RANGE[1]) & (means <= OFFSET * spread)
+        return bool((fits & (told | (spread == 0))).all())
+
+
+class Change(NamedTuple):
+    """A sparse X is computed with as (X - shift) * factors."""
+
+    shift: NDArray[np.float64]
+    factors: NDArray[np.float64]
+
+
+def moments_of(
+    data: DenseData | DenseBlocks, weights: NDArray | None, centred: bool, penalty: float
+) -> tuple[DenseData | DenseBlocks, Moments, NDArray | None]:
+    """Dense X, its moments, and what was taken off it, if the rounding of float64 called for that.
+
+    With an intercept features are centred by the change of variables. Where that would leave too
+    few digits even in float64, for products or for a certificate (the square of a gradient's error
+    over twice the penalty), they are in a copy of X.
+    """
+    moments = Moments(*data.moments(weights))
+    if not (centred and moments.finite):
+        return data, moments, None
+    means, deviations = np.abs(moments.means), moments.deviations
+    errors = np.finfo(float).eps * means
+    lost = (means / LOST > deviations) | (errors > np.sqrt(2 * UNPROVED * penalty))
+    far = lost & (means > FAR * deviations) & (deviations > 0)
+    if not far.any():
+        return data, moments, None
+    origin = np.where(far, moments.means, 0.0)
+    data = data.centred(origin)
+    return data, Moments(*data.moments(weights)), origin
+
+
+def change_of(
+    data: SparseData | SparseBlocks,
+    weights: NDArray | None,
+    units: NDArray | None,
+    centred: bool,
+    penalty: float,
+) -> tuple[Data, Change | None]:
+    """A sparse X times the units as it can be computed with, and what was changed to that end."""
+    n, d = data.shape
+    filled, largest, smallest = np.zeros(d), 0.0, np.inf
+    for rows, piece in data.pieces():
+        X, some = piece.X, None
+        if weights is not None:
+            some = np.repeat(weights[rows], np.diff(X.indptr))
+        filled += np.bincount(X.indices, some, d)
+        x = np.abs(X.data)
+        largest = max(largest, float(x.max(initial=0)))
+        smallest = min(smallest, float(x.min(initial=np.inf, where=x > 0)))
+    shift, factors = np.zeros(d), np.ones(d) if units is None else units
+    full = np.flatnonzero(filled > n * FAR**2 / (1 + FAR**2)) if centred else np.zeros(0, int)
+    if len(full):
+        means, deviations = data.only(full).moments(weights)
+        shift[full] = np.where(np.abs(means) > FAR * deviations, means, 0)
+    beyond = factors.min() * smallest < SCALES[0] or factors.max() * largest > SCALES[1]
+    if not shift.any() and not beyond:
+        return (data if units is None else data.scaled(units)), None
+    scales, smallest, largest = powers_of_two(data, weights, shift, factors, penalty)
+    every = weights is None or bool((weights > 0).all())  # else far cells of others are clipped
+    if every and not shift.any() and (scales == 1).all():
+        return (data if units is None else data.scaled(units)), None
+    told = ((smallest >= CELLS[0]) & (largest <= CELLS[1])).all()
+    dtype = data.dtype if told else np.dtype(np.float64)
+    data = data.changed(shift, factors * scales, dtype, largest)
+    return data, Change(shift * factors, scales)
+
+
+def powers_of_two(
+    data: SparseData | SparseBlocks,
+    weights: NDArray | None,
+    shift: NDArray,
+    factors: NDArray,
+    penalty: float,
+) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
+    """Factors, 1 for most, that make features of extreme numbers moderate; and the sizes of the
+    least and the largest number of each feature that there then are in rows of positive weight.
+
+    A feature of tiny numbers is scaled as far as the penalty lets it have an effect.
+    """
+    d = data.shape[1]
+    smallest, largest = np.full(d, np.inf), np.zeros(d)
+    for rows, piece in data.changed(shift, factors, np.dtype(np.float64)).pieces():
+        at, x = piece.X.indices, np.abs(piece.X.data)
+        counts = x > 0
+        if weights is not None:
+            counts &= np.repeat(weights[rows] > 0, np.diff(piece.X.indptr))
+        np.minimum.at(smallest, at[counts], x[counts])
+        np.maximum.at(largest, at[counts], x[counts])
+    size = np.maximum(largest, min(np.sqrt(penalty), 1.0))
+    extreme = ((size < SCALES[0]) | (size > SCALES[1])) & (largest > 0)
+    exponents = np.where(extreme, -np.frexp(np.where(size > 0, size, 1.0))[1], 0)
+    scales = np.ldexp(1.0, np.clip(exponents, -1022, 1022))
+    return scales, smallest * scales, largest * scales

@@ -1,0 +1,380 @@
+"""A point, and the objective along a line from it.
+
+A solver walks: `aim` in a direction, look at F `at` steps of any length, `move` by one of them.
+"""
+
+import math
+from collections.abc import Iterator
+from copy import copy
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastsoftmax._engine.data import Data, SparseData, StoredLogits, Variances
+from fastsoftmax._engine.linalg import add, dot
+from fastsoftmax._engine.objective.path import PASSING, SCOUTING, STORED, Path, Trial, parabola
+from fastsoftmax._engine.objective.resting import Awake, Part, Rest, Rows, Tangent
+
+if TYPE_CHECKING:
+    from fastsoftmax._engine.objective.objective import Objective
+
+
+class Sample(NamedTuple):
+    """Logits of every step-th row, and room of their size until the next `aim`."""
+
+    logits: StoredLogits
+    room: StoredLogits
+    step: int
+
+
+class Line(Protocol):
+    """A point θ with F and ∇F there, and a direction."""
+
+    theta: NDArray
+    value: float
+    gradient: NDArray
+    drifts: bool  # whether F and gradient are those of logits that were moved with θ
+    cheap: bool  # whether `at` costs no pass over X, and changes nothing
+    near: float  # |φ'| at the end of a search, as a share of |φ'(0)|
+    complete: bool  # whether F is that of all rows, rather than of some and a tangent
+    risen: NDArray | None  # the way back to where F was lower, if it has risen since
+
+    def aim(self, direction: NDArray) -> None: ...
+
+    def reach(self) -> float: ...
+
+    def scout(self) -> "Path | None": ...
+
+    def at(self, t: float) -> Trial: ...
+
+    def move(self, t: float) -> None: ...
+
+    def settle(self) -> bool: ...
+
+    def recompute(self) -> None: ...
+
+    def restart(self, theta: NDArray) -> None: ...
+
+    def hessian_times(self, direction: NDArray) -> NDArray: ...
+
+    def logits(self, rows: int) -> StoredLogits: ...
+
+    def sample(self) -> "Sample": ...
+
+    def variances(self) -> Variances: ...
+
+
+SCOUTED = 2048  # rows that are looked at before all, if these are twice as many
+MISLED = 0.3  # of the slope that is left where they say it is 0: they are not looked at again
+NARROW = 128  # features, up to which a look at all stored logits is dear beside a pass
+
+
+class StoredLine:
+    """On stored logits: half a pass to aim, none to look, half to move.
+
+    Where some rows have been scouted, a look is the half pass of a move there, which is then made.
+    """
+
+    drifts = True
+    cheap = True
+    _misled = False  # whether some rows said too little of all: where few rows matter
+    _stands = 0.0  # the step by which θ and logits are away from where the line was aimed
+    _probabilities: StoredLogits | None = None
+
+    def __init__(self, objective: "Objective", theta: NDArray) -> None:
+        self._objective = objective
+        self._whole = Part(objective, objective.rows)
+        self._rest = Rest(objective, theta)
+        self.theta = theta.copy()
+        self._from_theta()
+
+    @property
+    def complete(self) -> bool:
+        return self._tangent is None
+
+    def recompute(self) -> None:
+        """All logits anew from θ: the sums of many steps drift, and rows may have woken."""
+        if self._tangent is not None:
+            self._rest.doubts += 1
+        self._look()
+
+    def restart(self, theta: NDArray) -> None:
+        """Take another point, its logits computed from θ."""
+        self.theta = theta
+        self._from_theta()
+
+    def settle(self) -> bool:
+        """Leave out the rows at rest, or look at all again, where it is time for either.
+
+        Whether F and its gradient are others now.
+        """
+        if not self._rest.due:
+            return False
+        if self._tangent is not None:
+            self._look()
+            return True
+        awake = self._rest.choose(self._whole.logits)
+        if awake is not None:
+            awake.read(self._whole.logits)
+            others = copy(self._whole)
+            others.rows = awake.others(self._objective)
+            self._tangent = Tangent(
+                self.theta, self.value, *self._objective.value_and_grad(self.theta, others)
+            )
+            self._part = awake
+        return False
+
+    def _look(self) -> None:
+        rested = self._tangent
+        self._from_theta()
+        if rested is not None and self.value > rested.total:
+            self.risen = rested.theta - self.theta
+            self._rest.rouse(self._whole.logits)
+
+    def _from_theta(self) -> None:
+        self._part: Part = self._whole
+        self._tangent: Tangent | None = None
+        self.risen: NDArray | None = None
+        self._objective.store_logits(self.theta, self._whole.logits)
+        self._evaluate()
+
+    def _store_change(self, direction: NDArray) -> None:
+        o, part = self._objective, self._part
+        o.n_passes += 0.5 * part.logits.n / self._whole.logits.n
+        part.rows.data.store_logits(*o.parameters.user(direction), part.change)
+
+    def _evaluate(self, t: float | None = None) -> None:
+        """From the logits, once they are moved by t."""
+        self._probabilities = None
+        self.value, self.gradient = self._objective.value_and_grad(self.theta, self._part, t)
+        if self._tangent is not None:
+            self.value += self._tangent.at(self.theta)
+            self.gradient += self._tangent.gradient
+
+    def aim(self, direction: NDArray) -> None:
+        """Take a direction."""
+        self._direction = direction
+        self._store_change(direction)
+        self._parabola = parabola(self._objective, self.theta, direction)
+        if self._tangent is not None:
+            self._parabola += self._tangent.along(self.theta, direction)
+        self._path = Path(self._part, self._parabola, 1 / self._whole.logits.n, STORED)
+        self.cheap, self._stands = True, 0.0
+
+    def reach(self) -> float:
+        """The most that a unit step changes any logit."""
+        return self._part.change.largest()
+
+    @property
+    def near(self) -> float:
+        return self._path.near if self.cheap else PASSING
+
+    def scout(self) -> Path | None:
+        """φ of some rows, where there are many."""
+        logits = self._part.logits
+        every = logits.n // SCOUTED
+        few = every < 2 or self._part is not self._whole
+        if few or self._objective.data.shape[1] > NARROW or self._misled:
+            return None
+        self.cheap, self._before = False, (self.value, dot(self.gradient, self._direction))
+        return Path(self._part, self._parabola, 1 / self._whole.logits.n, SCOUTING, every)
+
+    def at(self, t: float) -> Trial:
+        if self.cheap:
+            return self._path.at(t)
+        self._go(t)
+        slope, (value, steepest) = dot(self.gradient, self._direction), self._before
+        self._misled = not (self.value <= value and abs(slope) <= MISLED * abs(steepest))
+        return Trial(self.value, slope, np.nan)
+
+    def move(self, t: float) -> None:
+        if self.cheap or t != self._stands:
+            self._go(t)
+        self._rest.steps += 1
+
+    def _go(self, t: float) -> None:
+        o, part = self._objective, self._part
+        if self._stands:  # what a long step has added does not come off to all digits
+            self.theta = self._begin.copy()
+            add(self.theta, t, self._direction, o.data.n_threads)
+            o.store_logits(self.theta, part.logits)
+            self._evaluate()
+        else:
+            if not self.cheap:
+                self._begin, self.theta = self.theta, self.theta.copy()
+            add(self.theta, t, self._direction, o.data.n_threads)
+            self._evaluate(t)
+        self._stands = t
+
+    def _catch_up(self) -> Part:
+        """All rows; the logits of those at rest as they were."""
+        if isinstance(self._part, Awake):
+            self._part.write(self._whole.logits)
+        return self._whole
+
+    def logits(self, rows: int) -> StoredLogits:
+        """The present logits of about so many rows, evenly spread; of all of them for 0."""
+        logits = self._catch_up().logits
+        return logits.some(rows) if rows else logits
+
+    def sample(self) -> "Sample":
+        """The logits to draw rows from: all."""
+        whole = self._catch_up()
+        return Sample(whole.logits, whole.change, 1)
+
+    def hessian_times(self, direction: NDArray) -> NDArray:
+        """The Hessian of loss and ridge, of all rows, times a direction, in a pass.
+
+        It forgets the last aim.
+        """
+        self._catch_up()
+        self._store_change(direction)
+        self._objective.n_passes += 0.5
+        return self._objective.parameters.hessian_times(direction, self.curve(self._whole.change))
+
+    def curve(self, change: StoredLogits) -> StoredLogits:
+        """The Hessian of the losses by the logits times a change of these, in its place."""
+        if self._probabilities is None:
+            self._probabilities = self._whole.logits.probabilities()
+        self._probabilities.curve(change, self._objective.weights)
+        return change
+
+    def variances(self) -> Variances:
+        """Each row's weight times p(1 - p); until `aim`."""
+        whole = self._catch_up()
+        whole.logits.variances(self._objective.weights, whole.change)
+
+        def tiles(data: SparseData, rows: slice, begin: int) -> Iterator[NDArray]:
+            yield whole.change.part(slice(begin + rows.start, begin + rows.stop)).tiles
+
+        return tiles
+
+
+class FusedLine:
+    """Nothing is kept between passes, and every look is one: where logits would take too much."""
+
+    drifts = cheap = False
+    complete = True
+    near = PASSING
+    risen = None
+    SAMPLE = 0.125  # of the memory budget, for the logits to draw rows from, twice
+
+    def __init__(self, objective: "Objective", theta: NDArray) -> None:
+        self._objective = objective
+        self.theta = theta
+        self.recompute()
+
+    def recompute(self) -> None:
+        self.value, self.gradient = self._objective.value_and_grad(self.theta)
+
+    def restart(self, theta: NDArray) -> None:
+        """Take another point."""
+        self.theta = theta
+        self.recompute()
+
+    def aim(self, direction: NDArray) -> None:
+        """Take a direction."""
+        self._direction = direction
+        self._seen: tuple[float, NDArray, float, NDArray] | None = None
+        o = self._objective
+        step = max(1, o.data.shape[0] // SCOUTED)
+        weights = None if o.weights is None else np.ascontiguousarray(o.weights[::step])
+        part = Part(
+            o, Rows(o.data.every(step), np.ascontiguousarray(o.targets[::step]), weights, o.penalty)
+        )
+        self._store(part.rows.data, self.theta, part.logits)
+        self._store(part.rows.data, direction, part.change)
+        self._path = Path(part, parabola(o, self.theta, direction), 1 / part.logits.n, SCOUTING)
+
+    def reach(self) -> float:
+        """The most that a unit step changes a logit of the scouted rows."""
+        return self._path.part.change.largest()
+
+    def settle(self) -> bool:
+        """Nothing is known of single rows."""
+        return False
+
+    def scout(self) -> Path:
+        """φ of some rows: near that of all, for 1/100 of a pass."""
+        return self._path
+
+    def at(self, t: float) -> Trial:
+        theta = self.theta + t * self._direction
+        value, gradient = self._objective.value_and_grad(theta)
+        self._seen = t, theta, value, gradient
+        return Trial(value, dot(gradient, self._direction), np.nan)
+
+    def move(self, t: float) -> None:
+        if self._seen is None or self._seen[0] != t:
+            self.at(t)
+        _, self.theta, self.value, self.gradient = self._seen
+
+    def logits(self, rows: int) -> StoredLogits:
+        """The present logits of about so many rows, evenly spread; of all of them for 0."""
+        step = max(1, self._objective.data.shape[0] // rows) if rows else 1
+        return self._of_every(step, self.theta)
+
+    def sample(self) -> "Sample":
+        """Logits to draw rows from: of as many as there is room for."""
+        data = self._objective.data
+        size = StoredLogits.bytes(data.shape[0], self._objective.n_logits, data.dtype)
+        step = math.ceil(size / (self.SAMPLE * self._objective.max_memory))
+        logits = self._of_every(step, self.theta)
+        return Sample(logits, logits.like(), step)
+
+    def hessian_times(self, direction: NDArray) -> NDArray:
+        """The Hessian of loss and ridge times a direction, some rows at a time, in 1.5 passes."""
+        o, product = self._objective, np.zeros(self.theta.size)
+        ridge, most = o.penalty, self._rows_at_a_time()
+        for rows, data in o.data.pieces():
+            for start in range(0, data.shape[0], most):
+                part = data.rows(slice(start, min(start + most, data.shape[0])))
+                at = slice(rows.start + start, rows.start + start + part.shape[0])
+                weights = None if o.weights is None else o.weights[at]
+                curved = self._curved(part, direction, weights)
+                some = Rows(part, None, None, ridge)
+                product += o.parameters.value_and_grad(direction, curved, some)[1]
+                del curved  # before there are those of the next rows
+                o.n_passes += 0.5 * part.shape[0] / o.data.shape[0]
+                ridge = 0.0
+        return product
+
+    def _curved(self, part: Data, direction: NDArray, weights: NDArray | None) -> StoredLogits:
+        """Of some rows the Hessian of each row's loss times the logits of the direction."""
+        change, probabilities = self._of(part, direction), self._of(part, self.theta)
+        probabilities.probabilities(probabilities).curve(change, weights)
+        return change
+
+    def _rows_at_a_time(self) -> int:
+        o = self._objective
+        tile = StoredLogits.bytes(1, o.n_logits, o.data.dtype)
+        return max(1, int(self.SAMPLE * o.max_memory / tile)) * StoredLogits.tile_rows(o.data.dtype)
+
+    def variances(self) -> Variances:
+        """Each row's weight times p(1 - p), of as many rows at a time as there is room for."""
+        o, most = self._objective, self._rows_at_a_time()
+
+        def tiles(data: SparseData, rows: slice, begin: int) -> Iterator[NDArray]:
+            for start in range(rows.start, rows.stop, most):
+                end = min(start + most, rows.stop)
+                logits = self._of(data.rows(slice(start, end)), self.theta)
+                weights = None if o.weights is None else o.weights[begin + start : begin + end]
+                logits.variances(weights, logits)
+                yield logits.tiles
+
+        return tiles
+
+    def _of_every(self, step: int, theta: NDArray) -> StoredLogits:
+        return self._of(self._objective.data.every(step), theta)
+
+    def _of(self, data: Data, theta: NDArray) -> StoredLogits:
+        """The logits of some rows at θ."""
+        out = self._objective.logits_of(data)
+        self._store(data, theta, out)
+        return out
+
+    def _store(self, data: Data, theta: NDArray, out: StoredLogits) -> None:
+        o = self._objective
+        data.store_logits(*o.parameters.user(theta), out)
+        o.n_passes += 0.5 * data.shape[0] / o.data.shape[0]

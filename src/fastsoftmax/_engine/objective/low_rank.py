@@ -1,0 +1,201 @@
+"""The blocks of the Hessian in the leading directions of the features, where whole Grams are dear.
+
+That of class k is close to U B_k Uᵀ + τ_k (1 - UUᵀ): U leading eigenvectors of the features'
+covariance, for all classes, B_k the Gram matrix of the class's rows in them, weighted by p(1 - p),
+τ_k one curvature for what is left. The class's weighted means decouple its intercept from its
+weights: without them it takes up to twice the iterations. A build costs about r²/D² of whole Grams.
+"""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastsoftmax._engine.data import DenseData
+from fastsoftmax._engine.linalg import (
+    ClassFactors,
+    LowRankFactors,
+    low_rank_blocks,
+    orthonormal_rows,
+)
+from fastsoftmax._engine.objective.class_grams import MATRICES, PAIRS, SHARED, GaugeFree
+from fastsoftmax._engine.objective.line import Line
+
+if TYPE_CHECKING:
+    from fastsoftmax._engine.objective.objective import Objective
+
+DTYPE = np.dtype(np.float32)  # of the blocks, whatever that of X is: they are estimates
+RANK = 64
+ROWS = 512  # drawn for each class
+SAMPLE = 2048  # rows from which the leading directions are found
+MEANS = 4  # drawn rows, of which one is enough for the means
+ROUNDS = 2  # of subspace iteration
+NEGLIGIBLE = 1e-10  # of a direction's square, beyond those before it: rounding
+
+
+class LowRankBlocks:
+    """The blocks of an objective's Hessian, each of low rank but for a multiple of the identity."""
+
+    memory = PAIRS
+    interval, lasts = 3, 0
+    whole = False
+    carried = False
+
+    def __init__(self, objective: "Objective", seed: int) -> None:
+        self._objective = objective
+        self._seed = seed
+        self.rows = self.most_rows = min(objective.data.shape[0], ROWS)
+        self._rank = min(RANK, objective.data.shape[1])
+
+    def cost(self, rows: int) -> float:
+        """Passes that the blocks are worth, from so many rows each."""
+        n, d = self._objective.data.shape
+        return (rows * (self._rank**2 / 2 + d) + self._rank**3 / 6) / (2 * n * d)
+
+    @property
+    def start_cost(self) -> float:
+        """Passes for the leading directions, and for all rows in them."""
+        o = self._objective
+        n = o.data.shape[0]
+        return (2 * ROUNDS * min(SAMPLE, n) + n) * self._rank / (2 * n * o.n_logits)
+
+    @property
+    def fits(self) -> bool:
+        """Whether a matrix a class, and all rows in those directions, leave room for the rest."""
+        o = self._objective
+        numbers = o.n_logits * self._rank**2 + o.data.shape[0] * self._rank
+        return numbers * DTYPE.itemsize <= MATRICES * o.max_memory
+
+    def _rows(self, step: int) -> DenseData:
+        """Every step-th row in the leading directions, (n / step, r)."""
+        o = self._objective
+        found, key = o.parameters.found, ("projected", self._seed, step)
+        if key not in found:
+            rows = Standardised(o.data.every(step), o.parameters.shift, self._units)
+            V = rows.times(self._basis).astype(DTYPE, copy=False)
+            found[key] = o.data.like(V)
+        return found[key]
+
+    def _leading(self) -> tuple[NDArray, NDArray]:
+        """Leading directions of the features, and their covariance, from some rows."""
+        o = self._objective
+        n, d = o.data.shape
+        generator = np.random.default_rng([self._seed, n, d])
+        rows = slice(None)
+        if n > SAMPLE:
+            rows = np.sort(generator.choice(n, SAMPLE, replace=False))
+        sample = Standardised(o.data.rows(rows), o.parameters.shift, self._units)
+        basis = leading(sample, self._rank, generator).astype(DTYPE)
+        o.n_passes += self.start_cost
+        V = o.data.like(sample.times(basis).astype(DTYPE, copy=False))
+        return basis, V.second_moments().astype(DTYPE)
+
+    def at_start(self, line: Line) -> GaugeFree:
+        """The covariance of the features for all classes, each times p(1 - p) of its share."""
+        o = self._objective
+        c = o.curvature
+        d = o.data.shape[1]
+        self._units, ridge = c.units[:d], c.ridge[:d]
+        found, key = o.parameters.found, ("leading", self._seed)
+        if key not in found:
+            found[key] = self._leading()
+        self._basis, self._covariance = found[key]
+        self._rank = rank = len(self._basis)
+        spread = float(np.sum(c.spread[:d] * (self._units > 0)))
+        rest = max(spread - float(np.einsum("rr->", self._covariance)), 0.0)
+        self._tail = rest / max(d - rank, 1)
+        penalised = o.data.like((self._basis * ridge).astype(DTYPE))
+        self._ridge = penalised.logits(self._basis, None)
+        self._tail_ridge = float(ridge.mean())
+        strengths = c.start_strengths()
+        matrix = self._covariance + self._ridge / strengths.mean()
+        factors = ClassFactors(matrix[None].astype(DTYPE), o.data.n_threads, strengths)
+        return self._inverse(factors, strengths, np.zeros((o.n_logits, d)))
+
+    def by_class(self, line: Line, rows: int, seed: int) -> GaugeFree:
+        """The block of each class at the line's point, from about so many rows."""
+        o = self._objective
+        d = o.data.shape[1]
+        drawn, step, n = o.curvature.draw(line, rows, seed)
+        rank = self._rank
+        grams = self._rows(step).gram(
+            drawn, np.zeros(rank), np.ones(rank + 1), 1 / n, np.zeros(rank + 1)
+        )
+        means = np.zeros((o.n_logits, d))
+        if o.fit_intercept:
+            few = drawn.every(MEANS if rows < n else 1)
+            few.rows[:] *= step  # of the whole X
+            weights = np.maximum(few.powers(2), np.finfo(float).tiny)
+            means[:] = (o.data.sums(few) / weights[:, None] - o.parameters.shift) * self._units
+            means[few.counts == 0] = 0
+        share = np.full(o.n_logits, SHARED)
+        if step > 1:  # a class of which few rows were seen is more like all rows than these say
+            totals = np.maximum(grams[:, rank, rank], np.finfo(DTYPE).tiny)
+            effective = np.square(n * totals) / np.maximum(drawn.powers(4), np.finfo(float).tiny)
+            share = np.maximum(share, rank / (rank + effective))
+        strengths = drawn.totals / n
+        missing = o.curvature.missing(strengths)
+        blocks = low_rank_blocks(
+            grams, o.fit_intercept, 1 - share, share * strengths + missing,
+            self._covariance, self._ridge, o.data.n_threads,
+        )  # fmt: skip
+        o.n_passes += self.cost(int(drawn.counts.sum()) // o.n_logits)
+        return self._inverse(ClassFactors(blocks, o.data.n_threads), strengths + missing, means)
+
+    def _inverse(self, factors: ClassFactors, strengths: NDArray, means: NDArray) -> GaugeFree:
+        o = self._objective
+        tails = strengths * self._tail + self._tail_ridge
+        tails = np.where(tails > 0, tails, 1.0)
+        if not o.fit_intercept:
+            return GaugeFree(o, LowRankFactors(self._basis, factors, tails, o.data.n_threads))
+        one = 1 / o.parameters.intercept_scale  # what the intercept's column holds
+        intercepts = np.where(strengths > 0, strengths, 1.0) * one**2
+        return GaugeFree(
+            o,
+            LowRankFactors(self._basis, factors, tails, o.data.n_threads, means / one, intercepts),
+        )
+
+
+class Standardised:
+    """B = (X - shift) * units as a factor of products."""
+
+    def __init__(self, data: DenseData, shift: NDArray, units: NDArray) -> None:
+        self._shift, self._units = shift, units
+        self.data, self.shape = data, data.shape
+
+    def times(self, Q: NDArray) -> NDArray:
+        """B Qᵀ, (n, r), for Q (r, d)."""
+        W = Q * self._units
+        return self.data.logits(W, -np.einsum("rd,d->r", W, self._shift))
+
+    def across(self, T: NDArray) -> NDArray[np.float64]:
+        """Bᵀ T, (d, r), for T (n, r)."""
+        product = self.data.across(T)
+        product -= np.outer(self._shift, T.sum(axis=0, dtype=np.float64))
+        return product * self._units[:, None]
+
+
+def leading(B: Standardised, rank: int, generator: np.random.Generator) -> NDArray:
+    """About the leading right singular vectors of B (n, d): (r, d), orthonormal, r <= rank.
+
+    Subspace iteration from Gaussian vectors (Halko, Martinsson & Tropp, SIAM Review 53, 2011,
+    algorithm 4.4).
+    """
+    n, d = B.shape
+    Q = generator.standard_normal((min(rank, n, d), d))
+    for _ in range(ROUNDS):
+        Q = orthonormal(B.data.like(B.across(B.times(Q))))
+    return Q
+
+
+def orthonormal(Y: DenseData) -> NDArray[np.float64]:
+    """An orthonormal basis of the columns of Y (d, r), as rows, but for what is negligible.
+
+    Gram-Schmidt on coefficients of the columns, from their Gram matrix in float64: the long sums
+    are one product, and no LAPACK's threads are left spinning beside the kernels that follow.
+    """
+    G = len(Y.X) * Y.second_moments()
+    rows = orthonormal_rows(G, NEGLIGIBLE)
+    if not len(rows):  # there are no features at all: any direction
+        return np.eye(1, len(Y.X))
+    return np.ascontiguousarray(Y.logits(rows, None).T)

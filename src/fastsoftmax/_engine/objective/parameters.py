@@ -1,0 +1,123 @@
+"""What a solver's vector θ means: weights and intercepts, in coordinates that suit the kind of X.
+
+`Standardised` for dense X, `FeatureMajor` for sparse. Each knows how θ is laid out, which change of
+variables makes it a good vector to iterate on, and how to take value and gradient there.
+"""
+
+from abc import ABC, abstractmethod
+from copy import copy
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastsoftmax._engine.data import Data, Step, StoredLogits
+from fastsoftmax._engine.objective.penalised_weights import squares
+from fastsoftmax._engine.objective.resting import Rows
+
+if TYPE_CHECKING:
+    from fastsoftmax._engine.objective.objective import Objective
+
+
+class Parameters(ABC):
+    """What both kinds share: a table of θ, and one pass that gives value, gradient and products."""
+
+    _objective: "Objective"
+    spread: NDArray | None = None  # of each feature, its variance, where that is known
+    narrows = False  # whether float32 shows what the features say
+
+    @staticmethod
+    @abstractmethod
+    def suited(
+        data: Data,
+        weights: NDArray | None,
+        units: NDArray | None,
+        fit_intercept: bool,
+        penalty: float,
+    ) -> tuple[Data, Any]:
+        """The data times the units, as they can be computed with, and what the constructor needs
+        to know of them."""
+
+    def of(self, objective: "Objective") -> "Parameters":
+        """The same coordinates for another objective of the same data."""
+        other = copy(self)
+        other._objective, other.passes = objective, 0.0
+        return other
+
+    @abstractmethod
+    def lengths(self) -> NDArray[np.float64] | None:
+        """About that of each row, features being of unit variance; of mean square 1."""
+
+    @abstractmethod
+    def table(self, theta: NDArray) -> NDArray:
+        """θ as (K, D), or (K, D + 1) with the intercepts last: a view."""
+
+    def split(self, theta: NDArray) -> tuple[NDArray, NDArray | None]:
+        """Weights (K, D) and intercepts (K,) as views of θ; None without intercepts."""
+        table = self.table(theta)
+        if not self._objective.fit_intercept:
+            return table, None
+        return table[:, :-1], table[:, -1]
+
+    def _penalised(self, by_feature: NDArray, axis: int) -> NDArray:
+        """What there is for each feature, without those that are not penalised."""
+        free = self._objective.free
+        return np.delete(by_feature, free, axis=axis) if len(free) else by_feature
+
+    def _products(self, theta: NDArray, direction: NDArray) -> NDArray[np.float64]:
+        """`products`, whichever weights are penalised."""
+        W, step = self.penalised(theta), self.penalised(direction)
+        return np.array([np.sum(W * W), np.sum(W * step), np.sum(step * step)])
+
+    def _add_ridge(self, theta: NDArray, gradient: NDArray, ridge: float) -> float:
+        """Add that of the weights that are penalised to a gradient, in place; what it adds to F."""
+        units = self.units(np.arange(self.shape[1]))
+        units[self._objective.free] = 0
+        W = self.table(theta) * units
+        self.table(gradient)[:] += ridge * W * units
+        return squares(ridge, W)
+
+    def hessian_times(self, direction: NDArray, curved: StoredLogits) -> NDArray:
+        """The Hessian of loss and ridge times a direction, whose logits are `curved`."""
+        o = self._objective
+        return self.value_and_grad(direction, curved, Rows(o.data, None, None, o.penalty))[1]
+
+    @abstractmethod
+    def user(self, theta: NDArray, dtype: np.dtype | None = None) -> tuple[NDArray, NDArray | None]:
+        """(W, b) of θ for products with X, in the objective's precision or in another."""
+
+    @abstractmethod
+    def penalised(self, theta: NDArray) -> NDArray[np.float64]:
+        """The weights of θ in the units in which they are penalised, those that are: a copy."""
+
+    def free_features(self, data: Data) -> NDArray[np.float64]:
+        """The features that are not penalised of some rows, in the coordinates of θ: (n, m)."""
+        free = self._objective.free
+        return np.concatenate([p.only(free).in_float64(slice(None)) for _, p in data.pieces()])
+
+    @abstractmethod
+    def penalised_gradient(self, gradient: NDArray) -> NDArray[np.float64]:
+        """A gradient by θ as one by these weights: a copy."""
+
+    @abstractmethod
+    def sizes(self) -> NDArray[np.float64]:
+        """Weighted root mean squares of the features, as `penalised` has their weights."""
+
+    def variations(self) -> NDArray[np.float64]:
+        """By how much these features vary: their deviations where they are known."""
+        return self.sizes()
+
+    @abstractmethod
+    def value_and_grad(
+        self, theta: NDArray, stored: StoredLogits | None, rows: Rows, step: Step | None = None
+    ) -> tuple[float, NDArray]:
+        """Loss of these rows and ridge, and their gradient, at θ, or from the rows' stored logits,
+        moved first by a step, if there is one.
+
+        Without targets what is stored is taken for the gradient of the loss by the logits.
+        """
+
+
+def at(point: NDArray, W: NDArray) -> NDArray:
+    """W x, without BLAS: its threads would go on spinning where the kernels' should run."""
+    return np.einsum("kd,d->k", W, point)

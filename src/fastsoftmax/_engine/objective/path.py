@@ -1,0 +1,55 @@
+"""F along a line, from logits that are stored there: φ(t) and its derivatives."""
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastsoftmax._engine.objective.resting import Part
+
+if TYPE_CHECKING:
+    from fastsoftmax._engine.objective.objective import Objective
+
+# Of |φ'(0)|, |φ'| at the end of a search, the less the less a look costs: at some rows, at all
+# stored logits, or in a pass. 0.1 for all logits: as many iterations, up to a tenth more time.
+SCOUTING, STORED, PASSING = 0.1, 0.2, 0.8
+
+
+class Trial(NamedTuple):
+    """φ(t) = F(θ + t·direction) and its derivatives; NaN for a second one that is not known."""
+
+    value: float
+    slope: float
+    curvature: float
+
+
+class Path:
+    """φ of the rows whose logits and their change are stored, or of one tile of them in `every`."""
+
+    def __init__(
+        self, part: Part, parabola: NDArray, scale: float, near: float, every: int = 1
+    ) -> None:
+        self.part, self._scale, self._every, self.near = part, scale, every, near
+        self._parabola = parabola.tolist()
+
+    def tilt(self, slope: float) -> Trial:
+        """Make φ'(0) what it is known to be; φ there."""
+        here = self.at(0.0)
+        self._parabola[1] += (slope - here.slope) / 2
+        return here._replace(slope=slope)
+
+    def at(self, t: float) -> Trial:
+        part, rows = self.part, self.part.rows
+        value, slope, curvature = part.logits.along(
+            part.change, t, rows.targets, rows.weights, self._scale, self._every
+        ).tolist()
+        a, b, c = self._parabola
+        return Trial(value + a + t * (2 * b + t * c), slope + 2 * b + 2 * t * c, curvature + 2 * c)
+
+
+def parabola(objective: "Objective", theta: NDArray, direction: NDArray) -> NDArray:
+    """The penalty along a line: its coefficients (1, 2t, t²)."""
+    if not objective.penalty:  # squares of weights may overflow
+        return np.zeros(3)
+    products = objective.parameters.products(theta, direction)
+    return 0.5 * objective.penalty * products

@@ -1,0 +1,237 @@
+"""Coordinates of dense X: features that are centred and scaled."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastsoftmax._engine.data import Data, DenseData, Standardisation, Step, StoredLogits
+from fastsoftmax._engine.objective.bulk import bulk
+from fastsoftmax._engine.objective.features import OFFSET, Moments, moments_of
+from fastsoftmax._engine.objective.parameters import Parameters, at
+from fastsoftmax._engine.objective.resting import Rows
+
+if TYPE_CHECKING:
+    from fastsoftmax._engine.objective.objective import Objective
+
+PROJECTED = 1 << 15  # rows at a time
+# onto random directions, where the features are more, to tell a row's length by (Johnson &
+# Lindenstrauss 1984)
+PROJECTIONS = 16
+
+
+class Standardised(Parameters):
+    """For each class its weights, then its intercept, of features that are centred and scaled.
+
+    With logits W(x - μ) + c, μ the weighted means and b = c - Wμ, the Hessian does not couple
+    intercepts and weights through the means; with W = V / h, h² = p̄·var + λ, its diagonal is about
+    1 where the classes are about equally probable (p̄ = (1 - 1/K) / K). Neither changes F nor its
+    optimum, and X is left alone. Takes two passes, for means and variances.
+    """
+
+    by_feature = False  # or class by class
+    passes = 2.0  # that the change of variables took
+
+    @staticmethod
+    def suited(
+        data: Data,
+        weights: NDArray | None,
+        units: NDArray | None,
+        fit_intercept: bool,
+        penalty: float,
+    ) -> tuple[Data, tuple[Moments, NDArray | None]]:
+        data = data if units is None else data.scaled(units)
+        data, moments, origin = moments_of(data, weights, fit_intercept, penalty)
+        if data.dtype != np.float64 and not moments.held_by_float32(data, fit_intercept):
+            data = data.to_float64()
+        return data, (moments, origin)
+
+    def __init__(self, objective: "Objective", told: tuple[Moments, NDArray | None]) -> None:
+        moments, origin = told
+        self._objective, self._data = objective, objective.data
+        data, penalty, fit_intercept = objective.data, objective.penalty, objective.fit_intercept
+        d = data.shape[1]
+        self.shape = objective.n_logits, d + fit_intercept
+        self.dtype = data.dtype
+        self.moments = moments
+        share = objective.typical_share
+        curvature = share * (1 - share)
+        #: not where X is not finite, or where its numbers are farther apart than numbers can be
+        self.finite = moments.finite
+        #: of each feature from its centre, or from 0 where there is no intercept
+        self.deviations = moments.spread(fit_intercept) if self.finite else np.ones(d)
+        #: constant features, which the intercept stands for
+        self.constant = fit_intercept & (self.deviations == 0)
+        #: the deviations of most rows, where those of all are the deviations of a few far cells
+        centres, self.bulk = moments.means, self.deviations
+        if self.finite:
+            centres, self.bulk = bulk(data, centres, self.deviations, bool(fit_intercept))
+            if fit_intercept:
+                self.deviations = np.hypot(self.deviations, moments.means - centres)
+        with np.errstate(over="ignore"):
+            self.spread = self.deviations**2
+        self.shift = centres if fit_intercept and self.finite else np.zeros(d)
+        ridge = np.full(d, penalty)
+        ridge[objective.free] = 0
+        scales = np.hypot(np.sqrt(curvature) * self.bulk, np.sqrt(ridge))
+        self.scales = np.where((scales > 0) & ~self.constant, scales, 1.0)
+        self.intercept_scale = np.sqrt(curvature)
+        #: what was found out of X in these coordinates, for all objectives that share them
+        self.found: dict[Any, Any] = {}
+        self._take_over(objective)
+        #: where the features as they are given have their means
+        self._centre = self.shift if origin is None else self.shift + origin
+        self._change, self._change_of_given = (
+            Standardisation(
+                self.shape, self.scales, shift, self.intercept_scale, self.constant, data.n_threads
+            )
+            for shift in (self.shift, self._centre)
+        )
+
+    @property
+    def narrows(self) -> bool:
+        moments, centred = self.moments, self._objective.fit_intercept
+        held = (np.abs(moments.means) <= OFFSET * self.bulk) | self.constant
+        return self.finite and moments.held_by_float32(self._data, centred) and bool(held.all())
+
+    def _take_over(self, objective: "Objective") -> None:
+        """The coordinates of a fit before this one, in which its Grams are.
+
+        Not where another feature is constant, which is left out: that is more than conditioning.
+        """
+        carry = objective.carry
+        if carry is None:
+            return
+        if self.finite and np.array_equal(self.constant, carry.coordinates["constant"]):
+            vars(self).update(carry.coordinates)
+        else:
+            objective.carry = None
+
+    def coordinates(self) -> dict[str, Any]:
+        """The change of variables, for a fit to come."""
+        names = "spread", "deviations", "bulk", "constant", "shift", "scales"
+        return {name: getattr(self, name) for name in names}
+
+    def table(self, theta: NDArray) -> NDArray:
+        """θ as (K, D), or (K, D + 1) with the intercepts last: a view."""
+        return theta.reshape(self.shape)
+
+    def places(self, flat: NDArray) -> tuple[NDArray, NDArray]:
+        """Classes and features of places in θ; the feature of an intercept is D."""
+        return np.divmod(flat, self.shape[1])
+
+    def flat(self, classes: NDArray, features: NDArray) -> NDArray:
+        """The way back."""
+        return classes * self.shape[1] + features
+
+    def units(self, features: NDArray) -> NDArray:
+        """What a weight of the model is, in terms of its place in θ; 0 for intercepts."""
+        each = np.append(1 / self.scales, np.zeros(int(self._objective.fit_intercept)))
+        return each[features]
+
+    def project(self, theta: NDArray) -> NDArray:
+        """θ without what all classes have in common (their gauge): the loss does not see it."""
+        return theta.ravel() if self._objective.logistic else self._change.project(theta)
+
+    def lengths(self) -> NDArray[np.float64]:
+        """About that of each row, features being of unit variance; of mean square 1."""
+        o, key = self._objective, ("lengths", self._objective.penalty)
+        if key not in self.found:
+            h = np.hypot(self.intercept_scale * self.bulk, np.sqrt(o.penalty))
+            onto = np.eye(len(h))
+            if len(h) > PROJECTIONS:
+                onto = 2.0 * np.random.default_rng(0).integers(2, size=(PROJECTIONS, len(h))) - 1
+            W = np.divide(onto, h, out=np.zeros_like(onto), where=(h > 0) & ~self.constant)
+            o.n_passes += 0.5 * len(W) / o.n_logits
+            squares = np.concatenate(
+                [squared_lengths(piece, W, -at(self.shift, W)) for _, piece in o.data.pieces()]
+            )
+            self.found[key] = np.sqrt(squares / max(squares.mean(), np.finfo(float).tiny))
+        return self.found[key]
+
+    def narrowed(self, most: int) -> DenseData:
+        """X in float32, for all objectives that share these coordinates, or as it is."""
+        if "narrowed" not in self.found:
+            self.found["narrowed"] = self._data.narrowed(most)
+        return self.found["narrowed"]
+
+    def of_model(self, coef: NDArray, intercept: NDArray) -> NDArray:
+        """θ of weights (K, D) and intercepts (K,)."""
+        theta = np.zeros(self.shape).ravel()
+        V, c = self.split(theta)
+        V[:] = coef * self.scales
+        V[:, self.constant] = 0
+        if c is not None:
+            c[:] = (intercept + at(self._centre, coef)) * self.intercept_scale
+        return theta
+
+    def user(self, theta: NDArray, dtype: np.dtype | None = None) -> tuple[NDArray, NDArray | None]:
+        return self._change.model(theta, self._objective.data.dtype if dtype is None else dtype)
+
+    def penalised(self, theta: NDArray) -> NDArray[np.float64]:
+        W = self.split(theta)[0] / self.scales
+        return self._penalised(W, 1)
+
+    def penalised_gradient(self, gradient: NDArray) -> NDArray[np.float64]:
+        G = self.split(gradient)[0] * self.scales
+        return self._penalised(G, 1)
+
+    def free_features(self, data: Data) -> NDArray[np.float64]:
+        free = self._objective.free
+        return (super().free_features(data) - self.shift[free]) / self.scales[free]
+
+    def sizes(self) -> NDArray[np.float64]:
+        return self._penalised(self.moments.spread(False), 0)
+
+    def variations(self) -> NDArray[np.float64]:
+        deviations = self._penalised(self.moments.deviations, 0)
+        return np.where(deviations > 0, deviations, self.sizes())
+
+    def products(self, theta: NDArray, direction: NDArray) -> NDArray[np.float64]:
+        """⟨W, W⟩, ⟨W, step⟩ and ⟨step, step⟩ of the weights."""
+        if len(self._objective.free):
+            return self._products(theta, direction)
+        return self._change.products(theta, direction)
+
+    def value_and_grad(
+        self, theta: NDArray, stored: StoredLogits | None, rows: Rows, step: Step | None = None
+    ) -> tuple[float, NDArray]:
+        loss, grads = rows.data.value_and_grad(
+            *(self.user(theta) if stored is None else (None, None)),
+            *(rows.targets, rows.weights, 1 / self._data.shape[0]),
+            stored=stored,
+            step=step,
+        )
+        of_all = 0.0 if len(self._objective.free) else rows.ridge
+        penalty, gradient = self._change.gradient(theta, grads.W, grads.b, of_all)
+        if not of_all:  # where squares may overflow
+            penalty = self._add_ridge(theta, gradient, rows.ridge) if rows.ridge else 0.0
+        return loss + penalty, gradient
+
+    def model(self, theta: NDArray) -> tuple[NDArray, NDArray | None]:
+        """(W, b) of θ: fresh arrays."""
+        return self._change_of_given.model(theta, np.dtype(np.float64))
+
+    def by_model(self, gradient: NDArray) -> tuple[NDArray, NDArray | None]:
+        """Gradients with respect to W and b, from that with respect to θ."""
+        by_V, by_c = self.split(gradient)
+        if by_c is None:
+            return by_V * self.scales, None
+        by_b = by_c * self.intercept_scale
+        return by_V * self.scales + by_b[:, None] * self.shift, by_b
+
+    def norms(self, gradient: NDArray) -> tuple[float, float]:
+        """max |∇F| with respect to (W, b), and ‖∇_W F‖², from that with respect to θ."""
+        return self._change_of_given.norms(gradient)
+
+
+def squared_lengths(data: DenseData, W: NDArray, b: NDArray) -> NDArray[np.float64]:
+    """Those of the rows of X Wᵀ + b, a few thousand at a time."""
+    out = np.empty(data.shape[0])
+    for start in range(0, len(out), PROJECTED):
+        rows = slice(start, start + PROJECTED)
+        some = data.rows(rows)
+        z = StoredLogits(some.shape[0], len(W), data.dtype, data.n_threads)
+        some.store_logits(W, b, z)
+        out[rows] = z.squares()
+    return out

@@ -1,0 +1,145 @@
+"""Weights that a step may change: for each class the same number of places, some of them empty."""
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from fastsoftmax._engine.objective.objective import Objective
+    from fastsoftmax._engine.objective.penalised_line import PenalisedLine
+
+LEAST = 60  # weights of a class that may enter at once, or as many as it has
+VANISHING = 1e-11  # of Σ s|p - y||x| / S: a residual that is 0 but for rounding
+
+
+class WorkingSet:
+    """Features of each class, its intercept first if there is one.
+
+    Vectors of the set are tables (K, m) of float64, 0 in the places past the `counts` of a class.
+
+    Attributes
+    ----------
+    features : ndarray of shape (K, m), int64
+        Ascending but for the intercept, whose number is D; 0 in empty places.
+    counts : ndarray of shape (K,), int64
+    filled : ndarray of shape (K, m), bool
+    thresholds : ndarray of shape (K, m)
+        What the L1 penalty charges for a unit of θ.
+    unpenalised, free : ndarray of shape (K, m), bool
+        Intercepts and free features, and the latter alone.
+    ridges : ndarray of shape (K, m)
+        The second derivatives of the L2 penalty.
+    absent : ndarray of shape (K,), bool
+        Classes without any weight, or with all: their intercepts have no optimum.
+    """
+
+    def __init__(self, objective: "Objective", line: "PenalisedLine", most: int) -> None:
+        parameters = objective.parameters
+        k, self.size = objective.n_logits, objective.size
+        self.intercept = int(objective.fit_intercept)
+        chosen = [np.sort(c) for c in choose(objective, line, most)]
+        self.counts = np.array([len(c) + self.intercept for c in chosen])
+        m = max(1, int(self.counts.max()))
+        self.filled = np.arange(m) < self.counts[:, None]
+        self.features = np.zeros((k, m), np.int64)
+        if self.intercept:
+            self.features[:, 0] = objective.data.shape[1]
+        for row, c in zip(self.features, chosen, strict=True):
+            row[self.intercept : self.intercept + len(c)] = c
+        classes = np.broadcast_to(np.arange(k)[:, None], self.features.shape)
+        self.flat = parameters.flat(classes, self.features)
+        self.thresholds = objective.l1.thresholds(self.flat) * self.filled
+        self.absent = objective.shares == 0
+        if objective.logistic:
+            self.absent |= objective.shares == 1
+        self.absent &= objective.fit_intercept
+        self._objective, units = objective, parameters.units(self.features)
+        self.unpenalised = self.filled & (self.thresholds == 0)
+        self.free = self.unpenalised & self.weights
+        penalised = self.thresholds > 0
+        self.ridges = np.square(np.sqrt(objective.penalty) * units) * penalised
+        self._sizes = np.where(self.unpenalised, np.inf, 0.0)
+        self._sizes[penalised] = objective.l1.sizes(self.features[penalised]) * units[penalised]
+
+    @property
+    def weights(self) -> NDArray[np.bool_]:
+        """Which places are filled, but for intercepts."""
+        weights = self.filled.copy()
+        weights[:, : self.intercept] = False
+        return weights
+
+    @property
+    def union(self) -> NDArray[np.int64]:
+        """The features of all classes, ascending."""
+        return np.unique(self.features[self.weights])
+
+    def slack(self, residual: NDArray, values: NDArray) -> float:
+        """What the residual of a Newton step, at these values, adds to the bound on F - F*."""
+        weights = self.thresholds > 0
+        residual = np.abs(residual[weights])
+        if self.ridges.any():
+            return float(np.sum(residual**2 / (2 * self.ridges[weights])))
+        thresholds = self.thresholds[weights]
+        total = float(np.sum(thresholds * np.abs(values[weights])))
+        return total * float(np.max(residual / thresholds, initial=0.0))
+
+    def rounding(self, value: float) -> NDArray[np.float64]:
+        """A residual that is 0 but for rounding, at a point of that F, (K, m)."""
+        return VANISHING * np.sqrt(2 * value) * self._sizes
+
+    def take(self, vector: NDArray) -> NDArray:
+        """The set's part of a vector like θ."""
+        return vector[self.flat] * self.filled
+
+    def put(self, table: NDArray) -> NDArray:
+        """A vector like θ, 0 outside of the set."""
+        vector = np.zeros(self.size)
+        vector[self.flat[self.filled]] = table[self.filled]
+        return vector
+
+    def step(self, table: NDArray) -> NDArray:
+        """A change of the weights as a vector like θ.
+
+        Newton's method changes the intercept of a class without any weight by 1; where the
+        curvature underflows rounding makes it anything. What all classes have in common of a free
+        feature is left out.
+        """
+        if self.intercept and self.absent.any():
+            table = table.copy()
+            table[self.absent, 0] = np.clip(table[self.absent, 0], -1, 1)
+        vector, o = self.put(table), self._objective
+        if len(o.free) and not o.logistic:
+            of_free = o.parameters.table(vector)[:, o.free]
+            o.parameters.table(vector)[:, o.free] = of_free - of_free.mean(axis=0)
+        return vector
+
+    def holds(self, places: NDArray) -> bool:
+        """Whether all these places of θ are in the set."""
+        return bool(np.isin(places, self.flat[self.filled]).all())
+
+
+def choose(objective: "Objective", line: "PenalisedLine", most: int) -> list[NDArray]:
+    """For each class the features with weights or free, and of the others the steepest."""
+    classes, features = objective.parameters.places(line.places)
+    weights = features < objective.data.shape[1]
+    classes, features, places = (a[weights] for a in (classes, features, line.places))
+    active, steepness = line.theta[places] != 0, np.abs(line.gradient[places])
+    active |= np.isin(features, objective.free)
+    chosen = []
+    for k in range(objective.n_logits):
+        mine = classes == k
+        on, off = features[mine & active], features[mine & ~active]
+        room = max(LEAST, len(on))
+        if len(on) + min(len(off), LEAST) > most:  # not all with weights, so that others may enter
+            on, off, candidates, room = features[:0], features[mine], mine, most
+        else:
+            candidates, room = mine & ~active, min(room, most - len(on))
+        chosen.append(np.concatenate([on, steepest(off, steepness[candidates], room)]))
+    return chosen
+
+
+def steepest(features: NDArray, steepness: NDArray, count: int) -> NDArray:
+    if len(features) <= count:
+        return features
+    return features[np.argpartition(-steepness, count)[:count]]

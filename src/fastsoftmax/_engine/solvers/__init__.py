@@ -1,0 +1,31 @@
+"""Solvers: each minimises an Objective and never sees X. A new one is one file, imported here."""
+
+from fastsoftmax._engine.solvers import (
+    auto,
+    gradient_descent,
+    lbfgs,
+    newton,
+    preconditioned,
+    proximal_newton,
+)
+from fastsoftmax._engine.solvers.base import SOLVERS, Iteration, Options, Result, State, find, known
+from fastsoftmax._engine.solvers.certificate import certificate_at
+from fastsoftmax._engine.solvers.proof import PRODUCTS
+
+__all__ = [
+    "PRODUCTS",
+    "SOLVERS",
+    "Iteration",
+    "Options",
+    "Result",
+    "State",
+    "auto",
+    "certificate_at",
+    "find",
+    "gradient_descent",
+    "known",
+    "lbfgs",
+    "newton",
+    "preconditioned",
+    "proximal_newton",
+]

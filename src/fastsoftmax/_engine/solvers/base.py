@@ -1,0 +1,335 @@
+"""What every solver takes and returns, and the table of solvers."""
+
+import math
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import NamedTuple
+
+from numpy.typing import NDArray
+
+from fastsoftmax._engine.objective import Certificate, Line, Objective
+
+
+class Iteration(NamedTuple):
+    """The state after an iteration, as `history_` keeps it and a progress line shows it."""
+
+    objective: float
+    grad_norm: float  # max |∇F|
+    n_passes: float  # over X, so far, other work being counted by its multiply-adds
+    seconds: float  # since the solver started
+    gap: float = math.nan  # the estimate of (F - F*) / F by which the solver stops
+
+    def __str__(self) -> str:
+        return (
+            f"pass {self.n_passes:6.1f}   objective {self.objective:.8f}   gap {self.gap:.1e}   "
+            f"max |gradient| {self.grad_norm:.1e}   {self.seconds:6.2f} s"
+        )
+
+
+class State:
+    """What a callback sees after an iteration.
+
+    Attributes
+    ----------
+    n_iter : int
+        Iterations so far.
+    objective, grad_norm, gap, n_passes, seconds : float
+        As in `Iteration`.
+    coef, intercept : ndarray of shape (K, D) and (K,)
+        The model at this point, made when they are asked for, which is while the callback runs.
+    """
+
+    def __init__(
+        self, iteration: Iteration, n_iter: int, model: Callable[[], tuple[NDArray, NDArray]]
+    ) -> None:
+        self._iteration, self.n_iter = iteration, n_iter
+        self._make: Callable[[], tuple[NDArray, NDArray]] | None = model
+        self._model: tuple[NDArray, NDArray] | None = None
+
+    def __getattr__(self, name: str) -> float:
+        if name in Iteration._fields:
+            return getattr(self._iteration, name)
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def _made(self) -> tuple[NDArray, NDArray]:
+        if self._model is None:
+            if self._make is None:
+                raise RuntimeError("the model was not asked for while the callback ran")
+            self._model = self._make()
+        return self._model
+
+    @property
+    def coef(self) -> NDArray:
+        return self._made()[0]
+
+    @property
+    def intercept(self) -> NDArray:
+        return self._made()[1]
+
+    def close(self) -> None:
+        """The solver goes on: from here on the point is another."""
+        self._make = None
+
+    def __str__(self) -> str:
+        return str(self._iteration)
+
+    def __repr__(self) -> str:
+        return f"<State after {self.n_iter} iterations: {self._iteration}>"
+
+
+LATELY = 4  # iterations, at least, that tell how F goes on
+EPSILON = 1e-16
+BEYOND = 0.1  # of the tolerance: a bound by rounding alone, above which float64 proves nothing
+VANISHING = -0.5  # relative change of a probability by Newton's step: below it, it goes on to 0
+SEPARATED = 1e-5  # of the loss of a model blind to X: an unpenalised loss this low goes on to 0
+# Proofs in float64 that may show more to be left than they should: as a rule, while a probability
+# goes on to 0 without end, and while it does until the penalty's curvature is more than its own.
+FAILURES = 10
+STEPS_TO_ZERO = 12
+STEPS_TO_PENALTY = 60
+
+
+class Stop(NamedTuple):
+    """Why a solver ended without an optimum, and what helps."""
+
+    reason: str
+    remedy: str
+
+
+CALLBACK = Stop("stopped by the callback", "")
+MAX_ITER = Stop(
+    "max_iter reached",
+    "Increase max_iter (now {max_iter}), scale the features, or decrease C (now {C:g})",
+)
+OVERFLOW = Stop("the features overflow", "Scale the features")
+SEPARABLE = Stop(
+    "the classes are separable, so that without a penalty there is no optimum",
+    "Set a finite C, or penalise all features",
+)
+SLOW = Stop("another method is faster here", "")
+ROUNDED = Stop(
+    "no step decreases the objective beyond rounding",
+    "Increase tol (now {tol:g}), scale the features, or decrease C (now {C:g})",
+)
+
+Report = Callable[[State], object]  # what is true of it ends the fit
+
+
+@dataclass(frozen=True)
+class Options:
+    """When to stop, and what else the user says."""
+
+    tol: float
+    max_iter: int
+    seed: int = 0
+    report: Report = lambda state: None
+
+
+@dataclass
+class Result:
+    """Where a solver ended, and why."""
+
+    theta: NDArray
+    value: float = math.nan
+    gradient: NDArray | None = None
+    converged: bool = False
+    halted: bool = False  # by a callback
+    stop: Stop | None = None  # None if it converged
+    gap_bound: float = math.inf
+    certified: bool = False  # whether the bound proves convergence
+    history: list[Iteration] = field(default_factory=list)
+
+
+class Run:
+    """The record of a run: its history and its end."""
+
+    def __init__(self, objective: Objective, theta: NDArray, options: Options) -> None:
+        self.objective, self.options = objective, options
+        self.result = Result(theta)
+        self._began = time.perf_counter()
+        self._told = 0  # iterations
+        self._failures, self._most_failures = 0, FAILURES
+        self._separable = False  # whether the last proof failed since probabilities go on to 0
+
+    @property
+    def n_iter(self) -> int:
+        return len(self.result.history)
+
+    def note(self, value: float, gradient: NDArray, *, again: bool = False) -> None:
+        """The end of an iteration; again, what came after it."""
+        gap = self.result.history[-1].gap if again else math.nan
+        iteration = Iteration(
+            value,
+            self.objective.grad_norm(gradient),
+            self.objective.n_passes,
+            time.perf_counter() - self._began,
+            gap,
+        )
+        if again:
+            self.result.history.pop()
+        self.result.history.append(iteration)
+
+    def lift(self, value: float) -> None:
+        """What was noted below F at a later point was noted while rows were not looked at."""
+        history = self.result.history
+        for i in reversed(range(len(history))):
+            if history[i].objective >= value:
+                break
+            history[i] = history[i]._replace(objective=value)
+
+    def increase_precision(self, line: Line) -> Line | None:
+        """The line's point in float64; None if it was computed so already.
+
+        What was recorded in float32 is corrected by what its last value was off, and what rounding
+        has added to all classes alike is taken away: it adds to the penalty alone.
+        """
+        if not self.objective.narrowed:
+            return None
+        self.objective.widen()
+        precise = self.objective.line(self.objective.parameters.project(line.theta))
+        off, history = precise.value - line.value, self.result.history
+        if math.isfinite(off):
+            history[:] = [past._replace(objective=past.objective + off) for past in history]
+        return precise
+
+    def go_on(self, line: Line) -> Line:
+        """The line's point in float64, from which another method goes on."""
+        self.result.stop, self._failures = None, 0
+        return self.increase_precision(line) or line
+
+    def tell(self, theta: NDArray, left: float) -> None:
+        """Who watches of the last iteration, with an estimate of what is left to gain there."""
+        if not self.n_iter or self._told == self.n_iter:
+            return
+        self._told = self.n_iter
+        last = self.result.history[-1]
+        gap = left / last.objective if last.objective > 0 else 0.0
+        self.result.history[-1] = last = Iteration(*last[:-1], gap)
+        state = State(last, self.n_iter, lambda: self.objective.model(theta))
+        self.result.halted = bool(self.options.report(state))
+        state.close()
+
+    def trend(self, since: int) -> float:
+        """What is left to gain if F goes on as since that iteration, or lately (Aitken 1926).
+
+        It catches what the curvature that a solver believes in does not show.
+        """
+        values = [iteration.objective for iteration in self.result.history]
+        span = max(len(values) - since, 2 * LATELY) // 4
+        if len(values) <= 2 * span:
+            return 0.0
+        before, lately = values[-1 - 2 * span] - values[-1 - span], values[-1 - span] - values[-1]
+        return lately**2 / (before - lately) if before > lately > 0 else max(lately, 0.0)
+
+    def tolerance(self, value: float) -> float:
+        """The gap with which a fit ends at a value of F; no less than float64 can show."""
+        return max(self.options.tol, EPSILON) * max(value, self.objective.least_value)
+
+    def converge(self, bound: float) -> None:
+        """The gap is proved to be no more than this, which is within the tolerance."""
+        self.result.converged, self.result.certified, self.result.stop = True, True, None
+        self.result.gap_bound = bound
+
+    def proves(self, certificate: Certificate | None) -> bool:
+        """Whether a certificate of the present point ends the fit.
+
+        F is positive, so that it bounds the gap itself. Where no bound is possible, without a
+        penalty or beyond float64, the exact Newton step shows that next to nothing is left to gain.
+        Where some parameters are not penalised, no probability may be on its way to 0 either.
+        """
+        if certificate is None:
+            return False
+        o, result = self.objective, self.result
+        result.value = certificate.value
+        bound = certificate.bound
+        wanted = self.tolerance(certificate.value)
+        unbounded = not (o.penalty or o.l1) or len(o.free) > 0
+        vanishes = certificate.least_change < VANISHING
+        self._separable = unbounded and vanishes
+        if vanishes:
+            self._most_failures = STEPS_TO_ZERO if unbounded else STEPS_TO_PENALTY
+        beyond = certificate.rounding > BEYOND * wanted
+        nothing_left = certificate.decrease <= wanted and certificate.least_change >= -1
+        if bound <= wanted and not self._separable:
+            self.converge(bound)
+        elif beyond and certificate.is_newton and nothing_left and not self._separable:
+            result.converged, result.stop, result.gap_bound = True, None, bound
+        # with an L1 penalty the solver sees by itself whether it gets on
+        counts = not (o.narrowed or result.converged) and (self._separable or not o.l1)
+        self._failures += counts
+        return result.converged
+
+    @property
+    def stuck(self) -> Stop:
+        """Why no further step helps."""
+        return SEPARABLE if self._separable else ROUNDED
+
+    def stops(self, line: Line) -> Stop | None:
+        """Why to stop without an optimum, if there is reason to."""
+        o = self.objective
+        if self.result.halted:
+            return CALLBACK
+        if not math.isfinite(line.value):
+            return OVERFLOW
+        unpenalised = not o.penalty and not o.l1
+        if unpenalised and line.value <= SEPARATED * o.blind_loss:
+            return SEPARABLE
+        if self._failures >= self._most_failures:
+            return self.stuck
+        return MAX_ITER if self.n_iter >= self.options.max_iter else None
+
+    def end(self, line: Line, certificate: Certificate | None = None) -> Result:
+        """The result at the line's point, with a certificate where none has ended the fit yet."""
+        result = self.result
+        result.theta, result.gradient = line.theta, line.gradient
+        if not result.converged or math.isnan(result.value):
+            result.value = line.value
+        if not (result.converged or certificate is None or self.proves(certificate)):
+            result.gap_bound = certificate.bound
+        if self.n_iter:  # what the certificate changed belongs to the last iteration
+            self.note(result.value, line.gradient, again=True)
+        return result
+
+
+Minimize = Callable[[Objective, NDArray, Options], Result]
+
+
+@dataclass(frozen=True)
+class Solver:
+    """A solver, and what it needs that not every objective has: names of `Objective.lacks`."""
+
+    minimize: Minimize
+    needs: tuple[str, ...] = ()
+
+
+SOLVERS: dict[str, Solver] = {}
+
+
+def register(name: str, *, needs: tuple[str, ...] = ()) -> Callable[[Minimize], Minimize]:
+    """Enter a solver in the table, by the name under which users ask for it."""
+
+    def enter(minimize: Minimize) -> Minimize:
+        SOLVERS[name] = Solver(minimize, needs)
+        return minimize
+
+    return enter
+
+
+def find(name: str, objective: Objective) -> Solver:
+    """The solver of that name, if the objective has what it needs; else the error that says so."""
+    solver = SOLVERS[name]
+    for need in solver.needs:
+        if lacking := objective.lacks(need):
+            able = [other for other, s in SOLVERS.items() if need not in s.needs]
+            raise ValueError(
+                f"solver: {name!r} needs {lacking}; expected one of {', '.join(able)} here"
+            )
+    return solver
+
+
+def known(name: object) -> str:
+    """The name of a solver, checked."""
+    if not isinstance(name, str) or name not in SOLVERS:
+        raise ValueError(f"solver: expected one of {', '.join(SOLVERS)}, got {name!r}")
+    return name

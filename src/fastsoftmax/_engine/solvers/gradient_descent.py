@@ -1,0 +1,53 @@
+"""Batch gradient descent, with the step that a Lipschitz bound of the gradient allows.
+
+F(θ - ∇F/L) <= F - ‖∇F‖²/(2L), where L bounds the Hessian's largest eigenvalue (Nesterov, Lectures
+on Convex Optimization, 1.2.3). That of the softmax is at most ½, of the logistic function ¼
+(Böhning 1992; Gao & Pavel 2017), times that of the Gram matrix of the features.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastsoftmax._engine.linalg import dot
+from fastsoftmax._engine.objective import Objective
+from fastsoftmax._engine.solvers.base import OVERFLOW, ROUNDED, Options, Result, Run, register
+from fastsoftmax._engine.solvers.certificate import certificate_at
+from fastsoftmax._engine.solvers.proof import LAST_PRODUCTS, PRODUCTS
+
+AGAIN = 0.5  # of the gradient's norm at a proof that failed, when another is tried
+
+
+@register("gd", needs=("smooth",))
+def minimize_gd(objective: Objective, theta: NDArray, options: Options) -> Result:
+    """Gradient descent from θ until it is proved that F can fall by no more than tol * F.
+
+    A proof is tried where ‖∇F‖²/L, or the bound from a ridge, is within the tolerance.
+    """
+    objective.widen()
+    run = Run(objective, theta, options)
+    lipschitz = objective.curvature.lipschitz()
+    value, gradient = objective.value_and_grad(theta)
+    most, seed = np.inf, options.seed
+    while np.isfinite(value) and np.isfinite(lipschitz):
+        square = dot(gradient, gradient, objective.data.n_threads)
+        left = square / lipschitz
+        run.tell(theta, left)
+        if run.n_iter == options.max_iter or run.result.halted:
+            break
+        wanted = run.tolerance(value)
+        if left <= wanted and square <= most:
+            most = AGAIN**2 * square
+            line = objective.line(theta)
+            if run.proves(certificate_at(objective, line, wanted, PRODUCTS, seed, bound=False)):
+                return run.end(line)
+        theta = theta - gradient / lipschitz
+        value, gradient = objective.value_and_grad(theta)
+        run.note(value, gradient)
+    line = objective.line(theta)
+    if not np.isfinite(lipschitz):
+        run.result.stop = OVERFLOW
+        return run.end(line)
+    run.result.stop = run.stops(line) or ROUNDED
+    wanted = run.tolerance(line.value)
+    found = certificate_at(objective, line, wanted, LAST_PRODUCTS, seed, bound=True)
+    return run.end(line, found)

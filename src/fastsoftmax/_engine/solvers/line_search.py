@@ -1,0 +1,60 @@
+"""How far to go: Newton on φ', kept within a bracket.
+
+F is convex, so the sign of φ'(t) tells on which side of the minimum t lies, and φ', unlike
+differences of F, is good to full precision near the minimum. F decides only where it can: beyond
+rounding it may not rise.
+"""
+
+import numpy as np
+
+from fastsoftmax._engine.objective.line import Line
+from fastsoftmax._engine.objective.path import Path
+
+TRIALS = 40
+STRETCH = 10.0  # a step grows by this much at most from one look to the next
+
+
+def search(
+    path: Line | Path,
+    value: float,
+    slope: float,
+    t: float,
+    *,
+    rounding: float,
+    near: float | None = None,
+) -> float | None:
+    """A step along the path, from its φ(0) and φ'(0), beginning at t; None if none goes down.
+
+    It ends where |φ'| is no more than the share `near` of |φ'(0)|, or the path's.
+    """
+    target = (path.near if near is None else near) * abs(slope)
+    ceiling = value + rounding * abs(value)
+    low, low_slope, high, high_slope = 0.0, slope, np.inf, np.nan
+    for _ in range(TRIALS):
+        value, derivative, curvature = path.at(t)
+        lowered = value <= ceiling
+        if lowered and abs(derivative) <= target:
+            return t
+        if lowered and derivative < 0:
+            low, low_slope = t, derivative
+        else:
+            high, high_slope = t, derivative
+        if not np.isfinite(curvature):
+            rise = high_slope - low_slope
+            curvature = rise / (high - low) if np.isfinite(rise) else np.nan
+            at, derivative = low, low_slope
+        else:
+            at = t
+        newton = at - derivative / curvature if curvature > 0 else np.nan
+        if np.isinf(high):
+            t = float(np.clip(newton, 1.1 * t, STRETCH * t)) if newton == newton else 4 * t
+        else:
+            width = high - low
+            inside = np.isfinite(newton) and low < newton < high
+            middle = low + 0.5 * width if low else 0.1 * high
+            t = (
+                float(np.clip(newton, low + 0.02 * width, high - 0.02 * width))
+                if inside
+                else middle
+            )
+    return low or None

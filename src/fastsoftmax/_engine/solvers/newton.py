@@ -1,0 +1,54 @@
+"""Newton's method with the exact Hessian, where there are few parameters.
+
+Boyd & Vandenberghe, Convex Optimization, 9.5. It computes in float64, whatever X is stored in.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastsoftmax._engine.linalg import dot
+from fastsoftmax._engine.objective import Line, Objective, certify
+from fastsoftmax._engine.solvers.base import ROUNDED, Options, Result, Run, register
+from fastsoftmax._engine.solvers.far_start import far_start
+from fastsoftmax._engine.solvers.line_search import search
+
+# |φ'| at the end of a search, as a share of |φ'(0)|. A trial costs little beside a Hessian, and
+# where rows are predicted with confidence φ is exponential: two classes of 16 rows and 768 features
+# take 3, 5, 6 and 7 iterations at C = 1, 1e3, 1e6 and 1e8, with 0.2 they take 5, 8, 11 and 13.
+NEAR = 0.01
+
+
+@register("newton", needs=("smooth", "hessian"))
+def minimize_newton(objective: Objective, theta: NDArray, options: Options) -> Result:
+    """Newton's method: few iterations, each of up to (K + 1) D passes."""
+    objective.widen()
+    run = Run(objective, theta, options)
+    return descend(run, objective.line(far_start(objective, theta)))
+
+
+def descend(run: Run, line: Line) -> Result:
+    """Minimise from the line's point, in float64, until that is proved or no step goes down."""
+    objective = run.objective
+    direction = np.zeros_like(line.theta)
+    while np.isfinite(line.value):
+        direction = -objective.curvature.solve_hessian(line)
+        slope = dot(line.gradient, direction)
+        run.tell(line.theta, abs(slope) / 2)
+        if abs(slope) / 2 <= run.tolerance(line.value) and run.proves(
+            certify(objective, line.theta, direction)
+        ):
+            return run.end(line)
+        if stop := run.stops(line):
+            run.result.stop = stop
+            break
+        line.aim(direction)
+        t = search(line, line.value, slope, 1.0, rounding=objective.rounding, near=NEAR)
+        if t is None:
+            run.result.stop = ROUNDED
+            break
+        line.restart(line.theta + t * direction)
+        run.note(line.value, line.gradient)
+    else:
+        run.result.stop = run.stops(line)
+        return run.end(line)
+    return run.end(line, certify(objective, line.theta, direction))

@@ -1,0 +1,124 @@
+"""From an estimate that F is nearly least to a proof, or to a better step.
+
+Conjugate gradients on exact Hessian products solve H d = -∇F from where a solver's own direction
+leaves off, preconditioned by what the solver knows of H. After each product the quadratic model
+says what `certify` would prove along d. Once that is enough `certify` is asked, which computes all
+of it anew in float64; until then d is the better step, being nearly Newton's.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastsoftmax._engine.linalg import dot
+from fastsoftmax._engine.objective import ROUNDING, Certificate, Line, Objective, certify
+from fastsoftmax._engine.solvers.base import BEYOND
+
+READY = 0.9  # of the tolerance: an estimate below which a proof is tried
+TIGHT = 1.05  # times what F falls along the step: a bound that another product hardly betters
+FORCING = 0.25  # of the residual, in the norm of the preconditioner, that is left for a mere step
+PRODUCTS = 200  # with the Hessian, at most, for a proof
+PRODUCTS_OF_STEP = 10  # for a mere step
+LAST_PRODUCTS = 10  # for a bound on what a fit that did not converge has left
+VANISHING = 1e-11  # of Σ s|p - y||x| / S: a residual that is 0 but for rounding
+
+Solve = Callable[[NDArray], NDArray]
+
+
+class Proof(NamedTuple):
+    """How near to the optimum a point is proved to be, and a direction from it."""
+
+    direction: NDArray
+    certificate: Certificate | None  # None if none was tried
+
+
+def prove(
+    objective: Objective,
+    line: Line,
+    direction: NDArray,
+    solve: Solve,
+    tolerance: float,
+    most: int = PRODUCTS,
+    *,
+    bound: bool = False,
+) -> Proof:
+    """Try to prove that F can fall by no more than the tolerance from the line's point.
+
+    Parameters
+    ----------
+    direction : ndarray
+        ``-solve(∇F)``.
+    solve : callable
+        A symmetric positive definite approximation of H⁻¹.
+    most : int
+        Products with the Hessian, at most.
+    bound : bool, default=False
+        Whether a bound is wanted in any case, whatever the tolerance.
+    """
+    gradient = line.gradient.astype(np.float64)
+    system = Quadratic(objective, line.value, gradient)
+    beyond = not system.rounding <= BEYOND * tolerance
+    step, p = np.zeros_like(gradient), direction.astype(np.float64, copy=False)
+    size = first = -dot(gradient, p)
+    largest = 0.0  # ‖H v‖ / ‖v‖
+    for count in range(1, 1 + (most if size > 0 else 0)):
+        product = line.hessian_times(p).astype(np.float64, copy=False)
+        curvature, square = dot(p, product), dot(p, p)
+        largest = max(largest, np.sqrt(dot(product, product) / square))
+        if not curvature > objective.rounding * largest * square:
+            break
+        step = step + (size / curvature) * p
+        system.residual = system.residual + (size / curvature) * product
+        enough = max(READY * tolerance, TIGHT * system.decrease(step) if bound else 0.0)
+        if system.bound(step) <= enough or (beyond and system.is_newton()):
+            break
+        z = -solve(system.residual).astype(np.float64, copy=False)
+        size, before = -dot(system.residual, z), size
+        if not size > 0:
+            break
+        far = system.decrease(step) > tolerance and not bound
+        if far and (size <= FORCING**2 * first or count >= PRODUCTS_OF_STEP):
+            return Proof(step, None)
+        p = z + (size / before) * p
+    if bound or not size > 0 or system.bound(step) <= tolerance or system.is_newton():
+        return Proof(step, certify(objective, line.theta, step))
+    return Proof(step, None)
+
+
+class Quadratic:
+    """What the quadratic model of F says of a step d with the residual H d + ∇F."""
+
+    def __init__(self, objective: Objective, value: float, gradient: NDArray) -> None:
+        self._objective, self._gradient = objective, gradient
+        self.residual = gradient
+        self._magnitudes = np.sqrt(2 * max(value, 0.0)) * objective.parameters.sizes()
+
+    def decrease(self, step: NDArray) -> float:
+        """By how much F falls along the step."""
+        return -0.5 * dot(self._gradient, step)
+
+    @property
+    def rounding(self) -> float:
+        """What rounding alone makes of the bound."""
+        mu = self._objective.penalty
+        errors = ROUNDING * self._magnitudes
+        return float(np.sum(np.square(errors))) / (2 * mu) if mu else np.inf
+
+    def is_newton(self) -> bool:
+        """Whether the step is Newton's, but for rounding."""
+        residual = np.abs(self._objective.parameters.penalised_gradient(self.residual))
+        return bool((residual <= VANISHING * self._magnitudes).all())
+
+    def bound(self, step: NDArray) -> float:
+        """About the bound that is proved along the step; infinity where the residual is too large
+        for one."""
+        p, mu = self._objective.parameters, self._objective.penalty
+        of_loss = 0.5 * dot(step, self.residual - self._gradient)
+        residual = p.penalised_gradient(self.residual)
+        if not mu:
+            return of_loss if self.is_newton() else np.inf
+        W = p.penalised(step)
+        of_loss -= 0.5 * mu * float(np.sum(np.square(W)))
+        return of_loss + float(np.sum(np.square(residual - mu * W))) / (2 * mu)

@@ -1,0 +1,272 @@
+"""Proximal Newton method for an L1 penalty (Lee, Sun & Saunders 2014), in two steps an iteration.
+
+1. *Support.* A model of the loss with a block of the Hessian for each class, and the penalty as it
+   is, are minimised by coordinate descent on a working set: all weights that are not 0 and of the
+   others those whose subgradient is steepest. Weights come and go here.
+2. *Weights.* With the signs kept, F is smooth: Newton's method on the weights that are not 0, by
+   conjugate gradients on exact products with the Hessian, the model being the preconditioner.
+   Weights that would change sign become 0, and the others make up for it.
+
+The blocks leave out how the classes depend on each other; step 2 has it. What is a gauge to L2 is
+none to L1: adding a number to all classes' weights of a feature changes the penalty alone, so that
+the best number, a median, is subtracted for nothing (`objective/l1.py`). Where steps are much
+shorter than what a model proposes, as for nearly separable classes, whose curvature vanishes, the
+next is damped.
+
+Compared, in passes over X until the duality gap is 1e-6 of F, prototypes, C = 1 and L1 alone; or
+the gap after so many. "letter" is standardised.
+
+| | letter | MNIST, 5000 rows | 20 Newsgroups |
+|---|---|---|---|
+| coordinate descent on class blocks, exact line search | 2e-2 at 150 | 2e-2 at 100 | |
+| the same + Anderson's extrapolation of 5 points | 2e-3 at 150 | | |
+| coordinate descent on the whole Hessian of the set | 9 + 9 Hessians | 2e-6 at 30 + 30 | |
+| both steps, residual on the face to 0.1 | 210 | 253 | |
+| to 0.3 | 158 | 174 | 164 with Grams, 91 with diagonals |
+| to sqrt(decrement / F) | 690 | 328 | |
+| l1_ratio = 0.5, with the median taken out | 52 | | 12 with diagonals |
+| without | 744 | | |
+
+The Hessian of the whole set has the fewest iterations, but its size is the square of the support:
+408 weights for letter, 46 000 for 20 Newsgroups at l1_ratio = 0.5, C = 10. Not tried: features as
+coordinates, with all classes at once; pairs of L-BFGS in the metric of the descent.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastsoftmax._engine.objective import Certificate, Objective, certify
+from fastsoftmax._engine.objective.class_models import ColumnModel, GramModel, Solve, model_for
+from fastsoftmax._engine.objective.penalised_line import PenalisedLine
+from fastsoftmax._engine.solvers.base import Options, Result, Run, register
+
+FORCING = 0.1  # of the residual on the face, in M⁻¹'s norm, that may be left
+PRODUCTS = 100  # with the Hessian, in an iteration
+FACES = 6  # of which it ends on the last
+ENOUGH = 0.5  # |φ'| at the end of a step, as a share of |φ'(0)|
+FLAT = 1e-8  # of M's curvature: along what is flatter F falls until a weight becomes 0
+BEYOND = 1 + 1e-9  # times the way there
+CROSSINGS = 0.2  # of these weights, that may change sign
+TRIALS = 30
+NEGLIGIBLE = 1e-20  # of F, which is no reason to go farther
+CHANGE = 30.0  # of any logit by the step that is looked at first, at most
+SHORT = 0.25  # a step less than this part of what the model proposes damps the next model,
+FIRST_DAMPING = 1e-3  # beginning with this,
+HARDER = 10.0  # and so much more each time,
+SOFTER = 4.0  # and so much less after each whole step,
+LEAST_DAMPING = 1e-7  # until it is none
+GIVEN_UP = 8  # iterations in which neither F falls nor the bound, before the end
+SHARE = 0.1  # of the tolerance that the residual of the step may leave to the bound
+
+
+@register("proximal-newton", needs=("l1", "logits"))
+def minimize_proximal(objective: Objective, theta: NDArray, options: Options) -> Result:
+    """Minimise from θ until the certified gap is tol * F."""
+    run = Run(objective, theta, options)
+    line, model, at_zero = objective.line(theta), None, objective.uniform_loss
+    best, lowest, stale, damping, most = np.inf, np.inf, 0, 0.0, 0
+    nothing = np.zeros(objective.size)
+    while np.isfinite(line.value):
+        centre(objective, line)
+        wanted = run.tolerance(line.value)
+        gap = line.estimated_gap()
+        # where features are free, a step has to show that no probability goes on to 0
+        if gap <= wanted and not len(objective.free):
+            run.proves(certify(objective, line.theta, nothing))
+        run.tell(line.theta, gap)
+        if run.result.converged:
+            break
+        falls = lowest - line.value > objective.rounding * line.value
+        stale = 0 if gap < best or falls else stale + 1
+        best, lowest = min(best, gap), min(lowest, line.value)
+        if stale == GIVEN_UP:
+            run.result.stop = run.stuck
+            break
+        if stop := run.stops(line):
+            run.result.stop = stop
+            break
+        if model is None or not model.serves(line):
+            model = model_for(objective, line, options.seed + run.n_iter)
+        model.damp(damping * min(1.0, line.value / at_zero))  # as curvature falls with the loss
+        first = walk(line, model.set.step(model.descend(line)), objective.rounding)
+        centre(objective, line)
+        direction, products, left = on_face(line, model, most, wanted)
+        most = max(most, products)
+        if left <= wanted and run.proves(certify(objective, line.theta, direction)):
+            run.note(line.value, line.gradient)
+            run.tell(line.theta, run.result.gap_bound)
+            break
+        second = walk(line, direction, objective.rounding)
+        damping = next_damping(damping, min(first, second))
+        run.note(line.value, line.gradient)
+    if run.result.converged:
+        return run.end(line)
+    if not np.isfinite(line.value):
+        run.result.stop = run.stops(line)
+        return run.end(line)
+    return run.end(line, certificate_at(objective, line, run.tolerance(line.value), options.seed))
+
+
+def certificate_at(
+    objective: Objective, line: PenalisedLine, tolerance: float, seed: int
+) -> Certificate:
+    """What a step of Newton's method on the weights that are not 0 proves."""
+    model = model_for(objective, line, seed)
+    model.damp(0.0)
+    direction, _, _ = on_face(line, model, 0, tolerance)
+    return certify(objective, line.theta, direction)
+
+
+def centre(objective: Objective, line: PenalisedLine) -> None:
+    """Take out of the weights what changes no probability."""
+    theta = objective.l1.centred(line.theta, line.places[line.theta[line.places] != 0])
+    if theta is not None:
+        objective.n_passes += 0.5
+        line.relabel(theta)
+
+
+def on_face(
+    line: PenalisedLine, model: GramModel | ColumnModel, most: int, wanted: float
+) -> tuple[NDArray, int, float]:
+    """A step of Newton's method on the weights that are not 0, as long as they keep their signs.
+
+    Those that would change sign become 0, and the others make up for it, on the face that is left.
+    And the products with the Hessian that it took; `most` were taken before. And an estimate of
+    F - F*, for which the step is a good one where that is as little as is wanted.
+    """
+    # an intercept that would change its sign becomes 0 too, which spares letter an iteration
+    values = np.where(model.set.free, 0.0, model.set.take(line.theta))
+    face = (values != 0) | model.set.unpenalised
+    face[model.set.absent] = False  # without curvature
+    right = -(model.set.take(line.smooth) + model.set.thresholds * np.sign(values))
+    solve = model.factor(line, face, most)
+    x, products = np.zeros_like(right), PRODUCTS
+    for _ in range(FACES):
+        x, products, slack = solve_on_face(
+            line, model, solve, face, right, x, values, products, wanted
+        )
+        crossing = values * (values + x) < 0
+        if not crossing.any() or not products:
+            break
+        face, x = face & ~crossing, np.where(crossing, -values, x)
+    step = np.where(values * (values + x) < 0, -values, x)
+    return model.set.step(step), PRODUCTS - products, 0.5 * inner(right, step) + slack
+
+
+def solve_on_face(
+    line: PenalisedLine,
+    model: GramModel | ColumnModel,
+    solve: Solve,
+    face: NDArray,
+    right: NDArray,
+    x: NDArray,
+    values: NDArray,
+    products: int,
+    wanted: float,
+) -> tuple[NDArray, int, float]:
+    """About the x with Hx = right on the face, from x, and the products with H that are left.
+
+    By conjugate gradients, preconditioned by M⁻¹ of a face that this one is part of. Where F - F*
+    is as little as is wanted they go on until x can prove it. And what the residual adds to the
+    bound.
+    """
+    left, rounding = right * face, model.set.rounding(line.value)
+    enough = FORCING**2 * inner(left, solve(left))
+    if x.any():
+        left = (right - model.hessian_times(line, x)) * face
+        products -= 1
+    z = solve(left) * face
+    p, size = z, inner(left, z)
+    while products > 0:
+        is_near = 0.5 * inner(right, x) + size <= wanted
+        is_exact = (np.abs(left) <= rounding).all()
+        proves = is_exact or model.set.slack(left, values) <= SHARE * wanted
+        if size <= enough and (proves or not is_near):
+            break
+        product = model.hessian_times(line, p) * face
+        products -= 1
+        curvature = inner(p, product)
+        if not curvature > FLAT * size:
+            x = x + to_first_zero(np.where(values != 0, values + x, 0.0), p) * p
+            break
+        x = x + (size / curvature) * p
+        if np.count_nonzero(values * (values + x) < 0) > CROSSINGS * np.count_nonzero(values):
+            break
+        left = left - (size / curvature) * product
+        z = solve(left) * face
+        size, before = inner(left, z), size
+        p = z + (size / before) * p
+    slack = 0.0 if (np.abs(left) <= rounding).all() else model.set.slack(left, values)
+    return x, max(products, 0), slack
+
+
+def to_first_zero(values: NDArray, direction: NDArray) -> float:
+    """How far along a direction without curvature the first of the values changes its sign; 0 if
+    none does."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        lengths = -values / direction
+    lengths = lengths[lengths > 0]
+    return BEYOND * float(lengths.min()) if lengths.size else 0.0
+
+
+def inner(a: NDArray, b: NDArray) -> float:
+    return float(np.einsum("km,km->", a, b))
+
+
+def next_damping(damping: float, t: float) -> float:
+    """More where steps were too long by far, less where none was."""
+    if t < SHORT:
+        return max(FIRST_DAMPING, HARDER * damping)
+    damping = damping / SOFTER if t >= 1 else damping
+    return damping if damping >= LEAST_DAMPING else 0.0
+
+
+def walk(line: PenalisedLine, direction: NDArray, rounding: float) -> float:
+    """Aim the line along the direction and go as far as F falls, about; how far."""
+    if direction.any():
+        line.aim(direction)
+    return go(line, direction, rounding)
+
+
+def go(line: PenalisedLine, direction: NDArray, rounding: float) -> float:
+    """Go along the direction, along which the line is aimed, as far as F falls, about; how far.
+
+    By slopes, which are good to full precision where differences of F are not. A unit step comes
+    first: it is the one that makes weights 0.
+    """
+    if not direction.any():
+        return 1.0
+    slope = line.look(0.0).right
+    if not slope < 0:
+        return 0.0
+    t = step_length(line, slope, min(1.0, CHANGE / max(line.reach(), 1e-300)), rounding)
+    if t:
+        line.move(t)
+    return t
+
+
+def step_length(line: PenalisedLine, slope: float, t: float, rounding: float) -> float:
+    """About where φ' changes sign, beginning at t; 0 where none of it can be seen."""
+    target, ceiling = ENOUGH * abs(slope), line.value + rounding * abs(line.value)
+    low, low_slope, high, high_slope = 0.0, slope, np.inf, np.nan
+    for _ in range(TRIALS):
+        look = line.look(t)
+        lowered = look.value <= ceiling
+        if lowered and look.left <= target and look.right >= -target:
+            return t
+        if lowered and look.right < 0:
+            low, low_slope = t, look.right
+        else:
+            high, high_slope = t, look.left
+        if np.isinf(high):
+            if -look.right * t <= NEGLIGIBLE * abs(line.value):
+                return t
+            t *= 2
+            continue
+        width = high - low
+        rise = high_slope - low_slope
+        secant = low - low_slope * width / rise if rise else np.nan
+        if not low or not np.isfinite(secant):
+            secant = min(secant, low + 0.3 * width) if np.isfinite(secant) else low
+        t = float(np.clip(secant, low + 0.1 * width, high - 0.1 * width))
+    return low

@@ -1,0 +1,18 @@
+"""Linear classifiers."""
+
+from fastsoftmax._linear.adaline import Adaline
+from fastsoftmax._linear.certify import Certificate, certify
+from fastsoftmax._linear.fit import fit
+from fastsoftmax._linear.logistic_regression import LogisticRegression
+from fastsoftmax._linear.softmax_regression import SoftmaxRegression
+from fastsoftmax._linear.softmax_regression_cv import SoftmaxRegressionCV
+
+__all__ = [
+    "Adaline",
+    "Certificate",
+    "LogisticRegression",
+    "SoftmaxRegression",
+    "SoftmaxRegressionCV",
+    "certify",
+    "fit",
+]

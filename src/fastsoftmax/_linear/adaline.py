@@ -1,0 +1,145 @@
+"""ADALINE: the adaptive linear neuron."""
+
+from typing import Any, Self
+
+from numpy.typing import ArrayLike
+
+from fastsoftmax._linear.neuron import train_neuron
+from fastsoftmax._linear.predict import Labels
+from fastsoftmax._neural import Epoch
+from fastsoftmax._runtime.sklearn_compat import BaseEstimator, ClassifierMixin
+from fastsoftmax._saving import Saved
+from fastsoftmax._validation import saved
+
+
+class Adaline(Labels, Saved, ClassifierMixin, BaseEstimator):
+    """Adaptive linear neuron: a binary classifier by least squares.
+
+    The activation is the identity, a = w x + b, the loss ½ (a - y)² against targets y of 0 and 1,
+    and the threshold lies in the middle: a > ½ means ``classes_[1]``. From zero, step by step,
+    w ← w - η (a - y) x and b ← b - η (a - y), the rule of Widrow and Hoff [1]_.
+
+    Parameters
+    ----------
+    learning_rate_init : float, default=0.001
+        The rate η, > 0.
+    max_iter : int, default=50
+        Epochs, all of which are run unless a callback ends them.
+    batch_size : int, "auto" or "full", default=1
+        Rows whose gradients a step averages; "auto": min(200, N), "full": all. At most N.
+    shuffle : bool, default=True
+        Whether each epoch takes the rows in another order; False: as they stand.
+    random_state : int, Generator, RandomState or None, default=None
+        Seed of the shuffling.
+    verbose : bool, default=False
+        Whether to show progress: a bar if tqdm is installed, else a line on standard error.
+    n_threads : int or None, default=None
+        Threads of the kernels, >= 1. None: as many as the processors this process may use. Small
+        steps take one. The result does not depend on it.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (2,)
+        The labels, in order.
+    coef_ : ndarray of shape (1, D)
+        Weights w.
+    intercept_ : ndarray of shape (1,)
+        Intercept b.
+    history_ : list of Epoch
+        ``(loss, accuracy, validation_loss, validation_accuracy, seconds)`` of each epoch: loss and
+        accuracy of the rows as training met them, the validation's None.
+    n_iter_ : int
+        Epochs.
+    n_features_in_ : int
+        D.
+
+    See Also
+    --------
+    LogisticRegression : The same rule, a being the logistic function of w x + b.
+
+    References
+    ----------
+    .. [1] Widrow & Hoff, "Adaptive switching circuits", IRE WESCON Convention Record 4 (1960).
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastsoftmax import Adaline
+    >>> X = np.array([[-2.0], [-1.0], [1.0], [2.0]])
+    >>> model = Adaline(learning_rate_init=0.1, shuffle=False).fit(X, ["no", "no", "yes", "yes"])
+    >>> model.predict([[3.0]]).tolist()
+    ['yes']
+    """
+
+    __module__ = "fastsoftmax"
+
+    _threshold = 0.5
+    _saved = saved.Attributes(
+        {
+            "n_features_in_": saved.size("D"),
+            "classes_": saved.labels("2"),
+            "coef_": saved.floats("1", "D"),
+            "intercept_": saved.floats("1"),
+        },
+        {
+            "feature_names_in_": saved.names("D"),
+            "history_": saved.listed(saved.record(Epoch)),
+            "n_iter_": saved.count,
+        },
+    )
+
+    def __init__(
+        self,
+        *,
+        learning_rate_init: float = 0.001,
+        max_iter: int = 50,
+        batch_size: int | str = 1,
+        shuffle: bool = True,
+        random_state: Any = None,
+        verbose: bool = False,
+        n_threads: int | None = None,
+    ) -> None:
+        self.learning_rate_init = learning_rate_init
+        self.max_iter = max_iter
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+        self.random_state = random_state
+        self.verbose = verbose
+        self.n_threads = n_threads
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_class = False
+        return tags
+
+    def fit(self, X: ArrayLike, y: ArrayLike, *, callback: Any = None) -> Self:
+        """Train for ``max_iter`` epochs, from zero.
+
+        Parameters
+        ----------
+        X : array-like of shape (N, D)
+            Features, best of similar scales: the rule diverges if learning_rate_init * ‖x‖² is
+            large.
+        y : array-like of shape (N,)
+            Labels of two classes; the greater is what the neuron fires for.
+        callback : callable, optional
+            As of `MLPClassifier.fit`: called with the state after every epoch, ends the fit by
+            returning something true.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            For input or parameters out of range, naming the argument.
+        FloatingPointError
+            If the loss is no longer finite, naming epoch and step. The estimator then has the last
+            finite weights.
+        """
+        train_neuron(
+            self, X, y, loss="mse", threshold=self._threshold, max_iter=self.max_iter,
+            callback=callback,
+        )  # fmt: skip
+        return self

@@ -1,0 +1,1 @@
+"""Folds and their scores."""

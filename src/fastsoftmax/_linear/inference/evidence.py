@@ -1,0 +1,99 @@
+"""What the end of a fit keeps for inference, since X is not kept.
+
+A fit with C = inf and a reference class says that inference is wanted; any other remembers why
+there is none.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastsoftmax._engine.data import DenseData
+from fastsoftmax._engine.objective import HESSIAN_PARAMETERS
+from fastsoftmax._engine.solvers import Result
+from fastsoftmax._linear.inference.likelihood import NoMaximum, Sample, maximum
+from fastsoftmax._linear.problem.problem import Problem
+from fastsoftmax._linear.problem.targets import referred
+from fastsoftmax._validation import inference as check
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """What a fit knows of its likelihood."""
+
+    loglike: float
+    null_loglike: float  # of the model without features
+    n_observations: float  # the sum of the weights
+    covariance: NDArray[np.float64]
+    free: NDArray[np.bool_]  # of the logits: all but the reference's
+    reference: int  # the code of the class that the others are compared with
+
+
+Model = tuple[NDArray, NDArray]  # coef and intercept
+
+
+def evidence_of(
+    estimator: Any, problem: Problem, result: Result, model: Model
+) -> tuple[Evidence | NoMaximum | str, Model]:
+    """What the end of a fit knows of the likelihood, or why nothing; and its model.
+
+    That is the maximum of the likelihood where it is known.
+    """
+    model = referred(*model, problem.reference)
+    targets = problem.targets
+    sample = Sample(
+        problem.rows.data, targets.values, targets.weights, problem.offset, targets.n_logits,
+        problem.reference, problem.fit_intercept,
+    )  # fmt: skip
+    if reason := not_asked(estimator, sample, problem, result):
+        return reason, model
+    try:
+        best = maximum(sample, *model)
+        null, n = null_likelihood(sample)
+    except NoMaximum as why:
+        return why.with_traceback(None), model
+    coef, intercept = model[0].copy(), model[1].copy()
+    free, first = sample.free, int(sample.fit_intercept)
+    coef[free] = best.table[:, first:]
+    if sample.fit_intercept:
+        intercept[free] = best.table[:, 0]
+    evidence = Evidence(best.value, null, n, best.covariance, free, sample.reference)
+    return evidence, (coef, intercept)
+
+
+def not_asked(estimator: Any, sample: Sample, problem: Problem, result: Result) -> str | None:
+    """Why the likelihood's maximum is not looked for; None if it is."""
+    if np.isfinite(estimator.C):
+        return check.penalised(estimator.C)
+    if sample.reference is None:
+        return check.NO_REFERENCE
+    if estimator.label_smoothing:
+        return check.smoothed(estimator.label_smoothing)
+    if estimator.class_weight is not None:
+        return check.CLASS_WEIGHTS
+    if not result.converged and (result.halted or len(result.history) == problem.options.max_iter):
+        return check.NOT_CONVERGED
+    size = int(sample.free.sum()) * (sample.data.shape[1] + sample.fit_intercept)
+    return check.too_many(size, HESSIAN_PARAMETERS) if size > HESSIAN_PARAMETERS else None
+
+
+def null_likelihood(sample: Sample) -> tuple[float, float]:
+    """The log-likelihood of intercepts alone, and the number of observations."""
+    rows = sample.data.shape[0]
+    weights = np.ones(rows) if sample.weights is None else sample.weights
+    if sample.targets.ndim == 1:
+        counts = np.bincount(sample.targets, weights, max(2, sample.n_logits))
+    else:
+        counts = np.einsum("n,nk->k", weights, sample.targets, dtype=np.float64)
+        if len(counts) == 1:
+            counts = np.append(weights.sum() - counts, counts)
+    n = float(counts.sum())
+    share = counts[counts > 0] / n
+    if sample.offset is None:
+        return float(n * (share @ np.log(share))), n
+    ones = DenseData(np.ones((rows, 1)), sample.data.n_threads)
+    zeros = np.zeros((sample.n_logits, 1))
+    alone = maximum(sample._replace(data=ones, fit_intercept=False), zeros, zeros[:, 0])
+    return alone.value, n

@@ -1,0 +1,259 @@
+"""Inference from an unpenalised fit: standard errors, intervals, information criteria.
+
+Wald's, from the inverse of the information at the maximum of the likelihood (McCullagh & Nelder,
+Generalized Linear Models, 2nd ed., Chapman & Hall 1989, chapter 5).
+"""
+
+import math
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import ndtri
+
+from fastsoftmax._linear.inference.evidence import Evidence
+from fastsoftmax._linear.inference.likelihood import NoMaximum
+from fastsoftmax._linear.inference.summary import Summary, summarised
+from fastsoftmax._runtime.sklearn_compat import require_fit
+from fastsoftmax._validation import inference as check
+
+INTERCEPT = "(Intercept)"  # as R has it
+
+
+class Estimates(NamedTuple):
+    """Numbers in the layout of the coefficients.
+
+    Attributes
+    ----------
+    coef : ndarray of shape (K, D), or (1, D) for two classes
+    intercept : ndarray of shape (K,) or (1,)
+        Of intervals, both have a further axis for their two ends.
+    """
+
+    coef: NDArray[np.float64]
+    intercept: NDArray[np.float64]
+
+
+class Inference:
+    """What statisticians ask of a fit without penalty, ``C=np.inf``, with a reference class.
+
+    All of it raises a ValueError that says why, for any other fit, and where the likelihood has no
+    single maximum.
+    """
+
+    _evidence: Evidence | NoMaximum | str = check.NOT_OF_A_FIT
+
+    def _known(self) -> Evidence:
+        """The evidence of the fit; raises the reason if there is none."""
+        require_fit(self, "coef_")
+        evidence = self._evidence
+        if isinstance(evidence, Evidence):
+            return evidence
+        check.refuse(evidence if isinstance(evidence, str) else self._why(evidence))
+
+    def _why(self, why: NoMaximum) -> str:
+        names = self._features()
+        if why.constant:
+            return check.constant([names[j] for j in why.constant])
+        if why.collinear:
+            return check.collinear([names[j] for j in why.collinear])
+        growing: dict[int, list[str]] = {}
+        for k, j in why.endless:
+            growing.setdefault(k, []).append(INTERCEPT if j < 0 else names[j])
+        return check.endless(
+            [f"{self.classes_[k]} ({check.listed(some)})" for k, some in growing.items()]
+        )
+
+    def _features(self) -> list[str]:
+        names = getattr(self, "feature_names_in_", None)
+        return [f"x{j}" for j in range(self.n_features_in_)] if names is None else list(names)
+
+    def _laid_out(self, table: NDArray[np.float64], free: NDArray[np.bool_]) -> Estimates:
+        """Of a table (m, q, ...), the intercept's column first."""
+        first = table.shape[1] - self.n_features_in_
+        coef = np.zeros((len(free), self.n_features_in_, *table.shape[2:]))
+        intercept = np.zeros((len(free), *table.shape[2:]))
+        coef[free] = table[:, first:]
+        if first:
+            intercept[free] = table[:, 0]
+        return Estimates(coef, intercept)
+
+    def _table(self, evidence: Evidence) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Coefficients (m, q) and their standard errors, the intercept first."""
+        m = int(evidence.free.sum())
+        errors = np.sqrt(np.einsum("ii->i", evidence.covariance)).reshape(m, -1)
+        table = self.coef_[evidence.free]
+        if errors.shape[1] > self.n_features_in_:
+            table = np.column_stack([self.intercept_[evidence.free], table])
+        return table, errors
+
+    @property
+    def standard_errors_(self) -> Estimates:
+        """Standard errors of the coefficients: ``coef`` and ``intercept``, in their layout.
+
+        The square roots of the diagonal of `cov_params`; 0 for the reference class, and for
+        intercepts that are not fitted.
+        """
+        evidence = self._known()
+        return self._laid_out(self._table(evidence)[1], evidence.free)
+
+    @property
+    def loglike(self) -> float:
+        """The maximum of the log-likelihood, Σ sᵢ log p(yᵢ | xᵢ): R's ``logLik``."""
+        return self._known().loglike
+
+    @property
+    def aic(self) -> float:
+        """Akaike's information criterion, 2 p - 2 log L, for p coefficients."""
+        evidence = self._known()
+        return 2 * len(evidence.covariance) - 2 * evidence.loglike
+
+    @property
+    def bic(self) -> float:
+        """Schwarz's information criterion, p log n - 2 log L, n being the sum of the weights."""
+        evidence = self._known()
+        penalty = len(evidence.covariance) * math.log(evidence.n_observations)
+        return penalty - 2 * evidence.loglike
+
+    @property
+    def pseudo_r2(self) -> float:
+        """McFadden's 1 - log L / log L₀, L₀ being that of the best model of intercepts alone."""
+        evidence = self._known()
+        return 1 - evidence.loglike / evidence.null_loglike
+
+    def cov_params(self) -> NDArray[np.float64]:
+        """Covariance matrix of the coefficients, the inverse of the information.
+
+        Sample weights count as frequencies: a row of weight 3 as three rows.
+
+        Returns
+        -------
+        ndarray of shape (p, p)
+            For each class but the reference, in the order of ``classes_``, its intercept, if there
+            is one, and then its coefficients: the order of R's ``vcov`` of ``multinom``, and of
+            statsmodels' ``MNLogit`` with the constant first. Two classes have one logit.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        ValueError
+            If the fit was penalised (``C`` finite) or without ``reference_class``, had not
+            converged, or has more than 2048 coefficients; and where the likelihood has no single
+            maximum: if features are constant or linearly dependent, or separate the classes. The
+            message says which.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastsoftmax import SoftmaxRegression
+        >>> X, y = [[0.0], [1.0]], ["no", "yes"]
+        >>> model = SoftmaxRegression(C=np.inf, reference_class="no")
+        >>> _ = model.fit(np.repeat(X, 4, axis=0), np.array(y)[[0, 0, 0, 1, 0, 1, 1, 1]])
+        >>> model.cov_params().round(4).tolist()  # 1/3 + 1/1 is the variance of a log-odds
+        [[1.3333, -1.3333], [-1.3333, 2.6667]]
+        """
+        return self._known().covariance.copy()
+
+    def conf_int(self, alpha: float = 0.05) -> Estimates:
+        """Wald's confidence intervals of the coefficients.
+
+        Parameters
+        ----------
+        alpha : float, default=0.05
+            1 minus the coverage, > 0 and < 1.
+
+        Returns
+        -------
+        Estimates
+            ``coef`` of shape (K, D, 2), or (1, D, 2) for two classes, and ``intercept`` of shape
+            (K, 2) or (1, 2): lower and upper ends, both 0 for the reference class.
+
+        Raises
+        ------
+        NotFittedError, ValueError
+            As `cov_params`; if ``alpha`` is out of range.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastsoftmax import SoftmaxRegression
+        >>> from fastsoftmax.datasets import load_digits
+        >>> X, y = load_digits()
+        >>> ink = X.sum(axis=1, keepdims=True)
+        >>> model = SoftmaxRegression(C=np.inf, reference_class=0).fit(ink, y)
+        >>> model.conf_int().coef[:3, 0].round(4).tolist()
+        [[0.0, 0.0], [-0.0093, 0.0029], [-0.0087, 0.0035]]
+        """
+        half = -ndtri(check.alpha(alpha) / 2)
+        evidence = self._known()
+        table, errors = self._table(evidence)
+        ends = np.stack([table - half * errors, table + half * errors], axis=2)
+        return self._laid_out(ends, evidence.free)
+
+    def summary(self, feature_names: Sequence[str] | None = None) -> Summary:
+        """A table of the coefficients, as statistics packages print it.
+
+        Parameters
+        ----------
+        feature_names : sequence of D strings, optional
+            None: the columns of the DataFrame that was fitted, or x0, x1, and so on.
+
+        Returns
+        -------
+        Summary
+            A string, which an interactive session shows as it prints. For each class against the
+            reference: coefficients, standard errors, z = coef / std err, the probability of a
+            larger z in absolute value if the coefficient is 0, and 95 % intervals. For two classes
+            with ``classes_[1]`` for reference the signs are opposite to those of ``coef_``, which
+            is for the log-odds of that class.
+
+        Raises
+        ------
+        NotFittedError, ValueError
+            As `cov_params`; if there are more or fewer names than features.
+
+        Examples
+        --------
+        >>> import numpy as np
+        >>> from fastsoftmax import SoftmaxRegression
+        >>> X, y = [[0.0], [1.0]], ["no", "yes"]
+        >>> model = SoftmaxRegression(C=np.inf, reference_class="no")
+        >>> model = model.fit(np.repeat(X, 4, axis=0), np.array(y)[[0, 0, 0, 1, 0, 1, 1, 1]])
+        >>> print(model.summary())
+        Binary logistic regression, maximum likelihood
+        Observations                           8
+        Coefficients                           2
+        Log-likelihood                    -4.499
+        of intercepts alone               -5.545
+        Pseudo R² (McFadden)              0.1887
+        AIC                               12.997
+        BIC                               13.156
+        -----------------------------------------------------------------------------
+        yes against no         coef    std err        z   P>|z|     [0.025     0.975]
+        -----------------------------------------------------------------------------
+        (Intercept)         -1.0986     1.1547   -0.951   0.341    -3.3618     1.1646
+        x0                   2.1972     1.6330    1.346   0.178    -1.0034     5.3978
+        -----------------------------------------------------------------------------
+        """
+        evidence = self._known()
+        table, errors = self._table(evidence)
+        features = check.feature_names(feature_names, self._features())
+        names = [INTERCEPT] * (table.shape[1] - len(features)) + features
+        if len(evidence.free) > 1:
+            labels = self.classes_[evidence.free]
+        else:
+            labels = self.classes_[[1 - evidence.reference]]
+            table = table if evidence.reference == 0 else -table
+        facts = {
+            "Observations": f"{evidence.n_observations:.10g}",
+            "Coefficients": str(table.size),
+            "Log-likelihood": f"{evidence.loglike:.3f}",
+            "of intercepts alone": f"{evidence.null_loglike:.3f}",
+            "Pseudo R² (McFadden)": f"{self.pseudo_r2:.4f}",
+            "AIC": f"{self.aic:.3f}",
+            "BIC": f"{self.bic:.3f}",
+        }
+        reference = self.classes_[evidence.reference]
+        return summarised(facts, str(reference), [str(k) for k in labels], names, table, errors)

@@ -1,0 +1,283 @@
+"""The maximum of the likelihood, to all digits, and its curvature there.
+
+A fit ends within `tol` of its objective, in the precision of X. Standard errors need more: here
+Newton's method goes on in float64, on features that are centred and scaled, until the next step
+would be far below the standard errors. Where it does not get there, there is no maximum: features
+say the same, or classes are separated (Albert & Anderson, On the existence of maximum likelihood
+estimates in logistic regression models, Biometrika 71, 1984), in which case each step adds about
+one to the logits of some rows, for ever.
+
+The information is the Hessian of -log-likelihood with respect to the coefficients that are free,
+those of all classes but the reference; observed and expected information are the same here
+(McCullagh & Nelder, Generalized Linear Models, 2nd ed., 1989, section 2.5).
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy import linalg
+
+from fastsoftmax._engine.data import Data, DenseData, Draw, StoredLogits, float64_pieces
+from fastsoftmax._engine.linalg import ClassFactors
+from fastsoftmax._engine.objective import hessian, probabilities
+
+STEPS = 50  # logits of separated rows are then beyond what float64 tells from certainty
+SETTLED = 1e-12  # of gᵀH⁻¹g: the square of a step in units of the standard errors
+SLOW = 0.1  # of the last gᵀH⁻¹g: that of a step whose H is too old
+STILL = 1e-3, 1e-5  # of a coefficient and of the largest: a step is at most their sum
+SINGULAR = 1e12  # the condition at which standard errors have four digits left
+DEPENDENT = 1e-10  # of the largest eigenvalue of a Gram: what belongs to features that depend
+ROUNDING = 1e-10  # of the value: by which it may seem to fall
+VANISHED = 1e-100  # information of coefficients that went as far as there are numbers
+TINY = float(np.finfo(float).tiny)
+SHARE = 0.1  # of the largest: what counts as part of a direction
+
+
+class Sample(NamedTuple):
+    """Rows, and which coefficients there are."""
+
+    data: Data
+    targets: NDArray  # codes (n,) or probabilities (n, number of logits)
+    weights: NDArray | None
+    offset: NDArray | None  # (n, number of logits)
+    n_logits: int
+    reference: int | None  # the code of the class whose coefficients are 0, unless of two classes
+    fit_intercept: bool
+
+    @property
+    def free(self) -> NDArray[np.bool_]:
+        """Of the logits: all but the reference's."""
+        return (np.arange(self.n_logits) != self.reference) | (self.n_logits == 1)
+
+
+@dataclass
+class Maximum:
+    """The maximum of the likelihood.
+
+    Attributes
+    ----------
+    table : ndarray of shape (m, q)
+        Coefficients of the m free logits: the intercept, if there is one, and then the features'.
+    value : float
+        The logarithm of the likelihood.
+    covariance : ndarray of shape (m·q, m·q)
+        The inverse of the information.
+    """
+
+    table: NDArray[np.float64]
+    value: float
+    covariance: NDArray[np.float64]
+
+
+class NoMaximum(Exception):
+    """There is no single maximum.
+
+    Attributes
+    ----------
+    constant, collinear : list of int
+        Features that say the same as the intercept, and those that say the same as others.
+    endless : list of (int, int)
+        Classes and their features, -1 for intercepts, whose coefficients grow without end.
+    """
+
+    def __init__(
+        self,
+        constant: list[int] | None = None,
+        collinear: list[int] | None = None,
+        endless: list[tuple[int, int]] | None = None,
+    ) -> None:
+        super().__init__()
+        self.constant, self.collinear = constant or [], collinear or []
+        self.endless = endless or []
+
+
+class Likelihood:
+    """The log-likelihood of a sample, by coefficients (m, q) of centred and scaled features.
+
+    In this order: a logit's features, then its intercept.
+    """
+
+    def __init__(self, sample: Sample) -> None:
+        self.sample = sample
+        means, spread = sample.data.moments(sample.weights)
+        spread = spread if sample.fit_intercept else np.hypot(spread, means)
+        self.constant = spread == 0
+        self.scales = np.where(self.constant, 1.0, spread)
+        self.centre = means * sample.fit_intercept
+        self.shape = int(sample.free.sum()), len(means) + sample.fit_intercept
+
+    @cached_property
+    def to_user(self) -> NDArray[np.float64]:
+        """What a logit's coefficients are for the features as given, the intercept first."""
+        d = len(self.scales)
+        features = np.diag(1 / self.scales)
+        if not self.sample.fit_intercept:
+            return features
+        T = np.zeros((d + 1, d + 1))
+        T[0, :d], T[0, d] = -self.centre / self.scales, 1
+        T[1:, :d] = features
+        return T
+
+    def start(self, coef: NDArray, intercept: NDArray) -> NDArray[np.float64]:
+        """Those of a model in which the reference has zeros."""
+        free = self.sample.free
+        table = coef[free] * self.scales
+        if self.sample.fit_intercept:
+            table = np.column_stack([table, intercept[free] + coef[free] @ self.centre])
+        return table
+
+    def at(
+        self, table: NDArray, *, curved: bool = True
+    ) -> tuple[float, NDArray[np.float64], NDArray[np.float64] | None]:
+        """The value, its gradient (m·q,) and, where it is asked for, the information
+        (m·q, m·q), in one pass."""
+        s, free = self.sample, self.sample.free
+        (m, q), d = self.shape, len(self.scales)
+        W, b = np.zeros((s.n_logits, d)), np.zeros(s.n_logits)
+        W[free] = table[:, :d]
+        if s.fit_intercept:
+            b[free] = table[:, d]
+        value, gradient = 0.0, np.zeros((m, q))
+        information = np.zeros((m, q, m, q)) if curved else None
+        for rows, data in self._standardised():
+            logits = StoredLogits(data.shape[0], s.n_logits, data.dtype, data.n_threads)
+            data.store_logits(W, b, logits)
+            if s.offset is not None:
+                known = logits.like()
+                known.put(s.offset[rows])
+                logits.move(known, 1.0)
+            weights = None if s.weights is None else s.weights[rows]
+            targets = s.targets[rows] if s.targets.ndim == 1 else s.targets[rows].astype(np.float64)
+            if information is not None:
+                P, Q = (table[:, free] for table in probabilities(logits))
+                information += hessian(P, Q, weights, q, lambda drawn, X=data: self._gram(X, drawn))
+            loss, grads = data.value_and_grad(None, None, targets, weights, 1.0, stored=logits)
+            value -= loss
+            gradient[:, :d] -= grads.W[free]
+            gradient[:, d:] -= grads.b[free, None][:, : q - d]
+        if information is not None:
+            information = information.reshape(m * q, m * q)
+        return value, gradient.ravel(), information
+
+    def gram(self) -> NDArray[np.float64]:
+        """Of the features, and of the intercept's 1: (q, q)."""
+        total = np.zeros((self.shape[1],) * 2)
+        for rows, data in self._standardised():
+            n = data.shape[0]
+            weights = np.ones(n) if self.sample.weights is None else self.sample.weights[rows]
+            row = np.arange(n, dtype=np.int32)[None]
+            drawn = Draw(row, np.sqrt(weights)[None], np.array([n]), np.ones(1))
+            total += self._gram(data, drawn)[0]
+        return total
+
+    def _standardised(self) -> Iterator[tuple[slice, DenseData]]:
+        for rows, X in float64_pieces(self.sample.data):
+            X -= self.centre
+            X /= self.scales
+            yield rows, DenseData(X, self.sample.data.n_threads)
+
+    def _gram(self, data: DenseData, drawn: Draw) -> NDArray[np.float64]:
+        d, q = data.shape[1], self.shape[1]
+        return data.gram(drawn, np.zeros(d), np.ones(q), 1.0, np.zeros(q))
+
+
+def maximum(sample: Sample, coef: NDArray, intercept: NDArray) -> Maximum:
+    """From the end of a fit, in which the reference has zeros.
+
+    Raises
+    ------
+    NoMaximum
+    """
+    likelihood = Likelihood(sample)
+    if likelihood.constant.any():
+        raise NoMaximum(constant=np.flatnonzero(likelihood.constant).tolist())
+    table = likelihood.start(coef, intercept)
+    step, settled, before, left = np.zeros_like(table), False, -np.inf, np.inf
+    direction, factors, stale = step, None, True
+    for _ in range(STEPS):
+        value, gradient, information = likelihood.at(table, curved=stale)
+        if not value >= before - ROUNDING * abs(before):
+            step /= 2
+            table, settled = table - step, False
+            continue
+        if separates(sample, value):
+            raise why_not(likelihood, table)
+        if settled:
+            inverse = inverse_of(information)
+            if inverse is None:
+                break
+            table = (table + (inverse @ gradient).reshape(table.shape)) @ likelihood.to_user.T
+            return Maximum(table, value, transformed(inverse, likelihood.to_user))
+        if information is not None:  # LAPACK's threads, which go on spinning, wait for the end
+            factors = ClassFactors(information[None], sample.data.n_threads)
+        step = factors.solve(gradient[None])[0].reshape(table.shape)
+        table = table + step
+        before, last, left = value, left, gradient @ step.ravel()
+        if left > SETTLED:  # steps after it are rounding, where there is no end to them
+            direction = step
+        still = STILL[0] * np.abs(table) + STILL[1] * max(1.0, np.abs(table).max())
+        settled = left <= SETTLED and bool(np.all(np.abs(step) <= still))
+        stale = settled or left > SLOW * last
+    raise why_not(likelihood, direction if direction.any() else table)
+
+
+def separates(sample: Sample, value: float) -> bool:
+    """Whether all rows are so probable that each is classified rightly.
+
+    Then twice the coefficients are more likely still: there is no maximum.
+    """
+    if sample.targets.ndim > 1 or sample.offset is not None:
+        return False
+    weights = sample.weights
+    least = 1.0 if weights is None else weights[weights > 0].min()
+    return -value < np.log(2) * least
+
+
+def transformed(covariance: NDArray[np.float64], T: NDArray) -> NDArray[np.float64]:
+    """The covariance of T c for the coefficients c of each logit."""
+    q = len(T)
+    blocks = covariance.reshape(-1, q, len(covariance) // q, q)
+    blocks = np.einsum("ab,ibjc,dc->iajd", T, blocks, T, optimize=True)
+    return blocks.reshape(covariance.shape)
+
+
+def inverse_of(information: NDArray[np.float64]) -> NDArray[np.float64] | None:
+    """The inverse of a positive definite matrix; None where it is singular up to rounding."""
+    diagonal = np.einsum("ii->i", information)
+    if not (diagonal > VANISHED).all():
+        return None
+    scales = 1 / np.sqrt(diagonal)
+    scaled = information * scales * scales[:, None]
+    factor, failed = linalg.lapack.dpotrf(scaled, lower=1)
+    if failed:
+        return None
+    inverse, _ = linalg.lapack.dpotri(factor, lower=1)
+    inverse = np.tril(inverse) + np.tril(inverse, -1).T
+    if np.linalg.norm(scaled, 1) * np.linalg.norm(inverse, 1) > SINGULAR:
+        return None
+    return inverse * scales * scales[:, None]
+
+
+def why_not(likelihood: Likelihood, direction: NDArray[np.float64]) -> NoMaximum:
+    """What is wrong with a sample whose likelihood has no maximum in this direction."""
+    gram = likelihood.gram()
+    scales = 1 / np.sqrt(np.maximum(np.einsum("ii->i", gram), TINY))
+    values, vectors = np.linalg.eigh(gram * scales * scales[:, None])
+    null = vectors[:, values <= DEPENDENT * values[-1]]
+    if null.size:
+        share = np.abs(null).max(axis=1)[: len(likelihood.scales)]
+        return NoMaximum(collinear=np.flatnonzero(share > SHARE * share.max()).tolist())
+    user = direction @ likelihood.to_user.T
+    if likelihood.sample.fit_intercept:
+        user[:, 1:] *= likelihood.scales
+    else:
+        user = user * likelihood.scales
+    logits, places = np.nonzero(np.abs(user) > SHARE * np.abs(user).max())
+    free = likelihood.sample.free
+    classes = (np.flatnonzero(free) if len(free) > 1 else np.ones(1, int))[logits]
+    features = places - likelihood.sample.fit_intercept
+    return NoMaximum(endless=list(zip(classes.tolist(), features.tolist(), strict=True)))

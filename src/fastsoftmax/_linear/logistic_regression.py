@@ -1,0 +1,207 @@
+"""Logistic regression: two classes, more, or several labels a row."""
+
+from collections.abc import Callable, Hashable, Mapping
+from typing import Any, Self
+
+from numpy.typing import ArrayLike
+
+from fastsoftmax._linear.model import LinearModel
+from fastsoftmax._linear.neuron import train_neuron
+from fastsoftmax._linear.online import PartialFit
+from fastsoftmax._runtime.typing import MatrixLike
+from fastsoftmax._validation import networks as check_networks
+from fastsoftmax.blocks import Blocks
+
+ITERATIONS, EPOCHS = 1000, 100  # at most, by default
+
+
+class LogisticRegression(PartialFit, LinearModel):
+    """Logistic regression with an L2, L1 or elastic net penalty.
+
+    Two classes have one logit z = w x + b with the probability σ(z) = 1 / (1 + exp(-z)) of the
+    second, more than two have a softmax, and several labels a row, which y then has a column of 0
+    and 1 for, have a logistic function each: minimised, all at once, is
+
+        F(W, b) = Σᵢ sᵢ·Σₖ CEᵢₖ / Σᵢ sᵢ + (½·(1 - r)·‖W‖² + r·‖W‖₁) / (C·Σᵢ sᵢ),
+
+    with CEᵢₖ = -yᵢₖ log σ(zᵢₖ) - (1 - yᵢₖ) log(1 - σ(zᵢₖ)), or the cross-entropy of the softmax.
+    The optimum is that of scikit-learn's ``LogisticRegression`` with the same ``C`` and
+    ``l1_ratio``; for several labels that of one for each.
+
+    Parameters
+    ----------
+    C, l1_ratio, fit_intercept, tol
+        As of `SoftmaxRegression`; they play no part in "sgd".
+    max_iter : int, default=None
+        Iterations at most, >= 1; with "sgd" the epochs that are run. None: 1000, and 100 epochs.
+    solver : str, default="auto"
+        Those of `SoftmaxRegression`, or "sgd" for two classes: the online rule from zero, step by
+        step, w ← w - η (a - y) x and b ← b - η (a - y) with a = σ(w x + b), without a penalty, for
+        rows one at a time or ``batch_size`` at a time.
+    max_memory, feature_scale, standardize, penalty_factor, class_weight, n_threads
+        As of `SoftmaxRegression`; of these "sgd" knows ``n_threads``.
+    random_state : int, Generator, RandomState or None, default=0
+        Seed of the rows that "preconditioned-lbfgs" draws, an integer; or of "sgd"'s shuffling.
+    warm_start, verbose
+        As of `SoftmaxRegression`; of these "sgd" knows ``verbose``.
+    learning_rate_init : float, default=0.1
+        The rate η of "sgd", > 0.
+    batch_size : int, "auto" or "full", default=1
+        Rows whose gradients a step of "sgd" averages; "auto": min(200, N), "full": all. At most N.
+    shuffle : bool, default=True
+        Whether each epoch of "sgd" takes the rows in another order; False: as they stand.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (K,)
+        The labels, in order.
+    coef_ : ndarray of shape (K, D), or (1, D) for two classes
+        Weights.
+    intercept_ : ndarray of shape (K,) or (1,)
+        Intercepts.
+    history_ : list of Iteration, or of Epoch with "sgd"
+        What each iteration came to, as of `SoftmaxRegression`; of each epoch ``(loss, accuracy,
+        validation_loss, validation_accuracy, seconds)``, loss and accuracy of the rows as training
+        met them, the validation's None.
+    n_iter_ : int
+        Iterations, or epochs.
+    n_features_in_ : int
+        D.
+    converged_, certified_, objective_, grad_norm_, gap_bound_, n_passes_
+        As of `SoftmaxRegression`; there are none with "sgd".
+
+    See Also
+    --------
+    SoftmaxRegression : For probabilities or counts of classes as targets.
+    Adaline : The online rule for a linear a.
+
+    References
+    ----------
+    .. [1] Bishop, Pattern Recognition and Machine Learning, Springer 2006, section 4.3.2.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastsoftmax import LogisticRegression
+    >>> X = np.array([[-2.0], [-1.0], [1.0], [2.0]])
+    >>> model = LogisticRegression(C=10).fit(X, [0, 0, 1, 1])
+    >>> bool(model.predict_proba([[3.0]])[0, 1] > 0.9)
+    True
+
+    Two labels, of which a row has none, one or both:
+
+    >>> model = LogisticRegression().fit(X, [[0, 1], [0, 0], [1, 1], [1, 0]])
+    >>> model.predict([[3.0], [-3.0]])[:, 0].tolist()
+    [1, 0]
+    """
+
+    __module__ = "fastsoftmax"
+
+    _indicators = True
+
+    def __init__(
+        self,
+        C: float = 1.0,
+        *,
+        l1_ratio: float = 0.0,
+        fit_intercept: bool = True,
+        tol: float = 1e-6,
+        max_iter: int | None = None,
+        solver: str = "auto",
+        max_memory: int | None = None,
+        feature_scale: ArrayLike | None = None,
+        standardize: bool = False,
+        penalty_factor: ArrayLike | None = None,
+        class_weight: Mapping[Hashable, float] | str | None = None,
+        n_threads: int | None = None,
+        random_state: Any = 0,
+        warm_start: bool = False,
+        verbose: bool = False,
+        learning_rate_init: float = 0.1,
+        batch_size: int | str = 1,
+        shuffle: bool = True,
+    ) -> None:
+        self.C = C
+        self.l1_ratio = l1_ratio
+        self.fit_intercept = fit_intercept
+        self.tol = tol
+        self.max_iter = max_iter
+        self.solver = solver
+        self.max_memory = max_memory
+        self.feature_scale = feature_scale
+        self.standardize = standardize
+        self.penalty_factor = penalty_factor
+        self.class_weight = class_weight
+        self.n_threads = n_threads
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.verbose = verbose
+        self.learning_rate_init = learning_rate_init
+        self.batch_size = batch_size
+        self.shuffle = shuffle
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = self.solver != "sgd"
+        tags.classifier_tags.multi_class = self.solver != "sgd"
+        tags.input_tags.sparse = self.solver != "sgd"
+        return tags
+
+    def fit(
+        self,
+        X: MatrixLike | Blocks,
+        y: MatrixLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        offset: ArrayLike | None = None,
+        callback: Callable[[Any], object] | None = None,
+    ) -> Self:
+        """Fit the model.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix or array of shape (n, D), or Blocks
+            Features, as of `SoftmaxRegression.fit`; a dense array for "sgd".
+        y : array-like of shape (n,), or array-like or sparse matrix of shape (n, K)
+            Labels, of at least two classes; or 0 and 1, whether a row has each of K >= 2 labels.
+        sample_weight : array-like of shape (n,), optional
+            Weights of the rows, >= 0.
+        offset : array-like of shape (n, K), or (n,) for two classes, optional
+            Added to the logits of the rows, as of `SoftmaxRegression.fit`.
+        callback : callable, optional
+            As of `SoftmaxRegression.fit`, or for "sgd" of `MLPClassifier.fit`: called with the
+            state after every iteration or epoch, ends the fit by returning something true.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            For input or parameters out of range, naming the argument.
+        FloatingPointError
+            If the loss is no longer finite with "sgd", naming epoch and step. The estimator then
+            has the last finite weights.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the fit ended before its stopping rule was met.
+        """
+        if self.solver == "sgd":
+            check_networks.nothing_for_sgd(sample_weight, "sample_weight")
+            check_networks.nothing_for_sgd(offset, "offset")
+            check_networks.nothing_for_sgd(self.class_weight, "class_weight")
+            self._train(X, y, callback)
+            return self
+        max_iter = ITERATIONS if self.max_iter is None else self.max_iter
+        return self._fit(X, y, sample_weight, max_iter=max_iter, offset=offset, callback=callback)
+
+    def _train(self, X: MatrixLike, y: ArrayLike | None, callback: Any) -> None:
+        max_iter = EPOCHS if self.max_iter is None else self.max_iter
+        train_neuron(
+            self, X, y, loss="binary_cross_entropy", threshold=self._threshold,
+            max_iter=max_iter, callback=callback,
+        )  # fmt: skip
+        self._several_labels = False

@@ -1,0 +1,223 @@
+"""How a linear model is fitted: what was given is checked, wired to a solver, and kept."""
+
+import warnings
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastsoftmax._engine import solvers
+from fastsoftmax._engine.objective import Carry, Objective, carry_of
+from fastsoftmax._linear.inference.evidence import evidence_of
+from fastsoftmax._linear.predict import Probabilities
+from fastsoftmax._linear.problem.certificate import Certificate, certificate_of
+from fastsoftmax._linear.problem.problem import Problem, problem_of
+from fastsoftmax._linear.problem.targets import referred
+from fastsoftmax._linear.to_sklearn import ToSklearn
+from fastsoftmax._neural import Epoch
+from fastsoftmax._runtime.progress import progress
+from fastsoftmax._runtime.sklearn_compat import (
+    BaseEstimator,
+    ClassifierMixin,
+    ConvergenceWarning,
+    check_features_of_fit,
+    require_fit,
+)
+from fastsoftmax._runtime.typing import MatrixLike
+from fastsoftmax._saving import Saved
+from fastsoftmax._validation import numbers as check
+from fastsoftmax._validation import saved
+from fastsoftmax.blocks import Blocks
+
+
+class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimator):
+    """What softmax and logistic regression share: all but what y may be."""
+
+    class_weight: object = None
+    label_smoothing: float = 0.0
+    reference_class: object = None
+    _indicators = False  # whether several columns of y are labels of their own
+    _carry: Carry | None = None  # from a fit to the next, with warm_start
+    _saved = saved.Attributes(
+        {
+            "n_features_in_": saved.size("D"),
+            "classes_": saved.labels("K"),
+            "coef_": saved.floats("L", "D"),
+            "intercept_": saved.floats("L"),
+        },
+        {
+            "feature_names_in_": saved.names("D"),
+            "_feature_scale": saved.optional(saved.floats("D")),
+            "_several_labels": saved.flag,
+            "converged_": saved.flag,
+            "certified_": saved.flag,
+            "objective_": saved.number,
+            "grad_norm_": saved.number,
+            "gap_bound_": saved.number,
+            "n_iter_": saved.count,
+            "n_passes_": saved.number,
+            "history_": saved.listed(saved.record(solvers.Iteration, Epoch)),
+        },
+    )
+
+    def _fit(
+        self,
+        X: MatrixLike | Blocks,
+        y: MatrixLike | None,
+        sample_weight: ArrayLike | None,
+        *,
+        max_iter: int,
+        target: str = "auto",
+        classes: ArrayLike | None = None,
+        offset: ArrayLike | None = None,
+        callback: Callable[[solvers.State], object] | None = None,
+    ) -> Self:
+        C = check.number(self.C, "C", above=0)
+        problem = problem_of(
+            self, X, y, sample_weight, max_iter=max_iter, most_C=C, target=target, classes=classes,
+            offset=offset,
+        )  # fmt: skip
+        objective = problem.objective(C, carry=self._carry if self.warm_start else None)
+        start = objective.start(*self._previous(problem))
+        result = self._minimize(problem, objective, start, callback)
+        model = objective.model(result.theta)
+        evidence, best = evidence_of(self, problem, result, model)
+        carry = carry_of(objective) if self.warm_start else None
+        self._forget()
+        if carry is not None:
+            self._carry = carry
+        self._keep(problem, objective, result, model, C)
+        self._evidence, (self.coef_, self.intercept_) = evidence, best
+        return self
+
+    def _minimize(
+        self,
+        problem: Problem,
+        objective: Objective,
+        start: NDArray,
+        callback: Callable[[solvers.State], object] | None,
+    ) -> solvers.Result:
+        """The optimum, progress being shown on the way."""
+        solver = solvers.find(problem.solver, objective)
+        if not objective.parameters.finite:
+            problem.rows.require_spread(*objective.parameters.moments)
+        n = objective.data.shape[0]
+        # overflow shows in the objective
+        quiet = np.errstate(over="ignore", invalid="ignore")
+        with quiet, progress(bool(self.verbose)) as show:
+
+            def report(state: solvers.State) -> object:
+                if self.verbose:
+                    show(f"{state}   {n * state.n_passes / max(state.seconds, 1e-9):.2g} rows/s")
+                return callback is not None and callback(state)
+
+            result = solver.minimize(objective, start, replace(problem.options, report=report))
+        if not (result.converged or result.halted):  # rows of weight 0 may hold anything but that
+            problem.rows.require_finite()
+        return result
+
+    def _keep(
+        self,
+        problem: Problem,
+        objective: Objective,
+        result: solvers.Result,
+        model: tuple[NDArray, NDArray],
+        C: float,
+    ) -> None:
+        """Set the attributes of a fit that has ended, and let go of the objective."""
+        self._keep_model(problem, *model)
+        self.converged_, self.certified_ = result.converged, result.certified
+        self.objective_ = float(result.value)
+        self.grad_norm_ = objective.model_grad_norm(result.gradient)
+        self.gap_bound_ = result.gap_bound
+        self.n_iter_ = len(result.history)
+        self.n_passes_ = objective.n_passes
+        objective.close()
+        self.history_ = result.history
+        if result.stop and not result.halted:
+            warnings.warn(unconverged(result, problem, C), ConvergenceWarning, stacklevel=4)
+
+    def _keep_model(self, problem: Problem, coef: NDArray, intercept: NDArray) -> None:
+        self.classes_ = problem.targets.classes
+        self._feature_scale = problem.rows.feature_scale
+        self._several_labels = problem.several_labels
+        self.coef_, self.intercept_ = referred(coef, intercept, problem.reference)
+        check_features_of_fit(self, problem.rows.given, reset=True)
+
+    def certify(
+        self,
+        X: MatrixLike | Blocks,
+        y: MatrixLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        offset: ArrayLike | None = None,
+    ) -> Certificate:
+        """Prove how far the model is from the optimum for some rows, from its coefficients alone.
+
+        Parameters
+        ----------
+        X, y, sample_weight, offset
+            As of `fit`.
+
+        Returns
+        -------
+        Certificate
+            As of `fastsoftmax.certify`, under the parameters of this estimator.
+
+        Raises
+        ------
+        ValueError, TypeError
+            As of `fit`, and if the rows have other classes or features than the model.
+        """
+        require_fit(self, "coef_")
+        coef, intercept = self.coef_, self.intercept_
+        if len(coef) > 1 and self.reference_class is not None:  # as the penalty had them
+            coef, intercept = coef - coef.mean(axis=0), intercept - intercept.mean()
+        return certificate_of(self, coef, intercept, X, y, sample_weight, offset=offset)
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = super().__getstate__()
+        return {name: value for name, value in state.items() if name != "_carry"}
+
+    def _restore(self, attributes: dict[str, Any]) -> None:
+        several_labels = attributes.get("_several_labels", False)
+        saved.of_linear_model(attributes["classes_"], attributes["coef_"], several_labels)
+        super()._restore(attributes)
+
+    def _previous(self, problem: Problem) -> tuple[Any, ...]:
+        """(coef, intercept) to start from, if a warm start is wanted and there is one that fits."""
+        if not self.warm_start or not hasattr(self, "coef_"):
+            return ()
+        classes, n_features = problem.targets.classes, problem.rows.data.shape[1]
+        if problem.several_labels != self._several_labels:
+            kinds = "one label", "several labels"
+            raise ValueError(
+                f"warm_start: expected {kinds[self._several_labels]} a row, as in the previous "
+                f"fit, got {kinds[problem.several_labels]}"
+            )
+        if n_features != self.n_features_in_ or not np.array_equal(self.classes_, classes):
+            raise ValueError(
+                f"warm_start: expected the classes and features of the previous fit "
+                f"({len(self.classes_)} classes, {self.n_features_in_} features), got "
+                f"{len(classes)} classes, {n_features} features"
+            )
+        return self.coef_, self.intercept_
+
+
+def unconverged(result: solvers.Result, problem: Problem, C: float) -> str:
+    """What a fit that did not converge says."""
+    options, left = problem.options, ""
+    if np.isfinite(result.gap_bound):
+        left = f", at most {result.gap_bound:.1e} above the optimum"
+    remedy = result.stop.remedy.format(max_iter=options.max_iter, tol=options.tol, C=C)
+    return (
+        f"The fit did not converge: {result.stop.reason}. It ended after {len(result.history)} "
+        f"iterations with an objective of {result.value:.6g}{left}. {remedy}."
+    )

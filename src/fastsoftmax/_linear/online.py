@@ -1,0 +1,258 @@
+"""Softmax regression from a stream: averaged AdaGrad on normalised features.
+
+Steps of AdaGrad (Duchi, Hazan & Singer, Adaptive subgradient methods, JMLR 12, 2011) over few rows
+at a time, in features that are centred and scaled by what has been seen of them so far, with the
+rate 1/√(mean ‖x‖²) of those: then no scale of the features matters, nor their number (Ross, Mineiro
+& Langford, Normalized online learning, UAI 2013). The model is the mean of the iterates, each
+weighted by its number (Polyak & Juditsky 1992; Lacoste-Julien, Schmidt & Bach 2012).
+
+One pass in blocks of 1000 rows, C = 1, test accuracy (that of the optimum): MNIST 0.921 (0.926),
+letter 0.747 (0.771), banking77 embeddings 0.888 (0.908), 20 Newsgroups TF-IDF 0.920 (0.908). Half
+and double the rate: within 0.015; 8 or 32 rows a step: within 0.003; the last iterate instead of
+the mean: 0.002 to 0.033 worse.
+"""
+
+from typing import Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
+
+from fastsoftmax._engine.data import data_of, merged
+from fastsoftmax._linear.problem.targets import class_totals, referred, weighted
+from fastsoftmax._runtime.dtypes import widened
+from fastsoftmax._runtime.sklearn_compat import check_features_of_fit
+from fastsoftmax._runtime.typing import MatrixLike
+from fastsoftmax._validation import networks as check_labels
+from fastsoftmax._validation import numbers as check
+from fastsoftmax._validation import targets as check_targets
+from fastsoftmax._validation.sparse import features
+
+STEP_ROWS = 16
+FAR = 2.0  # of the mean of a sparse feature, in deviations, beyond which it is centred
+TINY = float(np.finfo(float).tiny)
+
+
+class Stream:
+    """The model and what the algorithm keeps, between blocks of rows.
+
+    Parameters
+    ----------
+    n_features, n_logits : int
+    fit_intercept : bool
+    """
+
+    def __init__(self, n_features: int, n_logits: int, fit_intercept: bool) -> None:
+        self._fit_intercept = fit_intercept
+        shape = (
+            n_features,
+            n_logits,
+        )  # the classes of a feature side by side: sparse steps touch few
+        self._W, self._squares, self._lag = np.zeros((3, *shape))
+        self._b, self._b_squares, self._b_lag = np.zeros((3, n_logits))
+        self._steps, self._ages = 0, 0.0  # and the sum of their numbers
+        self._n, self._norms = 0.0, 0.0  # rows, and the sum of their squared norms when normalised
+        #: of each feature: the rows where it is not 0, and the moments over all
+        self._seen, self._means, self._deviations = np.zeros((3, n_features))
+
+    def begin(self, coef: NDArray, intercept: NDArray) -> None:
+        """Go on from a model."""
+        self._W[:], self._b[:] = coef.T, intercept
+
+    def begin_at_shares(self, shares: NDArray) -> None:
+        """Start with zero weights and the log-odds of the classes' shares."""
+        if self._fit_intercept:
+            logs = np.log(np.maximum(shares, 1e-3 / len(shares)))
+            self._b[:] = logs[1:] - logs[0] if len(self._b) == 1 else logs - logs.mean()
+
+    def model(self) -> tuple[NDArray, NDArray]:
+        """(coef, intercept): the mean of the iterates."""
+        ages = max(self._ages, 1.0)
+        b = self._b + self._b_lag / ages
+        return (self._W + self._lag / ages).T.copy(), b - b.mean() if len(b) > 1 else b
+
+    def learn(
+        self, X: NDArray | sparse.csr_array, targets: NDArray, weights: NDArray | None, C: float
+    ) -> None:
+        """One pass over the rows, in their order."""
+        shift, scales = self._observe(X, weights)
+        always = np.flatnonzero(shift)  # features of which a row without an entry tells something
+        for start in range(0, X.shape[0], STEP_ROWS):
+            rows = slice(start, start + STEP_ROWS)
+            some = None if weights is None else weights[rows]
+            if some is None or some.any():
+                self._step(X[rows], targets[rows], some, shift, scales, always, C)
+
+    def _observe(
+        self, X: NDArray | sparse.csr_array, weights: NDArray | None
+    ) -> tuple[NDArray, NDArray]:
+        """Centre and scale of each feature, from all rows so far.
+
+        Of a sparse X only features with large means are centred, which have hardly any zeros; the
+        scale of the others is that of their non-zeros.
+        """
+        w = np.ones(X.shape[0]) if weights is None else weights
+        total = float(w.sum())
+        if total:
+            before = self._n, (self._means, self._deviations)
+            batch = total, data_of(X, 1).moments(weights)
+            moments = merged((before, batch), X.shape[1])
+            check.spread(*moments)
+            self._means, self._deviations = moments
+            self._n += total
+        lengths = np.hypot(self._means, self._deviations)
+        if sparse.issparse(X):
+            self._seen += (X != 0).T @ w
+            share = np.where(self._seen > 0, self._seen / max(self._n, TINY), 1.0)
+            spread = lengths / np.sqrt(share)
+            centred = self._fit_intercept & (np.abs(self._means) > FAR * self._deviations)
+            spread = np.where(centred, self._deviations, spread)
+        else:
+            self._seen += total
+            centred = np.full(X.shape[1], self._fit_intercept)
+            spread = self._deviations if self._fit_intercept else lengths
+        scales = np.divide(1, spread, out=np.zeros_like(spread), where=spread > 0)
+        self._norms = float(np.sum(self._seen * (scales > 0))) / max(self._n, TINY)
+        return np.where(centred, self._means, 0.0), scales
+
+    def _step(
+        self,
+        X: NDArray | sparse.csr_array,
+        targets: NDArray,
+        weights: NDArray | None,
+        shift: NDArray,
+        scales: NDArray,
+        always: NDArray[np.intp],
+        C: float,
+    ) -> None:
+        at = slice(None)
+        if sparse.issparse(X):
+            at, columns = np.unique(np.append(X.indices, always), return_inverse=True)
+            columns = columns[: len(X.indices)]
+            X = sparse.csr_array((X.data, columns, X.indptr), (X.shape[0], len(at))).toarray()
+        W, h, centre = self._W[at], scales[at, None], shift[at]
+        total = X.shape[0] if weights is None else weights.sum()
+        data = data_of(X.astype(np.float64) - centre, 1)
+        b = self._b + np.einsum("d,dk->k", centre, W)
+        weights = None if weights is None else weights / total
+        _, grads = data.value_and_grad(
+            W.T, b, targets, weights, 1 / total if weights is None else 1.0
+        )
+        by_W = grads.W.T + W / (C * self._n)
+        rate = 1 / np.sqrt(max(self._norms, 1.0))
+        step = adapted(by_W * h, self._squares, at, rate) * h
+        by_b = adapted(grads.b, self._b_squares, slice(None), rate) * self._fit_intercept
+        by_b -= np.einsum("d,dk->k", centre, step)
+        self._W[at] -= step
+        self._b -= by_b
+        # Σ age · iterate = ages · (last iterate) + Σ (ages before a step) · step: so the mean costs
+        # no more than the step, which for sparse X is a few features
+        self._lag[at] += self._ages * step
+        self._b_lag += self._ages * by_b
+        self._steps += 1
+        self._ages += self._steps
+
+
+def as_floats(X: NDArray | sparse.csr_array, scale: NDArray | None) -> NDArray | sparse.csr_array:
+    """X as floats, its features times their factors."""
+    if sparse.issparse(X):
+        return data_of(X, 1, scale).X
+    X = widened(X)
+    return X if scale is None else X.astype(np.float64) * scale
+
+
+def adapted(gradient: NDArray, squares: NDArray, at: slice | NDArray, rate: float) -> NDArray:
+    """The step of AdaGrad for a gradient; its squares are added to those at its place."""
+    squares[at] += gradient**2
+    return rate * gradient / np.sqrt(np.maximum(squares[at], TINY))
+
+
+class PartialFit:
+    """`partial_fit` of an estimator of the linear model."""
+
+    _stream: Stream | None = None
+
+    def partial_fit(
+        self,
+        X: MatrixLike,
+        y: ArrayLike,
+        classes: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
+        """Learn from some rows, once, on top of what was learnt before.
+
+        Averaged AdaGrad [1]_ on features normalised by what has been seen of them [2]_, 16 rows a
+        step: one pass over data in random order comes close to what `fit` finds. After `fit` it
+        goes on from there. ``tol``, ``max_iter``, ``solver`` and ``max_memory`` play no part.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix or array of shape (n, D)
+        y : array-like of shape (n,)
+            Labels, of the ``classes``.
+        classes : array-like of shape (K,)
+            All labels there will be; needed in the first call.
+        sample_weight : array-like of shape (n,), optional
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            As `fit`; if ``classes`` is missing in the first call or differs later, and if y holds
+            another label.
+
+        References
+        ----------
+        .. [1] Duchi, Hazan & Singer, "Adaptive subgradient methods for online learning and
+           stochastic optimization", JMLR 12, 2011.
+        .. [2] Ross, Mineiro & Langford, "Normalized online learning", UAI 2013.
+
+        Examples
+        --------
+        >>> from fastsoftmax import SoftmaxRegression
+        >>> from fastsoftmax.datasets import load_digits
+        >>> X, y = load_digits()
+        >>> model = SoftmaxRegression()
+        >>> for start in range(0, 1500, 100):
+        ...     block = slice(start, start + 100)
+        ...     _ = model.partial_fit(X[block], y[block], classes=range(10))
+        >>> bool(model.score(X[1500:], y[1500:]) > 0.85)
+        True
+        """
+        C = check.number(self.C, "C", above=0)
+        first = not hasattr(self, "coef_")
+        width = {} if first else {"n_features": self.n_features_in_, "owner": type(self).__name__}
+        given, X = X, features(X, **width)
+        known = check_labels.classes_of_first_fit(classes) if first else self.classes_
+        check_labels.same_classes(classes, known)
+        codes = check_labels.known_codes(y, known, X.shape[0])
+        weights = check.weights(sample_weight, X.shape[0], np.dtype(np.float64))
+        check.finite_sum(weights)
+        check_targets.for_a_stream(self.class_weight, self._several_labels)
+        if not sparse.issparse(X):
+            check.require_finite(X)
+        scale = check.feature_scale(self.feature_scale, X.shape[1])
+        X = as_floats(X, scale)
+        targets = weighted(
+            codes, known, weights, self.class_weight,
+            check_targets.smoothing(self.label_smoothing),
+        )  # fmt: skip
+        reference = check_targets.reference(self.reference_class, known)
+        check_features_of_fit(self, given, reset=first)
+
+        stream = self._stream
+        if stream is None:
+            stream = Stream(X.shape[1], targets.n_logits, bool(self.fit_intercept))
+            if first:
+                shares = class_totals(codes, targets.weights, len(known))
+                stream.begin_at_shares(shares / shares.sum())
+            else:
+                stream.begin(self.coef_, self.intercept_)
+        stream.learn(X, targets.values, targets.weights, C)
+        self._stream, self.classes_, self._feature_scale = stream, known, scale
+        self.coef_, self.intercept_ = referred(*stream.model(), reference)
+        self._forget_fit()
+        return self

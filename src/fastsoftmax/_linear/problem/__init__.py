@@ -1,0 +1,1 @@
+"""What an estimator is asked to fit, as an objective."""

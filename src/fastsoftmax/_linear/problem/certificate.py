@@ -1,0 +1,131 @@
+"""How far any model is from the optimum, proved from the model and the data alone."""
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastsoftmax._engine import solvers
+from fastsoftmax._engine.objective import Objective
+from fastsoftmax._linear.problem.problem import Problem, problem_of
+from fastsoftmax._runtime.typing import MatrixLike
+from fastsoftmax._validation import numbers as check
+from fastsoftmax.blocks import Blocks
+
+ITERATIONS = 1000
+SEED = 0
+TOL = 1e-6  # of the fit that bounds the gap of a model that is far off, at most
+
+
+@dataclass(frozen=True)
+class Certificate:
+    """What `certify` proves of a model.
+
+    Attributes
+    ----------
+    objective : float
+        F of the model, computed in float64.
+    gap_bound : float
+        No less than F - F*, F* being the least value that F has; infinite where nothing is proved.
+    grad_norm : float
+        max |∇F|, of the subgradient of least norm with an L1 penalty.
+    intercept_grad_norm : float
+        max |∂F/∂b|.
+    tol : float
+    """
+
+    objective: float
+    gap_bound: float
+    grad_norm: float
+    intercept_grad_norm: float
+    tol: float
+
+    @property
+    def certified(self) -> bool:
+        """Whether the gap is proved to be at most ``tol * objective``."""
+        return bool(self.gap_bound <= self.tol * self.objective)
+
+    def __str__(self) -> str:
+        return (
+            f"F = {self.objective:.10g}, proved to be at most {self.gap_bound:.1e} "
+            f"({self.gap_bound / self.objective:.1e} of it) above the optimum"
+        )
+
+
+def certificate_of(
+    estimator: Any,
+    coef: ArrayLike,
+    intercept: ArrayLike | None,
+    X: MatrixLike | Blocks,
+    y: MatrixLike | None,
+    sample_weight: ArrayLike | None,
+    *,
+    target: str = "auto",
+    classes: ArrayLike | None = None,
+    offset: ArrayLike | None = None,
+) -> Certificate:
+    """That of a model under an estimator's parameters."""
+    C = check.number(estimator.C, "C", above=0)
+    problem = problem_of(
+        estimator, X, y, sample_weight, max_iter=estimator.max_iter or ITERATIONS, most_C=C,
+        target=target, classes=classes, offset=offset,
+    )  # fmt: skip
+    d = problem.rows.data.shape[1]
+    coef, intercept = check.linear_model(
+        coef, intercept, problem.targets.n_logits, d, problem.fit_intercept
+    )
+    with np.errstate(over="ignore", invalid="ignore"):
+        return Proof(problem, C, coef, intercept).certificate()
+
+
+class Proof:
+    """That of a model, (coef, intercept), for a problem."""
+
+    def __init__(
+        self, problem: Problem, C: float, coef: NDArray[np.float64], intercept: NDArray[np.float64]
+    ) -> None:
+        self._problem, self._C = problem, C
+        self._objective = objective = problem.objective(C)
+        if not objective.parameters.finite:
+            problem.rows.require_finite()
+        objective.widen()
+        self._theta = objective.of_model(coef, intercept)
+        self._line = objective.line(self._theta)
+        # weights that change no logit, as of constant features, are not in θ
+        inert = penalty_of(problem, objective, coef) - penalty_of(
+            problem, objective, objective.model(self._theta)[0]
+        )
+        self._value = self._line.value + max(inert, 0.0)
+        self._inert = max(inert, 0.0)
+
+    def certificate(self) -> Certificate:
+        o, tol = self._objective, self._problem.options.tol
+        gradient = self._line.gradient
+        norms = o.grad_norm(gradient), o.intercept_grad_norm(gradient)
+        bound = np.inf
+        if np.isfinite(self._value):
+            found = solvers.certificate_at(
+                o, self._line, tol * self._value, solvers.PRODUCTS, SEED, bound=True
+            )
+            bound = found.bound + self._inert
+            if not bound <= tol * self._value:
+                bound = min(bound, self._bound_by_fit())
+        o.close()
+        return Certificate(self._value, float(bound), *norms, tol)
+
+    def _bound_by_fit(self) -> float:
+        """That at the end of a fit from the model, and the difference of the objectives."""
+        objective = self._problem.objective(self._C)
+        start = objective.start(*objective.model(self._theta))
+        options = replace(self._problem.options, tol=min(self._problem.options.tol, TOL))
+        result = solvers.find("auto", objective).minimize(objective, start, options)
+        objective.close()
+        return max(self._value - result.value, 0.0) + result.gap_bound
+
+
+def penalty_of(problem: Problem, objective: Objective, coef: NDArray) -> float:
+    """The penalty of weights."""
+    W = coef if problem.penalised.units is None else coef / problem.penalised.units
+    ridge = 0.5 * objective.penalty * float(np.sum(np.square(np.delete(W, objective.free, axis=1))))
+    return ridge + (objective.l1.value(W) if objective.l1 else 0.0)

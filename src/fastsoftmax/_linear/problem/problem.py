@@ -1,0 +1,108 @@
+"""What a linear model is given to fit: parameters, rows and targets, checked before any work."""
+
+import warnings
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastsoftmax._engine import solvers
+from fastsoftmax._engine.data import RowSpace
+from fastsoftmax._engine.objective import Carry, Objective
+from fastsoftmax._linear.problem.penalty import Penalised, penalised_units, row_space_of
+from fastsoftmax._linear.problem.rows import Rows, rows_of
+from fastsoftmax._linear.problem.targets import Targets, targets_of
+from fastsoftmax._runtime.sklearn_compat import DataConversionWarning
+from fastsoftmax._runtime.typing import MatrixLike
+from fastsoftmax._validation import numbers as check
+from fastsoftmax._validation import targets as check_targets
+from fastsoftmax.blocks import Blocks
+
+
+class Problem(NamedTuple):
+    """All but the strength of the penalty."""
+
+    rows: Rows
+    targets: Targets
+    several_labels: bool
+    reference: int | None
+    options: solvers.Options
+    solver: str
+    l1_ratio: float
+    fit_intercept: bool
+    max_memory: int | None
+    penalised: Penalised
+    offset: NDArray | None
+    row_space: RowSpace | None
+
+    def objective(
+        self,
+        C: float,
+        *,
+        only: NDArray[np.float64] | None = None,
+        carry: Carry | None = None,
+        like: Objective | None = None,
+    ) -> Objective:
+        """F for this C, the weights of the rows times `only`."""
+        targets = self.targets
+        weights = targets.weights if only is None else only
+        if only is not None and targets.weights is not None:
+            weights = only * targets.weights
+        return Objective(
+            self.rows.data, targets.values, targets.n_logits, weights=weights, C=C,
+            l1_ratio=self.l1_ratio, fit_intercept=self.fit_intercept, max_memory=self.max_memory,
+            carry=carry, offset=self.offset, row_space=self.row_space, like=like,
+            **self.penalised._asdict(),
+        )  # fmt: skip
+
+
+def problem_of(
+    estimator: Any,
+    X: MatrixLike | Blocks,
+    y: MatrixLike | None,
+    sample_weight: ArrayLike | None,
+    *,
+    max_iter: object,
+    most_C: float,
+    target: str,
+    classes: ArrayLike | None,
+    offset: ArrayLike | None,
+) -> Problem:
+    """What an estimator, by its parameters, is to fit."""
+    e = estimator
+    l1_ratio = check.fraction(e.l1_ratio, "l1_ratio")
+    tol = check.number(e.tol, "tol", least=0)
+    max_iter = check.integer(max_iter, "max_iter", least=1)
+    solver = solvers.known(e.solver)
+    max_memory = e.max_memory
+    if max_memory is not None:
+        max_memory = check.integer(max_memory, "max_memory", least=1)
+    seed = check.integer(e.random_state, "random_state", least=0)
+    n_threads = check.threads(e.n_threads)
+    smoothing = check_targets.smoothing(e.label_smoothing)
+    rows = rows_of(X, y, sample_weight, n_threads, e.feature_scale)
+    n, d = rows.data.shape
+    kind = check_targets.kind_of(rows.y, target, e._indicators)
+    targets = targets_of(
+        rows.y, rows.weights, n, kind=kind, classes=classes,
+        class_weight=e.class_weight, label_smoothing=smoothing,
+    )  # fmt: skip
+    if kind == "labels" and getattr(y, "ndim", 1) == 2:
+        warnings.warn(
+            "A column-vector y was passed when a 1d array was expected: use y.ravel().",
+            DataConversionWarning,
+            stacklevel=4,
+        )
+    reference = check_targets.reference(e.reference_class, targets.classes)
+    offset = check.offset(offset, n, targets.n_logits)
+    factors = check.penalty_factor(e.penalty_factor, d, most_C)
+    penalised = penalised_units(
+        rows.data, targets.weights, factors, bool(e.standardize), l1_ratio > 0, rows.require_spread
+    )
+    space = None
+    if not l1_ratio:
+        space = row_space_of(rows.data, targets, penalised, bool(e.fit_intercept), max_memory)
+    return Problem(
+        rows, targets, kind == "indicators", reference, solvers.Options(tol, max_iter, seed),
+        solver, l1_ratio, bool(e.fit_intercept), max_memory, penalised, offset, space,
+    )  # fmt: skip

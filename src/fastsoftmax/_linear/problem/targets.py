@@ -1,0 +1,101 @@
+"""What y says, as an objective takes it."""
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastsoftmax._validation import numbers as check
+from fastsoftmax._validation import targets as check_targets
+
+
+class Targets(NamedTuple):
+    """What the rows should be.
+
+    Codes of labels, int32 (n,); probabilities (n, K), or (n, 1) of the second of two classes; or
+    switches, uint8 (n, K), one for each of several labels a row.
+    """
+
+    values: NDArray
+    classes: NDArray
+    weights: NDArray[np.float64] | None  # of the rows: those given, times events, times classes'
+    n_logits: int
+    plain: NDArray  # codes, shares of all classes or switches, before weights of classes and so on
+    plain_weights: NDArray[np.float64] | None
+
+
+def targets_of(
+    y: ArrayLike | None,
+    weights: NDArray[np.float64] | None,
+    n: int,
+    *,
+    kind: str,
+    classes: ArrayLike | None,
+    class_weight: object,
+    label_smoothing: float,
+) -> Targets:
+    """Targets; probabilities in float64, whatever X is computed in.
+
+    The weight of a class is one of the rows: of several classes in a row each counts as a row
+    of its own, with its probability for a weight.
+    """
+    if kind == "indicators":
+        check_targets.only_for_one_label(class_weight, "class_weight")
+        values = check_targets.indicators(y, n)
+        k = values.shape[1]
+        names = check_targets.class_names(classes, k)
+        return Targets(values, names, weights, k, values, weights)
+    if kind == "labels":
+        check_targets.no_names(classes)
+        values, labels = check.labels(y, n)
+    else:
+        if kind == "counts":
+            values, events = check_targets.counts(y, n)
+            weights = events if weights is None else events * weights
+        else:
+            values = check_targets.probabilities(y, n)
+        labels = check_targets.class_names(classes, values.shape[1])
+    return weighted(values, labels, weights, class_weight, label_smoothing)
+
+
+def weighted(
+    values: NDArray,
+    classes: NDArray,
+    weights: NDArray[np.float64] | None,
+    class_weight: object,
+    label_smoothing: float,
+) -> Targets:
+    """Codes or probabilities of classes, weighted by class and smoothed."""
+    k, plain, plain_weights = len(classes), values, weights
+    if class_weight is not None:
+        totals = class_totals(values, weights, k)
+        by_class = check_targets.class_weights(class_weight, classes, totals)
+        of_rows = by_class[values] if values.ndim == 1 else values @ by_class
+        if values.ndim == 2:
+            values = values * by_class / np.where(of_rows > 0, of_rows, 1)[:, None]
+        weights = of_rows if weights is None else of_rows * weights
+    if label_smoothing:
+        values = values if values.ndim == 2 else np.eye(k)[values]
+        values = (1 - label_smoothing) * values + label_smoothing / k
+    n_logits = 1 if k == 2 else k
+    if values.ndim == 2:
+        values = np.ascontiguousarray(values[:, -n_logits:], np.float64)
+    return Targets(values, classes, weights, n_logits, plain, plain_weights)
+
+
+def class_totals(
+    values: NDArray, weights: NDArray[np.float64] | None, k: int
+) -> NDArray[np.float64]:
+    """The weight of each class's rows."""
+    if values.ndim == 1:
+        return np.bincount(values, weights, k).astype(np.float64)
+    weights = np.ones(len(values)) if weights is None else weights
+    return np.einsum("n,nk->k", weights, values, dtype=np.float64)
+
+
+def referred(coef: NDArray, intercept: NDArray, reference: int | None) -> tuple[NDArray, NDArray]:
+    """Less those of the reference class: the same probabilities. One logit refers to a class as
+    it is."""
+    if reference is None or len(coef) == 1:
+        return coef, intercept
+    return coef - coef[reference], intercept - intercept[reference]

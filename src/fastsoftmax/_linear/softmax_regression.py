@@ -1,0 +1,265 @@
+"""Softmax regression as a scikit-learn style classifier."""
+
+from collections.abc import Callable, Hashable, Mapping
+from typing import Self
+
+from numpy.typing import ArrayLike
+
+from fastsoftmax._engine import solvers
+from fastsoftmax._linear.inference.inference import Inference
+from fastsoftmax._linear.model import LinearModel
+from fastsoftmax._linear.online import PartialFit
+from fastsoftmax._runtime.typing import MatrixLike
+from fastsoftmax.blocks import Blocks
+
+
+class SoftmaxRegression(Inference, PartialFit, LinearModel):
+    """Softmax (multinomial logistic) regression with an L2, L1 or elastic net penalty.
+
+    Minimises, over the weights W (K, D) and the intercepts b (K,),
+
+        F(W, b) = Σᵢ sᵢ·CEᵢ / Σᵢ sᵢ + (½·(1 - r)·‖W‖² + r·‖W‖₁) / (C·Σᵢ sᵢ),
+
+    r being ``l1_ratio``, CEᵢ = -log softmax(W xᵢ + b)[yᵢ] the cross-entropy of row i and sᵢ its
+    weight: the same optimum as scikit-learn's ``LogisticRegression`` has with the same ``C`` and
+    ``l1_ratio``. Two classes are fitted with one logit, the log-odds of ``classes_[1]``.
+
+    Parameters
+    ----------
+    C : float, default=1.0
+        Inverse of the strength of the penalty, > 0; ``np.inf`` for none.
+    l1_ratio : float, default=0.0
+        Share of the L1 norm in the penalty, of 0..1: 0 for L2 alone, 1 for L1 alone. Above 0
+        weights of little use are exactly 0 in ``coef_``.
+    fit_intercept : bool, default=True
+        Whether to fit intercepts. They are not penalised.
+    tol : float, default=1e-6
+        A fit ends when its gap is proved to be small: ``gap_bound_ <= tol * objective_``; >= 0.
+        Below an objective of 1e-13 F(0), F(0) being that of zero logits, the gap is to be at most
+        ``1e-13 * tol * F(0)``. A tolerance below 1e-16 counts as 1e-16.
+    max_iter : int, default=1000
+        Iterations at most, >= 1.
+    solver : str, default="auto"
+        "preconditioned-lbfgs": L-BFGS preconditioned by a Gram matrix for each class, from rows
+        drawn by importance, in the leading directions of the features where whole ones are dear;
+        "lbfgs": without; "newton": with the exact Hessian, for up to 2048 parameters; "gd": batch
+        gradient descent with a fixed step. With ``l1_ratio`` > 0 "proximal-newton": coordinate
+        descent for the support, Newton's method on it. "auto" takes that, "newton" for tiny
+        problems, else the first.
+    max_memory : int or None, default=None
+        Bytes that a solver may keep beyond X and the model. What does not fit is done without: a
+        pass for each trial of a step instead of stored logits, one Gram matrix for all classes,
+        fewer vectors of history, no copy of float64 X in float32 to begin with. None: 512 MiB or a
+        quarter of X, whichever is more. The kernels' scratch, at most 64 MiB, comes on top of what
+        is given here.
+    feature_scale : float or array-like of shape (D,), default=None
+        Factors of the features, > 0: the model is that of ``X * feature_scale``, ``coef_`` in its
+        units, without a copy of X, as 1/255 for pixels in uint8. None for none.
+    standardize : bool, default=False
+        Whether to penalise as if the features had been divided by their standard deviations;
+        ``coef_`` is in the units of X all the same. Conditioning needs none of it.
+    penalty_factor : array-like of shape (D,), default=None
+        Weights >= 0 of the features in the penalty, as glmnet has them, all 1 for None; a feature
+        of weight 0 is not penalised.
+    class_weight : dict or "balanced", default=None
+        Weights >= 0 of the classes, by label, 1 for those that are not named: factors of the
+        weights of their rows. "balanced": so that all classes weigh the same.
+    label_smoothing : float, default=0.0
+        Share ε of 0..1 of a uniform distribution in the targets, (1 - ε) y + ε / K, as PyTorch has
+        it. The targets then take n·K numbers.
+    reference_class : label, default=None
+        A class whose coefficients are to be 0: from those of all classes its are subtracted, which
+        changes no probability. The fit, its penalty included, is the same. For two classes the one
+        logit remains the log-odds of ``classes_[1]`` against ``classes_[0]``.
+        With ``C=np.inf`` the fit goes on to the maximum of the likelihood in float64, and keeps
+        what inference needs: see `summary`.
+    n_threads : int or None, default=None
+        Threads of the kernels, >= 1. None: as many as the processors this process may use, by its
+        affinity, its cgroup's quota and ``OMP_NUM_THREADS``. The result does not depend on it.
+    random_state : int, default=0
+        Seed of the rows that "preconditioned-lbfgs" draws.
+    warm_start : bool, default=False
+        Whether a further ``fit`` starts from the present coefficients and, on the same data, from
+        what the last one learnt of its curvature: a path of several ``C``, from small to large,
+        costs little more than its last fit.
+    verbose : bool, default=False
+        Whether to keep a line of progress on the standard error stream, a bar where tqdm is
+        installed.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (K,)
+        The labels, in order.
+    coef_ : ndarray of shape (K, D), or (1, D) for two classes
+        Weights W.
+    intercept_ : ndarray of shape (K,) or (1,)
+        Intercepts b; of mean 0 for three and more classes, unless one is the ``reference_class``.
+        Zeros without ``fit_intercept``.
+    n_features_in_ : int
+        D.
+    converged_ : bool
+        Whether the gap is proved to be at most ``tol * objective_``, or, where no bound exists
+        (``C=np.inf``, or beyond float64), the exact Newton step shows that no more than that is
+        left to gain.
+    certified_ : bool
+        Whether the former holds: ``gap_bound_ <= tol * objective_``.
+    objective_ : float
+        F where the fit ended.
+    grad_norm_ : float
+        max |∇F| there, with respect to W and b.
+    gap_bound_ : float
+        No less than F - F* there: the duality gap at probabilities that are linearised along a
+        Newton direction, computed in float64 [2]_. It is as a rule close to the gap itself.
+        Infinite without a penalty. `certify` computes it for any model.
+    n_iter_ : int
+        Iterations.
+    n_passes_ : float
+        Passes over X, the two for means and variances of the features included; other products, as
+        of a preconditioner, count by their multiply-adds.
+    history_ : list of Iteration
+        ``(objective, grad_norm, n_passes, seconds, gap)`` after each iteration.
+    standard_errors_, loglike, aic, bic, pseudo_r2
+        What there is to infer from a fit with ``C=np.inf`` and a ``reference_class``; else asking
+        raises a ValueError that says why not. More of it: `summary`, `conf_int`, `cov_params`.
+
+    See Also
+    --------
+    fit : The same in one call.
+
+    References
+    ----------
+    .. [1] Nocedal & Wright, Numerical Optimization, 2nd ed., Springer 2006, chapter 7.
+    .. [2] Boyd & Vandenberghe, Convex Optimization, Cambridge 2004, section 5.7.1.
+
+    Examples
+    --------
+    >>> from fastsoftmax import SoftmaxRegression
+    >>> from fastsoftmax.datasets import load_digits
+    >>> X, y = load_digits()
+    >>> model = SoftmaxRegression(C=0.01).fit(X[:1500], y[:1500])
+    >>> model.converged_
+    True
+    >>> bool(model.score(X[1500:], y[1500:]) > 0.9)
+    True
+    """
+
+    __module__ = "fastsoftmax"
+
+    def __init__(
+        self,
+        C: float = 1.0,
+        *,
+        l1_ratio: float = 0.0,
+        fit_intercept: bool = True,
+        tol: float = 1e-6,
+        max_iter: int = 1000,
+        solver: str = "auto",
+        max_memory: int | None = None,
+        feature_scale: ArrayLike | None = None,
+        standardize: bool = False,
+        penalty_factor: ArrayLike | None = None,
+        class_weight: Mapping[Hashable, float] | str | None = None,
+        label_smoothing: float = 0.0,
+        reference_class: Hashable = None,
+        n_threads: int | None = None,
+        random_state: int = 0,
+        warm_start: bool = False,
+        verbose: bool = False,
+    ) -> None:
+        self.C = C
+        self.l1_ratio = l1_ratio
+        self.fit_intercept = fit_intercept
+        self.tol = tol
+        self.max_iter = max_iter
+        self.solver = solver
+        self.max_memory = max_memory
+        self.feature_scale = feature_scale
+        self.standardize = standardize
+        self.penalty_factor = penalty_factor
+        self.class_weight = class_weight
+        self.label_smoothing = label_smoothing
+        self.reference_class = reference_class
+        self.n_threads = n_threads
+        self.random_state = random_state
+        self.warm_start = warm_start
+        self.verbose = verbose
+
+    def fit(
+        self,
+        X: MatrixLike | Blocks,
+        y: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        *,
+        target: str = "auto",
+        classes: ArrayLike | None = None,
+        offset: ArrayLike | None = None,
+        callback: Callable[[solvers.State], object] | None = None,
+    ) -> Self:
+        """Fit the model.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix or array of shape (n, D), or Blocks
+            Features, in the dtype and the memory they come in, which are never copied (see Notes);
+            or rows with their labels and weights in blocks, which need not fit in memory, y and
+            sample_weight being None then. Of a sparse X compressed rows (CSR) of float32 or float64
+            are used in place, with indices of 32 or 64 bits in any order; other formats are
+            converted once.
+        y : array-like of shape (n,) or (n, K)
+            Labels: integers, booleans or strings, of at least two classes. Or a column for each
+            class: floating numbers are probabilities, which sum to 1 in each row, and integers
+            counts of events, of which a row with nᵢ counts as nᵢ rows.
+        sample_weight : array-like of shape (n,), optional
+            Weights of the rows, >= 0; they need not sum to anything.
+        target : {"auto", "labels", "probabilities", "counts"}, default="auto"
+            What y holds; "auto": as above, by its shape and dtype.
+        classes : array-like of shape (K,), optional
+            Names of y's columns, 0..K-1 if there are none.
+        offset : array-like of shape (n, K), or (n,) for two classes, optional
+            Added to the logits of the rows, for the log-odds of ``classes_[1]`` where there are
+            two: what is known of them from elsewhere. It is no part of the model: add it to
+            `decision_function`.
+        callback : callable, optional
+            Called after each iteration with a state: its ``n_iter``, ``objective``, ``grad_norm``,
+            ``gap`` (an estimate of (F - F*) / F), ``n_passes`` and ``seconds``, and ``coef`` and
+            ``intercept``, which are made when they are asked for. If what it returns is true the
+            fit ends there; what it raises ends the fit too, the estimator being left as it was.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            For input or parameters out of range, naming the argument. The estimator is then as
+            it was before.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If the fit ended before its stopping rule was met.
+
+        Notes
+        -----
+        ============================================================  ===========
+        X                                                             computed in
+        ============================================================  ===========
+        bool, uint8, int8, uint16, int16, float16, bfloat16, float32  float32
+        uint32, int32, uint64, int64, float64                         float64
+        ============================================================  ===========
+
+        A fit of dense float64 X begins in float32, on a copy within ``max_memory``, and ends in
+        float64: so do values, coefficients and certificate.
+
+        X may have any strides, be read-only or mapped from a file: its numbers are converted a few
+        rows at a time, on their way through the cache. bfloat16 is that of ml_dtypes or of PyTorch;
+        tensors and whatever else has ``__array__`` or ``__dlpack__`` are read where they lie, if
+        that is in the processor's memory. Other numbers, objects among them, and views into
+        structured arrays are copied; complex numbers and those in another machine's byte order
+        are refused.
+        """
+        return self._fit(
+            X, y, sample_weight, max_iter=self.max_iter, target=target, classes=classes,
+            offset=offset, callback=callback,
+        )  # fmt: skip

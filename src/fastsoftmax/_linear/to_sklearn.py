@@ -1,0 +1,62 @@
+"""A fitted linear model as scikit-learn's."""
+
+from typing import Any
+
+import numpy as np
+
+from fastsoftmax._runtime.sklearn_compat import logistic_regression, require_fit
+from fastsoftmax._validation import targets as check_targets
+
+
+class ToSklearn:
+    """`to_sklearn` of an estimator with the attributes of scikit-learn's LogisticRegression."""
+
+    def to_sklearn(self) -> Any:
+        """The fitted model as a ``sklearn.linear_model.LogisticRegression``.
+
+        It predicts the same without this package: to be deployed, or for what asks for that class.
+        ``feature_scale`` is multiplied into its ``coef_``. Its parameters are those of this model
+        by which a fit of its own would come to the same optimum, where it has them: ``C``,
+        ``l1_ratio``, ``fit_intercept``, ``class_weight``, ``max_iter`` and ``warm_start``; its
+        ``tol`` has another meaning and is the default.
+
+        Returns
+        -------
+        sklearn.linear_model.LogisticRegression
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``.
+        ValueError
+            If rows have several labels, which that class does not know.
+        ImportError
+            Without scikit-learn.
+
+        Examples
+        --------
+        >>> import fastsoftmax
+        >>> X, y = fastsoftmax.datasets.load_digits()
+        >>> theirs = fastsoftmax.fit(X, y, C=0.01).to_sklearn()
+        >>> theirs.predict(X[:5]).tolist()
+        [0, 1, 2, 3, 4]
+        """
+        require_fit(self, "coef_")
+        check_targets.no_several_labels(self._several_labels)
+        model = logistic_regression(
+            C=self.C_ if hasattr(self, "C_") else self.C,
+            l1_ratio=self.l1_ratio,
+            fit_intercept=bool(self.fit_intercept),
+            class_weight=self.class_weight,
+            warm_start=bool(getattr(self, "warm_start", False)),
+            **({} if self.max_iter is None else {"max_iter": self.max_iter}),
+        )
+        model.classes_ = self.classes_.copy()
+        scale = 1.0 if self._feature_scale is None else self._feature_scale
+        model.coef_ = np.ascontiguousarray(self.coef_ * scale, self.coef_.dtype)
+        model.intercept_ = self.intercept_.copy()
+        model.n_features_in_ = self.n_features_in_
+        for name in ("feature_names_in_", "n_iter_"):
+            if hasattr(self, name):
+                setattr(model, name, np.atleast_1d(getattr(self, name)))
+        return model

@@ -1,0 +1,390 @@
+"""Networks that classify."""
+
+from collections.abc import Callable, Sequence
+from types import MethodType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastsoftmax import functional
+from fastsoftmax._neural.estimator import Learned, Perceptron, attributes_of
+from fastsoftmax._neural.goals import Goal
+from fastsoftmax._neural.training import Epoch
+from fastsoftmax._runtime.sklearn_compat import ClassifierMixin
+from fastsoftmax._validation import networks as check_networks
+from fastsoftmax._validation import numbers as check
+from fastsoftmax._validation import saved
+
+
+class WithProbabilities:
+    """A method that is an attribute of those networks only whose outputs are probabilities."""
+
+    def __init__(self, method: Callable[..., NDArray]) -> None:
+        self._method = method
+        self.__doc__ = method.__doc__
+
+    def __get__(self, model: Any, owner: type | None = None) -> Callable[..., NDArray]:
+        if model is None:
+            return self._method
+        check_networks.has_probabilities(model.loss)
+        return MethodType(self._method, model)
+
+
+class MLPClassifier(ClassifierMixin, Perceptron):
+    """Network of dense layers (multi-layer perceptron) that classifies.
+
+    Minimises the mean loss of the rows plus an L2 penalty by stochastic gradient descent. An epoch
+    is one compiled call: rows are gathered, sent forward and back, and the weights updated, without
+    an intermediate array of Python's.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or sequence of int, default=(100,)
+        Units of each hidden layer; () for none: softmax regression.
+    activation : str or sequence of str, default="relu"
+        Of the hidden layers, one for all or one each: "identity", "logistic" (or "sigmoid"),
+        "tanh", "relu", "leaky_relu" (slope ``negative_slope`` below 0).
+    loss : str, default="cross_entropy"
+        "cross_entropy": of the softmax of the outputs, one a class, two classes too; y holds labels
+        (N,), or one-hot rows or probabilities (N, K).
+        "binary_cross_entropy": of the logistic function of each output; y holds labels (N,), or the
+        zeros and ones (N, K) of several labels a row, which need not exclude each other.
+        "mse" (half the squared errors) and "mae": of the outputs themselves against the one-hot
+        rows. The loss of a row is a sum over its outputs, so that ∂loss/∂z is a - y for all but
+        "mae", which draws outputs to medians: of a one-hot column of several classes that is 0.
+    solver : str, default="adam"
+        "sgd": gradient descent with ``momentum`` and ``nesterovs_momentum``, where ``momentum`` is
+        not 0; "momentum" and "nesterov": with that, whatever ``nesterovs_momentum`` says;
+        "adagrad", "rmsprop" (squares averaged by ``beta_2``), "adam", "adamw". With
+        ``batch_size="full"`` each is batch gradient descent.
+    alpha : float, default=1e-4
+        Strength of the L2 penalty, >= 0: alpha/2 ‖W‖² / (weight of the batch) is added to its mean
+        loss, intercepts apart. "adamw" shrinks the coefficients by rate * alpha a step instead.
+    batch_size : int, "auto" or "full", default="auto"
+        Rows of a step; "auto": min(200, N), "full": all. At most N.
+    learning_rate : str, default="constant"
+        Of an epoch e = 0, 1, …: "constant"; "invscaling", learning_rate_init / (rows seen +
+        1)**power_t; "adaptive", divided by 5 where training would stop, down to 1e-6; "step",
+        times step_factor every step_size epochs; "cosine", down to 0 at max_iter.
+    learning_rate_init : float, default=0.001
+        The rate at first, > 0.
+    power_t : float, default=0.5
+        Exponent of "invscaling".
+    step_size, step_factor : int, float, default=10, 0.1
+        Of "step".
+    max_iter : int, default=200
+        Epochs at most.
+    shuffle : bool, default=True
+        Whether each epoch takes the rows in another order.
+    random_state : int, Generator, RandomState or None, default=None
+        Seed of initial coefficients, shuffling and the rows held out.
+    tol : float, default=1e-4
+        Training stops when for more than ``n_iter_no_change`` epochs in a row the loss has not
+        fallen by tol below the least so far, or the validation score not risen by it.
+    verbose : bool, default=False
+        Whether to show progress: a bar if tqdm is installed, else a line on standard error.
+    warm_start : bool, default=False
+        Whether a further ``fit`` starts from the present coefficients.
+    momentum : float, default=0.9
+        Of [0, 1), for "sgd", "momentum" and "nesterov".
+    nesterovs_momentum : bool, default=True
+        Whether the momentum of "sgd" is Nesterov's.
+    early_stopping : bool, default=False
+        Whether to hold out rows, watch the score on them and keep the epoch with the best one.
+    validation_fraction : float, default=0.1
+        Share of the rows that are held out, of each class its part.
+    n_iter_no_change : int, default=10
+        See ``tol``.
+    beta_1, beta_2 : float, default=0.9, 0.999
+        Decay of the means of gradients and of their squares, of [0, 1).
+    epsilon : float, default=1e-8
+        Added to roots of those squares, > 0.
+    negative_slope : float, default=0.1
+        Of "leaky_relu", >= 0.
+    init : str, default="auto"
+        Initial coefficients, uniform: "he" (variance 2 / inputs), "glorot" (2 / (inputs + units), a
+        third of it for logistic units), "zeros"; "auto" takes "he" for (leaky) relu, else
+        "glorot". Intercepts are zero.
+    feature_scale : float, default=1.0
+        Factor of X as it is read: 1/255 for bytes of pixels.
+    n_threads : int or None, default=None
+        Threads of the kernels, >= 1. None: as many as the processors this process may use. Small
+        steps take one. The result does not depend on it.
+
+    Attributes
+    ----------
+    classes_ : ndarray of shape (K,)
+        The labels, in order; 0..K-1 for y of shape (N, K).
+    coefs_ : list of ndarray of shape (inputs, units)
+        Weights of each layer.
+    intercepts_ : list of ndarray of shape (units,)
+    history_ : list of Epoch
+        ``(loss, accuracy, validation_loss, validation_accuracy, seconds)`` of each epoch.
+    loss_, loss_curve_ : float, list of float
+        The last loss of ``history_``, and all.
+    best_loss_ : float or None
+        The least of them; None with early stopping.
+    validation_scores_, best_validation_score_ : list of float, float, or None
+        With early stopping: accuracy of the validation rows.
+    n_iter_, t_ : int
+        Epochs of the fit, and rows trained on.
+    n_layers_, n_outputs_ : int
+        Layers, inputs and outputs counted, and outputs.
+    out_activation_ : str
+        "softmax", "logistic" or "identity".
+    n_features_in_ : int
+        D.
+
+    See Also
+    --------
+    SoftmaxRegression : The model without hidden layers, at its optimum.
+
+    Notes
+    -----
+    ``history_`` has the accuracy of the rows as training met them, each before the step that it
+    belongs to: that costs no pass of its own.
+
+    References
+    ----------
+    .. [1] Rumelhart, Hinton & Williams, "Learning representations by back-propagating errors",
+       Nature 323 (1986).
+    .. [2] Glorot & Bengio, AISTATS 2010; He et al., ICCV 2015: initial coefficients.
+    .. [3] Sutskever et al., ICML 2013; Duchi et al., JMLR 12 (2011); Kingma & Ba, arXiv 1412.6980;
+       Loshchilov & Hutter, arXiv 1711.05101: the solvers.
+
+    Examples
+    --------
+    >>> from fastsoftmax import MLPClassifier
+    >>> from fastsoftmax.datasets import load_digits
+    >>> X, y = load_digits()
+    >>> model = MLPClassifier(32, max_iter=30, tol=0, n_iter_no_change=30, random_state=0,
+    ...                       feature_scale=1 / 16)
+    >>> import warnings
+    >>> with warnings.catch_warnings(action="ignore"):  # 30 epochs do not settle
+    ...     _ = model.fit(X[:1500], y[:1500], validation_data=(X[1500:], y[1500:]))
+    >>> model.history_[-1].validation_accuracy > 0.85
+    True
+    """
+
+    __module__ = "fastsoftmax"
+
+    _losses = ("cross_entropy", "binary_cross_entropy", "mse", "mae")
+    _epoch = Epoch
+    _saved = attributes_of(Epoch, classes_=saved.labels("K"), _multilabel=saved.flag)
+
+    def __init__(
+        self,
+        hidden_layer_sizes: int | Sequence[int] = (100,),
+        activation: str | Sequence[str] = "relu",
+        *,
+        loss: str = "cross_entropy",
+        solver: str = "adam",
+        alpha: float = 1e-4,
+        batch_size: int | str = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        step_size: int = 10,
+        step_factor: float = 0.1,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: bool = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        negative_slope: float = 0.1,
+        init: str = "auto",
+        feature_scale: float = 1.0,
+        n_threads: int | None = None,
+    ) -> None:
+        self._keep(locals())
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.classifier_tags.multi_label = self.loss == "binary_cross_entropy"
+        return tags
+
+    def partial_fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        classes: ArrayLike | None = None,
+        sample_weight: ArrayLike | None = None,
+    ) -> Self:
+        """Train for one epoch, from where the last call ended; the solver's state is kept.
+
+        Parameters
+        ----------
+        X, y
+            As of `fit`. A ``batch_size`` of more rows than there are takes these.
+        classes : array-like of shape (K,)
+            All labels that calls will bring; needed by the first one where y holds labels.
+        sample_weight : array-like of shape (N,), optional
+            As of `fit`.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError, FloatingPointError
+            As `fit`.
+        """
+        return self._train(X, y, sample_weight, partial=True, classes=classes)
+
+    def _targets(
+        self, y: ArrayLike, n: int, goes_on: bool, classes: ArrayLike | None, partial: bool
+    ) -> Learned:
+        if _is_table(y):
+            return self._table_targets(y, n, goes_on)
+        if goes_on or partial:
+            known = self.classes_ if goes_on else check_networks.classes_of_first_fit(classes)
+            check_networks.same_classes(classes, known)
+            codes = check_networks.known_codes(y, known, n)
+        else:
+            codes, known = check.labels(y, n)
+        check_networks.warn_of_column(y)
+        goal = Goal(self.loss, "argmax")
+        return codes, goal, len(known), {"classes_": known, "_multilabel": False}
+
+    def _table_targets(self, y: ArrayLike, n: int, goes_on: bool) -> Learned:
+        multilabel = self.loss == "binary_cross_entropy"
+        least = -np.inf if self.loss in ("mse", "mae") else 0.0
+        y = check_networks.table(y, n, least=least, most=1.0 if multilabel else np.inf)
+        known = np.arange(y.shape[1])
+        if goes_on:
+            check_networks.not_other_shape("y", known.shape, self.classes_.shape, "classes")
+        goal = Goal(self.loss, "threshold" if multilabel else "argmax")
+        return y, goal, len(known), {"classes_": known, "_multilabel": multilabel}
+
+    def _validation_targets(self, y: ArrayLike, n: int, learned: dict[str, Any]) -> NDArray:
+        classes, argument = learned["classes_"], "validation_data y"
+        if not _is_table(y):
+            return check_networks.known_codes(y, classes, n, argument)
+        y = check_networks.table(y, n, argument=argument)
+        check_networks.not_other_shape(argument, y.shape[1:], classes.shape, "classes")
+        return y
+
+    def decision_function(self, X: ArrayLike) -> NDArray:
+        """Outputs before their activation.
+
+        Parameters
+        ----------
+        X : array-like of shape (N, D)
+
+        Returns
+        -------
+        ndarray of shape (N, K), or (N,) for two classes
+            For two classes the difference between the second and the first, with probabilities
+            the log-odds of ``classes_[1]``.
+        """
+        z = self._outputs(X)
+        if len(self.classes_) > 2 or self._multilabel:
+            return z
+        logits = self._class_logits(z)
+        return logits[:, 1] - logits[:, 0]
+
+    def predict(self, X: ArrayLike) -> NDArray:
+        """The class of the largest output of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (N, D)
+
+        Returns
+        -------
+        ndarray of shape (N,), or (N, K) of 0 and 1 for several labels a row
+
+        Raises
+        ------
+        NotFittedError, ValueError
+            Before ``fit``; if X has another number of features, or is not finite.
+        """
+        z = self._outputs(X)
+        if self._multilabel:
+            return (z > 0).astype(int)
+        return self.classes_[z.argmax(axis=1)]
+
+    @WithProbabilities
+    def predict_proba(self, X: ArrayLike) -> NDArray:
+        """Probabilities of the classes.
+
+        Of several labels a row each is on its own. Else rows sum to 1: the softmax of the outputs
+        or, with "binary_cross_entropy", each output's probability divided by their sum. Not there
+        for "mse" and "mae".
+
+        Parameters
+        ----------
+        X : array-like of shape (N, D)
+
+        Returns
+        -------
+        ndarray of shape (N, K)
+        """
+        z = self._outputs(X)
+        if self._multilabel:
+            return functional.sigmoid(z, n_threads=self.n_threads)
+        return functional.softmax(self._class_logits(z), n_threads=self.n_threads)
+
+    @WithProbabilities
+    def predict_log_proba(self, X: ArrayLike) -> NDArray:
+        """Logarithms of `predict_proba`, finite where that underflows.
+
+        Parameters
+        ----------
+        X : array-like of shape (N, D)
+
+        Returns
+        -------
+        ndarray of shape (N, K)
+        """
+        z = self._outputs(X)
+        if self._multilabel:
+            return functional.log_sigmoid(z, n_threads=self.n_threads)
+        return functional.log_softmax(self._class_logits(z), n_threads=self.n_threads)
+
+    def _class_logits(self, z: NDArray) -> NDArray:
+        """What probabilities of one label a row are the softmax of, from the outputs."""
+        if self.out_activation_ == "logistic":
+            return functional.log_sigmoid(z, n_threads=self.n_threads)
+        return z
+
+    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Share of rows, by weight, whose label, or all of whose labels, are predicted.
+
+        Of y (N, K) that holds one-hot rows or probabilities the largest counts.
+
+        Parameters
+        ----------
+        X : array-like of shape (N, D)
+        y : array-like of shape (N,) or (N, K)
+        sample_weight : array-like of shape (N,), optional
+
+        Returns
+        -------
+        float
+        """
+        right = self.predict(X)
+        y = np.asarray(y)
+        if self._multilabel:
+            hits = (right == y).all(axis=1)
+        elif _is_table(y):
+            hits = right == self.classes_[y.argmax(axis=1)]
+        else:
+            hits = right == y.reshape(-1)
+        return float(np.average(hits, weights=sample_weight))
+
+
+def _is_table(y: ArrayLike) -> bool:
+    y = np.asarray(y)
+    return y.ndim == 2 and y.shape[1] > 1

@@ -1,0 +1,364 @@
+"""What classifier and regressor share: parameters, the course of a fit, outputs."""
+
+import warnings
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastsoftmax._neural.goals import LOSSES, Goal, Rows
+from fastsoftmax._neural.initial import BOUNDS, initial_coefs
+from fastsoftmax._neural.network import Network
+from fastsoftmax._neural.rules import Rule
+from fastsoftmax._neural.schedules import FACTORS, Schedule
+from fastsoftmax._neural.training import Plan, Record, train
+from fastsoftmax._runtime.dtypes import computed_in
+from fastsoftmax._runtime.sklearn_compat import (
+    BaseEstimator,
+    ConvergenceWarning,
+    check_features_of_fit,
+    require_fit,
+)
+from fastsoftmax._saving import Saved
+from fastsoftmax._validation import networks as check_networks
+from fastsoftmax._validation import numbers as check
+from fastsoftmax._validation import saved
+
+ACTIVATIONS = ("identity", "logistic", "sigmoid", "tanh", "relu", "leaky_relu")
+# targets, their goal, the number of outputs, attributes to set
+Learned = tuple[NDArray, Goal, int, dict[str, Any]]
+SOLVERS = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw")
+
+
+# parameters that the outputs of a fitted network depend on, whatever they have been set to since
+OF_THE_FIT = ("hidden_layer_sizes", "activation", "loss", "negative_slope", "feature_scale")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Parameters of an estimator, checked."""
+
+    hidden: tuple[int, ...]
+    activations: list[str]
+    loss: str
+    rule: str
+    rule_numbers: dict[str, float]
+    schedule: Schedule
+    max_iter: int
+    tol: float
+    n_iter_no_change: int
+    validation_fraction: float
+    slope: float
+    init: str
+    feature_scale: float
+
+    @classmethod
+    def of(cls, model: Any) -> Self:
+        hidden = check_networks.layer_sizes(model.hidden_layer_sizes)
+        activations = check_networks.one_a_layer(model.activation, len(hidden), ACTIVATIONS)
+        rule = check_networks.name(model.solver, SOLVERS, "solver")
+        momentum = check_networks.below_one(model.momentum, "momentum")
+        if rule == "sgd" and momentum:
+            rule = "nesterov" if model.nesterovs_momentum else "momentum"
+        max_iter = check.integer(model.max_iter, "max_iter", least=1)
+        return cls(
+            hidden=hidden,
+            activations=["logistic" if a == "sigmoid" else a for a in activations],
+            loss=check_networks.name(model.loss, model._losses, "loss"),
+            rule=rule,
+            rule_numbers={
+                "alpha": check_networks.finite(model.alpha, "alpha", least=0.0),
+                "momentum": momentum,
+                "beta_1": check_networks.below_one(model.beta_1, "beta_1"),
+                "beta_2": check_networks.below_one(model.beta_2, "beta_2"),
+                "epsilon": check_networks.finite(model.epsilon, "epsilon", above=0.0),
+            },
+            schedule=Schedule(
+                check_networks.name(model.learning_rate, FACTORS, "learning_rate"),
+                check_networks.finite(model.learning_rate_init, "learning_rate_init", above=0.0),
+                check_networks.finite(model.power_t, "power_t", least=0.0),
+                check.integer(model.step_size, "step_size", least=1),
+                check_networks.finite(model.step_factor, "step_factor", above=0.0),
+                max_iter,
+            ),
+            max_iter=max_iter,
+            tol=check.number(model.tol, "tol", least=0.0),
+            n_iter_no_change=check.integer(model.n_iter_no_change, "n_iter_no_change", least=1),
+            validation_fraction=check_networks.share(
+                model.validation_fraction, "validation_fraction"
+            ),
+            slope=check_networks.finite(model.negative_slope, "negative_slope", least=0.0),
+            init=check_networks.name(model.init, BOUNDS, "init"),
+            feature_scale=check_networks.finite(model.feature_scale, "feature_scale", above=0.0),
+        )
+
+    def of_the_fit(self) -> dict[str, Any]:
+        """The parameters by which `of` gives a network of these outputs."""
+        values = self.hidden, self.activations, self.loss, self.slope, self.feature_scale
+        return dict(zip(OF_THE_FIT, values, strict=True))
+
+    def network(self, n_features: int, n_outputs: int, dtype: np.dtype, n_threads: int) -> Network:
+        return Network(
+            (n_features, *self.hidden, n_outputs),
+            self.activations,
+            self.loss,
+            dtype=dtype,
+            negative_slope=self.slope,
+            feature_scale=self.feature_scale,
+            n_threads=n_threads,
+        )
+
+
+def held_out(rows: Rows, fraction: float, rng: np.random.Generator) -> tuple[NDArray, NDArray]:
+    """Numbers of the rows to train on, and of those to validate by: of labels each its share."""
+    n = len(rows.X)
+    count = int(np.ceil(fraction * n))
+    if count < 2 or count > n - 1:
+        raise ValueError(
+            f"validation_fraction: expected at least 2 rows to validate by and 1 to train on, got "
+            f"{count} of {n}"
+        )
+    order = rng.permutation(n)
+    if rows.targets.ndim == 1:
+        order = order[np.argsort(rows.targets[order], kind="stable")]
+    out = np.zeros(n, bool)
+    out[((np.arange(count) + rng.uniform()) * n / count).astype(np.intp)] = True
+    return order[~out], order[out]
+
+
+def attributes_of(epoch: type, **more: saved.Kind) -> saved.Attributes:
+    """What a file keeps of a network whose history is of such epochs, and more."""
+    return saved.Attributes(
+        {
+            "n_features_in_": saved.size("D"),
+            "n_outputs_": saved.size("K"),
+            "coefs_": saved.layers("M", ndim=2),
+            "intercepts_": saved.layers("M", ndim=1),
+            "n_layers_": saved.count,
+            "out_activation_": saved.text,
+            "_of_the_fit": saved.keyed(*OF_THE_FIT),
+            "history_": saved.listed(saved.record(epoch)),
+            "loss_curve_": saved.listed(saved.number),
+            "loss_": saved.number,
+            "best_loss_": saved.optional(saved.number),
+            "validation_scores_": saved.optional(saved.listed(saved.number)),
+            "best_validation_score_": saved.optional(saved.number),
+            "n_iter_": saved.count,
+            "t_": saved.count,
+            **more,
+        },
+        {"feature_names_in_": saved.names("D")},
+    )
+
+
+class Perceptron(Saved, BaseEstimator):
+    """A network as an estimator; subclasses know about targets.
+
+    They offer ``_losses``, ``_epoch`` (the type of an entry of ``history_``), ``_saved`` (what a
+    file keeps), ``_targets(y, n, goes_on, classes, partial)``, which gives the kernel's targets,
+    their `Goal`, the number of outputs and a dict of attributes to set once the fit has ended, and
+    ``_validation_targets``.
+    """
+
+    _rule: Rule | None = None  # what `partial_fit` goes on with: the solver's state
+    _rng: np.random.Generator | None = None
+
+    def _keep(self, parameters: dict[str, Any]) -> None:
+        """Set what ``__init__`` was given."""
+        for name, value in parameters.items():
+            if name != "self":
+                setattr(self, name, value)
+
+    def fit(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        validation_data: tuple[ArrayLike, ArrayLike] | None = None,
+        callback: Any = None,
+    ) -> Self:
+        """Train for up to ``max_iter`` epochs.
+
+        Parameters
+        ----------
+        X : array-like of shape (N, D)
+            Features, read in the dtype they are stored in, whatever their strides, as
+            `SoftmaxRegression.fit` reads them.
+        y : array-like of shape (N,) or (N, K)
+            Targets, see ``loss``.
+        sample_weight : array-like of shape (N,), optional
+            Weights of the rows, >= 0. A step divides by the sum of its rows'.
+        validation_data : (X, y), optional
+            Rows whose loss and score ``history_`` shall hold; with ``early_stopping`` those that
+            decide, in place of a share of X.
+        callback : callable, optional
+            Called as ``callback(state)`` after every epoch; ``state.epoch`` counts from 1,
+            ``state.history`` is ``history_`` so far, ``state.coefs`` and ``state.intercepts`` copy
+            the parameters. If it returns something true, the fit ends.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError
+            For input or parameters out of range, naming the argument. The estimator is then as
+            it was before.
+        FloatingPointError
+            If the loss is no longer finite, naming epoch and step. The estimator then has the last
+            finite weights.
+
+        Warns
+        -----
+        ConvergenceWarning
+            If ``max_iter`` epochs ended without the stopping rule's being met.
+        """
+        return self._train(X, y, sample_weight, validation_data, callback)
+
+    def _train(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None,
+        validation_data: Any = None,
+        callback: Any = None,
+        *,
+        partial: bool = False,
+        classes: ArrayLike | None = None,
+    ) -> Self:
+        settings = Settings.of(self)
+        check_networks.callback(callback)
+        goes_on = hasattr(self, "coefs_") and (partial or bool(self.warm_start))
+        given, X = X, check_networks.rows(
+            X, n_features=self.n_features_in_ if goes_on else None, owner=type(self).__name__
+        )  # fmt: skip
+        if goes_on:
+            check_features_of_fit(self, given, reset=False)
+        targets, goal, n_outputs, learned = self._targets(y, len(X), goes_on, classes, partial)
+        dtype = self.coefs_[0].dtype if goes_on else computed_in(X.dtype)
+        weights = check.weights(sample_weight, len(X), dtype)
+        rows = Rows(X, targets if targets.ndim == 1 else targets.astype(dtype, copy=False), weights)
+        rng = self._rng if partial and goes_on else None
+        rng = rng or check_networks.generator(self.random_state)
+
+        order = np.arange(len(X), dtype=np.intp)
+        validation = self._validation(validation_data, X.shape[1], learned)
+        if self.early_stopping and validation is None:
+            check_networks.no_early_stopping(partial)
+            order, chosen = held_out(rows, settings.validation_fraction, rng)
+            check_networks.weight_in_both_parts(weights, order, chosen)
+            validation = rows.some(chosen)
+        plan = self._plan(settings, len(order), callback, partial)
+        network = settings.network(X.shape[1], n_outputs, dtype, check.threads(self.n_threads))
+        if goes_on:
+            self._start_from_previous(network)
+        else:
+            network.coefs = initial_coefs(
+                settings.init, network.sizes, settings.activations, settings.slope, rng
+            )
+        rule = self._rule if partial and goes_on else None
+        if rule is not None and rule.name == settings.rule:
+            rule.change(**settings.rule_numbers)
+        else:
+            rule = Rule(settings.rule, network, **settings.rule_numbers)
+        record = self._record.continued(partial) if goes_on else Record()
+
+        def keep(rule: Rule) -> None:
+            check_features_of_fit(self, given, reset=not goes_on)
+            self._settings, self._rule, self._rng, self._record = settings, rule, rng, record
+            for name, value in learned.items():
+                setattr(self, name, value)
+            self._publish(network, settings)
+
+        try:
+            ended = train(network, rule, goal, rows, order, plan, record, rng, validation)
+        except FloatingPointError:  # what the rule remembers may not be finite
+            keep(Rule(settings.rule, network, **settings.rule_numbers))
+            raise
+        keep(rule)
+        if not (ended or partial):
+            warnings.warn(
+                f"Stochastic optimizer: max_iter={settings.max_iter} epochs ended without the "
+                "loss's having settled. Increase max_iter, tol or learning_rate_init.",
+                ConvergenceWarning,
+                stacklevel=3,
+            )
+        return self
+
+    def _plan(self, settings: Settings, n_rows: int, callback: Any, partial: bool) -> Plan:
+        return Plan(
+            max_iter=1 if partial else settings.max_iter,
+            batch_size=check_networks.batch_rows(self.batch_size, n_rows, clip=partial),
+            schedule=settings.schedule,
+            shuffle=bool(self.shuffle),
+            tol=settings.tol,
+            n_iter_no_change=settings.n_iter_no_change,
+            early_stopping=bool(self.early_stopping),
+            callback=callback,
+            verbose=bool(self.verbose),
+            kind=self._epoch,
+        )
+
+    def _start_from_previous(self, network: Network) -> None:
+        previous = self.coefs_[0].shape[0], *(b.size for b in self.intercepts_)
+        check_networks.not_other_shape("warm_start", network.sizes, previous, "layers of sizes")
+        network.coefs, network.intercepts = self.coefs_, self.intercepts_
+
+    def _publish(self, network: Network, settings: Settings) -> None:
+        record = self._record
+        self.coefs_, self.intercepts_ = network.coefs, network.intercepts
+        self.n_layers_, self.n_outputs_ = len(network.sizes), network.sizes[-1]
+        self.out_activation_ = LOSSES[settings.loss].out_activation
+        self.history_ = record.history
+        self.loss_curve_ = [epoch.loss for epoch in record.history]
+        self.loss_ = self.loss_curve_[-1] if self.loss_curve_ else np.nan
+        early = bool(self.early_stopping)
+        self.best_loss_ = None if early else record.best_loss
+        self.validation_scores_ = record.validation_scores if early else None
+        self.best_validation_score_ = record.best_score if early else None
+        self.n_iter_, self.t_ = record.epochs, record.rows_seen
+
+    def _attributes_to_save(self) -> dict[str, Any]:
+        return super()._attributes_to_save() | {"_of_the_fit": self._settings.of_the_fit()}
+
+    def _restore(self, attributes: dict[str, Any]) -> None:
+        settings = Settings.of(type(self)(**attributes.pop("_of_the_fit")))
+        saved.of_network(attributes, settings.hidden, LOSSES[settings.loss].out_activation)
+        super()._restore(attributes)
+        self._settings = settings
+        self._record = Record(
+            history=self.history_,
+            validation_scores=list(self.validation_scores_ or []),
+            best_loss=np.inf if self.best_loss_ is None else self.best_loss_,
+            best_score=(
+                -np.inf if self.best_validation_score_ is None else self.best_validation_score_
+            ),
+            rows_seen=self.t_,
+            epochs=self.n_iter_,
+        )
+
+    def _validation(self, data: Any, n_features: int, learned: dict[str, Any]) -> Rows | None:
+        if data is None:
+            return None
+        X, y = check_networks.pair(data)
+        X = check_networks.rows(X, n_features=n_features, argument="validation_data X")
+        return Rows(X, self._validation_targets(y, len(X), learned))
+
+    def _outputs(self, X: ArrayLike) -> NDArray:
+        """Outputs (N, K) before the last activation."""
+        require_fit(self, "coefs_")
+        given, X = X, check_networks.rows(
+            X, n_features=self.n_features_in_, owner=type(self).__name__
+        )  # fmt: skip
+        check_features_of_fit(self, given, reset=False)
+        network = self._settings.network(
+            self.n_features_in_,
+            self.n_outputs_,
+            self.coefs_[0].dtype,
+            check.threads(self.n_threads),
+        )
+        network.coefs, network.intercepts = self.coefs_, self.intercepts_
+        return network.outputs(X)

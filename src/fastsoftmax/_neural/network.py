@@ -1,0 +1,225 @@
+"""A network's parameters, in the layout of the kernels, and the passes over data that they take."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastsoftmax._core import kernels
+from fastsoftmax._engine.linalg.workspace import Workspace
+from fastsoftmax._neural.rules import Rule
+from fastsoftmax._runtime.threads import team
+from fastsoftmax._validation import networks as check_networks
+
+ALIGNMENT = 64
+# Units of a layer for which two threads are no faster than one: two cores, 784 inputs, 64 and 256
+# rows, microseconds a step by one and by two threads: 10 units 22, 37 and 86, 103; 16 units 31, 47
+# and 118, 123; 32 units 45, 33 and 167, 101.
+NARROW = 16
+
+
+class Pass(NamedTuple):
+    """What an epoch leaves behind besides its weights."""
+
+    loss: float  # mean of the steps that were done, by their rows, penalty included
+    hits: float  # weight of the rows that were measured as right
+    errors: NDArray[np.float64]  # (K,), squared errors by weight, where they are measured
+    n_steps: int
+    complete: bool  # False: the loss of step n_steps + 1 is not finite, and it was not done
+
+
+class Network:
+    """Dense layers of some sizes, trained in place; one thread of Python at a time.
+
+    What estimators are built on; shapes, and ranges of labels and row numbers, are checked.
+
+    Parameters
+    ----------
+    sizes : sequence of int
+        Features, units of each hidden layer, outputs.
+    activations : sequence of str
+        Of the hidden layers: "identity", "logistic", "tanh", "relu" or "leaky_relu".
+    loss : str
+        "cross_entropy" (of the softmax of the outputs z), "binary_cross_entropy" (of the logistic
+        function of each), "mse" (half the squared errors) or "mae". That of a row is a sum over its
+        outputs, so that with the loss's own activation ∂loss/∂z is a - y, but for "mae".
+    dtype : dtype
+        float32 or float64, in which all is computed.
+    negative_slope : float
+        Of "leaky_relu".
+    feature_scale : float
+        Factor of X as it is read.
+    n_threads : int
+        At most. The results do not depend on it.
+    """
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        activations: Sequence[str],
+        loss: str,
+        *,
+        dtype: np.dtype = np.float32,
+        negative_slope: float = 0.1,
+        feature_scale: float = 1.0,
+        n_threads: int = 1,
+    ) -> None:
+        self.sizes = tuple(sizes)
+        self.dtype = np.dtype(dtype)
+        self.negative_slope, self.feature_scale = negative_slope, feature_scale
+        self.n_threads = n_threads
+        self._kernel = kernels(self.dtype).network
+        self._activations = [self._kernel.ACTIVATIONS[name] for name in [*activations, "identity"]]
+        self._loss = self._kernel.LOSSES[loss]
+        self._workspace = Workspace()
+        strides = [self._kernel.stride_of(n) for n in self.sizes]
+        self._shapes = list(zip(self.sizes[1:], strides[:-1], strict=True))
+        self._weights = self.block()
+
+    def block(self) -> NDArray:
+        """Zeros, as many as there are weights and in their layout."""
+        size = sum(m * stride for m, stride in self._shapes)
+        memory = np.zeros(size * self.dtype.itemsize + ALIGNMENT, np.uint8)
+        start = -memory.ctypes.data % ALIGNMENT
+        return memory[start : start + size * self.dtype.itemsize].view(self.dtype)
+
+    def _layers(self, block: NDArray) -> list[NDArray]:
+        """(units, stride) of each layer: weights, intercept, zeros."""
+        ends = np.cumsum([m * stride for m, stride in self._shapes])[:-1]
+        parts = np.split(block, ends)
+        return [p.reshape(shape) for p, shape in zip(parts, self._shapes, strict=True)]
+
+    def _coefs(self, block: NDArray) -> list[NDArray]:
+        return [w[:, :n].T for w, n in zip(self._layers(block), self.sizes[:-1], strict=True)]
+
+    def _intercepts(self, block: NDArray) -> list[NDArray]:
+        return [w[:, n] for w, n in zip(self._layers(block), self.sizes[:-1], strict=True)]
+
+    @property
+    def coefs(self) -> list[NDArray]:
+        """Weights (inputs, units) of each layer: copies. Assign a list to set them."""
+        return [w.copy(order="K") for w in self._coefs(self._weights)]
+
+    @coefs.setter
+    def coefs(self, values: Sequence[NDArray]) -> None:
+        for own, given in zip(self._coefs(self._weights), values, strict=True):
+            own[...] = given
+
+    @property
+    def intercepts(self) -> list[NDArray]:
+        """Intercepts (units,) of each layer: copies. Assign a list to set them."""
+        return [b.copy() for b in self._intercepts(self._weights)]
+
+    @intercepts.setter
+    def intercepts(self, values: Sequence[NDArray]) -> None:
+        for own, given in zip(self._intercepts(self._weights), values, strict=True):
+            own[...] = given
+
+    def snapshot(self) -> NDArray:
+        """A copy of all parameters, for `restore`."""
+        return self._weights.copy()
+
+    def restore(self, parameters: NDArray) -> None:
+        self._weights[...] = parameters
+
+    def is_finite(self) -> bool:
+        return bool(np.isfinite(self._weights).all())
+
+    def team(self, rows: int) -> int:
+        """Threads for a step over so many rows.
+
+        Between its phases the threads exchange a row's inputs, which NARROW units are worth.
+        """
+        wide = sum(max(0, m - NARROW) * stride for m, stride in self._shapes)
+        return team(self.n_threads, 2 * rows * wide)
+
+    def epoch(
+        self,
+        X: NDArray,
+        targets: NDArray,
+        order: NDArray[np.intp] | None,
+        batch_size: int,
+        rule: Rule,
+        rate: float,
+        *,
+        sample_weight: NDArray | None = None,
+        measure: str = "none",
+        threshold: float = 0.0,
+    ) -> Pass:
+        """One step of the rule for every `batch_size` rows, in one call without the GIL.
+
+        Parameters
+        ----------
+        X : ndarray of shape (N, D)
+            Of any dtype that `_dtypes` knows and of any strides.
+        targets : ndarray
+            int32 labels (N,), or numbers (N, K).
+        order : ndarray of intp, or None
+            Row numbers in the order of training, any subset of the rows; None: as they stand.
+        rule : Rule
+            How weights follow the gradient, with its state.
+        rate : float
+            Learning rate.
+        sample_weight : ndarray of shape (N,), optional
+            A step divides by its rows' sum; rows whose sum is 0 take none.
+        measure : str
+            "argmax": `hits` are rows whose largest output is that of the largest target, or the
+            label; "threshold": rows whose outputs are all on the side of the threshold on which
+            the targets are of 1/2; "squares": `errors`; or "none".
+        """
+        check_networks.of_network(X, self.sizes, targets, sample_weight, order)
+        n_rows = len(X) if order is None else len(order)
+        order = None if order is None else np.ascontiguousarray(order, dtype=np.intp)
+        labels = np.ascontiguousarray(targets, dtype=np.int32) if targets.ndim == 1 else None
+        given = None if labels is not None else self._cast(targets)
+        batch_size = max(1, min(batch_size, n_rows))
+        sums = rule.first if rule.name == "store" else None
+        if sums is None and batch_size > self._kernel.slice_rows():
+            sums = self.block()
+        totals, errors = np.zeros(3), np.zeros(self.sizes[-1])
+        n_steps = self._kernel.epoch(
+            self.sizes, self._activations, self.negative_slope, self._loss,
+            self._kernel.MEASURES[measure], threshold, X, self.feature_scale, labels, given,
+            self._cast(sample_weight), order, batch_size, self._weights, rule.first, rule.second,
+            sums, self._kernel.RULES[rule.name], rate, *rule.numbers, rule.n_steps, totals, errors,
+            self._workspace, self.team(batch_size),
+        )  # fmt: skip
+        rule.n_steps += n_steps
+        loss, squares, hits = totals.tolist()
+        if rule.penalty:
+            loss += rule.penalty * squares
+        loss /= max(1, min(n_steps * batch_size, n_rows))
+        return Pass(loss, hits, errors, n_steps, n_steps == -(-n_rows // batch_size))
+
+    def value_and_grad(
+        self,
+        X: NDArray,
+        targets: NDArray,
+        sample_weight: NDArray | None = None,
+        *,
+        alpha: float = 0.0,
+    ) -> tuple[float, list[NDArray], list[NDArray]]:
+        """Mean loss and its gradients with respect to `coefs` and `intercepts`.
+
+        (Σ sᵢ lossᵢ + alpha/2 ‖W‖²) / Σ sᵢ, by the code that trains: one step of a rule that leaves
+        the weights and keeps their gradient.
+        """
+        rule = Rule("store", self, alpha=alpha)
+        done = self.epoch(X, targets, None, len(X), rule, 0.0, sample_weight=sample_weight)
+        value = done.loss if done.complete else np.nan
+        return value, self._coefs(rule.first), self._intercepts(rule.first)
+
+    def outputs(self, X: NDArray) -> NDArray:
+        """The last layer's outputs (N, K) before its activation."""
+        check_networks.of_network(X, self.sizes)
+        out = np.empty((len(X), self.sizes[-1]), self.dtype)
+        self._kernel.outputs(
+            self.sizes, self._activations, self.negative_slope, X, self.feature_scale,
+            self._weights, out, self._workspace,
+            team(self.n_threads, len(X) * self._weights.size),
+        )  # fmt: skip
+        return out
+
+    def _cast(self, array: NDArray | None) -> NDArray | None:
+        return None if array is None else np.ascontiguousarray(array, dtype=self.dtype)

@@ -1,0 +1,230 @@
+"""Networks that predict numbers."""
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+from numpy.typing import ArrayLike, NDArray
+
+from fastsoftmax._neural.estimator import Learned, Perceptron, attributes_of
+from fastsoftmax._neural.goals import Goal
+from fastsoftmax._neural.training import RegressionEpoch
+from fastsoftmax._runtime.sklearn_compat import RegressorMixin
+from fastsoftmax._validation import networks as check_networks
+
+
+class MLPRegressor(RegressorMixin, Perceptron):
+    """Network of dense layers (multi-layer perceptron) that predicts numbers.
+
+    As `MLPClassifier`, with outputs that are compared with y as they are.
+
+    Parameters
+    ----------
+    hidden_layer_sizes : int or sequence of int, default=(100,)
+        Units of each hidden layer; () for none: linear regression by gradient descent.
+    activation : str or sequence of str, default="relu"
+        Of the hidden layers, one for all or one each: "identity", "logistic" (or "sigmoid"),
+        "tanh", "relu", "leaky_relu" (slope ``negative_slope`` below 0).
+    loss : str, default="mse"
+        "mse": ½ Σ (a - y)² over the outputs of a row, whose derivative is a - y; "mae": Σ |a - y|.
+    solver : str, default="adam"
+        "sgd": gradient descent with ``momentum`` and ``nesterovs_momentum``, where ``momentum`` is
+        not 0; "momentum" and "nesterov": with that, whatever ``nesterovs_momentum`` says;
+        "adagrad", "rmsprop" (squares averaged by ``beta_2``), "adam", "adamw". With
+        ``batch_size="full"`` each is batch gradient descent.
+    alpha : float, default=1e-4
+        Strength of the L2 penalty, >= 0: alpha/2 ‖W‖² / (weight of the batch) is added to its mean
+        loss, intercepts apart. "adamw" shrinks the coefficients by rate * alpha a step instead.
+    batch_size : int, "auto" or "full", default="auto"
+        Rows of a step; "auto": min(200, N), "full": all. At most N.
+    learning_rate : str, default="constant"
+        Of an epoch e = 0, 1, …: "constant"; "invscaling", learning_rate_init / (rows seen +
+        1)**power_t; "adaptive", divided by 5 where training would stop, down to 1e-6; "step",
+        times step_factor every step_size epochs; "cosine", down to 0 at max_iter.
+    learning_rate_init : float, default=0.001
+        The rate at first, > 0.
+    power_t : float, default=0.5
+        Exponent of "invscaling".
+    step_size, step_factor : int, float, default=10, 0.1
+        Of "step".
+    max_iter : int, default=200
+        Epochs at most.
+    shuffle : bool, default=True
+        Whether each epoch takes the rows in another order.
+    random_state : int, Generator, RandomState or None, default=None
+        Seed of initial coefficients, shuffling and the rows held out.
+    tol : float, default=1e-4
+        Training stops when for more than ``n_iter_no_change`` epochs in a row the loss has not
+        fallen by tol below the least so far, or the validation score not risen by it.
+    verbose : bool, default=False
+        Whether to show progress: a bar if tqdm is installed, else a line on standard error.
+    warm_start : bool, default=False
+        Whether a further ``fit`` starts from the present coefficients.
+    momentum : float, default=0.9
+        Of [0, 1), for "sgd", "momentum" and "nesterov".
+    nesterovs_momentum : bool, default=True
+        Whether the momentum of "sgd" is Nesterov's.
+    early_stopping : bool, default=False
+        Whether to hold out rows, watch the score on them and keep the epoch with the best one.
+    validation_fraction : float, default=0.1
+        Share of the rows that are held out, at random.
+    n_iter_no_change : int, default=10
+        See ``tol``.
+    beta_1, beta_2 : float, default=0.9, 0.999
+        Decay of the means of gradients and of their squares, of [0, 1).
+    epsilon : float, default=1e-8
+        Added to roots of those squares, > 0.
+    negative_slope : float, default=0.1
+        Of "leaky_relu", >= 0.
+    init : str, default="auto"
+        Initial coefficients, uniform: "he" (variance 2 / inputs), "glorot" (2 / (inputs + units), a
+        third of it for logistic units), "zeros"; "auto" takes "he" for (leaky) relu, else
+        "glorot". Intercepts are zero.
+    feature_scale : float, default=1.0
+        Factor of X as it is read: 1/255 for bytes of pixels.
+    n_threads : int or None, default=None
+        Threads of the kernels, >= 1. None: as many as the processors this process may use. Small
+        steps take one. The result does not depend on it.
+
+    Attributes
+    ----------
+    coefs_ : list of ndarray of shape (inputs, units)
+        Weights of each layer.
+    intercepts_ : list of ndarray of shape (units,)
+    history_ : list of RegressionEpoch
+        ``(loss, score, validation_loss, validation_score, seconds)`` of each epoch.
+    loss_, loss_curve_ : float, list of float
+        The last loss of ``history_``, and all.
+    best_loss_ : float or None
+        The least of them; None with early stopping.
+    validation_scores_, best_validation_score_ : list of float, float, or None
+        With early stopping: R² of the validation rows.
+    n_iter_, t_ : int
+        Epochs of the fit, and rows trained on.
+    n_layers_, n_outputs_ : int
+        Layers, inputs and outputs counted, and outputs.
+    out_activation_ : str
+        "identity".
+    n_features_in_ : int
+        D.
+
+    Notes
+    -----
+    ``history_`` has the R² of the rows as training met them, each before the step that it belongs
+    to: that costs no pass of its own.
+
+    References
+    ----------
+    .. [1] Rumelhart, Hinton & Williams, "Learning representations by back-propagating errors",
+       Nature 323 (1986).
+    .. [2] Glorot & Bengio, AISTATS 2010; He et al., ICCV 2015: initial coefficients.
+    .. [3] Sutskever et al., ICML 2013; Duchi et al., JMLR 12 (2011); Kingma & Ba, arXiv 1412.6980;
+       Loshchilov & Hutter, arXiv 1711.05101: the solvers.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from fastsoftmax import MLPRegressor
+    >>> X = np.random.default_rng(0).normal(size=(500, 3))
+    >>> y = np.abs(X[:, 0]) + X[:, 1]
+    >>> model = MLPRegressor(32, learning_rate_init=0.01, random_state=0).fit(X, y)
+    >>> model.score(X, y) > 0.95
+    True
+    """
+
+    __module__ = "fastsoftmax"
+
+    _losses = ("mse", "mae")
+    _epoch = RegressionEpoch
+    _saved = attributes_of(RegressionEpoch)
+
+    def __init__(
+        self,
+        hidden_layer_sizes: int | Sequence[int] = (100,),
+        activation: str | Sequence[str] = "relu",
+        *,
+        loss: str = "mse",
+        solver: str = "adam",
+        alpha: float = 1e-4,
+        batch_size: int | str = "auto",
+        learning_rate: str = "constant",
+        learning_rate_init: float = 0.001,
+        power_t: float = 0.5,
+        step_size: int = 10,
+        step_factor: float = 0.1,
+        max_iter: int = 200,
+        shuffle: bool = True,
+        random_state: Any = None,
+        tol: float = 1e-4,
+        verbose: bool = False,
+        warm_start: bool = False,
+        momentum: float = 0.9,
+        nesterovs_momentum: bool = True,
+        early_stopping: bool = False,
+        validation_fraction: float = 0.1,
+        n_iter_no_change: int = 10,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+        negative_slope: float = 0.1,
+        init: str = "auto",
+        feature_scale: float = 1.0,
+        n_threads: int | None = None,
+    ) -> None:
+        self._keep(locals())
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.target_tags.multi_output = True
+        return tags
+
+    def partial_fit(
+        self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
+    ) -> Self:
+        """Train for one epoch, from where the last call ended; the solver's state is kept.
+
+        Parameters
+        ----------
+        X, y, sample_weight
+            As of `fit`. A ``batch_size`` of more rows than there are takes these.
+
+        Returns
+        -------
+        self
+
+        Raises
+        ------
+        ValueError, TypeError, FloatingPointError
+            As `fit`.
+        """
+        return self._train(X, y, sample_weight, partial=True)
+
+    def _targets(
+        self, y: ArrayLike, n: int, goes_on: bool, classes: None, partial: bool
+    ) -> Learned:
+        table = check_networks.table(y, n)
+        check_networks.warn_of_column(y)
+        if goes_on:
+            check_networks.not_other_shape("y", table.shape[1:], (self.n_outputs_,), "outputs")
+        return table, Goal(self.loss, "squares"), table.shape[1], {}
+
+    def _validation_targets(self, y: ArrayLike, n: int, learned: dict[str, Any]) -> NDArray:
+        return check_networks.table(y, n, argument="validation_data y")
+
+    def predict(self, X: ArrayLike) -> NDArray:
+        """Outputs of the network.
+
+        Parameters
+        ----------
+        X : array-like of shape (N, D)
+
+        Returns
+        -------
+        ndarray of shape (N,) for one output, (N, K) for several
+
+        Raises
+        ------
+        NotFittedError, ValueError
+            Before ``fit``; if X has another number of features, or is not finite.
+        """
+        z = self._outputs(X)
+        return z[:, 0] if z.shape[1] == 1 else z

@@ -1,0 +1,73 @@
+"""How weights follow their gradient: the rules of `_core/network_rules.pxd`, with their state."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from fastsoftmax._neural.network import Network
+
+
+@dataclass(frozen=True)
+class Kind:
+    """What a rule needs."""
+
+    states: int = 0  # numbers kept for each weight
+    mean: str = "beta_1"  # parameter of its mean of gradients, where it has one
+    decoupled: bool = False  # alpha shrinks the coefficients beside the loss, not within
+
+
+KINDS = {
+    "store": Kind(1),  # keep the gradient and leave the weights
+    "sgd": Kind(),
+    "momentum": Kind(1, mean="momentum"),
+    "nesterov": Kind(1, mean="momentum"),
+    "adagrad": Kind(1),
+    "rmsprop": Kind(1),
+    "adam": Kind(2),
+    "adamw": Kind(2, decoupled=True),
+}
+
+
+class Rule:
+    """A rule and what it remembers of a network's past gradients.
+
+    Parameters
+    ----------
+    name : str
+        A key of `KINDS`.
+    network : Network
+        Whose weights it is for.
+    alpha : float
+        Strength of the penalty alpha/2 ‖W‖² on the coefficients, which the sum of a batch's losses
+        includes; for "adamw" a step takes rate * alpha of each coefficient instead.
+    momentum, beta_1, beta_2, epsilon : float
+        As `MLPClassifier` has them; "rmsprop" averages squares by beta_2.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        network: "Network",
+        *,
+        alpha: float = 0.0,
+        momentum: float = 0.9,
+        beta_1: float = 0.9,
+        beta_2: float = 0.999,
+        epsilon: float = 1e-8,
+    ) -> None:
+        kind = KINDS[name]
+        self.name, self._kind = name, kind
+        self.first: NDArray | None = network.block() if kind.states > 0 else None
+        self.second: NDArray | None = network.block() if kind.states > 1 else None
+        self.n_steps = 0
+        self.change(alpha=alpha, momentum=momentum, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon)
+
+    def change(
+        self, *, alpha: float, momentum: float, beta_1: float, beta_2: float, epsilon: float
+    ) -> None:
+        """Go on with other numbers and the same state."""
+        mean = momentum if self._kind.mean == "momentum" else beta_1
+        self.numbers = mean, beta_2, epsilon, alpha
+        self.penalty = 0.0 if self._kind.decoupled else alpha

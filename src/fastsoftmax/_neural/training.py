@@ -1,0 +1,205 @@
+"""The loop over epochs: schedules, early stopping, callbacks, and what it leaves on record."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastsoftmax._neural.goals import Goal, Rows, spread_of
+from fastsoftmax._neural.network import Network
+from fastsoftmax._neural.rules import Rule
+from fastsoftmax._neural.schedules import LEAST, Schedule
+from fastsoftmax._runtime.progress import progress
+
+
+class Epoch(NamedTuple):
+    """An epoch of a classifier, as `history_` keeps it; None where nothing was measured."""
+
+    loss: float  # mean over the steps, each before its update, penalty included
+    accuracy: float  # of the training rows, as the steps met them
+    validation_loss: float | None  # after the epoch, without the penalty
+    validation_accuracy: float | None
+    seconds: float  # of the epoch, validation included
+
+
+class RegressionEpoch(NamedTuple):
+    """An epoch of a regressor, as `history_` keeps it: R² in place of accuracy."""
+
+    loss: float
+    score: float
+    validation_loss: float | None
+    validation_score: float | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class State:
+    """What a callback sees after an epoch."""
+
+    epoch: int  # from 1 on
+    history: list
+    network: Network = field(repr=False)
+
+    @property
+    def coefs(self) -> list[NDArray]:
+        """Copies of the weights (inputs, units) of each layer."""
+        return self.network.coefs
+
+    @property
+    def intercepts(self) -> list[NDArray]:
+        """Copies of the intercepts of each layer."""
+        return self.network.intercepts
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How to train, and when to stop."""
+
+    max_iter: int
+    batch_size: int
+    schedule: Schedule
+    shuffle: bool = True
+    tol: float | None = None  # None: all epochs
+    n_iter_no_change: int = 10
+    early_stopping: bool = False  # by the score of the validation rows, not by the loss
+    callback: Callable[[State], object] | None = None
+    verbose: bool = False
+    kind: type = Epoch
+
+
+@dataclass
+class Record:
+    """What training leaves behind; further fits may go on with it."""
+
+    history: list = field(default_factory=list)
+    validation_scores: list[float] = field(default_factory=list)
+    best_loss: float = np.inf
+    best_score: float = -np.inf
+    rows_seen: int = 0
+    epochs: int = 0  # of this fit, or since the first of several partial ones
+    no_better: int = 0  # epochs in a row
+
+    def continued(self, same_fit: bool) -> "Record":
+        """A copy to go on with, in the same fit, one epoch of many, or in a new one."""
+        return replace(
+            self,
+            history=list(self.history),
+            validation_scores=list(self.validation_scores),
+            epochs=self.epochs if same_fit else 0,
+            no_better=self.no_better if same_fit else 0,
+        )
+
+    def note(self, epoch: Epoch | RegressionEpoch, plan: Plan) -> bool:
+        """Enter an epoch; whether it is the best by its validation score."""
+        self.history.append(epoch)
+        if not plan.early_stopping:
+            worse = plan.tol is not None and epoch.loss > self.best_loss - plan.tol
+            self.best_loss = min(self.best_loss, epoch.loss)
+            self.no_better = self.no_better + 1 if worse else 0
+            return False
+        score = epoch[3]
+        worse = plan.tol is not None and score < self.best_score + plan.tol
+        self.no_better = self.no_better + 1 if worse else 0
+        self.validation_scores.append(score)
+        best = score > self.best_score
+        self.best_score = max(self.best_score, score)
+        return best
+
+
+def diverged(epoch: int, step: int | None, rate: float) -> FloatingPointError:
+    where = "at its end" if step is None else f"at step {step}"
+    return FloatingPointError(
+        f"training diverged: the loss is not finite in epoch {epoch} {where}, at learning rate "
+        f"{rate:g}; the model keeps the last finite weights. Decrease learning_rate_init, or scale "
+        "the features."
+    )
+
+
+def one_epoch(
+    network: Network, rule: Rule, goal: Goal, rows: Rows, order: NDArray, plan: Plan, record: Record
+):
+    """Train on the rows in this order; raises FloatingPointError where the loss is not finite."""
+    rate = plan.schedule.at(record.epochs, record.rows_seen)
+    before = network.snapshot()
+    done = network.epoch(
+        rows.X, rows.targets, order, plan.batch_size, rule, rate, sample_weight=rows.weights,
+        measure=goal.measure, threshold=goal.threshold,
+    )  # fmt: skip
+    healthy = network.is_finite()
+    if not healthy:
+        network.restore(before)
+    if not (done.complete and healthy and np.isfinite(done.loss)):
+        step = None if done.complete else done.n_steps + 1
+        raise diverged(record.epochs + 1, step, rate)
+    return done
+
+
+def train(
+    network: Network,
+    rule: Rule,
+    goal: Goal,
+    rows: Rows,
+    order: NDArray[np.intp],
+    plan: Plan,
+    record: Record,
+    rng: np.random.Generator,
+    validation: Rows | None = None,
+) -> bool:
+    """Train on the rows that `order` names; whether a rule or the callback ended it.
+
+    With early stopping the network is left with the weights of the best epoch.
+    """
+    weights = None if rows.weights is None else rows.weights[order]
+    total = float(len(order) if weights is None else weights.sum(dtype=np.float64))
+    spread = spread_of(rows, order) if goal.measure == "squares" else None
+    best = None
+    ended = False
+    with progress(plan.verbose, plan.max_iter) as show:
+        for _ in range(plan.max_iter):
+            began = time.perf_counter()
+            if plan.shuffle:
+                rng.shuffle(order)
+            done = one_epoch(network, rule, goal, rows, order, plan, record)
+            record.epochs += 1
+            record.rows_seen += len(order)
+            validated = None, None
+            if validation is not None:
+                z = network.outputs(validation.X)
+                validated = goal.mean_loss(z, validation), goal.score(z, validation)
+            epoch = plan.kind(
+                done.loss, goal.score_of_pass(done, total, spread), *validated,
+                time.perf_counter() - began,
+            )  # fmt: skip
+            if record.note(epoch, plan):
+                best = network.snapshot()
+            show(described(record.epochs, epoch))
+            if plan.callback and plan.callback(State(record.epochs, record.history, network)):
+                ended = True
+                break
+            if plan.tol is not None and record.no_better > plan.n_iter_no_change:
+                plan, ended = gone_on(plan, record)
+                if ended:
+                    break
+    if best is not None:
+        network.restore(best)
+    return ended
+
+
+def gone_on(plan: Plan, record: Record) -> tuple[Plan, bool]:
+    """What follows epochs without progress: the end, but for "adaptive" a smaller rate first."""
+    schedule = plan.schedule
+    if schedule.name != "adaptive" or schedule.at(record.epochs, record.rows_seen) <= LEAST:
+        return plan, True
+    record.no_better = 0
+    return replace(plan, schedule=replace(schedule, reductions=schedule.reductions + 1)), False
+
+
+def described(number: int, epoch: Epoch | RegressionEpoch) -> str:
+    text = f"epoch {number:4}"
+    for name, value in zip(epoch._fields, epoch, strict=True):
+        if value is not None and name != "seconds":
+            text += f"   {name.replace('_', ' ')} {value:.5f}"
+    return text

@@ -1,0 +1,1 @@
+"""What any package may need: threads, dtypes, progress, versions, scikit-learn's base classes."""

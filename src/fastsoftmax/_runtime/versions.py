@@ -1,0 +1,54 @@
+"""What is installed here, and which build of the kernels runs."""
+
+import os
+import platform
+from importlib.metadata import PackageNotFoundError, version
+
+from fastsoftmax import _core
+from fastsoftmax._core import _cpu
+from fastsoftmax._runtime.threads import available_threads
+
+
+def processor() -> str:
+    """The processor's name, as far as the system tells it."""
+    try:
+        with open("/proc/cpuinfo") as file:
+            names = [line.partition(":")[2].strip() for line in file if "model name" in line]
+        return f"{names[0]}, {len(names)} logical processors"
+    except (OSError, IndexError):
+        return f"{platform.processor() or platform.machine()}, {os.cpu_count()} logical processors"
+
+
+def versions() -> dict[str, str]:
+    """Versions and choices that a bug report needs, name to text."""
+    openmp = _cpu.openmp_version()
+    found = {"fastsoftmax": version("fastsoftmax"), "Python": platform.python_version()}
+    for package in ("numpy", "scipy", "scikit-learn", "matplotlib"):
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            found[package] = "not installed"
+    built = [level for level in _core.LEVELS if _core.is_built(level)]
+    return found | {
+        "system": platform.platform(),
+        "processor": processor(),
+        "kernels": f"{_core.level}, of those built: {', '.join(built)}",
+        "vectors": "{} bytes".format(_core.kernels("f4").elementwise.vector_bytes()),
+        "OpenMP": f"specification of {openmp}" if openmp else "none: one thread",
+        "threads": str(available_threads()),
+    }
+
+
+def show_versions() -> None:
+    """Print versions, processor build, OpenMP and threads: paste it into a bug report.
+
+    Examples
+    --------
+    >>> import fastsoftmax
+    >>> fastsoftmax.show_versions()  # doctest: +ELLIPSIS
+    fastsoftmax...
+    """
+    entries = versions()
+    width = max(map(len, entries))
+    for name, value in entries.items():
+        print(f"{name:<{width}}  {value}")

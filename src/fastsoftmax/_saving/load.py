@@ -1,0 +1,53 @@
+"""Any model from its file."""
+
+import os
+from importlib import import_module
+from typing import Any
+
+from fastsoftmax._saving import Saved, read
+
+PACKAGES = ("fastsoftmax._linear", "fastsoftmax._neural")  # imported once a file is read
+
+
+def estimators() -> dict[str, type[Saved]]:
+    """Those that can be saved, by name."""
+    members = [member for package in PACKAGES for member in vars(import_module(package)).items()]
+    return {name: e for name, e in members if isinstance(e, type) and issubclass(e, Saved)}
+
+
+def load(path: str | os.PathLike[str]) -> Any:
+    """Read a model that was written by the ``save`` of an estimator.
+
+    Nothing in the file is executed, whatever it holds: it is arrays and JSON, each of which is
+    checked. So are names, types, shapes and sizes, before anything is allocated.
+
+    Parameters
+    ----------
+    path : str or path-like
+
+    Returns
+    -------
+    estimator
+        Fitted, of the class that was saved. ``SoftmaxRegression.load`` and its like refuse the
+        other classes.
+
+    Raises
+    ------
+    OSError
+        If the file cannot be read.
+    ValueError
+        If it is damaged, or does not hold such a model, or one in a version of the format that
+        this version of the package does not know, naming the file and what was expected of it.
+
+    Examples
+    --------
+    >>> import os, tempfile
+    >>> import fastsoftmax
+    >>> X, y = fastsoftmax.datasets.load_digits()
+    >>> with tempfile.TemporaryDirectory() as folder:
+    ...     path = os.path.join(folder, "digits.npz")
+    ...     fastsoftmax.fit(X, y).save(path)
+    ...     fastsoftmax.load(path).predict(X[:5]).tolist()
+    [0, 1, 2, 3, 4]
+    """
+    return read(path, estimators())

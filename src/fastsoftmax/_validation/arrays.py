@@ -1,0 +1,221 @@
+"""What the user passes in as arrays of numbers, from wherever they come: a wing of `_validation`.
+
+X keeps its dtype and its memory; what is small beside it is converted.
+"""
+
+import sys
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, DTypeLike, NDArray
+from scipy import sparse
+
+from fastsoftmax._runtime.dtypes import BFLOAT16, COMPUTED_IN, computed_in, widened
+
+MOST = 1e300  # of a mean or a deviation: sums over rows and products are then still numbers
+CPU = (1, 3)  # DLPack's numbers of the processor's own memory, and of such as CUDA has pinned
+
+
+def _require_readable(x: Any, name: str) -> None:
+    """Raise for tensors that are elsewhere, or that record what is computed with them."""
+    if getattr(x, "requires_grad", False):
+        raise TypeError(
+            f"{name}: expected an array without gradient, got a tensor that requires grad; "
+            "use .detach()"
+        )
+    where = getattr(x, "__dlpack_device__", None)
+    if where is None:
+        return
+    try:
+        device = where()[0]
+    except (ValueError, RuntimeError):  # PyTorch's meta tensors, which have no memory at all
+        device = None
+    if device not in CPU:
+        raise TypeError(
+            f"{name}: expected an array in the processor's memory, got one on device "
+            f"{getattr(x, 'device', device)}; copy it there first, as .cpu() does"
+        )
+
+
+def _shared(x: Any) -> NDArray:
+    """x as an array, of the same memory where x has some to share."""
+    if isinstance(x, np.ndarray):
+        return np.asarray(x)
+    if str(getattr(x, "dtype", "")) == "torch.bfloat16":
+        return np.asarray(x.view(sys.modules["torch"].int16)).view(BFLOAT16)
+    if hasattr(x, "__dlpack__") and not hasattr(x, "__array__"):
+        return np.from_dlpack(x)
+    return np.asarray(x)
+
+
+def as_numbers(x: ArrayLike, name: str) -> NDArray:
+    """x as an array of real numbers, or of objects that may be some."""
+    if sparse.issparse(x):
+        raise TypeError(
+            f"{name}: expected a dense array, got a sparse {type(x).__name__}; "
+            "use .toarray() to convert it to a dense array"
+        )
+    _require_readable(x, name)
+    try:
+        x = _shared(x)
+    except ValueError as error:  # rows of different lengths
+        raise ValueError(f"{name}: expected an array of numbers, got {error}") from error
+    except (TypeError, RuntimeError, BufferError) as error:
+        raise TypeError(
+            f"{name}: expected an array of numbers, got a {type(x).__name__} that cannot be read "
+            f"as one: {error}"
+        ) from error
+    if x.dtype.name == "bfloat16":  # that of ml_dtypes
+        x = x.view(BFLOAT16)
+    real_dtype(x.dtype, name)
+    return x
+
+
+def real_dtype(dtype: np.dtype, name: str) -> None:
+    """Raise unless it is one of real numbers, or of objects that may be some."""
+    if dtype.kind == "c":
+        raise ValueError(f"{name}: expected real numbers, got {dtype}. Complex data not supported")
+    if dtype.kind not in "biufO" and dtype != BFLOAT16:
+        raise ValueError(f"{name}: expected numbers, got dtype {dtype}")
+
+
+def _in_whole_steps(x: NDArray) -> NDArray:
+    """x such that a kernel steps in whole elements, unlike a view into a structured array."""
+    if not x.flags.aligned or any(step % x.itemsize for step in x.strides):
+        return x.copy()
+    return x
+
+
+def as_floats(x: NDArray, dtype: DTypeLike, name: str) -> NDArray:
+    """x in this dtype, as a kernel can read it; no copy where it is so already."""
+    try:
+        x = widened(x).astype(dtype, copy=False)
+    except (TypeError, ValueError) as error:
+        raise type(error)(f"{name}: expected numbers, got objects: {error}") from error
+    return _in_whole_steps(x)
+
+
+def real_array(x: ArrayLike, name: str) -> NDArray:
+    """x as float32 or float64, whichever holds its values; no copy where it is one already."""
+    x = as_numbers(x, name)
+    return as_floats(x, floats_for(x.dtype), name)
+
+
+def floats_for(dtype: np.dtype) -> np.dtype:
+    """float32 or float64, whichever holds the values of this dtype."""
+    return np.dtype(COMPUTED_IN.get(dtype.newbyteorder("="), np.float64))
+
+
+def stored_array(x: ArrayLike, name: str) -> NDArray:
+    """x in the dtype and in the memory in which it is stored, where kernels read that dtype.
+
+    Objects and long doubles become float64.
+    """
+    x = as_numbers(x, name)
+    if not x.dtype.isnative:
+        raise ValueError(
+            f"{name}: expected numbers in this machine's byte order, got dtype {x.dtype.str}; "
+            f'use {name}.astype({name}.dtype.newbyteorder("=")) to convert it'
+        )
+    return _in_whole_steps(x) if x.dtype in COMPUTED_IN else as_floats(x, np.float64, name)
+
+
+def _table(x: NDArray, name: str, n_features: int | None, owner: str = "") -> NDArray:
+    if x.ndim != 2:
+        hint = ". Reshape your data: X.reshape(-1, 1) for one feature, X.reshape(1, -1) for one row"
+        raise ValueError(
+            f"{name}: expected a 2-d array (rows, features), got {x.ndim}-d of shape {x.shape}"
+            + (hint if x.ndim < 2 else "")
+        )
+    feature_shape(x.shape, n_features=n_features, name=name, owner=owner)
+    return x
+
+
+def feature_shape(shape: tuple[int, int], *, n_features: int | None, name: str, owner: str) -> None:
+    """Raise unless there is a row and a column, and as many columns as there should be."""
+    for count, what in zip(shape, ("sample(s)", "feature(s)"), strict=True):
+        if count == 0:
+            raise ValueError(
+                f"{name}: found array with 0 {what} (shape={shape}) while a minimum of 1 is "
+                "required."
+            )
+    columns = shape[1]
+    if n_features is not None and columns != n_features:
+        if owner:  # scikit-learn's wording, which its checks match
+            raise ValueError(
+                f"{name} has {columns} features, but {owner} is expecting {n_features} features "
+                "as input"
+            )
+        raise ValueError(f"{name}: expected {n_features} features as X has, got {columns}")
+
+
+def features(
+    X: ArrayLike, *, n_features: int | None = None, name: str = "X", owner: str = ""
+) -> NDArray:
+    """X as a 2-d array of at least one row and column, of the dtype and strides it came in."""
+    return _table(stored_array(X, name), name, n_features, owner)
+
+
+def coefficients(W: ArrayLike, n_features: int, name: str) -> NDArray:
+    """W as float32 or float64, a row for each class."""
+    return _table(real_array(W, name), name, n_features)
+
+
+def feature_scale(value: object, n_features: int) -> NDArray[np.float64] | None:
+    """A factor > 0 for each feature; None where there is nothing to multiply."""
+    if value is None:
+        return None
+    factors = as_numbers(value, "feature_scale")
+    if isinstance(value, bool) or factors.dtype.kind == "b":
+        raise TypeError(f"feature_scale: expected numbers > 0 or None, got {value!r}")
+    if factors.shape not in ((), (n_features,)):
+        raise ValueError(
+            f"feature_scale: expected a number or {n_features} of them, one a feature of X, got "
+            f"shape {factors.shape}"
+        )
+    factors = as_floats(factors, np.float64, "feature_scale")
+    bad = ~(np.isfinite(factors) & (factors > 0))
+    if bad.any():
+        raise ValueError(f"feature_scale: expected finite numbers > 0, got {factors[bad][0]}")
+    return None if (factors == 1).all() else np.broadcast_to(factors, n_features)
+
+
+def has_spread(means: NDArray, deviations: NDArray) -> NDArray[np.bool_]:
+    """Which features have moments that float64 can compute with."""
+    return (np.abs(means) <= MOST) & (deviations <= MOST)
+
+
+def spread(means: NDArray, deviations: NDArray) -> None:
+    """Raise for the first feature that float64 cannot compute with."""
+    bad = ~has_spread(means, deviations)
+    if bad.any():
+        raise ValueError(
+            f"X: expected numbers of up to {MOST:g} in each column, got more in column "
+            f"{int(np.argmax(bad))}: scale it"
+        )
+
+
+def is_finite(X: NDArray) -> bool:
+    """Whether X seems to hold finite numbers only: False too where their sum overflows."""
+    if X.dtype.kind in "biu":
+        return True
+    if X.dtype == BFLOAT16:
+        return False
+    with np.errstate(over="ignore", invalid="ignore"):
+        return bool(np.isfinite(X.sum(dtype=computed_in(X.dtype))))
+
+
+def require_finite(X: NDArray, name: str = "X") -> None:
+    """Raise for the first NaN or infinity of X. A pass of its own: call it on suspicion."""
+    if X.dtype.kind in "biu":
+        return
+    rows = max(1, (1 << 20) // X.shape[1])
+    for start in range(0, len(X), rows):
+        block = widened(X[start : start + rows])
+        bad = ~np.isfinite(block)
+        if bad.any():
+            row, column = np.argwhere(bad)[0]
+            raise ValueError(
+                f"{name}: expected finite numbers, got {block[row, column]} in row {start + row}, "
+                f"column {column} (input contains NaN or infinity)"
+            )

@@ -1,0 +1,266 @@
+"""What the user passes to a network, checked: a wing of `_validation`, with the same promises."""
+
+import numbers
+import warnings
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
+
+from fastsoftmax._runtime.dtypes import COMPUTED_IN, name_of
+from fastsoftmax._runtime.sklearn_compat import DataConversionWarning
+from fastsoftmax._validation import numbers as check
+
+
+def name(value: object, known: Iterable[str], argument: str) -> str:
+    """One of the known names."""
+    if not isinstance(value, str) or value not in known:
+        raise ValueError(f"{argument}: expected one of {', '.join(known)}, got {value!r}")
+    return value
+
+
+def layer_sizes(value: object) -> tuple[int, ...]:
+    """Units of the hidden layers."""
+    sizes = (value,) if isinstance(value, numbers.Number) else value
+    if isinstance(sizes, str) or not isinstance(sizes, Iterable):
+        raise TypeError(
+            f"hidden_layer_sizes: expected an integer >= 1 or a sequence of them, got {value!r}"
+        )
+    sizes = tuple(sizes)
+    for size in sizes:
+        if not isinstance(size, numbers.Integral) or isinstance(size, bool):
+            raise TypeError(f"hidden_layer_sizes: expected integers >= 1, got {value!r}")
+        if size < 1:
+            raise ValueError(f"hidden_layer_sizes: expected integers >= 1, got {value!r}")
+    return tuple(int(size) for size in sizes)
+
+
+def one_a_layer(value: object, n_hidden: int, known: Sequence[str]) -> list[str]:
+    """Names of the activations of the hidden layers."""
+    if isinstance(value, str):
+        return [name(value, known, "activation")] * n_hidden
+    if not isinstance(value, Iterable):
+        raise TypeError(f"activation: expected a name or one for each layer, got {value!r}")
+    value = list(value)
+    if len(value) != n_hidden:
+        raise ValueError(
+            f"activation: expected one name or {n_hidden}, one for each hidden layer, "
+            f"got {len(value)}"
+        )
+    return [name(each, known, "activation") for each in value]
+
+
+def of_network(
+    X: NDArray,
+    sizes: Sequence[int],
+    targets: NDArray | None = None,
+    sample_weight: NDArray | None = None,
+    order: NDArray | None = None,
+) -> None:
+    """That the kernels read and write nothing but these arrays."""
+    if X.ndim != 2 or X.shape[1] != sizes[0]:
+        raise ValueError(f"X: expected shape (N, {sizes[0]}), got {X.shape}")
+    if X.dtype not in COMPUTED_IN:
+        raise TypeError(f"X: expected one of {', '.join(map(name_of, COMPUTED_IN))}, got {X.dtype}")
+    if targets is None:
+        return
+    expected = (len(X),) if targets.ndim == 1 else (len(X), sizes[-1])
+    if targets.shape != expected:
+        raise ValueError(
+            f"targets: expected shape ({len(X)},) or {(len(X), sizes[-1])}, got {targets.shape}"
+        )
+    if targets.ndim == 1 and len(X):
+        _within(targets, sizes[-1], "targets", "labels")
+    if sample_weight is not None and sample_weight.shape != (len(X),):
+        raise ValueError(f"sample_weight: expected shape ({len(X)},), got {sample_weight.shape}")
+    if order is not None and len(order):
+        _within(order, len(X), "order", "row numbers")
+
+
+def _within(numbers: NDArray, n: int, argument: str, what: str) -> None:
+    if numbers.dtype.kind not in "iu":
+        raise TypeError(f"{argument}: expected {what} as integers, got {numbers.dtype}")
+    low, high = numbers.min(), numbers.max()
+    if low < 0 or high >= n:
+        raise ValueError(
+            f"{argument}: expected {what} from 0 to {n - 1}, got {low if low < 0 else high}"
+        )
+
+
+def below_one(value: object, argument: str) -> float:
+    """A number of [0, 1)."""
+    value = check.number(value, argument, least=0.0)
+    if value >= 1.0:
+        raise ValueError(f"{argument}: expected a number < 1, got {value!r}")
+    return value
+
+
+def share(value: object, argument: str) -> float:
+    """A number of (0, 1)."""
+    value = below_one(value, argument)
+    if value <= 0.0:
+        raise ValueError(f"{argument}: expected a number > 0, got {value!r}")
+    return value
+
+
+def finite(value: object, argument: str, **limits: float) -> float:
+    """A number within the limits, and finite."""
+    value = check.number(value, argument, **limits)
+    if not np.isfinite(value):
+        raise ValueError(f"{argument}: expected a finite number, got {value!r}")
+    return value
+
+
+def batch_rows(value: object, n_rows: int, *, clip: bool = False) -> int:
+    """Rows of a batch, of n_rows that there are to train on; with `clip` at most those."""
+    if isinstance(value, str):
+        name(value, ("auto", "full"), "batch_size")
+        return min(200, n_rows) if value == "auto" else n_rows
+    size = check.integer(value, "batch_size", least=1)
+    if size > n_rows and not clip:
+        raise ValueError(
+            f"batch_size: expected at most the {n_rows} rows that there are to train on, got {size}"
+        )
+    return min(size, n_rows)
+
+
+def generator(seed: object) -> np.random.Generator:
+    """A generator from a seed, a generator, a RandomState, or None for one of its own."""
+    if isinstance(seed, np.random.RandomState):
+        return np.random.default_rng(seed.randint(2**31, size=4))
+    if seed is None or isinstance(seed, np.random.Generator):
+        return np.random.default_rng(seed)
+    return np.random.default_rng(check.integer(seed, "random_state", least=0))
+
+
+def rows(
+    X: ArrayLike, *, n_features: int | None = None, owner: str = "", argument: str = "X"
+) -> NDArray:
+    """X as `features` gives it, all of it finite."""
+    x = check.features(X, n_features=n_features, name=argument, owner=owner)
+    if not check.is_finite(x):
+        check.require_finite(x, argument)
+    return x
+
+
+def known_codes(y: ArrayLike, classes: NDArray, n: int, argument: str = "y") -> NDArray[np.int32]:
+    """Codes of labels, all of which are among the classes."""
+    y = np.asarray(y)
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    if y.shape != (n,):
+        raise ValueError(f"{argument}: expected {n} labels, one a row of X, got shape {y.shape}")
+    order = np.argsort(classes)  # columns of targets may have been named in another one
+    codes = order[np.minimum(np.searchsorted(classes, y, sorter=order), len(classes) - 1)]
+    if (unknown := classes[codes] != y).any():
+        first = y[unknown][:1].tolist()[0]
+        raise ValueError(
+            f"{argument}: expected labels of {classes.tolist()}, got {first!r} "
+            "(classes that were not there in the first fit)"
+        )
+    return codes.astype(np.int32)
+
+
+def classes_of_first_fit(classes: ArrayLike | None) -> NDArray:
+    """The classes that `partial_fit` is told of when it is first called."""
+    if classes is None:
+        raise ValueError("classes: expected all labels on the first call to partial_fit, got None")
+    return check.labels(classes, len(np.asarray(classes)))[1]
+
+
+def same_classes(classes: ArrayLike | None, known: NDArray) -> None:
+    """Raise if a further call to `partial_fit` brings other classes."""
+    if classes is not None and not np.array_equal(np.unique(np.asarray(classes)), known):
+        raise ValueError(
+            f"classes: expected {known.tolist()} as on the first call to partial_fit, got {classes}"
+        )
+
+
+def callback(value: object) -> None:
+    """Raise unless value is None or can be called."""
+    if value is not None and not callable(value):
+        raise TypeError(f"callback: expected a function of the state or None, got {value!r}")
+
+
+def nothing_for_sgd(value: object, name: str) -> None:
+    """Raise for what the online rule has no place for."""
+    if value is not None:
+        raise ValueError(f"{name}: expected None with solver='sgd', got an argument")
+
+
+def table(
+    y: ArrayLike, n: int, *, least: float = -np.inf, most: float = np.inf, argument: str = "y"
+) -> NDArray:
+    """Targets (n, K) of finite numbers within limits."""
+    if sparse.issparse(y):
+        raise TypeError(f"{argument}: expected a dense array, got a sparse {type(y).__name__}")
+    if y is None:
+        raise ValueError(
+            f"{argument}: expected targets: fit requires y to be passed, but the target y is None"
+        )
+    y = check.real_array(y, argument)
+    if y.ndim == 1:
+        y = y[:, None]
+    if y.ndim != 2 or len(y) != n:
+        raise ValueError(f"{argument}: expected {n} rows of targets, one a row of X, got {y.shape}")
+    if y.shape[1] == 0:
+        raise ValueError(f"{argument}: expected at least one column, got none")
+    check.require_finite(y, argument)
+    check.within(y, least, most, argument)
+    return y
+
+
+def not_other_shape(
+    argument: str, shape: tuple[int, ...], previous: tuple[int, ...], what: str
+) -> None:
+    """Raise if a further fit brings another shape."""
+    if shape != previous:
+        raise ValueError(f"{argument}: expected {what} {previous} as before, got {shape}")
+
+
+def two_classes(classes: NDArray) -> None:
+    if len(classes) != 2:  # in scikit-learn's wording, which its checks match
+        raise ValueError(
+            f"y: expected 2 classes, got {len(classes)}. Only binary classification is supported. "
+            "The type of the target is multiclass."
+        )
+
+
+def warn_of_column(y: ArrayLike) -> None:
+    if getattr(y, "ndim", 1) == 2 and y.shape[1] == 1:
+        warnings.warn(
+            "A column-vector y was passed when a 1d array was expected: use y.ravel().",
+            DataConversionWarning,
+            stacklevel=5,
+        )
+
+
+def no_early_stopping(partial: bool) -> None:
+    """Raise where an epoch at a time is asked for."""
+    if partial:
+        raise ValueError("early_stopping: expected False for partial_fit, got True")
+
+
+def weight_in_both_parts(weights: NDArray | None, *parts: NDArray) -> None:
+    """Raise where no row to train on, or none to validate by, has a weight."""
+    if weights is not None and not all(weights[part].any() for part in parts):
+        raise ValueError(
+            "sample_weight: expected a positive weight among the rows to train on and among those "
+            "held out for early_stopping, got zeros only in one of them"
+        )
+
+
+def has_probabilities(loss: str) -> None:
+    """Raise, as an attribute that is not there, unless the outputs of a loss are probabilities."""
+    if loss not in ("cross_entropy", "binary_cross_entropy"):
+        raise AttributeError(
+            f"predict_proba: expected loss 'cross_entropy' or 'binary_cross_entropy', got {loss!r}"
+        )
+
+
+def pair(value: object) -> tuple[ArrayLike, ArrayLike]:
+    """validation_data as (X, y)."""
+    if not isinstance(value, tuple | list) or len(value) != 2:
+        raise ValueError(f"validation_data: expected (X, y), got {type(value).__name__}")
+    return value[0], value[1]

@@ -1,0 +1,407 @@
+"""What the user passes in, checked and brought into the form the kernels take.
+
+Every error message about input is written here: it names the argument, says what was expected and
+what came. Nothing that is passed in is modified.
+"""
+
+import numbers
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
+
+from fastsoftmax._runtime.dtypes import widened
+from fastsoftmax._runtime.threads import available_threads
+from fastsoftmax._validation.arrays import (  # noqa: F401  for those who ask `_validation`
+    as_floats,
+    as_numbers,
+    coefficients,
+    feature_scale,
+    feature_shape,
+    features,
+    floats_for,
+    has_spread,
+    is_finite,
+    real_array,
+    real_dtype,
+    require_finite,
+    spread,
+)
+
+
+def labels(y: ArrayLike, n: int) -> tuple[NDArray[np.int32], NDArray]:
+    """Codes 0..K-1 of the labels y, and the K >= 2 distinct labels in order."""
+    if sparse.issparse(y):
+        raise TypeError(f"y: expected labels, got a sparse {type(y).__name__}")
+    if y is None:
+        raise ValueError(
+            "y: expected labels: fit requires y to be passed, but the target y is None"
+        )
+    y = np.asarray(y)
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    if y.ndim != 1:
+        raise ValueError(f"y: expected labels of shape ({n},), got shape {y.shape}")
+    if len(y) != n:
+        raise ValueError(f"y: expected {n} labels, one a row of X, got {len(y)}")
+    if y.dtype.kind not in "biufUSO":
+        raise ValueError(f"y: expected integer, boolean or string labels, got dtype {y.dtype}")
+    try:
+        classes, codes = distinct(y)
+    except TypeError as error:
+        raise ValueError(
+            f"y: expected labels that can be ordered, got a mixture: {error}"
+        ) from error
+    if classes.dtype.kind in "fO":
+        for label in classes:
+            if not isinstance(label, numbers.Real) or float(label).is_integer():
+                continue
+            if not np.isfinite(label):
+                raise ValueError("y: expected labels, got NaN or infinity")
+            raise ValueError(
+                f"y: expected class labels, got continuous values such as {label}. "
+                "Unknown label type: continuous"
+            )
+    if len(classes) < 2:
+        raise ValueError(
+            f"y: expected at least 2 classes, got 1 class: {classes[0]!r}. "
+            "Classifier can't train when only one class is present."
+        )
+    return codes.astype(np.int32, copy=False), classes
+
+
+def distinct(y: NDArray) -> tuple[NDArray, NDArray]:
+    """`numpy.unique` and which of these each label is; integers near each other without sorting."""
+    if y.size and np.can_cast(y.dtype, np.int64):
+        lowest = int(y.min())
+        if int(y.max()) - lowest < max(y.size, 1024):
+            places = y.astype(np.int64, copy=False)
+            places = places - lowest if lowest else places
+            present = np.bincount(places) > 0
+            found = (np.flatnonzero(present) + lowest).astype(y.dtype)
+            if len(found) == len(present):
+                return found, places.astype(np.int32)
+            codes = np.cumsum(present, dtype=np.int32) - np.int32(1)
+            return found, codes[places]
+    return np.unique(y, return_inverse=True)
+
+
+def class_indices(target: ArrayLike, n: int, k: int, name: str = "target") -> NDArray[np.int32]:
+    """target as int32 indices 0..k-1 of shape (n,)."""
+    target = np.asarray(target)
+    if target.dtype.kind not in "biu":
+        raise TypeError(f"{name}: expected integer class indices, got dtype {target.dtype}")
+    if target.shape != (n,):
+        raise ValueError(f"{name}: expected shape ({n},), got {target.shape}")
+    if n and not (target.min() >= 0 and target.max() < k):
+        row = int(np.argmax((target < 0) | (target >= k)))
+        raise ValueError(f"{name}: expected indices 0..{k - 1}, got {target[row]} in row {row}")
+    return np.ascontiguousarray(target, dtype=np.int32)
+
+
+def targets(target: ArrayLike, n: int, k: int, dtype: np.dtype) -> NDArray:
+    """Class indices, int32 of shape (n,), or probabilities of shape (n, k) in this dtype."""
+    if np.ndim(target) != 2:
+        return class_indices(target, n, max(k, 2))
+    target = real_array(target, "target")
+    if k == 1:
+        raise ValueError("target: expected labels 0 and 1 for one logit, got a 2-d array")
+    if target.shape != (n, k):
+        raise ValueError(f"target: expected shape ({n},) or ({n}, {k}), got {target.shape}")
+    if not (target >= 0).all():
+        row, column = np.argwhere(~(target >= 0))[0]
+        value = target[row, column]
+        raise ValueError(
+            f"target: expected numbers >= 0, got {value} in row {row}, column {column}"
+        )
+    return np.ascontiguousarray(target, dtype=dtype)
+
+
+def vector(x: ArrayLike, n: int, name: str, meaning: str) -> NDArray:
+    """x as a float array of shape (n,)."""
+    x = real_array(x, name)
+    if x.shape != (n,):
+        raise ValueError(f"{name}: expected shape ({n},), {meaning}, got {x.shape}")
+    return x
+
+
+def weights(
+    weight: ArrayLike | None, n: int, dtype: np.dtype, name: str = "sample_weight"
+) -> NDArray | None:
+    """n weights, contiguous and of this dtype; None where there are none."""
+    if weight is None:
+        return None
+    if isinstance(weight, numbers.Number):
+        weight = np.full(n, weight)
+    w = vector(weight, n, name, "one weight each")
+    if not np.isfinite(w).all():
+        raise ValueError(f"{name}: expected finite numbers, got NaN or infinity")
+    if (w < 0).any():
+        first = int(np.argmax(w < 0))
+        raise ValueError(f"{name}: expected 0 or more, got {w[first]} at index {first}")
+    if not w.any():
+        raise ValueError(f"{name}: expected a positive weight, got zeros only")
+    return np.ascontiguousarray(w, dtype=dtype)
+
+
+def finite_sum(w: NDArray[np.float64] | None) -> None:
+    """Raise unless the sum of sample weights is a number."""
+    with np.errstate(over="ignore"):
+        if w is not None and not np.isfinite(w.sum()):
+            raise ValueError(
+                "sample_weight: expected numbers whose sum is finite, got a sum > 1.8e308"
+            )
+
+
+def some_of(values: Sequence[str], known: Sequence[str], name: str) -> frozenset[str]:
+    """The distinct names in `values`, all of them known."""
+    if unknown := [value for value in values if value not in known]:
+        raise ValueError(f"{name}: expected some of {', '.join(known)}, got {unknown[0]!r}")
+    return frozenset(values)
+
+
+def number(value: object, name: str, *, above: float = -np.inf, least: float = -np.inf) -> float:
+    """A real number (infinity too, NaN never) greater than `above` and not under `least`."""
+    expected = f"a number > {above:g}" if above > -np.inf else f"a number >= {least:g}"
+    if not isinstance(value, numbers.Real) or isinstance(value, bool):
+        raise TypeError(f"{name}: expected {expected}, got {value!r}")
+    if not (value > above and value >= least):
+        raise ValueError(f"{name}: expected {expected}, got {value!r}")
+    return float(value)
+
+
+def integer(value: object, name: str, *, least: int) -> int:
+    """A whole number not under `least`."""
+    if not isinstance(value, numbers.Integral) or isinstance(value, bool):
+        raise TypeError(f"{name}: expected an integer >= {least}, got {value!r}")
+    if value < least:
+        raise ValueError(f"{name}: expected an integer >= {least}, got {value!r}")
+    return int(value)
+
+
+def threads(n_threads: int | None) -> int:
+    """The number of threads asked for; for None, that of the processors this process may use."""
+    if n_threads is None:
+        return available_threads()
+    return integer(n_threads, "n_threads", least=1)
+
+
+def floating(x: ArrayLike, name: str) -> tuple[NDArray, np.dtype]:
+    """x in the dtype to compute in, float32 or float64, and the dtype of the result."""
+    x = widened(as_numbers(x, name))
+    dtype = x.dtype.newbyteorder("=")
+    if dtype not in (np.float16, np.float32):
+        dtype = np.dtype(np.float64)
+    return as_floats(x, np.float32 if dtype == np.float16 else dtype, name), dtype
+
+
+def axes(value: object, ndim: int) -> tuple[int, ...]:
+    """Axes of an array of so many dimensions, as distinct indices >= 0 in order; None means all."""
+    if value is None:
+        return tuple(range(ndim))
+    wanted = value if isinstance(value, tuple) else (value,)
+    found, most = set(), max(ndim, 1)  # a number has an axis 0 for NumPy and SciPy
+    for axis in wanted:
+        if not isinstance(axis, numbers.Integral) or isinstance(axis, bool):
+            raise TypeError(f"axis: expected an integer, a tuple of them or None, got {value!r}")
+        if not -most <= axis < most:
+            raise ValueError(f"axis: expected -{most}..{most - 1}, got {axis!r}")
+        found.add(int(axis) % most)
+    if len(found) < len(wanted):
+        raise ValueError(f"axis: expected each axis once, got {value!r}")
+    return tuple(sorted(found)) if ndim else ()
+
+
+def one_axis(value: object, ndim: int, name: str) -> int:
+    """The axis of the classes."""
+    if value is None or isinstance(value, tuple):
+        raise TypeError(f"axis: expected an integer, got {value!r}")
+    if ndim == 0:
+        raise ValueError(f"{name}: expected at least one dimension, got a number")
+    return axes(value, ndim)[0]
+
+
+def not_empty(split: tuple[int, int, int], name: str) -> None:
+    if split[1] == 0:
+        raise ValueError(f"{name}: expected at least one element along the axis, got none")
+
+
+def inverse_temperature(value: object) -> float:
+    if type(value) is float and value == 1.0:
+        return value
+    return 1.0 / number(value, "temperature", above=0.0)
+
+
+def fraction(value: object, name: str) -> float:
+    """A number of 0..1."""
+    value = number(value, name, least=0.0)
+    if value > 1.0:
+        raise ValueError(f"{name}: expected a number <= 1, got {value!r}")
+    return value
+
+
+def reduction(value: object) -> None:
+    if value not in ("mean", "sum", "none"):
+        raise ValueError(f"reduction: expected 'mean', 'sum' or 'none', got {value!r}")
+
+
+def output(out: object, shape: tuple[int, ...], dtype: np.dtype) -> None:
+    """Raise unless `out` is an array that can hold a result of this shape and dtype."""
+    if not isinstance(out, np.ndarray):
+        raise TypeError(f"out: expected an array, got {type(out).__name__}")
+    if out.shape != shape:
+        raise ValueError(f"out: expected shape {shape}, got {out.shape}")
+    if out.dtype != dtype:
+        raise ValueError(f"out: expected dtype {dtype}, got {out.dtype}")
+    if not out.flags.writeable:
+        raise ValueError("out: expected an array that can be written to, got one that is read-only")
+
+
+def overlap(x: NDArray, out: NDArray, name: str) -> None:
+    """Raise if out shares memory with x without being x, element by element."""
+    if not isinstance(out, np.ndarray):
+        return  # `output` says what is wrong
+    same = x.ctypes.data == out.ctypes.data and x.strides == out.strides and x.shape == out.shape
+    if same and x.dtype == out.dtype:
+        return
+    try:
+        shared = np.shares_memory(x, out, max_work=10_000)
+    except np.exceptions.TooHardError:
+        shared = True
+    if shared:
+        raise ValueError(f"out: expected {name} itself or memory apart from it, got an overlap")
+
+
+def same_shape(x: NDArray, shape: tuple[int, ...], name: str, other: str) -> None:
+    if x.shape != shape:
+        raise ValueError(f"{name}: expected shape {shape}, that of {other}, got {x.shape}")
+
+
+def broadcast(x: NDArray, shape: tuple[int, ...], name: str, other: str) -> NDArray:
+    try:
+        return np.broadcast_to(x, shape)
+    except ValueError:
+        raise ValueError(
+            f"{name}: expected a shape that broadcasts to {shape}, that of {other}, got {x.shape}"
+        ) from None
+
+
+def within(x: NDArray, least: float, most: float, name: str) -> None:
+    """Raise unless all of x lies in least..most."""
+    outside = ~((x >= least) & (x <= most))
+    if outside.any():
+        index = np.unravel_index(int(np.argmax(outside)), x.shape)
+        where = ", ".join(map(str, index))
+        raise ValueError(
+            f"{name}: expected numbers of {least:g}..{most:g}, got {x[index]} at index ({where})"
+        )
+
+
+def sample_weight(weight: ArrayLike, shape: tuple[int, ...]) -> NDArray:
+    """Weights >= 0, broadcast to this shape."""
+    weight = real_array(weight, "sample_weight")
+    within(weight, 0.0, np.finfo(np.float64).max, "sample_weight")
+    return broadcast(weight, shape, "sample_weight", "the losses").astype(np.float64)
+
+
+def offset(value: ArrayLike | None, n: int, n_logits: int) -> NDArray | None:
+    """Numbers (n, n_logits) to add to logits; None where there are none."""
+    if value is None:
+        return None
+    table = real_array(value, "offset")
+    if n_logits == 1 and table.ndim == 1:
+        table = table[:, None]
+    if table.shape != (n, n_logits):
+        expected = f"({n},)" if n_logits == 1 else f"({n}, {n_logits})"
+        raise ValueError(f"offset: expected shape {expected}, got {np.shape(value)}")
+    require_finite(table, "offset")
+    return table
+
+
+def linear_model(
+    coef: ArrayLike, intercept: ArrayLike | None, n_logits: int, d: int, fit_intercept: bool
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """A model's weights (n_logits, d) and intercepts (n_logits,), finite."""
+    coef = np.atleast_2d(real_array(coef, "coef")).astype(np.float64)
+    if coef.shape != (n_logits, d):
+        raise ValueError(f"coef: expected shape ({n_logits}, {d}), got {coef.shape}")
+    if intercept is None:
+        intercept = np.zeros(n_logits)
+    intercept = np.atleast_1d(real_array(intercept, "intercept")).astype(np.float64)
+    if intercept.shape != (n_logits,):
+        raise ValueError(f"intercept: expected shape ({n_logits},), got {intercept.shape}")
+    for name, values in (("coef", coef), ("intercept", intercept)):
+        if not np.isfinite(values).all():
+            raise ValueError(
+                f"{name}: expected finite numbers, got {values[~np.isfinite(values)][0]}"
+            )
+    if not fit_intercept and intercept.any():
+        raise ValueError("intercept: expected None or zeros without fit_intercept, got others")
+    return coef, intercept
+
+
+def penalty_factor(
+    value: ArrayLike | None, n_features: int, C: float
+) -> NDArray[np.float64] | None:
+    """Weights >= 0 of the features in the penalty; None where all are 1."""
+    if value is None:
+        return None
+    factors = vector(value, n_features, "penalty_factor", "one number a feature").astype(float)
+    within(factors, 0.0, np.finfo(np.float64).max, "penalty_factor")
+    if not factors.any() and np.isinf(C):
+        raise ValueError(
+            "penalty_factor: expected a positive number where C is infinite, got zeros"
+        )
+    return None if (factors == 1).all() else factors
+
+
+def class_weight(weight: ArrayLike | None, k: int) -> NDArray[np.float64] | None:
+    """Weights >= 0 of the k classes; None where there are none."""
+    if weight is None:
+        return None
+    weight = vector(weight, k, "weight", "one weight a class")
+    within(weight, 0.0, np.finfo(np.float64).max, "weight")
+    return weight.astype(np.float64)
+
+
+def row_targets(target: ArrayLike, kept: tuple[int, ...], shape: tuple[int, ...]) -> NDArray:
+    """Labels in the shape `kept`, or numbers >= 0 of every class in the shape of the logits."""
+    if sparse.issparse(target):
+        raise TypeError(f"target: expected a dense array, got a sparse {type(target).__name__}")
+    target = np.asarray(target)
+    if target.shape == kept:
+        return target
+    if target.shape == (*kept, 1) and target.shape != shape:
+        return target.reshape(kept)
+    if target.shape != shape:
+        raise ValueError(f"target: expected shape {kept} or {shape}, got {target.shape}")
+    if target.dtype.kind not in "biuf":
+        raise ValueError(f"target: expected real numbers, got dtype {target.dtype}")
+    within(target, 0.0, np.finfo(np.float64).max, "target")
+    return target
+
+
+def labels_or_ignored(
+    target: NDArray, n: int, k: int, ignore_index: object
+) -> tuple[NDArray[np.int32], NDArray[np.bool_]]:
+    """Class indices, 0 where the label is `ignore_index`, and where that is."""
+    if ignore_index is None:
+        return class_indices(target, n, k), np.zeros(n, bool)
+    if not isinstance(ignore_index, numbers.Integral) or isinstance(ignore_index, bool):
+        raise TypeError(f"ignore_index: expected an integer or None, got {ignore_index!r}")
+    ignored = target == ignore_index
+    return class_indices(np.where(ignored, 0, target), n, k), ignored
+
+
+def no_ignore_index(ignore_index: object) -> None:
+    if ignore_index is not None:
+        raise ValueError(
+            f"ignore_index: expected None for targets of numbers a class, got {ignore_index!r}"
+        )
+
+
+def max_memory(given: int, needed: int, what: str) -> None:
+    """Raise where what a solver has to keep takes more than it may."""
+    if needed > given:
+        raise ValueError(f"max_memory: expected {needed} bytes or more, for {what}, got {given}")

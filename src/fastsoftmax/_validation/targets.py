@@ -1,0 +1,189 @@
+"""What estimators are to learn: labels, probabilities, counts or indicators of classes, checked."""
+
+import numbers
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
+
+from fastsoftmax._validation import numbers as check
+from fastsoftmax._validation.arrays import real_array, require_finite
+
+KINDS = ("auto", "labels", "probabilities", "counts", "indicators")
+SUM = 1e-3  # by which probabilities of a row may miss 1, as those of float16 do
+
+
+def as_table(y: ArrayLike) -> ArrayLike:
+    """y, dense where it is sparse."""
+    return y.toarray() if sparse.issparse(y) else y
+
+
+def kind_of(y: ArrayLike, target: object, indicators: bool) -> str:
+    """What y is, where it has several columns, unless `target` says so."""
+    if target not in KINDS:
+        raise ValueError(f"target: expected one of {', '.join(KINDS)}, got {target!r}")
+    if target != "auto":
+        if target == "indicators" and not indicators:
+            raise ValueError(
+                "target: expected labels, probabilities or counts, got 'indicators': several "
+                "labels a row are for LogisticRegression"
+            )
+        return str(target)
+    y = np.asarray(y)
+    if y.ndim != 2 or y.shape[1] == 1:
+        return "labels"
+    if indicators:
+        return "indicators"
+    return "probabilities" if y.dtype.kind == "f" else "counts"
+
+
+def class_names(classes: ArrayLike | None, k: int) -> NDArray:
+    """Names of the k columns, 0..k-1 where there are none."""
+    if classes is None:
+        return np.arange(k)
+    names = np.asarray(classes)
+    if names.shape != (k,):
+        raise ValueError(f"classes: expected {k} names, one a column of y, got shape {names.shape}")
+    if len(np.unique(names)) < k:
+        raise ValueError(f"classes: expected different names, got {names.tolist()}")
+    return names
+
+
+def no_names(classes: ArrayLike | None) -> None:
+    if classes is not None:
+        raise ValueError(
+            "classes: expected None where y holds labels, which are names, got an argument"
+        )
+
+
+def table(y: ArrayLike, n: int, expected: str) -> NDArray:
+    """Numbers >= 0, a row of several for each of the n rows of X."""
+    y = real_array(y, "y")
+    if y.ndim != 2 or len(y) != n or y.shape[1] < 2:
+        raise ValueError(f"y: expected {expected} of shape ({n}, K), K >= 2, got shape {y.shape}")
+    require_finite(y, "y")
+    if (negative := y < 0).any():
+        row, column = np.argwhere(negative)[0]
+        raise ValueError(
+            f"y: expected {expected} >= 0, got {y[row, column]} in row {row}, column {column}"
+        )
+    return y
+
+
+def probabilities(y: ArrayLike, n: int) -> NDArray[np.float64]:
+    """Rows that sum to 1, exactly so in the result."""
+    y = table(y, n, "probabilities").astype(np.float64)
+    sums = y.sum(axis=1)
+    if (wrong := np.abs(sums - 1) > SUM).any():
+        row = int(np.argmax(wrong))
+        raise ValueError(
+            f"y: expected probabilities that sum to 1, got a sum of {sums[row]:g} in row {row} "
+            "(counts are integers, or target='counts')"
+        )
+    return y / sums[:, None]
+
+
+def counts(y: ArrayLike, n: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Shares of the classes in each row's events, and how many these are."""
+    y = table(y, n, "counts").astype(np.float64)
+    events = y.sum(axis=1)
+    if not events.all():
+        row = int(np.argmin(events))
+        raise ValueError(f"y: expected at least one event a row, got none in row {row}")
+    return y / events[:, None], events
+
+
+def indicators(y: ArrayLike, n: int) -> NDArray[np.uint8]:
+    """0 or 1 for each label of each row."""
+    y = table(y, n, "0 and 1")
+    if (wrong := (y != 0) & (y != 1)).any():
+        row, column = np.argwhere(wrong)[0]
+        raise ValueError(
+            f"y: expected 0 and 1, whether a label holds, got {y[row, column]} in row {row}, "
+            f"column {column}"
+        )
+    constant = y.min(axis=0) == y.max(axis=0)
+    if constant.any():
+        column = int(np.argmax(constant))
+        raise ValueError(
+            f"y: expected 0 and 1 in each column, got {int(y[0, column])} alone in column {column}"
+        )
+    return np.ascontiguousarray(y, np.uint8)
+
+
+def class_weights(
+    weight: object, classes: NDArray, totals: NDArray[np.float64]
+) -> NDArray[np.float64] | None:
+    """Weights of the classes, whose rows weigh `totals`; None where all are 1."""
+    if weight is None:
+        return None
+    if isinstance(weight, str) and weight == "balanced":
+        return totals.sum() / (len(classes) * np.where(totals > 0, totals, np.inf))
+    if not isinstance(weight, Mapping):
+        raise ValueError(f"class_weight: expected None, a dict or 'balanced', got {weight!r}")
+    known = {label: i for i, label in enumerate(classes.tolist())}
+    weights = np.ones(len(classes))
+    for label, value in weight.items():
+        if label not in known:
+            raise ValueError(
+                f"class_weight: expected classes of y ({names(classes)}) as keys, got {label!r}"
+            )
+        weights[known[label]] = check.number(value, f"class_weight[{label!r}]", least=0)
+    if not np.isfinite(weights).all():
+        raise ValueError(f"class_weight: expected finite numbers, got {dict(weight)}")
+    if not (weights * totals).any():
+        raise ValueError("class_weight: expected a positive weight for a class of y, got zeros")
+    return weights
+
+
+def for_a_stream(weight: object, several_labels: bool) -> None:
+    """Raise for what `partial_fit` does not know."""
+    if several_labels:
+        raise ValueError("partial_fit: expected a model of one label a row, got one of several")
+    if isinstance(weight, str) and weight == "balanced":
+        raise ValueError(
+            "class_weight: expected None or a dict for partial_fit, which does not see all rows, "
+            "got 'balanced'"
+        )
+
+
+def reference(label: object, classes: NDArray) -> int | None:
+    """Which of the classes the reference is; None for none."""
+    if label is None:
+        return None
+    found = [i for i, known in enumerate(classes.tolist()) if known == label]
+    if not found:
+        raise ValueError(
+            f"reference_class: expected one of the classes ({names(classes)}), got {label!r}"
+        )
+    return found[0]
+
+
+def names(classes: NDArray) -> str:
+    """Some of the classes, to show."""
+    shown = ", ".join(map(repr, classes[:10].tolist()))
+    return shown if len(classes) <= 10 else f"{shown}, …"
+
+
+def only_for_one_label(value: Any, name: str) -> None:
+    """Raise for a parameter that has no meaning where rows have several labels."""
+    if value:
+        raise ValueError(f"{name}: expected the default where y has several labels, got {value!r}")
+
+
+def smoothing(value: object) -> float:
+    """A share of 0..1, 1 not included."""
+    if isinstance(value, numbers.Real) and not 0 <= value < 1:
+        raise ValueError(f"label_smoothing: expected a number >= 0 and < 1, got {value!r}")
+    return check.fraction(value, "label_smoothing")
+
+
+def no_several_labels(several_labels: bool) -> None:
+    """Raise where a model of scikit-learn's is asked for that it does not have."""
+    if several_labels:
+        raise ValueError(
+            "to_sklearn: expected a model of one label a row, got one of several; scikit-learn's "
+            "LogisticRegression knows none such"
+        )

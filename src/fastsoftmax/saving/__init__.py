@@ -1,5 +1,0 @@
-"""Fitted models in files, without pickle: arrays and JSON, in which nothing can be executed."""
-
-from fastsoftmax.saving.model import Saved, read
-
-__all__ = ["Saved", "read"]
