@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,8 @@ from fastsoftmax import _neural, datasets, plotting
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PROGRAMS = [ROOT / "README.md", DOCS / "index.md", *sorted(DOCS.glob("guide/*.md"))]
+SOURCE = ROOT / "src" / "fastsoftmax"
+DESIGN = sorted([*DOCS.glob("design/*.md"), *DOCS.glob("experiments/*.md")])
 NUMBER = re.compile(r"-?\d+\.?\d*(?:e[-+]?\d+)?")
 
 
@@ -53,3 +56,49 @@ def test_the_comparison_names_tests_that_are_there():
     for file, name in named:
         tree = ast.parse((ROOT / "tests" / file).read_text(encoding="utf-8"))
         assert name in {node.name for node in tree.body if isinstance(node, ast.FunctionDef)}
+
+
+@cache
+def source_text():
+    return "\n".join(
+        path.read_text(encoding="utf-8")
+        for path in SOURCE.rglob("*")
+        if path.suffix in {".py", ".pyx", ".pxd", ".h"}
+    )
+
+
+@pytest.mark.parametrize("path", DESIGN, ids=lambda path: path.stem)
+def test_design_names_files_and_constants_that_are_there(path):
+    text = path.read_text(encoding="utf-8")
+    places = SOURCE, ROOT, *(SOURCE / "_engine" / name for name in ("objective", "solvers"))
+    named = set(re.findall(r"`([\w/]+\.(?:pyx?|pxd|h|md))`", text))
+    assert not {name for name in named if not any((place / name).is_file() for place in places)}
+    constants = text.partition("**Constants.**")[2]
+    for names, file in re.findall(r"((?:`\w+`[,;\s]*(?:and\s+)?)+)in\s+`([\w/.]+)`", constants):
+        code = (SOURCE / file).read_text(encoding="utf-8")
+        for name in re.findall(r"`(\w+)`", names):
+            assert re.search(rf"\b{name}\b", code), f"{name} in {file}"
+
+
+def test_design_has_the_names_that_code_uses_for_a_term():
+    """A private name that is gone has to go from the glossary, too."""
+    gone = {
+        (path.stem, name)
+        for path in DESIGN
+        for names in re.findall(
+            r"((?:`\w+`(?:,\s|\sand\s)?)+)\sin\scode", path.read_text(encoding="utf-8")
+        )
+        for name in re.findall(r"`(\w+)`", names)
+        if not re.search(rf"\b{name}\b", source_text())
+    }
+    assert not gone
+
+
+def test_pages_link_to_pages_that_are_there():
+    wrong = {
+        (str(path.relative_to(ROOT)), link)
+        for path in [ROOT / "README.md", *DOCS.glob("*.md"), *DOCS.glob("*/*.md")]
+        for link in re.findall(r"\]\(([^)#:\s]+)[^)\s]*\)", path.read_text(encoding="utf-8"))
+        if not (path.parent / link).exists() and "gallery/" not in link
+    }
+    assert not wrong
