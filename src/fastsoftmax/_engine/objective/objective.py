@@ -183,7 +183,8 @@ class Objective:
 
     @property
     def size(self) -> int:
-        return self.shape[0] * self.shape[1]
+        classes, each = self.parameters.shape
+        return classes * each
 
     @property
     def pass_work(self) -> int:
