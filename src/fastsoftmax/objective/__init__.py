@@ -8,6 +8,7 @@ from fastsoftmax.objective.curvature import HESSIAN_PARAMETERS, hessian, probabi
 from fastsoftmax.objective.far_model import FarModel
 from fastsoftmax.objective.line import Line
 from fastsoftmax.objective.objective import Objective
+from fastsoftmax.objective.separation import has_minimiser, separates
 
 __all__ = [
     "HESSIAN_PARAMETERS",
@@ -25,8 +26,10 @@ __all__ = [
     "dot",
     "dots",
     "empty",
+    "has_minimiser",
     "hessian",
     "largest",
     "pair",
     "probabilities",
+    "separates",
 ]

@@ -4,11 +4,12 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 from numpy.typing import NDArray
 
-from fastsoftmax.objective import Certificate, Line, Objective
+from fastsoftmax.objective import Certificate, Line, Objective, has_minimiser, separates
 
 
 class Iteration(NamedTuple):
@@ -82,12 +83,13 @@ LATELY = 4  # iterations, at least, that tell how F goes on
 EPSILON = 1e-16
 BEYOND = 0.1  # of the tolerance: a bound by rounding alone, above which float64 proves nothing
 VANISHING = -0.5  # relative change of a probability by Newton's step: below it, it goes on to 0
-SEPARATED = 1e-5  # of the loss of a model blind to X: an unpenalised loss this low goes on to 0
+CONFIDENT = 16.0  # log-odds, of whose curvature a proof may see nothing
+SEPARATED = 1e-5  # of the loss of a model blind to X: an unpenalised loss this low may go on to 0
 # Proofs in float64 that may show more to be left than they should: as a rule, while a probability
-# goes on to 0 without end, and while it does until the penalty's curvature is more than its own.
+# goes on to 0 and nothing tells whether that ends, and while it does though that is known to end.
 FAILURES = 10
 STEPS_TO_ZERO = 12
-STEPS_TO_PENALTY = 60
+STEPS_TO_END = 60
 
 
 class Stop(NamedTuple):
@@ -236,7 +238,7 @@ class Run:
 
         F is positive, so that it bounds the gap itself. Where no bound is possible, without a
         penalty or beyond float64, the exact Newton step shows that next to nothing is left to gain.
-        Where some parameters are not penalised, no probability may be on its way to 0 either.
+        Where weights are not penalised and F looks as if it had no minimiser, it has to have one.
         """
         if certificate is None:
             return False
@@ -244,11 +246,15 @@ class Run:
         result.value = certificate.value
         bound = certificate.bound
         wanted = self.tolerance(certificate.value)
-        unbounded = not (o.penalty or o.l1) or len(o.free) > 0
         vanishes = certificate.least_change < VANISHING
-        self._separable = unbounded and vanishes
+        exists: bool | None = True
+        if o.open_ended and (vanishes or certificate.confidence > CONFIDENT):
+            exists = self.minimiser
+        self._separable = exists is False or (exists is None and vanishes)
         if vanishes:
-            self._most_failures = STEPS_TO_ZERO if unbounded else STEPS_TO_PENALTY
+            self._most_failures = STEPS_TO_ZERO if exists is None else STEPS_TO_END
+        if exists and certificate.value <= wanted:
+            bound = min(bound, certificate.value)
         beyond = certificate.rounding > BEYOND * wanted
         nothing_left = certificate.decrease <= wanted and certificate.least_change >= -1
         if bound <= wanted and not self._separable:
@@ -259,6 +265,18 @@ class Run:
         counts = not (o.narrowed or result.converged) and (self._separable or not o.l1)
         self._failures += counts
         return result.converged
+
+    @cached_property
+    def minimiser(self) -> bool | None:
+        """Whether F has one; None if that is too much to ask."""
+        return has_minimiser(self.objective)
+
+    def separated(self, value: float) -> bool:
+        """Whether this loss is so low because it goes on to 0 without end."""
+        o = self.objective
+        if o.penalty or o.l1 or value > SEPARATED * o.blind_loss:
+            return False
+        return separates(o, value) or not self.minimiser
 
     @property
     def stuck(self) -> Stop:
@@ -272,8 +290,7 @@ class Run:
             return CALLBACK
         if not math.isfinite(line.value):
             return OVERFLOW
-        unpenalised = not o.penalty and not o.l1
-        if unpenalised and line.value <= SEPARATED * o.blind_loss:
+        if self.separated(line.value) or (self._separable and self.minimiser is False):
             return SEPARABLE
         if self._failures >= self._most_failures:
             return self.stuck
