@@ -45,7 +45,7 @@ class Certificate(NamedTuple):
     decrease: float  # of F along d, about; as a rule the bound if d were exactly Newton's step
     is_newton: bool  # whether d is that, but for rounding
     rounding: float  # what rounding alone makes of the bound
-    confidence: float  # the largest log-odds of two classes in a row, where F may have no minimiser
+    theta: NDArray
 
 
 def certify(objective: Objective, theta: NDArray, direction: NDArray) -> Certificate:
@@ -96,7 +96,7 @@ class Linearised:
         """What is proved at θ."""
         o, n = self.objective, self._data.shape[0]
         settled = self._settle()
-        loss = divergence = least = residuals = confidence = 0.0
+        loss = divergence = least = residuals = 0.0
         v = np.zeros(o.size)
         for piece in self._pieces():
             point = piece.dual_point()
@@ -104,8 +104,6 @@ class Linearised:
             least = min(least, point.least_change)
             v += piece.gradient(self._theta)
             residuals += float(np.sum(piece.residuals.squares())) / n
-            if o.open_ended:
-                confidence = max(confidence, piece.confidence())
         weights = o.penalised_weights(self._theta, v, self._direction)
         value = loss + weights.value
         magnitude = np.sqrt(residuals)  # times sizes, at least Σ s|a - y||x| / S
@@ -122,7 +120,7 @@ class Linearised:
         if o.penalty or o.l1:
             bound = min(bound, value)  # as F* >= 0
         return Certificate(
-            float(bound), value, least, decrease, is_newton, gap.rounding, confidence
+            float(bound), value, least, decrease, is_newton, gap.rounding, self._theta
         )
 
     def _divergence(self, alpha: float) -> float:
@@ -201,14 +199,6 @@ class Piece:
             args = self._change, self._targets, self._weights, self.residuals, alpha
             self._point = alpha, self.logits.dual_point(*args)
         return self._point[1]
-
-    def confidence(self) -> float:
-        """The largest log-odds of two classes in a row that has any weight."""
-        table = self.logits.table()
-        if self._weights is not None:
-            table = table[self._weights > 0]
-        odds = np.abs(table) if self._objective.logistic else np.ptp(table, axis=1)
-        return float(odds.max(initial=0))
 
     def gradient(self, theta: NDArray) -> NDArray:
         """The residuals times X, by θ."""

@@ -9,24 +9,37 @@ Stiemke's theorem of the alternative there is such a δ if and only if there are
 none of them 0 or 1, at which the gradient vanishes. Both are answered by a linear programme (Konis
 2007): max Σ m subject to m >= 0 and |δ| <= 1 is 0, or the classes are separated.
 
-Weights but for 0, offsets and the sizes of features make no difference. Features are scaled and made
-orthogonal all the same, and rows scaled: the solver's tolerances are absolute.
+Weights but for 0, offsets and the sizes of features make no difference. Features are scaled and
+made orthogonal all the same, and rows scaled: the solver's tolerances are absolute.
 """
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastsoftmax.data import StoredLogits
 from fastsoftmax.objective.objective import Objective
 
-LARGEST = 1_000_000  # numbers of a programme, at most: about a second
+LARGEST = 300_000  # numbers of a programme, at most: half a second
 TOLERANCE = 1e-10  # of the programme: the least that its solver accepts
+ROUNDS = 10  # times the rows: steps of the solver, which may go round in circles
 SEPARATED = 1e-7  # of m: more than that tolerance makes of 0
 DEPENDENT = 4 * float(np.finfo(float).eps)  # times the number of rows: of singular values
+INDEPENDENT = 1e-10  # of squares of singular values
+UNCERTAIN = 1e-3  # a probability, and
+NEAR = 10.0  # times what is left to gain: a class that is no better known is not separated
 
 Table = NDArray[np.float64]
-Margins = tuple[Table, Table]  # rows a with m = a·δ that have to be >= 0, and those to be 0
+
+
+class Margins(NamedTuple):
+    """The u·(δ_target - δ_k) of rows and classes k, linear in δ."""
+
+    of_step: Table  # (m, parameters)
+    alike: NDArray[np.bool_]  # those to be 0, the others >= 0
+    losses: Table  # the weight of the row times the probability of k
 
 
 def separates(objective: Objective, value: float) -> bool:
@@ -34,73 +47,92 @@ def separates(objective: Objective, value: float) -> bool:
 
     It is if the loss is too small for even one row of a single label to be wrong.
     """
-    o, n = objective, objective.data.shape[0]
-    if o.offset is not None or o.targets.dtype.kind == "f":
+    targets, weights, offset = objective.given
+    if offset is not None or targets.dtype.kind == "f":
         return False
-    least = 1.0 if o.weights is None else float(np.min(o.weights, where=o.weights > 0, initial=1.0))
-    return value < 0.5 * np.log(2) * least / n
+    least = 1.0 if weights is None else float(np.min(weights, where=weights > 0, initial=np.inf))
+    return value < 0.5 * np.log(2) * least / len(targets)
 
 
-def has_minimiser(objective: Objective) -> bool | None:
-    """Whether F has a minimiser; None if there are too many rows, features and classes to tell."""
+def has_minimiser(objective: Objective, theta: NDArray, left: float) -> bool | None:
+    """Whether F has a minimiser, at a θ where about so much is left to gain; None if there are too
+    many rows, features and classes to tell.
+
+    Whatever separates classes is certain of them there. So there is nothing to solve where the
+    rows that are not certain leave no direction, which is as a rule.
+    """
     o = objective
     of_classes = 1 if o.logistic else (o.n_logits - 1) ** 2
+    n, most = o.data.shape[0], LARGEST / of_classes
     features = len(o.free) if o.penalty or o.l1 else o.data.shape[1]
-    if o.data.shape[0] * (features + o.fit_intercept) * of_classes > LARGEST:
+    if n * min(n, features + 1) > most:
         return None
-    found = [separated(*margins) for margins in programmes(o)]
+    U = unpenalised(o)
+    if U.size > most:
+        return None
+    least = max(UNCERTAIN, NEAR * n * left)
+    found = [separated(margins, least) for margins in all_margins(o, U, theta)]
     if any(found):
         return False
     return None if None in found else True
 
 
-def separated(ahead: Table, alike: Table) -> bool | None:
-    """Whether a δ has ``ahead @ δ >= 0``, not all of it 0, and ``alike @ δ = 0``; None if that is
-    beyond the solver."""
+def separated(margins: Margins, least: float) -> bool | None:
+    """Whether a δ has these margins, not all of them 0; None if that is beyond the solver.
+
+    Those of losses above the least are known to be 0, or it has none.
+    """
     from scipy.optimize import linprog  # half of the time of importing the package
 
-    if not ahead.size:
+    known = margins.of_step[margins.alike | (margins.losses > least)]
+    squares = np.linalg.eigvalsh(known.T @ known)
+    if margins.alike.all() or squares.min(initial=0) > INDEPENDENT * squares.max(initial=0):
         return False
+    ahead, alike = margins.of_step[~margins.alike], margins.of_step[margins.alike]
     found = linprog(
         -ahead.sum(axis=0), -ahead, np.zeros(len(ahead)), alike, np.zeros(len(alike)), (-1, 1),
         method="highs-ds",
         options={
-            "primal_feasibility_tolerance": TOLERANCE, "dual_feasibility_tolerance": TOLERANCE
+            "primal_feasibility_tolerance": TOLERANCE, "dual_feasibility_tolerance": TOLERANCE,
+            "maxiter": ROUNDS * len(ahead),
         },
     )  # fmt: skip
     return bool((ahead @ found.x > SEPARATED).any()) if found.success else None
 
 
-def programmes(objective: Objective) -> Iterator[Margins]:
-    """One for a softmax, or one for each logistic function."""
-    targets, weights, _ = objective.given
-    counts = slice(None) if weights is None else weights > 0
-    U, targets = unpenalised(objective)[counts], targets[counts]
-    if not objective.logistic:
-        yield of_softmax(U, targets, objective.n_logits)
-    elif targets.ndim == 1:
-        yield of_logistic(U, targets)
-    else:
-        for column in targets.T:
-            yield of_logistic(U[column <= 1], column[column <= 1])
+def all_margins(objective: Objective, U: Table, theta: NDArray) -> Iterator[Margins]:
+    """Those of a softmax, or of one logistic function after another, for the directions of U."""
+    o, n, k = objective, len(U), objective.n_logits
+    targets, weights, offset = o.given
+    data = o.data_float64
+    logits = StoredLogits(n, k, data.dtype, data.n_threads, o.logistic)
+    data.store_logits(*o.parameters.user(theta, data.dtype), logits)
+    if offset is not None:
+        logits.put(logits.table() + offset)
+    weights = np.ones(n) if weights is None else weights
+    counts = weights > 0
+    losses = (weights[:, None] * logits.probabilities().table())[counts]
+    U, targets, weights = U[counts], targets[counts], weights[counts]
+    if not o.logistic:
+        yield of_softmax(U, targets, losses)
+        return
+    for on, loss in zip(targets.reshape(len(U), k).T, losses.T, strict=True):
+        known = on <= 1
+        against = np.where(on == 1, weights - loss, loss)
+        alike = (on > 0) & (on < 1)
+        signed = np.where(on == 1, 1, -1)[:, None] * U
+        yield Margins(signed[known], alike[known], against[known])
 
 
-def of_logistic(U: Table, on: NDArray) -> Margins:
-    """Of targets 0 and 1, or shares between these."""
-    alike = (on > 0) & (on < 1)
-    return np.where(on == 1, 1, -1)[~alike, None] * U[~alike], U[alike]
-
-
-def of_softmax(U: Table, targets: NDArray, k: int) -> Margins:
-    """Of labels or shares of k classes; the last class stays where it is."""
+def of_softmax(U: Table, targets: NDArray, losses: Table) -> Margins:
+    """Of labels or shares of classes, the last of which stays where it is."""
+    k = losses.shape[1]
     shares = np.eye(k)[targets] if targets.ndim == 1 else targets
-    shares, U = shares[shares.any(axis=1)], U[shares.any(axis=1)]
     first = shares.argmax(axis=1)
-    rows, others = np.nonzero(np.arange(k) != first[:, None])
+    rows, others = np.nonzero((np.arange(k) != first[:, None]) & shares.any(axis=1)[:, None])
     signs = np.eye(k)[first[rows]] - np.eye(k)[others]
-    margins = np.einsum("mk,mr->mkr", signs[:, :-1], U[rows]).reshape(len(rows), -1)
-    alike = shares[rows, others] > 0
-    return margins[~alike], margins[alike]
+    of_step = np.einsum("mk,mr->mkr", signs[:, :-1], U[rows]).reshape(len(rows), -1)
+    return Margins(of_step, shares[rows, others] > 0, losses[rows, others])
 
 
 def unpenalised(objective: Objective) -> Table:
@@ -117,6 +149,7 @@ def unpenalised(objective: Objective) -> Table:
     sizes = [np.median(np.abs(u[u != 0])) if u.any() else 1.0 for u in U.T]
     U = unit_rows(U / np.array(sizes))
     left, values, _ = np.linalg.svd(U, full_matrices=False)
+    left[~U.any(axis=1)] = 0  # but for rounding
     return unit_rows(left[:, values > DEPENDENT * len(U) * values.max(initial=0)])
 
 

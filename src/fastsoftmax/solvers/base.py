@@ -4,7 +4,6 @@ import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import cached_property
 from typing import NamedTuple
 
 from numpy.typing import NDArray
@@ -83,7 +82,6 @@ LATELY = 4  # iterations, at least, that tell how F goes on
 EPSILON = 1e-16
 BEYOND = 0.1  # of the tolerance: a bound by rounding alone, above which float64 proves nothing
 VANISHING = -0.5  # relative change of a probability by Newton's step: below it, it goes on to 0
-CONFIDENT = 16.0  # log-odds, of whose curvature a proof may see nothing
 SEPARATED = 1e-5  # of the loss of a model blind to X: an unpenalised loss this low may go on to 0
 # Proofs in float64 that may show more to be left than they should: as a rule, while a probability
 # goes on to 0 and nothing tells whether that ends, and while it does though that is known to end.
@@ -153,6 +151,7 @@ class Run:
         self._told = 0  # iterations
         self._failures, self._most_failures = 0, FAILURES
         self._separable = False  # whether the last proof failed since probabilities go on to 0
+        self._asked, self._minimiser = False, None  # whether F has one, None if nothing tells
 
     @property
     def n_iter(self) -> int:
@@ -228,11 +227,6 @@ class Run:
         """The gap with which a fit ends at a value of F; no less than float64 can show."""
         return max(self.options.tol, EPSILON) * max(value, self.objective.least_value)
 
-    def converge(self, bound: float) -> None:
-        """The gap is proved to be no more than this, which is within the tolerance."""
-        self.result.converged, self.result.certified, self.result.stop = True, True, None
-        self.result.gap_bound = bound
-
     def proves(self, certificate: Certificate | None) -> bool:
         """Whether a certificate of the present point ends the fit.
 
@@ -247,36 +241,40 @@ class Run:
         bound = certificate.bound
         wanted = self.tolerance(certificate.value)
         vanishes = certificate.least_change < VANISHING
+        beyond = certificate.rounding > BEYOND * wanted
+        nothing_left = certificate.decrease <= wanted and certificate.least_change >= -1
+        ends = bound <= wanted or (beyond and certificate.is_newton and nothing_left)
         exists: bool | None = True
-        if o.open_ended and (vanishes or certificate.confidence > CONFIDENT):
-            exists = self.minimiser
+        if o.open_ended and (ends or vanishes):
+            exists = self.has_minimiser(certificate.theta, wanted)
+        if exists and certificate.value <= wanted:
+            bound, ends = min(bound, certificate.value), True
         self._separable = exists is False or (exists is None and vanishes)
         if vanishes:
             self._most_failures = STEPS_TO_ZERO if exists is None else STEPS_TO_END
-        if exists and certificate.value <= wanted:
-            bound = min(bound, certificate.value)
-        beyond = certificate.rounding > BEYOND * wanted
-        nothing_left = certificate.decrease <= wanted and certificate.least_change >= -1
-        if bound <= wanted and not self._separable:
-            self.converge(bound)
-        elif beyond and certificate.is_newton and nothing_left and not self._separable:
+        if ends and not self._separable:
             result.converged, result.stop, result.gap_bound = True, None, bound
+            result.certified = bound <= wanted
         # with an L1 penalty the solver sees by itself whether it gets on
         counts = not (o.narrowed or result.converged) and (self._separable or not o.l1)
         self._failures += counts
         return result.converged
 
-    @cached_property
-    def minimiser(self) -> bool | None:
-        """Whether F has one; None if that is too much to ask."""
-        return has_minimiser(self.objective)
+    def has_minimiser(self, theta: NDArray, left: float) -> bool | None:
+        """Whether F has one, asked once, at a point where about so much is left; None if nothing
+        tells."""
+        if not self._asked:
+            self._asked, self._minimiser = True, has_minimiser(self.objective, theta, left)
+        return self._minimiser
 
-    def separated(self, value: float) -> bool:
-        """Whether this loss is so low because it goes on to 0 without end."""
-        o = self.objective
+    def separated(self, line: Line) -> bool:
+        """Whether classes are known to be separated, or the loss is so low that they seem to be."""
+        o, value = self.objective, line.value
+        if self._minimiser is False:
+            return True
         if o.penalty or o.l1 or value > SEPARATED * o.blind_loss:
             return False
-        return separates(o, value) or not self.minimiser
+        return separates(o, value) or not self.has_minimiser(line.theta, value)
 
     @property
     def stuck(self) -> Stop:
@@ -285,12 +283,11 @@ class Run:
 
     def stops(self, line: Line) -> Stop | None:
         """Why to stop without an optimum, if there is reason to."""
-        o = self.objective
         if self.result.halted:
             return CALLBACK
         if not math.isfinite(line.value):
             return OVERFLOW
-        if self.separated(line.value) or (self._separable and self.minimiser is False):
+        if self.separated(line):
             return SEPARABLE
         if self._failures >= self._most_failures:
             return self.stuck
