@@ -68,18 +68,18 @@ def descends(U, part) -> bool:
     m = ahead.shape[0]
     if not m:
         return False
-    for feasible, presolve in product((1e-10, 1e-8, 1e-7), (True, False)):
+    for feasible, box in product((1e-10, 1e-8, 1e-7), (None, 1e6)):
         result = linprog(
             np.concatenate([np.zeros(A.shape[1]), -np.ones(m)]),
             A_ub=hstack([-ahead, identity(m)]).tocsr(),
             b_ub=np.zeros(m),
             A_eq=hstack([equal, coo_array((equal.shape[0], m))]).tocsr() if alike.any() else None,
             b_eq=np.zeros(equal.shape[0]) if alike.any() else None,
-            bounds=[(None, None)] * A.shape[1] + [(0, 1)] * m,
+            bounds=[(box and -box, box)] * A.shape[1] + [(0, 1)] * m,
             method="highs",
             options={
                 "primal_feasibility_tolerance": feasible, "dual_feasibility_tolerance": feasible,
-                "presolve": presolve, "time_limit": 10.0,  # it may go round in circles
+                "time_limit": 10.0,  # it may go round in circles
             },
         )  # fmt: skip
         # what is found is looked at: scaled within, it may be off by more than the tolerance

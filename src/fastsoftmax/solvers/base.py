@@ -242,11 +242,13 @@ class Run:
         wanted = self.tolerance(certificate.value)
         vanishes = certificate.least_change < VANISHING
         beyond = certificate.rounding > BEYOND * wanted
-        nothing_left = certificate.decrease <= wanted and certificate.least_change >= -1
-        ends = bound <= wanted or (beyond and certificate.is_newton and nothing_left)
+        newton = beyond and certificate.is_newton and certificate.decrease <= wanted
         exists: bool | None = True
-        if o.open_ended and (ends or vanishes):
+        if o.open_ended and (bound <= wanted or newton or vanishes):
             exists = self.has_minimiser(certificate.theta, wanted)
+        # probabilities that are limited to 0 are no obstacle to a minimiser that is known to exist
+        known = certificate.least_change >= -1 or (o.open_ended and exists)
+        ends = bound <= wanted or (newton and known)
         if exists and certificate.value <= wanted:
             bound, ends = min(bound, certificate.value), True
         self._separable = exists is False or (exists is None and vanishes)
