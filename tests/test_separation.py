@@ -82,6 +82,24 @@ def test_free_features_alone_count():
     assert exists(X, y, 1, C=1.0, free=np.array([False, True])) is True
 
 
+def test_free_features_that_are_0():
+    X = rows()
+    X[:, 0] = 0
+    y, free = X[:, 1] > 0, np.array([True, False])
+    assert exists(X, y, 1, C=1.0, free=free, intercept=False) is True
+
+
+def test_no_programme_where_uncertain_rows_span(monkeypatch):
+    def fail(*args, **options):
+        raise AssertionError
+
+    monkeypatch.setattr("scipy.optimize.linprog", fail)
+    for k in (1, 3):
+        assert exists(rows(), np.arange(60) % max(k, 2), k, left=1e-6) is True
+    with pytest.raises(AssertionError):
+        exists(rows(), np.arange(60) % 2, 1)
+
+
 def test_without_an_intercept():
     """Of rows that are 0 nothing is asked."""
     X = np.zeros((60, 3))

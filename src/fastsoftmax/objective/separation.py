@@ -84,9 +84,11 @@ def separated(margins: Margins, least: float) -> bool | None:
     """
     from scipy.optimize import linprog  # half of the time of importing the package
 
+    if margins.alike.all() or not margins.of_step.size:
+        return False
     known = margins.of_step[margins.alike | (margins.losses > least)]
     squares = np.linalg.eigvalsh(known.T @ known)
-    if margins.alike.all() or squares.min(initial=0) > INDEPENDENT * squares.max(initial=0):
+    if squares[0] > INDEPENDENT * squares[-1]:
         return False
     ahead, alike = margins.of_step[~margins.alike], margins.of_step[margins.alike]
     found = linprog(
