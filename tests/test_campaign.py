@@ -46,6 +46,7 @@ ONCE_AT_FAULT = {  # of longer campaigns, by what was mended
     ],
     "conjugate gradients took rounding for curvature": [("one hot", 126), ("one hot", 426)],
     "quasi-separated rows of probabilities below 1e-25 were not looked at": [("large means", 78)],
+    "at a false optimum uncertain rows say nothing of separation": [("outliers", 153)],
     "quasi-separated by free features, the gap being within the tolerance": [("one hot", 229)],
     "heavy rows seemed separated, though light ones were not": [
         ("large means", 22), ("duplicates and constants", 9), ("duplicates and constants", 157),

@@ -8,7 +8,7 @@ from fastsoftmax import LogisticRegression, SoftmaxRegression
 from fastsoftmax.data import DenseData
 from fastsoftmax.objective import Objective, has_minimiser, separates, separation
 
-FAR = 1e9  # left to gain: of no row it is then known that it is not separated
+FAR = float("inf")  # left to gain: of no row it is then known that it is not separated
 
 
 def objective(X, targets, k, weights=None, *, C=np.inf, offset=None, free=None, intercept=True):
@@ -63,6 +63,11 @@ def test_rows_without_weight_do_not_count():
     assert exists(X, y, 1, weights) is True
     weights[at] = 0
     assert exists(X, y, 1, weights) is False
+
+
+def test_a_class_without_weight_is_left_out():
+    y = np.arange(60) % 3
+    assert exists(rows(), y, 3, (y != 2) * 1.0) is True
 
 
 @pytest.mark.parametrize("share", [0.9, 1.0])

@@ -55,8 +55,8 @@ def separates(objective: Objective, value: float) -> bool:
 
 
 def has_minimiser(objective: Objective, theta: NDArray, left: float) -> bool | None:
-    """Whether F has a minimiser, at a θ where about so much is left to gain; None if there are too
-    many rows, features and classes to tell.
+    """Whether F has a minimiser, at a θ where at most so much is left to gain; None if there are
+    too many rows, features and classes to tell.
 
     Whatever separates classes is certain of them there. So there is nothing to solve where the
     rows that are not certain leave no direction, which is as a rule.
@@ -116,7 +116,10 @@ def all_margins(objective: Objective, U: Table, theta: NDArray) -> Iterator[Marg
     losses = (weights[:, None] * logits.probabilities().table())[counts]
     U, targets, weights = U[counts], targets[counts], weights[counts]
     if not o.logistic:
-        yield of_softmax(U, targets, losses)
+        shares = np.eye(k)[targets] if targets.ndim == 1 else targets
+        # a class without weight is as improbable from the start as its intercept makes it
+        present = shares.any(axis=0) | (not o.fit_intercept)
+        yield of_softmax(U, shares[:, present], losses[:, present])
         return
     for on, loss in zip(targets.reshape(len(U), k).T, losses.T, strict=True):
         known = on <= 1
@@ -126,10 +129,9 @@ def all_margins(objective: Objective, U: Table, theta: NDArray) -> Iterator[Marg
         yield Margins(signed[known], alike[known], against[known])
 
 
-def of_softmax(U: Table, targets: NDArray, losses: Table) -> Margins:
-    """Of labels or shares of classes, the last of which stays where it is."""
+def of_softmax(U: Table, shares: Table, losses: Table) -> Margins:
+    """Of targets' shares of classes, the last of which stays where it is."""
     k = losses.shape[1]
-    shares = np.eye(k)[targets] if targets.ndim == 1 else targets
     first = shares.argmax(axis=1)
     rows, others = np.nonzero((np.arange(k) != first[:, None]) & shares.any(axis=1)[:, None])
     signs = np.eye(k)[first[rows]] - np.eye(k)[others]

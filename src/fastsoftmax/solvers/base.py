@@ -243,16 +243,19 @@ class Run:
         vanishes = certificate.least_change < VANISHING
         beyond = certificate.rounding > BEYOND * wanted
         newton = beyond and certificate.is_newton and certificate.decrease <= wanted
+        near = bound <= wanted or newton
         exists: bool | None = True
-        if o.open_ended and (bound <= wanted or newton or vanishes):
-            exists = self.has_minimiser(certificate.theta, wanted)
+        if o.open_ended and (near or vanishes):
+            exists = self.has_minimiser(certificate.theta, wanted if near else math.inf)
         # probabilities that are limited to 0 are no obstacle to a minimiser that is known to exist
         known = certificate.least_change >= -1 or (o.open_ended and exists)
         ends = bound <= wanted or (newton and known)
         if exists and certificate.value <= wanted:
             bound, ends = min(bound, certificate.value), True
         self._separable = exists is False or (exists is None and vanishes)
-        if vanishes:
+        if exists is False:
+            self._most_failures = 0 if near else STEPS_TO_ZERO
+        elif vanishes:
             self._most_failures = STEPS_TO_ZERO if exists is None else STEPS_TO_END
         if ends and not self._separable:
             result.converged, result.stop, result.gap_bound = True, None, bound
@@ -263,20 +266,18 @@ class Run:
         return result.converged
 
     def has_minimiser(self, theta: NDArray, left: float) -> bool | None:
-        """Whether F has one, asked once, at a point where about so much is left; None if nothing
-        tells."""
+        """Whether F has one, asked once, at a point where at most so much is left to gain; None if
+        nothing tells."""
         if not self._asked:
             self._asked, self._minimiser = True, has_minimiser(self.objective, theta, left)
         return self._minimiser
 
     def separated(self, line: Line) -> bool:
-        """Whether classes are known to be separated, or the loss is so low that they seem to be."""
+        """Whether the loss is so low since classes are separated, or seem to be."""
         o, value = self.objective, line.value
-        if self._minimiser is False:
-            return True
         if o.penalty or o.l1 or value > SEPARATED * o.blind_loss:
             return False
-        return separates(o, value) or not self.has_minimiser(line.theta, value)
+        return separates(o, value) or not self.has_minimiser(line.theta, math.inf)
 
     @property
     def stuck(self) -> Stop:
