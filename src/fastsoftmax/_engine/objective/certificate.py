@@ -47,6 +47,7 @@ class Certificate(NamedTuple):
     decrease: float  # of F along d, about; as a rule the bound if d were exactly Newton's step
     is_newton: bool  # whether d is that, but for rounding
     rounding: float  # what rounding alone makes of the bound
+    theta: NDArray
 
 
 def certify(objective: Objective, theta: NDArray, direction: NDArray) -> Certificate:
@@ -120,7 +121,9 @@ class Linearised:
         bound = gap.bound if settled else np.inf
         if o.penalty or o.l1:
             bound = min(bound, value)  # as F* >= 0
-        return Certificate(float(bound), value, least, decrease, is_newton, gap.rounding)
+        return Certificate(
+            float(bound), value, least, decrease, is_newton, gap.rounding, self._theta
+        )
 
     def _divergence(self, alpha: float) -> float:
         """That of y + α(a - y), mean of the rows."""

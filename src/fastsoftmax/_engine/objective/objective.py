@@ -241,6 +241,11 @@ class Objective:
         return NEGLIGIBLE * (self.n_logits * np.log(2) if self.logistic else np.log(self.n_logits))
 
     @property
+    def open_ended(self) -> bool:
+        """Whether weights are not penalised, so that F may have no minimiser."""
+        return not (self.penalty or self.l1) or len(self.free) > 0
+
+    @property
     def typical_share(self) -> float:
         """The probability of each class where all are equally probable."""
         return 0.5 if self.logistic else 1 / self.n_logits
