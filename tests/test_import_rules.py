@@ -53,7 +53,6 @@ CIRCLES = [
             *("parameters", "path", "penalised_line", "resting", "standardised"),
         )
     },
-    {"_neural.network", "_neural.rules"},
 ]
 REQUIRED = {"numpy", "scipy"}
 NEVER = {"benchmarks", "conftest", "examples", "optimum", "pytest", "reference", "tests"}

@@ -11,6 +11,7 @@ from threadpoolctl import threadpool_limits
 
 from fastsoftmax import SoftmaxRegression
 from fastsoftmax._engine.data import DenseData
+from fastsoftmax._engine.linalg import ClassFactors
 from fastsoftmax._engine.objective import Objective
 from fastsoftmax._engine.solvers import SOLVERS, Options
 from fastsoftmax.datasets import load_digits, load_mnist
@@ -228,6 +229,20 @@ def test_hessian_is_the_slope_of_the_gradient(n_classes, weighted):
         np.testing.assert_allclose(H[i], (ahead - behind) / 2e-5, atol=1e-8)
     top = np.linalg.eigvalsh(H)[-1]
     assert top <= objective.curvature.lipschitz()
+
+
+@pytest.mark.parametrize("C", [1e-3, 1.0, 1e3])
+def test_newtons_step_takes_one_solve_and_one_to_see_that_it_is_exact(monkeypatch, C):
+    objective = problem(4, C=C)
+    line = objective.line(np.random.default_rng(0).normal(size=objective.size))
+    line.restart(objective.parameters.project(line.theta))
+    solves, solve = [], ClassFactors.solve
+    monkeypatch.setattr(ClassFactors, "solve", lambda *args: solves.append(1) or solve(*args))
+    step = objective.curvature.solve_hessian(line)
+    # the intercepts' gauge alone has no curvature
+    expected = np.linalg.lstsq(objective.curvature.hessian(line), line.gradient, rcond=1e-12)[0]
+    np.testing.assert_allclose(step, objective.parameters.project(expected), rtol=1e-9, atol=1e-12)
+    assert len(solves) == 2
 
 
 @pytest.mark.parametrize("solver", SMOOTH)

@@ -360,9 +360,11 @@ def _solver(made, r, rows):
         # about the condition number, on which these depend
         total = len(made.dense) if made.sample_weight is None else made.sample_weight.sum()
         condition = made.params["C"] * total * np.max(np.sum(made.dense**2, axis=1))
-        if rows.solvers == "all" and condition <= 1e10:
+        if rows.solvers == "all" and condition <= 1e9:
             names += ["lbfgs"]
-        if made.family in SLOW and condition <= 1e5:
+        # no penalty bounds the condition number of what is free
+        free = np.any(made.params.get("penalty_factor", 1) == 0)
+        if made.family in SLOW and condition <= 1e5 and not free:
             names += 3 * ["gd"]
     solver = str(r.choice(names)) if r.random() < 0.6 else "auto"
     k = made.y.shape[1] if made.y.ndim == 2 else len(np.unique(made.y))
@@ -370,7 +372,7 @@ def _solver(made, r, rows):
     is_sparse = sparse.issparse(made.X) or isinstance(made.X, list)
     if solver == "newton" and (hessian > 400 or is_sparse):
         solver = "auto"
-    if solver == "gd":
+    if solver in ("gd", "lbfgs"):
         made.params["max_iter"] = 20000
     made.params["solver"] = solver
     made.traits.append(f"solver {solver}")

@@ -1,7 +1,9 @@
 """Whether F has a minimiser, decided by linear programming."""
 
+from itertools import product
+
 import numpy as np
-from campaigns.reference import Basis
+from campaigns.reference import Basis, orthonormal
 from scipy.optimize import linprog
 from scipy.sparse import coo_array, hstack, identity
 
@@ -26,10 +28,24 @@ def places(classes, r):
     return r * classes[:, None] + np.arange(r)
 
 
+def conditioned(U):
+    """The same rows up to positive factors, in an orthonormal basis.
+
+    The solver's tolerances are absolute: with columns of unit size alone, where one row has 1e9 the
+    others' 1e-9 were nothing to it, and it took data for separated that are not.
+    """
+    for _ in range(12):  # until the largest of each row and column is about 1 (Ruiz 2001)
+        for axis in (0, 1):
+            sizes = np.sqrt(np.abs(U).max(axis=axis, keepdims=True))
+            U = U / np.where(sizes > 0, sizes, 1)
+    U = orthonormal(U)
+    sizes = np.abs(U).max(axis=1, keepdims=True)
+    return (U / np.where(sizes > 0, sizes, 1)).astype(float)
+
+
 def descends(U, part) -> bool:
     """Whether there is a direction along which no loss of a part rises and some fall."""
-    sizes = np.abs(U).max(axis=1, keepdims=True)
-    U = (U / np.where(sizes > 0, sizes, 1)).astype(float)
+    U = conditioned(U)
     r, k = U.shape[1], part.targets.shape[1]
     support = part.targets > 0
     first = support.argmax(axis=1)
@@ -52,20 +68,22 @@ def descends(U, part) -> bool:
     m = ahead.shape[0]
     if not m:
         return False
-    for feasible in (1e-10, 1e-8, 1e-7):
+    for feasible, box in product((1e-10, 1e-8, 1e-7), (None, 1e6)):
         result = linprog(
             np.concatenate([np.zeros(A.shape[1]), -np.ones(m)]),
             A_ub=hstack([-ahead, identity(m)]).tocsr(),
             b_ub=np.zeros(m),
             A_eq=hstack([equal, coo_array((equal.shape[0], m))]).tocsr() if alike.any() else None,
             b_eq=np.zeros(equal.shape[0]) if alike.any() else None,
-            bounds=[(None, None)] * A.shape[1] + [(0, 1)] * m,
+            bounds=[(box and -box, box)] * A.shape[1] + [(0, 1)] * m,
             method="highs",
             options={
-                "primal_feasibility_tolerance": feasible, "dual_feasibility_tolerance": feasible
+                "primal_feasibility_tolerance": feasible, "dual_feasibility_tolerance": feasible,
+                "time_limit": 10.0,  # it may go round in circles
             },
         )  # fmt: skip
-        if result.status == 0:
+        # what is found is looked at: scaled within, it may be off by more than the tolerance
+        if result.status == 0 and (ahead @ result.x[: A.shape[1]]).min() > -1e-3:
             break
     else:
         raise RuntimeError(f"linprog: {result.message}")

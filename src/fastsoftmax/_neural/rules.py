@@ -1,12 +1,9 @@
 """How weights follow their gradient: the rules of `_core/network_rules.pxd`, with their state."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from numpy.typing import NDArray
-
-if TYPE_CHECKING:
-    from fastsoftmax._neural.network import Network
 
 
 @dataclass(frozen=True)
@@ -30,6 +27,13 @@ KINDS = {
 }
 
 
+class Trained(Protocol):
+    """A network, as far as a rule knows it."""
+
+    def block(self) -> NDArray:
+        """Zeros, one for each weight, laid out as the weights are."""
+
+
 class Rule:
     """A rule and what it remembers of a network's past gradients.
 
@@ -49,7 +53,7 @@ class Rule:
     def __init__(
         self,
         name: str,
-        network: "Network",
+        network: Trained,
         *,
         alpha: float = 0.0,
         momentum: float = 0.9,

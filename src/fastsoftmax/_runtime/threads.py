@@ -53,8 +53,7 @@ def _cgroup_quota() -> int:
 def team(n_threads: int, work: int) -> int:
     """Threads for so many multiply-adds, at most n_threads."""
     global _team_started
-    if _forked:
+    if _forked or n_threads == 1 or work < 2 * WORK_PER_THREAD:
         return 1
-    count = max(1, min(n_threads, work // WORK_PER_THREAD))
-    _team_started = _team_started or count > 1
-    return count
+    _team_started = True
+    return min(n_threads, work // WORK_PER_THREAD)

@@ -65,7 +65,7 @@ def as_numbers(x: ArrayLike, name: str) -> NDArray:
             f"{name}: expected an array of numbers, got a {type(x).__name__} that cannot be read "
             f"as one: {error}"
         ) from error
-    if x.dtype.name == "bfloat16":  # that of ml_dtypes
+    if x.dtype not in COMPUTED_IN and x.dtype.name == "bfloat16":  # that of ml_dtypes
         x = x.view(BFLOAT16)
     real_dtype(x.dtype, name)
     return x

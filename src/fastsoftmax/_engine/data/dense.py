@@ -204,7 +204,7 @@ class DenseData:
         for centre, sums in ((None, means), (means, variances)):
             kernel.moments(self.X, centre, weights, 1 / n, sums, self._workspace, self._team(1))
         means, deviations = means[0], np.sqrt(variances[0])
-        for j in self._not_zero(doubtful(means, variances[0])):
+        for j in self._not_zero(doubtful(means, deviations)):
             means[j], deviations[j] = column_moments(widened(self.X[:, j]), weights)
         return self._scaled(means), self._scaled(deviations)
 
@@ -259,7 +259,7 @@ class DenseData:
             scales = np.concatenate([self._scaled(scales[:d]), scales[d:]])
         shape = len(drawn.counts), len(scales), len(scales)
         out = empty(shape, self.dtype)
-        work = drawn.counts.sum() * out[0].size // 2
+        work = drawn.factors.size * out[0].size // 2
         kernels(self.dtype).gram.gram(
             self.X, drawn.rows, self._cast(drawn.factors), drawn.starts, drawn.counts,
             self._cast(centre), self._cast(scales), scale, self._cast(shared),
@@ -295,8 +295,7 @@ class DenseData:
     def second_moments(self) -> NDArray[np.float64]:
         """XᵀX / n."""
         n, d = self.shape
-        rows = np.arange(n, dtype=np.int32)[None]
-        drawn = Draw(rows, np.ones(rows.shape), np.array([n]), np.ones(1))
+        drawn = Draw.of_all_rows(np.ones((1, n)))
         return self.gram(drawn, np.zeros(d), np.ones(d), 1 / n, np.zeros(d))[0].astype(np.float64)
 
     def sums(self, drawn: Draw) -> NDArray:

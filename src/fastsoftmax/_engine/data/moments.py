@@ -18,12 +18,10 @@ DIGITS = 1e-8  # of the mean, a deviation below which is not that of plain sums
 SQUARES = 1e-140, 1e140  # deviations whose squares are numbers of float64
 
 
-def doubtful(means: NDArray, variances: NDArray) -> NDArray[np.intp]:
+def doubtful(means: NDArray, deviations: NDArray) -> NDArray[np.intp]:
     """Features whose moments by plain sums may be rounding, overflow or underflow."""
-    with np.errstate(invalid="ignore"):
-        deviations = np.sqrt(variances)
-        sound = (deviations >= SQUARES[0]) & (deviations <= SQUARES[1])
-        return np.flatnonzero(~(sound & (deviations >= DIGITS * np.abs(means))))
+    least = np.maximum(DIGITS * np.abs(means), SQUARES[0])
+    return np.flatnonzero(~((deviations >= least) & (deviations <= SQUARES[1])))
 
 
 def column_moments(x: NDArray, weights: NDArray | None) -> tuple[float, float]:

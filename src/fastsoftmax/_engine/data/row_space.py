@@ -27,6 +27,7 @@ from fastsoftmax._engine.data.protocol import Data
 from fastsoftmax._engine.data.sparse import SparseData
 from fastsoftmax._engine.linalg.low_rank import orthonormal_rows
 from fastsoftmax._engine.linalg.memory import empty
+from fastsoftmax._engine.linalg.workspace import Workspace
 from fastsoftmax._runtime.threads import team
 
 PIECE = 1 << 24  # bytes of the columns that are in memory at a time, about, if not all are
@@ -74,7 +75,7 @@ class CentredColumns:
         self, data: DenseData | SparseData, weights: NDArray, centred: bool, keep: bool
     ) -> None:
         self.shape, self.n_threads = data.shape, data.n_threads
-        self._data = data
+        self._data, self._workspace = data, Workspace()
         self._by_column = data.X.tocsc() if isinstance(data, SparseData) else None
         self._first, self._mean = np.zeros((2, data.shape[1]))
         self._kept: NDArray[np.float64] | None = None
@@ -120,11 +121,14 @@ class CentredColumns:
             return self._by_column[:, columns].toarray().astype(np.float64, order="C")
         return self._data.only(columns).in_float64(slice(None))
 
+    def _dense(self, X: NDArray) -> DenseData:
+        return DenseData(X, self.n_threads, self._workspace)
+
     def gram(self) -> NDArray[np.float64]:
         """XXᵀ."""
         total = np.zeros((self.shape[0],) * 2)
         for _, X in self:
-            total += len(X) * DenseData(X, self.n_threads).second_moments()
+            total += len(X) * self._dense(X).second_moments()
         return total
 
     def combinations(self, parts: NDArray, rows: NDArray[np.intp]) -> NDArray[np.float64]:
@@ -133,14 +137,14 @@ class CentredColumns:
         of_all[:, rows] = parts
         out = np.empty((len(parts), self.shape[1]))
         for columns, X in self:
-            out[:, columns] = DenseData(X, self.n_threads).logits(of_all, None).T
+            out[:, columns] = self._dense(X).logits(of_all, None).T
         return out
 
     def logits(self, W: NDArray) -> NDArray[np.float64]:
         """X Wᵀ, of shape (n, K)."""
         out = np.zeros((self.shape[0], len(W)))
         for columns, X in self:
-            out += DenseData(X.T, self.n_threads).logits(W[:, columns], None)
+            out += self._dense(X.T).logits(W[:, columns], None)
         return out
 
 
@@ -202,7 +206,6 @@ class Combinations:
     def __init__(self, columns: CentredColumns, rows: NDArray[np.intp], factor: Factor) -> None:
         self._columns, self._rows, self._factor = columns, rows, factor
         self._L = DenseData(factor.L, columns.n_threads)
-        self._turned = DenseData(factor.L.T, columns.n_threads)
 
     def expand(self, V: NDArray) -> NDArray[np.float64]:
         """V Q; corrected once for the logits that it should have (Björck, Stability analysis of
@@ -220,7 +223,7 @@ class Combinations:
     def project(self, W: NDArray) -> NDArray[np.float64]:
         """W Qᵀ."""
         logits = self._columns.logits(W)[self._rows].T
-        return self._turned.logits(self._factor.solve(logits), None).T
+        return self._L.like(self._factor.L.T).logits(self._factor.solve(logits), None).T
 
 
 class Orthonormal:
@@ -301,10 +304,10 @@ def by_gram(
     rows = by_length(gram, left)
     if not len(rows):
         return None
-    factor = Factor(gram[np.ix_(rows, rows)], columns.n_threads)
+    factor = Factor(gram[rows[:, None], rows], columns.n_threads)
     if factor.inverse == np.inf:
         rows, last = independent(gram, by_length(gram, used)), None
-        factor = Factor(gram[np.ix_(rows, rows)], columns.n_threads)
+        factor = Factor(gram[rows[:, None], rows], columns.n_threads)
     if not factor.inverse <= LARGEST_INVERSE:
         return None
     R = np.empty((len(gram), len(rows)))
@@ -326,13 +329,13 @@ def by_gram(
 def by_length(gram: NDArray[np.float64], chosen: NDArray[np.bool_]) -> NDArray[np.intp]:
     """Those rows, the longest first: a far row then has a coordinate of its own, in which it is
     far, and is not far in all others too."""
-    rows = np.flatnonzero(chosen)
-    return rows[np.argsort(-np.diagonal(gram)[rows], kind="stable")]
+    order = np.argsort(-np.diagonal(gram), kind="stable")
+    return order[chosen[order]]
 
 
 def independent(gram: NDArray[np.float64], rows: NDArray[np.intp]) -> NDArray[np.intp]:
     """Those of some rows that are no combinations of the ones before them."""
-    T = orthonormal_rows(gram[np.ix_(rows, rows)], DEPENDENT)
+    T = orthonormal_rows(gram[rows[:, None], rows], DEPENDENT)
     # a vector of Gram-Schmidt begins with a row, which is the last in it
     return rows[len(rows) - 1 - np.argmax(T[:, ::-1] != 0, axis=1)]
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from copy import copy
-from math import prod
 from typing import NamedTuple
 
 import numpy as np
@@ -28,6 +27,14 @@ class Draw(NamedTuple):
     factors: NDArray
     counts: NDArray[np.intp]  # (m,)
     totals: NDArray[np.float64]  # (m,), the sum of what rows were drawn by
+
+    @classmethod
+    def of_all_rows(cls, weights: NDArray) -> "Draw":
+        """All rows, of such weights for each matrix: (m, n)."""
+        m, n = weights.shape
+        rows = np.empty((m, n), np.int32)
+        rows[:] = np.arange(n, dtype=np.int32)
+        return cls(rows, np.sqrt(weights), np.array([n] * m), weights.sum(axis=1))
 
     @property
     def starts(self) -> NDArray[np.intp]:
@@ -93,8 +100,7 @@ class StoredLogits:
         self._kernel = kernels(dtype).line
         rows = self.tile_rows(dtype)
         shape = -(-n // rows), n_logits, rows
-        size = prod(shape) * np.dtype(dtype).itemsize
-        if memory is not None and memory.size >= size:
+        if memory is not None and memory.size >= (size := self.bytes(n, n_logits, dtype)):
             self.tiles = memory[:size].view(dtype).reshape(shape)
         else:
             self.tiles = empty(shape, dtype)

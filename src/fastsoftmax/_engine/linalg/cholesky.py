@@ -30,8 +30,8 @@ class ClassFactors:
         self._n_threads = n_threads
         self._kernel = kernels(matrices.dtype).cholesky
         self.matrices = matrices
-        diagonals = np.einsum("mii->mi", matrices).astype(np.float64)
-        if not ((diagonals > 0) & (diagonals < np.inf)).all():
+        diagonals = matrices.diagonal(axis1=1, axis2=2).astype(np.float64)
+        if not (diagonals.min() > 0 and diagonals.max() < np.inf):
             # where all is 0 the inverse is taken for 1; what is not finite is left out
             usable = np.isfinite(diagonals).all(axis=1)
             matrices[~usable] = 0

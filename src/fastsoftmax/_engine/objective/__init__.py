@@ -7,6 +7,7 @@ from fastsoftmax._engine.objective.curvature import HESSIAN_PARAMETERS, hessian,
 from fastsoftmax._engine.objective.far_model import FarModel
 from fastsoftmax._engine.objective.line import Line
 from fastsoftmax._engine.objective.objective import Objective
+from fastsoftmax._engine.objective.separation import has_minimiser, separates
 
 __all__ = [
     "HESSIAN_PARAMETERS",
@@ -20,6 +21,8 @@ __all__ = [
     "blocks_for",
     "carry_of",
     "certify",
+    "has_minimiser",
     "hessian",
     "probabilities",
+    "separates",
 ]

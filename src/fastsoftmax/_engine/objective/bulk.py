@@ -28,7 +28,8 @@ def bulk(
     X = data.rows(chosen).in_float64(slice(None)).T
     middle, half = np.zeros(d), len(chosen) // 2
     if centred:
-        middle = np.sort(X, axis=1)[:, [-1 - half, half]].mean(axis=1)
+        ordered = np.sort(X, axis=1)
+        middle = (ordered[:, -1 - half] + ordered[:, half]) / 2
     from_middle = np.sort(np.abs(X - middle[:, None]), axis=1)
     inside = from_middle[:, int(INSIDE * (len(chosen) - 1))] / NORMAL
     far_off = (inside > 0) & (deviations > WIDE * inside)

@@ -16,6 +16,7 @@ Where these logits do not fit into memory, they are made anew for some rows at a
 """
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -46,6 +47,7 @@ class Certificate(NamedTuple):
     decrease: float  # of F along d, about; as a rule the bound if d were exactly Newton's step
     is_newton: bool  # whether d is that, but for rounding
     rounding: float  # what rounding alone makes of the bound
+    theta: NDArray
 
 
 def certify(objective: Objective, theta: NDArray, direction: NDArray) -> Certificate:
@@ -103,7 +105,7 @@ class Linearised:
             loss, divergence = loss + point.loss / n, divergence + point.divergence / n
             least = min(least, point.least_change)
             v += piece.gradient(self._theta)
-            residuals += float(np.sum(piece.residuals.squares())) / n
+            residuals += float(piece.residuals.squares().sum()) / n
         weights = o.penalised_weights(self._theta, v, self._direction)
         value = loss + weights.value
         magnitude = np.sqrt(residuals)  # times sizes, at least Σ s|a - y||x| / S
@@ -119,7 +121,9 @@ class Linearised:
         bound = gap.bound if settled else np.inf
         if o.penalty or o.l1:
             bound = min(bound, value)  # as F* >= 0
-        return Certificate(float(bound), value, least, decrease, is_newton, gap.rounding)
+        return Certificate(
+            float(bound), value, least, decrease, is_newton, gap.rounding, self._theta
+        )
 
     def _divergence(self, alpha: float) -> float:
         """That of y + α(a - y), mean of the rows."""
@@ -132,16 +136,8 @@ class Linearised:
         o, n = self.objective, self._data.shape[0]
         if not (o.fit_intercept or len(o.free)):
             return True
-        H = sum(piece.unpenalised_hessian() for piece in self._pieces()) / n
-        k, m = H.shape[:2]
-        if not o.logistic:
-            H += of_shifts(H)
-        size = k * m
-        # classes of hardly any weight have their own scale
-        units = 1 / np.sqrt(np.maximum(np.einsum("kiki->ki", H), np.finfo(float).tiny)).ravel()
-        factors = ClassFactors((H.reshape(size, size) * units[:, None] * units)[None], THREADS)
         for _ in range(ROUNDS):
-            sums = np.zeros((2, k, m))
+            sums = np.zeros((2, *self.moved.shape))
             for piece in self._pieces():
                 piece.dual_point()
                 sums += piece.unpenalised_sums()
@@ -150,12 +146,26 @@ class Linearised:
             rounding = np.maximum(STATIONARY * magnitudes, least)
             if (np.abs(off) <= rounding).all():
                 return True
-            step = -units * factors.solve((off.ravel() * units)[None])[0]
-            step = step.reshape(k, m)
+            units, factors = self._unpenalised
+            step = -units * factors.solve((off * units).reshape(1, -1))[0].reshape(off.shape)
             self.moved += step
             for piece in self._kept or ():
                 piece.move(step)
         return False
+
+    @cached_property
+    def _unpenalised(self) -> tuple[NDArray[np.float64], ClassFactors]:
+        """Units of what is not penalised, and the factors of the Hessian by it in these units.
+
+        Asked for once a step is needed: along Newton's direction as a rule none is.
+        """
+        H = sum(piece.unpenalised_hessian() for piece in self._pieces()) / self._data.shape[0]
+        if not self.objective.logistic:
+            H += of_shifts(H)
+        # classes of hardly any weight have their own scale
+        units = 1 / np.sqrt(np.maximum(np.einsum("kiki->ki", H), np.finfo(float).tiny))
+        flat = units.ravel()
+        return units, ClassFactors((H.reshape(flat.size, -1) * flat[:, None] * flat)[None], THREADS)
 
 
 class Piece:
@@ -246,8 +256,7 @@ class Piece:
 
             return hessian(*probabilities(self.logits), self._weights, size, gram, o.logistic)
         weights = np.ones(n) if self._weights is None else self._weights
-        rows = np.arange(n, dtype=np.int32)[None]
-        drawn = Draw(rows, np.sqrt(weights)[None], np.array([n]), np.ones(1))
+        drawn = Draw.of_all_rows(weights[None])
         nothing, one = np.zeros(o.n_logits), np.ones(o.n_logits)
         P = self.logits.probabilities().table()
         table = self.data.like(np.ascontiguousarray(P, np.float32))

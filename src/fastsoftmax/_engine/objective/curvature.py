@@ -5,6 +5,7 @@ largest eigenvalue, or all of it.
 """
 
 from collections.abc import Callable
+from math import sqrt
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -261,14 +262,14 @@ class GramCurvature(Curvature):
         """
         H, gradient = self.hessian(line), line.gradient.astype(np.float64)
         factors = ClassFactors(self._with_shifts(H)[None], self._objective.data.n_threads)
-        x, residual = np.zeros_like(gradient), gradient
+        x, residual = np.zeros(len(gradient)), gradient
         z = p = self._solved(factors, residual)
         size = first = dot(residual, z)
         largest = 0.0  # ‖H v‖ / ‖v‖
         for _ in range(REFINEMENTS if size > 0 else 0):
             product = np.einsum("ij,j->i", H, p)  # without BLAS
             curvature, square = dot(p, product), dot(p, p)
-            largest = max(largest, np.sqrt(dot(product, product) / square))
+            largest = max(largest, sqrt(dot(product, product) / square))
             if not curvature > FLAT * largest * square:
                 break
             x = x + (size / curvature) * p
@@ -281,13 +282,18 @@ class GramCurvature(Curvature):
         return x
 
     def _with_shifts(self, H: NDArray[np.float64]) -> NDArray[np.float64]:
-        """A copy with curvature, as much as each class has, for what all classes have in common."""
+        """A copy with curvature, as much as each class has, for what all classes have in common, in
+        place of the ridge, which is all that H has there.
+
+        Of a vector without a gauge the copy's inverse then gives H⁻¹, but for a gauge.
+        """
         H, o = H.copy(), self._objective
         if not o.logistic:
             k, size = o.shape
             own = np.diagonal(H).reshape(k, size)
             roots = own / np.sqrt(np.maximum(own.sum(axis=0), TINY))
-            np.einsum("kjlj->klj", H.reshape(k, size, k, size))[:] += roots[:, None] * roots
+            shared = roots[:, None] * roots - self.ridge / k
+            np.einsum("kjlj->klj", H.reshape(k, size, k, size))[:] += shared
         return H
 
     def _solved(self, factors: ClassFactors, vector: NDArray) -> NDArray[np.float64]:
@@ -307,16 +313,17 @@ class GramCurvature(Curvature):
         P, Q = probabilities(line.logits(0))
         if o.targets.dtype == np.uint8:
             P[o.targets == UNKNOWN] = 0  # a logit has no loss there, hence no curvature
-        size = o.shape[1]
+        k, size = o.shape
 
         def gram(drawn: Draw) -> NDArray:
             return self.gram(drawn, 1 / len(P), no_ridge)
 
         no_ridge = np.zeros(size)
-        H = hessian(P, Q, o.weights, size, gram, o.logistic)
-        np.einsum("aiai->ai", H)[:] += self.ridge
+        H = hessian(P, Q, o.weights, size, gram, o.logistic).reshape(k * size, k * size)
+        diagonal = H.ravel()[:: k * size + 1].reshape(k, size)
+        diagonal += self.ridge
         o.n_passes += self.hessian_cost()
-        return H.reshape(o.size, o.size)
+        return H
 
 
 CURVATURES = {
@@ -349,26 +356,19 @@ def hessian(
     weighted = P if weights is None else weights * P
     variances = weighted * Q
     if len(P) == 1:
-        return gram(all_rows(variances))[:, :, None]
+        return gram(Draw.of_all_rows(variances))[:, :, None]
     H = np.zeros((len(P), size, len(P), size))
     if logistic:
-        for a, block in enumerate(gram(all_rows(variances))):
+        for a, block in enumerate(gram(Draw.of_all_rows(variances))):
             H[a, :, a] = block
         return H
     for a in range(len(P)):  # the blocks (a, 0 .. a)
-        *others, own = gram(all_rows(np.vstack([weighted[a] * P[:a], variances[a]])))
+        by_class = np.concatenate([weighted[a] * P[:a], variances[a, None]])
+        *others, own = gram(Draw.of_all_rows(by_class))
         for b, block in enumerate(others):
             H[a, :, b] = H[b, :, a] = -block
         H[a, :, a] = own
     return H
-
-
-def all_rows(weights: NDArray[np.float64]) -> Draw:
-    """All rows, of such weights for each matrix: (m, n)."""
-    m, n = weights.shape
-    rows = np.empty((m, n), np.int32)
-    rows[:] = np.arange(n)
-    return Draw(rows, np.sqrt(weights), np.array([n] * m), np.ones(m))
 
 
 def of_shifts(H: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -70,9 +70,11 @@ def moments_of(
     if not (centred and moments.finite):
         return data, moments, None
     means, deviations = np.abs(moments.means), moments.deviations
+    far = (means > FAR * deviations) & (deviations > 0)
+    if not far.any():
+        return data, moments, None
     errors = np.finfo(float).eps * means
-    lost = (means / LOST > deviations) | (errors > np.sqrt(2 * UNPROVED * penalty))
-    far = lost & (means > FAR * deviations) & (deviations > 0)
+    far &= (means / LOST > deviations) | (errors > np.sqrt(2 * UNPROVED * penalty))
     if not far.any():
         return data, moments, None
     origin = np.where(far, moments.means, 0.0)

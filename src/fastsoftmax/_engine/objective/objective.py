@@ -183,7 +183,8 @@ class Objective:
 
     @property
     def size(self) -> int:
-        return self.shape[0] * self.shape[1]
+        classes, each = self.parameters.shape
+        return classes * each
 
     @property
     def pass_work(self) -> int:
@@ -238,6 +239,11 @@ class Objective:
     def least_value(self) -> float:
         """Below it the tolerance of F is that of this value: 1e-13 of F at zero logits."""
         return NEGLIGIBLE * (self.n_logits * np.log(2) if self.logistic else np.log(self.n_logits))
+
+    @property
+    def open_ended(self) -> bool:
+        """Whether weights are not penalised, so that F may have no minimiser."""
+        return not (self.penalty or self.l1) or len(self.free) > 0
 
     @property
     def typical_share(self) -> float:

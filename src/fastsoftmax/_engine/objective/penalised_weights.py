@@ -57,8 +57,8 @@ class PenalisedWeights(NamedTuple):
             return Gap(divergence(1.0), 0.0)
         if mu:
             within = self._within()
-            of_squares = np.sum(np.square(mu * w + (v - within))) / (2 * mu)
-            rounding = float(np.sum(np.square(errors))) / (2 * mu)
+            of_squares = np.square(mu * w + (v - within)).sum() / (2 * mu)
+            rounding = float(np.square(errors).sum()) / (2 * mu)
             of_weights = self._at_kinks(within) + (np.sqrt(of_squares) + np.sqrt(rounding)) ** 2
             return Gap(divergence(1.0) + float(of_weights), rounding)
         if self.lasso is None:
@@ -96,4 +96,4 @@ class PenalisedWeights(NamedTuple):
 
 def squares(ridge: float, W: Table) -> float:
     """½ μ ‖W‖², 0 without a penalty even where the squares overflow."""
-    return 0.5 * ridge * float(np.sum(np.square(W))) if ridge else 0.0
+    return 0.5 * ridge * float(np.square(W).sum()) if ridge else 0.0

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.objective import Certificate, Line, Objective
+from fastsoftmax._engine.objective import Certificate, Line, Objective, has_minimiser, separates
 
 
 class Iteration(NamedTuple):
@@ -82,12 +82,12 @@ LATELY = 4  # iterations, at least, that tell how F goes on
 EPSILON = 1e-16
 BEYOND = 0.1  # of the tolerance: a bound by rounding alone, above which float64 proves nothing
 VANISHING = -0.5  # relative change of a probability by Newton's step: below it, it goes on to 0
-SEPARATED = 1e-5  # of the loss of a model blind to X: an unpenalised loss this low goes on to 0
+SEPARATED = 1e-5  # of the loss of a model blind to X: an unpenalised loss this low may go on to 0
 # Proofs in float64 that may show more to be left than they should: as a rule, while a probability
-# goes on to 0 without end, and while it does until the penalty's curvature is more than its own.
+# goes on to 0 and nothing tells whether that ends, and while it does though that is known to end.
 FAILURES = 10
 STEPS_TO_ZERO = 12
-STEPS_TO_PENALTY = 60
+STEPS_TO_END = 60
 
 
 class Stop(NamedTuple):
@@ -151,6 +151,7 @@ class Run:
         self._told = 0  # iterations
         self._failures, self._most_failures = 0, FAILURES
         self._separable = False  # whether the last proof failed since probabilities go on to 0
+        self._asked, self._minimiser = False, None  # whether F has one, None if nothing tells
 
     @property
     def n_iter(self) -> int:
@@ -226,17 +227,12 @@ class Run:
         """The gap with which a fit ends at a value of F; no less than float64 can show."""
         return max(self.options.tol, EPSILON) * max(value, self.objective.least_value)
 
-    def converge(self, bound: float) -> None:
-        """The gap is proved to be no more than this, which is within the tolerance."""
-        self.result.converged, self.result.certified, self.result.stop = True, True, None
-        self.result.gap_bound = bound
-
     def proves(self, certificate: Certificate | None) -> bool:
         """Whether a certificate of the present point ends the fit.
 
         F is positive, so that it bounds the gap itself. Where no bound is possible, without a
         penalty or beyond float64, the exact Newton step shows that next to nothing is left to gain.
-        Where some parameters are not penalised, no probability may be on its way to 0 either.
+        Where weights are not penalised and F looks as if it had no minimiser, it has to have one.
         """
         if certificate is None:
             return False
@@ -244,21 +240,44 @@ class Run:
         result.value = certificate.value
         bound = certificate.bound
         wanted = self.tolerance(certificate.value)
-        unbounded = not (o.penalty or o.l1) or len(o.free) > 0
         vanishes = certificate.least_change < VANISHING
-        self._separable = unbounded and vanishes
-        if vanishes:
-            self._most_failures = STEPS_TO_ZERO if unbounded else STEPS_TO_PENALTY
         beyond = certificate.rounding > BEYOND * wanted
-        nothing_left = certificate.decrease <= wanted and certificate.least_change >= -1
-        if bound <= wanted and not self._separable:
-            self.converge(bound)
-        elif beyond and certificate.is_newton and nothing_left and not self._separable:
+        newton = beyond and certificate.is_newton and certificate.decrease <= wanted
+        near = bound <= wanted or newton
+        exists: bool | None = True
+        if o.open_ended and (near or vanishes):
+            exists = self.has_minimiser(certificate.theta, wanted if near else math.inf)
+        # probabilities that are limited to 0 are no obstacle to a minimiser that is known to exist
+        known = certificate.least_change >= -1 or (o.open_ended and exists)
+        ends = bound <= wanted or (newton and known)
+        if exists and certificate.value <= wanted:
+            bound, ends = min(bound, certificate.value), True
+        self._separable = exists is False or (exists is None and vanishes)
+        if exists is False:
+            self._most_failures = 0 if near else STEPS_TO_ZERO
+        elif vanishes:
+            self._most_failures = STEPS_TO_ZERO if exists is None else STEPS_TO_END
+        if ends and not self._separable:
             result.converged, result.stop, result.gap_bound = True, None, bound
+            result.certified = bound <= wanted
         # with an L1 penalty the solver sees by itself whether it gets on
         counts = not (o.narrowed or result.converged) and (self._separable or not o.l1)
         self._failures += counts
         return result.converged
+
+    def has_minimiser(self, theta: NDArray, left: float) -> bool | None:
+        """Whether F has one, asked once, at a point where at most so much is left to gain; None if
+        nothing tells."""
+        if not self._asked:
+            self._asked, self._minimiser = True, has_minimiser(self.objective, theta, left)
+        return self._minimiser
+
+    def separated(self, line: Line) -> bool:
+        """Whether the loss is so low since classes are separated, or seem to be."""
+        o, value = self.objective, line.value
+        if o.penalty or o.l1 or value > SEPARATED * o.blind_loss:
+            return False
+        return separates(o, value) or not self.has_minimiser(line.theta, math.inf)
 
     @property
     def stuck(self) -> Stop:
@@ -267,13 +286,11 @@ class Run:
 
     def stops(self, line: Line) -> Stop | None:
         """Why to stop without an optimum, if there is reason to."""
-        o = self.objective
         if self.result.halted:
             return CALLBACK
         if not math.isfinite(line.value):
             return OVERFLOW
-        unpenalised = not o.penalty and not o.l1
-        if unpenalised and line.value <= SEPARATED * o.blind_loss:
+        if self.separated(line):
             return SEPARABLE
         if self._failures >= self._most_failures:
             return self.stuck

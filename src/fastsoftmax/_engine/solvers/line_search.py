@@ -5,7 +5,7 @@ differences of F, is good to full precision near the minimum. F decides only whe
 rounding it may not rise.
 """
 
-import numpy as np
+from math import inf, isfinite, nan
 
 from fastsoftmax._engine.objective.line import Line
 from fastsoftmax._engine.objective.path import Path
@@ -29,7 +29,7 @@ def search(
     """
     target = (path.near if near is None else near) * abs(slope)
     ceiling = value + rounding * abs(value)
-    low, low_slope, high, high_slope = 0.0, slope, np.inf, np.nan
+    low, low_slope, high, high_slope = 0.0, slope, inf, nan
     for _ in range(TRIALS):
         value, derivative, curvature = path.at(t)
         lowered = value <= ceiling
@@ -39,22 +39,18 @@ def search(
             low, low_slope = t, derivative
         else:
             high, high_slope = t, derivative
-        if not np.isfinite(curvature):
+        if not isfinite(curvature):
             rise = high_slope - low_slope
-            curvature = rise / (high - low) if np.isfinite(rise) else np.nan
+            curvature = rise / (high - low) if isfinite(rise) else nan
             at, derivative = low, low_slope
         else:
             at = t
-        newton = at - derivative / curvature if curvature > 0 else np.nan
-        if np.isinf(high):
-            t = float(np.clip(newton, 1.1 * t, STRETCH * t)) if newton == newton else 4 * t
+        newton = at - derivative / curvature if curvature > 0 else nan
+        width = high - low
+        if high == inf:
+            t = min(max(newton, 1.1 * t), STRETCH * t) if newton == newton else 4 * t
+        elif low < newton < high:
+            t = min(max(newton, low + 0.02 * width), high - 0.02 * width)
         else:
-            width = high - low
-            inside = np.isfinite(newton) and low < newton < high
-            middle = low + 0.5 * width if low else 0.1 * high
-            t = (
-                float(np.clip(newton, low + 0.02 * width, high - 0.02 * width))
-                if inside
-                else middle
-            )
+            t = low + 0.5 * width if low else 0.1 * high
     return low or None

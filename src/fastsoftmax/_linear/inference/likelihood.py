@@ -169,9 +169,7 @@ class Likelihood:
         for rows, data in self._standardised():
             n = data.shape[0]
             weights = np.ones(n) if self.sample.weights is None else self.sample.weights[rows]
-            row = np.arange(n, dtype=np.int32)[None]
-            drawn = Draw(row, np.sqrt(weights)[None], np.array([n]), np.ones(1))
-            total += self._gram(data, drawn)[0]
+            total += self._gram(data, Draw.of_all_rows(weights[None]))[0]
         return total
 
     def _standardised(self) -> Iterator[tuple[slice, DenseData]]:

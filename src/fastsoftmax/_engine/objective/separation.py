@@ -1,0 +1,163 @@
+"""Whether F has a minimiser where parameters are not penalised.
+
+It has none if some direction δ of these lowers the loss for ever: if no row's target loses by it,
+
+    m = u·(δ_target - δ_k) >= 0  for every row u and class k, and m > 0 for one
+
+(Albert & Anderson 1984). Where a target gives several classes a share, these have to gain alike. By
+Stiemke's theorem of the alternative there is such a δ if and only if there are no probabilities,
+none of them 0 or 1, at which the gradient vanishes. Both are answered by a linear programme (Konis
+2007): max Σ m subject to m >= 0 and |δ| <= 1 is 0, or the classes are separated.
+
+Weights but for 0, offsets and the sizes of features make no difference. Features are scaled and
+made orthogonal all the same, and rows scaled: the solver's tolerances are absolute.
+"""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastsoftmax._engine.data import StoredLogits
+from fastsoftmax._engine.objective.objective import Objective
+
+LARGEST = 300_000  # numbers of a programme, at most: half a second
+TOLERANCE = 1e-10  # of the programme: the least that its solver accepts
+ROUNDS = 10  # times the rows: steps of the solver, which may go round in circles
+SEPARATED = 1e-7  # of m: more than that tolerance makes of 0
+DEPENDENT = 4 * float(np.finfo(float).eps)  # times the number of rows: of singular values
+INDEPENDENT = 1e-10  # of squares of singular values
+UNCERTAIN = 1e-3  # a probability, and
+NEAR = 10.0  # times what is left to gain: a class that is no better known is not separated
+
+Table = NDArray[np.float64]
+
+
+class Margins(NamedTuple):
+    """The u·(δ_target - δ_k) of rows and classes k, linear in δ."""
+
+    of_step: Table  # (m, parameters)
+    alike: NDArray[np.bool_]  # those to be 0, the others >= 0
+    losses: Table  # the weight of the row times the probability of k
+
+
+def separates(objective: Objective, value: float) -> bool:
+    """Whether a model of this loss, without a penalty, is itself a direction that separates.
+
+    It is if the loss is too small for even one row of a single label to be wrong.
+    """
+    targets, weights, offset = objective.given
+    if offset is not None or targets.dtype.kind == "f":
+        return False
+    least = 1.0 if weights is None else float(np.min(weights, where=weights > 0, initial=np.inf))
+    return value < 0.5 * np.log(2) * least / len(targets)
+
+
+def has_minimiser(objective: Objective, theta: NDArray, left: float) -> bool | None:
+    """Whether F has a minimiser, at a θ where at most so much is left to gain; None if there are
+    too many rows, features and classes to tell.
+
+    Whatever separates classes is certain of them there. So there is nothing to solve where the
+    rows that are not certain leave no direction, which is as a rule.
+    """
+    o = objective
+    of_classes = 1 if o.logistic else (o.n_logits - 1) ** 2
+    n, most = o.data.shape[0], LARGEST / of_classes
+    features = len(o.free) if o.penalty or o.l1 else o.data.shape[1]
+    if n * min(n, features + 1) > most:
+        return None
+    U = unpenalised(o)
+    if U.size > most:
+        return None
+    least = max(UNCERTAIN, NEAR * n * left)
+    found = [separated(margins, least) for margins in all_margins(o, U, theta)]
+    if any(found):
+        return False
+    return None if None in found else True
+
+
+def separated(margins: Margins, least: float) -> bool | None:
+    """Whether a δ has these margins, not all of them 0; None if that is beyond the solver.
+
+    Those of losses above the least are known to be 0, or it has none.
+    """
+    from scipy.optimize import linprog  # half of the time of importing the package
+
+    if margins.alike.all() or not margins.of_step.size:
+        return False
+    known = margins.of_step[margins.alike | (margins.losses > least)]
+    squares = np.linalg.eigvalsh(known.T @ known)
+    if squares[0] > INDEPENDENT * squares[-1]:
+        return False
+    ahead, alike = margins.of_step[~margins.alike], margins.of_step[margins.alike]
+    found = linprog(
+        -ahead.sum(axis=0), -ahead, np.zeros(len(ahead)), alike, np.zeros(len(alike)), (-1, 1),
+        method="highs-ds",
+        options={
+            "primal_feasibility_tolerance": TOLERANCE, "dual_feasibility_tolerance": TOLERANCE,
+            "maxiter": ROUNDS * len(ahead),
+        },
+    )  # fmt: skip
+    return bool((ahead @ found.x > SEPARATED).any()) if found.success else None
+
+
+def all_margins(objective: Objective, U: Table, theta: NDArray) -> Iterator[Margins]:
+    """Those of a softmax, or of one logistic function after another, for the directions of U."""
+    o, n, k = objective, len(U), objective.n_logits
+    targets, weights, offset = o.given
+    data = o.data_float64
+    logits = StoredLogits(n, k, data.dtype, data.n_threads, o.logistic)
+    data.store_logits(*o.parameters.user(theta, data.dtype), logits)
+    if offset is not None:
+        logits.put(logits.table() + offset)
+    weights = np.ones(n) if weights is None else weights
+    counts = weights > 0
+    losses = (weights[:, None] * logits.probabilities().table())[counts]
+    U, targets, weights = U[counts], targets[counts], weights[counts]
+    if not o.logistic:
+        shares = np.eye(k)[targets] if targets.ndim == 1 else targets
+        # a class without weight is as improbable from the start as its intercept makes it
+        present = shares.any(axis=0) | (not o.fit_intercept)
+        yield of_softmax(U, shares[:, present], losses[:, present])
+        return
+    for on, loss in zip(targets.reshape(len(U), k).T, losses.T, strict=True):
+        known = on <= 1
+        against = np.where(on == 1, weights - loss, loss)
+        alike = (on > 0) & (on < 1)
+        signed = np.where(on == 1, 1, -1)[:, None] * U
+        yield Margins(signed[known], alike[known], against[known])
+
+
+def of_softmax(U: Table, shares: Table, losses: Table) -> Margins:
+    """Of targets' shares of classes, the last of which stays where it is."""
+    k = losses.shape[1]
+    first = shares.argmax(axis=1)
+    rows, others = np.nonzero((np.arange(k) != first[:, None]) & shares.any(axis=1)[:, None])
+    signs = np.eye(k)[first[rows]] - np.eye(k)[others]
+    of_step = np.einsum("mk,mr->mkr", signs[:, :-1], U[rows]).reshape(len(rows), -1)
+    return Margins(of_step, shares[rows, others] > 0, losses[rows, others])
+
+
+def unpenalised(objective: Objective) -> Table:
+    """What is not penalised of each row, intercept and all, in an orthogonal basis."""
+    o = objective
+    data = o.data_float64
+    if o.penalty or o.l1:
+        U = o.parameters.free_features(data)
+    else:
+        U = np.concatenate([piece.in_float64(slice(None)) for _, piece in data.pieces()])
+    if o.fit_intercept:
+        U = np.hstack([np.ones((len(U), 1)), U - np.median(U, axis=0)])
+    # by what most rows have, so that a far row does not make the others' numbers next to nothing
+    sizes = [np.median(np.abs(u[u != 0])) if u.any() else 1.0 for u in U.T]
+    U = unit_rows(U / np.array(sizes))
+    left, values, _ = np.linalg.svd(U, full_matrices=False)
+    left[~U.any(axis=1)] = 0  # but for rounding
+    return unit_rows(left[:, values > DEPENDENT * len(U) * values.max(initial=0)])
+
+
+def unit_rows(U: Table) -> Table:
+    """Rows divided by their largest number."""
+    sizes = np.abs(U).max(axis=1, keepdims=True, initial=0)
+    return U / np.where(sizes > 0, sizes, 1)
