@@ -1,6 +1,6 @@
 """exp and log1p of vectors: the one exponential and the one logarithm of the library.
 
-Within 1 ulp for every argument, on every build; `tests/test_rowmath.py` sweeps the intervals. Worst
+Within 1 ulp for every argument, on every build; `tests/core/test_rowmath.py` sweeps the intervals. Worst
 found, in ulp, x86-64-v4 (v2, without fused multiply-add): exp float32 0.911 at -5.8916636 (0.907; all
 arguments of 2^-13 <= |x| in -104 .. 89), float64 0.888 at -161.85 (0.888; 17 million); log1p float32
 0.767 at 1.7013457 (0.870), float64 0.765 at 1.7182211481644791 (0.880; 12 million).
