@@ -41,7 +41,7 @@ def test_something_was_found():
 
 
 def test_pictures_are_there():
-    links = re.findall(r"\]\(([\w/.]+)\)", TEXT)
+    links = re.findall(r"\]\((lecture/[\w/.]+)\)", TEXT)
     assert len(links) == 7
     assert all((ROOT / "docs" / link).is_file() for link in links)
 
