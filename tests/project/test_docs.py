@@ -101,3 +101,11 @@ def test_pages_link_to_pages_that_are_there():
         if not (path.parent / link).exists() and "gallery/" not in link
     }
     assert not wrong
+
+
+def test_files_of_tests_and_benchmarks_that_are_named_are_there():
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS.glob("*.md"), *DOCS.glob("*/*.md")]
+    text = source_text() + "".join(path.read_text(encoding="utf-8") for path in pages)
+    named = set(re.findall(r"(?:tests|benchmarks)/[\w/]+\.\w+", text))
+    assert len(named) > 10
+    assert not {name for name in named if not (ROOT / name).is_file()}
