@@ -1,4 +1,4 @@
-"""Metadata is routed to estimators, and their representations and processes are as others'."""
+"""scikit-learn's metadata routing, meta-estimators, worker processes and HTML representations."""
 
 import joblib
 import numpy as np

@@ -1,4 +1,4 @@
-"""What is proved of a point: never less than the gap, and as a rule little more."""
+"""The bound on the gap of a certificate: never less than the gap, and as a rule little more."""
 
 import warnings
 from functools import cache

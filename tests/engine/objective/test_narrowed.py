@@ -1,4 +1,4 @@
-"""X in float64 is fitted in float32 as far as that shows the way: the result is that of float64."""
+"""Fits of float64 X begin in float32, and end at the result of float64."""
 
 import numpy as np
 import pytest
