@@ -1,4 +1,4 @@
-"""U B_k Uᵀ + τ_k (1 - UUᵀ) of each class, U of few columns (`_engine/objective/low_rank.py`): U, B_k, solves.
+"""U B_k Uᵀ + τ_k (1 - UUᵀ) of each class, U of few columns (`objective/low_rank.py`): U, B_k, solves.
 
 A solve takes 4*r*d flops a class, and those of a substitution of size r. A few classes at a time go all
 the way, by `product` twice and `substitute` between: 77 x 385, r = 64, float32, two threads, 0.07 ms, by
