@@ -76,9 +76,11 @@ def test_dual_point_is_what_numpy_finds(dtype, kind, size, n):
         losses = -(Y * np.log(P)).sum(axis=1)
         divergences = kl(A, P)
     shift = r.normal(size=k)
-    change = stored(E - shift, dtype, logistic)
+    change = stored(E - shift, dtype, logistic=logistic)
     given = weights.astype(dtype)
-    point = stored(Z, dtype, logistic).dual_point(change, targets, given, change, shift=shift)
+    point = stored(Z, dtype, logistic=logistic).dual_point(
+        change, targets, given, change, shift=shift
+    )
     rtol = 1e-4 if dtype == np.float32 else 1e-11
     right = weights[:, None] * (A - Y)
     np.testing.assert_allclose(change.table(), right, rtol=rtol, atol=rtol)
@@ -97,8 +99,8 @@ def test_dual_point_is_what_numpy_finds(dtype, kind, size, n):
 def test_dual_point_keeps_the_digits_of_confident_rows():
     """a - y of a row whose label has the probability 1 - 1e-12."""
     Z, E = np.array([[28.0, 0.0, 0.1]]), np.array([[0.3, 0.1, -0.2]])
-    change = stored(E, np.float64, False)
-    stored(Z, np.float64, False).dual_point(change, np.zeros(1, np.int32), None, change)
+    change = stored(E, np.float64)
+    stored(Z, np.float64).dual_point(change, np.zeros(1, np.int32), None, change)
     p = np.exp(Z[0, 1:] - Z[0, 0])  # to 1e-12, relatively
     p /= 1 + p.sum()
     zeta = E[0, 1:] - E[0, 0]
@@ -122,8 +124,10 @@ def test_divergence_nearer_to_the_labels(kind, scale, alpha):
         targets = Y = r.integers(0, 2, (6, k)).astype(np.uint8)
     else:
         targets = Y = r.dirichlet(np.ones(k), 6)
-    change = stored(0 * Z, np.float64, logistic)
-    point = stored(Z, np.float64, logistic).dual_point(change, targets, None, change, alpha)
+    change = stored(0 * Z, np.float64, logistic=logistic)
+    point = stored(Z, np.float64, logistic=logistic).dual_point(
+        change, targets, None, change, alpha
+    )
     with mpmath.workdps(900):
         right, pulls = mpmath.mpf(0), np.empty(Z.shape)
         for i, j in np.ndindex(*Z.shape):
