@@ -1,20 +1,17 @@
 """Weighted Gram matrices of some rows of X.
 
-The blocks of the softmax Hessian are Gram matrices of X with the rows weighted by p(1 - p); made of a
-few thousand rows of each class they precondition a solver. n rows of d features take n*d^2 flops, half
-of the whole product, since the matrix is symmetric.
+The blocks of the softmax Hessian are Gram matrices of X with the rows weighted by p(1 - p). n rows of d
+features take n*d^2 flops, half of the whole product, since the matrix is symmetric.
 
 `gram`: rows are gathered, centred, scaled and packed in panels 2*VL features wide, in bands; then a
 register tile (`tiles.product_down`) multiplies up to CLASS_BLOCK columns of one panel by another, those
 on and below the diagonal only. The sums of a band go to float64 totals. Each thread makes matrices of
 its own, one parallel region in all, or where there are few of them two regions a band, over rows and
 over squares; each sum has an order of its own, so the result is the same to the bit for any number of
-threads. Tried: packing one factor as turned tiles too, and regions for one thread inside that of all:
-1.0 ms for 325 Grams of 65 rows, 16 features and an intercept, float32, two threads, now 0.26; 10 of
-2048 x 784 54 and 50.
+threads.
 
-`sums`: the rows themselves summed, a class a thread, eight vectors of columns at a time: bound by
-fetching rows from wherever they lie.
+`sums`: the rows themselves summed, a class a thread, eight vectors of columns at a time. Measurements:
+docs/experiments/0012-gram-matrices-and-row-sampling.md.
 """
 
 from cython.parallel cimport prange, threadid

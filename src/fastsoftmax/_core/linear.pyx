@@ -2,13 +2,9 @@
 
 Bytes and flops of one loss + gradient: N*D*sizeof(real) read from memory, 4*N*D*K flops.
 
-`by_stripes` chooses between two schemes. Both measured (AVX-512, two cores, milliseconds, stripes /
-panels): float32, 30000 x 784: K = 12 3.8 / 7.1, K = 60 13.7 / 16.3, K = 100 22.6 / 25.0; 20000 x 1024:
-K = 200 39.4 / 36.2; 20000 x 512: K = 400 37.0 / 39.9; 20000 x 256: K = 500 26.9 / 36.3, K = 1000 54.3 /
-70.7; 20000 x 64: K = 4000 70 / 110; 50000 x 32: K = 100 2.3 / 5.3, K = 1000 24 / 54; 20000 x 16: K = 26
-0.24 / 0.80; few rows: 1000 x 256, K = 1000 4.8 / 2.6, 4000 x 256, K = 1000 12.3 / 13.3, 4000 x 784, K =
-100 3.5 / 4.3; float64, 30000 x 784: K = 40 19.7 / 24.3, K = 100 43.7 / 47 to 58; 20000 x 128: K = 500 27
-/ 34; 20000 x 32: K = 4000 86 / 162.
+`by_stripes` chooses between two schemes: each thread computes both products for rows of its own
+(`linear_stripes.pxd`), or threads share one gradient (`linear_panels.pxd`). Measurements:
+docs/experiments/0004-two-dense-schemes.md.
 """
 
 from cython.parallel cimport prange, threadid

@@ -1,36 +1,17 @@
 """W that stays in cache: every thread runs both products over rows of its own.
 
-X is cut into *blocks* of rows that fit L2. A block is read twice, first from memory, then from
-cache: forward to logits, which the softmax turns, tile of ROWS rows by tile, into weight * (A - Y) in
-place; backward, `product` runs down the rows of the block, 2*VL features at a time, and adds to sums
-that go to float64 totals every SUM_ROWS rows. Forward with few classes, a register tile of 2 or 4 rows
-by up to CLASS_BLOCK classes runs along the features (`dots`), and FOLD rows of partial sums are folded
-into logits (`stripes_logits.pxd`); with more, the weights (`turned_weights.pxd`) or the rows
-of a tile (`turned.pxd`) are *turned*.
+X is cut into *blocks* of rows that fit L2. A block is read twice, first from memory, then from cache:
+forward to logits, which the softmax turns, tile of ROWS rows by tile, into weight * (A - Y) in place;
+backward, `product` runs down the rows, 2*VL features at a time, and adds to sums that go to float64
+totals every SUM_ROWS rows. Forward with few classes, tiles of 2 or 4 rows run along the features
+(`dots`) and `stripes_logits.pxd` sums over lanes; with more, weights or rows of a tile are transposed.
 
-With labels and few classes, one class is *spared*: weights less its weights give logits less its
-logit, which is then its intercept, and its gradient is minus the sum of the others'. It is one with many
-rows, so that this sum has no smaller result than terms, whose errors it gets. Of 10 classes 9 are
-multiplied: 60000 x 784 in float64 takes 0.93 times as long, in float32, which waits for memory, 0.96;
-100000 x 64, K = 5, 0.89. At stored logits, where memory is all, it gained nothing, nor did tiles of 3
-rows by 9 classes.
+With labels and few classes, one frequent class is *spared*: the weights of the others less its weights
+give their logits less its logit, and its gradient is minus the sum of theirs.
 
-A *stripe* is a run of blocks with totals of its own. Their number depends on the shape of the
-problem only and they are added in order, so the result is the same to the bit for any number of
-threads.
-
-The first sums of a stripe are stored as its totals, not added to zeros, and 640 rows rather than 512 are
-summed before: a gradient at stored logits took 0.95 times as long then, 10000 x 384, K = 77, and 0.92,
-20000 x 16, K = 26; the latter 0.83 to 0.9 when `take_stored` copied by vectors rather than by memcpy.
-Where all rows of a stripe are that few (*brief*), its totals are those sums, and float64 only what the
-stripes add up to: 0.94 to 0.98 for the former.
-
-Tried: features copied side by side before several blocks of classes read them, since lines as far apart
-as rows are share few places of an L1: 1.0 to 1.3 times (two threads, K = 20 to 500); half as many
-stripes for few rows: 0.8 for 500 x 100, K = 300, 1.2 for 1000 x 784, K = 10; blocks of twice the bytes:
-at stored logits 1.08 to 1.12 for 30000 x 256, K = 30, 1.03 to 1.07 for 10000 x 384, K = 77; part of the
-next block fetched with each block of classes, rather than all with the first: 0.97 for 10000 x 384, K =
-77, but 1.05 to 1.3 for 20000 x 1024, K = 50.
+A *stripe* is a run of blocks with totals of its own. Their number depends on the shape only and they are
+added in order: the result is the same to the bit for any number of threads.
+Measurements: docs/experiments/0005-row-partitioned-scheme.md.
 """
 
 from cython.parallel cimport prange, threadid

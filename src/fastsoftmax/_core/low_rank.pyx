@@ -1,9 +1,10 @@
-"""U B_k Uᵀ + τ_k (1 - UUᵀ) of each class, U of few columns (`_engine/objective/low_rank.py`): U, B_k, solves.
+"""U B_k Uᵀ + τ_k (1 - UUᵀ) of each class, U of few columns (`_engine/objective/low_rank.py`): U, B_k,
+solves.
 
-A solve takes 4*r*d flops a class, and those of a substitution of size r. A few classes at a time go all
-the way, by `product` twice and `substitute` between: 77 x 385, r = 64, float32, two threads, 0.07 ms, by
-one 0.14, where products of whole tables and a dozen array operations between them took 0.6. A class's
-numbers do not depend on which others go with it, nor on the number of threads, to the bit.
+A solve takes 4*r*d flops per class, and those of a substitution of size r. A few classes at a time go
+all the way, by `product` twice and `substitute` between. A class's numbers do not depend on which others
+go with it, nor on the number of threads, to the bit. Measurements:
+docs/experiments/0019-linear-probe.md. 
 """
 
 from cython.parallel cimport prange, threadid

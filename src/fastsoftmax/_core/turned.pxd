@@ -1,8 +1,8 @@
-"""W Xᵀ by `product`: rows of X are turned, so that they lie side by side as the logits of a tile do.
+"""W Xᵀ by `product`: rows of X are transposed, so that they lie side by side as the logits of a tile do.
 
-Costs as the number of features, where folding the partial sums of `dots` costs as that of classes.
-The rows behind a tile are fetched meanwhile, where nothing else does: logits of 30000 x 384, K = 77,
-float32, one thread, 9.7 ms instead of 12.8, 190 of 259 GFLOP/s.
+Costs in proportion to the number of features, where summing the lanes of `dots` costs in proportion to
+that of classes. The rows behind a tile are prefetched meanwhile, where nothing else does. Measurements:
+docs/experiments/0006-transposed-weights-or-rows.md.
 """
 
 from libc.string cimport memcpy

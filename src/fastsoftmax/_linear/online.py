@@ -5,11 +5,7 @@ at a time, in features that are centred and scaled by what has been seen of them
 rate 1/√(mean ‖x‖²) of those: then no scale of the features matters, nor their number (Ross, Mineiro
 & Langford, Normalized online learning, UAI 2013). The model is the mean of the iterates, each
 weighted by its number (Polyak & Juditsky 1992; Lacoste-Julien, Schmidt & Bach 2012).
-
-One pass in blocks of 1000 rows, C = 1, test accuracy (that of the optimum): MNIST 0.921 (0.926),
-letter 0.747 (0.771), banking77 embeddings 0.888 (0.908), 20 Newsgroups TF-IDF 0.920 (0.908). Half
-and double the rate: within 0.015; 8 or 32 rows a step: within 0.003; the last iterate instead of
-the mean: 0.002 to 0.033 worse.
+Accuracy after one pass: docs/experiments/0038-online-learning.md.
 """
 
 from typing import Self

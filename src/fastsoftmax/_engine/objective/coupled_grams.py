@@ -1,13 +1,11 @@
-"""All of the Hessian of a softmax, with the coupling of classes, where it takes about a pass.
+"""The joint Hessian of a softmax, with the coupling of classes, where it takes about a pass.
 
-It is a sum over rows and pairs of classes (`_core/coupling.pyx`). Of these some dozens for each
-parameter are drawn, which gives it to 0.4: steps are nearly Newton's, for a small part of what
-those cost. Letter, standardised, C = 1, to 1e-8: 9 iterations and 4 builds, where blocks take 24;
-14 with 12 draws for each parameter, 11 with 24, of a pair of each row.
+It is a sum over rows and pairs of classes (`_core/coupling.pyx`), of which some dozens per
+parameter are sampled: steps are nearly Newton's, for a small part of the cost.
 
-What L-BFGS has learnt is forgotten with each build. Where M leaves out the coupling, pairs of steps
-tell of it, and go on to do so; here they tell of a Hessian that was, and the next M knows the one
-that is. (With pairs kept exact Hessians take 14 iterations, without 8.)
+The history of L-BFGS is cleared at each build. Where M leaves out the coupling, the pairs of steps
+describe it and stay valid; here they would describe a Hessian that has changed since.
+Measurements: docs/experiments/0023-joint-hessian.md.
 """
 
 from functools import cache, cached_property

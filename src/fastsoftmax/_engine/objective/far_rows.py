@@ -1,15 +1,11 @@
-"""Rows far from all others, whose curvature a draw of rows must not miss.
+"""Rows far from all others, whose curvature a sample of rows must not miss.
 
 A row a million deviations away has nearly all of the curvature of its features until it is
-predicted confidently, and then none. What it adds is told by its leverage, its share of the
-curvature of a class: the sum over the features of v u² / G, v being its p(1 - p), u its features
-and G the curvature that the class has in each. Far rows are drawn by that for each pair of classes,
-the others by their lengths. M is renewed when the leverages have changed, be the change of all
-p(1 - p) ever so small.
-
-500 rows with one cell of 999999, passes beside those of the same data clipped to 5 deviations,
-medians at C = 1: 4.2 times with lengths alone (20 seeds), 2.5 so (6 seeds, at most 2.7); exact
-Newton takes 2.2 times. 1 % of cells of -999, 99999 or 1e7: 6 and 2.5 (at most 4.6).
+predicted confidently, and then none. Its leverage measures this, its share of the curvature of a
+class: the sum over the features of v u² / G, v being its p(1 - p), u its features and G the
+curvature that the class has in each. Far rows are sampled by leverage for each pair of classes, the
+others by their lengths. M is renewed when the leverages have changed, however small the change of
+all p(1 - p). Measurements: docs/experiments/0028-far-rows.md.
 """
 
 from typing import TYPE_CHECKING, NamedTuple

@@ -10,8 +10,8 @@ from fastsoftmax._engine.objective.resting import Part
 if TYPE_CHECKING:
     from fastsoftmax._engine.objective.objective import Objective
 
-# Of |φ'(0)|, |φ'| at the end of a search, the less the less a look costs: at some rows, at all
-# stored logits, or in a pass. 0.1 for all logits: as many iterations, up to a tenth more time.
+# |φ'| at the end of a search, as a share of |φ'(0)|: the less, the less an evaluation costs, on a
+# subsample, on all stored logits, or in a pass (docs/experiments/0016-subsampled-line-search.md).
 SCOUTING, STORED, PASSING = 0.1, 0.2, 0.8
 
 

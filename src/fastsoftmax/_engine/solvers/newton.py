@@ -12,9 +12,8 @@ from fastsoftmax._engine.solvers.base import ROUNDED, Options, Result, Run, regi
 from fastsoftmax._engine.solvers.far_start import far_start
 from fastsoftmax._engine.solvers.line_search import search
 
-# |φ'| at the end of a search, as a share of |φ'(0)|. A trial costs little beside a Hessian, and
-# where rows are predicted with confidence φ is exponential: two classes of 16 rows and 768 features
-# take 3, 5, 6 and 7 iterations at C = 1, 1e3, 1e6 and 1e8, with 0.2 they take 5, 8, 11 and 13.
+# |φ'| at the end of a search, as a share of |φ'(0)|. A trial costs little beside a Hessian, and φ
+# is exponential where rows are confidently predicted (docs/experiments/0027-newton-and-auto.md).
 NEAR = 0.01
 
 

@@ -13,23 +13,7 @@ the best number, a median, is subtracted for nothing (`objective/l1.py`). Where 
 shorter than what a model proposes, as for nearly separable classes, whose curvature vanishes, the
 next is damped.
 
-Compared, in passes over X until the duality gap is 1e-6 of F, prototypes, C = 1 and L1 alone; or
-the gap after so many. "letter" is standardised.
-
-| | letter | MNIST, 5000 rows | 20 Newsgroups |
-|---|---|---|---|
-| coordinate descent on class blocks, exact line search | 2e-2 at 150 | 2e-2 at 100 | |
-| the same + Anderson's extrapolation of 5 points | 2e-3 at 150 | | |
-| coordinate descent on the whole Hessian of the set | 9 + 9 Hessians | 2e-6 at 30 + 30 | |
-| both steps, residual on the face to 0.1 | 210 | 253 | |
-| to 0.3 | 158 | 174 | 164 with Grams, 91 with diagonals |
-| to sqrt(decrement / F) | 690 | 328 | |
-| l1_ratio = 0.5, with the median taken out | 52 | | 12 with diagonals |
-| without | 744 | | |
-
-The Hessian of the whole set has the fewest iterations, but its size is the square of the support:
-408 weights for letter, 46 000 for 20 Newsgroups at l1_ratio = 0.5, C = 10. Not tried: features as
-coordinates, with all classes at once; pairs of L-BFGS in the metric of the descent.
+Variants compared: docs/experiments/0033-proximal-newton.md.
 """
 
 import numpy as np

@@ -2,16 +2,11 @@
 
 A fold is a mask on the weights of the rows, so that X, its moments and coordinates serve them all.
 Along C a fit starts where the last two point, W being about linear in log C, or from the last if F
-is less there; M is that of the fit before. Measured: MNIST's first 20000 rows, five folds, C = 1e-4
-to 1e4, float32, seconds to a gap of 1e-6: cold fits one by one 34.5; from the last C 28;
-extrapolated 16.4; with the error of the fold before added to that 16.4. To a gap of 1e-4, M built
-anew for each fit 15.4, taken from the fold before 11.7, from the fit before 11.0. Nor do these pay:
-to start from the fit of all rows (36), with its pairs of L-BFGS (19, not 18, without C = 1e4).
-Since rows rest and are drawn by their lengths, 6.2 to 7.1, and 19.8 to 22.2 one by one.
+is less there; M is that of the fit before.
 
-To serve several folds by a pass does not pay where it is bound by arithmetic: 50 logits take 9.6 ms
-where 10 take 1.84. It does with one logit: five take 1.28 ms, one 1.16. So the folds of two classes
-are logits of one objective, each of which does not know what the rows left out should be.
+One pass for several folds does not pay where it is bound by arithmetic. It does with one logit: the
+folds of two classes are logits of one objective, and the targets of the rows left out are missing.
+Measurements: docs/experiments/0036-cross-validation-paths.md.
 """
 
 from collections.abc import Callable
