@@ -216,14 +216,14 @@ def test_a_scout_of_all_rows_sees_what_the_line_sees(monkeypatch):
     assert line.reach() == pytest.approx(whole.reach(), rel=1e-12)
     scout = line.scout()
     for t in (0.0, 0.5, 2.0):
-        np.testing.assert_allclose(scout.at(t), whole.at(t), rtol=1e-10)
-        np.testing.assert_allclose(line.at(t)[:2], whole.at(t)[:2], rtol=1e-10)
+        np.testing.assert_allclose(scout.evaluate(t), whole.evaluate(t), rtol=1e-10)
+        np.testing.assert_allclose(line.evaluate(t)[:2], whole.evaluate(t)[:2], rtol=1e-10)
     monkeypatch.setattr(lines, "SCOUTED", 50)
     line.aim(direction)
     slope = float(line.gradient @ direction)
     scout = line.scout()
     scout.tilt(slope)
-    assert scout.at(0.0).slope == pytest.approx(slope, rel=1e-12)
+    assert scout.evaluate(0.0).slope == pytest.approx(slope, rel=1e-12)
 
 
 @pytest.mark.parametrize("dtype", FLOATS)

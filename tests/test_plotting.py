@@ -122,8 +122,8 @@ def test_comparison_of_validation_rows(models, ax):
 def test_many_curves_look_different(ax):
     history = [Epoch(1.0, 0.5, None, None, 0.1), Epoch(0.5, 0.6, None, None, 0.1)]
     display = ComparisonDisplay.from_histories({str(i): history for i in range(20)}, ax=ax)
-    looks = {(line.get_color(), str(line._dash_pattern)) for line in display.lines_}
-    assert len(looks) == 20
+    styles = {(line.get_color(), str(line._dash_pattern)) for line in display.lines_}
+    assert len(styles) == 20
 
 
 def test_displays_on_the_same_axes_take_different_colours(models, ax):

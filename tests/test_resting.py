@@ -35,7 +35,7 @@ def optimum(X, y, C):
 @pytest.fixture
 def record(monkeypatch):
     """Shares of the rows awake, as they are chosen, and how often rows were roused."""
-    monkeypatch.setattr(resting, "LOOK", 3)
+    monkeypatch.setattr(resting, "CHECK_INTERVAL", 3)
     shares, roused = [], []
     choose, rouse = resting.Rest.choose, resting.Rest.rouse
 
@@ -141,7 +141,7 @@ def test_their_loss_is_its_tangent(dtype):
     line.aim(direction)
     line.move(30.0)
     model, slope = line.value, line.gradient @ direction
-    trials = [line.at(t).value for t in (-1e-5, 1e-5)]
+    trials = [line.evaluate(t).value for t in (-1e-5, 1e-5)]
     assert (trials[1] - trials[0]) / 2e-5 == pytest.approx(slope, rel=0.05)
     assert model < objective.value_and_grad(line.theta)[0]
     line.recompute()

@@ -123,7 +123,7 @@ def test_without_room_for_logits(solver, n_classes):
 
 
 def test_a_scouted_line_goes_where_it_looks(monkeypatch):
-    """Its looks are moves: back, forth and to where it began."""
+    """Each evaluation is a step: back, forth and to where it began."""
     monkeypatch.setattr("fastsoftmax._engine.objective.line.SCOUTED", 64)
     objective = problem()
     theta, direction = np.random.default_rng(0).normal(size=(2, objective.size))
@@ -134,10 +134,10 @@ def test_a_scouted_line_goes_where_it_looks(monkeypatch):
     slope = float(line.gradient @ direction)
     scout = line.scout()
     assert scout.tilt(slope).slope == slope
-    assert scout.at(0.0).slope == pytest.approx(slope, rel=1e-12)
-    assert scout.at(0.3).curvature == pytest.approx(whole.at(0.3).curvature, rel=0.5)
+    assert scout.evaluate(0.0).slope == pytest.approx(slope, rel=1e-12)
+    assert scout.evaluate(0.3).curvature == pytest.approx(whole.evaluate(0.3).curvature, rel=0.5)
     for t in (0.7, 0.2):
-        np.testing.assert_allclose(line.at(t)[:2], whole.at(t)[:2], rtol=1e-10)
+        np.testing.assert_allclose(line.evaluate(t)[:2], whole.evaluate(t)[:2], rtol=1e-10)
         value, gradient = objective.value_and_grad(theta + t * direction)
         assert line.value == pytest.approx(value, rel=1e-12)
         np.testing.assert_allclose(line.theta, theta + t * direction, atol=1e-14)
@@ -156,7 +156,7 @@ def test_rows_that_mislead_are_not_asked_again(monkeypatch):
     direction = -line.gradient
     line.aim(direction)
     assert line.scout() is not None
-    line.at(1e-9)  # hardly any of the slope is gone
+    line.evaluate(1e-9)  # hardly any of the slope is gone
     line.aim(direction)
     assert line.scout() is None and line.cheap
 
@@ -206,11 +206,11 @@ def test_a_line_is_the_objective_along_it(max_memory):
     line.aim(direction)
     for t in (0.0, 0.7):
         value, gradient = objective.value_and_grad(theta + t * direction)
-        trial = line.at(t)
+        trial = line.evaluate(t)
         assert trial.value == pytest.approx(value, rel=1e-12)
         assert trial.slope == pytest.approx(gradient @ direction, rel=1e-9)
         if line.cheap:
-            ahead, behind = (line.at(t + h).slope for h in (1e-5, -1e-5))
+            ahead, behind = (line.evaluate(t + h).slope for h in (1e-5, -1e-5))
             assert trial.curvature == pytest.approx((ahead - behind) / 2e-5, rel=1e-5)
     line.move(0.7)
     np.testing.assert_allclose(line.gradient, gradient, atol=1e-12)

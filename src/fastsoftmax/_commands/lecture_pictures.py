@@ -80,8 +80,8 @@ def outputs(found: Outputs, path: Path) -> Any:
     top = max(2.0, *(sums.max() for sums in found.sums.values()))
     bins = np.arange(-BIN / 2, top + BIN, BIN)
     for number, (name, sums) in enumerate(found.sums.items()):
-        look = {"color": style.COLOURS[number], "label": name, "zorder": 3 - number}
-        right.hist(sums, bins, rwidth=0.35 if number == 0 else 0.9, **look)
+        curve_style = {"color": style.COLOURS[number], "label": name, "zorder": 3 - number}
+        right.hist(sums, bins, rwidth=0.35 if number == 0 else 0.9, **curve_style)
     style.dress(right, "sum of the outputs of a test image", "test images", log=True)
     style.legend(right)
     figure.savefig(path)

@@ -1,6 +1,7 @@
 """A point, and the objective along a line from it.
 
-A solver walks: `aim` in a direction, look at F `at` steps of any length, `move` by one of them.
+A solver takes a direction (`aim`), evaluates F at steps of any length (`evaluate`), takes one of
+them (`move`).
 """
 
 import math
@@ -35,7 +36,7 @@ class Line(Protocol):
     value: float
     gradient: NDArray
     drifts: bool  # whether F and gradient are those of logits that were moved with θ
-    cheap: bool  # whether `at` costs no pass over X, and changes nothing
+    cheap: bool  # whether `evaluate` costs no pass over X, and changes nothing
     near: float  # |φ'| at the end of a search, as a share of |φ'(0)|
     complete: bool  # whether F is that of all rows, rather than of some and a tangent
     risen: NDArray | None  # the way back to where F was lower, if it has risen since
@@ -46,7 +47,7 @@ class Line(Protocol):
 
     def scout(self) -> "Path | None": ...
 
-    def at(self, t: float) -> Trial: ...
+    def evaluate(self, t: float) -> Trial: ...
 
     def move(self, t: float) -> None: ...
 
@@ -65,15 +66,15 @@ class Line(Protocol):
     def variances(self) -> Variances: ...
 
 
-SCOUTED = 2048  # rows that are looked at before all, if these are twice as many
-MISLED = 0.3  # of the slope that is left where they say it is 0: they are not looked at again
-NARROW = 128  # features, up to which a look at all stored logits is dear beside a pass
+SCOUTED = 2048  # rows of the subsample, which is searched first if there are twice as many
+MISLED = 0.3  # of the slope that is left where it is 0 on the subsample: that is not used again
+NARROW = 128  # features, up to which φ of all stored logits is expensive beside a pass
 
 
 class StoredLine:
-    """On stored logits: half a pass to aim, none to look, half to move.
+    """On stored logits: half a pass for a direction, none to evaluate φ, half a pass for a step.
 
-    Where some rows have been scouted, a look is the half pass of a move there, which is then made.
+    After a search on a subsample, evaluating φ takes the step, which is half a pass.
     """
 
     drifts = True
@@ -97,7 +98,7 @@ class StoredLine:
         """All logits anew from θ: the sums of many steps drift, and rows may have woken."""
         if self._tangent is not None:
             self._rest.doubts += 1
-        self._look()
+        self._evaluate_all_rows()
 
     def restart(self, theta: NDArray) -> None:
         """Take another point, its logits computed from θ."""
@@ -105,14 +106,14 @@ class StoredLine:
         self._from_theta()
 
     def settle(self) -> bool:
-        """Leave out the rows at rest, or look at all again, where it is time for either.
+        """Leave out the rows at rest, or evaluate all again, where it is time for either.
 
         Whether F and its gradient are others now.
         """
         if not self._rest.due:
             return False
         if self._tangent is not None:
-            self._look()
+            self._evaluate_all_rows()
             return True
         awake = self._rest.choose(self._whole.logits)
         if awake is not None:
@@ -125,7 +126,7 @@ class StoredLine:
             self._part = awake
         return False
 
-    def _look(self) -> None:
+    def _evaluate_all_rows(self) -> None:
         rested = self._tangent
         self._from_theta()
         if rested is not None and self.value > rested.total:
@@ -137,19 +138,19 @@ class StoredLine:
         self._tangent: Tangent | None = None
         self.risen: NDArray | None = None
         self._objective.store_logits(self.theta, self._whole.logits)
-        self._evaluate()
+        self._evaluate_gradient()
 
     def _store_change(self, direction: NDArray) -> None:
         o, part = self._objective, self._part
         o.n_passes += 0.5 * part.logits.n / self._whole.logits.n
         part.rows.data.store_logits(*o.parameters.user(direction), part.change)
 
-    def _evaluate(self, t: float | None = None) -> None:
+    def _evaluate_gradient(self, t: float | None = None) -> None:
         """From the logits, once they are moved by t."""
         self._probabilities = None
         self.value, self.gradient = self._objective.value_and_grad(self.theta, self._part, t)
         if self._tangent is not None:
-            self.value += self._tangent.at(self.theta)
+            self.value += self._tangent.evaluate(self.theta)
             self.gradient += self._tangent.gradient
 
     def aim(self, direction: NDArray) -> None:
@@ -180,9 +181,9 @@ class StoredLine:
         self.cheap, self._before = False, (self.value, dot(self.gradient, self._direction))
         return Path(self._part, self._parabola, 1 / self._whole.logits.n, SCOUTING, every)
 
-    def at(self, t: float) -> Trial:
+    def evaluate(self, t: float) -> Trial:
         if self.cheap:
-            return self._path.at(t)
+            return self._path.evaluate(t)
         self._go(t)
         slope, (value, steepest) = dot(self.gradient, self._direction), self._before
         self._misled = not (self.value <= value and abs(slope) <= MISLED * abs(steepest))
@@ -199,12 +200,12 @@ class StoredLine:
             self.theta = self._begin.copy()
             add(self.theta, t, self._direction, o.data.n_threads)
             o.store_logits(self.theta, part.logits)
-            self._evaluate()
+            self._evaluate_gradient()
         else:
             if not self.cheap:
                 self._begin, self.theta = self.theta, self.theta.copy()
             add(self.theta, t, self._direction, o.data.n_threads)
-            self._evaluate(t)
+            self._evaluate_gradient(t)
         self._stands = t
 
     def _catch_up(self) -> Part:
@@ -252,7 +253,8 @@ class StoredLine:
 
 
 class FusedLine:
-    """Nothing is kept between passes, and every look is one: where logits would take too much."""
+    """Nothing is kept between passes, and every evaluation of φ is one: logits would take too
+    much."""
 
     drifts = cheap = False
     complete = True
@@ -299,7 +301,7 @@ class FusedLine:
         """φ of some rows: near that of all, for 1/100 of a pass."""
         return self._path
 
-    def at(self, t: float) -> Trial:
+    def evaluate(self, t: float) -> Trial:
         theta = self.theta + t * self._direction
         value, gradient = self._objective.value_and_grad(theta)
         self._seen = t, theta, value, gradient
@@ -307,7 +309,7 @@ class FusedLine:
 
     def move(self, t: float) -> None:
         if self._seen is None or self._seen[0] != t:
-            self.at(t)
+            self.evaluate(t)
         _, self.theta, self.value, self.gradient = self._seen
 
     def logits(self, rows: int) -> StoredLogits:

@@ -223,7 +223,8 @@ class Objective:
 
     @cached_property
     def shares(self) -> NDArray[np.float64]:
-        """Where X is not looked at, the probability of each class, or of each logit's being on."""
+        """The probability of each class, or of each logit's being on, of the intercept-only
+        model."""
         weights = np.ones(len(self.targets)) if self.weights is None else self.weights
         if self.targets.dtype == np.uint8:
             on, off = (np.einsum("n,nk->k", weights, self.targets == i) for i in (1, 0))
@@ -257,7 +258,7 @@ class Objective:
 
     @property
     def blind_loss(self) -> float:
-        """The loss of the best model that does not look at X: the entropy of the shares."""
+        """The loss of the best intercept-only model: the entropy of the shares."""
         share = self.shares
         share = np.concatenate([share, 1 - share]) if self.logistic else share
         return float(-np.sum(share * log(share)))

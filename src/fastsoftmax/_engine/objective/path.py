@@ -34,11 +34,11 @@ class Path:
 
     def tilt(self, slope: float) -> Trial:
         """Make φ'(0) what it is known to be; φ there."""
-        here = self.at(0.0)
+        here = self.evaluate(0.0)
         self._parabola[1] += (slope - here.slope) / 2
         return here._replace(slope=slope)
 
-    def at(self, t: float) -> Trial:
+    def evaluate(self, t: float) -> Trial:
         part, rows = self.part, self.part.rows
         value, slope, curvature = part.logits.along(
             part.change, t, rows.targets, rows.weights, self._scale, self._every

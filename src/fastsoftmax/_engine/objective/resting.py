@@ -28,9 +28,9 @@ CURVATURE = 0.01  # of the penalty's, that a row at rest may have
 SURE = 1e-3  # a residual above which no row rests
 WAKING = 1.1  # times the logarithm: a row is kept as awake before it is
 MANY = 0.7  # of the rows: with more awake nothing is left out
-LOOK = 24  # steps before all rows are looked at again, twice as many if none woke, up to
-SELDOM = 96
-DOUBTS = 3  # looks that show F risen, or a solver that it is not there yet, after which none rests
+CHECK_INTERVAL = 24  # steps before all rows are evaluated again, twice as many if none woke, up to
+LONGEST_INTERVAL = 96
+DOUBTS = 3  # checks that show F risen, or a solver that it is not there yet, after which none rests
 
 
 class Rows(NamedTuple):
@@ -99,12 +99,12 @@ class Tangent:
         self.theta, self.total = theta.copy(), total
         self._value, self.gradient = value, gradient
 
-    def at(self, theta: NDArray) -> float:
+    def evaluate(self, theta: NDArray) -> float:
         return self._value + dot(self.gradient, theta - self.theta)
 
     def along(self, theta: NDArray, direction: NDArray) -> tuple[float, float, float]:
         """Coefficients of (1, 2t, t²) on the way from θ."""
-        return self.at(theta), dot(self.gradient, direction) / 2, 0.0
+        return self.evaluate(theta), dot(self.gradient, direction) / 2, 0.0
 
 
 class Rest:
@@ -116,7 +116,7 @@ class Rest:
         self._lengths: NDArray[np.float64] | None = None
         self._restless = np.zeros(objective.data.shape[0], bool)
         blind = objective.weights is None and not objective.parameters.split(theta)[0].any()
-        self._look, self.steps = LOOK if blind else 0, 0
+        self._check_interval, self.steps = CHECK_INTERVAL if blind else 0, 0
         self.doubts = 0
 
     @cached_property
@@ -125,7 +125,7 @@ class Rest:
 
     @property
     def due(self) -> bool:
-        return self.steps >= self._look and self.doubts < DOUBTS
+        return self.steps >= self._check_interval and self.doubts < DOUBTS
 
     def rouse(self, logits: StoredLogits) -> None:
         """No row is to rest any more that is awake at these logits, where F has risen."""
@@ -136,7 +136,7 @@ class Rest:
     def choose(self, logits: StoredLogits) -> Awake | None:
         """The rows awake at the logits of all rows; None where these are too many."""
         o, before = self._objective, self._awake
-        self.steps, self._look, self._awake = 0, LOOK, None
+        self.steps, self._check_interval, self._awake = 0, CHECK_INTERVAL, None
         if not self._surest:
             return None
         residuals = logits.residuals(o.targets, o.weights)
@@ -146,7 +146,10 @@ class Rest:
             self._lengths = np.maximum(1, o.parameters.lengths())
         awake = (residuals > self._surest**self._lengths) | self._restless
         if before is not None and before.serves(awake):
-            self._look, self._awake = min(2 * self._look, SELDOM), before
+            self._check_interval, self._awake = (
+                min(2 * self._check_interval, LONGEST_INTERVAL),
+                before,
+            )
             return before
         kept = (residuals > self._surest ** (WAKING * self._lengths)) | self._restless
         share = np.count_nonzero(kept) / len(kept)

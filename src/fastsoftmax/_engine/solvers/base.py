@@ -172,7 +172,7 @@ class Run:
         self.result.history.append(iteration)
 
     def lift(self, value: float) -> None:
-        """What was noted below F at a later point was noted while rows were not looked at."""
+        """What was noted below F at a later point was noted while rows were left out."""
         history = self.result.history
         for i in reversed(range(len(history))):
             if history[i].objective >= value:
@@ -232,7 +232,7 @@ class Run:
 
         F is positive, so that it bounds the gap itself. Where no bound is possible, without a
         penalty or beyond float64, the exact Newton step shows that next to nothing is left to gain.
-        Where weights are not penalised and F looks as if it had no minimiser, it has to have one.
+        Where weights are not penalised and F seems to have no minimiser, it has to have one.
         """
         if certificate is None:
             return False

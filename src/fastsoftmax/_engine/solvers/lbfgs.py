@@ -103,7 +103,7 @@ def descend(
                 # the logits of far rows drift by more than others
                 if not line.complete or (not fresh and len(objective.curvature.few_far)):
                     line.recompute()
-                    fresh = look(line, run)
+                    fresh = undo_ascent(line, run)
                     continue
                 most = min(PRODUCTS, options.max_iter)
                 proof = prove(objective, line, direction, inverse_hessian, tolerance, most)
@@ -112,7 +112,7 @@ def descend(
                 if proof.certificate is not None:  # it shows less than the estimate promised
                     if not fresh:
                         line.recompute()
-                        fresh = look(line, run)
+                        fresh = undo_ascent(line, run)
                         continue
                     if precise := run.increase_precision(line):
                         line = precise
@@ -124,7 +124,7 @@ def descend(
             run.result.stop = stop
             break
         if line.settle():
-            fresh = look(line, run)
+            fresh = undo_ascent(line, run)
             continue
         before = line.gradient
         line.aim(direction)
@@ -141,7 +141,7 @@ def descend(
                 line, fresh = precise, True
             elif not fresh:
                 line.recompute()
-                fresh = look(line, run)
+                fresh = undo_ascent(line, run)
             elif pairs:
                 pairs.clear()
             else:
@@ -154,7 +154,7 @@ def descend(
         run.note(line.value, line.gradient)
     if not (run.result.converged or fresh) and math.isfinite(line.value):
         line.recompute()
-        look(line, run)
+        undo_ascent(line, run)
     return line, inverse_hessian
 
 
@@ -168,21 +168,21 @@ def finish(run: Run, line: Line, inverse_hessian: Solve) -> Result:
     return run.end(line, proof.certificate)
 
 
-def look(line: Line, run: Run) -> bool:
-    """All rows have been looked at: if F turns out to have risen, go back to where it is least.
+def undo_ascent(line: Line, run: Run) -> bool:
+    """All rows have been evaluated: if F turns out to have risen, go back to where it is least.
 
     Whether the logits still come straight from θ.
     """
     risen = line.risen is not None
     if risen:
         line.aim(line.risen)
-        line.move(min(WAYS_BACK, key=lambda t: line.at(t).value))
+        line.move(min(WAYS_BACK, key=lambda t: line.evaluate(t).value))
     run.lift(line.value)
     return not risen
 
 
 def first_step(line: Line, slope: float, blind: bool, t: float, *, rounding: float) -> float:
-    """The step to look at first: t, or what some rows say.
+    """The step to evaluate first: t, or what some rows say.
 
     Or less, where nothing is known of the curvature yet and logits would change by a lot.
     """

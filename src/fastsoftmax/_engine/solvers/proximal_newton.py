@@ -33,7 +33,7 @@ BEYOND = 1 + 1e-9  # times the way there
 CROSSINGS = 0.2  # of these weights, that may change sign
 TRIALS = 30
 NEGLIGIBLE = 1e-20  # of F, which is no reason to go farther
-CHANGE = 30.0  # of any logit by the step that is looked at first, at most
+CHANGE = 30.0  # of any logit by the step that is evaluated first, at most
 SHORT = 0.25  # a step less than this part of what the model proposes damps the next model,
 FIRST_DAMPING = 1e-3  # beginning with this,
 HARDER = 10.0  # and so much more each time,
@@ -220,7 +220,7 @@ def go(line: PenalisedLine, direction: NDArray, rounding: float) -> float:
     """
     if not direction.any():
         return 1.0
-    slope = line.look(0.0).right
+    slope = line.evaluate_both_sides(0.0).right
     if not slope < 0:
         return 0.0
     t = step_length(line, slope, min(1.0, CHANGE / max(line.reach(), 1e-300)), rounding)
@@ -234,16 +234,16 @@ def step_length(line: PenalisedLine, slope: float, t: float, rounding: float) ->
     target, ceiling = ENOUGH * abs(slope), line.value + rounding * abs(line.value)
     low, low_slope, high, high_slope = 0.0, slope, np.inf, np.nan
     for _ in range(TRIALS):
-        look = line.look(t)
-        lowered = look.value <= ceiling
-        if lowered and look.left <= target and look.right >= -target:
+        trial = line.evaluate_both_sides(t)
+        lowered = trial.value <= ceiling
+        if lowered and trial.left <= target and trial.right >= -target:
             return t
-        if lowered and look.right < 0:
-            low, low_slope = t, look.right
+        if lowered and trial.right < 0:
+            low, low_slope = t, trial.right
         else:
-            high, high_slope = t, look.left
+            high, high_slope = t, trial.left
         if np.isinf(high):
-            if -look.right * t <= NEGLIGIBLE * abs(line.value):
+            if -trial.right * t <= NEGLIGIBLE * abs(line.value):
                 return t
             t *= 2
             continue
