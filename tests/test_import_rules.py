@@ -50,7 +50,7 @@ CIRCLES = [
         f"_engine.objective.{name}"
         for name in (
             *("carry", "curvature", "far_rows", "feature_major", "l1", "line", "objective"),
-            *("parameters", "path", "penalised_line", "resting", "standardised"),
+            *("parameters", "path", "penalised_line", "shrinking", "standardised"),
         )
     },
 ]

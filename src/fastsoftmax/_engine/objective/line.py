@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from fastsoftmax._engine.data import Data, SparseData, StoredLogits, Variances
 from fastsoftmax._engine.linalg import add, dot
 from fastsoftmax._engine.objective.path import PASSING, SCOUTING, STORED, Path, Trial, parabola
-from fastsoftmax._engine.objective.resting import Awake, Part, Rest, Rows, Tangent
+from fastsoftmax._engine.objective.shrinking import ActiveRows, Part, Rows, Shrinking, Tangent
 
 if TYPE_CHECKING:
     from fastsoftmax._engine.objective.objective import Objective
@@ -86,7 +86,7 @@ class StoredLine:
     def __init__(self, objective: "Objective", theta: NDArray) -> None:
         self._objective = objective
         self._whole = Part(objective, objective.rows)
-        self._rest = Rest(objective, theta)
+        self._shrinking = Shrinking(objective, theta)
         self.theta = theta.copy()
         self._from_theta()
 
@@ -95,9 +95,9 @@ class StoredLine:
         return self._tangent is None
 
     def recompute(self) -> None:
-        """All logits anew from θ: the sums of many steps drift, and rows may have woken."""
+        """All logits anew from θ: sums of many steps drift, and inactive rows may matter again."""
         if self._tangent is not None:
-            self._rest.doubts += 1
+            self._shrinking.failed_checks += 1
         self._evaluate_all_rows()
 
     def restart(self, theta: NDArray) -> None:
@@ -106,32 +106,32 @@ class StoredLine:
         self._from_theta()
 
     def settle(self) -> bool:
-        """Leave out the rows at rest, or evaluate all again, where it is time for either.
+        """Choose the active rows, or evaluate all again, where it is time for either.
 
         Whether F and its gradient are others now.
         """
-        if not self._rest.due:
+        if not self._shrinking.due:
             return False
         if self._tangent is not None:
             self._evaluate_all_rows()
             return True
-        awake = self._rest.choose(self._whole.logits)
-        if awake is not None:
-            awake.read(self._whole.logits)
+        active = self._shrinking.choose(self._whole.logits)
+        if active is not None:
+            active.read(self._whole.logits)
             others = copy(self._whole)
-            others.rows = awake.others(self._objective)
+            others.rows = active.others(self._objective)
             self._tangent = Tangent(
                 self.theta, self.value, *self._objective.value_and_grad(self.theta, others)
             )
-            self._part = awake
+            self._part = active
         return False
 
     def _evaluate_all_rows(self) -> None:
-        rested = self._tangent
+        before = self._tangent
         self._from_theta()
-        if rested is not None and self.value > rested.total:
-            self.risen = rested.theta - self.theta
-            self._rest.rouse(self._whole.logits)
+        if before is not None and self.value > before.total:
+            self.risen = before.theta - self.theta
+            self._shrinking.reactivate(self._whole.logits)
 
     def _from_theta(self) -> None:
         self._part: Part = self._whole
@@ -192,7 +192,7 @@ class StoredLine:
     def move(self, t: float) -> None:
         if self.cheap or t != self._stands:
             self._go(t)
-        self._rest.steps += 1
+        self._shrinking.steps += 1
 
     def _go(self, t: float) -> None:
         o, part = self._objective, self._part
@@ -209,8 +209,8 @@ class StoredLine:
         self._stands = t
 
     def _catch_up(self) -> Part:
-        """All rows; the logits of those at rest as they were."""
-        if isinstance(self._part, Awake):
+        """All rows; the logits of the inactive ones as they were."""
+        if isinstance(self._part, ActiveRows):
             self._part.write(self._whole.logits)
         return self._whole
 

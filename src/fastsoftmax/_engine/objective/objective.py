@@ -21,7 +21,7 @@ from fastsoftmax._engine.objective.l1 import L1
 from fastsoftmax._engine.objective.line import FusedLine, Line, StoredLine
 from fastsoftmax._engine.objective.penalised_line import PenalisedLine
 from fastsoftmax._engine.objective.penalised_weights import PenalisedWeights
-from fastsoftmax._engine.objective.resting import Part, Rows
+from fastsoftmax._engine.objective.shrinking import Part, Rows
 from fastsoftmax._engine.objective.standardised import Standardised
 
 STORED_BYTES = 256 << 20  # of logits and of their change along a line, each, at most

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fastsoftmax._engine.data import Data, Step, StoredLogits
 from fastsoftmax._engine.objective.penalised_weights import squares
-from fastsoftmax._engine.objective.resting import Rows
+from fastsoftmax._engine.objective.shrinking import Rows
 
 if TYPE_CHECKING:
     from fastsoftmax._engine.objective.objective import Objective

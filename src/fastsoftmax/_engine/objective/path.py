@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.objective.resting import Part
+from fastsoftmax._engine.objective.shrinking import Part
 
 if TYPE_CHECKING:
     from fastsoftmax._engine.objective.objective import Objective

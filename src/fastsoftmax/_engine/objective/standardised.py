@@ -9,7 +9,7 @@ from fastsoftmax._engine.data import Data, DenseData, Standardisation, Step, Sto
 from fastsoftmax._engine.objective.bulk import bulk
 from fastsoftmax._engine.objective.features import OFFSET, Moments, moments_of
 from fastsoftmax._engine.objective.parameters import Parameters, at
-from fastsoftmax._engine.objective.resting import Rows
+from fastsoftmax._engine.objective.shrinking import Rows
 
 if TYPE_CHECKING:
     from fastsoftmax._engine.objective.objective import Objective
