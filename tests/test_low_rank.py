@@ -1,4 +1,5 @@
-"""Blocks of low rank, what they are made of, and the scouted line, against plain float64 NumPy."""
+"""Blocks of low rank, what they are made of, and the subsampled line, against plain float64
+NumPy."""
 
 import math
 
@@ -207,23 +208,23 @@ def test_blocks_do_not_depend_on_threads(low):
     assert len(solved) == 1
 
 
-def test_a_scout_of_all_rows_sees_what_the_line_sees(monkeypatch):
+def test_a_subsample_of_all_rows_is_the_line(monkeypatch):
     o = objective()
     theta, direction = np.random.default_rng(2).normal(size=(2, o.size)) / 9
     line, whole = lines.FusedLine(o, theta), lines.StoredLine(o, theta)
     line.aim(direction)
     whole.aim(direction)
     assert line.reach() == pytest.approx(whole.reach(), rel=1e-12)
-    scout = line.scout()
+    subsample = line.subsample()
     for t in (0.0, 0.5, 2.0):
-        np.testing.assert_allclose(scout.evaluate(t), whole.evaluate(t), rtol=1e-10)
+        np.testing.assert_allclose(subsample.evaluate(t), whole.evaluate(t), rtol=1e-10)
         np.testing.assert_allclose(line.evaluate(t)[:2], whole.evaluate(t)[:2], rtol=1e-10)
-    monkeypatch.setattr(lines, "SCOUTED", 50)
+    monkeypatch.setattr(lines, "SUBSAMPLE_ROWS", 50)
     line.aim(direction)
     slope = float(line.gradient @ direction)
-    scout = line.scout()
-    scout.tilt(slope)
-    assert scout.evaluate(0.0).slope == pytest.approx(slope, rel=1e-12)
+    subsample = line.subsample()
+    subsample.correct_slope(slope)
+    assert subsample.evaluate(0.0).slope == pytest.approx(slope, rel=1e-12)
 
 
 @pytest.mark.parametrize("dtype", FLOATS)

@@ -122,9 +122,9 @@ def test_without_room_for_logits(solver, n_classes):
     assert values[1] == pytest.approx(values[0], rel=1e-9)
 
 
-def test_a_scouted_line_goes_where_it_looks(monkeypatch):
+def test_a_line_with_a_subsample_goes_where_it_is_evaluated(monkeypatch):
     """Each evaluation is a step: back, forth and to where it began."""
-    monkeypatch.setattr("fastsoftmax._engine.objective.line.SCOUTED", 64)
+    monkeypatch.setattr("fastsoftmax._engine.objective.line.SUBSAMPLE_ROWS", 64)
     objective = problem()
     theta, direction = np.random.default_rng(0).normal(size=(2, objective.size))
     line, whole = objective.line(theta), objective.line(theta)
@@ -132,10 +132,12 @@ def test_a_scouted_line_goes_where_it_looks(monkeypatch):
     for one in (line, whole):
         one.aim(direction)
     slope = float(line.gradient @ direction)
-    scout = line.scout()
-    assert scout.tilt(slope).slope == slope
-    assert scout.evaluate(0.0).slope == pytest.approx(slope, rel=1e-12)
-    assert scout.evaluate(0.3).curvature == pytest.approx(whole.evaluate(0.3).curvature, rel=0.5)
+    subsample = line.subsample()
+    assert subsample.correct_slope(slope).slope == slope
+    assert subsample.evaluate(0.0).slope == pytest.approx(slope, rel=1e-12)
+    assert subsample.evaluate(0.3).curvature == pytest.approx(
+        whole.evaluate(0.3).curvature, rel=0.5
+    )
     for t in (0.7, 0.2):
         np.testing.assert_allclose(line.evaluate(t)[:2], whole.evaluate(t)[:2], rtol=1e-10)
         value, gradient = objective.value_and_grad(theta + t * direction)
@@ -149,24 +151,24 @@ def test_a_scouted_line_goes_where_it_looks(monkeypatch):
     np.testing.assert_allclose(line.gradient, begin[1], atol=1e-12)
 
 
-def test_rows_that_mislead_are_not_asked_again(monkeypatch):
-    monkeypatch.setattr("fastsoftmax._engine.objective.line.SCOUTED", 64)
+def test_an_unreliable_subsample_is_not_used_again(monkeypatch):
+    monkeypatch.setattr("fastsoftmax._engine.objective.line.SUBSAMPLE_ROWS", 64)
     objective = problem()
     line = objective.line(objective.start())
     direction = -line.gradient
     line.aim(direction)
-    assert line.scout() is not None
+    assert line.subsample() is not None
     line.evaluate(1e-9)  # hardly any of the slope is gone
     line.aim(direction)
-    assert line.scout() is None and line.cheap
+    assert line.subsample() is None and line.cheap
 
 
 @pytest.mark.parametrize("rows", [32, 64, 128])
 @pytest.mark.parametrize("C", [0.1, 1e4])
-def test_same_optimum_whatever_rows_are_scouted(monkeypatch, rows, C):
+def test_same_optimum_with_and_without_a_subsample(monkeypatch, rows, C):
     X, y = blobs(4, n=900)
     best = SoftmaxRegression(solver="preconditioned-lbfgs", C=C, tol=1e-10).fit(X, y)
-    monkeypatch.setattr("fastsoftmax._engine.objective.line.SCOUTED", rows)
+    monkeypatch.setattr("fastsoftmax._engine.objective.line.SUBSAMPLE_ROWS", rows)
     model = SoftmaxRegression(solver="preconditioned-lbfgs", C=C, tol=1e-10).fit(X, y)
     assert model.converged_ and model.objective_ == pytest.approx(best.objective_, rel=1e-9)
 
@@ -192,7 +194,7 @@ def test_rows_that_lead_far_astray(monkeypatch, seed):
     X, y, weights, C, rows = uneven(seed)
     model = SoftmaxRegression(solver="preconditioned-lbfgs", C=C, tol=1e-7)
     best = model.fit(X, y, sample_weight=weights).objective_
-    monkeypatch.setattr("fastsoftmax._engine.objective.line.SCOUTED", rows)
+    monkeypatch.setattr("fastsoftmax._engine.objective.line.SUBSAMPLE_ROWS", rows)
     model.fit(X, y, sample_weight=weights)
     assert model.converged_ and model.objective_ == pytest.approx(best, rel=5e-6)
 

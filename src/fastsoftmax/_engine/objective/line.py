@@ -14,7 +14,14 @@ from numpy.typing import NDArray
 
 from fastsoftmax._engine.data import Data, SparseData, StoredLogits, Variances
 from fastsoftmax._engine.linalg import add, dot
-from fastsoftmax._engine.objective.path import PASSING, SCOUTING, STORED, Path, Trial, parabola
+from fastsoftmax._engine.objective.path import (
+    NEAR_OF_PASS,
+    NEAR_OF_STORED,
+    NEAR_OF_SUBSAMPLE,
+    Path,
+    Trial,
+    parabola,
+)
 from fastsoftmax._engine.objective.shrinking import ActiveRows, Part, Rows, Shrinking, Tangent
 
 if TYPE_CHECKING:
@@ -45,7 +52,7 @@ class Line(Protocol):
 
     def reach(self) -> float: ...
 
-    def scout(self) -> "Path | None": ...
+    def subsample(self) -> "Path | None": ...
 
     def evaluate(self, t: float) -> Trial: ...
 
@@ -66,9 +73,9 @@ class Line(Protocol):
     def variances(self) -> Variances: ...
 
 
-SCOUTED = 2048  # rows of the subsample, which is searched first if there are twice as many
-MISLED = 0.3  # of the slope that is left where it is 0 on the subsample: that is not used again
-NARROW = 128  # features, up to which φ of all stored logits is expensive beside a pass
+SUBSAMPLE_ROWS = 2048  # rows of the subsample, which is searched first if there are twice as many
+UNRELIABLE = 0.3  # of the slope that is left where it is 0 on the subsample: that is not used again
+FEW_FEATURES = 128  # features, up to which φ of all stored logits is expensive beside a pass
 
 
 class StoredLine:
@@ -79,7 +86,7 @@ class StoredLine:
 
     drifts = True
     cheap = True
-    _misled = False  # whether some rows said too little of all: where few rows matter
+    _subsample_is_unreliable = False
     _stands = 0.0  # the step by which θ and logits are away from where the line was aimed
     _probabilities: StoredLogits | None = None
 
@@ -160,7 +167,7 @@ class StoredLine:
         self._parabola = parabola(self._objective, self.theta, direction)
         if self._tangent is not None:
             self._parabola += self._tangent.along(self.theta, direction)
-        self._path = Path(self._part, self._parabola, 1 / self._whole.logits.n, STORED)
+        self._path = Path(self._part, self._parabola, 1 / self._whole.logits.n, NEAR_OF_STORED)
         self.cheap, self._stands = True, 0.0
 
     def reach(self) -> float:
@@ -169,24 +176,26 @@ class StoredLine:
 
     @property
     def near(self) -> float:
-        return self._path.near if self.cheap else PASSING
+        return self._path.near if self.cheap else NEAR_OF_PASS
 
-    def scout(self) -> Path | None:
-        """φ of some rows, where there are many."""
+    def subsample(self) -> Path | None:
+        """φ of a subsample, where there are many rows."""
         logits = self._part.logits
-        every = logits.n // SCOUTED
+        every = logits.n // SUBSAMPLE_ROWS
         few = every < 2 or self._part is not self._whole
-        if few or self._objective.data.shape[1] > NARROW or self._misled:
+        if few or self._objective.data.shape[1] > FEW_FEATURES or self._subsample_is_unreliable:
             return None
         self.cheap, self._before = False, (self.value, dot(self.gradient, self._direction))
-        return Path(self._part, self._parabola, 1 / self._whole.logits.n, SCOUTING, every)
+        return Path(self._part, self._parabola, 1 / self._whole.logits.n, NEAR_OF_SUBSAMPLE, every)
 
     def evaluate(self, t: float) -> Trial:
         if self.cheap:
             return self._path.evaluate(t)
         self._go(t)
         slope, (value, steepest) = dot(self.gradient, self._direction), self._before
-        self._misled = not (self.value <= value and abs(slope) <= MISLED * abs(steepest))
+        self._subsample_is_unreliable = not (
+            self.value <= value and abs(slope) <= UNRELIABLE * abs(steepest)
+        )
         return Trial(self.value, slope, np.nan)
 
     def move(self, t: float) -> None:
@@ -258,7 +267,7 @@ class FusedLine:
 
     drifts = cheap = False
     complete = True
-    near = PASSING
+    near = NEAR_OF_PASS
     risen = None
     SAMPLE = 0.125  # of the memory budget, for the logits to draw rows from, twice
 
@@ -280,25 +289,27 @@ class FusedLine:
         self._direction = direction
         self._seen: tuple[float, NDArray, float, NDArray] | None = None
         o = self._objective
-        step = max(1, o.data.shape[0] // SCOUTED)
+        step = max(1, o.data.shape[0] // SUBSAMPLE_ROWS)
         weights = None if o.weights is None else np.ascontiguousarray(o.weights[::step])
         part = Part(
             o, Rows(o.data.every(step), np.ascontiguousarray(o.targets[::step]), weights, o.penalty)
         )
         self._store(part.rows.data, self.theta, part.logits)
         self._store(part.rows.data, direction, part.change)
-        self._path = Path(part, parabola(o, self.theta, direction), 1 / part.logits.n, SCOUTING)
+        self._path = Path(
+            part, parabola(o, self.theta, direction), 1 / part.logits.n, NEAR_OF_SUBSAMPLE
+        )
 
     def reach(self) -> float:
-        """The most that a unit step changes a logit of the scouted rows."""
+        """The most that a unit step changes a logit of the subsample."""
         return self._path.part.change.largest()
 
     def settle(self) -> bool:
         """Nothing is known of single rows."""
         return False
 
-    def scout(self) -> Path:
-        """φ of some rows: near that of all, for 1/100 of a pass."""
+    def subsample(self) -> Path:
+        """φ of a subsample: near that of all rows, for 1/100 of a pass."""
         return self._path
 
     def evaluate(self, t: float) -> Trial:

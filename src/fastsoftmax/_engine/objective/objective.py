@@ -25,7 +25,7 @@ from fastsoftmax._engine.objective.shrinking import Part, Rows
 from fastsoftmax._engine.objective.standardised import Standardised
 
 STORED_BYTES = 256 << 20  # of logits and of their change along a line, each, at most
-STORED = 0.4  # of the memory budget for both
+STORED_LOGITS_SHARE = 0.4  # of the memory budget for both
 LOGITS = 0.6  # of it for three such arrays, without which there is no proximal Newton method
 NEGLIGIBLE = 1e-13  # of F at zero logits: of a lower F the tolerance is no longer a share
 ABSENT = 1e-30  # the probability with which a class begins that has no weight
@@ -373,7 +373,7 @@ class Objective:
     @property
     def spare(self) -> float:
         """Bytes that stored logits, their change and X in float32 leave of their share."""
-        return STORED * self.max_memory - 2 * self.logits_bytes() - self._copied
+        return STORED_LOGITS_SHARE * self.max_memory - 2 * self.logits_bytes() - self._copied
 
     def logits_bytes(self, n: int | None = None) -> int:
         """Bytes of those of all rows, or of so many, in the precision of X."""

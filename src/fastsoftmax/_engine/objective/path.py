@@ -12,7 +12,7 @@ if TYPE_CHECKING:
 
 # |φ'| at the end of a search, as a share of |φ'(0)|: the less, the less an evaluation costs, on a
 # subsample, on all stored logits, or in a pass (docs/experiments/0016-subsampled-line-search.md).
-SCOUTING, STORED, PASSING = 0.1, 0.2, 0.8
+NEAR_OF_SUBSAMPLE, NEAR_OF_STORED, NEAR_OF_PASS = 0.1, 0.2, 0.8
 
 
 class Trial(NamedTuple):
@@ -32,8 +32,8 @@ class Path:
         self.part, self._scale, self._every, self.near = part, scale, every, near
         self._parabola = parabola.tolist()
 
-    def tilt(self, slope: float) -> Trial:
-        """Make φ'(0) what it is known to be; φ there."""
+    def correct_slope(self, slope: float) -> Trial:
+        """Correct φ linearly so that φ'(0) is that of all rows; φ there."""
         here = self.evaluate(0.0)
         self._parabola[1] += (slope - here.slope) / 2
         return here._replace(slope=slope)

@@ -21,7 +21,7 @@ from fastsoftmax._engine.solvers.proof import LAST_PRODUCTS, PRODUCTS, Solve, pr
 FIRST_CHANGE = (
     10.0  # of any logit by the first step, at most: nothing is known of the curvature yet
 )
-FURTHER = 10.0  # than where they are asked first, some rows are believed: they may be separable
+FURTHER = 10.0  # times the first step, the subsample is followed at most: it may be separable
 ROUGH = 1e-7  # of F, left to gain, down to which float32 shows the way
 WAYS_BACK = [0.5**i for i in range(8)]  # 1, to where F was known, and shorter ones
 
@@ -132,8 +132,8 @@ def descend(
         first = first_step(line, slope, run.n_iter == 0, known, rounding=objective.rounding)
         t = search(line, line.value, slope, first, rounding=objective.rounding)
         if t is None:
-            # nothing that float arithmetic can see goes down this way: is it the rows that were
-            # asked, the logits, or what the history believes?
+            # nothing that float arithmetic can see goes down this way: is it the
+            # subsample, the logits, or the history?
             if line.drifts and not line.cheap:
                 line.move(0.0)
                 fresh = False
@@ -182,7 +182,7 @@ def undo_ascent(line: Line, run: Run) -> bool:
 
 
 def first_step(line: Line, slope: float, blind: bool, t: float, *, rounding: float) -> float:
-    """The step to evaluate first: t, or what some rows say.
+    """The step to evaluate first: t, or the minimum of a subsample.
 
     Or less, where nothing is known of the curvature yet and logits would change by a lot.
     """
@@ -190,12 +190,12 @@ def first_step(line: Line, slope: float, blind: bool, t: float, *, rounding: flo
         reach = line.reach()
         known = FIRST_CHANGE / max(reach, 1e-300) if np.isfinite(reach) else 0.0
         t = min(1.0, known or 1 / float(np.abs(line.gradient).sum()))
-    scout = line.scout()
-    if scout is None:
+    subsample = line.subsample()
+    if subsample is None:
         return t
-    here = scout.tilt(slope)
+    here = subsample.correct_slope(slope)
     newton = -slope / here.curvature if here.curvature > 0 else np.inf
     if np.isfinite(newton):
         t = min(t, newton) if blind else newton
-    found = search(scout, here.value, slope, t, rounding=rounding) or t
+    found = search(subsample, here.value, slope, t, rounding=rounding) or t
     return min(found, FURTHER * t)
