@@ -172,7 +172,7 @@ def without(monkeypatch):
 
     def fit(*args, **params):
         with monkeypatch.context() as patched:
-            patched.setattr("fastsoftmax._engine.objective.blocks.CHEAP", 0)
+            patched.setattr("fastsoftmax._engine.objective.blocks.JOINT_PASSES", 0)
             patched.setattr("fastsoftmax._engine.objective.blocks.SLIGHT", 0)
             return fastsoftmax.fit(*args, solver="preconditioned-lbfgs", **params)
 

@@ -121,7 +121,7 @@ def shrunk_line(dtype, max_memory=None):
     )
     model = SoftmaxRegression(C=1e4).fit(X, y)
     line = objective.line(objective.start(model.coef_.astype(float), model.intercept_))
-    assert not line.settle()
+    assert not line.update_active_rows()
     return line, objective
 
 
@@ -146,9 +146,9 @@ def test_their_loss_is_its_tangent(dtype):
     trials = [line.evaluate(t).value for t in (-1e-5, 1e-5)]
     assert (trials[1] - trials[0]) / 2e-5 == pytest.approx(slope, rel=0.05)
     assert model < objective.value_and_grad(line.theta)[0]
-    line.recompute()
+    line.verify_logits()
     assert line.value == pytest.approx(objective.value_and_grad(line.theta)[0], rel=close)
-    assert line.risen is not None
+    assert line.way_back is not None
 
 
 def test_lengths_in_features_of_unit_variance():

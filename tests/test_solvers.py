@@ -115,7 +115,7 @@ def test_without_room_for_logits(solver, n_classes):
     for max_memory in (None, 12_000):
         objective = problem(n_classes, max_memory=max_memory)
         line = objective.line(objective.start())
-        assert line.cheap == (max_memory is None)
+        assert line.evaluation_is_free == (max_memory is None)
         result = SOLVERS[solver].minimize(objective, objective.start(), Options(1e-10, 500))
         assert result.converged
         values.append(result.value)
@@ -145,7 +145,7 @@ def test_a_line_with_a_subsample_goes_where_it_is_evaluated(monkeypatch):
         np.testing.assert_allclose(line.theta, theta + t * direction, atol=1e-14)
     line.move(0.2)  # where it stands
     np.testing.assert_allclose(line.gradient, gradient, atol=1e-12)
-    assert line.aim(direction) is None and line.cheap
+    assert line.aim(direction) is None and line.evaluation_is_free
     line.move(-0.2)
     assert line.value == pytest.approx(begin[0], rel=1e-12)
     np.testing.assert_allclose(line.gradient, begin[1], atol=1e-12)
@@ -160,7 +160,7 @@ def test_an_unreliable_subsample_is_not_used_again(monkeypatch):
     assert line.subsample() is not None
     line.evaluate(1e-9)  # hardly any of the slope is gone
     line.aim(direction)
-    assert line.subsample() is None and line.cheap
+    assert line.subsample() is None and line.evaluation_is_free
 
 
 @pytest.mark.parametrize("rows", [32, 64, 128])
@@ -211,7 +211,7 @@ def test_a_line_is_the_objective_along_it(max_memory):
         trial = line.evaluate(t)
         assert trial.value == pytest.approx(value, rel=1e-12)
         assert trial.slope == pytest.approx(gradient @ direction, rel=1e-9)
-        if line.cheap:
+        if line.evaluation_is_free:
             ahead, behind = (line.evaluate(t + h).slope for h in (1e-5, -1e-5))
             assert trial.curvature == pytest.approx((ahead - behind) / 2e-5, rel=1e-5)
     line.move(0.7)

@@ -14,7 +14,7 @@ from fastsoftmax._engine.objective.low_rank import LowRankBlocks
 if TYPE_CHECKING:
     from fastsoftmax._engine.objective.objective import Objective
 
-CHEAP = 1.25  # passes for all of the Hessian, up to which it saves more than it costs, or
+JOINT_PASSES = 1.25  # passes for all of the Hessian, up to which it saves more than it costs, or
 WORTH = 6.0  # the same where few far rows have nearly all curvature, which couples the classes
 SLIGHT = 2e6  # multiply-adds, beside what goes with an iteration anyway
 DEAR = 6.0  # passes for whole Grams: beyond, blocks of low rank, if these are cheaper
@@ -49,9 +49,9 @@ def of_dense(objective: "Objective", seed: int) -> list[Blocks]:
     """All of the Hessian, if that is cheap, else whole Grams; if these are dear and blocks of low
     rank are not, first those."""
     coupled = CoupledGrams(objective, seed)
-    most = WORTH if len(objective.curvature.few_far) else CHEAP
-    cheap = coupled.cost(coupled.rows) <= most or coupled.work <= SLIGHT
-    if cheap and coupled.fits and not objective.logistic:
+    most = WORTH if len(objective.curvature.few_far) else JOINT_PASSES
+    is_cheap = coupled.cost(coupled.rows) <= most or coupled.work <= SLIGHT
+    if is_cheap and coupled.fits and not objective.logistic:
         return [coupled, ClassGrams(objective, seed)]
     whole, low = ClassGrams(objective, seed), LowRankBlocks(objective, seed)
     if whole.carried and whole.fits:

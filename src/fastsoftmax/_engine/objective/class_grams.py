@@ -26,7 +26,7 @@ PAIRS = 30  # of L-BFGS that go with blocks of dense X
 GOLDEN = 0.6180339887498949  # multiples of it, less whole numbers, are spread evenly
 
 
-def cheap_rows(n: int, d: int) -> int:
+def gram_rows(n: int, d: int) -> int:
     """Rows to make the Gram of a class from: for 5 passes over X, within what is enough."""
     return min(n, max(d, min(20 * n // d, ENOUGH)))
 
@@ -60,7 +60,7 @@ class ClassGrams:
         self._objective = objective
         self._curvature = objective.curvature
         self._seed = seed
-        self.rows, self.most_rows = cheap_rows(*objective.data.shape), objective.data.shape[0]
+        self.rows, self.most_rows = gram_rows(*objective.data.shape), objective.data.shape[0]
         self._unweighted: NDArray | None = None
         grams = objective.curvature.grams
         self.carried = grams is not None and grams.whole == self.whole

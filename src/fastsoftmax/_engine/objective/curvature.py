@@ -138,7 +138,7 @@ class Curvature:
 
         Asked where logits are stored.
         """
-        if not self._far or not line.drifts:
+        if not self._far or not line.incremental_logits:
             return 0.0
         return self._far.moved(self._far.probabilities(line.logits(0)))
 
@@ -146,7 +146,7 @@ class Curvature:
         """Remember the weights p(1 - p) at the line's point, for `moved`."""
         self.watched = self._watch(line).tiles
         self._moved = line.value, 0.0
-        if self.far and line.drifts:
+        if self.far and line.incremental_logits:
             self.far.watch(self.far.probabilities(line.logits(0)), self._masses(line))
 
     def _watch(self, line: Line) -> StoredLogits:

@@ -42,11 +42,11 @@ class Line(Protocol):
     theta: NDArray
     value: float
     gradient: NDArray
-    drifts: bool  # whether F and gradient are those of logits that were moved with θ
-    cheap: bool  # whether `evaluate` costs no pass over X, and changes nothing
+    incremental_logits: bool  # whether F and gradient are those of logits that steps update
+    evaluation_is_free: bool  # whether `evaluate` costs no pass over X, and changes nothing
     near: float  # |φ'| at the end of a search, as a share of |φ'(0)|
     complete: bool  # whether F is that of all rows, rather than of some and a tangent
-    risen: NDArray | None  # the way back to where F was lower, if it has risen since
+    way_back: NDArray | None  # the way to where F was lower, if it has risen since
 
     def aim(self, direction: NDArray) -> None: ...
 
@@ -58,9 +58,9 @@ class Line(Protocol):
 
     def move(self, t: float) -> None: ...
 
-    def settle(self) -> bool: ...
+    def update_active_rows(self) -> bool: ...
 
-    def recompute(self) -> None: ...
+    def verify_logits(self) -> None: ...
 
     def restart(self, theta: NDArray) -> None: ...
 
@@ -84,8 +84,8 @@ class StoredLine:
     After a search on a subsample, evaluating φ takes the step, which is half a pass.
     """
 
-    drifts = True
-    cheap = True
+    incremental_logits = True
+    evaluation_is_free = True
     _subsample_is_unreliable = False
     _stands = 0.0  # the step by which θ and logits are away from where the line was aimed
     _probabilities: StoredLogits | None = None
@@ -101,7 +101,7 @@ class StoredLine:
     def complete(self) -> bool:
         return self._tangent is None
 
-    def recompute(self) -> None:
+    def verify_logits(self) -> None:
         """All logits anew from θ: sums of many steps drift, and inactive rows may matter again."""
         if self._tangent is not None:
             self._shrinking.failed_checks += 1
@@ -112,7 +112,7 @@ class StoredLine:
         self.theta = theta
         self._from_theta()
 
-    def settle(self) -> bool:
+    def update_active_rows(self) -> bool:
         """Choose the active rows, or evaluate all again, where it is time for either.
 
         Whether F and its gradient are others now.
@@ -137,13 +137,13 @@ class StoredLine:
         before = self._tangent
         self._from_theta()
         if before is not None and self.value > before.total:
-            self.risen = before.theta - self.theta
+            self.way_back = before.theta - self.theta
             self._shrinking.reactivate(self._whole.logits)
 
     def _from_theta(self) -> None:
         self._part: Part = self._whole
         self._tangent: Tangent | None = None
-        self.risen: NDArray | None = None
+        self.way_back: NDArray | None = None
         self._objective.store_logits(self.theta, self._whole.logits)
         self._evaluate_gradient()
 
@@ -168,7 +168,7 @@ class StoredLine:
         if self._tangent is not None:
             self._parabola += self._tangent.along(self.theta, direction)
         self._path = Path(self._part, self._parabola, 1 / self._whole.logits.n, NEAR_OF_STORED)
-        self.cheap, self._stands = True, 0.0
+        self.evaluation_is_free, self._stands = True, 0.0
 
     def reach(self) -> float:
         """The most that a unit step changes any logit."""
@@ -176,7 +176,7 @@ class StoredLine:
 
     @property
     def near(self) -> float:
-        return self._path.near if self.cheap else NEAR_OF_PASS
+        return self._path.near if self.evaluation_is_free else NEAR_OF_PASS
 
     def subsample(self) -> Path | None:
         """φ of a subsample, where there are many rows."""
@@ -185,11 +185,14 @@ class StoredLine:
         few = every < 2 or self._part is not self._whole
         if few or self._objective.data.shape[1] > FEW_FEATURES or self._subsample_is_unreliable:
             return None
-        self.cheap, self._before = False, (self.value, dot(self.gradient, self._direction))
+        self.evaluation_is_free, self._before = (
+            False,
+            (self.value, dot(self.gradient, self._direction)),
+        )
         return Path(self._part, self._parabola, 1 / self._whole.logits.n, NEAR_OF_SUBSAMPLE, every)
 
     def evaluate(self, t: float) -> Trial:
-        if self.cheap:
+        if self.evaluation_is_free:
             return self._path.evaluate(t)
         self._go(t)
         slope, (value, steepest) = dot(self.gradient, self._direction), self._before
@@ -199,7 +202,7 @@ class StoredLine:
         return Trial(self.value, slope, np.nan)
 
     def move(self, t: float) -> None:
-        if self.cheap or t != self._stands:
+        if self.evaluation_is_free or t != self._stands:
             self._go(t)
         self._shrinking.steps += 1
 
@@ -211,7 +214,7 @@ class StoredLine:
             o.store_logits(self.theta, part.logits)
             self._evaluate_gradient()
         else:
-            if not self.cheap:
+            if not self.evaluation_is_free:
                 self._begin, self.theta = self.theta, self.theta.copy()
             add(self.theta, t, self._direction, o.data.n_threads)
             self._evaluate_gradient(t)
@@ -265,24 +268,24 @@ class FusedLine:
     """Nothing is kept between passes, and every evaluation of φ is one: logits would take too
     much."""
 
-    drifts = cheap = False
+    incremental_logits = evaluation_is_free = False
     complete = True
     near = NEAR_OF_PASS
-    risen = None
+    way_back = None
     SAMPLE = 0.125  # of the memory budget, for the logits to draw rows from, twice
 
     def __init__(self, objective: "Objective", theta: NDArray) -> None:
         self._objective = objective
         self.theta = theta
-        self.recompute()
+        self.verify_logits()
 
-    def recompute(self) -> None:
+    def verify_logits(self) -> None:
         self.value, self.gradient = self._objective.value_and_grad(self.theta)
 
     def restart(self, theta: NDArray) -> None:
         """Take another point."""
         self.theta = theta
-        self.recompute()
+        self.verify_logits()
 
     def aim(self, direction: NDArray) -> None:
         """Take a direction."""
@@ -304,7 +307,7 @@ class FusedLine:
         """The most that a unit step changes a logit of the subsample."""
         return self._path.part.change.largest()
 
-    def settle(self) -> bool:
+    def update_active_rows(self) -> bool:
         """Nothing is known of single rows."""
         return False
 

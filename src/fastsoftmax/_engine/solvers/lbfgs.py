@@ -102,7 +102,7 @@ def descend(
                     continue
                 # the logits of far rows drift by more than others
                 if not line.complete or (not fresh and len(objective.curvature.few_far)):
-                    line.recompute()
+                    line.verify_logits()
                     fresh = undo_ascent(line, run)
                     continue
                 most = min(PRODUCTS, options.max_iter)
@@ -111,7 +111,7 @@ def descend(
                     break
                 if proof.certificate is not None:  # it shows less than the estimate promised
                     if not fresh:
-                        line.recompute()
+                        line.verify_logits()
                         fresh = undo_ascent(line, run)
                         continue
                     if precise := run.increase_precision(line):
@@ -123,7 +123,7 @@ def descend(
         if stop:
             run.result.stop = stop
             break
-        if line.settle():
+        if line.update_active_rows():
             fresh = undo_ascent(line, run)
             continue
         before = line.gradient
@@ -134,13 +134,13 @@ def descend(
         if t is None:
             # nothing that float arithmetic can see goes down this way: is it the
             # subsample, the logits, or the history?
-            if line.drifts and not line.cheap:
+            if line.incremental_logits and not line.evaluation_is_free:
                 line.move(0.0)
                 fresh = False
             elif precise := run.increase_precision(line):
                 line, fresh = precise, True
             elif not fresh:
-                line.recompute()
+                line.verify_logits()
                 fresh = undo_ascent(line, run)
             elif pairs:
                 pairs.clear()
@@ -149,11 +149,11 @@ def descend(
                 break
             continue
         line.move(t)
-        fresh = not line.drifts
+        fresh = not line.incremental_logits
         pairs.push(t, direction, before, line.gradient)
         run.note(line.value, line.gradient)
     if not (run.result.converged or fresh) and math.isfinite(line.value):
-        line.recompute()
+        line.verify_logits()
         undo_ascent(line, run)
     return line, inverse_hessian
 
@@ -173,12 +173,12 @@ def undo_ascent(line: Line, run: Run) -> bool:
 
     Whether the logits still come straight from θ.
     """
-    risen = line.risen is not None
-    if risen:
-        line.aim(line.risen)
+    ascent_detected = line.way_back is not None
+    if ascent_detected:
+        line.aim(line.way_back)
         line.move(min(WAYS_BACK, key=lambda t: line.evaluate(t).value))
     run.lift(line.value)
-    return not risen
+    return not ascent_detected
 
 
 def first_step(line: Line, slope: float, blind: bool, t: float, *, rounding: float) -> float:
