@@ -133,15 +133,15 @@ def test_their_loss_is_its_tangent(dtype):
     assert line.value == pytest.approx(value, rel=close)
     direction = np.random.default_rng(0).normal(size=objective.size)
     passes = objective.n_passes
-    line.aim(direction)
-    line.move(1e-3)
+    line.set_direction(direction)
+    line.step(1e-3)
     assert objective.n_passes - passes < 0.5
     value, exact = objective.value_and_grad(line.theta)
     np.testing.assert_allclose(line.gradient, exact, atol=0.01 * np.abs(exact - gradient).max())
     # convex: at most F, and far along the line well below it
     assert line.value <= value * (1 + close)
-    line.aim(direction)
-    line.move(30.0)
+    line.set_direction(direction)
+    line.step(30.0)
     model, slope = line.value, line.gradient @ direction
     trials = [line.evaluate(t).value for t in (-1e-5, 1e-5)]
     assert (trials[1] - trials[0]) / 2e-5 == pytest.approx(slope, rel=0.05)
@@ -178,6 +178,6 @@ def test_without_room_for_a_copy_all_rows_stay_active():
     for most in (10**6, 4 * 10**5):
         line, objective = shrunk_line(np.float64, most)
         passes = objective.n_passes
-        line.aim(line.gradient)
+        line.set_direction(line.gradient)
         shrunk.append(objective.n_passes - passes < 0.4)
     assert shrunk == [True, False]

@@ -130,7 +130,7 @@ def test_a_line_with_a_subsample_goes_where_it_is_evaluated(monkeypatch):
     line, whole = objective.line(theta), objective.line(theta)
     begin = line.value, line.gradient
     for one in (line, whole):
-        one.aim(direction)
+        one.set_direction(direction)
     slope = float(line.gradient @ direction)
     subsample = line.subsample()
     assert subsample.correct_slope(slope).slope == slope
@@ -143,10 +143,10 @@ def test_a_line_with_a_subsample_goes_where_it_is_evaluated(monkeypatch):
         value, gradient = objective.value_and_grad(theta + t * direction)
         assert line.value == pytest.approx(value, rel=1e-12)
         np.testing.assert_allclose(line.theta, theta + t * direction, atol=1e-14)
-    line.move(0.2)  # where it stands
+    line.step(0.2)  # where it stands
     np.testing.assert_allclose(line.gradient, gradient, atol=1e-12)
-    assert line.aim(direction) is None and line.evaluation_is_free
-    line.move(-0.2)
+    assert line.set_direction(direction) is None and line.evaluation_is_free
+    line.step(-0.2)
     assert line.value == pytest.approx(begin[0], rel=1e-12)
     np.testing.assert_allclose(line.gradient, begin[1], atol=1e-12)
 
@@ -156,10 +156,10 @@ def test_an_unreliable_subsample_is_not_used_again(monkeypatch):
     objective = problem()
     line = objective.line(objective.start())
     direction = -line.gradient
-    line.aim(direction)
+    line.set_direction(direction)
     assert line.subsample() is not None
     line.evaluate(1e-9)  # hardly any of the slope is gone
-    line.aim(direction)
+    line.set_direction(direction)
     assert line.subsample() is None and line.evaluation_is_free
 
 
@@ -205,7 +205,7 @@ def test_a_line_is_the_objective_along_it(max_memory):
     rng = np.random.default_rng(0)
     theta, direction = rng.normal(size=(2, objective.size))
     line = objective.line(theta)
-    line.aim(direction)
+    line.set_direction(direction)
     for t in (0.0, 0.7):
         value, gradient = objective.value_and_grad(theta + t * direction)
         trial = line.evaluate(t)
@@ -214,7 +214,7 @@ def test_a_line_is_the_objective_along_it(max_memory):
         if line.evaluation_is_free:
             ahead, behind = (line.evaluate(t + h).slope for h in (1e-5, -1e-5))
             assert trial.curvature == pytest.approx((ahead - behind) / 2e-5, rel=1e-5)
-    line.move(0.7)
+    line.step(0.7)
     np.testing.assert_allclose(line.gradient, gradient, atol=1e-12)
 
 

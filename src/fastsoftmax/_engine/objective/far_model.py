@@ -57,7 +57,7 @@ class FarModel:
         self._features = o.curvature.features(far)
         weights[far] = 0
         self._set_others(weights)
-        self.go(origin)
+        self.set_theta(origin)
 
     def _set_others(self, weights: NDArray[np.float64]) -> None:
         """The Taylor polynomial of the loss of rows with these weights."""
@@ -80,7 +80,7 @@ class FarModel:
             variances if o.logistic else variances - np.outer(shares, shares), gram
         )
 
-    def go(self, theta: NDArray) -> None:
+    def set_theta(self, theta: NDArray) -> None:
         """To θ."""
         self.theta = theta
         self._store(theta, self.logits)

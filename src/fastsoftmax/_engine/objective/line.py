@@ -1,7 +1,7 @@
 """A point, and the objective along a line from it.
 
-A solver takes a direction (`aim`), evaluates F at steps of any length (`evaluate`), takes one of
-them (`move`).
+A solver sets a direction (`set_direction`), evaluates F at steps of any length (`evaluate`), takes
+one of them (`step`).
 """
 
 import math
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 
 class Sample(NamedTuple):
-    """Logits of every step-th row, and room of their size until the next `aim`."""
+    """Logits of every step-th row, and room of their size until the next `set_direction`."""
 
     logits: StoredLogits
     room: StoredLogits
@@ -48,7 +48,7 @@ class Line(Protocol):
     complete: bool  # whether F is that of all rows, rather than of some and a tangent
     way_back: NDArray | None  # the way to where F was lower, if it has risen since
 
-    def aim(self, direction: NDArray) -> None: ...
+    def set_direction(self, direction: NDArray) -> None: ...
 
     def reach(self) -> float: ...
 
@@ -56,7 +56,7 @@ class Line(Protocol):
 
     def evaluate(self, t: float) -> Trial: ...
 
-    def move(self, t: float) -> None: ...
+    def step(self, t: float) -> None: ...
 
     def update_active_rows(self) -> bool: ...
 
@@ -87,7 +87,7 @@ class StoredLine:
     incremental_logits = True
     evaluation_is_free = True
     _subsample_is_unreliable = False
-    _stands = 0.0  # the step by which θ and logits are away from where the line was aimed
+    _current_step = 0.0  # the step at which θ and logits are, from where the direction was set
     _probabilities: StoredLogits | None = None
 
     def __init__(self, objective: "Objective", theta: NDArray) -> None:
@@ -160,7 +160,7 @@ class StoredLine:
             self.value += self._tangent.evaluate(self.theta)
             self.gradient += self._tangent.gradient
 
-    def aim(self, direction: NDArray) -> None:
+    def set_direction(self, direction: NDArray) -> None:
         """Take a direction."""
         self._direction = direction
         self._store_change(direction)
@@ -168,7 +168,7 @@ class StoredLine:
         if self._tangent is not None:
             self._parabola += self._tangent.along(self.theta, direction)
         self._path = Path(self._part, self._parabola, 1 / self._whole.logits.n, NEAR_OF_STORED)
-        self.evaluation_is_free, self._stands = True, 0.0
+        self.evaluation_is_free, self._current_step = True, 0.0
 
     def reach(self) -> float:
         """The most that a unit step changes any logit."""
@@ -194,21 +194,21 @@ class StoredLine:
     def evaluate(self, t: float) -> Trial:
         if self.evaluation_is_free:
             return self._path.evaluate(t)
-        self._go(t)
+        self._take_step(t)
         slope, (value, steepest) = dot(self.gradient, self._direction), self._before
         self._subsample_is_unreliable = not (
             self.value <= value and abs(slope) <= UNRELIABLE * abs(steepest)
         )
         return Trial(self.value, slope, np.nan)
 
-    def move(self, t: float) -> None:
-        if self.evaluation_is_free or t != self._stands:
-            self._go(t)
+    def step(self, t: float) -> None:
+        if self.evaluation_is_free or t != self._current_step:
+            self._take_step(t)
         self._shrinking.steps += 1
 
-    def _go(self, t: float) -> None:
+    def _take_step(self, t: float) -> None:
         o, part = self._objective, self._part
-        if self._stands:  # what a long step has added does not come off to all digits
+        if self._current_step:  # what a long step has added does not come off to all digits
             self.theta = self._begin.copy()
             add(self.theta, t, self._direction, o.data.n_threads)
             o.store_logits(self.theta, part.logits)
@@ -218,7 +218,7 @@ class StoredLine:
                 self._begin, self.theta = self.theta, self.theta.copy()
             add(self.theta, t, self._direction, o.data.n_threads)
             self._evaluate_gradient(t)
-        self._stands = t
+        self._current_step = t
 
     def _catch_up(self) -> Part:
         """All rows; the logits of the inactive ones as they were."""
@@ -239,7 +239,7 @@ class StoredLine:
     def hessian_times(self, direction: NDArray) -> NDArray:
         """The Hessian of loss and ridge, of all rows, times a direction, in a pass.
 
-        It forgets the last aim.
+        A direction has to be set anew after it.
         """
         self._catch_up()
         self._store_change(direction)
@@ -254,7 +254,7 @@ class StoredLine:
         return change
 
     def variances(self) -> Variances:
-        """Each row's weight times p(1 - p); until `aim`."""
+        """Each row's weight times p(1 - p); until `set_direction`."""
         whole = self._catch_up()
         whole.logits.variances(self._objective.weights, whole.change)
 
@@ -287,7 +287,7 @@ class FusedLine:
         self.theta = theta
         self.verify_logits()
 
-    def aim(self, direction: NDArray) -> None:
+    def set_direction(self, direction: NDArray) -> None:
         """Take a direction."""
         self._direction = direction
         self._seen: tuple[float, NDArray, float, NDArray] | None = None
@@ -321,7 +321,7 @@ class FusedLine:
         self._seen = t, theta, value, gradient
         return Trial(value, dot(gradient, self._direction), np.nan)
 
-    def move(self, t: float) -> None:
+    def step(self, t: float) -> None:
         if self._seen is None or self._seen[0] != t:
             self.evaluate(t)
         _, self.theta, self.value, self.gradient = self._seen

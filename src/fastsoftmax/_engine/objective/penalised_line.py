@@ -38,12 +38,12 @@ class PenalisedLine(StoredLine):
         self.theta = theta
         self._evaluate_gradient()
 
-    def aim(self, direction: NDArray) -> None:
+    def set_direction(self, direction: NDArray) -> None:
         at = np.flatnonzero(direction)
         self._along = self.theta[at], direction[at], self._objective.l1.thresholds(at)
         v, _, thresholds = self._along
         self._still = self._penalty - float(np.sum(thresholds * np.abs(v)))
-        super().aim(direction)
+        super().set_direction(direction)
 
     def evaluate_both_sides(self, t: float) -> TwoSided:
         """φ at t, where it may have a kink."""
@@ -59,7 +59,7 @@ class PenalisedLine(StoredLine):
         return Trial(trial.value, trial.right, trial.curvature)
 
     def room(self) -> StoredLogits:
-        """Of the logits' size, until the next `aim`."""
+        """Of the logits' size, until the next `set_direction`."""
         return self._whole.change
 
     def estimated_gap(self) -> float:

@@ -127,7 +127,7 @@ def descend(
             fresh = undo_ascent(line, run)
             continue
         before = line.gradient
-        line.aim(direction)
+        line.set_direction(direction)
         known = t if t and preconditioner.whole and pairs else 1.0
         first = first_step(line, slope, run.n_iter == 0, known, rounding=objective.rounding)
         t = search(line, line.value, slope, first, rounding=objective.rounding)
@@ -135,7 +135,7 @@ def descend(
             # nothing that float arithmetic can see goes down this way: is it the
             # subsample, the logits, or the history?
             if line.incremental_logits and not line.evaluation_is_free:
-                line.move(0.0)
+                line.step(0.0)
                 fresh = False
             elif precise := run.increase_precision(line):
                 line, fresh = precise, True
@@ -148,7 +148,7 @@ def descend(
                 run.result.stop = ROUNDED
                 break
             continue
-        line.move(t)
+        line.step(t)
         fresh = not line.incremental_logits
         pairs.push(t, direction, before, line.gradient)
         run.note(line.value, line.gradient)
@@ -175,8 +175,8 @@ def undo_ascent(line: Line, run: Run) -> bool:
     """
     ascent_detected = line.way_back is not None
     if ascent_detected:
-        line.aim(line.way_back)
-        line.move(min(WAYS_BACK, key=lambda t: line.evaluate(t).value))
+        line.set_direction(line.way_back)
+        line.step(min(WAYS_BACK, key=lambda t: line.evaluate(t).value))
     run.lift(line.value)
     return not ascent_detected
 

@@ -40,7 +40,7 @@ def descend(run: Run, line: Line) -> Result:
         if stop := run.stops(line):
             run.result.stop = stop
             break
-        line.aim(direction)
+        line.set_direction(direction)
         t = search(line, line.value, slope, 1.0, rounding=objective.rounding, near=NEAR)
         if t is None:
             run.result.stop = ROUNDED

@@ -72,7 +72,7 @@ def minimize_proximal(objective: Objective, theta: NDArray, options: Options) ->
         if model is None or not model.serves(line):
             model = model_for(objective, line, options.seed + run.n_iter)
         model.damp(damping * min(1.0, line.value / at_zero))  # as curvature falls with the loss
-        first = walk(line, model.set.step(model.descend(line)), objective.rounding)
+        first = search_along(line, model.set.step(model.descend(line)), objective.rounding)
         centre(objective, line)
         direction, products, left = on_face(line, model, most, wanted)
         most = max(most, products)
@@ -80,7 +80,7 @@ def minimize_proximal(objective: Objective, theta: NDArray, options: Options) ->
             run.note(line.value, line.gradient)
             run.tell(line.theta, run.result.gap_bound)
             break
-        second = walk(line, direction, objective.rounding)
+        second = search_along(line, direction, objective.rounding)
         damping = next_damping(damping, min(first, second))
         run.note(line.value, line.gradient)
     if run.result.converged:
@@ -205,15 +205,15 @@ def next_damping(damping: float, t: float) -> float:
     return damping if damping >= LEAST_DAMPING else 0.0
 
 
-def walk(line: PenalisedLine, direction: NDArray, rounding: float) -> float:
-    """Aim the line along the direction and go as far as F falls, about; how far."""
+def search_along(line: PenalisedLine, direction: NDArray, rounding: float) -> float:
+    """Set the direction and step to about where F is least along it; the step."""
     if direction.any():
-        line.aim(direction)
-    return go(line, direction, rounding)
+        line.set_direction(direction)
+    return step_along(line, direction, rounding)
 
 
-def go(line: PenalisedLine, direction: NDArray, rounding: float) -> float:
-    """Go along the direction, along which the line is aimed, as far as F falls, about; how far.
+def step_along(line: PenalisedLine, direction: NDArray, rounding: float) -> float:
+    """Step to about where F is least along the direction that is set; the step.
 
     By slopes, which are good to full precision where differences of F are not. A unit step comes
     first: it is the one that makes weights 0.
@@ -225,7 +225,7 @@ def go(line: PenalisedLine, direction: NDArray, rounding: float) -> float:
         return 0.0
     t = step_length(line, slope, min(1.0, CHANGE / max(line.reach(), 1e-300)), rounding)
     if t:
-        line.move(t)
+        line.step(t)
     return t
 
 
