@@ -16,7 +16,7 @@ from scipy import sparse
 
 from fastsoftmax._engine.data import data_of, merged
 from fastsoftmax._linear.problem.targets import class_totals, referred, weighted
-from fastsoftmax._runtime.dtypes import widened
+from fastsoftmax._runtime.dtypes import as_numpy
 from fastsoftmax._runtime.sklearn_compat import check_features_of_fit
 from fastsoftmax._runtime.typing import MatrixLike
 from fastsoftmax._validation import networks as check_labels
@@ -153,7 +153,7 @@ def as_floats(X: NDArray | sparse.csr_array, scale: NDArray | None) -> NDArray |
     """X as floats, its features times their factors."""
     if sparse.issparse(X):
         return data_of(X, 1, scale).X
-    X = widened(X)
+    X = as_numpy(X)
     return X if scale is None else X.astype(np.float64) * scale
 
 

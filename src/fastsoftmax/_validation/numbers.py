@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
-from fastsoftmax._runtime.dtypes import widened
+from fastsoftmax._runtime.dtypes import as_numpy
 from fastsoftmax._runtime.threads import available_threads
 from fastsoftmax._validation.arrays import (  # noqa: F401  for those who ask `_validation`
     as_floats,
@@ -189,7 +189,7 @@ def threads(n_threads: int | None) -> int:
 
 def floating(x: ArrayLike, name: str) -> tuple[NDArray, np.dtype]:
     """x in the dtype to compute in, float32 or float64, and the dtype of the result."""
-    x = widened(as_numbers(x, name))
+    x = as_numpy(as_numbers(x, name))
     dtype = x.dtype.newbyteorder("=")
     if dtype not in (np.float16, np.float32):
         dtype = np.dtype(np.float64)

@@ -39,7 +39,7 @@ class Data(Protocol):
     def to_float64(self) -> "Data":
         """The same, computed in float64."""
 
-    def narrowed(self, most: int) -> "Data":
+    def to_float32(self, most: int) -> "Data":
         """The same in float32, if a copy takes no more than so many bytes."""
 
     def every(self, step: int) -> "Data":

@@ -141,7 +141,7 @@ class SparseData:
         data.fold = self.fold
         return data
 
-    def narrowed(self, most: int) -> "SparseData":
+    def to_float32(self, most: int) -> "SparseData":
         """Itself: half of what is read are indices."""
         return self
 

@@ -151,10 +151,11 @@ class Objective:
             self.offset = self.logits_of(data)
             self.offset.put(offset)
 
-    def narrow(self) -> None:
-        """Compute in float32 until `widen`, where X is in float64 and there is room for a copy."""
-        if self.l1 is None and self.parameters.narrows:
-            self._take(self.parameters.narrowed(int(self.spare)))
+    def to_float32(self) -> None:
+        """Compute in float32 until `to_float64`, where X is in float64 and there is room for a
+        copy."""
+        if self.l1 is None and self.parameters.fits_float32:
+            self._take(self.parameters.to_float32(int(self.spare)))
             self._copied = self.data.nbytes if self.data is not self._exact else 0
 
     @cached_property
@@ -163,11 +164,11 @@ class Objective:
         return self._exact.to_float64()
 
     @property
-    def narrowed(self) -> bool:
+    def uses_float32(self) -> bool:
         """Whether F or its gradient is computed in float32."""
         return self.data.dtype != np.float64 or self.parameters.dtype != np.float64
 
-    def widen(self) -> None:
+    def to_float64(self) -> None:
         """Compute in float64."""
         self._take(self.data_float64)
         self.parameters.dtype = np.dtype(np.float64)

@@ -24,7 +24,7 @@ class Parameters(ABC):
 
     _objective: "Objective"
     spread: NDArray | None = None  # of each feature, its variance, where that is known
-    narrows = False  # whether float32 shows what the features say
+    fits_float32 = False  # whether float32 shows what the features say
 
     @staticmethod
     @abstractmethod

@@ -89,7 +89,7 @@ class Standardised(Parameters):
         )
 
     @property
-    def narrows(self) -> bool:
+    def fits_float32(self) -> bool:
         moments, centred = self.moments, self._objective.fit_intercept
         held = (np.abs(moments.means) <= OFFSET * self.bulk) | self.constant
         return self.finite and moments.held_by_float32(self._data, centred) and bool(held.all())
@@ -149,11 +149,11 @@ class Standardised(Parameters):
             self.found[key] = np.sqrt(squares / max(squares.mean(), np.finfo(float).tiny))
         return self.found[key]
 
-    def narrowed(self, most: int) -> DenseData:
+    def to_float32(self, most: int) -> DenseData:
         """X in float32, for all objectives that share these coordinates, or as it is."""
-        if "narrowed" not in self.found:
-            self.found["narrowed"] = self._data.narrowed(most)
-        return self.found["narrowed"]
+        if "float32" not in self.found:
+            self.found["float32"] = self._data.to_float32(most)
+        return self.found["float32"]
 
     def of_model(self, coef: NDArray, intercept: NDArray) -> NDArray:
         """θ of weights (K, D) and intercepts (K,)."""

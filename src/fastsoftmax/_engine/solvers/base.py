@@ -185,9 +185,9 @@ class Run:
         What was recorded in float32 is corrected by what its last value was off, and what rounding
         has added to all classes alike is taken away: it adds to the penalty alone.
         """
-        if not self.objective.narrowed:
+        if not self.objective.uses_float32:
             return None
-        self.objective.widen()
+        self.objective.to_float64()
         precise = self.objective.line(self.objective.parameters.project(line.theta))
         off, history = precise.value - line.value, self.result.history
         if math.isfinite(off):
@@ -261,7 +261,7 @@ class Run:
             result.converged, result.stop, result.gap_bound = True, None, bound
             result.certified = bound <= wanted
         # with an L1 penalty the solver sees by itself whether it gets on
-        counts = not (o.narrowed or result.converged) and (self._separable or not o.l1)
+        counts = not (o.uses_float32 or result.converged) and (self._separable or not o.l1)
         self._failures += counts
         return result.converged
 

@@ -23,7 +23,7 @@ def minimize_gd(objective: Objective, theta: NDArray, options: Options) -> Resul
 
     A proof is tried where ‖∇F‖²/L, or the bound from a ridge, is within the tolerance.
     """
-    objective.widen()
+    objective.to_float64()
     run = Run(objective, theta, options)
     lipschitz = objective.curvature.lipschitz()
     value, gradient = objective.value_and_grad(theta)

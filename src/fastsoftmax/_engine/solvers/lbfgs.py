@@ -94,7 +94,7 @@ def descend(
             left = max(preconditioner.factor / 2 * abs(slope), run.trend(preconditioner.since))
             run.tell(line.theta, left)
             tolerance = run.tolerance(line.value)
-            rough = objective.narrowed and (options.tol < ROUGH or not objective.penalty)
+            rough = objective.uses_float32 and (options.tol < ROUGH or not objective.penalty)
             enough = max(tolerance, ROUGH * line.value) if rough else tolerance
             if left <= enough and (pairs or run.n_iter == 0) and not run.result.halted:
                 if rough:

@@ -20,7 +20,7 @@ NEAR = 0.01
 @register("newton", needs=("smooth", "hessian"))
 def minimize_newton(objective: Objective, theta: NDArray, options: Options) -> Result:
     """Newton's method: few iterations, each of up to (K + 1) D passes."""
-    objective.widen()
+    objective.to_float64()
     run = Run(objective, theta, options)
     return descend(run, objective.line(far_start(objective, theta)))
 

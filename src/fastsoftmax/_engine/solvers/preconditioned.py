@@ -115,7 +115,7 @@ def minimize_preconditioned(objective: Objective, theta: NDArray, options: Optio
     Where it takes longer than Newton's method would, or float64 shows no step, Newton's method
     goes on from where it is.
     """
-    objective.narrow()
+    objective.to_float32()
     theta = far_start(objective, theta)
     preconditioner = BlockPreconditioner(objective, options.seed)
     run, exact = Run(objective, theta, options), objective.lacks("hessian") is None

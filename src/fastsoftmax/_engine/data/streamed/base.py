@@ -90,7 +90,7 @@ class BlocksData(ABC):
         """Itself: to fold features takes all rows at once."""
         return self
 
-    def narrowed(self, most: int) -> Self:
+    def to_float32(self, most: int) -> Self:
         """Itself: blocks are not copied."""
         return self
 
