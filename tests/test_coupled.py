@@ -131,7 +131,7 @@ def test_assembled_as_defined(k, size, dtype):
 
 
 @pytest.mark.parametrize("rare", [False, True])
-def test_the_whole_hessian_on_average(rare):
+def test_the_joint_hessian_on_average(rare):
     """Its eigenvalues beside the exact one's, also where a class is a thousand times rarer."""
     n, d, k = 3000, 6, 5
     rng = np.random.default_rng(0)

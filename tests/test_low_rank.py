@@ -211,14 +211,14 @@ def test_blocks_do_not_depend_on_threads(low):
 def test_a_subsample_of_all_rows_is_the_line(monkeypatch):
     o = objective()
     theta, direction = np.random.default_rng(2).normal(size=(2, o.size)) / 9
-    line, whole = lines.FusedLine(o, theta), lines.StoredLine(o, theta)
+    line, stored = lines.FusedLine(o, theta), lines.StoredLine(o, theta)
     line.set_direction(direction)
-    whole.set_direction(direction)
-    assert line.reach() == pytest.approx(whole.reach(), rel=1e-12)
+    stored.set_direction(direction)
+    assert line.reach() == pytest.approx(stored.reach(), rel=1e-12)
     subsample = line.subsample()
     for t in (0.0, 0.5, 2.0):
-        np.testing.assert_allclose(subsample.evaluate(t), whole.evaluate(t), rtol=1e-10)
-        np.testing.assert_allclose(line.evaluate(t)[:2], whole.evaluate(t)[:2], rtol=1e-10)
+        np.testing.assert_allclose(subsample.evaluate(t), stored.evaluate(t), rtol=1e-10)
+        np.testing.assert_allclose(line.evaluate(t)[:2], stored.evaluate(t)[:2], rtol=1e-10)
     monkeypatch.setattr(lines, "SUBSAMPLE_ROWS", 50)
     line.set_direction(direction)
     slope = float(line.gradient @ direction)

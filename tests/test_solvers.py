@@ -127,19 +127,19 @@ def test_a_line_with_a_subsample_goes_where_it_is_evaluated(monkeypatch):
     monkeypatch.setattr("fastsoftmax._engine.objective.line.SUBSAMPLE_ROWS", 64)
     objective = problem()
     theta, direction = np.random.default_rng(0).normal(size=(2, objective.size))
-    line, whole = objective.line(theta), objective.line(theta)
+    line, stored = objective.line(theta), objective.line(theta)
     begin = line.value, line.gradient
-    for one in (line, whole):
+    for one in (line, stored):
         one.set_direction(direction)
     slope = float(line.gradient @ direction)
     subsample = line.subsample()
     assert subsample.correct_slope(slope).slope == slope
     assert subsample.evaluate(0.0).slope == pytest.approx(slope, rel=1e-12)
     assert subsample.evaluate(0.3).curvature == pytest.approx(
-        whole.evaluate(0.3).curvature, rel=0.5
+        stored.evaluate(0.3).curvature, rel=0.5
     )
     for t in (0.7, 0.2):
-        np.testing.assert_allclose(line.evaluate(t)[:2], whole.evaluate(t)[:2], rtol=1e-10)
+        np.testing.assert_allclose(line.evaluate(t)[:2], stored.evaluate(t)[:2], rtol=1e-10)
         value, gradient = objective.value_and_grad(theta + t * direction)
         assert line.value == pytest.approx(value, rel=1e-12)
         np.testing.assert_allclose(line.theta, theta + t * direction, atol=1e-14)

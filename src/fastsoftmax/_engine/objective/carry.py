@@ -17,12 +17,12 @@ if TYPE_CHECKING:
 
 @dataclass
 class Grams:
-    """Whole blocks, factored. Another ridge is one for all who share them."""
+    """Full Gram matrices, factored. Another ridge is one for all who share them."""
 
     unweighted: NDArray
     factors: ClassFactors
     ridge: NDArray  # that is in them
-    whole: bool  # whether they are one matrix for all classes
+    joint: bool  # whether they are one matrix for all classes
 
 
 class Carry(NamedTuple):

@@ -19,7 +19,7 @@ class ClassDiagonals:
 
     memory = 5  # pairs: each costs as much as a tenth of a pass, or more, where features are many
     interval, lasts = 3, 0
-    whole = False
+    joint = False
 
     def __init__(self, objective: "Objective") -> None:
         self._objective = objective

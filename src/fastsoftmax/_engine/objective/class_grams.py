@@ -49,11 +49,11 @@ class GaugeFree:
 
 
 class ClassGrams:
-    """The blocks of an objective's Hessian, whole."""
+    """The blocks of an objective's Hessian, as full Gram matrices."""
 
     memory = PAIRS
     interval, lasts = 3, 0
-    whole = False
+    joint = False
     diagonal = 0.01  # of the variances, in the unweighted Gram of some rows
 
     def __init__(self, objective: "Objective", seed: int) -> None:
@@ -63,7 +63,7 @@ class ClassGrams:
         self.rows, self.most_rows = gram_rows(*objective.data.shape), objective.data.shape[0]
         self._unweighted: NDArray | None = None
         grams = objective.curvature.grams
-        self.carried = grams is not None and grams.whole == self.whole
+        self.carried = grams is not None and grams.joint == self.joint
 
     def cost(self, rows: int, n_matrices: int | None = None) -> float:
         """Passes that the blocks are worth, or so many matrices, from so many rows each."""
@@ -87,7 +87,7 @@ class ClassGrams:
         their curvature is gone once they are predicted confidently.
         """
         o, c = self._objective, self._curvature
-        if self.carried and c.grams.whole == self.whole:  # and not by others since
+        if self.carried and c.grams.joint == self.joint:  # and not by others since
             return self._carry(c.grams)
         n, d = o.data.shape
         rows = min(n, max(4 * d, self.rows))
@@ -127,7 +127,7 @@ class ClassGrams:
         """The block of each class at the line's point, from about so many rows."""
         o, c = self._objective, self._curvature
         drawn, step, n = c.draw(line, rows, seed)
-        drawn.rows[:] *= step  # of the whole X
+        drawn.rows[:] *= step  # of all of X
         strengths = drawn.totals / n
         shares = SHARED * strengths + c.missing(strengths)
         if c.far and not len(c.few_far):
@@ -140,5 +140,5 @@ class ClassGrams:
             matrices = c.gram(drawn, (1 - SHARED) / n, c.ridge, **more)
         o.n_passes += self.cost(int(drawn.counts.sum()) // o.n_logits)
         factors = ClassFactors(matrices, o.data.n_threads)
-        c.grams = Grams(self._unweighted, factors, c.ridge, self.whole)
+        c.grams = Grams(self._unweighted, factors, c.ridge, self.joint)
         return self._inverse(factors)

@@ -48,14 +48,14 @@ class GramModel:
         m = self.set.features.shape[1]
         # whether weights that are not 0 may be missing
         self.partial = m - self.set.intercept >= most and most < objective.data.shape[1]
-        whole = 2 * m > size and 2 * k * size**2 <= self._budget
-        drawn, scale = self._draw(line, size if whole else m, seed)
-        if whole:
+        full = 2 * m > size and 2 * k * size**2 <= self._budget
+        drawn, scale = self._draw(line, size if full else m, seed)
+        if full:
             gram = objective.curvature.gram(drawn, scale, objective.curvature.ridge)
-            self._whole = damped(gram)
+            self._full_gram = damped(gram)
             self._grams = self._of_set()
         else:
-            self._whole, self._grams = None, self._of_columns(drawn, scale)
+            self._full_gram, self._grams = None, self._of_columns(drawn, scale)
         self._diagonals = diagonals(self._grams).copy()
         objective.curvature.watch(line)
 
@@ -77,7 +77,7 @@ class GramModel:
         """The set's part of the matrices of all columns."""
         f, filled = self.set.features, self.set.filled
         classes = np.arange(len(f))[:, None, None]
-        return self._whole[classes, f[:, :, None], f[:, None, :]] * (
+        return self._full_gram[classes, f[:, :, None], f[:, None, :]] * (
             filled[:, :, None] & filled[:, None, :]
         )
 
@@ -102,7 +102,7 @@ class GramModel:
             return False
         if self.set.holds(line.places):
             return True
-        if self._whole is None:
+        if self._full_gram is None:
             return False
         self.set = WorkingSet(self._objective, line, self._objective.data.shape[1])
         self._grams = self._of_set()
@@ -182,7 +182,7 @@ class ColumnModel:
         return self._weighted.descend(s.take(line.smooth), s.take(line.theta), s.thresholds)
 
     def factor(self, line: PenalisedLine, face: NDArray, products: int) -> Solve:
-        """M⁻¹ of tables that are 0 off the face: by diagonals, or by whole blocks if it is hard."""
+        """M⁻¹ of tables that are 0 off the face: by diagonals, or by full blocks if it is hard."""
         on = Face(face)
         k, size = on.at.shape
         needed = 2 * k * size**2 * self._objective.data.dtype.itemsize

@@ -31,7 +31,7 @@ class CoupledGrams(ClassGrams):
     """The objective's Hessian from pairs of classes."""
 
     interval, lasts = 1, 40
-    whole = True
+    joint = True
     diagonal = 1e-4  # less: where there is no intercept, squared means are in the variances
 
     def __init__(self, objective: "Objective", seed: int) -> None:
@@ -72,7 +72,7 @@ class CoupledGrams(ClassGrams):
         (k, size), n_threads = o.shape, o.data.n_threads
         drawn, step, n = c.draw_pairs(line, self._draws, seed)
         if step > 1:
-            drawn.rows[:] *= step  # of the whole X
+            drawn.rows[:] *= step  # of all of X
         grams = c.gram(drawn, 1 / n, 0 * c.ridge)
         strengths, counts = by_class(drawn.totals / n, k), by_class(drawn.counts, k)
         # a class of which few rows were drawn is more like all rows than these say
@@ -89,7 +89,7 @@ class CoupledGrams(ClassGrams):
         self._matrix = coupled(*parts, n_threads, self._matrix)  # where the last one was factored
         o.n_passes += self.cost(rows)
         factors = ClassFactors(self._matrix, n_threads)
-        c.grams = Grams(self._unweighted, factors, self._ridge, self.whole)
+        c.grams = Grams(self._unweighted, factors, self._ridge, self.joint)
         return self._inverse(factors)
 
 

@@ -153,8 +153,8 @@ class Curvature:
         """p(1 - p) of some rows; asked again where F is as before, what it was then."""
         if self._seen is None or self._seen[0] != line.value:
             some = line.logits(WATCHED)  # a copy
-            whole = some.n == self._objective.data.shape[0]
-            some.variances(self._objective.weights if whole else None, some)
+            all_rows = some.n == self._objective.data.shape[0]
+            some.variances(self._objective.weights if all_rows else None, some)
             self._seen = line.value, some
         return self._seen[1]
 

@@ -92,7 +92,7 @@ class StoredLine:
 
     def __init__(self, objective: "Objective", theta: NDArray) -> None:
         self._objective = objective
-        self._whole = Part(objective, objective.rows)
+        self._all_rows = Part(objective, objective.rows)
         self._shrinking = Shrinking(objective, theta)
         self.theta = theta.copy()
         self._from_theta()
@@ -122,10 +122,10 @@ class StoredLine:
         if self._tangent is not None:
             self._evaluate_all_rows()
             return True
-        active = self._shrinking.choose(self._whole.logits)
+        active = self._shrinking.choose(self._all_rows.logits)
         if active is not None:
-            active.read(self._whole.logits)
-            others = copy(self._whole)
+            active.read(self._all_rows.logits)
+            others = copy(self._all_rows)
             others.rows = active.others(self._objective)
             self._tangent = Tangent(
                 self.theta, self.value, *self._objective.value_and_grad(self.theta, others)
@@ -138,18 +138,18 @@ class StoredLine:
         self._from_theta()
         if before is not None and self.value > before.total:
             self.way_back = before.theta - self.theta
-            self._shrinking.reactivate(self._whole.logits)
+            self._shrinking.reactivate(self._all_rows.logits)
 
     def _from_theta(self) -> None:
-        self._part: Part = self._whole
+        self._part: Part = self._all_rows
         self._tangent: Tangent | None = None
         self.way_back: NDArray | None = None
-        self._objective.store_logits(self.theta, self._whole.logits)
+        self._objective.store_logits(self.theta, self._all_rows.logits)
         self._evaluate_gradient()
 
     def _store_change(self, direction: NDArray) -> None:
         o, part = self._objective, self._part
-        o.n_passes += 0.5 * part.logits.n / self._whole.logits.n
+        o.n_passes += 0.5 * part.logits.n / self._all_rows.logits.n
         part.rows.data.store_logits(*o.parameters.user(direction), part.change)
 
     def _evaluate_gradient(self, t: float | None = None) -> None:
@@ -167,7 +167,7 @@ class StoredLine:
         self._parabola = parabola(self._objective, self.theta, direction)
         if self._tangent is not None:
             self._parabola += self._tangent.along(self.theta, direction)
-        self._path = Path(self._part, self._parabola, 1 / self._whole.logits.n, NEAR_OF_STORED)
+        self._path = Path(self._part, self._parabola, 1 / self._all_rows.logits.n, NEAR_OF_STORED)
         self.evaluation_is_free, self._current_step = True, 0.0
 
     def reach(self) -> float:
@@ -182,14 +182,16 @@ class StoredLine:
         """φ of a subsample, where there are many rows."""
         logits = self._part.logits
         every = logits.n // SUBSAMPLE_ROWS
-        few = every < 2 or self._part is not self._whole
+        few = every < 2 or self._part is not self._all_rows
         if few or self._objective.data.shape[1] > FEW_FEATURES or self._subsample_is_unreliable:
             return None
         self.evaluation_is_free, self._before = (
             False,
             (self.value, dot(self.gradient, self._direction)),
         )
-        return Path(self._part, self._parabola, 1 / self._whole.logits.n, NEAR_OF_SUBSAMPLE, every)
+        return Path(
+            self._part, self._parabola, 1 / self._all_rows.logits.n, NEAR_OF_SUBSAMPLE, every
+        )
 
     def evaluate(self, t: float) -> Trial:
         if self.evaluation_is_free:
@@ -223,8 +225,8 @@ class StoredLine:
     def _catch_up(self) -> Part:
         """All rows; the logits of the inactive ones as they were."""
         if isinstance(self._part, ActiveRows):
-            self._part.write(self._whole.logits)
-        return self._whole
+            self._part.write(self._all_rows.logits)
+        return self._all_rows
 
     def logits(self, rows: int) -> StoredLogits:
         """The present logits of about so many rows, evenly spread; of all of them for 0."""
@@ -233,8 +235,8 @@ class StoredLine:
 
     def sample(self) -> "Sample":
         """The logits to draw rows from: all."""
-        whole = self._catch_up()
-        return Sample(whole.logits, whole.change, 1)
+        all_rows = self._catch_up()
+        return Sample(all_rows.logits, all_rows.change, 1)
 
     def hessian_times(self, direction: NDArray) -> NDArray:
         """The Hessian of loss and ridge, of all rows, times a direction, in a pass.
@@ -244,22 +246,24 @@ class StoredLine:
         self._catch_up()
         self._store_change(direction)
         self._objective.n_passes += 0.5
-        return self._objective.parameters.hessian_times(direction, self.curve(self._whole.change))
+        return self._objective.parameters.hessian_times(
+            direction, self.curve(self._all_rows.change)
+        )
 
     def curve(self, change: StoredLogits) -> StoredLogits:
         """The Hessian of the losses by the logits times a change of these, in its place."""
         if self._probabilities is None:
-            self._probabilities = self._whole.logits.probabilities()
+            self._probabilities = self._all_rows.logits.probabilities()
         self._probabilities.curve(change, self._objective.weights)
         return change
 
     def variances(self) -> Variances:
         """Each row's weight times p(1 - p); until `set_direction`."""
-        whole = self._catch_up()
-        whole.logits.variances(self._objective.weights, whole.change)
+        all_rows = self._catch_up()
+        all_rows.logits.variances(self._objective.weights, all_rows.change)
 
         def tiles(data: SparseData, rows: slice, begin: int) -> Iterator[NDArray]:
-            yield whole.change.part(slice(begin + rows.start, begin + rows.stop)).tiles
+            yield all_rows.change.part(slice(begin + rows.start, begin + rows.stop)).tiles
 
         return tiles
 

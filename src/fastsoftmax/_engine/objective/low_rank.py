@@ -1,9 +1,11 @@
-"""The blocks of the Hessian in the leading directions of the features, where whole Grams are dear.
+"""The blocks of the Hessian in the leading directions of the features, where full Gram matrices are
+expensive.
 
 That of class k is close to U B_k Uᵀ + τ_k (1 - UUᵀ): U leading eigenvectors of the features'
 covariance, for all classes, B_k the Gram matrix of the class's rows in them, weighted by p(1 - p),
 τ_k one curvature for what is left. The class's weighted means decouple its intercept from its
-weights: without them it takes up to twice the iterations. A build costs about r²/D² of whole Grams.
+weights: without them it takes up to twice the iterations. A build costs about r²/D² of full Gram
+matrices.
 """
 
 from typing import TYPE_CHECKING
@@ -38,7 +40,7 @@ class LowRankBlocks:
 
     memory = PAIRS
     interval, lasts = 3, 0
-    whole = False
+    joint = False
     carried = False
 
     def __init__(self, objective: "Objective", seed: int) -> None:
@@ -124,7 +126,7 @@ class LowRankBlocks:
         means = np.zeros((o.n_logits, d))
         if o.fit_intercept:
             few = drawn.every(MEANS if rows < n else 1)
-            few.rows[:] *= step  # of the whole X
+            few.rows[:] *= step  # of all of X
             weights = np.maximum(few.powers(2), np.finfo(float).tiny)
             means[:] = (o.data.sums(few) / weights[:, None] - o.parameters.shift) * self._units
             means[few.counts == 0] = 0

@@ -28,7 +28,7 @@ class PenalisedLine(StoredLine):
 
     def _evaluate_gradient(self, t: float | None = None) -> None:
         self._probabilities = None
-        smooth_value, self.smooth = self._objective.value_and_grad(self.theta, self._whole, t)
+        smooth_value, self.smooth = self._objective.value_and_grad(self.theta, self._all_rows, t)
         self._penalty, self.gradient = self._objective.l1.subgradient(self.smooth, self.theta)
         self.value = smooth_value + self._penalty
         self.places = np.flatnonzero((self.gradient != 0) | (self.theta != 0))
@@ -60,7 +60,7 @@ class PenalisedLine(StoredLine):
 
     def room(self) -> StoredLogits:
         """Of the logits' size, until the next `set_direction`."""
-        return self._whole.change
+        return self._all_rows.change
 
     def estimated_gap(self) -> float:
         """A bound on F - F* that holds if what is not penalised is optimal, without a pass.

@@ -85,15 +85,15 @@ class ActiveRows(Part):
         """Whether the copy holds all active rows, and not many others."""
         return not (active & ~self._mask).any() and active.sum() >= MOST_ACTIVE * len(self._at)
 
-    def read(self, whole: StoredLogits) -> None:
+    def read(self, all_rows: StoredLogits) -> None:
         """Their logits from those of all rows."""
-        size = whole.tiles.shape[2]
-        self.logits.put(whole.tiles[self._at // size, :, self._at % size])
+        size = all_rows.tiles.shape[2]
+        self.logits.put(all_rows.tiles[self._at // size, :, self._at % size])
 
-    def write(self, whole: StoredLogits) -> None:
+    def write(self, all_rows: StoredLogits) -> None:
         """Their logits into those of all rows."""
-        size = whole.tiles.shape[2]
-        whole.tiles[self._at // size, :, self._at % size] = self.logits.table()
+        size = all_rows.tiles.shape[2]
+        all_rows.tiles[self._at // size, :, self._at % size] = self.logits.table()
 
 
 class Tangent:

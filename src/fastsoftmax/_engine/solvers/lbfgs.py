@@ -1,7 +1,7 @@
 """L-BFGS, plain or preconditioned (Nocedal 1980; Nocedal & Wright, Numerical Optimization, 7.2).
 
 The preconditioner M is the identity for plain L-BFGS. The history is kept when M changes, unless M
-is all of the Hessian; of that one step tells the length of the next.
+is the joint Hessian; then the length of a step predicts that of the next.
 """
 
 import math
@@ -32,7 +32,7 @@ class Preconditioner(Protocol):
     since: int  # the iteration at which M was last renewed
     factor: float  # times ½|gᵀd| is within the tolerance when a proof is tried
     forgets: bool  # whether pairs of before go when it is renewed
-    whole: bool  # whether M is all of the Hessian: then it needs neither γ nor pairs of before
+    joint: bool  # whether M is the joint Hessian: then it needs neither γ nor pairs of before
 
     def update(self, line: Line, n_iter: int) -> bool: ...
 
@@ -43,7 +43,7 @@ class Identity:
     """No preconditioning."""
 
     factor = 100.0
-    whole = forgets = False
+    joint = forgets = False
     since = 0
 
     def update(self, line: Line, n_iter: int) -> bool:
@@ -81,7 +81,7 @@ def descend(
     fresh = True  # whether the logits come straight from θ
 
     def inverse_hessian(vector: NDArray) -> NDArray:
-        return -pairs.direction(vector, preconditioner.solve, not preconditioner.whole)
+        return -pairs.direction(vector, preconditioner.solve, not preconditioner.joint)
 
     while True:
         if not math.isfinite(line.value) and (precise := run.increase_precision(line)):
@@ -128,7 +128,7 @@ def descend(
             continue
         before = line.gradient
         line.set_direction(direction)
-        known = t if t and preconditioner.whole and pairs else 1.0
+        known = t if t and preconditioner.joint and pairs else 1.0
         first = first_step(line, slope, run.n_iter == 0, known, rounding=objective.rounding)
         t = search(line, line.value, slope, first, rounding=objective.rounding)
         if t is None:

@@ -1,9 +1,9 @@
 """L-BFGS preconditioned by the Hessian's block of each class.
 
 M is block-diagonal over the classes: at first one matrix for all, of uniform rows, then each
-class's own, of rows drawn by importance, renewed as the probabilities move: whole Gram matrices,
-or, where these are dear, blocks of low rank. It leaves out the coupling of the classes, which
-L-BFGS learns. Where all of the Hessian takes no more than a pass, M is that, from pairs of classes.
+class's own, of rows drawn by importance, renewed as the probabilities move: full Gram matrices,
+or, where these are expensive, blocks of low rank. It leaves out the coupling of the classes, which
+L-BFGS learns. Where the joint Hessian takes no more than a pass, M is that, from pairs of classes.
 What all classes have in common (their gauge), which no loss sees, is taken out of every direction:
 without that the method stalls.
 """
@@ -25,7 +25,7 @@ PATIENCE = 3.0  # times the last build's cost in passes since, if it has other r
 FAR_MOVED = 0.5  # of a feature's curvature, by far rows, before the next, whatever the last cost
 NEWTON_STEPS = 15  # by Newton's method, as a rule: what L-BFGS may cost before that takes over
 ITERATION = 1e6  # multiply-adds that its time without those is worth
-HARD = 3.0  # times the cost of whole Grams in passes, after which a problem gets them all the same
+HARD = 3.0  # times the cost of full Gram matrices in passes, after which a problem gets them
 
 
 class BlockPreconditioner:
@@ -44,13 +44,13 @@ class BlockPreconditioner:
         self.since, self._builds = 0, int(self._blocks.carried)
 
     @property
-    def whole(self) -> bool:
-        return self._blocks.whole
+    def joint(self) -> bool:
+        return self._blocks.joint
 
     @property
     def forgets(self) -> bool:
         """Whether what the pairs say of before is in M, or no longer true."""
-        return self._blocks.whole or self._far_moved
+        return self._blocks.joint or self._far_moved
 
     def update(self, line: Line, n_iter: int) -> bool:
         """Renew M where it is due; whether it was."""
