@@ -5,11 +5,11 @@ import pytest
 
 import fastsoftmax
 from fastsoftmax._engine.data import DenseData, StoredLogits
-from fastsoftmax._engine.linalg import coupled
+from fastsoftmax._engine.linalg import assemble_joint_hessian
 from fastsoftmax._engine.objective import Objective, blocks_for
 from fastsoftmax._engine.objective.class_grams import ClassGrams
-from fastsoftmax._engine.objective.coupled_grams import CoupledGrams
 from fastsoftmax._engine.objective.curvature import hessian
+from fastsoftmax._engine.objective.joint_hessian import JointHessian
 from fastsoftmax._runtime.threads import available_threads
 
 DTYPES = [np.float32, np.float64]
@@ -119,7 +119,10 @@ def test_assembled_as_defined(k, size, dtype):
     for (a, b), gram in zip(pairs_of(k), grams.astype(float), strict=True):
         e = np.eye(k)[a] - np.eye(k)[b]
         expected += np.kron(np.outer(e, e), gram)
-    results = [coupled(grams, shared, shares, common, ridge, threads) for threads in (1, 2, 8)]
+    results = [
+        assemble_joint_hessian(grams, shared, shares, common, ridge, threads)
+        for threads in (1, 2, 8)
+    ]
     tolerance = 100 * np.finfo(dtype).eps
     np.testing.assert_allclose(
         np.tril(results[0][0]), np.tril(expected), rtol=tolerance, atol=tolerance
@@ -127,7 +130,7 @@ def test_assembled_as_defined(k, size, dtype):
     lower = [np.tril(result[0]) for result in results]
     assert np.array_equal(lower[0], lower[1]) and np.array_equal(lower[0], lower[2])
     room = np.empty_like(results[0])
-    assert coupled(grams, shared, shares, common, ridge, 1, room) is room
+    assert assemble_joint_hessian(grams, shared, shares, common, ridge, 1, room) is room
 
 
 @pytest.mark.parametrize("rare", [False, True])
@@ -148,7 +151,9 @@ def test_the_joint_hessian_on_average(rare):
     strengths = np.mean(p * (1 - p), axis=0)
     squares = np.sum((X / X.std(axis=0)) ** 2, axis=1)
     drawn = stored(p, np.float64).draw_pairs(200 * k * d, 0, 1 / strengths, None, squares)
-    sampled = np.tril(coupled(gram(drawn), np.eye(d), np.zeros(k), np.zeros(k), 0 * ones, 1)[0])
+    sampled = np.tril(
+        assemble_joint_hessian(gram(drawn), np.eye(d), np.zeros(k), np.zeros(k), 0 * ones, 1)[0]
+    )
     sampled += np.tril(sampled, -1).T
     apart = np.linalg.svd(np.eye(k) - 1 / k)[0][:, : k - 1]  # of what classes have in common
     basis = np.kron(apart, np.eye(d))
@@ -193,7 +198,7 @@ def test_the_same_optimum_in_fewer_iterations(C, fit_intercept, weighted, withou
     assert model.n_iter_ < other.n_iter_
 
 
-def test_few_iterations_where_classes_are_coupled():
+def test_few_iterations_of_the_joint_hessian():
     X, y = letters(20000, 16, 26)
     model = fastsoftmax.fit(X, y, tol=1e-7)
     assert model.converged_
@@ -251,8 +256,8 @@ def objective(n, d, k, **more):
 @pytest.mark.parametrize(
     ("shape", "kind"),
     [
-        ((20000, 16, 26), CoupledGrams),
-        ((300, 8, 6), CoupledGrams),  # slight, whatever a pass takes
+        ((20000, 16, 26), JointHessian),
+        ((300, 8, 6), JointHessian),  # slight, whatever a pass takes
         ((500, 64, 10), ClassGrams),  # dear
         ((20000, 16, 1), ClassGrams),  # there is nothing to couple
     ],
@@ -266,7 +271,7 @@ def test_not_where_memory_is_short():
 
 
 def test_hard_problems_go_on_with_blocks(monkeypatch):
-    monkeypatch.setattr(CoupledGrams, "lasts", 3)
+    monkeypatch.setattr(JointHessian, "lasts", 3)
     X, y = letters()
     made = []
     build = ClassGrams.by_class

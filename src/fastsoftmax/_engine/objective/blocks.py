@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from fastsoftmax._engine.data import DenseBlocks, DenseData, SparseBlocks, SparseData
 from fastsoftmax._engine.objective.class_diagonals import ClassDiagonals
 from fastsoftmax._engine.objective.class_grams import ClassGrams
-from fastsoftmax._engine.objective.coupled_grams import CoupledGrams
+from fastsoftmax._engine.objective.joint_hessian import JointHessian
 from fastsoftmax._engine.objective.line import Line
 from fastsoftmax._engine.objective.low_rank import LowRankBlocks
 
@@ -48,11 +48,11 @@ class Blocks(Protocol):
 def of_dense(objective: "Objective", seed: int) -> list[Blocks]:
     """The joint Hessian, if that is cheap, else full Gram matrices; if these are expensive and
     blocks of low rank are not, first those."""
-    coupled = CoupledGrams(objective, seed)
+    joint = JointHessian(objective, seed)
     most = WORTH if len(objective.curvature.few_far) else JOINT_PASSES
-    is_cheap = coupled.cost(coupled.rows) <= most or coupled.work <= SLIGHT
-    if is_cheap and coupled.fits and not objective.logistic:
-        return [coupled, ClassGrams(objective, seed)]
+    is_cheap = joint.cost(joint.rows) <= most or joint.work <= SLIGHT
+    if is_cheap and joint.fits and not objective.logistic:
+        return [joint, ClassGrams(objective, seed)]
     full, low = ClassGrams(objective, seed), LowRankBlocks(objective, seed)
     if full.carried and full.fits:
         return [full]

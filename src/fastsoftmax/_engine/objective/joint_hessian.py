@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.linalg import ClassFactors, coupled
+from fastsoftmax._engine.linalg import ClassFactors, assemble_joint_hessian
 from fastsoftmax._engine.objective.carry import Grams
 from fastsoftmax._engine.objective.class_grams import MATRICES, TINY, ClassGrams, GaugeFree
 from fastsoftmax._engine.objective.far_rows import limited
@@ -27,7 +27,7 @@ DRAWS = 56  # of pairs, for each parameter
 SHARED = 0.005  # of the unweighted Gram in that of a class: no direction is without curvature
 
 
-class CoupledGrams(ClassGrams):
+class JointHessian(ClassGrams):
     """The objective's Hessian from pairs of classes."""
 
     interval, lasts = 1, 40
@@ -86,7 +86,9 @@ class CoupledGrams(ClassGrams):
             own = by_class(np.einsum("kii->ik", grams), k) / np.maximum(strengths, TINY)
             shared = limited(shared, own.min(axis=1))
         parts = grams, shared, shares * strengths + c.missing(strengths), common, c.ridge
-        self._matrix = coupled(*parts, n_threads, self._matrix)  # where the last one was factored
+        self._matrix = assemble_joint_hessian(
+            *parts, n_threads, self._matrix
+        )  # where the last one was factored
         o.n_passes += self.cost(rows)
         factors = ClassFactors(self._matrix, n_threads)
         c.grams = Grams(self._unweighted, factors, self._ridge, self.joint)
