@@ -105,7 +105,7 @@ def test_strong_penalty_leaves_the_shares():
         assert np.allclose(model.intercept_, share - share.mean(), atol=1e-6)
 
 
-def test_gauge_is_the_median():
+def test_shift_by_the_median():
     X, y = problem(5)
     model = SoftmaxRegression(l1_ratio=1.0, C=10.0, tol=TIGHT).fit(X, y)
     assert np.array_equal(np.median(model.coef_, axis=0), np.zeros(X.shape[1]))

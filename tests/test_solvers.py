@@ -241,7 +241,7 @@ def test_newtons_step_takes_one_solve_and_one_to_see_that_it_is_exact(monkeypatc
     solves, solve = [], ClassFactors.solve
     monkeypatch.setattr(ClassFactors, "solve", lambda *args: solves.append(1) or solve(*args))
     step = objective.curvature.solve_hessian(line)
-    # the intercepts' gauge alone has no curvature
+    # shifts of the intercepts alone have no curvature
     expected = np.linalg.lstsq(objective.curvature.hessian(line), line.gradient, rcond=1e-12)[0]
     np.testing.assert_allclose(step, objective.parameters.project(expected), rtol=1e-9, atol=1e-12)
     assert len(solves) == 2

@@ -112,7 +112,8 @@ def test_diagonals_do_not_depend_on_threads(whole_teams):
 @pytest.mark.parametrize("k", [1, 2, 5, 19])
 @pytest.mark.parametrize("centred", [True, False])
 def test_a_solve_inverts_the_blocks(k, centred):
-    """Each class's [[diag(1 / inverses) + c m mᵀ, c m], [c mᵀ, c]], then the gauge taken out."""
+    """Each class's [[diag(1 / inverses) + c m mᵀ, c m], [c mᵀ, c]], then the class mean projected
+    out."""
     d, rng = 7, np.random.default_rng(k)
     means, inverses = rng.standard_normal((d, k)), rng.uniform(0.5, 2, (d, k))
     strengths = rng.uniform(0.5, 2, k)

@@ -195,7 +195,7 @@ def solve(
 
 cdef void solve_features(
     const real *means, const real *inverses, const real *right, const real *intercepts,
-    Py_ssize_t begin, Py_ssize_t end, Py_ssize_t k, bint gauge, real *out, double *sums,
+    Py_ssize_t begin, Py_ssize_t end, Py_ssize_t k, bint project, real *out, double *sums,
 ) noexcept nogil:
     cdef vreal z, common
     cdef Py_ssize_t j, c, at
@@ -212,7 +212,7 @@ cdef void solve_features(
         if intercepts:
             for c in range(k):
                 sums[c] += means[j * k + c] * out[j * k + c]
-        if gauge:
+        if project:
             common = set1(sum_lanes(common) / k)
             for c from 0 <= c < k by VL:
                 at = j * k + c

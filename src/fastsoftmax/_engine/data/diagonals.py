@@ -81,7 +81,7 @@ class DiagonalFactors:
     means, inverses : ndarray of shape (D, K), float32
     strengths : ndarray of shape (K,) or None
         Of the intercepts; None without them.
-    gauge : bool
+    project : bool
         Whether to take out what all classes have in common.
     n_threads : int
     """
@@ -91,10 +91,10 @@ class DiagonalFactors:
         means: NDArray,
         inverses: NDArray,
         strengths: NDArray | None,
-        gauge: bool,
+        project: bool,
         n_threads: int,
     ) -> None:
-        self._parts = means, inverses, strengths, gauge
+        self._parts = means, inverses, strengths, project
         self._n_threads = n_threads
         self._workspace = Workspace()
 

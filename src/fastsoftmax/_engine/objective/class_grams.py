@@ -37,8 +37,8 @@ class TableFactors(Protocol):
     def solve(self, *right: NDArray) -> list[NDArray]: ...
 
 
-class GaugeFree:
-    """M⁻¹ of vectors like θ without what all classes have in common, which no loss sees."""
+class Projected:
+    """M⁻¹ of vectors like θ, with the class mean projected out."""
 
     def __init__(self, objective: "Objective", factors: TableFactors) -> None:
         self._parameters, self.factors = objective.parameters, factors
@@ -79,7 +79,7 @@ class ClassGrams:
         each = o.shape[1] ** 2 * o.data.dtype.itemsize
         return o.n_logits * each <= MATRICES * o.max_memory
 
-    def at_start(self, line: Line) -> "GaugeFree":
+    def at_start(self, line: Line) -> "Projected":
         """One unweighted Gram of uniform rows for all classes, each by p(1 - p) of its share.
 
         The Hessian where logits are those of the shares, but for the coupling of classes. Of rows
@@ -105,9 +105,9 @@ class ClassGrams:
         strengths = c.start_strengths()
         matrix = self._unweighted[None].copy()
         np.einsum("kii->ki", matrix)[:] += c.ridge / strengths.mean()
-        return GaugeFree(o, ClassFactors(matrix, o.data.n_threads, strengths))
+        return Projected(o, ClassFactors(matrix, o.data.n_threads, strengths))
 
-    def _carry(self, grams: Grams) -> "GaugeFree":
+    def _carry(self, grams: Grams) -> "Projected":
         """The blocks of a fit before this one, with the penalty of this one."""
         self._unweighted = grams.unweighted
         if not np.allclose(grams.ridge, self._ridge, rtol=NEAR):
@@ -120,10 +120,10 @@ class ClassGrams:
     def _ridge(self) -> NDArray[np.float64]:
         return self._curvature.ridge
 
-    def _inverse(self, factors: ClassFactors) -> "GaugeFree":
-        return GaugeFree(self._objective, factors)
+    def _inverse(self, factors: ClassFactors) -> "Projected":
+        return Projected(self._objective, factors)
 
-    def by_class(self, line: Line, rows: int, seed: int) -> "GaugeFree":
+    def by_class(self, line: Line, rows: int, seed: int) -> "Projected":
         """The block of each class at the line's point, from about so many rows."""
         o, c = self._objective, self._curvature
         drawn, step, n = c.draw(line, rows, seed)

@@ -255,7 +255,7 @@ class GramCurvature(Curvature):
         return largest_variance(o) * float(largest) + float(self.ridge.max())
 
     def solve_hessian(self, line: Line) -> NDArray:
-        """H⁻¹ ∇F, without a gauge.
+        """H⁻¹ ∇F, with the class mean projected out.
 
         By conjugate gradients that the factors of H precondition: what these needed on the diagonal
         would hold back directions of less curvature.
@@ -285,7 +285,7 @@ class GramCurvature(Curvature):
         """A copy with curvature, as much as each class has, for what all classes have in common, in
         place of the ridge, which is all that H has there.
 
-        Of a vector without a gauge the copy's inverse then gives H⁻¹, but for a gauge.
+        Of a vector of class mean 0 the copy's inverse then gives H⁻¹, but for a class mean.
         """
         H, o = H.copy(), self._objective
         if not o.logistic:

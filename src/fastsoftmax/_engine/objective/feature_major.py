@@ -82,7 +82,7 @@ class FeatureMajor(Parameters):
         return self._factors is None and not len(self._objective.free)
 
     def project(self, theta: NDArray) -> NDArray:
-        """θ without what all classes have in common (their gauge): the loss does not see it."""
+        """θ with the class mean projected out, to which the loss is invariant."""
         if self._objective.logistic:
             return theta.ravel()
         table = theta.reshape(self.shape[::-1])

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 
 from fastsoftmax._engine.linalg import ClassFactors, assemble_joint_hessian
 from fastsoftmax._engine.objective.carry import Grams
-from fastsoftmax._engine.objective.class_grams import MATRICES, TINY, ClassGrams, GaugeFree
+from fastsoftmax._engine.objective.class_grams import MATRICES, TINY, ClassGrams, Projected
 from fastsoftmax._engine.objective.far_rows import limited
 from fastsoftmax._engine.objective.line import Line
 
@@ -63,10 +63,10 @@ class JointHessian(ClassGrams):
     def _ridge(self) -> NDArray[np.float64]:
         return np.tile(self._curvature.ridge, self._objective.n_logits)
 
-    def _inverse(self, factors: ClassFactors) -> GaugeFree:
-        return GaugeFree(self._objective, Tables(factors, self._objective))
+    def _inverse(self, factors: ClassFactors) -> Projected:
+        return Projected(self._objective, Tables(factors, self._objective))
 
-    def by_class(self, line: Line, rows: int, seed: int) -> GaugeFree:
+    def by_class(self, line: Line, rows: int, seed: int) -> Projected:
         """The Hessian at the line's point."""
         o, c = self._objective, self._curvature
         (k, size), n_threads = o.shape, o.data.n_threads

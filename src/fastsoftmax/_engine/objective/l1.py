@@ -53,7 +53,7 @@ class L1:
         return subgradient(gradient, theta, row, o.parameters.by_feature, o.data.n_threads)
 
     def centred(self, theta: NDArray, places: NDArray) -> NDArray | None:
-        """θ with the best part of its gauge at these places; None if that is there already.
+        """θ shifted for the least penalty at these places; None if it is there already.
 
         To add a number to all classes' weights of a feature changes no probability. The best, of
         least Σ λ|w - c| + μ/2 (w - c)², is the median of the K weights and of K + 1 numbers more,

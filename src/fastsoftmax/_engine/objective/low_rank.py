@@ -20,7 +20,7 @@ from fastsoftmax._engine.linalg import (
     low_rank_blocks,
     orthonormal_rows,
 )
-from fastsoftmax._engine.objective.class_grams import MATRICES, PAIRS, SHARED, GaugeFree
+from fastsoftmax._engine.objective.class_grams import MATRICES, PAIRS, SHARED, Projected
 from fastsoftmax._engine.objective.line import Line
 
 if TYPE_CHECKING:
@@ -92,7 +92,7 @@ class LowRankBlocks:
         V = o.data.like(sample.times(basis).astype(DTYPE, copy=False))
         return basis, V.second_moments().astype(DTYPE)
 
-    def at_start(self, line: Line) -> GaugeFree:
+    def at_start(self, line: Line) -> Projected:
         """The covariance of the features for all classes, each times p(1 - p) of its share."""
         o = self._objective
         c = o.curvature
@@ -114,7 +114,7 @@ class LowRankBlocks:
         factors = ClassFactors(matrix[None].astype(DTYPE), o.data.n_threads, strengths)
         return self._inverse(factors, strengths, np.zeros((o.n_logits, d)))
 
-    def by_class(self, line: Line, rows: int, seed: int) -> GaugeFree:
+    def by_class(self, line: Line, rows: int, seed: int) -> Projected:
         """The block of each class at the line's point, from about so many rows."""
         o = self._objective
         d = o.data.shape[1]
@@ -144,15 +144,15 @@ class LowRankBlocks:
         o.n_passes += self.cost(int(drawn.counts.sum()) // o.n_logits)
         return self._inverse(ClassFactors(blocks, o.data.n_threads), strengths + missing, means)
 
-    def _inverse(self, factors: ClassFactors, strengths: NDArray, means: NDArray) -> GaugeFree:
+    def _inverse(self, factors: ClassFactors, strengths: NDArray, means: NDArray) -> Projected:
         o = self._objective
         tails = strengths * self._tail + self._tail_ridge
         tails = np.where(tails > 0, tails, 1.0)
         if not o.fit_intercept:
-            return GaugeFree(o, LowRankFactors(self._basis, factors, tails, o.data.n_threads))
+            return Projected(o, LowRankFactors(self._basis, factors, tails, o.data.n_threads))
         one = 1 / o.parameters.intercept_scale  # what the intercept's column holds
         intercepts = np.where(strengths > 0, strengths, 1.0) * one**2
-        return GaugeFree(
+        return Projected(
             o,
             LowRankFactors(self._basis, factors, tails, o.data.n_threads, means / one, intercepts),
         )

@@ -108,7 +108,7 @@ class Objective:
         self.max_memory = max(512 << 20, data.nbytes // 4) if max_memory is None else max_memory
         self._row_space = row_space
         self.n_logits = n_logits
-        #: whether each logit has a logistic function of its own, so that no two have a gauge
+        #: whether each logit has a logistic function of its own, without shift invariance
         self.logistic = n_logits == 1 or targets.dtype == np.uint8
         self.fit_intercept = fit_intercept
         #: features whose weights are not penalised, in order

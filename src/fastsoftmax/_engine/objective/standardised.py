@@ -130,7 +130,7 @@ class Standardised(Parameters):
         return each[features]
 
     def project(self, theta: NDArray) -> NDArray:
-        """θ without what all classes have in common (their gauge): the loss does not see it."""
+        """θ with the class mean projected out, to which the loss is invariant."""
         return theta.ravel() if self._objective.logistic else self._change.project(theta)
 
     def lengths(self) -> NDArray[np.float64]:

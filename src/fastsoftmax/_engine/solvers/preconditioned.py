@@ -4,7 +4,7 @@ M is block-diagonal over the classes: at first one matrix for all, of uniform ro
 class's own, of rows drawn by importance, renewed as the probabilities move: full Gram matrices,
 or, where these are expensive, blocks of low rank. It leaves out the coupling of the classes, which
 L-BFGS learns. Where the joint Hessian takes no more than a pass, M is that, from pairs of classes.
-What all classes have in common (their gauge), which no loss sees, is taken out of every direction:
+The class mean, to which no loss is sensitive, is projected out of every direction:
 without that the method stalls.
 """
 
@@ -104,7 +104,7 @@ class BlockPreconditioner:
         return more and since >= PATIENCE * self._built_for
 
     def solve(self, *vectors: NDArray) -> list[NDArray]:
-        """M⁻¹ of vectors without a gauge, without one."""
+        """M⁻¹ of vectors of class mean 0, as such vectors."""
         return self._factors.solve(*vectors)
 
 

@@ -7,9 +7,9 @@
    conjugate gradients on exact products with the Hessian, the model being the preconditioner.
    Weights that would change sign become 0, and the others make up for it.
 
-The blocks leave out how the classes depend on each other; step 2 has it. What is a gauge to L2 is
-none to L1: adding a number to all classes' weights of a feature changes the penalty alone, so that
-the best number, a median, is subtracted for nothing (`objective/l1.py`). Where steps are much
+The blocks leave out how the classes depend on each other; step 2 has it. Adding a number to all
+classes' weights of a feature changes the penalty alone, so that the best number, a median, is
+subtracted at no cost (`objective/l1.py`). Where steps are much
 shorter than what a model proposes, as for nearly separable classes, whose curvature vanishes, the
 next is damped.
 
