@@ -27,8 +27,10 @@ INDEX = 4  # bytes of a row's or a feature's number in them
 ROWS = 4  # times as many as columns, to make a Gram matrix from, and
 LEAST_ROWS = 2048
 DAMPING = 0.01  # of the diagonal, added to it
-MOVED = 0.25  # of the weights p(1 - p), before a model is renewed
-HARD = 16  # products with the Hessian in an iteration, after which diagonals are too little for M
+WEIGHT_CHANGE = 0.25  # of the weights p(1 - p), before a model is renewed
+UPGRADE_PRODUCTS = (
+    16  # products with the Hessian in an iteration, after which diagonals are too little for M
+)
 
 Solve = Callable[[NDArray], NDArray]
 
@@ -98,7 +100,7 @@ class GramModel:
 
     def serves(self, line: PenalisedLine) -> bool:
         """Whether it still does at the line's point; renews what is cheap to renew."""
-        if self._objective.curvature.moved(line) > MOVED or self.partial:
+        if self._objective.curvature.change_of_weights(line) > WEIGHT_CHANGE or self.partial:
             return False
         if self.set.holds(line.places):
             return True
@@ -186,7 +188,7 @@ class ColumnModel:
         on = Face(face)
         k, size = on.at.shape
         needed = 2 * k * size**2 * self._objective.data.dtype.itemsize
-        if products <= HARD or needed > MATRICES * self._objective.max_memory:
+        if products <= UPGRADE_PRODUCTS or needed > MATRICES * self._objective.max_memory:
             return self._factor_diagonals(face)
         matrices = self._weighted.grams(on.at, on.counts)
         diagonals(matrices)[:] += on.take(self._ridges)

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 FEW = 2.0  # passes, up to which Newton's step for far rows alone costs little
 WATCHED = 1024  # rows whose p(1 - p) tell how far the weights have moved
-STILL = 1e-4  # of F, a change by less than which they have hardly moved
+SMALL_FALL = 1e-4  # of F, a change by less than which they have hardly moved
 FLOOR = 0.02  # of the median class's strength, for each by its share
 RARE = 1e-6  # of a typical class, what another counts for at least
 TINY = float(np.finfo(np.float64).tiny)
@@ -53,7 +53,7 @@ class Curvature:
         self.watched: NDArray | None = carry.watched if carry else None
         self.grams: Grams | None = carry.grams if carry else None
         self._seen: tuple[float, StoredLogits] | None = None  # where F was so much
-        self._moved: tuple[float, float] | None = None  # the same, and what came out
+        self._last_change: tuple[float, float] | None = None  # the same, and what came out
         self._squares: NDArray[np.float64] | None = None  # lengths of rows
         self._far: FarRows | None = None
 
@@ -133,19 +133,19 @@ class Curvature:
         some = self._watch(line)
         return some.class_sums() / some.n
 
-    def far_moved(self, line: Line) -> float:
+    def change_of_far_rows(self, line: Line) -> float:
         """How far the blocks are from those of the last build, for all that far rows add to them.
 
         Asked where logits are stored.
         """
         if not self._far or not line.incremental_logits:
             return 0.0
-        return self._far.moved(self._far.probabilities(line.logits(0)))
+        return self._far.change(self._far.probabilities(line.logits(0)))
 
     def watch(self, line: Line) -> None:
-        """Remember the weights p(1 - p) at the line's point, for `moved`."""
+        """Remember the weights p(1 - p) at the line's point, for `change_of_weights`."""
         self.watched = self._watch(line).tiles
-        self._moved = line.value, 0.0
+        self._last_change = line.value, 0.0
         if self.far and line.incremental_logits:
             self.far.watch(self.far.probabilities(line.logits(0)), self._masses(line))
 
@@ -158,18 +158,20 @@ class Curvature:
             self._seen = line.value, some
         return self._seen[1]
 
-    def moved(self, line: Line) -> float:
+    def change_of_weights(self, line: Line) -> float:
         """How far the weights p(1 - p) are from those of the last build: mean over the classes of
         the sum of the changes over that of the weights. Asked again where F has hardly fallen,
         what it was then."""
         if self.watched is None:
             return np.inf
-        if self._moved and abs(line.value - self._moved[0]) <= STILL * abs(line.value):
-            return self._moved[1]
+        if self._last_change and abs(line.value - self._last_change[0]) <= SMALL_FALL * abs(
+            line.value
+        ):
+            return self._last_change[1]
         now = self._watch(line)
         change, total = now.class_sums(self.watched), now.class_sums()
-        self._moved = line.value, float(np.mean(change / np.where(total > 0, total, 1)))
-        return self._moved[1]
+        self._last_change = line.value, float(np.mean(change / np.where(total > 0, total, 1)))
+        return self._last_change[1]
 
     def lipschitz(self) -> float:
         """A bound on the largest eigenvalue of the Hessian of F, anywhere."""

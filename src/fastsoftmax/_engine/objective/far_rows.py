@@ -67,7 +67,7 @@ class FarRows:
         return some.probabilities().table().astype(np.float64)
 
     def watch(self, P: NDArray, masses: NDArray) -> Watched:
-        """Remember variances and leverages at probabilities P, for `moved`.
+        """Remember variances and leverages at probabilities P, for `change`.
 
         `masses` (K,) are the means of p(1 - p) over the other rows.
         """
@@ -79,7 +79,7 @@ class FarRows:
         self.watched = Watched(variances, leverages)
         return self.watched
 
-    def moved(self, P: NDArray) -> float:
+    def change(self, P: NDArray) -> float:
         """How far what they add to a class's block is from what was watched: 1 is all of it in a
         feature."""
         if self.watched is None:
