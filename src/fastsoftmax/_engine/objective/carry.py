@@ -30,7 +30,7 @@ class Carry(NamedTuple):
 
     key: tuple[Any, ...]
     coordinates: dict[str, Any]
-    watched: NDArray | None  # weights p(1 - p) of some rows at the last build
+    reference: NDArray | None  # weights p(1 - p) of some rows at the last build
     grams: Grams | None
 
 
@@ -47,4 +47,4 @@ def carry_of(objective: "Objective") -> Carry | None:
     if coordinates is None:
         return None
     curvature = objective.curvature
-    return Carry(key_of(objective), coordinates, curvature.watched, curvature.grams)
+    return Carry(key_of(objective), coordinates, curvature.reference, curvature.grams)

@@ -59,7 +59,7 @@ class GramModel:
         else:
             self._full_gram, self._grams = None, self._of_columns(drawn, scale)
         self._diagonals = diagonals(self._grams).copy()
-        objective.curvature.watch(line)
+        objective.curvature.set_reference(line)
 
     def damp(self, damping: float) -> None:
         """Make directions so much stiffer, of what they are where classes are equally probable."""

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
     from fastsoftmax._engine.objective.objective import Objective
 
 FEW = 2.0  # passes, up to which Newton's step for far rows alone costs little
-WATCHED = 1024  # rows whose p(1 - p) tell how far the weights have moved
-SMALL_FALL = 1e-4  # of F, a change by less than which they have hardly moved
+REFERENCE_ROWS = 1024  # rows whose p(1 - p) at the last build are kept as reference
+SMALL_FALL = 1e-4  # of F, a change by less than which they have hardly changed
 FLOOR = 0.02  # of the median class's strength, for each by its share
 RARE = 1e-6  # of a typical class, what another counts for at least
 TINY = float(np.finfo(np.float64).tiny)
@@ -50,7 +50,7 @@ class Curvature:
     def __init__(self, objective: "Objective") -> None:
         self._objective = objective
         carry = objective.carry
-        self.watched: NDArray | None = carry.watched if carry else None
+        self.reference: NDArray | None = carry.reference if carry else None
         self.grams: Grams | None = carry.grams if carry else None
         self._seen: tuple[float, StoredLogits] | None = None  # where F was so much
         self._last_change: tuple[float, float] | None = None  # the same, and what came out
@@ -87,7 +87,7 @@ class Curvature:
         And by 1 / sₖ + 1 / sₗ, s being what p(1 - p) of a class comes to in some rows, or a little:
         rare classes are drawn as often as others.
         """
-        strengths = self._watch(line).class_sums()
+        strengths = self._weights_of_some_rows(line).class_sums()
         strengths /= max(strengths.mean(), np.finfo(float).tiny)
         sample, weights, squares = self._sample(line)
         resistances = 1 / np.maximum(strengths, RARE)
@@ -100,7 +100,7 @@ class Curvature:
         drawn = sample.room.draw_pairs(wanted, seed, resistances, others, squares, of=sample.logits)
         if far:
             P = far.probabilities(sample.logits)
-            leverages = far.watch(P, self._masses(line)).leverages
+            leverages = far.set_reference(P, self._masses(line)).leverages
             draws, generator = wanted / self._objective.size, np.random.default_rng(seed)
             drawn = with_pairs(drawn, *far.draw_pairs(P, leverages, draws, generator))
         return drawn, sample.step, sample.logits.n
@@ -130,7 +130,7 @@ class Curvature:
 
     def _masses(self, line: Line) -> NDArray[np.float64]:
         """The mean of p(1 - p) of each class over some rows."""
-        some = self._watch(line)
+        some = self._weights_of_some_rows(line)
         return some.class_sums() / some.n
 
     def change_of_far_rows(self, line: Line) -> float:
@@ -142,17 +142,17 @@ class Curvature:
             return 0.0
         return self._far.change(self._far.probabilities(line.logits(0)))
 
-    def watch(self, line: Line) -> None:
+    def set_reference(self, line: Line) -> None:
         """Remember the weights p(1 - p) at the line's point, for `change_of_weights`."""
-        self.watched = self._watch(line).tiles
+        self.reference = self._weights_of_some_rows(line).tiles
         self._last_change = line.value, 0.0
         if self.far and line.incremental_logits:
-            self.far.watch(self.far.probabilities(line.logits(0)), self._masses(line))
+            self.far.set_reference(self.far.probabilities(line.logits(0)), self._masses(line))
 
-    def _watch(self, line: Line) -> StoredLogits:
+    def _weights_of_some_rows(self, line: Line) -> StoredLogits:
         """p(1 - p) of some rows; asked again where F is as before, what it was then."""
         if self._seen is None or self._seen[0] != line.value:
-            some = line.logits(WATCHED)  # a copy
+            some = line.logits(REFERENCE_ROWS)  # a copy
             all_rows = some.n == self._objective.data.shape[0]
             some.variances(self._objective.weights if all_rows else None, some)
             self._seen = line.value, some
@@ -162,14 +162,14 @@ class Curvature:
         """How far the weights p(1 - p) are from those of the last build: mean over the classes of
         the sum of the changes over that of the weights. Asked again where F has hardly fallen,
         what it was then."""
-        if self.watched is None:
+        if self.reference is None:
             return np.inf
         if self._last_change and abs(line.value - self._last_change[0]) <= SMALL_FALL * abs(
             line.value
         ):
             return self._last_change[1]
-        now = self._watch(line)
-        change, total = now.class_sums(self.watched), now.class_sums()
+        now = self._weights_of_some_rows(line)
+        change, total = now.class_sums(self.reference), now.class_sums()
         self._last_change = line.value, float(np.mean(change / np.where(total > 0, total, 1)))
         return self._last_change[1]
 

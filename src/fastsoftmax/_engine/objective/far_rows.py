@@ -22,7 +22,7 @@ FAR = 100.0  # times the median squared length, beyond which a row is far
 MOST = 4096  # of them, the farthest
 
 
-class Watched(NamedTuple):
+class Reference(NamedTuple):
     """Of far rows, for each class: p(1 - p), and leverage per unit of it."""
 
     variances: NDArray[np.float64]  # (f, K)
@@ -49,7 +49,7 @@ class FarRows:
         self._weights = np.ones(len(far)) if o.weights is None else o.weights[far].astype(float)
         self._logistic = o.logistic
         self._ridge, self._bulk = c.ridge, c.bulk
-        self.watched: Watched | None = None
+        self.reference: Reference | None = None
         if len(far):
             d = o.data.shape[1]
             U = o.data.rows(self.rows).in_float64(slice(None)) - o.parameters.shift
@@ -66,7 +66,7 @@ class FarRows:
         some.put(logits.tiles[self.rows // size, :, self.rows % size])
         return some.probabilities().table().astype(np.float64)
 
-    def watch(self, P: NDArray, masses: NDArray) -> Watched:
+    def set_reference(self, P: NDArray, masses: NDArray) -> Reference:
         """Remember variances and leverages at probabilities P, for `change`.
 
         `masses` (K,) are the means of p(1 - p) over the other rows.
@@ -76,15 +76,15 @@ class FarRows:
         G = own + masses[:, None] * self._bulk + self._ridge
         inverse = 1 / np.maximum(G, np.finfo(float).tiny)
         leverages = np.einsum("fj,kj->fk", self._squares, inverse) / self._n
-        self.watched = Watched(variances, leverages)
-        return self.watched
+        self.reference = Reference(variances, leverages)
+        return self.reference
 
     def change(self, P: NDArray) -> float:
-        """How far what they add to a class's block is from what was watched: 1 is all of it in a
+        """How far what they add to a class's block is from the reference: 1 is all of it in a
         feature."""
-        if self.watched is None:
+        if self.reference is None:
             return 0.0
-        variances, leverages = self.watched
+        variances, leverages = self.reference
         change = np.abs(self._weights[:, None] * P * (1 - P) - variances)
         return float((change * leverages).sum(axis=0).max())
 

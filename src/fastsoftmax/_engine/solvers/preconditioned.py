@@ -78,7 +78,7 @@ class BlockPreconditioner:
             seed = self._seed + self._builds
             self._objective.parameters.lengths()  # found once: not of what a build costs
             self._factors = self._counted(lambda: blocks.by_class(line, blocks.rows, seed))
-            curvature.watch(line)
+            curvature.set_reference(line)
             self.since = n_iter
             return True
         return False
