@@ -148,9 +148,9 @@ def test_the_joint_hessian_on_average(rare):
         return data.gram(drawn, 0 * ones, ones, 1 / n, 0 * ones)
 
     exact = hessian(p, 1 - p, None, d, gram).reshape(k * d, k * d)
-    strengths = np.mean(p * (1 - p), axis=0)
+    masses = np.mean(p * (1 - p), axis=0)
     squares = np.sum((X / X.std(axis=0)) ** 2, axis=1)
-    drawn = stored(p, np.float64).draw_pairs(200 * k * d, 0, 1 / strengths, None, squares)
+    drawn = stored(p, np.float64).draw_pairs(200 * k * d, 0, 1 / masses, None, squares)
     sampled = np.tril(
         assemble_joint_hessian(gram(drawn), np.eye(d), np.zeros(k), np.zeros(k), 0 * ones, 1)[0]
     )

@@ -85,19 +85,19 @@ def test_low_rank_solves(k, d, r, one, intercept, dtype):
     U = np.linalg.qr(rng.normal(size=(d, r)))[0].astype(dtype)
     A = rng.normal(size=(1 if one else k, r, r + 9))
     B = (A @ A.transpose(0, 2, 1)).astype(dtype)
-    strengths = rng.uniform(0.5, 2, k) if one else None
+    masses = rng.uniform(0.5, 2, k) if one else None
     tails, means, h = rng.uniform(0.5, 2, k), rng.normal(size=(k, d)), rng.uniform(0.5, 2, k)
     v = rng.normal(size=(2, k, d + intercept)) * [[[1]], [[1e30]]]
     extra = (means, h) if intercept else ()
     results = set()
     for threads in (1, 2, 3, 8):
-        factors = ClassFactors(B.copy(), threads, strengths)
+        factors = ClassFactors(B.copy(), threads, masses)
         basis = np.ascontiguousarray(U.T)
         solved = LowRankFactors(basis, factors, tails, threads, *extra).solve(*v)
         results.add(b"".join(z.tobytes() for z in solved))
     assert len(results) == 1
     for i in range(k):
-        inner = B[0] * strengths[i] if one else B[i]
+        inner = B[0] * masses[i] if one else B[i]
         M = U @ (inner - tails[i] * np.eye(r)) @ U.T + tails[i] * np.eye(d)
         if intercept:  # of rows whose weighted mean is not 0, in h the sum of their weights
             m = means[i]

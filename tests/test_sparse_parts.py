@@ -69,9 +69,9 @@ def test_diagonals(centred, dtype):
         X = table(n, d, dtype, rng)
         weights = rng.random(n).astype(dtype)
         stored, v = variances(n, k, dtype, rng, weights)
-        means, inverses, strengths = diagonals(sparse.csr_array(X), stored, centred)
+        means, inverses, masses = diagonals(sparse.csr_array(X), stored, centred)
         right = exact_diagonals(X, v, 0.01, 0.02, centred)
-        np.testing.assert_allclose(strengths, right[2], rtol=1e-6)
+        np.testing.assert_allclose(masses, right[2], rtol=1e-6)
         size = abs(X).max()
         np.testing.assert_allclose(means, right[0], rtol=1e-4, atol=1e-5 * size)
         np.testing.assert_allclose(1 / inverses, right[1], rtol=1e-3)
@@ -116,12 +116,12 @@ def test_a_solve_inverts_the_blocks(k, centred):
     out."""
     d, rng = 7, np.random.default_rng(k)
     means, inverses = rng.standard_normal((d, k)), rng.uniform(0.5, 2, (d, k))
-    strengths = rng.uniform(0.5, 2, k)
+    masses = rng.uniform(0.5, 2, k)
     right = rng.standard_normal((d + centred, k))
     expected = np.empty_like(right)
     for c in range(k):
         u = np.append(means[:, c], 1)
-        block = np.diag(np.append(1 / inverses[:, c], 0)) + strengths[c] * np.outer(u, u)
+        block = np.diag(np.append(1 / inverses[:, c], 0)) + masses[c] * np.outer(u, u)
         if not centred:
             block = np.diag(1 / inverses[:, c])
         expected[:, c] = np.linalg.solve(block, right[:, c])
@@ -130,7 +130,7 @@ def test_a_solve_inverts_the_blocks(k, centred):
     factors = DiagonalFactors(
         means.astype(np.float32),
         inverses.astype(np.float32),
-        strengths if centred else None,
+        masses if centred else None,
         k > 1,
         1,
     )

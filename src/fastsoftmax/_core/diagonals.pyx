@@ -159,16 +159,16 @@ cdef inline void finish(
 
 
 def solve(
-    cnp.ndarray means not None, cnp.ndarray inverses not None, strengths, bint project,
+    cnp.ndarray means not None, cnp.ndarray inverses not None, masses, bint project,
     cnp.ndarray right not None, cnp.ndarray out not None, workspace, int n_threads,
 ):
-    """out = M⁻¹ right: weights (d, k), then intercepts (k,) if there are strengths (k,), float64: c / n.
+    """out = M⁻¹ right: weights (d, k), then intercepts (k,) if there are masses (k,), float64: c / n.
 
     With `project` the mean over the classes is projected out. All else is `real`: called on the build
     of float32.
     """
     cdef Py_ssize_t d = means.shape[0], k = means.shape[1], i, j
-    cdef const double *strength = doubles(strengths, "strengths")
+    cdef const double *mass = doubles(masses, "masses")
     cdef real *to = reals(out, "out")
     cdef const real *from_ = reals(right, "right")
     cdef const real *mean = reals(means, "means")
@@ -182,14 +182,14 @@ def solve(
         for i in prange(PARTS, schedule="static", num_threads=n_threads,
                         use_threads_if=n_threads > 1):
             solve_features(
-                mean, inverse, from_, from_ + d * k if strength else NULL,
+                mean, inverse, from_, from_ + d * k if mass else NULL,
                 part_start(d, PARTS, i), part_start(d, PARTS, i + 1), k, project, to, sums + i * k)
-        for j in range(k if strength else 0):
+        for j in range(k if mass else 0):
             for i in range(1, PARTS):
                 sums[j] += sums[i * k + j]
-            sums[j] = from_[d * k + j] / strength[j] - sums[j]
+            sums[j] = from_[d * k + j] / mass[j] - sums[j]
             common += sums[j] / k
-        for j in range(k if strength else 0):
+        for j in range(k if mass else 0):
             to[d * k + j] = <real>(sums[j] - (common if project else 0.))
 
 

@@ -102,10 +102,10 @@ class ClassGrams:
         weights[np.isin(chosen, c.few_far)] = 0
         self._unweighted = c.of_rows(chosen, weights, 1 / len(chosen), self.diagonal * c.bulk)
         o.n_passes += self.cost(len(chosen), 1)
-        strengths = c.start_strengths()
+        masses = c.start_masses()
         matrix = self._unweighted[None].copy()
-        np.einsum("kii->ki", matrix)[:] += c.ridge / strengths.mean()
-        return Projected(o, ClassFactors(matrix, o.data.n_threads, strengths))
+        np.einsum("kii->ki", matrix)[:] += c.ridge / masses.mean()
+        return Projected(o, ClassFactors(matrix, o.data.n_threads, masses))
 
     def _carry(self, grams: Grams) -> "Projected":
         """The blocks of a fit before this one, with the penalty of this one."""
@@ -128,13 +128,13 @@ class ClassGrams:
         o, c = self._objective, self._curvature
         drawn, step, n = c.draw(line, rows, seed)
         drawn.rows[:] *= step  # of all of X
-        strengths = drawn.totals / n
-        shares = SHARED * strengths + c.missing(strengths)
+        masses = drawn.totals / n
+        shares = SHARED * masses + c.missing(masses)
         if c.far and not len(c.few_far):
             matrices = c.gram(drawn, 1 / n, c.ridge)
-            for matrix, share, strength in zip(matrices, shares, strengths, strict=True):
+            for matrix, share, mass in zip(matrices, shares, masses, strict=True):
                 own = np.diagonal(matrix) - c.ridge
-                matrix += share * limited(self._unweighted, own / max(strength, TINY))
+                matrix += share * limited(self._unweighted, own / max(mass, TINY))
         else:
             more = {"shared": self._unweighted, "shares": shares}
             matrices = c.gram(drawn, (1 - SHARED) / n, c.ridge, **more)

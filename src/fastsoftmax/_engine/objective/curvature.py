@@ -31,7 +31,7 @@ if TYPE_CHECKING:
 FEW = 2.0  # passes, up to which Newton's step for far rows alone costs little
 REFERENCE_ROWS = 1024  # rows whose p(1 - p) at the last build are kept as reference
 SMALL_FALL = 1e-4  # of F, a change by less than which they have hardly changed
-FLOOR = 0.02  # of the median class's strength, for each by its share
+FLOOR = 0.02  # of the median class's curvature mass, for each by its share
 RARE = 1e-6  # of a typical class, what another counts for at least
 TINY = float(np.finfo(np.float64).tiny)
 REFINEMENTS = 20  # of a Newton step, at most
@@ -57,18 +57,18 @@ class Curvature:
         self._squares: NDArray[np.float64] | None = None  # lengths of rows
         self._far: FarRows | None = None
 
-    def start_strengths(self) -> NDArray:
+    def start_masses(self) -> NDArray:
         """p(1 - p) of each logit, for the shares of the classes."""
         share = self._objective.shares
         return np.maximum(share * (1 - share), 1e-3 * self._objective.typical_share)
 
-    def missing(self, strengths: NDArray) -> NDArray[np.float64]:
+    def missing(self, masses: NDArray) -> NDArray[np.float64]:
         """What the means of p(1 - p) of the classes lack of a floor, by the classes' shares.
 
         A class far less uncertain than others will not stay so: its next step would overshoot.
         """
-        start = self.start_strengths()
-        return np.maximum(FLOOR * start * np.median(strengths / start) - strengths, 0)
+        start = self.start_masses()
+        return np.maximum(FLOOR * start * np.median(masses / start) - masses, 0)
 
     def draw(self, line: Line, rows: int, seed: int) -> tuple[Draw, int, int]:
         """About so many rows of each class; every which row they come from, and how many such rows
@@ -87,10 +87,10 @@ class Curvature:
         And by 1 / sₖ + 1 / sₗ, s being what p(1 - p) of a class comes to in some rows, or a little:
         rare classes are drawn as often as others.
         """
-        strengths = self._weights_of_some_rows(line).class_sums()
-        strengths /= max(strengths.mean(), np.finfo(float).tiny)
+        masses = self._weights_of_some_rows(line).class_sums()
+        masses /= max(masses.mean(), np.finfo(float).tiny)
         sample, weights, squares = self._sample(line)
-        resistances = 1 / np.maximum(strengths, RARE)
+        resistances = 1 / np.maximum(masses, RARE)
         far = self.far if sample.step == 1 else ()
         others = weights
         if far:

@@ -75,7 +75,7 @@ class FarModel:
         scale = weights.mean() / max(weights[chosen].sum(), np.finfo(float).tiny)
         gram = c.of_rows(chosen, weights[chosen], scale, 0 * c.ridge).astype(FLOAT64)
         o.n_passes += 1 + len(chosen) * len(gram) ** 2 / (4 * n * d * o.n_logits)
-        variances = np.diag(c.start_strengths() if o.logistic else shares)
+        variances = np.diag(c.start_masses() if o.logistic else shares)
         self._hessian = np.kron(
             variances if o.logistic else variances - np.outer(shares, shares), gram
         )

@@ -74,18 +74,18 @@ class JointHessian(ClassGrams):
         if step > 1:
             drawn.rows[:] *= step  # of all of X
         grams = c.gram(drawn, 1 / n, 0 * c.ridge)
-        strengths, counts = by_class(drawn.totals / n, k), by_class(drawn.counts, k)
+        masses, counts = by_class(drawn.totals / n, k), by_class(drawn.counts, k)
         # a class of which few rows were drawn is more like all rows than these say
         shares = np.maximum(SHARED, size / (size + counts))
         # What all classes have in common has no curvature but the penalty's, and factors would be
         # as good as float32's idea of that 0. With zzᵀ added, z not of sum 0, they are good, and
         # solve for gradients without it as before; z like this adds less to a class than it has.
-        common = strengths / np.sqrt(max(strengths.sum(), np.finfo(float).tiny))
+        common = masses / np.sqrt(max(masses.sum(), np.finfo(float).tiny))
         shared = self._unweighted
         if c.far and not len(c.few_far):  # zzᵀ goes with what all classes have of a feature
-            own = by_class(np.einsum("kii->ik", grams), k) / np.maximum(strengths, TINY)
+            own = by_class(np.einsum("kii->ik", grams), k) / np.maximum(masses, TINY)
             shared = limited(shared, own.min(axis=1))
-        parts = grams, shared, shares * strengths + c.missing(strengths), common, c.ridge
+        parts = grams, shared, shares * masses + c.missing(masses), common, c.ridge
         self._matrix = assemble_joint_hessian(
             *parts, n_threads, self._matrix
         )  # where the last one was factored

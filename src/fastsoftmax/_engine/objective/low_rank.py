@@ -109,10 +109,10 @@ class LowRankBlocks:
         penalised = o.data.like((self._basis * ridge).astype(DTYPE))
         self._ridge = penalised.logits(self._basis, None)
         self._tail_ridge = float(ridge.mean())
-        strengths = c.start_strengths()
-        matrix = self._covariance + self._ridge / strengths.mean()
-        factors = ClassFactors(matrix[None].astype(DTYPE), o.data.n_threads, strengths)
-        return self._inverse(factors, strengths, np.zeros((o.n_logits, d)))
+        masses = c.start_masses()
+        matrix = self._covariance + self._ridge / masses.mean()
+        factors = ClassFactors(matrix[None].astype(DTYPE), o.data.n_threads, masses)
+        return self._inverse(factors, masses, np.zeros((o.n_logits, d)))
 
     def by_class(self, line: Line, rows: int, seed: int) -> Projected:
         """The block of each class at the line's point, from about so many rows."""
@@ -135,23 +135,23 @@ class LowRankBlocks:
             totals = np.maximum(grams[:, rank, rank], np.finfo(DTYPE).tiny)
             effective = np.square(n * totals) / np.maximum(drawn.powers(4), np.finfo(float).tiny)
             share = np.maximum(share, rank / (rank + effective))
-        strengths = drawn.totals / n
-        missing = o.curvature.missing(strengths)
+        masses = drawn.totals / n
+        missing = o.curvature.missing(masses)
         blocks = low_rank_blocks(
-            grams, o.fit_intercept, 1 - share, share * strengths + missing,
+            grams, o.fit_intercept, 1 - share, share * masses + missing,
             self._covariance, self._ridge, o.data.n_threads,
         )  # fmt: skip
         o.n_passes += self.cost(int(drawn.counts.sum()) // o.n_logits)
-        return self._inverse(ClassFactors(blocks, o.data.n_threads), strengths + missing, means)
+        return self._inverse(ClassFactors(blocks, o.data.n_threads), masses + missing, means)
 
-    def _inverse(self, factors: ClassFactors, strengths: NDArray, means: NDArray) -> Projected:
+    def _inverse(self, factors: ClassFactors, masses: NDArray, means: NDArray) -> Projected:
         o = self._objective
-        tails = strengths * self._tail + self._tail_ridge
+        tails = masses * self._tail + self._tail_ridge
         tails = np.where(tails > 0, tails, 1.0)
         if not o.fit_intercept:
             return Projected(o, LowRankFactors(self._basis, factors, tails, o.data.n_threads))
         one = 1 / o.parameters.intercept_scale  # what the intercept's column holds
-        intercepts = np.where(strengths > 0, strengths, 1.0) * one**2
+        intercepts = np.where(masses > 0, masses, 1.0) * one**2
         return Projected(
             o,
             LowRankFactors(self._basis, factors, tails, o.data.n_threads, means / one, intercepts),
