@@ -148,7 +148,7 @@ class Run:
         self.objective, self.options = objective, options
         self.result = Result(theta)
         self._began = time.perf_counter()
-        self._told = 0  # iterations
+        self._notified = 0  # iterations
         self._failures, self._most_failures = 0, FAILURES
         self._separable = False  # whether the last proof failed since probabilities go on to 0
         self._asked, self._minimiser = False, None  # whether F has one, None if nothing tells
@@ -157,8 +157,8 @@ class Run:
     def n_iter(self) -> int:
         return len(self.result.history)
 
-    def note(self, value: float, gradient: NDArray, *, again: bool = False) -> None:
-        """The end of an iteration; again, what came after it."""
+    def record(self, value: float, gradient: NDArray, *, again: bool = False) -> None:
+        """Record the end of an iteration; again, what came after it."""
         gap = self.result.history[-1].gap if again else math.nan
         iteration = Iteration(
             value,
@@ -171,8 +171,8 @@ class Run:
             self.result.history.pop()
         self.result.history.append(iteration)
 
-    def lift(self, value: float) -> None:
-        """What was noted below F at a later point was noted while rows were left out."""
+    def raise_history(self, value: float) -> None:
+        """Raise to a later F what was recorded below it, while rows were inactive."""
         history = self.result.history
         for i in reversed(range(len(history))):
             if history[i].objective >= value:
@@ -199,11 +199,11 @@ class Run:
         self.result.stop, self._failures = None, 0
         return self.increase_precision(line) or line
 
-    def tell(self, theta: NDArray, left: float) -> None:
-        """Who watches of the last iteration, with an estimate of what is left to gain there."""
-        if not self.n_iter or self._told == self.n_iter:
+    def notify(self, theta: NDArray, left: float) -> None:
+        """Notify the callback of the last iteration, with an estimate of what is left to gain."""
+        if not self.n_iter or self._notified == self.n_iter:
             return
-        self._told = self.n_iter
+        self._notified = self.n_iter
         last = self.result.history[-1]
         gap = left / last.objective if last.objective > 0 else 0.0
         self.result.history[-1] = last = Iteration(*last[:-1], gap)
@@ -305,7 +305,7 @@ class Run:
         if not (result.converged or certificate is None or self.proves(certificate)):
             result.gap_bound = certificate.bound
         if self.n_iter:  # what the certificate changed belongs to the last iteration
-            self.note(result.value, line.gradient, again=True)
+            self.record(result.value, line.gradient, again=True)
         return result
 
 

@@ -92,7 +92,7 @@ def descend(
             direction = -inverse_hessian(line.gradient)
             slope = dot(line.gradient, direction)
             left = max(preconditioner.factor / 2 * abs(slope), run.trend(preconditioner.since))
-            run.tell(line.theta, left)
+            run.notify(line.theta, left)
             tolerance = run.tolerance(line.value)
             rough = objective.uses_float32 and (options.tol < ROUGH or not objective.penalty)
             enough = max(tolerance, ROUGH * line.value) if rough else tolerance
@@ -151,7 +151,7 @@ def descend(
         line.step(t)
         fresh = not line.incremental_logits
         pairs.push(t, direction, before, line.gradient)
-        run.note(line.value, line.gradient)
+        run.record(line.value, line.gradient)
     if not (run.result.converged or fresh) and math.isfinite(line.value):
         line.verify_logits()
         undo_ascent(line, run)
@@ -177,7 +177,7 @@ def undo_ascent(line: Line, run: Run) -> bool:
     if ascent_detected:
         line.set_direction(line.way_back)
         line.step(min(WAYS_BACK, key=lambda t: line.evaluate(t).value))
-    run.lift(line.value)
+    run.raise_history(line.value)
     return not ascent_detected
 
 

@@ -32,7 +32,7 @@ def descend(run: Run, line: Line) -> Result:
     while np.isfinite(line.value):
         direction = -objective.curvature.solve_hessian(line)
         slope = dot(line.gradient, direction)
-        run.tell(line.theta, abs(slope) / 2)
+        run.notify(line.theta, abs(slope) / 2)
         if abs(slope) / 2 <= run.tolerance(line.value) and run.proves(
             certify(objective, line.theta, direction)
         ):
@@ -46,7 +46,7 @@ def descend(run: Run, line: Line) -> Result:
             run.result.stop = ROUNDED
             break
         line.restart(line.theta + t * direction)
-        run.note(line.value, line.gradient)
+        run.record(line.value, line.gradient)
     else:
         run.result.stop = run.stops(line)
         return run.end(line)

@@ -57,7 +57,7 @@ def minimize_proximal(objective: Objective, theta: NDArray, options: Options) ->
         # where features are free, a step has to show that no probability goes on to 0
         if gap <= wanted and not len(objective.free):
             run.proves(certify(objective, line.theta, nothing))
-        run.tell(line.theta, gap)
+        run.notify(line.theta, gap)
         if run.result.converged:
             break
         falls = lowest - line.value > objective.rounding * line.value
@@ -77,12 +77,12 @@ def minimize_proximal(objective: Objective, theta: NDArray, options: Options) ->
         direction, products, left = on_face(line, model, most, wanted)
         most = max(most, products)
         if left <= wanted and run.proves(certify(objective, line.theta, direction)):
-            run.note(line.value, line.gradient)
-            run.tell(line.theta, run.result.gap_bound)
+            run.record(line.value, line.gradient)
+            run.notify(line.theta, run.result.gap_bound)
             break
         second = search_along(line, direction, objective.rounding)
         damping = next_damping(damping, min(first, second))
-        run.note(line.value, line.gradient)
+        run.record(line.value, line.gradient)
     if run.result.converged:
         return run.end(line)
     if not np.isfinite(line.value):
