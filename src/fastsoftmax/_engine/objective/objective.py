@@ -258,7 +258,7 @@ class Objective:
         return -float(np.log(self.typical_share)) * (self.n_logits if self.logistic else 1)
 
     @property
-    def blind_loss(self) -> float:
+    def null_loss(self) -> float:
         """The loss of the best intercept-only model: the entropy of the shares."""
         share = self.shares
         share = np.concatenate([share, 1 - share]) if self.logistic else share

@@ -119,8 +119,10 @@ class Shrinking:
         self._active: ActiveRows | None = None
         self._lengths: NDArray[np.float64] | None = None
         self._always_active = np.zeros(objective.data.shape[0], bool)
-        blind = objective.weights is None and not objective.parameters.split(theta)[0].any()
-        self._check_interval, self.steps = CHECK_INTERVAL if blind else 0, 0
+        starts_at_zero = (
+            objective.weights is None and not objective.parameters.split(theta)[0].any()
+        )
+        self._check_interval, self.steps = CHECK_INTERVAL if starts_at_zero else 0, 0
         self.failed_checks = 0
 
     @cached_property

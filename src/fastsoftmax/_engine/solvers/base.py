@@ -82,7 +82,7 @@ LATELY = 4  # iterations, at least, that tell how F goes on
 EPSILON = 1e-16
 BEYOND = 0.1  # of the tolerance: a bound by rounding alone, above which float64 proves nothing
 VANISHING = -0.5  # relative change of a probability by Newton's step: below it, it goes on to 0
-SEPARATED = 1e-5  # of the loss of a model blind to X: an unpenalised loss this low may go on to 0
+SEPARATED = 1e-5  # of the null loss: an unpenalised loss this low may go on to 0
 # Proofs in float64 that may show more to be left than they should: as a rule, while a probability
 # goes on to 0 and nothing tells whether that ends, and while it does though that is known to end.
 FAILURES = 10
@@ -275,7 +275,7 @@ class Run:
     def separated(self, line: Line) -> bool:
         """Whether the loss is so low since classes are separated, or seem to be."""
         o, value = self.objective, line.value
-        if o.penalty or o.l1 or value > SEPARATED * o.blind_loss:
+        if o.penalty or o.l1 or value > SEPARATED * o.null_loss:
             return False
         return separates(o, value) or not self.has_minimiser(line.theta, math.inf)
 

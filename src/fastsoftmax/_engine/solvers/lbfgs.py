@@ -181,12 +181,12 @@ def undo_ascent(line: Line, run: Run) -> bool:
     return not ascent_detected
 
 
-def first_step(line: Line, slope: float, blind: bool, t: float, *, rounding: float) -> float:
+def first_step(line: Line, slope: float, is_first: bool, t: float, *, rounding: float) -> float:
     """The step to evaluate first: t, or the minimum of a subsample.
 
     Or less, where nothing is known of the curvature yet and logits would change by a lot.
     """
-    if blind:
+    if is_first:
         reach = line.reach()
         known = FIRST_CHANGE / max(reach, 1e-300) if np.isfinite(reach) else 0.0
         t = min(1.0, known or 1 / float(np.abs(line.gradient).sum()))
@@ -196,6 +196,6 @@ def first_step(line: Line, slope: float, blind: bool, t: float, *, rounding: flo
     here = subsample.correct_slope(slope)
     newton = -slope / here.curvature if here.curvature > 0 else np.inf
     if np.isfinite(newton):
-        t = min(t, newton) if blind else newton
+        t = min(t, newton) if is_first else newton
     found = search(subsample, here.value, slope, t, rounding=rounding) or t
     return min(found, FURTHER * t)
