@@ -279,7 +279,7 @@ def test_hard_problems_go_on_with_blocks(monkeypatch):
         ClassGrams, "by_class", lambda self, *args: made.append(type(self)) or build(self, *args)
     )
     model = fastsoftmax.SoftmaxRegression(tol=1e-12, warm_start=True)
-    for C in (1e4, 1e2, 1e3):  # blocks are carried, and are not of the kind to begin with
+    for C in (1e4, 1e2, 1e3):  # blocks are reused, and are not of the kind to begin with
         model.set_params(C=C).fit(X, y)
         assert ClassGrams in made
         assert model.converged_

@@ -32,7 +32,7 @@ class Blocks(Protocol):
     memory: int  # pairs of L-BFGS that go with it
     rows: int  # to make a class's block from, at first
     most_rows: int  # beyond which more do not help
-    carried: bool  # whether they come from a fit before this one
+    reused: bool  # whether they come from a fit before this one
     fits: bool  # whether there is memory for the blocks of all classes
     interval: int  # iterations from one build to the next, at least
     lasts: int  # iterations, at least, before others take their place
@@ -54,7 +54,7 @@ def of_dense(objective: "Objective", seed: int) -> list[Blocks]:
     if is_cheap and joint.fits and not objective.logistic:
         return [joint, ClassGrams(objective, seed)]
     full, low = ClassGrams(objective, seed), LowRankBlocks(objective, seed)
-    if full.carried and full.fits:
+    if full.reused and full.fits:
         return [full]
     dear = full.cost(full.rows) > max(DEAR, 2 * (low.start_cost + low.cost(low.rows)))
     if not low.fits or (full.fits and not dear):

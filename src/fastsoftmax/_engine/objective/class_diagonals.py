@@ -24,7 +24,7 @@ class ClassDiagonals:
     def __init__(self, objective: "Objective") -> None:
         self._objective = objective
         self.rows = self.most_rows = objective.data.shape[0]
-        self.fits, self.carried = True, False
+        self.fits, self.reused = True, False
 
     def cost(self, rows: int) -> float:
         """Passes that a build is worth."""

@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.linalg import ClassFactors
-from fastsoftmax._engine.objective.carry import Grams
 from fastsoftmax._engine.objective.far_rows import limited
 from fastsoftmax._engine.objective.line import Line
+from fastsoftmax._engine.objective.warm_start import Grams
 
 if TYPE_CHECKING:
     from fastsoftmax._engine.objective.objective import Objective
@@ -63,7 +63,7 @@ class ClassGrams:
         self.rows, self.most_rows = gram_rows(*objective.data.shape), objective.data.shape[0]
         self._unweighted: NDArray | None = None
         grams = objective.curvature.grams
-        self.carried = grams is not None and grams.joint == self.joint
+        self.reused = grams is not None and grams.joint == self.joint
 
     def cost(self, rows: int, n_matrices: int | None = None) -> float:
         """Passes that the blocks are worth, or so many matrices, from so many rows each."""
@@ -87,8 +87,8 @@ class ClassGrams:
         their curvature is gone once they are predicted confidently.
         """
         o, c = self._objective, self._curvature
-        if self.carried and c.grams.joint == self.joint:  # and not by others since
-            return self._carry(c.grams)
+        if self.reused and c.grams.joint == self.joint:  # and not by others since
+            return self._reuse(c.grams)
         n, d = o.data.shape
         rows = min(n, max(4 * d, self.rows))
         chosen = np.arange(n, dtype=np.int32)
@@ -107,7 +107,7 @@ class ClassGrams:
         np.einsum("kii->ki", matrix)[:] += c.ridge / masses.mean()
         return Projected(o, ClassFactors(matrix, o.data.n_threads, masses))
 
-    def _carry(self, grams: Grams) -> "Projected":
+    def _reuse(self, grams: Grams) -> "Projected":
         """The blocks of a fit before this one, with the penalty of this one."""
         self._unweighted = grams.unweighted
         if not np.allclose(grams.ridge, self._ridge, rtol=NEAR):

@@ -21,9 +21,9 @@ from fastsoftmax._engine.data import (
     StoredLogits,
 )
 from fastsoftmax._engine.linalg import ClassFactors, dot
-from fastsoftmax._engine.objective.carry import Grams
 from fastsoftmax._engine.objective.far_rows import FarRows, with_pairs
 from fastsoftmax._engine.objective.line import Line, Sample
+from fastsoftmax._engine.objective.warm_start import Grams
 
 if TYPE_CHECKING:
     from fastsoftmax._engine.objective.objective import Objective
@@ -49,9 +49,9 @@ class Curvature:
 
     def __init__(self, objective: "Objective") -> None:
         self._objective = objective
-        carry = objective.carry
-        self.reference: NDArray | None = carry.reference if carry else None
-        self.grams: Grams | None = carry.grams if carry else None
+        warm_start = objective.warm_start
+        self.reference: NDArray | None = warm_start.reference if warm_start else None
+        self.grams: Grams | None = warm_start.grams if warm_start else None
         self._seen: tuple[float, StoredLogits] | None = None  # where F was so much
         self._last_change: tuple[float, float] | None = None  # the same, and what came out
         self._squares: NDArray[np.float64] | None = None  # lengths of rows

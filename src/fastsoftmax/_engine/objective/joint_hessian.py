@@ -15,10 +15,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.linalg import ClassFactors, assemble_joint_hessian
-from fastsoftmax._engine.objective.carry import Grams
 from fastsoftmax._engine.objective.class_grams import MATRICES, TINY, ClassGrams, Projected
 from fastsoftmax._engine.objective.far_rows import limited
 from fastsoftmax._engine.objective.line import Line
+from fastsoftmax._engine.objective.warm_start import Grams
 
 if TYPE_CHECKING:
     from fastsoftmax._engine.objective.objective import Objective

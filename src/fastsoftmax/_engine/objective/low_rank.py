@@ -41,7 +41,7 @@ class LowRankBlocks:
     memory = PAIRS
     interval, lasts = 3, 0
     joint = False
-    carried = False
+    reused = False
 
     def __init__(self, objective: "Objective", seed: int) -> None:
         self._objective = objective

@@ -14,7 +14,6 @@ from fastsoftmax._engine.data import (
     SparseData,
     StoredLogits,
 )
-from fastsoftmax._engine.objective.carry import Carry, key_of
 from fastsoftmax._engine.objective.curvature import CURVATURES, HESSIAN_PARAMETERS
 from fastsoftmax._engine.objective.feature_major import FeatureMajor
 from fastsoftmax._engine.objective.l1 import L1
@@ -23,6 +22,7 @@ from fastsoftmax._engine.objective.penalised_line import PenalisedLine
 from fastsoftmax._engine.objective.penalised_weights import PenalisedWeights
 from fastsoftmax._engine.objective.shrinking import Part, Rows
 from fastsoftmax._engine.objective.standardised import Standardised
+from fastsoftmax._engine.objective.warm_start import WarmStart, key_of
 
 STORED_BYTES = 256 << 20  # of logits and of their change along a line, each, at most
 STORED_LOGITS_SHARE = 0.4  # of the memory budget for both
@@ -64,7 +64,7 @@ class Objective:
     max_memory : int or None
         Bytes for what a solver keeps beyond X and the model. None: 512 MiB or a quarter of X,
         whichever is more.
-    carry : Carry or None
+    warm_start : WarmStart or None
         What an objective of the same data left.
     units : ndarray of shape (d,), optional
         That of each feature in which `data` has it and its weights are penalised.
@@ -93,7 +93,7 @@ class Objective:
         fit_intercept: bool,
         l1_ratio: float = 0.0,
         max_memory: int | None = None,
-        carry: Carry | None = None,
+        warm_start: WarmStart | None = None,
         units: NDArray | None = None,
         l1_factors: NDArray | None = None,
         free: NDArray[np.bool_] | None = None,
@@ -134,7 +134,9 @@ class Objective:
         self._exact = self.data = data
         self._copied = 0  # bytes
         self._take(data)
-        self.carry = carry if carry is not None and carry.key == key_of(self) else None
+        self.warm_start = (
+            warm_start if warm_start is not None and warm_start.key == key_of(self) else None
+        )
         self.parameters = kind(self, told) if like is None else like.parameters.of(self)
         self.n_passes = self.parameters.passes  # over X, so far
         self.curvature = CURVATURES[type(data)](self)

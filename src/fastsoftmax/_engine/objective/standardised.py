@@ -99,13 +99,13 @@ class Standardised(Parameters):
 
         Not where another feature is constant, which is left out: that is more than conditioning.
         """
-        carry = objective.carry
-        if carry is None:
+        warm_start = objective.warm_start
+        if warm_start is None:
             return
-        if self.finite and np.array_equal(self.constant, carry.coordinates["constant"]):
-            vars(self).update(carry.coordinates)
+        if self.finite and np.array_equal(self.constant, warm_start.coordinates["constant"]):
+            vars(self).update(warm_start.coordinates)
         else:
-            objective.carry = None
+            objective.warm_start = None
 
     def coordinates(self) -> dict[str, Any]:
         """The change of variables, for a fit to come."""

@@ -41,7 +41,7 @@ class BlockPreconditioner:
         self._factors: Factors | None = None
         self._built_at = self._built_for = 0.0
         self._far_rows_changed = False
-        self.since, self._builds = 0, int(self._blocks.carried)
+        self.since, self._builds = 0, int(self._blocks.reused)
 
     @property
     def joint(self) -> bool:

@@ -18,7 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine import solvers
-from fastsoftmax._engine.objective import Objective, carry_of
+from fastsoftmax._engine.objective import Objective, warm_start_of
 from fastsoftmax._linear.problem.problem import Problem
 from fastsoftmax._linear.problem.targets import class_totals
 from fastsoftmax._validation import folds as check_folds
@@ -91,12 +91,12 @@ def fit_in_turn(
 ) -> None:
     """Fold by fold."""
     paths: list[list[NDArray]] = [[] for _ in masks]
-    carry = None
+    warm_start = None
     for C in np.unique(Cs):
         for i, mask in enumerate(masks):
-            objective = problem.objective(float(C), only=mask, carry=carry, like=base)
+            objective = problem.objective(float(C), only=mask, warm_start=warm_start, like=base)
             result = minimum(problem, objective, paths[i])
-            carry = carry_of(objective)
+            warm_start = warm_start_of(objective)
             coef, intercept = objective.model(result.theta)
             done(
                 Fit(
