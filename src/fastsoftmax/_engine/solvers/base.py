@@ -259,7 +259,7 @@ class Run:
             self._most_failures = STEPS_TO_ZERO if exists is None else STEPS_TO_END
         if ends and not self._separable:
             result.converged, result.stop, result.gap_bound = True, None, bound
-            result.certified = bound <= wanted
+            result.certified = bool(bound <= wanted)
         # with an L1 penalty the solver sees by itself whether it gets on
         counts = not (o.uses_float32 or result.converged) and (self._separable or not o.l1)
         self._failures += counts
