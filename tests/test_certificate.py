@@ -14,6 +14,7 @@ from sklearn.exceptions import ConvergenceWarning
 import fastsoftmax
 from fastsoftmax import Blocks, LogisticRegression, SoftmaxRegression
 from fastsoftmax._engine.data import StoredLogits
+from fastsoftmax._runtime import threads
 from fastsoftmax.datasets import load_digits
 
 TOL = 1e-6
@@ -78,9 +79,10 @@ def test_dual_point_is_what_numpy_finds(dtype, kind, size, n):
         A /= A.sum(axis=1, keepdims=True)
         losses = -(Y * np.log(P)).sum(axis=1)
         divergences = kl(A, P)
-    change = stored(E, dtype, logistic)
+    shift = r.normal(size=k)
+    change = stored(E - shift, dtype, logistic)
     given = weights.astype(dtype)
-    point = stored(Z, dtype, logistic).dual_point(change, targets, given, change)
+    point = stored(Z, dtype, logistic).dual_point(change, targets, given, change, shift=shift)
     rtol = 1e-4 if dtype == np.float32 else 1e-11
     right = weights[:, None] * (A - Y)
     np.testing.assert_allclose(change.table(), right, rtol=rtol, atol=rtol)
@@ -89,9 +91,10 @@ def test_dual_point_is_what_numpy_finds(dtype, kind, size, n):
     assert point.divergence >= exact * (1 - 10 * rtol) - 1e-12
     clipped = size > 1
     assert point.divergence <= exact * (2 if clipped else 1 + 2e-3) + 1e-7 * clipped
-    sums = change.sums_and_magnitudes()
+    sums = point.class_sums
     np.testing.assert_allclose(sums[0], right.sum(axis=0), rtol=rtol, atol=n * rtol)
     np.testing.assert_allclose(sums[1], np.abs(right).sum(axis=0), rtol=rtol, atol=n * rtol)
+    assert point.squares == pytest.approx(np.square(right).sum(), rel=rtol)
 
 
 @pytest.mark.kernel
@@ -147,12 +150,35 @@ def test_dual_point_is_the_same_for_any_number_of_threads(dtype):
     r = np.random.default_rng(0)
     Z, E, y = r.normal(size=(5000, 7)), r.normal(size=(5000, 7)), r.integers(7, size=5000)
     results = []
-    for threads in (1, 2, 3):
-        z, e = (StoredLogits(5000, 7, np.dtype(dtype), threads) for _ in range(2))
+    for count in (1, 2, 3):
+        z, e = (StoredLogits(5000, 7, np.dtype(dtype), count) for _ in range(2))
         z.put(Z)
         e.put(E)
-        results.append((z.dual_point(e, y.astype(np.int32), None, e), e.table().tobytes()))
+        *sums, class_sums = z.dual_point(e, y.astype(np.int32), None, e)
+        results.append((*sums, class_sums.tobytes(), e.table().tobytes()))
     assert results[0] == results[1] == results[2]
+
+
+@pytest.mark.kernel
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("k", [2, 3, 4, 5, 9, 26])
+@pytest.mark.parametrize("n", [1, 40, 2100])
+def test_class_moments(n, k, dtype, monkeypatch):
+    monkeypatch.setattr(threads, "WORK_PER_THREAD", 1)
+    r = np.random.default_rng([n, k])
+    P, weights = r.dirichlet(np.ones(k), n), r.random(n).astype(dtype)
+    results = []
+    for count in (1, 2, 3):
+        p = StoredLogits(n, k, np.dtype(dtype), count)
+        table = np.ones((len(p.tiles) * p.tiles.shape[2], k))  # also past the last row
+        table[:n] = P
+        p.tiles[...] = table.reshape(len(p.tiles), -1, k).transpose(0, 2, 1)
+        results.append(p.class_moments(weights))
+        unweighted = p.class_moments(None)
+    assert results[0].tobytes() == results[1].tobytes() == results[2].tobytes()
+    tol = {"rtol": 1e-4 if dtype == np.float32 else 1e-12}
+    np.testing.assert_allclose(results[0], (weights[:, None] * P).T @ P, **tol)
+    np.testing.assert_allclose(unweighted, P.T @ P, **tol)
 
 
 # ---- fits

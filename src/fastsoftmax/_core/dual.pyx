@@ -17,14 +17,15 @@ class, and p - y is that of `softmax_tile`, so that a - y keeps its relative pre
 predicted with confidence. Reads both arrays once, writes one; one exp a logit.
 
 Sums: rows side by side in VL lanes, tiles in order within one of PARTS parts, parts in order, all in
-float64: the same to the bit for any number of threads.
+float64: the same to the bit for any number of threads. So are the moments of classes, the sums of
+weight * p_k p_l: TALL times WIDE of them at a time in registers, over CHUNK tiles in cache.
 """
 
 from libc.math cimport log
 from cython.parallel cimport prange, threadid
 cimport numpy as cnp
 
-from fastsoftmax._core.arrays cimport bytes_of, doubles, reals
+from fastsoftmax._core.arrays cimport bytes_of, doubles, reals, require_length
 from fastsoftmax._core.linear_problem cimport (
     ALIGNMENT, Problem, TileRows, aligned, look_at_rows, part_start, set_targets, set_weights, tile_loss,
 )
@@ -42,8 +43,11 @@ cdef double HUGE = 1e6  # relative change, from a p of which 1 - (1 - p) may hav
 
 cdef enum:
     PARTS = 64
-    SUMS = 3  # losses, divergences, least zeta
-    TILES = 3  # of a thread: residuals, targets, weight * p
+    SUMS = 4  # losses, divergences, squares of residuals, least zeta
+    TILES = 4  # of a thread: residuals, targets, weight * p, change
+    TALL = 2  # classes whose moments with
+    WIDE = 4  # others are summed at once
+    CHUNK = 32  # tiles
 
 
 cdef inline vreal_inlined divergence(vreal t) noexcept nogil:
@@ -158,46 +162,76 @@ cdef inline void logistic_lanes(
 
 
 cdef void part_dual(
-    const Problem *p, double alpha, Py_ssize_t part, const real *e, real *out, real *scratch,
-    double *sums,
+    const Problem *p, double alpha, Py_ssize_t part, const real *e, const real *shift, real *out,
+    real *scratch, double *class_lanes, double *sums, double *class_sums,
 ) noexcept nogil:
     cdef Py_ssize_t tiles = (p.n + ROWS - 1) // ROWS, size = p.k * ROWS, i, j, v, n
     cdef real *z = scratch
     cdef real *targets = scratch + size
     cdef real *a = scratch + 2 * size
+    cdef real *change = scratch + 3 * size
     cdef real lanes[VL]
     cdef vreal least = set1(0.)
     cdef TileRows rows
     for i in range(SUMS * VL):
         sums[i] = 0.
+    for i in range(2 * p.k * VL):
+        class_lanes[i] = 0.
     for i in range(part_start(tiles, PARTS, part), part_start(tiles, PARTS, part + 1)):
         n = min(ROWS, p.n - i * ROWS)
         for j from 0 <= j < size by VL:
             store(z + j, load(p.stored + i * size + j))
+            store(change + j, load(e + i * size + j) + set1(shift[j // ROWS]))
         tile_loss(p, i * ROWS, n, z, targets, sums)
         look_at_rows(p, i * ROWS, n, &rows)
         for v from 0 <= v < ROWS by VL:
             if p.logistic:
                 logistic_lanes(
-                    p, alpha, &rows, v, p.stored + i * size, z, e + i * size, targets, out + i * size,
+                    p, alpha, &rows, v, p.stored + i * size, z, change, targets, out + i * size,
                     sums, &least)
             else:
                 softmax_lanes(
-                    p, alpha, &rows, v, p.stored + i * size, z, e + i * size, targets, a,
+                    p, alpha, &rows, v, p.stored + i * size, z, change, targets, a,
                     out + i * size, sums, &least)
+        add_classes(out + i * size, p.k, class_lanes, sums + 2 * VL)
     store(lanes, least)
     for j in range(VL):
-        sums[2 * VL + j] = lanes[j]
+        sums[3 * VL + j] = lanes[j]
+    for i in range(2 * p.k):
+        class_sums[i] = 0.
+        for j in range(VL):
+            class_sums[i] += class_lanes[i * VL + j]
+
+
+cdef inline void add_classes(
+    const real *residuals, Py_ssize_t k, double *class_lanes, double *squares
+) noexcept nogil:
+    """The sums and sums of magnitudes of each class of a tile, and its sum of squares."""
+    cdef vreal total, size, square = set1(0.), x
+    cdef Py_ssize_t i, v
+    for i in range(k):
+        total = size = set1(0.)
+        for v from i * ROWS <= v < (i + 1) * ROWS by VL:
+            x = load(residuals + v)
+            total = total + x
+            size = size + absolute(x)
+            square = square + x * x
+        add_to_doubles(class_lanes + i * VL, total)
+        add_to_doubles(class_lanes + (k + i) * VL, size)
+    add_to_doubles(squares, square)
 
 
 def dual_point(
-    cnp.ndarray stored not None, cnp.ndarray change not None, targets not None, weights, double alpha,
-    Py_ssize_t n, cnp.ndarray out not None, cnp.ndarray sums not None, workspace, int n_threads,
+    cnp.ndarray stored not None, cnp.ndarray change not None, cnp.ndarray shift not None,
+    targets not None, weights, double alpha, Py_ssize_t n, cnp.ndarray out not None,
+    cnp.ndarray sums not None, cnp.ndarray class_sums not None, workspace, int n_threads,
 ):
     """weight * alpha (a - y) of each row into out, laid out as stored and change; may be the latter.
 
-    And into sums (3,): the weighted sum of losses, a bound on that of divergences, and the least zeta
-    before it was clipped, or 0. Targets are as `set_targets` takes them; weights (n,) or None.
+    The change is that plus a shift (k,), the same in all rows. Into sums (4,): the weighted sum of
+    losses, a bound on that of divergences, the sum of squares of what is in out, and the least zeta
+    before it was clipped, or 0; into class_sums (2, k) the sums over the rows of what is in out, and of
+    its magnitudes. Targets are as `set_targets` takes them; weights (n,) or None.
     """
     cdef Problem p
     p.n, p.k, p.d = n, stored.shape[1], 0
@@ -206,54 +240,106 @@ def dual_point(
     set_weights(&p, weights)
     cdef const real *e = reals(change, "change")
     cdef real *to = reals(out, "out")
+    cdef const real *by = reals(shift, "shift")
     cdef double *total = doubles(sums, "sums")
-    cdef Py_ssize_t each = aligned(TILES * p.k * ROWS * sizeof(real)), i, j
-    cdef Py_ssize_t totals = PARTS * SUMS * VL * <Py_ssize_t>sizeof(double)
-    cdef cnp.ndarray block = workspace(ALIGNMENT + totals + n_threads * each)
+    cdef double *of_classes = doubles(class_sums, "class_sums")
+    cdef Py_ssize_t tile = aligned(TILES * p.k * ROWS * sizeof(real)), i, j
+    cdef Py_ssize_t each = tile + aligned(2 * p.k * VL * sizeof(double))
+    cdef Py_ssize_t totals = aligned(PARTS * SUMS * VL * sizeof(double))
+    cdef Py_ssize_t classes = aligned(PARTS * 2 * p.k * sizeof(double))
+    cdef cnp.ndarray block = workspace(ALIGNMENT + totals + classes + n_threads * each)
     cdef char *memory = bytes_of(block)
     memory += (ALIGNMENT - <size_t>memory % ALIGNMENT) % ALIGNMENT
     cdef double *parts = <double *>memory
-    cdef char *scratch = memory + totals
+    cdef double *class_parts = <double *>(memory + totals)
+    cdef char *scratch = memory + totals + classes
     with nogil:
         for i in prange(PARTS, schedule="static", num_threads=n_threads,
                         use_threads_if=n_threads > 1):
             part_dual(
-                &p, alpha, i, e, to, <real *>(scratch + threadid() * each), parts + i * SUMS * VL)
+                &p, alpha, i, e, by, to, <real *>(scratch + threadid() * each),
+                <double *>(scratch + threadid() * each + tile), parts + i * SUMS * VL,
+                class_parts + i * 2 * p.k)
         for j in range(SUMS):
             total[j] = 0.
+        for j in range(2 * p.k):
+            of_classes[j] = 0.
         for i in range(PARTS):
-            for j in range(2 * VL):
+            for j in range(3 * VL):
                 total[j // VL] += parts[i * SUMS * VL + j]
-            for j in range(2 * VL, 3 * VL):
-                total[2] = min(total[2], parts[i * SUMS * VL + j])
+            for j in range(3 * VL, 4 * VL):
+                total[3] = min(total[3], parts[i * SUMS * VL + j])
+            for j in range(2 * p.k):
+                of_classes[j] += class_parts[i * 2 * p.k + j]
 
 
-def class_sums(cnp.ndarray residuals not None, cnp.ndarray out not None):
-    """The sum of each class, and that of its magnitudes, into out (2, k), float64."""
-    cdef const real *s = reals(residuals, "residuals")
+def class_moments(
+    cnp.ndarray probabilities not None, cnp.ndarray weights not None, cnp.ndarray out not None,
+    int n_threads,
+):
+    """The sums over the rows of weight * p_k p_l into out (k, k), float64.
+
+    Weights are those of the rows of all tiles, 0 for those past the last.
+    """
+    cdef const real *p = reals(probabilities, "probabilities")
+    cdef const real *w = reals(weights, "weights")
     cdef double *to = doubles(out, "out")
-    cdef Py_ssize_t tiles = residuals.shape[0], k = residuals.shape[1], i
-    with nogil:
-        for i in range(k):
-            class_sum(s + i * ROWS, tiles, k * ROWS, to + i, to + k + i)
+    cdef Py_ssize_t tiles = probabilities.shape[0], k = probabilities.shape[1], i
+    require_length(weights, "weights", tiles * ROWS)
+    require_length(out, "out", k * k)
+    for i in prange(n_threads, nogil=True, schedule="static", chunksize=1, num_threads=n_threads,
+                    use_threads_if=n_threads > 1):
+        moments_of_some(p, w, tiles, k, i * TALL, n_threads * TALL, to)
 
 
-cdef void class_sum(
-    const real *s, Py_ssize_t tiles, Py_ssize_t step, double *total, double *magnitude
+cdef void moments_of_some(
+    const real *p, const real *weights, Py_ssize_t tiles, Py_ssize_t k, Py_ssize_t begin,
+    Py_ssize_t step, double *out,
 ) noexcept nogil:
-    cdef double sums[2 * VL]
-    cdef vreal x, y
-    cdef Py_ssize_t i, v
-    for v in range(2 * VL):
-        sums[v] = 0.
-    for i in range(tiles):
-        x = y = set1(0.)
-        for v from i * step <= v < i * step + ROWS by VL:
-            x = x + load(s + v)
-            y = y + absolute(load(s + v))
-        add_to_doubles(sums, x)
-        add_to_doubles(sums + VL, y)
-    total[0] = magnitude[0] = 0.
-    for v in range(VL):
-        total[0] += sums[v]
-        magnitude[0] += sums[VL + v]
+    """Those of the TALL classes from `begin` on, and from every step-th after it."""
+    cdef Py_ssize_t chunk, first, other, i, j
+    for first from begin <= first < k by step:
+        for i in range(first, min(first + TALL, k)):
+            for j in range(i + 1):
+                out[i * k + j] = 0.
+    for chunk from 0 <= chunk < tiles by CHUNK:
+        for first from begin <= first < k by step:
+            for other from 0 <= other < min(first + TALL, k) by WIDE:
+                add_moments(p, weights, chunk, min(chunk + CHUNK, tiles), k, first, other, out)
+    for first from begin <= first < k by step:
+        for i in range(first, min(first + TALL, k)):
+            for j in range(i):
+                out[j * k + i] = out[i * k + j]
+
+
+cdef void add_moments(
+    const real *p, const real *weights, Py_ssize_t begin, Py_ssize_t end, Py_ssize_t k,
+    Py_ssize_t first, Py_ssize_t other, double *out,
+) noexcept nogil:
+    """Those of TALL classes with WIDE others; where there are fewer, the last of all stands in."""
+    cdef vreal sums[TALL][WIDE]
+    cdef vreal x[TALL]
+    cdef vreal y
+    cdef real lanes[VL]
+    cdef Py_ssize_t rows[TALL]
+    cdef Py_ssize_t columns[WIDE]
+    cdef Py_ssize_t t, v, i, j, lane
+    for i in range(TALL):
+        rows[i] = min(first + i, k - 1) * ROWS
+        for j in range(WIDE):
+            columns[j] = min(other + j, k - 1) * ROWS
+            sums[i][j] = set1(0.)
+    for t in range(begin, end):
+        for v from 0 <= v < ROWS by VL:
+            y = load(weights + t * ROWS + v)
+            for i in range(TALL):
+                x[i] = y * load(p + t * k * ROWS + rows[i] + v)
+            for j in range(WIDE):
+                y = load(p + t * k * ROWS + columns[j] + v)
+                for i in range(TALL):
+                    sums[i][j] = sums[i][j] + x[i] * y
+    for i in range(min(TALL, k - first)):
+        for j in range(min(WIDE, first + i + 1 - other)):
+            store(lanes, sums[i][j])
+            for lane in range(VL):
+                out[(first + i) * k + other + j] += lanes[lane]

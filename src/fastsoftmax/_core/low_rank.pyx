@@ -1,10 +1,9 @@
-"""U B_k Uᵀ + τ_k (1 - UUᵀ) of each class, U of few columns (`_engine/objective/low_rank.py`): U, B_k,
-solves.
+"""U B_k Uᵀ + τ_k (1 - UUᵀ) of each class, U of few columns (`objective/low_rank.py`): U, B_k, solves.
 
 A solve takes 4*r*d flops per class, and those of a substitution of size r. A few classes at a time go
 all the way, by `product` twice and `substitute` between. A class's numbers do not depend on which others
 go with it, nor on the number of threads, to the bit. Measurements:
-docs/experiments/0019-linear-probe.md. 
+docs/experiments/0019-linear-probe.md.
 """
 
 from cython.parallel cimport prange, threadid

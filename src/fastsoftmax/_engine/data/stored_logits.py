@@ -65,7 +65,9 @@ class DualPoint(NamedTuple):
 
     loss: float  # of the losses at p
     divergence: float  # of KL(a || p), or a little more
+    squares: float  # of each row's weight * (a - y)
     least_change: float  # the least a / p - 1, before it was limited to -1
+    class_sums: NDArray[np.float64]  # of weight * (a - y), and of its magnitude: (2, K)
 
 
 Step = tuple["StoredLogits", float]  # a change of logits, and how much of it
@@ -221,26 +223,29 @@ class StoredLogits:
         weights: NDArray | None,
         out: "StoredLogits",
         alpha: float = 1.0,
+        shift: NDArray | None = None,
     ) -> DualPoint:
         """Probabilities a, linearised along a change of these logits, kept in the simplex and moved
         to y + alpha (a - y): each row's weight times what they are more than y into `out`, which
-        may be the change itself (`_core/dual.pyx`)."""
-        sums = np.empty(3)
-        kernels(self.tiles.dtype).dual.dual_point(
-            self.tiles, change.tiles, targets, weights, alpha, self.n, out.tiles, sums,
-            self._workspace, self._team(),
+        may be the change itself (`_core/dual.pyx`). A shift (K,) is added to the change of every
+        row."""
+        dtype, k = self.tiles.dtype, self.n_logits
+        shift = np.zeros(k, dtype) if shift is None else shift.astype(dtype)
+        sums, class_sums = np.empty(4), np.empty((2, k))
+        kernels(dtype).dual.dual_point(
+            self.tiles, change.tiles, shift, targets, weights, alpha, self.n, out.tiles, sums,
+            class_sums, self._workspace, self._team(),
         )  # fmt: skip
-        return DualPoint(*sums.tolist())
+        return DualPoint(*sums.tolist(), class_sums)
 
-    def sums_and_magnitudes(self) -> NDArray[np.float64]:
-        """The sum of each class over the rows, and that of absolute values: (2, K)."""
-        out = np.empty((2, self.n_logits))
-        kernels(self.tiles.dtype).dual.class_sums(self.tiles, out)
+    def class_moments(self, weights: NDArray | None) -> NDArray[np.float64]:
+        """Σ sᵢ pᵢₖ pᵢₗ over the rows, (K, K), of the probabilities that these are."""
+        dtype, k = self.tiles.dtype, self.n_logits
+        of_rows, out = np.zeros(len(self.tiles) * self.tiles.shape[2], dtype), np.empty((k, k))
+        of_rows[: self.n] = 1 if weights is None else weights
+        threads = team(self.n_threads, self.tiles.size * k // 2)
+        kernels(dtype).dual.class_moments(self.tiles, of_rows, out, threads)
         return out
-
-    def shift(self, by: NDArray) -> None:
-        """Add the same logits (K,) to every row."""
-        self.tiles += by[:, None].astype(self.tiles.dtype)
 
     def residuals(self, targets: NDArray, weights: NDArray | None) -> NDArray:
         """The largest weight * |p - y| of each row, (n,)."""

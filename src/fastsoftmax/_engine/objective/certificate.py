@@ -105,7 +105,7 @@ class Linearised:
             loss, divergence = loss + point.loss / n, divergence + point.divergence / n
             least = min(least, point.least_change)
             v += piece.gradient(self._theta)
-            residuals += float(piece.residuals.squares().sum()) / n
+            residuals += point.squares / n
         weights = o.penalised_weights(self._theta, v, self._direction)
         value = loss + weights.value
         magnitude = np.sqrt(residuals)  # times sizes, at least Σ s|a - y||x| / S
@@ -139,7 +139,6 @@ class Linearised:
         for _ in range(ROUNDS):
             sums = np.zeros((2, *self.moved.shape))
             for piece in self._pieces():
-                piece.dual_point()
                 sums += piece.unpenalised_sums()
             off, magnitudes = sums / n
             least = NOTHING * (magnitudes.sum(axis=0) + 10 * self._size)
@@ -195,6 +194,7 @@ class Piece:
         if of.offset is not None:
             self.logits.put(self.logits.table() + of.offset[rows])
         self._point: tuple[float, DualPoint] | None = None  # α, and what it comes to
+        self._shift = np.zeros(k)  # of the change, in all rows
         self._free = o.parameters.free_features(data) if len(o.free) else None
         if of.moved.any():
             self.move(of.moved)
@@ -205,7 +205,7 @@ class Piece:
         """Residuals at the linearised probabilities, scaled by α, and their sums."""
         if self._point is None or self._point[0] != alpha:
             args = self._change, self._targets, self._weights, self.residuals, alpha
-            self._point = alpha, self.logits.dual_point(*args)
+            self._point = alpha, self.logits.dual_point(*args, shift=self._shift)
         return self._point[1]
 
     def gradient(self, theta: NDArray) -> NDArray:
@@ -217,9 +217,9 @@ class Piece:
 
     def unpenalised_sums(self) -> NDArray[np.float64]:
         """The residuals times what is not penalised, and the sums of magnitudes: (2, K, m)."""
-        sums = np.empty((2, self._objective.n_logits, 0))
-        if self._objective.fit_intercept:
-            sums = self.residuals.sums_and_magnitudes()[:, :, None]
+        sums = self.dual_point().class_sums[:, :, None]
+        if not self._objective.fit_intercept:
+            sums = sums[:, :, :0]
         if self._free is None:
             return sums
         table = self.residuals.table()
@@ -233,7 +233,7 @@ class Piece:
         """Change what is not penalised of the direction, (K, m)."""
         self._point = None
         if self._objective.fit_intercept:
-            self._change.shift(by[:, 0])
+            self._shift += by[:, 0]
         if self._free is not None:
             of_free = by[:, self._objective.fit_intercept :]
             self._change.put(self._change.table() + np.einsum("nm,km->nk", self._free, of_free))
@@ -255,12 +255,7 @@ class Piece:
                 return data.gram(drawn, nothing, one, 1.0, nothing)
 
             return hessian(*probabilities(self.logits), self._weights, size, gram, o.logistic)
-        weights = np.ones(n) if self._weights is None else self._weights
-        drawn = Draw.of_all_rows(weights[None])
-        nothing, one = np.zeros(o.n_logits), np.ones(o.n_logits)
-        P = self.logits.probabilities().table()
-        table = self.data.like(np.ascontiguousarray(P, np.float32))
-        H = -table.gram(drawn, nothing, one, 1.0, nothing)[0].astype(np.float64)
+        H = -self.logits.probabilities().class_moments(self._weights)
         # rows sum to 0: p(1 - p) without the cancellation in 1 - p
         H[np.diag_indices(o.n_logits)] = 0
         H[np.diag_indices(o.n_logits)] = -H.sum(axis=1)
