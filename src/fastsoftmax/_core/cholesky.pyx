@@ -61,7 +61,7 @@ def factor(
 cdef int factor_alone(real *a, const real *scales, double jitter, Py_ssize_t size) noexcept nogil:
     cdef Py_ssize_t i
     for i from 0 <= i < size by SQUARE:
-        turn_rows(a, scales, jitter, size, i)
+        transpose_rows(a, scales, jitter, size, i)
     return factor_diagonal(a, size, 0, size, NULL)
 
 
@@ -71,7 +71,7 @@ cdef int factor_together(
     cdef real inverses[BLOCK]
     cdef Py_ssize_t first, end, i, j
     for i in prange((size + SQUARE - 1) // SQUARE, schedule="dynamic", num_threads=n_threads):
-        turn_rows(a, scales, jitter, size, i * SQUARE)
+        transpose_rows(a, scales, jitter, size, i * SQUARE)
     for first from 0 <= first < size by BLOCK:
         end = min(first + BLOCK, size)
         if factor_diagonal(a, size, first, end, inverses):
@@ -82,7 +82,7 @@ cdef int factor_together(
     return 0
 
 
-cdef inline void turn_rows(
+cdef inline void transpose_rows(
     real *a, const real *scales, double jitter, Py_ssize_t size, Py_ssize_t first
 ) noexcept nogil:
     """SQUARE rows left of the diagonal, scaled, into the columns above it."""

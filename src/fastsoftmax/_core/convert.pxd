@@ -22,7 +22,7 @@ from fastsoftmax._core.simd cimport (
 cdef enum:
     LINE = 64
     UNROLLED = 4
-    SIDE = 64  # rows turned at a time where they, not the features, lie side by side
+    SIDE = 64  # rows transposed at a time where they, not the features, lie side by side
     KIND = 256  # a type is KIND * NumPy's letter for its kind + bytes
     BOOL = KIND * c"b" + 1
     UINT8 = KIND * c"u" + 1
@@ -159,10 +159,10 @@ cdef inline outlined convert(
     return 0
 
 
-cdef inline void turn(
+cdef inline void transpose(
     const Cells *x, const char *at, Py_ssize_t n, Py_ssize_t m, real *out, Py_ssize_t stride
 ) noexcept nogil:
-    """`read_rows` where the rows lie side by side: runs of features, turned in registers."""
+    """`read_rows` where the rows lie side by side: runs of features, transposed in registers."""
     cdef real tile[VL_MOST * SIDE]
     cdef vreal v[VL_MOST]
     cdef Py_ssize_t i, j, k, r, rows, columns
@@ -203,6 +203,6 @@ cdef inline void read_rows(
     """
     cdef const char *at = x.x + i * x.row_step + j * x.column_step
     if x.row_step == x.size and x.column_step != x.size:
-        turn(x, at, n, m, out, stride)
+        transpose(x, at, n, m, out, stride)
     else:
         convert(x.type, at, x.row_step, x.column_step, n, m, out, stride, stride)

@@ -11,7 +11,7 @@ before squaring: sum a d^2 - m^2 would cancel. Where each logit has a logistic f
 
 Sums: rows side by side in VL lanes, tiles in order within one of PARTS parts, parts in order, in
 float64: the same to the bit for any number of threads. Measurements:
-docs/experiments/0015-stored-logits.md. 
+docs/experiments/0015-stored-logits.md.
 """
 
 from cython.parallel cimport prange, threadid

@@ -24,7 +24,7 @@ from fastsoftmax._core.simd cimport (
     sum_lanes, vreal,
 )
 from fastsoftmax._core.tiles cimport MOST, ROWS, product, product_across
-from fastsoftmax._core.turned cimport pack_rows, pack_weights, turned_logits
+from fastsoftmax._core.transposed_rows cimport pack_rows, pack_weights, transposed_logits
 
 cdef enum:
     LOGITS_BYTES = 32 * 1024 * 1024  # of a band
@@ -213,7 +213,7 @@ cdef inline void band_logits(
                 pack_weights(p, first, classes, k, s.w)
         for i in prange(tiles * blocks, schedule="static", num_threads=n_threads,
                         use_threads_if=n_threads > 1):
-            turned_logits(
+            transposed_logits(
                 p, s.w, classes, s.tiles + i // blocks * p.d * ROWS, first,
                 part_start(classes, blocks, i % blocks), part_start(classes, blocks, i % blocks + 1),
                 s.z + i // blocks * p.k * ROWS, NULL)

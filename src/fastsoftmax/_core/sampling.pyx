@@ -3,7 +3,7 @@
 Each class is a thread's; a row is drawn by a random number that seed, class and row name (SplitMix64),
 so that the sample is the same for any number of threads. Finding the probabilities takes 3 to 6 sums
 over the weights. Systematic sampling, one number per class, would see one class alone where rows
-alternate between classes. Measurements: docs/experiments/0012-gram-matrices-and-row-sampling.md. 
+alternate between classes. Measurements: docs/experiments/0012-gram-matrices-and-row-sampling.md.
 """
 
 from cython.parallel cimport prange

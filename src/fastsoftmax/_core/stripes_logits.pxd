@@ -5,10 +5,10 @@ from fastsoftmax._core.linear_problem cimport Problem, aligned, class_at, part_s
 from fastsoftmax._core.simd cimport VL, VL_MOST, real, set1, store, sum_each, vreal
 from fastsoftmax._core.squares cimport load_square, store_square
 from fastsoftmax._core.stored_tiles cimport stored_dots
-from fastsoftmax._core.stripes_plan cimport FOLDED, ROWS_TURNED, WEIGHTS_TURNED, Stripes
+from fastsoftmax._core.stripes_plan cimport FOLDED, ROWS_TRANSPOSED, WEIGHTS_TRANSPOSED, Stripes
 from fastsoftmax._core.tiles cimport FOLD, ROWS, Ahead, dot_rows, nothing
-from fastsoftmax._core.turned cimport pack_rows, pack_weights, tile_after, turned_logits
-from fastsoftmax._core.turned_weights cimport logits_in_rows, logits_in_tile, turn_weights
+from fastsoftmax._core.transposed_rows cimport pack_rows, pack_weights, tile_after, transposed_logits
+from fastsoftmax._core.transposed_weights cimport logits_in_rows, logits_in_tile, transpose_weights
 
 cdef enum:
     NEAR = 8 * 1024  # bytes ahead that `dots` fetches into L1, or the rows it takes next
@@ -19,10 +19,10 @@ cdef inline void pack_stripes(const Problem *p, const Stripes *s) noexcept nogil
     cdef Py_ssize_t c, k, j, v
     cdef const real *w
     cdef real *to = s.w
-    if s.scheme == WEIGHTS_TURNED:
-        turn_weights(p, s.w)
+    if s.scheme == WEIGHTS_TRANSPOSED:
+        transpose_weights(p, s.w)
         return
-    if s.scheme == ROWS_TURNED:
+    if s.scheme == ROWS_TRANSPOSED:
         for k in range(p.k):
             pack_weights(p, 0, p.k, k, s.w)
         return
@@ -117,13 +117,13 @@ cdef inline void tile_logits(
         folded_logits(p, s, start, block, t, n, <vreal *>room, z)
         return
     next = tile_after(p, start + t) if s.n_stripes == 0 else nothing()
-    if s.scheme == WEIGHTS_TURNED:
+    if s.scheme == WEIGHTS_TRANSPOSED:
         logits_in_tile(p, s.w, start + t, n, tile, &next, z)
         return
     for i from 0 <= i < ROWS by VL:
         pack_rows(p, start + t + i, n - i, tile + i, NULL, 0)
     for i in range(s.class_blocks):
-        turned_logits(
+        transposed_logits(
             p, s.w, p.k, tile, 0, part_start(s.k, s.class_blocks, i),
             part_start(s.k, s.class_blocks, i + 1), z,
             &next if i == 0 else NULL)
@@ -153,7 +153,7 @@ cdef inline void rows_logits(
     cdef Ahead next
     cdef Cells x
     to += start * p.k
-    if s.scheme == WEIGHTS_TURNED:
+    if s.scheme == WEIGHTS_TRANSPOSED:
         next = tile_after(p, start)
         logits_in_rows(p, s.w, start, n, <real *>room, &next, to)
         return

@@ -6,8 +6,8 @@ from fastsoftmax._core.tiles cimport FOLD, ROWS, dot_rows
 
 cdef enum:
     FEW = 4  # classes whose partial sums are folded however few the features, and one more for 8 each,
-    FOLDS = 352  # up to this over the lanes: float32, 30000 x 784, K = 60 16.8 ms folded, 13.7 turned
-    SPARE = 20  # of so many classes and one empty lane the weights are turned rather than the rows
+    FOLDS = 352  # classes times lanes, up to which lanes are summed
+    SPARE = 20  # of so many classes and one empty lane the weights are transposed, not the rows
     BLOCK_BYTES = 128 * 1024  # of X, twice that for two tiles: this, the next and the sums stay in L2
     SUM_ROWS = 640  # whose products are summed before the sum goes to the totals; of a block, at most
     WEIGHTS_BYTES = 32 * 1024  # of W: at most the whole of an L1, since X only passes
@@ -18,8 +18,8 @@ cdef enum:
 
 cdef enum Scheme:  # of logits
     FOLDED  # `dots` along the features, whose partial sums are folded
-    ROWS_TURNED  # `product` with the rows of a tile side by side
-    WEIGHTS_TURNED  # `product` with classes side by side
+    ROWS_TRANSPOSED  # `product` with the rows of a tile side by side
+    WEIGHTS_TRANSPOSED  # `product` with classes side by side
 
 
 cdef struct Stripes:
@@ -35,7 +35,7 @@ cdef struct Stripes:
     Py_ssize_t totals  # doubles of a stripe, or their room: gradient of W by `columns`,
     Py_ssize_t bias  # from here on of b (k, VL) and loss (VL), which are doubles always
     Py_ssize_t packed  # numbers of packed W
-    Py_ssize_t room  # bytes of a turned tile, or of partial sums
+    Py_ssize_t room  # bytes of a transposed tile, or of partial sums
     Py_ssize_t scratch  # bytes a thread
     # carved out of the workspace
     real *w
@@ -46,15 +46,15 @@ cdef struct Stripes:
 cdef inline Scheme logits_scheme(const Problem *p, bint in_rows) noexcept nogil:
     """How logits are made that are wanted in tiles, or else in rows.
 
-    Turning a row's features costs about as much as 20 more classes, turning its logits a share of
+    Transposing a row's features costs about as much as 20 more classes, its logits a share of
     that, and the lanes that the last vector of classes leaves empty are multiplied too.
     """
     cdef Py_ssize_t lanes = rounded_up(p.k, VL)
     if p.w == NULL or p.k <= min(FEW + p.d // 8, FOLDS // VL):
         return FOLDED
     if in_rows or (2 * p.k <= p.d and SPARE * (lanes - p.k) <= p.k):
-        return WEIGHTS_TURNED
-    return ROWS_TURNED
+        return WEIGHTS_TRANSPOSED
+    return ROWS_TRANSPOSED
 
 
 cdef inline Stripes plan_stripes(const Problem *p, bint in_rows) noexcept nogil:
@@ -67,7 +67,7 @@ cdef inline Stripes plan_stripes(const Problem *p, bint in_rows) noexcept nogil:
     if s.scheme == FOLDED:
         s.packed = s.k * rounded_up(p.d, 2 * VL)
         s.room = s.k * FOLD * <Py_ssize_t>sizeof(vreal)
-    elif s.scheme == ROWS_TURNED:
+    elif s.scheme == ROWS_TRANSPOSED:
         s.packed = s.k * rounded_up(p.d, ROWS)
         s.room = p.d * ROWS * size
     else:

@@ -235,8 +235,8 @@ class DenseData:
 
     def across(self, T: NDArray) -> NDArray[np.float64]:
         """Xᵀ T, of shape (d, r), for T (n, r)."""
-        turned = type(self)(self.X.T, self.n_threads, self._workspace, dtype=self.dtype)
-        return self._scaled(turned.logits(T.T, None).T.astype(np.float64)).T
+        transposed = type(self)(self.X.T, self.n_threads, self._workspace, dtype=self.dtype)
+        return self._scaled(transposed.logits(T.T, None).T.astype(np.float64)).T
 
     def gram(
         self,

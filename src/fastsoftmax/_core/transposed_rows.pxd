@@ -22,7 +22,7 @@ cdef inline void pack_rows(
 ) noexcept nogil:
     """VL rows of X from `start` on, zeros from the n-th on, into either or both of
 
-    tile: (d, ROWS), turned;
+    tile: (d, ROWS), transposed;
     panel: rows of 2*VL features, the next features `panel_size` behind.
     """
     cdef vreal v[VL_MOST]
@@ -53,7 +53,7 @@ cdef inline void pack_rows(
 
 
 cdef inline Ahead tile_after(const Problem *p, Py_ssize_t start) noexcept nogil:
-    """The rows behind the tile at `start`, for as many steps as turning it took: where they are one
+    """The rows behind the tile at `start`, for as many steps as transposing it took: where they are one
     run of bytes."""
     cdef Ahead next = nothing()
     cdef Py_ssize_t size = p.cells.size, row = p.cells.row_step
@@ -75,11 +75,11 @@ cdef inline void pack_weights(
             min(ROWS, p.d - j) * sizeof(real))
 
 
-cdef inline void turned_logits(
+cdef inline void transposed_logits(
     const Problem *p, const real *w, Py_ssize_t classes, const real *tile, Py_ssize_t first,
     Py_ssize_t k0, Py_ssize_t k1, real *z, Ahead *next,
 ) noexcept nogil:
-    """Logits of classes first + k0 .. first + k1 for a turned tile, into its logits z.
+    """Logits of classes first + k0 .. first + k1 for a transposed tile, into its logits z.
 
     w holds so many classes from `first` on. What is needed `next` is fetched as by `product`.
     """

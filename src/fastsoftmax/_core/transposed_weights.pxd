@@ -1,9 +1,9 @@
 """X Wᵀ by `product`: W is transposed, so that classes lie side by side, and X is read where it lies.
 
-No features of rows are transposed as in `turned`: logits are, where they are wanted in tiles, and where
-there are fewer classes than features that is less. In exchange the lanes behind the last class are
-multiplied too. Two vectors of classes by 11 rows are 22 multiply-adds for 13 loads, a single one at the
-end 11 for 12. Each sum runs over the features in the same order as with transposed rows, to the same
+No features of rows are transposed as in `transposed_rows`: logits are, where they are wanted in tiles,
+and where there are fewer classes than features that is less. In exchange the lanes behind the last class
+are multiplied too. Two vectors of classes by 11 rows are 22 multiply-adds for 13 loads, a single one at
+the end 11 for 12. Each sum runs over the features in the same order as with transposed rows, to the same
 bits.
 
 Measurements: docs/experiments/0006-transposed-weights-or-rows.md.
@@ -23,7 +23,7 @@ cdef inline Py_ssize_t panel(const Problem *p, Py_ssize_t c) noexcept nogil:
     return min(2 * VL, rounded_up(p.k - c, VL))
 
 
-cdef inline void turn_weights(const Problem *p, real *w) noexcept nogil:
+cdef inline void transpose_weights(const Problem *p, real *w) noexcept nogil:
     """W into panels (d, panel) of classes, one after another; zeros behind the last class."""
     cdef vreal v[VL_MOST]
     cdef Py_ssize_t c, j, r, width, half
