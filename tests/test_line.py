@@ -99,7 +99,7 @@ def test_confident_rows_keep_their_digits(k, dtype):
     ("n", "d", "k"),
     [
         *((333, 37, 1), (333, 37, 2), (333, 37, 7), (333, 37, 40), (333, 16, 26), (70, 600, 300)),
-        *((333, 100, 48), (12_000, 9, 3), (12_000, 9, 11)),  # lanes filled; stripes of many rows
+        *((333, 100, 48), (12_000, 9, 3), (12_000, 9, 11)),  # lanes filled; partitions of many rows
     ],
 )
 def test_stored_logits_give_the_fused_pass(n, d, k, dtype):

@@ -159,7 +159,7 @@ cdef inline outlined convert(
     return 0
 
 
-cdef inline void transpose(
+cdef inline void transpose_block(
     const Cells *x, const char *at, Py_ssize_t n, Py_ssize_t m, real *out, Py_ssize_t stride
 ) noexcept nogil:
     """`read_rows` where the rows lie side by side: runs of features, transposed in registers."""
@@ -203,6 +203,6 @@ cdef inline void read_rows(
     """
     cdef const char *at = x.x + i * x.row_step + j * x.column_step
     if x.row_step == x.size and x.column_step != x.size:
-        transpose(x, at, n, m, out, stride)
+        transpose_block(x, at, n, m, out, stride)
     else:
         convert(x.type, at, x.row_step, x.column_step, n, m, out, stride, stride)

@@ -98,7 +98,7 @@ cdef inline void row_logits(
             store(to + (first + v) * VL, sums[v])
 
 
-cdef inline void transpose(
+cdef inline void transpose_block(
     const real *x, Py_ssize_t row_step, Py_ssize_t rows, Py_ssize_t columns, real *to, Py_ssize_t to_step
 ) noexcept nogil:
     """to[c * to_step + r] = x[r * row_step + c], in whole vectors of `to`."""
@@ -120,7 +120,7 @@ cdef inline void tile_of_logits(
     cdef Py_ssize_t padded = rounded_up(k, VL), count = min(ROWS, n - start), i, c
     for i in range(count):
         row_logits(x, n, start + i, w, b, k, rows + i * padded)
-    transpose(rows, padded, count, k, tile, ROWS)
+    transpose_block(rows, padded, count, k, tile, ROWS)
     for i from rounded_up(count, VL) <= i < ROWS by VL:
         for c in range(k):
             store(tile + c * ROWS + i, set1(0.))

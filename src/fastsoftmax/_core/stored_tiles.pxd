@@ -5,7 +5,7 @@ between the multiply-adds, and both passes over a block read a half or a quarter
 passes through a buffer (`convert`). What is computed in float64 is stored in float64, or rare.
 
 float16 takes 8 instructions for 4 numbers on SSE and goes by the buffer there. REAL comes first among
-the types. Measurements: docs/experiments/0003-x-as-stored.md. 
+the types. Measurements: docs/experiments/0003-x-as-stored.md.
 """
 
 from libc.stdint cimport int8_t, uint8_t

@@ -11,7 +11,7 @@ and `product` broadcasts from addresses that differ by constants.
 Both keep up to 24 sums in the 32 registers of AVX-512, 12 in the 16 of AVX2, and none is spilled. 2 rows
 by 10 classes are 20 multiply-adds, 12 loads and 2 prefetches in `dots`. The number of classes has to be
 a constant for that; the chains of `if` turn the variable into one. Measurements:
-docs/experiments/0002-register-tiles.md. 
+docs/experiments/0002-register-tiles.md.
 """
 
 from libc.stdint cimport int8_t, uint8_t

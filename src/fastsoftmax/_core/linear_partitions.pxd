@@ -2,16 +2,15 @@
 
 X is cut into *blocks* of rows that fit L2. A block is read twice, first from memory, then from cache:
 forward to logits, which the softmax turns, tile of ROWS rows by tile, into weight * (A - Y) in place;
-backward, `product` runs down the rows, 2*VL features at a time, and adds to sums that go to float64
-totals every SUM_ROWS rows. Forward with few classes, tiles of 2 or 4 rows run along the features
-(`dots`) and `stripes_logits.pxd` sums over lanes; with more, weights or rows of a tile are transposed.
+backward, `product` runs down the rows and adds to sums that go to float64 every SUM_ROWS rows. Forward,
+few classes are `dots` along the features; with more, weights or rows of a tile are transposed.
 
 With labels and few classes, one frequent class is *spared*: the weights of the others less its weights
 give their logits less its logit, and its gradient is minus the sum of theirs.
 
-A *stripe* is a run of blocks with totals of its own. Their number depends on the shape only and they are
-added in order: the result is the same to the bit for any number of threads.
-Measurements: docs/experiments/0005-row-partitioned-scheme.md.
+A *partition* is a run of blocks with totals of its own. Their number depends on the shape only and they
+are added in order: the result is the same to the bit for any number of threads. Measurements:
+docs/experiments/0005-row-partitioned-scheme.md.
 """
 
 from cython.parallel cimport prange, threadid
@@ -24,8 +23,8 @@ from fastsoftmax._core.simd cimport (
     VL, VL_MOST, add_to_doubles, load, load_first, real, set1, store, vreal,
 )
 from fastsoftmax._core.stored_tiles cimport stored_product
-from fastsoftmax._core.stripes_logits cimport block_rows, pack_stripes, store_block, tile_logits
-from fastsoftmax._core.stripes_plan cimport SUM_ROWS, Stripes, columns
+from fastsoftmax._core.partitions_logits cimport block_rows, pack_partitions, store_block, tile_logits
+from fastsoftmax._core.partitions_plan cimport SUM_ROWS, Partitions, columns
 from fastsoftmax._core.tiles cimport ROWS, Ahead, nothing
 
 cdef enum:
@@ -43,7 +42,7 @@ cdef inline bint readable(
 
 
 cdef inline Ahead block_after(
-    const Problem *p, const Stripes *s, Py_ssize_t start, Py_ssize_t j
+    const Problem *p, const Partitions *s, Py_ssize_t start, Py_ssize_t j
 ) noexcept nogil:
     """What follows the block at `start`: its share that goes with the columns from feature j on.
 
@@ -65,7 +64,7 @@ cdef inline Ahead block_after(
 
 
 cdef inline void add_gradient(
-    const Problem *p, const Stripes *s, Py_ssize_t start, const Cells *x, Py_ssize_t n, const real *z,
+    const Problem *p, const Partitions *s, Py_ssize_t start, const Cells *x, Py_ssize_t n, const real *z,
     real *tail, bint more, real *sums,
 ) noexcept nogil:
     """ZᵀX over the n rows of a block into sums or, with `more`, onto them.
@@ -95,11 +94,11 @@ cdef inline void add_gradient(
 
 
 cdef inline void add_squares(
-    const Problem *p, const Stripes *s, const real *x, Py_ssize_t stride, Py_ssize_t n,
+    const Problem *p, const Partitions *s, const real *x, Py_ssize_t stride, Py_ssize_t n,
     const real *z, double *totals
 ) noexcept nogil:
     """totals += weight (x - b)^2 over the n rows of a block, feature by feature."""
-    cdef real *brief = <real *>totals
+    cdef real *short_totals = <real *>totals
     cdef Py_ssize_t i, j
     cdef int count
     cdef vreal centre, t, sums
@@ -111,20 +110,20 @@ cdef inline void add_squares(
             t = load_first(x + i * stride + j, count) if count < VL else load(x + i * stride + j)
             t = t - centre
             sums = sums + set1(z[i]) * t * t
-        if s.brief:
-            store(brief + j, load(brief + j) + sums)
+        if s.is_short:
+            store(short_totals + j, load(short_totals + j) + sums)
         else:
             add_to_doubles(totals + j, sums)
 
 
-cdef inline void run_stripe(
-    const Problem *p, const Stripes *s, Py_ssize_t stripe, bint wants_w, char *scratch
+cdef inline void run_partition(
+    const Problem *p, const Partitions *s, Py_ssize_t partition, bint wants_w, char *scratch
 ) noexcept nogil:
     cdef Py_ssize_t blocks = (p.n + s.block - 1) // s.block
-    cdef Py_ssize_t first = part_start(blocks, s.n_stripes, stripe) * s.block
-    cdef Py_ssize_t last = min(part_start(blocks, s.n_stripes, stripe + 1) * s.block, p.n)
+    cdef Py_ssize_t first = part_start(blocks, s.n_partitions, partition) * s.block
+    cdef Py_ssize_t last = min(part_start(blocks, s.n_partitions, partition + 1) * s.block, p.n)
     cdef Py_ssize_t start, n, t, i, k, summed = 0, added = 0
-    cdef double *totals = s.stripes + stripe * s.totals
+    cdef double *totals = s.partitions + partition * s.totals
     cdef double *bias = totals + s.bias
     cdef real *z = <real *>scratch
     cdef real *targets = z + s.block * p.k
@@ -135,7 +134,7 @@ cdef inline void run_stripe(
     cdef bint losses = p.w != NULL or p.stored != NULL
     for i in range((p.k + 1) * VL):
         bias[i] = 0.
-    if s.brief:
+    if s.is_short:
         sums = <real *>totals
     for i in range(0 if losses and first < last else s.bias):  # squares are added
         totals[i] = 0.
@@ -160,7 +159,7 @@ cdef inline void run_stripe(
         if wants_w:
             add_gradient(p, s, start, &x, n, z, buffer, summed > 0, sums)
             summed += n
-            if not s.brief and (summed + s.block > SUM_ROWS or start + n == last):
+            if not s.is_short and (summed + s.block > SUM_ROWS or start + n == last):
                 for i in range(0 if added else s.padded * s.k):
                     totals[i] = sums[i]
                 for i from 0 <= i < (s.padded * s.k if added else 0) by VL:
@@ -170,26 +169,26 @@ cdef inline void run_stripe(
 
 
 cdef inline void reduce_features(
-    const Problem *p, const Stripes *s, Py_ssize_t j, double *gradient
+    const Problem *p, const Partitions *s, Py_ssize_t j, double *gradient
 ) noexcept nogil:
-    """The columns of the gradient from j on = scale * the sum of the stripes, in their order; they
+    """The columns of the gradient from j on = scale * the sum of the partitions, in their order; they
     were 0."""
     cdef double sums[2 * VL_MOST]
     cdef Py_ssize_t i, k, v, width = columns(s, j)
-    cdef const double *stripe
-    cdef const real *brief
+    cdef const double *partition
+    cdef const real *short_totals
     cdef double *to
     for k in range(s.k):
         for v in range(width):
             sums[v] = 0.
-        for i in range(s.n_stripes):
-            stripe = s.stripes + i * s.totals
-            brief = <const real *>stripe + j * s.k + k * width
-            stripe = stripe + j * s.k + k * width
-            for v from 0 <= v < (width if s.brief else 0) by VL:
-                add_to_doubles(sums + v, load(brief + v))
-            for v in range(0 if s.brief else width):
-                sums[v] += stripe[v]
+        for i in range(s.n_partitions):
+            partition = s.partitions + i * s.totals
+            short_totals = <const real *>partition + j * s.k + k * width
+            partition = partition + j * s.k + k * width
+            for v from 0 <= v < (width if s.is_short else 0) by VL:
+                add_to_doubles(sums + v, load(short_totals + v))
+            for v in range(0 if s.is_short else width):
+                sums[v] += partition[v]
         to = gradient + class_at(p, <int>k) * p.d + j
         for v in range(min(width, p.d - j)):
             to[v] = p.scale * sums[v]
@@ -197,34 +196,34 @@ cdef inline void reduce_features(
                 gradient[p.spared * p.d + j + v] -= to[v]
 
 
-cdef inline void store_stripes(const Problem *p, const Stripes *s, int n_threads) noexcept nogil:
+cdef inline void store_partitions(const Problem *p, const Partitions *s, int n_threads) noexcept nogil:
     cdef Py_ssize_t i
-    pack_stripes(p, s)
+    pack_partitions(p, s)
     for i in prange((p.n + s.block - 1) // s.block, schedule="dynamic",
                     chunksize=max(AT_ONCE // s.block, 1), num_threads=n_threads,
                     use_threads_if=n_threads > 1):
         store_block(p, s, i * s.block, s.scratches + threadid() * s.scratch)
 
 
-cdef inline double run_stripes(
-    const Problem *p, const Stripes *s, double *grad_w, double *grad_b, int n_threads
+cdef inline double run_partitions(
+    const Problem *p, const Partitions *s, double *grad_w, double *grad_b, int n_threads
 ) noexcept nogil:
     """Loss; the gradients into grad_w (k, d), or NULL, and grad_b (k,)."""
     cdef Py_ssize_t i, j, k
     cdef double loss = 0.
     cdef const double *bias
     if p.w:
-        pack_stripes(p, s)
-    for i in prange(s.n_stripes, schedule="dynamic", chunksize=1, num_threads=n_threads,
+        pack_partitions(p, s)
+    for i in prange(s.n_partitions, schedule="dynamic", chunksize=1, num_threads=n_threads,
                     use_threads_if=n_threads > 1):
-        run_stripe(p, s, i, grad_w != NULL, s.scratches + threadid() * s.scratch)
+        run_partition(p, s, i, grad_w != NULL, s.scratches + threadid() * s.scratch)
     for j in prange((s.padded + 2 * VL - 1) // (2 * VL) if grad_w else 0, schedule="static",
                     num_threads=n_threads, use_threads_if=n_threads > 1):
         reduce_features(p, s, j * 2 * VL, grad_w)
     for k in range(p.k):
         grad_b[k] = 0.
-    for i in range(s.n_stripes):
-        bias = s.stripes + i * s.totals + s.bias
+    for i in range(s.n_partitions):
+        bias = s.partitions + i * s.totals + s.bias
         for k in range(p.k):
             for j in range(VL):
                 grad_b[class_at(p, <int>k)] += bias[k * VL + j]

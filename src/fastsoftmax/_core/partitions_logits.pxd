@@ -1,11 +1,11 @@
-"""Forward, for `linear_stripes`: logits of a tile of rows, by the scheme of the plan."""
+"""Forward, for `linear_partitions`: logits of a tile of rows, by the scheme of the plan."""
 
 from fastsoftmax._core.convert cimport REAL, Cells, read_rows
 from fastsoftmax._core.linear_problem cimport Problem, aligned, class_at, part_start, rounded_up
 from fastsoftmax._core.simd cimport VL, VL_MOST, real, set1, store, sum_each, vreal
 from fastsoftmax._core.squares cimport load_square, store_square
 from fastsoftmax._core.stored_tiles cimport stored_dots
-from fastsoftmax._core.stripes_plan cimport FOLDED, ROWS_TRANSPOSED, WEIGHTS_TRANSPOSED, Stripes
+from fastsoftmax._core.partitions_plan cimport FOLDED, ROWS_TRANSPOSED, WEIGHTS_TRANSPOSED, Partitions
 from fastsoftmax._core.tiles cimport FOLD, ROWS, Ahead, dot_rows, nothing
 from fastsoftmax._core.transposed_rows cimport pack_rows, pack_weights, tile_after, transposed_logits
 from fastsoftmax._core.transposed_weights cimport logits_in_rows, logits_in_tile, transpose_weights
@@ -14,7 +14,7 @@ cdef enum:
     NEAR = 8 * 1024  # bytes ahead that `dots` fetches into L1, or the rows it takes next
 
 
-cdef inline void pack_stripes(const Problem *p, const Stripes *s) noexcept nogil:
+cdef inline void pack_partitions(const Problem *p, const Partitions *s) noexcept nogil:
     """Weights in the order the scheme reads them in: `dots` VL features of each class of a block."""
     cdef Py_ssize_t c, k, j, v
     cdef const real *w
@@ -38,13 +38,13 @@ cdef inline void pack_stripes(const Problem *p, const Stripes *s) noexcept nogil
                 to += VL
 
 
-cdef inline bint converted_late(const Problem *p, const Stripes *s) noexcept nogil:
+cdef inline bint converted_late(const Problem *p, const Partitions *s) noexcept nogil:
     """Whether `folded_logits` converts: not where features lie apart, which takes many at a time."""
     return s.scheme == FOLDED and not p.in_place and p.cells.column_step == p.cells.size and p.w != NULL
 
 
 cdef inline Cells block_rows(
-    const Problem *p, const Stripes *s, Py_ssize_t start, Py_ssize_t n, real *buffer
+    const Problem *p, const Partitions *s, Py_ssize_t start, Py_ssize_t n, real *buffer
 ) noexcept nogil:
     """Rows of X with their features side by side: in place where they can be, else in the buffer.
 
@@ -64,7 +64,7 @@ cdef inline Cells block_rows(
 
 
 cdef inline void folded_logits(
-    const Problem *p, const Stripes *s, Py_ssize_t start, const Cells *block, Py_ssize_t t,
+    const Problem *p, const Partitions *s, Py_ssize_t start, const Cells *block, Py_ssize_t t,
     Py_ssize_t n, vreal *partial, real *z,
 ) noexcept nogil:
     cdef bint late = converted_late(p, s)
@@ -105,7 +105,7 @@ cdef inline void folded_logits(
 
 
 cdef inline void tile_logits(
-    const Problem *p, const Stripes *s, Py_ssize_t start, const Cells *block, Py_ssize_t t,
+    const Problem *p, const Partitions *s, Py_ssize_t start, const Cells *block, Py_ssize_t t,
     Py_ssize_t n, char *room, real *z,
 ) noexcept nogil:
     """z[k*ROWS + i] = x_i·w_k + b_k for n <= ROWS rows from row t on of the block at `start`, which
@@ -116,7 +116,7 @@ cdef inline void tile_logits(
     if s.scheme == FOLDED:
         folded_logits(p, s, start, block, t, n, <vreal *>room, z)
         return
-    next = tile_after(p, start + t) if s.n_stripes == 0 else nothing()
+    next = tile_after(p, start + t) if s.n_partitions == 0 else nothing()
     if s.scheme == WEIGHTS_TRANSPOSED:
         logits_in_tile(p, s.w, start + t, n, tile, &next, z)
         return
@@ -130,7 +130,7 @@ cdef inline void tile_logits(
 
 
 cdef inline void store_block(
-    const Problem *p, const Stripes *s, Py_ssize_t start, char *scratch
+    const Problem *p, const Partitions *s, Py_ssize_t start, char *scratch
 ) noexcept nogil:
     """Logits of a block of rows into p.stored."""
     cdef Py_ssize_t n = min(s.block, p.n - start), t
@@ -143,7 +143,7 @@ cdef inline void store_block(
 
 
 cdef inline void rows_logits(
-    const Problem *p, const Stripes *s, Py_ssize_t start, char *scratch, real *to
+    const Problem *p, const Partitions *s, Py_ssize_t start, char *scratch, real *to
 ) noexcept nogil:
     """Logits of up to ROWS rows from `start` on into their rows of `to` (n, k)."""
     cdef Py_ssize_t n = min(ROWS, p.n - start), i, k

@@ -1,4 +1,4 @@
-"""Sizes and memory of `linear_stripes`, which explains them."""
+"""Sizes and memory of `linear_partitions`, which explains them."""
 
 from fastsoftmax._core.linear_problem cimport ALIGNMENT, Problem, aligned, part_start, rounded_up
 from fastsoftmax._core.simd cimport CLASS_BLOCK, VL, real, vreal
@@ -12,8 +12,8 @@ cdef enum:
     SUM_ROWS = 640  # whose products are summed before the sum goes to the totals; of a block, at most
     WEIGHTS_BYTES = 32 * 1024  # of W: at most the whole of an L1, since X only passes
     LOT_BYTES = 8 * 1024  # of rows converted at a time: they stay in L1 beside the weights
-    MOST_STRIPES = 16  # costs 2 % against one stripe a thread (60000 x 784, K = 10), 32 4 %
-    TOTALS_BYTES = 48 * 1024 * 1024  # of all stripes
+    MOST_PARTITIONS = 16  # costs 2 % against one partition a thread (60000 x 784, K = 10), 32 4 %
+    TOTALS_BYTES = 48 * 1024 * 1024  # of all partitions
 
 
 cdef enum Scheme:  # of logits
@@ -22,7 +22,7 @@ cdef enum Scheme:  # of logits
     WEIGHTS_TRANSPOSED  # `product` with classes side by side
 
 
-cdef struct Stripes:
+cdef struct Partitions:
     Py_ssize_t k  # classes that are multiplied with X: all, or all but the one that is spared
     Py_ssize_t padded  # features rounded up to whole vectors
     Scheme scheme  # of the logits
@@ -30,16 +30,16 @@ cdef struct Stripes:
     Py_ssize_t block  # rows, a multiple of ROWS
     Py_ssize_t lot  # rows converted at a time, a divisor of FOLD
     Py_ssize_t width  # features whose packed weights stay in L1 while VL rows pass; times VL
-    Py_ssize_t n_stripes
-    bint brief  # whether stripes are so short that sums of their rows in `real` are their totals
-    Py_ssize_t totals  # doubles of a stripe, or their room: gradient of W by `columns`,
+    Py_ssize_t n_partitions
+    bint is_short  # whether partitions are so short that sums of their rows in `real` are their totals
+    Py_ssize_t totals  # doubles of a partition, or their room: gradient of W by `columns`,
     Py_ssize_t bias  # from here on of b (k, VL) and loss (VL), which are doubles always
     Py_ssize_t packed  # numbers of packed W
     Py_ssize_t room  # bytes of a transposed tile, or of partial sums
     Py_ssize_t scratch  # bytes a thread
     # carved out of the workspace
     real *w
-    double *stripes
+    double *partitions
     char *scratches
 
 
@@ -57,9 +57,9 @@ cdef inline Scheme logits_scheme(const Problem *p, bint in_rows) noexcept nogil:
     return ROWS_TRANSPOSED
 
 
-cdef inline Stripes plan_stripes(const Problem *p, bint in_rows) noexcept nogil:
+cdef inline Partitions plan_partitions(const Problem *p, bint in_rows) noexcept nogil:
     """What follows from the shape: never from the number of threads."""
-    cdef Stripes s
+    cdef Partitions s
     cdef Py_ssize_t size = sizeof(real), wide = sizeof(double), blocks
     s.padded = rounded_up(p.d, VL)
     s.scheme = logits_scheme(p, in_rows)
@@ -86,10 +86,10 @@ cdef inline Stripes plan_stripes(const Problem *p, bint in_rows) noexcept nogil:
     s.width = rounded_up(p.d // ((p.d + s.width - 1) // s.width), VL)
     s.bias = aligned(s.padded * s.k * wide) // wide
     s.totals = s.bias + aligned((p.k + 1) * VL * wide) // wide
-    s.n_stripes = min(MOST_STRIPES, blocks, TOTALS_BYTES // wide // s.totals)
-    s.n_stripes = max(s.n_stripes, 1)
-    s.brief = (blocks + s.n_stripes - 1) // s.n_stripes * s.block <= SUM_ROWS
-    if s.brief:
+    s.n_partitions = min(MOST_PARTITIONS, blocks, TOTALS_BYTES // wide // s.totals)
+    s.n_partitions = max(s.n_partitions, 1)
+    s.is_short = (blocks + s.n_partitions - 1) // s.n_partitions * s.block <= SUM_ROWS
+    if s.is_short:
         s.totals -= s.bias
         s.bias = aligned(s.padded * s.k * size) // wide
         s.totals += s.bias
@@ -101,23 +101,25 @@ cdef inline Stripes plan_stripes(const Problem *p, bint in_rows) noexcept nogil:
     return s
 
 
-cdef inline Py_ssize_t stripes_bytes(const Problem *p, const Stripes *s, int n_threads) noexcept nogil:
+cdef inline Py_ssize_t partitions_bytes(
+    const Problem *p, const Partitions *s, int n_threads
+) noexcept nogil:
     cdef Py_ssize_t size = sizeof(real), wide = sizeof(double)
     return (
-        ALIGNMENT + aligned(s.packed * size) + s.n_stripes * s.totals * wide
+        ALIGNMENT + aligned(s.packed * size) + s.n_partitions * s.totals * wide
         + n_threads * s.scratch)
 
 
-cdef inline void carve_stripes(const Problem *p, Stripes *s, char *memory) noexcept nogil:
+cdef inline void carve_partitions(const Problem *p, Partitions *s, char *memory) noexcept nogil:
     memory += (ALIGNMENT - <size_t>memory % ALIGNMENT) % ALIGNMENT
     s.w = <real *>memory
     memory += aligned(s.packed * sizeof(real))
-    s.stripes = <double *>memory
-    memory += s.n_stripes * s.totals * sizeof(double)
+    s.partitions = <double *>memory
+    memory += s.n_partitions * s.totals * sizeof(double)
     s.scratches = memory
 
 
-cdef inline Py_ssize_t columns(const Stripes *s, Py_ssize_t j) noexcept nogil:
+cdef inline Py_ssize_t columns(const Partitions *s, Py_ssize_t j) noexcept nogil:
     """Features that are multiplied together from j on: sums and totals are (k, columns), for one j
     after another. Two vectors, where there are."""
     return min(2 * VL, s.padded - j)
