@@ -102,7 +102,7 @@ def value_and_grad(
     cdef double loss
     if by_partitions(&p, &partitions, to_x != NULL) and not narrow:
         if p.w and p.labels and not p.logistic and partitions.scheme == FOLDED:
-            p.spared = most_common(&p)
+            p.eliminated = most_common(&p)
             partitions = plan_partitions(&p, False)
         while n_threads > 1 and partitions_bytes(&p, &partitions, n_threads) > SCRATCH_BYTES:
             n_threads -= 1

@@ -5,7 +5,7 @@ forward to logits, which the softmax turns, tile of ROWS rows by tile, into weig
 backward, `product` runs down the rows and adds to sums that go to float64 every SUM_ROWS rows. Forward,
 few classes are `dots` along the features; with more, weights or rows of a tile are transposed.
 
-With labels and few classes, one frequent class is *spared*: the weights of the others less its weights
+With labels and few classes, one frequent class is *eliminated*: the weights of the others less its weights
 give their logits less its logit, and its gradient is minus the sum of theirs.
 
 A *partition* is a run of blocks with totals of its own. Their number depends on the shape only and they
@@ -192,8 +192,8 @@ cdef inline void reduce_features(
         to = gradient + class_at(p, <int>k) * p.d + j
         for v in range(min(width, p.d - j)):
             to[v] = p.scale * sums[v]
-            if p.spared >= 0:  # the classes of a row's A - Y add up to 0
-                gradient[p.spared * p.d + j + v] -= to[v]
+            if p.eliminated >= 0:  # the classes of a row's A - Y add up to 0
+                gradient[p.eliminated * p.d + j + v] -= to[v]
 
 
 cdef inline void store_partitions(const Problem *p, const Partitions *s, int n_threads) noexcept nogil:

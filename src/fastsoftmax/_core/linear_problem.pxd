@@ -38,7 +38,7 @@ cdef struct Problem:
     const real *targets  # (n, k), or NULL
     const unsigned char *switches  # (n, k): for each logit off, on or unknown; or NULL
     Py_ssize_t target_step  # elements from row to row
-    int spared  # the class that is not multiplied and trades places with the last in tiles; or -1
+    int eliminated  # the class that is not multiplied and trades places with the last in tiles; or -1
     const real *weights  # or NULL: all one
     double scale
 
@@ -53,7 +53,7 @@ cdef inline int set_targets(Problem *p, targets) except -1:
     p.labels = NULL
     p.targets = NULL
     p.switches = NULL
-    p.spared = -1
+    p.eliminated = -1
     p.target_step = 0
     p.logistic = p.k == 1
     if targets is None:
@@ -118,9 +118,9 @@ cdef inline int most_common(const Problem *p) noexcept nogil:
 cdef inline int class_at(const Problem *p, int k) noexcept nogil:
     """The class in place k of a tile, and the place of class k."""
     cdef int last = <int>p.k - 1
-    if p.spared < 0:
+    if p.eliminated < 0:
         return k
-    return p.spared if k == last else last if k == p.spared else k
+    return p.eliminated if k == last else last if k == p.eliminated else k
 
 
 cdef inline void look_at_rows(
@@ -137,7 +137,7 @@ cdef inline void look_at_rows(
         rows.labels = p.labels + start
         for i from 0 <= i < ROWS by ALIGNMENT // 4:
             prefetch(rows.labels + TILES_AHEAD * ROWS + i)
-        if n < ROWS or p.spared >= 0:
+        if n < ROWS or p.eliminated >= 0:
             for i in range(min(n, ROWS)):
                 rows.few_labels[i] = class_at(p, p.labels[start + i])
             for i in range(n, ROWS):

@@ -33,8 +33,8 @@ cdef inline void pack_partitions(const Problem *p, const Partitions *s) noexcept
                 w = p.w + class_at(p, <int>k) * p.d + j
                 for v in range(VL):
                     to[v] = w[v] if j + v < p.d else 0.
-                    if p.spared >= 0 and j + v < p.d:
-                        to[v] -= p.w[p.spared * p.d + j + v]
+                    if p.eliminated >= 0 and j + v < p.d:
+                        to[v] -= p.w[p.eliminated * p.d + j + v]
                 to += VL
 
 

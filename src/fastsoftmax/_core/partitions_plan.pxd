@@ -23,7 +23,7 @@ cdef enum Scheme:  # of logits
 
 
 cdef struct Partitions:
-    Py_ssize_t k  # classes that are multiplied with X: all, or all but the one that is spared
+    Py_ssize_t k  # classes that are multiplied with X: all, or all but the eliminated one
     Py_ssize_t padded  # features rounded up to whole vectors
     Scheme scheme  # of the logits
     Py_ssize_t class_blocks
@@ -63,7 +63,7 @@ cdef inline Partitions plan_partitions(const Problem *p, bint in_rows) noexcept 
     cdef Py_ssize_t size = sizeof(real), wide = sizeof(double), blocks
     s.padded = rounded_up(p.d, VL)
     s.scheme = logits_scheme(p, in_rows)
-    s.k = p.k - 1 if p.spared >= 0 else p.k
+    s.k = p.k - 1 if p.eliminated >= 0 else p.k
     if s.scheme == FOLDED:
         s.packed = s.k * rounded_up(p.d, 2 * VL)
         s.room = s.k * FOLD * <Py_ssize_t>sizeof(vreal)
