@@ -123,7 +123,9 @@ def test_stored_logits_give_the_fused_pass(n, d, k, dtype):
         )  # features are summed in order, rows or weights transposed
         if transposed:
             np.testing.assert_array_equal(data.logits(W, b), out.table())
-        rounding = 0 if transposed or k == 1 else 30 * np.finfo(dtype).eps  # one class is eliminated
+        rounding = (
+            0 if transposed or k == 1 else 30 * np.finfo(dtype).eps
+        )  # one class is eliminated
         np.testing.assert_allclose(half[0], fused[0], rtol=rounding)
         np.testing.assert_allclose(half[1].W, fused[1].W, rtol=0, atol=rounding)
         np.testing.assert_allclose(half[1].b, fused[1].b, rtol=0, atol=rounding)

@@ -52,11 +52,11 @@ def exact_diagonals(X, v, ridge, share, centred):
 
 
 def diagonals(X, stored, centred=True, n_threads=1):
-    """From pieces of three tiles each, the last of a band being what is left."""
+    """From pieces of three tiles each, the last of a block being what is left."""
 
     def variances(data, rows, begin):
-        band = stored.part(slice(begin + rows.start, begin + rows.stop)).tiles
-        yield from (band[i : i + 3] for i in range(0, len(band), 3))
+        row_block = stored.part(slice(begin + rows.start, begin + rows.stop)).tiles
+        yield from (row_block[i : i + 3] for i in range(0, len(row_block), 3))
 
     return of_hessian(SparseData(X, n_threads), variances, stored.n_logits, 0.01, 0.02, centred)
 

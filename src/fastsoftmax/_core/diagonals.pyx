@@ -22,7 +22,7 @@ from fastsoftmax._core.arrays cimport bytes_of, doubles, floats, reals
 from fastsoftmax._core.linear_problem cimport ALIGNMENT, aligned, part_start, rounded_up
 from fastsoftmax._core.simd cimport VL, load, real, set1, sum_lanes, vreal
 from fastsoftmax._core.sparse_rows cimport (
-    Sparse, column_sums, columns_of, rows_of_band, to_rows,
+    Sparse, column_sums, columns_of, rows_of_block, to_rows,
 )
 from fastsoftmax._core.squares cimport load_upto, store_upto
 from fastsoftmax._core.tiles cimport ROWS
@@ -57,33 +57,34 @@ cdef double sum_class(const real *v, Py_ssize_t step, Py_ssize_t tiles) noexcept
 
 
 def build(
-    bands, Py_ssize_t n, double ridge, double share, missing_of, bint centred,
+    row_blocks, Py_ssize_t n, double ridge, double share, missing_of, bint centred,
     cnp.ndarray means not None, cnp.ndarray inverses not None, cnp.ndarray masses not None,
     workspace, int n_threads,
 ):
     """Means m and inverses 1 / (s / n + ridge) of each feature and class, (d, k) float32.
 
-    X comes in bands, of up to `sparse.band_rows` (n) each: (rows, columns, v), columns as for
-    `sparse.value_and_grad`, v an iterator of tiles (any, k, ROWS) of consecutive rows, all of whole
-    tiles but for the end of the last. `share` of s is that of the unweighted
-    rows times c: no feature is without curvature for a class because the rows that have it are sure at
-    present. To c / n, for this, are added `missing_of` (c / n), (k,), float64. The sums, with n times
-    that,
-    go into masses (k,), float64.
+    X comes in blocks of rows, of up to `sparse.rows_of_a_block` (n) each: (rows, columns, v), columns as
+    for `sparse.value_and_grad`, v an iterator of tiles (any, k, ROWS) of consecutive rows, all of whole
+    tiles but for the end of the last. `share` of s is that of the unweighted rows times c: no feature is
+    without curvature for a class because the rows that have it are sure at present. To c / n, for this,
+    are added `missing_of` (c / n), (k,), float64. The sums, with n times that, go into masses (k,),
+    float64.
     """
     cdef Py_ssize_t k = masses.shape[0], padded = rounded_up(k, VL), size = sizeof(real)
-    cdef Py_ssize_t band = rows_of_band(n, k), d = means.shape[0], start = 0, count, tiles, filled, i
+    cdef Py_ssize_t row_block = rows_of_block(n, k), d = means.shape[0]
+    cdef Py_ssize_t start = 0, count, tiles, filled, i
     cdef const real *v
     cdef double *mass = doubles(masses, "masses")
-    cdef cnp.ndarray piece
+    cdef cnp.ndarray part
     cdef Py_ssize_t sums = aligned(2 * k * sizeof(double))
     cdef cnp.ndarray memory = workspace(
-        ALIGNMENT + aligned(band * padded * size) + aligned(2 * d * sizeof(double)) + n_threads * sums)
+        ALIGNMENT + aligned(row_block * padded * size) + aligned(2 * d * sizeof(double))
+        + n_threads * sums)
     cdef char *free = bytes_of(memory)
     free += (ALIGNMENT - <size_t>free % ALIGNMENT) % ALIGNMENT
     cdef Build b
     b.table = <real *>free
-    free += aligned(band * padded * size)
+    free += aligned(row_block * padded * size)
     b.moments = <double *>free
     free += aligned(2 * d * sizeof(double))
     b.k, b.n, b.d = k, n, d
@@ -93,11 +94,11 @@ def build(
     b.inverses = floats(inverses, "inverses")
     for i in range(k):
         mass[i] = 0.
-    for count, (values, rows, starts), variances in bands:
+    for count, (values, rows, starts), variances in row_blocks:
         filled = 0
-        for piece in variances:
-            v = reals(piece, "piece")
-            tiles = piece.shape[0]
+        for part in variances:
+            v = reals(part, "part")
+            tiles = part.shape[0]
             for i in prange(k, nogil=True, schedule="static", num_threads=n_threads,
                             use_threads_if=n_threads > 1):
                 mass[i] += sum_class(v + i * ROWS, k * ROWS, tiles)

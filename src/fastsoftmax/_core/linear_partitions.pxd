@@ -5,8 +5,8 @@ forward to logits, which the softmax turns, tile of ROWS rows by tile, into weig
 backward, `product` runs down the rows and adds to sums that go to float64 every SUM_ROWS rows. Forward,
 few classes are `dots` along the features; with more, weights or rows of a tile are transposed.
 
-With labels and few classes, one frequent class is *eliminated*: the weights of the others less its weights
-give their logits less its logit, and its gradient is minus the sum of theirs.
+With labels and few classes, one frequent class is *eliminated*: the weights of the others less its
+weights give their logits less its logit, and its gradient is minus the sum of theirs.
 
 A *partition* is a run of blocks with totals of its own. Their number depends on the shape only and they
 are added in order: the result is the same to the bit for any number of threads. Measurements:

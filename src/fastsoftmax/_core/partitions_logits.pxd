@@ -86,9 +86,9 @@ cdef inline void folded_logits(
                 i = first
                 while i < end:
                     rows = most if i + most <= end else 1
-                    if late and c == 0 and j == 0 and i % s.lot == 0:
+                    if late and c == 0 and j == 0 and i % s.converted == 0:
                         read_rows(
-                            &p.cells, start + t + i, min(s.lot, end - i), 0, p.d,
+                            &p.cells, start + t + i, min(s.converted, end - i), 0, p.d,
                             <real *>(x + i * block.row_step), stride)
                     stored_dots(
                         block.type, rows, <int>nk, x + i * block.row_step + j * block.size, stride,

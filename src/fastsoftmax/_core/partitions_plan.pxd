@@ -11,7 +11,7 @@ cdef enum:
     BLOCK_BYTES = 128 * 1024  # of X, twice that for two tiles: this, the next and the sums stay in L2
     SUM_ROWS = 640  # whose products are summed before the sum goes to the totals; of a block, at most
     WEIGHTS_BYTES = 32 * 1024  # of W: at most the whole of an L1, since X only passes
-    LOT_BYTES = 8 * 1024  # of rows converted at a time: they stay in L1 beside the weights
+    CONVERTED_BYTES = 8 * 1024  # of rows converted at a time: they stay in L1 beside the weights
     MOST_PARTITIONS = 16  # costs 2 % against one partition a thread (60000 x 784, K = 10), 32 4 %
     TOTALS_BYTES = 48 * 1024 * 1024  # of all partitions
 
@@ -28,7 +28,7 @@ cdef struct Partitions:
     Scheme scheme  # of the logits
     Py_ssize_t class_blocks
     Py_ssize_t block  # rows, a multiple of ROWS
-    Py_ssize_t lot  # rows converted at a time, a divisor of FOLD
+    Py_ssize_t converted  # rows converted at a time, a divisor of FOLD
     Py_ssize_t width  # features whose packed weights stay in L1 while VL rows pass; times VL
     Py_ssize_t n_partitions
     bint is_short  # whether partitions are so short that sums of their rows in `real` are their totals
@@ -78,10 +78,10 @@ cdef inline Partitions plan_partitions(const Problem *p, bint in_rows) noexcept 
     s.block = max(BLOCK_BYTES // s.block // ROWS, min(2 * BLOCK_BYTES // s.block // ROWS, 2), 1)
     s.block = min(s.block * ROWS, SUM_ROWS)
     blocks = (p.n + s.block - 1) // s.block
-    s.lot = FOLD
-    while s.lot * s.padded * size > LOT_BYTES and (
-            s.lot > dot_rows(<int>part_start(s.k, s.class_blocks, 1))):  # those of the first block
-        s.lot //= 2
+    s.converted = FOLD
+    while s.converted * s.padded * size > CONVERTED_BYTES and (
+            s.converted > dot_rows(<int>part_start(s.k, s.class_blocks, 1))):  # those of the first block
+        s.converted //= 2
     s.width = max(WEIGHTS_BYTES // (min(s.k, CLASS_BLOCK) * size), VL)
     s.width = rounded_up(p.d // ((p.d + s.width - 1) // s.width), VL)
     s.bias = aligned(s.padded * s.k * wide) // wide

@@ -15,7 +15,7 @@ from fastsoftmax._core.tiles cimport MOST, ROWS
 cdef enum:
     AHEAD = 8  # non-zeros whose rows of the table are fetched early
     SEGMENT = 512  # non-zeros of a column summed before the sum goes to float64
-    BAND_BYTES = 64 * 1024 * 1024  # of A - Y, or of another table with a row for each of X
+    ROW_BLOCK_BYTES = 64 * 1024 * 1024  # of A - Y, or of another table with a row for each of X
 
 
 cdef struct Sparse:  # by rows, or by columns
@@ -52,10 +52,10 @@ cdef inline Py_ssize_t index_at(const Sparse *x, Py_ssize_t i) noexcept nogil:
     return (<const int64_t *>x.at)[i] if x.wide else (<const int *>x.at)[i]
 
 
-cdef inline Py_ssize_t rows_of_band(Py_ssize_t n, Py_ssize_t k) noexcept nogil:
+cdef inline Py_ssize_t rows_of_block(Py_ssize_t n, Py_ssize_t k) noexcept nogil:
     """A multiple of those of a tile."""
     return min(
-        max(BAND_BYTES // <Py_ssize_t>sizeof(real) // rounded_up(k, VL) // ROWS, 1) * ROWS,
+        max(ROW_BLOCK_BYTES // <Py_ssize_t>sizeof(real) // rounded_up(k, VL) // ROWS, 1) * ROWS,
         rounded_up(n, ROWS))
 
 

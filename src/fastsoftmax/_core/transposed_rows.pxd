@@ -14,7 +14,7 @@ from fastsoftmax._core.squares cimport load_square
 from fastsoftmax._core.tiles cimport MOST, ROWS, Ahead, nothing, product
 
 cdef enum:
-    PIECE = 128  # features converted at a time: VL rows of them stay in L1
+    RUN = 128  # features converted at a time: VL rows of them stay in L1
 
 
 cdef inline void pack_rows(
@@ -26,19 +26,19 @@ cdef inline void pack_rows(
     panel: rows of 2*VL features, the next features `panel_size` behind.
     """
     cdef vreal v[VL_MOST]
-    cdef real piece[VL_MOST * PIECE]
-    cdef const real *x = piece
-    cdef Py_ssize_t j, r, row_step = PIECE, column_step = 1
+    cdef real converted[VL_MOST * RUN]
+    cdef const real *x = converted
+    cdef Py_ssize_t j, r, row_step = RUN, column_step = 1
     if p.x:
         x = p.x + start * p.row_step
         row_step, column_step = p.row_step, p.column_step
     for j from 0 <= j < p.d by VL:
-        if p.x == NULL and j % PIECE == 0:
-            if j + PIECE < p.d:
-                fetch_rows(&p.cells, start, min(VL, n), j + PIECE, PIECE)
-            read_rows(&p.cells, start, max(min(VL, n), 0), j, min(PIECE, p.d - j), piece, PIECE)
+        if p.x == NULL and j % RUN == 0:
+            if j + RUN < p.d:
+                fetch_rows(&p.cells, start, min(VL, n), j + RUN, RUN)
+            read_rows(&p.cells, start, max(min(VL, n), 0), j, min(RUN, p.d - j), converted, RUN)
         load_square(
-            x + (j if p.x else j % PIECE) * column_step, row_step, column_step, n, p.d - j, v)
+            x + (j if p.x else j % RUN) * column_step, row_step, column_step, n, p.d - j, v)
         if panel:
             for r in range(VL):
                 store(panel + j // (2 * VL) * panel_size + j % (2 * VL) + r * 2 * VL, v[r])

@@ -58,16 +58,16 @@ def diagonals(
     count as two, whose squares sum to less than that of their sum.
     """
 
-    def bands() -> Iterator[tuple[int, "Columns", Iterator[NDArray]]]:
+    def row_blocks() -> Iterator[tuple[int, "Columns", Iterator[NDArray]]]:
         for all_rows, data in X.pieces():
-            for rows, columns in data.bands(n_logits):
+            for rows, columns in data.row_blocks(n_logits):
                 yield rows.stop - rows.start, columns, variances(data, rows, all_rows.start)
 
     n, d = X.shape
     masses = np.empty(n_logits)
     means, inverses = (np.empty((d, n_logits), np.float32) for _ in range(2))
     kernels(X.dtype).diagonals.build(
-        bands(), n, ridge, share, missing, centred, means, inverses, masses, Workspace(),
+        row_blocks(), n, ridge, share, missing, centred, means, inverses, masses, Workspace(),
         team(X.n_threads, 2 * X.nnz * n_logits),
     )  # fmt: skip
     return Diagonals(means, inverses, masses / n)

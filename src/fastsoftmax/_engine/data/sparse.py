@@ -210,21 +210,24 @@ class SparseData:
         return None if array is None else np.ascontiguousarray(array, dtype=self.dtype)
 
     def columns(self, n_logits: int) -> list[Columns]:
-        """X by columns, a band of rows at a time: made once."""
-        if self._bands is None or self._bands[0] != self.band_rows(n_logits):
-            bands = self._band_slices(n_logits)
-            self._bands = self.band_rows(n_logits), [self._columns(r.start, r.stop) for r in bands]
-        return self._bands[1]
+        """X by columns, a block of rows at a time: made once."""
+        if self._row_blocks is None or self._row_blocks[0] != self.rows_of_a_block(n_logits):
+            row_blocks = self._row_block_slices(n_logits)
+            self._row_blocks = (
+                self.rows_of_a_block(n_logits),
+                [self._columns(r.start, r.stop) for r in row_blocks],
+            )
+        return self._row_blocks[1]
 
-    def bands(self, n_logits: int) -> Iterator[tuple[slice, Columns]]:
-        """The rows of each band, and these by columns."""
-        return zip(self._band_slices(n_logits), self.columns(n_logits), strict=True)
+    def row_blocks(self, n_logits: int) -> Iterator[tuple[slice, Columns]]:
+        """The rows of each block, and these by columns."""
+        return zip(self._row_block_slices(n_logits), self.columns(n_logits), strict=True)
 
-    def _band_slices(self, n_logits: int) -> list[slice]:
-        n, rows = self.shape[0], self.band_rows(n_logits)
+    def _row_block_slices(self, n_logits: int) -> list[slice]:
+        n, rows = self.shape[0], self.rows_of_a_block(n_logits)
         return [slice(start, min(start + rows, n)) for start in range(0, n, rows)]
 
-    _bands: tuple[int, list[Columns]] | None = None
+    _row_blocks: tuple[int, list[Columns]] | None = None
 
     def _columns(self, first: int, end: int) -> Columns:
         starts = self.X.indptr
@@ -307,9 +310,9 @@ class SparseData:
         )  # fmt: skip
         return loss, by_b
 
-    def band_rows(self, n_logits: int) -> int:
+    def rows_of_a_block(self, n_logits: int) -> int:
         """Rows that the kernels take at a time."""
-        return self._kernel.band_rows(self.shape[0], n_logits)
+        return self._kernel.rows_of_a_block(self.shape[0], n_logits)
 
     def logits(self, W: NDArray, b: NDArray | None) -> NDArray:
         """X Wᵀ + b, of shape (n, K)."""
