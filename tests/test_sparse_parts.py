@@ -1,4 +1,4 @@
-"""What a fit of sparse X is made of: diagonals of the Hessian, folded features, vectors."""
+"""What a fit of sparse X is made of: diagonals of the Hessian, merged features, vectors."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from sparse_rows import scrambled, table, text
 
 from fastsoftmax._engine.data import DiagonalFactors, SparseData, StoredLogits
 from fastsoftmax._engine.data import diagonals as of_hessian
-from fastsoftmax._engine.data.merged_features import fold
+from fastsoftmax._engine.data.merged_features import merge
 from fastsoftmax._engine.linalg import add, combine, dots, largest, products
 from fastsoftmax._engine.linalg.workspace import Workspace
 from fastsoftmax._engine.solvers.history import History
@@ -139,24 +139,24 @@ def test_a_solve_inverts_the_blocks(k, centred):
     np.testing.assert_allclose(second, 2 * first, rtol=1e-6)
 
 
-# ---- folded features
+# ---- merged features
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("index", [np.int32, np.int64])
-def test_a_fold_is_a_rotation(index, dtype):
+def test_merging_is_a_rotation(index, dtype):
     rng = np.random.default_rng(0)
     rows = scrambled(text(60, 900, rng, dtype), rng, index)
     X = rows.toarray().astype(np.float64)
-    folded, how = fold(rows, 2, Workspace())
+    merged, how = merge(rows, 2, Workspace())
     tolerance = 50 * np.finfo(dtype).eps
-    assert folded.shape == (60, how.features) and folded.dtype == dtype
+    assert merged.shape == (60, how.features) and merged.dtype == dtype
     W = rng.standard_normal((3, how.features))
-    out = how.unfold(W, 2)
+    out = how.split(W, 2)
     assert out.shape == (3, 900)
-    # logits and norms are those of the folded ones, and folding again gives them back
-    np.testing.assert_allclose(X @ out.T, folded @ W.T, atol=tolerance * 10)
-    np.testing.assert_allclose(how.fold(out), W, atol=1e-12)
+    # logits and norms are those of the merged ones, and merging again gives them back
+    np.testing.assert_allclose(X @ out.T, merged @ W.T, atol=tolerance * 10)
+    np.testing.assert_allclose(how.merge(out), W, atol=1e-12)
     entries = np.diff(rows.tocsc().indptr)
     np.testing.assert_allclose((out**2).sum(), (W**2).sum(), rtol=1e-13)
     assert (out[:, entries == 0] == 0).all() and (how.shares[entries == 0] == 0).all()
@@ -166,26 +166,26 @@ def test_a_fold_is_a_rotation(index, dtype):
     np.testing.assert_array_equal(own[how.shared :], how.peaks)
 
 
-def test_a_fold_does_not_depend_on_threads(whole_teams):
+def test_merging_does_not_depend_on_threads(whole_teams):
     rng = np.random.default_rng(1)
     rows = scrambled(text(300, 3000, rng), rng)
     results = []
     for n_threads in (1, 2, 3, 8):
-        X, how = fold(rows, n_threads, Workspace())
-        out = how.unfold(np.ones((2, how.features)), n_threads)
+        X, how = merge(rows, n_threads, Workspace())
+        out = how.split(np.ones((2, how.features)), n_threads)
         results.append([X.data, X.indices, X.indptr, how.owners, how.shares, how.peaks, out])
     for other in results[1:]:
         for a, b in zip(results[0], other, strict=True):
             np.testing.assert_array_equal(a, b)
 
 
-def test_where_a_fold_is_not_worth_it():
+def test_where_merging_is_not_worth_it():
     dense = sparse.csr_array(np.ones((10, 10)))
-    assert fold(dense, 1, Workspace()) is None  # every feature is shared
-    assert fold(sparse.eye_array(50, format="csr"), 1, Workspace()) is None  # one a row already
-    assert fold(sparse.csr_array((50, 20)), 1, Workspace()) is None  # nothing to fold into
+    assert merge(dense, 1, Workspace()) is None  # every feature is shared
+    assert merge(sparse.eye_array(50, format="csr"), 1, Workspace()) is None  # one a row already
+    assert merge(sparse.csr_array((50, 20)), 1, Workspace()) is None  # nothing to merge into
     data = SparseData(dense, 1)
-    assert data.folded() is data
+    assert data.with_merged_features() is data
 
 
 def test_zeros_that_are_stored_are_features_without_weight():
@@ -202,7 +202,7 @@ def test_zeros_that_are_stored_are_features_without_weight():
         ),
         X.shape,
     ).tocsr()
-    _, how = fold(both, 1, Workspace())
+    _, how = merge(both, 1, Workspace())
     assert (how.shares[[3, 6, 9, 12]] == 0).all() and np.isfinite(how.shares).all()
 
 

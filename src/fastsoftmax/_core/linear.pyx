@@ -21,7 +21,7 @@ from fastsoftmax._core.simd cimport real
 from fastsoftmax._core.stored_tiles cimport tiles_read
 from fastsoftmax._core.partitions_logits cimport pack_partitions, rows_logits
 from fastsoftmax._core.partitions_plan cimport (
-    FOLDED, Partitions, carve_partitions, plan_partitions, partitions_bytes,
+    DOTS, Partitions, carve_partitions, plan_partitions, partitions_bytes,
 )
 from fastsoftmax._core.tiles cimport ROWS
 
@@ -101,7 +101,7 @@ def value_and_grad(
     cdef cnp.ndarray memory
     cdef double loss
     if by_partitions(&p, &partitions, to_x != NULL) and not narrow:
-        if p.w and p.labels and not p.logistic and partitions.scheme == FOLDED:
+        if p.w and p.labels and not p.logistic and partitions.scheme == DOTS:
             p.eliminated = most_common(&p)
             partitions = plan_partitions(&p, False)
         while n_threads > 1 and partitions_bytes(&p, &partitions, n_threads) > SCRATCH_BYTES:

@@ -1,6 +1,6 @@
 """Many classes: threads share one gradient and take turns at its parts.
 
-The totals of K classes no longer fit each thread's cache, and logits by `dots` would fold as many
+The totals of K classes no longer fit each thread's cache, and logits by `dots` would sum as many
 partial sums as they add products. So a *block* of rows goes through phases, each a parallel loop:
 
 1. pack    X twice: transposed tiles (features by ROWS rows) and panels (rows by 2*VL features);

@@ -5,8 +5,8 @@ from fastsoftmax._core.linear_problem cimport Problem, aligned, class_at, part_s
 from fastsoftmax._core.simd cimport VL, VL_MOST, real, set1, store, sum_each, vreal
 from fastsoftmax._core.squares cimport load_square, store_square
 from fastsoftmax._core.stored_tiles cimport stored_dots
-from fastsoftmax._core.partitions_plan cimport FOLDED, ROWS_TRANSPOSED, WEIGHTS_TRANSPOSED, Partitions
-from fastsoftmax._core.tiles cimport FOLD, ROWS, Ahead, dot_rows, nothing
+from fastsoftmax._core.partitions_plan cimport DOTS, ROWS_TRANSPOSED, WEIGHTS_TRANSPOSED, Partitions
+from fastsoftmax._core.tiles cimport SUMMED_ROWS, ROWS, Ahead, dot_rows, nothing
 from fastsoftmax._core.transposed_rows cimport pack_rows, pack_weights, tile_after, transposed_logits
 from fastsoftmax._core.transposed_weights cimport logits_in_rows, logits_in_tile, transpose_weights
 
@@ -39,8 +39,8 @@ cdef inline void pack_partitions(const Problem *p, const Partitions *s) noexcept
 
 
 cdef inline bint converted_late(const Problem *p, const Partitions *s) noexcept nogil:
-    """Whether `folded_logits` converts: not where features lie apart, which takes many at a time."""
-    return s.scheme == FOLDED and not p.in_place and p.cells.column_step == p.cells.size and p.w != NULL
+    """Whether `logits_by_dots` converts: not where features lie apart, which takes many at a time."""
+    return s.scheme == DOTS and not p.in_place and p.cells.column_step == p.cells.size and p.w != NULL
 
 
 cdef inline Cells block_rows(
@@ -48,7 +48,7 @@ cdef inline Cells block_rows(
 ) noexcept nogil:
     """Rows of X with their features side by side: in place where they can be, else in the buffer.
 
-    There `folded_logits` puts them, if it is called; which leaves them in L1 for its own use.
+    There `logits_by_dots` puts them, if it is called; which leaves them in L1 for its own use.
     """
     cdef Cells rows = p.cells
     if p.in_place:
@@ -63,7 +63,7 @@ cdef inline Cells block_rows(
     return rows
 
 
-cdef inline void folded_logits(
+cdef inline void logits_by_dots(
     const Problem *p, const Partitions *s, Py_ssize_t start, const Cells *block, Py_ssize_t t,
     Py_ssize_t n, vreal *partial, real *z,
 ) noexcept nogil:
@@ -73,11 +73,11 @@ cdef inline void folded_logits(
     cdef Py_ssize_t ahead = NEAR // (min(s.width, p.d) * block.size)
     cdef int rows, most
     cdef vreal v
-    for first from 0 <= first < ROWS by FOLD:
-        if first + FOLD > n:
-            for i in range(s.k * FOLD):
+    for first from 0 <= first < ROWS by SUMMED_ROWS:
+        if first + SUMMED_ROWS > n:
+            for i in range(s.k * SUMMED_ROWS):
                 partial[i] = set1(0.)
-        end = min(first + FOLD, n)
+        end = min(first + SUMMED_ROWS, n)
         for c in range(s.class_blocks):
             k0 = part_start(s.k, s.class_blocks, c)
             nk = part_start(s.k, s.class_blocks, c + 1) - k0
@@ -94,13 +94,13 @@ cdef inline void folded_logits(
                         block.type, rows, <int>nk, x + i * block.row_step + j * block.size, stride,
                         max(ahead, most) * stride, min(s.width, p.d - j),
                         s.w + k0 * rounded_up(p.d, VL) + nk * j, j > 0,
-                        partial + k0 * FOLD + i - first)
+                        partial + k0 * SUMMED_ROWS + i - first)
                     i += rows
         for k in range(p.k):
-            for i from 0 <= i < FOLD by VL:
+            for i from 0 <= i < SUMMED_ROWS by VL:
                 v = set1(p.b[class_at(p, <int>k)] if p.b else 0.)
                 if k < s.k:
-                    v = v + sum_each(partial + k * FOLD + i)
+                    v = v + sum_each(partial + k * SUMMED_ROWS + i)
                 store(z + k * ROWS + first + i, v)
 
 
@@ -113,8 +113,8 @@ cdef inline void tile_logits(
     cdef real *tile = <real *>room
     cdef Ahead next
     cdef Py_ssize_t i
-    if s.scheme == FOLDED:
-        folded_logits(p, s, start, block, t, n, <vreal *>room, z)
+    if s.scheme == DOTS:
+        logits_by_dots(p, s, start, block, t, n, <vreal *>room, z)
         return
     next = tile_after(p, start + t) if s.n_partitions == 0 else nothing()
     if s.scheme == WEIGHTS_TRANSPOSED:
@@ -135,7 +135,7 @@ cdef inline void store_block(
     """Logits of a block of rows into p.stored."""
     cdef Py_ssize_t n = min(s.block, p.n - start), t
     cdef Cells x = p.cells
-    if s.scheme == FOLDED:
+    if s.scheme == DOTS:
         x = block_rows(p, s, start, n, <real *>(scratch + aligned(s.room)))
     for t from 0 <= t < n by ROWS:
         tile_logits(

@@ -2,11 +2,11 @@
 
 from fastsoftmax._core.linear_problem cimport ALIGNMENT, Problem, aligned, part_start, rounded_up
 from fastsoftmax._core.simd cimport CLASS_BLOCK, VL, real, vreal
-from fastsoftmax._core.tiles cimport FOLD, ROWS, dot_rows
+from fastsoftmax._core.tiles cimport SUMMED_ROWS, ROWS, dot_rows
 
 cdef enum:
-    FEW = 4  # classes whose partial sums are folded however few the features, and one more for 8 each,
-    FOLDS = 352  # classes times lanes, up to which lanes are summed
+    FEW = 4  # classes whose lanes are summed however few the features, and one more for 8 each,
+    MOST_LANE_SUMS = 352  # classes times lanes, up to which lanes are summed
     SPARE = 20  # of so many classes and one empty lane the weights are transposed, not the rows
     BLOCK_BYTES = 128 * 1024  # of X, twice that for two tiles: this, the next and the sums stay in L2
     SUM_ROWS = 640  # whose products are summed before the sum goes to the totals; of a block, at most
@@ -17,7 +17,7 @@ cdef enum:
 
 
 cdef enum Scheme:  # of logits
-    FOLDED  # `dots` along the features, whose partial sums are folded
+    DOTS  # `dots` along the features, whose lanes are summed
     ROWS_TRANSPOSED  # `product` with the rows of a tile side by side
     WEIGHTS_TRANSPOSED  # `product` with classes side by side
 
@@ -28,7 +28,7 @@ cdef struct Partitions:
     Scheme scheme  # of the logits
     Py_ssize_t class_blocks
     Py_ssize_t block  # rows, a multiple of ROWS
-    Py_ssize_t converted  # rows converted at a time, a divisor of FOLD
+    Py_ssize_t converted  # rows converted at a time, a divisor of SUMMED_ROWS
     Py_ssize_t width  # features whose packed weights stay in L1 while VL rows pass; times VL
     Py_ssize_t n_partitions
     bint is_short  # whether partitions are so short that sums of their rows in `real` are their totals
@@ -50,8 +50,8 @@ cdef inline Scheme logits_scheme(const Problem *p, bint in_rows) noexcept nogil:
     that, and the lanes that the last vector of classes leaves empty are multiplied too.
     """
     cdef Py_ssize_t lanes = rounded_up(p.k, VL)
-    if p.w == NULL or p.k <= min(FEW + p.d // 8, FOLDS // VL):
-        return FOLDED
+    if p.w == NULL or p.k <= min(FEW + p.d // 8, MOST_LANE_SUMS // VL):
+        return DOTS
     if in_rows or (2 * p.k <= p.d and SPARE * (lanes - p.k) <= p.k):
         return WEIGHTS_TRANSPOSED
     return ROWS_TRANSPOSED
@@ -64,9 +64,9 @@ cdef inline Partitions plan_partitions(const Problem *p, bint in_rows) noexcept 
     s.padded = rounded_up(p.d, VL)
     s.scheme = logits_scheme(p, in_rows)
     s.k = p.k - 1 if p.eliminated >= 0 else p.k
-    if s.scheme == FOLDED:
+    if s.scheme == DOTS:
         s.packed = s.k * rounded_up(p.d, 2 * VL)
-        s.room = s.k * FOLD * <Py_ssize_t>sizeof(vreal)
+        s.room = s.k * SUMMED_ROWS * <Py_ssize_t>sizeof(vreal)
     elif s.scheme == ROWS_TRANSPOSED:
         s.packed = s.k * rounded_up(p.d, ROWS)
         s.room = p.d * ROWS * size
@@ -78,7 +78,7 @@ cdef inline Partitions plan_partitions(const Problem *p, bint in_rows) noexcept 
     s.block = max(BLOCK_BYTES // s.block // ROWS, min(2 * BLOCK_BYTES // s.block // ROWS, 2), 1)
     s.block = min(s.block * ROWS, SUM_ROWS)
     blocks = (p.n + s.block - 1) // s.block
-    s.converted = FOLD
+    s.converted = SUMMED_ROWS
     while s.converted * s.padded * size > CONVERTED_BYTES and (
             s.converted > dot_rows(<int>part_start(s.k, s.class_blocks, 1))):  # those of the first block
         s.converted //= 2

@@ -25,7 +25,7 @@ from fastsoftmax._core.simd cimport (
     select_gt, set1, store, sum_all, vreal,
 )
 from fastsoftmax._core.softmax_tile cimport (
-    fold, highest, nan_or_zero, normaliser, sum_of_others, to_probabilities,
+    across_lanes, highest, nan_or_zero, normaliser, sum_of_others, to_probabilities,
 )
 from fastsoftmax._core.tiles cimport ROWS
 
@@ -215,7 +215,7 @@ cdef void product_with_jacobian(
     cdef Py_ssize_t k
     for k in range(n):
         dot = dot + load(p + k * step) * load(u + k * step)
-    dot = fold(dot, along)
+    dot = across_lanes(dot, along)
     for k in range(n):
         store(p + k * step, load(p + k * step) * (load(u + k * step) - dot))
 

@@ -30,7 +30,7 @@ ctypedef fused direct:  # numbers of X that become `real` as they are loaded
 
 cdef enum:
     ROWS = 32  # rows of a tile; a multiple of VL on every build
-    FOLD = 4 * sizeof(real)  # rows whose partial sums are folded at a time; divides ROWS, multiple of VL
+    SUMMED_ROWS = 4 * sizeof(real)  # rows whose lanes are summed at a time; divides ROWS
     MOST = 12  # the largest CLASS_BLOCK of any build
 
 
@@ -66,7 +66,7 @@ cdef inline inlined dots_of(
     if more:
         for k in range(nk):
             for i in range(rows):
-                sums[k][i] = out[k * FOLD + i]
+                sums[k][i] = out[k * SUMMED_ROWS + i]
     for j from 0 <= j <= d - VL by VL:
         for i in range(rows):
             a[i] = load_stored(x + i * stride + j)
@@ -86,7 +86,7 @@ cdef inline inlined dots_of(
                 sums[k][i] = multiply_add(a[i], v, sums[k][i])
     for k in range(nk):
         for i in range(rows):
-            out[k * FOLD + i] = sums[k][i]
+            out[k * SUMMED_ROWS + i] = sums[k][i]
     return 0
 
 
@@ -105,7 +105,7 @@ cdef inline outlined dots(
     int rows, int nk, const direct *x, Py_ssize_t stride, Py_ssize_t ahead, Py_ssize_t d,
     const real *w, bint more, vreal *out,
 ) noexcept nogil:
-    """out[k*FOLD + i]: x_i·w_k as VL partial sums, for nk <= CLASS_BLOCK classes.
+    """out[k*SUMMED_ROWS + i]: x_i·w_k as VL partial sums, for nk <= CLASS_BLOCK classes.
 
     Rows are dot_rows(nk) or, where fewer are left, 1. w holds VL features of each of the nk classes,
     then the next VL, zeros behind the last. With `more` the sums are added to what `out` holds.

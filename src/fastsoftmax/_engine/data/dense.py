@@ -137,8 +137,8 @@ class DenseData:
         scale = b"" if self._feature_scale is None else self._feature_scale.tobytes()
         return hashlib.blake2b(some.tobytes() + scale, digest_size=16).digest()
 
-    def folded(self) -> Self:
-        """Itself: what `SparseData` folds, dense X has not."""
+    def with_merged_features(self) -> Self:
+        """Itself: dense X has no singleton features."""
         return self
 
     @property

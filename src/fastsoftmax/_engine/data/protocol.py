@@ -33,7 +33,7 @@ class Data(Protocol):
     def scaled(self, units: NDArray[np.float64]) -> "Data":
         """The same with each feature times a number."""
 
-    def folded(self) -> "Data":
+    def with_merged_features(self) -> "Data":
         """The same with fewer features, if they can be had by a rotation."""
 
     def to_float64(self) -> "Data":

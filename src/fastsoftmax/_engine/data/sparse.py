@@ -9,7 +9,7 @@ from scipy import sparse
 
 from fastsoftmax._core import kernels
 from fastsoftmax._engine.data.dense import DenseData, Gradients
-from fastsoftmax._engine.data.merged_features import Fold, fold
+from fastsoftmax._engine.data.merged_features import Merger, merge
 from fastsoftmax._engine.data.moments import Moments, sparse_moments
 from fastsoftmax._engine.data.stored_logits import StoredLogits
 from fastsoftmax._engine.linalg.workspace import Workspace
@@ -97,7 +97,7 @@ class SparseData:
         workspace: Workspace | None = None,
     ) -> None:
         self.X = X
-        self.fold: Fold | None = None
+        self.merger: Merger | None = None
         self.n_threads = n_threads
         self._rows = X.data, X.indices, X.indptr
         self._kernel = kernels(X.dtype).sparse
@@ -138,7 +138,7 @@ class SparseData:
         X, units = self._scaled_from or (self.X, np.ones(self.shape[1]))
         exact = with_scaled(X, units, np.dtype(np.float64))
         data = SparseData(exact, self.n_threads, self._workspace)
-        data.fold = self.fold
+        data.merger = self.merger
         return data
 
     def to_float32(self, most: int) -> "SparseData":
@@ -169,13 +169,13 @@ class SparseData:
         """Every step-th row."""
         return self if step == 1 else self.rows(slice(None, None, step))
 
-    def folded(self) -> "SparseData":
-        """The same with the features folded that one row alone has, where that is worth it."""
-        result = fold(self.X, self.n_threads, self._workspace)
+    def with_merged_features(self) -> "SparseData":
+        """The same with singleton features merged, where that is worth it."""
+        result = merge(self.X, self.n_threads, self._workspace)
         if result is None:
             return self
         data = SparseData(result[0], self.n_threads, self._workspace)
-        data.fold = result[1]
+        data.merger = result[1]
         return data
 
     @property

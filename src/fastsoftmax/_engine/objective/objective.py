@@ -130,7 +130,7 @@ class Objective:
                 data = data.to_float64()
             data, told = kind.suited(data, weights, units, fit_intercept, self.penalty)
             # a rotation of features leaves an L2 penalty as it is, if it is that of all of them
-            data = data if l1 or told is not None or len(self.free) else data.folded()
+            data = data if l1 or told is not None or len(self.free) else data.with_merged_features()
         self._exact = self.data = data
         self._copied = 0  # bytes
         self._take(data)
