@@ -273,13 +273,13 @@ def test_threads_change_no_bit(k, dtype):
 
 def logistic_parts(z, Y):
     """Losses of rows, A - Y, and A in float64."""
-    A, known = 1 / (1 + np.exp(-z)), Y != 2  # 2 is a switch of which nothing is known
+    A, known = 1 / (1 + np.exp(-z)), Y != 2  # 2 is a missing indicator
     return (known * (np.logaddexp(0, z) - Y * z)).sum(axis=1), known * (A - Y), known * A
 
 
 @given(
     st.integers(1, 120), st.integers(1, 20), st.integers(0, 2**31), st.sampled_from(FLOATS),
-    st.sampled_from(("switches", "probabilities")), st.booleans(),
+    st.sampled_from(("indicators", "probabilities")), st.booleans(),
 )  # fmt: skip
 @settings(deadline=None, max_examples=100, database=None)
 def test_logistic_functions_along_a_line(n, k, seed, dtype, kind, weighted):

@@ -38,7 +38,7 @@ REFINEMENTS = 20  # of a Newton step, at most
 FLAT = 1e-15  # of the largest curvature: one that may be rounding
 SOLVED = 1e-24  # of the square of its residual: nothing more is left of it
 HESSIAN_PARAMETERS = 2048  # at most, for all of the Hessian
-UNKNOWN = 2  # of a target: neither on, 1, nor off, 0
+MISSING = 2  # of a target: neither on, 1, nor off, 0
 
 
 class Curvature:
@@ -314,7 +314,7 @@ class GramCurvature(Curvature):
         o = self._objective
         P, Q = probabilities(line.logits(0))
         if o.targets.dtype == np.uint8:
-            P[o.targets == UNKNOWN] = 0  # a logit has no loss there, hence no curvature
+            P[o.targets == MISSING] = 0  # a logit has no loss there, hence no curvature
         k, size = o.shape
 
         def gram(drawn: Draw) -> NDArray:

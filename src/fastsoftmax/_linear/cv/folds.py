@@ -23,7 +23,7 @@ from fastsoftmax._linear.problem.problem import Problem
 from fastsoftmax._linear.problem.targets import class_totals
 from fastsoftmax._validation import folds as check_folds
 
-UNKNOWN = 2  # of a switch
+MISSING = 2  # of an indicator
 
 
 class Fit(NamedTuple):
@@ -64,10 +64,10 @@ def fit_folds(
     once = all(mask.max() <= 1 for mask in masks)  # no row more than once in a fold
     together = problem.targets.n_logits == 1 and codes.ndim == 1 and not problem.l1_ratio and once
     if together:
-        switches = np.stack([np.where(mask > 0, codes, UNKNOWN) for mask in masks], axis=1)
+        indicators = np.stack([np.where(mask > 0, codes, MISSING) for mask in masks], axis=1)
         problem = problem._replace(
             targets=problem.targets._replace(
-                values=np.ascontiguousarray(switches, np.uint8), n_logits=len(masks)
+                values=np.ascontiguousarray(indicators, np.uint8), n_logits=len(masks)
             )
         )
     # its scales are those of the strongest penalty: features whose scale is their own, far below
