@@ -84,11 +84,11 @@ def test_draws_by_the_probabilities_of_logits(n, dtype):
     p, weights, squares, r = problem(n, 7, dtype)
     logits = stored(np.log(np.maximum(p, 1e-20)), dtype)
     of = logits.probabilities()
-    room = logits.like()
+    out = logits.like()
     expected = of.draw_pairs(1000, 0, r, weights, squares)
-    got = room.draw_pairs(1000, 0, r, weights, squares, of=logits)
+    got = out.draw_pairs(1000, 0, r, weights, squares, of=logits)
     assert all(np.array_equal(a, b) for a, b in zip(got, expected, strict=True))
-    np.testing.assert_array_equal(room.table(), of.table())
+    np.testing.assert_array_equal(out.table(), of.table())
 
 
 @pytest.mark.kernel
@@ -129,8 +129,8 @@ def test_assembled_as_defined(k, size, dtype):
     )
     lower = [np.tril(result[0]) for result in results]
     assert np.array_equal(lower[0], lower[1]) and np.array_equal(lower[0], lower[2])
-    room = np.empty_like(results[0])
-    assert assemble_joint_hessian(grams, shared, shares, common, ridge, 1, room) is room
+    out = np.empty_like(results[0])
+    assert assemble_joint_hessian(grams, shared, shares, common, ridge, 1, out) is out
 
 
 @pytest.mark.parametrize("rare", [False, True])

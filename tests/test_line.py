@@ -137,30 +137,30 @@ def test_a_step_on_the_way_is_a_step_made_before(n, d, k, dtype):
     rng = np.random.default_rng(k)
     X, z, change = (rng.normal(size=s).astype(dtype) for s in ((n, d), (n, k), (n, k)))
     y = rng.integers(max(k, 2), size=n).astype(np.int32)
-    logits, room, before = (stored(a, np.dtype(dtype), 2) for a in (z, change, z))
-    before.move(room, 0.3)
+    logits, held, before = (stored(a, np.dtype(dtype), 2) for a in (z, change, z))
+    before.move(held, 0.3)
     data = DenseData(X, 2)
-    got = data.value_and_grad(None, None, y, None, 1 / n, stored=logits, step=(room, 0.3))
+    got = data.value_and_grad(None, None, y, None, 1 / n, stored=logits, step=(held, 0.3))
     expected = data.value_and_grad(None, None, y, None, 1 / n, stored=before)
     assert got[0] == expected[0]
     assert got[1].W.tobytes() == expected[1].W.tobytes()
     np.testing.assert_array_equal(logits.table(), before.table())
-    np.testing.assert_array_equal(room.table(), change)
+    np.testing.assert_array_equal(held.table(), change)
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize(("n", "k"), [(1, 1), (32, 3), (333, 26)])
 def test_sums_of_classes(n, k, dtype):
     z, other = np.random.default_rng(n).normal(size=(2, n, k)).astype(dtype)
-    room, less = stored(z, np.dtype(dtype)), stored(other, np.dtype(dtype))
-    for logits in (room, less):
+    held, less = stored(z, np.dtype(dtype)), stored(other, np.dtype(dtype))
+    for logits in (held, less):
         logits.put(logits.table().copy())  # 0 in the rows that the last tile lacks
     tol = {"rtol": 1e-5, "atol": 1e-5}
     z, other = z.astype(float), other.astype(float)
-    np.testing.assert_allclose(room.class_sums(), z.sum(axis=0), **tol)
-    np.testing.assert_allclose(room.class_sums(less.tiles), np.abs(z - other).sum(axis=0), **tol)
+    np.testing.assert_allclose(held.class_sums(), z.sum(axis=0), **tol)
+    np.testing.assert_allclose(held.class_sums(less.tiles), np.abs(z - other).sum(axis=0), **tol)
     wide = less.tiles.astype(np.float64)  # of a fit before, in another precision
-    np.testing.assert_allclose(room.class_sums(wide), np.abs(z - other).sum(axis=0), **tol)
+    np.testing.assert_allclose(held.class_sums(wide), np.abs(z - other).sum(axis=0), **tol)
 
 
 @pytest.mark.parametrize("dtype", FLOATS)

@@ -50,8 +50,8 @@ def check(X, rows, W, b, target, weights=None, n_threads=1):
         assert tuple(name for name in "Wb" if getattr(grads, name) is not None) == wrt
         for actual, right, bound in zip((loss, *grads), exact, bounds, strict=True):
             if actual is not None:
-                room = eps * abs(scale * np.asarray(right))
-                assert_near(actual, scale * np.asarray(right), scale * bound + room)
+                tolerance = eps * abs(scale * np.asarray(right))
+                assert_near(actual, scale * np.asarray(right), scale * bound + tolerance)
                 assert actual is loss or actual.dtype == X.dtype
 
 

@@ -218,7 +218,7 @@ def test_vectors(dtype, whole_teams):
         a, v = (rng.standard_normal(n).astype(dtype) for _ in range(2))
         wide = rng.standard_normal(n)
         order = [2, 0, 3]
-        room = n**0.5 * 10 * eps
+        tolerance = n**0.5 * 10 * eps
         results = []
         for n_threads in (1, 2, 3, 8):
             out, moved = np.empty(n, dtype), wide.copy()
@@ -234,9 +234,9 @@ def test_vectors(dtype, whole_teams):
             for x, y in zip(results[0], other, strict=True):
                 np.testing.assert_array_equal(x, y)
         got = results[0]
-        np.testing.assert_allclose(got[0], rows[order].astype(float) @ v, atol=room)
+        np.testing.assert_allclose(got[0], rows[order].astype(float) @ v, atol=tolerance)
         w, s = wide[: n - n // 3], v[: n - n // 3].astype(float)
-        np.testing.assert_allclose(got[1], [w @ w, w @ s, s @ s], atol=room)
+        np.testing.assert_allclose(got[1], [w @ w, w @ s, s @ s], atol=tolerance)
         assert got[2] == abs(v).max()
         exact = -0.5 * a + np.array([1.0, 2.0, -3.0]) @ rows[order]
         np.testing.assert_allclose(got[3], exact, atol=40 * eps)

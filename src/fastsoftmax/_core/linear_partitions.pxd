@@ -127,8 +127,8 @@ cdef inline void run_partition(
     cdef double *bias = totals + s.bias
     cdef real *z = <real *>scratch
     cdef real *targets = z + s.block * p.k
-    cdef char *room = scratch + aligned((s.block + (0 if p.labels else ROWS)) * p.k * sizeof(real))
-    cdef real *sums = <real *>(room + aligned(s.room))
+    cdef char *tile_scratch = scratch + aligned((s.block + (0 if p.labels else ROWS)) * p.k * sizeof(real))
+    cdef real *sums = <real *>(tile_scratch + aligned(s.tile_bytes))
     cdef real *buffer = sums + s.padded * s.k
     cdef Cells x
     cdef bint losses = p.w != NULL or p.stored != NULL
@@ -152,7 +152,7 @@ cdef inline void run_partition(
             if p.stored:
                 take_stored(p, start + t, z + t * p.k)
             else:
-                tile_logits(p, s, start, &x, t, i, room, z + t * p.k)
+                tile_logits(p, s, start, &x, t, i, tile_scratch, z + t * p.k)
             tile_loss(p, start + t, i, z + t * p.k, targets, bias + p.k * VL)
             for k in range(p.k):
                 add_to_doubles(bias + k * VL, tile_sums(z + t * p.k + k * ROWS))

@@ -66,15 +66,15 @@ def solve(
     cdef const double *given = doubles(right, "right")
     cdef double *to = doubles(out, "out")
     cdef Py_ssize_t groups = (b.k + GROUP - 1) // GROUP, i
-    cdef Py_ssize_t room = aligned(GROUP * (b.wide + 2 * b.deep) * sizeof(real))
-    cdef cnp.ndarray memory = workspace(ALIGNMENT + n_threads * room)
+    cdef Py_ssize_t each = aligned(GROUP * (b.wide + 2 * b.deep) * sizeof(real))
+    cdef cnp.ndarray memory = workspace(ALIGNMENT + n_threads * each)
     cdef char *scratch = bytes_of(memory)
     scratch += (ALIGNMENT - <size_t>scratch % ALIGNMENT) % ALIGNMENT
     for i in prange(groups, nogil=True, schedule="static", num_threads=n_threads,
                     use_threads_if=n_threads > 1):
         solve_classes(
             &b, part_start(b.k, groups, i), part_start(b.k, groups, i + 1), given, to,
-            <real *>(scratch + threadid() * room))
+            <real *>(scratch + threadid() * each))
 
 
 cdef void solve_classes(

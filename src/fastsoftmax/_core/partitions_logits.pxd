@@ -106,15 +106,15 @@ cdef inline void logits_by_dots(
 
 cdef inline void tile_logits(
     const Problem *p, const Partitions *s, Py_ssize_t start, const Cells *block, Py_ssize_t t,
-    Py_ssize_t n, char *room, real *z,
+    Py_ssize_t n, char *tile_scratch, real *z,
 ) noexcept nogil:
     """z[k*ROWS + i] = x_i·w_k + b_k for n <= ROWS rows from row t on of the block at `start`, which
     holds or gets them; b_k for the rows that the tile lacks."""
-    cdef real *tile = <real *>room
+    cdef real *tile = <real *>tile_scratch
     cdef Ahead next
     cdef Py_ssize_t i
     if s.scheme == DOTS:
-        logits_by_dots(p, s, start, block, t, n, <vreal *>room, z)
+        logits_by_dots(p, s, start, block, t, n, <vreal *>tile_scratch, z)
         return
     next = tile_after(p, start + t) if s.n_partitions == 0 else nothing()
     if s.scheme == WEIGHTS_TRANSPOSED:
@@ -136,7 +136,7 @@ cdef inline void store_block(
     cdef Py_ssize_t n = min(s.block, p.n - start), t
     cdef Cells x = p.cells
     if s.scheme == DOTS:
-        x = block_rows(p, s, start, n, <real *>(scratch + aligned(s.room)))
+        x = block_rows(p, s, start, n, <real *>(scratch + aligned(s.tile_bytes)))
     for t from 0 <= t < n by ROWS:
         tile_logits(
             p, s, start, &x, t, min(ROWS, n - t), scratch, p.stored + (start + t) * p.k)
@@ -148,17 +148,17 @@ cdef inline void rows_logits(
     """Logits of up to ROWS rows from `start` on into their rows of `to` (n, k)."""
     cdef Py_ssize_t n = min(ROWS, p.n - start), i, k
     cdef real *z = <real *>scratch
-    cdef char *room = scratch + aligned(ROWS * p.k * sizeof(real))
+    cdef char *tile_scratch = scratch + aligned(ROWS * p.k * sizeof(real))
     cdef vreal square[VL_MOST]
     cdef Ahead next
     cdef Cells x
     to += start * p.k
     if s.scheme == WEIGHTS_TRANSPOSED:
         next = tile_after(p, start)
-        logits_in_rows(p, s.w, start, n, <real *>room, &next, to)
+        logits_in_rows(p, s.w, start, n, <real *>tile_scratch, &next, to)
         return
-    x = block_rows(p, s, start, n, <real *>(room + aligned(s.room)))
-    tile_logits(p, s, start, &x, 0, n, room, z)
+    x = block_rows(p, s, start, n, <real *>(tile_scratch + aligned(s.tile_bytes)))
+    tile_logits(p, s, start, &x, 0, n, tile_scratch, z)
     for i from 0 <= i < n by VL:
         for k from 0 <= k < p.k by VL:
             load_square(z + k * ROWS + i, ROWS, 1, p.k - k, n - i, square)

@@ -35,7 +35,7 @@ cdef struct Partitions:
     Py_ssize_t totals  # doubles of a partition, or their room: gradient of W by `columns`,
     Py_ssize_t bias  # from here on of b (k, VL) and loss (VL), which are doubles always
     Py_ssize_t packed  # numbers of packed W
-    Py_ssize_t room  # bytes of a transposed tile, or of partial sums
+    Py_ssize_t tile_bytes  # of a transposed tile, or of partial sums
     Py_ssize_t scratch  # bytes a thread
     # carved out of the workspace
     real *w
@@ -66,13 +66,13 @@ cdef inline Partitions plan_partitions(const Problem *p, bint in_rows) noexcept 
     s.k = p.k - 1 if p.eliminated >= 0 else p.k
     if s.scheme == DOTS:
         s.packed = s.k * rounded_up(p.d, 2 * VL)
-        s.room = s.k * SUMMED_ROWS * <Py_ssize_t>sizeof(vreal)
+        s.tile_bytes = s.k * SUMMED_ROWS * <Py_ssize_t>sizeof(vreal)
     elif s.scheme == ROWS_TRANSPOSED:
         s.packed = s.k * rounded_up(p.d, ROWS)
-        s.room = p.d * ROWS * size
+        s.tile_bytes = p.d * ROWS * size
     else:
         s.packed = rounded_up(s.k, VL) * p.d
-        s.room = (2 * VL + s.padded) * ROWS * size
+        s.tile_bytes = (2 * VL + s.padded) * ROWS * size
     s.class_blocks = (s.k + CLASS_BLOCK - 1) // CLASS_BLOCK
     s.block = max(s.padded, p.k) * size
     s.block = max(BLOCK_BYTES // s.block // ROWS, min(2 * BLOCK_BYTES // s.block // ROWS, 2), 1)
@@ -95,7 +95,7 @@ cdef inline Partitions plan_partitions(const Problem *p, bint in_rows) noexcept 
         s.totals += s.bias
     s.scratch = (
         aligned((s.block + (0 if p.labels else ROWS)) * p.k * size)
-        + aligned(s.room)
+        + aligned(s.tile_bytes)
         + s.padded * s.k * size
         + s.block * (2 * VL if p.in_place else s.padded) * size)
     return s

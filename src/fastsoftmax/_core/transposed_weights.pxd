@@ -71,13 +71,13 @@ cdef inline void multiply_panel(
 
 
 cdef inline void logits_in_tile(
-    const Problem *p, const real *w, Py_ssize_t start, Py_ssize_t n, real *room, const Ahead *next,
+    const Problem *p, const real *w, Py_ssize_t start, Py_ssize_t n, real *scratch, const Ahead *next,
     real *z,
 ) noexcept nogil:
     """z[k*ROWS + i] of n <= ROWS rows from `start` on; b_k for the rows that the tile lacks."""
-    cdef real *products = room
+    cdef real *products = scratch
     cdef Py_ssize_t stride, c, i, k, half, width
-    cdef const real *rows = rows_in_place(p, start, n, room + 2 * VL * ROWS, &stride)
+    cdef const real *rows = rows_in_place(p, start, n, scratch + 2 * VL * ROWS, &stride)
     cdef vreal v[VL_MOST]
     cdef double b
     for c from 0 <= c < p.k by 2 * VL:
@@ -96,13 +96,13 @@ cdef inline void logits_in_tile(
 
 
 cdef inline void logits_in_rows(
-    const Problem *p, const real *w, Py_ssize_t start, Py_ssize_t n, real *room, const Ahead *next,
+    const Problem *p, const real *w, Py_ssize_t start, Py_ssize_t n, real *scratch, const Ahead *next,
     real *out,
 ) noexcept nogil:
     """The same into out (n, k)."""
-    cdef real *products = room
+    cdef real *products = scratch
     cdef Py_ssize_t stride, c, i, half, width, left
-    cdef const real *rows = rows_in_place(p, start, n, room + 2 * VL * ROWS, &stride)
+    cdef const real *rows = rows_in_place(p, start, n, scratch + 2 * VL * ROWS, &stride)
     cdef vreal b
     for c from 0 <= c < p.k by 2 * VL:
         width = panel(p, c)

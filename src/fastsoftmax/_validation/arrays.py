@@ -1,4 +1,4 @@
-"""What the user passes in as arrays of numbers, from wherever they come: a wing of `_validation`.
+"""What the user passes in as arrays of numbers, from wherever they come (part of `_validation`).
 
 X keeps its dtype and its memory; what is small beside it is converted.
 """

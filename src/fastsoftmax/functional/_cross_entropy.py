@@ -89,7 +89,7 @@ def _losses(logits, target, axis, temperature, reduction, out, wants_gradient, n
     check.not_empty(layout.split, "logits")
     distinct(z, out, "logits")
     target = _Target.of(target, layout, z.dtype, **options)
-    to = layout.room(z, dtype, out) if wants_gradient else None
+    to = layout.output(z, dtype, out) if wants_gradient else None
     if target.given is not None:
         distinct(target.given, to, "target")
     losses = np.empty(outer * inner, z.dtype)

@@ -78,7 +78,7 @@ def with_changed(
 class SparseData:
     """X, and the products with it that the kernels offer.
 
-    Weights are (K, D) arrays in Fortran's order, as all of this room's: the classes of a feature
+    Weights are (K, D) arrays in Fortran's order, as all of this module's: the classes of a feature
     side by side.
 
     Parameters

@@ -146,7 +146,7 @@ class ColumnModel:
         self._objective = objective
         self.set = s = WorkingSet(objective, line, objective.data.shape[1])
         weights, union = s.weights, s.union
-        require_room(objective, union)
+        require_memory(objective, union)
         self._data = objective.data.only(union)
         X = self._data.X
         self._columns = np.where(weights, np.searchsorted(union, s.features), 0)
@@ -163,8 +163,8 @@ class ColumnModel:
 
     def _weigh(self, line: PenalisedLine) -> None:
         sample = line.sample()
-        sample.logits.variances(self._objective.weights, sample.room)
-        self._weighted.weigh(sample.room.table().T / self._objective.data.shape[0])
+        sample.logits.variances(self._objective.weights, sample.scratch)
+        self._weighted.weigh(sample.scratch.table().T / self._objective.data.shape[0])
 
     def damp(self, damping: float) -> None:
         """Make directions so much stiffer, of what they are where classes are equally probable."""
@@ -214,9 +214,9 @@ class ColumnModel:
         at = classes[self._of_weights], self._columns[self._of_weights]
         W = np.zeros((self._width, len(table))).T
         W[at] = table[self._of_weights]
-        self._data.store_logits(W, table[:, 0] if s.intercept else None, line.room())
+        self._data.store_logits(W, table[:, 0] if s.intercept else None, line.scratch())
         _, grads = self._data.value_and_grad(
-            None, None, None, None, 1 / o.data.shape[0], stored=line.curve(line.room())
+            None, None, None, None, 1 / o.data.shape[0], stored=line.curve(line.scratch())
         )
         o.n_passes += self._share
         out = np.zeros(table.shape)
@@ -226,7 +226,7 @@ class ColumnModel:
         return out + self._ridges * table
 
 
-def require_room(objective: "Objective", features: NDArray) -> None:
+def require_memory(objective: "Objective", features: NDArray) -> None:
     """Raise where the columns of some features, which are held, take too much memory.
 
     Of X in memory there is room for as much again.

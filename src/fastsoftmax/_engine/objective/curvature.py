@@ -78,8 +78,8 @@ class Curvature:
         they add to the trace: rows with rare features are few, and all that tells of these.
         """
         sample, weights, squares = self._sample(line)
-        sample.logits.variances(weights, sample.room)
-        return sample.room.draw(rows, seed, squares), sample.step, sample.logits.n
+        sample.logits.variances(weights, sample.scratch)
+        return sample.scratch.draw(rows, seed, squares), sample.step, sample.logits.n
 
     def draw_pairs(self, line: Line, wanted: int, seed: int) -> tuple[Draw, int, int]:
         """So many rows and pairs of classes, in the same way, by p_k p_l.
@@ -97,7 +97,7 @@ class Curvature:
             wanted //= 2
             others = np.ones(sample.logits.n) if weights is None else weights.astype(float)
             others[far.rows] = 0
-        drawn = sample.room.draw_pairs(wanted, seed, resistances, others, squares, of=sample.logits)
+        drawn = sample.scratch.draw_pairs(wanted, seed, resistances, others, squares, of=sample.logits)
         if far:
             P = far.probabilities(sample.logits)
             leverages = far.set_reference(P, self._masses(line)).leverages

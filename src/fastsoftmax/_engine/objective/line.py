@@ -29,10 +29,10 @@ if TYPE_CHECKING:
 
 
 class Sample(NamedTuple):
-    """Logits of every step-th row, and room of their size until the next `set_direction`."""
+    """Logits of every step-th row, and scratch of their size until the next `set_direction`."""
 
     logits: StoredLogits
-    room: StoredLogits
+    scratch: StoredLogits
     step: int
 
 

@@ -58,7 +58,7 @@ class PenalisedLine(StoredLine):
         trial = self.evaluate_both_sides(t)
         return Trial(trial.value, trial.right, trial.curvature)
 
-    def room(self) -> StoredLogits:
+    def scratch(self) -> StoredLogits:
         """Of the logits' size, until the next `set_direction`."""
         return self._all_rows.change
 

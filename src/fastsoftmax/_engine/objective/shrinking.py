@@ -47,7 +47,7 @@ class Rows(NamedTuple):
 
 
 class Part:
-    """Rows, and room for their logits and the change of these along a line.
+    """Rows, and memory for their logits and the change of these along a line.
 
     The memory of the logits in the precision of X holds both in float32, and is handed on: new
     memory costs more than what is written to it.
