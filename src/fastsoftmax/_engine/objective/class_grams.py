@@ -126,7 +126,7 @@ class ClassGrams:
     def by_class(self, line: Line, rows: int, seed: int) -> "Projected":
         """The block of each class at the line's point, from about so many rows."""
         o, c = self._objective, self._curvature
-        drawn, step, n = c.draw(line, rows, seed)
+        drawn, step, n = c.sample_rows(line, rows, seed)
         drawn.rows[:] *= step  # of all of X
         masses = drawn.totals / n
         shares = SHARED * masses + c.missing(masses)

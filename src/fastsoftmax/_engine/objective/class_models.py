@@ -51,7 +51,7 @@ class GramModel:
         # whether weights that are not 0 may be missing
         self.partial = m - self.set.intercept >= most and most < objective.data.shape[1]
         full = 2 * m > size and 2 * k * size**2 <= self._budget
-        drawn, scale = self._draw(line, size if full else m, seed)
+        drawn, scale = self._sample(line, size if full else m, seed)
         if full:
             gram = objective.curvature.gram(drawn, scale, objective.curvature.ridge)
             self._full_gram = damped(gram)
@@ -66,11 +66,11 @@ class GramModel:
         self._damping = damping * self.set.filled  # 1 in these coordinates
         diagonals(self._grams)[:] = self._diagonals + self._damping
 
-    def _draw(self, line: PenalisedLine, m: int, seed: int) -> tuple[Draw, float]:
+    def _sample(self, line: PenalisedLine, m: int, seed: int) -> tuple[Draw, float]:
         """Rows for matrices of m columns, and what their sums are to be multiplied by."""
         o = self._objective
         n, d = o.data.shape
-        drawn, step, seen = o.curvature.draw(line, min(n, max(LEAST_ROWS, ROWS * m)), seed)
+        drawn, step, seen = o.curvature.sample_rows(line, min(n, max(LEAST_ROWS, ROWS * m)), seed)
         drawn.rows[:] *= step
         o.n_passes += float(drawn.counts.sum()) * m**2 / (4 * n * d * o.n_logits)
         return drawn, 1 / seen

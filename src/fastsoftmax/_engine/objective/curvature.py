@@ -70,7 +70,7 @@ class Curvature:
         start = self.start_masses()
         return np.maximum(FLOOR * start * np.median(masses / start) - masses, 0)
 
-    def draw(self, line: Line, rows: int, seed: int) -> tuple[Draw, int, int]:
+    def sample_rows(self, line: Line, rows: int, seed: int) -> tuple[Draw, int, int]:
         """About so many rows of each class; every which row they come from, and how many such rows
         there are.
 
@@ -81,7 +81,7 @@ class Curvature:
         sample.logits.variances(weights, sample.scratch)
         return sample.scratch.draw(rows, seed, squares), sample.step, sample.logits.n
 
-    def draw_pairs(self, line: Line, wanted: int, seed: int) -> tuple[Draw, int, int]:
+    def sample_pairs(self, line: Line, wanted: int, seed: int) -> tuple[Draw, int, int]:
         """So many rows and pairs of classes, in the same way, by p_k p_l.
 
         And by 1 / sₖ + 1 / sₗ, s being what p(1 - p) of a class comes to in some rows, or a little:
@@ -101,8 +101,8 @@ class Curvature:
         if far:
             P = far.probabilities(sample.logits)
             leverages = far.set_reference(P, self._masses(line)).leverages
-            draws, generator = wanted / self._objective.size, np.random.default_rng(seed)
-            drawn = with_pairs(drawn, *far.draw_pairs(P, leverages, draws, generator))
+            density, generator = wanted / self._objective.size, np.random.default_rng(seed)
+            drawn = with_pairs(drawn, *far.sample_pairs(P, leverages, density, generator))
         return drawn, sample.step, sample.logits.n
 
     def _sample(self, line: Line) -> tuple[Sample, NDArray | None, NDArray[np.float64] | None]:

@@ -88,13 +88,13 @@ class FarRows:
         change = np.abs(self._weights[:, None] * P * (1 - P) - variances)
         return float((change * leverages).sum(axis=0).max())
 
-    def draw_pairs(
-        self, P: NDArray, leverages: NDArray, draws: float, generator: np.random.Generator
+    def sample_pairs(
+        self, P: NDArray, leverages: NDArray, density: float, generator: np.random.Generator
     ) -> tuple[NDArray, NDArray, NDArray]:
-        """Rows, pairs of classes and factors, `draws` for a leverage of 1, none twice."""
+        """Rows, pairs of classes and factors, `density` for a leverage of 1, none twice."""
         larger, smaller = np.tril_indices(P.shape[1], -1)
         V = self._weights[:, None] * P[:, larger] * P[:, smaller]
-        chances = np.minimum(1, draws * V * (leverages[:, larger] + leverages[:, smaller]))
+        chances = np.minimum(1, density * V * (leverages[:, larger] + leverages[:, smaller]))
         rows, pairs = np.nonzero(generator.random(V.shape) < chances)
         return self.rows[rows], pairs, np.sqrt(V[rows, pairs] / chances[rows, pairs])
 

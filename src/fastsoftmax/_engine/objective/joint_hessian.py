@@ -23,7 +23,7 @@ from fastsoftmax._engine.objective.warm_start import Grams
 if TYPE_CHECKING:
     from fastsoftmax._engine.objective.objective import Objective
 
-DRAWS = 56  # of pairs, for each parameter
+PAIRS_PER_PARAMETER = 56  # of pairs, for each parameter
 SHARED = 0.005  # of the unweighted Gram in that of a class: no direction is without curvature
 
 
@@ -36,7 +36,7 @@ class JointHessian(ClassGrams):
 
     def __init__(self, objective: "Objective", seed: int) -> None:
         super().__init__(objective, seed)
-        self._draws = DRAWS * objective.size
+        self._n_pairs = PAIRS_PER_PARAMETER * objective.size
         self.most_rows = self.rows  # others would tell the same
         self._matrix: NDArray | None = None  # whose memory goes from one build to the next
 
@@ -51,7 +51,7 @@ class JointHessian(ClassGrams):
     def work(self) -> float:
         """Multiply-adds of a build."""
         k, size = self._objective.shape
-        return self._draws * (size**2 / 2 + k) + (k * size) ** 3 / 6
+        return self._n_pairs * (size**2 / 2 + k) + (k * size) ** 3 / 6
 
     @property
     def fits(self) -> bool:
@@ -70,7 +70,7 @@ class JointHessian(ClassGrams):
         """The Hessian at the line's point."""
         o, c = self._objective, self._curvature
         (k, size), n_threads = o.shape, o.data.n_threads
-        drawn, step, n = c.draw_pairs(line, self._draws, seed)
+        drawn, step, n = c.sample_pairs(line, self._n_pairs, seed)
         if step > 1:
             drawn.rows[:] *= step  # of all of X
         grams = c.gram(drawn, 1 / n, 0 * c.ridge)

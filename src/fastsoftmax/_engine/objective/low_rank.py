@@ -118,7 +118,7 @@ class LowRankBlocks:
         """The block of each class at the line's point, from about so many rows."""
         o = self._objective
         d = o.data.shape[1]
-        drawn, step, n = o.curvature.draw(line, rows, seed)
+        drawn, step, n = o.curvature.sample_rows(line, rows, seed)
         rank = self._rank
         grams = self._rows(step).gram(
             drawn, np.zeros(rank), np.ones(rank + 1), 1 / n, np.zeros(rank + 1)
