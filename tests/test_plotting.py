@@ -60,7 +60,7 @@ def test_history_is_drawn_as_recorded(models, kind, ax):
     np.testing.assert_array_equal(display.lines_[0].get_ydata(), expected)
     np.testing.assert_array_equal(display.lines_[0].get_xdata(), 1 + np.arange(len(expected)))
     assert ax.get_xlabel() == ("iteration" if hasattr(model, "n_passes_") else "epoch")
-    assert ax.get_ylabel() == "mean loss a row, nats"
+    assert ax.get_ylabel() == "mean loss per row, nats"
     assert display.ax_ is ax and display.figure_ is ax.figure
 
 

@@ -40,7 +40,7 @@ def rules(models: Mapping[str, MLPClassifier], path: Path) -> Any:
     """Training loss and test accuracy by each rule."""
     figure, ((left, right),) = style.panels(1, 2)
     ComparisonDisplay.from_estimators(models, metric="loss", ax=left)
-    left.set_ylabel("training: mean loss a row, nats")
+    left.set_ylabel("training: mean loss per row, nats")
     ComparisonDisplay.from_estimators(models, metric="accuracy", subset="validation", ax=right)
     right.set_ylabel("test: accuracy, share of rows")
     right.get_legend().remove()

@@ -10,8 +10,8 @@ its own, one parallel region in all, or where there are few of them two regions 
 over squares; each sum has an order of its own, so the result is the same to the bit for any number of
 threads.
 
-`sums`: the rows themselves summed, a class a thread, eight vectors of columns at a time. Measurements:
-docs/experiments/0012-gram-matrices-and-row-sampling.md.
+`sums`: the rows themselves summed, one class per thread, eight vectors of columns at a time.
+Measurements: docs/experiments/0012-gram-matrices-and-row-sampling.md.
 """
 
 from cython.parallel cimport prange, threadid

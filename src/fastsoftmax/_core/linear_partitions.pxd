@@ -47,7 +47,7 @@ cdef inline Ahead block_after(
     """What follows the block at `start`: its share that goes with the columns from feature j on.
 
     Rows that are long and side by side are one run of bytes, fetched in its order; of others these
-    features, each line of them once, or two lines a row.
+    features, each line of them once, or two lines per row.
     """
     cdef Ahead next = nothing()
     cdef Py_ssize_t size = p.cells.size, panel = columns(s, j) * size, row = p.cells.row_step
@@ -127,7 +127,8 @@ cdef inline void run_partition(
     cdef double *bias = totals + s.bias
     cdef real *z = <real *>scratch
     cdef real *targets = z + s.block * p.k
-    cdef char *tile_scratch = scratch + aligned((s.block + (0 if p.labels else ROWS)) * p.k * sizeof(real))
+    cdef char *tile_scratch = (
+        scratch + aligned((s.block + (0 if p.labels else ROWS)) * p.k * sizeof(real)))
     cdef real *sums = <real *>(tile_scratch + aligned(s.tile_bytes))
     cdef real *buffer = sums + s.padded * s.k
     cdef Cells x

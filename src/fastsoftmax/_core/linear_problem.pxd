@@ -46,8 +46,8 @@ cdef struct Problem:
 cdef inline int set_targets(Problem *p, targets) except -1:
     """int32 labels (n,), `real` probabilities (n, k), uint8 indicators (n, k) or None; rows contiguous.
 
-    One logit is the log-odds of label 1, indicators make several of them logistic too: 0 and 1 for off and
-    on, 2 for what is not known and counts as if the logit were not there.
+    One logit is the log-odds of label 1, indicators make several of them logistic too: 0 and 1, or 2 for
+    a missing one, which counts as if the logit were not there.
     """
     cdef cnp.ndarray array
     p.labels = NULL

@@ -12,7 +12,7 @@ cdef enum:
     SUM_ROWS = 640  # whose products are summed before the sum goes to the totals; of a block, at most
     WEIGHTS_BYTES = 32 * 1024  # of W: at most the whole of an L1, since X only passes
     CONVERTED_BYTES = 8 * 1024  # of rows converted at a time: they stay in L1 beside the weights
-    MOST_PARTITIONS = 16  # costs 2 % against one partition a thread (60000 x 784, K = 10), 32 4 %
+    MOST_PARTITIONS = 16  # costs 2 % against one partition per thread (60000 x 784, K = 10), 32 4 %
     TOTALS_BYTES = 48 * 1024 * 1024  # of all partitions
 
 
@@ -36,7 +36,7 @@ cdef struct Partitions:
     Py_ssize_t bias  # from here on of b (k, VL) and loss (VL), which are doubles always
     Py_ssize_t packed  # numbers of packed W
     Py_ssize_t tile_bytes  # of a transposed tile, or of partial sums
-    Py_ssize_t scratch  # bytes a thread
+    Py_ssize_t scratch  # bytes per thread
     # carved out of the workspace
     real *w
     double *partitions

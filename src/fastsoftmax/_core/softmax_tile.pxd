@@ -131,7 +131,7 @@ cdef inline vreal_inlined label_loss(
     real *z, Py_ssize_t n, Py_ssize_t step, const int along, const int wants_gradient, vreal top,
     vlane label, vreal own_logit, vreal weight, const real *following,
 ) noexcept nogil:
-    """Loss against one label a row; z becomes weight * (A - Y) where that is wanted."""
+    """Loss against one label per row; z becomes weight * (A - Y) where that is wanted."""
     cdef vreal log_sum, own, inverse
     cdef vreal others = normaliser(z, n, step, along, wants_gradient, top, following, &log_sum)
     cdef Py_ssize_t k
@@ -240,8 +240,8 @@ cdef inline void tile_gradient(
     """Turn a tile of logits into weight * (A - Y), and add weight * loss to VL parts of a total.
 
     `logistic`: each logit has a logistic function of its own, and Y is 0 where there are neither labels
-    nor targets; label 1 of one logit means that it is on. Else one softmax a row. A row of weight 0 adds
-    exactly 0 to the loss, whatever its logits; to make its entries of the tile 0 too is up to
+    nor targets; label 1 of one logit means that it is on. Else one softmax per row. A row of weight 0
+    adds exactly 0 to the loss, whatever its logits; to make its entries of the tile 0 too is up to
     `clear_unweighted`.
     """
     cdef Py_ssize_t v

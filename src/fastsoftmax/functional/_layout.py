@@ -57,7 +57,7 @@ class Layout(NamedTuple):
         return np.empty(self.split, x.dtype)
 
     def back(self, result: NDArray, dtype: np.dtype, out: NDArray | None) -> NDArray:
-        """The result that stands in its `output`, in the shape and dtype that the caller expects."""
+        """The result that its `output` holds, in the shape and dtype that the caller expects."""
         if out is not None and np.may_share_memory(result, out):
             return out
         if self.order is None:

@@ -74,7 +74,7 @@ class ClassGrams:
 
     @property
     def fits(self) -> bool:
-        """Whether a matrix a class leaves room for the rest."""
+        """Whether a matrix per class leaves room for the rest."""
         o = self._objective
         each = o.shape[1] ** 2 * o.data.dtype.itemsize
         return o.n_logits * each <= MATRICES * o.max_memory

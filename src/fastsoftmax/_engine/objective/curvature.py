@@ -97,7 +97,9 @@ class Curvature:
             wanted //= 2
             others = np.ones(sample.logits.n) if weights is None else weights.astype(float)
             others[far.rows] = 0
-        drawn = sample.scratch.draw_pairs(wanted, seed, resistances, others, squares, of=sample.logits)
+        drawn = sample.scratch.draw_pairs(
+            wanted, seed, resistances, others, squares, of=sample.logits
+        )
         if far:
             P = far.probabilities(sample.logits)
             leverages = far.set_reference(P, self._masses(line)).leverages

@@ -63,7 +63,7 @@ class LowRankBlocks:
 
     @property
     def fits(self) -> bool:
-        """Whether a matrix a class, and all rows in those directions, leave room for the rest."""
+        """Whether a matrix per class, and all rows in those directions, leave room for the rest."""
         o = self._objective
         numbers = o.n_logits * self._rank**2 + o.data.shape[0] * self._rank
         return numbers * DTYPE.itemsize <= MATRICES * o.max_memory

@@ -1,4 +1,4 @@
-"""Proximal Newton method for an L1 penalty (Lee, Sun & Saunders 2014), in two steps an iteration.
+"""Proximal Newton method for an L1 penalty (Lee, Sun & Saunders 2014), in two steps per iteration.
 
 1. *Support.* A model of the loss with a block of the Hessian for each class, and the penalty as it
    is, are minimised by coordinate descent on a working set: all weights that are not 0 and of the
