@@ -31,9 +31,7 @@ from fastsoftmax._engine.linalg.workspace import Workspace
 from fastsoftmax._runtime.threads import team
 
 PIECE = 1 << 24  # bytes of the columns that are in memory at a time, about, if not all are
-COLUMNS_AT_A_TIME = (
-    504  # columns at a time: 63 cache lines, so that no two rows come to lie in the same place
-)
+COLUMNS_AT_A_TIME = 504  # 63 cache lines, so that no two rows come to lie in the same place
 DEPENDENT = 1e-8  # of the square of a row: what is left of one that seems to depend on others
 LARGEST_INVERSE = 3e4  # norm of L⁻¹ for rows of length 1: L has seven digits of all directions
 ACCURATE_INVERSE = 1e3  # norm up to which W = V L⁻¹ X needs no correction

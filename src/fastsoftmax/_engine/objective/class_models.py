@@ -28,9 +28,7 @@ ROWS = 4  # times as many as columns, to make a Gram matrix from, and
 LEAST_ROWS = 2048
 DAMPING = 0.01  # of the diagonal, added to it
 WEIGHT_CHANGE = 0.25  # of the weights p(1 - p), before a model is renewed
-UPGRADE_PRODUCTS = (
-    16  # products with the Hessian in an iteration, after which diagonals are too little for M
-)
+UPGRADE_PRODUCTS = 16  # in an iteration, with the Hessian, after which diagonals are not enough
 
 Solve = Callable[[NDArray], NDArray]
 

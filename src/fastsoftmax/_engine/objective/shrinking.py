@@ -28,13 +28,9 @@ CURVATURE = 0.01  # of the penalty's, that an inactive row may have
 LARGEST_RESIDUAL = 1e-3  # a residual above which no row becomes inactive
 MARGIN = 1.1  # times the logarithm: a row is kept active below the threshold already
 MOST_ACTIVE = 0.7  # of the rows: with more active ones nothing is left out
-CHECK_INTERVAL = (
-    24  # steps before all rows are evaluated again, twice as many if none is reactivated, up to
-)
-LONGEST_INTERVAL = 96
-MOST_FAILED_CHECKS = (
-    3  # that show F risen, or that a solver has to go on: then all rows stay active
-)
+CHECK_INTERVAL = 24  # steps before all rows are evaluated again,
+LONGEST_INTERVAL = 96  # and to how many it doubles while none is reactivated
+MOST_FAILED_CHECKS = 3  # after which all rows stay active
 
 
 class Rows(NamedTuple):

@@ -18,9 +18,7 @@ from fastsoftmax._engine.solvers.history import History
 from fastsoftmax._engine.solvers.line_search import search
 from fastsoftmax._engine.solvers.proof import LAST_PRODUCTS, PRODUCTS, Solve, prove
 
-FIRST_CHANGE = (
-    10.0  # of any logit by the first step, at most: nothing is known of the curvature yet
-)
+FIRST_CHANGE = 10.0  # of any logit by the first step, at most: the curvature is not known yet
 FURTHER = 10.0  # times the first step, the subsample is followed at most: it may be separable
 ROUGH = 1e-7  # of F, left to gain, down to which float32 shows the way
 WAYS_BACK = [0.5**i for i in range(8)]  # 1, to where F was known, and shorter ones
