@@ -52,7 +52,7 @@ def letter_standardised():
 
 
 def few_rows():
-    """Nearly separable: 60 rows a class around centres in 617 dimensions, columns correlated."""
+    """Nearly separable: 60 rows per class around centres in 617 dimensions, columns correlated."""
     rng = np.random.default_rng(0)
     n, d, k = 1560, 617, 26
     y = np.arange(n) % k

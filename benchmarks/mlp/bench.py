@@ -1,4 +1,4 @@
-"""Training of small networks: microseconds a step, against NumPy, scikit-learn and PyTorch.
+"""Training of small networks: microseconds per step, against NumPy, scikit-learn and PyTorch.
 
     pytest benchmarks/mlp/bench.py --benchmark-only -k "fastsoftmax or torch"
     pytest benchmarks/mlp/bench.py --benchmark-only --benchmark-json=run.json

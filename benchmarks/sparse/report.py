@@ -7,7 +7,7 @@ import sys
 
 from benchmarks.support import runs
 
-GRADIENT, FIT, PREDICT = 4, 6, 0.2  # asked: times scikit-learn, twice; milliseconds a row
+GRADIENT, FIT, PREDICT = 4, 6, 0.2  # asked: times scikit-learn, twice; milliseconds per row
 
 
 def main(*paths):

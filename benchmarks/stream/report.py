@@ -24,7 +24,7 @@ def main(path):
         "beyond X).\n"
     )
     print(
-        "| X | | seconds | rows a second, by passes | of the speed in memory | anonymous memory |"
+        "| X | | seconds | rows per second, by passes | of the speed in memory | anonymous memory |"
     )
     print("|---|---|---:|---:|---:|---:|")
     for group, entries in groups.items():

@@ -79,11 +79,11 @@ for dtype, at_end in itertools.product((np.float32, np.float64), (True, False)):
             data.store_logits(W, b, stored)
             loss, _ = data.value_and_grad(None, None, targets[-1], s, 1.0, stored=stored)
             assert np.isfinite(loss)
-            room = stored.like()
-            room.tiles[...] = 1
-            assert np.isfinite(stored.along(room, 0.5, targets[-1], s, 1.0)).all()
-            stored.variances(s, room)
-            drawn = room.draw(n, 0)._asdict()
+            change = stored.like()
+            change.tiles[...] = 1
+            assert np.isfinite(stored.along(change, 0.5, targets[-1], s, 1.0)).all()
+            stored.variances(s, change)
+            drawn = change.draw(n, 0)._asdict()
             drawn = Draw(*(guarded(part, at_end) for part in drawn.values()))
             for ones in (0, 1):
                 centre, scales = guard(np.zeros(d)), guard(np.ones(d + ones))

@@ -112,7 +112,7 @@ def test_factors_solve(size, dtype):
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
-def test_one_matrix_for_all_classes_each_by_its_strength(dtype):
+def test_one_matrix_for_all_classes_each_by_its_mass(dtype):
     M, v = np.diag([1.0, 4.0]).astype(dtype)[None], np.ones((3, 2))
     (z,) = ClassFactors(M, 1, np.array([1.0, 2.0, 4.0])).solve(v)
     np.testing.assert_allclose(z, [[1, 0.25], [0.5, 0.125], [0.25, 0.0625]], rtol=1e-4)

@@ -91,7 +91,7 @@ def test_confident_rows_keep_their_digits(k, dtype):
     ("n", "d", "k"),
     [
         *((333, 37, 1), (333, 37, 2), (333, 37, 7), (333, 37, 40), (333, 16, 26), (70, 600, 300)),
-        *((333, 100, 48), (12_000, 9, 3), (12_000, 9, 11)),  # lanes filled; stripes of many rows
+        *((333, 100, 48), (12_000, 9, 3), (12_000, 9, 11)),  # lanes filled; partitions of many rows
     ],
 )
 def test_stored_logits_give_the_fused_pass(n, d, k, dtype):
@@ -106,10 +106,18 @@ def test_stored_logits_give_the_fused_pass(n, d, k, dtype):
         np.testing.assert_allclose(out.table(), exact, atol=d * 30 * np.finfo(dtype).eps)
         fused = data.value_and_grad(W, b, y, None, 1 / n)
         half = data.value_and_grad(None, None, y, None, 1 / n, stored=out)
-        turned = k in (11, 26, 40, 48, 300)  # features are summed in order, rows or weights turned
-        if turned:
+        transposed = k in (
+            11,
+            26,
+            40,
+            48,
+            300,
+        )  # features are summed in order, rows or weights transposed
+        if transposed:
             np.testing.assert_array_equal(data.logits(W, b), out.table())
-        rounding = 0 if turned or k == 1 else 30 * np.finfo(dtype).eps  # one class is spared
+        rounding = (
+            0 if transposed or k == 1 else 30 * np.finfo(dtype).eps
+        )  # one class is eliminated
         np.testing.assert_allclose(half[0], fused[0], rtol=rounding)
         np.testing.assert_allclose(half[1].W, fused[1].W, rtol=0, atol=rounding)
         np.testing.assert_allclose(half[1].b, fused[1].b, rtol=0, atol=rounding)
@@ -121,30 +129,30 @@ def test_a_step_on_the_way_is_a_step_made_before(n, d, k, dtype):
     rng = np.random.default_rng(k)
     X, z, change = (rng.normal(size=s).astype(dtype) for s in ((n, d), (n, k), (n, k)))
     y = rng.integers(max(k, 2), size=n).astype(np.int32)
-    logits, room, before = (stored(a, np.dtype(dtype), 2) for a in (z, change, z))
-    before.move(room, 0.3)
+    logits, held, before = (stored(a, np.dtype(dtype), 2) for a in (z, change, z))
+    before.move(held, 0.3)
     data = DenseData(X, 2)
-    got = data.value_and_grad(None, None, y, None, 1 / n, stored=logits, step=(room, 0.3))
+    got = data.value_and_grad(None, None, y, None, 1 / n, stored=logits, step=(held, 0.3))
     expected = data.value_and_grad(None, None, y, None, 1 / n, stored=before)
     assert got[0] == expected[0]
     assert got[1].W.tobytes() == expected[1].W.tobytes()
     np.testing.assert_array_equal(logits.table(), before.table())
-    np.testing.assert_array_equal(room.table(), change)
+    np.testing.assert_array_equal(held.table(), change)
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize(("n", "k"), [(1, 1), (32, 3), (333, 26)])
 def test_sums_of_classes(n, k, dtype):
     z, other = np.random.default_rng(n).normal(size=(2, n, k)).astype(dtype)
-    room, less = stored(z, np.dtype(dtype)), stored(other, np.dtype(dtype))
-    for logits in (room, less):
+    held, less = stored(z, np.dtype(dtype)), stored(other, np.dtype(dtype))
+    for logits in (held, less):
         logits.put(logits.table().copy())  # 0 in the rows that the last tile lacks
     tol = {"rtol": 1e-5, "atol": 1e-5}
     z, other = z.astype(float), other.astype(float)
-    np.testing.assert_allclose(room.class_sums(), z.sum(axis=0), **tol)
-    np.testing.assert_allclose(room.class_sums(less.tiles), np.abs(z - other).sum(axis=0), **tol)
+    np.testing.assert_allclose(held.class_sums(), z.sum(axis=0), **tol)
+    np.testing.assert_allclose(held.class_sums(less.tiles), np.abs(z - other).sum(axis=0), **tol)
     wide = less.tiles.astype(np.float64)  # of a fit before, in another precision
-    np.testing.assert_allclose(room.class_sums(wide), np.abs(z - other).sum(axis=0), **tol)
+    np.testing.assert_allclose(held.class_sums(wide), np.abs(z - other).sum(axis=0), **tol)
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
@@ -257,13 +265,13 @@ def test_threads_change_no_bit(k, dtype):
 
 def logistic_parts(z, Y):
     """Losses of rows, A - Y, and A in float64."""
-    A, known = 1 / (1 + np.exp(-z)), Y != 2  # 2 is a switch of which nothing is known
+    A, known = 1 / (1 + np.exp(-z)), Y != 2  # 2 is a missing indicator
     return (known * (np.logaddexp(0, z) - Y * z)).sum(axis=1), known * (A - Y), known * A
 
 
 @given(
     st.integers(1, 120), st.integers(1, 20), st.integers(0, 2**31), st.sampled_from(FLOATS),
-    st.sampled_from(("switches", "probabilities")), st.booleans(),
+    st.sampled_from(("indicators", "probabilities")), st.booleans(),
 )  # fmt: skip
 @settings(deadline=None, max_examples=100, database=None)
 def test_logistic_functions_along_a_line(n, k, seed, dtype, kind, weighted):

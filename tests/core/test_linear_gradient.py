@@ -49,17 +49,17 @@ def check(X, W, b, target, weights=None, n_threads=1):
                 right = scale * np.asarray(right)
                 bound = scale * bound + eps * abs(right)  # the scale is rounded as well
                 if actual is grads.W and np.ndim(target) == 1:
-                    bound = with_one_spared(bound, abs(actual - right))
+                    bound = with_one_eliminated(bound, abs(actual - right))
                 assert_near(actual, right, bound)
                 assert actual is loss or actual.dtype == X.dtype
 
 
-def with_one_spared(bound, error):
+def with_one_eliminated(bound, error):
     """The bounds, one class at most having those of all: what it gets is minus the others' sum."""
-    spared = np.flatnonzero((error > bound).any(axis=1))
-    if len(spared) == 1:
+    eliminated = np.flatnonzero((error > bound).any(axis=1))
+    if len(eliminated) == 1:
         bound = bound.copy()
-        bound[spared] = bound.sum(axis=0)
+        bound[eliminated] = bound.sum(axis=0)
     return bound
 
 
@@ -135,7 +135,7 @@ def problems(draw):
     return X, W, draw(st.sampled_from((None, b))), y, weights
 
 
-def test_a_spared_class_far_smaller_than_the_others():
+def test_an_eliminated_class_far_smaller_than_the_others():
     X = np.array([[0.3816826], [-0.6390294], [-0.79329664]], np.float32)
     W = np.array([[-36.911514], [2.936883], [-3.6198]], np.float32)
     check(X, W, None, np.array([1, 0, 0]))

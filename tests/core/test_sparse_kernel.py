@@ -17,7 +17,7 @@ FLOATS = (np.float32, np.float64)
 CLASSES = (1, 2, 3, 17, 77, 200)
 SHAPES = ((1, 1), (1, 40), (40, 1), (33, 17), (64, 129), (100, 300))
 WANTED = ((), ("W",), ("W", "b"))
-MANY = 1000  # classes, of which a band of A - Y holds some thousand rows
+MANY = 1000  # classes, of which a block of A - Y holds some thousand rows
 
 
 def problem(n, d, k, dtype, seed=0):
@@ -43,8 +43,8 @@ def check(X, rows, W, b, target, weights=None, n_threads=1):
         assert tuple(name for name in "Wb" if getattr(grads, name) is not None) == wrt
         for actual, right, bound in zip((loss, *grads), exact, bounds, strict=True):
             if actual is not None:
-                room = eps * abs(scale * np.asarray(right))
-                assert_near(actual, scale * np.asarray(right), scale * bound + room)
+                tolerance = eps * abs(scale * np.asarray(right))
+                assert_near(actual, scale * np.asarray(right), scale * bound + tolerance)
                 assert actual is loss or actual.dtype == X.dtype
 
 
@@ -231,9 +231,9 @@ def test_several_bands(dtype, n_threads):
     X, W, b, y, rng = problem(400, 7, MANY, dtype)
     rows = scrambled(np.tile(X, (times, 1)), rng)
     data = SparseData(rows, n_threads)
-    bands = data.columns(MANY)
-    assert len(bands) > 2
-    assert sum(len(band.values) for band in bands) == rows.nnz
+    row_blocks = data.columns(MANY)
+    assert len(row_blocks) > 2
+    assert sum(len(row_block.values) for row_block in row_blocks) == rows.nnz
     loss, by_W, by_b, _ = soft_linear(X, W, b, one_hot(y, MANY))
     got, grads = value_and_grad(rows, W, b, np.tile(y, times), n_threads=n_threads)
     tolerance = 20 * float(np.finfo(dtype).eps)

@@ -51,9 +51,9 @@ def test_as_scipy(name, x, layout):
     eps = computed_eps(x.dtype)
     assert_near(actual, exact, (8 * eps + relative) * abs(exact) + absolute + 1e-42)
     if name != "logit":
-        room = strided(np.full(x.shape, -7, actual.dtype))[layout]
-        assert function(x, out=room) is room
-        np.testing.assert_array_equal(room, actual)
+        out = strided(np.full(x.shape, -7, actual.dtype))[layout]
+        assert function(x, out=out) is out
+        np.testing.assert_array_equal(out, actual)
         assert x.tobytes() == before
         if x.dtype == actual.dtype and x.flags.writeable:
             assert function(x, out=x) is x

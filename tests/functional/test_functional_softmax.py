@@ -80,10 +80,10 @@ def test_out_of_any_strides_and_in_place(name, x, data):
     expected = function(x, axis, **options)
     if name == "logsumexp":
         assert expected.shape == np.zeros(x.shape).sum(axis, **options).shape
-    room = np.full(expected.shape or 1, -7, expected.dtype)
-    room = strided(room)[data.draw(st.sampled_from(STRIDED))].reshape(expected.shape)
-    assert function(x, axis, out=room, **options) is room
-    np.testing.assert_array_equal(room, expected)
+    out = np.full(expected.shape or 1, -7, expected.dtype)
+    out = strided(out)[data.draw(st.sampled_from(STRIDED))].reshape(expected.shape)
+    assert function(x, axis, out=out, **options) is out
+    np.testing.assert_array_equal(out, expected)
     if x.dtype == expected.dtype and name != "logsumexp":
         assert function(x, axis, out=x) is x
         np.testing.assert_array_equal(x, expected)
@@ -296,12 +296,12 @@ def test_vjp_is_the_jacobian_times_the_vector(x, data):
     p, u = (layouts(a)[data.draw(st.sampled_from(tuple(layouts(a))))] for a in (p, u))
     expected = softmax_vjp(p, u, axis, temperature=temperature)
     assert_near(expected, exact, bound)
-    for room in (p, u):
-        if room.dtype == expected.dtype:
-            before = room.copy()
-            assert softmax_vjp(p, u, axis, temperature=temperature, out=room) is room
-            np.testing.assert_array_equal(room, expected)
-            room[...] = before
+    for out in (p, u):
+        if out.dtype == expected.dtype:
+            before = out.copy()
+            assert softmax_vjp(p, u, axis, temperature=temperature, out=out) is out
+            np.testing.assert_array_equal(out, expected)
+            out[...] = before
 
 
 def test_vjp_against_finite_differences_in_mpmath():

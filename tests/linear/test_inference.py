@@ -223,12 +223,12 @@ def test_offset(k):
     np.testing.assert_allclose(
         model.cov_params(), covariance(table.ravel(), *sample), rtol=1e-7, atol=1e-12
     )
-    blind = SoftmaxRegression(C=np.inf, reference_class=0)  # intercepts and the offset
+    null_model = SoftmaxRegression(C=np.inf, reference_class=0)  # intercepts and the offset
     noise = np.random.default_rng(2).normal(size=(len(X), 1)) * 1e-3
-    blind.fit(noise, y, weights, offset=offset[:, 1] if k == 2 else offset)
+    null_model.fit(noise, y, weights, offset=offset[:, 1] if k == 2 else offset)
     null = model.loglike / (1 - model.pseudo_r2)
-    assert null <= blind.loglike
-    assert null == pytest.approx(blind.loglike, abs=5)  # twice the difference is χ²
+    assert null <= null_model.loglike
+    assert null == pytest.approx(null_model.loglike, abs=5)  # twice the difference is χ²
 
 
 def test_blocks_of_rows():

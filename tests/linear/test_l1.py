@@ -105,7 +105,7 @@ def test_strong_penalty_leaves_the_shares():
         assert np.allclose(model.intercept_, share - share.mean(), atol=1e-6)
 
 
-def test_gauge_is_the_median():
+def test_shift_by_the_median():
     X, y = problem(5)
     model = SoftmaxRegression(l1_ratio=1.0, C=10.0, tol=TIGHT).fit(X, y)
     assert np.array_equal(np.median(model.coef_, axis=0), np.zeros(X.shape[1]))
@@ -121,9 +121,9 @@ def test_little_l1_is_nearly_l2():
 def test_sparse_and_dense_agree():
     X, y = problem(4, n=500, d=40, shift=0.0, zeros=0.9)
     dense = SoftmaxRegression(C=0.5, l1_ratio=1.0, tol=1e-11).fit(X, y)
-    folded = SoftmaxRegression(C=0.5, l1_ratio=1.0, tol=1e-11).fit(sparse.csr_array(X), y)
-    assert np.allclose(dense.coef_, folded.coef_, atol=1e-6)
-    assert np.array_equal(dense.coef_ == 0, folded.coef_ == 0)
+    of_sparse = SoftmaxRegression(C=0.5, l1_ratio=1.0, tol=1e-11).fit(sparse.csr_array(X), y)
+    assert np.allclose(dense.coef_, of_sparse.coef_, atol=1e-6)
+    assert np.array_equal(dense.coef_ == 0, of_sparse.coef_ == 0)
 
 
 @pytest.mark.parametrize("r", [1.0, 0.5])

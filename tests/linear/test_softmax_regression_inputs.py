@@ -154,11 +154,11 @@ def fitted(X, y, sample_weight=None, **params):
 def test_ugly_data_gives_a_finite_model(X, y, ugliness, dtype, params):
     X = UGLY[ugliness](X).astype(dtype)
     shares = np.bincount(y) / N
-    blind = np.log(3) if "fit_intercept" in params else -(shares * np.log(shares)).sum()
+    null_model = np.log(3) if "fit_intercept" in params else -(shares * np.log(shares)).sum()
     for codes in (y, y > 0):
         model = fitted(X, codes, max_iter=200, **params)
         if codes is y:  # no worse than a model that does not look at X
-            assert model.objective_ <= blind * (1 + 1e-6)
+            assert model.objective_ <= null_model * (1 + 1e-6)
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

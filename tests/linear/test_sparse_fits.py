@@ -106,22 +106,24 @@ def test_what_a_solver_needs_and_sparse_X_does_not_give():
         fit(X, y, solver="newton")
 
 
-def test_folded_features_get_the_weights_that_they_get_unfolded(monkeypatch):
+def test_merged_features_get_the_weights_that_they_get_alone(monkeypatch):
     X, y = problem(5)
     model = fit(X, y, tol=1e-13)
     assert model.n_features_in_ == X.shape[1]
-    monkeypatch.setattr(fastsoftmax._engine.data.SparseData, "folded", lambda self: self)
-    unfolded = fit(X, y, tol=1e-13)
-    np.testing.assert_allclose(model.coef_, unfolded.coef_, atol=1e-5)
-    assert model.grad_norm_ == pytest.approx(unfolded.grad_norm_, abs=1e-6)
+    monkeypatch.setattr(
+        fastsoftmax._engine.data.SparseData, "with_merged_features", lambda self: self
+    )
+    unmerged = fit(X, y, tol=1e-13)
+    np.testing.assert_allclose(model.coef_, unmerged.coef_, atol=1e-5)
+    assert model.grad_norm_ == pytest.approx(unmerged.grad_norm_, abs=1e-6)
     entries = np.diff(X.tocsc().indptr)
     assert (entries == 0).sum() > 10 and (entries == 1).sum() > 50
     assert (model.coef_[:, entries == 0] == 0).all()
-    assert (unfolded.coef_[:, entries == 0] == 0).all()
+    assert (unmerged.coef_[:, entries == 0] == 0).all()
 
 
 def test_the_gradient_that_is_reported_is_that_of_all_features():
-    """Folded features share one; the largest of theirs is told."""
+    """Merged features share one; the largest of theirs is reported."""
     X, y = problem(5)
     with pytest.warns(ConvergenceWarning):
         model = fit(X, y, max_iter=2)
@@ -195,8 +197,8 @@ def test_the_same_to_the_bit_for_any_number_of_threads(monkeypatch):
 
 @pytest.mark.parametrize("weighted", [False, True])
 def test_a_small_budget(monkeypatch, weighted):
-    """No room for logits: every look at a step is a pass."""
-    monkeypatch.setattr(line, "SCOUTED", 100)
+    """No room for logits: every evaluation of φ is a pass."""
+    monkeypatch.setattr(line, "SUBSAMPLE_ROWS", 100)
     X, y = problem(6)
     weights = np.random.default_rng(0).uniform(size=N) if weighted else None
     best = fit(X, y, weights)

@@ -1,4 +1,4 @@
-"""Targets as probabilities, counts and several labels a row; weights of classes, smoothing."""
+"""Targets as probabilities, counts and several labels per row; weights of classes, smoothing."""
 
 import numpy as np
 import pytest
@@ -168,7 +168,7 @@ def test_a_reference_class_changes_no_probability(form):
     assert_same(two, SoftmaxRegression(**TIGHT).fit(X, y == "a"), 0)
 
 
-# ---- several labels a row
+# ---- several labels per row
 
 
 def several(n=200, d=6, k=4, seed=0):
@@ -297,7 +297,7 @@ def changed(table, row, column, value):
         (changed(P, 3, 1, np.nan), {}, r"y: .*NaN"),
         (changed(P, 3, 1, 7), {}, r"sum to 1, got a sum of 7\.\d+ in row 3 \(counts are integers"),
         (changed(Y, 2, 0, -1).astype(int), {}, r"y: expected counts >= 0, got -1.0 in row 2"),
-        (Y * (np.arange(20) != 4)[:, None], {}, r"at least one event a row, got none in row \d"),
+        (Y * (np.arange(20) != 4)[:, None], {}, r"at least one event per row, got none in row \d"),
         (P, {"target": "labels"}, r"y: expected labels of shape \(20,\), got shape \(20, 3\)"),
         (LABELS, {"target": "counts"}, r"y: expected counts of shape \(20, K\)"),
         (P, {"target": "soft"}, r"target: expected one of auto, .*, got 'soft'"),
@@ -340,7 +340,7 @@ def test_errors_of_partial_fit():
     with pytest.raises(ValueError, match=r"class_weight: expected None or a dict for partial_fit"):
         SoftmaxRegression(class_weight="balanced").partial_fit(X, LABELS, classes=[0, 1, 2])
     model = LogisticRegression().fit(X, Y)
-    with pytest.raises(ValueError, match="partial_fit: expected a model of one label a row"):
+    with pytest.raises(ValueError, match="partial_fit: expected a model of one label per row"):
         model.partial_fit(X, LABELS, classes=range(4))
 
 
@@ -348,7 +348,9 @@ def test_warm_starts_need_targets_of_the_same_kind():
     model = LogisticRegression(warm_start=True).fit(X, Y)
     with pytest.raises(ValueError, match="warm_start: expected"):
         model.fit(X, Y[:, 0])
-    with pytest.raises(ValueError, match=r"warm_start: expected several labels a row, .* got one"):
+    with pytest.raises(
+        ValueError, match=r"warm_start: expected several labels per row, .* got one"
+    ):
         model.fit(X, np.arange(20) % 4)
 
 

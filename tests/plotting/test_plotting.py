@@ -60,7 +60,7 @@ def test_history_is_drawn_as_recorded(models, kind, ax):
     np.testing.assert_array_equal(display.lines_[0].get_ydata(), expected)
     np.testing.assert_array_equal(display.lines_[0].get_xdata(), 1 + np.arange(len(expected)))
     assert ax.get_xlabel() == ("iteration" if hasattr(model, "n_passes_") else "epoch")
-    assert ax.get_ylabel() == "mean loss a row, nats"
+    assert ax.get_ylabel() == "mean loss per row, nats"
     assert display.ax_ is ax and display.figure_ is ax.figure
 
 
@@ -122,8 +122,8 @@ def test_comparison_of_validation_rows(models, ax):
 def test_many_curves_look_different(ax):
     history = [Epoch(1.0, 0.5, None, None, 0.1), Epoch(0.5, 0.6, None, None, 0.1)]
     display = ComparisonDisplay.from_histories({str(i): history for i in range(20)}, ax=ax)
-    looks = {(line.get_color(), str(line._dash_pattern)) for line in display.lines_}
-    assert len(looks) == 20
+    styles = {(line.get_color(), str(line._dash_pattern)) for line in display.lines_}
+    assert len(styles) == 20
 
 
 def test_displays_on_the_same_axes_take_different_colours(models, ax):

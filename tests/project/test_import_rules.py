@@ -49,8 +49,8 @@ CIRCLES = [
     {
         f"_engine.objective.{name}"
         for name in (
-            *("carry", "curvature", "far_rows", "feature_major", "l1", "line", "objective"),
-            *("parameters", "path", "penalised_line", "resting", "standardised"),
+            *("warm_start", "curvature", "far_rows", "feature_major", "l1", "line", "objective"),
+            *("parameters", "path", "penalised_line", "shrinking", "standardised"),
         )
     },
 ]

@@ -30,7 +30,7 @@ print(json.dumps([peak() - before, model.n_iter_, model.coef_.nbytes]))
 @pytest.mark.parametrize(
     ("shape", "n_iter", "max_memory"),
     [
-        ((50_000, 340, 1000), 5, None),  # neither logits nor whole Grams fit: both fallbacks
+        ((50_000, 340, 1000), 5, None),  # neither logits nor full Gram matrices fit: both fallbacks
         ((20_000, 200, 300), 40, 64 << 20),
         ((20_000, 200, 300), 40, 16 << 20),
     ],

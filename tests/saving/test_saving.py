@@ -29,7 +29,7 @@ from fastsoftmax._saving import archive
 from fastsoftmax._saving.values import decode, encode
 
 # what a fit leaves behind for the next one, and no more
-NOT_KEPT = {"_carry", "_evidence", "_stream", "_rule", "_rng"}  # which files do without
+NOT_KEPT = {"_warm_start_state", "_evidence", "_stream", "_rule", "_rng"}  # which files do without
 QUICK = {"max_iter": 3, "random_state": 0}
 
 
@@ -363,7 +363,7 @@ DOCUMENTS = {
     ),
     "attribute": (lambda d: d["attributes"].update(fit=1), "fit: expected no such attribute"),
     "private": (
-        lambda d: d["attributes"].update(_carry=None), "_carry: expected no such attribute"
+        lambda d: d["attributes"].update(_warm_start_state=1), "_warm_start_state: expected no"
     ),
     "form": (lambda d: d["attributes"].update(n_iter_={"eval": "1"}), "n_iter_: .* known form"),
     "two keys": (

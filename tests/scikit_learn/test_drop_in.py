@@ -410,5 +410,5 @@ def test_to_sklearn_where_it_cannot(iris):
     with pytest.raises(sklearn.exceptions.NotFittedError, match="not fitted yet"):
         SoftmaxRegression().to_sklearn()
     several = OurLogisticRegression().fit(iris[0], np.eye(3, dtype=int)[iris[1]])
-    with pytest.raises(ValueError, match="to_sklearn: expected a model of one label a row"):
+    with pytest.raises(ValueError, match="to_sklearn: expected a model of one label per row"):
         several.to_sklearn()

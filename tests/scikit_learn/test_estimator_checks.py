@@ -22,8 +22,8 @@ def test_scikit_learns_own_checks(estimator, check):
 def test_every_estimator_is_checked():
     estimators = {
         thing
-        for room in (fastsoftmax, _linear, _neural)
-        for thing in (getattr(room, name) for name in room.__all__)
+        for package in (fastsoftmax, _linear, _neural)
+        for thing in (getattr(package, name) for name in package.__all__)
         if isinstance(thing, type) and hasattr(thing, "predict")
     }
     assert {type(estimator) for estimator, _ in INSTANCES} == estimators

@@ -90,9 +90,9 @@ def test_first_cell_that_is_not_finite(dtype, order, value):
     assert_refused(ValueError, message, X=bad, fit_intercept=False)
     weightless = (np.arange(N) != 7) * (np.arange(N) != 9)
     assert_refused(ValueError, message, X=bad, sample_weight=weightless)
-    blind = fitted()
-    blind.coef_[:] = 0
-    for model in (fitted(), blind, SoftmaxRegression().fit(X, y > 0)):
+    null_model = fitted()
+    null_model.coef_[:] = 0
+    for model in (fitted(), null_model, SoftmaxRegression().fit(X, y > 0)):
         for method in ("decision_function", "predict", "predict_proba", "predict_log_proba"):
             with pytest.raises(ValueError, match=message):
                 getattr(model, method)(bad)

@@ -64,7 +64,7 @@ def report(model: SoftmaxRegression, data: tuple[NDArray, ...], seconds: float) 
     print(f"objective     {model.objective_:.8f} a row,   {total:.4f} as C·ΣCE + ½‖W‖²")
     print(
         f"time          {seconds:.3f} s for the fit, "
-        f"{1e3 * seconds / model.n_passes_:.2f} ms a pass"
+        f"{1e3 * seconds / model.n_passes_:.2f} ms per pass"
     )
 
 

@@ -40,7 +40,7 @@ def rules(models: Mapping[str, MLPClassifier], path: Path) -> Any:
     """Training loss and test accuracy by each rule."""
     figure, ((left, right),) = style.panels(1, 2)
     ComparisonDisplay.from_estimators(models, metric="loss", ax=left)
-    left.set_ylabel("training: mean loss a row, nats")
+    left.set_ylabel("training: mean loss per row, nats")
     ComparisonDisplay.from_estimators(models, metric="accuracy", subset="validation", ax=right)
     right.set_ylabel("test: accuracy, share of rows")
     right.get_legend().remove()
@@ -80,8 +80,8 @@ def outputs(found: Outputs, path: Path) -> Any:
     top = max(2.0, *(sums.max() for sums in found.sums.values()))
     bins = np.arange(-BIN / 2, top + BIN, BIN)
     for number, (name, sums) in enumerate(found.sums.items()):
-        look = {"color": style.COLOURS[number], "label": name, "zorder": 3 - number}
-        right.hist(sums, bins, rwidth=0.35 if number == 0 else 0.9, **look)
+        curve_style = {"color": style.COLOURS[number], "label": name, "zorder": 3 - number}
+        right.hist(sums, bins, rwidth=0.35 if number == 0 else 0.9, **curve_style)
     style.dress(right, "sum of the outputs of a test image", "test images", log=True)
     style.legend(right)
     figure.savefig(path)

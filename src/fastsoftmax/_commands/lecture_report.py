@@ -329,7 +329,7 @@ def timing(found: Mapping[str, Mapping[str, float]]) -> str:
             [name, *(f"{1e6 * times[way]:.2f}" for way in ways),
              *(f"{ratios[way][-1]:.1f}" for way in ratios)]
         )  # fmt: skip
-    head = ["network", *(f"{way}, µs a step" for way in ways), *(f"× {way}" for way in ratios)]
+    head = ["network", *(f"{way}, µs per step" for way in ways), *(f"× {way}" for way in ratios)]
     text = "A step takes " + listed(
         [f"{min(r):.1f} to {max(r):.1f} times as long in {way}" for way, r in ratios.items()]
     ) + " as in fastsoftmax, medians of turns in this run, float32."  # fmt: skip

@@ -38,7 +38,7 @@ class PlainSgd:
     """Gradient descent on softmax cross-entropy as a careful NumPy user writes it, in place.
 
     One copy of a batch, buffers made once, no loop over rows; the own class's probability is
-    kept and its logarithm taken once an epoch.
+    kept and its logarithm taken once per epoch.
     """
 
     def __init__(

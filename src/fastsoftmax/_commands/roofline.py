@@ -8,7 +8,7 @@ from numpy.typing import DTypeLike
 
 from fastsoftmax._core import kernels
 
-PEAK_WORK = 400_000_000  # multiply-adds a thread: some milliseconds
+PEAK_WORK = 400_000_000  # multiply-adds per thread: some milliseconds
 READ_BYTES = 256 << 20  # well beyond the caches
 
 
@@ -17,7 +17,7 @@ class Machine:
     """Peak rates of one precision with so many threads."""
 
     flops: float  # a second
-    bandwidth: float  # bytes a second
+    bandwidth: float  # bytes per second
 
     def limit(self, flops: float, n_bytes: float) -> float:
         """Seconds: the larger of arithmetic at its peak and memory at its peak."""

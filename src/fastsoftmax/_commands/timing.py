@@ -9,7 +9,7 @@ PAUSE = 0.1  # seconds before a turn
 
 
 def medians(ways: Mapping[str, Callable[[], object]], seconds: float) -> dict[str, float]:
-    """Median seconds a call of each way, in turns for about so many seconds.
+    """Median seconds per call of each way, in turns for about so many seconds.
 
     A turn is some calls of one way, after a pause and one call that is not counted: the threads
     that NumPy's BLAS leaves spinning for some milliseconds would otherwise take a processor from

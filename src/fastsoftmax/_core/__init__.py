@@ -17,8 +17,8 @@ from fastsoftmax._core import _cpu
 LEVELS = ("native", "v4", "v3", "v2", "plain")  # the best first
 KERNELS = (
     *("cholesky", "coordinate", "coupling", "cross_entropy", "diagonals", "dual", "elementwise"),
-    *("fold", "gram", "line", "linear", "low_rank", "machine", "network", "sampling", "softmax"),
-    *("sparse", "standardised", "vectors"),
+    *("gram", "line", "linear", "low_rank", "machine", "merged_features", "network", "sampling"),
+    *("softmax", "sparse", "standardised", "vectors"),
 )
 
 

@@ -2,15 +2,14 @@
 
 `factor`: BLOCK rows at a time, of these CLASS_BLOCK at a time; the products with the rows above by a
 register tile (`tiles.product_down`), the rest row by row: first on the diagonal, then for each 2*VL
-columns to the right of it. Each thread factors matrices of its own, all of a row at a time; where there
-are fewer, threads share the columns. Every element is computed in the same order either way. float32,
-two threads: 77 x 385 x 385 8.2 ms (180 GFLOP/s), 10 x 785 x 785 6.2 (260); one of 442 x 442 0.18 (0.22
-by one thread), of 1500 x 1500 3.9 (7.7). Tried: blocks of four by four, as dots of rows, whose folding
-outweighs the products, 24 ms for the first and 16.5 for the second; LAPACK's potrf 18 for the second,
-and its threads go on spinning where the kernels' should run: a fit of MNIST took 0.84 s instead of 0.63.
+columns to the right of it. Each thread factors matrices of its own; where there are fewer matrices than
+threads, threads share the columns. Every element is computed in the same order either way. n^3 / 3 flops
+for each matrix.
 
 `solve`: see `substitution.pxd`. Several right-hand sides share the reading of the factors, classes are
 shared among the threads.
+
+Measurements, also of LAPACK: docs/experiments/0011-cholesky-factors.md.
 """
 
 from cython.parallel cimport prange
@@ -62,7 +61,7 @@ def factor(
 cdef int factor_alone(real *a, const real *scales, double jitter, Py_ssize_t size) noexcept nogil:
     cdef Py_ssize_t i
     for i from 0 <= i < size by SQUARE:
-        turn_rows(a, scales, jitter, size, i)
+        transpose_rows(a, scales, jitter, size, i)
     return factor_diagonal(a, size, 0, size, NULL)
 
 
@@ -72,7 +71,7 @@ cdef int factor_together(
     cdef real inverses[BLOCK]
     cdef Py_ssize_t first, end, i, j
     for i in prange((size + SQUARE - 1) // SQUARE, schedule="dynamic", num_threads=n_threads):
-        turn_rows(a, scales, jitter, size, i * SQUARE)
+        transpose_rows(a, scales, jitter, size, i * SQUARE)
     for first from 0 <= first < size by BLOCK:
         end = min(first + BLOCK, size)
         if factor_diagonal(a, size, first, end, inverses):
@@ -83,7 +82,7 @@ cdef int factor_together(
     return 0
 
 
-cdef inline void turn_rows(
+cdef inline void transpose_rows(
     real *a, const real *scales, double jitter, Py_ssize_t size, Py_ssize_t first
 ) noexcept nogil:
     """SQUARE rows left of the diagonal, scaled, into the columns above it."""

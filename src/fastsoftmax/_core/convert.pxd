@@ -1,18 +1,11 @@
 """X as it lies in memory, of any numeric type and any strides, on its way into the kernels.
 
 A kernel asks for some rows and gets `real`, features side by side, in a buffer of its own that stays in
-cache. The type is looked at once for some rows, so that no kernel exists a dozen times over: only the
-register tiles have instances for a few types, which then need no buffer (`stored_tiles`). From L1 to L1
-a vector of AVX-512 takes 0.26 ns from uint8 and 0.3 from float16, from L2 to L2 0.41 and 0.49, from
-memory to L2 1.8 and 2.2 (one thread): so rows are fetched before they are converted, and converted
-right before their first use. `dots` and `product` of ten classes spend 3 ns on a vector.
+cache. The type is looked up once for some rows, so that no kernel exists a dozen times over: only the
+register tiles have instances for a few types, which then need no buffer (`stored_tiles`). Rows are
+prefetched before they are converted, and converted right before their first use.
 
-Measured with the fused pass when every type came this way, 60000 x 784, K = 10, one thread, times that
-of float32 in the same run, uint8 / float16: a block at a time 1.27 / 1.5; with the next block fetched
-during `product` 1.03 / 1.09; two rows at a time, right before `dots`, as it is 1.01 / 1.05 (four rows
-0.99 / 1.07; with those that follow fetched into L1 1.03 / 1.1, since they drive the weights out).
-Tried: converting twice, two rows for `dots` and pieces of 64 by 64 for `product`, so that neither
-reads L2: 1.16 / 1.18.
+Measurements: docs/experiments/0003-x-as-stored.md.
 """
 
 from libc.stdint cimport (
@@ -29,7 +22,7 @@ from fastsoftmax._core.simd cimport (
 cdef enum:
     LINE = 64
     UNROLLED = 4
-    SIDE = 64  # rows turned at a time where they, not the features, lie side by side
+    SIDE = 64  # rows transposed at a time where they, not the features, lie side by side
     KIND = 256  # a type is KIND * NumPy's letter for its kind + bytes
     BOOL = KIND * c"b" + 1
     UINT8 = KIND * c"u" + 1
@@ -166,10 +159,10 @@ cdef inline outlined convert(
     return 0
 
 
-cdef inline void turn(
+cdef inline void transpose_block(
     const Cells *x, const char *at, Py_ssize_t n, Py_ssize_t m, real *out, Py_ssize_t stride
 ) noexcept nogil:
-    """`read_rows` where the rows lie side by side: runs of features, turned in registers."""
+    """`read_rows` where the rows lie side by side: runs of features, transposed in registers."""
     cdef real tile[VL_MOST * SIDE]
     cdef vreal v[VL_MOST]
     cdef Py_ssize_t i, j, k, r, rows, columns
@@ -210,6 +203,6 @@ cdef inline void read_rows(
     """
     cdef const char *at = x.x + i * x.row_step + j * x.column_step
     if x.row_step == x.size and x.column_step != x.size:
-        turn(x, at, n, m, out, stride)
+        transpose_block(x, at, n, m, out, stride)
     else:
         convert(x.type, at, x.row_step, x.column_step, n, m, out, stride, stride)

@@ -1,4 +1,4 @@
-"""Coordinate descent for an L1 penalty, on quadratic models of a loss; a class a thread.
+"""Coordinate descent for an L1 penalty, on quadratic models of a loss; one class per thread.
 
 The model of a class k is g·d + ½ dᵀ H d + Σ_j t_j |v_j + d_j|, d the change of its weights v and H its
 block of the Hessian; t_0 = 0 is the intercept's. A coordinate's minimum is a soft threshold; where it is

@@ -1,36 +1,17 @@
-"""Pairs of classes drawn by importance, and the Hessian that their Gram matrices add up to.
+"""Pairs of classes sampled by importance, and the Hessian that their Gram matrices add up to.
 
-The Hessian of a softmax is the Laplacian of a complete graph whose edges weigh p_k p_l,
+The Hessian of a softmax is the Laplacian of a complete graph whose edges weigh p_k p_l: diag(p) - p pᵀ =
+Σ_(k > l) p_k p_l (e_k - e_l)(e_k - e_l)ᵀ. A sample of rows and pairs is thus positive semi-definite,
+too. Pairs are drawn by the effective resistance of their edge, about 1/s_k + 1/s_l for classes of
+curvature mass s (Spielman & Srivastava 2011), so that rare classes are drawn.
 
-    diag(p) - p pᵀ = sum over k > l of p_k p_l (e_k - e_l)(e_k - e_l)ᵀ,
+`draw`: the weights of rows add up along X; that sum is cut into equal lengths, in each a point is drawn,
+whose row and place within it name a row and a pair; a second pair is half of the row's weight away.
+Length and seed name the point, whatever thread draws it. Then pairs are sorted by counting.
 
-so that the Hessian of the loss is a sum of squares, one for each row and pair of classes, and what is
-left of it when some of these are drawn is positive semi-definite too. Drawn by how far an edge's ends
-are apart without it, their effective resistance, about 1/s_k + 1/s_l where class k has the strength s_k
-(Spielman & Srivastava, Graph sparsification by effective resistances, 2011), some 50 draws for each
-parameter give all of it, coupling and all, to 0.4. By NumPy, 20000 rows, 16 features, 26 classes, at
-the optimum: eigenvalues beside the exact ones from 0.66 to 1.41 (root mean square of the differences
-from 1 0.14) for 48 rows a parameter and a pair of each, 0.67 to 1.44 (0.16) for 24 and two pairs of
-each, 0.62 to 2.06 (0.20) for 12 and four. Two it is, since a row costs more than a pair. Without the
-resistances rare classes are not drawn, and directions in which they matter have no curvature: fits of
-some random problems ended 1e-4 to 0.9 above their optimum. Exactly it would be K(K + 1)/2 Grams of all
-rows: 20000 x 17, K = 26, 2 GFLOP, where 21000 draws are 6 MFLOP.
-
-`draw`: the weights of rows add up along X; that sum is cut into equal lengths, and in each a point is
-drawn, whose row and whose place within it name a row and a pair; the second pair is that half of the
-row's weight away. So what is drawn spreads over X as the weights do; points at equal distances would
-see one class alone where rows are in turns of the classes. The number of a length and the seed name its
-point, whatever thread draws it. Pairs are looked for in as many rows of a tile as a vector holds, whose
-probabilities are shuffled next to each other: 0.20 to 0.26 ms for 25000 pairs of 20000 x 26, float32,
-two threads. Tried: copied one after another from wherever they lie, for which vectors need not end where
-tiles do, 0.32; a pair of each row besides, 0.45; rows side by side as they lie, the draws of a row one
-round after another, 0.45 to 0.62, since of most there is one or none; by halving in the sums of a row's
-weights, 0.55 to 0.8, a chain of loads and comparisons; a draw at a time, 0.8. Then draws are sorted by
-pair, by counting.
-
-`assemble`: blocks off the diagonal are Grams of the pairs, negated; those on it the sums of their row
-and column, so that each is read twice, and no two threads write to the same. It writes 4 (K size)^2 / 2
-bytes and reads as many twice.
+`assemble`: blocks off the diagonal are negated Grams of the pairs, those on it the sums of their row and
+column. It writes 4 (K size)^2 / 2 bytes and reads twice as many. Measurements:
+docs/experiments/0013-class-pair-sampling-kernel.md.
 """
 
 from cython.parallel cimport prange, threadid

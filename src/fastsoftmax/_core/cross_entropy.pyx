@@ -1,7 +1,7 @@
 """Cross-entropy of rows of logits that the caller holds, and its gradient.
 
 Row by row the targets are t_k = c_k (own * y_k + base): y the label's one-hot row or the given target,
-c a weight a class, own and base one a row: sample weights, label smoothing and ignored rows are all in
+c a weight per class, own and base one a row: sample weights, label smoothing and ignored rows are all in
 these two, and `softmax_tile` need not know of them. A row whose two are 0 costs nothing and has a
 gradient of exactly 0.
 
@@ -156,7 +156,7 @@ def cross_entropy(
     """Losses of factor * x over the middle axis of x (outer, K, inner), and scale * their gradient.
 
     Labels are int32 (outer * inner,), or the targets are given in the shape of x; own, base (or
-    None) and losses have one element a row, of_class (or None) one a class: contiguous and, but for
+    None) and losses have one element per row, of_class (or None) one per class: contiguous and, but for
     the labels, `real`. gradient has the shape of x, and may be x, or is None; it is taken by
     factor * x. Shapes are not checked.
     """

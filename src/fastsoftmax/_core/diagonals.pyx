@@ -6,11 +6,11 @@ With v = weight * p(1 - p) the block of class k is that of a weighted regression
     [ sum v xᵀ     sum v   ],
 
 Of the centred sum of squares the diagonal s is kept, and the means decouple the intercept exactly:
-z_w = (g_w - m g_b) / (s + ridge), z_b = g_b / c - mᵀ z_w. Without centring by class it takes up to
-twice the passes (20 Newsgroups, C = 10: 24.5 instead of 19.5).
+z_w = (g_w - m g_b) / (s + ridge), z_b = g_b / c - mᵀ z_w.
 
 Means and inverses are float32 on every build: they are estimates, and a solve reads them all. It is
-bound by memory: 4 numbers of float32 for each weight.
+bound by memory: 4 numbers of float32 for each weight. Effect of centring:
+docs/experiments/0031-sparse-fits.md.
 """
 
 from cython.parallel cimport prange, threadid
@@ -22,7 +22,7 @@ from fastsoftmax._core.arrays cimport bytes_of, doubles, floats, reals
 from fastsoftmax._core.linear_problem cimport ALIGNMENT, aligned, part_start, rounded_up
 from fastsoftmax._core.simd cimport VL, load, real, set1, sum_lanes, vreal
 from fastsoftmax._core.sparse_rows cimport (
-    Sparse, column_sums, columns_of, rows_of_band, to_rows,
+    Sparse, column_sums, columns_of, rows_of_block, to_rows,
 )
 from fastsoftmax._core.squares cimport load_upto, store_upto
 from fastsoftmax._core.tiles cimport ROWS
@@ -57,33 +57,34 @@ cdef double sum_class(const real *v, Py_ssize_t step, Py_ssize_t tiles) noexcept
 
 
 def build(
-    bands, Py_ssize_t n, double ridge, double share, missing_of, bint centred,
+    row_blocks, Py_ssize_t n, double ridge, double share, missing_of, bint centred,
     cnp.ndarray means not None, cnp.ndarray inverses not None, cnp.ndarray masses not None,
     workspace, int n_threads,
 ):
     """Means m and inverses 1 / (s / n + ridge) of each feature and class, (d, k) float32.
 
-    X comes in bands, of up to `sparse.band_rows` (n) each: (rows, columns, v), columns as for
-    `sparse.value_and_grad`, v an iterator of tiles (any, k, ROWS) of consecutive rows, all of whole
-    tiles but for the end of the last. `share` of s is that of the unweighted
-    rows times c: no feature is without curvature for a class because the rows that have it are sure at
-    present. To c / n, for this, are added `missing_of` (c / n), (k,), float64. The sums, with n times
-    that,
-    go into masses (k,), float64.
+    X comes in blocks of rows, of up to `sparse.rows_of_a_block` (n) each: (rows, columns, v), columns as
+    for `sparse.value_and_grad`, v an iterator of tiles (any, k, ROWS) of consecutive rows, all of whole
+    tiles but for the end of the last. `share` of s is that of the unweighted rows times c: no feature is
+    without curvature for a class because the rows that have it are sure at present. To c / n, for this,
+    are added `missing_of` (c / n), (k,), float64. The sums, with n times that, go into masses (k,),
+    float64.
     """
     cdef Py_ssize_t k = masses.shape[0], padded = rounded_up(k, VL), size = sizeof(real)
-    cdef Py_ssize_t band = rows_of_band(n, k), d = means.shape[0], start = 0, count, tiles, filled, i
+    cdef Py_ssize_t row_block = rows_of_block(n, k), d = means.shape[0]
+    cdef Py_ssize_t start = 0, count, tiles, filled, i
     cdef const real *v
     cdef double *mass = doubles(masses, "masses")
-    cdef cnp.ndarray piece
+    cdef cnp.ndarray part
     cdef Py_ssize_t sums = aligned(2 * k * sizeof(double))
     cdef cnp.ndarray memory = workspace(
-        ALIGNMENT + aligned(band * padded * size) + aligned(2 * d * sizeof(double)) + n_threads * sums)
+        ALIGNMENT + aligned(row_block * padded * size) + aligned(2 * d * sizeof(double))
+        + n_threads * sums)
     cdef char *free = bytes_of(memory)
     free += (ALIGNMENT - <size_t>free % ALIGNMENT) % ALIGNMENT
     cdef Build b
     b.table = <real *>free
-    free += aligned(band * padded * size)
+    free += aligned(row_block * padded * size)
     b.moments = <double *>free
     free += aligned(2 * d * sizeof(double))
     b.k, b.n, b.d = k, n, d
@@ -93,11 +94,11 @@ def build(
     b.inverses = floats(inverses, "inverses")
     for i in range(k):
         mass[i] = 0.
-    for count, (values, rows, starts), variances in bands:
+    for count, (values, rows, starts), variances in row_blocks:
         filled = 0
-        for piece in variances:
-            v = reals(piece, "piece")
-            tiles = piece.shape[0]
+        for part in variances:
+            v = reals(part, "part")
+            tiles = part.shape[0]
             for i in prange(k, nogil=True, schedule="static", num_threads=n_threads,
                             use_threads_if=n_threads > 1):
                 mass[i] += sum_class(v + i * ROWS, k * ROWS, tiles)
@@ -159,16 +160,16 @@ cdef inline void finish(
 
 
 def solve(
-    cnp.ndarray means not None, cnp.ndarray inverses not None, strengths, bint project,
+    cnp.ndarray means not None, cnp.ndarray inverses not None, masses, bint project,
     cnp.ndarray right not None, cnp.ndarray out not None, workspace, int n_threads,
 ):
-    """out = M⁻¹ right: weights (d, k), then intercepts (k,) if there are strengths (k,), float64: c / n.
+    """out = M⁻¹ right: weights (d, k), then intercepts (k,) if there are masses (k,), float64: c / n.
 
     With `project` the mean over the classes is projected out. All else is `real`: called on the build
     of float32.
     """
     cdef Py_ssize_t d = means.shape[0], k = means.shape[1], i, j
-    cdef const double *strength = doubles(strengths, "strengths")
+    cdef const double *mass = doubles(masses, "masses")
     cdef real *to = reals(out, "out")
     cdef const real *from_ = reals(right, "right")
     cdef const real *mean = reals(means, "means")
@@ -182,20 +183,20 @@ def solve(
         for i in prange(PARTS, schedule="static", num_threads=n_threads,
                         use_threads_if=n_threads > 1):
             solve_features(
-                mean, inverse, from_, from_ + d * k if strength else NULL,
+                mean, inverse, from_, from_ + d * k if mass else NULL,
                 part_start(d, PARTS, i), part_start(d, PARTS, i + 1), k, project, to, sums + i * k)
-        for j in range(k if strength else 0):
+        for j in range(k if mass else 0):
             for i in range(1, PARTS):
                 sums[j] += sums[i * k + j]
-            sums[j] = from_[d * k + j] / strength[j] - sums[j]
+            sums[j] = from_[d * k + j] / mass[j] - sums[j]
             common += sums[j] / k
-        for j in range(k if strength else 0):
+        for j in range(k if mass else 0):
             to[d * k + j] = <real>(sums[j] - (common if project else 0.))
 
 
 cdef void solve_features(
     const real *means, const real *inverses, const real *right, const real *intercepts,
-    Py_ssize_t begin, Py_ssize_t end, Py_ssize_t k, bint gauge, real *out, double *sums,
+    Py_ssize_t begin, Py_ssize_t end, Py_ssize_t k, bint project, real *out, double *sums,
 ) noexcept nogil:
     cdef vreal z, common
     cdef Py_ssize_t j, c, at
@@ -212,7 +213,7 @@ cdef void solve_features(
         if intercepts:
             for c in range(k):
                 sums[c] += means[j * k + c] * out[j * k + c]
-        if gauge:
+        if project:
             common = set1(sum_lanes(common) / k)
             for c from 0 <= c < k by VL:
                 at = j * k + c

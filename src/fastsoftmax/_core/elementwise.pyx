@@ -13,7 +13,7 @@ from fastsoftmax._core.squares cimport load_upto, store_upto
 cnp.import_array()
 
 cdef enum:
-    PIECE = 4096  # elements a thread takes at a time; a multiple of VL
+    BLOCK = 4096  # elements a thread takes at a time; a multiple of VL
 
 cpdef enum Function:
     EXP
@@ -26,7 +26,7 @@ cdef inline vreal_inlined log_sigmoid(vreal x) noexcept nogil:
     return minimum(set1(0.), x) - vector_log1p(vector_exp(set1(0.) - absolute(x)))
 
 
-cdef void piece(const real *x, real *out, Py_ssize_t n, int function) noexcept nogil:
+cdef void apply_block(const real *x, real *out, Py_ssize_t n, int function) noexcept nogil:
     cdef Py_ssize_t i
     cdef vreal v
     for i from 0 <= i < n by VL:
@@ -47,12 +47,12 @@ def apply(int function, cnp.ndarray x not None, cnp.ndarray out not None, int n_
     cdef const real *a = reals(x, "x")
     cdef real *b = reals(out, "out")
     cdef Py_ssize_t i, n = x.size
-    for i in prange((n + PIECE - 1) // PIECE, nogil=True, schedule="static", num_threads=n_threads,
+    for i in prange((n + BLOCK - 1) // BLOCK, nogil=True, schedule="static", num_threads=n_threads,
                     use_threads_if=n_threads > 1):
-        piece(a + i * PIECE, b + i * PIECE, min(PIECE, n - i * PIECE), function)
+        apply_block(a + i * BLOCK, b + i * BLOCK, min(BLOCK, n - i * BLOCK), function)
 
 
-cdef void logistic_piece(const real *x, const real *y, real *out, Py_ssize_t n) noexcept nogil:
+cdef void logistic_block(const real *x, const real *y, real *out, Py_ssize_t n) noexcept nogil:
     cdef Py_ssize_t i
     cdef vreal loss, unused
     for i from 0 <= i < n by VL:
@@ -68,9 +68,9 @@ def binary_cross_entropy(
     cdef const real *b = reals(y, "y")
     cdef real *c = reals(out, "out")
     cdef Py_ssize_t i, n = x.size
-    for i in prange((n + PIECE - 1) // PIECE, nogil=True, schedule="static", num_threads=n_threads,
+    for i in prange((n + BLOCK - 1) // BLOCK, nogil=True, schedule="static", num_threads=n_threads,
                     use_threads_if=n_threads > 1):
-        logistic_piece(a + i * PIECE, b + i * PIECE, c + i * PIECE, min(PIECE, n - i * PIECE))
+        logistic_block(a + i * BLOCK, b + i * BLOCK, c + i * BLOCK, min(BLOCK, n - i * BLOCK))
 
 
 def vector_bytes():

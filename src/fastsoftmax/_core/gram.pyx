@@ -1,20 +1,17 @@
 """Weighted Gram matrices of some rows of X.
 
-The blocks of the softmax Hessian are Gram matrices of X with the rows weighted by p(1 - p); made of a
-few thousand rows of each class they precondition a solver. n rows of d features take n*d^2 flops, half
-of the whole product, since the matrix is symmetric.
+The blocks of the softmax Hessian are Gram matrices of X with the rows weighted by p(1 - p). n rows of d
+features take n*d^2 flops, half of the whole product, since the matrix is symmetric.
 
-`gram`: rows are gathered, centred, scaled and packed in panels 2*VL features wide, in bands; then a
+`gram`: rows are gathered, centred, scaled and packed in panels 2*VL features wide, in blocks; then a
 register tile (`tiles.product_down`) multiplies up to CLASS_BLOCK columns of one panel by another, those
-on and below the diagonal only. The sums of a band go to float64 totals. Each thread makes matrices of
-its own, one parallel region in all, or where there are few of them two regions a band, over rows and
+on and below the diagonal only. The sums of a block go to float64 totals. Each thread makes matrices of
+its own, one parallel region in all, or where there are few of them two regions per block, over rows and
 over squares; each sum has an order of its own, so the result is the same to the bit for any number of
-threads. Tried: packing one factor as turned tiles too, and regions for one thread inside that of all:
-1.0 ms for 325 Grams of 65 rows, 16 features and an intercept, float32, two threads, now 0.26; 10 of
-2048 x 784 54 and 50.
+threads.
 
-`sums`: the rows themselves summed, a class a thread, eight vectors of columns at a time: bound by
-fetching rows from wherever they lie.
+`sums`: the rows themselves summed, one class per thread, eight vectors of columns at a time.
+Measurements: docs/experiments/0012-gram-matrices-and-row-sampling.md.
 """
 
 from cython.parallel cimport prange, threadid
@@ -33,13 +30,13 @@ from fastsoftmax._core.tiles cimport MOST, product_down
 cnp.import_array()
 
 cdef enum:
-    BAND = 512  # rows packed at a time, whose products are summed before going to the totals
+    ROW_BLOCK = 512  # rows packed at a time, whose products are summed before going to the totals
     SCRATCH_BYTES = 128 * 1024 * 1024  # of all threads, if each makes matrices of its own
     EIGHT = 8  # vectors of sums at a time
-    PIECE = 8 * VL_MOST  # features of a row converted at a time
+    RUN = 8 * VL_MOST  # features of a row converted at a time
     SQUARE = 16  # rows and columns copied at a time
     BLOCKS = (2 * VL + CLASS_BLOCK - 1) // CLASS_BLOCK  # of rows, in a panel
-    TASKS = 16  # of a band, packed by several threads
+    TASKS = 16  # of a block of rows, packed by several threads
 
 
 cdef struct Gram:
@@ -54,24 +51,24 @@ cdef struct Gram:
     double scale
     const real *shared  # (size, size), or NULL
     const double *ridge  # (size,)
-    real *panels  # (padded/2VL, BAND, 2VL)
+    real *panels  # (padded/2VL, ROW_BLOCK, 2VL)
     double *totals  # (size, padded)
 
 
-cdef inline void read_piece(
+cdef inline void read_features(
     const Gram *g, Py_ssize_t row, Py_ssize_t j, real *out
 ) noexcept nogil:
-    """PIECE features of a row from j on, those there are."""
-    cdef Py_ssize_t m = min(PIECE, g.d - j)
+    """RUN features of a row from j on, those there are."""
+    cdef Py_ssize_t m = min(RUN, g.d - j)
     if m > 0:
         convert(
             g.x.type, g.x.x + row * g.x.row_step + j * g.x.column_step, 0, g.x.column_step, 1, m, out,
-            PIECE, m)
+            RUN, m)
 
 
 cdef void pack(const Gram *g, Py_ssize_t first, Py_ssize_t begin, Py_ssize_t end) noexcept nogil:
-    """Rows begin .. end of the band that begins at `first`."""
-    cdef real pieces[PIECE]
+    """Rows begin .. end of the block of rows that begins at `first`."""
+    cdef real converted[RUN]
     cdef const real *row
     cdef vreal root
     cdef Py_ssize_t r, j
@@ -79,11 +76,11 @@ cdef void pack(const Gram *g, Py_ssize_t first, Py_ssize_t begin, Py_ssize_t end
         root = set1(g.factors[first + r])
         row = <const real *>(g.x.x + g.rows[first + r] * g.x.row_step)
         for j from 0 <= j < g.padded by VL:
-            if not g.in_place and j % PIECE == 0:
-                read_piece(g, g.rows[first + r], j, pieces)
-                row = pieces - j
+            if not g.in_place and j % RUN == 0:
+                read_features(g, g.rows[first + r], j, converted)
+                row = converted - j
             store(
-                g.panels + j // (2 * VL) * 2 * VL * BAND + r * 2 * VL + j % (2 * VL),
+                g.panels + j // (2 * VL) * 2 * VL * ROW_BLOCK + r * 2 * VL + j % (2 * VL),
                 (load_upto(row + j, max(g.d - j, 0)) - load(g.centre + j)) * (
                     root * load(g.scales + j)))
 
@@ -98,7 +95,8 @@ cdef void add_squares(const Gram *g, Py_ssize_t n, Py_ssize_t block) noexcept no
     cdef double *to
     for j in range(panel + 1 if k1 > k0 else 0):
         product_down(
-            <int>(k1 - k0), g.panels + begin * BAND + k0, 2 * VL, g.panels + j * 2 * VL * BAND, 2 * VL,
+            <int>(k1 - k0), g.panels + begin * ROW_BLOCK + k0, 2 * VL,
+            g.panels + j * 2 * VL * ROW_BLOCK, 2 * VL,
             n, sums)
         for k in range(k1 - k0):
             to = g.totals + (begin + k0 + k) * g.padded + j * 2 * VL
@@ -135,8 +133,8 @@ def gram(
     cdef const Py_ssize_t *start = intps(starts, "starts")
     cdef const Py_ssize_t *count = intps(counts, "counts")
     cdef real *to = reals(out, "out")
-    cdef Py_ssize_t band = aligned(BAND * g.padded * element)
-    cdef Py_ssize_t each = band + aligned(g.size * g.padded * sizeof(double))
+    cdef Py_ssize_t row_block = aligned(ROW_BLOCK * g.padded * element)
+    cdef Py_ssize_t each = row_block + aligned(g.size * g.padded * sizeof(double))
     # matrices side by side where there are enough of them, else the threads share each
     cdef int outer = n_threads if m >= 2 * n_threads else 1
     while outer > 1 and outer * each > SCRATCH_BYTES:
@@ -156,13 +154,13 @@ def gram(
         if outer == 1 and n_threads > 1:
             for i in range(m):
                 shared_gram(
-                    ith(&g, start[i], memory, band), count[i], share[i], to + i * g.size * g.size,
+                    ith(&g, start[i], memory, row_block), count[i], share[i], to + i * g.size * g.size,
                     n_threads)
         else:
             for i in prange(m, schedule="dynamic", chunksize=1, num_threads=outer,
                             use_threads_if=outer > 1):
                 own_gram(
-                    ith(&g, start[i], memory + threadid() * each, band), count[i], share[i],
+                    ith(&g, start[i], memory + threadid() * each, row_block), count[i], share[i],
                     to + i * g.size * g.size)
 
 
@@ -173,14 +171,14 @@ cdef inline void pad(const real *x, Py_ssize_t n, Py_ssize_t padded, real *out) 
 
 
 cdef Gram ith(
-    const Gram *problem, Py_ssize_t at, char *memory, Py_ssize_t band
+    const Gram *problem, Py_ssize_t at, char *memory, Py_ssize_t row_block
 ) noexcept nogil:
     """That of the rows from `at` on, with memory of its own and totals of 0."""
     cdef Gram g = problem[0]
     g.rows = g.rows + at
     g.factors = g.factors + at
     g.panels = <real *>memory
-    g.totals = <double *>(memory + band)
+    g.totals = <double *>(memory + row_block)
     memset(g.totals, 0, g.size * g.padded * sizeof(double))
     return g
 
@@ -188,8 +186,8 @@ cdef Gram ith(
 cdef void own_gram(Gram g, Py_ssize_t n, double share, real *to) noexcept nogil:
     """By one thread."""
     cdef Py_ssize_t first, count, i
-    for first from 0 <= first < n by BAND:
-        count = min(BAND, n - first)
+    for first from 0 <= first < n by ROW_BLOCK:
+        count = min(ROW_BLOCK, n - first)
         pack(&g, first, 0, count)
         for i in range(g.padded // (2 * VL) * BLOCKS):
             add_squares(&g, count, i)
@@ -200,8 +198,8 @@ cdef void own_gram(Gram g, Py_ssize_t n, double share, real *to) noexcept nogil:
 cdef void shared_gram(Gram g, Py_ssize_t n, double share, real *to, int n_threads) noexcept nogil:
     """By several."""
     cdef Py_ssize_t blocks = g.padded // (2 * VL) * BLOCKS, first, count, i
-    for first from 0 <= first < n by BAND:
-        count = min(BAND, n - first)
+    for first from 0 <= first < n by ROW_BLOCK:
+        count = min(ROW_BLOCK, n - first)
         for i in prange(TASKS, schedule="static", num_threads=n_threads):
             pack(&g, first, part_start(count, TASKS, i), part_start(count, TASKS, i + 1))
         # the last rows are the longest: they come first
@@ -258,7 +256,7 @@ cdef void sum_rows(
     const Cells *x, Py_ssize_t d, const int *rows, const real *factors, Py_ssize_t n, real *out
 ) noexcept nogil:
     cdef vreal total[EIGHT]
-    cdef real piece[EIGHT * VL_MOST]
+    cdef real converted[EIGHT * VL_MOST]
     cdef vreal weight
     cdef const char *at
     cdef const real *row
@@ -271,9 +269,9 @@ cdef void sum_rows(
             total[v] = set1(0.)
         for i in range(n):
             at = x.x + rows[i] * x.row_step + j * x.column_step
-            row = <const real *>at if in_place else piece
+            row = <const real *>at if in_place else converted
             if not in_place:
-                convert(x.type, at, 0, x.column_step, 1, m, piece, EIGHT * VL, m)
+                convert(x.type, at, 0, x.column_step, 1, m, converted, EIGHT * VL, m)
             weight = set1(factors[i] * factors[i])
             if m == EIGHT * VL:
                 for v in range(EIGHT):

@@ -5,15 +5,13 @@ logits' change d, g = weight * (A - Y) the gradient of a row's loss and a = weig
 
     phi'  = sum g_k d_k,        phi'' = sum a_k (d_k - m)^2,  m = sum a_k d_k / sum a_k.
 
-The tile softmax is that of the fused kernels, so phi has all its digits where rows are confident, and
-phi' too, since g has. The mean m is taken out before squaring: sum a d^2 - m^2 would cancel there.
-Where each logit has a logistic function of its own, phi'' = sum a_k (1 - A_k) d_k^2.
+phi and phi' have all digits where rows are confidently predicted (`softmax_tile`), and m is taken out
+before squaring: sum a d^2 - m^2 would cancel. Where each logit has a logistic function of its own, phi''
+= sum a_k (1 - A_k) d_k^2. A step reads both arrays once, one exp per logit.
 
-A step reads both arrays once and takes one exp a logit: 60000 x 10, float32, 0.5 ms on two threads,
-where half a pass over 784 features takes 3.
-
-Sums: rows side by side in VL lanes, tiles in order within one of PARTS parts, parts in order, all in
-float64: the same to the bit for any number of threads.
+Sums: rows side by side in VL lanes, tiles in order within one of PARTS parts, parts in order, in
+float64: the same to the bit for any number of threads. Measurements:
+docs/experiments/0015-stored-logits.md.
 """
 
 from cython.parallel cimport prange, threadid

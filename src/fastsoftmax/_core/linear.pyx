@@ -2,13 +2,9 @@
 
 Bytes and flops of one loss + gradient: N*D*sizeof(real) read from memory, 4*N*D*K flops.
 
-`by_stripes` chooses between two schemes. Both measured (AVX-512, two cores, milliseconds, stripes /
-panels): float32, 30000 x 784: K = 12 3.8 / 7.1, K = 60 13.7 / 16.3, K = 100 22.6 / 25.0; 20000 x 1024:
-K = 200 39.4 / 36.2; 20000 x 512: K = 400 37.0 / 39.9; 20000 x 256: K = 500 26.9 / 36.3, K = 1000 54.3 /
-70.7; 20000 x 64: K = 4000 70 / 110; 50000 x 32: K = 100 2.3 / 5.3, K = 1000 24 / 54; 20000 x 16: K = 26
-0.24 / 0.80; few rows: 1000 x 256, K = 1000 4.8 / 2.6, 4000 x 256, K = 1000 12.3 / 13.3, 4000 x 784, K =
-100 3.5 / 4.3; float64, 30000 x 784: K = 40 19.7 / 24.3, K = 100 43.7 / 47 to 58; 20000 x 128: K = 500 27
-/ 34; 20000 x 32: K = 4000 86 / 162.
+`by_partitions` chooses between two schemes: each thread computes both products for rows of its own
+(`linear_partitions.pxd`), or threads share one gradient (`linear_panels.pxd`). Measurements:
+docs/experiments/0004-two-dense-schemes.md.
 """
 
 from cython.parallel cimport prange, threadid
@@ -20,12 +16,12 @@ from fastsoftmax._core.linear_panels cimport (
     Panels, carve_panels, panels_bytes, plan_panels, run_panels, store_panels,
 )
 from fastsoftmax._core.linear_problem cimport Problem, most_common, set_targets, set_weights
-from fastsoftmax._core.linear_stripes cimport run_stripes, store_stripes
+from fastsoftmax._core.linear_partitions cimport run_partitions, store_partitions
 from fastsoftmax._core.simd cimport real
 from fastsoftmax._core.stored_tiles cimport tiles_read
-from fastsoftmax._core.stripes_logits cimport pack_stripes, rows_logits
-from fastsoftmax._core.stripes_plan cimport (
-    FOLDED, Stripes, carve_stripes, plan_stripes, stripes_bytes,
+from fastsoftmax._core.partitions_logits cimport pack_partitions, rows_logits
+from fastsoftmax._core.partitions_plan cimport (
+    DOTS, Partitions, carve_partitions, plan_partitions, partitions_bytes,
 )
 from fastsoftmax._core.tiles cimport ROWS
 
@@ -34,13 +30,13 @@ cnp.import_array()
 cdef enum:
     FEW = 12  # classes for which W may be of any size
     WEIGHTS_BYTES = 640 * 1024  # of W, where it has to stay in cache while X streams past,
-    NARROW = 256  # features, up to which panels spend more on reading Z than stripes on reading W
+    NARROW = 256  # features, up to which panels spend more on reading Z than partitions on reading W
     NARROW_BYTES = 1024 * 1024
-    MANY = 2048  # rows, for fewer of which the totals of stripes are dear beside the products
-    BRIEF_BYTES = 256 * 1024
+    MANY = 2048  # rows, for fewer of which the totals of partitions are dear beside the products
+    FEW_ROWS_BYTES = 256 * 1024
     SCRATCH_BYTES = 64 * 1024 * 1024  # at most, at the price of threads if it must be
     TILES = 4  # that a thread takes at a time: two rarely run at the same speed
-    LEAST_STRIPES = 8  # where the totals are so large that fewer fit, threads would idle
+    LEAST_PARTITIONS = 8  # where the totals are so large that fewer fit, threads would idle
 
 
 cdef Problem problem(cnp.ndarray x, Py_ssize_t k, w, b, targets, weights, double scale):
@@ -61,17 +57,17 @@ cdef Problem problem(cnp.ndarray x, Py_ssize_t k, w, b, targets, weights, double
     return p
 
 
-cdef bint by_stripes(const Problem *p, const Stripes *s, bint wants_x) noexcept:
-    """Whether stripes are the faster scheme: they pass all of W, and totals of its size, for each
+cdef bint by_partitions(const Problem *p, const Partitions *s, bint wants_x) noexcept:
+    """Whether partitions are the faster scheme: they pass all of W, and totals of its size, for each
     block of rows, panels all of Z three times."""
     cdef Py_ssize_t size = p.k * p.d * <Py_ssize_t>sizeof(real)
     cdef Py_ssize_t most = NARROW_BYTES if p.d <= NARROW else WEIGHTS_BYTES
     if p.n < MANY:
-        most = BRIEF_BYTES
+        most = FEW_ROWS_BYTES
     return (
         not wants_x
         and (p.k <= FEW or size <= most)
-        and (s.n_stripes >= LEAST_STRIPES or p.n <= s.n_stripes * s.block))
+        and (s.n_partitions >= LEAST_PARTITIONS or p.n <= s.n_partitions * s.block))
 
 
 def value_and_grad(
@@ -95,7 +91,7 @@ def value_and_grad(
     cdef Problem p = problem(x, grad_b.shape[0], w, b, targets, weights, scale)
     p.stored = reals(stored, "stored")
     p.change, p.step = reals(change, "change"), step
-    cdef Stripes stripes = plan_stripes(&p, False)
+    cdef Partitions partitions = plan_partitions(&p, False)
     cdef Panels panels = plan_panels(&p)
     cdef bint narrow = grad_w is not None and grad_w.dtype.itemsize != sizeof(double)
     cdef double *wide_w = NULL if narrow else doubles(grad_w, "grad_w")
@@ -104,16 +100,16 @@ def value_and_grad(
     cdef real *to_x = reals(grad_x, "grad_x")
     cdef cnp.ndarray memory
     cdef double loss
-    if by_stripes(&p, &stripes, to_x != NULL) and not narrow:
-        if p.w and p.labels and not p.logistic and stripes.scheme == FOLDED:
-            p.spared = most_common(&p)
-            stripes = plan_stripes(&p, False)
-        while n_threads > 1 and stripes_bytes(&p, &stripes, n_threads) > SCRATCH_BYTES:
+    if by_partitions(&p, &partitions, to_x != NULL) and not narrow:
+        if p.w and p.labels and not p.logistic and partitions.scheme == DOTS:
+            p.eliminated = most_common(&p)
+            partitions = plan_partitions(&p, False)
+        while n_threads > 1 and partitions_bytes(&p, &partitions, n_threads) > SCRATCH_BYTES:
             n_threads -= 1
-        memory = workspace(stripes_bytes(&p, &stripes, n_threads))
-        carve_stripes(&p, &stripes, bytes_of(memory))
+        memory = workspace(partitions_bytes(&p, &partitions, n_threads))
+        carve_partitions(&p, &partitions, bytes_of(memory))
         with nogil:
-            loss = run_stripes(&p, &stripes, wide_w, to_b, n_threads)
+            loss = run_partitions(&p, &partitions, wide_w, to_b, n_threads)
     else:
         while n_threads > 1 and panels_bytes(&p, &panels, n_threads) > SCRATCH_BYTES:
             n_threads -= 1
@@ -134,12 +130,12 @@ def moments(
     cdef int label = 0
     cdef double unused
     p.labels = &label
-    cdef Stripes stripes = plan_stripes(&p, False)
+    cdef Partitions partitions = plan_partitions(&p, False)
     cdef double *to = doubles(sums, "sums")
-    cdef cnp.ndarray memory = workspace(stripes_bytes(&p, &stripes, n_threads))
-    carve_stripes(&p, &stripes, bytes_of(memory))
+    cdef cnp.ndarray memory = workspace(partitions_bytes(&p, &partitions, n_threads))
+    carve_partitions(&p, &partitions, bytes_of(memory))
     with nogil:
-        run_stripes(&p, &stripes, to, &unused, n_threads)
+        run_partitions(&p, &partitions, to, &unused, n_threads)
 
 
 def logits(
@@ -150,17 +146,18 @@ def logits(
     cdef Problem p = problem(x, w.shape[0], w, b, None, None, 1.)
     cdef int label = 0
     p.labels = &label
-    cdef Stripes stripes = plan_stripes(&p, True)
+    cdef Partitions partitions = plan_partitions(&p, True)
     cdef real *to = reals(out, "out")
     cdef Py_ssize_t t
-    stripes.n_stripes = 0  # no totals
-    cdef cnp.ndarray memory = workspace(stripes_bytes(&p, &stripes, n_threads))
-    carve_stripes(&p, &stripes, bytes_of(memory))
+    partitions.n_partitions = 0  # no totals
+    cdef cnp.ndarray memory = workspace(partitions_bytes(&p, &partitions, n_threads))
+    carve_partitions(&p, &partitions, bytes_of(memory))
     with nogil:
-        pack_stripes(&p, &stripes)
+        pack_partitions(&p, &partitions)
         for t in prange((p.n + ROWS - 1) // ROWS, schedule="dynamic", chunksize=TILES,
                         num_threads=n_threads, use_threads_if=n_threads > 1):
-            rows_logits(&p, &stripes, t * ROWS, stripes.scratches + threadid() * stripes.scratch, to)
+            rows_logits(
+                &p, &partitions, t * ROWS, partitions.scratches + threadid() * partitions.scratch, to)
 
 
 def tile_rows():
@@ -180,15 +177,15 @@ def store_logits(
     cdef int label = 0
     p.labels = &label
     p.stored = reals(out, "out")
-    cdef Stripes stripes = plan_stripes(&p, False)
+    cdef Partitions partitions = plan_partitions(&p, False)
     cdef Panels panels = plan_panels(&p)
     cdef cnp.ndarray memory
-    if by_stripes(&p, &stripes, False):
-        stripes.n_stripes = 0  # no totals
-        memory = workspace(stripes_bytes(&p, &stripes, n_threads))
-        carve_stripes(&p, &stripes, bytes_of(memory))
+    if by_partitions(&p, &partitions, False):
+        partitions.n_partitions = 0  # no totals
+        memory = workspace(partitions_bytes(&p, &partitions, n_threads))
+        carve_partitions(&p, &partitions, bytes_of(memory))
         with nogil:
-            store_stripes(&p, &stripes, n_threads)
+            store_partitions(&p, &partitions, n_threads)
     else:
         memory = workspace(panels_bytes(&p, &panels, n_threads))
         carve_panels(&p, &panels, bytes_of(memory))

@@ -1,7 +1,7 @@
 """Many classes: threads share one gradient and take turns at its parts.
 
-The totals of K classes no longer fit each thread's cache, and logits by `dots` would fold as many
-partial sums as they add products. So a *band* of rows goes through phases, each a parallel loop:
+The totals of K classes no longer fit each thread's cache, and logits by `dots` would sum as many
+partial sums as they add products. So a *block* of rows goes through phases, each a parallel loop:
 
 1. pack    X twice: transposed tiles (features by ROWS rows) and panels (rows by 2*VL features);
 2. logits  Z = W Xᵀ + b, a `product` of packed weights and transposed tiles;
@@ -10,8 +10,8 @@ partial sums as they add products. So a *band* of rows goes through phases, each
 5. weights grad_W += Z X, a `product` of Z and the panels, sums carried to float64.
 
 Every sum runs over rows, classes or features in an order that the shape alone decides, so the result
-is the same to the bit for any number of threads. Weights are packed in chunks of classes: all at
-once where they are small, else anew for each band.
+is the same to the bit for any number of threads. Weights are packed for some classes: all at
+once where they are small, else anew for each block of rows.
 """
 
 from cython.parallel cimport prange, threadid
@@ -24,28 +24,28 @@ from fastsoftmax._core.simd cimport (
     sum_lanes, vreal,
 )
 from fastsoftmax._core.tiles cimport MOST, ROWS, product, product_across
-from fastsoftmax._core.turned cimport pack_rows, pack_weights, turned_logits
+from fastsoftmax._core.transposed_rows cimport pack_rows, pack_weights, transposed_logits
 
 cdef enum:
-    LOGITS_BYTES = 32 * 1024 * 1024  # of a band
-    ROWS_BYTES = 4 * 1024 * 1024  # of a band's X, which is packed twice
-    CHUNK_BYTES = 8 * 1024 * 1024  # of packed W
+    LOGITS_BYTES = 32 * 1024 * 1024  # of a block of rows
+    ROWS_BYTES = 4 * 1024 * 1024  # of the X of a block, which is packed twice
+    PACK_BYTES = 8 * 1024 * 1024  # of packed W
     SEGMENT = 512  # rows whose products are summed before the sum goes to the totals
     GROUP = 8  # class blocks whose part of Z a thread keeps in L2 while the features pass
     INPUT_CLASSES = 128  # whose weights a thread keeps in L2 while it works on grad_X
 
 
 cdef struct Panels:
-    Py_ssize_t rows  # of a band, a multiple of ROWS
+    Py_ssize_t rows  # of a block of rows, a multiple of ROWS
     Py_ssize_t padded  # features rounded up to whole pairs of vectors
-    Py_ssize_t chunk, n_chunks  # classes of a chunk at most, and chunks
+    Py_ssize_t packed_classes, n_packs  # classes of a pack at most, and packs
     # carved out of the workspace
     real *z  # (rows/ROWS, k, ROWS)
     real *tiles  # of X: (rows/ROWS, d, ROWS)
     real *panels  # of X: (padded/2VL, rows, 2VL)
-    real *w  # a chunk: (d/ROWS, classes, ROWS)
+    real *w  # a pack: (d/ROWS, classes, ROWS)
     real *w_tail  # (k, 2VL): the last features of W, where they do not fill two vectors
-    double *losses  # a tile of the band each, in VL parts
+    double *losses  # a tile of the block of rows each, in VL parts
     real *targets  # (k, ROWS) a thread
 
 
@@ -55,9 +55,9 @@ cdef inline Panels plan_panels(const Problem *p) noexcept nogil:
     s.padded = rounded_up(p.d, 2 * VL)
     s.rows = min(LOGITS_BYTES // (p.k * size), ROWS_BYTES // (s.padded * size))
     s.rows = min(max(s.rows // ROWS, 1) * ROWS, rounded_up(p.n, ROWS))
-    s.chunk = CHUNK_BYTES // (rounded_up(p.d, ROWS) * size) // CLASS_BLOCK * CLASS_BLOCK
-    s.chunk = min(max(s.chunk, CLASS_BLOCK), p.k)
-    s.n_chunks = (p.k + s.chunk - 1) // s.chunk
+    s.packed_classes = PACK_BYTES // (rounded_up(p.d, ROWS) * size) // CLASS_BLOCK * CLASS_BLOCK
+    s.packed_classes = min(max(s.packed_classes, CLASS_BLOCK), p.k)
+    s.n_packs = (p.k + s.packed_classes - 1) // s.packed_classes
     return s
 
 
@@ -68,7 +68,7 @@ cdef inline Py_ssize_t panels_bytes(const Problem *p, const Panels *s, int n_thr
         + aligned(p.k * s.rows * size)
         + aligned(p.d * s.rows * size)
         + aligned(s.padded * s.rows * size)
-        + aligned(s.chunk * rounded_up(p.d, ROWS) * size)
+        + aligned(s.packed_classes * rounded_up(p.d, ROWS) * size)
         + aligned(p.k * 2 * VL * size)
         + aligned(s.rows // ROWS * VL * <Py_ssize_t>sizeof(double))
         + (0 if p.labels else n_threads * p.k * ROWS * size))
@@ -84,7 +84,7 @@ cdef inline void carve_panels(const Problem *p, Panels *s, char *memory) noexcep
     s.panels = <real *>memory
     memory += aligned(s.padded * s.rows * size)
     s.w = <real *>memory
-    memory += aligned(s.chunk * rounded_up(p.d, ROWS) * size)
+    memory += aligned(s.packed_classes * rounded_up(p.d, ROWS) * size)
     s.w_tail = <real *>memory
     memory += aligned(p.k * 2 * VL * size)
     s.losses = <double *>memory
@@ -183,7 +183,7 @@ cdef inline void input_gradient(
             add_to(NULL, grad_x, at + VL, scale * sums[2 * i + 1], p.d - j - VL)
 
 
-cdef inline void pack_band(
+cdef inline void pack_block(
     const Problem *p, const Panels *s, Py_ssize_t start, Py_ssize_t n, bint forward, bint backward,
     int n_threads
 ) noexcept nogil:
@@ -197,39 +197,39 @@ cdef inline void pack_band(
             s.panels + i * VL * 2 * VL if backward else NULL, 2 * VL * s.rows)
 
 
-cdef inline void band_logits(
+cdef inline void block_logits(
     const Problem *p, const Panels *s, Py_ssize_t start, Py_ssize_t n, bint backward, int n_threads
 ) noexcept nogil:
-    """Phases 1 and 2: the logits of a band of n rows into s.z."""
+    """Phases 1 and 2: the logits of a block of n rows into s.z."""
     cdef Py_ssize_t tiles = (n + ROWS - 1) // ROWS, c, i, k, first, classes, blocks
-    pack_band(p, s, start, n, True, backward, n_threads)
-    for c in range(s.n_chunks):
-        first = c * s.chunk
-        classes = min(s.chunk, p.k - first)
+    pack_block(p, s, start, n, True, backward, n_threads)
+    for c in range(s.n_packs):
+        first = c * s.packed_classes
+        classes = min(s.packed_classes, p.k - first)
         blocks = (classes + CLASS_BLOCK - 1) // CLASS_BLOCK
-        if start == 0 or s.n_chunks > 1:
+        if start == 0 or s.n_packs > 1:
             for k in prange(classes, schedule="static", num_threads=n_threads,
                             use_threads_if=n_threads > 1):
                 pack_weights(p, first, classes, k, s.w)
         for i in prange(tiles * blocks, schedule="static", num_threads=n_threads,
                         use_threads_if=n_threads > 1):
-            turned_logits(
+            transposed_logits(
                 p, s.w, classes, s.tiles + i // blocks * p.d * ROWS, first,
                 part_start(classes, blocks, i % blocks), part_start(classes, blocks, i % blocks + 1),
                 s.z + i // blocks * p.k * ROWS, NULL)
 
 
-cdef inline void band_from_stored(
+cdef inline void block_from_stored(
     const Problem *p, const Panels *s, Py_ssize_t start, Py_ssize_t n, int n_threads
 ) noexcept nogil:
     """What phases 1 and 2 leave, from logits that are stored."""
     cdef Py_ssize_t tiles = (n + ROWS - 1) // ROWS, i
-    pack_band(p, s, start, n, False, True, n_threads)
+    pack_block(p, s, start, n, False, True, n_threads)
     for i in prange(tiles, schedule="static", num_threads=n_threads, use_threads_if=n_threads > 1):
         take_stored(p, start + i * ROWS, s.z + i * p.k * ROWS)
 
 
-cdef inline double run_band(
+cdef inline double run_block(
     const Problem *p, const Panels *s, Py_ssize_t start, double *wide, real *narrow,
     double *grad_b, real *grad_x, int n_threads,
 ) noexcept nogil:
@@ -237,9 +237,9 @@ cdef inline double run_band(
     cdef Py_ssize_t pairs = s.padded // (2 * VL), i, k, first, blocks
     cdef double loss = 0.
     if p.stored:
-        band_from_stored(p, s, start, n, n_threads)
+        block_from_stored(p, s, start, n, n_threads)
     else:
-        band_logits(p, s, start, n, True, n_threads)
+        block_logits(p, s, start, n, True, n_threads)
     for i in prange(tiles, schedule="static", num_threads=n_threads,
                     use_threads_if=n_threads > 1):
         for k in range(VL):
@@ -274,13 +274,13 @@ cdef inline double run_panels(
         for j in range(2 * VL):
             s.w_tail[k * 2 * VL + j] = p.w[(k + 1) * p.d - tail + j] if j < tail else 0.
     for start from 0 <= start < p.n by s.rows:
-        loss += run_band(p, s, start, wide, narrow, grad_b, grad_x, n_threads)
+        loss += run_block(p, s, start, wide, narrow, grad_b, grad_x, n_threads)
     return p.scale * loss
 
 
 cdef inline void store_panels(const Problem *p, Panels *s, int n_threads) noexcept nogil:
-    """All logits into p.stored, band by band."""
+    """All logits into p.stored, block by block."""
     cdef Py_ssize_t start
     for start from 0 <= start < p.n by s.rows:
         s.z = p.stored + start * p.k
-        band_logits(p, s, start, min(s.rows, p.n - start), False, n_threads)
+        block_logits(p, s, start, min(s.rows, p.n - start), False, n_threads)

@@ -36,24 +36,24 @@ cdef struct Problem:
     bint logistic  # whether each logit has a logistic function of its own, rather than all one softmax
     const int *labels  # or NULL
     const real *targets  # (n, k), or NULL
-    const unsigned char *switches  # (n, k): for each logit off, on or unknown; or NULL
+    const unsigned char *indicators  # (n, k): for each logit 0, 1 or missing; or NULL
     Py_ssize_t target_step  # elements from row to row
-    int spared  # the class that is not multiplied and trades places with the last in tiles; or -1
+    int eliminated  # the class that is not multiplied and trades places with the last in tiles; or -1
     const real *weights  # or NULL: all one
     double scale
 
 
 cdef inline int set_targets(Problem *p, targets) except -1:
-    """int32 labels (n,), `real` probabilities (n, k), uint8 switches (n, k) or None; rows contiguous.
+    """int32 labels (n,), `real` probabilities (n, k), uint8 indicators (n, k) or None; rows contiguous.
 
-    One logit is the log-odds of label 1, switches make several of them logistic too: 0 and 1 for off and
-    on, 2 for what is not known and counts as if the logit were not there.
+    One logit is the log-odds of label 1, indicators make several of them logistic too: 0 and 1, or 2 for
+    a missing one, which counts as if the logit were not there.
     """
     cdef cnp.ndarray array
     p.labels = NULL
     p.targets = NULL
-    p.switches = NULL
-    p.spared = -1
+    p.indicators = NULL
+    p.eliminated = -1
     p.target_step = 0
     p.logistic = p.k == 1
     if targets is None:
@@ -69,7 +69,7 @@ cdef inline int set_targets(Problem *p, targets) except -1:
         raise ValueError(f"targets: expected {p.k} numbers side by side in each row")
     if array.itemsize == 1:
         require_type(array, "targets", c"u", 1)
-        p.switches = <const unsigned char *>bytes_of(array)
+        p.indicators = <const unsigned char *>bytes_of(array)
         p.logistic = True
     else:
         require_type(array, "targets", c"f", sizeof(real))
@@ -118,9 +118,9 @@ cdef inline int most_common(const Problem *p) noexcept nogil:
 cdef inline int class_at(const Problem *p, int k) noexcept nogil:
     """The class in place k of a tile, and the place of class k."""
     cdef int last = <int>p.k - 1
-    if p.spared < 0:
+    if p.eliminated < 0:
         return k
-    return p.spared if k == last else last if k == p.spared else k
+    return p.eliminated if k == last else last if k == p.eliminated else k
 
 
 cdef inline void look_at_rows(
@@ -137,7 +137,7 @@ cdef inline void look_at_rows(
         rows.labels = p.labels + start
         for i from 0 <= i < ROWS by ALIGNMENT // 4:
             prefetch(rows.labels + TILES_AHEAD * ROWS + i)
-        if n < ROWS or p.spared >= 0:
+        if n < ROWS or p.eliminated >= 0:
             for i in range(min(n, ROWS)):
                 rows.few_labels[i] = class_at(p, p.labels[start + i])
             for i in range(n, ROWS):
@@ -182,13 +182,13 @@ cdef inline void tile_loss(
     """
     cdef TileRows rows
     cdef Py_ssize_t i, k, at
-    if p.labels == NULL and p.targets == NULL and p.switches == NULL:
+    if p.labels == NULL and p.targets == NULL and p.indicators == NULL:
         return
     look_at_rows(p, start, n, &rows)
     for i in range(ROWS if p.labels == NULL else 0):
         at = (start + min(i, n - 1)) * p.target_step
         for k in range(p.k):
-            targets[k * ROWS + i] = p.targets[at + k] if p.targets else p.switches[at + k]
+            targets[k * ROWS + i] = p.targets[at + k] if p.targets else p.indicators[at + k]
     tile_gradient(z, p.k, p.logistic, rows.labels, targets, rows.weights, losses)
     if n < ROWS or p.weights:
         clear_unweighted(z, p.k, rows.weights)

@@ -1,9 +1,9 @@
 """U B_k Uᵀ + τ_k (1 - UUᵀ) of each class, U of few columns (`objective/low_rank.py`): U, B_k, solves.
 
-A solve takes 4*r*d flops a class, and those of a substitution of size r. A few classes at a time go all
-the way, by `product` twice and `substitute` between: 77 x 385, r = 64, float32, two threads, 0.07 ms, by
-one 0.14, where products of whole tables and a dozen array operations between them took 0.6. A class's
-numbers do not depend on which others go with it, nor on the number of threads, to the bit.
+A solve takes 4*r*d flops per class, and those of a substitution of size r. A few classes at a time go
+all the way, by `product` twice and `substitute` between. A class's numbers do not depend on which others
+go with it, nor on the number of threads, to the bit. Measurements:
+docs/experiments/0019-linear-probe.md.
 """
 
 from cython.parallel cimport prange, threadid
@@ -66,15 +66,15 @@ def solve(
     cdef const double *given = doubles(right, "right")
     cdef double *to = doubles(out, "out")
     cdef Py_ssize_t groups = (b.k + GROUP - 1) // GROUP, i
-    cdef Py_ssize_t room = aligned(GROUP * (b.wide + 2 * b.deep) * sizeof(real))
-    cdef cnp.ndarray memory = workspace(ALIGNMENT + n_threads * room)
+    cdef Py_ssize_t each = aligned(GROUP * (b.wide + 2 * b.deep) * sizeof(real))
+    cdef cnp.ndarray memory = workspace(ALIGNMENT + n_threads * each)
     cdef char *scratch = bytes_of(memory)
     scratch += (ALIGNMENT - <size_t>scratch % ALIGNMENT) % ALIGNMENT
     for i in prange(groups, nogil=True, schedule="static", num_threads=n_threads,
                     use_threads_if=n_threads > 1):
         solve_classes(
             &b, part_start(b.k, groups, i), part_start(b.k, groups, i + 1), given, to,
-            <real *>(scratch + threadid() * room))
+            <real *>(scratch + threadid() * each))
 
 
 cdef void solve_classes(

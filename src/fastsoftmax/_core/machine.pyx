@@ -1,4 +1,4 @@
-"""What the machine can do at most: multiply-adds a second, bytes a second. For rooflines."""
+"""What the machine can do at most: multiply-adds per second, bytes per second. For rooflines."""
 
 from cython.parallel cimport prange
 cimport numpy as cnp
@@ -43,7 +43,7 @@ cdef double read_part(const real *x, Py_ssize_t n) noexcept nogil:
 
 
 def multiply_adds(Py_ssize_t n, int n_threads):
-    """Do about n multiply-adds of single numbers a thread; return the flops done in all."""
+    """Do about n multiply-adds of single numbers per thread; return the flops done in all."""
     cdef Py_ssize_t steps = n // (CHAINS * VL) + 1
     cdef double sink = 0.
     cdef int _t

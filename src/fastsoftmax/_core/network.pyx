@@ -2,31 +2,16 @@
 
 A step has two phases. *Rows*: chunks of 16 rows are read, sent forward, compared with their targets and
 sent backward, down to the deltas of every layer. *Weights*: blocks of up to CLASS_BLOCK units by two
-vectors of inputs sum delta * a over the rows of the batch in registers and are then updated while
-they are in L1: the gradient of the network is never stored. A batch of more rows than a slice has runs
-both phases for each slice, and keeps the sums of the blocks in between.
+vectors of inputs sum delta * a over the rows of the batch in registers and are updated while they are in
+L1: the gradient of the network is never stored. A batch of more rows than a slice has runs both phases
+for each slice, and keeps the sums of the blocks in between.
 
-Chunks, blocks and slices depend on shapes alone, each block is summed by one thread in the order of
-the rows, and losses are added chunk by chunk: the result is the same to the bit for any number of
-threads.
+Chunks, blocks and slices depend on shapes alone, each block is summed by one thread in the order of the
+rows, losses are added in order: the result is the same to the bit for any number of threads.
 
-Multiply-adds of a step: rows * weights forward, as many for the gradient, and rows * weights of all
-layers but the first backward, at two vectors a cycle; bytes: the rows of X once. Measured, AVX-512,
-float32, 5000 rows of MNIST's size in random order, plain SGD, one thread, microseconds a step, in
-brackets what the multiply-adds alone would take at 3.75 GHz: 784-10, batch 1 1.0 (0.13; the 500 vectors
-of weights are read twice and written, a cycle each), batch 32 8 to 9 (4.2, and 3 for 100 KB of X at
-33 GB/s); 784-10-10 1.1 and 8 to 10; 784-256-10, batch 128 500 (430), by two threads 265. With a penalty
-0.3 more at batch 1, by Adam 0.5 to 1 at batch 32. The loop of `dots` has 16 multiply-adds, 8 loads and
-the count, nothing else; `product_down` runs at 98 % of the peak.
-
-Tried: losses row by row, each as a run of vectors, 10 instead of 8 at batch 32 (`add_tile_losses`); all
-16 rows of a chunk through a layer at once, which exceed L1, 515 instead of 497 at batch 128; blocks
-found by division in place of a table, and code for the penalty where there is none, 1.3 instead of 1.05
-at batch 1. How rows are fetched: `network_rows.pxd`.
-
-Not parallel: phase 1 of a batch of up to 16 rows, one chunk, however wide its layers; and, by the
-caller's choice (`_neural/network.py`), narrow layers, whose threads would exchange more than they
-compute.
+Multiply-adds: rows * weights forward, as many for the gradient, and those of all layers but the first
+backward; bytes: X once. Not parallel: phase 1 of up to 16 rows, and, by the caller's choice
+(`_neural/network.py`), narrow layers. Measurements: docs/experiments/0014-network-steps.md.
 """
 
 from cython.parallel cimport prange, threadid

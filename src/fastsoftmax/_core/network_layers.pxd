@@ -6,7 +6,7 @@ masks. The number of pairs in a row is odd, since rows a power of two apart woul
 the L1 cache.
 
 `dots` is a register tile of ROW_BLOCK rows by 4 units that runs along the inputs, ROW_BLOCK * 4 partial
-sums being folded over the lanes at once. One row alone takes CLASS_BLOCK units, which is as many
+sums being added up over the lanes at once. One row alone takes CLASS_BLOCK units, which is as many
 chains of multiply-adds as hide their latency.
 """
 

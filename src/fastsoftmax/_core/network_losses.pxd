@@ -171,7 +171,7 @@ cdef inline void add_tile_losses(
     Totals *totals,
 ) noexcept nogil:
     """Cross-entropy of up to ROWS rows against labels, side by side: few classes leave a row's own
-    vectors half empty, and its sums would be folded row by row.
+    vectors half empty, and its lanes would be summed row by row.
     """
     cdef vreal v[VL_MOST]
     cdef int labels[ROWS]

@@ -1,10 +1,8 @@
 """Rows of X, of any strides and any type, converted on their way into a network.
 
-Rows come in random order, so the one after next is fetched into L1, or what begins it, where the
-hardware then follows. Float32 rows of 3 KB, 784-10, microseconds a step at batch 1 / 32, four builds in
-turns: so 0.99 / 9.1; without 1.09 / 9.9; 8 rows ahead into L2 1.03 / 9.4; all rows of the next step into
-L2, bit by bit while the weights are updated, 1.11 / 9.3. (A function that does nothing but fetch has to
-be inlined: GCC takes it for one without effects and drops the call.)
+Rows come in random order, so the one after next is prefetched into L1, or its beginning, where the
+hardware then follows. (A function that does nothing but prefetch has to be inlined: GCC takes it for one
+without effects and drops the call.) Measurements: docs/experiments/0014-network-steps.md.
 """
 
 cimport numpy as cnp

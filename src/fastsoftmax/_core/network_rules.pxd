@@ -1,6 +1,6 @@
 """The rules by which weights follow their gradient, two vectors of some units at a time.
 
-A rule is chosen once a block and inlined as a constant; θ, g and the state of one vector then pass
+A rule is chosen once per block and inlined as a constant; θ, g and the state of one vector then pass
 through registers. g is the gradient of the mean loss of the batch plus the penalty.
 
 Momentum and Nesterov's as in Sutskever et al. (ICML 2013); Adagrad: Duchi, Hazan & Singer (JMLR 2011);

@@ -1,16 +1,13 @@
 """exp and log1p of vectors: the one exponential and the one logarithm of the library.
 
-Within 1 ulp for every argument, on every build; `tests/core/test_rowmath.py` sweeps the intervals. Worst
-found, in ulp, x86-64-v4 (v2, without fused multiply-add): exp float32 0.911 at -5.8916636 (0.907; all
-arguments of 2^-13 <= |x| in -104 .. 89), float64 0.888 at -161.85 (0.888; 17 million); log1p float32
-0.767 at 1.7013457 (0.870), float64 0.765 at 1.7182211481644791 (0.880; 12 million).
+Within 1 ulp for every argument, on every build; `tests/core/test_rowmath.py` sweeps the intervals. Largest
+errors found: docs/experiments/0008-accuracy-of-elementary-functions.md.
 Coefficients: `tools/rowmath_coefficients.py`.
 
 exp(x) = 2^n * exp(r), n = round(x / ln 2), |r| <= ln(2)/2, exp(r) = 1 + r + r^2 q(r). ln 2 is split so
 that n * LN2_HIGH is exact without a fused multiply-add (Cody & Waite 1980). The argument is clamped
 where the result has become 0 or infinity, NaN passes through, subnormal results are rounded once. q is
-summed by pairs of terms (Estrin 1960): term by term, float64 waits for ten multiply-adds in a row, and
-few rows fit into what a processor has in flight: 20000 x 26 logits 0.60 ms along a line instead of 0.53.
+summed by pairs of terms (Estrin 1960), which shortens the chain of dependent multiply-adds.
 
 log1p(x) = k ln 2 + log(1 + f), 1 + f = 2^-k (1 + x) in [sqrt(1/2), sqrt(2)), with s = f / (2 + f) and
 log(1 + f) = f - (f^2/2 - s (f^2/2 + R(s^2))) (Tang 1990). What rounding 1 + x lost is added back.

@@ -343,11 +343,11 @@ fs_inline vreal scale_by_power_of_two(vreal x, vreal n) {
 #define FS_SHUFFLE(a, b, ...) __builtin_shuffle(a, b, (vlane){__VA_ARGS__})
 #endif
 /* Lanes are paired at distance h: stay holds each pair's own lane, of a where bit h of the lane's
- * number is clear and of b where it is set; cross holds the partner's. Their sum folds two vectors
+ * number is clear and of b where it is set; cross holds the partner's. Their sum joins two vectors
  * into one, and log2(VL) rounds of it turn VL vectors into the vector of their sums. */
 #define FS_STAY(l, h) ((l) & (h) ? (l) + FS_LANES : (l))
 #define FS_CROSS(l, h) ((l) & (h) ? ((l) ^ (h)) + FS_LANES : ((l) ^ (h)))
-#define FS_FOLD(a, b, h) \
+#define FS_ADD_HALVES(a, b, h) \
     (FS_SHUFFLE(a, b, FS_EACH(FS_STAY, h)) + FS_SHUFFLE(a, b, FS_EACH(FS_CROSS, h)))
 
 /* Lane l of the result is the sum of the lanes of v[l]. */
@@ -355,7 +355,7 @@ fs_inline vreal sum_each(const vreal v[]) {
     vreal t[VL];
 #define FS_ROUND(h, from)              \
     for (int i = 0; i < (h); i++) {    \
-        t[i] = FS_FOLD(from[i], from[i + (h)], h); \
+        t[i] = FS_ADD_HALVES(from[i], from[i + (h)], h); \
     }
 #if FS_VECTOR_BYTES == 64 && !FS_DOUBLE
     FS_ROUND(8, v) FS_ROUND(4, t)

@@ -2,18 +2,12 @@
 
 Bytes: softmax reads and writes each number once, where a row fits the buffer: the maximum is found
 while the row comes in, the exponentials stay in cache until their sum is known, the results go past
-the caches where they exceed them. One exponential a number: 20 instructions of 16 lanes.
-Longer rows are read twice, for the log-sum-exp and for the result, with two exponentials a number
+the caches where they exceed them. One exponential per number: 20 instructions for 16 lanes.
+Longer rows are read twice, for the log-sum-exp and for the result, with two exponentials per number
 (the two passes of Dukhan & Ablavatski, arXiv 2001.04438, but with a running maximum in place of
 their pairs of mantissa and exponent). The log-sum-exp is one pass for any length.
 
-float32, two threads: softmax of 1024 x 32000 moves 262 MB in 6.1 ms, 43 GB/s of the 53 that reading
-alone reaches (a copy by one thread 7.3); logsumexp 131 MB in 3.6 ms, bound by its exponentials: 13
-cycles a vector. Tried (one thread, ms, softmax / logsumexp of 1024 x 32000):
-- without fetching the next row, or run, while exponentials are computed 14.3 / 8.4 against 10.2 / 7.6;
-- ties found by select instead of by masked additions, and the exponential clamped above as well,
-  where it cannot overflow: 10.2 / 7.6 against 9.3 / 6.6;
-- log-softmax reading its row twice 15.4 against 10.3.
+Measurements: docs/experiments/0007-softmax-of-rows.md.
 """
 
 from cython.parallel cimport prange, threadid
@@ -31,7 +25,7 @@ from fastsoftmax._core.simd cimport (
     select_gt, set1, store, sum_all, vreal,
 )
 from fastsoftmax._core.softmax_tile cimport (
-    fold, highest, nan_or_zero, normaliser, sum_of_others, to_probabilities,
+    across_lanes, highest, nan_or_zero, normaliser, sum_of_others, to_probabilities,
 )
 from fastsoftmax._core.tiles cimport ROWS
 
@@ -221,7 +215,7 @@ cdef void product_with_jacobian(
     cdef Py_ssize_t k
     for k in range(n):
         dot = dot + load(p + k * step) * load(u + k * step)
-    dot = fold(dot, along)
+    dot = across_lanes(dot, along)
     for k in range(n):
         store(p + k * step, load(p + k * step) * (load(u + k * step) - dot))
 

@@ -3,7 +3,7 @@
 Across (`along` = 0): lane l of every vector belongs to row l, and vector k to class k: VL rows side
 by side. The fused kernels and rows of few classes come this way, in *tiles* z[k * ROWS + i].
 Along (`along` = 1): all lanes belong to one row, -infinity past its end. Sums and maxima are then
-folded over the lanes, and every lane holds the result: that is the whole difference.
+taken across the lanes, and every lane holds the result: that is the whole difference.
 
 With `others` the sum of exp(z_j - max) without one j that attains the maximum, the log-sum-exp is max +
 log1p(others), the loss of a row log1p(others) + (max - z_y), and its gradient's own-class entry minus
@@ -24,7 +24,7 @@ cdef enum:
     RUN = 32  # vectors summed before the sum is added to the total: rounding grows by runs, not terms
 
 
-cdef inline vreal_inlined fold(vreal x, const int along) noexcept nogil:
+cdef inline vreal_inlined across_lanes(vreal x, const int along) noexcept nogil:
     return sum_all(x) if along else x
 
 
@@ -68,7 +68,7 @@ cdef inline vreal_inlined sum_of_others(
             run = plus_where_unequal(run, x, top, e)
             ties = plus_where_equal(ties, x, top, set1(1.))
         sums = sums + run
-    return fold(sums, along) + (fold(ties, along) - set1(1.))
+    return across_lanes(sums, along) + (across_lanes(ties, along) - set1(1.))
 
 
 cdef inline vreal_inlined normaliser(
@@ -78,7 +78,7 @@ cdef inline vreal_inlined normaliser(
     """`others`, NaN where the maximum `top` is infinite, and the log-sum-exp less `top`."""
     cdef vreal undefined = set1(0.), others
     if any_gt(absolute(top), set1(LARGEST)):
-        undefined = fold(nan_or_zero(z, n, step), along)
+        undefined = across_lanes(nan_or_zero(z, n, step), along)
     others = sum_of_others(z, n, step, along, keep, top, following)
     log_sum[0] = select_gt(absolute(top), set1(LARGEST), undefined, log1p(others))
     return others + (top - top)
@@ -131,7 +131,7 @@ cdef inline vreal_inlined label_loss(
     real *z, Py_ssize_t n, Py_ssize_t step, const int along, const int wants_gradient, vreal top,
     vlane label, vreal own_logit, vreal weight, const real *following,
 ) noexcept nogil:
-    """Loss against one label a row; z becomes weight * (A - Y) where that is wanted."""
+    """Loss against one label per row; z becomes weight * (A - Y) where that is wanted."""
     cdef vreal log_sum, own, inverse
     cdef vreal others = normaliser(z, n, step, along, wants_gradient, top, following, &log_sum)
     cdef Py_ssize_t k
@@ -171,8 +171,8 @@ cdef inline vreal_inlined soft_loss(
         rest = rest + run
         own = own + at_top
         loss = loss + lost
-    rest = fold(rest, along)
-    own = fold(own, along)
+    rest = across_lanes(rest, along)
+    own = across_lanes(own, along)
     total = rest + own
     others = normaliser(z, n, step, along, wants_gradient, top, following, &log_sum)
     if wants_gradient:
@@ -184,7 +184,7 @@ cdef inline vreal_inlined soft_loss(
             t = load(targets + k * step)
             x = load(z + k * step)
             store(z + k * step, weight * select_gt(likely, x, share * x - t, most))
-    return fold(loss, along) + total * log_sum
+    return across_lanes(loss, along) + total * log_sum
 
 
 cdef inline vreal_inlined logistic_loss(real *z, vreal target, vreal weight) noexcept nogil:
@@ -240,8 +240,8 @@ cdef inline void tile_gradient(
     """Turn a tile of logits into weight * (A - Y), and add weight * loss to VL parts of a total.
 
     `logistic`: each logit has a logistic function of its own, and Y is 0 where there are neither labels
-    nor targets; label 1 of one logit means that it is on. Else one softmax a row. A row of weight 0 adds
-    exactly 0 to the loss, whatever its logits; to make its entries of the tile 0 too is up to
+    nor targets; label 1 of one logit means that it is on. Else one softmax per row. A row of weight 0
+    adds exactly 0 to the loss, whatever its logits; to make its entries of the tile 0 too is up to
     `clear_unweighted`.
     """
     cdef Py_ssize_t v

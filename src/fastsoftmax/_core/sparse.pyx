@@ -5,7 +5,7 @@ Backward, the same sum over a feature's column picks rows of A - Y: so X is held
 once a fit (`columns`), and each feature's gradient is written once, by one thread, without races. Both
 are the same to the bit for any number of threads.
 
-A - Y, row by row, is held for a *band* of rows at a time, up to BAND_BYTES. One band is the rule;
+A - Y, row by row, is held for a *block* of rows at a time, up to ROW_BLOCK_BYTES. One block is the rule;
 more of them cost a pass over the gradient each.
 """
 
@@ -20,7 +20,7 @@ from fastsoftmax._core.linear_problem cimport (
 )
 from fastsoftmax._core.simd cimport VL, load, real, store, sum_lanes
 from fastsoftmax._core.sparse_rows cimport (
-    Sparse, column_sums, columns_of, index_at, row_logits, rows_of_band, sparse_of, start_of,
+    Sparse, column_sums, columns_of, index_at, row_logits, rows_of_block, sparse_of, start_of,
     tile_of_logits, to_rows,
 )
 from fastsoftmax._core.squares cimport store_upto
@@ -33,9 +33,9 @@ cdef enum:
     FEATURES = 128  # whose columns a thread takes at a time
 
 
-def band_rows(Py_ssize_t n, Py_ssize_t k):
-    """Rows of a band."""
-    return rows_of_band(n, k)
+def rows_of_a_block(Py_ssize_t n, Py_ssize_t k):
+    """Rows of a block."""
+    return rows_of_block(n, k)
 
 
 def store_logits(
@@ -136,7 +136,7 @@ def value_and_grad(
 ):
     """scale * the weighted sum of losses; its gradients by W and b, with ridge * theta.
 
-    X as for `store_logits`, and by columns: for each band its values, row numbers within the band,
+    X as for `store_logits`, and by columns: for each block of rows its values, row numbers within it,
     int32, and starts (d + 1,), int64. Logits are X W + b, or what `stored` holds, tiles as
     `store_logits` writes them, and W is then None. Targets are as `set_targets` takes them, weights (n,)
     or None; without targets `stored` is taken for A - Y itself. grad_w (d, k), float64 or float32, is
@@ -159,25 +159,25 @@ def value_and_grad(
     cdef double *intercepts = doubles(grad_b, "grad_b")
     cdef const double *penalised = doubles(theta, "theta")
     cdef Py_ssize_t k = p.k, padded = rounded_up(k, VL), size = sizeof(real), d, i, start, count, j
-    cdef Py_ssize_t band = rows_of_band(p.n, k), tiles
+    cdef Py_ssize_t row_block = rows_of_block(p.n, k), tiles
     cdef Py_ssize_t sums = aligned((VL + k) * sizeof(double)) // <Py_ssize_t>sizeof(double)
     cdef Py_ssize_t each = max(ROWS * (padded + 2 * k) * size, k * <Py_ssize_t>sizeof(double))
     each = aligned(each) // size
     cdef cnp.ndarray memory = workspace(
-        ALIGNMENT + aligned(band * padded * size) + PARTS * sums * sizeof(double)
+        ALIGNMENT + aligned(row_block * padded * size) + PARTS * sums * sizeof(double)
         + n_threads * each * size)
     cdef char *free = bytes_of(memory)
     free += (ALIGNMENT - <size_t>free % ALIGNMENT) % ALIGNMENT
     cdef real *z = <real *>free
-    free += aligned(band * padded * size)
+    free += aligned(row_block * padded * size)
     cdef double *totals = <double *>free
     free += PARTS * sums * sizeof(double)
     cdef real *scratch = <real *>free
     cdef double loss = 0.
     for i in range(PARTS * sums):
         totals[i] = 0.
-    for start from 0 <= start < p.n by band:
-        count = min(band, p.n - start)
+    for start from 0 <= start < p.n by row_block:
+        count = min(row_block, p.n - start)
         tiles = (count + ROWS - 1) // ROWS
         for i in prange(PARTS, nogil=True, schedule="dynamic", chunksize=1, num_threads=n_threads,
                         use_threads_if=n_threads > 1):
@@ -185,7 +185,7 @@ def value_and_grad(
                 &p, &x, start, part_start(tiles, PARTS, i), part_start(tiles, PARTS, i + 1),
                 scratch + threadid() * each, totals + i * sums, z)
         if wide or narrow:
-            column_values, column_rows, column_starts = columns[start // band]
+            column_values, column_rows, column_starts = columns[start // row_block]
             by_column = columns_of(column_values, column_rows, column_starts)
             d = column_starts.shape[0] - 1
             for i in prange((d + FEATURES - 1) // FEATURES, nogil=True, schedule="dynamic",
@@ -207,7 +207,7 @@ cdef void part_differences(
     const Problem *p, const Sparse *x, Py_ssize_t start, Py_ssize_t first, Py_ssize_t end,
     real *scratch, double *totals, real *z,
 ) noexcept nogil:
-    """Tiles first .. end of the band that begins at row `start`."""
+    """Tiles first .. end of the block of rows that begins at row `start`."""
     cdef Py_ssize_t padded = rounded_up(p.k, VL), i
     for i in range(first, end):
         differences(
@@ -224,7 +224,8 @@ cdef inline void count_columns(
 
 
 cdef inline void fill_columns(
-    const Sparse *x, Py_ssize_t band, Py_ssize_t first, Py_ssize_t end, int64_t *next_, real *values,
+    const Sparse *x, Py_ssize_t row_block, Py_ssize_t first, Py_ssize_t end, int64_t *next_,
+    real *values,
     int *rows
 ) noexcept nogil:
     cdef Py_ssize_t i, r, j
@@ -235,7 +236,7 @@ cdef inline void fill_columns(
             to = next_[j]
             next_[j] = to + 1
             values[to] = x.values[i]
-            rows[to] = <int>(r - band)
+            rows[to] = <int>(r - row_block)
 
 
 def transpose_rows(

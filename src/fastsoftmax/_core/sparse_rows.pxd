@@ -15,7 +15,7 @@ from fastsoftmax._core.tiles cimport MOST, ROWS
 cdef enum:
     AHEAD = 8  # non-zeros whose rows of the table are fetched early
     SEGMENT = 512  # non-zeros of a column summed before the sum goes to float64
-    BAND_BYTES = 64 * 1024 * 1024  # of A - Y, or of another table with a row for each of X
+    ROW_BLOCK_BYTES = 64 * 1024 * 1024  # of A - Y, or of another table with a row for each of X
 
 
 cdef struct Sparse:  # by rows, or by columns
@@ -52,10 +52,10 @@ cdef inline Py_ssize_t index_at(const Sparse *x, Py_ssize_t i) noexcept nogil:
     return (<const int64_t *>x.at)[i] if x.wide else (<const int *>x.at)[i]
 
 
-cdef inline Py_ssize_t rows_of_band(Py_ssize_t n, Py_ssize_t k) noexcept nogil:
+cdef inline Py_ssize_t rows_of_block(Py_ssize_t n, Py_ssize_t k) noexcept nogil:
     """A multiple of those of a tile."""
     return min(
-        max(BAND_BYTES // <Py_ssize_t>sizeof(real) // rounded_up(k, VL) // ROWS, 1) * ROWS,
+        max(ROW_BLOCK_BYTES // <Py_ssize_t>sizeof(real) // rounded_up(k, VL) // ROWS, 1) * ROWS,
         rounded_up(n, ROWS))
 
 
@@ -98,7 +98,7 @@ cdef inline void row_logits(
             store(to + (first + v) * VL, sums[v])
 
 
-cdef inline void turn(
+cdef inline void transpose_block(
     const real *x, Py_ssize_t row_step, Py_ssize_t rows, Py_ssize_t columns, real *to, Py_ssize_t to_step
 ) noexcept nogil:
     """to[c * to_step + r] = x[r * row_step + c], in whole vectors of `to`."""
@@ -120,7 +120,7 @@ cdef inline void tile_of_logits(
     cdef Py_ssize_t padded = rounded_up(k, VL), count = min(ROWS, n - start), i, c
     for i in range(count):
         row_logits(x, n, start + i, w, b, k, rows + i * padded)
-    turn(rows, padded, count, k, tile, ROWS)
+    transpose_block(rows, padded, count, k, tile, ROWS)
     for i from rounded_up(count, VL) <= i < ROWS by VL:
         for c in range(k):
             store(tile + c * ROWS + i, set1(0.))

@@ -1,14 +1,12 @@
 """Between θ, of features that are centred and scaled, and the model (`_engine/objective/parameters.py`).
 
-A few flops for each of the K*(D + 1) numbers, in one reading. As array operations they are some thirty
-for each step of a solver, of a few microseconds each however few the numbers.
+A few flops for each of the K*(D + 1) numbers, in one reading.
 What is summed over all classes is summed over each, then in their order, so that the result is the same
-to the bit for any number of threads. By vectors rather than one by one, as GCC sums what it must not
-reorder: 77 x 384, two threads, in a fit, the gradient 74 -> 24 us, norms 33 -> 8, products 32 -> 20, the
-model 37 -> 11.
+to the bit for any number of threads; by vectors, as GCC does not reorder floating-point sums.
 
 θ and all that is like it is float64, as are scales and shifts: so is the `real` of functions that return
-nothing else, which are called in that build only.
+nothing else, which are called in that build only. Measurements:
+docs/experiments/0018-kernels-for-vector-work.md.
 """
 
 from cython.parallel cimport prange

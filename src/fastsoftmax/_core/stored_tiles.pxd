@@ -4,27 +4,8 @@
 between the multiply-adds, and both passes over a block read a half or a quarter of the bytes. All else
 passes through a buffer (`convert`). What is computed in float64 is stored in float64, or rare.
 
-Against that buffer, which held these types too, and float32: two threads, milliseconds, loss + gradient
-(buffer / direct; AVX-512 unless said):
-
-| | uint8 | float16 | float32 |
-|---|---|---|---|
-| 60000 x 784, K = 10 | 5.67 / 4.82 | 6.05 / 4.99 | 6.07 |
-| 60000 x 784, K = 2 | 3.59 / 1.69 | 5.50 / 3.02 | 5.77 |
-| 60000 x 100, K = 10 | 1.69 / 1.26 | 1.78 / 1.34 | 1.39 |
-| 60000 x 33, K = 4 | 0.83 / 0.41 | 0.90 / 0.44 | 0.45 |
-| 60000 x 800, K = 32 | 18.3 / 17.5 | 18.7 / 18.1 | 18.5 |
-| AVX2, 60000 x 784, K = 10 | 9.8 / 8.9 | 10.0 / 8.6 | 9.3 |
-| AVX2, 60000 x 100, K = 10 | 2.04 / 2.18 | 2.16 / 2.00 | 1.91 |
-| SSE, 60000 x 784, K = 10 | 27.1 / 25.2 | 31 / 46 | 23 |
-
-Float32 rows that stay in L1 take 4.55 in the first line: conversion itself costs 5 %. bfloat16 is as
-float16, but on SSE as uint8; float16 takes 8 instructions for 4 numbers there and goes by the buffer.
-Also tried: REAL last among the types, float32 8 % slower for 100000 x 64, K = 5, where
-`dots` lasts 40 cycles; the last features of a row copied one by one instead of masked, 1.51 against
-1.23 (60000 x 100, K = 10, uint8), as they are without AVX-512, hence the one line that lost.
-
-It takes 210 KB of machine code (AVX-512), a tenth of it for one vector of columns, and 4 s of compiling.
+float16 takes 8 instructions for 4 numbers on SSE and goes by the buffer there. REAL comes first among
+the types. Measurements: docs/experiments/0003-x-as-stored.md.
 """
 
 from libc.stdint cimport int8_t, uint8_t

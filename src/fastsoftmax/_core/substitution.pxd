@@ -4,9 +4,7 @@ VL rows of U at a time, so that it is read along its rows both times: their tria
 each unknown waits for the one before, a shuffle, a product and a multiply-add, some 13 cycles; the rest
 as products of whole vectors, which wait for nothing. Bound by reading U where it is large.
 
-Float32, two threads, milliseconds, row by row / by VL rows: 77 x 64 x 64 0.121 / 0.042, one of 442 x 442
-0.028 / 0.014, 77 x 385 x 385 1.41 / 0.77, 10 x 785 x 785 for two z 0.47 / 0.33, from memory 0.67 / 0.52,
-or 0.62 without prefetching; the rows above prefetched as well 1.3 to 1.5 times that.
+Measurements: docs/experiments/0011-cholesky-factors.md.
 """
 
 from fastsoftmax._core.simd cimport (

@@ -1,59 +1,17 @@
 """Register tiles: the two inner loops in which softmax regression spends its time.
 
 `dots` runs along the features of some rows of X: no copy of X, but the partial sums of each logit
-have to be folded over the lanes afterwards. For few classes.
-`product` runs down rows that lie side by side, 2*VL columns wide, and broadcasts the other factor:
-(A - Y)ᵀX whatever the number of classes, and W Xᵀ and (A - Y) W where they are many. `product_narrow` is
-VL columns wide, for the last ones: 20000 x 16, K = 26, float32, one thread, at stored logits, 0.36 ms
-instead of 0.42.
+have to be summed over the lanes afterwards. For few classes. `product` runs down rows that lie side by
+side, 2*VL columns wide (`product_narrow`: VL), and broadcasts the other factor: (A - Y)ᵀX whatever the
+number of classes, and W Xᵀ and (A - Y) W where they are many.
 
-A *tile* is class-major, z[k * ROWS + i] for ROWS rows i: the softmax then runs over ROWS rows side
-by side, whatever the number of classes, and `product` broadcasts from addresses that differ by
-constants.
+A *tile* is class-major, z[k * ROWS + i] for ROWS rows i: the softmax runs over ROWS rows side by side,
+and `product` broadcasts from addresses that differ by constants.
 
-Both keep up to 24 sums in the 32 registers of AVX-512, 12 in the 16 of AVX2. A step of `dots` with 2
-rows by 10 classes is 20 multiply-adds, 12 loads and 2 prefetches; of `product` with 10 classes 20
-multiply-adds, 2 loads, 10 broadcasts and 2 prefetches: 10 cycles of multiply-adds at two a cycle,
-which is more than the loads take. No sum is spilled (objdump: no access of a vector to the stack in
-either function). The same two loops in C, float64, K = 10, X in L2 or L3, reach 0.88 to 0.92 of the
-multiply-add peak in `dots` while W fits L1; 0.75 where halves of W take turns every 16 rows, as 784
-features ask; 0.5 where W comes from L2; and 0.77 to 0.85 in `product` down 32 rows, 0.9 down 64. The
-number of classes has to be a constant for that; the chains of `if` turn the variable into one.
-
-Tried (AVX-512, 60000 x 784, K = 10, milliseconds, float32 / float64, two threads unless said):
-- `dots` of 4 rows by 5 classes 6.8 / 13.2 against 6.2 / 11.9 with 2 by 10, which reads X once instead of
-  twice; up to 6 classes 4 rows are better, 1.14 against 0.87 for 100000 x 64, K = 5;
-- one thread, without prefetching the next rows into L1 13.9 / 27.3 against 11.5 / 25.1; short rows,
-  whose block the end of `product` has not yet fetched, want more than the next tile: NEAR bytes
-  ahead, 4 / 6 / 8 / 12 / 16 KiB, times the next rows alone (float32, two threads): 100000 x 64, K =
-  5 0.93 / 0.86 / 0.89 / 0.91 / 0.90, 200000 x 128, K = 5 0.91 / 0.81 / 0.77 / 0.74 / 0.75, 80000 x
-  384, K = 10 1.00 / 0.93 / 0.93 / 0.92 / 0.90, 60000 x 784, K = 10 1.01 / 1.00 / 1.00 / 1.03 /
-  1.06; a few vectors ahead in the same rows 1.13 (784, float64, one thread); by prefetchnta 1.00 /
-  1.03;
-- fetching half of the next block during `dots`, half during `product` 5.9 / 12.5 against 5.6 /
-  12.5; all of it during `dots` 7.4 / 15;
-- the next block in the order of its bytes instead of panel by panel, times the latter (two threads,
-  float32 / float64 / uint8): 60000 x 784, K = 10 0.98 / 0.97 / 0.93, 100000 x 256, K = 10 0.95 /
-  0.91 / 0.97, 200000 x 64, K = 5 1.03 / 0.94 / 1.00: so for rows of LONG bytes; half of it in that
-  order during `dots` 1.03 / 1.08; one line of two, hoping for the hardware 1.00 / 1.14;
-- without prefetching the next *block* into L2 during `product` the forward pass waits for memory:
-  15.4 against 9.4 then (float32);
-- folding the partial sums of VL rows instead of FOLD 13.2 against 12.5 (float64): the packed
-  weights, which exceed L1, are then read again for every 8 rows; of 32 rows instead of 16 1.00 to
-  1.05 times in float32, 0.98 to 0.99 in float64: so there alone;
-- fewer packed weights at a time, 24 / 16 KiB instead of 32: 1.07 / 1.09 in float32, 1.01 / 1.03 in
-  float64;
-- X or its panels at addresses that are multiples of 64: 0.98 at most;
-- sums of `product` that may have been cleared or loaded, before loops that may not run at all, went
-  through the stack at either end: 20 % of its time with blocks of 32 rows (float64), 22.4 against
-  21.5 ms (one thread);
-- left to contract a product and a sum, GCC tuned for Zen does not for a single chain of them, in the
-  instances of some types alone, whose results then differ in the last bit: `multiply_add`;
-- GCC repeats the load of a weight vector inside each multiply-add that uses it: `in_register`;
-- `product` inlined into its callers: GCC keeps the caller's vectors in registers and spills an
-  operand; 20000 x 1024, K = 1000 460 against 380 ms (one thread): `outlined`;
-- cleared sums become a call of memset and stay in memory for 100000 x 64, K = 5 2.4 against 2.1 ms:
-  -fno-tree-loop-distribute-patterns.
+Both keep up to 24 sums in the 32 registers of AVX-512, 12 in the 16 of AVX2, and none is spilled. 2 rows
+by 10 classes are 20 multiply-adds, 12 loads and 2 prefetches in `dots`. The number of classes has to be
+a constant for that; the chains of `if` turn the variable into one. Measurements:
+docs/experiments/0002-register-tiles.md.
 """
 
 from libc.stdint cimport int8_t, uint8_t
@@ -72,7 +30,7 @@ ctypedef fused direct:  # numbers of X that become `real` as they are loaded
 
 cdef enum:
     ROWS = 32  # rows of a tile; a multiple of VL on every build
-    FOLD = 4 * sizeof(real)  # rows whose partial sums are folded at a time; divides ROWS, multiple of VL
+    SUMMED_ROWS = 4 * sizeof(real)  # rows whose lanes are summed at a time; divides ROWS
     MOST = 12  # the largest CLASS_BLOCK of any build
 
 
@@ -108,7 +66,7 @@ cdef inline inlined dots_of(
     if more:
         for k in range(nk):
             for i in range(rows):
-                sums[k][i] = out[k * FOLD + i]
+                sums[k][i] = out[k * SUMMED_ROWS + i]
     for j from 0 <= j <= d - VL by VL:
         for i in range(rows):
             a[i] = load_stored(x + i * stride + j)
@@ -128,7 +86,7 @@ cdef inline inlined dots_of(
                 sums[k][i] = multiply_add(a[i], v, sums[k][i])
     for k in range(nk):
         for i in range(rows):
-            out[k * FOLD + i] = sums[k][i]
+            out[k * SUMMED_ROWS + i] = sums[k][i]
     return 0
 
 
@@ -147,7 +105,7 @@ cdef inline outlined dots(
     int rows, int nk, const direct *x, Py_ssize_t stride, Py_ssize_t ahead, Py_ssize_t d,
     const real *w, bint more, vreal *out,
 ) noexcept nogil:
-    """out[k*FOLD + i]: x_i·w_k as VL partial sums, for nk <= CLASS_BLOCK classes.
+    """out[k*SUMMED_ROWS + i]: x_i·w_k as VL partial sums, for nk <= CLASS_BLOCK classes.
 
     Rows are dot_rows(nk) or, where fewer are left, 1. w holds VL features of each of the nk classes,
     then the next VL, zeros behind the last. With `more` the sums are added to what `out` holds.

@@ -1,4 +1,4 @@
-"""Logistic regression: two classes, more, or several labels a row."""
+"""Logistic regression: two classes, more, or several labels per row."""
 
 from collections.abc import Callable, Hashable, Mapping
 from typing import Any, Self
@@ -19,7 +19,7 @@ class LogisticRegression(PartialFit, LinearModel):
     """Logistic regression with an L2, L1 or elastic net penalty.
 
     Two classes have one logit z = w x + b with the probability σ(z) = 1 / (1 + exp(-z)) of the
-    second, more than two have a softmax, and several labels a row, which y then has a column of 0
+    second, more than two have a softmax, and several labels per row, which y then has a column of 0
     and 1 for, have a logistic function each: minimised, all at once, is
 
         F(W, b) = Σᵢ sᵢ·Σₖ CEᵢₖ / Σᵢ sᵢ + (½·(1 - r)·‖W‖² + r·‖W‖₁) / (C·Σᵢ sᵢ),

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastsoftmax._engine import solvers
-from fastsoftmax._engine.objective import Carry, Objective, carry_of
+from fastsoftmax._engine.objective import Objective, WarmStart, warm_start_of
 from fastsoftmax._linear.inference.evidence import evidence_of
 from fastsoftmax._linear.predict import Probabilities
 from fastsoftmax._linear.problem.certificate import Certificate, certificate_of
@@ -39,7 +39,7 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
     label_smoothing: float = 0.0
     reference_class: object = None
     _indicators = False  # whether several columns of y are labels of their own
-    _carry: Carry | None = None  # from a fit to the next, with warm_start
+    _warm_start_state: WarmStart | None = None  # from a fit to the next, with warm_start
     _saved = saved.Attributes(
         {
             "n_features_in_": saved.size("D"),
@@ -79,15 +79,17 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
             self, X, y, sample_weight, max_iter=max_iter, most_C=C, target=target, classes=classes,
             offset=offset,
         )  # fmt: skip
-        objective = problem.objective(C, carry=self._carry if self.warm_start else None)
+        objective = problem.objective(
+            C, warm_start=self._warm_start_state if self.warm_start else None
+        )
         start = objective.start(*self._previous(problem))
         result = self._minimize(problem, objective, start, callback)
         model = objective.model(result.theta)
         evidence, best = evidence_of(self, problem, result, model)
-        carry = carry_of(objective) if self.warm_start else None
+        warm_start = warm_start_of(objective) if self.warm_start else None
         self._forget()
-        if carry is not None:
-            self._carry = carry
+        if warm_start is not None:
+            self._warm_start_state = warm_start
         self._keep(problem, objective, result, model, C)
         self._evidence, (self.coef_, self.intercept_) = evidence, best
         return self
@@ -184,7 +186,7 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
 
     def __getstate__(self) -> dict[str, Any]:
         state = super().__getstate__()
-        return {name: value for name, value in state.items() if name != "_carry"}
+        return {name: value for name, value in state.items() if name != "_warm_start_state"}
 
     def _restore(self, attributes: dict[str, Any]) -> None:
         several_labels = attributes.get("_several_labels", False)

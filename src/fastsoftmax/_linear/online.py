@@ -5,11 +5,7 @@ at a time, in features that are centred and scaled by what has been seen of them
 rate 1/√(mean ‖x‖²) of those: then no scale of the features matters, nor their number (Ross, Mineiro
 & Langford, Normalized online learning, UAI 2013). The model is the mean of the iterates, each
 weighted by its number (Polyak & Juditsky 1992; Lacoste-Julien, Schmidt & Bach 2012).
-
-One pass in blocks of 1000 rows, C = 1, test accuracy (that of the optimum): MNIST 0.921 (0.926),
-letter 0.747 (0.771), banking77 embeddings 0.888 (0.908), 20 Newsgroups TF-IDF 0.920 (0.908). Half
-and double the rate: within 0.015; 8 or 32 rows a step: within 0.003; the last iterate instead of
-the mean: 0.002 to 0.033 worse.
+Accuracy after one pass: docs/experiments/0038-online-learning.md.
 """
 
 from typing import Self
@@ -20,7 +16,7 @@ from scipy import sparse
 
 from fastsoftmax._engine.data import data_of, merged
 from fastsoftmax._linear.problem.targets import class_totals, referred, weighted
-from fastsoftmax._runtime.dtypes import widened
+from fastsoftmax._runtime.dtypes import as_numpy
 from fastsoftmax._runtime.sklearn_compat import check_features_of_fit
 from fastsoftmax._runtime.typing import MatrixLike
 from fastsoftmax._validation import networks as check_labels
@@ -157,7 +153,7 @@ def as_floats(X: NDArray | sparse.csr_array, scale: NDArray | None) -> NDArray |
     """X as floats, its features times their factors."""
     if sparse.issparse(X):
         return data_of(X, 1, scale).X
-    X = widened(X)
+    X = as_numpy(X)
     return X if scale is None else X.astype(np.float64) * scale
 
 

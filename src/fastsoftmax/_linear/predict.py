@@ -12,7 +12,7 @@ from fastsoftmax._validation.sparse import features, require_finite
 
 OF_FIT = (
     *("converged_", "certified_", "objective_", "grad_norm_", "gap_bound_", "n_iter_"),
-    *("n_passes_", "history_", "_carry", "_evidence"),
+    *("n_passes_", "history_", "_warm_start_state", "_evidence"),
 )
 LARGE = 256.0  # an intercept that takes so much off, or adds it, leaves float32 too few digits
 WEIGHTS = 1e-15, 1e15  # in size, of which the largest is in float32, with its products
@@ -36,7 +36,7 @@ class Labels:
     def _forget(self) -> None:
         """Leave nothing of a fit before."""
         for name in list(vars(self)):
-            if name.endswith("_") or name in ("_stream", "_carry", "_evidence"):
+            if name.endswith("_") or name in ("_stream", "_warm_start_state", "_evidence"):
                 delattr(self, name)
 
     def _forget_fit(self) -> None:

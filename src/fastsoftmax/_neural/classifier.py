@@ -46,10 +46,10 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         Of the hidden layers, one for all or one each: "identity", "logistic" (or "sigmoid"),
         "tanh", "relu", "leaky_relu" (slope ``negative_slope`` below 0).
     loss : str, default="cross_entropy"
-        "cross_entropy": of the softmax of the outputs, one a class, two classes too; y holds labels
-        (N,), or one-hot rows or probabilities (N, K).
+        "cross_entropy": of the softmax of the outputs, one per class, two classes too; y holds
+        labels (N,), or one-hot rows or probabilities (N, K).
         "binary_cross_entropy": of the logistic function of each output; y holds labels (N,), or the
-        zeros and ones (N, K) of several labels a row, which need not exclude each other.
+        zeros and ones (N, K) of several labels per row, which need not exclude each other.
         "mse" (half the squared errors) and "mae": of the outputs themselves against the one-hot
         rows. The loss of a row is a sum over its outputs, so that ∂loss/∂z is a - y for all but
         "mae", which draws outputs to medians: of a one-hot column of several classes that is 0.
@@ -303,7 +303,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):
 
         Returns
         -------
-        ndarray of shape (N,), or (N, K) of 0 and 1 for several labels a row
+        ndarray of shape (N,), or (N, K) of 0 and 1 for several labels per row
 
         Raises
         ------
@@ -319,7 +319,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):
     def predict_proba(self, X: ArrayLike) -> NDArray:
         """Probabilities of the classes.
 
-        Of several labels a row each is on its own. Else rows sum to 1: the softmax of the outputs
+        Of several labels per row each is on its own. Else rows sum to 1: the softmax of the outputs
         or, with "binary_cross_entropy", each output's probability divided by their sum. Not there
         for "mse" and "mae".
 
@@ -354,7 +354,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         return functional.log_softmax(self._class_logits(z), n_threads=self.n_threads)
 
     def _class_logits(self, z: NDArray) -> NDArray:
-        """What probabilities of one label a row are the softmax of, from the outputs."""
+        """What probabilities of one label per row are the softmax of, from the outputs."""
         if self.out_activation_ == "logistic":
             return functional.log_sigmoid(z, n_threads=self.n_threads)
         return z

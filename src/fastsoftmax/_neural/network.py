@@ -13,9 +13,8 @@ from fastsoftmax._runtime.threads import team
 from fastsoftmax._validation import networks as check_networks
 
 ALIGNMENT = 64
-# Units of a layer for which two threads are no faster than one: two cores, 784 inputs, 64 and 256
-# rows, microseconds a step by one and by two threads: 10 units 22, 37 and 86, 103; 16 units 31, 47
-# and 118, 123; 32 units 45, 33 and 167, 101.
+# Units of a layer for which two threads are no faster than one:
+# docs/experiments/0014-network-steps.md
 NARROW = 16
 
 

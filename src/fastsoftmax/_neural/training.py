@@ -92,7 +92,7 @@ class Record:
             no_better=self.no_better if same_fit else 0,
         )
 
-    def note(self, epoch: Epoch | RegressionEpoch, plan: Plan) -> bool:
+    def add(self, epoch: Epoch | RegressionEpoch, plan: Plan) -> bool:
         """Enter an epoch; whether it is the best by its validation score."""
         self.history.append(epoch)
         if not plan.early_stopping:
@@ -173,7 +173,7 @@ def train(
                 done.loss, goal.score_of_pass(done, total, spread), *validated,
                 time.perf_counter() - began,
             )  # fmt: skip
-            if record.note(epoch, plan):
+            if record.add(epoch, plan):
                 best = network.snapshot()
             show(described(record.epochs, epoch))
             if plan.callback and plan.callback(State(record.epochs, record.history, network)):

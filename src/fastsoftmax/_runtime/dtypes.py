@@ -26,7 +26,7 @@ def name_of(dtype: np.dtype) -> str:
     return "bfloat16" if dtype == BFLOAT16 else str(dtype)
 
 
-def widened(x: NDArray) -> NDArray:
+def as_numpy(x: NDArray) -> NDArray:
     """The same numbers in a dtype that NumPy computes with: a copy where they are bfloat16."""
     if x.dtype != BFLOAT16:
         return x

@@ -28,7 +28,7 @@ FORMER = {
     "fastsoftmax.neural.schedules": "fastsoftmax._neural.schedules",
     "fastsoftmax.neural.training": "fastsoftmax._neural.training",
     "fastsoftmax.objective": "fastsoftmax._engine.objective",
-    "fastsoftmax.objective.carry": "fastsoftmax._engine.objective.carry",
+    "fastsoftmax.objective.carry": "fastsoftmax._engine.objective.warm_start",
     "fastsoftmax.solvers": "fastsoftmax._engine.solvers",
     "fastsoftmax.solvers.base": "fastsoftmax._engine.solvers.base",
 }

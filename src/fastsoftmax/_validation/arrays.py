@@ -1,4 +1,4 @@
-"""What the user passes in as arrays of numbers, from wherever they come: a wing of `_validation`.
+"""What the user passes in as arrays of numbers, from wherever they come (part of `_validation`).
 
 X keeps its dtype and its memory; what is small beside it is converted.
 """
@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 from scipy import sparse
 
-from fastsoftmax._runtime.dtypes import BFLOAT16, COMPUTED_IN, computed_in, widened
+from fastsoftmax._runtime.dtypes import BFLOAT16, COMPUTED_IN, as_numpy, computed_in
 
 MOST = 1e300  # of a mean or a deviation: sums over rows and products are then still numbers
 CPU = (1, 3)  # DLPack's numbers of the processor's own memory, and of such as CUDA has pinned
@@ -89,7 +89,7 @@ def _in_whole_steps(x: NDArray) -> NDArray:
 def as_floats(x: NDArray, dtype: DTypeLike, name: str) -> NDArray:
     """x in this dtype, as a kernel can read it; no copy where it is so already."""
     try:
-        x = widened(x).astype(dtype, copy=False)
+        x = as_numpy(x).astype(dtype, copy=False)
     except (TypeError, ValueError) as error:
         raise type(error)(f"{name}: expected numbers, got objects: {error}") from error
     return _in_whole_steps(x)
@@ -211,7 +211,7 @@ def require_finite(X: NDArray, name: str = "X") -> None:
         return
     rows = max(1, (1 << 20) // X.shape[1])
     for start in range(0, len(X), rows):
-        block = widened(X[start : start + rows])
+        block = as_numpy(X[start : start + rows])
         bad = ~np.isfinite(block)
         if bad.any():
             row, column = np.argwhere(bad)[0]

@@ -1,4 +1,4 @@
-"""Blocks of rows, checked as they are read: a wing of `_validation`."""
+"""Blocks of rows, checked as they are read (part of `_validation`)."""
 
 import math
 from collections.abc import Sequence

@@ -1,4 +1,4 @@
-"""Why there are no standard errors: a wing of `_validation`."""
+"""Why there are no standard errors (part of `_validation`)."""
 
 from collections.abc import Sequence
 from typing import Never

@@ -1,4 +1,4 @@
-"""What the user passes to a network, checked: a wing of `_validation`, with the same promises."""
+"""What the user passes to a network, checked, with the promises of `_validation`."""
 
 import numbers
 import warnings

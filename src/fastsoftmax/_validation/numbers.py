@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
-from fastsoftmax._runtime.dtypes import widened
+from fastsoftmax._runtime.dtypes import as_numpy
 from fastsoftmax._runtime.threads import available_threads
 from fastsoftmax._validation.arrays import (  # noqa: F401  for those who ask `_validation`
     as_floats,
@@ -189,7 +189,7 @@ def threads(n_threads: int | None) -> int:
 
 def floating(x: ArrayLike, name: str) -> tuple[NDArray, np.dtype]:
     """x in the dtype to compute in, float32 or float64, and the dtype of the result."""
-    x = widened(as_numbers(x, name))
+    x = as_numpy(as_numbers(x, name))
     dtype = x.dtype.newbyteorder("=")
     if dtype not in (np.float16, np.float32):
         dtype = np.dtype(np.float64)
@@ -347,7 +347,7 @@ def penalty_factor(
     """Weights >= 0 of the features in the penalty; None where all are 1."""
     if value is None:
         return None
-    factors = vector(value, n_features, "penalty_factor", "one number a feature").astype(float)
+    factors = vector(value, n_features, "penalty_factor", "one number per feature").astype(float)
     within(factors, 0.0, np.finfo(np.float64).max, "penalty_factor")
     if not factors.any() and np.isinf(C):
         raise ValueError(
@@ -360,7 +360,7 @@ def class_weight(weight: ArrayLike | None, k: int) -> NDArray[np.float64] | None
     """Weights >= 0 of the k classes; None where there are none."""
     if weight is None:
         return None
-    weight = vector(weight, k, "weight", "one weight a class")
+    weight = vector(weight, k, "weight", "one weight per class")
     within(weight, 0.0, np.finfo(np.float64).max, "weight")
     return weight.astype(np.float64)
 
@@ -397,7 +397,7 @@ def labels_or_ignored(
 def no_ignore_index(ignore_index: object) -> None:
     if ignore_index is not None:
         raise ValueError(
-            f"ignore_index: expected None for targets of numbers a class, got {ignore_index!r}"
+            f"ignore_index: expected None for targets of numbers per class, got {ignore_index!r}"
         )
 
 

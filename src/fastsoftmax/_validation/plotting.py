@@ -1,4 +1,4 @@
-"""What the user passes to a display, checked: a wing of `_validation`, with the same promises."""
+"""What the user passes to a display, checked, with the promises of `_validation`."""
 
 import math
 import numbers

@@ -1,4 +1,4 @@
-"""What a file says of a model, checked: a wing of `_validation`, with the same promises.
+"""What a file says of a model, checked, with the promises of `_validation`.
 
 An estimator declares for each attribute that it keeps in a file a *kind*: a function of the value,
 the attribute's name and the sizes found so far, by their letters, that returns the value or raises.

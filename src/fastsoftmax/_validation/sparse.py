@@ -1,4 +1,4 @@
-"""Sparse X, checked before a kernel follows its indices: a wing of `_validation`."""
+"""Sparse X, checked before a kernel follows its indices (part of `_validation`)."""
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray

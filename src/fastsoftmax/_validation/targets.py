@@ -28,7 +28,7 @@ def kind_of(y: ArrayLike, target: object, indicators: bool) -> str:
         if target == "indicators" and not indicators:
             raise ValueError(
                 "target: expected labels, probabilities or counts, got 'indicators': several "
-                "labels a row are for LogisticRegression"
+                "labels per row are for LogisticRegression"
             )
         return str(target)
     y = np.asarray(y)
@@ -91,7 +91,7 @@ def counts(y: ArrayLike, n: int) -> tuple[NDArray[np.float64], NDArray[np.float6
     events = y.sum(axis=1)
     if not events.all():
         row = int(np.argmin(events))
-        raise ValueError(f"y: expected at least one event a row, got none in row {row}")
+        raise ValueError(f"y: expected at least one event per row, got none in row {row}")
     return y / events[:, None], events
 
 
@@ -141,7 +141,7 @@ def class_weights(
 def for_a_stream(weight: object, several_labels: bool) -> None:
     """Raise for what `partial_fit` does not know."""
     if several_labels:
-        raise ValueError("partial_fit: expected a model of one label a row, got one of several")
+        raise ValueError("partial_fit: expected a model of one label per row, got one of several")
     if isinstance(weight, str) and weight == "balanced":
         raise ValueError(
             "class_weight: expected None or a dict for partial_fit, which does not see all rows, "
@@ -184,6 +184,6 @@ def no_several_labels(several_labels: bool) -> None:
     """Raise where a model of scikit-learn's is asked for that it does not have."""
     if several_labels:
         raise ValueError(
-            "to_sklearn: expected a model of one label a row, got one of several; scikit-learn's "
+            "to_sklearn: expected a model of one label per row, got one of several; scikit-learn's "
             "LogisticRegression knows none such"
         )

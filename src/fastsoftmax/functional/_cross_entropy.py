@@ -89,7 +89,7 @@ def _losses(logits, target, axis, temperature, reduction, out, wants_gradient, n
     check.not_empty(layout.split, "logits")
     distinct(z, out, "logits")
     target = _Target.of(target, layout, z.dtype, **options)
-    to = layout.room(z, dtype, out) if wants_gradient else None
+    to = layout.output(z, dtype, out) if wants_gradient else None
     if target.given is not None:
         distinct(target.given, to, "target")
     losses = np.empty(outer * inner, z.dtype)
@@ -132,8 +132,8 @@ def cross_entropy(
     logits : array-like of real numbers, of shape (n, K) or any other
     target : array-like
         Without the axis of the classes, the labels: integer class indices 0..K-1. In the shape of
-        the logits, one number a class: of floating dtype probabilities, any >= 0; of integer dtype
-        counts, nₖ rows of class k seen. (n, 1) means labels.
+        the logits, one number per class: of floating dtype probabilities, any >= 0; of integer
+        dtype counts, nₖ rows of class k seen. (n, 1) means labels.
     axis : int, default=-1
         The axis of the classes. PyTorch's is 1.
     weight : array-like of shape (K,), optional
@@ -155,7 +155,7 @@ def cross_entropy(
 
     Returns
     -------
-    float, or ndarray of one loss a row, each with its weight, for "none"
+    float, or ndarray of one loss per row, each with its weight, for "none"
 
     Raises
     ------
@@ -260,7 +260,7 @@ def nll_loss(
 
     Returns
     -------
-    float, or ndarray of one loss a row for "none"
+    float, or ndarray of one loss per row for "none"
 
     Raises
     ------

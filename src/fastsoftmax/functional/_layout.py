@@ -46,7 +46,7 @@ class Layout(NamedTuple):
         """x as (outer, K, inner): a view where its strides allow one."""
         return (x if self.order is None else x.transpose(self.order)).reshape(self.split)
 
-    def room(self, x: NDArray, dtype: np.dtype, out: NDArray | None) -> NDArray:
+    def output(self, x: NDArray, dtype: np.dtype, out: NDArray | None) -> NDArray:
         """(outer, K, inner) for a result in the dtype of x: in `out` itself where it can be."""
         if out is not None:
             check.output(out, self.shape, dtype)
@@ -57,7 +57,7 @@ class Layout(NamedTuple):
         return np.empty(self.split, x.dtype)
 
     def back(self, result: NDArray, dtype: np.dtype, out: NDArray | None) -> NDArray:
-        """The result that stands in its `room`, in the shape and dtype that the caller expects."""
+        """The result that its `output` holds, in the shape and dtype that the caller expects."""
         if out is not None and np.may_share_memory(result, out):
             return out
         if self.order is None:

@@ -84,7 +84,7 @@ def linear_cross_entropy_value_and_grad(
     b : array-like of shape (K,) or None
         Intercepts; None for none.
     target : array-like of shape (n,) or (n, K)
-        Integer class indices 0..K-1 of shape (n,), or of shape (n, K) one number a class: of
+        Integer class indices 0..K-1 of shape (n,), or of shape (n, K) one number per class: of
         floating dtype probabilities, any >= 0, of integer dtype counts.
     wrt : sequence of "W", "b" and "X", default=("W", "b")
         What to differentiate by.
@@ -139,7 +139,7 @@ def linear_cross_entropy_value_and_grad(
     data = data_of(X, check.threads(n_threads))
     wrt = check.some_of(wrt, ("W", "b", "X"), "wrt")
     if b is not None:
-        b = check.vector(b, k, "b", "one intercept a row of W")
+        b = check.vector(b, k, "b", "one intercept per row of W")
     if "X" in wrt and sparse.issparse(X):
         raise ValueError("wrt: expected 'W' and 'b' at most for a sparse X, got 'X'")
     weights = check.weights(sample_weight, n, np.dtype(np.float64))

@@ -19,7 +19,7 @@ def _normalised(
     factor = check.inverse_temperature(temperature)
     distinct(x, out, "x")
     check.not_empty(layout.split, "x")
-    to = layout.room(x, dtype, out)
+    to = layout.output(x, dtype, out)
     kernels(x.dtype).softmax.softmax(
         layout.split_view(x), to, kind, factor, workspace, layout.threads(n_threads)
     )
@@ -257,7 +257,7 @@ def softmax_vjp(
     distinct(p, out, "probabilities")
     distinct(u, out, "vector")
     check.not_empty(layout.split, "probabilities")
-    to = layout.room(p, dtype, out)
+    to = layout.output(p, dtype, out)
     kernels(compute).softmax.softmax_vjp(
         layout.split_view(p), layout.split_view(u), to, factor, workspace,
         layout.threads(n_threads),

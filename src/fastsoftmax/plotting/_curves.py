@@ -11,7 +11,7 @@ SUBSETS = ("training", "validation")
 
 # metric: its axis, whether that is logarithmic, and the fields of entries that hold it
 METRICS = {
-    "loss": ("mean loss a row, nats", False, ("loss", "objective")),
+    "loss": ("mean loss per row, nats", False, ("loss", "objective")),
     "accuracy": ("accuracy, share of rows", False, ("accuracy",)),
     "score": ("R²", False, ("score",)),
     "grad_norm": ("max |gradient|", True, ("grad_norm",)),

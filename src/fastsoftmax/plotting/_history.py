@@ -146,14 +146,14 @@ class HistoryDisplay:
             _curves.numbers(history, self.metric, "validation"),
         ]
         ax = _style.axes(ax)
-        look = _style.curve(_style.turn(ax), len(along), marked=False)
+        curve_style = _style.curve(_style.turn(ax), len(along), marked=False)
         prefix = f"{self.name}, " if self.name else ""
         self.lines_ = []
         for values, name, dashes in zip(curves, self.subset_names, _style.DASHES[:2], strict=True):
             if values is None:
                 continue
             label = prefix + name if curves[1] is not None else self.name or name
-            style = look | {"label": label, "linestyle": dashes} | (line or {})
+            style = curve_style | {"label": label, "linestyle": dashes} | (line or {})
             self.lines_ += ax.plot(along, values, **_visible(style, len(along)))
         _style.dress(ax, xlabel, _curves.label(self.metric), log=_curves.is_log(self.metric))
         if self.x == "iterations":

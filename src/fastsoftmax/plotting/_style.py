@@ -70,16 +70,16 @@ def turn(ax: Any) -> int:
 
 def curve(number: int, n_points: int, *, marked: bool = True) -> dict[str, Any]:
     """How the curve of that number looks: colour, marker, and dashes once colours repeat."""
-    look: dict[str, Any] = {
+    curve_style: dict[str, Any] = {
         "color": COLOURS[number % len(COLOURS)],
         "linestyle": DASHES[number // len(COLOURS) % len(DASHES)],
         "linewidth": 1.8,
     }
     if marked:
         every = max(1, n_points // 8)
-        look |= {
+        curve_style |= {
             "marker": MARKERS[number % len(MARKERS)],
             "markersize": 4.5,
             "markevery": (number * every // 4 % every, every),
         }
-    return look
+    return curve_style

@@ -14,7 +14,7 @@ from fastsoftmax import MLPClassifier, SoftmaxRegression
 from fastsoftmax import linear_cross_entropy_value_and_grad as value_and_grad
 from fastsoftmax._engine.data import DenseData, Draw
 from fastsoftmax._neural import Network
-from fastsoftmax._runtime.dtypes import BFLOAT16, COMPUTED_IN, computed_in, name_of, widened
+from fastsoftmax._runtime.dtypes import BFLOAT16, COMPUTED_IN, as_numpy, computed_in, name_of
 from fastsoftmax.datasets import load_digits, load_mnist
 
 DTYPES = tuple(COMPUTED_IN)
@@ -44,7 +44,7 @@ def stored(x, dtype):
 
 
 def wide(x):
-    return widened(x).astype(computed_in(x.dtype))
+    return as_numpy(x).astype(computed_in(x.dtype))
 
 
 def layouts(X):
@@ -144,7 +144,7 @@ def test_every_float16_and_bfloat16_is_exact():
     """All 65536 of each: subnormals, infinities and NaN among them."""
     bits = np.arange(1 << 16, dtype=np.uint16).reshape(-1, 1)
     for x in (bits.view(np.float16), bits.view(BFLOAT16)):
-        right = widened(x).astype(np.float32)
+        right = as_numpy(x).astype(np.float32)
         for padded in (x, np.repeat(x, 2, axis=1)[:, ::2]):
             # one feature times one: its logit is the number
             for kind in (np.float32, np.float64):

@@ -1,4 +1,4 @@
-"""What a fit of sparse X is made of: diagonals of the Hessian, folded features, vectors."""
+"""What a fit of sparse X is made of: diagonals of the Hessian, merged features, vectors."""
 
 import numpy as np
 import pytest
@@ -7,7 +7,7 @@ from support.sparse_rows import scrambled, table, text
 
 from fastsoftmax._engine.data import DiagonalFactors, SparseData, StoredLogits
 from fastsoftmax._engine.data import diagonals as of_hessian
-from fastsoftmax._engine.data.merged_features import fold
+from fastsoftmax._engine.data.merged_features import merge
 from fastsoftmax._engine.linalg import add, combine, dots, largest, products
 from fastsoftmax._engine.linalg.workspace import Workspace
 from fastsoftmax._engine.solvers.history import History
@@ -45,11 +45,11 @@ def exact_diagonals(X, v, ridge, share, centred):
 
 
 def diagonals(X, stored, centred=True, n_threads=1):
-    """From pieces of three tiles each, the last of a band being what is left."""
+    """From pieces of three tiles each, the last of a block being what is left."""
 
     def variances(data, rows, begin):
-        band = stored.part(slice(begin + rows.start, begin + rows.stop)).tiles
-        yield from (band[i : i + 3] for i in range(0, len(band), 3))
+        row_block = stored.part(slice(begin + rows.start, begin + rows.stop)).tiles
+        yield from (row_block[i : i + 3] for i in range(0, len(row_block), 3))
 
     return of_hessian(SparseData(X, n_threads), variances, stored.n_logits, 0.01, 0.02, centred)
 
@@ -62,9 +62,9 @@ def test_diagonals(centred, dtype):
         X = table(n, d, dtype, rng)
         weights = rng.random(n).astype(dtype)
         stored, v = variances(n, k, dtype, rng, weights)
-        means, inverses, strengths = diagonals(sparse.csr_array(X), stored, centred)
+        means, inverses, masses = diagonals(sparse.csr_array(X), stored, centred)
         right = exact_diagonals(X, v, 0.01, 0.02, centred)
-        np.testing.assert_allclose(strengths, right[2], rtol=1e-6)
+        np.testing.assert_allclose(masses, right[2], rtol=1e-6)
         size = abs(X).max()
         np.testing.assert_allclose(means, right[0], rtol=1e-4, atol=1e-5 * size)
         np.testing.assert_allclose(1 / inverses, right[1], rtol=1e-3)
@@ -105,15 +105,16 @@ def test_diagonals_do_not_depend_on_threads(whole_teams):
 @pytest.mark.parametrize("k", [1, 2, 5, 19])
 @pytest.mark.parametrize("centred", [True, False])
 def test_a_solve_inverts_the_blocks(k, centred):
-    """Each class's [[diag(1 / inverses) + c m mᵀ, c m], [c mᵀ, c]], then the gauge taken out."""
+    """Each class's [[diag(1 / inverses) + c m mᵀ, c m], [c mᵀ, c]], then the class mean projected
+    out."""
     d, rng = 7, np.random.default_rng(k)
     means, inverses = rng.standard_normal((d, k)), rng.uniform(0.5, 2, (d, k))
-    strengths = rng.uniform(0.5, 2, k)
+    masses = rng.uniform(0.5, 2, k)
     right = rng.standard_normal((d + centred, k))
     expected = np.empty_like(right)
     for c in range(k):
         u = np.append(means[:, c], 1)
-        block = np.diag(np.append(1 / inverses[:, c], 0)) + strengths[c] * np.outer(u, u)
+        block = np.diag(np.append(1 / inverses[:, c], 0)) + masses[c] * np.outer(u, u)
         if not centred:
             block = np.diag(1 / inverses[:, c])
         expected[:, c] = np.linalg.solve(block, right[:, c])
@@ -122,7 +123,7 @@ def test_a_solve_inverts_the_blocks(k, centred):
     factors = DiagonalFactors(
         means.astype(np.float32),
         inverses.astype(np.float32),
-        strengths if centred else None,
+        masses if centred else None,
         k > 1,
         1,
     )
@@ -131,24 +132,24 @@ def test_a_solve_inverts_the_blocks(k, centred):
     np.testing.assert_allclose(second, 2 * first, rtol=1e-6)
 
 
-# ---- folded features
+# ---- merged features
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("index", [np.int32, np.int64])
-def test_a_fold_is_a_rotation(index, dtype):
+def test_merging_is_a_rotation(index, dtype):
     rng = np.random.default_rng(0)
     rows = scrambled(text(60, 900, rng, dtype), rng, index)
     X = rows.toarray().astype(np.float64)
-    folded, how = fold(rows, 2, Workspace())
+    merged, how = merge(rows, 2, Workspace())
     tolerance = 50 * np.finfo(dtype).eps
-    assert folded.shape == (60, how.features) and folded.dtype == dtype
+    assert merged.shape == (60, how.features) and merged.dtype == dtype
     W = rng.standard_normal((3, how.features))
-    out = how.unfold(W, 2)
+    out = how.split(W, 2)
     assert out.shape == (3, 900)
-    # logits and norms are those of the folded ones, and folding again gives them back
-    np.testing.assert_allclose(X @ out.T, folded @ W.T, atol=tolerance * 10)
-    np.testing.assert_allclose(how.fold(out), W, atol=1e-12)
+    # logits and norms are those of the merged ones, and merging again gives them back
+    np.testing.assert_allclose(X @ out.T, merged @ W.T, atol=tolerance * 10)
+    np.testing.assert_allclose(how.merge(out), W, atol=1e-12)
     entries = np.diff(rows.tocsc().indptr)
     np.testing.assert_allclose((out**2).sum(), (W**2).sum(), rtol=1e-13)
     assert (out[:, entries == 0] == 0).all() and (how.shares[entries == 0] == 0).all()
@@ -158,26 +159,26 @@ def test_a_fold_is_a_rotation(index, dtype):
     np.testing.assert_array_equal(own[how.shared :], how.peaks)
 
 
-def test_a_fold_does_not_depend_on_threads(whole_teams):
+def test_merging_does_not_depend_on_threads(whole_teams):
     rng = np.random.default_rng(1)
     rows = scrambled(text(300, 3000, rng), rng)
     results = []
     for n_threads in (1, 2, 3, 8):
-        X, how = fold(rows, n_threads, Workspace())
-        out = how.unfold(np.ones((2, how.features)), n_threads)
+        X, how = merge(rows, n_threads, Workspace())
+        out = how.split(np.ones((2, how.features)), n_threads)
         results.append([X.data, X.indices, X.indptr, how.owners, how.shares, how.peaks, out])
     for other in results[1:]:
         for a, b in zip(results[0], other, strict=True):
             np.testing.assert_array_equal(a, b)
 
 
-def test_where_a_fold_is_not_worth_it():
+def test_where_merging_is_not_worth_it():
     dense = sparse.csr_array(np.ones((10, 10)))
-    assert fold(dense, 1, Workspace()) is None  # every feature is shared
-    assert fold(sparse.eye_array(50, format="csr"), 1, Workspace()) is None  # one a row already
-    assert fold(sparse.csr_array((50, 20)), 1, Workspace()) is None  # nothing to fold into
+    assert merge(dense, 1, Workspace()) is None  # every feature is shared
+    assert merge(sparse.eye_array(50, format="csr"), 1, Workspace()) is None  # one a row already
+    assert merge(sparse.csr_array((50, 20)), 1, Workspace()) is None  # nothing to merge into
     data = SparseData(dense, 1)
-    assert data.folded() is data
+    assert data.with_merged_features() is data
 
 
 def test_zeros_that_are_stored_are_features_without_weight():
@@ -194,7 +195,7 @@ def test_zeros_that_are_stored_are_features_without_weight():
         ),
         X.shape,
     ).tocsr()
-    _, how = fold(both, 1, Workspace())
+    _, how = merge(both, 1, Workspace())
     assert (how.shares[[3, 6, 9, 12]] == 0).all() and np.isfinite(how.shares).all()
 
 
@@ -210,7 +211,7 @@ def test_vectors(dtype, whole_teams):
         a, v = (rng.standard_normal(n).astype(dtype) for _ in range(2))
         wide = rng.standard_normal(n)
         order = [2, 0, 3]
-        room = n**0.5 * 10 * eps
+        tolerance = n**0.5 * 10 * eps
         results = []
         for n_threads in (1, 2, 3, 8):
             out, moved = np.empty(n, dtype), wide.copy()
@@ -226,9 +227,9 @@ def test_vectors(dtype, whole_teams):
             for x, y in zip(results[0], other, strict=True):
                 np.testing.assert_array_equal(x, y)
         got = results[0]
-        np.testing.assert_allclose(got[0], rows[order].astype(float) @ v, atol=room)
+        np.testing.assert_allclose(got[0], rows[order].astype(float) @ v, atol=tolerance)
         w, s = wide[: n - n // 3], v[: n - n // 3].astype(float)
-        np.testing.assert_allclose(got[1], [w @ w, w @ s, s @ s], atol=room)
+        np.testing.assert_allclose(got[1], [w @ w, w @ s, s @ s], atol=tolerance)
         assert got[2] == abs(v).max()
         exact = -0.5 * a + np.array([1.0, 2.0, -3.0]) @ rows[order]
         np.testing.assert_allclose(got[3], exact, atol=40 * eps)

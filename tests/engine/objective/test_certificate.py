@@ -38,7 +38,7 @@ def table(model):
 
 @pytest.mark.kernel
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("kind", ["labels", "probabilities", "switches", "one logit"])
+@pytest.mark.parametrize("kind", ["labels", "probabilities", "indicators", "one logit"])
 @pytest.mark.parametrize("size", [0.1, 3.0])  # of the change: with 3 some probabilities are clipped
 @pytest.mark.parametrize("n", [1, 31, 200])
 def test_dual_point_is_what_numpy_finds(dtype, kind, size, n):
@@ -47,13 +47,13 @@ def test_dual_point_is_what_numpy_finds(dtype, kind, size, n):
     Z, E = r.normal(size=(n, k)) * 2, r.normal(size=(n, k)) * size
     weights = r.random(n) + 0.1
     weights[::7] = 0
-    logistic = kind in ("switches", "one logit")
+    logistic = kind in ("indicators", "one logit")
     if kind == "labels":
         targets = r.integers(k, size=n).astype(np.int32)
         Y = one_hot(targets, k)
     elif kind == "probabilities":
         targets = Y = r.dirichlet(np.ones(k), n).astype(dtype)
-    elif kind == "switches":
+    elif kind == "indicators":
         targets = r.integers(2, size=(n, k)).astype(np.uint8)
         Y = targets
     else:
@@ -111,12 +111,12 @@ def test_dual_point_keeps_the_digits_of_confident_rows():
 @pytest.mark.kernel
 @pytest.mark.parametrize("alpha", [0.0, 0.5, 1 - 1e-4, 1 - 1e-8])
 @pytest.mark.parametrize("scale", [1.0, 30.0, 500.0])
-@pytest.mark.parametrize("kind", ["labels", "switches", "probabilities"])
+@pytest.mark.parametrize("kind", ["labels", "indicators", "probabilities"])
 def test_divergence_nearer_to_the_labels(kind, scale, alpha):
     """KL(y + alpha (p - y) || p), at 900 digits."""
     r = np.random.default_rng(0)
     Z, k = r.normal(size=(6, 4)) * scale, 4
-    logistic = kind == "switches"
+    logistic = kind == "indicators"
     if kind == "labels":
         targets = r.integers(0, k, 6).astype(np.int32)
         Y = one_hot(targets, k)

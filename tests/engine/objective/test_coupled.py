@@ -6,11 +6,11 @@ from support.logits import stored
 
 import fastsoftmax
 from fastsoftmax._engine.data import DenseData
-from fastsoftmax._engine.linalg import coupled
+from fastsoftmax._engine.linalg import assemble_joint_hessian
 from fastsoftmax._engine.objective import Objective, blocks_for
 from fastsoftmax._engine.objective.class_grams import ClassGrams
-from fastsoftmax._engine.objective.coupled_grams import CoupledGrams
 from fastsoftmax._engine.objective.curvature import hessian
+from fastsoftmax._engine.objective.joint_hessian import JointHessian
 from fastsoftmax._runtime.threads import available_threads
 
 DTYPES = [np.float32, np.float64]
@@ -79,11 +79,11 @@ def test_draws_by_the_probabilities_of_logits(n, dtype):
     p, weights, squares, r = problem(n, 7, dtype)
     logits = stored(np.log(np.maximum(p, 1e-20)), dtype)
     of = logits.probabilities()
-    room = logits.like()
+    out = logits.like()
     expected = of.draw_pairs(1000, 0, r, weights, squares)
-    got = room.draw_pairs(1000, 0, r, weights, squares, of=logits)
+    got = out.draw_pairs(1000, 0, r, weights, squares, of=logits)
     assert all(np.array_equal(a, b) for a, b in zip(got, expected, strict=True))
-    np.testing.assert_array_equal(room.table(), of.table())
+    np.testing.assert_array_equal(out.table(), of.table())
 
 
 @pytest.mark.kernel
@@ -114,19 +114,22 @@ def test_assembled_as_defined(k, size, dtype):
     for (a, b), gram in zip(pairs_of(k), grams.astype(float), strict=True):
         e = np.eye(k)[a] - np.eye(k)[b]
         expected += np.kron(np.outer(e, e), gram)
-    results = [coupled(grams, shared, shares, common, ridge, threads) for threads in (1, 2, 8)]
+    results = [
+        assemble_joint_hessian(grams, shared, shares, common, ridge, threads)
+        for threads in (1, 2, 8)
+    ]
     tolerance = 100 * np.finfo(dtype).eps
     np.testing.assert_allclose(
         np.tril(results[0][0]), np.tril(expected), rtol=tolerance, atol=tolerance
     )
     lower = [np.tril(result[0]) for result in results]
     assert np.array_equal(lower[0], lower[1]) and np.array_equal(lower[0], lower[2])
-    room = np.empty_like(results[0])
-    assert coupled(grams, shared, shares, common, ridge, 1, room) is room
+    out = np.empty_like(results[0])
+    assert assemble_joint_hessian(grams, shared, shares, common, ridge, 1, out) is out
 
 
 @pytest.mark.parametrize("rare", [False, True])
-def test_the_whole_hessian_on_average(rare):
+def test_the_joint_hessian_on_average(rare):
     """Its eigenvalues beside the exact one's, also where a class is a thousand times rarer."""
     n, d, k = 3000, 6, 5
     rng = np.random.default_rng(0)
@@ -140,10 +143,12 @@ def test_the_whole_hessian_on_average(rare):
         return data.gram(drawn, 0 * ones, ones, 1 / n, 0 * ones)
 
     exact = hessian(p, 1 - p, None, d, gram).reshape(k * d, k * d)
-    strengths = np.mean(p * (1 - p), axis=0)
+    masses = np.mean(p * (1 - p), axis=0)
     squares = np.sum((X / X.std(axis=0)) ** 2, axis=1)
-    drawn = stored(p, np.float64).draw_pairs(200 * k * d, 0, 1 / strengths, None, squares)
-    sampled = np.tril(coupled(gram(drawn), np.eye(d), np.zeros(k), np.zeros(k), 0 * ones, 1)[0])
+    drawn = stored(p, np.float64).draw_pairs(200 * k * d, 0, 1 / masses, None, squares)
+    sampled = np.tril(
+        assemble_joint_hessian(gram(drawn), np.eye(d), np.zeros(k), np.zeros(k), 0 * ones, 1)[0]
+    )
     sampled += np.tril(sampled, -1).T
     apart = np.linalg.svd(np.eye(k) - 1 / k)[0][:, : k - 1]  # of what classes have in common
     basis = np.kron(apart, np.eye(d))
@@ -167,7 +172,7 @@ def without(monkeypatch):
 
     def fit(*args, **params):
         with monkeypatch.context() as patched:
-            patched.setattr("fastsoftmax._engine.objective.blocks.CHEAP", 0)
+            patched.setattr("fastsoftmax._engine.objective.blocks.JOINT_PASSES", 0)
             patched.setattr("fastsoftmax._engine.objective.blocks.SLIGHT", 0)
             return fastsoftmax.fit(*args, solver="preconditioned-lbfgs", **params)
 
@@ -188,7 +193,7 @@ def test_the_same_optimum_in_fewer_iterations(C, fit_intercept, weighted, withou
     assert model.n_iter_ < other.n_iter_
 
 
-def test_few_iterations_where_classes_are_coupled():
+def test_few_iterations_of_the_joint_hessian():
     X, y = letters(20000, 16, 26)
     model = fastsoftmax.fit(X, y, tol=1e-7)
     assert model.converged_
@@ -246,8 +251,8 @@ def objective(n, d, k, **more):
 @pytest.mark.parametrize(
     ("shape", "kind"),
     [
-        ((20000, 16, 26), CoupledGrams),
-        ((300, 8, 6), CoupledGrams),  # slight, whatever a pass takes
+        ((20000, 16, 26), JointHessian),
+        ((300, 8, 6), JointHessian),  # slight, whatever a pass takes
         ((500, 64, 10), ClassGrams),  # dear
         ((20000, 16, 1), ClassGrams),  # there is nothing to couple
     ],
@@ -261,7 +266,7 @@ def test_not_where_memory_is_short():
 
 
 def test_hard_problems_go_on_with_blocks(monkeypatch):
-    monkeypatch.setattr(CoupledGrams, "lasts", 3)
+    monkeypatch.setattr(JointHessian, "lasts", 3)
     X, y = letters()
     made = []
     build = ClassGrams.by_class
@@ -269,7 +274,7 @@ def test_hard_problems_go_on_with_blocks(monkeypatch):
         ClassGrams, "by_class", lambda self, *args: made.append(type(self)) or build(self, *args)
     )
     model = fastsoftmax.SoftmaxRegression(tol=1e-12, warm_start=True)
-    for C in (1e4, 1e2, 1e3):  # blocks are carried, and are not of the kind to begin with
+    for C in (1e4, 1e2, 1e3):  # blocks are reused, and are not of the kind to begin with
         model.set_params(C=C).fit(X, y)
         assert ClassGrams in made
         assert model.converged_

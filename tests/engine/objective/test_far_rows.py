@@ -1,4 +1,4 @@
-"""Rows and classes that a preconditioner must not be misled by."""
+"""Far rows and rare classes, which a preconditioner must represent."""
 
 import numpy as np
 import pytest

@@ -1,4 +1,5 @@
-"""Blocks of low rank, what they are made of, and the scouted line, against plain float64 NumPy."""
+"""Blocks of low rank, what they are made of, and the subsampled line, against plain float64
+NumPy."""
 
 import math
 
@@ -84,19 +85,19 @@ def test_low_rank_solves(k, d, r, one, intercept, dtype):
     U = np.linalg.qr(rng.normal(size=(d, r)))[0].astype(dtype)
     A = rng.normal(size=(1 if one else k, r, r + 9))
     B = (A @ A.transpose(0, 2, 1)).astype(dtype)
-    strengths = rng.uniform(0.5, 2, k) if one else None
+    masses = rng.uniform(0.5, 2, k) if one else None
     tails, means, h = rng.uniform(0.5, 2, k), rng.normal(size=(k, d)), rng.uniform(0.5, 2, k)
     v = rng.normal(size=(2, k, d + intercept)) * [[[1]], [[1e30]]]
     extra = (means, h) if intercept else ()
     results = set()
     for threads in (1, 2, 3, 8):
-        factors = ClassFactors(B.copy(), threads, strengths)
+        factors = ClassFactors(B.copy(), threads, masses)
         basis = np.ascontiguousarray(U.T)
         solved = LowRankFactors(basis, factors, tails, threads, *extra).solve(*v)
         results.add(b"".join(z.tobytes() for z in solved))
     assert len(results) == 1
     for i in range(k):
-        inner = B[0] * strengths[i] if one else B[i]
+        inner = B[0] * masses[i] if one else B[i]
         M = U @ (inner - tails[i] * np.eye(r)) @ U.T + tails[i] * np.eye(d)
         if intercept:  # of rows whose weighted mean is not 0, in h the sum of their weights
             m = means[i]
@@ -207,23 +208,23 @@ def test_blocks_do_not_depend_on_threads(low):
     assert len(solved) == 1
 
 
-def test_a_scout_of_all_rows_sees_what_the_line_sees(monkeypatch):
+def test_a_subsample_of_all_rows_is_the_line(monkeypatch):
     o = objective()
     theta, direction = np.random.default_rng(2).normal(size=(2, o.size)) / 9
-    line, whole = lines.FusedLine(o, theta), lines.StoredLine(o, theta)
-    line.aim(direction)
-    whole.aim(direction)
-    assert line.reach() == pytest.approx(whole.reach(), rel=1e-12)
-    scout = line.scout()
+    line, stored = lines.FusedLine(o, theta), lines.StoredLine(o, theta)
+    line.set_direction(direction)
+    stored.set_direction(direction)
+    assert line.reach() == pytest.approx(stored.reach(), rel=1e-12)
+    subsample = line.subsample()
     for t in (0.0, 0.5, 2.0):
-        np.testing.assert_allclose(scout.at(t), whole.at(t), rtol=1e-10)
-        np.testing.assert_allclose(line.at(t)[:2], whole.at(t)[:2], rtol=1e-10)
-    monkeypatch.setattr(lines, "SCOUTED", 50)
-    line.aim(direction)
+        np.testing.assert_allclose(subsample.evaluate(t), stored.evaluate(t), rtol=1e-10)
+        np.testing.assert_allclose(line.evaluate(t)[:2], stored.evaluate(t)[:2], rtol=1e-10)
+    monkeypatch.setattr(lines, "SUBSAMPLE_ROWS", 50)
+    line.set_direction(direction)
     slope = float(line.gradient @ direction)
-    scout = line.scout()
-    scout.tilt(slope)
-    assert scout.at(0.0).slope == pytest.approx(slope, rel=1e-12)
+    subsample = line.subsample()
+    subsample.correct_slope(slope)
+    assert subsample.evaluate(0.0).slope == pytest.approx(slope, rel=1e-12)
 
 
 @pytest.mark.parametrize("dtype", FLOATS)

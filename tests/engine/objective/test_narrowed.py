@@ -37,7 +37,7 @@ def fitted(X, y, **more):
 
 def in_float64(X, y, **more):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Objective, "narrow", lambda self: None)
+        patch.setattr(Objective, "to_float32", lambda self: None)
         return fitted(X, y, **more)
 
 
@@ -62,7 +62,7 @@ def test_result(precisions, weighted, integers):
     assert precisions.count("float32") > precisions.count("float64")
     assert precisions == sorted(precisions)  # never back
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Objective, "narrow", lambda self: None)
+        patch.setattr(Objective, "to_float32", lambda self: None)
         other = SoftmaxRegression(C=10.0, tol=1e-11, solver="preconditioned-lbfgs")
         other.fit(X, y, sample_weight=weights)
     assert_same(model, other, X, y, **more)
@@ -74,9 +74,9 @@ def test_probabilities_and_offsets():
     P = rng.dirichlet(np.ones(4), len(y))
     offset = rng.normal(size=(len(y), 4))
     models = []
-    for narrow in (Objective.narrow, lambda self: None):
+    for to_float32 in (Objective.to_float32, lambda self: None):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Objective, "narrow", narrow)
+            patch.setattr(Objective, "to_float32", to_float32)
             model = SoftmaxRegression(tol=1e-11, solver="preconditioned-lbfgs")
             models.append(model.fit(X, P, offset=offset))
     a, b = models
@@ -91,7 +91,7 @@ def test_iterations_are_about_those_of_float64():
 
 
 def test_history_is_of_float64():
-    """Objectives noted in float32 are put right by what they are found to be off."""
+    """Objectives recorded in float32 are corrected once float64 shows the difference."""
     X, y = blobs()
     model = fitted(X, y)
     values = np.array([iteration.objective for iteration in model.history_])

@@ -1,4 +1,4 @@
-"""Rows at rest: the same optimum, an objective that does not rise, and rows that wake."""
+"""Shrinking: the same optimum, an objective that does not rise, and rows that are reactivated."""
 
 import numpy as np
 import pytest
@@ -8,7 +8,7 @@ from threadpoolctl import threadpool_limits
 
 from fastsoftmax import SoftmaxRegression
 from fastsoftmax._engine.data import DenseData
-from fastsoftmax._engine.objective import Objective, resting
+from fastsoftmax._engine.objective import Objective, shrinking
 
 FLOATS = (np.float32, np.float64)
 ROUNDING = 10 * float(np.finfo(np.float32).eps)  # in which float64 X is fitted at first, too
@@ -34,21 +34,23 @@ def optimum(X, y, C):
 
 @pytest.fixture
 def record(monkeypatch):
-    """Shares of the rows awake, as they are chosen, and how often rows were roused."""
-    monkeypatch.setattr(resting, "LOOK", 3)
-    shares, roused = [], []
-    choose, rouse = resting.Rest.choose, resting.Rest.rouse
+    """Shares of the active rows, as they are chosen, and how often rows were reactivated."""
+    monkeypatch.setattr(shrinking, "CHECK_INTERVAL", 3)
+    shares, reactivated = [], []
+    choose, reactivate = shrinking.Shrinking.choose, shrinking.Shrinking.reactivate
 
     def chosen(self, logits):
-        awake = choose(self, logits)
-        shares.append(1.0 if awake is None else awake.logits.n / logits.n)
-        return awake
+        active = choose(self, logits)
+        shares.append(1.0 if active is None else active.logits.n / logits.n)
+        return active
 
-    monkeypatch.setattr(resting.Rest, "choose", chosen)
+    monkeypatch.setattr(shrinking.Shrinking, "choose", chosen)
     monkeypatch.setattr(
-        resting.Rest, "rouse", lambda self, logits: (roused.append(1), rouse(self, logits))[1]
+        shrinking.Shrinking,
+        "reactivate",
+        lambda self, logits: (reactivated.append(1), reactivate(self, logits))[1],
     )
-    return shares, roused
+    return shares, reactivated
 
 
 def does_not_rise(model, rounding):
@@ -68,10 +70,10 @@ def test_same_optimum(dtype, record):
     assert sum_objective(model, X, y, C=C) == pytest.approx(best, rel=1e-8, abs=0)
 
 
-def test_rows_that_wake(record, monkeypatch):
-    """Without their lengths, and though they need not be near 0, rows rest that should not."""
-    monkeypatch.setattr(resting, "CURVATURE", 1e9)
-    monkeypatch.setattr(resting, "SURE", 0.05)
+def test_rows_that_are_reactivated(record, monkeypatch):
+    """Without norms, and with a high threshold, rows become inactive that should not."""
+    monkeypatch.setattr(shrinking, "CURVATURE", 1e9)
+    monkeypatch.setattr(shrinking, "LARGEST_RESIDUAL", 0.05)
     X, y = separable()
     model = SoftmaxRegression(C=1e4, solver="preconditioned-lbfgs", tol=1e-9, max_iter=3000).fit(
         X, y
@@ -83,7 +85,7 @@ def test_rows_that_wake(record, monkeypatch):
     assert got == pytest.approx(optimum(X, y, 1e4), rel=1e-8, abs=0)
 
 
-def test_rows_of_weight_zero_rest_from_the_start(record):
+def test_rows_of_weight_zero_are_inactive_from_the_start(record):
     X, y = separable()
     weights = np.arange(len(y)) % 2 * 1.0
     model = SoftmaxRegression(C=0.01, solver="preconditioned-lbfgs", tol=1e-9)
@@ -105,8 +107,8 @@ def test_threads_change_no_bit(record):
     np.testing.assert_array_equal(coefs[0], coefs[2])
 
 
-def line_at_rest(dtype, max_memory=None):
-    """A line, most of whose rows rest, and the objective."""
+def shrunk_line(dtype, max_memory=None):
+    """A line, most of whose rows are inactive, and the objective."""
     X, y = separable()
     objective = Objective(
         DenseData(X.astype(dtype), 1),
@@ -119,34 +121,34 @@ def line_at_rest(dtype, max_memory=None):
     )
     model = SoftmaxRegression(C=1e4).fit(X, y)
     line = objective.line(objective.start(model.coef_.astype(float), model.intercept_))
-    assert not line.settle()
+    assert not line.update_active_rows()
     return line, objective
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
 def test_their_loss_is_its_tangent(dtype):
-    line, objective = line_at_rest(dtype)
+    line, objective = shrunk_line(dtype)
     value, gradient = objective.value_and_grad(line.theta)
     close = 50 * float(np.finfo(dtype).eps)
     assert line.value == pytest.approx(value, rel=close)
     direction = np.random.default_rng(0).normal(size=objective.size)
     passes = objective.n_passes
-    line.aim(direction)
-    line.move(1e-3)
+    line.set_direction(direction)
+    line.step(1e-3)
     assert objective.n_passes - passes < 0.5
     value, exact = objective.value_and_grad(line.theta)
     np.testing.assert_allclose(line.gradient, exact, atol=0.01 * np.abs(exact - gradient).max())
     # convex: at most F, and far along the line well below it
     assert line.value <= value * (1 + close)
-    line.aim(direction)
-    line.move(30.0)
+    line.set_direction(direction)
+    line.step(30.0)
     model, slope = line.value, line.gradient @ direction
-    trials = [line.at(t).value for t in (-1e-5, 1e-5)]
+    trials = [line.evaluate(t).value for t in (-1e-5, 1e-5)]
     assert (trials[1] - trials[0]) / 2e-5 == pytest.approx(slope, rel=0.05)
     assert model < objective.value_and_grad(line.theta)[0]
-    line.recompute()
+    line.verify_logits()
     assert line.value == pytest.approx(objective.value_and_grad(line.theta)[0], rel=close)
-    assert line.risen is not None
+    assert line.way_back is not None
 
 
 def test_lengths_in_features_of_unit_variance():
@@ -170,12 +172,12 @@ def test_lengths_in_features_of_unit_variance():
     assert got[long].min() > 2 * got[squares < squares.mean()].max()
 
 
-def test_without_room_for_a_copy_no_row_rests():
+def test_without_room_for_a_copy_all_rows_stay_active():
     """The logits take 2 * 64 kB, X has 448 kB, of which 0.4 of the memory is for both."""
-    rested = []
+    shrunk = []
     for most in (10**6, 4 * 10**5):
-        line, objective = line_at_rest(np.float64, most)
+        line, objective = shrunk_line(np.float64, most)
         passes = objective.n_passes
-        line.aim(line.gradient)
-        rested.append(objective.n_passes - passes < 0.4)
-    assert rested == [True, False]
+        line.set_direction(line.gradient)
+        shrunk.append(objective.n_passes - passes < 0.4)
+    assert shrunk == [True, False]

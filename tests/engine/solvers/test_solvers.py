@@ -115,58 +115,60 @@ def test_without_room_for_logits(solver, n_classes):
     for max_memory in (None, 12_000):
         objective = problem(n_classes, max_memory=max_memory)
         line = objective.line(objective.start())
-        assert line.cheap == (max_memory is None)
+        assert line.evaluation_is_free == (max_memory is None)
         result = SOLVERS[solver].minimize(objective, objective.start(), Options(1e-10, 500))
         assert result.converged
         values.append(result.value)
     assert values[1] == pytest.approx(values[0], rel=1e-9)
 
 
-def test_a_scouted_line_goes_where_it_looks(monkeypatch):
-    """Its looks are moves: back, forth and to where it began."""
-    monkeypatch.setattr("fastsoftmax._engine.objective.line.SCOUTED", 64)
+def test_a_line_with_a_subsample_goes_where_it_is_evaluated(monkeypatch):
+    """Each evaluation is a step: back, forth and to where it began."""
+    monkeypatch.setattr("fastsoftmax._engine.objective.line.SUBSAMPLE_ROWS", 64)
     objective = problem()
     theta, direction = np.random.default_rng(0).normal(size=(2, objective.size))
-    line, whole = objective.line(theta), objective.line(theta)
+    line, stored = objective.line(theta), objective.line(theta)
     begin = line.value, line.gradient
-    for one in (line, whole):
-        one.aim(direction)
+    for one in (line, stored):
+        one.set_direction(direction)
     slope = float(line.gradient @ direction)
-    scout = line.scout()
-    assert scout.tilt(slope).slope == slope
-    assert scout.at(0.0).slope == pytest.approx(slope, rel=1e-12)
-    assert scout.at(0.3).curvature == pytest.approx(whole.at(0.3).curvature, rel=0.5)
+    subsample = line.subsample()
+    assert subsample.correct_slope(slope).slope == slope
+    assert subsample.evaluate(0.0).slope == pytest.approx(slope, rel=1e-12)
+    assert subsample.evaluate(0.3).curvature == pytest.approx(
+        stored.evaluate(0.3).curvature, rel=0.5
+    )
     for t in (0.7, 0.2):
-        np.testing.assert_allclose(line.at(t)[:2], whole.at(t)[:2], rtol=1e-10)
+        np.testing.assert_allclose(line.evaluate(t)[:2], stored.evaluate(t)[:2], rtol=1e-10)
         value, gradient = objective.value_and_grad(theta + t * direction)
         assert line.value == pytest.approx(value, rel=1e-12)
         np.testing.assert_allclose(line.theta, theta + t * direction, atol=1e-14)
-    line.move(0.2)  # where it stands
+    line.step(0.2)  # where it stands
     np.testing.assert_allclose(line.gradient, gradient, atol=1e-12)
-    assert line.aim(direction) is None and line.cheap
-    line.move(-0.2)
+    assert line.set_direction(direction) is None and line.evaluation_is_free
+    line.step(-0.2)
     assert line.value == pytest.approx(begin[0], rel=1e-12)
     np.testing.assert_allclose(line.gradient, begin[1], atol=1e-12)
 
 
-def test_rows_that_mislead_are_not_asked_again(monkeypatch):
-    monkeypatch.setattr("fastsoftmax._engine.objective.line.SCOUTED", 64)
+def test_an_unreliable_subsample_is_not_used_again(monkeypatch):
+    monkeypatch.setattr("fastsoftmax._engine.objective.line.SUBSAMPLE_ROWS", 64)
     objective = problem()
     line = objective.line(objective.start())
     direction = -line.gradient
-    line.aim(direction)
-    assert line.scout() is not None
-    line.at(1e-9)  # hardly any of the slope is gone
-    line.aim(direction)
-    assert line.scout() is None and line.cheap
+    line.set_direction(direction)
+    assert line.subsample() is not None
+    line.evaluate(1e-9)  # hardly any of the slope is gone
+    line.set_direction(direction)
+    assert line.subsample() is None and line.evaluation_is_free
 
 
 @pytest.mark.parametrize("rows", [32, 64, 128])
 @pytest.mark.parametrize("C", [0.1, 1e4])
-def test_same_optimum_whatever_rows_are_scouted(monkeypatch, rows, C):
+def test_same_optimum_with_and_without_a_subsample(monkeypatch, rows, C):
     X, y = blobs(4, n=900)
     best = SoftmaxRegression(solver="preconditioned-lbfgs", C=C, tol=1e-10).fit(X, y)
-    monkeypatch.setattr("fastsoftmax._engine.objective.line.SCOUTED", rows)
+    monkeypatch.setattr("fastsoftmax._engine.objective.line.SUBSAMPLE_ROWS", rows)
     model = SoftmaxRegression(solver="preconditioned-lbfgs", C=C, tol=1e-10).fit(X, y)
     assert model.converged_ and model.objective_ == pytest.approx(best.objective_, rel=1e-9)
 
@@ -192,7 +194,7 @@ def test_rows_that_lead_far_astray(monkeypatch, seed):
     X, y, weights, C, rows = uneven(seed)
     model = SoftmaxRegression(solver="preconditioned-lbfgs", C=C, tol=1e-7)
     best = model.fit(X, y, sample_weight=weights).objective_
-    monkeypatch.setattr("fastsoftmax._engine.objective.line.SCOUTED", rows)
+    monkeypatch.setattr("fastsoftmax._engine.objective.line.SUBSAMPLE_ROWS", rows)
     model.fit(X, y, sample_weight=weights)
     assert model.converged_ and model.objective_ == pytest.approx(best, rel=5e-6)
 
@@ -203,16 +205,16 @@ def test_a_line_is_the_objective_along_it(max_memory):
     rng = np.random.default_rng(0)
     theta, direction = rng.normal(size=(2, objective.size))
     line = objective.line(theta)
-    line.aim(direction)
+    line.set_direction(direction)
     for t in (0.0, 0.7):
         value, gradient = objective.value_and_grad(theta + t * direction)
-        trial = line.at(t)
+        trial = line.evaluate(t)
         assert trial.value == pytest.approx(value, rel=1e-12)
         assert trial.slope == pytest.approx(gradient @ direction, rel=1e-9)
-        if line.cheap:
-            ahead, behind = (line.at(t + h).slope for h in (1e-5, -1e-5))
+        if line.evaluation_is_free:
+            ahead, behind = (line.evaluate(t + h).slope for h in (1e-5, -1e-5))
             assert trial.curvature == pytest.approx((ahead - behind) / 2e-5, rel=1e-5)
-    line.move(0.7)
+    line.step(0.7)
     np.testing.assert_allclose(line.gradient, gradient, atol=1e-12)
 
 
@@ -239,7 +241,7 @@ def test_newtons_step_takes_one_solve_and_one_to_see_that_it_is_exact(monkeypatc
     solves, solve = [], ClassFactors.solve
     monkeypatch.setattr(ClassFactors, "solve", lambda *args: solves.append(1) or solve(*args))
     step = objective.curvature.solve_hessian(line)
-    # the intercepts' gauge alone has no curvature
+    # shifts of the intercepts alone have no curvature
     expected = np.linalg.lstsq(objective.curvature.hessian(line), line.gradient, rcond=1e-12)[0]
     np.testing.assert_allclose(step, objective.parameters.project(expected), rtol=1e-9, atol=1e-12)
     assert len(solves) == 2

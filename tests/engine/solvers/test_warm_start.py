@@ -1,4 +1,4 @@
-"""What a warm start carries changes how fast a fit is, never where it ends."""
+"""What a warm start keeps changes how fast a fit is, never where it ends."""
 
 import numpy as np
 import pytest

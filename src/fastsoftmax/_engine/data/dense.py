@@ -12,7 +12,7 @@ from fastsoftmax._engine.data.moments import Moments, column_moments, doubtful
 from fastsoftmax._engine.data.stored_logits import Draw, Step, StoredLogits
 from fastsoftmax._engine.linalg.memory import empty
 from fastsoftmax._engine.linalg.workspace import Workspace
-from fastsoftmax._runtime.dtypes import computed_in, widened
+from fastsoftmax._runtime.dtypes import as_numpy, computed_in
 from fastsoftmax._runtime.threads import team
 
 # Gradients of W whose float64 totals would be larger are summed in the precision of X.
@@ -87,7 +87,7 @@ class DenseData:
 
     def centred(self, shift: NDArray[np.float64]) -> Self:
         """The same less a number for each feature: a copy, in float64."""
-        X = widened(self.X).astype(np.float64) - self.as_stored(shift)
+        X = as_numpy(self.X).astype(np.float64) - self.as_stored(shift)
         return type(self)(X, self.n_threads, self._workspace, self._feature_scale)
 
     def scaled(self, units: NDArray[np.float64]) -> Self:
@@ -106,12 +106,12 @@ class DenseData:
         dtype = np.dtype(np.float64)
         return type(self)(self.X, self.n_threads, self._workspace, self._feature_scale, dtype)
 
-    def narrowed(self, most: int) -> Self:
+    def to_float32(self, most: int) -> Self:
         """The same in float32, if a copy takes no more than so many bytes."""
         if self.dtype != np.float64 or 4 * self.X.size > most:
             return self
-        turned = self.X.flags.f_contiguous
-        X = empty(self.X.T.shape, np.float32).T if turned else empty(self.X.shape, np.float32)
+        transposed = self.X.flags.f_contiguous
+        X = empty(self.X.T.shape, np.float32).T if transposed else empty(self.X.shape, np.float32)
         with np.errstate(over="ignore"):
             np.copyto(X, self.X, casting="same_kind")
         return type(self)(X, self.n_threads, self._workspace, self._feature_scale)
@@ -128,7 +128,7 @@ class DenseData:
 
     def in_float64(self, rows: slice) -> NDArray[np.float64]:
         """A copy of some rows, their features times their factors."""
-        X = widened(self.X[rows]).astype(np.float64, order="C")
+        X = as_numpy(self.X[rows]).astype(np.float64, order="C")
         return X if self._feature_scale is None else X * self._feature_scale
 
     def fingerprint(self) -> bytes:
@@ -137,8 +137,8 @@ class DenseData:
         scale = b"" if self._feature_scale is None else self._feature_scale.tobytes()
         return hashlib.blake2b(some.tobytes() + scale, digest_size=16).digest()
 
-    def folded(self) -> Self:
-        """Itself: what `SparseData` folds, dense X has not."""
+    def with_merged_features(self) -> Self:
+        """Itself: dense X has no singleton features."""
         return self
 
     @property
@@ -205,7 +205,7 @@ class DenseData:
             kernel.moments(self.X, centre, weights, 1 / n, sums, self._workspace, self._team(1))
         means, deviations = means[0], np.sqrt(variances[0])
         for j in self._not_zero(doubtful(means, deviations)):
-            means[j], deviations[j] = column_moments(widened(self.X[:, j]), weights)
+            means[j], deviations[j] = column_moments(as_numpy(self.X[:, j]), weights)
         return self._scaled(means), self._scaled(deviations)
 
     def _not_zero(self, features: NDArray[np.intp]) -> NDArray[np.intp]:
@@ -216,7 +216,7 @@ class DenseData:
             at = features[~some]
             if not len(at):
                 break
-            some[~some] = (widened(self.X[start : start + rows, at]) != 0).any(axis=0)
+            some[~some] = (as_numpy(self.X[start : start + rows, at]) != 0).any(axis=0)
         return features[some]
 
     def logits(self, W: NDArray, b: NDArray | None) -> NDArray:
@@ -235,8 +235,8 @@ class DenseData:
 
     def across(self, T: NDArray) -> NDArray[np.float64]:
         """Xᵀ T, of shape (d, r), for T (n, r)."""
-        turned = type(self)(self.X.T, self.n_threads, self._workspace, dtype=self.dtype)
-        return self._scaled(turned.logits(T.T, None).T.astype(np.float64)).T
+        transposed = type(self)(self.X.T, self.n_threads, self._workspace, dtype=self.dtype)
+        return self._scaled(transposed.logits(T.T, None).T.astype(np.float64)).T
 
     def gram(
         self,

@@ -26,7 +26,7 @@ class Diagonals(NamedTuple):
 
     means: NDArray  # (D, K), float32
     inverses: NDArray  # (D, K), float32
-    strengths: NDArray[np.float64]  # (K,)
+    masses: NDArray[np.float64]  # (K,)
 
 
 class SparsePieces(Protocol):
@@ -53,24 +53,24 @@ def diagonals(
 ) -> Diagonals:
     """Those of Xᵀ diag(v) X / n + ridge for the weights v of each class.
 
-    `share` of a diagonal is that of the rows unweighted, and to the strengths,
+    `share` of a diagonal is that of the rows unweighted, and to the masses,
     by which that is weighted, is added what is `missing` of them. Entries that a row has twice
     count as two, whose squares sum to less than that of their sum.
     """
 
-    def bands() -> Iterator[tuple[int, "Columns", Iterator[NDArray]]]:
+    def row_blocks() -> Iterator[tuple[int, "Columns", Iterator[NDArray]]]:
         for all_rows, data in X.pieces():
-            for rows, columns in data.bands(n_logits):
+            for rows, columns in data.row_blocks(n_logits):
                 yield rows.stop - rows.start, columns, variances(data, rows, all_rows.start)
 
     n, d = X.shape
-    strengths = np.empty(n_logits)
+    masses = np.empty(n_logits)
     means, inverses = (np.empty((d, n_logits), np.float32) for _ in range(2))
     kernels(X.dtype).diagonals.build(
-        bands(), n, ridge, share, missing, centred, means, inverses, strengths, Workspace(),
+        row_blocks(), n, ridge, share, missing, centred, means, inverses, masses, Workspace(),
         team(X.n_threads, 2 * X.nnz * n_logits),
     )  # fmt: skip
-    return Diagonals(means, inverses, strengths / n)
+    return Diagonals(means, inverses, masses / n)
 
 
 class DiagonalFactors:
@@ -79,9 +79,9 @@ class DiagonalFactors:
     Parameters
     ----------
     means, inverses : ndarray of shape (D, K), float32
-    strengths : ndarray of shape (K,) or None
-        Of the intercepts; None without them.
-    gauge : bool
+    masses : ndarray of shape (K,) or None
+        Curvature masses of the classes; None without intercepts.
+    project : bool
         Whether to take out what all classes have in common.
     n_threads : int
     """
@@ -90,11 +90,11 @@ class DiagonalFactors:
         self,
         means: NDArray,
         inverses: NDArray,
-        strengths: NDArray | None,
-        gauge: bool,
+        masses: NDArray | None,
+        project: bool,
         n_threads: int,
     ) -> None:
-        self._parts = means, inverses, strengths, gauge
+        self._parts = means, inverses, masses, project
         self._n_threads = n_threads
         self._workspace = Workspace()
 

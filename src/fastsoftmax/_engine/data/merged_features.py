@@ -1,4 +1,5 @@
-"""Features that one row alone has, folded into one for each row: a rotation (`_core/fold.pyx`)."""
+"""Merged singleton features: those of one row become one, a rotation
+(`_core/merged_features.pyx`)."""
 
 from typing import NamedTuple
 
@@ -15,7 +16,7 @@ MOST = 2**31 - 1  # numbers that an int32 can name
 WORK = 8  # multiply-adds that a non-zero is worth, for the number of threads
 
 
-class Fold(NamedTuple):
+class Merger(NamedTuple):
     """W = shares * W'[owners], of D features and their D' owners."""
 
     owners: NDArray[np.int32]  # (D,)
@@ -28,27 +29,27 @@ class Fold(NamedTuple):
         """D'."""
         return self.shared + len(self.peaks)
 
-    def unfold(self, W: NDArray, n_threads: int) -> NDArray:
+    def split(self, W: NDArray, n_threads: int) -> NDArray:
         """Weights (K, D) of the features, from those of their owners."""
         out = np.empty((len(self.owners), len(W)))
-        kernels(out.dtype).fold.unfold(
+        kernels(out.dtype).merged_features.split(
             np.ascontiguousarray(W.T, np.float64), self.owners, self.shares, out,
             team(n_threads, out.size),
         )  # fmt: skip
         return out.T
 
-    def fold(self, W: NDArray) -> NDArray:
+    def merge(self, W: NDArray) -> NDArray:
         """Weights (K, D') with the same logits, of the least norm."""
         places = self.owners, np.arange(len(self.owners))
         rotation = sparse.csr_array((self.shares, places), (self.features, len(self.owners)))
         return (rotation @ W.T).T
 
 
-def fold(
+def merge(
     X: sparse.csr_array, n_threads: int, workspace: Workspace
-) -> tuple[sparse.csr_array, Fold] | None:
+) -> tuple[sparse.csr_array, Merger] | None:
     """X with fewer features, if that is worth it, and what became of them."""
-    (n, d), kernel = X.shape, kernels(X.dtype).fold
+    (n, d), kernel = X.shape, kernels(X.dtype).merged_features
     rows = X.data, X.indices, X.indptr
     count = int(X.indptr[-1])
     if max(n + d, count) > MOST:
@@ -71,7 +72,7 @@ def fold(
     starts, peaks = np.zeros(n + 1, np.int64), np.empty(n)
     np.cumsum(lengths, out=starts[1:])
     values, at = np.empty(starts[-1], X.dtype), np.empty(starts[-1], np.int32)
-    kernel.fold(*rows, counts, own, owners, shares, peaks, values, at, starts, threads)
-    folded = sparse.csr_array((n, features), dtype=X.dtype)
-    folded.data, folded.indices, folded.indptr = values, at, starts.astype(np.int32)
-    return folded, Fold(owners, shares, n_shared, peaks[lone])
+    kernel.merge(*rows, counts, own, owners, shares, peaks, values, at, starts, threads)
+    merged = sparse.csr_array((n, features), dtype=X.dtype)
+    merged.data, merged.indices, merged.indptr = values, at, starts.astype(np.int32)
+    return merged, Merger(owners, shares, n_shared, peaks[lone])

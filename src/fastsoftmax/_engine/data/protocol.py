@@ -33,13 +33,13 @@ class Data(Protocol):
     def scaled(self, units: NDArray[np.float64]) -> "Data":
         """The same with each feature times a number."""
 
-    def folded(self) -> "Data":
+    def with_merged_features(self) -> "Data":
         """The same with fewer features, if they can be had by a rotation."""
 
     def to_float64(self) -> "Data":
         """The same, computed in float64."""
 
-    def narrowed(self, most: int) -> "Data":
+    def to_float32(self, most: int) -> "Data":
         """The same in float32, if a copy takes no more than so many bytes."""
 
     def every(self, step: int) -> "Data":

@@ -31,7 +31,7 @@ from fastsoftmax._engine.linalg.workspace import Workspace
 from fastsoftmax._runtime.threads import team
 
 PIECE = 1 << 24  # bytes of the columns that are in memory at a time, about, if not all are
-TURNED = 504  # columns at a time: 63 cache lines, so that no two rows come to lie in the same place
+COLUMNS_AT_A_TIME = 504  # 63 cache lines, so that no two rows come to lie in the same place
 DEPENDENT = 1e-8  # of the square of a row: what is left of one that seems to depend on others
 LARGEST_INVERSE = 3e4  # norm of L⁻¹ for rows of length 1: L has seven digits of all directions
 ACCURATE_INVERSE = 1e3  # norm up to which W = V L⁻¹ X needs no correction
@@ -60,7 +60,7 @@ class RowSpace(NamedTuple):
 
 
 class CentredColumns:
-    """X in float64 less its weighted means, turned: some columns at a time, each a row.
+    """X in float64 less its weighted means, transposed: some columns at a time, each a row.
 
     Parameters
     ----------
@@ -108,13 +108,13 @@ class CentredColumns:
             yield columns, X
 
     def _read(self, columns: slice) -> NDArray[np.float64]:
-        turned = empty((columns.stop - columns.start, self.shape[0]), np.float64)
-        for start in range(0, len(turned), TURNED):
-            some = slice(start, min(start + TURNED, len(turned)))
-            turned[some] = self._columns(
+        transposed = empty((columns.stop - columns.start, self.shape[0]), np.float64)
+        for start in range(0, len(transposed), COLUMNS_AT_A_TIME):
+            some = slice(start, min(start + COLUMNS_AT_A_TIME, len(transposed)))
+            transposed[some] = self._columns(
                 slice(columns.start + some.start, columns.start + some.stop)
             ).T
-        return turned
+        return transposed
 
     def _columns(self, columns: slice) -> NDArray[np.float64]:
         if self._by_column is not None:

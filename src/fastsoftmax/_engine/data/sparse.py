@@ -9,7 +9,7 @@ from scipy import sparse
 
 from fastsoftmax._core import kernels
 from fastsoftmax._engine.data.dense import DenseData, Gradients
-from fastsoftmax._engine.data.merged_features import Fold, fold
+from fastsoftmax._engine.data.merged_features import Merger, merge
 from fastsoftmax._engine.data.moments import Moments, sparse_moments
 from fastsoftmax._engine.data.stored_logits import StoredLogits
 from fastsoftmax._engine.linalg.workspace import Workspace
@@ -78,7 +78,7 @@ def with_changed(
 class SparseData:
     """X, and the products with it that the kernels offer.
 
-    Weights are (K, D) arrays in Fortran's order, as all of this room's: the classes of a feature
+    Weights are (K, D) arrays in Fortran's order, as all of this module's: the classes of a feature
     side by side.
 
     Parameters
@@ -97,7 +97,7 @@ class SparseData:
         workspace: Workspace | None = None,
     ) -> None:
         self.X = X
-        self.fold: Fold | None = None
+        self.merger: Merger | None = None
         self.n_threads = n_threads
         self._rows = X.data, X.indices, X.indptr
         self._kernel = kernels(X.dtype).sparse
@@ -138,10 +138,10 @@ class SparseData:
         X, units = self._scaled_from or (self.X, np.ones(self.shape[1]))
         exact = with_scaled(X, units, np.dtype(np.float64))
         data = SparseData(exact, self.n_threads, self._workspace)
-        data.fold = self.fold
+        data.merger = self.merger
         return data
 
-    def narrowed(self, most: int) -> "SparseData":
+    def to_float32(self, most: int) -> "SparseData":
         """Itself: half of what is read are indices."""
         return self
 
@@ -169,13 +169,13 @@ class SparseData:
         """Every step-th row."""
         return self if step == 1 else self.rows(slice(None, None, step))
 
-    def folded(self) -> "SparseData":
-        """The same with the features folded that one row alone has, where that is worth it."""
-        result = fold(self.X, self.n_threads, self._workspace)
+    def with_merged_features(self) -> "SparseData":
+        """The same with singleton features merged, where that is worth it."""
+        result = merge(self.X, self.n_threads, self._workspace)
         if result is None:
             return self
         data = SparseData(result[0], self.n_threads, self._workspace)
-        data.fold = result[1]
+        data.merger = result[1]
         return data
 
     @property
@@ -210,21 +210,24 @@ class SparseData:
         return None if array is None else np.ascontiguousarray(array, dtype=self.dtype)
 
     def columns(self, n_logits: int) -> list[Columns]:
-        """X by columns, a band of rows at a time: made once."""
-        if self._bands is None or self._bands[0] != self.band_rows(n_logits):
-            bands = self._band_slices(n_logits)
-            self._bands = self.band_rows(n_logits), [self._columns(r.start, r.stop) for r in bands]
-        return self._bands[1]
+        """X by columns, a block of rows at a time: made once."""
+        if self._row_blocks is None or self._row_blocks[0] != self.rows_of_a_block(n_logits):
+            row_blocks = self._row_block_slices(n_logits)
+            self._row_blocks = (
+                self.rows_of_a_block(n_logits),
+                [self._columns(r.start, r.stop) for r in row_blocks],
+            )
+        return self._row_blocks[1]
 
-    def bands(self, n_logits: int) -> Iterator[tuple[slice, Columns]]:
-        """The rows of each band, and these by columns."""
-        return zip(self._band_slices(n_logits), self.columns(n_logits), strict=True)
+    def row_blocks(self, n_logits: int) -> Iterator[tuple[slice, Columns]]:
+        """The rows of each block, and these by columns."""
+        return zip(self._row_block_slices(n_logits), self.columns(n_logits), strict=True)
 
-    def _band_slices(self, n_logits: int) -> list[slice]:
-        n, rows = self.shape[0], self.band_rows(n_logits)
+    def _row_block_slices(self, n_logits: int) -> list[slice]:
+        n, rows = self.shape[0], self.rows_of_a_block(n_logits)
         return [slice(start, min(start + rows, n)) for start in range(0, n, rows)]
 
-    _bands: tuple[int, list[Columns]] | None = None
+    _row_blocks: tuple[int, list[Columns]] | None = None
 
     def _columns(self, first: int, end: int) -> Columns:
         starts = self.X.indptr
@@ -307,9 +310,9 @@ class SparseData:
         )  # fmt: skip
         return loss, by_b
 
-    def band_rows(self, n_logits: int) -> int:
+    def rows_of_a_block(self, n_logits: int) -> int:
         """Rows that the kernels take at a time."""
-        return self._kernel.band_rows(self.shape[0], n_logits)
+        return self._kernel.rows_of_a_block(self.shape[0], n_logits)
 
     def logits(self, W: NDArray, b: NDArray | None) -> NDArray:
         """X Wᵀ + b, of shape (n, K)."""

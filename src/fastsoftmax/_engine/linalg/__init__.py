@@ -2,7 +2,7 @@
 
 from fastsoftmax._engine.linalg.cholesky import ClassFactors
 from fastsoftmax._engine.linalg.coordinate import WeightedColumns, descend_by_grams, subgradient
-from fastsoftmax._engine.linalg.coupling import coupled
+from fastsoftmax._engine.linalg.joint_hessian import assemble_joint_hessian
 from fastsoftmax._engine.linalg.low_rank import LowRankFactors, low_rank_blocks, orthonormal_rows
 from fastsoftmax._engine.linalg.memory import empty
 from fastsoftmax._engine.linalg.vectors import add, combine, dot, dots, largest, pair, products
@@ -14,8 +14,8 @@ __all__ = [
     "WeightedColumns",
     "Workspace",
     "add",
+    "assemble_joint_hessian",
     "combine",
-    "coupled",
     "descend_by_grams",
     "dot",
     "dots",

@@ -16,7 +16,7 @@ class ClassFactors:
 
     They are scaled to a diagonal of ones, then factored with as little added to it as it takes. Of
     one with entries that are not finite the diagonal alone is inverted.
-    One matrix serves all classes, each times a number of its own: `strengths`.
+    One matrix serves all classes, each times a number of its own: `masses`.
 
     Attributes
     ----------
@@ -26,7 +26,7 @@ class ClassFactors:
         What vectors are multiplied by before and after.
     """
 
-    def __init__(self, matrices: NDArray, n_threads: int, strengths: NDArray | None = None) -> None:
+    def __init__(self, matrices: NDArray, n_threads: int, masses: NDArray | None = None) -> None:
         self._n_threads = n_threads
         self._kernel = kernels(matrices.dtype).cholesky
         self.matrices = matrices
@@ -38,8 +38,8 @@ class ClassFactors:
             diagonals = np.where((diagonals > 0) & usable[:, None], diagonals, 1)
         self.scales = 1 / np.sqrt(diagonals)
         self._factor(matrices)
-        if strengths is not None:
-            self.scales = self.scales / np.sqrt(strengths)[:, None]
+        if masses is not None:
+            self.scales = self.scales / np.sqrt(masses)[:, None]
 
     def _factor(self, matrices: NDArray) -> None:
         count, size, _ = matrices.shape

@@ -7,17 +7,17 @@ from numpy.typing import NDArray
 from fastsoftmax._engine.data import DenseBlocks, DenseData, SparseBlocks, SparseData
 from fastsoftmax._engine.objective.class_diagonals import ClassDiagonals
 from fastsoftmax._engine.objective.class_grams import ClassGrams
-from fastsoftmax._engine.objective.coupled_grams import CoupledGrams
+from fastsoftmax._engine.objective.joint_hessian import JointHessian
 from fastsoftmax._engine.objective.line import Line
 from fastsoftmax._engine.objective.low_rank import LowRankBlocks
 
 if TYPE_CHECKING:
     from fastsoftmax._engine.objective.objective import Objective
 
-CHEAP = 1.25  # passes for all of the Hessian, up to which it saves more than it costs, or
+JOINT_PASSES = 1.25  # passes for the joint Hessian, up to which it saves more than it costs, or
 WORTH = 6.0  # the same where few far rows have nearly all curvature, which couples the classes
 SLIGHT = 2e6  # multiply-adds, beside what goes with an iteration anyway
-DEAR = 6.0  # passes for whole Grams: beyond, blocks of low rank, if these are cheaper
+DEAR = 6.0  # passes for full Gram matrices: beyond, blocks of low rank, if these are cheaper
 
 
 class Factors(Protocol):
@@ -32,11 +32,11 @@ class Blocks(Protocol):
     memory: int  # pairs of L-BFGS that go with it
     rows: int  # to make a class's block from, at first
     most_rows: int  # beyond which more do not help
-    carried: bool  # whether they come from a fit before this one
+    reused: bool  # whether they come from a fit before this one
     fits: bool  # whether there is memory for the blocks of all classes
     interval: int  # iterations from one build to the next, at least
     lasts: int  # iterations, at least, before others take their place
-    whole: bool  # whether it is all of the Hessian: what pairs say of one before is then in it
+    joint: bool  # whether M is the joint Hessian, after whose builds pairs of before are cleared
 
     def cost(self, rows: int) -> float: ...
 
@@ -46,20 +46,20 @@ class Blocks(Protocol):
 
 
 def of_dense(objective: "Objective", seed: int) -> list[Blocks]:
-    """All of the Hessian, if that is cheap, else whole Grams; if these are dear and blocks of low
-    rank are not, first those."""
-    coupled = CoupledGrams(objective, seed)
-    most = WORTH if len(objective.curvature.few_far) else CHEAP
-    cheap = coupled.cost(coupled.rows) <= most or coupled.work <= SLIGHT
-    if cheap and coupled.fits and not objective.logistic:
-        return [coupled, ClassGrams(objective, seed)]
-    whole, low = ClassGrams(objective, seed), LowRankBlocks(objective, seed)
-    if whole.carried and whole.fits:
-        return [whole]
-    dear = whole.cost(whole.rows) > max(DEAR, 2 * (low.start_cost + low.cost(low.rows)))
-    if not low.fits or (whole.fits and not dear):
-        return [whole]
-    return [low, whole] if whole.fits else [low]
+    """The joint Hessian, if that is cheap, else full Gram matrices; if these are expensive and
+    blocks of low rank are not, first those."""
+    joint = JointHessian(objective, seed)
+    most = WORTH if len(objective.curvature.few_far) else JOINT_PASSES
+    is_cheap = joint.cost(joint.rows) <= most or joint.work <= SLIGHT
+    if is_cheap and joint.fits and not objective.logistic:
+        return [joint, ClassGrams(objective, seed)]
+    full, low = ClassGrams(objective, seed), LowRankBlocks(objective, seed)
+    if full.reused and full.fits:
+        return [full]
+    dear = full.cost(full.rows) > max(DEAR, 2 * (low.start_cost + low.cost(low.rows)))
+    if not low.fits or (full.fits and not dear):
+        return [full]
+    return [low, full] if full.fits else [low]
 
 
 def of_sparse(objective: "Objective", seed: int) -> list[Blocks]:

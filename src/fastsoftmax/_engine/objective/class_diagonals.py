@@ -19,12 +19,12 @@ class ClassDiagonals:
 
     memory = 5  # pairs: each costs as much as a tenth of a pass, or more, where features are many
     interval, lasts = 3, 0
-    whole = False
+    joint = False
 
     def __init__(self, objective: "Objective") -> None:
         self._objective = objective
         self.rows = self.most_rows = objective.data.shape[0]
-        self.fits, self.carried = True, False
+        self.fits, self.reused = True, False
 
     def cost(self, rows: int) -> float:
         """Passes that a build is worth."""
@@ -38,7 +38,7 @@ class ClassDiagonals:
         o = self._objective
         units = o.parameters.units(np.arange(o.data.shape[1]))
         scaled = bool((units != 1).any())
-        means, inverses, strengths = diagonals(
+        means, inverses, masses = diagonals(
             o.data, line.variances(), o.n_logits, NEARLY_NONE if scaled else o.penalty, SHARED,
             o.fit_intercept, o.curvature.missing,
         )  # fmt: skip
@@ -46,5 +46,5 @@ class ClassDiagonals:
             curvature = 1 / inverses.astype(np.float64) + (np.sqrt(o.penalty) * units[:, None]) ** 2
             inverses = (1 / curvature).astype(np.float32)
         o.n_passes += self.cost(rows)
-        strengths = np.where(strengths > 0, strengths, 1.0) if o.fit_intercept else None
-        return DiagonalFactors(means, inverses, strengths, not o.logistic, o.data.n_threads)
+        masses = np.where(masses > 0, masses, 1.0) if o.fit_intercept else None
+        return DiagonalFactors(means, inverses, masses, not o.logistic, o.data.n_threads)

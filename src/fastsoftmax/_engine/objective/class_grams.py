@@ -1,7 +1,7 @@
 """The block of the Hessian of each class: the Gram matrix of its rows, weighted by p(1 - p).
 
-A few thousand rows, drawn with probability proportional to that weight, give it to a few percent;
-drawn uniformly it takes four to eight times as many.
+A few thousand rows, sampled with probability proportional to that weight, give it to a few percent.
+Measurements: docs/experiments/0020-full-or-low-rank-blocks.md.
 """
 
 from typing import TYPE_CHECKING, Protocol
@@ -10,9 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.linalg import ClassFactors
-from fastsoftmax._engine.objective.carry import Grams
 from fastsoftmax._engine.objective.far_rows import limited
 from fastsoftmax._engine.objective.line import Line
+from fastsoftmax._engine.objective.warm_start import Grams
 
 if TYPE_CHECKING:
     from fastsoftmax._engine.objective.objective import Objective
@@ -26,7 +26,7 @@ PAIRS = 30  # of L-BFGS that go with blocks of dense X
 GOLDEN = 0.6180339887498949  # multiples of it, less whole numbers, are spread evenly
 
 
-def cheap_rows(n: int, d: int) -> int:
+def gram_rows(n: int, d: int) -> int:
     """Rows to make the Gram of a class from: for 5 passes over X, within what is enough."""
     return min(n, max(d, min(20 * n // d, ENOUGH)))
 
@@ -37,8 +37,8 @@ class TableFactors(Protocol):
     def solve(self, *right: NDArray) -> list[NDArray]: ...
 
 
-class GaugeFree:
-    """M⁻¹ of vectors like θ without what all classes have in common, which no loss sees."""
+class Projected:
+    """M⁻¹ of vectors like θ, with the class mean projected out."""
 
     def __init__(self, objective: "Objective", factors: TableFactors) -> None:
         self._parameters, self.factors = objective.parameters, factors
@@ -49,21 +49,21 @@ class GaugeFree:
 
 
 class ClassGrams:
-    """The blocks of an objective's Hessian, whole."""
+    """The blocks of an objective's Hessian, as full Gram matrices."""
 
     memory = PAIRS
     interval, lasts = 3, 0
-    whole = False
+    joint = False
     diagonal = 0.01  # of the variances, in the unweighted Gram of some rows
 
     def __init__(self, objective: "Objective", seed: int) -> None:
         self._objective = objective
         self._curvature = objective.curvature
         self._seed = seed
-        self.rows, self.most_rows = cheap_rows(*objective.data.shape), objective.data.shape[0]
+        self.rows, self.most_rows = gram_rows(*objective.data.shape), objective.data.shape[0]
         self._unweighted: NDArray | None = None
         grams = objective.curvature.grams
-        self.carried = grams is not None and grams.whole == self.whole
+        self.reused = grams is not None and grams.joint == self.joint
 
     def cost(self, rows: int, n_matrices: int | None = None) -> float:
         """Passes that the blocks are worth, or so many matrices, from so many rows each."""
@@ -74,12 +74,12 @@ class ClassGrams:
 
     @property
     def fits(self) -> bool:
-        """Whether a matrix a class leaves room for the rest."""
+        """Whether a matrix per class leaves room for the rest."""
         o = self._objective
         each = o.shape[1] ** 2 * o.data.dtype.itemsize
         return o.n_logits * each <= MATRICES * o.max_memory
 
-    def at_start(self, line: Line) -> "GaugeFree":
+    def at_start(self, line: Line) -> "Projected":
         """One unweighted Gram of uniform rows for all classes, each by p(1 - p) of its share.
 
         The Hessian where logits are those of the shares, but for the coupling of classes. Of rows
@@ -87,8 +87,8 @@ class ClassGrams:
         their curvature is gone once they are predicted confidently.
         """
         o, c = self._objective, self._curvature
-        if self.carried and c.grams.whole == self.whole:  # and not by others since
-            return self._carry(c.grams)
+        if self.reused and c.grams.joint == self.joint:  # and not by others since
+            return self._reuse(c.grams)
         n, d = o.data.shape
         rows = min(n, max(4 * d, self.rows))
         chosen = np.arange(n, dtype=np.int32)
@@ -102,12 +102,12 @@ class ClassGrams:
         weights[np.isin(chosen, c.few_far)] = 0
         self._unweighted = c.of_rows(chosen, weights, 1 / len(chosen), self.diagonal * c.bulk)
         o.n_passes += self.cost(len(chosen), 1)
-        strengths = c.start_strengths()
+        masses = c.start_masses()
         matrix = self._unweighted[None].copy()
-        np.einsum("kii->ki", matrix)[:] += c.ridge / strengths.mean()
-        return GaugeFree(o, ClassFactors(matrix, o.data.n_threads, strengths))
+        np.einsum("kii->ki", matrix)[:] += c.ridge / masses.mean()
+        return Projected(o, ClassFactors(matrix, o.data.n_threads, masses))
 
-    def _carry(self, grams: Grams) -> "GaugeFree":
+    def _reuse(self, grams: Grams) -> "Projected":
         """The blocks of a fit before this one, with the penalty of this one."""
         self._unweighted = grams.unweighted
         if not np.allclose(grams.ridge, self._ridge, rtol=NEAR):
@@ -120,25 +120,25 @@ class ClassGrams:
     def _ridge(self) -> NDArray[np.float64]:
         return self._curvature.ridge
 
-    def _inverse(self, factors: ClassFactors) -> "GaugeFree":
-        return GaugeFree(self._objective, factors)
+    def _inverse(self, factors: ClassFactors) -> "Projected":
+        return Projected(self._objective, factors)
 
-    def by_class(self, line: Line, rows: int, seed: int) -> "GaugeFree":
+    def by_class(self, line: Line, rows: int, seed: int) -> "Projected":
         """The block of each class at the line's point, from about so many rows."""
         o, c = self._objective, self._curvature
-        drawn, step, n = c.draw(line, rows, seed)
-        drawn.rows[:] *= step  # of the whole X
-        strengths = drawn.totals / n
-        shares = SHARED * strengths + c.missing(strengths)
+        drawn, step, n = c.sample_rows(line, rows, seed)
+        drawn.rows[:] *= step  # of all of X
+        masses = drawn.totals / n
+        shares = SHARED * masses + c.missing(masses)
         if c.far and not len(c.few_far):
             matrices = c.gram(drawn, 1 / n, c.ridge)
-            for matrix, share, strength in zip(matrices, shares, strengths, strict=True):
+            for matrix, share, mass in zip(matrices, shares, masses, strict=True):
                 own = np.diagonal(matrix) - c.ridge
-                matrix += share * limited(self._unweighted, own / max(strength, TINY))
+                matrix += share * limited(self._unweighted, own / max(mass, TINY))
         else:
             more = {"shared": self._unweighted, "shares": shares}
             matrices = c.gram(drawn, (1 - SHARED) / n, c.ridge, **more)
         o.n_passes += self.cost(int(drawn.counts.sum()) // o.n_logits)
         factors = ClassFactors(matrices, o.data.n_threads)
-        c.grams = Grams(self._unweighted, factors, c.ridge, self.whole)
+        c.grams = Grams(self._unweighted, factors, c.ridge, self.joint)
         return self._inverse(factors)

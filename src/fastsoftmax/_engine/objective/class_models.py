@@ -27,8 +27,8 @@ INDEX = 4  # bytes of a row's or a feature's number in them
 ROWS = 4  # times as many as columns, to make a Gram matrix from, and
 LEAST_ROWS = 2048
 DAMPING = 0.01  # of the diagonal, added to it
-MOVED = 0.25  # of the weights p(1 - p), before a model is renewed
-HARD = 16  # products with the Hessian in an iteration, after which diagonals are too little for M
+WEIGHT_CHANGE = 0.25  # of the weights p(1 - p), before a model is renewed
+UPGRADE_PRODUCTS = 16  # in an iteration, with the Hessian, after which diagonals are not enough
 
 Solve = Callable[[NDArray], NDArray]
 
@@ -48,27 +48,27 @@ class GramModel:
         m = self.set.features.shape[1]
         # whether weights that are not 0 may be missing
         self.partial = m - self.set.intercept >= most and most < objective.data.shape[1]
-        whole = 2 * m > size and 2 * k * size**2 <= self._budget
-        drawn, scale = self._draw(line, size if whole else m, seed)
-        if whole:
+        full = 2 * m > size and 2 * k * size**2 <= self._budget
+        drawn, scale = self._sample(line, size if full else m, seed)
+        if full:
             gram = objective.curvature.gram(drawn, scale, objective.curvature.ridge)
-            self._whole = damped(gram)
+            self._full_gram = damped(gram)
             self._grams = self._of_set()
         else:
-            self._whole, self._grams = None, self._of_columns(drawn, scale)
+            self._full_gram, self._grams = None, self._of_columns(drawn, scale)
         self._diagonals = diagonals(self._grams).copy()
-        objective.curvature.watch(line)
+        objective.curvature.set_reference(line)
 
     def damp(self, damping: float) -> None:
         """Make directions so much stiffer, of what they are where classes are equally probable."""
         self._damping = damping * self.set.filled  # 1 in these coordinates
         diagonals(self._grams)[:] = self._diagonals + self._damping
 
-    def _draw(self, line: PenalisedLine, m: int, seed: int) -> tuple[Draw, float]:
+    def _sample(self, line: PenalisedLine, m: int, seed: int) -> tuple[Draw, float]:
         """Rows for matrices of m columns, and what their sums are to be multiplied by."""
         o = self._objective
         n, d = o.data.shape
-        drawn, step, seen = o.curvature.draw(line, min(n, max(LEAST_ROWS, ROWS * m)), seed)
+        drawn, step, seen = o.curvature.sample_rows(line, min(n, max(LEAST_ROWS, ROWS * m)), seed)
         drawn.rows[:] *= step
         o.n_passes += float(drawn.counts.sum()) * m**2 / (4 * n * d * o.n_logits)
         return drawn, 1 / seen
@@ -77,7 +77,7 @@ class GramModel:
         """The set's part of the matrices of all columns."""
         f, filled = self.set.features, self.set.filled
         classes = np.arange(len(f))[:, None, None]
-        return self._whole[classes, f[:, :, None], f[:, None, :]] * (
+        return self._full_gram[classes, f[:, :, None], f[:, None, :]] * (
             filled[:, :, None] & filled[:, None, :]
         )
 
@@ -98,11 +98,11 @@ class GramModel:
 
     def serves(self, line: PenalisedLine) -> bool:
         """Whether it still does at the line's point; renews what is cheap to renew."""
-        if self._objective.curvature.moved(line) > MOVED or self.partial:
+        if self._objective.curvature.change_of_weights(line) > WEIGHT_CHANGE or self.partial:
             return False
         if self.set.holds(line.places):
             return True
-        if self._whole is None:
+        if self._full_gram is None:
             return False
         self.set = WorkingSet(self._objective, line, self._objective.data.shape[1])
         self._grams = self._of_set()
@@ -144,7 +144,7 @@ class ColumnModel:
         self._objective = objective
         self.set = s = WorkingSet(objective, line, objective.data.shape[1])
         weights, union = s.weights, s.union
-        require_room(objective, union)
+        require_memory(objective, union)
         self._data = objective.data.only(union)
         X = self._data.X
         self._columns = np.where(weights, np.searchsorted(union, s.features), 0)
@@ -161,8 +161,8 @@ class ColumnModel:
 
     def _weigh(self, line: PenalisedLine) -> None:
         sample = line.sample()
-        sample.logits.variances(self._objective.weights, sample.room)
-        self._weighted.weigh(sample.room.table().T / self._objective.data.shape[0])
+        sample.logits.variances(self._objective.weights, sample.scratch)
+        self._weighted.weigh(sample.scratch.table().T / self._objective.data.shape[0])
 
     def damp(self, damping: float) -> None:
         """Make directions so much stiffer, of what they are where classes are equally probable."""
@@ -182,11 +182,11 @@ class ColumnModel:
         return self._weighted.descend(s.take(line.smooth), s.take(line.theta), s.thresholds)
 
     def factor(self, line: PenalisedLine, face: NDArray, products: int) -> Solve:
-        """M⁻¹ of tables that are 0 off the face: by diagonals, or by whole blocks if it is hard."""
+        """M⁻¹ of tables that are 0 off the face: by diagonals, or by full blocks if it is hard."""
         on = Face(face)
         k, size = on.at.shape
         needed = 2 * k * size**2 * self._objective.data.dtype.itemsize
-        if products <= HARD or needed > MATRICES * self._objective.max_memory:
+        if products <= UPGRADE_PRODUCTS or needed > MATRICES * self._objective.max_memory:
             return self._factor_diagonals(face)
         matrices = self._weighted.grams(on.at, on.counts)
         diagonals(matrices)[:] += on.take(self._ridges)
@@ -212,9 +212,9 @@ class ColumnModel:
         at = classes[self._of_weights], self._columns[self._of_weights]
         W = np.zeros((self._width, len(table))).T
         W[at] = table[self._of_weights]
-        self._data.store_logits(W, table[:, 0] if s.intercept else None, line.room())
+        self._data.store_logits(W, table[:, 0] if s.intercept else None, line.scratch())
         _, grads = self._data.value_and_grad(
-            None, None, None, None, 1 / o.data.shape[0], stored=line.curve(line.room())
+            None, None, None, None, 1 / o.data.shape[0], stored=line.curve(line.scratch())
         )
         o.n_passes += self._share
         out = np.zeros(table.shape)
@@ -224,7 +224,7 @@ class ColumnModel:
         return out + self._ridges * table
 
 
-def require_room(objective: "Objective", features: NDArray) -> None:
+def require_memory(objective: "Objective", features: NDArray) -> None:
     """Raise where the columns of some features, which are held, take too much memory.
 
     Of X in memory there is room for as much again.

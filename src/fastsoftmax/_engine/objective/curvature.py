@@ -21,24 +21,24 @@ from fastsoftmax._engine.data import (
     StoredLogits,
 )
 from fastsoftmax._engine.linalg import ClassFactors, dot
-from fastsoftmax._engine.objective.carry import Grams
 from fastsoftmax._engine.objective.far_rows import FarRows, with_pairs
 from fastsoftmax._engine.objective.line import Line, Sample
+from fastsoftmax._engine.objective.warm_start import Grams
 
 if TYPE_CHECKING:
     from fastsoftmax._engine.objective.objective import Objective
 
 FEW = 2.0  # passes, up to which Newton's step for far rows alone costs little
-WATCHED = 1024  # rows whose p(1 - p) tell how far the weights have moved
-STILL = 1e-4  # of F, a change by less than which they have hardly moved
-FLOOR = 0.02  # of the median class's strength, for each by its share
+REFERENCE_ROWS = 1024  # rows whose p(1 - p) at the last build are kept as reference
+SMALL_FALL = 1e-4  # of F, a change by less than which they have hardly changed
+FLOOR = 0.02  # of the median class's curvature mass, for each by its share
 RARE = 1e-6  # of a typical class, what another counts for at least
 TINY = float(np.finfo(np.float64).tiny)
 REFINEMENTS = 20  # of a Newton step, at most
 FLAT = 1e-15  # of the largest curvature: one that may be rounding
 SOLVED = 1e-24  # of the square of its residual: nothing more is left of it
 HESSIAN_PARAMETERS = 2048  # at most, for all of the Hessian
-UNKNOWN = 2  # of a target: neither on, 1, nor off, 0
+MISSING = 2  # of a target: neither on, 1, nor off, 0
 
 
 class Curvature:
@@ -49,28 +49,28 @@ class Curvature:
 
     def __init__(self, objective: "Objective") -> None:
         self._objective = objective
-        carry = objective.carry
-        self.watched: NDArray | None = carry.watched if carry else None
-        self.grams: Grams | None = carry.grams if carry else None
+        warm_start = objective.warm_start
+        self.reference: NDArray | None = warm_start.reference if warm_start else None
+        self.grams: Grams | None = warm_start.grams if warm_start else None
         self._seen: tuple[float, StoredLogits] | None = None  # where F was so much
-        self._moved: tuple[float, float] | None = None  # the same, and what came out
+        self._last_change: tuple[float, float] | None = None  # the same, and what came out
         self._squares: NDArray[np.float64] | None = None  # lengths of rows
         self._far: FarRows | None = None
 
-    def start_strengths(self) -> NDArray:
+    def start_masses(self) -> NDArray:
         """p(1 - p) of each logit, for the shares of the classes."""
         share = self._objective.shares
         return np.maximum(share * (1 - share), 1e-3 * self._objective.typical_share)
 
-    def missing(self, strengths: NDArray) -> NDArray[np.float64]:
+    def missing(self, masses: NDArray) -> NDArray[np.float64]:
         """What the means of p(1 - p) of the classes lack of a floor, by the classes' shares.
 
         A class far less uncertain than others will not stay so: its next step would overshoot.
         """
-        start = self.start_strengths()
-        return np.maximum(FLOOR * start * np.median(strengths / start) - strengths, 0)
+        start = self.start_masses()
+        return np.maximum(FLOOR * start * np.median(masses / start) - masses, 0)
 
-    def draw(self, line: Line, rows: int, seed: int) -> tuple[Draw, int, int]:
+    def sample_rows(self, line: Line, rows: int, seed: int) -> tuple[Draw, int, int]:
         """About so many rows of each class; every which row they come from, and how many such rows
         there are.
 
@@ -78,31 +78,33 @@ class Curvature:
         they add to the trace: rows with rare features are few, and all that tells of these.
         """
         sample, weights, squares = self._sample(line)
-        sample.logits.variances(weights, sample.room)
-        return sample.room.draw(rows, seed, squares), sample.step, sample.logits.n
+        sample.logits.variances(weights, sample.scratch)
+        return sample.scratch.draw(rows, seed, squares), sample.step, sample.logits.n
 
-    def draw_pairs(self, line: Line, wanted: int, seed: int) -> tuple[Draw, int, int]:
+    def sample_pairs(self, line: Line, wanted: int, seed: int) -> tuple[Draw, int, int]:
         """So many rows and pairs of classes, in the same way, by p_k p_l.
 
         And by 1 / sₖ + 1 / sₗ, s being what p(1 - p) of a class comes to in some rows, or a little:
         rare classes are drawn as often as others.
         """
-        strengths = self._watch(line).class_sums()
-        strengths /= max(strengths.mean(), np.finfo(float).tiny)
+        masses = self._weights_of_some_rows(line).class_sums()
+        masses /= max(masses.mean(), np.finfo(float).tiny)
         sample, weights, squares = self._sample(line)
-        resistances = 1 / np.maximum(strengths, RARE)
+        resistances = 1 / np.maximum(masses, RARE)
         far = self.far if sample.step == 1 else ()
         others = weights
         if far:
             wanted //= 2
             others = np.ones(sample.logits.n) if weights is None else weights.astype(float)
             others[far.rows] = 0
-        drawn = sample.room.draw_pairs(wanted, seed, resistances, others, squares, of=sample.logits)
+        drawn = sample.scratch.draw_pairs(
+            wanted, seed, resistances, others, squares, of=sample.logits
+        )
         if far:
             P = far.probabilities(sample.logits)
-            leverages = far.watch(P, self._masses(line)).leverages
-            draws, generator = wanted / self._objective.size, np.random.default_rng(seed)
-            drawn = with_pairs(drawn, *far.draw_pairs(P, leverages, draws, generator))
+            leverages = far.set_reference(P, self._masses(line)).leverages
+            density, generator = wanted / self._objective.size, np.random.default_rng(seed)
+            drawn = with_pairs(drawn, *far.sample_pairs(P, leverages, density, generator))
         return drawn, sample.step, sample.logits.n
 
     def _sample(self, line: Line) -> tuple[Sample, NDArray | None, NDArray[np.float64] | None]:
@@ -130,46 +132,48 @@ class Curvature:
 
     def _masses(self, line: Line) -> NDArray[np.float64]:
         """The mean of p(1 - p) of each class over some rows."""
-        some = self._watch(line)
+        some = self._weights_of_some_rows(line)
         return some.class_sums() / some.n
 
-    def far_moved(self, line: Line) -> float:
+    def change_of_far_rows(self, line: Line) -> float:
         """How far the blocks are from those of the last build, for all that far rows add to them.
 
         Asked where logits are stored.
         """
-        if not self._far or not line.drifts:
+        if not self._far or not line.incremental_logits:
             return 0.0
-        return self._far.moved(self._far.probabilities(line.logits(0)))
+        return self._far.change(self._far.probabilities(line.logits(0)))
 
-    def watch(self, line: Line) -> None:
-        """Remember the weights p(1 - p) at the line's point, for `moved`."""
-        self.watched = self._watch(line).tiles
-        self._moved = line.value, 0.0
-        if self.far and line.drifts:
-            self.far.watch(self.far.probabilities(line.logits(0)), self._masses(line))
+    def set_reference(self, line: Line) -> None:
+        """Remember the weights p(1 - p) at the line's point, for `change_of_weights`."""
+        self.reference = self._weights_of_some_rows(line).tiles
+        self._last_change = line.value, 0.0
+        if self.far and line.incremental_logits:
+            self.far.set_reference(self.far.probabilities(line.logits(0)), self._masses(line))
 
-    def _watch(self, line: Line) -> StoredLogits:
+    def _weights_of_some_rows(self, line: Line) -> StoredLogits:
         """p(1 - p) of some rows; asked again where F is as before, what it was then."""
         if self._seen is None or self._seen[0] != line.value:
-            some = line.logits(WATCHED)  # a copy
-            whole = some.n == self._objective.data.shape[0]
-            some.variances(self._objective.weights if whole else None, some)
+            some = line.logits(REFERENCE_ROWS)  # a copy
+            all_rows = some.n == self._objective.data.shape[0]
+            some.variances(self._objective.weights if all_rows else None, some)
             self._seen = line.value, some
         return self._seen[1]
 
-    def moved(self, line: Line) -> float:
+    def change_of_weights(self, line: Line) -> float:
         """How far the weights p(1 - p) are from those of the last build: mean over the classes of
         the sum of the changes over that of the weights. Asked again where F has hardly fallen,
         what it was then."""
-        if self.watched is None:
+        if self.reference is None:
             return np.inf
-        if self._moved and abs(line.value - self._moved[0]) <= STILL * abs(line.value):
-            return self._moved[1]
-        now = self._watch(line)
-        change, total = now.class_sums(self.watched), now.class_sums()
-        self._moved = line.value, float(np.mean(change / np.where(total > 0, total, 1)))
-        return self._moved[1]
+        if self._last_change and abs(line.value - self._last_change[0]) <= SMALL_FALL * abs(
+            line.value
+        ):
+            return self._last_change[1]
+        now = self._weights_of_some_rows(line)
+        change, total = now.class_sums(self.reference), now.class_sums()
+        self._last_change = line.value, float(np.mean(change / np.where(total > 0, total, 1)))
+        return self._last_change[1]
 
     def lipschitz(self) -> float:
         """A bound on the largest eigenvalue of the Hessian of F, anywhere."""
@@ -255,7 +259,7 @@ class GramCurvature(Curvature):
         return largest_variance(o) * float(largest) + float(self.ridge.max())
 
     def solve_hessian(self, line: Line) -> NDArray:
-        """H⁻¹ ∇F, without a gauge.
+        """H⁻¹ ∇F, with the class mean projected out.
 
         By conjugate gradients that the factors of H precondition: what these needed on the diagonal
         would hold back directions of less curvature.
@@ -285,7 +289,7 @@ class GramCurvature(Curvature):
         """A copy with curvature, as much as each class has, for what all classes have in common, in
         place of the ridge, which is all that H has there.
 
-        Of a vector without a gauge the copy's inverse then gives H⁻¹, but for a gauge.
+        Of a vector of class mean 0 the copy's inverse then gives H⁻¹, but for a class mean.
         """
         H, o = H.copy(), self._objective
         if not o.logistic:
@@ -312,7 +316,7 @@ class GramCurvature(Curvature):
         o = self._objective
         P, Q = probabilities(line.logits(0))
         if o.targets.dtype == np.uint8:
-            P[o.targets == UNKNOWN] = 0  # a logit has no loss there, hence no curvature
+            P[o.targets == MISSING] = 0  # a logit has no loss there, hence no curvature
         k, size = o.shape
 
         def gram(drawn: Draw) -> NDArray:

@@ -13,7 +13,7 @@ from fastsoftmax._engine.data import Draw, StoredLogits
 from fastsoftmax._engine.linalg import ClassFactors, dot
 from fastsoftmax._engine.objective.curvature import hessian, probabilities
 from fastsoftmax._engine.objective.path import Path, parabola
-from fastsoftmax._engine.objective.resting import Rows
+from fastsoftmax._engine.objective.shrinking import Rows
 
 if TYPE_CHECKING:
     from fastsoftmax._engine.objective.objective import Objective
@@ -57,7 +57,7 @@ class FarModel:
         self._features = o.curvature.features(far)
         weights[far] = 0
         self._set_others(weights)
-        self.go(origin)
+        self.set_theta(origin)
 
     def _set_others(self, weights: NDArray[np.float64]) -> None:
         """The Taylor polynomial of the loss of rows with these weights."""
@@ -75,12 +75,12 @@ class FarModel:
         scale = weights.mean() / max(weights[chosen].sum(), np.finfo(float).tiny)
         gram = c.of_rows(chosen, weights[chosen], scale, 0 * c.ridge).astype(FLOAT64)
         o.n_passes += 1 + len(chosen) * len(gram) ** 2 / (4 * n * d * o.n_logits)
-        variances = np.diag(c.start_strengths() if o.logistic else shares)
+        variances = np.diag(c.start_masses() if o.logistic else shares)
         self._hessian = np.kron(
             variances if o.logistic else variances - np.outer(shares, shares), gram
         )
 
-    def go(self, theta: NDArray) -> None:
+    def set_theta(self, theta: NDArray) -> None:
         """To θ."""
         self.theta = theta
         self._store(theta, self.logits)

@@ -1,15 +1,11 @@
-"""Rows far from all others, whose curvature a draw of rows must not miss.
+"""Rows far from all others, whose curvature a sample of rows must not miss.
 
 A row a million deviations away has nearly all of the curvature of its features until it is
-predicted confidently, and then none. What it adds is told by its leverage, its share of the
-curvature of a class: the sum over the features of v u² / G, v being its p(1 - p), u its features
-and G the curvature that the class has in each. Far rows are drawn by that for each pair of classes,
-the others by their lengths. M is renewed when the leverages have changed, be the change of all
-p(1 - p) ever so small.
-
-500 rows with one cell of 999999, passes beside those of the same data clipped to 5 deviations,
-medians at C = 1: 4.2 times with lengths alone (20 seeds), 2.5 so (6 seeds, at most 2.7); exact
-Newton takes 2.2 times. 1 % of cells of -999, 99999 or 1e7: 6 and 2.5 (at most 4.6).
+predicted confidently, and then none. Its leverage measures this, its share of the curvature of a
+class: the sum over the features of v u² / G, v being its p(1 - p), u its features and G the
+curvature that the class has in each. Far rows are sampled by leverage for each pair of classes, the
+others by their lengths. M is renewed when the leverages have changed, however small the change of
+all p(1 - p). Measurements: docs/experiments/0028-far-rows.md.
 """
 
 from typing import TYPE_CHECKING, NamedTuple
@@ -26,7 +22,7 @@ FAR = 100.0  # times the median squared length, beyond which a row is far
 MOST = 4096  # of them, the farthest
 
 
-class Watched(NamedTuple):
+class Reference(NamedTuple):
     """Of far rows, for each class: p(1 - p), and leverage per unit of it."""
 
     variances: NDArray[np.float64]  # (f, K)
@@ -53,7 +49,7 @@ class FarRows:
         self._weights = np.ones(len(far)) if o.weights is None else o.weights[far].astype(float)
         self._logistic = o.logistic
         self._ridge, self._bulk = c.ridge, c.bulk
-        self.watched: Watched | None = None
+        self.reference: Reference | None = None
         if len(far):
             d = o.data.shape[1]
             U = o.data.rows(self.rows).in_float64(slice(None)) - o.parameters.shift
@@ -70,8 +66,8 @@ class FarRows:
         some.put(logits.tiles[self.rows // size, :, self.rows % size])
         return some.probabilities().table().astype(np.float64)
 
-    def watch(self, P: NDArray, masses: NDArray) -> Watched:
-        """Remember variances and leverages at probabilities P, for `moved`.
+    def set_reference(self, P: NDArray, masses: NDArray) -> Reference:
+        """Remember variances and leverages at probabilities P, for `change`.
 
         `masses` (K,) are the means of p(1 - p) over the other rows.
         """
@@ -80,25 +76,25 @@ class FarRows:
         G = own + masses[:, None] * self._bulk + self._ridge
         inverse = 1 / np.maximum(G, np.finfo(float).tiny)
         leverages = np.einsum("fj,kj->fk", self._squares, inverse) / self._n
-        self.watched = Watched(variances, leverages)
-        return self.watched
+        self.reference = Reference(variances, leverages)
+        return self.reference
 
-    def moved(self, P: NDArray) -> float:
-        """How far what they add to a class's block is from what was watched: 1 is all of it in a
+    def change(self, P: NDArray) -> float:
+        """How far what they add to a class's block is from the reference: 1 is all of it in a
         feature."""
-        if self.watched is None:
+        if self.reference is None:
             return 0.0
-        variances, leverages = self.watched
+        variances, leverages = self.reference
         change = np.abs(self._weights[:, None] * P * (1 - P) - variances)
         return float((change * leverages).sum(axis=0).max())
 
-    def draw_pairs(
-        self, P: NDArray, leverages: NDArray, draws: float, generator: np.random.Generator
+    def sample_pairs(
+        self, P: NDArray, leverages: NDArray, density: float, generator: np.random.Generator
     ) -> tuple[NDArray, NDArray, NDArray]:
-        """Rows, pairs of classes and factors, `draws` for a leverage of 1, none twice."""
+        """Rows, pairs of classes and factors, `density` for a leverage of 1, none twice."""
         larger, smaller = np.tril_indices(P.shape[1], -1)
         V = self._weights[:, None] * P[:, larger] * P[:, smaller]
-        chances = np.minimum(1, draws * V * (leverages[:, larger] + leverages[:, smaller]))
+        chances = np.minimum(1, density * V * (leverages[:, larger] + leverages[:, smaller]))
         rows, pairs = np.nonzero(generator.random(V.shape) < chances)
         return self.rows[rows], pairs, np.sqrt(V[rows, pairs] / chances[rows, pairs])
 

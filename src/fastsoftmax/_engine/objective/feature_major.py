@@ -9,7 +9,7 @@ from fastsoftmax._engine.data import Data, Step, StoredLogits
 from fastsoftmax._engine.linalg import dot, largest, products
 from fastsoftmax._engine.objective.features import Change, change_of
 from fastsoftmax._engine.objective.parameters import Parameters, at
-from fastsoftmax._engine.objective.resting import Rows
+from fastsoftmax._engine.objective.shrinking import Rows
 
 if TYPE_CHECKING:
     from fastsoftmax._engine.objective.objective import Objective
@@ -82,7 +82,7 @@ class FeatureMajor(Parameters):
         return self._factors is None and not len(self._objective.free)
 
     def project(self, theta: NDArray) -> NDArray:
-        """θ without what all classes have in common (their gauge): the loss does not see it."""
+        """θ with the class mean projected out, to which the loss is invariant."""
         if self._objective.logistic:
             return theta.ravel()
         table = theta.reshape(self.shape[::-1])
@@ -92,7 +92,7 @@ class FeatureMajor(Parameters):
         """θ of weights (K, D) and intercepts (K,)."""
         theta = np.zeros(self.shape).ravel()
         W, b = self.split(theta)
-        W[:] = coef if self._data.fold is None else self._data.fold.fold(coef)
+        W[:] = coef if self._data.merger is None else self._data.merger.merge(coef)
         if self._factors is not None:
             W /= self._factors
         if b is not None:
@@ -130,8 +130,8 @@ class FeatureMajor(Parameters):
     def model(self, theta: NDArray) -> tuple[NDArray, NDArray | None]:
         """(W, b) of θ in all features: fresh arrays."""
         W, b = self.split(theta)
-        fold = self._data.fold
-        W = W.copy(order="K") if fold is None else fold.unfold(W, self._data.n_threads)
+        merger = self._data.merger
+        W = W.copy(order="K") if merger is None else merger.split(W, self._data.n_threads)
         if self._factors is not None:
             W *= self._factors
         if b is None:
@@ -171,15 +171,15 @@ class FeatureMajor(Parameters):
 
     def norms(self, gradient: NDArray) -> tuple[float, float]:
         """max |∇F| with respect to (W, b), and ‖∇_W F‖²; a rotation changes only the former."""
-        n_threads, fold = self._data.n_threads, self._data.fold
+        n_threads, merger = self._data.n_threads, self._data.merger
         if self._shift is not None or self._factors is not None:
             return self._norms_of_changed(gradient)
         by_W = gradient[: self._n_weights]
         square = dot(by_W, by_W, n_threads)
-        if fold is None:
+        if merger is None:
             return largest(gradient, n_threads), square
-        at = fold.shared * self.shape[0]
-        own = np.abs(by_W[at:].reshape(-1, self.shape[0])).max(axis=1, initial=0) * fold.peaks
+        at = merger.shared * self.shape[0]
+        own = np.abs(by_W[at:].reshape(-1, self.shape[0])).max(axis=1, initial=0) * merger.peaks
         parts = (
             largest(by_W[:at], n_threads),
             own.max(initial=0),

@@ -30,30 +30,30 @@ class L1:
     def __init__(
         self, strength: float, objective: "Objective", factors: NDArray | None, d: int
     ) -> None:
-        self._strengths = np.full(d + 1, strength)  # that of intercepts has no unit
+        self._lambdas = np.full(d + 1, strength)  # that of intercepts has no unit
         if factors is not None:
-            self._strengths[:d] *= factors
+            self._lambdas[:d] *= factors
         self._objective = objective
 
     def value(self, W: NDArray) -> float:
         """That of weights (K, D)."""
-        return float(np.sum(np.abs(W) * self._strengths[:-1]))
+        return float(np.sum(np.abs(W) * self._lambdas[:-1]))
 
     def thresholds(self, flat: NDArray) -> NDArray:
         """λ for places in θ, in its units; 0 for intercepts and free features."""
         parameters = self._objective.parameters
         features = parameters.places(flat)[1]
-        return self._strengths[features] * parameters.units(features)
+        return self._lambdas[features] * parameters.units(features)
 
     def subgradient(self, gradient: NDArray, theta: NDArray) -> tuple[float, NDArray]:
         """λ‖W‖₁, and the subgradient of least norm of F, from the gradient of its smooth part."""
         o = self._objective
         features = np.arange(o.shape[1])
-        row = o.parameters.units(features) * self._strengths[features]
+        row = o.parameters.units(features) * self._lambdas[features]
         return subgradient(gradient, theta, row, o.parameters.by_feature, o.data.n_threads)
 
     def centred(self, theta: NDArray, places: NDArray) -> NDArray | None:
-        """θ with the best part of its gauge at these places; None if that is there already.
+        """θ shifted for the least penalty at these places; None if it is there already.
 
         To add a number to all classes' weights of a feature changes no probability. The best, of
         least Σ λ|w - c| + μ/2 (w - c)², is the median of the K weights and of K + 1 numbers more,
@@ -69,7 +69,7 @@ class L1:
         W = theta[flat] * units
         steps = (k - 2 * np.arange(k + 1.0)) / k
         with np.errstate(divide="ignore", invalid="ignore"):
-            shifts = np.multiply.outer(steps, self._strengths[features]) / np.float64(o.penalty)
+            shifts = np.multiply.outer(steps, self._lambdas[features]) / np.float64(o.penalty)
             shifts = np.where(steps[:, None], shifts, 0.0)
         mean = W.mean(axis=0) if o.penalty else 0.0
         both = np.concatenate([W, mean + shifts])
@@ -92,9 +92,9 @@ class L1:
         places = np.flatnonzero(flat)
         features = o.parameters.places(places)[1]
         kept = features < o.data.shape[1]
-        kept[kept] = self._strengths[features[kept]] > 0
+        kept[kept] = self._lambdas[features[kept]] > 0
         places, features = places[kept], features[kept]
-        units, lasso = o.parameters.units(features), self._strengths[features]
+        units, lasso = o.parameters.units(features), self._lambdas[features]
         w = theta[places] * units
         v = gradient[places] / units - ridge * w
         step = step[places] * units

@@ -1,6 +1,7 @@
 """A point, and the objective along a line from it.
 
-A solver walks: `aim` in a direction, look at F `at` steps of any length, `move` by one of them.
+A solver sets a direction (`set_direction`), evaluates F at steps of any length (`evaluate`), takes
+one of them (`step`).
 """
 
 import math
@@ -13,18 +14,25 @@ from numpy.typing import NDArray
 
 from fastsoftmax._engine.data import Data, SparseData, StoredLogits, Variances
 from fastsoftmax._engine.linalg import add, dot
-from fastsoftmax._engine.objective.path import PASSING, SCOUTING, STORED, Path, Trial, parabola
-from fastsoftmax._engine.objective.resting import Awake, Part, Rest, Rows, Tangent
+from fastsoftmax._engine.objective.path import (
+    NEAR_OF_PASS,
+    NEAR_OF_STORED,
+    NEAR_OF_SUBSAMPLE,
+    Path,
+    Trial,
+    parabola,
+)
+from fastsoftmax._engine.objective.shrinking import ActiveRows, Part, Rows, Shrinking, Tangent
 
 if TYPE_CHECKING:
     from fastsoftmax._engine.objective.objective import Objective
 
 
 class Sample(NamedTuple):
-    """Logits of every step-th row, and room of their size until the next `aim`."""
+    """Logits of every step-th row, and scratch of their size until the next `set_direction`."""
 
     logits: StoredLogits
-    room: StoredLogits
+    scratch: StoredLogits
     step: int
 
 
@@ -34,25 +42,25 @@ class Line(Protocol):
     theta: NDArray
     value: float
     gradient: NDArray
-    drifts: bool  # whether F and gradient are those of logits that were moved with θ
-    cheap: bool  # whether `at` costs no pass over X, and changes nothing
+    incremental_logits: bool  # whether F and gradient are those of logits that steps update
+    evaluation_is_free: bool  # whether `evaluate` costs no pass over X, and changes nothing
     near: float  # |φ'| at the end of a search, as a share of |φ'(0)|
     complete: bool  # whether F is that of all rows, rather than of some and a tangent
-    risen: NDArray | None  # the way back to where F was lower, if it has risen since
+    way_back: NDArray | None  # the way to where F was lower, if it has risen since
 
-    def aim(self, direction: NDArray) -> None: ...
+    def set_direction(self, direction: NDArray) -> None: ...
 
     def reach(self) -> float: ...
 
-    def scout(self) -> "Path | None": ...
+    def subsample(self) -> "Path | None": ...
 
-    def at(self, t: float) -> Trial: ...
+    def evaluate(self, t: float) -> Trial: ...
 
-    def move(self, t: float) -> None: ...
+    def step(self, t: float) -> None: ...
 
-    def settle(self) -> bool: ...
+    def update_active_rows(self) -> bool: ...
 
-    def recompute(self) -> None: ...
+    def verify_logits(self) -> None: ...
 
     def restart(self, theta: NDArray) -> None: ...
 
@@ -65,27 +73,27 @@ class Line(Protocol):
     def variances(self) -> Variances: ...
 
 
-SCOUTED = 2048  # rows that are looked at before all, if these are twice as many
-MISLED = 0.3  # of the slope that is left where they say it is 0: they are not looked at again
-NARROW = 128  # features, up to which a look at all stored logits is dear beside a pass
+SUBSAMPLE_ROWS = 2048  # rows of the subsample, which is searched first if there are twice as many
+UNRELIABLE = 0.3  # of the slope that is left where it is 0 on the subsample: that is not used again
+FEW_FEATURES = 128  # features, up to which φ of all stored logits is expensive beside a pass
 
 
 class StoredLine:
-    """On stored logits: half a pass to aim, none to look, half to move.
+    """On stored logits: half a pass for a direction, none to evaluate φ, half a pass for a step.
 
-    Where some rows have been scouted, a look is the half pass of a move there, which is then made.
+    After a search on a subsample, evaluating φ takes the step, which is half a pass.
     """
 
-    drifts = True
-    cheap = True
-    _misled = False  # whether some rows said too little of all: where few rows matter
-    _stands = 0.0  # the step by which θ and logits are away from where the line was aimed
+    incremental_logits = True
+    evaluation_is_free = True
+    _subsample_is_unreliable = False
+    _current_step = 0.0  # the step at which θ and logits are, from where the direction was set
     _probabilities: StoredLogits | None = None
 
     def __init__(self, objective: "Objective", theta: NDArray) -> None:
         self._objective = objective
-        self._whole = Part(objective, objective.rows)
-        self._rest = Rest(objective, theta)
+        self._all_rows = Part(objective, objective.rows)
+        self._shrinking = Shrinking(objective, theta)
         self.theta = theta.copy()
         self._from_theta()
 
@@ -93,74 +101,74 @@ class StoredLine:
     def complete(self) -> bool:
         return self._tangent is None
 
-    def recompute(self) -> None:
-        """All logits anew from θ: the sums of many steps drift, and rows may have woken."""
+    def verify_logits(self) -> None:
+        """All logits anew from θ: sums of many steps drift, and inactive rows may matter again."""
         if self._tangent is not None:
-            self._rest.doubts += 1
-        self._look()
+            self._shrinking.failed_checks += 1
+        self._evaluate_all_rows()
 
     def restart(self, theta: NDArray) -> None:
         """Take another point, its logits computed from θ."""
         self.theta = theta
         self._from_theta()
 
-    def settle(self) -> bool:
-        """Leave out the rows at rest, or look at all again, where it is time for either.
+    def update_active_rows(self) -> bool:
+        """Choose the active rows, or evaluate all again, where it is time for either.
 
         Whether F and its gradient are others now.
         """
-        if not self._rest.due:
+        if not self._shrinking.due:
             return False
         if self._tangent is not None:
-            self._look()
+            self._evaluate_all_rows()
             return True
-        awake = self._rest.choose(self._whole.logits)
-        if awake is not None:
-            awake.read(self._whole.logits)
-            others = copy(self._whole)
-            others.rows = awake.others(self._objective)
+        active = self._shrinking.choose(self._all_rows.logits)
+        if active is not None:
+            active.read(self._all_rows.logits)
+            others = copy(self._all_rows)
+            others.rows = active.others(self._objective)
             self._tangent = Tangent(
                 self.theta, self.value, *self._objective.value_and_grad(self.theta, others)
             )
-            self._part = awake
+            self._part = active
         return False
 
-    def _look(self) -> None:
-        rested = self._tangent
+    def _evaluate_all_rows(self) -> None:
+        before = self._tangent
         self._from_theta()
-        if rested is not None and self.value > rested.total:
-            self.risen = rested.theta - self.theta
-            self._rest.rouse(self._whole.logits)
+        if before is not None and self.value > before.total:
+            self.way_back = before.theta - self.theta
+            self._shrinking.reactivate(self._all_rows.logits)
 
     def _from_theta(self) -> None:
-        self._part: Part = self._whole
+        self._part: Part = self._all_rows
         self._tangent: Tangent | None = None
-        self.risen: NDArray | None = None
-        self._objective.store_logits(self.theta, self._whole.logits)
-        self._evaluate()
+        self.way_back: NDArray | None = None
+        self._objective.store_logits(self.theta, self._all_rows.logits)
+        self._evaluate_gradient()
 
     def _store_change(self, direction: NDArray) -> None:
         o, part = self._objective, self._part
-        o.n_passes += 0.5 * part.logits.n / self._whole.logits.n
+        o.n_passes += 0.5 * part.logits.n / self._all_rows.logits.n
         part.rows.data.store_logits(*o.parameters.user(direction), part.change)
 
-    def _evaluate(self, t: float | None = None) -> None:
+    def _evaluate_gradient(self, t: float | None = None) -> None:
         """From the logits, once they are moved by t."""
         self._probabilities = None
         self.value, self.gradient = self._objective.value_and_grad(self.theta, self._part, t)
         if self._tangent is not None:
-            self.value += self._tangent.at(self.theta)
+            self.value += self._tangent.evaluate(self.theta)
             self.gradient += self._tangent.gradient
 
-    def aim(self, direction: NDArray) -> None:
+    def set_direction(self, direction: NDArray) -> None:
         """Take a direction."""
         self._direction = direction
         self._store_change(direction)
         self._parabola = parabola(self._objective, self.theta, direction)
         if self._tangent is not None:
             self._parabola += self._tangent.along(self.theta, direction)
-        self._path = Path(self._part, self._parabola, 1 / self._whole.logits.n, STORED)
-        self.cheap, self._stands = True, 0.0
+        self._path = Path(self._part, self._parabola, 1 / self._all_rows.logits.n, NEAR_OF_STORED)
+        self.evaluation_is_free, self._current_step = True, 0.0
 
     def reach(self) -> float:
         """The most that a unit step changes any logit."""
@@ -168,50 +176,57 @@ class StoredLine:
 
     @property
     def near(self) -> float:
-        return self._path.near if self.cheap else PASSING
+        return self._path.near if self.evaluation_is_free else NEAR_OF_PASS
 
-    def scout(self) -> Path | None:
-        """φ of some rows, where there are many."""
+    def subsample(self) -> Path | None:
+        """φ of a subsample, where there are many rows."""
         logits = self._part.logits
-        every = logits.n // SCOUTED
-        few = every < 2 or self._part is not self._whole
-        if few or self._objective.data.shape[1] > NARROW or self._misled:
+        every = logits.n // SUBSAMPLE_ROWS
+        few = every < 2 or self._part is not self._all_rows
+        if few or self._objective.data.shape[1] > FEW_FEATURES or self._subsample_is_unreliable:
             return None
-        self.cheap, self._before = False, (self.value, dot(self.gradient, self._direction))
-        return Path(self._part, self._parabola, 1 / self._whole.logits.n, SCOUTING, every)
+        self.evaluation_is_free, self._before = (
+            False,
+            (self.value, dot(self.gradient, self._direction)),
+        )
+        return Path(
+            self._part, self._parabola, 1 / self._all_rows.logits.n, NEAR_OF_SUBSAMPLE, every
+        )
 
-    def at(self, t: float) -> Trial:
-        if self.cheap:
-            return self._path.at(t)
-        self._go(t)
+    def evaluate(self, t: float) -> Trial:
+        if self.evaluation_is_free:
+            return self._path.evaluate(t)
+        self._take_step(t)
         slope, (value, steepest) = dot(self.gradient, self._direction), self._before
-        self._misled = not (self.value <= value and abs(slope) <= MISLED * abs(steepest))
+        self._subsample_is_unreliable = not (
+            self.value <= value and abs(slope) <= UNRELIABLE * abs(steepest)
+        )
         return Trial(self.value, slope, np.nan)
 
-    def move(self, t: float) -> None:
-        if self.cheap or t != self._stands:
-            self._go(t)
-        self._rest.steps += 1
+    def step(self, t: float) -> None:
+        if self.evaluation_is_free or t != self._current_step:
+            self._take_step(t)
+        self._shrinking.steps += 1
 
-    def _go(self, t: float) -> None:
+    def _take_step(self, t: float) -> None:
         o, part = self._objective, self._part
-        if self._stands:  # what a long step has added does not come off to all digits
+        if self._current_step:  # what a long step has added does not come off to all digits
             self.theta = self._begin.copy()
             add(self.theta, t, self._direction, o.data.n_threads)
             o.store_logits(self.theta, part.logits)
-            self._evaluate()
+            self._evaluate_gradient()
         else:
-            if not self.cheap:
+            if not self.evaluation_is_free:
                 self._begin, self.theta = self.theta, self.theta.copy()
             add(self.theta, t, self._direction, o.data.n_threads)
-            self._evaluate(t)
-        self._stands = t
+            self._evaluate_gradient(t)
+        self._current_step = t
 
     def _catch_up(self) -> Part:
-        """All rows; the logits of those at rest as they were."""
-        if isinstance(self._part, Awake):
-            self._part.write(self._whole.logits)
-        return self._whole
+        """All rows; the logits of the inactive ones as they were."""
+        if isinstance(self._part, ActiveRows):
+            self._part.write(self._all_rows.logits)
+        return self._all_rows
 
     def logits(self, rows: int) -> StoredLogits:
         """The present logits of about so many rows, evenly spread; of all of them for 0."""
@@ -220,94 +235,99 @@ class StoredLine:
 
     def sample(self) -> "Sample":
         """The logits to draw rows from: all."""
-        whole = self._catch_up()
-        return Sample(whole.logits, whole.change, 1)
+        all_rows = self._catch_up()
+        return Sample(all_rows.logits, all_rows.change, 1)
 
     def hessian_times(self, direction: NDArray) -> NDArray:
         """The Hessian of loss and ridge, of all rows, times a direction, in a pass.
 
-        It forgets the last aim.
+        A direction has to be set anew after it.
         """
         self._catch_up()
         self._store_change(direction)
         self._objective.n_passes += 0.5
-        return self._objective.parameters.hessian_times(direction, self.curve(self._whole.change))
+        return self._objective.parameters.hessian_times(
+            direction, self.curve(self._all_rows.change)
+        )
 
     def curve(self, change: StoredLogits) -> StoredLogits:
         """The Hessian of the losses by the logits times a change of these, in its place."""
         if self._probabilities is None:
-            self._probabilities = self._whole.logits.probabilities()
+            self._probabilities = self._all_rows.logits.probabilities()
         self._probabilities.curve(change, self._objective.weights)
         return change
 
     def variances(self) -> Variances:
-        """Each row's weight times p(1 - p); until `aim`."""
-        whole = self._catch_up()
-        whole.logits.variances(self._objective.weights, whole.change)
+        """Each row's weight times p(1 - p); until `set_direction`."""
+        all_rows = self._catch_up()
+        all_rows.logits.variances(self._objective.weights, all_rows.change)
 
         def tiles(data: SparseData, rows: slice, begin: int) -> Iterator[NDArray]:
-            yield whole.change.part(slice(begin + rows.start, begin + rows.stop)).tiles
+            yield all_rows.change.part(slice(begin + rows.start, begin + rows.stop)).tiles
 
         return tiles
 
 
 class FusedLine:
-    """Nothing is kept between passes, and every look is one: where logits would take too much."""
+    """Nothing is kept between passes, and every evaluation of φ is one: logits would take too
+    much."""
 
-    drifts = cheap = False
+    incremental_logits = evaluation_is_free = False
     complete = True
-    near = PASSING
-    risen = None
+    near = NEAR_OF_PASS
+    way_back = None
     SAMPLE = 0.125  # of the memory budget, for the logits to draw rows from, twice
 
     def __init__(self, objective: "Objective", theta: NDArray) -> None:
         self._objective = objective
         self.theta = theta
-        self.recompute()
+        self.verify_logits()
 
-    def recompute(self) -> None:
+    def verify_logits(self) -> None:
         self.value, self.gradient = self._objective.value_and_grad(self.theta)
 
     def restart(self, theta: NDArray) -> None:
         """Take another point."""
         self.theta = theta
-        self.recompute()
+        self.verify_logits()
 
-    def aim(self, direction: NDArray) -> None:
+    def set_direction(self, direction: NDArray) -> None:
         """Take a direction."""
         self._direction = direction
         self._seen: tuple[float, NDArray, float, NDArray] | None = None
         o = self._objective
-        step = max(1, o.data.shape[0] // SCOUTED)
+        step = max(1, o.data.shape[0] // SUBSAMPLE_ROWS)
         weights = None if o.weights is None else np.ascontiguousarray(o.weights[::step])
         part = Part(
             o, Rows(o.data.every(step), np.ascontiguousarray(o.targets[::step]), weights, o.penalty)
         )
         self._store(part.rows.data, self.theta, part.logits)
         self._store(part.rows.data, direction, part.change)
-        self._path = Path(part, parabola(o, self.theta, direction), 1 / part.logits.n, SCOUTING)
+        self._path = Path(
+            part, parabola(o, self.theta, direction), 1 / part.logits.n, NEAR_OF_SUBSAMPLE
+        )
 
     def reach(self) -> float:
-        """The most that a unit step changes a logit of the scouted rows."""
+        """The most that a unit step changes a logit of the subsample."""
         return self._path.part.change.largest()
 
-    def settle(self) -> bool:
+    def update_active_rows(self) -> bool:
         """Nothing is known of single rows."""
         return False
 
-    def scout(self) -> Path:
-        """φ of some rows: near that of all, for 1/100 of a pass."""
+    def subsample(self) -> Path:
+        """φ of a subsample: near that of all rows, for 1/100 of a pass."""
         return self._path
 
-    def at(self, t: float) -> Trial:
+    def evaluate(self, t: float) -> Trial:
         theta = self.theta + t * self._direction
         value, gradient = self._objective.value_and_grad(theta)
         self._seen = t, theta, value, gradient
         return Trial(value, dot(gradient, self._direction), np.nan)
 
-    def move(self, t: float) -> None:
+    def step(self, t: float) -> None:
         if self._seen is None or self._seen[0] != t:
-            self.at(t)
+            self.evaluate(t)
         _, self.theta, self.value, self.gradient = self._seen
 
     def logits(self, rows: int) -> StoredLogits:

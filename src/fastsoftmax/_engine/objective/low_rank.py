@@ -1,9 +1,11 @@
-"""The blocks of the Hessian in the leading directions of the features, where whole Grams are dear.
+"""The blocks of the Hessian in the leading directions of the features, where full Gram matrices are
+expensive.
 
 That of class k is close to U B_k Uᵀ + τ_k (1 - UUᵀ): U leading eigenvectors of the features'
 covariance, for all classes, B_k the Gram matrix of the class's rows in them, weighted by p(1 - p),
 τ_k one curvature for what is left. The class's weighted means decouple its intercept from its
-weights: without them it takes up to twice the iterations. A build costs about r²/D² of whole Grams.
+weights: without them it takes up to twice the iterations. A build costs about r²/D² of full Gram
+matrices.
 """
 
 from typing import TYPE_CHECKING
@@ -18,7 +20,7 @@ from fastsoftmax._engine.linalg import (
     low_rank_blocks,
     orthonormal_rows,
 )
-from fastsoftmax._engine.objective.class_grams import MATRICES, PAIRS, SHARED, GaugeFree
+from fastsoftmax._engine.objective.class_grams import MATRICES, PAIRS, SHARED, Projected
 from fastsoftmax._engine.objective.line import Line
 
 if TYPE_CHECKING:
@@ -38,8 +40,8 @@ class LowRankBlocks:
 
     memory = PAIRS
     interval, lasts = 3, 0
-    whole = False
-    carried = False
+    joint = False
+    reused = False
 
     def __init__(self, objective: "Objective", seed: int) -> None:
         self._objective = objective
@@ -61,7 +63,7 @@ class LowRankBlocks:
 
     @property
     def fits(self) -> bool:
-        """Whether a matrix a class, and all rows in those directions, leave room for the rest."""
+        """Whether a matrix per class, and all rows in those directions, leave room for the rest."""
         o = self._objective
         numbers = o.n_logits * self._rank**2 + o.data.shape[0] * self._rank
         return numbers * DTYPE.itemsize <= MATRICES * o.max_memory
@@ -90,7 +92,7 @@ class LowRankBlocks:
         V = o.data.like(sample.times(basis).astype(DTYPE, copy=False))
         return basis, V.second_moments().astype(DTYPE)
 
-    def at_start(self, line: Line) -> GaugeFree:
+    def at_start(self, line: Line) -> Projected:
         """The covariance of the features for all classes, each times p(1 - p) of its share."""
         o = self._objective
         c = o.curvature
@@ -107,16 +109,16 @@ class LowRankBlocks:
         penalised = o.data.like((self._basis * ridge).astype(DTYPE))
         self._ridge = penalised.logits(self._basis, None)
         self._tail_ridge = float(ridge.mean())
-        strengths = c.start_strengths()
-        matrix = self._covariance + self._ridge / strengths.mean()
-        factors = ClassFactors(matrix[None].astype(DTYPE), o.data.n_threads, strengths)
-        return self._inverse(factors, strengths, np.zeros((o.n_logits, d)))
+        masses = c.start_masses()
+        matrix = self._covariance + self._ridge / masses.mean()
+        factors = ClassFactors(matrix[None].astype(DTYPE), o.data.n_threads, masses)
+        return self._inverse(factors, masses, np.zeros((o.n_logits, d)))
 
-    def by_class(self, line: Line, rows: int, seed: int) -> GaugeFree:
+    def by_class(self, line: Line, rows: int, seed: int) -> Projected:
         """The block of each class at the line's point, from about so many rows."""
         o = self._objective
         d = o.data.shape[1]
-        drawn, step, n = o.curvature.draw(line, rows, seed)
+        drawn, step, n = o.curvature.sample_rows(line, rows, seed)
         rank = self._rank
         grams = self._rows(step).gram(
             drawn, np.zeros(rank), np.ones(rank + 1), 1 / n, np.zeros(rank + 1)
@@ -124,7 +126,7 @@ class LowRankBlocks:
         means = np.zeros((o.n_logits, d))
         if o.fit_intercept:
             few = drawn.every(MEANS if rows < n else 1)
-            few.rows[:] *= step  # of the whole X
+            few.rows[:] *= step  # of all of X
             weights = np.maximum(few.powers(2), np.finfo(float).tiny)
             means[:] = (o.data.sums(few) / weights[:, None] - o.parameters.shift) * self._units
             means[few.counts == 0] = 0
@@ -133,24 +135,24 @@ class LowRankBlocks:
             totals = np.maximum(grams[:, rank, rank], np.finfo(DTYPE).tiny)
             effective = np.square(n * totals) / np.maximum(drawn.powers(4), np.finfo(float).tiny)
             share = np.maximum(share, rank / (rank + effective))
-        strengths = drawn.totals / n
-        missing = o.curvature.missing(strengths)
+        masses = drawn.totals / n
+        missing = o.curvature.missing(masses)
         blocks = low_rank_blocks(
-            grams, o.fit_intercept, 1 - share, share * strengths + missing,
+            grams, o.fit_intercept, 1 - share, share * masses + missing,
             self._covariance, self._ridge, o.data.n_threads,
         )  # fmt: skip
         o.n_passes += self.cost(int(drawn.counts.sum()) // o.n_logits)
-        return self._inverse(ClassFactors(blocks, o.data.n_threads), strengths + missing, means)
+        return self._inverse(ClassFactors(blocks, o.data.n_threads), masses + missing, means)
 
-    def _inverse(self, factors: ClassFactors, strengths: NDArray, means: NDArray) -> GaugeFree:
+    def _inverse(self, factors: ClassFactors, masses: NDArray, means: NDArray) -> Projected:
         o = self._objective
-        tails = strengths * self._tail + self._tail_ridge
+        tails = masses * self._tail + self._tail_ridge
         tails = np.where(tails > 0, tails, 1.0)
         if not o.fit_intercept:
-            return GaugeFree(o, LowRankFactors(self._basis, factors, tails, o.data.n_threads))
+            return Projected(o, LowRankFactors(self._basis, factors, tails, o.data.n_threads))
         one = 1 / o.parameters.intercept_scale  # what the intercept's column holds
-        intercepts = np.where(strengths > 0, strengths, 1.0) * one**2
-        return GaugeFree(
+        intercepts = np.where(masses > 0, masses, 1.0) * one**2
+        return Projected(
             o,
             LowRankFactors(self._basis, factors, tails, o.data.n_threads, means / one, intercepts),
         )

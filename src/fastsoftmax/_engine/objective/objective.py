@@ -14,18 +14,18 @@ from fastsoftmax._engine.data import (
     SparseData,
     StoredLogits,
 )
-from fastsoftmax._engine.objective.carry import Carry, key_of
 from fastsoftmax._engine.objective.curvature import CURVATURES, HESSIAN_PARAMETERS
 from fastsoftmax._engine.objective.feature_major import FeatureMajor
 from fastsoftmax._engine.objective.l1 import L1
 from fastsoftmax._engine.objective.line import FusedLine, Line, StoredLine
 from fastsoftmax._engine.objective.penalised_line import PenalisedLine
 from fastsoftmax._engine.objective.penalised_weights import PenalisedWeights
-from fastsoftmax._engine.objective.resting import Part, Rows
+from fastsoftmax._engine.objective.shrinking import Part, Rows
 from fastsoftmax._engine.objective.standardised import Standardised
+from fastsoftmax._engine.objective.warm_start import WarmStart, key_of
 
 STORED_BYTES = 256 << 20  # of logits and of their change along a line, each, at most
-STORED = 0.4  # of the memory budget for both
+STORED_LOGITS_SHARE = 0.4  # of the memory budget for both
 LOGITS = 0.6  # of it for three such arrays, without which there is no proximal Newton method
 NEGLIGIBLE = 1e-13  # of F at zero logits: of a lower F the tolerance is no longer a share
 ABSENT = 1e-30  # the probability with which a class begins that has no weight
@@ -64,7 +64,7 @@ class Objective:
     max_memory : int or None
         Bytes for what a solver keeps beyond X and the model. None: 512 MiB or a quarter of X,
         whichever is more.
-    carry : Carry or None
+    warm_start : WarmStart or None
         What an objective of the same data left.
     units : ndarray of shape (d,), optional
         That of each feature in which `data` has it and its weights are penalised.
@@ -93,7 +93,7 @@ class Objective:
         fit_intercept: bool,
         l1_ratio: float = 0.0,
         max_memory: int | None = None,
-        carry: Carry | None = None,
+        warm_start: WarmStart | None = None,
         units: NDArray | None = None,
         l1_factors: NDArray | None = None,
         free: NDArray[np.bool_] | None = None,
@@ -108,7 +108,7 @@ class Objective:
         self.max_memory = max(512 << 20, data.nbytes // 4) if max_memory is None else max_memory
         self._row_space = row_space
         self.n_logits = n_logits
-        #: whether each logit has a logistic function of its own, so that no two have a gauge
+        #: whether each logit has a logistic function of its own, without shift invariance
         self.logistic = n_logits == 1 or targets.dtype == np.uint8
         self.fit_intercept = fit_intercept
         #: features whose weights are not penalised, in order
@@ -130,11 +130,13 @@ class Objective:
                 data = data.to_float64()
             data, told = kind.suited(data, weights, units, fit_intercept, self.penalty)
             # a rotation of features leaves an L2 penalty as it is, if it is that of all of them
-            data = data if l1 or told is not None or len(self.free) else data.folded()
+            data = data if l1 or told is not None or len(self.free) else data.with_merged_features()
         self._exact = self.data = data
         self._copied = 0  # bytes
         self._take(data)
-        self.carry = carry if carry is not None and carry.key == key_of(self) else None
+        self.warm_start = (
+            warm_start if warm_start is not None and warm_start.key == key_of(self) else None
+        )
         self.parameters = kind(self, told) if like is None else like.parameters.of(self)
         self.n_passes = self.parameters.passes  # over X, so far
         self.curvature = CURVATURES[type(data)](self)
@@ -151,10 +153,11 @@ class Objective:
             self.offset = self.logits_of(data)
             self.offset.put(offset)
 
-    def narrow(self) -> None:
-        """Compute in float32 until `widen`, where X is in float64 and there is room for a copy."""
-        if self.l1 is None and self.parameters.narrows:
-            self._take(self.parameters.narrowed(int(self.spare)))
+    def to_float32(self) -> None:
+        """Compute in float32 until `to_float64`, where X is in float64 and there is room for a
+        copy."""
+        if self.l1 is None and self.parameters.fits_float32:
+            self._take(self.parameters.to_float32(int(self.spare)))
             self._copied = self.data.nbytes if self.data is not self._exact else 0
 
     @cached_property
@@ -163,11 +166,11 @@ class Objective:
         return self._exact.to_float64()
 
     @property
-    def narrowed(self) -> bool:
+    def uses_float32(self) -> bool:
         """Whether F or its gradient is computed in float32."""
         return self.data.dtype != np.float64 or self.parameters.dtype != np.float64
 
-    def widen(self) -> None:
+    def to_float64(self) -> None:
         """Compute in float64."""
         self._take(self.data_float64)
         self.parameters.dtype = np.dtype(np.float64)
@@ -223,7 +226,8 @@ class Objective:
 
     @cached_property
     def shares(self) -> NDArray[np.float64]:
-        """Where X is not looked at, the probability of each class, or of each logit's being on."""
+        """The probability of each class, or of each logit's being on, of the intercept-only
+        model."""
         weights = np.ones(len(self.targets)) if self.weights is None else self.weights
         if self.targets.dtype == np.uint8:
             on, off = (np.einsum("n,nk->k", weights, self.targets == i) for i in (1, 0))
@@ -256,8 +260,8 @@ class Objective:
         return -float(np.log(self.typical_share)) * (self.n_logits if self.logistic else 1)
 
     @property
-    def blind_loss(self) -> float:
-        """The loss of the best model that does not look at X: the entropy of the shares."""
+    def null_loss(self) -> float:
+        """The loss of the best intercept-only model: the entropy of the shares."""
         share = self.shares
         share = np.concatenate([share, 1 - share]) if self.logistic else share
         return float(-np.sum(share * log(share)))
@@ -372,7 +376,7 @@ class Objective:
     @property
     def spare(self) -> float:
         """Bytes that stored logits, their change and X in float32 leave of their share."""
-        return STORED * self.max_memory - 2 * self.logits_bytes() - self._copied
+        return STORED_LOGITS_SHARE * self.max_memory - 2 * self.logits_bytes() - self._copied
 
     def logits_bytes(self, n: int | None = None) -> int:
         """Bytes of those of all rows, or of so many, in the precision of X."""

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from fastsoftmax._engine.data import Data, Step, StoredLogits
 from fastsoftmax._engine.objective.penalised_weights import squares
-from fastsoftmax._engine.objective.resting import Rows
+from fastsoftmax._engine.objective.shrinking import Rows
 
 if TYPE_CHECKING:
     from fastsoftmax._engine.objective.objective import Objective
@@ -24,7 +24,7 @@ class Parameters(ABC):
 
     _objective: "Objective"
     spread: NDArray | None = None  # of each feature, its variance, where that is known
-    narrows = False  # whether float32 shows what the features say
+    fits_float32 = False  # whether float32 shows what the features say
 
     @staticmethod
     @abstractmethod

@@ -5,14 +5,14 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.objective.resting import Part
+from fastsoftmax._engine.objective.shrinking import Part
 
 if TYPE_CHECKING:
     from fastsoftmax._engine.objective.objective import Objective
 
-# Of |φ'(0)|, |φ'| at the end of a search, the less the less a look costs: at some rows, at all
-# stored logits, or in a pass. 0.1 for all logits: as many iterations, up to a tenth more time.
-SCOUTING, STORED, PASSING = 0.1, 0.2, 0.8
+# |φ'| at the end of a search, as a share of |φ'(0)|: the less, the less an evaluation costs, on a
+# subsample, on all stored logits, or in a pass (docs/experiments/0016-subsampled-line-search.md).
+NEAR_OF_SUBSAMPLE, NEAR_OF_STORED, NEAR_OF_PASS = 0.1, 0.2, 0.8
 
 
 class Trial(NamedTuple):
@@ -32,13 +32,13 @@ class Path:
         self.part, self._scale, self._every, self.near = part, scale, every, near
         self._parabola = parabola.tolist()
 
-    def tilt(self, slope: float) -> Trial:
-        """Make φ'(0) what it is known to be; φ there."""
-        here = self.at(0.0)
+    def correct_slope(self, slope: float) -> Trial:
+        """Correct φ linearly so that φ'(0) is that of all rows; φ there."""
+        here = self.evaluate(0.0)
         self._parabola[1] += (slope - here.slope) / 2
         return here._replace(slope=slope)
 
-    def at(self, t: float) -> Trial:
+    def evaluate(self, t: float) -> Trial:
         part, rows = self.part, self.part.rows
         value, slope, curvature = part.logits.along(
             part.change, t, rows.targets, rows.weights, self._scale, self._every

@@ -10,7 +10,7 @@ from fastsoftmax._engine.objective.line import StoredLine
 from fastsoftmax._engine.objective.path import Trial
 
 
-class Look(NamedTuple):
+class TwoSided(NamedTuple):
     """φ(t) = F(θ + t·direction), its derivatives to both sides; that of φ' without the L1 part."""
 
     value: float
@@ -26,9 +26,9 @@ class PenalisedLine(StoredLine):
     is not 0.
     """
 
-    def _evaluate(self, t: float | None = None) -> None:
+    def _evaluate_gradient(self, t: float | None = None) -> None:
         self._probabilities = None
-        smooth_value, self.smooth = self._objective.value_and_grad(self.theta, self._whole, t)
+        smooth_value, self.smooth = self._objective.value_and_grad(self.theta, self._all_rows, t)
         self._penalty, self.gradient = self._objective.l1.subgradient(self.smooth, self.theta)
         self.value = smooth_value + self._penalty
         self.places = np.flatnonzero((self.gradient != 0) | (self.theta != 0))
@@ -36,31 +36,31 @@ class PenalisedLine(StoredLine):
     def relabel(self, theta: NDArray) -> None:
         """Take another θ of the same probabilities."""
         self.theta = theta
-        self._evaluate()
+        self._evaluate_gradient()
 
-    def aim(self, direction: NDArray) -> None:
+    def set_direction(self, direction: NDArray) -> None:
         at = np.flatnonzero(direction)
         self._along = self.theta[at], direction[at], self._objective.l1.thresholds(at)
         v, _, thresholds = self._along
         self._still = self._penalty - float(np.sum(thresholds * np.abs(v)))
-        super().aim(direction)
+        super().set_direction(direction)
 
-    def look(self, t: float) -> Look:
+    def evaluate_both_sides(self, t: float) -> TwoSided:
         """φ at t, where it may have a kink."""
-        smooth, (v, d, thresholds) = super().at(t), self._along
+        smooth, (v, d, thresholds) = super().evaluate(t), self._along
         w = v + t * d
         value = smooth.value + self._still + float(np.sum(thresholds * np.abs(w)))
         slope = smooth.slope + float(np.sum(thresholds * np.sign(w) * d))
         jump = float(np.sum(np.where(w == 0, thresholds * np.abs(d), 0.0)))
-        return Look(value, slope - jump, slope + jump, smooth.curvature)
+        return TwoSided(value, slope - jump, slope + jump, smooth.curvature)
 
-    def at(self, t: float) -> Trial:
-        look = self.look(t)
-        return Trial(look.value, look.right, look.curvature)
+    def evaluate(self, t: float) -> Trial:
+        trial = self.evaluate_both_sides(t)
+        return Trial(trial.value, trial.right, trial.curvature)
 
-    def room(self) -> StoredLogits:
-        """Of the logits' size, until the next `aim`."""
-        return self._whole.change
+    def scratch(self) -> StoredLogits:
+        """Of the logits' size, until the next `set_direction`."""
+        return self._all_rows.change
 
     def estimated_gap(self) -> float:
         """A bound on F - F* that holds if what is not penalised is optimal, without a pass.

@@ -58,8 +58,8 @@ def has_minimiser(objective: Objective, theta: NDArray, left: float) -> bool | N
     """Whether F has a minimiser, at a θ where at most so much is left to gain; None if there are
     too many rows, features and classes to tell.
 
-    Whatever separates classes is certain of them there. So there is nothing to solve where the
-    rows that are not certain leave no direction, which is as a rule.
+    Whatever separates classes predicts them confidently there. So there is nothing to solve where
+    the other rows leave no direction, which is as a rule.
     """
     o = objective
     of_classes = 1 if o.logistic else (o.n_logits - 1) ** 2

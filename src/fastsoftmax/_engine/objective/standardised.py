@@ -9,7 +9,7 @@ from fastsoftmax._engine.data import Data, DenseData, Standardisation, Step, Sto
 from fastsoftmax._engine.objective.bulk import bulk
 from fastsoftmax._engine.objective.features import OFFSET, Moments, moments_of
 from fastsoftmax._engine.objective.parameters import Parameters, at
-from fastsoftmax._engine.objective.resting import Rows
+from fastsoftmax._engine.objective.shrinking import Rows
 
 if TYPE_CHECKING:
     from fastsoftmax._engine.objective.objective import Objective
@@ -89,7 +89,7 @@ class Standardised(Parameters):
         )
 
     @property
-    def narrows(self) -> bool:
+    def fits_float32(self) -> bool:
         moments, centred = self.moments, self._objective.fit_intercept
         held = (np.abs(moments.means) <= OFFSET * self.bulk) | self.constant
         return self.finite and moments.held_by_float32(self._data, centred) and bool(held.all())
@@ -99,13 +99,13 @@ class Standardised(Parameters):
 
         Not where another feature is constant, which is left out: that is more than conditioning.
         """
-        carry = objective.carry
-        if carry is None:
+        warm_start = objective.warm_start
+        if warm_start is None:
             return
-        if self.finite and np.array_equal(self.constant, carry.coordinates["constant"]):
-            vars(self).update(carry.coordinates)
+        if self.finite and np.array_equal(self.constant, warm_start.coordinates["constant"]):
+            vars(self).update(warm_start.coordinates)
         else:
-            objective.carry = None
+            objective.warm_start = None
 
     def coordinates(self) -> dict[str, Any]:
         """The change of variables, for a fit to come."""
@@ -130,7 +130,7 @@ class Standardised(Parameters):
         return each[features]
 
     def project(self, theta: NDArray) -> NDArray:
-        """θ without what all classes have in common (their gauge): the loss does not see it."""
+        """θ with the class mean projected out, to which the loss is invariant."""
         return theta.ravel() if self._objective.logistic else self._change.project(theta)
 
     def lengths(self) -> NDArray[np.float64]:
@@ -149,11 +149,11 @@ class Standardised(Parameters):
             self.found[key] = np.sqrt(squares / max(squares.mean(), np.finfo(float).tiny))
         return self.found[key]
 
-    def narrowed(self, most: int) -> DenseData:
+    def to_float32(self, most: int) -> DenseData:
         """X in float32, for all objectives that share these coordinates, or as it is."""
-        if "narrowed" not in self.found:
-            self.found["narrowed"] = self._data.narrowed(most)
-        return self.found["narrowed"]
+        if "float32" not in self.found:
+            self.found["float32"] = self._data.to_float32(most)
+        return self.found["float32"]
 
     def of_model(self, coef: NDArray, intercept: NDArray) -> NDArray:
         """θ of weights (K, D) and intercepts (K,)."""

@@ -130,12 +130,12 @@ def choose(objective: "Objective", line: "PenalisedLine", most: int) -> list[NDA
     for k in range(objective.n_logits):
         mine = classes == k
         on, off = features[mine & active], features[mine & ~active]
-        room = max(LEAST, len(on))
+        most_new = max(LEAST, len(on))
         if len(on) + min(len(off), LEAST) > most:  # not all with weights, so that others may enter
-            on, off, candidates, room = features[:0], features[mine], mine, most
+            on, off, candidates, most_new = features[:0], features[mine], mine, most
         else:
-            candidates, room = mine & ~active, min(room, most - len(on))
-        chosen.append(np.concatenate([on, steepest(off, steepness[candidates], room)]))
+            candidates, most_new = mine & ~active, min(most_new, most - len(on))
+        chosen.append(np.concatenate([on, steepest(off, steepness[candidates], most_new)]))
     return chosen
 
 

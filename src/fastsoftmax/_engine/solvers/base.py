@@ -82,7 +82,7 @@ LATELY = 4  # iterations, at least, that tell how F goes on
 EPSILON = 1e-16
 BEYOND = 0.1  # of the tolerance: a bound by rounding alone, above which float64 proves nothing
 VANISHING = -0.5  # relative change of a probability by Newton's step: below it, it goes on to 0
-SEPARATED = 1e-5  # of the loss of a model blind to X: an unpenalised loss this low may go on to 0
+SEPARATED = 1e-5  # of the null loss: an unpenalised loss this low may go on to 0
 # Proofs in float64 that may show more to be left than they should: as a rule, while a probability
 # goes on to 0 and nothing tells whether that ends, and while it does though that is known to end.
 FAILURES = 10
@@ -148,7 +148,7 @@ class Run:
         self.objective, self.options = objective, options
         self.result = Result(theta)
         self._began = time.perf_counter()
-        self._told = 0  # iterations
+        self._notified = 0  # iterations
         self._failures, self._most_failures = 0, FAILURES
         self._separable = False  # whether the last proof failed since probabilities go on to 0
         self._asked, self._minimiser = False, None  # whether F has one, None if nothing tells
@@ -157,8 +157,8 @@ class Run:
     def n_iter(self) -> int:
         return len(self.result.history)
 
-    def note(self, value: float, gradient: NDArray, *, again: bool = False) -> None:
-        """The end of an iteration; again, what came after it."""
+    def record(self, value: float, gradient: NDArray, *, again: bool = False) -> None:
+        """Record the end of an iteration; again, what came after it."""
         gap = self.result.history[-1].gap if again else math.nan
         iteration = Iteration(
             value,
@@ -171,8 +171,8 @@ class Run:
             self.result.history.pop()
         self.result.history.append(iteration)
 
-    def lift(self, value: float) -> None:
-        """What was noted below F at a later point was noted while rows were not looked at."""
+    def raise_history(self, value: float) -> None:
+        """Raise to a later F what was recorded below it, while rows were inactive."""
         history = self.result.history
         for i in reversed(range(len(history))):
             if history[i].objective >= value:
@@ -185,9 +185,9 @@ class Run:
         What was recorded in float32 is corrected by what its last value was off, and what rounding
         has added to all classes alike is taken away: it adds to the penalty alone.
         """
-        if not self.objective.narrowed:
+        if not self.objective.uses_float32:
             return None
-        self.objective.widen()
+        self.objective.to_float64()
         precise = self.objective.line(self.objective.parameters.project(line.theta))
         off, history = precise.value - line.value, self.result.history
         if math.isfinite(off):
@@ -199,11 +199,11 @@ class Run:
         self.result.stop, self._failures = None, 0
         return self.increase_precision(line) or line
 
-    def tell(self, theta: NDArray, left: float) -> None:
-        """Who watches of the last iteration, with an estimate of what is left to gain there."""
-        if not self.n_iter or self._told == self.n_iter:
+    def notify(self, theta: NDArray, left: float) -> None:
+        """Notify the callback of the last iteration, with an estimate of what is left to gain."""
+        if not self.n_iter or self._notified == self.n_iter:
             return
-        self._told = self.n_iter
+        self._notified = self.n_iter
         last = self.result.history[-1]
         gap = left / last.objective if last.objective > 0 else 0.0
         self.result.history[-1] = last = Iteration(*last[:-1], gap)
@@ -232,7 +232,7 @@ class Run:
 
         F is positive, so that it bounds the gap itself. Where no bound is possible, without a
         penalty or beyond float64, the exact Newton step shows that next to nothing is left to gain.
-        Where weights are not penalised and F looks as if it had no minimiser, it has to have one.
+        Where weights are not penalised and F seems to have no minimiser, it has to have one.
         """
         if certificate is None:
             return False
@@ -259,9 +259,9 @@ class Run:
             self._most_failures = STEPS_TO_ZERO if exists is None else STEPS_TO_END
         if ends and not self._separable:
             result.converged, result.stop, result.gap_bound = True, None, bound
-            result.certified = bound <= wanted
+            result.certified = bool(bound <= wanted)
         # with an L1 penalty the solver sees by itself whether it gets on
-        counts = not (o.narrowed or result.converged) and (self._separable or not o.l1)
+        counts = not (o.uses_float32 or result.converged) and (self._separable or not o.l1)
         self._failures += counts
         return result.converged
 
@@ -275,7 +275,7 @@ class Run:
     def separated(self, line: Line) -> bool:
         """Whether the loss is so low since classes are separated, or seem to be."""
         o, value = self.objective, line.value
-        if o.penalty or o.l1 or value > SEPARATED * o.blind_loss:
+        if o.penalty or o.l1 or value > SEPARATED * o.null_loss:
             return False
         return separates(o, value) or not self.has_minimiser(line.theta, math.inf)
 
@@ -305,7 +305,7 @@ class Run:
         if not (result.converged or certificate is None or self.proves(certificate)):
             result.gap_bound = certificate.bound
         if self.n_iter:  # what the certificate changed belongs to the last iteration
-            self.note(result.value, line.gradient, again=True)
+            self.record(result.value, line.gradient, again=True)
         return result
 
 

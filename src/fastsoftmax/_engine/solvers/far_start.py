@@ -32,5 +32,5 @@ def far_start(objective: Objective, theta: NDArray) -> NDArray:
         t = search(line, model.value, slope, 1.0, rounding=ROUNDING)
         if t is None:
             break
-        model.go(model.theta + t * direction)
+        model.set_theta(model.theta + t * direction)
     return model.theta

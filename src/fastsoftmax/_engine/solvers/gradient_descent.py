@@ -23,7 +23,7 @@ def minimize_gd(objective: Objective, theta: NDArray, options: Options) -> Resul
 
     A proof is tried where ‖∇F‖²/L, or the bound from a ridge, is within the tolerance.
     """
-    objective.widen()
+    objective.to_float64()
     run = Run(objective, theta, options)
     lipschitz = objective.curvature.lipschitz()
     value, gradient = objective.value_and_grad(theta)
@@ -31,7 +31,7 @@ def minimize_gd(objective: Objective, theta: NDArray, options: Options) -> Resul
     while np.isfinite(value) and np.isfinite(lipschitz):
         square = dot(gradient, gradient, objective.data.n_threads)
         left = square / lipschitz
-        run.tell(theta, left)
+        run.notify(theta, left)
         if run.n_iter == options.max_iter or run.result.halted:
             break
         wanted = run.tolerance(value)
@@ -42,7 +42,7 @@ def minimize_gd(objective: Objective, theta: NDArray, options: Options) -> Resul
                 return run.end(line)
         theta = theta - gradient / lipschitz
         value, gradient = objective.value_and_grad(theta)
-        run.note(value, gradient)
+        run.record(value, gradient)
     line = objective.line(theta)
     if not np.isfinite(lipschitz):
         run.result.stop = OVERFLOW

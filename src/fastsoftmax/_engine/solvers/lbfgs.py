@@ -1,7 +1,7 @@
 """L-BFGS, plain or preconditioned (Nocedal 1980; Nocedal & Wright, Numerical Optimization, 7.2).
 
 The preconditioner M is the identity for plain L-BFGS. The history is kept when M changes, unless M
-is all of the Hessian; of that one step tells the length of the next.
+is the joint Hessian; then the length of a step predicts that of the next.
 """
 
 import math
@@ -18,10 +18,8 @@ from fastsoftmax._engine.solvers.history import History
 from fastsoftmax._engine.solvers.line_search import search
 from fastsoftmax._engine.solvers.proof import LAST_PRODUCTS, PRODUCTS, Solve, prove
 
-FIRST_CHANGE = (
-    10.0  # of any logit by the first step, at most: nothing is known of the curvature yet
-)
-FURTHER = 10.0  # than where they are asked first, some rows are believed: they may be separable
+FIRST_CHANGE = 10.0  # of any logit by the first step, at most: the curvature is not known yet
+FURTHER = 10.0  # times the first step, the subsample is followed at most: it may be separable
 ROUGH = 1e-7  # of F, left to gain, down to which float32 shows the way
 WAYS_BACK = [0.5**i for i in range(8)]  # 1, to where F was known, and shorter ones
 
@@ -32,7 +30,7 @@ class Preconditioner(Protocol):
     since: int  # the iteration at which M was last renewed
     factor: float  # times ½|gᵀd| is within the tolerance when a proof is tried
     forgets: bool  # whether pairs of before go when it is renewed
-    whole: bool  # whether M is all of the Hessian: then it needs neither γ nor pairs of before
+    joint: bool  # whether M is the joint Hessian: then it needs neither γ nor pairs of before
 
     def update(self, line: Line, n_iter: int) -> bool: ...
 
@@ -43,7 +41,7 @@ class Identity:
     """No preconditioning."""
 
     factor = 100.0
-    whole = forgets = False
+    joint = forgets = False
     since = 0
 
     def update(self, line: Line, n_iter: int) -> bool:
@@ -81,7 +79,7 @@ def descend(
     fresh = True  # whether the logits come straight from θ
 
     def inverse_hessian(vector: NDArray) -> NDArray:
-        return -pairs.direction(vector, preconditioner.solve, not preconditioner.whole)
+        return -pairs.direction(vector, preconditioner.solve, not preconditioner.joint)
 
     while True:
         if not math.isfinite(line.value) and (precise := run.increase_precision(line)):
@@ -92,9 +90,9 @@ def descend(
             direction = -inverse_hessian(line.gradient)
             slope = dot(line.gradient, direction)
             left = max(preconditioner.factor / 2 * abs(slope), run.trend(preconditioner.since))
-            run.tell(line.theta, left)
+            run.notify(line.theta, left)
             tolerance = run.tolerance(line.value)
-            rough = objective.narrowed and (options.tol < ROUGH or not objective.penalty)
+            rough = objective.uses_float32 and (options.tol < ROUGH or not objective.penalty)
             enough = max(tolerance, ROUGH * line.value) if rough else tolerance
             if left <= enough and (pairs or run.n_iter == 0) and not run.result.halted:
                 if rough:
@@ -102,8 +100,8 @@ def descend(
                     continue
                 # the logits of far rows drift by more than others
                 if not line.complete or (not fresh and len(objective.curvature.few_far)):
-                    line.recompute()
-                    fresh = look(line, run)
+                    line.verify_logits()
+                    fresh = undo_ascent(line, run)
                     continue
                 most = min(PRODUCTS, options.max_iter)
                 proof = prove(objective, line, direction, inverse_hessian, tolerance, most)
@@ -111,8 +109,8 @@ def descend(
                     break
                 if proof.certificate is not None:  # it shows less than the estimate promised
                     if not fresh:
-                        line.recompute()
-                        fresh = look(line, run)
+                        line.verify_logits()
+                        fresh = undo_ascent(line, run)
                         continue
                     if precise := run.increase_precision(line):
                         line = precise
@@ -123,38 +121,38 @@ def descend(
         if stop:
             run.result.stop = stop
             break
-        if line.settle():
-            fresh = look(line, run)
+        if line.update_active_rows():
+            fresh = undo_ascent(line, run)
             continue
         before = line.gradient
-        line.aim(direction)
-        known = t if t and preconditioner.whole and pairs else 1.0
+        line.set_direction(direction)
+        known = t if t and preconditioner.joint and pairs else 1.0
         first = first_step(line, slope, run.n_iter == 0, known, rounding=objective.rounding)
         t = search(line, line.value, slope, first, rounding=objective.rounding)
         if t is None:
-            # nothing that float arithmetic can see goes down this way: is it the rows that were
-            # asked, the logits, or what the history believes?
-            if line.drifts and not line.cheap:
-                line.move(0.0)
+            # nothing that float arithmetic can see goes down this way: is it the
+            # subsample, the logits, or the history?
+            if line.incremental_logits and not line.evaluation_is_free:
+                line.step(0.0)
                 fresh = False
             elif precise := run.increase_precision(line):
                 line, fresh = precise, True
             elif not fresh:
-                line.recompute()
-                fresh = look(line, run)
+                line.verify_logits()
+                fresh = undo_ascent(line, run)
             elif pairs:
                 pairs.clear()
             else:
                 run.result.stop = ROUNDED
                 break
             continue
-        line.move(t)
-        fresh = not line.drifts
+        line.step(t)
+        fresh = not line.incremental_logits
         pairs.push(t, direction, before, line.gradient)
-        run.note(line.value, line.gradient)
+        run.record(line.value, line.gradient)
     if not (run.result.converged or fresh) and math.isfinite(line.value):
-        line.recompute()
-        look(line, run)
+        line.verify_logits()
+        undo_ascent(line, run)
     return line, inverse_hessian
 
 
@@ -168,34 +166,34 @@ def finish(run: Run, line: Line, inverse_hessian: Solve) -> Result:
     return run.end(line, proof.certificate)
 
 
-def look(line: Line, run: Run) -> bool:
-    """All rows have been looked at: if F turns out to have risen, go back to where it is least.
+def undo_ascent(line: Line, run: Run) -> bool:
+    """All rows have been evaluated: if F turns out to have risen, go back to where it is least.
 
     Whether the logits still come straight from θ.
     """
-    risen = line.risen is not None
-    if risen:
-        line.aim(line.risen)
-        line.move(min(WAYS_BACK, key=lambda t: line.at(t).value))
-    run.lift(line.value)
-    return not risen
+    ascent_detected = line.way_back is not None
+    if ascent_detected:
+        line.set_direction(line.way_back)
+        line.step(min(WAYS_BACK, key=lambda t: line.evaluate(t).value))
+    run.raise_history(line.value)
+    return not ascent_detected
 
 
-def first_step(line: Line, slope: float, blind: bool, t: float, *, rounding: float) -> float:
-    """The step to look at first: t, or what some rows say.
+def first_step(line: Line, slope: float, is_first: bool, t: float, *, rounding: float) -> float:
+    """The step to evaluate first: t, or the minimum of a subsample.
 
     Or less, where nothing is known of the curvature yet and logits would change by a lot.
     """
-    if blind:
+    if is_first:
         reach = line.reach()
         known = FIRST_CHANGE / max(reach, 1e-300) if np.isfinite(reach) else 0.0
         t = min(1.0, known or 1 / float(np.abs(line.gradient).sum()))
-    scout = line.scout()
-    if scout is None:
+    subsample = line.subsample()
+    if subsample is None:
         return t
-    here = scout.tilt(slope)
+    here = subsample.correct_slope(slope)
     newton = -slope / here.curvature if here.curvature > 0 else np.inf
     if np.isfinite(newton):
-        t = min(t, newton) if blind else newton
-    found = search(scout, here.value, slope, t, rounding=rounding) or t
+        t = min(t, newton) if is_first else newton
+    found = search(subsample, here.value, slope, t, rounding=rounding) or t
     return min(found, FURTHER * t)

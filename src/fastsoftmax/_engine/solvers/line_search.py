@@ -11,7 +11,7 @@ from fastsoftmax._engine.objective.line import Line
 from fastsoftmax._engine.objective.path import Path
 
 TRIALS = 40
-STRETCH = 10.0  # a step grows by this much at most from one look to the next
+STRETCH = 10.0  # a step grows by this much at most from one evaluation to the next
 
 
 def search(
@@ -31,7 +31,7 @@ def search(
     ceiling = value + rounding * abs(value)
     low, low_slope, high, high_slope = 0.0, slope, inf, nan
     for _ in range(TRIALS):
-        value, derivative, curvature = path.at(t)
+        value, derivative, curvature = path.evaluate(t)
         lowered = value <= ceiling
         if lowered and abs(derivative) <= target:
             return t

@@ -12,16 +12,15 @@ from fastsoftmax._engine.solvers.base import ROUNDED, Options, Result, Run, regi
 from fastsoftmax._engine.solvers.far_start import far_start
 from fastsoftmax._engine.solvers.line_search import search
 
-# |φ'| at the end of a search, as a share of |φ'(0)|. A trial costs little beside a Hessian, and
-# where rows are predicted with confidence φ is exponential: two classes of 16 rows and 768 features
-# take 3, 5, 6 and 7 iterations at C = 1, 1e3, 1e6 and 1e8, with 0.2 they take 5, 8, 11 and 13.
+# |φ'| at the end of a search, as a share of |φ'(0)|. A trial costs little beside a Hessian, and φ
+# is exponential where rows are confidently predicted (docs/experiments/0027-newton-and-auto.md).
 NEAR = 0.01
 
 
 @register("newton", needs=("smooth", "hessian"))
 def minimize_newton(objective: Objective, theta: NDArray, options: Options) -> Result:
     """Newton's method: few iterations, each of up to (K + 1) D passes."""
-    objective.widen()
+    objective.to_float64()
     run = Run(objective, theta, options)
     return descend(run, objective.line(far_start(objective, theta)))
 
@@ -33,7 +32,7 @@ def descend(run: Run, line: Line) -> Result:
     while np.isfinite(line.value):
         direction = -objective.curvature.solve_hessian(line)
         slope = dot(line.gradient, direction)
-        run.tell(line.theta, abs(slope) / 2)
+        run.notify(line.theta, abs(slope) / 2)
         if abs(slope) / 2 <= run.tolerance(line.value) and run.proves(
             certify(objective, line.theta, direction)
         ):
@@ -41,13 +40,13 @@ def descend(run: Run, line: Line) -> Result:
         if stop := run.stops(line):
             run.result.stop = stop
             break
-        line.aim(direction)
+        line.set_direction(direction)
         t = search(line, line.value, slope, 1.0, rounding=objective.rounding, near=NEAR)
         if t is None:
             run.result.stop = ROUNDED
             break
         line.restart(line.theta + t * direction)
-        run.note(line.value, line.gradient)
+        run.record(line.value, line.gradient)
     else:
         run.result.stop = run.stops(line)
         return run.end(line)

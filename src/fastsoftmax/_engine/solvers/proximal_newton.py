@@ -1,4 +1,4 @@
-"""Proximal Newton method for an L1 penalty (Lee, Sun & Saunders 2014), in two steps an iteration.
+"""Proximal Newton method for an L1 penalty (Lee, Sun & Saunders 2014), in two steps per iteration.
 
 1. *Support.* A model of the loss with a block of the Hessian for each class, and the penalty as it
    is, are minimised by coordinate descent on a working set: all weights that are not 0 and of the
@@ -7,29 +7,13 @@
    conjugate gradients on exact products with the Hessian, the model being the preconditioner.
    Weights that would change sign become 0, and the others make up for it.
 
-The blocks leave out how the classes depend on each other; step 2 has it. What is a gauge to L2 is
-none to L1: adding a number to all classes' weights of a feature changes the penalty alone, so that
-the best number, a median, is subtracted for nothing (`objective/l1.py`). Where steps are much
+The blocks leave out how the classes depend on each other; step 2 has it. Adding a number to all
+classes' weights of a feature changes the penalty alone, so that the best number, a median, is
+subtracted at no cost (`objective/l1.py`). Where steps are much
 shorter than what a model proposes, as for nearly separable classes, whose curvature vanishes, the
 next is damped.
 
-Compared, in passes over X until the duality gap is 1e-6 of F, prototypes, C = 1 and L1 alone; or
-the gap after so many. "letter" is standardised.
-
-| | letter | MNIST, 5000 rows | 20 Newsgroups |
-|---|---|---|---|
-| coordinate descent on class blocks, exact line search | 2e-2 at 150 | 2e-2 at 100 | |
-| the same + Anderson's extrapolation of 5 points | 2e-3 at 150 | | |
-| coordinate descent on the whole Hessian of the set | 9 + 9 Hessians | 2e-6 at 30 + 30 | |
-| both steps, residual on the face to 0.1 | 210 | 253 | |
-| to 0.3 | 158 | 174 | 164 with Grams, 91 with diagonals |
-| to sqrt(decrement / F) | 690 | 328 | |
-| l1_ratio = 0.5, with the median taken out | 52 | | 12 with diagonals |
-| without | 744 | | |
-
-The Hessian of the whole set has the fewest iterations, but its size is the square of the support:
-408 weights for letter, 46 000 for 20 Newsgroups at l1_ratio = 0.5, C = 10. Not tried: features as
-coordinates, with all classes at once; pairs of L-BFGS in the metric of the descent.
+Variants compared: docs/experiments/0033-proximal-newton.md.
 """
 
 import numpy as np
@@ -49,11 +33,11 @@ BEYOND = 1 + 1e-9  # times the way there
 CROSSINGS = 0.2  # of these weights, that may change sign
 TRIALS = 30
 NEGLIGIBLE = 1e-20  # of F, which is no reason to go farther
-CHANGE = 30.0  # of any logit by the step that is looked at first, at most
+CHANGE = 30.0  # of any logit by the step that is evaluated first, at most
 SHORT = 0.25  # a step less than this part of what the model proposes damps the next model,
 FIRST_DAMPING = 1e-3  # beginning with this,
 HARDER = 10.0  # and so much more each time,
-SOFTER = 4.0  # and so much less after each whole step,
+SOFTER = 4.0  # and so much less after each unit step,
 LEAST_DAMPING = 1e-7  # until it is none
 GIVEN_UP = 8  # iterations in which neither F falls nor the bound, before the end
 SHARE = 0.1  # of the tolerance that the residual of the step may leave to the bound
@@ -73,7 +57,7 @@ def minimize_proximal(objective: Objective, theta: NDArray, options: Options) ->
         # where features are free, a step has to show that no probability goes on to 0
         if gap <= wanted and not len(objective.free):
             run.proves(certify(objective, line.theta, nothing))
-        run.tell(line.theta, gap)
+        run.notify(line.theta, gap)
         if run.result.converged:
             break
         falls = lowest - line.value > objective.rounding * line.value
@@ -88,17 +72,17 @@ def minimize_proximal(objective: Objective, theta: NDArray, options: Options) ->
         if model is None or not model.serves(line):
             model = model_for(objective, line, options.seed + run.n_iter)
         model.damp(damping * min(1.0, line.value / at_zero))  # as curvature falls with the loss
-        first = walk(line, model.set.step(model.descend(line)), objective.rounding)
+        first = search_along(line, model.set.step(model.descend(line)), objective.rounding)
         centre(objective, line)
         direction, products, left = on_face(line, model, most, wanted)
         most = max(most, products)
         if left <= wanted and run.proves(certify(objective, line.theta, direction)):
-            run.note(line.value, line.gradient)
-            run.tell(line.theta, run.result.gap_bound)
+            run.record(line.value, line.gradient)
+            run.notify(line.theta, run.result.gap_bound)
             break
-        second = walk(line, direction, objective.rounding)
+        second = search_along(line, direction, objective.rounding)
         damping = next_damping(damping, min(first, second))
-        run.note(line.value, line.gradient)
+        run.record(line.value, line.gradient)
     if run.result.converged:
         return run.end(line)
     if not np.isfinite(line.value):
@@ -221,27 +205,27 @@ def next_damping(damping: float, t: float) -> float:
     return damping if damping >= LEAST_DAMPING else 0.0
 
 
-def walk(line: PenalisedLine, direction: NDArray, rounding: float) -> float:
-    """Aim the line along the direction and go as far as F falls, about; how far."""
+def search_along(line: PenalisedLine, direction: NDArray, rounding: float) -> float:
+    """Set the direction and step to about where F is least along it; the step."""
     if direction.any():
-        line.aim(direction)
-    return go(line, direction, rounding)
+        line.set_direction(direction)
+    return step_along(line, direction, rounding)
 
 
-def go(line: PenalisedLine, direction: NDArray, rounding: float) -> float:
-    """Go along the direction, along which the line is aimed, as far as F falls, about; how far.
+def step_along(line: PenalisedLine, direction: NDArray, rounding: float) -> float:
+    """Step to about where F is least along the direction that is set; the step.
 
     By slopes, which are good to full precision where differences of F are not. A unit step comes
     first: it is the one that makes weights 0.
     """
     if not direction.any():
         return 1.0
-    slope = line.look(0.0).right
+    slope = line.evaluate_both_sides(0.0).right
     if not slope < 0:
         return 0.0
     t = step_length(line, slope, min(1.0, CHANGE / max(line.reach(), 1e-300)), rounding)
     if t:
-        line.move(t)
+        line.step(t)
     return t
 
 
@@ -250,16 +234,16 @@ def step_length(line: PenalisedLine, slope: float, t: float, rounding: float) ->
     target, ceiling = ENOUGH * abs(slope), line.value + rounding * abs(line.value)
     low, low_slope, high, high_slope = 0.0, slope, np.inf, np.nan
     for _ in range(TRIALS):
-        look = line.look(t)
-        lowered = look.value <= ceiling
-        if lowered and look.left <= target and look.right >= -target:
+        trial = line.evaluate_both_sides(t)
+        lowered = trial.value <= ceiling
+        if lowered and trial.left <= target and trial.right >= -target:
             return t
-        if lowered and look.right < 0:
-            low, low_slope = t, look.right
+        if lowered and trial.right < 0:
+            low, low_slope = t, trial.right
         else:
-            high, high_slope = t, look.left
+            high, high_slope = t, trial.left
         if np.isinf(high):
-            if -look.right * t <= NEGLIGIBLE * abs(line.value):
+            if -trial.right * t <= NEGLIGIBLE * abs(line.value):
                 return t
             t *= 2
             continue

@@ -2,16 +2,11 @@
 
 A fold is a mask on the weights of the rows, so that X, its moments and coordinates serve them all.
 Along C a fit starts where the last two point, W being about linear in log C, or from the last if F
-is less there; M is that of the fit before. Measured: MNIST's first 20000 rows, five folds, C = 1e-4
-to 1e4, float32, seconds to a gap of 1e-6: cold fits one by one 34.5; from the last C 28;
-extrapolated 16.4; with the error of the fold before added to that 16.4. To a gap of 1e-4, M built
-anew for each fit 15.4, taken from the fold before 11.7, from the fit before 11.0. Nor do these pay:
-to start from the fit of all rows (36), with its pairs of L-BFGS (19, not 18, without C = 1e4).
-Since rows rest and are drawn by their lengths, 6.2 to 7.1, and 19.8 to 22.2 one by one.
+is less there; M is that of the fit before.
 
-To serve several folds by a pass does not pay where it is bound by arithmetic: 50 logits take 9.6 ms
-where 10 take 1.84. It does with one logit: five take 1.28 ms, one 1.16. So the folds of two classes
-are logits of one objective, each of which does not know what the rows left out should be.
+One pass for several folds does not pay where it is bound by arithmetic. It does with one logit: the
+folds of two classes are logits of one objective, and the targets of the rows left out are missing.
+Measurements: docs/experiments/0036-cross-validation-paths.md.
 """
 
 from collections.abc import Callable
@@ -23,12 +18,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine import solvers
-from fastsoftmax._engine.objective import Objective, carry_of
+from fastsoftmax._engine.objective import Objective, warm_start_of
 from fastsoftmax._linear.problem.problem import Problem
 from fastsoftmax._linear.problem.targets import class_totals
 from fastsoftmax._validation import folds as check_folds
 
-UNKNOWN = 2  # of a switch
+MISSING = 2  # of an indicator
 
 
 class Fit(NamedTuple):
@@ -69,10 +64,10 @@ def fit_folds(
     once = all(mask.max() <= 1 for mask in masks)  # no row more than once in a fold
     together = problem.targets.n_logits == 1 and codes.ndim == 1 and not problem.l1_ratio and once
     if together:
-        switches = np.stack([np.where(mask > 0, codes, UNKNOWN) for mask in masks], axis=1)
+        indicators = np.stack([np.where(mask > 0, codes, MISSING) for mask in masks], axis=1)
         problem = problem._replace(
             targets=problem.targets._replace(
-                values=np.ascontiguousarray(switches, np.uint8), n_logits=len(masks)
+                values=np.ascontiguousarray(indicators, np.uint8), n_logits=len(masks)
             )
         )
     # its scales are those of the strongest penalty: features whose scale is their own, far below
@@ -96,12 +91,12 @@ def fit_in_turn(
 ) -> None:
     """Fold by fold."""
     paths: list[list[NDArray]] = [[] for _ in masks]
-    carry = None
+    warm_start = None
     for C in np.unique(Cs):
         for i, mask in enumerate(masks):
-            objective = problem.objective(float(C), only=mask, carry=carry, like=base)
+            objective = problem.objective(float(C), only=mask, warm_start=warm_start, like=base)
             result = minimum(problem, objective, paths[i])
-            carry = carry_of(objective)
+            warm_start = warm_start_of(objective)
             coef, intercept = objective.model(result.theta)
             done(
                 Fit(

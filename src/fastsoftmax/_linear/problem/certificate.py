@@ -89,7 +89,7 @@ class Proof:
         self._objective = objective = problem.objective(C)
         if not objective.parameters.finite:
             problem.rows.require_finite()
-        objective.widen()
+        objective.to_float64()
         self._theta = objective.of_model(coef, intercept)
         self._line = objective.line(self._theta)
         # weights that change no logit, as of constant features, are not in θ

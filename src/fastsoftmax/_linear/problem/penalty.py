@@ -10,10 +10,7 @@ from fastsoftmax._engine.data import Data, RowSpace, SparseBlocks, SparseData, r
 from fastsoftmax._linear.problem.targets import Targets
 
 # The Gram matrix of n rows takes n² D / 2 multiply-adds, a pass over X 2 n D K, and where the
-# penalty is strong a fit takes few passes. Time without a row space over that with it, one thread,
-# C = 1e-3 / 1 / 1e3: 100 x 200 (K = 10) 1.5 / 1.8 / 2.0, 250 x 500 (2) 1.2 / 1.8 / 2.4, 400 x 800
-# (10) 0.9 / 1.2 / 1.0, 400 x 600 (10) 0.7 / 1.1 / 0.9, 250 x 275 (2) 0.8 / 0.7 / 0.7; C = 1e-3:
-# 512 x 4096 (2) 0.98, 1000 x 5000 (3) 0.5.
+# penalty is strong a fit takes few passes: docs/experiments/0032-row-space.md
 WIDE = 2  # times as many features as rows
 ROWS, ROWS_PER_LOGIT = 256, 16  # at most
 FEW_ROWS = 64  # of a sparse X, or no more than its rows have entries on average

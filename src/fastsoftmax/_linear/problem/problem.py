@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastsoftmax._engine import solvers
 from fastsoftmax._engine.data import RowSpace
-from fastsoftmax._engine.objective import Carry, Objective
+from fastsoftmax._engine.objective import Objective, WarmStart
 from fastsoftmax._linear.problem.penalty import Penalised, penalised_units, row_space_of
 from fastsoftmax._linear.problem.rows import Rows, rows_of
 from fastsoftmax._linear.problem.targets import Targets, targets_of
@@ -40,7 +40,7 @@ class Problem(NamedTuple):
         C: float,
         *,
         only: NDArray[np.float64] | None = None,
-        carry: Carry | None = None,
+        warm_start: WarmStart | None = None,
         like: Objective | None = None,
     ) -> Objective:
         """F for this C, the weights of the rows times `only`."""
@@ -51,7 +51,7 @@ class Problem(NamedTuple):
         return Objective(
             self.rows.data, targets.values, targets.n_logits, weights=weights, C=C,
             l1_ratio=self.l1_ratio, fit_intercept=self.fit_intercept, max_memory=self.max_memory,
-            carry=carry, offset=self.offset, row_space=self.row_space, like=like,
+            warm_start=warm_start, offset=self.offset, row_space=self.row_space, like=like,
             **self.penalised._asdict(),
         )  # fmt: skip
 

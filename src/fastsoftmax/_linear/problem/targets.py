@@ -13,14 +13,16 @@ class Targets(NamedTuple):
     """What the rows should be.
 
     Codes of labels, int32 (n,); probabilities (n, K), or (n, 1) of the second of two classes; or
-    switches, uint8 (n, K), one for each of several labels a row.
+    indicators, uint8 (n, K), one for each of several labels per row.
     """
 
     values: NDArray
     classes: NDArray
     weights: NDArray[np.float64] | None  # of the rows: those given, times events, times classes'
     n_logits: int
-    plain: NDArray  # codes, shares of all classes or switches, before weights of classes and so on
+    plain: (
+        NDArray  # codes, shares of all classes or indicators, before weights of classes and so on
+    )
     plain_weights: NDArray[np.float64] | None
 
 

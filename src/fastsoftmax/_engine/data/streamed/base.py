@@ -86,11 +86,11 @@ class BlocksData(ABC):
         """Of no use: what is read is not kept."""
         return b""
 
-    def folded(self) -> Self:
-        """Itself: to fold features takes all rows at once."""
+    def with_merged_features(self) -> Self:
+        """Itself: merging features takes all rows at once."""
         return self
 
-    def narrowed(self, most: int) -> Self:
+    def to_float32(self, most: int) -> Self:
         """Itself: blocks are not copied."""
         return self
 

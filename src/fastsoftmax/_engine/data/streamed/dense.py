@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from fastsoftmax._engine.data.dense import WIDE_BYTES, DenseData, Gradients
 from fastsoftmax._engine.data.stored_logits import Draw, Step, StoredLogits
 from fastsoftmax._engine.data.streamed.base import BlocksData, Read, ahead
-from fastsoftmax._runtime.dtypes import widened
+from fastsoftmax._runtime.dtypes import as_numpy
 
 
 class DenseBlocks(BlocksData):
@@ -73,7 +73,7 @@ class DenseBlocks(BlocksData):
         """As `DenseData.centred`, block by block."""
         shift = self.as_stored(shift)
         return DenseBlocks(
-            lambda: (widened(X).astype(np.float64) - shift for X in self._read()), self.shape,
+            lambda: (as_numpy(X).astype(np.float64) - shift for X in self._read()), self.shape,
             np.dtype(np.float64), self.nbytes, self.n_threads, self._workspace,
             feature_scale=self._feature_scale,
         )  # fmt: skip

@@ -1,7 +1,7 @@
 """Sparse X in blocks of rows.
 
 By columns a block is laid out anew in each pass that needs it so, which is about as much work as
-the gradient itself. To keep the columns would be to keep X, and features are not folded: which of
+the gradient itself. To keep the columns would be to keep X, and features are not merged: which of
 them one row alone has is known when all rows were seen.
 """
 
@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from fastsoftmax._engine.data.merged_features import Fold
+from fastsoftmax._engine.data.merged_features import Merger
 from fastsoftmax._engine.data.sparse import SparseData, some_rows, with_changed, with_scaled
 from fastsoftmax._engine.data.stored_logits import StoredLogits
 from fastsoftmax._engine.data.streamed.base import BlocksData, Read, ahead
@@ -47,7 +47,7 @@ class SparseBlocks(BlocksData):
         Entries of all blocks.
     """
 
-    fold: Fold | None = None
+    merger: Merger | None = None
 
     def __init__(self, *args: Any, nnz: int, **more: Any) -> None:
         super().__init__(*args, **more)

@@ -8,7 +8,7 @@ from fastsoftmax._engine.linalg.memory import empty
 from fastsoftmax._runtime.threads import team
 
 
-def coupled(
+def assemble_joint_hessian(
     grams: NDArray,
     shared: NDArray,
     shares: NDArray[np.float64],

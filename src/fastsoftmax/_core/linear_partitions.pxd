@@ -1,36 +1,16 @@
 """W that stays in cache: every thread runs both products over rows of its own.
 
-X is cut into *blocks* of rows that fit L2. A block is read twice, first from memory, then from
-cache: forward to logits, which the softmax turns, tile of ROWS rows by tile, into weight * (A - Y) in
-place; backward, `product` runs down the rows of the block, 2*VL features at a time, and adds to sums
-that go to float64 totals every SUM_ROWS rows. Forward with few classes, a register tile of 2 or 4 rows
-by up to CLASS_BLOCK classes runs along the features (`dots`), and FOLD rows of partial sums are folded
-into logits (`stripes_logits.pxd`); with more, the weights (`turned_weights.pxd`) or the rows
-of a tile (`turned.pxd`) are *turned*.
+X is cut into *blocks* of rows that fit L2. A block is read twice, first from memory, then from cache:
+forward to logits, which the softmax turns, tile of ROWS rows by tile, into weight * (A - Y) in place;
+backward, `product` runs down the rows and adds to sums that go to float64 every SUM_ROWS rows. Forward,
+few classes are `dots` along the features; with more, weights or rows of a tile are transposed.
 
-With labels and few classes, one class is *spared*: weights less its weights give logits less its
-logit, which is then its intercept, and its gradient is minus the sum of the others'. It is one with many
-rows, so that this sum has no smaller result than terms, whose errors it gets. Of 10 classes 9 are
-multiplied: 60000 x 784 in float64 takes 0.93 times as long, in float32, which waits for memory, 0.96;
-100000 x 64, K = 5, 0.89. At stored logits, where memory is all, it gained nothing, nor did tiles of 3
-rows by 9 classes.
+With labels and few classes, one frequent class is *eliminated*: the weights of the others less its
+weights give their logits less its logit, and its gradient is minus the sum of theirs.
 
-A *stripe* is a run of blocks with totals of its own. Their number depends on the shape of the
-problem only and they are added in order, so the result is the same to the bit for any number of
-threads.
-
-The first sums of a stripe are stored as its totals, not added to zeros, and 640 rows rather than 512 are
-summed before: a gradient at stored logits took 0.95 times as long then, 10000 x 384, K = 77, and 0.92,
-20000 x 16, K = 26; the latter 0.83 to 0.9 when `take_stored` copied by vectors rather than by memcpy.
-Where all rows of a stripe are that few (*brief*), its totals are those sums, and float64 only what the
-stripes add up to: 0.94 to 0.98 for the former.
-
-Tried: features copied side by side before several blocks of classes read them, since lines as far apart
-as rows are share few places of an L1: 1.0 to 1.3 times (two threads, K = 20 to 500); half as many
-stripes for few rows: 0.8 for 500 x 100, K = 300, 1.2 for 1000 x 784, K = 10; blocks of twice the bytes:
-at stored logits 1.08 to 1.12 for 30000 x 256, K = 30, 1.03 to 1.07 for 10000 x 384, K = 77; part of the
-next block fetched with each block of classes, rather than all with the first: 0.97 for 10000 x 384, K =
-77, but 1.05 to 1.3 for 20000 x 1024, K = 50.
+A *partition* is a run of blocks with totals of its own. Their number depends on the shape only and they
+are added in order: the result is the same to the bit for any number of threads. Measurements:
+docs/experiments/0005-row-partitioned-scheme.md.
 """
 
 from cython.parallel cimport prange, threadid
@@ -43,8 +23,8 @@ from fastsoftmax._core.simd cimport (
     VL, VL_MOST, add_to_doubles, load, load_first, real, set1, store, vreal,
 )
 from fastsoftmax._core.stored_tiles cimport stored_product
-from fastsoftmax._core.stripes_logits cimport block_rows, pack_stripes, store_block, tile_logits
-from fastsoftmax._core.stripes_plan cimport SUM_ROWS, Stripes, columns
+from fastsoftmax._core.partitions_logits cimport block_rows, pack_partitions, store_block, tile_logits
+from fastsoftmax._core.partitions_plan cimport SUM_ROWS, Partitions, columns
 from fastsoftmax._core.tiles cimport ROWS, Ahead, nothing
 
 cdef enum:
@@ -62,12 +42,12 @@ cdef inline bint readable(
 
 
 cdef inline Ahead block_after(
-    const Problem *p, const Stripes *s, Py_ssize_t start, Py_ssize_t j
+    const Problem *p, const Partitions *s, Py_ssize_t start, Py_ssize_t j
 ) noexcept nogil:
     """What follows the block at `start`: its share that goes with the columns from feature j on.
 
     Rows that are long and side by side are one run of bytes, fetched in its order; of others these
-    features, each line of them once, or two lines a row.
+    features, each line of them once, or two lines per row.
     """
     cdef Ahead next = nothing()
     cdef Py_ssize_t size = p.cells.size, panel = columns(s, j) * size, row = p.cells.row_step
@@ -84,7 +64,7 @@ cdef inline Ahead block_after(
 
 
 cdef inline void add_gradient(
-    const Problem *p, const Stripes *s, Py_ssize_t start, const Cells *x, Py_ssize_t n, const real *z,
+    const Problem *p, const Partitions *s, Py_ssize_t start, const Cells *x, Py_ssize_t n, const real *z,
     real *tail, bint more, real *sums,
 ) noexcept nogil:
     """ZᵀX over the n rows of a block into sums or, with `more`, onto them.
@@ -114,11 +94,11 @@ cdef inline void add_gradient(
 
 
 cdef inline void add_squares(
-    const Problem *p, const Stripes *s, const real *x, Py_ssize_t stride, Py_ssize_t n,
+    const Problem *p, const Partitions *s, const real *x, Py_ssize_t stride, Py_ssize_t n,
     const real *z, double *totals
 ) noexcept nogil:
     """totals += weight (x - b)^2 over the n rows of a block, feature by feature."""
-    cdef real *brief = <real *>totals
+    cdef real *short_totals = <real *>totals
     cdef Py_ssize_t i, j
     cdef int count
     cdef vreal centre, t, sums
@@ -130,31 +110,32 @@ cdef inline void add_squares(
             t = load_first(x + i * stride + j, count) if count < VL else load(x + i * stride + j)
             t = t - centre
             sums = sums + set1(z[i]) * t * t
-        if s.brief:
-            store(brief + j, load(brief + j) + sums)
+        if s.is_short:
+            store(short_totals + j, load(short_totals + j) + sums)
         else:
             add_to_doubles(totals + j, sums)
 
 
-cdef inline void run_stripe(
-    const Problem *p, const Stripes *s, Py_ssize_t stripe, bint wants_w, char *scratch
+cdef inline void run_partition(
+    const Problem *p, const Partitions *s, Py_ssize_t partition, bint wants_w, char *scratch
 ) noexcept nogil:
     cdef Py_ssize_t blocks = (p.n + s.block - 1) // s.block
-    cdef Py_ssize_t first = part_start(blocks, s.n_stripes, stripe) * s.block
-    cdef Py_ssize_t last = min(part_start(blocks, s.n_stripes, stripe + 1) * s.block, p.n)
+    cdef Py_ssize_t first = part_start(blocks, s.n_partitions, partition) * s.block
+    cdef Py_ssize_t last = min(part_start(blocks, s.n_partitions, partition + 1) * s.block, p.n)
     cdef Py_ssize_t start, n, t, i, k, summed = 0, added = 0
-    cdef double *totals = s.stripes + stripe * s.totals
+    cdef double *totals = s.partitions + partition * s.totals
     cdef double *bias = totals + s.bias
     cdef real *z = <real *>scratch
     cdef real *targets = z + s.block * p.k
-    cdef char *room = scratch + aligned((s.block + (0 if p.labels else ROWS)) * p.k * sizeof(real))
-    cdef real *sums = <real *>(room + aligned(s.room))
+    cdef char *tile_scratch = (
+        scratch + aligned((s.block + (0 if p.labels else ROWS)) * p.k * sizeof(real)))
+    cdef real *sums = <real *>(tile_scratch + aligned(s.tile_bytes))
     cdef real *buffer = sums + s.padded * s.k
     cdef Cells x
     cdef bint losses = p.w != NULL or p.stored != NULL
     for i in range((p.k + 1) * VL):
         bias[i] = 0.
-    if s.brief:
+    if s.is_short:
         sums = <real *>totals
     for i in range(0 if losses and first < last else s.bias):  # squares are added
         totals[i] = 0.
@@ -172,14 +153,14 @@ cdef inline void run_stripe(
             if p.stored:
                 take_stored(p, start + t, z + t * p.k)
             else:
-                tile_logits(p, s, start, &x, t, i, room, z + t * p.k)
+                tile_logits(p, s, start, &x, t, i, tile_scratch, z + t * p.k)
             tile_loss(p, start + t, i, z + t * p.k, targets, bias + p.k * VL)
             for k in range(p.k):
                 add_to_doubles(bias + k * VL, tile_sums(z + t * p.k + k * ROWS))
         if wants_w:
             add_gradient(p, s, start, &x, n, z, buffer, summed > 0, sums)
             summed += n
-            if not s.brief and (summed + s.block > SUM_ROWS or start + n == last):
+            if not s.is_short and (summed + s.block > SUM_ROWS or start + n == last):
                 for i in range(0 if added else s.padded * s.k):
                     totals[i] = sums[i]
                 for i from 0 <= i < (s.padded * s.k if added else 0) by VL:
@@ -189,61 +170,61 @@ cdef inline void run_stripe(
 
 
 cdef inline void reduce_features(
-    const Problem *p, const Stripes *s, Py_ssize_t j, double *gradient
+    const Problem *p, const Partitions *s, Py_ssize_t j, double *gradient
 ) noexcept nogil:
-    """The columns of the gradient from j on = scale * the sum of the stripes, in their order; they
+    """The columns of the gradient from j on = scale * the sum of the partitions, in their order; they
     were 0."""
     cdef double sums[2 * VL_MOST]
     cdef Py_ssize_t i, k, v, width = columns(s, j)
-    cdef const double *stripe
-    cdef const real *brief
+    cdef const double *partition
+    cdef const real *short_totals
     cdef double *to
     for k in range(s.k):
         for v in range(width):
             sums[v] = 0.
-        for i in range(s.n_stripes):
-            stripe = s.stripes + i * s.totals
-            brief = <const real *>stripe + j * s.k + k * width
-            stripe = stripe + j * s.k + k * width
-            for v from 0 <= v < (width if s.brief else 0) by VL:
-                add_to_doubles(sums + v, load(brief + v))
-            for v in range(0 if s.brief else width):
-                sums[v] += stripe[v]
+        for i in range(s.n_partitions):
+            partition = s.partitions + i * s.totals
+            short_totals = <const real *>partition + j * s.k + k * width
+            partition = partition + j * s.k + k * width
+            for v from 0 <= v < (width if s.is_short else 0) by VL:
+                add_to_doubles(sums + v, load(short_totals + v))
+            for v in range(0 if s.is_short else width):
+                sums[v] += partition[v]
         to = gradient + class_at(p, <int>k) * p.d + j
         for v in range(min(width, p.d - j)):
             to[v] = p.scale * sums[v]
-            if p.spared >= 0:  # the classes of a row's A - Y add up to 0
-                gradient[p.spared * p.d + j + v] -= to[v]
+            if p.eliminated >= 0:  # the classes of a row's A - Y add up to 0
+                gradient[p.eliminated * p.d + j + v] -= to[v]
 
 
-cdef inline void store_stripes(const Problem *p, const Stripes *s, int n_threads) noexcept nogil:
+cdef inline void store_partitions(const Problem *p, const Partitions *s, int n_threads) noexcept nogil:
     cdef Py_ssize_t i
-    pack_stripes(p, s)
+    pack_partitions(p, s)
     for i in prange((p.n + s.block - 1) // s.block, schedule="dynamic",
                     chunksize=max(AT_ONCE // s.block, 1), num_threads=n_threads,
                     use_threads_if=n_threads > 1):
         store_block(p, s, i * s.block, s.scratches + threadid() * s.scratch)
 
 
-cdef inline double run_stripes(
-    const Problem *p, const Stripes *s, double *grad_w, double *grad_b, int n_threads
+cdef inline double run_partitions(
+    const Problem *p, const Partitions *s, double *grad_w, double *grad_b, int n_threads
 ) noexcept nogil:
     """Loss; the gradients into grad_w (k, d), or NULL, and grad_b (k,)."""
     cdef Py_ssize_t i, j, k
     cdef double loss = 0.
     cdef const double *bias
     if p.w:
-        pack_stripes(p, s)
-    for i in prange(s.n_stripes, schedule="dynamic", chunksize=1, num_threads=n_threads,
+        pack_partitions(p, s)
+    for i in prange(s.n_partitions, schedule="dynamic", chunksize=1, num_threads=n_threads,
                     use_threads_if=n_threads > 1):
-        run_stripe(p, s, i, grad_w != NULL, s.scratches + threadid() * s.scratch)
+        run_partition(p, s, i, grad_w != NULL, s.scratches + threadid() * s.scratch)
     for j in prange((s.padded + 2 * VL - 1) // (2 * VL) if grad_w else 0, schedule="static",
                     num_threads=n_threads, use_threads_if=n_threads > 1):
         reduce_features(p, s, j * 2 * VL, grad_w)
     for k in range(p.k):
         grad_b[k] = 0.
-    for i in range(s.n_stripes):
-        bias = s.stripes + i * s.totals + s.bias
+    for i in range(s.n_partitions):
+        bias = s.partitions + i * s.totals + s.bias
         for k in range(p.k):
             for j in range(VL):
                 grad_b[class_at(p, <int>k)] += bias[k * VL + j]

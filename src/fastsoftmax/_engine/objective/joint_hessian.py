@@ -1,13 +1,11 @@
-"""All of the Hessian of a softmax, with the coupling of classes, where it takes about a pass.
+"""The joint Hessian of a softmax, with the coupling of classes, where it takes about a pass.
 
-It is a sum over rows and pairs of classes (`_core/coupling.pyx`). Of these some dozens for each
-parameter are drawn, which gives it to 0.4: steps are nearly Newton's, for a small part of what
-those cost. Letter, standardised, C = 1, to 1e-8: 9 iterations and 4 builds, where blocks take 24;
-14 with 12 draws for each parameter, 11 with 24, of a pair of each row.
+It is a sum over rows and pairs of classes (`_core/coupling.pyx`), of which some dozens per
+parameter are sampled: steps are nearly Newton's, for a small part of the cost.
 
-What L-BFGS has learnt is forgotten with each build. Where M leaves out the coupling, pairs of steps
-tell of it, and go on to do so; here they tell of a Hessian that was, and the next M knows the one
-that is. (With pairs kept exact Hessians take 14 iterations, without 8.)
+The history of L-BFGS is cleared at each build. Where M leaves out the coupling, the pairs of steps
+describe it and stay valid; here they would describe a Hessian that has changed since.
+Measurements: docs/experiments/0023-joint-hessian.md.
 """
 
 from functools import cache, cached_property
@@ -16,29 +14,29 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.linalg import ClassFactors, coupled
-from fastsoftmax._engine.objective.carry import Grams
-from fastsoftmax._engine.objective.class_grams import MATRICES, TINY, ClassGrams, GaugeFree
+from fastsoftmax._engine.linalg import ClassFactors, assemble_joint_hessian
+from fastsoftmax._engine.objective.class_grams import MATRICES, TINY, ClassGrams, Projected
 from fastsoftmax._engine.objective.far_rows import limited
 from fastsoftmax._engine.objective.line import Line
+from fastsoftmax._engine.objective.warm_start import Grams
 
 if TYPE_CHECKING:
     from fastsoftmax._engine.objective.objective import Objective
 
-DRAWS = 56  # of pairs, for each parameter
+PAIRS_PER_PARAMETER = 56  # of pairs, for each parameter
 SHARED = 0.005  # of the unweighted Gram in that of a class: no direction is without curvature
 
 
-class CoupledGrams(ClassGrams):
+class JointHessian(ClassGrams):
     """The objective's Hessian from pairs of classes."""
 
     interval, lasts = 1, 40
-    whole = True
+    joint = True
     diagonal = 1e-4  # less: where there is no intercept, squared means are in the variances
 
     def __init__(self, objective: "Objective", seed: int) -> None:
         super().__init__(objective, seed)
-        self._draws = DRAWS * objective.size
+        self._n_pairs = PAIRS_PER_PARAMETER * objective.size
         self.most_rows = self.rows  # others would tell the same
         self._matrix: NDArray | None = None  # whose memory goes from one build to the next
 
@@ -53,7 +51,7 @@ class CoupledGrams(ClassGrams):
     def work(self) -> float:
         """Multiply-adds of a build."""
         k, size = self._objective.shape
-        return self._draws * (size**2 / 2 + k) + (k * size) ** 3 / 6
+        return self._n_pairs * (size**2 / 2 + k) + (k * size) ** 3 / 6
 
     @property
     def fits(self) -> bool:
@@ -65,33 +63,35 @@ class CoupledGrams(ClassGrams):
     def _ridge(self) -> NDArray[np.float64]:
         return np.tile(self._curvature.ridge, self._objective.n_logits)
 
-    def _inverse(self, factors: ClassFactors) -> GaugeFree:
-        return GaugeFree(self._objective, Tables(factors, self._objective))
+    def _inverse(self, factors: ClassFactors) -> Projected:
+        return Projected(self._objective, Tables(factors, self._objective))
 
-    def by_class(self, line: Line, rows: int, seed: int) -> GaugeFree:
+    def by_class(self, line: Line, rows: int, seed: int) -> Projected:
         """The Hessian at the line's point."""
         o, c = self._objective, self._curvature
         (k, size), n_threads = o.shape, o.data.n_threads
-        drawn, step, n = c.draw_pairs(line, self._draws, seed)
+        drawn, step, n = c.sample_pairs(line, self._n_pairs, seed)
         if step > 1:
-            drawn.rows[:] *= step  # of the whole X
+            drawn.rows[:] *= step  # of all of X
         grams = c.gram(drawn, 1 / n, 0 * c.ridge)
-        strengths, counts = by_class(drawn.totals / n, k), by_class(drawn.counts, k)
+        masses, counts = by_class(drawn.totals / n, k), by_class(drawn.counts, k)
         # a class of which few rows were drawn is more like all rows than these say
         shares = np.maximum(SHARED, size / (size + counts))
         # What all classes have in common has no curvature but the penalty's, and factors would be
         # as good as float32's idea of that 0. With zzᵀ added, z not of sum 0, they are good, and
         # solve for gradients without it as before; z like this adds less to a class than it has.
-        common = strengths / np.sqrt(max(strengths.sum(), np.finfo(float).tiny))
+        common = masses / np.sqrt(max(masses.sum(), np.finfo(float).tiny))
         shared = self._unweighted
         if c.far and not len(c.few_far):  # zzᵀ goes with what all classes have of a feature
-            own = by_class(np.einsum("kii->ik", grams), k) / np.maximum(strengths, TINY)
+            own = by_class(np.einsum("kii->ik", grams), k) / np.maximum(masses, TINY)
             shared = limited(shared, own.min(axis=1))
-        parts = grams, shared, shares * strengths + c.missing(strengths), common, c.ridge
-        self._matrix = coupled(*parts, n_threads, self._matrix)  # where the last one was factored
+        parts = grams, shared, shares * masses + c.missing(masses), common, c.ridge
+        self._matrix = assemble_joint_hessian(
+            *parts, n_threads, self._matrix
+        )  # where the last one was factored
         o.n_passes += self.cost(rows)
         factors = ClassFactors(self._matrix, n_threads)
-        c.grams = Grams(self._unweighted, factors, self._ridge, self.whole)
+        c.grams = Grams(self._unweighted, factors, self._ridge, self.joint)
         return self._inverse(factors)
 
 

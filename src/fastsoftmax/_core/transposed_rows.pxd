@@ -1,8 +1,8 @@
-"""W Xᵀ by `product`: rows of X are turned, so that they lie side by side as the logits of a tile do.
+"""W Xᵀ by `product`: rows of X are transposed, so that they lie side by side as the logits of a tile do.
 
-Costs as the number of features, where folding the partial sums of `dots` costs as that of classes.
-The rows behind a tile are fetched meanwhile, where nothing else does: logits of 30000 x 384, K = 77,
-float32, one thread, 9.7 ms instead of 12.8, 190 of 259 GFLOP/s.
+Costs in proportion to the number of features, where summing the lanes of `dots` costs in proportion to
+that of classes. The rows behind a tile are prefetched meanwhile, where nothing else does. Measurements:
+docs/experiments/0006-transposed-weights-or-rows.md.
 """
 
 from libc.string cimport memcpy
@@ -14,7 +14,7 @@ from fastsoftmax._core.squares cimport load_square
 from fastsoftmax._core.tiles cimport MOST, ROWS, Ahead, nothing, product
 
 cdef enum:
-    PIECE = 128  # features converted at a time: VL rows of them stay in L1
+    RUN = 128  # features converted at a time: VL rows of them stay in L1
 
 
 cdef inline void pack_rows(
@@ -22,23 +22,23 @@ cdef inline void pack_rows(
 ) noexcept nogil:
     """VL rows of X from `start` on, zeros from the n-th on, into either or both of
 
-    tile: (d, ROWS), turned;
+    tile: (d, ROWS), transposed;
     panel: rows of 2*VL features, the next features `panel_size` behind.
     """
     cdef vreal v[VL_MOST]
-    cdef real piece[VL_MOST * PIECE]
-    cdef const real *x = piece
-    cdef Py_ssize_t j, r, row_step = PIECE, column_step = 1
+    cdef real converted[VL_MOST * RUN]
+    cdef const real *x = converted
+    cdef Py_ssize_t j, r, row_step = RUN, column_step = 1
     if p.x:
         x = p.x + start * p.row_step
         row_step, column_step = p.row_step, p.column_step
     for j from 0 <= j < p.d by VL:
-        if p.x == NULL and j % PIECE == 0:
-            if j + PIECE < p.d:
-                fetch_rows(&p.cells, start, min(VL, n), j + PIECE, PIECE)
-            read_rows(&p.cells, start, max(min(VL, n), 0), j, min(PIECE, p.d - j), piece, PIECE)
+        if p.x == NULL and j % RUN == 0:
+            if j + RUN < p.d:
+                fetch_rows(&p.cells, start, min(VL, n), j + RUN, RUN)
+            read_rows(&p.cells, start, max(min(VL, n), 0), j, min(RUN, p.d - j), converted, RUN)
         load_square(
-            x + (j if p.x else j % PIECE) * column_step, row_step, column_step, n, p.d - j, v)
+            x + (j if p.x else j % RUN) * column_step, row_step, column_step, n, p.d - j, v)
         if panel:
             for r in range(VL):
                 store(panel + j // (2 * VL) * panel_size + j % (2 * VL) + r * 2 * VL, v[r])
@@ -53,7 +53,7 @@ cdef inline void pack_rows(
 
 
 cdef inline Ahead tile_after(const Problem *p, Py_ssize_t start) noexcept nogil:
-    """The rows behind the tile at `start`, for as many steps as turning it took: where they are one
+    """The rows behind the tile at `start`, for as many steps as transposing it took: where they are one
     run of bytes."""
     cdef Ahead next = nothing()
     cdef Py_ssize_t size = p.cells.size, row = p.cells.row_step
@@ -75,11 +75,11 @@ cdef inline void pack_weights(
             min(ROWS, p.d - j) * sizeof(real))
 
 
-cdef inline void turned_logits(
+cdef inline void transposed_logits(
     const Problem *p, const real *w, Py_ssize_t classes, const real *tile, Py_ssize_t first,
     Py_ssize_t k0, Py_ssize_t k1, real *z, Ahead *next,
 ) noexcept nogil:
-    """Logits of classes first + k0 .. first + k1 for a turned tile, into its logits z.
+    """Logits of classes first + k0 .. first + k1 for a transposed tile, into its logits z.
 
     w holds so many classes from `first` on. What is needed `next` is fetched as by `product`.
     """

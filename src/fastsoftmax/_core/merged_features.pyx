@@ -1,13 +1,12 @@
-"""Features of a sparse X that one row alone has, folded into one feature for that row.
+"""Features of a sparse X that occur in one row only, merged into one feature for that row.
 
-Let a row x have the values f of some features that no other row has. Its logits see them through Wf
-alone, and a penalty of ‖W‖² keeps each class's weights for them along f: with the single feature ‖f‖
+Let a row x have the values f of some features that no other row has. Its logits depend on them through
+Wf alone, and a penalty of ‖W‖² keeps each class's weights for them along f: with the single feature ‖f‖
 in their place, of weight u, the optimum is the same, and W = u fᵀ / ‖f‖. That is a rotation, which
 changes neither loss nor penalty. A feature that no row has gets the weight 0.
 
-Of the 130107 words of 20 Newsgroups 57 % occur in one text: 64 652 features are left, and all work on
-weights is halved. A *fold* says for each feature which new one stands for it, its `owner`, and with
-which `share`: W_j = share_j * W'_owner(j).
+A merger says for each feature which new one stands for it, its `owner`, and with which `share`:
+W_j = share_j * W'_owner(j). Measurements: docs/experiments/0030-merged-singleton-features.md.
 """
 
 from cython.parallel cimport prange
@@ -62,7 +61,7 @@ def measure(
     cnp.ndarray counts not None, cnp.ndarray lengths not None, cnp.ndarray lone not None,
     int n_threads,
 ):
-    """Non-zeros of each row when folded, int64 (n,), and whether it has features of its own, bool."""
+    """Non-zeros of each row when merged, int64 (n,), and whether it has features of its own, bool."""
     cdef Sparse x = sparse_of(values, at, starts)
     cdef const int *count_of = ints(counts, "counts")
     cdef int64_t *length = longs(lengths, "lengths")
@@ -83,13 +82,13 @@ cdef void measure_row(
     length[0] = shared + lone[0]
 
 
-def fold(
+def merge(
     cnp.ndarray values not None, cnp.ndarray at not None, cnp.ndarray starts not None,
     cnp.ndarray counts not None, cnp.ndarray own not None, cnp.ndarray owners not None,
     cnp.ndarray shares not None, cnp.ndarray peaks not None, cnp.ndarray to_values not None,
     cnp.ndarray to_at not None, cnp.ndarray to_starts not None, int n_threads,
 ):
-    """X folded, into to_values, `real`, to_at, int32, as to_starts (n + 1,), int64, says.
+    """X with merged features, into to_values, `real`, to_at, int32, as to_starts (n + 1,), int64, says.
 
     own (n,), int32, is the new feature of a row that has features of its own, behind the others.
     owners (d,), int32, of shared features are given, those of others are written, with their shares
@@ -107,10 +106,10 @@ def fold(
     cdef Py_ssize_t n = starts.shape[0] - 1, i
     for i in prange(n, nogil=True, schedule="static", num_threads=n_threads,
                     use_threads_if=n_threads > 1):
-        peak[i] = fold_row(&x, i, count_of, own_of[i], owner, share, value + to[i], index + to[i])
+        peak[i] = merge_row(&x, i, count_of, own_of[i], owner, share, value + to[i], index + to[i])
 
 
-cdef double fold_row(
+cdef double merge_row(
     const Sparse *x, Py_ssize_t i, const int *counts, int own, int *owners, double *shares,
     real *values, int *at,
 ) noexcept nogil:
@@ -139,12 +138,12 @@ cdef double fold_row(
     return peak
 
 
-def unfold(
-    cnp.ndarray folded not None, cnp.ndarray owners not None, cnp.ndarray shares not None,
+def split(
+    cnp.ndarray merged not None, cnp.ndarray owners not None, cnp.ndarray shares not None,
     cnp.ndarray out not None, int n_threads,
 ):
-    """out (d, k) = share_j * row owner_j of folded, float64."""
-    cdef const double *from_ = doubles(folded, "folded")
+    """out (d, k) = share_j * row owner_j of merged, float64."""
+    cdef const double *from_ = doubles(merged, "merged")
     cdef const int *owner = ints(owners, "owners")
     cdef const double *share = doubles(shares, "shares")
     cdef double *to = doubles(out, "out")

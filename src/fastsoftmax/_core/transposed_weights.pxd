@@ -1,26 +1,12 @@
-"""X Wᵀ by `product`: W is turned, so that classes lie side by side, and X is read where it lies.
+"""X Wᵀ by `product`: W is transposed, so that classes lie side by side, and X is read where it lies.
 
-Of what `turned` turns, features of rows, nothing is: logits are, where they are wanted in tiles, and
-where there are fewer classes than features that is less. In turn the lanes behind the last class are
-multiplied too. Float32, one thread, milliseconds, rows turned / weights turned; first logits in rows,
-then a loss + gradient and logits in tiles:
+No features of rows are transposed as in `transposed_rows`: logits are, where they are wanted in tiles,
+and where there are fewer classes than features that is less. In exchange the lanes behind the last class
+are multiplied too. Two vectors of classes by 11 rows are 22 multiply-adds for 13 loads, a single one at
+the end 11 for 12. Each sum runs over the features in the same order as with transposed rows, to the same
+bits.
 
-|                    | in rows     | gradient      | in tiles    |
-|--------------------|-------------|---------------|-------------|
-| 10000 x 384, K = 64 | 2.95 / 2.49 | 6.24 / 5.32   | 2.80 / 2.57 |
-| 10000 x 384, K = 77 |             | 7.22 / 6.70   | 3.20 / 3.21 |
-| 10000 x 384, K = 33 |             | 3.84 / 3.46   | 1.64 / 1.94 |
-| 10000 x 384, K = 100 |            | 9.26 / 8.86   | 4.20 / 4.57 |
-| 5000 x 784, K = 30 |             | 2.98 / 2.60   | 1.53 / 1.22 |
-| 5000 x 1024, K = 100 |            | 12.65 / 11.93 | 5.47 / 5.73 |
-| 4000 x 256, K = 500 |             | 12.27 / 11.96 | 5.00 / 5.56 |
-| 10000 x 100, K = 50 |             | 1.35 / 1.39   | 0.60 / 0.74 |
-
-64 logits in rows take 0.94 of the multiply-add peak; two vectors of classes by 11 rows are 22
-multiply-adds for 13 loads, a single one at the end 11 for 12. Each sum runs over the features in the
-same order as with turned rows, to the same bits.
-
-Tried: 192 features at a time, so that rows and weights stay in L1: 1.01 to 1.07.
+Measurements: docs/experiments/0006-transposed-weights-or-rows.md.
 """
 
 from fastsoftmax._core.convert cimport read_rows
@@ -37,7 +23,7 @@ cdef inline Py_ssize_t panel(const Problem *p, Py_ssize_t c) noexcept nogil:
     return min(2 * VL, rounded_up(p.k - c, VL))
 
 
-cdef inline void turn_weights(const Problem *p, real *w) noexcept nogil:
+cdef inline void transpose_weights(const Problem *p, real *w) noexcept nogil:
     """W into panels (d, panel) of classes, one after another; zeros behind the last class."""
     cdef vreal v[VL_MOST]
     cdef Py_ssize_t c, j, r, width, half
@@ -85,13 +71,13 @@ cdef inline void multiply_panel(
 
 
 cdef inline void logits_in_tile(
-    const Problem *p, const real *w, Py_ssize_t start, Py_ssize_t n, real *room, const Ahead *next,
+    const Problem *p, const real *w, Py_ssize_t start, Py_ssize_t n, real *scratch, const Ahead *next,
     real *z,
 ) noexcept nogil:
     """z[k*ROWS + i] of n <= ROWS rows from `start` on; b_k for the rows that the tile lacks."""
-    cdef real *products = room
+    cdef real *products = scratch
     cdef Py_ssize_t stride, c, i, k, half, width
-    cdef const real *rows = rows_in_place(p, start, n, room + 2 * VL * ROWS, &stride)
+    cdef const real *rows = rows_in_place(p, start, n, scratch + 2 * VL * ROWS, &stride)
     cdef vreal v[VL_MOST]
     cdef double b
     for c from 0 <= c < p.k by 2 * VL:
@@ -110,13 +96,13 @@ cdef inline void logits_in_tile(
 
 
 cdef inline void logits_in_rows(
-    const Problem *p, const real *w, Py_ssize_t start, Py_ssize_t n, real *room, const Ahead *next,
+    const Problem *p, const real *w, Py_ssize_t start, Py_ssize_t n, real *scratch, const Ahead *next,
     real *out,
 ) noexcept nogil:
     """The same into out (n, k)."""
-    cdef real *products = room
+    cdef real *products = scratch
     cdef Py_ssize_t stride, c, i, half, width, left
-    cdef const real *rows = rows_in_place(p, start, n, room + 2 * VL * ROWS, &stride)
+    cdef const real *rows = rows_in_place(p, start, n, scratch + 2 * VL * ROWS, &stride)
     cdef vreal b
     for c from 0 <= c < p.k by 2 * VL:
         width = panel(p, c)

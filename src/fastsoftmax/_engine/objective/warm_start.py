@@ -17,20 +17,20 @@ if TYPE_CHECKING:
 
 @dataclass
 class Grams:
-    """Whole blocks, factored. Another ridge is one for all who share them."""
+    """Full Gram matrices, factored. Another ridge is one for all who share them."""
 
     unweighted: NDArray
     factors: ClassFactors
     ridge: NDArray  # that is in them
-    whole: bool  # whether they are one matrix for all classes
+    joint: bool  # whether they are one matrix for all classes
 
 
-class Carry(NamedTuple):
-    """Parts of an objective without its data."""
+class WarmStart(NamedTuple):
+    """Warm-start state: parts of an objective without its data."""
 
     key: tuple[Any, ...]
     coordinates: dict[str, Any]
-    watched: NDArray | None  # weights p(1 - p) of some rows at the last build
+    reference: NDArray | None  # weights p(1 - p) of some rows at the last build
     grams: Grams | None
 
 
@@ -41,10 +41,10 @@ def key_of(objective: "Objective") -> tuple[Any, ...]:
     return *kind, o.data.fingerprint()
 
 
-def carry_of(objective: "Objective") -> Carry | None:
+def warm_start_of(objective: "Objective") -> WarmStart | None:
     """What the objective leaves after a fit; None if that is nothing."""
     coordinates = objective.parameters.coordinates()
     if coordinates is None:
         return None
     curvature = objective.curvature
-    return Carry(key_of(objective), coordinates, curvature.watched, curvature.grams)
+    return WarmStart(key_of(objective), coordinates, curvature.reference, curvature.grams)
