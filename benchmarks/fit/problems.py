@@ -130,10 +130,10 @@ def load(name):
 
 
 def objective(X, y, W, b, C):
-    """C * sum of cross-entropies + ||W||² / 2 in float64, for one column of labels 0..K-1."""
+    """C * sum of cross-entropies + ||W||² / 2 in float64, of X dense or sparse, labels 0..K-1."""
     total = 0.0
     W, b = np.asarray(W, float), np.asarray(b, float)
-    for start in range(0, len(X), 4096):
+    for start in range(0, X.shape[0], 4096):
         z = X[start : start + 4096].astype(float) @ W.T + b
         z -= z.max(1, keepdims=True)
         own = z[np.arange(len(z)), y[start : start + 4096]]
