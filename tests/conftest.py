@@ -19,3 +19,9 @@ def data_folder() -> Path:
     if not (folder / "mnist").is_dir():
         pytest.skip(f"no real data in {folder} (set FASTSOFTMAX_DATA)")
     return folder
+
+
+@pytest.fixture
+def whole_teams(monkeypatch):
+    """As many threads as are asked for, however small the problem."""
+    monkeypatch.setattr("fastsoftmax._runtime.threads.WORK_PER_THREAD", 1)

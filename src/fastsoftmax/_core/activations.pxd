@@ -5,7 +5,7 @@ kept. NaN stays NaN in all of them, through relu too: `maximum` keeps its second
 
 tanh: for |x| < 0.625 x + x^3 R(x^2), where 1 - 2 / (exp(2|x|) + 1), used beyond, would cancel; R by
 Moshier (Cephes, tanhf.c and tanh.c). tanh and the logistic function are within 2.5 ulp, which
-`tests/test_neural_kernel.py` sweeps. Errors found:
+`tests/core/test_neural_kernel.py` sweeps. Errors found:
 docs/experiments/0008-accuracy-of-elementary-functions.md.
 """
 

@@ -1,0 +1,183 @@
+"""Shrinking: the same optimum, an objective that does not rise, and rows that are reactivated."""
+
+import numpy as np
+import pytest
+from sklearn.linear_model import LogisticRegression
+from support.optimum import sum_objective
+from threadpoolctl import threadpool_limits
+
+from fastsoftmax import SoftmaxRegression
+from fastsoftmax._engine.data import DenseData
+from fastsoftmax._engine.objective import Objective, shrinking
+
+FLOATS = (np.float32, np.float64)
+ROUNDING = 10 * float(np.finfo(np.float32).eps)  # in which float64 X is fitted at first, too
+
+
+def separable(n=2000, k=4, seed=0):
+    """Classes that are near separable; eight features that two rows have, each."""
+    rng = np.random.default_rng(seed)
+    y = rng.integers(k, size=n)
+    X = np.hstack(
+        [2.5 * rng.normal(size=(k, 20))[y] + 1.5 * rng.normal(size=(n, 20)), np.zeros((n, 8))]
+    )
+    for j in range(20, 28):
+        X[rng.choice(n, 2, replace=False), j] = 30 * rng.normal(size=2)
+    return X, y
+
+
+def optimum(X, y, C):
+    with threadpool_limits(1):
+        model = LogisticRegression(C=C, solver="newton-cholesky", tol=1e-13, max_iter=500)
+        return sum_objective(model.fit(X, y), X, y, C=C)
+
+
+@pytest.fixture
+def record(monkeypatch):
+    """Shares of the active rows, as they are chosen, and how often rows were reactivated."""
+    monkeypatch.setattr(shrinking, "CHECK_INTERVAL", 3)
+    shares, reactivated = [], []
+    choose, reactivate = shrinking.Shrinking.choose, shrinking.Shrinking.reactivate
+
+    def chosen(self, logits):
+        active = choose(self, logits)
+        shares.append(1.0 if active is None else active.logits.n / logits.n)
+        return active
+
+    monkeypatch.setattr(shrinking.Shrinking, "choose", chosen)
+    monkeypatch.setattr(
+        shrinking.Shrinking,
+        "reactivate",
+        lambda self, logits: (reactivated.append(1), reactivate(self, logits))[1],
+    )
+    return shares, reactivated
+
+
+def does_not_rise(model, rounding):
+    values = np.array([iteration.objective for iteration in model.history_])
+    return (np.diff(values) <= rounding * values[:-1]).all()
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_same_optimum(dtype, record):
+    X, y = separable()
+    X, C = X.astype(dtype), 1e4
+    model = SoftmaxRegression(C=C, solver="preconditioned-lbfgs", tol=1e-9, max_iter=3000).fit(X, y)
+    assert min(record[0]) < 0.5
+    assert model.converged_
+    assert does_not_rise(model, ROUNDING)
+    best = optimum(X.astype(float), y, C)
+    assert sum_objective(model, X, y, C=C) == pytest.approx(best, rel=1e-8, abs=0)
+
+
+def test_rows_that_are_reactivated(record, monkeypatch):
+    """Without norms, and with a high threshold, rows become inactive that should not."""
+    monkeypatch.setattr(shrinking, "CURVATURE", 1e9)
+    monkeypatch.setattr(shrinking, "LARGEST_RESIDUAL", 0.05)
+    X, y = separable()
+    model = SoftmaxRegression(C=1e4, solver="preconditioned-lbfgs", tol=1e-9, max_iter=3000).fit(
+        X, y
+    )
+    assert record[1]
+    assert model.converged_
+    assert does_not_rise(model, ROUNDING)
+    got = sum_objective(model, X, y, C=1e4)
+    assert got == pytest.approx(optimum(X, y, 1e4), rel=1e-8, abs=0)
+
+
+def test_rows_of_weight_zero_are_inactive_from_the_start(record):
+    X, y = separable()
+    weights = np.arange(len(y)) % 2 * 1.0
+    model = SoftmaxRegression(C=0.01, solver="preconditioned-lbfgs", tol=1e-9)
+    model.fit(X, y, sample_weight=weights)
+    assert record[0][0] == 0.5
+    best = optimum(X[weights > 0], y[weights > 0], 0.01)
+    got = sum_objective(model, X, y, C=0.01, sample_weight=weights)
+    assert got == pytest.approx(best, rel=1e-8, abs=0)
+
+
+def test_threads_change_no_bit(record):
+    X, y = separable(20_000)
+    coefs = [
+        SoftmaxRegression(C=1e4, solver="preconditioned-lbfgs", n_threads=t).fit(X, y).coef_
+        for t in (1, 2, 3)
+    ]
+    assert min(record[0]) < 0.5
+    np.testing.assert_array_equal(coefs[0], coefs[1])
+    np.testing.assert_array_equal(coefs[0], coefs[2])
+
+
+def shrunk_line(dtype, max_memory=None):
+    """A line, most of whose rows are inactive, and the objective."""
+    X, y = separable()
+    objective = Objective(
+        DenseData(X.astype(dtype), 1),
+        y.astype(np.int32),
+        4,
+        weights=None,
+        C=1e4,
+        fit_intercept=True,
+        max_memory=max_memory,
+    )
+    model = SoftmaxRegression(C=1e4).fit(X, y)
+    line = objective.line(objective.start(model.coef_.astype(float), model.intercept_))
+    assert not line.update_active_rows()
+    return line, objective
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_their_loss_is_its_tangent(dtype):
+    line, objective = shrunk_line(dtype)
+    value, gradient = objective.value_and_grad(line.theta)
+    close = 50 * float(np.finfo(dtype).eps)
+    assert line.value == pytest.approx(value, rel=close)
+    direction = np.random.default_rng(0).normal(size=objective.size)
+    passes = objective.n_passes
+    line.set_direction(direction)
+    line.step(1e-3)
+    assert objective.n_passes - passes < 0.5
+    value, exact = objective.value_and_grad(line.theta)
+    np.testing.assert_allclose(line.gradient, exact, atol=0.01 * np.abs(exact - gradient).max())
+    # convex: at most F, and far along the line well below it
+    assert line.value <= value * (1 + close)
+    line.set_direction(direction)
+    line.step(30.0)
+    model, slope = line.value, line.gradient @ direction
+    trials = [line.evaluate(t).value for t in (-1e-5, 1e-5)]
+    assert (trials[1] - trials[0]) / 2e-5 == pytest.approx(slope, rel=0.05)
+    assert model < objective.value_and_grad(line.theta)[0]
+    line.verify_logits()
+    assert line.value == pytest.approx(objective.value_and_grad(line.theta)[0], rel=close)
+    assert line.way_back is not None
+
+
+def test_lengths_in_features_of_unit_variance():
+    """From 16 projections: their squares are 0.35 off, and the rare features stand out."""
+    X, _ = separable(5000)
+    objective = Objective(
+        DenseData(X, 1),
+        np.zeros(len(X), np.int32),
+        1,
+        weights=None,
+        C=1e9,
+        fit_intercept=True,
+    )
+    squares = np.square((X - X.mean(axis=0)) / X.std(axis=0)).sum(axis=1)
+    got = np.square(objective.parameters.lengths())
+    assert got.mean() == pytest.approx(1)
+    ratios = got / squares * squares.mean()
+    assert 0.2 < np.sqrt(np.mean((ratios / ratios.mean() - 1) ** 2)) < 0.5
+    long = squares > 20 * squares.mean()
+    assert long.any()
+    assert got[long].min() > 2 * got[squares < squares.mean()].max()
+
+
+def test_without_room_for_a_copy_all_rows_stay_active():
+    """The logits take 2 * 64 kB, X has 448 kB, of which 0.4 of the memory is for both."""
+    shrunk = []
+    for most in (10**6, 4 * 10**5):
+        line, objective = shrunk_line(np.float64, most)
+        passes = objective.n_passes
+        line.set_direction(line.gradient)
+        shrunk.append(objective.n_passes - passes < 0.4)
+    assert shrunk == [True, False]

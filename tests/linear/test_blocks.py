@@ -1,0 +1,194 @@
+"""Fits of blocks of rows: the optimum of all rows, however they are cut."""
+
+import re
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from support.row_blocks import cut
+
+import fastsoftmax
+from fastsoftmax import Blocks, SoftmaxRegression
+from fastsoftmax._engine.data import DenseBlocks, DenseData, Draw, StoredLogits
+
+
+def problem(n=1000, d=12, k=5, dtype=np.float64, seed=0):
+    rng = np.random.default_rng(seed)
+    X = rng.normal(size=(n, d)).astype(dtype) + 1
+    y = np.argmax(X @ rng.normal(size=(d, k)) + rng.gumbel(size=(n, k)), axis=1)
+    return X, y, rng.uniform(0.5, 2, size=n)
+
+
+def data_of(blocks, X):
+    return DenseBlocks(lambda: (block[0] for block in blocks), X.shape, X.dtype, X.nbytes, 2)
+
+
+@given(
+    n=st.integers(1, 200),
+    at=st.lists(st.integers(0, 200), max_size=8),
+    dtype=st.sampled_from([np.float32, np.float64]),
+    weighted=st.booleans(),
+)
+@settings(max_examples=40, deadline=None)
+def test_products_of_any_blocks_are_those_of_the_array(n, at, dtype, weighted):
+    X, y, weights = problem(n, 7, 3, dtype)
+    weights = weights.astype(dtype) if weighted else None
+    y = y.astype(np.int32)
+    one, other = DenseData(X, 2), data_of(cut(X, at=[min(a, n) for a in at]), X)
+    rng = np.random.default_rng(1)
+    W, b = rng.normal(size=(3, 7)), rng.normal(size=3)
+    tol = {"rtol": 1e-4, "atol": 1e-5} if dtype == np.float32 else {"rtol": 1e-10, "atol": 1e-12}
+
+    stored, here = (StoredLogits(n, 3, X.dtype, 1) for _ in range(2))
+    one.store_logits(W, b, stored)
+    other.store_logits(W, b, here)
+    np.testing.assert_allclose(here.table(), stored.table(), **tol)
+    np.testing.assert_allclose(other.logits(W, b), one.logits(W, b), **tol)
+    for kept in (None, here):
+        a, g = one.value_and_grad(W, b, y, weights, 1 / n)
+        c, h = other.value_and_grad(
+            *((W, b) if kept is None else (None, None)), y, weights, 1 / n, stored=kept
+        )
+        np.testing.assert_allclose(c, a, **tol)
+        np.testing.assert_allclose(h.W, g.W, **tol)
+        np.testing.assert_allclose(h.b, g.b, **tol)
+    change = here.like()
+    other.store_logits(-W, b, change)
+    stored.move(change, 0.3)
+    a, g = one.value_and_grad(None, None, y, weights, 1 / n, stored=stored)
+    c, h = other.value_and_grad(None, None, y, weights, 1 / n, stored=here, step=(change, 0.3))
+    np.testing.assert_allclose(c, a, **tol)
+    np.testing.assert_allclose(h.W, g.W, **tol)
+    np.testing.assert_allclose(here.table(), stored.table(), **tol)
+    for u, v in zip(other.moments(weights), one.moments(weights), strict=True):
+        np.testing.assert_allclose(u, v, **tol)
+
+    rows = [np.flatnonzero(rng.random(n) < 0.5) for _ in range(3)]
+    drawn = Draw(np.zeros((3, n), np.int32), np.zeros((3, n)), np.array(list(map(len, rows))), None)
+    for k, r in enumerate(rows):
+        drawn.rows[k, : len(r)], drawn.factors[k, : len(r)] = r, rng.random(len(r))
+    more = {"shared": np.eye(8, dtype=dtype), "shares": np.arange(3.0)}
+    grams = [
+        data.gram(drawn, np.ones(7), np.ones(8), 0.5, np.arange(8.0), **more)
+        for data in (one, other)
+    ]
+    np.testing.assert_allclose(grams[1], grams[0], **tol)
+    np.testing.assert_allclose(other.sums(drawn), one.sums(drawn), **tol)
+    np.testing.assert_array_equal(other.rows(rows[0]).X, X[rows[0]])
+    for step in (1, 2, 5, 300):
+        np.testing.assert_array_equal(np.concatenate(list(other.every(step)._read())), X[::step])
+        assert other.every(step).shape == X[::step].shape
+
+
+@pytest.mark.parametrize("solver", ["auto", "preconditioned-lbfgs", "lbfgs", "newton", "gd"])
+@pytest.mark.parametrize("source", ["sequence", "function"])
+def test_fit_is_that_of_the_array(solver, source):
+    X, y, weights = problem()
+    blocks = cut(X, y, weights, at=[3, 100, 101, 500, 777])
+    given_ = Blocks(blocks if source == "sequence" else lambda: iter(blocks))
+    tol = 1e-4 if solver == "gd" else 1e-12
+    params = {"solver": solver, "tol": tol, "max_iter": 100000}
+    one = fastsoftmax.fit(X, y, sample_weight=weights, **params)
+    other = fastsoftmax.fit(given_, **params)
+    assert other.converged_
+    np.testing.assert_allclose(other.objective_, one.objective_, rtol=1e-11)
+    np.testing.assert_allclose(other.coef_, one.coef_, atol=1e-5)
+    assert other.n_features_in_ == 12
+    assert other.predict(X).tolist() == one.predict(X).tolist()
+
+
+@pytest.mark.parametrize("memory", [1, 20_000, None])
+@pytest.mark.parametrize("d", [12, 300])
+def test_fit_within_little_memory(memory, d):
+    """On fused passes, and with blocks of low rank."""
+    X, y, _ = problem(600, d, 40)
+    params = {"max_memory": memory, "tol": 1e-9, "solver": "preconditioned-lbfgs"}
+    one = fastsoftmax.fit(X, y, **params)
+    other = fastsoftmax.fit(Blocks(cut(X, y, at=range(0, 600, 133))), **params)
+    np.testing.assert_allclose(other.objective_, one.objective_, rtol=1e-8)
+
+
+def test_labels_are_those_of_all_blocks():
+    X, _, _ = problem(90)
+    y = np.repeat(["a", "b", "c"], 30)
+    model = fastsoftmax.fit(Blocks(cut(X, y, at=[30, 60])))
+    assert model.classes_.tolist() == ["a", "b", "c"]
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_threads_do_not_matter(dtype):
+    X, y, _ = problem(3000, 40, 8, dtype)
+    blocks = cut(X, y, at=[1000, 1700])
+    fits = [SoftmaxRegression(n_threads=t).fit(Blocks(blocks)).coef_.tobytes() for t in (1, 2, 3)]
+    assert len(set(fits)) == 1
+
+
+def bad(**changes):
+    X, y, w = problem(60)
+    blocks = [list(block) for block in cut(X, y, w, at=[20, 40])]
+    for place, value in changes.items():
+        blocks[1]["Xyw".index(place)] = value
+    return [tuple(block) for block in blocks]
+
+
+def once():
+    X, y, _ = problem(60)
+    passes = iter([cut(X, y, at=[20]), cut(X[:50], y[:50], at=[20])])
+    return lambda: next(passes)
+
+
+ERRORS = {
+    "width": (bad(X=np.ones((20, 11))), "block 1: X: expected 12 features as in the first block"),
+    "dtype": (bad(X=np.ones((20, 12), "f4")), "block 1: X: expected float64 as in the first block"),
+    "1-d": (bad(X=np.ones(20)), "block 1: X: expected a 2-d array"),
+    "labels": (bad(y=np.zeros(19)), r"block 1: y: expected shape \(20,\) as X has rows"),
+    "weights": (bad(w=-np.ones(20)), "block 1: sample_weight: expected 0 or more"),
+    "no weights": (
+        bad(w=None),
+        "block 1: sample_weight: expected weights in all blocks or in none",
+    ),
+    "parts": ([(np.ones((3, 2)),)], r"block 0: expected \(X, y\) or .* got a tuple of 1"),
+    "not a block": ([np.ones((3, 2))], r"block 0: expected \(X, y\) or .* got ndarray"),
+    "none": ([], "source: expected blocks of rows, got none"),
+    "one class": ([(np.ones((3, 2)), [0, 0, 0])], "y: expected at least 2 classes"),
+    "NaN": (
+        bad(X=np.where(np.arange(240).reshape(20, 12) == 30, np.nan, 1)),
+        "block 1: X: .* row 2",
+    ),
+    "other rows": (once(), "source: expected the same 60 rows in each pass, got 50"),
+}
+
+
+@pytest.mark.parametrize("case", ERRORS)
+def test_errors(case):
+    source, message = ERRORS[case]
+    model = SoftmaxRegression()
+    with pytest.raises(ValueError, match=message):
+        model.fit(Blocks(source))
+    assert not hasattr(model, "coef_")
+
+
+def test_what_cannot_be_read_again():
+    X, y, _ = problem(60)
+    with pytest.raises(TypeError, match="got a generator, which can be read only once"):
+        Blocks(block for block in cut(X, y, at=[20]))
+    with pytest.raises(TypeError, match=r"source: expected a sequence of blocks .* got int"):
+        Blocks(3)
+    for name, value in {"y": y, "sample_weight": np.ones(60)}.items():
+        with pytest.raises(TypeError, match=f"{name}: expected None beside Blocks"):
+            SoftmaxRegression().fit(Blocks([(X, y)]), **{name: value})
+
+
+def test_an_error_of_the_source_reaches_the_user():
+    X, y, _ = problem(60)
+    calls = []
+
+    def source():
+        calls.append(1)
+        yield X, y
+        if len(calls) > 3:
+            raise OSError("disk gone")
+
+    with pytest.raises(OSError, match=re.escape("disk gone")):
+        fastsoftmax.fit(Blocks(source))

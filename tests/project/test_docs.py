@@ -1,0 +1,111 @@
+"""README and site: programs print what is shown, figures are the results', names are there."""
+
+import re
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+import pytest
+from matplotlib import pyplot
+from support.markdown_code import run
+from support.named_tests import defined_in
+
+import fastsoftmax
+from benchmarks.readme import report
+from fastsoftmax import _neural, datasets, plotting
+
+ROOT = Path(__file__).parents[2]
+DOCS = ROOT / "docs"
+PROGRAMS = [ROOT / "README.md", DOCS / "index.md", *sorted(DOCS.glob("guide/*.md"))]
+SOURCE = ROOT / "src" / "fastsoftmax"
+DESIGN = sorted([*DOCS.glob("design/*.md"), *DOCS.glob("experiments/*.md")])
+NUMBER = re.compile(r"-?\d+\.?\d*(?:e[-+]?\d+)?")
+
+
+@pytest.mark.parametrize("path", PROGRAMS, ids=lambda path: path.stem)
+def test_programs_print_what_is_shown(path, monkeypatch, tmp_path):
+    """Numbers within rounding, which differs between processors."""
+    text = path.read_text(encoding="utf-8")
+    monkeypatch.chdir(tmp_path)
+    before = pyplot.get_backend()
+    pyplot.switch_backend("agg")
+    printed = run(text, path.name)
+    pyplot.close("all")
+    pyplot.switch_backend(before)
+    assert NUMBER.sub("#", printed) == NUMBER.sub("#", text)
+    numbers, shown = ([float(n) for n in NUMBER.findall(t)] for t in (printed, text))
+    np.testing.assert_allclose(numbers, shown, rtol=0.1, atol=0.02)
+
+
+def test_readme_has_the_figures_of_the_results():
+    text = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert text == report.with_table(text), "run python -m benchmarks.readme.report"
+
+
+@pytest.mark.parametrize("module", [fastsoftmax, _neural, plotting, datasets])
+def test_the_reference_lists_every_public_name(module):
+    text = (DOCS / "reference" / "index.md").read_text(encoding="utf-8")
+    listed = set(re.findall(r"^   (\w+)$", text, re.MULTILINE))
+    assert set(module.__all__) - {"datasets"} <= listed
+
+
+def test_the_comparison_names_tests_that_are_there():
+    text = (DOCS / "comparison.md").read_text(encoding="utf-8")
+    named = re.findall(r"`(test_\w+\.py)::(\w+)`", text)
+    assert len(named) > 10
+    for file, name in named:
+        assert name in defined_in(file)
+
+
+@cache
+def source_text():
+    return "\n".join(
+        path.read_text(encoding="utf-8")
+        for path in SOURCE.rglob("*")
+        if path.suffix in {".py", ".pyx", ".pxd", ".h"}
+    )
+
+
+@pytest.mark.parametrize("path", DESIGN, ids=lambda path: path.stem)
+def test_design_names_files_and_constants_that_are_there(path):
+    text = path.read_text(encoding="utf-8")
+    places = SOURCE, ROOT, *(SOURCE / "_engine" / name for name in ("objective", "solvers"))
+    named = set(re.findall(r"`([\w/]+\.(?:pyx?|pxd|h|md))`", text))
+    assert not {name for name in named if not any((place / name).is_file() for place in places)}
+    constants = text.partition("**Constants.**")[2]
+    for names, file in re.findall(r"((?:`\w+`[,;\s]*(?:and\s+)?)+)in\s+`([\w/.]+)`", constants):
+        code = (SOURCE / file).read_text(encoding="utf-8")
+        for name in re.findall(r"`(\w+)`", names):
+            assert re.search(rf"\b{name}\b", code), f"{name} in {file}"
+
+
+def test_design_has_the_names_that_code_uses_for_a_term():
+    """A private name that is gone has to go from the glossary, too."""
+    gone = {
+        (path.stem, name)
+        for path in DESIGN
+        for names in re.findall(
+            r"((?:`\w+`(?:,\s|\sand\s)?)+)\sin\scode", path.read_text(encoding="utf-8")
+        )
+        for name in re.findall(r"`(\w+)`", names)
+        if not re.search(rf"\b{name}\b", source_text())
+    }
+    assert not gone
+
+
+def test_pages_link_to_pages_that_are_there():
+    wrong = {
+        (str(path.relative_to(ROOT)), link)
+        for path in [ROOT / "README.md", *DOCS.glob("*.md"), *DOCS.glob("*/*.md")]
+        for link in re.findall(r"\]\(([^)#:\s]+)[^)\s]*\)", path.read_text(encoding="utf-8"))
+        if not (path.parent / link).exists() and "gallery/" not in link
+    }
+    assert not wrong
+
+
+def test_files_of_tests_and_benchmarks_that_are_named_are_there():
+    pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS.glob("*.md"), *DOCS.glob("*/*.md")]
+    text = source_text() + "".join(path.read_text(encoding="utf-8") for path in pages)
+    named = set(re.findall(r"(?:tests|benchmarks)/[\w/]+\.\w+", text))
+    assert len(named) > 10
+    assert not {name for name in named if not (ROOT / name).is_file()}

@@ -1,0 +1,228 @@
+"""Imports point one way: _core ← linalg ← data ← objective ← solvers ← estimators.
+
+`TYPE_CHECKING` counts as any other import does.
+"""
+
+import ast
+import re
+import sys
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[2] / "src" / "fastsoftmax"
+
+# What each package, or module right under fastsoftmax, may import besides itself and _runtime.
+ALLOWED = {
+    "_core": set(),
+    "_runtime": {"_core"},
+    "_validation": set(),
+    "_engine.linalg": {"_core"},
+    "_engine.data": {"_core", "_engine.linalg"},
+    "_engine.objective": {"_engine.data", "_engine.linalg", "_validation"},
+    "_engine.solvers": {"_engine.linalg", "_engine.objective"},
+    "_saving": {"_validation"},
+    "blocks": {"_validation"},
+    "functional": {"_core", "_engine.data", "_validation"},
+    "datasets": {"_validation"},
+    "_neural": {"_core", "_engine.linalg", "_saving", "_validation", "functional"},
+    "_linear": {
+        *("_engine.data", "_engine.linalg", "_engine.objective", "_engine.solvers"),
+        *("_neural", "_saving", "_validation", "blocks", "functional"),
+    },
+    "plotting": {"_validation"},
+    "_commands": {
+        "_core",
+        "_linear",
+        "_neural",
+        "_validation",
+        "datasets",
+        "functional",
+        "plotting",
+    },
+    "__main__": {"_commands"},
+    "__init__": {"_linear", "_neural", "_saving", "blocks", "datasets", "functional"},
+}
+# Modules that import each other in a circle: to be broken, none to be added.
+CIRCLES = [
+    {
+        f"_engine.objective.{name}"
+        for name in (
+            *("warm_start", "curvature", "far_rows", "feature_major", "l1", "line", "objective"),
+            *("parameters", "path", "penalised_line", "shrinking", "standardised"),
+        )
+    },
+]
+REQUIRED = {"numpy", "scipy"}
+NEVER = {"benchmarks", "campaigns", "conftest", "examples", "pytest", "support", "tests"}
+
+PYTHON = sorted(SOURCE.rglob("*.py"))
+CYTHON = sorted([*SOURCE.rglob("*.pyx"), *SOURCE.rglob("*.pxd")])
+
+
+def module_of(path):
+    """Its dotted name below fastsoftmax; "__init__" for the package itself."""
+    parts = path.relative_to(SOURCE).with_suffix("").parts
+    return ".".join(parts[:-1] if parts[-1] == "__init__" and parts[1:] else parts)
+
+
+MODULES = {module_of(path): path for path in PYTHON}
+
+
+def package_of(module):
+    """The entry of the table that a module belongs to."""
+    head, _, rest = module.partition(".")
+    return f"_engine.{rest.partition('.')[0]}" if head == "_engine" and rest else head
+
+
+def name_of(path):
+    return str(path.relative_to(SOURCE))
+
+
+def imported(tree, *, at_module_level=False):
+    """Dotted names of what is imported; `from a import b` gives a.b, as b may be a module."""
+    waiting = [tree]
+    while waiting:
+        node = waiting.pop()
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+        elif not (at_module_level and isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)):
+            waiting.extend(ast.iter_child_nodes(node))
+
+
+def own_modules(tree):
+    """Modules of fastsoftmax that are imported, without "fastsoftmax."."""
+    for name in imported(tree):
+        package, _, rest = name.partition(".")
+        if package == "fastsoftmax":
+            parent = rest.rpartition(".")[0]
+            yield rest if rest in MODULES else parent if parent in MODULES else "__init__"
+
+
+def packages(tree, **how):
+    return {name.partition(".")[0] for name in imported(tree, **how)}
+
+
+@cache
+def parse(path):
+    return ast.parse(path.read_text(encoding="utf-8"))
+
+
+def circles(graph):
+    """Sets of more than one module that reach each other (Tarjan 1972)."""
+    order, low, stack, found = {}, {}, [], []
+
+    def visit(module):
+        order[module] = low[module] = len(order)
+        stack.append(module)
+        for other in graph[module]:
+            if other not in order:
+                visit(other)
+                low[module] = min(low[module], low[other])
+            elif other in stack:
+                low[module] = min(low[module], order[other])
+        if low[module] == order[module]:
+            at = stack.index(module)
+            found.append(set(stack[at:]))
+            del stack[at:]
+
+    for module in graph:
+        if module not in order:
+            visit(module)
+    return [circle for circle in found if len(circle) > 1]
+
+
+def test_every_package_is_in_the_table():
+    assert {package_of(module) for module in MODULES} - {"_engine"} == set(ALLOWED)
+
+
+def test_the_table_has_no_circle():
+    graph = {name: above | ({"_runtime"} - {name, *above}) for name, above in ALLOWED.items()}
+    graph["_core"] = graph["_runtime"] - {"_core"}  # the one below _runtime
+    assert not circles(graph)
+
+
+@pytest.mark.parametrize("path", PYTHON, ids=name_of)
+def test_packages_import_what_lies_below(path):
+    package = package_of(module_of(path))
+    wrong = {package_of(module) for module in own_modules(parse(path))}
+    wrong -= ALLOWED.get(package, set()) | {package, "_runtime"}
+    assert not wrong, f"{package} may import {sorted(ALLOWED[package])}"
+
+
+def test_modules_import_one_way():
+    graph = {module: set(own_modules(parse(path))) - {module} for module, path in MODULES.items()}
+    by_name = {min(circle): circle for circle in circles(graph)}
+    assert by_name == {min(circle): circle for circle in CIRCLES}
+
+
+@pytest.mark.parametrize("path", PYTHON, ids=name_of)
+def test_other_packages(path):
+    tree = parse(path)
+    assert not packages(tree) & NEVER
+    may = {"sklearn"} if module_of(path) == "_runtime.sklearn_compat" else set()
+    own = {"fastsoftmax"} | may
+    assert ("sklearn" in packages(tree)) <= ("sklearn" in own)
+    optional = packages(tree, at_module_level=True) - REQUIRED - own - sys.stdlib_module_names
+    assert not optional, "optional packages are imported where they are used"
+
+
+CIMPORT = re.compile(r"^\s*(?:from\s+(\S+)\s+c?import|c?import\s+([\w., ]+))", re.MULTILINE)
+
+
+def cython_imports(text):
+    for module, modules in CIMPORT.findall(text):
+        yield from [module] if module else (name.split()[0] for name in modules.split(","))
+
+
+@pytest.mark.parametrize("path", CYTHON, ids=name_of)
+def test_kernels_import_kernels_only(path):
+    for module in cython_imports(path.read_text(encoding="utf-8")):
+        assert not module.startswith("."), "a relative cimport looks inside v2/"
+        package, _, rest = module.partition(".")
+        assert package in {"fastsoftmax", "numpy", "libc", "cython", "cpython", "openmp"}
+        assert package != "fastsoftmax" or rest.startswith("_core.")
+
+
+@pytest.mark.parametrize(
+    "path", [path for path in SOURCE.rglob("*") if path.is_file()], ids=name_of
+)
+def test_no_file_is_long(path):
+    if path.suffix in {".py", ".pyx", ".pxd", ".pxi", ".h", ".c"}:
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= 500
+
+
+# The checks above are no use if they find nothing.
+@pytest.mark.parametrize(
+    ("code", "modules"),
+    [
+        ("import fastsoftmax._engine.objective", {"_engine.objective"}),
+        ("from fastsoftmax import _core, softmax", {"_core", "__init__"}),
+        ("from fastsoftmax._engine.data.dense import DenseData as D", {"_engine.data.dense"}),
+        ("def f():\n    if 1:\n        from fastsoftmax._linear import fit", {"_linear.fit"}),
+        ("import numpy, os.path", set()),
+    ],
+)
+def test_imports_are_found(code, modules):
+    assert set(own_modules(ast.parse(code))) == modules
+
+
+def test_circles_are_found():
+    assert circles({"a": {"b"}, "b": {"c"}, "c": {"b"}, "d": set()}) == [{"b", "c"}]
+
+
+def test_imports_at_module_level_are_told_from_others():
+    tree = ast.parse("import a.b\ntry:\n    import c\nfinally: 0\ndef f():\n    import d\n")
+    assert packages(tree) == {"a", "c", "d"}
+    assert packages(tree, at_module_level=True) == {"a", "c"}
+
+
+def test_cimports_are_found():
+    text = (
+        "cimport numpy as cnp\nfrom fastsoftmax.x cimport (\n  a)\n from .b cimport c\nimport d, e"
+    )
+    assert list(cython_imports(text)) == ["numpy", "fastsoftmax.x", ".b", "d", "e"]
