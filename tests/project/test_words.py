@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = next(p for p in Path(__file__).parents if (p / "pyproject.toml").exists())
+ROOT = Path(__file__).parents[2]
 CODE = [
     path
     for folder in ("src", "tests", "benchmarks", "tools")

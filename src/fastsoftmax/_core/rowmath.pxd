@@ -1,8 +1,8 @@
 """exp and log1p of vectors: the one exponential and the one logarithm of the library.
 
-Within 1 ulp for every argument, on every build; `tests/core/test_rowmath.py` sweeps the intervals. Largest
-errors found: docs/experiments/0008-accuracy-of-elementary-functions.md.
-Coefficients: `tools/rowmath_coefficients.py`.
+Within 1 ulp for every argument, on every build; `tests/core/test_rowmath.py` sweeps the intervals.
+Largest errors found: docs/experiments/0008-accuracy-of-elementary-functions.md. Coefficients:
+`tools/rowmath_coefficients.py`.
 
 exp(x) = 2^n * exp(r), n = round(x / ln 2), |r| <= ln(2)/2, exp(r) = 1 + r + r^2 q(r). ln 2 is split so
 that n * LN2_HIGH is exact without a fused multiply-add (Cody & Waite 1980). The argument is clamped
