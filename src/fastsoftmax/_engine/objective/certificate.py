@@ -26,7 +26,7 @@ from fastsoftmax._engine.data import Data, Draw, DualPoint, StoredLogits
 from fastsoftmax._engine.linalg import ClassFactors
 from fastsoftmax._engine.objective.curvature import hessian, of_shifts, probabilities
 from fastsoftmax._engine.objective.objective import Objective
-from fastsoftmax._engine.objective.resting import Rows
+from fastsoftmax._engine.objective.shrinking import Rows
 
 FLOAT64 = np.dtype(np.float64)
 MEMORY = 0.06  # of the memory budget, for logits of θ, of d and for residuals
@@ -97,7 +97,7 @@ class Linearised:
     def certificate(self) -> Certificate:
         """What is proved at θ."""
         o, n = self.objective, self._data.shape[0]
-        settled = self._settle()
+        stationary = self._make_stationary()
         loss = divergence = least = residuals = 0.0
         v = np.zeros(o.size)
         for piece in self._pieces():
@@ -116,9 +116,9 @@ class Linearised:
         )
         errors = ROUNDING * (magnitude + self._size) * weights.sizes
         negligible = errors + VANISHING * magnitude * weights.variations
-        is_newton = settled and bool((np.abs(weights.residual()) <= negligible).all())
+        is_newton = stationary and bool((np.abs(weights.residual()) <= negligible).all())
         decrease = divergence + weights.decrease()
-        bound = gap.bound if settled else np.inf
+        bound = gap.bound if stationary else np.inf
         if o.penalty or o.l1:
             bound = min(bound, value)  # as F* >= 0
         return Certificate(
@@ -130,7 +130,7 @@ class Linearised:
         n = self._data.shape[0]
         return sum(piece.dual_point(alpha).divergence / n for piece in self._pieces())
 
-    def _settle(self) -> bool:
+    def _make_stationary(self) -> bool:
         """Move the parameters that are not penalised until their v is 0 but for rounding; whether
         it is."""
         o, n = self.objective, self._data.shape[0]
