@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.objective import Certificate, Line, Objective
-from fastsoftmax._engine.solvers.preconditioned import BlockPreconditioner
+from fastsoftmax._engine.solvers.block_preconditioner import BlockPreconditioner
 from fastsoftmax._engine.solvers.proof import prove
 from fastsoftmax._engine.solvers.proximal_newton import certificate_at as certificate_with_l1
 

@@ -1,0 +1,131 @@
+"""M, blocks of the Hessian, and when they are rebuilt.
+
+M is block-diagonal over the classes: at first one matrix for all, of uniform rows, then each
+class's own, of rows drawn by importance, rebuilt as the probabilities change: full Gram matrices,
+or, where these are expensive, blocks of low rank. It leaves out the coupling of the classes, which
+L-BFGS learns. Where the joint Hessian takes no more than a pass, M is that, from pairs of classes.
+The class mean, to which no loss is sensitive, is projected out of every direction: without that the
+method stalls.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from numpy.typing import NDArray
+
+from fastsoftmax._engine.objective import Factors, Line, Objective, blocks_for
+
+
+@dataclass(frozen=True)
+class RebuildSchedule:
+    """When M is rebuilt; costs are in passes over X (docs/experiments/0022)."""
+
+    amortisation: float = 0.7  # of the last build's cost, in passes since, before the next
+    first_build_delay: float = 0.1  # of its cost, in passes before it: easy fits end without
+    weight_change: float = 0.25  # of the weights p(1 - p), relatively, before the next, or else
+    regular_builds: int = 3  # after these a problem is hard, and the next build is forced after
+    forced_rebuild: float = 3.0  # times the last build's cost in passes since, if of other rows
+    far_row_change: float = 0.5  # of a feature's curvature, by far rows, before the next, at once
+    upgrade: float = 3.0  # times the cost of full Gram matrices in passes, after which they come
+
+
+class BlockPreconditioner:
+    """M, rebuilt where it is due.
+
+    Parameters
+    ----------
+    objective : Objective
+    seed : int
+        Of the rows that are sampled.
+    schedule : RebuildSchedule, optional
+    """
+
+    factor = 4.0
+
+    def __init__(
+        self, objective: Objective, seed: int, schedule: RebuildSchedule | None = None
+    ) -> None:
+        self._objective, self._seed = objective, seed
+        self._schedule = schedule or RebuildSchedule()
+        self._blocks, *self._others = blocks_for(objective, seed)
+        self.memory = self._blocks.memory
+        self._factors: Factors | None = None
+        self._built_at = self._build_cost = 0.0  # in passes
+        self._far_rows_changed = False
+        self.since, self._builds = 0, int(self._blocks.reused)
+
+    @property
+    def joint(self) -> bool:
+        """Whether M is the joint Hessian."""
+        return self._blocks.joint
+
+    @property
+    def forgets(self) -> bool:
+        """Whether what the pairs say of before is in M, or no longer true."""
+        return self._blocks.joint or self._far_rows_changed
+
+    def update(self, line: Line, n_iter: int) -> bool:
+        """Rebuild M where it is due; whether it was."""
+        if self._factors is None:
+            self._factors = self._counted(lambda: self._blocks.at_start(line))
+        self._upgrade(line, n_iter)
+        blocks = self._blocks
+        if not (self._is_due(line, n_iter) and blocks.fits):
+            return False
+        self._builds += 1
+        seed = self._seed + self._builds
+        self._objective.parameters.lengths()  # found once: not of what a build costs
+        self._factors = self._counted(lambda: blocks.by_class(line, blocks.rows, seed))
+        self._objective.curvature.set_reference(line)
+        self.since = n_iter
+        return True
+
+    def build(self, line: Line) -> None:
+        """M at the line's point, whatever it costs."""
+        blocks = self._blocks
+        self._factors = blocks.at_start(line)
+        if blocks.fits:
+            self._factors = blocks.by_class(line, blocks.rows, self._seed)
+
+    def solve(self, *vectors: NDArray) -> list[NDArray]:
+        """M⁻¹ of vectors of class mean 0, as such vectors."""
+        return self._factors.solve(*vectors)
+
+    def _is_due(self, line: Line, n_iter: int) -> bool:
+        curvature = self._objective.curvature
+        # the blocks at the start leave out far rows
+        at_once = not self._builds and len(curvature.few_far) > 0
+        change_of_far_rows = curvature.change_of_far_rows(line)
+        self._far_rows_changed = change_of_far_rows > self._schedule.far_row_change
+        if at_once:
+            return True
+        waited = n_iter - self.since >= (1 if self._far_rows_changed else self._blocks.interval)
+        return waited and (self._far_rows_changed or self._is_worth_it(line))
+
+    def _is_worth_it(self, line: Line) -> bool:
+        """Whether enough was done with M, and it is no longer what it was."""
+        schedule, blocks = self._schedule, self._blocks
+        since = self._objective.n_passes - self._built_at
+        if not self._builds:
+            return since >= schedule.first_build_delay * blocks.cost(blocks.rows)
+        if since < schedule.amortisation * self._build_cost:
+            return False
+        if self._objective.curvature.change_of_weights(line) > schedule.weight_change:
+            return True
+        is_hard = self._builds > schedule.regular_builds and blocks.rows < blocks.most_rows
+        return is_hard and since >= schedule.forced_rebuild * self._build_cost
+
+    def _upgrade(self, line: Line, n_iter: int) -> None:
+        """Upgrade to other blocks, where the problem turns out to be hard enough for them."""
+        for other in self._others:
+            cost = self._schedule.upgrade * other.cost(other.rows)
+            if self._objective.n_passes >= cost and n_iter >= self._blocks.lasts:
+                other.at_start(line)
+                self._blocks, self._builds, self._others = other, 0, []
+
+    def _counted(self, build: Callable[[], Factors]) -> Factors:
+        began = self._objective.n_passes
+        factors = build()
+        self._built_at = self._objective.n_passes
+        self._build_cost = self._built_at - began
+        return factors

@@ -1,0 +1,57 @@
+"""When the preconditioner is rebuilt, and when Newton's method takes over."""
+
+import numpy as np
+import pytest
+
+from fastsoftmax._engine.data import DenseData
+from fastsoftmax._engine.objective import Objective
+from fastsoftmax._engine.solvers import Options, lbfgs
+from fastsoftmax._engine.solvers.base import Run
+from fastsoftmax._engine.solvers.block_preconditioner import BlockPreconditioner, RebuildSchedule
+from fastsoftmax._engine.solvers.preconditioned import Handover, minimize_preconditioned
+
+OPTIONS = Options(1e-12, 500)
+
+
+def objective():
+    """300 logits' worth of classes side by side: too many parameters for a joint Hessian."""
+    rng = np.random.default_rng(0)
+    y = np.arange(900) % 9
+    X = 0.7 * rng.normal(size=(9, 30))[y] + rng.normal(size=(900, 30))
+    data = DenseData(X, 1)
+    return Objective(data, y.astype(np.int32), 9, weights=None, C=100.0, fit_intercept=True)
+
+
+def builds(schedule):
+    """How often M was rebuilt, and the least F."""
+    o, count = objective(), 0
+    preconditioner = BlockPreconditioner(o, 0, schedule)
+    update = preconditioner.update
+
+    def counted(line, n_iter):
+        nonlocal count
+        rebuilt = update(line, n_iter)
+        count += rebuilt
+        return rebuilt
+
+    preconditioner.update = counted
+    line, _ = lbfgs.descend(Run(o, o.start(), OPTIONS), preconditioner, memory=30)
+    return count, line.value
+
+
+def test_the_schedule_decides_when_m_is_rebuilt():
+    never, value = builds(RebuildSchedule(first_build_delay=np.inf, far_row_change=np.inf))
+    as_usual, other = builds(RebuildSchedule())
+    always, third = builds(RebuildSchedule(amortisation=0, first_build_delay=0, weight_change=-1))
+    assert never == 0 < as_usual < always
+    assert other == pytest.approx(value, rel=1e-10)
+    assert third == pytest.approx(value, rel=1e-10)
+
+
+def test_newton_takes_over_when_it_is_due():
+    o = objective()
+    at_once = minimize_preconditioned(o, o.start(), OPTIONS, Handover(newton_steps=0))
+    never = minimize_preconditioned(o, o.start(), OPTIONS, Handover(newton_steps=10**6))
+    assert at_once.converged and never.converged
+    assert at_once.value == pytest.approx(never.value, rel=1e-10)
+    assert len(at_once.history) < 15 < len(never.history)
