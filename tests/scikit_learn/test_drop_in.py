@@ -114,7 +114,7 @@ def test_logistic_glmnet():
 
 def test_inconsistent_input():
     X, y = np.random.default_rng(0).uniform(size=(5, 10)), [0, 1, 1, 1, 1]
-    with pytest.raises(ValueError, match="expected 5 labels, one a row of X, got 4"):
+    with pytest.raises(ValueError, match="expected 5 labels, one per row of X, got 4"):
         SoftmaxRegression().fit(X, y[:-1])
     with pytest.raises(ValueError, match="X has 12 features, but"):
         SoftmaxRegression().fit(X, y).predict(np.ones((3, 12)))

@@ -179,7 +179,7 @@ def test_the_gradient_of_a_sparse_X():
 
 
 def test_labels_of_another_length():
-    with pytest.raises(ValueError, match="y: expected 6 labels, one a row of X, got 5"):
+    with pytest.raises(ValueError, match="y: expected 6 labels, one per row of X, got 5"):
         SoftmaxRegression().fit(rows(), Y[:-1])
 
 

@@ -132,7 +132,7 @@ def test_before_fit(method):
 
 
 BAD_Y = {
-    "too short": (y[:-1], ValueError, "y: expected 30 labels, one a row of X, got 29"),
+    "too short": (y[:-1], ValueError, "y: expected 30 labels, one per row of X, got 29"),
     "one class": (np.full(N, 7), ValueError, "y: expected at least 2 classes, got 1 class: .*7"),
     "continuous": (y + 0.5, ValueError, r"y: expected class labels, got .* values such as 0\.5"),
     "NaN": (np.where(y == 1, np.nan, y), ValueError, "y: expected labels, got NaN or infinity"),

@@ -201,7 +201,7 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
         if problem.several_labels != self._several_labels:
             kinds = "one label", "several labels"
             raise ValueError(
-                f"warm_start: expected {kinds[self._several_labels]} a row, as in the previous "
+                f"warm_start: expected {kinds[self._several_labels]} per row, as in the previous "
                 f"fit, got {kinds[problem.several_labels]}"
             )
         if n_features != self.n_features_in_ or not np.array_equal(self.classes_, classes):

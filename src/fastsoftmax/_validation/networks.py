@@ -150,7 +150,7 @@ def known_codes(y: ArrayLike, classes: NDArray, n: int, argument: str = "y") -> 
     if y.ndim == 2 and y.shape[1] == 1:
         y = y[:, 0]
     if y.shape != (n,):
-        raise ValueError(f"{argument}: expected {n} labels, one a row of X, got shape {y.shape}")
+        raise ValueError(f"{argument}: expected {n} labels, one per row of X, got shape {y.shape}")
     order = np.argsort(classes)  # columns of targets may have been named in another one
     codes = order[np.minimum(np.searchsorted(classes, y, sorter=order), len(classes) - 1)]
     if (unknown := classes[codes] != y).any():
@@ -203,7 +203,9 @@ def table(
     if y.ndim == 1:
         y = y[:, None]
     if y.ndim != 2 or len(y) != n:
-        raise ValueError(f"{argument}: expected {n} rows of targets, one a row of X, got {y.shape}")
+        raise ValueError(
+            f"{argument}: expected {n} rows of targets, one per row of X, got {y.shape}"
+        )
     if y.shape[1] == 0:
         raise ValueError(f"{argument}: expected at least one column, got none")
     check.require_finite(y, argument)

@@ -44,7 +44,7 @@ def labels(y: ArrayLike, n: int) -> tuple[NDArray[np.int32], NDArray]:
     if y.ndim != 1:
         raise ValueError(f"y: expected labels of shape ({n},), got shape {y.shape}")
     if len(y) != n:
-        raise ValueError(f"y: expected {n} labels, one a row of X, got {len(y)}")
+        raise ValueError(f"y: expected {n} labels, one per row of X, got {len(y)}")
     if y.dtype.kind not in "biufUSO":
         raise ValueError(f"y: expected integer, boolean or string labels, got dtype {y.dtype}")
     try:
