@@ -17,7 +17,7 @@ import ctypes, itertools, mmap
 import numpy as np
 import fastsoftmax
 from fastsoftmax import _core
-from fastsoftmax._engine.data import DenseData, Draw, StoredLogits
+from fastsoftmax._engine.data import DenseData, RowSample, StoredLogits
 from fastsoftmax._engine.linalg import ClassFactors
 
 PAGE = mmap.PAGESIZE
@@ -83,8 +83,8 @@ for dtype, at_end in itertools.product((np.float32, np.float64), (True, False)):
             change.tiles[...] = 1
             assert np.isfinite(stored.along(change, 0.5, targets[-1], s, 1.0)).all()
             stored.variances(s, change)
-            drawn = change.draw(n, 0)._asdict()
-            drawn = Draw(*(guarded(part, at_end) for part in drawn.values()))
+            drawn = change.sample_rows(n, 0)._asdict()
+            drawn = RowSample(*(guarded(part, at_end) for part in drawn.values()))
             for ones in (0, 1):
                 centre, scales = guard(np.zeros(d)), guard(np.ones(d + ones))
                 grams = data.gram(drawn, centre, scales, 1.0, guarded(np.ones(d + ones), at_end))

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fastsoftmax._core import kernels
-from fastsoftmax._engine.data import DenseData, Draw
+from fastsoftmax._engine.data import DenseData, RowSample
 from fastsoftmax._engine.linalg import ClassFactors
 
 pytestmark = pytest.mark.kernel
@@ -15,7 +15,7 @@ def drawn(n, m, most, dtype, seed=0):
     rng = np.random.default_rng(seed)
     rows = np.sort(rng.integers(n, size=(m, most)), axis=1).astype(np.int32)
     counts = rng.integers(most // 2, most + 1, m).astype(np.intp)
-    return Draw(rows, rng.random((m, most)).astype(dtype), counts, np.ones(m))
+    return RowSample(rows, rng.random((m, most)).astype(dtype), counts, np.ones(m))
 
 
 def exact(X, draw, centre, scales, scale, ridge):

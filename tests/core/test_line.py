@@ -201,7 +201,7 @@ def test_draws_follow_the_emphasis():
     n, wanted = 20_000, 500
     emphasis = np.where(np.arange(n) % 100, 1.0, 50.0)
     s = stored(np.ones((n, 2)), np.float64)
-    drawn = s.draw(wanted, 0, emphasis)
+    drawn = s.sample_rows(wanted, 0, emphasis)
     rows = drawn.rows[0, : drawn.counts[0]]
     assert 0.25 < np.mean(rows % 100 == 0) < 0.42  # 50 of 149
     squares = drawn.factors[0, : len(rows)] ** 2
@@ -216,7 +216,7 @@ def test_draws_follow_the_importance(dtype):
     v = np.random.default_rng(0).exponential(size=(n, k)) ** 4
     v[:100] = 0
     s = stored(v, dtype)
-    draws = [s.draw(wanted, seed) for seed in (0, 0, 1)]
+    draws = [s.sample_rows(wanted, seed) for seed in (0, 0, 1)]
     for a, b in zip(draws[0], draws[1], strict=True):
         if a.ndim == 1:
             np.testing.assert_array_equal(a, b)
@@ -229,7 +229,7 @@ def test_draws_follow_the_importance(dtype):
             assert abs(len(rows) - wanted) < 5 * wanted**0.5
             estimate = np.sum(drawn.factors[c, : len(rows)].astype(float) ** 2)
             assert estimate == pytest.approx(drawn.totals[c], rel=0.2)
-    everything = s.draw(n, 0)
+    everything = s.sample_rows(n, 0)
     assert (everything.counts == n - 100).all()
     np.testing.assert_allclose(
         everything.factors[0, : n - 100] ** 2, s.table()[100:, 0], rtol=8 * np.finfo(dtype).eps
@@ -254,7 +254,7 @@ def test_threads_change_no_bit(k, dtype):
         s.move(change, 0.3)
         loss, grads = data.value_and_grad(None, None, y, None, 1 / n, stored=s)
         s.variances(None, change)
-        drawn = change.draw(100, 3)
+        drawn = change.sample_rows(100, 3)
         rows = [row[:count].tobytes() for row, count in zip(drawn.rows, drawn.counts, strict=True)]
         results.add((phi.tobytes(), loss, grads.W.tobytes(), *rows, drawn.totals.tobytes()))
     assert len(results) == 1

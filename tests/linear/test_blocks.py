@@ -10,7 +10,7 @@ from support.row_blocks import cut
 
 import fastsoftmax
 from fastsoftmax import Blocks, SoftmaxRegression
-from fastsoftmax._engine.data import DenseBlocks, DenseData, Draw, StoredLogits
+from fastsoftmax._engine.data import DenseBlocks, DenseData, RowSample, StoredLogits
 
 
 def problem(n=1000, d=12, k=5, dtype=np.float64, seed=0):
@@ -65,7 +65,9 @@ def test_products_of_any_blocks_are_those_of_the_array(n, at, dtype, weighted):
         np.testing.assert_allclose(u, v, **tol)
 
     rows = [np.flatnonzero(rng.random(n) < 0.5) for _ in range(3)]
-    drawn = Draw(np.zeros((3, n), np.int32), np.zeros((3, n)), np.array(list(map(len, rows))), None)
+    drawn = RowSample(
+        np.zeros((3, n), np.int32), np.zeros((3, n)), np.array(list(map(len, rows))), None
+    )
     for k, r in enumerate(rows):
         drawn.rows[k, : len(r)], drawn.factors[k, : len(r)] = r, rng.random(len(r))
     more = {"shared": np.eye(8, dtype=dtype), "shares": np.arange(3.0)}

@@ -5,9 +5,9 @@ The Hessian of a softmax is the Laplacian of a complete graph whose edges weigh 
 too. Pairs are drawn by the effective resistance of their edge, about 1/s_k + 1/s_l for classes of
 curvature mass s (Spielman & Srivastava 2011), so that rare classes are drawn.
 
-`draw`: the weights of rows add up along X; that sum is cut into equal lengths, in each a point is drawn,
-whose row and place within it name a row and a pair; a second pair is half of the row's weight away.
-Length and seed name the point, whatever thread draws it. Then pairs are sorted by counting.
+`sample_pairs`: the weights of rows add up along X; that sum is cut into equal lengths, in each a point
+is drawn, whose row and place within it name a row and a pair; a second pair is half of the row's weight
+away. Length and seed name the point, whatever thread draws it. Then pairs are sorted by counting.
 
 `assemble`: blocks off the diagonal are negated Grams of the pairs, those on it the sums of their row and
 column. It writes 4 (K size)^2 / 2 bytes and reads twice as many. Measurements:
@@ -36,7 +36,7 @@ cdef enum:
     SHARES = 8  # of the draws, each counted and put in order by a thread
 
 
-def draw(
+def sample_pairs(
     logits, cnp.ndarray probabilities not None, cnp.ndarray emphasis not None,
     cnp.ndarray squares not None, cnp.ndarray resistances not None, Py_ssize_t n,
     unsigned long long seed, cnp.ndarray rows not None, cnp.ndarray factors not None,

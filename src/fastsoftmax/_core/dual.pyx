@@ -4,21 +4,13 @@ Along a change e of the logits the probabilities are linearised and kept in the 
 
     a_k = p_k (1 + zeta_k) / sum,    zeta_k = max(e_k - sum_j p_j e_j, -1),
 
-or a = p + p (1 - p) e, kept within [0, 1], where each logit has a logistic function of its own. Out come
-the rows' weight * (a - y), which the kernels of the gradient take for residuals, and the sums of the
-losses and of weight * KL(a || p), the latter from above:
-
-    KL(a || p) <= sum_k p_k h(zeta_k),    h(t) = (1 + t) log1p(t) - t,
-
-with equality where nothing was clipped. For alpha < 1 it is y + alpha (a - y) in the place of a, whose
-divergence is that with zeta = (a - p) / p, and where zeta is huge a (z_top - z_k + log K) at most. All
-changes are taken relative to that of the most probable
-class, and p - y is that of `softmax_tile`, so that a - y keeps its relative precision in rows that are
-predicted with confidence. Reads both arrays once, writes one; one exp a logit.
-
-Sums: rows side by side in VL lanes, tiles in order within one of PARTS parts, parts in order, all in
-float64: the same to the bit for any number of threads. So are the moments of classes, the sums of
-weight * p_k p_l: TALL times WIDE of them at a time in registers, over CHUNK tiles in cache.
+or a = p + p (1 - p) e within [0, 1] where each logit has a logistic function of its own. Bounded from
+above, KL(a || p) <= sum_k p_k h(zeta_k), h(t) = (1 + t) log1p(t) - t, with equality where nothing was
+clipped; for alpha < 1 the point is y + alpha (a - y), and where zeta is huge a (z_top - z_k + log K) at
+most. Changes are taken relative to that of the most probable class, and p - y is that of
+`softmax_tile`, so that a - y keeps its relative precision in confidently predicted rows. Two arrays are
+read and one is written, with one exp per logit (docs/experiments/0043). Lanes, tiles of a part and parts
+are summed in float64 in a fixed order: equal to the bit for any number of threads.
 """
 
 from libc.math cimport log
@@ -27,7 +19,7 @@ cimport numpy as cnp
 
 from fastsoftmax._core.arrays cimport bytes_of, doubles, reals, require_length
 from fastsoftmax._core.linear_problem cimport (
-    ALIGNMENT, Problem, TileRows, aligned, look_at_rows, part_start, set_targets, set_weights, tile_loss,
+    ALIGNMENT, Problem, TileRows, aligned, load_rows, part_start, set_targets, set_weights, tile_loss,
 )
 from fastsoftmax._core.rowmath cimport log1p
 from fastsoftmax._core.simd cimport (
@@ -183,7 +175,7 @@ cdef void part_dual(
             store(z + j, load(p.stored + i * size + j))
             store(change + j, load(e + i * size + j) + set1(shift[j // ROWS]))
         tile_loss(p, i * ROWS, n, z, targets, sums)
-        look_at_rows(p, i * ROWS, n, &rows)
+        load_rows(p, i * ROWS, n, &rows)
         for v from 0 <= v < ROWS by VL:
             if p.logistic:
                 logistic_lanes(

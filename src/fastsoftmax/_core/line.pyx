@@ -19,7 +19,7 @@ cimport numpy as cnp
 
 from fastsoftmax._core.arrays cimport bytes_of, doubles, reals
 from fastsoftmax._core.linear_problem cimport (
-    ALIGNMENT, Problem, TileRows, aligned, look_at_rows, part_start, set_targets, set_weights,
+    ALIGNMENT, Problem, TileRows, aligned, load_rows, part_start, set_targets, set_weights,
     tile_loss,
 )
 from fastsoftmax._core.probabilities cimport tile_probabilities, tile_variances
@@ -48,7 +48,7 @@ cdef inline void tile_along(
     for i from 0 <= i < ROWS * p.k by VL:
         store(z + i, load(s + i) + t * load(d + i))
     tile_loss(p, start, n, z, targets, sums)
-    look_at_rows(p, start, n, &rows)
+    load_rows(p, start, n, &rows)
     for v from 0 <= v < ROWS by VL:
         if rows.labels:
             label = load_labels(rows.labels + v)

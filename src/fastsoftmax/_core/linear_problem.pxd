@@ -123,7 +123,7 @@ cdef inline int class_at(const Problem *p, int k) noexcept nogil:
     return p.eliminated if k == last else last if k == p.eliminated else k
 
 
-cdef inline void look_at_rows(
+cdef inline void load_rows(
     const Problem *p, Py_ssize_t start, Py_ssize_t n, TileRows *rows
 ) noexcept nogil:
     """Places of their labels and weights of the n rows from `start` on, read where they lie if they
@@ -184,7 +184,7 @@ cdef inline void tile_loss(
     cdef Py_ssize_t i, k, at
     if p.labels == NULL and p.targets == NULL and p.indicators == NULL:
         return
-    look_at_rows(p, start, n, &rows)
+    load_rows(p, start, n, &rows)
     for i in range(ROWS if p.labels == NULL else 0):
         at = (start + min(i, n - 1)) * p.target_step
         for k in range(p.k):

@@ -21,7 +21,7 @@ from fastsoftmax._core.tiles cimport ROWS
 cnp.import_array()
 
 
-def draw(
+def sample_rows(
     cnp.ndarray variances not None, emphasis, Py_ssize_t n, Py_ssize_t wanted, unsigned long long seed,
     cnp.ndarray rows not None, cnp.ndarray factors not None, cnp.ndarray counts not None,
     cnp.ndarray totals not None, int n_threads,

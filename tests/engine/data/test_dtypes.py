@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fastsoftmax import MLPClassifier, SoftmaxRegression
 from fastsoftmax import linear_cross_entropy_value_and_grad as value_and_grad
-from fastsoftmax._engine.data import DenseData, Draw
+from fastsoftmax._engine.data import DenseData, RowSample
 from fastsoftmax._neural import Network
 from fastsoftmax._runtime.dtypes import BFLOAT16, COMPUTED_IN, as_numpy, computed_in, name_of
 from fastsoftmax.datasets import load_digits, load_mnist
@@ -118,7 +118,7 @@ def test_what_an_objective_needs(shape, dtype):
     s = 2.0 ** rng.integers(-2, 2, d)
     rows = np.sort(rng.integers(n, size=(k, n)), axis=1).astype(np.int32)
     weights = rng.random(n).astype(computed_in(dtype))
-    draw = Draw(rows, rng.random((k, n)), np.full(k, n - n // 3), np.ones(k))
+    draw = RowSample(rows, rng.random((k, n)), np.full(k, n - n // 3), np.ones(k))
     y = y.astype(np.int32)
 
     def products(data):

@@ -35,7 +35,7 @@ def pairs_of(k):
 def test_draws_follow_their_weights(n, k, m, dtype):
     p, weights, squares, r = problem(n, k, dtype)
     weights[0] = 1
-    drawn = stored(p, dtype).draw_pairs(m, 3, r, weights, squares)
+    drawn = stored(p, dtype).sample_pairs(m, 3, r, weights, squares)
     assert drawn.counts.sum() == m
     total = sum(
         weights * squares * p[:, a].astype(float) * p[:, b] * (r[a] + r[b]) for a, b in pairs_of(k)
@@ -59,7 +59,7 @@ def test_what_weighs_nothing_is_never_drawn(dtype):
     p, weights, squares, r = problem(200, 6, dtype)
     p[:, 2] = 0
     p[:100] = np.eye(6)[np.arange(100) % 6]  # certain rows
-    drawn = stored(p, dtype).draw_pairs(5000, 0, r, weights, squares)
+    drawn = stored(p, dtype).sample_pairs(5000, 0, r, weights, squares)
     gone = [2 in pair for pair in pairs_of(6)]
     assert not drawn.counts[gone].any()
     assert drawn.counts.sum() == 5000
@@ -67,7 +67,7 @@ def test_what_weighs_nothing_is_never_drawn(dtype):
     assert (weights[drawn.rows] > 0).all()
     certain = np.eye(6)[np.arange(200) % 6]
     for rows, of_rows in ((p, np.zeros_like(weights)), (certain, None)):
-        none = stored(rows, dtype).draw_pairs(100, 0, r, of_rows, squares)
+        none = stored(rows, dtype).sample_pairs(100, 0, r, of_rows, squares)
         assert not none.counts.any()
         assert not none.totals.any()
 
@@ -80,8 +80,8 @@ def test_draws_by_the_probabilities_of_logits(n, dtype):
     logits = stored(np.log(np.maximum(p, 1e-20)), dtype)
     of = logits.probabilities()
     out = logits.like()
-    expected = of.draw_pairs(1000, 0, r, weights, squares)
-    got = out.draw_pairs(1000, 0, r, weights, squares, of=logits)
+    expected = of.sample_pairs(1000, 0, r, weights, squares)
+    got = out.sample_pairs(1000, 0, r, weights, squares, of=logits)
     assert all(np.array_equal(a, b) for a, b in zip(got, expected, strict=True))
     np.testing.assert_array_equal(out.table(), of.table())
 
@@ -91,12 +91,12 @@ def test_draws_by_the_probabilities_of_logits(n, dtype):
 def test_draws_are_the_same_for_any_number_of_threads(dtype):
     p, weights, squares, r = problem(5000, 7, dtype)
     first, *others = (
-        stored(p, dtype, threads).draw_pairs(20000, 1, r, weights, squares)
+        stored(p, dtype, threads).sample_pairs(20000, 1, r, weights, squares)
         for threads in (1, 2, 3, 8)
     )
     for other in others:
         assert all(np.array_equal(a, b) for a, b in zip(first, other, strict=True))
-    another = stored(p, dtype).draw_pairs(20000, 2, r, weights, squares)
+    another = stored(p, dtype).sample_pairs(20000, 2, r, weights, squares)
     assert not np.array_equal(first.rows, another.rows)
 
 
@@ -145,7 +145,7 @@ def test_the_joint_hessian_on_average(rare):
     exact = hessian(p, 1 - p, None, d, gram).reshape(k * d, k * d)
     masses = np.mean(p * (1 - p), axis=0)
     squares = np.sum((X / X.std(axis=0)) ** 2, axis=1)
-    drawn = stored(p, np.float64).draw_pairs(200 * k * d, 0, 1 / masses, None, squares)
+    drawn = stored(p, np.float64).sample_pairs(200 * k * d, 0, 1 / masses, None, squares)
     sampled = np.tril(
         assemble_joint_hessian(gram(drawn), np.eye(d), np.zeros(k), np.zeros(k), 0 * ones, 1)[0]
     )

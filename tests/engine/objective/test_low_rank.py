@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from fastsoftmax import SoftmaxRegression
-from fastsoftmax._engine.data import DenseData, Draw
+from fastsoftmax._engine.data import DenseData, RowSample
 from fastsoftmax._engine.linalg import (
     ClassFactors,
     LowRankFactors,
@@ -62,7 +62,7 @@ def test_sums_of_drawn_rows(d, dtype):
     rng = np.random.default_rng(d)
     X = rng.normal(size=(90, d)).astype(dtype)
     rows = rng.integers(90, size=(3, 70)).astype(np.int32)
-    drawn = Draw(rows, rng.random((3, 70)).astype(dtype), np.array([70, 33, 0]), np.ones(3))
+    drawn = RowSample(rows, rng.random((3, 70)).astype(dtype), np.array([70, 33, 0]), np.ones(3))
     right = [
         np.square(f[:c].astype(float)) @ X[r[:c]].astype(float)
         for r, f, c in zip(rows, drawn.factors, drawn.counts, strict=True)

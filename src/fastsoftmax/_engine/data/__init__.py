@@ -9,7 +9,7 @@ from fastsoftmax._engine.data.protocol import Data
 from fastsoftmax._engine.data.row_space import RowSpace, row_space
 from fastsoftmax._engine.data.sparse import SparseData
 from fastsoftmax._engine.data.standardised import Standardisation
-from fastsoftmax._engine.data.stored_logits import Draw, DualPoint, Step, StoredLogits
+from fastsoftmax._engine.data.stored_logits import DualPoint, RowSample, Step, StoredLogits
 from fastsoftmax._engine.data.streamed.dense import DenseBlocks
 from fastsoftmax._engine.data.streamed.sparse import SparseBlocks
 
@@ -18,9 +18,9 @@ __all__ = [
     "DenseBlocks",
     "DenseData",
     "DiagonalFactors",
-    "Draw",
     "DualPoint",
     "Gradients",
+    "RowSample",
     "RowSpace",
     "SparseBlocks",
     "SparseData",

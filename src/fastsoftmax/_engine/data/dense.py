@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fastsoftmax._core import kernels
 from fastsoftmax._engine.data.moments import Moments, column_moments, doubtful
-from fastsoftmax._engine.data.stored_logits import Draw, Step, StoredLogits
+from fastsoftmax._engine.data.stored_logits import RowSample, Step, StoredLogits
 from fastsoftmax._engine.linalg.memory import empty
 from fastsoftmax._engine.linalg.workspace import Workspace
 from fastsoftmax._runtime.dtypes import as_numpy, computed_in
@@ -240,7 +240,7 @@ class DenseData:
 
     def gram(
         self,
-        drawn: Draw,
+        drawn: RowSample,
         centre: NDArray,
         scales: NDArray,
         scale: float,
@@ -270,7 +270,7 @@ class DenseData:
 
     def grams_of(
         self,
-        drawn: Draw,
+        drawn: RowSample,
         features: Sequence[NDArray],
         centre: NDArray,
         scales: NDArray,
@@ -284,7 +284,9 @@ class DenseData:
         for (rows, factors), mine in zip(drawn.each(), features, strict=True):
             columns = mine[mine < d]
             count = len(rows)
-            own = Draw(np.arange(count, dtype=np.int32), factors, np.array([count]), np.ones(1))
+            own = RowSample(
+                np.arange(count, dtype=np.int32), factors, np.array([count]), np.ones(1)
+            )
             scaled = None if self._feature_scale is None else self._feature_scale[columns]
             X = np.ascontiguousarray(self.X[rows[:, None], columns])
             picked = type(self)(X, self.n_threads, self._workspace, scaled, self.dtype)
@@ -295,10 +297,10 @@ class DenseData:
     def second_moments(self) -> NDArray[np.float64]:
         """XᵀX / n."""
         n, d = self.shape
-        drawn = Draw.of_all_rows(np.ones((1, n)))
+        drawn = RowSample.of_all_rows(np.ones((1, n)))
         return self.gram(drawn, np.zeros(d), np.ones(d), 1 / n, np.zeros(d))[0].astype(np.float64)
 
-    def sums(self, drawn: Draw) -> NDArray:
+    def sums(self, drawn: RowSample) -> NDArray:
         """``Σ fᵢ² xᵢ`` over drawn rows, for each class: (m, d)."""
         out = np.empty((len(drawn.counts), self.shape[1]), self.dtype)
         kernels(self.dtype).gram.sums(

@@ -16,7 +16,7 @@ from fastsoftmax._runtime.threads import team
 WORK = 32  # multiply-adds that an exponential is worth, for the number of threads
 
 
-class Draw(NamedTuple):
+class RowSample(NamedTuple):
     """Rows drawn for each class, or pair of classes, and the square roots of their weights.
 
     Rows and factors are (m, most), of which the first `counts` of each are drawn, or one after
@@ -29,7 +29,7 @@ class Draw(NamedTuple):
     totals: NDArray[np.float64]  # (m,), the sum of what rows were drawn by
 
     @classmethod
-    def of_all_rows(cls, weights: NDArray) -> "Draw":
+    def of_all_rows(cls, weights: NDArray) -> "RowSample":
         """All rows, of such weights for each matrix: (m, n)."""
         m, n = weights.shape
         rows = np.empty((m, n), np.int32)
@@ -43,10 +43,10 @@ class Draw(NamedTuple):
             return np.cumsum(self.counts) - self.counts
         return np.arange(len(self.counts)) * self.rows.shape[1]
 
-    def every(self, step: int) -> "Draw":
+    def every(self, step: int) -> "RowSample":
         """Every step-th of each, where they are (m, most)."""
         rows, factors = (np.ascontiguousarray(x[:, ::step]) for x in (self.rows, self.factors))
-        return Draw(rows, factors, -(-self.counts // step), self.totals)
+        return RowSample(rows, factors, -(-self.counts // step), self.totals)
 
     def powers(self, power: int) -> NDArray[np.float64]:
         """Σ factorᵢ to that power of each, where they are (m, most)."""
@@ -259,7 +259,9 @@ class StoredLogits:
         """Each row's weight times p(1 - p) of each class, into the tiles of `out`."""
         self._kernel.variances(self.tiles, self.logistic, weights, self.n, out.tiles, self._team())
 
-    def draw(self, wanted: int, seed: int, emphasis: NDArray[np.float64] | None = None) -> Draw:
+    def sample_rows(
+        self, wanted: int, seed: int, emphasis: NDArray[np.float64] | None = None
+    ) -> RowSample:
         """About so many rows a class, drawn by the weights that these tiles hold.
 
         And by an emphasis on each row, (n,), if there is one, which draws alone are subject to.
@@ -275,12 +277,12 @@ class StoredLogits:
             padded = np.zeros(len(self.tiles) * self.tiles.shape[2], self.tiles.dtype)
             padded[: self.n] = emphasis
             emphasis = padded
-        kernels(self.tiles.dtype).sampling.draw(
+        kernels(self.tiles.dtype).sampling.sample_rows(
             self.tiles, emphasis, self.n, wanted, seed, rows, factors, counts, totals, self._team()
         )
-        return Draw(rows, factors, counts, totals)
+        return RowSample(rows, factors, counts, totals)
 
-    def draw_pairs(
+    def sample_pairs(
         self,
         wanted: int,
         seed: int,
@@ -288,7 +290,7 @@ class StoredLogits:
         weights: NDArray | None = None,
         squares: NDArray[np.float64] | None = None,
         of: "StoredLogits | None" = None,
-    ) -> Draw:
+    ) -> RowSample:
         """So many rows and pairs of classes, drawn by the rows' weights times p_k p_l (r_k + r_l).
 
         p are the probabilities that these tiles hold, or that they get, the softmax `of` logits; r
@@ -303,10 +305,10 @@ class StoredLogits:
         wanted += wanted % 2
         rows, factors = empty(wanted, np.int32), empty(wanted, self.tiles.dtype)
         counts, totals = np.empty(pairs, np.intp), np.empty(pairs)
-        kernels(self.tiles.dtype).coupling.draw(
+        kernels(self.tiles.dtype).coupling.sample_pairs(
             None if of is None else of.tiles, self.tiles, emphasis, squares,
             resistances.astype(self.tiles.dtype), self.n, seed,
             rows, factors, counts, totals, self._workspace,
             team(self.n_threads, WORK * (self.tiles.size + wanted)),
         )  # fmt: skip
-        return Draw(rows, factors, counts, totals)
+        return RowSample(rows, factors, counts, totals)

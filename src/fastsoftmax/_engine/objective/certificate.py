@@ -22,7 +22,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.data import Data, Draw, DualPoint, StoredLogits
+from fastsoftmax._engine.data import Data, DualPoint, RowSample, StoredLogits
 from fastsoftmax._engine.linalg import ClassFactors
 from fastsoftmax._engine.objective.curvature import hessian, of_shifts, probabilities
 from fastsoftmax._engine.objective.objective import Objective
@@ -251,7 +251,7 @@ class Piece:
             size = columns.shape[1]
             nothing, one = np.zeros(size), np.ones(size)
 
-            def gram(drawn: Draw) -> NDArray:
+            def gram(drawn: RowSample) -> NDArray:
                 return data.gram(drawn, nothing, one, 1.0, nothing)
 
             return hessian(*probabilities(self.logits), self._weights, size, gram, o.logistic)

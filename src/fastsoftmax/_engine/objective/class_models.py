@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.data import DenseBlocks, DenseData, Draw, SparseBlocks, SparseData
+from fastsoftmax._engine.data import DenseBlocks, DenseData, RowSample, SparseBlocks, SparseData
 from fastsoftmax._engine.linalg import ClassFactors, WeightedColumns, descend_by_grams
 from fastsoftmax._engine.objective.curvature import hessian, of_shifts, probabilities
 from fastsoftmax._engine.objective.penalised_line import PenalisedLine
@@ -64,7 +64,7 @@ class GramModel:
         self._damping = damping * self.set.filled  # 1 in these coordinates
         diagonals(self._grams)[:] = self._diagonals + self._damping
 
-    def _sample(self, line: PenalisedLine, m: int, seed: int) -> tuple[Draw, float]:
+    def _sample(self, line: PenalisedLine, m: int, seed: int) -> tuple[RowSample, float]:
         """Rows for matrices of m columns, and what their sums are to be multiplied by."""
         o = self._objective
         n, d = o.data.shape
@@ -81,7 +81,7 @@ class GramModel:
             filled[:, :, None] & filled[:, None, :]
         )
 
-    def _of_columns(self, drawn: Draw, scale: float) -> NDArray:
+    def _of_columns(self, drawn: RowSample, scale: float) -> NDArray:
         """Matrices of the set's columns alone."""
         o, s = self._objective, self.set
         k, m = s.features.shape
@@ -289,7 +289,7 @@ class JointFace:
         data, units = o.data.only(columns), o.curvature.units[self._columns]
         centre = o.parameters.shift[columns]
 
-        def gram(drawn: Draw) -> NDArray:
+        def gram(drawn: RowSample) -> NDArray:
             return data.gram(drawn, centre, units, 1 / n, np.zeros(size))
 
         o.n_passes += self.passes

@@ -15,7 +15,7 @@ from scipy.special import expit
 from fastsoftmax._engine.data import (
     DenseBlocks,
     DenseData,
-    Draw,
+    RowSample,
     SparseBlocks,
     SparseData,
     StoredLogits,
@@ -70,7 +70,7 @@ class Curvature:
         start = self.start_masses()
         return np.maximum(FLOOR * start * np.median(masses / start) - masses, 0)
 
-    def sample_rows(self, line: Line, rows: int, seed: int) -> tuple[Draw, int, int]:
+    def sample_rows(self, line: Line, rows: int, seed: int) -> tuple[RowSample, int, int]:
         """About so many rows of each class; every which row they come from, and how many such rows
         there are.
 
@@ -79,9 +79,9 @@ class Curvature:
         """
         sample, weights, squares = self._sample(line)
         sample.logits.variances(weights, sample.scratch)
-        return sample.scratch.draw(rows, seed, squares), sample.step, sample.logits.n
+        return sample.scratch.sample_rows(rows, seed, squares), sample.step, sample.logits.n
 
-    def sample_pairs(self, line: Line, wanted: int, seed: int) -> tuple[Draw, int, int]:
+    def sample_pairs(self, line: Line, wanted: int, seed: int) -> tuple[RowSample, int, int]:
         """So many rows and pairs of classes, in the same way, by p_k p_l.
 
         And by 1 / sₖ + 1 / sₗ, s being what p(1 - p) of a class comes to in some rows, or a little:
@@ -97,7 +97,7 @@ class Curvature:
             wanted //= 2
             others = np.ones(sample.logits.n) if weights is None else weights.astype(float)
             others[far.rows] = 0
-        drawn = sample.scratch.draw_pairs(
+        drawn = sample.scratch.sample_pairs(
             wanted, seed, resistances, others, squares, of=sample.logits
         )
         if far:
@@ -211,7 +211,7 @@ class GramCurvature(Curvature):
         self._far_cells = bool((q.bulk < q.deviations).any())
         self.bulk = np.concatenate([np.square(q.bulk / q.scales), np.square(intercept)])
 
-    def gram(self, drawn: Draw, scale: float, ridge: NDArray, **more: NDArray) -> NDArray:
+    def gram(self, drawn: RowSample, scale: float, ridge: NDArray, **more: NDArray) -> NDArray:
         o = self._objective
         # far rows may have 1e8 times the curvature of others: more than float32's digits
         data = o.data.to_float64() if self._far_cells else o.data
@@ -240,7 +240,7 @@ class GramCurvature(Curvature):
 
     def of_rows(self, rows: NDArray, weights: NDArray, scale: float, ridge: NDArray) -> NDArray:
         """One Gram of the rows, weighted."""
-        drawn = Draw(rows[None], np.sqrt(weights)[None], np.array([len(rows)]), np.ones(1))
+        drawn = RowSample(rows[None], np.sqrt(weights)[None], np.array([len(rows)]), np.ones(1))
         return self.gram(drawn, scale, ridge)[0]
 
     def lipschitz(self) -> float:
@@ -319,7 +319,7 @@ class GramCurvature(Curvature):
             P[o.targets == MISSING] = 0  # a logit has no loss there, hence no curvature
         k, size = o.shape
 
-        def gram(drawn: Draw) -> NDArray:
+        def gram(drawn: RowSample) -> NDArray:
             return self.gram(drawn, 1 / len(P), no_ridge)
 
         no_ridge = np.zeros(size)
@@ -348,7 +348,7 @@ def hessian(
     Q: NDArray[np.float64],
     weights: NDArray | None,
     size: int,
-    gram: Callable[[Draw], NDArray],
+    gram: Callable[[RowSample], NDArray],
     logistic: bool = False,
 ) -> NDArray[np.float64]:
     """All of it, (K, size, K, size), for probabilities P and Q = 1 - P, (n, K), of rows with these
@@ -360,15 +360,15 @@ def hessian(
     weighted = P if weights is None else weights * P
     variances = weighted * Q
     if len(P) == 1:
-        return gram(Draw.of_all_rows(variances))[:, :, None]
+        return gram(RowSample.of_all_rows(variances))[:, :, None]
     H = np.zeros((len(P), size, len(P), size))
     if logistic:
-        for a, block in enumerate(gram(Draw.of_all_rows(variances))):
+        for a, block in enumerate(gram(RowSample.of_all_rows(variances))):
             H[a, :, a] = block
         return H
     for a in range(len(P)):  # the blocks (a, 0 .. a)
         by_class = np.concatenate([weighted[a] * P[:a], variances[a, None]])
-        *others, own = gram(Draw.of_all_rows(by_class))
+        *others, own = gram(RowSample.of_all_rows(by_class))
         for b, block in enumerate(others):
             H[a, :, b] = H[b, :, a] = -block
         H[a, :, a] = own

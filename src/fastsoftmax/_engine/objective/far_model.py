@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.data import Draw, StoredLogits
+from fastsoftmax._engine.data import RowSample, StoredLogits
 from fastsoftmax._engine.linalg import ClassFactors, dot
 from fastsoftmax._engine.objective.curvature import hessian, probabilities
 from fastsoftmax._engine.objective.path import Path, parabola
@@ -114,7 +114,7 @@ class FarModel:
         """Newton's step."""
         o, U = self._objective, self._features
 
-        def gram(drawn: Draw) -> NDArray:
+        def gram(drawn: RowSample) -> NDArray:
             V = np.square(drawn.factors) / o.data.shape[0]
             return np.stack([np.einsum("f,fi,fj->ij", v, U, U) for v in V])
 

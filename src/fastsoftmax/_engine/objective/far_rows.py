@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.data import Draw, StoredLogits
+from fastsoftmax._engine.data import RowSample, StoredLogits
 
 if TYPE_CHECKING:
     from fastsoftmax._engine.objective.objective import Objective
@@ -99,12 +99,12 @@ class FarRows:
         return self.rows[rows], pairs, np.sqrt(V[rows, pairs] / chances[rows, pairs])
 
 
-def with_pairs(drawn: Draw, rows: NDArray, pairs: NDArray, factors: NDArray) -> Draw:
+def with_pairs(drawn: RowSample, rows: NDArray, pairs: NDArray, factors: NDArray) -> RowSample:
     """What was drawn and more, pair after pair."""
     count, total = len(drawn.counts), int(drawn.counts.sum())
     before = np.repeat(np.arange(count), drawn.counts)
     order = np.argsort(np.concatenate([before, pairs]), kind="stable")
-    return Draw(
+    return RowSample(
         np.concatenate([drawn.rows[:total], rows])[order],
         np.concatenate([drawn.factors[:total], factors.astype(drawn.factors.dtype)])[order],
         drawn.counts + np.bincount(pairs, minlength=count),

@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
-from fastsoftmax._engine.data import Data, DenseData, Draw, StoredLogits, float64_pieces
+from fastsoftmax._engine.data import Data, DenseData, RowSample, StoredLogits, float64_pieces
 from fastsoftmax._engine.linalg import ClassFactors
 from fastsoftmax._engine.objective import hessian, probabilities
 
@@ -169,7 +169,7 @@ class Likelihood:
         for rows, data in self._standardised():
             n = data.shape[0]
             weights = np.ones(n) if self.sample.weights is None else self.sample.weights[rows]
-            total += self._gram(data, Draw.of_all_rows(weights[None]))[0]
+            total += self._gram(data, RowSample.of_all_rows(weights[None]))[0]
         return total
 
     def _standardised(self) -> Iterator[tuple[slice, DenseData]]:
@@ -178,7 +178,7 @@ class Likelihood:
             X /= self.scales
             yield rows, DenseData(X, self.sample.data.n_threads)
 
-    def _gram(self, data: DenseData, drawn: Draw) -> NDArray[np.float64]:
+    def _gram(self, data: DenseData, drawn: RowSample) -> NDArray[np.float64]:
         d, q = data.shape[1], self.shape[1]
         return data.gram(drawn, np.zeros(d), np.ones(q), 1.0, np.zeros(q))
 

@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.data.dense import WIDE_BYTES, DenseData, Gradients
-from fastsoftmax._engine.data.stored_logits import Draw, Step, StoredLogits
+from fastsoftmax._engine.data.stored_logits import RowSample, Step, StoredLogits
 from fastsoftmax._engine.data.streamed.base import BlocksData, Read, ahead
 from fastsoftmax._runtime.dtypes import as_numpy
 
@@ -129,7 +129,7 @@ class DenseBlocks(BlocksData):
 
     def gram(
         self,
-        drawn: Draw,
+        drawn: RowSample,
         centre: NDArray,
         scales: NDArray,
         scale: float,
@@ -149,7 +149,7 @@ class DenseBlocks(BlocksData):
 
     def grams_of(
         self,
-        drawn: Draw,
+        drawn: RowSample,
         features: Sequence[NDArray],
         centre: NDArray,
         scales: NDArray,
@@ -163,14 +163,14 @@ class DenseBlocks(BlocksData):
                 total += gram
         return totals
 
-    def sums(self, drawn: Draw) -> NDArray:
+    def sums(self, drawn: RowSample) -> NDArray:
         """As `DenseData.sums`."""
         out = np.zeros((len(drawn.counts), self.shape[1]), self.dtype)
         for piece, some in self._drawn(drawn):
             out += piece.sums(some)
         return out
 
-    def _drawn(self, drawn: Draw) -> Iterator[tuple[DenseData, Draw]]:
+    def _drawn(self, drawn: RowSample) -> Iterator[tuple[DenseData, RowSample]]:
         """Pieces of which there are drawn rows, and which those are."""
         for rows, piece in self.pieces():
             some, factors = [], []
@@ -181,4 +181,4 @@ class DenseBlocks(BlocksData):
             counts = np.array([len(mine) for mine in some])
             if counts.any():
                 at = np.concatenate(some), np.concatenate(factors)
-                yield piece, Draw(*at, counts, drawn.totals)
+                yield piece, RowSample(*at, counts, drawn.totals)
