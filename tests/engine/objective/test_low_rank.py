@@ -177,7 +177,7 @@ def test_of_full_rank_and_all_rows_it_is_the_hessians_block(fit_intercept):
     line = o.line(parameters.project(rng.normal(size=o.size)))
     blocks.at_start(line)
     inverse = blocks.by_class(line, len(o.data.X), 0)
-    W, b = parameters.user(line.theta)
+    W, b = parameters.user(line.theta, np.dtype(np.float64))
     z = o.data.X @ W.T + (b if fit_intercept else 0)
     P = np.exp(z - z.max(axis=1, keepdims=True))
     P /= P.sum(axis=1, keepdims=True)

@@ -26,7 +26,7 @@ from fastsoftmax._engine.data import Data, DualPoint, RowSample, StoredLogits
 from fastsoftmax._engine.linalg import ClassFactors
 from fastsoftmax._engine.objective.curvature import hessian, of_shifts, probabilities
 from fastsoftmax._engine.objective.objective import Objective
-from fastsoftmax._engine.objective.shrinking import Rows
+from fastsoftmax._engine.objective.rows import Rows
 
 FLOAT64 = np.dtype(np.float64)
 MEMORY = 0.06  # of the memory budget, for logits of θ, of d and for residuals

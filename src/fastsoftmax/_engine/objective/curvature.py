@@ -112,7 +112,7 @@ class Curvature:
         o = self._objective
         sample = line.sample()
         weights = None if o.weights is None else np.ascontiguousarray(o.weights[:: sample.step])
-        if self._squares is None and (lengths := o.parameters.lengths()) is not None:
+        if self._squares is None and (lengths := o.lengths()) is not None:
             self._squares = np.square(lengths)
         squares = self._squares
         if squares is not None:
@@ -123,7 +123,7 @@ class Curvature:
     def far(self) -> FarRows | tuple[()]:
         """The far rows, where lengths are known, or where there are far cells."""
         if self._squares is None and self._far_cells:
-            self._squares = np.square(self._objective.parameters.lengths())
+            self._squares = np.square(self._objective.lengths())
         if self._squares is None:
             return ()
         if self._far is None:

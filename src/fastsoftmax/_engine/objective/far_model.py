@@ -13,7 +13,7 @@ from fastsoftmax._engine.data import RowSample, StoredLogits
 from fastsoftmax._engine.linalg import ClassFactors, dot
 from fastsoftmax._engine.objective.curvature import hessian, probabilities
 from fastsoftmax._engine.objective.path import Path, parabola
-from fastsoftmax._engine.objective.shrinking import Rows
+from fastsoftmax._engine.objective.rows import Rows
 
 if TYPE_CHECKING:
     from fastsoftmax._engine.objective.objective import Objective

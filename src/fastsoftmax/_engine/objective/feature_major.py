@@ -1,18 +1,15 @@
 """Coordinates of sparse X: for each feature its weights for all classes."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.data import Data, Step, StoredLogits
+from fastsoftmax._engine.data import Data, SparseBlocks, SparseData, Step, StoredLogits
 from fastsoftmax._engine.linalg import dot, largest, products
 from fastsoftmax._engine.objective.features import Change, change_of
 from fastsoftmax._engine.objective.parameters import Parameters, at
-from fastsoftmax._engine.objective.shrinking import Rows
-
-if TYPE_CHECKING:
-    from fastsoftmax._engine.objective.objective import Objective
+from fastsoftmax._engine.objective.rows import Rows
+from fastsoftmax._engine.objective.terms import Terms
+from fastsoftmax._engine.objective.warm_start import WarmStart
 
 
 class FeatureMajor(Parameters):
@@ -27,6 +24,7 @@ class FeatureMajor(Parameters):
 
     by_feature = True
     passes = 0.0
+    reused = False  # there is no change of variables to reuse
     finite = True  # seen to when the values were checked
 
     @staticmethod
@@ -39,23 +37,31 @@ class FeatureMajor(Parameters):
     ) -> tuple[Data, Change | None]:
         return change_of(data, weights, units, fit_intercept, penalty)
 
-    def __init__(self, objective: "Objective", change: Change | None) -> None:
-        self._objective, self._data = objective, objective.data
-        self.shape = objective.n_logits, objective.data.shape[1] + objective.fit_intercept
-        self._n_weights = objective.n_logits * objective.data.shape[1]
+    def __init__(
+        self,
+        data: SparseData | SparseBlocks,
+        terms: Terms,
+        change: Change | None,
+        weights: NDArray | None,
+        warm_start: WarmStart | None,
+    ) -> None:
+        self._data, self._terms, self._weights = data, terms, weights
+        self.shape = terms.n_logits, data.shape[1] + terms.fit_intercept
+        self._n_weights = terms.n_logits * data.shape[1]
         self._shift = self._factors = None
         if change is not None:
             self._shift = change.shift if change.shift.any() else None
             self._factors = change.factors if (change.factors != 1).any() else None
         #: of gradients, once they are summed, and of directions: enough for the way to go
-        self.dtype = np.dtype(np.float64 if objective.l1 else np.float32)
+        self.dtype = np.dtype(np.float64 if terms.l1 else np.float32)
         self.intercept_scale = 1.0
 
     def coordinates(self) -> None:
         """There is no change of variables to keep."""
 
-    def lengths(self) -> None:
+    def lengths(self, data: Data) -> tuple[None, float]:
         """Not known: the variances are not either."""
+        return None, 0.0
 
     def table(self, theta: NDArray) -> NDArray:
         """θ as (K, D), or (K, D + 1) with the intercepts last, in Fortran's order: a view."""
@@ -79,11 +85,11 @@ class FeatureMajor(Parameters):
     @property
     def _is_plain(self) -> bool:
         """Whether θ holds weights that are all penalised alike."""
-        return self._factors is None and not len(self._objective.free)
+        return self._factors is None and not len(self._terms.free)
 
     def project(self, theta: NDArray) -> NDArray:
         """θ with the class mean projected out, to which the loss is invariant."""
-        if self._objective.logistic:
+        if self._terms.logistic:
             return theta.ravel()
         table = theta.reshape(self.shape[::-1])
         return (table - table.mean(axis=1, keepdims=True)).ravel()
@@ -99,7 +105,7 @@ class FeatureMajor(Parameters):
             b[:] = intercept if self._shift is None else intercept + at(self._shift, coef)
         return theta
 
-    def user(self, theta: NDArray, dtype: np.dtype | None = None) -> tuple[NDArray, NDArray | None]:
+    def user(self, theta: NDArray, dtype: np.dtype) -> tuple[NDArray, NDArray | None]:
         """(W, b) of θ, for X as it is computed with: views."""
         return self.split(theta)
 
@@ -115,7 +121,7 @@ class FeatureMajor(Parameters):
 
     def sizes(self) -> NDArray[np.float64]:
         if self._sizes is None:
-            (n, d), weights = self._data.shape, self._objective.given[1]
+            (n, d), weights = self._data.shape, self._weights
             total = np.zeros(d)
             for rows, piece in self._data.pieces():
                 X = piece.X.astype(np.float64)

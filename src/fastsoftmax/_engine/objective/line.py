@@ -22,7 +22,8 @@ from fastsoftmax._engine.objective.path import (
     Trial,
     parabola,
 )
-from fastsoftmax._engine.objective.shrinking import ActiveRows, Part, Rows, Shrinking, Tangent
+from fastsoftmax._engine.objective.rows import Rows
+from fastsoftmax._engine.objective.shrinking import ActiveRows, Part, Shrinking, Tangent
 
 if TYPE_CHECKING:
     from fastsoftmax._engine.objective.objective import Objective
@@ -150,7 +151,7 @@ class StoredLine:
     def _store_change(self, direction: NDArray) -> None:
         o, part = self._objective, self._part
         o.n_passes += 0.5 * part.logits.n / self._all_rows.logits.n
-        part.rows.data.store_logits(*o.parameters.user(direction), part.change)
+        part.rows.data.store_logits(*o.user(direction), part.change)
 
     def _evaluate_gradient(self, t: float | None = None) -> None:
         """From the logits, once they are moved by t."""
@@ -245,10 +246,10 @@ class StoredLine:
         """
         self._catch_up()
         self._store_change(direction)
-        self._objective.n_passes += 0.5
-        return self._objective.parameters.hessian_times(
-            direction, self.curve(self._all_rows.change)
-        )
+        o, curved = self._objective, self.curve(self._all_rows.change)
+        o.n_passes += 0.5
+        rows = Rows(o.data, None, None, o.penalty)
+        return o.parameters.value_and_grad(direction, curved, rows)[1]
 
     def curve(self, change: StoredLogits) -> StoredLogits:
         """The Hessian of the losses by the logits times a change of these, in its place."""
@@ -396,5 +397,5 @@ class FusedLine:
 
     def _store(self, data: Data, theta: NDArray, out: StoredLogits) -> None:
         o = self._objective
-        data.store_logits(*o.parameters.user(theta), out)
+        data.store_logits(*o.user(theta), out)
         o.n_passes += 0.5 * data.shape[0] / o.data.shape[0]

@@ -20,8 +20,10 @@ from fastsoftmax._engine.objective.l1 import L1
 from fastsoftmax._engine.objective.line import FusedLine, Line, StoredLine
 from fastsoftmax._engine.objective.penalised_line import PenalisedLine
 from fastsoftmax._engine.objective.penalised_weights import PenalisedWeights
-from fastsoftmax._engine.objective.shrinking import Part, Rows
+from fastsoftmax._engine.objective.rows import Rows
+from fastsoftmax._engine.objective.shrinking import Part
 from fastsoftmax._engine.objective.standardised import Standardised
+from fastsoftmax._engine.objective.terms import Terms
 from fastsoftmax._engine.objective.warm_start import WarmStart, key_of
 
 STORED_BYTES = 256 << 20  # of logits and of their change along a line, each, at most
@@ -119,7 +121,7 @@ class Objective:
         weights = None if weights is None else weights / (total_weight / n)
         #: targets, weights of mean 1 and offset, in the precision in which they came
         self.given = targets, weights, offset
-        self.l1 = L1(l1, self, l1_factors, data.shape[1]) if l1 else None
+        terms = Terms(n_logits, self.logistic, fit_intercept, self.penalty, l1, self.free)
         if row_space is not None:
             data, units = row_space.rows, None
         kind = PARAMETERS[type(data)]
@@ -137,7 +139,13 @@ class Objective:
         self.warm_start = (
             warm_start if warm_start is not None and warm_start.key == key_of(self) else None
         )
-        self.parameters = kind(self, told) if like is None else like.parameters.of(self)
+        if like is not None:
+            self.parameters = like.parameters.of(terms)
+        else:
+            self.parameters = kind(data, terms, told, weights, self.warm_start)
+            if not self.parameters.reused:
+                self.warm_start = None
+        self.l1 = L1(terms, self.parameters, l1_factors, data.n_threads) if l1 else None
         self.n_passes = self.parameters.passes  # over X, so far
         self.curvature = CURVATURES[type(data)](self)
 
@@ -305,9 +313,20 @@ class Objective:
         step = None if t is None else (part.change, t)
         return self.parameters.value_and_grad(theta, part.logits, part.rows, step)
 
+    def user(self, theta: NDArray) -> tuple[NDArray, NDArray | None]:
+        """(W, b) of θ for products with X, in the precision of these."""
+        return self.parameters.user(theta, self.data.dtype)
+
+    def lengths(self) -> NDArray[np.float64] | None:
+        """About that of each row, features being of unit variance; of mean square 1. None if that
+        is not known."""
+        lengths, passes = self.parameters.lengths(self.data)
+        self.n_passes += passes
+        return lengths
+
     def store_logits(self, theta: NDArray, out: StoredLogits) -> None:
         """The logits at θ, offset and all, in half a pass, or in none where all weights are 0."""
-        W, b = self.parameters.user(theta)
+        W, b = self.user(theta)
         if W[:1, :1].any() or W.any():  # the former is nearly always enough
             self.n_passes += 0.5
             self.data.store_logits(W, b, out)

@@ -6,23 +6,21 @@ variables makes it a good vector to iterate on, and how to take value and gradie
 
 from abc import ABC, abstractmethod
 from copy import copy
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.data import Data, Step, StoredLogits
 from fastsoftmax._engine.objective.penalised_weights import squares
-from fastsoftmax._engine.objective.shrinking import Rows
-
-if TYPE_CHECKING:
-    from fastsoftmax._engine.objective.objective import Objective
+from fastsoftmax._engine.objective.rows import Rows
+from fastsoftmax._engine.objective.terms import Terms
 
 
 class Parameters(ABC):
     """What both kinds share: a table of θ, and one pass that gives value, gradient and products."""
 
-    _objective: "Objective"
+    _terms: Terms
     spread: NDArray | None = None  # of each feature, its variance, where that is known
     fits_float32 = False  # whether float32 shows what the features say
 
@@ -38,15 +36,16 @@ class Parameters(ABC):
         """The data times the units, as they can be computed with, and what the constructor needs
         to know of them."""
 
-    def of(self, objective: "Objective") -> "Parameters":
+    def of(self, terms: Terms) -> "Parameters":
         """The same coordinates for another objective of the same data."""
         other = copy(self)
-        other._objective, other.passes = objective, 0.0
+        other._terms, other.passes = terms, 0.0
         return other
 
     @abstractmethod
-    def lengths(self) -> NDArray[np.float64] | None:
-        """About that of each row, features being of unit variance; of mean square 1."""
+    def lengths(self, data: Data) -> tuple[NDArray[np.float64] | None, float]:
+        """About that of each row, features being of unit variance, of mean square 1, if that can be
+        told; and the passes that it took."""
 
     @abstractmethod
     def table(self, theta: NDArray) -> NDArray:
@@ -55,13 +54,13 @@ class Parameters(ABC):
     def split(self, theta: NDArray) -> tuple[NDArray, NDArray | None]:
         """Weights (K, D) and intercepts (K,) as views of θ; None without intercepts."""
         table = self.table(theta)
-        if not self._objective.fit_intercept:
+        if not self._terms.fit_intercept:
             return table, None
         return table[:, :-1], table[:, -1]
 
     def _penalised(self, by_feature: NDArray, axis: int) -> NDArray:
         """What there is for each feature, without those that are not penalised."""
-        free = self._objective.free
+        free = self._terms.free
         return np.delete(by_feature, free, axis=axis) if len(free) else by_feature
 
     def _products(self, theta: NDArray, direction: NDArray) -> NDArray[np.float64]:
@@ -72,19 +71,14 @@ class Parameters(ABC):
     def _add_ridge(self, theta: NDArray, gradient: NDArray, ridge: float) -> float:
         """Add that of the weights that are penalised to a gradient, in place; what it adds to F."""
         units = self.units(np.arange(self.shape[1]))
-        units[self._objective.free] = 0
+        units[self._terms.free] = 0
         W = self.table(theta) * units
         self.table(gradient)[:] += ridge * W * units
         return squares(ridge, W)
 
-    def hessian_times(self, direction: NDArray, curved: StoredLogits) -> NDArray:
-        """The Hessian of loss and ridge times a direction, whose logits are `curved`."""
-        o = self._objective
-        return self.value_and_grad(direction, curved, Rows(o.data, None, None, o.penalty))[1]
-
     @abstractmethod
-    def user(self, theta: NDArray, dtype: np.dtype | None = None) -> tuple[NDArray, NDArray | None]:
-        """(W, b) of θ for products with X, in the objective's precision or in another."""
+    def user(self, theta: NDArray, dtype: np.dtype) -> tuple[NDArray, NDArray | None]:
+        """(W, b) of θ for products with X in this precision."""
 
     @abstractmethod
     def penalised(self, theta: NDArray) -> NDArray[np.float64]:
@@ -92,7 +86,7 @@ class Parameters(ABC):
 
     def free_features(self, data: Data) -> NDArray[np.float64]:
         """The features that are not penalised of some rows, in the coordinates of θ: (n, m)."""
-        free = self._objective.free
+        free = self._terms.free
         return np.concatenate([p.only(free).in_float64(slice(None)) for _, p in data.pieces()])
 
     @abstractmethod

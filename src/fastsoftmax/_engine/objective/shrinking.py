@@ -13,13 +13,14 @@ smaller its residual must be. Measurements: docs/experiments/0025-shrinking.md.
 """
 
 from functools import cached_property
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.data import Data, StoredLogits
+from fastsoftmax._engine.data import StoredLogits
 from fastsoftmax._engine.linalg import dot, empty
+from fastsoftmax._engine.objective.rows import Rows
 
 if TYPE_CHECKING:
     from fastsoftmax._engine.objective.objective import Objective
@@ -31,15 +32,6 @@ MOST_ACTIVE = 0.7  # of the rows: with more active ones nothing is left out
 CHECK_INTERVAL = 24  # steps before all rows are evaluated again,
 LONGEST_INTERVAL = 96  # and to how many it doubles while none is reactivated
 MOST_FAILED_CHECKS = 3  # after which all rows stay active
-
-
-class Rows(NamedTuple):
-    """Rows to sum the loss over; without targets what is stored stands for their residuals."""
-
-    data: Data
-    targets: NDArray | None
-    weights: NDArray | None
-    ridge: float  # that goes with them
 
 
 class Part:
@@ -147,7 +139,7 @@ class Shrinking:
         if np.count_nonzero(residuals > self._threshold) > MOST_ACTIVE * len(residuals):
             return None
         if self._lengths is None:
-            self._lengths = np.maximum(1, o.parameters.lengths())
+            self._lengths = np.maximum(1, o.lengths())
         active = (residuals > self._threshold**self._lengths) | self._always_active
         if before is not None and before.serves(active):
             self._check_interval, self._active = (

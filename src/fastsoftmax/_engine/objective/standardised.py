@@ -1,18 +1,24 @@
 """Coordinates of dense X: features that are centred and scaled."""
 
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.data import Data, DenseData, Standardisation, Step, StoredLogits
+from fastsoftmax._engine.data import (
+    Data,
+    DenseBlocks,
+    DenseData,
+    Standardisation,
+    Step,
+    StoredLogits,
+)
 from fastsoftmax._engine.objective.bulk import bulk
 from fastsoftmax._engine.objective.features import OFFSET, Moments, moments_of
 from fastsoftmax._engine.objective.parameters import Parameters, at
-from fastsoftmax._engine.objective.shrinking import Rows
-
-if TYPE_CHECKING:
-    from fastsoftmax._engine.objective.objective import Objective
+from fastsoftmax._engine.objective.rows import Rows
+from fastsoftmax._engine.objective.terms import Terms
+from fastsoftmax._engine.objective.warm_start import WarmStart
 
 PROJECTED = 1 << 15  # rows at a time
 # onto random directions, where the features are more, to tell a row's length by (Johnson &
@@ -46,15 +52,21 @@ class Standardised(Parameters):
             data = data.to_float64()
         return data, (moments, origin)
 
-    def __init__(self, objective: "Objective", told: tuple[Moments, NDArray | None]) -> None:
+    def __init__(
+        self,
+        data: DenseData | DenseBlocks,
+        terms: Terms,
+        told: tuple[Moments, NDArray | None],
+        weights: NDArray | None,
+        warm_start: WarmStart | None,
+    ) -> None:
         moments, origin = told
-        self._objective, self._data = objective, objective.data
-        data, penalty, fit_intercept = objective.data, objective.penalty, objective.fit_intercept
+        self._data, self._terms, fit_intercept = data, terms, terms.fit_intercept
         d = data.shape[1]
-        self.shape = objective.n_logits, d + fit_intercept
+        self.shape = terms.n_logits, d + fit_intercept
         self.dtype = data.dtype
         self.moments = moments
-        share = objective.typical_share
+        share = terms.typical_share
         curvature = share * (1 - share)
         #: not where X is not finite, or where its numbers are farther apart than numbers can be
         self.finite = moments.finite
@@ -71,14 +83,15 @@ class Standardised(Parameters):
         with np.errstate(over="ignore"):
             self.spread = self.deviations**2
         self.shift = centres if fit_intercept and self.finite else np.zeros(d)
-        ridge = np.full(d, penalty)
-        ridge[objective.free] = 0
+        ridge = np.full(d, terms.penalty)
+        ridge[terms.free] = 0
         scales = np.hypot(np.sqrt(curvature) * self.bulk, np.sqrt(ridge))
         self.scales = np.where((scales > 0) & ~self.constant, scales, 1.0)
         self.intercept_scale = np.sqrt(curvature)
         #: what was found out of X in these coordinates, for all objectives that share them
         self.found: dict[Any, Any] = {}
-        self._take_over(objective)
+        #: whether they are those of a fit before this one
+        self.reused = warm_start is not None and self._reuse(warm_start)
         #: where the features as they are given have their means
         self._centre = self.shift if origin is None else self.shift + origin
         self._change, self._change_of_given = (
@@ -90,22 +103,19 @@ class Standardised(Parameters):
 
     @property
     def fits_float32(self) -> bool:
-        moments, centred = self.moments, self._objective.fit_intercept
+        moments, centred = self.moments, self._terms.fit_intercept
         held = (np.abs(moments.means) <= OFFSET * self.bulk) | self.constant
         return self.finite and moments.held_by_float32(self._data, centred) and bool(held.all())
 
-    def _take_over(self, objective: "Objective") -> None:
-        """The coordinates of a fit before this one, in which its Grams are.
+    def _reuse(self, warm_start: WarmStart) -> bool:
+        """Take over the coordinates of a fit before this one, in which its Grams are.
 
         Not where another feature is constant, which is left out: that is more than conditioning.
         """
-        warm_start = objective.warm_start
-        if warm_start is None:
-            return
-        if self.finite and np.array_equal(self.constant, warm_start.coordinates["constant"]):
+        same = np.array_equal(self.constant, warm_start.coordinates["constant"])
+        if self.finite and same:
             vars(self).update(warm_start.coordinates)
-        else:
-            objective.warm_start = None
+        return self.finite and same
 
     def coordinates(self) -> dict[str, Any]:
         """The change of variables, for a fit to come."""
@@ -126,28 +136,28 @@ class Standardised(Parameters):
 
     def units(self, features: NDArray) -> NDArray:
         """What a weight of the model is, in terms of its place in θ; 0 for intercepts."""
-        each = np.append(1 / self.scales, np.zeros(int(self._objective.fit_intercept)))
+        each = np.append(1 / self.scales, np.zeros(int(self._terms.fit_intercept)))
         return each[features]
 
     def project(self, theta: NDArray) -> NDArray:
         """θ with the class mean projected out, to which the loss is invariant."""
-        return theta.ravel() if self._objective.logistic else self._change.project(theta)
+        return theta.ravel() if self._terms.logistic else self._change.project(theta)
 
-    def lengths(self) -> NDArray[np.float64]:
-        """About that of each row, features being of unit variance; of mean square 1."""
-        o, key = self._objective, ("lengths", self._objective.penalty)
+    def lengths(self, data: Data) -> tuple[NDArray[np.float64], float]:
+        terms, passes = self._terms, 0.0
+        key = "lengths", terms.penalty
         if key not in self.found:
-            h = np.hypot(self.intercept_scale * self.bulk, np.sqrt(o.penalty))
+            h = np.hypot(self.intercept_scale * self.bulk, np.sqrt(terms.penalty))
             onto = np.eye(len(h))
             if len(h) > PROJECTIONS:
                 onto = 2.0 * np.random.default_rng(0).integers(2, size=(PROJECTIONS, len(h))) - 1
             W = np.divide(onto, h, out=np.zeros_like(onto), where=(h > 0) & ~self.constant)
-            o.n_passes += 0.5 * len(W) / o.n_logits
+            passes = 0.5 * len(W) / terms.n_logits
             squares = np.concatenate(
-                [squared_lengths(piece, W, -at(self.shift, W)) for _, piece in o.data.pieces()]
+                [squared_lengths(piece, W, -at(self.shift, W)) for _, piece in data.pieces()]
             )
             self.found[key] = np.sqrt(squares / max(squares.mean(), np.finfo(float).tiny))
-        return self.found[key]
+        return self.found[key], passes
 
     def to_float32(self, most: int) -> DenseData:
         """X in float32, for all objectives that share these coordinates, or as it is."""
@@ -165,8 +175,8 @@ class Standardised(Parameters):
             c[:] = (intercept + at(self._centre, coef)) * self.intercept_scale
         return theta
 
-    def user(self, theta: NDArray, dtype: np.dtype | None = None) -> tuple[NDArray, NDArray | None]:
-        return self._change.model(theta, self._objective.data.dtype if dtype is None else dtype)
+    def user(self, theta: NDArray, dtype: np.dtype) -> tuple[NDArray, NDArray | None]:
+        return self._change.model(theta, dtype)
 
     def penalised(self, theta: NDArray) -> NDArray[np.float64]:
         W = self.split(theta)[0] / self.scales
@@ -177,7 +187,7 @@ class Standardised(Parameters):
         return self._penalised(G, 1)
 
     def free_features(self, data: Data) -> NDArray[np.float64]:
-        free = self._objective.free
+        free = self._terms.free
         return (super().free_features(data) - self.shift[free]) / self.scales[free]
 
     def sizes(self) -> NDArray[np.float64]:
@@ -189,7 +199,7 @@ class Standardised(Parameters):
 
     def products(self, theta: NDArray, direction: NDArray) -> NDArray[np.float64]:
         """⟨W, W⟩, ⟨W, step⟩ and ⟨step, step⟩ of the weights."""
-        if len(self._objective.free):
+        if len(self._terms.free):
             return self._products(theta, direction)
         return self._change.products(theta, direction)
 
@@ -197,12 +207,12 @@ class Standardised(Parameters):
         self, theta: NDArray, stored: StoredLogits | None, rows: Rows, step: Step | None = None
     ) -> tuple[float, NDArray]:
         loss, grads = rows.data.value_and_grad(
-            *(self.user(theta) if stored is None else (None, None)),
+            *(self.user(theta, rows.data.dtype) if stored is None else (None, None)),
             *(rows.targets, rows.weights, 1 / self._data.shape[0]),
             stored=stored,
             step=step,
         )
-        of_all = 0.0 if len(self._objective.free) else rows.ridge
+        of_all = 0.0 if len(self._terms.free) else rows.ridge
         penalty, gradient = self._change.gradient(theta, grads.W, grads.b, of_all)
         if not of_all:  # where squares may overflow
             penalty = self._add_ridge(theta, gradient, rows.ridge) if rows.ridge else 0.0

@@ -74,7 +74,7 @@ class BlockPreconditioner:
             return False
         self._builds += 1
         seed = self._seed + self._builds
-        self._objective.parameters.lengths()  # found once: not of what a build costs
+        self._objective.lengths()  # found once: not of what a build costs
         self._factors = self._counted(lambda: blocks.by_class(line, blocks.rows, seed))
         self._objective.curvature.set_reference(line)
         self.since = n_iter
