@@ -16,7 +16,7 @@ from fastsoftmax._engine.linalg import (
     low_rank_blocks,
     orthonormal_rows,
 )
-from fastsoftmax._engine.objective import Objective, low_rank
+from fastsoftmax._engine.objective import Objective, curvature_of, line_at, low_rank
 from fastsoftmax._engine.objective import line as lines
 from fastsoftmax._engine.objective.class_grams import ClassGrams
 from fastsoftmax._engine.objective.low_rank import LowRankBlocks
@@ -174,7 +174,7 @@ def test_of_full_rank_and_all_rows_it_is_the_hessians_block(fit_intercept):
     blocks = LowRankBlocks(o, 0)
     rng = np.random.default_rng(1)
     parameters = o.parameters
-    line = o.line(parameters.project(rng.normal(size=o.size)))
+    line = line_at(o, parameters.project(rng.normal(size=o.size)))
     blocks.at_start(line)
     inverse = blocks.by_class(line, len(o.data.X), 0)
     W, b = parameters.user(line.theta, np.dtype(np.float64))
@@ -184,7 +184,7 @@ def test_of_full_rank_and_all_rows_it_is_the_hessians_block(fit_intercept):
     U = features(o)[:, : o.shape[1]]
     v = rng.normal(size=o.shape)
     got = inverse.factors.solve(v)[0]
-    ridge = np.diag(o.curvature.ridge)
+    ridge = np.diag(curvature_of(o).ridge)
     for k, w in enumerate((P * (1 - P)).T):
         block = U.T @ (w[:, None] * U) / len(U)
         mean = (w @ U[:, :12]) / w.sum() if fit_intercept else np.zeros(12)
@@ -202,7 +202,7 @@ def test_blocks_do_not_depend_on_threads(low):
         o = objective(2000, 90, 5, dtype=np.float32, n_threads=n_threads)
         blocks = (LowRankBlocks if low else ClassGrams)(o, 3)
         v = np.random.default_rng(1).normal(size=o.size)
-        line = o.line(o.parameters.project(0.1 * v))
+        line = line_at(o, o.parameters.project(0.1 * v))
         first = blocks.at_start(line).solve(v)[0]
         solved.add((first.tobytes(), blocks.by_class(line, 300, 7).solve(v)[0].tobytes()))
     assert len(solved) == 1

@@ -8,7 +8,7 @@ from threadpoolctl import threadpool_limits
 
 from fastsoftmax import SoftmaxRegression
 from fastsoftmax._engine.data import DenseData
-from fastsoftmax._engine.objective import Objective, shrinking
+from fastsoftmax._engine.objective import Objective, line_at, shrinking
 
 FLOATS = (np.float32, np.float64)
 ROUNDING = 10 * float(np.finfo(np.float32).eps)  # in which float64 X is fitted at first, too
@@ -120,7 +120,7 @@ def shrunk_line(dtype, max_memory=None):
         max_memory=max_memory,
     )
     model = SoftmaxRegression(C=1e4).fit(X, y)
-    line = objective.line(objective.start(model.coef_.astype(float), model.intercept_))
+    line = line_at(objective, objective.start(model.coef_.astype(float), model.intercept_))
     assert not line.update_active_rows()
     return line, objective
 

@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 from fastsoftmax import SoftmaxRegression
 from fastsoftmax._engine.data import DenseData
 from fastsoftmax._engine.linalg import ClassFactors
-from fastsoftmax._engine.objective import Objective
+from fastsoftmax._engine.objective import Objective, curvature_of, line_at
 from fastsoftmax._engine.solvers import SOLVERS, Options
 from fastsoftmax.datasets import load_digits, load_mnist
 
@@ -114,7 +114,7 @@ def test_without_room_for_logits(solver, n_classes):
     values = []
     for max_memory in (None, 12_000):
         objective = problem(n_classes, max_memory=max_memory)
-        line = objective.line(objective.start())
+        line = line_at(objective, objective.start())
         assert line.evaluation_is_free == (max_memory is None)
         result = SOLVERS[solver].minimize(objective, objective.start(), Options(1e-10, 500))
         assert result.converged
@@ -127,7 +127,7 @@ def test_a_line_with_a_subsample_goes_where_it_is_evaluated(monkeypatch):
     monkeypatch.setattr("fastsoftmax._engine.objective.line.SUBSAMPLE_ROWS", 64)
     objective = problem()
     theta, direction = np.random.default_rng(0).normal(size=(2, objective.size))
-    line, stored = objective.line(theta), objective.line(theta)
+    line, stored = line_at(objective, theta), line_at(objective, theta)
     begin = line.value, line.gradient
     for one in (line, stored):
         one.set_direction(direction)
@@ -154,7 +154,7 @@ def test_a_line_with_a_subsample_goes_where_it_is_evaluated(monkeypatch):
 def test_an_unreliable_subsample_is_not_used_again(monkeypatch):
     monkeypatch.setattr("fastsoftmax._engine.objective.line.SUBSAMPLE_ROWS", 64)
     objective = problem()
-    line = objective.line(objective.start())
+    line = line_at(objective, objective.start())
     direction = -line.gradient
     line.set_direction(direction)
     assert line.subsample() is not None
@@ -204,7 +204,7 @@ def test_a_line_is_the_objective_along_it(max_memory):
     objective = problem(max_memory=max_memory)
     rng = np.random.default_rng(0)
     theta, direction = rng.normal(size=(2, objective.size))
-    line = objective.line(theta)
+    line = line_at(objective, theta)
     line.set_direction(direction)
     for t in (0.0, 0.7):
         value, gradient = objective.value_and_grad(theta + t * direction)
@@ -224,25 +224,25 @@ def test_hessian_is_the_slope_of_the_gradient(n_classes, weighted):
     weights = np.random.default_rng(3).random(600) if weighted else None
     objective = problem(n_classes, weights=weights)
     theta = np.random.default_rng(0).normal(size=objective.size)
-    H = objective.curvature.hessian(objective.line(theta))
+    H = curvature_of(objective).hessian(line_at(objective, theta))
     for i in range(0, objective.size, 3):
         step = 1e-5 * np.eye(objective.size)[i]
         ahead, behind = (objective.value_and_grad(theta + s)[1] for s in (step, -step))
         np.testing.assert_allclose(H[i], (ahead - behind) / 2e-5, atol=1e-8)
     top = np.linalg.eigvalsh(H)[-1]
-    assert top <= objective.curvature.lipschitz()
+    assert top <= curvature_of(objective).lipschitz()
 
 
 @pytest.mark.parametrize("C", [1e-3, 1.0, 1e3])
 def test_newtons_step_takes_one_solve_and_one_to_see_that_it_is_exact(monkeypatch, C):
     objective = problem(4, C=C)
-    line = objective.line(np.random.default_rng(0).normal(size=objective.size))
+    line = line_at(objective, np.random.default_rng(0).normal(size=objective.size))
     line.restart(objective.parameters.project(line.theta))
     solves, solve = [], ClassFactors.solve
     monkeypatch.setattr(ClassFactors, "solve", lambda *args: solves.append(1) or solve(*args))
-    step = objective.curvature.solve_hessian(line)
+    step = curvature_of(objective).solve_hessian(line)
     # shifts of the intercepts alone have no curvature
-    expected = np.linalg.lstsq(objective.curvature.hessian(line), line.gradient, rcond=1e-12)[0]
+    expected = np.linalg.lstsq(curvature_of(objective).hessian(line), line.gradient, rcond=1e-12)[0]
     np.testing.assert_allclose(step, objective.parameters.project(expected), rtol=1e-9, atol=1e-12)
     assert len(solves) == 2
 

@@ -1,18 +1,17 @@
 """Which blocks of the Hessian to precondition with."""
 
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.data import DenseBlocks, DenseData, SparseBlocks, SparseData
 from fastsoftmax._engine.objective.class_diagonals import ClassDiagonals
 from fastsoftmax._engine.objective.class_grams import ClassGrams
+from fastsoftmax._engine.objective.curvature import curvature_of
 from fastsoftmax._engine.objective.joint_hessian import JointHessian
 from fastsoftmax._engine.objective.line import Line
 from fastsoftmax._engine.objective.low_rank import LowRankBlocks
-
-if TYPE_CHECKING:
-    from fastsoftmax._engine.objective.objective import Objective
+from fastsoftmax._engine.objective.objective import Objective
 
 JOINT_PASSES = 1.25  # passes for the joint Hessian, up to which it saves more than it costs, or
 WORTH = 6.0  # the same where few far rows have nearly all curvature, which couples the classes
@@ -45,11 +44,11 @@ class Blocks(Protocol):
     def by_class(self, line: Line, rows: int, seed: int) -> Factors: ...
 
 
-def of_dense(objective: "Objective", seed: int) -> list[Blocks]:
+def of_dense(objective: Objective, seed: int) -> list[Blocks]:
     """The joint Hessian, if that is cheap, else full Gram matrices; if these are expensive and
     blocks of low rank are not, first those."""
     joint = JointHessian(objective, seed)
-    most = WORTH if len(objective.curvature.few_far) else JOINT_PASSES
+    most = WORTH if len(curvature_of(objective).few_far) else JOINT_PASSES
     is_cheap = joint.cost(joint.rows) <= most or joint.work <= SLIGHT
     if is_cheap and joint.fits and not objective.logistic:
         return [joint, ClassGrams(objective, seed)]
@@ -62,7 +61,7 @@ def of_dense(objective: "Objective", seed: int) -> list[Blocks]:
     return [low, full] if full.fits else [low]
 
 
-def of_sparse(objective: "Objective", seed: int) -> list[Blocks]:
+def of_sparse(objective: Objective, seed: int) -> list[Blocks]:
     """Diagonals: all else has as many numbers for a class as there are pairs of features."""
     return [ClassDiagonals(objective)]
 
@@ -75,6 +74,6 @@ BLOCKS = {
 }
 
 
-def blocks_for(objective: "Objective", seed: int) -> list[Blocks]:
+def blocks_for(objective: Objective, seed: int) -> list[Blocks]:
     """The blocks to begin with, and others for problems that turn out to be hard."""
     return BLOCKS[type(objective.data)](objective, seed)

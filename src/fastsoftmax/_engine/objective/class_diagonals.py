@@ -1,14 +1,11 @@
 """The block of the Hessian of each class for sparse X: its diagonal, of centred features."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from fastsoftmax._engine.data import DiagonalFactors, diagonals
+from fastsoftmax._engine.objective.curvature import curvature_of
 from fastsoftmax._engine.objective.line import Line
-
-if TYPE_CHECKING:
-    from fastsoftmax._engine.objective.objective import Objective
+from fastsoftmax._engine.objective.objective import Objective
 
 NEARLY_NONE = 1e-30  # a ridge
 SHARED = 0.02  # of the unweighted sum of squares in that of a class
@@ -21,7 +18,7 @@ class ClassDiagonals:
     interval, lasts = 3, 0
     joint = False
 
-    def __init__(self, objective: "Objective") -> None:
+    def __init__(self, objective: Objective) -> None:
         self._objective = objective
         self.rows = self.most_rows = objective.data.shape[0]
         self.fits, self.reused = True, False
@@ -40,7 +37,7 @@ class ClassDiagonals:
         scaled = bool((units != 1).any())
         means, inverses, masses = diagonals(
             o.data, line.variances(), o.n_logits, NEARLY_NONE if scaled else o.penalty, SHARED,
-            o.fit_intercept, o.curvature.missing,
+            o.fit_intercept, curvature_of(o).missing,
         )  # fmt: skip
         if scaled:
             curvature = 1 / inverses.astype(np.float64) + (np.sqrt(o.penalty) * units[:, None]) ** 2

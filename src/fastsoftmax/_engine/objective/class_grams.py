@@ -4,18 +4,17 @@ A few thousand rows, sampled with probability proportional to that weight, give 
 Measurements: docs/experiments/0020-full-or-low-rank-blocks.md.
 """
 
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.linalg import ClassFactors
+from fastsoftmax._engine.objective.curvature import curvature_of
 from fastsoftmax._engine.objective.far_rows import limited
 from fastsoftmax._engine.objective.line import Line
+from fastsoftmax._engine.objective.objective import Objective
 from fastsoftmax._engine.objective.warm_start import Grams
-
-if TYPE_CHECKING:
-    from fastsoftmax._engine.objective.objective import Objective
 
 SHARED = 0.02  # of the unweighted Gram in that of a class: no direction is without curvature
 ENOUGH = 2048  # rows, unless the features are more
@@ -40,7 +39,7 @@ class TableFactors(Protocol):
 class Projected:
     """M⁻¹ of vectors like θ, with the class mean projected out."""
 
-    def __init__(self, objective: "Objective", factors: TableFactors) -> None:
+    def __init__(self, objective: Objective, factors: TableFactors) -> None:
         self._parameters, self.factors = objective.parameters, factors
 
     def solve(self, *right: NDArray) -> list[NDArray]:
@@ -56,13 +55,13 @@ class ClassGrams:
     joint = False
     diagonal = 0.01  # of the variances, in the unweighted Gram of some rows
 
-    def __init__(self, objective: "Objective", seed: int) -> None:
+    def __init__(self, objective: Objective, seed: int) -> None:
         self._objective = objective
-        self._curvature = objective.curvature
+        self._curvature = curvature_of(objective)
         self._seed = seed
         self.rows, self.most_rows = gram_rows(*objective.data.shape), objective.data.shape[0]
         self._unweighted: NDArray | None = None
-        grams = objective.curvature.grams
+        grams = curvature_of(objective).grams
         self.reused = grams is not None and grams.joint == self.joint
 
     def cost(self, rows: int, n_matrices: int | None = None) -> float:

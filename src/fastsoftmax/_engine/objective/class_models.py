@@ -6,20 +6,17 @@ the Hessian (`hessian_times`), which for sparse X is cheaper on the columns of t
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.data import DenseBlocks, DenseData, RowSample, SparseBlocks, SparseData
 from fastsoftmax._engine.linalg import ClassFactors, WeightedColumns, descend_by_grams
-from fastsoftmax._engine.objective.curvature import hessian, of_shifts, probabilities
+from fastsoftmax._engine.objective.curvature import curvature_of, hessian, of_shifts, probabilities
+from fastsoftmax._engine.objective.objective import Objective
 from fastsoftmax._engine.objective.penalised_line import PenalisedLine
 from fastsoftmax._engine.objective.working_set import WorkingSet
 from fastsoftmax._validation import numbers as check
-
-if TYPE_CHECKING:
-    from fastsoftmax._engine.objective.objective import Objective
 
 MATRICES = 0.3  # of the memory budget, or for the columns of a set
 COPIES = 3  # of these: by rows, and by columns for descent and for gradients,
@@ -39,7 +36,7 @@ class GramModel:
     Of all columns, where the set has most of them or they are few, else of those of the set.
     """
 
-    def __init__(self, objective: "Objective", line: PenalisedLine, seed: int) -> None:
+    def __init__(self, objective: Objective, line: PenalisedLine, seed: int) -> None:
         self._objective = objective
         k, size = objective.shape
         self._budget = MATRICES * objective.max_memory / objective.data.dtype.itemsize
@@ -51,13 +48,13 @@ class GramModel:
         full = 2 * m > size and 2 * k * size**2 <= self._budget
         drawn, scale = self._sample(line, size if full else m, seed)
         if full:
-            gram = objective.curvature.gram(drawn, scale, objective.curvature.ridge)
+            gram = curvature_of(objective).gram(drawn, scale, curvature_of(objective).ridge)
             self._full_gram = damped(gram)
             self._grams = self._of_set()
         else:
             self._full_gram, self._grams = None, self._of_columns(drawn, scale)
         self._diagonals = diagonals(self._grams).copy()
-        objective.curvature.set_reference(line)
+        curvature_of(objective).set_reference(line)
 
     def damp(self, damping: float) -> None:
         """Make directions so much stiffer, of what they are where classes are equally probable."""
@@ -68,7 +65,9 @@ class GramModel:
         """Rows for matrices of m columns, and what their sums are to be multiplied by."""
         o = self._objective
         n, d = o.data.shape
-        drawn, step, seen = o.curvature.sample_rows(line, min(n, max(LEAST_ROWS, ROWS * m)), seed)
+        drawn, step, seen = curvature_of(o).sample_rows(
+            line, min(n, max(LEAST_ROWS, ROWS * m)), seed
+        )
         drawn.rows[:] *= step
         o.n_passes += float(drawn.counts.sum()) * m**2 / (4 * n * d * o.n_logits)
         return drawn, 1 / seen
@@ -85,7 +84,7 @@ class GramModel:
         """Matrices of the set's columns alone."""
         o, s = self._objective, self.set
         k, m = s.features.shape
-        c = o.curvature
+        c = curvature_of(o)
         pairs = zip(s.features, s.counts, strict=True)
         each = [np.roll(mine[:count], -s.intercept) for mine, count in pairs]  # intercepts last
         grams = o.data.grams_of(drawn, each, o.parameters.shift, c.units, scale)
@@ -98,7 +97,7 @@ class GramModel:
 
     def serves(self, line: PenalisedLine) -> bool:
         """Whether it still does at the line's point; renews what is cheap to renew."""
-        if self._objective.curvature.change_of_weights(line) > WEIGHT_CHANGE or self.partial:
+        if curvature_of(self._objective).change_of_weights(line) > WEIGHT_CHANGE or self.partial:
             return False
         if self.set.holds(line.places):
             return True
@@ -140,7 +139,7 @@ class ColumnModel:
 
     partial = False
 
-    def __init__(self, objective: "Objective", line: PenalisedLine, seed: int) -> None:
+    def __init__(self, objective: Objective, line: PenalisedLine, seed: int) -> None:
         self._objective = objective
         self.set = s = WorkingSet(objective, line, objective.data.shape[1])
         weights, union = s.weights, s.union
@@ -224,7 +223,7 @@ class ColumnModel:
         return out + self._ridges * table
 
 
-def require_memory(objective: "Objective", features: NDArray) -> None:
+def require_memory(objective: Objective, features: NDArray) -> None:
     """Raise where the columns of some features, which are held, take too much memory.
 
     Of X in memory there is room for as much again.
@@ -272,7 +271,7 @@ class JointFace:
         The work and the memory that it takes.
     """
 
-    def __init__(self, objective: "Objective", chosen: WorkingSet, face: NDArray[np.bool_]) -> None:
+    def __init__(self, objective: Objective, chosen: WorkingSet, face: NDArray[np.bool_]) -> None:
         self._objective, self._set, self._face = objective, chosen, face
         n, d = objective.data.shape
         self._columns = np.unique(chosen.features[face])  # an intercept's number is the last
@@ -286,7 +285,7 @@ class JointFace:
         o, face, size = self._objective, self._face, len(self._columns)
         n, d = o.data.shape
         columns = self._columns[self._columns < d]
-        data, units = o.data.only(columns), o.curvature.units[self._columns]
+        data, units = o.data.only(columns), curvature_of(o).units[self._columns]
         centre = o.parameters.shift[columns]
 
         def gram(drawn: RowSample) -> NDArray:
@@ -331,6 +330,6 @@ MODELS = {
 }
 
 
-def model_for(objective: "Objective", line: PenalisedLine, seed: int) -> GramModel | ColumnModel:
+def model_for(objective: Objective, line: PenalisedLine, seed: int) -> GramModel | ColumnModel:
     """A model at the line's point."""
     return MODELS[type(objective.data)](objective, line, seed)

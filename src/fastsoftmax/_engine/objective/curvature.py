@@ -6,7 +6,6 @@ largest eigenvalue, or all of it.
 
 from collections.abc import Callable
 from math import sqrt
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,10 +22,8 @@ from fastsoftmax._engine.data import (
 from fastsoftmax._engine.linalg import ClassFactors, dot
 from fastsoftmax._engine.objective.far_rows import FarRows, with_pairs
 from fastsoftmax._engine.objective.line import Line, Sample
-from fastsoftmax._engine.objective.warm_start import Grams
-
-if TYPE_CHECKING:
-    from fastsoftmax._engine.objective.objective import Objective
+from fastsoftmax._engine.objective.objective import Objective
+from fastsoftmax._engine.objective.warm_start import Grams, WarmStart
 
 FEW = 2.0  # passes, up to which Newton's step for far rows alone costs little
 REFERENCE_ROWS = 1024  # rows whose p(1 - p) at the last build are kept as reference
@@ -47,7 +44,7 @@ class Curvature:
     few_far: NDArray = np.empty(0, np.int32)  # far rows, where they are few
     _far_cells = False  # whether a few cells are far from all others
 
-    def __init__(self, objective: "Objective") -> None:
+    def __init__(self, objective: Objective) -> None:
         self._objective = objective
         warm_start = objective.warm_start
         self.reference: NDArray | None = warm_start.reference if warm_start else None
@@ -127,7 +124,7 @@ class Curvature:
         if self._squares is None:
             return ()
         if self._far is None:
-            self._far = FarRows(self._objective, self._squares)
+            self._far = FarRows(self._objective, self._squares, self.ridge, self.bulk, self.units)
         return self._far
 
     def _masses(self, line: Line) -> NDArray[np.float64]:
@@ -198,7 +195,7 @@ class Curvature:
 class GramCurvature(Curvature):
     """Of dense X: Gram matrices of its rows, in the coordinates of `Standardised`."""
 
-    def __init__(self, objective: "Objective") -> None:
+    def __init__(self, objective: Objective) -> None:
         super().__init__(objective)
         q = objective.parameters
         ridge = np.square(np.sqrt(objective.penalty) / q.scales)
@@ -338,7 +335,7 @@ CURVATURES = {
 }
 
 
-def largest_variance(objective: "Objective") -> float:
+def largest_variance(objective: Objective) -> float:
     """The largest eigenvalue that the Hessian of a row's loss by its logits can have."""
     return 0.25 if objective.logistic else 0.5
 
@@ -403,3 +400,19 @@ def probabilities(stored: StoredLogits) -> tuple[NDArray[np.float64], NDArray[np
     Q = 1 - P
     Q[rows, top] = others / (1 + others)
     return P, Q
+
+
+def warm_start_of(objective: Objective) -> WarmStart | None:
+    """What the objective leaves after a fit; None if that is nothing."""
+    coordinates = objective.parameters.coordinates()
+    if coordinates is None:
+        return None
+    curvature = curvature_of(objective)
+    return WarmStart(objective.key, coordinates, curvature.reference, curvature.grams)
+
+
+def curvature_of(objective: Objective) -> Curvature:
+    """What a solver may know of the Hessian of an objective, made when it is first asked for."""
+    if objective.curvature is None:
+        objective.curvature = CURVATURES[type(objective.data)](objective)
+    return objective.curvature

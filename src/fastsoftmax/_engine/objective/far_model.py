@@ -4,19 +4,15 @@ The sum of all other losses is its Taylor polynomial of second order at a point 
 Steps along it take no pass over X: the far rows are few.
 """
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.data import RowSample, StoredLogits
 from fastsoftmax._engine.linalg import ClassFactors, dot
-from fastsoftmax._engine.objective.curvature import hessian, probabilities
+from fastsoftmax._engine.objective.curvature import curvature_of, hessian, probabilities
+from fastsoftmax._engine.objective.objective import Objective
 from fastsoftmax._engine.objective.path import Path, parabola
 from fastsoftmax._engine.objective.rows import Rows
-
-if TYPE_CHECKING:
-    from fastsoftmax._engine.objective.objective import Objective
 
 FLOAT64 = np.dtype(np.float64)
 SAMPLE = 2048  # of the other rows, at most, from which their curvature is made
@@ -40,9 +36,9 @@ class FarModel:
         As of a `Line`.
     """
 
-    def __init__(self, objective: "Objective", origin: NDArray) -> None:
+    def __init__(self, objective: Objective, origin: NDArray) -> None:
         self._objective, self._origin = objective, origin
-        o, far = objective, objective.curvature.few_far
+        o, far = objective, curvature_of(objective).few_far
         targets, weights, offset = o.given
         weights = np.ones(o.data.shape[0]) if weights is None else weights.astype(FLOAT64)
         data, targets = o.data_float64.rows(far), targets[far]
@@ -54,7 +50,7 @@ class FarModel:
             for _ in range(2)
         )
         self._offset = None if offset is None else offset[far]
-        self._features = o.curvature.features(far)
+        self._features = curvature_of(o).features(far)
         weights[far] = 0
         self._set_others(weights)
         self.set_theta(origin)
@@ -62,7 +58,7 @@ class FarModel:
     def _set_others(self, weights: NDArray[np.float64]) -> None:
         """The Taylor polynomial of the loss of rows with these weights."""
         o = self._objective
-        c, (n, d), shares = o.curvature, o.data.shape, o.shares
+        c, (n, d), shares = curvature_of(o), o.data.shape, o.shares
         others = Rows(o.data, o.targets, weights.astype(o.data.dtype), 0.0)
         logits = None
         if o.offset is not None:
@@ -121,7 +117,7 @@ class FarModel:
         P, Q = probabilities(self.logits)
         H = hessian(P, Q, self.rows.weights, U.shape[1], gram, o.logistic)
         H = H.reshape(o.size, o.size) + self._hessian
-        np.einsum("ii->i", H)[:] += np.tile(o.curvature.ridge, o.n_logits)
-        o.n_passes += o.curvature.newton_cost(len(U))
+        np.einsum("ii->i", H)[:] += np.tile(curvature_of(o).ridge, o.n_logits)
+        o.n_passes += curvature_of(o).newton_cost(len(U))
         factors = ClassFactors(H[None], o.data.n_threads)
         return -o.parameters.project(factors.solve(self.gradient[None])[0][0])

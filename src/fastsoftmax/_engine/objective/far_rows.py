@@ -8,15 +8,13 @@ others by their lengths. M is renewed when the leverages have changed, however s
 all p(1 - p). Measurements: docs/experiments/0028-far-rows.md.
 """
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.data import RowSample, StoredLogits
-
-if TYPE_CHECKING:
-    from fastsoftmax._engine.objective.objective import Objective
+from fastsoftmax._engine.objective.objective import Objective
 
 FAR = 100.0  # times the median squared length, beyond which a row is far
 MOST = 4096  # of them, the farthest
@@ -37,10 +35,20 @@ class FarRows:
     objective : Objective
     squares : ndarray of shape (n,)
         Squared lengths of all rows, the bulk of each feature being of unit variance.
+    ridge, bulk, units : ndarray of shape (size,)
+        Of each feature and the intercept, in the coordinates of θ: the penalty, the variance of
+        most rows, and what X is multiplied by.
     """
 
-    def __init__(self, objective: "Objective", squares: NDArray[np.float64]) -> None:
-        o, c = objective, objective.curvature
+    def __init__(
+        self,
+        objective: Objective,
+        squares: NDArray[np.float64],
+        ridge: NDArray[np.float64],
+        bulk: NDArray[np.float64],
+        units: NDArray[np.float64],
+    ) -> None:
+        o = objective
         self._n = len(squares)
         far = np.flatnonzero(squares > FAR * np.median(squares))
         if len(far) > MOST:
@@ -48,12 +56,12 @@ class FarRows:
         self.rows = far.astype(np.int32)
         self._weights = np.ones(len(far)) if o.weights is None else o.weights[far].astype(float)
         self._logistic = o.logistic
-        self._ridge, self._bulk = c.ridge, c.bulk
+        self._ridge, self._bulk = ridge, bulk
         self.reference: Reference | None = None
         if len(far):
             d = o.data.shape[1]
             U = o.data.rows(self.rows).in_float64(slice(None)) - o.parameters.shift
-            U = np.hstack([U * c.units[:d], np.tile(c.units[d:], (len(far), 1))])
+            U = np.hstack([U * units[:d], np.tile(units[d:], (len(far), 1))])
             self._squares = np.square(U)
 
     def __len__(self) -> int:

@@ -9,7 +9,6 @@ Measurements: docs/experiments/0023-joint-hessian.md.
 """
 
 from functools import cache, cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
@@ -18,10 +17,8 @@ from fastsoftmax._engine.linalg import ClassFactors, assemble_joint_hessian
 from fastsoftmax._engine.objective.class_grams import MATRICES, TINY, ClassGrams, Projected
 from fastsoftmax._engine.objective.far_rows import limited
 from fastsoftmax._engine.objective.line import Line
+from fastsoftmax._engine.objective.objective import Objective
 from fastsoftmax._engine.objective.warm_start import Grams
-
-if TYPE_CHECKING:
-    from fastsoftmax._engine.objective.objective import Objective
 
 PAIRS_PER_PARAMETER = 56  # of pairs, for each parameter
 SHARED = 0.005  # of the unweighted Gram in that of a class: no direction is without curvature
@@ -34,7 +31,7 @@ class JointHessian(ClassGrams):
     joint = True
     diagonal = 1e-4  # less: where there is no intercept, squared means are in the variances
 
-    def __init__(self, objective: "Objective", seed: int) -> None:
+    def __init__(self, objective: Objective, seed: int) -> None:
         super().__init__(objective, seed)
         self._n_pairs = PAIRS_PER_PARAMETER * objective.size
         self.most_rows = self.rows  # others would tell the same
@@ -117,7 +114,7 @@ class Tables:
     is taken out first: it would come back magnified.
     """
 
-    def __init__(self, factors: ClassFactors, objective: "Objective") -> None:
+    def __init__(self, factors: ClassFactors, objective: Objective) -> None:
         self._factors, self._parameters = factors, objective.parameters
 
     def solve(self, *right: NDArray) -> list[NDArray]:

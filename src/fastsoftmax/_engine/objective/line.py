@@ -7,13 +7,14 @@ one of them (`step`).
 import math
 from collections.abc import Iterator
 from copy import copy
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.data import Data, SparseData, StoredLogits, Variances
 from fastsoftmax._engine.linalg import add, dot
+from fastsoftmax._engine.objective.objective import Objective, Part
 from fastsoftmax._engine.objective.path import (
     NEAR_OF_PASS,
     NEAR_OF_STORED,
@@ -23,10 +24,7 @@ from fastsoftmax._engine.objective.path import (
     parabola,
 )
 from fastsoftmax._engine.objective.rows import Rows
-from fastsoftmax._engine.objective.shrinking import ActiveRows, Part, Shrinking, Tangent
-
-if TYPE_CHECKING:
-    from fastsoftmax._engine.objective.objective import Objective
+from fastsoftmax._engine.objective.shrinking import ActiveRows, Shrinking, Tangent
 
 
 class Sample(NamedTuple):
@@ -91,7 +89,7 @@ class StoredLine:
     _current_step = 0.0  # the step at which θ and logits are, from where the direction was set
     _probabilities: StoredLogits | None = None
 
-    def __init__(self, objective: "Objective", theta: NDArray) -> None:
+    def __init__(self, objective: Objective, theta: NDArray) -> None:
         self._objective = objective
         self._all_rows = Part(objective, objective.rows)
         self._shrinking = Shrinking(objective, theta)
@@ -279,7 +277,7 @@ class FusedLine:
     way_back = None
     SAMPLE = 0.125  # of the memory budget, for the logits to draw rows from, twice
 
-    def __init__(self, objective: "Objective", theta: NDArray) -> None:
+    def __init__(self, objective: Objective, theta: NDArray) -> None:
         self._objective = objective
         self.theta = theta
         self.verify_logits()

@@ -8,8 +8,6 @@ weights: without them it takes up to twice the iterations. A build costs about r
 matrices.
 """
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -21,10 +19,9 @@ from fastsoftmax._engine.linalg import (
     orthonormal_rows,
 )
 from fastsoftmax._engine.objective.class_grams import MATRICES, PAIRS, SHARED, Projected
+from fastsoftmax._engine.objective.curvature import curvature_of
 from fastsoftmax._engine.objective.line import Line
-
-if TYPE_CHECKING:
-    from fastsoftmax._engine.objective.objective import Objective
+from fastsoftmax._engine.objective.objective import Objective
 
 DTYPE = np.dtype(np.float32)  # of the blocks, whatever that of X is: they are estimates
 RANK = 64
@@ -43,7 +40,7 @@ class LowRankBlocks:
     joint = False
     reused = False
 
-    def __init__(self, objective: "Objective", seed: int) -> None:
+    def __init__(self, objective: Objective, seed: int) -> None:
         self._objective = objective
         self._seed = seed
         self.rows = self.most_rows = min(objective.data.shape[0], ROWS)
@@ -95,7 +92,7 @@ class LowRankBlocks:
     def at_start(self, line: Line) -> Projected:
         """The covariance of the features for all classes, each times p(1 - p) of its share."""
         o = self._objective
-        c = o.curvature
+        c = curvature_of(o)
         d = o.data.shape[1]
         self._units, ridge = c.units[:d], c.ridge[:d]
         found, key = o.parameters.found, ("leading", self._seed)
@@ -118,7 +115,7 @@ class LowRankBlocks:
         """The block of each class at the line's point, from about so many rows."""
         o = self._objective
         d = o.data.shape[1]
-        drawn, step, n = o.curvature.sample_rows(line, rows, seed)
+        drawn, step, n = curvature_of(o).sample_rows(line, rows, seed)
         rank = self._rank
         grams = self._rows(step).gram(
             drawn, np.zeros(rank), np.ones(rank + 1), 1 / n, np.zeros(rank + 1)
@@ -136,7 +133,7 @@ class LowRankBlocks:
             effective = np.square(n * totals) / np.maximum(drawn.powers(4), np.finfo(float).tiny)
             share = np.maximum(share, rank / (rank + effective))
         masses = drawn.totals / n
-        missing = o.curvature.missing(masses)
+        missing = curvature_of(o).missing(masses)
         blocks = low_rank_blocks(
             grams, o.fit_intercept, 1 - share, share * masses + missing,
             self._covariance, self._ridge, o.data.n_threads,

@@ -1,6 +1,7 @@
 """The objective of softmax regression with an elastic net penalty."""
 
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,21 +15,16 @@ from fastsoftmax._engine.data import (
     SparseData,
     StoredLogits,
 )
-from fastsoftmax._engine.objective.curvature import CURVATURES, HESSIAN_PARAMETERS
+from fastsoftmax._engine.linalg import empty
 from fastsoftmax._engine.objective.feature_major import FeatureMajor
 from fastsoftmax._engine.objective.l1 import L1
-from fastsoftmax._engine.objective.line import FusedLine, Line, StoredLine
-from fastsoftmax._engine.objective.penalised_line import PenalisedLine
 from fastsoftmax._engine.objective.penalised_weights import PenalisedWeights
 from fastsoftmax._engine.objective.rows import Rows
-from fastsoftmax._engine.objective.shrinking import Part
 from fastsoftmax._engine.objective.standardised import Standardised
 from fastsoftmax._engine.objective.terms import Terms
-from fastsoftmax._engine.objective.warm_start import WarmStart, key_of
+from fastsoftmax._engine.objective.warm_start import WarmStart
 
-STORED_BYTES = 256 << 20  # of logits and of their change along a line, each, at most
 STORED_LOGITS_SHARE = 0.4  # of the memory budget for both
-LOGITS = 0.6  # of it for three such arrays, without which there is no proximal Newton method
 NEGLIGIBLE = 1e-13  # of F at zero logits: of a lower F the tolerance is no longer a share
 ABSENT = 1e-30  # the probability with which a class begins that has no weight
 HISTORY = 0.15  # of the memory budget for a solver's vectors
@@ -39,6 +35,21 @@ PARAMETERS = {
     SparseData: FeatureMajor,
     SparseBlocks: FeatureMajor,
 }
+
+
+class Part:
+    """Rows, and memory for their logits and the change of these along a line.
+
+    The memory of the logits in the precision of X holds both in float32, and is handed on: new
+    memory costs more than what is written to it.
+    """
+
+    def __init__(self, objective: "Objective", rows: Rows, before: "Part | None" = None) -> None:
+        self.rows = rows
+        size = objective.logits_bytes(rows.data.shape[0])
+        self.memory = empty(size, np.uint8) if before is None else before.memory
+        self.logits = objective.logits_of(rows.data, self.memory)
+        self.change = objective.logits_of(rows.data, self.memory[self.logits.tiles.nbytes :])
 
 
 class Objective:
@@ -137,7 +148,7 @@ class Objective:
         self._copied = 0  # bytes
         self._take(data)
         self.warm_start = (
-            warm_start if warm_start is not None and warm_start.key == key_of(self) else None
+            warm_start if warm_start is not None and warm_start.key == self.key else None
         )
         if like is not None:
             self.parameters = like.parameters.of(terms)
@@ -147,7 +158,7 @@ class Objective:
                 self.warm_start = None
         self.l1 = L1(terms, self.parameters, l1_factors, data.n_threads) if l1 else None
         self.n_passes = self.parameters.passes  # over X, so far
-        self.curvature = CURVATURES[type(data)](self)
+        self.curvature: Any = None  # `curvature_of` makes it
 
     def _take(self, data: Data) -> None:
         """Compute with this data, and in its precision."""
@@ -186,6 +197,13 @@ class Objective:
     def close(self) -> None:
         """Let go of what refers back: the memory of a fit is free as soon as it has ended."""
         del self.parameters, self.curvature, self.l1
+
+    @property
+    def key(self) -> tuple[Any, ...]:
+        """Equal for objectives that can hand on what they know: of the same rows, as some say."""
+        data = self.data
+        kind = data.shape, str(data.dtype), self.n_logits, self.logistic, self.fit_intercept
+        return *kind, data.fingerprint()
 
     @property
     def shape(self) -> tuple[int, int]:
@@ -371,27 +389,6 @@ class Objective:
         each = self.parameters.dtype.itemsize * self.size
         return max(6, min(wanted, int(HISTORY * self.max_memory / each)))
 
-    def lacks(self, need: str) -> str | None:
-        """Why this objective cannot give what a solver needs; None if it can."""
-        if need == "smooth" and self.l1:
-            return "a smooth penalty (l1_ratio=0)"
-        if need == "l1" and not self.l1:
-            return "an L1 penalty (l1_ratio > 0)"
-        if need == "logits" and (size := 3 * self.logits_bytes()) > LOGITS * self.max_memory:
-            return f"{size} bytes for logits, max_memory being {self.max_memory}"
-        if need != "hessian":
-            return None
-        if not hasattr(self.curvature, "hessian"):
-            return "the exact Hessian, which is not made for a sparse X"
-        if self.size > HESSIAN_PARAMETERS:
-            return (
-                f"the exact Hessian, which is made for up to {HESSIAN_PARAMETERS} parameters, "
-                f"of {self.size}"
-            )
-        if (size := self.curvature.hessian_bytes()) > self.max_memory:
-            return f"{size} bytes for the exact Hessian, max_memory being {self.max_memory}"
-        return None
-
     @property
     def spare(self) -> float:
         """Bytes that stored logits, their change and X in float32 leave of their share."""
@@ -402,15 +399,6 @@ class Objective:
         n = self.data.shape[0] if n is None else n
         dtype = max(self._exact.dtype, self.data.dtype, key=lambda dtype: dtype.itemsize)
         return StoredLogits.bytes(n, self.n_logits, dtype)
-
-    def line(self, theta: NDArray) -> Line:
-        """θ and the directions a solver takes from it, on stored logits if there is room."""
-        if self.l1:
-            return PenalisedLine(self, theta)
-        size = self.logits_bytes()
-        fits = size <= STORED_BYTES and self.spare >= 0
-        fits = fits or self.offset is not None  # which takes as much
-        return (StoredLine if fits else FusedLine)(self, theta)
 
 
 def log(shares: NDArray) -> NDArray:

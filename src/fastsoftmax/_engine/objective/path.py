@@ -1,14 +1,11 @@
 """F along a line, from logits that are stored there: φ(t) and its derivatives."""
 
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.objective.shrinking import Part
-
-if TYPE_CHECKING:
-    from fastsoftmax._engine.objective.objective import Objective
+from fastsoftmax._engine.objective.objective import Objective, Part
 
 # |φ'| at the end of a search, as a share of |φ'(0)|: the less, the less an evaluation costs, on a
 # subsample, on all stored logits, or in a pass (docs/experiments/0016-subsampled-line-search.md).
@@ -47,7 +44,7 @@ class Path:
         return Trial(value + a + t * (2 * b + t * c), slope + 2 * b + 2 * t * c, curvature + 2 * c)
 
 
-def parabola(objective: "Objective", theta: NDArray, direction: NDArray) -> NDArray:
+def parabola(objective: Objective, theta: NDArray, direction: NDArray) -> NDArray:
     """The penalty along a line: its coefficients (1, 2t, t²)."""
     if not objective.penalty:  # squares of weights may overflow
         return np.zeros(3)

@@ -13,17 +13,14 @@ smaller its residual must be. Measurements: docs/experiments/0025-shrinking.md.
 """
 
 from functools import cached_property
-from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.data import StoredLogits
-from fastsoftmax._engine.linalg import dot, empty
+from fastsoftmax._engine.linalg import dot
+from fastsoftmax._engine.objective.objective import Objective, Part
 from fastsoftmax._engine.objective.rows import Rows
-
-if TYPE_CHECKING:
-    from fastsoftmax._engine.objective.objective import Objective
 
 CURVATURE = 0.01  # of the penalty's, that an inactive row may have
 LARGEST_RESIDUAL = 1e-3  # a residual above which no row becomes inactive
@@ -34,31 +31,16 @@ LONGEST_INTERVAL = 96  # and to how many it doubles while none is reactivated
 MOST_FAILED_CHECKS = 3  # after which all rows stay active
 
 
-class Part:
-    """Rows, and memory for their logits and the change of these along a line.
-
-    The memory of the logits in the precision of X holds both in float32, and is handed on: new
-    memory costs more than what is written to it.
-    """
-
-    def __init__(self, objective: "Objective", rows: Rows, before: "Part | None" = None) -> None:
-        self.rows = rows
-        size = objective.logits_bytes(rows.data.shape[0])
-        self.memory = empty(size, np.uint8) if before is None else before.memory
-        self.logits = objective.logits_of(rows.data, self.memory)
-        self.change = objective.logits_of(rows.data, self.memory[self.logits.tiles.nbytes :])
-
-
 class ActiveRows(Part):
     """A copy of the active rows."""
 
-    def __init__(self, objective: "Objective", mask: NDArray[np.bool_]) -> None:
+    def __init__(self, objective: Objective, mask: NDArray[np.bool_]) -> None:
         o = objective
         self._mask, self._at = mask, np.flatnonzero(mask)
         weights = None if o.weights is None else o.weights[self._at]
         super().__init__(o, Rows(o.data.rows(self._at), o.targets[self._at], weights, o.penalty))
 
-    def others(self, objective: "Objective") -> Rows:
+    def others(self, objective: Objective) -> Rows:
         """All rows, the active ones with weight 0, without a penalty.
 
         What they add to F is computed by itself: F less that of the active rows would be the
@@ -102,7 +84,7 @@ class Tangent:
 class Shrinking:
     """Decides which rows are active, and for how long."""
 
-    def __init__(self, objective: "Objective", theta: NDArray) -> None:
+    def __init__(self, objective: Objective, theta: NDArray) -> None:
         self._objective = objective
         self._active: ActiveRows | None = None
         self._lengths: NDArray[np.float64] | None = None
@@ -154,7 +136,7 @@ class Shrinking:
         return self._active
 
 
-def residual_threshold(objective: "Objective") -> float:
+def residual_threshold(objective: Objective) -> float:
     """The residual below which a row of typical length may become inactive; 0 where none may."""
     o = objective
     if not hasattr(o.data, "X") or o.parameters.spread is None or len(o.free):

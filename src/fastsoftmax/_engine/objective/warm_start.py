@@ -5,14 +5,11 @@ iterations, and ends at its own optimum all the same.
 """
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.linalg import ClassFactors
-
-if TYPE_CHECKING:
-    from fastsoftmax._engine.objective.objective import Objective
 
 
 @dataclass
@@ -32,19 +29,3 @@ class WarmStart(NamedTuple):
     coordinates: dict[str, Any]
     reference: NDArray | None  # weights p(1 - p) of some rows at the last build
     grams: Grams | None
-
-
-def key_of(objective: "Objective") -> tuple[Any, ...]:
-    """Equal for objectives that can hand on what they know: of the same rows, as some say."""
-    o = objective
-    kind = o.data.shape, str(o.data.dtype), o.n_logits, o.logistic, o.fit_intercept
-    return *kind, o.data.fingerprint()
-
-
-def warm_start_of(objective: "Objective") -> WarmStart | None:
-    """What the objective leaves after a fit; None if that is nothing."""
-    coordinates = objective.parameters.coordinates()
-    if coordinates is None:
-        return None
-    curvature = objective.curvature
-    return WarmStart(key_of(objective), coordinates, curvature.reference, curvature.grams)

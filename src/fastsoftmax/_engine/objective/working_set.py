@@ -1,13 +1,10 @@
 """Weights that a step may change: for each class the same number of places, some of them empty."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from numpy.typing import NDArray
 
-if TYPE_CHECKING:
-    from fastsoftmax._engine.objective.objective import Objective
-    from fastsoftmax._engine.objective.penalised_line import PenalisedLine
+from fastsoftmax._engine.objective.objective import Objective
+from fastsoftmax._engine.objective.penalised_line import PenalisedLine
 
 LEAST = 60  # weights of a class that may enter at once, or as many as it has
 VANISHING = 1e-11  # of Σ s|p - y||x| / S: a residual that is 0 but for rounding
@@ -34,7 +31,7 @@ class WorkingSet:
         Classes without any weight, or with all: their intercepts have no optimum.
     """
 
-    def __init__(self, objective: "Objective", line: "PenalisedLine", most: int) -> None:
+    def __init__(self, objective: Objective, line: PenalisedLine, most: int) -> None:
         parameters = objective.parameters
         k, self.size = objective.n_logits, objective.size
         self.intercept = int(objective.fit_intercept)
@@ -119,7 +116,7 @@ class WorkingSet:
         return bool(np.isin(places, self.flat[self.filled]).all())
 
 
-def choose(objective: "Objective", line: "PenalisedLine", most: int) -> list[NDArray]:
+def choose(objective: Objective, line: PenalisedLine, most: int) -> list[NDArray]:
     """For each class the features with weights or free, and of the others the steepest."""
     classes, features = objective.parameters.places(line.places)
     weights = features < objective.data.shape[1]

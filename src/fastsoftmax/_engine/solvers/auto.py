@@ -4,7 +4,7 @@ from numpy.typing import NDArray
 
 from fastsoftmax._engine.objective import Objective
 from fastsoftmax._engine.solvers import newton, preconditioned
-from fastsoftmax._engine.solvers.base import Options, Result, find, register
+from fastsoftmax._engine.solvers.base import Options, Result, find, lacks, register
 
 TINY = 256  # parameters, and
 LIGHT = 2e6  # multiply-adds of the exact Hessian, up to which it costs less than what it saves
@@ -17,6 +17,6 @@ def minimize_auto(objective: Objective, theta: NDArray, options: Options) -> Res
         return find("proximal-newton", objective).minimize(objective, theta, options)
     n = objective.data.shape[0]
     light = objective.size <= TINY and n * objective.size**2 <= LIGHT
-    if light and objective.lacks("hessian") is None:
+    if light and lacks(objective, "hessian") is None:
         return newton.minimize_newton(objective, theta, options)
     return preconditioned.minimize_preconditioned(objective, theta, options)

@@ -8,7 +8,16 @@ from typing import NamedTuple
 
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.objective import Certificate, Line, Objective, has_minimiser, separates
+from fastsoftmax._engine.objective import (
+    HESSIAN_PARAMETERS,
+    Certificate,
+    Line,
+    Objective,
+    curvature_of,
+    has_minimiser,
+    line_at,
+    separates,
+)
 
 
 class Iteration(NamedTuple):
@@ -88,6 +97,7 @@ SEPARATED = 1e-5  # of the null loss: an unpenalised loss this low may go on to 
 FAILURES = 10
 STEPS_TO_ZERO = 12
 STEPS_TO_END = 60
+LOGITS = 0.6  # of it for three such arrays, without which there is no proximal Newton method
 
 
 class Stop(NamedTuple):
@@ -188,7 +198,7 @@ class Run:
         if not self.objective.uses_float32:
             return None
         self.objective.to_float64()
-        precise = self.objective.line(self.objective.parameters.project(line.theta))
+        precise = line_at(self.objective, self.objective.parameters.project(line.theta))
         off, history = precise.value - line.value, self.result.history
         if math.isfinite(off):
             history[:] = [past._replace(objective=past.objective + off) for past in history]
@@ -314,7 +324,7 @@ Minimize = Callable[[Objective, NDArray, Options], Result]
 
 @dataclass(frozen=True)
 class Solver:
-    """A solver, and what it needs that not every objective has: names of `Objective.lacks`."""
+    """A solver, and what it needs that not every objective has: names of `lacks`."""
 
     minimize: Minimize
     needs: tuple[str, ...] = ()
@@ -333,11 +343,35 @@ def register(name: str, *, needs: tuple[str, ...] = ()) -> Callable[[Minimize], 
     return enter
 
 
+def lacks(objective: Objective, need: str) -> str | None:
+    """Why an objective cannot give what a solver needs; None if it can."""
+    o = objective
+    if need == "smooth" and o.l1:
+        return "a smooth penalty (l1_ratio=0)"
+    if need == "l1" and not o.l1:
+        return "an L1 penalty (l1_ratio > 0)"
+    if need == "logits" and (size := 3 * o.logits_bytes()) > LOGITS * o.max_memory:
+        return f"{size} bytes for logits, max_memory being {o.max_memory}"
+    if need != "hessian":
+        return None
+    curvature = curvature_of(o)
+    if not hasattr(curvature, "hessian"):
+        return "the exact Hessian, which is not made for a sparse X"
+    if o.size > HESSIAN_PARAMETERS:
+        return (
+            f"the exact Hessian, which is made for up to {HESSIAN_PARAMETERS} parameters, "
+            f"of {o.size}"
+        )
+    if (size := curvature.hessian_bytes()) > o.max_memory:
+        return f"{size} bytes for the exact Hessian, max_memory being {o.max_memory}"
+    return None
+
+
 def find(name: str, objective: Objective) -> Solver:
     """The solver of that name, if the objective has what it needs; else the error that says so."""
     solver = SOLVERS[name]
     for need in solver.needs:
-        if lacking := objective.lacks(need):
+        if lacking := lacks(objective, need):
             able = [other for other, s in SOLVERS.items() if need not in s.needs]
             raise ValueError(
                 f"solver: {name!r} needs {lacking}; expected one of {', '.join(able)} here"

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.objective import Factors, Line, Objective, blocks_for
+from fastsoftmax._engine.objective import Factors, Line, Objective, blocks_for, curvature_of
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ class BlockPreconditioner:
         seed = self._seed + self._builds
         self._objective.lengths()  # found once: not of what a build costs
         self._factors = self._counted(lambda: blocks.by_class(line, blocks.rows, seed))
-        self._objective.curvature.set_reference(line)
+        curvature_of(self._objective).set_reference(line)
         self.since = n_iter
         return True
 
@@ -92,7 +92,7 @@ class BlockPreconditioner:
         return self._factors.solve(*vectors)
 
     def _is_due(self, line: Line, n_iter: int) -> bool:
-        curvature = self._objective.curvature
+        curvature = curvature_of(self._objective)
         # the blocks at the start leave out far rows
         at_once = not self._builds and len(curvature.few_far) > 0
         change_of_far_rows = curvature.change_of_far_rows(line)
@@ -110,7 +110,7 @@ class BlockPreconditioner:
             return since >= schedule.first_build_delay * blocks.cost(blocks.rows)
         if since < schedule.amortisation * self._build_cost:
             return False
-        if self._objective.curvature.change_of_weights(line) > schedule.weight_change:
+        if curvature_of(self._objective).change_of_weights(line) > schedule.weight_change:
             return True
         is_hard = self._builds > schedule.regular_builds and blocks.rows < blocks.most_rows
         return is_hard and since >= schedule.forced_rebuild * self._build_cost

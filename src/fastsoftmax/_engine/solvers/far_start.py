@@ -9,7 +9,7 @@ exact and all others a parabola: Newton's method takes as many steps there, with
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.linalg import dot
-from fastsoftmax._engine.objective import FarModel, Objective
+from fastsoftmax._engine.objective import FarModel, Objective, curvature_of
 from fastsoftmax._engine.solvers.line_search import search
 
 STEPS = 50  # at most
@@ -21,7 +21,7 @@ ROUNDING = 1e-14
 def far_start(objective: Objective, theta: NDArray) -> NDArray:
     """Where to begin instead of θ, if it has no weights and there are few far rows; else θ."""
     o = objective
-    if not o.penalty or o.parameters.split(theta)[0].any() or not len(o.curvature.few_far):
+    if not o.penalty or o.parameters.split(theta)[0].any() or not len(curvature_of(o).few_far):
         return theta
     model = FarModel(o, theta)
     for _ in range(STEPS):

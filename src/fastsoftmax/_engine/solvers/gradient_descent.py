@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.linalg import dot
-from fastsoftmax._engine.objective import Objective
+from fastsoftmax._engine.objective import Objective, curvature_of, line_at
 from fastsoftmax._engine.solvers.base import OVERFLOW, ROUNDED, Options, Result, Run, register
 from fastsoftmax._engine.solvers.certificate import certificate_at
 from fastsoftmax._engine.solvers.proof import LAST_PRODUCTS, PRODUCTS
@@ -25,7 +25,7 @@ def minimize_gd(objective: Objective, theta: NDArray, options: Options) -> Resul
     """
     objective.to_float64()
     run = Run(objective, theta, options)
-    lipschitz = objective.curvature.lipschitz()
+    lipschitz = curvature_of(objective).lipschitz()
     value, gradient = objective.value_and_grad(theta)
     most, seed = np.inf, options.seed
     while np.isfinite(value) and np.isfinite(lipschitz):
@@ -37,13 +37,13 @@ def minimize_gd(objective: Objective, theta: NDArray, options: Options) -> Resul
         wanted = run.tolerance(value)
         if left <= wanted and square <= most:
             most = AGAIN**2 * square
-            line = objective.line(theta)
+            line = line_at(objective, theta)
             if run.proves(certificate_at(objective, line, wanted, PRODUCTS, seed, bound=False)):
                 return run.end(line)
         theta = theta - gradient / lipschitz
         value, gradient = objective.value_and_grad(theta)
         run.record(value, gradient)
-    line = objective.line(theta)
+    line = line_at(objective, theta)
     if not np.isfinite(lipschitz):
         run.result.stop = OVERFLOW
         return run.end(line)

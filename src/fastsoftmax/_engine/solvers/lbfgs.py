@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.linalg import dot
-from fastsoftmax._engine.objective import Line, Objective
+from fastsoftmax._engine.objective import Line, Objective, curvature_of, line_at
 from fastsoftmax._engine.solvers.base import ROUNDED, SLOW, Options, Result, Run, register
 from fastsoftmax._engine.solvers.history import History
 from fastsoftmax._engine.solvers.line_search import search
@@ -73,7 +73,7 @@ def descend(
     the inverse Hessian that L-BFGS believes in.
     """
     objective, options = run.objective, run.options
-    line = objective.line(run.result.theta)
+    line = line_at(objective, run.result.theta)
     pairs = History(objective, objective.vectors(2 * memory) // 2)
     t: float | None = None
     fresh = True  # whether the logits come straight from θ
@@ -99,7 +99,7 @@ def descend(
                     line, fresh = run.increase_precision(line), True
                     continue
                 # the logits of far rows drift by more than others
-                if not line.complete or (not fresh and len(objective.curvature.few_far)):
+                if not line.complete or (not fresh and len(curvature_of(objective).few_far)):
                     line.verify_logits()
                     fresh = undo_ascent(line, run)
                     continue

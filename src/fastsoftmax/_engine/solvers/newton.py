@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.linalg import dot
-from fastsoftmax._engine.objective import Line, Objective, certify
+from fastsoftmax._engine.objective import Line, Objective, certify, curvature_of, line_at
 from fastsoftmax._engine.solvers.base import ROUNDED, Options, Result, Run, register
 from fastsoftmax._engine.solvers.far_start import far_start
 from fastsoftmax._engine.solvers.line_search import search
@@ -22,7 +22,7 @@ def minimize_newton(objective: Objective, theta: NDArray, options: Options) -> R
     """Newton's method: few iterations, each of up to (K + 1) D passes."""
     objective.to_float64()
     run = Run(objective, theta, options)
-    return descend(run, objective.line(far_start(objective, theta)))
+    return descend(run, line_at(objective, far_start(objective, theta)))
 
 
 def descend(run: Run, line: Line) -> Result:
@@ -30,7 +30,7 @@ def descend(run: Run, line: Line) -> Result:
     objective = run.objective
     direction = np.zeros_like(line.theta)
     while np.isfinite(line.value):
-        direction = -objective.curvature.solve_hessian(line)
+        direction = -curvature_of(objective).solve_hessian(line)
         slope = dot(line.gradient, direction)
         run.notify(line.theta, abs(slope) / 2)
         if abs(slope) / 2 <= run.tolerance(line.value) and run.proves(

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.objective import Objective
+from fastsoftmax._engine.objective import Objective, curvature_of
 from fastsoftmax._engine.solvers import lbfgs, newton
-from fastsoftmax._engine.solvers.base import ROUNDED, SLOW, Options, Result, Run, register
+from fastsoftmax._engine.solvers.base import ROUNDED, SLOW, Options, Result, Run, lacks, register
 from fastsoftmax._engine.solvers.block_preconditioner import BlockPreconditioner
 from fastsoftmax._engine.solvers.far_start import far_start
 
@@ -21,7 +21,7 @@ class Handover:
     def is_due(self, objective: Objective, n_iter: int, max_iter: int) -> bool:
         """Whether L-BFGS has taken as long as Newton's steps would, or half its iterations."""
         iteration = self.iteration_work / objective.pass_work
-        newton_step = objective.curvature.hessian_cost() + iteration
+        newton_step = curvature_of(objective).hessian_cost() + iteration
         spent = objective.n_passes + n_iter * iteration
         return spent > self.newton_steps * newton_step or n_iter > max_iter // 2
 
@@ -38,7 +38,7 @@ def minimize_preconditioned(
     objective.to_float32()
     theta = far_start(objective, theta)
     preconditioner = BlockPreconditioner(objective, options.seed)
-    run, exact = Run(objective, theta, options), objective.lacks("hessian") is None
+    run, exact = Run(objective, theta, options), lacks(objective, "hessian") is None
     handover = handover or Handover()
 
     def slow(n_iter: int) -> bool:

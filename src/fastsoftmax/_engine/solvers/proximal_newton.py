@@ -19,7 +19,7 @@ Variants compared: docs/experiments/0033-proximal-newton.md.
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.objective import Certificate, Objective, certify
+from fastsoftmax._engine.objective import Certificate, Objective, certify, line_at
 from fastsoftmax._engine.objective.class_models import ColumnModel, GramModel, Solve, model_for
 from fastsoftmax._engine.objective.penalised_line import PenalisedLine
 from fastsoftmax._engine.solvers.base import Options, Result, Run, register
@@ -47,7 +47,7 @@ SHARE = 0.1  # of the tolerance that the residual of the step may leave to the b
 def minimize_proximal(objective: Objective, theta: NDArray, options: Options) -> Result:
     """Minimise from θ until the certified gap is tol * F."""
     run = Run(objective, theta, options)
-    line, model, at_zero = objective.line(theta), None, objective.uniform_loss
+    line, model, at_zero = line_at(objective, theta), None, objective.uniform_loss
     best, lowest, stale, damping, most = np.inf, np.inf, 0, 0.0, 0
     nothing = np.zeros(objective.size)
     while np.isfinite(line.value):

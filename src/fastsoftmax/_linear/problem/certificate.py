@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastsoftmax._engine import solvers
-from fastsoftmax._engine.objective import Objective
+from fastsoftmax._engine.objective import Objective, line_at
 from fastsoftmax._linear.problem.problem import Problem, problem_of
 from fastsoftmax._runtime.typing import MatrixLike
 from fastsoftmax._validation import numbers as check
@@ -91,7 +91,7 @@ class Proof:
             problem.rows.require_finite()
         objective.to_float64()
         self._theta = objective.of_model(coef, intercept)
-        self._line = objective.line(self._theta)
+        self._line = line_at(objective, self._theta)
         # weights that change no logit, as of constant features, are not in θ
         inert = penalty_of(problem, objective, coef) - penalty_of(
             problem, objective, objective.model(self._theta)[0]
