@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 
 import fastsoftmax._engine.data
 from fastsoftmax import SoftmaxRegression
-from fastsoftmax._engine.objective import line
+from fastsoftmax._engine.line_search import line
 from fastsoftmax._runtime import threads as _threads
 
 N = 240

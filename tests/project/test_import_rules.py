@@ -1,4 +1,4 @@
-"""Imports point one way: _core ← linalg ← data ← objective ← solvers ← estimators.
+"""Imports point one way: _core ← linalg ← data ← objective ← line_search ← curvature ← solvers.
 
 `TYPE_CHECKING` counts as any other import does.
 """
@@ -21,14 +21,22 @@ ALLOWED = {
     "_engine.linalg": {"_core"},
     "_engine.data": {"_core", "_engine.linalg"},
     "_engine.objective": {"_engine.data", "_engine.linalg", "_validation"},
-    "_engine.solvers": {"_engine.linalg", "_engine.objective"},
+    "_engine.line_search": {"_engine.data", "_engine.linalg", "_engine.objective"},
+    "_engine.curvature": {
+        *("_engine.data", "_engine.linalg", "_engine.line_search", "_engine.objective"),
+    },
+    "_engine.solvers": {
+        *("_engine.curvature", "_engine.data", "_engine.linalg", "_engine.line_search"),
+        *("_engine.objective", "_validation"),
+    },
     "_saving": {"_validation"},
     "blocks": {"_validation"},
     "functional": {"_core", "_engine.data", "_validation"},
     "datasets": {"_validation"},
     "_neural": {"_core", "_engine.linalg", "_saving", "_validation", "functional"},
     "_linear": {
-        *("_engine.data", "_engine.linalg", "_engine.objective", "_engine.solvers"),
+        *("_engine.curvature", "_engine.data", "_engine.line_search", "_engine.linalg"),
+        *("_engine.objective", "_engine.solvers"),
         *("_neural", "_saving", "_validation", "blocks", "functional"),
     },
     "plotting": {"_validation"},

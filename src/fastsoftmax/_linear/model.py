@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastsoftmax._engine import solvers
-from fastsoftmax._engine.objective import Objective, WarmStart, warm_start_of
+from fastsoftmax._engine.curvature import warm_start_of
+from fastsoftmax._engine.objective import Objective, WarmStart
 from fastsoftmax._linear.inference.evidence import evidence_of
 from fastsoftmax._linear.predict import Probabilities
 from fastsoftmax._linear.problem.certificate import Certificate, certificate_of

@@ -12,7 +12,7 @@ from scipy.special import logsumexp
 
 from fastsoftmax import Blocks, SoftmaxRegression, SoftmaxRegressionCV
 from fastsoftmax._engine.data import SparseData
-from fastsoftmax._engine.objective.features import change_of
+from fastsoftmax._engine.objective.coordinates.features import change_of
 
 KINDS = ["dense", "dense blocks", "sparse", "sparse blocks"]
 INF = np.inf

@@ -7,7 +7,8 @@ from support.optimum import sum_objective
 
 from fastsoftmax import SoftmaxRegression
 from fastsoftmax._engine.data import DenseData
-from fastsoftmax._engine.objective import Objective, lines
+from fastsoftmax._engine.line_search import lines
+from fastsoftmax._engine.objective import Objective
 
 
 @pytest.fixture

@@ -10,9 +10,11 @@ from support.optimum import gap_bound, read_arff, sum_objective
 from threadpoolctl import threadpool_limits
 
 from fastsoftmax import SoftmaxRegression
+from fastsoftmax._engine.curvature import curvature_of
 from fastsoftmax._engine.data import DenseData
 from fastsoftmax._engine.linalg import ClassFactors
-from fastsoftmax._engine.objective import Objective, curvature_of, line_at
+from fastsoftmax._engine.line_search import line_at
+from fastsoftmax._engine.objective import Objective
 from fastsoftmax._engine.solvers import SOLVERS, Options
 from fastsoftmax.datasets import load_digits, load_mnist
 
@@ -124,7 +126,7 @@ def test_without_room_for_logits(solver, n_classes):
 
 def test_a_line_with_a_subsample_goes_where_it_is_evaluated(monkeypatch):
     """Each evaluation is a step: back, forth and to where it began."""
-    monkeypatch.setattr("fastsoftmax._engine.objective.line.SUBSAMPLE_ROWS", 64)
+    monkeypatch.setattr("fastsoftmax._engine.line_search.line.SUBSAMPLE_ROWS", 64)
     objective = problem()
     theta, direction = np.random.default_rng(0).normal(size=(2, objective.size))
     line, stored = line_at(objective, theta), line_at(objective, theta)
@@ -152,7 +154,7 @@ def test_a_line_with_a_subsample_goes_where_it_is_evaluated(monkeypatch):
 
 
 def test_an_unreliable_subsample_is_not_used_again(monkeypatch):
-    monkeypatch.setattr("fastsoftmax._engine.objective.line.SUBSAMPLE_ROWS", 64)
+    monkeypatch.setattr("fastsoftmax._engine.line_search.line.SUBSAMPLE_ROWS", 64)
     objective = problem()
     line = line_at(objective, objective.start())
     direction = -line.gradient
@@ -168,7 +170,7 @@ def test_an_unreliable_subsample_is_not_used_again(monkeypatch):
 def test_same_optimum_with_and_without_a_subsample(monkeypatch, rows, C):
     X, y = blobs(4, n=900)
     best = SoftmaxRegression(solver="preconditioned-lbfgs", C=C, tol=1e-10).fit(X, y)
-    monkeypatch.setattr("fastsoftmax._engine.objective.line.SUBSAMPLE_ROWS", rows)
+    monkeypatch.setattr("fastsoftmax._engine.line_search.line.SUBSAMPLE_ROWS", rows)
     model = SoftmaxRegression(solver="preconditioned-lbfgs", C=C, tol=1e-10).fit(X, y)
     assert model.converged_ and model.objective_ == pytest.approx(best.objective_, rel=1e-9)
 
@@ -194,7 +196,7 @@ def test_rows_that_lead_far_astray(monkeypatch, seed):
     X, y, weights, C, rows = uneven(seed)
     model = SoftmaxRegression(solver="preconditioned-lbfgs", C=C, tol=1e-7)
     best = model.fit(X, y, sample_weight=weights).objective_
-    monkeypatch.setattr("fastsoftmax._engine.objective.line.SUBSAMPLE_ROWS", rows)
+    monkeypatch.setattr("fastsoftmax._engine.line_search.line.SUBSAMPLE_ROWS", rows)
     model.fit(X, y, sample_weight=weights)
     assert model.converged_ and model.objective_ == pytest.approx(best, rel=5e-6)
 

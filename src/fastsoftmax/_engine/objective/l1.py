@@ -4,7 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.linalg import subgradient
-from fastsoftmax._engine.objective.parameters import Parameters
+from fastsoftmax._engine.objective.coordinates.base import Parameters
 from fastsoftmax._engine.objective.penalised_weights import PenalisedWeights
 from fastsoftmax._engine.objective.terms import Terms
 

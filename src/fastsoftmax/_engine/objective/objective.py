@@ -16,11 +16,11 @@ from fastsoftmax._engine.data import (
     StoredLogits,
 )
 from fastsoftmax._engine.linalg import empty
-from fastsoftmax._engine.objective.feature_major import FeatureMajor
+from fastsoftmax._engine.objective.coordinates.feature_major import FeatureMajor
+from fastsoftmax._engine.objective.coordinates.standardised import Standardised
 from fastsoftmax._engine.objective.l1 import L1
 from fastsoftmax._engine.objective.penalised_weights import PenalisedWeights
 from fastsoftmax._engine.objective.rows import Rows
-from fastsoftmax._engine.objective.standardised import Standardised
 from fastsoftmax._engine.objective.terms import Terms
 from fastsoftmax._engine.objective.warm_start import WarmStart
 

@@ -9,7 +9,7 @@ from fastsoftmax._engine.solvers import (
     proximal_newton,
 )
 from fastsoftmax._engine.solvers.base import SOLVERS, Iteration, Options, Result, State, find, known
-from fastsoftmax._engine.solvers.certificate import certificate_at
+from fastsoftmax._engine.solvers.bound import certificate_at
 from fastsoftmax._engine.solvers.proof import PRODUCTS
 
 __all__ = [

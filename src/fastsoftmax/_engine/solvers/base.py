@@ -8,16 +8,10 @@ from typing import NamedTuple
 
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.objective import (
-    HESSIAN_PARAMETERS,
-    Certificate,
-    Line,
-    Objective,
-    curvature_of,
-    has_minimiser,
-    line_at,
-    separates,
-)
+from fastsoftmax._engine.curvature import HESSIAN_PARAMETERS, curvature_of
+from fastsoftmax._engine.line_search import Line, line_at
+from fastsoftmax._engine.objective import Objective, has_minimiser, separates
+from fastsoftmax._engine.solvers.certificate import Certificate
 
 
 class Iteration(NamedTuple):

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.objective import Factors, Line, Objective, blocks_for, curvature_of
+from fastsoftmax._engine.curvature import Factors, blocks_for, curvature_of
+from fastsoftmax._engine.line_search import Line
+from fastsoftmax._engine.objective import Objective
 
 
 @dataclass(frozen=True)

@@ -1,30 +1,262 @@
-"""A bound at any point, whichever solver led there, or none."""
+"""How far F can still fall, proved by weak duality at linearised probabilities.
+
+For any a whose rows lie in the simplex, the conjugate of log-sum-exp (Boyd & Vandenberghe, Convex
+Optimization, 5.7.1) gives, with v = (1/S) Σ sᵢ (aᵢ - yᵢ) xᵢᵀ and ridges μ,
+
+    F(θ) - F*  ≤  (1/S) Σ sᵢ KL(aᵢ ‖ pᵢ)  +  Σ (v + μ W)² / (2 μ),
+
+provided that v = 0 for all parameters that are not penalised; `penalised_weights.py` has what
+stands for the last term with an L1 penalty. Probabilities p(1 + ζ) that are linearised along a
+direction d near Newton's make v + μW nearly -μd, and the bound nearly the gap itself; a = p would
+give ½‖∇F‖²/μ. The parameters that are not penalised, intercepts as a rule, are moved until their v
+is 0 but for rounding.
+
+All of it is computed in float64 from X and θ alone: logits of θ, logits of d, one product with Xᵀ.
+Where these logits do not fit into memory, they are made anew for some rows at a time.
+"""
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.objective import Certificate, Line, Objective
-from fastsoftmax._engine.solvers.block_preconditioner import BlockPreconditioner
-from fastsoftmax._engine.solvers.proof import prove
-from fastsoftmax._engine.solvers.proximal_newton import certificate_at as certificate_with_l1
+from fastsoftmax._engine.curvature.hessian import hessian, of_shifts, probabilities
+from fastsoftmax._engine.data import Data, DualPoint, RowSample, StoredLogits
+from fastsoftmax._engine.linalg import ClassFactors
+from fastsoftmax._engine.objective.objective import Objective
+from fastsoftmax._engine.objective.rows import Rows
+
+FLOAT64 = np.dtype(np.float64)
+MEMORY = 0.06  # of the memory budget, for logits of θ, of d and for residuals
+STATIONARY = 1e-13  # of Σ s|a - y||x| / S: a v that is 0 but for rounding
+NOTHING = 1e-16  # of the same, summed over the classes: for classes of hardly any probability
+VANISHING = 1e-10  # of the same: the residual of a step that is Newton's but for rounding
+ROUNDING = 4 * float(np.finfo(np.float64).eps)  # of the same: what sums may be off by
+THREADS = 1  # for matrices as small as the Hessian of what is not penalised
+ROUNDS = 8  # of moving what is not penalised
 
 
-def certificate_at(
-    objective: Objective, line: Line, tolerance: float, most: int, seed: int, *, bound: bool
-) -> Certificate | None:
-    """What at most so many conjugate gradients, preconditioned by blocks of the Hessian, show.
+class Certificate(NamedTuple):
+    """What is proved at a point θ."""
 
-    None where a proof is not worth trying and no bound is wanted.
+    bound: float  # at least F - F*; infinity without a penalty, as a rule
+    value: float  # F at θ
+    least_change: float  # the least relative change of a probability along d
+    decrease: float  # of F along d, about; as a rule the bound if d were exactly Newton's step
+    is_newton: bool  # whether d is that, but for rounding
+    rounding: float  # what rounding alone makes of the bound
+    theta: NDArray
+
+
+def certify(objective: Objective, theta: NDArray, direction: NDArray) -> Certificate:
+    """The bound at θ from probabilities that are linearised along a direction."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return Linearised(objective, theta, direction).certificate()
+
+
+class Linearised:
+    """Probabilities of θ, linearised along a direction.
+
+    Parameters
+    ----------
+    objective : Objective
+    theta, direction : ndarray
     """
-    if not np.isfinite(line.value):
-        return None
-    if objective.l1:
-        return certificate_with_l1(objective, line, tolerance, seed)
-    preconditioner = BlockPreconditioner(objective, seed)
-    preconditioner.build(line)
 
-    def solve(vector: NDArray) -> NDArray:
-        return preconditioner.solve(vector)[0]
+    def __init__(self, objective: Objective, theta: NDArray, direction: NDArray) -> None:
+        self.objective, self._theta, self._direction = objective, theta, direction
+        self._data = objective.data_float64
+        self.models = [objective.parameters.user(v, FLOAT64) for v in (theta, direction)]
+        targets, weights, self.offset = objective.given
+        is_table = targets.dtype.kind == "f"
+        self.targets = np.ascontiguousarray(targets, FLOAT64) if is_table else targets
+        #: what a - y is the difference of: a label's is known to all digits
+        self._size = float(is_table)
+        self.weights = None if weights is None else np.ascontiguousarray(weights, FLOAT64)
+        n, k = self._data.shape[0], objective.n_logits
+        #: of the direction, by intercepts and free features
+        self.moved = np.zeros((k, objective.fit_intercept + len(objective.free)))
+        tile = StoredLogits.tile_rows(FLOAT64)
+        most = int(MEMORY * objective.max_memory / (3 * FLOAT64.itemsize * k))
+        self._rows = max(tile, most // tile * tile)
+        self._kept = [Piece(self, slice(0, n), self._data)] if n <= self._rows else None
 
-    direction = -solve(line.gradient)
-    return prove(objective, line, direction, solve, tolerance, most, bound=bound).certificate
+    def _pieces(self) -> Iterator["Piece"]:
+        """All rows, with their logits."""
+        if self._kept is not None:
+            yield from self._kept
+            return
+        for rows, data in self._data.pieces():
+            for start in range(0, data.shape[0], self._rows):
+                some = slice(start, min(start + self._rows, data.shape[0]))
+                at = slice(rows.start + some.start, rows.start + some.stop)
+                yield Piece(self, at, data.rows(some))
+
+    def certificate(self) -> Certificate:
+        """What is proved at θ."""
+        o, n = self.objective, self._data.shape[0]
+        stationary = self._make_stationary()
+        loss = divergence = least = residuals = 0.0
+        v = np.zeros(o.size)
+        for piece in self._pieces():
+            point = piece.dual_point()
+            loss, divergence = loss + point.loss / n, divergence + point.divergence / n
+            least = min(least, point.least_change)
+            v += piece.gradient(self._theta)
+            residuals += point.squares / n
+        weights = o.penalised_weights(self._theta, v, self._direction)
+        value = loss + weights.value
+        magnitude = np.sqrt(residuals)  # times sizes, at least Σ s|a - y||x| / S
+        gap = weights.gap(
+            loss,
+            lambda alpha: divergence if alpha == 1 else self._divergence(alpha),
+            ROUNDING * (magnitude + self._size),
+        )
+        errors = ROUNDING * (magnitude + self._size) * weights.sizes
+        negligible = errors + VANISHING * magnitude * weights.variations
+        is_newton = stationary and bool((np.abs(weights.residual()) <= negligible).all())
+        decrease = divergence + weights.decrease()
+        bound = gap.bound if stationary else np.inf
+        if o.penalty or o.l1:
+            bound = min(bound, value)  # as F* >= 0
+        return Certificate(
+            float(bound), value, least, decrease, is_newton, gap.rounding, self._theta
+        )
+
+    def _divergence(self, alpha: float) -> float:
+        """That of y + α(a - y), mean of the rows."""
+        n = self._data.shape[0]
+        return sum(piece.dual_point(alpha).divergence / n for piece in self._pieces())
+
+    def _make_stationary(self) -> bool:
+        """Move the parameters that are not penalised until their v is 0 but for rounding; whether
+        it is."""
+        o, n = self.objective, self._data.shape[0]
+        if not (o.fit_intercept or len(o.free)):
+            return True
+        for _ in range(ROUNDS):
+            sums = np.zeros((2, *self.moved.shape))
+            for piece in self._pieces():
+                sums += piece.unpenalised_sums()
+            off, magnitudes = sums / n
+            least = NOTHING * (magnitudes.sum(axis=0) + 10 * self._size)
+            rounding = np.maximum(STATIONARY * magnitudes, least)
+            if (np.abs(off) <= rounding).all():
+                return True
+            units, factors = self._unpenalised
+            step = -units * factors.solve((off * units).reshape(1, -1))[0].reshape(off.shape)
+            self.moved += step
+            for piece in self._kept or ():
+                piece.move(step)
+        return False
+
+    @cached_property
+    def _unpenalised(self) -> tuple[NDArray[np.float64], ClassFactors]:
+        """Units of what is not penalised, and the factors of the Hessian by it in these units.
+
+        Asked for once a step is needed: along Newton's direction as a rule none is.
+        """
+        H = sum(piece.unpenalised_hessian() for piece in self._pieces()) / self._data.shape[0]
+        if not self.objective.logistic:
+            H += of_shifts(H)
+        # classes of hardly any weight have their own scale
+        units = 1 / np.sqrt(np.maximum(np.einsum("kiki->ki", H), np.finfo(float).tiny))
+        flat = units.ravel()
+        return units, ClassFactors((H.reshape(flat.size, -1) * flat[:, None] * flat)[None], THREADS)
+
+
+class Piece:
+    """Some rows, their logits at θ, the change of these along the direction, and residuals.
+
+    Parameters
+    ----------
+    of : Linearised
+    rows : slice
+    data : Data
+        These rows.
+    """
+
+    def __init__(self, of: Linearised, rows: slice, data: Data) -> None:
+        self._objective = o = of.objective
+        n, k = data.shape[0], o.n_logits
+        self.data = data
+        self.logits, self._change, self.residuals = (
+            StoredLogits(n, k, FLOAT64, data.n_threads, o.logistic) for _ in range(3)
+        )
+        for (W, b), out in zip(of.models, (self.logits, self._change), strict=True):
+            if W.any():
+                data.store_logits(W, b, out)
+                o.n_passes += 0.5 * n / o.data.shape[0]
+            else:
+                out.fill(np.zeros(k) if b is None else b)
+        if of.offset is not None:
+            self.logits.put(self.logits.table() + of.offset[rows])
+        self._point: tuple[float, DualPoint] | None = None  # α, and what it comes to
+        self._shift = np.zeros(k)  # of the change, in all rows
+        self._free = o.parameters.free_features(data) if len(o.free) else None
+        if of.moved.any():
+            self.move(of.moved)
+        self._targets = of.targets[rows]
+        self._weights = None if of.weights is None else of.weights[rows]
+
+    def dual_point(self, alpha: float = 1.0) -> DualPoint:
+        """Residuals at the linearised probabilities, scaled by α, and their sums."""
+        if self._point is None or self._point[0] != alpha:
+            args = self._change, self._targets, self._weights, self.residuals, alpha
+            self._point = alpha, self.logits.dual_point(*args, shift=self._shift)
+        return self._point[1]
+
+    def gradient(self, theta: NDArray) -> NDArray:
+        """The residuals times X, by θ."""
+        o = self._objective
+        o.n_passes += 0.5 * self.data.shape[0] / o.data.shape[0]
+        rows = Rows(self.data, None, None, 0.0)
+        return o.parameters.value_and_grad(theta, self.residuals, rows)[1]
+
+    def unpenalised_sums(self) -> NDArray[np.float64]:
+        """The residuals times what is not penalised, and the sums of magnitudes: (2, K, m)."""
+        sums = self.dual_point().class_sums[:, :, None]
+        if not self._objective.fit_intercept:
+            sums = sums[:, :, :0]
+        if self._free is None:
+            return sums
+        table = self.residuals.table()
+        of_free = [
+            np.einsum("nk,nm->km", *pair)
+            for pair in ((table, self._free), (np.abs(table), np.abs(self._free)))
+        ]
+        return np.concatenate([sums, of_free], axis=2)
+
+    def move(self, by: NDArray) -> None:
+        """Change what is not penalised of the direction, (K, m)."""
+        self._point = None
+        if self._objective.fit_intercept:
+            self._shift += by[:, 0]
+        if self._free is not None:
+            of_free = by[:, self._objective.fit_intercept :]
+            self._change.put(self._change.table() + np.einsum("nm,km->nk", self._free, of_free))
+
+    def unpenalised_hessian(self) -> NDArray[np.float64]:
+        """The Hessian by what is not penalised, (K, m, K, m)."""
+        o, n = self._objective, self.data.shape[0]
+        if o.logistic and self._free is None:
+            variances = self.logits.like()
+            self.logits.variances(self._weights, variances)
+            return np.diag(variances.class_sums())[:, None, :, None]
+        if self._free is not None:
+            columns = np.hstack([np.ones((n, int(o.fit_intercept))), self._free])
+            data = self.data.like(columns)
+            size = columns.shape[1]
+            nothing, one = np.zeros(size), np.ones(size)
+
+            def gram(drawn: RowSample) -> NDArray:
+                return data.gram(drawn, nothing, one, 1.0, nothing)
+
+            return hessian(*probabilities(self.logits), self._weights, size, gram, o.logistic)
+        H = -self.logits.probabilities().class_moments(self._weights)
+        # rows sum to 0: p(1 - p) without the cancellation in 1 - p
+        H[np.diag_indices(o.n_logits)] = 0
+        H[np.diag_indices(o.n_logits)] = -H.sum(axis=1)
+        return H[:, None, :, None]

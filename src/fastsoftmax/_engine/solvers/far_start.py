@@ -8,9 +8,10 @@ exact and all others a parabola: Newton's method takes as many steps there, with
 
 from numpy.typing import NDArray
 
+from fastsoftmax._engine.curvature import FarModel, curvature_of
 from fastsoftmax._engine.linalg import dot
-from fastsoftmax._engine.objective import FarModel, Objective, curvature_of
-from fastsoftmax._engine.solvers.line_search import search
+from fastsoftmax._engine.line_search.bracket import search
+from fastsoftmax._engine.objective import Objective
 
 STEPS = 50  # at most
 ENOUGH = 1e-3  # of the model's value: what a step may still gain at the end

@@ -8,10 +8,12 @@ on Convex Optimization, 1.2.3). That of the softmax is at most ½, of the logist
 import numpy as np
 from numpy.typing import NDArray
 
+from fastsoftmax._engine.curvature import curvature_of
 from fastsoftmax._engine.linalg import dot
-from fastsoftmax._engine.objective import Objective, curvature_of, line_at
+from fastsoftmax._engine.line_search import line_at
+from fastsoftmax._engine.objective import Objective
 from fastsoftmax._engine.solvers.base import OVERFLOW, ROUNDED, Options, Result, Run, register
-from fastsoftmax._engine.solvers.certificate import certificate_at
+from fastsoftmax._engine.solvers.bound import certificate_at
 from fastsoftmax._engine.solvers.proof import LAST_PRODUCTS, PRODUCTS
 
 AGAIN = 0.5  # of the gradient's norm at a proof that failed, when another is tried

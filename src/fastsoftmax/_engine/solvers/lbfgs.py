@@ -11,11 +11,13 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from fastsoftmax._engine.curvature import curvature_of
 from fastsoftmax._engine.linalg import dot
-from fastsoftmax._engine.objective import Line, Objective, curvature_of, line_at
+from fastsoftmax._engine.line_search import Line, line_at
+from fastsoftmax._engine.line_search.bracket import search
+from fastsoftmax._engine.objective import Objective
 from fastsoftmax._engine.solvers.base import ROUNDED, SLOW, Options, Result, Run, register
 from fastsoftmax._engine.solvers.history import History
-from fastsoftmax._engine.solvers.line_search import search
 from fastsoftmax._engine.solvers.proof import LAST_PRODUCTS, PRODUCTS, Solve, prove
 
 FIRST_CHANGE = 10.0  # of any logit by the first step, at most: the curvature is not known yet

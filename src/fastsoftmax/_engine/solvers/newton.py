@@ -6,11 +6,14 @@ Boyd & Vandenberghe, Convex Optimization, 9.5. It computes in float64, whatever 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastsoftmax._engine.curvature import curvature_of
 from fastsoftmax._engine.linalg import dot
-from fastsoftmax._engine.objective import Line, Objective, certify, curvature_of, line_at
+from fastsoftmax._engine.line_search import Line, line_at
+from fastsoftmax._engine.line_search.bracket import search
+from fastsoftmax._engine.objective import Objective
 from fastsoftmax._engine.solvers.base import ROUNDED, Options, Result, Run, register
+from fastsoftmax._engine.solvers.certificate import certify
 from fastsoftmax._engine.solvers.far_start import far_start
-from fastsoftmax._engine.solvers.line_search import search
 
 # |φ'| at the end of a search, as a share of |φ'(0)|. A trial costs little beside a Hessian, and φ
 # is exponential where rows are confidently predicted (docs/experiments/0027-newton-and-auto.md).

@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.objective import Objective, curvature_of
+from fastsoftmax._engine.curvature import curvature_of
+from fastsoftmax._engine.objective import Objective
 from fastsoftmax._engine.solvers import lbfgs, newton
 from fastsoftmax._engine.solvers.base import ROUNDED, SLOW, Options, Result, Run, lacks, register
 from fastsoftmax._engine.solvers.block_preconditioner import BlockPreconditioner

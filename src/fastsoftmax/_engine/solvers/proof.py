@@ -13,8 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.linalg import dot
-from fastsoftmax._engine.objective import ROUNDING, Certificate, Line, Objective, certify
+from fastsoftmax._engine.line_search import Line
+from fastsoftmax._engine.objective import Objective
 from fastsoftmax._engine.solvers.base import BEYOND
+from fastsoftmax._engine.solvers.certificate import ROUNDING, Certificate, certify
 
 READY = 0.9  # of the tolerance: an estimate below which a proof is tried
 TIGHT = 1.05  # times what F falls along the step: a bound that another product hardly betters

@@ -19,10 +19,12 @@ Variants compared: docs/experiments/0033-proximal-newton.md.
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.objective import Certificate, Objective, certify, line_at
-from fastsoftmax._engine.objective.class_models import ColumnModel, GramModel, Solve, model_for
-from fastsoftmax._engine.objective.penalised_line import PenalisedLine
+from fastsoftmax._engine.line_search import line_at
+from fastsoftmax._engine.line_search.penalised_line import PenalisedLine
+from fastsoftmax._engine.objective import Objective
 from fastsoftmax._engine.solvers.base import Options, Result, Run, register
+from fastsoftmax._engine.solvers.certificate import Certificate, certify
+from fastsoftmax._engine.solvers.class_models import ColumnModel, GramModel, Solve, model_for
 
 FORCING = 0.1  # of the residual on the face, in M⁻¹'s norm, that may be left
 PRODUCTS = 100  # with the Hessian, in an iteration

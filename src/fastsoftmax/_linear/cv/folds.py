@@ -18,7 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine import solvers
-from fastsoftmax._engine.objective import Objective, warm_start_of
+from fastsoftmax._engine.curvature import warm_start_of
+from fastsoftmax._engine.objective import Objective
 from fastsoftmax._linear.problem.problem import Problem
 from fastsoftmax._linear.problem.targets import class_totals
 from fastsoftmax._validation import folds as check_folds

@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastsoftmax._engine.curvature import HESSIAN_PARAMETERS
 from fastsoftmax._engine.data import DenseData
-from fastsoftmax._engine.objective import HESSIAN_PARAMETERS
 from fastsoftmax._engine.solvers import Result
 from fastsoftmax._linear.inference.likelihood import NoMaximum, Sample, maximum
 from fastsoftmax._linear.problem.problem import Problem

@@ -21,9 +21,9 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
+from fastsoftmax._engine.curvature import hessian, probabilities
 from fastsoftmax._engine.data import Data, DenseData, RowSample, StoredLogits, float64_pieces
 from fastsoftmax._engine.linalg import ClassFactors
-from fastsoftmax._engine.objective import hessian, probabilities
 
 STEPS = 50  # logits of separated rows are then beyond what float64 tells from certainty
 SETTLED = 1e-12  # of gᵀH⁻¹g: the square of a step in units of the standard errors

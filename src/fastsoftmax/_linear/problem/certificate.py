@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastsoftmax._engine import solvers
-from fastsoftmax._engine.objective import Objective, line_at
+from fastsoftmax._engine.line_search import line_at
+from fastsoftmax._engine.objective import Objective
 from fastsoftmax._linear.problem.problem import Problem, problem_of
 from fastsoftmax._runtime.typing import MatrixLike
 from fastsoftmax._validation import numbers as check

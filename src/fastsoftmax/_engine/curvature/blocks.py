@@ -4,13 +4,13 @@ from typing import Protocol
 
 from numpy.typing import NDArray
 
+from fastsoftmax._engine.curvature.block_gram import ClassGrams
+from fastsoftmax._engine.curvature.diagonal import ClassDiagonals
+from fastsoftmax._engine.curvature.hessian import curvature_of
+from fastsoftmax._engine.curvature.joint import JointHessian
+from fastsoftmax._engine.curvature.low_rank import LowRankBlocks
 from fastsoftmax._engine.data import DenseBlocks, DenseData, SparseBlocks, SparseData
-from fastsoftmax._engine.objective.class_diagonals import ClassDiagonals
-from fastsoftmax._engine.objective.class_grams import ClassGrams
-from fastsoftmax._engine.objective.curvature import curvature_of
-from fastsoftmax._engine.objective.joint_hessian import JointHessian
-from fastsoftmax._engine.objective.line import Line
-from fastsoftmax._engine.objective.low_rank import LowRankBlocks
+from fastsoftmax._engine.line_search.line import Line
 from fastsoftmax._engine.objective.objective import Objective
 
 JOINT_PASSES = 1.25  # passes for the joint Hessian, up to which it saves more than it costs, or

@@ -8,7 +8,8 @@ from threadpoolctl import threadpool_limits
 
 from fastsoftmax import SoftmaxRegression
 from fastsoftmax._engine.data import DenseData
-from fastsoftmax._engine.objective import Objective, line_at, shrinking
+from fastsoftmax._engine.line_search import line_at, shrinking
+from fastsoftmax._engine.objective import Objective
 
 FLOATS = (np.float32, np.float64)
 ROUNDING = 10 * float(np.finfo(np.float32).eps)  # in which float64 X is fitted at first, too

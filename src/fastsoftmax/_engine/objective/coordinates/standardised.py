@@ -13,9 +13,9 @@ from fastsoftmax._engine.data import (
     Step,
     StoredLogits,
 )
-from fastsoftmax._engine.objective.bulk import bulk
-from fastsoftmax._engine.objective.features import OFFSET, Moments, moments_of
-from fastsoftmax._engine.objective.parameters import Parameters, at
+from fastsoftmax._engine.objective.coordinates.base import Parameters, at
+from fastsoftmax._engine.objective.coordinates.bulk import bulk
+from fastsoftmax._engine.objective.coordinates.features import OFFSET, Moments, moments_of
 from fastsoftmax._engine.objective.rows import Rows
 from fastsoftmax._engine.objective.terms import Terms
 from fastsoftmax._engine.objective.warm_start import WarmStart

@@ -7,6 +7,9 @@ import numpy as np
 import pytest
 
 from fastsoftmax import SoftmaxRegression
+from fastsoftmax._engine.curvature import curvature_of, low_rank
+from fastsoftmax._engine.curvature.block_gram import ClassGrams
+from fastsoftmax._engine.curvature.low_rank import LowRankBlocks
 from fastsoftmax._engine.data import DenseData, RowSample
 from fastsoftmax._engine.linalg import (
     ClassFactors,
@@ -16,10 +19,9 @@ from fastsoftmax._engine.linalg import (
     low_rank_blocks,
     orthonormal_rows,
 )
-from fastsoftmax._engine.objective import Objective, curvature_of, line_at, low_rank
-from fastsoftmax._engine.objective import line as lines
-from fastsoftmax._engine.objective.class_grams import ClassGrams
-from fastsoftmax._engine.objective.low_rank import LowRankBlocks
+from fastsoftmax._engine.line_search import line as lines
+from fastsoftmax._engine.line_search import line_at
+from fastsoftmax._engine.objective import Objective
 
 FLOATS = (np.float32, np.float64)
 

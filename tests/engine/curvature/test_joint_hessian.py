@@ -5,12 +5,13 @@ import pytest
 from support.logits import stored
 
 import fastsoftmax
+from fastsoftmax._engine.curvature import blocks_for
+from fastsoftmax._engine.curvature.block_gram import ClassGrams
+from fastsoftmax._engine.curvature.hessian import hessian
+from fastsoftmax._engine.curvature.joint import JointHessian
 from fastsoftmax._engine.data import DenseData
 from fastsoftmax._engine.linalg import assemble_joint_hessian
-from fastsoftmax._engine.objective import Objective, blocks_for
-from fastsoftmax._engine.objective.class_grams import ClassGrams
-from fastsoftmax._engine.objective.curvature import hessian
-from fastsoftmax._engine.objective.joint_hessian import JointHessian
+from fastsoftmax._engine.objective import Objective
 from fastsoftmax._runtime.threads import available_threads
 
 DTYPES = [np.float32, np.float64]
@@ -172,8 +173,8 @@ def without(monkeypatch):
 
     def fit(*args, **params):
         with monkeypatch.context() as patched:
-            patched.setattr("fastsoftmax._engine.objective.blocks.JOINT_PASSES", 0)
-            patched.setattr("fastsoftmax._engine.objective.blocks.SLIGHT", 0)
+            patched.setattr("fastsoftmax._engine.curvature.blocks.JOINT_PASSES", 0)
+            patched.setattr("fastsoftmax._engine.curvature.blocks.SLIGHT", 0)
             return fastsoftmax.fit(*args, solver="preconditioned-lbfgs", **params)
 
     return fit

@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.data import StoredLogits
-from fastsoftmax._engine.objective.line import StoredLine
-from fastsoftmax._engine.objective.path import Trial
+from fastsoftmax._engine.line_search.line import StoredLine
+from fastsoftmax._engine.line_search.phi import Trial
 
 
 class TwoSided(NamedTuple):

@@ -14,8 +14,7 @@ from numpy.typing import NDArray
 
 from fastsoftmax._engine.data import Data, SparseData, StoredLogits, Variances
 from fastsoftmax._engine.linalg import add, dot
-from fastsoftmax._engine.objective.objective import Objective, Part
-from fastsoftmax._engine.objective.path import (
+from fastsoftmax._engine.line_search.phi import (
     NEAR_OF_PASS,
     NEAR_OF_STORED,
     NEAR_OF_SUBSAMPLE,
@@ -23,8 +22,9 @@ from fastsoftmax._engine.objective.path import (
     Trial,
     parabola,
 )
+from fastsoftmax._engine.line_search.shrinking import ActiveRows, Shrinking, Tangent
+from fastsoftmax._engine.objective.objective import Objective, Part
 from fastsoftmax._engine.objective.rows import Rows
-from fastsoftmax._engine.objective.shrinking import ActiveRows, Shrinking, Tangent
 
 
 class Sample(NamedTuple):

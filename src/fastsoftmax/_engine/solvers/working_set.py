@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from fastsoftmax._engine.line_search.penalised_line import PenalisedLine
 from fastsoftmax._engine.objective.objective import Objective
-from fastsoftmax._engine.objective.penalised_line import PenalisedLine
 
 LEAST = 60  # weights of a class that may enter at once, or as many as it has
 VANISHING = 1e-11  # of Σ s|p - y||x| / S: a residual that is 0 but for rounding

@@ -2,9 +2,9 @@
 
 import numpy as np
 
+from fastsoftmax._engine.curvature.hessian import curvature_of
 from fastsoftmax._engine.data import DiagonalFactors, diagonals
-from fastsoftmax._engine.objective.curvature import curvature_of
-from fastsoftmax._engine.objective.line import Line
+from fastsoftmax._engine.line_search.line import Line
 from fastsoftmax._engine.objective.objective import Objective
 
 NEARLY_NONE = 1e-30  # a ridge

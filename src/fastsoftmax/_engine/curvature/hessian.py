@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.special import expit
 
+from fastsoftmax._engine.curvature.far_rows import FarRows, with_pairs
 from fastsoftmax._engine.data import (
     DenseBlocks,
     DenseData,
@@ -20,8 +21,7 @@ from fastsoftmax._engine.data import (
     StoredLogits,
 )
 from fastsoftmax._engine.linalg import ClassFactors, dot
-from fastsoftmax._engine.objective.far_rows import FarRows, with_pairs
-from fastsoftmax._engine.objective.line import Line, Sample
+from fastsoftmax._engine.line_search.line import Line, Sample
 from fastsoftmax._engine.objective.objective import Objective
 from fastsoftmax._engine.objective.warm_start import Grams, WarmStart
 

@@ -7,8 +7,8 @@ rounding it may not rise.
 
 from math import inf, isfinite, nan
 
-from fastsoftmax._engine.objective.line import Line
-from fastsoftmax._engine.objective.path import Path
+from fastsoftmax._engine.line_search.line import Line
+from fastsoftmax._engine.line_search.phi import Path
 
 TRIALS = 40
 STRETCH = 10.0  # a step grows by this much at most from one evaluation to the next

@@ -10,12 +10,12 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from fastsoftmax._engine.curvature.hessian import curvature_of, hessian, of_shifts, probabilities
 from fastsoftmax._engine.data import DenseBlocks, DenseData, RowSample, SparseBlocks, SparseData
 from fastsoftmax._engine.linalg import ClassFactors, WeightedColumns, descend_by_grams
-from fastsoftmax._engine.objective.curvature import curvature_of, hessian, of_shifts, probabilities
+from fastsoftmax._engine.line_search.penalised_line import PenalisedLine
 from fastsoftmax._engine.objective.objective import Objective
-from fastsoftmax._engine.objective.penalised_line import PenalisedLine
-from fastsoftmax._engine.objective.working_set import WorkingSet
+from fastsoftmax._engine.solvers.working_set import WorkingSet
 from fastsoftmax._validation import numbers as check
 
 MATRICES = 0.3  # of the memory budget, or for the columns of a set

@@ -5,8 +5,8 @@ from numpy.typing import NDArray
 
 from fastsoftmax._engine.data import Data, SparseBlocks, SparseData, Step, StoredLogits
 from fastsoftmax._engine.linalg import dot, largest, products
-from fastsoftmax._engine.objective.features import Change, change_of
-from fastsoftmax._engine.objective.parameters import Parameters, at
+from fastsoftmax._engine.objective.coordinates.base import Parameters, at
+from fastsoftmax._engine.objective.coordinates.features import Change, change_of
 from fastsoftmax._engine.objective.rows import Rows
 from fastsoftmax._engine.objective.terms import Terms
 from fastsoftmax._engine.objective.warm_start import WarmStart

@@ -9,10 +9,10 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from fastsoftmax._engine.curvature.far_rows import limited
+from fastsoftmax._engine.curvature.hessian import curvature_of
 from fastsoftmax._engine.linalg import ClassFactors
-from fastsoftmax._engine.objective.curvature import curvature_of
-from fastsoftmax._engine.objective.far_rows import limited
-from fastsoftmax._engine.objective.line import Line
+from fastsoftmax._engine.line_search.line import Line
 from fastsoftmax._engine.objective.objective import Objective
 from fastsoftmax._engine.objective.warm_start import Grams
 

@@ -7,11 +7,11 @@ Steps along it take no pass over X: the far rows are few.
 import numpy as np
 from numpy.typing import NDArray
 
+from fastsoftmax._engine.curvature.hessian import curvature_of, hessian, probabilities
 from fastsoftmax._engine.data import RowSample, StoredLogits
 from fastsoftmax._engine.linalg import ClassFactors, dot
-from fastsoftmax._engine.objective.curvature import curvature_of, hessian, probabilities
+from fastsoftmax._engine.line_search.phi import Path, parabola
 from fastsoftmax._engine.objective.objective import Objective
-from fastsoftmax._engine.objective.path import Path, parabola
 from fastsoftmax._engine.objective.rows import Rows
 
 FLOAT64 = np.dtype(np.float64)

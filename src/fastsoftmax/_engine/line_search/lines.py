@@ -2,9 +2,9 @@
 
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.objective.line import FusedLine, Line, StoredLine
+from fastsoftmax._engine.line_search.line import FusedLine, Line, StoredLine
+from fastsoftmax._engine.line_search.penalised_line import PenalisedLine
 from fastsoftmax._engine.objective.objective import Objective
-from fastsoftmax._engine.objective.penalised_line import PenalisedLine
 
 STORED_BYTES = 256 << 20  # of logits and of their change along a line, each, at most
 

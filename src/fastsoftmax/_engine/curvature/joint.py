@@ -13,10 +13,10 @@ from functools import cache, cached_property
 import numpy as np
 from numpy.typing import NDArray
 
+from fastsoftmax._engine.curvature.block_gram import MATRICES, TINY, ClassGrams, Projected
+from fastsoftmax._engine.curvature.far_rows import limited
 from fastsoftmax._engine.linalg import ClassFactors, assemble_joint_hessian
-from fastsoftmax._engine.objective.class_grams import MATRICES, TINY, ClassGrams, Projected
-from fastsoftmax._engine.objective.far_rows import limited
-from fastsoftmax._engine.objective.line import Line
+from fastsoftmax._engine.line_search.line import Line
 from fastsoftmax._engine.objective.objective import Objective
 from fastsoftmax._engine.objective.warm_start import Grams
 

@@ -11,6 +11,8 @@ matrices.
 import numpy as np
 from numpy.typing import NDArray
 
+from fastsoftmax._engine.curvature.block_gram import MATRICES, PAIRS, SHARED, Projected
+from fastsoftmax._engine.curvature.hessian import curvature_of
 from fastsoftmax._engine.data import DenseData
 from fastsoftmax._engine.linalg import (
     ClassFactors,
@@ -18,9 +20,7 @@ from fastsoftmax._engine.linalg import (
     low_rank_blocks,
     orthonormal_rows,
 )
-from fastsoftmax._engine.objective.class_grams import MATRICES, PAIRS, SHARED, Projected
-from fastsoftmax._engine.objective.curvature import curvature_of
-from fastsoftmax._engine.objective.line import Line
+from fastsoftmax._engine.line_search.line import Line
 from fastsoftmax._engine.objective.objective import Objective
 
 DTYPE = np.dtype(np.float32)  # of the blocks, whatever that of X is: they are estimates

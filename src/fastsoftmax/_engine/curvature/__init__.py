@@ -1,0 +1,22 @@
+"""What a solver may know of the Hessian: all of it, or blocks from sampled rows."""
+
+from fastsoftmax._engine.curvature.blocks import Factors, blocks_for
+from fastsoftmax._engine.curvature.far_model import FarModel
+from fastsoftmax._engine.curvature.hessian import (
+    HESSIAN_PARAMETERS,
+    curvature_of,
+    hessian,
+    probabilities,
+    warm_start_of,
+)
+
+__all__ = [
+    "HESSIAN_PARAMETERS",
+    "Factors",
+    "FarModel",
+    "blocks_for",
+    "curvature_of",
+    "hessian",
+    "probabilities",
+    "warm_start_of",
+]

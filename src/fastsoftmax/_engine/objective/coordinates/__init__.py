@@ -1,0 +1,1 @@
+"""What a solver's vector θ means, for each kind of X."""
