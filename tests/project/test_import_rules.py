@@ -200,7 +200,7 @@ def test_no_file_is_long(path):
         ("import fastsoftmax._engine.objective", {"_engine.objective"}),
         ("from fastsoftmax import _core, softmax", {"_core", "__init__"}),
         ("from fastsoftmax._engine.data.dense import DenseData as D", {"_engine.data.dense"}),
-        ("def f():\n    if 1:\n        from fastsoftmax._linear import fit", {"_linear.fit"}),
+        ("def f():\n    if 1:\n        from fastsoftmax._linear import model", {"_linear.model"}),
         ("import numpy, os.path", set()),
     ],
 )

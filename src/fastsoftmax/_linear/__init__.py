@@ -1,8 +1,8 @@
 """Linear classifiers."""
 
 from fastsoftmax._linear.adaline import Adaline
-from fastsoftmax._linear.certify import Certificate, certify
-from fastsoftmax._linear.fit import fit
+from fastsoftmax._linear.certifying import Certificate, certify
+from fastsoftmax._linear.fitting import fit
 from fastsoftmax._linear.logistic_regression import LogisticRegression
 from fastsoftmax._linear.softmax_regression import SoftmaxRegression
 from fastsoftmax._linear.softmax_regression_cv import SoftmaxRegressionCV

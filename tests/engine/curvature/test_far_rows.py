@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize
 from scipy.special import logsumexp
 
 from fastsoftmax import SoftmaxRegression
@@ -118,3 +119,34 @@ def test_long_tailed_classes_reach_their_optimum():
     y = (L + rng.gumbel(size=(n, k)).astype(np.float32)).argmax(1)
     model = SoftmaxRegression(max_iter=40).fit(X * np.float32(2.6), y)
     assert model.objective_ == pytest.approx(1.876573, rel=2e-6)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("k", [2, 5])
+def test_one_sentinel_among_many_rows(k, dtype):
+    """More rows than the model of the others is made from."""
+    X, y = data(0, 9000, 5, k)
+    X[0, 0] = -9999
+    model = SoftmaxRegression(n_threads=1).fit(X.astype(dtype), y)
+    assert model.certified_
+    other = SoftmaxRegression(solver="lbfgs", max_iter=1000, n_threads=1).fit(X, y)
+    assert model.objective_ == pytest.approx(other.objective_, rel=2e-6)
+
+
+@pytest.mark.parametrize("big", [3e10, 1e11, 1e13])
+@pytest.mark.parametrize("n", [20, 100])
+def test_a_far_cell_without_a_penalty(n, big):
+    """Newton's step sees the curvature of the far row alone: that it is short proves nothing."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=n)
+    y = (1.5 * x + rng.logistic(size=n) > 0).astype(int)
+    x[0], y[0] = big, 1
+    model = SoftmaxRegression(C=np.inf).fit(x[:, None], y)
+
+    def loss(theta):
+        return np.logaddexp(0, np.where(y == 1, -1, 1) * (x * theta[0] + theta[1])).mean()
+
+    options = {"xatol": 1e-9, "fatol": 1e-14, "maxiter": 10_000}
+    best = minimize(loss, [1.0, 0.0], method="Nelder-Mead", options=options)
+    assert model.converged_
+    assert model.objective_ == pytest.approx(best.fun, rel=1e-6)

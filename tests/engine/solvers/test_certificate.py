@@ -456,3 +456,23 @@ def test_certified_is_saved(tmp_path):
     model = SoftmaxRegression().fit(X, y)
     model.save(tmp_path / "model.fsm")
     assert fastsoftmax.load(tmp_path / "model.fsm").certified_ is True
+
+
+@pytest.mark.parametrize(("spread", "certified"), [(1e4, False), (1e8, True), (1e10, True)])
+def test_what_is_certified_are_the_coefficients_that_are_given(spread, certified):
+    """Nanoseconds since 1970: the intercept, a difference of large numbers, is another model's."""
+    r = np.random.default_rng(0)
+    u = r.normal(size=500)
+    y = (2 * u + r.logistic(size=500) > 0).astype(int)
+    X = (1.7e18 + spread * u).astype(np.int64)[:, None]
+    model = SoftmaxRegression().fit(X, y)
+    assert model.certified_ == certified
+    given = model.certify(X, y)
+    assert given.objective - given.gap_bound <= model.objective_
+    assert given.objective <= model.objective_ + model.gap_bound_
+
+
+def test_a_model_chosen_by_cross_validation_is_certified():
+    X, y = data(0, 300, 4, 3)
+    model = fastsoftmax.SoftmaxRegressionCV(Cs=3, cv=3).fit(X, y)
+    assert model.certify(X, y).certified

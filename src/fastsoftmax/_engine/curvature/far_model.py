@@ -67,7 +67,7 @@ class FarModel:
         self._value, slope = o.parameters.value_and_grad(self._origin, logits, others)
         self._slope = slope.astype(FLOAT64)
         chosen = np.flatnonzero(weights).astype(np.int32)
-        chosen = chosen[:: max(1, len(chosen) // SAMPLE)]
+        chosen = np.ascontiguousarray(chosen[:: max(1, len(chosen) // SAMPLE)])
         scale = weights.mean() / max(weights[chosen].sum(), np.finfo(float).tiny)
         gram = c.of_rows(chosen, weights[chosen], scale, 0 * c.ridge).astype(FLOAT64)
         o.n_passes += 1 + len(chosen) * len(gram) ** 2 / (4 * n * d * o.n_logits)

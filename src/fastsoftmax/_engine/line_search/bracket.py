@@ -39,6 +39,8 @@ def search(
             low, low_slope = t, derivative
         else:
             high, high_slope = t, derivative
+        if not high > low:  # no number lies between
+            break
         if not isfinite(curvature):
             rise = high_slope - low_slope
             curvature = rise / (high - low) if isfinite(rise) else nan

@@ -16,6 +16,7 @@ from fastsoftmax._engine.data import (
     StoredLogits,
 )
 from fastsoftmax._engine.linalg import empty
+from fastsoftmax._engine.objective.coordinates.base import at
 from fastsoftmax._engine.objective.coordinates.feature_major import FeatureMajor
 from fastsoftmax._engine.objective.coordinates.standardised import Standardised
 from fastsoftmax._engine.objective.l1 import L1
@@ -302,6 +303,20 @@ class Objective:
         if b is None:
             return W, np.zeros(len(W))
         return W, b if self.logistic else b - b.mean()
+
+    def rounding_of_model(self, theta: NDArray) -> float:
+        """By how much F of the model of θ may be above F at θ, since its intercepts are differences
+        of rounded numbers: ½ L ‖Δb‖², L = ½ bounding the curvature of the loss by the logits."""
+        W, b = self.parameters.model(theta)
+        if b is None:
+            return 0.0
+        sizes, centre = np.abs(b), self.parameters.centre
+        if centre is not None:
+            sizes += at(np.abs(centre), np.abs(W))
+        if self._row_space is not None:
+            sizes += at(np.abs(self._row_space.centre), np.abs(self._row_space.basis.expand(W)))
+        with np.errstate(over="ignore"):
+            return 0.25 * float(np.sum(np.square(np.finfo(float).eps * sizes)))
 
     def logits_of(self, data: Data, memory: NDArray[np.uint8] | None = None) -> StoredLogits:
         """Room for those of some data."""

@@ -95,7 +95,9 @@ class Quadratic:
     def __init__(self, objective: Objective, value: float, gradient: NDArray) -> None:
         self._objective, self._gradient = objective, gradient
         self.residual = gradient
-        self._magnitudes = np.sqrt(2 * max(value, 0.0)) * objective.parameters.sizes()
+        residuals, p = np.sqrt(2 * max(value, 0.0)), objective.parameters
+        self._magnitudes = residuals * p.sizes()
+        self._negligible = ROUNDING * self._magnitudes + VANISHING * residuals * p.variations()
 
     def decrease(self, step: NDArray) -> float:
         """By how much F falls along the step."""
@@ -111,7 +113,7 @@ class Quadratic:
     def is_newton(self) -> bool:
         """Whether the step is Newton's, but for rounding."""
         residual = np.abs(self._objective.parameters.penalised_gradient(self.residual))
-        return bool((residual <= VANISHING * self._magnitudes).all())
+        return bool((residual <= self._negligible).all())
 
     def bound(self, step: NDArray) -> float:
         """About the bound that is proved along the step; infinity where the residual is too large

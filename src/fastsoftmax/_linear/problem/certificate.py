@@ -67,7 +67,7 @@ def certificate_of(
     offset: ArrayLike | None = None,
 ) -> Certificate:
     """That of a model under an estimator's parameters."""
-    C = check.number(estimator.C, "C", above=0)
+    C = check.number(getattr(estimator, "C_", None) or estimator.C, "C", above=0)
     problem = problem_of(
         estimator, X, y, sample_weight, max_iter=estimator.max_iter or ITERATIONS, most_C=C,
         target=target, classes=classes, offset=offset,

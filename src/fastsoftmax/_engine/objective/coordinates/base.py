@@ -80,6 +80,11 @@ class Parameters(ABC):
     def user(self, theta: NDArray, dtype: np.dtype) -> tuple[NDArray, NDArray | None]:
         """(W, b) of θ for products with X in this precision."""
 
+    @property
+    @abstractmethod
+    def centre(self) -> NDArray[np.float64] | None:
+        """The features at which a model's logits are the intercepts of θ; None if these are 0."""
+
     @abstractmethod
     def penalised(self, theta: NDArray) -> NDArray[np.float64]:
         """The weights of θ in the units in which they are penalised, those that are: a copy."""
@@ -98,7 +103,7 @@ class Parameters(ABC):
         """Weighted root mean squares of the features, as `penalised` has their weights."""
 
     def variations(self) -> NDArray[np.float64]:
-        """By how much these features vary: their deviations where they are known."""
+        """By how much these features vary in most rows, where that is known."""
         return self.sizes()
 
     @abstractmethod

@@ -109,6 +109,10 @@ class FeatureMajor(Parameters):
         """(W, b) of θ, for X as it is computed with: views."""
         return self.split(theta)
 
+    @property
+    def centre(self) -> NDArray[np.float64] | None:
+        return self._shift
+
     def penalised(self, theta: NDArray) -> NDArray[np.float64]:
         W = self._of_features(theta).astype(np.float64)
         W = W if self._factors is None else W * self._factors[:, None]

@@ -178,6 +178,10 @@ class Standardised(Parameters):
     def user(self, theta: NDArray, dtype: np.dtype) -> tuple[NDArray, NDArray | None]:
         return self._change.model(theta, dtype)
 
+    @property
+    def centre(self) -> NDArray[np.float64]:
+        return self._centre
+
     def penalised(self, theta: NDArray) -> NDArray[np.float64]:
         W = self.split(theta)[0] / self.scales
         return self._penalised(W, 1)
@@ -194,8 +198,8 @@ class Standardised(Parameters):
         return self._penalised(self.moments.spread(False), 0)
 
     def variations(self) -> NDArray[np.float64]:
-        deviations = self._penalised(self.moments.deviations, 0)
-        return np.where(deviations > 0, deviations, self.sizes())
+        variations = self._penalised(self.bulk, 0)
+        return np.where(variations > 0, variations, self.sizes())
 
     def products(self, theta: NDArray, direction: NDArray) -> NDArray[np.float64]:
         """⟨W, W⟩, ⟨W, step⟩ and ⟨step, step⟩ of the weights."""
