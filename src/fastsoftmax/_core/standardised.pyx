@@ -1,4 +1,4 @@
-"""Between θ, of features that are centred and scaled, and the model (`_engine/objective/coordinates/base.py`).
+"""Between θ, of features that are centred and scaled, and the model (`coordinates/standardised.py`).
 
 A few flops for each of the K*(D + 1) numbers, in one reading.
 What is summed over all classes is summed over each, then in their order, so that the result is the same
