@@ -137,12 +137,11 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
         wanted = problem.options.tol * max(result.value, objective.least_value)
         self.converged_ = result.converged
         # what is proved of θ has to hold for the coefficients and intercepts that are given
-        self.certified_ = result.certified and (
-            rounding <= NEGLIGIBLE * wanted or result.gap_bound + rounding <= wanted
-        )
+        proved = rounding <= NEGLIGIBLE * wanted or result.gap_bound + rounding <= wanted
+        self.certified_ = result.certified and bool(proved)
         self.objective_ = float(result.value)
         self.grad_norm_ = objective.model_grad_norm(result.gradient)
-        self.gap_bound_ = result.gap_bound + rounding
+        self.gap_bound_ = float(result.gap_bound + rounding)
         self.n_iter_ = len(result.history)
         self.n_passes_ = objective.n_passes
         objective.close()
