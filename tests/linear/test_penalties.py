@@ -6,10 +6,10 @@ from campaigns.definition import define
 from campaigns.families import Problem
 from campaigns.reference import optimum as optimum_of
 from scipy import optimize, sparse
-from sklearn.exceptions import ConvergenceWarning
 
 import fastsoftmax
 from fastsoftmax import Blocks, SoftmaxRegression
+from fastsoftmax._runtime.sklearn_compat import ConvergenceWarning
 
 
 def problem(k=3, n=400, d=5, seed=0):
