@@ -32,8 +32,6 @@ from fastsoftmax._validation import numbers as check
 from fastsoftmax._validation import saved
 from fastsoftmax.blocks import Blocks
 
-NEGLIGIBLE = 1e-3  # of the tolerance: what rounding of the intercepts may add to a proved bound
-
 
 class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimator):
     """What softmax and logistic regression share: all but what y may be."""
@@ -133,15 +131,10 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
     ) -> None:
         """Set the attributes of a fit that has ended, and let go of the objective."""
         self._keep_model(problem, *model)
-        rounding = objective.rounding_of_model(result.theta)
-        wanted = problem.options.tol * max(result.value, objective.least_value)
-        self.converged_ = result.converged
-        # what is proved of θ has to hold for the coefficients and intercepts that are given
-        proved = rounding <= NEGLIGIBLE * wanted or result.gap_bound + rounding <= wanted
-        self.certified_ = result.certified and bool(proved)
+        self.converged_, self.certified_ = result.converged, result.certified
         self.objective_ = float(result.value)
         self.grad_norm_ = objective.model_grad_norm(result.gradient)
-        self.gap_bound_ = float(result.gap_bound + rounding)
+        self.gap_bound_ = result.gap_bound
         self.n_iter_ = len(result.history)
         self.n_passes_ = objective.n_passes
         objective.close()

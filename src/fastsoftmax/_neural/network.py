@@ -151,7 +151,7 @@ class Network:
         Parameters
         ----------
         X : ndarray of shape (N, D)
-            Of any dtype that `_dtypes` knows and of any strides.
+            Of any dtype that `_runtime/dtypes.py` knows and of any strides.
         targets : ndarray
             int32 labels (N,), or numbers (N, K).
         order : ndarray of intp, or None

@@ -472,6 +472,12 @@ def test_what_is_certified_are_the_coefficients_that_are_given(spread, certified
     assert given.objective <= model.objective_ + model.gap_bound_
 
 
+def test_a_tolerance_of_zero_counts_as_what_float64_can_show():
+    X, y = data(0, 300, 4, 2)
+    model = SoftmaxRegression(tol=0).fit(X + 3, y)
+    assert model.certified_ and model.gap_bound_ <= 1e-16 * model.objective_
+
+
 def test_a_model_chosen_by_cross_validation_is_certified():
     X, y = data(0, 300, 4, 3)
     model = fastsoftmax.SoftmaxRegressionCV(Cs=3, cv=3).fit(X, y)

@@ -1,6 +1,6 @@
 """What a solver may know of the Hessian, Σᵢ sᵢ (diag(pᵢ) - pᵢ pᵢᵀ) ⊗ uᵢ uᵢᵀ.
 
-u are the features of θ and a 1. Rows to make its blocks from (`class_grams.py`, `low_rank.py`), its
+u are the features of θ and a 1. Rows to make its blocks from (`block_gram.py`, `low_rank.py`), its
 largest eigenvalue, or all of it.
 """
 

@@ -1,4 +1,4 @@
-"""Dense X: of any dtype that `_dtypes` knows and any strides, never copied."""
+"""Dense X: of any dtype that `_runtime/dtypes.py` knows and any strides, never copied."""
 
 import hashlib
 from collections.abc import Collection, Sequence

@@ -1,4 +1,4 @@
-"""What X of any kind offers an objective; how its gradient is taken, `parameters.py` knows."""
+"""What X of any kind offers an objective; `objective/coordinates` takes the gradient."""
 
 from collections.abc import Iterable
 from typing import Protocol

@@ -229,7 +229,11 @@ class Run:
 
     def tolerance(self, value: float) -> float:
         """The gap with which a fit ends at a value of F; no less than float64 can show."""
-        return max(self.options.tol, EPSILON) * max(value, self.objective.least_value)
+        return float(max(self.options.tol, EPSILON) * max(value, self.objective.least_value))
+
+    def bound_of_model(self, bound: float, theta: NDArray) -> float:
+        """A bound at θ, for the coefficients and rounded intercepts that users get."""
+        return float(bound + self.objective.rounding_of_model(theta))
 
     def proves(self, certificate: Certificate | None) -> bool:
         """Whether a certificate of the present point ends the fit.
@@ -262,8 +266,9 @@ class Run:
         elif vanishes:
             self._most_failures = STEPS_TO_ZERO if exists is None else STEPS_TO_END
         if ends and not self._separable:
-            result.converged, result.stop, result.gap_bound = True, None, bound
-            result.certified = bool(bound <= wanted)
+            result.converged, result.stop = True, None
+            result.gap_bound = self.bound_of_model(bound, certificate.theta)
+            result.certified = result.gap_bound <= wanted
         # with an L1 penalty the solver sees by itself whether it gets on
         counts = not (o.uses_float32 or result.converged) and (self._separable or not o.l1)
         self._failures += counts
@@ -307,7 +312,7 @@ class Run:
         if not result.converged or math.isnan(result.value):
             result.value = line.value
         if not (result.converged or certificate is None or self.proves(certificate)):
-            result.gap_bound = certificate.bound
+            result.gap_bound = self.bound_of_model(certificate.bound, certificate.theta)
         if self.n_iter:  # what the certificate changed belongs to the last iteration
             self.record(result.value, line.gradient, again=True)
         return result

@@ -1,6 +1,6 @@
 """X in blocks of rows that need not fit in memory, read anew for each pass.
 
-`BlocksData` is what blocks of any kind share; `streamed_dense.py` and `streamed_sparse.py` have the
+`BlocksData` is what blocks of any kind share; `dense.py` and `sparse.py` have the
 products.
 """
 
