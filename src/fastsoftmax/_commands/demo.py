@@ -61,7 +61,7 @@ def report(model: SoftmaxRegression, data: tuple[NDArray, ...], seconds: float) 
         f"{'proved' if model.certified_ else 'not proved'}: at most {model.gap_bound_:.1e} above "
         f"the optimum   passes over X {model.n_passes_:.1f}"
     )
-    print(f"objective     {model.objective_:.8f} a row,   {total:.4f} as C·ΣCE + ½‖W‖²")
+    print(f"objective     {model.objective_:.8f} per row,   {total:.4f} as C·ΣCE + ½‖W‖²")
     print(
         f"time          {seconds:.3f} s for the fit, "
         f"{1e3 * seconds / model.n_passes_:.2f} ms per pass"
