@@ -155,6 +155,16 @@ class StoredLogits:
         padded[: self.n] = table
         self.tiles[...] = padded.reshape(len(self.tiles), -1, self.n_logits).transpose(0, 2, 1)
 
+    def to_float64(self) -> "StoredLogits":
+        """The same logits in float64, whose tiles have fewer rows."""
+        k, rows = self.n_logits, self.tile_rows(np.dtype(np.float64))
+        out = StoredLogits(self.n, k, np.dtype(np.float64), self.n_threads, self.logistic)
+        split = self.tiles.reshape(len(self.tiles), k, -1, rows).transpose(0, 2, 1, 3)
+        some = len(self.tiles) - 1  # whose rows all exist
+        out.tiles[: some * split.shape[1]].reshape(some, *split.shape[1:])[...] = split[:some]
+        out.tiles[some * split.shape[1] :] = split[-1, : len(out.tiles) - some * split.shape[1]]
+        return out
+
     def largest(self) -> float:
         """max |logit|."""
         return largest(self.tiles.ravel(), self.n_threads)

@@ -11,8 +11,9 @@ direction d near Newton's make v + μW nearly -μd, and the bound nearly the gap
 give ½‖∇F‖²/μ. The parameters that are not penalised, intercepts as a rule, are moved until their v
 is 0 but for rounding.
 
-All of it is computed in float64 from X and θ alone: logits of θ, logits of d, one product with Xᵀ.
-Where these logits do not fit into memory, they are made anew for some rows at a time.
+The loss, the divergence and v are computed in float64 from X and θ alone. Logits of d may be in the
+precision of the solver, since a may be any. Where logits of θ and d do not fit into memory, they
+are made anew for some rows at a time.
 """
 
 from collections.abc import Iterator
@@ -66,9 +67,9 @@ class Linearised:
     """
 
     def __init__(self, objective: Objective, theta: NDArray, direction: NDArray) -> None:
-        self.objective, self._theta, self._direction = objective, theta, direction
+        self.objective, self._theta, self.direction = objective, theta, direction
         self._data = objective.data_float64
-        self.models = [objective.parameters.user(v, FLOAT64) for v in (theta, direction)]
+        self.model = objective.parameters.user(theta, FLOAT64)
         targets, weights, self.offset = objective.given
         is_table = targets.dtype.kind == "f"
         self.targets = np.ascontiguousarray(targets, FLOAT64) if is_table else targets
@@ -81,7 +82,9 @@ class Linearised:
         tile = StoredLogits.tile_rows(FLOAT64)
         most = int(MEMORY * objective.max_memory / (3 * FLOAT64.itemsize * k))
         self._rows = max(tile, most // tile * tile)
-        self._kept = [Piece(self, slice(0, n), self._data)] if n <= self._rows else None
+        self._kept = None
+        if n <= self._rows:
+            self._kept = [Piece(self, slice(0, n), self._data, objective.data)]
 
     def _pieces(self) -> Iterator["Piece"]:
         """All rows, with their logits."""
@@ -92,7 +95,8 @@ class Linearised:
             for start in range(0, data.shape[0], self._rows):
                 some = slice(start, min(start + self._rows, data.shape[0]))
                 at = slice(rows.start + some.start, rows.start + some.stop)
-                yield Piece(self, at, data.rows(some))
+                piece = data.rows(some)
+                yield Piece(self, at, piece, piece)
 
     def certificate(self) -> Certificate:
         """What is proved at θ."""
@@ -106,7 +110,7 @@ class Linearised:
             least = min(least, point.least_change)
             v += piece.gradient(self._theta)
             residuals += point.squares / n
-        weights = o.penalised_weights(self._theta, v, self._direction)
+        weights = o.penalised_weights(self._theta, v, self.direction)
         value = loss + weights.value
         magnitude = np.sqrt(residuals)  # times sizes, at least Σ s|a - y||x| / S
         gap = weights.gap(
@@ -174,23 +178,18 @@ class Piece:
     ----------
     of : Linearised
     rows : slice
-    data : Data
-        These rows.
+    data, working : Data
+        These rows, computed in float64 and in the precision for the direction.
     """
 
-    def __init__(self, of: Linearised, rows: slice, data: Data) -> None:
+    def __init__(self, of: Linearised, rows: slice, data: Data, working: Data) -> None:
         self._objective = o = of.objective
         n, k = data.shape[0], o.n_logits
         self.data = data
-        self.logits, self._change, self.residuals = (
-            StoredLogits(n, k, FLOAT64, data.n_threads, o.logistic) for _ in range(3)
-        )
-        for (W, b), out in zip(of.models, (self.logits, self._change), strict=True):
-            if W.any():
-                data.store_logits(W, b, out)
-                o.n_passes += 0.5 * n / o.data.shape[0]
-            else:
-                out.fill(np.zeros(k) if b is None else b)
+        self.logits = self._logits(data, *of.model)
+        change = self._logits(working, *o.parameters.user(of.direction, working.dtype))
+        self.residuals = StoredLogits(n, k, FLOAT64, data.n_threads, o.logistic)
+        self._change = change if working.dtype == FLOAT64 else change.to_float64()
         if of.offset is not None:
             self.logits.put(self.logits.table() + of.offset[rows])
         self._point: tuple[float, DualPoint] | None = None  # α, and what it comes to
@@ -200,6 +199,17 @@ class Piece:
             self.move(of.moved)
         self._targets = of.targets[rows]
         self._weights = None if of.weights is None else of.weights[rows]
+
+    def _logits(self, data: Data, W: NDArray, b: NDArray | None) -> StoredLogits:
+        """Those of a model, without the offset."""
+        o, n = self._objective, data.shape[0]
+        out = StoredLogits(n, o.n_logits, data.dtype, data.n_threads, o.logistic)
+        if W.any():
+            data.store_logits(W, b, out)
+            o.n_passes += 0.5 * n / o.data.shape[0]
+        else:
+            out.fill(np.zeros(len(W)) if b is None else b)
+        return out
 
     def dual_point(self, alpha: float = 1.0) -> DualPoint:
         """Residuals at the linearised probabilities, scaled by α, and their sums."""
