@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from fastsoftmax import datasets, functional
 from fastsoftmax._commands import demo
-from fastsoftmax._linear import Adaline, LogisticRegression, SoftmaxRegression
-from fastsoftmax._neural import Epoch, MLPClassifier
+from fastsoftmax._linear import LogisticRegression, SoftmaxRegression
+from fastsoftmax._neural import Adaline, Epoch, MLPClassifier
 from fastsoftmax._runtime.sklearn_compat import ConvergenceWarning
 
 N_TRAIN, N_TEST = 5000, 1000  # of MNIST, as in the notes

@@ -6,8 +6,8 @@ from typing import Any, Self
 from numpy.typing import ArrayLike
 
 from fastsoftmax._linear.model import LinearModel
-from fastsoftmax._linear.neuron import train_neuron
-from fastsoftmax._linear.online import PartialFit
+from fastsoftmax._linear.partial_fit import PartialFit
+from fastsoftmax._neural.neuron import train_neuron
 from fastsoftmax._runtime.typing import MatrixLike
 from fastsoftmax._validation import networks as check_networks
 from fastsoftmax.blocks import Blocks

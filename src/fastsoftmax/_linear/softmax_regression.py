@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike
 from fastsoftmax._engine import solvers
 from fastsoftmax._linear.inference.inference import Inference
 from fastsoftmax._linear.model import LinearModel
-from fastsoftmax._linear.online import PartialFit
+from fastsoftmax._linear.partial_fit import PartialFit
 from fastsoftmax._runtime.typing import MatrixLike
 from fastsoftmax.blocks import Blocks
 

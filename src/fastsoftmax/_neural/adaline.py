@@ -4,9 +4,9 @@ from typing import Any, Self
 
 from numpy.typing import ArrayLike
 
-from fastsoftmax._linear.neuron import train_neuron
-from fastsoftmax._linear.predict import Labels
-from fastsoftmax._neural import Epoch
+from fastsoftmax._neural.labels import Labels
+from fastsoftmax._neural.neuron import train_neuron
+from fastsoftmax._neural.training import Epoch
 from fastsoftmax._runtime.sklearn_compat import BaseEstimator, ClassifierMixin
 from fastsoftmax._saving import Saved
 from fastsoftmax._validation import saved
