@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
-from fastsoftmax._engine.data import data_of, merged
+from fastsoftmax._engine.data import Batch, Point, data_of, merged
 from fastsoftmax._validation import numbers as check
 
 STEP_ROWS = 16
@@ -122,9 +122,8 @@ class Stream:
         data = data_of(X.astype(np.float64) - centre, 1)
         b = self._b + np.einsum("d,dk->k", centre, W)
         weights = None if weights is None else weights / total
-        _, grads = data.value_and_grad(
-            W.T, b, targets, weights, 1 / total if weights is None else 1.0
-        )
+        batch = Batch(targets, weights, 1 / total if weights is None else 1.0)
+        _, grads = data.value_and_grad(Point(W.T, b), batch)
         by_W = grads.W.T + W / (C * self._n)
         rate = 1 / np.sqrt(max(self._norms, 1.0))
         step = adapted(by_W * h, self._squares, at, rate) * h

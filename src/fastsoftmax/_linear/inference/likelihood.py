@@ -22,7 +22,15 @@ from numpy.typing import NDArray
 from scipy import linalg
 
 from fastsoftmax._engine.curvature import hessian, probabilities
-from fastsoftmax._engine.data import Data, DenseData, RowSample, StoredLogits, float64_pieces
+from fastsoftmax._engine.data import (
+    Batch,
+    Data,
+    DenseData,
+    Point,
+    RowSample,
+    StoredLogits,
+    float64_pieces,
+)
 from fastsoftmax._engine.linalg import ClassFactors
 
 STEPS = 50  # logits of separated rows are then beyond what float64 tells from certainty
@@ -155,7 +163,7 @@ class Likelihood:
             if information is not None:
                 P, Q = (table[:, free] for table in probabilities(logits))
                 information += hessian(P, Q, weights, q, lambda drawn, X=data: self._gram(X, drawn))
-            loss, grads = data.value_and_grad(None, None, targets, weights, 1.0, stored=logits)
+            loss, grads = data.value_and_grad(Point(logits=logits), Batch(targets, weights))
             value -= loss
             gradient[:, :d] -= grads.W[free]
             gradient[:, d:] -= grads.b[free, None][:, : q - d]
