@@ -51,7 +51,7 @@ class ClassGrams:
     """The blocks of an objective's Hessian, as full Gram matrices."""
 
     memory = PAIRS
-    interval, lasts = 3, 0
+    interval = 3
     joint = False
     diagonal = 0.01  # of the variances, in the unweighted Gram of some rows
 

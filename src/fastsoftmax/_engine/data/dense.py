@@ -16,8 +16,6 @@ from fastsoftmax._engine.linalg.workspace import Workspace
 from fastsoftmax._runtime.dtypes import as_numpy, computed_in
 from fastsoftmax._runtime.threads import team
 
-# Gradients of W whose float64 totals would be larger are summed in the precision of X.
-WIDE_BYTES = 64 << 20
 LOOKED_AT = 1 << 16  # numbers at a time, to tell zeros
 
 
@@ -29,9 +27,9 @@ class Gradients(NamedTuple):
     X: NDArray | None = None
 
 
-def no_gradient(n_logits: int, n_features: int, dtype: np.dtype) -> NDArray:
-    """Zeros to sum the gradient of W in: in float64, or in `dtype` where W is very large."""
-    wide = 8 * n_logits * n_features <= WIDE_BYTES
+def no_gradient(n_logits: int, n_features: int, dtype: np.dtype, most: int) -> NDArray:
+    """Zeros to sum the gradient of W in: in float64, or in `dtype` beyond so many bytes."""
+    wide = 8 * n_logits * n_features <= most
     return np.zeros((n_logits, n_features), np.float64 if wide else dtype)
 
 
@@ -56,6 +54,10 @@ class DenseData:
     dtype : dtype
         That in which products are computed, float32 or float64.
     """
+
+    #: of a gradient of W, beyond which it is summed in `dtype`, not in float64: as much as the
+    #: kernels' scratch
+    wide_bytes = 64 << 20
 
     def __init__(
         self,
@@ -171,7 +173,7 @@ class DenseData:
         is of `dtype`, and there is none at stored logits.
         """
         grads = Gradients(
-            no_gradient(point.n_logits, self.shape[1], self.dtype)
+            no_gradient(point.n_logits, self.shape[1], self.dtype, self.wide_bytes)
             if "W" in wrt or "b" in wrt
             else None,
             np.zeros(point.n_logits),

@@ -105,7 +105,7 @@ class DenseBlocks(BlocksData):
     ) -> tuple[float, Gradients]:
         """As `DenseData.value_and_grad`, but for the gradient of X."""
         loss, by_b = 0.0, np.zeros(point.n_logits)
-        by_W = no_gradient(point.n_logits, self.shape[1], self.dtype)
+        by_W = no_gradient(point.n_logits, self.shape[1], self.dtype, DenseData.wide_bytes)
         for rows, piece in self.pieces():
             value, grads = piece.value_and_grad(point.part(rows), batch.part(rows), wrt)
             loss += value
