@@ -9,8 +9,9 @@ from fastsoftmax._runtime.typing import MatrixLike
 from fastsoftmax._validation import numbers as check
 from fastsoftmax._validation.sparse import features, require_finite
 
-LARGE = 256.0  # an intercept that takes so much off, or adds it, leaves float32 too few digits
-WEIGHTS = 1e-15, 1e15  # in size, of which the largest is in float32, with its products
+LARGE = 256.0  # an intercept that takes 8 of float32's 24 bits off the logits
+# in size, of the largest: squares to 1e±30, and sums of 1e8 of these, are normal in float32
+WEIGHTS = 1e-15, 1e15
 
 
 def cancels_in_float32(coef: NDArray, intercept: NDArray) -> bool:

@@ -17,7 +17,7 @@ from fastsoftmax._validation import numbers as check
 
 STEP_ROWS = 16
 FAR = 2.0  # of the mean of a sparse feature, in deviations, beyond which it is centred
-TINY = float(np.finfo(float).tiny)
+TINY = float(np.finfo(float).tiny)  # keeps 0 / 0 from being NaN
 
 
 class Stream:

@@ -16,7 +16,7 @@ from fastsoftmax._engine.linalg.workspace import Workspace
 from fastsoftmax._runtime.dtypes import as_numpy, computed_in
 from fastsoftmax._runtime.threads import team
 
-LOOKED_AT = 1 << 16  # numbers at a time, to tell zeros
+LOOKED_AT = 1 << 16  # numbers at a time, to tell zeros: 512 KiB in float64, which caches hold
 
 
 class Gradients(NamedTuple):

@@ -83,7 +83,7 @@ class State:
 
 
 LATELY = 4  # iterations, at least, that tell how F goes on
-EPSILON = 1e-16
+EPSILON = 1e-16  # half of float64's last place: a smaller share of F does not show
 BEYOND = 0.1  # of the tolerance: a bound by rounding alone, above which float64 proves nothing
 VANISHING = -0.5  # relative change of a probability by Newton's step: below it, it goes on to 0
 SEPARATED = 1e-5  # of the null loss: an unpenalised loss this low may go on to 0
