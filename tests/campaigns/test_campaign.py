@@ -28,6 +28,7 @@ def test_converged_means_converged(name):
     assert not found
 
 
+PROVABLE = 1e24  # C S max ‖x - x̄‖², up to which float64 can prove a fit
 ONCE_AT_FAULT = {  # of longer campaigns, by what was mended
     "gradients of features of large means lost what a certificate needs": [
         ("timestamps", 0), ("timestamps", 1140), ("large means", 1441),
@@ -56,6 +57,10 @@ ONCE_AT_FAULT = {  # of longer campaigns, by what was mended
         ("one hot", 1), ("near separable", 177), ("large means", 125),
     ],
     "soft targets that are fitted exactly": [("more features than rows", 581)],
+    "a Hessian whose flat directions are rounding gave no Newton step": [
+        ("timestamps", 900), ("scales", 1023), ("scales", 547), ("long tailed classes", 608),
+    ],
+    "weights that the penalty holds at 0 hid that a step was Newton's": [("scales", 971)],
 }  # fmt: skip
 
 
@@ -64,7 +69,7 @@ def test_mended(kind):
     for name, seed in ONCE_AT_FAULT[kind]:
         record = judged(problem(name, seed))
         assert faults(record) == [], record
-        assert record["certified"] or not (np.isfinite(record["C"]) and record["minimiser"])
+        assert record["certified"] or not (record["reach"] <= PROVABLE and record["minimiser"])
 
 
 @pytest.mark.parametrize("seed", [1140, 1])
