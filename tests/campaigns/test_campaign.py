@@ -7,6 +7,7 @@ from campaigns.definition import define
 from campaigns.families import FAMILIES, Problem, problem
 from campaigns.judge import faults, judged
 from campaigns.reference import optimum
+from campaigns.report import REACH
 from campaigns.separability import has_minimiser
 from scipy.optimize import minimize
 from scipy.special import logsumexp
@@ -28,7 +29,6 @@ def test_converged_means_converged(name):
     assert not found
 
 
-PROVABLE = 1e24  # C S max ‖x - x̄‖², up to which float64 can prove a fit
 ONCE_AT_FAULT = {  # of longer campaigns, by what was mended
     "gradients of features of large means lost what a certificate needs": [
         ("timestamps", 0), ("timestamps", 1140), ("large means", 1441),
@@ -60,6 +60,9 @@ ONCE_AT_FAULT = {  # of longer campaigns, by what was mended
     "a Hessian whose flat directions are rounding gave no Newton step": [
         ("timestamps", 900), ("scales", 1023), ("scales", 547), ("long tailed classes", 608),
     ],
+    "rounding of constant features counted, though intercepts make their gradients 0": [
+        ("large means", 674), ("large means", 1092), ("timestamps", 1382),
+    ],
     "weights that the penalty holds at 0 hid that a step was Newton's": [("scales", 971)],
 }  # fmt: skip
 
@@ -69,7 +72,7 @@ def test_mended(kind):
     for name, seed in ONCE_AT_FAULT[kind]:
         record = judged(problem(name, seed))
         assert faults(record) == [], record
-        assert record["certified"] or not (record["reach"] <= PROVABLE and record["minimiser"])
+        assert record["certified"] or not (record["reach"] <= REACH and record["minimiser"])
 
 
 @pytest.mark.parametrize("seed", [1140, 1])

@@ -5,7 +5,6 @@ largest eigenvalue, or all of it.
 """
 
 from collections.abc import Callable
-from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
