@@ -47,7 +47,7 @@ class Damping:
     docs/experiments/0034-nearly-separable-text.md and 0047-deletions.md.
     """
 
-    short: float = 0.25  # of what a model proposes: a step less than this damps the next,
+    short: float = 0.5  # of what a model proposes: a step less than this damps the next,
     first: float = 1e-3  # beginning with this, of the curvature at equal probabilities,
     factor: float = 10.0  # and so much more each time, so much less after each unit step
 
