@@ -198,7 +198,7 @@ X, Y = problem()
         ({"cv": [np.arange(3)]}, r"cv: expected pairs of rows"),
         ({"cv": [(np.arange(3), [240])]}, r"cv: expected row numbers 0\.\.239 in fold 0, got 240"),
         ({"cv": [(np.arange(3), [])]}, r"cv: expected row numbers in fold 0, got array\(\[\]"),
-        ({"scoring": 3}, r"scoring: expected None, a name or a function, got 3"),
+        ({"scoring": 3}, r"scoring: expected None, neg_log_loss, accuracy, another name .* got 3"),
         ({"fold_tol": -1}, r"fold_tol: expected a number >= 0, got -1"),
     ],
 )

@@ -168,7 +168,9 @@ def test_warm_start_refuses_other_classes(labels):
     model = SoftmaxRegression(warm_start=True).fit(X, y)
     before = state(model)
     other = np.resize(labels, len(X))
-    with pytest.raises(ValueError, match="warm_start: expected the classes and features"):
+    with pytest.raises(
+        ValueError, match=r"warm_start: expected the 4 classes \[0, 1, 2, 3\] of the prev"
+    ):
         model.fit(X, other)
     with pytest.raises(ValueError, match=r"4 features.*3 features"):
         model.fit(X[:, :3], y)

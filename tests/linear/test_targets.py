@@ -10,7 +10,7 @@ from sklearn import linear_model
 
 import fastsoftmax
 from fastsoftmax import Blocks, LogisticRegression, SoftmaxRegression
-from fastsoftmax._validation.numbers import distinct
+from fastsoftmax._validation.labels import distinct
 
 TIGHT = {"tol": 1e-11}
 FORMS = {

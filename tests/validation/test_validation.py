@@ -149,7 +149,11 @@ BAD_Y = {
         ValueError,
         "y: expected labels that can be ordered, got a mixture: .*'str' and 'int'",
     ),
-    "holes": (np.array([None, 1, 2] * 10, object), ValueError, "y: .* ordered, got a mixture"),
+    "holes": (
+        np.array([None, 1, 2] * 10, object),
+        ValueError,
+        "y: expected labels, got None in row 0",
+    ),
     "NaN objects": (np.array([np.nan, 1.0, 2.0] * 10, object), ValueError, "y: expected .*NaN"),
     "continuous objects": (np.array([0.5, 1, 2] * 10, object), ValueError, "y: .*continuous"),
     "times": (y.astype("M8[s]"), ValueError, "y: expected integer, .*labels, got dtype datetime64"),
