@@ -47,11 +47,13 @@ def certify(
     sample_weight : array-like of shape (n,), optional
     several_labels : bool, default=False
         Whether y has a column for each of several labels of a row, as for `LogisticRegression`.
-    target, offset
+    target : str, default="auto"
         As of `SoftmaxRegression.fit`.
     classes : array-like of shape (K,), optional
         The labels of the rows of ``coef``, or of both classes, in their order: the ``classes_`` of
         the model, of which y need not have all. The sorted labels of y, if there are none.
+    offset : array-like of shape (n, K), or (n,) for two classes, optional
+        As of `SoftmaxRegression.fit`.
     **params
         Parameters of `SoftmaxRegression`: ``C``, ``l1_ratio``, ``fit_intercept``, ``tol``,
         ``penalty_factor``, ``standardize``, ``class_weight`` and so on.

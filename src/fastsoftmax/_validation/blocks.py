@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
-from fastsoftmax._validation.arrays import as_array
+from fastsoftmax._validation.labels import array_of
 
 
 def of(i: int, name: str) -> str:
@@ -70,7 +70,7 @@ def alike(
 
 def targets(y: ArrayLike, n: int, i: int, before: NDArray | None) -> NDArray:
     """Labels of a block, or rows of a table of targets, as wide as those `before`."""
-    y = as_array(y, of(i, "y"), "labels")
+    y = array_of(y, of(i, "y"))
     if y.shape[:1] != (n,) or y.ndim > 2:
         raise ValueError(f"block {i}: y: expected shape ({n},) as X has rows, got {y.shape}")
     if before is not None and y.shape[1:] != before.shape[1:]:

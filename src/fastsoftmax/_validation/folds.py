@@ -137,8 +137,8 @@ def scoring(value: object, own: Iterable[str], blocks: bool) -> None:
         )
     if not isinstance(value, str) and not callable(value):
         raise TypeError(
-            f"scoring: expected None, {', '.join(own)}, another name of scikit-learn's or a function "
-            f"scorer(estimator, X, y), got {shown(value)}"
+            f"scoring: expected None, {', '.join(own)}, another name of scikit-learn's or a "
+            f"function scorer(estimator, X, y), got {shown(value)}"
         )
 
 

@@ -54,13 +54,13 @@ def array_of(y: ArrayLike, name: str) -> NDArray:
                     f"{name}: expected labels of one kind, got a mixture: {shown(label)} among "
                     "strings"
                 )
+    if array.dtype == object and array.ndim and array.size == len(array):  # not a table
+        _require_labels(array.ravel().tolist(), name)
     return array
 
 
 def numbered(y: NDArray, name: str) -> tuple[NDArray[np.int32], NDArray]:
     """Codes 0..K-1 of labels, and these in order."""
-    if y.dtype == object:
-        _require_labels(y, name)
     try:
         classes, codes = distinct(y)
     except TypeError as error:
@@ -73,9 +73,8 @@ def numbered(y: NDArray, name: str) -> tuple[NDArray[np.int32], NDArray]:
     return codes.astype(np.int32, copy=False), classes
 
 
-def _require_labels(y: NDArray, name: str) -> None:
+def _require_labels(values: list, name: str) -> None:
     """Raise for objects that are missing values or cannot be told apart."""
-    values = y.tolist()
     try:
         different = dict.fromkeys(values)
     except TypeError as error:
@@ -136,8 +135,7 @@ def known_codes(
     """Codes of labels, all of which are among the classes, in whatever dtype and order."""
     y = one_a_row(y, n, name)
     code_of = {label: code for code, label in enumerate(classes.tolist())}
-    if y.dtype == object:
-        _require_labels(y, name)
+    if y.dtype == object:  # which need no order
         found, places = y.tolist(), slice(None)
     else:
         found, places = distinct(y)
@@ -163,8 +161,6 @@ def all_classes(classes: ArrayLike, name: str = "classes") -> NDArray:
     if array.ndim != 1:
         got = f"shape {array.shape}" if array.ndim else f"a {type(classes).__name__}"
         raise ValueError(f"{name}: expected a sequence of labels, got {got}")
-    if array.dtype == object:
-        _require_labels(array, name)
     if array.dtype.kind == "f" and not np.isfinite(array).all():
         raise ValueError(f"{name}: expected labels, got NaN or infinity")
     return array

@@ -9,7 +9,7 @@ from fastsoftmax._validation import labels as check_labels
 from fastsoftmax._validation import numbers as check
 from fastsoftmax._validation import targets as check_targets
 
-UNKNOWN = "classes that the model does not have"
+NOT_THE_MODELS = "classes that the model does not have"
 
 
 class Targets(NamedTuple):
@@ -53,7 +53,7 @@ def targets_of(
         check_targets.a_column_each(k, names)
         return Targets(values, names, weights, k, values, weights)
     if kind == "labels" and known is not None:
-        values, labels = check_labels.known_codes(y, known, n, unknown=UNKNOWN), known
+        values, labels = check_labels.known_codes(y, known, n, unknown=NOT_THE_MODELS), known
     elif kind == "labels":
         check_targets.no_names(classes)
         values, labels = check_labels.labels(y, n)
