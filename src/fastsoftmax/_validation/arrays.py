@@ -133,8 +133,9 @@ def shown(value: object) -> str:
     """A value as a message shows it, without the middle where that is long."""
     try:
         text = repr(value)
-    except ValueError:  # of an integer with more digits than Python prints
-        return f"an integer of {value.bit_length()} bits"
+    except ValueError:  # of integers with more digits than Python prints
+        bits = f" of {value.bit_length()} bits" if isinstance(value, int) else ""
+        return f"a {type(value).__name__}{bits}"
     return text if len(text) <= 80 else f"{text[:50]}…{text[-20:]}"
 
 
