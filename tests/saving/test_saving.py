@@ -295,6 +295,19 @@ def test_files_that_are_not_there(tmp_path):
         load(tmp_path / "model")
     with pytest.raises(IsADirectoryError):
         load(tmp_path)
+    for path in (None, 3, io.BytesIO()):
+        with pytest.raises(TypeError, match="path: expected a string or path-like, got "):
+            load(path)
+
+
+def test_a_place_where_nothing_can_be_saved(models, tmp_path):
+    """The error names what was asked for, not the file that was to take its place."""
+    model, _ = models[0]
+    with pytest.raises(FileNotFoundError) as caught:
+        model.save(tmp_path / "no folder" / "model")
+    assert caught.value.filename == str(tmp_path / "no folder" / "model")
+    with pytest.raises(TypeError, match="path: expected a string or path-like, got NoneType"):
+        model.save(None)
 
 
 def test_another_estimators_file(models, tmp_path):

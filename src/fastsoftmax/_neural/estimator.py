@@ -232,7 +232,8 @@ class Perceptron(Saved, BaseEstimator):
     ) -> Self:
         settings = Settings.of(self)
         check_networks.callback(callback)
-        goes_on = hasattr(self, "coefs_") and (check.flag(self.warm_start, "warm_start") or partial)
+        warm_starts = check.flag(self.warm_start, "warm_start")
+        goes_on = hasattr(self, "coefs_") and (partial or warm_starts)
         given, X = X, check_networks.rows(
             X, n_features=self.n_features_in_ if goes_on else None, owner=type(self).__name__
         )  # fmt: skip
