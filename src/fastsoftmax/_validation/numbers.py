@@ -9,7 +9,6 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
 
 from fastsoftmax._runtime.dtypes import as_numpy
 from fastsoftmax._runtime.threads import available_threads
@@ -194,7 +193,7 @@ def axes(value: object, ndim: int) -> tuple[int, ...]:
         if not isinstance(axis, numbers.Integral) or isinstance(axis, bool):
             raise TypeError(f"axis: expected an integer, a tuple of them or None, got {value!r}")
         if not -most <= axis < most:
-            raise ValueError(f"axis: expected -{most}..{most - 1}, got {axis!r}")
+            raise ValueError(f"axis: expected -{most}..{most - 1}, got {shown(axis)}")
         found.add(int(axis) % most)
     if len(found) < len(wanted):
         raise ValueError(f"axis: expected each axis once, got {value!r}")
@@ -230,8 +229,8 @@ def fraction(value: object, name: str) -> float:
 
 
 def reduction(value: object) -> None:
-    if value not in ("mean", "sum", "none"):
-        raise ValueError(f"reduction: expected 'mean', 'sum' or 'none', got {value!r}")
+    if not isinstance(value, str) or value not in ("mean", "sum", "none"):
+        raise ValueError(f"reduction: expected 'mean', 'sum' or 'none', got {shown(value)}")
 
 
 def output(out: object, shape: tuple[int, ...], dtype: np.dtype) -> None:
@@ -368,9 +367,7 @@ def class_weight(weight: ArrayLike | None, k: int) -> NDArray[np.float64] | None
 
 def row_targets(target: ArrayLike, kept: tuple[int, ...], shape: tuple[int, ...]) -> NDArray:
     """Labels in the shape `kept`, or numbers >= 0 of every class in the shape of the logits."""
-    if sparse.issparse(target):
-        raise TypeError(f"target: expected a dense array, got a sparse {type(target).__name__}")
-    target = np.asarray(target)
+    target = as_array(target, "target", "class indices or numbers")
     if target.shape == kept:
         return target
     if target.shape == (*kept, 1) and target.shape != shape:
