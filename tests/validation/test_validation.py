@@ -249,6 +249,12 @@ def test_what_is_no_array(given):
             call(given)
 
 
+def test_offsets_that_make_no_numbers():
+    for dtype, size in ((np.float32, 1e35), (np.float64, 1e305)):
+        with pytest.raises(ValueError, match=r"offset: expected numbers of -1e\+30.*, got 1e\+3"):
+            SoftmaxRegression().fit(X.astype(dtype), y > 0, offset=np.full(N, size))
+
+
 def test_callback():
     with pytest.raises(
         TypeError, match="callback: expected a function of the state or None, got 3"

@@ -30,6 +30,7 @@ from fastsoftmax._validation.arrays import (  # noqa: F401  for those who ask `_
     spread,
 )
 
+MOST_OFFSET = {4: 1e30, 8: 1e300}  # by bytes of a logit: losses and their sums are then numbers
 MOST_THREADS = 4096  # beyond which an operating system may refuse to start them
 
 
@@ -292,8 +293,8 @@ def sample_weight(weight: ArrayLike, shape: tuple[int, ...]) -> NDArray:
     return broadcast(weight, shape, "sample_weight", "the losses").astype(np.float64)
 
 
-def offset(value: ArrayLike | None, n: int, n_logits: int) -> NDArray | None:
-    """Numbers (n, n_logits) to add to logits; None where there are none."""
+def offset(value: ArrayLike | None, n: int, n_logits: int, dtype: np.dtype) -> NDArray | None:
+    """Numbers (n, n_logits) to add to logits of this dtype; None where there are none."""
     if value is None:
         return None
     table = real_array(value, "offset")
@@ -303,6 +304,8 @@ def offset(value: ArrayLike | None, n: int, n_logits: int) -> NDArray | None:
         expected = f"({n},)" if n_logits == 1 else f"({n}, {n_logits})"
         raise ValueError(f"offset: expected shape {expected}, got {np.shape(value)}")
     require_finite(table, "offset")
+    most = MOST_OFFSET[dtype.itemsize]
+    within(table, -most, most, "offset")
     return table
 
 

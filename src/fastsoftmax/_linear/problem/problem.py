@@ -108,7 +108,7 @@ def problem_of(
             stacklevel=4,
         )
     reference = check_targets.reference(e.reference_class, targets.classes)
-    offset = check.offset(offset, n, targets.n_logits)
+    offset = check.offset(offset, n, targets.n_logits, rows.data.dtype)
     factors = check.penalty_factor(e.penalty_factor, d, most_C)
     penalised = penalised_units(
         rows.data, targets.weights, factors, standardize, l1_ratio > 0, rows.require_spread
