@@ -123,11 +123,12 @@ def extensions():
         ("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION"),
         ("CYTHON_INLINE", ""),  # else it overrides the kernels' own say on inlining (simd.h)
     ]
+    stems = {s.stem for s in sources}
     for module in built:
         stem = module.name.rpartition(".")[2]
-        if stem.startswith("_"):  # what is asked before a level is chosen
+        if stem in ("_cpu", "binding") or f"{stem}_kernels" in stems:  # it faces Python
             module.define_macros = macros
-            module.extra_compile_args = ["-O2"]
+            module.extra_compile_args = ["-O2", "-g0"]
             yield module
             continue
         for level, march in levels().items():

@@ -48,13 +48,26 @@ def _choose() -> str:
     return wanted or runnable()[0]
 
 
-def _load(precision: str) -> SimpleNamespace:
+SPLIT = ("cross_entropy", "elementwise", "softmax")
+
+
+def _load(precision: str, dtype: np.dtype) -> SimpleNamespace:
     package = f"fastsoftmax._core.{level}_{precision}"
-    return SimpleNamespace(**{name: import_module(f"{package}.{name}") for name in KERNELS})
+
+    def module(name):
+        if name not in SPLIT:
+            return import_module(f"{package}.{name}")
+        binding = import_module(f"fastsoftmax._core.{name}")
+        return binding.Kernels(import_module(f"{package}.{name}_kernels").capsule, dtype.itemsize)
+
+    return SimpleNamespace(**{name: module(name) for name in KERNELS})
 
 
 level = _choose()
-_by_dtype = {np.dtype(np.float32): _load("f32"), np.dtype(np.float64): _load("f64")}
+_by_dtype = {
+    np.dtype(dtype): _load(precision, np.dtype(dtype))
+    for precision, dtype in (("f32", np.float32), ("f64", np.float64))
+}
 
 
 def kernels(dtype: np.dtype) -> SimpleNamespace:

@@ -17,7 +17,8 @@ from libc.math cimport fabs, sqrt
 from libc.stdlib cimport free, malloc
 cimport numpy as cnp
 
-from fastsoftmax._core.arrays cimport doubles, ints, reals
+from fastsoftmax._core.arrays cimport doubles, ints
+from fastsoftmax._core.legacy_reals cimport reals
 from fastsoftmax._core.multiples cimport add_multiple
 from fastsoftmax._core.simd cimport CLASS_BLOCK, VL, VL_MOST, load, real, set1, store, vreal
 from fastsoftmax._core.substitution cimport RIGHT, substitute

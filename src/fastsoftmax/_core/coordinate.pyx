@@ -17,7 +17,8 @@ from cython.parallel cimport prange, threadid
 from libc.stdint cimport int64_t
 cimport numpy as cnp
 
-from fastsoftmax._core.arrays cimport doubles, ints, longs, reals
+from fastsoftmax._core.arrays cimport doubles, ints, longs
+from fastsoftmax._core.legacy_reals cimport reals
 from fastsoftmax._core.linear_problem cimport part_start
 from fastsoftmax._core.multiples cimport add_multiple
 from fastsoftmax._core.simd cimport real

@@ -19,7 +19,8 @@ from libc.math cimport INFINITY, sqrt
 from libc.stdint cimport uint64_t
 cimport numpy as cnp
 
-from fastsoftmax._core.arrays cimport bytes_of, doubles, ints, intps, reals
+from fastsoftmax._core.arrays cimport bytes_of, doubles, ints, intps
+from fastsoftmax._core.legacy_reals cimport reals
 from fastsoftmax._core.linear_problem cimport ALIGNMENT, aligned, part_start
 from fastsoftmax._core.probabilities cimport tile_probabilities
 from fastsoftmax._core.simd cimport (

@@ -18,7 +18,8 @@ from libc.stdint cimport int64_t
 import numpy as np
 cimport numpy as cnp
 
-from fastsoftmax._core.arrays cimport bytes_of, doubles, floats, reals
+from fastsoftmax._core.arrays cimport bytes_of, doubles, floats
+from fastsoftmax._core.legacy_reals cimport reals
 from fastsoftmax._core.linear_problem cimport ALIGNMENT, aligned, part_start, rounded_up
 from fastsoftmax._core.simd cimport VL, load, real, set1, sum_lanes, vreal
 from fastsoftmax._core.sparse_rows cimport (

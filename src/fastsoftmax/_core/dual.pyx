@@ -17,7 +17,8 @@ from libc.math cimport log
 from cython.parallel cimport prange, threadid
 cimport numpy as cnp
 
-from fastsoftmax._core.arrays cimport bytes_of, doubles, reals, require_length
+from fastsoftmax._core.arrays cimport bytes_of, doubles, require_length
+from fastsoftmax._core.legacy_reals cimport reals
 from fastsoftmax._core.linear_problem cimport (
     ALIGNMENT, Problem, TileRows, aligned, load_rows, part_start, set_targets, set_weights, tile_loss,
 )

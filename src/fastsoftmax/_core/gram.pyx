@@ -18,7 +18,8 @@ from cython.parallel cimport prange, threadid
 from libc.string cimport memset
 cimport numpy as cnp
 
-from fastsoftmax._core.arrays cimport bytes_of, doubles, ints, intps, reals
+from fastsoftmax._core.arrays cimport bytes_of, doubles, ints, intps
+from fastsoftmax._core.legacy_reals cimport reals
 from fastsoftmax._core.convert cimport REAL, Cells, cells_of, convert
 from fastsoftmax._core.linear_problem cimport ALIGNMENT, aligned, part_start, rounded_up
 from fastsoftmax._core.simd cimport (

@@ -17,7 +17,8 @@ docs/experiments/0015-stored-logits.md.
 from cython.parallel cimport prange, threadid
 cimport numpy as cnp
 
-from fastsoftmax._core.arrays cimport bytes_of, doubles, reals
+from fastsoftmax._core.arrays cimport bytes_of, doubles
+from fastsoftmax._core.legacy_reals cimport reals
 from fastsoftmax._core.linear_problem cimport (
     ALIGNMENT, Problem, TileRows, aligned, load_rows, part_start, set_targets, set_weights,
     tile_loss,

@@ -10,7 +10,8 @@ docs/experiments/0004-two-dense-schemes.md.
 from cython.parallel cimport prange, threadid
 cimport numpy as cnp
 
-from fastsoftmax._core.arrays cimport bytes_of, doubles, reals
+from fastsoftmax._core.arrays cimport bytes_of, doubles
+from fastsoftmax._core.legacy_reals cimport reals
 from fastsoftmax._core.convert cimport REAL, cells_of
 from fastsoftmax._core.linear_panels cimport (
     Panels, carve_panels, panels_bytes, plan_panels, run_panels, store_panels,

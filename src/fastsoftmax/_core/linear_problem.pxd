@@ -2,7 +2,8 @@
 
 cimport numpy as cnp
 
-from fastsoftmax._core.arrays cimport bytes_of, ints, reals, require_length, require_type
+from fastsoftmax._core.arrays cimport bytes_of, ints, require_length, require_type
+from fastsoftmax._core.legacy_reals cimport reals
 from fastsoftmax._core.convert cimport Cells
 from fastsoftmax._core.simd cimport VL, load, prefetch, real, set1, store, vreal, vreal_inlined
 from fastsoftmax._core.softmax_tile cimport clear_unweighted, tile_gradient

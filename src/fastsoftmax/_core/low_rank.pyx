@@ -10,7 +10,8 @@ from cython.parallel cimport prange, threadid
 from libc.math cimport fabs, sqrt
 cimport numpy as cnp
 
-from fastsoftmax._core.arrays cimport bytes_of, doubles, reals
+from fastsoftmax._core.arrays cimport bytes_of, doubles
+from fastsoftmax._core.legacy_reals cimport reals
 from fastsoftmax._core.linear_problem cimport ALIGNMENT, aligned, part_start
 from fastsoftmax._core.multiples cimport add_multiple
 from fastsoftmax._core.simd cimport CLASS_BLOCK, VL, load, real, set1, store, sum_lanes, vreal

@@ -3,7 +3,7 @@
 from cython.parallel cimport prange
 cimport numpy as cnp
 
-from fastsoftmax._core.arrays cimport reals
+from fastsoftmax._core.legacy_reals cimport reals
 from fastsoftmax._core.simd cimport VL, load, real, set1, sum_lanes, vreal
 
 cnp.import_array()

@@ -14,7 +14,8 @@ from libc.math cimport sqrt
 from libc.stdint cimport int64_t
 cimport numpy as cnp
 
-from fastsoftmax._core.arrays cimport bytes_of, doubles, flags, ints, longs, reals
+from fastsoftmax._core.arrays cimport bytes_of, doubles, flags, ints, longs
+from fastsoftmax._core.legacy_reals cimport reals
 from fastsoftmax._core.linear_problem cimport part_start
 from fastsoftmax._core.simd cimport real
 from fastsoftmax._core.sparse_rows cimport Sparse, index_at, sparse_of, start_of

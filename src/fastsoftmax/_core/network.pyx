@@ -19,7 +19,8 @@ from libc.math cimport isfinite
 from libc.string cimport memset
 cimport numpy as cnp
 
-from fastsoftmax._core.arrays cimport bytes_of, doubles, ints, intps, reals
+from fastsoftmax._core.arrays cimport bytes_of, doubles, ints, intps
+from fastsoftmax._core.legacy_reals cimport reals
 from fastsoftmax._core.activations cimport IDENTITY, LEAKY_RELU, LOGISTIC, RELU, TANH
 from fastsoftmax._core.linear_problem cimport aligned, part_start
 from fastsoftmax._core.network_layers cimport Layer, forward, layer_backward, row_length

@@ -9,9 +9,7 @@ Every number passes through a buffer that stays in cache, once in and once out: 
 what lets `out` be the input.
 """
 
-cimport numpy as cnp
-
-from fastsoftmax._core.arrays cimport bytes_of, require_type
+from fastsoftmax._core.arguments cimport Rows
 from fastsoftmax._core.simd cimport (
     VL, VL_MOST, lane_index, load, load_first, maximum, real, select_gt, set1, store, store_first,
     stream, to_real, vreal, vreal_inlined,
@@ -23,28 +21,6 @@ cdef enum:
     FEW = 96  # classes up to which lanes are rows
     TILE_BYTES = 4 * 1024 * 1024  # of a tile of more classes than that, where rows lie side by side
     ALIGNMENT = 64
-
-
-cdef struct Rows:
-    real *data
-    Py_ssize_t planes, rows, k  # rows of a plane are `row_step` apart
-    Py_ssize_t plane_step, row_step, class_step  # in elements
-
-
-cdef inline Rows rows_of(cnp.ndarray a, str name):
-    """The rows of an array (outer, K, inner)."""
-    cdef Rows r
-    require_type(a, name, c"f", sizeof(real))
-    cdef Py_ssize_t outer = a.strides[0] // <Py_ssize_t>sizeof(real)
-    cdef Py_ssize_t inner = a.strides[2] // <Py_ssize_t>sizeof(real)
-    r.data = <real *>bytes_of(a)
-    r.k = a.shape[1]
-    r.class_step = a.strides[1] // <Py_ssize_t>sizeof(real)
-    if a.shape[2] == 1:
-        r.planes, r.rows, r.plane_step, r.row_step = 1, a.shape[0], 0, outer
-    else:
-        r.planes, r.rows, r.plane_step, r.row_step = a.shape[0], a.shape[2], outer, inner
-    return r
 
 
 cdef inline bint go_along(const Rows *r) noexcept nogil:
@@ -68,9 +44,8 @@ cdef inline Py_ssize_t n_units(const Rows *r) noexcept nogil:
     return r.planes * (r.rows if go_along(r) else (r.rows + ROWS - 1) // ROWS)
 
 
-cdef inline real *aligned_buffer(cnp.ndarray memory):
-    cdef size_t at = <size_t>cnp.PyArray_DATA(memory)
-    return <real *>(at + (ALIGNMENT - at % ALIGNMENT) % ALIGNMENT)
+cdef inline real *aligned_buffer(char *memory) noexcept nogil:
+    return <real *>(memory + (ALIGNMENT - <size_t>memory % ALIGNMENT) % ALIGNMENT)
 
 
 cdef inline real *row_at(const Rows *r, Py_ssize_t i) noexcept nogil:

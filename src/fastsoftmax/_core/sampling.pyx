@@ -11,7 +11,8 @@ from libc.math cimport INFINITY, sqrt
 from libc.stdint cimport uint64_t
 cimport numpy as cnp
 
-from fastsoftmax._core.arrays cimport doubles, ints, intps, reals
+from fastsoftmax._core.arrays cimport doubles, ints, intps
+from fastsoftmax._core.legacy_reals cimport reals
 from fastsoftmax._core.simd cimport (
     VL, add_to_doubles, load, real, select_gt, set1, vreal, vreal_inlined,
 )

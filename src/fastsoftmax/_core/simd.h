@@ -8,9 +8,16 @@
  *
  * Arithmetic is GCC's vector extension (+ - * on vreal), the same source on every machine; only what
  * the extension has no word for (max, select, masked load, scaling by 2^n) names an instruction.
+ *
+ * Modules that face Python are compiled once, without a precision: a `real` is incomplete there, so that
+ * they can pass pointers to numbers, but a read or a sizeof is an error of the compiler.
  */
 #ifndef FASTSOFTMAX_SIMD_H
 #define FASTSOFTMAX_SIMD_H
+
+#ifndef FS_DOUBLE
+typedef struct fs_unknown_precision real;
+#else
 
 #include <stdint.h>
 #include <string.h>
@@ -458,4 +465,5 @@ fs_inline void add_to_doubles(double *sums, vreal x) {
     *(vwide *)sums += __builtin_convertvector(x, vwide);
 }
 
+#endif
 #endif

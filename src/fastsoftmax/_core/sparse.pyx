@@ -13,7 +13,8 @@ from cython.parallel cimport prange, threadid
 from libc.stdint cimport int64_t
 cimport numpy as cnp
 
-from fastsoftmax._core.arrays cimport bytes_of, doubles, floats, ints, longs, reals
+from fastsoftmax._core.arrays cimport bytes_of, doubles, floats, ints, longs
+from fastsoftmax._core.legacy_reals cimport reals
 from fastsoftmax._core.linear_problem cimport (
     ALIGNMENT, Problem, aligned, part_start, rounded_up, set_targets, set_weights,
     tile_loss, tile_sums,

@@ -3,7 +3,8 @@
 from libc.stdint cimport int64_t
 cimport numpy as cnp
 
-from fastsoftmax._core.arrays cimport elements, ints, longs, reals
+from fastsoftmax._core.arrays cimport elements, ints, longs
+from fastsoftmax._core.legacy_reals cimport reals
 from fastsoftmax._core.gather cimport gather
 from fastsoftmax._core.linear_problem cimport part_start, rounded_up
 from fastsoftmax._core.simd cimport (

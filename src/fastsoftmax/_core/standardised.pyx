@@ -14,7 +14,8 @@ from libc.math cimport fabs
 from libc.stdlib cimport free, malloc
 cimport numpy as cnp
 
-from fastsoftmax._core.arrays cimport doubles, flags, reals
+from fastsoftmax._core.arrays cimport doubles, flags
+from fastsoftmax._core.legacy_reals cimport reals
 from fastsoftmax._core.simd cimport (
     VL, VL_MOST, absolute, divide, load, maximum, real, set1, store, sum_lanes, vreal,
     vreal_inlined,

@@ -10,7 +10,8 @@ from cython.parallel cimport prange
 from libc.stdlib cimport free, malloc
 cimport numpy as cnp
 
-from fastsoftmax._core.arrays cimport doubles, elements, intps, reals
+from fastsoftmax._core.arrays cimport doubles, elements, intps
+from fastsoftmax._core.legacy_reals cimport reals
 from fastsoftmax._core.multiples cimport add_multiple
 from fastsoftmax._core.simd cimport (
     VL, VL_MOST, absolute, load, load_first, maximum, real, set1, store, sum_lanes, vreal,
