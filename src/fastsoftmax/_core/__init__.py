@@ -48,7 +48,10 @@ def _choose() -> str:
     return wanted or runnable()[0]
 
 
-SPLIT = ("cross_entropy", "elementwise", "softmax")
+SPLIT = (
+    *("cholesky", "coordinate", "coupling", "cross_entropy", "elementwise", "low_rank", "machine"),
+    *("sampling", "softmax", "standardised", "vectors"),
+)
 
 
 def _load(precision: str, dtype: np.dtype) -> SimpleNamespace:

@@ -1,333 +1,141 @@
-"""Coordinate descent for an L1 penalty, on quadratic models of a loss; one class per thread.
+"""Coordinate descent for an L1 penalty, on quadratic models of a loss; one class per thread."""
 
-The model of a class k is g·d + ½ dᵀ H d + Σ_j t_j |v_j + d_j|, d the change of its weights v and H its
-block of the Hessian; t_0 = 0 is the intercept's. A coordinate's minimum is a soft threshold; where it is
-0, d_j is exactly -v_j. Two ways to hold H:
-
-- `by_grams`: as a matrix, for dense X. A step of a coordinate adds a row of it to H d.
-- `by_columns`: as Xᵀ diag(w) X, for sparse X. A step goes down a column of X twice, once to add up its
-  slope from w X d and once to change that. The intercept is eliminated: with m_j = Σ w x_j / Σ w the
-  columns are x_j - m_j, which stay sparse, the means being added up apart.
-
-A cycle visits all coordinates in order; a class is done when what a cycle moves it by, Σ h δ², is below
-`tolerance` times the most that one did. Threads share nothing that is written.
-"""
-
-from cython.parallel cimport prange, threadid
+from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.stdint cimport int64_t
 cimport numpy as cnp
 
 from fastsoftmax._core.arrays cimport doubles, ints, longs
-from fastsoftmax._core.legacy_reals cimport reals
-from fastsoftmax._core.linear_problem cimport part_start
-from fastsoftmax._core.multiples cimport add_multiple
+from fastsoftmax._core.binding cimport Binding
+from fastsoftmax._core.coordinate_kernels cimport Columns, Table
 from fastsoftmax._core.simd cimport real
 
 cnp.import_array()
 
-cdef enum:
-    PARTS = 64  # of the parameters, whose sums are added in order
 
+cdef class Kernels(Binding):
+    cdef const Table *kernels
 
-cdef inline double step(double slope, double h, double t, double v, double d) noexcept nogil:
-    """What to add to d so that slope * x + ½ h x² + t |v + d + x| is least."""
-    cdef double at = h * (v + d) - slope
-    if t == 0.:
-        return -slope / h
-    if at > t:
-        return (at - t) / h - (v + d)
-    if at < -t:
-        return (at + t) / h - (v + d)
-    return -(v + d)
+    def __cinit__(self, capsule, *_):
+        self.kernels = <const Table *>PyCapsule_GetPointer(capsule, "coordinate")
 
+    def by_grams(
+        self, cnp.ndarray grams not None, cnp.ndarray counts not None, cnp.ndarray gradient not None,
+        cnp.ndarray values not None, cnp.ndarray thresholds not None, cnp.ndarray change not None,
+        cnp.ndarray slopes not None, int cycles, double tolerance, int n_threads,
+    ):
+        """change (k, m) from zeros; grams (k, m, m), of each class the first of counts (k,) places.
 
-cdef inline bint is_done(double moved, double *most, double tolerance) noexcept nogil:
-    most[0] = max(most[0], moved)
-    return moved <= tolerance * most[0]
+        gradient, values and thresholds are (k, m) too, slopes (k, m) is scratch; all but counts, int64,
+        are `real`.
+        """
+        cdef const real *h = self.reals(grams, "grams")
+        cdef const int64_t *count = longs(counts, "counts")
+        cdef const real *g = self.reals(gradient, "gradient")
+        cdef const real *v = self.reals(values, "values")
+        cdef const real *t = self.reals(thresholds, "thresholds")
+        cdef real *d = self.reals(change, "change")
+        cdef real *s = self.reals(slopes, "slopes")
+        cdef Py_ssize_t k = grams.shape[0], m = grams.shape[1]
+        with nogil:
+            self.kernels.by_grams(h, count, k, m, g, v, t, d, s, cycles, tolerance, n_threads)
 
+    cdef Columns of_classes(
+        self, cnp.ndarray x, cnp.ndarray rows, cnp.ndarray starts, cnp.ndarray weights,
+        cnp.ndarray columns, cnp.ndarray counts,
+    ):
+        cdef Columns c
+        c.x = self.reals(x, "x")
+        c.rows = ints(rows, "rows")
+        c.starts = longs(starts, "starts")
+        c.n = weights.shape[1]
+        c.weights = self.reals(weights, "weights")
+        c.columns = longs(columns, "columns")
+        c.counts = longs(counts, "counts")
+        return c
 
-def by_grams(
-    cnp.ndarray grams not None, cnp.ndarray counts not None, cnp.ndarray gradient not None,
-    cnp.ndarray values not None, cnp.ndarray thresholds not None, cnp.ndarray change not None,
-    cnp.ndarray slopes not None, int cycles, double tolerance, int n_threads,
-):
-    """change (k, m) from zeros; grams (k, m, m), of each class the first of counts (k,) places.
+    def by_columns(
+        self, cnp.ndarray x not None, cnp.ndarray rows not None, cnp.ndarray starts not None,
+        cnp.ndarray weights not None, cnp.ndarray columns not None, cnp.ndarray counts not None,
+        cnp.ndarray means not None, cnp.ndarray diagonals not None, cnp.ndarray gradient not None,
+        cnp.ndarray values not None, cnp.ndarray thresholds not None, bint intercept,
+        cnp.ndarray ridges not None, cnp.ndarray change not None, cnp.ndarray scratch not None,
+        int cycles, double tolerance, int n_threads,
+    ):
+        """change (k, m) from zeros, for X by columns and weights (k, n).
 
-    gradient, values and thresholds are (k, m) too, slopes (k, m) is scratch; all but counts, int64,
-    are `real`.
-    """
-    cdef const real *h = reals(grams, "grams")
-    cdef const int64_t *count = longs(counts, "counts")
-    cdef const real *g = reals(gradient, "gradient")
-    cdef const real *v = reals(values, "values")
-    cdef const real *t = reals(thresholds, "thresholds")
-    cdef real *d = reals(change, "change")
-    cdef real *s = reals(slopes, "slopes")
-    cdef Py_ssize_t k = grams.shape[0], m = grams.shape[1], i
-    for i in prange(k, nogil=True, schedule="dynamic", num_threads=n_threads,
-                    use_threads_if=n_threads > 1):
-        class_by_gram(
-            h + i * m * m, m, count[i], g + i * m, v + i * m, t + i * m, d + i * m, s + i * m, cycles,
-            tolerance)
+        columns (k, m), int64, of each class the first of counts (k,): the first place is the intercept's,
+        if there is one. means and diagonals (k, m) are those of `moments`, the ridges (k, m), which the
+        diagonals contain, penalise the change: float64. scratch is (n_threads, n), `real`.
+        """
+        cdef Columns c = self.of_classes(x, rows, starts, weights, columns, counts)
+        cdef const double *mean = doubles(means, "means")
+        cdef const double *h = doubles(diagonals, "diagonals")
+        cdef const double *ridge = doubles(ridges, "ridges")
+        cdef const real *g = self.reals(gradient, "gradient")
+        cdef const real *v = self.reals(values, "values")
+        cdef const real *t = self.reals(thresholds, "thresholds")
+        cdef real *d = self.reals(change, "change")
+        cdef real *r = self.reals(scratch, "scratch")
+        cdef Py_ssize_t k = columns.shape[0], m = columns.shape[1]
+        with nogil:
+            self.kernels.by_columns(
+                &c, k, m, mean, h, g, v, t, intercept, ridge, d, r, cycles, tolerance, n_threads)
 
+    def moments(
+        self, cnp.ndarray x not None, cnp.ndarray rows not None, cnp.ndarray starts not None,
+        cnp.ndarray weights not None, cnp.ndarray columns not None, cnp.ndarray counts not None,
+        bint intercept, cnp.ndarray means not None, cnp.ndarray diagonals not None, int n_threads,
+    ):
+        """Weighted means of the columns, and Σ w (x - mean)²; arguments as of `by_columns`.
 
-cdef void class_by_gram(
-    const real *h, Py_ssize_t m, Py_ssize_t count, const real *g, const real *v, const real *t,
-    real *d, real *s, int cycles, double tolerance,
-) noexcept nogil:
-    cdef double moved, most = 0., x
-    cdef Py_ssize_t j
-    cdef int _cycle
-    for j in range(count):
-        d[j] = 0.
-        s[j] = g[j]
-    for _cycle in range(cycles):
-        moved = 0.
-        for j in range(count):
-            if not h[j * m + j] > 0.:
-                continue
-            x = step(s[j], h[j * m + j], t[j], v[j], d[j])
-            if x == 0.:
-                continue
-            moved += h[j * m + j] * x * x
-            # exactly -v where the weight becomes 0
-            d[j] = -v[j] if x == -(<double>v[j] + d[j]) else <real>(d[j] + x)
-            add_multiple(s, x, h + j * m, count)
-        if is_done(moved, &most, tolerance):
-            break
+        The first place of `diagonals` holds Σ w, where there is an intercept; means are else 0.
+        """
+        cdef Columns c = self.of_classes(x, rows, starts, weights, columns, counts)
+        cdef double *mean = doubles(means, "means")
+        cdef double *h = doubles(diagonals, "diagonals")
+        cdef Py_ssize_t k = columns.shape[0], m = columns.shape[1]
+        with nogil:
+            self.kernels.moments(&c, k, m, intercept, mean, h, n_threads)
 
+    def grams(
+        self, cnp.ndarray x not None, cnp.ndarray rows not None, cnp.ndarray starts not None,
+        cnp.ndarray weights not None, cnp.ndarray columns not None, cnp.ndarray counts not None,
+        bint intercept, cnp.ndarray out not None, cnp.ndarray begins not None,
+        cnp.ndarray places not None, cnp.ndarray entries not None, int n_threads,
+    ):
+        """Σ w u uᵀ over the rows u of each class's columns, 1 for the intercept's: out (k, m, m), of 0.
 
-cdef struct Columns:
-    const real *x
-    const int *rows
-    const int64_t *starts
-    Py_ssize_t n
+        The lower triangle; the rest as for `by_columns`. A row has few of a class's columns, and pairs of
+        these are all that is added. Scratch: begins (n_threads, n + 1), int64; places, int32, and
+        entries, `real`, (n_threads, most that a class's columns hold).
+        """
+        cdef Columns c = self.of_classes(x, rows, starts, weights, columns, counts)
+        cdef real *to = self.reals(out, "out")
+        cdef int64_t *begin = longs(begins, "begins")
+        cdef int *place = ints(places, "places")
+        cdef real *entry = self.reals(entries, "entries")
+        cdef Py_ssize_t k = columns.shape[0], m = columns.shape[1], most = places.shape[1]
+        with nogil:
+            self.kernels.grams(&c, k, m, intercept, to, begin, place, entry, most, n_threads)
 
+    def subgradient(
+        self, cnp.ndarray gradient not None, cnp.ndarray theta not None, cnp.ndarray thresholds not None,
+        bint by_feature, cnp.ndarray out not None, int n_threads,
+    ):
+        """The subgradient of least norm of gradient·θ + Σ t |θ| into out; returns Σ t |θ|.
 
-def by_columns(
-    cnp.ndarray x not None, cnp.ndarray rows not None, cnp.ndarray starts not None,
-    cnp.ndarray weights not None, cnp.ndarray columns not None, cnp.ndarray counts not None,
-    cnp.ndarray means not None, cnp.ndarray diagonals not None, cnp.ndarray gradient not None,
-    cnp.ndarray values not None, cnp.ndarray thresholds not None, bint intercept,
-    cnp.ndarray ridges not None, cnp.ndarray change not None, cnp.ndarray scratch not None, int cycles,
-    double tolerance, int n_threads,
-):
-    """change (k, m) from zeros, for X by columns and weights (k, n).
-
-    columns (k, m), int64, of each class the first of counts (k,): the first place is the intercept's,
-    if there is one. means and diagonals (k, m) are those of `moments`, the ridges (k, m), which the
-    diagonals contain, penalise the change: float64. scratch is (n_threads, n), `real`.
-    """
-    cdef Columns c = columns_of(x, rows, starts, weights.shape[1])
-    cdef const real *w = reals(weights, "weights")
-    cdef const int64_t *at = longs(columns, "columns")
-    cdef const int64_t *count = longs(counts, "counts")
-    cdef const double *mean = doubles(means, "means")
-    cdef const double *h = doubles(diagonals, "diagonals")
-    cdef const double *ridge = doubles(ridges, "ridges")
-    cdef const real *g = reals(gradient, "gradient")
-    cdef const real *v = reals(values, "values")
-    cdef const real *t = reals(thresholds, "thresholds")
-    cdef real *d = reals(change, "change")
-    cdef real *r = reals(scratch, "scratch")
-    cdef Py_ssize_t k = columns.shape[0], m = columns.shape[1], i
-    for i in prange(k, nogil=True, schedule="dynamic", num_threads=n_threads,
-                    use_threads_if=n_threads > 1):
-        class_by_columns(
-            &c, w + i * c.n, at + i * m, count[i], mean + i * m, h + i * m, g + i * m, v + i * m,
-            t + i * m, intercept, ridge + i * m, d + i * m, r + threadid() * c.n, cycles, tolerance)
-
-
-cdef Columns columns_of(cnp.ndarray x, cnp.ndarray rows, cnp.ndarray starts, Py_ssize_t n):
-    cdef Columns c
-    c.x = reals(x, "x")
-    c.rows = ints(rows, "rows")
-    c.starts = longs(starts, "starts")
-    c.n = n
-    return c
-
-
-cdef void class_by_columns(
-    const Columns *c, const real *w, const int64_t *at, Py_ssize_t count, const double *mean,
-    const double *h, const real *g, const real *v, const real *t, bint intercept, const double *ridge,
-    real *d, real *r, int cycles, double tolerance,
-) noexcept nogil:
-    cdef double moved, most = 0., x, slope, total = g[0] if intercept else 0., mass = h[0]
-    cdef Py_ssize_t j, i
-    cdef int _cycle
-    for j in range(count):
-        d[j] = 0.
-    for i in range(c.n):
-        r[i] = 0.
-    for _cycle in range(cycles):
-        moved = 0.
-        for j in range(intercept, count):
-            if not h[j] > 0.:
-                continue
-            slope = 0.
-            for i in range(c.starts[at[j]], c.starts[at[j] + 1]):
-                slope += c.x[i] * r[c.rows[i]]
-            slope += g[j] + ridge[j] * d[j] - (mean[j] * total if intercept else 0.)
-            x = step(slope, h[j], t[j], v[j], d[j])
-            if x == 0.:
-                continue
-            moved += h[j] * x * x
-            d[j] = -v[j] if x == -(<double>v[j] + d[j]) else <real>(d[j] + x)
-            for i in range(c.starts[at[j]], c.starts[at[j] + 1]):
-                r[c.rows[i]] += <real>(w[c.rows[i]] * c.x[i] * x)
-            if intercept:
-                total += mean[j] * mass * x
-        if is_done(moved, &most, tolerance):
-            break
-    if intercept and mass > 0.:
-        d[0] = <real>(-total / mass)
-
-
-def moments(
-    cnp.ndarray x not None, cnp.ndarray rows not None, cnp.ndarray starts not None,
-    cnp.ndarray weights not None, cnp.ndarray columns not None, cnp.ndarray counts not None,
-    bint intercept, cnp.ndarray means not None, cnp.ndarray diagonals not None, int n_threads,
-):
-    """Weighted means of the columns, and Σ w (x - mean)²; arguments as of `by_columns`.
-
-    The first place of `diagonals` holds Σ w, where there is an intercept; means are else 0.
-    """
-    cdef Columns c = columns_of(x, rows, starts, weights.shape[1])
-    cdef const real *w = reals(weights, "weights")
-    cdef const int64_t *at = longs(columns, "columns")
-    cdef const int64_t *count = longs(counts, "counts")
-    cdef double *mean = doubles(means, "means")
-    cdef double *h = doubles(diagonals, "diagonals")
-    cdef Py_ssize_t k = columns.shape[0], m = columns.shape[1], i
-    for i in prange(k, nogil=True, schedule="dynamic", num_threads=n_threads,
-                    use_threads_if=n_threads > 1):
-        class_moments(
-            &c, w + i * c.n, at + i * m, count[i], intercept, mean + i * m, h + i * m)
-
-
-cdef void class_moments(
-    const Columns *c, const real *w, const int64_t *at, Py_ssize_t count, bint intercept, double *mean,
-    double *h,
-) noexcept nogil:
-    cdef double mass = 0., first, second
-    cdef Py_ssize_t j, i
-    for i in range(c.n if intercept else 0):
-        mass += w[i]
-    if intercept:
-        mean[0], h[0] = 0., mass
-    for j in range(intercept, count):
-        first = second = 0.
-        for i in range(c.starts[at[j]], c.starts[at[j] + 1]):
-            first += w[c.rows[i]] * c.x[i]
-            second += w[c.rows[i]] * c.x[i] * c.x[i]
-        mean[j] = first / mass if intercept and mass > 0. else 0.
-        h[j] = max(second - mean[j] * first, 1e-6 * second)
-
-
-def grams(
-    cnp.ndarray x not None, cnp.ndarray rows not None, cnp.ndarray starts not None,
-    cnp.ndarray weights not None, cnp.ndarray columns not None, cnp.ndarray counts not None,
-    bint intercept, cnp.ndarray out not None, cnp.ndarray begins not None,
-    cnp.ndarray places not None, cnp.ndarray entries not None, int n_threads,
-):
-    """Σ w u uᵀ over the rows u of each class's columns, 1 for the intercept's: out (k, m, m), of 0.
-
-    The lower triangle; the rest as for `by_columns`. A row has few of a class's columns, and pairs of
-    these are all that is added. Scratch: begins (n_threads, n + 1), int64; places, int32, and entries,
-    `real`, (n_threads, most that a class's columns hold).
-    """
-    cdef Columns c = columns_of(x, rows, starts, weights.shape[1])
-    cdef const real *w = reals(weights, "weights")
-    cdef const int64_t *at = longs(columns, "columns")
-    cdef const int64_t *count = longs(counts, "counts")
-    cdef real *to = reals(out, "out")
-    cdef int64_t *begin = longs(begins, "begins")
-    cdef int *place = ints(places, "places")
-    cdef real *entry = reals(entries, "entries")
-    cdef Py_ssize_t k = columns.shape[0], m = columns.shape[1], most = places.shape[1], i
-    for i in prange(k, nogil=True, schedule="dynamic", num_threads=n_threads,
-                    use_threads_if=n_threads > 1):
-        class_gram(
-            &c, w + i * c.n, at + i * m, count[i], intercept, to + i * m * m, m,
-            begin + threadid() * (c.n + 1), place + threadid() * most, entry + threadid() * most)
-
-
-cdef void class_gram(
-    const Columns *c, const real *w, const int64_t *at, Py_ssize_t count, bint intercept, real *out,
-    Py_ssize_t m, int64_t *begin, int *place, real *entry,
-) noexcept nogil:
-    cdef Py_ssize_t i, j, row, total = 0, a, b, to
-    cdef real value
-    for row in range(c.n + 1):
-        begin[row] = 0
-    for j in range(intercept, count):
-        for i in range(c.starts[at[j]], c.starts[at[j] + 1]):
-            begin[c.rows[i]] += 1
-    for row in range(c.n + 1):  # the end of each row, which moves to its beginning
-        total += begin[row]
-        begin[row] = total
-    for j in range(count - 1, intercept - 1, -1):
-        for i in range(c.starts[at[j]], c.starts[at[j] + 1]):
-            to = begin[c.rows[i]] - 1
-            begin[c.rows[i]] = to
-            place[to], entry[to] = <int>j, c.x[i]
-    for row in range(c.n):
-        if intercept:
-            out[0] += w[row]
-        for i in range(begin[row], begin[row + 1]):
-            a, value = place[i], w[row] * entry[i]
-            if intercept:
-                out[a * m] += value
-            for j in range(begin[row], begin[row + 1]):
-                b = place[j]
-                if b > a:
-                    break
-                out[a * m + b] += value * entry[j]
-
-
-def subgradient(
-    cnp.ndarray gradient not None, cnp.ndarray theta not None, cnp.ndarray thresholds not None,
-    bint by_feature, cnp.ndarray out not None, int n_threads,
-):
-    """The subgradient of least norm of gradient·θ + Σ t |θ| into out; returns Σ t |θ|.
-
-    θ holds a number for each class and each of the thresholds t (width,), feature by feature or class by
-    class. All are float64.
-    """
-    cdef const double *g = doubles(gradient, "gradient")
-    cdef const double *v = doubles(theta, "theta")
-    cdef const double *t = doubles(thresholds, "thresholds")
-    cdef double *to = doubles(out, "out")
-    cdef Py_ssize_t width = thresholds.shape[0], i
-    # runs of one threshold side by side, or rows of them all
-    cdef Py_ssize_t run = theta.shape[0] // width if by_feature else 1
-    cdef double sums[PARTS]
-    cdef double total = 0.
-    for i in prange(PARTS, nogil=True, schedule="static", num_threads=n_threads,
-                    use_threads_if=n_threads > 1):
-        sums[i] = part_subgradient(
-            g, v, t, width, run, part_start(theta.shape[0] // run, PARTS, i),
-            part_start(theta.shape[0] // run, PARTS, i + 1), to)
-    for i in range(PARTS):
-        total += sums[i]
-    return total
-
-
-cdef double part_subgradient(
-    const double *g, const double *v, const double *t, Py_ssize_t width, Py_ssize_t run,
-    Py_ssize_t first, Py_ssize_t end, double *to
-) noexcept nogil:
-    """Runs first .. end."""
-    cdef double sum = 0., at
-    cdef Py_ssize_t r, i
-    for r in range(first, end):
-        at = t[r % width]
-        for i in range(r * run, (r + 1) * run):
-            sum += at * abs(v[i])
-            if v[i] > 0.:
-                to[i] = g[i] + at
-            elif v[i] < 0.:
-                to[i] = g[i] - at
-            else:
-                to[i] = g[i] - at if g[i] > at else g[i] + at if g[i] < -at else 0.
-    return sum
+        θ holds a number for each class and each of the thresholds t (width,), feature by feature or class
+        by class. All are float64.
+        """
+        cdef const double *g = doubles(gradient, "gradient")
+        cdef const double *v = doubles(theta, "theta")
+        cdef const double *t = doubles(thresholds, "thresholds")
+        cdef double *to = doubles(out, "out")
+        cdef Py_ssize_t width = thresholds.shape[0]
+        # runs of one threshold side by side, or rows of them all
+        cdef Py_ssize_t run = theta.shape[0] // width if by_feature else 1
+        cdef Py_ssize_t runs = theta.shape[0] // run
+        cdef double total
+        with nogil:
+            total = self.kernels.subgradient(g, v, t, width, run, runs, to, n_threads)
+        return total

@@ -1,63 +1,32 @@
 """What the machine can do at most: multiply-adds per second, bytes per second. For rooflines."""
 
-from cython.parallel cimport prange
+from cpython.pycapsule cimport PyCapsule_GetPointer
 cimport numpy as cnp
 
-from fastsoftmax._core.legacy_reals cimport reals
-from fastsoftmax._core.simd cimport VL, load, real, set1, sum_lanes, vreal
+from fastsoftmax._core.binding cimport Binding
+from fastsoftmax._core.machine_kernels cimport Table
+from fastsoftmax._core.simd cimport real
 
 cnp.import_array()
 
-cdef enum:
-    CHAINS = 12  # of multiply-adds that do not wait for each other: latency times issue rate, and some
 
+cdef class Kernels(Binding):
+    cdef const Table *kernels
 
-cdef double multiply_add(Py_ssize_t n) noexcept nogil:
-    cdef vreal sums[CHAINS]
-    cdef vreal a = set1(1e-9), b = set1(0.5), total = set1(0.)
-    cdef Py_ssize_t _i
-    cdef int c
-    for c in range(CHAINS):
-        sums[c] = set1(c)
-    for _i in range(n):
-        for c in range(CHAINS):
-            sums[c] = sums[c] * b + a
-    for c in range(CHAINS):
-        total = total + sums[c]
-    return sum_lanes(total)
+    def __cinit__(self, capsule, *_):
+        self.kernels = <const Table *>PyCapsule_GetPointer(capsule, "machine")
 
+    def multiply_adds(self, Py_ssize_t n, int n_threads):
+        """Do about n multiply-adds of single numbers per thread; return the flops done in all."""
+        cdef double flops
+        with nogil:
+            flops = self.kernels.multiply_adds(n, n_threads)
+        return flops
 
-cdef double read_part(const real *x, Py_ssize_t n) noexcept nogil:
-    cdef vreal sums[8]
-    cdef vreal total = set1(0.)
-    cdef Py_ssize_t i
-    cdef int c
-    for c in range(8):
-        sums[c] = set1(0.)
-    for i from 0 <= i <= n - 8 * VL by 8 * VL:
-        for c in range(8):
-            sums[c] = sums[c] + load(x + i + c * VL)
-    for c in range(8):
-        total = total + sums[c]
-    return sum_lanes(total)
-
-
-def multiply_adds(Py_ssize_t n, int n_threads):
-    """Do about n multiply-adds of single numbers per thread; return the flops done in all."""
-    cdef Py_ssize_t steps = n // (CHAINS * VL) + 1
-    cdef double sink = 0.
-    cdef int _t
-    for _t in prange(n_threads, nogil=True, num_threads=n_threads):
-        sink += multiply_add(steps)
-    return 2. * CHAINS * VL * steps * n_threads if sink == sink else 0.
-
-
-def read(cnp.ndarray x not None, int n_threads):
-    """Read the contiguous array x once; return the bytes read."""
-    cdef const real *start = reals(x, "x")
-    cdef Py_ssize_t n = x.size, part = n // n_threads // (8 * VL) * 8 * VL
-    cdef double sink = 0.
-    cdef int t
-    for t in prange(n_threads, nogil=True, num_threads=n_threads):
-        sink += read_part(start + t * part, part)
-    return sizeof(real) * part * n_threads if sink == sink else 0
+    def read(self, cnp.ndarray x not None, int n_threads):
+        """Read the contiguous array x once; return the bytes read."""
+        cdef const real *start = self.reals(x, "x")
+        cdef Py_ssize_t n = x.size, bytes_read
+        with nogil:
+            bytes_read = self.kernels.read(start, n, n_threads)
+        return bytes_read
