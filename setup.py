@@ -101,8 +101,9 @@ def openmp_flags(compiler):
 
 
 def extensions():
-    """Cythonize each .pyx once; then one extension per precision and level, each from a C file of
-    its own, since object files are named after their source and would be mixed otherwise."""
+    """Cythonize each .pyx once. A module that Python calls is one extension; one of kernels is one for
+    each precision and level, from a C file of its own, since object files are named after their source
+    and would be mixed otherwise."""
     sources = sorted(CORE.glob("*.pyx"))
     include = [str(CORE), numpy.get_include()]
     built = cythonize(
@@ -119,15 +120,10 @@ def extensions():
         },
         nthreads=0,
     )
-    macros = [
-        ("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION"),
-        ("CYTHON_INLINE", ""),  # else it overrides the kernels' own say on inlining (simd.h)
-    ]
-    stems = {s.stem for s in sources}
     for module in built:
         stem = module.name.rpartition(".")[2]
-        if stem in ("_cpu", "binding") or f"{stem}_kernels" in stems:  # it faces Python
-            module.define_macros = macros
+        if not stem.endswith("_kernels"):
+            module.define_macros = [("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")]
             module.extra_compile_args = ["-O2", "-g0"]
             yield module
             continue
@@ -138,9 +134,13 @@ def extensions():
                 yield Extension(
                     f"fastsoftmax._core.{level}_{precision}.{stem}",
                     [shutil.copy2(module.sources[0], folder)],
-                    include_dirs=include,
+                    include_dirs=[str(CORE)],  # not NumPy's: kernels see no Python object
                     depends=[str(CORE / "simd.h")],
-                    define_macros=[*macros, ("FS_DOUBLE", str(double))],
+                    define_macros=[
+                        ("FS_DOUBLE", str(double)),
+                        # else it overrides the kernels' own say on inlining (simd.h)
+                        ("CYTHON_INLINE", ""),
+                    ],
                     extra_compile_args=[*FLAGS, *march],
                 )
 

@@ -1,8 +1,10 @@
 """The compiled kernels, of the one build that suits this processor.
 
-Every kernel exists once for each precision and processor level that was built, as
-``fastsoftmax._core.<level>_<f32|f64>.<kernel>``. The level is chosen here, at import: the highest
-that the processor runs, or the one that the environment variable ``FASTSOFTMAX_ISA`` names.
+Every group of kernels exists once for each precision and processor level that was built, as
+``fastsoftmax._core.<level>_<f32|f64>.<group>_kernels``, which holds a table of C functions. The module
+``fastsoftmax._core.<group>``, compiled once, checks what Python passes and calls them. The level is
+chosen here, at import: the highest that the processor runs, or the one that the environment variable
+``FASTSOFTMAX_ISA`` names.
 """
 
 import os
@@ -48,22 +50,13 @@ def _choose() -> str:
     return wanted or runnable()[0]
 
 
-SPLIT = (
-    *("cholesky", "coordinate", "coupling", "cross_entropy", "elementwise", "low_rank", "machine"),
-    *("sampling", "softmax", "standardised", "vectors"),
-)
-
-
 def _load(precision: str, dtype: np.dtype) -> SimpleNamespace:
-    package = f"fastsoftmax._core.{level}_{precision}"
-
-    def module(name):
-        if name not in SPLIT:
-            return import_module(f"{package}.{name}")
+    def bound(name):
+        compiled = import_module(f"fastsoftmax._core.{level}_{precision}.{name}_kernels")
         binding = import_module(f"fastsoftmax._core.{name}")
-        return binding.Kernels(import_module(f"{package}.{name}_kernels").capsule, dtype.itemsize)
+        return binding.Kernels(compiled.capsule, dtype.itemsize)
 
-    return SimpleNamespace(**{name: module(name) for name in KERNELS})
+    return SimpleNamespace(**{name: bound(name) for name in KERNELS})
 
 
 level = _choose()
@@ -74,5 +67,5 @@ _by_dtype = {
 
 
 def kernels(dtype: np.dtype) -> SimpleNamespace:
-    """The kernel modules that compute in this dtype, float32 or float64."""
+    """The groups of kernels that compute in this dtype, float32 or float64."""
     return _by_dtype.get(dtype) or _by_dtype[np.dtype(dtype)]

@@ -10,19 +10,12 @@ docs/experiments/0008-accuracy-of-elementary-functions.md.
 """
 
 from fastsoftmax._core.logistic cimport sigmoid
+from fastsoftmax._core.network_kernels cimport IDENTITY, LEAKY_RELU, LOGISTIC, RELU, TANH
 from fastsoftmax._core.rowmath cimport FS_DOUBLE, exp
 from fastsoftmax._core.simd cimport (
     VL, absolute, divide, lane_index, load, maximum, real, select_eq, select_gt, set1, set1_lane,
     store, to_real, vreal, vreal_inlined,
 )
-
-cdef enum Activation:
-    IDENTITY
-    LOGISTIC
-    TANH
-    RELU
-    LEAKY_RELU
-
 
 cdef inline vreal_inlined tanh(vreal x) noexcept nogil:
     cdef vreal z = x * x, p, q, far, size = absolute(x)

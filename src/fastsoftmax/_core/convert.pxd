@@ -11,9 +11,11 @@ Measurements: docs/experiments/0003-x-as-stored.md.
 from libc.stdint cimport (
     int8_t, int16_t, int32_t, int64_t, uint8_t, uint16_t, uint32_t, uint64_t,
 )
-cimport numpy as cnp
 
-from fastsoftmax._core.arrays cimport bytes_of
+from fastsoftmax._core.arguments cimport (
+    BFLOAT16, BOOL, FLOAT16, FLOAT32, FLOAT64, INT8, INT16, INT32, INT64, KIND, UINT8, UINT16, UINT32,
+    UINT64, Cells,
+)
 from fastsoftmax._core.simd cimport (
     VL, VL_MOST, bfloat16, float16, load, load_stored, outlined, prefetch, real, set1, store,
     store_first, transpose, vreal,
@@ -23,20 +25,6 @@ cdef enum:
     LINE = 64
     UNROLLED = 4
     SIDE = 64  # rows transposed at a time where they, not the features, lie side by side
-    KIND = 256  # a type is KIND * NumPy's letter for its kind + bytes
-    BOOL = KIND * c"b" + 1
-    UINT8 = KIND * c"u" + 1
-    UINT16 = KIND * c"u" + 2
-    UINT32 = KIND * c"u" + 4
-    UINT64 = KIND * c"u" + 8
-    INT8 = KIND * c"i" + 1
-    INT16 = KIND * c"i" + 2
-    INT32 = KIND * c"i" + 4
-    INT64 = KIND * c"i" + 8
-    FLOAT16 = KIND * c"f" + 2
-    FLOAT32 = KIND * c"f" + 4
-    FLOAT64 = KIND * c"f" + 8
-    BFLOAT16 = KIND * c"V" + 2  # NumPy has no kind of its own for it
     REAL = KIND * c"f" + sizeof(real)
 
 ctypedef fused stored:
@@ -52,35 +40,6 @@ ctypedef fused stored:
     double
     float16
     bfloat16
-
-
-cdef struct Cells:
-    const char *x
-    int type
-    Py_ssize_t size  # bytes of a number
-    Py_ssize_t row_step, column_step  # in bytes
-
-
-cdef inline bint is_read(int type) noexcept nogil:
-    """Whether `convert` knows the type."""
-    return (
-        type == BOOL or type == UINT8 or type == UINT16 or type == UINT32 or type == UINT64
-        or type == INT8 or type == INT16 or type == INT32 or type == INT64
-        or type == FLOAT16 or type == BFLOAT16 or type == FLOAT32 or type == FLOAT64)
-
-
-cdef inline Cells cells_of(cnp.ndarray x):
-    """The numbers of an array (n, d)."""
-    cdef Cells s
-    s.x = <const char *>bytes_of(x)
-    s.size = cnp.PyArray_ITEMSIZE(x)
-    s.type = KIND * x.descr.kind + <int>s.size
-    if not is_read(s.type) or cnp.PyArray_ISBYTESWAPPED(x):
-        raise TypeError(f"x: expected numbers of up to 8 bytes, got {x.dtype.str}")
-    s.row_step, s.column_step = x.strides[0], x.strides[1]
-    if x.shape[1] == 1:
-        s.column_step = s.size  # NumPy leaves the stride of a single column arbitrary
-    return s
 
 
 cdef inline outlined convert_runs(

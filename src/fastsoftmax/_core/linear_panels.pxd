@@ -16,8 +16,9 @@ once where they are small, else anew for each block of rows.
 
 from cython.parallel cimport prange, threadid
 
+from fastsoftmax._core.arguments cimport Problem
 from fastsoftmax._core.linear_problem cimport (
-    ALIGNMENT, Problem, aligned, part_start, rounded_up, take_stored, tile_loss, tile_sums,
+    ALIGNMENT, aligned, part_start, rounded_up, take_stored, tile_loss, tile_sums,
 )
 from fastsoftmax._core.simd cimport (
     CLASS_BLOCK, VL, VL_MOST, add_to_doubles, load, load_first, prefetch, real, set1, store, store_first,

@@ -15,9 +15,10 @@ docs/experiments/0005-row-partitioned-scheme.md.
 
 from cython.parallel cimport prange, threadid
 
-from fastsoftmax._core.convert cimport REAL, Cells, read_rows
+from fastsoftmax._core.arguments cimport Cells, Problem
+from fastsoftmax._core.convert cimport REAL, read_rows
 from fastsoftmax._core.linear_problem cimport (
-    Problem, aligned, class_at, part_start, take_stored, tile_loss, tile_sums,
+    aligned, class_at, part_start, take_stored, tile_loss, tile_sums,
 )
 from fastsoftmax._core.simd cimport (
     VL, VL_MOST, add_to_doubles, load, load_first, real, set1, store, vreal,

@@ -1,10 +1,6 @@
 """What the schemes of `linear` share: the problem, and how rows, weights and tiles are laid out."""
 
-cimport numpy as cnp
-
-from fastsoftmax._core.arrays cimport bytes_of, ints, require_length, require_type
-from fastsoftmax._core.legacy_reals cimport reals
-from fastsoftmax._core.convert cimport Cells
+from fastsoftmax._core.arguments cimport Problem
 from fastsoftmax._core.simd cimport VL, load, prefetch, real, set1, store, vreal, vreal_inlined
 from fastsoftmax._core.softmax_tile cimport clear_unweighted, tile_gradient
 from fastsoftmax._core.tiles cimport ROWS
@@ -21,69 +17,6 @@ cdef struct TileRows:  # what targets and weights say of the rows of a tile, tho
     const real *weights
     int few_labels[ROWS]
     real few_weights[ROWS]
-
-
-cdef struct Problem:
-    Cells cells  # X as it is stored
-    const real *x  # the same where it is of `real`, else NULL
-    Py_ssize_t n, d, k  # rows, features, logits a row
-    Py_ssize_t row_step, column_step  # of x, in elements
-    bint in_place  # whether the tiles read rows where they lie: of a type they take, side by side
-    const real *w  # (k, d), or NULL
-    const real *b  # or NULL
-    real *stored  # logits in tiles (n/ROWS, k, ROWS), read instead of W or written; or NULL
-    const real *change  # of those that are read, which are moved by `step` times that first; or NULL
-    double step
-    bint logistic  # whether each logit has a logistic function of its own, rather than all one softmax
-    const int *labels  # or NULL
-    const real *targets  # (n, k), or NULL
-    const unsigned char *indicators  # (n, k): for each logit 0, 1 or missing; or NULL
-    Py_ssize_t target_step  # elements from row to row
-    int eliminated  # the class that is not multiplied and trades places with the last in tiles; or -1
-    const real *weights  # or NULL: all one
-    double scale
-
-
-cdef inline int set_targets(Problem *p, targets) except -1:
-    """int32 labels (n,), `real` probabilities (n, k), uint8 indicators (n, k) or None; rows contiguous.
-
-    One logit is the log-odds of label 1, indicators make several of them logistic too: 0 and 1, or 2 for
-    a missing one, which counts as if the logit were not there.
-    """
-    cdef cnp.ndarray array
-    p.labels = NULL
-    p.targets = NULL
-    p.indicators = NULL
-    p.eliminated = -1
-    p.target_step = 0
-    p.logistic = p.k == 1
-    if targets is None:
-        return 0
-    array = targets
-    if array.shape[0] < p.n:
-        raise ValueError(f"targets: expected {p.n} rows, got {array.shape[0]}")
-    if array.ndim == 1:
-        p.labels = ints(array, "targets")
-        return 0
-    p.target_step = array.strides[0] // array.itemsize
-    if array.shape[1] != p.k or (p.k > 1 and array.strides[1] != array.itemsize):
-        raise ValueError(f"targets: expected {p.k} numbers side by side in each row")
-    if array.itemsize == 1:
-        require_type(array, "targets", c"u", 1)
-        p.indicators = <const unsigned char *>bytes_of(array)
-        p.logistic = True
-    else:
-        require_type(array, "targets", c"f", sizeof(real))
-        p.targets = <const real *>bytes_of(array)
-    return 0
-
-
-cdef inline int set_weights(Problem *p, weights) except -1:
-    """`real` weights (n,), or None where all are 1."""
-    p.weights = reals(weights, "weights")
-    if weights is not None:
-        require_length(weights, "weights", p.n)
-    return 0
 
 
 cdef inline Py_ssize_t aligned(Py_ssize_t size) noexcept nogil:

@@ -10,10 +10,9 @@ sums being added up over the lanes at once. One row alone takes CLASS_BLOCK unit
 chains of multiply-adds as hide their latency.
 """
 
-from fastsoftmax._core.activations cimport (
-    IDENTITY, LEAKY_RELU, LOGISTIC, RELU, TANH, activate, times_derivative,
-)
+from fastsoftmax._core.activations cimport activate, times_derivative
 from fastsoftmax._core.linear_problem cimport part_start, rounded_up
+from fastsoftmax._core.network_kernels cimport IDENTITY, LEAKY_RELU, LOGISTIC, RELU, TANH
 from fastsoftmax._core.simd cimport (
     CLASS_BLOCK, ROW_BLOCK, VL, VL_MOST, in_register, inlined, load, outlined, real, set1, store,
     sum_each, vreal,

@@ -7,6 +7,9 @@ deltas of 0, whatever its outputs.
 from libc.math cimport INFINITY
 
 from fastsoftmax._core.logistic cimport binary_loss
+from fastsoftmax._core.network_kernels cimport (
+    ABSOLUTE, ARGMAX, BINARY, CROSS_ENTROPY, SQUARED, SQUARES, THRESHOLD, Targets,
+)
 from fastsoftmax._core.rows cimport FEW
 from fastsoftmax._core.simd cimport (
     VL, VL_MOST, absolute, lane_index, load, load_labels, max_all, maximum, plus_where_equal, real,
@@ -17,29 +20,6 @@ from fastsoftmax._core.softmax_tile cimport (
 )
 from fastsoftmax._core.squares cimport load_upto
 from fastsoftmax._core.tiles cimport ROWS
-
-cdef enum Loss:
-    CROSS_ENTROPY  # of the softmax of z
-    BINARY  # cross-entropy of the logistic function of each z
-    SQUARED  # half the squares
-    ABSOLUTE
-
-cdef enum Measure:  # what is counted beside the loss
-    NOTHING
-    ARGMAX  # rows whose largest output is that of the largest target
-    THRESHOLD  # rows whose outputs lie on the right side of a threshold, targets of 1/2
-    SQUARES  # squared errors of each output
-
-
-cdef struct Targets:
-    int loss
-    int measure
-    double threshold
-    Py_ssize_t k  # outputs
-    const int *labels  # or NULL
-    const real *given  # (N, k), where there are no labels
-    const real *weights  # or NULL: all one
-
 
 cdef struct Totals:  # of a chunk of rows
     double loss  # of one step

@@ -5,33 +5,14 @@ hardware then follows. (A function that does nothing but prefetch has to be inli
 without effects and drops the call.) Measurements: docs/experiments/0014-network-steps.md.
 """
 
-cimport numpy as cnp
-
-from fastsoftmax._core.convert cimport Cells, cells_of, convert
+from fastsoftmax._core.convert cimport convert
+from fastsoftmax._core.network_kernels cimport Inputs
 from fastsoftmax._core.simd cimport prefetch, real
 
 cdef enum:
     AHEAD = 2  # rows
     LINE = 64
     FETCHED = 64 * LINE  # of a row, at most
-
-
-cdef struct Inputs:
-    Cells x
-    Py_ssize_t n, d
-    real factor
-    const Py_ssize_t *order  # of the rows, or NULL: as they stand
-    Py_ssize_t count  # rows in that order
-
-
-cdef inline Inputs inputs_of(cnp.ndarray x, double factor):
-    cdef Inputs s
-    s.x = cells_of(x)
-    s.n, s.d = x.shape[0], x.shape[1]
-    s.factor = <real>factor
-    s.order = NULL
-    s.count = s.n
-    return s
 
 
 cdef inline Py_ssize_t row_number(const Inputs *s, Py_ssize_t position) noexcept nogil:
@@ -42,12 +23,13 @@ cdef inline void read_row(const Inputs *s, Py_ssize_t position, real *out) noexc
     """The row at that position, times the factor."""
     cdef const char *x = s.x.x + row_number(s, position) * s.x.row_step
     cdef const char *later
+    cdef real factor = <real>s.factor
     cdef Py_ssize_t j
     if position + AHEAD < s.count and s.x.column_step <= LINE:
         later = s.x.x + row_number(s, position + AHEAD) * s.x.row_step
         for j from 0 <= j < min(s.d * s.x.column_step, FETCHED) by LINE:
             prefetch(later + j)
     convert(s.x.type, x, 0, s.x.column_step, 1, s.d, out, s.d, s.d)
-    if s.factor != 1.:
+    if factor != 1.:
         for j in range(s.d):
-            out[j] = out[j] * s.factor
+            out[j] = out[j] * factor

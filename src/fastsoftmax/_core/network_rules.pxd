@@ -9,36 +9,14 @@ RMSprop: Tieleman & Hinton (2012); Adam: Kingma & Ba (arXiv 1412.6980), in the o
 (arXiv 1711.05101).
 """
 
+from fastsoftmax._core.network_kernels cimport (
+    ADAGRAD, ADAM, ADAMW, MOMENTUM, NESTEROV, RMSPROP, SGD, STORE, Rule,
+)
 from fastsoftmax._core.simd cimport (
     VL, add_to_doubles, divide, inlined, lane_index, load, real, select_gt, set1, square_root, store,
     to_real, vreal, vreal_inlined,
 )
 from libc.math cimport pow, sqrt
-
-cdef enum Kind:
-    STORE  # the gradient, and leave the weights
-    SGD
-    MOMENTUM
-    NESTEROV
-    ADAGRAD
-    RMSPROP
-    ADAM
-    ADAMW
-
-
-cdef struct Rule:
-    int kind
-    double rate
-    double beta_1  # of the mean of gradients: momentum
-    double beta_2  # of the mean of their squares
-    double epsilon
-    double alpha  # of the penalty
-    # for a step:
-    double scale  # 1 / weight of the batch
-    double share  # its rows / its weight
-    double step_rate
-    double shrink  # what is left of a coefficient before the step
-
 
 cdef inline void begin_step(Rule *r, Py_ssize_t rows, double weight, double t) noexcept nogil:
     """Step t, from 1 on, over so many rows of so much weight."""

@@ -1,7 +1,8 @@
 """Forward, for `linear_partitions`: logits of a tile of rows, by the scheme of the plan."""
 
-from fastsoftmax._core.convert cimport REAL, Cells, read_rows
-from fastsoftmax._core.linear_problem cimport Problem, aligned, class_at, part_start, rounded_up
+from fastsoftmax._core.arguments cimport Cells, Problem
+from fastsoftmax._core.convert cimport REAL, read_rows
+from fastsoftmax._core.linear_problem cimport aligned, class_at, part_start, rounded_up
 from fastsoftmax._core.simd cimport VL, VL_MOST, real, set1, store, sum_each, vreal
 from fastsoftmax._core.squares cimport load_square, store_square
 from fastsoftmax._core.stored_tiles cimport stored_dots

@@ -1,6 +1,7 @@
 """Sizes and memory of `linear_partitions`, which explains them."""
 
-from fastsoftmax._core.linear_problem cimport ALIGNMENT, Problem, aligned, part_start, rounded_up
+from fastsoftmax._core.arguments cimport Problem
+from fastsoftmax._core.linear_problem cimport ALIGNMENT, aligned, part_start, rounded_up
 from fastsoftmax._core.simd cimport CLASS_BLOCK, VL, real, vreal
 from fastsoftmax._core.tiles cimport SUMMED_ROWS, ROWS, dot_rows
 

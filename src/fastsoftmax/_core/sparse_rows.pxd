@@ -1,10 +1,8 @@
 """A sparse matrix and the sums that its kernels share: of a row's non-zeros and of a column's."""
 
 from libc.stdint cimport int64_t
-cimport numpy as cnp
 
-from fastsoftmax._core.arrays cimport elements, ints, longs
-from fastsoftmax._core.legacy_reals cimport reals
+from fastsoftmax._core.arguments cimport Sparse
 from fastsoftmax._core.gather cimport gather
 from fastsoftmax._core.linear_problem cimport part_start, rounded_up
 from fastsoftmax._core.simd cimport (
@@ -17,32 +15,6 @@ cdef enum:
     AHEAD = 8  # non-zeros whose rows of the table are fetched early
     SEGMENT = 512  # non-zeros of a column summed before the sum goes to float64
     ROW_BLOCK_BYTES = 64 * 1024 * 1024  # of A - Y, or of another table with a row for each of X
-
-
-cdef struct Sparse:  # by rows, or by columns
-    const real *values
-    const void *at  # index of each non-zero
-    const void *starts  # where each row begins, and the end; both int64 or int32
-    bint wide
-
-
-cdef inline Sparse sparse_of(cnp.ndarray values, cnp.ndarray at, cnp.ndarray starts):
-    cdef Sparse x
-    x.values = reals(values, "values")
-    x.at = elements(at, "at", c"i", starts.itemsize)
-    x.starts = elements(starts, "starts", c"i", starts.itemsize)
-    x.wide = starts.itemsize == 8
-    return x
-
-
-cdef inline Sparse columns_of(cnp.ndarray values, cnp.ndarray rows, cnp.ndarray starts):
-    """The same by columns: row numbers are int32, and starts int64."""
-    cdef Sparse x
-    x.values = reals(values, "values")
-    x.at = ints(rows, "rows")
-    x.starts = longs(starts, "starts")
-    x.wide = True
-    return x
 
 
 cdef inline Py_ssize_t start_of(const Sparse *x, Py_ssize_t i) noexcept nogil:

@@ -7,8 +7,8 @@ docs/experiments/0006-transposed-weights-or-rows.md.
 
 from libc.string cimport memcpy
 
+from fastsoftmax._core.arguments cimport Problem
 from fastsoftmax._core.convert cimport fetch_rows, read_rows
-from fastsoftmax._core.linear_problem cimport Problem
 from fastsoftmax._core.simd cimport VL, VL_MOST, real, set1, store, transpose, vreal
 from fastsoftmax._core.squares cimport load_square
 from fastsoftmax._core.tiles cimport MOST, ROWS, Ahead, nothing, product

@@ -9,8 +9,9 @@ bits.
 Measurements: docs/experiments/0006-transposed-weights-or-rows.md.
 """
 
+from fastsoftmax._core.arguments cimport Problem
 from fastsoftmax._core.convert cimport read_rows
-from fastsoftmax._core.linear_problem cimport Problem, part_start, rounded_up
+from fastsoftmax._core.linear_problem cimport part_start, rounded_up
 from fastsoftmax._core.simd cimport (
     CLASS_BLOCK, VL, VL_MOST, load, real, set1, store, transpose, vreal,
 )
