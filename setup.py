@@ -1,4 +1,4 @@
-"""Build: every kernel once for each precision and processor level, from one C file.
+"""Build: what Python calls once, kernels once for each precision and processor level.
 
 Environment:
     FASTSOFTMAX_BUILD_ISA     levels to build, e.g. "v3" or "v2,v4"; "native" for this machine only
@@ -101,9 +101,9 @@ def openmp_flags(compiler):
 
 
 def extensions():
-    """Cythonize each .pyx once. A module that Python calls is one extension; one of kernels is one for
-    each precision and level, from a C file of its own, since object files are named after their source
-    and would be mixed otherwise."""
+    """Cythonize each .pyx once. A module that Python calls is one extension. One of kernels is one
+    for each precision and level, from a C file of its own, since object files are named after
+    their source and would be mixed otherwise."""
     sources = sorted(CORE.glob("*.pyx"))
     include = [str(CORE), numpy.get_include()]
     built = cythonize(

@@ -1,10 +1,10 @@
 """The compiled kernels, of the one build that suits this processor.
 
 Every group of kernels exists once for each precision and processor level that was built, as
-``fastsoftmax._core.<level>_<f32|f64>.<group>_kernels``, which holds a table of C functions. The module
-``fastsoftmax._core.<group>``, compiled once, checks what Python passes and calls them. The level is
-chosen here, at import: the highest that the processor runs, or the one that the environment variable
-``FASTSOFTMAX_ISA`` names.
+``fastsoftmax._core.<level>_<f32|f64>.<group>_kernels``, which holds a table of C functions. The
+module ``fastsoftmax._core.<group>``, compiled once, checks what Python passes and calls them. The
+level is chosen here, at import: the highest that the processor runs, or the one that the
+environment variable ``FASTSOFTMAX_ISA`` names.
 """
 
 import os

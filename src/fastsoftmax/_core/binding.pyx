@@ -78,10 +78,11 @@ cdef class Binding:
         return x
 
     cdef int set_targets(self, Problem *p, targets) except -1:
-        """int32 labels (n,), `real` probabilities (n, k), uint8 indicators (n, k) or None; rows contiguous.
+        """int32 labels (n,), `real` probabilities (n, k), uint8 indicators (n, k) or None; rows
+        contiguous.
 
-        One logit is the log-odds of label 1, indicators make several of them logistic too: 0 and 1, or 2
-        for a missing one, which counts as if the logit were not there.
+        One logit is the log-odds of label 1, indicators make several of them logistic too: 0 and 1, or
+        2 for a missing one, which counts as if the logit were not there.
         """
         cdef cnp.ndarray array
         p.labels = NULL

@@ -25,8 +25,8 @@ cdef class Kernels(Binding):
         """Factor those of matrices (m, size, size) whose `failed` (m,), int32, is set, and clear it.
 
         The upper triangle is overwritten by that of diag(scales) M diag(scales) = Uᵀ U, the diagonal of
-        which is taken for 1 + jitter; the lower triangle keeps M. Where a pivot is not positive `failed`
-        stays. Contiguous, `real`; jitters (m,) float64.
+        which is taken for 1 + jitter; the lower triangle keeps M. Where a pivot is not positive
+        `failed` stays. Contiguous, `real`; jitters (m,) float64.
         """
         cdef Py_ssize_t m = matrices.shape[0], size = matrices.shape[1]
         cdef real *a = self.reals(matrices, "matrices")
@@ -42,8 +42,8 @@ cdef class Kernels(Binding):
     ):
         """out = S z, Uᵀ U z = S right, S = diag(scales), for right (m, k, size), m <= 4, all float64.
 
-        The upper triangles U of classes k, `real`, lie in factors (k, size, size); with step 0 one serves
-        all. Scales (k, size) or (1, size).
+        The upper triangles U of classes k, `real`, lie in factors (k, size, size); with step 0 one
+        serves all. Scales (k, size) or (1, size).
         """
         cdef Py_ssize_t m = right.shape[0], k = right.shape[1], size = right.shape[2]
         cdef Py_ssize_t scale_step = size if scales.shape[0] > 1 else 0

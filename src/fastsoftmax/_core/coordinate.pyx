@@ -63,9 +63,10 @@ cdef class Kernels(Binding):
     ):
         """change (k, m) from zeros, for X by columns and weights (k, n).
 
-        columns (k, m), int64, of each class the first of counts (k,): the first place is the intercept's,
-        if there is one. means and diagonals (k, m) are those of `moments`, the ridges (k, m), which the
-        diagonals contain, penalise the change: float64. scratch is (n_threads, n), `real`.
+        columns (k, m), int64, of each class the first of counts (k,): the first place is the
+        intercept's, if there is one. means and diagonals (k, m) are those of `moments`, the ridges (k,
+        m), which the diagonals contain, penalise the change: float64. scratch is (n_threads, n),
+        `real`.
         """
         cdef Columns c = self.of_classes(x, rows, starts, weights, columns, counts)
         cdef const double *mean = doubles(means, "means")
@@ -105,8 +106,8 @@ cdef class Kernels(Binding):
     ):
         """Σ w u uᵀ over the rows u of each class's columns, 1 for the intercept's: out (k, m, m), of 0.
 
-        The lower triangle; the rest as for `by_columns`. A row has few of a class's columns, and pairs of
-        these are all that is added. Scratch: begins (n_threads, n + 1), int64; places, int32, and
+        The lower triangle; the rest as for `by_columns`. A row has few of a class's columns, and pairs
+        of these are all that is added. Scratch: begins (n_threads, n + 1), int64; places, int32, and
         entries, `real`, (n_threads, most that a class's columns hold).
         """
         cdef Columns c = self.of_classes(x, rows, starts, weights, columns, counts)
@@ -124,8 +125,8 @@ cdef class Kernels(Binding):
     ):
         """The subgradient of least norm of gradient·θ + Σ t |θ| into out; returns Σ t |θ|.
 
-        θ holds a number for each class and each of the thresholds t (width,), feature by feature or class
-        by class. All are float64.
+        θ holds a number for each class and each of the thresholds t (width,), feature by feature or
+        class by class. All are float64.
         """
         cdef const double *g = doubles(gradient, "gradient")
         cdef const double *v = doubles(theta, "theta")

@@ -30,8 +30,8 @@ cdef struct Table:
         int n_threads,
     ) noexcept nogil
     void (*grams)(
-        const Columns *c, Py_ssize_t k, Py_ssize_t m, bint intercept, real *to, int64_t *begin, int *place,
-        real *entry, Py_ssize_t most, int n_threads,
+        const Columns *c, Py_ssize_t k, Py_ssize_t m, bint intercept, real *to, int64_t *begin,
+        int *place, real *entry, Py_ssize_t most, int n_threads,
     ) noexcept nogil
     double (*subgradient)(
         const double *g, const double *v, const double *t, Py_ssize_t width, Py_ssize_t run,

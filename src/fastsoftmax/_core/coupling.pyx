@@ -25,12 +25,12 @@ cdef class Kernels(Binding):
     ):
         """As many rows and pairs of classes as `rows` (m,), int32, m even, has room for, by importance.
 
-        The pair of classes k > l, number k(k - 1)/2 + l, of row i is drawn by e_i p_ik p_il (r_k + r_l), e
-        being the emphasis (n,), float64, probabilities p in tiles, which come from logits if there are
-        any, r the resistances (K,), `real`. Rows are written pair after pair, in their order; counts
-        (K(K - 1)/2,), int64, says how many of each, all 0 where there is nothing to draw by. Factors (m,),
-        `real`, are the roots of weights, total of what is drawn by / (m squares_i (r_k + r_l)), and
-        totals (K(K - 1)/2,), float64, their sums.
+        The pair of classes k > l, number k(k - 1)/2 + l, of row i is drawn by e_i p_ik p_il (r_k +
+        r_l), e being the emphasis (n,), float64, probabilities p in tiles, which come from logits if
+        there are any, r the resistances (K,), `real`. Rows are written pair after pair, in their order;
+        counts (K(K - 1)/2,), int64, says how many of each, all 0 where there is nothing to draw by.
+        Factors (m,), `real`, are the roots of weights, total of what is drawn by / (m squares_i (r_k +
+        r_l)), and totals (K(K - 1)/2,), float64, their sums.
         """
         cdef Draws s
         s.probabilities = self.reals(probabilities, "probabilities")
@@ -55,9 +55,9 @@ cdef class Kernels(Binding):
     ):
         """The lower triangle of the Hessian of K classes, out (K size, K size), from Grams of pairs.
 
-        These are (K(K - 1)/2, size, size); to the block of class k shares[k] times `shared`, (size, size),
-        and diag(ridge) are added, and to that of classes k and l common[k] common[l] times `shared`.
-        Grams, shared and out `real`, shares and common (K,) and ridge (size,) float64.
+        These are (K(K - 1)/2, size, size); to the block of class k shares[k] times `shared`, (size,
+        size), and diag(ridge) are added, and to that of classes k and l common[k] common[l] times
+        `shared`. Grams, shared and out `real`, shares and common (K,) and ridge (size,) float64.
         """
         cdef const real *g = self.reals(grams, "grams")
         cdef const real *s = self.reals(shared, "shared")

@@ -22,6 +22,6 @@ cdef struct Table:
     Py_ssize_t (*sample_bytes)(const Draws *s, int n_threads) noexcept nogil
     void (*sample_pairs)(const Draws *s, uint64_t seed, char *memory, int n_threads) noexcept nogil
     void (*assemble)(
-        const real *g, const real *shared, const double *share, const double *z, const double *r, real *to,
-        Py_ssize_t k, Py_ssize_t size, int n_threads,
+        const real *g, const real *shared, const double *share, const double *z, const double *r,
+        real *to, Py_ssize_t k, Py_ssize_t size, int n_threads,
     ) noexcept nogil

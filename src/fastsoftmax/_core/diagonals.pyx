@@ -25,12 +25,12 @@ cdef class Kernels(Binding):
     ):
         """Means m and inverses 1 / (s / n + ridge) of each feature and class, (d, k) float32.
 
-        X comes in blocks of rows, of up to `sparse.rows_of_a_block` (n) each: (rows, columns, v), columns
-        as for `sparse.value_and_grad`, v an iterator of tiles (any, k, ROWS) of consecutive rows, all of
-        whole tiles but for the end of the last. `share` of s is that of the unweighted rows times c: no
-        feature is without curvature for a class because the rows that have it are sure at present. To
-        c / n, for this, are added `missing_of` (c / n), (k,), float64. The sums, with n times that, go
-        into masses (k,), float64.
+        X comes in blocks of rows, of up to `sparse.rows_of_a_block` (n) each: (rows, columns, v),
+        columns as for `sparse.value_and_grad`, v an iterator of tiles (any, k, ROWS) of consecutive
+        rows, all of whole tiles but for the end of the last. `share` of s is that of the unweighted
+        rows times c: no feature is without curvature for a class because the rows that have it are sure
+        at present. To c / n, for this, are added `missing_of` (c / n), (k,), float64. The sums, with n
+        times that, go into masses (k,), float64.
         """
         cdef Py_ssize_t start = 0, rows, tiles, filled
         cdef const real *v
@@ -67,7 +67,8 @@ cdef class Kernels(Binding):
         self, cnp.ndarray means not None, cnp.ndarray inverses not None, masses, bint project,
         cnp.ndarray right not None, cnp.ndarray out not None, workspace, int n_threads,
     ):
-        """out = M⁻¹ right: weights (d, k), then intercepts (k,) if there are masses (k,), float64: c / n.
+        """out = M⁻¹ right: weights (d, k), then intercepts (k,) if there are masses (k,), float64: c /
+        n.
 
         With `project` the mean over the classes is projected out. All else is `real`: called on the
         kernels of float32.

@@ -23,12 +23,13 @@ cdef class Kernels(Binding):
         targets not None, weights, double alpha, Py_ssize_t n, cnp.ndarray out not None,
         cnp.ndarray sums not None, cnp.ndarray class_sums not None, workspace, int n_threads,
     ):
-        """weight * alpha (a - y) of each row into out, laid out as stored and change; may be the latter.
+        """weight * alpha (a - y) of each row into out, laid out as stored and change; may be the
+        latter.
 
         The change is that plus a shift (k,), the same in all rows. Into sums (4,): the weighted sum of
         losses, a bound on that of divergences, the sum of squares of what is in out, and the least zeta
-        before it was clipped, or 0; into class_sums (2, k) the sums over the rows of what is in out, and
-        of its magnitudes. Targets are as `set_targets` takes them; weights (n,) or None.
+        before it was clipped, or 0; into class_sums (2, k) the sums over the rows of what is in out,
+        and of its magnitudes. Targets are as `set_targets` takes them; weights (n,) or None.
         """
         cdef Problem p = self.stored_problem(stored, targets, weights, n)
         cdef const real *e = self.reals(change, "change")

@@ -36,12 +36,14 @@ cdef class Kernels(Binding):
         cnp.ndarray scales not None, double scale, shared, cnp.ndarray shares not None,
         cnp.ndarray ridge not None, cnp.ndarray out not None, workspace, int n_threads,
     ):
-        """scale * sum over some rows i of factor_i^2 u_i u_iᵀ + share * shared + diag(ridge), m times over.
+        """scale * sum over some rows i of factor_i^2 u_i u_iᵀ + share * shared + diag(ridge), m times
+        over.
 
         u = (x - centre) * scales, and the last scale itself where there is one more of them than
-        features: a column of ones. X is of any type that `convert` knows and of any strides, rows, int32,
-        and factors hold counts (m,) of each matrix from starts (m,) on, int64, the vectors `real`, shares
-        (m,) and ridge float64; shared (size, size) or None and out (m, size, size) `real`, contiguous.
+        features: a column of ones. X is of any type that `convert` knows and of any strides, rows,
+        int32, and factors hold counts (m,) of each matrix from starts (m,) on, int64, the vectors
+        `real`, shares (m,) and ridge float64; shared (size, size) or None and out (m, size, size)
+        `real`, contiguous.
         """
         cdef Samples s = self.samples(x, rows, factors, starts, counts)
         cdef Py_ssize_t size = scales.shape[0]

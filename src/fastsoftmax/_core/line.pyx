@@ -26,7 +26,8 @@ cdef class Kernels(Binding):
         Py_ssize_t n, double scale, Py_ssize_t every, cnp.ndarray out not None, workspace,
         int n_threads,
     ):
-        """scale * (phi, phi', phi'') of the weighted sum of losses at stored + t * change, into out (3,).
+        """scale * (phi, phi', phi'') of the weighted sum of losses at stored + t * change, into out
+        (3,).
 
         Of every so manieth tile alone. Targets are as `set_targets` takes them; weights (n,) or None.
         """
@@ -109,10 +110,10 @@ cdef class Kernels(Binding):
     ):
         """weight * (diag(p) - p pᵀ) d of each row into out, laid out as p and d; 0 for the rows past n.
 
-        d is the logits' change, p their softmax: the Hessian of the losses times a direction is Xᵀ of it.
-        Changes are taken relative to that of the most probable class: where that has p near 1, the mean
-        of d is near its own, and their difference would have few digits. Of logistic functions it is
-        weight * p (1 - p) d.
+        d is the logits' change, p their softmax: the Hessian of the losses times a direction is Xᵀ of
+        it. Changes are taken relative to that of the most probable class: where that has p near 1, the
+        mean of d is near its own, and their difference would have few digits. Of logistic functions it
+        is weight * p (1 - p) d.
         """
         cdef const real *p = self.reals(probabilities, "probabilities")
         cdef const real *d = self.reals(change, "change")

@@ -48,8 +48,8 @@ cdef class Kernels(Binding):
         weights (n,) or None are `real` and C-contiguous, targets as `set_targets` takes them; without
         them `stored` holds Z, and what comes is scale * Zᵀ X and scale times its column sums. grad_w
         (k, d) is float64 or, to save memory, `real`, or None, and then grad_b (k,), float64, has no
-        meaning either; grad_x (n, d) is `real` or None. workspace(size) returns an array of so many bytes
-        at least. Beyond the dtypes and the number of rows nothing is checked.
+        meaning either; grad_x (n, d) is `real` or None. workspace(size) returns an array of so many
+        bytes at least. Beyond the dtypes and the number of rows nothing is checked.
         """
         cdef Problem p = self.problem(x, grad_b.shape[0], w, b, targets, weights, scale)
         p.stored = self.reals(stored, "stored")
@@ -97,7 +97,8 @@ cdef class Kernels(Binding):
         self, cnp.ndarray x not None, cnp.ndarray w not None, b, cnp.ndarray out not None,
         workspace, int n_threads,
     ):
-        """X Wᵀ + b into out (n / tile_rows(), k, tile_rows()), rounded up: a class's logits side by side.
+        """X Wᵀ + b into out (n / tile_rows(), k, tile_rows()), rounded up: a class's logits side by
+        side.
 
         Half a pass. The rows that the last tile lacks get some number.
         """

@@ -30,8 +30,8 @@ cdef class Kernels(Binding):
 
         The rows of basis (rank, wide), across (d, deep) and means (k, wide) are padded with zeros to
         multiples of `padding()`. B_k is as `cholesky.factor` left it in factors (k, rank, rank) and its
-        scales (k, rank), float64, or one for all: (1, rank, rank), scales (k, rank) or (1, rank). All is
-        contiguous, and `real` where nothing else is said.
+        scales (k, rank), float64, or one for all: (1, rank, rank), scales (k, rank) or (1, rank). All
+        is contiguous, and `real` where nothing else is said.
         """
         cdef Blocks b
         b.k, b.size, b.d, b.rank = right.shape[0], right.shape[1], across.shape[0], basis.shape[0]
@@ -49,11 +49,12 @@ cdef class Kernels(Binding):
             self.kernels.solve(&b, given, to, bytes_of(memory), n_threads)
 
     def orthonormal(self, cnp.ndarray gram not None, cnp.ndarray rows not None, double negligible):
-        """Coefficients that make vectors orthonormal, from their Gram matrix (m, m); how many rows they are.
+        """Coefficients that make vectors orthonormal, from their Gram matrix (m, m); how many rows they
+        are.
 
-        Row i of rows (m, 2*m), contiguous, holds the coefficients c and c G of what the i-th vector that
-        is not negligible beyond those before it adds to them: the square of that is more than such a
-        share of the vector's own. Gram-Schmidt.
+        Row i of rows (m, 2*m), contiguous, holds the coefficients c and c G of what the i-th vector
+        that is not negligible beyond those before it adds to them: the square of that is more than such
+        a share of the vector's own. Gram-Schmidt.
         """
         cdef Py_ssize_t m = gram.shape[0], found
         cdef const real *g = self.reals(gram, "gram")
@@ -69,8 +70,8 @@ cdef class Kernels(Binding):
     ):
         """out (k, rank, rank) = own_k (G_k - g_k g_kᵀ / w_k) + shared_k covariance + ridge.
 
-        G_k, g_k and w_k are the parts of grams (k, rank + 1, rank + 1); without `decoupled` g_k is taken
-        for 0. All contiguous and `real`.
+        G_k, g_k and w_k are the parts of grams (k, rank + 1, rank + 1); without `decoupled` g_k is
+        taken for 0. All contiguous and `real`.
         """
         cdef Py_ssize_t k = grams.shape[0], rank = out.shape[1]
         cdef const real *g = self.reals(grams, "grams")

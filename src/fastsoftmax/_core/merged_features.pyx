@@ -36,7 +36,8 @@ cdef class Kernels(Binding):
         cnp.ndarray counts not None, cnp.ndarray lengths not None, cnp.ndarray lone not None,
         int n_threads,
     ):
-        """Non-zeros of each row when merged, int64 (n,), and whether it has features of its own, bool."""
+        """Non-zeros of each row when merged, int64 (n,), and whether it has features of its own,
+        bool."""
         cdef Sparse x = self.sparse(values, at, starts)
         cdef const int *count_of = ints(counts, "counts")
         cdef int64_t *length = longs(lengths, "lengths")
@@ -51,7 +52,8 @@ cdef class Kernels(Binding):
         cnp.ndarray shares not None, cnp.ndarray peaks not None, cnp.ndarray to_values not None,
         cnp.ndarray to_at not None, cnp.ndarray to_starts not None, int n_threads,
     ):
-        """X with merged features, into to_values, `real`, to_at, int32, as to_starts (n + 1,), int64, says.
+        """X with merged features, into to_values, `real`, to_at, int32, as to_starts (n + 1,), int64,
+        says.
 
         own (n,), int32, is the new feature of a row that has features of its own, behind the others.
         owners (d,), int32, of shared features are given, those of others are written, with their shares

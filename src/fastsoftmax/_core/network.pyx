@@ -69,12 +69,12 @@ cdef class Kernels(Binding):
     ):
         """One step for each `batch` rows of x in that order; the number of steps that were done.
 
-        Fewer than there are mean that the loss of the next was not finite; the weights are those before.
-        totals: over the steps, rows times the mean loss, rows times half the squares of the coefficients
-        by the weight of the batch; weight of the hits.
-        squares (outputs,): squared errors. Contiguous arrays: labels int32 or given targets `real`,
-        sample_weight `real`, order intp, blocks of weights and state `real`, totals float64. `sums` is
-        wanted where a batch has more rows than `slice_rows()`. Shapes are not checked.
+        Fewer than there are mean that the loss of the next was not finite; the weights are those
+        before. totals: over the steps, rows times the mean loss, rows times half the squares of the
+        coefficients by the weight of the batch; weight of the hits. squares (outputs,): squared errors.
+        Contiguous arrays: labels int32 or given targets `real`, sample_weight `real`, order intp,
+        blocks of weights and state `real`, totals float64. `sums` is wanted where a batch has more rows
+        than `slice_rows()`. Shapes are not checked.
         """
         cdef cnp.ndarray all_sizes = np.array(sizes, np.intp)
         cdef cnp.ndarray kinds = np.array(activations, np.intc)

@@ -85,7 +85,8 @@ cdef struct Table:
     Py_ssize_t (*epoch_bytes)(const Shape *shape, Py_ssize_t batch) noexcept nogil
     Py_ssize_t (*epoch)(
         const Shape *shape, const Inputs *inputs, const Targets *t, Rule *rule, const State *state,
-        Py_ssize_t batch, double steps_before, double *total, double *errors, char *memory, int n_threads,
+        Py_ssize_t batch, double steps_before, double *total, double *errors, char *memory,
+        int n_threads,
     ) noexcept nogil
     Py_ssize_t (*outputs_bytes)(const Shape *shape, int n_threads) noexcept nogil
     void (*outputs)(

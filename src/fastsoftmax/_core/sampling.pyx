@@ -22,13 +22,15 @@ cdef class Kernels(Binding):
         unsigned long long seed, cnp.ndarray rows not None, cnp.ndarray factors not None,
         cnp.ndarray counts not None, cnp.ndarray totals not None, int n_threads,
     ):
-        """For each class, about `wanted` rows drawn by importance, v from `variances` times an emphasis.
+        """For each class, about `wanted` rows drawn by importance, v from `variances` times an
+        emphasis.
 
-        Row i is kept with probability q = min(1, c e_i v_i), c such that these sum to `wanted`, and gets
-        the factor sqrt(v_i / q): the sum over the rows kept of factor^2 x xᵀ is that of v x xᵀ on average.
-        The emphasis is of whole tiles, or None; the rows that the last tile lacks must have a v of 0.
-        rows (k, most) int32 and factors (k, most) hold the counts (k,) of each class, int64, in the order
-        of the rows; totals (k,), float64, the sums of v. What is drawn depends on seed, class and row.
+        Row i is kept with probability q = min(1, c e_i v_i), c such that these sum to `wanted`, and
+        gets the factor sqrt(v_i / q): the sum over the rows kept of factor^2 x xᵀ is that of v x xᵀ on
+        average. The emphasis is of whole tiles, or None; the rows that the last tile lacks must have a
+        v of 0. rows (k, most) int32 and factors (k, most) hold the counts (k,) of each class, int64, in
+        the order of the rows; totals (k,), float64, the sums of v. What is drawn depends on seed, class
+        and row.
         """
         cdef const real *v = self.reals(variances, "variances")
         cdef const real *e = self.reals(emphasis, "emphasis")

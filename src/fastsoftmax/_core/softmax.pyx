@@ -36,7 +36,8 @@ cdef class Kernels(Binding):
     def logsumexp(
         self, cnp.ndarray x not None, cnp.ndarray out not None, double factor, workspace, int n_threads
     ):
-        """log(sum(exp(factor * x))) over the middle axis of x (outer, K, inner), into out, one a row."""
+        """log(sum(exp(factor * x))) over the middle axis of x (outer, K, inner), into out, one a
+        row."""
         cdef Rows a = self.rows(x, "x")
         cdef real *to = self.reals(out, "out")
         cdef cnp.ndarray memory = workspace(self.kernels.logsumexp_bytes(&a, n_threads))

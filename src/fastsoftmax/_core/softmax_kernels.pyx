@@ -138,7 +138,8 @@ cdef void tile(
 
 
 cdef Py_ssize_t buffer_of(const Rows *x, Py_ssize_t longest) noexcept nogil:
-    """Elements of a thread's buffer, for rows that are taken in parts of so many where they are longer."""
+    """Elements of a thread's buffer, for rows that are taken in parts of so many where they are
+    longer."""
     return min(buffer_size(x), longest) if go_along(x) else buffer_size(x)
 
 

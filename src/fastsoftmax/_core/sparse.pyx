@@ -30,8 +30,9 @@ cdef class Kernels(Binding):
     ):
         """X W + b into out (n / ROWS, k, ROWS), rounded up, as `linear.store_logits` lays them out.
 
-        X (n, d) is given by rows: values, `real`, column indices `at` and starts (n + 1,), both int32 or
-        both int64. W (d, k) and b (k,) or None are `real`; all are contiguous. Shapes are not checked.
+        X (n, d) is given by rows: values, `real`, column indices `at` and starts (n + 1,), both int32
+        or both int64. W (d, k) and b (k,) or None are `real`; all are contiguous. Shapes are not
+        checked.
         """
         cdef Sparse x = self.sparse(values, at, starts)
         cdef const real *weights = self.reals(w, "w")
@@ -64,8 +65,8 @@ cdef class Kernels(Binding):
     ):
         """scale * the weighted sum of losses; its gradients by W and b, with ridge * theta.
 
-        X as for `store_logits`, and by columns: for each block of rows its values, row numbers within it,
-        int32, and starts (d + 1,), int64. Logits are X W + b, or what `stored` holds, tiles as
+        X as for `store_logits`, and by columns: for each block of rows its values, row numbers within
+        it, int32, and starts (d + 1,), int64. Logits are X W + b, or what `stored` holds, tiles as
         `store_logits` writes them, and W is then None. Targets are as `set_targets` takes them, weights
         (n,) or None; without targets `stored` is taken for A - Y itself. grad_w (d, k), float64 or
         float32, is overwritten, or added to where that is said, or None; without theta, (d, k) float64,

@@ -40,7 +40,8 @@ cdef class Kernels(Binding):
         self, cnp.ndarray theta not None, cnp.ndarray scales not None, cnp.ndarray shift not None,
         double intercept_scale, cnp.ndarray w not None, cnp.ndarray b, int n_threads,
     ):
-        """W (K, D) and b (K,) or None, `real`, of theta (K, D) or (K, D + 1), float64 whatever `real` is.
+        """W (K, D) and b (K,) or None, `real`, of theta (K, D) or (K, D + 1), float64 whatever `real`
+        is.
 
         So are scales and shift. All is contiguous.
         """
@@ -59,8 +60,9 @@ cdef class Kernels(Binding):
         double ridge, cnp.ndarray scales not None, cnp.ndarray shift not None, double intercept_scale,
         cnp.ndarray constant not None, cnp.ndarray out not None, int n_threads,
     ):
-        """That of loss and ridge with respect to theta into out, like theta, from those of the loss with
-        respect to W and b, float64; 0 for features that are `constant`, (D,) bool. And the ridge."""
+        """That of loss and ridge with respect to theta into out, like theta, from those of the loss
+        with respect to W and b, float64; 0 for features that are `constant`, (D,) bool. And the
+        ridge."""
         cdef Coordinates c = self.coordinates(theta, scales, shift, intercept_scale)
         cdef const real *at = self.reals(theta, "theta")
         cdef const real *from_w = self.reals(by_w, "by_w")

@@ -13,7 +13,6 @@ cdef struct Coordinates:
     double intercept_scale
 
 
-
 cdef struct Table:
     void (*model)(
         const double *at, Py_ssize_t rows, Py_ssize_t size, const double *scale, const double *centre,

@@ -10,7 +10,6 @@ cdef inline Py_ssize_t blocks_of(Py_ssize_t n) noexcept nogil:
     return (n + BLOCK - 1) // BLOCK
 
 
-
 cdef struct Table:
     double (*dot)(
         const real *x, const real *y, Py_ssize_t n, double *parts, int n_threads
