@@ -100,14 +100,19 @@ def openmp_flags(compiler):
     return flags
 
 
+def module_name(source):
+    """The dotted name of a file below src."""
+    return ".".join(source.with_suffix("").parts[1:])
+
+
 def extensions():
     """Cythonize each .pyx once. A module that Python calls is one extension. One of kernels is one
     for each precision and level, from a C file of its own, since object files are named after
     their source and would be mixed otherwise."""
-    sources = sorted(CORE.glob("*.pyx"))
-    include = [str(CORE), numpy.get_include()]
+    sources = sorted(CORE.rglob("*.pyx"))
+    include = [str(CORE / "simd"), numpy.get_include()]
     built = cythonize(
-        [Extension(f"fastsoftmax._core.{s.stem}", [str(s)], include_dirs=include) for s in sources],
+        [Extension(module_name(s), [str(s)], include_dirs=include) for s in sources],
         build_dir="build/cython",
         include_path=["src"],
         compiler_directives={
@@ -124,7 +129,7 @@ def extensions():
         stem = module.name.rpartition(".")[2]
         if not stem.endswith("_kernels"):
             module.define_macros = [("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")]
-            module.extra_compile_args = ["-O2", "-g0"]
+            module.extra_compile_args = ["-O1", "-g0"]  # checks of arguments: nothing is hot
             yield module
             continue
         for level, march in levels().items():
@@ -134,8 +139,8 @@ def extensions():
                 yield Extension(
                     f"fastsoftmax._core.{level}_{precision}.{stem}",
                     [shutil.copy2(module.sources[0], folder)],
-                    include_dirs=[str(CORE)],  # not NumPy's: kernels see no Python object
-                    depends=[str(CORE / "simd.h")],
+                    include_dirs=[str(CORE / "simd")],  # not NumPy's: kernels see no Python object
+                    depends=[str(CORE / "simd/simd.h")],
                     define_macros=[
                         ("FS_DOUBLE", str(double)),
                         # else it overrides the kernels' own say on inlining (simd.h)

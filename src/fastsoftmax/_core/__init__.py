@@ -2,8 +2,8 @@
 
 Every group of kernels exists once for each precision and processor level that was built, as
 ``fastsoftmax._core.<level>_<f32|f64>.<group>_kernels``, which holds a table of C functions. The
-module ``fastsoftmax._core.<group>``, compiled once, checks what Python passes and calls them. The
-level is chosen here, at import: the highest that the processor runs, or the one that the
+module ``fastsoftmax._core.<folder>.<group>``, compiled once, checks what Python passes and calls
+them. The level is chosen here, at import: the highest that the processor runs, or the one that the
 environment variable ``FASTSOFTMAX_ISA`` names.
 """
 
@@ -25,11 +25,15 @@ with _openmp.spinning_briefly():
 spins_long = openmp_library in _before and not _openmp.set_by_user()
 
 LEVELS = ("native", "v4", "v3", "v2", "plain")  # the best first
-KERNELS = (
-    *("cholesky", "coordinate", "coupling", "cross_entropy", "diagonals", "dual", "elementwise"),
-    *("gram", "line", "linear", "low_rank", "machine", "merged_features", "network", "sampling"),
-    *("softmax", "sparse", "standardised", "vectors"),
-)
+KERNELS = {
+    "simd": ("machine",),
+    "loss": ("softmax", "cross_entropy", "elementwise"),
+    "linear": ("linear",),
+    "sparse": ("sparse", "diagonals", "merged_features"),
+    "hessian": ("gram", "sampling", "coupling", "cholesky", "low_rank"),
+    "solver": ("line", "dual", "vectors", "standardised", "coordinate"),
+    "network": ("network",),
+}
 
 
 def waiting() -> str:
@@ -70,12 +74,14 @@ def _choose() -> str:
 
 
 def _load(precision: str, dtype: np.dtype) -> SimpleNamespace:
-    def bound(name):
-        compiled = import_module(f"fastsoftmax._core.{level}_{precision}.{name}_kernels")
-        binding = import_module(f"fastsoftmax._core.{name}")
+    def bound(folder, group):
+        compiled = import_module(f"fastsoftmax._core.{level}_{precision}.{group}_kernels")
+        binding = import_module(f"fastsoftmax._core.{folder}.{group}")
         return binding.Kernels(compiled.capsule, dtype.itemsize)
 
-    return SimpleNamespace(**{name: bound(name) for name in KERNELS})
+    return SimpleNamespace(
+        **{group: bound(folder, group) for folder, groups in KERNELS.items() for group in groups}
+    )
 
 
 level = _choose()

@@ -1,7 +1,7 @@
 """What the two sides of a kernel say to each other: plain structures, filled where Python calls
 (`binding.pyx`) and read by the kernels. Nothing here depends on a precision or a processor level."""
 
-from fastsoftmax._core.simd cimport real
+from fastsoftmax._core.simd.simd cimport real
 
 cdef enum:
     KIND = 256  # a type is KIND * NumPy's letter for its kind + bytes

@@ -4,7 +4,7 @@ one object of it for each precision."""
 cimport numpy as cnp
 
 from fastsoftmax._core.arguments cimport Cells, Problem, Rows, Sparse
-from fastsoftmax._core.simd cimport real
+from fastsoftmax._core.simd.simd cimport real
 
 
 cdef class Binding:

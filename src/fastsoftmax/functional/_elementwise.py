@@ -9,7 +9,7 @@ from fastsoftmax._validation import numbers as check
 from fastsoftmax.functional._layout import distinct, prepared, rounded, threads_for
 from fastsoftmax.functional._weights import scaled, times_power_of_two
 
-_SIGMOID, _LOG_SIGMOID = 2, 3  # of _core/elementwise.pyx
+_SIGMOID, _LOG_SIGMOID = 2, 3  # of _core/loss/elementwise_kernels.pyx
 
 
 def _applied(function: int, x: ArrayLike, out: NDArray | None, n_threads: int | None) -> NDArray:
