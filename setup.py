@@ -163,6 +163,8 @@ class BuildExt(build_ext):
         for extension in self.extensions:
             extension.extra_compile_args += compile_flags
             extension.extra_link_args += link_flags
+            if self.inplace:  # folders of the levels, which no source lies in
+                Path(self.get_ext_fullpath(extension.name)).parent.mkdir(exist_ok=True)
         super().build_extensions()
 
 

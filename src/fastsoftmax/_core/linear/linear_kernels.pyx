@@ -73,7 +73,6 @@ cdef Plan plan_gradient(Problem *p, bint narrow, bint wants_x, int n_threads) no
     """The scheme, with fewer threads where their scratch would be too large."""
     cdef Plan s
     s.partitions = plan_partitions(p, False)
-    s.panels = plan_panels(p)
     s.by_partitions = by_partitions(p, &s.partitions, wants_x) and not narrow
     s.n_threads = n_threads
     if s.by_partitions:
@@ -84,6 +83,7 @@ cdef Plan plan_gradient(Problem *p, bint narrow, bint wants_x, int n_threads) no
             s.n_threads -= 1
         s.bytes = partitions_bytes(p, &s.partitions, s.n_threads)
     else:
+        s.panels = plan_panels(p)
         while s.n_threads > 1 and panels_bytes(p, &s.panels, s.n_threads) > SCRATCH_BYTES:
             s.n_threads -= 1
         s.bytes = panels_bytes(p, &s.panels, s.n_threads)
@@ -169,13 +169,13 @@ cdef Plan plan_store(Problem *p, const int *label, int n_threads) noexcept nogil
     cdef Plan s
     p.labels = label
     s.partitions = plan_partitions(p, False)
-    s.panels = plan_panels(p)
     s.n_threads = n_threads
     s.by_partitions = by_partitions(p, &s.partitions, False)
     if s.by_partitions:
         s.partitions.n_partitions = 0  # no totals
         s.bytes = partitions_bytes(p, &s.partitions, n_threads)
     else:
+        s.panels = plan_panels(p)
         s.bytes = panels_bytes(p, &s.panels, n_threads)
     return s
 
