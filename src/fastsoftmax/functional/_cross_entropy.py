@@ -12,7 +12,7 @@ from fastsoftmax.functional._weights import scaled, times_power_of_two
 
 
 class _Target(NamedTuple):
-    """Targets t = c (own y + base) of every row, as `_core/cross_entropy.pyx` has them.
+    """Targets t = c (own y + base) of every row, as in `_core/loss/cross_entropy_kernels.pyx`.
 
     Weights and targets are divided by powers of two where the dtype could not hold them.
     """
@@ -286,7 +286,7 @@ def nll_loss(
     layout = Layout.of(log_p.shape, axis)
     check.not_empty(layout.split, "log_probabilities")
     rows, k = int(np.prod(layout.kept, dtype=int)), layout.split[1]
-    target = np.asarray(target)
+    target = check.as_array(target, "target", "class indices")
     if target.shape == (*layout.kept, 1):
         target = target.reshape(layout.kept)
     check.same_shape(target, layout.kept, "target", "log_probabilities without its classes")
