@@ -19,8 +19,8 @@ from fastsoftmax._engine.linalg import (
     low_rank_blocks,
     orthonormal_rows,
 )
+from fastsoftmax._engine.line_search import LineRules, line_at
 from fastsoftmax._engine.line_search import line as lines
-from fastsoftmax._engine.line_search import line_at
 from fastsoftmax._engine.objective import Objective
 
 FLOATS = (np.float32, np.float64)
@@ -210,10 +210,11 @@ def test_blocks_do_not_depend_on_threads(low):
     assert len(solved) == 1
 
 
-def test_a_subsample_of_all_rows_is_the_line(monkeypatch):
+def test_a_subsample_of_all_rows_is_the_line():
     o = objective()
     theta, direction = np.random.default_rng(2).normal(size=(2, o.size)) / 9
-    line, stored = lines.FusedLine(o, theta), lines.StoredLine(o, theta)
+    line = lines.FusedLine(o, theta, LineRules())
+    stored = lines.StoredLine(o, theta, LineRules())
     line.set_direction(direction)
     stored.set_direction(direction)
     assert line.reach() == pytest.approx(stored.reach(), rel=1e-12)
@@ -221,7 +222,7 @@ def test_a_subsample_of_all_rows_is_the_line(monkeypatch):
     for t in (0.0, 0.5, 2.0):
         np.testing.assert_allclose(subsample.evaluate(t), stored.evaluate(t), rtol=1e-10)
         np.testing.assert_allclose(line.evaluate(t)[:2], stored.evaluate(t)[:2], rtol=1e-10)
-    monkeypatch.setattr(lines, "SUBSAMPLE_ROWS", 50)
+    line = lines.FusedLine(o, theta, LineRules(subsample_rows=50))
     line.set_direction(direction)
     slope = float(line.gradient @ direction)
     subsample = line.subsample()

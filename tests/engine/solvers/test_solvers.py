@@ -7,13 +7,14 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from support.optimum import gap_bound, read_arff, sum_objective
+from support.tuned import Tuned
 from threadpoolctl import threadpool_limits
 
 from fastsoftmax import SoftmaxRegression
 from fastsoftmax._engine.curvature import curvature_of
 from fastsoftmax._engine.data import DenseData
 from fastsoftmax._engine.linalg import ClassFactors
-from fastsoftmax._engine.line_search import line_at
+from fastsoftmax._engine.line_search import LineRules, line_at
 from fastsoftmax._engine.objective import Objective
 from fastsoftmax._engine.solvers import SOLVERS, Options
 from fastsoftmax.datasets import load_digits, load_mnist
@@ -124,12 +125,11 @@ def test_without_room_for_logits(solver, n_classes):
     assert values[1] == pytest.approx(values[0], rel=1e-9)
 
 
-def test_a_line_with_a_subsample_goes_where_it_is_evaluated(monkeypatch):
+def test_a_line_with_a_subsample_goes_where_it_is_evaluated():
     """Each evaluation is a step: back, forth and to where it began."""
-    monkeypatch.setattr("fastsoftmax._engine.line_search.line.SUBSAMPLE_ROWS", 64)
     objective = problem()
     theta, direction = np.random.default_rng(0).normal(size=(2, objective.size))
-    line, stored = line_at(objective, theta), line_at(objective, theta)
+    line, stored = (line_at(objective, theta, LineRules(subsample_rows=64)) for _ in range(2))
     begin = line.value, line.gradient
     for one in (line, stored):
         one.set_direction(direction)
@@ -153,10 +153,9 @@ def test_a_line_with_a_subsample_goes_where_it_is_evaluated(monkeypatch):
     np.testing.assert_allclose(line.gradient, begin[1], atol=1e-12)
 
 
-def test_an_unreliable_subsample_is_not_used_again(monkeypatch):
-    monkeypatch.setattr("fastsoftmax._engine.line_search.line.SUBSAMPLE_ROWS", 64)
+def test_an_unreliable_subsample_is_not_used_again():
     objective = problem()
-    line = line_at(objective, objective.start())
+    line = line_at(objective, objective.start(), LineRules(subsample_rows=64))
     direction = -line.gradient
     line.set_direction(direction)
     assert line.subsample() is not None
@@ -167,11 +166,11 @@ def test_an_unreliable_subsample_is_not_used_again(monkeypatch):
 
 @pytest.mark.parametrize("rows", [32, 64, 128])
 @pytest.mark.parametrize("C", [0.1, 1e4])
-def test_same_optimum_with_and_without_a_subsample(monkeypatch, rows, C):
+def test_same_optimum_with_and_without_a_subsample(rows, C):
     X, y = blobs(4, n=900)
     best = SoftmaxRegression(solver="preconditioned-lbfgs", C=C, tol=1e-10).fit(X, y)
-    monkeypatch.setattr("fastsoftmax._engine.line_search.line.SUBSAMPLE_ROWS", rows)
-    model = SoftmaxRegression(solver="preconditioned-lbfgs", C=C, tol=1e-10).fit(X, y)
+    model = Tuned(solver="preconditioned-lbfgs", C=C, tol=1e-10)
+    model.tuned(line=LineRules(subsample_rows=rows)).fit(X, y)
     assert model.converged_ and model.objective_ == pytest.approx(best.objective_, rel=1e-9)
 
 
@@ -191,13 +190,12 @@ def uneven(seed):
 
 
 @pytest.mark.parametrize("seed", [617, 680, 1387, 1417, 1680, 2340, 2859])
-def test_rows_that_lead_far_astray(monkeypatch, seed):
+def test_rows_that_lead_far_astray(seed):
     """Fits that ended where they began, when a step that some rows had proposed was not undone."""
     X, y, weights, C, rows = uneven(seed)
-    model = SoftmaxRegression(solver="preconditioned-lbfgs", C=C, tol=1e-7)
+    model = Tuned(solver="preconditioned-lbfgs", C=C, tol=1e-7)
     best = model.fit(X, y, sample_weight=weights).objective_
-    monkeypatch.setattr("fastsoftmax._engine.line_search.line.SUBSAMPLE_ROWS", rows)
-    model.fit(X, y, sample_weight=weights)
+    model.tuned(line=LineRules(subsample_rows=rows)).fit(X, y, sample_weight=weights)
     assert model.converged_ and model.objective_ == pytest.approx(best, rel=5e-6)
 
 

@@ -20,7 +20,7 @@ SHARED = 0.02  # of the unweighted Gram in that of a class: no direction is with
 ENOUGH = 2048  # rows, unless the features are more
 MATRICES = 0.4  # of the memory budget
 NEAR = 0.6  # of a ridge, by which another may differ and go with the same factors
-TINY = float(np.finfo(float).tiny)
+TINY = float(np.finfo(float).tiny)  # keeps 0 / 0 from being NaN
 PAIRS = 30  # of L-BFGS that go with blocks of dense X
 GOLDEN = 0.6180339887498949  # multiples of it, less whole numbers, are spread evenly
 
@@ -51,7 +51,7 @@ class ClassGrams:
     """The blocks of an objective's Hessian, as full Gram matrices."""
 
     memory = PAIRS
-    interval, lasts = 3, 0
+    interval = 3
     joint = False
     diagonal = 0.01  # of the variances, in the unweighted Gram of some rows
 

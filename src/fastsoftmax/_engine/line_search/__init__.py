@@ -2,5 +2,6 @@
 
 from fastsoftmax._engine.line_search.line import Line
 from fastsoftmax._engine.line_search.lines import line_at
+from fastsoftmax._engine.line_search.rules import LineRules, ShrinkingRules
 
-__all__ = ["Line", "line_at"]
+__all__ = ["Line", "LineRules", "ShrinkingRules", "line_at"]

@@ -22,6 +22,7 @@ from fastsoftmax._engine.line_search.phi import (
     Trial,
     parabola,
 )
+from fastsoftmax._engine.line_search.rules import LineRules
 from fastsoftmax._engine.line_search.shrinking import ActiveRows, Shrinking, Tangent
 from fastsoftmax._engine.objective.objective import Objective, Part
 from fastsoftmax._engine.objective.rows import Rows
@@ -72,11 +73,6 @@ class Line(Protocol):
     def variances(self) -> Variances: ...
 
 
-SUBSAMPLE_ROWS = 2048  # rows of the subsample, which is searched first if there are twice as many
-UNRELIABLE = 0.3  # of the slope that is left where it is 0 on the subsample: that is not used again
-FEW_FEATURES = 128  # features, up to which φ of all stored logits is expensive beside a pass
-
-
 class StoredLine:
     """On stored logits: half a pass for a direction, none to evaluate φ, half a pass for a step.
 
@@ -89,10 +85,10 @@ class StoredLine:
     _current_step = 0.0  # the step at which θ and logits are, from where the direction was set
     _probabilities: StoredLogits | None = None
 
-    def __init__(self, objective: Objective, theta: NDArray) -> None:
-        self._objective = objective
+    def __init__(self, objective: Objective, theta: NDArray, rules: LineRules) -> None:
+        self._objective, self._rules = objective, rules
         self._all_rows = Part(objective, objective.rows)
-        self._shrinking = Shrinking(objective, theta)
+        self._shrinking = Shrinking(objective, theta, rules.shrinking)
         self.theta = theta.copy()
         self._from_theta()
 
@@ -180,9 +176,10 @@ class StoredLine:
     def subsample(self) -> Path | None:
         """φ of a subsample, where there are many rows."""
         logits = self._part.logits
-        every = logits.n // SUBSAMPLE_ROWS
+        every = logits.n // self._rules.subsample_rows
         few = every < 2 or self._part is not self._all_rows
-        if few or self._objective.data.shape[1] > FEW_FEATURES or self._subsample_is_unreliable:
+        many_features = self._objective.data.shape[1] > self._rules.few_features
+        if few or many_features or self._subsample_is_unreliable:
             return None
         self.evaluation_is_free, self._before = (
             False,
@@ -198,7 +195,7 @@ class StoredLine:
         self._take_step(t)
         slope, (value, steepest) = dot(self.gradient, self._direction), self._before
         self._subsample_is_unreliable = not (
-            self.value <= value and abs(slope) <= UNRELIABLE * abs(steepest)
+            self.value <= value and abs(slope) <= self._rules.unreliable * abs(steepest)
         )
         return Trial(self.value, slope, np.nan)
 
@@ -277,8 +274,8 @@ class FusedLine:
     way_back = None
     SAMPLE = 0.125  # of the memory budget, for the logits to draw rows from, twice
 
-    def __init__(self, objective: Objective, theta: NDArray) -> None:
-        self._objective = objective
+    def __init__(self, objective: Objective, theta: NDArray, rules: LineRules) -> None:
+        self._objective, self._rules = objective, rules
         self.theta = theta
         self.verify_logits()
 
@@ -295,7 +292,7 @@ class FusedLine:
         self._direction = direction
         self._seen: tuple[float, NDArray, float, NDArray] | None = None
         o = self._objective
-        step = max(1, o.data.shape[0] // SUBSAMPLE_ROWS)
+        step = max(1, o.data.shape[0] // self._rules.subsample_rows)
         weights = None if o.weights is None else np.ascontiguousarray(o.weights[::step])
         part = Part(
             o, Rows(o.data.every(step), np.ascontiguousarray(o.targets[::step]), weights, o.penalty)

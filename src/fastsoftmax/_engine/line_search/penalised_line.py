@@ -1,22 +1,11 @@
 """A line on stored logits, with an L1 penalty along it."""
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.data import StoredLogits
 from fastsoftmax._engine.line_search.line import StoredLine
 from fastsoftmax._engine.line_search.phi import Trial
-
-
-class TwoSided(NamedTuple):
-    """φ(t) = F(θ + t·direction), its derivatives to both sides; that of φ' without the L1 part."""
-
-    value: float
-    left: float
-    right: float
-    curvature: float
 
 
 class PenalisedLine(StoredLine):
@@ -45,18 +34,15 @@ class PenalisedLine(StoredLine):
         self._still = self._penalty - float(np.sum(thresholds * np.abs(v)))
         super().set_direction(direction)
 
-    def evaluate_both_sides(self, t: float) -> TwoSided:
-        """φ at t, where it may have a kink."""
+    def evaluate(self, t: float) -> Trial:
+        """φ at t; of its slopes to both sides, where it has a kink, the one between that is nearest
+        to 0."""
         smooth, (v, d, thresholds) = super().evaluate(t), self._along
         w = v + t * d
         value = smooth.value + self._still + float(np.sum(thresholds * np.abs(w)))
         slope = smooth.slope + float(np.sum(thresholds * np.sign(w) * d))
         jump = float(np.sum(np.where(w == 0, thresholds * np.abs(d), 0.0)))
-        return TwoSided(value, slope - jump, slope + jump, smooth.curvature)
-
-    def evaluate(self, t: float) -> Trial:
-        trial = self.evaluate_both_sides(t)
-        return Trial(trial.value, trial.right, trial.curvature)
+        return Trial(value, slope - float(np.clip(slope, -jump, jump)), smooth.curvature)
 
     def scratch(self) -> StoredLogits:
         """Of the logits' size, until the next `set_direction`."""

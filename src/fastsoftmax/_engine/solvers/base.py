@@ -9,8 +9,9 @@ from typing import NamedTuple
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.curvature import HESSIAN_PARAMETERS, curvature_of
-from fastsoftmax._engine.line_search import Line, line_at
+from fastsoftmax._engine.line_search import Line, LineRules, line_at
 from fastsoftmax._engine.objective import Objective, has_minimiser, separates
+from fastsoftmax._engine.solvers.block_preconditioner import RebuildSchedule
 from fastsoftmax._engine.solvers.certificate import Certificate
 
 
@@ -82,7 +83,7 @@ class State:
 
 
 LATELY = 4  # iterations, at least, that tell how F goes on
-EPSILON = 1e-16
+EPSILON = 1e-16  # half of float64's last place: a smaller share of F does not show
 BEYOND = 0.1  # of the tolerance: a bound by rounding alone, above which float64 proves nothing
 VANISHING = -0.5  # relative change of a probability by Newton's step: below it, it goes on to 0
 SEPARATED = 1e-5  # of the null loss: an unpenalised loss this low may go on to 0
@@ -128,6 +129,8 @@ class Options:
     max_iter: int
     seed: int = 0
     report: Report = lambda state: None
+    line: LineRules = field(default_factory=LineRules)
+    rebuilds: RebuildSchedule = field(default_factory=RebuildSchedule)
 
 
 @dataclass
@@ -192,7 +195,8 @@ class Run:
         if not self.objective.uses_float32:
             return None
         self.objective.to_float64()
-        precise = line_at(self.objective, self.objective.parameters.project(line.theta))
+        theta = self.objective.parameters.project(line.theta)
+        precise = line_at(self.objective, theta, self.options.line)
         off, history = precise.value - line.value, self.result.history
         if math.isfinite(off):
             history[:] = [past._replace(objective=past.objective + off) for past in history]

@@ -11,7 +11,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.curvature.hessian import curvature_of, hessian, of_shifts, probabilities
-from fastsoftmax._engine.data import DenseBlocks, DenseData, RowSample, SparseBlocks, SparseData
+from fastsoftmax._engine.data import (
+    Batch,
+    DenseBlocks,
+    DenseData,
+    Point,
+    RowSample,
+    SparseBlocks,
+    SparseData,
+)
 from fastsoftmax._engine.linalg import ClassFactors, WeightedColumns, descend_by_grams
 from fastsoftmax._engine.line_search.penalised_line import PenalisedLine
 from fastsoftmax._engine.objective.objective import Objective
@@ -212,9 +220,8 @@ class ColumnModel:
         W = np.zeros((self._width, len(table))).T
         W[at] = table[self._of_weights]
         self._data.store_logits(W, table[:, 0] if s.intercept else None, line.scratch())
-        _, grads = self._data.value_and_grad(
-            None, None, None, None, 1 / o.data.shape[0], stored=line.curve(line.scratch())
-        )
+        curved = Point(logits=line.curve(line.scratch()))
+        _, grads = self._data.value_and_grad(curved, Batch(scale=1 / o.data.shape[0]))
         o.n_passes += self._share
         out = np.zeros(table.shape)
         out[self._of_weights] = grads.W[at]

@@ -16,7 +16,7 @@ from fastsoftmax._engine.objective import Objective
 STEPS = 50  # at most
 ENOUGH = 1e-3  # of the model's value: what a step may still gain at the end
 LEAST_CHANGE = -0.5  # relative, of a far row's probability by a step, at the end
-ROUNDING = 1e-14
+ROUNDING = 1e-14  # of the model's value, summed in float64: some dozens of its last place
 
 
 def far_start(objective: Objective, theta: NDArray) -> NDArray:

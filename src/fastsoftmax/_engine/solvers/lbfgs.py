@@ -75,7 +75,7 @@ def descend(
     the inverse Hessian that L-BFGS believes in.
     """
     objective, options = run.objective, run.options
-    line = line_at(objective, run.result.theta)
+    line = line_at(objective, run.result.theta, options.line)
     pairs = History(objective, objective.vectors(2 * memory) // 2)
     t: float | None = None
     fresh = True  # whether the logits come straight from θ

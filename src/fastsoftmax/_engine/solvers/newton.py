@@ -25,7 +25,7 @@ def minimize_newton(objective: Objective, theta: NDArray, options: Options) -> R
     """Newton's method: few iterations, each of up to (K + 1) D passes."""
     objective.to_float64()
     run = Run(objective, theta, options)
-    return descend(run, line_at(objective, far_start(objective, theta)))
+    return descend(run, line_at(objective, far_start(objective, theta), options.line))
 
 
 def descend(run: Run, line: Line) -> Result:

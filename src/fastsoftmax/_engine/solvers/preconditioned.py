@@ -38,7 +38,7 @@ def minimize_preconditioned(
     """
     objective.to_float32()
     theta = far_start(objective, theta)
-    preconditioner = BlockPreconditioner(objective, options.seed)
+    preconditioner = BlockPreconditioner(objective, options.seed, options.rebuilds)
     run, exact = Run(objective, theta, options), lacks(objective, "hessian") is None
     handover = handover or Handover()
 

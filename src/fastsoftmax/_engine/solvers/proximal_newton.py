@@ -16,10 +16,13 @@ next is damped.
 Variants compared: docs/experiments/0033-proximal-newton.md.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.line_search import line_at
+from fastsoftmax._engine.line_search.bracket import search
 from fastsoftmax._engine.line_search.penalised_line import PenalisedLine
 from fastsoftmax._engine.objective import Objective
 from fastsoftmax._engine.solvers.base import Options, Result, Run, register
@@ -29,29 +32,41 @@ from fastsoftmax._engine.solvers.class_models import ColumnModel, GramModel, Sol
 FORCING = 0.1  # of the residual on the face, in M⁻¹'s norm, that may be left
 PRODUCTS = 100  # with the Hessian, in an iteration
 FACES = 6  # of which it ends on the last
-ENOUGH = 0.5  # |φ'| at the end of a step, as a share of |φ'(0)|
 FLAT = 1e-8  # of M's curvature: along what is flatter F falls until a weight becomes 0
 BEYOND = 1 + 1e-9  # times the way there
 CROSSINGS = 0.2  # of these weights, that may change sign
-TRIALS = 30
-NEGLIGIBLE = 1e-20  # of F, which is no reason to go farther
 CHANGE = 30.0  # of any logit by the step that is evaluated first, at most
-SHORT = 0.25  # a step less than this part of what the model proposes damps the next model,
-FIRST_DAMPING = 1e-3  # beginning with this,
-HARDER = 10.0  # and so much more each time,
-SOFTER = 4.0  # and so much less after each unit step,
-LEAST_DAMPING = 1e-7  # until it is none
 GIVEN_UP = 8  # iterations in which neither F falls nor the bound, before the end
 SHARE = 0.1  # of the tolerance that the residual of the step may leave to the bound
 
 
+@dataclass(frozen=True)
+class Damping:
+    """How much stiffer the next model is, after steps by far shorter than it proposed.
+
+    docs/experiments/0034-nearly-separable-text.md and 0047-deletions.md.
+    """
+
+    short: float = 0.5  # of what a model proposes: a step less than this damps the next,
+    first: float = 1e-3  # beginning with this, of the curvature at equal probabilities,
+    factor: float = 10.0  # and so much more each time, so much less after each unit step
+
+    def after(self, damping: float, t: float) -> float:
+        """What follows on a step t."""
+        if t < self.short:
+            return max(self.first, self.factor * damping)
+        return damping / self.factor if t >= 1 else damping
+
+
 @register("proximal-newton", needs=("l1", "logits"))
-def minimize_proximal(objective: Objective, theta: NDArray, options: Options) -> Result:
+def minimize_proximal(
+    objective: Objective, theta: NDArray, options: Options, schedule: Damping | None = None
+) -> Result:
     """Minimise from θ until the certified gap is tol * F."""
     run = Run(objective, theta, options)
-    line, model, at_zero = line_at(objective, theta), None, objective.uniform_loss
+    line, model, at_zero = line_at(objective, theta, options.line), None, objective.uniform_loss
     best, lowest, stale, damping, most = np.inf, np.inf, 0, 0.0, 0
-    nothing = np.zeros(objective.size)
+    nothing, schedule = np.zeros(objective.size), schedule or Damping()
     while np.isfinite(line.value):
         centre(objective, line)
         wanted = run.tolerance(line.value)
@@ -83,7 +98,7 @@ def minimize_proximal(objective: Objective, theta: NDArray, options: Options) ->
             run.notify(line.theta, run.result.gap_bound)
             break
         second = search_along(line, direction, objective.rounding)
-        damping = next_damping(damping, min(first, second))
+        damping = schedule.after(damping, min(first, second))
         run.record(line.value, line.gradient)
     if run.result.converged:
         return run.end(line)
@@ -199,60 +214,19 @@ def inner(a: NDArray, b: NDArray) -> float:
     return float(np.einsum("km,km->", a, b))
 
 
-def next_damping(damping: float, t: float) -> float:
-    """More where steps were too long by far, less where none was."""
-    if t < SHORT:
-        return max(FIRST_DAMPING, HARDER * damping)
-    damping = damping / SOFTER if t >= 1 else damping
-    return damping if damping >= LEAST_DAMPING else 0.0
-
-
 def search_along(line: PenalisedLine, direction: NDArray, rounding: float) -> float:
-    """Set the direction and step to about where F is least along it; the step."""
-    if direction.any():
-        line.set_direction(direction)
-    return step_along(line, direction, rounding)
+    """Step to about where F is least along a direction; the step.
 
-
-def step_along(line: PenalisedLine, direction: NDArray, rounding: float) -> float:
-    """Step to about where F is least along the direction that is set; the step.
-
-    By slopes, which are good to full precision where differences of F are not. A unit step comes
-    first: it is the one that makes weights 0.
+    A unit step comes first: it is the one that makes weights 0.
     """
     if not direction.any():
         return 1.0
-    slope = line.evaluate_both_sides(0.0).right
+    line.set_direction(direction)
+    slope = line.evaluate(0.0).slope
     if not slope < 0:
         return 0.0
-    t = step_length(line, slope, min(1.0, CHANGE / max(line.reach(), 1e-300)), rounding)
+    first = min(1.0, CHANGE / max(line.reach(), 1e-300))
+    t = search(line, line.value, slope, first, rounding=rounding) or 0.0
     if t:
         line.step(t)
     return t
-
-
-def step_length(line: PenalisedLine, slope: float, t: float, rounding: float) -> float:
-    """About where φ' changes sign, beginning at t; 0 where none of it can be seen."""
-    target, ceiling = ENOUGH * abs(slope), line.value + rounding * abs(line.value)
-    low, low_slope, high, high_slope = 0.0, slope, np.inf, np.nan
-    for _ in range(TRIALS):
-        trial = line.evaluate_both_sides(t)
-        lowered = trial.value <= ceiling
-        if lowered and trial.left <= target and trial.right >= -target:
-            return t
-        if lowered and trial.right < 0:
-            low, low_slope = t, trial.right
-        else:
-            high, high_slope = t, trial.left
-        if np.isinf(high):
-            if -trial.right * t <= NEGLIGIBLE * abs(line.value):
-                return t
-            t *= 2
-            continue
-        width = high - low
-        rise = high_slope - low_slope
-        secant = low - low_slope * width / rise if rise else np.nan
-        if not low or not np.isfinite(secant):
-            secant = min(secant, low + 0.3 * width) if np.isfinite(secant) else low
-        t = float(np.clip(secant, low + 0.1 * width, high - 0.1 * width))
-    return low
