@@ -34,12 +34,12 @@ from fastsoftmax._validation import numbers as check
 from fastsoftmax._validation import saved
 from fastsoftmax.blocks import Blocks
 
+OF_A_FIT = ("coef_", "intercept_")
 # attributes that hold for the model of a fit alone
 OF_FIT = (
     *("converged_", "certified_", "objective_", "grad_norm_", "gap_bound_", "n_iter_"),
     *("n_passes_", "history_", "_warm_start_state", "_evidence"),
 )
-OF_A_FIT = ("coef_", "intercept_")
 
 
 class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimator):
