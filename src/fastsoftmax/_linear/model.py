@@ -87,7 +87,7 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
         result = self._minimize(problem, objective, start, callback)
         model = objective.model(result.theta)
         evidence, best = evidence_of(self, problem, result, model)
-        warm_start = warm_start_of(objective) if self.warm_start else None
+        warm_start = warm_start_of(result.curvature) if self.warm_start else None
         self._forget()
         if warm_start is not None:
             self._warm_start_state = warm_start
@@ -129,7 +129,7 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
         model: tuple[NDArray, NDArray],
         C: float,
     ) -> None:
-        """Set the attributes of a fit that has ended, and let go of the objective."""
+        """Set the attributes of a fit that has ended."""
         self._keep_model(problem, *model)
         self.converged_, self.certified_ = result.converged, result.certified
         self.objective_ = float(result.value)
@@ -137,7 +137,6 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
         self.gap_bound_ = result.gap_bound
         self.n_iter_ = len(result.history)
         self.n_passes_ = objective.n_passes
-        objective.close()
         self.history_ = result.history
         if result.stop and not result.halted:
             warnings.warn(unconverged(result, problem, C), ConvergenceWarning, stacklevel=4)

@@ -5,7 +5,7 @@ import pytest
 from support.logits import stored
 
 import fastsoftmax
-from fastsoftmax._engine.curvature import blocks_for
+from fastsoftmax._engine.curvature import blocks_for, curvature_of
 from fastsoftmax._engine.curvature.block_gram import ClassGrams
 from fastsoftmax._engine.curvature.hessian import hessian
 from fastsoftmax._engine.curvature.joint import JointHessian
@@ -259,11 +259,12 @@ def objective(n, d, k, **more):
     ],
 )
 def test_where_it_is_cheap(shape, kind):
-    assert type(blocks_for(objective(*shape), 0)[0]) is kind
+    assert type(blocks_for(curvature_of(objective(*shape)), 0)[0]) is kind
 
 
 def test_not_where_memory_is_short():
-    assert type(blocks_for(objective(20000, 16, 26, max_memory=1 << 20), 0)[0]) is ClassGrams
+    curvature = curvature_of(objective(20000, 16, 26, max_memory=1 << 20))
+    assert type(blocks_for(curvature, 0)[0]) is ClassGrams
 
 
 def test_hard_problems_go_on_with_blocks(monkeypatch):

@@ -173,7 +173,7 @@ def test_directions_without_features_are_left_out(columns):
 def test_of_full_rank_and_all_rows_it_is_the_hessians_block(fit_intercept):
     """But for the small share of the unweighted covariance that every block is given."""
     o = objective(fit_intercept=fit_intercept, C=0.01)
-    blocks = LowRankBlocks(o, 0)
+    blocks = LowRankBlocks(curvature_of(o), 0)
     rng = np.random.default_rng(1)
     parameters = o.parameters
     line = line_at(o, parameters.project(rng.normal(size=o.size)))
@@ -202,7 +202,7 @@ def test_blocks_do_not_depend_on_threads(low):
     solved = set()
     for n_threads in (1, 2, 3, 8):
         o = objective(2000, 90, 5, dtype=np.float32, n_threads=n_threads)
-        blocks = (LowRankBlocks if low else ClassGrams)(o, 3)
+        blocks = (LowRankBlocks if low else ClassGrams)(curvature_of(o), 3)
         v = np.random.default_rng(1).normal(size=o.size)
         line = line_at(o, o.parameters.project(0.1 * v))
         first = blocks.at_start(line).solve(v)[0]

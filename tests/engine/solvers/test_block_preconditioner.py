@@ -25,7 +25,8 @@ def objective():
 def builds(schedule):
     """How often M was rebuilt, and the least F."""
     o, count = objective(), 0
-    preconditioner = BlockPreconditioner(o, 0, schedule)
+    run = Run(o, OPTIONS)
+    preconditioner = BlockPreconditioner(run.curvature, 0, schedule)
     update = preconditioner.update
 
     def counted(line, n_iter):
@@ -35,7 +36,7 @@ def builds(schedule):
         return rebuilt
 
     preconditioner.update = counted
-    line, _ = lbfgs.descend(Run(o, o.start(), OPTIONS), preconditioner, memory=30)
+    line, _ = lbfgs.descend(run, o.start(), preconditioner, memory=30)
     return count, line.value
 
 

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.curvature.far_rows import limited
-from fastsoftmax._engine.curvature.hessian import curvature_of
+from fastsoftmax._engine.curvature.hessian import GramCurvature
 from fastsoftmax._engine.linalg import ClassFactors
 from fastsoftmax._engine.line_search.line import Line
 from fastsoftmax._engine.objective.objective import Objective
@@ -55,13 +55,12 @@ class ClassGrams:
     joint = False
     diagonal = 0.01  # of the variances, in the unweighted Gram of some rows
 
-    def __init__(self, objective: Objective, seed: int) -> None:
-        self._objective = objective
-        self._curvature = curvature_of(objective)
-        self._seed = seed
+    def __init__(self, curvature: GramCurvature, seed: int) -> None:
+        self._curvature, self._seed = curvature, seed
+        self._objective = objective = curvature.objective
         self.rows, self.most_rows = gram_rows(*objective.data.shape), objective.data.shape[0]
         self._unweighted: NDArray | None = None
-        grams = curvature_of(objective).grams
+        grams = curvature.grams
         self.reused = grams is not None and grams.joint == self.joint
 
     def cost(self, rows: int, n_matrices: int | None = None) -> float:

@@ -2,10 +2,9 @@
 
 import numpy as np
 
-from fastsoftmax._engine.curvature.hessian import curvature_of
+from fastsoftmax._engine.curvature.hessian import Curvature
 from fastsoftmax._engine.data import DiagonalFactors, diagonals
 from fastsoftmax._engine.line_search.line import Line
-from fastsoftmax._engine.objective.objective import Objective
 
 NEARLY_NONE = 1e-30  # a ridge
 SHARED = 0.02  # of the unweighted sum of squares in that of a class
@@ -18,9 +17,9 @@ class ClassDiagonals:
     interval, lasts = 3, 0
     joint = False
 
-    def __init__(self, objective: Objective) -> None:
-        self._objective = objective
-        self.rows = self.most_rows = objective.data.shape[0]
+    def __init__(self, curvature: Curvature) -> None:
+        self._curvature, self._objective = curvature, curvature.objective
+        self.rows = self.most_rows = self._objective.data.shape[0]
         self.fits, self.reused = True, False
 
     def cost(self, rows: int) -> float:
@@ -37,7 +36,7 @@ class ClassDiagonals:
         scaled = bool((units != 1).any())
         means, inverses, masses = diagonals(
             o.data, line.variances(), o.n_logits, NEARLY_NONE if scaled else o.penalty, SHARED,
-            o.fit_intercept, curvature_of(o).missing,
+            o.fit_intercept, self._curvature.missing,
         )  # fmt: skip
         if scaled:
             curvature = 1 / inverses.astype(np.float64) + (np.sqrt(o.penalty) * units[:, None]) ** 2

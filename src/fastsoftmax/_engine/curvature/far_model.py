@@ -7,11 +7,10 @@ Steps along it take no pass over X: the far rows are few.
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.curvature.hessian import curvature_of, hessian, probabilities
+from fastsoftmax._engine.curvature.hessian import GramCurvature, hessian, probabilities
 from fastsoftmax._engine.data import RowSample, StoredLogits
 from fastsoftmax._engine.linalg import ClassFactors, dot
 from fastsoftmax._engine.line_search.phi import Path, parabola
-from fastsoftmax._engine.objective.objective import Objective
 from fastsoftmax._engine.objective.rows import Rows
 
 FLOAT64 = np.dtype(np.float64)
@@ -24,7 +23,7 @@ class FarModel:
 
     Parameters
     ----------
-    objective : Objective
+    curvature : GramCurvature
     origin : ndarray
         θ where the parabola touches the others' loss, without weights.
 
@@ -36,9 +35,10 @@ class FarModel:
         As of a `Line`.
     """
 
-    def __init__(self, objective: Objective, origin: NDArray) -> None:
-        self._objective, self._origin = objective, origin
-        o, far = objective, curvature_of(objective).few_far
+    def __init__(self, curvature: GramCurvature, origin: NDArray) -> None:
+        self._curvature, self._origin = curvature, origin
+        self._objective = o = curvature.objective
+        far = curvature.few_far
         targets, weights, offset = o.given
         weights = np.ones(o.data.shape[0]) if weights is None else weights.astype(FLOAT64)
         data, targets = o.data_float64.rows(far), targets[far]
@@ -50,15 +50,15 @@ class FarModel:
             for _ in range(2)
         )
         self._offset = None if offset is None else offset[far]
-        self._features = curvature_of(o).features(far)
+        self._features = curvature.features(far)
         weights[far] = 0
         self._set_others(weights)
         self.set_theta(origin)
 
     def _set_others(self, weights: NDArray[np.float64]) -> None:
         """The Taylor polynomial of the loss of rows with these weights."""
-        o = self._objective
-        c, (n, d), shares = curvature_of(o), o.data.shape, o.shares
+        o, c = self._objective, self._curvature
+        (n, d), shares = o.data.shape, o.shares
         others = Rows(o.data, o.targets, weights.astype(o.data.dtype), 0.0)
         logits = None
         if o.offset is not None:
@@ -108,7 +108,7 @@ class FarModel:
 
     def newton(self) -> NDArray[np.float64]:
         """Newton's step."""
-        o, U = self._objective, self._features
+        o, c, U = self._objective, self._curvature, self._features
 
         def gram(drawn: RowSample) -> NDArray:
             V = np.square(drawn.factors) / o.data.shape[0]
@@ -117,7 +117,7 @@ class FarModel:
         P, Q = probabilities(self.logits)
         H = hessian(P, Q, self.rows.weights, U.shape[1], gram, o.logistic)
         H = H.reshape(o.size, o.size) + self._hessian
-        np.einsum("ii->i", H)[:] += np.tile(curvature_of(o).ridge, o.n_logits)
-        o.n_passes += curvature_of(o).newton_cost(len(U))
+        np.einsum("ii->i", H)[:] += np.tile(c.ridge, o.n_logits)
+        o.n_passes += c.newton_cost(len(U))
         factors = ClassFactors(H[None], o.data.n_threads)
         return -o.parameters.project(factors.solve(self.gradient[None])[0][0])

@@ -45,7 +45,7 @@ class Curvature:
     _far_cells = False  # whether a few cells are far from all others
 
     def __init__(self, objective: Objective) -> None:
-        self._objective = objective
+        self.objective = objective
         warm_start = objective.warm_start
         self.reference: NDArray | None = warm_start.reference if warm_start else None
         self.grams: Grams | None = warm_start.grams if warm_start else None
@@ -56,8 +56,8 @@ class Curvature:
 
     def start_masses(self) -> NDArray:
         """p(1 - p) of each logit, for the shares of the classes."""
-        share = self._objective.shares
-        return np.maximum(share * (1 - share), 1e-3 * self._objective.typical_share)
+        share = self.objective.shares
+        return np.maximum(share * (1 - share), 1e-3 * self.objective.typical_share)
 
     def missing(self, masses: NDArray) -> NDArray[np.float64]:
         """What the means of p(1 - p) of the classes lack of a floor, by the classes' shares.
@@ -100,13 +100,13 @@ class Curvature:
         if far:
             P = far.probabilities(sample.logits)
             leverages = far.set_reference(P, self._masses(line)).leverages
-            density, generator = wanted / self._objective.size, np.random.default_rng(seed)
+            density, generator = wanted / self.objective.size, np.random.default_rng(seed)
             drawn = with_pairs(drawn, *far.sample_pairs(P, leverages, density, generator))
         return drawn, sample.step, sample.logits.n
 
     def _sample(self, line: Line) -> tuple[Sample, NDArray | None, NDArray[np.float64] | None]:
         """Logits to draw rows from, weights and squared lengths of these rows."""
-        o = self._objective
+        o = self.objective
         sample = line.sample()
         weights = None if o.weights is None else np.ascontiguousarray(o.weights[:: sample.step])
         if self._squares is None and (lengths := o.lengths()) is not None:
@@ -120,11 +120,11 @@ class Curvature:
     def far(self) -> FarRows | tuple[()]:
         """The far rows, where lengths are known, or where there are far cells."""
         if self._squares is None and self._far_cells:
-            self._squares = np.square(self._objective.lengths())
+            self._squares = np.square(self.objective.lengths())
         if self._squares is None:
             return ()
         if self._far is None:
-            self._far = FarRows(self._objective, self._squares, self.ridge, self.bulk, self.units)
+            self._far = FarRows(self.objective, self._squares, self.ridge, self.bulk, self.units)
         return self._far
 
     def _masses(self, line: Line) -> NDArray[np.float64]:
@@ -152,8 +152,8 @@ class Curvature:
         """p(1 - p) of some rows; asked again where F is as before, what it was then."""
         if self._seen is None or self._seen[0] != line.value:
             some = line.logits(REFERENCE_ROWS)  # a copy
-            all_rows = some.n == self._objective.data.shape[0]
-            some.variances(self._objective.weights if all_rows else None, some)
+            all_rows = some.n == self.objective.data.shape[0]
+            some.variances(self.objective.weights if all_rows else None, some)
             self._seen = line.value, some
         return self._seen[1]
 
@@ -175,11 +175,11 @@ class Curvature:
     def lipschitz(self) -> float:
         """A bound on the largest eigenvalue of the Hessian of F, anywhere."""
         gram = self.largest_of_gram()
-        return largest_variance(self._objective) * gram + self._objective.penalty
+        return largest_variance(self.objective) * gram + self.objective.penalty
 
     def largest_of_gram(self) -> float:
         """A bound on the largest eigenvalue of Σ sᵢ uᵢ uᵢᵀ / n, s of mean 1."""
-        o = self._objective
+        o = self.objective
         n, d = o.data.shape
         weights = np.ones(n) if o.weights is None else o.weights.astype(float)
         columns, intercept = np.zeros(d), 0.0
@@ -209,7 +209,7 @@ class GramCurvature(Curvature):
         self.bulk = np.concatenate([np.square(q.bulk / q.scales), np.square(intercept)])
 
     def gram(self, drawn: RowSample, scale: float, ridge: NDArray, **more: NDArray) -> NDArray:
-        o = self._objective
+        o = self.objective
         # far rows may have 1e8 times the curvature of others: more than float32's digits
         data = o.data.to_float64() if self._far_cells else o.data
         return data.gram(drawn, o.parameters.shift, self.units, scale, ridge, **more)
@@ -223,14 +223,14 @@ class GramCurvature(Curvature):
 
     def newton_cost(self, rows: int) -> float:
         """Passes that a Hessian of so many rows, and its factors, are worth."""
-        o = self._objective
+        o = self.objective
         k, size = o.shape
         pairs = 2 * k if o.logistic else k * (k + 1)
         return (pairs * rows * size**2 / 4 + (k * size) ** 3 / 6) / o.pass_work
 
     def features(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
         """The features of some rows in the coordinates of θ, and their constants."""
-        o = self._objective
+        o = self.objective
         X, d = o.data.rows(rows).in_float64(slice(None)), o.data.shape[1]
         U = (X - o.parameters.shift) * self.units[:d]
         return np.hstack([U, np.tile(self.units[d:], (len(U), 1))])
@@ -242,7 +242,7 @@ class GramCurvature(Curvature):
 
     def lipschitz(self) -> float:
         """A bound on the largest eigenvalue of the Hessian of F, anywhere."""
-        o = self._objective
+        o = self.objective
         n = o.data.shape[0]
         weights = np.ones(n) if o.weights is None else o.weights
         gram = self.of_rows(np.arange(n, dtype=np.int32), weights, 1 / n, 0 * self.ridge)
@@ -262,7 +262,7 @@ class GramCurvature(Curvature):
         would hold back directions of less curvature.
         """
         H, gradient = self.hessian(line), line.gradient.astype(np.float64)
-        factors = ClassFactors(self._with_shifts(H)[None], self._objective.data.n_threads)
+        factors = ClassFactors(self._with_shifts(H)[None], self.objective.data.n_threads)
         x, residual = np.zeros(len(gradient)), gradient
         z = p = self._solved(factors, residual)
         size = first = dot(residual, z)
@@ -288,7 +288,7 @@ class GramCurvature(Curvature):
 
         Of a vector of class mean 0 the copy's inverse then gives H⁻¹, but for a class mean.
         """
-        H, o = H.copy(), self._objective
+        H, o = H.copy(), self.objective
         if not o.logistic:
             k, size = o.shape
             own = np.diagonal(H).reshape(k, size)
@@ -298,19 +298,15 @@ class GramCurvature(Curvature):
         return H
 
     def _solved(self, factors: ClassFactors, vector: NDArray) -> NDArray[np.float64]:
-        return self._objective.parameters.project(factors.solve(vector[None])[0][0])
-
-    def hessian_bytes(self) -> int:
-        """What the exact Hessian and its factor take."""
-        return 3 * 8 * self._objective.size**2
+        return self.objective.parameters.project(factors.solve(vector[None])[0][0])
 
     def hessian_cost(self) -> float:
         """Passes that it is worth, factors and all."""
-        return self.newton_cost(self._objective.data.shape[0])
+        return self.newton_cost(self.objective.data.shape[0])
 
     def hessian(self, line: Line) -> NDArray[np.float64]:
         """All of it, (size, size): K(K + 1)/2 Grams of all rows, or K of logistic functions."""
-        o = self._objective
+        o = self.objective
         P, Q = probabilities(line.logits(0))
         if o.targets.dtype == np.uint8:
             P[o.targets == MISSING] = 0  # a logit has no loss there, hence no curvature
@@ -402,17 +398,25 @@ def probabilities(stored: StoredLogits) -> tuple[NDArray[np.float64], NDArray[np
     return P, Q
 
 
-def warm_start_of(objective: Objective) -> WarmStart | None:
-    """What the objective leaves after a fit; None if that is nothing."""
+def warm_start_of(curvature: Curvature) -> WarmStart | None:
+    """What a fit leaves for the next, from what it knew of the Hessian; None if that is nothing."""
+    objective = curvature.objective
     coordinates = objective.parameters.coordinates()
     if coordinates is None:
         return None
-    curvature = curvature_of(objective)
     return WarmStart(objective.key, coordinates, curvature.reference, curvature.grams)
 
 
 def curvature_of(objective: Objective) -> Curvature:
-    """What a solver may know of the Hessian of an objective, made when it is first asked for."""
-    if objective.curvature is None:
-        objective.curvature = CURVATURES[type(objective.data)](objective)
-    return objective.curvature
+    """What a solver may know of the Hessian of an objective."""
+    return CURVATURES[type(objective.data)](objective)
+
+
+def has_hessian(objective: Objective) -> bool:
+    """Whether the exact Hessian is made for X of this kind."""
+    return issubclass(CURVATURES[type(objective.data)], GramCurvature)
+
+
+def hessian_bytes(objective: Objective) -> int:
+    """What the exact Hessian and its factor take."""
+    return 3 * 8 * objective.size**2

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from fastsoftmax._engine.curvature.block_gram import MATRICES, TINY, ClassGrams, Projected
 from fastsoftmax._engine.curvature.far_rows import limited
+from fastsoftmax._engine.curvature.hessian import GramCurvature
 from fastsoftmax._engine.linalg import ClassFactors, assemble_joint_hessian
 from fastsoftmax._engine.line_search.line import Line
 from fastsoftmax._engine.objective.objective import Objective
@@ -31,9 +32,9 @@ class JointHessian(ClassGrams):
     joint = True
     diagonal = 1e-4  # less: where there is no intercept, squared means are in the variances
 
-    def __init__(self, objective: Objective, seed: int) -> None:
-        super().__init__(objective, seed)
-        self._n_pairs = PAIRS_PER_PARAMETER * objective.size
+    def __init__(self, curvature: GramCurvature, seed: int) -> None:
+        super().__init__(curvature, seed)
+        self._n_pairs = PAIRS_PER_PARAMETER * curvature.objective.size
         self.most_rows = self.rows  # others would tell the same
         self._matrix: NDArray | None = None  # whose memory goes from one build to the next
 

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.curvature.block_gram import MATRICES, PAIRS, SHARED, Projected
-from fastsoftmax._engine.curvature.hessian import curvature_of
+from fastsoftmax._engine.curvature.hessian import GramCurvature
 from fastsoftmax._engine.data import DenseData
 from fastsoftmax._engine.linalg import (
     ClassFactors,
@@ -21,7 +21,6 @@ from fastsoftmax._engine.linalg import (
     orthonormal_rows,
 )
 from fastsoftmax._engine.line_search.line import Line
-from fastsoftmax._engine.objective.objective import Objective
 
 DTYPE = np.dtype(np.float32)  # of the blocks, whatever that of X is: they are estimates
 RANK = 64
@@ -40,9 +39,9 @@ class LowRankBlocks:
     joint = False
     reused = False
 
-    def __init__(self, objective: Objective, seed: int) -> None:
-        self._objective = objective
-        self._seed = seed
+    def __init__(self, curvature: GramCurvature, seed: int) -> None:
+        self._curvature, self._seed = curvature, seed
+        self._objective = objective = curvature.objective
         self.rows = self.most_rows = min(objective.data.shape[0], ROWS)
         self._rank = min(RANK, objective.data.shape[1])
 
@@ -91,8 +90,7 @@ class LowRankBlocks:
 
     def at_start(self, line: Line) -> Projected:
         """The covariance of the features for all classes, each times p(1 - p) of its share."""
-        o = self._objective
-        c = curvature_of(o)
+        o, c = self._objective, self._curvature
         d = o.data.shape[1]
         self._units, ridge = c.units[:d], c.ridge[:d]
         found, key = o.parameters.found, ("leading", self._seed)
@@ -115,7 +113,7 @@ class LowRankBlocks:
         """The block of each class at the line's point, from about so many rows."""
         o = self._objective
         d = o.data.shape[1]
-        drawn, step, n = curvature_of(o).sample_rows(line, rows, seed)
+        drawn, step, n = self._curvature.sample_rows(line, rows, seed)
         rank = self._rank
         grams = self._rows(step).gram(
             drawn, np.zeros(rank), np.ones(rank + 1), 1 / n, np.zeros(rank + 1)
@@ -133,7 +131,7 @@ class LowRankBlocks:
             effective = np.square(n * totals) / np.maximum(drawn.powers(4), np.finfo(float).tiny)
             share = np.maximum(share, rank / (rank + effective))
         masses = drawn.totals / n
-        missing = curvature_of(o).missing(masses)
+        missing = self._curvature.missing(masses)
         blocks = low_rank_blocks(
             grams, o.fit_intercept, 1 - share, share * masses + missing,
             self._covariance, self._ridge, o.data.n_threads,

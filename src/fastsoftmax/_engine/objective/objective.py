@@ -159,7 +159,6 @@ class Objective:
                 self.warm_start = None
         self.l1 = L1(terms, self.parameters, l1_factors, data.n_threads) if l1 else None
         self.n_passes = self.parameters.passes  # over X, so far
-        self.curvature: Any = None  # `curvature_of` makes it
 
     def _take(self, data: Data) -> None:
         """Compute with this data, and in its precision."""
@@ -194,10 +193,6 @@ class Objective:
         """Compute in float64."""
         self._take(self.data_float64)
         self.parameters.dtype = np.dtype(np.float64)
-
-    def close(self) -> None:
-        """Let go of what refers back: the memory of a fit is free as soon as it has ended."""
-        del self.parameters, self.curvature, self.l1
 
     @property
     def key(self) -> tuple[Any, ...]:

@@ -8,7 +8,13 @@ from typing import NamedTuple
 
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.curvature import HESSIAN_PARAMETERS, curvature_of
+from fastsoftmax._engine.curvature import (
+    HESSIAN_PARAMETERS,
+    Curvature,
+    curvature_of,
+    has_hessian,
+    hessian_bytes,
+)
 from fastsoftmax._engine.line_search import Line, line_at
 from fastsoftmax._engine.objective import Objective, has_minimiser, separates
 from fastsoftmax._engine.solvers.certificate import Certificate
@@ -134,7 +140,8 @@ class Options:
 class Result:
     """Where a solver ended, and why."""
 
-    theta: NDArray
+    curvature: Curvature  # what it knew of the Hessian
+    theta: NDArray | None = None
     value: float = math.nan
     gradient: NDArray | None = None
     converged: bool = False
@@ -148,9 +155,10 @@ class Result:
 class Run:
     """The record of a run: its history and its end."""
 
-    def __init__(self, objective: Objective, theta: NDArray, options: Options) -> None:
+    def __init__(self, objective: Objective, options: Options) -> None:
         self.objective, self.options = objective, options
-        self.result = Result(theta)
+        self.curvature = curvature_of(objective)
+        self.result = Result(self.curvature)
         self._began = time.perf_counter()
         self._notified = 0  # iterations
         self._failures, self._most_failures = 0, FAILURES
@@ -353,15 +361,14 @@ def lacks(objective: Objective, need: str) -> str | None:
         return f"{size} bytes for logits, max_memory being {o.max_memory}"
     if need != "hessian":
         return None
-    curvature = curvature_of(o)
-    if not hasattr(curvature, "hessian"):
+    if not has_hessian(o):
         return "the exact Hessian, which is not made for a sparse X"
     if o.size > HESSIAN_PARAMETERS:
         return (
             f"the exact Hessian, which is made for up to {HESSIAN_PARAMETERS} parameters, "
             f"of {o.size}"
         )
-    if (size := curvature.hessian_bytes()) > o.max_memory:
+    if (size := hessian_bytes(o)) > o.max_memory:
         return f"{size} bytes for the exact Hessian, max_memory being {o.max_memory}"
     return None
 

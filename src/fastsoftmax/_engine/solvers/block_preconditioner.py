@@ -13,9 +13,8 @@ from dataclasses import dataclass
 
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.curvature import Factors, blocks_for, curvature_of
+from fastsoftmax._engine.curvature import Curvature, Factors, blocks_for
 from fastsoftmax._engine.line_search import Line
-from fastsoftmax._engine.objective import Objective
 
 
 @dataclass(frozen=True)
@@ -36,7 +35,7 @@ class BlockPreconditioner:
 
     Parameters
     ----------
-    objective : Objective
+    curvature : Curvature
     seed : int
         Of the rows that are sampled.
     schedule : RebuildSchedule, optional
@@ -45,11 +44,12 @@ class BlockPreconditioner:
     factor = 4.0
 
     def __init__(
-        self, objective: Objective, seed: int, schedule: RebuildSchedule | None = None
+        self, curvature: Curvature, seed: int, schedule: RebuildSchedule | None = None
     ) -> None:
-        self._objective, self._seed = objective, seed
+        self._curvature, self._seed = curvature, seed
+        self._objective = curvature.objective
         self._schedule = schedule or RebuildSchedule()
-        self._blocks, *self._others = blocks_for(objective, seed)
+        self._blocks, *self._others = blocks_for(curvature, seed)
         self.memory = self._blocks.memory
         self._factors: Factors | None = None
         self._built_at = self._build_cost = 0.0  # in passes
@@ -78,7 +78,7 @@ class BlockPreconditioner:
         seed = self._seed + self._builds
         self._objective.lengths()  # found once: not of what a build costs
         self._factors = self._counted(lambda: blocks.by_class(line, blocks.rows, seed))
-        curvature_of(self._objective).set_reference(line)
+        self._curvature.set_reference(line)
         self.since = n_iter
         return True
 
@@ -94,7 +94,7 @@ class BlockPreconditioner:
         return self._factors.solve(*vectors)
 
     def _is_due(self, line: Line, n_iter: int) -> bool:
-        curvature = curvature_of(self._objective)
+        curvature = self._curvature
         # the blocks at the start leave out far rows
         at_once = not self._builds and len(curvature.few_far) > 0
         change_of_far_rows = curvature.change_of_far_rows(line)
@@ -112,7 +112,7 @@ class BlockPreconditioner:
             return since >= schedule.first_build_delay * blocks.cost(blocks.rows)
         if since < schedule.amortisation * self._build_cost:
             return False
-        if curvature_of(self._objective).change_of_weights(line) > schedule.weight_change:
+        if self._curvature.change_of_weights(line) > schedule.weight_change:
             return True
         is_hard = self._builds > schedule.regular_builds and blocks.rows < blocks.most_rows
         return is_hard and since >= schedule.forced_rebuild * self._build_cost

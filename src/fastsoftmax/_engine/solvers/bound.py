@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
+from fastsoftmax._engine.curvature import Curvature
 from fastsoftmax._engine.line_search import Line
-from fastsoftmax._engine.objective import Objective
 from fastsoftmax._engine.solvers.block_preconditioner import BlockPreconditioner
 from fastsoftmax._engine.solvers.certificate import Certificate
 from fastsoftmax._engine.solvers.proof import prove
@@ -12,7 +12,7 @@ from fastsoftmax._engine.solvers.proximal_newton import certificate_at as certif
 
 
 def certificate_at(
-    objective: Objective, line: Line, tolerance: float, most: int, seed: int, *, bound: bool
+    curvature: Curvature, line: Line, tolerance: float, most: int, seed: int, *, bound: bool
 ) -> Certificate | None:
     """What at most so many conjugate gradients, preconditioned by blocks of the Hessian, show.
 
@@ -20,9 +20,10 @@ def certificate_at(
     """
     if not np.isfinite(line.value):
         return None
+    objective = curvature.objective
     if objective.l1:
-        return certificate_with_l1(objective, line, tolerance, seed)
-    preconditioner = BlockPreconditioner(objective, seed)
+        return certificate_with_l1(curvature, line, tolerance, seed)
+    preconditioner = BlockPreconditioner(curvature, seed)
     preconditioner.build(line)
 
     def solve(vector: NDArray) -> NDArray:

@@ -10,7 +10,13 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.curvature.hessian import curvature_of, hessian, of_shifts, probabilities
+from fastsoftmax._engine.curvature.hessian import (
+    Curvature,
+    GramCurvature,
+    hessian,
+    of_shifts,
+    probabilities,
+)
 from fastsoftmax._engine.data import DenseBlocks, DenseData, RowSample, SparseBlocks, SparseData
 from fastsoftmax._engine.linalg import ClassFactors, WeightedColumns, descend_by_grams
 from fastsoftmax._engine.line_search.penalised_line import PenalisedLine
@@ -36,8 +42,9 @@ class GramModel:
     Of all columns, where the set has most of them or they are few, else of those of the set.
     """
 
-    def __init__(self, objective: Objective, line: PenalisedLine, seed: int) -> None:
-        self._objective = objective
+    def __init__(self, curvature: GramCurvature, line: PenalisedLine, seed: int) -> None:
+        self._curvature, self._objective = curvature, curvature.objective
+        objective = curvature.objective
         k, size = objective.shape
         self._budget = MATRICES * objective.max_memory / objective.data.dtype.itemsize
         most = max(1, int(np.sqrt(self._budget / 2 / k)) - 1)
@@ -48,13 +55,13 @@ class GramModel:
         full = 2 * m > size and 2 * k * size**2 <= self._budget
         drawn, scale = self._sample(line, size if full else m, seed)
         if full:
-            gram = curvature_of(objective).gram(drawn, scale, curvature_of(objective).ridge)
+            gram = curvature.gram(drawn, scale, curvature.ridge)
             self._full_gram = damped(gram)
             self._grams = self._of_set()
         else:
             self._full_gram, self._grams = None, self._of_columns(drawn, scale)
         self._diagonals = diagonals(self._grams).copy()
-        curvature_of(objective).set_reference(line)
+        curvature.set_reference(line)
 
     def damp(self, damping: float) -> None:
         """Make directions so much stiffer, of what they are where classes are equally probable."""
@@ -65,7 +72,7 @@ class GramModel:
         """Rows for matrices of m columns, and what their sums are to be multiplied by."""
         o = self._objective
         n, d = o.data.shape
-        drawn, step, seen = curvature_of(o).sample_rows(
+        drawn, step, seen = self._curvature.sample_rows(
             line, min(n, max(LEAST_ROWS, ROWS * m)), seed
         )
         drawn.rows[:] *= step
@@ -82,9 +89,8 @@ class GramModel:
 
     def _of_columns(self, drawn: RowSample, scale: float) -> NDArray:
         """Matrices of the set's columns alone."""
-        o, s = self._objective, self.set
+        o, c, s = self._objective, self._curvature, self.set
         k, m = s.features.shape
-        c = curvature_of(o)
         pairs = zip(s.features, s.counts, strict=True)
         each = [np.roll(mine[:count], -s.intercept) for mine, count in pairs]  # intercepts last
         grams = o.data.grams_of(drawn, each, o.parameters.shift, c.units, scale)
@@ -97,7 +103,7 @@ class GramModel:
 
     def serves(self, line: PenalisedLine) -> bool:
         """Whether it still does at the line's point; renews what is cheap to renew."""
-        if curvature_of(self._objective).change_of_weights(line) > WEIGHT_CHANGE or self.partial:
+        if self._curvature.change_of_weights(line) > WEIGHT_CHANGE or self.partial:
             return False
         if self.set.holds(line.places):
             return True
@@ -122,7 +128,7 @@ class GramModel:
         M is the Hessian itself, classes coupled, where that takes less work than the products which
         an iteration took with blocks.
         """
-        joint = JointFace(self._objective, self.set, face)
+        joint = JointFace(self._curvature, self.set, face)
         if joint.passes <= products and joint.bytes <= MATRICES * self._objective.max_memory:
             return joint.factor(line, self._damping)
         on = Face(face)
@@ -139,8 +145,8 @@ class ColumnModel:
 
     partial = False
 
-    def __init__(self, objective: Objective, line: PenalisedLine, seed: int) -> None:
-        self._objective = objective
+    def __init__(self, curvature: Curvature, line: PenalisedLine, seed: int) -> None:
+        self._objective = objective = curvature.objective
         self.set = s = WorkingSet(objective, line, objective.data.shape[1])
         weights, union = s.weights, s.union
         require_memory(objective, union)
@@ -271,8 +277,11 @@ class JointFace:
         The work and the memory that it takes.
     """
 
-    def __init__(self, objective: Objective, chosen: WorkingSet, face: NDArray[np.bool_]) -> None:
-        self._objective, self._set, self._face = objective, chosen, face
+    def __init__(
+        self, curvature: GramCurvature, chosen: WorkingSet, face: NDArray[np.bool_]
+    ) -> None:
+        self._objective, self._units = curvature.objective, curvature.units
+        objective, self._set, self._face = curvature.objective, chosen, face
         n, d = objective.data.shape
         self._columns = np.unique(chosen.features[face])  # an intercept's number is the last
         k, size = len(face), len(self._columns)
@@ -285,7 +294,7 @@ class JointFace:
         o, face, size = self._objective, self._face, len(self._columns)
         n, d = o.data.shape
         columns = self._columns[self._columns < d]
-        data, units = o.data.only(columns), curvature_of(o).units[self._columns]
+        data, units = o.data.only(columns), self._units[self._columns]
         centre = o.parameters.shift[columns]
 
         def gram(drawn: RowSample) -> NDArray:
@@ -330,6 +339,6 @@ MODELS = {
 }
 
 
-def model_for(objective: Objective, line: PenalisedLine, seed: int) -> GramModel | ColumnModel:
+def model_for(curvature: Curvature, line: PenalisedLine, seed: int) -> GramModel | ColumnModel:
     """A model at the line's point."""
-    return MODELS[type(objective.data)](objective, line, seed)
+    return MODELS[type(curvature.objective.data)](curvature, line, seed)

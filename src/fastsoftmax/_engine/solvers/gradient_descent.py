@@ -8,7 +8,6 @@ on Convex Optimization, 1.2.3). That of the softmax is at most ½, of the logist
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.curvature import curvature_of
 from fastsoftmax._engine.linalg import dot
 from fastsoftmax._engine.line_search import line_at
 from fastsoftmax._engine.objective import Objective
@@ -26,8 +25,8 @@ def minimize_gd(objective: Objective, theta: NDArray, options: Options) -> Resul
     A proof is tried where ‖∇F‖²/L, or the bound from a ridge, is within the tolerance.
     """
     objective.to_float64()
-    run = Run(objective, theta, options)
-    lipschitz = curvature_of(objective).lipschitz()
+    run = Run(objective, options)
+    lipschitz = run.curvature.lipschitz()
     value, gradient = objective.value_and_grad(theta)
     most, seed = np.inf, options.seed
     while np.isfinite(value) and np.isfinite(lipschitz):
@@ -40,7 +39,7 @@ def minimize_gd(objective: Objective, theta: NDArray, options: Options) -> Resul
         if left <= wanted and square <= most:
             most = AGAIN**2 * square
             line = line_at(objective, theta)
-            if run.proves(certificate_at(objective, line, wanted, PRODUCTS, seed, bound=False)):
+            if run.proves(certificate_at(run.curvature, line, wanted, PRODUCTS, seed, bound=False)):
                 return run.end(line)
         theta = theta - gradient / lipschitz
         value, gradient = objective.value_and_grad(theta)
@@ -51,5 +50,5 @@ def minimize_gd(objective: Objective, theta: NDArray, options: Options) -> Resul
         return run.end(line)
     run.result.stop = run.stops(line) or ROUNDED
     wanted = run.tolerance(line.value)
-    found = certificate_at(objective, line, wanted, LAST_PRODUCTS, seed, bound=True)
+    found = certificate_at(run.curvature, line, wanted, LAST_PRODUCTS, seed, bound=True)
     return run.end(line, found)

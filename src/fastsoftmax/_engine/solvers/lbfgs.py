@@ -11,7 +11,6 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.curvature import curvature_of
 from fastsoftmax._engine.linalg import dot
 from fastsoftmax._engine.line_search import Line, line_at
 from fastsoftmax._engine.line_search.bracket import search
@@ -57,25 +56,26 @@ class Identity:
 @register("lbfgs", needs=("smooth",))
 def minimize_plain(objective: Objective, theta: NDArray, options: Options) -> Result:
     """L-BFGS of 30 pairs without preconditioning."""
-    run = Run(objective, theta, options)
-    return finish(run, *descend(run, Identity(), memory=30))
+    run = Run(objective, options)
+    return finish(run, *descend(run, theta, Identity(), memory=30))
 
 
 def descend(
     run: Run,
+    theta: NDArray,
     preconditioner: Preconditioner,
     *,
     memory: int,
     slow: Callable[[int], bool] = lambda n_iter: False,
 ) -> tuple[Line, Solve]:
-    """Minimise until it is proved that F can fall by no more than tol * F, or a reason to stop.
+    """Minimise from θ until F is proved to fall by no more than tol * F, or a reason to stop.
 
     A proof is tried once ``factor * ½|gᵀd|`` is so little, d being the direction. That it is slow,
     after so many iterations, is a reason to stop. Returns the last point, with fresh logits, and
     the inverse Hessian that L-BFGS believes in.
     """
     objective, options = run.objective, run.options
-    line = line_at(objective, run.result.theta)
+    line = line_at(objective, theta)
     pairs = History(objective, objective.vectors(2 * memory) // 2)
     t: float | None = None
     fresh = True  # whether the logits come straight from θ
@@ -101,7 +101,7 @@ def descend(
                     line, fresh = run.increase_precision(line), True
                     continue
                 # the logits of far rows drift by more than others
-                if not line.complete or (not fresh and len(curvature_of(objective).few_far)):
+                if not line.complete or (not fresh and len(run.curvature.few_far)):
                     line.verify_logits()
                     fresh = undo_ascent(line, run)
                     continue

@@ -6,7 +6,6 @@ Boyd & Vandenberghe, Convex Optimization, 9.5. It computes in float64, whatever 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.curvature import curvature_of
 from fastsoftmax._engine.linalg import dot
 from fastsoftmax._engine.line_search import Line, line_at
 from fastsoftmax._engine.line_search.bracket import search
@@ -24,8 +23,8 @@ NEAR = 0.01
 def minimize_newton(objective: Objective, theta: NDArray, options: Options) -> Result:
     """Newton's method: few iterations, each of up to (K + 1) D passes."""
     objective.to_float64()
-    run = Run(objective, theta, options)
-    return descend(run, line_at(objective, far_start(objective, theta)))
+    run = Run(objective, options)
+    return descend(run, line_at(objective, far_start(run.curvature, theta)))
 
 
 def descend(run: Run, line: Line) -> Result:
@@ -33,7 +32,7 @@ def descend(run: Run, line: Line) -> Result:
     objective = run.objective
     direction = np.zeros_like(line.theta)
     while np.isfinite(line.value):
-        direction = -curvature_of(objective).solve_hessian(line)
+        direction = -run.curvature.solve_hessian(line)
         slope = dot(line.gradient, direction)
         run.notify(line.theta, abs(slope) / 2)
         if abs(slope) / 2 <= run.tolerance(line.value) and run.proves(

@@ -19,6 +19,7 @@ Variants compared: docs/experiments/0033-proximal-newton.md.
 import numpy as np
 from numpy.typing import NDArray
 
+from fastsoftmax._engine.curvature import Curvature
 from fastsoftmax._engine.line_search import line_at
 from fastsoftmax._engine.line_search.penalised_line import PenalisedLine
 from fastsoftmax._engine.objective import Objective
@@ -48,7 +49,7 @@ SHARE = 0.1  # of the tolerance that the residual of the step may leave to the b
 @register("proximal-newton", needs=("l1", "logits"))
 def minimize_proximal(objective: Objective, theta: NDArray, options: Options) -> Result:
     """Minimise from θ until the certified gap is tol * F."""
-    run = Run(objective, theta, options)
+    run = Run(objective, options)
     line, model, at_zero = line_at(objective, theta), None, objective.uniform_loss
     best, lowest, stale, damping, most = np.inf, np.inf, 0, 0.0, 0
     nothing = np.zeros(objective.size)
@@ -72,7 +73,7 @@ def minimize_proximal(objective: Objective, theta: NDArray, options: Options) ->
             run.result.stop = stop
             break
         if model is None or not model.serves(line):
-            model = model_for(objective, line, options.seed + run.n_iter)
+            model = model_for(run.curvature, line, options.seed + run.n_iter)
         model.damp(damping * min(1.0, line.value / at_zero))  # as curvature falls with the loss
         first = search_along(line, model.set.step(model.descend(line)), objective.rounding)
         centre(objective, line)
@@ -90,17 +91,19 @@ def minimize_proximal(objective: Objective, theta: NDArray, options: Options) ->
     if not np.isfinite(line.value):
         run.result.stop = run.stops(line)
         return run.end(line)
-    return run.end(line, certificate_at(objective, line, run.tolerance(line.value), options.seed))
+    return run.end(
+        line, certificate_at(run.curvature, line, run.tolerance(line.value), options.seed)
+    )
 
 
 def certificate_at(
-    objective: Objective, line: PenalisedLine, tolerance: float, seed: int
+    curvature: Curvature, line: PenalisedLine, tolerance: float, seed: int
 ) -> Certificate:
     """What a step of Newton's method on the weights that are not 0 proves."""
-    model = model_for(objective, line, seed)
+    model = model_for(curvature, line, seed)
     model.damp(0.0)
     direction, _, _ = on_face(line, model, 0, tolerance)
-    return certify(objective, line.theta, direction)
+    return certify(curvature.objective, line.theta, direction)
 
 
 def centre(objective: Objective, line: PenalisedLine) -> None:

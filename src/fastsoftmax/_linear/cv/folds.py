@@ -80,7 +80,6 @@ def fit_folds(
         fit_together(problem, Cs, masks, base, done)
     else:
         fit_in_turn(problem, Cs, masks, base, done)
-    base.close()
 
 
 def fit_in_turn(
@@ -97,7 +96,7 @@ def fit_in_turn(
         for i, mask in enumerate(masks):
             objective = problem.objective(float(C), only=mask, warm_start=warm_start, like=base)
             result = minimum(problem, objective, paths[i])
-            warm_start = warm_start_of(objective)
+            warm_start = warm_start_of(result.curvature)
             coef, intercept = objective.model(result.theta)
             done(
                 Fit(
@@ -105,7 +104,6 @@ def fit_in_turn(
                     partial(all_logits, objective, result.theta),
                 )
             )  # fmt: skip
-            objective.close()
 
 
 def fit_together(
@@ -135,7 +133,6 @@ def fit_together(
                     len(result.history), partial(logits.__getitem__, np.s_[:, i : i + 1]),
                 )
             )  # fmt: skip
-        objective.close()
 
 
 def minimum(problem: Problem, objective: Objective, path: list[NDArray]) -> solvers.Result:

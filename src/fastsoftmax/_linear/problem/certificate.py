@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastsoftmax._engine import solvers
+from fastsoftmax._engine.curvature import curvature_of
 from fastsoftmax._engine.line_search import line_at
 from fastsoftmax._engine.objective import Objective
 from fastsoftmax._linear.problem.problem import Problem, problem_of
@@ -107,12 +108,11 @@ class Proof:
         bound = np.inf
         if np.isfinite(self._value):
             found = solvers.certificate_at(
-                o, self._line, tol * self._value, solvers.PRODUCTS, SEED, bound=True
+                curvature_of(o), self._line, tol * self._value, solvers.PRODUCTS, SEED, bound=True
             )
             bound = found.bound + self._inert
             if not bound <= tol * self._value:
                 bound = min(bound, self._bound_by_fit())
-        o.close()
         return Certificate(self._value, float(bound), *norms, tol)
 
     def _bound_by_fit(self) -> float:
@@ -121,7 +121,6 @@ class Proof:
         start = objective.start(*objective.model(self._theta))
         options = replace(self._problem.options, tol=min(self._problem.options.tol, TOL))
         result = solvers.find("auto", objective).minimize(objective, start, options)
-        objective.close()
         return max(self._value - result.value, 0.0) + result.gap_bound
 
 
