@@ -7,11 +7,11 @@ from support.logits import stored
 import fastsoftmax
 from fastsoftmax._engine.curvature import blocks_for, curvature_of
 from fastsoftmax._engine.curvature.block_gram import ClassGrams
-from fastsoftmax._engine.curvature.hessian import hessian
 from fastsoftmax._engine.curvature.joint import JointHessian
 from fastsoftmax._engine.data import DenseData
 from fastsoftmax._engine.linalg import assemble_joint_hessian
 from fastsoftmax._engine.objective import Objective
+from fastsoftmax._engine.objective.loss import Softmax
 from fastsoftmax._runtime.threads import available_threads
 
 DTYPES = [np.float32, np.float64]
@@ -143,7 +143,7 @@ def test_the_joint_hessian_on_average(rare):
     def gram(drawn):
         return data.gram(drawn, 0 * ones, ones, 1 / n, 0 * ones)
 
-    exact = hessian(p, 1 - p, None, d, gram).reshape(k * d, k * d)
+    exact = Softmax(k).hessian(p, 1 - p, None, d, gram).reshape(k * d, k * d)
     masses = np.mean(p * (1 - p), axis=0)
     squares = np.sum((X / X.std(axis=0)) ** 2, axis=1)
     drawn = stored(p, np.float64).sample_pairs(200 * k * d, 0, 1 / masses, None, squares)

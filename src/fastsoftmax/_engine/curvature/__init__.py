@@ -8,9 +8,7 @@ from fastsoftmax._engine.curvature.hessian import (
     GramCurvature,
     curvature_of,
     has_hessian,
-    hessian,
     hessian_bytes,
-    probabilities,
     warm_start_of,
 )
 
@@ -23,8 +21,6 @@ __all__ = [
     "blocks_for",
     "curvature_of",
     "has_hessian",
-    "hessian",
     "hessian_bytes",
-    "probabilities",
     "warm_start_of",
 ]

@@ -49,7 +49,7 @@ def of_dense(curvature: GramCurvature, seed: int) -> list[Blocks]:
     joint = JointHessian(curvature, seed)
     most = WORTH if len(curvature.few_far) else JOINT_PASSES
     is_cheap = joint.cost(joint.rows) <= most or joint.work <= SLIGHT
-    if is_cheap and joint.fits and not curvature.objective.logistic:
+    if is_cheap and joint.fits and curvature.objective.loss.couples_classes:
         return [joint, ClassGrams(curvature, seed)]
     full, low = ClassGrams(curvature, seed), LowRankBlocks(curvature, seed)
     if full.reused and full.fits:

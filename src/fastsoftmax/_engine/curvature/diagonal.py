@@ -43,4 +43,4 @@ class ClassDiagonals:
             inverses = (1 / curvature).astype(np.float32)
         o.n_passes += self.cost(rows)
         masses = np.where(masses > 0, masses, 1.0) if o.fit_intercept else None
-        return DiagonalFactors(means, inverses, masses, not o.logistic, o.data.n_threads)
+        return DiagonalFactors(means, inverses, masses, o.loss.shift_invariant, o.data.n_threads)

@@ -7,7 +7,7 @@ Steps along it take no pass over X: the far rows are few.
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.curvature.hessian import GramCurvature, hessian, probabilities
+from fastsoftmax._engine.curvature.hessian import GramCurvature
 from fastsoftmax._engine.data import RowSample, StoredLogits
 from fastsoftmax._engine.linalg import ClassFactors, dot
 from fastsoftmax._engine.line_search.phi import Path, parabola
@@ -45,10 +45,7 @@ class FarModel:
         targets = targets.astype(FLOAT64) if targets.dtype.kind == "f" else targets
         # what `Path` asks for
         self.rows = Rows(data, targets, weights[far], o.penalty)
-        self.logits, self.change = (
-            StoredLogits(len(far), o.n_logits, FLOAT64, data.n_threads, o.logistic)
-            for _ in range(2)
-        )
+        self.logits, self.change = (o.loss.logits_of(data) for _ in range(2))
         self._offset = None if offset is None else offset[far]
         self._features = curvature.features(far)
         weights[far] = 0
@@ -58,11 +55,11 @@ class FarModel:
     def _set_others(self, weights: NDArray[np.float64]) -> None:
         """The Taylor polynomial of the loss of rows with these weights."""
         o, c = self._objective, self._curvature
-        (n, d), shares = o.data.shape, o.shares
+        n, d = o.data.shape
         others = Rows(o.data, o.targets, weights.astype(o.data.dtype), 0.0)
         logits = None
         if o.offset is not None:
-            logits = o.logits_of(o.data)
+            logits = o.loss.logits_of(o.data)
             o.store_logits(self._origin, logits)
         self._value, slope = o.parameters.value_and_grad(self._origin, logits, others)
         self._slope = slope.astype(FLOAT64)
@@ -71,10 +68,7 @@ class FarModel:
         scale = weights.mean() / max(weights[chosen].sum(), np.finfo(float).tiny)
         gram = c.of_rows(chosen, weights[chosen], scale, 0 * c.ridge).astype(FLOAT64)
         o.n_passes += 1 + len(chosen) * len(gram) ** 2 / (4 * n * d * o.n_logits)
-        variances = np.diag(c.start_masses() if o.logistic else shares)
-        self._hessian = np.kron(
-            variances if o.logistic else variances - np.outer(shares, shares), gram
-        )
+        self._hessian = np.kron(o.loss.hessian_of_shares(o.shares), gram)
 
     def set_theta(self, theta: NDArray) -> None:
         """To θ."""
@@ -101,10 +95,8 @@ class FarModel:
 
     def least_change(self) -> float:
         """The least relative change of a far row's probability along the last direction."""
-        (P, Q), change = probabilities(self.logits), self.change.table()
-        if self._objective.logistic:
-            return float(np.minimum(Q * change, -P * change).min())
-        return float((change - np.sum(P * change, axis=1, keepdims=True)).min())
+        loss = self._objective.loss
+        return loss.least_change(*loss.probabilities(self.logits), self.change.table())
 
     def newton(self) -> NDArray[np.float64]:
         """Newton's step."""
@@ -114,8 +106,8 @@ class FarModel:
             V = np.square(drawn.factors) / o.data.shape[0]
             return np.stack([np.einsum("f,fi,fj->ij", v, U, U) for v in V])
 
-        P, Q = probabilities(self.logits)
-        H = hessian(P, Q, self.rows.weights, U.shape[1], gram, o.logistic)
+        P, Q = o.loss.probabilities(self.logits)
+        H = o.loss.hessian(P, Q, self.rows.weights, U.shape[1], gram)
         H = H.reshape(o.size, o.size) + self._hessian
         np.einsum("ii->i", H)[:] += np.tile(c.ridge, o.n_logits)
         o.n_passes += c.newton_cost(len(U))

@@ -4,12 +4,10 @@ u are the features of θ and a 1. Rows to make its blocks from (`block_gram.py`,
 largest eigenvalue, or all of it.
 """
 
-from collections.abc import Callable
 from math import sqrt
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 
 from fastsoftmax._engine.curvature.far_rows import FarRows, with_pairs
 from fastsoftmax._engine.data import (
@@ -56,8 +54,7 @@ class Curvature:
 
     def start_masses(self) -> NDArray:
         """p(1 - p) of each logit, for the shares of the classes."""
-        share = self.objective.shares
-        return np.maximum(share * (1 - share), 1e-3 * self.objective.typical_share)
+        return self.objective.loss.variances(self.objective.shares)
 
     def missing(self, masses: NDArray) -> NDArray[np.float64]:
         """What the means of p(1 - p) of the classes lack of a floor, by the classes' shares.
@@ -175,7 +172,7 @@ class Curvature:
     def lipschitz(self) -> float:
         """A bound on the largest eigenvalue of the Hessian of F, anywhere."""
         gram = self.largest_of_gram()
-        return largest_variance(self.objective) * gram + self.objective.penalty
+        return self.objective.loss.largest_curvature * gram + self.objective.penalty
 
     def largest_of_gram(self) -> float:
         """A bound on the largest eigenvalue of Σ sᵢ uᵢ uᵢᵀ / n, s of mean 1."""
@@ -225,8 +222,7 @@ class GramCurvature(Curvature):
         """Passes that a Hessian of so many rows, and its factors, are worth."""
         o = self.objective
         k, size = o.shape
-        pairs = 2 * k if o.logistic else k * (k + 1)
-        return (pairs * rows * size**2 / 4 + (k * size) ** 3 / 6) / o.pass_work
+        return (2 * o.loss.n_grams * rows * size**2 / 4 + (k * size) ** 3 / 6) / o.pass_work
 
     def features(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
         """The features of some rows in the coordinates of θ, and their constants."""
@@ -253,7 +249,7 @@ class GramCurvature(Curvature):
         largest = min(np.abs(gram).sum(axis=1).max(), np.einsum("ii->", gram))
         if len(gram) <= HESSIAN_PARAMETERS:
             largest = np.linalg.eigvalsh(gram.astype(np.float64))[-1] * (1 + 1e-3)
-        return largest_variance(o) * float(largest) + float(self.ridge.max())
+        return o.loss.largest_curvature * float(largest) + float(self.ridge.max())
 
     def solve_hessian(self, line: Line) -> NDArray:
         """H⁻¹ ∇F, with the class mean projected out.
@@ -289,7 +285,7 @@ class GramCurvature(Curvature):
         Of a vector of class mean 0 the copy's inverse then gives H⁻¹, but for a class mean.
         """
         H, o = H.copy(), self.objective
-        if not o.logistic:
+        if o.loss.shift_invariant:
             k, size = o.shape
             own = np.diagonal(H).reshape(k, size)
             roots = own / np.sqrt(np.maximum(own.sum(axis=0), TINY))
@@ -307,7 +303,7 @@ class GramCurvature(Curvature):
     def hessian(self, line: Line) -> NDArray[np.float64]:
         """All of it, (size, size): K(K + 1)/2 Grams of all rows, or K of logistic functions."""
         o = self.objective
-        P, Q = probabilities(line.logits(0))
+        P, Q = o.loss.probabilities(line.logits(0))
         if o.targets.dtype == np.uint8:
             P[o.targets == MISSING] = 0  # a logit has no loss there, hence no curvature
         k, size = o.shape
@@ -316,7 +312,7 @@ class GramCurvature(Curvature):
             return self.gram(drawn, 1 / len(P), no_ridge)
 
         no_ridge = np.zeros(size)
-        H = hessian(P, Q, o.weights, size, gram, o.logistic).reshape(k * size, k * size)
+        H = o.loss.hessian(P, Q, o.weights, size, gram).reshape(k * size, k * size)
         diagonal = H.ravel()[:: k * size + 1].reshape(k, size)
         diagonal += self.ridge
         o.n_passes += self.hessian_cost()
@@ -331,43 +327,6 @@ CURVATURES = {
 }
 
 
-def largest_variance(objective: Objective) -> float:
-    """The largest eigenvalue that the Hessian of a row's loss by its logits can have."""
-    return 0.25 if objective.logistic else 0.5
-
-
-def hessian(
-    P: NDArray[np.float64],
-    Q: NDArray[np.float64],
-    weights: NDArray | None,
-    size: int,
-    gram: Callable[[RowSample], NDArray],
-    logistic: bool = False,
-) -> NDArray[np.float64]:
-    """All of it, (K, size, K, size), for probabilities P and Q = 1 - P, (n, K), of rows with these
-    weights.
-
-    `gram` gives the Grams of rows, (m, size, size): K(K + 1)/2 in all, or K of logistic functions.
-    """
-    P, Q = P.T, Q.T
-    weighted = P if weights is None else weights * P
-    variances = weighted * Q
-    if len(P) == 1:
-        return gram(RowSample.of_all_rows(variances))[:, :, None]
-    H = np.zeros((len(P), size, len(P), size))
-    if logistic:
-        for a, block in enumerate(gram(RowSample.of_all_rows(variances))):
-            H[a, :, a] = block
-        return H
-    for a in range(len(P)):  # the blocks (a, 0 .. a)
-        by_class = np.concatenate([weighted[a] * P[:a], variances[a, None]])
-        *others, own = gram(RowSample.of_all_rows(by_class))
-        for b, block in enumerate(others):
-            H[a, :, b] = H[b, :, a] = -block
-        H[a, :, a] = own
-    return H
-
-
 def of_shifts(H: NDArray[np.float64]) -> NDArray[np.float64]:
     """Curvature for shifts of all classes, to which the softmax is invariant: (K, m, K, m).
 
@@ -380,22 +339,6 @@ def of_shifts(H: NDArray[np.float64]) -> NDArray[np.float64]:
     else:
         inverse = np.linalg.pinv(total, hermitian=True)
     return np.einsum("kia,ab,lbj->kilj", own, inverse, own)
-
-
-def probabilities(stored: StoredLogits) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Softmax or logistic functions P of stored logits, (n, K), and 1 - P to all digits."""
-    z = stored.table().astype(np.float64)
-    if stored.logistic:
-        return expit(z), expit(-z)
-    rows, top = np.arange(len(z)), z.argmax(axis=1)
-    e = np.exp(z - z[rows, top][:, None])
-    e[rows, top] = 0
-    others = e.sum(axis=1)
-    e[rows, top] = 1
-    P = e / (1 + others)[:, None]
-    Q = 1 - P
-    Q[rows, top] = others / (1 + others)
-    return P, Q
 
 
 def warm_start_of(curvature: Curvature) -> WarmStart | None:

@@ -121,10 +121,9 @@ class StoredLogits:
     def _team(self) -> int:
         return team(self.n_threads, WORK * self.tiles.size)
 
-    def like(self) -> "StoredLogits":
-        return self._of_rows(self.n)
-
-    def _of_rows(self, n: int) -> "StoredLogits":
+    def like(self, n: int | None = None) -> "StoredLogits":
+        """Memory for as many logits, or for those of n rows."""
+        n = self.n if n is None else n
         return StoredLogits(n, self.n_logits, self.tiles.dtype, self.n_threads, self.logistic)
 
     def part(self, rows: slice) -> "StoredLogits":
@@ -141,7 +140,7 @@ class StoredLogits:
         step = max(1, count * size // max(rows, size))
         chosen = range(0, count if count == 1 else self.n // size, step)  # whole tiles
         n = self.n if count == 1 else len(chosen) * size
-        some = self._of_rows(n)
+        some = self.like(n)
         some.tiles[...] = self.tiles[chosen.start : chosen.stop : chosen.step]
         return some
 

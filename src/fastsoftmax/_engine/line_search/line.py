@@ -389,7 +389,7 @@ class FusedLine:
 
     def _of(self, data: Data, theta: NDArray) -> StoredLogits:
         """The logits of some rows at θ."""
-        out = self._objective.logits_of(data)
+        out = self._objective.loss.logits_of(data)
         self._store(data, theta, out)
         return out
 

@@ -56,10 +56,10 @@ class L1:
         least Σ λ|w - c| + μ/2 (w - c)², is the median of the K weights and of K + 1 numbers more,
         the mean shifted (Li & Osher 2009, A new median formula).
         """
-        terms, p, k = self._terms, self._parameters, self._terms.n_logits
+        terms, p, k = self._terms, self._parameters, self._terms.loss.n_logits
         features = np.unique(p.places(places)[1])
         features = np.setdiff1d(features, [*terms.free, self._d])
-        if terms.logistic or not len(features):
+        if not (terms.loss.shift_invariant and len(features)):
             return None
         flat = p.flat(np.arange(k)[:, None], features)
         units = p.units(features)

@@ -20,14 +20,13 @@ from fastsoftmax._engine.objective.coordinates.base import at
 from fastsoftmax._engine.objective.coordinates.feature_major import FeatureMajor
 from fastsoftmax._engine.objective.coordinates.standardised import Standardised
 from fastsoftmax._engine.objective.l1 import L1
+from fastsoftmax._engine.objective.loss import loss_of
 from fastsoftmax._engine.objective.penalised_weights import PenalisedWeights
 from fastsoftmax._engine.objective.rows import Rows
 from fastsoftmax._engine.objective.terms import Terms
 from fastsoftmax._engine.objective.warm_start import WarmStart
 
 STORED_LOGITS_SHARE = 0.4  # of the memory budget for both
-NEGLIGIBLE = 1e-13  # of F at zero logits: of a lower F the tolerance is no longer a share
-ABSENT = 1e-30  # the probability with which a class begins that has no weight
 HISTORY = 0.15  # of the memory budget for a solver's vectors
 
 PARAMETERS = {
@@ -49,8 +48,8 @@ class Part:
         self.rows = rows
         size = objective.logits_bytes(rows.data.shape[0])
         self.memory = empty(size, np.uint8) if before is None else before.memory
-        self.logits = objective.logits_of(rows.data, self.memory)
-        self.change = objective.logits_of(rows.data, self.memory[self.logits.tiles.nbytes :])
+        self.logits = objective.loss.logits_of(rows.data, self.memory)
+        self.change = objective.loss.logits_of(rows.data, self.memory[self.logits.tiles.nbytes :])
 
 
 class Objective:
@@ -122,8 +121,7 @@ class Objective:
         self.max_memory = max(512 << 20, data.nbytes // 4) if max_memory is None else max_memory
         self._row_space = row_space
         self.n_logits = n_logits
-        #: whether each logit has a logistic function of its own, without shift invariance
-        self.logistic = n_logits == 1 or targets.dtype == np.uint8
+        self.loss = loss_of(targets, n_logits)
         self.fit_intercept = fit_intercept
         #: features whose weights are not penalised, in order
         self.free = np.flatnonzero(free) if free is not None else np.empty(0, np.intp)
@@ -133,7 +131,7 @@ class Objective:
         weights = None if weights is None else weights / (total_weight / n)
         #: targets, weights of mean 1 and offset, in the precision in which they came
         self.given = targets, weights, offset
-        terms = Terms(n_logits, self.logistic, fit_intercept, self.penalty, l1, self.free)
+        terms = Terms(self.loss, fit_intercept, self.penalty, l1, self.free)
         if row_space is not None:
             data, units = row_space.rows, None
         kind = PARAMETERS[type(data)]
@@ -169,7 +167,7 @@ class Objective:
         self.weights = None if weights is None else np.ascontiguousarray(weights, dtype=data.dtype)
         self.offset = None
         if offset is not None:
-            self.offset = self.logits_of(data)
+            self.offset = self.loss.logits_of(data)
             self.offset.put(offset)
 
     def to_float32(self) -> None:
@@ -198,7 +196,7 @@ class Objective:
     def key(self) -> tuple[Any, ...]:
         """Equal for objectives that can hand on what they know: of the same rows, as some say."""
         data = self.data
-        kind = data.shape, str(data.dtype), self.n_logits, self.logistic, self.fit_intercept
+        kind = data.shape, str(data.dtype), self.loss, self.fit_intercept
         return *kind, data.fingerprint()
 
     @property
@@ -233,8 +231,7 @@ class Objective:
         theta = np.zeros(self.size)
         _, c = self.parameters.split(theta)
         if c is not None:
-            share, others = np.log(np.maximum([self.shares, 1 - self.shares], ABSENT))
-            c[:] = share - (others if self.logistic else share.mean())
+            c[:] = self.loss.intercepts(self.shares)
             c *= self.parameters.intercept_scale
         return theta
 
@@ -250,43 +247,12 @@ class Objective:
     def shares(self) -> NDArray[np.float64]:
         """The probability of each class, or of each logit's being on, of the intercept-only
         model."""
-        weights = np.ones(len(self.targets)) if self.weights is None else self.weights
-        if self.targets.dtype == np.uint8:
-            on, off = (np.einsum("n,nk->k", weights, self.targets == i) for i in (1, 0))
-            return on / np.maximum(on + off, np.finfo(float).tiny)
-        if self.targets.ndim == 2:
-            share = np.einsum("n,nk->k", weights, self.targets, dtype=np.float64)
-        else:
-            share = np.bincount(self.targets, weights, minlength=max(2, self.n_logits))
-            share = share[-self.n_logits :]
-        return share / weights.sum(dtype=np.float64)
-
-    @cached_property
-    def least_value(self) -> float:
-        """Below it the tolerance of F is that of this value: 1e-13 of F at zero logits."""
-        return NEGLIGIBLE * (self.n_logits * np.log(2) if self.logistic else np.log(self.n_logits))
+        return self.loss.shares(self.targets, self.weights)
 
     @property
     def open_ended(self) -> bool:
         """Whether weights are not penalised, so that F may have no minimiser."""
         return not (self.penalty or self.l1) or len(self.free) > 0
-
-    @property
-    def typical_share(self) -> float:
-        """The probability of each class where all are equally probable."""
-        return 0.5 if self.logistic else 1 / self.n_logits
-
-    @property
-    def uniform_loss(self) -> float:
-        """The loss where all classes are equally probable, which is F at θ = 0."""
-        return -float(np.log(self.typical_share)) * (self.n_logits if self.logistic else 1)
-
-    @property
-    def null_loss(self) -> float:
-        """The loss of the best intercept-only model: the entropy of the shares."""
-        share = self.shares
-        share = np.concatenate([share, 1 - share]) if self.logistic else share
-        return float(-np.sum(share * log(share)))
 
     def model(self, theta: NDArray) -> tuple[NDArray, NDArray]:
         """(coef, intercept) of θ: fresh arrays, the intercepts of several classes with mean 0."""
@@ -297,7 +263,7 @@ class Objective:
         W = W if self._units is None else W * self._units
         if b is None:
             return W, np.zeros(len(W))
-        return W, b if self.logistic else b - b.mean()
+        return W, b - b.mean() if self.loss.shift_invariant else b
 
     def rounding_of_model(self, theta: NDArray) -> float:
         """By how much F of the model of θ may be above F at θ, since its intercepts are differences
@@ -312,11 +278,6 @@ class Objective:
             sizes += at(np.abs(self._row_space.centre), np.abs(self._row_space.basis.expand(W)))
         with np.errstate(over="ignore"):
             return 0.25 * float(np.sum(np.square(np.finfo(float).eps * sizes)))
-
-    def logits_of(self, data: Data, memory: NDArray[np.uint8] | None = None) -> StoredLogits:
-        """Room for those of some data."""
-        n, k, threads = data.shape[0], self.n_logits, data.n_threads
-        return StoredLogits(n, k, data.dtype, threads, self.logistic, memory)
 
     @property
     def rows(self) -> Rows:
@@ -409,8 +370,3 @@ class Objective:
         n = self.data.shape[0] if n is None else n
         dtype = max(self._exact.dtype, self.data.dtype, key=lambda dtype: dtype.itemsize)
         return StoredLogits.bytes(n, self.n_logits, dtype)
-
-
-def log(shares: NDArray) -> NDArray:
-    """Logarithms, finite for 0."""
-    return np.log(np.maximum(shares, np.finfo(float).tiny))

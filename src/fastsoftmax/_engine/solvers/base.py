@@ -89,6 +89,7 @@ class State:
 
 LATELY = 4  # iterations, at least, that tell how F goes on
 EPSILON = 1e-16
+NEGLIGIBLE = 1e-13  # of F at zero logits: of a lower F the tolerance is no longer a share
 BEYOND = 0.1  # of the tolerance: a bound by rounding alone, above which float64 proves nothing
 VANISHING = -0.5  # relative change of a probability by Newton's step: below it, it goes on to 0
 SEPARATED = 1e-5  # of the null loss: an unpenalised loss this low may go on to 0
@@ -237,7 +238,8 @@ class Run:
 
     def tolerance(self, value: float) -> float:
         """The gap with which a fit ends at a value of F; no less than float64 can show."""
-        return float(max(self.options.tol, EPSILON) * max(value, self.objective.least_value))
+        least = NEGLIGIBLE * self.objective.loss.uniform_loss
+        return float(max(self.options.tol, EPSILON) * max(value, least))
 
     def bound_of_model(self, bound: float, theta: NDArray) -> float:
         """A bound at θ, for the coefficients and rounded intercepts that users get."""
@@ -292,7 +294,7 @@ class Run:
     def separated(self, line: Line) -> bool:
         """Whether the loss is so low since classes are separated, or seem to be."""
         o, value = self.objective, line.value
-        if o.penalty or o.l1 or value > SEPARATED * o.null_loss:
+        if o.penalty or o.l1 or value > SEPARATED * o.loss.null_loss(o.shares):
             return False
         return separates(o, value) or not self.has_minimiser(line.theta, math.inf)
 

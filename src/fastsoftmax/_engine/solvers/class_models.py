@@ -13,9 +13,7 @@ from numpy.typing import NDArray
 from fastsoftmax._engine.curvature.hessian import (
     Curvature,
     GramCurvature,
-    hessian,
     of_shifts,
-    probabilities,
 )
 from fastsoftmax._engine.data import DenseBlocks, DenseData, RowSample, SparseBlocks, SparseData
 from fastsoftmax._engine.linalg import ClassFactors, WeightedColumns, descend_by_grams
@@ -159,7 +157,7 @@ class ColumnModel:
         self._share = max(X.nnz / max(objective.data.nnz, 1), 1e-3)  # of a pass
         self._width, self._of_weights = len(union), weights
         squares = np.ravel(X.multiply(X).sum(axis=0, dtype=np.float64)) / objective.data.shape[0]
-        share = objective.typical_share
+        share = objective.loss.typical_share
         squares = np.append(squares, 0.0)[self._columns]  # the set may be empty
         self._reference = share * (1 - share) * np.where(weights, squares, s.filled)
         self._weigh(line)
@@ -285,8 +283,7 @@ class JointFace:
         n, d = objective.data.shape
         self._columns = np.unique(chosen.features[face])  # an intercept's number is the last
         k, size = len(face), len(self._columns)
-        pairs = 2 if objective.logistic else k + 1
-        self.passes = pairs * size**2 / (8 * d)
+        self.passes = objective.loss.n_grams * size**2 / (4 * d * k)
         self.bytes = 8 * (n * (size + 2 * k) + 3 * (k * size) ** 2)
 
     def factor(self, line: PenalisedLine, damping: NDArray) -> Solve:
@@ -301,9 +298,10 @@ class JointFace:
             return data.gram(drawn, centre, units, 1 / n, np.zeros(size))
 
         o.n_passes += self.passes
-        H = hessian(*probabilities(line.logits(0)), o.weights, size, gram, o.logistic)
+        P, Q = o.loss.probabilities(line.logits(0))
+        H = o.loss.hessian(P, Q, o.weights, size, gram)
         free = np.isin(self._columns, [*o.free, d])
-        if free.any() and not o.logistic:
+        if free.any() and o.loss.shift_invariant:
             classes, free = np.arange(len(face)), np.flatnonzero(free)
             H[np.ix_(classes, free, classes, free)] += of_shifts(H[:, free][:, :, :, free])
         classes, places = np.nonzero(face)

@@ -50,7 +50,7 @@ SHARE = 0.1  # of the tolerance that the residual of the step may leave to the b
 def minimize_proximal(objective: Objective, theta: NDArray, options: Options) -> Result:
     """Minimise from θ until the certified gap is tol * F."""
     run = Run(objective, options)
-    line, model, at_zero = line_at(objective, theta), None, objective.uniform_loss
+    line, model, at_zero = line_at(objective, theta), None, objective.loss.uniform_loss
     best, lowest, stale, damping, most = np.inf, np.inf, 0, 0.0, 0
     nothing = np.zeros(objective.size)
     while np.isfinite(line.value):

@@ -47,10 +47,7 @@ class WorkingSet:
         classes = np.broadcast_to(np.arange(k)[:, None], self.features.shape)
         self.flat = parameters.flat(classes, self.features)
         self.thresholds = objective.l1.thresholds(self.flat) * self.filled
-        self.absent = objective.shares == 0
-        if objective.logistic:
-            self.absent |= objective.shares == 1
-        self.absent &= objective.fit_intercept
+        self.absent = objective.loss.absent(objective.shares) & objective.fit_intercept
         self._objective, units = objective, parameters.units(self.features)
         self.unpenalised = self.filled & (self.thresholds == 0)
         self.free = self.unpenalised & self.weights
@@ -106,7 +103,7 @@ class WorkingSet:
             table = table.copy()
             table[self.absent, 0] = np.clip(table[self.absent, 0], -1, 1)
         vector, o = self.put(table), self._objective
-        if len(o.free) and not o.logistic:
+        if len(o.free) and o.loss.shift_invariant:
             of_free = o.parameters.table(vector)[:, o.free]
             o.parameters.table(vector)[:, o.free] = of_free - of_free.mean(axis=0)
         return vector

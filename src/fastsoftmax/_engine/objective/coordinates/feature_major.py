@@ -46,8 +46,8 @@ class FeatureMajor(Parameters):
         warm_start: WarmStart | None,
     ) -> None:
         self._data, self._terms, self._weights = data, terms, weights
-        self.shape = terms.n_logits, data.shape[1] + terms.fit_intercept
-        self._n_weights = terms.n_logits * data.shape[1]
+        self.shape = terms.loss.n_logits, data.shape[1] + terms.fit_intercept
+        self._n_weights = terms.loss.n_logits * data.shape[1]
         self._shift = self._factors = None
         if change is not None:
             self._shift = change.shift if change.shift.any() else None
@@ -89,7 +89,7 @@ class FeatureMajor(Parameters):
 
     def project(self, theta: NDArray) -> NDArray:
         """θ with the class mean projected out, to which the loss is invariant."""
-        if self._terms.logistic:
+        if not self._terms.loss.shift_invariant:
             return theta.ravel()
         table = theta.reshape(self.shape[::-1])
         return (table - table.mean(axis=1, keepdims=True)).ravel()

@@ -63,10 +63,10 @@ class Standardised(Parameters):
         moments, origin = told
         self._data, self._terms, fit_intercept = data, terms, terms.fit_intercept
         d = data.shape[1]
-        self.shape = terms.n_logits, d + fit_intercept
+        self.shape = terms.loss.n_logits, d + fit_intercept
         self.dtype = data.dtype
         self.moments = moments
-        share = terms.typical_share
+        share = terms.loss.typical_share
         curvature = share * (1 - share)
         #: not where X is not finite, or where its numbers are farther apart than numbers can be
         self.finite = moments.finite
@@ -141,7 +141,7 @@ class Standardised(Parameters):
 
     def project(self, theta: NDArray) -> NDArray:
         """θ with the class mean projected out, to which the loss is invariant."""
-        return theta.ravel() if self._terms.logistic else self._change.project(theta)
+        return self._change.project(theta) if self._terms.loss.shift_invariant else theta.ravel()
 
     def lengths(self, data: Data) -> tuple[NDArray[np.float64], float]:
         terms, passes = self._terms, 0.0
@@ -152,7 +152,7 @@ class Standardised(Parameters):
             if len(h) > PROJECTIONS:
                 onto = 2.0 * np.random.default_rng(0).integers(2, size=(PROJECTIONS, len(h))) - 1
             W = np.divide(onto, h, out=np.zeros_like(onto), where=(h > 0) & ~self.constant)
-            passes = 0.5 * len(W) / terms.n_logits
+            passes = 0.5 * len(W) / terms.loss.n_logits
             squares = np.concatenate(
                 [squared_lengths(piece, W, -at(self.shift, W)) for _, piece in data.pieces()]
             )
