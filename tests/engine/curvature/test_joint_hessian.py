@@ -12,6 +12,7 @@ from fastsoftmax._engine.data import DenseData
 from fastsoftmax._engine.linalg import assemble_joint_hessian
 from fastsoftmax._engine.objective import Objective
 from fastsoftmax._engine.objective.loss import Softmax
+from fastsoftmax._runtime.memory_budget import MemoryBudget
 from fastsoftmax._runtime.threads import available_threads
 
 DTYPES = [np.float32, np.float64]
@@ -263,7 +264,7 @@ def test_where_it_is_cheap(shape, kind):
 
 
 def test_not_where_memory_is_short():
-    curvature = curvature_of(objective(20000, 16, 26, max_memory=1 << 20))
+    curvature = curvature_of(objective(20000, 16, 26, memory=MemoryBudget.of(1 << 20, 0)))
     assert type(blocks_for(curvature, 0)[0]) is ClassGrams
 
 

@@ -9,7 +9,8 @@ from threadpoolctl import threadpool_limits
 from fastsoftmax import SoftmaxRegression
 from fastsoftmax._engine.data import DenseData
 from fastsoftmax._engine.line_search import line_at, shrinking
-from fastsoftmax._engine.objective import Objective
+from fastsoftmax._engine.objective import Objective, start_of
+from fastsoftmax._runtime.memory_budget import MemoryBudget
 
 FLOATS = (np.float32, np.float64)
 ROUNDING = 10 * float(np.finfo(np.float32).eps)  # in which float64 X is fitted at first, too
@@ -118,10 +119,10 @@ def shrunk_line(dtype, max_memory=None):
         weights=None,
         C=1e4,
         fit_intercept=True,
-        max_memory=max_memory,
+        memory=MemoryBudget.of(max_memory, X.nbytes),
     )
     model = SoftmaxRegression(C=1e4).fit(X, y)
-    line = line_at(objective, objective.start(model.coef_.astype(float), model.intercept_))
+    line = line_at(objective, start_of(objective, model.coef_.astype(float), model.intercept_))
     assert not line.update_active_rows()
     return line, objective
 
@@ -133,10 +134,10 @@ def test_their_loss_is_its_tangent(dtype):
     close = 50 * float(np.finfo(dtype).eps)
     assert line.value == pytest.approx(value, rel=close)
     direction = np.random.default_rng(0).normal(size=objective.size)
-    passes = objective.n_passes
+    passes = objective.passes.count
     line.set_direction(direction)
     line.step(1e-3)
-    assert objective.n_passes - passes < 0.5
+    assert objective.passes.count - passes < 0.5
     value, exact = objective.value_and_grad(line.theta)
     np.testing.assert_allclose(line.gradient, exact, atol=0.01 * np.abs(exact - gradient).max())
     # convex: at most F, and far along the line well below it
@@ -178,7 +179,7 @@ def test_without_room_for_a_copy_all_rows_stay_active():
     shrunk = []
     for most in (10**6, 4 * 10**5):
         line, objective = shrunk_line(np.float64, most)
-        passes = objective.n_passes
+        passes = objective.passes.count
         line.set_direction(line.gradient)
-        shrunk.append(objective.n_passes - passes < 0.4)
+        shrunk.append(objective.passes.count - passes < 0.4)
     assert shrunk == [True, False]

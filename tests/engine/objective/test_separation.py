@@ -6,7 +6,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from fastsoftmax import LogisticRegression, SoftmaxRegression
 from fastsoftmax._engine.data import DenseData
-from fastsoftmax._engine.objective import Objective, has_minimiser, separates, separation
+from fastsoftmax._engine.objective import Objective, has_minimiser, separates, separation, start_of
 
 FAR = float("inf")  # left to gain: of no row it is then known that it is not separated
 
@@ -22,7 +22,7 @@ def objective(X, targets, k, weights=None, *, C=np.inf, offset=None, free=None, 
 
 def exists(*args, left=FAR, **options):
     o = objective(*args, **options)
-    return has_minimiser(o, o.start(), left)
+    return has_minimiser(o, start_of(o), left)
 
 
 def rows(seed=0, n=60, d=2):

@@ -14,8 +14,9 @@ from fastsoftmax._engine.curvature import curvature_of
 from fastsoftmax._engine.data import DenseData
 from fastsoftmax._engine.linalg import ClassFactors
 from fastsoftmax._engine.line_search import line_at
-from fastsoftmax._engine.objective import Objective
+from fastsoftmax._engine.objective import Objective, start_of
 from fastsoftmax._engine.solvers import SOLVERS, Options
+from fastsoftmax._runtime.memory_budget import MemoryBudget
 from fastsoftmax.datasets import load_digits, load_mnist
 
 SMOOTH = [name for name, solver in SOLVERS.items() if "l1" not in solver.needs]
@@ -103,9 +104,10 @@ def test_mnist_in_few_passes(data_folder, C, best, passes):
     assert model.gap_bound_ <= 1e-4 * model.objective_
 
 
-def problem(n_classes=4, dtype=np.float64, **params):
+def problem(n_classes=4, dtype=np.float64, max_memory=None, **params):
     X, y = blobs(n_classes, n=600, n_features=8)
     params = {"weights": None, "C": 1.0, "fit_intercept": True} | params
+    params["memory"] = MemoryBudget.of(max_memory, X.nbytes)
     data = DenseData(X.astype(dtype), 1)
     return Objective(data, y.astype(np.int32), 1 if n_classes == 2 else n_classes, **params)
 
@@ -116,9 +118,9 @@ def test_without_room_for_logits(solver, n_classes):
     values = []
     for max_memory in (None, 12_000):
         objective = problem(n_classes, max_memory=max_memory)
-        line = line_at(objective, objective.start())
+        line = line_at(objective, start_of(objective))
         assert line.evaluation_is_free == (max_memory is None)
-        result = SOLVERS[solver].minimize(objective, objective.start(), Options(1e-10, 500))
+        result = SOLVERS[solver].minimize(objective, start_of(objective), Options(1e-10, 500))
         assert result.converged
         values.append(result.value)
     assert values[1] == pytest.approx(values[0], rel=1e-9)
@@ -156,7 +158,7 @@ def test_a_line_with_a_subsample_goes_where_it_is_evaluated(monkeypatch):
 def test_an_unreliable_subsample_is_not_used_again(monkeypatch):
     monkeypatch.setattr("fastsoftmax._engine.line_search.line.SUBSAMPLE_ROWS", 64)
     objective = problem()
-    line = line_at(objective, objective.start())
+    line = line_at(objective, start_of(objective))
     direction = -line.gradient
     line.set_direction(direction)
     assert line.subsample() is not None

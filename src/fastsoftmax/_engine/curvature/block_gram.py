@@ -18,7 +18,6 @@ from fastsoftmax._engine.objective.warm_start import Grams
 
 SHARED = 0.02  # of the unweighted Gram in that of a class: no direction is without curvature
 ENOUGH = 2048  # rows, unless the features are more
-MATRICES = 0.4  # of the memory budget
 NEAR = 0.6  # of a ridge, by which another may differ and go with the same factors
 TINY = float(np.finfo(float).tiny)
 PAIRS = 30  # of L-BFGS that go with blocks of dense X
@@ -75,7 +74,7 @@ class ClassGrams:
         """Whether a matrix per class leaves room for the rest."""
         o = self._objective
         each = o.shape[1] ** 2 * o.data.dtype.itemsize
-        return o.n_logits * each <= MATRICES * o.max_memory
+        return o.n_logits * each <= o.memory.preconditioner
 
     def at_start(self, line: Line) -> "Projected":
         """One unweighted Gram of uniform rows for all classes, each by p(1 - p) of its share.
@@ -99,7 +98,7 @@ class ClassGrams:
         weights = np.ones(len(chosen)) if o.weights is None else o.weights[chosen].astype(float)
         weights[np.isin(chosen, c.few_far)] = 0
         self._unweighted = c.of_rows(chosen, weights, 1 / len(chosen), self.diagonal * c.bulk)
-        o.n_passes += self.cost(len(chosen), 1)
+        o.passes.count += self.cost(len(chosen), 1)
         masses = c.start_masses()
         matrix = self._unweighted[None].copy()
         np.einsum("kii->ki", matrix)[:] += c.ridge / masses.mean()
@@ -111,7 +110,7 @@ class ClassGrams:
         if not np.allclose(grams.ridge, self._ridge, rtol=NEAR):
             grams.factors.with_added(self._ridge - grams.ridge)
             grams.ridge = self._ridge
-            self._objective.n_passes += self.cost(0)
+            self._objective.passes.count += self.cost(0)
         return self._inverse(grams.factors)
 
     @property
@@ -136,7 +135,7 @@ class ClassGrams:
         else:
             more = {"shared": self._unweighted, "shares": shares}
             matrices = c.gram(drawn, (1 - SHARED) / n, c.ridge, **more)
-        o.n_passes += self.cost(int(drawn.counts.sum()) // o.n_logits)
+        o.passes.count += self.cost(int(drawn.counts.sum()) // o.n_logits)
         factors = ClassFactors(matrices, o.data.n_threads)
         c.grams = Grams(self._unweighted, factors, c.ridge, self.joint)
         return self._inverse(factors)

@@ -41,6 +41,6 @@ class ClassDiagonals:
         if scaled:
             curvature = 1 / inverses.astype(np.float64) + (np.sqrt(o.penalty) * units[:, None]) ** 2
             inverses = (1 / curvature).astype(np.float32)
-        o.n_passes += self.cost(rows)
+        o.passes.count += self.cost(rows)
         masses = np.where(masses > 0, masses, 1.0) if o.fit_intercept else None
         return DiagonalFactors(means, inverses, masses, o.loss.shift_invariant, o.data.n_threads)

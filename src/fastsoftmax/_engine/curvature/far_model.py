@@ -67,7 +67,7 @@ class FarModel:
         chosen = np.ascontiguousarray(chosen[:: max(1, len(chosen) // SAMPLE)])
         scale = weights.mean() / max(weights[chosen].sum(), np.finfo(float).tiny)
         gram = c.of_rows(chosen, weights[chosen], scale, 0 * c.ridge).astype(FLOAT64)
-        o.n_passes += 1 + len(chosen) * len(gram) ** 2 / (4 * n * d * o.n_logits)
+        o.passes.count += 1 + len(chosen) * len(gram) ** 2 / (4 * n * d * o.n_logits)
         self._hessian = np.kron(o.loss.hessian_of_shares(o.shares), gram)
 
     def set_theta(self, theta: NDArray) -> None:
@@ -110,6 +110,6 @@ class FarModel:
         H = o.loss.hessian(P, Q, self.rows.weights, U.shape[1], gram)
         H = H.reshape(o.size, o.size) + self._hessian
         np.einsum("ii->i", H)[:] += np.tile(c.ridge, o.n_logits)
-        o.n_passes += c.newton_cost(len(U))
+        o.passes.count += c.newton_cost(len(U))
         factors = ClassFactors(H[None], o.data.n_threads)
         return -o.parameters.project(factors.solve(self.gradient[None])[0][0])

@@ -21,7 +21,7 @@ from fastsoftmax._engine.data import (
 from fastsoftmax._engine.linalg import ClassFactors, dot
 from fastsoftmax._engine.line_search.line import Line, Sample
 from fastsoftmax._engine.objective.objective import Objective
-from fastsoftmax._engine.objective.warm_start import Grams, WarmStart
+from fastsoftmax._engine.objective.warm_start import Grams, WarmStart, key_of
 
 FEW = 2.0  # passes, up to which Newton's step for far rows alone costs little
 REFERENCE_ROWS = 1024  # rows whose p(1 - p) at the last build are kept as reference
@@ -222,7 +222,7 @@ class GramCurvature(Curvature):
         """Passes that a Hessian of so many rows, and its factors, are worth."""
         o = self.objective
         k, size = o.shape
-        return (2 * o.loss.n_grams * rows * size**2 / 4 + (k * size) ** 3 / 6) / o.pass_work
+        return (2 * o.loss.n_grams * rows * size**2 / 4 + (k * size) ** 3 / 6) / o.passes.work
 
     def features(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
         """The features of some rows in the coordinates of θ, and their constants."""
@@ -242,7 +242,7 @@ class GramCurvature(Curvature):
         n = o.data.shape[0]
         weights = np.ones(n) if o.weights is None else o.weights
         gram = self.of_rows(np.arange(n, dtype=np.int32), weights, 1 / n, 0 * self.ridge)
-        o.n_passes += len(gram) ** 2 / (4 * o.data.shape[1] * o.n_logits)
+        o.passes.count += len(gram) ** 2 / (4 * o.data.shape[1] * o.n_logits)
         if not np.isfinite(gram).all():
             return np.inf
         # of a matrix without negative eigenvalues: the norm of its largest row sum bounds them
@@ -315,7 +315,7 @@ class GramCurvature(Curvature):
         H = o.loss.hessian(P, Q, o.weights, size, gram).reshape(k * size, k * size)
         diagonal = H.ravel()[:: k * size + 1].reshape(k, size)
         diagonal += self.ridge
-        o.n_passes += self.hessian_cost()
+        o.passes.count += self.hessian_cost()
         return H
 
 
@@ -347,7 +347,8 @@ def warm_start_of(curvature: Curvature) -> WarmStart | None:
     coordinates = objective.parameters.coordinates()
     if coordinates is None:
         return None
-    return WarmStart(objective.key, coordinates, curvature.reference, curvature.grams)
+    key = key_of(objective.data, objective.loss, objective.fit_intercept)
+    return WarmStart(key, coordinates, curvature.reference, curvature.grams)
 
 
 def curvature_of(objective: Objective) -> Curvature:

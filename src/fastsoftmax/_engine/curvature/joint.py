@@ -13,7 +13,7 @@ from functools import cache, cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.curvature.block_gram import MATRICES, TINY, ClassGrams, Projected
+from fastsoftmax._engine.curvature.block_gram import TINY, ClassGrams, Projected
 from fastsoftmax._engine.curvature.far_rows import limited
 from fastsoftmax._engine.curvature.hessian import GramCurvature
 from fastsoftmax._engine.linalg import ClassFactors, assemble_joint_hessian
@@ -55,7 +55,7 @@ class JointHessian(ClassGrams):
     def fits(self) -> bool:
         """Whether the matrix, and the Grams of pairs, leave room for the rest."""
         o = self._objective
-        return 1.5 * o.size**2 * o.data.dtype.itemsize <= MATRICES * o.max_memory
+        return 1.5 * o.size**2 * o.data.dtype.itemsize <= o.memory.preconditioner
 
     @cached_property
     def _ridge(self) -> NDArray[np.float64]:
@@ -87,7 +87,7 @@ class JointHessian(ClassGrams):
         self._matrix = assemble_joint_hessian(
             *parts, n_threads, self._matrix
         )  # where the last one was factored
-        o.n_passes += self.cost(rows)
+        o.passes.count += self.cost(rows)
         factors = ClassFactors(self._matrix, n_threads)
         c.grams = Grams(self._unweighted, factors, self._ridge, self.joint)
         return self._inverse(factors)

@@ -11,7 +11,7 @@ matrices.
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.curvature.block_gram import MATRICES, PAIRS, SHARED, Projected
+from fastsoftmax._engine.curvature.block_gram import PAIRS, SHARED, Projected
 from fastsoftmax._engine.curvature.hessian import GramCurvature
 from fastsoftmax._engine.data import DenseData
 from fastsoftmax._engine.linalg import (
@@ -62,7 +62,7 @@ class LowRankBlocks:
         """Whether a matrix per class, and all rows in those directions, leave room for the rest."""
         o = self._objective
         numbers = o.n_logits * self._rank**2 + o.data.shape[0] * self._rank
-        return numbers * DTYPE.itemsize <= MATRICES * o.max_memory
+        return numbers * DTYPE.itemsize <= o.memory.preconditioner
 
     def _rows(self, step: int) -> DenseData:
         """Every step-th row in the leading directions, (n / step, r)."""
@@ -84,7 +84,7 @@ class LowRankBlocks:
             rows = np.sort(generator.choice(n, SAMPLE, replace=False))
         sample = Standardised(o.data.rows(rows), o.parameters.shift, self._units)
         basis = leading(sample, self._rank, generator).astype(DTYPE)
-        o.n_passes += self.start_cost
+        o.passes.count += self.start_cost
         V = o.data.like(sample.times(basis).astype(DTYPE, copy=False))
         return basis, V.second_moments().astype(DTYPE)
 
@@ -136,7 +136,7 @@ class LowRankBlocks:
             grams, o.fit_intercept, 1 - share, share * masses + missing,
             self._covariance, self._ridge, o.data.n_threads,
         )  # fmt: skip
-        o.n_passes += self.cost(int(drawn.counts.sum()) // o.n_logits)
+        o.passes.count += self.cost(int(drawn.counts.sum()) // o.n_logits)
         return self._inverse(ClassFactors(blocks, o.data.n_threads), masses + missing, means)
 
     def _inverse(self, factors: ClassFactors, masses: NDArray, means: NDArray) -> Projected:

@@ -84,8 +84,6 @@ class StoredLogits:
     logistic : bool, default=False
         Whether each logit has a logistic function of its own, as a single one always has, rather
         than all of a row one softmax.
-    memory : ndarray of uint8, optional
-        Where they are to lie, if it is large enough.
     """
 
     def __init__(
@@ -95,17 +93,12 @@ class StoredLogits:
         dtype: np.dtype,
         n_threads: int,
         logistic: bool = False,
-        memory: NDArray[np.uint8] | None = None,
     ) -> None:
         self.n, self.n_logits, self.n_threads = n, n_logits, n_threads
         self.logistic = logistic or n_logits == 1
         self._kernel = kernels(dtype).line
         rows = self.tile_rows(dtype)
-        shape = -(-n // rows), n_logits, rows
-        if memory is not None and memory.size >= (size := self.bytes(n, n_logits, dtype)):
-            self.tiles = memory[:size].view(dtype).reshape(shape)
-        else:
-            self.tiles = empty(shape, dtype)
+        self.tiles = empty((-(-n // rows), n_logits, rows), dtype)
         self._workspace = Workspace()
 
     @staticmethod

@@ -23,8 +23,8 @@ from fastsoftmax._engine.line_search.phi import (
     parabola,
 )
 from fastsoftmax._engine.line_search.shrinking import ActiveRows, Shrinking, Tangent
-from fastsoftmax._engine.objective.objective import Objective, Part
-from fastsoftmax._engine.objective.rows import Rows
+from fastsoftmax._engine.objective.objective import Objective
+from fastsoftmax._engine.objective.rows import Part, Rows
 
 
 class Sample(NamedTuple):
@@ -91,7 +91,7 @@ class StoredLine:
 
     def __init__(self, objective: Objective, theta: NDArray) -> None:
         self._objective = objective
-        self._all_rows = Part(objective, objective.rows)
+        self._all_rows = Part(objective.loss, objective.rows)
         self._shrinking = Shrinking(objective, theta)
         self.theta = theta.copy()
         self._from_theta()
@@ -148,7 +148,7 @@ class StoredLine:
 
     def _store_change(self, direction: NDArray) -> None:
         o, part = self._objective, self._part
-        o.n_passes += 0.5 * part.logits.n / self._all_rows.logits.n
+        o.passes.count += 0.5 * part.logits.n / self._all_rows.logits.n
         part.rows.data.store_logits(*o.user(direction), part.change)
 
     def _evaluate_gradient(self, t: float | None = None) -> None:
@@ -245,7 +245,7 @@ class StoredLine:
         self._catch_up()
         self._store_change(direction)
         o, curved = self._objective, self.curve(self._all_rows.change)
-        o.n_passes += 0.5
+        o.passes.count += 0.5
         rows = Rows(o.data, None, None, o.penalty)
         return o.parameters.value_and_grad(direction, curved, rows)[1]
 
@@ -275,7 +275,6 @@ class FusedLine:
     complete = True
     near = NEAR_OF_PASS
     way_back = None
-    SAMPLE = 0.125  # of the memory budget, for the logits to draw rows from, twice
 
     def __init__(self, objective: Objective, theta: NDArray) -> None:
         self._objective = objective
@@ -298,7 +297,8 @@ class FusedLine:
         step = max(1, o.data.shape[0] // SUBSAMPLE_ROWS)
         weights = None if o.weights is None else np.ascontiguousarray(o.weights[::step])
         part = Part(
-            o, Rows(o.data.every(step), np.ascontiguousarray(o.targets[::step]), weights, o.penalty)
+            o.loss,
+            Rows(o.data.every(step), np.ascontiguousarray(o.targets[::step]), weights, o.penalty),
         )
         self._store(part.rows.data, self.theta, part.logits)
         self._store(part.rows.data, direction, part.change)
@@ -338,7 +338,7 @@ class FusedLine:
         """Logits to draw rows from: of as many as there is room for."""
         data = self._objective.data
         size = StoredLogits.bytes(data.shape[0], self._objective.n_logits, data.dtype)
-        step = math.ceil(size / (self.SAMPLE * self._objective.max_memory))
+        step = math.ceil(size / (self._objective.memory.sample))
         logits = self._of_every(step, self.theta)
         return Sample(logits, logits.like(), step)
 
@@ -355,7 +355,7 @@ class FusedLine:
                 some = Rows(part, None, None, ridge)
                 product += o.parameters.value_and_grad(direction, curved, some)[1]
                 del curved  # before there are those of the next rows
-                o.n_passes += 0.5 * part.shape[0] / o.data.shape[0]
+                o.passes.count += 0.5 * part.shape[0] / o.data.shape[0]
                 ridge = 0.0
         return product
 
@@ -368,7 +368,7 @@ class FusedLine:
     def _rows_at_a_time(self) -> int:
         o = self._objective
         tile = StoredLogits.bytes(1, o.n_logits, o.data.dtype)
-        return max(1, int(self.SAMPLE * o.max_memory / tile)) * StoredLogits.tile_rows(o.data.dtype)
+        return max(1, int(o.memory.sample / tile)) * StoredLogits.tile_rows(o.data.dtype)
 
     def variances(self) -> Variances:
         """Each row's weight times p(1 - p), of as many rows at a time as there is room for."""
@@ -396,4 +396,4 @@ class FusedLine:
     def _store(self, data: Data, theta: NDArray, out: StoredLogits) -> None:
         o = self._objective
         data.store_logits(*o.user(theta), out)
-        o.n_passes += 0.5 * data.shape[0] / o.data.shape[0]
+        o.passes.count += 0.5 * data.shape[0] / o.data.shape[0]

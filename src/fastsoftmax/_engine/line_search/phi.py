@@ -5,7 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.objective.objective import Objective, Part
+from fastsoftmax._engine.objective.objective import Objective
+from fastsoftmax._engine.objective.rows import Part
 
 # |φ'| at the end of a search, as a share of |φ'(0)|: the less, the less an evaluation costs, on a
 # subsample, on all stored logits, or in a pass (docs/experiments/0016-subsampled-line-search.md).

@@ -47,11 +47,10 @@ class Loss(ABC):
     couples_classes = False
     largest_curvature = 0.25
 
-    def logits_of(self, data: Data, memory: NDArray[np.uint8] | None = None) -> StoredLogits:
+    def logits_of(self, data: Data) -> StoredLogits:
         """Memory for the logits of some data."""
-        return StoredLogits(
-            data.shape[0], self.n_logits, data.dtype, data.n_threads, self.per_logit, memory
-        )
+        n = data.shape[0]
+        return StoredLogits(n, self.n_logits, data.dtype, data.n_threads, self.per_logit)
 
     def shares(self, targets: NDArray, weights: NDArray | None) -> Table:
         """The probability of each class, or of each logit's being on."""

@@ -17,3 +17,8 @@ class Terms:
     penalty: float  # the ridge μ in ½ μ ‖W‖²
     l1: float  # λ in λ ‖W‖₁
     free: NDArray[np.intp]  # features whose weights are not penalised, in order
+
+    @property
+    def open_ended(self) -> bool:
+        """Whether weights are not penalised, so that F may have no minimiser."""
+        return not (self.penalty or self.l1) or len(self.free) > 0

@@ -9,7 +9,9 @@ from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
+from fastsoftmax._engine.data import Data
 from fastsoftmax._engine.linalg import ClassFactors
+from fastsoftmax._engine.objective.loss import Loss
 
 
 @dataclass
@@ -29,3 +31,8 @@ class WarmStart(NamedTuple):
     coordinates: dict[str, Any]
     reference: NDArray | None  # weights p(1 - p) of some rows at the last build
     grams: Grams | None
+
+
+def key_of(data: Data, loss: Loss, fit_intercept: bool) -> tuple[Any, ...]:
+    """Equal for objectives that can hand on what they know: of the same rows, as some say."""
+    return data.shape, str(data.dtype), loss, fit_intercept, data.fingerprint()

@@ -17,6 +17,7 @@ from fastsoftmax._engine.curvature import (
 )
 from fastsoftmax._engine.line_search import Line, line_at
 from fastsoftmax._engine.objective import Objective, has_minimiser, separates
+from fastsoftmax._engine.objective.precision import logits_bytes, to_float64, uses_float32
 from fastsoftmax._engine.solvers.certificate import Certificate
 
 
@@ -98,7 +99,6 @@ SEPARATED = 1e-5  # of the null loss: an unpenalised loss this low may go on to 
 FAILURES = 10
 STEPS_TO_ZERO = 12
 STEPS_TO_END = 60
-LOGITS = 0.6  # of it for three such arrays, without which there is no proximal Newton method
 
 
 class Stop(NamedTuple):
@@ -176,7 +176,7 @@ class Run:
         iteration = Iteration(
             value,
             self.objective.grad_norm(gradient),
-            self.objective.n_passes,
+            self.objective.passes.count,
             time.perf_counter() - self._began,
             gap,
         )
@@ -198,9 +198,9 @@ class Run:
         What was recorded in float32 is corrected by what its last value was off, and what rounding
         has added to all classes alike is taken away: it adds to the penalty alone.
         """
-        if not self.objective.uses_float32:
+        if not uses_float32(self.objective):
             return None
-        self.objective.to_float64()
+        to_float64(self.objective)
         precise = line_at(self.objective, self.objective.parameters.project(line.theta))
         off, history = precise.value - line.value, self.result.history
         if math.isfinite(off):
@@ -220,7 +220,7 @@ class Run:
         last = self.result.history[-1]
         gap = left / last.objective if last.objective > 0 else 0.0
         self.result.history[-1] = last = Iteration(*last[:-1], gap)
-        state = State(last, self.n_iter, lambda: self.objective.model(theta))
+        state = State(last, self.n_iter, lambda: self.objective.models.of(theta))
         self.result.halted = bool(self.options.report(state))
         state.close()
 
@@ -243,7 +243,7 @@ class Run:
 
     def bound_of_model(self, bound: float, theta: NDArray) -> float:
         """A bound at θ, for the coefficients and rounded intercepts that users get."""
-        return float(bound + self.objective.rounding_of_model(theta))
+        return float(bound + self.objective.models.rounding(theta))
 
     def proves(self, certificate: Certificate | None) -> bool:
         """Whether a certificate of the present point ends the fit.
@@ -263,10 +263,10 @@ class Run:
         newton = beyond and certificate.is_newton and certificate.decrease <= wanted
         near = bound <= wanted or newton
         exists: bool | None = True
-        if o.open_ended and (near or vanishes):
+        if o.terms.open_ended and (near or vanishes):
             exists = self.has_minimiser(certificate.theta, wanted if near else math.inf)
         # probabilities that are limited to 0 are no obstacle to a minimiser that is known to exist
-        known = certificate.least_change >= -1 or (o.open_ended and exists)
+        known = certificate.least_change >= -1 or (o.terms.open_ended and exists)
         ends = bound <= wanted or (newton and known)
         if exists and certificate.value <= wanted:
             bound, ends = min(bound, certificate.value), True
@@ -280,7 +280,7 @@ class Run:
             result.gap_bound = self.bound_of_model(bound, certificate.theta)
             result.certified = result.gap_bound <= wanted
         # with an L1 penalty the solver sees by itself whether it gets on
-        counts = not (o.uses_float32 or result.converged) and (self._separable or not o.l1)
+        counts = not (uses_float32(o) or result.converged) and (self._separable or not o.l1)
         self._failures += counts
         return result.converged
 
@@ -359,8 +359,8 @@ def lacks(objective: Objective, need: str) -> str | None:
         return "a smooth penalty (l1_ratio=0)"
     if need == "l1" and not o.l1:
         return "an L1 penalty (l1_ratio > 0)"
-    if need == "logits" and (size := 3 * o.logits_bytes()) > LOGITS * o.max_memory:
-        return f"{size} bytes for logits, max_memory being {o.max_memory}"
+    if need == "logits" and (size := 3 * logits_bytes(o)) > o.memory.proximal_logits:
+        return f"{size} bytes for logits, max_memory being {o.memory.total}"
     if need != "hessian":
         return None
     if not has_hessian(o):
@@ -370,8 +370,8 @@ def lacks(objective: Objective, need: str) -> str | None:
             f"the exact Hessian, which is made for up to {HESSIAN_PARAMETERS} parameters, "
             f"of {o.size}"
         )
-    if (size := hessian_bytes(o)) > o.max_memory:
-        return f"{size} bytes for the exact Hessian, max_memory being {o.max_memory}"
+    if (size := hessian_bytes(o)) > o.memory.total:
+        return f"{size} bytes for the exact Hessian, max_memory being {o.memory.total}"
     return None
 
 

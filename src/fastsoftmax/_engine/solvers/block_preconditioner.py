@@ -107,7 +107,7 @@ class BlockPreconditioner:
     def _is_worth_it(self, line: Line) -> bool:
         """Whether enough was done with M, and it is no longer what it was."""
         schedule, blocks = self._schedule, self._blocks
-        since = self._objective.n_passes - self._built_at
+        since = self._objective.passes.count - self._built_at
         if not self._builds:
             return since >= schedule.first_build_delay * blocks.cost(blocks.rows)
         if since < schedule.amortisation * self._build_cost:
@@ -121,13 +121,13 @@ class BlockPreconditioner:
         """Upgrade to other blocks, where the problem turns out to be hard enough for them."""
         for other in self._others:
             cost = self._schedule.upgrade * other.cost(other.rows)
-            if self._objective.n_passes >= cost and n_iter >= self._blocks.lasts:
+            if self._objective.passes.count >= cost and n_iter >= self._blocks.lasts:
                 other.at_start(line)
                 self._blocks, self._builds, self._others = other, 0, []
 
     def _counted(self, build: Callable[[], Factors]) -> Factors:
-        began = self._objective.n_passes
+        began = self._objective.passes.count
         factors = build()
-        self._built_at = self._objective.n_passes
+        self._built_at = self._objective.passes.count
         self._build_cost = self._built_at - began
         return factors

@@ -30,7 +30,6 @@ from fastsoftmax._engine.objective.objective import Objective
 from fastsoftmax._engine.objective.rows import Rows
 
 FLOAT64 = np.dtype(np.float64)
-MEMORY = 0.06  # of the memory budget, for logits of θ, of d and for residuals
 STATIONARY = 1e-13  # of Σ s|a - y||x| / S: a v that is 0 but for rounding
 NOTHING = 1e-16  # of the same, summed over the classes: for classes of hardly any probability
 VANISHING = 1e-10  # of the same: the residual of a step that is Newton's but for rounding
@@ -80,7 +79,7 @@ class Linearised:
         #: of the direction, by intercepts and free features
         self.moved = np.zeros((k, objective.fit_intercept + len(objective.free)))
         tile = StoredLogits.tile_rows(FLOAT64)
-        most = int(MEMORY * objective.max_memory / (3 * FLOAT64.itemsize * k))
+        most = int(objective.memory.certificate / (3 * FLOAT64.itemsize * k))
         self._rows = max(tile, most // tile * tile)
         self._kept = None
         if n <= self._rows:
@@ -205,7 +204,7 @@ class Piece:
         out = o.loss.logits_of(data)
         if W.any():
             data.store_logits(W, b, out)
-            o.n_passes += 0.5 * n / o.data.shape[0]
+            o.passes.count += 0.5 * n / o.data.shape[0]
         else:
             out.fill(np.zeros(len(W)) if b is None else b)
         return out
@@ -220,7 +219,7 @@ class Piece:
     def gradient(self, theta: NDArray) -> NDArray:
         """The residuals times X, by θ."""
         o = self._objective
-        o.n_passes += 0.5 * self.data.shape[0] / o.data.shape[0]
+        o.passes.count += 0.5 * self.data.shape[0] / o.data.shape[0]
         rows = Rows(self.data, None, None, 0.0)
         return o.parameters.value_and_grad(theta, self.residuals, rows)[1]
 

@@ -22,7 +22,6 @@ from fastsoftmax._engine.objective.objective import Objective
 from fastsoftmax._engine.solvers.working_set import WorkingSet
 from fastsoftmax._validation import numbers as check
 
-MATRICES = 0.3  # of the memory budget, or for the columns of a set
 COPIES = 3  # of these: by rows, and by columns for descent and for gradients,
 INDEX = 4  # bytes of a row's or a feature's number in them
 ROWS = 4  # times as many as columns, to make a Gram matrix from, and
@@ -44,7 +43,7 @@ class GramModel:
         self._curvature, self._objective = curvature, curvature.objective
         objective = curvature.objective
         k, size = objective.shape
-        self._budget = MATRICES * objective.max_memory / objective.data.dtype.itemsize
+        self._budget = objective.memory.working_set / objective.data.dtype.itemsize
         most = max(1, int(np.sqrt(self._budget / 2 / k)) - 1)
         self.set = WorkingSet(objective, line, most)
         m = self.set.features.shape[1]
@@ -74,7 +73,7 @@ class GramModel:
             line, min(n, max(LEAST_ROWS, ROWS * m)), seed
         )
         drawn.rows[:] *= step
-        o.n_passes += float(drawn.counts.sum()) * m**2 / (4 * n * d * o.n_logits)
+        o.passes.count += float(drawn.counts.sum()) * m**2 / (4 * n * d * o.n_logits)
         return drawn, 1 / seen
 
     def _of_set(self) -> NDArray:
@@ -127,7 +126,7 @@ class GramModel:
         an iteration took with blocks.
         """
         joint = JointFace(self._curvature, self.set, face)
-        if joint.passes <= products and joint.bytes <= MATRICES * self._objective.max_memory:
+        if joint.passes <= products and joint.bytes <= self._objective.memory.working_set:
             return joint.factor(line, self._damping)
         on = Face(face)
         classes = np.arange(len(face))[:, None, None]
@@ -189,7 +188,7 @@ class ColumnModel:
         on = Face(face)
         k, size = on.at.shape
         needed = 2 * k * size**2 * self._objective.data.dtype.itemsize
-        if products <= UPGRADE_PRODUCTS or needed > MATRICES * self._objective.max_memory:
+        if products <= UPGRADE_PRODUCTS or needed > self._objective.memory.working_set:
             return self._factor_diagonals(face)
         matrices = self._weighted.grams(on.at, on.counts)
         diagonals(matrices)[:] += on.take(self._ridges)
@@ -219,7 +218,7 @@ class ColumnModel:
         _, grads = self._data.value_and_grad(
             None, None, None, None, 1 / o.data.shape[0], stored=line.curve(line.scratch())
         )
-        o.n_passes += self._share
+        o.passes.count += self._share
         out = np.zeros(table.shape)
         out[self._of_weights] = grads.W[at]
         if s.intercept:
@@ -235,8 +234,10 @@ def require_memory(objective: Objective, features: NDArray) -> None:
     data = objective.data
     if not hasattr(data, "X"):
         entries = int(data.lengths()[features].sum())
-        needed = int(COPIES * (data.dtype.itemsize + INDEX) * entries / MATRICES)
-        check.max_memory(objective.max_memory, needed, f"columns of {len(features)} features")
+        memory = objective.memory
+        size = COPIES * (data.dtype.itemsize + INDEX) * entries
+        needed = int(size * memory.total / memory.working_set)
+        check.max_memory(memory.total, needed, f"columns of {len(features)} features")
 
 
 class Face:
@@ -297,7 +298,7 @@ class JointFace:
         def gram(drawn: RowSample) -> NDArray:
             return data.gram(drawn, centre, units, 1 / n, np.zeros(size))
 
-        o.n_passes += self.passes
+        o.passes.count += self.passes
         P, Q = o.loss.probabilities(line.logits(0))
         H = o.loss.hessian(P, Q, o.weights, size, gram)
         free = np.isin(self._columns, [*o.free, d])

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from fastsoftmax._engine.linalg import dot
 from fastsoftmax._engine.line_search import line_at
 from fastsoftmax._engine.objective import Objective
+from fastsoftmax._engine.objective.precision import to_float64
 from fastsoftmax._engine.solvers.base import OVERFLOW, ROUNDED, Options, Result, Run, register
 from fastsoftmax._engine.solvers.bound import certificate_at
 from fastsoftmax._engine.solvers.proof import LAST_PRODUCTS, PRODUCTS
@@ -24,7 +25,7 @@ def minimize_gd(objective: Objective, theta: NDArray, options: Options) -> Resul
 
     A proof is tried where ‖∇F‖²/L, or the bound from a ridge, is within the tolerance.
     """
-    objective.to_float64()
+    to_float64(objective)
     run = Run(objective, options)
     lipschitz = run.curvature.lipschitz()
     value, gradient = objective.value_and_grad(theta)

@@ -15,12 +15,14 @@ from fastsoftmax._engine.linalg import dot
 from fastsoftmax._engine.line_search import Line, line_at
 from fastsoftmax._engine.line_search.bracket import search
 from fastsoftmax._engine.objective import Objective
+from fastsoftmax._engine.objective.precision import uses_float32
 from fastsoftmax._engine.solvers.base import ROUNDED, SLOW, Options, Result, Run, register
 from fastsoftmax._engine.solvers.history import History
 from fastsoftmax._engine.solvers.proof import LAST_PRODUCTS, PRODUCTS, Solve, prove
 
 FIRST_CHANGE = 10.0  # of any logit by the first step, at most: the curvature is not known yet
 FURTHER = 10.0  # times the first step, the subsample is followed at most: it may be separable
+FEWEST = 3  # pairs, however short memory is
 ROUGH = 1e-7  # of F, left to gain, down to which float32 shows the way
 WAYS_BACK = [0.5**i for i in range(8)]  # 1, to where F was known, and shorter ones
 
@@ -76,7 +78,9 @@ def descend(
     """
     objective, options = run.objective, run.options
     line = line_at(objective, theta)
-    pairs = History(objective, objective.vectors(2 * memory) // 2)
+    dtype, n_threads = objective.parameters.dtype, objective.data.n_threads
+    that_fit = int(objective.memory.history / (2 * dtype.itemsize * objective.size))
+    pairs = History(objective.size, dtype, max(FEWEST, min(memory, that_fit)), n_threads)
     t: float | None = None
     fresh = True  # whether the logits come straight from θ
 
@@ -94,7 +98,7 @@ def descend(
             left = max(preconditioner.factor / 2 * abs(slope), run.trend(preconditioner.since))
             run.notify(line.theta, left)
             tolerance = run.tolerance(line.value)
-            rough = objective.uses_float32 and (options.tol < ROUGH or not objective.penalty)
+            rough = uses_float32(objective) and (options.tol < ROUGH or not objective.penalty)
             enough = max(tolerance, ROUGH * line.value) if rough else tolerance
             if left <= enough and (pairs or run.n_iter == 0) and not run.result.halted:
                 if rough:

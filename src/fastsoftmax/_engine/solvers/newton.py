@@ -10,6 +10,7 @@ from fastsoftmax._engine.linalg import dot
 from fastsoftmax._engine.line_search import Line, line_at
 from fastsoftmax._engine.line_search.bracket import search
 from fastsoftmax._engine.objective import Objective
+from fastsoftmax._engine.objective.precision import to_float64
 from fastsoftmax._engine.solvers.base import ROUNDED, Options, Result, Run, register
 from fastsoftmax._engine.solvers.certificate import certify
 from fastsoftmax._engine.solvers.far_start import far_start
@@ -22,7 +23,7 @@ NEAR = 0.01
 @register("newton", needs=("smooth", "hessian"))
 def minimize_newton(objective: Objective, theta: NDArray, options: Options) -> Result:
     """Newton's method: few iterations, each of up to (K + 1) D passes."""
-    objective.to_float64()
+    to_float64(objective)
     run = Run(objective, options)
     return descend(run, line_at(objective, far_start(run.curvature, theta)))
 

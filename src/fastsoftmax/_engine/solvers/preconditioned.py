@@ -6,6 +6,7 @@ from numpy.typing import NDArray
 
 from fastsoftmax._engine.curvature import GramCurvature
 from fastsoftmax._engine.objective import Objective
+from fastsoftmax._engine.objective.precision import to_float32
 from fastsoftmax._engine.solvers import lbfgs, newton
 from fastsoftmax._engine.solvers.base import ROUNDED, SLOW, Options, Result, Run, lacks, register
 from fastsoftmax._engine.solvers.block_preconditioner import BlockPreconditioner
@@ -22,9 +23,9 @@ class Handover:
     def is_due(self, curvature: GramCurvature, n_iter: int, max_iter: int) -> bool:
         """Whether L-BFGS has taken as long as Newton's steps would, or half its iterations."""
         objective = curvature.objective
-        iteration = self.iteration_work / objective.pass_work
+        iteration = self.iteration_work / objective.passes.work
         newton_step = curvature.hessian_cost() + iteration
-        spent = objective.n_passes + n_iter * iteration
+        spent = objective.passes.count + n_iter * iteration
         return spent > self.newton_steps * newton_step or n_iter > max_iter // 2
 
 
@@ -37,7 +38,7 @@ def minimize_preconditioned(
     Where it takes longer than Newton's method would, or float64 shows no step, Newton's method
     goes on from where it is.
     """
-    objective.to_float32()
+    to_float32(objective)
     run, exact = Run(objective, options), lacks(objective, "hessian") is None
     theta = far_start(run.curvature, theta)
     preconditioner = BlockPreconditioner(run.curvature, options.seed)

@@ -110,7 +110,7 @@ def centre(objective: Objective, line: PenalisedLine) -> None:
     """Take out of the weights what changes no probability."""
     theta = objective.l1.centred(line.theta, line.places[line.theta[line.places] != 0])
     if theta is not None:
-        objective.n_passes += 0.5
+        objective.passes.count += 0.5
         line.relabel(theta)
 
 

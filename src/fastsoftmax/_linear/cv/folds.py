@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from fastsoftmax._engine import solvers
 from fastsoftmax._engine.curvature import warm_start_of
-from fastsoftmax._engine.objective import Objective
+from fastsoftmax._engine.objective import Objective, start_of
 from fastsoftmax._linear.problem.problem import Problem
 from fastsoftmax._linear.problem.targets import class_totals
 from fastsoftmax._validation import folds as check_folds
@@ -97,7 +97,7 @@ def fit_in_turn(
             objective = problem.objective(float(C), only=mask, warm_start=warm_start, like=base)
             result = minimum(problem, objective, paths[i])
             warm_start = warm_start_of(result.curvature)
-            coef, intercept = objective.model(result.theta)
+            coef, intercept = objective.models.of(result.theta)
             done(
                 Fit(
                     float(C), i, coef, intercept, float(result.value), len(result.history),
@@ -119,7 +119,7 @@ def fit_together(
     for C in np.unique(Cs):
         objective = problem.objective(float(C), like=base)
         result = minimum(problem, objective, path)
-        coef, intercept = objective.model(result.theta)
+        coef, intercept = objective.models.of(result.theta)
         logits = all_logits(objective, result.theta)
         codes = problem.targets.values
         for i, mask in enumerate(masks):
@@ -160,7 +160,7 @@ def ridge(problem: Problem, coef: NDArray) -> float:
 def start(objective: Objective, path: list[NDArray]) -> NDArray:
     """Where to begin after the optima for smaller C."""
     if not path:
-        return objective.start()
+        return start_of(objective)
     last = path[-1]
     if len(path) < 2 or objective.l1:  # a line through zeros would fill them
         return last.copy()

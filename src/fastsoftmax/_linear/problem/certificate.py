@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 from fastsoftmax._engine import solvers
 from fastsoftmax._engine.curvature import curvature_of
 from fastsoftmax._engine.line_search import line_at
-from fastsoftmax._engine.objective import Objective
+from fastsoftmax._engine.objective import Objective, start_of
+from fastsoftmax._engine.objective.precision import to_float64
 from fastsoftmax._linear.problem.problem import Problem, problem_of
 from fastsoftmax._runtime.typing import MatrixLike
 from fastsoftmax._validation import numbers as check
@@ -91,12 +92,12 @@ class Proof:
         self._objective = objective = problem.objective(C)
         if not objective.parameters.finite:
             problem.rows.require_finite()
-        objective.to_float64()
-        self._theta = objective.of_model(coef, intercept)
+        to_float64(objective)
+        self._theta = objective.models.theta(coef, intercept)
         self._line = line_at(objective, self._theta)
         # weights that change no logit, as of constant features, are not in θ
         inert = penalty_of(problem, objective, coef) - penalty_of(
-            problem, objective, objective.model(self._theta)[0]
+            problem, objective, objective.models.of(self._theta)[0]
         )
         self._value = self._line.value + max(inert, 0.0)
         self._inert = max(inert, 0.0)
@@ -118,7 +119,7 @@ class Proof:
     def _bound_by_fit(self) -> float:
         """That at the end of a fit from the model, and the difference of the objectives."""
         objective = self._problem.objective(self._C)
-        start = objective.start(*objective.model(self._theta))
+        start = start_of(objective, *objective.models.of(self._theta))
         options = replace(self._problem.options, tol=min(self._problem.options.tol, TOL))
         result = solvers.find("auto", objective).minimize(objective, start, options)
         return max(self._value - result.value, 0.0) + result.gap_bound

@@ -23,6 +23,7 @@ class Parameters(ABC):
     _terms: Terms
     spread: NDArray | None = None  # of each feature, its variance, where that is known
     fits_float32 = False  # whether float32 shows what the features say
+    copied_bytes = 0  # of a copy of X in float32
 
     @staticmethod
     @abstractmethod

@@ -163,7 +163,9 @@ class Standardised(Parameters):
         """X in float32, for all objectives that share these coordinates, or as it is."""
         if "float32" not in self.found:
             self.found["float32"] = self._data.to_float32(most)
-        return self.found["float32"]
+        data = self.found["float32"]
+        self.copied_bytes = 0 if data is self._data else data.nbytes
+        return data
 
     def of_model(self, coef: NDArray, intercept: NDArray) -> NDArray:
         """θ of weights (K, D) and intercepts (K,)."""

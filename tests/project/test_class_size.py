@@ -1,0 +1,42 @@
+"""No class has so many methods that it must be more than one idea."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+SOURCE = Path(__file__).parents[2] / "src" / "fastsoftmax"
+MOST = 16  # methods and properties, private ones and those of data that are set in __init__ aside
+
+# Larger ones, with the reason.
+LARGER = {
+    "_engine/data/dense.py:DenseData": (30, "to be split"),
+    "_engine/data/sparse.py:SparseData": (33, "to be split"),
+    "_engine/data/stored_logits.py:StoredLogits": (24, "to be split"),
+    "_engine/line_search/line.py:StoredLine": (22, "to be split"),
+    "_engine/line_search/line.py:FusedLine": (18, "to be split"),
+    "_engine/objective/coordinates/feature_major.py:FeatureMajor": (22, "to be split"),
+    "_engine/objective/coordinates/standardised.py:Standardised": (25, "to be split"),
+    "_neural/network.py:Network": (17, "to be split"),
+}
+
+
+def methods(node):
+    return [f.name for f in node.body if isinstance(f, ast.FunctionDef | ast.AsyncFunctionDef)]
+
+
+CLASSES = {
+    f"{path.relative_to(SOURCE)}:{node.name}": methods(node)
+    for path in sorted(SOURCE.rglob("*.py"))
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+    if isinstance(node, ast.ClassDef)
+}
+
+
+def test_classes_are_found():
+    assert "value_and_grad" in CLASSES["_engine/objective/objective.py:Objective"]
+
+
+@pytest.mark.parametrize("name", CLASSES)
+def test_no_class_is_large(name):
+    assert len(CLASSES[name]) <= LARGER.get(name, (MOST, ""))[0]
