@@ -7,6 +7,7 @@ from campaigns.definition import define
 from campaigns.families import FAMILIES, Problem, problem
 from campaigns.judge import faults, judged
 from campaigns.reference import optimum
+from campaigns.report import REACH
 from campaigns.separability import has_minimiser
 from scipy.optimize import minimize
 from scipy.special import logsumexp
@@ -56,6 +57,13 @@ ONCE_AT_FAULT = {  # of longer campaigns, by what was mended
         ("one hot", 1), ("near separable", 177), ("large means", 125),
     ],
     "soft targets that are fitted exactly": [("more features than rows", 581)],
+    "a Hessian whose flat directions are rounding gave no Newton step": [
+        ("timestamps", 900), ("scales", 1023), ("scales", 547), ("long tailed classes", 608),
+    ],
+    "rounding of constant features counted, though intercepts make their gradients 0": [
+        ("large means", 674), ("large means", 1092), ("timestamps", 1382),
+    ],
+    "weights that the penalty holds at 0 hid that a step was Newton's": [("scales", 971)],
 }  # fmt: skip
 
 
@@ -64,7 +72,7 @@ def test_mended(kind):
     for name, seed in ONCE_AT_FAULT[kind]:
         record = judged(problem(name, seed))
         assert faults(record) == [], record
-        assert record["certified"] or not (np.isfinite(record["C"]) and record["minimiser"])
+        assert record["certified"] or not (record["reach"] <= REACH and record["minimiser"])
 
 
 @pytest.mark.parametrize("seed", [1140, 1])

@@ -12,7 +12,15 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from fastsoftmax._core import _cpu
+from fastsoftmax._core import _openmp
+
+_before = _openmp.loaded_libraries()
+with _openmp.spinning_briefly():
+    from fastsoftmax._core import _cpu
+
+    openmp_library = os.path.realpath(_cpu.start_openmp())
+#: whether OpenMP's threads spin for long, since another library loaded the runtime before
+spins_long = openmp_library in _before and not _openmp.set_by_user()
 
 LEVELS = ("native", "v4", "v3", "v2", "plain")  # the best first
 KERNELS = (
@@ -20,6 +28,17 @@ KERNELS = (
     *("gram", "line", "linear", "low_rank", "machine", "merged_features", "network", "sampling"),
     *("softmax", "sparse", "standardised", "vectors"),
 )
+
+
+def waiting() -> str:
+    """How OpenMP's threads wait at a barrier, in words."""
+    if _openmp.set_by_user():
+        return "waiting as the environment says"
+    if spins_long:
+        return (
+            "which spin for long, as another library loaded OpenMP before; short calls run on one"
+        )
+    return "spinning briefly at barriers"
 
 
 def is_built(level: str) -> bool:

@@ -3,9 +3,22 @@
 cdef extern from *:
     """
     #ifdef _OPENMP
+    #include <omp.h>
     static int fs_openmp(void) { return _OPENMP; }
+    static int fs_start_openmp(void) { return omp_get_max_threads(); }
     #else
     static int fs_openmp(void) { return 0; }
+    static int fs_start_openmp(void) { return 1; }
+    #endif
+
+    #if defined(_OPENMP) && !defined(_WIN32)
+    #include <dlfcn.h>
+    static const char *fs_openmp_library(void) {
+        Dl_info found;
+        return dladdr((void *) omp_get_max_threads, &found) && found.dli_fname ? found.dli_fname : "";
+    }
+    #else
+    static const char *fs_openmp_library(void) { return ""; }
     #endif
 
     #if defined(__x86_64__)
@@ -25,6 +38,8 @@ cdef extern from *:
     #endif
     """
     int fs_openmp()
+    int fs_start_openmp()
+    const char *fs_openmp_library()
     int fs_v2()
     int fs_v3()
     int fs_v4()
@@ -38,3 +53,9 @@ def supports(str level):
 def openmp_version():
     """The date of the OpenMP specification the build follows, as yyyymm; 0 without OpenMP."""
     return fs_openmp()
+
+
+def start_openmp():
+    """Have the OpenMP runtime read its environment variables, if it has not yet; its file's path."""
+    fs_start_openmp()
+    return fs_openmp_library().decode(errors="replace")

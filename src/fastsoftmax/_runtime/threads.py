@@ -5,10 +5,13 @@ import os
 from functools import cache
 from pathlib import Path
 
+from fastsoftmax import _core
 from fastsoftmax._core import _cpu
 
 # A parallel region costs some microseconds: what a thread is given should outweigh them.
 WORK_PER_THREAD = 500_000  # multiply-adds
+# about a millisecond of them: below it a barrier at which others' threads spin is not worth while
+LONG_WORK = 20_000_000
 
 _team_started = False
 _forked = False
@@ -53,7 +56,8 @@ def _cgroup_quota() -> int:
 def team(n_threads: int, work: int) -> int:
     """Threads for so many multiply-adds, at most n_threads."""
     global _team_started
-    if _forked or n_threads == 1 or work < 2 * WORK_PER_THREAD:
+    least = LONG_WORK if _core.spins_long else 2 * WORK_PER_THREAD
+    if _forked or n_threads == 1 or work < least:
         return 1
     _team_started = True
     return min(n_threads, work // WORK_PER_THREAD)

@@ -35,7 +35,7 @@ def versions() -> dict[str, str]:
         "kernels": f"{_core.level}, of those built: {', '.join(built)}",
         "vectors": "{} bytes".format(_core.kernels("f4").elementwise.vector_bytes()),
         "OpenMP": f"specification of {openmp}" if openmp else "none: one thread",
-        "threads": str(available_threads()),
+        "threads": f"{available_threads()}, {_core.waiting()}",
     }
 
 

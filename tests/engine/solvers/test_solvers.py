@@ -244,7 +244,7 @@ def test_newtons_step_takes_one_solve_and_one_to_see_that_it_is_exact(monkeypatc
     line.restart(objective.parameters.project(line.theta))
     solves, solve = [], ClassFactors.solve
     monkeypatch.setattr(ClassFactors, "solve", lambda *args: solves.append(1) or solve(*args))
-    step = curvature_of(objective).solve_hessian(line)
+    step = curvature_of(objective).solve_hessian(line, 0.0)
     # shifts of the intercepts alone have no curvature
     expected = np.linalg.lstsq(curvature_of(objective).hessian(line), line.gradient, rcond=1e-12)[0]
     np.testing.assert_allclose(step, objective.parameters.project(expected), rtol=1e-9, atol=1e-12)

@@ -4,8 +4,6 @@ u are the features of θ and a 1. Rows to make its blocks from (`block_gram.py`,
 largest eigenvalue, or all of it.
 """
 
-from math import sqrt
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -251,24 +249,27 @@ class GramCurvature(Curvature):
             largest = np.linalg.eigvalsh(gram.astype(np.float64))[-1] * (1 + 1e-3)
         return o.loss.largest_curvature * float(largest) + float(self.ridge.max())
 
-    def solve_hessian(self, line: Line) -> NDArray:
-        """H⁻¹ ∇F, with the class mean projected out.
+    def solve_hessian(self, line: Line, tolerance: float) -> NDArray:
+        """H⁻¹ ∇F, with the class mean projected out; F falling by no more than the tolerance is
+        nothing to step for.
 
         By conjugate gradients that the factors of H precondition: what these needed on the diagonal
-        would hold back directions of less curvature.
+        would hold back directions of less curvature. Entries of H are rounded relative to the
+        diagonal of their row and column, so that curvature counts in units in which that is 1.
         """
         H, gradient = self.hessian(line), line.gradient.astype(np.float64)
         factors = ClassFactors(self._with_shifts(H)[None], self.objective.data.n_threads)
         x, residual = np.zeros(len(gradient)), gradient
         z = p = self._solved(factors, residual)
         size = first = dot(residual, z)
-        largest = 0.0  # ‖H v‖ / ‖v‖
+        diagonal = np.maximum(np.diagonal(H), TINY)
         for _ in range(REFINEMENTS if size > 0 else 0):
             product = np.einsum("ij,j->i", H, p)  # without BLAS
-            curvature, square = dot(p, product), dot(p, p)
-            largest = max(largest, sqrt(dot(product, product) / square))
-            if not curvature > FLAT * largest * square:
-                break
+            curvature = dot(p, product)
+            if not curvature > FLAT * dot(p, diagonal * p):
+                if x.any():
+                    return x
+                return p if first > 2 * tolerance else solve_seen(H, gradient, diagonal)
             x = x + (size / curvature) * p
             residual = residual - (size / curvature) * product
             z, before = self._solved(factors, residual), size
@@ -325,6 +326,21 @@ CURVATURES = {
     SparseData: Curvature,
     SparseBlocks: Curvature,
 }
+
+
+def solve_seen(
+    H: NDArray[np.float64], vector: NDArray[np.float64], diagonal: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """H⁻¹ v in the directions whose curvature is more than rounding, 0 in the others.
+
+    In units in which the diagonal is 1. Of classes that are separated from others H is a difference
+    of much larger numbers, and a step along them may be any.
+    """
+    units = 1 / np.sqrt(diagonal)
+    values, vectors = np.linalg.eigh(H * units * units[:, None])
+    seen = values > len(H) * np.finfo(float).eps * values[-1]
+    vectors = vectors[:, seen] * units[:, None]
+    return np.einsum("ij,j->i", vectors, np.einsum("ij,i->j", vectors, vector) / values[seen])
 
 
 def of_shifts(H: NDArray[np.float64]) -> NDArray[np.float64]:

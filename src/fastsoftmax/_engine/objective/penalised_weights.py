@@ -94,6 +94,11 @@ class PenalisedWeights(NamedTuple):
         return float(np.sum(self.lasso * np.abs(self.weights) + self.weights * pull))
 
 
+def unseen_residual(ridge: float, value: float, count: int) -> float:
+    """A residual that adds less to the bound, in each of so many weights, than F is rounded by."""
+    return float(np.sqrt(2 * ridge * np.finfo(float).eps * max(value, 0.0) / max(count, 1)))
+
+
 def squares(ridge: float, W: Table) -> float:
     """½ μ ‖W‖², 0 without a penalty even where the squares overflow."""
     return 0.5 * ridge * float(np.square(W).sum()) if ridge else 0.0

@@ -27,6 +27,7 @@ from fastsoftmax._engine.curvature.hessian import of_shifts
 from fastsoftmax._engine.data import Data, DualPoint, RowSample, StoredLogits
 from fastsoftmax._engine.linalg import ClassFactors
 from fastsoftmax._engine.objective.objective import Objective
+from fastsoftmax._engine.objective.penalised_weights import unseen_residual
 from fastsoftmax._engine.objective.rows import Rows
 
 FLOAT64 = np.dtype(np.float64)
@@ -119,6 +120,7 @@ class Linearised:
         )
         errors = ROUNDING * (magnitude + self._size) * weights.sizes
         negligible = errors + VANISHING * magnitude * weights.variations
+        negligible = negligible + unseen_residual(o.penalty, value, weights.weights.size)
         is_newton = stationary and bool((np.abs(weights.residual()) <= negligible).all())
         decrease = divergence + weights.decrease()
         bound = gap.bound if stationary else np.inf

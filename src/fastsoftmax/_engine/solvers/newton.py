@@ -33,12 +33,11 @@ def descend(run: Run, line: Line) -> Result:
     objective = run.objective
     direction = np.zeros_like(line.theta)
     while np.isfinite(line.value):
-        direction = -run.curvature.solve_hessian(line)
+        tolerance = run.tolerance(line.value)
+        direction = -run.curvature.solve_hessian(line, tolerance)
         slope = dot(line.gradient, direction)
         run.notify(line.theta, abs(slope) / 2)
-        if abs(slope) / 2 <= run.tolerance(line.value) and run.proves(
-            certify(objective, line.theta, direction)
-        ):
+        if abs(slope) / 2 <= tolerance and run.proves(certify(objective, line.theta, direction)):
             return run.end(line)
         if stop := run.stops(line):
             run.result.stop = stop

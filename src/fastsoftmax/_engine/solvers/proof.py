@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from fastsoftmax._engine.linalg import dot
 from fastsoftmax._engine.line_search import Line
 from fastsoftmax._engine.objective import Objective
+from fastsoftmax._engine.objective.penalised_weights import unseen_residual
 from fastsoftmax._engine.solvers.base import BEYOND
 from fastsoftmax._engine.solvers.certificate import ROUNDING, Certificate, certify
 
@@ -98,6 +99,7 @@ class Quadratic:
         residuals, p = np.sqrt(2 * max(value, 0.0)), objective.parameters
         self._magnitudes = residuals * p.sizes()
         self._negligible = ROUNDING * self._magnitudes + VANISHING * residuals * p.variations()
+        self._negligible += unseen_residual(objective.penalty, value, len(gradient))
 
     def decrease(self, step: NDArray) -> float:
         """By how much F falls along the step."""

@@ -197,7 +197,8 @@ class Standardised(Parameters):
         return (super().free_features(data) - self.shift[free]) / self.scales[free]
 
     def sizes(self) -> NDArray[np.float64]:
-        return self._penalised(self.moments.spread(False), 0)
+        # a constant feature's gradient is that of the intercept, which is made 0
+        return self._penalised(np.where(self.constant, 0.0, self.moments.spread(False)), 0)
 
     def variations(self) -> NDArray[np.float64]:
         variations = self._penalised(self.bulk, 0)

@@ -1,0 +1,63 @@
+"""How OpenMP's threads wait: set while the runtime is loaded, for it alone."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+from fastsoftmax._core import _cpu, _openmp
+
+needs_gomp = pytest.mark.skipif(
+    "libgomp" not in _cpu.start_openmp(), reason="another OpenMP runtime than GNU's"
+)
+
+
+def run(code, **variables):
+    """What a new process prints."""
+    env = {k: v for k, v in os.environ.items() if k not in _openmp.BY_USER}
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(command, env=env | variables, capture_output=True, text=True, check=True)
+    return done.stdout + done.stderr
+
+
+STATE = (
+    "import os; import fastsoftmax._core as c; print(c.spins_long, c.waiting(), {names})".format(
+        names="[k for k in os.environ if k in c._openmp.BY_USER]"
+    )
+)
+
+
+@needs_gomp
+def test_the_runtime_spins_briefly_and_the_environment_is_as_before():
+    shown = run(STATE, OMP_DISPLAY_ENV="verbose")
+    assert "GOMP_SPINCOUNT = '1000'" in shown
+    assert "False spinning briefly at barriers []" in shown
+
+
+@needs_gomp
+@pytest.mark.parametrize(
+    ("name", "value", "count"),
+    [("OMP_WAIT_POLICY", "passive", "0"), ("GOMP_SPINCOUNT", "77", "77")],
+)
+def test_what_the_user_says_counts(name, value, count):
+    shown = run(STATE, OMP_DISPLAY_ENV="verbose", **{name: value})
+    assert f"GOMP_SPINCOUNT = '{count}'" in shown
+    assert f"False waiting as the environment says ['{name}']" in shown
+
+
+@needs_gomp
+def test_a_runtime_that_was_loaded_before_is_known_to_spin_for_long():
+    load = f"import ctypes; ctypes.CDLL({_cpu.start_openmp()!r})\n"
+    assert "True spinning for long" in run(load + STATE)
+    teams = "from fastsoftmax._runtime.threads import team; print(team(2, 10**7), team(2, 10**8))"
+    assert run(load + STATE + teams).endswith("1 2\n")
+    assert run(STATE + teams).endswith("2 2\n")
+
+
+def test_variables_are_taken_away_after_an_error(monkeypatch):
+    for name in _openmp.BY_USER:
+        monkeypatch.delenv(name, raising=False)
+    with pytest.raises(ZeroDivisionError), _openmp.spinning_briefly():
+        1 / (1 - _openmp.set_by_user())
+    assert not _openmp.set_by_user()
