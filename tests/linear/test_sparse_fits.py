@@ -14,7 +14,7 @@ from threadpoolctl import threadpool_limits
 
 import fastsoftmax._engine.data
 from fastsoftmax import SoftmaxRegression
-from fastsoftmax._engine.line_search import line
+from fastsoftmax._engine.line_search import fused
 from fastsoftmax._runtime import threads as _threads
 
 N = 240
@@ -198,7 +198,7 @@ def test_the_same_to_the_bit_for_any_number_of_threads(monkeypatch):
 @pytest.mark.parametrize("weighted", [False, True])
 def test_a_small_budget(monkeypatch, weighted):
     """No room for logits: every evaluation of φ is a pass."""
-    monkeypatch.setattr(line, "SUBSAMPLE_ROWS", 100)
+    monkeypatch.setattr(fused, "SUBSAMPLE_ROWS", 100)
     X, y = problem(6)
     weights = np.random.default_rng(0).uniform(size=N) if weighted else None
     best = fit(X, y, weights)

@@ -13,8 +13,6 @@ LARGER = {
     "_engine/data/dense.py:DenseData": (30, "to be split"),
     "_engine/data/sparse.py:SparseData": (33, "to be split"),
     "_engine/data/stored_logits.py:StoredLogits": (24, "to be split"),
-    "_engine/line_search/line.py:StoredLine": (22, "to be split"),
-    "_engine/line_search/line.py:FusedLine": (18, "to be split"),
     "_engine/objective/coordinates/feature_major.py:FeatureMajor": (22, "to be split"),
     "_engine/objective/coordinates/standardised.py:Standardised": (25, "to be split"),
     "_neural/network.py:Network": (17, "to be split"),

@@ -19,8 +19,8 @@ from fastsoftmax._engine.linalg import (
     low_rank_blocks,
     orthonormal_rows,
 )
-from fastsoftmax._engine.line_search import line as lines
-from fastsoftmax._engine.line_search import line_at
+from fastsoftmax._engine.line_search import fused, iterate_at
+from fastsoftmax._engine.line_search.stored import StoredIterate
 from fastsoftmax._engine.objective import Objective
 
 FLOATS = (np.float32, np.float64)
@@ -176,10 +176,10 @@ def test_of_full_rank_and_all_rows_it_is_the_hessians_block(fit_intercept):
     blocks = LowRankBlocks(curvature_of(o), 0)
     rng = np.random.default_rng(1)
     parameters = o.parameters
-    line = line_at(o, parameters.project(rng.normal(size=o.size)))
-    blocks.at_start(line)
-    inverse = blocks.by_class(line, len(o.data.X), 0)
-    W, b = parameters.user(line.theta, np.dtype(np.float64))
+    it = iterate_at(o, parameters.project(rng.normal(size=o.size)))
+    blocks.at_start(it)
+    inverse = blocks.by_class(it, len(o.data.X), 0)
+    W, b = parameters.user(it.theta, np.dtype(np.float64))
     z = o.data.X @ W.T + (b if fit_intercept else 0)
     P = np.exp(z - z.max(axis=1, keepdims=True))
     P /= P.sum(axis=1, keepdims=True)
@@ -204,27 +204,25 @@ def test_blocks_do_not_depend_on_threads(low):
         o = objective(2000, 90, 5, dtype=np.float32, n_threads=n_threads)
         blocks = (LowRankBlocks if low else ClassGrams)(curvature_of(o), 3)
         v = np.random.default_rng(1).normal(size=o.size)
-        line = line_at(o, o.parameters.project(0.1 * v))
-        first = blocks.at_start(line).solve(v)[0]
-        solved.add((first.tobytes(), blocks.by_class(line, 300, 7).solve(v)[0].tobytes()))
+        it = iterate_at(o, o.parameters.project(0.1 * v))
+        first = blocks.at_start(it).solve(v)[0]
+        solved.add((first.tobytes(), blocks.by_class(it, 300, 7).solve(v)[0].tobytes()))
     assert len(solved) == 1
 
 
 def test_a_subsample_of_all_rows_is_the_line(monkeypatch):
     o = objective()
     theta, direction = np.random.default_rng(2).normal(size=(2, o.size)) / 9
-    line, stored = lines.FusedLine(o, theta), lines.StoredLine(o, theta)
-    line.set_direction(direction)
-    stored.set_direction(direction)
+    it = fused.FusedIterate(o, theta)
+    line, stored = it.line(direction), StoredIterate(o, theta).line(direction)
     assert line.reach() == pytest.approx(stored.reach(), rel=1e-12)
     subsample = line.subsample()
     for t in (0.0, 0.5, 2.0):
         np.testing.assert_allclose(subsample.evaluate(t), stored.evaluate(t), rtol=1e-10)
         np.testing.assert_allclose(line.evaluate(t)[:2], stored.evaluate(t)[:2], rtol=1e-10)
-    monkeypatch.setattr(lines, "SUBSAMPLE_ROWS", 50)
-    line.set_direction(direction)
-    slope = float(line.gradient @ direction)
-    subsample = line.subsample()
+    monkeypatch.setattr(fused, "SUBSAMPLE_ROWS", 50)
+    slope = float(it.gradient @ direction)
+    subsample = it.line(direction).subsample()
     subsample.correct_slope(slope)
     assert subsample.evaluate(0.0).slope == pytest.approx(slope, rel=1e-12)
 

@@ -7,7 +7,7 @@ from support.optimum import sum_objective
 
 from fastsoftmax import SoftmaxRegression
 from fastsoftmax._engine.data import DenseData
-from fastsoftmax._engine.line_search import lines
+from fastsoftmax._engine.line_search import iterates
 from fastsoftmax._engine.objective import precision
 from fastsoftmax._engine.solvers import preconditioned
 
@@ -103,7 +103,7 @@ def test_history_is_of_float64():
 
 
 def test_without_stored_logits(precisions, monkeypatch):
-    monkeypatch.setattr(lines, "STORED_BYTES", 0)
+    monkeypatch.setattr(iterates, "STORED_BYTES", 0)
     X, y = blobs()
     model, other = fitted(X, y), in_float64(X, y)
     assert precisions[0] == "float32"

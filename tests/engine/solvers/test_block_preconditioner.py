@@ -29,15 +29,15 @@ def builds(schedule):
     preconditioner = BlockPreconditioner(run.curvature, 0, schedule)
     update = preconditioner.update
 
-    def counted(line, n_iter):
+    def counted(it, n_iter):
         nonlocal count
-        rebuilt = update(line, n_iter)
+        rebuilt = update(it, n_iter)
         count += rebuilt
         return rebuilt
 
     preconditioner.update = counted
-    line, _ = lbfgs.descend(run, start_of(o), preconditioner, memory=30)
-    return count, line.value
+    it, _ = lbfgs.descend(run, start_of(o), preconditioner, memory=30)
+    return count, it.value
 
 
 def test_the_schedule_decides_when_m_is_rebuilt():

@@ -13,7 +13,7 @@ from fastsoftmax import SoftmaxRegression
 from fastsoftmax._engine.curvature import curvature_of
 from fastsoftmax._engine.data import DenseData
 from fastsoftmax._engine.linalg import ClassFactors
-from fastsoftmax._engine.line_search import line_at
+from fastsoftmax._engine.line_search import iterate_at
 from fastsoftmax._engine.objective import Objective, start_of
 from fastsoftmax._engine.solvers import SOLVERS, Options
 from fastsoftmax._runtime.memory_budget import MemoryBudget
@@ -118,53 +118,58 @@ def test_without_room_for_logits(solver, n_classes):
     values = []
     for max_memory in (None, 12_000):
         objective = problem(n_classes, max_memory=max_memory)
-        line = line_at(objective, start_of(objective))
-        assert line.evaluation_is_free == (max_memory is None)
+        it = iterate_at(objective, start_of(objective))
+        assert it.incremental_logits == (max_memory is None)
         result = SOLVERS[solver].minimize(objective, start_of(objective), Options(1e-10, 500))
         assert result.converged
         values.append(result.value)
     assert values[1] == pytest.approx(values[0], rel=1e-9)
 
 
-def test_a_line_with_a_subsample_goes_where_it_is_evaluated(monkeypatch):
-    """Each evaluation is a step: back, forth and to where it began."""
-    monkeypatch.setattr("fastsoftmax._engine.line_search.line.SUBSAMPLE_ROWS", 64)
+def test_after_a_subsample_evaluations_leave_the_iterate_where_it_is(monkeypatch):
+    """But for its logits, which go back and forth; `step` alone moves it."""
+    monkeypatch.setattr("fastsoftmax._engine.line_search.stored.SUBSAMPLE_ROWS", 64)
     objective = problem()
     theta, direction = np.random.default_rng(0).normal(size=(2, objective.size))
-    line, stored = line_at(objective, theta), line_at(objective, theta)
-    begin = line.value, line.gradient
-    for one in (line, stored):
-        one.set_direction(direction)
-    slope = float(line.gradient @ direction)
+    it, other = iterate_at(objective, theta), iterate_at(objective, theta)
+    begin = it.value, it.gradient.copy()
+    line, stored = it.line(direction), other.line(direction)
+    slope = float(it.gradient @ direction)
     subsample = line.subsample()
     assert subsample.correct_slope(slope).slope == slope
     assert subsample.evaluate(0.0).slope == pytest.approx(slope, rel=1e-12)
     assert subsample.evaluate(0.3).curvature == pytest.approx(
         stored.evaluate(0.3).curvature, rel=0.5
     )
+    by_passes = line.by_passes()
     for t in (0.7, 0.2):
-        np.testing.assert_allclose(line.evaluate(t)[:2], stored.evaluate(t)[:2], rtol=1e-10)
-        value, gradient = objective.value_and_grad(theta + t * direction)
-        assert line.value == pytest.approx(value, rel=1e-12)
-        np.testing.assert_allclose(line.theta, theta + t * direction, atol=1e-14)
-    line.step(0.2)  # where it stands
-    np.testing.assert_allclose(line.gradient, gradient, atol=1e-12)
-    assert line.set_direction(direction) is None and line.evaluation_is_free
-    line.step(-0.2)
-    assert line.value == pytest.approx(begin[0], rel=1e-12)
-    np.testing.assert_allclose(line.gradient, begin[1], atol=1e-12)
+        np.testing.assert_allclose(by_passes.evaluate(t)[:2], stored.evaluate(t)[:2], rtol=1e-10)
+        np.testing.assert_allclose(line.evaluate(0.5), stored.evaluate(0.5), rtol=1e-10)
+        np.testing.assert_array_equal(it.theta, theta)
+        np.testing.assert_array_equal(it.gradient, begin[1])
+        assert it.value == begin[0]
+    passes = objective.passes.count
+    it.step(line, 0.2)
+    assert objective.passes.count == passes  # it was evaluated there
+    value, gradient = objective.value_and_grad(theta + 0.2 * direction)
+    assert it.value == pytest.approx(value, rel=1e-12)
+    np.testing.assert_allclose(it.theta, theta + 0.2 * direction, atol=1e-14)
+    np.testing.assert_allclose(it.gradient, gradient, atol=1e-12)
+    it.step(it.line(direction), -0.2)
+    assert it.value == pytest.approx(begin[0], rel=1e-12)
+    np.testing.assert_allclose(it.gradient, begin[1], atol=1e-12)
 
 
 def test_an_unreliable_subsample_is_not_used_again(monkeypatch):
-    monkeypatch.setattr("fastsoftmax._engine.line_search.line.SUBSAMPLE_ROWS", 64)
+    monkeypatch.setattr("fastsoftmax._engine.line_search.stored.SUBSAMPLE_ROWS", 64)
     objective = problem()
-    line = line_at(objective, start_of(objective))
-    direction = -line.gradient
-    line.set_direction(direction)
+    it = iterate_at(objective, start_of(objective))
+    direction = -it.gradient
+    line = it.line(direction)
     assert line.subsample() is not None
-    line.evaluate(1e-9)  # hardly any of the slope is gone
-    line.set_direction(direction)
-    assert line.subsample() is None and line.evaluation_is_free
+    line.by_passes().evaluate(1e-9)  # hardly any of the slope is gone
+    it.step(line, 0.0)
+    assert it.line(direction).subsample() is None
 
 
 @pytest.mark.parametrize("rows", [32, 64, 128])
@@ -172,7 +177,7 @@ def test_an_unreliable_subsample_is_not_used_again(monkeypatch):
 def test_same_optimum_with_and_without_a_subsample(monkeypatch, rows, C):
     X, y = blobs(4, n=900)
     best = SoftmaxRegression(solver="preconditioned-lbfgs", C=C, tol=1e-10).fit(X, y)
-    monkeypatch.setattr("fastsoftmax._engine.line_search.line.SUBSAMPLE_ROWS", rows)
+    monkeypatch.setattr("fastsoftmax._engine.line_search.stored.SUBSAMPLE_ROWS", rows)
     model = SoftmaxRegression(solver="preconditioned-lbfgs", C=C, tol=1e-10).fit(X, y)
     assert model.converged_ and model.objective_ == pytest.approx(best.objective_, rel=1e-9)
 
@@ -198,7 +203,7 @@ def test_rows_that_lead_far_astray(monkeypatch, seed):
     X, y, weights, C, rows = uneven(seed)
     model = SoftmaxRegression(solver="preconditioned-lbfgs", C=C, tol=1e-7)
     best = model.fit(X, y, sample_weight=weights).objective_
-    monkeypatch.setattr("fastsoftmax._engine.line_search.line.SUBSAMPLE_ROWS", rows)
+    monkeypatch.setattr("fastsoftmax._engine.line_search.stored.SUBSAMPLE_ROWS", rows)
     model.fit(X, y, sample_weight=weights)
     assert model.converged_ and model.objective_ == pytest.approx(best, rel=5e-6)
 
@@ -208,18 +213,19 @@ def test_a_line_is_the_objective_along_it(max_memory):
     objective = problem(max_memory=max_memory)
     rng = np.random.default_rng(0)
     theta, direction = rng.normal(size=(2, objective.size))
-    line = line_at(objective, theta)
-    line.set_direction(direction)
+    it = iterate_at(objective, theta)
+    line = it.line(direction)
     for t in (0.0, 0.7):
         value, gradient = objective.value_and_grad(theta + t * direction)
         trial = line.evaluate(t)
         assert trial.value == pytest.approx(value, rel=1e-12)
         assert trial.slope == pytest.approx(gradient @ direction, rel=1e-9)
-        if line.evaluation_is_free:
+        if it.incremental_logits:
             ahead, behind = (line.evaluate(t + h).slope for h in (1e-5, -1e-5))
             assert trial.curvature == pytest.approx((ahead - behind) / 2e-5, rel=1e-5)
-    line.step(0.7)
-    np.testing.assert_allclose(line.gradient, gradient, atol=1e-12)
+    np.testing.assert_array_equal(it.theta, theta)
+    it.step(line, 0.7)
+    np.testing.assert_allclose(it.gradient, gradient, atol=1e-12)
 
 
 @pytest.mark.parametrize("n_classes", [2, 4])
@@ -228,7 +234,7 @@ def test_hessian_is_the_slope_of_the_gradient(n_classes, weighted):
     weights = np.random.default_rng(3).random(600) if weighted else None
     objective = problem(n_classes, weights=weights)
     theta = np.random.default_rng(0).normal(size=objective.size)
-    H = curvature_of(objective).hessian(line_at(objective, theta))
+    H = curvature_of(objective).hessian(iterate_at(objective, theta))
     for i in range(0, objective.size, 3):
         step = 1e-5 * np.eye(objective.size)[i]
         ahead, behind = (objective.value_and_grad(theta + s)[1] for s in (step, -step))
@@ -240,13 +246,13 @@ def test_hessian_is_the_slope_of_the_gradient(n_classes, weighted):
 @pytest.mark.parametrize("C", [1e-3, 1.0, 1e3])
 def test_newtons_step_takes_one_solve_and_one_to_see_that_it_is_exact(monkeypatch, C):
     objective = problem(4, C=C)
-    line = line_at(objective, np.random.default_rng(0).normal(size=objective.size))
-    line.restart(objective.parameters.project(line.theta))
+    it = iterate_at(objective, np.random.default_rng(0).normal(size=objective.size))
+    it.restart(objective.parameters.project(it.theta))
     solves, solve = [], ClassFactors.solve
     monkeypatch.setattr(ClassFactors, "solve", lambda *args: solves.append(1) or solve(*args))
-    step = curvature_of(objective).solve_hessian(line, 0.0)
+    step = curvature_of(objective).solve_hessian(it, 0.0)
     # shifts of the intercepts alone have no curvature
-    expected = np.linalg.lstsq(curvature_of(objective).hessian(line), line.gradient, rcond=1e-12)[0]
+    expected = np.linalg.lstsq(curvature_of(objective).hessian(it), it.gradient, rcond=1e-12)[0]
     np.testing.assert_allclose(step, objective.parameters.project(expected), rtol=1e-9, atol=1e-12)
     assert len(solves) == 2
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from fastsoftmax._engine.curvature.far_rows import limited
 from fastsoftmax._engine.curvature.hessian import GramCurvature
 from fastsoftmax._engine.linalg import ClassFactors
-from fastsoftmax._engine.line_search.line import Line
+from fastsoftmax._engine.line_search.iterate import Iterate
 from fastsoftmax._engine.objective.objective import Objective
 from fastsoftmax._engine.objective.warm_start import Grams
 
@@ -76,7 +76,7 @@ class ClassGrams:
         each = o.shape[1] ** 2 * o.data.dtype.itemsize
         return o.n_logits * each <= o.memory.preconditioner
 
-    def at_start(self, line: Line) -> "Projected":
+    def at_start(self, it: Iterate) -> "Projected":
         """One unweighted Gram of uniform rows for all classes, each by p(1 - p) of its share.
 
         The Hessian where logits are those of the shares, but for the coupling of classes. Of rows
@@ -120,10 +120,10 @@ class ClassGrams:
     def _inverse(self, factors: ClassFactors) -> "Projected":
         return Projected(self._objective, factors)
 
-    def by_class(self, line: Line, rows: int, seed: int) -> "Projected":
-        """The block of each class at the line's point, from about so many rows."""
+    def by_class(self, it: Iterate, rows: int, seed: int) -> "Projected":
+        """The block of each class at the iterate, from about so many rows."""
         o, c = self._objective, self._curvature
-        drawn, step, n = c.sample_rows(line, rows, seed)
+        drawn, step, n = c.sample_rows(it, rows, seed)
         drawn.rows[:] *= step  # of all of X
         masses = drawn.totals / n
         shares = SHARED * masses + c.missing(masses)

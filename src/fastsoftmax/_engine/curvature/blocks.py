@@ -10,7 +10,7 @@ from fastsoftmax._engine.curvature.hessian import Curvature, GramCurvature
 from fastsoftmax._engine.curvature.joint import JointHessian
 from fastsoftmax._engine.curvature.low_rank import LowRankBlocks
 from fastsoftmax._engine.data import DenseBlocks, DenseData, SparseBlocks, SparseData
-from fastsoftmax._engine.line_search.line import Line
+from fastsoftmax._engine.line_search.iterate import Iterate
 
 JOINT_PASSES = 1.25  # passes for the joint Hessian, up to which it saves more than it costs, or
 WORTH = 6.0  # the same where few far rows have nearly all curvature, which couples the classes
@@ -38,9 +38,9 @@ class Blocks(Protocol):
 
     def cost(self, rows: int) -> float: ...
 
-    def at_start(self, line: Line) -> Factors: ...
+    def at_start(self, it: Iterate) -> Factors: ...
 
-    def by_class(self, line: Line, rows: int, seed: int) -> Factors: ...
+    def by_class(self, it: Iterate, rows: int, seed: int) -> Factors: ...
 
 
 def of_dense(curvature: GramCurvature, seed: int) -> list[Blocks]:

@@ -4,7 +4,7 @@ import numpy as np
 
 from fastsoftmax._engine.curvature.hessian import Curvature
 from fastsoftmax._engine.data import DiagonalFactors, diagonals
-from fastsoftmax._engine.line_search.line import Line
+from fastsoftmax._engine.line_search.iterate import Iterate
 
 NEARLY_NONE = 1e-30  # a ridge
 SHARED = 0.02  # of the unweighted sum of squares in that of a class
@@ -26,16 +26,16 @@ class ClassDiagonals:
         """Passes that a build is worth."""
         return 1.0
 
-    def at_start(self, line: Line) -> DiagonalFactors:
-        return self.by_class(line, self.rows, 0)
+    def at_start(self, it: Iterate) -> DiagonalFactors:
+        return self.by_class(it, self.rows, 0)
 
-    def by_class(self, line: Line, rows: int, seed: int) -> DiagonalFactors:
-        """The diagonals at the line's point, from all rows."""
+    def by_class(self, it: Iterate, rows: int, seed: int) -> DiagonalFactors:
+        """The diagonals at the iterate, from all rows."""
         o = self._objective
         units = o.parameters.units(np.arange(o.data.shape[1]))
         scaled = bool((units != 1).any())
         means, inverses, masses = diagonals(
-            o.data, line.variances(), o.n_logits, NEARLY_NONE if scaled else o.penalty, SHARED,
+            o.data, it.variances(), o.n_logits, NEARLY_NONE if scaled else o.penalty, SHARED,
             o.fit_intercept, self._curvature.missing,
         )  # fmt: skip
         if scaled:

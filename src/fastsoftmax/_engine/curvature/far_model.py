@@ -32,7 +32,7 @@ class FarModel:
     theta : ndarray
     value : float
     gradient : ndarray
-        As of a `Line`.
+        As of an `Iterate`.
     """
 
     def __init__(self, curvature: GramCurvature, origin: NDArray) -> None:

@@ -17,7 +17,7 @@ from fastsoftmax._engine.data import (
     StoredLogits,
 )
 from fastsoftmax._engine.linalg import ClassFactors, dot
-from fastsoftmax._engine.line_search.line import Line, Sample
+from fastsoftmax._engine.line_search.iterate import Iterate, Sample
 from fastsoftmax._engine.objective.objective import Objective
 from fastsoftmax._engine.objective.warm_start import Grams, WarmStart, key_of
 
@@ -62,26 +62,26 @@ class Curvature:
         start = self.start_masses()
         return np.maximum(FLOOR * start * np.median(masses / start) - masses, 0)
 
-    def sample_rows(self, line: Line, rows: int, seed: int) -> tuple[RowSample, int, int]:
+    def sample_rows(self, it: Iterate, rows: int, seed: int) -> tuple[RowSample, int, int]:
         """About so many rows of each class; every which row they come from, and how many such rows
         there are.
 
         Drawn by p(1 - p) and by their squared lengths where these are known, which is about what
         they add to the trace: rows with rare features are few, and all that tells of these.
         """
-        sample, weights, squares = self._sample(line)
+        sample, weights, squares = self._sample(it)
         sample.logits.variances(weights, sample.scratch)
         return sample.scratch.sample_rows(rows, seed, squares), sample.step, sample.logits.n
 
-    def sample_pairs(self, line: Line, wanted: int, seed: int) -> tuple[RowSample, int, int]:
+    def sample_pairs(self, it: Iterate, wanted: int, seed: int) -> tuple[RowSample, int, int]:
         """So many rows and pairs of classes, in the same way, by p_k p_l.
 
         And by 1 / sₖ + 1 / sₗ, s being what p(1 - p) of a class comes to in some rows, or a little:
         rare classes are drawn as often as others.
         """
-        masses = self._weights_of_some_rows(line).class_sums()
+        masses = self._weights_of_some_rows(it).class_sums()
         masses /= max(masses.mean(), np.finfo(float).tiny)
-        sample, weights, squares = self._sample(line)
+        sample, weights, squares = self._sample(it)
         resistances = 1 / np.maximum(masses, RARE)
         far = self.far if sample.step == 1 else ()
         others = weights
@@ -94,15 +94,15 @@ class Curvature:
         )
         if far:
             P = far.probabilities(sample.logits)
-            leverages = far.set_reference(P, self._masses(line)).leverages
+            leverages = far.set_reference(P, self._masses(it)).leverages
             density, generator = wanted / self.objective.size, np.random.default_rng(seed)
             drawn = with_pairs(drawn, *far.sample_pairs(P, leverages, density, generator))
         return drawn, sample.step, sample.logits.n
 
-    def _sample(self, line: Line) -> tuple[Sample, NDArray | None, NDArray[np.float64] | None]:
+    def _sample(self, it: Iterate) -> tuple[Sample, NDArray | None, NDArray[np.float64] | None]:
         """Logits to draw rows from, weights and squared lengths of these rows."""
         o = self.objective
-        sample = line.sample()
+        sample = it.sample()
         weights = None if o.weights is None else np.ascontiguousarray(o.weights[:: sample.step])
         if self._squares is None and (lengths := o.lengths()) is not None:
             self._squares = np.square(lengths)
@@ -122,49 +122,47 @@ class Curvature:
             self._far = FarRows(self.objective, self._squares, self.ridge, self.bulk, self.units)
         return self._far
 
-    def _masses(self, line: Line) -> NDArray[np.float64]:
+    def _masses(self, it: Iterate) -> NDArray[np.float64]:
         """The mean of p(1 - p) of each class over some rows."""
-        some = self._weights_of_some_rows(line)
+        some = self._weights_of_some_rows(it)
         return some.class_sums() / some.n
 
-    def change_of_far_rows(self, line: Line) -> float:
+    def change_of_far_rows(self, it: Iterate) -> float:
         """How far the blocks are from those of the last build, for all that far rows add to them.
 
         Asked where logits are stored.
         """
-        if not self._far or not line.incremental_logits:
+        if not self._far or not it.incremental_logits:
             return 0.0
-        return self._far.change(self._far.probabilities(line.logits(0)))
+        return self._far.change(self._far.probabilities(it.logits(0)))
 
-    def set_reference(self, line: Line) -> None:
-        """Remember the weights p(1 - p) at the line's point, for `change_of_weights`."""
-        self.reference = self._weights_of_some_rows(line).tiles
-        self._last_change = line.value, 0.0
-        if self.far and line.incremental_logits:
-            self.far.set_reference(self.far.probabilities(line.logits(0)), self._masses(line))
+    def set_reference(self, it: Iterate) -> None:
+        """Remember the weights p(1 - p) at the iterate, for `change_of_weights`."""
+        self.reference = self._weights_of_some_rows(it).tiles
+        self._last_change = it.value, 0.0
+        if self.far and it.incremental_logits:
+            self.far.set_reference(self.far.probabilities(it.logits(0)), self._masses(it))
 
-    def _weights_of_some_rows(self, line: Line) -> StoredLogits:
+    def _weights_of_some_rows(self, it: Iterate) -> StoredLogits:
         """p(1 - p) of some rows; asked again where F is as before, what it was then."""
-        if self._seen is None or self._seen[0] != line.value:
-            some = line.logits(REFERENCE_ROWS)  # a copy
+        if self._seen is None or self._seen[0] != it.value:
+            some = it.logits(REFERENCE_ROWS)  # a copy
             all_rows = some.n == self.objective.data.shape[0]
             some.variances(self.objective.weights if all_rows else None, some)
-            self._seen = line.value, some
+            self._seen = it.value, some
         return self._seen[1]
 
-    def change_of_weights(self, line: Line) -> float:
+    def change_of_weights(self, it: Iterate) -> float:
         """How far the weights p(1 - p) are from those of the last build: mean over the classes of
         the sum of the changes over that of the weights. Asked again where F has hardly fallen,
         what it was then."""
         if self.reference is None:
             return np.inf
-        if self._last_change and abs(line.value - self._last_change[0]) <= SMALL_FALL * abs(
-            line.value
-        ):
+        if self._last_change and abs(it.value - self._last_change[0]) <= SMALL_FALL * abs(it.value):
             return self._last_change[1]
-        now = self._weights_of_some_rows(line)
+        now = self._weights_of_some_rows(it)
         change, total = now.class_sums(self.reference), now.class_sums()
-        self._last_change = line.value, float(np.mean(change / np.where(total > 0, total, 1)))
+        self._last_change = it.value, float(np.mean(change / np.where(total > 0, total, 1)))
         return self._last_change[1]
 
     def lipschitz(self) -> float:
@@ -249,7 +247,7 @@ class GramCurvature(Curvature):
             largest = np.linalg.eigvalsh(gram.astype(np.float64))[-1] * (1 + 1e-3)
         return o.loss.largest_curvature * float(largest) + float(self.ridge.max())
 
-    def solve_hessian(self, line: Line, tolerance: float) -> NDArray:
+    def solve_hessian(self, it: Iterate, tolerance: float) -> NDArray:
         """H⁻¹ ∇F, with the class mean projected out; F falling by no more than the tolerance is
         nothing to step for.
 
@@ -257,7 +255,7 @@ class GramCurvature(Curvature):
         would hold back directions of less curvature. Entries of H are rounded relative to the
         diagonal of their row and column, so that curvature counts in units in which that is 1.
         """
-        H, gradient = self.hessian(line), line.gradient.astype(np.float64)
+        H, gradient = self.hessian(it), it.gradient.astype(np.float64)
         factors = ClassFactors(self._with_shifts(H)[None], self.objective.data.n_threads)
         x, residual = np.zeros(len(gradient)), gradient
         z = p = self._solved(factors, residual)
@@ -301,10 +299,10 @@ class GramCurvature(Curvature):
         """Passes that it is worth, factors and all."""
         return self.newton_cost(self.objective.data.shape[0])
 
-    def hessian(self, line: Line) -> NDArray[np.float64]:
+    def hessian(self, it: Iterate) -> NDArray[np.float64]:
         """All of it, (size, size): K(K + 1)/2 Grams of all rows, or K of logistic functions."""
         o = self.objective
-        P, Q = o.loss.probabilities(line.logits(0))
+        P, Q = o.loss.probabilities(it.logits(0))
         if o.targets.dtype == np.uint8:
             P[o.targets == MISSING] = 0  # a logit has no loss there, hence no curvature
         k, size = o.shape

@@ -17,7 +17,7 @@ from fastsoftmax._engine.curvature.block_gram import TINY, ClassGrams, Projected
 from fastsoftmax._engine.curvature.far_rows import limited
 from fastsoftmax._engine.curvature.hessian import GramCurvature
 from fastsoftmax._engine.linalg import ClassFactors, assemble_joint_hessian
-from fastsoftmax._engine.line_search.line import Line
+from fastsoftmax._engine.line_search.iterate import Iterate
 from fastsoftmax._engine.objective.objective import Objective
 from fastsoftmax._engine.objective.warm_start import Grams
 
@@ -64,11 +64,11 @@ class JointHessian(ClassGrams):
     def _inverse(self, factors: ClassFactors) -> Projected:
         return Projected(self._objective, Tables(factors, self._objective))
 
-    def by_class(self, line: Line, rows: int, seed: int) -> Projected:
-        """The Hessian at the line's point."""
+    def by_class(self, it: Iterate, rows: int, seed: int) -> Projected:
+        """The Hessian at the iterate."""
         o, c = self._objective, self._curvature
         (k, size), n_threads = o.shape, o.data.n_threads
-        drawn, step, n = c.sample_pairs(line, self._n_pairs, seed)
+        drawn, step, n = c.sample_pairs(it, self._n_pairs, seed)
         if step > 1:
             drawn.rows[:] *= step  # of all of X
         grams = c.gram(drawn, 1 / n, 0 * c.ridge)

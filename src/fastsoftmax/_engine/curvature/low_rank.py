@@ -20,7 +20,7 @@ from fastsoftmax._engine.linalg import (
     low_rank_blocks,
     orthonormal_rows,
 )
-from fastsoftmax._engine.line_search.line import Line
+from fastsoftmax._engine.line_search.iterate import Iterate
 
 DTYPE = np.dtype(np.float32)  # of the blocks, whatever that of X is: they are estimates
 RANK = 64
@@ -88,7 +88,7 @@ class LowRankBlocks:
         V = o.data.like(sample.times(basis).astype(DTYPE, copy=False))
         return basis, V.second_moments().astype(DTYPE)
 
-    def at_start(self, line: Line) -> Projected:
+    def at_start(self, it: Iterate) -> Projected:
         """The covariance of the features for all classes, each times p(1 - p) of its share."""
         o, c = self._objective, self._curvature
         d = o.data.shape[1]
@@ -109,11 +109,11 @@ class LowRankBlocks:
         factors = ClassFactors(matrix[None].astype(DTYPE), o.data.n_threads, masses)
         return self._inverse(factors, masses, np.zeros((o.n_logits, d)))
 
-    def by_class(self, line: Line, rows: int, seed: int) -> Projected:
-        """The block of each class at the line's point, from about so many rows."""
+    def by_class(self, it: Iterate, rows: int, seed: int) -> Projected:
+        """The block of each class at the iterate, from about so many rows."""
         o = self._objective
         d = o.data.shape[1]
-        drawn, step, n = self._curvature.sample_rows(line, rows, seed)
+        drawn, step, n = self._curvature.sample_rows(it, rows, seed)
         rank = self._rank
         grams = self._rows(step).gram(
             drawn, np.zeros(rank), np.ones(rank + 1), 1 / n, np.zeros(rank + 1)

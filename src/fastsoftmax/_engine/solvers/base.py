@@ -15,7 +15,7 @@ from fastsoftmax._engine.curvature import (
     has_hessian,
     hessian_bytes,
 )
-from fastsoftmax._engine.line_search import Line, line_at
+from fastsoftmax._engine.line_search import Iterate, iterate_at
 from fastsoftmax._engine.objective import Objective, has_minimiser, separates
 from fastsoftmax._engine.objective.precision import logits_bytes, to_float64, uses_float32
 from fastsoftmax._engine.solvers.certificate import Certificate
@@ -192,8 +192,8 @@ class Run:
                 break
             history[i] = history[i]._replace(objective=value)
 
-    def increase_precision(self, line: Line) -> Line | None:
-        """The line's point in float64; None if it was computed so already.
+    def increase_precision(self, it: Iterate) -> Iterate | None:
+        """The iterate in float64; None if it was computed so already.
 
         What was recorded in float32 is corrected by what its last value was off, and what rounding
         has added to all classes alike is taken away: it adds to the penalty alone.
@@ -201,16 +201,16 @@ class Run:
         if not uses_float32(self.objective):
             return None
         to_float64(self.objective)
-        precise = line_at(self.objective, self.objective.parameters.project(line.theta))
-        off, history = precise.value - line.value, self.result.history
+        precise = iterate_at(self.objective, self.objective.parameters.project(it.theta))
+        off, history = precise.value - it.value, self.result.history
         if math.isfinite(off):
             history[:] = [past._replace(objective=past.objective + off) for past in history]
         return precise
 
-    def go_on(self, line: Line) -> Line:
-        """The line's point in float64, from which another method goes on."""
+    def go_on(self, it: Iterate) -> Iterate:
+        """The iterate in float64, from which another method goes on."""
         self.result.stop, self._failures = None, 0
-        return self.increase_precision(line) or line
+        return self.increase_precision(it) or it
 
     def notify(self, theta: NDArray, left: float) -> None:
         """Notify the callback of the last iteration, with an estimate of what is left to gain."""
@@ -291,40 +291,40 @@ class Run:
             self._asked, self._minimiser = True, has_minimiser(self.objective, theta, left)
         return self._minimiser
 
-    def separated(self, line: Line) -> bool:
+    def separated(self, it: Iterate) -> bool:
         """Whether the loss is so low since classes are separated, or seem to be."""
-        o, value = self.objective, line.value
+        o, value = self.objective, it.value
         if o.penalty or o.l1 or value > SEPARATED * o.loss.null_loss(o.shares):
             return False
-        return separates(o, value) or not self.has_minimiser(line.theta, math.inf)
+        return separates(o, value) or not self.has_minimiser(it.theta, math.inf)
 
     @property
     def stuck(self) -> Stop:
         """Why no further step helps."""
         return SEPARABLE if self._separable else ROUNDED
 
-    def stops(self, line: Line) -> Stop | None:
+    def stops(self, it: Iterate) -> Stop | None:
         """Why to stop without an optimum, if there is reason to."""
         if self.result.halted:
             return CALLBACK
-        if not math.isfinite(line.value):
+        if not math.isfinite(it.value):
             return OVERFLOW
-        if self.separated(line):
+        if self.separated(it):
             return SEPARABLE
         if self._failures >= self._most_failures:
             return self.stuck
         return MAX_ITER if self.n_iter >= self.options.max_iter else None
 
-    def end(self, line: Line, certificate: Certificate | None = None) -> Result:
-        """The result at the line's point, with a certificate where none has ended the fit yet."""
+    def end(self, it: Iterate, certificate: Certificate | None = None) -> Result:
+        """The result at the iterate, with a certificate where none has ended the fit yet."""
         result = self.result
-        result.theta, result.gradient = line.theta, line.gradient
+        result.theta, result.gradient = it.theta, it.gradient
         if not result.converged or math.isnan(result.value):
-            result.value = line.value
+            result.value = it.value
         if not (result.converged or certificate is None or self.proves(certificate)):
             result.gap_bound = self.bound_of_model(certificate.bound, certificate.theta)
         if self.n_iter:  # what the certificate changed belongs to the last iteration
-            self.record(result.value, line.gradient, again=True)
+            self.record(result.value, it.gradient, again=True)
         return result
 
 

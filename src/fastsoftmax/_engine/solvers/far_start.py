@@ -26,10 +26,10 @@ def far_start(curvature: Curvature, theta: NDArray) -> NDArray:
     model = FarModel(curvature, theta)
     for _ in range(STEPS):
         direction = model.newton()
-        slope, line = dot(model.gradient, direction), model.along(direction)
+        slope, path = dot(model.gradient, direction), model.along(direction)
         if -slope / 2 <= ENOUGH * model.value and model.least_change() >= LEAST_CHANGE:
             break
-        t = search(line, model.value, slope, 1.0, rounding=ROUNDING)
+        t = search(path, model.value, slope, 1.0, rounding=ROUNDING)
         if t is None:
             break
         model.set_theta(model.theta + t * direction)

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.linalg import dot
-from fastsoftmax._engine.line_search import line_at
+from fastsoftmax._engine.line_search import iterate_at
 from fastsoftmax._engine.objective import Objective
 from fastsoftmax._engine.objective.precision import to_float64
 from fastsoftmax._engine.solvers.base import OVERFLOW, ROUNDED, Options, Result, Run, register
@@ -39,17 +39,17 @@ def minimize_gd(objective: Objective, theta: NDArray, options: Options) -> Resul
         wanted = run.tolerance(value)
         if left <= wanted and square <= most:
             most = AGAIN**2 * square
-            line = line_at(objective, theta)
-            if run.proves(certificate_at(run.curvature, line, wanted, PRODUCTS, seed, bound=False)):
-                return run.end(line)
+            it = iterate_at(objective, theta)
+            if run.proves(certificate_at(run.curvature, it, wanted, PRODUCTS, seed, bound=False)):
+                return run.end(it)
         theta = theta - gradient / lipschitz
         value, gradient = objective.value_and_grad(theta)
         run.record(value, gradient)
-    line = line_at(objective, theta)
+    it = iterate_at(objective, theta)
     if not np.isfinite(lipschitz):
         run.result.stop = OVERFLOW
-        return run.end(line)
-    run.result.stop = run.stops(line) or ROUNDED
-    wanted = run.tolerance(line.value)
-    found = certificate_at(run.curvature, line, wanted, LAST_PRODUCTS, seed, bound=True)
-    return run.end(line, found)
+        return run.end(it)
+    run.result.stop = run.stops(it) or ROUNDED
+    wanted = run.tolerance(it.value)
+    found = certificate_at(run.curvature, it, wanted, LAST_PRODUCTS, seed, bound=True)
+    return run.end(it, found)

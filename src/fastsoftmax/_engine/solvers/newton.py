@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.linalg import dot
-from fastsoftmax._engine.line_search import Line, line_at
+from fastsoftmax._engine.line_search import Iterate, iterate_at
 from fastsoftmax._engine.line_search.bracket import search
 from fastsoftmax._engine.objective import Objective
 from fastsoftmax._engine.objective.precision import to_float64
@@ -25,31 +25,31 @@ def minimize_newton(objective: Objective, theta: NDArray, options: Options) -> R
     """Newton's method: few iterations, each of up to (K + 1) D passes."""
     to_float64(objective)
     run = Run(objective, options)
-    return descend(run, line_at(objective, far_start(run.curvature, theta)))
+    return descend(run, iterate_at(objective, far_start(run.curvature, theta)))
 
 
-def descend(run: Run, line: Line) -> Result:
-    """Minimise from the line's point, in float64, until that is proved or no step goes down."""
+def descend(run: Run, it: Iterate) -> Result:
+    """Minimise from the iterate, in float64, until that is proved or no step goes down."""
     objective = run.objective
-    direction = np.zeros_like(line.theta)
-    while np.isfinite(line.value):
-        tolerance = run.tolerance(line.value)
-        direction = -run.curvature.solve_hessian(line, tolerance)
-        slope = dot(line.gradient, direction)
-        run.notify(line.theta, abs(slope) / 2)
-        if abs(slope) / 2 <= tolerance and run.proves(certify(objective, line.theta, direction)):
-            return run.end(line)
-        if stop := run.stops(line):
+    direction = np.zeros_like(it.theta)
+    while np.isfinite(it.value):
+        tolerance = run.tolerance(it.value)
+        direction = -run.curvature.solve_hessian(it, tolerance)
+        slope = dot(it.gradient, direction)
+        run.notify(it.theta, abs(slope) / 2)
+        if abs(slope) / 2 <= tolerance and run.proves(certify(objective, it.theta, direction)):
+            return run.end(it)
+        if stop := run.stops(it):
             run.result.stop = stop
             break
-        line.set_direction(direction)
-        t = search(line, line.value, slope, 1.0, rounding=objective.rounding, near=NEAR)
+        line = it.line(direction)
+        t = search(line, it.value, slope, 1.0, rounding=objective.rounding, near=NEAR)
         if t is None:
             run.result.stop = ROUNDED
             break
-        line.restart(line.theta + t * direction)
-        run.record(line.value, line.gradient)
+        it.restart(it.theta + t * direction)
+        run.record(it.value, it.gradient)
     else:
-        run.result.stop = run.stops(line)
-        return run.end(line)
-    return run.end(line, certify(objective, line.theta, direction))
+        run.result.stop = run.stops(it)
+        return run.end(it)
+    return run.end(it, certify(objective, it.theta, direction))

@@ -47,9 +47,9 @@ def minimize_preconditioned(
     def slow(n_iter: int) -> bool:
         return exact and handover.is_due(run.curvature, n_iter, options.max_iter)
 
-    line, inverse_hessian = lbfgs.descend(
+    it, inverse_hessian = lbfgs.descend(
         run, theta, preconditioner, memory=preconditioner.memory, slow=slow
     )
     if exact and run.result.stop in (ROUNDED, SLOW):
-        return newton.descend(run, run.go_on(line))
-    return lbfgs.finish(run, line, inverse_hessian)
+        return newton.descend(run, run.go_on(it))
+    return lbfgs.finish(run, it, inverse_hessian)

@@ -20,9 +20,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.curvature import Curvature
-from fastsoftmax._engine.line_search import line_at
-from fastsoftmax._engine.line_search.penalised_line import PenalisedLine
-from fastsoftmax._engine.objective import Objective
+from fastsoftmax._engine.line_search import iterate_at
+from fastsoftmax._engine.line_search.penalised import PenalisedIterate, PenalisedLine
+from fastsoftmax._engine.objective import Loss, Objective
 from fastsoftmax._engine.solvers.base import Options, Result, Run, register
 from fastsoftmax._engine.solvers.certificate import Certificate, certify
 from fastsoftmax._engine.solvers.class_models import ColumnModel, GramModel, Solve, model_for
@@ -49,73 +49,98 @@ SHARE = 0.1  # of the tolerance that the residual of the step may leave to the b
 @register("proximal-newton", needs=("l1", "logits"))
 def minimize_proximal(objective: Objective, theta: NDArray, options: Options) -> Result:
     """Minimise from θ until the certified gap is tol * F."""
-    run = Run(objective, options)
-    line, model, at_zero = line_at(objective, theta), None, objective.loss.uniform_loss
-    best, lowest, stale, damping, most = np.inf, np.inf, 0, 0.0, 0
-    nothing = np.zeros(objective.size)
-    while np.isfinite(line.value):
-        centre(objective, line)
-        wanted = run.tolerance(line.value)
-        gap = line.estimated_gap()
+    run, damping, progress = Run(objective, options), Damping(objective.loss), Progress()
+    it, model, most = iterate_at(objective, theta), None, 0
+    while np.isfinite(it.value):
+        centre(objective, it)
+        wanted, gap = run.tolerance(it.value), it.estimated_gap()
         # where features are free, a step has to show that no probability goes on to 0
         if gap <= wanted and not len(objective.free):
-            run.proves(certify(objective, line.theta, nothing))
-        run.notify(line.theta, gap)
+            run.proves(certify(objective, it.theta, np.zeros(objective.size)))
+        run.notify(it.theta, gap)
         if run.result.converged:
-            break
-        falls = lowest - line.value > objective.rounding * line.value
-        stale = 0 if gap < best or falls else stale + 1
-        best, lowest = min(best, gap), min(lowest, line.value)
-        if stale == GIVEN_UP:
+            return run.end(it)
+        if progress.stalls(it.value, gap, objective.rounding):
             run.result.stop = run.stuck
             break
-        if stop := run.stops(line):
+        if stop := run.stops(it):
             run.result.stop = stop
             break
-        if model is None or not model.serves(line):
-            model = model_for(run.curvature, line, options.seed + run.n_iter)
-        model.damp(damping * min(1.0, line.value / at_zero))  # as curvature falls with the loss
-        first = search_along(line, model.set.step(model.descend(line)), objective.rounding)
-        centre(objective, line)
-        direction, products, left = on_face(line, model, most, wanted)
+        if model is None or not model.serves(it):
+            model = model_for(run.curvature, it, options.seed + run.n_iter)
+        model.damp(damping.at(it.value))
+        first = step_along(it, model.set.step(model.descend(it)), objective.rounding)
+        centre(objective, it)
+        direction, products, left = on_face(it, model, most, wanted)
         most = max(most, products)
-        if left <= wanted and run.proves(certify(objective, line.theta, direction)):
-            run.record(line.value, line.gradient)
-            run.notify(line.theta, run.result.gap_bound)
-            break
-        second = search_along(line, direction, objective.rounding)
-        damping = next_damping(damping, min(first, second))
-        run.record(line.value, line.gradient)
-    if run.result.converged:
-        return run.end(line)
-    if not np.isfinite(line.value):
-        run.result.stop = run.stops(line)
-        return run.end(line)
-    return run.end(
-        line, certificate_at(run.curvature, line, run.tolerance(line.value), options.seed)
-    )
+        if left <= wanted and run.proves(certify(objective, it.theta, direction)):
+            run.record(it.value, it.gradient)
+            run.notify(it.theta, run.result.gap_bound)
+            return run.end(it)
+        second = step_along(it, direction, objective.rounding)
+        damping.change(min(first, second))
+        run.record(it.value, it.gradient)
+    else:
+        run.result.stop = run.stops(it)
+        return run.end(it)
+    wanted = run.tolerance(it.value)
+    return run.end(it, certificate_at(run.curvature, it, wanted, options.seed))
+
+
+class Progress:
+    """Whether F or the bound on the gap still falls."""
+
+    def __init__(self) -> None:
+        self._value = self._gap = np.inf
+        self._stale = 0  # iterations in which neither did
+
+    def stalls(self, value: float, gap: float, rounding: float) -> bool:
+        """Whether it is time to give up."""
+        falls = gap < self._gap or self._value - value > rounding * value
+        self._stale = 0 if falls else self._stale + 1
+        self._value, self._gap = min(self._value, value), min(self._gap, gap)
+        return self._stale == GIVEN_UP
+
+
+class Damping:
+    """More where steps were too long by far, less where none was."""
+
+    def __init__(self, loss: Loss) -> None:
+        self._uniform_loss, self._damping = loss.uniform_loss, 0.0
+
+    def at(self, value: float) -> float:
+        """That of the next model: as curvature falls with the loss, so does it."""
+        return self._damping * min(1.0, value / self._uniform_loss)
+
+    def change(self, t: float) -> None:
+        """After a step t."""
+        if t < SHORT:
+            self._damping = max(FIRST_DAMPING, HARDER * self._damping)
+        elif t >= 1:
+            self._damping = self._damping / SOFTER
+            self._damping = self._damping if self._damping >= LEAST_DAMPING else 0.0
 
 
 def certificate_at(
-    curvature: Curvature, line: PenalisedLine, tolerance: float, seed: int
+    curvature: Curvature, it: PenalisedIterate, tolerance: float, seed: int
 ) -> Certificate:
     """What a step of Newton's method on the weights that are not 0 proves."""
-    model = model_for(curvature, line, seed)
+    model = model_for(curvature, it, seed)
     model.damp(0.0)
-    direction, _, _ = on_face(line, model, 0, tolerance)
-    return certify(curvature.objective, line.theta, direction)
+    direction, _, _ = on_face(it, model, 0, tolerance)
+    return certify(curvature.objective, it.theta, direction)
 
 
-def centre(objective: Objective, line: PenalisedLine) -> None:
+def centre(objective: Objective, it: PenalisedIterate) -> None:
     """Take out of the weights what changes no probability."""
-    theta = objective.l1.centred(line.theta, line.places[line.theta[line.places] != 0])
+    theta = objective.l1.centred(it.theta, it.places[it.theta[it.places] != 0])
     if theta is not None:
         objective.passes.count += 0.5
-        line.relabel(theta)
+        it.relabel(theta)
 
 
 def on_face(
-    line: PenalisedLine, model: GramModel | ColumnModel, most: int, wanted: float
+    it: PenalisedIterate, model: GramModel | ColumnModel, most: int, wanted: float
 ) -> tuple[NDArray, int, float]:
     """A step of Newton's method on the weights that are not 0, as long as they keep their signs.
 
@@ -124,15 +149,15 @@ def on_face(
     F - F*, for which the step is a good one where that is as little as is wanted.
     """
     # an intercept that would change its sign becomes 0 too, which spares letter an iteration
-    values = np.where(model.set.free, 0.0, model.set.take(line.theta))
+    values = np.where(model.set.free, 0.0, model.set.take(it.theta))
     face = (values != 0) | model.set.unpenalised
     face[model.set.absent] = False  # without curvature
-    right = -(model.set.take(line.smooth) + model.set.thresholds * np.sign(values))
-    solve = model.factor(line, face, most)
+    right = -(model.set.take(it.smooth) + model.set.thresholds * np.sign(values))
+    solve = model.factor(it, face, most)
     x, products = np.zeros_like(right), PRODUCTS
     for _ in range(FACES):
         x, products, slack = solve_on_face(
-            line, model, solve, face, right, x, values, products, wanted
+            it, model, solve, face, right, x, values, products, wanted
         )
         crossing = values * (values + x) < 0
         if not crossing.any() or not products:
@@ -143,7 +168,7 @@ def on_face(
 
 
 def solve_on_face(
-    line: PenalisedLine,
+    it: PenalisedIterate,
     model: GramModel | ColumnModel,
     solve: Solve,
     face: NDArray,
@@ -159,10 +184,10 @@ def solve_on_face(
     is as little as is wanted they go on until x can prove it. And what the residual adds to the
     bound.
     """
-    left, rounding = right * face, model.set.rounding(line.value)
+    left, rounding = right * face, model.set.rounding(it.value)
     enough = FORCING**2 * inner(left, solve(left))
     if x.any():
-        left = (right - model.hessian_times(line, x)) * face
+        left = (right - model.hessian_times(it, x)) * face
         products -= 1
     z = solve(left) * face
     p, size = z, inner(left, z)
@@ -172,7 +197,7 @@ def solve_on_face(
         proves = is_exact or model.set.slack(left, values) <= SHARE * wanted
         if size <= enough and (proves or not is_near):
             break
-        product = model.hessian_times(line, p) * face
+        product = model.hessian_times(it, p) * face
         products -= 1
         curvature = inner(p, product)
         if not curvature > FLAT * size:
@@ -202,41 +227,30 @@ def inner(a: NDArray, b: NDArray) -> float:
     return float(np.einsum("km,km->", a, b))
 
 
-def next_damping(damping: float, t: float) -> float:
-    """More where steps were too long by far, less where none was."""
-    if t < SHORT:
-        return max(FIRST_DAMPING, HARDER * damping)
-    damping = damping / SOFTER if t >= 1 else damping
-    return damping if damping >= LEAST_DAMPING else 0.0
-
-
-def search_along(line: PenalisedLine, direction: NDArray, rounding: float) -> float:
-    """Set the direction and step to about where F is least along it; the step."""
-    if direction.any():
-        line.set_direction(direction)
-    return step_along(line, direction, rounding)
-
-
-def step_along(line: PenalisedLine, direction: NDArray, rounding: float) -> float:
-    """Step to about where F is least along the direction that is set; the step.
+def step_along(it: PenalisedIterate, direction: NDArray, rounding: float) -> float:
+    """Step to about where F is least along a direction; the step.
 
     By slopes, which are good to full precision where differences of F are not. A unit step comes
     first: it is the one that makes weights 0.
     """
     if not direction.any():
         return 1.0
+    line = it.line(direction)
     slope = line.evaluate_both_sides(0.0).right
     if not slope < 0:
         return 0.0
-    t = step_length(line, slope, min(1.0, CHANGE / max(line.reach(), 1e-300)), rounding)
+    first = min(1.0, CHANGE / max(line.reach(), 1e-300))
+    t = step_length(line, it.value, slope, first, rounding)
     if t:
-        line.step(t)
+        it.step(line, t)
     return t
 
 
-def step_length(line: PenalisedLine, slope: float, t: float, rounding: float) -> float:
+def step_length(
+    line: PenalisedLine, value: float, slope: float, t: float, rounding: float
+) -> float:
     """About where φ' changes sign, beginning at t; 0 where none of it can be seen."""
-    target, ceiling = ENOUGH * abs(slope), line.value + rounding * abs(line.value)
+    target, ceiling = ENOUGH * abs(slope), value + rounding * abs(value)
     low, low_slope, high, high_slope = 0.0, slope, np.inf, np.nan
     for _ in range(TRIALS):
         trial = line.evaluate_both_sides(t)
@@ -248,7 +262,7 @@ def step_length(line: PenalisedLine, slope: float, t: float, rounding: float) ->
         else:
             high, high_slope = t, trial.left
         if np.isinf(high):
-            if -trial.right * t <= NEGLIGIBLE * abs(line.value):
+            if -trial.right * t <= NEGLIGIBLE * abs(value):
                 return t
             t *= 2
             continue

@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.line_search.penalised_line import PenalisedLine
+from fastsoftmax._engine.line_search.penalised import PenalisedIterate
 from fastsoftmax._engine.objective.objective import Objective
 
 LEAST = 60  # weights of a class that may enter at once, or as many as it has
@@ -31,11 +31,11 @@ class WorkingSet:
         Classes without any weight, or with all: their intercepts have no optimum.
     """
 
-    def __init__(self, objective: Objective, line: PenalisedLine, most: int) -> None:
+    def __init__(self, objective: Objective, it: PenalisedIterate, most: int) -> None:
         parameters = objective.parameters
         k, self.size = objective.n_logits, objective.size
         self.intercept = int(objective.fit_intercept)
-        chosen = [np.sort(c) for c in choose(objective, line, most)]
+        chosen = [np.sort(c) for c in choose(objective, it, most)]
         self.counts = np.array([len(c) + self.intercept for c in chosen])
         m = max(1, int(self.counts.max()))
         self.filled = np.arange(m) < self.counts[:, None]
@@ -113,12 +113,12 @@ class WorkingSet:
         return bool(np.isin(places, self.flat[self.filled]).all())
 
 
-def choose(objective: Objective, line: PenalisedLine, most: int) -> list[NDArray]:
+def choose(objective: Objective, it: PenalisedIterate, most: int) -> list[NDArray]:
     """For each class the features with weights or free, and of the others the steepest."""
-    classes, features = objective.parameters.places(line.places)
+    classes, features = objective.parameters.places(it.places)
     weights = features < objective.data.shape[1]
-    classes, features, places = (a[weights] for a in (classes, features, line.places))
-    active, steepness = line.theta[places] != 0, np.abs(line.gradient[places])
+    classes, features, places = (a[weights] for a in (classes, features, it.places))
+    active, steepness = it.theta[places] != 0, np.abs(it.gradient[places])
     active |= np.isin(features, objective.free)
     chosen = []
     for k in range(objective.n_logits):

@@ -8,7 +8,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastsoftmax._engine import solvers
 from fastsoftmax._engine.curvature import curvature_of
-from fastsoftmax._engine.line_search import line_at
+from fastsoftmax._engine.line_search import iterate_at
 from fastsoftmax._engine.objective import Objective, start_of
 from fastsoftmax._engine.objective.precision import to_float64
 from fastsoftmax._linear.problem.problem import Problem, problem_of
@@ -94,22 +94,27 @@ class Proof:
             problem.rows.require_finite()
         to_float64(objective)
         self._theta = objective.models.theta(coef, intercept)
-        self._line = line_at(objective, self._theta)
+        self._iterate = iterate_at(objective, self._theta)
         # weights that change no logit, as of constant features, are not in θ
         inert = penalty_of(problem, objective, coef) - penalty_of(
             problem, objective, objective.models.of(self._theta)[0]
         )
-        self._value = self._line.value + max(inert, 0.0)
+        self._value = self._iterate.value + max(inert, 0.0)
         self._inert = max(inert, 0.0)
 
     def certificate(self) -> Certificate:
         o, tol = self._objective, self._problem.options.tol
-        gradient = self._line.gradient
+        gradient = self._iterate.gradient
         norms = o.grad_norm(gradient), o.intercept_grad_norm(gradient)
         bound = np.inf
         if np.isfinite(self._value):
             found = solvers.certificate_at(
-                curvature_of(o), self._line, tol * self._value, solvers.PRODUCTS, SEED, bound=True
+                curvature_of(o),
+                self._iterate,
+                tol * self._value,
+                solvers.PRODUCTS,
+                SEED,
+                bound=True,
             )
             bound = found.bound + self._inert
             if not bound <= tol * self._value:

@@ -1,4 +1,4 @@
-"""A line on stored logits, with an L1 penalty along it."""
+"""An iterate with an L1 penalty, and φ with its kinks."""
 
 from typing import NamedTuple
 
@@ -6,8 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.data import StoredLogits
-from fastsoftmax._engine.line_search.line import StoredLine
 from fastsoftmax._engine.line_search.phi import Trial
+from fastsoftmax._engine.line_search.stored import StoredIterate, StoredLine
 
 
 class TwoSided(NamedTuple):
@@ -20,30 +20,15 @@ class TwoSided(NamedTuple):
 
 
 class PenalisedLine(StoredLine):
-    """`value` is F, `gradient` its subgradient of least norm.
+    """φ with kinks, where weights change their signs."""
 
-    `smooth` is the gradient of F without the L1 part; `places` are those of θ where `gradient` or θ
-    is not 0.
-    """
-
-    def _evaluate_gradient(self, t: float | None = None) -> None:
-        self._probabilities = None
-        smooth_value, self.smooth = self._objective.value_and_grad(self.theta, self._all_rows, t)
-        self._penalty, self.gradient = self._objective.l1.subgradient(self.smooth, self.theta)
-        self.value = smooth_value + self._penalty
-        self.places = np.flatnonzero((self.gradient != 0) | (self.theta != 0))
-
-    def relabel(self, theta: NDArray) -> None:
-        """Take another θ of the same probabilities."""
-        self.theta = theta
-        self._evaluate_gradient()
-
-    def set_direction(self, direction: NDArray) -> None:
+    def __init__(self, iterate: "PenalisedIterate", direction: NDArray, parabola: NDArray) -> None:
+        super().__init__(iterate, direction, parabola)
         at = np.flatnonzero(direction)
-        self._along = self.theta[at], direction[at], self._objective.l1.thresholds(at)
-        v, _, thresholds = self._along
-        self._still = self._penalty - float(np.sum(thresholds * np.abs(v)))
-        super().set_direction(direction)
+        thresholds = iterate.objective.l1.thresholds(at)
+        self._along = iterate.theta[at], direction[at], thresholds
+        moving = float(np.sum(thresholds * np.abs(iterate.theta[at])))
+        self._still = iterate.penalty - moving  # that of weights that do not change
 
     def evaluate_both_sides(self, t: float) -> TwoSided:
         """φ at t, where it may have a kink."""
@@ -58,16 +43,36 @@ class PenalisedLine(StoredLine):
         trial = self.evaluate_both_sides(t)
         return Trial(trial.value, trial.right, trial.curvature)
 
+
+class PenalisedIterate(StoredIterate):
+    """`value` is F, `gradient` its subgradient of least norm.
+
+    `smooth` is the gradient of F without the L1 part; `places` are those of θ where `gradient` or θ
+    is not 0.
+    """
+
+    line_type = PenalisedLine
+
+    def _arrive(self, theta: NDArray, value: float, gradient: NDArray) -> None:
+        self.smooth = gradient
+        self.penalty, subgradient = self.objective.l1.subgradient(gradient, theta)
+        super()._arrive(theta, value + self.penalty, subgradient)
+        self.places = np.flatnonzero((subgradient != 0) | (theta != 0))
+
+    def relabel(self, theta: NDArray) -> None:
+        """Take another θ of the same probabilities."""
+        self._arrive(theta, *self.evaluate(theta))
+
     def scratch(self) -> StoredLogits:
-        """Of the logits' size, until the next `set_direction`."""
-        return self._all_rows.change
+        """Of the logits' size, until the next `line`."""
+        return self.all_rows.change
 
     def estimated_gap(self) -> float:
         """A bound on F - F* that holds if what is not penalised is optimal, without a pass.
 
         KL(y + α(p - y) ‖ p) is convex in α, 0 at 1 and at most the loss of the row at 0.
         """
-        o = self._objective
+        o = self.objective
         weights = o.l1.weights(self.theta, self.smooth, np.zeros(o.size), o.penalty)
         loss = self.value - weights.value
         return weights.gap(loss, lambda alpha: (1 - alpha) * loss, 0.0).bound
