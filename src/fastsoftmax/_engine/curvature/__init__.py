@@ -7,7 +7,6 @@ from fastsoftmax._engine.curvature.hessian import (
     Curvature,
     GramCurvature,
     curvature_of,
-    has_hessian,
     hessian_bytes,
     warm_start_of,
 )
@@ -20,7 +19,6 @@ __all__ = [
     "GramCurvature",
     "blocks_for",
     "curvature_of",
-    "has_hessian",
     "hessian_bytes",
     "warm_start_of",
 ]

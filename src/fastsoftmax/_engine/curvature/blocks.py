@@ -9,7 +9,6 @@ from fastsoftmax._engine.curvature.diagonal import ClassDiagonals
 from fastsoftmax._engine.curvature.hessian import Curvature, GramCurvature
 from fastsoftmax._engine.curvature.joint import JointHessian
 from fastsoftmax._engine.curvature.low_rank import LowRankBlocks
-from fastsoftmax._engine.data import DenseBlocks, DenseData, SparseBlocks, SparseData
 from fastsoftmax._engine.line_search.iterate import Iterate
 
 JOINT_PASSES = 1.25  # passes for the joint Hessian, up to which it saves more than it costs, or
@@ -65,14 +64,6 @@ def of_sparse(curvature: Curvature, seed: int) -> list[Blocks]:
     return [ClassDiagonals(curvature)]
 
 
-BLOCKS = {
-    DenseData: of_dense,
-    DenseBlocks: of_dense,
-    SparseData: of_sparse,
-    SparseBlocks: of_sparse,
-}
-
-
 def blocks_for(curvature: Curvature, seed: int) -> list[Blocks]:
     """The blocks to begin with, and others for problems that turn out to be hard."""
-    return BLOCKS[type(curvature.objective.data)](curvature, seed)
+    return (of_sparse if curvature.objective.data.is_sparse else of_dense)(curvature, seed)

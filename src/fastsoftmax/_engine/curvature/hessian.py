@@ -8,14 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.curvature.far_rows import FarRows, with_pairs
-from fastsoftmax._engine.data import (
-    DenseBlocks,
-    DenseData,
-    RowSample,
-    SparseBlocks,
-    SparseData,
-    StoredLogits,
-)
+from fastsoftmax._engine.data import RowSample, StoredLogits
 from fastsoftmax._engine.linalg import ClassFactors, dot
 from fastsoftmax._engine.line_search.iterate import Iterate, Sample
 from fastsoftmax._engine.objective.objective import Objective
@@ -318,14 +311,6 @@ class GramCurvature(Curvature):
         return H
 
 
-CURVATURES = {
-    DenseData: GramCurvature,
-    DenseBlocks: GramCurvature,
-    SparseData: Curvature,
-    SparseBlocks: Curvature,
-}
-
-
 def solve_seen(
     H: NDArray[np.float64], vector: NDArray[np.float64], diagonal: NDArray[np.float64]
 ) -> NDArray[np.float64]:
@@ -367,12 +352,7 @@ def warm_start_of(curvature: Curvature) -> WarmStart | None:
 
 def curvature_of(objective: Objective) -> Curvature:
     """What a solver may know of the Hessian of an objective."""
-    return CURVATURES[type(objective.data)](objective)
-
-
-def has_hessian(objective: Objective) -> bool:
-    """Whether the exact Hessian is made for X of this kind."""
-    return issubclass(CURVATURES[type(objective.data)], GramCurvature)
+    return (Curvature if objective.data.is_sparse else GramCurvature)(objective)
 
 
 def hessian_bytes(objective: Objective) -> int:

@@ -50,6 +50,8 @@ class DenseData:
         That in which products are computed, float32 or float64.
     """
 
+    is_sparse = False
+
     def __init__(
         self,
         X: NDArray,

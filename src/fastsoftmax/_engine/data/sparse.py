@@ -90,6 +90,8 @@ class SparseData:
         The kernels' memory, where it is shared; by no two calls at once.
     """
 
+    is_sparse = True
+
     def __init__(
         self,
         X: sparse.csr_array | sparse.csr_matrix,

@@ -5,15 +5,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.data import (
-    Data,
-    DenseBlocks,
-    DenseData,
-    RowSpace,
-    SparseBlocks,
-    SparseData,
-    StoredLogits,
-)
+from fastsoftmax._engine.data import Data, RowSpace, StoredLogits
 from fastsoftmax._engine.objective.coordinates.feature_major import FeatureMajor
 from fastsoftmax._engine.objective.coordinates.standardised import Standardised
 from fastsoftmax._engine.objective.l1 import L1
@@ -25,13 +17,6 @@ from fastsoftmax._engine.objective.rows import Part, Rows
 from fastsoftmax._engine.objective.terms import Terms
 from fastsoftmax._engine.objective.warm_start import WarmStart, key_of
 from fastsoftmax._runtime.memory_budget import MemoryBudget
-
-PARAMETERS = {
-    DenseData: Standardised,
-    DenseBlocks: Standardised,
-    SparseData: FeatureMajor,
-    SparseBlocks: FeatureMajor,
-}
 
 
 class Objective:
@@ -113,7 +98,7 @@ class Objective:
         own_units = units
         if row_space is not None:
             data, own_units = row_space.rows, None
-        kind = PARAMETERS[type(data)]
+        kind = FeatureMajor if data.is_sparse else Standardised
         if like is not None:
             data, told = like.exact_data, None
         else:

@@ -12,7 +12,6 @@ from fastsoftmax._engine.curvature import (
     HESSIAN_PARAMETERS,
     Curvature,
     curvature_of,
-    has_hessian,
     hessian_bytes,
 )
 from fastsoftmax._engine.line_search import Iterate, iterate_at
@@ -363,7 +362,7 @@ def lacks(objective: Objective, need: str) -> str | None:
         return f"{size} bytes for logits, max_memory being {o.memory.total}"
     if need != "hessian":
         return None
-    if not has_hessian(o):
+    if o.data.is_sparse:
         return "the exact Hessian, which is not made for a sparse X"
     if o.size > HESSIAN_PARAMETERS:
         return (

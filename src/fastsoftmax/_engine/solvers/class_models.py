@@ -15,7 +15,7 @@ from fastsoftmax._engine.curvature.hessian import (
     GramCurvature,
     of_shifts,
 )
-from fastsoftmax._engine.data import DenseBlocks, DenseData, RowSample, SparseBlocks, SparseData
+from fastsoftmax._engine.data import RowSample
 from fastsoftmax._engine.linalg import ClassFactors, WeightedColumns, descend_by_grams
 from fastsoftmax._engine.line_search.penalised import PenalisedIterate
 from fastsoftmax._engine.objective.objective import Objective
@@ -328,14 +328,7 @@ def diagonals(matrices: NDArray) -> NDArray:
     return np.einsum("kii->ki", matrices)
 
 
-MODELS = {
-    DenseData: GramModel,
-    DenseBlocks: GramModel,
-    SparseData: ColumnModel,
-    SparseBlocks: ColumnModel,
-}
-
-
 def model_for(curvature: Curvature, it: PenalisedIterate, seed: int) -> GramModel | ColumnModel:
     """A model at the iterate."""
-    return MODELS[type(curvature.objective.data)](curvature, it, seed)
+    kind = ColumnModel if curvature.objective.data.is_sparse else GramModel
+    return kind(curvature, it, seed)

@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.data import Data, RowSpace, SparseBlocks, SparseData, row_space
+from fastsoftmax._engine.data import Data, RowSpace, row_space
 from fastsoftmax._linear.problem.targets import Targets
 from fastsoftmax._runtime.memory_budget import MemoryBudget
 
@@ -74,7 +74,7 @@ def row_space_of(
     alike = not fit_intercept and n * d * min(n, d) <= SMALL and are_alike(data, targets.weights)
     if not alike and (d < WIDE * n or not few):
         return None
-    if isinstance(data, SparseData | SparseBlocks) and n > FEW_ROWS and n**2 > data.nnz:
+    if data.is_sparse and n > FEW_ROWS and n**2 > data.nnz:
         return None
     if 48 * n**2 > memory.row_space:  # XXᵀ, Q as combinations of rows, and the rows in it
         return None

@@ -27,6 +27,8 @@ class DenseBlocks(BlocksData):
         Factors of the features, as for `DenseData`.
     """
 
+    is_sparse = False
+
     def __init__(
         self, *args: Any, feature_scale: NDArray[np.float64] | None = None, **more: Any
     ) -> None:

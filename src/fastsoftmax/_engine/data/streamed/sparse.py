@@ -49,6 +49,8 @@ class SparseBlocks(BlocksData):
 
     merger: Merger | None = None
 
+    is_sparse = True
+
     def __init__(self, *args: Any, nnz: int, **more: Any) -> None:
         super().__init__(*args, **more)
         self.nnz = nnz
