@@ -43,7 +43,7 @@ class Projected:
 
     def solve(self, *right: NDArray) -> list[NDArray]:
         p = self._parameters
-        return [p.project(z) for z in self.factors.solve(*map(p.table, right))]
+        return [p.project(z) for z in self.factors.solve(*map(p.layout.table, right))]
 
 
 class ClassGrams:

@@ -183,9 +183,9 @@ class GramCurvature(Curvature):
 
     def __init__(self, objective: Objective) -> None:
         super().__init__(objective)
-        q = objective.parameters
+        q, one = objective.parameters.scaling, 1 / objective.parameters.intercept_scale
         ridge = np.square(np.sqrt(objective.penalty) / q.scales)
-        intercept = [1 / q.intercept_scale] if objective.fit_intercept else []
+        intercept = [one] if objective.fit_intercept else []
         # a constant feature has no curvature beside the intercept's
         self.units = np.concatenate([~q.constant / q.scales, intercept])
         ridge[objective.free] = 0
@@ -343,11 +343,11 @@ def of_shifts(H: NDArray[np.float64]) -> NDArray[np.float64]:
 def warm_start_of(curvature: Curvature) -> WarmStart | None:
     """What a fit leaves for the next, from what it knew of the Hessian; None if that is nothing."""
     objective = curvature.objective
-    coordinates = objective.parameters.coordinates()
-    if coordinates is None:
+    scaling = objective.parameters.scaling
+    if scaling is None:
         return None
     key = key_of(objective.data, objective.loss, objective.fit_intercept)
-    return WarmStart(key, coordinates, curvature.reference, curvature.grams)
+    return WarmStart(key, scaling, curvature.reference, curvature.grams)
 
 
 def curvature_of(objective: Objective) -> Curvature:

@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from fastsoftmax._engine.data import Data, RowSpace, StoredLogits
 from fastsoftmax._engine.objective.coordinates.feature_major import FeatureMajor
+from fastsoftmax._engine.objective.coordinates.features import change_of, suited
 from fastsoftmax._engine.objective.coordinates.standardised import Standardised
 from fastsoftmax._engine.objective.l1 import L1
 from fastsoftmax._engine.objective.loss import loss_of
@@ -98,13 +99,13 @@ class Objective:
         own_units = units
         if row_space is not None:
             data, own_units = row_space.rows, None
-        kind = FeatureMajor if data.is_sparse else Standardised
+        prepare, kind = (change_of, FeatureMajor) if data.is_sparse else (suited, Standardised)
         if like is not None:
             data, told = like.exact_data, None
         else:
             if l1:  # whose certificate needs gradients to a part of λ that float32 does not show
                 data = data.to_float64()
-            data, told = kind.suited(data, weights, own_units, fit_intercept, self.penalty)
+            data, told = prepare(data, weights, own_units, fit_intercept, self.penalty)
             # a rotation of features leaves an L2 penalty as it is, if it is that of all of them
             data = data if l1 or told is not None or len(self.free) else data.with_merged_features()
         #: in no lower precision than X came

@@ -8,9 +8,13 @@ from fastsoftmax._engine.objective.objective import Objective
 
 def to_float32(objective: Objective) -> None:
     """Compute in float32 until `to_float64`, where X is in float64 and there is room for a copy."""
-    o = objective
-    if o.l1 is None and o.parameters.fits_float32:
-        o.compute_with(o.parameters.to_float32(int(spare_bytes(o))))
+    o, p = objective, objective.parameters
+    if o.l1 is None and p.fits_float32:
+        if "float32" not in p.found:
+            p.found["float32"] = o.exact_data.to_float32(int(spare_bytes(o)))
+        data = p.found["float32"]
+        p.copied_bytes = 0 if data is o.exact_data else data.nbytes
+        o.compute_with(data)
 
 
 def to_float64(objective: Objective) -> None:

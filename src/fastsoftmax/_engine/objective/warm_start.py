@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from fastsoftmax._engine.data import Data
 from fastsoftmax._engine.linalg import ClassFactors
+from fastsoftmax._engine.objective.coordinates.scaling import Scaling
 from fastsoftmax._engine.objective.loss import Loss
 
 
@@ -28,7 +29,7 @@ class WarmStart(NamedTuple):
     """Warm-start state: parts of an objective without its data."""
 
     key: tuple[Any, ...]
-    coordinates: dict[str, Any]
+    scaling: Scaling
     reference: NDArray | None  # weights p(1 - p) of some rows at the last build
     grams: Grams | None
 

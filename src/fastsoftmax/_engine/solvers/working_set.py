@@ -45,7 +45,7 @@ class WorkingSet:
         for row, c in zip(self.features, chosen, strict=True):
             row[self.intercept : self.intercept + len(c)] = c
         classes = np.broadcast_to(np.arange(k)[:, None], self.features.shape)
-        self.flat = parameters.flat(classes, self.features)
+        self.flat = parameters.layout.flat(classes, self.features)
         self.thresholds = objective.l1.thresholds(self.flat) * self.filled
         self.absent = objective.loss.absent(objective.shares) & objective.fit_intercept
         self._objective, units = objective, parameters.units(self.features)
@@ -104,8 +104,8 @@ class WorkingSet:
             table[self.absent, 0] = np.clip(table[self.absent, 0], -1, 1)
         vector, o = self.put(table), self._objective
         if len(o.free) and o.loss.shift_invariant:
-            of_free = o.parameters.table(vector)[:, o.free]
-            o.parameters.table(vector)[:, o.free] = of_free - of_free.mean(axis=0)
+            of_free = o.parameters.layout.table(vector)[:, o.free]
+            o.parameters.layout.table(vector)[:, o.free] = of_free - of_free.mean(axis=0)
         return vector
 
     def holds(self, places: NDArray) -> bool:
@@ -115,7 +115,7 @@ class WorkingSet:
 
 def choose(objective: Objective, it: PenalisedIterate, most: int) -> list[NDArray]:
     """For each class the features with weights or free, and of the others the steepest."""
-    classes, features = objective.parameters.places(it.places)
+    classes, features = objective.parameters.layout.places(it.places)
     weights = features < objective.data.shape[1]
     classes, features, places = (a[weights] for a in (classes, features, it.places))
     active, steepness = it.theta[places] != 0, np.abs(it.gradient[places])

@@ -7,7 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.data.dense import WIDE_BYTES, DenseData, Gradients
-from fastsoftmax._engine.data.stored_logits import RowSample, Step, StoredLogits
+from fastsoftmax._engine.data.row_sample import RowSample
+from fastsoftmax._engine.data.stored_logits import Step, StoredLogits
 from fastsoftmax._engine.data.streamed.base import BlocksData, Read, ahead
 from fastsoftmax._runtime.dtypes import as_numpy
 

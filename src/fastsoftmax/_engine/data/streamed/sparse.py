@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from fastsoftmax._engine.data.merged_features import Merger
-from fastsoftmax._engine.data.sparse import SparseData, some_rows, with_changed, with_scaled
+from fastsoftmax._engine.data.sparse import SparseData
+from fastsoftmax._engine.data.sparse_array import some_rows, with_changed, with_scaled
 from fastsoftmax._engine.data.stored_logits import StoredLogits
 from fastsoftmax._engine.data.streamed.base import BlocksData, Read, ahead
 
