@@ -70,7 +70,9 @@ class Blocks:
         self.source = source
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
-        return iter(self.source() if callable(self.source) else self.source)
+        if not callable(self.source):
+            return iter(self.source)
+        return check_blocks.iterator(self.source())
 
     def scan(self) -> Scan:
         """Read all blocks once: labels, weights, and whether they go together.

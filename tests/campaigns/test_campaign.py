@@ -63,6 +63,9 @@ ONCE_AT_FAULT = {  # of longer campaigns, by what was mended
     "rounding of constant features counted, though intercepts make their gradients 0": [
         ("large means", 674), ("large means", 1092), ("timestamps", 1382),
     ],
+    "rounded intercepts counted by the largest curvature that there is, near-separable or not": [
+        ("large means", 1386), ("large means", 485),
+    ],
     "weights that the penalty holds at 0 hid that a step was Newton's": [("scales", 971)],
 }  # fmt: skip
 

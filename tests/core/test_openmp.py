@@ -21,17 +21,16 @@ def run(code, **variables):
     return done.stdout + done.stderr
 
 
-STATE = (
-    "import os; import fastsoftmax._core as c; print(c.spins_long, c.waiting(), {names})".format(
-        names="[k for k in os.environ if k in c._openmp.BY_USER]"
-    )
-)
+STATE = """import os
+import fastsoftmax._core as core
+print(core.spins_long, core.waiting(), [k for k in os.environ if k in core._openmp.BY_USER])
+"""
 
 
 @needs_gomp
 def test_the_runtime_spins_briefly_and_the_environment_is_as_before():
     shown = run(STATE, OMP_DISPLAY_ENV="verbose")
-    assert "GOMP_SPINCOUNT = '1000'" in shown
+    assert "GOMP_SPINCOUNT = '300'" in shown
     assert "False spinning briefly at barriers []" in shown
 
 

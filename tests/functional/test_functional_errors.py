@@ -78,6 +78,13 @@ OF_CROSS_ENTROPY = {
     "target sparse": (
         lambda: cross_entropy(X, sparse.csr_array(P)), TypeError, "target: .* a sparse csr_array",
     ),
+    "target ragged": (
+        lambda: nll_loss(X, [[0], [0, 1]]), ValueError, "target: expected an array of class indi",
+    ),
+    "target masked": (
+        lambda: cross_entropy(X, np.ma.masked_array(Y, [0, 1])), ValueError,
+        "target: expected class indices or numbers, got a masked element at index 1",
+    ),
     "target complex": (lambda: grad(X, P + 1j), ValueError, "target: expected real numbers"),
     "target negative": (lambda: grad(X, -P), ValueError, r"target: .* at index \(0, 0\)"),
     "target NaN": (lambda: grad(X, P * np.nan), ValueError, r"target: .* got nan at index \(0,"),
@@ -101,6 +108,8 @@ OF_CROSS_ENTROPY = {
     "rough": (lambda: grad(X, Y, label_smoothing=-1), ValueError, "label_smoothing: .* got -1"),
     "temperature": (lambda: grad(X, Y, temperature=-1), ValueError, "temperature: .* > 0, got -1"),
     "reduction": (lambda: grad(X, Y, reduction="avg"), ValueError, "reduction: .*, got 'avg'"),
+    "reductions": (lambda: grad(X, Y, reduction=V), ValueError, "reduction: .*, got array"),
+    "far axis": (lambda: grad(X, Y, axis=10**400), ValueError, r"axis: .*, got 10+…0+$"),
     "threads": (lambda: grad(X, Y, n_threads=0), ValueError, "n_threads: .* >= 1, got 0"),
     "out kind": (lambda: grad(X, Y, out=[0]), TypeError, "out: expected an array, got list"),
     "out shape": (lambda: grad(X, Y, out=P[0]), ValueError, r"out: .* \(2, 3\), got \(3,\)"),
@@ -140,6 +149,10 @@ OF_ELEMENTWISE = {
     "label high": (lambda: one_hot([0, 3], 3), ValueError, r"labels: .* 0\.\.2, got 3 in row 1"),
     "label low": (lambda: one_hot([-1]), ValueError, "labels: .* got -1 in row 0"),
     "classes": (lambda: one_hot([0], 0), ValueError, "n_classes: expected an integer >= 1, got 0"),
+    "label masked": (
+        lambda: one_hot(np.ma.masked_array(Y, [0, 1])), ValueError, "labels: .* a masked element",
+    ),
+    "many classes": (lambda: one_hot([0], 2**31), ValueError, "n_classes: .* <= 2147483647, got"),
     "classes kind": (lambda: one_hot([0], 2.0), TypeError, "n_classes: expected an integer"),
 }  # fmt: skip
 

@@ -153,6 +153,14 @@ ERRORS = {
     "parts": ([(np.ones((3, 2)),)], r"block 0: expected \(X, y\) or .* got a tuple of 1"),
     "not a block": ([np.ones((3, 2))], r"block 0: expected \(X, y\) or .* got ndarray"),
     "none": ([], "source: expected blocks of rows, got none"),
+    "a list of unequal rows": (
+        bad(y=[[0], [0, 1]] * 10),
+        "block 1: y: expected an array of labels, got .*inhomogeneous",
+    ),
+    "a masked label": (
+        bad(y=np.ma.masked_array(np.zeros(20), np.arange(20) == 3)),
+        "block 1: y: expected labels, got a masked element at index 3",
+    ),
     "one class": ([(np.ones((3, 2)), [0, 0, 0])], "y: expected at least 2 classes"),
     "NaN": (
         bad(X=np.where(np.arange(240).reshape(20, 12) == 30, np.nan, 1)),
@@ -177,6 +185,10 @@ def test_what_cannot_be_read_again():
         Blocks(block for block in cut(X, y, at=[20]))
     with pytest.raises(TypeError, match=r"source: expected a sequence of blocks .* got int"):
         Blocks(3)
+    with pytest.raises(
+        TypeError, match=r"source: expected a function that .* got NoneType from it"
+    ):
+        SoftmaxRegression().fit(Blocks(lambda: None))
     for name, value in {"y": y, "sample_weight": np.ones(60)}.items():
         with pytest.raises(TypeError, match=f"{name}: expected None beside Blocks"):
             SoftmaxRegression().fit(Blocks([(X, y)]), **{name: value})

@@ -189,6 +189,8 @@ X, Y = problem()
         ({"Cs": 0}, r"Cs: expected at least one number, got 0"),
         ({"Cs": []}, r"Cs: expected a number of strengths or an array"),
         ({"Cs": "many"}, r"Cs: expected a number of strengths or an array, got 'many'"),
+        ({"Cs": 10**18}, r"Cs: expected a number of strengths that memory can hold, got 10+$"),
+        ({"refit": "no"}, r"refit: expected True or False, got 'no'"),
         ({"cv": 1}, r"cv: expected 2\.\.240 folds, got 1"),
         (
             {"cv": "five"},
@@ -198,7 +200,7 @@ X, Y = problem()
         ({"cv": [np.arange(3)]}, r"cv: expected pairs of rows"),
         ({"cv": [(np.arange(3), [240])]}, r"cv: expected row numbers 0\.\.239 in fold 0, got 240"),
         ({"cv": [(np.arange(3), [])]}, r"cv: expected row numbers in fold 0, got array\(\[\]"),
-        ({"scoring": 3}, r"scoring: expected None, a name or a function, got 3"),
+        ({"scoring": 3}, r"scoring: expected None, neg_log_loss, accuracy, another name .* got 3"),
         ({"fold_tol": -1}, r"fold_tol: expected a number >= 0, got -1"),
     ],
 )
@@ -221,3 +223,51 @@ def test_the_error_of_a_scorer_comes_with_the_strength_and_the_fold():
     with pytest.raises(ZeroDivisionError, match="my own") as caught:
         SoftmaxRegressionCV([0.5], scoring=scorer).fit(X, Y)
     assert caught.value.__notes__ == ["scoring C = 0.5, fold 0"]
+
+
+def test_weights_of_0_in_a_fold():
+    """By rows or by classes; a class that plain fits leave out cannot be left out of one fold."""
+    names = np.array(["ant", "bee", "cow"])[Y]
+    folds = [(np.arange(120), np.arange(120, 240)), (np.arange(120, 240), np.arange(120))]
+    first, weights = np.arange(240) < 120, np.ones(240)
+    of_a_class = (
+        r": expected a positive weight for each class .* zeros only for class 'bee' in fold 1"
+    )
+    with pytest.raises(ValueError, match="sample_weight" + of_a_class):
+        SoftmaxRegressionCV(CS, cv=folds).fit(X, names, np.where(first | (Y != 1), 1.0, 0.0))
+    with pytest.raises(ValueError, match=r"class_weight.* class 'bee' in fold 0"):
+        SoftmaxRegressionCV(CS, cv=folds, class_weight={"bee": 0}).fit(X, names)
+    folds = [(np.arange(240), np.arange(100, 240)), (np.arange(240), np.arange(100))]
+    weights[:100] = 0
+    for scoring in (None, "accuracy"):
+        with pytest.raises(ValueError, match=r"sample_weight: .* to score .* zeros only in fold 1"):
+            SoftmaxRegressionCV(CS, cv=folds, scoring=scoring).fit(X, names, weights)
+    SoftmaxRegressionCV(CS, cv=folds, scoring="f1_macro").fit(X, names, weights)  # takes no weights
+
+
+@pytest.mark.parametrize(
+    "value", [np.nan, None, "high", np.ones(3), 1j, 10**400, {"score": 1}], ids=str
+)
+def test_a_scorer_that_returns_no_number(value):
+    with pytest.raises(ValueError, match="scoring: expected a function that returns a numb") as e:
+        SoftmaxRegressionCV([0.5], scoring=lambda model, X, y: value).fit(X, Y)
+    assert e.value.__notes__ == ["scoring C = 0.5, fold 0"]
+
+
+def test_scorings_that_there_are_none_of():
+    with pytest.raises(
+        ValueError, match=r"scoring: .* one of accuracy, .*neg_log_loss, .*'acuracy'"
+    ):
+        SoftmaxRegressionCV(scoring="acuracy").fit(X, Y)
+    with pytest.raises(
+        ValueError, match=r"scoring: .* neg_log_loss, accuracy with Blocks, got 'f1'"
+    ):
+        SoftmaxRegressionCV(scoring="f1").fit(Blocks([(X, Y)]))
+
+
+def test_a_splitter_for_blocks():
+    blocks = Blocks([(X[:100], Y[:100]), (X[100:], Y[100:])])
+    for cv in (StratifiedKFold(3), KFold(3)):
+        streamed = SoftmaxRegressionCV([0.1], cv=cv, fold_tol=1e-9).fit(blocks)
+        plain = SoftmaxRegressionCV([0.1], cv=cv, fold_tol=1e-9).fit(X, Y)
+        np.testing.assert_allclose(streamed.scores_, plain.scores_, atol=1e-4)

@@ -346,7 +346,7 @@ def test_names_of_features():
     lines = model.summary(["a", "b", "c"]).splitlines()
     assert [line.split()[0] for line in lines[-4:-1]] == ["a", "b", "c"]
     assert "(Intercept)" not in model.summary()
-    for wrong in (["a", "b"], "abc"):
+    for wrong in (["a", "b"], "abc", 3):
         with pytest.raises(ValueError, match="feature_names: expected 3 names, one a feature"):
             model.summary(wrong)
 

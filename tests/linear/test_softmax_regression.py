@@ -9,7 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 from support.optimum import mean_gradient, sum_objective
 
 import fastsoftmax
-from fastsoftmax import SoftmaxRegression
+from fastsoftmax import LogisticRegression, SoftmaxRegression
 from fastsoftmax._engine.objective import Objective
 from fastsoftmax._runtime import threads as _threads
 from fastsoftmax.datasets import load_digits
@@ -168,11 +168,72 @@ def test_warm_start_refuses_other_classes(labels):
     model = SoftmaxRegression(warm_start=True).fit(X, y)
     before = state(model)
     other = np.resize(labels, len(X))
-    with pytest.raises(ValueError, match="warm_start: expected the classes and features"):
+    with pytest.raises(
+        ValueError, match=r"warm_start: expected the 4 classes \[0, 1, 2, 3\] of the prev"
+    ):
         model.fit(X, other)
-    with pytest.raises(ValueError, match=r"4 features.*3 features"):
+    with pytest.raises(ValueError, match="4 features as in the previous fit, got 3"):
         model.fit(X[:, :3], y)
     assert_state(model, before)
+
+
+@pytest.mark.parametrize(
+    ("labels", "differs"),
+    [
+        (["0", "1", "2", "3"], "'0' is new"),
+        ([1, 2, 3, 4], "4 is new"),
+        ([0, 1, 3], "2 is missing"),
+    ],
+    ids=str,
+)
+def test_warm_start_says_what_differs(labels, differs):
+    X, y = blobs(4)
+    for kind in (SoftmaxRegression, LogisticRegression):
+        model = kind(warm_start=True).fit(X, y)
+        with pytest.raises(
+            ValueError, match=rf"^warm_start: .* got {len(labels)} cl.*: {differs}$"
+        ):
+            model.fit(X, np.resize(labels, len(X)))
+
+
+def test_warm_start_with_columns_in_another_order():
+    X, y = blobs(3)
+    model = SoftmaxRegression(warm_start=True).fit(X, np.eye(3)[y], classes=["a", "b", "c"])
+    with pytest.raises(ValueError, match=r"got 3 classes \['b', 'a', 'c'\]: in another order$"):
+        model.fit(X, np.eye(3)[y], classes=["b", "a", "c"])
+    model = SoftmaxRegression(warm_start=True).fit(X, y).fit(X, y.astype(float))  # are the same
+    assert model.classes_.dtype == float
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "message"),
+    [
+        ("coef_", np.zeros((2, 4)), r"expected shape \(3, 4\), got \(2, 4\)"),
+        ("coef_", np.full((3, 4), np.nan), "expected finite numbers, got nan"),
+        ("intercept_", np.zeros(2), r"expected shape \(3,\), got \(2,\)"),
+    ],
+)
+def test_warm_start_from_coefficients_that_were_set(name, value, message):
+    X, y = blobs(3)
+    model = SoftmaxRegression(warm_start=True).fit(X, y)
+    setattr(model, name, value)
+    with pytest.raises(ValueError, match=f"^{name}: {message}"):
+        model.fit(X, y)
+
+
+def test_a_class_without_weight_is_left_out_of_the_likelihood():
+    """As the notes say: the others are fitted as if it were not there, and that converges."""
+    X, y = blobs(3)
+    others = SoftmaxRegression(C=np.inf).fit(X[y > 0], y[y > 0])
+    for model, weights in (
+        (SoftmaxRegression(C=np.inf), (y > 0).astype(float)),
+        (SoftmaxRegression(C=np.inf, class_weight={0: 0}), None),
+    ):
+        model.fit(X, y, weights)
+        assert model.converged_
+        assert model.predict_proba(X)[:, 0].max() < 1e-25
+        np.testing.assert_allclose(model.objective_, others.objective_, rtol=1e-9)
+        np.testing.assert_allclose(model.coef_[2] - model.coef_[1], others.coef_[0], rtol=1e-4)
 
 
 def test_max_iter_warns_once_and_says_what_to_change():

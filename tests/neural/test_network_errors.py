@@ -79,6 +79,36 @@ def test_parameters_out_of_range(params, pattern):
     assert re.search(pattern, text), text
 
 
+NUMBERS = (
+    *("alpha", "learning_rate_init", "power_t", "step_factor", "tol", "momentum", "beta_1"),
+    *("beta_2", "validation_fraction", "epsilon", "negative_slope", "feature_scale"),
+)
+
+
+@pytest.mark.parametrize("name", NUMBERS)
+def test_integers_beyond_float64(name):
+    text = message(MLPClassifier(**{name: 10**400}))
+    assert re.fullmatch(f"{name}: expected a number .* that float64 can hold, got 10*…0*", text)
+    if name == "learning_rate_init":
+        for model in (Adaline(), LogisticRegression(solver="sgd")):
+            assert message(model.set_params(**{name: 10**400}), y=y > 0) == text
+
+
+def test_integers_beyond_what_an_array_can_have():
+    text = message(MLPClassifier(hidden_layer_sizes=(3, 10**400)))
+    assert text.startswith("hidden_layer_sizes: expected an integer <= 2147483647, got 1000")
+    assert len(message(MLPClassifier(batch_size=10**400))) < 200
+
+
+@pytest.mark.parametrize(
+    "name", ["shuffle", "early_stopping", "warm_start", "nesterovs_momentum", "verbose"]
+)
+def test_flags(name):
+    for value in ("no", None, np.ones(2)):
+        text = message(MLPClassifier(**{name: value}))
+        assert text == f"{name}: expected True or False, got {value!r}"
+
+
 def test_labels_and_targets():
     assert "y: expected" in message(MLPClassifier(), y=y[:10])
     assert "2 classes" in message(MLPClassifier(), y=np.zeros(20))
@@ -112,6 +142,32 @@ def test_rows():
 def test_validation_data(data, pattern):
     with pytest.raises((ValueError, TypeError), match=pattern):
         MLPClassifier().fit(X, y, validation_data=data)
+
+
+def test_validation_targets_of_another_width():
+    for model, wide in ((MLPRegressor(3), np.ones((20, 2))), (MLPClassifier(3), np.eye(4)[y])):
+        text = message(model, validation_data=(X, wide))
+        assert re.match(r"validation_data y: expected \d columns? as in training, got \d", text)
+    text = message(MLPClassifier(3), np.eye(3)[y], validation_data=(X, -np.eye(3)[y]))
+    assert text.startswith("validation_data y: expected numbers of 0..inf, got -1.0 at index")
+
+
+@pytest.mark.parametrize(
+    ("y", "weights", "text"),
+    [
+        (y[:-1], None, "y: expected 20 labels, one per row of X, got 19"),
+        (np.eye(4)[y], None, "y: expected 3 columns as in training, got 4"),
+        (np.eye(3)[y][1:], None, r"y: expected 20 rows of targets, .* got \(19, 3\)"),
+        (y, np.ones(19), r"sample_weight: expected shape \(20,\), .* got \(19,\)"),
+        (y, -np.ones(20), "sample_weight: expected 0 or more, got -1.0 at index 0"),
+        (y, np.full(20, np.nan), "sample_weight: expected finite numbers, got NaN"),
+        (y, np.zeros(20), "sample_weight: expected a positive weight, got zeros only"),
+    ],
+)
+def test_score(y, weights, text):
+    model = MLPClassifier(3).partial_fit(X, np.arange(20) % 3, range(3))
+    with pytest.raises(ValueError, match=text):
+        model.score(X, y, weights)
 
 
 def test_partial_fit():

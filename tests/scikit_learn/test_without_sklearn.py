@@ -70,6 +70,26 @@ print("done")
     assert out == "done\n"
 
 
+def test_scores_of_columns_and_of_several_labels():
+    """A column y is not compared with all predictions; all labels of a row are to be right."""
+    out = run(
+        HIDE_SKLEARN
+        + DATA
+        + """
+from fastsoftmax import LogisticRegression, MLPRegressor
+model = SoftmaxRegression().fit(X, y)
+assert model.score(X, y[:, None]) == model.score(X, y)
+Y = np.eye(3, dtype=int)[y]
+several = LogisticRegression().fit(X, Y)
+assert several.score(X, Y) == np.mean((several.predict(X) == Y).all(axis=1))
+regressor = MLPRegressor(3, batch_size="full").partial_fit(X, X[:, 0])
+assert regressor.score(X, X[:, :1]) == regressor.score(X, X[:, 0])
+print("done")
+"""
+    )
+    assert out == "done\n"
+
+
 def test_parameters_and_repr():
     out = run(
         HIDE_SKLEARN

@@ -1,16 +1,25 @@
 """Every error about input names the argument, what was expected and what came."""
 
 import copy
+from fractions import Fraction
 
 import numpy as np
 import pytest
 from scipy import sparse
 from sklearn.exceptions import NotFittedError
 
-from fastsoftmax import SoftmaxRegression
+from fastsoftmax import (
+    Blocks,
+    LogisticRegression,
+    MLPClassifier,
+    MLPRegressor,
+    SoftmaxRegression,
+    SoftmaxRegressionCV,
+)
 from fastsoftmax._validation import numbers as check
 
 N = 30
+HUGE = 10**400
 X = np.random.default_rng(0).normal(size=(N, 4))
 y = np.arange(N) % 3
 
@@ -149,7 +158,11 @@ BAD_Y = {
         ValueError,
         "y: expected labels that can be ordered, got a mixture: .*'str' and 'int'",
     ),
-    "holes": (np.array([None, 1, 2] * 10, object), ValueError, "y: .* ordered, got a mixture"),
+    "holes": (
+        np.array([None, 1, 2] * 10, object),
+        ValueError,
+        "y: expected labels, got None in row 0",
+    ),
     "NaN objects": (np.array([np.nan, 1.0, 2.0] * 10, object), ValueError, "y: expected .*NaN"),
     "continuous objects": (np.array([0.5, 1, 2] * 10, object), ValueError, "y: .*continuous"),
     "times": (y.astype("M8[s]"), ValueError, "y: expected integer, .*labels, got dtype datetime64"),
@@ -174,6 +187,81 @@ def test_a_column_of_labels_is_accepted():
     np.testing.assert_array_equal(SoftmaxRegression().fit(X, y[:, None]).coef_, fitted().coef_)
 
 
+BEYOND_FLOAT64 = {
+    "C": lambda huge: SoftmaxRegression(C=huge).fit(X, y),
+    "X": lambda huge: SoftmaxRegression().fit([[huge] * 4] * N, y),
+    "X of predict": lambda huge: fitted().predict([[huge] * 4]),
+    "sample_weight": lambda huge: SoftmaxRegression().fit(X, y, [huge] * N),
+    "offset": lambda huge: SoftmaxRegression().fit(X, y, offset=[[huge] * 3] * N),
+    "y": lambda huge: SoftmaxRegression().fit(X, [[huge, 1, 2]] * N),
+    r"class_weight\[0\]": lambda huge: SoftmaxRegression(class_weight={0: huge}).fit(X, y),
+    "Cs": lambda huge: SoftmaxRegressionCV([huge]).fit(X, y),
+    "fold_tol": lambda huge: SoftmaxRegressionCV(fold_tol=huge).fit(X, y),
+}
+
+
+@pytest.mark.parametrize("digits", [400, 5000])
+@pytest.mark.parametrize("case", BEYOND_FLOAT64)
+def test_integers_beyond_float64(case, digits):
+    """Those of more digits than Python prints, too."""
+    name = case.partition(" ")[0]
+    with pytest.raises(
+        ValueError, match=f"^{name}: expected .* that float64 can hold, got .{{1,90}}$"
+    ):
+        BEYOND_FLOAT64[case](10**digits)
+
+
+def test_numbers_of_other_kinds():
+    model = SoftmaxRegression(C=Fraction(1, 2), tol=Fraction(1, 10**6)).fit(X, y)
+    np.testing.assert_array_equal(model.coef_, fitted(C=0.5).coef_)
+
+
+MASKED = np.ma.masked_array(X, np.arange(4 * N).reshape(N, 4) == 9)
+
+
+def test_masked_elements():
+    """What is below a mask is no data: it is not read silently."""
+    message = r"got a masked element at index \(2, 1\)"
+    assert_refused(ValueError, f"X: expected numbers, {message}", X=MASKED)
+    with pytest.raises(ValueError, match=message):
+        fitted().predict(MASKED)
+    weights = np.ma.masked_array(np.ones(N), np.arange(N) == 7)
+    message = "sample_weight: expected numbers, got a masked element at index 7"
+    assert_refused(ValueError, message, sample_weight=weights)
+    unmasked = np.ma.masked_array(X, np.zeros_like(X, bool))
+    np.testing.assert_array_equal(SoftmaxRegression().fit(unmasked, y).coef_, fitted().coef_)
+
+
+def test_missing_numbers_of_pandas():
+    pandas = pytest.importorskip("pandas")
+    frame = pandas.DataFrame(X).astype("Float64")
+    frame.iloc[3, 1] = pandas.NA
+    with pytest.raises(
+        TypeError, match=r"X: expected numbers, got objects: <NA> at index \(3, 1\)"
+    ):
+        SoftmaxRegression().fit(frame.to_numpy(), y)
+
+
+@pytest.mark.parametrize("given", [{1, 2}, (x for x in X), Blocks([(X, y)])], ids=str)
+def test_what_is_no_array(given):
+    for call in (fitted().predict, lambda X: MLPClassifier(3).fit(X, y)):
+        with pytest.raises(TypeError, match="X: expected an array of numbers, got a "):
+            call(given)
+
+
+def test_offsets_that_make_no_numbers():
+    for dtype, size in ((np.float32, 1e35), (np.float64, 1e305)):
+        with pytest.raises(ValueError, match=r"offset: expected numbers of -1e\+30.*, got 1e\+3"):
+            SoftmaxRegression().fit(X.astype(dtype), y > 0, offset=np.full(N, size))
+
+
+def test_callback():
+    with pytest.raises(
+        TypeError, match="callback: expected a function of the state or None, got 3"
+    ):
+        SoftmaxRegression().fit(X, y, callback=3)
+
+
 BAD_WEIGHTS = {
     "negative": (-np.eye(N)[5], ValueError, r"expected 0 or more, got -1\.0 (at index|in row) 5"),
     "NaN": (np.where(y == 1, np.nan, 1), ValueError, "expected finite numbers, got NaN"),
@@ -194,6 +282,54 @@ def test_sample_weight(case):
     assert_refused(error, f"sample_weight: .*{message}", sample_weight=given)
 
 
+NETWORK = MLPClassifier(3, max_iter=1).partial_fit(X, y, range(3))
+
+
+@pytest.mark.parametrize("size", [1e-315, 5e-324, 1e308])
+def test_weights_whose_mean_or_sum_is_beyond_float64(size):
+    """By rows or by classes, in whatever estimator: the argument is named, not the features."""
+    given, of = np.full(N, size), "weights of rows whose (mean is at least 2.2e-308|sum is finite)"
+    for name, call in {
+        "sample_weight": lambda: SoftmaxRegression().fit(X, y, given),
+        "sample_weight ": lambda: SoftmaxRegression(C=np.inf).fit(Blocks([(X, y, given)])),
+        "sample_weight  ": lambda: SoftmaxRegression().partial_fit(X, y, range(3), given),
+        "sample_weight   ": lambda: MLPRegressor(3).fit(X, y, given),
+        "sample_weight    ": lambda: NETWORK.score(X, y, given),
+        "class_weight": lambda: LogisticRegression(class_weight=dict.fromkeys(y, size)).fit(X, y),
+        "class_weight ": lambda: SoftmaxRegressionCV(class_weight=dict.fromkeys(y, size)).fit(X, y),
+        "class_weight  ": lambda: SoftmaxRegression(
+            class_weight=dict.fromkeys(y, size)
+        ).partial_fit(X, y, range(3)),
+        "y": lambda: SoftmaxRegression().fit(X, np.eye(3)[y] * size, target="counts"),
+    }.items():
+        with pytest.raises(ValueError, match=f"^{name.strip()}: expected {of}"):
+            call()
+
+
+def test_one_class_of_too_much_weight():
+    assert_refused(ValueError, "class_weight: .* a sum > 1.8e\\+308", class_weight={0: 1e308})
+
+
+def test_weights_that_float32_cannot_hold():
+    for size in (1e-60, 1e60):
+        with pytest.raises(ValueError, match="sample_weight: expected weights of rows whose"):
+            MLPClassifier(3).fit(X.astype(np.float32), y, np.full(N, size))
+
+
+def test_strength_of_which_the_penalty_is_no_number():
+    for model in (
+        SoftmaxRegression(C=1e-310),
+        LogisticRegression(C=1e-310, l1_ratio=0.5),
+        SoftmaxRegressionCV([1e-310, 1]),
+    ):
+        with pytest.raises(ValueError, match=r"C: expected a number of which 1 / \(C \* sum"):
+            model.fit(X, y)
+    with pytest.raises(ValueError, match=r"C: .* got 1e-300 and a sum of 3e-19"):
+        SoftmaxRegression(C=1e-300).fit(X, y, np.full(N, 1e-20))
+    with pytest.raises(ValueError, match=r"C: .* got 1e-310 and a sum of 30"):
+        SoftmaxRegression(C=1e-310).partial_fit(X, y, range(3))
+
+
 BAD_PARAMETERS = [
     *(("C", value, ValueError, f"> 0, got {value}") for value in (0, -1, np.nan, -np.inf)),
     *(("C", value, TypeError, f"> 0, got {value!r}") for value in ("1", True, None)),
@@ -203,6 +339,28 @@ BAD_PARAMETERS = [
     *(("max_iter", value, TypeError, "an integer >= 1") for value in (1.5, True, "9", None)),
     *(("n_threads", value, ValueError, "an integer >= 1") for value in (0, -1)),
     *(("n_threads", value, TypeError, "an integer >= 1") for value in (2.5, "2", True)),
+]
+
+
+FLAGS = ("fit_intercept", "standardize", "warm_start", "verbose")
+BAD_PARAMETERS += [
+    *(
+        (name, value, TypeError, "True or False, got ")
+        for name in FLAGS
+        for value in ("no", None, [True, False])
+    ),
+    ("max_memory", 2**63, ValueError, "an integer <= 9223372036854775807, got"),
+    ("n_threads", 10**6, ValueError, "an integer <= 4096, got 1000000"),
+    *(
+        (name, HUGE, ValueError, "a number .* that float64 can hold, got 1000000000000000.*…0+$")
+        for name in ("C", "tol", "l1_ratio")
+    ),
+    ("C", -HUGE, ValueError, "a number .* that float64 can hold, got -1000000000000000.*…0+$"),
+    ("feature_scale", HUGE, ValueError, "numbers that float64 can hold, got 100"),
+    ("penalty_factor", [1, HUGE, 1, 1], ValueError, "numbers that .*, got 10+…0+ at index 1$"),
+    ("label_smoothing", HUGE, ValueError, "a number >= 0 and < 1, got 10+…0+$"),
+    ("reference_class", np.arange(3), ValueError, r"one of the classes .* got array\(\[0"),
+    ("reference_class", [0], ValueError, r"one of the classes .* got \[0\]"),
 ]
 
 

@@ -35,9 +35,7 @@ def waiting() -> str:
     if _openmp.set_by_user():
         return "waiting as the environment says"
     if spins_long:
-        return (
-            "which spin for long, as another library loaded OpenMP before; short calls run on one"
-        )
+        return "spinning for long, as another library loaded OpenMP before; one for short calls"
     return "spinning briefly at barriers"
 
 

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 # of GNU's and of LLVM's runtime: turns, and milliseconds
-BRIEFLY = {"GOMP_SPINCOUNT": "1000", "KMP_BLOCKTIME": "0"}
+BRIEFLY = {"GOMP_SPINCOUNT": "300", "KMP_BLOCKTIME": "0"}
 BY_USER = ("OMP_WAIT_POLICY", *BRIEFLY)
 
 

@@ -4,11 +4,18 @@ from typing import Any
 
 from numpy.typing import ArrayLike
 
+from fastsoftmax._linear.fitting import require_known
 from fastsoftmax._linear.logistic_regression import LogisticRegression
 from fastsoftmax._linear.problem.certificate import Certificate, certificate_of
 from fastsoftmax._linear.softmax_regression import SoftmaxRegression
 from fastsoftmax._runtime.typing import MatrixLike
+from fastsoftmax._validation import labels as check_labels
 from fastsoftmax.blocks import Blocks
+
+OF_CERTIFY = (
+    *("coef", "intercept", "X", "y", "sample_weight", "several_labels", "target", "classes"),
+    "offset",
+)
 
 
 def certify(
@@ -32,7 +39,7 @@ def certify(
     Parameters
     ----------
     coef : array-like of shape (K, D), or (1, D) for two classes
-        Weights, the classes in the order of their sorted labels.
+        Weights, the classes in the order of ``classes``.
     intercept : array-like of shape (K,) or (1,), or None
         Intercepts; None for zeros.
     X : array-like or sparse matrix or array of shape (n, D), or Blocks
@@ -40,7 +47,12 @@ def certify(
     sample_weight : array-like of shape (n,), optional
     several_labels : bool, default=False
         Whether y has a column for each of several labels of a row, as for `LogisticRegression`.
-    target, classes, offset
+    target : str, default="auto"
+        As of `SoftmaxRegression.fit`.
+    classes : array-like of shape (K,), optional
+        The labels of the rows of ``coef``, or of both classes, in their order: the ``classes_`` of
+        the model, of which y need not have all. The sorted labels of y, if there are none.
+    offset : array-like of shape (n, K), or (n,) for two classes, optional
         As of `SoftmaxRegression.fit`.
     **params
         Parameters of `SoftmaxRegression`: ``C``, ``l1_ratio``, ``fit_intercept``, ``tol``,
@@ -80,7 +92,9 @@ def certify(
     False
     """
     kind = LogisticRegression if several_labels else SoftmaxRegression
+    require_known(params, kind, "certify", OF_CERTIFY)
+    known = None if classes is None else check_labels.different(classes)
     return certificate_of(
-        kind(**params), coef, intercept, X, y, sample_weight, target=target, classes=classes,
+        kind(**params), coef, intercept, X, y, sample_weight, target=target, known=known,
         offset=offset,
     )  # fmt: skip

@@ -1,5 +1,6 @@
 """A fit in one call."""
 
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -44,13 +45,18 @@ def fit(X: MatrixLike | Blocks, y: ArrayLike | None = None, **params: Any) -> So
     [0, 1, 2, 3, 4]
     """
     by_call = {name: params.pop(name) for name in OF_FIT if name in params}
-    if unknown := [name for name in params if name not in known()]:
-        expected = ", ".join((*OF_FIT, *known()))
-        raise TypeError(f"fit: unknown parameter {unknown[0]!r}, expected one of {expected}")
+    require_known(params, SoftmaxRegression, "fit", OF_FIT)
     return SoftmaxRegression(**params).fit(X, y, **by_call)
 
 
+def require_known(params: dict[str, Any], kind: type, function: str, others: Sequence[str]) -> None:
+    """Raise for what is no parameter of this kind of estimator."""
+    if unknown := [name for name in params if name not in parameters(kind)]:
+        expected = ", ".join((*others, *parameters(kind)))
+        raise TypeError(f"{function}: unknown parameter {unknown[0]!r}, expected one of {expected}")
+
+
 @cache
-def known() -> tuple[str, ...]:
-    """The parameters of `SoftmaxRegression`."""
-    return tuple(SoftmaxRegression().get_params())
+def parameters(kind: type) -> tuple[str, ...]:
+    """The parameters of an estimator."""
+    return tuple(kind().get_params())

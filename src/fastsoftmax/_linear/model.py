@@ -28,9 +28,13 @@ from fastsoftmax._runtime.sklearn_compat import (
 )
 from fastsoftmax._runtime.typing import MatrixLike
 from fastsoftmax._saving import Saved
+from fastsoftmax._validation import labels as check_labels
+from fastsoftmax._validation import networks as check_networks
 from fastsoftmax._validation import numbers as check
 from fastsoftmax._validation import saved
 from fastsoftmax.blocks import Blocks
+
+OF_A_FIT = ("coef_", "intercept_")
 
 
 class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimator):
@@ -76,17 +80,17 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
         callback: Callable[[solvers.State], object] | None = None,
     ) -> Self:
         C = check.number(self.C, "C", above=0)
+        check_networks.callback(callback)
+        warm_starts = check.flag(self.warm_start, "warm_start")
         problem = problem_of(
             self, X, y, sample_weight, max_iter=max_iter, most_C=C, target=target, classes=classes,
             offset=offset,
         )  # fmt: skip
-        objective = problem.objective(
-            C, warm_start=self._warm_start_state if self.warm_start else None
-        )
+        objective = problem.objective(C, warm_start=self._warm_start_state if warm_starts else None)
         result = self._minimize(problem, objective, self._previous(problem), callback)
         model = objective.models.of(result.theta)
         evidence, best = evidence_of(self, problem, result, model)
-        warm_start = warm_start_of(result.curvature) if self.warm_start else None
+        warm_start = warm_start_of(result.curvature) if warm_starts else None
         self._forget()
         if warm_start is not None:
             self._warm_start_state = warm_start
@@ -160,7 +164,8 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
         Parameters
         ----------
         X, y, sample_weight, offset
-            As of `fit`.
+            As of `fit`. Labels are those of ``classes_``, of which some may be missing; the columns
+            of y are in the order of ``classes_``.
 
         Returns
         -------
@@ -176,7 +181,10 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
         coef, intercept = self.coef_, self.intercept_
         if len(coef) > 1 and self.reference_class is not None:  # as the penalty had them
             coef, intercept = coef - coef.mean(axis=0), intercept - intercept.mean()
-        return certificate_of(self, coef, intercept, X, y, sample_weight, offset=offset)
+        return certificate_of(
+            self, coef, intercept, X, y, sample_weight, known=self.classes_,
+            several_labels=self._several_labels, offset=offset,
+        )  # fmt: skip
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -203,13 +211,15 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
                 f"warm_start: expected {kinds[self._several_labels]} per row, as in the previous "
                 f"fit, got {kinds[problem.several_labels]}"
             )
-        if n_features != self.n_features_in_ or not np.array_equal(self.classes_, classes):
+        if n_features != self.n_features_in_:
             raise ValueError(
-                f"warm_start: expected the classes and features of the previous fit "
-                f"({len(self.classes_)} classes, {self.n_features_in_} features), got "
-                f"{len(classes)} classes, {n_features} features"
+                f"warm_start: expected {self.n_features_in_} features as in the previous fit, got "
+                f"{n_features}"
             )
-        return self.coef_, self.intercept_
+        check_labels.not_other_classes(classes, self.classes_, "warm_start")
+        return check.linear_model(
+            self.coef_, self.intercept_, problem.targets.n_logits, n_features, names=OF_A_FIT
+        )
 
 
 def unconverged(result: solvers.Result, problem: Problem, C: float) -> str:

@@ -11,6 +11,7 @@ from fastsoftmax._neural.schedules import Schedule
 from fastsoftmax._neural.training import Plan, Record, train
 from fastsoftmax._runtime.dtypes import computed_in
 from fastsoftmax._runtime.sklearn_compat import check_features_of_fit
+from fastsoftmax._validation import labels as check_labels
 from fastsoftmax._validation import networks as check_networks
 from fastsoftmax._validation import numbers as check
 
@@ -35,7 +36,7 @@ def train_neuron(
     rate = check_networks.finite(estimator.learning_rate_init, "learning_rate_init", above=0.0)
     max_iter = check.integer(max_iter, "max_iter", least=1)
     given, X = X, check_networks.rows(X)
-    codes, classes = check.labels(y, len(X))
+    codes, classes = check_labels.labels(y, len(X))
     check_networks.two_classes(classes)
     check_networks.warn_of_column(y)
     dtype = computed_in(X.dtype)
@@ -46,9 +47,9 @@ def train_neuron(
         max_iter,
         check_networks.batch_rows(estimator.batch_size, len(X)),
         Schedule("constant", rate),
-        shuffle=bool(estimator.shuffle),
+        shuffle=check.flag(estimator.shuffle, "shuffle"),
         callback=callback,
-        verbose=bool(estimator.verbose),
+        verbose=check.verbosity(estimator.verbose),
         kind=Epoch,
     )
     record = Record()

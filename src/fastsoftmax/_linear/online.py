@@ -19,7 +19,7 @@ from fastsoftmax._linear.problem.targets import class_totals, referred, weighted
 from fastsoftmax._runtime.dtypes import as_numpy
 from fastsoftmax._runtime.sklearn_compat import check_features_of_fit
 from fastsoftmax._runtime.typing import MatrixLike
-from fastsoftmax._validation import networks as check_labels
+from fastsoftmax._validation import labels as check_labels
 from fastsoftmax._validation import numbers as check
 from fastsoftmax._validation import targets as check_targets
 from fastsoftmax._validation.sparse import features
@@ -219,6 +219,7 @@ class PartialFit:
         True
         """
         C = check.number(self.C, "C", above=0)
+        fit_intercept = check.flag(self.fit_intercept, "fit_intercept")
         first = not hasattr(self, "coef_")
         width = {} if first else {"n_features": self.n_features_in_, "owner": type(self).__name__}
         given, X = X, features(X, **width)
@@ -226,7 +227,7 @@ class PartialFit:
         check_labels.same_classes(classes, known)
         codes = check_labels.known_codes(y, known, X.shape[0])
         weights = check.weights(sample_weight, X.shape[0], np.dtype(np.float64))
-        check.finite_sum(weights)
+        check.usable_sum(weights)
         check_targets.for_a_stream(self.class_weight, self._several_labels)
         if not sparse.issparse(X):
             check.require_finite(X)
@@ -237,11 +238,13 @@ class PartialFit:
             check_targets.smoothing(self.label_smoothing),
         )  # fmt: skip
         reference = check_targets.reference(self.reference_class, known)
+        rows = X.shape[0] if targets.weights is None else float(targets.weights.sum())
+        check.penalty(C, rows)
         check_features_of_fit(self, given, reset=first)
 
         stream = self._stream
         if stream is None:
-            stream = Stream(X.shape[1], targets.n_logits, bool(self.fit_intercept))
+            stream = Stream(X.shape[1], targets.n_logits, fit_intercept)
             if first:
                 shares = class_totals(codes, targets.weights, len(known))
                 stream.begin_at_shares(shares / shares.sum())

@@ -126,6 +126,13 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
     --------
     fit : The same in one call.
 
+    Notes
+    -----
+    A class all of whose rows have weight 0, by ``sample_weight`` or by ``class_weight``, is left
+    out where there are intercepts: its own, which would fall without end, stays where its
+    probability is about 1e-30, and the fit counts as converged when that of the other classes is,
+    with ``C=np.inf`` too.
+
     References
     ----------
     .. [1] Nocedal & Wright, Numerical Optimization, 2nd ed., Springer 2006, chapter 7.

@@ -182,6 +182,7 @@ penalty_factor, class_weight, label_smoothing, reference_class, n_threads, rando
             If the fit of all rows ended before its stopping rule was met.
         """
         Cs = check_folds.strengths(self.Cs)
+        refit = check.flag(self.refit, "refit")
         fold_tol = check.number(self.fold_tol, "fold_tol", least=0)
         problem = problem_of(
             self, X, y, sample_weight, max_iter=self.max_iter, most_C=float(Cs.max()),
@@ -189,9 +190,13 @@ penalty_factor, class_weight, label_smoothing, reference_class, n_threads, rando
         )  # fmt: skip
         targets = problem.targets
         labels = targets.plain if targets.plain.ndim == 1 else targets.plain.argmax(axis=1)
-        folds = check_folds.folds(self.cv, labels, X, y, groups)
+        # a splitter asks blocks for no more than their length
+        given = (np.zeros((len(labels), 1)), labels) if isinstance(X, Blocks) else (X, y)
+        folds = check_folds.folds(self.cv, labels, *given, groups)
         masks = masks_of(folds, problem)
-        score = scored(self.scoring, problem, lambda *model: self._model_of(problem, *model), X, y)
+        score = scored(
+            self.scoring, problem, lambda *model: self._model_of(problem, *model), X, folds
+        )
 
         shape = len(folds), len(Cs)
         scores, values = np.empty(shape), np.empty(shape)
@@ -217,7 +222,7 @@ penalty_factor, class_weight, label_smoothing, reference_class, n_threads, rando
         order = np.argsort(Cs, kind="stable")
         best = float(Cs[order][np.argmax(scores.mean(axis=0)[order])])
         coef, intercept = means[best]
-        if self.refit:
+        if refit:
             objective = problem.objective(best)
             result = self._minimize(problem, objective, (coef, intercept), None)
             self._forget()

@@ -6,12 +6,14 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
 
 from fastsoftmax import functional
 from fastsoftmax._neural.estimator import Learned, Perceptron, attributes_of
 from fastsoftmax._neural.goals import Goal
 from fastsoftmax._neural.training import Epoch
 from fastsoftmax._runtime.sklearn_compat import ClassifierMixin
+from fastsoftmax._validation import labels as check_labels
 from fastsoftmax._validation import networks as check_networks
 from fastsoftmax._validation import numbers as check
 from fastsoftmax._validation import saved
@@ -248,32 +250,35 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         if _is_table(y):
             return self._table_targets(y, n, goes_on)
         if goes_on or partial:
-            known = self.classes_ if goes_on else check_networks.classes_of_first_fit(classes)
-            check_networks.same_classes(classes, known)
-            codes = check_networks.known_codes(y, known, n)
+            known = self.classes_ if goes_on else check_labels.classes_of_first_fit(classes)
+            check_labels.same_classes(classes, known)
+            codes = check_labels.known_codes(y, known, n)
         else:
-            codes, known = check.labels(y, n)
+            codes, known = check_labels.labels(y, n)
         check_networks.warn_of_column(y)
         goal = Goal(self.loss, "argmax")
         return codes, goal, len(known), {"classes_": known, "_multilabel": False}
 
     def _table_targets(self, y: ArrayLike, n: int, goes_on: bool) -> Learned:
         multilabel = self.loss == "binary_cross_entropy"
-        least = -np.inf if self.loss in ("mse", "mae") else 0.0
-        y = check_networks.table(y, n, least=least, most=1.0 if multilabel else np.inf)
+        y = self._table(y, n, "y")
         known = np.arange(y.shape[1])
         if goes_on:
-            check_networks.not_other_shape("y", known.shape, self.classes_.shape, "classes")
+            check_networks.as_many_columns(len(known), len(self.classes_), "y")
         goal = Goal(self.loss, "threshold" if multilabel else "argmax")
         return y, goal, len(known), {"classes_": known, "_multilabel": multilabel}
 
     def _validation_targets(self, y: ArrayLike, n: int, learned: dict[str, Any]) -> NDArray:
         classes, argument = learned["classes_"], "validation_data y"
-        if not _is_table(y):
-            return check_networks.known_codes(y, classes, n, argument)
-        y = check_networks.table(y, n, argument=argument)
-        check_networks.not_other_shape(argument, y.shape[1:], classes.shape, "classes")
-        return y
+        if not _is_table(y, argument):
+            return check_labels.known_codes(y, classes, n, argument)
+        return self._table(y, n, argument)
+
+    def _table(self, y: ArrayLike, n: int, argument: str) -> NDArray:
+        """One-hot rows, probabilities or zeros and ones, as the loss takes them."""
+        least = -np.inf if self.loss in ("mse", "mae") else 0.0
+        most = 1.0 if self.loss == "binary_cross_entropy" else np.inf
+        return check_networks.table(y, n, least=least, most=most, argument=argument)
 
     def decision_function(self, X: ArrayLike) -> NDArray:
         """Outputs before their activation.
@@ -374,17 +379,24 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         -------
         float
         """
-        right = self.predict(X)
-        y = np.asarray(y)
-        if self._multilabel:
-            hits = (right == y).all(axis=1)
-        elif _is_table(y):
-            hits = right == self.classes_[y.argmax(axis=1)]
+        predicted = self.predict(X)
+        n = len(predicted)
+        weights = check.weights(sample_weight, n, np.dtype(np.float64))
+        check.usable_sum(weights)
+        if self._multilabel or _is_table(y):
+            y = check_networks.table(y, n)
+            check_networks.as_many_columns(y.shape[1], len(self.classes_), "y")
+            if self._multilabel:
+                hits = (predicted == y).all(axis=1)
+            else:
+                hits = predicted == self.classes_[y.argmax(axis=1)]
         else:
-            hits = right == y.reshape(-1)
-        return float(np.average(hits, weights=sample_weight))
+            hits = predicted == check_labels.one_a_row(y, n, "y")
+        return float(np.average(hits, weights=weights))
 
 
-def _is_table(y: ArrayLike) -> bool:
-    y = np.asarray(y)
+def _is_table(y: ArrayLike, argument: str = "y") -> bool:
+    if sparse.issparse(y):
+        return False  # which the check of labels refuses
+    y = check.as_array(y, argument, "labels")
     return y.ndim == 2 and y.shape[1] > 1

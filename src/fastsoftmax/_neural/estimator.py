@@ -59,8 +59,9 @@ class Settings:
         activations = check_networks.one_a_layer(model.activation, len(hidden), ACTIVATIONS)
         rule = check_networks.name(model.solver, SOLVERS, "solver")
         momentum = check_networks.below_one(model.momentum, "momentum")
+        nesterovs = check.flag(model.nesterovs_momentum, "nesterovs_momentum")
         if rule == "sgd" and momentum:
-            rule = "nesterov" if model.nesterovs_momentum else "momentum"
+            rule = "nesterov" if nesterovs else "momentum"
         max_iter = check.integer(model.max_iter, "max_iter", least=1)
         return cls(
             hidden=hidden,
@@ -231,7 +232,8 @@ class Perceptron(Saved, BaseEstimator):
     ) -> Self:
         settings = Settings.of(self)
         check_networks.callback(callback)
-        goes_on = hasattr(self, "coefs_") and (partial or bool(self.warm_start))
+        warm_starts = check.flag(self.warm_start, "warm_start")
+        goes_on = hasattr(self, "coefs_") and (partial or warm_starts)
         given, X = X, check_networks.rows(
             X, n_features=self.n_features_in_ if goes_on else None, owner=type(self).__name__
         )  # fmt: skip
@@ -240,13 +242,14 @@ class Perceptron(Saved, BaseEstimator):
         targets, goal, n_outputs, learned = self._targets(y, len(X), goes_on, classes, partial)
         dtype = self.coefs_[0].dtype if goes_on else computed_in(X.dtype)
         weights = check.weights(sample_weight, len(X), dtype)
+        check.usable_sum(weights)
         rows = Rows(X, targets if targets.ndim == 1 else targets.astype(dtype, copy=False), weights)
         rng = self._rng if partial and goes_on else None
         rng = rng or check_networks.generator(self.random_state)
 
         order = np.arange(len(X), dtype=np.intp)
-        validation = self._validation(validation_data, X.shape[1], learned)
-        if self.early_stopping and validation is None:
+        validation = self._validation(validation_data, X.shape[1], n_outputs, learned)
+        if check.flag(self.early_stopping, "early_stopping") and validation is None:
             check_networks.no_early_stopping(partial)
             order, chosen = held_out(rows, settings.validation_fraction, rng)
             check_networks.weight_in_both_parts(weights, order, chosen)
@@ -293,18 +296,18 @@ class Perceptron(Saved, BaseEstimator):
             max_iter=1 if partial else settings.max_iter,
             batch_size=check_networks.batch_rows(self.batch_size, n_rows, clip=partial),
             schedule=settings.schedule,
-            shuffle=bool(self.shuffle),
+            shuffle=check.flag(self.shuffle, "shuffle"),
             tol=settings.tol,
             n_iter_no_change=settings.n_iter_no_change,
             early_stopping=bool(self.early_stopping),
             callback=callback,
-            verbose=bool(self.verbose),
+            verbose=check.verbosity(self.verbose),
             kind=self._epoch,
         )
 
     def _start_from_previous(self, network: Network) -> None:
         previous = self.coefs_[0].shape[0], *(b.size for b in self.intercepts_)
-        check_networks.not_other_shape("warm_start", network.sizes, previous, "layers of sizes")
+        check_networks.not_other_layers(network.sizes, previous)
         network.coefs, network.intercepts = self.coefs_, self.intercepts_
 
     def _publish(self, network: Network, settings: Settings) -> None:
@@ -340,12 +343,17 @@ class Perceptron(Saved, BaseEstimator):
             epochs=self.n_iter_,
         )
 
-    def _validation(self, data: Any, n_features: int, learned: dict[str, Any]) -> Rows | None:
+    def _validation(
+        self, data: Any, n_features: int, n_outputs: int, learned: dict[str, Any]
+    ) -> Rows | None:
         if data is None:
             return None
         X, y = check_networks.pair(data)
         X = check_networks.rows(X, n_features=n_features, argument="validation_data X")
-        return Rows(X, self._validation_targets(y, len(X), learned))
+        targets = self._validation_targets(y, len(X), learned)
+        if targets.ndim == 2:
+            check_networks.as_many_columns(targets.shape[1], n_outputs, "validation_data y")
+        return Rows(X, targets)
 
     def _outputs(self, X: ArrayLike) -> NDArray:
         """Outputs (N, K) before the last activation."""

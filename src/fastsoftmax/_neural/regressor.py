@@ -204,7 +204,7 @@ class MLPRegressor(RegressorMixin, Perceptron):
         table = check_networks.table(y, n)
         check_networks.warn_of_column(y)
         if goes_on:
-            check_networks.not_other_shape("y", table.shape[1:], (self.n_outputs_,), "outputs")
+            check_networks.as_many_columns(table.shape[1], self.n_outputs_, "y")
         return table, Goal(self.loss, "squares"), table.shape[1], {}
 
     def _validation_targets(self, y: ArrayLike, n: int, learned: dict[str, Any]) -> NDArray:

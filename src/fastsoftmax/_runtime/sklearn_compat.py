@@ -12,7 +12,7 @@ import numpy as np
 if find_spec("sklearn") is not None:
     from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
     from sklearn.exceptions import ConvergenceWarning, DataConversionWarning, NotFittedError
-    from sklearn.metrics import get_scorer
+    from sklearn.metrics import get_scorer, get_scorer_names
     from sklearn.utils.validation import validate_data
 
     def check_features_of_fit(estimator, X, *, reset):
@@ -32,7 +32,14 @@ if find_spec("sklearn") is not None:
 
     def scorer_of(scoring):
         """scikit-learn's scorer of that name, or the function itself."""
-        return get_scorer(scoring) if isinstance(scoring, str) else scoring
+        if not isinstance(scoring, str):
+            return scoring
+        if scoring not in (names := get_scorer_names()):
+            raise ValueError(
+                "scoring: expected None, a function scorer(estimator, X, y) or one of "
+                f"{', '.join(names)}, got {scoring!r}"
+            )
+        return get_scorer(scoring)
 
     def logistic_regression(*, l1_ratio, **parameters):
         """scikit-learn's `LogisticRegression`, with this penalty in the terms of its version."""
@@ -110,15 +117,19 @@ else:
 
         def score(self, X, y, sample_weight=None):
             """Share of rows (by weight) whose label is predicted."""
-            return float(np.average(self.predict(X) == np.asarray(y), weights=sample_weight))
+            right = self.predict(X)
+            right = right == np.reshape(y, right.shape)
+            right = right if right.ndim == 1 else right.all(axis=1)
+            return float(np.average(right, weights=sample_weight))
 
     class RegressorMixin:
         """The score of a regressor: R², the mean over the outputs."""
 
         def score(self, X, y, sample_weight=None):
             """1 - squared errors / squared deviations from the mean of y."""
-            y = np.asarray(y, dtype=np.float64)
-            errors = np.average((self.predict(X) - y) ** 2, axis=0, weights=sample_weight)
+            predicted = self.predict(X)
+            y = np.reshape(y, predicted.shape).astype(np.float64)
+            errors = np.average((predicted - y) ** 2, axis=0, weights=sample_weight)
             centred = y - np.average(y, axis=0, weights=sample_weight)
             spread = np.average(centred**2, axis=0, weights=sample_weight)
             return float(np.mean(1 - errors / spread))

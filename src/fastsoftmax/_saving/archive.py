@@ -38,7 +38,8 @@ DAMAGE = (BadZipFile, EOFError, IndexError, KeyError, OverflowError, RuntimeErro
 
 def write(path: str | os.PathLike[str], document: Any, arrays: dict[str, NDArray]) -> None:
     """Put a document and arrays, by name, in the place of what may be at the path."""
-    with _in_place_of(Path(os.path.realpath(path))) as file, ZipFile(file, "w", ZIP_STORED) as zf:
+    place = Path(os.path.realpath(check.path(path)))
+    with _in_place_of(place) as file, ZipFile(file, "w", ZIP_STORED) as zf:
         text = json.dumps(document, allow_nan=False).encode()
         with _member(zf, DOCUMENT, len(text)) as member:
             member.write(text)
@@ -51,7 +52,12 @@ def write(path: str | os.PathLike[str], document: Any, arrays: dict[str, NDArray
 def _in_place_of(path: Path) -> Iterator[BinaryIO]:
     """A new file beside the path, which takes its place if the block ends without an error."""
     scratch = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    with open(scratch, "xb") as file:
+    try:
+        file = open(scratch, "xb")  # noqa: SIM115
+    except OSError as error:
+        error.filename = os.fspath(path)  # which was asked for
+        raise
+    with file:
         try:
             yield file
             file.flush()
@@ -113,7 +119,7 @@ class Archive:
 @contextmanager
 def opened(path: str | os.PathLike[str]) -> Iterator[Archive]:
     """The file, with every error about what it holds as a ValueError that names the path."""
-    with open(path, "rb") as file:
+    with open(check.path(path), "rb") as file:
         try:
             archive = Archive(file)
             yield archive

@@ -3,6 +3,7 @@
 X keeps its dtype and its memory; what is small beside it is converted.
 """
 
+import numbers
 import sys
 from typing import Any
 
@@ -48,8 +49,8 @@ def _shared(x: Any) -> NDArray:
     return np.asarray(x)
 
 
-def as_numbers(x: ArrayLike, name: str) -> NDArray:
-    """x as an array of real numbers, or of objects that may be some."""
+def as_array(x: ArrayLike, name: str, of: str = "numbers") -> NDArray:
+    """x as a dense array, of the same memory where it has some, without masked elements."""
     if sparse.issparse(x):
         raise TypeError(
             f"{name}: expected a dense array, got a sparse {type(x).__name__}; "
@@ -57,18 +58,31 @@ def as_numbers(x: ArrayLike, name: str) -> NDArray:
         )
     _require_readable(x, name)
     try:
-        x = _shared(x)
+        array = _shared(x)
     except ValueError as error:  # rows of different lengths
-        raise ValueError(f"{name}: expected an array of numbers, got {error}") from error
+        raise ValueError(f"{name}: expected an array of {of}, got {error}") from error
     except (TypeError, RuntimeError, BufferError) as error:
         raise TypeError(
-            f"{name}: expected an array of numbers, got a {type(x).__name__} that cannot be read "
+            f"{name}: expected an array of {of}, got a {type(x).__name__} that cannot be read "
             f"as one: {error}"
         ) from error
-    if x.dtype not in COMPUTED_IN and x.dtype.name == "bfloat16":  # that of ml_dtypes
-        x = x.view(BFLOAT16)
-    real_dtype(x.dtype, name)
-    return x
+    if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):  # the array has what is below it
+        at = _at(np.unravel_index(np.ma.getmaskarray(x).argmax(), x.shape))
+        raise ValueError(f"{name}: expected {of}, got a masked element{at}")
+    return array
+
+
+def as_numbers(x: ArrayLike, name: str) -> NDArray:
+    """x as an array of real numbers, or of objects that may be some."""
+    array = as_array(x, name)
+    if array.dtype == object and not array.ndim:
+        element = array.item()
+        if element is not None and not isinstance(element, numbers.Number):
+            raise TypeError(f"{name}: expected an array of numbers, got a {type(element).__name__}")
+    if array.dtype not in COMPUTED_IN and array.dtype.name == "bfloat16":  # that of ml_dtypes
+        array = array.view(BFLOAT16)
+    real_dtype(array.dtype, name)
+    return array
 
 
 def real_dtype(dtype: np.dtype, name: str) -> None:
@@ -90,9 +104,39 @@ def as_floats(x: NDArray, dtype: DTypeLike, name: str) -> NDArray:
     """x in this dtype, as a kernel can read it; no copy where it is so already."""
     try:
         x = as_numpy(x).astype(dtype, copy=False)
-    except (TypeError, ValueError) as error:
-        raise type(error)(f"{name}: expected numbers, got objects: {error}") from error
+    except (TypeError, ValueError, ArithmeticError) as error:
+        raise _not_numbers(x, name, error) from error
     return _in_whole_steps(x)
+
+
+def _not_numbers(x: NDArray, name: str, error: Exception) -> Exception:
+    """What to raise where objects are no numbers, or none that float64 can hold."""
+    for position, value in np.ndenumerate(x):
+        try:
+            float(value)
+        except (TypeError, ValueError) as why:
+            what = f"{shown(value)}{_at(position)}"
+            return type(why)(f"{name}: expected numbers, got objects: {what}: {why}")
+        except ArithmeticError:
+            what = f"{shown(value)}{_at(position)}"
+            return ValueError(f"{name}: expected numbers that float64 can hold, got {what}")
+    return type(error)(f"{name}: expected numbers, got objects: {error}")
+
+
+def _at(position: tuple[int, ...]) -> str:
+    """Where an element is, for a message; nothing for that of a 0-d array."""
+    index = ", ".join(map(str, position))
+    return f" at index ({index})" if len(position) > 1 else f" at index {index}" if index else ""
+
+
+def shown(value: object) -> str:
+    """A value as a message shows it, without the middle where that is long."""
+    try:
+        text = repr(value)
+    except ValueError:  # of integers with more digits than Python prints
+        bits = f" of {value.bit_length()} bits" if isinstance(value, int) else ""
+        return f"a {type(value).__name__}{bits}"
+    return text if len(text) <= 80 else f"{text[:50]}…{text[-20:]}"
 
 
 def real_array(x: ArrayLike, name: str) -> NDArray:

@@ -1,12 +1,14 @@
 """Blocks of rows, checked as they are read (part of `_validation`)."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
+
+from fastsoftmax._validation.labels import array_of
 
 
 def of(i: int, name: str) -> str:
@@ -26,6 +28,16 @@ def readable(source: object) -> None:
             "source: expected a sequence of blocks or a function that returns an iterable of them, "
             f"got {type(source).__name__}"
         )
+
+
+def iterator(blocks: object) -> Iterator[Any]:
+    """What a function returned, which is to give blocks."""
+    if not isinstance(blocks, Iterable):
+        raise TypeError(
+            "source: expected a function that returns an iterable of blocks, got "
+            f"{type(blocks).__name__} from it"
+        )
+    return iter(blocks)
 
 
 def parts(block: object, i: int) -> tuple[ArrayLike, ArrayLike, ArrayLike | None]:
@@ -58,7 +70,7 @@ def alike(
 
 def targets(y: ArrayLike, n: int, i: int, before: NDArray | None) -> NDArray:
     """Labels of a block, or rows of a table of targets, as wide as those `before`."""
-    y = np.asarray(y)
+    y = array_of(y, of(i, "y"))
     if y.shape[:1] != (n,) or y.ndim > 2:
         raise ValueError(f"block {i}: y: expected shape ({n},) as X has rows, got {y.shape}")
     if before is not None and y.shape[1:] != before.shape[1:]:

@@ -7,6 +7,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastsoftmax._validation.arrays import shown
+
 Fold = tuple[NDArray[np.intp], NDArray[np.intp]]  # rows to train on, and to score
 
 
@@ -14,14 +16,23 @@ def strengths(Cs: object) -> NDArray[np.float64]:
     """The grid: so many numbers from 1e-4 to 1e4, or these."""
     if isinstance(Cs, numbers.Integral) and not isinstance(Cs, bool):
         if Cs < 1:
-            raise ValueError(f"Cs: expected at least one number, got {Cs}")
-        return np.logspace(-4, 4, int(Cs))
+            raise ValueError(f"Cs: expected at least one number, got {shown(Cs)}")
+        try:
+            return np.logspace(-4, 4, int(Cs))
+        except (ValueError, MemoryError, OverflowError):
+            raise ValueError(
+                f"Cs: expected a number of strengths that memory can hold, got {shown(Cs)}"
+            ) from None
     try:
         grid = np.asarray(Cs, dtype=np.float64)
     except (TypeError, ValueError):
-        raise TypeError(f"Cs: expected a number of strengths or an array, got {Cs!r}") from None
+        raise TypeError(
+            f"Cs: expected a number of strengths or an array, got {shown(Cs)}"
+        ) from None
+    except OverflowError:
+        raise ValueError(f"Cs: expected numbers that float64 can hold, got {shown(Cs)}") from None
     if grid.ndim != 1 or not len(grid):
-        raise ValueError(f"Cs: expected a number of strengths or an array, got {Cs!r}")
+        raise ValueError(f"Cs: expected a number of strengths or an array, got {shown(Cs)}")
     if not (grid > 0).all():
         raise ValueError(f"Cs: expected numbers > 0, got {grid[~(grid > 0)][0]}")
     return grid
@@ -34,7 +45,7 @@ def folds(
     n = len(labels)
     if isinstance(cv, numbers.Integral) and not isinstance(cv, bool):
         if not 2 <= cv <= n:
-            raise ValueError(f"cv: expected 2..{n} folds, got {cv}")
+            raise ValueError(f"cv: expected 2..{n} folds, got {shown(cv)}")
         of_row = stratified(labels, int(cv))
         pairs: Iterable[Any] = (
             (np.flatnonzero(of_row != i), np.flatnonzero(of_row == i)) for i in range(cv)
@@ -44,7 +55,9 @@ def folds(
     elif isinstance(cv, Iterable) and not isinstance(cv, str):
         pairs = cv
     else:
-        raise TypeError(f"cv: expected a number of folds, a splitter or pairs of rows, got {cv!r}")
+        raise TypeError(
+            f"cv: expected a number of folds, a splitter or pairs of rows, got {shown(cv)}"
+        )
     checked = [pair(rows, n, i) for i, rows in enumerate(pairs)]
     if not checked:
         raise ValueError("cv: expected at least one fold, got none")
@@ -54,13 +67,13 @@ def folds(
 def pair(rows: Any, n: int, i: int) -> Fold:
     """Two arrays of row numbers, from these or from masks."""
     if not isinstance(rows, tuple | list) or len(rows) != 2:
-        raise ValueError(f"cv: expected pairs of rows, to train on and to score, got {rows!r}")
+        raise ValueError(f"cv: expected pairs of rows, to train on and to score, got {shown(rows)}")
     found = []
     for part in rows:
         part = np.asarray(part)
         part = np.flatnonzero(part) if part.dtype == bool and part.shape == (n,) else part
         if part.ndim != 1 or part.dtype.kind not in "iu" or not len(part):
-            raise ValueError(f"cv: expected row numbers in fold {i}, got {part!r}")
+            raise ValueError(f"cv: expected row numbers in fold {i}, got {shown(part)}")
         if part.min() < -n or part.max() >= n:
             raise ValueError(f"cv: expected row numbers 0..{n - 1} in fold {i}, got {part.max()}")
         found.append(part.astype(np.intp))
@@ -80,17 +93,63 @@ def stratified(labels: NDArray, k: int) -> NDArray[np.intp]:
     return out
 
 
-def all_classes(totals: NDArray[np.float64], classes: NDArray, i: int) -> None:
-    """Raise where a class has no weight among the rows that fold i trains on."""
-    if (missing := totals <= 0).any():
-        label = classes[int(np.argmax(missing))]
+def all_classes(
+    rows: NDArray[np.float64],
+    given: NDArray[np.float64],
+    totals: NDArray[np.float64],
+    classes: NDArray,
+    i: int,
+) -> None:
+    """Raise where a class has no weight among the rows that fold i trains on.
+
+    Of each class: its rows there, their weights, and these times that of the class.
+    """
+    if not (missing := totals <= 0).any():
+        return
+    at = int(np.argmax(missing))
+    label = classes.tolist()[at]
+    if rows[at] <= 0:
         raise ValueError(
             f"cv: expected rows of each class to train on in each fold, got none of class "
-            f"{np.asarray(label).tolist()!r} in fold {i}"
+            f"{label!r} in fold {i}"
+        )
+    name = "sample_weight" if given[at] <= 0 else "class_weight"
+    raise ValueError(
+        f"{name}: expected a positive weight for each class among the rows to train on in each "
+        f"fold, got zeros only for class {label!r} in fold {i}"
+    )
+
+
+def some_to_score(weights: NDArray[np.float64], i: int) -> None:
+    """Raise where the rows that fold i scores have no weight."""
+    if not weights.any():
+        raise ValueError(
+            "sample_weight: expected a positive weight among the rows to score in each fold, got "
+            f"zeros only in fold {i}"
         )
 
 
-def scoring(value: object) -> None:
-    """Raise for what is neither a name nor a function."""
-    if value is not None and not isinstance(value, str) and not callable(value):
-        raise TypeError(f"scoring: expected None, a name or a function, got {value!r}")
+def scoring(value: object, own: Iterable[str], blocks: bool) -> None:
+    """Raise for what is neither a name nor a function; with blocks for all but `own` names."""
+    if blocks:
+        raise ValueError(
+            f"scoring: expected None or one of {', '.join(own)} with Blocks, got {shown(value)}"
+        )
+    if not isinstance(value, str) and not callable(value):
+        raise TypeError(
+            f"scoring: expected None, {', '.join(own)}, another name of scikit-learn's or a "
+            f"function scorer(estimator, X, y), got {shown(value)}"
+        )
+
+
+def score(value: object) -> float:
+    """What a scorer returns: a number."""
+    try:
+        result = float(value)
+    except (TypeError, ValueError, OverflowError):
+        result = np.nan
+    if np.isnan(result):
+        raise ValueError(
+            f"scoring: expected a function that returns a number, got {shown(value)} from it"
+        )
+    return result

@@ -1,6 +1,6 @@
 """Why there are no standard errors (part of `_validation`)."""
 
-from collections.abc import Sequence
+from collections.abc import Sequence, Sized
 from typing import Never
 
 from fastsoftmax._validation import numbers as check
@@ -91,7 +91,7 @@ def feature_names(names: Sequence[str] | None, known: list[str]) -> list[str]:
     """As many as features, those known where none are given."""
     if names is None:
         return known
-    if isinstance(names, str) or len(names) != len(known):
+    if isinstance(names, str) or not isinstance(names, Sized) or len(names) != len(known):
         raise ValueError(
             f"feature_names: expected {len(known)} names, one a feature of X, got {names!r}"
         )

@@ -12,6 +12,8 @@ from fastsoftmax._runtime.dtypes import COMPUTED_IN, name_of
 from fastsoftmax._runtime.sklearn_compat import DataConversionWarning
 from fastsoftmax._validation import numbers as check
 
+MOST_UNITS = 2**31 - 1  # of a layer
+
 
 def name(value: object, known: Iterable[str], argument: str) -> str:
     """One of the known names."""
@@ -33,6 +35,7 @@ def layer_sizes(value: object) -> tuple[int, ...]:
             raise TypeError(f"hidden_layer_sizes: expected integers >= 1, got {value!r}")
         if size < 1:
             raise ValueError(f"hidden_layer_sizes: expected integers >= 1, got {value!r}")
+        check.integer(size, "hidden_layer_sizes", least=1, most=MOST_UNITS)
     return tuple(int(size) for size in sizes)
 
 
@@ -120,7 +123,8 @@ def batch_rows(value: object, n_rows: int, *, clip: bool = False) -> int:
     size = check.integer(value, "batch_size", least=1)
     if size > n_rows and not clip:
         raise ValueError(
-            f"batch_size: expected at most the {n_rows} rows that there are to train on, got {size}"
+            f"batch_size: expected at most the {n_rows} rows that there are to train on, got "
+            f"{check.shown(size)}"
         )
     return min(size, n_rows)
 
@@ -142,39 +146,6 @@ def rows(
     if not check.is_finite(x):
         check.require_finite(x, argument)
     return x
-
-
-def known_codes(y: ArrayLike, classes: NDArray, n: int, argument: str = "y") -> NDArray[np.int32]:
-    """Codes of labels, all of which are among the classes."""
-    y = np.asarray(y)
-    if y.ndim == 2 and y.shape[1] == 1:
-        y = y[:, 0]
-    if y.shape != (n,):
-        raise ValueError(f"{argument}: expected {n} labels, one per row of X, got shape {y.shape}")
-    order = np.argsort(classes)  # columns of targets may have been named in another one
-    codes = order[np.minimum(np.searchsorted(classes, y, sorter=order), len(classes) - 1)]
-    if (unknown := classes[codes] != y).any():
-        first = y[unknown][:1].tolist()[0]
-        raise ValueError(
-            f"{argument}: expected labels of {classes.tolist()}, got {first!r} "
-            "(classes that were not there in the first fit)"
-        )
-    return codes.astype(np.int32)
-
-
-def classes_of_first_fit(classes: ArrayLike | None) -> NDArray:
-    """The classes that `partial_fit` is told of when it is first called."""
-    if classes is None:
-        raise ValueError("classes: expected all labels on the first call to partial_fit, got None")
-    return check.labels(classes, len(np.asarray(classes)))[1]
-
-
-def same_classes(classes: ArrayLike | None, known: NDArray) -> None:
-    """Raise if a further call to `partial_fit` brings other classes."""
-    if classes is not None and not np.array_equal(np.unique(np.asarray(classes)), known):
-        raise ValueError(
-            f"classes: expected {known.tolist()} as on the first call to partial_fit, got {classes}"
-        )
 
 
 def callback(value: object) -> None:
@@ -213,12 +184,22 @@ def table(
     return y
 
 
-def not_other_shape(
-    argument: str, shape: tuple[int, ...], previous: tuple[int, ...], what: str
-) -> None:
-    """Raise if a further fit brings another shape."""
-    if shape != previous:
-        raise ValueError(f"{argument}: expected {what} {previous} as before, got {shape}")
+def not_other_layers(sizes: tuple[int, ...], previous: tuple[int, ...]) -> None:
+    """Raise if a further fit has layers of other sizes."""
+    if sizes != previous:
+        raise ValueError(
+            f"warm_start: expected layers of {previous} units as before, inputs and outputs "
+            f"counted, got {sizes}"
+        )
+
+
+def as_many_columns(columns: int, previous: int, argument: str) -> None:
+    """Raise for a table of another width than the outputs that a network is, or was, fitted to."""
+    if columns != previous:
+        raise ValueError(
+            f"{argument}: expected {previous} column{'s' * (previous > 1)} as in training, got "
+            f"{columns}"
+        )
 
 
 def two_classes(classes: NDArray) -> None:

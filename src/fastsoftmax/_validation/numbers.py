@@ -9,11 +9,11 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
 
 from fastsoftmax._runtime.dtypes import as_numpy
 from fastsoftmax._runtime.threads import available_threads
 from fastsoftmax._validation.arrays import (  # noqa: F401  for those who ask `_validation`
+    as_array,
     as_floats,
     as_numbers,
     coefficients,
@@ -26,70 +26,17 @@ from fastsoftmax._validation.arrays import (  # noqa: F401  for those who ask `_
     real_array,
     real_dtype,
     require_finite,
+    shown,
     spread,
 )
 
-
-def labels(y: ArrayLike, n: int) -> tuple[NDArray[np.int32], NDArray]:
-    """Codes 0..K-1 of the labels y, and the K >= 2 distinct labels in order."""
-    if sparse.issparse(y):
-        raise TypeError(f"y: expected labels, got a sparse {type(y).__name__}")
-    if y is None:
-        raise ValueError(
-            "y: expected labels: fit requires y to be passed, but the target y is None"
-        )
-    y = np.asarray(y)
-    if y.ndim == 2 and y.shape[1] == 1:
-        y = y[:, 0]
-    if y.ndim != 1:
-        raise ValueError(f"y: expected labels of shape ({n},), got shape {y.shape}")
-    if len(y) != n:
-        raise ValueError(f"y: expected {n} labels, one per row of X, got {len(y)}")
-    if y.dtype.kind not in "biufUSO":
-        raise ValueError(f"y: expected integer, boolean or string labels, got dtype {y.dtype}")
-    try:
-        classes, codes = distinct(y)
-    except TypeError as error:
-        raise ValueError(
-            f"y: expected labels that can be ordered, got a mixture: {error}"
-        ) from error
-    if classes.dtype.kind in "fO":
-        for label in classes:
-            if not isinstance(label, numbers.Real) or float(label).is_integer():
-                continue
-            if not np.isfinite(label):
-                raise ValueError("y: expected labels, got NaN or infinity")
-            raise ValueError(
-                f"y: expected class labels, got continuous values such as {label}. "
-                "Unknown label type: continuous"
-            )
-    if len(classes) < 2:
-        raise ValueError(
-            f"y: expected at least 2 classes, got 1 class: {classes[0]!r}. "
-            "Classifier can't train when only one class is present."
-        )
-    return codes.astype(np.int32, copy=False), classes
-
-
-def distinct(y: NDArray) -> tuple[NDArray, NDArray]:
-    """`numpy.unique` and which of these each label is; integers near each other without sorting."""
-    if y.size and np.can_cast(y.dtype, np.int64):
-        lowest = int(y.min())
-        if int(y.max()) - lowest < max(y.size, 1024):
-            places = y.astype(np.int64, copy=False)
-            places = places - lowest if lowest else places
-            present = np.bincount(places) > 0
-            found = (np.flatnonzero(present) + lowest).astype(y.dtype)
-            if len(found) == len(present):
-                return found, places.astype(np.int32)
-            codes = np.cumsum(present, dtype=np.int32) - np.int32(1)
-            return found, codes[places]
-    return np.unique(y, return_inverse=True)
+MOST_OFFSET = {4: 1e30, 8: 1e300}  # by bytes of a logit: losses and their sums are then numbers
+MOST_THREADS = 4096  # beyond which an operating system may refuse to start them
 
 
 def class_indices(target: ArrayLike, n: int, k: int, name: str = "target") -> NDArray[np.int32]:
     """target as int32 indices 0..k-1 of shape (n,)."""
-    target = np.asarray(target)
+    target = as_array(target, name, "class indices")
     if target.dtype.kind not in "biu":
         raise TypeError(f"{name}: expected integer class indices, got dtype {target.dtype}")
     if target.shape != (n,):
@@ -142,16 +89,35 @@ def weights(
         raise ValueError(f"{name}: expected 0 or more, got {w[first]} at index {first}")
     if not w.any():
         raise ValueError(f"{name}: expected a positive weight, got zeros only")
-    return np.ascontiguousarray(w, dtype=dtype)
+    with np.errstate(over="ignore"):  # `usable_sum` says what is wrong
+        return np.ascontiguousarray(w, dtype=dtype)
 
 
-def finite_sum(w: NDArray[np.float64] | None) -> None:
-    """Raise unless the sum of sample weights is a number."""
+def usable_sum(w: NDArray | None, name: str = "sample_weight") -> None:
+    """Raise unless weights can be divided by their mean in their dtype."""
+    if w is None:
+        return
     with np.errstate(over="ignore"):
-        if w is not None and not np.isfinite(w.sum()):
-            raise ValueError(
-                "sample_weight: expected numbers whose sum is finite, got a sum > 1.8e308"
-            )
+        total = float(w.sum())
+    limits = np.finfo(w.dtype)
+    if not total <= limits.max:
+        raise ValueError(
+            f"{name}: expected weights of rows whose sum is finite, got a sum > {limits.max:.2g}"
+        )
+    if total < len(w) * float(limits.tiny):
+        raise ValueError(
+            f"{name}: expected weights of rows whose mean is at least {limits.tiny:.2g}, got a "
+            f"mean of {total / len(w):.2g}: multiply them"
+        )
+
+
+def penalty(C: float, total: float) -> None:
+    """Raise unless the strength of the penalty for rows of this total weight is a number."""
+    if C * total < 1 / np.finfo(np.float64).max:
+        raise ValueError(
+            f"C: expected a number of which 1 / (C * sum(sample_weight)) is finite, got {C:g} and "
+            f"a sum of {total:g}"
+        )
 
 
 def some_of(values: Sequence[str], known: Sequence[str], name: str) -> frozenset[str]:
@@ -165,26 +131,48 @@ def number(value: object, name: str, *, above: float = -np.inf, least: float = -
     """A real number (infinity too, NaN never) greater than `above` and not under `least`."""
     expected = f"a number > {above:g}" if above > -np.inf else f"a number >= {least:g}"
     if not isinstance(value, numbers.Real) or isinstance(value, bool):
-        raise TypeError(f"{name}: expected {expected}, got {value!r}")
-    if not (value > above and value >= least):
-        raise ValueError(f"{name}: expected {expected}, got {value!r}")
-    return float(value)
+        raise TypeError(f"{name}: expected {expected}, got {shown(value)}")
+    try:
+        result = float(value)
+    except OverflowError:
+        raise ValueError(
+            f"{name}: expected {expected} that float64 can hold, got {shown(value)}"
+        ) from None
+    if not (result > above and result >= least):
+        raise ValueError(f"{name}: expected {expected}, got {shown(value)}")
+    return result
 
 
-def integer(value: object, name: str, *, least: int) -> int:
-    """A whole number not under `least`."""
+def integer(value: object, name: str, *, least: int, most: int | None = None) -> int:
+    """A whole number not under `least`, nor above `most`."""
     if not isinstance(value, numbers.Integral) or isinstance(value, bool):
-        raise TypeError(f"{name}: expected an integer >= {least}, got {value!r}")
+        raise TypeError(f"{name}: expected an integer >= {least}, got {shown(value)}")
     if value < least:
-        raise ValueError(f"{name}: expected an integer >= {least}, got {value!r}")
+        raise ValueError(f"{name}: expected an integer >= {least}, got {shown(value)}")
+    if most is not None and value > most:
+        raise ValueError(f"{name}: expected an integer <= {most}, got {shown(value)}")
     return int(value)
+
+
+def flag(value: object, name: str) -> bool:
+    """True or False, as booleans or as 1 and 0."""
+    if not isinstance(value, bool | np.bool_ | numbers.Integral) or value not in (0, 1):
+        raise TypeError(f"{name}: expected True or False, got {shown(value)}")
+    return bool(value)
+
+
+def verbosity(value: object) -> bool:
+    """Whether to show progress: True or False, or a number as scikit-learn takes one."""
+    if not isinstance(value, bool | np.bool_ | numbers.Real):
+        raise TypeError(f"verbose: expected True or False, got {shown(value)}")
+    return bool(value)
 
 
 def threads(n_threads: int | None) -> int:
     """The number of threads asked for; for None, that of the processors this process may use."""
     if n_threads is None:
         return available_threads()
-    return integer(n_threads, "n_threads", least=1)
+    return integer(n_threads, "n_threads", least=1, most=MOST_THREADS)
 
 
 def floating(x: ArrayLike, name: str) -> tuple[NDArray, np.dtype]:
@@ -206,7 +194,7 @@ def axes(value: object, ndim: int) -> tuple[int, ...]:
         if not isinstance(axis, numbers.Integral) or isinstance(axis, bool):
             raise TypeError(f"axis: expected an integer, a tuple of them or None, got {value!r}")
         if not -most <= axis < most:
-            raise ValueError(f"axis: expected -{most}..{most - 1}, got {axis!r}")
+            raise ValueError(f"axis: expected -{most}..{most - 1}, got {shown(axis)}")
         found.add(int(axis) % most)
     if len(found) < len(wanted):
         raise ValueError(f"axis: expected each axis once, got {value!r}")
@@ -242,8 +230,8 @@ def fraction(value: object, name: str) -> float:
 
 
 def reduction(value: object) -> None:
-    if value not in ("mean", "sum", "none"):
-        raise ValueError(f"reduction: expected 'mean', 'sum' or 'none', got {value!r}")
+    if not isinstance(value, str) or value not in ("mean", "sum", "none"):
+        raise ValueError(f"reduction: expected 'mean', 'sum' or 'none', got {shown(value)}")
 
 
 def output(out: object, shape: tuple[int, ...], dtype: np.dtype) -> None:
@@ -305,8 +293,8 @@ def sample_weight(weight: ArrayLike, shape: tuple[int, ...]) -> NDArray:
     return broadcast(weight, shape, "sample_weight", "the losses").astype(np.float64)
 
 
-def offset(value: ArrayLike | None, n: int, n_logits: int) -> NDArray | None:
-    """Numbers (n, n_logits) to add to logits; None where there are none."""
+def offset(value: ArrayLike | None, n: int, n_logits: int, dtype: np.dtype) -> NDArray | None:
+    """Numbers (n, n_logits) to add to logits of this dtype; None where there are none."""
     if value is None:
         return None
     table = real_array(value, "offset")
@@ -316,29 +304,44 @@ def offset(value: ArrayLike | None, n: int, n_logits: int) -> NDArray | None:
         expected = f"({n},)" if n_logits == 1 else f"({n}, {n_logits})"
         raise ValueError(f"offset: expected shape {expected}, got {np.shape(value)}")
     require_finite(table, "offset")
+    most = MOST_OFFSET[dtype.itemsize]
+    within(table, -most, most, "offset")
     return table
 
 
 def linear_model(
-    coef: ArrayLike, intercept: ArrayLike | None, n_logits: int, d: int, fit_intercept: bool
+    coef: ArrayLike,
+    intercept: ArrayLike | None,
+    n_logits: int,
+    d: int,
+    names: tuple[str, str] = ("coef", "intercept"),
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """A model's weights (n_logits, d) and intercepts (n_logits,), finite."""
-    coef = np.atleast_2d(real_array(coef, "coef")).astype(np.float64)
+    coef = np.atleast_2d(real_array(coef, names[0])).astype(np.float64)
     if coef.shape != (n_logits, d):
-        raise ValueError(f"coef: expected shape ({n_logits}, {d}), got {coef.shape}")
+        why = ""
+        if coef.ndim == 2 and coef.shape[1] != d:
+            why = f": X has {d} features"
+        elif coef.ndim == 2:
+            why = ": y has two classes" if n_logits == 1 else f": y has {n_logits} classes"
+        raise ValueError(f"{names[0]}: expected shape ({n_logits}, {d}), got {coef.shape}{why}")
     if intercept is None:
         intercept = np.zeros(n_logits)
-    intercept = np.atleast_1d(real_array(intercept, "intercept")).astype(np.float64)
+    intercept = np.atleast_1d(real_array(intercept, names[1])).astype(np.float64)
     if intercept.shape != (n_logits,):
-        raise ValueError(f"intercept: expected shape ({n_logits},), got {intercept.shape}")
-    for name, values in (("coef", coef), ("intercept", intercept)):
+        raise ValueError(f"{names[1]}: expected shape ({n_logits},), got {intercept.shape}")
+    for name, values in zip(names, (coef, intercept), strict=True):
         if not np.isfinite(values).all():
             raise ValueError(
                 f"{name}: expected finite numbers, got {values[~np.isfinite(values)][0]}"
             )
+    return coef, intercept
+
+
+def no_intercept(intercept: NDArray, fit_intercept: bool) -> None:
+    """Raise for a model with intercepts where none are fitted."""
     if not fit_intercept and intercept.any():
         raise ValueError("intercept: expected None or zeros without fit_intercept, got others")
-    return coef, intercept
 
 
 def penalty_factor(
@@ -367,9 +370,7 @@ def class_weight(weight: ArrayLike | None, k: int) -> NDArray[np.float64] | None
 
 def row_targets(target: ArrayLike, kept: tuple[int, ...], shape: tuple[int, ...]) -> NDArray:
     """Labels in the shape `kept`, or numbers >= 0 of every class in the shape of the logits."""
-    if sparse.issparse(target):
-        raise TypeError(f"target: expected a dense array, got a sparse {type(target).__name__}")
-    target = np.asarray(target)
+    target = as_array(target, "target", "class indices or numbers")
     if target.shape == kept:
         return target
     if target.shape == (*kept, 1) and target.shape != shape:

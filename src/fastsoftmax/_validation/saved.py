@@ -7,6 +7,7 @@ A letter stands for the same number wherever it appears, digits for themselves.
 
 import itertools
 import numbers
+import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -255,7 +256,14 @@ def record(*forms: Any) -> Kind:
     return kind
 
 
-# what the file is made of
+# the file, and what it is made of
+
+
+def path(value: object) -> str | os.PathLike[str]:
+    """The path of a file."""
+    if not isinstance(value, str | os.PathLike):
+        raise TypeError(f"path: expected a string or path-like, got {type(value).__name__}")
+    return value
 
 
 def header(document: Any, version: int) -> dict[str, Any]:

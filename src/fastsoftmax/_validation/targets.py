@@ -1,7 +1,7 @@
 """What estimators are to learn: labels, probabilities, counts or indicators of classes, checked."""
 
 import numbers
-from collections.abc import Mapping
+from collections.abc import Hashable, Mapping
 from typing import Any
 
 import numpy as np
@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
 from fastsoftmax._validation import numbers as check
-from fastsoftmax._validation.arrays import real_array, require_finite
+from fastsoftmax._validation.arrays import as_array, real_array, require_finite, shown
+from fastsoftmax._validation.labels import names
 
 KINDS = ("auto", "labels", "probabilities", "counts", "indicators")
 SUM = 1e-3  # by which probabilities of a row may miss 1, as those of float16 do
@@ -31,7 +32,7 @@ def kind_of(y: ArrayLike, target: object, indicators: bool) -> str:
                 "labels per row are for LogisticRegression"
             )
         return str(target)
-    y = np.asarray(y)
+    y = as_array(y, "y", "labels")
     if y.ndim != 2 or y.shape[1] == 1:
         return "labels"
     if indicators:
@@ -39,16 +40,22 @@ def kind_of(y: ArrayLike, target: object, indicators: bool) -> str:
     return "probabilities" if y.dtype.kind == "f" else "counts"
 
 
-def class_names(classes: ArrayLike | None, k: int) -> NDArray:
-    """Names of the k columns, 0..k-1 where there are none."""
-    if classes is None:
-        return np.arange(k)
-    names = np.asarray(classes)
-    if names.shape != (k,):
-        raise ValueError(f"classes: expected {k} names, one a column of y, got shape {names.shape}")
-    if len(np.unique(names)) < k:
-        raise ValueError(f"classes: expected different names, got {names.tolist()}")
-    return names
+def a_column_each(columns: int, classes: NDArray) -> None:
+    """Raise unless a table has a column for each class of a model."""
+    if columns != len(classes):
+        raise ValueError(
+            f"y: expected {len(classes)} columns, one a class of the model ({names(classes)}), got "
+            f"{columns}"
+        )
+
+
+def same_kind(several_labels: bool, expected: bool) -> None:
+    """Raise unless rows have one label, or several, as those of the model had."""
+    if several_labels != expected:
+        kinds = "one label", "several labels"
+        raise ValueError(
+            f"y: expected {kinds[expected]} per row, as the model has, got {kinds[several_labels]}"
+        )
 
 
 def no_names(classes: ArrayLike | None) -> None:
@@ -88,7 +95,11 @@ def probabilities(y: ArrayLike, n: int) -> NDArray[np.float64]:
 def counts(y: ArrayLike, n: int) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Shares of the classes in each row's events, and how many these are."""
     y = table(y, n, "counts").astype(np.float64)
-    events = y.sum(axis=1)
+    with np.errstate(over="ignore"):
+        events = y.sum(axis=1)
+    if not np.isfinite(events).all():
+        row = int(np.argmin(np.isfinite(events)))
+        raise ValueError(f"y: expected counts of finite sums, got a sum > 1.8e308 in row {row}")
     if not events.all():
         row = int(np.argmin(events))
         raise ValueError(f"y: expected at least one event per row, got none in row {row}")
@@ -122,7 +133,7 @@ def class_weights(
     if isinstance(weight, str) and weight == "balanced":
         return totals.sum() / (len(classes) * np.where(totals > 0, totals, np.inf))
     if not isinstance(weight, Mapping):
-        raise ValueError(f"class_weight: expected None, a dict or 'balanced', got {weight!r}")
+        raise ValueError(f"class_weight: expected None, a dict or 'balanced', got {shown(weight)}")
     known = {label: i for i, label in enumerate(classes.tolist())}
     weights = np.ones(len(classes))
     for label, value in weight.items():
@@ -133,7 +144,7 @@ def class_weights(
         weights[known[label]] = check.number(value, f"class_weight[{label!r}]", least=0)
     if not np.isfinite(weights).all():
         raise ValueError(f"class_weight: expected finite numbers, got {dict(weight)}")
-    if not (weights * totals).any():
+    if not weights[totals > 0].any():
         raise ValueError("class_weight: expected a positive weight for a class of y, got zeros")
     return weights
 
@@ -153,18 +164,12 @@ def reference(label: object, classes: NDArray) -> int | None:
     """Which of the classes the reference is; None for none."""
     if label is None:
         return None
-    found = [i for i, known in enumerate(classes.tolist()) if known == label]
-    if not found:
+    known = {each: i for i, each in enumerate(classes.tolist())}
+    if not isinstance(label, Hashable) or label not in known:
         raise ValueError(
-            f"reference_class: expected one of the classes ({names(classes)}), got {label!r}"
+            f"reference_class: expected one of the classes ({names(classes)}), got {shown(label)}"
         )
-    return found[0]
-
-
-def names(classes: NDArray) -> str:
-    """Some of the classes, to show."""
-    shown = ", ".join(map(repr, classes[:10].tolist()))
-    return shown if len(classes) <= 10 else f"{shown}, …"
+    return known[label]
 
 
 def only_for_one_label(value: Any, name: str) -> None:
@@ -176,7 +181,7 @@ def only_for_one_label(value: Any, name: str) -> None:
 def smoothing(value: object) -> float:
     """A share of 0..1, 1 not included."""
     if isinstance(value, numbers.Real) and not 0 <= value < 1:
-        raise ValueError(f"label_smoothing: expected a number >= 0 and < 1, got {value!r}")
+        raise ValueError(f"label_smoothing: expected a number >= 0 and < 1, got {shown(value)}")
     return check.fraction(value, "label_smoothing")
 
 

@@ -286,7 +286,7 @@ def nll_loss(
     layout = Layout.of(log_p.shape, axis)
     check.not_empty(layout.split, "log_probabilities")
     rows, k = int(np.prod(layout.kept, dtype=int)), layout.split[1]
-    target = np.asarray(target)
+    target = check.as_array(target, "target", "class indices")
     if target.shape == (*layout.kept, 1):
         target = target.reshape(layout.kept)
     check.same_shape(target, layout.kept, "target", "log_probabilities without its classes")

@@ -10,6 +10,7 @@ from fastsoftmax.functional._layout import distinct, prepared, rounded, threads_
 from fastsoftmax.functional._weights import scaled, times_power_of_two
 
 _SIGMOID, _LOG_SIGMOID = 2, 3  # of _core/elementwise.pyx
+MOST_CLASSES = 2**31 - 1  # of labels in int32
 
 
 def _applied(function: int, x: ArrayLike, out: NDArray | None, n_threads: int | None) -> NDArray:
@@ -287,11 +288,11 @@ def one_hot(
     >>> one_hot([0, 2], dtype=int).tolist()
     [[1, 0, 0], [0, 0, 1]]
     """
-    labels = np.asarray(labels)
+    labels = check.as_array(labels, "labels", "class indices")
     if n_classes is None:
         found = labels.size and labels.dtype.kind in "biu"
         n_classes = max(int(labels.max()) + 1, 1) if found else 1
-    n_classes = check.integer(n_classes, "n_classes", least=1)
+    n_classes = check.integer(n_classes, "n_classes", least=1, most=MOST_CLASSES)
     codes = check.class_indices(labels.ravel(), labels.size, n_classes, "labels")
     rows = np.zeros((labels.size, n_classes), dtype)
     rows[np.arange(labels.size), codes] = 1

@@ -148,7 +148,8 @@ def linear_cross_entropy_value_and_grad(
         weights, _ = scaled(weights, most=0)  # the mean stays as it is
     if classes is not None:
         classes, by_class = scaled(classes, most=0)
-    given_in = np.asarray(target).dtype
+    target = check.as_array(target, "target", "class indices or numbers")
+    given_in = target.dtype
     counts = given_in.kind in "iu"
     exponent = 0  # the targets are over this power of two
     target = check.targets(target, n, k, data.dtype if given_in == data.dtype else np.float64)

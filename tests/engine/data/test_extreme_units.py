@@ -230,7 +230,7 @@ def test_no_precision_suffices(kind):
 
 def test_a_sum_of_weights_that_overflows():
     X, y = problem(0, 60, 3, 3)
-    with pytest.raises(ValueError, match="sample_weight: expected numbers whose sum is finite"):
+    with pytest.raises(ValueError, match="sample_weight: expected weights of rows whose sum is"):
         SoftmaxRegression().fit(X, y, np.full(60, 1e307))
     with pytest.raises(ValueError, match="sample_weight: expected a positive weight"):
         SoftmaxRegression().fit(X, y, np.zeros(60))

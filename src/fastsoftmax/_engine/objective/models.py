@@ -49,9 +49,13 @@ class Models:
             return W, np.zeros(len(W))
         return W, b - b.mean() if self._loss.shift_invariant else b
 
-    def rounding(self, theta: NDArray) -> float:
+    def rounding(self, theta: NDArray, value: float) -> float:
         """By how much F of the model of θ may be above F at θ, since its intercepts are differences
-        of rounded numbers: ½ L ‖Δb‖², L = ½ bounding the curvature of the loss by the logits."""
+        of rounded numbers: ½ L ‖Δb‖².
+
+        L bounds the curvature of the loss by the logits: ½, or Σ p(1 - p) <= 2(1 - p_y), which is
+        no more than twice the loss, up to a factor exp(2 |Δb|) on the way.
+        """
         W, b = self._parameters.model(theta)
         if b is None:
             return 0.0
@@ -60,8 +64,10 @@ class Models:
             sizes += at(np.abs(centre), np.abs(W))
         if self._row_space is not None:
             sizes += at(np.abs(self._row_space.centre), np.abs(self._row_space.basis.expand(W)))
+        errors = np.finfo(float).eps * sizes
         with np.errstate(over="ignore"):
-            return 0.25 * float(np.sum(np.square(np.finfo(float).eps * sizes)))
+            curvature = min(0.5, 2 * value * np.exp(2 * errors.max()))
+            return float(0.5 * curvature * np.sum(np.square(errors)))
 
     def grad_norm(self, gradient: NDArray) -> float:
         """max |∇F| with respect to the weights of the features and the intercepts."""

@@ -242,7 +242,7 @@ class Run:
 
     def bound_of_model(self, bound: float, theta: NDArray) -> float:
         """A bound at θ, for the coefficients and rounded intercepts that users get."""
-        return float(bound + self.objective.models.rounding(theta))
+        return float(bound + self.objective.models.rounding(theta, self.result.value))
 
     def proves(self, certificate: Certificate | None) -> bool:
         """Whether a certificate of the present point ends the fit.

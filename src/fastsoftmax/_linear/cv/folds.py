@@ -45,9 +45,11 @@ def masks_of(folds: list[check_folds.Fold], problem: Problem) -> list[NDArray[np
     masks = []
     for i, (train, _) in enumerate(folds):
         mask = np.bincount(train % n, minlength=n).astype(np.float64)
-        weights = mask if targets.weights is None else mask * targets.weights
-        totals = class_totals(targets.plain, weights, len(targets.classes))
-        check_folds.all_classes(totals, targets.classes, i)
+        totals = (
+            class_totals(targets.plain, mask if w is None else mask * w, len(targets.classes))
+            for w in (None, targets.plain_weights, targets.weights)
+        )
+        check_folds.all_classes(*totals, targets.classes, i)
         masks.append(mask)
     return masks
 
@@ -104,6 +106,7 @@ def fit_in_turn(
                     partial(all_logits, objective, result.theta),
                 )
             )  # fmt: skip
+            del objective, result  # before there are those of the next fold
 
 
 def fit_together(

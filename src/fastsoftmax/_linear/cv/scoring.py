@@ -4,13 +4,15 @@ from collections.abc import Callable
 from typing import Any
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from fastsoftmax import functional
 from fastsoftmax._linear.cv.folds import Fit
 from fastsoftmax._linear.problem.problem import Problem
 from fastsoftmax._runtime.sklearn_compat import scorer_of
+from fastsoftmax._runtime.typing import MatrixLike
 from fastsoftmax._validation import folds as check_folds
+from fastsoftmax.blocks import Blocks
 
 Score = Callable[[Fit, NDArray[np.intp]], float]  # of rows, the higher the better
 
@@ -19,24 +21,27 @@ def scored(
     scoring: object,
     problem: Problem,
     model: Callable[[NDArray, NDArray], Any],
-    X: ArrayLike,
-    y: ArrayLike,
+    X: MatrixLike | Blocks,
+    folds: list[check_folds.Fold],
 ) -> Score:
     """The score that is asked for: on logits of all rows, or by scikit-learn on chosen rows.
 
     `model` makes an estimator of weights and intercepts.
     """
-    check_folds.scoring(scoring)
     measure = MEASURES.get(scoring) if scoring is None or isinstance(scoring, str) else None
     if measure is None:
+        check_folds.scoring(scoring, OWN, isinstance(X, Blocks))
         scorer = scorer_of(scoring)
-        some = rows_by_number(X)
+        some, y = rows_by_number(X), np.asarray(problem.rows.y)
 
         def by_scorer(fit: Fit, rows: NDArray[np.intp]) -> float:
             estimator = model(fit.coef, fit.intercept)
-            return float(scorer(estimator, some(rows), np.asarray(y)[rows]))
+            return check_folds.score(scorer(estimator, some(rows), y[rows]))
 
         return by_scorer
+    if (given := problem.targets.plain_weights) is not None:
+        for i, (_, test) in enumerate(folds):
+            check_folds.some_to_score(given[test], i)
 
     def by_logits(fit: Fit, rows: NDArray[np.intp]) -> float:
         z = fit.logits()[rows]
@@ -50,7 +55,7 @@ def scored(
     return by_logits
 
 
-def rows_by_number(X: ArrayLike) -> Callable[[NDArray[np.intp]], Any]:
+def rows_by_number(X: MatrixLike) -> Callable[[NDArray[np.intp]], Any]:
     """Some rows of X in the form it has."""
     if hasattr(X, "iloc"):
         return lambda rows: X.iloc[rows]
@@ -73,3 +78,4 @@ def accuracy(z: NDArray, targets: NDArray, weights: NDArray | None) -> float:
 
 
 MEASURES = {None: neg_log_loss, "neg_log_loss": neg_log_loss, "accuracy": accuracy}
+OWN = "neg_log_loss", "accuracy"

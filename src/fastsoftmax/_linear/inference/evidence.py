@@ -65,8 +65,8 @@ def evidence_of(
 
 def not_asked(estimator: Any, sample: Sample, problem: Problem, result: Result) -> str | None:
     """Why the likelihood's maximum is not looked for; None if it is."""
-    if np.isfinite(estimator.C):
-        return check.penalised(estimator.C)
+    if np.isfinite(C := float(estimator.C)):
+        return check.penalised(C)
     if sample.reference is None:
         return check.NO_REFERENCE
     if estimator.label_smoothing:

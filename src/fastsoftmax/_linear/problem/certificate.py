@@ -12,6 +12,7 @@ from fastsoftmax._engine.line_search import iterate_at
 from fastsoftmax._engine.objective import Objective, start_of
 from fastsoftmax._engine.objective.precision import to_float64
 from fastsoftmax._linear.problem.problem import Problem, problem_of
+from fastsoftmax._runtime.sklearn_compat import check_features_of_fit
 from fastsoftmax._runtime.typing import MatrixLike
 from fastsoftmax._validation import numbers as check
 from fastsoftmax.blocks import Blocks
@@ -66,18 +67,25 @@ def certificate_of(
     *,
     target: str = "auto",
     classes: ArrayLike | None = None,
+    known: NDArray | None = None,
+    several_labels: bool | None = None,
     offset: ArrayLike | None = None,
 ) -> Certificate:
-    """That of a model under an estimator's parameters."""
+    """That of a model under an estimator's parameters.
+
+    `known` are the classes of the model's rows, and `several_labels` whether it has several labels
+    of a row; None where y is to tell.
+    """
     C = check.number(getattr(estimator, "C_", None) or estimator.C, "C", above=0)
     problem = problem_of(
         estimator, X, y, sample_weight, max_iter=estimator.max_iter or ITERATIONS, most_C=C,
-        target=target, classes=classes, offset=offset,
+        target=target, classes=classes, known=known, several_labels=several_labels, offset=offset,
     )  # fmt: skip
+    if hasattr(estimator, "n_features_in_"):
+        check_features_of_fit(estimator, problem.rows.given, reset=False)
     d = problem.rows.data.shape[1]
-    coef, intercept = check.linear_model(
-        coef, intercept, problem.targets.n_logits, d, problem.fit_intercept
-    )
+    coef, intercept = check.linear_model(coef, intercept, problem.targets.n_logits, d)
+    check.no_intercept(intercept, problem.fit_intercept)
     with np.errstate(over="ignore", invalid="ignore"):
         return Proof(problem, C, coef, intercept).certificate()
 
@@ -109,13 +117,9 @@ class Proof:
         bound = np.inf
         if np.isfinite(self._value):
             found = solvers.certificate_at(
-                curvature_of(o),
-                self._iterate,
-                tol * self._value,
-                solvers.PRODUCTS,
-                SEED,
+                curvature_of(o), self._iterate, tol * self._value, solvers.PRODUCTS, SEED,
                 bound=True,
-            )
+            )  # fmt: skip
             bound = found.bound + self._inert
             if not bound <= tol * self._value:
                 bound = min(bound, self._bound_by_fit())

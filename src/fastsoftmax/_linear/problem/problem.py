@@ -1,5 +1,6 @@
 """What a linear model is given to fit: parameters, rows and targets, checked before any work."""
 
+import sys
 import warnings
 from typing import Any, NamedTuple
 
@@ -49,6 +50,8 @@ class Problem(NamedTuple):
         weights = targets.weights if only is None else only
         if only is not None and targets.weights is not None:
             weights = only * targets.weights
+        rows = self.rows.data.shape[0] if weights is None else float(weights.sum())
+        check.penalty(C, rows)
         return Objective(
             self.rows.data, targets.values, targets.n_logits, weights=weights, C=C,
             l1_ratio=self.l1_ratio, fit_intercept=self.fit_intercept, memory=self.memory,
@@ -68,8 +71,14 @@ def problem_of(
     target: str,
     classes: ArrayLike | None,
     offset: ArrayLike | None,
+    known: NDArray | None = None,
+    several_labels: bool | None = None,
 ) -> Problem:
-    """What an estimator, by its parameters, is to fit."""
+    """What an estimator, by its parameters, is to fit.
+
+    `known` and `several_labels` are the classes of a model and the kind of its labels, where y is
+    to have those.
+    """
     e = estimator
     l1_ratio = check.fraction(e.l1_ratio, "l1_ratio")
     tol = check.number(e.tol, "tol", least=0)
@@ -77,16 +86,21 @@ def problem_of(
     solver = solvers.known(e.solver)
     max_memory = e.max_memory
     if max_memory is not None:
-        max_memory = check.integer(max_memory, "max_memory", least=1)
+        max_memory = check.integer(max_memory, "max_memory", least=1, most=sys.maxsize)
     seed = check.integer(e.random_state, "random_state", least=0)
     n_threads = check.threads(e.n_threads)
+    fit_intercept = check.flag(e.fit_intercept, "fit_intercept")
+    standardize = check.flag(e.standardize, "standardize")
+    check.verbosity(e.verbose)
     smoothing = check_targets.smoothing(e.label_smoothing)
     rows = rows_of(X, y, sample_weight, n_threads, e.feature_scale)
     n, d = rows.data.shape
     memory = MemoryBudget.of(max_memory, rows.data.nbytes)
     kind = check_targets.kind_of(rows.y, target, e._indicators)
+    if several_labels is not None:
+        check_targets.same_kind(kind == "indicators", several_labels)
     targets = targets_of(
-        rows.y, rows.weights, n, kind=kind, classes=classes,
+        rows.y, rows.weights, n, kind=kind, classes=classes, known=known,
         class_weight=e.class_weight, label_smoothing=smoothing,
     )  # fmt: skip
     if kind == "labels" and getattr(y, "ndim", 1) == 2:
@@ -96,15 +110,15 @@ def problem_of(
             stacklevel=4,
         )
     reference = check_targets.reference(e.reference_class, targets.classes)
-    offset = check.offset(offset, n, targets.n_logits)
+    offset = check.offset(offset, n, targets.n_logits, rows.data.dtype)
     factors = check.penalty_factor(e.penalty_factor, d, most_C)
     penalised = penalised_units(
-        rows.data, targets.weights, factors, bool(e.standardize), l1_ratio > 0, rows.require_spread
+        rows.data, targets.weights, factors, standardize, l1_ratio > 0, rows.require_spread
     )
     space = None
     if not l1_ratio:
-        space = row_space_of(rows.data, targets, penalised, bool(e.fit_intercept), memory)
+        space = row_space_of(rows.data, targets, penalised, fit_intercept, memory)
     return Problem(
         rows, targets, kind == "indicators", reference, solvers.Options(tol, max_iter, seed),
-        solver, l1_ratio, bool(e.fit_intercept), memory, penalised, offset, space,
+        solver, l1_ratio, fit_intercept, memory, penalised, offset, space,
     )  # fmt: skip

@@ -5,8 +5,11 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastsoftmax._validation import labels as check_labels
 from fastsoftmax._validation import numbers as check
 from fastsoftmax._validation import targets as check_targets
+
+NOT_THE_MODELS = "classes that the model does not have"
 
 
 class Targets(NamedTuple):
@@ -33,10 +36,11 @@ def targets_of(
     *,
     kind: str,
     classes: ArrayLike | None,
+    known: NDArray | None,
     class_weight: object,
     label_smoothing: float,
 ) -> Targets:
-    """Targets; probabilities in float64, whatever X is computed in.
+    """Targets; probabilities in float64, whatever X is computed in. Of `known` classes, if any.
 
     The weight of a class is one of the rows: of several classes in a row each counts as a row
     of its own, with its probability for a weight.
@@ -45,18 +49,24 @@ def targets_of(
         check_targets.only_for_one_label(class_weight, "class_weight")
         values = check_targets.indicators(y, n)
         k = values.shape[1]
-        names = check_targets.class_names(classes, k)
+        names = check_labels.class_names(classes, k) if known is None else known
+        check_targets.a_column_each(k, names)
         return Targets(values, names, weights, k, values, weights)
-    if kind == "labels":
+    if kind == "labels" and known is not None:
+        values, labels = check_labels.known_codes(y, known, n, unknown=NOT_THE_MODELS), known
+    elif kind == "labels":
         check_targets.no_names(classes)
-        values, labels = check.labels(y, n)
+        values, labels = check_labels.labels(y, n)
     else:
         if kind == "counts":
             values, events = check_targets.counts(y, n)
-            weights = events if weights is None else events * weights
+            with np.errstate(over="ignore"):
+                weights = events if weights is None else events * weights
+            check.usable_sum(weights, "y")
         else:
             values = check_targets.probabilities(y, n)
-        labels = check_targets.class_names(classes, values.shape[1])
+        labels = check_labels.class_names(classes, values.shape[1]) if known is None else known
+        check_targets.a_column_each(values.shape[1], labels)
     return weighted(values, labels, weights, class_weight, label_smoothing)
 
 
@@ -75,7 +85,9 @@ def weighted(
         of_rows = by_class[values] if values.ndim == 1 else values @ by_class
         if values.ndim == 2:
             values = values * by_class / np.where(of_rows > 0, of_rows, 1)[:, None]
-        weights = of_rows if weights is None else of_rows * weights
+        with np.errstate(over="ignore"):
+            weights = of_rows if weights is None else of_rows * weights
+        check.usable_sum(weights, "class_weight")
     if label_smoothing:
         values = values if values.ndim == 2 else np.eye(k)[values]
         values = (1 - label_smoothing) * values + label_smoothing / k

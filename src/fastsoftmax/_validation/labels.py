@@ -1,0 +1,220 @@
+"""Labels of classes: an array of them checked, and numbered (part of `_validation`)."""
+
+import numbers
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
+
+from fastsoftmax._validation.arrays import as_array, shown
+
+
+def labels(y: ArrayLike, n: int) -> tuple[NDArray[np.int32], NDArray]:
+    """Codes 0..K-1 of the labels y, and the K >= 2 distinct labels in order."""
+    codes, classes = numbered(one_a_row(y, n, "y"), "y")
+    if len(classes) < 2:
+        raise ValueError(
+            f"y: expected at least 2 classes, got 1 class: {classes.tolist()[0]!r}. "
+            "Classifier can't train when only one class is present."
+        )
+    return codes, classes
+
+
+def one_a_row(y: ArrayLike, n: int, name: str) -> NDArray:
+    """n labels, 1-d."""
+    if sparse.issparse(y):
+        raise TypeError(f"{name}: expected labels, got a sparse {type(y).__name__}")
+    if y is None:
+        raise ValueError(
+            f"{name}: expected labels: fit requires y to be passed, but the target y is None"
+        )
+    y = array_of(y, name)
+    if y.ndim == 2 and y.shape[1] == 1:
+        y = y[:, 0]
+    if y.ndim != 1:
+        raise ValueError(f"{name}: expected labels of shape ({n},), got shape {y.shape}")
+    if len(y) != n:
+        raise ValueError(f"{name}: expected {n} labels, one per row of X, got {len(y)}")
+    return y
+
+
+def array_of(y: ArrayLike, name: str) -> NDArray:
+    """Labels as an array of integers, whole floats, booleans, strings or objects that are such."""
+    array = as_array(y, name, "labels")
+    if array.dtype.kind == "T":  # NumPy's strings of any length
+        array = array.astype(object)
+    if array.dtype.kind not in "biufUSO":
+        raise ValueError(
+            f"{name}: expected integer, boolean or string labels, got dtype {array.dtype}"
+        )
+    if array.dtype.kind in "US" and isinstance(y, list | tuple):
+        for label in y:  # NumPy takes numbers beside strings for strings
+            if label is None or isinstance(label, numbers.Number):
+                raise ValueError(
+                    f"{name}: expected labels of one kind, got a mixture: {shown(label)} among "
+                    "strings"
+                )
+    if array.dtype == object and array.ndim and array.size == len(array):  # not a table
+        _require_labels(array.ravel().tolist(), name)
+    return array
+
+
+def numbered(y: NDArray, name: str) -> tuple[NDArray[np.int32], NDArray]:
+    """Codes 0..K-1 of labels, and these in order."""
+    try:
+        classes, codes = distinct(y)
+    except TypeError as error:
+        raise ValueError(
+            f"{name}: expected labels that can be ordered, got a mixture: {error}"
+        ) from error
+    if classes.dtype.kind in "fO":
+        for label in classes:
+            _require_whole(label, name)
+    return codes.astype(np.int32, copy=False), classes
+
+
+def _require_labels(values: list, name: str) -> None:
+    """Raise for objects that are missing values or cannot be told apart."""
+    try:
+        different = dict.fromkeys(values)
+    except TypeError as error:
+        raise ValueError(f"{name}: expected numbers or strings as labels: {error}") from error
+    for label in different:
+        if is_missing(label):
+            row = next(i for i, value in enumerate(values) if value is label)
+            raise ValueError(
+                f"{name}: expected labels, got {label!r} in row {row} (input contains NaN or None)"
+            )
+
+
+def is_missing(label: object) -> bool:
+    """Whether it is None, NaN or the like of other libraries."""
+    if label is None:
+        return True
+    try:
+        return bool(label != label)
+    except TypeError:  # of pandas' NA
+        return True
+
+
+def _require_whole(label: object, name: str) -> None:
+    if not isinstance(label, numbers.Real) or isinstance(label, numbers.Integral):
+        return
+    if not np.isfinite(float(label)):
+        raise ValueError(f"{name}: expected labels, got NaN or infinity")
+    if label != int(label):
+        raise ValueError(
+            f"{name}: expected class labels, got continuous values such as {label}. "
+            "Unknown label type: continuous"
+        )
+
+
+def distinct(y: NDArray) -> tuple[NDArray, NDArray]:
+    """`numpy.unique` and which of these each label is; integers near each other without sorting."""
+    if y.size and np.can_cast(y.dtype, np.int64):
+        lowest = int(y.min())
+        if int(y.max()) - lowest < max(y.size, 1024):
+            places = y.astype(np.int64, copy=False)
+            places = places - lowest if lowest else places
+            present = np.bincount(places) > 0
+            found = (np.flatnonzero(present) + lowest).astype(y.dtype)
+            if len(found) == len(present):
+                return found, places.astype(np.int32)
+            codes = np.cumsum(present, dtype=np.int32) - np.int32(1)
+            return found, codes[places]
+    return np.unique(y, return_inverse=True)
+
+
+def known_codes(
+    y: ArrayLike,
+    classes: NDArray,
+    n: int,
+    name: str = "y",
+    unknown: str = "classes that were not there in the first fit",
+) -> NDArray[np.int32]:
+    """Codes of labels, all of which are among the classes, in whatever dtype and order."""
+    y = one_a_row(y, n, name)
+    code_of = {label: code for code, label in enumerate(classes.tolist())}
+    if y.dtype == object:  # which need no order
+        found, places = y.tolist(), slice(None)
+    else:
+        found, places = distinct(y)
+        found = found.tolist()
+    codes = np.array([code_of.get(label, -1) for label in found], np.int32)
+    if (codes < 0).any():
+        first = found[int(np.argmax(codes < 0))]
+        raise ValueError(
+            f"{name}: expected labels of [{names(classes)}], got {shown(first)} ({unknown})"
+        )
+    return codes[places]
+
+
+def names(classes: NDArray) -> str:
+    """Some of the classes, to show."""
+    some = ", ".join(map(repr, classes[:10].tolist()))
+    return some if len(classes) <= 10 else f"{some}, …"
+
+
+def all_classes(classes: ArrayLike, name: str = "classes") -> NDArray:
+    """Different labels, 1-d, in the order in which they are given."""
+    array = array_of(classes, name)
+    if array.ndim != 1:
+        got = f"shape {array.shape}" if array.ndim else f"a {type(classes).__name__}"
+        raise ValueError(f"{name}: expected a sequence of labels, got {got}")
+    if array.dtype.kind == "f" and not np.isfinite(array).all():
+        raise ValueError(f"{name}: expected labels, got NaN or infinity")
+    return array
+
+
+def classes_of_first_fit(classes: ArrayLike | None) -> NDArray:
+    """The classes that `partial_fit` is told of when it is first called, in order."""
+    if classes is None:
+        raise ValueError("classes: expected all labels on the first call to partial_fit, got None")
+    found = numbered(all_classes(classes), "classes")[1]
+    if len(found) < 2:
+        raise ValueError(f"classes: expected at least 2 classes, got {found.tolist()}")
+    return found
+
+
+def same_classes(classes: ArrayLike | None, known: NDArray) -> None:
+    """Raise if a further call to `partial_fit` brings other classes."""
+    if classes is not None and set(all_classes(classes).tolist()) != set(known.tolist()):
+        raise ValueError(
+            f"classes: expected [{names(known)}] as on the first call to partial_fit, got "
+            f"{shown(classes)}"
+        )
+
+
+def class_names(classes: ArrayLike | None, k: int) -> NDArray:
+    """Names of the k columns of y, 0..k-1 where there are none."""
+    if classes is None:
+        return np.arange(k)
+    found = different(classes)
+    if len(found) != k:
+        raise ValueError(f"classes: expected {k} names, one a column of y, got {len(found)}")
+    return found
+
+
+def different(classes: ArrayLike) -> NDArray:
+    """Labels or names, each once, in the order in which they are given."""
+    found = all_classes(classes)
+    if len(set(found.tolist())) < len(found):
+        raise ValueError(f"classes: expected different names, got {shown(found.tolist())}")
+    return found
+
+
+def not_other_classes(classes: NDArray, previous: NDArray, name: str) -> None:
+    """Raise, saying what differs, unless a further fit has the classes of the one before."""
+    new, old = classes.tolist(), previous.tolist()
+    if new == old:
+        return
+    if unknown := [label for label in new if label not in set(old)]:
+        differs = f"{shown(unknown[0])} is new"
+    elif missing := [label for label in old if label not in set(new)]:
+        differs = f"{shown(missing[0])} is missing"
+    else:
+        differs = "in another order"
+    raise ValueError(
+        f"{name}: expected the {len(old)} classes [{names(previous)}] of the previous fit, got "
+        f"{len(new)} classes [{names(classes)}]: {differs}"
+    )

@@ -1,0 +1,139 @@
+"""Labels in every form: what is taken for a label, what is not, and which class each is."""
+
+from decimal import Decimal
+from fractions import Fraction
+
+import numpy as np
+import pytest
+
+from fastsoftmax import Adaline, Blocks, MLPClassifier, SoftmaxRegression
+from fastsoftmax._validation.labels import known_codes
+
+N = 30
+X = np.random.default_rng(0).normal(size=(N, 4))
+y = np.arange(N) % 3
+
+
+def objects(*labels):
+    """Each of them in turn, as an array of objects."""
+    array = np.empty(N, object)
+    for i in range(N):
+        array[i] = labels[i % len(labels)]
+    return array
+
+
+NOT_LABELS = {
+    "None": (objects(None, "a", "b"), "labels, got None in row 0 "),
+    "NaN among strings": (objects("a", np.nan, "b"), "labels, got nan in row 1 "),
+    "a decimal NaN": (objects(1, 2, Decimal("nan")), r"labels, got Decimal\('NaN'\) in row 2 "),
+    "sets": (objects({1}, {2}), "numbers or strings as labels: unhashable type: 'set'"),
+    "lists": (objects([1], [2]), "numbers or strings as labels: unhashable type: 'list'"),
+    "halves": (objects(Fraction(1, 2), 1), "class labels, got continuous values such as 1/2"),
+    "numbers in a list of strings": (["a", 1, "b"] * 10, "labels of one kind, got a .* 1 among st"),
+    "NaN in a list of strings": (["a", np.nan, "b"] * 10, "labels of one kind, .* nan among str"),
+    "rows of different lengths": ([[1], [1, 2]] * 15, "an array of labels, got .*inhomogeneous"),
+    "masked": (np.ma.masked_array(y, np.arange(N) == 4), "labels, got a masked element at index 4"),
+    "void": (np.zeros(N, "V4"), "integer, boolean or string labels, got dtype |V4"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", NOT_LABELS)
+def test_what_is_no_label(case):
+    given, message = NOT_LABELS[case]
+    fitted = MLPClassifier(3, max_iter=1, warm_start=True, tol=0).partial_fit(X, y, range(3))
+    for name, call in {
+        "y": lambda: SoftmaxRegression().fit(X, given),
+        "block 0: y|y": lambda: SoftmaxRegression().fit(Blocks([(X, given)])),
+        "classes": lambda: SoftmaxRegression().partial_fit(X, y, given),
+        "y ": lambda: SoftmaxRegression().partial_fit(X, given, ["a", "b"]),
+        "y  ": lambda: fitted.score(X, given),
+        "validation_data y": lambda: MLPClassifier(3).fit(X, y, validation_data=(X, given)),
+    }.items():
+        if case == "halves" and name not in ("y", "classes"):
+            continue  # is no class that is known
+        with pytest.raises(ValueError, match=f"^({name.strip()}): expected {message}"):
+            call()
+
+
+def test_missing_values_of_pandas():
+    pandas = pytest.importorskip("pandas")
+    for values, dtype in ((["a", None, "b"], "string"), ([True, None, False], "boolean")):
+        with pytest.raises(ValueError, match="y: expected labels, got <NA> in row 1 "):
+            SoftmaxRegression().fit(X, pandas.Series(values * 10, dtype=dtype))
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        np.array(["a", "b", "c"], np.dtypes.StringDType()),
+        np.array(["a", "b", "c"], object),
+        np.array([10**400, 10**401, 10**402], object),
+        np.array([2**63, 2**63 + 1, 2**64 - 1], np.uint64),
+        np.array([-1e300, 0, 1e300]),
+        np.array([Fraction(0), Fraction(1), Fraction(2)], object),
+    ],
+    ids=["StringDType", "objects", "beyond float64", "uint64", "far floats", "fractions"],
+)
+def test_labels_come_back(labels):
+    expected = SoftmaxRegression().fit(X, y)
+    model = SoftmaxRegression().fit(X, labels[y])
+    np.testing.assert_array_equal(model.coef_, expected.coef_)
+    assert model.predict(X).tolist() == labels[expected.predict(X)].tolist()
+
+
+@pytest.mark.parametrize(
+    ("classes", "given"),
+    [
+        ([0, 1, 2], y.astype(np.int8)),
+        ([0, 1, 2], y.astype(float)),
+        ([0, 1, 2], y.astype(object)),
+        ([0.0, 1.0, 2.0], y),
+        ([2, 0, 1], y),
+        ([0, 1, 2], y.tolist()),
+        ([0, 1, 2], y[:, None]),
+        ([0, 1, 2, 2**63], y),
+        (np.array(["c", "a", "b"], object), np.array(["a", "b", "c"])[y]),
+        (["c", "a", "b"], np.array(["a", "b", "c"], object)[y]),
+        ([False, True], y % 2),
+    ],
+    ids=str,
+)
+def test_known_classes_in_any_dtype_and_order(classes, given):
+    classes = np.asarray(classes)
+    codes = known_codes(given, classes, N)
+    assert codes.dtype == np.int32
+    assert classes[codes].tolist() == np.ravel(given).tolist()
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [["a", "b"], [b"a", b"b"], [0, 3], [0.5, 1], [np.nan, 1], objects("a", 1), objects((0, 1), 2)],
+    ids=["strings", "bytes", "one more", "halves", "NaN", "a mixture", "tuples"],
+)
+def test_labels_that_the_classes_lack(labels):
+    model = SoftmaxRegression().partial_fit(X, y, [0, 1, 2])
+    with pytest.raises(ValueError, match=r"y: expected labels of \[0, 1, 2\], got "):
+        model.partial_fit(X, np.resize(np.array(labels), N))
+
+
+def test_classes_of_partial_fit():
+    for first, message in {
+        "abc": "a sequence of labels, got a str",
+        frozenset([1, 2]): "a sequence of labels, got a frozenset",
+        3: "a sequence of labels, got a int",
+        (): r"at least 2 classes, got \[\]",
+        (1, 1): r"at least 2 classes, got \[1\]",
+        ((0, 1, 2),): r"a sequence of labels, got shape \(1, 3\)",
+    }.items():
+        for model in (SoftmaxRegression(), MLPClassifier(3)):
+            with pytest.raises(ValueError, match=f"classes: expected {message}"):
+                model.partial_fit(X, y, first)
+    model = SoftmaxRegression().partial_fit(X, y, [2.0, 0.0, 1.0])
+    model.partial_fit(X, y, [0, 1, 2])  # the same classes
+    with pytest.raises(ValueError, match=r"classes: expected \[0.0, 1.0, 2.0\] as on the first"):
+        model.partial_fit(X, y, ["a", "b", "c"])
+
+
+def test_the_one_class_is_shown_as_it_was_given():
+    with pytest.raises(ValueError, match="got 1 class: 'a'"):
+        Adaline().fit(X, ["a"] * N)
