@@ -346,7 +346,7 @@ def warm_start_of(curvature: Curvature) -> WarmStart | None:
     scaling = objective.parameters.scaling
     if scaling is None:
         return None
-    key = key_of(objective.data, objective.loss, objective.fit_intercept)
+    key = key_of(objective.exact_data, objective.loss, objective.fit_intercept)
     return WarmStart(key, scaling, curvature.reference, curvature.grams)
 
 
