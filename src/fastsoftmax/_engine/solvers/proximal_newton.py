@@ -23,7 +23,7 @@ from fastsoftmax._engine.curvature import Curvature
 from fastsoftmax._engine.line_search import iterate_at
 from fastsoftmax._engine.line_search.penalised import PenalisedIterate, PenalisedLine
 from fastsoftmax._engine.objective import Loss, Objective
-from fastsoftmax._engine.solvers.base import Options, Result, Run, register
+from fastsoftmax._engine.solvers.base import Options, Result, Run, Stop, register
 from fastsoftmax._engine.solvers.certificate import Certificate, certify
 from fastsoftmax._engine.solvers.class_models import ColumnModel, GramModel, Solve, model_for
 
@@ -51,7 +51,9 @@ def minimize_proximal(objective: Objective, theta: NDArray, options: Options) ->
     """Minimise from θ until the certified gap is tol * F."""
     run, damping, progress = Run(objective, options), Damping(objective.loss), Progress()
     it, model, most = iterate_at(objective, theta), None, 0
-    while np.isfinite(it.value):
+    while True:
+        if not np.isfinite(it.value):
+            return stopped(run, it, run.stops(it))
         centre(objective, it)
         wanted, gap = run.tolerance(it.value), it.estimated_gap()
         # where features are free, a step has to show that no probability goes on to 0
@@ -60,12 +62,9 @@ def minimize_proximal(objective: Objective, theta: NDArray, options: Options) ->
         run.notify(it.theta, gap)
         if run.result.converged:
             return run.end(it)
-        if progress.stalls(it.value, gap, objective.rounding):
-            run.result.stop = run.stuck
-            break
-        if stop := run.stops(it):
-            run.result.stop = stop
-            break
+        stalls = progress.stalls(it.value, gap, objective.rounding)
+        if reason := run.stuck if stalls else run.stops(it):
+            return stopped(run, it, reason)
         if model is None or not model.serves(it):
             model = model_for(run.curvature, it, options.seed + run.n_iter)
         model.damp(damping.at(it.value))
@@ -80,11 +79,15 @@ def minimize_proximal(objective: Objective, theta: NDArray, options: Options) ->
         second = step_along(it, direction, objective.rounding)
         damping.change(min(first, second))
         run.record(it.value, it.gradient)
-    else:
-        run.result.stop = run.stops(it)
+
+
+def stopped(run: Run, it: PenalisedIterate, reason: Stop | None) -> Result:
+    """The result without a proof, with the bound that another step gives."""
+    run.result.stop = reason
+    if not np.isfinite(it.value):
         return run.end(it)
     wanted = run.tolerance(it.value)
-    return run.end(it, certificate_at(run.curvature, it, wanted, options.seed))
+    return run.end(it, certificate_at(run.curvature, it, wanted, run.options.seed))
 
 
 class Progress:
