@@ -89,7 +89,6 @@ class Objective:
         self.fit_intercept = fit_intercept
         #: features whose weights are not penalised, in order
         self.free = np.flatnonzero(free) if free is not None else np.empty(0, np.intp)
-        self.total_weight = total_weight
         self.penalty = (1 - l1_ratio) / (C * total_weight)
         # of mean 1, so that weights of any scale are numbers of the precision of X
         weights = None if weights is None else weights / (total_weight / n)
