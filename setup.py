@@ -1,4 +1,4 @@
-"""Build: every kernel once for each precision and processor level, from one C file.
+"""Build: what Python calls once, kernels once for each precision and processor level.
 
 Environment:
     FASTSOFTMAX_BUILD_ISA     levels to build, e.g. "v3" or "v2,v4"; "native" for this machine only
@@ -100,13 +100,19 @@ def openmp_flags(compiler):
     return flags
 
 
+def module_name(source):
+    """The dotted name of a file below src."""
+    return ".".join(source.with_suffix("").parts[1:])
+
+
 def extensions():
-    """Cythonize each .pyx once; then one extension per precision and level, each from a C file of
-    its own, since object files are named after their source and would be mixed otherwise."""
-    sources = sorted(CORE.glob("*.pyx"))
-    include = [str(CORE), numpy.get_include()]
+    """Cythonize each .pyx once. A module that Python calls is one extension. One of kernels is one
+    for each precision and level, from a C file of its own, since object files are named after
+    their source and would be mixed otherwise."""
+    sources = sorted(CORE.rglob("*.pyx"))
+    include = [str(CORE / "simd"), numpy.get_include()]
     built = cythonize(
-        [Extension(f"fastsoftmax._core.{s.stem}", [str(s)], include_dirs=include) for s in sources],
+        [Extension(module_name(s), [str(s)], include_dirs=include) for s in sources],
         build_dir="build/cython",
         include_path=["src"],
         compiler_directives={
@@ -119,15 +125,11 @@ def extensions():
         },
         nthreads=0,
     )
-    macros = [
-        ("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION"),
-        ("CYTHON_INLINE", ""),  # else it overrides the kernels' own say on inlining (simd.h)
-    ]
     for module in built:
         stem = module.name.rpartition(".")[2]
-        if stem.startswith("_"):  # what is asked before a level is chosen
-            module.define_macros = macros
-            module.extra_compile_args = ["-O2"]
+        if not stem.endswith("_kernels"):
+            module.define_macros = [("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")]
+            module.extra_compile_args = ["-O1", "-g0"]  # checks of arguments: nothing is hot
             yield module
             continue
         for level, march in levels().items():
@@ -137,9 +139,13 @@ def extensions():
                 yield Extension(
                     f"fastsoftmax._core.{level}_{precision}.{stem}",
                     [shutil.copy2(module.sources[0], folder)],
-                    include_dirs=include,
-                    depends=[str(CORE / "simd.h")],
-                    define_macros=[*macros, ("FS_DOUBLE", str(double))],
+                    include_dirs=[str(CORE / "simd")],  # not NumPy's: kernels see no Python object
+                    depends=[str(CORE / "simd/simd.h")],
+                    define_macros=[
+                        ("FS_DOUBLE", str(double)),
+                        # else it overrides the kernels' own say on inlining (simd.h)
+                        ("CYTHON_INLINE", ""),
+                    ],
                     extra_compile_args=[*FLAGS, *march],
                 )
 
@@ -157,6 +163,8 @@ class BuildExt(build_ext):
         for extension in self.extensions:
             extension.extra_compile_args += compile_flags
             extension.extra_link_args += link_flags
+            if self.inplace:  # folders of the levels, which no source lies in
+                Path(self.get_ext_fullpath(extension.name)).parent.mkdir(exist_ok=True)
         super().build_extensions()
 
 

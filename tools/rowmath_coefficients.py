@@ -1,4 +1,4 @@
-"""The polynomials of src/fastsoftmax/_core/rowmath.pxd: `python tools/rowmath_coefficients.py`.
+"""The polynomials of `_core/simd/rowmath.pxd`: `python tools/rowmath_coefficients.py`.
 
 Each is the fit of the factor that remains once the leading terms, which are exact, are taken out.
 Chebyshev's (mpmath) is good enough for all but the float32 exp: there it would leave 1.0e-8, a

@@ -68,7 +68,8 @@ def descends(U, part) -> bool:
     m = ahead.shape[0]
     if not m:
         return False
-    for feasible, box in product((1e-10, 1e-8, 1e-7), (None, 1e6)):
+    ways = product(("highs", "highs-ipm"), (1e-10, 1e-8, 1e-7), (None, 1e6))
+    for method, feasible, box in ways:
         result = linprog(
             np.concatenate([np.zeros(A.shape[1]), -np.ones(m)]),
             A_ub=hstack([-ahead, identity(m)]).tocsr(),
@@ -76,7 +77,7 @@ def descends(U, part) -> bool:
             A_eq=hstack([equal, coo_array((equal.shape[0], m))]).tocsr() if alike.any() else None,
             b_eq=np.zeros(equal.shape[0]) if alike.any() else None,
             bounds=[(box and -box, box)] * A.shape[1] + [(0, 1)] * m,
-            method="highs",
+            method=method,
             options={
                 "primal_feasibility_tolerance": feasible, "dual_feasibility_tolerance": feasible,
                 "time_limit": 10.0,  # it may go round in circles

@@ -66,6 +66,10 @@ ONCE_AT_FAULT = {  # of longer campaigns, by what was mended
     "rounded intercepts counted by the largest curvature that there is, near-separable or not": [
         ("large means", 1386), ("large means", 485),
     ],
+    "a loss of next to nothing, of heavy rows alone, counted as converged": [
+        ("more features than rows", 1581),
+    ],
+    "a rounded intercept was not multiplied by the gradient": [("timestamps", 1644)],
     "weights that the penalty holds at 0 hid that a step was Newton's": [("scales", 971)],
 }  # fmt: skip
 

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 
+from fastsoftmax import _core
+
 SOURCE = Path(__file__).parents[2] / "src" / "fastsoftmax"
 
 # What each package, or module right under fastsoftmax, may import besides itself and _runtime.
@@ -183,6 +185,31 @@ def test_kernels_import_kernels_only(path):
         package, _, rest = module.partition(".")
         assert package in {"fastsoftmax", "numpy", "libc", "cython", "cpython", "openmp"}
         assert package != "fastsoftmax" or rest.startswith("_core.")
+
+
+def faces_python(path):
+    """Whether the compiled module has Python objects: it is compiled once then."""
+    return path.name in {"_cpu.pyx", "arrays.pxd"} or "Binding" in path.read_text(encoding="utf-8")
+
+
+KERNELS = [path for path in CYTHON if not faces_python(path)]
+C_FUNCTION = re.compile(r"^cdef [^\n=]*\((?:[^()]|\([^()]*\))*\)(.*):$", re.MULTILINE)
+
+
+@pytest.mark.parametrize("path", KERNELS, ids=name_of)
+def test_kernels_hold_no_python_object(path):
+    text = path.read_text(encoding="utf-8")
+    assert "numpy" not in cython_imports(text)
+    assert not re.findall(r"^\s*(?:def|class|cdef class|import|raise)\b", text, re.MULTILINE)
+    assert {end.strip() for end in C_FUNCTION.findall(text)} <= {"noexcept nogil"}
+
+
+def test_every_group_of_kernels_has_its_three_files():
+    groups = {path.stem.removesuffix("_kernels") for path in KERNELS if path.suffix == ".pyx"}
+    assert groups == {name for names in _core.KERNELS.values() for name in names}
+    faces = {path.stem for path in CYTHON if path.suffix == ".pyx" and faces_python(path)}
+    assert faces == groups | {"_cpu", "binding"}
+    assert {f"{name}_kernels" for name in groups} <= {path.stem for path in KERNELS}
 
 
 @pytest.mark.parametrize(

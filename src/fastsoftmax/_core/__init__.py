@@ -1,8 +1,10 @@
 """The compiled kernels, of the one build that suits this processor.
 
-Every kernel exists once for each precision and processor level that was built, as
-``fastsoftmax._core.<level>_<f32|f64>.<kernel>``. The level is chosen here, at import: the highest
-that the processor runs, or the one that the environment variable ``FASTSOFTMAX_ISA`` names.
+Every group of kernels exists once for each precision and processor level that was built, as
+``fastsoftmax._core.<level>_<f32|f64>.<group>_kernels``, which holds a table of C functions. The
+module ``fastsoftmax._core.<folder>.<group>``, compiled once, checks what Python passes and calls
+them. The level is chosen here, at import: the highest that the processor runs, or the one that the
+environment variable ``FASTSOFTMAX_ISA`` names.
 """
 
 import os
@@ -23,11 +25,15 @@ with _openmp.spinning_briefly():
 spins_long = openmp_library in _before and not _openmp.set_by_user()
 
 LEVELS = ("native", "v4", "v3", "v2", "plain")  # the best first
-KERNELS = (
-    *("cholesky", "coordinate", "coupling", "cross_entropy", "diagonals", "dual", "elementwise"),
-    *("gram", "line", "linear", "low_rank", "machine", "merged_features", "network", "sampling"),
-    *("softmax", "sparse", "standardised", "vectors"),
-)
+KERNELS = {
+    "simd": ("machine",),
+    "loss": ("softmax", "cross_entropy", "elementwise"),
+    "linear": ("linear",),
+    "sparse": ("sparse", "diagonals", "merged_features"),
+    "hessian": ("gram", "sampling", "coupling", "cholesky", "low_rank"),
+    "solver": ("line", "dual", "vectors", "standardised", "coordinate"),
+    "network": ("network",),
+}
 
 
 def waiting() -> str:
@@ -65,15 +71,24 @@ def _choose() -> str:
     return wanted or runnable()[0]
 
 
-def _load(precision: str) -> SimpleNamespace:
-    package = f"fastsoftmax._core.{level}_{precision}"
-    return SimpleNamespace(**{name: import_module(f"{package}.{name}") for name in KERNELS})
+def _load(precision: str, dtype: np.dtype) -> SimpleNamespace:
+    def bound(folder, group):
+        compiled = import_module(f"fastsoftmax._core.{level}_{precision}.{group}_kernels")
+        binding = import_module(f"fastsoftmax._core.{folder}.{group}")
+        return binding.Kernels(compiled.capsule, dtype.itemsize)
+
+    return SimpleNamespace(
+        **{group: bound(folder, group) for folder, groups in KERNELS.items() for group in groups}
+    )
 
 
 level = _choose()
-_by_dtype = {np.dtype(np.float32): _load("f32"), np.dtype(np.float64): _load("f64")}
+_by_dtype = {
+    np.dtype(dtype): _load(precision, np.dtype(dtype))
+    for precision, dtype in (("f32", np.float32), ("f64", np.float64))
+}
 
 
 def kernels(dtype: np.dtype) -> SimpleNamespace:
-    """The kernel modules that compute in this dtype, float32 or float64."""
+    """The groups of kernels that compute in this dtype, float32 or float64."""
     return _by_dtype.get(dtype) or _by_dtype[np.dtype(dtype)]

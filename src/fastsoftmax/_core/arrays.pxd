@@ -6,8 +6,6 @@ A kernel gets addresses: an array of another dtype would be read as other number
 from libc.stdint cimport int64_t
 cimport numpy as cnp
 
-from fastsoftmax._core.simd cimport real
-
 
 cdef inline void *elements(array, str name, char kind, Py_ssize_t size) except? NULL:
     """The first element of a C-contiguous array of this kind and element size; NULL for None."""
@@ -31,10 +29,6 @@ cdef inline int require_length(cnp.ndarray a, str name, Py_ssize_t n) except -1:
     if cnp.PyArray_SIZE(a) < n:
         raise ValueError(f"{name}: expected at least {n} elements, got {cnp.PyArray_SIZE(a)}")
     return 0
-
-
-cdef inline real *reals(array, str name) except? NULL:
-    return <real *>elements(array, name, c"f", sizeof(real))
 
 
 cdef inline float *floats(array, str name) except? NULL:
@@ -61,6 +55,6 @@ cdef inline char *flags(array, str name) except? NULL:
     return <char *>elements(array, name, c"b", 1)
 
 
-cdef inline char *bytes_of(cnp.ndarray array):
-    """Memory whose type does not matter: a workspace, or numbers that `convert` reads."""
+cdef inline char *bytes_of(cnp.ndarray array) noexcept nogil:
+    """Memory whose type does not matter: a workspace, or numbers whose type the kernel looks up."""
     return cnp.PyArray_BYTES(array)

@@ -1,4 +1,4 @@
-"""How weights follow their gradient: the rules of `_core/network_rules.pxd`, with their state."""
+"""How weights follow their gradient: the rules of `_core/network/network_rules.pxd`, with state."""
 
 from dataclasses import dataclass
 from typing import Protocol

@@ -12,7 +12,7 @@ from fastsoftmax.functional._weights import scaled, times_power_of_two
 
 
 class _Target(NamedTuple):
-    """Targets t = c (own y + base) of every row, as `_core/cross_entropy.pyx` has them.
+    """Targets t = c (own y + base) of every row, as in `_core/loss/cross_entropy_kernels.pyx`.
 
     Weights and targets are divided by powers of two where the dtype could not hold them.
     """

@@ -9,7 +9,7 @@ from fastsoftmax._validation import numbers as check
 from fastsoftmax.functional._layout import distinct, prepared, rounded, threads_for
 from fastsoftmax.functional._weights import scaled, times_power_of_two
 
-_SIGMOID, _LOG_SIGMOID = 2, 3  # of _core/elementwise.pyx
+_SIGMOID, _LOG_SIGMOID = 2, 3  # of _core/loss/elementwise_kernels.pxd
 MOST_CLASSES = 2**31 - 1  # of labels in int32
 
 

@@ -1,7 +1,7 @@
 """The joint Hessian of a softmax, with the coupling of classes, where it takes about a pass.
 
-It is a sum over rows and pairs of classes (`_core/coupling.pyx`), of which some dozens per
-parameter are sampled: steps are nearly Newton's, for a small part of the cost.
+It is a sum over rows and pairs of classes (`_core/hessian/coupling_kernels.pyx`), of which some
+dozens per parameter are sampled: steps are nearly Newton's, for a small part of the cost.
 
 The history of L-BFGS is cleared at each build. Where M leaves out the coupling, the pairs of steps
 describe it and stay valid; here they would describe a Hessian that has changed since.

@@ -1,5 +1,5 @@
 """Merged singleton features: those of one row become one, a rotation
-(`_core/merged_features.pyx`)."""
+(`_core/sparse/merged_features_kernels.pyx`)."""
 
 from typing import NamedTuple
 

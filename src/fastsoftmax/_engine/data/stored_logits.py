@@ -75,8 +75,8 @@ class StoredLogits(Tiles):
     ) -> DualPoint:
         """Probabilities a, linearised along a change of these logits, kept in the simplex and moved
         to y + alpha (a - y): each row's weight times what they are more than y into `out`, which
-        may be the change itself (`_core/dual.pyx`). A shift (K,) is added to the change of every
-        row."""
+        may be the change itself (`_core/solver/dual_kernels.pyx`). A shift (K,) is added to the
+        change of every row."""
         dtype, k = self.tiles.dtype, self.n_logits
         shift = np.zeros(k, dtype) if shift is None else shift.astype(dtype)
         sums, class_sums = np.empty(4), np.empty((2, k))

@@ -241,8 +241,12 @@ class Run:
         return float(max(self.options.tol, EPSILON) * max(value, least))
 
     def bound_of_model(self, bound: float, theta: NDArray) -> float:
-        """A bound at θ, for the coefficients and rounded intercepts that users get."""
-        return float(bound + self.objective.models.rounding(theta, self.result.value))
+        """A bound at θ, for the coefficients and rounded intercepts that users get.
+
+        The gradient by the intercepts is no more than √(2 L (F - F*)).
+        """
+        rounding = self.objective.models.rounding(theta, self.result.value)
+        return float((math.sqrt(max(bound, 0.0)) + math.sqrt(rounding)) ** 2)
 
     def proves(self, certificate: Certificate | None) -> bool:
         """Whether a certificate of the present point ends the fit.
@@ -260,14 +264,15 @@ class Run:
         vanishes = certificate.least_change < VANISHING
         beyond = certificate.rounding > BEYOND * wanted
         newton = beyond and certificate.is_newton and certificate.decrease <= wanted
-        near = bound <= wanted or newton
+        vanishing_loss = certificate.value <= wanted
+        near = bound <= wanted or newton or vanishing_loss
         exists: bool | None = True
         if o.terms.open_ended and (near or vanishes):
             exists = self.has_minimiser(certificate.theta, wanted if near else math.inf)
         # probabilities that are limited to 0 are no obstacle to a minimiser that is known to exist
         known = certificate.least_change >= -1 or (o.terms.open_ended and exists)
         ends = bound <= wanted or (newton and known)
-        if exists and certificate.value <= wanted:
+        if exists and vanishing_loss:
             bound, ends = min(bound, certificate.value), True
         self._separable = exists is False or (exists is None and vanishes)
         if exists is False:

@@ -1,0 +1,1 @@
+"""Register tiles, and what packs and converts their operands."""

@@ -1,0 +1,285 @@
+"""Register tiles: the two inner loops in which softmax regression spends its time.
+
+`dots` runs along the features of some rows of X: no copy of X, but the partial sums of each logit
+have to be summed over the lanes afterwards. For few classes. `product` runs down rows that lie side by
+side, 2*VL columns wide (`product_narrow`: VL), and broadcasts the other factor: (A - Y)ᵀX whatever the
+number of classes, and W Xᵀ and (A - Y) W where they are many.
+
+A *tile* is class-major, z[k * ROWS + i] for ROWS rows i: the softmax runs over ROWS rows side by side,
+and `product` broadcasts from addresses that differ by constants.
+
+Both keep up to 24 sums in the 32 registers of AVX-512, 12 in the 16 of AVX2, and none is spilled. 2 rows
+by 10 classes are 20 multiply-adds, 12 loads and 2 prefetches in `dots`. The number of classes has to be
+a constant for that; the chains of `if` turn the variable into one. Measurements:
+docs/experiments/0002-register-tiles.md.
+"""
+
+from libc.stdint cimport int8_t, uint8_t
+
+from fastsoftmax._core.simd.simd cimport (
+    CLASS_BLOCK, VL, bfloat16, float16, in_register, inlined, load, load_stored, load_stored_first,
+    multiply_add, outlined, prefetch, prefetch_l2, real, set1, vreal,
+)
+
+ctypedef fused direct:  # numbers of X that become `real` as they are loaded
+    real
+    uint8_t
+    int8_t
+    float16
+    bfloat16
+
+cdef enum:
+    ROWS = 32  # rows of a tile; a multiple of VL on every build
+    SUMMED_ROWS = 4 * sizeof(real)  # rows whose lanes are summed at a time; divides ROWS
+    MOST = 12  # the largest CLASS_BLOCK of any build
+
+
+cdef struct Ahead:  # what `product` fetches, a row at a time: two lines, a gap of bytes apart
+    const char *at  # or NULL: nothing
+    Py_ssize_t step, gap
+
+
+cdef inline Ahead nothing() noexcept nogil:
+    cdef Ahead next
+    next.at = NULL
+    next.step = next.gap = 0
+    return next
+
+
+cdef inline int dot_rows(int nk) noexcept nogil:
+    """Rows of the tile of `dots` with nk classes: at most 2 * CLASS_BLOCK sums."""
+    return 4 if 2 * nk <= CLASS_BLOCK else 2
+
+
+cdef inline inlined dots_of(
+    const int rows, const int nk, const direct *x, Py_ssize_t stride, Py_ssize_t ahead,
+    Py_ssize_t d, const real *w, bint more, vreal *out,
+) noexcept nogil:
+    cdef vreal sums[MOST][4]
+    cdef vreal a[4]
+    cdef vreal v
+    cdef Py_ssize_t j
+    cdef int i, k
+    for k in range(nk):
+        for i in range(rows):
+            sums[k][i] = set1(0.)
+    if more:
+        for k in range(nk):
+            for i in range(rows):
+                sums[k][i] = out[k * SUMMED_ROWS + i]
+    for j from 0 <= j <= d - VL by VL:
+        for i in range(rows):
+            a[i] = load_stored(x + i * stride + j)
+            prefetch(x + i * stride + ahead + j)
+        for k in range(nk):
+            v = in_register(load(w + k * VL))
+            for i in range(rows):
+                sums[k][i] = multiply_add(a[i], v, sums[k][i])
+        w = w + nk * VL
+    if d % VL:
+        j = d - d % VL
+        for i in range(rows):
+            a[i] = load_stored_first(x + i * stride + j, <int>(d % VL))
+        for k in range(nk):
+            v = load(w + k * VL)
+            for i in range(rows):
+                sums[k][i] = multiply_add(a[i], v, sums[k][i])
+    for k in range(nk):
+        for i in range(rows):
+            out[k * SUMMED_ROWS + i] = sums[k][i]
+    return 0
+
+
+cdef inline inlined dots_some(
+    int rows, const int nk, const direct *x, Py_ssize_t stride, Py_ssize_t ahead, Py_ssize_t d,
+    const real *w, bint more, vreal *out,
+) noexcept nogil:
+    if rows == 1:
+        dots_of(1, nk, x, stride, ahead, d, w, more, out)
+    else:
+        dots_of(dot_rows(nk), nk, x, stride, ahead, d, w, more, out)
+    return 0
+
+
+cdef inline outlined dots(
+    int rows, int nk, const direct *x, Py_ssize_t stride, Py_ssize_t ahead, Py_ssize_t d,
+    const real *w, bint more, vreal *out,
+) noexcept nogil:
+    """out[k*SUMMED_ROWS + i]: x_i·w_k as VL partial sums, for nk <= CLASS_BLOCK classes.
+
+    Rows are dot_rows(nk) or, where fewer are left, 1. w holds VL features of each of the nk classes,
+    then the next VL, zeros behind the last. With `more` the sums are added to what `out` holds.
+    What lies `ahead` numbers behind is fetched into L1: the hardware, following these rows, does not
+    foresee those that come next.
+    """
+    if nk == 1:
+        dots_some(rows, 1, x, stride, ahead, d, w, more, out)
+    elif nk == 2:
+        dots_some(rows, 2, x, stride, ahead, d, w, more, out)
+    elif nk == 3:
+        dots_some(rows, 3, x, stride, ahead, d, w, more, out)
+    elif nk == 4:
+        dots_some(rows, 4, x, stride, ahead, d, w, more, out)
+    elif nk == 5:
+        dots_some(rows, 5, x, stride, ahead, d, w, more, out)
+    elif nk == 6:
+        dots_some(rows, 6, x, stride, ahead, d, w, more, out)
+    elif CLASS_BLOCK > 6:
+        if nk == 7:
+            dots_some(rows, 7, x, stride, ahead, d, w, more, out)
+        elif nk == 8:
+            dots_some(rows, 8, x, stride, ahead, d, w, more, out)
+        elif nk == 9:
+            dots_some(rows, 9, x, stride, ahead, d, w, more, out)
+        elif nk == 10:
+            dots_some(rows, 10, x, stride, ahead, d, w, more, out)
+        elif nk == 11:
+            dots_some(rows, 11, x, stride, ahead, d, w, more, out)
+        elif nk == 12:
+            dots_some(rows, 12, x, stride, ahead, d, w, more, out)
+    return 0
+
+
+cdef inline inlined product_of(
+    const int nk, const int wide, const Py_ssize_t step, const Py_ssize_t along, const real *z,
+    Py_ssize_t tile,
+    const direct *x, Py_ssize_t stride, Py_ssize_t n, const Ahead *ahead, vreal *out,
+) noexcept nogil:
+    cdef Ahead next = nothing()
+    cdef vreal sum0[MOST]
+    cdef vreal sum1[MOST]
+    cdef vreal a, b, v
+    cdef Py_ssize_t left
+    cdef const real *y
+    cdef int k
+    if ahead:
+        next = ahead[0]
+    for k in range(nk):
+        sum0[k] = out[wide * k]
+        if wide == 2:
+            sum1[k] = out[2 * k + 1]
+    while True:  # at least once, so that sums need not be anywhere but in registers
+        left = min(n, ROWS)
+        n = n - left
+        y = z
+        while True:
+            a = in_register(load_stored(x))
+            if wide == 2:
+                b = in_register(load_stored(x + VL))
+            if next.at:
+                prefetch_l2(next.at)
+                prefetch_l2(next.at + next.gap)
+                next.at += next.step
+            x = x + stride
+            for k in range(nk):
+                v = set1(y[k * step])
+                sum0[k] = multiply_add(a, v, sum0[k])
+                if wide == 2:
+                    sum1[k] = multiply_add(b, v, sum1[k])
+            y = y + along
+            left = left - 1
+            if left == 0:
+                break
+        if n == 0:
+            break
+        z = z + tile
+    for k in range(nk):
+        out[wide * k] = sum0[k]
+        if wide == 2:
+            out[2 * k + 1] = sum1[k]
+    return 0
+
+
+cdef inline inlined product_any(
+    int nk, const int wide, const Py_ssize_t step, const Py_ssize_t along, const real *z,
+    Py_ssize_t tile,
+    const direct *x, Py_ssize_t stride, Py_ssize_t n, const Ahead *next, bint more, vreal *out,
+) noexcept nogil:
+    cdef int k
+    for k in range(0 if more else wide * nk):
+        out[k] = set1(0.)
+    if n <= 0:
+        return 0
+    if nk == 1:
+        product_of(1, wide, step, along, z, tile, x, stride, n, next, out)
+    elif nk == 2:
+        product_of(2, wide, step, along, z, tile, x, stride, n, next, out)
+    elif nk == 3:
+        product_of(3, wide, step, along, z, tile, x, stride, n, next, out)
+    elif nk == 4:
+        product_of(4, wide, step, along, z, tile, x, stride, n, next, out)
+    elif nk == 5:
+        product_of(5, wide, step, along, z, tile, x, stride, n, next, out)
+    elif nk == 6:
+        product_of(6, wide, step, along, z, tile, x, stride, n, next, out)
+    elif CLASS_BLOCK > 6:
+        if nk == 7:
+            product_of(7, wide, step, along, z, tile, x, stride, n, next, out)
+        elif nk == 8:
+            product_of(8, wide, step, along, z, tile, x, stride, n, next, out)
+        elif nk == 9:
+            product_of(9, wide, step, along, z, tile, x, stride, n, next, out)
+        elif nk == 10:
+            product_of(10, wide, step, along, z, tile, x, stride, n, next, out)
+        elif nk == 11:
+            product_of(11, wide, step, along, z, tile, x, stride, n, next, out)
+        elif nk == 12:
+            product_of(12, wide, step, along, z, tile, x, stride, n, next, out)
+    return 0
+
+
+cdef inline outlined product(
+    int nk, const real *z, Py_ssize_t tile, const direct *x, Py_ssize_t stride, Py_ssize_t n,
+    const Ahead *next, bint more, vreal *out,
+) noexcept nogil:
+    """out[2k], out[2k + 1] = sum over i < n of z_k[i] * x[i*stride : i*stride + 2*VL], k < nk.
+
+    z_k[i] is z[(i // ROWS)*tile + k*ROWS + i % ROWS]. With `more` the sums are added to what `out`
+    holds. As many rows of what is needed `next` are fetched into L2.
+    """
+    product_any(nk, 2, ROWS, 1, z, tile, x, stride, n, next, more, out)
+    return 0
+
+
+cdef inline outlined product_narrow(
+    int nk, const real *z, Py_ssize_t tile, const direct *x, Py_ssize_t stride, Py_ssize_t n,
+    const Ahead *next, bint more, vreal *out,
+) noexcept nogil:
+    """The same down one vector of columns: out[k]."""
+    product_any(nk, 1, ROWS, 1, z, tile, x, stride, n, next, more, out)
+    return 0
+
+
+cdef inline outlined product_across(
+    int nk, const real *z, const real *x, Py_ssize_t stride, Py_ssize_t n, vreal *out,
+) noexcept nogil:
+    """The same with z_k[i] = z[i*ROWS + k]: sums over the classes of a tile, for nk of its rows."""
+    product_any(nk, 2, 1, ROWS, z, ROWS * ROWS, x, stride, n, NULL, False, out)
+    return 0
+
+
+cdef inline outlined product_down(
+    int nk, const real *z, Py_ssize_t z_step, const real *x, Py_ssize_t stride, Py_ssize_t n,
+    vreal *out,
+) noexcept nogil:
+    """The same with z_k[i] = z[i*z_step + k]: sums down the rows of two row-major arrays."""
+    product_any(nk, 2, 1, z_step, z, ROWS * z_step, x, stride, n, NULL, False, out)
+    return 0
+
+
+cdef inline outlined product_along(
+    int nk, const real *z, Py_ssize_t z_step, const real *x, Py_ssize_t stride, Py_ssize_t n,
+    const Ahead *next, vreal *out,
+) noexcept nogil:
+    """The same with z_k[i] = z[k*z_step + i]: nk rows of a row-major array times a matrix."""
+    product_any(nk, 2, z_step, 1, z, ROWS, x, stride, n, next, False, out)
+    return 0
+
+
+cdef inline outlined product_along_narrow(
+    int nk, const real *z, Py_ssize_t z_step, const real *x, Py_ssize_t stride, Py_ssize_t n,
+    const Ahead *next, vreal *out,
+) noexcept nogil:
+    """The same, one vector of the matrix."""
+    product_any(nk, 1, z_step, 1, z, ROWS, x, stride, n, next, False, out)
+    return 0

@@ -1,0 +1,1 @@
+"""Gram matrices of sampled rows, factors of them and solves."""

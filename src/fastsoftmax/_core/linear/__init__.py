@@ -1,0 +1,1 @@
+"""Loss, gradient and logits of dense X."""

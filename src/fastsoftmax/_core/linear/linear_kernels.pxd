@@ -1,0 +1,21 @@
+"""Loss, gradient and logits of softmax regression, dense X: the table."""
+
+from fastsoftmax._core.arguments cimport Problem
+from fastsoftmax._core.simd.simd cimport real
+
+
+cdef struct Table:
+    Py_ssize_t (*gradient_bytes)(
+        const Problem *given, bint narrow, bint wants_x, int n_threads
+    ) noexcept nogil
+    double (*gradient)(
+        const Problem *given, double *wide_w, real *narrow_w, double *to_b, real *to_x, char *memory,
+        int n_threads,
+    ) noexcept nogil
+    Py_ssize_t (*moments_bytes)(const Problem *given, int n_threads) noexcept nogil
+    void (*moments)(const Problem *given, double *to, char *memory, int n_threads) noexcept nogil
+    Py_ssize_t (*logits_bytes)(const Problem *given, int n_threads) noexcept nogil
+    void (*logits)(const Problem *given, real *to, char *memory, int n_threads) noexcept nogil
+    Py_ssize_t (*tile_rows)() noexcept nogil
+    Py_ssize_t (*store_bytes)(const Problem *given, int n_threads) noexcept nogil
+    void (*store_logits)(const Problem *given, char *memory, int n_threads) noexcept nogil

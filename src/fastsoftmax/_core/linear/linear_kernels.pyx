@@ -1,0 +1,211 @@
+"""Loss, gradient and logits of softmax regression, dense X: one pass over X, no N x K array.
+
+Bytes and flops of one loss + gradient: N*D*sizeof(real) read from memory, 4*N*D*K flops.
+
+`by_partitions` chooses between two schemes: each thread computes both products for rows of its own
+(`linear_partitions.pxd`), or threads share one gradient (`linear_panels.pxd`). Measurements:
+docs/experiments/0004-two-dense-schemes.md.
+"""
+
+from cpython.pycapsule cimport PyCapsule_New
+from cython.parallel cimport prange, threadid
+
+from fastsoftmax._core.arguments cimport Problem
+from fastsoftmax._core.gemm.convert cimport REAL
+from fastsoftmax._core.gemm.stored_tiles cimport tiles_read
+from fastsoftmax._core.gemm.tiles cimport ROWS
+from fastsoftmax._core.linear.linear_kernels cimport Table
+from fastsoftmax._core.linear.linear_panels cimport (
+    Panels, carve_panels, panels_bytes, plan_panels, run_panels, store_panels,
+)
+from fastsoftmax._core.linear.linear_partitions cimport run_partitions, store_partitions
+from fastsoftmax._core.linear.linear_problem cimport most_common
+from fastsoftmax._core.linear.partitions_logits cimport pack_partitions, rows_logits
+from fastsoftmax._core.linear.partitions_plan cimport (
+    DOTS, Partitions, carve_partitions, plan_partitions, partitions_bytes,
+)
+from fastsoftmax._core.simd.simd cimport real
+
+cdef enum:
+    FEW = 12  # classes for which W may be of any size
+    WEIGHTS_BYTES = 640 * 1024  # of W, where it has to stay in cache while X streams past,
+    NARROW = 256  # features, up to which panels spend more on reading Z than partitions on reading W
+    NARROW_BYTES = 1024 * 1024
+    MANY = 2048  # rows, for fewer of which the totals of partitions are dear beside the products
+    FEW_ROWS_BYTES = 256 * 1024
+    SCRATCH_BYTES = 64 * 1024 * 1024  # at most, at the price of threads if it must be
+    TILES = 4  # that a thread takes at a time: two rarely run at the same speed
+    LEAST_PARTITIONS = 8  # where the totals are so large that fewer fit, threads would idle
+
+
+cdef Problem located(const Problem *given) noexcept nogil:
+    """The problem, and how the tiles read its X."""
+    cdef Problem p = given[0]
+    cdef Py_ssize_t size = sizeof(real)
+    p.x = <const real *>p.cells.x if p.cells.type == REAL else NULL
+    p.row_step, p.column_step = p.cells.row_step // size, p.cells.column_step // size
+    p.in_place = tiles_read(p.cells.type) and p.cells.column_step == p.cells.size
+    return p
+
+
+cdef bint by_partitions(const Problem *p, const Partitions *s, bint wants_x) noexcept nogil:
+    """Whether partitions are the faster scheme: they pass all of W, and totals of its size, for each
+    block of rows, panels all of Z three times."""
+    cdef Py_ssize_t size = p.k * p.d * <Py_ssize_t>sizeof(real)
+    cdef Py_ssize_t most = NARROW_BYTES if p.d <= NARROW else WEIGHTS_BYTES
+    if p.n < MANY:
+        most = FEW_ROWS_BYTES
+    return (
+        not wants_x
+        and (p.k <= FEW or size <= most)
+        and (s.n_partitions >= LEAST_PARTITIONS or p.n <= s.n_partitions * s.block))
+
+
+cdef struct Plan:  # of a gradient
+    bint by_partitions
+    Partitions partitions
+    Panels panels
+    int n_threads
+    Py_ssize_t bytes
+
+
+cdef Plan plan_gradient(Problem *p, bint narrow, bint wants_x, int n_threads) noexcept nogil:
+    """The scheme, with fewer threads where their scratch would be too large."""
+    cdef Plan s
+    s.partitions = plan_partitions(p, False)
+    s.by_partitions = by_partitions(p, &s.partitions, wants_x) and not narrow
+    s.n_threads = n_threads
+    if s.by_partitions:
+        if p.w and p.labels and not p.logistic and s.partitions.scheme == DOTS:
+            p.eliminated = most_common(p)
+            s.partitions = plan_partitions(p, False)
+        while s.n_threads > 1 and partitions_bytes(p, &s.partitions, s.n_threads) > SCRATCH_BYTES:
+            s.n_threads -= 1
+        s.bytes = partitions_bytes(p, &s.partitions, s.n_threads)
+    else:
+        s.panels = plan_panels(p)
+        while s.n_threads > 1 and panels_bytes(p, &s.panels, s.n_threads) > SCRATCH_BYTES:
+            s.n_threads -= 1
+        s.bytes = panels_bytes(p, &s.panels, s.n_threads)
+    return s
+
+
+cdef Py_ssize_t gradient_bytes(
+    const Problem *given, bint narrow, bint wants_x, int n_threads
+) noexcept nogil:
+    cdef Problem p = located(given)
+    return plan_gradient(&p, narrow, wants_x, n_threads).bytes
+
+
+cdef double gradient(
+    const Problem *given, double *wide_w, real *narrow_w, double *to_b, real *to_x, char *memory,
+    int n_threads,
+) noexcept nogil:
+    cdef Problem p = located(given)
+    cdef Plan s = plan_gradient(&p, narrow_w != NULL, to_x != NULL, n_threads)
+    if s.by_partitions:
+        carve_partitions(&p, &s.partitions, memory)
+        return run_partitions(&p, &s.partitions, wide_w, to_b, s.n_threads)
+    carve_panels(&p, &s.panels, memory)
+    return run_panels(&p, &s.panels, wide_w, narrow_w, to_b, to_x, s.n_threads)
+
+
+cdef Problem problem_of_moments(const Problem *given, const int *label) noexcept nogil:
+    """One class, and labels that are not read: any will do."""
+    cdef Problem p = located(given)
+    p.in_place = p.in_place and (p.x != NULL or p.b == NULL)  # `add_squares` takes `real`
+    p.labels = label
+    return p
+
+
+cdef Py_ssize_t moments_bytes(const Problem *given, int n_threads) noexcept nogil:
+    cdef int label = 0
+    cdef Problem p = problem_of_moments(given, &label)
+    cdef Partitions s = plan_partitions(&p, False)
+    return partitions_bytes(&p, &s, n_threads)
+
+
+cdef void moments(const Problem *given, double *to, char *memory, int n_threads) noexcept nogil:
+    cdef int label = 0
+    cdef double unused
+    cdef Problem p = problem_of_moments(given, &label)
+    cdef Partitions s = plan_partitions(&p, False)
+    carve_partitions(&p, &s, memory)
+    run_partitions(&p, &s, to, &unused, n_threads)
+
+
+cdef Partitions plan_logits(Problem *p, const int *label) noexcept nogil:
+    """By rows, without totals; labels are not read."""
+    p.labels = label
+    cdef Partitions s = plan_partitions(p, True)
+    s.n_partitions = 0
+    return s
+
+
+cdef Py_ssize_t logits_bytes(const Problem *given, int n_threads) noexcept nogil:
+    cdef int label = 0
+    cdef Problem p = located(given)
+    cdef Partitions s = plan_logits(&p, &label)
+    return partitions_bytes(&p, &s, n_threads)
+
+
+cdef void logits(const Problem *given, real *to, char *memory, int n_threads) noexcept nogil:
+    cdef int label = 0
+    cdef Problem p = located(given)
+    cdef Partitions s = plan_logits(&p, &label)
+    cdef Py_ssize_t t
+    carve_partitions(&p, &s, memory)
+    pack_partitions(&p, &s)
+    for t in prange((p.n + ROWS - 1) // ROWS, schedule="dynamic", chunksize=TILES,
+                    num_threads=n_threads, use_threads_if=n_threads > 1):
+        rows_logits(&p, &s, t * ROWS, s.scratches + threadid() * s.scratch, to)
+
+
+cdef Py_ssize_t tile_rows() noexcept nogil:
+    return ROWS
+
+
+cdef Plan plan_store(Problem *p, const int *label, int n_threads) noexcept nogil:
+    cdef Plan s
+    p.labels = label
+    s.partitions = plan_partitions(p, False)
+    s.n_threads = n_threads
+    s.by_partitions = by_partitions(p, &s.partitions, False)
+    if s.by_partitions:
+        s.partitions.n_partitions = 0  # no totals
+        s.bytes = partitions_bytes(p, &s.partitions, n_threads)
+    else:
+        s.panels = plan_panels(p)
+        s.bytes = panels_bytes(p, &s.panels, n_threads)
+    return s
+
+
+cdef Py_ssize_t store_bytes(const Problem *given, int n_threads) noexcept nogil:
+    cdef int label = 0
+    cdef Problem p = located(given)
+    return plan_store(&p, &label, n_threads).bytes
+
+
+cdef void store_logits(const Problem *given, char *memory, int n_threads) noexcept nogil:
+    cdef int label = 0
+    cdef Problem p = located(given)
+    cdef Plan s = plan_store(&p, &label, n_threads)
+    if s.by_partitions:
+        carve_partitions(&p, &s.partitions, memory)
+        store_partitions(&p, &s.partitions, n_threads)
+    else:
+        carve_panels(&p, &s.panels, memory)
+        store_panels(&p, &s.panels, n_threads)
+
+
+cdef Table table
+table.gradient_bytes = gradient_bytes
+table.gradient = gradient
+table.moments_bytes = moments_bytes
+table.moments = moments
+table.logits_bytes = logits_bytes
+table.logits = logits
+table.tile_rows = tile_rows
+table.store_bytes = store_bytes
+table.store_logits = store_logits
+capsule = PyCapsule_New(&table, "linear", NULL)

@@ -1,0 +1,1 @@
+"""Softmax, cross-entropy and the logistic function, of tiles and of arrays."""

@@ -1,0 +1,70 @@
+"""Functions of single numbers over arrays; each number is read and written once."""
+
+from cpython.pycapsule cimport PyCapsule_New
+from cython.parallel cimport prange
+
+from fastsoftmax._core.loss.elementwise_kernels cimport EXP, LOG1P, SIGMOID, Table
+from fastsoftmax._core.loss.logistic cimport binary_loss, sigmoid
+from fastsoftmax._core.simd.rowmath cimport exp as vector_exp, log1p as vector_log1p
+from fastsoftmax._core.simd.simd cimport VL, absolute, minimum, real, set1, vreal, vreal_inlined
+from fastsoftmax._core.simd.squares cimport load_upto, store_upto
+
+cdef enum:
+    BLOCK = 4096  # elements a thread takes at a time; a multiple of VL
+
+
+cdef inline vreal_inlined log_sigmoid(vreal x) noexcept nogil:
+    return minimum(set1(0.), x) - vector_log1p(vector_exp(set1(0.) - absolute(x)))
+
+
+cdef void apply_block(const real *x, real *out, Py_ssize_t n, int function) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef vreal v
+    for i from 0 <= i < n by VL:
+        v = load_upto(x + i, n - i)
+        if function == EXP:
+            v = vector_exp(v)
+        elif function == LOG1P:
+            v = vector_log1p(v)
+        elif function == SIGMOID:
+            v = sigmoid(v)
+        else:
+            v = log_sigmoid(v)
+        store_upto(out + i, v, n - i)
+
+
+cdef void apply(
+    int function, const real *x, real *out, Py_ssize_t n, int n_threads
+) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in prange((n + BLOCK - 1) // BLOCK, schedule="static", num_threads=n_threads,
+                    use_threads_if=n_threads > 1):
+        apply_block(x + i * BLOCK, out + i * BLOCK, min(BLOCK, n - i * BLOCK), function)
+
+
+cdef void logistic_block(const real *x, const real *y, real *out, Py_ssize_t n) noexcept nogil:
+    cdef Py_ssize_t i
+    cdef vreal loss, unused
+    for i from 0 <= i < n by VL:
+        loss = binary_loss(load_upto(x + i, n - i), load_upto(y + i, n - i), &unused)
+        store_upto(out + i, loss, n - i)
+
+
+cdef void binary_cross_entropy(
+    const real *x, const real *y, real *out, Py_ssize_t n, int n_threads
+) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in prange((n + BLOCK - 1) // BLOCK, schedule="static", num_threads=n_threads,
+                    use_threads_if=n_threads > 1):
+        logistic_block(x + i * BLOCK, y + i * BLOCK, out + i * BLOCK, min(BLOCK, n - i * BLOCK))
+
+
+cdef int vector_bytes() noexcept nogil:
+    return VL * sizeof(real)
+
+
+cdef Table table
+table.apply = apply
+table.binary_cross_entropy = binary_cross_entropy
+table.vector_bytes = vector_bytes
+capsule = PyCapsule_New(&table, "elementwise", NULL)

@@ -1,0 +1,1 @@
+"""Vectors of one precision and level, and what is built of them alone."""

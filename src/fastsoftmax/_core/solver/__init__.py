@@ -1,0 +1,1 @@
+"""What solvers compute without X: lines, the dual point, vectors, coordinate descent."""

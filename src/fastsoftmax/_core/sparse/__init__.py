@@ -1,0 +1,1 @@
+"""Loss, gradient, logits and preconditioner of sparse X."""
