@@ -8,7 +8,7 @@ from sklearn.linear_model._linear_loss import LinearModelLoss
 import fastsoftmax
 from benchmarks.fit.peers import quietly
 from fastsoftmax import SoftmaxRegression
-from fastsoftmax._engine.data import SparseData
+from fastsoftmax._engine.data import Batch, Point, SparseData
 from fastsoftmax._runtime.threads import available_threads
 
 # ---- loss + gradient: makers of functions of no arguments that return both
@@ -20,7 +20,7 @@ def in_a_fit(X, W, b, y):
     W = np.asfortranarray(W)
 
     def call():
-        loss, grads = data.value_and_grad(W, b, labels, None, 1 / len(y))
+        loss, grads = data.value_and_grad(Point(W, b), Batch(labels, None, 1 / len(y)))
         return loss, grads.W
 
     return call

@@ -33,14 +33,13 @@ from fastsoftmax.functional import (
 
 if TYPE_CHECKING:
     from fastsoftmax._linear import (
-        Adaline,
         LogisticRegression,
         SoftmaxRegression,
         SoftmaxRegressionCV,
         certify,
         fit,
     )
-    from fastsoftmax._neural import MLPClassifier, MLPRegressor
+    from fastsoftmax._neural import Adaline, MLPClassifier, MLPRegressor
     from fastsoftmax._saving.load import load
 
 __version__ = _version("fastsoftmax")
@@ -78,7 +77,7 @@ __all__ = [
 ]
 
 _ESTIMATORS = {
-    "Adaline": "_linear",
+    "Adaline": "_neural",
     "LogisticRegression": "_linear",
     "MLPClassifier": "_neural",
     "MLPRegressor": "_neural",

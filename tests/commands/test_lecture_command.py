@@ -113,7 +113,7 @@ def test_drawn_data(networks, tmp_path):
 def test_sums_of_outputs(data, networks, tmp_path):
     found = experiments.outputs(data, networks["l1_b32"])
     np.testing.assert_allclose(found.sums["softmax"], 1, atol=1e-5)
-    assert np.ptp(found.sums["sigmoid a class"]) > 0.5
+    assert np.ptp(found.sums["one sigmoid per class"]) > 0.5
     figure = pictures.outputs(found, tmp_path / "a.png")
     counted = sum(bar.get_height() for bar in figure.axes[1].patches)
     assert counted == 2 * len(data.X_test)

@@ -17,7 +17,7 @@ import ctypes, itertools, mmap
 import numpy as np
 import fastsoftmax
 from fastsoftmax import _core
-from fastsoftmax._engine.data import DenseData, RowSample, StoredLogits
+from fastsoftmax._engine.data import Batch, DenseData, Point, RowSample, StoredLogits
 from fastsoftmax._engine.linalg import ClassFactors
 
 PAGE = mmap.PAGESIZE
@@ -77,7 +77,7 @@ for dtype, at_end in itertools.product((np.float32, np.float64), (True, False)):
             assert np.isfinite(data.moments(s)).all()
             stored = StoredLogits(n, k, np.dtype(dtype), threads)
             data.store_logits(W, b, stored)
-            loss, _ = data.value_and_grad(None, None, targets[-1], s, 1.0, stored=stored)
+            loss, _ = data.value_and_grad(Point(logits=stored), Batch(targets[-1], s))
             assert np.isfinite(loss)
             change = stored.like()
             change.tiles[...] = 1

@@ -10,7 +10,7 @@ from support.logits import stored
 from support.sparse_rows import scrambled, table
 
 from fastsoftmax._core import kernels
-from fastsoftmax._engine.data import data_of
+from fastsoftmax._engine.data import Batch, Point, data_of
 from fastsoftmax._engine.linalg import WeightedColumns
 
 pytestmark = pytest.mark.kernel
@@ -54,7 +54,7 @@ def test_transposed_product(shape, is_sparse, dtype):
     rows = stored(Z, dtype)
     rows.tiles[...] = np.nan_to_num(rows.tiles, nan=0.0)
     data = data_of(sparse.csr_array(X) if is_sparse else X, 2)
-    _, grads = data.value_and_grad(None, None, None, None, 0.5, stored=rows)
+    _, grads = data.value_and_grad(Point(logits=rows), Batch(scale=0.5))
     assert close(grads.W, 0.5 * Z.T.astype(float) @ X, dtype)
     assert close(grads.b, 0.5 * Z.sum(axis=0, dtype=float), dtype)
 

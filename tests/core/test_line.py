@@ -8,7 +8,7 @@ from scipy import sparse
 from support.logits import stored
 from support.reference import logit_loss_and_gradient, one_hot
 
-from fastsoftmax._engine.data import DenseData, SparseData, StoredLogits
+from fastsoftmax._engine.data import Batch, DenseData, Point, SparseData, StoredLogits
 from fastsoftmax._runtime.threads import team
 
 pytestmark = pytest.mark.kernel
@@ -104,8 +104,8 @@ def test_stored_logits_give_the_fused_pass(n, d, k, dtype):
         data.store_logits(W, b, out)
         exact = x.astype(float) @ W.T.astype(float) + b
         np.testing.assert_allclose(out.table(), exact, atol=d * 30 * np.finfo(dtype).eps)
-        fused = data.value_and_grad(W, b, y, None, 1 / n)
-        half = data.value_and_grad(None, None, y, None, 1 / n, stored=out)
+        fused = data.value_and_grad(Point(W, b), Batch(y, None, 1 / n))
+        half = data.value_and_grad(Point(logits=out), Batch(y, None, 1 / n))
         transposed = k in (
             11,
             26,
@@ -132,8 +132,8 @@ def test_a_step_on_the_way_is_a_step_made_before(n, d, k, dtype):
     logits, held, before = (stored(a, np.dtype(dtype), 2) for a in (z, change, z))
     before.move(held, 0.3)
     data = DenseData(X, 2)
-    got = data.value_and_grad(None, None, y, None, 1 / n, stored=logits, step=(held, 0.3))
-    expected = data.value_and_grad(None, None, y, None, 1 / n, stored=before)
+    got = data.value_and_grad(Point(logits=logits, step=(held, 0.3)), Batch(y, None, 1 / n))
+    expected = data.value_and_grad(Point(logits=before), Batch(y, None, 1 / n))
     assert got[0] == expected[0]
     assert got[1].W.tobytes() == expected[1].W.tobytes()
     np.testing.assert_array_equal(logits.table(), before.table())
@@ -252,7 +252,7 @@ def test_threads_change_no_bit(k, dtype):
         data.store_logits(W[:, ::-1], b, change)
         phi = s.along(change, 0.3, y, None, 1 / n)
         s.move(change, 0.3)
-        loss, grads = data.value_and_grad(None, None, y, None, 1 / n, stored=s)
+        loss, grads = data.value_and_grad(Point(logits=s), Batch(y, None, 1 / n))
         s.variances(None, change)
         drawn = change.sample_rows(100, 3)
         rows = [row[:count].tobytes() for row, count in zip(drawn.rows, drawn.counts, strict=True)]
@@ -328,14 +328,17 @@ def test_the_fused_pass_of_logistic_functions(k, dtype):
     Y = rng.integers(3, size=(n, k)).astype(np.uint8)
     w = rng.random(n).astype(dtype)
     losses, G, _ = logistic_parts(X.astype(float) @ W.T.astype(float) + b, Y)
-    results = [DenseData(X, n_threads).value_and_grad(W, b, Y, w, 0.5) for n_threads in (1, 2, 3)]
+    results = [
+        DenseData(X, n_threads).value_and_grad(Point(W, b), Batch(Y, w, 0.5))
+        for n_threads in (1, 2, 3)
+    ]
     loss, grads = results[0]
     rtol = 100 * np.finfo(dtype).eps
     np.testing.assert_allclose(loss, 0.5 * w.astype(float) @ losses, rtol=rtol)
     by_W = 0.5 * (w.astype(float)[:, None] * G).T @ X
     np.testing.assert_allclose(grads.W, by_W, atol=rtol * np.abs(by_W).max())
     np.testing.assert_allclose(grads.b, 0.5 * w @ G, atol=rtol * np.abs(by_W).max())
-    by_rows = SparseData(sparse.csr_array(X), 2).value_and_grad(W, b, Y, w, 0.5)
+    by_rows = SparseData(sparse.csr_array(X), 2).value_and_grad(Point(W, b), Batch(Y, w, 0.5))
     np.testing.assert_allclose(by_rows[0], loss, rtol=rtol)
     np.testing.assert_allclose(by_rows[1].W, grads.W, atol=rtol * np.abs(by_W).max())
     for other in results[1:]:

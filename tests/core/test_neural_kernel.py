@@ -7,8 +7,6 @@ import numpy as np
 import pytest
 
 from fastsoftmax._neural import Network, Rule
-from fastsoftmax._neural import network as network_module
-from fastsoftmax._runtime import threads as _threads
 
 pytestmark = pytest.mark.kernel
 
@@ -54,13 +52,7 @@ def test_gradients_are_differences_of_the_loss(sizes, activation, loss):
                 assert (values[0] - values[1]) / 2e-6 == pytest.approx(g[index], rel=1e-5, abs=1e-8)
 
 
-@pytest.fixture
-def any_work_is_worth_threads(monkeypatch):
-    monkeypatch.setattr(_threads, "WORK_PER_THREAD", 1)
-    monkeypatch.setattr(network_module, "NARROW", 0)
-
-
-@pytest.mark.usefixtures("any_work_is_worth_threads")
+@pytest.mark.usefixtures("whole_teams")
 @pytest.mark.parametrize("rule", RULES)
 @pytest.mark.parametrize("batch", [1, 7, 64, 300, 600])
 @pytest.mark.parametrize("sizes", [(37, 5), (37, 33, 18, 5)], ids=str)
@@ -71,6 +63,7 @@ def test_bits_do_not_depend_on_the_threads(rule, batch, sizes):
     results = []
     for n_threads in (1, 2, 3, 8):
         network = random_network(sizes, dtype=np.float32, n_threads=n_threads)
+        network.narrow_units = 0
         done = network.epoch(
             X, labels, order, batch, Rule(rule, network, alpha=0.01), 0.01,
             sample_weight=weights, measure="argmax",

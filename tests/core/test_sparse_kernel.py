@@ -9,7 +9,7 @@ from support.reference import assert_near, linear_bounds, one_hot, soft_linear
 from support.sparse_rows import INDICES, compressed, scrambled, table
 
 from fastsoftmax import linear_cross_entropy_value_and_grad as value_and_grad
-from fastsoftmax._engine.data import SparseData, StoredLogits
+from fastsoftmax._engine.data import Batch, Point, SparseData, StoredLogits
 
 pytestmark = pytest.mark.kernel
 
@@ -185,9 +185,9 @@ def test_logits_and_what_follows_from_stored_ones(k, dtype):
         np.testing.assert_array_equal(stored.table(), data.logits(W, b))
         behind = stored.tiles.transpose(0, 2, 1).reshape(-1, k)[n:]
         assert (behind == 0).all()  # `largest` looks at whole tiles
-        loss, grads = data.value_and_grad(W, b, y.astype(np.int32), None, 1 / n)
+        loss, grads = data.value_and_grad(Point(W, b), Batch(y.astype(np.int32), None, 1 / n))
         same, same_grads = data.value_and_grad(
-            None, None, y.astype(np.int32), None, 1 / n, stored=stored
+            Point(logits=stored), Batch(y.astype(np.int32), None, 1 / n)
         )
         assert same == loss
         np.testing.assert_array_equal(same_grads.W, grads.W)
@@ -200,9 +200,9 @@ def test_the_penalty_is_added(dtype, narrow):
     X, W, b, y, rng = problem(50, 30, 7, dtype)
     data, y = SparseData(scrambled(X, rng), 1), y.astype(np.int32)
     wide = np.asfortranarray(W, np.float64)
-    loss, grads = data.value_and_grad(wide, b, y, None, 1 / 50)
+    loss, grads = data.value_and_grad(Point(wide, b), Batch(y, None, 1 / 50))
     out = np.empty(wide.shape, np.float32 if narrow else np.float64, order="F")
-    same, by_b = data.penalised(wide, b, y, None, 1 / 50, 0.25, out, None)
+    same, by_b = data.penalised(Point(wide, b), Batch(y, None, 1 / 50), 0.25, out)
     assert same == loss
     np.testing.assert_array_equal(by_b, grads.b)
     eps = np.finfo(np.float32 if narrow else np.float64).eps

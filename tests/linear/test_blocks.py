@@ -10,7 +10,7 @@ from support.row_blocks import cut
 
 import fastsoftmax
 from fastsoftmax import Blocks, SoftmaxRegression
-from fastsoftmax._engine.data import DenseBlocks, DenseData, RowSample, StoredLogits
+from fastsoftmax._engine.data import Batch, DenseBlocks, DenseData, Point, RowSample, StoredLogits
 
 
 def problem(n=1000, d=12, k=5, dtype=np.float64, seed=0):
@@ -46,9 +46,10 @@ def test_products_of_any_blocks_are_those_of_the_array(n, at, dtype, weighted):
     np.testing.assert_allclose(here.table(), stored.table(), **tol)
     np.testing.assert_allclose(other.logits(W, b), one.logits(W, b), **tol)
     for kept in (None, here):
-        a, g = one.value_and_grad(W, b, y, weights, 1 / n)
+        a, g = one.value_and_grad(Point(W, b), Batch(y, weights, 1 / n))
         c, h = other.value_and_grad(
-            *((W, b) if kept is None else (None, None)), y, weights, 1 / n, stored=kept
+            Point(*((W, b) if kept is None else (None, None)), logits=kept),
+            Batch(y, weights, 1 / n),
         )
         np.testing.assert_allclose(c, a, **tol)
         np.testing.assert_allclose(h.W, g.W, **tol)
@@ -56,8 +57,8 @@ def test_products_of_any_blocks_are_those_of_the_array(n, at, dtype, weighted):
     change = here.like()
     other.store_logits(-W, b, change)
     stored.move(change, 0.3)
-    a, g = one.value_and_grad(None, None, y, weights, 1 / n, stored=stored)
-    c, h = other.value_and_grad(None, None, y, weights, 1 / n, stored=here, step=(change, 0.3))
+    a, g = one.value_and_grad(Point(logits=stored), Batch(y, weights, 1 / n))
+    c, h = other.value_and_grad(Point(logits=here, step=(change, 0.3)), Batch(y, weights, 1 / n))
     np.testing.assert_allclose(c, a, **tol)
     np.testing.assert_allclose(h.W, g.W, **tol)
     np.testing.assert_allclose(here.table(), stored.table(), **tol)

@@ -7,7 +7,6 @@ import pytest
 from scipy import sparse
 
 from fastsoftmax import SoftmaxRegression
-from fastsoftmax._linear.online import Stream
 from fastsoftmax.datasets import load_mnist
 
 
@@ -60,23 +59,6 @@ def test_sparse_rows_are_learnt_as_dense_ones_without_centring():
     dense = stream(X, y, SoftmaxRegression(fit_intercept=False))
     other = stream(sparse.csr_array(X), y, SoftmaxRegression(fit_intercept=False))
     np.testing.assert_allclose(other.coef_, dense.coef_, rtol=1e-9)
-
-
-def test_mean_of_the_iterates():
-    """The lagged sum is the mean weighted by the number of each iterate."""
-    X, y = blobs(200)
-    s, iterates = Stream(8, 4, True), []
-    step = s._step
-
-    def watched(*arguments):
-        step(*arguments)
-        iterates.append(s._W.copy())
-
-    s._step = watched
-    s.learn(X, y.astype(np.int32), None, 1.0)
-    ages = np.arange(1, len(iterates) + 1)
-    mean = np.einsum("t,tdk->kd", ages / ages.sum(), np.array(iterates))
-    np.testing.assert_allclose(s.model()[0], mean, rtol=1e-10)
 
 
 def test_zero_weights_are_no_rows():

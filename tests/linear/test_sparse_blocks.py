@@ -12,7 +12,15 @@ from support.sparse_rows import compressed, scrambled, table, text
 
 import fastsoftmax
 from fastsoftmax import Blocks, SoftmaxRegression
-from fastsoftmax._engine.data import DenseBlocks, SparseBlocks, SparseData, StoredLogits, diagonals
+from fastsoftmax._engine.data import (
+    Batch,
+    DenseBlocks,
+    Point,
+    SparseBlocks,
+    SparseData,
+    StoredLogits,
+    diagonals,
+)
 from fastsoftmax._linear.problem.rows import rows_of
 
 FLOATS = (np.float32, np.float64)
@@ -65,7 +73,7 @@ def test_products_of_any_blocks_are_those_of_the_rows(n, k, at, dtype, weighted)
     for kept, out in itertools.product((None, here), FLOATS):
         grads = [by_feature(rng, k, d, out) for _ in range(2)]
         results = [
-            data.penalised(W, b, y, weights, 1 / n, 0.1, grad, kept)
+            data.penalised(Point(W, b, kept), Batch(y, weights, 1 / n), 0.1, grad)
             for data, grad in zip((one, other), grads, strict=True)
         ]
         np.testing.assert_allclose(results[1][0], results[0][0], **tol)

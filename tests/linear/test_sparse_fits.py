@@ -10,12 +10,12 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from support.optimum import mean_gradient
 from support.sparse_rows import compressed, scrambled, table, text
+from support.tuned import Tuned
 from threadpoolctl import threadpool_limits
 
 import fastsoftmax._engine.data
 from fastsoftmax import SoftmaxRegression
-from fastsoftmax._engine.line_search import fused
-from fastsoftmax._runtime import threads as _threads
+from fastsoftmax._engine.line_search import LineRules
 
 N = 240
 
@@ -184,8 +184,7 @@ def test_any_order_and_entries_twice(index):
     np.testing.assert_allclose(model.predict_proba(messy), model.predict_proba(X), atol=1e-12)
 
 
-def test_the_same_to_the_bit_for_any_number_of_threads(monkeypatch):
-    monkeypatch.setattr(_threads, "WORK_PER_THREAD", 1)
+def test_the_same_to_the_bit_for_any_number_of_threads(whole_teams):
     X, y = problem(5, d=1500)
     for params in ({}, {"max_memory": 1}, {"solver": "lbfgs"}):
         models = [fit(X, y, tol=1e-6, n_threads=t, **params) for t in (1, 2, 3, 8)]
@@ -196,13 +195,13 @@ def test_the_same_to_the_bit_for_any_number_of_threads(monkeypatch):
 
 
 @pytest.mark.parametrize("weighted", [False, True])
-def test_a_small_budget(monkeypatch, weighted):
+def test_a_small_budget(weighted):
     """No room for logits: every evaluation of φ is a pass."""
-    monkeypatch.setattr(fused, "SUBSAMPLE_ROWS", 100)
     X, y = problem(6)
     weights = np.random.default_rng(0).uniform(size=N) if weighted else None
     best = fit(X, y, weights)
-    model = fit(X, y, weights, max_memory=2000, tol=1e-9)
+    model = Tuned(max_memory=2000, tol=1e-9, max_iter=3000, n_threads=1)
+    model.tuned(line=LineRules(subsample_rows=100)).fit(X, y, sample_weight=weights)
     assert model.converged_ and model.n_passes_ > best.n_passes_ / 3
     assert model.objective_ == pytest.approx(best.objective_, rel=1e-8)
 

@@ -9,7 +9,6 @@ from support import reference_networks as oracle
 from support.layouts import strided
 
 from fastsoftmax._neural import Rule
-from fastsoftmax._runtime import threads as _threads
 
 RULES = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw")
 TOLERANCE = {np.float32: 2e-5, np.float64: 1e-11}
@@ -84,8 +83,7 @@ def test_weights_of_rows(rule):
 @pytest.mark.kernel
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("rule", RULES)
-def test_threads_change_no_bit(rule, dtype, monkeypatch):
-    monkeypatch.setattr(_threads, "WORK_PER_THREAD", 1)
+def test_threads_change_no_bit(rule, dtype, whole_teams):
     X, Y = networks.rows(300, 70, 9, dtype=dtype)
     start = networks.parameters((70, 90, 9), dtype)
     results = []

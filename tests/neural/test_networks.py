@@ -10,8 +10,6 @@ from support import networks
 from support import reference_networks as oracle
 from support.layouts import STRIDED, strided
 
-from fastsoftmax._runtime import threads as _threads
-
 pytestmark = pytest.mark.kernel
 TOLERANCE = {np.float32: 3e-5, np.float64: 1e-12}  # of an array's largest element
 
@@ -219,8 +217,7 @@ def assert_same_bits(one, other):
 
 @pytest.mark.parametrize("sizes", [(17, 3), (33, 17, 5), (784, 256, 10)])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_threads_change_no_bit(sizes, dtype, monkeypatch):
-    monkeypatch.setattr(_threads, "WORK_PER_THREAD", 1)
+def test_threads_change_no_bit(sizes, dtype, whole_teams):
     X, Y = networks.rows(300, sizes[0], sizes[-1], dtype=dtype)
     start = networks.parameters(sizes, dtype)
     expected = networks.network(*start, n_threads=1).value_and_grad(X, Y)

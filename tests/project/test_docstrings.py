@@ -52,3 +52,17 @@ def test_docstring(name):
 @pytest.mark.parametrize("name", [name for name in PUBLIC if not is_tuple(name)])
 def test_example(name):
     assert ">>>" in inspect.getdoc(PUBLIC[name])
+
+
+# Texts are repeated, since editors show what stands in the source; these may differ.
+OF_THEIR_OWN = {"hidden_layer_sizes", "loss", "validation_fraction"}
+
+
+def test_networks_describe_their_parameters_in_the_same_words():
+    docscrape = pytest.importorskip("numpydoc.docscrape")
+    one, other = (
+        {p.name: p for p in docscrape.ClassDoc(model)["Parameters"]}
+        for model in (fastsoftmax.MLPClassifier, fastsoftmax.MLPRegressor)
+    )
+    assert list(one) == list(other)
+    assert {name for name in one if one[name] != other[name]} == OF_THEIR_OWN

@@ -35,7 +35,7 @@ ALLOWED = {
     "blocks": {"_validation"},
     "functional": {"_core", "_engine.data", "_validation"},
     "datasets": {"_validation"},
-    "_neural": {"_core", "_engine.linalg", "_saving", "_validation", "functional"},
+    "_neural": {"_core", "_engine.data", "_engine.linalg", "_saving", "_validation", "functional"},
     "_linear": {
         *("_engine.curvature", "_engine.data", "_engine.line_search", "_engine.linalg"),
         *("_engine.objective", "_engine.solvers"),

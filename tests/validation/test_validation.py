@@ -242,7 +242,9 @@ def test_missing_numbers_of_pandas():
         SoftmaxRegression().fit(frame.to_numpy(), y)
 
 
-@pytest.mark.parametrize("given", [{1, 2}, (x for x in X), Blocks([(X, y)])], ids=str)
+@pytest.mark.parametrize(
+    "given", [{1, 2}, (x for x in X), Blocks([(X, y)])], ids=["set", "generator", "Blocks"]
+)
 def test_what_is_no_array(given):
     for call in (fitted().predict, lambda X: MLPClassifier(3).fit(X, y)):
         with pytest.raises(TypeError, match="X: expected an array of numbers, got a "):

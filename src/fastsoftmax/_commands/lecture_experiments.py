@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from fastsoftmax import datasets, functional
 from fastsoftmax._commands import demo
-from fastsoftmax._linear import Adaline, LogisticRegression, SoftmaxRegression
-from fastsoftmax._neural import Epoch, MLPClassifier
+from fastsoftmax._linear import LogisticRegression, SoftmaxRegression
+from fastsoftmax._neural import Adaline, Epoch, MLPClassifier
 from fastsoftmax._runtime.sklearn_compat import ConvergenceWarning
 
 N_TRAIN, N_TEST = 5000, 1000  # of MNIST, as in the notes
@@ -34,6 +34,7 @@ SOLVERS = {
     "preconditioned L-BFGS": "preconditioned-lbfgs",
 }
 DESCENT_STEPS = 300
+SIGMOIDS = "one sigmoid per class"
 
 
 @dataclass(frozen=True)
@@ -150,7 +151,7 @@ def neurons(data: Data) -> Neurons:
 
 @dataclass(frozen=True)
 class Outputs:
-    """A sigmoid a class, trained as ten yes-or-no questions, against softmax."""
+    """One sigmoid per class, trained as ten yes-or-no questions, against softmax."""
 
     models: dict[str, MLPClassifier]
     sums: dict[str, NDArray]  # of the outputs of each test image
@@ -159,9 +160,12 @@ class Outputs:
 
 def outputs(data: Data, softmax: MLPClassifier) -> Outputs:
     """One layer, batch 32; the softmax network is one that is there already."""
-    models = {"softmax": softmax, "sigmoid a class": trained(data, loss="binary_cross_entropy")}
+    models = {
+        "softmax": softmax,
+        SIGMOIDS: trained(data, loss="binary_cross_entropy"),
+    }
     # as they come: `predict_proba` makes those of a label sum to 1
-    activations = {"softmax": functional.softmax, "sigmoid a class": functional.sigmoid}
+    activations = {"softmax": functional.softmax, SIGMOIDS: functional.sigmoid}
     chances = {
         name: activations[name](data.X_test @ model.coefs_[0] + model.intercepts_[0])
         for name, model in models.items()

@@ -7,8 +7,8 @@ from itertools import pairwise
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._linear import Adaline, LogisticRegression
-from fastsoftmax._neural import Network
+from fastsoftmax._linear import LogisticRegression
+from fastsoftmax._neural import Adaline, Network
 from fastsoftmax.functional import (
     linear_cross_entropy_value_and_grad,
     nll_loss,

@@ -49,7 +49,7 @@ def rules(models: Mapping[str, MLPClassifier], path: Path) -> Any:
 
 
 def weights(model: MLPClassifier, path: Path) -> Any:
-    """One image a class."""
+    """One image per class."""
     figure, ((ax,),) = style.panels(1, 1, width=7.0, height=3.2)
     WeightsDisplay.from_estimator(model, ax=ax)
     figure.savefig(path)

@@ -12,6 +12,7 @@ from fastsoftmax._commands.lecture_experiments import (
     NETWORKS,
     RATE,
     RULES,
+    SIGMOIDS,
     Data,
     Neurons,
     Outputs,
@@ -245,7 +246,7 @@ def outputs(found: Outputs) -> str:
     head = ["outputs", "test accuracy", "sum of an image's outputs", "mean",
             "images with none above ½", "one", "several"]  # fmt: skip
     soft, sigmoid = (m.history_[-1].validation_accuracy for m in found.models.values())
-    sums, fired = found.sums["sigmoid a class"], found.fired["sigmoid a class"]
+    sums, fired = found.sums[SIGMOIDS], found.fired[SIGMOIDS]
     word = compared(sigmoid, soft, 4, more="more", less="fewer")
     text = (
         f"With a sigmoid for each class the outputs of a test image sum to {sums.mean():.3f} on "
@@ -259,7 +260,9 @@ def outputs(found: Outputs) -> str:
             else f"the sigmoids are right on {word} test images, {sigmoid:.4f} against {soft:.4f}."
         )
     )
-    return section("A sigmoid a class against softmax", pictures.OUTPUTS, table(head, rows), text)
+    return section(
+        "One sigmoid per class against softmax", pictures.OUTPUTS, table(head, rows), text
+    )
 
 
 def solvers(found: Solved) -> str:

@@ -1,6 +1,5 @@
 """Linear classifiers."""
 
-from fastsoftmax._linear.adaline import Adaline
 from fastsoftmax._linear.certifying import Certificate, certify
 from fastsoftmax._linear.fitting import fit
 from fastsoftmax._linear.logistic_regression import LogisticRegression
@@ -8,7 +7,6 @@ from fastsoftmax._linear.softmax_regression import SoftmaxRegression
 from fastsoftmax._linear.softmax_regression_cv import SoftmaxRegressionCV
 
 __all__ = [
-    "Adaline",
     "Certificate",
     "LogisticRegression",
     "SoftmaxRegression",

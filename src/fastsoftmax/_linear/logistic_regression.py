@@ -1,13 +1,14 @@
 """Logistic regression: two classes, more, or several labels per row."""
 
 from collections.abc import Callable, Hashable, Mapping
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 from numpy.typing import ArrayLike
 
 from fastsoftmax._linear.model import LinearModel
-from fastsoftmax._linear.neuron import train_neuron
-from fastsoftmax._linear.online import PartialFit
+from fastsoftmax._linear.partial_fit import PartialFit
+from fastsoftmax._neural.neuron import train_neuron
 from fastsoftmax._runtime.typing import MatrixLike
 from fastsoftmax._validation import networks as check_networks
 from fastsoftmax.blocks import Blocks
@@ -15,6 +16,7 @@ from fastsoftmax.blocks import Blocks
 ITERATIONS, EPOCHS = 1000, 100  # at most, by default
 
 
+@dataclass(eq=False, repr=False)
 class LogisticRegression(PartialFit, LinearModel):
     """Logistic regression with an L2, L1 or elastic net penalty.
 
@@ -97,48 +99,27 @@ class LogisticRegression(PartialFit, LinearModel):
 
     __module__ = "fastsoftmax"
 
-    _indicators = True
+    C: float = 1.0
+    _: KW_ONLY
+    l1_ratio: float = 0.0
+    fit_intercept: bool = True
+    tol: float = 1e-6
+    max_iter: int | None = None
+    solver: str = "auto"
+    max_memory: int | None = None
+    feature_scale: ArrayLike | None = None
+    standardize: bool = False
+    penalty_factor: ArrayLike | None = None
+    class_weight: Mapping[Hashable, float] | str | None = None
+    n_threads: int | None = None
+    random_state: Any = 0
+    warm_start: bool = False
+    verbose: bool = False
+    learning_rate_init: float = 0.1
+    batch_size: int | str = 1
+    shuffle: bool = True
 
-    def __init__(
-        self,
-        C: float = 1.0,
-        *,
-        l1_ratio: float = 0.0,
-        fit_intercept: bool = True,
-        tol: float = 1e-6,
-        max_iter: int | None = None,
-        solver: str = "auto",
-        max_memory: int | None = None,
-        feature_scale: ArrayLike | None = None,
-        standardize: bool = False,
-        penalty_factor: ArrayLike | None = None,
-        class_weight: Mapping[Hashable, float] | str | None = None,
-        n_threads: int | None = None,
-        random_state: Any = 0,
-        warm_start: bool = False,
-        verbose: bool = False,
-        learning_rate_init: float = 0.1,
-        batch_size: int | str = 1,
-        shuffle: bool = True,
-    ) -> None:
-        self.C = C
-        self.l1_ratio = l1_ratio
-        self.fit_intercept = fit_intercept
-        self.tol = tol
-        self.max_iter = max_iter
-        self.solver = solver
-        self.max_memory = max_memory
-        self.feature_scale = feature_scale
-        self.standardize = standardize
-        self.penalty_factor = penalty_factor
-        self.class_weight = class_weight
-        self.n_threads = n_threads
-        self.random_state = random_state
-        self.warm_start = warm_start
-        self.verbose = verbose
-        self.learning_rate_init = learning_rate_init
-        self.batch_size = batch_size
-        self.shuffle = shuffle
+    _indicators = True
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

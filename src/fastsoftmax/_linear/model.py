@@ -35,6 +35,11 @@ from fastsoftmax._validation import saved
 from fastsoftmax.blocks import Blocks
 
 OF_A_FIT = ("coef_", "intercept_")
+# attributes that hold for the model of a fit alone
+OF_FIT = (
+    *("converged_", "certified_", "objective_", "grad_norm_", "gap_bound_", "n_iter_"),
+    *("n_passes_", "history_", "_warm_start_state", "_evidence"),
+)
 
 
 class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimator):
@@ -143,6 +148,11 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
         self.history_ = result.history
         if result.stop and not result.halted:
             warnings.warn(unconverged(result, problem, C), ConvergenceWarning, stacklevel=4)
+
+    def _forget_fit(self) -> None:
+        """Leave nothing that holds for the model of a fit alone: the model is another now."""
+        for name in OF_FIT:
+            vars(self).pop(name, None)
 
     def _keep_model(self, problem: Problem, coef: NDArray, intercept: NDArray) -> None:
         self.classes_ = problem.targets.classes

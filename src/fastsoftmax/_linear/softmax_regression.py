@@ -1,6 +1,7 @@
 """Softmax regression as a scikit-learn style classifier."""
 
 from collections.abc import Callable, Hashable, Mapping
+from dataclasses import KW_ONLY, dataclass
 from typing import Self
 
 from numpy.typing import ArrayLike
@@ -8,11 +9,12 @@ from numpy.typing import ArrayLike
 from fastsoftmax._engine import solvers
 from fastsoftmax._linear.inference.inference import Inference
 from fastsoftmax._linear.model import LinearModel
-from fastsoftmax._linear.online import PartialFit
+from fastsoftmax._linear.partial_fit import PartialFit
 from fastsoftmax._runtime.typing import MatrixLike
 from fastsoftmax.blocks import Blocks
 
 
+@dataclass(eq=False, repr=False)
 class SoftmaxRegression(Inference, PartialFit, LinearModel):
     """Softmax (multinomial logistic) regression with an L2, L1 or elastic net penalty.
 
@@ -152,44 +154,24 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
 
     __module__ = "fastsoftmax"
 
-    def __init__(
-        self,
-        C: float = 1.0,
-        *,
-        l1_ratio: float = 0.0,
-        fit_intercept: bool = True,
-        tol: float = 1e-6,
-        max_iter: int = 1000,
-        solver: str = "auto",
-        max_memory: int | None = None,
-        feature_scale: ArrayLike | None = None,
-        standardize: bool = False,
-        penalty_factor: ArrayLike | None = None,
-        class_weight: Mapping[Hashable, float] | str | None = None,
-        label_smoothing: float = 0.0,
-        reference_class: Hashable = None,
-        n_threads: int | None = None,
-        random_state: int = 0,
-        warm_start: bool = False,
-        verbose: bool = False,
-    ) -> None:
-        self.C = C
-        self.l1_ratio = l1_ratio
-        self.fit_intercept = fit_intercept
-        self.tol = tol
-        self.max_iter = max_iter
-        self.solver = solver
-        self.max_memory = max_memory
-        self.feature_scale = feature_scale
-        self.standardize = standardize
-        self.penalty_factor = penalty_factor
-        self.class_weight = class_weight
-        self.label_smoothing = label_smoothing
-        self.reference_class = reference_class
-        self.n_threads = n_threads
-        self.random_state = random_state
-        self.warm_start = warm_start
-        self.verbose = verbose
+    C: float = 1.0
+    _: KW_ONLY
+    l1_ratio: float = 0.0
+    fit_intercept: bool = True
+    tol: float = 1e-6
+    max_iter: int = 1000
+    solver: str = "auto"
+    max_memory: int | None = None
+    feature_scale: ArrayLike | None = None
+    standardize: bool = False
+    penalty_factor: ArrayLike | None = None
+    class_weight: Mapping[Hashable, float] | str | None = None
+    label_smoothing: float = 0.0
+    reference_class: Hashable = None
+    n_threads: int | None = None
+    random_state: int = 0
+    warm_start: bool = False
+    verbose: bool = False
 
     def fit(
         self,

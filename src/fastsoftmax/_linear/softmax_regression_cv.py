@@ -1,6 +1,7 @@
 """Softmax regression whose strength of the penalty is chosen by cross-validation."""
 
 from collections.abc import Callable, Hashable, Mapping
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -19,6 +20,7 @@ from fastsoftmax._validation import saved
 from fastsoftmax.blocks import Blocks
 
 
+@dataclass(eq=False, repr=False)
 class SoftmaxRegressionCV(LinearModel):
     """Softmax regression with the C that does best in cross-validation.
 
@@ -86,6 +88,28 @@ penalty_factor, class_weight, label_smoothing, reference_class, n_threads, rando
 
     __module__ = "fastsoftmax"
 
+    Cs: int | ArrayLike = 10
+    _: KW_ONLY
+    cv: Any = 5
+    scoring: str | Callable[..., float] | None = None
+    refit: bool = True
+    fold_tol: float = 1e-4
+    l1_ratio: float = 0.0
+    fit_intercept: bool = True
+    tol: float = 1e-6
+    max_iter: int = 1000
+    solver: str = "auto"
+    max_memory: int | None = None
+    feature_scale: ArrayLike | None = None
+    standardize: bool = False
+    penalty_factor: ArrayLike | None = None
+    class_weight: Mapping[Hashable, float] | str | None = None
+    label_smoothing: float = 0.0
+    reference_class: Hashable = None
+    n_threads: int | None = None
+    random_state: int = 0
+    verbose: bool = False
+
     _saved = LinearModel._saved.and_also(
         C_=saved.number,
         Cs_=saved.table("f", "S"),
@@ -93,51 +117,6 @@ penalty_factor, class_weight, label_smoothing, reference_class, n_threads, rando
         fold_objectives_=saved.table("f", "F", "S"),
         fold_iterations_=saved.table("i", "F", "S"),
     )
-
-    def __init__(
-        self,
-        Cs: int | ArrayLike = 10,
-        *,
-        cv: Any = 5,
-        scoring: str | Callable[..., float] | None = None,
-        refit: bool = True,
-        fold_tol: float = 1e-4,
-        l1_ratio: float = 0.0,
-        fit_intercept: bool = True,
-        tol: float = 1e-6,
-        max_iter: int = 1000,
-        solver: str = "auto",
-        max_memory: int | None = None,
-        feature_scale: ArrayLike | None = None,
-        standardize: bool = False,
-        penalty_factor: ArrayLike | None = None,
-        class_weight: Mapping[Hashable, float] | str | None = None,
-        label_smoothing: float = 0.0,
-        reference_class: Hashable = None,
-        n_threads: int | None = None,
-        random_state: int = 0,
-        verbose: bool = False,
-    ) -> None:
-        self.Cs = Cs
-        self.cv = cv
-        self.scoring = scoring
-        self.refit = refit
-        self.fold_tol = fold_tol
-        self.l1_ratio = l1_ratio
-        self.fit_intercept = fit_intercept
-        self.tol = tol
-        self.max_iter = max_iter
-        self.solver = solver
-        self.max_memory = max_memory
-        self.feature_scale = feature_scale
-        self.standardize = standardize
-        self.penalty_factor = penalty_factor
-        self.class_weight = class_weight
-        self.label_smoothing = label_smoothing
-        self.reference_class = reference_class
-        self.n_threads = n_threads
-        self.random_state = random_state
-        self.verbose = verbose
 
     def fit(
         self,

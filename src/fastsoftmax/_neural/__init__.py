@@ -1,5 +1,6 @@
-"""Networks of dense layers, trained by compiled epochs."""
+"""Networks of dense layers and single neurons, trained by compiled epochs; the online rule."""
 
+from fastsoftmax._neural.adaline import Adaline
 from fastsoftmax._neural.classifier import MLPClassifier
 from fastsoftmax._neural.network import Network, Pass
 from fastsoftmax._neural.regressor import MLPRegressor
@@ -7,6 +8,7 @@ from fastsoftmax._neural.rules import Rule
 from fastsoftmax._neural.training import Epoch, RegressionEpoch, State
 
 __all__ = [
+    "Adaline",
     "Epoch",
     "MLPClassifier",
     "MLPRegressor",

@@ -1,6 +1,7 @@
 """Networks that classify."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import KW_ONLY, dataclass
 from types import MethodType
 from typing import Any, Self
 
@@ -33,6 +34,7 @@ class WithProbabilities:
         return MethodType(self._method, model)
 
 
+@dataclass(eq=False, repr=False)
 class MLPClassifier(ClassifierMixin, Perceptron):
     """Network of dense layers (multi-layer perceptron) that classifies.
 
@@ -171,44 +173,12 @@ class MLPClassifier(ClassifierMixin, Perceptron):
 
     __module__ = "fastsoftmax"
 
+    _: KW_ONLY
+    loss: str = "cross_entropy"
+
     _losses = ("cross_entropy", "binary_cross_entropy", "mse", "mae")
     _epoch = Epoch
     _saved = attributes_of(Epoch, classes_=saved.labels("K"), _multilabel=saved.flag)
-
-    def __init__(
-        self,
-        hidden_layer_sizes: int | Sequence[int] = (100,),
-        activation: str | Sequence[str] = "relu",
-        *,
-        loss: str = "cross_entropy",
-        solver: str = "adam",
-        alpha: float = 1e-4,
-        batch_size: int | str = "auto",
-        learning_rate: str = "constant",
-        learning_rate_init: float = 0.001,
-        power_t: float = 0.5,
-        step_size: int = 10,
-        step_factor: float = 0.1,
-        max_iter: int = 200,
-        shuffle: bool = True,
-        random_state: Any = None,
-        tol: float = 1e-4,
-        verbose: bool = False,
-        warm_start: bool = False,
-        momentum: float = 0.9,
-        nesterovs_momentum: bool = True,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        n_iter_no_change: int = 10,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-8,
-        negative_slope: float = 0.1,
-        init: str = "auto",
-        feature_scale: float = 1.0,
-        n_threads: int | None = None,
-    ) -> None:
-        self._keep(locals())
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

@@ -1,7 +1,8 @@
 """What classifier and regressor share: parameters, the course of a fit, outputs."""
 
 import warnings
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -153,6 +154,7 @@ def attributes_of(epoch: type, **more: saved.Kind) -> saved.Attributes:
     )
 
 
+@dataclass(eq=False, repr=False)
 class Perceptron(Saved, BaseEstimator):
     """A network as an estimator; subclasses know about targets.
 
@@ -162,14 +164,39 @@ class Perceptron(Saved, BaseEstimator):
     ``_validation_targets``.
     """
 
-    _rule: Rule | None = None  # what `partial_fit` goes on with: the solver's state
-    _rng: np.random.Generator | None = None
+    hidden_layer_sizes: int | Sequence[int] = (100,)
+    activation: str | Sequence[str] = "relu"
+    _: KW_ONLY
+    loss: str
+    solver: str = "adam"
+    alpha: float = 1e-4
+    batch_size: int | str = "auto"
+    learning_rate: str = "constant"
+    learning_rate_init: float = 0.001
+    power_t: float = 0.5
+    step_size: int = 10
+    step_factor: float = 0.1
+    max_iter: int = 200
+    shuffle: bool = True
+    random_state: Any = None
+    tol: float = 1e-4
+    verbose: bool = False
+    warm_start: bool = False
+    momentum: float = 0.9
+    nesterovs_momentum: bool = True
+    early_stopping: bool = False
+    validation_fraction: float = 0.1
+    n_iter_no_change: int = 10
+    beta_1: float = 0.9
+    beta_2: float = 0.999
+    epsilon: float = 1e-8
+    negative_slope: float = 0.1
+    init: str = "auto"
+    feature_scale: float = 1.0
+    n_threads: int | None = None
 
-    def _keep(self, parameters: dict[str, Any]) -> None:
-        """Set what ``__init__`` was given."""
-        for name, value in parameters.items():
-            if name != "self":
-                setattr(self, name, value)
+    _rule = None  # what `partial_fit` goes on with: the solver's state
+    _rng = None
 
     def fit(
         self,

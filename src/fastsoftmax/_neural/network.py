@@ -12,10 +12,7 @@ from fastsoftmax._neural.rules import Rule
 from fastsoftmax._runtime.threads import team
 from fastsoftmax._validation import networks as check_networks
 
-ALIGNMENT = 64
-# Units of a layer for which two threads are no faster than one:
-# docs/experiments/0014-network-steps.md
-NARROW = 16
+ALIGNMENT = 64  # bytes: a cache line, and the widest vector
 
 
 class Pass(NamedTuple):
@@ -52,6 +49,10 @@ class Network:
     n_threads : int
         At most. The results do not depend on it.
     """
+
+    #: units of a layer for which two threads are no faster than one
+    #: (docs/experiments/0014-network-steps.md)
+    narrow_units = 16
 
     def __init__(
         self,
@@ -128,9 +129,9 @@ class Network:
     def team(self, rows: int) -> int:
         """Threads for a step over so many rows.
 
-        Between its phases the threads exchange a row's inputs, which NARROW units are worth.
+        Between its phases the threads exchange a row's inputs, which ``narrow_units`` are worth.
         """
-        wide = sum(max(0, m - NARROW) * stride for m, stride in self._shapes)
+        wide = sum(max(0, m - self.narrow_units) * stride for m, stride in self._shapes)
         return team(self.n_threads, 2 * rows * wide)
 
     def epoch(

@@ -1,6 +1,6 @@
 """Networks that predict numbers."""
 
-from collections.abc import Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 from numpy.typing import ArrayLike, NDArray
@@ -12,6 +12,7 @@ from fastsoftmax._runtime.sklearn_compat import RegressorMixin
 from fastsoftmax._validation import networks as check_networks
 
 
+@dataclass(eq=False, repr=False)
 class MLPRegressor(RegressorMixin, Perceptron):
     """Network of dense layers (multi-layer perceptron) that predicts numbers.
 
@@ -133,44 +134,12 @@ class MLPRegressor(RegressorMixin, Perceptron):
 
     __module__ = "fastsoftmax"
 
+    _: KW_ONLY
+    loss: str = "mse"
+
     _losses = ("mse", "mae")
     _epoch = RegressionEpoch
     _saved = attributes_of(RegressionEpoch)
-
-    def __init__(
-        self,
-        hidden_layer_sizes: int | Sequence[int] = (100,),
-        activation: str | Sequence[str] = "relu",
-        *,
-        loss: str = "mse",
-        solver: str = "adam",
-        alpha: float = 1e-4,
-        batch_size: int | str = "auto",
-        learning_rate: str = "constant",
-        learning_rate_init: float = 0.001,
-        power_t: float = 0.5,
-        step_size: int = 10,
-        step_factor: float = 0.1,
-        max_iter: int = 200,
-        shuffle: bool = True,
-        random_state: Any = None,
-        tol: float = 1e-4,
-        verbose: bool = False,
-        warm_start: bool = False,
-        momentum: float = 0.9,
-        nesterovs_momentum: bool = True,
-        early_stopping: bool = False,
-        validation_fraction: float = 0.1,
-        n_iter_no_change: int = 10,
-        beta_1: float = 0.9,
-        beta_2: float = 0.999,
-        epsilon: float = 1e-8,
-        negative_slope: float = 0.1,
-        init: str = "auto",
-        feature_scale: float = 1.0,
-        n_threads: int | None = None,
-    ) -> None:
-        self._keep(locals())
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

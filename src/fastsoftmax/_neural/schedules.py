@@ -4,8 +4,8 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
-LEAST = 1e-6  # "adaptive" does not divide a rate that is no greater
-DIVISOR = 5.0
+LEAST = 1e-6  # "adaptive" does not divide a rate that is no greater: as in scikit-learn
+DIVISOR = 5.0  # of the rate, by "adaptive": that of scikit-learn
 
 
 @dataclass(frozen=True)

@@ -14,8 +14,8 @@ from types import ModuleType
 
 FORMER = {
     "fastsoftmax.linear": "fastsoftmax._linear",
-    "fastsoftmax.linear._online": "fastsoftmax._linear.online",
-    "fastsoftmax.linear.adaline": "fastsoftmax._linear.adaline",
+    "fastsoftmax.linear._online": "fastsoftmax._neural.online",
+    "fastsoftmax.linear.adaline": "fastsoftmax._neural.adaline",
     "fastsoftmax.linear.logistic_regression": "fastsoftmax._linear.logistic_regression",
     "fastsoftmax.linear.softmax_regression": "fastsoftmax._linear.softmax_regression",
     "fastsoftmax.linear.softmax_regression_cv": "fastsoftmax._linear.softmax_regression_cv",

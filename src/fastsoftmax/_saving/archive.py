@@ -31,7 +31,7 @@ HEADER = re.compile(
     rb"\{'descr': '([<>|][biufUS]\d{1,9})', 'fortran_order': (False|True), "
     rb"'shape': \(((?:\d{1,18},? ?)*)\), \} *\n"
 )
-PIECE = 1 << 20
+PIECE = 1 << 20  # bytes that are read at a time: a size that a file claims allocates nothing
 # what zipfile makes of bytes that are not those of an archive that it knows
 DAMAGE = (BadZipFile, EOFError, IndexError, KeyError, OverflowError, RuntimeError, struct.error)
 

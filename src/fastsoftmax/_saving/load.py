@@ -12,7 +12,8 @@ PACKAGES = ("fastsoftmax._linear", "fastsoftmax._neural")  # imported once a fil
 def estimators() -> dict[str, type[Saved]]:
     """Those that can be saved, by name."""
     members = [member for package in PACKAGES for member in vars(import_module(package)).items()]
-    return {name: e for name, e in members if isinstance(e, type) and issubclass(e, Saved)}
+    classes = {name: e for name, e in members if isinstance(e, type) and issubclass(e, Saved)}
+    return dict(sorted(classes.items()))
 
 
 def load(path: str | os.PathLike[str]) -> Any:

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 _TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _GZIP_MAGIC = b"\x1f\x8b"
-_CHUNK = 1 << 20
+_CHUNK = 1 << 20  # bytes that are read at a time: a size that a file claims allocates nothing
 
 
 def read_idx(path: str | os.PathLike[str]) -> NDArray[Any]:

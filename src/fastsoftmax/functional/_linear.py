@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike
 from scipy import sparse
 
-from fastsoftmax._engine.data import Gradients, data_of
+from fastsoftmax._engine.data import Batch, Gradients, Point, data_of
 from fastsoftmax._runtime.typing import MatrixLike
 from fastsoftmax._validation import numbers as check
 from fastsoftmax._validation.sparse import features
@@ -171,7 +171,7 @@ def linear_cross_entropy_value_and_grad(
         scale = float(times_power_of_two(np.divide(1.0, total), exponent))
     if weights is not None:
         weights = weights.astype(data.dtype)
-    loss, grads = data.value_and_grad(W, b, target, weights, scale, wrt)
+    loss, grads = data.value_and_grad(Point(W, b), Batch(target, weights, scale), wrt)
     return loss, Gradients(
         *(
             gradient.astype(data.dtype, copy=False) if name in wrt else None

@@ -1,6 +1,7 @@
 """The course of several fits, side by side."""
 
 from collections.abc import Mapping
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 from fastsoftmax._validation import plotting as check
@@ -8,6 +9,7 @@ from fastsoftmax._validation.plotting import History
 from fastsoftmax.plotting import _curves, _style
 
 
+@dataclass(eq=False, repr=False)
 class ComparisonDisplay:
     """One metric along several fits, of linear models and networks alike.
 
@@ -53,18 +55,11 @@ class ComparisonDisplay:
     ['Adam', 'L-BFGS']
     """
 
-    def __init__(
-        self,
-        histories: Mapping[str, History],
-        *,
-        metric: str = "loss",
-        subset: str = "training",
-        x: str = "iterations",
-    ) -> None:
-        self.histories = histories
-        self.metric = metric
-        self.subset = subset
-        self.x = x
+    histories: Mapping[str, History]
+    _: KW_ONLY
+    metric: str = "loss"
+    subset: str = "training"
+    x: str = "iterations"
 
     @classmethod
     def from_estimators(

@@ -1,17 +1,19 @@
 """How fast a fit nears its optimum."""
 
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
 
 from fastsoftmax._validation import plotting as check
-from fastsoftmax._validation.plotting import History
 from fastsoftmax.plotting import _curves, _style
+from fastsoftmax.plotting._display import Display
 
 ORDINATES = ("gap", "grad_norm")
 
 
-class ConvergenceDisplay:
+@dataclass(eq=False, repr=False)
+class ConvergenceDisplay(Display):
     """Relative gap or gradient norm, on a logarithmic scale, against the cost so far.
 
     Best made by `from_estimator` or `from_history`; several can be drawn on the same axes.
@@ -53,74 +55,11 @@ class ConvergenceDisplay:
     True
     """
 
-    def __init__(
-        self,
-        history: History,
-        *,
-        y: str = "gap",
-        x: str = "passes",
-        optimum: float | None = None,
-        name: str | None = None,
-    ) -> None:
-        self.history = history
-        self.y = y
-        self.x = x
-        self.optimum = optimum
-        self.name = name
-
-    @classmethod
-    def from_estimator(
-        cls, estimator: Any, *, ax: Any = None, line: Any = None, **how: Any
-    ) -> Self:
-        """Draw the convergence of a fitted estimator.
-
-        Parameters
-        ----------
-        estimator : estimator of fastsoftmax, fitted
-        ax : matplotlib.axes.Axes, optional
-            Where to draw; else on a new figure.
-        line : dict, optional
-            Properties of the line, as matplotlib's ``plot`` takes them.
-        **how
-            ``y``, ``x``, ``optimum`` and ``name``, as of the class.
-
-        Returns
-        -------
-        ConvergenceDisplay
-
-        Raises
-        ------
-        NotFittedError
-            Before ``fit``.
-        ValueError, TypeError
-            For what cannot be drawn, naming the argument.
-        ImportError
-            Without matplotlib.
-        """
-        return cls(check.history_of(estimator), **how).plot(ax, line=line)
-
-    @classmethod
-    def from_history(
-        cls, history: History, *, ax: Any = None, line: Any = None, **how: Any
-    ) -> Self:
-        """Draw a ``history_``.
-
-        Parameters
-        ----------
-        history : list, as ``history_``
-        ax, line, **how
-            As of `from_estimator`.
-
-        Returns
-        -------
-        ConvergenceDisplay
-
-        Raises
-        ------
-        ValueError, TypeError, ImportError
-            As `from_estimator`.
-        """
-        return cls(history, **how).plot(ax, line=line)
+    _: KW_ONLY
+    y: str = "gap"
+    x: str = "passes"
+    optimum: float | None = None
+    name: str | None = None
 
     def plot(self, ax: Any = None, *, line: Any = None) -> Self:
         """Draw, on the axes given or on a new figure.

@@ -1,13 +1,15 @@
 """The course of one fit."""
 
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 from fastsoftmax._validation import plotting as check
-from fastsoftmax._validation.plotting import History
 from fastsoftmax.plotting import _curves, _style
+from fastsoftmax.plotting._display import Display
 
 
-class HistoryDisplay:
+@dataclass(eq=False, repr=False)
+class HistoryDisplay(Display):
     """A metric along one fit, of the training rows and, where there are any, of validation rows.
 
     Best made by `from_estimator` or `from_history`; several can be drawn on the same axes.
@@ -57,74 +59,11 @@ class HistoryDisplay:
     [1.0, 2.0, 3.0, 4.0, 5.0]
     """
 
-    def __init__(
-        self,
-        history: History,
-        *,
-        metric: str = "loss",
-        x: str = "iterations",
-        name: str | None = None,
-        subset_names: tuple[str, str] = _curves.SUBSETS,
-    ) -> None:
-        self.history = history
-        self.metric = metric
-        self.x = x
-        self.name = name
-        self.subset_names = subset_names
-
-    @classmethod
-    def from_estimator(
-        cls, estimator: Any, *, ax: Any = None, line: Any = None, **how: Any
-    ) -> Self:
-        """Draw the history of a fitted estimator.
-
-        Parameters
-        ----------
-        estimator : estimator of fastsoftmax, fitted
-        ax : matplotlib.axes.Axes, optional
-            Where to draw; else on a new figure.
-        line : dict, optional
-            Properties of all lines, as matplotlib's ``plot`` takes them.
-        **how
-            ``metric``, ``x``, ``name`` and ``subset_names``, as of the class.
-
-        Returns
-        -------
-        HistoryDisplay
-
-        Raises
-        ------
-        NotFittedError
-            Before ``fit``.
-        ValueError, TypeError
-            For what cannot be drawn, naming the argument.
-        ImportError
-            Without matplotlib.
-        """
-        return cls(check.history_of(estimator), **how).plot(ax, line=line)
-
-    @classmethod
-    def from_history(
-        cls, history: History, *, ax: Any = None, line: Any = None, **how: Any
-    ) -> Self:
-        """Draw a ``history_``.
-
-        Parameters
-        ----------
-        history : list, as ``history_``
-        ax, line, **how
-            As of `from_estimator`.
-
-        Returns
-        -------
-        HistoryDisplay
-
-        Raises
-        ------
-        ValueError, TypeError, ImportError
-            As `from_estimator`.
-        """
-        return cls(history, **how).plot(ax, line=line)
+    _: KW_ONLY
+    metric: str = "loss"
+    x: str = "iterations"
+    name: str | None = None
+    subset_names: tuple[str, str] = _curves.SUBSETS
 
     def plot(self, ax: Any = None, *, line: Any = None) -> Self:
         """Draw, on the axes given or on a new figure.

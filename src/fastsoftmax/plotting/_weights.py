@@ -1,6 +1,7 @@
 """Weights of the units of a layer, as images or as rows of a heat map."""
 
 from collections.abc import Iterable
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 import numpy as np
@@ -15,6 +16,7 @@ LONGEST = 14  # letters of a name above an image
 SIDE = 1.15  # inches of an image
 
 
+@dataclass(eq=False, repr=False)
 class WeightsDisplay:
     """Weights on a diverging colour scale centred at 0: red fires a unit, blue holds it back.
 
@@ -53,18 +55,11 @@ class WeightsDisplay:
     (10, (8, 8))
     """
 
-    def __init__(
-        self,
-        weights: ArrayLike,
-        *,
-        image_shape: Any = "auto",
-        names: Iterable[object] | None = None,
-        halfrange: float | None = None,
-    ) -> None:
-        self.weights = weights
-        self.image_shape = image_shape
-        self.names = names
-        self.halfrange = halfrange
+    weights: ArrayLike
+    _: KW_ONLY
+    image_shape: Any = "auto"
+    names: Iterable[object] | None = None
+    halfrange: float | None = None
 
     @classmethod
     def from_estimator(cls, estimator: Any, *, layer: int = 0, ax: Any = None, **how: Any) -> Self:

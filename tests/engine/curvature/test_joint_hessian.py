@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from support.logits import stored
+from support.tuned import Tuned
 
 import fastsoftmax
 from fastsoftmax._engine.curvature import blocks_for, curvature_of
@@ -12,6 +13,7 @@ from fastsoftmax._engine.data import DenseData
 from fastsoftmax._engine.linalg import assemble_joint_hessian
 from fastsoftmax._engine.objective import Objective
 from fastsoftmax._engine.objective.loss import Softmax
+from fastsoftmax._engine.solvers.block_preconditioner import RebuildSchedule
 from fastsoftmax._runtime.memory_budget import MemoryBudget
 from fastsoftmax._runtime.threads import available_threads
 
@@ -269,14 +271,13 @@ def test_not_where_memory_is_short():
 
 
 def test_hard_problems_go_on_with_blocks(monkeypatch):
-    monkeypatch.setattr(JointHessian, "lasts", 3)
     X, y = letters()
     made = []
     build = ClassGrams.by_class
     monkeypatch.setattr(
         ClassGrams, "by_class", lambda self, *args: made.append(type(self)) or build(self, *args)
     )
-    model = fastsoftmax.SoftmaxRegression(tol=1e-12, warm_start=True)
+    model = Tuned(tol=1e-12, warm_start=True).tuned(rebuilds=RebuildSchedule(joint_iterations=3))
     for C in (1e4, 1e2, 1e3):  # blocks are reused, and are not of the kind to begin with
         model.set_params(C=C).fit(X, y)
         assert ClassGrams in made

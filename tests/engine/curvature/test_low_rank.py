@@ -19,7 +19,8 @@ from fastsoftmax._engine.linalg import (
     low_rank_blocks,
     orthonormal_rows,
 )
-from fastsoftmax._engine.line_search import fused, iterate_at
+from fastsoftmax._engine.line_search import LineRules, iterate_at
+from fastsoftmax._engine.line_search.fused import FusedIterate
 from fastsoftmax._engine.line_search.stored import StoredIterate
 from fastsoftmax._engine.objective import Objective
 
@@ -210,17 +211,17 @@ def test_blocks_do_not_depend_on_threads(low):
     assert len(solved) == 1
 
 
-def test_a_subsample_of_all_rows_is_the_line(monkeypatch):
+def test_a_subsample_of_all_rows_is_the_line():
     o = objective()
     theta, direction = np.random.default_rng(2).normal(size=(2, o.size)) / 9
-    it = fused.FusedIterate(o, theta)
-    line, stored = it.line(direction), StoredIterate(o, theta).line(direction)
+    it = FusedIterate(o, theta, LineRules())
+    line, stored = it.line(direction), StoredIterate(o, theta, LineRules()).line(direction)
     assert line.reach() == pytest.approx(stored.reach(), rel=1e-12)
     subsample = line.subsample()
     for t in (0.0, 0.5, 2.0):
         np.testing.assert_allclose(subsample.evaluate(t), stored.evaluate(t), rtol=1e-10)
         np.testing.assert_allclose(line.evaluate(t)[:2], stored.evaluate(t)[:2], rtol=1e-10)
-    monkeypatch.setattr(fused, "SUBSAMPLE_ROWS", 50)
+    it = FusedIterate(o, theta, LineRules(subsample_rows=50))
     slope = float(it.gradient @ direction)
     subsample = it.line(direction).subsample()
     subsample.correct_slope(slope)

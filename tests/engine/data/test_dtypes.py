@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from fastsoftmax import MLPClassifier, SoftmaxRegression
 from fastsoftmax import linear_cross_entropy_value_and_grad as value_and_grad
-from fastsoftmax._engine.data import DenseData, RowSample
+from fastsoftmax._engine.data import Batch, DenseData, Point, RowSample
 from fastsoftmax._neural import Network
 from fastsoftmax._runtime.dtypes import BFLOAT16, COMPUTED_IN, as_numpy, computed_in, name_of
 from fastsoftmax.datasets import load_digits, load_mnist
@@ -127,7 +127,7 @@ def test_what_an_objective_needs(shape, dtype):
         yield data.gram(draw, W[0], np.append(np.abs(W[1]), 0.5), 0.3, np.ones(d + 1))
         yield data.sums(draw)
         yield data.across(rng_T)
-        yield from data.value_and_grad(W, b, y, weights, 1 / n)[1][:2]
+        yield from data.value_and_grad(Point(W, b), Batch(y, weights, 1 / n))[1][:2]
         yield data.rows(slice(None, None, 3)).second_moments()
 
     rng_T = rng.standard_normal((n, 3))

@@ -1,18 +1,22 @@
 """Shrinking: the same optimum, an objective that does not rise, and rows that are reactivated."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.linear_model import LogisticRegression
 from support.optimum import sum_objective
+from support.tuned import Tuned
 from threadpoolctl import threadpool_limits
 
 from fastsoftmax import SoftmaxRegression
 from fastsoftmax._engine.data import DenseData
-from fastsoftmax._engine.line_search import iterate_at, shrinking
+from fastsoftmax._engine.line_search import LineRules, ShrinkingRules, iterate_at, shrinking
 from fastsoftmax._engine.objective import Objective, start_of
 from fastsoftmax._runtime.memory_budget import MemoryBudget
 
 FLOATS = (np.float32, np.float64)
+OFTEN = ShrinkingRules(check_interval=3)
 ROUNDING = 10 * float(np.finfo(np.float32).eps)  # in which float64 X is fitted at first, too
 
 
@@ -34,10 +38,14 @@ def optimum(X, y, C):
         return sum_objective(model.fit(X, y), X, y, C=C)
 
 
+def tuned(rules=OFTEN, **params):
+    params = {"solver": "preconditioned-lbfgs", "tol": 1e-9} | params
+    return Tuned(**params).tuned(line=LineRules(shrinking=rules))
+
+
 @pytest.fixture
 def record(monkeypatch):
     """Shares of the active rows, as they are chosen, and how often rows were reactivated."""
-    monkeypatch.setattr(shrinking, "CHECK_INTERVAL", 3)
     shares, reactivated = [], []
     choose, reactivate = shrinking.Shrinking.choose, shrinking.Shrinking.reactivate
 
@@ -64,7 +72,7 @@ def does_not_rise(model, rounding):
 def test_same_optimum(dtype, record):
     X, y = separable()
     X, C = X.astype(dtype), 1e4
-    model = SoftmaxRegression(C=C, solver="preconditioned-lbfgs", tol=1e-9, max_iter=3000).fit(X, y)
+    model = tuned(C=C, max_iter=3000).fit(X, y)
     assert min(record[0]) < 0.5
     assert model.converged_
     assert does_not_rise(model, ROUNDING)
@@ -72,14 +80,11 @@ def test_same_optimum(dtype, record):
     assert sum_objective(model, X, y, C=C) == pytest.approx(best, rel=1e-8, abs=0)
 
 
-def test_rows_that_are_reactivated(record, monkeypatch):
+def test_rows_that_are_reactivated(record):
     """Without norms, and with a high threshold, rows become inactive that should not."""
-    monkeypatch.setattr(shrinking, "CURVATURE", 1e9)
-    monkeypatch.setattr(shrinking, "LARGEST_RESIDUAL", 0.05)
     X, y = separable()
-    model = SoftmaxRegression(C=1e4, solver="preconditioned-lbfgs", tol=1e-9, max_iter=3000).fit(
-        X, y
-    )
+    rules = replace(OFTEN, curvature=1e9, largest_residual=0.05)
+    model = tuned(rules, C=1e4, max_iter=3000).fit(X, y)
     assert record[1]
     assert model.converged_
     assert does_not_rise(model, ROUNDING)
@@ -90,8 +95,7 @@ def test_rows_that_are_reactivated(record, monkeypatch):
 def test_rows_of_weight_zero_are_inactive_from_the_start(record):
     X, y = separable()
     weights = np.arange(len(y)) % 2 * 1.0
-    model = SoftmaxRegression(C=0.01, solver="preconditioned-lbfgs", tol=1e-9)
-    model.fit(X, y, sample_weight=weights)
+    model = tuned(C=0.01).fit(X, y, sample_weight=weights)
     assert record[0][0] == 0.5
     best = optimum(X[weights > 0], y[weights > 0], 0.01)
     got = sum_objective(model, X, y, C=0.01, sample_weight=weights)
@@ -100,10 +104,7 @@ def test_rows_of_weight_zero_are_inactive_from_the_start(record):
 
 def test_threads_change_no_bit(record):
     X, y = separable(20_000)
-    coefs = [
-        SoftmaxRegression(C=1e4, solver="preconditioned-lbfgs", n_threads=t).fit(X, y).coef_
-        for t in (1, 2, 3)
-    ]
+    coefs = [tuned(C=1e4, tol=1e-6, n_threads=t).fit(X, y).coef_ for t in (1, 2, 3)]
     assert min(record[0]) < 0.5
     np.testing.assert_array_equal(coefs[0], coefs[1])
     np.testing.assert_array_equal(coefs[0], coefs[2])

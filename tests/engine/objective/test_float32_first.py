@@ -4,12 +4,15 @@ import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning
 from support.optimum import sum_objective
+from support.tuned import Tuned
 
 from fastsoftmax import SoftmaxRegression
 from fastsoftmax._engine.data import DenseData
-from fastsoftmax._engine.line_search import iterates
+from fastsoftmax._engine.line_search import LineRules
 from fastsoftmax._engine.objective import precision
 from fastsoftmax._engine.solvers import preconditioned
+
+FITTED = {"C": 10.0, "tol": 1e-11, "solver": "preconditioned-lbfgs"}
 
 
 @pytest.fixture
@@ -33,8 +36,7 @@ def blobs(n=600, d=12, k=4, seed=0):
 
 
 def fitted(X, y, **more):
-    more = {"C": 10.0, "tol": 1e-11, "solver": "preconditioned-lbfgs", **more}
-    return SoftmaxRegression(**more).fit(X, y)
+    return SoftmaxRegression(**FITTED | more).fit(X, y)
 
 
 def in_float64(X, y, **more):
@@ -102,10 +104,10 @@ def test_history_is_of_float64():
     assert values[-1] == pytest.approx(exact, rel=1e-13, abs=0)
 
 
-def test_without_stored_logits(precisions, monkeypatch):
-    monkeypatch.setattr(iterates, "STORED_BYTES", 0)
+def test_without_stored_logits(precisions):
     X, y = blobs()
-    model, other = fitted(X, y), in_float64(X, y)
+    model = Tuned(**FITTED).tuned(line=LineRules(stored_bytes=0)).fit(X, y)
+    other = in_float64(X, y)
     assert precisions[0] == "float32"
     assert_same(model, other, X, y)
 

@@ -6,7 +6,8 @@ from sklearn.exceptions import ConvergenceWarning
 
 from fastsoftmax import LogisticRegression, SoftmaxRegression
 from fastsoftmax._engine.data import DenseData
-from fastsoftmax._engine.objective import Objective, has_minimiser, separates, separation, start_of
+from fastsoftmax._engine.objective import Objective, has_minimiser, separates, start_of
+from fastsoftmax._engine.objective.separation import LARGEST
 
 FAR = float("inf")  # left to gain: of no row it is then known that it is not separated
 
@@ -20,9 +21,9 @@ def objective(X, targets, k, weights=None, *, C=np.inf, offset=None, free=None, 
     )  # fmt: skip
 
 
-def exists(*args, left=FAR, **options):
+def exists(*args, left=FAR, largest=LARGEST, **options):
     o = objective(*args, **options)
-    return has_minimiser(o, start_of(o), left)
+    return has_minimiser(o, start_of(o), left, largest)
 
 
 def rows(seed=0, n=60, d=2):
@@ -134,9 +135,8 @@ def test_scales_and_far_rows(scales):
     assert exists(X * scales, X[:, 0] > 0, 1) is False
 
 
-def test_too_large_to_tell(monkeypatch):
-    monkeypatch.setattr(separation, "LARGEST", 100)
-    assert exists(rows(), np.arange(60) % 2, 1) is None
+def test_too_large_to_tell():
+    assert exists(rows(), np.arange(60) % 2, 1, largest=100) is None
 
 
 def test_a_loss_too_small_for_a_row_to_be_wrong():

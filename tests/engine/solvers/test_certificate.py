@@ -16,7 +16,6 @@ from support.reference import one_hot
 import fastsoftmax
 from fastsoftmax import Blocks, LogisticRegression, SoftmaxRegression
 from fastsoftmax._engine.data import StoredLogits
-from fastsoftmax._runtime import threads
 from fastsoftmax.datasets import load_digits
 
 TOL = 1e-6
@@ -163,8 +162,7 @@ def test_dual_point_is_the_same_for_any_number_of_threads(dtype):
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize("k", [2, 3, 4, 5, 9, 26])
 @pytest.mark.parametrize("n", [1, 40, 2100])
-def test_class_moments(n, k, dtype, monkeypatch):
-    monkeypatch.setattr(threads, "WORK_PER_THREAD", 1)
+def test_class_moments(n, k, dtype, whole_teams):
     r = np.random.default_rng([n, k])
     P, weights = r.dirichlet(np.ones(k), n), r.random(n).astype(dtype)
     results = []

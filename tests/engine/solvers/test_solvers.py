@@ -7,13 +7,14 @@ import pytest
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from support.optimum import gap_bound, read_arff, sum_objective
+from support.tuned import Tuned
 from threadpoolctl import threadpool_limits
 
 from fastsoftmax import SoftmaxRegression
 from fastsoftmax._engine.curvature import curvature_of
 from fastsoftmax._engine.data import DenseData
 from fastsoftmax._engine.linalg import ClassFactors
-from fastsoftmax._engine.line_search import iterate_at
+from fastsoftmax._engine.line_search import LineRules, iterate_at
 from fastsoftmax._engine.objective import Objective, start_of
 from fastsoftmax._engine.solvers import SOLVERS, Options
 from fastsoftmax._runtime.memory_budget import MemoryBudget
@@ -126,12 +127,11 @@ def test_without_room_for_logits(solver, n_classes):
     assert values[1] == pytest.approx(values[0], rel=1e-9)
 
 
-def test_after_a_subsample_evaluations_leave_the_iterate_where_it_is(monkeypatch):
+def test_after_a_subsample_evaluations_leave_the_iterate_where_it_is():
     """But for its logits, which go back and forth; `step` alone moves it."""
-    monkeypatch.setattr("fastsoftmax._engine.line_search.stored.SUBSAMPLE_ROWS", 64)
     objective = problem()
     theta, direction = np.random.default_rng(0).normal(size=(2, objective.size))
-    it, other = iterate_at(objective, theta), iterate_at(objective, theta)
+    it, other = (iterate_at(objective, theta, LineRules(subsample_rows=64)) for _ in range(2))
     begin = it.value, it.gradient.copy()
     line, stored = it.line(direction), other.line(direction)
     slope = float(it.gradient @ direction)
@@ -160,10 +160,9 @@ def test_after_a_subsample_evaluations_leave_the_iterate_where_it_is(monkeypatch
     np.testing.assert_allclose(it.gradient, begin[1], atol=1e-12)
 
 
-def test_an_unreliable_subsample_is_not_used_again(monkeypatch):
-    monkeypatch.setattr("fastsoftmax._engine.line_search.stored.SUBSAMPLE_ROWS", 64)
+def test_an_unreliable_subsample_is_not_used_again():
     objective = problem()
-    it = iterate_at(objective, start_of(objective))
+    it = iterate_at(objective, start_of(objective), LineRules(subsample_rows=64))
     direction = -it.gradient
     line = it.line(direction)
     assert line.subsample() is not None
@@ -174,11 +173,11 @@ def test_an_unreliable_subsample_is_not_used_again(monkeypatch):
 
 @pytest.mark.parametrize("rows", [32, 64, 128])
 @pytest.mark.parametrize("C", [0.1, 1e4])
-def test_same_optimum_with_and_without_a_subsample(monkeypatch, rows, C):
+def test_same_optimum_with_and_without_a_subsample(rows, C):
     X, y = blobs(4, n=900)
     best = SoftmaxRegression(solver="preconditioned-lbfgs", C=C, tol=1e-10).fit(X, y)
-    monkeypatch.setattr("fastsoftmax._engine.line_search.stored.SUBSAMPLE_ROWS", rows)
-    model = SoftmaxRegression(solver="preconditioned-lbfgs", C=C, tol=1e-10).fit(X, y)
+    model = Tuned(solver="preconditioned-lbfgs", C=C, tol=1e-10)
+    model.tuned(line=LineRules(subsample_rows=rows)).fit(X, y)
     assert model.converged_ and model.objective_ == pytest.approx(best.objective_, rel=1e-9)
 
 
@@ -198,13 +197,12 @@ def uneven(seed):
 
 
 @pytest.mark.parametrize("seed", [617, 680, 1387, 1417, 1680, 2340, 2859])
-def test_rows_that_lead_far_astray(monkeypatch, seed):
+def test_rows_that_lead_far_astray(seed):
     """Fits that ended where they began, when a step that some rows had proposed was not undone."""
     X, y, weights, C, rows = uneven(seed)
-    model = SoftmaxRegression(solver="preconditioned-lbfgs", C=C, tol=1e-7)
+    model = Tuned(solver="preconditioned-lbfgs", C=C, tol=1e-7)
     best = model.fit(X, y, sample_weight=weights).objective_
-    monkeypatch.setattr("fastsoftmax._engine.line_search.stored.SUBSAMPLE_ROWS", rows)
-    model.fit(X, y, sample_weight=weights)
+    model.tuned(line=LineRules(subsample_rows=rows)).fit(X, y, sample_weight=weights)
     assert model.converged_ and model.objective_ == pytest.approx(best, rel=5e-6)
 
 

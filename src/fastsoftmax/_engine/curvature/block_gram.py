@@ -19,7 +19,7 @@ from fastsoftmax._engine.objective.warm_start import Grams
 SHARED = 0.02  # of the unweighted Gram in that of a class: no direction is without curvature
 ENOUGH = 2048  # rows, unless the features are more
 NEAR = 0.6  # of a ridge, by which another may differ and go with the same factors
-TINY = float(np.finfo(float).tiny)
+TINY = float(np.finfo(float).tiny)  # keeps 0 / 0 from being NaN
 PAIRS = 30  # of L-BFGS that go with blocks of dense X
 GOLDEN = 0.6180339887498949  # multiples of it, less whole numbers, are spread evenly
 
@@ -50,7 +50,7 @@ class ClassGrams:
     """The blocks of an objective's Hessian, as full Gram matrices."""
 
     memory = PAIRS
-    interval, lasts = 3, 0
+    interval = 3
     joint = False
     diagonal = 0.01  # of the variances, in the unweighted Gram of some rows
 

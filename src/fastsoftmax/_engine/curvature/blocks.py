@@ -32,7 +32,6 @@ class Blocks(Protocol):
     reused: bool  # whether they come from a fit before this one
     fits: bool  # whether there is memory for the blocks of all classes
     interval: int  # iterations from one build to the next, at least
-    lasts: int  # iterations, at least, before others take their place
     joint: bool  # whether M is the joint Hessian, after whose builds pairs of before are cleared
 
     def cost(self, rows: int) -> float: ...

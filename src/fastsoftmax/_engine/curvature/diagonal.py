@@ -14,7 +14,7 @@ class ClassDiagonals:
     """The diagonals of an objective's Hessian."""
 
     memory = 5  # pairs: each costs as much as a tenth of a pass, or more, where features are many
-    interval, lasts = 3, 0
+    interval = 3
     joint = False
 
     def __init__(self, curvature: Curvature) -> None:

@@ -28,7 +28,7 @@ SHARED = 0.005  # of the unweighted Gram in that of a class: no direction is wit
 class JointHessian(ClassGrams):
     """The objective's Hessian from pairs of classes."""
 
-    interval, lasts = 1, 40
+    interval = 1
     joint = True
     diagonal = 1e-4  # less: where there is no intercept, squared means are in the variances
 

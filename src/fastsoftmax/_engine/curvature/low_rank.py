@@ -35,7 +35,7 @@ class LowRankBlocks:
     """The blocks of an objective's Hessian, each of low rank but for a multiple of the identity."""
 
     memory = PAIRS
-    interval, lasts = 3, 0
+    interval = 3
     joint = False
     reused = False
 

@@ -1,5 +1,6 @@
 """What X may be. Each kind offers the products that an objective needs, and never copies X."""
 
+from fastsoftmax._engine.data.batch import Batch, Point
 from fastsoftmax._engine.data.dense import DenseData, Gradients
 from fastsoftmax._engine.data.diagonals import DiagonalFactors, Variances, diagonals
 from fastsoftmax._engine.data.float64 import float64_pieces
@@ -15,12 +16,14 @@ from fastsoftmax._engine.data.streamed.dense import DenseBlocks
 from fastsoftmax._engine.data.streamed.sparse import SparseBlocks
 
 __all__ = [
+    "Batch",
     "Data",
     "DenseBlocks",
     "DenseData",
     "DiagonalFactors",
     "DualPoint",
     "Gradients",
+    "Point",
     "RowSample",
     "RowSpace",
     "SparseBlocks",

@@ -7,17 +7,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._core import kernels
+from fastsoftmax._engine.data.batch import Batch, Point
 from fastsoftmax._engine.data.dense_array import DenseArray
 from fastsoftmax._engine.data.moments import Moments, column_moments, doubtful
 from fastsoftmax._engine.data.row_sample import RowSample
-from fastsoftmax._engine.data.stored_logits import Step, StoredLogits
+from fastsoftmax._engine.data.stored_logits import StoredLogits
 from fastsoftmax._engine.linalg.memory import empty
 from fastsoftmax._runtime.dtypes import as_numpy
 from fastsoftmax._runtime.threads import team
 
-# Gradients of W whose float64 totals would be larger are summed in the precision of X.
-WIDE_BYTES = 64 << 20
-LOOKED_AT = 1 << 16  # numbers at a time, to tell zeros
+LOOKED_AT = 1 << 16  # numbers at a time, to tell zeros: 512 KiB in float64, which caches hold
 
 
 class Gradients(NamedTuple):
@@ -28,8 +27,18 @@ class Gradients(NamedTuple):
     X: NDArray | None = None
 
 
+def no_gradient(n_logits: int, n_features: int, dtype: np.dtype, most: int) -> NDArray:
+    """Zeros to sum the gradient of W in: in float64, or in `dtype` beyond so many bytes."""
+    wide = 8 * n_logits * n_features <= most
+    return np.zeros((n_logits, n_features), np.float64 if wide else dtype)
+
+
 class DenseData(DenseArray):
     """X, and the products with it that the kernels offer."""
+
+    #: of a gradient of W, beyond which it is summed in `dtype`, not in float64: as much as the
+    #: kernels' scratch
+    wide_bytes = 64 << 20
 
     def _team(self, n_logits: int) -> int:
         return team(self.n_threads, self.X.size * n_logits)
@@ -42,39 +51,25 @@ class DenseData(DenseArray):
         return None if W is None else self._cast(self._scaled(W))
 
     def value_and_grad(
-        self,
-        W: NDArray | None,
-        b: NDArray | None,
-        targets: NDArray | None,
-        weights: NDArray | None,
-        scale: float,
-        wrt: Collection[str] = ("W", "b"),
-        stored: StoredLogits | None = None,
-        step: Step | None = None,
+        self, point: Point, batch: Batch, wrt: Collection[str] = ("W", "b")
     ) -> tuple[float, Gradients]:
-        """``scale`` times the weighted sum of losses, and its gradients with respect to `wrt`.
-
-        At stored logits, where they are given instead of W and b: half a pass, no gradient of X.
-        They are first moved by a step, if there is one.
-        Without targets what is stored is taken for the gradients of the losses by the logits.
+        """The loss of a batch at a point, and its gradients with respect to `wrt`.
 
         Those of W (K, D) and of b (K,) are float64, or of `dtype` where W is very large; that of X
-        is of `dtype`. Targets are int32 codes (n,), or probabilities (n, K) of `dtype` with
-        contiguous rows. One row of W is one logit, the log-odds of code 1 against 0.
+        is of `dtype`, and there is none at stored logits.
         """
-        n_logits = len(W) if stored is None else stored.n_logits
-        shape = n_logits, self.shape[1]
-        wide = np.float64 if 8 * n_logits * self.shape[1] <= WIDE_BYTES else self.dtype
         grads = Gradients(
-            np.zeros(shape, wide) if "W" in wrt or "b" in wrt else None,
-            np.zeros(n_logits),
+            no_gradient(point.n_logits, self.shape[1], self.dtype, self.wide_bytes)
+            if "W" in wrt or "b" in wrt
+            else None,
+            np.zeros(point.n_logits),
             np.zeros(self.shape, self.dtype) if "X" in wrt else None,
         )
         loss = self._kernel.value_and_grad(
-            self.X, self._weights(W), self._cast(b), targets, weights, scale,
-            *grads, self._workspace, self._team(n_logits),
-            None if stored is None else stored.tiles,
-            *((None, 0.0) if step is None else (step[0].tiles, step[1])),
+            self.X, self._weights(point.W), self._cast(point.b), *batch,
+            *grads, self._workspace, self._team(point.n_logits),
+            None if point.logits is None else point.logits.tiles,
+            *((None, 0.0) if point.step is None else (point.step[0].tiles, point.step[1])),
         )  # fmt: skip
         if grads.W is not None and self._feature_scale is not None:
             grads.W[...] *= self._feature_scale

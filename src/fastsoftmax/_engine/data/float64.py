@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from fastsoftmax._engine.data.protocol import Data
 
-PIECE = 1 << 22  # bytes of a piece, about
+PIECE = 1 << 22  # bytes of a piece, about: what caches hold
 
 
 def float64_pieces(data: Data) -> Iterator[tuple[slice, NDArray[np.float64]]]:

@@ -14,8 +14,9 @@ from scipy import sparse
 
 Moments = tuple[NDArray[np.float64], NDArray[np.float64]]
 
-DIGITS = 1e-8  # of the mean, a deviation below which is not that of plain sums
-SQUARES = 1e-140, 1e140  # deviations whose squares are numbers of float64
+DIGITS = 1e-8  # of the mean, about √eps: plain sums know a smaller deviation to less than a digit
+# deviations whose squares, and sums of 1e28 of these, are normal numbers of float64
+SQUARES = 1e-140, 1e140
 
 
 def doubtful(means: NDArray, deviations: NDArray) -> NDArray[np.intp]:

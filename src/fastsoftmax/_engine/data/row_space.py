@@ -33,12 +33,15 @@ from fastsoftmax._runtime.threads import team
 PIECE = 1 << 24  # bytes of the columns that are in memory at a time, about, if not all are
 COLUMNS_AT_A_TIME = 504  # 63 cache lines, so that no two rows come to lie in the same place
 DEPENDENT = 1e-8  # of the square of a row: what is left of one that seems to depend on others
-LARGEST_INVERSE = 3e4  # norm of L⁻¹ for rows of length 1: L has seven digits of all directions
-ACCURATE_INVERSE = 1e3  # norm up to which W = V L⁻¹ X needs no correction
+# norm of L⁻¹ for rows of length 1: eps·3e4² = 2e-7, so that L has seven digits of all directions
+LARGEST_INVERSE = 3e4
+ACCURATE_INVERSE = 1e3  # norm up to which W = V L⁻¹ X needs no correction: eps·1e3² = 2e-10
 TOGETHER = 4  # right-hand sides for which the factor is read once
 PROBES = 4  # random vectors that tell the norm
+# of sums of products of two rows, by their lengths: a few units of the last place
 ROUNDING = 8 * float(np.finfo(np.float64).eps)
-SQUARES = 1e-200, 1e200  # between which those of rows neither vanish nor overflow
+# between which squares of rows, and their products with 1e100, neither vanish nor overflow
+SQUARES = 1e-200, 1e200
 
 
 class Basis(Protocol):

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fastsoftmax._engine.data.batch import Batch, Point
 from fastsoftmax._engine.data.dense import Gradients
 from fastsoftmax._engine.data.moments import Moments, sparse_moments
 from fastsoftmax._engine.data.sparse_array import SparseArray
@@ -77,71 +78,39 @@ class SparseData(SparseArray):
         return columns
 
     def value_and_grad(
-        self,
-        W: NDArray | None,
-        b: NDArray | None,
-        targets: NDArray | None,
-        weights: NDArray | None,
-        scale: float,
-        wrt: Collection[str] = ("W", "b"),
-        stored: StoredLogits | None = None,
+        self, point: Point, batch: Batch, wrt: Collection[str] = ("W", "b")
     ) -> tuple[float, Gradients]:
         """As that of `DenseData`; the gradient of W is (K, D) in Fortran's order, float64."""
-        n_logits = len(W) if stored is None else stored.n_logits
-        by_W = np.empty((self.shape[1], n_logits)).T if "W" in wrt else None
-        loss, by_b = self._pass(W, b, targets, weights, scale, 0.0, by_W, stored)
+        by_W = np.empty((self.shape[1], point.n_logits)).T if "W" in wrt else None
+        loss, by_b = self._pass(point, batch, 0.0, by_W)
         return loss, Gradients(by_W, by_b)
 
     def penalised(
-        self,
-        W: NDArray,
-        b: NDArray | None,
-        targets: NDArray | None,
-        weights: NDArray | None,
-        scale: float,
-        ridge: float,
-        out: NDArray,
-        stored: StoredLogits | None,
+        self, point: Point, batch: Batch, ridge: float, out: NDArray
     ) -> tuple[float, NDArray]:
-        """The loss times `scale` and its gradient by b; that by W, plus ``ridge * W``, into `out`.
+        """The loss and its gradient by b; that by W, plus ``ridge * W``, into `out`.
 
-        W and `out` are float64, in Fortran's order; with stored logits W is for the penalty alone.
+        W and `out` are float64, in Fortran's order.
         """
-        return self._pass(W, b, targets, weights, scale, ridge, out, stored)
+        return self._pass(point, batch, ridge, out)
 
-    def add_gradient(
-        self,
-        W: NDArray,
-        b: NDArray | None,
-        targets: NDArray | None,
-        weights: NDArray | None,
-        scale: float,
-        out: NDArray,
-        stored: StoredLogits | None,
-    ) -> tuple[float, NDArray]:
-        """The loss times `scale` and its gradient by b; that by W is added to `out`."""
-        return self._pass(W, b, targets, weights, scale, 0.0, out, stored, adds=True)
+    def add_gradient(self, point: Point, batch: Batch, out: NDArray) -> tuple[float, NDArray]:
+        """The loss and its gradient by b; that by W is added to `out`."""
+        return self._pass(point, batch, 0.0, out, adds=True)
 
     def _pass(
-        self,
-        W: NDArray | None,
-        b: NDArray | None,
-        targets: NDArray | None,
-        weights: NDArray | None,
-        scale: float,
-        ridge: float,
-        out: NDArray | None,
-        stored: StoredLogits | None,
-        adds: bool = False,
+        self, point: Point, batch: Batch, ridge: float, out: NDArray | None, adds: bool = False
     ) -> tuple[float, NDArray]:
-        n_logits = len(W) if stored is None else stored.n_logits
-        by_b = np.empty(n_logits)
+        W, b, stored, step = point
+        if step is not None:
+            stored.move(*step)
+        by_b = np.empty(point.n_logits)
         loss = self._kernel.value_and_grad(
-            *self._rows, None if out is None else self.columns(n_logits),
+            *self._rows, None if out is None else self.columns(point.n_logits),
             *((self._by_feature(W), self._cast(b)) if stored is None else (None, None)),
-            targets, weights, scale, ridge, W.T if ridge else None,
+            *batch, ridge, W.T if ridge else None,
             None if stored is None else stored.tiles,
-            None if out is None else out.T, by_b, self._workspace, self._team(n_logits), adds,
+            None if out is None else out.T, by_b, self._workspace, self._team(point.n_logits), adds,
         )  # fmt: skip
         return loss, by_b
 

@@ -8,7 +8,8 @@ from fastsoftmax._runtime.threads import team
 
 JITTER = 10.0  # units of the last place: what a first attempt adds to the diagonal of ones
 TINY = float(np.finfo(np.float32).tiny)  # for a diagonal from which too much was taken
-RETRY = 100.0  # times that after each failure
+# times that after each failure: ten retries in float64 make the diagonal outweigh the rest
+RETRY = 100.0
 
 
 class ClassFactors:

@@ -2,5 +2,6 @@
 
 from fastsoftmax._engine.line_search.iterate import Iterate, Line
 from fastsoftmax._engine.line_search.iterates import iterate_at
+from fastsoftmax._engine.line_search.rules import LineRules, ShrinkingRules
 
-__all__ = ["Iterate", "Line", "iterate_at"]
+__all__ = ["Iterate", "Line", "LineRules", "ShrinkingRules", "iterate_at"]

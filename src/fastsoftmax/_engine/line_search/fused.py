@@ -16,7 +16,7 @@ from fastsoftmax._engine.line_search.phi import (
     Trial,
     parabola,
 )
-from fastsoftmax._engine.line_search.stored import SUBSAMPLE_ROWS
+from fastsoftmax._engine.line_search.rules import LineRules
 from fastsoftmax._engine.objective.objective import Objective
 from fastsoftmax._engine.objective.rows import Part, Rows
 
@@ -28,8 +28,8 @@ class FusedIterate:
     complete = fresh = True
     way_back = None
 
-    def __init__(self, objective: Objective, theta: NDArray) -> None:
-        self._objective = objective
+    def __init__(self, objective: Objective, theta: NDArray, rules: LineRules) -> None:
+        self._objective, self._rules = objective, rules
         self.restart(theta)
 
     def restart(self, theta: NDArray) -> None:
@@ -41,7 +41,7 @@ class FusedIterate:
 
     def line(self, direction: NDArray) -> "FusedLine":
         o = self._objective
-        step = max(1, o.data.shape[0] // SUBSAMPLE_ROWS)
+        step = max(1, o.data.shape[0] // self._rules.subsample_rows)
         weights = None if o.weights is None else np.ascontiguousarray(o.weights[::step])
         targets = np.ascontiguousarray(o.targets[::step])
         part = Part(o.loss, Rows(o.data.every(step), targets, weights, o.penalty))

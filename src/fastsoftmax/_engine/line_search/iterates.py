@@ -5,18 +5,17 @@ from numpy.typing import NDArray
 from fastsoftmax._engine.line_search.fused import FusedIterate
 from fastsoftmax._engine.line_search.iterate import Iterate
 from fastsoftmax._engine.line_search.penalised import PenalisedIterate
+from fastsoftmax._engine.line_search.rules import LineRules
 from fastsoftmax._engine.line_search.stored import StoredIterate
 from fastsoftmax._engine.objective.objective import Objective
 from fastsoftmax._engine.objective.precision import logits_bytes, spare_bytes
 
-STORED_BYTES = 256 << 20  # of logits and of their change along a line, each, at most
 
-
-def iterate_at(objective: Objective, theta: NDArray) -> Iterate:
+def iterate_at(objective: Objective, theta: NDArray, rules: LineRules | None = None) -> Iterate:
     """θ, its logits stored if there is room."""
-    o = objective
+    o, rules = objective, rules or LineRules()
     if o.l1:
-        return PenalisedIterate(o, theta)
-    fits = logits_bytes(o) <= STORED_BYTES and spare_bytes(o) >= 0
+        return PenalisedIterate(o, theta, rules)
+    fits = logits_bytes(o) <= rules.stored_bytes and spare_bytes(o) >= 0
     fits = fits or o.offset is not None  # which takes as much
-    return (StoredIterate if fits else FusedIterate)(o, theta)
+    return (StoredIterate if fits else FusedIterate)(o, theta, rules)

@@ -1,22 +1,11 @@
 """An iterate with an L1 penalty, and φ with its kinks."""
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.data import StoredLogits
 from fastsoftmax._engine.line_search.phi import Trial
 from fastsoftmax._engine.line_search.stored import StoredIterate, StoredLine
-
-
-class TwoSided(NamedTuple):
-    """φ(t) = F(θ + t·direction), its derivatives to both sides; that of φ' without the L1 part."""
-
-    value: float
-    left: float
-    right: float
-    curvature: float
 
 
 class PenalisedLine(StoredLine):
@@ -30,18 +19,15 @@ class PenalisedLine(StoredLine):
         moving = float(np.sum(thresholds * np.abs(iterate.theta[at])))
         self._still = iterate.penalty - moving  # that of weights that do not change
 
-    def evaluate_both_sides(self, t: float) -> TwoSided:
-        """φ at t, where it may have a kink."""
+    def evaluate(self, t: float) -> Trial:
+        """φ at t; of its slopes to both sides, where it has a kink, the one between that is nearest
+        to 0."""
         smooth, (v, d, thresholds) = super().evaluate(t), self._along
         w = v + t * d
         value = smooth.value + self._still + float(np.sum(thresholds * np.abs(w)))
         slope = smooth.slope + float(np.sum(thresholds * np.sign(w) * d))
         jump = float(np.sum(np.where(w == 0, thresholds * np.abs(d), 0.0)))
-        return TwoSided(value, slope - jump, slope + jump, smooth.curvature)
-
-    def evaluate(self, t: float) -> Trial:
-        trial = self.evaluate_both_sides(t)
-        return Trial(trial.value, trial.right, trial.curvature)
+        return Trial(value, slope - float(np.clip(slope, -jump, jump)), smooth.curvature)
 
 
 class PenalisedIterate(StoredIterate):

@@ -19,17 +19,10 @@ from numpy.typing import NDArray
 
 from fastsoftmax._engine.data import StoredLogits
 from fastsoftmax._engine.linalg import dot
+from fastsoftmax._engine.line_search.rules import ShrinkingRules
 from fastsoftmax._engine.objective.objective import Objective
 from fastsoftmax._engine.objective.precision import spare_bytes
 from fastsoftmax._engine.objective.rows import Part, Rows
-
-CURVATURE = 0.01  # of the penalty's, that an inactive row may have
-LARGEST_RESIDUAL = 1e-3  # a residual above which no row becomes inactive
-MARGIN = 1.1  # times the logarithm: a row is kept active below the threshold already
-MOST_ACTIVE = 0.7  # of the rows: with more active ones nothing is left out
-CHECK_INTERVAL = 24  # steps before all rows are evaluated again,
-LONGEST_INTERVAL = 96  # and to how many it doubles while none is reactivated
-MOST_FAILED_CHECKS = 3  # after which all rows stay active
 
 
 class ActiveRows(Part):
@@ -53,9 +46,9 @@ class ActiveRows(Part):
         weights[self._mask] = 0
         return Rows(o.data, o.targets, weights, 0.0)
 
-    def serves(self, active: NDArray[np.bool_]) -> bool:
-        """Whether the copy holds all active rows, and not many others."""
-        return not (active & ~self._mask).any() and active.sum() >= MOST_ACTIVE * len(self._at)
+    def serves(self, active: NDArray[np.bool_], least: float) -> bool:
+        """Whether the copy holds all active rows, which are at least such a share of its rows."""
+        return not (active & ~self._mask).any() and active.sum() >= least * len(self._at)
 
     def read(self, all_rows: StoredLogits) -> None:
         """Their logits from those of all rows."""
@@ -86,24 +79,27 @@ class Tangent:
 class Shrinking:
     """Decides which rows are active, and for how long."""
 
-    def __init__(self, objective: Objective, theta: NDArray) -> None:
-        self._objective = objective
+    def __init__(self, objective: Objective, theta: NDArray, rules: ShrinkingRules) -> None:
+        self._objective, self._rules = objective, rules
         self._active: ActiveRows | None = None
         self._lengths: NDArray[np.float64] | None = None
         self._always_active = np.zeros(objective.data.shape[0], bool)
         starts_at_zero = (
             objective.weights is None and not objective.parameters.split(theta)[0].any()
         )
-        self._check_interval, self.steps = CHECK_INTERVAL if starts_at_zero else 0, 0
+        self._check_interval, self.steps = rules.check_interval if starts_at_zero else 0, 0
         self.failed_checks = 0
 
     @cached_property
     def _threshold(self) -> float:
-        return residual_threshold(self._objective)
+        return residual_threshold(self._objective, self._rules)
 
     @property
     def due(self) -> bool:
-        return self.steps >= self._check_interval and self.failed_checks < MOST_FAILED_CHECKS
+        return (
+            self.steps >= self._check_interval
+            and self.failed_checks < self._rules.most_failed_checks
+        )
 
     def reactivate(self, logits: StoredLogits) -> None:
         """Rows above the threshold at these logits, where F has risen, stay active for good."""
@@ -115,37 +111,35 @@ class Shrinking:
 
     def choose(self, logits: StoredLogits) -> ActiveRows | None:
         """The active rows at the logits of all rows; None where these are too many."""
-        o, before = self._objective, self._active
-        self.steps, self._check_interval, self._active = 0, CHECK_INTERVAL, None
+        o, rules, before = self._objective, self._rules, self._active
+        self.steps, self._check_interval, self._active = 0, rules.check_interval, None
         if not self._threshold:
             return None
         residuals = logits.residuals(o.targets, o.weights)
-        if np.count_nonzero(residuals > self._threshold) > MOST_ACTIVE * len(residuals):
+        if np.count_nonzero(residuals > self._threshold) > rules.most_active * len(residuals):
             return None
         if self._lengths is None:
             self._lengths = np.maximum(1, o.lengths())
         active = (residuals > self._threshold**self._lengths) | self._always_active
-        if before is not None and before.serves(active):
+        if before is not None and before.serves(active, rules.most_active):
             self._check_interval, self._active = (
-                min(2 * self._check_interval, LONGEST_INTERVAL),
+                min(2 * self._check_interval, rules.longest_interval),
                 before,
             )
             return before
-        kept = (residuals > self._threshold ** (MARGIN * self._lengths)) | self._always_active
+        kept = (residuals > self._threshold ** (rules.margin * self._lengths)) | self._always_active
         share = np.count_nonzero(kept) / len(kept)
-        if 0 < share <= MOST_ACTIVE and share * o.data.nbytes <= spare_bytes(o):
+        if 0 < share <= rules.most_active and share * o.data.nbytes <= spare_bytes(o):
             self._active = ActiveRows(o, kept)
         return self._active
 
 
-def residual_threshold(objective: Objective) -> float:
+def residual_threshold(objective: Objective, rules: ShrinkingRules) -> float:
     """The residual below which a row of typical length may become inactive; 0 where none may."""
     o = objective
     if not hasattr(o.data, "X") or o.parameters.spread is None or len(o.free):
         return 0.0
     spread = float(np.sum(o.parameters.spread))
-    return (
-        min(CURVATURE * o.penalty * o.data.shape[0] / spread, LARGEST_RESIDUAL)
-        if spread > 0
-        else 0.0
-    )
+    if not spread > 0:
+        return 0.0
+    return min(rules.curvature * o.penalty * o.data.shape[0] / spread, rules.largest_residual)

@@ -18,13 +18,10 @@ from fastsoftmax._engine.line_search.phi import (
     Trial,
     parabola,
 )
+from fastsoftmax._engine.line_search.rules import LineRules
 from fastsoftmax._engine.line_search.shrinking import ActiveRows, Shrinking, Tangent
 from fastsoftmax._engine.objective.objective import Objective
 from fastsoftmax._engine.objective.rows import Part, Rows
-
-SUBSAMPLE_ROWS = 2048  # rows of the subsample, which is searched first if there are twice as many
-UNRELIABLE = 0.3  # of the slope that is left where it is 0 on the subsample: that is not used again
-FEW_FEATURES = 128  # features, up to which φ of all stored logits is expensive beside a pass
 
 
 class Seen(NamedTuple):
@@ -63,9 +60,10 @@ class StoredLine:
 
     def subsample(self) -> Path | None:
         """Where rows are many and features few: else φ costs little."""
-        it, every = self._iterate, self._part.logits.n // SUBSAMPLE_ROWS
+        it, rules = self._iterate, self._iterate.rules
+        every = self._part.logits.n // rules.subsample_rows
         few = every < 2 or self._part is not it.all_rows
-        if few or it.objective.data.shape[1] > FEW_FEATURES or it.subsample_is_unreliable:
+        if few or it.objective.data.shape[1] > rules.few_features or it.subsample_is_unreliable:
             return None
         return Path(self._part, self._parabola, self._scale, NEAR_OF_SUBSAMPLE, every)
 
@@ -76,7 +74,7 @@ class StoredLine:
         """Whether the step to which the subsample led is a bad one on all rows."""
         it, seen = self._iterate, self.seen
         slope, steepest = dot(seen.gradient, self.direction), dot(it.gradient, self.direction)
-        return not (seen.value <= it.value and abs(slope) <= UNRELIABLE * abs(steepest))
+        return not (seen.value <= it.value and abs(slope) <= it.rules.unreliable * abs(steepest))
 
     def point(self, t: float, theta: NDArray) -> tuple[NDArray, float, NDArray]:
         """θ, F and ∇F at t, in half a pass; the array is that of the iterate, or a copy."""
@@ -116,10 +114,10 @@ class StoredIterate:
     line_type = StoredLine
     subsample_is_unreliable = False
 
-    def __init__(self, objective: Objective, theta: NDArray) -> None:
-        self.objective = objective
+    def __init__(self, objective: Objective, theta: NDArray, rules: LineRules) -> None:
+        self.objective, self.rules = objective, rules
         self.all_rows = Part(objective.loss, objective.rows)
-        self._shrinking = Shrinking(objective, theta)
+        self._shrinking = Shrinking(objective, theta, rules.shrinking)
         self.restart(theta.copy())
 
     def restart(self, theta: NDArray) -> None:

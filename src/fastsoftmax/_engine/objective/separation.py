@@ -53,16 +53,18 @@ def separates(objective: Objective, value: float) -> bool:
     return value < 0.5 * np.log(2) * least / len(targets)
 
 
-def has_minimiser(objective: Objective, theta: NDArray, left: float) -> bool | None:
+def has_minimiser(
+    objective: Objective, theta: NDArray, left: float, largest: int = LARGEST
+) -> bool | None:
     """Whether F has a minimiser, at a θ where at most so much is left to gain; None if there are
-    too many rows, features and classes to tell.
+    too many rows, features and classes to tell by a programme of so many numbers.
 
     Whatever separates classes predicts them confidently there. So there is nothing to solve where
     the other rows leave no direction, which is as a rule.
     """
     o = objective
     of_classes = (o.n_logits - 1) ** 2 if o.loss.shift_invariant else 1
-    n, most = o.data.shape[0], LARGEST / of_classes
+    n, most = o.data.shape[0], largest / of_classes
     features = len(o.free) if o.penalty or o.l1 else o.data.shape[1]
     if n * min(n, features + 1) > most:
         return None

@@ -14,9 +14,10 @@ from fastsoftmax._engine.curvature import (
     curvature_of,
     hessian_bytes,
 )
-from fastsoftmax._engine.line_search import Iterate, iterate_at
+from fastsoftmax._engine.line_search import Iterate, LineRules, iterate_at
 from fastsoftmax._engine.objective import Objective, has_minimiser, separates
 from fastsoftmax._engine.objective.precision import logits_bytes, to_float64, uses_float32
+from fastsoftmax._engine.solvers.block_preconditioner import RebuildSchedule
 from fastsoftmax._engine.solvers.certificate import Certificate
 
 
@@ -88,7 +89,7 @@ class State:
 
 
 LATELY = 4  # iterations, at least, that tell how F goes on
-EPSILON = 1e-16
+EPSILON = 1e-16  # half of float64's last place: a smaller share of F does not show
 NEGLIGIBLE = 1e-13  # of F at zero logits: of a lower F the tolerance is no longer a share
 BEYOND = 0.1  # of the tolerance: a bound by rounding alone, above which float64 proves nothing
 VANISHING = -0.5  # relative change of a probability by Newton's step: below it, it goes on to 0
@@ -134,6 +135,8 @@ class Options:
     max_iter: int
     seed: int = 0
     report: Report = lambda state: None
+    line: LineRules = field(default_factory=LineRules)
+    rebuilds: RebuildSchedule = field(default_factory=RebuildSchedule)
 
 
 @dataclass
@@ -200,7 +203,8 @@ class Run:
         if not uses_float32(self.objective):
             return None
         to_float64(self.objective)
-        precise = iterate_at(self.objective, self.objective.parameters.project(it.theta))
+        theta = self.objective.parameters.project(it.theta)
+        precise = iterate_at(self.objective, theta, self.options.line)
         off, history = precise.value - it.value, self.result.history
         if math.isfinite(off):
             history[:] = [past._replace(objective=past.objective + off) for past in history]

@@ -28,6 +28,7 @@ class RebuildSchedule:
     forced_rebuild: float = 3.0  # times the last build's cost in passes since, if of other rows
     far_row_change: float = 0.5  # of a feature's curvature, by far rows, before the next, at once
     upgrade: float = 3.0  # times the cost of full Gram matrices in passes, after which they come
+    joint_iterations: int = 40  # at least, before they take the joint Hessian's place
 
 
 class BlockPreconditioner:
@@ -119,9 +120,10 @@ class BlockPreconditioner:
 
     def _upgrade(self, it: Iterate, n_iter: int) -> None:
         """Upgrade to other blocks, where the problem turns out to be hard enough for them."""
+        least = self._schedule.joint_iterations if self.joint else 0
         for other in self._others:
             cost = self._schedule.upgrade * other.cost(other.rows)
-            if self._objective.passes.count >= cost and n_iter >= self._blocks.lasts:
+            if self._objective.passes.count >= cost and n_iter >= least:
                 other.at_start(it)
                 self._blocks, self._builds, self._others = other, 0, []
 

@@ -15,7 +15,7 @@ from fastsoftmax._engine.curvature.hessian import (
     GramCurvature,
     of_shifts,
 )
-from fastsoftmax._engine.data import RowSample
+from fastsoftmax._engine.data import Batch, Point, RowSample
 from fastsoftmax._engine.linalg import ClassFactors, WeightedColumns, descend_by_grams
 from fastsoftmax._engine.line_search.penalised import PenalisedIterate
 from fastsoftmax._engine.objective.objective import Objective
@@ -213,9 +213,8 @@ class ColumnModel:
         W = np.zeros((self._width, len(table))).T
         W[at] = table[self._of_weights]
         self._data.store_logits(W, table[:, 0] if s.intercept else None, it.scratch())
-        _, grads = self._data.value_and_grad(
-            None, None, None, None, 1 / o.data.shape[0], stored=it.curve(it.scratch())
-        )
+        curved = Point(logits=it.curve(it.scratch()))
+        _, grads = self._data.value_and_grad(curved, Batch(scale=1 / o.data.shape[0]))
         o.passes.count += self._share
         out = np.zeros(table.shape)
         out[self._of_weights] = grads.W[at]

@@ -15,7 +15,7 @@ from fastsoftmax._engine.line_search.bracket import search
 STEPS = 50  # at most
 ENOUGH = 1e-3  # of the model's value: what a step may still gain at the end
 LEAST_CHANGE = -0.5  # relative, of a far row's probability by a step, at the end
-ROUNDING = 1e-14
+ROUNDING = 1e-14  # of the model's value, summed in float64: some dozens of its last place
 
 
 def far_start(curvature: Curvature, theta: NDArray) -> NDArray:

@@ -39,13 +39,13 @@ def minimize_gd(objective: Objective, theta: NDArray, options: Options) -> Resul
         wanted = run.tolerance(value)
         if left <= wanted and square <= most:
             most = AGAIN**2 * square
-            it = iterate_at(objective, theta)
+            it = iterate_at(objective, theta, options.line)
             if run.proves(certificate_at(run.curvature, it, wanted, PRODUCTS, seed, bound=False)):
                 return run.end(it)
         theta = theta - gradient / lipschitz
         value, gradient = objective.value_and_grad(theta)
         run.record(value, gradient)
-    it = iterate_at(objective, theta)
+    it = iterate_at(objective, theta, options.line)
     if not np.isfinite(lipschitz):
         run.result.stop = OVERFLOW
         return run.end(it)

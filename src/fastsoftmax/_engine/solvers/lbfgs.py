@@ -75,7 +75,8 @@ def descend(
     after so many iterations, is a reason to stop. Returns the last iterate, with fresh logits, and
     the inverse Hessian that L-BFGS believes in.
     """
-    it, history, t = iterate_at(run.objective, theta), history_of(run.objective, memory), None
+    it = iterate_at(run.objective, theta, run.options.line)
+    history, t = history_of(run.objective, memory), None
 
     def inverse_hessian(vector: NDArray) -> NDArray:
         return -history.direction(vector, preconditioner.solve, not preconditioner.joint)

@@ -25,7 +25,7 @@ def minimize_newton(objective: Objective, theta: NDArray, options: Options) -> R
     """Newton's method: few iterations, each of up to (K + 1) D passes."""
     to_float64(objective)
     run = Run(objective, options)
-    return descend(run, iterate_at(objective, far_start(run.curvature, theta)))
+    return descend(run, iterate_at(objective, far_start(run.curvature, theta), options.line))
 
 
 def descend(run: Run, it: Iterate) -> Result:

@@ -41,7 +41,7 @@ def minimize_preconditioned(
     to_float32(objective)
     run, exact = Run(objective, options), lacks(objective, "hessian") is None
     theta = far_start(run.curvature, theta)
-    preconditioner = BlockPreconditioner(run.curvature, options.seed)
+    preconditioner = BlockPreconditioner(run.curvature, options.seed, options.rebuilds)
     handover = handover or Handover()
 
     def slow(n_iter: int) -> bool:

@@ -16,13 +16,16 @@ next is damped.
 Variants compared: docs/experiments/0033-proximal-newton.md.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.curvature import Curvature
 from fastsoftmax._engine.line_search import iterate_at
-from fastsoftmax._engine.line_search.penalised import PenalisedIterate, PenalisedLine
-from fastsoftmax._engine.objective import Loss, Objective
+from fastsoftmax._engine.line_search.bracket import search
+from fastsoftmax._engine.line_search.penalised import PenalisedIterate
+from fastsoftmax._engine.objective import Objective
 from fastsoftmax._engine.solvers.base import Options, Result, Run, Stop, register
 from fastsoftmax._engine.solvers.certificate import Certificate, certify
 from fastsoftmax._engine.solvers.class_models import ColumnModel, GramModel, Solve, model_for
@@ -30,27 +33,39 @@ from fastsoftmax._engine.solvers.class_models import ColumnModel, GramModel, Sol
 FORCING = 0.1  # of the residual on the face, in M⁻¹'s norm, that may be left
 PRODUCTS = 100  # with the Hessian, in an iteration
 FACES = 6  # of which it ends on the last
-ENOUGH = 0.5  # |φ'| at the end of a step, as a share of |φ'(0)|
 FLAT = 1e-8  # of M's curvature: along what is flatter F falls until a weight becomes 0
 BEYOND = 1 + 1e-9  # times the way there
 CROSSINGS = 0.2  # of these weights, that may change sign
-TRIALS = 30
-NEGLIGIBLE = 1e-20  # of F, which is no reason to go farther
 CHANGE = 30.0  # of any logit by the step that is evaluated first, at most
-SHORT = 0.25  # a step less than this part of what the model proposes damps the next model,
-FIRST_DAMPING = 1e-3  # beginning with this,
-HARDER = 10.0  # and so much more each time,
-SOFTER = 4.0  # and so much less after each unit step,
-LEAST_DAMPING = 1e-7  # until it is none
 GIVEN_UP = 8  # iterations in which neither F falls nor the bound, before the end
 SHARE = 0.1  # of the tolerance that the residual of the step may leave to the bound
 
 
+@dataclass(frozen=True)
+class Damping:
+    """How much stiffer the next model is, after steps by far shorter than it proposed.
+
+    docs/experiments/0034-nearly-separable-text.md and 0047-deletions.md.
+    """
+
+    short: float = 0.5  # of what a model proposes: a step less than this damps the next,
+    first: float = 1e-3  # beginning with this, of the curvature at equal probabilities,
+    factor: float = 10.0  # and so much more each time, so much less after each unit step
+
+    def after(self, damping: float, t: float) -> float:
+        """What follows on a step t."""
+        if t < self.short:
+            return max(self.first, self.factor * damping)
+        return damping / self.factor if t >= 1 else damping
+
+
 @register("proximal-newton", needs=("l1", "logits"))
-def minimize_proximal(objective: Objective, theta: NDArray, options: Options) -> Result:
+def minimize_proximal(
+    objective: Objective, theta: NDArray, options: Options, schedule: Damping | None = None
+) -> Result:
     """Minimise from θ until the certified gap is tol * F."""
-    run, damping, progress = Run(objective, options), Damping(objective.loss), Progress()
-    it, model, most = iterate_at(objective, theta), None, 0
+    run, progress, schedule = Run(objective, options), Progress(), schedule or Damping()
+    it, model, damping, most = iterate_at(objective, theta, options.line), None, 0.0, 0
     while True:
         if not np.isfinite(it.value):
             return stopped(run, it, run.stops(it))
@@ -67,7 +82,8 @@ def minimize_proximal(objective: Objective, theta: NDArray, options: Options) ->
             return stopped(run, it, reason)
         if model is None or not model.serves(it):
             model = model_for(run.curvature, it, options.seed + run.n_iter)
-        model.damp(damping.at(it.value))
+        # as curvature falls with the loss
+        model.damp(damping * min(1.0, it.value / objective.loss.uniform_loss))
         first = step_along(it, model.set.step(model.descend(it)), objective.rounding)
         centre(objective, it)
         direction, products, left = on_face(it, model, most, wanted)
@@ -77,7 +93,7 @@ def minimize_proximal(objective: Objective, theta: NDArray, options: Options) ->
             run.notify(it.theta, run.result.gap_bound)
             return run.end(it)
         second = step_along(it, direction, objective.rounding)
-        damping.change(min(first, second))
+        damping = schedule.after(damping, min(first, second))
         run.record(it.value, it.gradient)
 
 
@@ -103,25 +119,6 @@ class Progress:
         self._stale = 0 if falls else self._stale + 1
         self._value, self._gap = min(self._value, value), min(self._gap, gap)
         return self._stale == GIVEN_UP
-
-
-class Damping:
-    """More where steps were too long by far, less where none was."""
-
-    def __init__(self, loss: Loss) -> None:
-        self._uniform_loss, self._damping = loss.uniform_loss, 0.0
-
-    def at(self, value: float) -> float:
-        """That of the next model: as curvature falls with the loss, so does it."""
-        return self._damping * min(1.0, value / self._uniform_loss)
-
-    def change(self, t: float) -> None:
-        """After a step t."""
-        if t < SHORT:
-            self._damping = max(FIRST_DAMPING, HARDER * self._damping)
-        elif t >= 1:
-            self._damping = self._damping / SOFTER
-            self._damping = self._damping if self._damping >= LEAST_DAMPING else 0.0
 
 
 def certificate_at(
@@ -233,46 +230,16 @@ def inner(a: NDArray, b: NDArray) -> float:
 def step_along(it: PenalisedIterate, direction: NDArray, rounding: float) -> float:
     """Step to about where F is least along a direction; the step.
 
-    By slopes, which are good to full precision where differences of F are not. A unit step comes
-    first: it is the one that makes weights 0.
+    A unit step comes first: it is the one that makes weights 0.
     """
     if not direction.any():
         return 1.0
     line = it.line(direction)
-    slope = line.evaluate_both_sides(0.0).right
+    slope = line.evaluate(0.0).slope
     if not slope < 0:
         return 0.0
     first = min(1.0, CHANGE / max(line.reach(), 1e-300))
-    t = step_length(line, it.value, slope, first, rounding)
+    t = search(line, it.value, slope, first, rounding=rounding) or 0.0
     if t:
         it.step(line, t)
     return t
-
-
-def step_length(
-    line: PenalisedLine, value: float, slope: float, t: float, rounding: float
-) -> float:
-    """About where φ' changes sign, beginning at t; 0 where none of it can be seen."""
-    target, ceiling = ENOUGH * abs(slope), value + rounding * abs(value)
-    low, low_slope, high, high_slope = 0.0, slope, np.inf, np.nan
-    for _ in range(TRIALS):
-        trial = line.evaluate_both_sides(t)
-        lowered = trial.value <= ceiling
-        if lowered and trial.left <= target and trial.right >= -target:
-            return t
-        if lowered and trial.right < 0:
-            low, low_slope = t, trial.right
-        else:
-            high, high_slope = t, trial.left
-        if np.isinf(high):
-            if -trial.right * t <= NEGLIGIBLE * abs(value):
-                return t
-            t *= 2
-            continue
-        width = high - low
-        rise = high_slope - low_slope
-        secant = low - low_slope * width / rise if rise else np.nan
-        if not low or not np.isfinite(secant):
-            secant = min(secant, low + 0.3 * width) if np.isfinite(secant) else low
-        t = float(np.clip(secant, low + 0.1 * width, high - 0.1 * width))
-    return low

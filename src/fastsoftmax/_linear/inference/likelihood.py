@@ -21,7 +21,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
-from fastsoftmax._engine.data import Data, DenseData, RowSample, float64_pieces
+from fastsoftmax._engine.data import Batch, Data, DenseData, Point, RowSample, float64_pieces
 from fastsoftmax._engine.linalg import ClassFactors
 from fastsoftmax._engine.objective import loss_of
 
@@ -29,11 +29,11 @@ STEPS = 50  # logits of separated rows are then beyond what float64 tells from c
 SETTLED = 1e-12  # of gᵀH⁻¹g: the square of a step in units of the standard errors
 SLOW = 0.1  # of the last gᵀH⁻¹g: that of a step whose H is too old
 STILL = 1e-3, 1e-5  # of a coefficient and of the largest: a step is at most their sum
-SINGULAR = 1e12  # the condition at which standard errors have four digits left
+SINGULAR = 1e12  # the condition at which standard errors have four digits left: eps·1e12 = 2e-4
 DEPENDENT = 1e-10  # of the largest eigenvalue of a Gram: what belongs to features that depend
 ROUNDING = 1e-10  # of the value: by which it may seem to fall
 VANISHED = 1e-100  # information of coefficients that went as far as there are numbers
-TINY = float(np.finfo(float).tiny)
+TINY = float(np.finfo(float).tiny)  # keeps 0 / 0 from being NaN
 SHARE = 0.1  # of the largest: what counts as part of a direction
 
 
@@ -156,7 +156,7 @@ class Likelihood:
             if information is not None:
                 P, Q = (table[:, free] for table in loss.probabilities(logits))
                 information += loss.hessian(P, Q, weights, q, partial(self._gram, data))
-            lost, grads = data.value_and_grad(None, None, targets, weights, 1.0, stored=logits)
+            lost, grads = data.value_and_grad(Point(logits=logits), Batch(targets, weights))
             value -= lost
             gradient[:, :d] -= grads.W[free]
             gradient[:, d:] -= grads.b[free, None][:, : q - d]

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 from scipy.special import ndtr, ndtri
 
 COLUMNS = "coef", "std err", "z", "P>|z|", "[0.025", "0.975]"
-WIDTHS = 11, 11, 9, 8, 11, 11
+WIDTHS = 11, 11, 9, 8, 11, 11  # of the columns, in letters
 
 
 class Summary(str):

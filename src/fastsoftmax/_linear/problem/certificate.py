@@ -17,8 +17,8 @@ from fastsoftmax._runtime.typing import MatrixLike
 from fastsoftmax._validation import numbers as check
 from fastsoftmax.blocks import Blocks
 
-ITERATIONS = 1000
-SEED = 0
+ITERATIONS = 1000  # at most: the default of the estimators
+SEED = 0  # of rows that are drawn: the default of the estimators
 TOL = 1e-6  # of the fit that bounds the gap of a model that is far off, at most
 
 

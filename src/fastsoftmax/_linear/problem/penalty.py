@@ -15,7 +15,7 @@ from fastsoftmax._runtime.memory_budget import MemoryBudget
 WIDE = 2  # times as many features as rows
 ROWS, ROWS_PER_LOGIT = 256, 16  # at most
 FEW_ROWS = 64  # of a sparse X, or no more than its rows have entries on average
-ALIKE = 1e3  # of means, in deviations: products of two such features leave few digits to differ in
+ALIKE = 1e3  # of means, in deviations: in products of two such features 6 of 16 digits cancel
 SMALL = 1e8  # multiply-adds of an accurate basis, up to which features are asked whether they are
 
 

@@ -6,9 +6,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.data.dense import WIDE_BYTES, DenseData, Gradients
+from fastsoftmax._engine.data.batch import Batch, Point
+from fastsoftmax._engine.data.dense import DenseData, Gradients, no_gradient
 from fastsoftmax._engine.data.row_sample import RowSample
-from fastsoftmax._engine.data.stored_logits import Step, StoredLogits
 from fastsoftmax._engine.data.streamed.base import BlocksData, Read, ahead
 from fastsoftmax._runtime.dtypes import as_numpy
 
@@ -103,28 +103,13 @@ class DenseBlocks(BlocksData):
         return DenseData(X, self.n_threads, self._workspace, scale, self.dtype)
 
     def value_and_grad(
-        self,
-        W: NDArray | None,
-        b: NDArray | None,
-        targets: NDArray | None,
-        weights: NDArray | None,
-        scale: float,
-        wrt: Collection[str] = ("W", "b"),
-        stored: StoredLogits | None = None,
-        step: Step | None = None,
+        self, point: Point, batch: Batch, wrt: Collection[str] = ("W", "b")
     ) -> tuple[float, Gradients]:
         """As `DenseData.value_and_grad`, but for the gradient of X."""
-        n_logits = len(W) if stored is None else stored.n_logits
-        shape = n_logits, self.shape[1]
-        wide = np.float64 if 8 * n_logits * self.shape[1] <= WIDE_BYTES else self.dtype
-        loss, by_W, by_b = 0.0, np.zeros(shape, wide), np.zeros(n_logits)
+        loss, by_b = 0.0, np.zeros(point.n_logits)
+        by_W = no_gradient(point.n_logits, self.shape[1], self.dtype, DenseData.wide_bytes)
         for rows, piece in self.pieces():
-            value, grads = piece.value_and_grad(
-                W, b, None if targets is None else targets[rows],
-                None if weights is None else weights[rows], scale, wrt,
-                None if stored is None else stored.part(rows),
-                None if step is None else (step[0].part(rows), step[1]),
-            )  # fmt: skip
+            value, grads = piece.value_and_grad(point.part(rows), batch.part(rows), wrt)
             loss += value
             by_b += grads.b
             by_W += grads.W
@@ -139,7 +124,6 @@ class DenseBlocks(BlocksData):
         ridge: NDArray[np.float64],
         shared: NDArray | None = None,
         shares: NDArray[np.float64] | None = None,
-        out: NDArray | None = None,
     ) -> NDArray:
         """As `DenseData.gram`."""
         out = np.zeros((len(drawn.counts), len(scales), len(scales)), self.dtype)

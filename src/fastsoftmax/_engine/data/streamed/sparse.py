@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
+from fastsoftmax._engine.data.batch import Batch, Point
 from fastsoftmax._engine.data.merged_features import Merger
 from fastsoftmax._engine.data.sparse import SparseData
 from fastsoftmax._engine.data.sparse_array import some_rows, with_changed, with_scaled
@@ -127,26 +128,15 @@ class SparseBlocks(BlocksData):
         super().store_logits(self._cast(W), b, out)
 
     def penalised(
-        self,
-        W: NDArray,
-        b: NDArray | None,
-        targets: NDArray | None,
-        weights: NDArray | None,
-        scale: float,
-        ridge: float,
-        out: NDArray,
-        stored: StoredLogits | None,
+        self, point: Point, batch: Batch, ridge: float, out: NDArray
     ) -> tuple[float, NDArray]:
         """As `SparseData.penalised`; summed in float64."""
-        total = np.multiply(W, ridge, order="F")
-        W = self._cast(W) if stored is None else W
-        loss, by_b = 0.0, np.zeros(len(W))
+        total = np.multiply(point.W, ridge, order="F")
+        if point.logits is None:
+            point = point._replace(W=self._cast(point.W))
+        loss, by_b = 0.0, np.zeros(point.n_logits)
         for rows, piece in self.pieces():
-            value, by_intercepts = piece.add_gradient(
-                W, b, None if targets is None else targets[rows],
-                None if weights is None else weights[rows], scale, total,
-                None if stored is None else stored.part(rows),
-            )  # fmt: skip
+            value, by_intercepts = piece.add_gradient(point.part(rows), batch.part(rows), total)
             loss += value
             by_b += by_intercepts
         out[...] = total

@@ -13,7 +13,7 @@ from fastsoftmax._engine.data import Data
 ROWS = 128  # evenly spread, that tell
 INSIDE = 0.9  # of the values: of rare features there is no bulk
 WIDE = 30.0  # times the deviation of the bulk, beyond which a deviation is that of a few cells
-NORMAL = 1.645  # the deviation of a normal variable inside which so many are
+NORMAL = 1.645  # deviations inside which 0.9 of a normal variable is
 
 
 def bulk(

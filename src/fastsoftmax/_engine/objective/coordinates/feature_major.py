@@ -3,7 +3,15 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.data import Data, SparseBlocks, SparseData, Step, StoredLogits
+from fastsoftmax._engine.data import (
+    Batch,
+    Data,
+    Point,
+    SparseBlocks,
+    SparseData,
+    Step,
+    StoredLogits,
+)
 from fastsoftmax._engine.linalg import dot, largest, products
 from fastsoftmax._engine.objective.coordinates.base import Parameters, at
 from fastsoftmax._engine.objective.coordinates.features import Change
@@ -136,13 +144,10 @@ class FeatureMajor(Parameters):
     ) -> tuple[float, NDArray]:
         gradient = np.empty(theta.size, self.dtype)
         W, b = self.split(theta)
-        if stored is not None and step is not None:
-            stored.move(*step)
         by_W, by_b = self.split(gradient)
         ridge = rows.ridge if self._is_plain else 0.0
-        value, by_intercepts = rows.data.penalised(
-            W, b, rows.targets, rows.weights, 1 / self._data.shape[0], ridge, by_W, stored
-        )
+        batch = Batch(rows.targets, rows.weights, 1 / self._data.shape[0])
+        value, by_intercepts = rows.data.penalised(Point(W, b, stored, step), batch, ridge, by_W)
         if by_b is not None:
             by_b[:] = by_intercepts
         if self._is_plain:

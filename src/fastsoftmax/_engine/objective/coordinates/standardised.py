@@ -6,9 +6,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.data import (
+    Batch,
     Data,
     DenseBlocks,
     DenseData,
+    Point,
     Standardisation,
     Step,
     StoredLogits,
@@ -148,12 +150,9 @@ class Standardised(Parameters):
     def value_and_grad(
         self, theta: NDArray, stored: StoredLogits | None, rows: Rows, step: Step | None = None
     ) -> tuple[float, NDArray]:
-        loss, grads = rows.data.value_and_grad(
-            *(self.user(theta, rows.data.dtype) if stored is None else (None, None)),
-            *(rows.targets, rows.weights, 1 / self._data.shape[0]),
-            stored=stored,
-            step=step,
-        )
+        W, b = self.user(theta, rows.data.dtype) if stored is None else (None, None)
+        batch = Batch(rows.targets, rows.weights, 1 / self._data.shape[0])
+        loss, grads = rows.data.value_and_grad(Point(W, b, stored, step), batch)
         of_all = 0.0 if len(self._terms.free) else rows.ridge
         penalty, gradient = self._change.gradient(theta, grads.W, grads.b, of_all)
         if not of_all:  # where squares may overflow

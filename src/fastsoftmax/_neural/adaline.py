@@ -1,17 +1,19 @@
 """ADALINE: the adaptive linear neuron."""
 
+from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
 from numpy.typing import ArrayLike
 
-from fastsoftmax._linear.neuron import train_neuron
-from fastsoftmax._linear.predict import Labels
-from fastsoftmax._neural import Epoch
+from fastsoftmax._neural.labels import Labels
+from fastsoftmax._neural.neuron import train_neuron
+from fastsoftmax._neural.training import Epoch
 from fastsoftmax._runtime.sklearn_compat import BaseEstimator, ClassifierMixin
 from fastsoftmax._saving import Saved
 from fastsoftmax._validation import saved
 
 
+@dataclass(eq=False, repr=False)
 class Adaline(Labels, Saved, ClassifierMixin, BaseEstimator):
     """Adaptive linear neuron: a binary classifier by least squares.
 
@@ -73,6 +75,15 @@ class Adaline(Labels, Saved, ClassifierMixin, BaseEstimator):
 
     __module__ = "fastsoftmax"
 
+    _: KW_ONLY
+    learning_rate_init: float = 0.001
+    max_iter: int = 50
+    batch_size: int | str = 1
+    shuffle: bool = True
+    random_state: Any = None
+    verbose: bool = False
+    n_threads: int | None = None
+
     _threshold = 0.5
     _saved = saved.Attributes(
         {
@@ -87,25 +98,6 @@ class Adaline(Labels, Saved, ClassifierMixin, BaseEstimator):
             "n_iter_": saved.count,
         },
     )
-
-    def __init__(
-        self,
-        *,
-        learning_rate_init: float = 0.001,
-        max_iter: int = 50,
-        batch_size: int | str = 1,
-        shuffle: bool = True,
-        random_state: Any = None,
-        verbose: bool = False,
-        n_threads: int | None = None,
-    ) -> None:
-        self.learning_rate_init = learning_rate_init
-        self.max_iter = max_iter
-        self.batch_size = batch_size
-        self.shuffle = shuffle
-        self.random_state = random_state
-        self.verbose = verbose
-        self.n_threads = n_threads
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

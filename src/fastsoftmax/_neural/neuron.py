@@ -5,10 +5,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastsoftmax._neural import Epoch, Network, Rule
 from fastsoftmax._neural.goals import Goal, Rows
+from fastsoftmax._neural.network import Network
+from fastsoftmax._neural.rules import Rule
 from fastsoftmax._neural.schedules import Schedule
-from fastsoftmax._neural.training import Plan, Record, train
+from fastsoftmax._neural.training import Epoch, Plan, Record, train
 from fastsoftmax._runtime.dtypes import computed_in
 from fastsoftmax._runtime.sklearn_compat import check_features_of_fit
 from fastsoftmax._validation import labels as check_labels

@@ -8,25 +8,16 @@ weighted by its number (Polyak & Juditsky 1992; Lacoste-Julien, Schmidt & Bach 2
 Accuracy after one pass: docs/experiments/0038-online-learning.md.
 """
 
-from typing import Self
-
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 from scipy import sparse
 
-from fastsoftmax._engine.data import data_of, merged
-from fastsoftmax._linear.problem.targets import class_totals, referred, weighted
-from fastsoftmax._runtime.dtypes import as_numpy
-from fastsoftmax._runtime.sklearn_compat import check_features_of_fit
-from fastsoftmax._runtime.typing import MatrixLike
-from fastsoftmax._validation import labels as check_labels
+from fastsoftmax._engine.data import Batch, Point, data_of, merged
 from fastsoftmax._validation import numbers as check
-from fastsoftmax._validation import targets as check_targets
-from fastsoftmax._validation.sparse import features
 
 STEP_ROWS = 16
 FAR = 2.0  # of the mean of a sparse feature, in deviations, beyond which it is centred
-TINY = float(np.finfo(float).tiny)
+TINY = float(np.finfo(float).tiny)  # keeps 0 / 0 from being NaN
 
 
 class Stream:
@@ -131,9 +122,8 @@ class Stream:
         data = data_of(X.astype(np.float64) - centre, 1)
         b = self._b + np.einsum("d,dk->k", centre, W)
         weights = None if weights is None else weights / total
-        _, grads = data.value_and_grad(
-            W.T, b, targets, weights, 1 / total if weights is None else 1.0
-        )
+        batch = Batch(targets, weights, 1 / total if weights is None else 1.0)
+        _, grads = data.value_and_grad(Point(W.T, b), batch)
         by_W = grads.W.T + W / (C * self._n)
         rate = 1 / np.sqrt(max(self._norms, 1.0))
         step = adapted(by_W * h, self._squares, at, rate) * h
@@ -149,109 +139,7 @@ class Stream:
         self._ages += self._steps
 
 
-def as_floats(X: NDArray | sparse.csr_array, scale: NDArray | None) -> NDArray | sparse.csr_array:
-    """X as floats, its features times their factors."""
-    if sparse.issparse(X):
-        return data_of(X, 1, scale).X
-    X = as_numpy(X)
-    return X if scale is None else X.astype(np.float64) * scale
-
-
 def adapted(gradient: NDArray, squares: NDArray, at: slice | NDArray, rate: float) -> NDArray:
     """The step of AdaGrad for a gradient; its squares are added to those at its place."""
     squares[at] += gradient**2
     return rate * gradient / np.sqrt(np.maximum(squares[at], TINY))
-
-
-class PartialFit:
-    """`partial_fit` of an estimator of the linear model."""
-
-    _stream: Stream | None = None
-
-    def partial_fit(
-        self,
-        X: MatrixLike,
-        y: ArrayLike,
-        classes: ArrayLike | None = None,
-        sample_weight: ArrayLike | None = None,
-    ) -> Self:
-        """Learn from some rows, once, on top of what was learnt before.
-
-        Averaged AdaGrad [1]_ on features normalised by what has been seen of them [2]_, 16 rows a
-        step: one pass over data in random order comes close to what `fit` finds. After `fit` it
-        goes on from there. ``tol``, ``max_iter``, ``solver`` and ``max_memory`` play no part.
-
-        Parameters
-        ----------
-        X : array-like or sparse matrix or array of shape (n, D)
-        y : array-like of shape (n,)
-            Labels, of the ``classes``.
-        classes : array-like of shape (K,)
-            All labels there will be; needed in the first call.
-        sample_weight : array-like of shape (n,), optional
-
-        Returns
-        -------
-        self
-
-        Raises
-        ------
-        ValueError, TypeError
-            As `fit`; if ``classes`` is missing in the first call or differs later, and if y holds
-            another label.
-
-        References
-        ----------
-        .. [1] Duchi, Hazan & Singer, "Adaptive subgradient methods for online learning and
-           stochastic optimization", JMLR 12, 2011.
-        .. [2] Ross, Mineiro & Langford, "Normalized online learning", UAI 2013.
-
-        Examples
-        --------
-        >>> from fastsoftmax import SoftmaxRegression
-        >>> from fastsoftmax.datasets import load_digits
-        >>> X, y = load_digits()
-        >>> model = SoftmaxRegression()
-        >>> for start in range(0, 1500, 100):
-        ...     block = slice(start, start + 100)
-        ...     _ = model.partial_fit(X[block], y[block], classes=range(10))
-        >>> bool(model.score(X[1500:], y[1500:]) > 0.85)
-        True
-        """
-        C = check.number(self.C, "C", above=0)
-        fit_intercept = check.flag(self.fit_intercept, "fit_intercept")
-        first = not hasattr(self, "coef_")
-        width = {} if first else {"n_features": self.n_features_in_, "owner": type(self).__name__}
-        given, X = X, features(X, **width)
-        known = check_labels.classes_of_first_fit(classes) if first else self.classes_
-        check_labels.same_classes(classes, known)
-        codes = check_labels.known_codes(y, known, X.shape[0])
-        weights = check.weights(sample_weight, X.shape[0], np.dtype(np.float64))
-        check.usable_sum(weights)
-        check_targets.for_a_stream(self.class_weight, self._several_labels)
-        if not sparse.issparse(X):
-            check.require_finite(X)
-        scale = check.feature_scale(self.feature_scale, X.shape[1])
-        X = as_floats(X, scale)
-        targets = weighted(
-            codes, known, weights, self.class_weight,
-            check_targets.smoothing(self.label_smoothing),
-        )  # fmt: skip
-        reference = check_targets.reference(self.reference_class, known)
-        rows = X.shape[0] if targets.weights is None else float(targets.weights.sum())
-        check.penalty(C, rows)
-        check_features_of_fit(self, given, reset=first)
-
-        stream = self._stream
-        if stream is None:
-            stream = Stream(X.shape[1], targets.n_logits, fit_intercept)
-            if first:
-                shares = class_totals(codes, targets.weights, len(known))
-                stream.begin_at_shares(shares / shares.sum())
-            else:
-                stream.begin(self.coef_, self.intercept_)
-        stream.learn(X, targets.values, targets.weights, C)
-        self._stream, self.classes_, self._feature_scale = stream, known, scale
-        self.coef_, self.intercept_ = referred(*stream.model(), reference)
-        self._forget_fit()
-        return self

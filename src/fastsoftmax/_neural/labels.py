@@ -1,0 +1,96 @@
+"""Logits w x + b of a layer of linear units, and the labels that they mean."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastsoftmax._engine.data import data_of
+from fastsoftmax._runtime.sklearn_compat import check_features_of_fit, require_fit
+from fastsoftmax._runtime.typing import MatrixLike
+from fastsoftmax._validation import numbers as check
+from fastsoftmax._validation.sparse import features, require_finite
+
+LARGE = 256.0  # an intercept that takes 8 of float32's 24 bits off the logits
+# in size, of the largest: squares to 1e±30, and sums of 1e8 of these, are normal in float32
+WEIGHTS = 1e-15, 1e15
+
+
+def cancels_in_float32(coef: NDArray, intercept: NDArray) -> bool:
+    """Whether logits need float64: of features with means far larger than their deviations, or of
+    extreme numbers."""
+    largest = np.abs(coef).max(initial=0.0)
+    moderate = largest == 0 or WEIGHTS[0] <= largest <= WEIGHTS[1]
+    return not moderate or bool(np.abs(intercept).max(initial=0.0) > LARGE)
+
+
+class Labels:
+    """Of an estimator with ``coef_``, ``intercept_`` and ``classes_``."""
+
+    _feature_scale: NDArray | None = None  # that of the fit: what coef_ is of
+    _several_labels = False  # whether rows have several labels, each with a logistic function
+    _threshold = 0.0  # above which one logit means the second class
+
+    def _forget(self) -> None:
+        """Leave nothing of a fit before."""
+        for name in list(vars(self)):
+            if name.endswith("_") or name in ("_stream", "_warm_start_state", "_evidence"):
+                delattr(self, name)
+
+    def decision_function(self, X: MatrixLike) -> NDArray:
+        """Logits of the rows of X.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix or array of shape (n, D)
+
+        Returns
+        -------
+        ndarray of shape (n, K), or (n,) for two classes
+            W x + b, in the precision of X; for two classes the log-odds of ``classes_[1]``.
+
+        Raises
+        ------
+        NotFittedError
+            Before ``fit``; scikit-learn's class where it is installed.
+        ValueError
+            If X has another number of features than in ``fit``, or is not finite.
+        """
+        logits = self._logits(X)
+        if logits.shape[1] > 1:
+            return logits
+        return logits[:, 0] - logits.dtype.type(self._threshold)
+
+    def predict(self, X: MatrixLike) -> NDArray:
+        """Label of each row.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix or array of shape (n, D)
+
+        Returns
+        -------
+        ndarray of shape (n,)
+            The most probable class; of two the second where its logit is > 0. Where rows have
+            several labels (n, K): 1 for each whose logit is > 0.
+        """
+        logits = self._logits(X)
+        if self._several_labels:
+            return (logits > 0).astype(int)
+        if logits.shape[1] == 1:
+            return self.classes_[(logits[:, 0] > logits.dtype.type(self._threshold)).astype(int)]
+        return self.classes_[logits.argmax(axis=1)]
+
+    def _logits(self, X: MatrixLike) -> NDArray:
+        require_fit(self, "coef_")
+        given, X = X, features(X, n_features=self.n_features_in_, owner=type(self).__name__)
+        check_features_of_fit(self, given, reset=False)
+        data = data_of(X, check.threads(self.n_threads), self._feature_scale)
+        dtype = data.dtype
+        if cancels_in_float32(self.coef_, self.intercept_):
+            data = data.to_float64()
+        with np.errstate(over="ignore"):
+            logits = data.logits(self.coef_, self.intercept_).astype(dtype, copy=False)
+        with np.errstate(over="ignore", invalid="ignore"):
+            total = logits.sum()  # one bad cell of X makes its row of logits bad
+        if not np.isfinite(total):
+            require_finite(X)
+        return logits

@@ -1,0 +1,23 @@
+"""The online rule: its model is the weighted mean of its iterates."""
+
+import numpy as np
+
+from fastsoftmax._neural.online import Stream
+
+
+def test_mean_of_the_iterates():
+    """The lagged sum is the mean weighted by the number of each iterate."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(200, 8)) + 1.0, rng.integers(4, size=200)
+    s, iterates = Stream(8, 4, True), []
+    step = s._step
+
+    def watched(*arguments):
+        step(*arguments)
+        iterates.append(s._W.copy())
+
+    s._step = watched
+    s.learn(X, y.astype(np.int32), None, 1.0)
+    ages = np.arange(1, len(iterates) + 1)
+    mean = np.einsum("t,tdk->kd", ages / ages.sum(), np.array(iterates))
+    np.testing.assert_allclose(s.model()[0], mean, rtol=1e-10)
