@@ -48,12 +48,12 @@ rng = np.random.default_rng(0)
 """
 
 LINEAR = """
-from fastsoftmax._engine.data import dense, stored_logits
+from fastsoftmax._engine.data import dense, stored_logits, tiles
 from fastsoftmax._engine.linalg import LowRankFactors, cholesky, low_rank, workspace
 
 # the workspace too; NaN where it is used before it is set
 workspace.Workspace.__call__ = lambda self, size: guarded(np.full(size, 255, np.uint8), at_end)
-for module in (cholesky, dense, low_rank, stored_logits):
+for module in (cholesky, dense, low_rank, stored_logits, tiles):
     module.team = lambda n_threads, work: n_threads
 WANTED = ((), ("W", "b"), ("X",), ("W", "b", "X"))
 

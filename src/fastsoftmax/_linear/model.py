@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastsoftmax._engine import solvers
 from fastsoftmax._engine.curvature import warm_start_of
-from fastsoftmax._engine.objective import Objective, WarmStart
+from fastsoftmax._engine.objective import Objective, WarmStart, start_of
 from fastsoftmax._linear.inference.evidence import evidence_of
 from fastsoftmax._linear.predict import Probabilities
 from fastsoftmax._linear.problem.certificate import Certificate, certificate_of
@@ -92,11 +92,10 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
             offset=offset,
         )  # fmt: skip
         objective = problem.objective(C, warm_start=self._warm_start_state if warm_starts else None)
-        start = objective.start(*self._previous(problem))
-        result = self._minimize(problem, objective, start, callback)
-        model = objective.model(result.theta)
+        result = self._minimize(problem, objective, self._previous(problem), callback)
+        model = objective.models.of(result.theta)
         evidence, best = evidence_of(self, problem, result, model)
-        warm_start = warm_start_of(objective) if warm_starts else None
+        warm_start = warm_start_of(result.curvature) if warm_starts else None
         self._forget()
         if warm_start is not None:
             self._warm_start_state = warm_start
@@ -108,14 +107,14 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
         self,
         problem: Problem,
         objective: Objective,
-        start: NDArray,
+        previous: tuple[Any, ...],
         callback: Callable[[solvers.State], object] | None,
     ) -> solvers.Result:
-        """The optimum, progress being shown on the way."""
+        """The optimum, from a model if there is one, progress being shown on the way."""
         solver = solvers.find(problem.solver, objective)
         if not objective.parameters.finite:
             problem.rows.require_spread(*objective.parameters.moments)
-        n = objective.data.shape[0]
+        n, start = objective.data.shape[0], start_of(objective, *previous)
         # overflow shows in the objective
         quiet = np.errstate(over="ignore", invalid="ignore")
         with quiet, progress(bool(self.verbose)) as show:
@@ -138,15 +137,14 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
         model: tuple[NDArray, NDArray],
         C: float,
     ) -> None:
-        """Set the attributes of a fit that has ended, and let go of the objective."""
+        """Set the attributes of a fit that has ended."""
         self._keep_model(problem, *model)
         self.converged_, self.certified_ = result.converged, result.certified
         self.objective_ = float(result.value)
-        self.grad_norm_ = objective.model_grad_norm(result.gradient)
+        self.grad_norm_ = objective.models.grad_norm(result.gradient)
         self.gap_bound_ = result.gap_bound
         self.n_iter_ = len(result.history)
-        self.n_passes_ = objective.n_passes
-        objective.close()
+        self.n_passes_ = objective.passes.count
         self.history_ = result.history
         if result.stop and not result.halted:
             warnings.warn(unconverged(result, problem, C), ConvergenceWarning, stacklevel=4)

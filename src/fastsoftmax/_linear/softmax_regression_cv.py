@@ -203,9 +203,9 @@ penalty_factor, class_weight, label_smoothing, reference_class, n_threads, rando
         coef, intercept = means[best]
         if refit:
             objective = problem.objective(best)
-            result = self._minimize(problem, objective, objective.start(coef, intercept), None)
+            result = self._minimize(problem, objective, (coef, intercept), None)
             self._forget()
-            self._keep(problem, objective, result, objective.model(result.theta), best)
+            self._keep(problem, objective, result, objective.models.of(result.theta), best)
         else:
             self._forget()
             self._keep_model(problem, coef, intercept)

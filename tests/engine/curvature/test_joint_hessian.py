@@ -6,14 +6,15 @@ from support.logits import stored
 from support.tuned import Tuned
 
 import fastsoftmax
-from fastsoftmax._engine.curvature import blocks_for
+from fastsoftmax._engine.curvature import blocks_for, curvature_of
 from fastsoftmax._engine.curvature.block_gram import ClassGrams
-from fastsoftmax._engine.curvature.hessian import hessian
 from fastsoftmax._engine.curvature.joint import JointHessian
 from fastsoftmax._engine.data import DenseData
 from fastsoftmax._engine.linalg import assemble_joint_hessian
 from fastsoftmax._engine.objective import Objective
+from fastsoftmax._engine.objective.loss import Softmax
 from fastsoftmax._engine.solvers.block_preconditioner import RebuildSchedule
+from fastsoftmax._runtime.memory_budget import MemoryBudget
 from fastsoftmax._runtime.threads import available_threads
 
 DTYPES = [np.float32, np.float64]
@@ -145,7 +146,7 @@ def test_the_joint_hessian_on_average(rare):
     def gram(drawn):
         return data.gram(drawn, 0 * ones, ones, 1 / n, 0 * ones)
 
-    exact = hessian(p, 1 - p, None, d, gram).reshape(k * d, k * d)
+    exact = Softmax(k).hessian(p, 1 - p, None, d, gram).reshape(k * d, k * d)
     masses = np.mean(p * (1 - p), axis=0)
     squares = np.sum((X / X.std(axis=0)) ** 2, axis=1)
     drawn = stored(p, np.float64).sample_pairs(200 * k * d, 0, 1 / masses, None, squares)
@@ -261,11 +262,12 @@ def objective(n, d, k, **more):
     ],
 )
 def test_where_it_is_cheap(shape, kind):
-    assert type(blocks_for(objective(*shape), 0)[0]) is kind
+    assert type(blocks_for(curvature_of(objective(*shape)), 0)[0]) is kind
 
 
 def test_not_where_memory_is_short():
-    assert type(blocks_for(objective(20000, 16, 26, max_memory=1 << 20), 0)[0]) is ClassGrams
+    curvature = curvature_of(objective(20000, 16, 26, memory=MemoryBudget.of(1 << 20, 0)))
+    assert type(blocks_for(curvature, 0)[0]) is ClassGrams
 
 
 def test_hard_problems_go_on_with_blocks(monkeypatch):

@@ -19,8 +19,9 @@ from fastsoftmax._engine.linalg import (
     low_rank_blocks,
     orthonormal_rows,
 )
-from fastsoftmax._engine.line_search import LineRules, line_at
-from fastsoftmax._engine.line_search import line as lines
+from fastsoftmax._engine.line_search import LineRules, iterate_at
+from fastsoftmax._engine.line_search.fused import FusedIterate
+from fastsoftmax._engine.line_search.stored import StoredIterate
 from fastsoftmax._engine.objective import Objective
 
 FLOATS = (np.float32, np.float64)
@@ -173,13 +174,13 @@ def test_directions_without_features_are_left_out(columns):
 def test_of_full_rank_and_all_rows_it_is_the_hessians_block(fit_intercept):
     """But for the small share of the unweighted covariance that every block is given."""
     o = objective(fit_intercept=fit_intercept, C=0.01)
-    blocks = LowRankBlocks(o, 0)
+    blocks = LowRankBlocks(curvature_of(o), 0)
     rng = np.random.default_rng(1)
     parameters = o.parameters
-    line = line_at(o, parameters.project(rng.normal(size=o.size)))
-    blocks.at_start(line)
-    inverse = blocks.by_class(line, len(o.data.X), 0)
-    W, b = parameters.user(line.theta, np.dtype(np.float64))
+    it = iterate_at(o, parameters.project(rng.normal(size=o.size)))
+    blocks.at_start(it)
+    inverse = blocks.by_class(it, len(o.data.X), 0)
+    W, b = parameters.user(it.theta, np.dtype(np.float64))
     z = o.data.X @ W.T + (b if fit_intercept else 0)
     P = np.exp(z - z.max(axis=1, keepdims=True))
     P /= P.sum(axis=1, keepdims=True)
@@ -202,30 +203,27 @@ def test_blocks_do_not_depend_on_threads(low):
     solved = set()
     for n_threads in (1, 2, 3, 8):
         o = objective(2000, 90, 5, dtype=np.float32, n_threads=n_threads)
-        blocks = (LowRankBlocks if low else ClassGrams)(o, 3)
+        blocks = (LowRankBlocks if low else ClassGrams)(curvature_of(o), 3)
         v = np.random.default_rng(1).normal(size=o.size)
-        line = line_at(o, o.parameters.project(0.1 * v))
-        first = blocks.at_start(line).solve(v)[0]
-        solved.add((first.tobytes(), blocks.by_class(line, 300, 7).solve(v)[0].tobytes()))
+        it = iterate_at(o, o.parameters.project(0.1 * v))
+        first = blocks.at_start(it).solve(v)[0]
+        solved.add((first.tobytes(), blocks.by_class(it, 300, 7).solve(v)[0].tobytes()))
     assert len(solved) == 1
 
 
 def test_a_subsample_of_all_rows_is_the_line():
     o = objective()
     theta, direction = np.random.default_rng(2).normal(size=(2, o.size)) / 9
-    line = lines.FusedLine(o, theta, LineRules())
-    stored = lines.StoredLine(o, theta, LineRules())
-    line.set_direction(direction)
-    stored.set_direction(direction)
+    it = FusedIterate(o, theta, LineRules())
+    line, stored = it.line(direction), StoredIterate(o, theta, LineRules()).line(direction)
     assert line.reach() == pytest.approx(stored.reach(), rel=1e-12)
     subsample = line.subsample()
     for t in (0.0, 0.5, 2.0):
         np.testing.assert_allclose(subsample.evaluate(t), stored.evaluate(t), rtol=1e-10)
         np.testing.assert_allclose(line.evaluate(t)[:2], stored.evaluate(t)[:2], rtol=1e-10)
-    line = lines.FusedLine(o, theta, LineRules(subsample_rows=50))
-    line.set_direction(direction)
-    slope = float(line.gradient @ direction)
-    subsample = line.subsample()
+    it = FusedIterate(o, theta, LineRules(subsample_rows=50))
+    slope = float(it.gradient @ direction)
+    subsample = it.line(direction).subsample()
     subsample.correct_slope(slope)
     assert subsample.evaluate(0.0).slope == pytest.approx(slope, rel=1e-12)
 

@@ -237,14 +237,6 @@ def test_vectors(dtype, whole_teams):
     assert np.isnan(largest(np.array([1, np.nan, 2], dtype)))
 
 
-class Vectors:
-    """As much of an objective as a history asks for."""
-
-    def __init__(self, size, dtype):
-        self.size, self.data, self.parameters = size, self, self
-        self.dtype, self.n_threads = np.dtype(dtype), 2
-
-
 def two_loops(pairs, gradient, inverse):
     """Nocedal & Wright, algorithm 7.4, with the initial matrix γ · diag(inverse)."""
     q, a = gradient.copy(), []
@@ -266,7 +258,7 @@ def test_a_direction_is_that_of_the_two_loops(most, dtype):
     A = rng.standard_normal((size, size))
     A = A @ A.T + size * np.eye(size)
     inverse = 1 / np.diag(A)
-    history = History(Vectors(size, dtype), most)
+    history = History(size, np.dtype(dtype), most, 2)
     x, pairs = rng.standard_normal(size), []
 
     def solve(*vectors):

@@ -11,8 +11,9 @@ from threadpoolctl import threadpool_limits
 
 from fastsoftmax import SoftmaxRegression
 from fastsoftmax._engine.data import DenseData
-from fastsoftmax._engine.line_search import LineRules, ShrinkingRules, line_at, shrinking
-from fastsoftmax._engine.objective import Objective
+from fastsoftmax._engine.line_search import LineRules, ShrinkingRules, iterate_at, shrinking
+from fastsoftmax._engine.objective import Objective, start_of
+from fastsoftmax._runtime.memory_budget import MemoryBudget
 
 FLOATS = (np.float32, np.float64)
 OFTEN = ShrinkingRules(check_interval=3)
@@ -109,8 +110,8 @@ def test_threads_change_no_bit(record):
     np.testing.assert_array_equal(coefs[0], coefs[2])
 
 
-def shrunk_line(dtype, max_memory=None):
-    """A line, most of whose rows are inactive, and the objective."""
+def shrunk(dtype, max_memory=None):
+    """An iterate, most of whose rows are inactive, and the objective."""
     X, y = separable()
     objective = Objective(
         DenseData(X.astype(dtype), 1),
@@ -119,38 +120,37 @@ def shrunk_line(dtype, max_memory=None):
         weights=None,
         C=1e4,
         fit_intercept=True,
-        max_memory=max_memory,
+        memory=MemoryBudget.of(max_memory, X.nbytes),
     )
     model = SoftmaxRegression(C=1e4).fit(X, y)
-    line = line_at(objective, objective.start(model.coef_.astype(float), model.intercept_))
-    assert not line.update_active_rows()
-    return line, objective
+    it = iterate_at(objective, start_of(objective, model.coef_.astype(float), model.intercept_))
+    assert not it.update_active_rows()
+    return it, objective
 
 
 @pytest.mark.parametrize("dtype", FLOATS)
 def test_their_loss_is_its_tangent(dtype):
-    line, objective = shrunk_line(dtype)
-    value, gradient = objective.value_and_grad(line.theta)
+    it, objective = shrunk(dtype)
+    value, gradient = objective.value_and_grad(it.theta)
     close = 50 * float(np.finfo(dtype).eps)
-    assert line.value == pytest.approx(value, rel=close)
+    assert it.value == pytest.approx(value, rel=close)
     direction = np.random.default_rng(0).normal(size=objective.size)
-    passes = objective.n_passes
-    line.set_direction(direction)
-    line.step(1e-3)
-    assert objective.n_passes - passes < 0.5
-    value, exact = objective.value_and_grad(line.theta)
-    np.testing.assert_allclose(line.gradient, exact, atol=0.01 * np.abs(exact - gradient).max())
+    passes = objective.passes.count
+    it.step(it.line(direction), 1e-3)
+    assert objective.passes.count - passes < 0.5
+    value, exact = objective.value_and_grad(it.theta)
+    np.testing.assert_allclose(it.gradient, exact, atol=0.01 * np.abs(exact - gradient).max())
     # convex: at most F, and far along the line well below it
-    assert line.value <= value * (1 + close)
-    line.set_direction(direction)
-    line.step(30.0)
-    model, slope = line.value, line.gradient @ direction
+    assert it.value <= value * (1 + close)
+    it.step(it.line(direction), 30.0)
+    model, slope = it.value, it.gradient @ direction
+    line = it.line(direction)
     trials = [line.evaluate(t).value for t in (-1e-5, 1e-5)]
     assert (trials[1] - trials[0]) / 2e-5 == pytest.approx(slope, rel=0.05)
-    assert model < objective.value_and_grad(line.theta)[0]
-    line.verify_logits()
-    assert line.value == pytest.approx(objective.value_and_grad(line.theta)[0], rel=close)
-    assert line.way_back is not None
+    assert model < objective.value_and_grad(it.theta)[0]
+    it.verify_logits()
+    assert it.value == pytest.approx(objective.value_and_grad(it.theta)[0], rel=close)
+    assert it.way_back is not None
 
 
 def test_lengths_in_features_of_unit_variance():
@@ -176,10 +176,10 @@ def test_lengths_in_features_of_unit_variance():
 
 def test_without_room_for_a_copy_all_rows_stay_active():
     """The logits take 2 * 64 kB, X has 448 kB, of which 0.4 of the memory is for both."""
-    shrunk = []
+    few = []
     for most in (10**6, 4 * 10**5):
-        line, objective = shrunk_line(np.float64, most)
-        passes = objective.n_passes
-        line.set_direction(line.gradient)
-        shrunk.append(objective.n_passes - passes < 0.4)
-    assert shrunk == [True, False]
+        it, objective = shrunk(np.float64, most)
+        passes = objective.passes.count
+        it.line(it.gradient)
+        few.append(objective.passes.count - passes < 0.4)
+    assert few == [True, False]

@@ -9,7 +9,8 @@ from support.tuned import Tuned
 from fastsoftmax import SoftmaxRegression
 from fastsoftmax._engine.data import DenseData
 from fastsoftmax._engine.line_search import LineRules
-from fastsoftmax._engine.objective import Objective
+from fastsoftmax._engine.objective import precision
+from fastsoftmax._engine.solvers import preconditioned
 
 FITTED = {"C": 10.0, "tol": 1e-11, "solver": "preconditioned-lbfgs"}
 
@@ -40,7 +41,7 @@ def fitted(X, y, **more):
 
 def in_float64(X, y, **more):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Objective, "to_float32", lambda self: None)
+        patch.setattr(preconditioned, "to_float32", lambda objective: None)
         return fitted(X, y, **more)
 
 
@@ -65,7 +66,7 @@ def test_result(precisions, weighted, integers):
     assert precisions.count("float32") > precisions.count("float64")
     assert precisions == sorted(precisions)  # never back
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(Objective, "to_float32", lambda self: None)
+        patch.setattr(preconditioned, "to_float32", lambda objective: None)
         other = SoftmaxRegression(C=10.0, tol=1e-11, solver="preconditioned-lbfgs")
         other.fit(X, y, sample_weight=weights)
     assert_same(model, other, X, y, **more)
@@ -77,9 +78,9 @@ def test_probabilities_and_offsets():
     P = rng.dirichlet(np.ones(4), len(y))
     offset = rng.normal(size=(len(y), 4))
     models = []
-    for to_float32 in (Objective.to_float32, lambda self: None):
+    for to_float32 in (precision.to_float32, lambda objective: None):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(Objective, "to_float32", to_float32)
+            patch.setattr(preconditioned, "to_float32", to_float32)
             model = SoftmaxRegression(tol=1e-11, solver="preconditioned-lbfgs")
             models.append(model.fit(X, P, offset=offset))
     a, b = models

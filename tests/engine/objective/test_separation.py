@@ -6,7 +6,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 from fastsoftmax import LogisticRegression, SoftmaxRegression
 from fastsoftmax._engine.data import DenseData
-from fastsoftmax._engine.objective import Objective, has_minimiser, separates
+from fastsoftmax._engine.objective import Objective, has_minimiser, separates, start_of
 from fastsoftmax._engine.objective.separation import LARGEST
 
 FAR = float("inf")  # left to gain: of no row it is then known that it is not separated
@@ -23,7 +23,7 @@ def objective(X, targets, k, weights=None, *, C=np.inf, offset=None, free=None, 
 
 def exists(*args, left=FAR, largest=LARGEST, **options):
     o = objective(*args, **options)
-    return has_minimiser(o, o.start(), left, largest)
+    return has_minimiser(o, start_of(o), left, largest)
 
 
 def rows(seed=0, n=60, d=2):

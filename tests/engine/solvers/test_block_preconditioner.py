@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fastsoftmax._engine.data import DenseData
-from fastsoftmax._engine.objective import Objective
+from fastsoftmax._engine.objective import Objective, start_of
 from fastsoftmax._engine.solvers import Options, lbfgs
 from fastsoftmax._engine.solvers.base import Run
 from fastsoftmax._engine.solvers.block_preconditioner import BlockPreconditioner, RebuildSchedule
@@ -25,18 +25,19 @@ def objective():
 def builds(schedule):
     """How often M was rebuilt, and the least F."""
     o, count = objective(), 0
-    preconditioner = BlockPreconditioner(o, 0, schedule)
+    run = Run(o, OPTIONS)
+    preconditioner = BlockPreconditioner(run.curvature, 0, schedule)
     update = preconditioner.update
 
-    def counted(line, n_iter):
+    def counted(it, n_iter):
         nonlocal count
-        rebuilt = update(line, n_iter)
+        rebuilt = update(it, n_iter)
         count += rebuilt
         return rebuilt
 
     preconditioner.update = counted
-    line, _ = lbfgs.descend(Run(o, o.start(), OPTIONS), preconditioner, memory=30)
-    return count, line.value
+    it, _ = lbfgs.descend(run, start_of(o), preconditioner, memory=30)
+    return count, it.value
 
 
 def test_the_schedule_decides_when_m_is_rebuilt():
@@ -50,8 +51,8 @@ def test_the_schedule_decides_when_m_is_rebuilt():
 
 def test_newton_takes_over_when_it_is_due():
     o = objective()
-    at_once = minimize_preconditioned(o, o.start(), OPTIONS, Handover(newton_steps=0))
-    never = minimize_preconditioned(o, o.start(), OPTIONS, Handover(newton_steps=10**6))
+    at_once = minimize_preconditioned(o, start_of(o), OPTIONS, Handover(newton_steps=0))
+    never = minimize_preconditioned(o, start_of(o), OPTIONS, Handover(newton_steps=10**6))
     assert at_once.converged and never.converged
     assert at_once.value == pytest.approx(never.value, rel=1e-10)
     assert len(at_once.history) < 15 < len(never.history)

@@ -14,9 +14,10 @@ from fastsoftmax import SoftmaxRegression
 from fastsoftmax._engine.curvature import curvature_of
 from fastsoftmax._engine.data import DenseData
 from fastsoftmax._engine.linalg import ClassFactors
-from fastsoftmax._engine.line_search import LineRules, line_at
-from fastsoftmax._engine.objective import Objective
+from fastsoftmax._engine.line_search import LineRules, iterate_at
+from fastsoftmax._engine.objective import Objective, start_of
 from fastsoftmax._engine.solvers import SOLVERS, Options
+from fastsoftmax._runtime.memory_budget import MemoryBudget
 from fastsoftmax.datasets import load_digits, load_mnist
 
 SMOOTH = [name for name, solver in SOLVERS.items() if "l1" not in solver.needs]
@@ -104,9 +105,10 @@ def test_mnist_in_few_passes(data_folder, C, best, passes):
     assert model.gap_bound_ <= 1e-4 * model.objective_
 
 
-def problem(n_classes=4, dtype=np.float64, **params):
+def problem(n_classes=4, dtype=np.float64, max_memory=None, **params):
     X, y = blobs(n_classes, n=600, n_features=8)
     params = {"weights": None, "C": 1.0, "fit_intercept": True} | params
+    params["memory"] = MemoryBudget.of(max_memory, X.nbytes)
     data = DenseData(X.astype(dtype), 1)
     return Objective(data, y.astype(np.int32), 1 if n_classes == 2 else n_classes, **params)
 
@@ -117,51 +119,56 @@ def test_without_room_for_logits(solver, n_classes):
     values = []
     for max_memory in (None, 12_000):
         objective = problem(n_classes, max_memory=max_memory)
-        line = line_at(objective, objective.start())
-        assert line.evaluation_is_free == (max_memory is None)
-        result = SOLVERS[solver].minimize(objective, objective.start(), Options(1e-10, 500))
+        it = iterate_at(objective, start_of(objective))
+        assert it.incremental_logits == (max_memory is None)
+        result = SOLVERS[solver].minimize(objective, start_of(objective), Options(1e-10, 500))
         assert result.converged
         values.append(result.value)
     assert values[1] == pytest.approx(values[0], rel=1e-9)
 
 
-def test_a_line_with_a_subsample_goes_where_it_is_evaluated():
-    """Each evaluation is a step: back, forth and to where it began."""
+def test_after_a_subsample_evaluations_leave_the_iterate_where_it_is():
+    """But for its logits, which go back and forth; `step` alone moves it."""
     objective = problem()
     theta, direction = np.random.default_rng(0).normal(size=(2, objective.size))
-    line, stored = (line_at(objective, theta, LineRules(subsample_rows=64)) for _ in range(2))
-    begin = line.value, line.gradient
-    for one in (line, stored):
-        one.set_direction(direction)
-    slope = float(line.gradient @ direction)
+    it, other = (iterate_at(objective, theta, LineRules(subsample_rows=64)) for _ in range(2))
+    begin = it.value, it.gradient.copy()
+    line, stored = it.line(direction), other.line(direction)
+    slope = float(it.gradient @ direction)
     subsample = line.subsample()
     assert subsample.correct_slope(slope).slope == slope
     assert subsample.evaluate(0.0).slope == pytest.approx(slope, rel=1e-12)
     assert subsample.evaluate(0.3).curvature == pytest.approx(
         stored.evaluate(0.3).curvature, rel=0.5
     )
+    by_passes = line.by_passes()
     for t in (0.7, 0.2):
-        np.testing.assert_allclose(line.evaluate(t)[:2], stored.evaluate(t)[:2], rtol=1e-10)
-        value, gradient = objective.value_and_grad(theta + t * direction)
-        assert line.value == pytest.approx(value, rel=1e-12)
-        np.testing.assert_allclose(line.theta, theta + t * direction, atol=1e-14)
-    line.step(0.2)  # where it stands
-    np.testing.assert_allclose(line.gradient, gradient, atol=1e-12)
-    assert line.set_direction(direction) is None and line.evaluation_is_free
-    line.step(-0.2)
-    assert line.value == pytest.approx(begin[0], rel=1e-12)
-    np.testing.assert_allclose(line.gradient, begin[1], atol=1e-12)
+        np.testing.assert_allclose(by_passes.evaluate(t)[:2], stored.evaluate(t)[:2], rtol=1e-10)
+        np.testing.assert_allclose(line.evaluate(0.5), stored.evaluate(0.5), rtol=1e-10)
+        np.testing.assert_array_equal(it.theta, theta)
+        np.testing.assert_array_equal(it.gradient, begin[1])
+        assert it.value == begin[0]
+    passes = objective.passes.count
+    it.step(line, 0.2)
+    assert objective.passes.count == passes  # it was evaluated there
+    value, gradient = objective.value_and_grad(theta + 0.2 * direction)
+    assert it.value == pytest.approx(value, rel=1e-12)
+    np.testing.assert_allclose(it.theta, theta + 0.2 * direction, atol=1e-14)
+    np.testing.assert_allclose(it.gradient, gradient, atol=1e-12)
+    it.step(it.line(direction), -0.2)
+    assert it.value == pytest.approx(begin[0], rel=1e-12)
+    np.testing.assert_allclose(it.gradient, begin[1], atol=1e-12)
 
 
 def test_an_unreliable_subsample_is_not_used_again():
     objective = problem()
-    line = line_at(objective, objective.start(), LineRules(subsample_rows=64))
-    direction = -line.gradient
-    line.set_direction(direction)
+    it = iterate_at(objective, start_of(objective), LineRules(subsample_rows=64))
+    direction = -it.gradient
+    line = it.line(direction)
     assert line.subsample() is not None
-    line.evaluate(1e-9)  # hardly any of the slope is gone
-    line.set_direction(direction)
-    assert line.subsample() is None and line.evaluation_is_free
+    line.by_passes().evaluate(1e-9)  # hardly any of the slope is gone
+    it.step(line, 0.0)
+    assert it.line(direction).subsample() is None
 
 
 @pytest.mark.parametrize("rows", [32, 64, 128])
@@ -204,18 +211,19 @@ def test_a_line_is_the_objective_along_it(max_memory):
     objective = problem(max_memory=max_memory)
     rng = np.random.default_rng(0)
     theta, direction = rng.normal(size=(2, objective.size))
-    line = line_at(objective, theta)
-    line.set_direction(direction)
+    it = iterate_at(objective, theta)
+    line = it.line(direction)
     for t in (0.0, 0.7):
         value, gradient = objective.value_and_grad(theta + t * direction)
         trial = line.evaluate(t)
         assert trial.value == pytest.approx(value, rel=1e-12)
         assert trial.slope == pytest.approx(gradient @ direction, rel=1e-9)
-        if line.evaluation_is_free:
+        if it.incremental_logits:
             ahead, behind = (line.evaluate(t + h).slope for h in (1e-5, -1e-5))
             assert trial.curvature == pytest.approx((ahead - behind) / 2e-5, rel=1e-5)
-    line.step(0.7)
-    np.testing.assert_allclose(line.gradient, gradient, atol=1e-12)
+    np.testing.assert_array_equal(it.theta, theta)
+    it.step(line, 0.7)
+    np.testing.assert_allclose(it.gradient, gradient, atol=1e-12)
 
 
 @pytest.mark.parametrize("n_classes", [2, 4])
@@ -224,7 +232,7 @@ def test_hessian_is_the_slope_of_the_gradient(n_classes, weighted):
     weights = np.random.default_rng(3).random(600) if weighted else None
     objective = problem(n_classes, weights=weights)
     theta = np.random.default_rng(0).normal(size=objective.size)
-    H = curvature_of(objective).hessian(line_at(objective, theta))
+    H = curvature_of(objective).hessian(iterate_at(objective, theta))
     for i in range(0, objective.size, 3):
         step = 1e-5 * np.eye(objective.size)[i]
         ahead, behind = (objective.value_and_grad(theta + s)[1] for s in (step, -step))
@@ -236,13 +244,13 @@ def test_hessian_is_the_slope_of_the_gradient(n_classes, weighted):
 @pytest.mark.parametrize("C", [1e-3, 1.0, 1e3])
 def test_newtons_step_takes_one_solve_and_one_to_see_that_it_is_exact(monkeypatch, C):
     objective = problem(4, C=C)
-    line = line_at(objective, np.random.default_rng(0).normal(size=objective.size))
-    line.restart(objective.parameters.project(line.theta))
+    it = iterate_at(objective, np.random.default_rng(0).normal(size=objective.size))
+    it.restart(objective.parameters.project(it.theta))
     solves, solve = [], ClassFactors.solve
     monkeypatch.setattr(ClassFactors, "solve", lambda *args: solves.append(1) or solve(*args))
-    step = curvature_of(objective).solve_hessian(line, 0.0)
+    step = curvature_of(objective).solve_hessian(it, 0.0)
     # shifts of the intercepts alone have no curvature
-    expected = np.linalg.lstsq(curvature_of(objective).hessian(line), line.gradient, rcond=1e-12)[0]
+    expected = np.linalg.lstsq(curvature_of(objective).hessian(it), it.gradient, rcond=1e-12)[0]
     np.testing.assert_allclose(step, objective.parameters.project(expected), rtol=1e-9, atol=1e-12)
     assert len(solves) == 2
 

@@ -4,6 +4,10 @@ import numpy as np
 import pytest
 
 from fastsoftmax import Blocks, SoftmaxRegression
+from fastsoftmax._engine.curvature import warm_start_of
+from fastsoftmax._engine.data import DenseData
+from fastsoftmax._engine.objective import Objective, start_of
+from fastsoftmax._engine.solvers import Options, find
 
 WARM = {"warm_start": True, "solver": "preconditioned-lbfgs", "tol": 1e-9}
 
@@ -41,3 +45,21 @@ def test_nan_that_was_not_there_before():
     X[7, 2] = np.nan
     with pytest.raises(ValueError, match="row 7, column 2"):
         model.fit(X, y)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("tol", [1e-4, 1e-8])  # for which a fit ends in float32, and in float64
+def test_it_is_taken_over_whichever_precision_a_fit_ends_in(dtype, tol):
+    X, y = problem()
+    data = DenseData(X.astype(dtype), 1)
+    states, passes = [None], []
+    for _ in range(2):
+        o = Objective(
+            data, y.astype(np.int32), 4, weights=None, C=1.0, fit_intercept=True,
+            warm_start=states[-1],
+        )  # fmt: skip
+        taken = o.warm_start is not None
+        result = find("preconditioned-lbfgs", o).minimize(o, start_of(o), Options(tol, 100))
+        states.append(warm_start_of(result.curvature))
+        passes.append(o.passes.count)
+    assert taken and passes[1] < passes[0]

@@ -4,19 +4,21 @@ from fastsoftmax._engine.curvature.blocks import Factors, blocks_for
 from fastsoftmax._engine.curvature.far_model import FarModel
 from fastsoftmax._engine.curvature.hessian import (
     HESSIAN_PARAMETERS,
+    Curvature,
+    GramCurvature,
     curvature_of,
-    hessian,
-    probabilities,
+    hessian_bytes,
     warm_start_of,
 )
 
 __all__ = [
     "HESSIAN_PARAMETERS",
+    "Curvature",
     "Factors",
     "FarModel",
+    "GramCurvature",
     "blocks_for",
     "curvature_of",
-    "hessian",
-    "probabilities",
+    "hessian_bytes",
     "warm_start_of",
 ]

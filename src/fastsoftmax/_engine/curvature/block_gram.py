@@ -10,15 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.curvature.far_rows import limited
-from fastsoftmax._engine.curvature.hessian import curvature_of
+from fastsoftmax._engine.curvature.hessian import GramCurvature
 from fastsoftmax._engine.linalg import ClassFactors
-from fastsoftmax._engine.line_search.line import Line
+from fastsoftmax._engine.line_search.iterate import Iterate
 from fastsoftmax._engine.objective.objective import Objective
 from fastsoftmax._engine.objective.warm_start import Grams
 
 SHARED = 0.02  # of the unweighted Gram in that of a class: no direction is without curvature
 ENOUGH = 2048  # rows, unless the features are more
-MATRICES = 0.4  # of the memory budget
 NEAR = 0.6  # of a ridge, by which another may differ and go with the same factors
 TINY = float(np.finfo(float).tiny)  # keeps 0 / 0 from being NaN
 PAIRS = 30  # of L-BFGS that go with blocks of dense X
@@ -44,7 +43,7 @@ class Projected:
 
     def solve(self, *right: NDArray) -> list[NDArray]:
         p = self._parameters
-        return [p.project(z) for z in self.factors.solve(*map(p.table, right))]
+        return [p.project(z) for z in self.factors.solve(*map(p.layout.table, right))]
 
 
 class ClassGrams:
@@ -55,13 +54,12 @@ class ClassGrams:
     joint = False
     diagonal = 0.01  # of the variances, in the unweighted Gram of some rows
 
-    def __init__(self, objective: Objective, seed: int) -> None:
-        self._objective = objective
-        self._curvature = curvature_of(objective)
-        self._seed = seed
+    def __init__(self, curvature: GramCurvature, seed: int) -> None:
+        self._curvature, self._seed = curvature, seed
+        self._objective = objective = curvature.objective
         self.rows, self.most_rows = gram_rows(*objective.data.shape), objective.data.shape[0]
         self._unweighted: NDArray | None = None
-        grams = curvature_of(objective).grams
+        grams = curvature.grams
         self.reused = grams is not None and grams.joint == self.joint
 
     def cost(self, rows: int, n_matrices: int | None = None) -> float:
@@ -76,9 +74,9 @@ class ClassGrams:
         """Whether a matrix per class leaves room for the rest."""
         o = self._objective
         each = o.shape[1] ** 2 * o.data.dtype.itemsize
-        return o.n_logits * each <= MATRICES * o.max_memory
+        return o.n_logits * each <= o.memory.preconditioner
 
-    def at_start(self, line: Line) -> "Projected":
+    def at_start(self, it: Iterate) -> "Projected":
         """One unweighted Gram of uniform rows for all classes, each by p(1 - p) of its share.
 
         The Hessian where logits are those of the shares, but for the coupling of classes. Of rows
@@ -100,7 +98,7 @@ class ClassGrams:
         weights = np.ones(len(chosen)) if o.weights is None else o.weights[chosen].astype(float)
         weights[np.isin(chosen, c.few_far)] = 0
         self._unweighted = c.of_rows(chosen, weights, 1 / len(chosen), self.diagonal * c.bulk)
-        o.n_passes += self.cost(len(chosen), 1)
+        o.passes.count += self.cost(len(chosen), 1)
         masses = c.start_masses()
         matrix = self._unweighted[None].copy()
         np.einsum("kii->ki", matrix)[:] += c.ridge / masses.mean()
@@ -112,7 +110,7 @@ class ClassGrams:
         if not np.allclose(grams.ridge, self._ridge, rtol=NEAR):
             grams.factors.with_added(self._ridge - grams.ridge)
             grams.ridge = self._ridge
-            self._objective.n_passes += self.cost(0)
+            self._objective.passes.count += self.cost(0)
         return self._inverse(grams.factors)
 
     @property
@@ -122,10 +120,10 @@ class ClassGrams:
     def _inverse(self, factors: ClassFactors) -> "Projected":
         return Projected(self._objective, factors)
 
-    def by_class(self, line: Line, rows: int, seed: int) -> "Projected":
-        """The block of each class at the line's point, from about so many rows."""
+    def by_class(self, it: Iterate, rows: int, seed: int) -> "Projected":
+        """The block of each class at the iterate, from about so many rows."""
         o, c = self._objective, self._curvature
-        drawn, step, n = c.sample_rows(line, rows, seed)
+        drawn, step, n = c.sample_rows(it, rows, seed)
         drawn.rows[:] *= step  # of all of X
         masses = drawn.totals / n
         shares = SHARED * masses + c.missing(masses)
@@ -137,7 +135,7 @@ class ClassGrams:
         else:
             more = {"shared": self._unweighted, "shares": shares}
             matrices = c.gram(drawn, (1 - SHARED) / n, c.ridge, **more)
-        o.n_passes += self.cost(int(drawn.counts.sum()) // o.n_logits)
+        o.passes.count += self.cost(int(drawn.counts.sum()) // o.n_logits)
         factors = ClassFactors(matrices, o.data.n_threads)
         c.grams = Grams(self._unweighted, factors, c.ridge, self.joint)
         return self._inverse(factors)

@@ -6,12 +6,10 @@ from numpy.typing import NDArray
 
 from fastsoftmax._engine.curvature.block_gram import ClassGrams
 from fastsoftmax._engine.curvature.diagonal import ClassDiagonals
-from fastsoftmax._engine.curvature.hessian import curvature_of
+from fastsoftmax._engine.curvature.hessian import Curvature, GramCurvature
 from fastsoftmax._engine.curvature.joint import JointHessian
 from fastsoftmax._engine.curvature.low_rank import LowRankBlocks
-from fastsoftmax._engine.data import DenseBlocks, DenseData, SparseBlocks, SparseData
-from fastsoftmax._engine.line_search.line import Line
-from fastsoftmax._engine.objective.objective import Objective
+from fastsoftmax._engine.line_search.iterate import Iterate
 
 JOINT_PASSES = 1.25  # passes for the joint Hessian, up to which it saves more than it costs, or
 WORTH = 6.0  # the same where few far rows have nearly all curvature, which couples the classes
@@ -38,20 +36,20 @@ class Blocks(Protocol):
 
     def cost(self, rows: int) -> float: ...
 
-    def at_start(self, line: Line) -> Factors: ...
+    def at_start(self, it: Iterate) -> Factors: ...
 
-    def by_class(self, line: Line, rows: int, seed: int) -> Factors: ...
+    def by_class(self, it: Iterate, rows: int, seed: int) -> Factors: ...
 
 
-def of_dense(objective: Objective, seed: int) -> list[Blocks]:
+def of_dense(curvature: GramCurvature, seed: int) -> list[Blocks]:
     """The joint Hessian, if that is cheap, else full Gram matrices; if these are expensive and
     blocks of low rank are not, first those."""
-    joint = JointHessian(objective, seed)
-    most = WORTH if len(curvature_of(objective).few_far) else JOINT_PASSES
+    joint = JointHessian(curvature, seed)
+    most = WORTH if len(curvature.few_far) else JOINT_PASSES
     is_cheap = joint.cost(joint.rows) <= most or joint.work <= SLIGHT
-    if is_cheap and joint.fits and not objective.logistic:
-        return [joint, ClassGrams(objective, seed)]
-    full, low = ClassGrams(objective, seed), LowRankBlocks(objective, seed)
+    if is_cheap and joint.fits and curvature.objective.loss.couples_classes:
+        return [joint, ClassGrams(curvature, seed)]
+    full, low = ClassGrams(curvature, seed), LowRankBlocks(curvature, seed)
     if full.reused and full.fits:
         return [full]
     dear = full.cost(full.rows) > max(DEAR, 2 * (low.start_cost + low.cost(low.rows)))
@@ -60,19 +58,11 @@ def of_dense(objective: Objective, seed: int) -> list[Blocks]:
     return [low, full] if full.fits else [low]
 
 
-def of_sparse(objective: Objective, seed: int) -> list[Blocks]:
+def of_sparse(curvature: Curvature, seed: int) -> list[Blocks]:
     """Diagonals: all else has as many numbers for a class as there are pairs of features."""
-    return [ClassDiagonals(objective)]
+    return [ClassDiagonals(curvature)]
 
 
-BLOCKS = {
-    DenseData: of_dense,
-    DenseBlocks: of_dense,
-    SparseData: of_sparse,
-    SparseBlocks: of_sparse,
-}
-
-
-def blocks_for(objective: Objective, seed: int) -> list[Blocks]:
+def blocks_for(curvature: Curvature, seed: int) -> list[Blocks]:
     """The blocks to begin with, and others for problems that turn out to be hard."""
-    return BLOCKS[type(objective.data)](objective, seed)
+    return (of_sparse if curvature.objective.data.is_sparse else of_dense)(curvature, seed)

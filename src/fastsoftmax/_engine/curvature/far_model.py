@@ -7,11 +7,10 @@ Steps along it take no pass over X: the far rows are few.
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.curvature.hessian import curvature_of, hessian, probabilities
+from fastsoftmax._engine.curvature.hessian import GramCurvature
 from fastsoftmax._engine.data import RowSample, StoredLogits
 from fastsoftmax._engine.linalg import ClassFactors, dot
 from fastsoftmax._engine.line_search.phi import Path, parabola
-from fastsoftmax._engine.objective.objective import Objective
 from fastsoftmax._engine.objective.rows import Rows
 
 FLOAT64 = np.dtype(np.float64)
@@ -24,7 +23,7 @@ class FarModel:
 
     Parameters
     ----------
-    objective : Objective
+    curvature : GramCurvature
     origin : ndarray
         θ where the parabola touches the others' loss, without weights.
 
@@ -33,36 +32,34 @@ class FarModel:
     theta : ndarray
     value : float
     gradient : ndarray
-        As of a `Line`.
+        As of an `Iterate`.
     """
 
-    def __init__(self, objective: Objective, origin: NDArray) -> None:
-        self._objective, self._origin = objective, origin
-        o, far = objective, curvature_of(objective).few_far
+    def __init__(self, curvature: GramCurvature, origin: NDArray) -> None:
+        self._curvature, self._origin = curvature, origin
+        self._objective = o = curvature.objective
+        far = curvature.few_far
         targets, weights, offset = o.given
         weights = np.ones(o.data.shape[0]) if weights is None else weights.astype(FLOAT64)
         data, targets = o.data_float64.rows(far), targets[far]
         targets = targets.astype(FLOAT64) if targets.dtype.kind == "f" else targets
         # what `Path` asks for
         self.rows = Rows(data, targets, weights[far], o.penalty)
-        self.logits, self.change = (
-            StoredLogits(len(far), o.n_logits, FLOAT64, data.n_threads, o.logistic)
-            for _ in range(2)
-        )
+        self.logits, self.change = (o.loss.logits_of(data) for _ in range(2))
         self._offset = None if offset is None else offset[far]
-        self._features = curvature_of(o).features(far)
+        self._features = curvature.features(far)
         weights[far] = 0
         self._set_others(weights)
         self.set_theta(origin)
 
     def _set_others(self, weights: NDArray[np.float64]) -> None:
         """The Taylor polynomial of the loss of rows with these weights."""
-        o = self._objective
-        c, (n, d), shares = curvature_of(o), o.data.shape, o.shares
+        o, c = self._objective, self._curvature
+        n, d = o.data.shape
         others = Rows(o.data, o.targets, weights.astype(o.data.dtype), 0.0)
         logits = None
         if o.offset is not None:
-            logits = o.logits_of(o.data)
+            logits = o.loss.logits_of(o.data)
             o.store_logits(self._origin, logits)
         self._value, slope = o.parameters.value_and_grad(self._origin, logits, others)
         self._slope = slope.astype(FLOAT64)
@@ -70,11 +67,8 @@ class FarModel:
         chosen = np.ascontiguousarray(chosen[:: max(1, len(chosen) // SAMPLE)])
         scale = weights.mean() / max(weights[chosen].sum(), np.finfo(float).tiny)
         gram = c.of_rows(chosen, weights[chosen], scale, 0 * c.ridge).astype(FLOAT64)
-        o.n_passes += 1 + len(chosen) * len(gram) ** 2 / (4 * n * d * o.n_logits)
-        variances = np.diag(c.start_masses() if o.logistic else shares)
-        self._hessian = np.kron(
-            variances if o.logistic else variances - np.outer(shares, shares), gram
-        )
+        o.passes.count += 1 + len(chosen) * len(gram) ** 2 / (4 * n * d * o.n_logits)
+        self._hessian = np.kron(o.loss.hessian_of_shares(o.shares), gram)
 
     def set_theta(self, theta: NDArray) -> None:
         """To θ."""
@@ -101,23 +95,21 @@ class FarModel:
 
     def least_change(self) -> float:
         """The least relative change of a far row's probability along the last direction."""
-        (P, Q), change = probabilities(self.logits), self.change.table()
-        if self._objective.logistic:
-            return float(np.minimum(Q * change, -P * change).min())
-        return float((change - np.sum(P * change, axis=1, keepdims=True)).min())
+        loss = self._objective.loss
+        return loss.least_change(*loss.probabilities(self.logits), self.change.table())
 
     def newton(self) -> NDArray[np.float64]:
         """Newton's step."""
-        o, U = self._objective, self._features
+        o, c, U = self._objective, self._curvature, self._features
 
         def gram(drawn: RowSample) -> NDArray:
             V = np.square(drawn.factors) / o.data.shape[0]
             return np.stack([np.einsum("f,fi,fj->ij", v, U, U) for v in V])
 
-        P, Q = probabilities(self.logits)
-        H = hessian(P, Q, self.rows.weights, U.shape[1], gram, o.logistic)
+        P, Q = o.loss.probabilities(self.logits)
+        H = o.loss.hessian(P, Q, self.rows.weights, U.shape[1], gram)
         H = H.reshape(o.size, o.size) + self._hessian
-        np.einsum("ii->i", H)[:] += np.tile(curvature_of(o).ridge, o.n_logits)
-        o.n_passes += curvature_of(o).newton_cost(len(U))
+        np.einsum("ii->i", H)[:] += np.tile(c.ridge, o.n_logits)
+        o.passes.count += c.newton_cost(len(U))
         factors = ClassFactors(H[None], o.data.n_threads)
         return -o.parameters.project(factors.solve(self.gradient[None])[0][0])

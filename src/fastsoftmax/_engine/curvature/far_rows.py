@@ -55,7 +55,6 @@ class FarRows:
             far = np.sort(far[np.argpartition(-squares[far], MOST)[:MOST]])
         self.rows = far.astype(np.int32)
         self._weights = np.ones(len(far)) if o.weights is None else o.weights[far].astype(float)
-        self._logistic = o.logistic
         self._ridge, self._bulk = ridge, bulk
         self.reference: Reference | None = None
         if len(far):
@@ -70,7 +69,7 @@ class FarRows:
     def probabilities(self, logits: StoredLogits) -> NDArray[np.float64]:
         """Theirs, (f, K), from the logits of all rows."""
         size = logits.tiles.shape[2]
-        some = StoredLogits(len(self), logits.n_logits, logits.tiles.dtype, 1, self._logistic)
+        some = logits.like(len(self))
         some.put(logits.tiles[self.rows // size, :, self.rows % size])
         return some.probabilities().table().astype(np.float64)
 

@@ -4,25 +4,15 @@ u are the features of θ and a 1. Rows to make its blocks from (`block_gram.py`,
 largest eigenvalue, or all of it.
 """
 
-from collections.abc import Callable
-
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 
 from fastsoftmax._engine.curvature.far_rows import FarRows, with_pairs
-from fastsoftmax._engine.data import (
-    DenseBlocks,
-    DenseData,
-    RowSample,
-    SparseBlocks,
-    SparseData,
-    StoredLogits,
-)
+from fastsoftmax._engine.data import RowSample, StoredLogits
 from fastsoftmax._engine.linalg import ClassFactors, dot
-from fastsoftmax._engine.line_search.line import Line, Sample
+from fastsoftmax._engine.line_search.iterate import Iterate, Sample
 from fastsoftmax._engine.objective.objective import Objective
-from fastsoftmax._engine.objective.warm_start import Grams, WarmStart
+from fastsoftmax._engine.objective.warm_start import Grams, WarmStart, key_of
 
 FEW = 2.0  # passes, up to which Newton's step for far rows alone costs little
 REFERENCE_ROWS = 1024  # rows whose p(1 - p) at the last build are kept as reference
@@ -44,7 +34,7 @@ class Curvature:
     _far_cells = False  # whether a few cells are far from all others
 
     def __init__(self, objective: Objective) -> None:
-        self._objective = objective
+        self.objective = objective
         warm_start = objective.warm_start
         self.reference: NDArray | None = warm_start.reference if warm_start else None
         self.grams: Grams | None = warm_start.grams if warm_start else None
@@ -55,8 +45,7 @@ class Curvature:
 
     def start_masses(self) -> NDArray:
         """p(1 - p) of each logit, for the shares of the classes."""
-        share = self._objective.shares
-        return np.maximum(share * (1 - share), 1e-3 * self._objective.typical_share)
+        return self.objective.loss.variances(self.objective.shares)
 
     def missing(self, masses: NDArray) -> NDArray[np.float64]:
         """What the means of p(1 - p) of the classes lack of a floor, by the classes' shares.
@@ -66,26 +55,26 @@ class Curvature:
         start = self.start_masses()
         return np.maximum(FLOOR * start * np.median(masses / start) - masses, 0)
 
-    def sample_rows(self, line: Line, rows: int, seed: int) -> tuple[RowSample, int, int]:
+    def sample_rows(self, it: Iterate, rows: int, seed: int) -> tuple[RowSample, int, int]:
         """About so many rows of each class; every which row they come from, and how many such rows
         there are.
 
         Drawn by p(1 - p) and by their squared lengths where these are known, which is about what
         they add to the trace: rows with rare features are few, and all that tells of these.
         """
-        sample, weights, squares = self._sample(line)
+        sample, weights, squares = self._sample(it)
         sample.logits.variances(weights, sample.scratch)
         return sample.scratch.sample_rows(rows, seed, squares), sample.step, sample.logits.n
 
-    def sample_pairs(self, line: Line, wanted: int, seed: int) -> tuple[RowSample, int, int]:
+    def sample_pairs(self, it: Iterate, wanted: int, seed: int) -> tuple[RowSample, int, int]:
         """So many rows and pairs of classes, in the same way, by p_k p_l.
 
         And by 1 / sₖ + 1 / sₗ, s being what p(1 - p) of a class comes to in some rows, or a little:
         rare classes are drawn as often as others.
         """
-        masses = self._weights_of_some_rows(line).class_sums()
+        masses = self._weights_of_some_rows(it).class_sums()
         masses /= max(masses.mean(), np.finfo(float).tiny)
-        sample, weights, squares = self._sample(line)
+        sample, weights, squares = self._sample(it)
         resistances = 1 / np.maximum(masses, RARE)
         far = self.far if sample.step == 1 else ()
         others = weights
@@ -98,15 +87,15 @@ class Curvature:
         )
         if far:
             P = far.probabilities(sample.logits)
-            leverages = far.set_reference(P, self._masses(line)).leverages
-            density, generator = wanted / self._objective.size, np.random.default_rng(seed)
+            leverages = far.set_reference(P, self._masses(it)).leverages
+            density, generator = wanted / self.objective.size, np.random.default_rng(seed)
             drawn = with_pairs(drawn, *far.sample_pairs(P, leverages, density, generator))
         return drawn, sample.step, sample.logits.n
 
-    def _sample(self, line: Line) -> tuple[Sample, NDArray | None, NDArray[np.float64] | None]:
+    def _sample(self, it: Iterate) -> tuple[Sample, NDArray | None, NDArray[np.float64] | None]:
         """Logits to draw rows from, weights and squared lengths of these rows."""
-        o = self._objective
-        sample = line.sample()
+        o = self.objective
+        sample = it.sample()
         weights = None if o.weights is None else np.ascontiguousarray(o.weights[:: sample.step])
         if self._squares is None and (lengths := o.lengths()) is not None:
             self._squares = np.square(lengths)
@@ -119,66 +108,64 @@ class Curvature:
     def far(self) -> FarRows | tuple[()]:
         """The far rows, where lengths are known, or where there are far cells."""
         if self._squares is None and self._far_cells:
-            self._squares = np.square(self._objective.lengths())
+            self._squares = np.square(self.objective.lengths())
         if self._squares is None:
             return ()
         if self._far is None:
-            self._far = FarRows(self._objective, self._squares, self.ridge, self.bulk, self.units)
+            self._far = FarRows(self.objective, self._squares, self.ridge, self.bulk, self.units)
         return self._far
 
-    def _masses(self, line: Line) -> NDArray[np.float64]:
+    def _masses(self, it: Iterate) -> NDArray[np.float64]:
         """The mean of p(1 - p) of each class over some rows."""
-        some = self._weights_of_some_rows(line)
+        some = self._weights_of_some_rows(it)
         return some.class_sums() / some.n
 
-    def change_of_far_rows(self, line: Line) -> float:
+    def change_of_far_rows(self, it: Iterate) -> float:
         """How far the blocks are from those of the last build, for all that far rows add to them.
 
         Asked where logits are stored.
         """
-        if not self._far or not line.incremental_logits:
+        if not self._far or not it.incremental_logits:
             return 0.0
-        return self._far.change(self._far.probabilities(line.logits(0)))
+        return self._far.change(self._far.probabilities(it.logits(0)))
 
-    def set_reference(self, line: Line) -> None:
-        """Remember the weights p(1 - p) at the line's point, for `change_of_weights`."""
-        self.reference = self._weights_of_some_rows(line).tiles
-        self._last_change = line.value, 0.0
-        if self.far and line.incremental_logits:
-            self.far.set_reference(self.far.probabilities(line.logits(0)), self._masses(line))
+    def set_reference(self, it: Iterate) -> None:
+        """Remember the weights p(1 - p) at the iterate, for `change_of_weights`."""
+        self.reference = self._weights_of_some_rows(it).tiles
+        self._last_change = it.value, 0.0
+        if self.far and it.incremental_logits:
+            self.far.set_reference(self.far.probabilities(it.logits(0)), self._masses(it))
 
-    def _weights_of_some_rows(self, line: Line) -> StoredLogits:
+    def _weights_of_some_rows(self, it: Iterate) -> StoredLogits:
         """p(1 - p) of some rows; asked again where F is as before, what it was then."""
-        if self._seen is None or self._seen[0] != line.value:
-            some = line.logits(REFERENCE_ROWS)  # a copy
-            all_rows = some.n == self._objective.data.shape[0]
-            some.variances(self._objective.weights if all_rows else None, some)
-            self._seen = line.value, some
+        if self._seen is None or self._seen[0] != it.value:
+            some = it.logits(REFERENCE_ROWS)  # a copy
+            all_rows = some.n == self.objective.data.shape[0]
+            some.variances(self.objective.weights if all_rows else None, some)
+            self._seen = it.value, some
         return self._seen[1]
 
-    def change_of_weights(self, line: Line) -> float:
+    def change_of_weights(self, it: Iterate) -> float:
         """How far the weights p(1 - p) are from those of the last build: mean over the classes of
         the sum of the changes over that of the weights. Asked again where F has hardly fallen,
         what it was then."""
         if self.reference is None:
             return np.inf
-        if self._last_change and abs(line.value - self._last_change[0]) <= SMALL_FALL * abs(
-            line.value
-        ):
+        if self._last_change and abs(it.value - self._last_change[0]) <= SMALL_FALL * abs(it.value):
             return self._last_change[1]
-        now = self._weights_of_some_rows(line)
+        now = self._weights_of_some_rows(it)
         change, total = now.class_sums(self.reference), now.class_sums()
-        self._last_change = line.value, float(np.mean(change / np.where(total > 0, total, 1)))
+        self._last_change = it.value, float(np.mean(change / np.where(total > 0, total, 1)))
         return self._last_change[1]
 
     def lipschitz(self) -> float:
         """A bound on the largest eigenvalue of the Hessian of F, anywhere."""
         gram = self.largest_of_gram()
-        return largest_variance(self._objective) * gram + self._objective.penalty
+        return self.objective.loss.largest_curvature * gram + self.objective.penalty
 
     def largest_of_gram(self) -> float:
         """A bound on the largest eigenvalue of Σ sᵢ uᵢ uᵢᵀ / n, s of mean 1."""
-        o = self._objective
+        o = self.objective
         n, d = o.data.shape
         weights = np.ones(n) if o.weights is None else o.weights.astype(float)
         columns, intercept = np.zeros(d), 0.0
@@ -196,9 +183,9 @@ class GramCurvature(Curvature):
 
     def __init__(self, objective: Objective) -> None:
         super().__init__(objective)
-        q = objective.parameters
+        q, one = objective.parameters.scaling, 1 / objective.parameters.intercept_scale
         ridge = np.square(np.sqrt(objective.penalty) / q.scales)
-        intercept = [1 / q.intercept_scale] if objective.fit_intercept else []
+        intercept = [one] if objective.fit_intercept else []
         # a constant feature has no curvature beside the intercept's
         self.units = np.concatenate([~q.constant / q.scales, intercept])
         ridge[objective.free] = 0
@@ -208,7 +195,7 @@ class GramCurvature(Curvature):
         self.bulk = np.concatenate([np.square(q.bulk / q.scales), np.square(intercept)])
 
     def gram(self, drawn: RowSample, scale: float, ridge: NDArray, **more: NDArray) -> NDArray:
-        o = self._objective
+        o = self.objective
         # far rows may have 1e8 times the curvature of others: more than float32's digits
         data = o.data.to_float64() if self._far_cells else o.data
         return data.gram(drawn, o.parameters.shift, self.units, scale, ridge, **more)
@@ -222,14 +209,13 @@ class GramCurvature(Curvature):
 
     def newton_cost(self, rows: int) -> float:
         """Passes that a Hessian of so many rows, and its factors, are worth."""
-        o = self._objective
+        o = self.objective
         k, size = o.shape
-        pairs = 2 * k if o.logistic else k * (k + 1)
-        return (pairs * rows * size**2 / 4 + (k * size) ** 3 / 6) / o.pass_work
+        return (2 * o.loss.n_grams * rows * size**2 / 4 + (k * size) ** 3 / 6) / o.passes.work
 
     def features(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
         """The features of some rows in the coordinates of θ, and their constants."""
-        o = self._objective
+        o = self.objective
         X, d = o.data.rows(rows).in_float64(slice(None)), o.data.shape[1]
         U = (X - o.parameters.shift) * self.units[:d]
         return np.hstack([U, np.tile(self.units[d:], (len(U), 1))])
@@ -241,20 +227,20 @@ class GramCurvature(Curvature):
 
     def lipschitz(self) -> float:
         """A bound on the largest eigenvalue of the Hessian of F, anywhere."""
-        o = self._objective
+        o = self.objective
         n = o.data.shape[0]
         weights = np.ones(n) if o.weights is None else o.weights
         gram = self.of_rows(np.arange(n, dtype=np.int32), weights, 1 / n, 0 * self.ridge)
-        o.n_passes += len(gram) ** 2 / (4 * o.data.shape[1] * o.n_logits)
+        o.passes.count += len(gram) ** 2 / (4 * o.data.shape[1] * o.n_logits)
         if not np.isfinite(gram).all():
             return np.inf
         # of a matrix without negative eigenvalues: the norm of its largest row sum bounds them
         largest = min(np.abs(gram).sum(axis=1).max(), np.einsum("ii->", gram))
         if len(gram) <= HESSIAN_PARAMETERS:
             largest = np.linalg.eigvalsh(gram.astype(np.float64))[-1] * (1 + 1e-3)
-        return largest_variance(o) * float(largest) + float(self.ridge.max())
+        return o.loss.largest_curvature * float(largest) + float(self.ridge.max())
 
-    def solve_hessian(self, line: Line, tolerance: float) -> NDArray:
+    def solve_hessian(self, it: Iterate, tolerance: float) -> NDArray:
         """H⁻¹ ∇F, with the class mean projected out; F falling by no more than the tolerance is
         nothing to step for.
 
@@ -262,8 +248,8 @@ class GramCurvature(Curvature):
         would hold back directions of less curvature. Entries of H are rounded relative to the
         diagonal of their row and column, so that curvature counts in units in which that is 1.
         """
-        H, gradient = self.hessian(line), line.gradient.astype(np.float64)
-        factors = ClassFactors(self._with_shifts(H)[None], self._objective.data.n_threads)
+        H, gradient = self.hessian(it), it.gradient.astype(np.float64)
+        factors = ClassFactors(self._with_shifts(H)[None], self.objective.data.n_threads)
         x, residual = np.zeros(len(gradient)), gradient
         z = p = self._solved(factors, residual)
         size = first = dot(residual, z)
@@ -290,8 +276,8 @@ class GramCurvature(Curvature):
 
         Of a vector of class mean 0 the copy's inverse then gives H⁻¹, but for a class mean.
         """
-        H, o = H.copy(), self._objective
-        if not o.logistic:
+        H, o = H.copy(), self.objective
+        if o.loss.shift_invariant:
             k, size = o.shape
             own = np.diagonal(H).reshape(k, size)
             roots = own / np.sqrt(np.maximum(own.sum(axis=0), TINY))
@@ -300,20 +286,16 @@ class GramCurvature(Curvature):
         return H
 
     def _solved(self, factors: ClassFactors, vector: NDArray) -> NDArray[np.float64]:
-        return self._objective.parameters.project(factors.solve(vector[None])[0][0])
-
-    def hessian_bytes(self) -> int:
-        """What the exact Hessian and its factor take."""
-        return 3 * 8 * self._objective.size**2
+        return self.objective.parameters.project(factors.solve(vector[None])[0][0])
 
     def hessian_cost(self) -> float:
         """Passes that it is worth, factors and all."""
-        return self.newton_cost(self._objective.data.shape[0])
+        return self.newton_cost(self.objective.data.shape[0])
 
-    def hessian(self, line: Line) -> NDArray[np.float64]:
+    def hessian(self, it: Iterate) -> NDArray[np.float64]:
         """All of it, (size, size): K(K + 1)/2 Grams of all rows, or K of logistic functions."""
-        o = self._objective
-        P, Q = probabilities(line.logits(0))
+        o = self.objective
+        P, Q = o.loss.probabilities(it.logits(0))
         if o.targets.dtype == np.uint8:
             P[o.targets == MISSING] = 0  # a logit has no loss there, hence no curvature
         k, size = o.shape
@@ -322,56 +304,11 @@ class GramCurvature(Curvature):
             return self.gram(drawn, 1 / len(P), no_ridge)
 
         no_ridge = np.zeros(size)
-        H = hessian(P, Q, o.weights, size, gram, o.logistic).reshape(k * size, k * size)
+        H = o.loss.hessian(P, Q, o.weights, size, gram).reshape(k * size, k * size)
         diagonal = H.ravel()[:: k * size + 1].reshape(k, size)
         diagonal += self.ridge
-        o.n_passes += self.hessian_cost()
+        o.passes.count += self.hessian_cost()
         return H
-
-
-CURVATURES = {
-    DenseData: GramCurvature,
-    DenseBlocks: GramCurvature,
-    SparseData: Curvature,
-    SparseBlocks: Curvature,
-}
-
-
-def largest_variance(objective: Objective) -> float:
-    """The largest eigenvalue that the Hessian of a row's loss by its logits can have."""
-    return 0.25 if objective.logistic else 0.5
-
-
-def hessian(
-    P: NDArray[np.float64],
-    Q: NDArray[np.float64],
-    weights: NDArray | None,
-    size: int,
-    gram: Callable[[RowSample], NDArray],
-    logistic: bool = False,
-) -> NDArray[np.float64]:
-    """All of it, (K, size, K, size), for probabilities P and Q = 1 - P, (n, K), of rows with these
-    weights.
-
-    `gram` gives the Grams of rows, (m, size, size): K(K + 1)/2 in all, or K of logistic functions.
-    """
-    P, Q = P.T, Q.T
-    weighted = P if weights is None else weights * P
-    variances = weighted * Q
-    if len(P) == 1:
-        return gram(RowSample.of_all_rows(variances))[:, :, None]
-    H = np.zeros((len(P), size, len(P), size))
-    if logistic:
-        for a, block in enumerate(gram(RowSample.of_all_rows(variances))):
-            H[a, :, a] = block
-        return H
-    for a in range(len(P)):  # the blocks (a, 0 .. a)
-        by_class = np.concatenate([weighted[a] * P[:a], variances[a, None]])
-        *others, own = gram(RowSample.of_all_rows(by_class))
-        for b, block in enumerate(others):
-            H[a, :, b] = H[b, :, a] = -block
-        H[a, :, a] = own
-    return H
 
 
 def solve_seen(
@@ -403,33 +340,21 @@ def of_shifts(H: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.einsum("kia,ab,lbj->kilj", own, inverse, own)
 
 
-def probabilities(stored: StoredLogits) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Softmax or logistic functions P of stored logits, (n, K), and 1 - P to all digits."""
-    z = stored.table().astype(np.float64)
-    if stored.logistic:
-        return expit(z), expit(-z)
-    rows, top = np.arange(len(z)), z.argmax(axis=1)
-    e = np.exp(z - z[rows, top][:, None])
-    e[rows, top] = 0
-    others = e.sum(axis=1)
-    e[rows, top] = 1
-    P = e / (1 + others)[:, None]
-    Q = 1 - P
-    Q[rows, top] = others / (1 + others)
-    return P, Q
-
-
-def warm_start_of(objective: Objective) -> WarmStart | None:
-    """What the objective leaves after a fit; None if that is nothing."""
-    coordinates = objective.parameters.coordinates()
-    if coordinates is None:
+def warm_start_of(curvature: Curvature) -> WarmStart | None:
+    """What a fit leaves for the next, from what it knew of the Hessian; None if that is nothing."""
+    objective = curvature.objective
+    scaling = objective.parameters.scaling
+    if scaling is None:
         return None
-    curvature = curvature_of(objective)
-    return WarmStart(objective.key, coordinates, curvature.reference, curvature.grams)
+    key = key_of(objective.exact_data, objective.loss, objective.fit_intercept)
+    return WarmStart(key, scaling, curvature.reference, curvature.grams)
 
 
 def curvature_of(objective: Objective) -> Curvature:
-    """What a solver may know of the Hessian of an objective, made when it is first asked for."""
-    if objective.curvature is None:
-        objective.curvature = CURVATURES[type(objective.data)](objective)
-    return objective.curvature
+    """What a solver may know of the Hessian of an objective."""
+    return (Curvature if objective.data.is_sparse else GramCurvature)(objective)
+
+
+def hessian_bytes(objective: Objective) -> int:
+    """What the exact Hessian and its factor take."""
+    return 3 * 8 * objective.size**2

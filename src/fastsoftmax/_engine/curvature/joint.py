@@ -13,10 +13,11 @@ from functools import cache, cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.curvature.block_gram import MATRICES, TINY, ClassGrams, Projected
+from fastsoftmax._engine.curvature.block_gram import TINY, ClassGrams, Projected
 from fastsoftmax._engine.curvature.far_rows import limited
+from fastsoftmax._engine.curvature.hessian import GramCurvature
 from fastsoftmax._engine.linalg import ClassFactors, assemble_joint_hessian
-from fastsoftmax._engine.line_search.line import Line
+from fastsoftmax._engine.line_search.iterate import Iterate
 from fastsoftmax._engine.objective.objective import Objective
 from fastsoftmax._engine.objective.warm_start import Grams
 
@@ -31,9 +32,9 @@ class JointHessian(ClassGrams):
     joint = True
     diagonal = 1e-4  # less: where there is no intercept, squared means are in the variances
 
-    def __init__(self, objective: Objective, seed: int) -> None:
-        super().__init__(objective, seed)
-        self._n_pairs = PAIRS_PER_PARAMETER * objective.size
+    def __init__(self, curvature: GramCurvature, seed: int) -> None:
+        super().__init__(curvature, seed)
+        self._n_pairs = PAIRS_PER_PARAMETER * curvature.objective.size
         self.most_rows = self.rows  # others would tell the same
         self._matrix: NDArray | None = None  # whose memory goes from one build to the next
 
@@ -54,7 +55,7 @@ class JointHessian(ClassGrams):
     def fits(self) -> bool:
         """Whether the matrix, and the Grams of pairs, leave room for the rest."""
         o = self._objective
-        return 1.5 * o.size**2 * o.data.dtype.itemsize <= MATRICES * o.max_memory
+        return 1.5 * o.size**2 * o.data.dtype.itemsize <= o.memory.preconditioner
 
     @cached_property
     def _ridge(self) -> NDArray[np.float64]:
@@ -63,11 +64,11 @@ class JointHessian(ClassGrams):
     def _inverse(self, factors: ClassFactors) -> Projected:
         return Projected(self._objective, Tables(factors, self._objective))
 
-    def by_class(self, line: Line, rows: int, seed: int) -> Projected:
-        """The Hessian at the line's point."""
+    def by_class(self, it: Iterate, rows: int, seed: int) -> Projected:
+        """The Hessian at the iterate."""
         o, c = self._objective, self._curvature
         (k, size), n_threads = o.shape, o.data.n_threads
-        drawn, step, n = c.sample_pairs(line, self._n_pairs, seed)
+        drawn, step, n = c.sample_pairs(it, self._n_pairs, seed)
         if step > 1:
             drawn.rows[:] *= step  # of all of X
         grams = c.gram(drawn, 1 / n, 0 * c.ridge)
@@ -86,7 +87,7 @@ class JointHessian(ClassGrams):
         self._matrix = assemble_joint_hessian(
             *parts, n_threads, self._matrix
         )  # where the last one was factored
-        o.n_passes += self.cost(rows)
+        o.passes.count += self.cost(rows)
         factors = ClassFactors(self._matrix, n_threads)
         c.grams = Grams(self._unweighted, factors, self._ridge, self.joint)
         return self._inverse(factors)

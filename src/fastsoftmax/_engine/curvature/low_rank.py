@@ -11,8 +11,8 @@ matrices.
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.curvature.block_gram import MATRICES, PAIRS, SHARED, Projected
-from fastsoftmax._engine.curvature.hessian import curvature_of
+from fastsoftmax._engine.curvature.block_gram import PAIRS, SHARED, Projected
+from fastsoftmax._engine.curvature.hessian import GramCurvature
 from fastsoftmax._engine.data import DenseData
 from fastsoftmax._engine.linalg import (
     ClassFactors,
@@ -20,8 +20,7 @@ from fastsoftmax._engine.linalg import (
     low_rank_blocks,
     orthonormal_rows,
 )
-from fastsoftmax._engine.line_search.line import Line
-from fastsoftmax._engine.objective.objective import Objective
+from fastsoftmax._engine.line_search.iterate import Iterate
 
 DTYPE = np.dtype(np.float32)  # of the blocks, whatever that of X is: they are estimates
 RANK = 64
@@ -40,9 +39,9 @@ class LowRankBlocks:
     joint = False
     reused = False
 
-    def __init__(self, objective: Objective, seed: int) -> None:
-        self._objective = objective
-        self._seed = seed
+    def __init__(self, curvature: GramCurvature, seed: int) -> None:
+        self._curvature, self._seed = curvature, seed
+        self._objective = objective = curvature.objective
         self.rows = self.most_rows = min(objective.data.shape[0], ROWS)
         self._rank = min(RANK, objective.data.shape[1])
 
@@ -63,7 +62,7 @@ class LowRankBlocks:
         """Whether a matrix per class, and all rows in those directions, leave room for the rest."""
         o = self._objective
         numbers = o.n_logits * self._rank**2 + o.data.shape[0] * self._rank
-        return numbers * DTYPE.itemsize <= MATRICES * o.max_memory
+        return numbers * DTYPE.itemsize <= o.memory.preconditioner
 
     def _rows(self, step: int) -> DenseData:
         """Every step-th row in the leading directions, (n / step, r)."""
@@ -85,14 +84,13 @@ class LowRankBlocks:
             rows = np.sort(generator.choice(n, SAMPLE, replace=False))
         sample = Standardised(o.data.rows(rows), o.parameters.shift, self._units)
         basis = leading(sample, self._rank, generator).astype(DTYPE)
-        o.n_passes += self.start_cost
+        o.passes.count += self.start_cost
         V = o.data.like(sample.times(basis).astype(DTYPE, copy=False))
         return basis, V.second_moments().astype(DTYPE)
 
-    def at_start(self, line: Line) -> Projected:
+    def at_start(self, it: Iterate) -> Projected:
         """The covariance of the features for all classes, each times p(1 - p) of its share."""
-        o = self._objective
-        c = curvature_of(o)
+        o, c = self._objective, self._curvature
         d = o.data.shape[1]
         self._units, ridge = c.units[:d], c.ridge[:d]
         found, key = o.parameters.found, ("leading", self._seed)
@@ -111,11 +109,11 @@ class LowRankBlocks:
         factors = ClassFactors(matrix[None].astype(DTYPE), o.data.n_threads, masses)
         return self._inverse(factors, masses, np.zeros((o.n_logits, d)))
 
-    def by_class(self, line: Line, rows: int, seed: int) -> Projected:
-        """The block of each class at the line's point, from about so many rows."""
+    def by_class(self, it: Iterate, rows: int, seed: int) -> Projected:
+        """The block of each class at the iterate, from about so many rows."""
         o = self._objective
         d = o.data.shape[1]
-        drawn, step, n = curvature_of(o).sample_rows(line, rows, seed)
+        drawn, step, n = self._curvature.sample_rows(it, rows, seed)
         rank = self._rank
         grams = self._rows(step).gram(
             drawn, np.zeros(rank), np.ones(rank + 1), 1 / n, np.zeros(rank + 1)
@@ -133,12 +131,12 @@ class LowRankBlocks:
             effective = np.square(n * totals) / np.maximum(drawn.powers(4), np.finfo(float).tiny)
             share = np.maximum(share, rank / (rank + effective))
         masses = drawn.totals / n
-        missing = curvature_of(o).missing(masses)
+        missing = self._curvature.missing(masses)
         blocks = low_rank_blocks(
             grams, o.fit_intercept, 1 - share, share * masses + missing,
             self._covariance, self._ridge, o.data.n_threads,
         )  # fmt: skip
-        o.n_passes += self.cost(int(drawn.counts.sum()) // o.n_logits)
+        o.passes.count += self.cost(int(drawn.counts.sum()) // o.n_logits)
         return self._inverse(ClassFactors(blocks, o.data.n_threads), masses + missing, means)
 
     def _inverse(self, factors: ClassFactors, masses: NDArray, means: NDArray) -> Projected:

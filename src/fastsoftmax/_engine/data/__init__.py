@@ -7,10 +7,11 @@ from fastsoftmax._engine.data.float64 import float64_pieces
 from fastsoftmax._engine.data.kinds import better_dense, data_of, dense_if_small
 from fastsoftmax._engine.data.moments import merged
 from fastsoftmax._engine.data.protocol import Data
+from fastsoftmax._engine.data.row_sample import RowSample
 from fastsoftmax._engine.data.row_space import RowSpace, row_space
 from fastsoftmax._engine.data.sparse import SparseData
 from fastsoftmax._engine.data.standardised import Standardisation
-from fastsoftmax._engine.data.stored_logits import DualPoint, RowSample, Step, StoredLogits
+from fastsoftmax._engine.data.stored_logits import DualPoint, Step, StoredLogits
 from fastsoftmax._engine.data.streamed.dense import DenseBlocks
 from fastsoftmax._engine.data.streamed.sparse import SparseBlocks
 

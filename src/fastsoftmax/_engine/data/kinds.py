@@ -1,21 +1,31 @@
 """Which kind of data an X is, or had better be."""
 
+from functools import singledispatch
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 from scipy import sparse
 
 from fastsoftmax._engine.data.dense import DenseData
+from fastsoftmax._engine.data.protocol import Data
 from fastsoftmax._engine.data.sparse import SparseData
 
 SMALL = 1 << 18  # bytes
 
 
-def data_of(
-    X: NDArray | sparse.csr_array, n_threads: int, feature_scale: NDArray | None = None
-) -> DenseData | SparseData:
-    """X as the kind of data that it is, its features times some factors."""
-    if not sparse.issparse(X):
-        return DenseData(X, n_threads, feature_scale=feature_scale)
+@singledispatch
+def data_of(X: Any, n_threads: int, feature_scale: NDArray | None = None) -> Data:
+    """X as the kind of data that it is, its features times some factors.
+
+    Another format of X is `register`ed by its type.
+    """
+    return DenseData(X, n_threads, feature_scale=feature_scale)
+
+
+@data_of.register(sparse.sparray)
+@data_of.register(sparse.spmatrix)
+def _(X: sparse.csr_array, n_threads: int, feature_scale: NDArray | None = None) -> SparseData:
     data = SparseData(X, n_threads)
     return data if feature_scale is None else data.scaled(feature_scale)
 

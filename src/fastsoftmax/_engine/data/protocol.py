@@ -20,12 +20,16 @@ class Data(Protocol):
     n_threads : int
     nbytes : int
         Of X.
+    is_sparse : bool
+        Whether zeros are left out. A sparse format offers `changed`, `penalised` and `row_blocks`
+        as `SparseData` does, a dense one `value_and_grad`, `gram` and what else `DenseData` has.
     """
 
     shape: tuple[int, int]
     dtype: np.dtype
     n_threads: int
     nbytes: int
+    is_sparse: bool
 
     def pieces(self) -> "Iterable[tuple[slice, Data]]":
         """The rows in order, in pieces that are in memory."""

@@ -1,19 +1,16 @@
-"""Sparse X: compressed rows of float32 or float64, and by columns where gradients need them."""
+"""Products with sparse X, which gradients need by columns."""
 
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
-from fastsoftmax._core import kernels
 from fastsoftmax._engine.data.batch import Batch, Point
-from fastsoftmax._engine.data.dense import DenseData, Gradients
-from fastsoftmax._engine.data.merged_features import Merger, merge
+from fastsoftmax._engine.data.dense import Gradients
 from fastsoftmax._engine.data.moments import Moments, sparse_moments
+from fastsoftmax._engine.data.sparse_array import SparseArray
 from fastsoftmax._engine.data.stored_logits import StoredLogits
-from fastsoftmax._engine.linalg.workspace import Workspace
 from fastsoftmax._runtime.threads import team
 
 FEW = 4  # times the non-zeros of some rows, up to the number of features
@@ -27,178 +24,16 @@ class Columns(NamedTuple):
     starts: NDArray[np.int64]
 
 
-def some_rows(X: sparse.csr_array, rows: slice) -> sparse.csr_array:
-    """Rows side by side: a view, where SciPy would copy."""
-    starts = X.indptr[rows.start : rows.stop + 1]
-    part = sparse.csr_array((len(starts) - 1, X.shape[1]), dtype=X.dtype)
-    part.indptr = starts - starts[0]
-    part.indices = X.indices[starts[0] : starts[-1]]
-    part.data = X.data[starts[0] : starts[-1]]
-    return part
-
-
-def with_scaled(
-    X: sparse.csr_array, units: NDArray[np.float64], dtype: np.dtype
-) -> sparse.csr_array:
-    """X with each feature times a number, in this dtype: its values are copied."""
-    scaled = sparse.csr_array(X.shape, dtype=dtype)
-    scaled.indices, scaled.indptr = X.indices, X.indptr
-    scaled.data = (X.data * units[X.indices]).astype(dtype, copy=False)
-    return scaled
-
-
-def with_changed(
-    X: sparse.csr_array,
-    shift: NDArray[np.float64],
-    factors: NDArray[np.float64],
-    dtype: np.dtype,
-    limits: NDArray[np.float64] | None,
-) -> sparse.csr_array:
-    """(X - shift) * factors, in this dtype and clipped to limits, if there are any.
-
-    Zeros of features that are shifted are filled in.
-    """
-    changed = X.astype(np.float64)
-    changed.sum_duplicates()
-    changed.data -= shift[changed.indices]
-    changed.data *= factors[changed.indices]
-    shifted = np.flatnonzero(shift)
-    if len(shifted):
-        present = sparse.csr_array(
-            (np.ones(len(changed.data), bool), changed.indices, changed.indptr), X.shape
-        )
-        rows, at = np.nonzero(~present[:, shifted].toarray())
-        at = shifted[at]
-        changed = changed + sparse.csr_array((-(shift * factors)[at], (rows, at)), X.shape)
-    if limits is not None:
-        most = limits[changed.indices]
-        np.clip(changed.data, -most, most, out=changed.data)
-    return changed.astype(dtype)
-
-
-class SparseData:
+class SparseData(SparseArray):
     """X, and the products with it that the kernels offer.
 
     Weights are (K, D) arrays in Fortran's order, as all of this module's: the classes of a feature
     side by side.
-
-    Parameters
-    ----------
-    X : csr_matrix or csr_array of shape (n, d), float32 or float64
-        Its indices in range and of one dtype, int32 or int64; in any order, repeated or not.
-    n_threads : int
-    workspace : Workspace, optional
-        The kernels' memory, where it is shared; by no two calls at once.
     """
-
-    def __init__(
-        self,
-        X: sparse.csr_array | sparse.csr_matrix,
-        n_threads: int,
-        workspace: Workspace | None = None,
-    ) -> None:
-        self.X = X
-        self.merger: Merger | None = None
-        self.n_threads = n_threads
-        self._rows = X.data, X.indices, X.indptr
-        self._kernel = kernels(X.dtype).sparse
-        self._workspace = Workspace() if workspace is None else workspace
-
-    def like(self, X: NDArray | sparse.csr_array) -> "SparseData | DenseData":
-        """Another array, with the threads of this one; a dense one with its workspace."""
-        if sparse.issparse(X):
-            return SparseData(X, self.n_threads)
-        return DenseData(X, self.n_threads, self._workspace)
-
-    def scaled(self, units: NDArray[np.float64]) -> "SparseData":
-        """The same with each feature times a number."""
-        data = SparseData(with_scaled(self.X, units, self.dtype), self.n_threads)
-        data._scaled_from = self.X, units
-        return data
-
-    #: X and the numbers by which its features were multiplied, which rounded them to its dtype
-    _scaled_from: tuple[sparse.csr_array, NDArray[np.float64]] | None = None
-
-    def changed(
-        self,
-        shift: NDArray[np.float64],
-        factors: NDArray[np.float64],
-        dtype: np.dtype,
-        limits: NDArray[np.float64] | None = None,
-    ) -> "SparseData":
-        """(X - shift) * factors, in this dtype; features that are shifted have hardly any zeros.
-
-        Features are clipped to limits, where some are given.
-        """
-        return SparseData(with_changed(self.X, shift, factors, dtype, limits), self.n_threads)
-
-    def to_float64(self) -> "SparseData":
-        """The same rows, computed in float64: a copy of the values."""
-        if self.dtype == np.float64:
-            return self
-        X, units = self._scaled_from or (self.X, np.ones(self.shape[1]))
-        exact = with_scaled(X, units, np.dtype(np.float64))
-        data = SparseData(exact, self.n_threads, self._workspace)
-        data.merger = self.merger
-        return data
-
-    def to_float32(self, most: int) -> "SparseData":
-        """Itself: half of what is read are indices."""
-        return self
-
-    def fingerprint(self) -> bytes:
-        """Of no use: nothing is kept for another fit."""
-        return b""
-
-    def in_float64(self, rows: slice) -> NDArray[np.float64]:
-        """A copy of some rows."""
-        return self.X[rows].toarray().astype(np.float64, copy=False)
 
     def moments(self, weights: NDArray | None) -> Moments:
         """Weighted mean and standard deviation of each feature."""
         return sparse_moments(self.X, weights)
-
-    def rows(self, chosen: slice) -> "SparseData":
-        """Some of the rows."""
-        return self.like(self.X[chosen])
-
-    def only(self, features: NDArray[np.int64]) -> "SparseData":
-        """Some of the features."""
-        return self.like(self.X[:, features])
-
-    def every(self, step: int) -> "SparseData":
-        """Every step-th row."""
-        return self if step == 1 else self.rows(slice(None, None, step))
-
-    def with_merged_features(self) -> "SparseData":
-        """The same with singleton features merged, where that is worth it."""
-        result = merge(self.X, self.n_threads, self._workspace)
-        if result is None:
-            return self
-        data = SparseData(result[0], self.n_threads, self._workspace)
-        data.merger = result[1]
-        return data
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        return self.X.shape
-
-    @property
-    def dtype(self) -> np.dtype:
-        return self.X.dtype
-
-    @property
-    def nbytes(self) -> int:
-        return sum(part.nbytes for part in self._rows)
-
-    @property
-    def nnz(self) -> int:
-        """Entries."""
-        return len(self.X.data)
-
-    def pieces(self) -> list[tuple[slice, "SparseData"]]:
-        """All rows, in one piece."""
-        return [(slice(0, self.shape[0]), self)]
 
     def _team(self, n_logits: int) -> int:
         return team(self.n_threads, self.nnz * n_logits)

@@ -1,63 +1,15 @@
 """Logits of a data set, kept between passes."""
 
-from collections.abc import Iterator
-from copy import copy
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._core import kernels
+from fastsoftmax._engine.data.row_sample import RowSample
+from fastsoftmax._engine.data.tiles import WORK, Tiles
 from fastsoftmax._engine.linalg.memory import empty
-from fastsoftmax._engine.linalg.vectors import largest
-from fastsoftmax._engine.linalg.workspace import Workspace
 from fastsoftmax._runtime.threads import team
-
-WORK = 32  # multiply-adds that an exponential is worth, for the number of threads
-
-
-class RowSample(NamedTuple):
-    """Rows drawn for each class, or pair of classes, and the square roots of their weights.
-
-    Rows and factors are (m, most), of which the first `counts` of each are drawn, or one after
-    another.
-    """
-
-    rows: NDArray[np.int32]
-    factors: NDArray
-    counts: NDArray[np.intp]  # (m,)
-    totals: NDArray[np.float64]  # (m,), the sum of what rows were drawn by
-
-    @classmethod
-    def of_all_rows(cls, weights: NDArray) -> "RowSample":
-        """All rows, of such weights for each matrix: (m, n)."""
-        m, n = weights.shape
-        rows = np.empty((m, n), np.int32)
-        rows[:] = np.arange(n, dtype=np.int32)
-        return cls(rows, np.sqrt(weights), np.array([n] * m), weights.sum(axis=1))
-
-    @property
-    def starts(self) -> NDArray[np.intp]:
-        """Where in `rows` those of each begin, (m,)."""
-        if self.rows.ndim == 1:
-            return np.cumsum(self.counts) - self.counts
-        return np.arange(len(self.counts)) * self.rows.shape[1]
-
-    def every(self, step: int) -> "RowSample":
-        """Every step-th of each, where they are (m, most)."""
-        rows, factors = (np.ascontiguousarray(x[:, ::step]) for x in (self.rows, self.factors))
-        return RowSample(rows, factors, -(-self.counts // step), self.totals)
-
-    def powers(self, power: int) -> NDArray[np.float64]:
-        """Σ factorᵢ to that power of each, where they are (m, most)."""
-        inside = np.arange(self.factors.shape[1]) < self.counts[:, None]
-        return np.sum(np.where(inside, self.factors, 0) ** power, axis=1, dtype=np.float64)
-
-    def each(self) -> Iterator[tuple[NDArray[np.int32], NDArray]]:
-        """Rows and factors of one after another."""
-        rows, factors = self.rows.ravel(), self.factors.ravel()
-        for start, count in zip(self.starts, self.counts, strict=True):
-            yield rows[start : start + count], factors[start : start + count]
 
 
 class DualPoint(NamedTuple):
@@ -73,106 +25,11 @@ class DualPoint(NamedTuple):
 Step = tuple["StoredLogits", float]  # a change of logits, and how much of it
 
 
-class StoredLogits:
-    """Logits (n, K) in tiles, a class's side by side, and the loss along a line through them.
+class StoredLogits(Tiles):
+    """Logits, the loss along a line through them, and its derivatives.
 
-    Parameters
-    ----------
-    n, n_logits : int
-    dtype : dtype
-    n_threads : int
-    logistic : bool, default=False
-        Whether each logit has a logistic function of its own, as a single one always has, rather
-        than all of a row one softmax.
-    memory : ndarray of uint8, optional
-        Where they are to lie, if it is large enough.
+    What is computed of them, probabilities and variances, is kept in the same way.
     """
-
-    def __init__(
-        self,
-        n: int,
-        n_logits: int,
-        dtype: np.dtype,
-        n_threads: int,
-        logistic: bool = False,
-        memory: NDArray[np.uint8] | None = None,
-    ) -> None:
-        self.n, self.n_logits, self.n_threads = n, n_logits, n_threads
-        self.logistic = logistic or n_logits == 1
-        self._kernel = kernels(dtype).line
-        rows = self.tile_rows(dtype)
-        shape = -(-n // rows), n_logits, rows
-        if memory is not None and memory.size >= (size := self.bytes(n, n_logits, dtype)):
-            self.tiles = memory[:size].view(dtype).reshape(shape)
-        else:
-            self.tiles = empty(shape, dtype)
-        self._workspace = Workspace()
-
-    @staticmethod
-    def tile_rows(dtype: np.dtype) -> int:
-        """Rows of a tile."""
-        return kernels(dtype).linear.tile_rows()
-
-    @staticmethod
-    def bytes(n: int, n_logits: int, dtype: np.dtype) -> int:
-        rows = StoredLogits.tile_rows(dtype)
-        return -(-n // rows) * rows * n_logits * np.dtype(dtype).itemsize
-
-    def _team(self) -> int:
-        return team(self.n_threads, WORK * self.tiles.size)
-
-    def like(self) -> "StoredLogits":
-        return self._of_rows(self.n)
-
-    def _of_rows(self, n: int) -> "StoredLogits":
-        return StoredLogits(n, self.n_logits, self.tiles.dtype, self.n_threads, self.logistic)
-
-    def part(self, rows: slice) -> "StoredLogits":
-        """Those of some rows, of whole tiles but for the end: a view."""
-        size = self.tiles.shape[2]
-        view = copy(self)
-        view.n, view._workspace = rows.stop - rows.start, Workspace()
-        view.tiles = self.tiles[rows.start // size : -(-rows.stop // size)]
-        return view
-
-    def some(self, rows: int) -> "StoredLogits":
-        """A copy of evenly spread tiles, of about so many rows."""
-        count, size = len(self.tiles), self.tiles.shape[2]
-        step = max(1, count * size // max(rows, size))
-        chosen = range(0, count if count == 1 else self.n // size, step)  # whole tiles
-        n = self.n if count == 1 else len(chosen) * size
-        some = self._of_rows(n)
-        some.tiles[...] = self.tiles[chosen.start : chosen.stop : chosen.step]
-        return some
-
-    def table(self) -> NDArray:
-        """The logits as an array (n, K)."""
-        return self.tiles.transpose(0, 2, 1).reshape(-1, self.n_logits)[: self.n]
-
-    def put(self, table: NDArray) -> None:
-        """What an array (n, K) holds."""
-        padded = np.zeros((len(self.tiles) * self.tiles.shape[2], self.n_logits), self.tiles.dtype)
-        padded[: self.n] = table
-        self.tiles[...] = padded.reshape(len(self.tiles), -1, self.n_logits).transpose(0, 2, 1)
-
-    def to_float64(self) -> "StoredLogits":
-        """The same logits in float64, whose tiles have fewer rows."""
-        k, rows = self.n_logits, self.tile_rows(np.dtype(np.float64))
-        out = StoredLogits(self.n, k, np.dtype(np.float64), self.n_threads, self.logistic)
-        split = self.tiles.reshape(len(self.tiles), k, -1, rows).transpose(0, 2, 1, 3)
-        some = len(self.tiles) - 1  # whose rows all exist
-        out.tiles[: some * split.shape[1]].reshape(some, *split.shape[1:])[...] = split[:some]
-        out.tiles[some * split.shape[1] :] = split[-1, : len(out.tiles) - some * split.shape[1]]
-        return out
-
-    def largest(self) -> float:
-        """max |logit|."""
-        return largest(self.tiles.ravel(), self.n_threads)
-
-    def fill(self, logits: NDArray) -> None:
-        """The same logits (K,) in every row."""
-        self.tiles[0] = logits[:, None]
-        self.tiles[1:] = self.tiles[0]
 
     def along(
         self,
@@ -194,29 +51,10 @@ class StoredLogits:
         )  # fmt: skip
         return out
 
-    def move(self, change: "StoredLogits", t: float) -> None:
-        """``self += t * change``."""
-        self._kernel.move(self.tiles, change.tiles, t, self._team())
-
     def probabilities(self, out: "StoredLogits | None" = None) -> "StoredLogits":
         """The softmax of each row, or the logistic function of each logit."""
         out = self.like() if out is None else out
         self._kernel.probabilities(self.tiles, self.logistic, self.n, out.tiles, self._team())
-        return out
-
-    def class_sums(self, less: NDArray | None = None) -> NDArray[np.float64]:
-        """The sum of each class over the rows, (K,); or of how far that is from other tiles."""
-        out = np.empty(self.n_logits)
-        if less is not None:
-            less = np.ascontiguousarray(less, self.tiles.dtype)
-        self._kernel.class_sums(self.tiles, less, out)
-        return out
-
-    def squares(self) -> NDArray[np.float64]:
-        """The sum of the squares of each row, (n,)."""
-        out = np.empty(self.n)
-        if self.n:
-            self._kernel.squares(self.tiles, self.n, out, team(self.n_threads, self.tiles.size))
         return out
 
     def curve(self, change: "StoredLogits", weights: NDArray | None) -> None:

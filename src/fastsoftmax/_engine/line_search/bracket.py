@@ -7,15 +7,14 @@ rounding it may not rise.
 
 from math import inf, isfinite, nan
 
-from fastsoftmax._engine.line_search.line import Line
-from fastsoftmax._engine.line_search.phi import Path
+from fastsoftmax._engine.line_search.phi import LineFunction
 
 TRIALS = 40  # at most: as many halvings take a bracket to 1e-12 of itself
 STRETCH = 10.0  # a step grows by this much at most from one evaluation to the next
 
 
 def search(
-    path: Line | Path,
+    path: LineFunction,
     value: float,
     slope: float,
     t: float,

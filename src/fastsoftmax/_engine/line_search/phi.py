@@ -1,11 +1,12 @@
 """F along a line, from logits that are stored there: φ(t) and its derivatives."""
 
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.objective.objective import Objective, Part
+from fastsoftmax._engine.objective.objective import Objective
+from fastsoftmax._engine.objective.rows import Part
 
 # |φ'| at the end of a search, as a share of |φ'(0)|: the less, the less an evaluation costs, on a
 # subsample, on all stored logits, or in a pass (docs/experiments/0016-subsampled-line-search.md).
@@ -20,6 +21,14 @@ class Trial(NamedTuple):
     curvature: float
 
 
+class LineFunction(Protocol):
+    """φ, as a search asks for it."""
+
+    near: float  # |φ'| at the end of a search, as a share of |φ'(0)|
+
+    def evaluate(self, t: float) -> Trial: ...
+
+
 class Path:
     """φ of the rows whose logits and their change are stored, or of one tile of them in `every`."""
 
@@ -27,6 +36,7 @@ class Path:
         self, part: Part, parabola: NDArray, scale: float, near: float, every: int = 1
     ) -> None:
         self.part, self._scale, self._every, self.near = part, scale, every, near
+        self.at = 0.0  # where along the line the logits are
         self._parabola = parabola.tolist()
 
     def correct_slope(self, slope: float) -> Trial:
@@ -38,7 +48,7 @@ class Path:
     def evaluate(self, t: float) -> Trial:
         part, rows = self.part, self.part.rows
         value, slope, curvature = part.logits.along(
-            part.change, t, rows.targets, rows.weights, self._scale, self._every
+            part.change, t - self.at, rows.targets, rows.weights, self._scale, self._every
         ).tolist()
         a, b, c = self._parabola
         return Trial(value + a + t * (2 * b + t * c), slope + 2 * b + 2 * t * c, curvature + 2 * c)

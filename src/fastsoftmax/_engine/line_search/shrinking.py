@@ -20,8 +20,9 @@ from numpy.typing import NDArray
 from fastsoftmax._engine.data import StoredLogits
 from fastsoftmax._engine.linalg import dot
 from fastsoftmax._engine.line_search.rules import ShrinkingRules
-from fastsoftmax._engine.objective.objective import Objective, Part
-from fastsoftmax._engine.objective.rows import Rows
+from fastsoftmax._engine.objective.objective import Objective
+from fastsoftmax._engine.objective.precision import spare_bytes
+from fastsoftmax._engine.objective.rows import Part, Rows
 
 
 class ActiveRows(Part):
@@ -31,7 +32,8 @@ class ActiveRows(Part):
         o = objective
         self._mask, self._at = mask, np.flatnonzero(mask)
         weights = None if o.weights is None else o.weights[self._at]
-        super().__init__(o, Rows(o.data.rows(self._at), o.targets[self._at], weights, o.penalty))
+        rows = Rows(o.data.rows(self._at), o.targets[self._at], weights, o.penalty)
+        super().__init__(o.loss, rows)
 
     def others(self, objective: Objective) -> Rows:
         """All rows, the active ones with weight 0, without a penalty.
@@ -127,7 +129,7 @@ class Shrinking:
             return before
         kept = (residuals > self._threshold ** (rules.margin * self._lengths)) | self._always_active
         share = np.count_nonzero(kept) / len(kept)
-        if 0 < share <= rules.most_active and share * o.data.nbytes <= o.spare:
+        if 0 < share <= rules.most_active and share * o.data.nbytes <= spare_bytes(o):
             self._active = ActiveRows(o, kept)
         return self._active
 

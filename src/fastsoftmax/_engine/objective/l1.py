@@ -39,7 +39,7 @@ class L1:
     def thresholds(self, flat: NDArray) -> NDArray:
         """λ for places in θ, in its units; 0 for intercepts and free features."""
         parameters = self._parameters
-        features = parameters.places(flat)[1]
+        features = parameters.layout.places(flat)[1]
         return self._lambdas[features] * parameters.units(features)
 
     def subgradient(self, gradient: NDArray, theta: NDArray) -> tuple[float, NDArray]:
@@ -47,7 +47,7 @@ class L1:
         p = self._parameters
         features = np.arange(p.shape[1])
         row = p.units(features) * self._lambdas[features]
-        return subgradient(gradient, theta, row, p.by_feature, self._n_threads)
+        return subgradient(gradient, theta, row, p.layout.by_feature, self._n_threads)
 
     def centred(self, theta: NDArray, places: NDArray) -> NDArray | None:
         """θ shifted for the least penalty at these places; None if it is there already.
@@ -56,12 +56,12 @@ class L1:
         least Σ λ|w - c| + μ/2 (w - c)², is the median of the K weights and of K + 1 numbers more,
         the mean shifted (Li & Osher 2009, A new median formula).
         """
-        terms, p, k = self._terms, self._parameters, self._terms.n_logits
-        features = np.unique(p.places(places)[1])
+        terms, p, k = self._terms, self._parameters, self._terms.loss.n_logits
+        features = np.unique(p.layout.places(places)[1])
         features = np.setdiff1d(features, [*terms.free, self._d])
-        if terms.logistic or not len(features):
+        if not (terms.loss.shift_invariant and len(features)):
             return None
-        flat = p.flat(np.arange(k)[:, None], features)
+        flat = p.layout.flat(np.arange(k)[:, None], features)
         units = p.units(features)
         W = theta[flat] * units
         steps = (k - 2 * np.arange(k + 1.0)) / k
@@ -87,7 +87,7 @@ class L1:
         p = self._parameters
         flat = (self.subgradient(gradient, theta)[1] != 0) | (theta != 0) | (step != 0)
         places = np.flatnonzero(flat)
-        features = p.places(places)[1]
+        features = p.layout.places(places)[1]
         kept = features < self._d
         kept[kept] = self._lambdas[features[kept]] > 0
         places, features = places[kept], features[kept]

@@ -1,56 +1,23 @@
 """The objective of softmax regression with an elastic net penalty."""
 
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.data import (
-    Data,
-    DenseBlocks,
-    DenseData,
-    RowSpace,
-    SparseBlocks,
-    SparseData,
-    StoredLogits,
-)
-from fastsoftmax._engine.linalg import empty
-from fastsoftmax._engine.objective.coordinates.base import at
+from fastsoftmax._engine.data import Data, RowSpace, StoredLogits
 from fastsoftmax._engine.objective.coordinates.feature_major import FeatureMajor
+from fastsoftmax._engine.objective.coordinates.features import change_of, suited
 from fastsoftmax._engine.objective.coordinates.standardised import Standardised
 from fastsoftmax._engine.objective.l1 import L1
+from fastsoftmax._engine.objective.loss import loss_of
+from fastsoftmax._engine.objective.models import Models
+from fastsoftmax._engine.objective.passes import Passes
 from fastsoftmax._engine.objective.penalised_weights import PenalisedWeights
-from fastsoftmax._engine.objective.rows import Rows
+from fastsoftmax._engine.objective.rows import Part, Rows
 from fastsoftmax._engine.objective.terms import Terms
-from fastsoftmax._engine.objective.warm_start import WarmStart
-
-STORED_LOGITS_SHARE = 0.4  # of the memory budget for both
-NEGLIGIBLE = 1e-13  # of F at zero logits: of a lower F the tolerance is no longer a share
-ABSENT = 1e-30  # the probability with which a class begins that has no weight
-HISTORY = 0.15  # of the memory budget for a solver's vectors
-
-PARAMETERS = {
-    DenseData: Standardised,
-    DenseBlocks: Standardised,
-    SparseData: FeatureMajor,
-    SparseBlocks: FeatureMajor,
-}
-
-
-class Part:
-    """Rows, and memory for their logits and the change of these along a line.
-
-    The memory of the logits in the precision of X holds both in float32, and is handed on: new
-    memory costs more than what is written to it.
-    """
-
-    def __init__(self, objective: "Objective", rows: Rows, before: "Part | None" = None) -> None:
-        self.rows = rows
-        size = objective.logits_bytes(rows.data.shape[0])
-        self.memory = empty(size, np.uint8) if before is None else before.memory
-        self.logits = objective.logits_of(rows.data, self.memory)
-        self.change = objective.logits_of(rows.data, self.memory[self.logits.tiles.nbytes :])
+from fastsoftmax._engine.objective.warm_start import WarmStart, key_of
+from fastsoftmax._runtime.memory_budget import MemoryBudget
 
 
 class Objective:
@@ -75,9 +42,7 @@ class Objective:
     fit_intercept : bool
     l1_ratio : float
         r.
-    max_memory : int or None
-        Bytes for what a solver keeps beyond X and the model. None: 512 MiB or a quarter of X,
-        whichever is more.
+    memory : MemoryBudget, optional
     warm_start : WarmStart or None
         What an objective of the same data left.
     units : ndarray of shape (d,), optional
@@ -106,7 +71,7 @@ class Objective:
         C: float,
         fit_intercept: bool,
         l1_ratio: float = 0.0,
-        max_memory: int | None = None,
+        memory: MemoryBudget | None = None,
         warm_start: WarmStart | None = None,
         units: NDArray | None = None,
         l1_factors: NDArray | None = None,
@@ -118,39 +83,35 @@ class Objective:
         n = data.shape[0]
         total_weight = n if weights is None else weights.sum()
         l1 = l1_ratio / (C * total_weight)
-        self._units = units
-        self.max_memory = max(512 << 20, data.nbytes // 4) if max_memory is None else max_memory
-        self._row_space = row_space
+        self.memory = memory or MemoryBudget.of(None, data.nbytes)
         self.n_logits = n_logits
-        #: whether each logit has a logistic function of its own, without shift invariance
-        self.logistic = n_logits == 1 or targets.dtype == np.uint8
+        self.loss = loss_of(targets, n_logits)
         self.fit_intercept = fit_intercept
         #: features whose weights are not penalised, in order
         self.free = np.flatnonzero(free) if free is not None else np.empty(0, np.intp)
-        self.total_weight = total_weight
         self.penalty = (1 - l1_ratio) / (C * total_weight)
         # of mean 1, so that weights of any scale are numbers of the precision of X
         weights = None if weights is None else weights / (total_weight / n)
         #: targets, weights of mean 1 and offset, in the precision in which they came
         self.given = targets, weights, offset
-        terms = Terms(n_logits, self.logistic, fit_intercept, self.penalty, l1, self.free)
+        self.terms = terms = Terms(self.loss, fit_intercept, self.penalty, l1, self.free)
+        own_units = units
         if row_space is not None:
-            data, units = row_space.rows, None
-        kind = PARAMETERS[type(data)]
+            data, own_units = row_space.rows, None
+        prepare, kind = (change_of, FeatureMajor) if data.is_sparse else (suited, Standardised)
         if like is not None:
-            data, told = like._exact, None
+            data, told = like.exact_data, None
         else:
             if l1:  # whose certificate needs gradients to a part of λ that float32 does not show
                 data = data.to_float64()
-            data, told = kind.suited(data, weights, units, fit_intercept, self.penalty)
+            data, told = prepare(data, weights, own_units, fit_intercept, self.penalty)
             # a rotation of features leaves an L2 penalty as it is, if it is that of all of them
             data = data if l1 or told is not None or len(self.free) else data.with_merged_features()
-        self._exact = self.data = data
-        self._copied = 0  # bytes
-        self._take(data)
-        self.warm_start = (
-            warm_start if warm_start is not None and warm_start.key == self.key else None
-        )
+        #: in no lower precision than X came
+        self.exact_data = data
+        self.compute_with(data)
+        key = key_of(data, self.loss, fit_intercept)
+        self.warm_start = warm_start if warm_start is not None and warm_start.key == key else None
         if like is not None:
             self.parameters = like.parameters.of(terms)
         else:
@@ -158,11 +119,14 @@ class Objective:
             if not self.parameters.reused:
                 self.warm_start = None
         self.l1 = L1(terms, self.parameters, l1_factors, data.n_threads) if l1 else None
-        self.n_passes = self.parameters.passes  # over X, so far
-        self.curvature: Any = None  # `curvature_of` makes it
+        self.shape = self.parameters.shape
+        self.size = int(np.prod(self.shape))
+        self.models = Models(self.parameters, self.loss, units, row_space)
+        n, d = data.shape
+        self.passes = Passes(max(1, 2 * n * d * n_logits), self.parameters.passes)
 
-    def _take(self, data: Data) -> None:
-        """Compute with this data, and in its precision."""
+    def compute_with(self, data: Data) -> None:
+        """Compute with this data, and in its precision (`precision.py`)."""
         self.data = data
         targets, weights, offset = self.given
         is_table = targets.dtype.kind == "f"
@@ -170,164 +134,24 @@ class Objective:
         self.weights = None if weights is None else np.ascontiguousarray(weights, dtype=data.dtype)
         self.offset = None
         if offset is not None:
-            self.offset = self.logits_of(data)
+            self.offset = self.loss.logits_of(data)
             self.offset.put(offset)
-
-    def to_float32(self) -> None:
-        """Compute in float32 until `to_float64`, where X is in float64 and there is room for a
-        copy."""
-        if self.l1 is None and self.parameters.fits_float32:
-            self._take(self.parameters.to_float32(int(self.spare)))
-            self._copied = self.data.nbytes if self.data is not self._exact else 0
 
     @cached_property
     def data_float64(self) -> Data:
         """The same data, computed in float64."""
-        return self._exact.to_float64()
-
-    @property
-    def uses_float32(self) -> bool:
-        """Whether F or its gradient is computed in float32."""
-        return self.data.dtype != np.float64 or self.parameters.dtype != np.float64
-
-    def to_float64(self) -> None:
-        """Compute in float64."""
-        self._take(self.data_float64)
-        self.parameters.dtype = np.dtype(np.float64)
-
-    def close(self) -> None:
-        """Let go of what refers back: the memory of a fit is free as soon as it has ended."""
-        del self.parameters, self.curvature, self.l1
-
-    @property
-    def key(self) -> tuple[Any, ...]:
-        """Equal for objectives that can hand on what they know: of the same rows, as some say."""
-        data = self.data
-        kind = data.shape, str(data.dtype), self.n_logits, self.logistic, self.fit_intercept
-        return *kind, data.fingerprint()
-
-    @property
-    def shape(self) -> tuple[int, int]:
-        """Classes, and parameters of each: its weights and, if there is one, its intercept."""
-        return self.parameters.shape
-
-    @property
-    def size(self) -> int:
-        classes, each = self.parameters.shape
-        return classes * each
-
-    @property
-    def pass_work(self) -> int:
-        """Multiply-adds of a pass over X."""
-        n, d = self.data.shape
-        return max(1, 2 * n * d * self.n_logits)
+        return self.exact_data.to_float64()
 
     @property
     def rounding(self) -> float:
         """Differences of F that are smaller, relatively, say nothing."""
         return max(float(np.finfo(self.data.dtype).eps), 1e-14)
 
-    def start(self, coef: NDArray | None = None, intercept: NDArray | None = None) -> NDArray:
-        """θ of a model; without one, zero weights and the log-odds of the classes' shares.
-
-        What all classes have in common, which only a ridge sees, is taken out.
-        """
-        if coef is not None:
-            theta = self.of_model(coef, intercept)
-            return theta if self.l1 else self.parameters.project(theta)
-        theta = np.zeros(self.size)
-        _, c = self.parameters.split(theta)
-        if c is not None:
-            share, others = np.log(np.maximum([self.shares, 1 - self.shares], ABSENT))
-            c[:] = share - (others if self.logistic else share.mean())
-            c *= self.parameters.intercept_scale
-        return theta
-
-    def of_model(self, coef: NDArray, intercept: NDArray) -> NDArray:
-        """θ of a model, but for weights that change no logit of these rows."""
-        coef = coef if self._units is None else coef / self._units
-        if self._row_space is not None:
-            intercept = intercept + np.einsum("kd,d->k", coef, self._row_space.centre)
-            coef = self._row_space.basis.project(coef)
-        return self.parameters.of_model(coef, intercept)
-
     @cached_property
     def shares(self) -> NDArray[np.float64]:
         """The probability of each class, or of each logit's being on, of the intercept-only
         model."""
-        weights = np.ones(len(self.targets)) if self.weights is None else self.weights
-        if self.targets.dtype == np.uint8:
-            on, off = (np.einsum("n,nk->k", weights, self.targets == i) for i in (1, 0))
-            return on / np.maximum(on + off, np.finfo(float).tiny)
-        if self.targets.ndim == 2:
-            share = np.einsum("n,nk->k", weights, self.targets, dtype=np.float64)
-        else:
-            share = np.bincount(self.targets, weights, minlength=max(2, self.n_logits))
-            share = share[-self.n_logits :]
-        return share / weights.sum(dtype=np.float64)
-
-    @cached_property
-    def least_value(self) -> float:
-        """Below it the tolerance of F is that of this value: 1e-13 of F at zero logits."""
-        return NEGLIGIBLE * (self.n_logits * np.log(2) if self.logistic else np.log(self.n_logits))
-
-    @property
-    def open_ended(self) -> bool:
-        """Whether weights are not penalised, so that F may have no minimiser."""
-        return not (self.penalty or self.l1) or len(self.free) > 0
-
-    @property
-    def typical_share(self) -> float:
-        """The probability of each class where all are equally probable."""
-        return 0.5 if self.logistic else 1 / self.n_logits
-
-    @property
-    def uniform_loss(self) -> float:
-        """The loss where all classes are equally probable, which is F at θ = 0."""
-        return -float(np.log(self.typical_share)) * (self.n_logits if self.logistic else 1)
-
-    @property
-    def null_loss(self) -> float:
-        """The loss of the best intercept-only model: the entropy of the shares."""
-        share = self.shares
-        share = np.concatenate([share, 1 - share]) if self.logistic else share
-        return float(-np.sum(share * log(share)))
-
-    def model(self, theta: NDArray) -> tuple[NDArray, NDArray]:
-        """(coef, intercept) of θ: fresh arrays, the intercepts of several classes with mean 0."""
-        W, b = self.parameters.model(theta)
-        if self._row_space is not None:
-            W = self._row_space.basis.expand(W)
-            b = None if b is None else b - np.einsum("kd,d->k", W, self._row_space.centre)
-        W = W if self._units is None else W * self._units
-        if b is None:
-            return W, np.zeros(len(W))
-        return W, b if self.logistic else b - b.mean()
-
-    def rounding_of_model(self, theta: NDArray, value: float) -> float:
-        """By how much F of the model of θ may be above F at θ, since its intercepts are differences
-        of rounded numbers: ½ L ‖Δb‖².
-
-        L bounds the curvature of the loss by the logits: ½, or Σ p(1 - p) <= 2(1 - p_y), which is
-        no more than twice the loss, up to a factor exp(2 |Δb|) on the way.
-        """
-        W, b = self.parameters.model(theta)
-        if b is None:
-            return 0.0
-        sizes, centre = np.abs(b), self.parameters.centre
-        if centre is not None:
-            sizes += at(np.abs(centre), np.abs(W))
-        if self._row_space is not None:
-            sizes += at(np.abs(self._row_space.centre), np.abs(self._row_space.basis.expand(W)))
-        errors = np.finfo(float).eps * sizes
-        with np.errstate(over="ignore"):
-            curvature = min(0.5, 2 * value * np.exp(2 * errors.max()))
-            return float(0.5 * curvature * np.sum(np.square(errors)))
-
-    def logits_of(self, data: Data, memory: NDArray[np.uint8] | None = None) -> StoredLogits:
-        """Room for those of some data."""
-        n, k, threads = data.shape[0], self.n_logits, data.n_threads
-        return StoredLogits(n, k, data.dtype, threads, self.logistic, memory)
+        return self.loss.shares(self.targets, self.weights)
 
     @property
     def rows(self) -> Rows:
@@ -343,12 +167,12 @@ class Objective:
         Those of a part of the rows are as if the others' losses were 0.
         """
         if self.offset is not None and part is None:
-            part = Part(self, self.rows)
+            part = Part(self.loss, self.rows)
             self.store_logits(theta, part.logits)
         if part is None:
-            self.n_passes += 1
+            self.passes.count += 1
             return self.parameters.value_and_grad(theta, None, self.rows)
-        self.n_passes += 0.5 * part.logits.n / self.data.shape[0]
+        self.passes.count += 0.5 * part.logits.n / self.data.shape[0]
         step = None if t is None else (part.change, t)
         return self.parameters.value_and_grad(theta, part.logits, part.rows, step)
 
@@ -360,14 +184,14 @@ class Objective:
         """About that of each row, features being of unit variance; of mean square 1. None if that
         is not known."""
         lengths, passes = self.parameters.lengths(self.data)
-        self.n_passes += passes
+        self.passes.count += passes
         return lengths
 
     def store_logits(self, theta: NDArray, out: StoredLogits) -> None:
         """The logits at θ, offset and all, in half a pass, or in none where all weights are 0."""
         W, b = self.user(theta)
         if W[:1, :1].any() or W.any():  # the former is nearly always enough
-            self.n_passes += 0.5
+            self.passes.count += 0.5
             self.data.store_logits(W, b, out)
         else:
             out.fill(np.zeros(len(W)) if b is None else b)
@@ -393,35 +217,3 @@ class Objective:
         """max |∂F/∂b|, from the gradient with respect to θ."""
         by_b = self.parameters.split(gradient)[1]
         return 0.0 if by_b is None else float(np.abs(by_b).max() * self.parameters.intercept_scale)
-
-    def model_grad_norm(self, gradient: NDArray) -> float:
-        """max |∇F| with respect to the weights of the features and the intercepts."""
-        if self._row_space is None:
-            return self.grad_norm(gradient)
-        by_W, by_b = self.parameters.by_model(gradient)
-        by_W = self._row_space.basis.expand(by_W)
-        if by_b is None:
-            return float(np.abs(by_W).max())
-        by_W += by_b[:, None] * self._row_space.centre
-        return float(max(np.abs(by_W).max(), np.abs(by_b).max()))
-
-    def vectors(self, wanted: int) -> int:
-        """How many vectors like θ in the precision of X a solver may keep; a few in any case."""
-        each = self.parameters.dtype.itemsize * self.size
-        return max(6, min(wanted, int(HISTORY * self.max_memory / each)))
-
-    @property
-    def spare(self) -> float:
-        """Bytes that stored logits, their change and X in float32 leave of their share."""
-        return STORED_LOGITS_SHARE * self.max_memory - 2 * self.logits_bytes() - self._copied
-
-    def logits_bytes(self, n: int | None = None) -> int:
-        """Bytes of those of all rows, or of so many, in the precision of X."""
-        n = self.data.shape[0] if n is None else n
-        dtype = max(self._exact.dtype, self.data.dtype, key=lambda dtype: dtype.itemsize)
-        return StoredLogits.bytes(n, self.n_logits, dtype)
-
-
-def log(shares: NDArray) -> NDArray:
-    """Logarithms, finite for 0."""
-    return np.log(np.maximum(shares, np.finfo(float).tiny))

@@ -1,10 +1,11 @@
-"""Rows of X with their targets and weights."""
+"""Rows of X with their targets and weights, and with their logits."""
 
 from typing import NamedTuple
 
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.data import Data
+from fastsoftmax._engine.objective.loss import Loss
 
 
 class Rows(NamedTuple):
@@ -14,3 +15,11 @@ class Rows(NamedTuple):
     targets: NDArray | None
     weights: NDArray | None
     ridge: float  # that goes with them
+
+
+class Part:
+    """Rows, and memory for their logits and the change of these along a line."""
+
+    def __init__(self, loss: Loss, rows: Rows) -> None:
+        self.rows = rows
+        self.logits, self.change = (loss.logits_of(rows.data) for _ in range(2))

@@ -19,7 +19,6 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.data import StoredLogits
 from fastsoftmax._engine.objective.objective import Objective
 
 LARGEST = 300_000  # numbers of a programme, at most: half a second
@@ -64,7 +63,7 @@ def has_minimiser(
     the other rows leave no direction, which is as a rule.
     """
     o = objective
-    of_classes = 1 if o.logistic else (o.n_logits - 1) ** 2
+    of_classes = (o.n_logits - 1) ** 2 if o.loss.shift_invariant else 1
     n, most = o.data.shape[0], largest / of_classes
     features = len(o.free) if o.penalty or o.l1 else o.data.shape[1]
     if n * min(n, features + 1) > most:
@@ -109,7 +108,7 @@ def all_margins(objective: Objective, U: Table, theta: NDArray) -> Iterator[Marg
     o, n, k = objective, len(U), objective.n_logits
     targets, weights, offset = o.given
     data = o.data_float64
-    logits = StoredLogits(n, k, data.dtype, data.n_threads, o.logistic)
+    logits = o.loss.logits_of(data)
     data.store_logits(*o.parameters.user(theta, data.dtype), logits)
     if offset is not None:
         logits.put(logits.table() + offset)
@@ -117,7 +116,7 @@ def all_margins(objective: Objective, U: Table, theta: NDArray) -> Iterator[Marg
     counts = weights > 0
     losses = (weights[:, None] * logits.probabilities().table())[counts]
     U, targets, weights = U[counts], targets[counts], weights[counts]
-    if not o.logistic:
+    if o.loss.shift_invariant:
         shares = np.eye(k)[targets] if targets.ndim == 1 else targets
         # a class without weight is as improbable from the start as its intercept makes it
         present = shares.any(axis=0) | (not o.fit_intercept)

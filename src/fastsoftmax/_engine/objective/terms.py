@@ -5,19 +5,20 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from fastsoftmax._engine.objective.loss import Loss
+
 
 @dataclass(frozen=True)
 class Terms:
-    """Logits, their losses, and which weights are penalised by how much."""
+    """The loss, and which weights are penalised by how much."""
 
-    n_logits: int
-    logistic: bool  # whether each logit has a logistic function of its own, no shift invariance
+    loss: Loss
     fit_intercept: bool
     penalty: float  # the ridge μ in ½ μ ‖W‖²
     l1: float  # λ in λ ‖W‖₁
     free: NDArray[np.intp]  # features whose weights are not penalised, in order
 
     @property
-    def typical_share(self) -> float:
-        """The probability of each class where all are equally probable."""
-        return 0.5 if self.logistic else 1 / self.n_logits
+    def open_ended(self) -> bool:
+        """Whether weights are not penalised, so that F may have no minimiser."""
+        return not (self.penalty or self.l1) or len(self.free) > 0

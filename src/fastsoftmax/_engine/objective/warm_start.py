@@ -9,7 +9,10 @@ from typing import Any, NamedTuple
 
 from numpy.typing import NDArray
 
+from fastsoftmax._engine.data import Data
 from fastsoftmax._engine.linalg import ClassFactors
+from fastsoftmax._engine.objective.coordinates.scaling import Scaling
+from fastsoftmax._engine.objective.loss import Loss
 
 
 @dataclass
@@ -26,6 +29,11 @@ class WarmStart(NamedTuple):
     """Warm-start state: parts of an objective without its data."""
 
     key: tuple[Any, ...]
-    coordinates: dict[str, Any]
+    scaling: Scaling
     reference: NDArray | None  # weights p(1 - p) of some rows at the last build
     grams: Grams | None
+
+
+def key_of(data: Data, loss: Loss, fit_intercept: bool) -> tuple[Any, ...]:
+    """Equal for objectives that can hand on what they know: of the same rows, as some say."""
+    return data.shape, str(data.dtype), loss, fit_intercept, data.fingerprint()

@@ -8,9 +8,15 @@ from typing import NamedTuple
 
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.curvature import HESSIAN_PARAMETERS, curvature_of
-from fastsoftmax._engine.line_search import Line, LineRules, line_at
+from fastsoftmax._engine.curvature import (
+    HESSIAN_PARAMETERS,
+    Curvature,
+    curvature_of,
+    hessian_bytes,
+)
+from fastsoftmax._engine.line_search import Iterate, LineRules, iterate_at
 from fastsoftmax._engine.objective import Objective, has_minimiser, separates
+from fastsoftmax._engine.objective.precision import logits_bytes, to_float64, uses_float32
 from fastsoftmax._engine.solvers.block_preconditioner import RebuildSchedule
 from fastsoftmax._engine.solvers.certificate import Certificate
 
@@ -84,6 +90,7 @@ class State:
 
 LATELY = 4  # iterations, at least, that tell how F goes on
 EPSILON = 1e-16  # half of float64's last place: a smaller share of F does not show
+NEGLIGIBLE = 1e-13  # of F at zero logits: of a lower F the tolerance is no longer a share
 BEYOND = 0.1  # of the tolerance: a bound by rounding alone, above which float64 proves nothing
 VANISHING = -0.5  # relative change of a probability by Newton's step: below it, it goes on to 0
 SEPARATED = 1e-5  # of the null loss: an unpenalised loss this low may go on to 0
@@ -92,7 +99,6 @@ SEPARATED = 1e-5  # of the null loss: an unpenalised loss this low may go on to 
 FAILURES = 10
 STEPS_TO_ZERO = 12
 STEPS_TO_END = 60
-LOGITS = 0.6  # of it for three such arrays, without which there is no proximal Newton method
 
 
 class Stop(NamedTuple):
@@ -137,7 +143,8 @@ class Options:
 class Result:
     """Where a solver ended, and why."""
 
-    theta: NDArray
+    curvature: Curvature  # what it knew of the Hessian
+    theta: NDArray | None = None
     value: float = math.nan
     gradient: NDArray | None = None
     converged: bool = False
@@ -151,9 +158,10 @@ class Result:
 class Run:
     """The record of a run: its history and its end."""
 
-    def __init__(self, objective: Objective, theta: NDArray, options: Options) -> None:
+    def __init__(self, objective: Objective, options: Options) -> None:
         self.objective, self.options = objective, options
-        self.result = Result(theta)
+        self.curvature = curvature_of(objective)
+        self.result = Result(self.curvature)
         self._began = time.perf_counter()
         self._notified = 0  # iterations
         self._failures, self._most_failures = 0, FAILURES
@@ -170,7 +178,7 @@ class Run:
         iteration = Iteration(
             value,
             self.objective.grad_norm(gradient),
-            self.objective.n_passes,
+            self.objective.passes.count,
             time.perf_counter() - self._began,
             gap,
         )
@@ -186,26 +194,26 @@ class Run:
                 break
             history[i] = history[i]._replace(objective=value)
 
-    def increase_precision(self, line: Line) -> Line | None:
-        """The line's point in float64; None if it was computed so already.
+    def increase_precision(self, it: Iterate) -> Iterate | None:
+        """The iterate in float64; None if it was computed so already.
 
         What was recorded in float32 is corrected by what its last value was off, and what rounding
         has added to all classes alike is taken away: it adds to the penalty alone.
         """
-        if not self.objective.uses_float32:
+        if not uses_float32(self.objective):
             return None
-        self.objective.to_float64()
-        theta = self.objective.parameters.project(line.theta)
-        precise = line_at(self.objective, theta, self.options.line)
-        off, history = precise.value - line.value, self.result.history
+        to_float64(self.objective)
+        theta = self.objective.parameters.project(it.theta)
+        precise = iterate_at(self.objective, theta, self.options.line)
+        off, history = precise.value - it.value, self.result.history
         if math.isfinite(off):
             history[:] = [past._replace(objective=past.objective + off) for past in history]
         return precise
 
-    def go_on(self, line: Line) -> Line:
-        """The line's point in float64, from which another method goes on."""
+    def go_on(self, it: Iterate) -> Iterate:
+        """The iterate in float64, from which another method goes on."""
         self.result.stop, self._failures = None, 0
-        return self.increase_precision(line) or line
+        return self.increase_precision(it) or it
 
     def notify(self, theta: NDArray, left: float) -> None:
         """Notify the callback of the last iteration, with an estimate of what is left to gain."""
@@ -215,7 +223,7 @@ class Run:
         last = self.result.history[-1]
         gap = left / last.objective if last.objective > 0 else 0.0
         self.result.history[-1] = last = Iteration(*last[:-1], gap)
-        state = State(last, self.n_iter, lambda: self.objective.model(theta))
+        state = State(last, self.n_iter, lambda: self.objective.models.of(theta))
         self.result.halted = bool(self.options.report(state))
         state.close()
 
@@ -233,14 +241,15 @@ class Run:
 
     def tolerance(self, value: float) -> float:
         """The gap with which a fit ends at a value of F; no less than float64 can show."""
-        return float(max(self.options.tol, EPSILON) * max(value, self.objective.least_value))
+        least = NEGLIGIBLE * self.objective.loss.uniform_loss
+        return float(max(self.options.tol, EPSILON) * max(value, least))
 
     def bound_of_model(self, bound: float, theta: NDArray) -> float:
         """A bound at θ, for the coefficients and rounded intercepts that users get.
 
         The gradient by the intercepts is no more than √(2 L (F - F*)).
         """
-        rounding = self.objective.rounding_of_model(theta, self.result.value)
+        rounding = self.objective.models.rounding(theta, self.result.value)
         return float((math.sqrt(max(bound, 0.0)) + math.sqrt(rounding)) ** 2)
 
     def proves(self, certificate: Certificate | None) -> bool:
@@ -262,10 +271,10 @@ class Run:
         vanishing_loss = certificate.value <= wanted
         near = bound <= wanted or newton or vanishing_loss
         exists: bool | None = True
-        if o.open_ended and (near or vanishes):
+        if o.terms.open_ended and (near or vanishes):
             exists = self.has_minimiser(certificate.theta, wanted if near else math.inf)
         # probabilities that are limited to 0 are no obstacle to a minimiser that is known to exist
-        known = certificate.least_change >= -1 or (o.open_ended and exists)
+        known = certificate.least_change >= -1 or (o.terms.open_ended and exists)
         ends = bound <= wanted or (newton and known)
         if exists and vanishing_loss:
             bound, ends = min(bound, certificate.value), True
@@ -279,7 +288,7 @@ class Run:
             result.gap_bound = self.bound_of_model(bound, certificate.theta)
             result.certified = result.gap_bound <= wanted
         # with an L1 penalty the solver sees by itself whether it gets on
-        counts = not (o.uses_float32 or result.converged) and (self._separable or not o.l1)
+        counts = not (uses_float32(o) or result.converged) and (self._separable or not o.l1)
         self._failures += counts
         return result.converged
 
@@ -290,40 +299,40 @@ class Run:
             self._asked, self._minimiser = True, has_minimiser(self.objective, theta, left)
         return self._minimiser
 
-    def separated(self, line: Line) -> bool:
+    def separated(self, it: Iterate) -> bool:
         """Whether the loss is so low since classes are separated, or seem to be."""
-        o, value = self.objective, line.value
-        if o.penalty or o.l1 or value > SEPARATED * o.null_loss:
+        o, value = self.objective, it.value
+        if o.penalty or o.l1 or value > SEPARATED * o.loss.null_loss(o.shares):
             return False
-        return separates(o, value) or not self.has_minimiser(line.theta, math.inf)
+        return separates(o, value) or not self.has_minimiser(it.theta, math.inf)
 
     @property
     def stuck(self) -> Stop:
         """Why no further step helps."""
         return SEPARABLE if self._separable else ROUNDED
 
-    def stops(self, line: Line) -> Stop | None:
+    def stops(self, it: Iterate) -> Stop | None:
         """Why to stop without an optimum, if there is reason to."""
         if self.result.halted:
             return CALLBACK
-        if not math.isfinite(line.value):
+        if not math.isfinite(it.value):
             return OVERFLOW
-        if self.separated(line):
+        if self.separated(it):
             return SEPARABLE
         if self._failures >= self._most_failures:
             return self.stuck
         return MAX_ITER if self.n_iter >= self.options.max_iter else None
 
-    def end(self, line: Line, certificate: Certificate | None = None) -> Result:
-        """The result at the line's point, with a certificate where none has ended the fit yet."""
+    def end(self, it: Iterate, certificate: Certificate | None = None) -> Result:
+        """The result at the iterate, with a certificate where none has ended the fit yet."""
         result = self.result
-        result.theta, result.gradient = line.theta, line.gradient
+        result.theta, result.gradient = it.theta, it.gradient
         if not result.converged or math.isnan(result.value):
-            result.value = line.value
+            result.value = it.value
         if not (result.converged or certificate is None or self.proves(certificate)):
             result.gap_bound = self.bound_of_model(certificate.bound, certificate.theta)
         if self.n_iter:  # what the certificate changed belongs to the last iteration
-            self.record(result.value, line.gradient, again=True)
+            self.record(result.value, it.gradient, again=True)
         return result
 
 
@@ -358,20 +367,19 @@ def lacks(objective: Objective, need: str) -> str | None:
         return "a smooth penalty (l1_ratio=0)"
     if need == "l1" and not o.l1:
         return "an L1 penalty (l1_ratio > 0)"
-    if need == "logits" and (size := 3 * o.logits_bytes()) > LOGITS * o.max_memory:
-        return f"{size} bytes for logits, max_memory being {o.max_memory}"
+    if need == "logits" and (size := 3 * logits_bytes(o)) > o.memory.proximal_logits:
+        return f"{size} bytes for logits, max_memory being {o.memory.total}"
     if need != "hessian":
         return None
-    curvature = curvature_of(o)
-    if not hasattr(curvature, "hessian"):
+    if o.data.is_sparse:
         return "the exact Hessian, which is not made for a sparse X"
     if o.size > HESSIAN_PARAMETERS:
         return (
             f"the exact Hessian, which is made for up to {HESSIAN_PARAMETERS} parameters, "
             f"of {o.size}"
         )
-    if (size := curvature.hessian_bytes()) > o.max_memory:
-        return f"{size} bytes for the exact Hessian, max_memory being {o.max_memory}"
+    if (size := hessian_bytes(o)) > o.memory.total:
+        return f"{size} bytes for the exact Hessian, max_memory being {o.memory.total}"
     return None
 
 

@@ -13,9 +13,8 @@ from dataclasses import dataclass
 
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.curvature import Factors, blocks_for, curvature_of
-from fastsoftmax._engine.line_search import Line
-from fastsoftmax._engine.objective import Objective
+from fastsoftmax._engine.curvature import Curvature, Factors, blocks_for
+from fastsoftmax._engine.line_search import Iterate
 
 
 @dataclass(frozen=True)
@@ -37,7 +36,7 @@ class BlockPreconditioner:
 
     Parameters
     ----------
-    objective : Objective
+    curvature : Curvature
     seed : int
         Of the rows that are sampled.
     schedule : RebuildSchedule, optional
@@ -46,11 +45,12 @@ class BlockPreconditioner:
     factor = 4.0
 
     def __init__(
-        self, objective: Objective, seed: int, schedule: RebuildSchedule | None = None
+        self, curvature: Curvature, seed: int, schedule: RebuildSchedule | None = None
     ) -> None:
-        self._objective, self._seed = objective, seed
+        self._curvature, self._seed = curvature, seed
+        self._objective = curvature.objective
         self._schedule = schedule or RebuildSchedule()
-        self._blocks, *self._others = blocks_for(objective, seed)
+        self._blocks, *self._others = blocks_for(curvature, seed)
         self.memory = self._blocks.memory
         self._factors: Factors | None = None
         self._built_at = self._build_cost = 0.0  # in passes
@@ -67,69 +67,69 @@ class BlockPreconditioner:
         """Whether what the pairs say of before is in M, or no longer true."""
         return self._blocks.joint or self._far_rows_changed
 
-    def update(self, line: Line, n_iter: int) -> bool:
+    def update(self, it: Iterate, n_iter: int) -> bool:
         """Rebuild M where it is due; whether it was."""
         if self._factors is None:
-            self._factors = self._counted(lambda: self._blocks.at_start(line))
-        self._upgrade(line, n_iter)
+            self._factors = self._counted(lambda: self._blocks.at_start(it))
+        self._upgrade(it, n_iter)
         blocks = self._blocks
-        if not (self._is_due(line, n_iter) and blocks.fits):
+        if not (self._is_due(it, n_iter) and blocks.fits):
             return False
         self._builds += 1
         seed = self._seed + self._builds
         self._objective.lengths()  # found once: not of what a build costs
-        self._factors = self._counted(lambda: blocks.by_class(line, blocks.rows, seed))
-        curvature_of(self._objective).set_reference(line)
+        self._factors = self._counted(lambda: blocks.by_class(it, blocks.rows, seed))
+        self._curvature.set_reference(it)
         self.since = n_iter
         return True
 
-    def build(self, line: Line) -> None:
-        """M at the line's point, whatever it costs."""
+    def build(self, it: Iterate) -> None:
+        """M at the iterate, whatever it costs."""
         blocks = self._blocks
-        self._factors = blocks.at_start(line)
+        self._factors = blocks.at_start(it)
         if blocks.fits:
-            self._factors = blocks.by_class(line, blocks.rows, self._seed)
+            self._factors = blocks.by_class(it, blocks.rows, self._seed)
 
     def solve(self, *vectors: NDArray) -> list[NDArray]:
         """M⁻¹ of vectors of class mean 0, as such vectors."""
         return self._factors.solve(*vectors)
 
-    def _is_due(self, line: Line, n_iter: int) -> bool:
-        curvature = curvature_of(self._objective)
+    def _is_due(self, it: Iterate, n_iter: int) -> bool:
+        curvature = self._curvature
         # the blocks at the start leave out far rows
         at_once = not self._builds and len(curvature.few_far) > 0
-        change_of_far_rows = curvature.change_of_far_rows(line)
+        change_of_far_rows = curvature.change_of_far_rows(it)
         self._far_rows_changed = change_of_far_rows > self._schedule.far_row_change
         if at_once:
             return True
         waited = n_iter - self.since >= (1 if self._far_rows_changed else self._blocks.interval)
-        return waited and (self._far_rows_changed or self._is_worth_it(line))
+        return waited and (self._far_rows_changed or self._is_worth_it(it))
 
-    def _is_worth_it(self, line: Line) -> bool:
+    def _is_worth_it(self, it: Iterate) -> bool:
         """Whether enough was done with M, and it is no longer what it was."""
         schedule, blocks = self._schedule, self._blocks
-        since = self._objective.n_passes - self._built_at
+        since = self._objective.passes.count - self._built_at
         if not self._builds:
             return since >= schedule.first_build_delay * blocks.cost(blocks.rows)
         if since < schedule.amortisation * self._build_cost:
             return False
-        if curvature_of(self._objective).change_of_weights(line) > schedule.weight_change:
+        if self._curvature.change_of_weights(it) > schedule.weight_change:
             return True
         is_hard = self._builds > schedule.regular_builds and blocks.rows < blocks.most_rows
         return is_hard and since >= schedule.forced_rebuild * self._build_cost
 
-    def _upgrade(self, line: Line, n_iter: int) -> None:
+    def _upgrade(self, it: Iterate, n_iter: int) -> None:
         """Upgrade to other blocks, where the problem turns out to be hard enough for them."""
         least = self._schedule.joint_iterations if self.joint else 0
         for other in self._others:
             cost = self._schedule.upgrade * other.cost(other.rows)
-            if self._objective.n_passes >= cost and n_iter >= least:
-                other.at_start(line)
+            if self._objective.passes.count >= cost and n_iter >= least:
+                other.at_start(it)
                 self._blocks, self._builds, self._others = other, 0, []
 
     def _counted(self, build: Callable[[], Factors]) -> Factors:
-        began = self._objective.n_passes
+        began = self._objective.passes.count
         factors = build()
-        self._built_at = self._objective.n_passes
+        self._built_at = self._objective.passes.count
         self._build_cost = self._built_at - began
         return factors

@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.line_search import Line
-from fastsoftmax._engine.objective import Objective
+from fastsoftmax._engine.curvature import Curvature
+from fastsoftmax._engine.line_search import Iterate
 from fastsoftmax._engine.solvers.block_preconditioner import BlockPreconditioner
 from fastsoftmax._engine.solvers.certificate import Certificate
 from fastsoftmax._engine.solvers.proof import prove
@@ -12,21 +12,22 @@ from fastsoftmax._engine.solvers.proximal_newton import certificate_at as certif
 
 
 def certificate_at(
-    objective: Objective, line: Line, tolerance: float, most: int, seed: int, *, bound: bool
+    curvature: Curvature, it: Iterate, tolerance: float, most: int, seed: int, *, bound: bool
 ) -> Certificate | None:
     """What at most so many conjugate gradients, preconditioned by blocks of the Hessian, show.
 
     None where a proof is not worth trying and no bound is wanted.
     """
-    if not np.isfinite(line.value):
+    if not np.isfinite(it.value):
         return None
+    objective = curvature.objective
     if objective.l1:
-        return certificate_with_l1(objective, line, tolerance, seed)
-    preconditioner = BlockPreconditioner(objective, seed)
-    preconditioner.build(line)
+        return certificate_with_l1(curvature, it, tolerance, seed)
+    preconditioner = BlockPreconditioner(curvature, seed)
+    preconditioner.build(it)
 
     def solve(vector: NDArray) -> NDArray:
         return preconditioner.solve(vector)[0]
 
-    direction = -solve(line.gradient)
-    return prove(objective, line, direction, solve, tolerance, most, bound=bound).certificate
+    direction = -solve(it.gradient)
+    return prove(objective, it, direction, solve, tolerance, most, bound=bound).certificate

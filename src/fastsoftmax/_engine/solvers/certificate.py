@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.curvature.hessian import hessian, of_shifts, probabilities
+from fastsoftmax._engine.curvature.hessian import of_shifts
 from fastsoftmax._engine.data import Data, DualPoint, RowSample, StoredLogits
 from fastsoftmax._engine.linalg import ClassFactors
 from fastsoftmax._engine.objective.objective import Objective
@@ -31,7 +31,6 @@ from fastsoftmax._engine.objective.penalised_weights import unseen_residual
 from fastsoftmax._engine.objective.rows import Rows
 
 FLOAT64 = np.dtype(np.float64)
-MEMORY = 0.06  # of the memory budget, for logits of θ, of d and for residuals
 STATIONARY = 1e-13  # of Σ s|a - y||x| / S: a v that is 0 but for rounding
 NOTHING = 1e-16  # of the same, summed over the classes: for classes of hardly any probability
 VANISHING = 1e-10  # of the same: the residual of a step that is Newton's but for rounding
@@ -81,7 +80,7 @@ class Linearised:
         #: of the direction, by intercepts and free features
         self.moved = np.zeros((k, objective.fit_intercept + len(objective.free)))
         tile = StoredLogits.tile_rows(FLOAT64)
-        most = int(MEMORY * objective.max_memory / (3 * FLOAT64.itemsize * k))
+        most = int(objective.memory.certificate / (3 * FLOAT64.itemsize * k))
         self._rows = max(tile, most // tile * tile)
         self._kept = None
         if n <= self._rows:
@@ -165,7 +164,7 @@ class Linearised:
         Asked for once a step is needed: along Newton's direction as a rule none is.
         """
         H = sum(piece.unpenalised_hessian() for piece in self._pieces()) / self._data.shape[0]
-        if not self.objective.logistic:
+        if self.objective.loss.shift_invariant:
             H += of_shifts(H)
         # classes of hardly any weight have their own scale
         units = 1 / np.sqrt(np.maximum(np.einsum("kiki->ki", H), np.finfo(float).tiny))
@@ -186,16 +185,15 @@ class Piece:
 
     def __init__(self, of: Linearised, rows: slice, data: Data, working: Data) -> None:
         self._objective = o = of.objective
-        n, k = data.shape[0], o.n_logits
         self.data = data
         self.logits = self._logits(data, *of.model)
         change = self._logits(working, *o.parameters.user(of.direction, working.dtype))
-        self.residuals = StoredLogits(n, k, FLOAT64, data.n_threads, o.logistic)
+        self.residuals = o.loss.logits_of(data)
         self._change = change if working.dtype == FLOAT64 else change.to_float64()
         if of.offset is not None:
             self.logits.put(self.logits.table() + of.offset[rows])
         self._point: tuple[float, DualPoint] | None = None  # α, and what it comes to
-        self._shift = np.zeros(k)  # of the change, in all rows
+        self._shift = np.zeros(o.n_logits)  # of the change, in all rows
         self._free = o.parameters.free_features(data) if len(o.free) else None
         if of.moved.any():
             self.move(of.moved)
@@ -205,10 +203,10 @@ class Piece:
     def _logits(self, data: Data, W: NDArray, b: NDArray | None) -> StoredLogits:
         """Those of a model, without the offset."""
         o, n = self._objective, data.shape[0]
-        out = StoredLogits(n, o.n_logits, data.dtype, data.n_threads, o.logistic)
+        out = o.loss.logits_of(data)
         if W.any():
             data.store_logits(W, b, out)
-            o.n_passes += 0.5 * n / o.data.shape[0]
+            o.passes.count += 0.5 * n / o.data.shape[0]
         else:
             out.fill(np.zeros(len(W)) if b is None else b)
         return out
@@ -223,7 +221,7 @@ class Piece:
     def gradient(self, theta: NDArray) -> NDArray:
         """The residuals times X, by θ."""
         o = self._objective
-        o.n_passes += 0.5 * self.data.shape[0] / o.data.shape[0]
+        o.passes.count += 0.5 * self.data.shape[0] / o.data.shape[0]
         rows = Rows(self.data, None, None, 0.0)
         return o.parameters.value_and_grad(theta, self.residuals, rows)[1]
 
@@ -253,22 +251,15 @@ class Piece:
     def unpenalised_hessian(self) -> NDArray[np.float64]:
         """The Hessian by what is not penalised, (K, m, K, m)."""
         o, n = self._objective, self.data.shape[0]
-        if o.logistic and self._free is None:
-            variances = self.logits.like()
-            self.logits.variances(self._weights, variances)
-            return np.diag(variances.class_sums())[:, None, :, None]
-        if self._free is not None:
-            columns = np.hstack([np.ones((n, int(o.fit_intercept))), self._free])
-            data = self.data.like(columns)
-            size = columns.shape[1]
-            nothing, one = np.zeros(size), np.ones(size)
+        if self._free is None:
+            return o.loss.hessian_by_intercepts(self.logits, self._weights)[:, None, :, None]
+        columns = np.hstack([np.ones((n, int(o.fit_intercept))), self._free])
+        data = self.data.like(columns)
+        size = columns.shape[1]
+        nothing, one = np.zeros(size), np.ones(size)
 
-            def gram(drawn: RowSample) -> NDArray:
-                return data.gram(drawn, nothing, one, 1.0, nothing)
+        def gram(drawn: RowSample) -> NDArray:
+            return data.gram(drawn, nothing, one, 1.0, nothing)
 
-            return hessian(*probabilities(self.logits), self._weights, size, gram, o.logistic)
-        H = -self.logits.probabilities().class_moments(self._weights)
-        # rows sum to 0: p(1 - p) without the cancellation in 1 - p
-        H[np.diag_indices(o.n_logits)] = 0
-        H[np.diag_indices(o.n_logits)] = -H.sum(axis=1)
-        return H[:, None, :, None]
+        P, Q = o.loss.probabilities(self.logits)
+        return o.loss.hessian(P, Q, self._weights, size, gram)

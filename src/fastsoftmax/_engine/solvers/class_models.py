@@ -10,23 +10,18 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.curvature.hessian import curvature_of, hessian, of_shifts, probabilities
-from fastsoftmax._engine.data import (
-    Batch,
-    DenseBlocks,
-    DenseData,
-    Point,
-    RowSample,
-    SparseBlocks,
-    SparseData,
+from fastsoftmax._engine.curvature.hessian import (
+    Curvature,
+    GramCurvature,
+    of_shifts,
 )
+from fastsoftmax._engine.data import Batch, Point, RowSample
 from fastsoftmax._engine.linalg import ClassFactors, WeightedColumns, descend_by_grams
-from fastsoftmax._engine.line_search.penalised_line import PenalisedLine
+from fastsoftmax._engine.line_search.penalised import PenalisedIterate
 from fastsoftmax._engine.objective.objective import Objective
 from fastsoftmax._engine.solvers.working_set import WorkingSet
 from fastsoftmax._validation import numbers as check
 
-MATRICES = 0.3  # of the memory budget, or for the columns of a set
 COPIES = 3  # of these: by rows, and by columns for descent and for gradients,
 INDEX = 4  # bytes of a row's or a feature's number in them
 ROWS = 4  # times as many as columns, to make a Gram matrix from, and
@@ -44,40 +39,39 @@ class GramModel:
     Of all columns, where the set has most of them or they are few, else of those of the set.
     """
 
-    def __init__(self, objective: Objective, line: PenalisedLine, seed: int) -> None:
-        self._objective = objective
+    def __init__(self, curvature: GramCurvature, it: PenalisedIterate, seed: int) -> None:
+        self._curvature, self._objective = curvature, curvature.objective
+        objective = curvature.objective
         k, size = objective.shape
-        self._budget = MATRICES * objective.max_memory / objective.data.dtype.itemsize
+        self._budget = objective.memory.working_set / objective.data.dtype.itemsize
         most = max(1, int(np.sqrt(self._budget / 2 / k)) - 1)
-        self.set = WorkingSet(objective, line, most)
+        self.set = WorkingSet(objective, it, most)
         m = self.set.features.shape[1]
         # whether weights that are not 0 may be missing
         self.partial = m - self.set.intercept >= most and most < objective.data.shape[1]
         full = 2 * m > size and 2 * k * size**2 <= self._budget
-        drawn, scale = self._sample(line, size if full else m, seed)
+        drawn, scale = self._sample(it, size if full else m, seed)
         if full:
-            gram = curvature_of(objective).gram(drawn, scale, curvature_of(objective).ridge)
+            gram = curvature.gram(drawn, scale, curvature.ridge)
             self._full_gram = damped(gram)
             self._grams = self._of_set()
         else:
             self._full_gram, self._grams = None, self._of_columns(drawn, scale)
         self._diagonals = diagonals(self._grams).copy()
-        curvature_of(objective).set_reference(line)
+        curvature.set_reference(it)
 
     def damp(self, damping: float) -> None:
         """Make directions so much stiffer, of what they are where classes are equally probable."""
         self._damping = damping * self.set.filled  # 1 in these coordinates
         diagonals(self._grams)[:] = self._diagonals + self._damping
 
-    def _sample(self, line: PenalisedLine, m: int, seed: int) -> tuple[RowSample, float]:
+    def _sample(self, it: PenalisedIterate, m: int, seed: int) -> tuple[RowSample, float]:
         """Rows for matrices of m columns, and what their sums are to be multiplied by."""
         o = self._objective
         n, d = o.data.shape
-        drawn, step, seen = curvature_of(o).sample_rows(
-            line, min(n, max(LEAST_ROWS, ROWS * m)), seed
-        )
+        drawn, step, seen = self._curvature.sample_rows(it, min(n, max(LEAST_ROWS, ROWS * m)), seed)
         drawn.rows[:] *= step
-        o.n_passes += float(drawn.counts.sum()) * m**2 / (4 * n * d * o.n_logits)
+        o.passes.count += float(drawn.counts.sum()) * m**2 / (4 * n * d * o.n_logits)
         return drawn, 1 / seen
 
     def _of_set(self) -> NDArray:
@@ -90,9 +84,8 @@ class GramModel:
 
     def _of_columns(self, drawn: RowSample, scale: float) -> NDArray:
         """Matrices of the set's columns alone."""
-        o, s = self._objective, self.set
+        o, c, s = self._objective, self._curvature, self.set
         k, m = s.features.shape
-        c = curvature_of(o)
         pairs = zip(s.features, s.counts, strict=True)
         each = [np.roll(mine[:count], -s.intercept) for mine, count in pairs]  # intercepts last
         grams = o.data.grams_of(drawn, each, o.parameters.shift, c.units, scale)
@@ -103,43 +96,43 @@ class GramModel:
         diagonals(out)[:] += c.ridge[s.features] * s.filled
         return damped(out)
 
-    def serves(self, line: PenalisedLine) -> bool:
-        """Whether it still does at the line's point; renews what is cheap to renew."""
-        if curvature_of(self._objective).change_of_weights(line) > WEIGHT_CHANGE or self.partial:
+    def serves(self, it: PenalisedIterate) -> bool:
+        """Whether it still does at the iterate; renews what is cheap to renew."""
+        if self._curvature.change_of_weights(it) > WEIGHT_CHANGE or self.partial:
             return False
-        if self.set.holds(line.places):
+        if self.set.holds(it.places):
             return True
         if self._full_gram is None:
             return False
-        self.set = WorkingSet(self._objective, line, self._objective.data.shape[1])
+        self.set = WorkingSet(self._objective, it, self._objective.data.shape[1])
         self._grams = self._of_set()
         self._diagonals = diagonals(self._grams).copy()
         return True
 
-    def descend(self, line: PenalisedLine) -> NDArray:
+    def descend(self, it: PenalisedIterate) -> NDArray:
         """The change of the set's weights that minimises model + penalty."""
         s = self.set
         return descend_by_grams(
-            self._grams, s.counts, s.take(line.smooth), s.take(line.theta), s.thresholds,
+            self._grams, s.counts, s.take(it.smooth), s.take(it.theta), s.thresholds,
             self._objective.data.n_threads,
         )  # fmt: skip
 
-    def factor(self, line: PenalisedLine, face: NDArray, products: int) -> Solve:
+    def factor(self, it: PenalisedIterate, face: NDArray, products: int) -> Solve:
         """M⁻¹ of tables that are 0 off the face.
 
         M is the Hessian itself, classes coupled, where that takes less work than the products which
         an iteration took with blocks.
         """
-        joint = JointFace(self._objective, self.set, face)
-        if joint.passes <= products and joint.bytes <= MATRICES * self._objective.max_memory:
-            return joint.factor(line, self._damping)
+        joint = JointFace(self._curvature, self.set, face)
+        if joint.passes <= products and joint.bytes <= self._objective.memory.working_set:
+            return joint.factor(it, self._damping)
         on = Face(face)
         classes = np.arange(len(face))[:, None, None]
         matrices = self._grams[classes, on.at[:, :, None], on.at[:, None, :]]
         return on.factor(matrices, self._objective.data.n_threads)
 
-    def hessian_times(self, line: PenalisedLine, table: NDArray) -> NDArray:
-        return self.set.take(line.hessian_times(self.set.put(table))) + self._damping * table
+    def hessian_times(self, it: PenalisedIterate, table: NDArray) -> NDArray:
+        return self.set.take(it.hessian_times(self.set.put(table))) + self._damping * table
 
 
 class ColumnModel:
@@ -147,9 +140,9 @@ class ColumnModel:
 
     partial = False
 
-    def __init__(self, objective: Objective, line: PenalisedLine, seed: int) -> None:
-        self._objective = objective
-        self.set = s = WorkingSet(objective, line, objective.data.shape[1])
+    def __init__(self, curvature: Curvature, it: PenalisedIterate, seed: int) -> None:
+        self._objective = objective = curvature.objective
+        self.set = s = WorkingSet(objective, it, objective.data.shape[1])
         weights, union = s.weights, s.union
         require_memory(objective, union)
         self._data = objective.data.only(union)
@@ -161,13 +154,13 @@ class ColumnModel:
         self._share = max(X.nnz / max(objective.data.nnz, 1), 1e-3)  # of a pass
         self._width, self._of_weights = len(union), weights
         squares = np.ravel(X.multiply(X).sum(axis=0, dtype=np.float64)) / objective.data.shape[0]
-        share = objective.typical_share
+        share = objective.loss.typical_share
         squares = np.append(squares, 0.0)[self._columns]  # the set may be empty
         self._reference = share * (1 - share) * np.where(weights, squares, s.filled)
-        self._weigh(line)
+        self._weigh(it)
 
-    def _weigh(self, line: PenalisedLine) -> None:
-        sample = line.sample()
+    def _weigh(self, it: PenalisedIterate) -> None:
+        sample = it.sample()
         sample.logits.variances(self._objective.weights, sample.scratch)
         self._weighted.weigh(sample.scratch.table().T / self._objective.data.shape[0])
 
@@ -176,24 +169,24 @@ class ColumnModel:
         self._ridges = damping * self._reference + self.set.ridges
         self._weighted.add(self._ridges)
 
-    def serves(self, line: PenalisedLine) -> bool:
-        """Whether it still does at the line's point; renews what is cheap to renew."""
-        if not self.set.holds(line.places):
+    def serves(self, it: PenalisedIterate) -> bool:
+        """Whether it still does at the iterate; renews what is cheap to renew."""
+        if not self.set.holds(it.places):
             return False
-        self._weigh(line)
+        self._weigh(it)
         return True
 
-    def descend(self, line: PenalisedLine) -> NDArray:
+    def descend(self, it: PenalisedIterate) -> NDArray:
         """The change of the set's weights that minimises model + penalty."""
         s = self.set
-        return self._weighted.descend(s.take(line.smooth), s.take(line.theta), s.thresholds)
+        return self._weighted.descend(s.take(it.smooth), s.take(it.theta), s.thresholds)
 
-    def factor(self, line: PenalisedLine, face: NDArray, products: int) -> Solve:
+    def factor(self, it: PenalisedIterate, face: NDArray, products: int) -> Solve:
         """M⁻¹ of tables that are 0 off the face: by diagonals, or by full blocks if it is hard."""
         on = Face(face)
         k, size = on.at.shape
         needed = 2 * k * size**2 * self._objective.data.dtype.itemsize
-        if products <= UPGRADE_PRODUCTS or needed > MATRICES * self._objective.max_memory:
+        if products <= UPGRADE_PRODUCTS or needed > self._objective.memory.working_set:
             return self._factor_diagonals(face)
         matrices = self._weighted.grams(on.at, on.counts)
         diagonals(matrices)[:] += on.take(self._ridges)
@@ -213,16 +206,16 @@ class ColumnModel:
 
         return solve
 
-    def hessian_times(self, line: PenalisedLine, table: NDArray) -> NDArray:
+    def hessian_times(self, it: PenalisedIterate, table: NDArray) -> NDArray:
         o, s = self._objective, self.set
         classes = np.broadcast_to(np.arange(len(table))[:, None], table.shape)
         at = classes[self._of_weights], self._columns[self._of_weights]
         W = np.zeros((self._width, len(table))).T
         W[at] = table[self._of_weights]
-        self._data.store_logits(W, table[:, 0] if s.intercept else None, line.scratch())
-        curved = Point(logits=line.curve(line.scratch()))
+        self._data.store_logits(W, table[:, 0] if s.intercept else None, it.scratch())
+        curved = Point(logits=it.curve(it.scratch()))
         _, grads = self._data.value_and_grad(curved, Batch(scale=1 / o.data.shape[0]))
-        o.n_passes += self._share
+        o.passes.count += self._share
         out = np.zeros(table.shape)
         out[self._of_weights] = grads.W[at]
         if s.intercept:
@@ -238,8 +231,10 @@ def require_memory(objective: Objective, features: NDArray) -> None:
     data = objective.data
     if not hasattr(data, "X"):
         entries = int(data.lengths()[features].sum())
-        needed = int(COPIES * (data.dtype.itemsize + INDEX) * entries / MATRICES)
-        check.max_memory(objective.max_memory, needed, f"columns of {len(features)} features")
+        memory = objective.memory
+        size = COPIES * (data.dtype.itemsize + INDEX) * entries
+        needed = int(size * memory.total / memory.working_set)
+        check.max_memory(memory.total, needed, f"columns of {len(features)} features")
 
 
 class Face:
@@ -278,30 +273,33 @@ class JointFace:
         The work and the memory that it takes.
     """
 
-    def __init__(self, objective: Objective, chosen: WorkingSet, face: NDArray[np.bool_]) -> None:
-        self._objective, self._set, self._face = objective, chosen, face
+    def __init__(
+        self, curvature: GramCurvature, chosen: WorkingSet, face: NDArray[np.bool_]
+    ) -> None:
+        self._objective, self._units = curvature.objective, curvature.units
+        objective, self._set, self._face = curvature.objective, chosen, face
         n, d = objective.data.shape
         self._columns = np.unique(chosen.features[face])  # an intercept's number is the last
         k, size = len(face), len(self._columns)
-        pairs = 2 if objective.logistic else k + 1
-        self.passes = pairs * size**2 / (8 * d)
+        self.passes = objective.loss.n_grams * size**2 / (4 * d * k)
         self.bytes = 8 * (n * (size + 2 * k) + 3 * (k * size) ** 2)
 
-    def factor(self, line: PenalisedLine, damping: NDArray) -> Solve:
+    def factor(self, it: PenalisedIterate, damping: NDArray) -> Solve:
         """Its inverse, with this damping added."""
         o, face, size = self._objective, self._face, len(self._columns)
         n, d = o.data.shape
         columns = self._columns[self._columns < d]
-        data, units = o.data.only(columns), curvature_of(o).units[self._columns]
+        data, units = o.data.only(columns), self._units[self._columns]
         centre = o.parameters.shift[columns]
 
         def gram(drawn: RowSample) -> NDArray:
             return data.gram(drawn, centre, units, 1 / n, np.zeros(size))
 
-        o.n_passes += self.passes
-        H = hessian(*probabilities(line.logits(0)), o.weights, size, gram, o.logistic)
+        o.passes.count += self.passes
+        P, Q = o.loss.probabilities(it.logits(0))
+        H = o.loss.hessian(P, Q, o.weights, size, gram)
         free = np.isin(self._columns, [*o.free, d])
-        if free.any() and not o.logistic:
+        if free.any() and o.loss.shift_invariant:
             classes, free = np.arange(len(face)), np.flatnonzero(free)
             H[np.ix_(classes, free, classes, free)] += of_shifts(H[:, free][:, :, :, free])
         classes, places = np.nonzero(face)
@@ -329,14 +327,7 @@ def diagonals(matrices: NDArray) -> NDArray:
     return np.einsum("kii->ki", matrices)
 
 
-MODELS = {
-    DenseData: GramModel,
-    DenseBlocks: GramModel,
-    SparseData: ColumnModel,
-    SparseBlocks: ColumnModel,
-}
-
-
-def model_for(objective: Objective, line: PenalisedLine, seed: int) -> GramModel | ColumnModel:
-    """A model at the line's point."""
-    return MODELS[type(objective.data)](objective, line, seed)
+def model_for(curvature: Curvature, it: PenalisedIterate, seed: int) -> GramModel | ColumnModel:
+    """A model at the iterate."""
+    kind = ColumnModel if curvature.objective.data.is_sparse else GramModel
+    return kind(curvature, it, seed)

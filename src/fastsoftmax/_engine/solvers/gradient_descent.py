@@ -8,10 +8,10 @@ on Convex Optimization, 1.2.3). That of the softmax is at most ½, of the logist
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.curvature import curvature_of
 from fastsoftmax._engine.linalg import dot
-from fastsoftmax._engine.line_search import line_at
+from fastsoftmax._engine.line_search import iterate_at
 from fastsoftmax._engine.objective import Objective
+from fastsoftmax._engine.objective.precision import to_float64
 from fastsoftmax._engine.solvers.base import OVERFLOW, ROUNDED, Options, Result, Run, register
 from fastsoftmax._engine.solvers.bound import certificate_at
 from fastsoftmax._engine.solvers.proof import LAST_PRODUCTS, PRODUCTS
@@ -25,9 +25,9 @@ def minimize_gd(objective: Objective, theta: NDArray, options: Options) -> Resul
 
     A proof is tried where ‖∇F‖²/L, or the bound from a ridge, is within the tolerance.
     """
-    objective.to_float64()
-    run = Run(objective, theta, options)
-    lipschitz = curvature_of(objective).lipschitz()
+    to_float64(objective)
+    run = Run(objective, options)
+    lipschitz = run.curvature.lipschitz()
     value, gradient = objective.value_and_grad(theta)
     most, seed = np.inf, options.seed
     while np.isfinite(value) and np.isfinite(lipschitz):
@@ -39,17 +39,17 @@ def minimize_gd(objective: Objective, theta: NDArray, options: Options) -> Resul
         wanted = run.tolerance(value)
         if left <= wanted and square <= most:
             most = AGAIN**2 * square
-            line = line_at(objective, theta, options.line)
-            if run.proves(certificate_at(objective, line, wanted, PRODUCTS, seed, bound=False)):
-                return run.end(line)
+            it = iterate_at(objective, theta, options.line)
+            if run.proves(certificate_at(run.curvature, it, wanted, PRODUCTS, seed, bound=False)):
+                return run.end(it)
         theta = theta - gradient / lipschitz
         value, gradient = objective.value_and_grad(theta)
         run.record(value, gradient)
-    line = line_at(objective, theta, options.line)
+    it = iterate_at(objective, theta, options.line)
     if not np.isfinite(lipschitz):
         run.result.stop = OVERFLOW
-        return run.end(line)
-    run.result.stop = run.stops(line) or ROUNDED
-    wanted = run.tolerance(line.value)
-    found = certificate_at(objective, line, wanted, LAST_PRODUCTS, seed, bound=True)
-    return run.end(line, found)
+        return run.end(it)
+    run.result.stop = run.stops(it) or ROUNDED
+    wanted = run.tolerance(it.value)
+    found = certificate_at(run.curvature, it, wanted, LAST_PRODUCTS, seed, bound=True)
+    return run.end(it, found)

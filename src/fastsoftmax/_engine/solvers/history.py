@@ -5,7 +5,7 @@ pair and M the preconditioner's; M⁻¹ where that is all of a Hessian already. 
 pairs to a vector, so they run on numbers: with the products sᵢᵀyⱼ kept, each solves with their
 triangle, and the pairs are read once each for sᵢᵀg, Σ aᵢyᵢ, yᵢᵀr and Σ cᵢsᵢ, where the recursion as
 it is written reads and writes a vector of its own for each (Chen, Wang & Zhou, Large-scale L-BFGS
-using MapReduce, NIPS 2014). In the precision that the objective names.
+using MapReduce, NIPS 2014).
 """
 
 from collections import deque
@@ -16,7 +16,6 @@ from numpy.typing import NDArray
 from scipy.linalg.blas import dtrsv
 
 from fastsoftmax._engine.linalg import combine, dot, dots, empty, pair
-from fastsoftmax._engine.objective import Objective
 
 Solve = Callable[..., list[NDArray]]
 
@@ -26,16 +25,18 @@ class History:
 
     Parameters
     ----------
-    objective : Objective
+    size : int
+        Of vectors.
+    dtype : dtype
+        In which to keep them.
     most : int
         Pairs to keep.
+    n_threads : int
     """
 
-    def __init__(self, objective: Objective, most: int) -> None:
-        self._dtype = objective.parameters.dtype
-        self._n_threads = objective.data.n_threads
-        self._most = most
-        self._s, self._y = (empty((most + 1, objective.size), self._dtype) for _ in range(2))
+    def __init__(self, size: int, dtype: np.dtype, most: int, n_threads: int) -> None:
+        self._dtype, self._most, self._n_threads = dtype, most, n_threads
+        self._s, self._y = (empty((most + 1, size), dtype) for _ in range(2))
         self._products = np.zeros((most + 1, most + 1))  # s of a row with y of a column
         self.clear()
 

@@ -4,24 +4,24 @@ The preconditioner M is the identity for plain L-BFGS. The history is kept when 
 is the joint Hessian; then the length of a step predicts that of the next.
 """
 
-import math
 from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.curvature import curvature_of
 from fastsoftmax._engine.linalg import dot
-from fastsoftmax._engine.line_search import Line, line_at
+from fastsoftmax._engine.line_search import Iterate, Line, iterate_at
 from fastsoftmax._engine.line_search.bracket import search
 from fastsoftmax._engine.objective import Objective
-from fastsoftmax._engine.solvers.base import ROUNDED, SLOW, Options, Result, Run, register
+from fastsoftmax._engine.objective.precision import uses_float32
+from fastsoftmax._engine.solvers.base import ROUNDED, SLOW, Options, Result, Run, Stop, register
 from fastsoftmax._engine.solvers.history import History
 from fastsoftmax._engine.solvers.proof import LAST_PRODUCTS, PRODUCTS, Solve, prove
 
 FIRST_CHANGE = 10.0  # of any logit by the first step, at most: the curvature is not known yet
 FURTHER = 10.0  # times the first step, the subsample is followed at most: it may be separable
+FEWEST = 3  # pairs, however short memory is
 ROUGH = 1e-7  # of F, left to gain, down to which float32 shows the way
 WAYS_BACK = [0.5**i for i in range(8)]  # 1, to where F was known, and shorter ones
 
@@ -34,7 +34,7 @@ class Preconditioner(Protocol):
     forgets: bool  # whether pairs of before go when it is renewed
     joint: bool  # whether M is the joint Hessian: then it needs neither γ nor pairs of before
 
-    def update(self, line: Line, n_iter: int) -> bool: ...
+    def update(self, it: Iterate, n_iter: int) -> bool: ...
 
     def solve(self, *vectors: NDArray) -> list[NDArray]: ...
 
@@ -46,7 +46,7 @@ class Identity:
     joint = forgets = False
     since = 0
 
-    def update(self, line: Line, n_iter: int) -> bool:
+    def update(self, it: Iterate, n_iter: int) -> bool:
         """Nothing to do."""
         return False
 
@@ -57,145 +57,182 @@ class Identity:
 @register("lbfgs", needs=("smooth",))
 def minimize_plain(objective: Objective, theta: NDArray, options: Options) -> Result:
     """L-BFGS of 30 pairs without preconditioning."""
-    run = Run(objective, theta, options)
-    return finish(run, *descend(run, Identity(), memory=30))
+    run = Run(objective, options)
+    return finish(run, *descend(run, theta, Identity(), memory=30))
 
 
 def descend(
     run: Run,
+    theta: NDArray,
     preconditioner: Preconditioner,
     *,
     memory: int,
     slow: Callable[[int], bool] = lambda n_iter: False,
-) -> tuple[Line, Solve]:
-    """Minimise until it is proved that F can fall by no more than tol * F, or a reason to stop.
+) -> tuple[Iterate, Solve]:
+    """Minimise from θ until F is proved to fall by no more than tol * F, or a reason to stop.
 
     A proof is tried once ``factor * ½|gᵀd|`` is so little, d being the direction. That it is slow,
-    after so many iterations, is a reason to stop. Returns the last point, with fresh logits, and
+    after so many iterations, is a reason to stop. Returns the last iterate, with fresh logits, and
     the inverse Hessian that L-BFGS believes in.
     """
-    objective, options = run.objective, run.options
-    line = line_at(objective, run.result.theta, options.line)
-    pairs = History(objective, objective.vectors(2 * memory) // 2)
-    t: float | None = None
-    fresh = True  # whether the logits come straight from θ
+    it = iterate_at(run.objective, theta, run.options.line)
+    history, t = history_of(run.objective, memory), None
 
     def inverse_hessian(vector: NDArray) -> NDArray:
-        return -pairs.direction(vector, preconditioner.solve, not preconditioner.joint)
+        return -history.direction(vector, preconditioner.solve, not preconditioner.joint)
 
     while True:
-        if not math.isfinite(line.value) and (precise := run.increase_precision(line)):
-            line, fresh = precise, True
-        if math.isfinite(line.value):
-            if preconditioner.update(line, run.n_iter) and preconditioner.forgets:
-                pairs.clear()
-            direction = -inverse_hessian(line.gradient)
-            slope = dot(line.gradient, direction)
-            left = max(preconditioner.factor / 2 * abs(slope), run.trend(preconditioner.since))
-            run.notify(line.theta, left)
-            tolerance = run.tolerance(line.value)
-            rough = objective.uses_float32 and (options.tol < ROUGH or not objective.penalty)
-            enough = max(tolerance, ROUGH * line.value) if rough else tolerance
-            if left <= enough and (pairs or run.n_iter == 0) and not run.result.halted:
-                if rough:
-                    line, fresh = run.increase_precision(line), True
-                    continue
-                # the logits of far rows drift by more than others
-                if not line.complete or (not fresh and len(curvature_of(objective).few_far)):
-                    line.verify_logits()
-                    fresh = undo_ascent(line, run)
-                    continue
-                most = min(PRODUCTS, options.max_iter)
-                proof = prove(objective, line, direction, inverse_hessian, tolerance, most)
-                if run.proves(proof.certificate):
-                    break
-                if proof.certificate is not None:  # it shows less than the estimate promised
-                    if not fresh:
-                        line.verify_logits()
-                        fresh = undo_ascent(line, run)
-                        continue
-                    if precise := run.increase_precision(line):
-                        line = precise
-                        continue
-                direction = proof.direction.astype(line.gradient.dtype, copy=False)
-                slope = dot(line.gradient, direction)
-        stop = run.stops(line) or (SLOW if slow(run.n_iter) else None)
-        if stop:
-            run.result.stop = stop
-            break
-        if line.update_active_rows():
-            fresh = undo_ascent(line, run)
+        it = finite(run, it)
+        if not np.isfinite(it.value):
+            return stopped(run, it, run.stops(it)), inverse_hessian
+        if preconditioner.update(it, run.n_iter) and preconditioner.forgets:
+            history.clear()
+        direction = -inverse_hessian(it.gradient)
+        decrease = preconditioner.factor / 2 * abs(dot(it.gradient, direction))
+        left = max(decrease, run.trend(preconditioner.since))
+        run.notify(it.theta, left)
+        if left <= nearly(run, it) and (history or run.n_iter == 0) and not run.result.halted:
+            it, direction = verify(run, it, direction, inverse_hessian)
+            if run.result.converged:
+                return it, inverse_hessian
+            if direction is None:
+                continue
+        if reason := run.stops(it) or (SLOW if slow(run.n_iter) else None):
+            return stopped(run, it, reason), inverse_hessian
+        if it.update_active_rows():
+            undo_ascent(run, it)
             continue
-        before = line.gradient
-        line.set_direction(direction)
-        known = t if t and preconditioner.joint and pairs else 1.0
-        first = first_step(line, slope, run.n_iter == 0, known, rounding=objective.rounding)
-        t = search(line, line.value, slope, first, rounding=objective.rounding)
+        line = it.line(direction)
+        t = search_along(run, it, line, direction, t if preconditioner.joint and history else None)
         if t is None:
-            # nothing that float arithmetic can see goes down this way: is it the
-            # subsample, the logits, or the history?
-            if line.incremental_logits and not line.evaluation_is_free:
-                line.step(0.0)
-                fresh = False
-            elif precise := run.increase_precision(line):
-                line, fresh = precise, True
-            elif not fresh:
-                line.verify_logits()
-                fresh = undo_ascent(line, run)
-            elif pairs:
-                pairs.clear()
-            else:
-                run.result.stop = ROUNDED
-                break
+            recovered = recover(run, it, line, history)
+            if recovered is None:
+                return stopped(run, it, ROUNDED), inverse_hessian
+            it = recovered
             continue
-        line.step(t)
-        fresh = not line.incremental_logits
-        pairs.push(t, direction, before, line.gradient)
-        run.record(line.value, line.gradient)
-    if not (run.result.converged or fresh) and math.isfinite(line.value):
-        line.verify_logits()
-        undo_ascent(line, run)
-    return line, inverse_hessian
+        before = it.gradient
+        it.step(line, t)
+        history.push(t, direction, before, it.gradient)
+        run.record(it.value, it.gradient)
 
 
-def finish(run: Run, line: Line, inverse_hessian: Solve) -> Result:
-    """The result at the last point, with a bound if it is not proved to be the optimum."""
-    if run.result.converged or not math.isfinite(line.value):
-        return run.end(line)
-    direction = -inverse_hessian(line.gradient)
-    most = min(LAST_PRODUCTS, run.options.max_iter)
-    proof = prove(run.objective, line, direction, inverse_hessian, 0.0, most, bound=True)
-    return run.end(line, proof.certificate)
+def stopped(run: Run, it: Iterate, reason: Stop | None) -> Iterate:
+    """The iterate at which a run ends without a proof, with fresh logits."""
+    run.result.stop = reason
+    return it if it.fresh or not np.isfinite(it.value) else refresh(run, it)
 
 
-def undo_ascent(line: Line, run: Run) -> bool:
-    """All rows have been evaluated: if F turns out to have risen, go back to where it is least.
+def history_of(objective: Objective, pairs: int) -> History:
+    """An empty one, of so many pairs or as many as there is memory for."""
+    dtype, size = objective.parameters.dtype, objective.size
+    that_fit = int(objective.memory.history / (2 * dtype.itemsize * size))
+    return History(size, dtype, max(FEWEST, min(pairs, that_fit)), objective.data.n_threads)
 
-    Whether the logits still come straight from θ.
+
+def finite(run: Run, it: Iterate) -> Iterate:
+    """The iterate, or the same in float64 where float32 overflows."""
+    return it if np.isfinite(it.value) else run.increase_precision(it) or it
+
+
+def is_rough(run: Run) -> bool:
+    """Whether float32 shows the way but not the end."""
+    return uses_float32(run.objective) and (run.options.tol < ROUGH or not run.objective.penalty)
+
+
+def nearly(run: Run, it: Iterate) -> float:
+    """What may be left to gain when a proof, or more precision, is called for."""
+    tolerance = run.tolerance(it.value)
+    return max(tolerance, ROUGH * it.value) if is_rough(run) else tolerance
+
+
+def verify(
+    run: Run, it: Iterate, direction: NDArray, inverse_hessian: Solve
+) -> tuple[Iterate, NDArray | None]:
+    """Prove that the iterate is optimal, so that the run has converged.
+
+    Else where to go on: in a better direction, or, without one, at an iterate that is known more
+    accurately.
     """
-    ascent_detected = line.way_back is not None
-    if ascent_detected:
-        line.set_direction(line.way_back)
-        line.step(min(WAYS_BACK, key=lambda t: line.evaluate(t).value))
-    run.raise_history(line.value)
-    return not ascent_detected
+    if is_rough(run):
+        return run.increase_precision(it), None
+    # the logits of far rows drift by more than others
+    if not it.complete or (not it.fresh and len(run.curvature.few_far)):
+        return refresh(run, it), None
+    most = min(PRODUCTS, run.options.max_iter)
+    tolerance = run.tolerance(it.value)
+    proof = prove(run.objective, it, direction, inverse_hessian, tolerance, most)
+    shows_less = proof.certificate is not None and not run.proves(proof.certificate)
+    if shows_less and not it.fresh:
+        return refresh(run, it), None
+    if shows_less and (precise := run.increase_precision(it)):
+        return precise, None
+    return it, proof.direction.astype(it.gradient.dtype, copy=False)
 
 
-def first_step(line: Line, slope: float, is_first: bool, t: float, *, rounding: float) -> float:
-    """The step to evaluate first: t, or the minimum of a subsample.
+def recover(run: Run, it: Iterate, line: Line, history: History) -> Iterate | None:
+    """Where to go on if nothing that float arithmetic can see goes down the line.
 
-    Or less, where nothing is known of the curvature yet and logits would change by a lot.
+    Is it the subsample, the precision, the logits, or the history? None if it is none of these.
     """
+    if line.displaced:
+        it.step(line, 0.0)
+        return it
+    if precise := run.increase_precision(it):
+        return precise
+    if not it.fresh:
+        return refresh(run, it)
+    if history:
+        history.clear()
+        return it
+    return None
+
+
+def refresh(run: Run, it: Iterate) -> Iterate:
+    """The iterate with fresh logits of all rows, from where F is least as these have it."""
+    it.verify_logits()
+    undo_ascent(run, it)
+    return it
+
+
+def undo_ascent(run: Run, it: Iterate) -> None:
+    """All rows have been evaluated: if F turns out to have risen, go back to where it is least."""
+    if it.way_back is not None:
+        line = it.line(it.way_back)
+        it.step(line, min(WAYS_BACK, key=lambda t: line.evaluate(t).value))
+    run.raise_history(it.value)
+
+
+def search_along(
+    run: Run, it: Iterate, line: Line, direction: NDArray, last: float | None
+) -> float | None:
+    """A step that lowers F, near the least along the line; None if none is seen to.
+
+    It begins at the last step, where that predicts this one, or at 1; at the minimum of a subsample
+    where there are many rows; and with less where nothing is known of the curvature yet and logits
+    would change by a lot.
+    """
+    slope, rounding = dot(it.gradient, direction), run.objective.rounding
+    t, is_first = last or 1.0, run.n_iter == 0
     if is_first:
         reach = line.reach()
         known = FIRST_CHANGE / max(reach, 1e-300) if np.isfinite(reach) else 0.0
-        t = min(1.0, known or 1 / float(np.abs(line.gradient).sum()))
+        t = min(1.0, known or 1 / float(np.abs(it.gradient).sum()))
     subsample = line.subsample()
     if subsample is None:
-        return t
+        return search(line, it.value, slope, t, rounding=rounding)
     here = subsample.correct_slope(slope)
     newton = -slope / here.curvature if here.curvature > 0 else np.inf
     if np.isfinite(newton):
         t = min(t, newton) if is_first else newton
     found = search(subsample, here.value, slope, t, rounding=rounding) or t
-    return min(found, FURTHER * t)
+    return search(line.by_passes(), it.value, slope, min(found, FURTHER * t), rounding=rounding)
+
+
+def finish(run: Run, it: Iterate, inverse_hessian: Solve) -> Result:
+    """The result at the last iterate, with a bound if it is not proved to be the optimum."""
+    if run.result.converged or not np.isfinite(it.value):
+        return run.end(it)
+    direction = -inverse_hessian(it.gradient)
+    most = min(LAST_PRODUCTS, run.options.max_iter)
+    proof = prove(run.objective, it, direction, inverse_hessian, 0.0, most, bound=True)
+    return run.end(it, proof.certificate)

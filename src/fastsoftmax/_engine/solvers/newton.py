@@ -6,11 +6,11 @@ Boyd & Vandenberghe, Convex Optimization, 9.5. It computes in float64, whatever 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.curvature import curvature_of
 from fastsoftmax._engine.linalg import dot
-from fastsoftmax._engine.line_search import Line, line_at
+from fastsoftmax._engine.line_search import Iterate, iterate_at
 from fastsoftmax._engine.line_search.bracket import search
 from fastsoftmax._engine.objective import Objective
+from fastsoftmax._engine.objective.precision import to_float64
 from fastsoftmax._engine.solvers.base import ROUNDED, Options, Result, Run, register
 from fastsoftmax._engine.solvers.certificate import certify
 from fastsoftmax._engine.solvers.far_start import far_start
@@ -23,33 +23,33 @@ NEAR = 0.01
 @register("newton", needs=("smooth", "hessian"))
 def minimize_newton(objective: Objective, theta: NDArray, options: Options) -> Result:
     """Newton's method: few iterations, each of up to (K + 1) D passes."""
-    objective.to_float64()
-    run = Run(objective, theta, options)
-    return descend(run, line_at(objective, far_start(objective, theta), options.line))
+    to_float64(objective)
+    run = Run(objective, options)
+    return descend(run, iterate_at(objective, far_start(run.curvature, theta), options.line))
 
 
-def descend(run: Run, line: Line) -> Result:
-    """Minimise from the line's point, in float64, until that is proved or no step goes down."""
+def descend(run: Run, it: Iterate) -> Result:
+    """Minimise from the iterate, in float64, until that is proved or no step goes down."""
     objective = run.objective
-    direction = np.zeros_like(line.theta)
-    while np.isfinite(line.value):
-        tolerance = run.tolerance(line.value)
-        direction = -curvature_of(objective).solve_hessian(line, tolerance)
-        slope = dot(line.gradient, direction)
-        run.notify(line.theta, abs(slope) / 2)
-        if abs(slope) / 2 <= tolerance and run.proves(certify(objective, line.theta, direction)):
-            return run.end(line)
-        if stop := run.stops(line):
+    direction = np.zeros_like(it.theta)
+    while np.isfinite(it.value):
+        tolerance = run.tolerance(it.value)
+        direction = -run.curvature.solve_hessian(it, tolerance)
+        slope = dot(it.gradient, direction)
+        run.notify(it.theta, abs(slope) / 2)
+        if abs(slope) / 2 <= tolerance and run.proves(certify(objective, it.theta, direction)):
+            return run.end(it)
+        if stop := run.stops(it):
             run.result.stop = stop
             break
-        line.set_direction(direction)
-        t = search(line, line.value, slope, 1.0, rounding=objective.rounding, near=NEAR)
+        line = it.line(direction)
+        t = search(line, it.value, slope, 1.0, rounding=objective.rounding, near=NEAR)
         if t is None:
             run.result.stop = ROUNDED
             break
-        line.restart(line.theta + t * direction)
-        run.record(line.value, line.gradient)
+        it.restart(it.theta + t * direction)
+        run.record(it.value, it.gradient)
     else:
-        run.result.stop = run.stops(line)
-        return run.end(line)
-    return run.end(line, certify(objective, line.theta, direction))
+        run.result.stop = run.stops(it)
+        return run.end(it)
+    return run.end(it, certify(objective, it.theta, direction))

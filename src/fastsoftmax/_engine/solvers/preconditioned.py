@@ -4,8 +4,9 @@ from dataclasses import dataclass
 
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.curvature import curvature_of
+from fastsoftmax._engine.curvature import GramCurvature
 from fastsoftmax._engine.objective import Objective
+from fastsoftmax._engine.objective.precision import to_float32
 from fastsoftmax._engine.solvers import lbfgs, newton
 from fastsoftmax._engine.solvers.base import ROUNDED, SLOW, Options, Result, Run, lacks, register
 from fastsoftmax._engine.solvers.block_preconditioner import BlockPreconditioner
@@ -19,11 +20,12 @@ class Handover:
     newton_steps: int = 15  # that it takes, as a rule: L-BFGS may cost as much before
     iteration_work: float = 1e6  # multiply-adds worth what an iteration takes beside them
 
-    def is_due(self, objective: Objective, n_iter: int, max_iter: int) -> bool:
+    def is_due(self, curvature: GramCurvature, n_iter: int, max_iter: int) -> bool:
         """Whether L-BFGS has taken as long as Newton's steps would, or half its iterations."""
-        iteration = self.iteration_work / objective.pass_work
-        newton_step = curvature_of(objective).hessian_cost() + iteration
-        spent = objective.n_passes + n_iter * iteration
+        objective = curvature.objective
+        iteration = self.iteration_work / objective.passes.work
+        newton_step = curvature.hessian_cost() + iteration
+        spent = objective.passes.count + n_iter * iteration
         return spent > self.newton_steps * newton_step or n_iter > max_iter // 2
 
 
@@ -36,18 +38,18 @@ def minimize_preconditioned(
     Where it takes longer than Newton's method would, or float64 shows no step, Newton's method
     goes on from where it is.
     """
-    objective.to_float32()
-    theta = far_start(objective, theta)
-    preconditioner = BlockPreconditioner(objective, options.seed, options.rebuilds)
-    run, exact = Run(objective, theta, options), lacks(objective, "hessian") is None
+    to_float32(objective)
+    run, exact = Run(objective, options), lacks(objective, "hessian") is None
+    theta = far_start(run.curvature, theta)
+    preconditioner = BlockPreconditioner(run.curvature, options.seed, options.rebuilds)
     handover = handover or Handover()
 
     def slow(n_iter: int) -> bool:
-        return exact and handover.is_due(objective, n_iter, options.max_iter)
+        return exact and handover.is_due(run.curvature, n_iter, options.max_iter)
 
-    line, inverse_hessian = lbfgs.descend(
-        run, preconditioner, memory=preconditioner.memory, slow=slow
+    it, inverse_hessian = lbfgs.descend(
+        run, theta, preconditioner, memory=preconditioner.memory, slow=slow
     )
     if exact and run.result.stop in (ROUNDED, SLOW):
-        return newton.descend(run, run.go_on(line))
-    return lbfgs.finish(run, line, inverse_hessian)
+        return newton.descend(run, run.go_on(it))
+    return lbfgs.finish(run, it, inverse_hessian)

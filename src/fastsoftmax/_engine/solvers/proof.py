@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.linalg import dot
-from fastsoftmax._engine.line_search import Line
+from fastsoftmax._engine.line_search import Iterate
 from fastsoftmax._engine.objective import Objective
 from fastsoftmax._engine.objective.penalised_weights import unseen_residual
 from fastsoftmax._engine.solvers.base import BEYOND
@@ -39,7 +39,7 @@ class Proof(NamedTuple):
 
 def prove(
     objective: Objective,
-    line: Line,
+    it: Iterate,
     direction: NDArray,
     solve: Solve,
     tolerance: float,
@@ -47,7 +47,7 @@ def prove(
     *,
     bound: bool = False,
 ) -> Proof:
-    """Try to prove that F can fall by no more than the tolerance from the line's point.
+    """Try to prove that F can fall by no more than the tolerance from the iterate.
 
     Parameters
     ----------
@@ -60,14 +60,14 @@ def prove(
     bound : bool, default=False
         Whether a bound is wanted in any case, whatever the tolerance.
     """
-    gradient = line.gradient.astype(np.float64)
-    system = Quadratic(objective, line.value, gradient)
+    gradient = it.gradient.astype(np.float64)
+    system = Quadratic(objective, it.value, gradient)
     beyond = not system.rounding <= BEYOND * tolerance
     step, p = np.zeros_like(gradient), direction.astype(np.float64, copy=False)
     size = first = -dot(gradient, p)
     largest = 0.0  # ‖H v‖ / ‖v‖
     for count in range(1, 1 + (most if size > 0 else 0)):
-        product = line.hessian_times(p).astype(np.float64, copy=False)
+        product = it.hessian_times(p).astype(np.float64, copy=False)
         curvature, square = dot(p, product), dot(p, p)
         largest = max(largest, np.sqrt(dot(product, product) / square))
         if not curvature > objective.rounding * largest * square:
@@ -86,7 +86,7 @@ def prove(
             return Proof(step, None)
         p = z + (size / before) * p
     if bound or not size > 0 or system.bound(step) <= tolerance or system.is_newton():
-        return Proof(step, certify(objective, line.theta, step))
+        return Proof(step, certify(objective, it.theta, step))
     return Proof(step, None)
 
 

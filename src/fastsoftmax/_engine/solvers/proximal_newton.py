@@ -22,11 +22,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.line_search import line_at
+from fastsoftmax._engine.curvature import Curvature
+from fastsoftmax._engine.line_search import iterate_at
 from fastsoftmax._engine.line_search.bracket import search
-from fastsoftmax._engine.line_search.penalised_line import PenalisedLine
+from fastsoftmax._engine.line_search.penalised import PenalisedIterate
 from fastsoftmax._engine.objective import Objective
-from fastsoftmax._engine.solvers.base import Options, Result, Run, register
+from fastsoftmax._engine.solvers.base import Options, Result, Run, Stop, register
 from fastsoftmax._engine.solvers.certificate import Certificate, certify
 from fastsoftmax._engine.solvers.class_models import ColumnModel, GramModel, Solve, model_for
 
@@ -66,71 +67,83 @@ def minimize_proximal(
     objective: Objective, theta: NDArray, options: Options, schedule: Damping | None = None
 ) -> Result:
     """Minimise from θ until the certified gap is tol * F."""
-    run = Run(objective, theta, options)
-    line, model, at_zero = line_at(objective, theta, options.line), None, objective.uniform_loss
-    best, lowest, stale, damping, most = np.inf, np.inf, 0, 0.0, 0
-    nothing, schedule = np.zeros(objective.size), schedule or Damping()
-    while np.isfinite(line.value):
-        centre(objective, line)
-        wanted = run.tolerance(line.value)
-        gap = line.estimated_gap()
+    run, progress, schedule = Run(objective, options), Progress(), schedule or Damping()
+    it, model, damping, most = iterate_at(objective, theta, options.line), None, 0.0, 0
+    while True:
+        if not np.isfinite(it.value):
+            return stopped(run, it, run.stops(it))
+        centre(objective, it)
+        wanted, gap = run.tolerance(it.value), it.estimated_gap()
         # where features are free, a step has to show that no probability goes on to 0
         if gap <= wanted and not len(objective.free):
-            run.proves(certify(objective, line.theta, nothing))
-        run.notify(line.theta, gap)
+            run.proves(certify(objective, it.theta, np.zeros(objective.size)))
+        run.notify(it.theta, gap)
         if run.result.converged:
-            break
-        falls = lowest - line.value > objective.rounding * line.value
-        stale = 0 if gap < best or falls else stale + 1
-        best, lowest = min(best, gap), min(lowest, line.value)
-        if stale == GIVEN_UP:
-            run.result.stop = run.stuck
-            break
-        if stop := run.stops(line):
-            run.result.stop = stop
-            break
-        if model is None or not model.serves(line):
-            model = model_for(objective, line, options.seed + run.n_iter)
-        model.damp(damping * min(1.0, line.value / at_zero))  # as curvature falls with the loss
-        search_along(line, model.set.step(model.descend(line)), objective.rounding)
-        centre(objective, line)
-        direction, products, left = on_face(line, model, most, wanted)
+            return run.end(it)
+        stalls = progress.stalls(it.value, gap, objective.rounding)
+        if reason := run.stuck if stalls else run.stops(it):
+            return stopped(run, it, reason)
+        if model is None or not model.serves(it):
+            model = model_for(run.curvature, it, options.seed + run.n_iter)
+        # as curvature falls with the loss
+        model.damp(damping * min(1.0, it.value / objective.loss.uniform_loss))
+        step_along(it, model.set.step(model.descend(it)), objective.rounding)
+        centre(objective, it)
+        direction, products, left = on_face(it, model, most, wanted)
         most = max(most, products)
-        if left <= wanted and run.proves(certify(objective, line.theta, direction)):
-            run.record(line.value, line.gradient)
-            run.notify(line.theta, run.result.gap_bound)
-            break
-        t = search_along(line, direction, objective.rounding)
+        if left <= wanted and run.proves(certify(objective, it.theta, direction)):
+            run.record(it.value, it.gradient)
+            run.notify(it.theta, run.result.gap_bound)
+            return run.end(it)
+        t = step_along(it, direction, objective.rounding)
         damping = schedule.after(damping, t)
-        run.record(line.value, line.gradient)
-    if run.result.converged:
-        return run.end(line)
-    if not np.isfinite(line.value):
-        run.result.stop = run.stops(line)
-        return run.end(line)
-    return run.end(line, certificate_at(objective, line, run.tolerance(line.value), options.seed))
+        run.record(it.value, it.gradient)
+
+
+def stopped(run: Run, it: PenalisedIterate, reason: Stop | None) -> Result:
+    """The result without a proof, with the bound that another step gives."""
+    run.result.stop = reason
+    if not np.isfinite(it.value):
+        return run.end(it)
+    wanted = run.tolerance(it.value)
+    return run.end(it, certificate_at(run.curvature, it, wanted, run.options.seed))
+
+
+class Progress:
+    """Whether F or the bound on the gap still falls."""
+
+    def __init__(self) -> None:
+        self._value = self._gap = np.inf
+        self._stale = 0  # iterations in which neither did
+
+    def stalls(self, value: float, gap: float, rounding: float) -> bool:
+        """Whether it is time to give up."""
+        falls = gap < self._gap or self._value - value > rounding * value
+        self._stale = 0 if falls else self._stale + 1
+        self._value, self._gap = min(self._value, value), min(self._gap, gap)
+        return self._stale == GIVEN_UP
 
 
 def certificate_at(
-    objective: Objective, line: PenalisedLine, tolerance: float, seed: int
+    curvature: Curvature, it: PenalisedIterate, tolerance: float, seed: int
 ) -> Certificate:
     """What a step of Newton's method on the weights that are not 0 proves."""
-    model = model_for(objective, line, seed)
+    model = model_for(curvature, it, seed)
     model.damp(0.0)
-    direction, _, _ = on_face(line, model, 0, tolerance)
-    return certify(objective, line.theta, direction)
+    direction, _, _ = on_face(it, model, 0, tolerance)
+    return certify(curvature.objective, it.theta, direction)
 
 
-def centre(objective: Objective, line: PenalisedLine) -> None:
+def centre(objective: Objective, it: PenalisedIterate) -> None:
     """Take out of the weights what changes no probability."""
-    theta = objective.l1.centred(line.theta, line.places[line.theta[line.places] != 0])
+    theta = objective.l1.centred(it.theta, it.places[it.theta[it.places] != 0])
     if theta is not None:
-        objective.n_passes += 0.5
-        line.relabel(theta)
+        objective.passes.count += 0.5
+        it.relabel(theta)
 
 
 def on_face(
-    line: PenalisedLine, model: GramModel | ColumnModel, most: int, wanted: float
+    it: PenalisedIterate, model: GramModel | ColumnModel, most: int, wanted: float
 ) -> tuple[NDArray, int, float]:
     """A step of Newton's method on the weights that are not 0, as long as they keep their signs.
 
@@ -139,15 +152,15 @@ def on_face(
     F - F*, for which the step is a good one where that is as little as is wanted.
     """
     # an intercept that would change its sign becomes 0 too, which spares letter an iteration
-    values = np.where(model.set.free, 0.0, model.set.take(line.theta))
+    values = np.where(model.set.free, 0.0, model.set.take(it.theta))
     face = (values != 0) | model.set.unpenalised
     face[model.set.absent] = False  # without curvature
-    right = -(model.set.take(line.smooth) + model.set.thresholds * np.sign(values))
-    solve = model.factor(line, face, most)
+    right = -(model.set.take(it.smooth) + model.set.thresholds * np.sign(values))
+    solve = model.factor(it, face, most)
     x, products = np.zeros_like(right), PRODUCTS
     for _ in range(FACES):
         x, products, slack = solve_on_face(
-            line, model, solve, face, right, x, values, products, wanted
+            it, model, solve, face, right, x, values, products, wanted
         )
         crossing = crossings(model, right, values, x)
         if not crossing.any() or not products:
@@ -158,7 +171,7 @@ def on_face(
 
 
 def solve_on_face(
-    line: PenalisedLine,
+    it: PenalisedIterate,
     model: GramModel | ColumnModel,
     solve: Solve,
     face: NDArray,
@@ -174,10 +187,10 @@ def solve_on_face(
     is as little as is wanted they go on until x can prove it. And what the residual adds to the
     bound.
     """
-    left, rounding = right * face, model.set.rounding(line.value)
+    left, rounding = right * face, model.set.rounding(it.value)
     enough = FORCING**2 * inner(left, solve(left))
     if x.any():
-        left = (right - model.hessian_times(line, x)) * face
+        left = (right - model.hessian_times(it, x)) * face
         products -= 1
     z = solve(left) * face
     p, size = z, inner(left, z)
@@ -187,7 +200,7 @@ def solve_on_face(
         proves = is_exact or model.set.slack(left, values) <= SHARE * wanted
         if size <= enough and (proves or not is_near):
             break
-        product = model.hessian_times(line, p) * face
+        product = model.hessian_times(it, p) * face
         products -= 1
         curvature = inner(p, product)
         if not curvature > FLAT * size:
@@ -231,19 +244,19 @@ def inner(a: NDArray, b: NDArray) -> float:
     return float(np.einsum("km,km->", a, b))
 
 
-def search_along(line: PenalisedLine, direction: NDArray, rounding: float) -> float:
+def step_along(it: PenalisedIterate, direction: NDArray, rounding: float) -> float:
     """Step to about where F is least along a direction; the step.
 
     A unit step comes first: it is the one that makes weights 0.
     """
     if not direction.any():
         return 1.0
-    line.set_direction(direction)
+    line = it.line(direction)
     slope = line.evaluate(0.0).slope
     if not slope < 0:
         return 0.0
     first = min(1.0, CHANGE / max(line.reach(), 1e-300))
-    t = search(line, line.value, slope, first, rounding=rounding) or 0.0
+    t = search(line, it.value, slope, first, rounding=rounding) or 0.0
     if t:
-        line.step(t)
+        it.step(line, t)
     return t

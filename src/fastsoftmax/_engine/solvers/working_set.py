@@ -3,7 +3,7 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.line_search.penalised_line import PenalisedLine
+from fastsoftmax._engine.line_search.penalised import PenalisedIterate
 from fastsoftmax._engine.objective.objective import Objective
 
 LEAST = 60  # weights of a class that may enter at once, or as many as it has
@@ -31,11 +31,11 @@ class WorkingSet:
         Classes without any weight, or with all: their intercepts have no optimum.
     """
 
-    def __init__(self, objective: Objective, line: PenalisedLine, most: int) -> None:
+    def __init__(self, objective: Objective, it: PenalisedIterate, most: int) -> None:
         parameters = objective.parameters
         k, self.size = objective.n_logits, objective.size
         self.intercept = int(objective.fit_intercept)
-        chosen = [np.sort(c) for c in choose(objective, line, most)]
+        chosen = [np.sort(c) for c in choose(objective, it, most)]
         self.counts = np.array([len(c) + self.intercept for c in chosen])
         m = max(1, int(self.counts.max()))
         self.filled = np.arange(m) < self.counts[:, None]
@@ -45,12 +45,9 @@ class WorkingSet:
         for row, c in zip(self.features, chosen, strict=True):
             row[self.intercept : self.intercept + len(c)] = c
         classes = np.broadcast_to(np.arange(k)[:, None], self.features.shape)
-        self.flat = parameters.flat(classes, self.features)
+        self.flat = parameters.layout.flat(classes, self.features)
         self.thresholds = objective.l1.thresholds(self.flat) * self.filled
-        self.absent = objective.shares == 0
-        if objective.logistic:
-            self.absent |= objective.shares == 1
-        self.absent &= objective.fit_intercept
+        self.absent = objective.loss.absent(objective.shares) & objective.fit_intercept
         self._objective, units = objective, parameters.units(self.features)
         self.unpenalised = self.filled & (self.thresholds == 0)
         self.free = self.unpenalised & self.weights
@@ -106,9 +103,9 @@ class WorkingSet:
             table = table.copy()
             table[self.absent, 0] = np.clip(table[self.absent, 0], -1, 1)
         vector, o = self.put(table), self._objective
-        if len(o.free) and not o.logistic:
-            of_free = o.parameters.table(vector)[:, o.free]
-            o.parameters.table(vector)[:, o.free] = of_free - of_free.mean(axis=0)
+        if len(o.free) and o.loss.shift_invariant:
+            of_free = o.parameters.layout.table(vector)[:, o.free]
+            o.parameters.layout.table(vector)[:, o.free] = of_free - of_free.mean(axis=0)
         return vector
 
     def holds(self, places: NDArray) -> bool:
@@ -116,12 +113,12 @@ class WorkingSet:
         return bool(np.isin(places, self.flat[self.filled]).all())
 
 
-def choose(objective: Objective, line: PenalisedLine, most: int) -> list[NDArray]:
+def choose(objective: Objective, it: PenalisedIterate, most: int) -> list[NDArray]:
     """For each class the features with weights or free, and of the others the steepest."""
-    classes, features = objective.parameters.places(line.places)
+    classes, features = objective.parameters.layout.places(it.places)
     weights = features < objective.data.shape[1]
-    classes, features, places = (a[weights] for a in (classes, features, line.places))
-    active, steepness = line.theta[places] != 0, np.abs(line.gradient[places])
+    classes, features, places = (a[weights] for a in (classes, features, it.places))
+    active, steepness = it.theta[places] != 0, np.abs(it.gradient[places])
     active |= np.isin(features, objective.free)
     chosen = []
     for k in range(objective.n_logits):

@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from fastsoftmax._engine import solvers
 from fastsoftmax._engine.curvature import warm_start_of
-from fastsoftmax._engine.objective import Objective
+from fastsoftmax._engine.objective import Objective, start_of
 from fastsoftmax._linear.problem.problem import Problem
 from fastsoftmax._linear.problem.targets import class_totals
 from fastsoftmax._validation import folds as check_folds
@@ -82,7 +82,6 @@ def fit_folds(
         fit_together(problem, Cs, masks, base, done)
     else:
         fit_in_turn(problem, Cs, masks, base, done)
-    base.close()
 
 
 def fit_in_turn(
@@ -99,15 +98,15 @@ def fit_in_turn(
         for i, mask in enumerate(masks):
             objective = problem.objective(float(C), only=mask, warm_start=warm_start, like=base)
             result = minimum(problem, objective, paths[i])
-            warm_start = warm_start_of(objective)
-            coef, intercept = objective.model(result.theta)
+            warm_start = warm_start_of(result.curvature)
+            coef, intercept = objective.models.of(result.theta)
             done(
                 Fit(
                     float(C), i, coef, intercept, float(result.value), len(result.history),
                     partial(all_logits, objective, result.theta),
                 )
             )  # fmt: skip
-            objective.close()
+            del objective, result  # before there are those of the next fold
 
 
 def fit_together(
@@ -123,7 +122,7 @@ def fit_together(
     for C in np.unique(Cs):
         objective = problem.objective(float(C), like=base)
         result = minimum(problem, objective, path)
-        coef, intercept = objective.model(result.theta)
+        coef, intercept = objective.models.of(result.theta)
         logits = all_logits(objective, result.theta)
         codes = problem.targets.values
         for i, mask in enumerate(masks):
@@ -137,7 +136,6 @@ def fit_together(
                     len(result.history), partial(logits.__getitem__, np.s_[:, i : i + 1]),
                 )
             )  # fmt: skip
-        objective.close()
 
 
 def minimum(problem: Problem, objective: Objective, path: list[NDArray]) -> solvers.Result:
@@ -150,7 +148,7 @@ def minimum(problem: Problem, objective: Objective, path: list[NDArray]) -> solv
 
 def all_logits(objective: Objective, theta: NDArray) -> NDArray:
     """Of all rows, (n, n_logits)."""
-    stored = objective.logits_of(objective.data)
+    stored = objective.loss.logits_of(objective.data)
     objective.store_logits(theta, stored)
     return stored.table()
 
@@ -165,7 +163,7 @@ def ridge(problem: Problem, coef: NDArray) -> float:
 def start(objective: Objective, path: list[NDArray]) -> NDArray:
     """Where to begin after the optima for smaller C."""
     if not path:
-        return objective.start()
+        return start_of(objective)
     last = path[-1]
     if len(path) < 2 or objective.l1:  # a line through zeros would fill them
         return last.copy()

@@ -14,24 +14,16 @@ those of all classes but the reference; observed and expected information are th
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 from scipy import linalg
 
-from fastsoftmax._engine.curvature import hessian, probabilities
-from fastsoftmax._engine.data import (
-    Batch,
-    Data,
-    DenseData,
-    Point,
-    RowSample,
-    StoredLogits,
-    float64_pieces,
-)
+from fastsoftmax._engine.data import Batch, Data, DenseData, Point, RowSample, float64_pieces
 from fastsoftmax._engine.linalg import ClassFactors
+from fastsoftmax._engine.objective import loss_of
 
 STEPS = 50  # logits of separated rows are then beyond what float64 tells from certainty
 SETTLED = 1e-12  # of gᵀH⁻¹g: the square of a step in units of the standard errors
@@ -144,6 +136,7 @@ class Likelihood:
         """The value, its gradient (m·q,) and, where it is asked for, the information
         (m·q, m·q), in one pass."""
         s, free = self.sample, self.sample.free
+        loss = loss_of(s.targets, s.n_logits)
         (m, q), d = self.shape, len(self.scales)
         W, b = np.zeros((s.n_logits, d)), np.zeros(s.n_logits)
         W[free] = table[:, :d]
@@ -152,7 +145,7 @@ class Likelihood:
         value, gradient = 0.0, np.zeros((m, q))
         information = np.zeros((m, q, m, q)) if curved else None
         for rows, data in self._standardised():
-            logits = StoredLogits(data.shape[0], s.n_logits, data.dtype, data.n_threads)
+            logits = loss.logits_of(data)
             data.store_logits(W, b, logits)
             if s.offset is not None:
                 known = logits.like()
@@ -161,10 +154,10 @@ class Likelihood:
             weights = None if s.weights is None else s.weights[rows]
             targets = s.targets[rows] if s.targets.ndim == 1 else s.targets[rows].astype(np.float64)
             if information is not None:
-                P, Q = (table[:, free] for table in probabilities(logits))
-                information += hessian(P, Q, weights, q, lambda drawn, X=data: self._gram(X, drawn))
-            loss, grads = data.value_and_grad(Point(logits=logits), Batch(targets, weights))
-            value -= loss
+                P, Q = (table[:, free] for table in loss.probabilities(logits))
+                information += loss.hessian(P, Q, weights, q, partial(self._gram, data))
+            lost, grads = data.value_and_grad(Point(logits=logits), Batch(targets, weights))
+            value -= lost
             gradient[:, :d] -= grads.W[free]
             gradient[:, d:] -= grads.b[free, None][:, : q - d]
         if information is not None:

@@ -7,8 +7,10 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastsoftmax._engine import solvers
-from fastsoftmax._engine.line_search import line_at
-from fastsoftmax._engine.objective import Objective
+from fastsoftmax._engine.curvature import curvature_of
+from fastsoftmax._engine.line_search import iterate_at
+from fastsoftmax._engine.objective import Objective, start_of
+from fastsoftmax._engine.objective.precision import to_float64
 from fastsoftmax._linear.problem.problem import Problem, problem_of
 from fastsoftmax._runtime.sklearn_compat import check_features_of_fit
 from fastsoftmax._runtime.typing import MatrixLike
@@ -98,38 +100,37 @@ class Proof:
         self._objective = objective = problem.objective(C)
         if not objective.parameters.finite:
             problem.rows.require_finite()
-        objective.to_float64()
-        self._theta = objective.of_model(coef, intercept)
-        self._line = line_at(objective, self._theta)
+        to_float64(objective)
+        self._theta = objective.models.theta(coef, intercept)
+        self._iterate = iterate_at(objective, self._theta)
         # weights that change no logit, as of constant features, are not in θ
         inert = penalty_of(problem, objective, coef) - penalty_of(
-            problem, objective, objective.model(self._theta)[0]
+            problem, objective, objective.models.of(self._theta)[0]
         )
-        self._value = self._line.value + max(inert, 0.0)
+        self._value = self._iterate.value + max(inert, 0.0)
         self._inert = max(inert, 0.0)
 
     def certificate(self) -> Certificate:
         o, tol = self._objective, self._problem.options.tol
-        gradient = self._line.gradient
+        gradient = self._iterate.gradient
         norms = o.grad_norm(gradient), o.intercept_grad_norm(gradient)
         bound = np.inf
         if np.isfinite(self._value):
             found = solvers.certificate_at(
-                o, self._line, tol * self._value, solvers.PRODUCTS, SEED, bound=True
-            )
+                curvature_of(o), self._iterate, tol * self._value, solvers.PRODUCTS, SEED,
+                bound=True,
+            )  # fmt: skip
             bound = found.bound + self._inert
             if not bound <= tol * self._value:
                 bound = min(bound, self._bound_by_fit())
-        o.close()
         return Certificate(self._value, float(bound), *norms, tol)
 
     def _bound_by_fit(self) -> float:
         """That at the end of a fit from the model, and the difference of the objectives."""
         objective = self._problem.objective(self._C)
-        start = objective.start(*objective.model(self._theta))
+        start = start_of(objective, *objective.models.of(self._theta))
         options = replace(self._problem.options, tol=min(self._problem.options.tol, TOL))
         result = solvers.find("auto", objective).minimize(objective, start, options)
-        objective.close()
         return max(self._value - result.value, 0.0) + result.gap_bound
 
 

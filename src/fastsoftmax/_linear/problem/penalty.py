@@ -6,15 +6,15 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.data import Data, RowSpace, SparseBlocks, SparseData, row_space
+from fastsoftmax._engine.data import Data, RowSpace, row_space
 from fastsoftmax._linear.problem.targets import Targets
+from fastsoftmax._runtime.memory_budget import MemoryBudget
 
 # The Gram matrix of n rows takes n² D / 2 multiply-adds, a pass over X 2 n D K, and where the
 # penalty is strong a fit takes few passes: docs/experiments/0032-row-space.md
 WIDE = 2  # times as many features as rows
 ROWS, ROWS_PER_LOGIT = 256, 16  # at most
 FEW_ROWS = 64  # of a sparse X, or no more than its rows have entries on average
-SHARE = 0.3  # of the memory budget for the features in the row space
 ALIKE = 1e3  # of means, in deviations: in products of two such features 6 of 16 digits cancel
 SMALL = 1e8  # multiply-adds of an accurate basis, up to which features are asked whether they are
 
@@ -60,7 +60,7 @@ def row_space_of(
     targets: Targets,
     penalised: Penalised,
     fit_intercept: bool,
-    max_memory: int | None,
+    memory: MemoryBudget,
 ) -> RowSpace | None:
     """Where an L2 penalty lets a fit be made in the row space, and that pays; else None.
 
@@ -74,13 +74,12 @@ def row_space_of(
     alike = not fit_intercept and n * d * min(n, d) <= SMALL and are_alike(data, targets.weights)
     if not alike and (d < WIDE * n or not few):
         return None
-    if isinstance(data, SparseData | SparseBlocks) and n > FEW_ROWS and n**2 > data.nnz:
+    if data.is_sparse and n > FEW_ROWS and n**2 > data.nnz:
         return None
-    budget = max(512 << 20, data.nbytes // 4) if max_memory is None else max_memory
-    if 48 * n**2 > SHARE * budget:  # XXᵀ, Q as combinations of rows, and the rows in it
+    if 48 * n**2 > memory.row_space:  # XXᵀ, Q as combinations of rows, and the rows in it
         return None
     data = data if penalised.units is None else data.scaled(penalised.units)
-    return row_space(data, targets.weights, fit_intercept, SHARE * budget, accurate=alike)
+    return row_space(data, targets.weights, fit_intercept, memory.row_space, accurate=alike)
 
 
 def are_alike(data: Data, weights: NDArray | None) -> bool:

@@ -13,6 +13,7 @@ from fastsoftmax._engine.objective import Objective, WarmStart
 from fastsoftmax._linear.problem.penalty import Penalised, penalised_units, row_space_of
 from fastsoftmax._linear.problem.rows import Rows, rows_of
 from fastsoftmax._linear.problem.targets import Targets, targets_of
+from fastsoftmax._runtime.memory_budget import MemoryBudget
 from fastsoftmax._runtime.sklearn_compat import DataConversionWarning
 from fastsoftmax._runtime.typing import MatrixLike
 from fastsoftmax._validation import numbers as check
@@ -31,7 +32,7 @@ class Problem(NamedTuple):
     solver: str
     l1_ratio: float
     fit_intercept: bool
-    max_memory: int | None
+    memory: MemoryBudget
     penalised: Penalised
     offset: NDArray | None
     row_space: RowSpace | None
@@ -53,7 +54,7 @@ class Problem(NamedTuple):
         check.penalty(C, rows)
         return Objective(
             self.rows.data, targets.values, targets.n_logits, weights=weights, C=C,
-            l1_ratio=self.l1_ratio, fit_intercept=self.fit_intercept, max_memory=self.max_memory,
+            l1_ratio=self.l1_ratio, fit_intercept=self.fit_intercept, memory=self.memory,
             warm_start=warm_start, offset=self.offset, row_space=self.row_space, like=like,
             **self.penalised._asdict(),
         )  # fmt: skip
@@ -94,6 +95,7 @@ def problem_of(
     smoothing = check_targets.smoothing(e.label_smoothing)
     rows = rows_of(X, y, sample_weight, n_threads, e.feature_scale)
     n, d = rows.data.shape
+    memory = MemoryBudget.of(max_memory, rows.data.nbytes)
     kind = check_targets.kind_of(rows.y, target, e._indicators)
     if several_labels is not None:
         check_targets.same_kind(kind == "indicators", several_labels)
@@ -115,8 +117,8 @@ def problem_of(
     )
     space = None
     if not l1_ratio:
-        space = row_space_of(rows.data, targets, penalised, fit_intercept, max_memory)
+        space = row_space_of(rows.data, targets, penalised, fit_intercept, memory)
     return Problem(
         rows, targets, kind == "indicators", reference, solvers.Options(tol, max_iter, seed),
-        solver, l1_ratio, fit_intercept, max_memory, penalised, offset, space,
+        solver, l1_ratio, fit_intercept, memory, penalised, offset, space,
     )  # fmt: skip

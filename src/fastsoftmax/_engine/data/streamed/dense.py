@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from fastsoftmax._engine.data.batch import Batch, Point
 from fastsoftmax._engine.data.dense import DenseData, Gradients, no_gradient
-from fastsoftmax._engine.data.stored_logits import RowSample
+from fastsoftmax._engine.data.row_sample import RowSample
 from fastsoftmax._engine.data.streamed.base import BlocksData, Read, ahead
 from fastsoftmax._runtime.dtypes import as_numpy
 
@@ -27,6 +27,8 @@ class DenseBlocks(BlocksData):
     feature_scale : ndarray of shape (d,), optional
         Factors of the features, as for `DenseData`.
     """
+
+    is_sparse = False
 
     def __init__(
         self, *args: Any, feature_scale: NDArray[np.float64] | None = None, **more: Any

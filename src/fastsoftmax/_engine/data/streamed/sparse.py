@@ -14,7 +14,8 @@ from scipy import sparse
 
 from fastsoftmax._engine.data.batch import Batch, Point
 from fastsoftmax._engine.data.merged_features import Merger
-from fastsoftmax._engine.data.sparse import SparseData, some_rows, with_changed, with_scaled
+from fastsoftmax._engine.data.sparse import SparseData
+from fastsoftmax._engine.data.sparse_array import some_rows, with_changed, with_scaled
 from fastsoftmax._engine.data.stored_logits import StoredLogits
 from fastsoftmax._engine.data.streamed.base import BlocksData, Read, ahead
 
@@ -49,6 +50,8 @@ class SparseBlocks(BlocksData):
     """
 
     merger: Merger | None = None
+
+    is_sparse = True
 
     def __init__(self, *args: Any, nnz: int, **more: Any) -> None:
         super().__init__(*args, **more)

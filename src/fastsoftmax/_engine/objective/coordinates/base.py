@@ -6,12 +6,12 @@ variables makes it a good vector to iterate on, and how to take value and gradie
 
 from abc import ABC, abstractmethod
 from copy import copy
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.data import Data, Step, StoredLogits
+from fastsoftmax._engine.objective.coordinates.layout import Layout
 from fastsoftmax._engine.objective.penalised_weights import squares
 from fastsoftmax._engine.objective.rows import Rows
 from fastsoftmax._engine.objective.terms import Terms
@@ -21,20 +21,13 @@ class Parameters(ABC):
     """What both kinds share: a table of θ, and one pass that gives value, gradient and products."""
 
     _terms: Terms
+    shape: tuple[int, int]
+    layout: Layout
+    #: the features at which a model's logits are the intercepts of θ; None if these are 0
+    centre: NDArray[np.float64] | None
     spread: NDArray | None = None  # of each feature, its variance, where that is known
     fits_float32 = False  # whether float32 shows what the features say
-
-    @staticmethod
-    @abstractmethod
-    def suited(
-        data: Data,
-        weights: NDArray | None,
-        units: NDArray | None,
-        fit_intercept: bool,
-        penalty: float,
-    ) -> tuple[Data, Any]:
-        """The data times the units, as they can be computed with, and what the constructor needs
-        to know of them."""
+    copied_bytes = 0  # of a copy of X in float32
 
     def of(self, terms: Terms) -> "Parameters":
         """The same coordinates for another objective of the same data."""
@@ -47,13 +40,9 @@ class Parameters(ABC):
         """About that of each row, features being of unit variance, of mean square 1, if that can be
         told; and the passes that it took."""
 
-    @abstractmethod
-    def table(self, theta: NDArray) -> NDArray:
-        """θ as (K, D), or (K, D + 1) with the intercepts last: a view."""
-
     def split(self, theta: NDArray) -> tuple[NDArray, NDArray | None]:
         """Weights (K, D) and intercepts (K,) as views of θ; None without intercepts."""
-        table = self.table(theta)
+        table = self.layout.table(theta)
         if not self._terms.fit_intercept:
             return table, None
         return table[:, :-1], table[:, -1]
@@ -72,18 +61,13 @@ class Parameters(ABC):
         """Add that of the weights that are penalised to a gradient, in place; what it adds to F."""
         units = self.units(np.arange(self.shape[1]))
         units[self._terms.free] = 0
-        W = self.table(theta) * units
-        self.table(gradient)[:] += ridge * W * units
+        W = self.layout.table(theta) * units
+        self.layout.table(gradient)[:] += ridge * W * units
         return squares(ridge, W)
 
     @abstractmethod
     def user(self, theta: NDArray, dtype: np.dtype) -> tuple[NDArray, NDArray | None]:
         """(W, b) of θ for products with X in this precision."""
-
-    @property
-    @abstractmethod
-    def centre(self) -> NDArray[np.float64] | None:
-        """The features at which a model's logits are the intercepts of θ; None if these are 0."""
 
     @abstractmethod
     def penalised(self, theta: NDArray) -> NDArray[np.float64]:

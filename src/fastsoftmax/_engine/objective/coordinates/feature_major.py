@@ -14,7 +14,8 @@ from fastsoftmax._engine.data import (
 )
 from fastsoftmax._engine.linalg import dot, largest, products
 from fastsoftmax._engine.objective.coordinates.base import Parameters, at
-from fastsoftmax._engine.objective.coordinates.features import Change, change_of
+from fastsoftmax._engine.objective.coordinates.features import Change
+from fastsoftmax._engine.objective.coordinates.layout import ByFeature
 from fastsoftmax._engine.objective.rows import Rows
 from fastsoftmax._engine.objective.terms import Terms
 from fastsoftmax._engine.objective.warm_start import WarmStart
@@ -30,20 +31,10 @@ class FeatureMajor(Parameters):
     since X may have fewer non-zeros than that.
     """
 
-    by_feature = True
     passes = 0.0
     reused = False  # there is no change of variables to reuse
     finite = True  # seen to when the values were checked
-
-    @staticmethod
-    def suited(
-        data: Data,
-        weights: NDArray | None,
-        units: NDArray | None,
-        fit_intercept: bool,
-        penalty: float,
-    ) -> tuple[Data, Change | None]:
-        return change_of(data, weights, units, fit_intercept, penalty)
+    scaling = None
 
     def __init__(
         self,
@@ -54,35 +45,21 @@ class FeatureMajor(Parameters):
         warm_start: WarmStart | None,
     ) -> None:
         self._data, self._terms, self._weights = data, terms, weights
-        self.shape = terms.n_logits, data.shape[1] + terms.fit_intercept
-        self._n_weights = terms.n_logits * data.shape[1]
-        self._shift = self._factors = None
+        self.shape = terms.loss.n_logits, data.shape[1] + terms.fit_intercept
+        self.layout = ByFeature(*self.shape)
+        self._n_weights = terms.loss.n_logits * data.shape[1]
+        self.centre: NDArray[np.float64] | None = None
+        self._factors: NDArray[np.float64] | None = None
         if change is not None:
-            self._shift = change.shift if change.shift.any() else None
+            self.centre = change.shift if change.shift.any() else None
             self._factors = change.factors if (change.factors != 1).any() else None
         #: of gradients, once they are summed, and of directions: enough for the way to go
         self.dtype = np.dtype(np.float64 if terms.l1 else np.float32)
         self.intercept_scale = 1.0
 
-    def coordinates(self) -> None:
-        """There is no change of variables to keep."""
-
     def lengths(self, data: Data) -> tuple[None, float]:
         """Not known: the variances are not either."""
         return None, 0.0
-
-    def table(self, theta: NDArray) -> NDArray:
-        """θ as (K, D), or (K, D + 1) with the intercepts last, in Fortran's order: a view."""
-        return theta.reshape(self.shape[::-1]).T
-
-    def places(self, flat: NDArray) -> tuple[NDArray, NDArray]:
-        """Classes and features of places in θ; the feature of an intercept is D."""
-        features, classes = np.divmod(flat, self.shape[0])
-        return classes, features
-
-    def flat(self, classes: NDArray, features: NDArray) -> NDArray:
-        """The way back."""
-        return features * self.shape[0] + classes
 
     def units(self, features: NDArray) -> NDArray:
         """What a weight of the model is, in terms of its place in θ; 0 for intercepts."""
@@ -97,7 +74,7 @@ class FeatureMajor(Parameters):
 
     def project(self, theta: NDArray) -> NDArray:
         """θ with the class mean projected out, to which the loss is invariant."""
-        if self._terms.logistic:
+        if not self._terms.loss.shift_invariant:
             return theta.ravel()
         table = theta.reshape(self.shape[::-1])
         return (table - table.mean(axis=1, keepdims=True)).ravel()
@@ -110,16 +87,12 @@ class FeatureMajor(Parameters):
         if self._factors is not None:
             W /= self._factors
         if b is not None:
-            b[:] = intercept if self._shift is None else intercept + at(self._shift, coef)
+            b[:] = intercept if self.centre is None else intercept + at(self.centre, coef)
         return theta
 
     def user(self, theta: NDArray, dtype: np.dtype) -> tuple[NDArray, NDArray | None]:
         """(W, b) of θ, for X as it is computed with: views."""
         return self.split(theta)
-
-    @property
-    def centre(self) -> NDArray[np.float64] | None:
-        return self._shift
 
     def penalised(self, theta: NDArray) -> NDArray[np.float64]:
         W = self._of_features(theta).astype(np.float64)
@@ -154,7 +127,7 @@ class FeatureMajor(Parameters):
             W *= self._factors
         if b is None:
             return W, None
-        return W, b.copy() if self._shift is None else b - at(self._shift, W)
+        return W, b.copy() if self.centre is None else b - at(self.centre, W)
 
     def products(self, theta: NDArray, direction: NDArray) -> NDArray[np.float64]:
         """⟨W, W⟩, ⟨W, step⟩ and ⟨step, step⟩ of the weights."""
@@ -187,7 +160,7 @@ class FeatureMajor(Parameters):
     def norms(self, gradient: NDArray) -> tuple[float, float]:
         """max |∇F| with respect to (W, b), and ‖∇_W F‖²; a rotation changes only the former."""
         n_threads, merger = self._data.n_threads, self._data.merger
-        if self._shift is not None or self._factors is not None:
+        if self.centre is not None or self._factors is not None:
             return self._norms_of_changed(gradient)
         by_W = gradient[: self._n_weights]
         square = dot(by_W, by_W, n_threads)
@@ -210,6 +183,6 @@ class FeatureMajor(Parameters):
                 by_W /= self._factors[:, None]
             # where intercepts are optimal, what is left of their gradient is rounding
             square = float(np.sum(by_W**2))
-            if self._shift is not None:
-                by_W += np.multiply.outer(self._shift, by_b)
+            if self.centre is not None:
+                by_W += np.multiply.outer(self.centre, by_b)
             return float(max(np.abs(by_W).max(), np.abs(by_b).max(initial=0.0))), square

@@ -50,6 +50,21 @@ class Moments(NamedTuple):
         return bool((fits & (told | (spread == 0))).all())
 
 
+def suited(
+    data: DenseData | DenseBlocks,
+    weights: NDArray | None,
+    units: NDArray | None,
+    centred: bool,
+    penalty: float,
+) -> tuple[DenseData | DenseBlocks, tuple[Moments, NDArray | None]]:
+    """A dense X times the units as it can be computed with, its moments, and what was taken off."""
+    data = data if units is None else data.scaled(units)
+    data, moments, origin = moments_of(data, weights, centred, penalty)
+    if data.dtype != np.float64 and not moments.held_by_float32(data, centred):
+        data = data.to_float64()
+    return data, (moments, origin)
+
+
 class Change(NamedTuple):
     """A sparse X is computed with as (X - shift) * factors."""
 

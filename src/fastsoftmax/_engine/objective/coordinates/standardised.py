@@ -16,8 +16,9 @@ from fastsoftmax._engine.data import (
     StoredLogits,
 )
 from fastsoftmax._engine.objective.coordinates.base import Parameters, at
-from fastsoftmax._engine.objective.coordinates.bulk import bulk
-from fastsoftmax._engine.objective.coordinates.features import OFFSET, Moments, moments_of
+from fastsoftmax._engine.objective.coordinates.features import OFFSET, Moments
+from fastsoftmax._engine.objective.coordinates.layout import ByClass
+from fastsoftmax._engine.objective.coordinates.scaling import scaling_of
 from fastsoftmax._engine.objective.rows import Rows
 from fastsoftmax._engine.objective.terms import Terms
 from fastsoftmax._engine.objective.warm_start import WarmStart
@@ -37,22 +38,7 @@ class Standardised(Parameters):
     optimum, and X is left alone. Takes two passes, for means and variances.
     """
 
-    by_feature = False  # or class by class
     passes = 2.0  # that the change of variables took
-
-    @staticmethod
-    def suited(
-        data: Data,
-        weights: NDArray | None,
-        units: NDArray | None,
-        fit_intercept: bool,
-        penalty: float,
-    ) -> tuple[Data, tuple[Moments, NDArray | None]]:
-        data = data if units is None else data.scaled(units)
-        data, moments, origin = moments_of(data, weights, fit_intercept, penalty)
-        if data.dtype != np.float64 and not moments.held_by_float32(data, fit_intercept):
-            data = data.to_float64()
-        return data, (moments, origin)
 
     def __init__(
         self,
@@ -62,79 +48,40 @@ class Standardised(Parameters):
         weights: NDArray | None,
         warm_start: WarmStart | None,
     ) -> None:
-        moments, origin = told
-        self._data, self._terms, fit_intercept = data, terms, terms.fit_intercept
-        d = data.shape[1]
-        self.shape = terms.n_logits, d + fit_intercept
+        self.moments, origin = told
+        self._data, self._terms = data, terms
+        self.shape = shape = terms.loss.n_logits, data.shape[1] + terms.fit_intercept
+        self.layout = ByClass(*shape)
         self.dtype = data.dtype
-        self.moments = moments
-        share = terms.typical_share
-        curvature = share * (1 - share)
+        share = terms.loss.typical_share
+        self.intercept_scale = np.sqrt(share * (1 - share))
         #: not where X is not finite, or where its numbers are farther apart than numbers can be
-        self.finite = moments.finite
-        #: of each feature from its centre, or from 0 where there is no intercept
-        self.deviations = moments.spread(fit_intercept) if self.finite else np.ones(d)
-        #: constant features, which the intercept stands for
-        self.constant = fit_intercept & (self.deviations == 0)
-        #: the deviations of most rows, where those of all are the deviations of a few far cells
-        centres, self.bulk = moments.means, self.deviations
-        if self.finite:
-            centres, self.bulk = bulk(data, centres, self.deviations, bool(fit_intercept))
-            if fit_intercept:
-                self.deviations = np.hypot(self.deviations, moments.means - centres)
-        with np.errstate(over="ignore"):
-            self.spread = self.deviations**2
-        self.shift = centres if fit_intercept and self.finite else np.zeros(d)
-        ridge = np.full(d, terms.penalty)
-        ridge[terms.free] = 0
-        scales = np.hypot(np.sqrt(curvature) * self.bulk, np.sqrt(ridge))
-        self.scales = np.where((scales > 0) & ~self.constant, scales, 1.0)
-        self.intercept_scale = np.sqrt(curvature)
-        #: what was found out of X in these coordinates, for all objectives that share them
-        self.found: dict[Any, Any] = {}
-        #: whether they are those of a fit before this one
-        self.reused = warm_start is not None and self._reuse(warm_start)
+        self.finite = self.moments.finite
+        self.scaling = scaling_of(data, self.moments, terms)
+        #: whether they are those of a fit before this one, in which its Grams are; not where
+        #: another feature is constant, which is left out: that is more than conditioning
+        self.reused = (
+            self.finite
+            and warm_start is not None
+            and np.array_equal(self.scaling.constant, warm_start.scaling.constant)
+        )
+        if self.reused:
+            self.scaling = warm_start.scaling
+        self.spread, _, self.bulk, self.constant, self.shift, self.scales = self.scaling
         #: where the features as they are given have their means
-        self._centre = self.shift if origin is None else self.shift + origin
+        self.centre = self.shift if origin is None else self.shift + origin
         self._change, self._change_of_given = (
             Standardisation(
-                self.shape, self.scales, shift, self.intercept_scale, self.constant, data.n_threads
+                shape, self.scales, shift, self.intercept_scale, self.constant, data.n_threads
             )
-            for shift in (self.shift, self._centre)
+            for shift in (self.shift, self.centre)
         )
-
-    @property
-    def fits_float32(self) -> bool:
-        moments, centred = self.moments, self._terms.fit_intercept
-        held = (np.abs(moments.means) <= OFFSET * self.bulk) | self.constant
-        return self.finite and moments.held_by_float32(self._data, centred) and bool(held.all())
-
-    def _reuse(self, warm_start: WarmStart) -> bool:
-        """Take over the coordinates of a fit before this one, in which its Grams are.
-
-        Not where another feature is constant, which is left out: that is more than conditioning.
-        """
-        same = np.array_equal(self.constant, warm_start.coordinates["constant"])
-        if self.finite and same:
-            vars(self).update(warm_start.coordinates)
-        return self.finite and same
-
-    def coordinates(self) -> dict[str, Any]:
-        """The change of variables, for a fit to come."""
-        names = "spread", "deviations", "bulk", "constant", "shift", "scales"
-        return {name: getattr(self, name) for name in names}
-
-    def table(self, theta: NDArray) -> NDArray:
-        """θ as (K, D), or (K, D + 1) with the intercepts last: a view."""
-        return theta.reshape(self.shape)
-
-    def places(self, flat: NDArray) -> tuple[NDArray, NDArray]:
-        """Classes and features of places in θ; the feature of an intercept is D."""
-        return np.divmod(flat, self.shape[1])
-
-    def flat(self, classes: NDArray, features: NDArray) -> NDArray:
-        """The way back."""
-        return classes * self.shape[1] + features
+        held = (np.abs(self.moments.means) <= OFFSET * self.bulk) | self.constant
+        self.fits_float32 = bool(
+            self.finite and self.moments.held_by_float32(data, terms.fit_intercept) and held.all()
+        )
+        #: what was found out of X in these coordinates, for all objectives that share them
+        self.found: dict[Any, Any] = {}
 
     def units(self, features: NDArray) -> NDArray:
         """What a weight of the model is, in terms of its place in θ; 0 for intercepts."""
@@ -143,7 +90,7 @@ class Standardised(Parameters):
 
     def project(self, theta: NDArray) -> NDArray:
         """θ with the class mean projected out, to which the loss is invariant."""
-        return theta.ravel() if self._terms.logistic else self._change.project(theta)
+        return self._change.project(theta) if self._terms.loss.shift_invariant else theta.ravel()
 
     def lengths(self, data: Data) -> tuple[NDArray[np.float64], float]:
         terms, passes = self._terms, 0.0
@@ -154,18 +101,12 @@ class Standardised(Parameters):
             if len(h) > PROJECTIONS:
                 onto = 2.0 * np.random.default_rng(0).integers(2, size=(PROJECTIONS, len(h))) - 1
             W = np.divide(onto, h, out=np.zeros_like(onto), where=(h > 0) & ~self.constant)
-            passes = 0.5 * len(W) / terms.n_logits
+            passes = 0.5 * len(W) / terms.loss.n_logits
             squares = np.concatenate(
                 [squared_lengths(piece, W, -at(self.shift, W)) for _, piece in data.pieces()]
             )
             self.found[key] = np.sqrt(squares / max(squares.mean(), np.finfo(float).tiny))
         return self.found[key], passes
-
-    def to_float32(self, most: int) -> DenseData:
-        """X in float32, for all objectives that share these coordinates, or as it is."""
-        if "float32" not in self.found:
-            self.found["float32"] = self._data.to_float32(most)
-        return self.found["float32"]
 
     def of_model(self, coef: NDArray, intercept: NDArray) -> NDArray:
         """θ of weights (K, D) and intercepts (K,)."""
@@ -174,15 +115,11 @@ class Standardised(Parameters):
         V[:] = coef * self.scales
         V[:, self.constant] = 0
         if c is not None:
-            c[:] = (intercept + at(self._centre, coef)) * self.intercept_scale
+            c[:] = (intercept + at(self.centre, coef)) * self.intercept_scale
         return theta
 
     def user(self, theta: NDArray, dtype: np.dtype) -> tuple[NDArray, NDArray | None]:
         return self._change.model(theta, dtype)
-
-    @property
-    def centre(self) -> NDArray[np.float64]:
-        return self._centre
 
     def penalised(self, theta: NDArray) -> NDArray[np.float64]:
         W = self.split(theta)[0] / self.scales

@@ -1,0 +1,51 @@
+"""Rows drawn for each class, with the weights that make up for it."""
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+class RowSample(NamedTuple):
+    """Rows drawn for each class, or pair of classes, and the square roots of their weights.
+
+    Rows and factors are (m, most), of which the first `counts` of each are drawn, or one after
+    another.
+    """
+
+    rows: NDArray[np.int32]
+    factors: NDArray
+    counts: NDArray[np.intp]  # (m,)
+    totals: NDArray[np.float64]  # (m,), the sum of what rows were drawn by
+
+    @classmethod
+    def of_all_rows(cls, weights: NDArray) -> "RowSample":
+        """All rows, of such weights for each matrix: (m, n)."""
+        m, n = weights.shape
+        rows = np.empty((m, n), np.int32)
+        rows[:] = np.arange(n, dtype=np.int32)
+        return cls(rows, np.sqrt(weights), np.array([n] * m), weights.sum(axis=1))
+
+    @property
+    def starts(self) -> NDArray[np.intp]:
+        """Where in `rows` those of each begin, (m,)."""
+        if self.rows.ndim == 1:
+            return np.cumsum(self.counts) - self.counts
+        return np.arange(len(self.counts)) * self.rows.shape[1]
+
+    def every(self, step: int) -> "RowSample":
+        """Every step-th of each, where they are (m, most)."""
+        rows, factors = (np.ascontiguousarray(x[:, ::step]) for x in (self.rows, self.factors))
+        return RowSample(rows, factors, -(-self.counts // step), self.totals)
+
+    def powers(self, power: int) -> NDArray[np.float64]:
+        """Σ factorᵢ to that power of each, where they are (m, most)."""
+        inside = np.arange(self.factors.shape[1]) < self.counts[:, None]
+        return np.sum(np.where(inside, self.factors, 0) ** power, axis=1, dtype=np.float64)
+
+    def each(self) -> Iterator[tuple[NDArray[np.int32], NDArray]]:
+        """Rows and factors of one after another."""
+        rows, factors = self.rows.ravel(), self.factors.ravel()
+        for start, count in zip(self.starts, self.counts, strict=True):
+            yield rows[start : start + count], factors[start : start + count]

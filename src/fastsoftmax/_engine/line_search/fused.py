@@ -1,0 +1,162 @@
+"""An iterate of data whose logits take too much memory: nothing is kept between passes."""
+
+import math
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastsoftmax._engine.data import Data, SparseData, StoredLogits, Variances
+from fastsoftmax._engine.linalg import dot
+from fastsoftmax._engine.line_search.iterate import Sample
+from fastsoftmax._engine.line_search.phi import (
+    NEAR_OF_PASS,
+    NEAR_OF_SUBSAMPLE,
+    Path,
+    Trial,
+    parabola,
+)
+from fastsoftmax._engine.line_search.rules import LineRules
+from fastsoftmax._engine.objective.objective import Objective
+from fastsoftmax._engine.objective.rows import Part, Rows
+
+
+class FusedIterate:
+    """Every evaluation of φ is a pass, from which a step costs nothing."""
+
+    incremental_logits = False
+    complete = fresh = True
+    way_back = None
+
+    def __init__(self, objective: Objective, theta: NDArray, rules: LineRules) -> None:
+        self._objective, self._rules = objective, rules
+        self.restart(theta)
+
+    def restart(self, theta: NDArray) -> None:
+        self.theta = theta
+        self.value, self.gradient = self._objective.value_and_grad(theta)
+
+    def verify_logits(self) -> None:
+        self.restart(self.theta)
+
+    def line(self, direction: NDArray) -> "FusedLine":
+        o = self._objective
+        step = max(1, o.data.shape[0] // self._rules.subsample_rows)
+        weights = None if o.weights is None else np.ascontiguousarray(o.weights[::step])
+        targets = np.ascontiguousarray(o.targets[::step])
+        part = Part(o.loss, Rows(o.data.every(step), targets, weights, o.penalty))
+        self._store(part.rows.data, self.theta, part.logits)
+        self._store(part.rows.data, direction, part.change)
+        along = parabola(o, self.theta, direction)
+        path = Path(part, along, 1 / part.logits.n, NEAR_OF_SUBSAMPLE)
+        return FusedLine(o, self.theta, direction, path)
+
+    def step(self, line: "FusedLine", t: float) -> None:
+        self.theta, self.value, self.gradient = line.point(t)
+
+    def update_active_rows(self) -> bool:
+        """Nothing is known of single rows."""
+        return False
+
+    def logits(self, rows: int) -> StoredLogits:
+        step = max(1, self._objective.data.shape[0] // rows) if rows else 1
+        return self._of_every(step, self.theta)
+
+    def sample(self) -> Sample:
+        data = self._objective.data
+        size = StoredLogits.bytes(data.shape[0], self._objective.n_logits, data.dtype)
+        step = math.ceil(size / self._objective.memory.sample)
+        logits = self._of_every(step, self.theta)
+        return Sample(logits, logits.like(), step)
+
+    def hessian_times(self, direction: NDArray) -> NDArray:
+        """In 1.5 passes, some rows at a time."""
+        o, product = self._objective, np.zeros(self.theta.size)
+        ridge, most = o.penalty, self._rows_at_a_time()
+        for rows, data in o.data.pieces():
+            for start in range(0, data.shape[0], most):
+                part = data.rows(slice(start, min(start + most, data.shape[0])))
+                at = slice(rows.start + start, rows.start + start + part.shape[0])
+                weights = None if o.weights is None else o.weights[at]
+                curved = self._curved(part, direction, weights)
+                some = Rows(part, None, None, ridge)
+                product += o.parameters.value_and_grad(direction, curved, some)[1]
+                del curved  # before there are those of the next rows
+                o.passes.count += 0.5 * part.shape[0] / o.data.shape[0]
+                ridge = 0.0
+        return product
+
+    def _curved(self, part: Data, direction: NDArray, weights: NDArray | None) -> StoredLogits:
+        """Of some rows the Hessian of each row's loss times the logits of the direction."""
+        change, probabilities = self._of(part, direction), self._of(part, self.theta)
+        probabilities.probabilities(probabilities).curve(change, weights)
+        return change
+
+    def _rows_at_a_time(self) -> int:
+        o = self._objective
+        tile = StoredLogits.bytes(1, o.n_logits, o.data.dtype)
+        return max(1, int(o.memory.sample / tile)) * StoredLogits.tile_rows(o.data.dtype)
+
+    def variances(self) -> Variances:
+        """Of as many rows at a time as there is room for."""
+        o, most = self._objective, self._rows_at_a_time()
+
+        def tiles(data: SparseData, rows: slice, begin: int) -> Iterator[NDArray]:
+            for start in range(rows.start, rows.stop, most):
+                end = min(start + most, rows.stop)
+                logits = self._of(data.rows(slice(start, end)), self.theta)
+                weights = None if o.weights is None else o.weights[begin + start : begin + end]
+                logits.variances(weights, logits)
+                yield logits.tiles
+
+        return tiles
+
+    def _of_every(self, step: int, theta: NDArray) -> StoredLogits:
+        return self._of(self._objective.data.every(step), theta)
+
+    def _of(self, data: Data, theta: NDArray) -> StoredLogits:
+        """The logits of some rows at θ."""
+        out = self._objective.loss.logits_of(data)
+        self._store(data, theta, out)
+        return out
+
+    def _store(self, data: Data, theta: NDArray, out: StoredLogits) -> None:
+        o = self._objective
+        data.store_logits(*o.user(theta), out)
+        o.passes.count += 0.5 * data.shape[0] / o.data.shape[0]
+
+
+class FusedLine:
+    """φ of all rows, in a pass per evaluation, and of a subsample."""
+
+    near = NEAR_OF_PASS
+    displaced = False
+
+    def __init__(
+        self, objective: Objective, theta: NDArray, direction: NDArray, subsample: Path
+    ) -> None:
+        self._objective, self._theta, self._direction = objective, theta, direction
+        self._subsample = subsample
+        self._seen: tuple[float, tuple[NDArray, float, NDArray]] | None = None
+
+    def point(self, t: float) -> tuple[NDArray, float, NDArray]:
+        """θ, F and ∇F at t."""
+        if self._seen is None or self._seen[0] != t:
+            theta = self._theta + t * self._direction
+            self._seen = t, (theta, *self._objective.value_and_grad(theta))
+        return self._seen[1]
+
+    def evaluate(self, t: float) -> Trial:
+        _, value, gradient = self.point(t)
+        return Trial(value, dot(gradient, self._direction), np.nan)
+
+    def reach(self) -> float:
+        """Of the subsample."""
+        return self._subsample.part.change.largest()
+
+    def subsample(self) -> Path:
+        """For 1/100 of a pass."""
+        return self._subsample
+
+    def by_passes(self) -> "FusedLine":
+        return self

@@ -1,0 +1,81 @@
+"""Models as users have them, and θ: units of the features, and the row space if there is one."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastsoftmax._engine.data import RowSpace
+from fastsoftmax._engine.objective.coordinates.base import Parameters, at
+from fastsoftmax._engine.objective.loss import Loss
+
+
+class Models:
+    """(coef, intercept) of θ and back.
+
+    Parameters
+    ----------
+    parameters : Parameters
+    loss : Loss
+    units : ndarray of shape (d,) or None
+        That of each feature in which its weights are penalised.
+    row_space : RowSpace or None
+    """
+
+    def __init__(
+        self,
+        parameters: Parameters,
+        loss: Loss,
+        units: NDArray | None,
+        row_space: RowSpace | None,
+    ) -> None:
+        self._parameters, self._loss = parameters, loss
+        self._units, self._row_space = units, row_space
+
+    def theta(self, coef: NDArray, intercept: NDArray) -> NDArray:
+        """θ of a model, but for weights that change no logit of these rows."""
+        coef = coef if self._units is None else coef / self._units
+        if self._row_space is not None:
+            intercept = intercept + at(self._row_space.centre, coef)
+            coef = self._row_space.basis.project(coef)
+        return self._parameters.of_model(coef, intercept)
+
+    def of(self, theta: NDArray) -> tuple[NDArray, NDArray]:
+        """(coef, intercept) of θ: fresh arrays, the intercepts of several classes with mean 0."""
+        W, b = self._parameters.model(theta)
+        if self._row_space is not None:
+            W = self._row_space.basis.expand(W)
+            b = None if b is None else b - at(self._row_space.centre, W)
+        W = W if self._units is None else W * self._units
+        if b is None:
+            return W, np.zeros(len(W))
+        return W, b - b.mean() if self._loss.shift_invariant else b
+
+    def rounding(self, theta: NDArray, value: float) -> float:
+        """By how much F of the model of θ may be above F at θ, since its intercepts are differences
+        of rounded numbers: ½ L ‖Δb‖².
+
+        L bounds the curvature of the loss by the logits: ½, or Σ p(1 - p) <= 2(1 - p_y), which is
+        no more than twice the loss, up to a factor exp(2 |Δb|) on the way.
+        """
+        W, b = self._parameters.model(theta)
+        if b is None:
+            return 0.0
+        sizes, centre = np.abs(b), self._parameters.centre
+        if centre is not None:
+            sizes += at(np.abs(centre), np.abs(W))
+        if self._row_space is not None:
+            sizes += at(np.abs(self._row_space.centre), np.abs(self._row_space.basis.expand(W)))
+        errors = np.finfo(float).eps * sizes
+        with np.errstate(over="ignore"):
+            curvature = min(0.5, 2 * value * np.exp(2 * errors.max()))
+            return float(0.5 * curvature * np.sum(np.square(errors)))
+
+    def grad_norm(self, gradient: NDArray) -> float:
+        """max |∇F| with respect to the weights of the features and the intercepts."""
+        if self._row_space is None:
+            return self._parameters.norms(gradient)[0]
+        by_W, by_b = self._parameters.by_model(gradient)
+        by_W = self._row_space.basis.expand(by_W)
+        if by_b is None:
+            return float(np.abs(by_W).max())
+        by_W += by_b[:, None] * self._row_space.centre
+        return float(max(np.abs(by_W).max(), np.abs(by_b).max()))

@@ -1,0 +1,50 @@
+"""A query leaves θ, F and ∇F as they are, whichever kind of iterate is asked."""
+
+import numpy as np
+import pytest
+
+from fastsoftmax._engine.data import DenseData
+from fastsoftmax._engine.line_search import iterate_at
+from fastsoftmax._engine.objective import Objective, start_of
+from fastsoftmax._runtime.memory_budget import MemoryBudget
+
+N = 5000  # enough for a subsample
+
+
+def objective(memory=None, l1_ratio=0.0):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(N, 6))
+    y = (X @ rng.normal(size=(6, 4)) + rng.gumbel(size=(N, 4))).argmax(axis=1).astype(np.int32)
+    return Objective(
+        DenseData(X, 1), y, 4, weights=None, C=0.01, fit_intercept=True, l1_ratio=l1_ratio,
+        memory=MemoryBudget.of(memory, X.nbytes),
+    )  # fmt: skip
+
+
+KINDS = {"stored": {}, "fused": {"memory": 1000}, "L1": {"l1_ratio": 0.5}}
+QUERIES = {
+    "evaluate": lambda it, line, d: line.evaluate(0.3),
+    "by passes": lambda it, line, d: [line.by_passes().evaluate(t) for t in (0.3, 0.1)],
+    "subsample": lambda it, line, d: line.subsample().correct_slope(-1.0),
+    "reach": lambda it, line, d: line.reach(),
+    "Hessian": lambda it, line, d: it.hessian_times(d),
+    "logits": lambda it, line, d: it.logits(1000),
+    "sample": lambda it, line, d: it.sample(),
+    "active rows": lambda it, line, d: it.update_active_rows(),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("query", QUERIES)
+def test_queries_do_not_move_it(kind, query):
+    if kind == "L1" and query in ("by passes", "active rows"):
+        pytest.skip("not asked with an L1 penalty")
+    o = objective(**KINDS[kind])
+    it = iterate_at(o, start_of(o))
+    it.step(it.line(-it.gradient), 0.5)
+    before = it.theta.copy(), it.value, it.gradient.copy()
+    line = it.line(-it.gradient)
+    QUERIES[query](it, line, -it.gradient)
+    np.testing.assert_array_equal(it.theta, before[0])
+    assert it.value == before[1]
+    np.testing.assert_array_equal(it.gradient, before[2])
