@@ -82,6 +82,14 @@ def test_mended(kind):
         assert record["certified"] or not (record["reach"] <= REACH and record["minimiser"])
 
 
+@pytest.mark.parametrize(
+    ("name", "seed"), [("heavy tailed", 841), ("heavy tailed", 1322), ("outliers", 1285)]
+)
+def test_weak_l1_penalties_converge(name, seed):
+    """Newton steps were cut where a weight changed sign, or damped to nothing."""
+    assert faults(judged(problem(name, seed))) == []
+
+
 @pytest.mark.parametrize("seed", [1140, 1])
 def test_not_converged_on_features_that_are_alike(seed):
     """Means of 1e8 deviations without an intercept: the exact Newton step seemed to vanish."""

@@ -7,7 +7,7 @@ from fastsoftmax._core import kernels
 from fastsoftmax._validation import numbers as check
 from fastsoftmax.functional._layout import Axis, Layout, distinct, prepared, rounded, workspace
 
-_SOFTMAX, _LOG_SOFTMAX = 0, 1  # of _core/softmax.pyx
+_SOFTMAX, _LOG_SOFTMAX = 0, 1  # of _core/loss/softmax.pyx
 
 
 def _normalised(

@@ -39,6 +39,16 @@ class Problem:
     def fit(self, **params):
         return fit(self.given, self.y, self.s, **self.params, **params)
 
+    def best_lower_bound(self):
+        """At the optimum, as far as fits that go on from each other reach it."""
+        bounds = [self.lower_bound(self.fit(tol=1e-10))]
+        model = SoftmaxRegression(tol=1e-13, warm_start=True, **self.params)
+        for _ in range(3):
+            with warnings.catch_warnings(action="ignore"):
+                model.fit(self.given, self.y, self.s)
+            bounds.append(self.lower_bound(model))
+        return max(bounds)
+
     def at(self, model):
         """Weights (D, K), logits and p - y, with a row of zeros for the first of two classes."""
         W, b = model.coef_.T.astype(np.longdouble), model.intercept_.astype(np.longdouble)
@@ -109,8 +119,7 @@ def test_converged_fits_are_proved(seed):
     assert model.converged_
     assert np.isclose(model.objective_, F, rtol=1e-9)
     assert model.gap_bound_ <= TOL * F
-    gap = F - max(given.lower_bound(given.fit(tol=tol)) for tol in (1e-10, 1e-13))
-    assert gap <= TOL * (1 + 1e-3) * F
+    assert F - given.best_lower_bound() <= TOL * (1 + 1e-3) * F
 
 
 @pytest.mark.parametrize("seed", range(40, 60))

@@ -5,7 +5,8 @@
    others those whose subgradient is steepest. Weights come and go here.
 2. *Weights.* With the signs kept, F is smooth: Newton's method on the weights that are not 0, by
    conjugate gradients on exact products with the Hessian, the model being the preconditioner.
-   Weights that would change sign become 0, and the others make up for it.
+   Weights that would change sign become 0, and the others make up for it, unless the penalty
+   hardly notices.
 
 The blocks leave out how the classes depend on each other; step 2 has it. Adding a number to all
 classes' weights of a feature changes the penalty alone, so that the best number, a median, is
@@ -36,6 +37,7 @@ FACES = 6  # of which it ends on the last
 FLAT = 1e-8  # of M's curvature: along what is flatter F falls until a weight becomes 0
 BEYOND = 1 + 1e-9  # times the way there
 CROSSINGS = 0.2  # of these weights, that may change sign
+RISE = 0.05  # of twice what F falls by, that the penalty may be more where weights change sign
 CHANGE = 30.0  # of any logit by the step that is evaluated first, at most
 GIVEN_UP = 8  # iterations in which neither F falls nor the bound, before the end
 SHARE = 0.1  # of the tolerance that the residual of the step may leave to the bound
@@ -45,17 +47,18 @@ SHARE = 0.1  # of the tolerance that the residual of the step may leave to the b
 class Damping:
     """How much stiffer the next model is, after steps by far shorter than it proposed.
 
-    docs/experiments/0034-nearly-separable-text.md and 0047-deletions.md.
+    docs/experiments/0034-nearly-separable-text.md, 0047-deletions.md and 0049-signs.md.
     """
 
     short: float = 0.5  # of what a model proposes: a step less than this damps the next,
     first: float = 1e-3  # beginning with this, of the curvature at equal probabilities,
-    factor: float = 10.0  # and so much more each time, so much less after each unit step
+    factor: float = 10.0  # and so much more each time, so much less after each unit step,
+    most: float = 1.0  # up to that curvature
 
     def after(self, damping: float, t: float) -> float:
-        """What follows on a step t."""
+        """What follows on a Newton step t."""
         if t < self.short:
-            return max(self.first, self.factor * damping)
+            return min(self.most, max(self.first, self.factor * damping))
         return damping / self.factor if t >= 1 else damping
 
 
@@ -84,7 +87,7 @@ def minimize_proximal(
             model = model_for(run.curvature, it, options.seed + run.n_iter)
         # as curvature falls with the loss
         model.damp(damping * min(1.0, it.value / objective.loss.uniform_loss))
-        first = step_along(it, model.set.step(model.descend(it)), objective.rounding)
+        step_along(it, model.set.step(model.descend(it)), objective.rounding)
         centre(objective, it)
         direction, products, left = on_face(it, model, most, wanted)
         most = max(most, products)
@@ -92,8 +95,7 @@ def minimize_proximal(
             run.record(it.value, it.gradient)
             run.notify(it.theta, run.result.gap_bound)
             return run.end(it)
-        second = step_along(it, direction, objective.rounding)
-        damping = schedule.after(damping, min(first, second))
+        damping = schedule.after(damping, step_along(it, direction, objective.rounding))
         run.record(it.value, it.gradient)
 
 
@@ -159,11 +161,11 @@ def on_face(
         x, products, slack = solve_on_face(
             it, model, solve, face, right, x, values, products, wanted
         )
-        crossing = values * (values + x) < 0
+        crossing = crossings(model, right, values, x)
         if not crossing.any() or not products:
             break
         face, x = face & ~crossing, np.where(crossing, -values, x)
-    step = np.where(values * (values + x) < 0, -values, x)
+    step = np.where(crossings(model, right, values, x), -values, x)
     return model.set.step(step), PRODUCTS - products, 0.5 * inner(right, step) + slack
 
 
@@ -204,7 +206,8 @@ def solve_on_face(
             x = x + to_first_zero(np.where(values != 0, values + x, 0.0), p) * p
             break
         x = x + (size / curvature) * p
-        if np.count_nonzero(values * (values + x) < 0) > CROSSINGS * np.count_nonzero(values):
+        crossing = crossings(model, right, values, x)
+        if np.count_nonzero(crossing) > CROSSINGS * np.count_nonzero(values):
             break
         left = left - (size / curvature) * product
         z = solve(left) * face
@@ -212,6 +215,19 @@ def solve_on_face(
         p = z + (size / before) * p
     slack = 0.0 if (np.abs(left) <= rounding).all() else model.set.slack(left, values)
     return x, max(products, 0), slack
+
+
+def crossings(
+    model: GramModel | ColumnModel, right: NDArray, values: NDArray, x: NDArray
+) -> NDArray[np.bool_]:
+    """Which weights change sign along the step; none where the penalty hardly notices.
+
+    Beyond 0 the penalty of a weight is 2 λ|w| more than on the face.
+    """
+    there = values + x
+    crossing = values * there < 0
+    rise = 2 * inner(model.set.thresholds, np.where(crossing, np.abs(there), 0.0))
+    return crossing & (rise > RISE * inner(right, x))
 
 
 def to_first_zero(values: NDArray, direction: NDArray) -> float:
