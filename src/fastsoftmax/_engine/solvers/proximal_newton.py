@@ -95,7 +95,8 @@ def minimize_proximal(
             run.record(it.value, it.gradient)
             run.notify(it.theta, run.result.gap_bound)
             return run.end(it)
-        damping = schedule.after(damping, step_along(it, direction, objective.rounding))
+        t = step_along(it, direction, objective.rounding)
+        damping = schedule.after(damping, t)
         run.record(it.value, it.gradient)
 
 
