@@ -9,7 +9,7 @@ from sklearn.exceptions import ConvergenceWarning
 from support.optimum import mean_gradient, sum_objective
 
 import fastsoftmax
-from fastsoftmax import LogisticRegression, SoftmaxRegression
+from fastsoftmax import LogisticRegression, SoftmaxRegression, SoftmaxRegressionCV
 from fastsoftmax._engine.objective import Objective
 from fastsoftmax._runtime import threads as _threads
 from fastsoftmax.datasets import load_digits
@@ -249,6 +249,18 @@ def test_max_iter_warns_once_and_says_what_to_change():
     assert model.converged_ is False and model.n_iter_ == 1
     assert np.isfinite(model.coef_).all() and np.isfinite(model.intercept_).all()
     assert model.score(X, y) > 0.2
+
+
+@pytest.mark.parametrize("cv", [False, True])
+def test_a_warning_as_an_error_leaves_the_old_model(cv):
+    X, y = load_digits()
+    model = SoftmaxRegressionCV(Cs=[1e-3, 1e-2], cv=2) if cv else SoftmaxRegression(C=1e-3)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        before = vars(model.fit(X, y)).copy()
+        with pytest.raises(ConvergenceWarning):
+            model.set_params(max_iter=1).fit(X[:, ::2], y)
+    assert {**before, "max_iter": 1} == vars(model)
 
 
 # K of one logit, of one block of accumulators, and of several; the rows make work for 8 threads

@@ -96,10 +96,11 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
         model = objective.models.of(result.theta)
         evidence, best = evidence_of(self, problem, result, model)
         warm_start = warm_start_of(result.curvature) if warm_starts else None
+        warn_unconverged(result, problem, C, stacklevel=4)
         self._forget()
         if warm_start is not None:
             self._warm_start_state = warm_start
-        self._keep(problem, objective, result, model, C)
+        self._keep(problem, objective, result, model)
         self._evidence, (self.coef_, self.intercept_) = evidence, best
         return self
 
@@ -135,7 +136,6 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
         objective: Objective,
         result: solvers.Result,
         model: tuple[NDArray, NDArray],
-        C: float,
     ) -> None:
         """Set the attributes of a fit that has ended."""
         self._keep_model(problem, *model)
@@ -146,8 +146,6 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
         self.n_iter_ = len(result.history)
         self.n_passes_ = objective.passes.count
         self.history_ = result.history
-        if result.stop and not result.halted:
-            warnings.warn(unconverged(result, problem, C), ConvergenceWarning, stacklevel=4)
 
     def _forget_fit(self) -> None:
         """Leave nothing that holds for the model of a fit alone: the model is another now."""
@@ -230,6 +228,16 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
         return check.linear_model(
             self.coef_, self.intercept_, problem.targets.n_logits, n_features, names=OF_A_FIT
         )
+
+
+def warn_unconverged(
+    result: solvers.Result, problem: Problem, C: float, *, stacklevel: int
+) -> None:
+    """Warn of a fit that did not converge, before it changes the estimator: a warning may be an
+    error."""
+    if result.stop and not result.halted:
+        message = unconverged(result, problem, C)
+        warnings.warn(message, ConvergenceWarning, stacklevel=stacklevel)
 
 
 def unconverged(result: solvers.Result, problem: Problem, C: float) -> str:

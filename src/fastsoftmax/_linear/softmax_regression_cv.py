@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastsoftmax._linear.cv.folds import Fit, fit_folds, masks_of
 from fastsoftmax._linear.cv.scoring import scored
-from fastsoftmax._linear.model import LinearModel
+from fastsoftmax._linear.model import LinearModel, warn_unconverged
 from fastsoftmax._linear.problem.problem import Problem, problem_of
 from fastsoftmax._linear.softmax_regression import SoftmaxRegression
 from fastsoftmax._runtime.progress import progress
@@ -204,8 +204,9 @@ penalty_factor, class_weight, label_smoothing, reference_class, n_threads, rando
         if refit:
             objective = problem.objective(best)
             result = self._minimize(problem, objective, (coef, intercept), None)
+            warn_unconverged(result, problem, best, stacklevel=3)
             self._forget()
-            self._keep(problem, objective, result, objective.models.of(result.theta), best)
+            self._keep(problem, objective, result, objective.models.of(result.theta))
         else:
             self._forget()
             self._keep_model(problem, coef, intercept)
