@@ -70,6 +70,9 @@ ONCE_AT_FAULT = {  # of longer campaigns, by what was mended
         ("more features than rows", 1581),
     ],
     "a rounded intercept was not multiplied by the gradient": [("timestamps", 1644)],
+    "leading directions were orthogonal to float32's digits, a ridge below these": [
+        ("more features than rows", 214),
+    ],
     "weights that the penalty holds at 0 hid that a step was Newton's": [("scales", 971)],
 }  # fmt: skip
 

@@ -28,6 +28,7 @@ ROWS = 512  # drawn for each class
 SAMPLE = 2048  # rows from which the leading directions are found
 MEANS = 4  # drawn rows, of which one is enough for the means
 ROUNDS = 2  # of subspace iteration
+ORTHOGONAL = 8 * float(np.finfo(DTYPE).eps)  # to within this are the leading directions
 NEGLIGIBLE = 1e-10  # of a direction's square, beyond those before it: rounding
 
 
@@ -99,8 +100,10 @@ class LowRankBlocks:
         self._basis, self._covariance = found[key]
         self._rank = rank = len(self._basis)
         spread = float(np.sum(c.spread[:d] * (self._units > 0)))
-        rest = max(spread - float(np.einsum("rr->", self._covariance)), 0.0)
-        self._tail = rest / max(d - rank, 1)
+        seen = float(np.einsum("rr->", self._covariance))
+        rest = max(spread - seen, 0.0)
+        # no less than what the leading directions leave over by rounding
+        self._tail = max(rest / max(d - rank, 1), ORTHOGONAL * seen)
         penalised = o.data.like((self._basis * ridge).astype(DTYPE))
         self._ridge = penalised.logits(self._basis, None)
         self._tail_ridge = float(ridge.mean())
