@@ -20,7 +20,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 from campaigns.families import FAMILIES, problem  # noqa: E402
 from campaigns.judge import faults, judged  # noqa: E402
 
-LIMIT = 120  # seconds for a problem
+LIMIT = 300  # seconds for a problem
 
 
 def work(keys, results) -> None:
