@@ -1,5 +1,7 @@
 """Standardised penalties, factors of features, and offsets of logits."""
 
+import warnings
+
 import numpy as np
 import pytest
 from campaigns.definition import define
@@ -214,3 +216,29 @@ def test_errors(case):
     params, arguments, message = ERRORS[case]
     with pytest.raises(ValueError, match=message):
         fastsoftmax.fit(X, y, **arguments, **params)
+
+
+def test_no_weight_left_with_an_l1_penalty_and_no_intercept():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(40, 3)), rng.integers(0, 3, 40)
+    model = SoftmaxRegression(l1_ratio=0.5, fit_intercept=False, warm_start=True).fit(X, y)
+    model.set_params(C=1e-8).fit(X, y)
+    assert model.certified_
+    assert not model.coef_.any()
+    assert model.objective_ == pytest.approx(np.log(3), rel=1e-14)
+    X, y, factors = np.zeros((20, 2)), np.arange(20) % 2, [0, 1]
+    model = SoftmaxRegression(l1_ratio=1.0, fit_intercept=False, penalty_factor=factors).fit(X, y)
+    assert model.certified_
+    assert not model.coef_.any()
+
+
+def test_squares_of_gradients_that_underflow_warn_of_nothing():
+    rng = np.random.default_rng(5)
+    X = rng.normal(size=(26, 5))
+    y = (X @ rng.normal(size=5) * 3 + rng.logistic(size=26) > 0).astype(int)
+    y[:2] = 0, 1
+    factors = [5, 0.1, 0.1, 0, 0.1]
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        model = SoftmaxRegression(C=1e4, solver="lbfgs", penalty_factor=factors)
+        assert model.fit((X * 1e8).astype("f4"), y).converged_

@@ -116,7 +116,7 @@ MAX_ITER = Stop(
 OVERFLOW = Stop("the features overflow", "Scale the features")
 SEPARABLE = Stop(
     "the classes are separable, so that without a penalty there is no optimum",
-    "Set a finite C, or penalise all features",
+    "Penalise all features, with a finite C",
 )
 SLOW = Stop("another method is faster here", "")
 ROUNDED = Stop(

@@ -76,7 +76,8 @@ class History:
         last = self._y[slots[-1]]
         solutions = solve(q, last) if scaled else solve(q)
         r, *solved = (z.astype(self._dtype, copy=False) for z in solutions)
-        gamma = curvatures[-1] / dot(last, *solved, n_threads) if scaled else 1.0
+        size = dot(last, *solved, n_threads) if scaled else 0.0
+        gamma = curvatures[-1] / size if size > 0 else 1.0  # squares may underflow
         c = curvatures * a - gamma * dots(self._y, slots, r, n_threads)
         c = dtrsv(upper, c, trans=1)
         combine(gamma, r, c.tolist(), self._s, slots, q, n_threads)

@@ -155,6 +155,8 @@ def on_face(
     values = np.where(model.set.free, 0.0, model.set.take(it.theta))
     face = (values != 0) | model.set.unpenalised
     face[model.set.absent] = False  # without curvature
+    if not face.any():
+        return model.set.step(np.zeros(face.shape)), 0, 0.0
     right = -(model.set.take(it.smooth) + model.set.thresholds * np.sign(values))
     solve = model.factor(it, face, most)
     x, products = np.zeros_like(right), PRODUCTS
