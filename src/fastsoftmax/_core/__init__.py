@@ -16,13 +16,13 @@ import numpy as np
 
 from fastsoftmax._core import _openmp
 
-_before = _openmp.loaded_libraries()
+_by_user, _before = _openmp.set_by_user(), _openmp.loaded_libraries()
 with _openmp.spinning_briefly():
     from fastsoftmax._core import _cpu
 
     openmp_library = os.path.realpath(_cpu.start_openmp())
 #: whether OpenMP's threads spin for long, since another library loaded the runtime before
-spins_long = openmp_library in _before and not _openmp.set_by_user()
+spins_long = openmp_library in _before and not _by_user
 
 LEVELS = ("native", "v4", "v3", "v2", "plain")  # the best first
 KERNELS = {
@@ -38,7 +38,7 @@ KERNELS = {
 
 def waiting() -> str:
     """How OpenMP's threads wait at a barrier, in words."""
-    if _openmp.set_by_user():
+    if _by_user:
         return "waiting as the environment says"
     if spins_long:
         return "spinning for long, as another library loaded OpenMP before; one for short calls"

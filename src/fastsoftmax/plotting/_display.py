@@ -1,5 +1,6 @@
 """What displays of one history share: how they are made."""
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, Self
 
@@ -8,7 +9,7 @@ from fastsoftmax._validation.plotting import History
 
 
 @dataclass(eq=False, repr=False)
-class Display:
+class Display(ABC):
     """A display of one ``history_``; subclasses add parameters and offer `plot`."""
 
     history: History
@@ -69,6 +70,6 @@ class Display:
         """
         return cls(history, **how).plot(ax, line=line)
 
+    @abstractmethod
     def plot(self, ax: Any = None, *, line: Any = None) -> Self:
         """Draw, on the axes given or on a new figure."""
-        raise NotImplementedError

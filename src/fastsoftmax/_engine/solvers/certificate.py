@@ -34,8 +34,8 @@ FLOAT64 = np.dtype(np.float64)
 STATIONARY = 1e-13  # of Σ s|a - y||x| / S: a v that is 0 but for rounding
 NOTHING = 1e-16  # of the same, summed over the classes: for classes of hardly any probability
 VANISHING = 1e-10  # of the same: the residual of a step that is Newton's but for rounding
-LITTLE = 0.1  # of λ: a residual that is no more does not hide a weight that should enter
 ROUNDING = 4 * float(np.finfo(np.float64).eps)  # of the same: what sums may be off by
+LITTLE = 0.1  # of λ: a residual that is no more does not hide a weight that should enter
 THREADS = 1  # for matrices as small as the Hessian of what is not penalised
 ROUNDS = 8  # of moving what is not penalised
 
