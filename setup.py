@@ -163,9 +163,13 @@ class BuildExt(build_ext):
         for extension in self.extensions:
             extension.extra_compile_args += compile_flags
             extension.extra_link_args += link_flags
-            if self.inplace:  # folders of the levels, which no source lies in
-                Path(self.get_ext_fullpath(extension.name)).parent.mkdir(exist_ok=True)
         super().build_extensions()
+
+    def copy_extensions_to_source(self):
+        """In place: setuptools expects the folders of the levels, in which no source lies."""
+        for extension in self.extensions:
+            Path("src", *extension.name.split(".")).parent.mkdir(exist_ok=True)
+        super().copy_extensions_to_source()
 
 
 setup(ext_modules=list(extensions()), cmdclass={"build_ext": BuildExt})
