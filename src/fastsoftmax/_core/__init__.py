@@ -92,3 +92,13 @@ _by_dtype = {
 def kernels(dtype: np.dtype) -> SimpleNamespace:
     """The groups of kernels that compute in this dtype, float32 or float64."""
     return _by_dtype.get(dtype) or _by_dtype[np.dtype(dtype)]
+
+
+def _load_small_newton():
+    of = kernels(np.dtype(np.float64))
+    tables = [group.capsule for group in (of.linear, of.line, of.dual, of.gram, of.cholesky)]
+    return import_module("fastsoftmax._core.solver.small_newton").Kernels(tables, 8)
+
+
+#: Newton's method for small problems, on kernels of float64
+small_newton = _load_small_newton()

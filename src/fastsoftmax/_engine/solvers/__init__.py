@@ -11,6 +11,7 @@ from fastsoftmax._engine.solvers import (
 from fastsoftmax._engine.solvers.base import SOLVERS, Iteration, Options, Result, State, find, known
 from fastsoftmax._engine.solvers.bound import certificate_at
 from fastsoftmax._engine.solvers.proof import PRODUCTS
+from fastsoftmax._engine.solvers.small import Small, is_small, minimize_small
 
 __all__ = [
     "PRODUCTS",
@@ -18,13 +19,16 @@ __all__ = [
     "Iteration",
     "Options",
     "Result",
+    "Small",
     "State",
     "auto",
     "certificate_at",
     "find",
     "gradient_descent",
+    "is_small",
     "known",
     "lbfgs",
+    "minimize_small",
     "newton",
     "preconditioned",
     "proximal_newton",
