@@ -95,9 +95,11 @@ def kernels(dtype: np.dtype) -> SimpleNamespace:
 
 
 def _load_small_newton():
-    of = kernels(np.dtype(np.float64))
-    tables = [group.capsule for group in (of.linear, of.line, of.dual, of.gram, of.cholesky)]
-    return import_module("fastsoftmax._core.solver.small_newton").Kernels(tables, 8)
+    wide, narrow = kernels(np.dtype(np.float64)), kernels(np.dtype(np.float32))
+    of_wide = wide.linear, wide.line, wide.dual, wide.gram, wide.cholesky
+    groups = *of_wide, narrow.gram, narrow.cholesky
+    binding = import_module("fastsoftmax._core.solver.small_newton")
+    return binding.Kernels([group.capsule for group in groups], 8)
 
 
 #: Newton's method for small problems, on kernels of float64

@@ -4,8 +4,10 @@ Where all of a fit takes less than a millisecond, a call from Python for each pr
 of a step would take most of it. The steps are those of `_engine/solvers/newton.py` and
 `certificate.py`, by the same kernels, in float64:
 
-    d = -H⁻¹ ∇F      by conjugate gradients, preconditioned by factors of H, or of its blocks of a class,
-                     at this point or at one before; no more than the factors, where these are of H here
+    d = -H⁻¹ ∇F      by factors of H, which is the weights of the pairs of classes in each row times the
+                     products of pairs of features, made once; where these are too many by conjugate
+                     gradients, preconditioned by factors of H's blocks for each class, in float32, at
+                     this point or at one before
     t                a step along d that makes |φ'| small, on stored logits
     F - F* <= bound  once the decrease ½ |∇F·d| is within the tolerance: weak duality at probabilities
                      linearised along d (docs/design/certificate.md)
@@ -21,7 +23,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 cimport numpy as cnp
 
-from fastsoftmax._core.arguments cimport Problem
+from fastsoftmax._core.arguments cimport FLOAT64, Problem
 from fastsoftmax._core.arrays cimport doubles
 from fastsoftmax._core.binding cimport Binding
 from fastsoftmax._core.hessian.cholesky_kernels cimport Table as Cholesky
@@ -47,14 +49,18 @@ cdef enum:
     MOST_TRIALS = 20  # of a step
     MOST_PRODUCTS = 40  # of a direction
     MOST_PROOFS = 4  # that may fail
+    MOST_CLASSES = 16
     ROUNDS = 8  # of making intercepts stationary
-    EXACT = 48  # parameters, up to which all of H is factored rather than a block for each class
-    DEAR = 12  # features for which a Gram matrix is worth as much time as a product with H
     ATTEMPTS = 3  # at a Cholesky factor
     HISTORY = 5  # numbers of a step: F, max |∇F|, passes, seconds, gap
+    # products of pairs of features of all rows, and parameters, up to which H is factored whole
+    MOST_OUTERS = 250000
+    MOST_EXACT = 128
+    DEAR = 24  # features for which a Gram matrix is worth as much time as a product with H
 
 cdef double EPSILON = 2.220446049250313e-16
 cdef double JITTER = 10 * EPSILON  # of a diagonal of ones
+cdef double NARROW_JITTER = 1.2e-6  # the same of float32
 cdef double RETRY = 100.
 cdef double FORCING = 0.1  # residual of a direction far from the end
 cdef double NEAR = 0.1  # |φ'| at the end of a search, as a share of |φ'(0)|
@@ -72,6 +78,8 @@ cdef struct Tables:
     const Dual *dual
     const Gram *gram
     const Cholesky *cholesky
+    const Gram *narrow_gram  # of float32
+    const Cholesky *narrow_cholesky
 
 
 cdef struct Fit:
@@ -79,9 +87,10 @@ cdef struct Fit:
     Problem losses  # X and targets
     Problem rows  # X alone
     Py_ssize_t n, d, k, width, size, tiles, row_tile, cells
+    Py_ssize_t pairs, columns  # of classes; of features and a constant
     bint intercept, exact, is_table
+    bint uniform  # whether all rows have the same probabilities
     int n_threads, gram_threads
-    Py_ssize_t m, pairs, order  # factors; Gram matrices; parameters of a factor
     double passes
     const double *ridge  # (width,), 0 for the intercept
     double *means  # (d,)
@@ -103,16 +112,24 @@ cdef struct Fit:
     double *change
     double *moved
     double *row_weights  # (tiles * row_tile,), 0 past the end
-    double *factors  # (pairs, n)
-    int *chosen  # (pairs, n): all rows
-    Py_ssize_t *starts
-    Py_ssize_t *counts
-    double *grams  # (pairs, width, width)
-    double *upper  # (m, order, order)
-    double *scales  # (m, order)
-    double *nothing  # zeros
+    double *scales  # of factors: (size,)
     double *scratch  # (size,) of a solve
     double *small  # of the Hessian by intercepts: (k, k), and vectors
+    # where H is factored whole
+    double *outers  # (n, columns)
+    double *pair_weights  # in tiles, (tiles, pairs, row_tile)
+    double *sums  # (pairs, columns)
+    double *upper  # (size, size)
+    # where its blocks are, in float32
+    float *narrow_means
+    float *narrow_units
+    float *narrow_scales
+    float *roots  # (k, n)
+    int *chosen  # (k, n): all rows
+    Py_ssize_t *starts
+    Py_ssize_t *counts
+    double *nothing  # zeros
+    float *blocks  # (k, width, width)
     char *memory  # of the kernels
 
 
@@ -140,22 +157,31 @@ cdef void lay_out(Fit *f, char **at) noexcept nogil:
     f.logits, f.probabilities = numbers(at, f.cells), numbers(at, f.cells)
     f.change, f.moved = numbers(at, f.cells), numbers(at, f.cells)
     f.row_weights = numbers(at, f.tiles * f.row_tile)
-    f.factors = numbers(at, f.pairs * f.n)
-    f.chosen = <int *>carve(at, f.pairs * f.n * sizeof(int))
-    f.starts = <Py_ssize_t *>carve(at, f.pairs * sizeof(Py_ssize_t))
-    f.counts = <Py_ssize_t *>carve(at, f.pairs * sizeof(Py_ssize_t))
-    f.grams = numbers(at, f.pairs * f.width * f.width) if f.exact else NULL
-    f.upper = numbers(at, f.m * f.order * f.order)
-    f.scales = numbers(at, f.m * f.order)
-    f.nothing = numbers(at, max(f.pairs, f.width))
-    f.scratch = numbers(at, f.size)
+    f.scales, f.scratch = numbers(at, f.size), numbers(at, f.size)
     f.small = numbers(at, f.k * f.k + 6 * f.k)
+    if f.exact:
+        f.outers = numbers(at, f.n * f.columns)
+        f.pair_weights = numbers(at, f.tiles * f.pairs * f.row_tile)
+        f.sums = numbers(at, f.pairs * (f.columns + 1))
+        f.upper = numbers(at, f.size * f.size)
+    else:
+        f.narrow_means = <float *>carve(at, f.width * sizeof(float))
+        f.narrow_units = <float *>carve(at, f.width * sizeof(float))
+        f.narrow_scales = <float *>carve(at, f.size * sizeof(float))
+        f.roots = <float *>carve(at, f.k * f.n * sizeof(float))
+        f.chosen = <int *>carve(at, f.k * f.n * sizeof(int))
+        f.starts = <Py_ssize_t *>carve(at, f.k * sizeof(Py_ssize_t))
+        f.counts = <Py_ssize_t *>carve(at, f.k * sizeof(Py_ssize_t))
+        f.nothing = numbers(at, max(f.k, f.width))
+        f.blocks = <float *>carve(at, f.k * f.width * f.width * sizeof(float))
     p.stored = <real *>f.logits
     kernels = f.call.linear.gradient_bytes(&p, False, False, f.n_threads)
     kernels = max(kernels, f.call.linear.moments_bytes(&f.rows, f.n_threads))
     kernels = max(kernels, f.call.line.along_bytes(&p, f.n_threads))
     kernels = max(kernels, f.call.dual.dual_bytes(&p, f.n_threads))
-    kernels = max(kernels, f.call.gram.gram_bytes(f.width, f.pairs, f.gram_threads))
+    kernels = max(kernels, f.call.narrow_gram.gram_bytes(f.width, f.k, f.gram_threads))
+    p = pairs_problem(f)
+    kernels = max(kernels, f.call.linear.gradient_bytes(&p, False, False, f.n_threads))
     p = f.rows
     p.w, p.b, p.stored = <real *>f.user_w, <real *>f.user_b, <real *>f.logits
     kernels = max(kernels, f.call.linear.store_bytes(&p, f.n_threads))
@@ -214,12 +240,20 @@ cdef bint prepare(Fit *f) noexcept nogil:
             f.means[j] = 0.
     if f.intercept:
         f.units[f.d] = 1.
-    memset(f.nothing, 0, max(f.pairs, f.width) * sizeof(double))
     for i in range(f.tiles * f.row_tile):
         f.row_weights[i] = 0. if i >= f.n else 1.
         if i < f.n and f.losses.weights:
             f.row_weights[i] = (<const double *>f.losses.weights)[i]
-    for j in range(f.pairs):
+    if f.exact:
+        f.call.gram.outer(
+            &f.rows.cells, f.n, f.d, <const real *>f.means, <const real *>f.units, f.width,
+            <real *>f.outers)
+        return True
+    memset(f.nothing, 0, max(f.k, f.width) * sizeof(double))
+    for j in range(f.width):
+        f.narrow_means[j] = <float>f.means[j] if j < f.d else 0.
+        f.narrow_units[j] = <float>f.units[j]
+    for j in range(f.k):
         f.starts[j], f.counts[j] = j * f.n, f.n
         for i in range(f.n):
             f.chosen[j * f.n + i] = <int>i
@@ -298,75 +332,70 @@ cdef void multiply(Fit *f, const double *vector, double *to) noexcept nogil:
     project(f, to)
 
 
-cdef bint factor(Fit *f, double *matrices, Py_ssize_t m, Py_ssize_t size, double *scales) noexcept nogil:
-    """Cholesky factors in place, scaled to a diagonal of ones; whether they could be had."""
-    cdef double jitter[64]
-    cdef int failed[64]
-    cdef Py_ssize_t i, j
-    cdef bint left
-    for i in range(m):
-        jitter[i], failed[i] = JITTER, 1
-        for j in range(size):
-            scales[i * size + j] = 1. / sqrt(matrices[(i * size + j) * size + j])
-            if not isfinite(scales[i * size + j]):
-                return False
-    for j in range(ATTEMPTS):
-        f.call.cholesky.factor(
-            <real *>matrices, m, size, <const real *>scales, jitter, failed, f.gram_threads)
-        left = False
-        for i in range(m):
-            left = left or failed[i]
-            jitter[i] *= RETRY
-        if not left:
-            return True
-    return False
+cdef Problem pairs_problem(const Fit *f) noexcept nogil:
+    """The products of features in the place of X, and the weights of pairs of classes in that of the
+    residuals."""
+    cdef Problem p = f.rows
+    p.cells.x, p.cells.type, p.cells.size = <const char *>f.outers, FLOAT64, sizeof(double)
+    p.cells.row_step, p.cells.column_step = f.columns * p.cells.size, p.cells.size
+    p.d, p.k, p.stored, p.scale = f.columns, f.pairs, <real *>f.pair_weights, 1. / f.n
+    return p
 
 
 cdef bint build(Fit *f) noexcept nogil:
-    """Factors of H, or of its block for each class, at the present probabilities."""
-    cdef Samples s
-    cdef Py_ssize_t i, a, b, pair = 0, at
-    cdef double p, q, w
-    s.x, s.d, s.m = f.rows.cells, f.d, f.pairs
-    s.rows, s.factors = f.chosen, <const real *>f.factors
-    s.starts, s.counts = f.starts, f.counts
-    for a in range(f.k):
-        for b in range(a + 1):
-            if b < a and not f.exact:
-                continue
-            for i in range(f.n):
-                at = i // f.row_tile * f.k * f.row_tile + i % f.row_tile
-                p, w = f.probabilities[at + a * f.row_tile], f.row_weights[i]
-                q = f.probabilities[at + b * f.row_tile]
-                f.factors[pair * f.n + i] = sqrt(w * p * (q if b < a else 1. - p))
-            pair += 1
-    f.call.gram.gram(
-        &s, <const real *>f.means, <const real *>f.units, f.width, 1. / f.n, NULL, f.nothing,
-        f.nothing if f.exact else f.ridge, <real *>(f.grams if f.exact else f.upper), f.memory,
-        f.gram_threads)
-    f.passes += f.pairs * f.width / (4. * f.k)
-    if f.exact:
-        assemble(f)
-    return factor(f, f.upper, f.m, f.order, f.scales)
+    """Factors of H, or of its blocks, at the present probabilities; whether they could be had."""
+    cdef int failed = 1
+    if not f.exact:
+        return build_blocks(f)
+    cdef Problem p = pairs_problem(f)
+    weigh_pairs(f)
+    memset(f.sums, 0, f.pairs * (f.columns + 1) * sizeof(double))
+    f.call.linear.gradient(
+        &p, f.sums, NULL, f.sums + f.pairs * f.columns, NULL, f.memory, f.n_threads)
+    f.passes += <double>f.pairs * f.columns / (2 * f.k * f.d)
+    assemble(f)
+    return factor(f, f.upper, f.size, f.scales)
+
+
+cdef void weigh_pairs(Fit *f) noexcept nogil:
+    """Each row's weight times p_a (1 - p_a), and -p_a p_b for b < a: pair a (a + 1) / 2 + b."""
+    cdef Py_ssize_t t, a, b, i
+    cdef const double *p
+    cdef const double *q
+    cdef const double *w
+    cdef double *to = f.pair_weights
+    for t in range(f.tiles):
+        w = f.row_weights + t * f.row_tile
+        for a in range(f.k):
+            p = f.probabilities + (t * f.k + a) * f.row_tile
+            for b in range(a):
+                q = f.probabilities + (t * f.k + b) * f.row_tile
+                for i in range(f.row_tile):
+                    to[i] = -w[i] * p[i] * q[i]
+                to += f.row_tile
+            for i in range(f.row_tile):
+                to[i] = w[i] * p[i] * (1. - p[i])
+            to += f.row_tile
 
 
 cdef void assemble(Fit *f) noexcept nogil:
-    """The lower triangle of H of its Gram matrices; for a softmax with curvature, as much as each class
-    has, for what all classes have in common."""
-    cdef Py_ssize_t a, b, i, j, pair = 0, square = f.width * f.width
+    """The lower triangle of H of its sums; for a softmax with curvature, as much as each class has, for
+    what all classes have in common."""
+    cdef Py_ssize_t a, b, i, j
     cdef double total
     cdef double *to
     cdef double *own = f.scratch
+    cdef const double *sums = f.sums
     for a in range(f.k):
         for b in range(a + 1):
+            to = f.upper + a * f.width * f.size + b * f.width
             for i in range(f.width):
-                to = f.upper + (a * f.width + i) * f.size + b * f.width
-                for j in range(f.width):
-                    to[j] = f.grams[pair * square + i * f.width + j] * (1. if a == b else -1.)
+                for j in range(i + 1):
+                    to[i * f.size + j] = to[j * f.size + i] = sums[j]
+                sums += i + 1
                 if a == b:
-                    to[i] += f.ridge[i]
-                    own[a * f.width + i] = to[i]
-            pair += 1
+                    to[i * f.size + i] += f.ridge[i]
+                    own[a * f.width + i] = to[i * f.size + i]
     if f.losses.logistic:
         return
     for j in range(f.width):
@@ -379,10 +408,76 @@ cdef void assemble(Fit *f) noexcept nogil:
                     own[a * f.width + j] * own[b * f.width + j] / total - f.ridge[j] / f.k)
 
 
-cdef void precondition(Fit *f, const double *right, double *to) noexcept nogil:
-    f.call.cholesky.solve(
-        <const real *>f.upper, 1, f.scales, f.order, right, to, 1, f.m, f.order, <real *>f.scratch,
+cdef bint factor(Fit *f, double *matrix, Py_ssize_t size, double *scales) noexcept nogil:
+    """The Cholesky factor in place, scaled to a diagonal of ones; whether it could be had."""
+    cdef double jitter = JITTER
+    cdef int failed = 1
+    cdef Py_ssize_t j, attempt
+    for j in range(size):
+        scales[j] = 1. / sqrt(matrix[j * size + j])
+        if not isfinite(scales[j]):
+            return False
+    for attempt in range(ATTEMPTS):
+        f.call.cholesky.factor(
+            <real *>matrix, 1, size, <const real *>scales, &jitter, &failed, 1)
+        if not failed:
+            return True
+        jitter *= RETRY
+    return False
+
+
+cdef bint build_blocks(Fit *f) noexcept nogil:
+    """Factors of the blocks of H. Where all rows have the same probabilities one Gram matrix does."""
+    cdef Samples s
+    cdef double jitters[MOST_CLASSES]
+    cdef int failed[MOST_CLASSES]
+    cdef Py_ssize_t square = f.width * f.width, m = 1 if f.uniform else f.k, a, i, at
+    cdef double p
+    s.x, s.d, s.m = f.rows.cells, f.d, m
+    s.rows, s.factors = f.chosen, <const real *>f.roots
+    s.starts, s.counts = f.starts, f.counts
+    for a in range(m):
+        for i in range(f.n):
+            at = i // f.row_tile * f.k * f.row_tile + i % f.row_tile
+            p = f.probabilities[at + a * f.row_tile]
+            p = 1. if f.uniform else p * (1. - p)
+            f.roots[a * f.n + i] = <float>sqrt(f.row_weights[i] * p)
+    f.call.narrow_gram.gram(
+        &s, <const real *>f.narrow_means, <const real *>f.narrow_units, f.width, 1. / f.n, NULL,
+        f.nothing, f.nothing, <real *>f.blocks, f.memory, f.gram_threads)
+    f.passes += m * f.width / (4. * f.k)
+    for a in range(f.k - 1, -1, -1):
+        p = 1.
+        if f.uniform:
+            p = f.probabilities[a * f.row_tile] * (1. - f.probabilities[a * f.row_tile])
+        for i in range(square):
+            f.blocks[a * square + i] = <float>(p * f.blocks[i if f.uniform else a * square + i])
+        for i in range(f.width):
+            at = a * f.width + i
+            p = f.blocks[(at * f.width) + i] + f.ridge[i]
+            if not p > 0.:
+                return False
+            f.blocks[at * f.width + i] = <float>p
+            f.scales[at] = 1. / sqrt(p)
+            f.narrow_scales[at] = <float>f.scales[at]
+        jitters[a], failed[a] = NARROW_JITTER, 1
+    f.call.narrow_cholesky.factor(
+        <real *>f.blocks, f.k, f.width, <const real *>f.narrow_scales, jitters, failed,
         f.gram_threads)
+    for a in range(f.k):
+        if failed[a]:
+            return False
+    return True
+
+
+cdef void precondition(Fit *f, const double *right, double *to) noexcept nogil:
+    if f.exact:
+        f.call.cholesky.solve(
+            <const real *>f.upper, 0, f.scales, f.size, right, to, 1, 1, f.size, <real *>f.scratch, 1)
+    else:
+        f.call.narrow_cholesky.solve(
+            <const real *>f.blocks, 1, f.scales, f.width, right, to, 1, f.k, f.width,
+            <real *>f.scratch, f.gram_threads)
     project(f, to)
 
 
@@ -503,7 +598,7 @@ cdef bint make_stationary(Fit *f, double *total, double *shift) noexcept nogil:
             return True
         if not factored:
             hessian_by_intercepts(f, H)
-            factored = factor(f, H, 1, f.k, scales)
+            factored = factor(f, H, f.k, scales)
             if not factored:
                 return False
         f.call.cholesky.solve(
@@ -569,7 +664,10 @@ cdef End descend(Fit *f, double tolerance, double least, Py_ssize_t most, double
     cdef double value, largest, wanted, slope, t, began = now()
     cdef Py_ssize_t products = 0, proofs = 0, i
     cdef bint fresh = True, built = False
-    cdef double dear = <double>f.pairs * f.width / (DEAR * f.k)
+    cdef double dear = <double>f.width / DEAR
+    f.uniform = True
+    for i in range(f.size):
+        f.uniform = f.uniform and (f.theta[i] == 0. or f.intercept and i % f.width == f.d)
     end.proved, end.n_steps, end.bound = False, 0, INFINITY
     store_logits(f, f.theta, f.logits)
     value = value_and_grad(f, &largest)
@@ -601,6 +699,7 @@ cdef End descend(Fit *f, double tolerance, double least, Py_ssize_t most, double
             return end
         for i in range(f.size):
             f.theta[i] += t * f.step[i]
+        f.uniform = False
         f.call.line.move(
             <real *>f.logits, <const real *>f.change, t, f.tiles, f.k, f.n_threads)
         value = value_and_grad(f, &largest)
@@ -614,17 +713,21 @@ cdef End descend(Fit *f, double tolerance, double least, Py_ssize_t most, double
 
 
 cdef class Kernels(Binding):
-    """Of the groups linear, line, dual, gram and cholesky, in float64, whose capsules it is given."""
+    """On kernels of float64, linear, line, dual, gram and cholesky, and of float32, gram and cholesky,
+    whose capsules it is given."""
 
     cdef Tables call
 
     def __cinit__(self, capsules, *_):
-        linear, line, dual, gram, cholesky = capsules
+        linear, line, dual, gram, cholesky, narrow_gram, narrow_cholesky = capsules
         self.call.linear = <const Linear *>PyCapsule_GetPointer(linear, "linear")
         self.call.line = <const Line *>PyCapsule_GetPointer(line, "line")
         self.call.dual = <const Dual *>PyCapsule_GetPointer(dual, "dual")
         self.call.gram = <const Gram *>PyCapsule_GetPointer(gram, "gram")
         self.call.cholesky = <const Cholesky *>PyCapsule_GetPointer(cholesky, "cholesky")
+        self.call.narrow_gram = <const Gram *>PyCapsule_GetPointer(narrow_gram, "gram")
+        self.call.narrow_cholesky = <const Cholesky *>PyCapsule_GetPointer(
+            narrow_cholesky, "cholesky")
 
     def minimize(
         self, cnp.ndarray x not None, targets not None, weights, cnp.ndarray ridge not None,
@@ -667,10 +770,11 @@ cdef class Kernels(Binding):
         f.losses = f.rows
         self.set_targets(&f.losses, targets)
         f.is_table = f.losses.targets != NULL
-        f.exact = not f.losses.logistic and f.size <= EXACT
-        f.pairs = f.k * (f.k + 1) // 2 if f.exact else f.k
-        f.m = 1 if f.exact else f.k
-        f.order = f.size if f.exact else f.width
+        f.columns = f.width * (f.width + 1) // 2
+        f.exact = f.n * f.columns <= MOST_OUTERS and f.size <= MOST_EXACT
+        f.pairs = f.k * (f.k + 1) // 2
+        if f.k > MOST_CLASSES:
+            return None
         f.row_tile = self.call.linear.tile_rows()
         f.tiles = (f.n + f.row_tile - 1) // f.row_tile
         f.cells = f.tiles * f.k * f.row_tile
