@@ -29,3 +29,6 @@ cdef struct Table:
         const Cells *x, Py_ssize_t n, Py_ssize_t d, const real *centre, const real *scales,
         Py_ssize_t size, real *to,
     ) noexcept nogil
+    void (*centred)(
+        const Cells *x, Py_ssize_t n, Py_ssize_t d, const real *centre, const real *scales, real *to
+    ) noexcept nogil

@@ -293,8 +293,21 @@ cdef void outer(
             to = to + i + 1
 
 
+cdef void centred(
+    const Cells *x, Py_ssize_t n, Py_ssize_t d, const real *centre, const real *scales, real *to
+) noexcept nogil:
+    """(x - centre) * scales, (n, d)."""
+    cdef Py_ssize_t r, j
+    for r in range(n):
+        convert(x.type, x.x + r * x.row_step, 0, x.column_step, 1, d, to, d, d)
+        for j in range(d):
+            to[j] = (to[j] - centre[j]) * scales[j]
+        to = to + d
+
+
 cdef Table table
 table.outer = outer
+table.centred = centred
 table.gram_bytes = gram_bytes
 table.gram = gram
 table.sums = sums

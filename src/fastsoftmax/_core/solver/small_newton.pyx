@@ -23,7 +23,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 cimport numpy as cnp
 
-from fastsoftmax._core.arguments cimport FLOAT64, Problem
+from fastsoftmax._core.arguments cimport FLOAT32, FLOAT64, Problem
 from fastsoftmax._core.arrays cimport doubles
 from fastsoftmax._core.binding cimport Binding
 from fastsoftmax._core.hessian.cholesky_kernels cimport Table as Cholesky
@@ -56,7 +56,11 @@ cdef enum:
     # products of pairs of features of all rows, and parameters, up to which H is factored whole
     MOST_OUTERS = 250000
     MOST_EXACT = 128
-    DEAR = 24  # features for which a Gram matrix is worth as much time as a product with H
+    # a product with H takes as long as Gram matrices of DEAR (1 + COMMON / k) features
+    FEW = 12  # parameters of one logit, up to which that is faster than a Gram matrix
+    DEAR = 5
+    COMMON = 4
+    EXPECTED = 3  # products of a direction from factors of a point before
 
 cdef double EPSILON = 2.220446049250313e-16
 cdef double JITTER = 10 * EPSILON  # of a diagonal of ones
@@ -121,6 +125,7 @@ cdef struct Fit:
     double *sums  # (pairs, columns)
     double *upper  # (size, size)
     # where its blocks are, in float32
+    float *narrow_x  # (n, d), centred
     float *narrow_means
     float *narrow_units
     float *narrow_scales
@@ -165,6 +170,7 @@ cdef void lay_out(Fit *f, char **at) noexcept nogil:
         f.sums = numbers(at, f.pairs * (f.columns + 1))
         f.upper = numbers(at, f.size * f.size)
     else:
+        f.narrow_x = <float *>carve(at, f.n * f.d * sizeof(float))
         f.narrow_means = <float *>carve(at, f.width * sizeof(float))
         f.narrow_units = <float *>carve(at, f.width * sizeof(float))
         f.narrow_scales = <float *>carve(at, f.size * sizeof(float))
@@ -253,6 +259,11 @@ cdef bint prepare(Fit *f) noexcept nogil:
     for j in range(f.width):
         f.narrow_means[j] = <float>f.means[j] if j < f.d else 0.
         f.narrow_units[j] = <float>f.units[j]
+    f.call.narrow_gram.centred(
+        &f.rows.cells, f.n, f.d, <const real *>f.narrow_means, <const real *>f.narrow_units,
+        <real *>f.narrow_x)
+    for j in range(f.width):
+        f.narrow_means[j], f.narrow_units[j] = 0., 1.
     for j in range(f.k):
         f.starts[j], f.counts[j] = j * f.n, f.n
         for i in range(f.n):
@@ -433,7 +444,9 @@ cdef bint build_blocks(Fit *f) noexcept nogil:
     cdef int failed[MOST_CLASSES]
     cdef Py_ssize_t square = f.width * f.width, m = 1 if f.uniform else f.k, a, i, at
     cdef double p
-    s.x, s.d, s.m = f.rows.cells, f.d, m
+    s.x.x, s.x.type, s.x.size = <const char *>f.narrow_x, FLOAT32, sizeof(float)
+    s.x.row_step, s.x.column_step = f.d * s.x.size, s.x.size
+    s.d, s.m = f.d, m
     s.rows, s.factors = f.chosen, <const real *>f.roots
     s.starts, s.counts = f.starts, f.counts
     for a in range(m):
@@ -664,7 +677,7 @@ cdef End descend(Fit *f, double tolerance, double least, Py_ssize_t most, double
     cdef double value, largest, wanted, slope, t, began = now()
     cdef Py_ssize_t products = 0, proofs = 0, i
     cdef bint fresh = True, built = False
-    cdef double dear = <double>f.width / DEAR
+    cdef double dear = <double>f.width * f.k / ((f.k + COMMON) * DEAR)
     f.uniform = True
     for i in range(f.size):
         f.uniform = f.uniform and (f.theta[i] == 0. or f.intercept and i % f.width == f.d)
@@ -675,7 +688,7 @@ cdef End descend(Fit *f, double tolerance, double least, Py_ssize_t most, double
         wanted = tolerance * fmax(value, least)
         f.call.line.probabilities(
             <real *>f.logits, f.losses.logistic, f.tiles, f.k, <real *>f.probabilities, f.n_threads)
-        if not built or products >= dear:
+        if not built or max(products, EXPECTED) >= dear:
             built, fresh = True, f.exact or f.losses.logistic
             if not build(f):
                 return end
@@ -771,7 +784,8 @@ cdef class Kernels(Binding):
         self.set_targets(&f.losses, targets)
         f.is_table = f.losses.targets != NULL
         f.columns = f.width * (f.width + 1) // 2
-        f.exact = f.n * f.columns <= MOST_OUTERS and f.size <= MOST_EXACT
+        f.exact = f.n * f.columns <= MOST_OUTERS and f.size <= MOST_EXACT and (
+            f.k > 1 or f.width <= FEW)
         f.pairs = f.k * (f.k + 1) // 2
         if f.k > MOST_CLASSES:
             return None
