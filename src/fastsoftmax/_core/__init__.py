@@ -98,7 +98,7 @@ def _load_small_newton():
     wide, narrow = kernels(np.dtype(np.float64)), kernels(np.dtype(np.float32))
     of_wide = wide.linear, wide.line, wide.dual, wide.gram, wide.cholesky
     groups = *of_wide, narrow.gram, narrow.cholesky
-    binding = import_module("fastsoftmax._core.solver.small_newton")
+    binding = import_module("fastsoftmax._core.small.small_newton")
     return binding.Kernels([group.capsule for group in groups], 8)
 
 

@@ -8,7 +8,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastsoftmax._engine import solvers
+from fastsoftmax._engine import small, solvers
 from fastsoftmax._engine.curvature import warm_start_of
 from fastsoftmax._engine.objective import Models, Objective, WarmStart, start_of
 from fastsoftmax._linear.inference.evidence import evidence_of
@@ -92,8 +92,8 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
             offset=offset,
         )  # fmt: skip
         fitted = None
-        if callback is None and not (warm_starts or self.verbose):
-            fitted = minimize_small(problem, C)
+        if callback is None and not warm_starts:
+            fitted = minimize_small(problem, C, bool(self.verbose))
         if fitted is None:
             start = self._warm_start_state if warm_starts else None
             objective = problem.objective(C, warm_start=start)
@@ -237,13 +237,19 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
         )
 
 
-def minimize_small(problem: Problem, C: float) -> tuple[solvers.Result, Models] | None:
+def minimize_small(
+    problem: Problem, C: float, verbose: bool
+) -> tuple[solvers.Result, Models] | None:
     """The optimum of a small problem, in one call; None if it is not small, or that fails."""
-    small = problem.small(C)
-    if small is None:
+    given = problem.small(C)
+    if given is None:
         return None
     units = problem.penalised.units
-    return solvers.minimize_small(small, problem.options, units, problem.row_space)
+    found = small.minimize_small(given, problem.options, units, problem.row_space)
+    if verbose and found and found[0].history:
+        with progress(True) as show:
+            show(str(found[0].history[-1]))
+    return found
 
 
 def warn_unconverged(

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastsoftmax._engine import solvers
 from fastsoftmax._engine.data import RowSpace
 from fastsoftmax._engine.objective import Objective, WarmStart, loss_of
+from fastsoftmax._engine.small import Small, is_small
 from fastsoftmax._linear.problem.penalty import Penalised, penalised_units, row_space_of
 from fastsoftmax._linear.problem.rows import Rows, rows_of
 from fastsoftmax._linear.problem.targets import Targets, targets_of
@@ -59,8 +60,7 @@ class Problem(NamedTuple):
             **self.penalised._asdict(),
         )  # fmt: skip
 
-
-    def small(self, C: float) -> solvers.Small | None:
+    def small(self, C: float) -> Small | None:
         """The same of an L2 penalty, if it is small; None if it is not, or has an offset or
         features that are not penalised."""
         targets, units = self.targets, self.penalised.units
@@ -68,7 +68,7 @@ class Problem(NamedTuple):
         suited = self.solver == "auto" and np.isfinite(C) and not self.l1_ratio
         if not (suited and self.penalised.free is None and self.offset is None):
             return None
-        if self.several_labels or not solvers.is_small(data, targets.n_logits):
+        if self.several_labels or not is_small(data, targets.n_logits):
             return None
         n, weights = data.shape[0], targets.weights
         total = n if weights is None else float(weights.sum())
@@ -76,9 +76,10 @@ class Problem(NamedTuple):
         if weights is not None:
             weights = weights / (total / n)
         units = None if self.row_space is not None else units
-        return solvers.Small(
-            data.as_array(units), targets.values, weights, loss_of(targets.values, targets.n_logits),
-            1 / (C * total), self.fit_intercept, data.n_threads,
+        loss = loss_of(targets.values, targets.n_logits)
+        return Small(
+            data.as_array(units), targets.values, weights, loss, 1 / (C * total),
+            self.fit_intercept, data.n_threads,
         )  # fmt: skip
 
 

@@ -20,9 +20,10 @@ from fastsoftmax._runtime.threads import team
 
 # Where Python's share of a fit is large (docs/experiments/0054-small-fits.md)
 MOST_NUMBERS = 500_000  # of the features
-MOST_PARAMETERS, MOST_LOGITS = 512, 16
+MOST_PARAMETERS = 512  # whose factors are in cache
+MOST_LOGITS = 16  # of which the Hessian by intercepts is made
 LEAST_TOLERANCE = 1e-10  # below it rounding may hide a proof
-MOST_STEPS = 40
+MOST_STEPS = 40  # after which a quadratic model does not tell where the optimum is
 
 
 @dataclass(frozen=True)
