@@ -30,7 +30,7 @@ cdef inline bint build(Fit *f) noexcept nogil:
 
 
 cdef inline void weigh_pairs(Fit *f) noexcept nogil:
-    """Each row's weight times p_a (1 - p_a), and -p_a p_b for b < a: pair a (a + 1) / 2 + b."""
+    """Each row's weight times -p_a p_b, or p_a (1 - p_a) for b = a: pair a (a + 1) / 2 + b."""
     cdef Py_ssize_t t, a, b, i
     cdef const double *p
     cdef const double *q
@@ -45,8 +45,7 @@ cdef inline void weigh_pairs(Fit *f) noexcept nogil:
                 for i in range(f.row_tile):
                     to[i] = -w[i] * p[i] * q[i]
                 to += f.row_tile
-            for i in range(f.row_tile):
-                to[i] = w[i] * p[i] * (1. - p[i])
+            memcpy(to, f.variances + (t * f.k + a) * f.row_tile, f.row_tile * sizeof(double))
             to += f.row_tile
 
 
@@ -113,9 +112,8 @@ cdef inline bint build_blocks(Fit *f) noexcept nogil:
     for a in range(m):
         for i in range(f.n):
             at = i // f.row_tile * f.k * f.row_tile + i % f.row_tile
-            p = f.probabilities[at + a * f.row_tile]
-            p = 1. if f.uniform else p * (1. - p)
-            f.roots[a * f.n + i] = <float>sqrt(f.row_weights[i] * p)
+            p = f.row_weights[i] if f.uniform else f.variances[at + a * f.row_tile]
+            f.roots[a * f.n + i] = <float>sqrt(p)
     f.call.narrow_gram.gram(
         &s, <const real *>f.narrow_means, <const real *>f.narrow_units, f.width, 1. / f.n, NULL,
         f.nothing, f.nothing, <real *>f.blocks, f.memory, f.gram_threads)

@@ -130,6 +130,9 @@ cdef End descend(
         wanted = tolerance * fmax(value, least)
         f.call.line.probabilities(
             <real *>f.logits, f.losses.logistic, f.tiles, f.k, <real *>f.probabilities, f.n_threads)
+        f.call.line.variances(
+            <real *>f.logits, f.losses.logistic, f.losses.weights, f.n, f.tiles, f.k,
+            <real *>f.variances, f.n_threads)
         if not built or max(products, EXPECTED) >= dear:
             built, fresh = True, f.exact or f.losses.logistic
             if not build(f):

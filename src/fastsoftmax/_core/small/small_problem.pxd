@@ -59,8 +59,9 @@ cdef struct Fit:
     double *user_b
     double *by_w
     double *by_b
-    double *logits  # in tiles, as are the next three
+    double *logits  # in tiles, as are the next four
     double *probabilities
+    double *variances  # each row's weight times p (1 - p), to all digits
     double *change
     double *moved
     double *row_weights  # (tiles * row_tile,), 0 past the end
@@ -108,6 +109,7 @@ cdef inline void lay_out(Fit *f, char **at) noexcept nogil:
     f.user_w, f.user_b = numbers(at, f.k * f.d), numbers(at, f.k)
     f.by_w, f.by_b = numbers(at, f.k * f.d), numbers(at, f.k)
     f.logits, f.probabilities = numbers(at, f.cells), numbers(at, f.cells)
+    f.variances = numbers(at, f.cells)
     f.change, f.moved = numbers(at, f.cells), numbers(at, f.cells)
     f.row_weights = numbers(at, f.tiles * f.row_tile)
     f.scales, f.scratch = numbers(at, f.size), numbers(at, f.size)

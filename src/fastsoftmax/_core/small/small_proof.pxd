@@ -56,21 +56,17 @@ cdef inline bint make_stationary(Fit *f, double *total, double *shift) noexcept 
 
 cdef inline void hessian_by_intercepts(Fit *f, double *H) noexcept nogil:
     """The mean of diag(p) - p pᵀ; of a softmax with curvature for shifts, to which it is invariant."""
-    cdef Py_ssize_t i, j, tile
-    cdef double total = 0., sum
-    cdef const double *p = f.probabilities
-    f.call.dual.class_moments(
-        <const real *>p, <const real *>f.row_weights, f.tiles, f.k, H, f.n_threads)
+    cdef Py_ssize_t i, j
+    cdef double total = 0.
     cdef double *own = f.scratch
+    f.call.dual.class_moments(
+        <const real *>f.probabilities, <const real *>f.row_weights, f.tiles, f.k, H, f.n_threads)
+    f.call.line.class_sums(<const real *>f.variances, NULL, f.tiles, f.k, own)
     for i in range(f.k):
-        sum = 0.
-        for tile in range(f.tiles):
-            sum += dot(
-                p + (tile * f.k + i) * f.row_tile, f.row_weights + tile * f.row_tile, f.row_tile)
-        for j in range(f.k):
-            H[i * f.k + j] = ((sum if i == j else 0.) - H[i * f.k + j]) / f.n
-        own[i] = H[i * f.k + i]
+        own[i] /= f.n
         total += own[i]
+        for j in range(f.k):
+            H[i * f.k + j] = own[i] if i == j else -H[i * f.k + j] / f.n
     if f.losses.logistic:
         return
     for i in range(f.k):

@@ -100,7 +100,7 @@ def minimize_small(
     found = small_newton.minimize(
         small.X, small.targets, small.weights, ridge, small.fit_intercept, theta, gradient, means,
         tolerance, least, history, team(small.n_threads, n * d * k),
-        team(small.n_threads, k * n * width**2 // 2),
+        team(small.n_threads, k * n * width**2 // 8),
     )  # fmt: skip
     if found is None:
         return None
