@@ -80,7 +80,7 @@ def skglm(X, y, problem, threads):
 def celer(X, y, problem, threads):
     from celer import LogisticRegression as Celer
 
-    X = X if isinstance(X, np.ndarray) else _columns(X)
+    X = np.asfortranarray(X, float) if isinstance(X, np.ndarray) else _columns(X)
 
     def fit(**options):
         return quietly(lambda: Celer(C=problem.C, **options).fit(X, y))()[0]
