@@ -207,8 +207,8 @@ def test_binary_models_name_the_number_of_classes():
 
 
 def test_logistic_regression_names_the_solvers_it_knows():
-    with pytest.raises(ValueError, match=r"solver: expected .*newton.*'saga'"):
-        LogisticRegression(solver="saga").fit(X, y % 2)
+    with pytest.raises(ValueError, match=r"solver: expected .*newton.*sgd.*saga, got 'sago'"):
+        LogisticRegression(solver="sago").fit(X, y % 2)
 
 
 def test_the_online_rule_names_what_it_has_no_place_for():

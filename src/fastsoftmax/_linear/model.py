@@ -18,6 +18,7 @@ from fastsoftmax._linear.problem.problem import Problem, problem_of
 from fastsoftmax._linear.problem.targets import referred
 from fastsoftmax._linear.to_sklearn import ToSklearn
 from fastsoftmax._neural import Epoch
+from fastsoftmax._neural.labels import dense
 from fastsoftmax._runtime.progress import progress
 from fastsoftmax._runtime.sklearn_compat import (
     BaseEstimator,
@@ -84,17 +85,18 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
         offset: ArrayLike | None = None,
         callback: Callable[[solvers.State], object] | None = None,
     ) -> Self:
-        C = check.number(self.C, "C", above=0)
+        native = self._native()
+        C = check.number(native.C, "C", above=0)
         check_networks.callback(callback)
         warm_starts = check.flag(self.warm_start, "warm_start")
         problem = problem_of(
-            self, X, y, sample_weight, max_iter=max_iter, most_C=C, target=target, classes=classes,
-            offset=offset,
+            native, X, y, sample_weight, max_iter=max_iter, most_C=C, target=target,
+            classes=classes, offset=offset,
         )  # fmt: skip
         objective = problem.objective(C, warm_start=self._warm_start_state if warm_starts else None)
         result = self._minimize(problem, objective, self._previous(problem), callback)
         model = objective.models.of(result.theta)
-        evidence, best = evidence_of(self, problem, result, model)
+        evidence, best = evidence_of(native, problem, result, model)
         warm_start = warm_start_of(result.curvature) if warm_starts else None
         warn_unconverged(result, problem, C, stacklevel=4)
         self._forget()
@@ -143,9 +145,13 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
         self.objective_ = float(result.value)
         self.grad_norm_ = objective.models.grad_norm(result.gradient)
         self.gap_bound_ = result.gap_bound
-        self.n_iter_ = len(result.history)
+        self.n_iter_ = self._counted(len(result.history))
         self.n_passes_ = objective.passes.count
         self.history_ = result.history
+
+    def _native(self) -> Any:
+        """The parameters of a fit, in this package's terms."""
+        return self
 
     def _forget_fit(self) -> None:
         """Leave nothing that holds for the model of a fit alone: the model is another now."""
@@ -186,11 +192,11 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
             As of `fit`, and if the rows have other classes or features than the model.
         """
         require_fit(self, "coef_")
-        coef, intercept = self.coef_, self.intercept_
+        coef, intercept = dense(self.coef_), self.intercept_
         if len(coef) > 1 and self.reference_class is not None:  # as the penalty had them
             coef, intercept = coef - coef.mean(axis=0), intercept - intercept.mean()
         return certificate_of(
-            self, coef, intercept, X, y, sample_weight, known=self.classes_,
+            self._native(), coef, intercept, X, y, sample_weight, known=self.classes_,
             several_labels=self._several_labels, offset=offset,
         )  # fmt: skip
 
@@ -226,7 +232,11 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
             )
         check_labels.not_other_classes(classes, self.classes_, "warm_start")
         return check.linear_model(
-            self.coef_, self.intercept_, problem.targets.n_logits, n_features, names=OF_A_FIT
+            dense(self.coef_),
+            self.intercept_,
+            problem.targets.n_logits,
+            n_features,
+            names=OF_A_FIT,
         )
 
 

@@ -26,9 +26,9 @@ class Probabilities(Labels):
         """
         logits = self._logits(X)
         if logits.shape[1] > 1 and not self._several_labels:
-            return functional.softmax(logits, n_threads=self.n_threads)
+            return functional.softmax(logits, n_threads=self._threads)
         both = self._sides(logits)
-        p = functional.sigmoid(both, n_threads=self.n_threads)
+        p = functional.sigmoid(both, n_threads=self._threads)
         # where rounding would make a small logit one of 0
         return np.where((both > 0) & (p == 0.5), np.nextafter(p, p.dtype.type(1)), p)
 
@@ -45,8 +45,8 @@ class Probabilities(Labels):
         """
         logits = self._logits(X)
         if logits.shape[1] > 1 and not self._several_labels:
-            return functional.log_softmax(logits, n_threads=self.n_threads)
-        return functional.log_sigmoid(self._sides(logits), n_threads=self.n_threads)
+            return functional.log_softmax(logits, n_threads=self._threads)
+        return functional.log_sigmoid(self._sides(logits), n_threads=self._threads)
 
     def _sides(self, logits: NDArray) -> NDArray:
         """Of one logit z that of label 0, -z, and z."""

@@ -11,9 +11,11 @@ from fastsoftmax._linear.inference.inference import Inference
 from fastsoftmax._linear.model import LinearModel
 from fastsoftmax._linear.partial_fit import PartialFit
 from fastsoftmax._runtime.typing import MatrixLike
+from fastsoftmax._validation import spellings
 from fastsoftmax.blocks import Blocks
 
 
+@spellings.naming_replacements
 @dataclass(eq=False, repr=False)
 class SoftmaxRegression(Inference, PartialFit, LinearModel):
     """Softmax (multinomial logistic) regression with an L2, L1 or elastic net penalty.
@@ -172,6 +174,11 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
     random_state: int = 0
     warm_start: bool = False
     verbose: bool = False
+
+    @property
+    def penalty(self) -> str | None:
+        """The penalty by scikit-learn's name, by which `SelectFromModel` knows of L1."""
+        return spellings.name_of(self.l1_ratio)
 
     def fit(
         self,

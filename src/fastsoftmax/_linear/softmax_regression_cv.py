@@ -16,10 +16,11 @@ from fastsoftmax._runtime.progress import progress
 from fastsoftmax._runtime.typing import MatrixLike
 from fastsoftmax._validation import folds as check_folds
 from fastsoftmax._validation import numbers as check
-from fastsoftmax._validation import saved
+from fastsoftmax._validation import saved, spellings
 from fastsoftmax.blocks import Blocks
 
 
+@spellings.naming_replacements
 @dataclass(eq=False, repr=False)
 class SoftmaxRegressionCV(LinearModel):
     """Softmax regression with the C that does best in cross-validation.
@@ -117,6 +118,11 @@ penalty_factor, class_weight, label_smoothing, reference_class, n_threads, rando
         fold_objectives_=saved.table("f", "F", "S"),
         fold_iterations_=saved.table("i", "F", "S"),
     )
+
+    @property
+    def penalty(self) -> str | None:
+        """The penalty by scikit-learn's name, by which `SelectFromModel` knows of L1."""
+        return spellings.name_of(self.l1_ratio)
 
     def fit(
         self,

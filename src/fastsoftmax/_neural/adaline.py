@@ -130,8 +130,5 @@ class Adaline(Labels, Saved, ClassifierMixin, BaseEstimator):
             If the loss is no longer finite, naming epoch and step. The estimator then has the last
             finite weights.
         """
-        train_neuron(
-            self, X, y, loss="mse", threshold=self._threshold, max_iter=self.max_iter,
-            callback=callback,
-        )  # fmt: skip
+        train_neuron(self, self, X, y, loss="mse", callback=callback)
         return self

@@ -1,7 +1,10 @@
 """Logits w x + b of a layer of linear units, and the labels that they mean."""
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from fastsoftmax._engine.data import data_of
 from fastsoftmax._runtime.sklearn_compat import check_features_of_fit, require_fit
@@ -20,6 +23,11 @@ def cancels_in_float32(coef: NDArray, intercept: NDArray) -> bool:
     largest = np.abs(coef).max(initial=0.0)
     moderate = largest == 0 or WEIGHTS[0] <= largest <= WEIGHTS[1]
     return not moderate or bool(np.abs(intercept).max(initial=0.0) > LARGE)
+
+
+def dense(coef: NDArray | sparse.csr_array) -> NDArray:
+    """Weights as an array, which `sparsify` may have made sparse."""
+    return coef.toarray() if sparse.issparse(coef) else coef
 
 
 class Labels:
@@ -79,16 +87,25 @@ class Labels:
             return self.classes_[(logits[:, 0] > logits.dtype.type(self._threshold)).astype(int)]
         return self.classes_[logits.argmax(axis=1)]
 
+    @staticmethod
+    def _counted(iterations: int) -> Any:
+        """What ``n_iter_`` is."""
+        return iterations
+
+    @property
+    def _threads(self) -> int:
+        return check.threads(self.n_threads)
+
     def _logits(self, X: MatrixLike) -> NDArray:
         require_fit(self, "coef_")
         given, X = X, features(X, n_features=self.n_features_in_, owner=type(self).__name__)
         check_features_of_fit(self, given, reset=False)
-        data = data_of(X, check.threads(self.n_threads), self._feature_scale)
-        dtype = data.dtype
-        if cancels_in_float32(self.coef_, self.intercept_):
+        data = data_of(X, self._threads, self._feature_scale)
+        dtype, coef = data.dtype, dense(self.coef_)
+        if cancels_in_float32(coef, self.intercept_):
             data = data.to_float64()
         with np.errstate(over="ignore"):
-            logits = data.logits(self.coef_, self.intercept_).astype(dtype, copy=False)
+            logits = data.logits(coef, self.intercept_).astype(dtype, copy=False)
         with np.errstate(over="ignore", invalid="ignore"):
             total = logits.sum()  # one bad cell of X makes its row of logits bad
         if not np.isfinite(total):

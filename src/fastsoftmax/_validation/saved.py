@@ -189,6 +189,21 @@ def count(value: Any, name: str, sizes: Sizes) -> int:
     return value
 
 
+def counts(letter: str) -> Kind:
+    """An array of integers >= 0; or one integer, as former versions have it."""
+
+    def kind(value: Any, name: str, sizes: Sizes) -> NDArray:
+        if not isinstance(value, np.ndarray):
+            value = np.array([count(value, name, sizes)], np.int32)
+        array = _is_array(value, "i", 1, name)
+        if (array < 0).any():
+            raise ValueError(f"{name}: expected integers >= 0, got {array.min()}")
+        _same(len(array), letter, name, sizes)
+        return array
+
+    return kind
+
+
 def number(value: Any, name: str, sizes: Sizes) -> float:
     """A number; infinity and NaN are."""
     if not isinstance(value, numbers.Real) or isinstance(value, bool):
