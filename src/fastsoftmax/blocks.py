@@ -131,6 +131,29 @@ class Blocks:
                 yield X
         check_blocks.as_many(rows, scan.shape[0])
 
+    def rows(self, numbers: NDArray[np.intp]) -> NDArray | sparse.csr_array:
+        """X of some rows, which are held.
+
+        Parameters
+        ----------
+        numbers : ndarray of int
+            Numbers of rows, >= 0, counted over all blocks.
+
+        Returns
+        -------
+        ndarray or csr_array of shape (len(numbers), D)
+            In this order.
+        """
+        parts, found, start = [], [], 0
+        for i, block in enumerate(self):
+            X = features(check_blocks.parts(block, i)[0], name=check_blocks.of(i, "X"))
+            here = np.flatnonzero((numbers >= start) & (numbers < start + X.shape[0]))
+            parts.append(X[numbers[here] - start])
+            found.append(here)
+            start += X.shape[0]
+        together = sparse.vstack(parts, "csr") if sparse.issparse(parts[0]) else np.vstack(parts)
+        return together[np.argsort(np.concatenate(found))]
+
     def require_finite(self) -> None:
         """Raise for the first NaN or infinity."""
         for i, block in enumerate(self):

@@ -1,7 +1,6 @@
 """Logistic regression: two classes, more, or several labels per row."""
 
 from collections.abc import Callable, Hashable, Mapping
-from copy import copy
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
@@ -11,21 +10,21 @@ from numpy.typing import ArrayLike, NDArray
 from fastsoftmax._engine import solvers
 from fastsoftmax._linear.model import LinearModel
 from fastsoftmax._linear.partial_fit import PartialFit
+from fastsoftmax._linear.sklearn_spellings import SklearnSpellings
 from fastsoftmax._linear.sparse_coefficients import SparseCoefficients
 from fastsoftmax._neural.neuron import train_neuron
+from fastsoftmax._runtime.callbacks import FitState
 from fastsoftmax._runtime.typing import MatrixLike
 from fastsoftmax._validation import networks as check_networks
-from fastsoftmax._validation import numbers as check
 from fastsoftmax._validation import saved, spellings
 from fastsoftmax.blocks import Blocks
 
 ITERATIONS, EPOCHS = 1000, 100  # at most, by default
-KNOWN = (*solvers.SOLVERS, "sgd")
 
 
 @spellings.naming_replacements
 @dataclass(eq=False, repr=False)
-class LogisticRegression(SparseCoefficients, PartialFit, LinearModel):
+class LogisticRegression(SparseCoefficients, SklearnSpellings, PartialFit, LinearModel):
     """Logistic regression with an L2, L1 or elastic net penalty.
 
     Two classes have one logit z = w x + b with the probability σ(z) = 1 / (1 + exp(-z)) of the
@@ -143,6 +142,7 @@ class LogisticRegression(SparseCoefficients, PartialFit, LinearModel):
     intercept_scaling: float = 1
 
     _indicators = True
+    _solvers = (*solvers.SOLVERS, "sgd")
     _saved = LinearModel._saved.and_also(n_iter_=saved.counts("1"))
 
     def __sklearn_tags__(self) -> Any:
@@ -159,7 +159,7 @@ class LogisticRegression(SparseCoefficients, PartialFit, LinearModel):
         sample_weight: ArrayLike | None = None,
         *,
         offset: ArrayLike | None = None,
-        callback: Callable[[Any], object] | None = None,
+        callback: Callable[[FitState], object] | None = None,
     ) -> Self:
         """Fit the model.
 
@@ -174,8 +174,8 @@ class LogisticRegression(SparseCoefficients, PartialFit, LinearModel):
         offset : array-like of shape (n, K), or (n,) for two classes, optional
             Added to the logits of the rows, as of `SoftmaxRegression.fit`.
         callback : callable, optional
-            As of `SoftmaxRegression.fit`, or for "sgd" of `MLPClassifier.fit`: called with the
-            state after every iteration or epoch, ends the fit by returning something true.
+            Called with a `FitState` after every iteration, or epoch of "sgd"; ends the fit by
+            returning something true.
 
         Returns
         -------
@@ -213,19 +213,9 @@ class LogisticRegression(SparseCoefficients, PartialFit, LinearModel):
         self._several_labels = False
 
     def _native(self) -> Self:
-        """A copy with its parameters in this package's terms."""
-        native = copy(self)
+        native = super()._native()
         native.C, native.l1_ratio = spellings.penalty(self.penalty, self.C, self.l1_ratio)
-        native.solver = spellings.solver(self.solver, KNOWN, self.fit_intercept)
-        native.n_threads = spellings.n_threads(self.n_jobs, self.n_threads)
-        native.random_state = spellings.seed(self.random_state)
-        spellings.no_dual(self.dual)
-        spellings.no_intercept_scaling(self.intercept_scaling)
         return native
-
-    @property
-    def _threads(self) -> int:
-        return check.threads(spellings.n_threads(self.n_jobs, self.n_threads))
 
     @staticmethod
     def _counted(iterations: int) -> NDArray[np.int32]:

@@ -19,6 +19,7 @@ from fastsoftmax._linear.problem.targets import referred
 from fastsoftmax._linear.to_sklearn import ToSklearn
 from fastsoftmax._neural import Epoch
 from fastsoftmax._neural.labels import dense
+from fastsoftmax._runtime.callbacks import FitState
 from fastsoftmax._runtime.progress import progress
 from fastsoftmax._runtime.sklearn_compat import (
     BaseEstimator,
@@ -83,7 +84,7 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
         target: str = "auto",
         classes: ArrayLike | None = None,
         offset: ArrayLike | None = None,
-        callback: Callable[[solvers.State], object] | None = None,
+        callback: Callable[[FitState], object] | None = None,
     ) -> Self:
         native = self._native()
         C = check.number(native.C, "C", above=0)
@@ -111,7 +112,7 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
         problem: Problem,
         objective: Objective,
         previous: tuple[Any, ...],
-        callback: Callable[[solvers.State], object] | None,
+        callback: Callable[[FitState], object] | None,
     ) -> solvers.Result:
         """The optimum, from a model if there is one, progress being shown on the way."""
         solver = solvers.find(problem.solver, objective)
@@ -122,7 +123,7 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
         quiet = np.errstate(over="ignore", invalid="ignore")
         with quiet, progress(bool(self.verbose)) as show:
 
-            def report(state: solvers.State) -> object:
+            def report(state: FitState) -> object:
                 if self.verbose:
                     show(f"{state}   {n * state.n_passes / max(state.seconds, 1e-9):.2g} rows/s")
                 return callback is not None and callback(state)

@@ -6,10 +6,10 @@ from typing import Self
 
 from numpy.typing import ArrayLike
 
-from fastsoftmax._engine import solvers
 from fastsoftmax._linear.inference.inference import Inference
 from fastsoftmax._linear.model import LinearModel
 from fastsoftmax._linear.partial_fit import PartialFit
+from fastsoftmax._runtime.callbacks import FitState
 from fastsoftmax._runtime.typing import MatrixLike
 from fastsoftmax._validation import spellings
 from fastsoftmax.blocks import Blocks
@@ -189,7 +189,7 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
         target: str = "auto",
         classes: ArrayLike | None = None,
         offset: ArrayLike | None = None,
-        callback: Callable[[solvers.State], object] | None = None,
+        callback: Callable[[FitState], object] | None = None,
     ) -> Self:
         """Fit the model.
 
@@ -216,10 +216,11 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
             two: what is known of them from elsewhere. It is no part of the model: add it to
             `decision_function`.
         callback : callable, optional
-            Called after each iteration with a state: its ``n_iter``, ``objective``, ``grad_norm``,
-            ``gap`` (an estimate of (F - F*) / F), ``n_passes`` and ``seconds``, and ``coef`` and
-            ``intercept``, which are made when they are asked for. If what it returns is true the
-            fit ends there; what it raises ends the fit too, the estimator being left as it was.
+            Called after each iteration with a `FitState`: its ``n_iter``, ``history``,
+            ``objective``, ``grad_norm``, ``gap`` (an estimate of (F - F*) / F), ``n_passes`` and
+            ``seconds``, and ``coef`` and ``intercept``, which are made when they are asked for. If
+            what it returns is true the fit ends there; what it raises ends the fit too, the
+            estimator being left as it was.
 
         Returns
         -------

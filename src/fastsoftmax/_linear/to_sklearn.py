@@ -46,7 +46,7 @@ class ToSklearn:
         check_targets.no_several_labels(self._several_labels)
         native = self._native()
         model = logistic_regression(
-            C=self.C_ if hasattr(self, "C_") else native.C,
+            C=native.C_ if hasattr(native, "C_") else native.C,
             l1_ratio=native.l1_ratio,
             fit_intercept=bool(self.fit_intercept),
             class_weight=self.class_weight,
@@ -58,7 +58,8 @@ class ToSklearn:
         model.coef_ = np.ascontiguousarray(dense(self.coef_) * scale, self.coef_.dtype)
         model.intercept_ = self.intercept_.copy()
         model.n_features_in_ = self.n_features_in_
-        for name in ("feature_names_in_", "n_iter_"):
-            if hasattr(self, name):
-                setattr(model, name, np.atleast_1d(getattr(self, name)))
+        if hasattr(self, "feature_names_in_"):
+            model.feature_names_in_ = self.feature_names_in_
+        if hasattr(self, "history_"):
+            model.n_iter_ = np.array([len(self.history_)], np.int32)
         return model

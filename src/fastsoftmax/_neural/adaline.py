@@ -115,8 +115,7 @@ class Adaline(Labels, Saved, ClassifierMixin, BaseEstimator):
         y : array-like of shape (N,)
             Labels of two classes; the greater is what the neuron fires for.
         callback : callable, optional
-            As of `MLPClassifier.fit`: called with the state after every epoch, ends the fit by
-            returning something true.
+            Called with a `FitState` after every epoch; ends the fit by returning something true.
 
         Returns
         -------

@@ -222,9 +222,9 @@ class Perceptron(Saved, BaseEstimator):
             Rows whose loss and score ``history_`` shall hold; with ``early_stopping`` those that
             decide, in place of a share of X.
         callback : callable, optional
-            Called as ``callback(state)`` after every epoch; ``state.epoch`` counts from 1,
-            ``state.history`` is ``history_`` so far, ``state.coefs`` and ``state.intercepts`` copy
-            the parameters. If it returns something true, the fit ends.
+            Called after every epoch with a `FitState`: its ``n_iter`` counts from 1, ``history`` is
+            ``history_`` so far, ``loss`` and the like are the last epoch's, ``coefs`` and
+            ``intercepts`` copy the parameters. If it returns something true, the fit ends.
 
         Returns
         -------

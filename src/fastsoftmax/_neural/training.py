@@ -12,6 +12,7 @@ from fastsoftmax._neural.goals import Goal, Rows, spread_of
 from fastsoftmax._neural.network import Network
 from fastsoftmax._neural.rules import Rule
 from fastsoftmax._neural.schedules import LEAST, Schedule
+from fastsoftmax._runtime.callbacks import FitState
 from fastsoftmax._runtime.progress import progress
 
 
@@ -36,25 +37,6 @@ class RegressionEpoch(NamedTuple):
 
 
 @dataclass(frozen=True)
-class State:
-    """What a callback sees after an epoch."""
-
-    epoch: int  # from 1 on
-    history: list
-    network: Network = field(repr=False)
-
-    @property
-    def coefs(self) -> list[NDArray]:
-        """Copies of the weights (inputs, units) of each layer."""
-        return self.network.coefs
-
-    @property
-    def intercepts(self) -> list[NDArray]:
-        """Copies of the intercepts of each layer."""
-        return self.network.intercepts
-
-
-@dataclass(frozen=True)
 class Plan:
     """How to train, and when to stop."""
 
@@ -65,7 +47,7 @@ class Plan:
     tol: float | None = None  # None: all epochs
     n_iter_no_change: int = 10
     early_stopping: bool = False  # by the score of the validation rows, not by the loss
-    callback: Callable[[State], object] | None = None
+    callback: Callable[[FitState], object] | None = None
     verbose: bool = False
     kind: type = Epoch
 
@@ -176,7 +158,7 @@ def train(
             if record.add(epoch, plan):
                 best = network.snapshot()
             show(described(record.epochs, epoch))
-            if plan.callback and plan.callback(State(record.epochs, record.history, network)):
+            if plan.callback and halted(plan.callback, record, network):
                 ended = True
                 break
             if plan.tol is not None and record.no_better > plan.n_iter_no_change:
@@ -186,6 +168,18 @@ def train(
     if best is not None:
         network.restore(best)
     return ended
+
+
+def halted(callback: Callable[[FitState], object], record: Record, network: Network) -> bool:
+    """Whether the callback ends the fit after this epoch."""
+
+    def model() -> dict[str, list[NDArray]]:
+        return {"coefs": network.coefs, "intercepts": network.intercepts}
+
+    state = FitState(record.history, record.epochs, model)
+    result = bool(callback(state))
+    state.close()
+    return result
 
 
 def gone_on(plan: Plan, record: Record) -> tuple[Plan, bool]:

@@ -36,6 +36,10 @@ class Attributes:
         """These and more that are not there after every fit."""
         return Attributes(self.needed, self.others | others)
 
+    def without(self, name: str) -> "Attributes":
+        """These but for one that is not there after every fit."""
+        return Attributes(self.needed, {k: v for k, v in self.others.items() if k != name})
+
     def of(self, values: dict[str, Any]) -> dict[str, Any]:
         """The values, checked, in the form in which the estimator has them."""
         if missing := [name for name in self.needed if name not in values]:

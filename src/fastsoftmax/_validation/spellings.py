@@ -108,6 +108,64 @@ def warn_of_penalty(value: object, C: object, l1_ratio: object, *, stacklevel: i
         warn(f"penalty: {value!r}, so that l1_ratio={l1_ratio!r} plays no part", UserWarning)
 
 
+def is_warn(value: object) -> bool:
+    """Whether a parameter has scikit-learn's default that warns."""
+    return isinstance(value, str) and value == "warn"
+
+
+def l1_ratios(penalty: object, given: object) -> tuple[list[float], bool]:
+    """The ratios to try in cross-validation, and whether attributes have a dimension for them."""
+    given = None if is_warn(given) else given
+    if penalty != DEPRECATED and penalty not in PENALTIES:
+        raise ValueError(f"penalty: expected one of {', '.join(PENALTIES)}, got {shown(penalty)}")
+    if given is None:
+        if penalty == "elasticnet":
+            raise ValueError("l1_ratios: expected numbers with penalty='elasticnet', got None")
+        return [float(penalty == "l1")], False
+    if isinstance(given, str) or np.ndim(given) != 1 or not len(given):
+        raise ValueError(f"l1_ratios: expected numbers of 0..1 or None, got {shown(given)}")
+    ratios = [check.fraction(value, "l1_ratios") for value in np.asarray(given).tolist()]
+    if penalty in ("l1", "l2"):
+        ratios = [float(penalty == "l1")] * len(ratios)
+    return ratios, True
+
+
+def legacy(value: object) -> bool:
+    """Whether attributes have their former shapes."""
+    return True if is_warn(value) else check.flag(value, "use_legacy_attributes")
+
+
+def warn_of_search(
+    penalty: object, l1_ratios: object, scoring: object, legacy: object, *, stacklevel: int
+) -> None:
+    """Warn of what scikit-learn is about to change in its ``LogisticRegressionCV``."""
+
+    def warn(message: str, category: type[Warning] = FutureWarning) -> None:
+        warnings.warn(message, category, stacklevel=stacklevel + 1)
+
+    if is_warn(l1_ratios):
+        warn("l1_ratios: the default becomes (0.0,) in scikit-learn 1.10: set l1_ratios=(0,)")
+    if penalty != DEPRECATED:
+        warn(
+            f"penalty: deprecated, and removed in scikit-learn 1.10: use l1_ratios, (0,) for 'l2', "
+            f"(1,) for 'l1', instead of {penalty!r}"
+        )
+        if penalty != "elasticnet" and not (l1_ratios is None or is_warn(l1_ratios)):
+            warn(f"penalty: {penalty!r}, so that l1_ratios play no part", UserWarning)
+    elif l1_ratios is None:
+        warn("l1_ratios: None is deprecated, and an error in scikit-learn 1.10: use (0,)")
+    if is_warn(scoring):
+        warn(
+            "scoring: the default, accuracy, becomes 'neg_log_loss' in scikit-learn 1.11: set one "
+            "of them"
+        )
+    if is_warn(legacy):
+        warn(
+            "use_legacy_attributes: the default, True, becomes False in scikit-learn 1.10: set one "
+            "of them"
+        )
+
+
 def name_of(l1_ratio: object) -> str:
     """The ``penalty`` of an ``l1_ratio``."""
     return {0: "l2", 1: "l1"}.get(l1_ratio, "elasticnet")
