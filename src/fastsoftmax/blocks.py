@@ -98,17 +98,18 @@ class Blocks:
             check_blocks.alike_labels(labels[-1], labels[0], i, "y")
             weights.append(weight)
             if weight is not None:
-                weights[-1] = check.weights(
-                    weight, n, np.dtype(np.float64), check_blocks.of(i, "sample_weight")
-                )
+                name = check_blocks.of(i, "sample_weight")
+                weights[-1] = check.weights_of_a_part(weight, n, name)
             rows += n
             parts = (array.data, array.indices) if first[1] else (array,)
             nnz, held = nnz + parts[0].size, held + sum(part.nbytes for part in parts)
         check_blocks.some(rows)
         check_blocks.all_or_none(weights)
+        together = None if weights[0] is None else np.concatenate(weights, dtype=np.float64)
+        check.some_weight(together)
         return Scan(
             first[0], (rows, first[2]), first[3], first[1], held, nnz, np.concatenate(labels),
-            None if weights[0] is None else np.concatenate(weights),
+            together,
         )  # fmt: skip
 
     def features(self, scan: Scan) -> Iterator[NDArray | sparse.csr_array]:

@@ -125,7 +125,9 @@ def test_probabilities_and_counts_as_targets():
     right = SoftmaxRegression(C=CS[0], tol=1e-10).fit(X[:120], P[:120])
     score = np.mean(np.sum(P[120:] * right.predict_log_proba(X[120:]), axis=1))
     np.testing.assert_allclose(model.scores_[0, 0], score, atol=1e-5)
-    counts = SoftmaxRegressionCV(CS, cv=folds, scoring="accuracy").fit(X, np.eye(3, dtype=int)[y])
+    counts = SoftmaxRegressionCV(CS, cv=folds, scoring="accuracy").fit(
+        X, np.eye(3, dtype=int)[y], target="counts"
+    )
     plain = SoftmaxRegressionCV(CS, cv=folds, scoring="accuracy").fit(X, y)
     np.testing.assert_allclose(counts.scores_, plain.scores_)
 

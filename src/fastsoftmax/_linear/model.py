@@ -172,15 +172,16 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
         y: MatrixLike | None = None,
         sample_weight: ArrayLike | None = None,
         *,
+        target: str = "auto",
         offset: ArrayLike | None = None,
     ) -> Certificate:
         """Prove how far the model is from the optimum for some rows, from its coefficients alone.
 
         Parameters
         ----------
-        X, y, sample_weight, offset
-            As of `fit`. Labels are those of ``classes_``, of which some may be missing; the columns
-            of y are in the order of ``classes_``.
+        X, y, sample_weight, target, offset
+            As of `SoftmaxRegression.fit`. Labels are those of ``classes_``, of which some may be
+            missing; the columns of y are in the order of ``classes_``.
 
         Returns
         -------
@@ -198,7 +199,7 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
             coef, intercept = coef - coef.mean(axis=0), intercept - intercept.mean()
         return certificate_of(
             self._native(), coef, intercept, X, y, sample_weight, known=self.classes_,
-            several_labels=self._several_labels, offset=offset,
+            several_labels=self._several_labels, target=target, offset=offset,
         )  # fmt: skip
 
     def __sklearn_tags__(self) -> Any:

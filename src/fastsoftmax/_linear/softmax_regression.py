@@ -67,10 +67,12 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
         of weight 0 is not penalised.
     class_weight : dict or "balanced", default=None
         Weights >= 0 of the classes, by label, 1 for those that are not named: factors of the
-        weights of their rows. "balanced": so that all classes weigh the same.
+        weights of their rows. "balanced": so that all classes weigh the same. Labels that y lacks,
+        as in a fold, are ignored if all of its labels are named.
     label_smoothing : float, default=0.0
         Share ε of 0..1 of a uniform distribution in the targets, (1 - ε) y + ε / K, as PyTorch has
-        it. The targets then take n·K numbers.
+        it; weights of classes are then factors of their terms, as there, and sᵢ is their sum over
+        a row's targets. The targets take n·K numbers.
     reference_class : label, default=None
         A class whose coefficients are to be 0: from those of all classes its are subtracted, which
         changes no probability. The fit, its penalty included, is the same. For two classes the one
@@ -204,7 +206,9 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
         y : array-like of shape (n,) or (n, K)
             Labels: integers, booleans or strings, of at least two classes. Or a column for each
             class: floating numbers are probabilities, which sum to 1 in each row, and integers
-            counts of events, of which a row with nᵢ counts as nᵢ rows.
+            counts of events, of which a row with nᵢ counts as nᵢ rows. Integers that are all 0 or 1
+            mean several labels per row, which `LogisticRegression` fits, unless ``target`` says
+            otherwise.
         sample_weight : array-like of shape (n,), optional
             Weights of the rows, >= 0; they need not sum to anything.
         target : {"auto", "labels", "probabilities", "counts"}, default="auto"

@@ -3,12 +3,13 @@
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
 from fastsoftmax._engine.data import data_of
 from fastsoftmax._runtime.sklearn_compat import check_features_of_fit, require_fit
 from fastsoftmax._runtime.typing import MatrixLike
+from fastsoftmax._validation import labels as check_labels
 from fastsoftmax._validation import numbers as check
 from fastsoftmax._validation.sparse import features, require_finite
 
@@ -96,12 +97,32 @@ class Labels:
     def _threads(self) -> int:
         return check.threads(self.n_threads)
 
-    def _logits(self, X: MatrixLike) -> NDArray:
+    def score(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Share of rows, by weight, whose label, or all of whose labels, are predicted.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix or array of shape (n, D)
+        y : array-like of shape (n,) or (n, K)
+            Labels.
+        sample_weight : array-like of shape (n,), optional
+            Weights of the rows.
+
+        Returns
+        -------
+        float
+        """
+        return super().score(X, check_labels.of_plain_dtype(y), sample_weight)
+
+    def _logits(self, X: MatrixLike, *, precise: bool = False) -> NDArray:
+        """Logits; with `precise` in float64 unless X is of float32, whatever computes them."""
         require_fit(self, "coef_")
         given, X = X, features(X, n_features=self.n_features_in_, owner=type(self).__name__)
         check_features_of_fit(self, given, reset=False)
         data = data_of(X, self._threads, self._feature_scale)
         dtype, coef = data.dtype, dense(self.coef_)
+        if precise and X.dtype != np.float32:
+            dtype = np.dtype(np.float64)
         if cancels_in_float32(coef, self.intercept_):
             data = data.to_float64()
         with np.errstate(over="ignore"):

@@ -10,7 +10,7 @@ from importlib.util import find_spec
 import numpy as np
 
 if find_spec("sklearn") is not None:
-    from sklearn import get_config
+    import sklearn
     from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
     from sklearn.exceptions import ConvergenceWarning, DataConversionWarning, NotFittedError
     from sklearn.metrics import get_scorer, get_scorer_names
@@ -53,7 +53,7 @@ if find_spec("sklearn") is not None:
 
         Where that is not enabled as of `unrouted`.
         """
-        if not get_config().get("enable_metadata_routing", False):
+        if not sklearn.get_config().get("enable_metadata_routing", False):
             return unrouted(method, params)
         given = {"sample_weight": sample_weight, **params}
         given = {name: value for name, value in given.items() if value is not None}

@@ -62,6 +62,14 @@ def array_of(y: ArrayLike, name: str) -> NDArray:
     return array
 
 
+def of_plain_dtype(y: ArrayLike) -> ArrayLike:
+    """y, if it is an array of objects that are all numbers, as numbers."""
+    if sparse.issparse(y) or getattr(getattr(y, "dtype", None), "kind", None) != "O":
+        return y
+    array = np.asarray(y)
+    return array_of(array, "y") if array.ndim == 1 else array
+
+
 def numbered(y: NDArray, name: str) -> tuple[NDArray[np.int32], NDArray]:
     """Codes 0..K-1 of labels, and these in order."""
     try:
