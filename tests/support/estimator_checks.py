@@ -90,6 +90,8 @@ INSTANCES = [
             "check_classifiers_train": LOGARITHM,
         },
     ),
+    (Adaline(), {}),
+    (Adaline(batch_size="full"), {}),
     (Adaline(learning_rate_init=1e-4), {}),  # data of mean 100, for which 1e-3 diverges
     (MLPClassifier(**QUICK), {}),
     (MLPClassifier((), solver="sgd", **QUICK), {}),

@@ -36,6 +36,7 @@ class Labels:
 
     _feature_scale: NDArray | None = None  # that of the fit: what coef_ is of
     _several_labels = False  # whether rows have several labels, each with a logistic function
+    _automatic_rate = False  # whether ``learning_rate_init`` may be "auto"
     _threshold = 0.0  # above which one logit means the second class
 
     def _forget(self) -> None:

@@ -9,6 +9,7 @@ from fastsoftmax._neural.goals import Goal, Rows
 from fastsoftmax._neural.network import Network
 from fastsoftmax._neural.rules import Rule
 from fastsoftmax._neural.schedules import Schedule
+from fastsoftmax._neural.stable_rate import curvature, stable_rate
 from fastsoftmax._neural.training import Epoch, Plan, Record, train
 from fastsoftmax._runtime.dtypes import computed_in
 from fastsoftmax._runtime.sklearn_compat import check_features_of_fit
@@ -33,7 +34,7 @@ def train_neuron(
     and step, and the estimator has the last finite weights.
     """
     check_networks.callback(callback)
-    rate = check_networks.finite(params.learning_rate_init, "learning_rate_init", above=0.0)
+    rate = check_networks.rate(params.learning_rate_init, automatic=estimator._automatic_rate)
     max_iter = check.integer(params.max_iter, "max_iter", least=1)
     given, X = X, check_networks.rows(X)
     codes, classes = check_labels.labels(y, len(X))
@@ -43,9 +44,11 @@ def train_neuron(
     network = Network(
         (X.shape[1], 1), (), loss, dtype=dtype, n_threads=check.threads(params.n_threads)
     )
+    batch_size = check_networks.batch_rows(params.batch_size, len(X))
+    rate = stable_rate(X, batch_size) if rate is None else rate
     plan = Plan(
         max_iter,
-        check_networks.batch_rows(params.batch_size, len(X)),
+        batch_size,
         Schedule("constant", rate),
         shuffle=check.flag(params.shuffle, "shuffle"),
         callback=callback,
@@ -73,7 +76,10 @@ def train_neuron(
             record,
             check_networks.generator(params.random_state),
         )
-    except FloatingPointError:
+    except FloatingPointError as error:
         keep()
-        raise
+        if not estimator._automatic_rate:
+            raise
+        most = 2 / curvature(X, batch_size)
+        raise check_networks.too_large_a_rate(error, rate, most) from None
     keep()

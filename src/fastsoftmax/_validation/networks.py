@@ -115,6 +115,22 @@ def finite(value: object, argument: str, **limits: float) -> float:
     return value
 
 
+def rate(value: object, *, automatic: bool) -> float | None:
+    """A learning rate > 0; None for "auto" where that may be."""
+    if automatic and isinstance(value, str):
+        name(value, ("auto",), "learning_rate_init")
+        return None
+    return finite(value, "learning_rate_init", above=0.0)
+
+
+def too_large_a_rate(error: FloatingPointError, rate: float, most: float) -> FloatingPointError:
+    """The error of a rule that diverged, with the largest rate for which it cannot."""
+    return FloatingPointError(
+        f"{error} With learning_rate_init up to {most:.3g} it cannot diverge, got {rate:.3g}; "
+        "'auto' chooses one."
+    )
+
+
 def batch_rows(value: object, n_rows: int, *, clip: bool = False) -> int:
     """Rows of a batch, of n_rows that there are to train on; with `clip` at most those."""
     if isinstance(value, str):
