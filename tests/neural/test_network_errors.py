@@ -23,7 +23,7 @@ NAMES = {
     "activation": ("swish", ["identity", "logistic", "tanh", "relu", "leaky_relu"]),
     "loss": ("hinge", ["cross_entropy", "binary_cross_entropy", "mse", "mae"]),
     "solver": (
-        "lbfgs", ["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw"],
+        "bfgs", ["lbfgs", "sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw"],
     ),
     "learning_rate": ("linear", ["constant", "invscaling", "adaptive", "step", "cosine"]),
     "init": ("orthogonal", ["auto", "he", "glorot", "zeros"]),

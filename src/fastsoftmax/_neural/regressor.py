@@ -31,7 +31,8 @@ class MLPRegressor(RegressorMixin, Perceptron):
         "sgd": gradient descent with ``momentum`` and ``nesterovs_momentum``, where ``momentum`` is
         not 0; "momentum" and "nesterov": with that, whatever ``nesterovs_momentum`` says;
         "adagrad", "rmsprop" (squares averaged by ``beta_2``), "adam", "adamw". With
-        ``batch_size="full"`` each is batch gradient descent.
+        ``batch_size="full"`` each is batch gradient descent. "lbfgs": SciPy's L-BFGS on all rows,
+        an iteration counting as an epoch, until max |gradient| <= tol; without early stopping.
     alpha : float, default=1e-4
         Strength of the L2 penalty, >= 0: alpha/2 ‖W‖² / (weight of the batch) is added to its mean
         loss, intercepts apart. "adamw" shrinks the coefficients by rate * alpha a step instead.
@@ -68,7 +69,7 @@ class MLPRegressor(RegressorMixin, Perceptron):
         Whether to hold out rows, watch the score on them and keep the epoch with the best one.
     validation_fraction : float, default=0.1
         Share of the rows that are held out, at random.
-    n_iter_no_change : int, default=10
+    n_iter_no_change : int or inf, default=10
         See ``tol``.
     beta_1, beta_2 : float, default=0.9, 0.999
         Decay of the means of gradients and of their squares, of [0, 1).
@@ -168,15 +169,17 @@ class MLPRegressor(RegressorMixin, Perceptron):
         return self._train(X, y, sample_weight, partial=True)
 
     def _targets(
-        self, y: ArrayLike, n: int, goes_on: bool, classes: None, partial: bool
+        self, y: ArrayLike, n: int, loss: str, goes_on: bool, classes: None, partial: bool
     ) -> Learned:
         table = check_networks.table(y, n)
         check_networks.warn_of_column(y)
         if goes_on:
             check_networks.as_many_columns(table.shape[1], self.n_outputs_, "y")
-        return table, Goal(self.loss, "squares"), table.shape[1], {}
+        return table, Goal(loss, "squares"), table.shape[1], {}
 
-    def _validation_targets(self, y: ArrayLike, n: int, learned: dict[str, Any]) -> NDArray:
+    def _validation_targets(
+        self, y: ArrayLike, n: int, loss: str, learned: dict[str, Any]
+    ) -> NDArray:
         return check_networks.table(y, n, argument="validation_data y")
 
     def predict(self, X: ArrayLike) -> NDArray:

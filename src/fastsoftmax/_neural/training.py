@@ -45,7 +45,7 @@ class Plan:
     schedule: Schedule
     shuffle: bool = True
     tol: float | None = None  # None: all epochs
-    n_iter_no_change: int = 10
+    n_iter_no_change: float = 10
     early_stopping: bool = False  # by the score of the validation rows, not by the loss
     callback: Callable[[FitState], object] | None = None
     verbose: bool = False
