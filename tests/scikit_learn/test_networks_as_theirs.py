@@ -7,11 +7,14 @@ import pytest
 
 pytest.importorskip("sklearn")
 
+from scipy import sparse
 from sklearn import neural_network as theirs
+from sklearn.base import clone
 from sklearn.exceptions import ConvergenceWarning
 
 import fastsoftmax
 from fastsoftmax import MLPClassifier, MLPRegressor
+from fastsoftmax._neural import sparse_rows
 from fastsoftmax.datasets import load_digits
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -126,3 +129,41 @@ def test_probabilities_in_the_dtype_of_scikit_learns(dtype):
     p = model.predict_proba(given)
     assert p.dtype == model.predict_log_proba(given).dtype == expected
     np.testing.assert_allclose(p.sum(axis=1), 1, rtol=10 * np.finfo(expected).eps)
+
+
+# ---- sparse X
+
+
+@pytest.mark.parametrize("solver", ["adam", "sgd", "lbfgs"])
+@pytest.mark.parametrize("form", ["csr", "csc", "coo"])
+@pytest.mark.parametrize("block", [1 << 22, 5000])
+def test_sparse_rows_train_as_dense_ones(solver, form, block, monkeypatch):
+    monkeypatch.setattr(sparse_rows, "BLOCK_NUMBERS", block)  # of 5000 a batch at a time
+    S = sparse.coo_array(X).asformat(form)
+    weights = np.random.default_rng(0).uniform(size=len(X))
+    params = {"solver": solver, "max_iter": 4, "random_state": 0, "batch_size": 32}
+    for model in (MLPClassifier((6,), **params), MLPRegressor((6,), **params)):
+        targets = Y if isinstance(model, MLPClassifier) else X[:, 20]
+        plain = clone(model).fit(X, targets, weights, validation_data=(X[:50], targets[:50]))
+        other = clone(model).fit(
+            S, targets, weights, validation_data=(S.tocsr()[:50], targets[:50])
+        )
+        for a, b in zip(plain.coefs_, other.coefs_, strict=True):
+            np.testing.assert_allclose(b, a, rtol=1e-9, atol=1e-12)
+        for one, that in zip(plain.history_, other.history_, strict=True):
+            np.testing.assert_allclose(that[:4], one[:4], rtol=1e-9)
+        np.testing.assert_allclose(other.predict(S), plain.predict(X), rtol=1e-9)
+        assert other.score(S, targets) == pytest.approx(plain.score(X, targets), rel=1e-9)
+    if solver != "lbfgs":
+        MLPClassifier((6,), early_stopping=True, **params).fit(S, Y)
+        MLPClassifier((6,), **params).partial_fit(S, Y, classes=range(10)).partial_fit(X, Y)
+
+
+def test_sparse_rows_of_wrong_shape_and_values():
+    model = MLPClassifier((4,), max_iter=2).fit(sparse.csr_array(X), Y)
+    with pytest.raises(ValueError, match="X has 63 features, but MLPClassifier is expecting 64"):
+        model.predict(sparse.csr_array(X[:, 1:]))
+    bad = X.copy()
+    bad[3, 4] = np.nan
+    with pytest.raises(ValueError, match=r"X: .*NaN"):
+        model.fit(sparse.csr_array(bad), Y)

@@ -14,6 +14,8 @@ from fastsoftmax._neural.initial import BOUNDS, initial_coefs
 from fastsoftmax._neural.network import Network
 from fastsoftmax._neural.rules import Rule
 from fastsoftmax._neural.schedules import FACTORS, Schedule
+from fastsoftmax._neural.sparse_rows import outputs
+from fastsoftmax._neural.sparse_rows import rows as rows_of
 from fastsoftmax._neural.training import Plan, Record, train
 from fastsoftmax._runtime.dtypes import computed_in
 from fastsoftmax._runtime.sklearn_compat import (
@@ -198,6 +200,11 @@ class Perceptron(Saved, BaseEstimator):
     feature_scale: float = 1.0
     n_threads: int | None = None
 
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
     _rule = None  # what `partial_fit` goes on with: the solver's state
     _rng = None
 
@@ -214,9 +221,10 @@ class Perceptron(Saved, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (N, D)
+        X : array-like or sparse matrix or array of shape (N, D)
             Features, read in the dtype they are stored in, whatever their strides, as
-            `SoftmaxRegression.fit` reads them.
+            `SoftmaxRegression.fit` reads them. Sparse ones are made dense some batches at a time;
+            "lbfgs" and ``batch_size="full"``, whose batch is all rows, need memory for them.
         y : array-like of shape (N,) or (N, K)
             Targets, see ``loss``.
         sample_weight : array-like of shape (N,), optional
@@ -267,7 +275,7 @@ class Perceptron(Saved, BaseEstimator):
         settings = Settings.of(self, loss)
         if settings.rule == "store":
             check_networks.nothing_for_lbfgs(partial, self.early_stopping)
-        given, X = X, check_networks.rows(
+        given, X = X, rows_of(
             X, n_features=self.n_features_in_ if goes_on else None, owner=type(self).__name__
         )  # fmt: skip
         if goes_on:
@@ -392,7 +400,7 @@ class Perceptron(Saved, BaseEstimator):
         if data is None:
             return None
         X, y = check_networks.pair(data)
-        X = check_networks.rows(X, n_features=n_features, argument="validation_data X")
+        X = rows_of(X, n_features=n_features, argument="validation_data X")
         targets = self._validation_targets(y, len(X), loss, learned)
         if targets.ndim == 2:
             check_networks.as_many_columns(targets.shape[1], n_outputs, "validation_data y")
@@ -402,7 +410,7 @@ class Perceptron(Saved, BaseEstimator):
         """Outputs (N, K) before the last activation; with `precise` in float64 unless X is of
         float32, whatever computes them."""
         require_fit(self, "coefs_")
-        given, X = X, check_networks.rows(
+        given, X = X, rows_of(
             X, n_features=self.n_features_in_, owner=type(self).__name__
         )  # fmt: skip
         check_features_of_fit(self, given, reset=False)
@@ -413,5 +421,5 @@ class Perceptron(Saved, BaseEstimator):
             check.threads(self.n_threads),
         )
         network.coefs, network.intercepts = self.coefs_, self.intercepts_
-        z = network.outputs(X)
+        z = outputs(network, X)
         return z.astype(np.float64, copy=False) if precise and X.dtype != np.float32 else z

@@ -10,6 +10,8 @@ from scipy.optimize import minimize
 from fastsoftmax._neural.goals import Goal, Rows, spread_of
 from fastsoftmax._neural.network import Network, Pass
 from fastsoftmax._neural.rules import Rule
+from fastsoftmax._neural.sparse_rows import epoch as run_epoch
+from fastsoftmax._neural.sparse_rows import outputs
 from fastsoftmax._neural.training import Plan, Record, described, diverged, halted
 from fastsoftmax._runtime.progress import progress
 
@@ -37,9 +39,9 @@ def train_full_batch(
     def value_and_grad(weights: NDArray) -> tuple[float, NDArray]:
         network.restore(weights)
         last[:] = [
-            network.epoch(
-                rows.X, rows.targets, order, len(order), rule, 0.0, sample_weight=rows.weights,
-                measure=goal.measure, threshold=goal.threshold,
+            run_epoch(
+                network, rows.X, rows.targets, order, len(order), rule, 0.0,
+                sample_weight=rows.weights, measure=goal.measure, threshold=goal.threshold,
             )
         ]  # fmt: skip
         return last[0].loss, rule.first.astype(np.float64)
@@ -59,7 +61,7 @@ def train_full_batch(
             record.rows_seen += len(order)
             validated = None, None
             if validation is not None:
-                z = network.outputs(validation.X)
+                z = outputs(network, validation.X)
                 validated = goal.mean_loss(z, validation), goal.score(z, validation)
             seconds, began = time.perf_counter() - began, time.perf_counter()
             score = goal.score_of_pass(last[0], total, spread)

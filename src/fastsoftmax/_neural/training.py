@@ -12,6 +12,8 @@ from fastsoftmax._neural.goals import Goal, Rows, spread_of
 from fastsoftmax._neural.network import Network
 from fastsoftmax._neural.rules import Rule
 from fastsoftmax._neural.schedules import LEAST, Schedule
+from fastsoftmax._neural.sparse_rows import epoch as run_epoch
+from fastsoftmax._neural.sparse_rows import outputs
 from fastsoftmax._runtime.callbacks import FitState
 from fastsoftmax._runtime.progress import progress
 
@@ -106,9 +108,9 @@ def one_epoch(
     """Train on the rows in this order; raises FloatingPointError where the loss is not finite."""
     rate = plan.schedule.at(record.epochs, record.rows_seen)
     before = network.snapshot()
-    done = network.epoch(
-        rows.X, rows.targets, order, plan.batch_size, rule, rate, sample_weight=rows.weights,
-        measure=goal.measure, threshold=goal.threshold,
+    done = run_epoch(
+        network, rows.X, rows.targets, order, plan.batch_size, rule, rate,
+        sample_weight=rows.weights, measure=goal.measure, threshold=goal.threshold,
     )  # fmt: skip
     healthy = network.is_finite()
     if not healthy:
@@ -149,7 +151,7 @@ def train(
             record.rows_seen += len(order)
             validated = None, None
             if validation is not None:
-                z = network.outputs(validation.X)
+                z = outputs(network, validation.X)
                 validated = goal.mean_loss(z, validation), goal.score(z, validation)
             epoch = plan.kind(
                 done.loss, goal.score_of_pass(done, total, spread), *validated,
