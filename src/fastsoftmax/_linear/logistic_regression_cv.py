@@ -116,19 +116,19 @@ class LogisticRegressionCV(SparseCoefficients, SklearnSpellings, CrossValidated)
     max_iter: int = 1000
     fold_tol: float = 1e-4
     solver: str = "auto"
+    n_jobs: int | None = None
+    penalty: str = spellings.DEPRECATED
+    dual: bool = False
+    intercept_scaling: float = 1
+    random_state: Any = 0
+    use_legacy_attributes: bool | str = "warn"
     max_memory: int | None = None
     feature_scale: ArrayLike | None = None
     standardize: bool = False
     penalty_factor: ArrayLike | None = None
     class_weight: Mapping[Hashable, float] | str | None = None
     n_threads: int | None = None
-    random_state: Any = 0
     verbose: bool = False
-    n_jobs: int | None = None
-    penalty: str = spellings.DEPRECATED
-    dual: bool = False
-    intercept_scaling: float = 1
-    use_legacy_attributes: bool | str = "warn"
 
     _saved = CrossValidated._saved.without("n_iter_").and_also(**Paths.kinds())
 

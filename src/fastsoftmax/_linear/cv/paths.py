@@ -90,17 +90,17 @@ class Paths:
             }
         of_logits = classes.tolist()[-self.coefs.shape[3] :]
 
-        def turned(values: NDArray) -> NDArray:
+        def with_ratios_last(values: NDArray) -> NDArray:
             values = np.swapaxes(values, 1, 2)
             return values if self.has_ratios else values[:, :, 0]
 
-        scores, coefs = turned(self.scores), turned(self.coefs)
+        scores, coefs = with_ratios_last(self.scores), with_ratios_last(self.coefs)
         return common | {
             "C_": np.full(len(of_logits), self.C),
             "l1_ratio_": np.full(len(of_logits), self.l1_ratio),
             "scores_": dict.fromkeys(of_logits, scores),
             "coefs_paths_": {label: coefs[..., k, :] for k, label in enumerate(of_logits)},
-            "n_iter_": turned(self.iterations)[None],
+            "n_iter_": with_ratios_last(self.iterations)[None],
         }
 
     # files
