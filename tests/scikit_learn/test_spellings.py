@@ -278,3 +278,28 @@ def test_select_from_model_keeps_what_is_not_zero(model):
         warnings.simplefilter("ignore", ConvergenceWarning)
         theirs = SelectFromModel(other).fit(wide, y)
     np.testing.assert_array_equal(chosen.get_support(), theirs.get_support())
+
+
+CALLS = {
+    "penalty": lambda: LogisticRegression(penalty="l1").fit(X, TWO),
+    "l1_ratio": lambda: LogisticRegression(l1_ratio=None).fit(X, TWO),
+    "search": lambda: fastsoftmax.LogisticRegressionCV([1.0], cv=2).fit(X, TWO),
+    "column": lambda: LogisticRegression().fit(X, TWO[:, None]),
+    "column of a search": lambda: SoftmaxRegressionCV([1.0], cv=2).fit(X, TWO[:, None]),
+    "NaN": lambda: SoftmaxRegressionCV(
+        [1.0], cv=2, scoring=lambda m, X, y: np.nan if X[0, 0] == FIRST else 1.0
+    ).fit(X, TWO),
+    "unconverged": lambda: SoftmaxRegressionCV([1.0], cv=2, max_iter=1, solver="gd").fit(X, TWO),
+    "matrix": lambda: fastsoftmax.MLPClassifier(2, max_iter=1, tol=1e9, n_iter_no_change=1).fit(
+        X, np.eye(3, dtype=int)[Y]
+    ),
+}
+FIRST = X[0, 0]
+
+
+@pytest.mark.parametrize("call", CALLS)
+def test_warnings_point_to_the_users_line(call):
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        CALLS[call]()
+    assert caught and all(w.filename == __file__ for w in caught)

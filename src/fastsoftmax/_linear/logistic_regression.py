@@ -195,7 +195,7 @@ class LogisticRegression(SparseCoefficients, SklearnSpellings, PartialFit, Linea
             If the fit ended before its stopping rule was met.
         """
         native = self._native()
-        spellings.warn_of_penalty(self.penalty, self.C, self.l1_ratio, stacklevel=2)
+        spellings.warn_of_penalty(self.penalty, self.C, self.l1_ratio, stacklevel=3)
         if native.solver == "sgd":
             check_networks.nothing_for_sgd(sample_weight, "sample_weight")
             check_networks.nothing_for_sgd(offset, "offset")

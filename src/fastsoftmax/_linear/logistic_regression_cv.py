@@ -179,7 +179,7 @@ class LogisticRegressionCV(SparseCoefficients, SklearnSpellings, CrossValidated)
         ratios, given = spellings.l1_ratios(self.penalty, self.l1_ratios)
         legacy = spellings.legacy(self.use_legacy_attributes)
         spellings.warn_of_search(
-            self.penalty, self.l1_ratios, self.scoring, self.use_legacy_attributes, stacklevel=2
+            self.penalty, self.l1_ratios, self.scoring, self.use_legacy_attributes, stacklevel=3
         )
         fits: dict[tuple[int, int, float], Fit] = {}
 

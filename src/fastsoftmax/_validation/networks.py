@@ -254,7 +254,7 @@ def warn_of_a_matrix(y: NDArray, loss: str) -> None:
         message += f"they will do so with loss={loss!r}, too: for one-hot rows give floats"
     else:
         return
-    warnings.warn(message, FutureWarning, stacklevel=6)
+    warnings.warn(message, FutureWarning, stacklevel=5)
 
 
 def two_classes(classes: NDArray) -> None:

@@ -51,7 +51,7 @@ class CrossValidated(LinearModel):
             problems.append(
                 problem_of(
                     native, X, y, sample_weight, max_iter=native.max_iter, most_C=float(Cs.max()),
-                    target=target, classes=classes, offset=None, stacklevel=5,
+                    target=target, classes=classes, offset=None,
                 )
             )  # fmt: skip
         problem, metadata = problems[0], routed(self, "fit", sample_weight, params)

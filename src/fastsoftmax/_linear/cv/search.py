@@ -97,7 +97,7 @@ class Search:
                 f"{len(folds)} of {len(self.folds)} folds ({check_folds.listed(folds)}); each C "
                 "with such a score comes after those without",
                 UserWarning,
-                stacklevel=4,
+                stacklevel=5,
             )
 
     def best(self, order: Sequence[int]) -> tuple[int, int]:

@@ -73,7 +73,6 @@ def problem_of(
     offset: ArrayLike | None,
     known: NDArray | None = None,
     several_labels: bool | None = None,
-    stacklevel: int = 4,
 ) -> Problem:
     """What an estimator, by its parameters, is to fit.
 
@@ -108,7 +107,7 @@ def problem_of(
         warnings.warn(
             "A column-vector y was passed when a 1d array was expected: use y.ravel().",
             DataConversionWarning,
-            stacklevel=stacklevel,
+            stacklevel=4,
         )
     reference = check_targets.reference(e.reference_class, targets.classes)
     offset = check.offset(offset, n, targets.n_logits, rows.data.dtype)
