@@ -67,6 +67,23 @@ def test_lbfgs_converges_and_says_when_it_does_not():
     assert model.history_[-1].validation_accuracy == model.score(X, Y)
 
 
+def test_scikit_learns_constructors():
+    """Each of their parameters is one of ours, and their losses are named."""
+    for name in ("MLPClassifier", "MLPRegressor"):
+        ours, other = getattr(fastsoftmax, name)(), getattr(theirs, name)()
+        assert set(other.get_params()) - set(ours.get_params()) <= {"loss"}
+    params = {"hidden_layer_sizes": (4,), "max_iter": 3, "random_state": 0}
+    one, that = (MLPRegressor(loss=loss, **params) for loss in ("mse", "squared_error"))
+    for a, b in zip(one.fit(X, X[:, 20]).coefs_, that.fit(X, X[:, 20]).coefs_, strict=True):
+        np.testing.assert_array_equal(a, b)
+    with pytest.raises(ValueError, match="loss: expected one of mse, squared_error, mae, got 'po"):
+        MLPRegressor(loss="poisson").fit(X, X[:, 20])
+    few = MLPClassifier((4,), solver="lbfgs", max_fun=3, random_state=0)
+    with pytest.warns(ConvergenceWarning):
+        few.fit(X, Y)
+    assert few.n_iter_ <= 3
+
+
 def test_what_lbfgs_has_no_place_for():
     with pytest.raises(ValueError, match="solver: expected another one for partial_fit"):
         MLPClassifier(solver="lbfgs").partial_fit(X, Y, classes=range(10))

@@ -104,6 +104,8 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         Share of the rows that are held out, of each class its part.
     n_iter_no_change : int or inf, default=10
         See ``tol``.
+    max_fun : int, default=15000
+        Evaluations of the loss at most, of "lbfgs".
     beta_1, beta_2 : float, default=0.9, 0.999
         Decay of the means of gradients and of their squares, of [0, 1).
     epsilon : float, default=1e-8

@@ -192,6 +192,7 @@ class Perceptron(Saved, BaseEstimator):
     early_stopping: bool = False
     validation_fraction: float = 0.1
     n_iter_no_change: float = 10
+    max_fun: int = 15_000
     beta_1: float = 0.9
     beta_2: float = 0.999
     epsilon: float = 1e-8
@@ -348,6 +349,7 @@ class Perceptron(Saved, BaseEstimator):
             shuffle=check.flag(self.shuffle, "shuffle"),
             tol=settings.tol,
             n_iter_no_change=settings.n_iter_no_change,
+            max_fun=check.integer(self.max_fun, "max_fun", least=1),
             early_stopping=bool(self.early_stopping),
             callback=callback,
             verbose=check.verbosity(self.verbose),

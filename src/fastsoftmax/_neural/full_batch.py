@@ -15,8 +15,6 @@ from fastsoftmax._neural.sparse_rows import outputs
 from fastsoftmax._neural.training import Plan, Record, described, diverged, halted
 from fastsoftmax._runtime.progress import progress
 
-EVALUATIONS = 75  # per iteration, at most: scikit-learn's are 15000 for 200
-
 
 def train_full_batch(
     network: Network,
@@ -73,7 +71,7 @@ def train_full_batch(
                 raise StopIteration
 
         options = {
-            "maxiter": plan.max_iter, "maxfun": EVALUATIONS * plan.max_iter, "gtol": plan.tol,
+            "maxiter": plan.max_iter, "maxfun": plan.max_fun, "gtol": plan.tol,
         }  # fmt: skip
         start = network.snapshot().astype(np.float64)
         result = minimize(

@@ -27,6 +27,7 @@ class MLPRegressor(RegressorMixin, Perceptron):
         "tanh", "relu", "leaky_relu" (slope ``negative_slope`` below 0).
     loss : str, default="mse"
         "mse": ½ Σ (a - y)² over the outputs of a row, whose derivative is a - y; "mae": Σ |a - y|.
+        "squared_error" is scikit-learn's word for "mse"; "poisson" is not there.
     solver : str, default="adam"
         "sgd": gradient descent with ``momentum`` and ``nesterovs_momentum``, where ``momentum`` is
         not 0; "momentum" and "nesterov": with that, whatever ``nesterovs_momentum`` says;
@@ -71,6 +72,8 @@ class MLPRegressor(RegressorMixin, Perceptron):
         Share of the rows that are held out, at random.
     n_iter_no_change : int or inf, default=10
         See ``tol``.
+    max_fun : int, default=15000
+        Evaluations of the loss at most, of "lbfgs".
     beta_1, beta_2 : float, default=0.9, 0.999
         Decay of the means of gradients and of their squares, of [0, 1).
     epsilon : float, default=1e-8
@@ -138,7 +141,7 @@ class MLPRegressor(RegressorMixin, Perceptron):
     _: KW_ONLY
     loss: str = "mse"
 
-    _losses = ("mse", "mae")
+    _losses = ("mse", "squared_error", "mae")
     _epoch = RegressionEpoch
     _saved = attributes_of(RegressionEpoch)
 
@@ -167,6 +170,10 @@ class MLPRegressor(RegressorMixin, Perceptron):
             As `fit`.
         """
         return self._train(X, y, sample_weight, partial=True)
+
+    def _loss_of(self, y: ArrayLike, goes_on: bool) -> str:
+        loss = super()._loss_of(y, goes_on)
+        return "mse" if loss == "squared_error" else loss
 
     def _targets(
         self, y: ArrayLike, n: int, loss: str, goes_on: bool, classes: None, partial: bool

@@ -48,6 +48,7 @@ class Plan:
     shuffle: bool = True
     tol: float | None = None  # None: all epochs
     n_iter_no_change: float = 10
+    max_fun: int = 15_000  # evaluations of the loss, where a solver outside chooses the steps
     early_stopping: bool = False  # by the score of the validation rows, not by the loss
     callback: Callable[[FitState], object] | None = None
     verbose: bool = False

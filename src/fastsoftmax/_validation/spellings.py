@@ -67,6 +67,11 @@ def solver(name: object, known: Iterable[str], fit_intercept: object) -> object:
     return "auto" if name in SOLVERS else name
 
 
+def is_a_solver(name: object) -> bool:
+    """Whether scikit-learn has a solver of this name."""
+    return isinstance(name, str) and name in SOLVERS
+
+
 def penalty(value: object, C: object, l1_ratio: object) -> tuple[object, object]:
     """(C, l1_ratio) of a deprecated ``penalty``, and of ``l1_ratio=None``."""
     if value is None:

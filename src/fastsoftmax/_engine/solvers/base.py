@@ -20,6 +20,7 @@ from fastsoftmax._engine.objective.precision import logits_bytes, to_float64, us
 from fastsoftmax._engine.solvers.block_preconditioner import RebuildSchedule
 from fastsoftmax._engine.solvers.certificate import Certificate
 from fastsoftmax._runtime.callbacks import FitState
+from fastsoftmax._validation.spellings import is_a_solver as theirs
 
 
 class Iteration(NamedTuple):
@@ -353,5 +354,6 @@ def find(name: str, objective: Objective) -> Solver:
 def known(name: object) -> str:
     """The name of a solver, checked."""
     if not isinstance(name, str) or name not in SOLVERS:
-        raise ValueError(f"solver: expected one of {', '.join(SOLVERS)}, got {name!r}")
+        hint = "; 'auto' finds the optimum of scikit-learn's solvers" if theirs(name) else ""
+        raise ValueError(f"solver: expected one of {', '.join(SOLVERS)}, got {name!r}{hint}")
     return name
