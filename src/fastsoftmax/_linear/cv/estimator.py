@@ -73,7 +73,7 @@ class CrossValidated(LinearModel):
         result = self._minimize(problem, objective, start, None)
         warn_unconverged(result, problem, C, stacklevel=4)
         self._forget()
-        self._keep(problem, objective, result, objective.models.of(result.theta))
+        self._keep(problem, objective.models, result, objective.models.of(result.theta))
 
     def _model_of(self, problem: Problem, coef: NDArray, intercept: NDArray) -> SoftmaxRegression:
         """A fold's model, for a scorer."""
