@@ -14,6 +14,7 @@ from scipy import sparse
 from fastsoftmax._runtime.dtypes import BFLOAT16, COMPUTED_IN, as_numpy, computed_in
 
 MOST = 1e300  # of a mean or a deviation: sums over rows and products are then still numbers
+OTHERS = 256  # the first number of a dtype that is not NumPy's own, as those of ml_dtypes are
 CPU = (1, 3)  # DLPack's numbers of the processor's own memory, and of such as CUDA has pinned
 
 
@@ -70,6 +71,25 @@ def as_array(x: ArrayLike, name: str, of: str = "numbers") -> NDArray:
         at = _at(np.unravel_index(np.ma.getmaskarray(x).argmax(), x.shape))
         raise ValueError(f"{name}: expected {of}, got a masked element{at}")
     return array
+
+
+def as_targets(x: ArrayLike, name: str, of: str) -> NDArray:
+    """As `as_array`; the dtypes that NumPy does not have become int32 or float32."""
+    array = as_numpy(as_array(x, name, of))
+    if array.dtype.num >= OTHERS:
+        for dtype in (np.int32, np.float32):
+            if np.can_cast(array.dtype, dtype):
+                return array.astype(dtype)
+    return array
+
+
+def shared_output(out: Any) -> NDArray | None:
+    """The memory of `out`, an array or a tensor, as an array; None where there is none."""
+    if out is None or isinstance(out, np.ndarray):
+        return out
+    if not hasattr(out, "__dlpack__"):
+        raise TypeError(f"out: expected an array, got {type(out).__name__}")
+    return as_array(out, "out")
 
 
 def as_numbers(x: ArrayLike, name: str) -> NDArray:

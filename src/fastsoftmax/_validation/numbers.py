@@ -10,12 +10,13 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastsoftmax._runtime.dtypes import as_numpy
+from fastsoftmax._runtime.dtypes import as_numpy, name_of
 from fastsoftmax._runtime.threads import available_threads
 from fastsoftmax._validation.arrays import (  # noqa: F401  for those who ask `_validation`
     as_array,
     as_floats,
     as_numbers,
+    as_targets,
     coefficients,
     feature_scale,
     feature_shape,
@@ -26,6 +27,7 @@ from fastsoftmax._validation.arrays import (  # noqa: F401  for those who ask `_
     real_array,
     real_dtype,
     require_finite,
+    shared_output,
     shown,
     spread,
 )
@@ -36,7 +38,7 @@ MOST_THREADS = 4096  # beyond which an operating system may refuse to start them
 
 def class_indices(target: ArrayLike, n: int, k: int, name: str = "target") -> NDArray[np.int32]:
     """target as int32 indices 0..k-1 of shape (n,)."""
-    target = as_array(target, name, "class indices")
+    target = as_targets(target, name, "class indices")
     if target.dtype.kind not in "biu":
         raise TypeError(f"{name}: expected integer class indices, got dtype {target.dtype}")
     if target.shape != (n,):
@@ -175,13 +177,63 @@ def threads(n_threads: int | None) -> int:
     return integer(n_threads, "n_threads", least=1, most=MOST_THREADS)
 
 
-def floating(x: ArrayLike, name: str) -> tuple[NDArray, np.dtype]:
+def floating(x: ArrayLike, name: str, dtype: np.dtype | None = None) -> tuple[NDArray, np.dtype]:
     """x in the dtype to compute in, float32 or float64, and the dtype of the result."""
     x = as_numpy(as_numbers(x, name))
-    dtype = x.dtype.newbyteorder("=")
-    if dtype not in (np.float16, np.float32):
-        dtype = np.dtype(np.float64)
-    return as_floats(x, np.float32 if dtype == np.float16 else dtype, name), dtype
+    if dtype is None:
+        dtype = _result_dtype(x.dtype.newbyteorder("="))
+    return as_floats(x, _compute_dtype(dtype), name), dtype
+
+
+def floating_pair(
+    x: ArrayLike, y: ArrayLike, names: tuple[str, str]
+) -> tuple[NDArray, NDArray, np.dtype]:
+    """As `floating`, of two that are computed with together, by NumPy's rules of promotion.
+
+    Python's numbers take the dtype of the other.
+    """
+    arrays = [as_numpy(as_numbers(v, name)) for v, name in zip((x, y), names, strict=True)]
+    dtypes = [
+        v if type(v) in (bool, int, float) else array.dtype
+        for v, array in zip((x, y), arrays, strict=True)
+    ]
+    dtype = _result_dtype(np.result_type(*dtypes))
+    x, y = (
+        as_floats(array, _compute_dtype(dtype), name)
+        for array, name in zip(arrays, names, strict=True)
+    )
+    return x, y, dtype
+
+
+def _result_dtype(dtype: np.dtype) -> np.dtype:
+    return dtype if dtype in (np.float16, np.float32) else np.dtype(np.float64)
+
+
+def _compute_dtype(dtype: np.dtype) -> np.dtype:
+    return np.dtype(np.float32) if dtype == np.float16 else dtype
+
+
+def float_dtype(value: object) -> np.dtype | None:
+    """The dtype of a result, by NumPy's or PyTorch's name; None where it follows from x."""
+    if value is None:
+        return None
+    named = str(value).removeprefix("torch.") if "torch." in repr(value) else value
+    try:
+        dtype = np.dtype(named)
+    except TypeError:
+        dtype = None
+    if dtype not in (np.float16, np.float32, np.float64):
+        raise TypeError(f"dtype: expected float16, float32 or float64, got {shown(value)}")
+    return dtype
+
+
+def axis_or_dim(axis: object, dim: object) -> object:
+    """What either of the two names says."""
+    if dim is None:
+        return axis
+    if axis != -1:
+        raise TypeError(f"dim: expected None beside axis={axis!r}, got {shown(dim)}")
+    return dim
 
 
 def axes(value: object, ndim: int) -> tuple[int, ...]:
@@ -230,26 +282,27 @@ def fraction(value: object, name: str) -> float:
 
 
 def reduction(value: object) -> None:
-    if not isinstance(value, str) or value not in ("mean", "sum", "none"):
-        raise ValueError(f"reduction: expected 'mean', 'sum' or 'none', got {shown(value)}")
+    one_of(value, ("mean", "sum", "none"), "reduction")
 
 
-def output(out: object, shape: tuple[int, ...], dtype: np.dtype) -> None:
+def one_of(value: object, known: Sequence[str], name: str) -> None:
+    if not isinstance(value, str) or value not in known:
+        *most, last = map(repr, known)
+        raise ValueError(f"{name}: expected {', '.join(most)} or {last}, got {shown(value)}")
+
+
+def output(out: NDArray, shape: tuple[int, ...], dtype: np.dtype) -> None:
     """Raise unless `out` is an array that can hold a result of this shape and dtype."""
-    if not isinstance(out, np.ndarray):
-        raise TypeError(f"out: expected an array, got {type(out).__name__}")
     if out.shape != shape:
         raise ValueError(f"out: expected shape {shape}, got {out.shape}")
     if out.dtype != dtype:
-        raise ValueError(f"out: expected dtype {dtype}, got {out.dtype}")
+        raise ValueError(f"out: expected dtype {dtype}, got {name_of(out.dtype)}")
     if not out.flags.writeable:
         raise ValueError("out: expected an array that can be written to, got one that is read-only")
 
 
 def overlap(x: NDArray, out: NDArray, name: str) -> None:
     """Raise if out shares memory with x without being x, element by element."""
-    if not isinstance(out, np.ndarray):
-        return  # `output` says what is wrong
     same = x.ctypes.data == out.ctypes.data and x.strides == out.strides and x.shape == out.shape
     if same and x.dtype == out.dtype:
         return
@@ -275,6 +328,23 @@ def broadcast(x: NDArray, shape: tuple[int, ...], name: str, other: str) -> NDAr
         ) from None
 
 
+def broadcast_together(x: NDArray, y: NDArray, names: tuple[str, str]) -> tuple[NDArray, NDArray]:
+    try:
+        return tuple(np.broadcast_arrays(x, y))
+    except ValueError:
+        raise ValueError(
+            f"{names[1]}: expected a shape that broadcasts with {x.shape}, that of {names[0]}, got "
+            f"{y.shape}"
+        ) from None
+
+
+def factors(b: ArrayLike) -> ArrayLike:
+    """b of `logsumexp`, which is not what PyTorch has in its place."""
+    if isinstance(b, bool):
+        raise TypeError(f"b: expected numbers, got {b}; PyTorch's keepdim is keepdims={b}")
+    return b
+
+
 def within(x: NDArray, least: float, most: float, name: str) -> None:
     """Raise unless all of x lies in least..most."""
     outside = ~((x >= least) & (x <= most))
@@ -286,11 +356,13 @@ def within(x: NDArray, least: float, most: float, name: str) -> None:
         )
 
 
-def sample_weight(weight: ArrayLike, shape: tuple[int, ...]) -> NDArray:
+def sample_weight(
+    weight: ArrayLike, shape: tuple[int, ...], name: str = "sample_weight"
+) -> NDArray:
     """Weights >= 0, broadcast to this shape."""
-    weight = real_array(weight, "sample_weight")
-    within(weight, 0.0, np.finfo(np.float64).max, "sample_weight")
-    return broadcast(weight, shape, "sample_weight", "the losses").astype(np.float64)
+    weight = real_array(weight, name)
+    within(weight, 0.0, np.finfo(np.float64).max, name)
+    return broadcast(weight, shape, name, "the losses").astype(np.float64)
 
 
 def offset(value: ArrayLike | None, n: int, n_logits: int, dtype: np.dtype) -> NDArray | None:
@@ -370,13 +442,16 @@ def class_weight(weight: ArrayLike | None, k: int) -> NDArray[np.float64] | None
 
 def row_targets(target: ArrayLike, kept: tuple[int, ...], shape: tuple[int, ...]) -> NDArray:
     """Labels in the shape `kept`, or numbers >= 0 of every class in the shape of the logits."""
-    target = as_array(target, "target", "class indices or numbers")
+    target = as_targets(target, "target", "class indices or numbers")
     if target.shape == kept:
         return target
     if target.shape == (*kept, 1) and target.shape != shape:
         return target.reshape(kept)
     if target.shape != shape:
-        raise ValueError(f"target: expected shape {kept} or {shape}, got {target.shape}")
+        hint = ""
+        if len(shape) > 2 and target.shape == (shape[0], *shape[2:]):
+            hint = "; classes at axis 1, as PyTorch has them, are axis=1"
+        raise ValueError(f"target: expected shape {kept} or {shape}, got {target.shape}{hint}")
     if target.dtype.kind not in "biuf":
         raise ValueError(f"target: expected real numbers, got dtype {target.dtype}")
     within(target, 0.0, np.finfo(np.float64).max, "target")
