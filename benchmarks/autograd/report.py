@@ -12,7 +12,7 @@ def main(path):
     where, groups = runs.read(path)
     print("# Losses for PyTorch's autograd, float32\n")
     print(
-        f"{where} Milliseconds, medians of one run; `×` is the faster of PyTorch's times over ours. "
+        f"{where} Milliseconds, medians of one run; `×` is PyTorch's faster time over ours. "
         "Gradients are those of the logits, or of X, W and b. *In chunks*: PyTorch's "
         "`LinearCrossEntropyOptions()`, with which it does not store the logits either.\n"
     )

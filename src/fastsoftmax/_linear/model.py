@@ -1,5 +1,7 @@
 """How a linear model is fitted: what was given is checked, wired to a solver, and kept."""
 
+from __future__ import annotations
+
 import warnings
 from collections.abc import Callable
 from dataclasses import replace

@@ -1,8 +1,10 @@
 """Softmax regression as a scikit-learn style classifier."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import KW_ONLY, dataclass
-from typing import Self
+from typing import Literal, Self
 
 from numpy.typing import ArrayLike
 
@@ -10,7 +12,7 @@ from fastsoftmax._engine import solvers
 from fastsoftmax._linear.inference.inference import Inference
 from fastsoftmax._linear.model import LinearModel
 from fastsoftmax._linear.partial_fit import PartialFit
-from fastsoftmax._runtime.typing import MatrixLike
+from fastsoftmax._runtime.typing import MatrixLike, Solver, Target
 from fastsoftmax.blocks import Blocks
 
 
@@ -152,20 +154,18 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
     True
     """
 
-    __module__ = "fastsoftmax"
-
     C: float = 1.0
     _: KW_ONLY
     l1_ratio: float = 0.0
     fit_intercept: bool = True
     tol: float = 1e-6
     max_iter: int = 1000
-    solver: str = "auto"
+    solver: Solver = "auto"
     max_memory: int | None = None
     feature_scale: ArrayLike | None = None
     standardize: bool = False
     penalty_factor: ArrayLike | None = None
-    class_weight: Mapping[Hashable, float] | str | None = None
+    class_weight: Mapping[Hashable, float] | Literal["balanced"] | None = None
     label_smoothing: float = 0.0
     reference_class: Hashable = None
     n_threads: int | None = None
@@ -179,7 +179,7 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
         y: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         *,
-        target: str = "auto",
+        target: Target = "auto",
         classes: ArrayLike | None = None,
         offset: ArrayLike | None = None,
         callback: Callable[[solvers.State], object] | None = None,
@@ -252,3 +252,6 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
             X, y, sample_weight, max_iter=self.max_iter, target=target, classes=classes,
             offset=offset, callback=callback,
         )  # fmt: skip
+
+
+SoftmaxRegression.__module__ = "fastsoftmax"  # not earlier: dataclasses look KW_ONLY up there

@@ -1,8 +1,10 @@
 """Softmax regression whose strength of the penalty is chosen by cross-validation."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -13,7 +15,7 @@ from fastsoftmax._linear.model import LinearModel, warn_unconverged
 from fastsoftmax._linear.problem.problem import Problem, problem_of
 from fastsoftmax._linear.softmax_regression import SoftmaxRegression
 from fastsoftmax._runtime.progress import progress
-from fastsoftmax._runtime.typing import MatrixLike
+from fastsoftmax._runtime.typing import MatrixLike, Solver, Target
 from fastsoftmax._validation import folds as check_folds
 from fastsoftmax._validation import numbers as check
 from fastsoftmax._validation import saved
@@ -86,8 +88,6 @@ penalty_factor, class_weight, label_smoothing, reference_class, n_threads, rando
     ((3, 3), 0.01)
     """
 
-    __module__ = "fastsoftmax"
-
     Cs: int | ArrayLike = 10
     _: KW_ONLY
     cv: Any = 5
@@ -98,12 +98,12 @@ penalty_factor, class_weight, label_smoothing, reference_class, n_threads, rando
     fit_intercept: bool = True
     tol: float = 1e-6
     max_iter: int = 1000
-    solver: str = "auto"
+    solver: Solver = "auto"
     max_memory: int | None = None
     feature_scale: ArrayLike | None = None
     standardize: bool = False
     penalty_factor: ArrayLike | None = None
-    class_weight: Mapping[Hashable, float] | str | None = None
+    class_weight: Mapping[Hashable, float] | Literal["balanced"] | None = None
     label_smoothing: float = 0.0
     reference_class: Hashable = None
     n_threads: int | None = None
@@ -124,7 +124,7 @@ penalty_factor, class_weight, label_smoothing, reference_class, n_threads, rando
         y: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         *,
-        target: str = "auto",
+        target: Target = "auto",
         classes: ArrayLike | None = None,
         groups: ArrayLike | None = None,
     ) -> Self:
@@ -219,3 +219,6 @@ penalty_factor, class_weight, label_smoothing, reference_class, n_threads, rando
         model = SoftmaxRegression(n_threads=self.n_threads)
         model._keep_model(problem, coef, intercept)
         return model
+
+
+SoftmaxRegressionCV.__module__ = "fastsoftmax"  # not earlier: dataclasses look KW_ONLY up there

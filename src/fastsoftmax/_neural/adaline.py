@@ -1,5 +1,7 @@
 """ADALINE: the adaptive linear neuron."""
 
+from __future__ import annotations
+
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
@@ -73,8 +75,6 @@ class Adaline(Labels, Saved, ClassifierMixin, BaseEstimator):
     ['yes']
     """
 
-    __module__ = "fastsoftmax"
-
     _: KW_ONLY
     learning_rate_init: float = 0.001
     max_iter: int = 50
@@ -135,3 +135,6 @@ class Adaline(Labels, Saved, ClassifierMixin, BaseEstimator):
             callback=callback,
         )  # fmt: skip
         return self
+
+
+Adaline.__module__ = "fastsoftmax"  # not earlier: dataclasses look KW_ONLY up there

@@ -1,5 +1,7 @@
 """Networks that classify."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
 from types import MethodType
@@ -14,6 +16,7 @@ from fastsoftmax._neural.estimator import Learned, Perceptron, attributes_of
 from fastsoftmax._neural.goals import Goal
 from fastsoftmax._neural.training import Epoch
 from fastsoftmax._runtime.sklearn_compat import ClassifierMixin
+from fastsoftmax._runtime.typing import ClassifierLoss
 from fastsoftmax._validation import labels as check_labels
 from fastsoftmax._validation import networks as check_networks
 from fastsoftmax._validation import numbers as check
@@ -171,10 +174,8 @@ class MLPClassifier(ClassifierMixin, Perceptron):
     True
     """
 
-    __module__ = "fastsoftmax"
-
     _: KW_ONLY
-    loss: str = "cross_entropy"
+    loss: ClassifierLoss = "cross_entropy"
 
     _losses = ("cross_entropy", "binary_cross_entropy", "mse", "mae")
     _epoch = Epoch
@@ -370,3 +371,6 @@ def _is_table(y: ArrayLike, argument: str = "y") -> bool:
         return False  # which the check of labels refuses
     y = check.as_array(y, argument, "labels")
     return y.ndim == 2 and y.shape[1] > 1
+
+
+MLPClassifier.__module__ = "fastsoftmax"  # not earlier: dataclasses look KW_ONLY up there

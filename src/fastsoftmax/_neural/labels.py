@@ -1,5 +1,7 @@
 """Logits w x + b of a layer of linear units, and the labels that they mean."""
 
+from __future__ import annotations
+
 import numpy as np
 from numpy.typing import NDArray
 

@@ -1,5 +1,7 @@
 """A network's parameters, in the layout of the kernels, and the passes over data that they take."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from typing import NamedTuple
 

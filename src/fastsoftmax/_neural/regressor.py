@@ -1,5 +1,7 @@
 """Networks that predict numbers."""
 
+from __future__ import annotations
+
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
@@ -9,6 +11,7 @@ from fastsoftmax._neural.estimator import Learned, Perceptron, attributes_of
 from fastsoftmax._neural.goals import Goal
 from fastsoftmax._neural.training import RegressionEpoch
 from fastsoftmax._runtime.sklearn_compat import RegressorMixin
+from fastsoftmax._runtime.typing import RegressorLoss
 from fastsoftmax._validation import networks as check_networks
 
 
@@ -132,10 +135,8 @@ class MLPRegressor(RegressorMixin, Perceptron):
     True
     """
 
-    __module__ = "fastsoftmax"
-
     _: KW_ONLY
-    loss: str = "mse"
+    loss: RegressorLoss = "mse"
 
     _losses = ("mse", "mae")
     _epoch = RegressionEpoch
@@ -197,3 +198,6 @@ class MLPRegressor(RegressorMixin, Perceptron):
         """
         z = self._outputs(X)
         return z[:, 0] if z.shape[1] == 1 else z
+
+
+MLPRegressor.__module__ = "fastsoftmax"  # not earlier: dataclasses look KW_ONLY up there

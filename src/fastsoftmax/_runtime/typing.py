@@ -11,6 +11,20 @@ Axis: TypeAlias = int | tuple[int, ...] | None
 Reduction: TypeAlias = Literal["mean", "sum", "none"]
 Reduced: TypeAlias = Literal["mean", "sum"]
 
+Solver: TypeAlias = Literal[
+    "auto", "preconditioned-lbfgs", "lbfgs", "newton", "gd", "proximal-newton"
+]
+Target: TypeAlias = Literal["auto", "labels", "probabilities", "counts"]
+
+Activation: TypeAlias = Literal["identity", "logistic", "sigmoid", "tanh", "relu", "leaky_relu"]
+UpdateRule: TypeAlias = Literal[
+    "sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw"
+]
+LearningRate: TypeAlias = Literal["constant", "invscaling", "adaptive", "step", "cosine"]
+InitialCoefs: TypeAlias = Literal["auto", "he", "glorot", "zeros"]
+ClassifierLoss: TypeAlias = Literal["cross_entropy", "binary_cross_entropy", "mse", "mae"]
+RegressorLoss: TypeAlias = Literal["mse", "mae"]
+
 
 class Tensor(Protocol):
     """An array of another library, whose memory NumPy can share."""
