@@ -95,4 +95,5 @@ class Labels:
             total = logits.sum()  # one bad cell of X makes its row of logits bad
         if not np.isfinite(total):
             require_finite(X)
+            check.finite_model(self.coef_, self.intercept_)
         return logits

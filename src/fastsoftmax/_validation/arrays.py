@@ -68,8 +68,8 @@ def as_array(x: ArrayLike, name: str, of: str = "numbers") -> NDArray:
             f"as one: {error}"
         ) from error
     if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):  # the array has what is below it
-        at = _at(np.unravel_index(np.ma.getmaskarray(x).argmax(), x.shape))
-        raise ValueError(f"{name}: expected {of}, got a masked element{at}")
+        masked = np.unravel_index(np.ma.getmaskarray(x).argmax(), x.shape)
+        raise ValueError(f"{name}: expected {of}, got a masked element{at(masked)}")
     return array
 
 
@@ -135,16 +135,22 @@ def _not_numbers(x: NDArray, name: str, error: Exception) -> Exception:
         try:
             float(value)
         except (TypeError, ValueError) as why:
-            what = f"{shown(value)}{_at(position)}"
+            what = f"{shown(value)}{at(position)}"
+            if type(value).__name__ == "NAType":  # pandas' missing number
+                return ValueError(
+                    f"{name}: expected finite numbers, got {what} (input contains NaN or infinity)"
+                )
             return type(why)(f"{name}: expected numbers, got objects: {what}: {why}")
         except ArithmeticError:
-            what = f"{shown(value)}{_at(position)}"
+            what = f"{shown(value)}{at(position)}"
             return ValueError(f"{name}: expected numbers that float64 can hold, got {what}")
     return type(error)(f"{name}: expected numbers, got objects: {error}")
 
 
-def _at(position: tuple[int, ...]) -> str:
+def at(position: tuple[int, ...]) -> str:
     """Where an element is, for a message; nothing for that of a 0-d array."""
+    if len(position) == 2:
+        return " in row {}, column {}".format(*position)
     index = ", ".join(map(str, position))
     return f" at index ({index})" if len(position) > 1 else f" at index {index}" if index else ""
 
@@ -231,7 +237,7 @@ def feature_scale(value: object, n_features: int) -> NDArray[np.float64] | None:
         return None
     factors = as_numbers(value, "feature_scale")
     if isinstance(value, bool) or factors.dtype.kind == "b":
-        raise TypeError(f"feature_scale: expected numbers > 0 or None, got {value!r}")
+        raise TypeError(f"feature_scale: expected numbers > 0 or None, got {shown(value)}")
     if factors.shape not in ((), (n_features,)):
         raise ValueError(
             f"feature_scale: expected a number or {n_features} of them, one a feature of X, got "

@@ -18,7 +18,10 @@ MOST_UNITS = 2**31 - 1  # of a layer
 def name(value: object, known: Iterable[str], argument: str) -> str:
     """One of the known names."""
     if not isinstance(value, str) or value not in known:
-        raise ValueError(f"{argument}: expected one of {', '.join(known)}, got {value!r}")
+        raise ValueError(
+            f"{argument}: expected one of {', '.join(known)}, got {check.shown(value)}"
+            + check.meant(value, known)
+        )
     return value
 
 
@@ -27,14 +30,17 @@ def layer_sizes(value: object) -> tuple[int, ...]:
     sizes = (value,) if isinstance(value, numbers.Number) else value
     if isinstance(sizes, str) or not isinstance(sizes, Iterable):
         raise TypeError(
-            f"hidden_layer_sizes: expected an integer >= 1 or a sequence of them, got {value!r}"
+            "hidden_layer_sizes: expected an integer >= 1 or a sequence of them, got "
+            f"{check.shown(value)}"
         )
     sizes = tuple(sizes)
     for size in sizes:
         if not isinstance(size, numbers.Integral) or isinstance(size, bool):
-            raise TypeError(f"hidden_layer_sizes: expected integers >= 1, got {value!r}")
+            raise TypeError(f"hidden_layer_sizes: expected integers >= 1, got {check.shown(value)}")
         if size < 1:
-            raise ValueError(f"hidden_layer_sizes: expected integers >= 1, got {value!r}")
+            raise ValueError(
+                f"hidden_layer_sizes: expected integers >= 1, got {check.shown(value)}"
+            )
         check.integer(size, "hidden_layer_sizes", least=1, most=MOST_UNITS)
     return tuple(int(size) for size in sizes)
 
@@ -44,7 +50,9 @@ def one_a_layer(value: object, n_hidden: int, known: Sequence[str]) -> list[str]
     if isinstance(value, str):
         return [name(value, known, "activation")] * n_hidden
     if not isinstance(value, Iterable):
-        raise TypeError(f"activation: expected a name or one for each layer, got {value!r}")
+        raise TypeError(
+            f"activation: expected a name or one for each layer, got {check.shown(value)}"
+        )
     value = list(value)
     if len(value) != n_hidden:
         raise ValueError(
@@ -95,7 +103,7 @@ def below_one(value: object, argument: str) -> float:
     """A number of [0, 1)."""
     value = check.number(value, argument, least=0.0)
     if value >= 1.0:
-        raise ValueError(f"{argument}: expected a number < 1, got {value!r}")
+        raise ValueError(f"{argument}: expected a number < 1, got {check.shown(value)}")
     return value
 
 
@@ -103,7 +111,7 @@ def share(value: object, argument: str) -> float:
     """A number of (0, 1)."""
     value = below_one(value, argument)
     if value <= 0.0:
-        raise ValueError(f"{argument}: expected a number > 0, got {value!r}")
+        raise ValueError(f"{argument}: expected a number > 0, got {check.shown(value)}")
     return value
 
 
@@ -111,7 +119,7 @@ def finite(value: object, argument: str, **limits: float) -> float:
     """A number within the limits, and finite."""
     value = check.number(value, argument, **limits)
     if not np.isfinite(value):
-        raise ValueError(f"{argument}: expected a finite number, got {value!r}")
+        raise ValueError(f"{argument}: expected a finite number, got {check.shown(value)}")
     return value
 
 
@@ -151,7 +159,9 @@ def rows(
 def callback(value: object) -> None:
     """Raise unless value is None or can be called."""
     if value is not None and not callable(value):
-        raise TypeError(f"callback: expected a function of the state or None, got {value!r}")
+        raise TypeError(
+            f"callback: expected a function of the state or None, got {check.shown(value)}"
+        )
 
 
 def nothing_for_sgd(value: object, name: str) -> None:

@@ -24,7 +24,11 @@ def as_table(y: ArrayLike) -> ArrayLike:
 def kind_of(y: ArrayLike, target: object, indicators: bool) -> str:
     """What y is, where it has several columns, unless `target` says so."""
     if target not in KINDS:
-        raise ValueError(f"target: expected one of {', '.join(KINDS)}, got {target!r}")
+        known = KINDS if indicators else KINDS[:-1]
+        raise ValueError(
+            f"target: expected one of {', '.join(known)}, got {shown(target)}"
+            + check.meant(target, known)
+        )
     if target != "auto":
         if target == "indicators" and not indicators:
             raise ValueError(
@@ -175,7 +179,9 @@ def reference(label: object, classes: NDArray) -> int | None:
 def only_for_one_label(value: Any, name: str) -> None:
     """Raise for a parameter that has no meaning where rows have several labels."""
     if value:
-        raise ValueError(f"{name}: expected the default where y has several labels, got {value!r}")
+        raise ValueError(
+            f"{name}: expected the default where y has several labels, got {shown(value)}"
+        )
 
 
 def smoothing(value: object) -> float:

@@ -227,7 +227,7 @@ def logsumexp(
     if b is None:
         x, dtype = prepared(x, "x")
     else:
-        x, factors, dtype = check.floating_pair(x, check.factors(b), ("x", "b"))
+        x, factors, dtype = check.floating_pair(x, check.factors_of_exp(b), ("x", "b"))
         x, factors = check.broadcast_together(x, factors, ("x", "b"))
     layout = Layout.of(x.shape, axis)
     outer, k, inner = layout.split

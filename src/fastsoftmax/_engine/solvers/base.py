@@ -19,6 +19,7 @@ from fastsoftmax._engine.objective import Objective, has_minimiser, separates
 from fastsoftmax._engine.objective.precision import logits_bytes, to_float64, uses_float32
 from fastsoftmax._engine.solvers.block_preconditioner import RebuildSchedule
 from fastsoftmax._engine.solvers.certificate import Certificate
+from fastsoftmax._validation import numbers as check
 
 
 class Iteration(NamedTuple):
@@ -367,8 +368,6 @@ def lacks(objective: Objective, need: str) -> str | None:
         return "a smooth penalty (l1_ratio=0)"
     if need == "l1" and not o.l1:
         return "an L1 penalty (l1_ratio > 0)"
-    if need == "logits" and (size := 3 * logits_bytes(o)) > o.memory.proximal_logits:
-        return f"{size} bytes for logits, max_memory being {o.memory.total}"
     if need != "hessian":
         return None
     if o.data.is_sparse:
@@ -386,17 +385,27 @@ def lacks(objective: Objective, need: str) -> str | None:
 def find(name: str, objective: Objective) -> Solver:
     """The solver of that name, if the objective has what it needs; else the error that says so."""
     solver = SOLVERS[name]
+    if "logits" in solver.needs and objective.l1:
+        memory = objective.memory
+        share = 3 * logits_bytes(objective) / memory.proximal_logits
+        check.max_memory(memory.total, math.ceil(memory.total * share), "the logits of an L1 fit")
     for need in solver.needs:
         if lacking := lacks(objective, need):
-            able = [other for other, s in SOLVERS.items() if need not in s.needs]
-            raise ValueError(
-                f"solver: {name!r} needs {lacking}; expected one of {', '.join(able)} here"
-            )
+            able = [
+                other
+                for other, s in SOLVERS.items()
+                if need not in s.needs and not any(lacks(objective, n) for n in s.needs)
+            ]
+            others = f"; expected one of {', '.join(able)} here" if able else ""
+            raise ValueError(f"solver: {name!r} needs {lacking}{others}")
     return solver
 
 
 def known(name: object) -> str:
     """The name of a solver, checked."""
     if not isinstance(name, str) or name not in SOLVERS:
-        raise ValueError(f"solver: expected one of {', '.join(SOLVERS)}, got {name!r}")
+        raise ValueError(
+            f"solver: expected one of {', '.join(SOLVERS)}, got {check.shown(name)}"
+            + check.meant(name, SOLVERS)
+        )
     return name
