@@ -87,8 +87,8 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
         what the last one learnt of its curvature: a path of several ``C``, from small to large,
         costs little more than its last fit.
     verbose : bool, default=False
-        Whether to keep a line of progress on the standard error stream, a bar where tqdm is
-        installed.
+        Whether to show progress on standard error: a bar in terminals and notebooks if tqdm is
+        installed, else a line per second.
 
     Attributes
     ----------

@@ -36,7 +36,8 @@ class Adaline(Labels, Saved, ClassifierMixin, BaseEstimator):
     random_state : int, Generator, RandomState or None, default=None
         Seed of the shuffling.
     verbose : bool, default=False
-        Whether to show progress: a bar if tqdm is installed, else a line on standard error.
+        Whether to show progress on standard error: a bar in terminals and notebooks if tqdm is
+        installed, else a line per second.
     n_threads : int or None, default=None
         Threads of the kernels, >= 1. None: as many as the processors this process may use. Small
         steps take one. The result does not depend on it.

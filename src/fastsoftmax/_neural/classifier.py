@@ -90,7 +90,8 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         Training stops when for more than ``n_iter_no_change`` epochs in a row the loss has not
         fallen by tol below the least so far, or the validation score not risen by it.
     verbose : bool, default=False
-        Whether to show progress: a bar if tqdm is installed, else a line on standard error.
+        Whether to show progress on standard error: a bar in terminals and notebooks if tqdm is
+        installed, else a line per second.
     warm_start : bool, default=False
         Whether a further ``fit`` starts from the present coefficients.
     momentum : float, default=0.9

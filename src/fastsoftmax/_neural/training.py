@@ -157,7 +157,7 @@ def train(
     spread = spread_of(rows, order) if goal.measure == "squares" else None
     best = None
     ended = False
-    with progress(plan.verbose, plan.max_iter) as show:
+    with progress(plan.verbose, plan.max_iter, "epoch") as show:
         for _ in range(plan.max_iter):
             began = time.perf_counter()
             if plan.shuffle:
@@ -175,7 +175,7 @@ def train(
             )  # fmt: skip
             if record.add(epoch, plan):
                 best = network.snapshot()
-            show(described(record.epochs, epoch))
+            show(described(epoch))
             if plan.callback and plan.callback(State(record.epochs, record.history, network)):
                 ended = True
                 break
@@ -197,9 +197,9 @@ def gone_on(plan: Plan, record: Record) -> tuple[Plan, bool]:
     return replace(plan, schedule=replace(schedule, reductions=schedule.reductions + 1)), False
 
 
-def described(number: int, epoch: Epoch | RegressionEpoch) -> str:
-    text = f"epoch {number:4}"
-    for name, value in zip(epoch._fields, epoch, strict=True):
-        if value is not None and name != "seconds":
-            text += f"   {name.replace('_', ' ')} {value:.5f}"
-    return text
+def described(epoch: Epoch | RegressionEpoch) -> str:
+    return "   ".join(
+        f"{name.replace('_', ' ')} {value:.5f}"
+        for name, value in zip(epoch._fields, epoch, strict=True)
+        if value is not None and name != "seconds"
+    )
