@@ -43,6 +43,7 @@ ALLOWED = {
     },
     "plotting": {"_validation"},
     "torch": {"_validation", "functional"},
+    "onnx": {"_linear", "_neural"},
     "_commands": {
         "_core",
         "_linear",

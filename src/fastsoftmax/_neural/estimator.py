@@ -15,6 +15,7 @@ from fastsoftmax._neural.initial import BOUNDS, initial_coefs
 from fastsoftmax._neural.network import Network
 from fastsoftmax._neural.rules import Rule
 from fastsoftmax._neural.schedules import FACTORS, Schedule
+from fastsoftmax._neural.to_sklearn import NetworkToSklearn
 from fastsoftmax._neural.training import Plan, Record, train
 from fastsoftmax._runtime.dtypes import computed_in
 from fastsoftmax._runtime.sklearn_compat import (
@@ -158,7 +159,7 @@ def attributes_of(epoch: type, **more: saved.Kind) -> saved.Attributes:
 
 
 @dataclass(eq=False, repr=False)
-class Perceptron(Saved, BaseEstimator):
+class Perceptron(NetworkToSklearn, Saved, BaseEstimator):
     """A network as an estimator; subclasses know about targets.
 
     They offer ``_losses``, ``_epoch`` (the type of an entry of ``history_``), ``_saved`` (what a

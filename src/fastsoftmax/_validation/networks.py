@@ -252,6 +252,27 @@ def has_probabilities(loss: str) -> None:
         )
 
 
+def activation_of_sklearn(activations: Sequence[str]) -> str:
+    """The one activation of all hidden layers, if scikit-learn's networks have it."""
+    known = ("identity", "logistic", "tanh", "relu")
+    kinds = sorted(set(activations)) or ["relu"]
+    if len(kinds) > 1 or kinds[0] not in known:
+        raise ValueError(
+            f"to_sklearn: expected one activation for all hidden layers, of {', '.join(known)}, "
+            f"got {', '.join(kinds)}"
+        )
+    return kinds[0]
+
+
+def loss_of_sklearn(loss: str, several_labels: bool) -> None:
+    """Raise unless scikit-learn's classifier has probabilities of this kind."""
+    if loss != ("binary_cross_entropy" if several_labels else "cross_entropy"):
+        raise ValueError(
+            "to_sklearn: expected a classifier with loss 'cross_entropy', or of several labels per "
+            f"row with 'binary_cross_entropy', got {loss!r}"
+        )
+
+
 def pair(value: object) -> tuple[ArrayLike, ArrayLike]:
     """validation_data as (X, y)."""
     if not isinstance(value, tuple | list) or len(value) != 2:
