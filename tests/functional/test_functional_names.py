@@ -307,3 +307,30 @@ def test_dtype_of_torch():
     target = torch.rand(2, 3)
     wide = target.to(torch.bfloat16)
     assert cross_entropy(np.eye(3)[:2], wide) == cross_entropy(np.eye(3)[:2], wide.float())
+
+
+@pytest.mark.parametrize("reduction", ["mean", "sum"])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("kind", ["labels", "ignored", "probabilities", "counts"])
+def test_linear_label_smoothing_is_that_of_rows(kind, weighted, reduction):
+    X, W, b = RNG.standard_normal((9, 4)), RNG.standard_normal((3, 4)), RNG.standard_normal(3)
+    target = {"probabilities": RNG.random((9, 3)), "counts": RNG.integers(4, size=(9, 3))}.get(
+        kind, RNG.integers(3, size=9)
+    )
+    options = {"label_smoothing": 0.2, "reduction": reduction}
+    if kind == "ignored":
+        target[[0, 4]] = -100
+        options["ignore_index"] = -100
+    s, w = (RNG.random(9), RNG.random(3)) if weighted else (None, None)
+    loss, grads = linear_cross_entropy_value_and_grad(
+        X, W, b, target, wrt=("W", "b", "X"), sample_weight=s, class_weight=w, **options
+    )
+    exact, by_z = cross_entropy_value_and_grad(X @ W.T + b, target, w, sample_weight=s, **options)
+    assert loss == pytest.approx(exact, rel=1e-13)
+    for actual, expected in zip(grads, (by_z.T @ X, by_z.sum(0), by_z @ W), strict=True):
+        np.testing.assert_allclose(actual, expected, rtol=1e-11, atol=1e-14)
+
+
+def test_linear_label_smoothing_needs_several_logits():
+    with pytest.raises(ValueError, match="label_smoothing: expected 0 for one logit"):
+        linear_cross_entropy([[1.0], [2.0]], [[1.0]], None, [0, 1], label_smoothing=0.1)

@@ -121,7 +121,9 @@ def test_linear_gradcheck(reduction, needed):
     def loss(*some):
         given = dict(zip(needed, some, strict=True))
         X, W, b = (given.get(i, rest[i]) for i in range(3))
-        return linear_cross_entropy(X, W, labels, linear_bias=b, weight=w, reduction=reduction)
+        return linear_cross_entropy(
+            X, W, labels, linear_bias=b, weight=w, reduction=reduction, label_smoothing=0.1
+        )
 
     assert gradcheck(loss, tuple(leaves[i] for i in needed))
 
@@ -140,7 +142,9 @@ def test_linear_as_torch(reduction, bias, soft, dtype):
             x.detach().clone().to(given_in or torch.float64).requires_grad_() for x in leaves
         )
         t = target.to(X.dtype) if soft else target
-        loss = function(X, W, t, linear_bias=b if bias else None, reduction=reduction)
+        loss = function(
+            X, W, t, linear_bias=b if bias else None, reduction=reduction, label_smoothing=0.1
+        )
         (3 * loss).backward()
         results.append([loss.detach(), X.grad, W.grad, *([b.grad] if bias else [])])
     eps = max(torch.finfo(dtype).eps, 1e-15)

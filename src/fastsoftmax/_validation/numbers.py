@@ -365,6 +365,11 @@ def labels_or_ignored(
     return class_indices(np.where(ignored, 0, target), n, k), ignored
 
 
+def several_logits(n_logits: int, name: str) -> None:
+    if n_logits < 2:
+        raise ValueError(f"{name}: expected 0 for one logit, whose targets are labels")
+
+
 def no_ignore_index(ignore_index: object) -> None:
     if ignore_index is not None:
         raise ValueError(

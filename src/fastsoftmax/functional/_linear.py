@@ -22,6 +22,7 @@ class _Options(TypedDict, total=False):
     sample_weight: ArrayLike | None
     class_weight: ArrayLike | None
     ignore_index: int | None
+    label_smoothing: float
     reduction: Reduced
     n_threads: int | None
 
@@ -35,6 +36,7 @@ def linear_cross_entropy(
     sample_weight: ArrayLike | None = None,
     class_weight: ArrayLike | None = None,
     ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
     reduction: Reduced = "mean",
     n_threads: int | None = None,
 ) -> float:
@@ -44,7 +46,8 @@ def linear_cross_entropy(
 
     Parameters
     ----------
-    X, W, b, target, sample_weight, class_weight, ignore_index, reduction, n_threads
+    X, W, b, target, sample_weight, class_weight, ignore_index, label_smoothing, reduction, \
+n_threads
         As of `linear_cross_entropy_value_and_grad`.
 
     Returns
@@ -67,7 +70,8 @@ def linear_cross_entropy(
     """
     return linear_cross_entropy_value_and_grad(
         X, W, b, target, wrt=(), sample_weight=sample_weight, class_weight=class_weight,
-        ignore_index=ignore_index, reduction=reduction, n_threads=n_threads,
+        ignore_index=ignore_index, label_smoothing=label_smoothing, reduction=reduction,
+        n_threads=n_threads,
     )[0]  # fmt: skip
 
 
@@ -109,6 +113,7 @@ def linear_cross_entropy_value_and_grad(
     sample_weight: ArrayLike | None = None,
     class_weight: ArrayLike | None = None,
     ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
     reduction: Reduced = "mean",
     n_threads: int | None = None,
 ) -> tuple[float, Gradients[Array | None, Array | None, Array | None]]:
@@ -139,6 +144,9 @@ def linear_cross_entropy_value_and_grad(
         Weights w of the classes, >= 0: the loss of a row is -Σₖ wₖ·tₖ·log pₖ.
     ignore_index : int, optional
         A label that says: leave this row out. Only for labels. PyTorch's default is -100.
+    label_smoothing : float, default=0.0
+        ε of 0..1: the target is (1-ε) t + ε/K (of counts, ε/K of their sum). The targets then take
+        n·K numbers.
     reduction : {"mean", "sum"}, default="mean"
         The mean is over Σᵢ sᵢ·w[yᵢ] for class indices, Σᵢ sᵢ Σₖ wₖ·nᵢₖ for counts and Σᵢ sᵢ for
         probabilities, as PyTorch has it; over nothing it is NaN.
@@ -194,6 +202,7 @@ def linear_cross_entropy_value_and_grad(
     batch = _Weighted.of(
         target, n, k, data.dtype, sample_weight=sample_weight, class_weight=class_weight,
         ignore_index=ignore_index,
+        label_smoothing=check.fraction(label_smoothing, "label_smoothing"),
     )  # fmt: skip
     scale = batch.scale(reduction)
     loss, grads = data.value_and_grad(Point(W, b), Batch(batch.targets, batch.weights, scale), wrt)
@@ -217,41 +226,52 @@ class _Weighted(NamedTuple):
     of_losses: int  # and that over which the losses are
 
     @classmethod
-    def of(cls, target, n, k, dtype, *, sample_weight, class_weight, ignore_index) -> Self:
+    def of(
+        cls, target, n, k, dtype, *, sample_weight, class_weight, ignore_index, label_smoothing
+    ) -> Self:
         weights, by_row = check.weights(sample_weight, n, np.dtype(np.float64)), 0
         if weights is not None:
             weights, by_row = scaled(weights, most=0)
-        classes, by_class = check.weights(
-            class_weight, max(k, 2), np.dtype(np.float64), "class_weight"
-        ), 0  # fmt: skip
+        n_logits, k, mass = k, max(k, 2), 1.0
+        classes, by_class = check.weights(class_weight, k, np.dtype(np.float64), "class_weight"), 0
         if classes is not None:
             classes, by_class = scaled(classes, most=0)
         target = check.as_targets(target, "target", "class indices or numbers")
-        by_target = 0
         if target.ndim == 2:
             check.no_ignore_index(ignore_index)
             counts = target.dtype.kind in "iu"
             target = check.targets(
-                target, n, k, dtype if target.dtype == dtype else np.dtype(np.float64)
+                target, n, n_logits, dtype if target.dtype == dtype else np.dtype(np.float64)
             )
+            seen = np.ones(n)
+            if counts:
+                mass = target.sum(axis=1, keepdims=True, dtype=float)
+                seen = (target if classes is None else target * classes).sum(axis=1, dtype=float)
+            total = seen.sum() if weights is None else seen @ weights
+            of_total = by_row + (by_class if counts else 0)
+        else:
+            target, ignored = check.labels_or_ignored(target, n, k, ignore_index)
+            if ignored.any():
+                weights = np.where(ignored, 0.0, 1.0 if weights is None else weights)
+            by_label = weights
+            if classes is not None:
+                by_label = classes[target] if weights is None else weights * classes[target]
+            total = n if by_label is None else by_label.sum()
+            of_total = by_row + by_class
+            if not label_smoothing:  # the row's weight is that of its one class, too
+                weights, classes = by_label, None
+        by_target = 0
+        if label_smoothing:
+            check.several_logits(n_logits, "label_smoothing")
+            target = smoothed(target, k, label_smoothing, mass)
+        if target.ndim == 2:
             if classes is not None:
                 target = target * classes
             target, by_target = scaled(target, dtype)
             target = target.astype(dtype, copy=False)
-            seen = target.sum(axis=1, dtype=np.float64) if counts else np.ones(n)
-            total = seen.sum() if weights is None else seen @ weights
-            of_total = by_row + (by_class + by_target if counts else 0)
-        else:
-            target, ignored = check.labels_or_ignored(target, n, max(k, 2), ignore_index)
-            if classes is not None:
-                weights = classes[target] if weights is None else weights * classes[target]
-            if ignored.any():
-                weights = np.where(ignored, 0.0, 1.0 if weights is None else weights)
-            if weights is not None:
-                weights, by_target = scaled(weights, most=0)
-            total = n if weights is None else weights.sum()
-            of_total = by_row + by_class + by_target
         if weights is not None:
+            weights, by_weight = scaled(weights, most=0)
+            by_row += by_weight
             weights = weights.astype(dtype)
         return cls(target, weights, float(total), of_total, by_row + by_class + by_target)
 
@@ -262,3 +282,12 @@ class _Weighted(NamedTuple):
         if not self.total:
             return 0.0
         return float(times_power_of_two(1.0 / self.total, self.of_losses - self.of_total))
+
+
+def smoothed(target: NDArray, k: int, share: float, mass: NDArray | float) -> NDArray[np.float64]:
+    """(1 - share) t + share / K times the mass of a row, from labels or numbers per class."""
+    if target.ndim == 2:
+        return (1.0 - share) * target + share / k * mass
+    table = np.full((len(target), k), share / k)
+    table[np.arange(len(target)), target] += 1.0 - share
+    return table

@@ -49,13 +49,14 @@ def linear_cross_entropy(
     weight: torch.Tensor | None = None,
     reduction: Reduced = "mean",
     ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
 ) -> torch.Tensor:
     """Cross-entropy of ``linear(input, linear_weight, linear_bias)``, whose logits are not stored.
 
     ``torch.nn.functional.linear_cross_entropy`` on the kernels of fastsoftmax, in the memory of the
     tensors: loss and gradients come from one pass over the rows, and memory beyond the gradients is
-    at most 64 MB, whatever the numbers of rows and classes. For a loss of each row or
-    label smoothing, take `cross_entropy` of the logits.
+    at most 64 MB, whatever the numbers of rows and classes. For a loss of each row take
+    `cross_entropy` of the logits.
 
     Parameters
     ----------
@@ -71,6 +72,8 @@ def linear_cross_entropy(
     ignore_index : int, optional
         A label that says: leave this row out; -100 unless it is given. Of no meaning for
         probabilities.
+    label_smoothing : float, default=0.0
+        ε of 0..1: the target is (1-ε) t + ε/C. The targets then take N·C numbers.
 
     Returns
     -------
@@ -101,5 +104,6 @@ def linear_cross_entropy(
         "class_weight": weight,
         "ignore_index": None if target.ndim == 2 else ignore_index,
         "reduction": reduction,
+        "label_smoothing": label_smoothing,
     }
     return _LinearCrossEntropy.apply(input, linear_weight, linear_bias, target, options)
