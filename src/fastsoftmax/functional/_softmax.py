@@ -242,15 +242,15 @@ def logsumexp(
     else:
         sums = np.empty(outer * inner, x.dtype)
         kernels(x.dtype).softmax.logsumexp(layout.split_view(x), sums, 1.0, workspace, threads)
-    if b is None:
-        signs = np.where(np.isnan(sums), np.nan, sums > -np.inf)
-    elif not return_sign:
+    if b is not None and not return_sign:
         sums[signs < 0] = np.nan
-    sums = rounded(sums.reshape(shape), dtype)[()]
+    elif return_sign and b is None:
+        signs = np.where(np.isnan(sums), np.nan, sums > -np.inf)
+    result = rounded(sums.reshape(shape), dtype)[()]
     if out is not None:
-        out[...] = sums
-        sums = given
-    return (sums, signs.reshape(shape).astype(dtype)[()]) if return_sign else sums
+        out[...] = result
+        result = given
+    return (result, signs.reshape(shape).astype(dtype)[()]) if return_sign else result
 
 
 def _weighted(x: Array, b: Array, layout: Layout) -> tuple[Array, Array]:
