@@ -217,6 +217,16 @@ def test_targets_in_dtypes_that_numpy_lacks(dtype):
     np.testing.assert_array_equal(fastsoftmax.one_hot(small), fastsoftmax.one_hot(labels))
 
 
+def test_bfloat16_tables_of_estimators_are_probabilities():
+    X, p = RNG.standard_normal((40, 3)), RNG.random((40, 3))
+    p = (p / p.sum(axis=1, keepdims=True)).astype(ml_dtypes.bfloat16)
+    sums = p.astype(np.float64).sum(axis=1, keepdims=True)
+    assert abs(sums - 1).max() > 1e-3  # which the others may not miss
+    narrow = fastsoftmax.fit(X, p, tol=1e-9)
+    wide = fastsoftmax.fit(X, p.astype(np.float64) / sums, tol=1e-9)
+    np.testing.assert_allclose(narrow.coef_, wide.coef_, rtol=1e-6)
+
+
 def test_classes_at_axis_1_are_named():
     z, labels = np.zeros((2, 5, 3)), np.zeros((2, 3), int)
     hint = r"got \(2, 3\); classes at axis 1, as PyTorch has them, are axis=1"

@@ -75,3 +75,12 @@ def test_the_program_of_torch_prints_what_is_shown():
     with redirect_stdout(printed):
         exec(program, {"__name__": "guide"})
     assert float(printed.getvalue()) == pytest.approx(float(shown), abs=0.02)
+
+
+def test_the_reference_lists_the_losses_of_torch():
+    pytest.importorskip("torch")
+    import fastsoftmax.torch
+
+    reference = (PAGE.parents[1] / "reference" / "index.md").read_text(encoding="utf-8")
+    section = reference.split("## PyTorch")[1].split("## ")[0]
+    assert set(re.findall(r"^   (\w+)$", section, re.MULTILINE)) == set(fastsoftmax.torch.__all__)
