@@ -206,6 +206,30 @@ def test_without_grad_there_is_none():
     assert not loss.requires_grad
 
 
+@pytest.mark.filterwarnings("ignore")  # of PyTorch's own modules
+def test_within_what_is_compiled_or_computed_again():
+    from torch.utils.checkpoint import checkpoint
+
+    (X, W, b), labels = layer()
+    expected = torch.autograd.grad(F.cross_entropy(torch.tanh(X) @ W.T + b, labels), (X, W, b))
+
+    def by_logits(X):
+        return cross_entropy(torch.tanh(X) @ W.T + b, labels)
+
+    def by_layer(X):
+        return linear_cross_entropy(torch.tanh(X), W, labels, linear_bias=b)
+
+    for loss in (by_logits, by_layer):
+        ways = (
+            torch.compile(loss, backend="eager"),
+            lambda X, loss=loss: checkpoint(loss, X, use_reentrant=False),
+        )
+        for way in ways:
+            actual = torch.autograd.grad(way(X), (X, W, b))
+            for gradient, exact in zip(actual, expected, strict=True):
+                torch.testing.assert_close(gradient, exact)
+
+
 def test_all_rows_left_out():
     z = torch.randn(3, 4, requires_grad=True)
     labels = torch.full((3,), -100)

@@ -32,6 +32,9 @@ class _CrossEntropy(torch.autograd.Function):
         return times(gradient, by_loss, "cross_entropy"), None, None
 
 
+_apply = torch.compiler.disable(_CrossEntropy.apply)  # whose insides are not PyTorch's
+
+
 def cross_entropy(
     input: torch.Tensor,
     target: torch.Tensor,
@@ -89,4 +92,4 @@ def cross_entropy(
         "reduction": reduction,
         "label_smoothing": label_smoothing,
     }
-    return _CrossEntropy.apply(input, target, options)
+    return _apply(input, target, options)

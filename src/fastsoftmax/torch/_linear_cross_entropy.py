@@ -40,6 +40,9 @@ class _LinearCrossEntropy(torch.autograd.Function):
         return *grads, None, None
 
 
+_apply = torch.compiler.disable(_LinearCrossEntropy.apply)  # whose insides are not PyTorch's
+
+
 def linear_cross_entropy(
     input: torch.Tensor,
     linear_weight: torch.Tensor,
@@ -106,4 +109,4 @@ def linear_cross_entropy(
         "reduction": reduction,
         "label_smoothing": label_smoothing,
     }
-    return _LinearCrossEntropy.apply(input, linear_weight, linear_bias, target, options)
+    return _apply(input, linear_weight, linear_bias, target, options)
