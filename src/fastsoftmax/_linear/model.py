@@ -250,7 +250,7 @@ def minimize_small(
     found = small.minimize_small(given, problem.options, units, problem.row_space)
     if verbose and found and found[0].history:
         with progress(True) as show:
-            show(str(found[0].history[-1]))
+            show(str(found[0].history[-1]), len(found[0].history))
     return found
 
 

@@ -21,8 +21,8 @@ class Lines:
         self._left = ""  # to print
         self._next = 0.0
 
-    def __call__(self, text: str) -> None:
-        self._count += 1
+    def __call__(self, text: str, rounds: int = 1) -> None:
+        self._count += rounds
         self._left = f"{self._unit} {self._count}{self._total}   {text}"
         if self._wanted and time.monotonic() >= self._next:
             self._print()
@@ -49,9 +49,9 @@ class Bar:
 
         self._bar: Any = tqdm(total=n_rounds, unit=f" {unit}s")
 
-    def __call__(self, text: str) -> None:
+    def __call__(self, text: str, rounds: int = 1) -> None:
         self._bar.set_postfix_str(text, refresh=False)
-        self._bar.update()
+        self._bar.update(rounds)
 
     def __enter__(self) -> Self:
         return self
@@ -70,7 +70,7 @@ def can_draw() -> bool:
 
 
 def progress(wanted: bool, n_rounds: int | None = None, unit: str = "iteration") -> Bar | Lines:
-    """What shows a text after each of at most so many rounds."""
+    """What shows a text after a round, or several, of at most so many."""
     if wanted and can_draw() and find_spec("tqdm") is not None:
         return Bar(n_rounds, unit)
     return Lines(wanted, n_rounds, unit)
