@@ -32,7 +32,9 @@ class _CrossEntropy(torch.autograd.Function):
         return times(gradient, by_loss, "cross_entropy"), None, None
 
 
-_apply = torch.compiler.disable(_CrossEntropy.apply)  # whose insides are not PyTorch's
+@torch.compiler.disable  # whose insides are not PyTorch's
+def _apply(*arguments: Any) -> torch.Tensor:
+    return _CrossEntropy.apply(*arguments)
 
 
 def cross_entropy(

@@ -40,7 +40,9 @@ class _LinearCrossEntropy(torch.autograd.Function):
         return *grads, None, None
 
 
-_apply = torch.compiler.disable(_LinearCrossEntropy.apply)  # whose insides are not PyTorch's
+@torch.compiler.disable  # whose insides are not PyTorch's
+def _apply(*arguments: Any) -> torch.Tensor:
+    return _LinearCrossEntropy.apply(*arguments)
 
 
 def linear_cross_entropy(
