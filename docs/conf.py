@@ -46,6 +46,7 @@ myst_heading_anchors = 3
 
 toc_object_entries_show_parents = "hide"
 autodoc_typehints = "none"  # the docstrings have them
+autodoc_mock_imports = ["torch"]
 numpydoc_show_class_members = False  # methods follow the class one by one
 
 sphinx_gallery_conf = {

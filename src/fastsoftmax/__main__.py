@@ -3,20 +3,28 @@
 import argparse
 import sys
 from importlib import import_module
+from importlib.metadata import version
 
 COMMANDS = ("demo", "bench", "info", "lecture")
 
 
 def main(argv: list[str] | None = None) -> int:
     """Run a command; 2 and one line on standard error for input that cannot be used."""
-    parser = argparse.ArgumentParser(prog="python -m fastsoftmax", description=__doc__)
-    subparsers = parser.add_subparsers(dest="command", required=True)
+    parser = argparse.ArgumentParser(
+        prog="python -m fastsoftmax",
+        description="What fastsoftmax does on this machine.",
+    )
+    parser.add_argument("--version", action="version", version=version("fastsoftmax"))
+    subparsers = parser.add_subparsers(dest="command")
     for name in COMMANDS:
         command = import_module(f"fastsoftmax._commands.{name}")
         subparser = subparsers.add_parser(name, help=command.HELP, description=command.HELP)
         command.add_arguments(subparser)
         subparser.set_defaults(run=command.run)
     arguments = parser.parse_args(argv)
+    if arguments.command is None:
+        parser.print_help()
+        return 0
     try:
         arguments.run(arguments)
     except (OSError, ValueError, ImportError, FloatingPointError) as error:

@@ -1,5 +1,7 @@
 """Data in blocks of rows, for fits of more than fits in memory."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 

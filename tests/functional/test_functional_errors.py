@@ -56,7 +56,7 @@ OF_SOFTMAX = {
         lambda: logsumexp(X, keepdims=True, out=X[:, 0]), ValueError,
         r"out: expected shape \(2, 1\), got \(2,\)",
     ),
-    "b": (lambda: logsumexp(X, b=[1, 2]), ValueError, r"b: .* broadcasts to \(2, 3\), .* \(2,\)"),
+    "b": (lambda: logsumexp(X, b=[1, 2]), ValueError, r"b: .* broadcasts with \(2, 3\), .* \(2,"),
     "vector": (lambda: softmax_vjp(X, X[0]), ValueError, r"vector: .* \(2, 3\), .* got \(3,\)"),
     "vjp overlap": (
         lambda: softmax_vjp(F32 + 1, X[:, ::-1], out=X), ValueError, "out: expected vector itself",

@@ -227,7 +227,10 @@ def test_proximal_solver_wants_l1():
 
 @pytest.mark.parametrize("solver", ["auto", "proximal-newton"])
 def test_no_room_for_logits(solver):
-    with pytest.raises(ValueError, match="bytes for logits, max_memory being 1000"):
+    with pytest.raises(
+        ValueError,
+        match=r"max_memory: expected .* bytes or more, for the logits of an L1 fit, got 1000",
+    ):
         SoftmaxRegression(l1_ratio=1.0, max_memory=1000, solver=solver).fit(*problem())
 
 

@@ -1,11 +1,13 @@
 """Docstrings of all public names are complete and in order, by numpydoc's rules."""
 
 import inspect
+from importlib import import_module
+from importlib.util import find_spec
 
 import pytest
 
 import fastsoftmax
-from fastsoftmax import datasets, plotting
+from fastsoftmax import datasets, onnx, plotting
 
 validation = pytest.importorskip("numpydoc.validate")
 
@@ -13,7 +15,9 @@ validation = pytest.importorskip("numpydoc.validate")
 # whose shape says all (PR04, PR07, PR08, RT03); summaries that begin with a verb, where here a noun
 # is the result (SS05); second paragraphs, "See Also" and examples everywhere.
 FREE = {"PR04", "PR07", "PR08", "RT03", "SS05", "ES01", "SA01", "EX01"}
-MODULES = fastsoftmax, datasets, plotting
+MODULES = [fastsoftmax, datasets, plotting, onnx]
+if find_spec("torch") is not None:
+    MODULES.append(import_module("fastsoftmax.torch"))
 
 
 def public():

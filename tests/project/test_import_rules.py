@@ -43,6 +43,8 @@ ALLOWED = {
         *("_neural", "_saving", "_validation", "blocks", "functional"),
     },
     "plotting": {"_validation"},
+    "torch": {"_validation", "functional"},
+    "onnx": {"_linear", "_neural"},
     "_commands": {
         "_core",
         "_linear",
@@ -55,7 +57,7 @@ ALLOWED = {
     "__main__": {"_commands"},
     "__init__": {"_linear", "_neural", "_saving", "blocks", "datasets", "functional"},
 }
-REQUIRED = {"numpy", "scipy"}
+REQUIRED = {"numpy", "scipy"}  # `torch`, imported only on request, needs PyTorch besides
 NEVER = {"benchmarks", "campaigns", "conftest", "examples", "pytest", "support", "tests"}
 
 PYTHON = sorted(SOURCE.rglob("*.py"))
@@ -164,8 +166,9 @@ def test_modules_import_one_way():
 def test_other_packages(path):
     tree = parse(path)
     assert not packages(tree) & NEVER
-    may = {"sklearn"} if module_of(path) == "_runtime.sklearn_compat" else set()
-    own = {"fastsoftmax"} | may
+    module = module_of(path)
+    may = {"sklearn"} if module == "_runtime.sklearn_compat" else set()
+    own = {"fastsoftmax"} | may | ({"torch"} if package_of(module) == "torch" else set())
     assert ("sklearn" in packages(tree)) <= ("sklearn" in own)
     optional = packages(tree, at_module_level=True) - REQUIRED - own - sys.stdlib_module_names
     assert not optional, "optional packages are imported where they are used"

@@ -38,19 +38,37 @@ def functions() -> None:
     assert_type(fastsoftmax.log_sigmoid(x), Array)
     assert_type(fastsoftmax.logit([0.2, 0.8]), Array)
     assert_type(fastsoftmax.one_hot(labels, 3), Array)
-    fastsoftmax.logsumexp(x, axis=(0, 1), keepdims=True)
-    fastsoftmax.cross_entropy(x, labels, weight=[1.0, 2.0, 1.0], label_smoothing=0.1)
-    fastsoftmax.nll_loss(fastsoftmax.log_softmax(x), labels, reduction="none")
-    fastsoftmax.binary_cross_entropy(x, np.ones_like(x))
-    fastsoftmax.mse(x, x)
-    fastsoftmax.mae(x, x, sample_weight=[[1.0], [2.0]])
+    fastsoftmax.softmax(x, dim=1, dtype=np.float32)
+    assert_type(fastsoftmax.logsumexp(x, axis=(0, 1), keepdims=True), Array)
+    assert_type(fastsoftmax.logsumexp(x, b=2.0, return_sign=True), tuple[Array, Array])
+    w = [1.0, 2.0, 1.0]
+    assert_type(fastsoftmax.cross_entropy(x, labels, w, label_smoothing=0.1), float)
+    assert_type(fastsoftmax.cross_entropy(x, labels, reduction="none", axis=1), Array)
+    log_p = fastsoftmax.log_softmax(x)
+    assert_type(fastsoftmax.nll_loss(log_p, labels, reduction="none"), Array)
+    assert_type(fastsoftmax.nll_loss(log_p, labels, w, ignore_index=-100), float)
+    assert_type(fastsoftmax.binary_cross_entropy(x, np.ones_like(x), pos_weight=w), float)
+    assert_type(fastsoftmax.mse(x, x), float)
+    assert_type(fastsoftmax.mae(x, x, sample_weight=[[1.0], [2.0]], reduction="none"), Array)
     loss, gradient = fastsoftmax.cross_entropy_value_and_grad(x, labels, reduction="sum")
-    print(loss, gradient.shape)
-    W = np.zeros((3, 3), np.float32)
-    value: float = fastsoftmax.linear_cross_entropy(x, W, None, labels)
+    assert_type(loss, float)
+    print(gradient.shape)
+
+
+def linear_functions() -> None:
+    """Gradients by what was asked for."""
+    x, labels, W = np.array([[1.0, 2.0], [0.1, 0.2]]), [1, 2], np.zeros((3, 2), np.float32)
+    assert_type(fastsoftmax.linear_cross_entropy(x, W, None, labels, reduction="sum"), float)
     rows = sparse.csr_array(x)
     value, grads = fastsoftmax.linear_cross_entropy_value_and_grad(rows, W, [0.0] * 3, labels)
-    print(value, grads)
+    assert_type(value, float)
+    print(grads.W.shape, grads.b.shape)
+    of_all = fastsoftmax.linear_cross_entropy_value_and_grad(
+        x, W, None, labels, wrt=("W", "b", "X"), ignore_index=-100
+    )[1]
+    print(of_all.X.shape)
+    of_one = fastsoftmax.linear_cross_entropy_value_and_grad(x, W, None, labels, wrt=["X"])[1]
+    assert_type(of_one.X, Array | None)
     fastsoftmax.show_versions()
 
 
@@ -77,6 +95,9 @@ def linear_models() -> None:
     model.fit(sparse.csr_array(X.astype(np.float32)), y, sample_weight=np.ones(len(y)))
     model.partial_fit(X[:100], y[:100], classes=range(10))
     fitted = fastsoftmax.fit(Blocks([(X[:900], y[:900]), (X[900:], y[900:])]), C=1e-3)
+    fastsoftmax.fit(X, y, solver="lbfgs", class_weight="balanced", target="labels", tol=1e-4)
+    proof = fastsoftmax.certify(model.coef_, model.intercept_, X, y, feature_scale=1 / 16)
+    print(proof)
     assert_type(fitted, SoftmaxRegression)
     counts = fastsoftmax.one_hot(y, 10, dtype=np.int64)
     SoftmaxRegression(reference_class=3).fit(X, counts, target="counts", classes=range(10))
@@ -128,6 +149,7 @@ def data(folder: Path) -> None:
 
 if __name__ == "__main__":
     functions()
+    linear_functions()
     linear_models()
     inference()
     networks()

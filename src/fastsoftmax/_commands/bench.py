@@ -1,6 +1,7 @@
 """``python -m fastsoftmax bench``: the fused loss + gradient against plain NumPy, as a table."""
 
 import argparse
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,7 @@ CASES = [
     (20000, 1024, 1000, np.float32),
     (20000, 1024, 1000, np.float64),
 ]
+SECONDS = 2.0  # for each row
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -39,27 +41,33 @@ def problem(n: int, d: int, k: int, dtype: type) -> tuple[NDArray, ...]:
 
 
 def run(arguments: argparse.Namespace) -> None:
-    print(f"{processor()}, {available_threads()} threads, kernels {_core.level}")
+    cases = CASES[:2] if arguments.quick else CASES
+    fits = {"embedded digits": demo.digits}
+    if arguments.mnist:
+        fits["MNIST"] = lambda: demo.mnist(arguments.mnist)
+    say = partial(print, flush=True)  # each row as it comes, into files too
+    say(f"{processor()}, {available_threads()} threads, kernels {_core.level}")
+    say(f"{len(cases)} rows of at least {SECONDS:g} s each, then fits of {' and '.join(fits)}\n")
     peaks = {dtype: measure(dtype, available_threads()) for dtype in (np.float32, np.float64)}
-    print(
-        "\none loss + gradient of W and b       plain NumPy   fastsoftmax     ratio   of the limit"
+    say(
+        "      one loss + gradient of W and b       plain NumPy   fastsoftmax     ratio   "
+        "of the limit"
     )
-    for n, d, k, dtype in CASES[:2] if arguments.quick else CASES:
-        times = compare(*problem(n, d, k, dtype), seconds=2.0)
+    for i, (n, d, k, dtype) in enumerate(cases, 1):
+        times = compare(*problem(n, d, k, dtype), seconds=SECONDS)
         name = f"{n}×{d}, K = {k}, {np.dtype(dtype)}"
         share = peaks[dtype].limit(times.flops, times.bytes) / times.fused
-        print(
-            f"{name:<36} {1e3 * times.numpy:8.2f} ms   {1e3 * times.fused:8.2f} ms   "
-            f"{times.ratio:6.1f}×  {share:12.0%}"
+        say(
+            f"{f'{i}/{len(cases)}':<6}{name:<36} {1e3 * times.numpy:8.2f} ms   "
+            f"{1e3 * times.fused:8.2f} ms   {times.ratio:6.1f}×  {share:12.0%}"
         )
     for dtype, peak in peaks.items():
-        print(
+        say(
             f"limit {np.dtype(dtype)}: {peak.flops / 1e9:.0f} GFLOP/s of multiply-adds, "
             f"{peak.bandwidth / 1e9:.0f} GB/s read from memory"
         )
-    for name, data in [("embedded digits", demo.digits())] + (
-        [("MNIST", demo.mnist(arguments.mnist))] if arguments.mnist else []
-    ):
-        print(f"\nfit of {name}, C = 1")
+    for name, read in fits.items():
+        say(f"\nfit of {name}, C = 1")
+        data = read()
         model, seconds = demo.train(data, verbose=False)
         demo.report(model, data, seconds)

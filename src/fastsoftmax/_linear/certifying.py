@@ -1,14 +1,16 @@
 """The gap of a model of any library."""
 
-from typing import Any
+from __future__ import annotations
+
+from typing import Literal, Unpack
 
 from numpy.typing import ArrayLike
 
-from fastsoftmax._linear.fitting import require_known
+from fastsoftmax._linear.fitting import Parameters, require_known
 from fastsoftmax._linear.logistic_regression import LogisticRegression
 from fastsoftmax._linear.problem.certificate import Certificate, certificate_of
 from fastsoftmax._linear.softmax_regression import SoftmaxRegression
-from fastsoftmax._runtime.typing import MatrixLike
+from fastsoftmax._runtime.typing import MatrixLike, Target
 from fastsoftmax._validation import labels as check_labels
 from fastsoftmax.blocks import Blocks
 
@@ -26,10 +28,10 @@ def certify(
     *,
     sample_weight: ArrayLike | None = None,
     several_labels: bool = False,
-    target: str = "auto",
+    target: Target | Literal["indicators"] = "auto",
     classes: ArrayLike | None = None,
     offset: ArrayLike | None = None,
-    **params: Any,
+    **params: Unpack[Parameters],
 ) -> Certificate:
     """Prove how far a linear model of any library is from the optimum.
 

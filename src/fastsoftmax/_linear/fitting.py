@@ -1,20 +1,56 @@
 """A fit in one call."""
 
-from collections.abc import Sequence
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import cache
-from typing import Any
+from typing import Any, Literal, TypedDict, Unpack
 
 from numpy.typing import ArrayLike
 
 from fastsoftmax._linear.softmax_regression import SoftmaxRegression
-from fastsoftmax._runtime.typing import MatrixLike
+from fastsoftmax._runtime.typing import MatrixLike, Solver, Target
 from fastsoftmax._validation import spellings
 from fastsoftmax.blocks import Blocks
 
 OF_FIT = ("sample_weight", "target", "classes", "offset", "callback")
 
 
-def fit(X: MatrixLike | Blocks, y: ArrayLike | None = None, **params: Any) -> SoftmaxRegression:
+class Parameters(TypedDict, total=False):
+    """Those of `SoftmaxRegression`."""
+
+    C: float
+    l1_ratio: float
+    fit_intercept: bool
+    tol: float
+    max_iter: int
+    solver: Solver
+    max_memory: int | None
+    feature_scale: ArrayLike | None
+    standardize: bool
+    penalty_factor: ArrayLike | None
+    class_weight: Mapping[Hashable, float] | Literal["balanced"] | None
+    label_smoothing: float
+    reference_class: Hashable
+    n_threads: int | None
+    random_state: int
+    warm_start: bool
+    verbose: bool
+
+
+class ParametersOfFit(Parameters, total=False):
+    """And the arguments of its ``fit``."""
+
+    sample_weight: ArrayLike | None
+    target: Target
+    classes: ArrayLike | None
+    offset: ArrayLike | None
+    callback: Callable[[Any], object] | None
+
+
+def fit(
+    X: MatrixLike | Blocks, y: ArrayLike | None = None, **params: Unpack[ParametersOfFit]
+) -> SoftmaxRegression:
     """Fit softmax regression in one call.
 
     Parameters

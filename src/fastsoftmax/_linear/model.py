@@ -1,5 +1,7 @@
 """How a linear model is fitted: what was given is checked, wired to a solver, and kept."""
 
+from __future__ import annotations
+
 import warnings
 from collections.abc import Callable
 from dataclasses import replace
@@ -260,7 +262,7 @@ def minimize_small(
     found = small.minimize_small(given, problem.options, units, problem.row_space)
     if verbose and found and found[0].history:
         with progress(True) as show:
-            show(str(found[0].history[-1]))
+            show(str(found[0].history[-1]), len(found[0].history))
     return found
 
 

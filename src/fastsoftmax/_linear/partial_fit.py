@@ -1,5 +1,7 @@
 """`partial_fit` of the linear estimators: the online rule on rows that are checked."""
 
+from __future__ import annotations
+
 from typing import Self
 
 import numpy as np

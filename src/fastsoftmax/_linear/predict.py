@@ -1,5 +1,7 @@
 """What a fitted linear model says of rows: probabilities, beside logits and labels."""
 
+from __future__ import annotations
+
 import numpy as np
 from numpy.typing import NDArray
 

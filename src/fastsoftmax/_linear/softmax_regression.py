@@ -1,8 +1,10 @@
 """Softmax regression as a scikit-learn style classifier."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import KW_ONLY, dataclass
-from typing import Self
+from typing import Literal, Self
 
 from numpy.typing import ArrayLike
 
@@ -10,7 +12,7 @@ from fastsoftmax._linear.inference.inference import Inference
 from fastsoftmax._linear.model import LinearModel
 from fastsoftmax._linear.partial_fit import PartialFit
 from fastsoftmax._runtime.callbacks import FitState
-from fastsoftmax._runtime.typing import MatrixLike
+from fastsoftmax._runtime.typing import MatrixLike, Solver, Target
 from fastsoftmax._validation import spellings
 from fastsoftmax.blocks import Blocks
 
@@ -89,8 +91,8 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
         what the last one learnt of its curvature: a path of several ``C``, from small to large,
         costs little more than its last fit.
     verbose : bool, default=False
-        Whether to keep a line of progress on the standard error stream, a bar where tqdm is
-        installed.
+        Whether to show progress on standard error: a bar in terminals and notebooks if tqdm is
+        installed, else a line per second.
 
     Attributes
     ----------
@@ -156,20 +158,18 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
     True
     """
 
-    __module__ = "fastsoftmax"
-
     C: float = 1.0
     _: KW_ONLY
     l1_ratio: float = 0.0
     fit_intercept: bool = True
     tol: float = 1e-6
     max_iter: int = 1000
-    solver: str = "auto"
+    solver: Solver = "auto"
     max_memory: int | None = None
     feature_scale: ArrayLike | None = None
     standardize: bool = False
     penalty_factor: ArrayLike | None = None
-    class_weight: Mapping[Hashable, float] | str | None = None
+    class_weight: Mapping[Hashable, float] | Literal["balanced"] | None = None
     label_smoothing: float = 0.0
     reference_class: Hashable = None
     n_threads: int | None = None
@@ -188,7 +188,7 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
         y: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         *,
-        target: str = "auto",
+        target: Target = "auto",
         classes: ArrayLike | None = None,
         offset: ArrayLike | None = None,
         callback: Callable[[FitState], object] | None = None,
@@ -264,3 +264,6 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
             X, y, sample_weight, max_iter=self.max_iter, target=target, classes=classes,
             offset=offset, callback=callback,
         )  # fmt: skip
+
+
+SoftmaxRegression.__module__ = "fastsoftmax"  # not earlier: dataclasses look KW_ONLY up there

@@ -1,8 +1,10 @@
 """Softmax regression whose strength of the penalty is chosen by cross-validation."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -11,7 +13,7 @@ from fastsoftmax._linear.cv.estimator import CrossValidated
 from fastsoftmax._linear.cv.folds import Fit
 from fastsoftmax._linear.model import LinearModel
 from fastsoftmax._runtime.callbacks import FitState
-from fastsoftmax._runtime.typing import MatrixLike
+from fastsoftmax._runtime.typing import MatrixLike, Solver, Target
 from fastsoftmax._validation import numbers as check
 from fastsoftmax._validation import saved, spellings
 from fastsoftmax.blocks import Blocks
@@ -85,8 +87,6 @@ penalty_factor, class_weight, label_smoothing, reference_class, n_threads, rando
     ((3, 3), 0.01)
     """
 
-    __module__ = "fastsoftmax"
-
     Cs: int | ArrayLike = 10
     _: KW_ONLY
     cv: Any = 5
@@ -97,12 +97,12 @@ penalty_factor, class_weight, label_smoothing, reference_class, n_threads, rando
     fit_intercept: bool = True
     tol: float = 1e-6
     max_iter: int = 1000
-    solver: str = "auto"
+    solver: Solver = "auto"
     max_memory: int | None = None
     feature_scale: ArrayLike | None = None
     standardize: bool = False
     penalty_factor: ArrayLike | None = None
-    class_weight: Mapping[Hashable, float] | str | None = None
+    class_weight: Mapping[Hashable, float] | Literal["balanced"] | None = None
     label_smoothing: float = 0.0
     reference_class: Hashable = None
     n_threads: int | None = None
@@ -128,7 +128,7 @@ penalty_factor, class_weight, label_smoothing, reference_class, n_threads, rando
         y: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         *,
-        target: str = "auto",
+        target: Target = "auto",
         classes: ArrayLike | None = None,
         callback: Callable[[FitState], object] | None = None,
         **params: Any,
@@ -203,3 +203,6 @@ penalty_factor, class_weight, label_smoothing, reference_class, n_threads, rando
         self.scores_, self.fold_objectives_ = search.scores[:, 0], search.objectives[:, 0]
         self.fold_iterations_ = search.iterations[:, 0]
         return self
+
+
+SoftmaxRegressionCV.__module__ = "fastsoftmax"  # not earlier: dataclasses look KW_ONLY up there

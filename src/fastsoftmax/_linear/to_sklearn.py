@@ -1,5 +1,7 @@
 """A fitted linear model as scikit-learn's."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np

@@ -1,5 +1,7 @@
 """ADALINE: the adaptive linear neuron."""
 
+from __future__ import annotations
+
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
@@ -37,7 +39,8 @@ class Adaline(Labels, Saved, ClassifierMixin, BaseEstimator):
     random_state : int, Generator, RandomState or None, default=None
         Seed of the shuffling.
     verbose : bool, default=False
-        Whether to show progress: a bar if tqdm is installed, else a line on standard error.
+        Whether to show progress on standard error: a bar in terminals and notebooks if tqdm is
+        installed, else a line per second.
     n_threads : int or None, default=None
         Threads of the kernels, >= 1. None: as many as the processors this process may use. Small
         steps take one. The result does not depend on it.
@@ -75,8 +78,6 @@ class Adaline(Labels, Saved, ClassifierMixin, BaseEstimator):
     >>> model.predict([[3.0]]).tolist()
     ['yes']
     """
-
-    __module__ = "fastsoftmax"
 
     _: KW_ONLY
     learning_rate_init: float | str = "auto"
@@ -135,3 +136,6 @@ class Adaline(Labels, Saved, ClassifierMixin, BaseEstimator):
         """
         train_neuron(self, self, X, y, loss="mse", callback=callback)
         return self
+
+
+Adaline.__module__ = "fastsoftmax"  # not earlier: dataclasses look KW_ONLY up there

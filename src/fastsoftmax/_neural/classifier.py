@@ -1,5 +1,7 @@
 """Networks that classify."""
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from dataclasses import KW_ONLY, dataclass
 from types import MethodType
@@ -14,6 +16,7 @@ from fastsoftmax._neural.estimator import Learned, Perceptron, attributes_of
 from fastsoftmax._neural.goals import Goal
 from fastsoftmax._neural.training import Epoch
 from fastsoftmax._runtime.sklearn_compat import ClassifierMixin
+from fastsoftmax._runtime.typing import ClassifierLoss
 from fastsoftmax._validation import labels as check_labels
 from fastsoftmax._validation import networks as check_networks
 from fastsoftmax._validation import numbers as check
@@ -91,7 +94,8 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         Training stops when for more than ``n_iter_no_change`` epochs in a row the loss has not
         fallen by tol below the least so far, or the validation score not risen by it.
     verbose : bool, default=False
-        Whether to show progress: a bar if tqdm is installed, else a line on standard error.
+        Whether to show progress on standard error: a bar in terminals and notebooks if tqdm is
+        installed, else a line per second.
     warm_start : bool, default=False
         Whether a further ``fit`` starts from the present coefficients.
     momentum : float, default=0.9
@@ -177,10 +181,8 @@ class MLPClassifier(ClassifierMixin, Perceptron):
     True
     """
 
-    __module__ = "fastsoftmax"
-
     _: KW_ONLY
-    loss: str = "auto"
+    loss: ClassifierLoss = "auto"
 
     _losses = ("cross_entropy", "binary_cross_entropy", "mse", "mae")
     _epoch = Epoch
@@ -400,3 +402,6 @@ def _is_table(y: ArrayLike, argument: str = "y") -> bool:
         return False  # which the check of labels refuses
     y = check.as_array(y, argument, "labels")
     return y.ndim == 2 and y.shape[1] > 1
+
+
+MLPClassifier.__module__ = "fastsoftmax"  # not earlier: dataclasses look KW_ONLY up there

@@ -1,9 +1,11 @@
 """What classifier and regressor share: parameters, the course of a fit, outputs."""
 
+from __future__ import annotations
+
 import warnings
 from collections.abc import Sequence
 from dataclasses import KW_ONLY, dataclass
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,6 +18,7 @@ from fastsoftmax._neural.rules import Rule
 from fastsoftmax._neural.schedules import FACTORS, Schedule
 from fastsoftmax._neural.sparse_rows import outputs
 from fastsoftmax._neural.sparse_rows import rows as rows_of
+from fastsoftmax._neural.to_sklearn import NetworkToSklearn
 from fastsoftmax._neural.training import Plan, Record, train
 from fastsoftmax._runtime.dtypes import computed_in
 from fastsoftmax._runtime.sklearn_compat import (
@@ -24,6 +27,7 @@ from fastsoftmax._runtime.sklearn_compat import (
     check_features_of_fit,
     require_fit,
 )
+from fastsoftmax._runtime.typing import Activation, InitialCoefs, LearningRate, UpdateRule
 from fastsoftmax._saving import Saved
 from fastsoftmax._validation import networks as check_networks
 from fastsoftmax._validation import numbers as check
@@ -160,7 +164,7 @@ def attributes_of(epoch: type, **more: saved.Kind) -> saved.Attributes:
 
 
 @dataclass(eq=False, repr=False)
-class Perceptron(Saved, BaseEstimator):
+class Perceptron(NetworkToSklearn, Saved, BaseEstimator):
     """A network as an estimator; subclasses know about targets.
 
     They offer ``_losses``, ``_epoch`` (the type of an entry of ``history_``), ``_saved`` (what a
@@ -170,13 +174,13 @@ class Perceptron(Saved, BaseEstimator):
     """
 
     hidden_layer_sizes: int | Sequence[int] = (100,)
-    activation: str | Sequence[str] = "relu"
+    activation: Activation | Sequence[Activation] = "relu"
     _: KW_ONLY
     loss: str
-    solver: str = "adam"
+    solver: UpdateRule = "adam"
     alpha: float = 1e-4
-    batch_size: int | str = "auto"
-    learning_rate: str = "constant"
+    batch_size: int | Literal["auto", "full"] = "auto"
+    learning_rate: LearningRate = "constant"
     learning_rate_init: float = 0.001
     power_t: float = 0.5
     step_size: int = 10
@@ -197,7 +201,7 @@ class Perceptron(Saved, BaseEstimator):
     beta_2: float = 0.999
     epsilon: float = 1e-8
     negative_slope: float = 0.1
-    init: str = "auto"
+    init: InitialCoefs = "auto"
     feature_scale: float = 1.0
     n_threads: int | None = None
 

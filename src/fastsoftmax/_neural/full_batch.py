@@ -12,7 +12,7 @@ from fastsoftmax._neural.network import Network, Pass
 from fastsoftmax._neural.rules import Rule
 from fastsoftmax._neural.sparse_rows import epoch as run_epoch
 from fastsoftmax._neural.sparse_rows import outputs
-from fastsoftmax._neural.training import Plan, Record, described, diverged, halted
+from fastsoftmax._neural.training import Plan, Record, described, diverged, ended_by
 from fastsoftmax._runtime.progress import progress
 
 
@@ -44,7 +44,7 @@ def train_full_batch(
         ]  # fmt: skip
         return last[0].loss, rule.first.astype(np.float64)
 
-    with progress(plan.verbose, plan.max_iter) as show:
+    with progress(plan.verbose, plan.max_iter, "epoch") as show:
         began = time.perf_counter()
 
         def after(intermediate_result: Any) -> None:
@@ -65,8 +65,8 @@ def train_full_batch(
             score = goal.score_of_pass(last[0], total, spread)
             epoch = plan.kind(loss, score, *validated, seconds)
             record.add(epoch, plan)
-            show(described(record.epochs, epoch))
-            if plan.callback and halted(plan.callback, record, network):
+            show(described(epoch))
+            if plan.callback and ended_by(plan.callback, record, network):
                 ended = True
                 raise StopIteration
 

@@ -1,5 +1,7 @@
 """Logits w x + b of a layer of linear units, and the labels that they mean."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np
@@ -132,4 +134,5 @@ class Labels:
             total = logits.sum()  # one bad cell of X makes its row of logits bad
         if not np.isfinite(total):
             require_finite(X)
+            check.finite_model(self.coef_, self.intercept_)
         return logits

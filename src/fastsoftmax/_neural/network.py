@@ -1,6 +1,8 @@
 """A network's parameters, in the layout of the kernels, and the passes over data that they take."""
 
-from collections.abc import Sequence
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -22,7 +24,8 @@ class Pass(NamedTuple):
     hits: float  # weight of the rows that were measured as right
     errors: NDArray[np.float64]  # (K,), squared errors by weight, where they are measured
     n_steps: int
-    complete: bool  # False: the loss of step n_steps + 1 is not finite, and it was not done
+    complete: bool  # False: the loss of step n_steps + 1 is not finite, and it was not done,
+    interrupted: bool = False  # or training was asked to stop before it
 
 
 class Network:
@@ -53,6 +56,8 @@ class Network:
     #: units of a layer for which two threads are no faster than one
     #: (docs/experiments/0014-network-steps.md)
     narrow_units = 16
+    #: multiply-adds between two chances to stop: at 2e9 per second a quarter of one
+    unstoppable_work = 500_000_000
 
     def __init__(
         self,
@@ -146,8 +151,9 @@ class Network:
         sample_weight: NDArray | None = None,
         measure: str = "none",
         threshold: float = 0.0,
+        halted: Callable[[], bool] = lambda: False,
     ) -> Pass:
-        """One step of the rule for every `batch_size` rows, in one call without the GIL.
+        """One step of the rule for every `batch_size` rows, many in a call without the GIL.
 
         Parameters
         ----------
@@ -167,6 +173,8 @@ class Network:
             "argmax": `hits` are rows whose largest output is that of the largest target, or the
             label; "threshold": rows whose outputs are all on the side of the threshold on which
             the targets are of 1/2; "squares": `errors`; or "none".
+        halted : callable
+            Asked now and then between two steps; if what it returns is true, the epoch ends.
         """
         check_networks.of_network(X, self.sizes, targets, sample_weight, order)
         n_rows = len(X) if order is None else len(order)
@@ -178,19 +186,41 @@ class Network:
         if sums is None and batch_size > self._kernel.slice_rows():
             sums = self.block()
         totals, errors = np.zeros(3), np.zeros(self.sizes[-1])
-        n_steps = self._kernel.epoch(
-            self.sizes, self._activations, self.negative_slope, self._loss,
-            self._kernel.MEASURES[measure], threshold, X, self.feature_scale, labels, given,
-            self._cast(sample_weight), order, batch_size, self._weights, rule.first, rule.second,
-            sums, self._kernel.RULES[rule.name], rate, *rule.numbers, rule.n_steps, totals, errors,
-            self._workspace, self.team(batch_size),
-        )  # fmt: skip
-        rule.n_steps += n_steps
+        sample_weight = self._cast(sample_weight)
+        n_steps, interrupted = 0, False
+        for part, expected in self._parts(order, n_rows, batch_size):
+            if interrupted := halted():
+                break
+            done = self._kernel.epoch(
+                self.sizes, self._activations, self.negative_slope, self._loss,
+                self._kernel.MEASURES[measure], threshold, X, self.feature_scale, labels, given,
+                sample_weight, part, batch_size, self._weights, rule.first, rule.second, sums,
+                self._kernel.RULES[rule.name], rate, *rule.numbers, rule.n_steps, totals, errors,
+                self._workspace, self.team(batch_size),
+            )  # fmt: skip
+            rule.n_steps += done
+            n_steps += done
+            if done < expected:
+                break
         loss, squares, hits = totals.tolist()
         if rule.penalty:
             loss += rule.penalty * squares
         loss /= max(1, min(n_steps * batch_size, n_rows))
-        return Pass(loss, hits, errors, n_steps, n_steps == -(-n_rows // batch_size))
+        complete = n_steps == -(-n_rows // batch_size)
+        return Pass(loss, hits, errors, n_steps, complete, interrupted)
+
+    def _parts(
+        self, order: NDArray[np.intp] | None, n_rows: int, batch_size: int
+    ) -> Iterator[tuple[NDArray[np.intp] | None, int]]:
+        """The order, in parts of so many steps each that one can wait for their end."""
+        steps = max(1, self.unstoppable_work // (3 * self._weights.size * batch_size))
+        if steps * batch_size >= n_rows:
+            yield order, -(-n_rows // batch_size)
+            return
+        order = np.arange(n_rows, dtype=np.intp) if order is None else order
+        for start in range(0, n_rows, steps * batch_size):
+            part = order[start : start + steps * batch_size]
+            yield part, -(-len(part) // batch_size)
 
     def value_and_grad(
         self,

@@ -1,5 +1,7 @@
 """Networks that predict numbers."""
 
+from __future__ import annotations
+
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
@@ -9,6 +11,7 @@ from fastsoftmax._neural.estimator import Learned, Perceptron, attributes_of
 from fastsoftmax._neural.goals import Goal
 from fastsoftmax._neural.training import RegressionEpoch
 from fastsoftmax._runtime.sklearn_compat import RegressorMixin
+from fastsoftmax._runtime.typing import RegressorLoss
 from fastsoftmax._validation import networks as check_networks
 
 
@@ -59,7 +62,8 @@ class MLPRegressor(RegressorMixin, Perceptron):
         Training stops when for more than ``n_iter_no_change`` epochs in a row the loss has not
         fallen by tol below the least so far, or the validation score not risen by it.
     verbose : bool, default=False
-        Whether to show progress: a bar if tqdm is installed, else a line on standard error.
+        Whether to show progress on standard error: a bar in terminals and notebooks if tqdm is
+        installed, else a line per second.
     warm_start : bool, default=False
         Whether a further ``fit`` starts from the present coefficients.
     momentum : float, default=0.9
@@ -136,10 +140,8 @@ class MLPRegressor(RegressorMixin, Perceptron):
     True
     """
 
-    __module__ = "fastsoftmax"
-
     _: KW_ONLY
-    loss: str = "mse"
+    loss: RegressorLoss = "mse"
 
     _losses = ("mse", "squared_error", "mae")
     _epoch = RegressionEpoch
@@ -207,3 +209,6 @@ class MLPRegressor(RegressorMixin, Perceptron):
         """
         z = self._outputs(X)
         return z[:, 0] if z.shape[1] == 1 else z
+
+
+MLPRegressor.__module__ = "fastsoftmax"  # not earlier: dataclasses look KW_ONLY up there

@@ -70,12 +70,12 @@ def epoch(
         loss += part.loss * min(part.n_steps * batch_size, len(some))
         done = Pass(
             0.0, done.hits + part.hits, done.errors + part.errors, done.n_steps + part.n_steps,
-            part.complete,
+            part.complete, part.interrupted,
         )  # fmt: skip
         if not part.complete:
             break
     trained = max(1, min(done.n_steps * batch_size, len(order)))
-    return Pass(loss / trained, done.hits, done.errors, done.n_steps, done.complete)
+    return done._replace(loss=loss / trained)
 
 
 def outputs(network: Network, X: Rows) -> NDArray:

@@ -1,6 +1,7 @@
 """The loop over epochs: schedules, early stopping, callbacks, and what it leaves on record."""
 
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
@@ -9,12 +10,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._neural.goals import Goal, Rows, spread_of
-from fastsoftmax._neural.network import Network
+from fastsoftmax._neural.network import Network, Pass
 from fastsoftmax._neural.rules import Rule
 from fastsoftmax._neural.schedules import LEAST, Schedule
 from fastsoftmax._neural.sparse_rows import epoch as run_epoch
 from fastsoftmax._neural.sparse_rows import outputs
 from fastsoftmax._runtime.callbacks import FitState
+from fastsoftmax._runtime.interrupts import Interrupts
 from fastsoftmax._runtime.progress import progress
 
 
@@ -104,20 +106,22 @@ def diverged(epoch: int, step: int | None, rate: float) -> FloatingPointError:
 
 
 def one_epoch(
-    network: Network, rule: Rule, goal: Goal, rows: Rows, order: NDArray, plan: Plan, record: Record
-):
+    network: Network, rule: Rule, goal: Goal, rows: Rows, order: NDArray, plan: Plan,
+    record: Record, halted: Callable[[], bool],
+) -> Pass:  # fmt: skip
     """Train on the rows in this order; raises FloatingPointError where the loss is not finite."""
     rate = plan.schedule.at(record.epochs, record.rows_seen)
     before = network.snapshot()
     done = run_epoch(
         network, rows.X, rows.targets, order, plan.batch_size, rule, rate,
-        sample_weight=rows.weights, measure=goal.measure, threshold=goal.threshold,
+        sample_weight=rows.weights, measure=goal.measure, threshold=goal.threshold, halted=halted,
     )  # fmt: skip
     healthy = network.is_finite()
     if not healthy:
         network.restore(before)
-    if not (done.complete and healthy and np.isfinite(done.loss)):
-        step = None if done.complete else done.n_steps + 1
+    complete = done.complete or done.interrupted
+    if not (complete and healthy and np.isfinite(done.loss)):
+        step = None if complete else done.n_steps + 1
         raise diverged(record.epochs + 1, step, rate)
     return done
 
@@ -135,19 +139,23 @@ def train(
 ) -> bool:
     """Train on the rows that `order` names; whether a rule or the callback ended it.
 
-    With early stopping the network is left with the weights of the best epoch.
+    With early stopping the network is left with the weights of the best epoch. Ctrl-C ends training
+    between two steps, with a warning; an epoch that it cuts short is not recorded.
     """
     weights = None if rows.weights is None else rows.weights[order]
     total = float(len(order) if weights is None else weights.sum(dtype=np.float64))
     spread = spread_of(rows, order) if goal.measure == "squares" else None
     best = None
     ended = False
-    with progress(plan.verbose, plan.max_iter) as show:
+    with Interrupts() as interrupts, progress(plan.verbose, plan.max_iter, "epoch") as show:
         for _ in range(plan.max_iter):
             began = time.perf_counter()
             if plan.shuffle:
                 rng.shuffle(order)
-            done = one_epoch(network, rule, goal, rows, order, plan, record)
+            done = one_epoch(network, rule, goal, rows, order, plan, record, interrupts)
+            if done.interrupted:
+                record.rows_seen += done.n_steps * plan.batch_size
+                break
             record.epochs += 1
             record.rows_seen += len(order)
             validated = None, None
@@ -160,20 +168,29 @@ def train(
             )  # fmt: skip
             if record.add(epoch, plan):
                 best = network.snapshot()
-            show(described(record.epochs, epoch))
-            if plan.callback and halted(plan.callback, record, network):
+            show(described(epoch))
+            if plan.callback and ended_by(plan.callback, record, network):
                 ended = True
                 break
             if plan.tol is not None and record.no_better > plan.n_iter_no_change:
                 plan, ended = gone_on(plan, record)
                 if ended:
                     break
+            if interrupts():
+                break
+    if interrupts():
+        ended = True
+        warnings.warn(
+            f"Training interrupted by user. The model has what {record.epochs} epochs and the "
+            "steps since then have learnt.",
+            stacklevel=4,
+        )
     if best is not None:
         network.restore(best)
     return ended
 
 
-def halted(callback: Callable[[FitState], object], record: Record, network: Network) -> bool:
+def ended_by(callback: Callable[[FitState], object], record: Record, network: Network) -> bool:
     """Whether the callback ends the fit after this epoch."""
 
     def model() -> dict[str, list[NDArray]]:
@@ -194,9 +211,9 @@ def gone_on(plan: Plan, record: Record) -> tuple[Plan, bool]:
     return replace(plan, schedule=replace(schedule, reductions=schedule.reductions + 1)), False
 
 
-def described(number: int, epoch: Epoch | RegressionEpoch) -> str:
-    text = f"epoch {number:4}"
-    for name, value in zip(epoch._fields, epoch, strict=True):
-        if value is not None and name != "seconds":
-            text += f"   {name.replace('_', ' ')} {value:.5f}"
-    return text
+def described(epoch: Epoch | RegressionEpoch) -> str:
+    return "   ".join(
+        f"{name.replace('_', ' ')} {value:.5f}"
+        for name, value in zip(epoch._fields, epoch, strict=True)
+        if value is not None and name != "seconds"
+    )

@@ -83,6 +83,19 @@ if find_spec("sklearn") is not None:
             parameters["penalty"] = {0: "l2", 1: "l1"}.get(l1_ratio, "elasticnet")
             l1_ratio = l1_ratio if 0 < l1_ratio < 1 else None
         return LogisticRegression(l1_ratio=l1_ratio, **parameters)
+
+    def multilayer_perceptron(labels, several, **parameters):
+        """scikit-learn's `MLPClassifier` of these labels, or its `MLPRegressor` without any."""
+        from sklearn.neural_network import MLPClassifier, MLPRegressor
+        from sklearn.preprocessing import LabelBinarizer
+
+        if labels is None:
+            return MLPRegressor(**parameters)
+        model = MLPClassifier(**parameters)
+        known = np.eye(len(labels), dtype=int) if several else labels
+        model._label_binarizer = LabelBinarizer().fit(known)
+        model.classes_ = model._label_binarizer.classes_
+        return model
 else:
 
     class NotFittedError(ValueError, AttributeError):
@@ -122,11 +135,13 @@ else:
             "pip install 'fastsoftmax[sklearn]'"
         )
 
-    def logistic_regression(**parameters):
+    def logistic_regression(*_, **parameters):
         raise ImportError(
             "to_sklearn: expected scikit-learn, which is not installed: "
             "pip install 'fastsoftmax[sklearn]'"
         )
+
+    multilayer_perceptron = logistic_regression
 
     class BaseEstimator:
         """Parameters by the names of ``__init__``, as scikit-learn's base class has them."""
@@ -216,6 +231,7 @@ __all__ = [
     "check_features_of_fit",
     "logistic_regression",
     "metadata_router",
+    "multilayer_perceptron",
     "require_fit",
     "routed",
     "scorer_of",

@@ -39,6 +39,7 @@ DAMAGE = (BadZipFile, EOFError, IndexError, KeyError, OverflowError, RuntimeErro
 def write(path: str | os.PathLike[str], document: Any, arrays: dict[str, NDArray]) -> None:
     """Put a document and arrays, by name, in the place of what may be at the path."""
     place = Path(os.path.realpath(check.path(path)))
+    check.folder_of(place)
     with _in_place_of(place) as file, ZipFile(file, "w", ZIP_STORED) as zf:
         text = json.dumps(document, allow_nan=False).encode()
         with _member(zf, DOCUMENT, len(text)) as member:

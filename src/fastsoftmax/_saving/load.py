@@ -1,5 +1,7 @@
 """Any model from its file."""
 
+from __future__ import annotations
+
 import os
 from importlib import import_module
 from typing import Any

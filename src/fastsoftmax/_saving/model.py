@@ -1,5 +1,7 @@
 """Estimators that can be saved: what a file says of one, and back."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Mapping
 from importlib.metadata import version as installed

@@ -14,6 +14,7 @@ from scipy import sparse
 from fastsoftmax._runtime.dtypes import BFLOAT16, COMPUTED_IN, as_numpy, computed_in
 
 MOST = 1e300  # of a mean or a deviation: sums over rows and products are then still numbers
+OTHERS = 256  # the first number of a dtype that is not NumPy's own, as those of ml_dtypes are
 CPU = (1, 3)  # DLPack's numbers of the processor's own memory, and of such as CUDA has pinned
 
 
@@ -67,9 +68,28 @@ def as_array(x: ArrayLike, name: str, of: str = "numbers") -> NDArray:
             f"as one: {error}"
         ) from error
     if isinstance(x, np.ma.MaskedArray) and np.ma.is_masked(x):  # the array has what is below it
-        at = _at(np.unravel_index(np.ma.getmaskarray(x).argmax(), x.shape))
-        raise ValueError(f"{name}: expected {of}, got a masked element{at}")
+        masked = np.unravel_index(np.ma.getmaskarray(x).argmax(), x.shape)
+        raise ValueError(f"{name}: expected {of}, got a masked element{at(masked)}")
     return array
+
+
+def as_targets(x: ArrayLike, name: str, of: str) -> NDArray:
+    """As `as_array`; the dtypes that NumPy does not have become int32 or float32."""
+    array = as_numpy(as_array(x, name, of))
+    if array.dtype.num >= OTHERS:
+        for dtype in (np.int32, np.float32):
+            if np.can_cast(array.dtype, dtype):
+                return array.astype(dtype)
+    return array
+
+
+def shared_output(out: Any) -> NDArray | None:
+    """The memory of `out`, an array or a tensor, as an array; None where there is none."""
+    if out is None or isinstance(out, np.ndarray):
+        return out
+    if not hasattr(out, "__dlpack__"):
+        raise TypeError(f"out: expected an array, got {type(out).__name__}")
+    return as_array(out, "out")
 
 
 def as_numbers(x: ArrayLike, name: str) -> NDArray:
@@ -115,16 +135,22 @@ def _not_numbers(x: NDArray, name: str, error: Exception) -> Exception:
         try:
             float(value)
         except (TypeError, ValueError) as why:
-            what = f"{shown(value)}{_at(position)}"
+            what = f"{shown(value)}{at(position)}"
+            if type(value).__name__ == "NAType":  # pandas' missing number
+                return ValueError(
+                    f"{name}: expected finite numbers, got {what} (input contains NaN or infinity)"
+                )
             return type(why)(f"{name}: expected numbers, got objects: {what}: {why}")
         except ArithmeticError:
-            what = f"{shown(value)}{_at(position)}"
+            what = f"{shown(value)}{at(position)}"
             return ValueError(f"{name}: expected numbers that float64 can hold, got {what}")
     return type(error)(f"{name}: expected numbers, got objects: {error}")
 
 
-def _at(position: tuple[int, ...]) -> str:
+def at(position: tuple[int, ...]) -> str:
     """Where an element is, for a message; nothing for that of a 0-d array."""
+    if len(position) == 2:
+        return " in row {}, column {}".format(*position)
     index = ", ".join(map(str, position))
     return f" at index ({index})" if len(position) > 1 else f" at index {index}" if index else ""
 
@@ -211,7 +237,7 @@ def feature_scale(value: object, n_features: int) -> NDArray[np.float64] | None:
         return None
     factors = as_numbers(value, "feature_scale")
     if isinstance(value, bool) or factors.dtype.kind == "b":
-        raise TypeError(f"feature_scale: expected numbers > 0 or None, got {value!r}")
+        raise TypeError(f"feature_scale: expected numbers > 0 or None, got {shown(value)}")
     if factors.shape not in ((), (n_features,)):
         raise ValueError(
             f"feature_scale: expected a number or {n_features} of them, one a feature of X, got "

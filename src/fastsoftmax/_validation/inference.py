@@ -65,6 +65,13 @@ def collinear(names: Sequence[str]) -> str:
     )
 
 
+def no_rows(classes: Sequence[str]) -> str:
+    return (
+        f"expected rows of positive weight of each class, got none of {listed(classes)}: the "
+        "likelihood has no maximum; leave the class out"
+    )
+
+
 def endless(classes: Sequence[str]) -> str:
     """Each of which is a class with the coefficients of it that grow."""
     return (
@@ -83,7 +90,7 @@ def alpha(value: object) -> float:
     """A number between 0 and 1."""
     number = check.number(value, "alpha", above=0.0)
     if not number < 1:
-        raise ValueError(f"alpha: expected a number < 1, got {value!r}")
+        raise ValueError(f"alpha: expected a number < 1, got {check.shown(value)}")
     return number
 
 

@@ -19,7 +19,10 @@ MOST_UNITS = 2**31 - 1  # of a layer
 def name(value: object, known: Iterable[str], argument: str) -> str:
     """One of the known names."""
     if not isinstance(value, str) or value not in known:
-        raise ValueError(f"{argument}: expected one of {', '.join(known)}, got {value!r}")
+        raise ValueError(
+            f"{argument}: expected one of {', '.join(known)}, got {check.shown(value)}"
+            + check.meant(value, known)
+        )
     return value
 
 
@@ -28,14 +31,17 @@ def layer_sizes(value: object) -> tuple[int, ...]:
     sizes = (value,) if isinstance(value, numbers.Number) else value
     if isinstance(sizes, str) or not isinstance(sizes, Iterable):
         raise TypeError(
-            f"hidden_layer_sizes: expected an integer >= 1 or a sequence of them, got {value!r}"
+            "hidden_layer_sizes: expected an integer >= 1 or a sequence of them, got "
+            f"{check.shown(value)}"
         )
     sizes = tuple(sizes)
     for size in sizes:
         if not isinstance(size, numbers.Integral) or isinstance(size, bool):
-            raise TypeError(f"hidden_layer_sizes: expected integers >= 1, got {value!r}")
+            raise TypeError(f"hidden_layer_sizes: expected integers >= 1, got {check.shown(value)}")
         if size < 1:
-            raise ValueError(f"hidden_layer_sizes: expected integers >= 1, got {value!r}")
+            raise ValueError(
+                f"hidden_layer_sizes: expected integers >= 1, got {check.shown(value)}"
+            )
         check.integer(size, "hidden_layer_sizes", least=1, most=MOST_UNITS)
     return tuple(int(size) for size in sizes)
 
@@ -45,7 +51,9 @@ def one_a_layer(value: object, n_hidden: int, known: Sequence[str]) -> list[str]
     if isinstance(value, str):
         return [name(value, known, "activation")] * n_hidden
     if not isinstance(value, Iterable):
-        raise TypeError(f"activation: expected a name or one for each layer, got {value!r}")
+        raise TypeError(
+            f"activation: expected a name or one for each layer, got {check.shown(value)}"
+        )
     value = list(value)
     if len(value) != n_hidden:
         raise ValueError(
@@ -96,7 +104,7 @@ def below_one(value: object, argument: str) -> float:
     """A number of [0, 1)."""
     value = check.number(value, argument, least=0.0)
     if value >= 1.0:
-        raise ValueError(f"{argument}: expected a number < 1, got {value!r}")
+        raise ValueError(f"{argument}: expected a number < 1, got {check.shown(value)}")
     return value
 
 
@@ -104,7 +112,7 @@ def share(value: object, argument: str) -> float:
     """A number of (0, 1)."""
     value = below_one(value, argument)
     if value <= 0.0:
-        raise ValueError(f"{argument}: expected a number > 0, got {value!r}")
+        raise ValueError(f"{argument}: expected a number > 0, got {check.shown(value)}")
     return value
 
 
@@ -112,7 +120,7 @@ def finite(value: object, argument: str, **limits: float) -> float:
     """A number within the limits, and finite."""
     value = check.number(value, argument, **limits)
     if not np.isfinite(value):
-        raise ValueError(f"{argument}: expected a finite number, got {value!r}")
+        raise ValueError(f"{argument}: expected a finite number, got {check.shown(value)}")
     return value
 
 
@@ -183,7 +191,9 @@ def rows(
 def callback(value: object) -> None:
     """Raise unless value is None or can be called."""
     if value is not None and not callable(value):
-        raise TypeError(f"callback: expected a function of the state or None, got {value!r}")
+        raise TypeError(
+            f"callback: expected a function of the state or None, got {check.shown(value)}"
+        )
 
 
 def nothing_for_sgd(value: object, name: str) -> None:
@@ -294,6 +304,27 @@ def has_probabilities(loss: str) -> None:
     if loss in ("mse", "mae"):
         raise AttributeError(
             f"predict_proba: expected loss 'cross_entropy' or 'binary_cross_entropy', got {loss!r}"
+        )
+
+
+def activation_of_sklearn(activations: Sequence[str]) -> str:
+    """The one activation of all hidden layers, if scikit-learn's networks have it."""
+    known = ("identity", "logistic", "tanh", "relu")
+    kinds = sorted(set(activations)) or ["relu"]
+    if len(kinds) > 1 or kinds[0] not in known:
+        raise ValueError(
+            f"to_sklearn: expected one activation for all hidden layers, of {', '.join(known)}, "
+            f"got {', '.join(kinds)}"
+        )
+    return kinds[0]
+
+
+def loss_of_sklearn(loss: str, several_labels: bool) -> None:
+    """Raise unless scikit-learn's classifier has probabilities of this kind."""
+    if loss != ("binary_cross_entropy" if several_labels else "cross_entropy"):
+        raise ValueError(
+            "to_sklearn: expected a classifier with loss 'cross_entropy', or of several labels per "
+            f"row with 'binary_cross_entropy', got {loss!r}"
         )
 
 

@@ -5,17 +5,19 @@ what came. Nothing that is passed in is modified.
 """
 
 import numbers
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from difflib import get_close_matches
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastsoftmax._runtime.dtypes import as_numpy
 from fastsoftmax._runtime.threads import available_threads
 from fastsoftmax._validation.arrays import (  # noqa: F401  for those who ask `_validation`
     as_array,
     as_floats,
     as_numbers,
+    as_targets,
+    at,
     coefficients,
     feature_scale,
     feature_shape,
@@ -26,8 +28,22 @@ from fastsoftmax._validation.arrays import (  # noqa: F401  for those who ask `_
     real_array,
     real_dtype,
     require_finite,
+    shared_output,
     shown,
     spread,
+)
+from fastsoftmax._validation.functions import (  # noqa: F401
+    axes,
+    axis_or_dim,
+    broadcast_together,
+    factors_of_exp,
+    float_dtype,
+    floating,
+    floating_pair,
+    not_empty,
+    one_axis,
+    output,
+    overlap,
 )
 
 MOST_OFFSET = {4: 1e30, 8: 1e300}  # by bytes of a logit: losses and their sums are then numbers
@@ -36,7 +52,7 @@ MOST_THREADS = 4096  # beyond which an operating system may refuse to start them
 
 def class_indices(target: ArrayLike, n: int, k: int, name: str = "target") -> NDArray[np.int32]:
     """target as int32 indices 0..k-1 of shape (n,)."""
-    target = as_array(target, name, "class indices")
+    target = as_targets(target, name, "class indices")
     if target.dtype.kind not in "biu":
         raise TypeError(f"{name}: expected integer class indices, got dtype {target.dtype}")
     if target.shape != (n,):
@@ -187,46 +203,6 @@ def threads(n_threads: int | None) -> int:
     return integer(n_threads, "n_threads", least=1, most=MOST_THREADS)
 
 
-def floating(x: ArrayLike, name: str) -> tuple[NDArray, np.dtype]:
-    """x in the dtype to compute in, float32 or float64, and the dtype of the result."""
-    x = as_numpy(as_numbers(x, name))
-    dtype = x.dtype.newbyteorder("=")
-    if dtype not in (np.float16, np.float32):
-        dtype = np.dtype(np.float64)
-    return as_floats(x, np.float32 if dtype == np.float16 else dtype, name), dtype
-
-
-def axes(value: object, ndim: int) -> tuple[int, ...]:
-    """Axes of an array of so many dimensions, as distinct indices >= 0 in order; None means all."""
-    if value is None:
-        return tuple(range(ndim))
-    wanted = value if isinstance(value, tuple) else (value,)
-    found, most = set(), max(ndim, 1)  # a number has an axis 0 for NumPy and SciPy
-    for axis in wanted:
-        if not isinstance(axis, numbers.Integral) or isinstance(axis, bool):
-            raise TypeError(f"axis: expected an integer, a tuple of them or None, got {value!r}")
-        if not -most <= axis < most:
-            raise ValueError(f"axis: expected -{most}..{most - 1}, got {shown(axis)}")
-        found.add(int(axis) % most)
-    if len(found) < len(wanted):
-        raise ValueError(f"axis: expected each axis once, got {value!r}")
-    return tuple(sorted(found)) if ndim else ()
-
-
-def one_axis(value: object, ndim: int, name: str) -> int:
-    """The axis of the classes."""
-    if value is None or isinstance(value, tuple):
-        raise TypeError(f"axis: expected an integer, got {value!r}")
-    if ndim == 0:
-        raise ValueError(f"{name}: expected at least one dimension, got a number")
-    return axes(value, ndim)[0]
-
-
-def not_empty(split: tuple[int, int, int], name: str) -> None:
-    if split[1] == 0:
-        raise ValueError(f"{name}: expected at least one element along the axis, got none")
-
-
 def inverse_temperature(value: object) -> float:
     if type(value) is float and value == 1.0:
         return value
@@ -237,40 +213,25 @@ def fraction(value: object, name: str) -> float:
     """A number of 0..1."""
     value = number(value, name, least=0.0)
     if value > 1.0:
-        raise ValueError(f"{name}: expected a number <= 1, got {value!r}")
+        raise ValueError(f"{name}: expected a number <= 1, got {shown(value)}")
     return value
 
 
 def reduction(value: object) -> None:
-    if not isinstance(value, str) or value not in ("mean", "sum", "none"):
-        raise ValueError(f"reduction: expected 'mean', 'sum' or 'none', got {shown(value)}")
+    one_of(value, ("mean", "sum", "none"), "reduction")
 
 
-def output(out: object, shape: tuple[int, ...], dtype: np.dtype) -> None:
-    """Raise unless `out` is an array that can hold a result of this shape and dtype."""
-    if not isinstance(out, np.ndarray):
-        raise TypeError(f"out: expected an array, got {type(out).__name__}")
-    if out.shape != shape:
-        raise ValueError(f"out: expected shape {shape}, got {out.shape}")
-    if out.dtype != dtype:
-        raise ValueError(f"out: expected dtype {dtype}, got {out.dtype}")
-    if not out.flags.writeable:
-        raise ValueError("out: expected an array that can be written to, got one that is read-only")
+def meant(value: object, known: Iterable[str]) -> str:
+    """The known name that a wrong one is like, for the end of a message."""
+    names = {name.lower(): name for name in known}
+    like = get_close_matches(value.lower(), names, 1, 0.75) if isinstance(value, str) else []
+    return f"; did you mean {names[like[0]]!r}?" if like else ""
 
 
-def overlap(x: NDArray, out: NDArray, name: str) -> None:
-    """Raise if out shares memory with x without being x, element by element."""
-    if not isinstance(out, np.ndarray):
-        return  # `output` says what is wrong
-    same = x.ctypes.data == out.ctypes.data and x.strides == out.strides and x.shape == out.shape
-    if same and x.dtype == out.dtype:
-        return
-    try:
-        shared = np.shares_memory(x, out, max_work=10_000)
-    except np.exceptions.TooHardError:
-        shared = True
-    if shared:
-        raise ValueError(f"out: expected {name} itself or memory apart from it, got an overlap")
+def one_of(value: object, known: Sequence[str], name: str) -> None:
+    if not isinstance(value, str) or value not in known:
+        *most, last = map(repr, known)
+        raise ValueError(f"{name}: expected {', '.join(most)} or {last}, got {shown(value)}")
 
 
 def same_shape(x: NDArray, shape: tuple[int, ...], name: str, other: str) -> None:
@@ -298,11 +259,13 @@ def within(x: NDArray, least: float, most: float, name: str) -> None:
         )
 
 
-def sample_weight(weight: ArrayLike, shape: tuple[int, ...]) -> NDArray:
+def sample_weight(
+    weight: ArrayLike, shape: tuple[int, ...], name: str = "sample_weight"
+) -> NDArray:
     """Weights >= 0, broadcast to this shape."""
-    weight = real_array(weight, "sample_weight")
-    within(weight, 0.0, np.finfo(np.float64).max, "sample_weight")
-    return broadcast(weight, shape, "sample_weight", "the losses").astype(np.float64)
+    weight = real_array(weight, name)
+    within(weight, 0.0, np.finfo(np.float64).max, name)
+    return broadcast(weight, shape, name, "the losses").astype(np.float64)
 
 
 def offset(value: ArrayLike | None, n: int, n_logits: int, dtype: np.dtype) -> NDArray | None:
@@ -344,10 +307,14 @@ def linear_model(
         raise ValueError(f"{names[1]}: expected shape ({n_logits},), got {intercept.shape}")
     for name, values in zip(names, (coef, intercept), strict=True):
         if not np.isfinite(values).all():
-            raise ValueError(
-                f"{name}: expected finite numbers, got {values[~np.isfinite(values)][0]}"
-            )
+            first = tuple(np.argwhere(~np.isfinite(values))[0])
+            raise ValueError(f"{name}: expected finite numbers, got {values[first]}{at(first)}")
     return coef, intercept
+
+
+def finite_model(coef: NDArray, intercept: NDArray) -> None:
+    """Raise where an estimator's own coefficients have been made NaN or infinite."""
+    linear_model(coef, intercept, *np.shape(coef), ("coef_", "intercept_"))
 
 
 def no_intercept(intercept: NDArray, fit_intercept: bool) -> None:
@@ -382,13 +349,16 @@ def class_weight(weight: ArrayLike | None, k: int) -> NDArray[np.float64] | None
 
 def row_targets(target: ArrayLike, kept: tuple[int, ...], shape: tuple[int, ...]) -> NDArray:
     """Labels in the shape `kept`, or numbers >= 0 of every class in the shape of the logits."""
-    target = as_array(target, "target", "class indices or numbers")
+    target = as_targets(target, "target", "class indices or numbers")
     if target.shape == kept:
         return target
     if target.shape == (*kept, 1) and target.shape != shape:
         return target.reshape(kept)
     if target.shape != shape:
-        raise ValueError(f"target: expected shape {kept} or {shape}, got {target.shape}")
+        hint = ""
+        if len(shape) > 2 and target.shape == (shape[0], *shape[2:]):
+            hint = "; classes at axis 1, as PyTorch has them, are axis=1"
+        raise ValueError(f"target: expected shape {kept} or {shape}, got {target.shape}{hint}")
     if target.dtype.kind not in "biuf":
         raise ValueError(f"target: expected real numbers, got dtype {target.dtype}")
     within(target, 0.0, np.finfo(np.float64).max, "target")
@@ -405,6 +375,11 @@ def labels_or_ignored(
         raise TypeError(f"ignore_index: expected an integer or None, got {ignore_index!r}")
     ignored = target == ignore_index
     return class_indices(np.where(ignored, 0, target), n, k), ignored
+
+
+def several_logits(n_logits: int, name: str) -> None:
+    if n_logits < 2:
+        raise ValueError(f"{name}: expected 0 for one logit, whose targets are labels")
 
 
 def no_ignore_index(ignore_index: object) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastsoftmax._runtime.sklearn_compat import require_fit
+from fastsoftmax._validation.arrays import shown
 
 History = Sequence[Any]
 
@@ -28,7 +29,7 @@ def one_of(value: object, known: Iterable[str], argument: str) -> str:
     """One of the known names."""
     known = list(known)
     if not isinstance(value, str) or value not in known:
-        raise ValueError(f"{argument}: expected one of {', '.join(known)}, got {value!r}")
+        raise ValueError(f"{argument}: expected one of {', '.join(known)}, got {shown(value)}")
     return value
 
 
@@ -37,7 +38,7 @@ def history(value: object, argument: str = "history") -> History:
     if isinstance(value, str) or not isinstance(value, Sequence) or not value:
         raise ValueError(
             f"{argument}: expected the history_ of a fitted estimator, of one entry or more, "
-            f"got {value!r}"
+            f"got {shown(value)}"
         )
     fields = getattr(value[0], "_fields", ())
     if "seconds" not in fields or any(getattr(e, "_fields", ()) != fields for e in value):
@@ -87,7 +88,7 @@ def has_metric(found: object, metric: str, known: Iterable[str]) -> None:
 def optimum(value: object) -> float:
     """The least value of an objective, as far as the user knows it."""
     if not isinstance(value, numbers.Real) or not math.isfinite(value):
-        raise ValueError(f"optimum: expected a finite number, got {value!r}")
+        raise ValueError(f"optimum: expected a finite number, got {shown(value)}")
     return float(value)
 
 
@@ -103,7 +104,7 @@ def some_gap(gaps: NDArray, least: float) -> None:
 def layer(value: object, n_layers: int) -> int:
     """The number of a layer."""
     if not isinstance(value, numbers.Integral) or not -n_layers <= value < n_layers:
-        raise ValueError(f"layer: expected an integer from 0 to {n_layers - 1}, got {value!r}")
+        raise ValueError(f"layer: expected an integer from 0 to {n_layers - 1}, got {shown(value)}")
     return int(value) % n_layers
 
 
@@ -132,7 +133,7 @@ def image_shape(value: object, n_features: int) -> tuple[int, int] | None:
     if not whole or shape[0] * shape[1] != n_features:
         raise ValueError(
             f"image_shape: expected 'auto', None or (height, width) of {n_features} features, "
-            f"got {value!r}"
+            f"got {shown(value)}"
         )
     return int(shape[0]), int(shape[1])
 
@@ -148,5 +149,5 @@ def unit_names(value: Iterable[object] | None, n_units: int) -> list[str]:
 def halfrange(value: object) -> float:
     """The weight at either end of a colour scale."""
     if not isinstance(value, numbers.Real) or not 0 < value < math.inf:
-        raise ValueError(f"halfrange: expected a finite number > 0, got {value!r}")
+        raise ValueError(f"halfrange: expected a finite number > 0, got {shown(value)}")
     return float(value)

@@ -5,12 +5,14 @@ the attribute's name and the sizes found so far, by their letters, that returns 
 A letter stands for the same number wherever it appears, digits for themselves.
 """
 
+import errno
 import itertools
 import numbers
 import os
 import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, NoReturn
 
 import numpy as np
@@ -283,6 +285,14 @@ def path(value: object) -> str | os.PathLike[str]:
     if not isinstance(value, str | os.PathLike):
         raise TypeError(f"path: expected a string or path-like, got {type(value).__name__}")
     return value
+
+
+def folder_of(path: Path) -> None:
+    """Raise unless there is the folder that a file is to be written to."""
+    if not path.parent.is_dir():
+        raise FileNotFoundError(
+            errno.ENOENT, f"path: expected an existing folder, got {path.parent}", os.fspath(path)
+        )
 
 
 def header(document: Any, version: int) -> dict[str, Any]:

@@ -9,11 +9,12 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
 from fastsoftmax._validation import numbers as check
-from fastsoftmax._validation.arrays import as_array, real_array, require_finite, shown
+from fastsoftmax._validation.arrays import as_targets, real_array, require_finite, shown
 from fastsoftmax._validation.labels import names
 
 KINDS = ("auto", "labels", "probabilities", "counts", "indicators")
-SUM = 1e-3  # by which probabilities of a row may miss 1, as those of float16 do
+SUM = 1e-3  # by which probabilities of a row may miss 1, as those of float16 do,
+BFLOAT16_SUM = 4e-3  # and twice what those of bfloat16 can
 
 
 def as_table(y: ArrayLike) -> ArrayLike:
@@ -24,7 +25,11 @@ def as_table(y: ArrayLike) -> ArrayLike:
 def kind_of(y: ArrayLike, target: object, indicators: bool) -> str:
     """What y is, where it has several columns, unless `target` says so."""
     if target not in KINDS:
-        raise ValueError(f"target: expected one of {', '.join(KINDS)}, got {target!r}")
+        known = KINDS if indicators else KINDS[:-1]
+        raise ValueError(
+            f"target: expected one of {', '.join(known)}, got {shown(target)}"
+            + check.meant(target, known)
+        )
     if target != "auto":
         if target == "indicators" and not indicators:
             raise ValueError(
@@ -32,7 +37,7 @@ def kind_of(y: ArrayLike, target: object, indicators: bool) -> str:
                 "labels per row are for LogisticRegression"
             )
         return str(target)
-    y = as_array(y, "y", "labels")
+    y = as_targets(y, "y", "labels")
     if y.ndim != 2 or y.shape[1] == 1:
         return "labels"
     if indicators:
@@ -92,9 +97,10 @@ def table(y: ArrayLike, n: int, expected: str) -> NDArray:
 
 def probabilities(y: ArrayLike, n: int) -> NDArray[np.float64]:
     """Rows that sum to 1, exactly so in the result."""
+    most = BFLOAT16_SUM if "bfloat16" in str(getattr(y, "dtype", "")) else SUM
     y = table(y, n, "probabilities").astype(np.float64)
     sums = y.sum(axis=1)
-    if (wrong := np.abs(sums - 1) > SUM).any():
+    if (wrong := np.abs(sums - 1) > most).any():
         row = int(np.argmax(wrong))
         raise ValueError(
             f"y: expected probabilities that sum to 1, got a sum of {sums[row]:g} in row {row} "
@@ -191,8 +197,8 @@ def no_class_weight(value: Any) -> None:
     """Raise where rows have several labels, of which each would have weights of its own."""
     if value is not None:
         raise ValueError(
-            f"class_weight: expected None where y has several labels, got {value!r}; for weights "
-            "of each label's own use sklearn.multioutput.MultiOutputClassifier"
+            f"class_weight: expected None where y has several labels, got {shown(value)}; for "
+            "weights of each label's own use sklearn.multioutput.MultiOutputClassifier"
         )
 
 

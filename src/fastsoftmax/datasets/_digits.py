@@ -1,5 +1,7 @@
 """The handwritten digits that come with the package (see optdigits.txt)."""
 
+from __future__ import annotations
+
 from importlib import resources
 from typing import NamedTuple
 

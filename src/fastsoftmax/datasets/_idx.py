@@ -1,5 +1,7 @@
 """IDX, the file format of the MNIST database."""
 
+from __future__ import annotations
+
 import gzip
 import math
 import os

@@ -1,5 +1,7 @@
 """MNIST, and data sets in the same four IDX files."""
 
+from __future__ import annotations
+
 import os
 from pathlib import Path
 from typing import NamedTuple

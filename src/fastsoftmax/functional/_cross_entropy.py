@@ -1,14 +1,37 @@
 """Cross-entropy of logits that the caller holds."""
 
-from typing import NamedTuple, Self
+from __future__ import annotations
+
+from typing import Literal, NamedTuple, Self, TypedDict, Unpack, overload
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastsoftmax._core import kernels
+from fastsoftmax._runtime.typing import Array, Reduced, Reduction, Tensor
 from fastsoftmax._validation import numbers as check
-from fastsoftmax.functional._layout import Layout, distinct, prepared, rounded, workspace
+from fastsoftmax.functional._layout import (
+    STEEP,
+    Layout,
+    distinct,
+    prepared,
+    quotients,
+    rounded,
+    workspace,
+)
 from fastsoftmax.functional._weights import scaled, times_power_of_two
+
+
+class _Rows(TypedDict, total=False):
+    axis: int
+    sample_weight: ArrayLike | None
+    ignore_index: int | None
+
+
+class _Options(_Rows, total=False):
+    label_smoothing: float
+    temperature: float
+    n_threads: int | None
 
 
 class _Target(NamedTuple):
@@ -82,6 +105,7 @@ class _Target(NamedTuple):
 def _losses(logits, target, axis, temperature, reduction, out, wants_gradient, n_threads, options):
     """Losses reduced, and the gradient or None."""
     check.reduction(reduction)
+    given, out = out, check.shared_output(out)
     z, dtype = prepared(logits, "logits")
     layout = Layout.of(z.shape, check.one_axis(axis, z.ndim, "logits"))
     outer, _, inner = layout.split
@@ -92,6 +116,8 @@ def _losses(logits, target, axis, temperature, reduction, out, wants_gradient, n
     to = layout.output(z, dtype, out) if wants_gradient else None
     if target.given is not None:
         distinct(target.given, to, "target")
+    if steep := factor > STEEP:
+        z, factor = quotients(z, temperature, axis), 1.0
     losses = np.empty(outer * inner, z.dtype)
     scale, exponent = 1.0, target.of_losses
     if reduction == "mean":
@@ -109,22 +135,50 @@ def _losses(logits, target, axis, temperature, reduction, out, wants_gradient, n
         value = rounded(losses.reshape(layout.kept), dtype)[()]
     else:
         value = float(losses.sum(dtype=np.float64)) * scale
-    return value, None if to is None else layout.back(to, dtype, out)
+    if to is None:
+        return value, None
+    if steep:
+        with np.errstate(over="ignore"):
+            to[...] = to.astype(np.float64) / temperature
+    gradient = layout.back(to, dtype, out)
+    return value, gradient if given is None else given
+
+
+@overload
+def cross_entropy(
+    logits: ArrayLike,
+    target: ArrayLike,
+    weight: ArrayLike | None = None,
+    *,
+    reduction: Reduced = "mean",
+    **options: Unpack[_Options],
+) -> float: ...
+
+
+@overload
+def cross_entropy(
+    logits: ArrayLike,
+    target: ArrayLike,
+    weight: ArrayLike | None = None,
+    *,
+    reduction: Literal["none"],
+    **options: Unpack[_Options],
+) -> Array: ...
 
 
 def cross_entropy(
     logits: ArrayLike,
     target: ArrayLike,
+    weight: ArrayLike | None = None,
     *,
     axis: int = -1,
-    weight: ArrayLike | None = None,
     sample_weight: ArrayLike | None = None,
     ignore_index: int | None = None,
     label_smoothing: float = 0.0,
     temperature: float = 1.0,
-    reduction: str = "mean",
+    reduction: Reduction = "mean",
     n_threads: int | None = None,
-) -> NDArray | float:
+) -> Array | float:
     """Cross-entropy of rows of logits, -Σₖ wₖ tₖ log softmax(z/T)ₖ.
 
     Parameters
@@ -134,15 +188,15 @@ def cross_entropy(
         Without the axis of the classes, the labels: integer class indices 0..K-1. In the shape of
         the logits, one number per class: of floating dtype probabilities, any >= 0; of integer
         dtype counts, nₖ rows of class k seen. (n, 1) means labels.
-    axis : int, default=-1
-        The axis of the classes. PyTorch's is 1.
     weight : array-like of shape (K,), optional
         Weights w of the classes, >= 0.
+    axis : int, default=-1
+        The axis of the classes. PyTorch's is 1.
     sample_weight : array-like of the shape of the logits without the axis, optional
         Weights s of the rows, >= 0.
     ignore_index : int, optional
         A label that says: leave this row out. Its loss and gradient are exactly 0, whatever its
-        logits. Only for labels.
+        logits. Only for labels. PyTorch's default is -100.
     label_smoothing : float, default=0.0
         ε of 0..1: the target is (1-ε) t + ε/K (of counts, ε/K of their sum) [2]_.
     temperature : float, default=1.0
@@ -185,30 +239,54 @@ def cross_entropy(
     )[0]  # fmt: skip
 
 
+@overload
 def cross_entropy_value_and_grad(
     logits: ArrayLike,
     target: ArrayLike,
+    weight: ArrayLike | None = None,
+    *,
+    reduction: Reduced = "mean",
+    out: Array | Tensor | None = None,
+    **options: Unpack[_Options],
+) -> tuple[float, Array]: ...
+
+
+@overload
+def cross_entropy_value_and_grad(
+    logits: ArrayLike,
+    target: ArrayLike,
+    weight: ArrayLike | None = None,
+    *,
+    reduction: Literal["none"],
+    out: Array | Tensor | None = None,
+    **options: Unpack[_Options],
+) -> tuple[Array, Array]: ...
+
+
+def cross_entropy_value_and_grad(
+    logits: ArrayLike,
+    target: ArrayLike,
+    weight: ArrayLike | None = None,
     *,
     axis: int = -1,
-    weight: ArrayLike | None = None,
     sample_weight: ArrayLike | None = None,
     ignore_index: int | None = None,
     label_smoothing: float = 0.0,
     temperature: float = 1.0,
-    reduction: str = "mean",
-    out: NDArray | None = None,
+    reduction: Reduction = "mean",
+    out: Array | Tensor | None = None,
     n_threads: int | None = None,
-) -> tuple[NDArray | float, NDArray]:
+) -> tuple[Array | float, Array]:
     """`cross_entropy` and its gradient by the logits, in one pass over them.
 
     Parameters
     ----------
-    logits, target, axis, weight, sample_weight, ignore_index, label_smoothing, temperature, \
+    logits, target, weight, axis, sample_weight, ignore_index, label_smoothing, temperature, \
 reduction
         As of `cross_entropy`.
-    out : ndarray, optional
+    out : ndarray or tensor, optional
         Where to put the gradient, of the shape and dtype of the logits. May be the logits
-        themselves.
+        themselves. It is what is returned.
     n_threads : int or None, default=None
         As of `cross_entropy`.
 
@@ -237,16 +315,38 @@ reduction
     return _losses(logits, target, axis, temperature, reduction, out, True, n_threads, options)
 
 
+@overload
 def nll_loss(
     log_probabilities: ArrayLike,
     target: ArrayLike,
+    weight: ArrayLike | None = None,
+    *,
+    reduction: Reduced = "mean",
+    **options: Unpack[_Rows],
+) -> float: ...
+
+
+@overload
+def nll_loss(
+    log_probabilities: ArrayLike,
+    target: ArrayLike,
+    weight: ArrayLike | None = None,
+    *,
+    reduction: Literal["none"],
+    **options: Unpack[_Rows],
+) -> Array: ...
+
+
+def nll_loss(
+    log_probabilities: ArrayLike,
+    target: ArrayLike,
+    weight: ArrayLike | None = None,
     *,
     axis: int = -1,
-    weight: ArrayLike | None = None,
     sample_weight: ArrayLike | None = None,
     ignore_index: int | None = None,
-    reduction: str = "mean",
-) -> NDArray | float:
+    reduction: Reduction = "mean",
+) -> Array | float:
     """Negative log-likelihood, -w[y] log p_y, of probabilities that are known already.
 
     Parameters
@@ -255,7 +355,7 @@ def nll_loss(
         log p, the result of `log_softmax`.
     target : array-like of int
         Labels, as in `cross_entropy`.
-    axis, weight, sample_weight, ignore_index, reduction
+    weight, axis, sample_weight, ignore_index, reduction
         As in `cross_entropy`.
 
     Returns
@@ -286,7 +386,7 @@ def nll_loss(
     layout = Layout.of(log_p.shape, axis)
     check.not_empty(layout.split, "log_probabilities")
     rows, k = int(np.prod(layout.kept, dtype=int)), layout.split[1]
-    target = check.as_array(target, "target", "class indices")
+    target = check.as_targets(target, "target", "class indices")
     if target.shape == (*layout.kept, 1):
         target = target.reshape(layout.kept)
     check.same_shape(target, layout.kept, "target", "log_probabilities without its classes")

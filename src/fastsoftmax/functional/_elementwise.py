@@ -1,10 +1,16 @@
 """Functions of single numbers, losses of single predictions, and one-hot labels."""
 
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, Literal, overload
+
 import numpy as np
 import scipy.special
-from numpy.typing import ArrayLike, DTypeLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike
 
 from fastsoftmax._core import kernels
+from fastsoftmax._runtime.typing import Array, Reduced, Reduction, Tensor
 from fastsoftmax._validation import numbers as check
 from fastsoftmax.functional._layout import distinct, prepared, rounded, threads_for
 from fastsoftmax.functional._weights import scaled, times_power_of_two
@@ -13,7 +19,8 @@ _SIGMOID, _LOG_SIGMOID = 2, 3  # of _core/loss/elementwise_kernels.pxd
 MOST_CLASSES = 2**31 - 1  # of labels in int32
 
 
-def _applied(function: int, x: ArrayLike, out: NDArray | None, n_threads: int | None) -> NDArray:
+def _applied(function: int, x: ArrayLike, out: Any, n_threads: int | None) -> Array:
+    given, out = out, check.shared_output(out)
     x, dtype = prepared(x, "x")
     distinct(x, out, "x")
     if out is not None:
@@ -22,23 +29,24 @@ def _applied(function: int, x: ArrayLike, out: NDArray | None, n_threads: int | 
     result = out if direct else np.empty(x.shape, x.dtype)
     threads = threads_for(x.size, n_threads)
     kernels(x.dtype).elementwise.apply(function, np.ascontiguousarray(x), result, threads)
-    if direct:
-        return out
-    if out is not None:
-        out[...] = result
-        return out
-    return rounded(result, dtype)[()]
+    if out is None:
+        return rounded(result, dtype)[()]
+    if not direct:
+        out[...] = rounded(result, dtype)
+    return given
 
 
-def sigmoid(x: ArrayLike, *, out: NDArray | None = None, n_threads: int | None = None) -> NDArray:
+def sigmoid(
+    x: ArrayLike, *, out: Array | Tensor | None = None, n_threads: int | None = None
+) -> Array:
     """Logistic function, 1 / (1 + exp(-x)).
 
     Parameters
     ----------
     x : array-like of real numbers
         As in `softmax`.
-    out : ndarray, optional
-        Where to put the result, of its shape and dtype. May be x itself.
+    out : ndarray or tensor, optional
+        Where to put the result, of its shape and dtype. May be x itself. It is what is returned.
     n_threads : int or None
         As in `softmax`.
 
@@ -61,8 +69,8 @@ def sigmoid(x: ArrayLike, *, out: NDArray | None = None, n_threads: int | None =
 
 
 def log_sigmoid(
-    x: ArrayLike, *, out: NDArray | None = None, n_threads: int | None = None
-) -> NDArray:
+    x: ArrayLike, *, out: Array | Tensor | None = None, n_threads: int | None = None
+) -> Array:
     """Logarithm of the logistic function, -log(1 + exp(-x)), without overflow or cancellation.
 
     Parameters
@@ -89,7 +97,7 @@ def log_sigmoid(
     return _applied(_LOG_SIGMOID, x, out, n_threads)
 
 
-def logit(p: ArrayLike) -> NDArray:
+def logit(p: ArrayLike) -> Array:
     """Log-odds, log(p / (1 - p)): the inverse of `sigmoid`; `scipy.special.logit`.
 
     Parameters
@@ -111,15 +119,43 @@ def logit(p: ArrayLike) -> NDArray:
     return rounded(scipy.special.logit(p), dtype)[()]
 
 
+@overload
 def binary_cross_entropy(
     logits: ArrayLike,
     target: ArrayLike,
     *,
     sample_weight: ArrayLike | None = None,
-    reduction: str = "mean",
+    pos_weight: ArrayLike | None = None,
+    reduction: Reduced = "mean",
     n_threads: int | None = None,
-) -> NDArray | float:
+) -> float: ...
+
+
+@overload
+def binary_cross_entropy(
+    logits: ArrayLike,
+    target: ArrayLike,
+    *,
+    sample_weight: ArrayLike | None = None,
+    pos_weight: ArrayLike | None = None,
+    reduction: Literal["none"],
+    n_threads: int | None = None,
+) -> Array: ...
+
+
+def binary_cross_entropy(
+    logits: ArrayLike,
+    target: ArrayLike,
+    *,
+    sample_weight: ArrayLike | None = None,
+    pos_weight: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+    n_threads: int | None = None,
+) -> Array | float:
     """Cross-entropy of two classes from the log-odds z of the one, -y log σ(z) - (1-y) log σ(-z).
+
+    It takes logits, as PyTorch's ``binary_cross_entropy_with_logits`` does. PyTorch's
+    ``binary_cross_entropy`` takes probabilities: `logit` makes logits of them.
 
     Parameters
     ----------
@@ -129,6 +165,9 @@ def binary_cross_entropy(
         y: labels 0 and 1, or probabilities.
     sample_weight : array-like, optional
         Weights >= 0, of a shape that broadcasts to that of z.
+    pos_weight : array-like, optional
+        Factors >= 0 of the first term, -y log σ(z), of a shape that broadcasts to that of z. They
+        do not count in the mean's divisor.
     reduction : {"mean", "sum", "none"}, default="mean"
         The mean is over the sum of the weights.
     n_threads : int or None
@@ -155,12 +194,43 @@ def binary_cross_entropy(
     y, _ = check.floating(target, "target")
     check.same_shape(y, z.shape, "target", "logits")
     check.within(y, 0.0, 1.0, "target")
+    if pos_weight is not None:
+        y, masses = _times(y, pos_weight)
     losses = np.empty(z.shape, z.dtype)
     kernels(z.dtype).elementwise.binary_cross_entropy(
         np.ascontiguousarray(z), np.ascontiguousarray(y, dtype=z.dtype), losses,
         threads_for(z.size, n_threads),
     )  # fmt: skip
+    if pos_weight is not None:
+        losses = np.where(masses == 0, 0.0, losses * masses)
     return _reduced(losses, dtype, sample_weight, reduction)
+
+
+def _times(y: Array, factor: ArrayLike) -> tuple[Array, Array]:
+    """Targets with y times a factor, as probabilities and the sums that they are shares of."""
+    positive = y * check.sample_weight(factor, y.shape, "pos_weight")
+    masses = positive + (1.0 - y)
+    return np.divide(positive, masses, out=np.zeros_like(masses), where=masses > 0), masses
+
+
+@overload
+def mse(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    sample_weight: ArrayLike | None = None,
+    reduction: Reduced = "mean",
+) -> float: ...
+
+
+@overload
+def mse(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    sample_weight: ArrayLike | None = None,
+    reduction: Literal["none"],
+) -> Array: ...
 
 
 def mse(
@@ -168,8 +238,8 @@ def mse(
     target: ArrayLike,
     *,
     sample_weight: ArrayLike | None = None,
-    reduction: str = "mean",
-) -> NDArray | float:
+    reduction: Reduction = "mean",
+) -> Array | float:
     """Squared error, (ŷ - y)².
 
     Parameters
@@ -199,13 +269,33 @@ def mse(
     return _error(np.square, prediction, target, sample_weight, reduction)
 
 
+@overload
 def mae(
     prediction: ArrayLike,
     target: ArrayLike,
     *,
     sample_weight: ArrayLike | None = None,
-    reduction: str = "mean",
-) -> NDArray | float:
+    reduction: Reduced = "mean",
+) -> float: ...
+
+
+@overload
+def mae(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    sample_weight: ArrayLike | None = None,
+    reduction: Literal["none"],
+) -> Array: ...
+
+
+def mae(
+    prediction: ArrayLike,
+    target: ArrayLike,
+    *,
+    sample_weight: ArrayLike | None = None,
+    reduction: Reduction = "mean",
+) -> Array | float:
     """Absolute error, |ŷ - y|.
 
     Parameters
@@ -232,7 +322,10 @@ def mae(
     return _error(np.abs, prediction, target, sample_weight, reduction)
 
 
-def _error(of, prediction, target, sample_weight, reduction):
+def _error(
+    of: Callable[[Array], Array], prediction: ArrayLike, target: ArrayLike,
+    sample_weight: ArrayLike | None, reduction: Reduction,
+) -> Array | float:  # fmt: skip
     check.reduction(reduction)
     prediction, dtype = prepared(prediction, "prediction")
     target, other = prepared(target, "target")
@@ -242,8 +335,8 @@ def _error(of, prediction, target, sample_weight, reduction):
 
 
 def _reduced(
-    losses: NDArray, dtype: np.dtype, sample_weight: ArrayLike | None, reduction: str
-) -> NDArray | float:
+    losses: Array, dtype: np.dtype, sample_weight: ArrayLike | None, reduction: Reduction
+) -> Array | float:
     total, exponent = losses.size, 0
     if sample_weight is not None:
         weights, exponent = scaled(check.sample_weight(sample_weight, losses.shape))
@@ -262,7 +355,7 @@ def _reduced(
 
 def one_hot(
     labels: ArrayLike, n_classes: int | None = None, *, dtype: DTypeLike = np.float64
-) -> NDArray:
+) -> Array:
     """One-hot rows: 1 at the label's place, else 0.
 
     Parameters
@@ -288,7 +381,7 @@ def one_hot(
     >>> one_hot([0, 2], dtype=int).tolist()
     [[1, 0, 0], [0, 0, 1]]
     """
-    labels = check.as_array(labels, "labels", "class indices")
+    labels = check.as_targets(labels, "labels", "class indices")
     if n_classes is None:
         found = labels.size and labels.dtype.kind in "biu"
         n_classes = max(int(labels.max()) + 1, 1) if found else 1

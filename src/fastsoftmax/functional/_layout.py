@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastsoftmax._runtime.threads import WORK_PER_THREAD, team
+from fastsoftmax._runtime.typing import Axis
 from fastsoftmax._validation import numbers as check
 
 EXP_COST = 16  # multiply-adds that take as long as one exponential
@@ -21,7 +22,7 @@ def threads_for(exponentials: int, n_threads: int | None) -> int:
     return team(check.threads(n_threads), work)
 
 
-Axis = int | tuple[int, ...] | None
+STEEP = 2.0**20  # 1/T of logits whose quotients may overflow
 workspace = partial(np.empty, dtype=np.uint8)
 _COMPUTED_IN = frozenset((np.dtype(np.float32), np.dtype(np.float64)))
 
@@ -101,11 +102,21 @@ def rounded(x: NDArray, dtype: np.dtype) -> NDArray:
         return x.astype(dtype)
 
 
-def prepared(x: ArrayLike, name: str) -> tuple[NDArray, np.dtype]:
+def prepared(x: ArrayLike, name: str, dtype: np.dtype | None = None) -> tuple[NDArray, np.dtype]:
     """x in the dtype to compute in, and the dtype of the result."""
-    if type(x) is np.ndarray and x.dtype in _COMPUTED_IN and x.flags.c_contiguous:
+    plain = type(x) is np.ndarray and x.dtype in _COMPUTED_IN and x.flags.c_contiguous
+    if plain and (dtype is None or dtype == x.dtype):
         return x, x.dtype
-    return check.floating(x, name)
+    return check.floating(x, name, dtype)
+
+
+def quotients(x: NDArray, temperature: float, axis: Axis) -> NDArray:
+    """(x - max x) / T along the axes, which cannot become infinity less infinity."""
+    if not x.size:
+        return x
+    with np.errstate(over="ignore", invalid="ignore"):  # as far below the maximum as that
+        below = (x - x.max(axis=axis, keepdims=True)).astype(np.float64)
+        return (below / temperature).astype(x.dtype)
 
 
 def distinct(x: NDArray, out: NDArray | None, name: str) -> None:

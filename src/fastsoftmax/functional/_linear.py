@@ -1,16 +1,30 @@
 """Loss and gradients of the linear model, from X: the logits are never stored."""
 
+from __future__ import annotations
+
 from collections.abc import Sequence
+from typing import Literal, NamedTuple, Self, TypeAlias, TypedDict, Unpack, overload
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
 from fastsoftmax._engine.data import Batch, Gradients, Point, data_of
-from fastsoftmax._runtime.typing import MatrixLike
+from fastsoftmax._runtime.typing import Array, MatrixLike, Reduced
 from fastsoftmax._validation import numbers as check
 from fastsoftmax._validation.sparse import features
 from fastsoftmax.functional._weights import scaled, times_power_of_two
+
+Wrt: TypeAlias = Literal["W", "b", "X"]
+
+
+class _Options(TypedDict, total=False):
+    sample_weight: ArrayLike | None
+    class_weight: ArrayLike | None
+    ignore_index: int | None
+    label_smoothing: float
+    reduction: Reduced
+    n_threads: int | None
 
 
 def linear_cross_entropy(
@@ -21,15 +35,19 @@ def linear_cross_entropy(
     *,
     sample_weight: ArrayLike | None = None,
     class_weight: ArrayLike | None = None,
+    ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
+    reduction: Reduced = "mean",
     n_threads: int | None = None,
 ) -> float:
-    """Mean cross-entropy of the logits X Wᵀ + b, which are never stored.
+    """Cross-entropy of the logits X Wᵀ + b, which are never stored.
 
     About half the work of `linear_cross_entropy_value_and_grad`: there are no gradients.
 
     Parameters
     ----------
-    X, W, b, target, sample_weight, class_weight, n_threads
+    X, W, b, target, sample_weight, class_weight, ignore_index, label_smoothing, reduction, \
+n_threads
         As of `linear_cross_entropy_value_and_grad`.
 
     Returns
@@ -52,8 +70,37 @@ def linear_cross_entropy(
     """
     return linear_cross_entropy_value_and_grad(
         X, W, b, target, wrt=(), sample_weight=sample_weight, class_weight=class_weight,
+        ignore_index=ignore_index, label_smoothing=label_smoothing, reduction=reduction,
         n_threads=n_threads,
     )[0]  # fmt: skip
+
+
+@overload
+def linear_cross_entropy_value_and_grad(
+    X: MatrixLike, W: ArrayLike, b: ArrayLike | None, target: ArrayLike, *,
+    wrt: tuple[Literal["W"], Literal["b"]] = ("W", "b"), **options: Unpack[_Options],
+) -> tuple[float, Gradients[Array, Array, None]]: ...  # fmt: skip
+
+
+@overload
+def linear_cross_entropy_value_and_grad(
+    X: MatrixLike, W: ArrayLike, b: ArrayLike | None, target: ArrayLike, *,
+    wrt: tuple[Literal["W"]], **options: Unpack[_Options],
+) -> tuple[float, Gradients[Array, None, None]]: ...  # fmt: skip
+
+
+@overload
+def linear_cross_entropy_value_and_grad(
+    X: MatrixLike, W: ArrayLike, b: ArrayLike | None, target: ArrayLike, *,
+    wrt: tuple[Literal["W"], Literal["b"], Literal["X"]], **options: Unpack[_Options],
+) -> tuple[float, Gradients[Array, Array, Array]]: ...  # fmt: skip
+
+
+@overload
+def linear_cross_entropy_value_and_grad(
+    X: MatrixLike, W: ArrayLike, b: ArrayLike | None, target: ArrayLike, *,
+    wrt: Sequence[Wrt], **options: Unpack[_Options],
+) -> tuple[float, Gradients[Array | None, Array | None, Array | None]]: ...  # fmt: skip
 
 
 def linear_cross_entropy_value_and_grad(
@@ -62,12 +109,15 @@ def linear_cross_entropy_value_and_grad(
     b: ArrayLike | None,
     target: ArrayLike,
     *,
-    wrt: Sequence[str] = ("W", "b"),
+    wrt: Sequence[Wrt] = ("W", "b"),
     sample_weight: ArrayLike | None = None,
     class_weight: ArrayLike | None = None,
+    ignore_index: int | None = None,
+    label_smoothing: float = 0.0,
+    reduction: Reduced = "mean",
     n_threads: int | None = None,
-) -> tuple[float, Gradients]:
-    """Mean cross-entropy of the logits X Wᵀ + b, and its gradients, in one pass over X.
+) -> tuple[float, Gradients[Array | None, Array | None, Array | None]]:
+    """Cross-entropy of the logits X Wᵀ + b, and its gradients, in one pass over X.
 
     The logits are never stored: some rows of X are read, and logits, softmax, loss and (A - Y)ᵀX
     follow while they are in cache [1]_. Memory beyond the gradients is at most 64 MB, whatever the
@@ -92,6 +142,14 @@ def linear_cross_entropy_value_and_grad(
         Weights s of the rows, >= 0.
     class_weight : array-like of shape (K,), optional
         Weights w of the classes, >= 0: the loss of a row is -Σₖ wₖ·tₖ·log pₖ.
+    ignore_index : int, optional
+        A label that says: leave this row out. Only for labels. PyTorch's default is -100.
+    label_smoothing : float, default=0.0
+        ε of 0..1: the target is (1-ε) t + ε/K (of counts, ε/K of their sum). The targets then take
+        n·K numbers.
+    reduction : {"mean", "sum"}, default="mean"
+        The mean is over Σᵢ sᵢ·w[yᵢ] for class indices, Σᵢ sᵢ Σₖ wₖ·nᵢₖ for counts and Σᵢ sᵢ for
+        probabilities, as PyTorch has it; over nothing it is NaN.
     n_threads : int or None
         Threads, >= 1; None for as many as the processors this process may use. The result is the
         same to the bit for any number.
@@ -99,8 +157,6 @@ def linear_cross_entropy_value_and_grad(
     Returns
     -------
     loss : float
-        Mean: the weighted losses over Σᵢ sᵢ·w[yᵢ] for class indices, Σᵢ sᵢ Σₖ wₖ·nᵢₖ for counts and
-        Σᵢ sᵢ for probabilities, as PyTorch has it.
     grads : Gradients
         ``grads.W`` (K, D), ``grads.b`` (K,) and ``grads.X`` (n, D) in the dtype computed in, None
         where not asked for.
@@ -142,39 +198,96 @@ def linear_cross_entropy_value_and_grad(
         b = check.vector(b, k, "b", "one intercept per row of W")
     if "X" in wrt and sparse.issparse(X):
         raise ValueError("wrt: expected 'W' and 'b' at most for a sparse X, got 'X'")
-    weights = check.weights(sample_weight, n, np.dtype(np.float64))
-    classes = check.weights(class_weight, max(k, 2), np.dtype(np.float64), "class_weight")
-    if weights is not None:
-        weights, _ = scaled(weights, most=0)  # the mean stays as it is
-    if classes is not None:
-        classes, by_class = scaled(classes, most=0)
-    target = check.as_array(target, "target", "class indices or numbers")
-    given_in = target.dtype
-    counts = given_in.kind in "iu"
-    exponent = 0  # the targets are over this power of two
-    target = check.targets(target, n, k, data.dtype if given_in == data.dtype else np.float64)
-    if target.ndim == 2:
-        if classes is not None:
-            target = target * classes
-            exponent = by_class
-        target, by_target = scaled(target, data.dtype)
-        target = target.astype(data.dtype, copy=False)
-        exponent = 0 if counts else exponent + by_target
-        seen = target.sum(axis=1, dtype=np.float64) if counts else np.ones(n)
-        total = seen.sum() if weights is None else seen @ weights
-    else:
-        if classes is not None:
-            weights = classes[target] if weights is None else weights * classes[target]
-            weights, _ = scaled(weights, most=0)
-        total = n if weights is None else weights.sum(dtype=np.float64)
-    with np.errstate(divide="ignore"):  # rows of weight 0 only: the mean over nothing is NaN
-        scale = float(times_power_of_two(np.divide(1.0, total), exponent))
-    if weights is not None:
-        weights = weights.astype(data.dtype)
-    loss, grads = data.value_and_grad(Point(W, b), Batch(target, weights, scale), wrt)
+    check.one_of(reduction, ("mean", "sum"), "reduction")
+    batch = _Weighted.of(
+        target, n, k, data.dtype, sample_weight=sample_weight, class_weight=class_weight,
+        ignore_index=ignore_index,
+        label_smoothing=check.fraction(label_smoothing, "label_smoothing"),
+    )  # fmt: skip
+    scale = batch.scale(reduction)
+    loss, grads = data.value_and_grad(Point(W, b), Batch(batch.targets, batch.weights, scale), wrt)
+    if reduction == "mean" and not batch.total:
+        loss = np.nan
     return loss, Gradients(
         *(
             gradient.astype(data.dtype, copy=False) if name in wrt else None
             for name, gradient in zip(Gradients._fields, grads, strict=True)
         )
     )
+
+
+class _Weighted(NamedTuple):
+    """Targets and weights in the range of a dtype, over powers of two where these are needed."""
+
+    targets: NDArray
+    weights: NDArray | None
+    total: float  # what the mean divides by, over
+    of_total: int  # the exponent of this power of two
+    of_losses: int  # and that over which the losses are
+
+    @classmethod
+    def of(
+        cls, target, n, k, dtype, *, sample_weight, class_weight, ignore_index, label_smoothing
+    ) -> Self:
+        weights, by_row = check.weights(sample_weight, n, np.dtype(np.float64)), 0
+        if weights is not None:
+            weights, by_row = scaled(weights, most=0)
+        n_logits, k, mass = k, max(k, 2), 1.0
+        classes, by_class = check.weights(class_weight, k, np.dtype(np.float64), "class_weight"), 0
+        if classes is not None:
+            classes, by_class = scaled(classes, most=0)
+        target = check.as_targets(target, "target", "class indices or numbers")
+        if target.ndim == 2:
+            check.no_ignore_index(ignore_index)
+            counts = target.dtype.kind in "iu"
+            target = check.targets(
+                target, n, n_logits, dtype if target.dtype == dtype else np.dtype(np.float64)
+            )
+            seen = np.ones(n)
+            if counts:
+                mass = target.sum(axis=1, keepdims=True, dtype=float)
+                seen = (target if classes is None else target * classes).sum(axis=1, dtype=float)
+            total = seen.sum() if weights is None else seen @ weights
+            of_total = by_row + (by_class if counts else 0)
+        else:
+            target, ignored = check.labels_or_ignored(target, n, k, ignore_index)
+            if ignored.any():
+                weights = np.where(ignored, 0.0, 1.0 if weights is None else weights)
+            by_label = weights
+            if classes is not None:
+                by_label = classes[target] if weights is None else weights * classes[target]
+            total = n if by_label is None else by_label.sum()
+            of_total = by_row + by_class
+            if not label_smoothing:  # the row's weight is that of its one class, too
+                weights, classes = by_label, None
+        by_target = 0
+        if label_smoothing:
+            check.several_logits(n_logits, "label_smoothing")
+            target = smoothed(target, k, label_smoothing, mass)
+        if target.ndim == 2:
+            if classes is not None:
+                target = target * classes
+            target, by_target = scaled(target, dtype)
+            target = target.astype(dtype, copy=False)
+        if weights is not None:
+            weights, by_weight = scaled(weights, most=0)
+            by_row += by_weight
+            weights = weights.astype(dtype)
+        return cls(target, weights, float(total), of_total, by_row + by_class + by_target)
+
+    def scale(self, reduction: Reduced) -> float:
+        """What the sum of the losses is to be multiplied by."""
+        if reduction == "sum":
+            return float(times_power_of_two(1.0, self.of_losses))
+        if not self.total:
+            return 0.0
+        return float(times_power_of_two(1.0 / self.total, self.of_losses - self.of_total))
+
+
+def smoothed(target: NDArray, k: int, share: float, mass: NDArray | float) -> NDArray[np.float64]:
+    """(1 - share) t + share / K times the mass of a row, from labels or numbers per class."""
+    if target.ndim == 2:
+        return (1.0 - share) * target + share / k * mass
+    table = np.full((len(target), k), share / k)
+    table[np.arange(len(target)), target] += 1.0 - share
+    return table

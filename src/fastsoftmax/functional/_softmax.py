@@ -1,39 +1,58 @@
 """Softmax and its kin along any axes."""
 
+from __future__ import annotations
+
+from typing import Any, Literal, overload
+
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike, DTypeLike
 
 from fastsoftmax._core import kernels
+from fastsoftmax._runtime.typing import Array, Axis, Tensor
 from fastsoftmax._validation import numbers as check
-from fastsoftmax.functional._layout import Axis, Layout, distinct, prepared, rounded, workspace
+from fastsoftmax.functional._layout import (
+    STEEP,
+    Layout,
+    distinct,
+    prepared,
+    quotients,
+    rounded,
+    workspace,
+)
 
 _SOFTMAX, _LOG_SOFTMAX = 0, 1  # of _core/loss/softmax.pyx
 
 
 def _normalised(
-    x: ArrayLike, axis: Axis, temperature: float, out: NDArray | None, n_threads: int | None,
-    kind: int,
-) -> NDArray:  # fmt: skip
-    x, dtype = prepared(x, "x")
+    x: ArrayLike, axis: Axis, dtype: DTypeLike | None, temperature: float, out: Any,
+    n_threads: int | None, kind: int,
+) -> Array:  # fmt: skip
+    given, out = out, check.shared_output(out)
+    x, dtype = prepared(x, "x", check.float_dtype(dtype))
     layout = Layout.of(x.shape, axis)
     factor = check.inverse_temperature(temperature)
     distinct(x, out, "x")
     check.not_empty(layout.split, "x")
     to = layout.output(x, dtype, out)
+    if factor > STEEP:
+        x, factor = quotients(x, temperature, axis), 1.0
     kernels(x.dtype).softmax.softmax(
         layout.split_view(x), to, kind, factor, workspace, layout.threads(n_threads)
     )
-    return layout.back(to, dtype, out)
+    result = layout.back(to, dtype, out)
+    return result if given is None else given
 
 
 def softmax(
     x: ArrayLike,
     axis: Axis = -1,
     *,
+    dim: Axis = None,
+    dtype: DTypeLike | None = None,
     temperature: float = 1.0,
-    out: NDArray | None = None,
+    out: Array | Tensor | None = None,
     n_threads: int | None = None,
-) -> NDArray:
+) -> Array:
     """Softmax, exp(xⱼ/T) / Σₖ exp(xₖ/T), along an axis.
 
     Parameters
@@ -42,11 +61,16 @@ def softmax(
         Logits, of any shape and strides. float16, float32 and float64 give their own dtype (float16
         is computed in float32), integers, booleans and longer floats float64.
     axis : int, tuple of int or None, default=-1
-        The axis or axes that sum to 1; None for all.
+        The axis or axes that sum to 1; None for all, which is SciPy's default.
+    dim : int or tuple of int, optional
+        PyTorch's name for `axis`.
+    dtype : dtype, optional
+        float16, float32 or float64, of NumPy or PyTorch: x is read, and the result is given, in
+        this dtype.
     temperature : float, default=1.0
         T > 0: the logits are divided by it.
-    out : ndarray, optional
-        Where to put the result, of its shape and dtype. May be x itself.
+    out : ndarray or tensor, optional
+        Where to put the result, of its shape and dtype. May be x itself. It is what is returned.
     n_threads : int or None
         Threads, >= 1; None for as many as the processors this process may use. Few numbers are left
         to one thread. The result is the same to the bit for any number.
@@ -72,22 +96,25 @@ def softmax(
     >>> softmax([1.0, 1.0, 1.0, 1.0]).tolist()
     [0.25, 0.25, 0.25, 0.25]
     """
-    return _normalised(x, axis, temperature, out, n_threads, _SOFTMAX)
+    axis = check.axis_or_dim(axis, dim)
+    return _normalised(x, axis, dtype, temperature, out, n_threads, _SOFTMAX)
 
 
 def log_softmax(
     x: ArrayLike,
     axis: Axis = -1,
     *,
+    dim: Axis = None,
+    dtype: DTypeLike | None = None,
     temperature: float = 1.0,
-    out: NDArray | None = None,
+    out: Array | Tensor | None = None,
     n_threads: int | None = None,
-) -> NDArray:
+) -> Array:
     """Logarithm of softmax, xⱼ/T - log Σₖ exp(xₖ/T), along an axis.
 
     Parameters
     ----------
-    x, axis, temperature, out, n_threads
+    x, axis, dim, dtype, temperature, out, n_threads
         As of `softmax`.
 
     Returns
@@ -106,18 +133,49 @@ def log_softmax(
     >>> log_softmax([0.0, -1000.0]).tolist()
     [0.0, -1000.0]
     """
-    return _normalised(x, axis, temperature, out, n_threads, _LOG_SOFTMAX)
+    axis = check.axis_or_dim(axis, dim)
+    return _normalised(x, axis, dtype, temperature, out, n_threads, _LOG_SOFTMAX)
+
+
+@overload
+def logsumexp(
+    x: ArrayLike,
+    axis: Axis = -1,
+    b: ArrayLike | None = None,
+    keepdims: bool = False,
+    return_sign: Literal[False] = False,
+    *,
+    dim: Axis = None,
+    out: Array | Tensor | None = None,
+    n_threads: int | None = None,
+) -> Array: ...
+
+
+@overload
+def logsumexp(
+    x: ArrayLike,
+    axis: Axis = -1,
+    b: ArrayLike | None = None,
+    keepdims: bool = False,
+    *,
+    return_sign: Literal[True],
+    dim: Axis = None,
+    out: Array | Tensor | None = None,
+    n_threads: int | None = None,
+) -> tuple[Array, Array]: ...
 
 
 def logsumexp(
     x: ArrayLike,
     axis: Axis = -1,
-    *,
     b: ArrayLike | None = None,
     keepdims: bool = False,
-    out: NDArray | None = None,
+    return_sign: bool = False,
+    *,
+    dim: Axis = None,
+    out: Array | Tensor | None = None,
     n_threads: int | None = None,
-) -> NDArray:
+) -> Array | tuple[Array, Array]:
     """Logarithm of a sum, log Σₖ bₖ exp(xₖ), along an axis, as max + log1p of the other terms.
 
     Parameters
@@ -125,25 +183,29 @@ def logsumexp(
     x : array-like of real numbers
         As in `softmax`; -infinity over nothing.
     axis : int, tuple of int or None, default=-1
-        What to sum over; None for all.
+        What to sum over; None for all, which is SciPy's default.
     b : array-like of real numbers, optional
-        Factors of the exponentials, of a shape that broadcasts to that of x. Where one is 0 its x
-        does not matter; a negative sum gives NaN.
+        Factors of the exponentials; they and x are broadcast and promoted together, as SciPy does.
+        Where one is 0 its x does not matter; a negative sum gives NaN unless `return_sign`.
     keepdims : bool, default=False
         Keep the axes that are summed over, with length 1.
-    out : ndarray, optional
-        Where to put the result, of its shape and dtype.
+    return_sign : bool, default=False
+        Give (log |sum|, sign of the sum), the sign as a number 1, 0, -1 or NaN.
+    dim : int or tuple of int, optional
+        PyTorch's name for `axis`.
+    out : ndarray or tensor, optional
+        Where to put the logarithm, of its shape and dtype. It is what is returned.
     n_threads : int or None
         As in `softmax`.
 
     Returns
     -------
-    ndarray of the shape of x without the axis; a scalar for 1-d x
+    ndarray of the shape of x without the axis, a scalar for 1-d x; with `return_sign` two of them
 
     Raises
     ------
     ValueError, TypeError
-        As `softmax`; if b does not broadcast to x.
+        As `softmax`; if b and x do not broadcast together.
 
     References
     ----------
@@ -157,11 +219,17 @@ def logsumexp(
     4.248354255291589e-18
     >>> float(logsumexp([0.0, 1000.0], b=[2.0, 0.0])) == float(logsumexp([0.0, 0.0]))
     True
+    >>> log, sign = logsumexp([0.0, 0.0], b=[1.0, -3.0], return_sign=True)
+    >>> round(float(log), 4), float(sign)
+    (0.6931, -1.0)
     """
-    x, dtype = prepared(x, "x")
-    if b is not None:
-        factors, _ = check.floating(b, "b")
-        factors = check.broadcast(factors, x.shape, "b", "x")
+    axis = check.axis_or_dim(axis, dim)
+    given, out = out, check.shared_output(out)
+    if b is None:
+        x, dtype = prepared(x, "x")
+    else:
+        x, factors, dtype = check.floating_pair(x, check.factors_of_exp(b), ("x", "b"))
+        x, factors = check.broadcast_together(x, factors, ("x", "b"))
     layout = Layout.of(x.shape, axis)
     outer, k, inner = layout.split
     shape = layout.keepdims(axis) if keepdims else layout.kept
@@ -169,44 +237,53 @@ def logsumexp(
         check.output(out, shape, dtype)
     threads = layout.threads(n_threads)
     if b is not None:
-        sums = _weighted(x, factors, layout)
+        sums, signs = _weighted(x, factors, layout)
     elif k == 0 or outer * inner == 0:
         sums = np.full(outer * inner, -np.inf, x.dtype)
     else:
         sums = np.empty(outer * inner, x.dtype)
         kernels(x.dtype).softmax.logsumexp(layout.split_view(x), sums, 1.0, workspace, threads)
-    sums = rounded(sums.reshape(shape), dtype)
-    if out is None:
-        return sums[()]
-    out[...] = sums
-    return out
+    if b is not None and not return_sign:
+        sums[signs < 0] = np.nan
+    elif return_sign and b is None:
+        signs = np.where(np.isnan(sums), np.nan, sums > -np.inf)
+    result = rounded(sums.reshape(shape), dtype)[()]
+    if out is not None:
+        out[...] = result
+        result = given
+    return (result, signs.reshape(shape).astype(dtype)[()]) if return_sign else result
 
 
-def _weighted(x: NDArray, b: NDArray, layout: Layout) -> NDArray:
-    """log of the sum of b exp(x), from sums of the positive and of the negative terms apart."""
+def _weighted(x: Array, b: Array, layout: Layout) -> tuple[Array, Array]:
+    """log |Σ b exp(x)|, from sums of the positive and of the negative terms apart, and the sign."""
     with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         x, b = layout.split_view(x), layout.split_view(b)
         shifted = np.where(b == 0, -np.inf, x + np.log(abs(b)).astype(x.dtype))
         plus, minus = (
             logsumexp(np.where(b * sign >= 0, shifted, -np.inf), axis=1) for sign in (1, -1)
         )
-        only_plus = minus == -np.inf
-        rest = plus + np.log1p(-np.exp(np.where(only_plus, -np.inf, minus - plus)))
-        # NaN in b has no sign, NaN in x where b is negative shows in `minus`
-        return np.where(
-            np.isnan(shifted).any(axis=1), np.nan, np.where(only_plus, plus, rest)
-        ).ravel()
+        more, less = np.maximum(plus, minus), np.minimum(plus, minus)
+        alone = less == -np.inf
+        sums = more + np.log1p(-np.exp(np.where(alone, -np.inf, less - more)))
+        signs = np.sign(plus - minus)
+        signs[np.isnan(signs) & (more == -np.inf)] = 0.0
+        # NaN in b has no sign
+        unknown = np.isnan(shifted).any(axis=1) | np.isnan(signs)
+        sums, signs = np.where(alone, more, sums), signs.astype(x.dtype)
+        sums[unknown] = signs[unknown] = np.nan
+        return sums.ravel(), signs.ravel()
 
 
 def softmax_vjp(
     probabilities: ArrayLike,
     vector: ArrayLike,
-    axis: int = -1,
+    axis: Axis = -1,
     *,
+    dim: Axis = None,
     temperature: float = 1.0,
-    out: NDArray | None = None,
+    out: Array | Tensor | None = None,
     n_threads: int | None = None,
-) -> NDArray:
+) -> Array:
     """The softmax's Jacobian applied to a vector, p ⊙ (u - Σₖ pₖ uₖ) / T.
 
     The Jacobian, ∂pᵢ/∂xⱼ = pᵢ (δᵢⱼ - pⱼ), is symmetric: this is its product with a vector from
@@ -219,10 +296,13 @@ def softmax_vjp(
     vector : array-like
         u, of the shape of p.
     axis : int, tuple of int or None, default=-1
+    dim : int or tuple of int, optional
+        PyTorch's name for `axis`.
     temperature : float, default=1.0
         T > 0, as it was given to `softmax`.
-    out : ndarray, optional
-        Where to put the result, of its shape and dtype. May be p or u itself.
+    out : ndarray or tensor, optional
+        Where to put the result, of its shape and dtype. May be p or u itself. It is what is
+        returned.
     n_threads : int or None
         As in `softmax`.
 
@@ -246,6 +326,8 @@ def softmax_vjp(
     >>> softmax_vjp([0.5, 0.5], [1.0, 0.0]).tolist()
     [0.25, -0.25]
     """
+    axis = check.axis_or_dim(axis, dim)
+    given, out = out, check.shared_output(out)
     p, dtype = prepared(probabilities, "probabilities")
     u, other = prepared(vector, "vector")
     check.same_shape(u, p.shape, "vector", "probabilities")
@@ -262,4 +344,5 @@ def softmax_vjp(
         layout.split_view(p), layout.split_view(u), to, factor, workspace,
         layout.threads(n_threads),
     )  # fmt: skip
-    return layout.back(to, dtype, out)
+    result = layout.back(to, dtype, out)
+    return result if given is None else given

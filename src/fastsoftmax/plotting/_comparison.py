@@ -1,5 +1,7 @@
 """The course of several fits, side by side."""
 
+from __future__ import annotations
+
 from collections.abc import Mapping
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self

@@ -1,5 +1,7 @@
 """How fast a fit nears its optimum."""
 
+from __future__ import annotations
+
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 

@@ -1,5 +1,7 @@
 """What a history holds, as curves: numbers to draw, and the words for their axes."""
 
+from __future__ import annotations
+
 import numpy as np
 from numpy.typing import NDArray
 

@@ -1,5 +1,7 @@
 """What displays of one history share: how they are made."""
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from typing import Any, Self

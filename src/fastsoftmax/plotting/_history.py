@@ -1,5 +1,7 @@
 """The course of one fit."""
 
+from __future__ import annotations
+
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 

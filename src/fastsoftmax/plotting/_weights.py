@@ -1,5 +1,7 @@
 """Weights of the units of a layer, as images or as rows of a heat map."""
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.newton import Problem
 
 from fastsoftmax import LogisticRegression, SoftmaxRegression, _core
 from fastsoftmax._engine.data import DenseData
@@ -14,7 +15,6 @@ from fastsoftmax._engine.small import is_small
 from fastsoftmax._linear import model as linear_model
 from fastsoftmax._runtime import threads
 from fastsoftmax._runtime.sklearn_compat import ConvergenceWarning
-from tests.support.newton import Problem
 
 
 @pytest.fixture

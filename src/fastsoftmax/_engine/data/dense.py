@@ -1,7 +1,7 @@
 """Products with dense X."""
 
 from collections.abc import Collection, Sequence
-from typing import NamedTuple
+from typing import Generic, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,12 +19,17 @@ from fastsoftmax._runtime.threads import team
 LOOKED_AT = 1 << 16  # numbers at a time, to tell zeros: 512 KiB in float64, which caches hold
 
 
-class Gradients(NamedTuple):
+ByW = TypeVar("ByW", bound=NDArray | None)
+ByB = TypeVar("ByB", bound=NDArray | None)
+ByX = TypeVar("ByX", bound=NDArray | None)
+
+
+class Gradients(NamedTuple, Generic[ByW, ByB, ByX]):
     """Gradients of a loss, those that were asked for: W (K, D), b (K,) and X (n, D)."""
 
-    W: NDArray | None = None
-    b: NDArray | None = None
-    X: NDArray | None = None
+    W: ByW
+    b: ByB
+    X: ByX
 
 
 def no_gradient(n_logits: int, n_features: int, dtype: np.dtype, most: int) -> NDArray:

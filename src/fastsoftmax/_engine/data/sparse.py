@@ -83,7 +83,7 @@ class SparseData(SparseArray):
         """As that of `DenseData`; the gradient of W is (K, D) in Fortran's order, float64."""
         by_W = np.empty((self.shape[1], point.n_logits)).T if "W" in wrt else None
         loss, by_b = self._pass(point, batch, 0.0, by_W)
-        return loss, Gradients(by_W, by_b)
+        return loss, Gradients(by_W, by_b, None)
 
     def penalised(
         self, point: Point, batch: Batch, ridge: float, out: NDArray

@@ -20,6 +20,7 @@ from fastsoftmax._engine.objective.precision import logits_bytes, to_float64, us
 from fastsoftmax._engine.solvers.block_preconditioner import RebuildSchedule
 from fastsoftmax._engine.solvers.certificate import Certificate
 from fastsoftmax._runtime.callbacks import FitState
+from fastsoftmax._validation import numbers as check
 from fastsoftmax._validation.spellings import is_a_solver as theirs
 
 
@@ -325,8 +326,6 @@ def lacks(objective: Objective, need: str) -> str | None:
         return "a smooth penalty (l1_ratio=0)"
     if need == "l1" and not o.l1:
         return "an L1 penalty (l1_ratio > 0)"
-    if need == "logits" and (size := 3 * logits_bytes(o)) > o.memory.proximal_logits:
-        return f"{size} bytes for logits, max_memory being {o.memory.total}"
     if need != "hessian":
         return None
     if o.data.is_sparse:
@@ -344,12 +343,19 @@ def lacks(objective: Objective, need: str) -> str | None:
 def find(name: str, objective: Objective) -> Solver:
     """The solver of that name, if the objective has what it needs; else the error that says so."""
     solver = SOLVERS[name]
+    if "logits" in solver.needs and objective.l1:
+        memory = objective.memory
+        share = 3 * logits_bytes(objective) / memory.proximal_logits
+        check.max_memory(memory.total, math.ceil(memory.total * share), "the logits of an L1 fit")
     for need in solver.needs:
         if lacking := lacks(objective, need):
-            able = [other for other, s in SOLVERS.items() if need not in s.needs]
-            raise ValueError(
-                f"solver: {name!r} needs {lacking}; expected one of {', '.join(able)} here"
-            )
+            able = [
+                other
+                for other, s in SOLVERS.items()
+                if need not in s.needs and not any(lacks(objective, n) for n in s.needs)
+            ]
+            others = f"; expected one of {', '.join(able)} here" if able else ""
+            raise ValueError(f"solver: {name!r} needs {lacking}{others}")
     return solver
 
 
@@ -357,5 +363,8 @@ def known(name: object) -> str:
     """The name of a solver, checked."""
     if not isinstance(name, str) or name not in SOLVERS:
         hint = "; 'auto' finds the optimum of scikit-learn's solvers" if theirs(name) else ""
-        raise ValueError(f"solver: expected one of {', '.join(SOLVERS)}, got {name!r}{hint}")
+        raise ValueError(
+            f"solver: expected one of {', '.join(SOLVERS)}, got {check.shown(name)}"
+            + (hint or check.meant(name, SOLVERS))
+        )
     return name

@@ -52,7 +52,7 @@ class Search:
     ) -> None:
         """Fit and score; `keep` takes each fit, with the number of its ratio."""
         began, quiet = time.perf_counter(), np.errstate(over="ignore", invalid="ignore")
-        with quiet, progress(verbose, self.scores.size) as show:
+        with quiet, progress(verbose, self.scores.size, "fit") as show:
             for ratio, problem in enumerate(problems):
                 for fit in fits_of_folds(problem, self.Cs, masks_of(self.folds, problem), tol):
                     try:

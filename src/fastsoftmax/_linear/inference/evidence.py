@@ -75,24 +75,29 @@ def not_asked(estimator: Any, sample: Sample, problem: Problem, result: Result) 
         return check.CLASS_WEIGHTS
     if not result.converged and (result.halted or len(result.history) == problem.options.max_iter):
         return check.NOT_CONVERGED
+    if empty := np.flatnonzero(class_totals(sample) == 0).tolist():
+        return check.no_rows([str(problem.targets.classes[k]) for k in empty])
     size = int(sample.free.sum()) * (sample.data.shape[1] + sample.fit_intercept)
     return check.too_many(size, HESSIAN_PARAMETERS) if size > HESSIAN_PARAMETERS else None
 
 
+def class_totals(sample: Sample) -> NDArray[np.float64]:
+    """The weight of the rows of each class."""
+    weights = np.ones(sample.data.shape[0]) if sample.weights is None else sample.weights
+    if sample.targets.ndim == 1:
+        return np.bincount(sample.targets, weights, max(2, sample.n_logits))
+    totals = np.einsum("n,nk->k", weights, sample.targets, dtype=np.float64)
+    return np.append(weights.sum() - totals, totals) if len(totals) == 1 else totals
+
+
 def null_likelihood(sample: Sample) -> tuple[float, float]:
     """The log-likelihood of intercepts alone, and the number of observations."""
-    rows = sample.data.shape[0]
-    weights = np.ones(rows) if sample.weights is None else sample.weights
-    if sample.targets.ndim == 1:
-        counts = np.bincount(sample.targets, weights, max(2, sample.n_logits))
-    else:
-        counts = np.einsum("n,nk->k", weights, sample.targets, dtype=np.float64)
-        if len(counts) == 1:
-            counts = np.append(weights.sum() - counts, counts)
+    counts = class_totals(sample)
     n = float(counts.sum())
-    share = counts[counts > 0] / n
+    share = counts / n
     if sample.offset is None:
         return float(n * (share @ np.log(share))), n
+    rows = sample.data.shape[0]
     ones = DenseData(np.ones((rows, 1)), sample.data.n_threads)
     zeros = np.zeros((sample.n_logits, 1))
     alone = maximum(sample._replace(data=ones, fit_intercept=False), zeros, zeros[:, 0])

@@ -4,6 +4,8 @@ Wald's, from the inverse of the information at the maximum of the likelihood (Mc
 Generalized Linear Models, 2nd ed., Chapman & Hall 1989, chapter 5).
 """
 
+from __future__ import annotations
+
 import math
 from collections.abc import Sequence
 from typing import NamedTuple

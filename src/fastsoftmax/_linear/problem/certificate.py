@@ -1,5 +1,7 @@
 """How far any model is from the optimum, proved from the model and the data alone."""
 
+from __future__ import annotations
+
 from dataclasses import dataclass, replace
 from typing import Any
 

@@ -113,7 +113,7 @@ class DenseBlocks(BlocksData):
             loss += value
             by_b += grads.b
             by_W += grads.W
-        return loss, Gradients(by_W, by_b)
+        return loss, Gradients(by_W, by_b, None)
 
     def gram(
         self,

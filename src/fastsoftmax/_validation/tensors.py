@@ -1,0 +1,30 @@
+"""What is asked of PyTorch's tensors beyond what arrays are (part of `_validation`)."""
+
+from typing import Any
+
+
+def no_second_derivative(is_wanted: bool, name: str) -> None:
+    """Raise where the backward pass should be differentiated."""
+    if is_wanted:
+        raise RuntimeError(
+            f"{name}: expected a first derivative, got create_graph=True; "
+            f"torch.nn.functional.{name} has second ones"
+        )
+
+
+def ignored_label(ignore_index: int, input: Any, target: Any) -> int | None:
+    """The label of rows to leave out; None where targets are probabilities."""
+    return None if target.shape == input.shape else ignore_index
+
+
+def linear_layer(input: tuple[int, ...], weight: tuple[int, ...]) -> None:
+    """Raise unless these are shapes of rows, and of weights of several classes."""
+    if len(input) != 2:
+        raise ValueError(
+            f"input: expected shape (rows, features), got {tuple(input)}; several axes of rows are "
+            "input.flatten(0, -2) and target.flatten()"
+        )
+    if len(weight) != 2 or weight[0] < 2 or weight[1] != input[1]:
+        raise ValueError(
+            f"linear_weight: expected shape (classes >= 2, {input[1]}), got {tuple(weight)}"
+        )
