@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike
 from fastsoftmax._linear.model import LinearModel
 from fastsoftmax._linear.partial_fit import PartialFit
 from fastsoftmax._neural.neuron import train_neuron
+from fastsoftmax._runtime.atomic import atomic
 from fastsoftmax._runtime.typing import MatrixLike
 from fastsoftmax._validation import networks as check_networks
 from fastsoftmax.blocks import Blocks
@@ -128,6 +129,7 @@ class LogisticRegression(PartialFit, LinearModel):
         tags.input_tags.sparse = self.solver != "sgd"
         return tags
 
+    @atomic
     def fit(
         self,
         X: MatrixLike | Blocks,

@@ -1,6 +1,5 @@
 """How a linear model is fitted: what was given is checked, wired to a solver, and kept."""
 
-import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Self
@@ -18,6 +17,8 @@ from fastsoftmax._linear.problem.problem import Problem, problem_of
 from fastsoftmax._linear.problem.targets import referred
 from fastsoftmax._linear.to_sklearn import ToSklearn
 from fastsoftmax._neural import Epoch
+from fastsoftmax._runtime import caller
+from fastsoftmax._runtime.atomic import of_one_fit
 from fastsoftmax._runtime.progress import progress
 from fastsoftmax._runtime.sklearn_compat import (
     BaseEstimator,
@@ -96,7 +97,7 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
         model = objective.models.of(result.theta)
         evidence, best = evidence_of(self, problem, result, model)
         warm_start = warm_start_of(result.curvature) if warm_starts else None
-        warn_unconverged(result, problem, C, stacklevel=4)
+        warn_unconverged(result, problem, C)
         self._forget()
         if warm_start is not None:
             self._warm_start_state = warm_start
@@ -159,6 +160,7 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
         self.coef_, self.intercept_ = referred(coef, intercept, problem.reference)
         check_features_of_fit(self, problem.rows.given, reset=True)
 
+    @of_one_fit
     def certify(
         self,
         X: MatrixLike | Blocks,
@@ -230,14 +232,10 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
         )
 
 
-def warn_unconverged(
-    result: solvers.Result, problem: Problem, C: float, *, stacklevel: int
-) -> None:
-    """Warn of a fit that did not converge, before it changes the estimator: a warning may be an
-    error."""
+def warn_unconverged(result: solvers.Result, problem: Problem, C: float) -> None:
+    """Warn of a fit that did not converge."""
     if result.stop and not result.halted:
-        message = unconverged(result, problem, C)
-        warnings.warn(message, ConvergenceWarning, stacklevel=stacklevel)
+        caller.warn(unconverged(result, problem, C), ConvergenceWarning)
 
 
 def unconverged(result: solvers.Result, problem: Problem, C: float) -> str:

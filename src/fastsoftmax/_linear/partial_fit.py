@@ -1,5 +1,6 @@
 """`partial_fit` of the linear estimators: the online rule on rows that are checked."""
 
+from copy import deepcopy
 from typing import Self
 
 import numpy as np
@@ -9,6 +10,7 @@ from scipy import sparse
 from fastsoftmax._engine.data import data_of
 from fastsoftmax._linear.problem.targets import class_totals, referred, weighted
 from fastsoftmax._neural.online import Stream
+from fastsoftmax._runtime.atomic import atomic
 from fastsoftmax._runtime.dtypes import as_numpy
 from fastsoftmax._runtime.sklearn_compat import check_features_of_fit
 from fastsoftmax._runtime.typing import MatrixLike
@@ -23,6 +25,7 @@ class PartialFit:
 
     _stream: Stream | None = None
 
+    @atomic
     def partial_fit(
         self,
         X: MatrixLike,
@@ -97,7 +100,7 @@ class PartialFit:
         check.penalty(C, rows)
         check_features_of_fit(self, given, reset=first)
 
-        stream = self._stream
+        stream = deepcopy(self._stream)  # what ends this call before its end changes nothing
         if stream is None:
             stream = Stream(X.shape[1], targets.n_logits, fit_intercept)
             if first:

@@ -10,6 +10,7 @@ from fastsoftmax._engine import solvers
 from fastsoftmax._linear.inference.inference import Inference
 from fastsoftmax._linear.model import LinearModel
 from fastsoftmax._linear.partial_fit import PartialFit
+from fastsoftmax._runtime.atomic import atomic
 from fastsoftmax._runtime.typing import MatrixLike
 from fastsoftmax.blocks import Blocks
 
@@ -173,6 +174,7 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
     warm_start: bool = False
     verbose: bool = False
 
+    @atomic
     def fit(
         self,
         X: MatrixLike | Blocks,

@@ -12,6 +12,7 @@ from fastsoftmax._linear.cv.scoring import scored
 from fastsoftmax._linear.model import LinearModel, warn_unconverged
 from fastsoftmax._linear.problem.problem import Problem, problem_of
 from fastsoftmax._linear.softmax_regression import SoftmaxRegression
+from fastsoftmax._runtime.atomic import atomic
 from fastsoftmax._runtime.progress import progress
 from fastsoftmax._runtime.typing import MatrixLike
 from fastsoftmax._validation import folds as check_folds
@@ -118,6 +119,7 @@ penalty_factor, class_weight, label_smoothing, reference_class, n_threads, rando
         fold_iterations_=saved.table("i", "F", "S"),
     )
 
+    @atomic
     def fit(
         self,
         X: MatrixLike | Blocks,
@@ -204,7 +206,7 @@ penalty_factor, class_weight, label_smoothing, reference_class, n_threads, rando
         if refit:
             objective = problem.objective(best)
             result = self._minimize(problem, objective, (coef, intercept), None)
-            warn_unconverged(result, problem, best, stacklevel=3)
+            warn_unconverged(result, problem, best)
             self._forget()
             self._keep(problem, objective, result, objective.models.of(result.theta))
         else:

@@ -1,7 +1,7 @@
 """What classifier and regressor share: parameters, the course of a fit, outputs."""
 
-import warnings
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
@@ -14,6 +14,8 @@ from fastsoftmax._neural.network import Network
 from fastsoftmax._neural.rules import Rule
 from fastsoftmax._neural.schedules import FACTORS, Schedule
 from fastsoftmax._neural.training import Plan, Record, train
+from fastsoftmax._runtime import caller
+from fastsoftmax._runtime.atomic import DivergedError, atomic
 from fastsoftmax._runtime.dtypes import computed_in
 from fastsoftmax._runtime.sklearn_compat import (
     BaseEstimator,
@@ -198,6 +200,7 @@ class Perceptron(Saved, BaseEstimator):
     _rule = None  # what `partial_fit` goes on with: the solver's state
     _rng = None
 
+    @atomic
     def fit(
         self,
         X: ArrayLike,
@@ -272,7 +275,10 @@ class Perceptron(Saved, BaseEstimator):
         check.usable_sum(weights)
         rows = Rows(X, targets if targets.ndim == 1 else targets.astype(dtype, copy=False), weights)
         rng = self._rng if partial and goes_on else None
-        rng = rng or check_networks.generator(self.random_state)
+        if rng is None:
+            rng = check_networks.generator(self.random_state)
+        elif rng is not self.random_state:  # a generator that is given is the caller's
+            rng = deepcopy(rng)
 
         order = np.arange(len(X), dtype=np.intp)
         validation = self._validation(validation_data, X.shape[1], n_outputs, learned)
@@ -291,6 +297,7 @@ class Perceptron(Saved, BaseEstimator):
             )
         rule = self._rule if partial and goes_on else None
         if rule is not None and rule.name == settings.rule:
+            rule = rule.copy(network)
             rule.change(**settings.rule_numbers)
         else:
             rule = Rule(settings.rule, network, **settings.rule_numbers)
@@ -305,16 +312,15 @@ class Perceptron(Saved, BaseEstimator):
 
         try:
             ended = train(network, rule, goal, rows, order, plan, record, rng, validation)
-        except FloatingPointError:  # what the rule remembers may not be finite
+        except DivergedError:  # what the rule remembers may not be finite
             keep(Rule(settings.rule, network, **settings.rule_numbers))
             raise
         keep(rule)
         if not (ended or partial):
-            warnings.warn(
+            caller.warn(
                 f"Stochastic optimizer: max_iter={settings.max_iter} epochs ended without the "
                 "loss's having settled. Increase max_iter, tol or learning_rate_init.",
                 ConvergenceWarning,
-                stacklevel=3,
             )
         return self
 

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.data import data_of
+from fastsoftmax._runtime.atomic import of_one_fit
 from fastsoftmax._runtime.sklearn_compat import check_features_of_fit, require_fit
 from fastsoftmax._runtime.typing import MatrixLike
 from fastsoftmax._validation import numbers as check
@@ -35,6 +36,7 @@ class Labels:
             if name.endswith("_") or name in ("_stream", "_warm_start_state", "_evidence"):
                 delattr(self, name)
 
+    @of_one_fit
     def decision_function(self, X: MatrixLike) -> NDArray:
         """Logits of the rows of X.
 
@@ -59,6 +61,7 @@ class Labels:
             return logits
         return logits[:, 0] - logits.dtype.type(self._threshold)
 
+    @of_one_fit
     def predict(self, X: MatrixLike) -> NDArray:
         """Label of each row.
 

@@ -10,6 +10,7 @@ from fastsoftmax._neural.network import Network
 from fastsoftmax._neural.rules import Rule
 from fastsoftmax._neural.schedules import Schedule
 from fastsoftmax._neural.training import Epoch, Plan, Record, train
+from fastsoftmax._runtime.atomic import DivergedError
 from fastsoftmax._runtime.dtypes import computed_in
 from fastsoftmax._runtime.sklearn_compat import check_features_of_fit
 from fastsoftmax._validation import labels as check_labels
@@ -73,7 +74,7 @@ def train_neuron(
             record,
             check_networks.generator(estimator.random_state),
         )
-    except FloatingPointError:
+    except DivergedError:
         keep()
         raise
     keep()

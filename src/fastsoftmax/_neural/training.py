@@ -12,6 +12,7 @@ from fastsoftmax._neural.goals import Goal, Rows, spread_of
 from fastsoftmax._neural.network import Network
 from fastsoftmax._neural.rules import Rule
 from fastsoftmax._neural.schedules import LEAST, Schedule
+from fastsoftmax._runtime.atomic import DivergedError
 from fastsoftmax._runtime.progress import progress
 
 
@@ -109,9 +110,9 @@ class Record:
         return best
 
 
-def diverged(epoch: int, step: int | None, rate: float) -> FloatingPointError:
+def diverged(epoch: int, step: int | None, rate: float) -> DivergedError:
     where = "at its end" if step is None else f"at step {step}"
-    return FloatingPointError(
+    return DivergedError(
         f"training diverged: the loss is not finite in epoch {epoch} {where}, at learning rate "
         f"{rate:g}; the model keeps the last finite weights. Decrease learning_rate_init, or scale "
         "the features."
@@ -121,7 +122,7 @@ def diverged(epoch: int, step: int | None, rate: float) -> FloatingPointError:
 def one_epoch(
     network: Network, rule: Rule, goal: Goal, rows: Rows, order: NDArray, plan: Plan, record: Record
 ):
-    """Train on the rows in this order; raises FloatingPointError where the loss is not finite."""
+    """Train on the rows in this order; raises DivergedError where the loss is not finite."""
     rate = plan.schedule.at(record.epochs, record.rows_seen)
     before = network.snapshot()
     done = network.epoch(

@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from importlib.metadata import version as installed
 from typing import Any, ClassVar, Self
 
+from fastsoftmax._runtime.atomic import of_one_fit
 from fastsoftmax._runtime.sklearn_compat import require_fit
 from fastsoftmax._saving import archive
 from fastsoftmax._saving.values import decode, encode
@@ -22,6 +23,7 @@ class Saved:
 
     _saved: ClassVar[check.Attributes]
 
+    @of_one_fit
     def save(self, path: str | os.PathLike[str]) -> None:
         """Write the fitted model to a file, which holds arrays and JSON and nothing executable.
 

@@ -1,13 +1,13 @@
 """What the user passes to a network, checked, with the promises of `_validation`."""
 
 import numbers
-import warnings
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
+from fastsoftmax._runtime import caller
 from fastsoftmax._runtime.dtypes import COMPUTED_IN, name_of
 from fastsoftmax._runtime.sklearn_compat import DataConversionWarning
 from fastsoftmax._validation import numbers as check
@@ -212,10 +212,9 @@ def two_classes(classes: NDArray) -> None:
 
 def warn_of_column(y: ArrayLike) -> None:
     if getattr(y, "ndim", 1) == 2 and y.shape[1] == 1:
-        warnings.warn(
+        caller.warn(
             "A column-vector y was passed when a 1d array was expected: use y.ravel().",
             DataConversionWarning,
-            stacklevel=5,
         )
 
 
