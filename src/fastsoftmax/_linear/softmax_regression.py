@@ -54,7 +54,7 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
         pass for each trial of a step instead of stored logits, one Gram matrix for all classes,
         fewer vectors of history, no copy of float64 X in float32 to begin with. None: 512 MiB or a
         quarter of X, whichever is more. The kernels' scratch, at most 64 MiB, comes on top of what
-        is given here.
+        is given here, and so do some twenty float64 vectors of the size of ``coef_``.
     feature_scale : float or array-like of shape (D,), default=None
         Factors of the features, > 0: the model is that of ``X * feature_scale``, ``coef_`` in its
         units, without a copy of X, as 1/255 for pixels in uint8. None for none.
