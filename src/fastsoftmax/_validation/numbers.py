@@ -111,6 +111,15 @@ def usable_sum(w: NDArray | None, name: str = "sample_weight") -> None:
         )
 
 
+def finite_model(*tables: NDArray) -> None:
+    """Raise unless what the online rule has made of the rows is finite."""
+    if not all(np.isfinite(table.sum()) or np.isfinite(table).all() for table in tables):
+        raise ValueError(
+            "X: expected features that the online rule can learn from, got numbers so large that "
+            "its sums overflow; scale them"
+        )
+
+
 def penalty(C: float, total: float) -> None:
     """Raise unless the strength of the penalty for rows of this total weight is a number."""
     if C * total < 1 / np.finfo(np.float64).max:
