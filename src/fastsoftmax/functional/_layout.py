@@ -103,7 +103,12 @@ def rounded(x: NDArray, dtype: np.dtype) -> NDArray:
 
 def prepared(x: ArrayLike, name: str) -> tuple[NDArray, np.dtype]:
     """x in the dtype to compute in, and the dtype of the result."""
-    if type(x) is np.ndarray and x.dtype in _COMPUTED_IN and x.flags.c_contiguous:
+    if (
+        type(x) is np.ndarray
+        and x.dtype in _COMPUTED_IN
+        and x.flags.c_contiguous
+        and x.flags.aligned
+    ):
         return x, x.dtype
     return check.floating(x, name)
 
