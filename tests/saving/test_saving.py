@@ -661,6 +661,26 @@ def test_the_directory_of_a_file_damaged_everywhere(whole):
             error_or_same(path, bytes(damaged), model)
 
 
+def test_the_last_character_that_there_is(tmp_path):
+    """U+10FFFF; one more would be no character."""
+    X, y = data(2)
+    labels = np.array(["a", chr(0x10FFFF)])[y]
+    path = tmp_path / "model"
+    SoftmaxRegression().fit(X, labels).save(path)
+    assert load(path).classes_.tolist() == ["a", chr(0x10FFFF)]
+
+
+def test_a_list_of_layers_that_is_too_short(models, tmp_path):
+    path = tmp_path / "model"
+    next(m for m, _ in models if isinstance(m, MLPClassifier)).save(path)
+    members = members_of(path)
+    document = json.loads(members["model.json"])
+    document["attributes"]["intercepts_"].pop()
+    kept = {name: content for name, content in members.items() if name != "intercepts_.2.npy"}
+    rewritten(path, kept | {"model.json": json.dumps(document).encode()})
+    refused(path, "intercepts_: expected a length of 3, got 2")
+
+
 def test_files_changed_by_the_fuzzer():
     fuzz_files.main(300, 0)
 
