@@ -51,8 +51,9 @@ def test_the_reference_lists_every_public_name(module):
     assert set(module.__all__) - {"datasets"} <= listed
 
 
-def test_the_comparison_names_tests_that_are_there():
-    text = (DOCS / "comparison.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("page", ["comparison", "promises"])
+def test_tests_that_a_page_names_are_there(page):
+    text = (DOCS / f"{page}.md").read_text(encoding="utf-8")
     named = re.findall(r"`(test_\w+\.py)::(\w+)`", text)
     assert len(named) > 10
     for file, name in named:
@@ -127,3 +128,10 @@ def test_defaults_are_those_of_the_docstring(kind):
         found |= dict(zip(names, values if len(names) > 1 else [values], strict=True))
     assert len(found) > 4
     assert found == {name: parameters[name].default for name in found}
+
+
+def test_each_promise_names_its_test():
+    lines = (DOCS / "promises.md").read_text(encoding="utf-8").splitlines()
+    rows = [line for line in lines if line.startswith("| ") and not line.startswith("| promise")]
+    assert len(rows) > 15
+    assert all("::" in row for row in rows)

@@ -108,6 +108,10 @@ class Read:
         self.thread.join()
 
 
+def few_attributes(model):
+    return model.classes_, model.coef_, model.intercept_, model.objective_
+
+
 NETWORK = MLPClassifier(4, max_iter=1, random_state=0)
 FLAT = SoftmaxRegression(C=np.inf, reference_class=0)
 X, CODES = rows(5, 40, 3, 4)
@@ -122,6 +126,7 @@ REFITTED = {
     "bic": (FLAT, lambda m: m.bic),
     "summary": (FLAT, lambda m: m.summary()),
     "CV predict": (SoftmaxRegressionCV(Cs=[1.0], cv=2), lambda m: m.predict(X)),
+    "copy": (SoftmaxRegression(), lambda m: few_attributes(copy.copy(m))),
     "network predict": (NETWORK, lambda m: m.predict(X)),
     "network predict_proba": (NETWORK, lambda m: m.predict_proba(X)),
     "network score": (NETWORK, lambda m: m.score(X, TWO)),
