@@ -104,10 +104,11 @@ def test_mode_owner_and_links_stay(tmp_path, monkeypatch):
 def test_the_file_is_on_the_disk_before_it_replaces_another(tmp_path, monkeypatch):
     path = tmp_path / "model"
     MODEL.save(path)
-    synced, replace, fsync = [], os.replace, os.fsync
+    synced, sizes, replace, fsync = [], [], os.replace, os.fsync
 
     def sync(descriptor):
         synced.append(os.readlink(f"/proc/self/fd/{descriptor}"))
+        sizes.append(os.fstat(descriptor).st_size)
         fsync(descriptor)
 
     def checked(scratch, place):
@@ -119,6 +120,7 @@ def test_the_file_is_on_the_disk_before_it_replaces_another(tmp_path, monkeypatc
     monkeypatch.setattr(os, "replace", checked)
     OTHER.save(path)
     assert synced[1:] == [str(tmp_path)]
+    assert sizes[0] == path.stat().st_size  # nothing was left in a buffer
 
 
 def test_an_interrupt_right_after_the_replacement(tmp_path, monkeypatch):
