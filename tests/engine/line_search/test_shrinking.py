@@ -186,7 +186,7 @@ def test_without_room_for_a_copy_all_rows_stay_active():
 
 
 def test_each_objective_of_the_history_is_that_of_its_model(record):
-    """While rows are inactive, too, whose losses are followed by a tangent, which lies below them."""
+    """While rows are inactive, too, whose losses a tangent follows, which lies below them."""
     X, y = separable()
     C, seen = 1e4, []
 
