@@ -78,6 +78,7 @@ def test_factors_that_a_fit_was_changing_are_not_used_again(monkeypatch):
         patch.setattr(ClassFactors, "with_added", interrupted)
         with pytest.raises(KeyboardInterrupt):
             model.fit(X, y)
+    assert model._warm_start_state.grams.ridge is None
     cold = SoftmaxRegression(C=100.0, tol=1e-11).fit(X, y)
     np.testing.assert_allclose(model.fit(X, y).objective_, cold.objective_, rtol=1e-8)
     assert model.converged_ and model.n_iter_ <= 2 * cold.n_iter_
