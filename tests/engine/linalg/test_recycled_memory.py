@@ -110,8 +110,8 @@ def test_an_interrupt_while_a_block_is_given_back_is_not_lost():
 
 def test_fits_agree_whatever_was_in_the_memory():
     rng = np.random.default_rng(0)
-    X = rng.standard_normal((20000, 10))
-    y = (X @ rng.standard_normal((10, 5)) + rng.gumbel(size=(20000, 5))).argmax(axis=1)
+    X = rng.standard_normal((20000, 30))
+    y = (X @ rng.standard_normal((30, 5)) + rng.gumbel(size=(20000, 5))).argmax(axis=1)
     first = fastsoftmax.fit(X, y)
     assert recycled.free
     for block in recycled.free:
