@@ -73,6 +73,13 @@ CASES = {
         )
         for name in ESTIMATORS
     },
+    **{
+        f"refit, {solver}": Case(
+            lambda solver=solver: SoftmaxRegression(solver=solver, tol=1e-4).fit(*SMALL),
+            lambda m: m.fit(*LARGE),
+        )
+        for solver in ("preconditioned-lbfgs", "lbfgs", "newton", "gd")
+    },
     "warm start": Case(
         lambda: (
             SoftmaxRegression(solver="preconditioned-lbfgs", warm_start=True, tol=1e-12)
