@@ -22,6 +22,7 @@ from fastsoftmax._validation.arrays import (  # noqa: F401  for those who ask `_
     features,
     floats_for,
     has_spread,
+    in_whole_steps,
     is_finite,
     real_array,
     real_dtype,
