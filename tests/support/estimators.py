@@ -5,6 +5,7 @@ import numpy as np
 from fastsoftmax import (
     Adaline,
     LogisticRegression,
+    LogisticRegressionCV,
     MLPClassifier,
     MLPRegressor,
     SoftmaxRegression,
@@ -29,6 +30,9 @@ ESTIMATORS = {
     "inference": lambda: SoftmaxRegression(C=np.inf, reference_class=0),
     "CV": lambda: SoftmaxRegressionCV(Cs=[0.1, 1.0], cv=3),
     "logistic": LogisticRegression,
+    "logistic CV": lambda: LogisticRegressionCV(
+        Cs=[0.1, 1.0], cv=3, l1_ratios=(0,), use_legacy_attributes=False, scoring="neg_log_loss"
+    ),
     "neuron": lambda: LogisticRegression(solver="sgd", max_iter=3),
     "adaline": lambda: Adaline(learning_rate_init=0.01, max_iter=3, random_state=0),
     "classifier": lambda: MLPClassifier(4, max_iter=3, tol=0, random_state=0),
