@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
+from fastsoftmax._runtime.ahead import ahead
 from fastsoftmax._validation import blocks as check_blocks
 from fastsoftmax._validation import numbers as check
 from fastsoftmax._validation.sparse import features, require_finite
@@ -89,7 +90,7 @@ class Blocks:
             For what no block may be, or what does not go together, naming the block.
         """
         labels, weights, rows, held, nnz, first = [], [], 0, 0, 0, None
-        for i, block in enumerate(self):
+        for i, block in enumerate(ahead(self)):
             X, y, weight = check_blocks.parts(block, i)
             array = features(X, name=check_blocks.of(i, "X"))
             n = array.shape[0]
@@ -159,6 +160,6 @@ class Blocks:
 
     def require_finite(self) -> None:
         """Raise for the first NaN or infinity."""
-        for i, block in enumerate(self):
+        for i, block in enumerate(ahead(self)):
             name = check_blocks.of(i, "X")
             require_finite(features(block[0], name=name), name)

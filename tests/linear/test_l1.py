@@ -274,3 +274,24 @@ def test_rows_without_weight_of_a_class_without_any():
     model = SoftmaxRegression(l1_ratio=1, tol=1e-13).fit(X, y, sample_weight=weights)
     assert 0 <= model.gap_bound_ < 1e-6
     assert set(model.predict(X)) == {0}
+
+
+@pytest.mark.parametrize("l1_ratio", [0.5, 1.0])
+@pytest.mark.parametrize("seed", range(12))
+def test_a_class_of_weight_0_leaves_the_fit_of_the_others(l1_ratio, seed):
+    """By weights of rows or of the class; dense, of bytes and sparse."""
+    rng = np.random.default_rng(seed)
+    n, d, k = int(rng.choice([10, 50, 300])), int(rng.choice([3, 17])), int(rng.choice([4, 5]))
+    X, y = rng.normal(size=(n, d)), rng.integers(0, k, n)
+    y[:k] = np.arange(k)
+    weights = rng.random(n) + 0.1
+    weights[y == k - 1] = 0
+    rows = y < k - 1
+    given = [X, (10 * X + 100).clip(0, 255).astype(np.uint8), sparse.csr_array(X)][seed % 3]
+    parameters = {"C": [0.01, 1.0, 100.0][seed % 3], "l1_ratio": l1_ratio, "tol": 1e-9}
+    model = SoftmaxRegression(**parameters).fit(given, y, weights)
+    others = SoftmaxRegression(**parameters).fit(given[rows], y[rows], weights[rows])
+    assert model.converged_ and others.converged_
+    assert model.objective_ == pytest.approx(others.objective_, rel=1e-8, abs=1e-12)
+    p, expected = model.predict_proba(given), others.predict_proba(given)
+    np.testing.assert_allclose(p[:, : k - 1], expected, atol=1e-3)

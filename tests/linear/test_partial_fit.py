@@ -1,5 +1,6 @@
 """`SoftmaxRegression.partial_fit`: a pass comes close to the optimum, whatever scale X has."""
 
+import contextlib
 import pickle
 
 import numpy as np
@@ -106,3 +107,29 @@ def test_errors():
     with pytest.raises(ValueError, match="row 3, column 2"):
         model.partial_fit(bad, y)
     np.testing.assert_array_equal(model.coef_, coef)
+
+
+def test_rows_without_any_entry():
+    """More of them than a step takes: as dense zeros."""
+    X, y = np.zeros((40, 5)), np.arange(40) % 3
+    of_zeros, of_nothing = (
+        SoftmaxRegression().partial_fit(given, y, classes=range(3))
+        for given in (X, sparse.csr_array(X))
+    )
+    assert np.array_equal(of_zeros.coef_, of_nothing.coef_)
+    assert np.array_equal(of_zeros.intercept_, of_nothing.intercept_)
+
+
+@pytest.mark.filterwarnings("error")
+def test_numbers_beyond_what_the_rule_can_square():
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(60, 3)), np.arange(60) % 2
+    model = SoftmaxRegression().partial_fit(X, y, classes=range(2))
+    for scale in (1e150, 1e250, 1e290):
+        with contextlib.suppress(ValueError):
+            model.partial_fit(X * scale, y)
+        assert np.isfinite(model.coef_).all()
+    before = model.coef_.copy()
+    with pytest.raises(ValueError, match="X: "):
+        model.partial_fit(X * 1e305, y)
+    assert np.array_equal(model.coef_, before)

@@ -1,5 +1,7 @@
 """README and site: programs print what is shown, figures are the results', names are there."""
 
+import ast
+import inspect
 import re
 from functools import cache
 from pathlib import Path
@@ -49,8 +51,9 @@ def test_the_reference_lists_every_public_name(module):
     assert set(module.__all__) - {"datasets"} <= listed
 
 
-def test_the_comparison_names_tests_that_are_there():
-    text = (DOCS / "comparison.md").read_text(encoding="utf-8")
+@pytest.mark.parametrize("page", ["comparison", "promises"])
+def test_tests_that_a_page_names_are_there(page):
+    text = (DOCS / f"{page}.md").read_text(encoding="utf-8")
     named = re.findall(r"`(test_\w+\.py)::(\w+)`", text)
     assert len(named) > 10
     for file, name in named:
@@ -109,3 +112,26 @@ def test_files_of_tests_and_benchmarks_that_are_named_are_there():
     named = set(re.findall(r"(?:tests|benchmarks)/[\w/]+\.\w+", text))
     assert len(named) > 10
     assert not {name for name in named if not (ROOT / name).is_file()}
+
+
+ESTIMATORS = [getattr(fastsoftmax, name) for name in fastsoftmax._ESTIMATORS if name[0].isupper()]
+PARAMETER = re.compile(r"^    ([a-z_A-Z0-9, ]+) : .*default=(.+)$", re.MULTILINE)
+
+
+@pytest.mark.parametrize("kind", ESTIMATORS, ids=lambda kind: kind.__name__)
+def test_defaults_are_those_of_the_docstring(kind):
+    parameters = inspect.signature(kind).parameters
+    found = {}
+    for names, values in PARAMETER.findall(inspect.getdoc(kind).replace("\n", "\n    ")):
+        names = names.split(", ")
+        values = ast.literal_eval(values.replace("np.inf", "1e999"))
+        found |= dict(zip(names, values if len(names) > 1 else [values], strict=True))
+    assert len(found) > 4
+    assert found == {name: parameters[name].default for name in found}
+
+
+def test_each_promise_names_its_test():
+    lines = (DOCS / "promises.md").read_text(encoding="utf-8").splitlines()
+    rows = [line for line in lines if line.startswith("| ") and not line.startswith("| promise")]
+    assert len(rows) > 15
+    assert all("::" in row for row in rows)

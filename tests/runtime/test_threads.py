@@ -55,7 +55,9 @@ def test_the_least_counts(machine):
 @pytest.mark.parametrize(
     ("wanted", "expected"),
     [("1", 1), ("4", 4), (" 4 ", 4), ("2,3", 2), ("100", 8)]
-    + [(text, 8) for text in ("", "0", "-2", "many", "2.5")],  # not numbers OpenMP would take
+    + [
+        (text, 8) for text in ("", "0", "-2", "many", "2.5", "²", "٢", "9" * 5000)
+    ],  # not numbers OpenMP would take
 )
 def test_omp_num_threads(machine, wanted, expected):
     machine(wanted=wanted)

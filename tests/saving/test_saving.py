@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
+from saving import fuzz_files
 from scipy import sparse
 
 import fastsoftmax
@@ -527,11 +528,19 @@ def test_a_member_that_was_exchanged(models, name, tmp_path):
     refused(path, message)
 
 
+SHAPE = b"(3, 5), }".ljust(48)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
         (b"(3, 5), }    ", b"(99999, 5), }", "coef_: expected 499995 numbers of 8 bytes"),
         (b"(3, 5), }        ", b"(0, 999999999), }", "coef_: expected 0 numbers of 8 bytes"),
+        (SHAPE, b"(4294967296, 4294967296, 2), }".ljust(48), "coef_: expected 3689"),
+        (SHAPE, b"(999999999999999999, 5), }".ljust(48), "coef_: expected 499999"),
+        (SHAPE, b"(" + 45 * b"1" + b"!)", "coef_: expected the npy header"),  # at once
+        (b"<f8", b"<U0", "coef_: expected numbers, booleans or strings, got dtype <U0"),
+        (b"<f8", b"|S0", "coef_: expected numbers, booleans or strings, got dtype |S0"),
         (b"<f8", b"|O8", "coef_: expected the npy header"),
         (b"<f8", b"<f3", "coef_: expected numbers, booleans or strings, got dtype <f3"),
         (b"<f8", b"<f4", "coef_: expected 15 numbers of 4 bytes"),
@@ -654,6 +663,30 @@ def test_the_directory_of_a_file_damaged_everywhere(whole):
             damaged = bytearray(content)
             damaged[at] ^= flip
             error_or_same(path, bytes(damaged), model)
+
+
+def test_the_last_character_that_there_is(tmp_path):
+    """U+10FFFF; one more would be no character."""
+    X, y = data(2)
+    labels = np.array(["a", chr(0x10FFFF)])[y]
+    path = tmp_path / "model"
+    SoftmaxRegression().fit(X, labels).save(path)
+    assert load(path).classes_.tolist() == ["a", chr(0x10FFFF)]
+
+
+def test_a_list_of_layers_that_is_too_short(models, tmp_path):
+    path = tmp_path / "model"
+    next(m for m, _ in models if isinstance(m, MLPClassifier)).save(path)
+    members = members_of(path)
+    document = json.loads(members["model.json"])
+    document["attributes"]["intercepts_"].pop()
+    kept = {name: content for name, content in members.items() if name != "intercepts_.2.npy"}
+    rewritten(path, kept | {"model.json": json.dumps(document).encode()})
+    refused(path, "intercepts_: expected a length of 3, got 2")
+
+
+def test_files_changed_by_the_fuzzer():
+    fuzz_files.main(300, 0)
 
 
 def test_large_arrays_are_read_in_pieces(tmp_path):

@@ -22,6 +22,13 @@ cdef inline void *elements(array, str name, char kind, Py_ssize_t size) except? 
 cdef inline int require_type(cnp.ndarray a, str name, char kind, Py_ssize_t size) except -1:
     if a.descr.kind != kind or cnp.PyArray_ITEMSIZE(a) != size or cnp.PyArray_ISBYTESWAPPED(a):
         raise TypeError(f"{name}: expected dtype {chr(kind)}{size}, got {a.dtype.str}")
+    return require_aligned(a, name)
+
+
+cdef inline int require_aligned(cnp.ndarray a, str name) except -1:
+    """Raise for elements at addresses at which C may not read such numbers."""
+    if not cnp.PyArray_ISALIGNED(a):
+        raise ValueError(f"{name}: expected aligned elements, got an array that begins between two")
     return 0
 
 

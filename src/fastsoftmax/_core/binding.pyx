@@ -8,7 +8,7 @@ from fastsoftmax._core.arguments cimport (
     UINT64,
 )
 from fastsoftmax._core.arrays cimport (
-    bytes_of, elements, ints, longs, require_length, require_type,
+    bytes_of, elements, ints, longs, require_aligned, require_length, require_type,
 )
 
 cnp.import_array()
@@ -40,6 +40,7 @@ cdef class Binding:
         s.type = KIND * x.descr.kind + <int>s.size
         if not is_read(s.type) or cnp.PyArray_ISBYTESWAPPED(x):
             raise TypeError(f"x: expected numbers of up to 8 bytes, got {x.dtype.str}")
+        require_aligned(x, "x")
         s.row_step, s.column_step = x.strides[0], x.strides[1]
         if x.shape[1] == 1:
             s.column_step = s.size  # NumPy leaves the stride of a single column arbitrary

@@ -13,6 +13,7 @@ from fastsoftmax._linear.partial_fit import PartialFit
 from fastsoftmax._linear.sklearn_spellings import SklearnSpellings
 from fastsoftmax._linear.sparse_coefficients import SparseCoefficients
 from fastsoftmax._neural.neuron import train_neuron
+from fastsoftmax._runtime.atomic import atomic
 from fastsoftmax._runtime.callbacks import FitState
 from fastsoftmax._runtime.typing import MatrixLike
 from fastsoftmax._validation import networks as check_networks
@@ -152,6 +153,7 @@ class LogisticRegression(SparseCoefficients, SklearnSpellings, PartialFit, Linea
         tags.input_tags.sparse = self.solver != "sgd"
         return tags
 
+    @atomic
     def fit(
         self,
         X: MatrixLike | Blocks,
@@ -195,7 +197,7 @@ class LogisticRegression(SparseCoefficients, SklearnSpellings, PartialFit, Linea
             If the fit ended before its stopping rule was met.
         """
         native = self._native()
-        spellings.warn_of_penalty(self.penalty, self.C, self.l1_ratio, stacklevel=3)
+        spellings.warn_of_penalty(self.penalty, self.C, self.l1_ratio)
         if native.solver == "sgd":
             check_networks.nothing_for_sgd(sample_weight, "sample_weight")
             check_networks.nothing_for_sgd(offset, "offset")

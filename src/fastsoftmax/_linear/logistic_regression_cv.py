@@ -13,6 +13,7 @@ from fastsoftmax._linear.cv.paths import Paths
 from fastsoftmax._linear.cv.scoring import both, own_measure
 from fastsoftmax._linear.sklearn_spellings import SklearnSpellings
 from fastsoftmax._linear.sparse_coefficients import SparseCoefficients
+from fastsoftmax._runtime.atomic import atomic, of_one_fit
 from fastsoftmax._runtime.callbacks import FitState
 from fastsoftmax._runtime.sklearn_compat import routed, takes_weights
 from fastsoftmax._runtime.typing import MatrixLike
@@ -132,6 +133,7 @@ class LogisticRegressionCV(SparseCoefficients, SklearnSpellings, CrossValidated)
 
     _saved = CrossValidated._saved.without("n_iter_").and_also(**Paths.kinds())
 
+    @atomic
     def fit(
         self,
         X: MatrixLike | Blocks,
@@ -179,7 +181,7 @@ class LogisticRegressionCV(SparseCoefficients, SklearnSpellings, CrossValidated)
         ratios, given = spellings.l1_ratios(self.penalty, self.l1_ratios)
         legacy = spellings.legacy(self.use_legacy_attributes)
         spellings.warn_of_search(
-            self.penalty, self.l1_ratios, self.scoring, self.use_legacy_attributes, stacklevel=3
+            self.penalty, self.l1_ratios, self.scoring, self.use_legacy_attributes
         )
         fits: dict[tuple[int, int, float], Fit] = {}
 
@@ -203,6 +205,7 @@ class LogisticRegressionCV(SparseCoefficients, SklearnSpellings, CrossValidated)
         self._publish(paths)
         return self
 
+    @of_one_fit
     def score(
         self,
         X: MatrixLike,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, Self
@@ -21,6 +20,8 @@ from fastsoftmax._linear.problem.targets import referred
 from fastsoftmax._linear.to_sklearn import ToSklearn
 from fastsoftmax._neural import Epoch
 from fastsoftmax._neural.labels import dense
+from fastsoftmax._runtime import caller
+from fastsoftmax._runtime.atomic import of_one_fit
 from fastsoftmax._runtime.callbacks import FitState
 from fastsoftmax._runtime.progress import progress
 from fastsoftmax._runtime.sklearn_compat import (
@@ -108,7 +109,7 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
         model = models.of(result.theta)
         evidence, best = evidence_of(native, problem, result, model)
         warm_start = warm_start_of(result.curvature) if warm_starts else None
-        warn_unconverged(result, problem, C, stacklevel=4)
+        warn_unconverged(result, problem, C)
         self._forget()
         if warm_start is not None:
             self._warm_start_state = warm_start
@@ -175,6 +176,7 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
         self.coef_, self.intercept_ = referred(coef, intercept, problem.reference)
         check_features_of_fit(self, problem.rows.given, reset=True)
 
+    @of_one_fit
     def certify(
         self,
         X: MatrixLike | Blocks,
@@ -266,14 +268,10 @@ def minimize_small(
     return found
 
 
-def warn_unconverged(
-    result: solvers.Result, problem: Problem, C: float, *, stacklevel: int
-) -> None:
-    """Warn of a fit that did not converge, before it changes the estimator: a warning may be an
-    error."""
+def warn_unconverged(result: solvers.Result, problem: Problem, C: float) -> None:
+    """Warn of a fit that did not converge."""
     if result.stop and not result.halted:
-        message = unconverged(result, problem, C)
-        warnings.warn(message, ConvergenceWarning, stacklevel=stacklevel)
+        caller.warn(unconverged(result, problem, C), ConvergenceWarning)
 
 
 def unconverged(result: solvers.Result, problem: Problem, C: float) -> str:

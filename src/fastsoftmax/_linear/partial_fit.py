@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from typing import Self
 
 import numpy as np
@@ -12,6 +13,7 @@ from fastsoftmax._engine.data import data_of
 from fastsoftmax._linear.problem.targets import class_totals, referred, weighted
 from fastsoftmax._neural.labels import dense
 from fastsoftmax._neural.online import Stream
+from fastsoftmax._runtime.atomic import atomic
 from fastsoftmax._runtime.dtypes import as_numpy
 from fastsoftmax._runtime.sklearn_compat import check_features_of_fit
 from fastsoftmax._runtime.typing import MatrixLike
@@ -26,6 +28,7 @@ class PartialFit:
 
     _stream: Stream | None = None
 
+    @atomic
     def partial_fit(
         self,
         X: MatrixLike,
@@ -100,7 +103,7 @@ class PartialFit:
         check.penalty(C, rows)
         check_features_of_fit(self, given, reset=first)
 
-        stream = self._stream
+        stream = deepcopy(self._stream)  # what ends this call before its end changes nothing
         if stream is None:
             stream = Stream(X.shape[1], targets.n_logits, fit_intercept)
             if first:

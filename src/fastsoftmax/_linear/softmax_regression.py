@@ -11,6 +11,7 @@ from numpy.typing import ArrayLike
 from fastsoftmax._linear.inference.inference import Inference
 from fastsoftmax._linear.model import LinearModel
 from fastsoftmax._linear.partial_fit import PartialFit
+from fastsoftmax._runtime.atomic import atomic
 from fastsoftmax._runtime.callbacks import FitState
 from fastsoftmax._runtime.typing import MatrixLike, Solver, Target
 from fastsoftmax._validation import spellings
@@ -57,7 +58,7 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
         pass for each trial of a step instead of stored logits, one Gram matrix for all classes,
         fewer vectors of history, no copy of float64 X in float32 to begin with. None: 512 MiB or a
         quarter of X, whichever is more. The kernels' scratch, at most 64 MiB, comes on top of what
-        is given here.
+        is given here, and so do some twenty float64 vectors of the size of ``coef_``.
     feature_scale : float or array-like of shape (D,), default=None
         Factors of the features, > 0: the model is that of ``X * feature_scale``, ``coef_`` in its
         units, without a copy of X, as 1/255 for pixels in uint8. None for none.
@@ -182,6 +183,7 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
         """The penalty by scikit-learn's name, by which `SelectFromModel` knows of L1."""
         return spellings.name_of(self.l1_ratio)
 
+    @atomic
     def fit(
         self,
         X: MatrixLike | Blocks,

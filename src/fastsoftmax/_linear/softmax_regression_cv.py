@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastsoftmax._linear.cv.estimator import CrossValidated
 from fastsoftmax._linear.cv.folds import Fit
 from fastsoftmax._linear.model import LinearModel
+from fastsoftmax._runtime.atomic import atomic
 from fastsoftmax._runtime.callbacks import FitState
 from fastsoftmax._runtime.typing import MatrixLike, Solver, Target
 from fastsoftmax._validation import numbers as check
@@ -122,6 +123,7 @@ penalty_factor, class_weight, label_smoothing, reference_class, n_threads, rando
         """The penalty by scikit-learn's name, by which `SelectFromModel` knows of L1."""
         return spellings.name_of(self.l1_ratio)
 
+    @atomic
     def fit(
         self,
         X: MatrixLike | Blocks,

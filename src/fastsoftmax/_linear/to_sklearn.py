@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from fastsoftmax._neural.labels import dense
+from fastsoftmax._runtime.atomic import of_one_fit
 from fastsoftmax._runtime.sklearn_compat import logistic_regression, require_fit
 from fastsoftmax._validation import targets as check_targets
 
@@ -14,6 +15,7 @@ from fastsoftmax._validation import targets as check_targets
 class ToSklearn:
     """`to_sklearn` of an estimator with the attributes of scikit-learn's LogisticRegression."""
 
+    @of_one_fit
     def to_sklearn(self) -> Any:
         """The fitted model as a ``sklearn.linear_model.LogisticRegression``.
 

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike
 from fastsoftmax._neural.labels import Labels
 from fastsoftmax._neural.neuron import train_neuron
 from fastsoftmax._neural.training import Epoch
+from fastsoftmax._runtime.atomic import atomic
 from fastsoftmax._runtime.sklearn_compat import BaseEstimator, ClassifierMixin
 from fastsoftmax._saving import Saved
 from fastsoftmax._validation import saved
@@ -109,6 +110,7 @@ class Adaline(Labels, Saved, ClassifierMixin, BaseEstimator):
         tags.classifier_tags.multi_class = False
         return tags
 
+    @atomic
     def fit(self, X: ArrayLike, y: ArrayLike, *, callback: Any = None) -> Self:
         """Train for ``max_iter`` epochs, from zero.
 

@@ -15,6 +15,7 @@ from fastsoftmax import functional
 from fastsoftmax._neural.estimator import Learned, Perceptron, attributes_of
 from fastsoftmax._neural.goals import Goal
 from fastsoftmax._neural.training import Epoch
+from fastsoftmax._runtime.atomic import atomic, of_one_fit
 from fastsoftmax._runtime.sklearn_compat import ClassifierMixin
 from fastsoftmax._runtime.typing import ClassifierLoss
 from fastsoftmax._validation import labels as check_labels
@@ -193,6 +194,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         tags.classifier_tags.multi_label = self.loss in ("auto", "binary_cross_entropy")
         return tags
 
+    @atomic
     def partial_fit(
         self,
         X: ArrayLike,
@@ -272,6 +274,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):
             return check_labels.known_codes(y, classes, n, argument)
         return _table(y, n, loss, argument)
 
+    @of_one_fit
     def decision_function(self, X: ArrayLike) -> NDArray:
         """Outputs before their activation.
 
@@ -291,6 +294,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         logits = self._class_logits(z)
         return logits[:, 1] - logits[:, 0]
 
+    @of_one_fit
     def predict(self, X: ArrayLike) -> NDArray:
         """The class of the largest output of each row.
 
@@ -313,6 +317,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         return self.classes_[z.argmax(axis=1)]
 
     @WithProbabilities
+    @of_one_fit
     def predict_proba(self, X: ArrayLike) -> NDArray:
         """Probabilities of the classes.
 
@@ -334,6 +339,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         return functional.softmax(self._class_logits(z), n_threads=self.n_threads)
 
     @WithProbabilities
+    @of_one_fit
     def predict_log_proba(self, X: ArrayLike) -> NDArray:
         """Logarithms of `predict_proba`, finite where that underflows.
 
@@ -356,6 +362,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):
             return functional.log_sigmoid(z, n_threads=self.n_threads)
         return z
 
+    @of_one_fit
     def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Share of rows, by weight, whose label, or all of whose labels, are predicted.
 

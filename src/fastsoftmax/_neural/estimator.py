@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Sequence
+from copy import deepcopy
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Literal, Self
 
@@ -20,6 +20,8 @@ from fastsoftmax._neural.sparse_rows import outputs
 from fastsoftmax._neural.sparse_rows import rows as rows_of
 from fastsoftmax._neural.to_sklearn import NetworkToSklearn
 from fastsoftmax._neural.training import Plan, Record, train
+from fastsoftmax._runtime import caller
+from fastsoftmax._runtime.atomic import DivergedError, atomic
 from fastsoftmax._runtime.dtypes import computed_in
 from fastsoftmax._runtime.sklearn_compat import (
     BaseEstimator,
@@ -213,6 +215,7 @@ class Perceptron(NetworkToSklearn, Saved, BaseEstimator):
     _rule = None  # what `partial_fit` goes on with: the solver's state
     _rng = None
 
+    @atomic
     def fit(
         self,
         X: ArrayLike,
@@ -293,7 +296,10 @@ class Perceptron(NetworkToSklearn, Saved, BaseEstimator):
         check.usable_sum(weights)
         rows = Rows(X, targets if targets.ndim == 1 else targets.astype(dtype, copy=False), weights)
         rng = self._rng if partial and goes_on else None
-        rng = rng or check_networks.generator(self.random_state)
+        if rng is None:
+            rng = check_networks.generator(self.random_state)
+        elif rng is not self.random_state:  # a generator that is given is the caller's
+            rng = deepcopy(rng)
 
         order = np.arange(len(X), dtype=np.intp)
         validation = self._validation(validation_data, X.shape[1], n_outputs, loss, learned)
@@ -312,6 +318,7 @@ class Perceptron(NetworkToSklearn, Saved, BaseEstimator):
             )
         rule = self._rule if partial and goes_on else None
         if rule is not None and rule.name == settings.rule:
+            rule = rule.copy(network)
             rule.change(**settings.rule_numbers)
         else:
             rule = Rule(settings.rule, network, **settings.rule_numbers)
@@ -327,17 +334,16 @@ class Perceptron(NetworkToSklearn, Saved, BaseEstimator):
         try:
             method = train_full_batch if settings.rule == "store" else train
             ended = method(network, rule, goal, rows, order, plan, record, rng, validation)
-        except FloatingPointError:  # what the rule remembers may not be finite
+        except DivergedError:  # what the rule remembers may not be finite
             keep(Rule(settings.rule, network, **settings.rule_numbers))
             raise
         keep(rule)
         if not (ended or partial):
-            warnings.warn(
+            caller.warn(
                 f"{'lbfgs' if settings.rule == 'store' else 'Stochastic optimizer'}: "
                 f"max_iter={settings.max_iter} epochs ended without the loss's having settled. "
                 "Increase max_iter, tol or learning_rate_init.",
                 ConvergenceWarning,
-                stacklevel=3,
             )
         return self
 

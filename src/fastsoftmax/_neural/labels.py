@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
 from fastsoftmax._engine.data import data_of
+from fastsoftmax._runtime.atomic import of_one_fit
 from fastsoftmax._runtime.sklearn_compat import check_features_of_fit, require_fit
 from fastsoftmax._runtime.typing import MatrixLike
 from fastsoftmax._validation import labels as check_labels
@@ -47,6 +48,7 @@ class Labels:
             if name.endswith("_") or name in ("_stream", "_warm_start_state", "_evidence"):
                 delattr(self, name)
 
+    @of_one_fit
     def decision_function(self, X: MatrixLike) -> NDArray:
         """Logits of the rows of X.
 
@@ -71,6 +73,7 @@ class Labels:
             return logits
         return logits[:, 0] - logits.dtype.type(self._threshold)
 
+    @of_one_fit
     def predict(self, X: MatrixLike) -> NDArray:
         """Label of each row.
 
@@ -100,6 +103,7 @@ class Labels:
     def _threads(self) -> int:
         return check.threads(self.n_threads)
 
+    @of_one_fit
     def score(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
         """Share of rows, by weight, whose label, or all of whose labels, are predicted.
 
@@ -134,5 +138,5 @@ class Labels:
             total = logits.sum()  # one bad cell of X makes its row of logits bad
         if not np.isfinite(total):
             require_finite(X)
-            check.finite_model(self.coef_, self.intercept_)
+            check.finite_attributes(self.coef_, self.intercept_)
         return logits

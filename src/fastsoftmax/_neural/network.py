@@ -13,6 +13,7 @@ from fastsoftmax._engine.linalg.workspace import Workspace
 from fastsoftmax._neural.rules import Rule
 from fastsoftmax._runtime.threads import team
 from fastsoftmax._validation import networks as check_networks
+from fastsoftmax._validation import numbers as check
 
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector
 
@@ -177,6 +178,7 @@ class Network:
             Asked now and then between two steps; if what it returns is true, the epoch ends.
         """
         check_networks.of_network(X, self.sizes, targets, sample_weight, order)
+        X = check.in_whole_steps(X)
         n_rows = len(X) if order is None else len(order)
         order = None if order is None else np.ascontiguousarray(order, dtype=np.intp)
         labels = np.ascontiguousarray(targets, dtype=np.int32) if targets.ndim == 1 else None
@@ -243,6 +245,7 @@ class Network:
     def outputs(self, X: NDArray) -> NDArray:
         """The last layer's outputs (N, K) before its activation."""
         check_networks.of_network(X, self.sizes)
+        X = check.in_whole_steps(X)
         out = np.empty((len(X), self.sizes[-1]), self.dtype)
         self._kernel.outputs(
             self.sizes, self._activations, self.negative_slope, X, self.feature_scale,

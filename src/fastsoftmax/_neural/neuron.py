@@ -11,6 +11,7 @@ from fastsoftmax._neural.rules import Rule
 from fastsoftmax._neural.schedules import Schedule
 from fastsoftmax._neural.stable_rate import curvature, stable_rate
 from fastsoftmax._neural.training import Epoch, Plan, Record, train
+from fastsoftmax._runtime.atomic import DivergedError
 from fastsoftmax._runtime.dtypes import computed_in
 from fastsoftmax._runtime.sklearn_compat import check_features_of_fit
 from fastsoftmax._validation import labels as check_labels
@@ -76,7 +77,7 @@ def train_neuron(
             record,
             check_networks.generator(params.random_state),
         )
-    except FloatingPointError as error:
+    except DivergedError as error:
         keep()
         if not estimator._automatic_rate:
             raise

@@ -62,6 +62,13 @@ class Stream:
         self, X: NDArray | sparse.csr_array, targets: NDArray, weights: NDArray | None, C: float
     ) -> None:
         """One pass over the rows, in their order."""
+        with np.errstate(over="ignore", invalid="ignore"):  # shows in the model
+            self._learn(X, targets, weights, C)
+            check.finite_model(self._W, self._lag)
+
+    def _learn(
+        self, X: NDArray | sparse.csr_array, targets: NDArray, weights: NDArray | None, C: float
+    ) -> None:
         shift, scales = self._observe(X, weights)
         always = np.flatnonzero(shift)  # features of which a row without an entry tells something
         for start in range(0, X.shape[0], STEP_ROWS):
@@ -114,7 +121,10 @@ class Stream:
     ) -> None:
         at = slice(None)
         if sparse.issparse(X):
-            at, columns = np.unique(np.append(X.indices, always), return_inverse=True)
+            touched = np.append(X.indices, always)
+            if not len(touched):
+                touched = np.zeros(1, np.intp)  # a kernel takes at least one feature
+            at, columns = np.unique(touched, return_inverse=True)
             columns = columns[: len(X.indices)]
             X = sparse.csr_array((X.data, columns, X.indptr), (X.shape[0], len(at))).toarray()
         W, h, centre = self._W[at], scales[at, None], shift[at]

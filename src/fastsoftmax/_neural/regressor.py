@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastsoftmax._neural.estimator import Learned, Perceptron, attributes_of
 from fastsoftmax._neural.goals import Goal
 from fastsoftmax._neural.training import RegressionEpoch
+from fastsoftmax._runtime.atomic import atomic, of_one_fit
 from fastsoftmax._runtime.sklearn_compat import RegressorMixin
 from fastsoftmax._runtime.typing import RegressorLoss
 from fastsoftmax._validation import networks as check_networks
@@ -152,6 +153,7 @@ class MLPRegressor(RegressorMixin, Perceptron):
         tags.target_tags.multi_output = True
         return tags
 
+    @atomic
     def partial_fit(
         self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None
     ) -> Self:
@@ -191,6 +193,7 @@ class MLPRegressor(RegressorMixin, Perceptron):
     ) -> NDArray:
         return check_networks.table(y, n, argument="validation_data y")
 
+    @of_one_fit
     def predict(self, X: ArrayLike) -> NDArray:
         """Outputs of the network.
 

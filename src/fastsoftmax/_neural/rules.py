@@ -1,7 +1,8 @@
 """How weights follow their gradient: the rules of `_core/network/network_rules.pxd`, with state."""
 
+import copy
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, Self
 
 from numpy.typing import NDArray
 
@@ -67,6 +68,16 @@ class Rule:
         self.second: NDArray | None = network.block() if kind.states > 1 else None
         self.n_steps = 0
         self.change(alpha=alpha, momentum=momentum, beta_1=beta_1, beta_2=beta_2, epsilon=epsilon)
+
+    def copy(self, network: Trained) -> Self:
+        """The same with a state of its own."""
+        other = copy.copy(self)
+        for name in ("first", "second"):
+            if (state := getattr(self, name)) is not None:
+                block = network.block()
+                block[:] = state
+                setattr(other, name, block)
+        return other
 
     def change(
         self, *, alpha: float, momentum: float, beta_1: float, beta_2: float, epsilon: float

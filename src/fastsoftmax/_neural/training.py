@@ -15,6 +15,7 @@ from fastsoftmax._neural.rules import Rule
 from fastsoftmax._neural.schedules import LEAST, Schedule
 from fastsoftmax._neural.sparse_rows import epoch as run_epoch
 from fastsoftmax._neural.sparse_rows import outputs
+from fastsoftmax._runtime.atomic import DivergedError
 from fastsoftmax._runtime.callbacks import FitState
 from fastsoftmax._runtime.interrupts import Interrupts
 from fastsoftmax._runtime.progress import progress
@@ -96,9 +97,9 @@ class Record:
         return best
 
 
-def diverged(epoch: int, step: int | None, rate: float) -> FloatingPointError:
+def diverged(epoch: int, step: int | None, rate: float) -> DivergedError:
     where = "at its end" if step is None else f"at step {step}"
-    return FloatingPointError(
+    return DivergedError(
         f"training diverged: the loss is not finite in epoch {epoch} {where}, at learning rate "
         f"{rate:g}; the model keeps the last finite weights. Decrease learning_rate_init, or scale "
         "the features."
@@ -109,7 +110,7 @@ def one_epoch(
     network: Network, rule: Rule, goal: Goal, rows: Rows, order: NDArray, plan: Plan,
     record: Record, halted: Callable[[], bool],
 ) -> Pass:  # fmt: skip
-    """Train on the rows in this order; raises FloatingPointError where the loss is not finite."""
+    """Train on the rows in this order; raises DivergedError where the loss is not finite."""
     rate = plan.schedule.at(record.epochs, record.rows_seen)
     before = network.snapshot()
     done = run_epoch(

@@ -1,11 +1,13 @@
 """What arguments may be, for type checkers."""
 
+import os
 from typing import Any, Literal, Protocol, TypeAlias
 
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
 MatrixLike: TypeAlias = ArrayLike | sparse.sparray | sparse.spmatrix  # these are no ArrayLike
+AnyPath: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 Array: TypeAlias = NDArray[Any]
 Axis: TypeAlias = int | tuple[int, ...] | None
 Reduction: TypeAlias = Literal["mean", "sum", "none"]

@@ -1,4 +1,4 @@
-"""A file of arrays and one JSON document: an npz file, written whole or not at all.
+"""A file of arrays and one JSON document: an npz file.
 
 It is a zip archive of npy files, so that `numpy.load` shows its arrays, and of model.json. What is
 read is taken for hostile: members must be stored uncompressed, so that no array is larger than the
@@ -11,64 +11,39 @@ import json
 import math
 import os
 import re
-import secrets
-import shutil
 import struct
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, BinaryIO
 from zipfile import ZIP_STORED, BadZipFile, ZipFile, ZipInfo
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastsoftmax._runtime.typing import AnyPath
+from fastsoftmax._saving.replacement import in_place_of
 from fastsoftmax._validation import saved as check
 
 DOCUMENT = "model.json"
 MAGIC = b"\x93NUMPY\x01\x00"  # of npy files, version 1.0
 HEADER = re.compile(
     rb"\{'descr': '([<>|][biufUS]\d{1,9})', 'fortran_order': (False|True), "
-    rb"'shape': \(((?:\d{1,18},? ?)*)\), \} *\n"
+    rb"'shape': \(((?:\d{1,18}, ?)*(?:\d{1,18})?)\), \} *\n"
 )
 PIECE = 1 << 20  # bytes that are read at a time: a size that a file claims allocates nothing
 # what zipfile makes of bytes that are not those of an archive that it knows
 DAMAGE = (BadZipFile, EOFError, IndexError, KeyError, OverflowError, RuntimeError, struct.error)
 
 
-def write(path: str | os.PathLike[str], document: Any, arrays: dict[str, NDArray]) -> None:
+def write(path: AnyPath, document: Any, arrays: dict[str, NDArray]) -> None:
     """Put a document and arrays, by name, in the place of what may be at the path."""
-    place = Path(os.path.realpath(check.path(path)))
-    check.folder_of(place)
-    with _in_place_of(place) as file, ZipFile(file, "w", ZIP_STORED) as zf:
+    with in_place_of(check.path(path)) as file, ZipFile(file, "w", ZIP_STORED) as zf:
         text = json.dumps(document, allow_nan=False).encode()
         with _member(zf, DOCUMENT, len(text)) as member:
             member.write(text)
         for name, array in arrays.items():
             with _member(zf, f"{name}.npy", array.nbytes) as member:
                 np.lib.format.write_array(member, array, (1, 0), allow_pickle=False)
-
-
-@contextmanager
-def _in_place_of(path: Path) -> Iterator[BinaryIO]:
-    """A new file beside the path, which takes its place if the block ends without an error."""
-    scratch = path.with_name(f".{path.name}.{secrets.token_hex(8)}")
-    try:
-        file = open(scratch, "xb")  # noqa: SIM115
-    except OSError as error:
-        error.filename = os.fspath(path)  # which was asked for
-        raise
-    with file:
-        try:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-            if path.exists():
-                shutil.copymode(path, scratch)
-            os.replace(scratch, path)
-        except BaseException:
-            scratch.unlink()
-            raise
 
 
 def _member(archive: ZipFile, name: str, size: int) -> BinaryIO:
@@ -118,24 +93,26 @@ class Archive:
 
 
 @contextmanager
-def opened(path: str | os.PathLike[str]) -> Iterator[Archive]:
+def opened(path: AnyPath) -> Iterator[Archive]:
     """The file, with every error about what it holds as a ValueError that names the path."""
-    with open(check.path(path), "rb") as file:
+    path = check.path(path)
+    check.file_or_nothing(path)  # a pipe would be waited for
+    with open(path, "rb") as file:
         try:
             archive = Archive(file)
             yield archive
             archive.require_read()
         except ValueError as error:
-            raise ValueError(f"{os.fspath(path)}: {error}") from error
+            raise ValueError(f"{path}: {error}") from error
         except DAMAGE as error:
             raise ValueError(
-                f"{os.fspath(path)}: expected a whole file that fastsoftmax saved, got a damaged "
+                f"{path}: expected a whole file that fastsoftmax saved, got a damaged "
                 f"or another one ({error})"
             ) from error
         except OSError as error:
             if error.errno != errno.EINVAL:  # of a place that the damaged file points to
                 raise
-            raise ValueError(f"{os.fspath(path)}: expected a whole file ({error})") from error
+            raise ValueError(f"{path}: expected a whole file ({error})") from error
 
 
 def _no_key_twice(pairs: list[tuple[str, Any]]) -> dict[str, Any]:

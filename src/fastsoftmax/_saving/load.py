@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import os
 from importlib import import_module
 from typing import Any
 
+from fastsoftmax._runtime.typing import AnyPath
 from fastsoftmax._saving import Saved, read
 
 PACKAGES = ("fastsoftmax._linear", "fastsoftmax._neural")  # imported once a file is read
@@ -18,7 +18,7 @@ def estimators() -> dict[str, type[Saved]]:
     return dict(sorted(classes.items()))
 
 
-def load(path: str | os.PathLike[str]) -> Any:
+def load(path: AnyPath) -> Any:
     """Read a model that was written by the ``save`` of an estimator.
 
     Nothing in the file is executed, whatever it holds: it is arrays and JSON, each of which is
@@ -26,7 +26,7 @@ def load(path: str | os.PathLike[str]) -> Any:
 
     Parameters
     ----------
-    path : str or path-like
+    path : str, bytes or path-like
 
     Returns
     -------

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from importlib.metadata import version as installed
 from typing import Any, ClassVar, Self
 
+from fastsoftmax._runtime.atomic import of_one_fit
 from fastsoftmax._runtime.sklearn_compat import require_fit
+from fastsoftmax._runtime.typing import AnyPath
 from fastsoftmax._saving import archive
 from fastsoftmax._saving.values import decode, encode
 from fastsoftmax._validation import saved as check
@@ -24,7 +25,8 @@ class Saved:
 
     _saved: ClassVar[check.Attributes]
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    @of_one_fit
+    def save(self, path: AnyPath) -> None:
         """Write the fitted model to a file, which holds arrays and JSON and nothing executable.
 
         Kept are the parameters and the attributes that this class documents. Not kept is what
@@ -33,11 +35,12 @@ class Saved:
         inference needs: ask for `SoftmaxRegression.summary` before.
 
         The file is an npz archive of one array for each of the attributes that are arrays, and of
-        model.json. It takes the place of an older one when it is complete.
+        model.json. It takes the place of an older one when it is complete and on the disk; mode,
+        owner and group stay where the system permits, and a symbolic link keeps pointing there.
 
         Parameters
         ----------
-        path : str or path-like
+        path : str, bytes or path-like
             The file, taken as it is; ".npz" is usual.
 
         Raises
@@ -47,7 +50,7 @@ class Saved:
         TypeError
             If a parameter has no form in JSON, such as a random generator.
         OSError
-            If the file cannot be written.
+            If the file cannot be written, or there is something else than a file.
 
         See Also
         --------
@@ -86,12 +89,12 @@ class Saved:
         archive.write(path, document, arrays)
 
     @classmethod
-    def load(cls, path: str | os.PathLike[str]) -> Self:
+    def load(cls, path: AnyPath) -> Self:
         """Read a model of this class that `save` wrote.
 
         Parameters
         ----------
-        path : str or path-like
+        path : str, bytes or path-like
 
         Returns
         -------
@@ -114,7 +117,7 @@ class Saved:
         vars(self).update(attributes)
 
 
-def read(path: str | os.PathLike[str], estimators: Mapping[str, type[Saved]]) -> Any:
+def read(path: AnyPath, estimators: Mapping[str, type[Saved]]) -> Any:
     """The model in a file, of one of these classes."""
     with archive.opened(path) as file:
         document = check.header(file.document(), VERSION)

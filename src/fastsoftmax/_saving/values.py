@@ -55,7 +55,7 @@ def encode(value: Any, name: str, arrays: dict[str, NDArray]) -> Any:
 
 
 def _is_plain(dtype: np.dtype) -> bool:
-    return dtype.kind in "US" or (dtype.kind in "biuf" and dtype.itemsize <= 8)
+    return dtype.itemsize > 0 if dtype.kind in "US" else dtype.kind in "biuf" and dtype.itemsize < 9
 
 
 def decode(value: Any, name: str, array: Callable[[str], NDArray]) -> Any:

@@ -113,7 +113,7 @@ def real_dtype(dtype: np.dtype, name: str) -> None:
         raise ValueError(f"{name}: expected numbers, got dtype {dtype}")
 
 
-def _in_whole_steps(x: NDArray) -> NDArray:
+def in_whole_steps(x: NDArray) -> NDArray:
     """x such that a kernel steps in whole elements, unlike a view into a structured array."""
     if not x.flags.aligned or any(step % x.itemsize for step in x.strides):
         return x.copy()
@@ -126,7 +126,7 @@ def as_floats(x: NDArray, dtype: DTypeLike, name: str) -> NDArray:
         x = as_numpy(x).astype(dtype, copy=False)
     except (TypeError, ValueError, ArithmeticError) as error:
         raise _not_numbers(x, name, error) from error
-    return _in_whole_steps(x)
+    return in_whole_steps(x)
 
 
 def _not_numbers(x: NDArray, name: str, error: Exception) -> Exception:
@@ -187,7 +187,7 @@ def stored_array(x: ArrayLike, name: str) -> NDArray:
             f"{name}: expected numbers in this machine's byte order, got dtype {x.dtype.str}; "
             f'use {name}.astype({name}.dtype.newbyteorder("=")) to convert it'
         )
-    return _in_whole_steps(x) if x.dtype in COMPUTED_IN else as_floats(x, np.float64, name)
+    return in_whole_steps(x) if x.dtype in COMPUTED_IN else as_floats(x, np.float64, name)
 
 
 def _table(x: NDArray, name: str, n_features: int | None, owner: str = "") -> NDArray:

@@ -1,13 +1,14 @@
 """What the user passes to a network, checked, with the promises of `_validation`."""
 
 import numbers
-import warnings
 from collections.abc import Iterable, Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
+from fastsoftmax._runtime import caller
+from fastsoftmax._runtime.atomic import DivergedError
 from fastsoftmax._runtime.dtypes import COMPUTED_IN, name_of
 from fastsoftmax._runtime.sklearn_compat import DataConversionWarning
 from fastsoftmax._validation import numbers as check
@@ -132,9 +133,9 @@ def rate(value: object, *, automatic: bool) -> float | None:
     return finite(value, "learning_rate_init", above=0.0)
 
 
-def too_large_a_rate(error: FloatingPointError, rate: float, most: float) -> FloatingPointError:
+def too_large_a_rate(error: DivergedError, rate: float, most: float) -> DivergedError:
     """The error of a rule that diverged, with the largest rate for which it cannot."""
-    return FloatingPointError(
+    return DivergedError(
         f"{error} With learning_rate_init up to {most:.3g} it cannot diverge, got {rate:.3g}; "
         "'auto' chooses one."
     )
@@ -264,7 +265,7 @@ def warn_of_a_matrix(y: NDArray, loss: str) -> None:
         message += f"they will do so with loss={loss!r}, too: for one-hot rows give floats"
     else:
         return
-    warnings.warn(message, FutureWarning, stacklevel=5)
+    caller.warn(message, FutureWarning)
 
 
 def two_classes(classes: NDArray) -> None:
@@ -277,10 +278,9 @@ def two_classes(classes: NDArray) -> None:
 
 def warn_of_column(y: ArrayLike) -> None:
     if getattr(y, "ndim", 1) == 2 and y.shape[1] == 1:
-        warnings.warn(
+        caller.warn(
             "A column-vector y was passed when a 1d array was expected: use y.ravel().",
             DataConversionWarning,
-            stacklevel=5,
         )
 
 

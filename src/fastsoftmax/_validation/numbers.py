@@ -24,6 +24,7 @@ from fastsoftmax._validation.arrays import (  # noqa: F401  for those who ask `_
     features,
     floats_for,
     has_spread,
+    in_whole_steps,
     is_finite,
     real_array,
     real_dtype,
@@ -136,6 +137,15 @@ def usable_sum(w: NDArray | None, name: str = "sample_weight") -> None:
         raise ValueError(
             f"{name}: expected weights of rows whose mean is at least {limits.tiny:.2g}, got a "
             f"mean of {total / len(w):.2g}: multiply them"
+        )
+
+
+def finite_model(*tables: NDArray) -> None:
+    """Raise unless what the online rule has made of the rows is finite."""
+    if not all(np.isfinite(table.sum()) or np.isfinite(table).all() for table in tables):
+        raise ValueError(
+            "X: expected features that the online rule can learn from, got numbers so large that "
+            "its sums overflow; scale them"
         )
 
 
@@ -312,7 +322,7 @@ def linear_model(
     return coef, intercept
 
 
-def finite_model(coef: NDArray, intercept: NDArray) -> None:
+def finite_attributes(coef: NDArray, intercept: NDArray) -> None:
     """Raise where an estimator's own coefficients have been made NaN or infinite."""
     linear_model(coef, intercept, *np.shape(coef), ("coef_", "intercept_"))
 

@@ -10,6 +10,7 @@ import itertools
 import numbers
 import os
 import re
+import stat
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,7 @@ from numpy.typing import NDArray
 
 Sizes = dict[str, int]
 Kind = Callable[[Any, str, Sizes], Any]
-PLAIN_DTYPE = re.compile(r"[<>|]([biuf][1248]|[US]\d+)")
+PLAIN_DTYPE = re.compile(r"[<>|]([biuf][1248]|[US][1-9]\d*)")
 
 
 @dataclass(frozen=True)
@@ -280,11 +281,24 @@ def record(*forms: Any) -> Kind:
 # the file, and what it is made of
 
 
-def path(value: object) -> str | os.PathLike[str]:
+def path(value: object) -> Path:
     """The path of a file."""
-    if not isinstance(value, str | os.PathLike):
+    if not isinstance(value, str | bytes | os.PathLike):
         raise TypeError(f"path: expected a string or path-like, got {type(value).__name__}")
-    return value
+    return Path(os.fsdecode(value))
+
+
+def file_or_nothing(path: Path) -> os.stat_result | None:
+    """What the system knows of the file at a path, None where there is none yet."""
+    try:
+        known = path.stat()
+    except FileNotFoundError:
+        return None
+    if stat.S_ISDIR(known.st_mode):
+        raise IsADirectoryError(errno.EISDIR, "expected a file, got a directory", str(path))
+    if not stat.S_ISREG(known.st_mode):
+        raise OSError(errno.EINVAL, "expected a file, got a pipe, socket or device", str(path))
+    return known
 
 
 def folder_of(path: Path) -> None:

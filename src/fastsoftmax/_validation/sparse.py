@@ -55,9 +55,9 @@ def compressed_rows(X: sparse.sparray | sparse.spmatrix, name: str) -> sparse.cs
             values = X.data
     rows = sparse.csr_array(X.shape, dtype=values.dtype)
     index = np.int32 if X.indptr.dtype == X.indices.dtype == np.int32 else np.int64
-    rows.indptr = np.ascontiguousarray(X.indptr, dtype=index)
+    rows.indptr = np.require(X.indptr, index, "CA")
     count = X.indptr[-1]  # behind these there may be anything
-    rows.indices = np.ascontiguousarray(X.indices[:count], dtype=index)
+    rows.indices = np.require(X.indices[:count], index, "CA")
     rows.data = values[:count]
     finite(rows, name)
     return rows

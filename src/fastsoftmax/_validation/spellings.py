@@ -4,13 +4,13 @@ What scikit-learn has deprecated has the meaning and the category of warning tha
 """
 
 import numbers
-import warnings
 from collections.abc import Callable, Iterable
 from functools import wraps
 from typing import TypeVar
 
 import numpy as np
 
+from fastsoftmax._runtime import caller
 from fastsoftmax._runtime.threads import available_threads
 from fastsoftmax._validation import numbers as check
 from fastsoftmax._validation.arrays import shown
@@ -87,12 +87,10 @@ def penalty(value: object, C: object, l1_ratio: object) -> tuple[object, object]
     return C, {"l1": 1.0, "l2": 0.0, "elasticnet": l1_ratio}[value]
 
 
-def warn_of_penalty(value: object, C: object, l1_ratio: object, *, stacklevel: int) -> None:
+def warn_of_penalty(value: object, C: object, l1_ratio: object) -> None:
     """Warn of a deprecated ``penalty``, of what contradicts it, and of ``l1_ratio=None``."""
 
-    def warn(message: str, category: type[Warning]) -> None:
-        warnings.warn(message, category, stacklevel=stacklevel + 1)
-
+    warn = caller.warn
     if isinstance(value, str) and value == DEPRECATED:
         if l1_ratio is None:
             warn(
@@ -140,13 +138,11 @@ def legacy(value: object) -> bool:
     return True if is_warn(value) else check.flag(value, "use_legacy_attributes")
 
 
-def warn_of_search(
-    penalty: object, l1_ratios: object, scoring: object, legacy: object, *, stacklevel: int
-) -> None:
+def warn_of_search(penalty: object, l1_ratios: object, scoring: object, legacy: object) -> None:
     """Warn of what scikit-learn is about to change in its ``LogisticRegressionCV``."""
 
     def warn(message: str, category: type[Warning] = FutureWarning) -> None:
-        warnings.warn(message, category, stacklevel=stacklevel + 1)
+        caller.warn(message, category)
 
     if is_warn(l1_ratios):
         warn("l1_ratios: the default becomes (0.0,) in scikit-learn 1.10: set l1_ratios=(0,)")

@@ -104,7 +104,8 @@ def rounded(x: NDArray, dtype: np.dtype) -> NDArray:
 
 def prepared(x: ArrayLike, name: str, dtype: np.dtype | None = None) -> tuple[NDArray, np.dtype]:
     """x in the dtype to compute in, and the dtype of the result."""
-    plain = type(x) is np.ndarray and x.dtype in _COMPUTED_IN and x.flags.c_contiguous
+    plain = type(x) is np.ndarray and x.dtype in _COMPUTED_IN
+    plain = plain and x.flags.c_contiguous and x.flags.aligned
     if plain and (dtype is None or dtype == x.dtype):
         return x, x.dtype
     return check.floating(x, name, dtype)

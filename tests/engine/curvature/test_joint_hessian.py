@@ -6,11 +6,13 @@ from support.logits import stored
 from support.tuned import Tuned
 
 import fastsoftmax
+from fastsoftmax._core import kernels
 from fastsoftmax._engine.curvature import blocks_for, curvature_of
 from fastsoftmax._engine.curvature.block_gram import ClassGrams
 from fastsoftmax._engine.curvature.joint import JointHessian
 from fastsoftmax._engine.data import DenseData
 from fastsoftmax._engine.linalg import assemble_joint_hessian
+from fastsoftmax._engine.linalg.workspace import Workspace
 from fastsoftmax._engine.objective import Objective
 from fastsoftmax._engine.objective.loss import Softmax
 from fastsoftmax._engine.solvers.block_preconditioner import RebuildSchedule
@@ -284,3 +286,12 @@ def test_hard_problems_go_on_with_blocks(monkeypatch):
         assert ClassGrams in made
         assert model.converged_
         made.clear()
+
+
+def test_more_pairs_than_int32_can_number_are_refused():
+    k, one = 65_537, np.ones(1)
+    with pytest.raises(ValueError, match="expected at most 65536 classes"):
+        kernels(np.float64).coupling.sample_pairs(
+            None, np.zeros((1, k, 16)), one, one, np.ones(k), 1, 0, np.zeros(2, np.int32),
+            np.zeros(2), np.zeros(1, np.intp), one, Workspace(), 1,
+        )  # fmt: skip

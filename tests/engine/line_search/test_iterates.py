@@ -2,8 +2,9 @@
 
 import numpy as np
 import pytest
+from scipy import sparse
 
-from fastsoftmax._engine.data import DenseData
+from fastsoftmax._engine.data import DenseData, SparseData
 from fastsoftmax._engine.line_search import iterate_at
 from fastsoftmax._engine.objective import Objective, start_of
 from fastsoftmax._runtime.memory_budget import MemoryBudget
@@ -49,3 +50,29 @@ def test_queries_do_not_move_it(kind, query):
     np.testing.assert_array_equal(it.theta, before[0])
     assert it.value == before[1]
     np.testing.assert_array_equal(it.gradient, before[2])
+
+
+def test_variances_are_the_same_some_rows_at_a_time():
+    """Of weighted sparse rows: from stored logits, and from those of as many rows as there is room
+    for."""
+    rng = np.random.default_rng(0)
+    X = sparse.csr_array(rng.normal(size=(N, 6)) * (rng.random((N, 6)) < 0.5))
+    weights, y = rng.random(N), rng.integers(4, size=N).astype(np.int32)
+    theta, found = 0.1 * rng.normal(size=4 * (6 + 1)), []
+    for memory in (None, 400_000):
+        o = Objective(
+            SparseData(X, 1), y, 4, weights=weights, C=0.01, fit_intercept=True,
+            memory=MemoryBudget.of(memory, X.data.nbytes),
+        )  # fmt: skip
+        it = iterate_at(o, theta)
+        tiles = it.variances()
+        whole = np.concatenate(list(tiles(o.data, slice(0, N), 0)))
+        later = o.data.rows(slice(2048, N))
+        part = np.concatenate(list(tiles(later, slice(0, N - 2048), 2048)))
+        found.append((type(it).__name__, len(list(tiles(o.data, slice(0, N), 0))), whole, part))
+    (stored, one, *expected), (fused, many, *some) = found
+    assert stored != fused
+    assert one == 1 < many
+    for a, b, rows in zip(expected, some, (N, N - 2048), strict=True):
+        a, b = (tiles.transpose(0, 2, 1).reshape(-1, 4)[:rows] for tiles in (a, b))
+        np.testing.assert_allclose(a, b, rtol=1e-9)

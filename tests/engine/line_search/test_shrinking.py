@@ -183,3 +183,21 @@ def test_without_room_for_a_copy_all_rows_stay_active():
         it.line(it.gradient)
         few.append(objective.passes.count - passes < 0.4)
     assert few == [True, False]
+
+
+def test_each_objective_of_the_history_is_that_of_its_model(record):
+    """While rows are inactive, too, whose losses a tangent follows, which lies below them."""
+    X, y = separable()
+    C, seen = 1e4, []
+
+    def callback(state):
+        z = X @ state.coef.T + state.intercept
+        losses = np.logaddexp.reduce(z, axis=1) - z[np.arange(len(y)), y]
+        ridge = 0.5 * np.sum(state.coef**2) / (C * len(y))
+        seen.append((state.objective, losses.mean() + ridge))
+
+    tuned(C=C, max_iter=300).fit(X, y, callback=callback)
+    assert min(record[0]) < 0.5
+    told, found = np.array(seen).T
+    np.testing.assert_allclose(told, found, rtol=1e-3)
+    assert (told <= found * (1 + 1e-5)).all()

@@ -15,8 +15,10 @@ from fastsoftmax._engine.curvature import curvature_of
 from fastsoftmax._engine.data import DenseData
 from fastsoftmax._engine.linalg import ClassFactors
 from fastsoftmax._engine.line_search import LineRules, iterate_at
+from fastsoftmax._engine.line_search.stored import StoredIterate
 from fastsoftmax._engine.objective import Objective, start_of
 from fastsoftmax._engine.solvers import SOLVERS, Options
+from fastsoftmax._engine.solvers.base import ROUNDED
 from fastsoftmax._runtime.memory_budget import MemoryBudget
 from fastsoftmax.datasets import load_digits, load_mnist
 
@@ -357,3 +359,15 @@ def test_parameters_out_of_range():
     assert errors(random_state=-1) == "random_state: expected an integer >= 0, got -1"
     assert errors(tol=-1).startswith("tol: expected a number >= 0")
     assert errors(max_iter=0).startswith("max_iter: expected an integer >= 1")
+
+
+def test_a_fit_of_endless_repairs_ends(monkeypatch):
+    """Where Newton's method can go on it does."""
+    monkeypatch.setattr(StoredIterate, "update_active_rows", lambda it: True)
+    options = Options(max_iter=3, tol=1e-9)
+    plain, preconditioned = (
+        SOLVERS[name].minimize(objective := problem(), start_of(objective), options)
+        for name in ("lbfgs", "preconditioned-lbfgs")
+    )
+    assert plain.stop == ROUNDED and not plain.converged
+    assert preconditioned.converged

@@ -6,6 +6,7 @@ import pytest
 from fastsoftmax import Blocks, SoftmaxRegression
 from fastsoftmax._engine.curvature import warm_start_of
 from fastsoftmax._engine.data import DenseData
+from fastsoftmax._engine.linalg import ClassFactors
 from fastsoftmax._engine.objective import Objective, start_of
 from fastsoftmax._engine.solvers import Options, find
 
@@ -63,3 +64,21 @@ def test_it_is_taken_over_whichever_precision_a_fit_ends_in(dtype, tol):
         states.append(warm_start_of(result.curvature))
         passes.append(o.passes.count)
     assert taken and passes[1] < passes[0]
+
+
+def test_factors_that_a_fit_was_changing_are_not_used_again(monkeypatch):
+    X, y = problem()
+    model = SoftmaxRegression(**WARM).fit(X, y).set_params(C=100.0)
+
+    def interrupted(factors, diagonal):
+        factors.matrices[:] = np.nan
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ClassFactors, "with_added", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            model.fit(X, y)
+    assert model._warm_start_state.grams.ridge is None
+    cold = SoftmaxRegression(C=100.0, tol=1e-11).fit(X, y)
+    np.testing.assert_allclose(model.fit(X, y).objective_, cold.objective_, rtol=1e-8)
+    assert model.converged_ and model.n_iter_ <= 2 * cold.n_iter_

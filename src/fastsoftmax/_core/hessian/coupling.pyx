@@ -11,6 +11,10 @@ from fastsoftmax._core.simd.simd cimport real
 cnp.import_array()
 
 
+cdef enum:
+    MOST_CLASSES = 65536
+
+
 cdef class Kernels(Binding):
     cdef const Table *kernels
 
@@ -32,6 +36,10 @@ cdef class Kernels(Binding):
         Factors (m,), `real`, are the roots of weights, total of what is drawn by / (m squares_i (r_k +
         r_l)), and totals (K(K - 1)/2,), float64, their sums.
         """
+        if probabilities.shape[1] > MOST_CLASSES:
+            raise ValueError(
+                f"probabilities: expected at most {MOST_CLASSES} classes, whose pairs int32 can number, "
+                f"got {probabilities.shape[1]}")
         cdef Draws s
         s.probabilities = self.reals(probabilities, "probabilities")
         s.logits = self.reals(logits, "logits")

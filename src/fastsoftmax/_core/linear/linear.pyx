@@ -26,6 +26,8 @@ cdef class Kernels(Binding):
         memset(&p, 0, sizeof(Problem))
         p.cells = self.cells(x)
         p.n, p.d, p.k = x.shape[0], x.shape[1], k
+        if p.d == 0:  # plans divide by it
+            raise ValueError("x: expected at least one feature, got none")
         p.w = self.reals(w, "w")
         p.b = self.reals(b, "b")
         self.set_targets(&p, targets)

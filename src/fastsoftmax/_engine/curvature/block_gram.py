@@ -60,7 +60,8 @@ class ClassGrams:
         self.rows, self.most_rows = gram_rows(*objective.data.shape), objective.data.shape[0]
         self._unweighted: NDArray | None = None
         grams = curvature.grams
-        self.reused = grams is not None and grams.joint == self.joint
+        whole = grams is not None and grams.ridge is not None
+        self.reused = whole and grams.joint == self.joint
 
     def cost(self, rows: int, n_matrices: int | None = None) -> float:
         """Passes that the blocks are worth, or so many matrices, from so many rows each."""
@@ -108,7 +109,8 @@ class ClassGrams:
         """The blocks of a fit before this one, with the penalty of this one."""
         self._unweighted = grams.unweighted
         if not np.allclose(grams.ridge, self._ridge, rtol=NEAR):
-            grams.factors.with_added(self._ridge - grams.ridge)
+            before, grams.ridge = grams.ridge, None
+            grams.factors.with_added(self._ridge - before)
             grams.ridge = self._ridge
             self._objective.passes.count += self.cost(0)
         return self._inverse(grams.factors)

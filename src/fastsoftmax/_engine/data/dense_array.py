@@ -65,7 +65,10 @@ class DenseArray:
 
     def _scaled(self, W: NDArray) -> NDArray:
         """What has a column or an entry for each feature, times the feature's factor."""
-        return W if self._feature_scale is None else W * self._feature_scale
+        if self._feature_scale is None:
+            return W
+        with np.errstate(over="ignore"):  # shows in the objective
+            return W * self._feature_scale
 
     def as_stored(self, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
         """Numbers in the units of the features, in those in which X is stored."""

@@ -28,7 +28,8 @@ def with_scaled(
     """X with each feature times a number, in this dtype: its values are copied."""
     scaled = sparse.csr_array(X.shape, dtype=dtype)
     scaled.indices, scaled.indptr = X.indices, X.indptr
-    scaled.data = (X.data * units[X.indices]).astype(dtype, copy=False)
+    with np.errstate(over="ignore"):  # shows in the objective
+        scaled.data = (X.data * units[X.indices]).astype(dtype, copy=False)
     return scaled
 
 

@@ -10,6 +10,7 @@ JITTER = 10.0  # units of the last place: what a first attempt adds to the diago
 TINY = float(np.finfo(np.float32).tiny)  # for a diagonal from which too much was taken
 # times that after each failure: ten retries in float64 make the diagonal outweigh the rest
 RETRY = 100.0
+ATTEMPTS = 20  # until the jitter outweighs matrices of any size that memory holds, and one of zeros
 
 
 class ClassFactors:
@@ -48,14 +49,15 @@ class ClassFactors:
         jitters = np.full(count, JITTER * float(np.finfo(matrices.dtype).eps))
         failed = np.ones(count, np.int32)
         threads = team(self._n_threads, matrices.size * size // 6)
-        while True:
+        for _ in range(ATTEMPTS):
             self._kernel.factor(matrices, narrow, jitters, failed, threads)
             if not failed.any():
-                break
+                return
             jitters[failed > 0] *= RETRY
             # finite entries are 1 at most, so that this has made the matrix diagonally dominant
             endless = jitters > RETRY * size
             matrices[endless], jitters[endless] = 0, 0
+        raise FloatingPointError("Cholesky factors: expected finite scales, got NaN or infinity")
 
     def with_added(self, diagonal: NDArray[np.float64]) -> "ClassFactors":
         """The factors of the same matrices plus diag(diagonal), in place of these."""

@@ -5,36 +5,16 @@ as soon as they are free. So a few free blocks are kept, as linear algebra libra
 buffers. Measurements: docs/experiments/0017-recycled-memory.md.
 """
 
-import threading
 from math import prod
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
+from fastsoftmax._core import recycled
+
 KEPT = 32 << 20  # bytes of free blocks, at most
 LARGE = 64 << 10  # bytes, below which memory costs little
 STEPS = 8  # sizes of blocks from a power of two to the next
-
-
-class Block(np.ndarray):
-    """Bytes. Of a type of its own: NumPy makes the last array of one type the base of all views."""
-
-
-_free: list[Block] = []  # the one that was in use last at the end
-# Never waited for: what is freed while some other thread, or this one, looks for memory, or after a
-# fork that happened meanwhile, is left to the system.
-_lock = threading.Lock()
-
-
-class Lent(np.ndarray):
-    """A block in use: the base of all arrays in it, and when the last is gone the block is free."""
-
-    def __del__(self) -> None:
-        if _lock.acquire(blocking=False):
-            _free.append(self.base)
-            while sum(block.size for block in _free) > KEPT:
-                del _free[0]
-            _lock.release()
 
 
 def empty(shape: int | tuple[int, ...], dtype: DTypeLike) -> NDArray:
@@ -44,17 +24,4 @@ def empty(shape: int | tuple[int, ...], dtype: DTypeLike) -> NDArray:
     if not LARGE <= size <= KEPT:
         return np.empty(shape, dtype)
     step = (1 << size.bit_length() - 1) // STEPS
-    block = _block(-(-size // step) * step)
-    return np.ndarray(shape, dtype, Lent(block.size, np.uint8, block))
-
-
-def _block(size: int) -> Block:
-    """One of this size that is free, or a new one."""
-    if _lock.acquire(blocking=False):
-        try:
-            for i in reversed(range(len(_free))):
-                if _free[i].size == size:
-                    return _free.pop(i)
-        finally:
-            _lock.release()
-    return Block(size, np.uint8)
+    return np.ndarray(shape, dtype, recycled.Lent(-(-size // step) * step, KEPT))

@@ -81,7 +81,7 @@ class Objective:
         like: "Objective | None" = None,
     ) -> None:
         n = data.shape[0]
-        total_weight = n if weights is None else weights.sum()
+        total_weight = float(n if weights is None else weights.sum())
         l1 = l1_ratio / (C * total_weight)
         self.memory = memory or MemoryBudget.of(None, data.nbytes)
         self.n_logits = n_logits

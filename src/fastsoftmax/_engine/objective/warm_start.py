@@ -21,7 +21,7 @@ class Grams:
 
     unweighted: NDArray
     factors: ClassFactors
-    ridge: NDArray  # that is in them
+    ridge: NDArray | None  # that is in them; None: a fit was interrupted while it changed them
     joint: bool  # whether they are one matrix for all classes
 
 

@@ -16,6 +16,7 @@ from fastsoftmax._engine.solvers.base import OVERFLOW, ROUNDED, Options, Result,
 from fastsoftmax._engine.solvers.bound import certificate_at
 from fastsoftmax._engine.solvers.proof import LAST_PRODUCTS, PRODUCTS
 
+TINY = float(np.finfo(float).tiny)  # keeps 0 / 0 from being NaN
 AGAIN = 0.5  # of the gradient's norm at a proof that failed, when another is tried
 
 
@@ -27,7 +28,7 @@ def minimize_gd(objective: Objective, theta: NDArray, options: Options) -> Resul
     """
     to_float64(objective)
     run = Run(objective, options)
-    lipschitz = run.curvature.lipschitz()
+    lipschitz = max(run.curvature.lipschitz(), TINY)  # 0 where X is
     value, gradient = objective.value_and_grad(theta)
     most, seed = np.inf, options.seed
     while np.isfinite(value) and np.isfinite(lipschitz):

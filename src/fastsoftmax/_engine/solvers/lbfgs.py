@@ -23,6 +23,7 @@ FIRST_CHANGE = 10.0  # of any logit by the first step, at most: the curvature is
 FURTHER = 10.0  # times the first step, the subsample is followed at most: it may be separable
 FEWEST = 3  # pairs, however short memory is
 ROUGH = 1e-7  # of F, left to gain, down to which float32 shows the way
+ROUNDS = 10  # of the loop per iteration, at most: the others repair precision, logits or history
 WAYS_BACK = [0.5**i for i in range(8)]  # 1, to where F was known, and shorter ones
 
 
@@ -81,7 +82,7 @@ def descend(
     def inverse_hessian(vector: NDArray) -> NDArray:
         return -history.direction(vector, preconditioner.solve, not preconditioner.joint)
 
-    while True:
+    for _ in range(ROUNDS * (run.options.max_iter + 1)):
         it = finite(run, it)
         if not np.isfinite(it.value):
             return stopped(run, it, run.stops(it)), inverse_hessian
@@ -114,6 +115,7 @@ def descend(
         it.step(line, t)
         history.push(t, direction, before, it.gradient)
         run.record(it.value, it.gradient)
+    return stopped(run, it, ROUNDED), inverse_hessian
 
 
 def stopped(run: Run, it: Iterate, reason: Stop | None) -> Iterate:

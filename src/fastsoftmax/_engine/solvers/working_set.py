@@ -73,7 +73,9 @@ class WorkingSet:
         weights = self.thresholds > 0
         residual = np.abs(residual[weights])
         if self.ridges.any():
-            return float(np.sum(residual**2 / (2 * self.ridges[weights])))
+            ridges, left = self.ridges[weights], residual > 0
+            with np.errstate(divide="ignore"):  # a ridge may have vanished
+                return float(np.sum(residual[left] ** 2 / (2 * ridges[left])))
         thresholds = self.thresholds[weights]
         total = float(np.sum(thresholds * np.abs(values[weights])))
         return total * float(np.max(residual / thresholds, initial=0.0))

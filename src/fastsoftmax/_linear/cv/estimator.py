@@ -71,7 +71,7 @@ class CrossValidated(LinearModel):
         """Fit all rows."""
         objective = problem.objective(C)
         result = self._minimize(problem, objective, start, None)
-        warn_unconverged(result, problem, C, stacklevel=4)
+        warn_unconverged(result, problem, C)
         self._forget()
         self._keep(problem, objective.models, result, objective.models.of(result.theta))
 

@@ -1,7 +1,6 @@
 """Every fold fitted and scored for every strength, and which of them does best."""
 
 import time
-import warnings
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -11,6 +10,7 @@ from numpy.typing import NDArray
 from fastsoftmax._linear.cv.folds import Fit, fits_of_folds, masks_of
 from fastsoftmax._linear.cv.scoring import Score
 from fastsoftmax._linear.problem.problem import Problem
+from fastsoftmax._runtime import caller
 from fastsoftmax._runtime.callbacks import FitState
 from fastsoftmax._runtime.progress import progress
 from fastsoftmax._validation import folds as check_folds
@@ -92,12 +92,11 @@ class Search:
         if bad.any():
             folds = np.flatnonzero(bad.any(axis=(1, 2)))
             check_folds.some_number(bad)
-            warnings.warn(
+            caller.warn(
                 f"scoring: the score is NaN in {bad.sum()} of {bad.size} fits, in "
                 f"{len(folds)} of {len(self.folds)} folds ({check_folds.listed(folds)}); each C "
                 "with such a score comes after those without",
                 UserWarning,
-                stacklevel=5,
             )
 
     def best(self, order: Sequence[int]) -> tuple[int, int]:

@@ -17,6 +17,7 @@ from scipy.special import ndtri
 from fastsoftmax._linear.inference.evidence import Evidence
 from fastsoftmax._linear.inference.likelihood import NoMaximum
 from fastsoftmax._linear.inference.summary import Summary, summarised
+from fastsoftmax._runtime.atomic import of_one_fit
 from fastsoftmax._runtime.sklearn_compat import require_fit
 from fastsoftmax._validation import inference as check
 
@@ -91,6 +92,7 @@ class Inference:
         return table, errors
 
     @property
+    @of_one_fit
     def standard_errors_(self) -> Estimates:
         """Standard errors of the coefficients: ``coef`` and ``intercept``, in their layout.
 
@@ -101,17 +103,20 @@ class Inference:
         return self._laid_out(self._table(evidence)[1], evidence.free)
 
     @property
+    @of_one_fit
     def loglike(self) -> float:
         """The maximum of the log-likelihood, Σ sᵢ log p(yᵢ | xᵢ): R's ``logLik``."""
         return self._known().loglike
 
     @property
+    @of_one_fit
     def aic(self) -> float:
         """Akaike's information criterion, 2 p - 2 log L, for p coefficients."""
         evidence = self._known()
         return 2 * len(evidence.covariance) - 2 * evidence.loglike
 
     @property
+    @of_one_fit
     def bic(self) -> float:
         """Schwarz's information criterion, p log n - 2 log L, n being the sum of the weights."""
         evidence = self._known()
@@ -119,11 +124,13 @@ class Inference:
         return penalty - 2 * evidence.loglike
 
     @property
+    @of_one_fit
     def pseudo_r2(self) -> float:
         """McFadden's 1 - log L / log L₀, L₀ being that of the best model of intercepts alone."""
         evidence = self._known()
         return 1 - evidence.loglike / evidence.null_loglike
 
+    @of_one_fit
     def cov_params(self) -> NDArray[np.float64]:
         """Covariance matrix of the coefficients, the inverse of the information.
 
@@ -158,6 +165,7 @@ class Inference:
         """
         return self._known().covariance.copy()
 
+    @of_one_fit
     def conf_int(self, alpha: float = 0.05) -> Estimates:
         """Wald's confidence intervals of the coefficients.
 
@@ -194,6 +202,7 @@ class Inference:
         ends = np.stack([table - half * errors, table + half * errors], axis=2)
         return self._laid_out(ends, evidence.free)
 
+    @of_one_fit
     def summary(self, feature_names: Sequence[str] | None = None) -> Summary:
         """A table of the coefficients, as statistics packages print it.
 

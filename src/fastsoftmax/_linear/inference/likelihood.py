@@ -240,7 +240,8 @@ def transformed(covariance: NDArray[np.float64], T: NDArray) -> NDArray[np.float
     """The covariance of T c for the coefficients c of each logit."""
     q = len(T)
     blocks = covariance.reshape(-1, q, len(covariance) // q, q)
-    blocks = np.einsum("ab,ibjc,dc->iajd", T, blocks, T, optimize=True)
+    with np.errstate(over="ignore", invalid="ignore"):  # of features of extreme units
+        blocks = np.einsum("ab,ibjc,dc->iajd", T, blocks, T, optimize=True)
     return blocks.reshape(covariance.shape)
 
 

@@ -1,7 +1,6 @@
 """What a linear model is given to fit: parameters, rows and targets, checked before any work."""
 
 import sys
-import warnings
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -14,6 +13,7 @@ from fastsoftmax._engine.small import Small, is_small
 from fastsoftmax._linear.problem.penalty import Penalised, penalised_units, row_space_of
 from fastsoftmax._linear.problem.rows import Rows, rows_of
 from fastsoftmax._linear.problem.targets import Targets, targets_of
+from fastsoftmax._runtime import caller
 from fastsoftmax._runtime.memory_budget import MemoryBudget
 from fastsoftmax._runtime.sklearn_compat import DataConversionWarning
 from fastsoftmax._runtime.typing import MatrixLike
@@ -127,10 +127,9 @@ def problem_of(
         class_weight=e.class_weight, label_smoothing=smoothing,
     )  # fmt: skip
     if kind == "labels" and getattr(y, "ndim", 1) == 2:
-        warnings.warn(
+        caller.warn(
             "A column-vector y was passed when a 1d array was expected: use y.ravel().",
             DataConversionWarning,
-            stacklevel=4,
         )
     reference = check_targets.reference(e.reference_class, targets.classes)
     offset = check.offset(offset, n, targets.n_logits, rows.data.dtype)

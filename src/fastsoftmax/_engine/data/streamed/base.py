@@ -6,9 +6,8 @@ products.
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
 from copy import copy
-from typing import Any, Self, TypeVar
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,19 +20,8 @@ from fastsoftmax._engine.data.stored_logits import StoredLogits
 from fastsoftmax._engine.linalg.workspace import Workspace
 from fastsoftmax._runtime.dtypes import computed_in
 
-Item = TypeVar("Item")
 Block = NDArray | sparse.csr_array
 Read = Callable[[], Iterable[Any]]
-
-
-def ahead(items: Iterable[Item]) -> Iterator[Item]:
-    """The items, each fetched while the one before it is worked on."""
-    iterator, end = iter(items), object()
-    with ThreadPoolExecutor(1) as pool:
-        future = pool.submit(next, iterator, end)
-        while (item := future.result()) is not end:
-            future = pool.submit(next, iterator, end)
-            yield item
 
 
 class BlocksData(ABC):

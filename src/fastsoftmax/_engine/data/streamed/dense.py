@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 from fastsoftmax._engine.data.batch import Batch, Point
 from fastsoftmax._engine.data.dense import DenseData, Gradients, no_gradient
 from fastsoftmax._engine.data.row_sample import RowSample
-from fastsoftmax._engine.data.streamed.base import BlocksData, Read, ahead
+from fastsoftmax._engine.data.streamed.base import BlocksData, Read
+from fastsoftmax._runtime.ahead import ahead
 from fastsoftmax._runtime.dtypes import as_numpy
 
 

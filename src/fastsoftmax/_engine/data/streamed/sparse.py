@@ -17,7 +17,8 @@ from fastsoftmax._engine.data.merged_features import Merger
 from fastsoftmax._engine.data.sparse import SparseData
 from fastsoftmax._engine.data.sparse_array import some_rows, with_changed, with_scaled
 from fastsoftmax._engine.data.stored_logits import StoredLogits
-from fastsoftmax._engine.data.streamed.base import BlocksData, Read, ahead
+from fastsoftmax._engine.data.streamed.base import BlocksData, Read
+from fastsoftmax._runtime.ahead import ahead
 
 
 def in_tiles(blocks: Iterable[sparse.csr_array], tile: int) -> Iterator[sparse.csr_array]:

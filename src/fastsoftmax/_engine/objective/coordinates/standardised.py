@@ -97,9 +97,10 @@ class Standardised(Parameters):
         key = "lengths", terms.penalty
         if key not in self.found:
             h = np.hypot(self.intercept_scale * self.bulk, np.sqrt(terms.penalty))
-            onto = np.eye(len(h))
             if len(h) > PROJECTIONS:
                 onto = 2.0 * np.random.default_rng(0).integers(2, size=(PROJECTIONS, len(h))) - 1
+            else:
+                onto = np.eye(len(h))
             W = np.divide(onto, h, out=np.zeros_like(onto), where=(h > 0) & ~self.constant)
             passes = 0.5 * len(W) / terms.loss.n_logits
             squares = np.concatenate(

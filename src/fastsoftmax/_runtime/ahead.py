@@ -1,0 +1,51 @@
+"""Items that are read ahead, by a thread that an interrupt does not wait for."""
+
+import threading
+from collections.abc import Iterable, Iterator
+from queue import Empty, SimpleQueue
+from typing import Any, TypeVar
+
+Item = TypeVar("Item")
+END = object()
+WAIT = 0.1  # seconds between two looks at signals, for systems where they do not end a wait
+
+
+def ahead(items: Iterable[Item]) -> Iterator[Item]:
+    """The items, each fetched while the one before it is worked on.
+
+    The thread is a daemon: where the source blocks, neither an interrupt nor the end of the process
+    waits for it.
+    """
+    wanted: SimpleQueue[bool] = SimpleQueue()
+    fetched: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
+    wanted.put(True)
+    threading.Thread(target=fetch, args=(items, wanted, fetched), daemon=True).start()
+    try:
+        while (item := next_of(fetched)) is not END:
+            wanted.put(True)
+            yield item
+            del item  # before the next is fetched there are two, not three
+    finally:
+        wanted.put(False)
+
+
+def fetch(items: Iterable[Item], wanted: SimpleQueue, fetched: SimpleQueue) -> None:
+    """Put an item, or what was raised instead, for each that is wanted."""
+    try:
+        iterator = iter(items)
+        while wanted.get():
+            fetched.put((next(iterator, END), None))
+    except BaseException as error:
+        fetched.put((None, error))
+
+
+def next_of(fetched: SimpleQueue) -> Any:
+    """What was fetched next; raises what was raised."""
+    while True:
+        try:
+            item, error = fetched.get(timeout=WAIT)
+        except Empty:
+            continue
+        if error is not None:
+            raise error
+        return item

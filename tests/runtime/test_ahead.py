@@ -1,0 +1,127 @@
+"""Blocks are read ahead, by a thread that no interrupt and no end of a process waits for."""
+
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+from support.estimators import LARGE
+
+from fastsoftmax import Blocks, SoftmaxRegression
+from fastsoftmax._runtime.ahead import ahead
+
+X, Y = LARGE
+
+
+def readers():
+    return [t for t in threading.enumerate() if t.name.endswith("(fetch)")]
+
+
+def test_items_come_in_order_and_one_ahead():
+    fetched = []
+
+    def items():
+        for i in range(5):
+            fetched.append(i)
+            yield i
+
+    seen = []
+    for item in ahead(items()):
+        seen.append(item)
+        time.sleep(0.01)
+        assert fetched == list(range(min(item + 2, 5)))
+    assert seen == list(range(5))
+
+
+def test_what_the_source_raises_comes_out_at_its_place():
+    def items():
+        yield 1
+        raise ZeroDivisionError("of the source")
+
+    iterator = ahead(items())
+    assert next(iterator) == 1
+    with pytest.raises(ZeroDivisionError, match="of the source"):
+        next(iterator)
+
+
+def test_no_thread_is_left():
+    before = len(readers())
+    assert list(ahead([1, 2])) == [1, 2]
+    iterator = ahead(iter(int, 1))  # without an end
+    next(iterator)
+    iterator.close()
+    for _ in range(100):
+        if len(readers()) == before:
+            break
+        time.sleep(0.01)
+    assert len(readers()) == before
+
+
+class Source:
+    """Blocks, one of which never comes."""
+
+    def __init__(self, passes):
+        self.passes, self.blocks = passes, threading.Event()
+
+    def __call__(self):
+        self.passes -= 1
+        yield X[:50], Y[:50]
+        if self.passes < 0:
+            self.blocked = time.perf_counter()
+            self.blocks.set()
+            threading.Event().wait(60)
+        yield X[50:], Y[50:]
+
+
+@pytest.mark.parametrize("passes", [0, 1, 3])
+def test_the_first_interrupt_ends_a_fit_whose_source_blocks(passes):
+    source = Source(passes)
+
+    def interrupt():
+        source.blocks.wait()
+        os.kill(os.getpid(), signal.SIGINT)
+
+    threading.Thread(target=interrupt, daemon=True).start()
+    model = SoftmaxRegression()
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(Blocks(source))
+    assert time.perf_counter() - source.blocked < 5  # a second, on a machine at rest
+    assert not hasattr(model, "coef_")
+
+
+PROGRAM = """
+import os, signal, sys, threading, time
+sys.path.insert(0, sys.argv[1])
+from runtime.test_ahead import Source
+from fastsoftmax import Blocks, SoftmaxRegression
+
+source = Source(1)
+def interrupt():
+    source.blocks.wait()
+    print(time.time(), flush=True)
+    os.kill(os.getpid(), signal.SIGINT)
+threading.Thread(target=interrupt).start()
+try:
+    SoftmaxRegression().fit(Blocks(source))
+except KeyboardInterrupt:
+    pass
+"""
+
+
+def test_the_end_of_the_process_does_not_wait_for_a_source():
+    tests = os.path.dirname(os.path.dirname(__file__))
+    run = subprocess.run(
+        [sys.executable, "-c", PROGRAM, tests], capture_output=True, text=True, timeout=50
+    )
+    over = time.time()
+    assert run.returncode == 0 and not run.stderr
+    assert over - float(run.stdout) < 10  # a second, on a machine at rest
+
+
+def test_a_fit_of_blocks_is_that_of_the_array():
+    model = SoftmaxRegression(tol=1e-10).fit(Blocks(Source(10**6)))
+    np.testing.assert_allclose(model.coef_, SoftmaxRegression(tol=1e-10).fit(X, Y).coef_, atol=1e-4)
