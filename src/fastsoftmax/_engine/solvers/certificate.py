@@ -23,12 +23,13 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.curvature.hessian import of_shifts
+from fastsoftmax._engine.curvature.hessian import HESSIAN_PARAMETERS, MISSING, of_shifts
 from fastsoftmax._engine.data import Data, DualPoint, RowSample, StoredLogits
 from fastsoftmax._engine.linalg import ClassFactors
 from fastsoftmax._engine.objective.objective import Objective
-from fastsoftmax._engine.objective.penalised_weights import unseen_residual
+from fastsoftmax._engine.objective.penalised_weights import Gap, squares, unseen_residual
 from fastsoftmax._engine.objective.rows import Rows
+from fastsoftmax._engine.solvers.unseen import RowsAt, unseen_gain
 
 FLOAT64 = np.dtype(np.float64)
 STATIONARY = 1e-13  # of Σ s|a - y||x| / S: a v that is 0 but for rounding
@@ -36,6 +37,8 @@ NOTHING = 1e-16  # of the same, summed over the classes: for classes of hardly a
 VANISHING = 1e-10  # of the same: the residual of a step that is Newton's but for rounding
 ROUNDING = 4 * float(np.finfo(np.float64).eps)  # of the same: what sums may be off by
 LITTLE = 0.1  # of λ: a residual that is no more does not hide a weight that should enter
+VANISHES = -0.5  # the least relative change of a probability that leaves room for that of rounding
+DOMINANT = 0.25  # of a bound: rounding that says more than the point does
 THREADS = 1  # for matrices as small as the Hessian of what is not penalised
 ROUNDS = 8  # of moving what is not penalised
 
@@ -128,12 +131,39 @@ class Linearised:
             negligible = np.minimum(negligible, errors + LITTLE * weights.lasso)
         is_newton = stationary and bool((np.abs(weights.residual()) <= negligible).all())
         decrease = divergence + weights.decrease()
-        bound = gap.bound if stationary else np.inf
+        bound, rounding = gap.bound if stationary else np.inf, gap.rounding
+        if self._asks_hessian(gap):
+            rounding = self._unseen_gain(v) if least >= VANISHES else np.inf
+            main = divergence + squares(o.penalty, weights.step)
+            bound, is_newton = (np.sqrt(main) + np.sqrt(rounding)) ** 2, False
         if o.penalty or o.l1:
             bound = min(bound, value)  # as F* >= 0
         return Certificate(
-            float(bound), value, least, decrease, is_newton, gap.rounding, self._theta
+            float(bound), value, least, decrease, is_newton, float(rounding), self._theta
         )
+
+    def _asks_hessian(self, gap: Gap) -> bool:
+        """Whether the Hessian has to hold what is not penalised, or next to nothing, and can be
+        made."""
+        o = self.objective
+        if o.l1 or o.size > HESSIAN_PARAMETERS:
+            return False
+        return o.terms.open_ended or gap.rounding > DOMINANT * gap.bound
+
+    def _unseen_gain(self, v: NDArray) -> float:
+        """What it is, v being the gradient of the loss at the linearised probabilities."""
+        o, n = self.objective, self._data.shape[0]
+        ridge = np.square(np.sqrt(o.penalty) * o.parameters.units(np.arange(o.shape[1])))
+        ridge[o.free] = 0
+        table = o.parameters.layout.table
+        residual = table(v) + ridge * (table(self._theta) + table(self.direction))
+
+        def rows() -> Iterator[RowsAt]:
+            for piece in self._pieces():
+                piece.dual_point()
+                yield piece.at_point()
+
+        return unseen_gain(o, rows, residual, ridge, ROUNDING, self._theta)
 
     def _divergence(self, alpha: float) -> float:
         """That of y + α(a - y), mean of the rows."""
@@ -229,6 +259,17 @@ class Piece:
         o.passes.count += 0.5 * self.data.shape[0] / o.data.shape[0]
         rows = Rows(self.data, None, None, 0.0)
         return o.parameters.value_and_grad(theta, self.residuals, rows)[1]
+
+    def at_point(self) -> RowsAt:
+        """Its probabilities, and the sizes of what the residuals are sums of."""
+        o = self._objective
+        P, Q = o.loss.probabilities(self.logits)
+        magnitudes = np.abs(self.residuals.table())
+        if self._targets.dtype == np.uint8:  # a logit has no loss where it is missing
+            P[self._targets == MISSING] = 0
+        elif self._targets.ndim == 2:
+            magnitudes += P if self._weights is None else P * self._weights[:, None]
+        return RowsAt(self.data, P, Q, self._weights, magnitudes)
 
     def unpenalised_sums(self) -> NDArray[np.float64]:
         """The residuals times what is not penalised, and the sums of magnitudes: (2, K, m)."""

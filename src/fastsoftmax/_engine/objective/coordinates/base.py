@@ -79,6 +79,10 @@ class Parameters(ABC):
         return np.concatenate([p.only(free).in_float64(slice(None)) for _, p in data.pieces()])
 
     @abstractmethod
+    def features(self, data: Data) -> NDArray[np.float64]:
+        """The features of some rows in the coordinates of θ, and their constants: (n, size)."""
+
+    @abstractmethod
     def penalised_gradient(self, gradient: NDArray) -> NDArray[np.float64]:
         """A gradient by θ as one by these weights: a copy."""
 
@@ -104,3 +108,8 @@ class Parameters(ABC):
 def at(point: NDArray, W: NDArray) -> NDArray:
     """W x, without BLAS: its threads would go on spinning where the kernels' should run."""
     return np.einsum("kd,d->k", W, point)
+
+
+def with_constant(U: NDArray, there_is_one: bool, value: float) -> NDArray[np.float64]:
+    """Rows with a constant at the end, where there is an intercept."""
+    return np.hstack([U, np.full((len(U), int(there_is_one)), value)])

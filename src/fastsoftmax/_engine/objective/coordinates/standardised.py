@@ -15,7 +15,7 @@ from fastsoftmax._engine.data import (
     Step,
     StoredLogits,
 )
-from fastsoftmax._engine.objective.coordinates.base import Parameters, at
+from fastsoftmax._engine.objective.coordinates.base import Parameters, at, with_constant
 from fastsoftmax._engine.objective.coordinates.features import OFFSET, Moments
 from fastsoftmax._engine.objective.coordinates.layout import ByClass
 from fastsoftmax._engine.objective.coordinates.scaling import scaling_of
@@ -132,6 +132,11 @@ class Standardised(Parameters):
     def free_features(self, data: Data) -> NDArray[np.float64]:
         free = self._terms.free
         return (super().free_features(data) - self.shift[free]) / self.scales[free]
+
+    def features(self, data: Data) -> NDArray[np.float64]:
+        X = np.concatenate([piece.in_float64(slice(None)) for _, piece in data.pieces()])
+        U = (X - self.shift) * (~self.constant / self.scales)
+        return with_constant(U, self._terms.fit_intercept, 1 / self.intercept_scale)
 
     def sizes(self) -> NDArray[np.float64]:
         # a constant feature's gradient is that of the intercept, which is made 0
