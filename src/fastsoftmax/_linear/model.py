@@ -88,7 +88,7 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
         check_networks.callback(callback)
         warm_starts = check.flag(self.warm_start, "warm_start")
         problem = problem_of(
-            self, X, y, sample_weight, max_iter=max_iter, most_C=C, target=target, classes=classes,
+            self, X, y, sample_weight, max_iter=max_iter, Cs=[C], target=target, classes=classes,
             offset=offset,
         )  # fmt: skip
         objective = problem.objective(C, warm_start=self._warm_start_state if warm_starts else None)

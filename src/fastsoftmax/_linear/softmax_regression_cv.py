@@ -164,7 +164,7 @@ penalty_factor, class_weight, label_smoothing, reference_class, n_threads, rando
         refit = check.flag(self.refit, "refit")
         fold_tol = check.number(self.fold_tol, "fold_tol", least=0)
         problem = problem_of(
-            self, X, y, sample_weight, max_iter=self.max_iter, most_C=float(Cs.max()),
+            self, X, y, sample_weight, max_iter=self.max_iter, Cs=Cs.tolist(),
             target=target, classes=classes, offset=None,
         )  # fmt: skip
         targets = problem.targets

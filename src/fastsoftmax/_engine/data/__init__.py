@@ -8,6 +8,7 @@ from fastsoftmax._engine.data.kinds import better_dense, data_of, dense_if_small
 from fastsoftmax._engine.data.moments import merged
 from fastsoftmax._engine.data.protocol import Data
 from fastsoftmax._engine.data.row_sample import RowSample
+from fastsoftmax._engine.data.column_space import column_space
 from fastsoftmax._engine.data.row_space import RowSpace, row_space
 from fastsoftmax._engine.data.sparse import SparseData
 from fastsoftmax._engine.data.standardised import Standardisation
@@ -38,5 +39,6 @@ __all__ = [
     "diagonals",
     "float64_pieces",
     "merged",
+    "column_space",
     "row_space",
 ]
