@@ -22,6 +22,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fastsoftmax._engine.curvature.hessian import add_shifts
 from fastsoftmax._engine.data import Data, RowSample
 from fastsoftmax._engine.objective.objective import Objective
 
@@ -80,6 +81,8 @@ def unseen_gain(
     errors = rounding * magnitudes
     of_logits = float(np.sum(errors * np.abs(o.parameters.layout.table(theta))))
     errors = (np.abs(residual) + errors).ravel()
+    if o.loss.shift_invariant:  # along which no gradient leads
+        add_shifts(H, o.shape, ridge)
     diagonal = np.diagonal(H)
     counts = diagonal > 0
     if errors[~counts].any() or not np.isfinite(H).all():
