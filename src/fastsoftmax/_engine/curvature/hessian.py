@@ -314,9 +314,14 @@ def solve_seen(
     return np.einsum("ij,j->i", vectors, np.einsum("ij,i->j", vectors, vector) / values[seen])
 
 
-def add_shifts(H: NDArray[np.float64], shape: tuple[int, int], ridge: NDArray) -> None:
+def add_shifts(
+    H: NDArray[np.float64],
+    shape: tuple[int, int],
+    ridge: NDArray,
+    features: NDArray[np.bool_] | slice = slice(None),
+) -> None:
     """Curvature, as much as each class has, for what all classes have in common, in place of the
-    ridge, which is all that H (K·size, K·size) has there.
+    ridge, which is all that H (K·size, K·size) has there; for some features.
 
     Of a vector of class mean 0 the inverse then gives H⁻¹, but for a class mean.
     """
@@ -324,7 +329,7 @@ def add_shifts(H: NDArray[np.float64], shape: tuple[int, int], ridge: NDArray) -
     own = np.diagonal(H).reshape(k, size)
     roots = own / np.sqrt(np.maximum(own.sum(axis=0), TINY))
     shared = roots[:, None] * roots - ridge / k
-    np.einsum("kjlj->klj", H.reshape(k, size, k, size))[:] += shared
+    np.einsum("kjlj->klj", H.reshape(k, size, k, size))[:, :, features] += shared[:, :, features]
 
 
 def of_shifts(H: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -80,9 +80,13 @@ def column_space(
         return None
     units = np.where(varies, sizes * lengths, 1)
     T, inverse = found[0] / units[:, None], found[1] * units
+    R = np.empty_like(columns)
     for start in range(0, len(X), ROWS):
         some = slice(start, start + ROWS)
-        X[some, features] = (columns[some].astype(LONG) - centre[features]) @ T.astype(LONG)
+        R[some] = (columns[some].astype(LONG) - centre[features]) @ T.astype(LONG)
+    # what would be 0 but for T's rounding, so that most rows still have nothing of a rare column
+    R[np.abs(R) <= len(X) * np.finfo(float).eps * np.abs(R).max(axis=0)] = 0
+    X[:, features] = R
     return RowSpace(DenseData(X, data.n_threads), centre, Transformed(features, T, inverse))
 
 

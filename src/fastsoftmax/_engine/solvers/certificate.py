@@ -26,10 +26,11 @@ from numpy.typing import NDArray
 from fastsoftmax._engine.curvature.hessian import HESSIAN_PARAMETERS, MISSING, of_shifts
 from fastsoftmax._engine.data import Data, DualPoint, RowSample, StoredLogits
 from fastsoftmax._engine.linalg import ClassFactors
+from fastsoftmax._engine.objective.loss import NEVER
 from fastsoftmax._engine.objective.objective import Objective
-from fastsoftmax._engine.objective.penalised_weights import Gap, squares, unseen_residual
+from fastsoftmax._engine.objective.penalised_weights import squares, unseen_residual
 from fastsoftmax._engine.objective.rows import Rows
-from fastsoftmax._engine.solvers.unseen import RowsAt, unseen_gain
+from fastsoftmax._engine.solvers.unseen import Held, RowsAt, unseen_gain
 
 FLOAT64 = np.dtype(np.float64)
 STATIONARY = 1e-13  # of Σ s|a - y||x| / S: a v that is 0 but for rounding
@@ -38,7 +39,7 @@ VANISHING = 1e-10  # of the same: the residual of a step that is Newton's but fo
 ROUNDING = 4 * float(np.finfo(np.float64).eps)  # of the same: what sums may be off by
 LITTLE = 0.1  # of λ: a residual that is no more does not hide a weight that should enter
 VANISHES = -0.5  # the least relative change of a probability that leaves room for that of rounding
-DOMINANT = 0.25  # of a bound: rounding that says more than the point does
+BEYOND = 0.1  # of the tolerance: a bound by rounding alone, above which a penalty proves nothing
 THREADS = 1  # for matrices as small as the Hessian of what is not penalised
 ROUNDS = 8  # of moving what is not penalised
 
@@ -55,10 +56,15 @@ class Certificate(NamedTuple):
     theta: NDArray
 
 
-def certify(objective: Objective, theta: NDArray, direction: NDArray) -> Certificate:
-    """The bound at θ from probabilities that are linearised along a direction."""
+def certify(
+    objective: Objective, theta: NDArray, direction: NDArray, wanted: float
+) -> Certificate:
+    """The bound at θ from probabilities that are linearised along a direction.
+
+    The Hessian is made where the rounding alone would be too much for the bound that is wanted.
+    """
     with np.errstate(over="ignore", invalid="ignore"):
-        return Linearised(objective, theta, direction).certificate()
+        return Linearised(objective, theta, direction).certificate(wanted)
 
 
 class Linearised:
@@ -102,7 +108,7 @@ class Linearised:
                 piece = data.rows(some)
                 yield Piece(self, at, piece, piece)
 
-    def certificate(self) -> Certificate:
+    def certificate(self, wanted: float) -> Certificate:
         """What is proved at θ."""
         o, n = self.objective, self._data.shape[0]
         stationary = self._make_stationary()
@@ -132,38 +138,36 @@ class Linearised:
         is_newton = stationary and bool((np.abs(weights.residual()) <= negligible).all())
         decrease = divergence + weights.decrease()
         bound, rounding = gap.bound if stationary else np.inf, gap.rounding
-        if self._asks_hessian(gap):
-            rounding = self._unseen_gain(v) if least >= VANISHES else np.inf
-            main = divergence + squares(o.penalty, weights.step)
-            bound, is_newton = (np.sqrt(main) + np.sqrt(rounding)) ** 2, False
+        loose = o.terms.open_ended or bound > wanted >= decrease
+        if loose and o.size <= HESSIAN_PARAMETERS:
+            rounding = self._unseen_gain(v, 1.0)
+            if rounding == np.inf and o.l1 and weights.of_lasso <= BEYOND * wanted:
+                # a λ that rounding hides is better left out: F without it is no greater
+                rounding = self._unseen_gain(v, 0.0)
+                decrease = divergence + squares(o.penalty, weights.step) + weights.of_lasso
+            bound, is_newton = (np.sqrt(decrease) + np.sqrt(rounding)) ** 2, False
         if o.penalty or o.l1:
             bound = min(bound, value)  # as F* >= 0
         return Certificate(
             float(bound), value, least, decrease, is_newton, float(rounding), self._theta
         )
 
-    def _asks_hessian(self, gap: Gap) -> bool:
-        """Whether the Hessian has to hold what is not penalised, or next to nothing, and can be
-        made."""
-        o = self.objective
-        if o.l1 or o.size > HESSIAN_PARAMETERS:
-            return False
-        return o.terms.open_ended or gap.rounding > DOMINANT * gap.bound
-
-    def _unseen_gain(self, v: NDArray) -> float:
-        """What it is, v being the gradient of the loss at the linearised probabilities."""
-        o, n = self.objective, self._data.shape[0]
-        ridge = np.square(np.sqrt(o.penalty) * o.parameters.units(np.arange(o.shape[1])))
+    def _unseen_gain(self, v: NDArray, share: float) -> float:
+        """What it is with a share of λ, v being the gradient of the loss at the linearised
+        probabilities."""
+        o, table = self.objective, self.objective.parameters.layout.table
+        features = np.arange(o.shape[1])
+        units = o.parameters.units(features)
+        ridge = np.square(np.sqrt(o.penalty) * units)
         ridge[o.free] = 0
-        table = o.parameters.layout.table
-        residual = table(v) + ridge * (table(self._theta) + table(self.direction))
+        lasso = np.zeros(o.shape[1]) if o.l1 is None else share * units * o.l1.lambdas[features]
+        v, there = table(v), table(self._theta) + table(self.direction)
+        pull = np.where(there != 0, -lasso * np.sign(there), np.clip(v, -lasso, lasso))
+        room = np.where(there != 0, 0, np.maximum(lasso - np.abs(v), 0))
+        held = Held(v + ridge * there - pull, room, ridge, lasso)
 
-        def rows() -> Iterator[RowsAt]:
-            for piece in self._pieces():
-                piece.dual_point()
-                yield piece.at_point()
-
-        return unseen_gain(o, rows, residual, ridge, ROUNDING, self._theta)
+        rows = [piece.at_point() for piece in self._pieces()]
+        return unseen_gain(o, rows, held, ROUNDING, self._theta)
 
     def _divergence(self, alpha: float) -> float:
         """That of y + α(a - y), mean of the rows."""
@@ -261,15 +265,21 @@ class Piece:
         return o.parameters.value_and_grad(theta, self.residuals, rows)[1]
 
     def at_point(self) -> RowsAt:
-        """Its probabilities, and the sizes of what the residuals are sums of."""
-        o = self._objective
-        P, Q = o.loss.probabilities(self.logits)
+        """Its probabilities, 0 where the change leaves no room for that of rounding, and the sizes
+        of what the residuals are sums of."""
+        self.dual_point()
+        loss, targets = self._objective.loss, self._targets
+        P, Q = loss.probabilities(self.logits)
         magnitudes = np.abs(self.residuals.table())
-        if self._targets.dtype == np.uint8:  # a logit has no loss where it is missing
-            P[self._targets == MISSING] = 0
-        elif self._targets.ndim == 2:
+        if targets.ndim == 2 and targets.dtype != np.uint8:
             magnitudes += P if self._weights is None else P * self._weights[:, None]
-        return RowsAt(self.data, P, Q, self._weights, magnitudes)
+        changes = loss.relative_changes(P, Q, self._change.table() + self._shift)
+        full = (changes < VANISHES) & (P > NEVER)
+        if loss.shift_invariant:
+            full = full.any(axis=1, keepdims=True)
+        if targets.dtype == np.uint8:
+            full |= targets == MISSING
+        return RowsAt(self.data, np.where(full, 0, P), Q, self._weights, magnitudes)
 
     def unpenalised_sums(self) -> NDArray[np.float64]:
         """The residuals times what is not penalised, and the sums of magnitudes: (2, K, m)."""

@@ -11,7 +11,7 @@ from fastsoftmax._engine.line_search import Iterate, iterate_at
 from fastsoftmax._engine.line_search.bracket import search
 from fastsoftmax._engine.objective import Objective
 from fastsoftmax._engine.objective.precision import to_float64
-from fastsoftmax._engine.solvers.base import ROUNDED, Options, Result, Run, register
+from fastsoftmax._engine.solvers.base import Options, Result, Run, register
 from fastsoftmax._engine.solvers.certificate import certify
 from fastsoftmax._engine.solvers.far_start import far_start
 
@@ -37,19 +37,21 @@ def descend(run: Run, it: Iterate) -> Result:
         direction = -run.curvature.solve_hessian(it, tolerance)
         slope = dot(it.gradient, direction)
         run.notify(it.theta, abs(slope) / 2)
-        if abs(slope) / 2 <= tolerance and run.proves(certify(objective, it.theta, direction)):
-            return run.end(it)
+        if abs(slope) / 2 <= tolerance:
+            certificate = certify(objective, it.theta, direction, tolerance)
+            if run.proves(certificate):
+                return run.end(it)
         if stop := run.stops(it):
             run.result.stop = stop
             break
         line = it.line(direction)
         t = search(line, it.value, slope, 1.0, rounding=objective.rounding, near=NEAR)
         if t is None:
-            run.result.stop = ROUNDED
+            run.result.stop = run.stuck
             break
         it.restart(it.theta + t * direction)
         run.record(it.value, it.gradient)
     else:
         run.result.stop = run.stops(it)
         return run.end(it)
-    return run.end(it, certify(objective, it.theta, direction))
+    return run.end(it, certify(objective, it.theta, direction, run.tolerance(it.value)))

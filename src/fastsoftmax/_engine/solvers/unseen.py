@@ -1,22 +1,23 @@
 """What F may fall by unseen: along directions of little curvature, gradients being rounded.
 
-A bound by weak duality needs v = 0 for what is not penalised, and a ridge μ multiplies what v is
-off by 1 / (2 μ). Sums in float64 leave v off by some e. But there is a point of the dual problem
-where it is not: with c = (H + μ)⁻¹ e the probabilities p (1 + ζ - η), η the change of the logits by
-c less its mean under p, have the v that e is taken off, and by Newton's quadratic model
+A bound by weak duality needs v = 0 for what is not penalised, |v| <= λ with an L1 penalty, and a
+ridge μ multiplies what v is off by 1 / (2 μ). Sums in float64 leave v off by some e. But there is a
+point of the dual problem where it is not: with c = (H + μ)⁻¹ e the probabilities p (1 + ζ - η), η
+the change of the logits by c less its mean under p, have the v that e is taken off, and
 
     ½ eᵀ (H + μ)⁻¹ e
 
 is what that adds to the bound. The Hessian of the loss does here what a penalty does elsewhere, and
 where it is flat, as along columns that are nearly dependent, nothing is proved. Each number of e
-may have either sign, so that of each eigenvector q of H, (|q|ᵀ|e|)² / (2 λ) counts.
+may have either sign, so that of each eigenvector q of H, (|q|ᵀ|e|)² / (2 λ) counts. Weights that an
+L1 penalty holds at 0 have no part in it, as long as what c does to their v leaves it within λ.
 
 An eigenvalue below the rounding of H is computed anew, from the change of the logits along its
 vector: a sum of squares, which keeps its digits. Where that is rounding itself, the columns are
 dependent, and no gradient leads along the vector.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -24,10 +25,13 @@ from numpy.typing import NDArray
 
 from fastsoftmax._engine.curvature.hessian import add_shifts
 from fastsoftmax._engine.data import Data, RowSample
+from fastsoftmax._engine.objective.loss import NEVER
 from fastsoftmax._engine.objective.objective import Objective
 
 FLAT = 1e-8  # of the largest eigenvalue: one that H, whose diagonal is 1, tells to few digits
 DEPENDENT = 64 * float(np.finfo(float).eps)  # of |U||q|: a change of logits that is rounding
+ROOM = 1e3  # times the rounding of a gradient: less than λ by more than that, the weight stays 0
+ROUNDS = 5  # of leaving rows out
 INSIDE = 0.5  # a relative change of probabilities that stay between 0 and 1, whatever ζ is
 NUMBERS = 1 << 22  # of features at a time
 
@@ -38,14 +42,14 @@ class RowsAt(NamedTuple):
     """Some rows at a point of the dual problem."""
 
     data: Data
-    probabilities: Table  # (n, K), and what they are less than 1
-    others: Table
+    probabilities: Table  # (n, K), 0 where there is no loss, or no room for η
+    others: Table  # 1 less these
     weights: NDArray | None
-    magnitudes: Table  # of the residuals: what each of them is the sum of
+    magnitudes: Table  # (n, K), of the residuals: what each of them is the sum of
 
     def parts(self, size: int) -> "Iterator[RowsAt]":
-        """A few rows at a time."""
-        step = max(64, NUMBERS // size)
+        """A few rows at a time; arrays are views."""
+        step = max(1, NUMBERS // (self.probabilities.shape[1] ** 2 * size))
         for at, data in self.data.pieces():
             for start in range(0, data.shape[0], step):
                 some = slice(start, min(start + step, data.shape[0]))
@@ -55,80 +59,148 @@ class RowsAt(NamedTuple):
                 )
 
 
-def unseen_gain(
-    objective: Objective,
-    rows: Callable[[], Iterator[RowsAt]],
-    residual: Table,
-    ridge: Table,
-    rounding: float,
-    theta: NDArray,
-) -> float:
-    """What (H + ridge)⁻¹ makes of a residual (K, size) and of the rounding of the gradient, and
-    what the rounding of the logits does; infinity where nothing tells."""
-    o, (n, k, size) = objective, (objective.data.shape[0], *objective.shape)
+class Held(NamedTuple):
+    """What holds the gradients at a point, in coordinates of θ."""
 
-    def parts() -> Iterator[tuple[RowsAt, Table]]:
-        for some in rows():
-            for part in some.parts(size):
+    residual: Table  # (K, size), of the conditions of optimality
+    room: Table  # (K, size), how much less than λ the gradient by a weight of 0 is
+    ridge: Table  # (size,)
+    lasso: Table  # (size,), λ
+
+
+def unseen_gain(
+    objective: Objective, rows: list[RowsAt], held: Held, rounding: float, theta: NDArray
+) -> float:
+    """What (H + ridge)⁻¹ makes of the residual and of the rounding of the gradient, which is so
+    much of what it is the sum of, and what the rounding of logits does; infinity where nothing
+    tells.
+
+    Where η would leave the simplex, a row has no part in H.
+    """
+    for _ in range(ROUNDS):
+        system = System(objective, rows, held, rounding)
+        if not system.solved:
+            return np.inf
+        if system.stays_inside():
+            table = objective.parameters.layout.table(theta)
+            return system.gain + float(np.sum(system.errors * np.abs(table)))
+    return np.inf
+
+
+class System:
+    """(H + ridge) c = e, for an e of which the sizes alone are known.
+
+    Attributes
+    ----------
+    errors : ndarray of shape (K, size)
+        What gradients are rounded by, at most.
+    solved : bool
+        Whether H tells what c is.
+    gain : float
+        ½ eᵀc at most.
+    """
+
+    def __init__(
+        self, objective: Objective, rows: list[RowsAt], held: Held, rounding: float
+    ) -> None:
+        self._objective, self._rows, self._held = objective, rows, held
+        self._ridge = np.tile(held.ridge, objective.shape[0])
+        self.gain, H = 0.0, self._accumulate(rounding)
+        self._off = (np.abs(held.residual) + self.errors).ravel()
+        counts = (held.room <= ROOM * self.errors).ravel()
+        diagonal = np.diagonal(H)
+        lost = self._off[counts & (diagonal == 0)].any()  # without curvature
+        self.solved = bool(np.isfinite(H).all() and not lost)
+        counts &= diagonal > 0
+        self._c = np.zeros(objective.shape)
+        self._flat = np.zeros((len(H), 0)), np.zeros(0)
+        if self.solved and counts.any():
+            self.solved = self._solve(H, counts)
+
+    def _parts(self) -> Iterator[tuple[RowsAt, Table]]:
+        """A few rows at a time, with their features in the coordinates of θ."""
+        o = self._objective
+        for some in self._rows:
+            for part in some.parts(o.shape[1]):
                 yield part, o.parameters.features(part.data)
 
-    H, magnitudes = np.zeros((k * size, k * size)), np.zeros((k, size))
-    for part, U in parts():
-        H += hessian(o, part, U).reshape(H.shape) / n
-        magnitudes += np.einsum("nk,nj->kj", part.magnitudes, np.abs(U)) / n
-    penalty = np.tile(ridge, k)
-    H[np.diag_indices(k * size)] += penalty
-    errors = rounding * magnitudes
-    of_logits = float(np.sum(errors * np.abs(o.parameters.layout.table(theta))))
-    errors = (np.abs(residual) + errors).ravel()
-    if o.loss.shift_invariant:  # along which no gradient leads
-        add_shifts(H, o.shape, ridge)
-    diagonal = np.diagonal(H)
-    counts = diagonal > 0
-    if errors[~counts].any() or not np.isfinite(H).all():
-        return np.inf
-    units = 1 / np.sqrt(np.where(counts, diagonal, 1))
-    values, Q = np.linalg.eigh(H * units * units[:, None])
-    Q = Q * units[:, None]
-    flat = values <= FLAT * values[-1]
-    steep = np.einsum("pm,p->m", np.abs(Q[:, ~flat]), errors)
-    gain = float(np.sum(np.square(steep) / values[~flat])) / 2
-    if flat.any():
-        gain += along_flat(o, parts, Q[:, flat], penalty, errors)
-    return gain + of_logits
+    def _accumulate(self, rounding: float) -> Table:
+        """H, in which shifts of all classes, along which no gradient of the loss leads, have
+        curvature; and the errors."""
+        o, held, n = self._objective, self._held, self._objective.data.shape[0]
+        H, magnitudes = np.zeros((o.size, o.size)), np.zeros(o.shape)
+        for part, U in self._parts():
+            H += hessian(o, part, U).reshape(H.shape) / n
+            magnitudes += np.einsum("nk,nj->kj", part.magnitudes, np.abs(U)) / n
+        self.errors = rounding * magnitudes
+        H[np.diag_indices(o.size)] += self._ridge
+        if o.loss.shift_invariant:
+            add_shifts(H, o.shape, np.where(held.lasso > 0, 0, held.ridge), held.lasso == 0)
+        return H
 
+    def _solve(self, H: Table, counts: NDArray[np.bool_]) -> bool:
+        """Find how far c leads along eigenvectors of the part that counts; whether that is told."""
+        units = 1 / np.sqrt(np.diagonal(H)[counts])
+        values, own = np.linalg.eigh(H[np.ix_(counts, counts)] * units * units[:, None])
+        Q = np.zeros((len(H), len(values)))
+        Q[counts] = own * units[:, None]
+        flat = values <= FLAT * values[-1]
+        if flat.any():
+            renewed = self._along_flat(Q[:, flat])
+            if renewed is None:
+                return False
+            values = np.concatenate([values[~flat], renewed[0]])
+            Q = np.hstack([Q[:, ~flat], renewed[1]])
+        n_steep = np.count_nonzero(~flat)
+        lengths = np.einsum("pm,p->m", np.abs(Q), self._off)
+        steps = lengths / values
+        self.gain = float(np.sum(lengths * steps)) / 2
+        self._c[:] = np.einsum("pm,m->p", np.abs(Q[:, :n_steep]), steps[:n_steep]).reshape(
+            self._c.shape
+        )
+        self._flat = Q[:, n_steep:], steps[n_steep:]
+        moved = np.einsum("im,m->i", np.abs(np.einsum("ip,pm->im", H[~counts], Q)), steps)
+        return bool((moved <= np.maximum(self._held.room - self.errors, 0).ravel()[~counts]).all())
 
-def along_flat(
-    objective: Objective,
-    parts: Callable[[], Iterator[tuple[RowsAt, Table]]],
-    Q: Table,
-    penalty: Table,
-    errors: Table,
-) -> float:
-    """½ Σ (|q|ᵀ|e|)² / λ of flat directions (K·size, m), with their curvatures computed anew."""
-    n, shape = objective.data.shape[0], objective.shape
+    def _along_flat(self, Q: Table) -> tuple[Table, Table] | None:
+        """Curvatures along flat directions (K·size, m), computed anew, and the directions, without
+        those of dependent columns; None where the gradient leads along such."""
+        Q = np.einsum("pm,mr->pr", Q, np.linalg.eigh(self._curvature(Q)[0])[1])
+        total, least = self._curvature(Q)
+        values, seen = np.diagonal(total), np.diagonal(total) > least
+        sizes = np.abs(Q[:, ~seen])
+        unseen = np.abs(np.einsum("pm,p->m", Q[:, ~seen], self._held.residual.ravel()))
+        if (unseen > 2 * np.einsum("pm,p->m", sizes, self.errors.ravel())).any():
+            return None
+        return values[seen], Q[:, seen]
 
-    def curvature(of: Table) -> tuple[Table, Table]:
-        """That of the loss along and between directions, and what rounding alone makes of it."""
-        N, total, least = of.reshape(*shape, -1), 0.0, 0.0
-        for part, U in parts():
-            Z, scales = changes(objective, part, U, N)
-            S = spread(objective, part)
+    def _curvature(self, Q: Table) -> tuple[Table, Table]:
+        """Along and between directions, and what rounding alone makes of it."""
+        o, n = self._objective, self._objective.data.shape[0]
+        total, least = np.einsum("pa,p,pb->ab", Q, self._ridge, Q), 0.0
+        for part, U in self._parts():
+            Z, scales = changes(o, part, U, Q)
+            S = spread(o, part)
             total = total + np.einsum("nk,nka,nkb->ab", S, Z, Z, optimize=True) / n
             least = least + np.einsum("nk,nka->a", S, np.square(DEPENDENT * scales)) / n
         return total, least
 
-    total, _ = curvature(Q)
-    Q = np.einsum("pm,mr->pr", Q, np.linalg.eigh(total + np.einsum("pa,p,pb->ab", Q, penalty, Q))[1])
-    total, least = curvature(Q)
-    values = np.diagonal(total) + np.einsum("pm,p,pm->m", Q, penalty, Q)
-    Q, values = Q[:, values > least], values[values > least]
-    lengths = np.einsum("pm,p->m", np.abs(Q), errors)
-    N, inside = Q.reshape(*shape, -1), 0.0
-    for part, U in parts():
-        Z, _ = changes(objective, part, U, N)
-        inside = max(inside, float((np.abs(Z) @ (lengths / values)).max(initial=0)))
-    return float(np.sum(np.square(lengths) / values)) / 2 if inside <= INSIDE else np.inf
+    def stays_inside(self) -> bool:
+        """Whether η leaves all probabilities between 0 and 1 that have a part in H; those that it
+        does not have no part any more."""
+        Q, steps = self._flat
+        shared, inside = self._objective.loss.shift_invariant, True
+        for part, U in self._parts():
+            of_flat, _ = changes(self._objective, part, U, Q)
+            eta = np.einsum("nkm,m->nk", np.abs(of_flat), steps)
+            of_steep = np.einsum("nj,kj->nk", np.abs(U), self._c)
+            eta += 2 * of_steep.max(axis=1, keepdims=True) if shared else of_steep
+            beyond = (eta > INSIDE) & (part.probabilities > NEVER)
+            if shared:
+                beyond = beyond.any(axis=1)
+            inside = inside and not beyond.any()
+            part.probabilities[beyond] = 0
+        return inside
 
 
 def hessian(objective: Objective, rows: RowsAt, U: Table) -> Table:
@@ -149,9 +221,10 @@ def spread(objective: Objective, rows: RowsAt) -> Table:
     return S if rows.weights is None else S * rows.weights[:, None]
 
 
-def changes(objective: Objective, rows: RowsAt, U: Table, N: Table) -> tuple[Table, Table]:
-    """Of the logits of rows along directions (K, size, m), less their means: (n, K, m); and the
+def changes(objective: Objective, rows: RowsAt, U: Table, Q: Table) -> tuple[Table, Table]:
+    """Of the logits of rows along directions (K·size, m), less their means: (n, K, m); and the
     sizes of what they are sums of."""
+    N = Q.reshape(*objective.shape, -1)
     Z, scales = (np.einsum("nj,kjm->nkm", *pair, optimize=True) for pair in ((U, N), (np.abs(U), np.abs(N))))
     if objective.loss.shift_invariant:
         P = rows.probabilities
