@@ -30,7 +30,12 @@ from fastsoftmax._engine.objective.loss import NEVER
 from fastsoftmax._engine.objective.objective import Objective
 from fastsoftmax._engine.objective.penalised_weights import squares, unseen_residual
 from fastsoftmax._engine.objective.rows import Rows
-from fastsoftmax._engine.solvers.unseen import Held, RowsAt, unseen_gain
+from fastsoftmax._engine.solvers.unseen import (
+    Held,
+    RowsAt,
+    gain_of_dependence,
+    unseen_gain,
+)
 
 FLOAT64 = np.dtype(np.float64)
 STATIONARY = 1e-13  # of Σ s|a - y||x| / S: a v that is 0 but for rounding
@@ -138,23 +143,33 @@ class Linearised:
         is_newton = stationary and bool((np.abs(weights.residual()) <= negligible).all())
         decrease = divergence + weights.decrease()
         bound, rounding = gap.bound if stationary else np.inf, gap.rounding
-        loose = o.terms.open_ended or bound > wanted >= decrease
-        if loose and o.size <= HESSIAN_PARAMETERS:
-            rounding = self._unseen_gain(v, 1.0)
-            if rounding == np.inf and o.l1 and weights.of_lasso <= BEYOND * wanted:
-                # a λ that rounding hides is better left out: F without it is no greater
-                rounding = self._unseen_gain(v, 0.0)
-                decrease = divergence + squares(o.penalty, weights.step) + weights.of_lasso
-            bound, is_newton = (np.sqrt(decrease) + np.sqrt(rounding)) ** 2, False
+        if (decrease <= wanted or not wanted) and (o.terms.open_ended or bound > wanted):
+            held = self._held(v)
+            if o.size <= HESSIAN_PARAMETERS:
+                rounding = self._unseen_gain(held)
+                if rounding == np.inf and o.l1 and weights.of_lasso <= BEYOND * wanted:
+                    # a λ that rounding hides is better left out: F without it is no greater
+                    rounding = self._unseen_gain(self._held(v, 0.0))
+                    decrease = divergence + squares(o.penalty, weights.step) + weights.of_lasso
+                bound = (np.sqrt(decrease) + np.sqrt(rounding)) ** 2
+            if is_newton and not bound <= wanted:  # it seems to be, if dependence hides nothing
+                gain = gain_of_dependence(o, self._rows_at(), held, ROUNDING)
+                is_newton = gain <= BEYOND * wanted
         if o.penalty or o.l1:
             bound = min(bound, value)  # as F* >= 0
         return Certificate(
             float(bound), value, least, decrease, is_newton, float(rounding), self._theta
         )
 
-    def _unseen_gain(self, v: NDArray, share: float) -> float:
-        """What it is with a share of λ, v being the gradient of the loss at the linearised
-        probabilities."""
+    def _rows_at(self) -> list[RowsAt]:
+        return [piece.at_point() for piece in self._pieces()]
+
+    def _unseen_gain(self, held: Held) -> float:
+        return unseen_gain(self.objective, self._rows_at(), held, ROUNDING, self._theta)
+
+    def _held(self, v: NDArray, share: float = 1.0) -> Held:
+        """What the conditions of optimality leave, with a share of λ, v being the gradient of the
+        loss at the linearised probabilities."""
         o, table = self.objective, self.objective.parameters.layout.table
         features = np.arange(o.shape[1])
         units = o.parameters.units(features)
@@ -164,10 +179,7 @@ class Linearised:
         v, there = table(v), table(self._theta) + table(self.direction)
         pull = np.where(there != 0, -lasso * np.sign(there), np.clip(v, -lasso, lasso))
         room = np.where(there != 0, 0, np.maximum(lasso - np.abs(v), 0))
-        held = Held(v + ridge * there - pull, room, ridge, lasso)
-
-        rows = [piece.at_point() for piece in self._pieces()]
-        return unseen_gain(o, rows, held, ROUNDING, self._theta)
+        return Held(v + ridge * there - pull, room, ridge, lasso)
 
     def _divergence(self, alpha: float) -> float:
         """That of y + α(a - y), mean of the rows."""

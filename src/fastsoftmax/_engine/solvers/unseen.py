@@ -25,7 +25,8 @@ from numpy.typing import NDArray
 
 from fastsoftmax._engine.curvature.hessian import add_shifts
 from fastsoftmax._engine.data import Data, RowSample
-from fastsoftmax._engine.objective.loss import NEVER
+from fastsoftmax._engine.objective.coordinates.base import Parameters
+from fastsoftmax._engine.objective.loss import NEVER, LogisticPerLogit, Loss
 from fastsoftmax._engine.objective.objective import Objective
 
 FLAT = 1e-8  # of the largest eigenvalue: one that H, whose diagonal is 1, tells to few digits
@@ -33,6 +34,7 @@ DEPENDENT = 64 * float(np.finfo(float).eps)  # of |U||q|: a change of logits tha
 ROOM = 1e3  # times the rounding of a gradient: less than λ by more than that, the weight stays 0
 ROUNDS = 5  # of leaving rows out
 INSIDE = 0.5  # a relative change of probabilities that stay between 0 and 1, whatever ζ is
+BYTES = 24  # for each number of a matrix and its eigenvectors
 NUMBERS = 1 << 22  # of features at a time
 
 Table = NDArray[np.float64]
@@ -68,6 +70,15 @@ class Held(NamedTuple):
     lasso: Table  # (size,), λ
 
 
+class Frame(NamedTuple):
+    """In which coordinates which loss has the Hessian."""
+
+    n: int
+    shape: tuple[int, int]  # of θ as a table
+    loss: Loss
+    parameters: Parameters
+
+
 def unseen_gain(
     objective: Objective, rows: list[RowsAt], held: Held, rounding: float, theta: NDArray
 ) -> float:
@@ -77,14 +88,41 @@ def unseen_gain(
 
     Where η would leave the simplex, a row has no part in H.
     """
+    frame = Frame(objective.data.shape[0], objective.shape, objective.loss, objective.parameters)
     for _ in range(ROUNDS):
-        system = System(objective, rows, held, rounding)
+        system = System(frame, rows, held, rounding)
         if not system.solved:
             return np.inf
         if system.stays_inside():
             table = objective.parameters.layout.table(theta)
             return system.gain + float(np.sum(system.errors * np.abs(table)))
     return np.inf
+
+
+def gain_of_dependence(
+    objective: Objective, rows: list[RowsAt], held: Held, rounding: float
+) -> float:
+    """The same if all rows had curvature, and as much as where classes are equally probable: what
+    columns that are nearly dependent hide. Infinity where nothing tells.
+
+    All classes have the same matrix, and their residuals add up.
+    """
+    o, n = objective, objective.data.shape[0]
+    share, shape = o.loss.typical_share, (1, o.shape[1])
+    if BYTES * shape[1] ** 2 > o.memory.total:
+        return np.inf
+    frame = Frame(n, shape, LogisticPerLogit(1), o.parameters)
+    alike = []
+    for some in rows:
+        half = np.full((len(some.magnitudes), 1), 0.5)
+        if some.weights is not None:
+            half[some.weights == 0] = 0
+        magnitudes = np.sqrt(np.einsum("nk,nk->n", some.magnitudes, some.magnitudes))[:, None]
+        alike.append(RowsAt(some.data, half, half, None, magnitudes))
+    residual = np.sqrt(np.einsum("kj,kj->j", held.residual, held.residual))[None]
+    room = held.room.min(axis=0)[None]
+    system = System(frame, alike, Held(residual, room, held.ridge, held.lasso), rounding)
+    return system.gain * 0.25 / (share * (1 - share)) if system.solved else np.inf
 
 
 class System:
@@ -100,11 +138,9 @@ class System:
         ½ eᵀc at most.
     """
 
-    def __init__(
-        self, objective: Objective, rows: list[RowsAt], held: Held, rounding: float
-    ) -> None:
-        self._objective, self._rows, self._held = objective, rows, held
-        self._ridge = np.tile(held.ridge, objective.shape[0])
+    def __init__(self, frame: Frame, rows: list[RowsAt], held: Held, rounding: float) -> None:
+        self._frame, self._rows, self._held = frame, rows, held
+        self._ridge = np.tile(held.ridge, frame.shape[0])
         self.gain, H = 0.0, self._accumulate(rounding)
         self._off = (np.abs(held.residual) + self.errors).ravel()
         counts = (held.room <= ROOM * self.errors).ravel()
@@ -112,30 +148,29 @@ class System:
         lost = self._off[counts & (diagonal == 0)].any()  # without curvature
         self.solved = bool(np.isfinite(H).all() and not lost)
         counts &= diagonal > 0
-        self._c = np.zeros(objective.shape)
+        self._c = np.zeros(frame.shape)
         self._flat = np.zeros((len(H), 0)), np.zeros(0)
         if self.solved and counts.any():
             self.solved = self._solve(H, counts)
 
     def _parts(self) -> Iterator[tuple[RowsAt, Table]]:
         """A few rows at a time, with their features in the coordinates of θ."""
-        o = self._objective
         for some in self._rows:
-            for part in some.parts(o.shape[1]):
-                yield part, o.parameters.features(part.data)
+            for part in some.parts(self._frame.shape[1]):
+                yield part, self._frame.parameters.features(part.data)
 
     def _accumulate(self, rounding: float) -> Table:
         """H, in which shifts of all classes, along which no gradient of the loss leads, have
         curvature; and the errors."""
-        o, held, n = self._objective, self._held, self._objective.data.shape[0]
-        H, magnitudes = np.zeros((o.size, o.size)), np.zeros(o.shape)
+        frame, held, n = self._frame, self._held, self._frame.n
+        H, magnitudes = np.zeros((len(self._ridge),) * 2), np.zeros(frame.shape)
         for part, U in self._parts():
-            H += hessian(o, part, U).reshape(H.shape) / n
+            H += hessian(frame.loss, part, U).reshape(H.shape) / n
             magnitudes += np.einsum("nk,nj->kj", part.magnitudes, np.abs(U)) / n
         self.errors = rounding * magnitudes
-        H[np.diag_indices(o.size)] += self._ridge
-        if o.loss.shift_invariant:
-            add_shifts(H, o.shape, np.where(held.lasso > 0, 0, held.ridge), held.lasso == 0)
+        H[np.diag_indices(len(H))] += self._ridge
+        if frame.loss.shift_invariant:
+            add_shifts(H, frame.shape, np.where(held.lasso > 0, 0, held.ridge), held.lasso == 0)
         return H
 
     def _solve(self, H: Table, counts: NDArray[np.bool_]) -> bool:
@@ -176,11 +211,11 @@ class System:
 
     def _curvature(self, Q: Table) -> tuple[Table, Table]:
         """Along and between directions, and what rounding alone makes of it."""
-        o, n = self._objective, self._objective.data.shape[0]
+        frame, n = self._frame, self._frame.n
         total, least = np.einsum("pa,p,pb->ab", Q, self._ridge, Q), 0.0
         for part, U in self._parts():
-            Z, scales = changes(o, part, U, Q)
-            S = spread(o, part)
+            Z, scales = changes(frame, part, U, Q)
+            S = spread(frame.loss, part)
             total = total + np.einsum("nk,nka,nkb->ab", S, Z, Z, optimize=True) / n
             least = least + np.einsum("nk,nka->a", S, np.square(DEPENDENT * scales)) / n
         return total, least
@@ -189,12 +224,15 @@ class System:
         """Whether η leaves all probabilities between 0 and 1 that have a part in H; those that it
         does not have no part any more."""
         Q, steps = self._flat
-        shared, inside = self._objective.loss.shift_invariant, True
+        shared, inside = self._frame.loss.shift_invariant, True
         for part, U in self._parts():
-            of_flat, _ = changes(self._objective, part, U, Q)
+            of_flat, _ = changes(self._frame, part, U, Q)
             eta = np.einsum("nkm,m->nk", np.abs(of_flat), steps)
             of_steep = np.einsum("nj,kj->nk", np.abs(U), self._c)
             eta += 2 * of_steep.max(axis=1, keepdims=True) if shared else of_steep
+            # no row has more of cᵀHc than all
+            S = np.maximum(spread(self._frame.loss, part), np.finfo(float).tiny)
+            eta = np.minimum(eta, np.sqrt(2 * self.gain * self._frame.n / S))
             beyond = (eta > INSIDE) & (part.probabilities > NEVER)
             if shared:
                 beyond = beyond.any(axis=1)
@@ -203,7 +241,7 @@ class System:
         return inside
 
 
-def hessian(objective: Objective, rows: RowsAt, U: Table) -> Table:
+def hessian(loss: Loss, rows: RowsAt, U: Table) -> Table:
     """Of the loss of some rows, (K, size, K, size)."""
     data, size = rows.data.like(U), U.shape[1]
     nothing, one = np.zeros(size), np.ones(size)
@@ -212,21 +250,21 @@ def hessian(objective: Objective, rows: RowsAt, U: Table) -> Table:
         return data.gram(drawn, nothing, one, 1.0, nothing)
 
     P, Q = rows.probabilities, rows.others
-    return objective.loss.hessian(P, Q, rows.weights, size, gram)
+    return loss.hessian(P, Q, rows.weights, size, gram)
 
 
-def spread(objective: Objective, rows: RowsAt) -> Table:
+def spread(loss: Loss, rows: RowsAt) -> Table:
     """The weights with which squares of relative changes of probabilities count."""
-    S = rows.probabilities if objective.loss.shift_invariant else rows.probabilities * rows.others
+    S = rows.probabilities if loss.shift_invariant else rows.probabilities * rows.others
     return S if rows.weights is None else S * rows.weights[:, None]
 
 
-def changes(objective: Objective, rows: RowsAt, U: Table, Q: Table) -> tuple[Table, Table]:
+def changes(frame: Frame, rows: RowsAt, U: Table, Q: Table) -> tuple[Table, Table]:
     """Of the logits of rows along directions (K·size, m), less their means: (n, K, m); and the
     sizes of what they are sums of."""
-    N = Q.reshape(*objective.shape, -1)
+    N = Q.reshape(*frame.shape, -1)
     Z, scales = (np.einsum("nj,kjm->nkm", *pair, optimize=True) for pair in ((U, N), (np.abs(U), np.abs(N))))
-    if objective.loss.shift_invariant:
+    if frame.loss.shift_invariant:
         P = rows.probabilities
         Z -= np.einsum("nk,nkm->nm", P, Z)[:, None]
         scales += np.einsum("nk,nkm->nm", P, scales)[:, None]
