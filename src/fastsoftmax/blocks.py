@@ -99,7 +99,7 @@ class Blocks:
             weights.append(weight)
             if weight is not None:
                 weights[-1] = check.weights(
-                    weight, n, np.dtype(np.float64), check_blocks.of(i, "sample_weight")
+                    weight, n, np.dtype(np.float64), check_blocks.of(i, "sample_weight"), part=True
                 )
             rows += n
             parts = (array.data, array.indices) if first[1] else (array,)

@@ -74,9 +74,15 @@ def vector(x: ArrayLike, n: int, name: str, meaning: str) -> NDArray:
 
 
 def weights(
-    weight: ArrayLike | None, n: int, dtype: np.dtype, name: str = "sample_weight"
+    weight: ArrayLike | None,
+    n: int,
+    dtype: np.dtype,
+    name: str = "sample_weight",
+    *,
+    part: bool = False,
 ) -> NDArray | None:
-    """n weights, contiguous and of this dtype; None where there are none."""
+    """n weights, contiguous and of this dtype; None where there are none. All may be 0 if they are
+    those of a part of the rows."""
     if weight is None:
         return None
     if isinstance(weight, numbers.Number):
@@ -87,10 +93,16 @@ def weights(
     if (w < 0).any():
         first = int(np.argmax(w < 0))
         raise ValueError(f"{name}: expected 0 or more, got {w[first]} at index {first}")
-    if not w.any():
-        raise ValueError(f"{name}: expected a positive weight, got zeros only")
+    if not part:
+        some_positive(w, name)
     with np.errstate(over="ignore"):  # `usable_sum` says what is wrong
         return np.ascontiguousarray(w, dtype=dtype)
+
+
+def some_positive(w: NDArray | None, name: str = "sample_weight") -> None:
+    """Raise where all weights are 0."""
+    if w is not None and not w.any():
+        raise ValueError(f"{name}: expected a positive weight, got zeros only")
 
 
 def usable_sum(w: NDArray | None, name: str = "sample_weight") -> None:

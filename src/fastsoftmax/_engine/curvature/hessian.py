@@ -215,10 +215,7 @@ class GramCurvature(Curvature):
 
     def features(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
         """The features of some rows in the coordinates of θ, and their constants."""
-        o = self.objective
-        X, d = o.data.rows(rows).in_float64(slice(None)), o.data.shape[1]
-        U = (X - o.parameters.shift) * self.units[:d]
-        return np.hstack([U, np.tile(self.units[d:], (len(U), 1))])
+        return self.objective.parameters.features(self.objective.data.rows(rows))
 
     def of_rows(self, rows: NDArray, weights: NDArray, scale: float, ridge: NDArray) -> NDArray:
         """One Gram of the rows, weighted."""

@@ -5,7 +5,7 @@ are equal to nine digits, what they say is in their difference, in which nine di
 the Hessian by them all do. In an orthonormal basis it is a column like any other:
 R = (X - centre) T takes the place of the columns, each of length √n, and W = V Tᵀ. T comes from Householder's method with
 pivoting (Golub & Van Loan, Matrix Computations, 5.4.2), where a direction counts if it is more than
-n·u of the first, all columns being of length 1; R is computed in long double, in which columns that
+rounding of the first, all columns being of length 1; R is computed in long double, in which columns that
 nearly cancel have digits left.
 """
 
@@ -19,6 +19,8 @@ from fastsoftmax._engine.data.protocol import Data
 from fastsoftmax._engine.data.row_space import RowSpace
 
 NEARLY = 1e-6  # of the largest eigenvalue of the correlations: digits that a Hessian has left
+# times the columns: what is left, by rounding, of a column of length 1 that depends on others
+DEPENDENT = 4 * float(np.finfo(float).eps)
 KNOWN = 1e-7  # a share of R that it may be off by
 LONG = np.longdouble
 ROWS = 1 << 12  # at a time in long double
@@ -103,7 +105,7 @@ def basis_of(X: NDArray[np.float64]) -> tuple[NDArray, NDArray] | None:
     n, d = X.shape
     triangle, pivots = linalg.qr(X, mode="r", pivoting=True, check_finite=False)
     sizes = np.abs(np.diagonal(triangle))
-    rank = int(np.count_nonzero(sizes > n * np.finfo(float).eps * sizes[0]))
+    rank = int(np.count_nonzero(sizes > DEPENDENT * d * sizes[0]))
     if not KNOWN * sizes[rank - 1] >= float(np.finfo(LONG).eps):
         return None
     T, inverse = np.zeros((2, d, d))

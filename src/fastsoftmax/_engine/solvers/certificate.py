@@ -29,6 +29,7 @@ from fastsoftmax._engine.linalg import ClassFactors
 from fastsoftmax._engine.objective.loss import NEVER
 from fastsoftmax._engine.objective.objective import Objective
 from fastsoftmax._engine.objective.penalised_weights import squares, unseen_residual
+from fastsoftmax._engine.objective.precision import uses_float32
 from fastsoftmax._engine.objective.rows import Rows
 from fastsoftmax._engine.solvers.unseen import (
     Held,
@@ -61,9 +62,7 @@ class Certificate(NamedTuple):
     theta: NDArray
 
 
-def certify(
-    objective: Objective, theta: NDArray, direction: NDArray, wanted: float
-) -> Certificate:
+def certify(objective: Objective, theta: NDArray, direction: NDArray, wanted: float) -> Certificate:
     """The bound at θ from probabilities that are linearised along a direction.
 
     The Hessian is made where the rounding alone would be too much for the bound that is wanted.
@@ -143,7 +142,9 @@ class Linearised:
         is_newton = stationary and bool((np.abs(weights.residual()) <= negligible).all())
         decrease = divergence + weights.decrease()
         bound, rounding = gap.bound if stationary else np.inf, gap.rounding
-        if (decrease <= wanted or not wanted) and (o.terms.open_ended or bound > wanted):
+        # float32 may be all that the direction lacks, and more precision costs less than a Hessian
+        unproved = bound > wanted and not uses_float32(o)
+        if decrease <= wanted and (o.terms.open_ended or unproved):
             held = self._held(v)
             if o.size <= HESSIAN_PARAMETERS:
                 rounding = self._unseen_gain(held)

@@ -30,7 +30,7 @@ from fastsoftmax._engine.objective.loss import NEVER, LogisticPerLogit, Loss
 from fastsoftmax._engine.objective.objective import Objective
 
 FLAT = 1e-8  # of the largest eigenvalue: one that H, whose diagonal is 1, tells to few digits
-DEPENDENT = 64 * float(np.finfo(float).eps)  # of |U||q|: a change of logits that is rounding
+DEPENDENT = 8 * float(np.finfo(float).eps)  # of |U||q|: a change of logits that is rounding
 ROOM = 1e3  # times the rounding of a gradient: less than λ by more than that, the weight stays 0
 ROUNDS = 5  # of leaving rows out
 INSIDE = 0.5  # a relative change of probabilities that stay between 0 and 1, whatever ζ is
@@ -56,9 +56,7 @@ class RowsAt(NamedTuple):
             for start in range(0, data.shape[0], step):
                 some = slice(start, min(start + step, data.shape[0]))
                 of_all = slice(at.start + some.start, at.start + some.stop)
-                yield RowsAt(
-                    data.rows(some), *(None if x is None else x[of_all] for x in self[1:])
-                )
+                yield RowsAt(data.rows(some), *(None if x is None else x[of_all] for x in self[1:]))
 
 
 class Held(NamedTuple):
@@ -88,13 +86,15 @@ def unseen_gain(
 
     Where η would leave the simplex, a row has no part in H.
     """
-    frame = Frame(objective.data.shape[0], objective.shape, objective.loss, objective.parameters)
+    o, (n, (k, size)) = objective, (objective.data.shape[0], objective.shape)
+    frame = Frame(n, (k, size), o.loss, o.parameters)
     for _ in range(ROUNDS):
         system = System(frame, rows, held, rounding)
+        o.passes.count += o.loss.n_grams * n * size**2 / (2 * o.passes.work)
         if not system.solved:
             return np.inf
         if system.stays_inside():
-            table = objective.parameters.layout.table(theta)
+            table = o.parameters.layout.table(theta)
             return system.gain + float(np.sum(system.errors * np.abs(table)))
     return np.inf
 
@@ -263,7 +263,9 @@ def changes(frame: Frame, rows: RowsAt, U: Table, Q: Table) -> tuple[Table, Tabl
     """Of the logits of rows along directions (K·size, m), less their means: (n, K, m); and the
     sizes of what they are sums of."""
     N = Q.reshape(*frame.shape, -1)
-    Z, scales = (np.einsum("nj,kjm->nkm", *pair, optimize=True) for pair in ((U, N), (np.abs(U), np.abs(N))))
+    Z, scales = (
+        np.einsum("nj,kjm->nkm", *pair, optimize=True) for pair in ((U, N), (np.abs(U), np.abs(N)))
+    )
     if frame.loss.shift_invariant:
         P = rows.probabilities
         Z -= np.einsum("nk,nkm->nm", P, Z)[:, None]
