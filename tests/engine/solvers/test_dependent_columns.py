@@ -39,7 +39,7 @@ def fitted(form, X, y, **params):
 
 
 def optimum(X, y, factors, C=np.inf):
-    strength = 0.0 if C == np.inf else 1 / (C * len(y))
+    strength = 0.0 if np.inf == C else 1 / (C * len(y))
     return Problem(X, one_hot(y, K), strength * np.asarray(factors, float)).minimum()[0]
 
 

@@ -1,6 +1,7 @@
 """What X may be. Each kind offers the products that an objective needs, and never copies X."""
 
 from fastsoftmax._engine.data.batch import Batch, Point
+from fastsoftmax._engine.data.column_space import column_space
 from fastsoftmax._engine.data.dense import DenseData, Gradients
 from fastsoftmax._engine.data.diagonals import DiagonalFactors, Variances, diagonals
 from fastsoftmax._engine.data.float64 import float64_pieces
@@ -8,7 +9,6 @@ from fastsoftmax._engine.data.kinds import better_dense, data_of, dense_if_small
 from fastsoftmax._engine.data.moments import merged
 from fastsoftmax._engine.data.protocol import Data
 from fastsoftmax._engine.data.row_sample import RowSample
-from fastsoftmax._engine.data.column_space import column_space
 from fastsoftmax._engine.data.row_space import RowSpace, row_space
 from fastsoftmax._engine.data.sparse import SparseData
 from fastsoftmax._engine.data.standardised import Standardisation
@@ -34,11 +34,11 @@ __all__ = [
     "StoredLogits",
     "Variances",
     "better_dense",
+    "column_space",
     "data_of",
     "dense_if_small",
     "diagonals",
     "float64_pieces",
     "merged",
-    "column_space",
     "row_space",
 ]

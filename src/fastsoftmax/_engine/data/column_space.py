@@ -3,10 +3,10 @@
 Any basis of the columns gives the same logits, so the same F. Where two columns
 are equal to nine digits, what they say is in their difference, in which nine digits cancel, and in
 the Hessian by them all do. In an orthonormal basis it is a column like any other:
-R = (X - centre) T takes the place of the columns, each of length √n, and W = V Tᵀ. T comes from Householder's method with
-pivoting (Golub & Van Loan, Matrix Computations, 5.4.2), where a direction counts if it is more than
-rounding of the first, all columns being of length 1; R is computed in long double, in which columns that
-nearly cancel have digits left.
+R = (X - centre) T takes the place of the columns, each of length √n, and W = V Tᵀ. T comes from
+Householder's method with pivoting (Golub & Van Loan, Matrix Computations, 5.4.2), where a direction
+counts if it is more than rounding of the first, all columns being of length 1; R is computed in
+long double, in which columns that nearly cancel have digits left.
 """
 
 import numpy as np

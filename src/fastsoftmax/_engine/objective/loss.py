@@ -98,7 +98,7 @@ class Loss(ABC):
 
     @abstractmethod
     def relative_changes(self, P: Table, Q: Table, change: Table) -> Table:
-        """That of each probability by that of the logits, or of 1 less it if that is lower: (n, K)."""
+        """Of each probability, or of 1 less it if that is lower, by those of the logits: (n, K)."""
 
     @property
     @abstractmethod
