@@ -1,4 +1,4 @@
-"""Columns without a penalty that are nearly combinations of others: right values, or none claimed."""
+"""Columns without a penalty that nearly depend on others: right values, or none claimed."""
 
 import itertools
 import warnings
@@ -39,7 +39,7 @@ def fitted(form, X, y, **params):
 
 
 def optimum(X, y, factors, C=np.inf):
-    strength = 0.0 if np.inf == C else 1 / (C * len(y))
+    strength = 1 / (C * len(y))
     return Problem(X, one_hot(y, K), strength * np.asarray(factors, float)).minimum()[0]
 
 
