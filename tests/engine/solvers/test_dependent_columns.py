@@ -6,6 +6,7 @@ import warnings
 import numpy as np
 import pytest
 from scipy import sparse
+from scipy.special import expit
 from sklearn.exceptions import ConvergenceWarning
 from support.newton import Problem
 from support.reference import one_hot
@@ -14,8 +15,7 @@ import fastsoftmax
 from fastsoftmax import Blocks, SoftmaxRegression
 from fastsoftmax._engine.data import data_of
 from fastsoftmax._engine.objective import Objective
-from fastsoftmax._engine.solvers.certificate import certify
-from fastsoftmax._engine.solvers.unseen import System
+from fastsoftmax._engine.solvers.unseen import Frame, Held, RowsAt, System
 
 N, K = 200, 3
 
@@ -164,14 +164,9 @@ def test_no_error_of_such_size_adds_more(ridge):
         0.5 * (sizes * s) @ np.linalg.solve(H, sizes * s)
         for s in itertools.product([-1, 1], repeat=3)
     )
-    found = {}
-
-    def solve(frame, rows, held, rounding):
-        found["system"] = System(frame, rows, held._replace(residual=sizes[None]), 0.0)
-        return found["system"]
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("fastsoftmax._engine.solvers.unseen.System", solve)
-        certify(o, theta, np.zeros(3), 0.0)
-    gain = found["system"].gain
-    assert right * (1 - 1e-6) <= gain <= 3 * right
+    P = expit(o.parameters.features(o.data) @ theta)[:, None]
+    rows = [RowsAt(o.data, P, 1 - P, None, np.zeros((40, 1)))]
+    ridges = np.append(ridge / o.parameters.scaling.scales**2, 0)
+    held = Held(sizes[None], np.zeros((1, 3)), ridges, np.zeros(3))
+    system = System(Frame(40, (1, 3), o.loss, o.parameters), rows, held, 0.0)
+    assert system.solved and right * (1 - 1e-6) <= system.gain <= 3 * right

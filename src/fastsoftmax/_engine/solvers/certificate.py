@@ -44,7 +44,7 @@ NOTHING = 1e-16  # of the same, summed over the classes: for classes of hardly a
 VANISHING = 1e-10  # of the same: the residual of a step that is Newton's but for rounding
 ROUNDING = 4 * float(np.finfo(np.float64).eps)  # of the same: what sums may be off by
 LITTLE = 0.1  # of λ: a residual that is no more does not hide a weight that should enter
-VANISHES = -0.5  # the least relative change of a probability that leaves room for that of rounding
+VANISHES = -0.5  # the least relative change of a probability that leaves some for that of rounding
 BEYOND = 0.1  # of the tolerance: a bound by rounding alone, above which a penalty proves nothing
 THREADS = 1  # for matrices as small as the Hessian of what is not penalised
 ROUNDS = 8  # of moving what is not penalised
@@ -142,20 +142,23 @@ class Linearised:
         is_newton = stationary and bool((np.abs(weights.residual()) <= negligible).all())
         decrease = divergence + weights.decrease()
         bound, rounding = gap.bound if stationary else np.inf, gap.rounding
+        held, near = self._held(v), decrease <= wanted
         # float32 may be all that the direction lacks, and more precision costs less than a Hessian
-        unproved = bound > wanted and not uses_float32(o)
-        if decrease <= wanted and (o.terms.open_ended or unproved):
-            held = self._held(v)
-            if o.size <= HESSIAN_PARAMETERS:
-                rounding = self._unseen_gain(held)
-                if rounding == np.inf and o.l1 and weights.of_lasso <= BEYOND * wanted:
-                    # a λ that rounding hides is better left out: F without it is no greater
-                    rounding = self._unseen_gain(self._held(v, 0.0))
-                    decrease = divergence + squares(o.penalty, weights.step) + weights.of_lasso
-                bound = (np.sqrt(decrease) + np.sqrt(rounding)) ** 2
-            if is_newton and not bound <= wanted:  # it seems to be, if dependence hides nothing
-                gain = gain_of_dependence(o, self._rows_at(), held, ROUNDING)
-                is_newton = gain <= BEYOND * wanted
+        asks = near and (o.terms.open_ended or (bound > wanted and not uses_float32(o)))
+        if asks and o.size <= HESSIAN_PARAMETERS:
+            rounding = self._unseen_gain(held)
+            if rounding == np.inf and o.l1 and weights.of_lasso <= BEYOND * wanted:
+                # a λ that rounding hides is better left out: F without it is no greater
+                rounding = self._unseen_gain(self._held(v, 0.0))
+                decrease = divergence + squares(o.penalty, weights.step) + weights.of_lasso
+            bound = (np.sqrt(decrease) + np.sqrt(rounding)) ** 2
+        if is_newton:  # so it seems, if the dependence of columns hides nothing
+            gain = (
+                0.0
+                if bound <= wanted or not near
+                else gain_of_dependence(o, self._rows_at(), held, ROUNDING)
+            )
+            is_newton = near and gain <= BEYOND * wanted
         if o.penalty or o.l1:
             bound = min(bound, value)  # as F* >= 0
         return Certificate(
@@ -179,8 +182,8 @@ class Linearised:
         lasso = np.zeros(o.shape[1]) if o.l1 is None else share * units * o.l1.lambdas[features]
         v, there = table(v), table(self._theta) + table(self.direction)
         pull = np.where(there != 0, -lasso * np.sign(there), np.clip(v, -lasso, lasso))
-        room = np.where(there != 0, 0, np.maximum(lasso - np.abs(v), 0))
-        return Held(v + ridge * there - pull, room, ridge, lasso)
+        slack = np.where(there != 0, 0, np.maximum(lasso - np.abs(v), 0))
+        return Held(v + ridge * there - pull, slack, ridge, lasso)
 
     def _divergence(self, alpha: float) -> float:
         """That of y + α(a - y), mean of the rows."""
@@ -246,7 +249,7 @@ class Piece:
             self.logits.put(self.logits.table() + of.offset[rows])
         self._point: tuple[float, DualPoint] | None = None  # α, and what it comes to
         self._shift = np.zeros(o.n_logits)  # of the change, in all rows
-        self._free = o.parameters.free_features(data) if len(o.free) else None
+        self._free = o.parameters.features(data, o.free) if len(o.free) else None
         if of.moved.any():
             self.move(of.moved)
         self._targets = of.targets[rows]
@@ -278,7 +281,7 @@ class Piece:
         return o.parameters.value_and_grad(theta, self.residuals, rows)[1]
 
     def at_point(self) -> RowsAt:
-        """Its probabilities, 0 where the change leaves no room for that of rounding, and the sizes
+        """Its probabilities, 0 where the change leaves nothing for that of rounding, and the sizes
         of what the residuals are sums of."""
         self.dual_point()
         loss, targets = self._objective.loss, self._targets

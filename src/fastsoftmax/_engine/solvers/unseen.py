@@ -31,7 +31,7 @@ from fastsoftmax._engine.objective.objective import Objective
 
 FLAT = 1e-8  # of the largest eigenvalue: one that H, whose diagonal is 1, tells to few digits
 DEPENDENT = 8 * float(np.finfo(float).eps)  # of |U||q|: a change of logits that is rounding
-ROOM = 1e3  # times the rounding of a gradient: less than λ by more than that, the weight stays 0
+SLACK = 1e3  # times the rounding of a gradient: less than λ by more than that, the weight stays 0
 ROUNDS = 5  # of leaving rows out
 INSIDE = 0.5  # a relative change of probabilities that stay between 0 and 1, whatever ζ is
 BYTES = 24  # for each number of a matrix and its eigenvectors
@@ -44,7 +44,7 @@ class RowsAt(NamedTuple):
     """Some rows at a point of the dual problem."""
 
     data: Data
-    probabilities: Table  # (n, K), 0 where there is no loss, or no room for η
+    probabilities: Table  # (n, K), 0 where there is no loss, or nothing left for η
     others: Table  # 1 less these
     weights: NDArray | None
     magnitudes: Table  # (n, K), of the residuals: what each of them is the sum of
@@ -63,7 +63,7 @@ class Held(NamedTuple):
     """What holds the gradients at a point, in coordinates of θ."""
 
     residual: Table  # (K, size), of the conditions of optimality
-    room: Table  # (K, size), how much less than λ the gradient by a weight of 0 is
+    slack: Table  # (K, size), how much less than λ the gradient by a weight of 0 is
     ridge: Table  # (size,)
     lasso: Table  # (size,), λ
 
@@ -120,8 +120,8 @@ def gain_of_dependence(
         magnitudes = np.sqrt(np.einsum("nk,nk->n", some.magnitudes, some.magnitudes))[:, None]
         alike.append(RowsAt(some.data, half, half, None, magnitudes))
     residual = np.sqrt(np.einsum("kj,kj->j", held.residual, held.residual))[None]
-    room = held.room.min(axis=0)[None]
-    system = System(frame, alike, Held(residual, room, held.ridge, held.lasso), rounding)
+    slack = held.slack.min(axis=0)[None]
+    system = System(frame, alike, Held(residual, slack, held.ridge, held.lasso), rounding)
     return system.gain * 0.25 / (share * (1 - share)) if system.solved else np.inf
 
 
@@ -143,7 +143,7 @@ class System:
         self._ridge = np.tile(held.ridge, frame.shape[0])
         self.gain, H = 0.0, self._accumulate(rounding)
         self._off = (np.abs(held.residual) + self.errors).ravel()
-        counts = (held.room <= ROOM * self.errors).ravel()
+        counts = (held.slack <= SLACK * self.errors).ravel()
         diagonal = np.diagonal(H)
         lost = self._off[counts & (diagonal == 0)].any()  # without curvature
         self.solved = bool(np.isfinite(H).all() and not lost)
@@ -195,7 +195,7 @@ class System:
         )
         self._flat = Q[:, n_steep:], steps[n_steep:]
         moved = np.einsum("im,m->i", np.abs(np.einsum("ip,pm->im", H[~counts], Q)), steps)
-        return bool((moved <= np.maximum(self._held.room - self.errors, 0).ravel()[~counts]).all())
+        return bool((moved <= np.maximum(self._held.slack - self.errors, 0).ravel()[~counts]).all())
 
     def _along_flat(self, Q: Table) -> tuple[Table, Table] | None:
         """Curvatures along flat directions (K·size, m), computed anew, and the directions, without

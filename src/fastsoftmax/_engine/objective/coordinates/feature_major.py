@@ -13,7 +13,7 @@ from fastsoftmax._engine.data import (
     StoredLogits,
 )
 from fastsoftmax._engine.linalg import dot, largest, products
-from fastsoftmax._engine.objective.coordinates.base import Parameters, at, with_constant
+from fastsoftmax._engine.objective.coordinates.base import Parameters, at
 from fastsoftmax._engine.objective.coordinates.features import Change
 from fastsoftmax._engine.objective.coordinates.layout import ByFeature
 from fastsoftmax._engine.objective.rows import Rows
@@ -98,10 +98,6 @@ class FeatureMajor(Parameters):
         W = self._of_features(theta).astype(np.float64)
         W = W if self._factors is None else W * self._factors[:, None]
         return self._penalised(W, 0)
-
-    def features(self, data: Data) -> NDArray[np.float64]:
-        X = np.concatenate([piece.in_float64(slice(None)) for _, piece in data.pieces()])
-        return with_constant(X, self._terms.fit_intercept, 1.0)
 
     def penalised_gradient(self, gradient: NDArray) -> NDArray[np.float64]:
         G = self._of_features(gradient).astype(np.float64)
