@@ -114,7 +114,7 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
     gap_bound_ : float
         No less than F - F* there: the duality gap at probabilities that are linearised along a
         Newton direction, computed in float64 [2]_. It is as a rule close to the gap itself.
-        Infinite where nothing is proved, as with ``C=np.inf`` and more than 2048 parameters.
+        Infinite where nothing is proved, as with ``C=np.inf`` and many parameters.
         `certify` computes it for any model.
     n_iter_ : int
         Iterations.

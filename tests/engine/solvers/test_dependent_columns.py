@@ -168,5 +168,5 @@ def test_no_error_of_such_size_adds_more(ridge):
     rows = [RowsAt(o.data, P, 1 - P, None, np.zeros((40, 1)))]
     ridges = np.append(ridge / o.parameters.scaling.scales**2, 0)
     held = Held(sizes[None], np.zeros((1, 3)), ridges, np.zeros(3))
-    system = System(Frame(40, (1, 3), o.loss, o.parameters), rows, held, 0.0)
+    system = System(Frame(40, (1, 3), o.loss, o.parameters), rows, held, np.zeros((1, 3)))
     assert system.solved and right * (1 - 1e-6) <= system.gain <= 3 * right

@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.curvature.hessian import HESSIAN_PARAMETERS, MISSING, of_shifts
+from fastsoftmax._engine.curvature.hessian import MISSING, of_shifts
 from fastsoftmax._engine.data import Data, DualPoint, RowSample, StoredLogits
 from fastsoftmax._engine.linalg import ClassFactors
 from fastsoftmax._engine.objective.loss import NEVER
@@ -35,6 +35,7 @@ from fastsoftmax._engine.solvers.unseen import (
     Held,
     RowsAt,
     gain_of_dependence,
+    is_cheap,
     unseen_gain,
 )
 
@@ -145,20 +146,19 @@ class Linearised:
         held, near = self._held(v), decrease <= wanted
         # float32 may be all that the direction lacks, and more precision costs less than a Hessian
         asks = near and (o.terms.open_ended or (bound > wanted and not uses_float32(o)))
-        if asks and o.size <= HESSIAN_PARAMETERS:
-            rounding = self._unseen_gain(held)
+        if asks and is_cheap(o):
+            rounding = self._unseen_gain(held, wanted)
             if rounding == np.inf and o.l1 and weights.of_lasso <= BEYOND * wanted:
                 # a λ that rounding hides is better left out: F without it is no greater
-                rounding = self._unseen_gain(self._held(v, 0.0))
+                rounding = self._unseen_gain(self._held(v, 0.0), wanted)
                 decrease = divergence + squares(o.penalty, weights.step) + weights.of_lasso
             bound = (np.sqrt(decrease) + np.sqrt(rounding)) ** 2
-        if is_newton:  # so it seems, if the dependence of columns hides nothing
-            gain = (
-                0.0
-                if bound <= wanted or not near
-                else gain_of_dependence(o, self._rows_at(), held, ROUNDING)
-            )
-            is_newton = near and gain <= BEYOND * wanted
+        if is_newton and near and bound > wanted:  # if the dependence of columns hides nothing
+            enough = BEYOND * wanted
+            gain = gain_of_dependence(o, self._rows_at(), held, ROUNDING, enough)
+            is_newton = gain <= enough
+        else:
+            is_newton = False
         if o.penalty or o.l1:
             bound = min(bound, value)  # as F* >= 0
         return Certificate(
@@ -168,8 +168,9 @@ class Linearised:
     def _rows_at(self) -> list[RowsAt]:
         return [piece.at_point() for piece in self._pieces()]
 
-    def _unseen_gain(self, held: Held) -> float:
-        return unseen_gain(self.objective, self._rows_at(), held, ROUNDING, self._theta)
+    def _unseen_gain(self, held: Held, wanted: float) -> float:
+        rows, enough = self._rows_at(), BEYOND * wanted
+        return unseen_gain(self.objective, rows, held, ROUNDING, self._theta, enough)
 
     def _held(self, v: NDArray, share: float = 1.0) -> Held:
         """What the conditions of optimality leave, with a share of λ, v being the gradient of the

@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.curvature.hessian import add_shifts
+from fastsoftmax._engine.curvature.hessian import HESSIAN_PARAMETERS, add_shifts
 from fastsoftmax._engine.data import Data, RowSample
 from fastsoftmax._engine.objective.coordinates.base import Parameters
 from fastsoftmax._engine.objective.loss import NEVER, LogisticPerLogit, Loss
@@ -35,6 +35,9 @@ SLACK = 1e3  # times the rounding of a gradient: less than λ by more than that,
 ROUNDS = 5  # of leaving rows out
 INSIDE = 0.5  # a relative change of probabilities that stay between 0 and 1, whatever ζ is
 BYTES = 24  # for each number of a matrix and its eigenvectors
+EIGENVECTORS = 5  # multiply-adds, times the cube of the size
+SLIGHT = 1e8  # multiply-adds, some ten milliseconds
+ENOUGH = 32  # rows for each feature, at first
 NUMBERS = 1 << 22  # of features at a time
 
 Table = NDArray[np.float64]
@@ -58,6 +61,11 @@ class RowsAt(NamedTuple):
                 of_all = slice(at.start + some.start, at.start + some.stop)
                 yield RowsAt(data.rows(some), *(None if x is None else x[of_all] for x in self[1:]))
 
+    def every(self, step: int) -> "RowsAt":
+        """Every step-th row, with probabilities of its own."""
+        P, *others = (None if x is None else x[::step] for x in self[1:])
+        return RowsAt(self.data.every(step), P.copy(), *others)
+
 
 class Held(NamedTuple):
     """What holds the gradients at a point, in coordinates of θ."""
@@ -78,29 +86,65 @@ class Frame(NamedTuple):
 
 
 def unseen_gain(
-    objective: Objective, rows: list[RowsAt], held: Held, rounding: float, theta: NDArray
+    objective: Objective,
+    rows: list[RowsAt],
+    held: Held,
+    rounding: float,
+    theta: NDArray,
+    wanted: float,
 ) -> float:
     """What (H + ridge)⁻¹ makes of the residual and of the rounding of the gradient, which is so
     much of what it is the sum of, and what the rounding of logits does; infinity where nothing
     tells.
 
-    Where η would leave the simplex, a row has no part in H.
+    Where η would leave the simplex, a row has no part in H. Nor have most rows if what some tell
+    is as little as is wanted.
     """
-    o, (n, (k, size)) = objective, (objective.data.shape[0], objective.shape)
-    frame = Frame(n, (k, size), o.loss, o.parameters)
-    for _ in range(ROUNDS):
-        system = System(frame, rows, held, rounding)
-        o.passes.count += o.loss.n_grams * n * size**2 / (2 * o.passes.work)
-        if not system.solved:
-            return np.inf
-        if system.stays_inside():
-            table = o.parameters.layout.table(theta)
-            return system.gain + float(np.sum(system.errors * np.abs(table)))
-    return np.inf
+    o, (n, (_, size)) = objective, (objective.data.shape[0], objective.shape)
+    frame = Frame(n, o.shape, o.loss, o.parameters)
+    errors = rounding * sums_of_magnitudes(frame, rows)
+    of_logits = float(np.sum(errors * np.abs(o.parameters.layout.table(theta))))
+    gain = np.inf
+    for step in steps(n, size):
+        if not gain > wanted:
+            break
+        some = [part.every(step) for part in rows]
+        for _ in range(ROUNDS):
+            system = System(frame, some, held, errors)
+            o.passes.count += o.loss.n_grams * n * size**2 / (2 * step * o.passes.work)
+            if not system.solved:
+                break
+            if system.stays_inside():
+                gain = system.gain + of_logits
+                break
+    return gain
+
+
+def is_cheap(objective: Objective) -> bool:
+    """Whether H can be made, for less than the fit has taken so far or next to nothing."""
+    o, (n, (_, size)) = objective, (objective.data.shape[0], objective.shape)
+    work = o.loss.n_grams * n * size**2 / (2 * steps(n, size)[0]) + EIGENVECTORS * o.size**3
+    return o.size <= HESSIAN_PARAMETERS and work <= max(SLIGHT, o.passes.count * o.passes.work)
+
+
+def steps(n: int, size: int) -> list[int]:
+    """Every which rows have a part in H: at first as many as a matrix of this size needs."""
+    step = max(1, n // (ENOUGH * size))
+    return [step, 1] if step > 1 else [1]
+
+
+def sums_of_magnitudes(frame: Frame, rows: list[RowsAt]) -> Table:
+    """What gradients are the sums of, (K, size)."""
+    total = np.zeros(frame.shape)
+    for some in rows:
+        for part in some.parts(frame.shape[1]):
+            U = np.abs(frame.parameters.features(part.data))
+            total += np.einsum("nk,nj->kj", part.magnitudes, U, optimize=True) / frame.n
+    return total
 
 
 def gain_of_dependence(
-    objective: Objective, rows: list[RowsAt], held: Held, rounding: float
+    objective: Objective, rows: list[RowsAt], held: Held, rounding: float, wanted: float
 ) -> float:
     """The same if all rows had curvature, and as much as where classes are equally probable: what
     columns that are nearly dependent hide. Infinity where nothing tells.
@@ -120,9 +164,13 @@ def gain_of_dependence(
         magnitudes = np.sqrt(np.einsum("nk,nk->n", some.magnitudes, some.magnitudes))[:, None]
         alike.append(RowsAt(some.data, half, half, None, magnitudes))
     residual = np.sqrt(np.einsum("kj,kj->j", held.residual, held.residual))[None]
-    slack = held.slack.min(axis=0)[None]
-    system = System(frame, alike, Held(residual, slack, held.ridge, held.lasso), rounding)
-    return system.gain * 0.25 / (share * (1 - share)) if system.solved else np.inf
+    held = Held(residual, held.slack.min(axis=0)[None], held.ridge, held.lasso)
+    errors, gain = rounding * sums_of_magnitudes(frame, alike), np.inf
+    for step in steps(n, shape[1]):
+        if gain > wanted:
+            system = System(frame, [part.every(step) for part in alike], held, errors)
+            gain = system.gain * 0.25 / (share * (1 - share)) if system.solved else np.inf
+    return gain
 
 
 class System:
@@ -130,20 +178,18 @@ class System:
 
     Attributes
     ----------
-    errors : ndarray of shape (K, size)
-        What gradients are rounded by, at most.
     solved : bool
         Whether H tells what c is.
     gain : float
         ½ eᵀc at most.
     """
 
-    def __init__(self, frame: Frame, rows: list[RowsAt], held: Held, rounding: float) -> None:
-        self._frame, self._rows, self._held = frame, rows, held
+    def __init__(self, frame: Frame, rows: list[RowsAt], held: Held, errors: Table) -> None:
+        self._frame, self._rows, self._held, self._errors = frame, rows, held, errors
         self._ridge = np.tile(held.ridge, frame.shape[0])
-        self.gain, H = 0.0, self._accumulate(rounding)
-        self._off = (np.abs(held.residual) + self.errors).ravel()
-        counts = (held.slack <= SLACK * self.errors).ravel()
+        self.gain, H = 0.0, self._hessian()
+        self._off = (np.abs(held.residual) + errors).ravel()
+        counts = (held.slack <= SLACK * errors).ravel()
         diagonal = np.diagonal(H)
         lost = self._off[counts & (diagonal == 0)].any()  # without curvature
         self.solved = bool(np.isfinite(H).all() and not lost)
@@ -159,15 +205,13 @@ class System:
             for part in some.parts(self._frame.shape[1]):
                 yield part, self._frame.parameters.features(part.data)
 
-    def _accumulate(self, rounding: float) -> Table:
+    def _hessian(self) -> Table:
         """H, in which shifts of all classes, along which no gradient of the loss leads, have
-        curvature; and the errors."""
-        frame, held, n = self._frame, self._held, self._frame.n
-        H, magnitudes = np.zeros((len(self._ridge),) * 2), np.zeros(frame.shape)
+        curvature."""
+        frame, held = self._frame, self._held
+        H = np.zeros((len(self._ridge),) * 2)
         for part, U in self._parts():
-            H += hessian(frame.loss, part, U).reshape(H.shape) / n
-            magnitudes += np.einsum("nk,nj->kj", part.magnitudes, np.abs(U)) / n
-        self.errors = rounding * magnitudes
+            H += hessian(frame.loss, part, U).reshape(H.shape) / frame.n
         H[np.diag_indices(len(H))] += self._ridge
         if frame.loss.shift_invariant:
             add_shifts(H, frame.shape, np.where(held.lasso > 0, 0, held.ridge), held.lasso == 0)
@@ -195,7 +239,9 @@ class System:
         )
         self._flat = Q[:, n_steep:], steps[n_steep:]
         moved = np.einsum("im,m->i", np.abs(np.einsum("ip,pm->im", H[~counts], Q)), steps)
-        return bool((moved <= np.maximum(self._held.slack - self.errors, 0).ravel()[~counts]).all())
+        return bool(
+            (moved <= np.maximum(self._held.slack - self._errors, 0).ravel()[~counts]).all()
+        )
 
     def _along_flat(self, Q: Table) -> tuple[Table, Table] | None:
         """Curvatures along flat directions (K·size, m), computed anew, and the directions, without
@@ -205,7 +251,7 @@ class System:
         values, seen = np.diagonal(total), np.diagonal(total) > least
         sizes = np.abs(Q[:, ~seen])
         unseen = np.abs(np.einsum("pm,p->m", Q[:, ~seen], self._held.residual.ravel()))
-        if (unseen > 2 * np.einsum("pm,p->m", sizes, self.errors.ravel())).any():
+        if (unseen > 2 * np.einsum("pm,p->m", sizes, self._errors.ravel())).any():
             return None
         return values[seen], Q[:, seen]
 
