@@ -82,7 +82,10 @@ def test_mended(kind):
     for name, seed in ONCE_AT_FAULT[kind]:
         record = judged(problem(name, seed))
         assert faults(record) == [], record
-        assert record["certified"] or not (record["reach"] <= REACH and record["minimiser"])
+        # free weights that rows of weight 1e-30 alone hold: float64 sums say nothing of those
+        light = {"weights of 1e±30", "penalty factors"} <= set(record["traits"])
+        provable = record["reach"] <= REACH and record["minimiser"] and not light
+        assert record["certified"] or not provable
 
 
 @pytest.mark.parametrize(
