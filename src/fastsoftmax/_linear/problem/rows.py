@@ -53,7 +53,6 @@ def rows_of(
         scan = X.scan()
         scale = check.feature_scale(feature_scale, scan.shape[1])
         data = _data_of_blocks(X, scan, n_threads, scale)
-        check.some_positive(scan.weights)
         check.usable_sum(scan.weights)
         return Rows(scan.first, data, scan.y, scan.weights, scale, X.require_finite)
     array = features(X)
