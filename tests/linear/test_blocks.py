@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import sparse
 from support.row_blocks import cut
 
 import fastsoftmax
@@ -207,3 +208,20 @@ def test_an_error_of_the_source_reaches_the_user():
 
     with pytest.raises(OSError, match=re.escape("disk gone")):
         fastsoftmax.fit(Blocks(source))
+
+
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
+def test_a_block_without_weight(form):
+    """It was refused, though all rows in one array were not."""
+    r = np.random.default_rng(0)
+    X, y, weights = r.normal(size=(90, 3)), r.integers(0, 3, 90), np.ones(90)
+    weights[30:60] = 0
+    parts = [slice(0, 30), slice(30, 60), slice(60, 90)]
+    blocks = Blocks([(form(X[part]), y[part], weights[part]) for part in parts])
+    model, right = SoftmaxRegression(tol=1e-10).fit(blocks), SoftmaxRegression(tol=1e-10)
+    right.fit(X[weights > 0], y[weights > 0])
+    assert model.certified_
+    np.testing.assert_allclose(model.coef_, right.coef_, atol=1e-6)
+    nothing = Blocks([(form(X), y, 0 * weights)])
+    with pytest.raises(ValueError, match="sample_weight: expected a positive weight"):
+        SoftmaxRegression().fit(nothing)

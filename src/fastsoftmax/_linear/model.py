@@ -94,7 +94,7 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
         check_networks.callback(callback)
         warm_starts = check.flag(self.warm_start, "warm_start")
         problem = problem_of(
-            native, X, y, sample_weight, max_iter=max_iter, most_C=C, target=target,
+            native, X, y, sample_weight, max_iter=max_iter, Cs=[C], target=target,
             classes=classes, offset=offset,
         )  # fmt: skip
         fitted = None

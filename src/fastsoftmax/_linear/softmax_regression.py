@@ -107,11 +107,13 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
     n_features_in_ : int
         D.
     converged_ : bool
-        Whether the gap is proved to be at most ``tol * objective_``, or, where no bound exists
-        (``C=np.inf``, or beyond float64), the exact Newton step shows that no more than that is
-        left to gain.
+        Whether the gap is proved to be at most ``tol * objective_``, or, where float64 shows no
+        bound, the exact Newton step that no more than that is left to gain. Never if F has no
+        minimiser.
     certified_ : bool
-        Whether the former holds: ``gap_bound_ <= tol * objective_``.
+        Whether the former holds, ``gap_bound_ <= tol * objective_``. Where F has no minimiser, as
+        where a feature that is not penalised separates a class, it is false even if that holds:
+        weights would go on for ever.
     objective_ : float
         F where the fit ended.
     grad_norm_ : float
@@ -119,7 +121,8 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
     gap_bound_ : float
         No less than F - F* there: the duality gap at probabilities that are linearised along a
         Newton direction, computed in float64 [2]_. It is as a rule close to the gap itself.
-        Infinite without a penalty. `certify` computes it for any model.
+        Infinite where nothing is proved, as with ``C=np.inf`` and many parameters.
+        `certify` computes it for any model.
     n_iter_ : int
         Iterations.
     n_passes_ : float

@@ -1,7 +1,6 @@
 """The loop over epochs: schedules, early stopping, callbacks, and what it leaves on record."""
 
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import NamedTuple
@@ -15,6 +14,7 @@ from fastsoftmax._neural.rules import Rule
 from fastsoftmax._neural.schedules import LEAST, Schedule
 from fastsoftmax._neural.sparse_rows import epoch as run_epoch
 from fastsoftmax._neural.sparse_rows import outputs
+from fastsoftmax._runtime import caller
 from fastsoftmax._runtime.atomic import DivergedError
 from fastsoftmax._runtime.callbacks import FitState
 from fastsoftmax._runtime.interrupts import Interrupts
@@ -181,10 +181,10 @@ def train(
                 break
     if interrupts():
         ended = True
-        warnings.warn(
+        caller.warn(
             f"Training interrupted by user. The model has what {record.epochs} epochs and the "
             "steps since then have learnt.",
-            stacklevel=4,
+            UserWarning,
         )
     if best is not None:
         network.restore(best)

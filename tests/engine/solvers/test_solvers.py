@@ -4,9 +4,12 @@ import warnings
 
 import numpy as np
 import pytest
+from scipy.optimize import minimize
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
+from support.newton import Problem
 from support.optimum import gap_bound, read_arff, sum_objective
+from support.reference import one_hot
 from support.tuned import Tuned
 from threadpoolctl import threadpool_limits
 
@@ -371,3 +374,20 @@ def test_a_fit_of_endless_repairs_ends(monkeypatch):
     )
     assert plain.stop == ROUNDED and not plain.converged
     assert preconditioned.converged
+
+
+def test_newtons_step_where_rows_are_wrong_but_confident():
+    """Without curvature it is 1e50 times too long: a fit ended there, at F = 13.4."""
+    r = np.random.default_rng(72)
+    X = r.normal(size=(300, 3))
+    y = np.argmax(X @ r.normal(size=(3, 4)) * 30 + r.gumbel(size=(300, 4)), axis=1)
+    offset = 27.0 * r.choice([-1, 0, 0, 1], size=(300, 4))
+    model = SoftmaxRegression(C=0.01, penalty_factor=[0, 0, 1]).fit(X, y, offset=offset)
+    problem = Problem(X, one_hot(y, 4), np.array([0, 0, 1]) / 3, offset=offset)
+    found = minimize(
+        lambda t: (problem.value(t.reshape(4, 4)), problem.gradient(t.reshape(4, 4)).ravel()),
+        np.zeros(16), jac=True, method="L-BFGS-B",
+        options={"maxiter": 5000, "maxfun": 10000, "ftol": 1e-15, "gtol": 1e-9},
+    )  # fmt: skip
+    assert model.certified_
+    assert model.objective_ == pytest.approx(found.fun, rel=2e-6)

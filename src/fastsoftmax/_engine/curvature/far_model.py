@@ -96,7 +96,8 @@ class FarModel:
     def least_change(self) -> float:
         """The least relative change of a far row's probability along the last direction."""
         loss = self._objective.loss
-        return loss.least_change(*loss.probabilities(self.logits), self.change.table())
+        P, Q = loss.probabilities(self.logits)
+        return float(loss.relative_changes(P, Q, self.change.table()).min())
 
     def newton(self) -> NDArray[np.float64]:
         """Newton's step."""

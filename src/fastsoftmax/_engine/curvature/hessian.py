@@ -215,10 +215,7 @@ class GramCurvature(Curvature):
 
     def features(self, rows: NDArray[np.intp]) -> NDArray[np.float64]:
         """The features of some rows in the coordinates of θ, and their constants."""
-        o = self.objective
-        X, d = o.data.rows(rows).in_float64(slice(None)), o.data.shape[1]
-        U = (X - o.parameters.shift) * self.units[:d]
-        return np.hstack([U, np.tile(self.units[d:], (len(U), 1))])
+        return self.objective.parameters.features(self.objective.data.rows(rows))
 
     def of_rows(self, rows: NDArray, weights: NDArray, scale: float, ridge: NDArray) -> NDArray:
         """One Gram of the rows, weighted."""
@@ -249,7 +246,10 @@ class GramCurvature(Curvature):
         diagonal of their row and column, so that curvature counts in units in which that is 1.
         """
         H, gradient = self.hessian(it), it.gradient.astype(np.float64)
-        factors = ClassFactors(self._with_shifts(H)[None], self.objective.data.n_threads)
+        copy = H.copy()
+        if self.objective.loss.shift_invariant:
+            add_shifts(copy, self.objective.shape, self.ridge)
+        factors = ClassFactors(copy[None], self.objective.data.n_threads)
         x, residual = np.zeros(len(gradient)), gradient
         z = p = self._solved(factors, residual)
         size = first = dot(residual, z)
@@ -269,21 +269,6 @@ class GramCurvature(Curvature):
                 break
             p = z + (size / before) * p
         return x
-
-    def _with_shifts(self, H: NDArray[np.float64]) -> NDArray[np.float64]:
-        """A copy with curvature, as much as each class has, for what all classes have in common, in
-        place of the ridge, which is all that H has there.
-
-        Of a vector of class mean 0 the copy's inverse then gives H⁻¹, but for a class mean.
-        """
-        H, o = H.copy(), self.objective
-        if o.loss.shift_invariant:
-            k, size = o.shape
-            own = np.diagonal(H).reshape(k, size)
-            roots = own / np.sqrt(np.maximum(own.sum(axis=0), TINY))
-            shared = roots[:, None] * roots - self.ridge / k
-            np.einsum("kjlj->klj", H.reshape(k, size, k, size))[:] += shared
-        return H
 
     def _solved(self, factors: ClassFactors, vector: NDArray) -> NDArray[np.float64]:
         return self.objective.parameters.project(factors.solve(vector[None])[0][0])
@@ -324,6 +309,24 @@ def solve_seen(
     seen = values > len(H) * np.finfo(float).eps * values[-1]
     vectors = vectors[:, seen] * units[:, None]
     return np.einsum("ij,j->i", vectors, np.einsum("ij,i->j", vectors, vector) / values[seen])
+
+
+def add_shifts(
+    H: NDArray[np.float64],
+    shape: tuple[int, int],
+    ridge: NDArray,
+    features: NDArray[np.bool_] | slice = slice(None),
+) -> None:
+    """Curvature, as much as each class has, for what all classes have in common, in place of the
+    ridge, which is all that H (K·size, K·size) has there; for some features.
+
+    Of a vector of class mean 0 the inverse then gives H⁻¹, but for a class mean.
+    """
+    k, size = shape
+    own = np.diagonal(H).reshape(k, size)
+    roots = own / np.sqrt(np.maximum(own.sum(axis=0), TINY))
+    shared = roots[:, None] * roots - ridge / k
+    np.einsum("kjlj->klj", H.reshape(k, size, k, size))[:, :, features] += shared[:, :, features]
 
 
 def of_shifts(H: NDArray[np.float64]) -> NDArray[np.float64]:

@@ -1,6 +1,7 @@
 """What X may be. Each kind offers the products that an objective needs, and never copies X."""
 
 from fastsoftmax._engine.data.batch import Batch, Point
+from fastsoftmax._engine.data.column_space import column_space
 from fastsoftmax._engine.data.dense import DenseData, Gradients
 from fastsoftmax._engine.data.diagonals import DiagonalFactors, Variances, diagonals
 from fastsoftmax._engine.data.float64 import float64_pieces
@@ -33,6 +34,7 @@ __all__ = [
     "StoredLogits",
     "Variances",
     "better_dense",
+    "column_space",
     "data_of",
     "dense_if_small",
     "diagonals",

@@ -28,25 +28,26 @@ class L1:
     ) -> None:
         self._terms, self._parameters, self._n_threads = terms, parameters, n_threads
         self._d = d = parameters.shape[1] - terms.fit_intercept
-        self._lambdas = np.full(d + 1, terms.l1)  # that of intercepts has no unit
+        #: λ of each feature, and of intercepts, which has no unit
+        self.lambdas = np.full(d + 1, terms.l1)
         if factors is not None:
-            self._lambdas[:d] *= factors
+            self.lambdas[:d] *= factors
 
     def value(self, W: NDArray) -> float:
         """That of weights (K, D)."""
-        return float(np.sum(np.abs(W) * self._lambdas[:-1]))
+        return float(np.sum(np.abs(W) * self.lambdas[:-1]))
 
     def thresholds(self, flat: NDArray) -> NDArray:
         """λ for places in θ, in its units; 0 for intercepts and free features."""
         parameters = self._parameters
         features = parameters.layout.places(flat)[1]
-        return self._lambdas[features] * parameters.units(features)
+        return self.lambdas[features] * parameters.units(features)
 
     def subgradient(self, gradient: NDArray, theta: NDArray) -> tuple[float, NDArray]:
         """λ‖W‖₁, and the subgradient of least norm of F, from the gradient of its smooth part."""
         p = self._parameters
         features = np.arange(p.shape[1])
-        row = p.units(features) * self._lambdas[features]
+        row = p.units(features) * self.lambdas[features]
         return subgradient(gradient, theta, row, p.layout.by_feature, self._n_threads)
 
     def centred(self, theta: NDArray, places: NDArray) -> NDArray | None:
@@ -66,7 +67,7 @@ class L1:
         W = theta[flat] * units
         steps = (k - 2 * np.arange(k + 1.0)) / k
         with np.errstate(divide="ignore", invalid="ignore"):
-            shifts = np.multiply.outer(steps, self._lambdas[features]) / np.float64(terms.penalty)
+            shifts = np.multiply.outer(steps, self.lambdas[features]) / np.float64(terms.penalty)
             shifts = np.where(steps[:, None], shifts, 0.0)
         mean = W.mean(axis=0) if terms.penalty else 0.0
         both = np.concatenate([W, mean + shifts])
@@ -89,9 +90,9 @@ class L1:
         places = np.flatnonzero(flat)
         features = p.layout.places(places)[1]
         kept = features < self._d
-        kept[kept] = self._lambdas[features[kept]] > 0
+        kept[kept] = self.lambdas[features[kept]] > 0
         places, features = places[kept], features[kept]
-        units, lasso = p.units(features), self._lambdas[features]
+        units, lasso = p.units(features), self.lambdas[features]
         w = theta[places] * units
         v = gradient[places] / units - ridge * w
         step = step[places] * units

@@ -14,6 +14,7 @@ from scipy.special import expit
 
 from fastsoftmax._engine.data import Data, RowSample, StoredLogits
 
+NEVER = 1e-25  # a probability that a change of no longer counts
 ABSENT = 1e-30  # the probability with which a class begins that has no weight
 LEAST_VARIANCE = 1e-3  # of a typical share: that of a class is no less at the start
 TINY = float(np.finfo(float).tiny)
@@ -96,8 +97,8 @@ class Loss(ABC):
         """P, (n, K), and 1 - P to all digits."""
 
     @abstractmethod
-    def least_change(self, P: Table, Q: Table, change: Table) -> float:
-        """The least relative change of a probability, or of 1 less one, by that of the logits."""
+    def relative_changes(self, P: Table, Q: Table, change: Table) -> Table:
+        """Of each probability, or of 1 less it if that is lower, by those of the logits: (n, K)."""
 
     @property
     @abstractmethod
@@ -153,8 +154,8 @@ class Softmax(Loss):
         Q[rows, top] = others / (1 + others)
         return P, Q
 
-    def least_change(self, P: Table, Q: Table, change: Table) -> float:
-        return float((change - np.sum(P * change, axis=1, keepdims=True)).min())
+    def relative_changes(self, P: Table, Q: Table, change: Table) -> Table:
+        return change - np.sum(P * change, axis=1, keepdims=True)
 
     @property
     def n_grams(self) -> int:
@@ -211,8 +212,8 @@ class LogisticPerLogit(Loss):
         z = logits.table().astype(np.float64)
         return expit(z), expit(-z)
 
-    def least_change(self, P: Table, Q: Table, change: Table) -> float:
-        return float(np.minimum(Q * change, -P * change).min())
+    def relative_changes(self, P: Table, Q: Table, change: Table) -> Table:
+        return np.minimum(Q * change, -P * change)
 
     @property
     def n_grams(self) -> int:

@@ -44,8 +44,12 @@ class PenalisedWeights(NamedTuple):
     @property
     def value(self) -> float:
         """The penalty."""
-        of_lasso = 0.0 if self.lasso is None else float(np.sum(self.lasso * abs(self.weights)))
-        return of_lasso + squares(self.ridge, self.weights)
+        return self.of_lasso + squares(self.ridge, self.weights)
+
+    @property
+    def of_lasso(self) -> float:
+        """That of absolute values."""
+        return 0.0 if self.lasso is None else float(np.sum(self.lasso * abs(self.weights)))
 
     def gap(self, loss: float, divergence: Callable[[float], float], error: float) -> Gap:
         """F - F* at most, from the mean loss and, as a function of α, the mean divergence.

@@ -145,7 +145,7 @@ def unpenalised(objective: Objective) -> Table:
     o = objective
     data = o.data_float64
     if o.penalty or o.l1:
-        U = o.parameters.free_features(data)
+        U = o.parameters.features(data, o.free)
     else:
         U = np.concatenate([piece.in_float64(slice(None)) for _, piece in data.pieces()])
     if o.fit_intercept:

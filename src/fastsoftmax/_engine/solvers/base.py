@@ -18,7 +18,7 @@ from fastsoftmax._engine.line_search import Iterate, LineRules, iterate_at
 from fastsoftmax._engine.objective import Objective, has_minimiser, separates
 from fastsoftmax._engine.objective.precision import logits_bytes, to_float64, uses_float32
 from fastsoftmax._engine.solvers.block_preconditioner import RebuildSchedule
-from fastsoftmax._engine.solvers.certificate import Certificate
+from fastsoftmax._engine.solvers.certificate import BEYOND, Certificate
 from fastsoftmax._runtime.callbacks import FitState
 from fastsoftmax._validation import numbers as check
 from fastsoftmax._validation.spellings import is_a_solver as theirs
@@ -43,7 +43,6 @@ class Iteration(NamedTuple):
 LATELY = 4  # iterations, at least, that tell how F goes on
 EPSILON = 1e-16  # half of float64's last place: a smaller share of F does not show
 NEGLIGIBLE = 1e-13  # of F at zero logits: of a lower F the tolerance is no longer a share
-BEYOND = 0.1  # of the tolerance: a bound by rounding alone, above which float64 proves nothing
 VANISHING = -0.5  # relative change of a probability by Newton's step: below it, it goes on to 0
 SEPARATED = 1e-5  # of the null loss: an unpenalised loss this low may go on to 0
 # Proofs in float64 that may show more to be left than they should: as a rule, while a probability

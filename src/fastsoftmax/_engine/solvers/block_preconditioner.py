@@ -103,7 +103,9 @@ class BlockPreconditioner:
         if at_once:
             return True
         waited = n_iter - self.since >= (1 if self._far_rows_changed else self._blocks.interval)
-        return waited and (self._far_rows_changed or self._is_worth_it(it))
+        # few far rows have nearly all curvature of their features: nothing else gets on before
+        whatever_it_costs = self._far_rows_changed and len(curvature.few_far) > 0
+        return waited and (whatever_it_costs or self._is_worth_it(it))
 
     def _is_worth_it(self, it: Iterate) -> bool:
         """Whether enough was done with M, and it is no longer what it was."""
@@ -113,7 +115,7 @@ class BlockPreconditioner:
             return since >= schedule.first_build_delay * blocks.cost(blocks.rows)
         if since < schedule.amortisation * self._build_cost:
             return False
-        if self._curvature.change_of_weights(it) > schedule.weight_change:
+        if self._far_rows_changed or self._curvature.change_of_weights(it) > schedule.weight_change:
             return True
         is_hard = self._builds > schedule.regular_builds and blocks.rows < blocks.most_rows
         return is_hard and since >= schedule.forced_rebuild * self._build_cost

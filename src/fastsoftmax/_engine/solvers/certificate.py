@@ -23,12 +23,21 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.curvature.hessian import of_shifts
+from fastsoftmax._engine.curvature.hessian import MISSING, of_shifts
 from fastsoftmax._engine.data import Data, DualPoint, RowSample, StoredLogits
 from fastsoftmax._engine.linalg import ClassFactors
+from fastsoftmax._engine.objective.loss import NEVER
 from fastsoftmax._engine.objective.objective import Objective
-from fastsoftmax._engine.objective.penalised_weights import unseen_residual
+from fastsoftmax._engine.objective.penalised_weights import squares, unseen_residual
+from fastsoftmax._engine.objective.precision import uses_float32
 from fastsoftmax._engine.objective.rows import Rows
+from fastsoftmax._engine.solvers.unseen import (
+    Held,
+    RowsAt,
+    gain_of_dependence,
+    is_cheap,
+    unseen_gain,
+)
 
 FLOAT64 = np.dtype(np.float64)
 STATIONARY = 1e-13  # of Σ s|a - y||x| / S: a v that is 0 but for rounding
@@ -36,6 +45,8 @@ NOTHING = 1e-16  # of the same, summed over the classes: for classes of hardly a
 VANISHING = 1e-10  # of the same: the residual of a step that is Newton's but for rounding
 ROUNDING = 4 * float(np.finfo(np.float64).eps)  # of the same: what sums may be off by
 LITTLE = 0.1  # of λ: a residual that is no more does not hide a weight that should enter
+VANISHES = -0.5  # the least relative change of a probability that leaves some for that of rounding
+BEYOND = 0.1  # of the tolerance: a bound by rounding alone, above which a penalty proves nothing
 THREADS = 1  # for matrices as small as the Hessian of what is not penalised
 ROUNDS = 8  # of moving what is not penalised
 
@@ -52,10 +63,13 @@ class Certificate(NamedTuple):
     theta: NDArray
 
 
-def certify(objective: Objective, theta: NDArray, direction: NDArray) -> Certificate:
-    """The bound at θ from probabilities that are linearised along a direction."""
+def certify(objective: Objective, theta: NDArray, direction: NDArray, wanted: float) -> Certificate:
+    """The bound at θ from probabilities that are linearised along a direction.
+
+    The Hessian is made where the rounding alone would be too much for the bound that is wanted.
+    """
     with np.errstate(over="ignore", invalid="ignore"):
-        return Linearised(objective, theta, direction).certificate()
+        return Linearised(objective, theta, direction).certificate(wanted)
 
 
 class Linearised:
@@ -99,7 +113,7 @@ class Linearised:
                 piece = data.rows(some)
                 yield Piece(self, at, piece, piece)
 
-    def certificate(self) -> Certificate:
+    def certificate(self, wanted: float) -> Certificate:
         """What is proved at θ."""
         o, n = self.objective, self._data.shape[0]
         stationary = self._make_stationary()
@@ -128,12 +142,49 @@ class Linearised:
             negligible = np.minimum(negligible, errors + LITTLE * weights.lasso)
         is_newton = stationary and bool((np.abs(weights.residual()) <= negligible).all())
         decrease = divergence + weights.decrease()
-        bound = gap.bound if stationary else np.inf
+        bound, rounding = gap.bound if stationary else np.inf, gap.rounding
+        held, near = self._held(v), decrease <= wanted
+        # float32 may be all that the direction lacks, and more precision costs less than a Hessian
+        asks = near and (o.terms.open_ended or (bound > wanted and not uses_float32(o)))
+        if asks and is_cheap(o):
+            rounding = self._unseen_gain(held, wanted)
+            if rounding == np.inf and o.l1 and weights.of_lasso <= BEYOND * wanted:
+                # a λ that rounding hides is better left out: F without it is no greater
+                rounding = self._unseen_gain(self._held(v, 0.0), wanted)
+                decrease = divergence + squares(o.penalty, weights.step) + weights.of_lasso
+            bound = (np.sqrt(decrease) + np.sqrt(rounding)) ** 2
+        if is_newton and near and bound > wanted:  # if the dependence of columns hides nothing
+            enough = BEYOND * wanted
+            gain = gain_of_dependence(o, self._rows_at(), held, ROUNDING, enough)
+            is_newton = gain <= enough
+        else:
+            is_newton = False
         if o.penalty or o.l1:
             bound = min(bound, value)  # as F* >= 0
         return Certificate(
-            float(bound), value, least, decrease, is_newton, gap.rounding, self._theta
+            float(bound), value, least, decrease, is_newton, float(rounding), self._theta
         )
+
+    def _rows_at(self) -> list[RowsAt]:
+        return [piece.at_point() for piece in self._pieces()]
+
+    def _unseen_gain(self, held: Held, wanted: float) -> float:
+        rows, enough = self._rows_at(), BEYOND * wanted
+        return unseen_gain(self.objective, rows, held, ROUNDING, self._theta, enough)
+
+    def _held(self, v: NDArray, share: float = 1.0) -> Held:
+        """What the conditions of optimality leave, with a share of λ, v being the gradient of the
+        loss at the linearised probabilities."""
+        o, table = self.objective, self.objective.parameters.layout.table
+        features = np.arange(o.shape[1])
+        units = o.parameters.units(features)
+        ridge = np.square(np.sqrt(o.penalty) * units)
+        ridge[o.free] = 0
+        lasso = np.zeros(o.shape[1]) if o.l1 is None else share * units * o.l1.lambdas[features]
+        v, there = table(v), table(self._theta) + table(self.direction)
+        pull = np.where(there != 0, -lasso * np.sign(there), np.clip(v, -lasso, lasso))
+        slack = np.where(there != 0, 0, np.maximum(lasso - np.abs(v), 0))
+        return Held(v + ridge * there - pull, slack, ridge, lasso)
 
     def _divergence(self, alpha: float) -> float:
         """That of y + α(a - y), mean of the rows."""
@@ -199,7 +250,7 @@ class Piece:
             self.logits.put(self.logits.table() + of.offset[rows])
         self._point: tuple[float, DualPoint] | None = None  # α, and what it comes to
         self._shift = np.zeros(o.n_logits)  # of the change, in all rows
-        self._free = o.parameters.free_features(data) if len(o.free) else None
+        self._free = o.parameters.features(data, o.free) if len(o.free) else None
         if of.moved.any():
             self.move(of.moved)
         self._targets = of.targets[rows]
@@ -229,6 +280,23 @@ class Piece:
         o.passes.count += 0.5 * self.data.shape[0] / o.data.shape[0]
         rows = Rows(self.data, None, None, 0.0)
         return o.parameters.value_and_grad(theta, self.residuals, rows)[1]
+
+    def at_point(self) -> RowsAt:
+        """Its probabilities, 0 where the change leaves nothing for that of rounding, and the sizes
+        of what the residuals are sums of."""
+        self.dual_point()
+        loss, targets = self._objective.loss, self._targets
+        P, Q = loss.probabilities(self.logits)
+        magnitudes = np.abs(self.residuals.table())
+        if targets.ndim == 2 and targets.dtype != np.uint8:
+            magnitudes += P if self._weights is None else P * self._weights[:, None]
+        changes = loss.relative_changes(P, Q, self._change.table() + self._shift)
+        full = (changes < VANISHES) & (P > NEVER)
+        if loss.shift_invariant:
+            full = full.any(axis=1, keepdims=True)
+        if targets.dtype == np.uint8:
+            full |= targets == MISSING
+        return RowsAt(self.data, np.where(full, 0, P), Q, self._weights, magnitudes)
 
     def unpenalised_sums(self) -> NDArray[np.float64]:
         """The residuals times what is not penalised, and the sums of magnitudes: (2, K, m)."""

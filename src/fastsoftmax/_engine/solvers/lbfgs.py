@@ -236,5 +236,6 @@ def finish(run: Run, it: Iterate, inverse_hessian: Solve) -> Result:
         return run.end(it)
     direction = -inverse_hessian(it.gradient)
     most = min(LAST_PRODUCTS, run.options.max_iter)
-    proof = prove(run.objective, it, direction, inverse_hessian, 0.0, most, bound=True)
+    wanted = run.tolerance(it.value)
+    proof = prove(run.objective, it, direction, inverse_hessian, wanted, most, bound=True)
     return run.end(it, proof.certificate)

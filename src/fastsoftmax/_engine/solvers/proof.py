@@ -16,8 +16,7 @@ from fastsoftmax._engine.linalg import dot
 from fastsoftmax._engine.line_search import Iterate
 from fastsoftmax._engine.objective import Objective
 from fastsoftmax._engine.objective.penalised_weights import unseen_residual
-from fastsoftmax._engine.solvers.base import BEYOND
-from fastsoftmax._engine.solvers.certificate import ROUNDING, Certificate, certify
+from fastsoftmax._engine.solvers.certificate import BEYOND, ROUNDING, Certificate, certify
 
 READY = 0.9  # of the tolerance: an estimate below which a proof is tried
 TIGHT = 1.05  # times what F falls along the step: a bound that another product hardly betters
@@ -86,7 +85,7 @@ def prove(
             return Proof(step, None)
         p = z + (size / before) * p
     if bound or not size > 0 or system.bound(step) <= tolerance or system.is_newton():
-        return Proof(step, certify(objective, it.theta, step))
+        return Proof(step, certify(objective, it.theta, step, tolerance))
     return Proof(step, None)
 
 

@@ -76,7 +76,7 @@ def minimize_proximal(
         wanted, gap = run.tolerance(it.value), it.estimated_gap()
         # where features are free, a step has to show that no probability goes on to 0
         if gap <= wanted and not len(objective.free):
-            run.proves(certify(objective, it.theta, np.zeros(objective.size)))
+            run.proves(certify(objective, it.theta, np.zeros(objective.size), wanted))
         run.notify(it.theta, gap)
         if run.result.converged:
             return run.end(it)
@@ -91,7 +91,7 @@ def minimize_proximal(
         centre(objective, it)
         direction, products, left = on_face(it, model, most, wanted)
         most = max(most, products)
-        if left <= wanted and run.proves(certify(objective, it.theta, direction)):
+        if left <= wanted and run.proves(certify(objective, it.theta, direction, wanted)):
             run.record(it.value, it.gradient)
             run.notify(it.theta, run.result.gap_bound)
             return run.end(it)
@@ -131,7 +131,7 @@ def certificate_at(
     model = model_for(curvature, it, seed)
     model.damp(0.0)
     direction, _, _ = on_face(it, model, 0, tolerance)
-    return certify(curvature.objective, it.theta, direction)
+    return certify(curvature.objective, it.theta, direction, tolerance)
 
 
 def centre(objective: Objective, it: PenalisedIterate) -> None:

@@ -50,7 +50,7 @@ class CrossValidated(LinearModel):
         for native.l1_ratio in l1_ratios:
             problems.append(
                 problem_of(
-                    native, X, y, sample_weight, max_iter=native.max_iter, most_C=float(Cs.max()),
+                    native, X, y, sample_weight, max_iter=native.max_iter, Cs=Cs.tolist(),
                     target=target, classes=classes, offset=None,
                 )
             )  # fmt: skip

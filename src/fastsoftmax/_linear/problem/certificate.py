@@ -80,7 +80,7 @@ def certificate_of(
     """
     C = check.number(getattr(estimator, "C_", None) or estimator.C, "C", above=0)
     problem = problem_of(
-        estimator, X, y, sample_weight, max_iter=estimator.max_iter or ITERATIONS, most_C=C,
+        estimator, X, y, sample_weight, max_iter=estimator.max_iter or ITERATIONS, Cs=[C],
         target=target, classes=classes, known=known, several_labels=several_labels, offset=offset,
     )  # fmt: skip
     if hasattr(estimator, "n_features_in_"):

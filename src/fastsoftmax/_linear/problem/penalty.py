@@ -6,7 +6,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.data import Data, RowSpace, row_space
+from fastsoftmax._engine.data import Data, RowSpace, column_space, row_space
 from fastsoftmax._linear.problem.targets import Targets
 from fastsoftmax._runtime.memory_budget import MemoryBudget
 
@@ -80,6 +80,23 @@ def row_space_of(
         return None
     data = data if penalised.units is None else data.scaled(penalised.units)
     return row_space(data, targets.weights, fit_intercept, memory.row_space, accurate=alike)
+
+
+def column_space_of(
+    data: Data,
+    targets: Targets,
+    penalised: Penalised,
+    features: NDArray[np.intp],
+    fit_intercept: bool,
+    memory: MemoryBudget,
+) -> RowSpace | None:
+    """X with features that have no penalty in a basis of their columns, where these depend on each
+    other; else None."""
+    n, d = data.shape
+    if not 0 < len(features) < n or n * d * len(features) > SMALL or 32 * n * d > memory.row_space:
+        return None
+    data = data if penalised.units is None else data.scaled(penalised.units)
+    return column_space(data, features, targets.weights, fit_intercept)
 
 
 def are_alike(data: Data, weights: NDArray | None) -> bool:

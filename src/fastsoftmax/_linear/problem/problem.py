@@ -1,6 +1,7 @@
 """What a linear model is given to fit: parameters, rows and targets, checked before any work."""
 
 import sys
+from collections.abc import Collection
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -10,7 +11,12 @@ from fastsoftmax._engine import solvers
 from fastsoftmax._engine.data import RowSpace
 from fastsoftmax._engine.objective import Objective, WarmStart, loss_of
 from fastsoftmax._engine.small import Small, is_small
-from fastsoftmax._linear.problem.penalty import Penalised, penalised_units, row_space_of
+from fastsoftmax._linear.problem.penalty import (
+    Penalised,
+    column_space_of,
+    penalised_units,
+    row_space_of,
+)
 from fastsoftmax._linear.problem.rows import Rows, rows_of
 from fastsoftmax._linear.problem.targets import Targets, targets_of
 from fastsoftmax._runtime import caller
@@ -90,14 +96,14 @@ def problem_of(
     sample_weight: ArrayLike | None,
     *,
     max_iter: object,
-    most_C: float,
+    Cs: Collection[float],
     target: str,
     classes: ArrayLike | None,
     offset: ArrayLike | None,
     known: NDArray | None = None,
     several_labels: bool | None = None,
 ) -> Problem:
-    """What an estimator, by its parameters, is to fit.
+    """What an estimator, by its parameters, is to fit for some C.
 
     `known` and `several_labels` are the classes of a model and the kind of its labels, where y is
     to have those.
@@ -133,12 +139,17 @@ def problem_of(
         )
     reference = check_targets.reference(e.reference_class, targets.classes)
     offset = check.offset(offset, n, targets.n_logits, rows.data.dtype)
-    factors = check.penalty_factor(e.penalty_factor, d, most_C)
+    factors = check.penalty_factor(e.penalty_factor, d, max(Cs))
     penalised = penalised_units(
         rows.data, targets.weights, factors, standardize, l1_ratio > 0, rows.require_spread
     )
-    space = None
-    if not l1_ratio:
+    without_penalty = np.full(d, min(Cs) == np.inf)
+    if penalised.free is not None:
+        without_penalty |= penalised.free
+    space = column_space_of(
+        rows.data, targets, penalised, np.flatnonzero(without_penalty), fit_intercept, memory
+    )
+    if space is None and not l1_ratio:
         space = row_space_of(rows.data, targets, penalised, fit_intercept, memory)
     return Problem(
         rows, targets, kind == "indicators", reference, solvers.Options(tol, max_iter, seed),

@@ -73,10 +73,11 @@ class Parameters(ABC):
     def penalised(self, theta: NDArray) -> NDArray[np.float64]:
         """The weights of θ in the units in which they are penalised, those that are: a copy."""
 
-    def free_features(self, data: Data) -> NDArray[np.float64]:
-        """The features that are not penalised of some rows, in the coordinates of θ: (n, m)."""
-        free = self._terms.free
-        return np.concatenate([p.only(free).in_float64(slice(None)) for _, p in data.pieces()])
+    def features(self, data: Data, chosen: NDArray[np.intp] | None = None) -> NDArray[np.float64]:
+        """Those of some rows in the coordinates of θ, and their constants: (n, size); or some of
+        them alone."""
+        there_is_one = chosen is None and self._terms.fit_intercept
+        return with_constant(in_float64(data, chosen), there_is_one, 1.0)
 
     @abstractmethod
     def penalised_gradient(self, gradient: NDArray) -> NDArray[np.float64]:
@@ -104,3 +105,14 @@ class Parameters(ABC):
 def at(point: NDArray, W: NDArray) -> NDArray:
     """W x, without BLAS: its threads would go on spinning where the kernels' should run."""
     return np.einsum("kd,d->k", W, point)
+
+
+def in_float64(data: Data, chosen: NDArray[np.intp] | None) -> NDArray[np.float64]:
+    """Some features of rows, or all."""
+    data = data if chosen is None else data.only(chosen)
+    return np.concatenate([piece.in_float64(slice(None)) for _, piece in data.pieces()])
+
+
+def with_constant(U: NDArray, there_is_one: bool, value: float) -> NDArray[np.float64]:
+    """Rows with a constant at the end, where there is an intercept."""
+    return np.hstack([U, np.full((len(U), int(there_is_one)), value)])

@@ -15,7 +15,7 @@ from fastsoftmax._engine.data import (
     Step,
     StoredLogits,
 )
-from fastsoftmax._engine.objective.coordinates.base import Parameters, at
+from fastsoftmax._engine.objective.coordinates.base import Parameters, at, in_float64, with_constant
 from fastsoftmax._engine.objective.coordinates.features import OFFSET, Moments
 from fastsoftmax._engine.objective.coordinates.layout import ByClass
 from fastsoftmax._engine.objective.coordinates.scaling import scaling_of
@@ -130,9 +130,11 @@ class Standardised(Parameters):
         G = self.split(gradient)[0] * self.scales
         return self._penalised(G, 1)
 
-    def free_features(self, data: Data) -> NDArray[np.float64]:
-        free = self._terms.free
-        return (super().free_features(data) - self.shift[free]) / self.scales[free]
+    def features(self, data: Data, chosen: NDArray[np.intp] | None = None) -> NDArray[np.float64]:
+        at = slice(None) if chosen is None else chosen
+        U = (in_float64(data, chosen) - self.shift[at]) * (~self.constant / self.scales)[at]
+        there_is_one = chosen is None and self._terms.fit_intercept
+        return with_constant(U, there_is_one, 1 / self.intercept_scale)
 
     def sizes(self) -> NDArray[np.float64]:
         # a constant feature's gradient is that of the intercept, which is made 0
