@@ -24,6 +24,7 @@ cdef class Kernels(Binding):
     ):
         cdef Problem p
         memset(&p, 0, sizeof(Problem))
+        p.caches = self.caches
         p.cells = self.cells(x)
         p.n, p.d, p.k = x.shape[0], x.shape[1], k
         p.w = self.reals(w, "w")
