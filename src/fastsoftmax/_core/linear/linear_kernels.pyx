@@ -9,20 +9,23 @@ docs/experiments/0004-two-dense-schemes.md.
 
 from cpython.pycapsule cimport PyCapsule_New
 from cython.parallel cimport prange, threadid
+from libc.string cimport memset
 
 from fastsoftmax._core.arguments cimport Problem
 from fastsoftmax._core.gemm.convert cimport REAL
 from fastsoftmax._core.gemm.stored_tiles cimport tiles_read
 from fastsoftmax._core.gemm.tiles cimport ROWS
-from fastsoftmax._core.linear.linear_kernels cimport Table
+from fastsoftmax._core.linear.linear_kernels cimport Sizes, Table
 from fastsoftmax._core.linear.linear_panels cimport run_panels, store_panels
 from fastsoftmax._core.linear.linear_partitions cimport run_partitions, store_partitions
 from fastsoftmax._core.linear.linear_plan cimport (
-    Partitions, Plan, by_partitions, carve_panels, carve_partitions, panels_bytes, partitions_bytes,
-    plan_gradient, plan_panels, plan_partitions,
+    DOTS, ROWS_TRANSPOSED, SUM_ROWS, Partitions, Plan, by_partitions, carve_panels, carve_partitions,
+    panels_bytes, partition_start, partitions_bytes, plan_gradient, plan_known, plan_panels,
+    plan_partitions,
 )
+from fastsoftmax._core.linear.linear_problem cimport COUNTED
 from fastsoftmax._core.linear.partitions_logits cimport pack_partitions, rows_logits
-from fastsoftmax._core.simd.simd cimport real
+from fastsoftmax._core.simd.simd cimport CLASS_BLOCK, real
 
 cdef enum:
     TILES = 4  # that a thread takes at a time: two rarely run at the same speed
@@ -146,7 +149,45 @@ cdef void store_logits(const Problem *given, char *memory, int n_threads) noexce
         store_panels(&p, &s.panels, n_threads)
 
 
+cdef Sizes sizes(const Problem *given, int n_threads) noexcept nogil:
+    """The plan of a gradient with labels, for X of `real` with features side by side.
+
+    Neither X nor W nor labels are read: any address will do.
+    """
+    cdef Problem p = given[0]
+    cdef Plan s
+    cdef Sizes found
+    cdef real any = 0.
+    p.x = p.w = &any
+    p.cells.type = REAL
+    p.cells.size = p.cells.column_step = sizeof(real)
+    p.row_step, p.column_step, p.cells.row_step = p.d, 1, p.d * sizeof(real)
+    p.in_place = True
+    p.labels = <const int *>&any
+    s = plan_known(&p, False, False, n_threads)
+    if s.by_partitions and s.partitions.scheme == DOTS and 1 < p.k <= COUNTED:
+        p.eliminated = 0
+        s = plan_known(&p, False, False, n_threads)
+    memset(&found, 0, sizeof(Sizes))
+    found.by_partitions, found.bytes = s.by_partitions, s.bytes
+    if s.by_partitions:
+        found.scheme, found.n_partitions = s.partitions.scheme, s.partitions.n_partitions
+        found.summed = min(SUM_ROWS, partition_start(&p, &s.partitions, 1))
+        found.block = found.rows = min(s.partitions.block, found.summed)
+        found.features = s.partitions.depth if found.scheme == ROWS_TRANSPOSED else p.d
+        if found.scheme == DOTS:
+            found.features = min(s.partitions.width, p.d)
+    else:
+        found.summed, found.block = min(SUM_ROWS, s.panels.rows), s.panels.rows
+        found.features, found.rows = min(s.panels.depth, p.d), s.panels.run
+        found.packed = s.panels.packed_classes
+        found.chunk = min(s.panels.chunk * CLASS_BLOCK, found.packed)
+        found.group = min(s.panels.group * CLASS_BLOCK, p.k)
+    return found
+
+
 cdef Table table
+table.sizes = sizes
 table.gradient_bytes = gradient_bytes
 table.gradient = gradient
 table.moments_bytes = moments_bytes

@@ -4,12 +4,12 @@ The totals of K classes no longer fit each thread's cache, and logits by `dots` 
 partial sums as they add products. So a *block* of rows goes through phases, each a parallel loop:
 
 1. weights W, packed by class blocks, if it is not yet;
-2. logits  Z = W Xᵀ + b, a `product` of packed weights and some transposed tiles of X at a time, and
-           in the same task the softmax of these tiles into weight * (A - Y), and their loss;
+2. logits  Z = W Xᵀ + b, a `product` of packed weights and some transposed tiles of X at a time (X is
+           packed as panels, too, of rows by 2*VL features); and in the same task the softmax of these
+           tiles into weight * (A - Y), and their loss;
 3. inputs  grad_X = scale * Zᵀ W, where it is wanted;
-4. grad_W += Z X, a `product` of Z and 2*VL columns of X packed side by side, sums carried to float64.
+4. grad_W += Z X, a `product` of Z and the panels, sums carried to float64.
 
-What is packed of X lies in a thread's own caches and serves some hundred rows or features per call.
 Every sum runs over rows, classes or features in an order that the shape alone decides, so the result is
 the same to the bit for any number of threads and for any caches. `linear_plan` has all sizes.
 """
@@ -17,12 +17,13 @@ the same to the bit for any number of threads and for any caches. `linear_plan` 
 from cython.parallel cimport prange, threadid
 
 from fastsoftmax._core.arguments cimport Problem
-from fastsoftmax._core.gemm.convert cimport read_rows
-from fastsoftmax._core.gemm.tiles cimport MOST, ROWS, Ahead, nothing, product, product_across
-from fastsoftmax._core.gemm.transposed_rows cimport pack_rows, pack_weights, transposed_logits
-from fastsoftmax._core.linear.linear_plan cimport INPUT_CLASSES, SUM_ROWS, Panels, parts_of
+from fastsoftmax._core.gemm.tiles cimport MOST, ROWS, product, product_across
+from fastsoftmax._core.gemm.transposed_rows cimport (
+    fetch_part, pack_rows, pack_weights, transposed_logits,
+)
+from fastsoftmax._core.linear.linear_plan cimport INPUT_CLASSES, SUM_ROWS, Panels
 from fastsoftmax._core.linear.linear_problem cimport (
-    aligned, part_start, take_stored, tile_loss, tile_sums,
+    aligned, part_start, parts_of, take_stored, tile_loss, tile_sums,
 )
 from fastsoftmax._core.simd.simd cimport (
     CLASS_BLOCK, VL, VL_MOST, add_to_doubles, load, load_first, prefetch_l2, real, set1, store,
@@ -67,48 +68,28 @@ cdef inline void fetch_totals(
             prefetch_l2(narrow + k * p.d + j + VL)
 
 
-cdef inline Ahead rows_ahead(
-    const Problem *p, Py_ssize_t start, Py_ssize_t end, Py_ssize_t j
-) noexcept nogil:
-    """The columns from j on of rows start .. end, where they are side by side."""
-    cdef Ahead next = nothing()
-    cdef Py_ssize_t size = p.cells.size
-    if p.cells.column_step == size and start < end and j < p.d:
-        next.at = p.cells.x + start * p.cells.row_step + j * size
-        next.step = p.cells.row_step
-        next.gap = VL * size
-    return next
-
-
 cdef inline void columns_gradient(
-    const Problem *p, const Panels *s, Py_ssize_t start, Py_ssize_t n, Py_ssize_t j, Py_ssize_t c0,
-    Py_ssize_t c1, char *scratch, double *wide, real *narrow, double *grad_b,
+    const Problem *p, const Panels *s, Py_ssize_t n, Py_ssize_t j, Py_ssize_t c0, Py_ssize_t c1,
+    vreal *sums, double *wide, real *narrow, double *grad_b,
 ) noexcept nogil:
     """Add ZᵀX over a block of n rows, of features j .. j + 2*VL and class blocks c0 .. c1; with the first
     of b too."""
-    cdef real *panel = <real *>scratch
-    cdef vreal *sums = <vreal *>(scratch + aligned(s.run * 2 * VL * sizeof(real)))
+    cdef const real *panel = s.panels + j * s.rows
     cdef vreal *at
     cdef vreal scale = set1(p.scale)
-    cdef Ahead next
     cdef Py_ssize_t blocks = parts_of(p.k, CLASS_BLOCK), first, begin, end, rows, c, k, k0, nk, t
     for first from 0 <= first < n by SUM_ROWS:
         end = min(first + SUM_ROWS, n)
         for begin from first <= begin < end by s.run:
             rows = min(s.run, end - begin)
-            read_rows(&p.cells, start + begin, rows, j, min(2 * VL, p.d - j), panel, 2 * VL)
-            if begin + rows < n:
-                next = rows_ahead(p, start + begin + rows, start + n, j)
-            else:
-                next = rows_ahead(p, start, start + n, j + 2 * VL)
             for c in range(c0, c1):
                 k0 = part_start(p.k, blocks, c)
                 nk = part_start(p.k, blocks, c + 1) - k0
                 if begin + rows == end:
                     fetch_totals(p, k0, k0 + nk, j, wide, narrow)
                 product(
-                    <int>nk, s.z + begin // ROWS * s.z_tile + k0 * ROWS, s.z_tile, panel, 2 * VL, rows,
-                    &next if c == c0 else NULL, begin > first, sums + (c - c0) * 2 * CLASS_BLOCK)
+                    <int>nk, s.z + begin // ROWS * s.z_tile + k0 * ROWS, s.z_tile,
+                    panel + begin * 2 * VL, 2 * VL, rows, NULL, begin > first, sums + (c - c0) * 2 * CLASS_BLOCK)
         for c in range(c0, c1):
             k0 = part_start(p.k, blocks, c)
             nk = part_start(p.k, blocks, c + 1) - k0
@@ -153,20 +134,25 @@ cdef inline void input_gradient(
 
 cdef inline void some_logits(
     const Problem *p, const Panels *s, Py_ssize_t start, Py_ssize_t n, Py_ssize_t first,
-    Py_ssize_t classes, real *tiles, real *z,
+    Py_ssize_t classes, real *tiles, real *panel, real *z,
 ) noexcept nogil:
-    """Z of the classes of a pack, from `first` on, for n rows, at most s.tiles tiles."""
+    """Z of the classes of a pack, from `first` on, for n rows, at most s.tiles tiles; of the first pack
+    the panels too, if wanted."""
     cdef Py_ssize_t blocks = parts_of(classes, CLASS_BLOCK), j, m, t, c0, c
     for j from 0 <= j < p.d by s.depth:
         m = min(s.depth, p.d - j)
         for t from 0 <= t < n by ROWS:
-            pack_rows(p, start + t, n - t, j, m, tiles + t * s.depth)
+            pack_rows(
+                p, start + t, n - t, j, m, tiles + t * s.depth,
+                panel + j * s.rows + t * 2 * VL if panel and first == 0 else NULL, 2 * VL * s.rows)
         for c0 from 0 <= c0 < blocks by s.chunk:
             for t from 0 <= t < n by ROWS:
                 for c in range(c0, min(c0 + s.chunk, blocks)):
+                    fetch_part(p, start + t, n - t, j + m, s.depth, blocks, c)
                     transposed_logits(
-                        p, s.w, tiles + t * s.depth, j, m, first, part_start(classes, blocks, c),
-                        part_start(classes, blocks, c + 1), z + t // ROWS * s.z_tile, NULL)
+                        p, s.w, tiles + t * s.depth, j, m, first, classes,
+                        part_start(classes, blocks, c), part_start(classes, blocks, c + 1),
+                        z + t // ROWS * s.z_tile, NULL)
 
 
 cdef inline void some_losses(
@@ -179,6 +165,8 @@ cdef inline void some_losses(
     for t from 0 <= t < n by ROWS:
         i = tile + t // ROWS
         if p.stored:
+            pack_rows(
+                p, start + t, n - t, 0, p.d, NULL, s.panels + i * ROWS * 2 * VL, 2 * VL * s.rows)
             take_stored(p, start + t, s.z + i * s.z_tile)
         for v in range(VL):
             s.losses[i * VL + v] = 0.
@@ -199,14 +187,15 @@ cdef inline void block_logits(
         for i in prange(blocks if p.w and (start == 0 or s.n_packs > 1) else 0, schedule="static",
                         num_threads=n_threads, use_threads_if=n_threads > 1):
             pack_weights(
-                p, first, part_start(classes, blocks, i), part_start(classes, blocks, i + 1), s.w)
+                p, s.depth, first, classes, part_start(classes, blocks, i),
+                part_start(classes, blocks, i + 1), s.w)
         for i in prange(parts_of(n, rows), schedule="dynamic", chunksize=1, num_threads=n_threads,
                         use_threads_if=n_threads > 1):
             scratch = s.scratches + threadid() * s.scratch
             if p.w:
                 some_logits(
                     p, s, start + i * rows, min(rows, n - i * rows), first, classes, <real *>scratch,
-                    s.z + i * s.tiles * s.z_tile)
+                    s.panels + i * rows * 2 * VL if losses else NULL, s.z + i * s.tiles * s.z_tile)
             if losses and (pack == s.n_packs - 1 or p.stored):
                 some_losses(
                     p, s, start + i * rows, min(rows, n - i * rows), i * s.tiles, scratch)
@@ -234,9 +223,8 @@ cdef inline double run_block(
     for i in prange(pairs * parts_of(blocks, s.group) if wide or narrow else 0, schedule="dynamic",
                     chunksize=1, num_threads=n_threads, use_threads_if=n_threads > 1):
         columns_gradient(
-            p, s, start, n, i % pairs * 2 * VL, i // pairs * s.group,
-            min((i // pairs + 1) * s.group, blocks), s.scratches + threadid() * s.scratch, wide, narrow,
-            grad_b)
+            p, s, n, i % pairs * 2 * VL, i // pairs * s.group, min((i // pairs + 1) * s.group, blocks),
+            <vreal *>(s.scratches + threadid() * s.scratch), wide, narrow, grad_b)
     return loss
 
 

@@ -66,6 +66,20 @@ cdef inline Ahead block_after(
     return next
 
 
+cdef inline void copy_columns(
+    const Problem *p, Py_ssize_t start, Py_ssize_t n, Py_ssize_t j, real *out
+) noexcept nogil:
+    """Features j .. j + 2*VL of n rows side by side, zeros behind the last feature."""
+    cdef Py_ssize_t i
+    cdef const real *x = p.x + start * p.row_step + j
+    if p.x == NULL or j + 2 * VL > p.d:
+        read_rows(&p.cells, start, n, j, min(2 * VL, p.d - j), out, 2 * VL)
+        return
+    for i in range(n):
+        store(out + i * 2 * VL, load(x + i * p.row_step))
+        store(out + i * 2 * VL + VL, load(x + i * p.row_step + VL))
+
+
 cdef inline void add_gradient(
     const Problem *p, const Partitions *s, Py_ssize_t start, const Cells *x, Py_ssize_t n, const real *z,
     real *tail, bint more, real *sums,
@@ -83,7 +97,7 @@ cdef inline void add_gradient(
     for j from 0 <= j < p.d by 2 * VL:
         there = j < whole
         if not there:
-            read_rows(&p.cells, start, n, j, min(2 * VL, p.d - j), tail, 2 * VL)
+            copy_columns(p, start, n, j, tail)
         width = columns(s, j)
         next = block_after(p, s, start, n, j)
         for c in range(s.class_blocks):

@@ -4,11 +4,11 @@
 are divided. Results depend on these. *Of the caches*, as BLIS's KC, MC and NC: which numbers stay near
 while others pass. Results do not depend on these, to the bit.
 
-    depth   rows or features per call of a register tile: a panel of so many takes 2/3 of L1, but at
-            least DEPTH, since each call loads and stores its sums
+    depth   rows or features per call of a register tile: a panel of so many fits in L1, but at least
+            DEPTH, since each call loads and stores its sums
     chunk   packed W or logits that a thread passes again and again: half of L2
-    block   rows of a partition read twice, the second time from L2: an eighth of it, or DEPTH rows
-            if they take no more than half
+    block   rows of a partition that are read twice, the second time from L2, where the next block, W
+            and the sums lie too: an eighth of it, or DEPTH rows, if they take no more than a fifth
     packed  W packed at a time, which the threads share: half of L3
 
 Rows, tiles or panels that lie a multiple of CLASH bytes apart would share a few sets of L1: tiles of
@@ -19,7 +19,7 @@ Measurements: docs/experiments/0052-blocking-by-caches.md.
 from fastsoftmax._core.arguments cimport Problem
 from fastsoftmax._core.gemm.tiles cimport ROWS, SUMMED_ROWS, dot_rows
 from fastsoftmax._core.linear.linear_problem cimport (
-    ALIGNMENT, aligned, most_common, part_start, rounded_up,
+    ALIGNMENT, aligned, most_common, part_start, parts_of, rounded_up,
 )
 from fastsoftmax._core.simd.simd cimport CLASS_BLOCK, VL, real, vreal
 
@@ -38,12 +38,13 @@ cdef enum:  # of the level
     FEW_DOTS = 4  # classes whose lanes are summed however few the features, and one more for 8 each,
     MOST_LANE_SUMS = 352  # classes times lanes, up to which lanes are summed
     SPARE = 20  # of so many classes and one empty lane the weights are transposed, not the rows
-    LOGITS_BYTES = 32 * 1024 * 1024  # of a block of rows by panels
+    LOGITS_BYTES = 32 * 1024 * 1024  # of a block of rows by panels,
+    ROWS_BYTES = 16 * 1024 * 1024  # and of its X
     INPUT_CLASSES = 256  # summed before the sum goes to the gradient of X
 
 cdef enum:  # of the caches, with their sizes
     DEPTH = 128
-    CLASH = 512
+    CLASH = 2048
     TILES = 4  # of X by panels that a thread packs at a time, while W passes from L3
     PACK_BYTES = 8 * 1024 * 1024  # of packed W at most, to bound the scratch
     SCRATCH_BYTES = 64 * 1024 * 1024  # at most, at the price of threads if it must be
@@ -93,10 +94,12 @@ cdef struct Panels:
     Py_ssize_t group  # class blocks whose logits stay in L2 while the features pass
     Py_ssize_t packed_classes, n_packs  # classes of a pack at most, and packs
     # sizes
+    Py_ssize_t padded  # features rounded up to whole pairs of vectors
     Py_ssize_t z_tile  # numbers from one tile of Z to the next
     Py_ssize_t scratch  # bytes per thread
     # carved out of the workspace
     real *z  # (rows/ROWS, k, ROWS)
+    real *panels  # of X: (padded/2VL, rows, 2VL)
     real *w  # a pack, by class blocks: (d/ROWS, classes, ROWS)
     double *losses  # a tile of the block of rows each, in VL parts
     char *scratches
@@ -110,13 +113,9 @@ cdef struct Plan:  # of a gradient
     Py_ssize_t bytes
 
 
-cdef inline Py_ssize_t parts_of(Py_ssize_t size, Py_ssize_t most) noexcept nogil:
-    return (size + most - 1) // most
-
-
 cdef inline Py_ssize_t panel_depth(const Problem *p) noexcept nogil:
     cdef Py_ssize_t pair = 2 * VL * sizeof(real)
-    return max(2 * p.caches.l1 // 3 // pair // ROWS * ROWS, DEPTH)
+    return max(p.caches.l1 // pair // ROWS * ROWS, DEPTH)
 
 
 cdef inline Py_ssize_t even(Py_ssize_t size, Py_ssize_t most) noexcept nogil:
@@ -156,9 +155,9 @@ cdef inline Partitions plan_partitions(const Problem *p, bint in_rows) noexcept 
         s.totals -= s.bias
         s.bias = aligned(s.padded * s.k * size) // wide
         s.totals += s.bias
-    s.block = max(p.caches.l2 // 8 // row, min(DEPTH, p.caches.l2 // 2 // row))
-    s.block = even(SUM_ROWS, max(s.block // ROWS * ROWS, ROWS))
-    s.depth = panel_depth(p)
+    s.block = max(p.caches.l2 // 8 // row, min(p.caches.l2 // 5 // row, DEPTH))
+    s.block = even(SUM_ROWS, max(s.block // ROWS, 1) * ROWS)
+    s.depth = even(p.d, panel_depth(p))
     s.width = max(2 * p.caches.l1 // 3 // (min(s.k, CLASS_BLOCK) * size), VL)
     s.width = rounded_up(p.d // parts_of(p.d, s.width), VL)
     s.converted = SUMMED_ROWS
@@ -215,15 +214,16 @@ cdef inline Py_ssize_t columns(const Partitions *s, Py_ssize_t j) noexcept nogil
 
 cdef inline Panels plan_panels(const Problem *p, int n_threads) noexcept nogil:
     cdef Panels s
-    cdef Py_ssize_t size = sizeof(real), blocks, sums
-    s.rows = LOGITS_BYTES // (p.k * size)
+    cdef Py_ssize_t size = sizeof(real), blocks
+    s.padded = rounded_up(p.d, 2 * VL)
+    s.rows = min(LOGITS_BYTES // (p.k * size), ROWS_BYTES // (s.padded * size))
     s.rows = min(s.rows // SUM_ROWS, 2) * SUM_ROWS if s.rows >= SUM_ROWS else s.rows // ROWS * ROWS
     s.rows = min(max(s.rows, ROWS), rounded_up(p.n, ROWS))
     s.z_tile = p.k * ROWS
-    if s.z_tile * size % (4 * CLASH) == 0:
-        s.z_tile += CLASH // size
-    s.depth = min(panel_depth(p), p.d)
-    s.run = even(min(SUM_ROWS, s.rows), panel_depth(p))
+    if s.z_tile * size % CLASH == 0:
+        s.z_tile += CLASH // 4 // size
+    s.depth = even(p.d, panel_depth(p))
+    s.run = even(min(SUM_ROWS, s.rows), 2 * panel_depth(p) // 3)
     s.tiles = min(max(s.rows // ROWS // (4 * n_threads), 1), TILES)
     s.chunk = max(p.caches.l2 // 2 // (s.depth * CLASS_BLOCK * size), 1)
     blocks = parts_of(p.k, CLASS_BLOCK)
@@ -231,10 +231,9 @@ cdef inline Panels plan_panels(const Problem *p, int n_threads) noexcept nogil:
     s.packed_classes = min(PACK_BYTES, p.caches.l3 // 2) // (rounded_up(p.d, ROWS) * size)
     s.packed_classes = min(max(s.packed_classes // CLASS_BLOCK, 1) * CLASS_BLOCK, p.k)
     s.n_packs = parts_of(p.k, s.packed_classes)
-    sums = s.group * 2 * CLASS_BLOCK * <Py_ssize_t>sizeof(vreal)
     s.scratch = max(
         s.tiles * s.depth * ROWS * size,
-        aligned(s.run * 2 * VL * size) + sums,
+        s.group * 2 * CLASS_BLOCK * <Py_ssize_t>sizeof(vreal),  # sums
         INPUT_CLASSES * 2 * VL * size)
     s.scratch = aligned(s.scratch) + (0 if p.labels else aligned(p.k * ROWS * size))
     return s
@@ -245,6 +244,7 @@ cdef inline Py_ssize_t panels_bytes(const Problem *p, const Panels *s, int n_thr
     return (
         ALIGNMENT
         + aligned(s.rows // ROWS * s.z_tile * size)
+        + aligned(s.padded * s.rows * size)
         + aligned(s.packed_classes * rounded_up(p.d, ROWS) * size)
         + aligned(s.rows // ROWS * VL * <Py_ssize_t>sizeof(double))
         + n_threads * s.scratch)
@@ -255,6 +255,8 @@ cdef inline void carve_panels(const Problem *p, Panels *s, char *memory) noexcep
     memory += (ALIGNMENT - <size_t>memory % ALIGNMENT) % ALIGNMENT
     s.z = <real *>memory
     memory += aligned(s.rows // ROWS * s.z_tile * size)
+    s.panels = <real *>memory
+    memory += aligned(s.padded * s.rows * size)
     s.w = <real *>memory
     memory += aligned(s.packed_classes * rounded_up(p.d, ROWS) * size)
     s.losses = <double *>memory
@@ -275,16 +277,16 @@ cdef inline bint by_partitions(const Problem *p, const Partitions *s, bint wants
         and s.n_partitions >= min(LEAST_PARTITIONS, parts_of(p.n, PARTITION_ROWS)))
 
 
-cdef inline Plan plan_gradient(Problem *p, bint narrow, bint wants_x, int n_threads) noexcept nogil:
-    """The scheme, with fewer threads where their scratch would be too large."""
+cdef inline Plan plan_known(
+    const Problem *p, bint narrow, bint wants_x, int n_threads
+) noexcept nogil:
+    """The scheme, for the class that is eliminated, with fewer threads where their scratch would be too
+    large."""
     cdef Plan s
     s.partitions = plan_partitions(p, False)
     s.by_partitions = by_partitions(p, &s.partitions, wants_x) and not narrow
     s.n_threads = n_threads
     if s.by_partitions:
-        if p.w and p.labels and not p.logistic and s.partitions.scheme == DOTS:
-            p.eliminated = most_common(p)
-            s.partitions = plan_partitions(p, False)
         while s.n_threads > 1 and partitions_bytes(p, &s.partitions, s.n_threads) > SCRATCH_BYTES:
             s.n_threads -= 1
         s.bytes = partitions_bytes(p, &s.partitions, s.n_threads)
@@ -293,4 +295,13 @@ cdef inline Plan plan_gradient(Problem *p, bint narrow, bint wants_x, int n_thre
         while s.n_threads > 1 and panels_bytes(p, &s.panels, s.n_threads) > SCRATCH_BYTES:
             s.n_threads -= 1
         s.bytes = panels_bytes(p, &s.panels, s.n_threads)
+    return s
+
+
+cdef inline Plan plan_gradient(Problem *p, bint narrow, bint wants_x, int n_threads) noexcept nogil:
+    """The same, after the choice of a class to eliminate."""
+    cdef Plan s = plan_known(p, narrow, wants_x, n_threads)
+    if s.by_partitions and p.w and p.labels and not p.logistic and s.partitions.scheme == DOTS:
+        p.eliminated = most_common(p)
+        s = plan_known(p, narrow, wants_x, n_threads)
     return s

@@ -30,7 +30,8 @@ cdef inline void pack_partitions(const Problem *p, const Partitions *s) noexcept
     if s.scheme == ROWS_TRANSPOSED:
         for c in range(s.class_blocks):
             pack_weights(
-                p, 0, part_start(s.k, s.class_blocks, c), part_start(s.k, s.class_blocks, c + 1), s.w)
+                p, s.depth, 0, s.k, part_start(s.k, s.class_blocks, c),
+                part_start(s.k, s.class_blocks, c + 1), s.w)
         return
     for c in range(s.class_blocks):
         for j from 0 <= j < p.d by VL:
@@ -128,10 +129,10 @@ cdef inline void tile_logits(
         return
     for j from 0 <= j < p.d by s.depth:
         m = min(s.depth, p.d - j)
-        pack_rows(p, start + t, n, j, m, tile)
+        pack_rows(p, start + t, n, j, m, tile, NULL, 0)
         for i in range(s.class_blocks):
             transposed_logits(
-                p, s.w, tile, j, m, 0, part_start(s.k, s.class_blocks, i),
+                p, s.w, tile, j, m, 0, s.k, part_start(s.k, s.class_blocks, i),
                 part_start(s.k, s.class_blocks, i + 1), z, &next if i == 0 else NULL)
 
 

@@ -1,0 +1,85 @@
+"""Shares of the multiply-add peak and of BLAS's two products, by shape, in one run.
+
+    python -m benchmarks.sweep.bounds [--dtype float32] [--threads 2] [--seconds 1.5] >> results/bounds.md
+
+The peak is measured before each call and the largest counts; what is asked is a share of it.
+"""
+
+import argparse
+import time
+from statistics import median
+
+import numpy as np
+
+from benchmarks.sweep.bench import REST, Shape, problem
+from fastsoftmax import _core, linear_cross_entropy_value_and_grad
+from fastsoftmax._commands.roofline import measure
+from fastsoftmax._runtime.threads import available_threads
+from fastsoftmax._runtime.versions import processor
+
+SHAPES = (
+    (20000, 1024, 1000), (20000, 1024, 256), (8000, 4096, 1000), (20000, 1024, 100), (60000, 784, 100),
+    (50000, 512, 150), (10000, 512, 100), (3001, 507, 123), (50000, 256, 100), (30000, 384, 64),
+    (60000, 784, 10),
+)  # fmt: skip
+
+
+def asked(d, k):
+    """Share of the peak in float32 with AVX-512, where one is asked."""
+    if d >= 1024 and k >= 256:
+        return 0.82
+    if d >= 512 and k >= 96:
+        return 0.80
+    if k >= 64:
+        return 0.72
+    return 0.70
+
+
+def products(X, W, A):
+    np.matmul(X, W.T, out=A)
+    return A.T @ X
+
+
+def seconds_of(call, seconds):
+    """Median seconds per call, after a rest and a call that is not counted."""
+    time.sleep(REST)
+    call()
+    found, end = [], time.perf_counter() + seconds
+    while time.perf_counter() < end or len(found) < 3:
+        start = time.perf_counter()
+        call()
+        found.append(time.perf_counter() - start)
+    return median(found)
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--dtype", default="float32")
+    parser.add_argument("--threads", type=int, default=available_threads())
+    parser.add_argument("--seconds", type=float, default=1.5, help="per shape and way")
+    a = parser.parse_args()
+    print(f"\n{processor()}, {a.threads} threads, kernels {_core.level}, {a.dtype}.\n")
+    print("| shape | ms | GFLOP/s | peak | share | asked | BLAS's products, ms | ours over BLAS's |")
+    print("|---|---:|---:|---:|---:|---:|---:|---:|")
+    for n, d, k in SHAPES:
+        pool = np.random.default_rng(1).standard_normal(n * d, np.float32)
+        X, W, b, y = problem(Shape(n, d, k, a.dtype), pool)
+        A = np.empty((n, k), X.dtype)
+        blas = seconds_of(lambda X=X, W=W, A=A: products(X, W, A), a.seconds / 2)
+        machine = measure(a.dtype, a.threads)
+        ours = seconds_of(
+            lambda args=(X, W, b, y): linear_cross_entropy_value_and_grad(*args, n_threads=a.threads),
+            a.seconds,
+        )
+        flops = 4.0 * n * d * k
+        share = machine.limit(flops, X.nbytes) / ours
+        print(
+            f"| {n}×{d}, K={k} | {1e3 * ours:.2f} | {flops / ours / 1e9:.0f} | "
+            f"{machine.flops / 1e9:.0f} | {share:.0%} | {asked(d, k):.0%} | {1e3 * blas:.2f} | "
+            f"{ours / blas:.2f} |",
+            flush=True,
+        )
+
+
+if __name__ == "__main__":
+    main()
