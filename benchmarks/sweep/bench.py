@@ -1,6 +1,6 @@
 """One loss + gradient of 200 random shapes against plain NumPy, whose products are BLAS's.
 
-    python -m benchmarks.sweep.bench --seconds 100    (again and again, until it says that all are done)
+    python -m benchmarks.sweep.bench --seconds 100    (until it says that all are done)
     python -m benchmarks.sweep.report
 
 Each shape appends a line to results/sweep.csv, and those that are there are not run again. N·D·K is
@@ -47,9 +47,10 @@ def shapes():
     rng = np.random.default_rng(0)
     found = []
     for i in range(SHAPES):
-        work, n = np.exp(rng.uniform(np.log(LEAST), np.log(MOST))), 0
+        work = np.exp(rng.uniform(np.log(LEAST), np.log(MOST)))
+        n = d = k = 0
         while n < FEWEST_ROWS or n * max(d, k) > LARGEST:
-            d, k = (int(size) for size in np.exp(rng.uniform(np.log((4, 2)), np.log((8192, 4096)))))
+            d, k = np.exp(rng.uniform(np.log((4, 2)), np.log((8192, 4096)))).astype(int).tolist()
             n = int(work / (d * k))
         found.append(Shape(n, d, k, "float64" if i % 4 == 3 else "float32"))
     return found

@@ -36,18 +36,23 @@ def main():
     lines = [
         "# Random shapes against NumPy",
         "",
-        f"{processor()}, {available_threads()} threads, kernels {_core.level}. One loss + gradient of "
-        f"{len(rows)} random shapes, N·D·K from 1e7 to 1e11, against plain NumPy with OpenBLAS in turns: "
-        f"medians of 9 calls each, of 3 from N·D·K = {DEAR:.0e} on. `sweep.csv` has the times.",
+        f"{processor()}, {available_threads()} threads, kernels {_core.level}. One loss + gradient "
+        f"of {len(rows)} random shapes, N·D·K from 1e7 to 1e11, against plain NumPy with OpenBLAS "
+        f"in turns: medians of 9 calls each, of 3 from N·D·K = {DEAR:.0e} on. `sweep.csv` has the "
+        "times.",
         "",
         "![NumPy's time over fastsoftmax's by N·D·K](sweep.png)",
         "",
         f"NumPy's time over fastsoftmax's: least {ratios.min():.2f}, a tenth below "
-        f"{np.quantile(ratios, 0.1):.2f}, median {np.median(ratios):.2f}, largest {ratios.max():.1f}. "
-        f"Slower than 1.05 times NumPy: {len(slower)}.",
+        f"{np.quantile(ratios, 0.1):.2f}, median {np.median(ratios):.2f}, largest "
+        f"{ratios.max():.1f}. Slower than 1.05 times NumPy: {len(slower)}.",
     ]
     if slower:
-        lines += ["", "| shape | dtype | NumPy, ms | fastsoftmax, ms | ratio |", "|---|---|---:|---:|---:|"]
+        lines += [
+            "",
+            "| shape | dtype | NumPy, ms | fastsoftmax, ms | ratio |",
+            "|---|---|---:|---:|---:|",
+        ]
     for (n, d, k, dtype), ratio, row in slower:
         times = (f"{1e3 * float(row[name]):.3g}" for name in ("numpy", "fastsoftmax"))
         lines.append(f"| {n}×{d}, K={k} | {dtype} | {' | '.join(times)} | {ratio:.2f} |")

@@ -81,7 +81,7 @@ def test_no_bit_depends_on_the_caches(shape, dtype):
 
 
 @pytest.mark.kernel
-@pytest.mark.parametrize("layout", ("uint8", "Fortran", "rows a page apart"))
+@pytest.mark.parametrize("layout", ["uint8", "Fortran", "rows a page apart"])
 def test_nor_where_x_is_stored_otherwise(layout):
     n, d, k = 1500, 200, 60
     X, W, b, y = problem(n, d, k, np.float32)
@@ -100,7 +100,7 @@ def test_nor_where_x_is_stored_otherwise(layout):
 
 
 @pytest.mark.kernel
-@pytest.mark.parametrize("dtype", (np.float32, np.float64))
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_nor_do_moments(dtype):
     X = np.random.default_rng(0).standard_normal((2000, 300)).astype(dtype) + 3
     results = []
@@ -168,7 +168,7 @@ def test_the_environment_is_heard():
 
 
 @pytest.mark.parametrize(
-    "text", ("48K,1M", "48K,1M,32M,1G", "1M,48K,32M", "big,1M,32M", "1,2,3", "-1,2,3")
+    "text", ["48K,1M", "48K,1M,32M,1G", "1M,48K,32M", "big,1M,32M", "1,2,3", "-1,2,3"]
 )
 def test_malformed_sizes(text):
     with pytest.raises(ImportError, match="FASTSOFTMAX_CACHES: expected three sizes"):

@@ -63,7 +63,7 @@ def of_linux(folder: Path) -> dict[int, int]:
 
 
 def of_macos(asked) -> dict[int, int]:
-    """The same by `asked(name)`, the system's numbers; the fast cores' where there are two kinds."""
+    """The same by `asked(name)`, the system's numbers; of the fast cores, if some are slower."""
     prefix = "hw.perflevel0." if asked("hw.perflevel0.l2cachesize") else "hw."
     sharing = asked(prefix + "cpusperl2") or 1
     return {

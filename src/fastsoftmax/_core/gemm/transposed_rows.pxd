@@ -11,7 +11,9 @@ from fastsoftmax._core.arguments cimport Problem
 from fastsoftmax._core.gemm.convert cimport fetch_rows, read_rows
 from fastsoftmax._core.gemm.tiles cimport MOST, ROWS, Ahead, nothing, product
 from fastsoftmax._core.linear.linear_problem cimport ALIGNMENT, part_start, parts_of, rounded_up
-from fastsoftmax._core.simd.simd cimport VL, VL_MOST, load, prefetch_l2, real, set1, store, transpose, vreal
+from fastsoftmax._core.simd.simd cimport (
+    VL, VL_MOST, load, prefetch_l2, real, set1, store, transpose, vreal,
+)
 from fastsoftmax._core.simd.squares cimport load_square
 
 cdef enum:
@@ -107,11 +109,11 @@ cdef inline void transposed_logits(
     const Problem *p, const real *w, const real *tile, Py_ssize_t j0, Py_ssize_t m, Py_ssize_t first,
     Py_ssize_t classes, Py_ssize_t k0, Py_ssize_t k1, real *z, Ahead *next,
 ) noexcept nogil:
-    """Logits of classes first + k0 .. first + k1 for a tile, as far as features j0 .. j0 + m, on to those
-    before, into its logits z.
+    """Logits of classes first + k0 .. first + k1 for a tile, as far as features j0 .. j0 + m, added to
+    those before, into its logits z.
 
-    w holds so many classes from `first` on, as `pack_weights` lays them out, m features at a time. What
-    is needed `next` is fetched as by `product`.
+    w holds so many classes from `first` on, as `pack_weights` lays them out, m features at a time.
+    What is needed `next` is fetched as by `product`.
     """
     cdef vreal sums[2 * MOST]
     cdef vreal b = set1(0.)

@@ -11,7 +11,8 @@ cdef struct Sizes:  # what was planned, for readers
     Py_ssize_t summed  # rows whose products are summed in `real`
     Py_ssize_t block  # rows that are read for logits, then for the gradient
     Py_ssize_t features, rows  # per call of a register tile: for logits, for the gradient
-    Py_ssize_t packed, chunk, group  # by panels: classes packed at a time, in L2 for logits, for gradients
+    Py_ssize_t packed  # classes of W at a time, by panels
+    Py_ssize_t chunk, group  # classes in L2: of W for logits, of logits for the gradient
     Py_ssize_t bytes  # of scratch
 
 

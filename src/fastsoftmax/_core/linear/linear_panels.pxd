@@ -72,8 +72,8 @@ cdef inline void columns_gradient(
     const Problem *p, const Panels *s, Py_ssize_t n, Py_ssize_t j, Py_ssize_t c0, Py_ssize_t c1,
     vreal *sums, double *wide, real *narrow, double *grad_b,
 ) noexcept nogil:
-    """Add ZᵀX over a block of n rows, of features j .. j + 2*VL and class blocks c0 .. c1; with the first
-    of b too."""
+    """Add ZᵀX over a block of n rows, of features j .. j + 2*VL and class blocks c0 .. c1; with the
+    first features the gradient of b too."""
     cdef const real *panel = s.panels + j * s.rows
     cdef vreal *at
     cdef vreal scale = set1(p.scale)
@@ -89,7 +89,8 @@ cdef inline void columns_gradient(
                     fetch_totals(p, k0, k0 + nk, j, wide, narrow)
                 product(
                     <int>nk, s.z + begin // ROWS * s.z_tile + k0 * ROWS, s.z_tile,
-                    panel + begin * 2 * VL, 2 * VL, rows, NULL, begin > first, sums + (c - c0) * 2 * CLASS_BLOCK)
+                    panel + begin * 2 * VL, 2 * VL, rows, NULL, begin > first,
+                    sums + (c - c0) * 2 * CLASS_BLOCK)
         for c in range(c0, c1):
             k0 = part_start(p.k, blocks, c)
             nk = part_start(p.k, blocks, c + 1) - k0
@@ -158,7 +159,7 @@ cdef inline void some_logits(
 cdef inline void some_losses(
     const Problem *p, const Panels *s, Py_ssize_t start, Py_ssize_t n, Py_ssize_t tile, char *scratch
 ) noexcept nogil:
-    """Z of the tiles of n rows, turned into weight * (A - Y); the first is that of the block's `tile`."""
+    """Z of the tiles of n rows, turned into weight * (A - Y); `tile` is the first in the block."""
     cdef real *targets = <real *>(
         scratch + s.scratch - (0 if p.labels else aligned(p.k * ROWS * sizeof(real))))
     cdef Py_ssize_t t, v, i

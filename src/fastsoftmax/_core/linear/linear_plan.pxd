@@ -148,8 +148,8 @@ cdef inline Partitions plan_partitions(const Problem *p, bint in_rows) noexcept 
     s.class_blocks = parts_of(s.k, CLASS_BLOCK)
     s.bias = aligned(s.padded * s.k * wide) // wide
     s.totals = s.bias + aligned((p.k + 1) * VL * wide) // wide
-    s.n_partitions = min(MOST_PARTITIONS, parts_of(p.n, PARTITION_ROWS), TOTALS_BYTES // wide // s.totals)
-    s.n_partitions = max(s.n_partitions, 1)
+    s.n_partitions = min(MOST_PARTITIONS, parts_of(p.n, PARTITION_ROWS))
+    s.n_partitions = max(min(s.n_partitions, TOTALS_BYTES // wide // s.totals), 1)
     s.is_short = parts_of(parts_of(p.n, ROWS), s.n_partitions) * ROWS <= SUM_ROWS
     if s.is_short:
         s.totals -= s.bias
@@ -183,7 +183,9 @@ cdef inline Partitions plan_partitions(const Problem *p, bint in_rows) noexcept 
     return s
 
 
-cdef inline Py_ssize_t partition_start(const Problem *p, const Partitions *s, Py_ssize_t i) noexcept nogil:
+cdef inline Py_ssize_t partition_start(
+    const Problem *p, const Partitions *s, Py_ssize_t i
+) noexcept nogil:
     """The first row of partition i."""
     return min(part_start(parts_of(p.n, ROWS), s.n_partitions, i) * ROWS, p.n)
 

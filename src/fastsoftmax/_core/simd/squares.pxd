@@ -4,7 +4,8 @@ Whichever way the numbers lie side by side is the way they are loaded; registers
 """
 
 from fastsoftmax._core.simd.simd cimport (
-    VL, VL_MOST, inlined, load, load_first, real, set1, store, store_first, transpose, vreal, vreal_inlined,
+    VL, VL_MOST, inlined, load, load_first, real, set1, store, store_first, transpose, vreal,
+    vreal_inlined,
 )
 
 
