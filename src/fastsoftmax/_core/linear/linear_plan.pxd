@@ -225,7 +225,7 @@ cdef inline Panels plan_panels(const Problem *p, int n_threads) noexcept nogil:
     if s.z_tile * size % CLASH == 0:
         s.z_tile += CLASH // 4 // size
     s.depth = even(p.d, panel_depth(p))
-    s.run = even(min(SUM_ROWS, s.rows), 2 * panel_depth(p) // 3)
+    s.run = even(min(SUM_ROWS, s.rows), panel_depth(p))
     s.tiles = min(max(s.rows // ROWS // (4 * n_threads), 1), TILES)
     s.chunk = max(p.caches.l2 // 2 // (s.depth * CLASS_BLOCK * size), 1)
     blocks = parts_of(p.k, CLASS_BLOCK)
