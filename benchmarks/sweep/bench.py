@@ -27,7 +27,7 @@ SHAPES = 200
 LEAST, MOST = 1e7, 1e11  # of N·D·K
 FEWEST_ROWS = 100  # of a shape
 LARGEST = 1e8  # numbers of X, and of NumPy's logits
-DEAR = 1e10  # from here on the median is of 3 calls each, else of 9
+DEAR = 1e10  # from here on 3 calls each, else 9
 REST = 0.05  # seconds, in which BLAS's threads stop spinning
 
 

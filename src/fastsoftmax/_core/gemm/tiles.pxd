@@ -196,8 +196,10 @@ cdef inline inlined product_any(
     Py_ssize_t tile,
     const direct *x, Py_ssize_t stride, Py_ssize_t n, const Ahead *next, bint more, vreal *out,
 ) noexcept nogil:
-    cdef const vreal *start = out if more else no_sums
+    cdef const vreal *start = no_sums
     cdef int k
+    if more:
+        start = out
     if n <= 0:
         for k in range(wide * nk):
             out[k] = start[k]

@@ -178,7 +178,7 @@ cdef Sizes sizes(const Problem *given, int n_threads) noexcept nogil:
         if found.scheme == DOTS:
             found.features = min(s.partitions.width, p.d)
     else:
-        found.summed, found.block = min(SUM_ROWS, s.panels.rows), s.panels.rows
+        found.summed, found.block = s.panels.summed, s.panels.rows
         found.features, found.rows = min(s.panels.depth, p.d), s.panels.run
         found.packed = s.panels.packed_classes
         found.chunk = min(s.panels.chunk * CLASS_BLOCK, found.packed)

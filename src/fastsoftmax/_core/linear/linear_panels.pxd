@@ -21,7 +21,7 @@ from fastsoftmax._core.gemm.tiles cimport MOST, ROWS, product, product_across
 from fastsoftmax._core.gemm.transposed_rows cimport (
     fetch_part, pack_rows, pack_weights, transposed_logits,
 )
-from fastsoftmax._core.linear.linear_plan cimport INPUT_CLASSES, SUM_ROWS, Panels
+from fastsoftmax._core.linear.linear_plan cimport INPUT_CLASSES, Panels
 from fastsoftmax._core.linear.linear_problem cimport (
     aligned, part_start, parts_of, take_stored, tile_loss, tile_sums,
 )
@@ -78,8 +78,8 @@ cdef inline void columns_gradient(
     cdef vreal *at
     cdef vreal scale = set1(p.scale)
     cdef Py_ssize_t blocks = parts_of(p.k, CLASS_BLOCK), first, begin, end, rows, c, k, k0, nk, t
-    for first from 0 <= first < n by SUM_ROWS:
-        end = min(first + SUM_ROWS, n)
+    for first from 0 <= first < n by s.summed:
+        end = min(first + s.summed, n)
         for begin from first <= begin < end by s.run:
             rows = min(s.run, end - begin)
             for c in range(c0, c1):

@@ -24,7 +24,7 @@ from fastsoftmax._core.linear.linear_problem cimport (
 from fastsoftmax._core.simd.simd cimport CLASS_BLOCK, VL, real, vreal
 
 cdef enum:  # of the level
-    SUM_ROWS = 640  # whose products are summed before the sum goes to the totals
+    SUM_ROWS = 640  # at most, whose products are summed before the sum goes to the totals
     PARTITION_ROWS = 128  # at least
     MOST_PARTITIONS = 16  # costs 2 % against one partition per thread (60000 x 784, K = 10), 32 4 %
     TOTALS_BYTES = 48 * 1024 * 1024  # of all partitions
@@ -85,7 +85,8 @@ cdef struct Partitions:
 
 cdef struct Panels:
     # of the level
-    Py_ssize_t rows  # of a block of rows, a multiple of ROWS; of SUM_ROWS, where memory allows
+    Py_ssize_t rows  # of a block of rows, a multiple of ROWS
+    Py_ssize_t summed  # of them, whose products are summed before the sum goes to the totals
     # of the caches
     Py_ssize_t depth  # features per call on the way to the logits
     Py_ssize_t run  # rows per call on the way to the gradient
@@ -219,14 +220,14 @@ cdef inline Panels plan_panels(const Problem *p, int n_threads) noexcept nogil:
     cdef Py_ssize_t size = sizeof(real), blocks
     s.padded = rounded_up(p.d, 2 * VL)
     s.rows = min(LOGITS_BYTES // (p.k * size), ROWS_BYTES // (s.padded * size))
-    s.rows = min(s.rows // SUM_ROWS, 2) * SUM_ROWS if s.rows >= SUM_ROWS else s.rows // ROWS * ROWS
-    s.rows = min(max(s.rows, ROWS), rounded_up(p.n, ROWS))
+    s.rows = even(max(p.n, 1), max(min(s.rows, 2 * SUM_ROWS) // ROWS, 1) * ROWS)
+    s.summed = even(s.rows, SUM_ROWS)
     s.z_tile = p.k * ROWS
     if s.z_tile * size % CLASH == 0:
         s.z_tile += CLASH // 4 // size
     s.depth = even(p.d, panel_depth(p))
-    s.run = even(min(SUM_ROWS, s.rows), panel_depth(p))
-    s.tiles = min(max(s.rows // ROWS // (4 * n_threads), 1), TILES)
+    s.run = even(s.summed, panel_depth(p))
+    s.tiles = min(max(s.rows // ROWS // (8 * n_threads), 1), TILES)
     s.chunk = max(p.caches.l2 // 2 // (s.depth * CLASS_BLOCK * size), 1)
     blocks = parts_of(p.k, CLASS_BLOCK)
     s.group = min(max(p.caches.l2 // 2 // (s.rows * CLASS_BLOCK * size), 1), blocks)
