@@ -38,8 +38,8 @@ def main():
         "",
         f"{processor()}, {available_threads()} threads, kernels {_core.level}. One loss + gradient "
         f"of {len(rows)} random shapes, N·D·K from 1e7 to 1e11, against plain NumPy with OpenBLAS "
-        f"in turns: medians of 9 calls each, single calls from N·D·K = {DEAR:.0e} on. `sweep.csv` has the "
-        "times.",
+        f"in turns: medians of 9 calls each, single calls from N·D·K = {DEAR:.0e} on. `sweep.csv` "
+        "has the times.",
         "",
         "![NumPy's time over fastsoftmax's by N·D·K](sweep.png)",
         "",

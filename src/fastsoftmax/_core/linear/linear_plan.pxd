@@ -45,7 +45,7 @@ cdef enum:  # of the level
 cdef enum:  # of the caches, with their sizes
     DEPTH = 128
     CLASH = 2048
-    TILES = 4  # of X by panels that a thread packs at a time, while W passes from L3
+    TILES_AT_ONCE = 4  # of X by panels that a thread packs, while W passes from L3
     PACK_BYTES = 8 * 1024 * 1024  # of packed W at most, to bound the scratch
     SCRATCH_BYTES = 64 * 1024 * 1024  # at most, at the price of threads if it must be
 
@@ -227,7 +227,7 @@ cdef inline Panels plan_panels(const Problem *p, int n_threads) noexcept nogil:
         s.z_tile += CLASH // 4 // size
     s.depth = even(p.d, panel_depth(p))
     s.run = even(s.summed, panel_depth(p))
-    s.tiles = min(max(s.rows // ROWS // (8 * n_threads), 1), TILES)
+    s.tiles = min(max(s.rows // ROWS // (8 * n_threads), 1), TILES_AT_ONCE)
     s.chunk = max(p.caches.l2 // 2 // (s.depth * CLASS_BLOCK * size), 1)
     blocks = parts_of(p.k, CLASS_BLOCK)
     s.group = min(max(p.caches.l2 // 2 // (s.rows * CLASS_BLOCK * size), 1), blocks)
