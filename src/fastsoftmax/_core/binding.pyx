@@ -26,7 +26,7 @@ cdef class Binding:
     """Kernels of one precision. A subclass takes their functions from the table in the capsule."""
 
     def __cinit__(self, capsule, Py_ssize_t element, caches):
-        self.element = element
+        self.capsule, self.element = capsule, element
         self.caches.l1, self.caches.l2, self.caches.l3 = caches
 
     cdef real *reals(self, array, str name) except? NULL:
