@@ -4,7 +4,7 @@ import numpy as np
 from matplotlib import pyplot as plt
 from matplotlib.ticker import FuncFormatter
 
-from benchmarks.sweep.bench import DEAR, RESULTS, done
+from benchmarks.sweep.bench import DEAR, RESULTS, SHAPES, done
 from fastsoftmax import _core
 from fastsoftmax._runtime.threads import available_threads
 from fastsoftmax._runtime.versions import processor
@@ -46,6 +46,13 @@ def main():
         f"NumPy's time over fastsoftmax's: least {ratios.min():.2f}, a tenth below "
         f"{np.quantile(ratios, 0.1):.2f}, median {np.median(ratios):.2f}, largest "
         f"{ratios.max():.1f}. Slower than 1.05 times NumPy: {len(slower)}.",
+    ]
+    peaks = [float(row["peak_flops"]) / 1e9 for *_, row in rows if row["dtype"] == "float32"]
+    lines += [
+        "",
+        f"{len(rows)} of {SHAPES} shapes are measured. The multiply-add peak in float32 was "
+        f"{min(peaks):.0f} to {max(peaks):.0f} GFLOP/s when they were; where it is low, others "
+        "computed beside.",
     ]
     if slower:
         lines += [
