@@ -1,10 +1,9 @@
 """Importing the library: which kernels it picks, and what it leaves alone. In fresh processes."""
 
 import os
-import subprocess
-import sys
 
 import pytest
+from support.processes import run
 
 from fastsoftmax import _core
 from fastsoftmax._core import _cpu
@@ -66,16 +65,6 @@ os.kill(child, 9)
 os.waitpid(child, 0)
 sys.exit("the child hangs")
 """
-
-
-def run(code, **environment):
-    return subprocess.run(
-        [sys.executable, "-c", code],
-        env=os.environ | environment,
-        capture_output=True,
-        text=True,
-        timeout=120,
-    )
 
 
 def assert_runs(code, **environment):

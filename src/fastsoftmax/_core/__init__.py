@@ -15,6 +15,7 @@ from types import SimpleNamespace
 import numpy as np
 
 from fastsoftmax._core import _openmp
+from fastsoftmax._core._caches import Caches, detect
 
 _by_user, _before = _openmp.set_by_user(), _openmp.loaded_libraries()
 with _openmp.spinning_briefly():
@@ -71,11 +72,13 @@ def _choose() -> str:
     return wanted or runnable()[0]
 
 
-def _load(precision: str, dtype: np.dtype) -> SimpleNamespace:
+def load(precision: str, dtype: np.dtype, caches: Caches) -> SimpleNamespace:
+    """The groups of kernels of one precision, f32 or f64, for such caches."""
+
     def bound(folder, group):
         compiled = import_module(f"fastsoftmax._core.{level}_{precision}.{group}_kernels")
         binding = import_module(f"fastsoftmax._core.{folder}.{group}")
-        return binding.Kernels(compiled.capsule, dtype.itemsize)
+        return binding.Kernels(compiled.capsule, dtype.itemsize, caches)
 
     return SimpleNamespace(
         **{group: bound(folder, group) for folder, groups in KERNELS.items() for group in groups}
@@ -83,8 +86,9 @@ def _load(precision: str, dtype: np.dtype) -> SimpleNamespace:
 
 
 level = _choose()
+caches = detect()
 _by_dtype = {
-    np.dtype(dtype): _load(precision, np.dtype(dtype))
+    np.dtype(dtype): load(precision, np.dtype(dtype), caches)
     for precision, dtype in (("f32", np.float32), ("f64", np.float64))
 }
 
@@ -99,7 +103,7 @@ def _load_small_newton():
     of_wide = wide.linear, wide.line, wide.dual, wide.gram, wide.cholesky
     groups = *of_wide, narrow.gram, narrow.cholesky
     binding = import_module("fastsoftmax._core.small.small_newton")
-    return binding.Kernels([group.capsule for group in groups], 8)
+    return binding.Kernels([group.capsule for group in groups], 8, caches)
 
 
 #: Newton's method for small problems, on kernels of float64

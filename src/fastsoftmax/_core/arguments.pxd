@@ -40,6 +40,10 @@ cdef struct Sparse:  # by rows, or by columns
     bint wide
 
 
+cdef struct Caches:  # bytes of a core: its first and second cache, its share of the third
+    Py_ssize_t l1, l2, l3
+
+
 cdef struct Problem:  # losses of n rows, and where their logits come from
     Cells cells  # X as it is stored
     const real *x  # the same where it is of `real`, else NULL
@@ -59,3 +63,4 @@ cdef struct Problem:  # losses of n rows, and where their logits come from
     int eliminated  # the class that is not multiplied and trades places with the last in tiles; or -1
     const real *weights  # or NULL: all one
     double scale
+    Caches caches  # what blocks are cut to: never what sums are

@@ -3,13 +3,14 @@ one object of it for each precision."""
 
 cimport numpy as cnp
 
-from fastsoftmax._core.arguments cimport Cells, Problem, Rows, Sparse
+from fastsoftmax._core.arguments cimport Caches, Cells, Problem, Rows, Sparse
 from fastsoftmax._core.simd.simd cimport real
 
 
 cdef class Binding:
     cdef readonly object capsule  # of the table
     cdef Py_ssize_t element  # bytes of a `real`
+    cdef Caches caches
     cdef real *reals(self, array, str name) except? NULL
     cdef Cells cells(self, cnp.ndarray x)
     cdef Rows rows(self, cnp.ndarray a, str name)

@@ -25,8 +25,9 @@ cdef bint is_read(int type):
 cdef class Binding:
     """Kernels of one precision. A subclass takes their functions from the table in the capsule."""
 
-    def __cinit__(self, capsule, Py_ssize_t element):
+    def __cinit__(self, capsule, Py_ssize_t element, caches):
         self.capsule, self.element = capsule, element
+        self.caches.l1, self.caches.l2, self.caches.l3 = caches
 
     cdef real *reals(self, array, str name) except? NULL:
         """The first element of a C-contiguous array of this precision; NULL for None."""

@@ -33,6 +33,7 @@ def versions() -> dict[str, str]:
         "system": platform.platform(),
         "processor": processor(),
         "kernels": f"{_core.level}, of those built: {', '.join(built)}",
+        "caches": f"{_core.caches} per core",
         "vectors": "{} bytes".format(_core.kernels("f4").elementwise.vector_bytes()),
         "OpenMP": f"specification of {openmp}" if openmp else "none: one thread",
         "threads": f"{available_threads()}, {_core.waiting()}",

@@ -18,7 +18,7 @@ from libc.stdint cimport int8_t, uint8_t
 
 from fastsoftmax._core.simd.simd cimport (
     CLASS_BLOCK, VL, bfloat16, float16, in_register, inlined, load, load_stored, load_stored_first,
-    multiply_add, outlined, prefetch, prefetch_l2, real, set1, vreal,
+    multiply_add, no_sums, outlined, prefetch, prefetch_l2, real, set1, vreal,
 )
 
 ctypedef fused direct:  # numbers of X that become `real` as they are loaded
@@ -143,7 +143,8 @@ cdef inline outlined dots(
 cdef inline inlined product_of(
     const int nk, const int wide, const Py_ssize_t step, const Py_ssize_t along, const real *z,
     Py_ssize_t tile,
-    const direct *x, Py_ssize_t stride, Py_ssize_t n, const Ahead *ahead, vreal *out,
+    const direct *x, Py_ssize_t stride, Py_ssize_t n, const Ahead *ahead, const vreal *start,
+    vreal *out,
 ) noexcept nogil:
     cdef Ahead next = nothing()
     cdef vreal sum0[MOST]
@@ -155,9 +156,9 @@ cdef inline inlined product_of(
     if ahead:
         next = ahead[0]
     for k in range(nk):
-        sum0[k] = out[wide * k]
+        sum0[k] = start[wide * k]
         if wide == 2:
-            sum1[k] = out[2 * k + 1]
+            sum1[k] = start[2 * k + 1]
     while True:  # at least once, so that sums need not be anywhere but in registers
         left = min(n, ROWS)
         n = n - left
@@ -195,36 +196,39 @@ cdef inline inlined product_any(
     Py_ssize_t tile,
     const direct *x, Py_ssize_t stride, Py_ssize_t n, const Ahead *next, bint more, vreal *out,
 ) noexcept nogil:
+    cdef const vreal *start = no_sums
     cdef int k
-    for k in range(0 if more else wide * nk):
-        out[k] = set1(0.)
+    if more:
+        start = out
     if n <= 0:
+        for k in range(wide * nk):
+            out[k] = start[k]
         return 0
     if nk == 1:
-        product_of(1, wide, step, along, z, tile, x, stride, n, next, out)
+        product_of(1, wide, step, along, z, tile, x, stride, n, next, start, out)
     elif nk == 2:
-        product_of(2, wide, step, along, z, tile, x, stride, n, next, out)
+        product_of(2, wide, step, along, z, tile, x, stride, n, next, start, out)
     elif nk == 3:
-        product_of(3, wide, step, along, z, tile, x, stride, n, next, out)
+        product_of(3, wide, step, along, z, tile, x, stride, n, next, start, out)
     elif nk == 4:
-        product_of(4, wide, step, along, z, tile, x, stride, n, next, out)
+        product_of(4, wide, step, along, z, tile, x, stride, n, next, start, out)
     elif nk == 5:
-        product_of(5, wide, step, along, z, tile, x, stride, n, next, out)
+        product_of(5, wide, step, along, z, tile, x, stride, n, next, start, out)
     elif nk == 6:
-        product_of(6, wide, step, along, z, tile, x, stride, n, next, out)
+        product_of(6, wide, step, along, z, tile, x, stride, n, next, start, out)
     elif CLASS_BLOCK > 6:
         if nk == 7:
-            product_of(7, wide, step, along, z, tile, x, stride, n, next, out)
+            product_of(7, wide, step, along, z, tile, x, stride, n, next, start, out)
         elif nk == 8:
-            product_of(8, wide, step, along, z, tile, x, stride, n, next, out)
+            product_of(8, wide, step, along, z, tile, x, stride, n, next, start, out)
         elif nk == 9:
-            product_of(9, wide, step, along, z, tile, x, stride, n, next, out)
+            product_of(9, wide, step, along, z, tile, x, stride, n, next, start, out)
         elif nk == 10:
-            product_of(10, wide, step, along, z, tile, x, stride, n, next, out)
+            product_of(10, wide, step, along, z, tile, x, stride, n, next, start, out)
         elif nk == 11:
-            product_of(11, wide, step, along, z, tile, x, stride, n, next, out)
+            product_of(11, wide, step, along, z, tile, x, stride, n, next, start, out)
         elif nk == 12:
-            product_of(12, wide, step, along, z, tile, x, stride, n, next, out)
+            product_of(12, wide, step, along, z, tile, x, stride, n, next, start, out)
     return 0
 
 

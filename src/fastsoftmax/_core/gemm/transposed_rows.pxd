@@ -10,7 +10,10 @@ from libc.string cimport memcpy
 from fastsoftmax._core.arguments cimport Problem
 from fastsoftmax._core.gemm.convert cimport fetch_rows, read_rows
 from fastsoftmax._core.gemm.tiles cimport MOST, ROWS, Ahead, nothing, product
-from fastsoftmax._core.simd.simd cimport VL, VL_MOST, real, set1, store, transpose, vreal
+from fastsoftmax._core.linear.linear_problem cimport ALIGNMENT, part_start, parts_of, rounded_up
+from fastsoftmax._core.simd.simd cimport (
+    VL, VL_MOST, load, prefetch_l2, real, set1, store, transpose, vreal,
+)
 from fastsoftmax._core.simd.squares cimport load_square
 
 cdef enum:
@@ -18,38 +21,57 @@ cdef enum:
 
 
 cdef inline void pack_rows(
-    const Problem *p, Py_ssize_t start, Py_ssize_t n, real *tile, real *panel, Py_ssize_t panel_size,
+    const Problem *p, Py_ssize_t start, Py_ssize_t n, Py_ssize_t j0, Py_ssize_t m, real *tile,
+    real *panel, Py_ssize_t panel_size,
 ) noexcept nogil:
-    """VL rows of X from `start` on, zeros from the n-th on, into either or both of
+    """Features j0 .. j0 + m of ROWS rows of X from `start` on, zeros from the n-th on, into either or
+    both of
 
-    tile: (d, ROWS), transposed;
-    panel: rows of 2*VL features, the next features `panel_size` behind.
+    tile: (m, ROWS), transposed;
+    panel: rows of 2*VL features, the next features `panel_size` behind; zeros behind the last of X.
     """
     cdef vreal v[VL_MOST]
     cdef real converted[VL_MOST * RUN]
     cdef const real *x = converted
-    cdef Py_ssize_t j, r, row_step = RUN, column_step = 1
-    if p.x:
-        x = p.x + start * p.row_step
-        row_step, column_step = p.row_step, p.column_step
-    for j from 0 <= j < p.d by VL:
-        if p.x == NULL and j % RUN == 0:
-            if j + RUN < p.d:
-                fetch_rows(&p.cells, start, min(VL, n), j + RUN, RUN)
-            read_rows(&p.cells, start, max(min(VL, n), 0), j, min(RUN, p.d - j), converted, RUN)
-        load_square(
-            x + (j if p.x else j % RUN) * column_step, row_step, column_step, n, p.d - j, v)
-        if panel:
-            for r in range(VL):
-                store(panel + j // (2 * VL) * panel_size + j % (2 * VL) + r * 2 * VL, v[r])
-        if tile:
-            transpose(v)
-            for r in range(min(VL, p.d - j)):
-                store(tile + (j + r) * ROWS, v[r])
-    # of a pair of vectors the features do not reach, the other one
-    if panel and (p.d + VL - 1) // VL % 2:
-        for r in range(VL):
-            store(panel + p.d // (2 * VL) * panel_size + VL + r * 2 * VL, set1(0.))
+    cdef Py_ssize_t i, j, r, row_step = RUN, column_step = 1
+    for i from 0 <= i < ROWS by VL:
+        if p.x:
+            x = p.x + (start + i) * p.row_step + j0 * p.column_step
+            row_step, column_step = p.row_step, p.column_step
+        for j from 0 <= j < m by VL:
+            if p.x == NULL and j % RUN == 0:
+                if j + RUN < m:
+                    fetch_rows(&p.cells, start + i, min(VL, n - i), j0 + j + RUN, RUN)
+                read_rows(
+                    &p.cells, start + i, max(min(VL, n - i), 0), j0 + j, min(RUN, m - j), converted, RUN)
+            load_square(
+                x + (j if p.x else j % RUN) * column_step, row_step, column_step, n - i, m - j, v)
+            if panel:
+                for r in range(VL):
+                    store(panel + j // (2 * VL) * panel_size + (i + r) * 2 * VL + j % (2 * VL), v[r])
+            if tile:
+                transpose(v)
+                for r in range(min(VL, m - j)):
+                    store(tile + (j + r) * ROWS + i, v[r])
+    # of a pair of vectors that X does not reach, the other one
+    if panel and parts_of(m, VL) % 2:
+        for r in range(ROWS):
+            store(panel + m // (2 * VL) * panel_size + r * 2 * VL + VL, set1(0.))
+
+
+cdef inline void fetch_part(
+    const Problem *p, Py_ssize_t start, Py_ssize_t n, Py_ssize_t j, Py_ssize_t m, Py_ssize_t parts,
+    Py_ssize_t part
+) noexcept nogil:
+    """Fetch one of some parts of what `pack_rows` reads next: memory works while products are made."""
+    cdef Py_ssize_t rows = min(n, ROWS), i, c
+    cdef const char *at
+    if p.cells.column_step != p.cells.size or j >= p.d:
+        return
+    for i in range(part_start(rows, parts, part), part_start(rows, parts, part + 1)):
+        at = p.cells.x + (start + i) * p.cells.row_step + j * p.cells.size
+        for c from 0 <= c < min(m, p.d - j) * p.cells.size by ALIGNMENT:
+            prefetch_l2(at + c)
 
 
 cdef inline Ahead tile_after(const Problem *p, Py_ssize_t start) noexcept nogil:
@@ -65,34 +87,49 @@ cdef inline Ahead tile_after(const Problem *p, Py_ssize_t start) noexcept nogil:
 
 
 cdef inline void pack_weights(
-    const Problem *p, Py_ssize_t first, Py_ssize_t classes, Py_ssize_t k, real *w
+    const Problem *p, Py_ssize_t depth, Py_ssize_t first, Py_ssize_t classes, Py_ssize_t k0,
+    Py_ssize_t k1, real *w
 ) noexcept nogil:
-    """Row first + k of W into (d/ROWS, classes, ROWS) of so many classes."""
-    cdef Py_ssize_t j
-    for j from 0 <= j < p.d by ROWS:
-        memcpy(
-            w + j * classes + k * ROWS, p.w + (first + k) * p.d + j,
-            min(ROWS, p.d - j) * sizeof(real))
+    """Rows first + k0 .. first + k1 of W, of so many classes that w holds.
+
+    In the order they are read in: for `depth` features after another, for each such block of classes,
+    (depth/ROWS, k1 - k0, ROWS).
+    """
+    cdef Py_ssize_t j0, j, k
+    cdef real *to
+    for j0 from 0 <= j0 < p.d by depth:
+        to = w + j0 * classes + k0 * rounded_up(min(depth, p.d - j0), ROWS)
+        for j from j0 <= j < min(j0 + depth, p.d) by ROWS:
+            for k in range(k0, k1):
+                memcpy(to, p.w + (first + k) * p.d + j, min(ROWS, p.d - j) * sizeof(real))
+                to = to + ROWS
 
 
 cdef inline void transposed_logits(
-    const Problem *p, const real *w, Py_ssize_t classes, const real *tile, Py_ssize_t first,
-    Py_ssize_t k0, Py_ssize_t k1, real *z, Ahead *next,
+    const Problem *p, const real *w, const real *tile, Py_ssize_t j0, Py_ssize_t m, Py_ssize_t first,
+    Py_ssize_t classes, Py_ssize_t k0, Py_ssize_t k1, real *z, Ahead *next,
 ) noexcept nogil:
-    """Logits of classes first + k0 .. first + k1 for a transposed tile, into its logits z.
+    """Logits of classes first + k0 .. first + k1 for a tile, as far as features j0 .. j0 + m, added to
+    those before, into its logits z.
 
-    w holds so many classes from `first` on. What is needed `next` is fetched as by `product`.
+    w holds so many classes from `first` on, as `pack_weights` lays them out, m features at a time.
+    What is needed `next` is fetched as by `product`.
     """
     cdef vreal sums[2 * MOST]
-    cdef double b
-    cdef Py_ssize_t i, k, at
+    cdef vreal b = set1(0.)
+    cdef bint ends = p.b and j0 + m == p.d
+    cdef Py_ssize_t i, k
+    w = w + j0 * classes + k0 * rounded_up(m, ROWS)
+    z = z + (first + k0) * ROWS
     for i from 0 <= i < ROWS by 2 * VL:
-        product(
-            <int>(k1 - k0), w + k0 * ROWS, classes * ROWS, tile + i, ROWS, p.d, next, False, sums)
+        for k in range(k1 - k0 if j0 else 0):
+            sums[2 * k] = load(z + k * ROWS + i)
+            sums[2 * k + 1] = load(z + k * ROWS + i + VL)
+        product(<int>(k1 - k0), w, (k1 - k0) * ROWS, tile + i, ROWS, m, next, j0 > 0, sums)
         if next and next.at:
-            next.at += p.d * next.step
+            next.at += m * next.step
         for k in range(k1 - k0):
-            at = first + k0 + k
-            b = p.b[at] if p.b else 0.
-            store(z + at * ROWS + i, sums[2 * k] + set1(b))
-            store(z + at * ROWS + i + VL, sums[2 * k + 1] + set1(b))
+            if ends:
+                b = set1(p.b[first + k0 + k])
+            store(z + k * ROWS + i, sums[2 * k] + b)
+            store(z + k * ROWS + i + VL, sums[2 * k + 1] + b)

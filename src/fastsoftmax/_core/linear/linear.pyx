@@ -7,7 +7,7 @@ cimport numpy as cnp
 from fastsoftmax._core.arguments cimport Problem
 from fastsoftmax._core.arrays cimport bytes_of, doubles
 from fastsoftmax._core.binding cimport Binding
-from fastsoftmax._core.linear.linear_kernels cimport Table
+from fastsoftmax._core.linear.linear_kernels cimport Sizes, Table
 from fastsoftmax._core.simd.simd cimport real
 
 cnp.import_array()
@@ -24,6 +24,7 @@ cdef class Kernels(Binding):
     ):
         cdef Problem p
         memset(&p, 0, sizeof(Problem))
+        p.caches = self.caches
         p.cells = self.cells(x)
         p.n, p.d, p.k = x.shape[0], x.shape[1], k
         if p.d == 0:  # plans divide by it
@@ -109,3 +110,15 @@ cdef class Kernels(Binding):
         cdef cnp.ndarray memory = workspace(self.kernels.store_bytes(&p, n_threads))
         with nogil:
             self.kernels.store_logits(&p, bytes_of(memory), n_threads)
+
+    def plan(self, Py_ssize_t n, Py_ssize_t d, Py_ssize_t k, int n_threads):
+        """How `value_and_grad` goes about so many rows, features and classes: the fields of `Sizes`.
+
+        With labels, and X of this precision with features side by side.
+        """
+        cdef Problem p
+        cdef Sizes found
+        memset(&p, 0, sizeof(Problem))
+        p.n, p.d, p.k, p.eliminated, p.logistic, p.caches = n, d, k, -1, k == 1, self.caches
+        found = self.kernels.sizes(&p, n_threads)
+        return found

@@ -9,33 +9,26 @@ docs/experiments/0004-two-dense-schemes.md.
 
 from cpython.pycapsule cimport PyCapsule_New
 from cython.parallel cimport prange, threadid
+from libc.string cimport memset
 
 from fastsoftmax._core.arguments cimport Problem
 from fastsoftmax._core.gemm.convert cimport REAL
 from fastsoftmax._core.gemm.stored_tiles cimport tiles_read
 from fastsoftmax._core.gemm.tiles cimport ROWS
-from fastsoftmax._core.linear.linear_kernels cimport Table
-from fastsoftmax._core.linear.linear_panels cimport (
-    Panels, carve_panels, panels_bytes, plan_panels, run_panels, store_panels,
-)
+from fastsoftmax._core.linear.linear_kernels cimport Sizes, Table
+from fastsoftmax._core.linear.linear_panels cimport run_panels, store_panels
 from fastsoftmax._core.linear.linear_partitions cimport run_partitions, store_partitions
-from fastsoftmax._core.linear.linear_problem cimport most_common
-from fastsoftmax._core.linear.partitions_logits cimport pack_partitions, rows_logits
-from fastsoftmax._core.linear.partitions_plan cimport (
-    DOTS, Partitions, carve_partitions, plan_partitions, partitions_bytes,
+from fastsoftmax._core.linear.linear_plan cimport (
+    DOTS, ROWS_TRANSPOSED, SUM_ROWS, Partitions, Plan, by_partitions, carve_panels, carve_partitions,
+    panels_bytes, partition_start, partitions_bytes, plan_gradient, plan_known, plan_panels,
+    plan_partitions,
 )
-from fastsoftmax._core.simd.simd cimport real
+from fastsoftmax._core.linear.linear_problem cimport COUNTED
+from fastsoftmax._core.linear.partitions_logits cimport pack_partitions, rows_logits
+from fastsoftmax._core.simd.simd cimport CLASS_BLOCK, real
 
 cdef enum:
-    FEW = 12  # classes for which W may be of any size
-    WEIGHTS_BYTES = 640 * 1024  # of W, where it has to stay in cache while X streams past,
-    NARROW = 256  # features, up to which panels spend more on reading Z than partitions on reading W
-    NARROW_BYTES = 1024 * 1024
-    MANY = 2048  # rows, for fewer of which the totals of partitions are dear beside the products
-    FEW_ROWS_BYTES = 256 * 1024
-    SCRATCH_BYTES = 64 * 1024 * 1024  # at most, at the price of threads if it must be
     TILES = 4  # that a thread takes at a time: two rarely run at the same speed
-    LEAST_PARTITIONS = 8  # where the totals are so large that fewer fit, threads would idle
 
 
 cdef Problem located(const Problem *given) noexcept nogil:
@@ -46,48 +39,6 @@ cdef Problem located(const Problem *given) noexcept nogil:
     p.row_step, p.column_step = p.cells.row_step // size, p.cells.column_step // size
     p.in_place = tiles_read(p.cells.type) and p.cells.column_step == p.cells.size
     return p
-
-
-cdef bint by_partitions(const Problem *p, const Partitions *s, bint wants_x) noexcept nogil:
-    """Whether partitions are the faster scheme: they pass all of W, and totals of its size, for each
-    block of rows, panels all of Z three times."""
-    cdef Py_ssize_t size = p.k * p.d * <Py_ssize_t>sizeof(real)
-    cdef Py_ssize_t most = NARROW_BYTES if p.d <= NARROW else WEIGHTS_BYTES
-    if p.n < MANY:
-        most = FEW_ROWS_BYTES
-    return (
-        not wants_x
-        and (p.k <= FEW or size <= most)
-        and (s.n_partitions >= LEAST_PARTITIONS or p.n <= s.n_partitions * s.block))
-
-
-cdef struct Plan:  # of a gradient
-    bint by_partitions
-    Partitions partitions
-    Panels panels
-    int n_threads
-    Py_ssize_t bytes
-
-
-cdef Plan plan_gradient(Problem *p, bint narrow, bint wants_x, int n_threads) noexcept nogil:
-    """The scheme, with fewer threads where their scratch would be too large."""
-    cdef Plan s
-    s.partitions = plan_partitions(p, False)
-    s.by_partitions = by_partitions(p, &s.partitions, wants_x) and not narrow
-    s.n_threads = n_threads
-    if s.by_partitions:
-        if p.w and p.labels and not p.logistic and s.partitions.scheme == DOTS:
-            p.eliminated = most_common(p)
-            s.partitions = plan_partitions(p, False)
-        while s.n_threads > 1 and partitions_bytes(p, &s.partitions, s.n_threads) > SCRATCH_BYTES:
-            s.n_threads -= 1
-        s.bytes = partitions_bytes(p, &s.partitions, s.n_threads)
-    else:
-        s.panels = plan_panels(p)
-        while s.n_threads > 1 and panels_bytes(p, &s.panels, s.n_threads) > SCRATCH_BYTES:
-            s.n_threads -= 1
-        s.bytes = panels_bytes(p, &s.panels, s.n_threads)
-    return s
 
 
 cdef Py_ssize_t gradient_bytes(
@@ -175,7 +126,7 @@ cdef Plan plan_store(Problem *p, const int *label, int n_threads) noexcept nogil
         s.partitions.n_partitions = 0  # no totals
         s.bytes = partitions_bytes(p, &s.partitions, n_threads)
     else:
-        s.panels = plan_panels(p)
+        s.panels = plan_panels(p, n_threads)
         s.bytes = panels_bytes(p, &s.panels, n_threads)
     return s
 
@@ -198,7 +149,45 @@ cdef void store_logits(const Problem *given, char *memory, int n_threads) noexce
         store_panels(&p, &s.panels, n_threads)
 
 
+cdef Sizes sizes(const Problem *given, int n_threads) noexcept nogil:
+    """The plan of a gradient with labels, for X of `real` with features side by side.
+
+    Neither X nor W nor labels are read: any address will do.
+    """
+    cdef Problem p = given[0]
+    cdef Plan s
+    cdef Sizes found
+    cdef real any = 0.
+    p.x = p.w = &any
+    p.cells.type = REAL
+    p.cells.size = p.cells.column_step = sizeof(real)
+    p.row_step, p.column_step, p.cells.row_step = p.d, 1, p.d * sizeof(real)
+    p.in_place = True
+    p.labels = <const int *>&any
+    s = plan_known(&p, False, False, n_threads)
+    if s.by_partitions and s.partitions.scheme == DOTS and 1 < p.k <= COUNTED:
+        p.eliminated = 0
+        s = plan_known(&p, False, False, n_threads)
+    memset(&found, 0, sizeof(Sizes))
+    found.by_partitions, found.bytes = s.by_partitions, s.bytes
+    if s.by_partitions:
+        found.scheme, found.n_partitions = s.partitions.scheme, s.partitions.n_partitions
+        found.summed = min(SUM_ROWS, partition_start(&p, &s.partitions, 1))
+        found.block = found.rows = min(s.partitions.block, found.summed)
+        found.features = s.partitions.depth if found.scheme == ROWS_TRANSPOSED else p.d
+        if found.scheme == DOTS:
+            found.features = min(s.partitions.width, p.d)
+    else:
+        found.summed, found.block = s.panels.summed, s.panels.rows
+        found.features, found.rows = min(s.panels.depth, p.d), s.panels.run
+        found.packed = s.panels.packed_classes
+        found.chunk = min(s.panels.chunk * CLASS_BLOCK, found.packed)
+        found.group = min(s.panels.group * CLASS_BLOCK, p.k)
+    return found
+
+
 cdef Table table
+table.sizes = sizes
 table.gradient_bytes = gradient_bytes
 table.gradient = gradient
 table.moments_bytes = moments_bytes

@@ -25,7 +25,7 @@ from fastsoftmax._core.linear.linear_problem cimport (
 from fastsoftmax._core.linear.partitions_logits cimport (
     block_rows, pack_partitions, store_block, tile_logits,
 )
-from fastsoftmax._core.linear.partitions_plan cimport SUM_ROWS, Partitions, columns
+from fastsoftmax._core.linear.linear_plan cimport SUM_ROWS, Partitions, columns, partition_start
 from fastsoftmax._core.simd.simd cimport (
     VL, VL_MOST, add_to_doubles, load, load_first, real, set1, store, vreal,
 )
@@ -45,9 +45,9 @@ cdef inline bint readable(
 
 
 cdef inline Ahead block_after(
-    const Problem *p, const Partitions *s, Py_ssize_t start, Py_ssize_t j
+    const Problem *p, const Partitions *s, Py_ssize_t start, Py_ssize_t n, Py_ssize_t j
 ) noexcept nogil:
-    """What follows the block at `start`: its share that goes with the columns from feature j on.
+    """What follows the n rows from `start` on: its share that goes with the columns from feature j on.
 
     Rows that are long and side by side are one run of bytes, fetched in its order; of others these
     features, each line of them once, or two lines per row.
@@ -58,12 +58,26 @@ cdef inline Ahead block_after(
         return next
     next.gap = panel // 2 if panel > LINE else 0
     if row >= LONG and row == p.d * size:
-        next.at = p.cells.x + (start + s.block) * row + s.block * j * size
+        next.at = p.cells.x + (start + n) * row + n * j * size
         next.step = panel
     elif panel >= LINE or j * size % LINE == 0:
-        next.at = p.cells.x + (start + s.block) * row + j * size
+        next.at = p.cells.x + (start + n) * row + j * size
         next.step = row
     return next
+
+
+cdef inline void copy_columns(
+    const Problem *p, Py_ssize_t start, Py_ssize_t n, Py_ssize_t j, real *out
+) noexcept nogil:
+    """Features j .. j + 2*VL of n rows side by side, zeros behind the last feature."""
+    cdef Py_ssize_t i
+    cdef const real *x = p.x + start * p.row_step + j
+    if p.x == NULL or j + 2 * VL > p.d:
+        read_rows(&p.cells, start, n, j, min(2 * VL, p.d - j), out, 2 * VL)
+        return
+    for i in range(n):
+        store(out + i * 2 * VL, load(x + i * p.row_step))
+        store(out + i * 2 * VL + VL, load(x + i * p.row_step + VL))
 
 
 cdef inline void add_gradient(
@@ -74,17 +88,18 @@ cdef inline void add_gradient(
 
     Columns past the last feature hold whatever follows a row in memory; nobody reads their sums.
     """
-    cdef Py_ssize_t j, c, k, width, whole = s.padded
+    cdef Py_ssize_t j, c, k, width, whole = 0 if s.copied else s.padded
     cdef Ahead next  # handed on where it lies: copied, it waits for its own parts to be stored
     cdef int nk
     cdef bint there
-    if p.in_place and not readable(p, x, n, s.padded):
+    if p.in_place and whole and not readable(p, x, n, s.padded):
         whole = p.d - p.d % (2 * VL)
-        read_rows(&p.cells, start, n, whole, p.d - whole, tail, 2 * VL)
     for j from 0 <= j < p.d by 2 * VL:
         there = j < whole
+        if not there:
+            copy_columns(p, start, n, j, tail)
         width = columns(s, j)
-        next = block_after(p, s, start, j)
+        next = block_after(p, s, start, n, j)
         for c in range(s.class_blocks):
             k = part_start(s.k, s.class_blocks, c)
             nk = <int>(part_start(s.k, s.class_blocks, c + 1) - k)
@@ -100,7 +115,7 @@ cdef inline void add_squares(
     const Problem *p, const Partitions *s, const real *x, Py_ssize_t stride, Py_ssize_t n,
     const real *z, double *totals
 ) noexcept nogil:
-    """totals += weight (x - b)^2 over the n rows of a block, feature by feature."""
+    """totals += weight (x - b)^2 over n rows, feature by feature."""
     cdef real *short_totals = <real *>totals
     cdef Py_ssize_t i, j
     cdef int count
@@ -122,10 +137,9 @@ cdef inline void add_squares(
 cdef inline void run_partition(
     const Problem *p, const Partitions *s, Py_ssize_t partition, bint wants_w, char *scratch
 ) noexcept nogil:
-    cdef Py_ssize_t blocks = (p.n + s.block - 1) // s.block
-    cdef Py_ssize_t first = part_start(blocks, s.n_partitions, partition) * s.block
-    cdef Py_ssize_t last = min(part_start(blocks, s.n_partitions, partition + 1) * s.block, p.n)
-    cdef Py_ssize_t start, n, t, i, k, summed = 0, added = 0
+    cdef Py_ssize_t first = partition_start(p, s, partition)
+    cdef Py_ssize_t last = partition_start(p, s, partition + 1)
+    cdef Py_ssize_t start = first, n, t, i, k, summed
     cdef double *totals = s.partitions + partition * s.totals
     cdef double *bias = totals + s.bias
     cdef real *z = <real *>scratch
@@ -142,15 +156,18 @@ cdef inline void run_partition(
         sums = <real *>totals
     for i in range(0 if losses and first < last else s.bias):  # squares are added
         totals[i] = 0.
-    for start from first <= start < last by s.block:
-        n = min(s.block, last - start)
+    while start < last:
+        summed = (start - first) % SUM_ROWS
+        n = min(s.block, SUM_ROWS - summed, last - start)
         x = block_rows(p, s, start, n, buffer)
         if not losses:  # moments: one class whose A - Y is the weight
             for i in range(n):
                 z[i] = p.weights[start + i] if p.weights else 1.
             if p.b:
-                add_squares(p, s, <const real *>x.x, x.row_step // x.size, n, z, totals)
-                continue
+                for t from 0 <= t < n by ROWS:
+                    add_squares(
+                        p, s, <const real *>x.x + t * (x.row_step // x.size), x.row_step // x.size,
+                        min(ROWS, n - t), z + t, totals)
         for t from 0 <= t < (n if losses else 0) by ROWS:
             i = min(ROWS, n - t)
             if p.stored:
@@ -160,16 +177,14 @@ cdef inline void run_partition(
             tile_loss(p, start + t, i, z + t * p.k, targets, bias + p.k * VL)
             for k in range(p.k):
                 add_to_doubles(bias + k * VL, tile_sums(z + t * p.k + k * ROWS))
-        if wants_w:
-            add_gradient(p, s, start, &x, n, z, buffer, summed > 0, sums)
-            summed += n
-            if not s.is_short and (summed + s.block > SUM_ROWS or start + n == last):
-                for i in range(0 if added else s.padded * s.k):
+        start += n
+        if wants_w and (losses or p.b == NULL):
+            add_gradient(p, s, start - n, &x, n, z, buffer, summed > 0, sums)
+            if not s.is_short and (summed + n == SUM_ROWS or start == last):
+                for i in range(s.padded * s.k if start - first <= SUM_ROWS else 0):
                     totals[i] = sums[i]
-                for i from 0 <= i < (s.padded * s.k if added else 0) by VL:
+                for i from 0 <= i < (0 if start - first <= SUM_ROWS else s.padded * s.k) by VL:
                     add_to_doubles(totals + i, load(sums + i))
-                added += summed
-                summed = 0
 
 
 cdef inline void reduce_features(

@@ -27,6 +27,11 @@ cdef inline Py_ssize_t rounded_up(Py_ssize_t size, Py_ssize_t unit) noexcept nog
     return (size + unit - 1) // unit * unit
 
 
+cdef inline Py_ssize_t parts_of(Py_ssize_t size, Py_ssize_t most) noexcept nogil:
+    """Parts of at most so many each."""
+    return (size + most - 1) // most
+
+
 cdef inline Py_ssize_t part_start(Py_ssize_t size, Py_ssize_t parts, Py_ssize_t i) noexcept nogil:
     """Where part i of so many, as equal as can be, begins."""
     return i * size // parts

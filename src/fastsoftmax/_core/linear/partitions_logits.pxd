@@ -9,7 +9,7 @@ from fastsoftmax._core.gemm.transposed_rows cimport (
 )
 from fastsoftmax._core.gemm.transposed_weights cimport logits_in_rows, logits_in_tile, transpose_weights
 from fastsoftmax._core.linear.linear_problem cimport aligned, class_at, part_start, rounded_up
-from fastsoftmax._core.linear.partitions_plan cimport (
+from fastsoftmax._core.linear.linear_plan cimport (
     DOTS, ROWS_TRANSPOSED, WEIGHTS_TRANSPOSED, Partitions,
 )
 from fastsoftmax._core.simd.simd cimport VL, VL_MOST, real, set1, store, sum_each, vreal
@@ -28,8 +28,10 @@ cdef inline void pack_partitions(const Problem *p, const Partitions *s) noexcept
         transpose_weights(p, s.w)
         return
     if s.scheme == ROWS_TRANSPOSED:
-        for k in range(p.k):
-            pack_weights(p, 0, p.k, k, s.w)
+        for c in range(s.class_blocks):
+            pack_weights(
+                p, s.depth, 0, s.k, part_start(s.k, s.class_blocks, c),
+                part_start(s.k, s.class_blocks, c + 1), s.w)
         return
     for c in range(s.class_blocks):
         for j from 0 <= j < p.d by VL:
@@ -60,11 +62,11 @@ cdef inline Cells block_rows(
         rows.x += start * rows.row_step
         return rows
     if not converted_late(p, s):
-        read_rows(&p.cells, start, n, 0, p.d, buffer, s.padded)
+        read_rows(&p.cells, start, n, 0, p.d, buffer, s.stride)
     rows.x = <const char *>buffer
     rows.type = REAL
     rows.size = rows.column_step = sizeof(real)
-    rows.row_step = s.padded * sizeof(real)
+    rows.row_step = s.stride * sizeof(real)
     return rows
 
 
@@ -117,7 +119,7 @@ cdef inline void tile_logits(
     holds or gets them; b_k for the rows that the tile lacks."""
     cdef real *tile = <real *>tile_scratch
     cdef Ahead next
-    cdef Py_ssize_t i
+    cdef Py_ssize_t i, j, m
     if s.scheme == DOTS:
         logits_by_dots(p, s, start, block, t, n, <vreal *>tile_scratch, z)
         return
@@ -125,13 +127,13 @@ cdef inline void tile_logits(
     if s.scheme == WEIGHTS_TRANSPOSED:
         logits_in_tile(p, s.w, start + t, n, tile, &next, z)
         return
-    for i from 0 <= i < ROWS by VL:
-        pack_rows(p, start + t + i, n - i, tile + i, NULL, 0)
-    for i in range(s.class_blocks):
-        transposed_logits(
-            p, s.w, p.k, tile, 0, part_start(s.k, s.class_blocks, i),
-            part_start(s.k, s.class_blocks, i + 1), z,
-            &next if i == 0 else NULL)
+    for j from 0 <= j < p.d by s.depth:
+        m = min(s.depth, p.d - j)
+        pack_rows(p, start + t, n, j, m, tile, NULL, 0)
+        for i in range(s.class_blocks):
+            transposed_logits(
+                p, s.w, tile, j, m, 0, s.k, part_start(s.k, s.class_blocks, i),
+                part_start(s.k, s.class_blocks, i + 1), z, &next if i == 0 else NULL)
 
 
 cdef inline void store_block(

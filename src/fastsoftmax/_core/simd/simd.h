@@ -96,6 +96,10 @@ typedef real vreal_memory __attribute__((vector_size(FS_VECTOR_BYTES), aligned(s
 
 #define fs_inline static inline __attribute__((always_inline))
 
+/* Where the sums of a register tile begin that are not carried on: read, since sums cleared by a branch
+ * would live in memory. */
+static const vreal no_sums[24] __attribute__((unused));
+
 /* Return types that say where a function's code goes (Cython has no attributes of functions). A
  * register tile has to be inlined where its size is a constant, else its sums live in memory; but what
  * chooses among the sizes must not be: within a larger function GCC keeps that one's values in

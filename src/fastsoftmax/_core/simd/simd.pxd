@@ -19,6 +19,7 @@ cdef extern from "simd.h" nogil:
         ROW_BLOCK  # rows of a register tile that is 4 units wide
         CLASS_BLOCK  # classes of a register tile that is two vectors, or two rows, wide
 
+    const vreal *no_sums  # zeros, as many as a register tile has sums
     vreal set1(double)
     vlane set1_lane(long long)
     vlane lane_index()

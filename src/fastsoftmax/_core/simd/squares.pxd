@@ -4,7 +4,8 @@ Whichever way the numbers lie side by side is the way they are loaded; registers
 """
 
 from fastsoftmax._core.simd.simd cimport (
-    VL, VL_MOST, load, load_first, real, set1, store, store_first, transpose, vreal, vreal_inlined,
+    VL, VL_MOST, inlined, load, load_first, real, set1, store, store_first, transpose, vreal,
+    vreal_inlined,
 )
 
 
@@ -20,7 +21,7 @@ cdef inline void store_upto(real *x, vreal v, Py_ssize_t n) noexcept nogil:
         store_first(x, v, <int>n)
 
 
-cdef inline void load_square(
+cdef inline inlined load_square(
     const real *x, Py_ssize_t row_step, Py_ssize_t column_step, Py_ssize_t rows,
     Py_ssize_t columns, vreal *v,
 ) noexcept nogil:
@@ -40,6 +41,7 @@ cdef inline void load_square(
                 element[c] = (
                     x[r * row_step + c * column_step] if r < rows and c < columns else 0.)
             v[r] = load(element)
+    return 0
 
 
 cdef inline void store_square(

@@ -223,6 +223,7 @@ cdef class Kernels(Binding):
         f.ridge = doubles(ridge, "ridge")
         f.n_threads, f.gram_threads = n_threads, gram_threads
         f.rows.cells, f.rows.n, f.rows.d, f.rows.k = self.cells(x), f.n, f.d, f.k
+        f.rows.caches = self.caches
         self.set_targets(&f.rows, None)
         self.set_weights(&f.rows, weights)
         f.losses = f.rows
