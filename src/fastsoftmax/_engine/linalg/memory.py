@@ -13,6 +13,7 @@ from numpy.typing import DTypeLike, NDArray
 
 KEPT = 32 << 20  # bytes of free blocks, at most
 LARGE = 64 << 10  # bytes, below which memory costs little
+LINE = 64  # bytes, at a multiple of which arrays begin
 STEPS = 8  # sizes of blocks from a power of two to the next
 
 
@@ -38,14 +39,14 @@ class Lent(np.ndarray):
 
 
 def empty(shape: int | tuple[int, ...], dtype: DTypeLike) -> NDArray:
-    """As `numpy.empty`, for arrays that no user gets to see."""
+    """As `numpy.empty`, for arrays that no user gets to see; large ones begin with a line of cache."""
     dtype = np.dtype(dtype)
     size = dtype.itemsize * (shape if isinstance(shape, int) else prod(shape))
-    if not LARGE <= size <= KEPT:
+    if not LARGE <= size <= KEPT - LINE:
         return np.empty(shape, dtype)
     step = (1 << size.bit_length() - 1) // STEPS
-    block = _block(-(-size // step) * step)
-    return np.ndarray(shape, dtype, Lent(block.size, np.uint8, block))
+    block = _block(-(-size // step) * step + LINE)
+    return np.ndarray(shape, dtype, Lent(block.size, np.uint8, block), -block.ctypes.data % LINE)
 
 
 def _block(size: int) -> Block:
