@@ -1,4 +1,4 @@
-"""The gradient for sparse X summed by rows: in stripes and shares of features, in float32 and float64."""
+"""The gradient for sparse X summed by rows: in partitions and in shares of features."""
 
 import numpy as np
 import pytest
@@ -14,9 +14,9 @@ pytestmark = pytest.mark.kernel
 FLOATS = (np.float32, np.float64)
 CLASSES = (1, 2, 3, 4, 5, 6, 7, 8, 9, 20, 64)
 FEW = range(1, 9)  # logits, for which fits sum by rows too
-# rows, features and entries a row: several stripes; one, with more rows than float32 suffices for few
-# logits; and for many
-SHAPES = {"stripes": (600, 40, 12), "few": (5000, 9000, 2), "many": (17000, 40000, 2)}
+# rows, features and entries a row: several partitions; one, with more rows than are summed in
+# float32 for few logits, and for many
+SHAPES = {"partitions": (600, 40, 12), "few": (9000, 15000, 2), "many": (17000, 40000, 2)}
 
 
 def problem(shape, k, dtype, index=np.int32):
@@ -73,7 +73,7 @@ def test_right_and_the_same_for_any_number_of_threads(shape, k, dtype, index, wh
 @pytest.mark.parametrize("k", [*FEW, 20])
 def test_fits_get_the_same_sums(k, dtype, whole_teams):
     """With a penalty, added to a gradient, in float32 and float64, for any number of threads."""
-    rows, W, b, y = problem("stripes", k, dtype)
+    rows, W, b, y = problem("partitions", k, dtype)
     wide, batch = np.asfortranarray(W, np.float64), Batch(y.astype(np.int32), None, 1 / len(y))
     assert SparseData(rows, 1)._kernel.by_columns(*rows.shape, k, rows.nnz, False) == (k == 20)
     _, by_W, _, bound = exact(rows, W, b, y)

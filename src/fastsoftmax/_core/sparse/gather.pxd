@@ -131,9 +131,9 @@ cdef inline outlined gather(
     int nv, const real *values, const index *at, Py_ssize_t n, Py_ssize_t ahead, const real *table,
     Py_ssize_t step, int last, vreal *sums,
 ) noexcept nogil:
-    """sums[v] += sum over i < n of values[i] * (vector v of row at[i] of the table), v < nv <= CLASS_BLOCK.
+    """sums[v] += sum over i < n of values[i] * (vector v of row at[i] of the table).
 
-    The last vector has `last` numbers, and so many are read. `ahead`
+    v < nv <= CLASS_BLOCK. The last vector has `last` numbers, and so many are read. `ahead`
     non-zeros further on there must be indices too.
     """
     if nv == 1:

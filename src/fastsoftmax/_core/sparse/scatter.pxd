@@ -1,7 +1,8 @@
-"""Sparse rows times rows of A - Y, added into a table with a row for each feature: the gradient by rows.
+"""Sparse rows times rows of A - Y, added into a table with a row for each feature.
 
-Each non-zero reads, changes and writes one row of the table. X is not needed by columns, which cost a pass to
-build and, where short, a mispredicted branch each. No two threads may add into the same table.
+Each non-zero reads, changes and writes one row of the table. X is not needed by columns, which take a
+pass to build and, where short, cost a mispredicted branch each. No two threads may add into the same
+rows of a table.
 
 Rows of a few logits are 1, 2, 4 or 8 numbers. Others are whole vectors, fetched AHEAD non-zeros early.
 """

@@ -31,7 +31,7 @@ cdef class Kernels(Binding):
     def by_columns(self, Py_ssize_t n, Py_ssize_t d, Py_ssize_t k, Py_ssize_t nnz, bint once):
         """Whether a gradient takes X by columns; of many only one `once` pays without."""
         n = min(n, self.kernels.rows_of_block(n, k))
-        return self.kernels.tables_of(n, d, k, nnz, once).stripes == 0
+        return self.kernels.tables_of(n, d, k, nnz, once).partitions == 0
 
     def store_logits(
         self, cnp.ndarray values not None, cnp.ndarray at not None, cnp.ndarray starts not None,
@@ -74,13 +74,14 @@ cdef class Kernels(Binding):
     ):
         """scale * the weighted sum of losses; its gradients by W and b, with ridge * theta.
 
-        X as for `store_logits`, and, or None, by columns: for each block of rows its values, row numbers
-        within it, int32, and starts (d + 1,), int64. Without, it is summed by rows. Logits are X W + b, or what `stored` holds, tiles as
-        `store_logits` writes them, and W is then None. Targets are as `set_targets` takes them, weights
-        (n,) or None; without targets `stored` is taken for A - Y itself. grad_w (d, k), float64 or
-        float32, is overwritten, or added to where that is said, or None; without theta, (d, k) float64,
-        it is that of the losses alone. grad_b (k,), float64, is overwritten. `sample`, intp, are features of
-        some non-zeros, in order, by which threads share the features of a sum by rows.
+        X as for `store_logits`, and by columns, where `by_columns` says so: for each block of rows its
+        values, row numbers within it, int32, and starts (d + 1,), int64. Logits are X W + b, or what
+        `stored` holds, tiles as `store_logits` writes them, and W is then None. Targets are as
+        `set_targets` takes them, weights (n,) or None; without targets `stored` is taken for A - Y
+        itself. grad_w (d, k), float64 or float32, is overwritten, or added to where that is said, or
+        None; without theta, (d, k) float64, it is that of the losses alone. grad_b (k,), float64, is
+        overwritten. `sample`, intp, are features of some non-zeros, in order: by them threads share
+        the features of a sum by rows.
         """
         cdef Sparse x = self.sparse(values, at, starts), by_column
         cdef Problem p
@@ -109,7 +110,7 @@ cdef class Kernels(Binding):
         cdef Pass s = self.kernels.plan_pass(&p, &x, not by_rows, out, n_threads, bytes_of(memory))
         s.sample = intps(sample, "sample")
         s.n_sample = 0 if sample is None else sample.shape[0]
-        if by_rows and s.tables.stripes == 0:
+        if by_rows and s.tables.partitions == 0:
             raise ValueError("columns: expected X by columns, which the gradient needs, got None")
         self.kernels.begin_pass(&s)
         for start from 0 <= start < p.n by s.row_block:

@@ -7,7 +7,7 @@ from fastsoftmax._core.simd.simd cimport real
 
 
 cdef struct Tables:  # for the gradient, with a row for each feature
-    Py_ssize_t stripes  # of the rows, with a table each, or 0
+    Py_ssize_t partitions  # of the rows, with a table each, or 0
     bint in_doubles  # whether they are of float64
     Py_ssize_t each  # bytes of one
 

@@ -2,11 +2,15 @@
 
 Forward, the logits of a row are a sum of rows of W (d, k), picked by its non-zeros (`gather.pxd`).
 
-Backward there are two ways. For few logits each row of X times its row of A - Y is added into a table of all
-features (`scatter.pxd`). Rows are taken in stripes with a table each, and the tables are added in order. Else,
-and where tables would take more than TABLE_BYTES, the sum over a feature's column picks rows of A - Y: X is
-held by columns too, built once a fit (`columns`), and each feature's gradient is written once, by one thread.
-Stripes depend on the problem alone, so that both ways are the same to the bit for any number of threads.
+Backward there are two ways. By rows: each row of X times its row of A - Y is added into a table of all
+features (`scatter.pxd`). Rows are taken in partitions with a table each, and the tables are added in
+order; threads beyond the partitions share the features of one. By columns: the sum over a feature's
+column picks rows of A - Y, and each feature's gradient is written once. That needs X by columns too,
+built once a fit (`columns`), and serves fits with more than FEW logits, and where a table would exceed
+TABLE_BYTES.
+
+Stripes depend on the problem alone, and the sum of a feature goes by row: both ways are the same to the
+bit for any number of threads.
 
 A - Y, row by row, is held for a *block* of rows at a time, up to ROW_BLOCK_BYTES. One block is the rule;
 more of them cost a pass over the gradient each.
@@ -20,7 +24,7 @@ from libc.string cimport memset
 from fastsoftmax._core.arguments cimport Problem, Sparse
 from fastsoftmax._core.gemm.tiles cimport ROWS
 from fastsoftmax._core.linear.linear_problem cimport (
-    ALIGNMENT, aligned, part_start, rounded_up, tile_loss, tile_sums,
+    ALIGNMENT, aligned, part_start, tile_loss, tile_sums,
 )
 from fastsoftmax._core.simd.simd cimport VL, load, real, store, sum_lanes
 from fastsoftmax._core.simd.squares cimport load_upto, store_upto
@@ -35,13 +39,12 @@ from fastsoftmax._core.sparse.sparse_rows cimport (
 cdef enum:
     PARTS = 64  # of the rows, each with sums of its own, added in order
     FEATURES = 128  # whose columns a thread takes at a time
-    STRIPES = 16  # of the rows, at most
-    PER_FEATURE = 6  # non-zeros of a stripe, at least: what its table costs is worth that many,
-    FEW_PER_FEATURE = 3  # or with a few logits that many
-    STRIPES_BYTES = 28 * 1024 * 1024  # of the tables of several stripes: a cache's, and memory that is kept
-    TABLE_BYTES = 64 * 1024 * 1024  # of one
-    FLOAT_ROWS = 16384  # of a stripe, whose sums need no float64,
-    FEW_FLOAT_ROWS = 4096  # or with a few logits, which fits sum in this way too
+    PARTITIONS = 16  # of the rows, at most
+    PER_FEATURE = 6  # non-zeros of a partition, at least: what its table costs is worth that many
+    TABLE_BYTES = 64 * 1024 * 1024  # of one partition
+    TABLES_BYTES = 28 * 1024 * 1024  # of several, which a last cache holds
+    FLOAT_ROWS = 16384  # of a partition, whose sums need no float64,
+    FEW_FLOAT_ROWS = 8192  # or with a few logits, which fits sum in this way too
     BUFFER = 1024  # sums of a table
 
 
@@ -151,31 +154,30 @@ cdef Tables tables_of(
     Py_ssize_t n, Py_ssize_t d, Py_ssize_t k, Py_ssize_t nnz, bint once
 ) noexcept nogil:
     """Tables of the gradient for so many rows; none where X is needed by columns."""
-    cdef Py_ssize_t worth = FEW_PER_FEATURE if k <= FEW else PER_FEATURE
     cdef Py_ssize_t rows = FEW_FLOAT_ROWS if k <= FEW else FLOAT_ROWS
     cdef Tables t
-    t.stripes = STRIPES
-    while t.stripes > 1 and t.stripes * d * worth > nnz:
-        t.stripes //= 2
+    t.partitions = PARTITIONS
+    while t.partitions > 1 and t.partitions * d * PER_FEATURE > nnz:
+        t.partitions //= 2
     while True:
-        t.in_doubles = sizeof(real) < sizeof(double) and n > t.stripes * rows
+        t.in_doubles = sizeof(real) < sizeof(double) and n > t.partitions * rows
         t.each = aligned(
             d * row_width(k) * <Py_ssize_t>(sizeof(double) if t.in_doubles else sizeof(real)))
-        if t.stripes * t.each <= (STRIPES_BYTES if t.stripes > 1 else TABLE_BYTES):
+        if t.partitions * t.each <= (TABLES_BYTES if t.partitions > 1 else TABLE_BYTES):
             break
-        t.stripes //= 2
+        t.partitions //= 2
     if k > (BUFFER if once else FEW):
-        t.stripes = 0
+        t.partitions = 0
     return t
 
 
 cdef inline Py_ssize_t row_at(
-    const Sparse *x, Py_ssize_t first, Py_ssize_t end, Py_ssize_t stripes, Py_ssize_t i
+    const Sparse *x, Py_ssize_t first, Py_ssize_t end, Py_ssize_t partitions, Py_ssize_t i
 ) noexcept nogil:
-    """Where stripe i of rows first .. end begins: all have about as many non-zeros."""
+    """Where partition i of rows first .. end begins: all have about as many non-zeros."""
     cdef Py_ssize_t begin = start_of(x, first), low = first, middle
-    cdef Py_ssize_t wanted = begin + part_start(start_of(x, end) - begin, stripes, i)
-    if i == stripes:
+    cdef Py_ssize_t wanted = begin + part_start(start_of(x, end) - begin, partitions, i)
+    if i == partitions:
         return end
     while low < end:
         middle = low + (end - low) // 2
@@ -193,11 +195,11 @@ cdef inline Py_ssize_t share_start(
     return 0 if i == 0 else d if i == shares else s.sample[part_start(s.n_sample, shares, i)]
 
 
-cdef void stripe_sums(
+cdef void partition_sums(
     const Sparse *x, const Pass *s, Py_ssize_t start, Py_ssize_t first, Py_ssize_t end,
     Py_ssize_t first_feature, Py_ssize_t end_feature, bint is_all, char *table,
 ) noexcept nogil:
-    """Some features of rows first .. end of the block that begins at row `start`, times A - Y, into a table."""
+    """Some features' sums over rows first .. end of the block that begins at row `start`."""
     cdef Py_ssize_t total = start_of(x, end), each = s.width, r
     if first_feature >= end_feature:
         return
@@ -219,7 +221,7 @@ cdef inline void scatter_row(
     Py_ssize_t first_feature, Py_ssize_t end_feature, bint is_all, const Pass *s, const real *z,
     char *table,
 ) noexcept nogil:
-    """Non-zeros start .. end of `total`, in runs of those whose features are wanted: one, of sorted rows."""
+    """Non-zeros start .. end of `total`, in runs of features that are wanted: one, of sorted rows."""
     cdef size_t wanted = end_feature - first_feature
     cdef int width = <int>s.width
     cdef double factors[FEW]
@@ -246,21 +248,21 @@ cdef inline void scatter_row(
 
 
 cdef inline Py_ssize_t features_at_a_time(const Pass *s) noexcept nogil:
-    return BUFFER // s.width if s.tables.stripes else FEATURES
+    return BUFFER // s.width if s.tables.partitions else FEATURES
 
 
 cdef void table_gradients(
     const Pass *s, Py_ssize_t d, Py_ssize_t first, bint begin, Py_ssize_t k, double scale,
     double ridge, const double *theta, double *wide, float *narrow,
 ) noexcept nogil:
-    """Add the gradients of some features, from the tables of all stripes."""
+    """Add the gradients of some features, from the tables of all partitions."""
     cdef double sums[BUFFER]
     cdef Py_ssize_t features = min(features_at_a_time(s), d - first), count = features * s.width, t, i, c
     cdef const double *doubles
     cdef const real *reals
     for i in range(count):
         sums[i] = 0.
-    for t in range(s.tables.stripes):
+    for t in range(s.tables.partitions):
         doubles = <const double *>(s.table + t * s.tables.each) + first * s.width
         reals = <const real *>(s.table + t * s.tables.each) + first * s.width
         if s.tables.in_doubles:
@@ -291,10 +293,10 @@ cdef Pass plan_pass(
     s.each = aligned(s.each) // size
     s.tables = tables_of(min(p.n, s.row_block), p.d, p.k, start_of(x, p.n), True)
     if by_columns:
-        s.tables.stripes = 0
-    if s.width > p.k or s.tables.stripes > 1 or s.tables.in_doubles or s.row_block < p.n:
+        s.tables.partitions = 0
+    if s.width > p.k or s.tables.partitions > 1 or s.tables.in_doubles or s.row_block < p.n:
         out = NULL
-    tables = 0 if out else s.tables.stripes * s.tables.each
+    tables = 0 if out else s.tables.partitions * s.tables.each
     s.bytes = (
         ALIGNMENT + aligned(s.row_block * s.width * size) + PARTS * s.sums * sizeof(double)
         + n_threads * s.each * size + tables)
@@ -334,21 +336,21 @@ cdef void block_gradients(
 ) noexcept nogil:
     """The gradient of the weights by the rows of that block; the first begins with the penalty's.
 
-    x is that block by columns where there are no stripes.
+    x is that block by columns where there are no partitions.
     """
-    cdef Py_ssize_t end = min(start + s.row_block, p.n), stripes = s.tables.stripes, i
-    cdef Py_ssize_t shares = max(n_threads // max(stripes, 1), 1) if s.n_sample else 1  # by feature
+    cdef Py_ssize_t end = min(start + s.row_block, p.n), partitions = s.tables.partitions, i
+    cdef Py_ssize_t shares = max(n_threads // max(partitions, 1), 1) if s.n_sample else 1  # by feature
     cdef Py_ssize_t features = features_at_a_time(s)
-    for i in prange(stripes * shares, schedule="dynamic", chunksize=1, num_threads=n_threads,
+    for i in prange(partitions * shares, schedule="dynamic", chunksize=1, num_threads=n_threads,
                     use_threads_if=n_threads > 1):
-        stripe_sums(
-            x, s, start, row_at(x, start, end, stripes, i // shares),
-            row_at(x, start, end, stripes, i // shares + 1), share_start(s, p.d, shares, i % shares),
+        partition_sums(
+            x, s, start, row_at(x, start, end, partitions, i // shares),
+            row_at(x, start, end, partitions, i // shares + 1), share_start(s, p.d, shares, i % shares),
             share_start(s, p.d, shares, i % shares + 1), shares == 1,
             s.table + i // shares * s.tables.each)
     for i in prange((p.d + features - 1) // features, schedule="dynamic", chunksize=1,
                     num_threads=n_threads, use_threads_if=n_threads > 1):
-        if stripes:
+        if partitions:
             table_gradients(
                 s, p.d, i * features, begin, p.k, p.scale, ridge, theta, wide, narrow)
         else:

@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from fastsoftmax._engine.data.batch import Batch, Point
 from fastsoftmax._engine.data.dense import Gradients
@@ -24,6 +25,12 @@ class Columns(NamedTuple):
     values: NDArray
     rows: NDArray[np.int32]
     starts: NDArray[np.int64]
+
+
+def sample_of(X: sparse.csr_array) -> NDArray[np.intp]:
+    """Features of some entries, in order."""
+    indices = X.indices[: X.indptr[-1]]
+    return np.sort(indices[:: 1 + len(indices) // SAMPLE]).astype(np.intp)
 
 
 class SparseData(SparseArray):
@@ -132,14 +139,9 @@ class SparseData(SparseArray):
             *batch, ridge, W.T if ridge else None,
             None if stored is None else stored.tiles,
             None if out is None else out.T, by_b, self._workspace, self._team(point.n_logits), adds,
-            self._sample(),
+            sample_of(self.X),
         )  # fmt: skip
         return loss, by_b
-
-    def _sample(self) -> NDArray[np.intp]:
-        """Features of some entries, in order."""
-        indices = self.X.indices[: self.X.indptr[-1]]
-        return np.sort(indices[:: 1 + len(indices) // SAMPLE]).astype(np.intp)
 
     def rows_of_a_block(self, n_logits: int) -> int:
         """Rows that the kernels take at a time."""

@@ -39,7 +39,10 @@ class Lent(np.ndarray):
 
 
 def empty(shape: int | tuple[int, ...], dtype: DTypeLike) -> NDArray:
-    """As `numpy.empty`, for arrays that no user gets to see; large ones begin with a line of cache."""
+    """As `numpy.empty`, for arrays that no user gets to see.
+
+    Large ones, up to those that are kept, begin with a line of cache.
+    """
     dtype = np.dtype(dtype)
     size = dtype.itemsize * (shape if isinstance(shape, int) else prod(shape))
     if not LARGE <= size <= KEPT - LINE:
