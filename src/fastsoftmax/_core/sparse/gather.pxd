@@ -41,7 +41,8 @@ cdef inline inlined gather_few_of(
     const int width, const real *values, const index *at, Py_ssize_t n, const few *table, real *sums
 ) noexcept nogil:
     """`gather_few` of rows of `width` numbers, which are one or more of the type."""
-    cdef int vectors = width * <int>sizeof(real) // <int>sizeof(few), chains = CHAINS, u, v
+    cdef Py_ssize_t vectors = width * sizeof(real) // sizeof(few)
+    cdef int chains = CHAINS, u, v
     cdef few total[CHAINS][FEW]
     cdef real nothing[FEW]
     cdef real one = 1

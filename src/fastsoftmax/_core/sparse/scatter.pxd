@@ -8,8 +8,8 @@ Rows of a few logits are 1, 2, 4 or 8 numbers. Others are whole vectors, fetched
 """
 
 from fastsoftmax._core.simd.simd cimport (
-    VL, add_times, add_to_doubles, double1, double2, double4, double8, inlined, load, outlined, prefetch,
-    real, real1, real2, real4, real8, set1, store, vreal,
+    VL, add_times, add_to_doubles, double1, double2, double4, double8, inlined, load, multiply_add,
+    outlined, prefetch, real, real1, real2, real4, real8, set1, store, vreal,
 )
 from fastsoftmax._core.sparse.gather cimport FEW, index
 
@@ -29,7 +29,7 @@ ctypedef fused row:
 
 
 cdef inline inlined scatter_of(
-    const int vectors, const real *values, const index *at, Py_ssize_t n, const row *factors,
+    const Py_ssize_t vectors, const real *values, const index *at, Py_ssize_t n, const row *factors,
     row *table,
 ) noexcept nogil:
     cdef row factor[FEW]
@@ -81,7 +81,7 @@ cdef inline outlined scatter_few_doubles(
 
 
 cdef inline outlined scatter(
-    int width, const real *values, const index *at, Py_ssize_t n, Py_ssize_t ahead,
+    Py_ssize_t width, const real *values, const index *at, Py_ssize_t n, Py_ssize_t ahead,
     const real *factors, bint in_doubles, void *table,
 ) noexcept nogil:
     """The same of whole vectors, and a table in float64 or of `real`; `ahead` non-zeros further on there
@@ -89,8 +89,7 @@ cdef inline outlined scatter(
     cdef real *reals
     cdef double *doubles
     cdef vreal x
-    cdef Py_ssize_t i
-    cdef int v
+    cdef Py_ssize_t i, v
     for i in range(n):
         x = set1(values[i])
         if in_doubles:
@@ -106,5 +105,5 @@ cdef inline outlined scatter(
                 prefetch(reals + v)
             reals = <real *>table + at[i] * width
             for v from 0 <= v < width by VL:
-                store(reals + v, load(reals + v) + x * load(factors + v))
+                store(reals + v, multiply_add(x, load(factors + v), load(reals + v)))
     return 0

@@ -45,6 +45,7 @@ cdef enum:
     TABLES_BYTES = 28 * 1024 * 1024  # of several, which a last cache holds
     FLOAT_ROWS = 16384  # of a partition, whose sums need no float64,
     FEW_FLOAT_ROWS = 8192  # or with a few logits, which fits sum in this way too
+    CHUNK = 512  # non-zeros, of which a thread chooses those of its features
     BUFFER = 1024  # sums of a table
 
 
@@ -221,30 +222,40 @@ cdef inline void scatter_row(
     Py_ssize_t first_feature, Py_ssize_t end_feature, bint is_all, const Pass *s, const real *z,
     char *table,
 ) noexcept nogil:
-    """Non-zeros start .. end of `total`, in runs of features that are wanted: one, of sorted rows."""
+    """Non-zeros start .. end of `total`, or those of them whose features are wanted."""
     cdef size_t wanted = end_feature - first_feature
-    cdef int width = <int>s.width
+    cdef real chosen[CHUNK]
+    cdef index places[CHUNK + AHEAD]
+    cdef Py_ssize_t first, count, i
+    if is_all:
+        scatter_some(
+            values + start, at + start, end - start, AHEAD if end + AHEAD <= total else 0, s, z, table)
+        return
+    for first from start <= first < end by CHUNK:
+        count = 0
+        for i in range(first, min(first + CHUNK, end)):  # no branch: features come in any order
+            chosen[count] = values[i]
+            places[count] = at[i]
+            count += <size_t>(at[i] - first_feature) < wanted
+        for i in range(AHEAD):
+            places[count + i] = places[0]
+        scatter_some(chosen, places, count, AHEAD, s, z, table)
+
+
+cdef inline void scatter_some(
+    const real *values, const index *at, Py_ssize_t n, Py_ssize_t ahead, const Pass *s,
+    const real *z, char *table,
+) noexcept nogil:
+    cdef int width = <int>s.width, c
     cdef double factors[FEW]
-    cdef Py_ssize_t run, c
-    for c in range(width if width <= FEW else 0):
-        factors[c] = z[c]
-    while start < end:
-        run = end if is_all else start
-        while run < end and <size_t>(at[run] - first_feature) < wanted:
-            run += 1
-        if run > start:
-            if width > FEW:
-                scatter(
-                    width, values + start, at + start, run - start,
-                    AHEAD if run + AHEAD <= total else 0, z, s.tables.in_doubles, table)
-            elif s.tables.in_doubles:
-                scatter_few_doubles(
-                    width, values + start, at + start, run - start, factors, <double *>table)
-            else:
-                scatter_few(width, values + start, at + start, run - start, z, <real *>table)
-        start = run
-        while start < end and <size_t>(at[start] - first_feature) >= wanted:
-            start += 1
+    if width > FEW:
+        scatter(width, values, at, n, ahead, z, s.tables.in_doubles, table)
+    elif s.tables.in_doubles:
+        for c in range(width):
+            factors[c] = z[c]
+        scatter_few_doubles(width, values, at, n, factors, <double *>table)
+    else:
+        scatter_few(width, values, at, n, z, <real *>table)
 
 
 cdef inline Py_ssize_t features_at_a_time(const Pass *s) noexcept nogil:

@@ -1,4 +1,4 @@
-"""Products with sparse X, which gradients need by columns."""
+"""Products with sparse X."""
 
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
@@ -133,13 +133,14 @@ class SparseData(SparseArray):
         needs_columns = out is not None and self._kernel.by_columns(
             *self.shape, point.n_logits, self.nnz, once
         )
+        n_threads = self._team(point.n_logits)
         loss = self._kernel.value_and_grad(
             *self._rows, self.columns(point.n_logits) if needs_columns else None,
             *((self._by_feature(W), self._cast(b)) if stored is None else (None, None)),
             *batch, ridge, W.T if ridge else None,
             None if stored is None else stored.tiles,
-            None if out is None else out.T, by_b, self._workspace, self._team(point.n_logits), adds,
-            sample_of(self.X),
+            None if out is None else out.T, by_b, self._workspace, n_threads, adds,
+            sample_of(self.X) if n_threads > 1 else None,
         )  # fmt: skip
         return loss, by_b
 
