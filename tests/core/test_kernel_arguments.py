@@ -46,7 +46,8 @@ def use_everything():
                 SoftmaxRegression(solver=solver, max_iter=20, **options).fit(x, y).predict(x)
     for x in (X, sparse):
         SoftmaxRegression(l1_ratio=0.5, C=0.1).fit(x, y).predict_proba(x)
-        SoftmaxRegression(C=10.0).fit(x, y, sample_weight=rng.random(300))
+        weighted = SoftmaxRegression(C=10.0, solver="preconditioned-lbfgs")
+        weighted.fit(x, y, sample_weight=rng.random(300))
         SoftmaxRegression().fit(x, y > 1)
     wide = sp.random_array((2000, 3000), density=0.01, rng=rng, dtype=np.float32, format="csr")
     SoftmaxRegression(max_iter=4).fit(wide, rng.integers(30, size=2000))

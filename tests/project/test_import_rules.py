@@ -31,6 +31,7 @@ ALLOWED = {
         *("_engine.curvature", "_engine.data", "_engine.linalg", "_engine.line_search"),
         *("_engine.objective", "_validation"),
     },
+    "_engine.small": {"_core", "_engine.data", "_engine.objective", "_engine.solvers"},
     "_saving": {"_validation"},
     "blocks": {"_validation"},
     "functional": {"_core", "_engine.data", "_validation"},
@@ -38,7 +39,7 @@ ALLOWED = {
     "_neural": {"_core", "_engine.data", "_engine.linalg", "_saving", "_validation", "functional"},
     "_linear": {
         *("_engine.curvature", "_engine.data", "_engine.line_search", "_engine.linalg"),
-        *("_engine.objective", "_engine.solvers"),
+        *("_engine.objective", "_engine.small", "_engine.solvers"),
         *("_neural", "_saving", "_validation", "blocks", "functional"),
     },
     "plotting": {"_validation"},
@@ -208,7 +209,7 @@ def test_every_group_of_kernels_has_its_three_files():
     groups = {path.stem.removesuffix("_kernels") for path in KERNELS if path.suffix == ".pyx"}
     assert groups == {name for names in _core.KERNELS.values() for name in names}
     faces = {path.stem for path in CYTHON if path.suffix == ".pyx" and faces_python(path)}
-    assert faces == groups | {"_cpu", "binding"}
+    assert faces == groups | {"_cpu", "binding", "small_newton"}
     assert {f"{name}_kernels" for name in groups} <= {path.stem for path in KERNELS}
 
 

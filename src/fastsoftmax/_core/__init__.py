@@ -92,3 +92,15 @@ _by_dtype = {
 def kernels(dtype: np.dtype) -> SimpleNamespace:
     """The groups of kernels that compute in this dtype, float32 or float64."""
     return _by_dtype.get(dtype) or _by_dtype[np.dtype(dtype)]
+
+
+def _load_small_newton():
+    wide, narrow = kernels(np.dtype(np.float64)), kernels(np.dtype(np.float32))
+    of_wide = wide.linear, wide.line, wide.dual, wide.gram, wide.cholesky
+    groups = *of_wide, narrow.gram, narrow.cholesky
+    binding = import_module("fastsoftmax._core.small.small_newton")
+    return binding.Kernels([group.capsule for group in groups], 8)
+
+
+#: Newton's method for small problems, on kernels of float64
+small_newton = _load_small_newton()

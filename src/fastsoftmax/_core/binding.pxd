@@ -8,6 +8,7 @@ from fastsoftmax._core.simd.simd cimport real
 
 
 cdef class Binding:
+    cdef readonly object capsule  # of the table
     cdef Py_ssize_t element  # bytes of a `real`
     cdef real *reals(self, array, str name) except? NULL
     cdef Cells cells(self, cnp.ndarray x)

@@ -26,7 +26,7 @@ cdef class Binding:
     """Kernels of one precision. A subclass takes their functions from the table in the capsule."""
 
     def __cinit__(self, capsule, Py_ssize_t element):
-        self.element = element
+        self.capsule, self.element = capsule, element
 
     cdef real *reals(self, array, str name) except? NULL:
         """The first element of a C-contiguous array of this precision; NULL for None."""

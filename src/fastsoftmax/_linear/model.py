@@ -8,9 +8,9 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastsoftmax._engine import solvers
+from fastsoftmax._engine import small, solvers
 from fastsoftmax._engine.curvature import warm_start_of
-from fastsoftmax._engine.objective import Objective, WarmStart, start_of
+from fastsoftmax._engine.objective import Models, Objective, WarmStart, start_of
 from fastsoftmax._linear.inference.evidence import evidence_of
 from fastsoftmax._linear.predict import Probabilities
 from fastsoftmax._linear.problem.certificate import Certificate, certificate_of
@@ -91,16 +91,23 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
             self, X, y, sample_weight, max_iter=max_iter, most_C=C, target=target, classes=classes,
             offset=offset,
         )  # fmt: skip
-        objective = problem.objective(C, warm_start=self._warm_start_state if warm_starts else None)
-        result = self._minimize(problem, objective, self._previous(problem), callback)
-        model = objective.models.of(result.theta)
+        fitted = None
+        if callback is None and not warm_starts:
+            fitted = minimize_small(problem, C, bool(self.verbose))
+        if fitted is None:
+            start = self._warm_start_state if warm_starts else None
+            objective = problem.objective(C, warm_start=start)
+            previous = self._previous(problem)
+            fitted = self._minimize(problem, objective, previous, callback), objective.models
+        result, models = fitted
+        model = models.of(result.theta)
         evidence, best = evidence_of(self, problem, result, model)
         warm_start = warm_start_of(result.curvature) if warm_starts else None
         warn_unconverged(result, problem, C, stacklevel=4)
         self._forget()
         if warm_start is not None:
             self._warm_start_state = warm_start
-        self._keep(problem, objective, result, model)
+        self._keep(problem, models, result, model)
         self._evidence, (self.coef_, self.intercept_) = evidence, best
         return self
 
@@ -133,7 +140,7 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
     def _keep(
         self,
         problem: Problem,
-        objective: Objective,
+        models: Models,
         result: solvers.Result,
         model: tuple[NDArray, NDArray],
     ) -> None:
@@ -141,10 +148,10 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
         self._keep_model(problem, *model)
         self.converged_, self.certified_ = result.converged, result.certified
         self.objective_ = float(result.value)
-        self.grad_norm_ = objective.models.grad_norm(result.gradient)
+        self.grad_norm_ = models.grad_norm(result.gradient)
         self.gap_bound_ = result.gap_bound
         self.n_iter_ = len(result.history)
-        self.n_passes_ = objective.passes.count
+        self.n_passes_ = result.n_passes
         self.history_ = result.history
 
     def _forget_fit(self) -> None:
@@ -228,6 +235,21 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
         return check.linear_model(
             self.coef_, self.intercept_, problem.targets.n_logits, n_features, names=OF_A_FIT
         )
+
+
+def minimize_small(
+    problem: Problem, C: float, verbose: bool
+) -> tuple[solvers.Result, Models] | None:
+    """The optimum of a small problem, in one call; None if it is not small, or that fails."""
+    given = problem.small(C)
+    if given is None:
+        return None
+    units = problem.penalised.units
+    found = small.minimize_small(given, problem.options, units, problem.row_space)
+    if verbose and found and found[0].history:
+        with progress(True) as show:
+            show(str(found[0].history[-1]))
+    return found
 
 
 def warn_unconverged(

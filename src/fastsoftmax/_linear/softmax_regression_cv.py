@@ -206,7 +206,7 @@ penalty_factor, class_weight, label_smoothing, reference_class, n_threads, rando
             result = self._minimize(problem, objective, (coef, intercept), None)
             warn_unconverged(result, problem, best, stacklevel=3)
             self._forget()
-            self._keep(problem, objective, result, objective.models.of(result.theta))
+            self._keep(problem, objective.models, result, objective.models.of(result.theta))
         else:
             self._forget()
             self._keep_model(problem, coef, intercept)

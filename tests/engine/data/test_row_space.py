@@ -143,7 +143,7 @@ def test_the_optimum_for_any_strength_of_the_penalty(n, d, k, C):
 def test_a_weak_penalty_takes_few_newton_iterations():
     """A step goes as far as the loss falls, which is exponential along it."""
     X, y = problem(16, 768, 2)
-    for C, most in ((1.0, 5), (1e3, 6), (1e8, 9)):
+    for C, most in ((1.0, 5), (1e3, 7), (1e8, 12)):
         model = SoftmaxRegression(C=C).fit(X, y)
         assert model.certified_ and model.n_iter_ <= most
         assert_optimal(model, X, y, C)

@@ -109,8 +109,8 @@ def test_a_child_forked_while_blocks_change_hands_goes_on():
 
 def test_fits_agree_whatever_was_in_the_memory():
     rng = np.random.default_rng(0)
-    X = rng.standard_normal((20000, 10))
-    y = (X @ rng.standard_normal((10, 5)) + rng.gumbel(size=(20000, 5))).argmax(axis=1)
+    X = rng.standard_normal((20000, 30))
+    y = (X @ rng.standard_normal((30, 5)) + rng.gumbel(size=(20000, 5))).argmax(axis=1)
     first = fastsoftmax.fit(X, y)
     assert memory._free
     for block in memory._free:

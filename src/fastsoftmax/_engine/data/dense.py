@@ -40,6 +40,13 @@ class DenseData(DenseArray):
     #: kernels' scratch
     wide_bytes = 64 << 20
 
+    def as_array(self, units: NDArray | None) -> NDArray:
+        """X times the units of its features: as it is stored, or a copy in float64."""
+        if units is None and self._feature_scale is None:
+            return self.X
+        scaled = self if units is None else self.scaled(units)
+        return scaled.in_float64(slice(None))
+
     def _team(self, n_logits: int) -> int:
         return team(self.n_threads, self.X.size * n_logits)
 

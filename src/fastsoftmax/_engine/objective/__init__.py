@@ -1,9 +1,19 @@
 """Objective = data × loss × penalty: what a solver minimises."""
 
 from fastsoftmax._engine.objective.loss import Loss, loss_of
+from fastsoftmax._engine.objective.models import Models
 from fastsoftmax._engine.objective.objective import Objective
 from fastsoftmax._engine.objective.separation import has_minimiser, separates
 from fastsoftmax._engine.objective.start import start_of
 from fastsoftmax._engine.objective.warm_start import WarmStart
 
-__all__ = ["Loss", "Objective", "WarmStart", "has_minimiser", "loss_of", "separates", "start_of"]
+__all__ = [
+    "Loss",
+    "Models",
+    "Objective",
+    "WarmStart",
+    "has_minimiser",
+    "loss_of",
+    "separates",
+    "start_of",
+]

@@ -143,7 +143,7 @@ class Options:
 class Result:
     """Where a solver ended, and why."""
 
-    curvature: Curvature  # what it knew of the Hessian
+    curvature: Curvature | None  # what it knew of the Hessian
     theta: NDArray | None = None
     value: float = math.nan
     gradient: NDArray | None = None
@@ -153,6 +153,7 @@ class Result:
     gap_bound: float = math.inf
     certified: bool = False  # whether the bound proves convergence
     history: list[Iteration] = field(default_factory=list)
+    n_passes: float = 0.0  # over X
 
 
 class Run:
@@ -333,6 +334,7 @@ class Run:
             result.gap_bound = self.bound_of_model(certificate.bound, certificate.theta)
         if self.n_iter:  # what the certificate changed belongs to the last iteration
             self.record(result.value, it.gradient, again=True)
+        result.n_passes = self.objective.passes.count
         return result
 
 

@@ -9,7 +9,8 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastsoftmax._engine import solvers
 from fastsoftmax._engine.data import RowSpace
-from fastsoftmax._engine.objective import Objective, WarmStart
+from fastsoftmax._engine.objective import Objective, WarmStart, loss_of
+from fastsoftmax._engine.small import Small, is_small
 from fastsoftmax._linear.problem.penalty import Penalised, penalised_units, row_space_of
 from fastsoftmax._linear.problem.rows import Rows, rows_of
 from fastsoftmax._linear.problem.targets import Targets, targets_of
@@ -57,6 +58,28 @@ class Problem(NamedTuple):
             l1_ratio=self.l1_ratio, fit_intercept=self.fit_intercept, memory=self.memory,
             warm_start=warm_start, offset=self.offset, row_space=self.row_space, like=like,
             **self.penalised._asdict(),
+        )  # fmt: skip
+
+    def small(self, C: float) -> Small | None:
+        """The same of an L2 penalty, if it is small; None if it is not, or has an offset or
+        features that are not penalised."""
+        targets, units = self.targets, self.penalised.units
+        data = self.rows.data if self.row_space is None else self.row_space.rows
+        suited = self.solver == "auto" and np.isfinite(C) and not self.l1_ratio
+        if not (suited and self.penalised.free is None and self.offset is None):
+            return None
+        if self.several_labels or not is_small(data, targets.n_logits):
+            return None
+        n, weights = data.shape[0], targets.weights
+        total = n if weights is None else float(weights.sum())
+        check.penalty(C, total)
+        if weights is not None:
+            weights = weights / (total / n)
+        units = None if self.row_space is not None else units
+        loss = loss_of(targets.values, targets.n_logits)
+        return Small(
+            data.as_array(units), targets.values, weights, loss, 1 / (C * total),
+            self.fit_intercept, data.n_threads,
         )  # fmt: skip
 
 

@@ -1,0 +1,262 @@
+"""Newton's method for small problems, from the first step to the proof, without Python in between.
+
+Where all of a fit takes less than a millisecond, a call from Python for each product, factor and trial
+of a step would take most of it. The steps are those of `_engine/solvers/newton.py` and
+`certificate.py`, by the same kernels, in float64:
+
+    d = -H⁻¹ ∇F      by factors of H, which is the weights of the pairs of classes in each row times the
+                     products of pairs of features, made once; where these are too many by conjugate
+                     gradients, preconditioned by factors of H's blocks for each class, in float32, at
+                     this point or at one before
+    t                a step along d that makes |φ'| small, on stored logits
+    F - F* <= bound  once the decrease ½ |∇F·d| is within the tolerance: weak duality at probabilities
+                     linearised along d (docs/design/certificate.md)
+
+Features are centred by their means (where there is an intercept), so that θ = (W, c), c = b + W·means.
+What is not small, not finite, not proved within MOST_STEPS or has features that lie far from 0 is left
+to the general solvers: `minimize` then says so. Measurements: docs/experiments/0054-small-fits.md.
+"""
+
+from cpython.pycapsule cimport PyCapsule_GetPointer
+from libc.math cimport INFINITY, fabs, fmax, fmin, isfinite
+from libc.stdlib cimport free, malloc
+from libc.string cimport memcpy, memset
+cimport numpy as cnp
+
+from fastsoftmax._core.arguments cimport Problem
+from fastsoftmax._core.arrays cimport doubles
+from fastsoftmax._core.binding cimport Binding
+from fastsoftmax._core.hessian.cholesky_kernels cimport Table as Cholesky
+from fastsoftmax._core.hessian.gram_kernels cimport Table as Gram
+from fastsoftmax._core.linear.linear_kernels cimport Table as Linear
+from fastsoftmax._core.simd.simd cimport real
+from fastsoftmax._core.small.small_factors cimport build, find_direction
+from fastsoftmax._core.small.small_problem cimport (
+    FEW, MOST_CLASSES, MOST_EXACT, MOST_OUTERS, Fit, Tables, dot, lay_out, prepare, pull, store_logits,
+    value_and_grad,
+)
+from fastsoftmax._core.small.small_proof cimport proved_bound
+from fastsoftmax._core.solver.dual_kernels cimport Table as Dual
+from fastsoftmax._core.solver.line_kernels cimport Table as Line
+
+cnp.import_array()
+
+cdef extern from "<time.h>" nogil:
+    struct timespec:
+        long tv_sec, tv_nsec
+
+    int timespec_get(timespec *, int)
+    enum:
+        TIME_UTC
+
+
+cdef enum:
+    MOST_STEPS = 40  # that take a fit to its end where a quadratic model tells anything
+    MOST_TRIALS = 20  # of a step
+    MOST_PROOFS = 4  # that may fail
+    HISTORY = 5  # numbers of a step: F, max |∇F|, passes, seconds, gap
+    # a product with H takes as long as Gram matrices of DEAR (1 + COMMON / k) features
+    DEAR = 5
+    COMMON = 4
+    EXPECTED = 3  # products of a direction from factors of a point before
+
+cdef double EPSILON = 2.220446049250313e-16
+cdef double NEAR = 0.1  # |φ'| at the end of a search, as a share of |φ'(0)|
+cdef double ENOUGH = 1e-4  # of the slope times the step, by which F falls at least
+
+
+cdef inline double now() noexcept nogil:
+    """Seconds."""
+    cdef timespec time
+    timespec_get(&time, TIME_UTC)
+    return time.tv_sec + 1e-9 * time.tv_nsec
+
+
+cdef double find_step(Fit *f, double value, double slope) noexcept nogil:
+    """How far to go along `step`, whose logits are `change`; 0 where F does not fall."""
+    cdef Problem p = f.losses
+    cdef double phi[3]
+    cdef double t = 1., low = 0., high = INFINITY, linear = 0., square = 0., penalty = 0., w, d, next
+    cdef double rounding = 4 * EPSILON * fabs(value)
+    cdef Py_ssize_t i, j, _trial
+    p.stored = <real *>f.logits
+    p.scale = 1. / f.n
+    for i in range(f.k):
+        for j in range(f.d):
+            w, d = f.theta[i * f.width + j], f.step[i * f.width + j]
+            penalty += 0.5 * f.ridge[j] * w * w
+            linear += f.ridge[j] * w * d
+            square += f.ridge[j] * d * d
+    for _trial in range(MOST_TRIALS):
+        f.call.line.along(&p, <const real *>f.change, t, 1, phi, f.memory, f.n_threads)
+        phi[0] += penalty + t * linear + 0.5 * t * t * square
+        phi[1] += linear + t * square
+        phi[2] += square
+        if phi[0] <= value + ENOUGH * t * slope + rounding and fabs(phi[1]) <= -NEAR * slope:
+            return t
+        if phi[1] < 0.:
+            low = t
+        else:
+            high = t
+        next = t - phi[1] / phi[2]
+        if next >= high or not isfinite(next) or next <= low:
+            next = 0.5 * (low + high) if high < INFINITY else 4. * t
+        t = fmin(next, 4. * t)
+    return 0.
+
+
+cdef struct End:
+    bint proved
+    double value, bound
+    Py_ssize_t n_steps
+
+
+cdef End descend(
+    Fit *f, double tolerance, double least, Py_ssize_t most, double *history
+) noexcept nogil:
+    """Newton's method from theta, until the bound is within the tolerance times F, or no further."""
+    cdef End end
+    cdef double value, largest, wanted, slope, t, began = now()
+    cdef Py_ssize_t products = 0, proofs = 0, i
+    cdef bint fresh = True, built = False
+    cdef double dear = <double>f.width * f.k / ((f.k + COMMON) * DEAR)
+    f.uniform = True
+    for i in range(f.size):
+        f.uniform = f.uniform and (f.theta[i] == 0. or f.intercept and i % f.width == f.d)
+    end.proved, end.n_steps, end.bound = False, 0, INFINITY
+    store_logits(f, f.theta, f.logits)
+    value = value_and_grad(f, &largest)
+    while isfinite(value):
+        wanted = tolerance * fmax(value, least)
+        f.call.line.probabilities(
+            <real *>f.logits, f.losses.logistic, f.tiles, f.k, <real *>f.probabilities, f.n_threads)
+        f.call.line.variances(
+            <real *>f.logits, f.losses.logistic, f.losses.weights, f.n, f.tiles, f.k,
+            <real *>f.variances, f.n_threads)
+        if not built or max(products, EXPECTED) >= dear:
+            built, fresh = True, f.exact or f.losses.logistic
+            if not build(f):
+                return end
+        else:
+            fresh = False
+        products = find_direction(f, wanted, fresh)
+        slope = dot(f.gradient, f.step, f.size)
+        if end.n_steps:
+            history[(end.n_steps - 1) * HISTORY + 4] = -0.5 * slope / value
+        store_logits(f, f.step, f.change)
+        if -0.5 * slope <= wanted:
+            proofs += 1
+            end.bound = proved_bound(f, &end.value)
+            end.proved = end.bound <= wanted
+            if end.proved or proofs == MOST_PROOFS:
+                return end
+        if end.n_steps == most or not slope < 0.:
+            return end
+        t = find_step(f, value, slope)
+        if not t > 0.:
+            return end
+        for i in range(f.size):
+            f.theta[i] += t * f.step[i]
+        f.uniform = False
+        f.call.line.move(
+            <real *>f.logits, <const real *>f.change, t, f.tiles, f.k, f.n_threads)
+        value = value_and_grad(f, &largest)
+        history[end.n_steps * HISTORY] = value
+        history[end.n_steps * HISTORY + 1] = largest
+        history[end.n_steps * HISTORY + 2] = f.passes
+        history[end.n_steps * HISTORY + 3] = now() - began
+        history[end.n_steps * HISTORY + 4] = 0.
+        end.n_steps += 1
+    return end
+
+
+cdef class Kernels(Binding):
+    """On kernels of float64, linear, line, dual, gram and cholesky, and of float32, gram and cholesky,
+    whose capsules it is given."""
+
+    cdef Tables call
+
+    def __cinit__(self, capsules, *_):
+        linear, line, dual, gram, cholesky, narrow_gram, narrow_cholesky = capsules
+        self.call.linear = <const Linear *>PyCapsule_GetPointer(linear, "linear")
+        self.call.line = <const Line *>PyCapsule_GetPointer(line, "line")
+        self.call.dual = <const Dual *>PyCapsule_GetPointer(dual, "dual")
+        self.call.gram = <const Gram *>PyCapsule_GetPointer(gram, "gram")
+        self.call.cholesky = <const Cholesky *>PyCapsule_GetPointer(cholesky, "cholesky")
+        self.call.narrow_gram = <const Gram *>PyCapsule_GetPointer(narrow_gram, "gram")
+        self.call.narrow_cholesky = <const Cholesky *>PyCapsule_GetPointer(
+            narrow_cholesky, "cholesky")
+
+    def minimize(
+        self, cnp.ndarray x not None, targets not None, weights, cnp.ndarray ridge not None,
+        bint intercept, cnp.ndarray theta not None, cnp.ndarray gradient not None,
+        cnp.ndarray means not None, double tolerance, double least, cnp.ndarray history not None,
+        int n_threads, int gram_threads,
+    ):
+        """Minimise the mean loss and ½ Σ ridge θ² from theta (k, width) on, in place, all float64.
+
+        x (n, d) is of any type that `convert` knows, targets and weights as `set_targets` and
+        `set_weights` take them, weights of mean 1; ridge (width,), width = d + intercept, is > 0 but for
+        the intercept's. The model has the intercepts theta[:, -1] - theta[:, :-1] means; into gradient
+        (k, width) comes that by its weights and intercepts, into history (steps, 5) F, max |gradient|,
+        passes and seconds so far, and the estimated gap of each step.
+
+        Returns (F, bound, steps, passes), or None where that is not proved to be within the tolerance
+        times max(F, least) after len(history) steps, or the problem is none for this method.
+        """
+        cdef Fit f
+        cdef End end
+        cdef char *memory
+        cdef char *at = NULL
+        cdef double *start = doubles(theta, "theta")
+        cdef double *to_gradient = doubles(gradient, "gradient")
+        cdef double *to_means = doubles(means, "means")
+        cdef double *to_history = doubles(history, "history")
+        cdef Py_ssize_t most = min(MOST_STEPS, history.shape[0]), i, j
+        memset(&f, 0, sizeof(Fit))
+        f.call, f.intercept = self.call, intercept
+        f.n, f.d, f.k = x.shape[0], x.shape[1], theta.shape[0]
+        f.width = f.d + intercept
+        f.size = f.k * f.width
+        if theta.shape[1] != f.width or ridge.shape[0] != f.width:
+            raise ValueError(f"theta, ridge: expected {f.width} columns")
+        f.ridge = doubles(ridge, "ridge")
+        f.n_threads, f.gram_threads = n_threads, gram_threads
+        f.rows.cells, f.rows.n, f.rows.d, f.rows.k = self.cells(x), f.n, f.d, f.k
+        self.set_targets(&f.rows, None)
+        self.set_weights(&f.rows, weights)
+        f.losses = f.rows
+        self.set_targets(&f.losses, targets)
+        f.is_table = f.losses.targets != NULL
+        f.columns = f.width * (f.width + 1) // 2
+        f.exact = f.n * f.columns <= MOST_OUTERS and f.size <= MOST_EXACT and (
+            f.k > 1 or f.width <= FEW)
+        f.pairs = f.k * (f.k + 1) // 2
+        if f.k > MOST_CLASSES:
+            return None
+        f.row_tile = self.call.linear.tile_rows()
+        f.tiles = (f.n + f.row_tile - 1) // f.row_tile
+        f.cells = f.tiles * f.k * f.row_tile
+        lay_out(&f, &at)
+        memory = <char *>malloc(<size_t>at + 64)
+        if memory == NULL:
+            raise MemoryError(f"{<size_t>at} bytes of a small fit")
+        at = memory + (64 - <size_t>memory % 64) % 64
+        lay_out(&f, &at)
+        end.proved = False
+        with nogil:
+            memcpy(f.theta, start, f.size * sizeof(double))
+            if prepare(&f):
+                end = descend(&f, tolerance, least, most, to_history)
+        if end.proved:
+            memcpy(start, f.theta, f.size * sizeof(double))
+            memcpy(to_means, f.means, f.d * sizeof(double))
+            pull(&f, &f.losses, f.logits, f.product)
+            for i in range(f.k):
+                for j in range(f.d):
+                    to_gradient[i * f.width + j] = (
+                        f.by_w[i * f.d + j] + f.ridge[j] * f.theta[i * f.width + j])
+                if intercept:
+                    to_gradient[i * f.width + f.d] = f.by_b[i]
+        free(memory)
+        return (end.value, end.bound, end.n_steps, f.passes) if end.proved else None

@@ -1,0 +1,120 @@
+"""Newton's method for small problems, compiled as a whole.
+
+A fit of some hundred rows takes a tenth of the time that Python takes for the calls of
+`newton.py` and `certificate.py`; `_core/solver/small_newton.pyx` makes all of them at once.
+"""
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastsoftmax._core import small_newton
+from fastsoftmax._engine.data import Data, DenseData, RowSpace
+from fastsoftmax._engine.objective import Models
+from fastsoftmax._engine.objective.coordinates.base import at
+from fastsoftmax._engine.objective.loss import Loss
+from fastsoftmax._engine.solvers.base import EPSILON, NEGLIGIBLE, Iteration, Options, Result
+from fastsoftmax._runtime.threads import team
+
+# Where Python's share of a fit is large (docs/experiments/0054-small-fits.md)
+MOST_NUMBERS = 500_000  # of the features
+MOST_PARAMETERS = 512  # whose factors are in cache
+MOST_LOGITS = 16  # of which the Hessian by intercepts is made
+LEAST_TOLERANCE = 1e-10  # below it rounding may hide a proof
+MOST_STEPS = 40  # after which a quadratic model does not tell where the optimum is
+
+
+@dataclass(frozen=True)
+class Small:
+    """A small problem of one softmax, or of one logistic function, with an L2 penalty.
+
+    Attributes
+    ----------
+    X : ndarray of shape (n, d)
+        Features in the units in which they are penalised.
+    targets : ndarray
+        int32 labels (n,) or float64 probabilities (n, n_logits).
+    weights : ndarray of shape (n,) or None
+        Of mean 1.
+    """
+
+    X: NDArray
+    targets: NDArray
+    weights: NDArray | None
+    loss: Loss
+    penalty: float
+    fit_intercept: bool
+    n_threads: int
+
+
+def is_small(data: Data, n_logits: int) -> bool:
+    """Whether all of a fit is to be made in one call."""
+    if not isinstance(data, DenseData):
+        return False
+    n, d = data.shape
+    few = n_logits <= MOST_LOGITS and n_logits * (d + 1) <= MOST_PARAMETERS
+    return few and n * d <= MOST_NUMBERS
+
+
+class Centred:
+    """Weights, and intercepts at the means of the features, as θ."""
+
+    def __init__(self, centre: NDArray) -> None:
+        self.centre = centre
+
+    def model(self, theta: tuple[NDArray, NDArray | None]) -> tuple[NDArray, NDArray | None]:
+        W, c = theta
+        return W.copy(), None if c is None else c - at(self.centre, W)
+
+    def by_model(self, gradient: tuple[NDArray, NDArray | None]) -> tuple[NDArray, NDArray | None]:
+        return gradient[0].copy(), gradient[1]
+
+    def norms(self, gradient: tuple[NDArray, NDArray | None]) -> tuple[float]:
+        return (float(max(np.abs(part).max() for part in gradient if part is not None)),)
+
+
+def minimize_small(
+    small: Small,
+    options: Options,
+    units: NDArray | None,
+    row_space: RowSpace | None,
+) -> tuple[Result, Models] | None:
+    """The optimum and what makes a model of it; None where it is not proved."""
+    if options.tol < LEAST_TOLERANCE:
+        return None
+    n, d = small.X.shape
+    k, width = small.loss.n_logits, d + small.fit_intercept
+    theta, gradient, means = np.zeros((k, width)), np.empty((k, width)), np.empty(d)
+    ridge = np.full(width, small.penalty)
+    if small.fit_intercept:
+        ridge[d] = 0
+        shares = small.loss.shares(small.targets, small.weights)
+        if not (shares.min() > 0 and shares.max() < 1):
+            return None
+        theta[:, d] = small.loss.intercepts(shares)
+    history = np.empty((min(options.max_iter, MOST_STEPS), 5))
+    tolerance = max(options.tol, EPSILON)
+    least = NEGLIGIBLE * small.loss.uniform_loss
+    found = small_newton.minimize(
+        small.X, small.targets, small.weights, ridge, small.fit_intercept, theta, gradient, means,
+        tolerance, least, history, team(small.n_threads, n * d * k),
+        team(small.n_threads, k * n * width**2 // 8),
+    )  # fmt: skip
+    if found is None:
+        return None
+    value, bound, steps, passes = found
+    models = Models(Centred(means), small.loss, units, row_space)
+    split = theta[:, :d], theta[:, d] if small.fit_intercept else None
+    by = gradient[:, :d], gradient[:, d] if small.fit_intercept else None
+    bound = (math.sqrt(max(bound, 0.0)) + math.sqrt(models.rounding(split, value))) ** 2
+    if not bound <= tolerance * max(value, least):
+        return None
+    result = Result(
+        None, split, value, by, converged=True, gap_bound=bound, certified=True,
+        history=[Iteration(*row) for row in history[:steps].tolist()], n_passes=passes,
+    )  # fmt: skip
+    if steps:
+        result.history[-1] = result.history[-1]._replace(objective=value, n_passes=passes)
+    return result, models
