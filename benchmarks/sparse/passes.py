@@ -110,7 +110,7 @@ def main():
             row += [t["SciPy's gradient"] / t["gradient, 1"], t["gradient, 1"] / t["gradient, 2"]]
             print(f"| {dtype}, K={k} | " + " | ".join(f"{x:.2f}" for x in row) + " |", flush=True)
             if k == 1:
-                print(f"| its two products of (D, 1) | {t['SciPy, (D, 1)']:.2f}" + " | " * 11)
+                print(f"| its two products of (D, 1) | {t['SciPy, (D, 1)']:.2f} |" + " |" * 10)
 
 
 if __name__ == "__main__":
