@@ -51,7 +51,7 @@ def timed(fit):
     return time.perf_counter() - start, w
 
 
-def settle(settings, X, y, problem, optimum):
+def loosest(settings, X, y, problem, optimum):
     """The first setting that is near enough, or the last within the limit; what was tried."""
     spent, points, fit = 0.0, [], None
     for fit in settings:
@@ -74,7 +74,7 @@ def test_fit(data, problem, threads, benchmark, record, request):
     for name, make in (peers.L1 if problem.l1 else peers.L2).items():
         try:
             settings, default = make(X, y, problem, threads)
-            fit, points = settle(settings, X, y, problem, optimum)
+            fit, points = loosest(settings, X, y, problem, optimum)
         except ImportError:
             continue
         reached = points[-1][1] <= GAP

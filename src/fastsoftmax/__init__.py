@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastsoftmax import datasets
 from fastsoftmax._runtime import renamed_modules
+from fastsoftmax._runtime.callbacks import FitState
 from fastsoftmax._runtime.versions import show_versions
 from fastsoftmax.blocks import Blocks
 from fastsoftmax.functional import (
@@ -34,6 +35,7 @@ from fastsoftmax.functional import (
 if TYPE_CHECKING:
     from fastsoftmax._linear import (
         LogisticRegression,
+        LogisticRegressionCV,
         SoftmaxRegression,
         SoftmaxRegressionCV,
         certify,
@@ -48,7 +50,9 @@ renamed_modules.install()
 __all__ = [
     "Adaline",
     "Blocks",
+    "FitState",
     "LogisticRegression",
+    "LogisticRegressionCV",
     "MLPClassifier",
     "MLPRegressor",
     "SoftmaxRegression",
@@ -79,6 +83,7 @@ __all__ = [
 _ESTIMATORS = {
     "Adaline": "_neural",
     "LogisticRegression": "_linear",
+    "LogisticRegressionCV": "_linear",
     "MLPClassifier": "_neural",
     "MLPRegressor": "_neural",
     "SoftmaxRegression": "_linear",

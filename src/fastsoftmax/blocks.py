@@ -98,17 +98,18 @@ class Blocks:
             check_blocks.alike_labels(labels[-1], labels[0], i, "y")
             weights.append(weight)
             if weight is not None:
-                weights[-1] = check.weights(
-                    weight, n, np.dtype(np.float64), check_blocks.of(i, "sample_weight")
-                )
+                name = check_blocks.of(i, "sample_weight")
+                weights[-1] = check.weights_of_a_part(weight, n, name)
             rows += n
             parts = (array.data, array.indices) if first[1] else (array,)
             nnz, held = nnz + parts[0].size, held + sum(part.nbytes for part in parts)
         check_blocks.some(rows)
         check_blocks.all_or_none(weights)
+        together = None if weights[0] is None else np.concatenate(weights, dtype=np.float64)
+        check.some_weight(together)
         return Scan(
             first[0], (rows, first[2]), first[3], first[1], held, nnz, np.concatenate(labels),
-            None if weights[0] is None else np.concatenate(weights),
+            together,
         )  # fmt: skip
 
     def features(self, scan: Scan) -> Iterator[NDArray | sparse.csr_array]:
@@ -130,6 +131,29 @@ class Blocks:
             if rows <= scan.shape[0]:
                 yield X
         check_blocks.as_many(rows, scan.shape[0])
+
+    def rows(self, numbers: NDArray[np.intp]) -> NDArray | sparse.csr_array:
+        """X of some rows, which are held.
+
+        Parameters
+        ----------
+        numbers : ndarray of int
+            Numbers of rows, >= 0, counted over all blocks.
+
+        Returns
+        -------
+        ndarray or csr_array of shape (len(numbers), D)
+            In this order.
+        """
+        parts, found, start = [], [], 0
+        for i, block in enumerate(self):
+            X = features(check_blocks.parts(block, i)[0], name=check_blocks.of(i, "X"))
+            here = np.flatnonzero((numbers >= start) & (numbers < start + X.shape[0]))
+            parts.append(X[numbers[here] - start])
+            found.append(here)
+            start += X.shape[0]
+        together = sparse.vstack(parts, "csr") if sparse.issparse(parts[0]) else np.vstack(parts)
+        return together[np.argsort(np.concatenate(found))]
 
     def require_finite(self) -> None:
         """Raise for the first NaN or infinity."""

@@ -1,5 +1,7 @@
 """Cross-validation as one job, against fits one by one and scikit-learn's folds and scorers."""
 
+from functools import partial
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -123,7 +125,9 @@ def test_probabilities_and_counts_as_targets():
     right = SoftmaxRegression(C=CS[0], tol=1e-10).fit(X[:120], P[:120])
     score = np.mean(np.sum(P[120:] * right.predict_log_proba(X[120:]), axis=1))
     np.testing.assert_allclose(model.scores_[0, 0], score, atol=1e-5)
-    counts = SoftmaxRegressionCV(CS, cv=folds, scoring="accuracy").fit(X, np.eye(3, dtype=int)[y])
+    counts = SoftmaxRegressionCV(CS, cv=folds, scoring="accuracy").fit(
+        X, np.eye(3, dtype=int)[y], target="counts"
+    )
     plain = SoftmaxRegressionCV(CS, cv=folds, scoring="accuracy").fit(X, y)
     np.testing.assert_allclose(counts.scores_, plain.scores_)
 
@@ -242,12 +246,13 @@ def test_weights_of_0_in_a_fold():
     for scoring in (None, "accuracy"):
         with pytest.raises(ValueError, match=r"sample_weight: .* to score .* zeros only in fold 1"):
             SoftmaxRegressionCV(CS, cv=folds, scoring=scoring).fit(X, names, weights)
-    SoftmaxRegressionCV(CS, cv=folds, scoring="f1_macro").fit(X, names, weights)  # takes no weights
+    with pytest.raises(ValueError, match=r"sample_weight: .* to score .* zeros only in fold 1"):
+        SoftmaxRegressionCV(CS, cv=folds, scoring="f1_macro").fit(X, names, weights)
+    # a function that has no place for weights scores without
+    SoftmaxRegressionCV(CS, cv=folds, scoring=lambda m, X, y: m.score(X, y)).fit(X, names, weights)
 
 
-@pytest.mark.parametrize(
-    "value", [np.nan, None, "high", np.ones(3), 1j, 10**400, {"score": 1}], ids=str
-)
+@pytest.mark.parametrize("value", [None, "high", np.ones(3), 1j, 10**400, {"score": 1}], ids=str)
 def test_a_scorer_that_returns_no_number(value):
     with pytest.raises(ValueError, match="scoring: expected a function that returns a numb") as e:
         SoftmaxRegressionCV([0.5], scoring=lambda model, X, y: value).fit(X, Y)
@@ -259,10 +264,6 @@ def test_scorings_that_there_are_none_of():
         ValueError, match=r"scoring: .* one of accuracy, .*neg_log_loss, .*'acuracy'"
     ):
         SoftmaxRegressionCV(scoring="acuracy").fit(X, Y)
-    with pytest.raises(
-        ValueError, match=r"scoring: .* neg_log_loss, accuracy with Blocks, got 'f1'"
-    ):
-        SoftmaxRegressionCV(scoring="f1").fit(Blocks([(X, Y)]))
 
 
 def test_a_splitter_for_blocks():
@@ -271,3 +272,146 @@ def test_a_splitter_for_blocks():
         streamed = SoftmaxRegressionCV([0.1], cv=cv, fold_tol=1e-9).fit(blocks)
         plain = SoftmaxRegressionCV([0.1], cv=cv, fold_tol=1e-9).fit(X, Y)
         np.testing.assert_allclose(streamed.scores_, plain.scores_, atol=1e-4)
+
+
+# ---- scorers on every kind of X and y
+
+
+def in_blocks(X, y, weights=None):
+    cuts = [(0, 90), (90, 100), (100, 240)]
+    extra = [() if weights is None else (weights[a:b],) for a, b in cuts]
+    return Blocks([(X[a:b], y[a:b], *more) for (a, b), more in zip(cuts, extra, strict=True)])
+
+
+SPARSE = ("csr", "csc", "coo", "dia", "bsr", "lil", "dok")
+FORMS = {
+    "list": lambda X: X.tolist(),
+    "frame": lambda X: pytest.importorskip("pandas").DataFrame(X).add_prefix("x"),
+    **{name: partial(lambda name, X: sparse.csr_array(X).asformat(name), name) for name in SPARSE},
+}
+
+
+@pytest.mark.filterwarnings("ignore:Constructing a DIA matrix")
+@pytest.mark.parametrize("form", [*FORMS, "blocks", "sparse blocks"])
+@pytest.mark.parametrize("scoring", ["f1_macro", "roc_auc_ovr", make_scorer(accuracy_score)])
+def test_scorers_on_every_form_of_X(form, scoring):
+    X, y = problem()
+    options = {"cv": StratifiedKFold(3), "scoring": scoring, "fold_tol": 1e-9}
+    plain = SoftmaxRegressionCV(CS, **options).fit(X, y)
+    model = SoftmaxRegressionCV(CS, **options)
+    if form == "blocks":
+        model.fit(in_blocks(X, y))
+    elif form == "sparse blocks":
+        model.fit(in_blocks(sparse.csr_array(X), y))
+    else:
+        model.fit(FORMS[form](X), y)
+    np.testing.assert_allclose(model.scores_, plain.scores_, atol=1.01 / 80)
+    assert model.C_ == plain.C_
+
+
+@pytest.mark.parametrize("kind", ["probabilities", "counts", "objects", "column", "blocks"])
+def test_scorers_and_splitters_on_every_kind_of_y(kind):
+    """A scorer is handed the labels of the most probable classes, and a splitter too."""
+    X, y = problem()
+    y[:60] = y[:60] % 2  # no shares alike
+    given = {
+        "probabilities": 0.9 * np.eye(3)[y] + 0.1 / 3,
+        "counts": 2 * np.eye(3, dtype=int)[y],
+        "objects": y.astype(object),
+        "column": y.tolist(),
+        "blocks": 0.9 * np.eye(3)[y] + 0.1 / 3,
+    }[kind]
+    seen = []
+
+    def scorer(model, rows, labels):
+        seen.append((rows, labels))
+        return accuracy_score(labels, model.predict(rows))
+
+    model = SoftmaxRegressionCV([0.1], cv=StratifiedKFold(3), scoring=scorer, fold_tol=1e-9)
+    model.fit(in_blocks(X, given)) if kind == "blocks" else model.fit(X, given)
+    for (_, test), (rows, labels) in zip(StratifiedKFold(3).split(X, y), seen, strict=True):
+        np.testing.assert_array_equal(labels, y[test])
+        np.testing.assert_array_equal(rows, X[test])
+        assert labels.dtype.kind == "i"
+    for scoring in ("f1_macro", "accuracy"):
+        model.set_params(scoring=scoring)
+        model.fit(in_blocks(X, given)) if kind == "blocks" else model.fit(X, given)
+
+
+def test_weights_reach_scorers_of_blocks_and_counts():
+    X, y = problem()
+    weights = np.random.default_rng(0).uniform(0.2, 3, size=len(y))
+    scorer = make_scorer(accuracy_score)
+    options = {"cv": 3, "fold_tol": 1e-9}
+    own = SoftmaxRegressionCV(CS, scoring="accuracy", **options).fit(X, y, weights)
+    for model in (
+        SoftmaxRegressionCV(CS, scoring=scorer, **options).fit(X, y, weights),
+        SoftmaxRegressionCV(CS, scoring=scorer, **options).fit(in_blocks(X, y, weights)),
+    ):
+        np.testing.assert_allclose(model.scores_, own.scores_, atol=1e-6)
+    times = np.random.default_rng(0).integers(1, 5, size=len(y))
+    table = times[:, None] * np.eye(3, dtype=int)[y]
+    own = SoftmaxRegressionCV(CS, scoring="accuracy", **options).fit(X, table)
+    model = SoftmaxRegressionCV(CS, scoring=scorer, **options).fit(X, table)
+    np.testing.assert_allclose(model.scores_, own.scores_, atol=1e-6)
+
+
+def test_rows_of_blocks_in_any_order():
+    X, y = problem()
+    numbers = np.random.default_rng(0).permutation(240)[:50]
+    np.testing.assert_array_equal(in_blocks(X, y).rows(numbers), X[numbers])
+    rows = in_blocks(sparse.csr_array(X), y).rows(numbers)
+    np.testing.assert_array_equal(rows.toarray(), X[numbers])
+
+
+# ---- scores that are no numbers
+
+
+def test_scores_of_nan_rank_last_with_one_warning():
+    X, y = problem()
+
+    def scorer(model, rows, labels):
+        score = accuracy_score(labels, model.predict(rows))
+        return np.nan if np.abs(model.coef_).max() > 1.2 and len(labels) == 80 else score
+
+    folds = [*KFold(3).split(X), (np.arange(120), np.arange(120, 150))]
+    with pytest.warns(
+        UserWarning, match=r"NaN in \d+ of 16 fits, in 3 of 4 folds \(0, 1, 2\)"
+    ) as w:
+        model = SoftmaxRegressionCV([1e-3, 0.01, 1.0, 100.0], cv=folds, scoring=scorer).fit(X, y)
+    assert len(w) == 1
+    bad = np.isnan(model.scores_).any(axis=0)
+    assert bad.tolist() == [False, False, False, True] or bad.tolist() == [False, False, True, True]
+    assert not bad[list(model.Cs_).index(model.C_)]
+    best = np.where(bad, -np.inf, np.nanmean(model.scores_, axis=0)).argmax()
+    assert model.Cs_[best] == model.C_
+
+
+def test_a_fold_that_no_C_has_a_score_of():
+    X, y = problem()
+    folds = [(np.arange(120), np.arange(120, 240)), (np.arange(120), np.arange(120, 125))]
+
+    def scorer(model, rows, labels):
+        return np.nan if len(labels) == 5 else accuracy_score(labels, model.predict(rows))
+
+    with pytest.warns(UserWarning, match=r"scoring: the score is NaN in 3 of 6 fits"):
+        model = SoftmaxRegressionCV(CS, cv=folds, scoring=scorer).fit(X, y)
+    assert CS[model.scores_[0].argmax()] == model.C_
+    with pytest.raises(ValueError, match="scoring: expected a number, got NaN in all 15 fits"):
+        SoftmaxRegressionCV(CS, scoring=lambda *_: np.nan).fit(X, y)
+
+
+def test_a_callback_sees_every_fold_and_stops():
+    X, y = problem()
+    whole = SoftmaxRegressionCV(CS, cv=3).fit(X, y)
+    records = []
+    SoftmaxRegressionCV(CS, cv=3).fit(X, y, callback=lambda state: records.extend(state.history))
+    assert len(records) == sum(range(10))
+    last = records[-9:]
+    at = [(r.fold, list(CS).index(r.C)) for r in last]
+    np.testing.assert_array_equal([r.score for r in last], [whole.scores_[i] for i in at])
+    np.testing.assert_array_equal(
+        [r.objective for r in last], [whole.fold_objectives_[i] for i in at]
+    )
+    half = SoftmaxRegressionCV(CS, cv=3).fit(X, y, callback=lambda state: state.n_iter == 4)
+    assert half.C_ == 1e-3 and np.isnan(half.scores_).sum() == 5 and half.converged_

@@ -297,7 +297,11 @@ def changed(table, row, column, value):
         (changed(P, 3, 1, np.nan), {}, r"y: .*NaN"),
         (changed(P, 3, 1, 7), {}, r"sum to 1, got a sum of 7\.\d+ in row 3 \(counts are integers"),
         (changed(Y, 2, 0, -1).astype(int), {}, r"y: expected counts >= 0, got -1.0 in row 2"),
-        (Y * (np.arange(20) != 4)[:, None], {}, r"at least one event per row, got none in row \d"),
+        (
+            2 * Y * (np.arange(20) != 4)[:, None],
+            {},
+            r"at least one event per row, got none in row \d",
+        ),
         (P, {"target": "labels"}, r"y: expected labels of shape \(20,\), got shape \(20, 3\)"),
         (LABELS, {"target": "counts"}, r"y: expected counts of shape \(20, K\)"),
         (P, {"target": "soft"}, r"target: expected one of auto, .*, got 'soft'"),
@@ -328,7 +332,7 @@ def test_errors(y, params, message):
     [
         (changed(Y, 5, 1, 2), {}, r"y: expected 0 and 1, .* got 2.0 in row 5, column 1"),
         (Y * [1, 1, 0, 1], {}, r"y: expected 0 and 1 in each column, got 0 alone in column 2"),
-        (Y, {"class_weight": "balanced"}, r"class_weight: expected the default where y has sev"),
+        (Y, {"class_weight": "balanced"}, r"class_weight: expected None where y has sev"),
     ],
 )
 def test_errors_of_several_labels(y, params, message):

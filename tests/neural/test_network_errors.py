@@ -23,7 +23,7 @@ NAMES = {
     "activation": ("swish", ["identity", "logistic", "tanh", "relu", "leaky_relu"]),
     "loss": ("hinge", ["cross_entropy", "binary_cross_entropy", "mse", "mae"]),
     "solver": (
-        "lbfgs", ["sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw"],
+        "bfgs", ["lbfgs", "sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw"],
     ),
     "learning_rate": ("linear", ["constant", "invscaling", "adaptive", "step", "cosine"]),
     "init": ("orthogonal", ["auto", "he", "glorot", "zeros"]),
@@ -207,8 +207,8 @@ def test_binary_models_name_the_number_of_classes():
 
 
 def test_logistic_regression_names_the_solvers_it_knows():
-    with pytest.raises(ValueError, match=r"solver: expected .*newton.*'saga'"):
-        LogisticRegression(solver="saga").fit(X, y % 2)
+    with pytest.raises(ValueError, match=r"solver: expected .*newton.*sgd.*saga, got 'sago'"):
+        LogisticRegression(solver="sago").fit(X, y % 2)
 
 
 def test_the_online_rule_names_what_it_has_no_place_for():

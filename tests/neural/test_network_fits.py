@@ -106,8 +106,8 @@ def test_callback_stops(answer, digits):
     seen = []
 
     def callback(state):
-        seen.append((state.epoch, len(state.history)))
-        return answer if state.epoch == 3 else None
+        seen.append((state.n_iter, len(state.history)))
+        return answer if state.n_iter == 3 else None
 
     model = classifier().fit(*digits[:2], callback=callback)
     assert seen == [(1, 1), (2, 2), (3, 3)]
@@ -135,7 +135,7 @@ def test_callback_gets_copies_of_the_weights(digits):
 @pytest.mark.parametrize("warm_start", [False, True])
 def test_an_error_in_the_callback_leaves_the_estimator_as_it_was(warm_start, error, digits):
     def callback(state):
-        if state.epoch == 2:
+        if state.n_iter == 2:
             raise error
 
     model, other = (classifier(warm_start=warm_start).fit(*digits[:2]) for _ in range(2))
@@ -316,7 +316,7 @@ def test_inputs_are_left_as_they_were(digits):
 def test_neurons_record_stop_and_diverge_as_networks_do(model, digits, capfd):
     X, y, *_ = digits
     params = {"learning_rate_init": 0.01, "random_state": 0}
-    fitted = model(**params).fit(X, y > 4, callback=lambda state: state.epoch == 3)
+    fitted = model(**params).fit(X, y > 4, callback=lambda state: state.n_iter == 3)
     assert fitted.n_iter_ == len(fitted.history_) == 3
     losses = [epoch.loss for epoch in fitted.history_]
     assert losses == sorted(losses, reverse=True) and fitted.history_[-1].accuracy > 0.7

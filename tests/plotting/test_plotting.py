@@ -25,7 +25,7 @@ EPOCHS = 4
 
 
 def stop(state):
-    return state.epoch == EPOCHS
+    return state.n_iter == EPOCHS
 
 
 @pytest.fixture(scope="module")

@@ -15,6 +15,7 @@ import fastsoftmax
 from fastsoftmax import (
     Adaline,
     Blocks,
+    FitState,
     LogisticRegression,
     MLPClassifier,
     MLPRegressor,
@@ -22,7 +23,6 @@ from fastsoftmax import (
     SoftmaxRegressionCV,
     datasets,
 )
-from fastsoftmax._engine.solvers import State
 
 Array = NDArray[Any]
 
@@ -54,7 +54,7 @@ def functions() -> None:
     fastsoftmax.show_versions()
 
 
-def callback(state: State) -> bool:
+def callback(state: FitState) -> bool:
     assert_type(state.n_iter, int)
     assert_type(state.objective, float)
     assert_type(state.coef, Array)

@@ -19,6 +19,7 @@ import fastsoftmax
 from fastsoftmax import (
     Adaline,
     LogisticRegression,
+    LogisticRegressionCV,
     MLPClassifier,
     MLPRegressor,
     SoftmaxRegression,
@@ -66,6 +67,9 @@ def fitted():
     yield SoftmaxRegressionCV(Cs=[0.1, 1.0], cv=2).fit(X, y), X
     yield SoftmaxRegressionCV(Cs=2, cv=2, refit=False).fit(X, names[y]), X
     yield MLPRegressor(np.int64(4), **QUICK).fit(X, X[:, :2]), X
+    one = LogisticRegressionCV([0.1, 1.0], cv=2, l1_ratios=(0, 1), use_legacy_attributes=False)
+    yield one.set_params(scoring="accuracy").fit(X, names[y]), X
+    yield LogisticRegressionCV([0.1, 1.0], cv=2, refit=False).fit(two, y2), two
 
 
 @pytest.fixture(scope="module")

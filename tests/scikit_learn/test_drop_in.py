@@ -3,14 +3,11 @@
 What scikit-learn's own tests of that class (sklearn/linear_model/tests/test_logistic.py, 1.9) ask
 for, asked of this one, under their names. Left out, and why:
 
-- liblinear, dual, intercept_scaling, one-vs-rest: this class has one model, softmax, whose
-  intercept is never penalised (test_check_solver_option, test_liblinear_*, test_logreg_l1,
-  test_saga_vs_liblinear, test_logreg_intercept_scaling_zero, ...).
-- penalty, multi_class, n_jobs and other parameters that are deprecated there (test_penalty_*,
-  test_l1_ratio_*, test_elastic_net_l1_l2_equivalence, test_logisticregression_warns_with_n_jobs).
-- LogisticRegressionCV and the private path function (test_logistic_cv_*, test_*_path_*, ...).
-- sparsify and densify: coef_ stays an array. `scipy.sparse.csr_array(model.coef_)` is as short.
-- max_iter=0: it is at least 1 here. n_iter_ is a number, as one problem has one.
+- liblinear, one-vs-rest: there is one model, softmax, whose intercept is never penalised
+  (test_check_solver_option, test_liblinear_*, test_saga_vs_liblinear, ...).
+- constructors and deprecated parameters, sparsify and LogisticRegressionCV: test_spellings.py and
+  test_logistic_regression_cv.py ask for them.
+- max_iter=0: it is at least 1 here.
 - warnings by name of their solvers, and their callbacks; array namespaces beyond what
   `test_dtypes.py` covers.
 """

@@ -11,7 +11,10 @@ import fastsoftmax
 from fastsoftmax import _linear, _neural
 
 
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
+@pytest.mark.filterwarnings(
+    "ignore::sklearn.exceptions.ConvergenceWarning",
+    "ignore:(l1_ratios|penalty|scoring|use_legacy_attributes)",  # as scikit-learn's
+)
 @parametrize_with_checks(
     [estimator for estimator, _ in INSTANCES], expected_failed_checks=expected_failures
 )

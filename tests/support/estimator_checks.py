@@ -22,6 +22,7 @@ from sklearn.utils.estimator_checks import check_estimator
 from fastsoftmax import (
     Adaline,
     LogisticRegression,
+    LogisticRegressionCV,
     MLPClassifier,
     MLPRegressor,
     SoftmaxRegression,
@@ -57,9 +58,18 @@ INSTANCES = [
             "check_classifiers_train": LOGARITHM,
         },
     ),
+    (SoftmaxRegressionCV(), {"check_classifiers_train": LOGARITHM}),
     (SoftmaxRegressionCV(Cs=[0.1, 1.0], cv=2), {}),
+    (LogisticRegressionCV(), {"check_classifiers_train": LOGARITHM}),
+    (
+        LogisticRegressionCV(
+            [0.1, 1.0], cv=2, l1_ratios=(0, 1), scoring="neg_log_loss", use_legacy_attributes=False
+        ),
+        {},
+    ),
     (LogisticRegression(), {}),
     (LogisticRegression(l1_ratio=1, **TIGHT), {}),
+    (LogisticRegression(solver="saga", n_jobs=-1, random_state=None, penalty="l2"), {}),
     (
         LogisticRegression(solver="sgd"),
         {
@@ -80,6 +90,8 @@ INSTANCES = [
             "check_classifiers_train": LOGARITHM,
         },
     ),
+    (Adaline(), {}),
+    (Adaline(batch_size="full"), {}),
     (Adaline(learning_rate_init=1e-4), {}),  # data of mean 100, for which 1e-3 diverges
     (MLPClassifier(**QUICK), {}),
     (MLPClassifier((), solver="sgd", **QUICK), {}),

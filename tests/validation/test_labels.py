@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from fastsoftmax import Adaline, Blocks, MLPClassifier, SoftmaxRegression
+from fastsoftmax._validation import labels as check_labels
 from fastsoftmax._validation.labels import known_codes
 
 N = 30
@@ -137,3 +138,28 @@ def test_classes_of_partial_fit():
 def test_the_one_class_is_shown_as_it_was_given():
     with pytest.raises(ValueError, match="got 1 class: 'a'"):
         Adaline().fit(X, ["a"] * N)
+
+
+NAMES_OF_50 = np.array([f"class {i} é" for i in range(50)])
+
+
+@pytest.mark.parametrize("form", ["U", "S", "object", "str", "category", "StringDType", "list"])
+def test_codes_are_those_of_scikit_learns_encoder(form):
+    preprocessing = pytest.importorskip("sklearn.preprocessing")
+    pandas = pytest.importorskip("pandas")
+    text = NAMES_OF_50[np.random.default_rng(0).integers(50, size=2000)]
+    y = {
+        "U": lambda: text,
+        "S": lambda: np.char.encode(text, "utf-8"),
+        "object": lambda: text.astype(object),
+        "str": lambda: pandas.Series(text.astype(object), dtype="str"),
+        "category": lambda: pandas.Series(text).astype("category"),
+        "StringDType": lambda: text.astype(np.dtypes.StringDType()),
+        "list": lambda: text.tolist(),
+    }[form]()
+    codes, classes = check_labels.labels(y, 2000)
+    plain = np.asarray(y).astype(object) if form == "StringDType" else y
+    encoder = preprocessing.LabelEncoder().fit(plain)
+    np.testing.assert_array_equal(codes, encoder.transform(plain))
+    assert classes.tolist() == encoder.classes_.tolist() and codes.dtype == np.int32
+    np.testing.assert_array_equal(check_labels.known_codes(y, classes[::-1], 2000), 49 - codes)

@@ -83,7 +83,7 @@ def trained(
         data.X,
         data.y,
         validation_data=(data.X_test, data.y_test),
-        callback=lambda state: state.epoch == EPOCHS,
+        callback=lambda state: state.n_iter == EPOCHS,
     )
 
 

@@ -95,6 +95,6 @@ def certify(
     require_known(params, kind, "certify", OF_CERTIFY)
     known = None if classes is None else check_labels.different(classes)
     return certificate_of(
-        kind(**params), coef, intercept, X, y, sample_weight, target=target, known=known,
+        kind(**params)._native(), coef, intercept, X, y, sample_weight, target=target, known=known,
         offset=offset,
     )  # fmt: skip

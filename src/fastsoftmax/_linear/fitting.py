@@ -8,6 +8,7 @@ from numpy.typing import ArrayLike
 
 from fastsoftmax._linear.softmax_regression import SoftmaxRegression
 from fastsoftmax._runtime.typing import MatrixLike
+from fastsoftmax._validation import spellings
 from fastsoftmax.blocks import Blocks
 
 OF_FIT = ("sample_weight", "target", "classes", "offset", "callback")
@@ -51,6 +52,7 @@ def fit(X: MatrixLike | Blocks, y: ArrayLike | None = None, **params: Any) -> So
 
 def require_known(params: dict[str, Any], kind: type, function: str, others: Sequence[str]) -> None:
     """Raise for what is no parameter of this kind of estimator."""
+    spellings.foreign(params, function, parameters(kind))
     if unknown := [name for name in params if name not in parameters(kind)]:
         expected = ", ".join((*others, *parameters(kind)))
         raise TypeError(f"{function}: unknown parameter {unknown[0]!r}, expected one of {expected}")

@@ -4,20 +4,27 @@ from collections.abc import Callable, Hashable, Mapping
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
 
-from numpy.typing import ArrayLike
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
+from fastsoftmax._engine import solvers
 from fastsoftmax._linear.model import LinearModel
 from fastsoftmax._linear.partial_fit import PartialFit
+from fastsoftmax._linear.sklearn_spellings import SklearnSpellings
+from fastsoftmax._linear.sparse_coefficients import SparseCoefficients
 from fastsoftmax._neural.neuron import train_neuron
+from fastsoftmax._runtime.callbacks import FitState
 from fastsoftmax._runtime.typing import MatrixLike
 from fastsoftmax._validation import networks as check_networks
+from fastsoftmax._validation import saved, spellings
 from fastsoftmax.blocks import Blocks
 
 ITERATIONS, EPOCHS = 1000, 100  # at most, by default
 
 
+@spellings.naming_replacements
 @dataclass(eq=False, repr=False)
-class LogisticRegression(PartialFit, LinearModel):
+class LogisticRegression(SparseCoefficients, SklearnSpellings, PartialFit, LinearModel):
     """Logistic regression with an L2, L1 or elastic net penalty.
 
     Two classes have one logit z = w x + b with the probability σ(z) = 1 / (1 + exp(-z)) of the
@@ -33,17 +40,21 @@ class LogisticRegression(PartialFit, LinearModel):
     Parameters
     ----------
     C, l1_ratio, fit_intercept, tol
-        As of `SoftmaxRegression`; they play no part in "sgd".
+        As of `SoftmaxRegression`; they play no part in "sgd". ``tol`` is a share of the objective,
+        scikit-learn's a limit of the gradient.
     max_iter : int, default=None
         Iterations at most, >= 1; with "sgd" the epochs that are run. None: 1000, and 100 epochs.
     solver : str, default="auto"
         Those of `SoftmaxRegression`, or "sgd" for two classes: the online rule from zero, step by
         step, w ← w - η (a - y) x and b ← b - η (a - y) with a = σ(w x + b), without a penalty, for
-        rows one at a time or ``batch_size`` at a time.
+        rows one at a time or ``batch_size`` at a time. Each solver of scikit-learn's, "lbfgs",
+        "newton-cg", "newton-cholesky", "sag" and "saga", counts as "auto": the optimum is the same.
+        So does "liblinear" without intercept; with one its optimum is another, and it is refused.
     max_memory, feature_scale, standardize, penalty_factor, class_weight, n_threads
         As of `SoftmaxRegression`; of these "sgd" knows ``n_threads``.
     random_state : int, Generator, RandomState or None, default=0
-        Seed of the rows that "preconditioned-lbfgs" draws, an integer; or of "sgd"'s shuffling.
+        Seed of the rows that "preconditioned-lbfgs" draws, or of "sgd"'s shuffling. None counts as
+        0, so that a fit always comes to the same result; a generator is asked for a seed.
     warm_start, verbose
         As of `SoftmaxRegression`; of these "sgd" knows ``verbose``.
     learning_rate_init : float, default=0.1
@@ -52,6 +63,13 @@ class LogisticRegression(PartialFit, LinearModel):
         Rows whose gradients a step of "sgd" averages; "auto": min(200, N), "full": all. At most N.
     shuffle : bool, default=True
         Whether each epoch of "sgd" takes the rows in another order; False: as they stand.
+    n_jobs : int or None, default=None
+        scikit-learn's word for ``n_threads``, which is None then: -1 for all processors, -2 for all
+        but one.
+    penalty : {"l1", "l2", "elasticnet", None, "deprecated"}, default="deprecated"
+        Deprecated as in scikit-learn: ``l1_ratio``, and ``C=np.inf`` for None, say the same.
+    dual, intercept_scaling : bool, float, default=False, 1
+        As scikit-learn's defaults: they choose nothing.
 
     Attributes
     ----------
@@ -65,7 +83,7 @@ class LogisticRegression(PartialFit, LinearModel):
         What each iteration came to, as of `SoftmaxRegression`; of each epoch ``(loss, accuracy,
         validation_loss, validation_accuracy, seconds)``, loss and accuracy of the rows as training
         met them, the validation's None.
-    n_iter_ : int
+    n_iter_ : ndarray of shape (1,)
         Iterations, or epochs.
     n_features_in_ : int
         D.
@@ -118,8 +136,14 @@ class LogisticRegression(PartialFit, LinearModel):
     learning_rate_init: float = 0.1
     batch_size: int | str = 1
     shuffle: bool = True
+    n_jobs: int | None = None
+    penalty: str | None = spellings.DEPRECATED
+    dual: bool = False
+    intercept_scaling: float = 1
 
     _indicators = True
+    _solvers = (*solvers.SOLVERS, "sgd")
+    _saved = LinearModel._saved.and_also(n_iter_=saved.counts("1"))
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
@@ -135,7 +159,7 @@ class LogisticRegression(PartialFit, LinearModel):
         sample_weight: ArrayLike | None = None,
         *,
         offset: ArrayLike | None = None,
-        callback: Callable[[Any], object] | None = None,
+        callback: Callable[[FitState], object] | None = None,
     ) -> Self:
         """Fit the model.
 
@@ -150,8 +174,8 @@ class LogisticRegression(PartialFit, LinearModel):
         offset : array-like of shape (n, K), or (n,) for two classes, optional
             Added to the logits of the rows, as of `SoftmaxRegression.fit`.
         callback : callable, optional
-            As of `SoftmaxRegression.fit`, or for "sgd" of `MLPClassifier.fit`: called with the
-            state after every iteration or epoch, ends the fit by returning something true.
+            Called with a `FitState` after every iteration, or epoch of "sgd"; ends the fit by
+            returning something true.
 
         Returns
         -------
@@ -170,19 +194,29 @@ class LogisticRegression(PartialFit, LinearModel):
         ConvergenceWarning
             If the fit ended before its stopping rule was met.
         """
-        if self.solver == "sgd":
+        native = self._native()
+        spellings.warn_of_penalty(self.penalty, self.C, self.l1_ratio, stacklevel=3)
+        if native.solver == "sgd":
             check_networks.nothing_for_sgd(sample_weight, "sample_weight")
             check_networks.nothing_for_sgd(offset, "offset")
             check_networks.nothing_for_sgd(self.class_weight, "class_weight")
-            self._train(X, y, callback)
+            self._train(native, X, y, callback)
             return self
         max_iter = ITERATIONS if self.max_iter is None else self.max_iter
         return self._fit(X, y, sample_weight, max_iter=max_iter, offset=offset, callback=callback)
 
-    def _train(self, X: MatrixLike, y: ArrayLike | None, callback: Any) -> None:
-        max_iter = EPOCHS if self.max_iter is None else self.max_iter
-        train_neuron(
-            self, X, y, loss="binary_cross_entropy", threshold=self._threshold,
-            max_iter=max_iter, callback=callback,
-        )  # fmt: skip
+    def _train(self, native: Self, X: MatrixLike, y: ArrayLike | None, callback: Any) -> None:
+        if self.random_state is not None:
+            native.random_state = self.random_state
+        native.max_iter = EPOCHS if self.max_iter is None else self.max_iter
+        train_neuron(self, native, X, y, loss="binary_cross_entropy", callback=callback)
         self._several_labels = False
+
+    def _native(self) -> Self:
+        native = super()._native()
+        native.C, native.l1_ratio = spellings.penalty(self.penalty, self.C, self.l1_ratio)
+        return native
+
+    @staticmethod
+    def _counted(iterations: int) -> NDArray[np.int32]:
+        return np.array([iterations], np.int32)

@@ -18,6 +18,8 @@ from fastsoftmax._linear.problem.problem import Problem, problem_of
 from fastsoftmax._linear.problem.targets import referred
 from fastsoftmax._linear.to_sklearn import ToSklearn
 from fastsoftmax._neural import Epoch
+from fastsoftmax._neural.labels import dense
+from fastsoftmax._runtime.callbacks import FitState
 from fastsoftmax._runtime.progress import progress
 from fastsoftmax._runtime.sklearn_compat import (
     BaseEstimator,
@@ -82,14 +84,15 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
         target: str = "auto",
         classes: ArrayLike | None = None,
         offset: ArrayLike | None = None,
-        callback: Callable[[solvers.State], object] | None = None,
+        callback: Callable[[FitState], object] | None = None,
     ) -> Self:
-        C = check.number(self.C, "C", above=0)
+        native = self._native()
+        C = check.number(native.C, "C", above=0)
         check_networks.callback(callback)
         warm_starts = check.flag(self.warm_start, "warm_start")
         problem = problem_of(
-            self, X, y, sample_weight, max_iter=max_iter, most_C=C, target=target, classes=classes,
-            offset=offset,
+            native, X, y, sample_weight, max_iter=max_iter, most_C=C, target=target,
+            classes=classes, offset=offset,
         )  # fmt: skip
         fitted = None
         if callback is None and not warm_starts:
@@ -101,7 +104,7 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
             fitted = self._minimize(problem, objective, previous, callback), objective.models
         result, models = fitted
         model = models.of(result.theta)
-        evidence, best = evidence_of(self, problem, result, model)
+        evidence, best = evidence_of(native, problem, result, model)
         warm_start = warm_start_of(result.curvature) if warm_starts else None
         warn_unconverged(result, problem, C, stacklevel=4)
         self._forget()
@@ -116,7 +119,7 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
         problem: Problem,
         objective: Objective,
         previous: tuple[Any, ...],
-        callback: Callable[[solvers.State], object] | None,
+        callback: Callable[[FitState], object] | None,
     ) -> solvers.Result:
         """The optimum, from a model if there is one, progress being shown on the way."""
         solver = solvers.find(problem.solver, objective)
@@ -127,7 +130,7 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
         quiet = np.errstate(over="ignore", invalid="ignore")
         with quiet, progress(bool(self.verbose)) as show:
 
-            def report(state: solvers.State) -> object:
+            def report(state: FitState) -> object:
                 if self.verbose:
                     show(f"{state}   {n * state.n_passes / max(state.seconds, 1e-9):.2g} rows/s")
                 return callback is not None and callback(state)
@@ -150,9 +153,13 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
         self.objective_ = float(result.value)
         self.grad_norm_ = models.grad_norm(result.gradient)
         self.gap_bound_ = result.gap_bound
-        self.n_iter_ = len(result.history)
+        self.n_iter_ = self._counted(len(result.history))
         self.n_passes_ = result.n_passes
         self.history_ = result.history
+
+    def _native(self) -> Any:
+        """The parameters of a fit, in this package's terms."""
+        return self
 
     def _forget_fit(self) -> None:
         """Leave nothing that holds for the model of a fit alone: the model is another now."""
@@ -172,15 +179,16 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
         y: MatrixLike | None = None,
         sample_weight: ArrayLike | None = None,
         *,
+        target: str = "auto",
         offset: ArrayLike | None = None,
     ) -> Certificate:
         """Prove how far the model is from the optimum for some rows, from its coefficients alone.
 
         Parameters
         ----------
-        X, y, sample_weight, offset
-            As of `fit`. Labels are those of ``classes_``, of which some may be missing; the columns
-            of y are in the order of ``classes_``.
+        X, y, sample_weight, target, offset
+            As of `SoftmaxRegression.fit`. Labels are those of ``classes_``, of which some may be
+            missing; the columns of y are in the order of ``classes_``.
 
         Returns
         -------
@@ -193,12 +201,12 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
             As of `fit`, and if the rows have other classes or features than the model.
         """
         require_fit(self, "coef_")
-        coef, intercept = self.coef_, self.intercept_
+        coef, intercept = dense(self.coef_), self.intercept_
         if len(coef) > 1 and self.reference_class is not None:  # as the penalty had them
             coef, intercept = coef - coef.mean(axis=0), intercept - intercept.mean()
         return certificate_of(
-            self, coef, intercept, X, y, sample_weight, known=self.classes_,
-            several_labels=self._several_labels, offset=offset,
+            self._native(), coef, intercept, X, y, sample_weight, known=self.classes_,
+            several_labels=self._several_labels, target=target, offset=offset,
         )  # fmt: skip
 
     def __sklearn_tags__(self) -> Any:
@@ -233,7 +241,11 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
             )
         check_labels.not_other_classes(classes, self.classes_, "warm_start")
         return check.linear_model(
-            self.coef_, self.intercept_, problem.targets.n_logits, n_features, names=OF_A_FIT
+            dense(self.coef_),
+            self.intercept_,
+            problem.targets.n_logits,
+            n_features,
+            names=OF_A_FIT,
         )
 
 

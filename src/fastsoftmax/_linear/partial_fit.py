@@ -8,6 +8,7 @@ from scipy import sparse
 
 from fastsoftmax._engine.data import data_of
 from fastsoftmax._linear.problem.targets import class_totals, referred, weighted
+from fastsoftmax._neural.labels import dense
 from fastsoftmax._neural.online import Stream
 from fastsoftmax._runtime.dtypes import as_numpy
 from fastsoftmax._runtime.sklearn_compat import check_features_of_fit
@@ -73,7 +74,7 @@ class PartialFit:
         >>> bool(model.score(X[1500:], y[1500:]) > 0.85)
         True
         """
-        C = check.number(self.C, "C", above=0)
+        C = check.number(self._native().C, "C", above=0)
         fit_intercept = check.flag(self.fit_intercept, "fit_intercept")
         first = not hasattr(self, "coef_")
         width = {} if first else {"n_features": self.n_features_in_, "owner": type(self).__name__}
@@ -104,7 +105,7 @@ class PartialFit:
                 shares = class_totals(codes, targets.weights, len(known))
                 stream.begin_at_shares(shares / shares.sum())
             else:
-                stream.begin(self.coef_, self.intercept_)
+                stream.begin(dense(self.coef_), self.intercept_)
         stream.learn(X, targets.values, targets.weights, C)
         self._stream, self.classes_, self._feature_scale = stream, known, scale
         self.coef_, self.intercept_ = referred(*stream.model(), reference)

@@ -22,18 +22,21 @@ class Probabilities(Labels):
         -------
         ndarray of shape (n, K)
             Rows sum to 1, unless they have several labels. Of two classes, or of a label, it is
-            > 0.5 exactly where the logit is > 0.
+            > 0.5 exactly where the logit is > 0; of more classes rounding may make the largest
+            equal, while `predict` compares logits. In float32 if X is, else in float64.
         """
-        logits = self._logits(X)
+        logits = self._logits(X, precise=True)
         if logits.shape[1] > 1 and not self._several_labels:
-            return functional.softmax(logits, n_threads=self.n_threads)
+            return functional.softmax(logits, n_threads=self._threads)
         both = self._sides(logits)
-        p = functional.sigmoid(both, n_threads=self.n_threads)
+        p = functional.sigmoid(both, n_threads=self._threads)
         # where rounding would make a small logit one of 0
         return np.where((both > 0) & (p == 0.5), np.nextafter(p, p.dtype.type(1)), p)
 
     def predict_log_proba(self, X: MatrixLike) -> NDArray:
         """Logarithm of `predict_proba`, finite where that underflows.
+
+        Of two classes, or of a label, the one that `predict` gives has the larger one.
 
         Parameters
         ----------
@@ -43,10 +46,14 @@ class Probabilities(Labels):
         -------
         ndarray of shape (n, K)
         """
-        logits = self._logits(X)
+        logits = self._logits(X, precise=True)
         if logits.shape[1] > 1 and not self._several_labels:
-            return functional.log_softmax(logits, n_threads=self.n_threads)
-        return functional.log_sigmoid(self._sides(logits), n_threads=self.n_threads)
+            return functional.log_softmax(logits, n_threads=self._threads)
+        both = self._sides(logits)
+        p = functional.log_sigmoid(both, n_threads=self._threads)
+        # as in `predict_proba`
+        half = p.dtype.type(np.log(0.5))
+        return np.where((both > 0) & (p <= half), np.nextafter(half, p.dtype.type(0)), p)
 
     def _sides(self, logits: NDArray) -> NDArray:
         """Of one logit z that of label 0, -z, and z."""

@@ -6,14 +6,16 @@ from typing import Self
 
 from numpy.typing import ArrayLike
 
-from fastsoftmax._engine import solvers
 from fastsoftmax._linear.inference.inference import Inference
 from fastsoftmax._linear.model import LinearModel
 from fastsoftmax._linear.partial_fit import PartialFit
+from fastsoftmax._runtime.callbacks import FitState
 from fastsoftmax._runtime.typing import MatrixLike
+from fastsoftmax._validation import spellings
 from fastsoftmax.blocks import Blocks
 
 
+@spellings.naming_replacements
 @dataclass(eq=False, repr=False)
 class SoftmaxRegression(Inference, PartialFit, LinearModel):
     """Softmax (multinomial logistic) regression with an L2, L1 or elastic net penalty.
@@ -65,10 +67,12 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
         of weight 0 is not penalised.
     class_weight : dict or "balanced", default=None
         Weights >= 0 of the classes, by label, 1 for those that are not named: factors of the
-        weights of their rows. "balanced": so that all classes weigh the same.
+        weights of their rows. "balanced": so that all classes weigh the same. Labels that y lacks,
+        as in a fold, are ignored if all of its labels are named.
     label_smoothing : float, default=0.0
         Share ε of 0..1 of a uniform distribution in the targets, (1 - ε) y + ε / K, as PyTorch has
-        it. The targets then take n·K numbers.
+        it; weights of classes are then factors of their terms, as there, and sᵢ is their sum over
+        a row's targets. The targets take n·K numbers.
     reference_class : label, default=None
         A class whose coefficients are to be 0: from those of all classes its are subtracted, which
         changes no probability. The fit, its penalty included, is the same. For two classes the one
@@ -173,6 +177,11 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
     warm_start: bool = False
     verbose: bool = False
 
+    @property
+    def penalty(self) -> str | None:
+        """The penalty by scikit-learn's name, by which `SelectFromModel` knows of L1."""
+        return spellings.name_of(self.l1_ratio)
+
     def fit(
         self,
         X: MatrixLike | Blocks,
@@ -182,7 +191,7 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
         target: str = "auto",
         classes: ArrayLike | None = None,
         offset: ArrayLike | None = None,
-        callback: Callable[[solvers.State], object] | None = None,
+        callback: Callable[[FitState], object] | None = None,
     ) -> Self:
         """Fit the model.
 
@@ -197,7 +206,9 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
         y : array-like of shape (n,) or (n, K)
             Labels: integers, booleans or strings, of at least two classes. Or a column for each
             class: floating numbers are probabilities, which sum to 1 in each row, and integers
-            counts of events, of which a row with nᵢ counts as nᵢ rows.
+            counts of events, of which a row with nᵢ counts as nᵢ rows. Integers that are all 0 or 1
+            mean several labels per row, which `LogisticRegression` fits, unless ``target`` says
+            otherwise.
         sample_weight : array-like of shape (n,), optional
             Weights of the rows, >= 0; they need not sum to anything.
         target : {"auto", "labels", "probabilities", "counts"}, default="auto"
@@ -209,10 +220,11 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
             two: what is known of them from elsewhere. It is no part of the model: add it to
             `decision_function`.
         callback : callable, optional
-            Called after each iteration with a state: its ``n_iter``, ``objective``, ``grad_norm``,
-            ``gap`` (an estimate of (F - F*) / F), ``n_passes`` and ``seconds``, and ``coef`` and
-            ``intercept``, which are made when they are asked for. If what it returns is true the
-            fit ends there; what it raises ends the fit too, the estimator being left as it was.
+            Called after each iteration with a `FitState`: its ``n_iter``, ``history``,
+            ``objective``, ``grad_norm``, ``gap`` (an estimate of (F - F*) / F), ``n_passes`` and
+            ``seconds``, and ``coef`` and ``intercept``, which are made when they are asked for. If
+            what it returns is true the fit ends there; what it raises ends the fit too, the
+            estimator being left as it was.
 
         Returns
         -------

@@ -7,21 +7,19 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastsoftmax._linear.cv.folds import Fit, fit_folds, masks_of
-from fastsoftmax._linear.cv.scoring import scored
-from fastsoftmax._linear.model import LinearModel, warn_unconverged
-from fastsoftmax._linear.problem.problem import Problem, problem_of
-from fastsoftmax._linear.softmax_regression import SoftmaxRegression
-from fastsoftmax._runtime.progress import progress
+from fastsoftmax._linear.cv.estimator import CrossValidated
+from fastsoftmax._linear.cv.folds import Fit
+from fastsoftmax._linear.model import LinearModel
+from fastsoftmax._runtime.callbacks import FitState
 from fastsoftmax._runtime.typing import MatrixLike
-from fastsoftmax._validation import folds as check_folds
 from fastsoftmax._validation import numbers as check
-from fastsoftmax._validation import saved
+from fastsoftmax._validation import saved, spellings
 from fastsoftmax.blocks import Blocks
 
 
+@spellings.naming_replacements
 @dataclass(eq=False, repr=False)
-class SoftmaxRegressionCV(LinearModel):
+class SoftmaxRegressionCV(CrossValidated):
     """Softmax regression with the C that does best in cross-validation.
 
     All strengths and folds are one job: a fold is a mask on the weights of the rows rather than a
@@ -38,7 +36,8 @@ class SoftmaxRegressionCV(LinearModel):
     scoring : str or callable, default=None
         What the rows left out are scored by, the higher the better. None, "neg_log_loss": minus
         the mean cross-entropy. "accuracy"; any other name or ``scorer(estimator, X, y)`` of
-        scikit-learn's.
+        scikit-learn's. It is handed labels: where y holds probabilities or counts, those of the
+        most probable classes.
     refit : bool, default=True
         Whether to fit all rows with the best C. Otherwise the coefficients are the mean of the
         folds'.
@@ -118,6 +117,11 @@ penalty_factor, class_weight, label_smoothing, reference_class, n_threads, rando
         fold_iterations_=saved.table("i", "F", "S"),
     )
 
+    @property
+    def penalty(self) -> str | None:
+        """The penalty by scikit-learn's name, by which `SelectFromModel` knows of L1."""
+        return spellings.name_of(self.l1_ratio)
+
     def fit(
         self,
         X: MatrixLike | Blocks,
@@ -126,7 +130,8 @@ penalty_factor, class_weight, label_smoothing, reference_class, n_threads, rando
         *,
         target: str = "auto",
         classes: ArrayLike | None = None,
-        groups: ArrayLike | None = None,
+        callback: Callable[[FitState], object] | None = None,
+        **params: Any,
     ) -> Self:
         """Choose C and fit.
 
@@ -137,13 +142,21 @@ penalty_factor, class_weight, label_smoothing, reference_class, n_threads, rando
         y : array-like of shape (n,) or (n, K)
             Labels, probabilities or counts, as of `SoftmaxRegression.fit`.
         sample_weight : array-like of shape (n,), optional
-            Weights of the rows, >= 0, in fits and in the scores by cross-entropy and accuracy.
+            Weights of the rows, >= 0, in fits and in scores: those by cross-entropy and accuracy,
+            and of a scorer that has requested them by scikit-learn's routing; where that is not
+            enabled, of each that takes ``sample_weight``.
         target : {"auto", "labels", "probabilities", "counts"}, default="auto"
             What y holds.
         classes : array-like of shape (K,), optional
             Names of y's columns.
-        groups : array-like of shape (n,), optional
-            For a splitter that asks for them.
+        callback : callable, optional
+            Called with a `FitState` after the fit of each fold for each C: its ``n_iter``,
+            ``history``, ``C``, ``l1_ratio``, ``fold``, ``score``, ``objective``, ``iterations`` and
+            ``seconds``, and ``coef`` and ``intercept`` of that fit. If what it returns is true no
+            further fold is fitted; what is left out has a score of NaN.
+        **params
+            ``groups``, of shape (n,), for a splitter that asks for them; and any metadata for the
+            splitter and the scorer, where scikit-learn's routing is enabled.
 
         Returns
         -------
@@ -159,63 +172,34 @@ penalty_factor, class_weight, label_smoothing, reference_class, n_threads, rando
         -----
         ConvergenceWarning
             If the fit of all rows ended before its stopping rule was met.
+        UserWarning
+            If scores are NaN, saying in how many folds. A C with such a score ranks last.
         """
-        Cs = check_folds.strengths(self.Cs)
         refit = check.flag(self.refit, "refit")
-        fold_tol = check.number(self.fold_tol, "fold_tol", least=0)
-        problem = problem_of(
-            self, X, y, sample_weight, max_iter=self.max_iter, most_C=float(Cs.max()),
-            target=target, classes=classes, offset=None,
+        means: dict[float, tuple[int, NDArray | float, NDArray | float]] = {}
+
+        def keep(fit: Fit, ratio: int) -> None:
+            n, coef, intercept = means.get(fit.C, (0, 0.0, 0.0))
+            share = 1 / (n + 1)
+            means[fit.C] = (
+                n + 1,
+                coef + share * (fit.coef - coef),
+                intercept + share * (fit.intercept - intercept),
+            )
+
+        (problem,), search = self._search(
+            self._native(), [self.l1_ratio], self.scoring, keep, X, y, sample_weight,
+            target=target, classes=classes, callback=callback, params=params,
         )  # fmt: skip
-        targets = problem.targets
-        labels = targets.plain if targets.plain.ndim == 1 else targets.plain.argmax(axis=1)
-        # a splitter asks blocks for no more than their length
-        given = (np.zeros((len(labels), 1)), labels) if isinstance(X, Blocks) else (X, y)
-        folds = check_folds.folds(self.cv, labels, *given, groups)
-        masks = masks_of(folds, problem)
-        score = scored(
-            self.scoring, problem, lambda *model: self._model_of(problem, *model), X, folds
-        )
-
-        shape = len(folds), len(Cs)
-        scores, values = np.empty(shape), np.empty(shape)
-        counts = np.empty(shape, int)
-        means: dict[float, tuple[NDArray | float, NDArray | float]] = {}
-        with np.errstate(over="ignore", invalid="ignore"), progress(bool(self.verbose)) as show:
-
-            def done(fit: Fit) -> None:
-                at = fit.fold, Cs == fit.C
-                try:
-                    scores[at] = score(fit, folds[fit.fold][1])
-                except Exception as error:
-                    error.add_note(f"scoring C = {fit.C:g}, fold {fit.fold}")
-                    raise
-                values[at], counts[at] = fit.value, fit.n_iter
-                coef, intercept = means.get(fit.C, (0.0, 0.0))
-                share = 1 / len(folds)
-                means[fit.C] = coef + share * fit.coef, intercept + share * fit.intercept
-                show(f"C = {fit.C:g}   fold {fit.fold}   score {scores[at][0]:.6g}")
-
-            fit_folds(problem, Cs, masks, fold_tol, done)
-
-        order = np.argsort(Cs, kind="stable")
-        best = float(Cs[order][np.argmax(scores.mean(axis=0)[order])])
-        coef, intercept = means[best]
+        _, best = search.best(np.argsort(search.Cs, kind="stable"))
+        C = float(search.Cs[best])
+        _, *mean = means[C]
         if refit:
-            objective = problem.objective(best)
-            result = self._minimize(problem, objective, (coef, intercept), None)
-            warn_unconverged(result, problem, best, stacklevel=3)
-            self._forget()
-            self._keep(problem, objective.models, result, objective.models.of(result.theta))
+            self._refit(problem, C, tuple(mean))
         else:
             self._forget()
-            self._keep_model(problem, coef, intercept)
-        self.C_, self.Cs_ = best, Cs
-        self.scores_, self.fold_objectives_, self.fold_iterations_ = scores, values, counts
+            self._keep_model(problem, *mean)
+        self.C_, self.Cs_ = C, search.Cs
+        self.scores_, self.fold_objectives_ = search.scores[:, 0], search.objectives[:, 0]
+        self.fold_iterations_ = search.iterations[:, 0]
         return self
-
-    def _model_of(self, problem: Problem, coef: NDArray, intercept: NDArray) -> SoftmaxRegression:
-        """A fold's model, for a scorer."""
-        model = SoftmaxRegression(n_threads=self.n_threads)
-        model._keep_model(problem, coef, intercept)
-        return model

@@ -4,6 +4,7 @@ from typing import Any
 
 import numpy as np
 
+from fastsoftmax._neural.labels import dense
 from fastsoftmax._runtime.sklearn_compat import logistic_regression, require_fit
 from fastsoftmax._validation import targets as check_targets
 
@@ -43,9 +44,10 @@ class ToSklearn:
         """
         require_fit(self, "coef_")
         check_targets.no_several_labels(self._several_labels)
+        native = self._native()
         model = logistic_regression(
-            C=self.C_ if hasattr(self, "C_") else self.C,
-            l1_ratio=self.l1_ratio,
+            C=native.C_ if hasattr(native, "C_") else native.C,
+            l1_ratio=native.l1_ratio,
             fit_intercept=bool(self.fit_intercept),
             class_weight=self.class_weight,
             warm_start=bool(getattr(self, "warm_start", False)),
@@ -53,10 +55,11 @@ class ToSklearn:
         )
         model.classes_ = self.classes_.copy()
         scale = 1.0 if self._feature_scale is None else self._feature_scale
-        model.coef_ = np.ascontiguousarray(self.coef_ * scale, self.coef_.dtype)
+        model.coef_ = np.ascontiguousarray(dense(self.coef_) * scale, self.coef_.dtype)
         model.intercept_ = self.intercept_.copy()
         model.n_features_in_ = self.n_features_in_
-        for name in ("feature_names_in_", "n_iter_"):
-            if hasattr(self, name):
-                setattr(model, name, np.atleast_1d(getattr(self, name)))
+        if hasattr(self, "feature_names_in_"):
+            model.feature_names_in_ = self.feature_names_in_
+        if hasattr(self, "history_"):
+            model.n_iter_ = np.array([len(self.history_)], np.int32)
         return model

@@ -5,7 +5,7 @@ from fastsoftmax._neural.classifier import MLPClassifier
 from fastsoftmax._neural.network import Network, Pass
 from fastsoftmax._neural.regressor import MLPRegressor
 from fastsoftmax._neural.rules import Rule
-from fastsoftmax._neural.training import Epoch, RegressionEpoch, State
+from fastsoftmax._neural.training import Epoch, RegressionEpoch
 
 __all__ = [
     "Adaline",
@@ -16,5 +16,4 @@ __all__ = [
     "Pass",
     "RegressionEpoch",
     "Rule",
-    "State",
 ]

@@ -23,8 +23,11 @@ class Adaline(Labels, Saved, ClassifierMixin, BaseEstimator):
 
     Parameters
     ----------
-    learning_rate_init : float, default=0.001
-        The rate η, > 0.
+    learning_rate_init : float or "auto", default="auto"
+        The rate η, > 0. "auto" is one with which the rule cannot diverge, whatever the units of the
+        features: 1 / λ with ``batch_size="full"``, λ being the largest eigenvalue of the mean of
+        x xᵀ, by a few power steps, where x has a 1 for the intercept; for steps of fewer rows
+        0.2 / max ‖x‖², since a single row may lie in any direction.
     max_iter : int, default=50
         Epochs, all of which are run unless a callback ends them.
     batch_size : int, "auto" or "full", default=1
@@ -76,7 +79,7 @@ class Adaline(Labels, Saved, ClassifierMixin, BaseEstimator):
     __module__ = "fastsoftmax"
 
     _: KW_ONLY
-    learning_rate_init: float = 0.001
+    learning_rate_init: float | str = "auto"
     max_iter: int = 50
     batch_size: int | str = 1
     shuffle: bool = True
@@ -84,6 +87,7 @@ class Adaline(Labels, Saved, ClassifierMixin, BaseEstimator):
     verbose: bool = False
     n_threads: int | None = None
 
+    _automatic_rate = True
     _threshold = 0.5
     _saved = saved.Attributes(
         {
@@ -110,13 +114,12 @@ class Adaline(Labels, Saved, ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (N, D)
-            Features, best of similar scales: the rule diverges if learning_rate_init * ‖x‖² is
-            large.
+            Features, best of similar scales: the rule is slow where they are far apart, and
+            diverges where a number for ``learning_rate_init`` is more than about 2 / ‖x‖².
         y : array-like of shape (N,)
             Labels of two classes; the greater is what the neuron fires for.
         callback : callable, optional
-            As of `MLPClassifier.fit`: called with the state after every epoch, ends the fit by
-            returning something true.
+            Called with a `FitState` after every epoch; ends the fit by returning something true.
 
         Returns
         -------
@@ -127,11 +130,8 @@ class Adaline(Labels, Saved, ClassifierMixin, BaseEstimator):
         ValueError, TypeError
             For input or parameters out of range, naming the argument.
         FloatingPointError
-            If the loss is no longer finite, naming epoch and step. The estimator then has the last
-            finite weights.
+            If the loss is no longer finite, naming epoch and step and the largest rate that is
+            stable. The estimator then has the last finite weights.
         """
-        train_neuron(
-            self, X, y, loss="mse", threshold=self._threshold, max_iter=self.max_iter,
-            callback=callback,
-        )  # fmt: skip
+        train_neuron(self, self, X, y, loss="mse", callback=callback)
         return self

@@ -18,6 +18,7 @@ from fastsoftmax._validation import labels as check_labels
 from fastsoftmax._validation import networks as check_networks
 from fastsoftmax._validation import numbers as check
 from fastsoftmax._validation import saved
+from fastsoftmax._validation import targets as check_targets
 
 
 class WithProbabilities:
@@ -49,9 +50,11 @@ class MLPClassifier(ClassifierMixin, Perceptron):
     activation : str or sequence of str, default="relu"
         Of the hidden layers, one for all or one each: "identity", "logistic" (or "sigmoid"),
         "tanh", "relu", "leaky_relu" (slope ``negative_slope`` below 0).
-    loss : str, default="cross_entropy"
+    loss : str, default="auto"
+        "auto": "binary_cross_entropy" where y is a matrix of integers 0 and 1 (N, K), which mean
+        several labels per row, else "cross_entropy".
         "cross_entropy": of the softmax of the outputs, one per class, two classes too; y holds
-        labels (N,), or one-hot rows or probabilities (N, K).
+        labels (N,), or probabilities (N, K), floating numbers that sum to 1 in each row.
         "binary_cross_entropy": of the logistic function of each output; y holds labels (N,), or the
         zeros and ones (N, K) of several labels per row, which need not exclude each other.
         "mse" (half the squared errors) and "mae": of the outputs themselves against the one-hot
@@ -61,7 +64,8 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         "sgd": gradient descent with ``momentum`` and ``nesterovs_momentum``, where ``momentum`` is
         not 0; "momentum" and "nesterov": with that, whatever ``nesterovs_momentum`` says;
         "adagrad", "rmsprop" (squares averaged by ``beta_2``), "adam", "adamw". With
-        ``batch_size="full"`` each is batch gradient descent.
+        ``batch_size="full"`` each is batch gradient descent. "lbfgs": SciPy's L-BFGS on all rows,
+        an iteration counting as an epoch, until max |gradient| <= tol; without early stopping.
     alpha : float, default=1e-4
         Strength of the L2 penalty, >= 0: alpha/2 ‖W‖² / (weight of the batch) is added to its mean
         loss, intercepts apart. "adamw" shrinks the coefficients by rate * alpha a step instead.
@@ -98,8 +102,10 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         Whether to hold out rows, watch the score on them and keep the epoch with the best one.
     validation_fraction : float, default=0.1
         Share of the rows that are held out, of each class its part.
-    n_iter_no_change : int, default=10
+    n_iter_no_change : int or inf, default=10
         See ``tol``.
+    max_fun : int, default=15000
+        Evaluations of the loss at most, of "lbfgs".
     beta_1, beta_2 : float, default=0.9, 0.999
         Decay of the means of gradients and of their squares, of [0, 1).
     epsilon : float, default=1e-8
@@ -174,7 +180,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):
     __module__ = "fastsoftmax"
 
     _: KW_ONLY
-    loss: str = "cross_entropy"
+    loss: str = "auto"
 
     _losses = ("cross_entropy", "binary_cross_entropy", "mse", "mae")
     _epoch = Epoch
@@ -182,7 +188,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()
-        tags.classifier_tags.multi_label = self.loss == "binary_cross_entropy"
+        tags.classifier_tags.multi_label = self.loss in ("auto", "binary_cross_entropy")
         return tags
 
     def partial_fit(
@@ -214,11 +220,28 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         """
         return self._train(X, y, sample_weight, partial=True, classes=classes)
 
+    def _loss_of(self, y: ArrayLike, goes_on: bool) -> str:
+        loss = check_networks.name(self.loss, ("auto", *self._losses), "loss")
+        several = _is_table(y) and check_targets.says_several_labels(check.as_array(y, "y"))
+        if several:
+            check_networks.warn_of_a_matrix(check.as_array(y, "y"), loss)
+        if loss != "auto":
+            return loss
+        if goes_on:
+            return self._settings.loss
+        return "binary_cross_entropy" if several else "cross_entropy"
+
     def _targets(
-        self, y: ArrayLike, n: int, goes_on: bool, classes: ArrayLike | None, partial: bool
+        self,
+        y: ArrayLike,
+        n: int,
+        loss: str,
+        goes_on: bool,
+        classes: ArrayLike | None,
+        partial: bool,
     ) -> Learned:
         if _is_table(y):
-            return self._table_targets(y, n, goes_on)
+            return self._table_targets(y, n, loss, goes_on)
         if goes_on or partial:
             known = self.classes_ if goes_on else check_labels.classes_of_first_fit(classes)
             check_labels.same_classes(classes, known)
@@ -226,29 +249,26 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         else:
             codes, known = check_labels.labels(y, n)
         check_networks.warn_of_column(y)
-        goal = Goal(self.loss, "argmax")
+        goal = Goal(loss, "argmax")
         return codes, goal, len(known), {"classes_": known, "_multilabel": False}
 
-    def _table_targets(self, y: ArrayLike, n: int, goes_on: bool) -> Learned:
-        multilabel = self.loss == "binary_cross_entropy"
-        y = self._table(y, n, "y")
+    def _table_targets(self, y: ArrayLike, n: int, loss: str, goes_on: bool) -> Learned:
+        multilabel = loss == "binary_cross_entropy"
+        y = _table(y, n, loss, "y")
         known = np.arange(y.shape[1])
         if goes_on:
             check_networks.as_many_columns(len(known), len(self.classes_), "y")
-        goal = Goal(self.loss, "threshold" if multilabel else "argmax")
-        return y, goal, len(known), {"classes_": known, "_multilabel": multilabel}
+        goal = Goal(loss, "threshold" if multilabel else "argmax")
+        learned = {"classes_": known, "_multilabel": multilabel}
+        return y, goal, len(known), learned
 
-    def _validation_targets(self, y: ArrayLike, n: int, learned: dict[str, Any]) -> NDArray:
+    def _validation_targets(
+        self, y: ArrayLike, n: int, loss: str, learned: dict[str, Any]
+    ) -> NDArray:
         classes, argument = learned["classes_"], "validation_data y"
         if not _is_table(y, argument):
             return check_labels.known_codes(y, classes, n, argument)
-        return self._table(y, n, argument)
-
-    def _table(self, y: ArrayLike, n: int, argument: str) -> NDArray:
-        """One-hot rows, probabilities or zeros and ones, as the loss takes them."""
-        least = -np.inf if self.loss in ("mse", "mae") else 0.0
-        most = 1.0 if self.loss == "binary_cross_entropy" else np.inf
-        return check_networks.table(y, n, least=least, most=most, argument=argument)
+        return _table(y, n, loss, argument)
 
     def decision_function(self, X: ArrayLike) -> NDArray:
         """Outputs before their activation.
@@ -306,7 +326,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         -------
         ndarray of shape (N, K)
         """
-        z = self._outputs(X)
+        z = self._outputs(X, precise=True)
         if self._multilabel:
             return functional.sigmoid(z, n_threads=self.n_threads)
         return functional.softmax(self._class_logits(z), n_threads=self.n_threads)
@@ -323,7 +343,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         -------
         ndarray of shape (N, K)
         """
-        z = self._outputs(X)
+        z = self._outputs(X, precise=True)
         if self._multilabel:
             return functional.log_sigmoid(z, n_threads=self.n_threads)
         return functional.log_softmax(self._class_logits(z), n_threads=self.n_threads)
@@ -363,6 +383,16 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         else:
             hits = predicted == check_labels.one_a_row(y, n, "y")
         return float(np.average(hits, weights=weights))
+
+
+def _table(y: ArrayLike, n: int, loss: str, argument: str) -> NDArray:
+    """One-hot rows, probabilities or zeros and ones, as the loss takes them."""
+    least = -np.inf if loss in ("mse", "mae") else 0.0
+    most = 1.0 if loss == "binary_cross_entropy" else np.inf
+    table = check_networks.table(y, n, least=least, most=most, argument=argument)
+    if loss == "cross_entropy":
+        check_networks.probabilities(table, argument)
+    return table
 
 
 def _is_table(y: ArrayLike, argument: str = "y") -> bool:

@@ -8,11 +8,14 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastsoftmax._neural.full_batch import train_full_batch
 from fastsoftmax._neural.goals import LOSSES, Goal, Rows
 from fastsoftmax._neural.initial import BOUNDS, initial_coefs
 from fastsoftmax._neural.network import Network
 from fastsoftmax._neural.rules import Rule
 from fastsoftmax._neural.schedules import FACTORS, Schedule
+from fastsoftmax._neural.sparse_rows import outputs
+from fastsoftmax._neural.sparse_rows import rows as rows_of
 from fastsoftmax._neural.training import Plan, Record, train
 from fastsoftmax._runtime.dtypes import computed_in
 from fastsoftmax._runtime.sklearn_compat import (
@@ -29,7 +32,7 @@ from fastsoftmax._validation import saved
 ACTIVATIONS = ("identity", "logistic", "sigmoid", "tanh", "relu", "leaky_relu")
 # targets, their goal, the number of outputs, attributes to set
 Learned = tuple[NDArray, Goal, int, dict[str, Any]]
-SOLVERS = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw")
+SOLVERS = ("sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw", "lbfgs")
 
 
 # parameters that the outputs of a fitted network depend on, whatever they have been set to since
@@ -48,14 +51,15 @@ class Settings:
     schedule: Schedule
     max_iter: int
     tol: float
-    n_iter_no_change: int
+    n_iter_no_change: float
     validation_fraction: float
     slope: float
     init: str
     feature_scale: float
 
     @classmethod
-    def of(cls, model: Any) -> Self:
+    def of(cls, model: Any, loss: str) -> Self:
+        """Of a model whose loss is this one."""
         hidden = check_networks.layer_sizes(model.hidden_layer_sizes)
         activations = check_networks.one_a_layer(model.activation, len(hidden), ACTIVATIONS)
         rule = check_networks.name(model.solver, SOLVERS, "solver")
@@ -63,11 +67,12 @@ class Settings:
         nesterovs = check.flag(model.nesterovs_momentum, "nesterovs_momentum")
         if rule == "sgd" and momentum:
             rule = "nesterov" if nesterovs else "momentum"
+        rule = "store" if rule == "lbfgs" else rule  # the gradient, for a solver outside
         max_iter = check.integer(model.max_iter, "max_iter", least=1)
         return cls(
             hidden=hidden,
             activations=["logistic" if a == "sigmoid" else a for a in activations],
-            loss=check_networks.name(model.loss, model._losses, "loss"),
+            loss=loss,
             rule=rule,
             rule_numbers={
                 "alpha": check_networks.finite(model.alpha, "alpha", least=0.0),
@@ -86,7 +91,7 @@ class Settings:
             ),
             max_iter=max_iter,
             tol=check.number(model.tol, "tol", least=0.0),
-            n_iter_no_change=check.integer(model.n_iter_no_change, "n_iter_no_change", least=1),
+            n_iter_no_change=check_networks.patience(model.n_iter_no_change),
             validation_fraction=check_networks.share(
                 model.validation_fraction, "validation_fraction"
             ),
@@ -159,9 +164,9 @@ class Perceptron(Saved, BaseEstimator):
     """A network as an estimator; subclasses know about targets.
 
     They offer ``_losses``, ``_epoch`` (the type of an entry of ``history_``), ``_saved`` (what a
-    file keeps), ``_targets(y, n, goes_on, classes, partial)``, which gives the kernel's targets,
-    their `Goal`, the number of outputs and a dict of attributes to set once the fit has ended, and
-    ``_validation_targets``.
+    file keeps), ``_targets(y, n, loss, goes_on, classes, partial)``, which gives the kernel's
+    targets, their `Goal`, the number of outputs and a dict of attributes to set once the fit has
+    ended, and ``_validation_targets``.
     """
 
     hidden_layer_sizes: int | Sequence[int] = (100,)
@@ -186,7 +191,8 @@ class Perceptron(Saved, BaseEstimator):
     nesterovs_momentum: bool = True
     early_stopping: bool = False
     validation_fraction: float = 0.1
-    n_iter_no_change: int = 10
+    n_iter_no_change: float = 10
+    max_fun: int = 15_000
     beta_1: float = 0.9
     beta_2: float = 0.999
     epsilon: float = 1e-8
@@ -194,6 +200,11 @@ class Perceptron(Saved, BaseEstimator):
     init: str = "auto"
     feature_scale: float = 1.0
     n_threads: int | None = None
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
 
     _rule = None  # what `partial_fit` goes on with: the solver's state
     _rng = None
@@ -211,9 +222,10 @@ class Perceptron(Saved, BaseEstimator):
 
         Parameters
         ----------
-        X : array-like of shape (N, D)
+        X : array-like or sparse matrix or array of shape (N, D)
             Features, read in the dtype they are stored in, whatever their strides, as
-            `SoftmaxRegression.fit` reads them.
+            `SoftmaxRegression.fit` reads them. Sparse ones are made dense some batches at a time;
+            "lbfgs" and ``batch_size="full"``, whose batch is all rows, need memory for them.
         y : array-like of shape (N,) or (N, K)
             Targets, see ``loss``.
         sample_weight : array-like of shape (N,), optional
@@ -222,9 +234,9 @@ class Perceptron(Saved, BaseEstimator):
             Rows whose loss and score ``history_`` shall hold; with ``early_stopping`` those that
             decide, in place of a share of X.
         callback : callable, optional
-            Called as ``callback(state)`` after every epoch; ``state.epoch`` counts from 1,
-            ``state.history`` is ``history_`` so far, ``state.coefs`` and ``state.intercepts`` copy
-            the parameters. If it returns something true, the fit ends.
+            Called after every epoch with a `FitState`: its ``n_iter`` counts from 1, ``history`` is
+            ``history_`` so far, ``loss`` and the like are the last epoch's, ``coefs`` and
+            ``intercepts`` copy the parameters. If it returns something true, the fit ends.
 
         Returns
         -------
@@ -257,16 +269,21 @@ class Perceptron(Saved, BaseEstimator):
         partial: bool = False,
         classes: ArrayLike | None = None,
     ) -> Self:
-        settings = Settings.of(self)
         check_networks.callback(callback)
         warm_starts = check.flag(self.warm_start, "warm_start")
         goes_on = hasattr(self, "coefs_") and (partial or warm_starts)
-        given, X = X, check_networks.rows(
+        loss = self._loss_of(y, goes_on)
+        settings = Settings.of(self, loss)
+        if settings.rule == "store":
+            check_networks.nothing_for_lbfgs(partial, self.early_stopping)
+        given, X = X, rows_of(
             X, n_features=self.n_features_in_ if goes_on else None, owner=type(self).__name__
         )  # fmt: skip
         if goes_on:
             check_features_of_fit(self, given, reset=False)
-        targets, goal, n_outputs, learned = self._targets(y, len(X), goes_on, classes, partial)
+        targets, goal, n_outputs, learned = self._targets(
+            y, len(X), loss, goes_on, classes, partial
+        )
         dtype = self.coefs_[0].dtype if goes_on else computed_in(X.dtype)
         weights = check.weights(sample_weight, len(X), dtype)
         check.usable_sum(weights)
@@ -275,7 +292,7 @@ class Perceptron(Saved, BaseEstimator):
         rng = rng or check_networks.generator(self.random_state)
 
         order = np.arange(len(X), dtype=np.intp)
-        validation = self._validation(validation_data, X.shape[1], n_outputs, learned)
+        validation = self._validation(validation_data, X.shape[1], n_outputs, loss, learned)
         if check.flag(self.early_stopping, "early_stopping") and validation is None:
             check_networks.no_early_stopping(partial)
             order, chosen = held_out(rows, settings.validation_fraction, rng)
@@ -304,19 +321,25 @@ class Perceptron(Saved, BaseEstimator):
             self._publish(network, settings)
 
         try:
-            ended = train(network, rule, goal, rows, order, plan, record, rng, validation)
+            method = train_full_batch if settings.rule == "store" else train
+            ended = method(network, rule, goal, rows, order, plan, record, rng, validation)
         except FloatingPointError:  # what the rule remembers may not be finite
             keep(Rule(settings.rule, network, **settings.rule_numbers))
             raise
         keep(rule)
         if not (ended or partial):
             warnings.warn(
-                f"Stochastic optimizer: max_iter={settings.max_iter} epochs ended without the "
-                "loss's having settled. Increase max_iter, tol or learning_rate_init.",
+                f"{'lbfgs' if settings.rule == 'store' else 'Stochastic optimizer'}: "
+                f"max_iter={settings.max_iter} epochs ended without the loss's having settled. "
+                "Increase max_iter, tol or learning_rate_init.",
                 ConvergenceWarning,
                 stacklevel=3,
             )
         return self
+
+    def _loss_of(self, y: ArrayLike, goes_on: bool) -> str:
+        """The loss that is minimised."""
+        return check_networks.name(self.loss, self._losses, "loss")
 
     def _plan(self, settings: Settings, n_rows: int, callback: Any, partial: bool) -> Plan:
         return Plan(
@@ -326,6 +349,7 @@ class Perceptron(Saved, BaseEstimator):
             shuffle=check.flag(self.shuffle, "shuffle"),
             tol=settings.tol,
             n_iter_no_change=settings.n_iter_no_change,
+            max_fun=check.integer(self.max_fun, "max_fun", least=1),
             early_stopping=bool(self.early_stopping),
             callback=callback,
             verbose=check.verbosity(self.verbose),
@@ -355,7 +379,9 @@ class Perceptron(Saved, BaseEstimator):
         return super()._attributes_to_save() | {"_of_the_fit": self._settings.of_the_fit()}
 
     def _restore(self, attributes: dict[str, Any]) -> None:
-        settings = Settings.of(type(self)(**attributes.pop("_of_the_fit")))
+        of_the_fit = attributes.pop("_of_the_fit")
+        loss = check_networks.name(of_the_fit["loss"], self._losses, "loss")
+        settings = Settings.of(type(self)(**of_the_fit), loss)
         saved.of_network(attributes, settings.hidden, LOSSES[settings.loss].out_activation)
         super()._restore(attributes)
         self._settings = settings
@@ -371,21 +397,22 @@ class Perceptron(Saved, BaseEstimator):
         )
 
     def _validation(
-        self, data: Any, n_features: int, n_outputs: int, learned: dict[str, Any]
+        self, data: Any, n_features: int, n_outputs: int, loss: str, learned: dict[str, Any]
     ) -> Rows | None:
         if data is None:
             return None
         X, y = check_networks.pair(data)
-        X = check_networks.rows(X, n_features=n_features, argument="validation_data X")
-        targets = self._validation_targets(y, len(X), learned)
+        X = rows_of(X, n_features=n_features, argument="validation_data X")
+        targets = self._validation_targets(y, len(X), loss, learned)
         if targets.ndim == 2:
             check_networks.as_many_columns(targets.shape[1], n_outputs, "validation_data y")
         return Rows(X, targets)
 
-    def _outputs(self, X: ArrayLike) -> NDArray:
-        """Outputs (N, K) before the last activation."""
+    def _outputs(self, X: ArrayLike, *, precise: bool = False) -> NDArray:
+        """Outputs (N, K) before the last activation; with `precise` in float64 unless X is of
+        float32, whatever computes them."""
         require_fit(self, "coefs_")
-        given, X = X, check_networks.rows(
+        given, X = X, rows_of(
             X, n_features=self.n_features_in_, owner=type(self).__name__
         )  # fmt: skip
         check_features_of_fit(self, given, reset=False)
@@ -396,4 +423,5 @@ class Perceptron(Saved, BaseEstimator):
             check.threads(self.n_threads),
         )
         network.coefs, network.intercepts = self.coefs_, self.intercepts_
-        return network.outputs(X)
+        z = outputs(network, X)
+        return z.astype(np.float64, copy=False) if precise and X.dtype != np.float32 else z

@@ -1,11 +1,15 @@
 """Logits w x + b of a layer of linear units, and the labels that they mean."""
 
+from typing import Any
+
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
+from scipy import sparse
 
 from fastsoftmax._engine.data import data_of
 from fastsoftmax._runtime.sklearn_compat import check_features_of_fit, require_fit
 from fastsoftmax._runtime.typing import MatrixLike
+from fastsoftmax._validation import labels as check_labels
 from fastsoftmax._validation import numbers as check
 from fastsoftmax._validation.sparse import features, require_finite
 
@@ -22,11 +26,17 @@ def cancels_in_float32(coef: NDArray, intercept: NDArray) -> bool:
     return not moderate or bool(np.abs(intercept).max(initial=0.0) > LARGE)
 
 
+def dense(coef: NDArray | sparse.csr_array) -> NDArray:
+    """Weights as an array, which `sparsify` may have made sparse."""
+    return coef.toarray() if sparse.issparse(coef) else coef
+
+
 class Labels:
     """Of an estimator with ``coef_``, ``intercept_`` and ``classes_``."""
 
     _feature_scale: NDArray | None = None  # that of the fit: what coef_ is of
     _several_labels = False  # whether rows have several labels, each with a logistic function
+    _automatic_rate = False  # whether ``learning_rate_init`` may be "auto"
     _threshold = 0.0  # above which one logit means the second class
 
     def _forget(self) -> None:
@@ -79,16 +89,45 @@ class Labels:
             return self.classes_[(logits[:, 0] > logits.dtype.type(self._threshold)).astype(int)]
         return self.classes_[logits.argmax(axis=1)]
 
-    def _logits(self, X: MatrixLike) -> NDArray:
+    @staticmethod
+    def _counted(iterations: int) -> Any:
+        """What ``n_iter_`` is."""
+        return iterations
+
+    @property
+    def _threads(self) -> int:
+        return check.threads(self.n_threads)
+
+    def score(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+        """Share of rows, by weight, whose label, or all of whose labels, are predicted.
+
+        Parameters
+        ----------
+        X : array-like or sparse matrix or array of shape (n, D)
+        y : array-like of shape (n,) or (n, K)
+            Labels.
+        sample_weight : array-like of shape (n,), optional
+            Weights of the rows.
+
+        Returns
+        -------
+        float
+        """
+        return super().score(X, check_labels.of_plain_dtype(y), sample_weight)
+
+    def _logits(self, X: MatrixLike, *, precise: bool = False) -> NDArray:
+        """Logits; with `precise` in float64 unless X is of float32, whatever computes them."""
         require_fit(self, "coef_")
         given, X = X, features(X, n_features=self.n_features_in_, owner=type(self).__name__)
         check_features_of_fit(self, given, reset=False)
-        data = data_of(X, check.threads(self.n_threads), self._feature_scale)
-        dtype = data.dtype
-        if cancels_in_float32(self.coef_, self.intercept_):
+        data = data_of(X, self._threads, self._feature_scale)
+        dtype, coef = data.dtype, dense(self.coef_)
+        if precise and X.dtype != np.float32:
+            dtype = np.dtype(np.float64)
+        if cancels_in_float32(coef, self.intercept_):
             data = data.to_float64()
         with np.errstate(over="ignore"):
-            logits = data.logits(self.coef_, self.intercept_).astype(dtype, copy=False)
+            logits = data.logits(coef, self.intercept_).astype(dtype, copy=False)
         with np.errstate(over="ignore", invalid="ignore"):
             total = logits.sum()  # one bad cell of X makes its row of logits bad
         if not np.isfinite(total):

@@ -9,6 +9,7 @@ from fastsoftmax._neural.goals import Goal, Rows
 from fastsoftmax._neural.network import Network
 from fastsoftmax._neural.rules import Rule
 from fastsoftmax._neural.schedules import Schedule
+from fastsoftmax._neural.stable_rate import curvature, stable_rate
 from fastsoftmax._neural.training import Epoch, Plan, Record, train
 from fastsoftmax._runtime.dtypes import computed_in
 from fastsoftmax._runtime.sklearn_compat import check_features_of_fit
@@ -19,38 +20,39 @@ from fastsoftmax._validation import numbers as check
 
 def train_neuron(
     estimator: Any,
+    params: Any,
     X: ArrayLike,
     y: ArrayLike,
     *,
     loss: str,
-    threshold: float,
-    max_iter: int,
     callback: Any,
 ) -> None:
-    """Train by the rule for so many epochs, from zero, and set the estimator's attributes.
+    """Train by the rule for ``max_iter`` epochs, from zero, and set the estimator's attributes.
 
-    It gives ``learning_rate_init``, ``batch_size``, ``shuffle``, ``random_state``, ``verbose`` and
-    ``n_threads``. Where the loss is no longer finite FloatingPointError names epoch and step, and
-    the estimator has the last finite weights.
+    `params` has that, ``learning_rate_init``, ``batch_size``, ``shuffle``, ``random_state``,
+    ``verbose`` and ``n_threads``. Where the loss is no longer finite FloatingPointError names epoch
+    and step, and the estimator has the last finite weights.
     """
     check_networks.callback(callback)
-    rate = check_networks.finite(estimator.learning_rate_init, "learning_rate_init", above=0.0)
-    max_iter = check.integer(max_iter, "max_iter", least=1)
+    rate = check_networks.rate(params.learning_rate_init, automatic=estimator._automatic_rate)
+    max_iter = check.integer(params.max_iter, "max_iter", least=1)
     given, X = X, check_networks.rows(X)
     codes, classes = check_labels.labels(y, len(X))
     check_networks.two_classes(classes)
     check_networks.warn_of_column(y)
     dtype = computed_in(X.dtype)
     network = Network(
-        (X.shape[1], 1), (), loss, dtype=dtype, n_threads=check.threads(estimator.n_threads)
+        (X.shape[1], 1), (), loss, dtype=dtype, n_threads=check.threads(params.n_threads)
     )
+    batch_size = check_networks.batch_rows(params.batch_size, len(X))
+    rate = stable_rate(X, batch_size) if rate is None else rate
     plan = Plan(
         max_iter,
-        check_networks.batch_rows(estimator.batch_size, len(X)),
+        batch_size,
         Schedule("constant", rate),
-        shuffle=check.flag(estimator.shuffle, "shuffle"),
+        shuffle=check.flag(params.shuffle, "shuffle"),
         callback=callback,
-        verbose=check.verbosity(estimator.verbose),
+        verbose=check.verbosity(params.verbose),
         kind=Epoch,
     )
     record = Record()
@@ -60,20 +62,24 @@ def train_neuron(
         check_features_of_fit(estimator, given, reset=True)
         estimator.classes_ = classes
         estimator.coef_, estimator.intercept_ = network.coefs[0].T, network.intercepts[0]
-        estimator.history_, estimator.n_iter_ = record.history, record.epochs
+        estimator.history_ = record.history
+        estimator.n_iter_ = estimator._counted(record.epochs)
 
     try:
         train(
             network,
             Rule("sgd", network),
-            Goal(loss, "threshold", threshold),
+            Goal(loss, "threshold", estimator._threshold),
             Rows(X, codes.astype(dtype)[:, None]),
             np.arange(len(X), dtype=np.intp),
             plan,
             record,
-            check_networks.generator(estimator.random_state),
+            check_networks.generator(params.random_state),
         )
-    except FloatingPointError:
+    except FloatingPointError as error:
         keep()
-        raise
+        if not estimator._automatic_rate:
+            raise
+        most = 2 / curvature(X, batch_size)
+        raise check_networks.too_large_a_rate(error, rate, most) from None
     keep()

@@ -27,11 +27,13 @@ class MLPRegressor(RegressorMixin, Perceptron):
         "tanh", "relu", "leaky_relu" (slope ``negative_slope`` below 0).
     loss : str, default="mse"
         "mse": ½ Σ (a - y)² over the outputs of a row, whose derivative is a - y; "mae": Σ |a - y|.
+        "squared_error" is scikit-learn's word for "mse"; "poisson" is not there.
     solver : str, default="adam"
         "sgd": gradient descent with ``momentum`` and ``nesterovs_momentum``, where ``momentum`` is
         not 0; "momentum" and "nesterov": with that, whatever ``nesterovs_momentum`` says;
         "adagrad", "rmsprop" (squares averaged by ``beta_2``), "adam", "adamw". With
-        ``batch_size="full"`` each is batch gradient descent.
+        ``batch_size="full"`` each is batch gradient descent. "lbfgs": SciPy's L-BFGS on all rows,
+        an iteration counting as an epoch, until max |gradient| <= tol; without early stopping.
     alpha : float, default=1e-4
         Strength of the L2 penalty, >= 0: alpha/2 ‖W‖² / (weight of the batch) is added to its mean
         loss, intercepts apart. "adamw" shrinks the coefficients by rate * alpha a step instead.
@@ -68,8 +70,10 @@ class MLPRegressor(RegressorMixin, Perceptron):
         Whether to hold out rows, watch the score on them and keep the epoch with the best one.
     validation_fraction : float, default=0.1
         Share of the rows that are held out, at random.
-    n_iter_no_change : int, default=10
+    n_iter_no_change : int or inf, default=10
         See ``tol``.
+    max_fun : int, default=15000
+        Evaluations of the loss at most, of "lbfgs".
     beta_1, beta_2 : float, default=0.9, 0.999
         Decay of the means of gradients and of their squares, of [0, 1).
     epsilon : float, default=1e-8
@@ -137,7 +141,7 @@ class MLPRegressor(RegressorMixin, Perceptron):
     _: KW_ONLY
     loss: str = "mse"
 
-    _losses = ("mse", "mae")
+    _losses = ("mse", "squared_error", "mae")
     _epoch = RegressionEpoch
     _saved = attributes_of(RegressionEpoch)
 
@@ -167,16 +171,22 @@ class MLPRegressor(RegressorMixin, Perceptron):
         """
         return self._train(X, y, sample_weight, partial=True)
 
+    def _loss_of(self, y: ArrayLike, goes_on: bool) -> str:
+        loss = super()._loss_of(y, goes_on)
+        return "mse" if loss == "squared_error" else loss
+
     def _targets(
-        self, y: ArrayLike, n: int, goes_on: bool, classes: None, partial: bool
+        self, y: ArrayLike, n: int, loss: str, goes_on: bool, classes: None, partial: bool
     ) -> Learned:
         table = check_networks.table(y, n)
         check_networks.warn_of_column(y)
         if goes_on:
             check_networks.as_many_columns(table.shape[1], self.n_outputs_, "y")
-        return table, Goal(self.loss, "squares"), table.shape[1], {}
+        return table, Goal(loss, "squares"), table.shape[1], {}
 
-    def _validation_targets(self, y: ArrayLike, n: int, learned: dict[str, Any]) -> NDArray:
+    def _validation_targets(
+        self, y: ArrayLike, n: int, loss: str, learned: dict[str, Any]
+    ) -> NDArray:
         return check_networks.table(y, n, argument="validation_data y")
 
     def predict(self, X: ArrayLike) -> NDArray:

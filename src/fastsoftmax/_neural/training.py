@@ -12,6 +12,9 @@ from fastsoftmax._neural.goals import Goal, Rows, spread_of
 from fastsoftmax._neural.network import Network
 from fastsoftmax._neural.rules import Rule
 from fastsoftmax._neural.schedules import LEAST, Schedule
+from fastsoftmax._neural.sparse_rows import epoch as run_epoch
+from fastsoftmax._neural.sparse_rows import outputs
+from fastsoftmax._runtime.callbacks import FitState
 from fastsoftmax._runtime.progress import progress
 
 
@@ -36,25 +39,6 @@ class RegressionEpoch(NamedTuple):
 
 
 @dataclass(frozen=True)
-class State:
-    """What a callback sees after an epoch."""
-
-    epoch: int  # from 1 on
-    history: list
-    network: Network = field(repr=False)
-
-    @property
-    def coefs(self) -> list[NDArray]:
-        """Copies of the weights (inputs, units) of each layer."""
-        return self.network.coefs
-
-    @property
-    def intercepts(self) -> list[NDArray]:
-        """Copies of the intercepts of each layer."""
-        return self.network.intercepts
-
-
-@dataclass(frozen=True)
 class Plan:
     """How to train, and when to stop."""
 
@@ -63,9 +47,10 @@ class Plan:
     schedule: Schedule
     shuffle: bool = True
     tol: float | None = None  # None: all epochs
-    n_iter_no_change: int = 10
+    n_iter_no_change: float = 10
+    max_fun: int = 15_000  # evaluations of the loss, where a solver outside chooses the steps
     early_stopping: bool = False  # by the score of the validation rows, not by the loss
-    callback: Callable[[State], object] | None = None
+    callback: Callable[[FitState], object] | None = None
     verbose: bool = False
     kind: type = Epoch
 
@@ -124,9 +109,9 @@ def one_epoch(
     """Train on the rows in this order; raises FloatingPointError where the loss is not finite."""
     rate = plan.schedule.at(record.epochs, record.rows_seen)
     before = network.snapshot()
-    done = network.epoch(
-        rows.X, rows.targets, order, plan.batch_size, rule, rate, sample_weight=rows.weights,
-        measure=goal.measure, threshold=goal.threshold,
+    done = run_epoch(
+        network, rows.X, rows.targets, order, plan.batch_size, rule, rate,
+        sample_weight=rows.weights, measure=goal.measure, threshold=goal.threshold,
     )  # fmt: skip
     healthy = network.is_finite()
     if not healthy:
@@ -167,7 +152,7 @@ def train(
             record.rows_seen += len(order)
             validated = None, None
             if validation is not None:
-                z = network.outputs(validation.X)
+                z = outputs(network, validation.X)
                 validated = goal.mean_loss(z, validation), goal.score(z, validation)
             epoch = plan.kind(
                 done.loss, goal.score_of_pass(done, total, spread), *validated,
@@ -176,7 +161,7 @@ def train(
             if record.add(epoch, plan):
                 best = network.snapshot()
             show(described(record.epochs, epoch))
-            if plan.callback and plan.callback(State(record.epochs, record.history, network)):
+            if plan.callback and halted(plan.callback, record, network):
                 ended = True
                 break
             if plan.tol is not None and record.no_better > plan.n_iter_no_change:
@@ -186,6 +171,18 @@ def train(
     if best is not None:
         network.restore(best)
     return ended
+
+
+def halted(callback: Callable[[FitState], object], record: Record, network: Network) -> bool:
+    """Whether the callback ends the fit after this epoch."""
+
+    def model() -> dict[str, list[NDArray]]:
+        return {"coefs": network.coefs, "intercepts": network.intercepts}
+
+    state = FitState(record.history, record.epochs, model)
+    result = bool(callback(state))
+    state.close()
+    return result
 
 
 def gone_on(plan: Plan, record: Record) -> tuple[Plan, bool]:

@@ -10,9 +10,11 @@ from importlib.util import find_spec
 import numpy as np
 
 if find_spec("sklearn") is not None:
+    import sklearn
     from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
     from sklearn.exceptions import ConvergenceWarning, DataConversionWarning, NotFittedError
     from sklearn.metrics import get_scorer, get_scorer_names
+    from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
     from sklearn.utils.validation import validate_data
 
     def check_features_of_fit(estimator, X, *, reset):
@@ -40,6 +42,37 @@ if find_spec("sklearn") is not None:
                 f"{', '.join(names)}, got {scoring!r}"
             )
         return get_scorer(scoring)
+
+    def takes_weights(scorer):
+        """Whether a scorer, or a function, has a place for sample_weight."""
+        own = getattr(scorer, "_accept_sample_weight", None)  # of a scorer: whether its metric has
+        return own() if own else has_parameter(scorer, "sample_weight")
+
+    def routed(estimator, method, sample_weight, params):
+        """What the splitter and the scorer of a method are handed, by scikit-learn's routing.
+
+        Where that is not enabled as of `unrouted`.
+        """
+        if not sklearn.get_config().get("enable_metadata_routing", False):
+            return unrouted(method, params)
+        given = {"sample_weight": sample_weight, **params}
+        given = {name: value for name, value in given.items() if value is not None}
+        found = process_routing(estimator, method, **given) if given else {}
+        return {
+            "splitter": dict(found["splitter"]["split"]) if "splitter" in found else {},
+            "scorer": dict(found["scorer"]["score"]) if "scorer" in found else {},
+        }
+
+    def metadata_router(estimator, splitter, scorer):
+        """What an estimator asks for and hands on to a splitter, and to a scorer, if any."""
+        router = MetadataRouter(owner=estimator).add_self_request(estimator)
+        router.add(
+            splitter=splitter, method_mapping=MethodMapping().add(caller="fit", callee="split")
+        )
+        if scorer is not None:
+            mapping = MethodMapping().add(caller="fit", callee="score")
+            router.add(scorer=scorer, method_mapping=mapping.add(caller="score", callee="score"))
+        return router
 
     def logistic_regression(*, l1_ratio, **parameters):
         """scikit-learn's `LogisticRegression`, with this penalty in the terms of its version."""
@@ -74,6 +107,20 @@ else:
                 f"{scoring!r}, which takes scikit-learn: pip install 'fastsoftmax[sklearn]'"
             )
         return scoring
+
+    def takes_weights(scorer):
+        """Whether a function has a place for sample_weight."""
+        return has_parameter(scorer, "sample_weight")
+
+    def routed(estimator, method, sample_weight, params):
+        """As `unrouted`."""
+        return unrouted(method, params)
+
+    def metadata_router(estimator, splitter, scorer):
+        raise ImportError(
+            "get_metadata_routing: expected scikit-learn, which is not installed: "
+            "pip install 'fastsoftmax[sklearn]'"
+        )
 
     def logistic_regression(**parameters):
         raise ImportError(
@@ -135,6 +182,22 @@ else:
             return float(np.mean(1 - errors / spread))
 
 
+def unrouted(method, params):
+    """Groups for the splitter, and None for the scorer: what is usual there."""
+    if unknown := [name for name in params if name != "groups" or method != "fit"]:
+        raise TypeError(
+            f"{method}: expected no further arguments unless scikit-learn's metadata routing is "
+            f"enabled, got {', '.join(unknown)}"
+        )
+    return {"splitter": params, "scorer": None}
+
+
+def has_parameter(function, name):
+    """Whether a function can be called with an argument of this name."""
+    parameters = inspect.signature(function).parameters
+    return name in parameters or any(p.kind == p.VAR_KEYWORD for p in parameters.values())
+
+
 def require_fit(estimator, attribute):
     """Raise unless a fit has set the attribute."""
     if not hasattr(estimator, attribute):
@@ -152,6 +215,9 @@ __all__ = [
     "RegressorMixin",
     "check_features_of_fit",
     "logistic_regression",
+    "metadata_router",
     "require_fit",
+    "routed",
     "scorer_of",
+    "takes_weights",
 ]

@@ -38,11 +38,10 @@ def strengths(Cs: object) -> NDArray[np.float64]:
     return grid
 
 
-def folds(
-    cv: Any, labels: NDArray, X: ArrayLike, y: ArrayLike | None, groups: ArrayLike | None
-) -> list[Fold]:
-    """Rows to train on and to score, for each fold."""
+def folds(cv: Any, labels: NDArray, X: ArrayLike, params: dict[str, Any]) -> list[Fold]:
+    """Rows to train on and to score, for each fold; a splitter is handed `params`, too."""
     n = len(labels)
+    cv = 5 if cv is None else cv
     if isinstance(cv, numbers.Integral) and not isinstance(cv, bool):
         if not 2 <= cv <= n:
             raise ValueError(f"cv: expected 2..{n} folds, got {shown(cv)}")
@@ -51,7 +50,7 @@ def folds(
             (np.flatnonzero(of_row != i), np.flatnonzero(of_row == i)) for i in range(cv)
         )
     elif hasattr(cv, "split") and not isinstance(cv, str):
-        pairs = cv.split(X, y, groups)
+        pairs = cv.split(X, labels, **params)
     elif isinstance(cv, Iterable) and not isinstance(cv, str):
         pairs = cv
     else:
@@ -76,7 +75,7 @@ def pair(rows: Any, n: int, i: int) -> Fold:
             raise ValueError(f"cv: expected row numbers in fold {i}, got {shown(part)}")
         if part.min() < -n or part.max() >= n:
             raise ValueError(f"cv: expected row numbers 0..{n - 1} in fold {i}, got {part.max()}")
-        found.append(part.astype(np.intp))
+        found.append(part.astype(np.intp) % n)
     return found[0], found[1]
 
 
@@ -129,12 +128,8 @@ def some_to_score(weights: NDArray[np.float64], i: int) -> None:
         )
 
 
-def scoring(value: object, own: Iterable[str], blocks: bool) -> None:
-    """Raise for what is neither a name nor a function; with blocks for all but `own` names."""
-    if blocks:
-        raise ValueError(
-            f"scoring: expected None or one of {', '.join(own)} with Blocks, got {shown(value)}"
-        )
+def scoring(value: object, own: Iterable[str]) -> None:
+    """Raise for what is neither a name nor a function."""
     if not isinstance(value, str) and not callable(value):
         raise TypeError(
             f"scoring: expected None, {', '.join(own)}, another name of scikit-learn's or a "
@@ -143,13 +138,22 @@ def scoring(value: object, own: Iterable[str], blocks: bool) -> None:
 
 
 def score(value: object) -> float:
-    """What a scorer returns: a number."""
+    """What a scorer returns: a number, or NaN."""
     try:
-        result = float(value)
+        return float(value)
     except (TypeError, ValueError, OverflowError):
-        result = np.nan
-    if np.isnan(result):
         raise ValueError(
             f"scoring: expected a function that returns a number, got {shown(value)} from it"
-        )
-    return result
+        ) from None
+
+
+def some_number(missing: NDArray[np.bool_]) -> None:
+    """Raise where no fit of a fold has a score."""
+    if missing.all():
+        raise ValueError(f"scoring: expected a number, got NaN in all {missing.size} fits of folds")
+
+
+def listed(folds: NDArray[np.intp]) -> str:
+    """Some numbers of folds, to show."""
+    some = ", ".join(map(str, folds[:10].tolist()))
+    return some if len(folds) <= 10 else f"{some}, …"

@@ -1,6 +1,9 @@
 """Labels of classes: an array of them checked, and numbered (part of `_validation`)."""
 
+import itertools
 import numbers
+from collections import defaultdict
+from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -55,8 +58,16 @@ def array_of(y: ArrayLike, name: str) -> NDArray:
                     "strings"
                 )
     if array.dtype == object and array.ndim and array.size == len(array):  # not a table
-        _require_labels(array.ravel().tolist(), name)
+        return array.astype(_plain_dtype(array.ravel().tolist(), name), copy=False)
     return array
+
+
+def of_plain_dtype(y: ArrayLike) -> ArrayLike:
+    """y, if it is an array of objects that are all numbers, as numbers."""
+    if sparse.issparse(y) or getattr(getattr(y, "dtype", None), "kind", None) != "O":
+        return y
+    array = np.asarray(y)
+    return array_of(array, "y") if array.ndim == 1 else array
 
 
 def numbered(y: NDArray, name: str) -> tuple[NDArray[np.int32], NDArray]:
@@ -73,8 +84,11 @@ def numbered(y: NDArray, name: str) -> tuple[NDArray[np.int32], NDArray]:
     return codes.astype(np.int32, copy=False), classes
 
 
-def _require_labels(values: list, name: str) -> None:
-    """Raise for objects that are missing values or cannot be told apart."""
+def _plain_dtype(values: list, name: str) -> np.dtype:
+    """That of objects that are all integers, booleans or floats; otherwise objects they stay.
+
+    Raises for missing values, and for what cannot be told apart.
+    """
     try:
         different = dict.fromkeys(values)
     except TypeError as error:
@@ -85,6 +99,10 @@ def _require_labels(values: list, name: str) -> None:
             raise ValueError(
                 f"{name}: expected labels, got {label!r} in row {row} (input contains NaN or None)"
             )
+    if not all(isinstance(label, int | float | np.number | np.bool_) for label in different):
+        return np.dtype(object)
+    plain = np.array(list(different)).dtype
+    return plain if plain.kind in "biuf" else np.dtype(object)
 
 
 def is_missing(label: object) -> bool:
@@ -110,7 +128,8 @@ def _require_whole(label: object, name: str) -> None:
 
 
 def distinct(y: NDArray) -> tuple[NDArray, NDArray]:
-    """`numpy.unique` and which of these each label is; integers near each other without sorting."""
+    """`numpy.unique` and which of these each label is; integers near each other without sorting,
+    strings and objects by hashing."""
     if y.size and np.can_cast(y.dtype, np.int64):
         lowest = int(y.min())
         if int(y.max()) - lowest < max(y.size, 1024):
@@ -122,7 +141,15 @@ def distinct(y: NDArray) -> tuple[NDArray, NDArray]:
                 return found, places.astype(np.int32)
             codes = np.cumsum(present, dtype=np.int32) - np.int32(1)
             return found, codes[places]
-    return np.unique(y, return_inverse=True)
+    if y.dtype.kind not in "USO":
+        return np.unique(y, return_inverse=True)
+    number_of: dict[Any, int] = defaultdict(itertools.count().__next__)  # as labels appear
+    numbers = np.fromiter(map(number_of.__getitem__, y.tolist()), np.int32, len(y))
+    labels = sorted(number_of)
+    classes, code_of = np.empty(len(labels), y.dtype), np.empty(len(labels), np.int32)
+    classes[:] = labels
+    code_of[[number_of[label] for label in labels]] = np.arange(len(labels))
+    return classes, code_of[numbers]
 
 
 def known_codes(

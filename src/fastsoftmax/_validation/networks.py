@@ -11,6 +11,7 @@ from scipy import sparse
 from fastsoftmax._runtime.dtypes import COMPUTED_IN, name_of
 from fastsoftmax._runtime.sklearn_compat import DataConversionWarning
 from fastsoftmax._validation import numbers as check
+from fastsoftmax._validation import targets as check_targets
 
 MOST_UNITS = 2**31 - 1  # of a layer
 
@@ -115,6 +116,37 @@ def finite(value: object, argument: str, **limits: float) -> float:
     return value
 
 
+def rate(value: object, *, automatic: bool) -> float | None:
+    """A learning rate > 0; None for "auto" where that may be."""
+    if automatic and isinstance(value, str):
+        name(value, ("auto",), "learning_rate_init")
+        return None
+    return finite(value, "learning_rate_init", above=0.0)
+
+
+def too_large_a_rate(error: FloatingPointError, rate: float, most: float) -> FloatingPointError:
+    """The error of a rule that diverged, with the largest rate for which it cannot."""
+    return FloatingPointError(
+        f"{error} With learning_rate_init up to {most:.3g} it cannot diverge, got {rate:.3g}; "
+        "'auto' chooses one."
+    )
+
+
+def patience(value: object) -> float:
+    """Epochs without progress that are borne: an integer, or infinity."""
+    if isinstance(value, float) and value == np.inf:
+        return value
+    return check.integer(value, "n_iter_no_change", least=1)
+
+
+def nothing_for_lbfgs(partial: bool, early_stopping: object) -> None:
+    """Raise for what takes epochs of several steps."""
+    if partial:
+        raise ValueError("solver: expected another one for partial_fit, got 'lbfgs'")
+    if early_stopping:
+        raise ValueError("early_stopping: expected False with solver='lbfgs', got True")
+
+
 def batch_rows(value: object, n_rows: int, *, clip: bool = False) -> int:
     """Rows of a batch, of n_rows that there are to train on; with `clip` at most those."""
     if isinstance(value, str):
@@ -202,6 +234,29 @@ def as_many_columns(columns: int, previous: int, argument: str) -> None:
         )
 
 
+def probabilities(y: NDArray, argument: str) -> None:
+    """Raise for a table whose rows are not the probabilities of classes."""
+    sums = y.sum(axis=1, dtype=np.float64)
+    if (wrong := np.abs(sums - 1) > check_targets.SUM).any():
+        row = int(np.argmax(wrong))
+        raise ValueError(
+            f"{argument}: expected probabilities that sum to 1, got a sum of {sums[row]:g} in row "
+            f"{row}"
+        )
+
+
+def warn_of_a_matrix(y: NDArray, loss: str) -> None:
+    """Warn of integers 0 and 1 that once meant one-hot rows, or still do."""
+    message = "y: integers 0 and 1 in several columns mean several labels, as in scikit-learn; "
+    if loss == "auto" and (y.sum(axis=1) == 1).all():
+        message += "for one-hot rows give floating numbers"
+    elif loss not in ("auto", "binary_cross_entropy"):
+        message += f"they will do so with loss={loss!r}, too: for one-hot rows give floats"
+    else:
+        return
+    warnings.warn(message, FutureWarning, stacklevel=5)
+
+
 def two_classes(classes: NDArray) -> None:
     if len(classes) != 2:  # in scikit-learn's wording, which its checks match
         raise ValueError(
@@ -236,7 +291,7 @@ def weight_in_both_parts(weights: NDArray | None, *parts: NDArray) -> None:
 
 def has_probabilities(loss: str) -> None:
     """Raise, as an attribute that is not there, unless the outputs of a loss are probabilities."""
-    if loss not in ("cross_entropy", "binary_cross_entropy"):
+    if loss in ("mse", "mae"):
         raise AttributeError(
             f"predict_proba: expected loss 'cross_entropy' or 'binary_cross_entropy', got {loss!r}"
         )

@@ -76,7 +76,22 @@ def vector(x: ArrayLike, n: int, name: str, meaning: str) -> NDArray:
 def weights(
     weight: ArrayLike | None, n: int, dtype: np.dtype, name: str = "sample_weight"
 ) -> NDArray | None:
-    """n weights, contiguous and of this dtype; None where there are none."""
+    """n weights, not all 0, contiguous and of this dtype; None where there are none."""
+    some_weight(w := weights_of_a_part(weight, n, name), name)
+    if w is None:
+        return None
+    with np.errstate(over="ignore"):  # `usable_sum` says what is wrong
+        return np.ascontiguousarray(w, dtype=dtype)
+
+
+def some_weight(w: NDArray | None, name: str = "sample_weight") -> None:
+    """Raise for weights that are all 0."""
+    if w is not None and not w.any():
+        raise ValueError(f"{name}: expected a positive weight, got zeros only")
+
+
+def weights_of_a_part(weight: ArrayLike | None, n: int, name: str) -> NDArray | None:
+    """Weights of n of the rows, which may all weigh 0."""
     if weight is None:
         return None
     if isinstance(weight, numbers.Number):
@@ -87,10 +102,7 @@ def weights(
     if (w < 0).any():
         first = int(np.argmax(w < 0))
         raise ValueError(f"{name}: expected 0 or more, got {w[first]} at index {first}")
-    if not w.any():
-        raise ValueError(f"{name}: expected a positive weight, got zeros only")
-    with np.errstate(over="ignore"):  # `usable_sum` says what is wrong
-        return np.ascontiguousarray(w, dtype=dtype)
+    return w
 
 
 def usable_sum(w: NDArray | None, name: str = "sample_weight") -> None:

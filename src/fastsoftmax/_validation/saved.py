@@ -36,6 +36,10 @@ class Attributes:
         """These and more that are not there after every fit."""
         return Attributes(self.needed, self.others | others)
 
+    def without(self, name: str) -> "Attributes":
+        """These but for one that is not there after every fit."""
+        return Attributes(self.needed, {k: v for k, v in self.others.items() if k != name})
+
     def of(self, values: dict[str, Any]) -> dict[str, Any]:
         """The values, checked, in the form in which the estimator has them."""
         if missing := [name for name in self.needed if name not in values]:
@@ -187,6 +191,21 @@ def count(value: Any, name: str, sizes: Sizes) -> int:
     if not isinstance(value, numbers.Integral) or isinstance(value, bool) or value < 0:
         raise ValueError(f"{name}: expected an integer >= 0, got {value!r:.80}")
     return value
+
+
+def counts(letter: str) -> Kind:
+    """An array of integers >= 0; or one integer, as former versions have it."""
+
+    def kind(value: Any, name: str, sizes: Sizes) -> NDArray:
+        if not isinstance(value, np.ndarray):
+            value = np.array([count(value, name, sizes)], np.int32)
+        array = _is_array(value, "i", 1, name)
+        if (array < 0).any():
+            raise ValueError(f"{name}: expected integers >= 0, got {array.min()}")
+        _same(len(array), letter, name, sizes)
+        return array
+
+    return kind
 
 
 def number(value: Any, name: str, sizes: Sizes) -> float:

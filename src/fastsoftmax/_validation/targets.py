@@ -37,7 +37,18 @@ def kind_of(y: ArrayLike, target: object, indicators: bool) -> str:
         return "labels"
     if indicators:
         return "indicators"
+    if says_several_labels(y):
+        raise ValueError(
+            f"y: expected one label per row, got integers 0 and 1 in {y.shape[1]} columns, which "
+            "mean several labels: LogisticRegression fits those. target='counts' or "
+            "'probabilities' gives the columns another meaning"
+        )
     return "probabilities" if y.dtype.kind == "f" else "counts"
+
+
+def says_several_labels(y: NDArray) -> bool:
+    """Whether a table means several labels per row: integers or booleans, all of them 0 or 1."""
+    return y.dtype.kind == "b" or (y.dtype.kind in "iu" and bool(((y == 0) | (y == 1)).all()))
 
 
 def a_column_each(columns: int, classes: NDArray) -> None:
@@ -136,12 +147,16 @@ def class_weights(
         raise ValueError(f"class_weight: expected None, a dict or 'balanced', got {shown(weight)}")
     known = {label: i for i, label in enumerate(classes.tolist())}
     weights = np.ones(len(classes))
+    unknown = [label for label in weight if label not in known]
+    if unknown and len(weight) - len(unknown) < len(classes):
+        # a fold may lack a class, but then all that it has are named
+        raise ValueError(
+            f"class_weight: expected classes of y ({names(classes)}) as keys, got {unknown[0]!r}"
+        )
     for label, value in weight.items():
-        if label not in known:
-            raise ValueError(
-                f"class_weight: expected classes of y ({names(classes)}) as keys, got {label!r}"
-            )
-        weights[known[label]] = check.number(value, f"class_weight[{label!r}]", least=0)
+        value = check.number(value, f"class_weight[{label!r}]", least=0)
+        if label in known:
+            weights[known[label]] = value
     if not np.isfinite(weights).all():
         raise ValueError(f"class_weight: expected finite numbers, got {dict(weight)}")
     if not weights[totals > 0].any():
@@ -172,10 +187,13 @@ def reference(label: object, classes: NDArray) -> int | None:
     return known[label]
 
 
-def only_for_one_label(value: Any, name: str) -> None:
-    """Raise for a parameter that has no meaning where rows have several labels."""
-    if value:
-        raise ValueError(f"{name}: expected the default where y has several labels, got {value!r}")
+def no_class_weight(value: Any) -> None:
+    """Raise where rows have several labels, of which each would have weights of its own."""
+    if value is not None:
+        raise ValueError(
+            f"class_weight: expected None where y has several labels, got {value!r}; for weights "
+            "of each label's own use sklearn.multioutput.MultiOutputClassifier"
+        )
 
 
 def smoothing(value: object) -> float:

@@ -46,7 +46,7 @@ class ComparisonDisplay:
     >>> from fastsoftmax.plotting import ComparisonDisplay
     >>> X, y = load_digits()
     >>> online = MLPClassifier((), alpha=0.01, random_state=0)
-    >>> _ = online.fit(X / 16, y, callback=lambda state: state.epoch == 20)
+    >>> _ = online.fit(X / 16, y, callback=lambda state: state.n_iter == 20)
     >>> batch = SoftmaxRegression(C=100).fit(X / 16, y)
     >>> display = ComparisonDisplay.from_estimators(
     ...     {"Adam": online, "L-BFGS": batch}, x="passes", ax=Figure().subplots()

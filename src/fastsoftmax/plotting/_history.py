@@ -48,7 +48,7 @@ class HistoryDisplay(Display):
     >>> X, y = load_digits()
     >>> model = MLPClassifier((), feature_scale=1 / 16, random_state=0)
     >>> _ = model.fit(X[:1500], y[:1500], validation_data=(X[1500:], y[1500:]),
-    ...               callback=lambda state: state.epoch == 5)
+    ...               callback=lambda state: state.n_iter == 5)
     >>> from matplotlib.figure import Figure
     >>> display = HistoryDisplay.from_estimator(
     ...     model, metric="accuracy", ax=Figure().subplots()

@@ -79,6 +79,7 @@ def test_state_is_of_its_iteration(problem):
         _ = states[0].coef
     with pytest.raises(AttributeError, match="loss"):
         _ = states[0].loss
+    assert states[0].objective == states[0].history[0].objective and len(states[0].history) == 1
     assert "1 iterations" in repr(states[0])
 
 

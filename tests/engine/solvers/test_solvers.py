@@ -335,7 +335,10 @@ def errors(**params):
 
 
 def test_unknown_solver_and_the_known_ones():
-    assert errors(solver="sag") == f"solver: expected one of {', '.join(SOLVERS)}, got 'sag'"
+    assert errors(solver="no") == f"solver: expected one of {', '.join(SOLVERS)}, got 'no'"
+    assert errors(solver="sag").endswith(
+        "got 'sag'; 'auto' finds the optimum of scikit-learn's solvers"
+    )
     assert "got None" in errors(solver=None)
 
 

@@ -8,7 +8,7 @@ from fastsoftmax._engine.solvers import (
     preconditioned,
     proximal_newton,
 )
-from fastsoftmax._engine.solvers.base import SOLVERS, Iteration, Options, Result, State, find, known
+from fastsoftmax._engine.solvers.base import SOLVERS, Iteration, Options, Result, find, known
 from fastsoftmax._engine.solvers.bound import certificate_at
 from fastsoftmax._engine.solvers.proof import PRODUCTS
 
@@ -18,7 +18,6 @@ __all__ = [
     "Iteration",
     "Options",
     "Result",
-    "State",
     "auto",
     "certificate_at",
     "find",

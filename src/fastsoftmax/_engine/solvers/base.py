@@ -19,6 +19,8 @@ from fastsoftmax._engine.objective import Objective, has_minimiser, separates
 from fastsoftmax._engine.objective.precision import logits_bytes, to_float64, uses_float32
 from fastsoftmax._engine.solvers.block_preconditioner import RebuildSchedule
 from fastsoftmax._engine.solvers.certificate import Certificate
+from fastsoftmax._runtime.callbacks import FitState
+from fastsoftmax._validation.spellings import is_a_solver as theirs
 
 
 class Iteration(NamedTuple):
@@ -35,57 +37,6 @@ class Iteration(NamedTuple):
             f"pass {self.n_passes:6.1f}   objective {self.objective:.8f}   gap {self.gap:.1e}   "
             f"max |gradient| {self.grad_norm:.1e}   {self.seconds:6.2f} s"
         )
-
-
-class State:
-    """What a callback sees after an iteration.
-
-    Attributes
-    ----------
-    n_iter : int
-        Iterations so far.
-    objective, grad_norm, gap, n_passes, seconds : float
-        As in `Iteration`.
-    coef, intercept : ndarray of shape (K, D) and (K,)
-        The model at this point, made when they are asked for, which is while the callback runs.
-    """
-
-    def __init__(
-        self, iteration: Iteration, n_iter: int, model: Callable[[], tuple[NDArray, NDArray]]
-    ) -> None:
-        self._iteration, self.n_iter = iteration, n_iter
-        self._make: Callable[[], tuple[NDArray, NDArray]] | None = model
-        self._model: tuple[NDArray, NDArray] | None = None
-
-    def __getattr__(self, name: str) -> float:
-        if name in Iteration._fields:
-            return getattr(self._iteration, name)
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
-
-    def _made(self) -> tuple[NDArray, NDArray]:
-        if self._model is None:
-            if self._make is None:
-                raise RuntimeError("the model was not asked for while the callback ran")
-            self._model = self._make()
-        return self._model
-
-    @property
-    def coef(self) -> NDArray:
-        return self._made()[0]
-
-    @property
-    def intercept(self) -> NDArray:
-        return self._made()[1]
-
-    def close(self) -> None:
-        """The solver goes on: from here on the point is another."""
-        self._make = None
-
-    def __str__(self) -> str:
-        return str(self._iteration)
-
-    def __repr__(self) -> str:
-        return f"<State after {self.n_iter} iterations: {self._iteration}>"
 
 
 LATELY = 4  # iterations, at least, that tell how F goes on
@@ -124,7 +75,7 @@ ROUNDED = Stop(
     "Increase tol (now {tol:g}), scale the features, or decrease C (now {C:g})",
 )
 
-Report = Callable[[State], object]  # what is true of it ends the fit
+Report = Callable[[FitState], object]  # what is true of it ends the fit
 
 
 @dataclass(frozen=True)
@@ -224,7 +175,12 @@ class Run:
         last = self.result.history[-1]
         gap = left / last.objective if last.objective > 0 else 0.0
         self.result.history[-1] = last = Iteration(*last[:-1], gap)
-        state = State(last, self.n_iter, lambda: self.objective.models.of(theta))
+        models = self.objective.models
+
+        def model() -> dict[str, NDArray]:
+            return dict(zip(("coef", "intercept"), models.of(theta), strict=True))
+
+        state = FitState(self.result.history, self.n_iter, model)
         self.result.halted = bool(self.options.report(state))
         state.close()
 
@@ -400,5 +356,6 @@ def find(name: str, objective: Objective) -> Solver:
 def known(name: object) -> str:
     """The name of a solver, checked."""
     if not isinstance(name, str) or name not in SOLVERS:
-        raise ValueError(f"solver: expected one of {', '.join(SOLVERS)}, got {name!r}")
+        hint = "; 'auto' finds the optimum of scikit-learn's solvers" if theirs(name) else ""
+        raise ValueError(f"solver: expected one of {', '.join(SOLVERS)}, got {name!r}{hint}")
     return name

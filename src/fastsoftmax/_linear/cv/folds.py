@@ -9,7 +9,7 @@ folds of two classes are logits of one objective, and the targets of the rows le
 Measurements: docs/experiments/0036-cross-validation-paths.md.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from functools import partial
 from typing import NamedTuple
@@ -44,7 +44,7 @@ def masks_of(folds: list[check_folds.Fold], problem: Problem) -> list[NDArray[np
     targets, n = problem.targets, problem.rows.data.shape[0]
     masks = []
     for i, (train, _) in enumerate(folds):
-        mask = np.bincount(train % n, minlength=n).astype(np.float64)
+        mask = np.bincount(train, minlength=n).astype(np.float64)
         totals = (
             class_totals(targets.plain, mask if w is None else mask * w, len(targets.classes))
             for w in (None, targets.plain_weights, targets.weights)
@@ -54,14 +54,10 @@ def masks_of(folds: list[check_folds.Fold], problem: Problem) -> list[NDArray[np
     return masks
 
 
-def fit_folds(
-    problem: Problem,
-    Cs: NDArray[np.float64],
-    masks: list[NDArray[np.float64]],
-    tol: float,
-    done: Callable[[Fit], None],
-) -> None:
-    """Fit each fold for each C, from the smallest on, and hand over what comes of it."""
+def fits_of_folds(
+    problem: Problem, Cs: NDArray[np.float64], masks: list[NDArray[np.float64]], tol: float
+) -> Iterator[Fit]:
+    """The fit of each fold for each C, from the smallest on."""
     problem = problem._replace(options=replace(problem.options, tol=tol))
     codes, least = problem.targets.values, float(np.min(Cs))
     once = all(mask.max() <= 1 for mask in masks)  # no row more than once in a fold
@@ -78,19 +74,16 @@ def fit_folds(
     base = problem.objective(least)
     if not base.parameters.finite:
         problem.rows.require_spread(*base.parameters.moments)
-    if together:
-        fit_together(problem, Cs, masks, base, done)
-    else:
-        fit_in_turn(problem, Cs, masks, base, done)
+    fits = fits_together if together else fits_in_turn
+    yield from fits(problem, Cs, masks, base)
 
 
-def fit_in_turn(
+def fits_in_turn(
     problem: Problem,
     Cs: NDArray[np.float64],
     masks: list[NDArray[np.float64]],
     base: Objective,
-    done: Callable[[Fit], None],
-) -> None:
+) -> Iterator[Fit]:
     """Fold by fold."""
     paths: list[list[NDArray]] = [[] for _ in masks]
     warm_start = None
@@ -100,22 +93,19 @@ def fit_in_turn(
             result = minimum(problem, objective, paths[i])
             warm_start = warm_start_of(result.curvature)
             coef, intercept = objective.models.of(result.theta)
-            done(
-                Fit(
-                    float(C), i, coef, intercept, float(result.value), len(result.history),
-                    partial(all_logits, objective, result.theta),
-                )
+            yield Fit(
+                float(C), i, coef, intercept, float(result.value), len(result.history),
+                partial(all_logits, objective, result.theta),
             )  # fmt: skip
             del objective, result  # before there are those of the next fold
 
 
-def fit_together(
+def fits_together(
     problem: Problem,
     Cs: NDArray[np.float64],
     masks: list[NDArray[np.float64]],
     base: Objective,
-    done: Callable[[Fit], None],
-) -> None:
+) -> Iterator[Fit]:
     """Folds as logits of one objective: the sum of theirs, which have nothing in common."""
     path: list[NDArray] = []
     weights = problem.targets.weights
@@ -130,11 +120,9 @@ def fit_together(
             w = mask if weights is None else mask * weights
             loss = w @ np.logaddexp(0.0, np.where(on, -z, z))
             value = (loss + 0.5 / C * ridge(problem, coef[i])) / w.sum()
-            done(
-                Fit(
-                    float(C), i, coef[i : i + 1], intercept[i : i + 1], value,
-                    len(result.history), partial(logits.__getitem__, np.s_[:, i : i + 1]),
-                )
+            yield Fit(
+                float(C), i, coef[i : i + 1], intercept[i : i + 1], value,
+                len(result.history), partial(logits.__getitem__, np.s_[:, i : i + 1]),
             )  # fmt: skip
 
 

@@ -5,16 +5,19 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from fastsoftmax import functional
 from fastsoftmax._linear.cv.folds import Fit
 from fastsoftmax._linear.problem.problem import Problem
-from fastsoftmax._runtime.sklearn_compat import scorer_of
+from fastsoftmax._runtime.sklearn_compat import scorer_of, takes_weights
 from fastsoftmax._runtime.typing import MatrixLike
 from fastsoftmax._validation import folds as check_folds
 from fastsoftmax.blocks import Blocks
 
 Score = Callable[[Fit, NDArray[np.intp]], float]  # of rows, the higher the better
+Measure = Callable[[NDArray, NDArray, NDArray | None], float]
+Params = dict[str, Any]  # of a scorer, name to value
 
 
 def scored(
@@ -23,45 +26,87 @@ def scored(
     model: Callable[[NDArray, NDArray], Any],
     X: MatrixLike | Blocks,
     folds: list[check_folds.Fold],
+    params: Params | None,
 ) -> Score:
-    """The score that is asked for: on logits of all rows, or by scikit-learn on chosen rows.
+    """The score that is asked for: on logits of all rows, or by a scorer on chosen rows.
 
-    `model` makes an estimator of weights and intercepts.
+    `model` makes an estimator of weights and intercepts. `params` are what scikit-learn's routing
+    hands to a scorer; None without routing: the weights of the rows, where it takes them.
     """
-    measure = MEASURES.get(scoring) if scoring is None or isinstance(scoring, str) else None
+    measure = own_measure(scoring)
     if measure is None:
-        check_folds.scoring(scoring, OWN, isinstance(X, Blocks))
-        scorer = scorer_of(scoring)
-        some, y = rows_by_number(X), np.asarray(problem.rows.y)
-
-        def by_scorer(fit: Fit, rows: NDArray[np.intp]) -> float:
-            estimator = model(fit.coef, fit.intercept)
-            return check_folds.score(scorer(estimator, some(rows), y[rows]))
-
-        return by_scorer
-    if (given := problem.targets.plain_weights) is not None:
-        for i, (_, test) in enumerate(folds):
-            check_folds.some_to_score(given[test], i)
+        return by_scorer(scoring, problem, model, X, folds, params)
+    weights = problem.targets.plain_weights
+    require_weight(weights, folds)
 
     def by_logits(fit: Fit, rows: NDArray[np.intp]) -> float:
-        z = fit.logits()[rows]
-        if z.shape[1] == 1:
-            z = np.column_stack([np.zeros_like(z), z])
-        weights = problem.targets.plain_weights
-        return measure(
-            z, problem.targets.plain[rows], None if weights is None else weights[rows],
-        )  # fmt: skip
+        z = both(fit.logits()[rows])
+        return measure(z, problem.targets.plain[rows], None if weights is None else weights[rows])
 
     return by_logits
 
 
-def rows_by_number(X: MatrixLike) -> Callable[[NDArray[np.intp]], Any]:
-    """Some rows of X in the form it has."""
+def by_scorer(
+    scoring: object,
+    problem: Problem,
+    model: Callable[[NDArray, NDArray], Any],
+    X: MatrixLike | Blocks,
+    folds: list[check_folds.Fold],
+    params: Params | None,
+) -> Score:
+    """As `scored`, by a function of an estimator, features and labels."""
+    check_folds.scoring(scoring, OWN)
+    scorer = scorer_of(scoring)
+    if params is None:
+        weights = problem.targets.plain_weights
+        params = {"sample_weight": weights} if takes_weights(scorer) else {}
+    params = {name: value for name, value in params.items() if value is not None}
+    if "sample_weight" in params:
+        require_weight(np.asarray(params["sample_weight"]), folds)
+    some, y = rows_by_number(X), labels_of(problem)
+
+    def by_rows(fit: Fit, rows: NDArray[np.intp]) -> float:
+        chosen = {name: of_rows(value, rows, len(y)) for name, value in params.items()}
+        estimator = model(fit.coef, fit.intercept)
+        return check_folds.score(scorer(estimator, some(rows), y[rows], **chosen))
+
+    return by_rows
+
+
+def require_weight(weights: NDArray | None, folds: list[check_folds.Fold]) -> None:
+    """Raise where the rows that a fold is to score have no weight."""
+    if weights is not None:
+        for i, (_, test) in enumerate(folds):
+            check_folds.some_to_score(weights[test], i)
+
+
+def labels_of(problem: Problem) -> NDArray:
+    """The label of each row; of probabilities and counts the most probable class."""
+    plain = problem.targets.plain
+    return problem.targets.classes[plain if plain.ndim == 1 else plain.argmax(axis=1)]
+
+
+def rows_by_number(X: MatrixLike | Blocks) -> Callable[[NDArray[np.intp]], Any]:
+    """Some rows of X in the form it has; of a sparse X as compressed rows."""
+    if isinstance(X, Blocks):
+        return X.rows
     if hasattr(X, "iloc"):
         return lambda rows: X.iloc[rows]
-    if hasattr(X, "shape"):
-        return lambda rows: X[rows]
-    return lambda rows: np.asarray(X)[rows]
+    if sparse.issparse(X):
+        X = X.tocsr()
+    elif not hasattr(X, "shape"):
+        X = np.asarray(X)
+    return lambda rows: X[rows]
+
+
+def of_rows(value: Any, rows: NDArray[np.intp], n: int) -> Any:
+    """What a parameter of a scorer has for these rows, if it has something for each row."""
+    return np.asarray(value)[rows] if np.ndim(value) and len(value) == n else value
+
+
+def both(z: NDArray) -> NDArray:
+    """Logits (n, K), of two classes too."""
+    return z if z.shape[1] > 1 else np.column_stack([np.zeros_like(z), z])
 
 
 def neg_log_loss(z: NDArray, targets: NDArray, weights: NDArray | None) -> float:
@@ -77,5 +122,12 @@ def accuracy(z: NDArray, targets: NDArray, weights: NDArray | None) -> float:
     return float(np.average(z.argmax(axis=1) == labels, weights=weights))
 
 
-MEASURES = {None: neg_log_loss, "neg_log_loss": neg_log_loss, "accuracy": accuracy}
-OWN = "neg_log_loss", "accuracy"
+MEASURES: dict[str, Measure] = {"neg_log_loss": neg_log_loss, "accuracy": accuracy}
+OWN = tuple(MEASURES)
+
+
+def own_measure(scoring: object) -> Measure | None:
+    """The measure of that name, if it needs logits alone; None stands for the first."""
+    if scoring is None:
+        return neg_log_loss
+    return MEASURES.get(scoring) if isinstance(scoring, str) else None

@@ -46,7 +46,7 @@ def targets_of(
     of its own, with its probability for a weight.
     """
     if kind == "indicators":
-        check_targets.only_for_one_label(class_weight, "class_weight")
+        check_targets.no_class_weight(class_weight)
         values = check_targets.indicators(y, n)
         k = values.shape[1]
         names = check_labels.class_names(classes, k) if known is None else known
@@ -77,10 +77,16 @@ def weighted(
     class_weight: object,
     label_smoothing: float,
 ) -> Targets:
-    """Codes or probabilities of classes, weighted by class and smoothed."""
+    """Codes or probabilities of classes, smoothed and weighted by class.
+
+    The weight of a class is a factor of its term of the smoothed cross-entropy, as in PyTorch.
+    """
     k, plain, plain_weights = len(classes), values, weights
+    if label_smoothing:
+        values = values if values.ndim == 2 else np.eye(k)[values]
+        values = (1 - label_smoothing) * values + label_smoothing / k
     if class_weight is not None:
-        totals = class_totals(values, weights, k)
+        totals = class_totals(plain, weights, k)
         by_class = check_targets.class_weights(class_weight, classes, totals)
         of_rows = by_class[values] if values.ndim == 1 else values @ by_class
         if values.ndim == 2:
@@ -88,9 +94,6 @@ def weighted(
         with np.errstate(over="ignore"):
             weights = of_rows if weights is None else of_rows * weights
         check.usable_sum(weights, "class_weight")
-    if label_smoothing:
-        values = values if values.ndim == 2 else np.eye(k)[values]
-        values = (1 - label_smoothing) * values + label_smoothing / k
     n_logits = 1 if k == 2 else k
     if values.ndim == 2:
         values = np.ascontiguousarray(values[:, -n_logits:], np.float64)

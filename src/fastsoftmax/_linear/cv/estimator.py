@@ -1,0 +1,100 @@
+"""What estimators share that choose the strength of their penalty by cross-validation."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastsoftmax._linear.cv.folds import Fit
+from fastsoftmax._linear.cv.scoring import labels_of, own_measure, scored
+from fastsoftmax._linear.cv.search import Search
+from fastsoftmax._linear.model import LinearModel, warn_unconverged
+from fastsoftmax._linear.problem.problem import Problem, problem_of
+from fastsoftmax._linear.softmax_regression import SoftmaxRegression
+from fastsoftmax._runtime.callbacks import FitState
+from fastsoftmax._runtime.sklearn_compat import metadata_router, routed, scorer_of
+from fastsoftmax._runtime.typing import MatrixLike
+from fastsoftmax._validation import folds as check_folds
+from fastsoftmax._validation import networks as check_networks
+from fastsoftmax._validation import numbers as check
+from fastsoftmax.blocks import Blocks
+
+
+class CrossValidated(LinearModel):
+    """The search for a C, and the fit of all rows."""
+
+    def _search(
+        self,
+        native: Any,
+        l1_ratios: Sequence[object],
+        scoring: object,
+        keep: Callable[[Fit, int], None],
+        X: MatrixLike | Blocks,
+        y: ArrayLike | None,
+        sample_weight: ArrayLike | None,
+        *,
+        target: str,
+        classes: ArrayLike | None,
+        callback: Callable[[FitState], object] | None,
+        params: dict[str, Any],
+    ) -> tuple[list[Problem], Search]:
+        """Fit and score every fold for every C and ratio, by parameters in this package's terms.
+
+        `params` are scikit-learn's metadata for the splitter and the scorer.
+        """
+        check_networks.callback(callback)
+        Cs = check_folds.strengths(self.Cs)
+        fold_tol = check.number(self.fold_tol, "fold_tol", least=0)
+        problems = []
+        for native.l1_ratio in l1_ratios:
+            problems.append(
+                problem_of(
+                    native, X, y, sample_weight, max_iter=native.max_iter, most_C=float(Cs.max()),
+                    target=target, classes=classes, offset=None,
+                )
+            )  # fmt: skip
+        problem, metadata = problems[0], routed(self, "fit", sample_weight, params)
+        labels = labels_of(problem)
+        # a splitter asks blocks for no more than their length
+        rows = np.zeros((len(labels), 1)) if isinstance(X, Blocks) else X
+        folds = check_folds.folds(self.cv, labels, rows, metadata["splitter"])
+        score = scored(
+            scoring, problem, lambda *model: self._model_of(problem, *model), X, folds,
+            metadata["scorer"],
+        )  # fmt: skip
+        search = Search(folds, len(problems), Cs)
+        search.run(problems, score, fold_tol, keep, callback, bool(self.verbose))
+        return problems, search
+
+    def _refit(self, problem: Problem, C: float, start: tuple[NDArray, NDArray]) -> None:
+        """Fit all rows."""
+        objective = problem.objective(C)
+        result = self._minimize(problem, objective, start, None)
+        warn_unconverged(result, problem, C, stacklevel=4)
+        self._forget()
+        self._keep(problem, objective.models, result, objective.models.of(result.theta))
+
+    def _model_of(self, problem: Problem, coef: NDArray, intercept: NDArray) -> SoftmaxRegression:
+        """A fold's model, for a scorer."""
+        model = SoftmaxRegression(n_threads=self._threads)
+        model._keep_model(problem, coef, intercept)
+        if isinstance(problem.rows.given, Blocks):  # whose rows come without names
+            vars(model).pop("feature_names_in_", None)
+        return model
+
+    def _scorer(self) -> Any:
+        """scikit-learn's scorer, or a function; None where logits are scored."""
+        return None if own_measure(self._scoring()) else scorer_of(self._scoring())
+
+    def _scoring(self) -> object:
+        return self.scoring
+
+    def get_metadata_routing(self) -> Any:
+        """What metadata this estimator asks for, and hands on to its splitter and its scorer.
+
+        Returns
+        -------
+        sklearn.utils.metadata_routing.MetadataRouter
+        """
+        return metadata_router(self, self.cv, self._scorer())

@@ -1,0 +1,114 @@
+"""Every fold fitted and scored for every strength, and which of them does best."""
+
+import time
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastsoftmax._linear.cv.folds import Fit, fits_of_folds, masks_of
+from fastsoftmax._linear.cv.scoring import Score
+from fastsoftmax._linear.problem.problem import Problem
+from fastsoftmax._runtime.callbacks import FitState
+from fastsoftmax._runtime.progress import progress
+from fastsoftmax._validation import folds as check_folds
+
+
+class FoldFit(NamedTuple):
+    """The fit of a fold for a C, as a callback sees it."""
+
+    C: float
+    l1_ratio: float
+    fold: int
+    score: float
+    objective: float
+    iterations: int
+    seconds: float  # since the first of them began
+
+
+class Search:
+    """The grid of a cross-validation: an array of each of (folds, ratios, Cs).
+
+    What a callback has left out has a score of NaN.
+    """
+
+    def __init__(self, folds: list[check_folds.Fold], n_ratios: int, Cs: NDArray) -> None:
+        shape = len(folds), n_ratios, len(Cs)
+        self.folds, self.Cs = folds, Cs
+        self.scores, self.objectives = np.full((2, *shape), np.nan)
+        self.iterations = np.zeros(shape, int)
+        self._history: list[FoldFit] = []
+
+    def run(
+        self,
+        problems: Sequence[Problem],
+        score: Score,
+        tol: float,
+        keep: Callable[[Fit, int], None],
+        callback: Callable[[FitState], object] | None,
+        verbose: bool,
+    ) -> None:
+        """Fit and score; `keep` takes each fit, with the number of its ratio."""
+        began, quiet = time.perf_counter(), np.errstate(over="ignore", invalid="ignore")
+        with quiet, progress(verbose, self.scores.size) as show:
+            for ratio, problem in enumerate(problems):
+                for fit in fits_of_folds(problem, self.Cs, masks_of(self.folds, problem), tol):
+                    try:
+                        value = score(fit, self.folds[fit.fold][1])
+                    except Exception as error:
+                        error.add_note(f"scoring C = {fit.C:g}, fold {fit.fold}")
+                        raise
+                    at = fit.fold, ratio, self.Cs == fit.C
+                    self.scores[at], self.objectives[at] = value, fit.value
+                    self.iterations[at] = fit.n_iter
+                    keep(fit, ratio)
+                    seconds = time.perf_counter() - began
+                    self._history.append(
+                        FoldFit(
+                            fit.C, problem.l1_ratio, fit.fold, value, fit.value, fit.n_iter, seconds
+                        )
+                    )
+                    show(f"C = {fit.C:g}   fold {fit.fold}   score {value:.6g}")
+                    if callback is not None and self._halted(callback, fit):
+                        return
+        self._warn_of_nan()
+
+    def _halted(self, callback: Callable[[FitState], object], fit: Fit) -> bool:
+        """Whether the callback ends the search after this fit."""
+
+        def model() -> dict[str, Any]:
+            return {"coef": fit.coef, "intercept": fit.intercept}
+
+        state = FitState(self._history, len(self._history), model)
+        result = bool(callback(state))
+        state.close()
+        return result
+
+    def _warn_of_nan(self) -> None:
+        """Warn, once, of scores that are NaN."""
+        bad = np.isnan(self.scores)
+        if bad.any():
+            folds = np.flatnonzero(bad.any(axis=(1, 2)))
+            check_folds.some_number(bad)
+            warnings.warn(
+                f"scoring: the score is NaN in {bad.sum()} of {bad.size} fits, in "
+                f"{len(folds)} of {len(self.folds)} folds ({check_folds.listed(folds)}); each C "
+                "with such a score comes after those without",
+                UserWarning,
+                stacklevel=5,
+            )
+
+    def best(self, order: Sequence[int]) -> tuple[int, int]:
+        """(ratio, C) of the best mean score; of equal ones the first C in this order.
+
+        A score of NaN ranks last: those with fewer of them are better.
+        """
+        missing = np.isnan(self.scores).sum(axis=0)
+        counted = np.maximum(len(self.folds) - missing, 1)
+        means = np.nansum(self.scores, axis=0) / counted
+        return min(
+            ((r, c) for c in order for r in range(means.shape[0])),
+            key=lambda at: (missing[at], -means[at]),
+        )

@@ -1,0 +1,43 @@
+"""Rates with which the rule of a linear neuron does not diverge, whatever the features' units."""
+
+from collections.abc import Iterator
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastsoftmax._runtime.dtypes import as_numpy
+
+POWER_STEPS = 20  # which find the largest eigenvalue to within some per cent
+BLOCK_NUMBERS = 1 << 20  # that are converted at a time
+SHARE = 0.2  # of the rate that fits a row exactly: more follows the noise of single rows
+
+
+def curvature(X: NDArray, batch_size: int) -> float:
+    """The largest eigenvalue that the mean of x xᵀ over the rows of a step has, or a bound of it.
+
+    x has a 1 for the intercept. For all rows the eigenvalue, by power steps; for fewer no more than
+    the largest ‖x‖², which it is for one row.
+    """
+    if batch_size < len(X):
+        return max(float(np.square(rows).sum(axis=1).max()) for rows in blocks(X))
+    v = np.random.default_rng(0).normal(size=X.shape[1] + 1)
+    norm = float(np.linalg.norm(v))
+    for _ in range(POWER_STEPS):
+        v = v / norm
+        v = sum(rows.T @ (rows @ v) for rows in blocks(X)) / len(X)
+        norm = float(np.linalg.norm(v))
+    return norm
+
+
+def stable_rate(X: NDArray, batch_size: int) -> float:
+    """1 / λ for steps of all rows, λ being their `curvature`; a share of it for steps of fewer."""
+    share = SHARE if batch_size < len(X) else 1.0
+    return share / curvature(X, batch_size)
+
+
+def blocks(X: NDArray) -> Iterator[NDArray[np.float64]]:
+    """Rows with a 1 for the intercept, some at a time."""
+    step = max(1, BLOCK_NUMBERS // (X.shape[1] + 1))
+    for start in range(0, len(X), step):
+        rows = as_numpy(X[start : start + step]).astype(np.float64)
+        yield np.column_stack([rows, np.ones(len(rows))])

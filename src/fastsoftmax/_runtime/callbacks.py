@@ -1,0 +1,125 @@
+"""What a callback sees of a fit that goes on."""
+
+import warnings
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from numpy.typing import NDArray
+
+
+class FitState:
+    """What a callback sees, of every estimator: called as ``callback(state)`` after an iteration.
+
+    An iteration is one of the solver's for linear models, an epoch for networks and single neurons,
+    and the fit of a fold for a C in cross-validation. If what the callback returns is true the fit
+    ends there; what it raises ends the fit too, the estimator being left as it was.
+
+    Parameters
+    ----------
+    history : sequence of named tuples
+        Records, the last one that of this iteration.
+    n_iter : int
+    model : callable
+        Makes the model, name to array.
+
+    Attributes
+    ----------
+    n_iter : int
+        Iterations so far, this one included.
+    history : list of named tuples
+        Their records so far, as ``history_`` keeps them.
+    objective, grad_norm, n_passes, seconds, gap : float
+        Of linear models: the last record. ``gap`` estimates (F - F*) / F.
+    loss, accuracy, validation_loss, validation_accuracy, seconds : float or None
+        Of networks that classify, and of single neurons: the last record. Regressors have ``score``
+        and ``validation_score``.
+    C, l1_ratio, fold, score, objective, iterations, seconds : float or int
+        Of cross-validation: the last record.
+    coef, intercept : ndarray of shape (K, D) and (K,)
+        The model, of all but networks; made when it is asked for, which is while the callback runs.
+    coefs, intercepts : list of ndarray
+        The same of networks, for each layer; copies.
+
+    Examples
+    --------
+    >>> import fastsoftmax
+    >>> X, y = fastsoftmax.datasets.load_digits()
+    >>> def callback(state):
+    ...     return state.n_iter == 3 or state.objective < 0.1 * state.history[0].objective
+    >>> model = fastsoftmax.fit(X, y, callback=callback)
+    >>> model.n_iter_, model.converged_
+    (3, False)
+    """
+
+    __module__ = "fastsoftmax"
+
+    objective: float
+    grad_norm: float
+    n_passes: float
+    seconds: float
+    gap: float
+    loss: float
+    accuracy: float
+    validation_loss: float | None
+    validation_accuracy: float | None
+    validation_score: float | None
+    C: float
+    l1_ratio: float
+    fold: int
+    score: float
+    iterations: int
+    coef: NDArray
+    intercept: NDArray
+    coefs: list[NDArray]
+    intercepts: list[NDArray]
+
+    def __init__(
+        self, history: Sequence[Any], n_iter: int, model: Callable[[], Mapping[str, Any]]
+    ) -> None:
+        self.n_iter = n_iter
+        self._history, self._length = history, len(history)
+        self._make: Callable[[], Mapping[str, Any]] | None = model
+        self._model: Mapping[str, Any] | None = None
+
+    @property
+    def history(self) -> list[Any]:
+        """Records of the iterations so far."""
+        return list(self._history[: self._length])
+
+    @property
+    def epoch(self) -> int:
+        """``n_iter``, as it was called of networks."""
+        warnings.warn("epoch: use n_iter, which every estimator has", FutureWarning, stacklevel=2)
+        return self.n_iter
+
+    def __getattr__(self, name: str) -> Any:
+        if not name.startswith("_"):
+            record = self._history[self._length - 1]
+            if name in record._fields:
+                return getattr(record, name)
+            if name in MODEL and name in (model := self._made()):
+                return model[name]
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+
+    def _made(self) -> Mapping[str, Any]:
+        if self._model is None:
+            if self._make is None:
+                raise RuntimeError("the model was not asked for while the callback ran")
+            self._model = self._make()
+        return self._model
+
+    def close(self) -> None:
+        """The fit goes on: from here on the model is another."""
+        self._make = None
+
+    def __dir__(self) -> list[str]:
+        return sorted({*super().__dir__(), *self._history[self._length - 1]._fields})
+
+    def __str__(self) -> str:
+        return str(self._history[self._length - 1])
+
+    def __repr__(self) -> str:
+        return f"<FitState after {self.n_iter} iterations: {self}>"
+
+
+MODEL = ("coef", "intercept", "coefs", "intercepts")
