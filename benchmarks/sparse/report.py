@@ -37,8 +37,8 @@ def verdict(holds):
 def gradients(groups):
     print("## One loss + gradient\n")
     print(
-        "Milliseconds. *one call* is the function, which lays X out by columns each time; a fit "
-        f"does that once. Asked: {GRADIENT}×, in float64.\n"
+        "Milliseconds. *one call* is the function, which checks X and sums by rows; a fit "
+        f"lays X out by columns once. Asked: {GRADIENT}×, in float64.\n"
     )
     print("| problem | scikit-learn | one call | in a fit | × one call | × in a fit | asked |")
     print("|---|---:|---:|---:|---:|---:|---|")

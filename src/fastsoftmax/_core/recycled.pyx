@@ -12,6 +12,8 @@ import numpy as np
 
 cnp.import_array()
 
+LINE = 64  # bytes, at a multiple of which what is lent begins
+cdef Py_ssize_t line = LINE
 cdef list blocks = []  # that are free: the one that was in use last at the end
 cdef object guard = object()
 free = blocks  # by its name in Python
@@ -37,11 +39,13 @@ cdef class Lent:
     cdef Py_ssize_t kept
 
     def __cinit__(self, Py_ssize_t size, Py_ssize_t kept):
-        self.block, self.kept = taken(size), kept
+        self.block, self.kept = taken(size + line), kept
 
     def __getbuffer__(self, Py_buffer *buffer, int flags):
-        cdef Py_ssize_t size = cnp.PyArray_NBYTES(self.block)
-        PyBuffer_FillInfo(buffer, self, cnp.PyArray_DATA(self.block), size, 0, flags)
+        cdef Py_ssize_t size = cnp.PyArray_NBYTES(self.block) - line
+        cdef char *start = cnp.PyArray_BYTES(self.block)
+        start += (line - <size_t>start % line) % line
+        PyBuffer_FillInfo(buffer, self, start, size, 0, flags)
 
     def __dealloc__(self):
         cdef Py_ssize_t size = 0

@@ -109,7 +109,8 @@ def sound(
 
 def within(index: NDArray, size: int, name: str) -> None:
     """Raise unless all indices are of 0 .. size - 1."""
-    if len(index) and not (index.min() >= 0 and index.max() < size):
+    unsigned = index.view(f"u{index.itemsize}")  # in which negative numbers are the largest
+    if len(index) and unsigned.max() >= size:
         at = int(np.argmax((index < 0) | (index >= size)))
         raise ValueError(f"{name}: expected indices 0..{size - 1}, got {index[at]} at {at}")
 

@@ -121,14 +121,17 @@ def linear_cross_entropy_value_and_grad(
 
     The logits are never stored: some rows of X are read, and logits, softmax, loss and (A - Y)ᵀX
     follow while they are in cache [1]_. Memory beyond the gradients is at most 64 MB, whatever the
-    number of rows, features and classes, but for X of more than some 100 000 features.
+    number of rows, features and classes, but for X of more than some 100 000 features. For sparse X
+    it is at most 64 MiB for A - Y and as much for sums, and W by features, where it does not lie so
+    (in Fortran's order).
 
     Parameters
     ----------
     X : array-like or sparse matrix or array of shape (n, D)
-        Features, of any dtype and strides that `SoftmaxRegression.fit` reads without a copy. A
-        sparse X is laid out by columns for the gradient, in each call: for more than one, fit an
-        estimator.
+        Features, of any dtype and strides that `SoftmaxRegression.fit` reads without a copy. The
+        gradient for a sparse X is summed row by row; only where a number for each feature and
+        logit takes more than 64 MiB, or with more than 1024 logits, is X laid out by columns, in
+        each call.
     W : array-like of shape (K, D)
         Weights. One row is one logit: the log-odds of class 1 against class 0.
     b : array-like of shape (K,) or None
@@ -171,7 +174,8 @@ def linear_cross_entropy_value_and_grad(
     -----
     Computed in float32 where that holds every number of X's dtype, else in float64: W, b, target
     probabilities and weights are converted to it. Sums
-    over rows are carried in float64 unless the totals, 8·K·D bytes, exceed 64 MiB.
+    over rows are carried in float64 unless the totals, 8·K·D bytes, exceed 64 MiB; for sparse X in
+    its precision where at most 8192 rows are summed together (16384 with more than 8 logits).
 
     References
     ----------

@@ -113,6 +113,30 @@ fs_inline vlane set1_lane(lane x) { return (vlane){FS_EACH(FS_SAME, x)}; }
 fs_inline vlane lane_index(void) { return (vlane){FS_EACH(FS_INDEX, 0)}; }
 fs_inline vreal load(const real *p) { return *(const vreal_memory *)p; }
 fs_inline void store(real *p, vreal x) { *(vreal_memory *)p = x; }
+/* Rows of 2, 4 and 8 numbers, or vectors where those hold fewer: tables of few columns, read without masks. */
+#define FS_FEW(element, n)                                                                         \
+    typedef element element##n __attribute__((                                                     \
+        vector_size(n * sizeof(element) < FS_VECTOR_BYTES ? n * sizeof(element) : FS_VECTOR_BYTES), \
+        aligned(sizeof(element)), may_alias));
+typedef real real1;
+typedef double double1;
+FS_FEW(real, 2)
+FS_FEW(real, 4)
+FS_FEW(real, 8)
+FS_FEW(double, 2)
+FS_FEW(double, 4)
+FS_FEW(double, 8)
+/* A number times such a row, or times a number, added to what `sum` points to. */
+#define add_times(sum, x, row) (*(sum) += (x) * *(row))
+/* The same of PICKED numbers at once and as many of a table, filled in one by one: faster on Zen 5 than the
+ * instruction that gathers, and Intel's is slow where microcode guards it. */
+#define PICKED (FS_VECTOR_BYTES < 4 * (int)sizeof(real) ? 2 : 4)
+#if FS_DOUBLE && FS_VECTOR_BYTES == 16
+#define FS_PICK(table, at) {(table)[(at)[0]], (table)[(at)[1]]}
+#else
+#define FS_PICK(table, at) {(table)[(at)[0]], (table)[(at)[1]], (table)[(at)[2]], (table)[(at)[3]]}
+#endif
+#define add_picked(sum, x, table, at) (*(sum) += *(const real4 *)(x) * (real4)FS_PICK(table, at))
 /* x, but loaded once: GCC would rather repeat a load inside each multiply-add that uses it. */
 fs_inline vreal in_register(vreal x) {
 #if defined(__x86_64__)

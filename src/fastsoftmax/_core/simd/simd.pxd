@@ -34,6 +34,26 @@ cdef extern from "simd.h" nogil:
         pass
     ctypedef struct bfloat16:
         pass
+    ctypedef struct real1:  # rows of so many numbers, or vectors of them
+        pass
+    ctypedef struct real2:
+        pass
+    ctypedef struct real4:
+        pass
+    ctypedef struct real8:
+        pass
+    ctypedef struct double1:
+        pass
+    ctypedef struct double2:
+        pass
+    ctypedef struct double4:
+        pass
+    ctypedef struct double8:
+        pass
+    enum:
+        PICKED  # numbers of a real4
+    void add_times(void *, real, const void *)  # macros: they go by the types of the pointers
+    void add_picked(real4 *, const real *, const real *, const void *)
     vreal load_stored(const void *)  # a macro: it goes by the type of the pointer
     vreal load_stored_first(const void *, int)
     enum:

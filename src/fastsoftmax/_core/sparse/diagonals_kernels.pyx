@@ -18,11 +18,11 @@ from cython.parallel cimport prange, threadid
 from libc.stdint cimport int64_t
 
 from fastsoftmax._core.gemm.tiles cimport ROWS
-from fastsoftmax._core.linear.linear_problem cimport ALIGNMENT, aligned, part_start, rounded_up
+from fastsoftmax._core.linear.linear_problem cimport ALIGNMENT, aligned, part_start
 from fastsoftmax._core.simd.simd cimport VL, load, real, set1, sum_lanes, vreal
 from fastsoftmax._core.simd.squares cimport load_upto, store_upto
 from fastsoftmax._core.sparse.diagonals_kernels cimport Build, Solve, Table
-from fastsoftmax._core.sparse.sparse_rows cimport column_sums, rows_of_block, to_rows
+from fastsoftmax._core.sparse.sparse_rows cimport column_sums, row_width, rows_of_block, to_rows
 
 cdef enum:
     FEATURES = 128  # whose columns a thread takes at a time
@@ -41,7 +41,7 @@ cdef double sum_class(const real *v, Py_ssize_t step, Py_ssize_t tiles) noexcept
 cdef Py_ssize_t place_build(Build *b, int n_threads, char *memory) noexcept nogil:
     """Lay out the scratch of a build; its bytes."""
     cdef Py_ssize_t table = aligned(
-        rows_of_block(b.n, b.k) * rounded_up(b.k, VL) * <Py_ssize_t>sizeof(real))
+        rows_of_block(b.n, b.k) * row_width(b.k) * <Py_ssize_t>sizeof(real))
     cdef Py_ssize_t moments = aligned(2 * b.d * sizeof(double))
     memory += (ALIGNMENT - <size_t>memory % ALIGNMENT) % ALIGNMENT
     b.sums = aligned(2 * b.k * sizeof(double))
@@ -56,7 +56,7 @@ cdef void add_variances(
     int n_threads,
 ) noexcept nogil:
     """Tiles of v from row `filled` of a block of `count` rows on."""
-    cdef Py_ssize_t k = b.k, padded = rounded_up(k, VL), i
+    cdef Py_ssize_t k = b.k, padded = row_width(k), i
     for i in prange(k, schedule="static", num_threads=n_threads,
                     use_threads_if=n_threads > 1):
         b.masses[i] += sum_class(v + i * ROWS, k * ROWS, tiles)

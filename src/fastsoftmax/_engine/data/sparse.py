@@ -1,18 +1,21 @@
-"""Products with sparse X, which gradients need by columns."""
+"""Products with sparse X."""
 
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy import sparse
 
 from fastsoftmax._engine.data.batch import Batch, Point
 from fastsoftmax._engine.data.dense import Gradients
 from fastsoftmax._engine.data.moments import Moments, sparse_moments
 from fastsoftmax._engine.data.sparse_array import SparseArray
 from fastsoftmax._engine.data.stored_logits import StoredLogits
+from fastsoftmax._engine.linalg.memory import empty
 from fastsoftmax._runtime.threads import team
 
+SAMPLE = 1000  # entries, whose features say how threads share all features
 FEW = 4  # times the non-zeros of some rows, up to the number of features
 
 
@@ -22,6 +25,12 @@ class Columns(NamedTuple):
     values: NDArray
     rows: NDArray[np.int32]
     starts: NDArray[np.int64]
+
+
+def sample_of(X: sparse.csr_array) -> NDArray[np.intp]:
+    """Features of some entries, in order."""
+    indices = X.indices[: X.indptr[-1]]
+    return np.sort(indices[:: 1 + len(indices) // SAMPLE]).astype(np.intp)
 
 
 class SparseData(SparseArray):
@@ -39,8 +48,18 @@ class SparseData(SparseArray):
         return team(self.n_threads, self.nnz * n_logits)
 
     def _by_feature(self, W: NDArray | None) -> NDArray | None:
-        """W (D, K), contiguous; no copy of what is laid out so."""
-        return None if W is None else np.ascontiguousarray(W.T, dtype=self.dtype)
+        """W (D, K), contiguous, with columns of zeros for few K that are no power of two; no copy
+        of what is laid out so."""
+        if W is None:
+            return None
+        k, d = W.shape
+        columns = self._kernel.weight_columns(k)
+        if columns == k and W.dtype == self.dtype and W.flags.f_contiguous:
+            return W.T
+        by_feature = empty((d, columns), self.dtype)
+        by_feature[:, :k] = W.T
+        by_feature[:, k:] = 0
+        return by_feature
 
     def _cast(self, array: NDArray | None) -> NDArray | None:
         return None if array is None else np.ascontiguousarray(array, dtype=self.dtype)
@@ -69,9 +88,7 @@ class SparseData(SparseArray):
         starts = self.X.indptr
         count = int(starts[end] - starts[first])
         d = self.shape[1]
-        columns = Columns(
-            np.empty(count, self.dtype), np.empty(count, np.int32), np.empty(d + 1, np.int64)
-        )
+        columns = Columns(empty(count, self.dtype), empty(count, np.int32), empty(d + 1, np.int64))
         self._kernel.transpose_rows(
             *self._rows, first, end, d, *columns, self._workspace, team(self.n_threads, 8 * count)
         )
@@ -80,9 +97,11 @@ class SparseData(SparseArray):
     def value_and_grad(
         self, point: Point, batch: Batch, wrt: Collection[str] = ("W", "b")
     ) -> tuple[float, Gradients]:
-        """As that of `DenseData`; the gradient of W is (K, D) in Fortran's order, float64."""
-        by_W = np.empty((self.shape[1], point.n_logits)).T if "W" in wrt else None
-        loss, by_b = self._pass(point, batch, 0.0, by_W)
+        """As that of `DenseData`; the gradient of W is (K, D) in Fortran's order, of X's dtype."""
+        by_W = None
+        if "W" in wrt:
+            by_W = np.empty((self.shape[1], point.n_logits), self.dtype).T
+        loss, by_b = self._pass(point, batch, 0.0, by_W, once=True)
         return loss, Gradients(by_W, by_b, None)
 
     def penalised(
@@ -96,21 +115,32 @@ class SparseData(SparseArray):
 
     def add_gradient(self, point: Point, batch: Batch, out: NDArray) -> tuple[float, NDArray]:
         """The loss and its gradient by b; that by W is added to `out`."""
-        return self._pass(point, batch, 0.0, out, adds=True)
+        return self._pass(point, batch, 0.0, out, adds=True, once=True)
 
     def _pass(
-        self, point: Point, batch: Batch, ridge: float, out: NDArray | None, adds: bool = False
+        self,
+        point: Point,
+        batch: Batch,
+        ridge: float,
+        out: NDArray | None,
+        adds: bool = False,
+        once: bool = False,
     ) -> tuple[float, NDArray]:
         W, b, stored, step = point
         if step is not None:
             stored.move(*step)
         by_b = np.empty(point.n_logits)
+        needs_columns = out is not None and self._kernel.by_columns(
+            *self.shape, point.n_logits, self.nnz, once
+        )
+        n_threads = self._team(point.n_logits)
         loss = self._kernel.value_and_grad(
-            *self._rows, None if out is None else self.columns(point.n_logits),
+            *self._rows, self.columns(point.n_logits) if needs_columns else None,
             *((self._by_feature(W), self._cast(b)) if stored is None else (None, None)),
             *batch, ridge, W.T if ridge else None,
             None if stored is None else stored.tiles,
-            None if out is None else out.T, by_b, self._workspace, self._team(point.n_logits), adds,
+            None if out is None else out.T, by_b, self._workspace, n_threads, adds,
+            sample_of(self.X) if n_threads > 1 else None,
         )  # fmt: skip
         return loss, by_b
 
@@ -133,8 +163,7 @@ class SparseData(SparseArray):
             return self._rows, self._by_feature(W)
         indices = self.X.indices[:count]
         seen, at = np.unique(indices, return_inverse=True)
-        weights = W.T[seen].astype(self.dtype, order="C")
-        return (self.X.data, at.astype(indices.dtype), self.X.indptr), weights
+        return (self.X.data, at.astype(indices.dtype), self.X.indptr), self._by_feature(W[:, seen])
 
     def store_logits(self, W: NDArray, b: NDArray | None, out: StoredLogits) -> None:
         """X Wᵀ + b into `out`, in half a pass."""

@@ -18,10 +18,13 @@ STEPS = 8  # sizes of blocks from a power of two to the next
 
 
 def empty(shape: int | tuple[int, ...], dtype: DTypeLike) -> NDArray:
-    """As `numpy.empty`, for arrays that no user gets to see."""
+    """As `numpy.empty`, for arrays that no user gets to see.
+
+    Large ones, up to those that are kept, begin with a line of cache.
+    """
     dtype = np.dtype(dtype)
     size = dtype.itemsize * (shape if isinstance(shape, int) else prod(shape))
-    if not LARGE <= size <= KEPT:
+    if not LARGE <= size <= KEPT - recycled.LINE:
         return np.empty(shape, dtype)
     step = (1 << size.bit_length() - 1) // STEPS
     return np.ndarray(shape, dtype, recycled.Lent(-(-size // step) * step, KEPT))
