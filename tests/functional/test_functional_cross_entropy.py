@@ -117,6 +117,8 @@ def test_any_options_as_defined(problem, layout):
     if np.isnan(value).all():
         assert np.isnan(actual)  # the mean of nothing
         return
+    if options["reduction"] == "none":  # losses of counts may be beyond float16
+        value = np.where(value > np.finfo(dtype).max, np.inf, value)
     assert_near(actual, value, loss_bound)
     loss, grad = cross_entropy_value_and_grad(z, target, **options)
     assert_near(loss, actual, loss_bound / 10 if dtype == np.float16 else 0)

@@ -102,8 +102,6 @@ def public():
         found = getattr(fastsoftmax, name)
         if inspect.ismodule(found):
             continue
-        if name == "LogisticRegression":
-            continue
         yield name, found
         for own, member in inspect.getmembers(found, inspect.isfunction):
             if not own.startswith("_") and member.__module__.startswith("fastsoftmax"):
@@ -124,7 +122,7 @@ NAMES_OF = {
     typing.UpdateRule: estimator.SOLVERS,
     typing.LearningRate: schedules.FACTORS,
     typing.InitialCoefs: initial.BOUNDS,
-    typing.ClassifierLoss: fastsoftmax.MLPClassifier._losses,
+    typing.ClassifierLoss: ("auto", *fastsoftmax.MLPClassifier._losses),
     typing.RegressorLoss: fastsoftmax.MLPRegressor._losses,
 }
 

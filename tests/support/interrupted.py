@@ -144,7 +144,11 @@ class Interrupted:
         subject, _ = self.again()
         errstate, filters = np.geterr(), warnings.filters[:]
         with warnings.catch_warnings(action="ignore"), lost_errors() as lost:
-            came_out = interrupt(lambda: self.case.act(subject))
+            with warnings.catch_warnings(action="always", record=True) as told:
+                came_out = interrupt(lambda: self.case.act(subject))
+            if any("Training interrupted by user" in str(each.message) for each in told):
+                self.outcome(subject)  # what it has learnt so far is neither old nor new
+                return None
             state = self.case.state(subject)
             if not came_out or lost:
                 return f"the error was lost{''.join(f' in {each.object}' for each in lost)}"

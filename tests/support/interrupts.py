@@ -14,6 +14,7 @@ from pathlib import Path
 import fastsoftmax
 
 PACKAGE = str(Path(fastsoftmax.__file__).parent)
+HANDLER = "interrupts.py"  # which handles SIGINT itself: no KeyboardInterrupt comes up in there
 
 
 @cache
@@ -101,7 +102,9 @@ def traced(enter):
     """Call `enter` for each frame of the package, of this thread."""
 
     def of_package(frame, event, arg):
-        return enter(frame, event, arg) if frame.f_code.co_filename.startswith(PACKAGE) else None
+        name = frame.f_code.co_filename
+        ours = name.startswith(PACKAGE) and not name.endswith(HANDLER)
+        return enter(frame, event, arg) if ours else None
 
     before = sys.gettrace()
     with without_collector():

@@ -1,5 +1,7 @@
 """Logistic regression: two classes, more, or several labels per row."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Hashable, Mapping
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
@@ -116,8 +118,6 @@ class LogisticRegression(SparseCoefficients, SklearnSpellings, PartialFit, Linea
     [1, 0]
     """
 
-    __module__ = "fastsoftmax"
-
     C: float = 1.0
     _: KW_ONLY
     l1_ratio: float = 0.0
@@ -222,3 +222,6 @@ class LogisticRegression(SparseCoefficients, SklearnSpellings, PartialFit, Linea
     @staticmethod
     def _counted(iterations: int) -> NDArray[np.int32]:
         return np.array([iterations], np.int32)
+
+
+LogisticRegression.__module__ = "fastsoftmax"  # not earlier: dataclasses look KW_ONLY up there

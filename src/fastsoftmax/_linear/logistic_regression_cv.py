@@ -1,5 +1,7 @@
 """Logistic regression whose penalty is chosen by cross-validation, as scikit-learn spells it."""
 
+from __future__ import annotations
+
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import KW_ONLY, dataclass
 from typing import Any, Self
@@ -103,8 +105,6 @@ class LogisticRegressionCV(SparseCoefficients, SklearnSpellings, CrossValidated)
     >>> model.scores_.shape, model.C_
     ((3, 1, 3), 0.01)
     """
-
-    __module__ = "fastsoftmax"
 
     Cs: int | ArrayLike = 10
     _: KW_ONLY
@@ -266,3 +266,6 @@ class LogisticRegressionCV(SparseCoefficients, SklearnSpellings, CrossValidated)
         paths = Paths.restored(attributes)
         super()._restore(attributes)
         self._publish(paths)
+
+
+LogisticRegressionCV.__module__ = "fastsoftmax"  # not earlier: dataclasses look KW_ONLY up there

@@ -20,7 +20,7 @@ Target: TypeAlias = Literal["auto", "labels", "probabilities", "counts"]
 
 Activation: TypeAlias = Literal["identity", "logistic", "sigmoid", "tanh", "relu", "leaky_relu"]
 UpdateRule: TypeAlias = Literal[
-    "sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw"
+    "sgd", "momentum", "nesterov", "adagrad", "rmsprop", "adam", "adamw", "lbfgs"
 ]
 LearningRate: TypeAlias = Literal["constant", "invscaling", "adaptive", "step", "cosine"]
 InitialCoefs: TypeAlias = Literal["auto", "he", "glorot", "zeros"]

@@ -63,7 +63,8 @@ def solver(name: object, known: Iterable[str], fit_intercept: object) -> object:
         )
     expected = list(dict.fromkeys((*known, *SOLVERS)))
     if not isinstance(name, str) or name not in expected:
-        raise ValueError(f"solver: expected one of {', '.join(expected)}, got {name!r}")
+        hint = check.meant(name, expected)
+        raise ValueError(f"solver: expected one of {', '.join(expected)}, got {name!r}{hint}")
     return "auto" if name in SOLVERS else name
 
 

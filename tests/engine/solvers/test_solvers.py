@@ -351,7 +351,7 @@ def test_a_solver_that_lacks_something_names_those_that_do_not():
     message = errors(solver="newton", wide=True)
     assert message.startswith("solver: 'newton' needs the exact Hessian, which is made for up to")
     able = message.removesuffix(" here").partition("of 2505; expected one of ")[2].split(", ")
-    assert sorted(able) == sorted(set(SOLVERS) - {"newton"})
+    assert sorted(able) == sorted(set(SMOOTH) - {"newton"})
     message = errors(solver="newton", max_memory=1000)
     assert "bytes for the exact Hessian, max_memory being 1000" in message
 

@@ -40,7 +40,7 @@ def minimize_preconditioned(
     """
     to_float32(objective)
     run, exact = Run(objective, options), lacks(objective, "hessian") is None
-    theta = far_start(run.curvature, theta)
+    start = theta = far_start(run.curvature, theta)
     preconditioner = BlockPreconditioner(run.curvature, options.seed, options.rebuilds)
     handover = handover or Handover()
 
@@ -51,5 +51,10 @@ def minimize_preconditioned(
         run, theta, preconditioner, memory=preconditioner.memory, slow=slow
     )
     if exact and run.result.stop in (ROUNDED, SLOW):
-        return newton.descend(run, run.go_on(it))
+        result = newton.descend(run, run.go_on(it))
+        if result.stop != ROUNDED or result.halted:
+            return result
+        # rounding, as of rows whose weights differ by 1e30, may hide the way down from here alone
+        again = newton.minimize_newton(objective, start, options)
+        return again if again.value < result.value else result
     return lbfgs.finish(run, it, inverse_hessian)

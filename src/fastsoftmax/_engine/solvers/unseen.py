@@ -245,7 +245,8 @@ class System:
 
     def _along_flat(self, Q: Table) -> tuple[Table, Table] | None:
         """Curvatures along flat directions (K·size, m), computed anew, and the directions, without
-        those of dependent columns; None where the gradient leads along such."""
+        those of dependent columns; None where the gradient leads along such, or rows that have no
+        part any more change along them."""
         Q = np.einsum("pm,mr->pr", Q, np.linalg.eigh(self._curvature(Q)[0])[1])
         total, least = self._curvature(Q)
         values, seen = np.diagonal(total), np.diagonal(total) > least
@@ -253,7 +254,18 @@ class System:
         unseen = np.abs(np.einsum("pm,p->m", Q[:, ~seen], self._held.residual.ravel()))
         if (unseen > 2 * np.einsum("pm,p->m", sizes, self._errors.ravel())).any():
             return None
-        return values[seen], Q[:, seen]
+        return (values[seen], Q[:, seen]) if self._moves_no_row(Q[:, ~seen]) else None
+
+    def _moves_no_row(self, Q: Table) -> bool:
+        """Whether along directions logits of rows that have a weight change by rounding alone."""
+        frame, total, least = self._frame, np.zeros(Q.shape[1]), np.zeros(Q.shape[1])
+        for part, U in self._parts():
+            even = np.full(part.probabilities.shape, 1 / part.probabilities.shape[1])
+            Z, scales = changes(frame, part._replace(probabilities=even), U, Q)
+            used = slice(None) if part.weights is None else part.weights > 0
+            total += np.square(Z[used]).sum(axis=(0, 1))
+            least += np.square(DEPENDENT * scales[used]).sum(axis=(0, 1))
+        return bool((total <= least).all())
 
     def _curvature(self, Q: Table) -> tuple[Table, Table]:
         """Along and between directions, and what rounding alone makes of it."""
