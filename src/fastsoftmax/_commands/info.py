@@ -12,6 +12,7 @@ from fastsoftmax import _core
 from fastsoftmax._runtime.threads import available_threads, team
 from fastsoftmax._runtime.versions import show_versions
 
+MOST = 1 << 50  # numbers of an array
 HELP = "print versions, the processor build chosen, OpenMP and threads; or the plan of a pass"
 SCHEMES = ("lanes summed", "rows transposed", "weights transposed")
 
@@ -35,8 +36,11 @@ def run(arguments: argparse.Namespace) -> None:
 
 def show_plan(n: int, d: int, k: int) -> None:
     """Print what the kernels do with so many rows, features and classes."""
-    if min(n, d, k) < 1:
-        raise ValueError(f"plan: expected sizes of at least 1, got {n}, {d} and {k}")
+    if min(n, d, k) < 1 or n * d > MOST or k * d > MOST or n * k > MOST:
+        raise ValueError(
+            "plan: expected sizes of at least 1 whose arrays could be in memory, got "
+            f"{n}, {d} and {k}"
+        )
     print(f"caches per core  {_core.caches}, kernels {_core.level}")
     for dtype in ("float32", "float64"):
         entries = plan(n, d, k, dtype)

@@ -27,15 +27,17 @@ class Caches(NamedTuple):
 
 #: where the system does not tell: no more than any processor of these years has
 DEFAULT = Caches(32 << 10, 512 << 10, 2 << 20)
+MOST = 1 << 40  # bytes: more than any cache has, and few enough to count with
 
 
 def parsed(text: str) -> Caches:
     """The sizes that a user names."""
-    found = [re.fullmatch(r"(\d+)([KMG]?)", part.strip().upper()) for part in text.split(",")]
+    found = [re.fullmatch(r"([0-9]+)([KMG]?)", part.strip().upper()) for part in text.split(",")]
     sizes = [int(each[1]) * UNITS[each[2]] for each in found if each]
-    if len(found) != 3 or len(sizes) != 3 or not 4096 <= sizes[0] <= sizes[1] <= sizes[2]:
+    usable = len(found) == len(sizes) == 3 and 4096 <= sizes[0] <= sizes[1] <= sizes[2] <= MOST
+    if not usable:
         raise ImportError(
-            "FASTSOFTMAX_CACHES: expected three sizes from 4K on, the smallest first, "
+            "FASTSOFTMAX_CACHES: expected three sizes of 4K to 1024G, the smallest first, "
             f"such as 48K,1M,32M, got {text!r}"
         )
     return Caches(*sizes)
