@@ -1,7 +1,10 @@
 """The bound on the gap of a certificate: never less than the gap, and as a rule little more."""
 
 import warnings
+from contextlib import nullcontext
+from fractions import Fraction
 from functools import cache
+from operator import mul
 
 import mpmath
 import numpy as np
@@ -463,11 +466,33 @@ def test_what_is_certified_are_the_coefficients_that_are_given(spread, certified
     u = r.normal(size=500)
     y = (2 * u + r.logistic(size=500) > 0).astype(int)
     X = (1.7e18 + spread * u).astype(np.int64)[:, None]
-    model = SoftmaxRegression().fit(X, y)
-    assert model.certified_ == certified
+    model = SoftmaxRegression()
+    with nullcontext() if certified else pytest.warns(ConvergenceWarning, match="beyond rounding"):
+        model.fit(X, y)
+    assert model.certified_ == model.converged_ == certified
     given = model.certify(X, y)
     assert given.objective - given.gap_bound <= model.objective_
     assert given.objective <= model.objective_ + model.gap_bound_
+
+
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("offset", [1e11, 1e13, 1e14])
+def test_rounded_intercepts_count_whether_a_fit_converged(seed, offset):
+    """At offsets of 1e13 fits converged up to 30 times the tolerance above the optimum."""
+    r = np.random.default_rng(seed)
+    X = r.normal(size=(100, 3))
+    y = X @ r.normal(size=3) + r.logistic(size=100) > 0
+    far = X + offset
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model = SoftmaxRegression().fit(far, y)
+    w, b = [Fraction(float(v)) for v in model.coef_[0]], Fraction(float(model.intercept_[0]))
+    logits = [float(sum(map(mul, map(Fraction, row), w)) + b) for row in far.tolist()]
+    signs = np.where(y, -1, 1)
+    value = (np.logaddexp(0, signs * logits).sum() + np.square(model.coef_).sum() / 2) / 100
+    least = SoftmaxRegression(tol=1e-12).fit(far - offset, y).objective_
+    assert value - least <= 1.001 * model.gap_bound_
+    assert model.converged_ == model.certified_ == (offset < 1e13)
 
 
 def test_a_tolerance_of_zero_counts_as_what_float64_can_show():

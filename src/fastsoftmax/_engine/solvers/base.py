@@ -241,9 +241,11 @@ class Run:
         elif vanishes:
             self._most_failures = STEPS_TO_ZERO if exists is None else STEPS_TO_END
         if ends and not self._separable:
-            result.converged, result.stop = True, None
-            result.gap_bound = self.bound_of_model(bound, certificate.theta)
-            result.certified = result.gap_bound <= wanted
+            of_model = self.bound_of_model(bound, certificate.theta)
+            # unless what rounding makes of the intercepts is all that is left to prove
+            if of_model <= wanted or bound > wanted:
+                result.converged, result.stop = True, None
+                result.gap_bound, result.certified = of_model, of_model <= wanted
         # with an L1 penalty the solver sees by itself whether it gets on
         counts = not (uses_float32(o) or result.converged) and (self._separable or not o.l1)
         self._failures += counts
