@@ -60,12 +60,15 @@ def test_scratch_is_what_a_pass_asks_for(shape):
 @pytest.mark.kernel
 def test_blocks_follow_the_caches_and_sums_do_not():
     tables = (Caches(32 << 10, 1 << 20, 16 << 20), Caches(64 << 10, 4 << 20, 16 << 20))
+    differ = []
     small, large = (_core.load("f32", np.dtype("f4"), table).linear for table in tables)
     for shape in ((60000, 784, 100), (20000, 1024, 1000)):
         one, other = (kernel.plan(*shape, 2) for kernel in (small, large))
         for name in ("by_partitions", "scheme", "n_partitions", "summed"):
             assert one[name] == other[name]
-        assert one["rows"] < other["rows"]
+        assert one["rows"] <= other["rows"]
+        differ.append(one != other)
+    assert any(differ)
     assert one["features"] < other["features"]
     assert one["group"] < other["group"]
 
