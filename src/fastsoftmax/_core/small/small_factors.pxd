@@ -134,8 +134,7 @@ cdef inline bint build_blocks(Fit *f) noexcept nogil:
             f.narrow_scales[at] = <float>f.scales[at]
         jitters[a], failed[a] = 1.2e-6, 1  # 10 units of the last place
     f.call.narrow_cholesky.factor(
-        <real *>f.blocks, f.k, f.width, <const real *>f.narrow_scales, jitters, failed,
-        f.gram_threads)
+        <real *>f.blocks, f.k, f.width, <const real *>f.narrow_scales, jitters, failed, 1)
     for a in range(f.k):
         if failed[a]:
             return False
@@ -149,7 +148,7 @@ cdef inline void precondition(Fit *f, const double *right, double *to) noexcept 
     else:
         f.call.narrow_cholesky.solve(
             <const real *>f.blocks, 1, f.scales, f.width, right, to, 1, f.k, f.width,
-            <real *>f.scratch, f.gram_threads)
+            <real *>f.scratch, 1)
     project(f, to)
 
 
