@@ -13,8 +13,8 @@ of a step would take most of it. The steps are those of `_engine/solvers/newton.
                      linearised along d (docs/design/certificate.md)
 
 Features are centred by their means (where there is an intercept), so that θ = (W, c), c = b + W·means.
-What is not small, not finite, not proved within MOST_STEPS or has features that lie far from 0 is left
-to the general solvers: `minimize` then says so. Measurements: docs/experiments/0054-small-fits.md.
+What is not small, not finite, not proved within so many steps or has features that lie far from 0 is
+left to the general solvers: `minimize` then says so. Measurements: docs/experiments/0054-small-fits.md.
 """
 
 from cpython.pycapsule cimport PyCapsule_GetPointer
@@ -51,7 +51,6 @@ cdef extern from "<time.h>" nogil:
 
 
 cdef enum:
-    MOST_STEPS = 40  # that take a fit to its end where a quadratic model tells anything
     MOST_TRIALS = 20  # of a step
     MOST_PROOFS = 4  # that may fail
     HISTORY = 5  # numbers of a step: F, max |∇F|, passes, seconds, gap
@@ -118,7 +117,7 @@ cdef End descend(
     cdef End end
     cdef double value, largest, wanted, slope, t, began = now()
     cdef Py_ssize_t products = 0, proofs = 0, i
-    cdef bint fresh = True, built = False
+    cdef bint fresh, built = False
     cdef double dear = <double>f.width * f.k / ((f.k + COMMON) * DEAR)
     f.uniform = True
     for i in range(f.size):
@@ -212,7 +211,7 @@ cdef class Kernels(Binding):
         cdef double *to_gradient = doubles(gradient, "gradient")
         cdef double *to_means = doubles(means, "means")
         cdef double *to_history = doubles(history, "history")
-        cdef Py_ssize_t most = min(MOST_STEPS, history.shape[0]), i, j
+        cdef Py_ssize_t most = history.shape[0], i, j
         memset(&f, 0, sizeof(Fit))
         f.call, f.intercept = self.call, intercept
         f.n, f.d, f.k = x.shape[0], x.shape[1], theta.shape[0]

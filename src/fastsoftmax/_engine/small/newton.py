@@ -1,7 +1,7 @@
 """Newton's method for small problems, compiled as a whole.
 
 A fit of some hundred rows takes a tenth of the time that Python takes for the calls of
-`newton.py` and `certificate.py`; `_core/solver/small_newton.pyx` makes all of them at once.
+`newton.py` and `certificate.py`; `_core/small/small_newton.pyx` makes all of them at once.
 """
 
 import math
