@@ -10,6 +10,7 @@ import time
 import numpy as np
 import pytest
 from support.estimators import LARGE
+from support.processes import run
 
 from fastsoftmax import Blocks, SoftmaxRegression
 from fastsoftmax._runtime.ahead import ahead
@@ -46,6 +47,25 @@ def test_what_the_source_raises_comes_out_at_its_place():
     assert next(iterator) == 1
     with pytest.raises(ZeroDivisionError, match="of the source"):
         next(iterator)
+
+
+def test_without_a_thread_items_are_fetched_when_needed():
+    code = """
+import resource, threading
+from fastsoftmax._runtime.ahead import ahead
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + (4 << 20), -1))  # less than a stack
+items = iter(range(5))
+seen = []
+for item in ahead(items):
+    seen.append(item)
+    assert threading.active_count() == 1
+    if item == 2:
+        assert next(items) == 3
+assert seen == [0, 1, 2, 4], seen
+"""
+    result = run(code)
+    assert result.returncode == 0, result.stderr
 
 
 def test_no_thread_is_left():

@@ -109,14 +109,13 @@ def test_no_cgroup(monkeypatch):
         (1, 1000 * WORK_PER_THREAD, 1),
     ],
 )
-def test_team_gives_each_thread_enough_work(n_threads, work, expected):
+def test_team_gives_each_thread_enough_work(n_threads, work, expected, monkeypatch):
+    monkeypatch.setattr(_threads, "can_run", lambda n: True)
     assert team(n_threads, work) == expected
 
 
-def test_a_forked_child_of_a_threaded_process_has_one_thread(monkeypatch):
-    monkeypatch.setattr(_threads, "_forked", False)
-    monkeypatch.setattr(_threads, "_team_started", False)
-    _threads._note_fork()  # forked before any team started: the child may start its own
-    assert team(8, 8 * WORK_PER_THREAD) == 8
-    _threads._note_fork()
-    assert team(8, 8 * WORK_PER_THREAD) == 1
+def test_one_thread_where_openmp_cannot_run_them(monkeypatch):
+    asked = []
+    monkeypatch.setattr(_threads, "can_run", lambda n: asked.append(n))
+    assert team(8, 5 * WORK_PER_THREAD) == 1
+    assert asked == [5]

@@ -14,7 +14,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from fastsoftmax import SoftmaxRegression
-from fastsoftmax._runtime import threads as _threads
+from fastsoftmax._runtime import teams
 from fastsoftmax.datasets import load_digits
 
 PARAMS = {
@@ -149,7 +149,7 @@ def test_processes_of_joblib_get_through():
     # forked after OpenMP's threads ran, a child must not wait for them
     data = load_digits()
     expected = fitted_score(*data)
-    assert _threads._team_started
+    assert teams._started
     scores = joblib.Parallel(n_jobs=2, backend="multiprocessing", timeout=60)(
         joblib.delayed(fitted_score)(*data) for _ in range(2)
     )

@@ -14,16 +14,18 @@ from types import SimpleNamespace
 
 import numpy as np
 
-from fastsoftmax._core import _openmp
+from fastsoftmax._core import _loaded, _openmp
 from fastsoftmax._core._caches import Caches, detect
 
-_by_user, _before = _openmp.set_by_user(), _openmp.loaded_libraries()
+_by_user, _before = _openmp.set_by_user(), _loaded.libraries()
 with _openmp.spinning_briefly():
     from fastsoftmax._core import _cpu
 
     openmp_library = os.path.realpath(_cpu.start_openmp())
-#: whether OpenMP's threads spin for long, since another library loaded the runtime before
-spins_long = openmp_library in _before and not _by_user
+#: whether another library had loaded the runtime of OpenMP before
+openmp_was_loaded = openmp_library in _before
+#: whether its threads spin for long, for that reason
+spins_long = openmp_was_loaded and not _by_user
 
 LEVELS = ("native", "v4", "v3", "v2", "plain")  # the best first
 KERNELS = {

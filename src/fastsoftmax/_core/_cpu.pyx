@@ -21,6 +21,41 @@ cdef extern from *:
     static const char *fs_openmp_library(void) { return ""; }
     #endif
 
+    #if defined(_OPENMP) && !defined(_WIN32)
+    #include <pthread.h>
+    #include <stdlib.h>
+    static void *fs_wait(void *gate) {
+        pthread_mutex_lock((pthread_mutex_t *) gate);
+        pthread_mutex_unlock((pthread_mutex_t *) gate);
+        return NULL;
+    }
+    static int fs_can_start(int n) {
+        pthread_mutex_t gate = PTHREAD_MUTEX_INITIALIZER;
+        pthread_t *threads = (pthread_t *) malloc(n * sizeof(pthread_t));
+        int i, started = 0;
+        if (!threads)
+            return 0;
+        pthread_mutex_lock(&gate);
+        while (started < n && !pthread_create(&threads[started], NULL, fs_wait, &gate))
+            started++;
+        pthread_mutex_unlock(&gate);
+        for (i = 0; i < started; i++)
+            pthread_join(threads[i], NULL);
+        free(threads);
+        return started == n;
+    }
+    static int fs_start_team(int n) {
+        int present = 0;
+        if (!fs_can_start(n - 1))
+            return 0;
+        #pragma omp parallel num_threads(n) reduction(+ : present)
+        present += 1;
+        return present > 0;
+    }
+    #else
+    static int fs_start_team(int n) { return 1; }
+    #endif
+
     #if defined(__x86_64__)
     #define FS_HAS(feature) (__builtin_cpu_supports(feature) != 0)
     static int fs_v2(void) { return FS_HAS("sse4.2") && FS_HAS("popcnt") && FS_HAS("ssse3"); }
@@ -40,6 +75,7 @@ cdef extern from *:
     int fs_openmp()
     int fs_start_openmp()
     const char *fs_openmp_library()
+    int fs_start_team(int n) nogil
     int fs_v2()
     int fs_v3()
     int fs_v4()
@@ -59,3 +95,12 @@ def start_openmp():
     """Have the OpenMP runtime read its environment variables, if it has not yet; its file's path."""
     fs_start_openmp()
     return fs_openmp_library().decode(errors="replace")
+
+
+def start_team(int n):
+    """Whether OpenMP has n threads now, n > 1. The system is asked for n - 1 of them first, all at a
+    time, since OpenMP ends the process where it is refused one."""
+    cdef bint started
+    with nogil:
+        started = fs_start_team(n) != 0
+    return started

@@ -10,7 +10,6 @@ only where the user has not, so that other libraries and child processes are not
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 # of GNU's and of LLVM's runtime: turns, and milliseconds
 BRIEFLY = {"GOMP_SPINCOUNT": "300", "KMP_BLOCKTIME": "0"}
@@ -20,15 +19,6 @@ BY_USER = ("OMP_WAIT_POLICY", *BRIEFLY)
 def set_by_user() -> bool:
     """Whether the environment says how threads wait."""
     return any(name in os.environ for name in BY_USER)
-
-
-def loaded_libraries() -> frozenset[str]:
-    """Paths of the shared libraries in this process, where the system tells (Linux)."""
-    try:
-        lines = Path("/proc/self/maps").read_text().splitlines()
-    except OSError:
-        return frozenset()
-    return frozenset(line[line.index("/") :] for line in lines if "/" in line)
 
 
 @contextmanager

@@ -14,12 +14,16 @@ def ahead(items: Iterable[Item]) -> Iterator[Item]:
     """The items, each fetched while the one before it is worked on.
 
     The thread is a daemon: where the source blocks, neither an interrupt nor the end of the process
-    waits for it.
+    waits for it. Without a thread each item is fetched when it is needed.
     """
     wanted: SimpleQueue[bool] = SimpleQueue()
     fetched: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
     wanted.put(True)
-    threading.Thread(target=fetch, args=(items, wanted, fetched), daemon=True).start()
+    try:
+        threading.Thread(target=fetch, args=(items, wanted, fetched), daemon=True).start()
+    except RuntimeError:  # the system has no thread to give
+        yield from items
+        return
     try:
         while (item := next_of(fetched)) is not END:
             wanted.put(True)

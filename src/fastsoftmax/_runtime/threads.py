@@ -8,25 +8,12 @@ from pathlib import Path
 
 from fastsoftmax import _core
 from fastsoftmax._core import _cpu
+from fastsoftmax._runtime.teams import can_run
 
 # A parallel region costs some microseconds: what a thread is given should outweigh them.
 WORK_PER_THREAD = 500_000  # multiply-adds
 # about a millisecond of them: below it a barrier at which others' threads spin is not worth while
 LONG_WORK = 20_000_000
-
-_team_started = False
-_forked = False
-
-
-def _note_fork() -> None:
-    global _forked
-    _forked = _team_started
-
-
-# GNU OpenMP keeps its threads waiting between parallel regions. A forked child inherits the belief
-# in them but not the threads, and its next parallel region would wait for ever: there, one thread.
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_note_fork)
 
 
 def available_threads() -> int:
@@ -55,10 +42,9 @@ def _cgroup_quota() -> int:
 
 
 def team(n_threads: int, work: int) -> int:
-    """Threads for so many multiply-adds, at most n_threads."""
-    global _team_started
+    """Threads for so many multiply-adds, at most n_threads; one where OpenMP cannot run them."""
     least = LONG_WORK if _core.spins_long else 2 * WORK_PER_THREAD
-    if _forked or n_threads == 1 or work < least:
+    if n_threads == 1 or work < least:
         return 1
-    _team_started = True
-    return min(n_threads, work // WORK_PER_THREAD)
+    wanted = min(n_threads, work // WORK_PER_THREAD)
+    return wanted if can_run(wanted) else 1

@@ -1,5 +1,6 @@
 """Arrays of any shape, strides and dtype, seen as the kernels see them: (outer, K, inner)."""
 
+from collections.abc import Iterator
 from functools import lru_cache, partial
 from math import prod
 from typing import NamedTuple
@@ -23,6 +24,7 @@ def threads_for(exponentials: int, n_threads: int | None) -> int:
 
 
 STEEP = 2.0**20  # 1/T of logits whose quotients may overflow
+PART = 1 << 17  # elements of float16 that are in float32 at a time
 workspace = partial(np.empty, dtype=np.uint8)
 _COMPUTED_IN = frozenset((np.dtype(np.float32), np.dtype(np.float64)))
 
@@ -109,6 +111,24 @@ def prepared(x: ArrayLike, name: str, dtype: np.dtype | None = None) -> tuple[ND
     if plain and (dtype is None or dtype == x.dtype):
         return x, x.dtype
     return check.floating(x, name, dtype)
+
+
+def as_stored(x: ArrayLike, name: str, dtype: np.dtype | None = None) -> tuple[NDArray, np.dtype]:
+    """As `prepared`, but float16 as it is, for `parts` of it to be computed with."""
+    half = type(x) is np.ndarray and x.dtype == np.float16 and x.dtype.isnative
+    if half and dtype in (None, np.float16):
+        return x, x.dtype
+    return prepared(x, name, dtype)
+
+
+def parts(split: tuple[int, int, int]) -> Iterator[tuple[slice, ...]]:
+    """Where the parts of (outer, K, inner) lie, of whole rows and about PART elements."""
+    outer, k, inner = split
+    beside = max(1, min(inner, PART // k))
+    above = max(1, PART // (k * beside))
+    for i in range(0, outer, above):
+        for j in range(0, inner, beside):
+            yield np.s_[i : i + above, :, j : j + beside]
 
 
 def quotients(x: NDArray, temperature: float, axis: Axis) -> NDArray:

@@ -13,8 +13,9 @@ from fastsoftmax._validation import numbers as check
 from fastsoftmax.functional._layout import (
     STEEP,
     Layout,
+    as_stored,
     distinct,
-    prepared,
+    parts,
     quotients,
     rounded,
     workspace,
@@ -28,17 +29,26 @@ def _normalised(
     n_threads: int | None, kind: int,
 ) -> Array:  # fmt: skip
     given, out = out, check.shared_output(out)
-    x, dtype = prepared(x, "x", check.float_dtype(dtype))
+    x, dtype = as_stored(x, "x", check.float_dtype(dtype))
     layout = Layout.of(x.shape, axis)
-    factor = check.inverse_temperature(temperature)
+    factor, threads = check.inverse_temperature(temperature), layout.threads(n_threads)
     distinct(x, out, "x")
     check.not_empty(layout.split, "x")
-    to = layout.output(x, dtype, out)
-    if factor > STEEP:
-        x, factor = quotients(x, temperature, axis), 1.0
-    kernels(x.dtype).softmax.softmax(
-        layout.split_view(x), to, kind, factor, workspace, layout.threads(n_threads)
-    )
+    to, rows = layout.output(x, dtype, out), layout.split_view(x)
+
+    def compute(rows, to):
+        by = factor
+        if factor > STEEP:
+            rows, by = quotients(rows, temperature, 1), 1.0
+        kernels(rows.dtype).softmax.softmax(rows, to, kind, by, workspace, threads)
+
+    if x.dtype == np.float16:
+        for part in parts(layout.split):
+            wide = rows[part].astype(np.float32)
+            compute(wide, wide)
+            to[part] = rounded(wide, dtype)
+    else:
+        compute(rows, to)
     result = layout.back(to, dtype, out)
     return result if given is None else given
 
@@ -226,7 +236,7 @@ def logsumexp(
     axis = check.axis_or_dim(axis, dim)
     given, out = out, check.shared_output(out)
     if b is None:
-        x, dtype = prepared(x, "x")
+        x, dtype = as_stored(x, "x")
     else:
         x, factors, dtype = check.floating_pair(x, check.factors_of_exp(b), ("x", "b"))
         x, factors = check.broadcast_together(x, factors, ("x", "b"))
@@ -240,6 +250,13 @@ def logsumexp(
         sums, signs = _weighted(x, factors, layout)
     elif k == 0 or outer * inner == 0:
         sums = np.full(outer * inner, -np.inf, x.dtype)
+    elif x.dtype == np.float16:
+        sums, rows = np.empty((outer, inner), np.float32), layout.split_view(x)
+        for part in parts(layout.split):
+            wide = rows[part].astype(np.float32)
+            of_part = np.empty(wide.shape[0] * wide.shape[2], np.float32)
+            kernels(wide.dtype).softmax.logsumexp(wide, of_part, 1.0, workspace, threads)
+            sums[part[::2]] = of_part.reshape(wide.shape[::2])
     else:
         sums = np.empty(outer * inner, x.dtype)
         kernels(x.dtype).softmax.logsumexp(layout.split_view(x), sums, 1.0, workspace, threads)
@@ -328,21 +345,24 @@ def softmax_vjp(
     """
     axis = check.axis_or_dim(axis, dim)
     given, out = out, check.shared_output(out)
-    p, dtype = prepared(probabilities, "probabilities")
-    u, other = prepared(vector, "vector")
+    p, dtype = as_stored(probabilities, "probabilities")
+    u, other = as_stored(vector, "vector")
     check.same_shape(u, p.shape, "vector", "probabilities")
     dtype = np.result_type(dtype, other)
-    compute = np.result_type(p.dtype, u.dtype)
-    p, u = p.astype(compute, copy=False), u.astype(compute, copy=False)
+    p, u = p.astype(dtype, copy=False), u.astype(dtype, copy=False)
     layout = Layout.of(p.shape, axis)
-    factor = check.inverse_temperature(temperature)
+    factor, threads = check.inverse_temperature(temperature), layout.threads(n_threads)
     distinct(p, out, "probabilities")
     distinct(u, out, "vector")
     check.not_empty(layout.split, "probabilities")
     to = layout.output(p, dtype, out)
-    kernels(compute).softmax.softmax_vjp(
-        layout.split_view(p), layout.split_view(u), to, factor, workspace,
-        layout.threads(n_threads),
-    )  # fmt: skip
+    p, u = layout.split_view(p), layout.split_view(u)
+    if dtype == np.float16:
+        for part in parts(layout.split):
+            wide, other = p[part].astype(np.float32), u[part].astype(np.float32)
+            kernels(wide.dtype).softmax.softmax_vjp(wide, other, wide, factor, workspace, threads)
+            to[part] = rounded(wide, dtype)
+    else:
+        kernels(dtype).softmax.softmax_vjp(p, u, to, factor, workspace, threads)
     result = layout.back(to, dtype, out)
     return result if given is None else given

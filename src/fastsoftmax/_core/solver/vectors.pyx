@@ -4,7 +4,7 @@ from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.stdlib cimport free, malloc
 cimport numpy as cnp
 
-from fastsoftmax._core.arrays cimport doubles, elements, intps
+from fastsoftmax._core.arrays cimport doubles, elements, intps, require_length
 from fastsoftmax._core.binding cimport Binding
 from fastsoftmax._core.simd.simd cimport real
 from fastsoftmax._core.solver.vectors_kernels cimport Table, blocks_of
@@ -125,3 +125,23 @@ cdef class Kernels(Binding):
         cdef Py_ssize_t n = a.shape[0]
         with nogil:
             self.kernels.add(x, t, y, n, n_threads)
+
+
+def substitute(cnp.ndarray upper not None, cnp.ndarray z not None, bint transposed):
+    """Solve U x = z, or Uᵀ x = z, in place of z, for an upper triangle (m, m) of a few rows."""
+    cdef const double *u = doubles(upper, "upper")
+    cdef double *x = doubles(z, "z")
+    cdef Py_ssize_t i, j, m = z.shape[0]
+    cdef double known
+    require_length(upper, "upper", m * m)
+    if transposed:
+        for i in range(m):
+            known = 0.
+            for j in range(i):
+                known += u[j * m + i] * x[j]
+            x[i] = (x[i] - known) / u[i * m + i]
+        return
+    for i in range(m - 1, -1, -1):
+        x[i] /= u[i * m + i]
+        for j in range(i):
+            x[j] -= u[j * m + i] * x[i]

@@ -5,7 +5,16 @@ from fastsoftmax._engine.linalg.coordinate import WeightedColumns, descend_by_gr
 from fastsoftmax._engine.linalg.joint_hessian import assemble_joint_hessian
 from fastsoftmax._engine.linalg.low_rank import LowRankFactors, low_rank_blocks, orthonormal_rows
 from fastsoftmax._engine.linalg.memory import empty
-from fastsoftmax._engine.linalg.vectors import add, combine, dot, dots, largest, pair, products
+from fastsoftmax._engine.linalg.vectors import (
+    add,
+    combine,
+    dot,
+    dots,
+    largest,
+    pair,
+    products,
+    substitute,
+)
 from fastsoftmax._engine.linalg.workspace import Workspace
 
 __all__ = [
@@ -26,4 +35,5 @@ __all__ = [
     "pair",
     "products",
     "subgradient",
+    "substitute",
 ]

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._core import kernels
+from fastsoftmax._core.solver import vectors
 from fastsoftmax._runtime.threads import team
 
 
@@ -75,3 +76,9 @@ def products(a: NDArray, b: NDArray, n: int, n_threads: int = 1) -> NDArray:
 def largest(a: NDArray, n_threads: int = 1) -> float:
     """max |a|, NaN if one is."""
     return kernels(a.dtype).vectors.largest(a, team(n_threads, a.size))
+
+
+def substitute(upper: NDArray, z: NDArray, *, transposed: bool = False) -> NDArray:
+    """U⁻¹z or U⁻ᵀz of a small upper triangle, float64; z is overwritten."""
+    vectors.substitute(np.ascontiguousarray(upper), z, transposed)
+    return z

@@ -13,9 +13,8 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg.blas import dtrsv
 
-from fastsoftmax._engine.linalg import combine, dot, dots, empty, pair
+from fastsoftmax._engine.linalg import combine, dot, dots, empty, pair, substitute
 
 Solve = Callable[..., list[NDArray]]
 
@@ -70,7 +69,7 @@ class History:
             return solve(-g)[0].astype(gradient.dtype, copy=False)
         upper = self._products[slots][:, slots]  # sᵢᵀyⱼ for i up to j
         curvatures = np.diagonal(upper)
-        a = dtrsv(upper, -dots(self._s, slots, g, n_threads))
+        a = substitute(upper, -dots(self._s, slots, g, n_threads))
         q = np.empty_like(g)
         combine(-1.0, g, (-a).tolist(), self._y, slots, q, n_threads)
         last = self._y[slots[-1]]
@@ -79,6 +78,6 @@ class History:
         size = dot(last, *solved, n_threads) if scaled else 0.0
         gamma = curvatures[-1] / size if size > 0 else 1.0  # squares may underflow
         c = curvatures * a - gamma * dots(self._y, slots, r, n_threads)
-        c = dtrsv(upper, c, trans=1)
+        c = substitute(upper, c, transposed=True)
         combine(gamma, r, c.tolist(), self._s, slots, q, n_threads)
         return q.astype(gradient.dtype, copy=False)
