@@ -101,7 +101,11 @@ def problems():
     yield "adaline", fs.Adaline(**few), data["two classes"]
     for name in ("small", "float32", "pixels"):
         yield f"network, {name}", fs.MLPClassifier((16, 8), **few), data[name]
-    yield "regressor", fs.MLPRegressor((16,), **few), (middle[0], middle[0][:, :2])
+    yield (
+        "regressor",
+        fs.MLPRegressor(hidden_layer_sizes=(16,), **few),
+        (middle[0], middle[0][:, :2]),
+    )
 
 
 def fits():

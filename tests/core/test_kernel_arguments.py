@@ -58,7 +58,7 @@ def use_everything():
     target = (many @ rng.standard_normal((300, 40))).argmax(axis=1)
     SoftmaxRegression(solver="preconditioned-lbfgs", max_iter=5).fit(many, target)
     MLPClassifier((8,), max_iter=2).fit(X, y).predict(X)
-    MLPRegressor((8,), max_iter=2).fit(X, z[:1].repeat(300, 0)).predict(X)
+    MLPRegressor(hidden_layer_sizes=(8,), max_iter=2).fit(X, z[:1].repeat(300, 0)).predict(X)
     fastsoftmax.softmax(z)
     fastsoftmax.logsumexp(z)
     fastsoftmax.softmax_vjp(fastsoftmax.softmax(z), z)

@@ -413,5 +413,12 @@ def test_a_callback_sees_every_fold_and_stops():
     np.testing.assert_array_equal(
         [r.objective for r in last], [whole.fold_objectives_[i] for i in at]
     )
-    half = SoftmaxRegressionCV(CS, cv=3).fit(X, y, callback=lambda state: state.n_iter == 4)
+    with pytest.warns(UserWarning, match="callback: it ended the search after 4 of 9 fits"):
+        half = SoftmaxRegressionCV(CS, cv=3).fit(X, y, callback=lambda state: state.n_iter == 4)
     assert half.C_ == 1e-3 and np.isnan(half.scores_).sum() == 5 and half.converged_
+
+
+def test_a_callback_that_ends_the_last_fit_leaves_nothing_out():
+    X, y = problem()
+    model = SoftmaxRegressionCV(CS, cv=3).fit(X, y, callback=lambda state: state.n_iter == 9)
+    assert np.isfinite(model.scores_).all()

@@ -332,3 +332,21 @@ def test_fit_names_an_unknown_parameter_and_the_known_ones():
     known = "one of sample_weight, target, classes, offset, callback, C, class_weight, .*tol"
     with pytest.raises(TypeError, match=f"unknown parameter 'alpha', expected {known}"):
         fastsoftmax.fit(X, y, alpha=1)
+
+
+@pytest.mark.parametrize("solver", ["auto", "preconditioned-lbfgs", "lbfgs", "newton", "gd"])
+@pytest.mark.parametrize("l1_ratio", [0.0, 1.0])
+def test_no_iteration_leaves_the_model_at_its_start(solver, l1_ratio):
+    if l1_ratio and solver != "auto":
+        return
+    X, y = np.random.default_rng(0).normal(size=(60, 3)), np.repeat([0, 1, 2], [10, 20, 30])
+    model = SoftmaxRegression(solver=solver, l1_ratio=l1_ratio, max_iter=0)
+    with pytest.warns(ConvergenceWarning, match="ended after 0 iterations"):
+        model.fit(X, y)
+    assert model.n_iter_ == 0 and not model.converged_ and not model.coef_.any()
+    np.testing.assert_allclose(model.predict_proba(X[:1]), [[1 / 6, 1 / 3, 1 / 2]])
+    model.set_params(max_iter=1000, warm_start=True).fit(X, y)
+    expected = model.coef_.copy()
+    with pytest.warns(ConvergenceWarning):
+        model.set_params(max_iter=0, tol=0).fit(X, y)
+    np.testing.assert_allclose(model.coef_, expected, atol=1e-12)

@@ -175,7 +175,9 @@ def test_every_loss_learns(loss, digits):
 @pytest.mark.parametrize("loss", ["mse", "mae"])
 def test_every_loss_of_the_regressor_learns(loss, digits):
     X, y = digits[0], targets("regression", digits)
-    model = MLPRegressor((30,), loss=loss, random_state=0, learning_rate_init=0.01, max_iter=200)
+    model = MLPRegressor(
+        hidden_layer_sizes=(30,), loss=loss, random_state=0, learning_rate_init=0.01, max_iter=200
+    )
     assert model.fit(X, y).score(X, y) > 0.9
     assert model.predict(X).shape == y.shape
 

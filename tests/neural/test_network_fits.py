@@ -56,7 +56,9 @@ def test_history_of_a_full_batch_is_of_the_parameters_before_the_step(digits):
 def test_history_of_a_regressor(digits):
     X, _, X_val, _ = digits
     y, y_val = X[:, 20] + X[:, 30], X_val[:, 20] + X_val[:, 30]
-    model = MLPRegressor((12,), max_iter=5, random_state=0, learning_rate_init=0.01)
+    model = MLPRegressor(
+        hidden_layer_sizes=(12,), max_iter=5, random_state=0, learning_rate_init=0.01
+    )
     model.fit(X, y, validation_data=(X_val, y_val))
     last = model.history_[-1]
     assert last.validation_score == pytest.approx(model.score(X_val, y_val), rel=1e-9)

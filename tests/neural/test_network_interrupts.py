@@ -75,7 +75,7 @@ def test_an_epoch_that_is_halted_has_done_whole_steps():
 
 MODELS = {
     "classifier": lambda n: MLPClassifier(4, max_iter=n, random_state=0, tol=0.0),
-    "regressor": lambda n: MLPRegressor(4, max_iter=n, random_state=0, tol=0.0),
+    "regressor": lambda n: MLPRegressor(hidden_layer_sizes=4, max_iter=n, random_state=0, tol=0.0),
     "adaline": lambda n: Adaline(learning_rate_init=0.001, max_iter=n, random_state=0),
     "logistic": lambda n: LogisticRegression(
         solver="sgd", learning_rate_init=0.01, max_iter=n, random_state=0

@@ -40,7 +40,9 @@ def models():
             X[:200], Y[:200], validation_data=(X[200:], Y[200:]), callback=stop
         ),
         "deep": MLPClassifier((9, 5), random_state=0).fit(X, Y, callback=stop),
-        "regressor": MLPRegressor(7, random_state=0).fit(X, Y * 1.0, callback=stop),
+        "regressor": MLPRegressor(hidden_layer_sizes=7, random_state=0).fit(
+            X, Y * 1.0, callback=stop
+        ),
     }
 
 

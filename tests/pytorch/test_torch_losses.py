@@ -309,3 +309,37 @@ def test_torch_is_imported_on_request_only():
     code = "import fastsoftmax, sys; fastsoftmax.MLPClassifier; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_dtypes_under_autocast_are_pytorchs(dtype):
+    z, labels = problem((6, 4), dtype)
+    layer, W = torch.ones(6, 5, dtype=dtype), torch.ones(4, 5, dtype=dtype, requires_grad=True)
+    for enabled in (True, False):
+        with torch.autocast("cpu", torch.bfloat16, enabled=enabled):
+            loss, expected = cross_entropy(z, labels), F.cross_entropy(z, labels)
+            linear = linear_cross_entropy(layer, W, labels)
+        assert loss.dtype == linear.dtype == expected.dtype
+        torch.testing.assert_close(loss, expected)
+        (ours,), (theirs,) = (torch.autograd.grad(each, z) for each in (loss, expected))
+        assert ours.dtype == theirs.dtype == dtype
+        torch.testing.assert_close(ours, theirs, rtol=0.02, atol=1e-4)  # theirs rounds its logits
+        assert torch.autograd.grad(linear, W)[0].dtype == dtype
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit.script:DeprecationWarning")  # PyTorch's own
+@pytest.mark.parametrize("transform", ["grad", "vmap", "jacrev", "jvp"])
+def test_transforms_of_functions_are_refused_clearly(transform):
+    z, labels = Z.detach(), Y
+    calls = {
+        "grad": lambda f: torch.func.grad(f)(z),
+        "vmap": lambda f: torch.func.vmap(f)(z.expand(2, *z.shape)),
+        "jacrev": lambda f: torch.func.jacrev(f)(z),
+        "jvp": lambda f: torch.func.jvp(f, (z,), (z,)),
+    }
+    for name, f in (
+        ("cross_entropy", lambda x: cross_entropy(x, labels)),
+        ("linear_cross_entropy", lambda x: linear_cross_entropy(x, torch.ones(4, 4), labels)),
+    ):
+        with pytest.raises(RuntimeError, match=f"^{name}: expected a call outside of torch.func"):
+            calls[transform](f)

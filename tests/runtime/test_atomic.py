@@ -37,7 +37,7 @@ UNCONVERGED = {
     "CV": lambda: SoftmaxRegressionCV(Cs=[1.0], cv=3, max_iter=1),
     "logistic": lambda: LogisticRegression(max_iter=1),
     "classifier": lambda: MLPClassifier(4, max_iter=3),
-    "regressor": lambda: MLPRegressor(4, max_iter=3),
+    "regressor": lambda: MLPRegressor(hidden_layer_sizes=4, max_iter=3),
 }
 
 

@@ -67,7 +67,7 @@ def fitted():
     yield MLPClassifier(4, **QUICK).fit(X, y, validation_data=(X, y)).partial_fit(X, y), X
     yield SoftmaxRegressionCV(Cs=[0.1, 1.0], cv=2).fit(X, y), X
     yield SoftmaxRegressionCV(Cs=2, cv=2, refit=False).fit(X, names[y]), X
-    yield MLPRegressor(np.int64(4), **QUICK).fit(X, X[:, :2]), X
+    yield MLPRegressor(hidden_layer_sizes=np.int64(4), **QUICK).fit(X, X[:, :2]), X
     one = LogisticRegressionCV([0.1, 1.0], cv=2, l1_ratios=(0, 1), use_legacy_attributes=False)
     yield one.set_params(scoring="accuracy").fit(X, names[y]), X
     yield LogisticRegressionCV([0.1, 1.0], cv=2, refit=False).fit(two, y2), two
@@ -713,3 +713,34 @@ def test_parameters_of_later_versions_take_their_defaults(models, tmp_path):
     members["model.json"] = json.dumps(document)
     rewritten(path, members)
     assert load(path).penalty_factor is None
+
+
+class Halves:
+    """A splitter."""
+
+    def split(self, X, y=None, groups=None):
+        for test in (slice(0, 30), slice(30, 60)):
+            yield np.delete(np.arange(60), test), np.arange(60)[test]
+
+    def get_n_splits(self, X=None, y=None, groups=None):
+        return 2
+
+
+@pytest.mark.parametrize(
+    ("model", "instead"),
+    [
+        (SoftmaxRegressionCV(Cs=[0.1, 1.0], cv=Halves()), {"cv": 5}),
+        (MLPClassifier(3, max_iter=2, random_state=np.random.RandomState(0)), {"random_state": 0}),
+        (MLPClassifier(3, max_iter=2, random_state=np.random.default_rng(0)), {"random_state": 0}),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:.*epochs ended")
+def test_what_cannot_be_saved_says_what_to_do(model, instead, tmp_path):
+    X, y = np.random.default_rng(0).normal(size=(60, 3)), np.arange(60) % 3
+    model.fit(X, y)
+    ((name, value),) = instead.items()
+    with pytest.raises(TypeError, match=rf"first call model\.set_params\({name}={value}\)"):
+        model.save(tmp_path / "model")
+    model.set_params(**instead).save(tmp_path / "model")
+    loaded = fastsoftmax.load(tmp_path / "model")
+    np.testing.assert_array_equal(loaded.predict_proba(X), model.predict_proba(X))

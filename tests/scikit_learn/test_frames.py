@@ -36,7 +36,7 @@ ESTIMATORS = {
     "sgd": LogisticRegression(solver="sgd", random_state=0),
     "Adaline": Adaline(random_state=0),
     "MLPClassifier": MLPClassifier(5, max_iter=5, random_state=0),
-    "MLPRegressor": MLPRegressor(5, max_iter=5, random_state=0),
+    "MLPRegressor": MLPRegressor(hidden_layer_sizes=5, max_iter=5, random_state=0),
 }
 
 

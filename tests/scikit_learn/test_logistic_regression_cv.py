@@ -192,7 +192,8 @@ def test_a_callback_stops_the_search():
 
     model = ours(Y, **QUIET | {"l1_ratios": (0, 1)})
     half = LogisticRegressionCV(CS, tol=1e-13, fold_tol=1e-13, **QUIET | {"l1_ratios": (0, 1)})
-    half.fit(X, Y, callback=callback)
+    with pytest.warns(UserWarning, match="callback: it ended the search after 7 of 30 fits"):
+        half.fit(X, Y, callback=callback)
     assert seen == [(0.03, 0.0, f) for f in range(5)] + [(0.1, 0.0, 0), (0.1, 0.0, 1)]
     np.testing.assert_array_equal(half.scores_[:, 0, 0], model.scores_[:, 0, 0])
     assert np.isnan(half.scores_).sum() == 30 - 7
@@ -257,3 +258,22 @@ def test_further_arguments_without_routing():
             model.fit(X, Y, flavour=1)
     fitted = LogisticRegressionCV(CS, **QUIET | {"scoring": get_scorer("f1_macro")}).fit(X, Y)
     assert fitted.score(X, Y) == get_scorer("f1_macro")(fitted, X, Y)
+
+
+@pytest.mark.parametrize("scoring", [None, "accuracy", "neg_log_loss"])
+def test_by_routing_measures_of_logits_request_their_weights(scoring, routing):
+    weights = np.where(Y == 1, 10.0, 1.0)
+    quiet = QUIET | {"scoring": scoring}
+    for kind in (LogisticRegressionCV, linear_model.LogisticRegressionCV):
+        with pytest.raises(UnsetMetadataPassedError, match="sample_weight"):
+            kind(Cs=CS, cv=3, **quiet).fit(X, Y, sample_weight=weights)
+        kind(Cs=CS, cv=3, **quiet).fit(X, Y)
+    asking = get_scorer(scoring or "accuracy").set_score_request(sample_weight=True)
+    ours, theirs = (
+        kind(Cs=CS, cv=3, **quiet | {"scoring": asking}).fit(X, Y, sample_weight=weights)
+        for kind in (LogisticRegressionCV, linear_model.LogisticRegressionCV)
+    )
+    np.testing.assert_allclose(ours.scores_, theirs.scores_, atol=0.02)
+    assert ours.score(X, Y, sample_weight=weights) == pytest.approx(
+        theirs.score(X, Y, sample_weight=weights), abs=0.02
+    )

@@ -63,7 +63,7 @@ def test_several_labels():
 @pytest.mark.parametrize("loss", ["mse", "mae"])
 def test_regressor(loss, columns):
     y = X[:, 20] if columns == 1 else X[:, 20:23]
-    model = MLPRegressor(9, loss=loss, max_iter=15, random_state=0).fit(X, y)
+    model = MLPRegressor(hidden_layer_sizes=9, loss=loss, max_iter=15, random_state=0).fit(X, y)
     theirs = converted(model)
     assert type(theirs) is TheirRegressor
     np.testing.assert_allclose(theirs.predict(X), model.predict(X), atol=1e-13)

@@ -1,5 +1,6 @@
 """Networks where scikit-learn's were: matrices of labels, L-BFGS, what is refused."""
 
+import inspect
 import warnings
 
 import numpy as np
@@ -135,7 +136,12 @@ def test_a_table_that_is_not_probabilities_is_refused():
 def test_an_endless_patience():
     model = MLPClassifier((4,), n_iter_no_change=np.inf, tol=1e9, max_iter=30).fit(X, Y)
     assert model.n_iter_ == 30
-    assert MLPRegressor((4,), n_iter_no_change=np.inf, max_iter=3).fit(X, X[:, 20]).n_iter_ == 3
+    assert (
+        MLPRegressor(hidden_layer_sizes=(4,), n_iter_no_change=np.inf, max_iter=3)
+        .fit(X, X[:, 20])
+        .n_iter_
+        == 3
+    )
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "float16", "float32", "float64"])
@@ -159,7 +165,7 @@ def test_sparse_rows_train_as_dense_ones(solver, form, block, monkeypatch):
     S = sparse.coo_array(X).asformat(form)
     weights = np.random.default_rng(0).uniform(size=len(X))
     params = {"solver": solver, "max_iter": 4, "random_state": 0, "batch_size": 32}
-    for model in (MLPClassifier((6,), **params), MLPRegressor((6,), **params)):
+    for model in (MLPClassifier((6,), **params), MLPRegressor(hidden_layer_sizes=(6,), **params)):
         targets = Y if isinstance(model, MLPClassifier) else X[:, 20]
         plain = clone(model).fit(X, targets, weights, validation_data=(X[:50], targets[:50]))
         other = clone(model).fit(
@@ -184,3 +190,30 @@ def test_sparse_rows_of_wrong_shape_and_values():
     bad[3, 4] = np.nan
     with pytest.raises(ValueError, match=r"X: .*NaN"):
         model.fit(sparse.csr_array(bad), Y)
+
+
+def test_a_batch_of_more_rows_than_there_are_is_clipped():
+    params = {"max_iter": 2, "random_state": 0}
+    for kind, target in ((MLPClassifier, Y), (MLPRegressor, X[:, 20])):
+        given = kind(batch_size=1000, **params)
+        with pytest.warns(UserWarning, match="larger than sample size. It is going to be clipped"):
+            given.fit(X, target)
+        np.testing.assert_array_equal(
+            given.coefs_[0], kind(batch_size=len(X), **params).fit(X, target).coefs_[0]
+        )
+
+
+def test_parameters_by_position():
+    for kind, other in ((MLPClassifier, theirs.MLPClassifier), (MLPRegressor, theirs.MLPRegressor)):
+        ours, of_other = (
+            [
+                p.name
+                for p in inspect.signature(each).parameters.values()
+                if p.kind != p.KEYWORD_ONLY
+            ]
+            for each in (kind, other)
+        )
+        assert ours == of_other
+    assert MLPRegressor("mae", (3,), "tanh").get_params()["hidden_layer_sizes"] == (3,)
+    with pytest.raises(TypeError, match=r"loss is the first parameter.*hidden_layer_sizes=\(3,\)"):
+        MLPRegressor((3,)).fit(X, X[:, 0])

@@ -142,7 +142,9 @@ def test_meta_estimators_of_coefficients_and_of_one_neuron(digits):
     several = MultiOutputClassifier(LogisticRegression()).fit(X, np.c_[y > 4, y % 2])
     own = LogisticRegression(tol=1e-10).fit(X, np.c_[y > 4, y % 2].astype(int))
     assert (several.predict(X) == own.predict(X)).mean() > 0.99
-    regressor = GridSearchCV(MLPRegressor((), max_iter=20, random_state=0), {"alpha": [0, 1]}, cv=2)
+    regressor = GridSearchCV(
+        MLPRegressor(hidden_layer_sizes=(), max_iter=20, random_state=0), {"alpha": [0, 1]}, cv=2
+    )
     assert np.isfinite(regressor.fit(X, y).best_score_)
 
 
@@ -165,7 +167,12 @@ def test_workers_find_what_one_process_does(backend, digits):
 
 @pytest.mark.parametrize(
     "model",
-    [*CLASSIFIERS, LogisticRegression(solver="sgd"), Adaline(), MLPRegressor(5, max_iter=2)],
+    [
+        *CLASSIFIERS,
+        LogisticRegression(solver="sgd"),
+        Adaline(),
+        MLPRegressor(hidden_layer_sizes=5, max_iter=2),
+    ],
     ids=name_of,
 )
 def test_html(model, digits):

@@ -82,7 +82,7 @@ assert model.score(X, y[:, None]) == model.score(X, y)
 Y = np.eye(3, dtype=int)[y]
 several = LogisticRegression().fit(X, Y)
 assert several.score(X, Y) == np.mean((several.predict(X) == Y).all(axis=1))
-regressor = MLPRegressor(3, batch_size="full").partial_fit(X, X[:, 0])
+regressor = MLPRegressor(hidden_layer_sizes=3, batch_size="full").partial_fit(X, X[:, 0])
 assert regressor.score(X, X[:, :1]) == regressor.score(X, X[:, 0])
 print("done")
 """
@@ -202,7 +202,7 @@ from fastsoftmax import Adaline, LogisticRegression, MLPClassifier, MLPRegressor
 quick = dict(max_iter=1000, tol=0.01, n_iter_no_change=20, random_state=0)
 for model, target in (
     (MLPClassifier(9, learning_rate_init=0.01, **quick), y),
-    (MLPRegressor(9, learning_rate_init=0.01, **quick), X @ [1.0, 2.0, 3.0]),
+    (MLPRegressor(hidden_layer_sizes=9, learning_rate_init=0.01, **quick), X @ [1.0, 2.0, 3.0]),
     (Adaline(), y > 0),
     (LogisticRegression(), y > 0),
 ):

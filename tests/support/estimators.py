@@ -36,7 +36,7 @@ ESTIMATORS = {
     "neuron": lambda: LogisticRegression(solver="sgd", max_iter=3),
     "adaline": lambda: Adaline(learning_rate_init=0.01, max_iter=3, random_state=0),
     "classifier": lambda: MLPClassifier(4, max_iter=3, tol=0, random_state=0),
-    "regressor": lambda: MLPRegressor(4, max_iter=3, tol=0, random_state=0),
+    "regressor": lambda: MLPRegressor(hidden_layer_sizes=4, max_iter=3, tol=0, random_state=0),
 }
 
 

@@ -97,7 +97,7 @@ def test_logits_of_up_to_30(dtype):
 @pytest.mark.parametrize("columns", [1, 3])
 def test_regressors(columns, dtype):
     targets = X[:, 20 : 20 + columns]
-    model = MLPRegressor(9, max_iter=20, random_state=0).fit(X, targets)
+    model = MLPRegressor(hidden_layer_sizes=9, max_iter=20, random_state=0).fit(X, targets)
     (predicted,) = outputs(model, dtype)
     assert predicted.shape == (len(X), columns)
     expected = model.predict(X.astype(dtype).astype(np.float64)).reshape(predicted.shape)

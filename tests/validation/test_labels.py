@@ -34,7 +34,7 @@ NOT_LABELS = {
     "NaN in a list of strings": (["a", np.nan, "b"] * 10, "labels of one kind, .* nan among str"),
     "rows of different lengths": ([[1], [1, 2]] * 15, "an array of labels, got .*inhomogeneous"),
     "masked": (np.ma.masked_array(y, np.arange(N) == 4), "labels, got a masked element at index 4"),
-    "void": (np.zeros(N, "V4"), "integer, boolean or string labels, got dtype |V4"),
+    "void": (np.zeros(N, "V4"), "integer, boolean, string or datetime64 labels, got dtype |V4"),
 }  # fmt: skip
 
 
@@ -163,3 +163,41 @@ def test_codes_are_those_of_scikit_learns_encoder(form):
     np.testing.assert_array_equal(codes, encoder.transform(plain))
     assert classes.tolist() == encoder.classes_.tolist() and codes.dtype == np.int32
     np.testing.assert_array_equal(check_labels.known_codes(y, classes[::-1], 2000), 49 - codes)
+
+
+DATES = np.array(["2020-01-31", "2019-05-01", "2021-01-01"], "M8[D]")
+TIMES = {
+    "days": DATES[y],
+    "nanoseconds": DATES.astype("M8[ns]")[y],
+    "durations": (DATES - DATES[1])[y],
+}
+
+
+@pytest.mark.parametrize("name", TIMES)
+@pytest.mark.parametrize("kind", [SoftmaxRegression, lambda: MLPClassifier(3, max_iter=300)])
+@pytest.mark.filterwarnings("ignore:.*epochs ended")
+def test_dates_and_durations(name, kind, tmp_path):
+    given = TIMES[name]
+    model = kind().set_params(random_state=0).fit(X, given)
+    classes, codes = np.unique(given, return_inverse=True)
+    np.testing.assert_array_equal(model.classes_, classes)
+    assert model.classes_.dtype == given.dtype
+    of_codes = kind().set_params(random_state=0).fit(X, codes)
+    np.testing.assert_array_equal(model.predict_proba(X), of_codes.predict_proba(X))
+    np.testing.assert_array_equal(model.predict(X), classes[of_codes.predict(X)])
+    assert model.score(X, given) == of_codes.score(X, codes)
+    missing = given.copy()
+    missing[4] = "NaT"
+    with pytest.raises(ValueError, match="y: expected labels, got NaT in row 4"):
+        kind().fit(X, missing)
+    with pytest.raises(TypeError, match=r"classes_: expected labels that .*y\.astype\(str\)"):
+        model.save(tmp_path / "model")
+
+
+def test_dates_of_another_unit_are_known():
+    model = SoftmaxRegression().partial_fit(X, TIMES["days"], DATES)
+    model.partial_fit(X, TIMES["nanoseconds"])
+    codes = known_codes(TIMES["nanoseconds"], np.unique(DATES), N)
+    np.testing.assert_array_equal(codes, np.unique(TIMES["days"], return_inverse=True)[1])
+    with pytest.raises(ValueError, match="expected labels of"):
+        known_codes(TIMES["nanoseconds"] + np.timedelta64(1, "s"), np.unique(DATES), N)

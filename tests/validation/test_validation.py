@@ -165,7 +165,6 @@ BAD_Y = {
     ),
     "NaN objects": (np.array([np.nan, 1.0, 2.0] * 10, object), ValueError, "y: expected .*NaN"),
     "continuous objects": (np.array([0.5, 1, 2] * 10, object), ValueError, "y: .*continuous"),
-    "times": (y.astype("M8[s]"), ValueError, "y: expected integer, .*labels, got dtype datetime64"),
     "complex": (y + 0j, ValueError, "y: expected integer, .*labels, got dtype complex128"),
     "sparse": (sparse.csr_matrix(y), ValueError, r"y: expected counts .*, got shape \(1, 30\)"),
 }
@@ -293,7 +292,7 @@ def test_weights_whose_mean_or_sum_is_beyond_float64(size):
         "sample_weight": lambda: SoftmaxRegression().fit(X, y, given),
         "sample_weight ": lambda: SoftmaxRegression(C=np.inf).fit(Blocks([(X, y, given)])),
         "sample_weight  ": lambda: SoftmaxRegression().partial_fit(X, y, range(3), given),
-        "sample_weight   ": lambda: MLPRegressor(3).fit(X, y, given),
+        "sample_weight   ": lambda: MLPRegressor(hidden_layer_sizes=3).fit(X, y, given),
         "sample_weight    ": lambda: NETWORK.score(X, y, given),
         "class_weight": lambda: LogisticRegression(class_weight=dict.fromkeys(y, size)).fit(X, y),
         "class_weight ": lambda: SoftmaxRegressionCV(class_weight=dict.fromkeys(y, size)).fit(X, y),
@@ -335,8 +334,8 @@ BAD_PARAMETERS = [
     *(("C", value, TypeError, f"> 0, got {value!r}") for value in ("1", True, None)),
     *(("tol", value, ValueError, f">= 0, got {value}") for value in (-1, -1e-300, np.nan)),
     ("tol", "small", TypeError, ">= 0, got 'small'"),
-    ("max_iter", 0, ValueError, "an integer >= 1, got 0"),
-    *(("max_iter", value, TypeError, "an integer >= 1") for value in (1.5, True, "9", None)),
+    ("max_iter", -1, ValueError, "an integer >= 0, got -1"),
+    *(("max_iter", value, TypeError, "an integer >= 0") for value in (1.5, True, "9", None)),
     *(("n_threads", value, ValueError, "an integer >= 1") for value in (0, -1)),
     *(("n_threads", value, TypeError, "an integer >= 1") for value in (2.5, "2", True)),
 ]

@@ -17,7 +17,12 @@ from fastsoftmax._linear.sklearn_spellings import SklearnSpellings
 from fastsoftmax._linear.sparse_coefficients import SparseCoefficients
 from fastsoftmax._runtime.atomic import atomic, of_one_fit
 from fastsoftmax._runtime.callbacks import FitState
-from fastsoftmax._runtime.sklearn_compat import routed, takes_weights
+from fastsoftmax._runtime.sklearn_compat import (
+    is_routing_enabled,
+    routed,
+    scorer_of,
+    takes_weights,
+)
 from fastsoftmax._runtime.typing import MatrixLike
 from fastsoftmax._validation import labels as check_labels
 from fastsoftmax._validation import numbers as check
@@ -240,6 +245,10 @@ class LogisticRegressionCV(SparseCoefficients, SklearnSpellings, CrossValidated)
         weights = check.weights(sample_weight, len(z), np.dtype(np.float64))
         check.usable_sum(weights)
         return own_measure(self._scoring())(z, codes, weights)
+
+    def _scorer(self) -> Any:
+        """By scikit-learn's routing even a measure of logits has to request its weights."""
+        return scorer_of(self._scoring()) if is_routing_enabled() else super()._scorer()
 
     def _scoring(self) -> object:
         default = self.scoring is None or spellings.is_warn(self.scoring)

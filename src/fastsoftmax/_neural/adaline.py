@@ -34,7 +34,8 @@ class Adaline(Labels, Saved, ClassifierMixin, BaseEstimator):
     max_iter : int, default=50
         Epochs, all of which are run unless a callback ends them.
     batch_size : int, "auto" or "full", default=1
-        Rows whose gradients a step averages; "auto": min(200, N), "full": all. At most N.
+        Rows whose gradients a step averages; "auto": min(200, N), "full": all. More than there
+        are take all, with a warning.
     shuffle : bool, default=True
         Whether each epoch takes the rows in another order; False: as they stand.
     random_state : int, Generator, RandomState or None, default=None

@@ -74,7 +74,8 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         Strength of the L2 penalty, >= 0: alpha/2 ‖W‖² / (weight of the batch) is added to its mean
         loss, intercepts apart. "adamw" shrinks the coefficients by rate * alpha a step instead.
     batch_size : int, "auto" or "full", default="auto"
-        Rows of a step; "auto": min(200, N), "full": all. At most N.
+        Rows of a step; "auto": min(200, N), "full": all. More than there are take all, with
+        scikit-learn's warning.
     learning_rate : str, default="constant"
         Of an epoch e = 0, 1, …: "constant"; "invscaling", learning_rate_init / (rows seen +
         1)**power_t; "adaptive", divided by 5 where training would stop, down to 1e-6; "step",
@@ -207,7 +208,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         Parameters
         ----------
         X, y
-            As of `fit`. A ``batch_size`` of more rows than there are takes these.
+            As of `fit`. A ``batch_size`` of more rows than there are takes these, without warning.
         classes : array-like of shape (K,)
             All labels that calls will bring; needed by the first one where y holds labels.
         sample_weight : array-like of shape (N,), optional

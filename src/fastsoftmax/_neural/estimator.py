@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from copy import deepcopy
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Literal, Self
 
 import numpy as np
@@ -175,10 +175,10 @@ class Perceptron(NetworkToSklearn, Saved, BaseEstimator):
     ended, and ``_validation_targets``.
     """
 
+    loss: str = field(kw_only=True)  # the first by position where a subclass allows that
     hidden_layer_sizes: int | Sequence[int] = (100,)
     activation: Activation | Sequence[Activation] = "relu"
     _: KW_ONLY
-    loss: str
     solver: UpdateRule = "adam"
     alpha: float = 1e-4
     batch_size: int | Literal["auto", "full"] = "auto"

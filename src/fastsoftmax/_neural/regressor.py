@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import KW_ONLY, dataclass
+from dataclasses import dataclass
 from typing import Any, Self
 
 from numpy.typing import ArrayLike, NDArray
@@ -24,14 +24,14 @@ class MLPRegressor(RegressorMixin, Perceptron):
 
     Parameters
     ----------
+    loss : str, default="mse"
+        "mse": ½ Σ (a - y)² over the outputs of a row, whose derivative is a - y; "mae": Σ |a - y|.
+        "squared_error" is scikit-learn's word for "mse"; "poisson" is not there.
     hidden_layer_sizes : int or sequence of int, default=(100,)
         Units of each hidden layer; () for none: linear regression by gradient descent.
     activation : str or sequence of str, default="relu"
         Of the hidden layers, one for all or one each: "identity", "logistic" (or "sigmoid"),
         "tanh", "relu", "leaky_relu" (slope ``negative_slope`` below 0).
-    loss : str, default="mse"
-        "mse": ½ Σ (a - y)² over the outputs of a row, whose derivative is a - y; "mae": Σ |a - y|.
-        "squared_error" is scikit-learn's word for "mse"; "poisson" is not there.
     solver : str, default="adam"
         "sgd": gradient descent with ``momentum`` and ``nesterovs_momentum``, where ``momentum`` is
         not 0; "momentum" and "nesterov": with that, whatever ``nesterovs_momentum`` says;
@@ -42,7 +42,8 @@ class MLPRegressor(RegressorMixin, Perceptron):
         Strength of the L2 penalty, >= 0: alpha/2 ‖W‖² / (weight of the batch) is added to its mean
         loss, intercepts apart. "adamw" shrinks the coefficients by rate * alpha a step instead.
     batch_size : int, "auto" or "full", default="auto"
-        Rows of a step; "auto": min(200, N), "full": all. At most N.
+        Rows of a step; "auto": min(200, N), "full": all. More than there are take all, with
+        scikit-learn's warning.
     learning_rate : str, default="constant"
         Of an epoch e = 0, 1, …: "constant"; "invscaling", learning_rate_init / (rows seen +
         1)**power_t; "adaptive", divided by 5 where training would stop, down to 1e-6; "step",
@@ -136,12 +137,11 @@ class MLPRegressor(RegressorMixin, Perceptron):
     >>> from fastsoftmax import MLPRegressor
     >>> X = np.random.default_rng(0).normal(size=(500, 3))
     >>> y = np.abs(X[:, 0]) + X[:, 1]
-    >>> model = MLPRegressor(32, learning_rate_init=0.01, random_state=0).fit(X, y)
-    >>> model.score(X, y) > 0.95
+    >>> model = MLPRegressor(hidden_layer_sizes=32, learning_rate_init=0.01, random_state=0)
+    >>> model.fit(X, y).score(X, y) > 0.95
     True
     """
 
-    _: KW_ONLY
     loss: RegressorLoss = "mse"
 
     _losses = ("mse", "squared_error", "mae")
@@ -162,7 +162,7 @@ class MLPRegressor(RegressorMixin, Perceptron):
         Parameters
         ----------
         X, y, sample_weight
-            As of `fit`. A ``batch_size`` of more rows than there are takes these.
+            As of `fit`. A ``batch_size`` of more rows than there are takes these, without warning.
 
         Returns
         -------
@@ -176,6 +176,7 @@ class MLPRegressor(RegressorMixin, Perceptron):
         return self._train(X, y, sample_weight, partial=True)
 
     def _loss_of(self, y: ArrayLike, goes_on: bool) -> str:
+        check_networks.loss_not_sizes(self.loss)
         loss = super()._loss_of(y, goes_on)
         return "mse" if loss == "squared_error" else loss
 

@@ -45,7 +45,7 @@ class NetworkToSklearn:
         Examples
         --------
         >>> from fastsoftmax import MLPRegressor
-        >>> model = MLPRegressor(4, max_iter=2000, random_state=0)
+        >>> model = MLPRegressor(hidden_layer_sizes=4, max_iter=2000, random_state=0)
         >>> theirs = model.fit([[0.0], [1.0]], [0.0, 2.0]).to_sklearn()
         >>> type(theirs).__module__
         'sklearn.neural_network._multilayer_perceptron'

@@ -48,19 +48,23 @@ if find_spec("sklearn") is not None:
         own = getattr(scorer, "_accept_sample_weight", None)  # of a scorer: whether its metric has
         return own() if own else has_parameter(scorer, "sample_weight")
 
+    def is_routing_enabled():
+        """Whether scikit-learn hands metadata on to those who request it, and to no others."""
+        return sklearn.get_config().get("enable_metadata_routing", False)
+
     def routed(estimator, method, sample_weight, params):
         """What the splitter and the scorer of a method are handed, by scikit-learn's routing.
 
         Where that is not enabled as of `unrouted`.
         """
-        if not sklearn.get_config().get("enable_metadata_routing", False):
+        if not is_routing_enabled():
             return unrouted(method, params)
         given = {"sample_weight": sample_weight, **params}
         given = {name: value for name, value in given.items() if value is not None}
         found = process_routing(estimator, method, **given) if given else {}
         return {
-            "splitter": dict(found["splitter"]["split"]) if "splitter" in found else {},
-            "scorer": dict(found["scorer"]["score"]) if "scorer" in found else {},
+            name: dict(found.get(name, {}).get(callee, {}))
+            for name, callee in (("splitter", "split"), ("scorer", "score"))
         }
 
     def metadata_router(estimator, splitter, scorer):
@@ -124,6 +128,10 @@ else:
     def takes_weights(scorer):
         """Whether a function has a place for sample_weight."""
         return has_parameter(scorer, "sample_weight")
+
+    def is_routing_enabled():
+        """That takes scikit-learn."""
+        return False
 
     def routed(estimator, method, sample_weight, params):
         """As `unrouted`."""
@@ -229,6 +237,7 @@ __all__ = [
     "NotFittedError",
     "RegressorMixin",
     "check_features_of_fit",
+    "is_routing_enabled",
     "logistic_regression",
     "metadata_router",
     "multilayer_perceptron",

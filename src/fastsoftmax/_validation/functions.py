@@ -46,6 +46,13 @@ def _compute_dtype(dtype: np.dtype) -> np.dtype:
     return np.dtype(np.float32) if dtype == np.float16 else dtype
 
 
+def exponentials_dtype(x: ArrayLike) -> np.dtype | None:
+    """NumPy's for exp(x) of short integers; None for all else."""
+    dtype = getattr(x, "dtype", None)
+    short = isinstance(dtype, np.dtype) and dtype.kind in "iu" and dtype.itemsize < 4
+    return np.dtype(f"f{2 * dtype.itemsize}") if short else None
+
+
 def float_dtype(value: object) -> np.dtype | None:
     """The dtype of a result, by NumPy's or PyTorch's name; None where it follows from x."""
     if value is None:

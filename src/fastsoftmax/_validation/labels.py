@@ -42,13 +42,18 @@ def one_a_row(y: ArrayLike, n: int, name: str) -> NDArray:
 
 
 def array_of(y: ArrayLike, name: str) -> NDArray:
-    """Labels as an array of integers, whole floats, booleans, strings or objects that are such."""
+    """Labels as an array of integers, whole floats, booleans, strings, dates, durations, or objects
+    that are such."""
     array = as_array(y, name, "labels")
     if array.dtype.kind == "T":  # NumPy's strings of any length
         array = array.astype(object)
-    if array.dtype.kind not in "biufUSO":
+    if array.dtype.kind in "mM" and np.isnat(array).any():
+        row = int(np.argmax(np.isnat(array.ravel())))
+        raise ValueError(f"{name}: expected labels, got NaT in row {row}")
+    if array.dtype.kind not in "biufUSOmM":
         raise ValueError(
-            f"{name}: expected integer, boolean or string labels, got dtype {array.dtype}"
+            f"{name}: expected integer, boolean, string or datetime64 labels, got dtype "
+            f"{array.dtype}"
         )
     if array.dtype.kind in "US" and isinstance(y, list | tuple):
         for label in y:  # NumPy takes numbers beside strings for strings
@@ -161,6 +166,9 @@ def known_codes(
 ) -> NDArray[np.int32]:
     """Codes of labels, all of which are among the classes, in whatever dtype and order."""
     y = one_a_row(y, n, name)
+    if y.dtype.kind in "mM" and y.dtype.kind == classes.dtype.kind:  # of another unit, perhaps
+        dtype = np.result_type(y, classes)
+        y, classes = y.astype(dtype), classes.astype(dtype)
     code_of = {label: code for code, label in enumerate(classes.tolist())}
     if y.dtype == object:  # which need no order
         found, places = y.tolist(), slice(None)

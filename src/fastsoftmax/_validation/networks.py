@@ -27,6 +27,15 @@ def name(value: object, known: Iterable[str], argument: str) -> str:
     return value
 
 
+def loss_not_sizes(value: object) -> None:
+    """Raise for what is not a name, such as layer sizes by position."""
+    if not isinstance(value, str):
+        raise TypeError(
+            f"loss: expected a name, got {check.shown(value)}; loss is the first parameter, as in "
+            f"scikit-learn: hidden_layer_sizes={check.shown(value)}"
+        )
+
+
 def layer_sizes(value: object) -> tuple[int, ...]:
     """Units of the hidden layers."""
     sizes = (value,) if isinstance(value, numbers.Number) else value
@@ -157,15 +166,16 @@ def nothing_for_lbfgs(partial: bool, early_stopping: object) -> None:
 
 
 def batch_rows(value: object, n_rows: int, *, clip: bool = False) -> int:
-    """Rows of a batch, of n_rows that there are to train on; with `clip` at most those."""
+    """Rows of a batch, at most the n_rows that there are; with a warning unless `clip` says so."""
     if isinstance(value, str):
         name(value, ("auto", "full"), "batch_size")
         return min(200, n_rows) if value == "auto" else n_rows
     size = check.integer(value, "batch_size", least=1)
     if size > n_rows and not clip:
-        raise ValueError(
+        caller.warn(
             f"batch_size: expected at most the {n_rows} rows that there are to train on, got "
-            f"{check.shown(size)}"
+            f"{check.shown(size)}, larger than sample size. It is going to be clipped",
+            UserWarning,
         )
     return min(size, n_rows)
 

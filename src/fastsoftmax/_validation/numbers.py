@@ -37,6 +37,7 @@ from fastsoftmax._validation.functions import (  # noqa: F401
     axes,
     axis_or_dim,
     broadcast_together,
+    exponentials_dtype,
     factors_of_exp,
     float_dtype,
     floating,

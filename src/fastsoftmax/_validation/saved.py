@@ -151,6 +151,11 @@ def labels(letter: str) -> Kind:
     """Labels, each once."""
 
     def kind(value: Any, name: str, sizes: Sizes) -> NDArray:
+        if isinstance(value, np.ndarray) and value.dtype.kind in "mM":
+            raise TypeError(
+                f"{name}: expected labels that are numbers or strings, to be saved, got "
+                f"{value.dtype}; fit with y.astype(str)"
+            )
         array = _is_array(value, "biufUSO", 1, name)
         values = array.tolist()
         if array.dtype.kind == "O" and not all(isinstance(x, str | numbers.Real) for x in values):
@@ -408,7 +413,15 @@ def scalar(kind: type, plain: Any, name: str) -> np.generic:
 def cannot_be_saved(value: object, name: str) -> TypeError:
     """The error of a value that has no form in JSON."""
     what = f"an array of {value.dtype}" if isinstance(value, np.ndarray) else repr(value)
-    return TypeError(
+    message = (
         f"{name}: expected None, a boolean, a number, a string, a list, tuple or dict of these, or "
         f"a plain array, to be saved, got {what:.80}"
     )
+    kind, _, parameter = name.partition(".")
+    if kind == "parameters":
+        instead = {"random_state": "0", "cv": "5"}.get(parameter, "None")
+        message += (
+            f"; what is fitted stays if you first call model.set_params({parameter}={instead}), or "
+            "what else is plain"
+        )
+    return TypeError(message)

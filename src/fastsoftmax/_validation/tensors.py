@@ -12,6 +12,14 @@ def no_second_derivative(is_wanted: bool, name: str) -> None:
         )
 
 
+def no_transform(name: str) -> RuntimeError:
+    """The error of a call inside of a transform of functions."""
+    return RuntimeError(
+        f"{name}: expected a call outside of torch.func's transforms (grad, vmap, jacrev, …); "
+        f"take torch.autograd.grad or backward(), or torch.nn.functional.{name} in there"
+    )
+
+
 def ignored_label(ignore_index: int, input: Any, target: Any) -> int | None:
     """The label of rows to leave out; None where targets are probabilities."""
     return None if target.shape == input.shape else ignore_index

@@ -29,7 +29,7 @@ def _normalised(
     n_threads: int | None, kind: int,
 ) -> Array:  # fmt: skip
     given, out = out, check.shared_output(out)
-    x, dtype = as_stored(x, "x", check.float_dtype(dtype))
+    x, dtype = as_stored(x, "x", check.float_dtype(dtype) or check.exponentials_dtype(x))
     layout = Layout.of(x.shape, axis)
     factor, threads = check.inverse_temperature(temperature), layout.threads(n_threads)
     distinct(x, out, "x")
@@ -69,7 +69,8 @@ def softmax(
     ----------
     x : array-like of real numbers
         Logits, of any shape and strides. float16, float32 and float64 give their own dtype (float16
-        is computed in float32), integers, booleans and longer floats float64.
+        is computed in float32); as SciPy's, integers of 8 bits give float16, of 16 bits float32,
+        and longer ones, booleans and longer floats float64.
     axis : int, tuple of int or None, default=-1
         The axis or axes that sum to 1; None for all, which is SciPy's default.
     dim : int or tuple of int, optional

@@ -9,7 +9,7 @@ import torch
 from fastsoftmax import functional
 from fastsoftmax._runtime.typing import Reduction
 from fastsoftmax._validation import tensors as check
-from fastsoftmax.torch._gradients import tensor_of, times
+from fastsoftmax.torch._gradients import as_autocast, no_transform, tensor_of, times
 
 
 class _CrossEntropy(torch.autograd.Function):
@@ -34,7 +34,8 @@ class _CrossEntropy(torch.autograd.Function):
 
 @torch.compiler.disable  # whose insides are not PyTorch's
 def _apply(*arguments: Any) -> torch.Tensor:
-    return _CrossEntropy.apply(*arguments)
+    with no_transform("cross_entropy"):
+        return _CrossEntropy.apply(*arguments)
 
 
 def cross_entropy(
@@ -67,7 +68,8 @@ def cross_entropy(
     Returns
     -------
     Tensor
-        The loss, or one per row for "none", in the dtype of input. Autograd differentiates it once
+        The loss, or one per row for "none", in the dtype of input, float32 under
+        ``torch.autocast`` as of PyTorch. Autograd differentiates it once
         by input; `target` and `weight` must not require grad.
 
     Raises
@@ -75,7 +77,8 @@ def cross_entropy(
     ValueError, TypeError
         As `fastsoftmax.cross_entropy`.
     RuntimeError
-        In the backward pass, if it should be differentiated again (``create_graph=True``).
+        In the backward pass, if it should be differentiated again (``create_graph=True``); under a
+        transform of ``torch.func``.
 
     Examples
     --------
@@ -94,4 +97,4 @@ def cross_entropy(
         "reduction": reduction,
         "label_smoothing": label_smoothing,
     }
-    return _apply(input, target, options)
+    return _apply(as_autocast(input), target, options)

@@ -1,9 +1,29 @@
 """Gradients that the forward pass computed, on their way back."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import torch
 from numpy.typing import ArrayLike
 
 from fastsoftmax._validation import tensors as check
+
+
+def as_autocast(x: torch.Tensor | None) -> torch.Tensor | None:
+    """x in float32 under autocast, in which PyTorch computes losses; float64 as it is."""
+    narrow = x is not None and x.is_floating_point() and x.dtype != torch.float64
+    return x.float() if narrow and torch.is_autocast_enabled("cpu") else x
+
+
+@contextmanager
+def no_transform(name: str) -> Iterator[None]:
+    """Say in our words that a function of autograd has no rules for `torch.func`."""
+    try:
+        yield
+    except RuntimeError as error:
+        if "setup_context" not in str(error):
+            raise
+        raise check.no_transform(name) from error
 
 
 def tensor_of(values: ArrayLike, like: torch.Tensor) -> torch.Tensor:

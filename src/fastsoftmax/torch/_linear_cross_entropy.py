@@ -9,7 +9,7 @@ import torch
 from fastsoftmax import functional
 from fastsoftmax._runtime.typing import Reduced
 from fastsoftmax._validation import tensors as check
-from fastsoftmax.torch._gradients import tensor_of, times
+from fastsoftmax.torch._gradients import as_autocast, no_transform, tensor_of, times
 
 
 class _LinearCrossEntropy(torch.autograd.Function):
@@ -42,7 +42,8 @@ class _LinearCrossEntropy(torch.autograd.Function):
 
 @torch.compiler.disable  # whose insides are not PyTorch's
 def _apply(*arguments: Any) -> torch.Tensor:
-    return _LinearCrossEntropy.apply(*arguments)
+    with no_transform("linear_cross_entropy"):
+        return _LinearCrossEntropy.apply(*arguments)
 
 
 def linear_cross_entropy(
@@ -83,15 +84,17 @@ def linear_cross_entropy(
     Returns
     -------
     Tensor
-        The loss, in the dtype of input. Autograd differentiates it once by input, linear_weight and
-        linear_bias, whichever require grad; `target` and `weight` must not.
+        The loss, in the dtype of input, float32 under ``torch.autocast``. Autograd differentiates
+        it once by input, linear_weight and linear_bias, whichever require grad; `target` and
+        `weight` must not.
 
     Raises
     ------
     ValueError, TypeError
         As `fastsoftmax.linear_cross_entropy_value_and_grad`; if there are fewer than two classes.
     RuntimeError
-        In the backward pass, if it should be differentiated again (``create_graph=True``).
+        In the backward pass, if it should be differentiated again (``create_graph=True``); under a
+        transform of ``torch.func``.
 
     Examples
     --------
@@ -111,4 +114,5 @@ def linear_cross_entropy(
         "reduction": reduction,
         "label_smoothing": label_smoothing,
     }
-    return _apply(input, linear_weight, linear_bias, target, options)
+    arguments = (as_autocast(x) for x in (input, linear_weight, linear_bias))
+    return _apply(*arguments, target, options)

@@ -37,7 +37,7 @@ def models():
     yield "logistic_regression_sgd", fs.LogisticRegression(solver="sgd", **few).fit(X, y == 1)
     yield "adaline", fs.Adaline(**few).fit(X, y == 1)
     yield "mlp_classifier", fs.MLPClassifier((4, 3), early_stopping=True, **few).fit(X, names)
-    yield "mlp_regressor", fs.MLPRegressor(4, **few).fit(X, X[:, :2])
+    yield "mlp_regressor", fs.MLPRegressor(hidden_layer_sizes=4, **few).fit(X, X[:, :2])
 
 
 def answers(model, X):

@@ -72,6 +72,7 @@ class Search:
                     )
                     show(f"C = {fit.C:g}   fold {fit.fold}   score {value:.6g}")
                     if callback is not None and self._halted(callback, fit):
+                        self._warn_of_missing()
                         return
         self._warn_of_nan()
 
@@ -85,6 +86,16 @@ class Search:
         result = bool(callback(state))
         state.close()
         return result
+
+    def _warn_of_missing(self) -> None:
+        """Warn where the callback has left fits out."""
+        done, size = len(self._history), self.scores.size
+        if done < size:
+            caller.warn(
+                f"callback: it ended the search after {done} of {size} fits; the scores of the "
+                "others are NaN, and a C with such a score comes after those without",
+                UserWarning,
+            )
 
     def _warn_of_nan(self) -> None:
         """Warn, once, of scores that are NaN."""

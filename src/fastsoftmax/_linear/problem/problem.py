@@ -111,7 +111,7 @@ def problem_of(
     e = estimator
     l1_ratio = check.fraction(e.l1_ratio, "l1_ratio")
     tol = check.number(e.tol, "tol", least=0)
-    max_iter = check.integer(max_iter, "max_iter", least=1)
+    max_iter = check.integer(max_iter, "max_iter", least=0)
     solver = solvers.known(e.solver)
     max_memory = e.max_memory
     if max_memory is not None:
