@@ -8,7 +8,7 @@ from scipy import sparse
 from scipy.special import logsumexp
 
 import fastsoftmax
-from fastsoftmax import SoftmaxRegression
+from fastsoftmax import SoftmaxRegression, softmax
 
 TIGHT = 1e-10
 
@@ -295,3 +295,21 @@ def test_a_class_of_weight_0_leaves_the_fit_of_the_others(l1_ratio, seed):
     assert model.objective_ == pytest.approx(others.objective_, rel=1e-8, abs=1e-12)
     p, expected = model.predict_proba(given), others.predict_proba(given)
     np.testing.assert_allclose(p[:, : k - 1], expected, atol=1e-3)
+
+
+@pytest.mark.parametrize("C", [1.0, 100.0])
+@pytest.mark.parametrize("sure", [False, True])
+def test_few_rows_of_many_classes(C, sure):
+    rng = np.random.default_rng(0)
+    X, Y = rng.normal(size=(3, 50)), rng.dirichlet(np.ones(1000), 3)
+    if sure:
+        Y = np.eye(1000)[[1, 5, 7]]
+    model = SoftmaxRegression(l1_ratio=1.0, C=C).fit(X, Y, target="probabilities")
+    assert model.converged_ and model.n_iter_ < 60
+    logits = X @ model.coef_.T + model.intercept_
+    gradient = (
+        C * (softmax(logits) - Y).T @ X
+    )  # at most 1 where a weight is 0, at -1 or 1 elsewhere
+    at_zero = model.coef_ == 0
+    assert abs(gradient[at_zero]).max() <= 1 + 1e-3
+    np.testing.assert_allclose(gradient[~at_zero], -np.sign(model.coef_[~at_zero]), atol=2e-2)
