@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from fastsoftmax._engine.data import (
     Batch,
-    Data,
     Point,
     SparseBlocks,
     SparseData,
