@@ -201,3 +201,26 @@ def test_dates_of_another_unit_are_known():
     np.testing.assert_array_equal(codes, np.unique(TIMES["days"], return_inverse=True)[1])
     with pytest.raises(ValueError, match="expected labels of"):
         known_codes(TIMES["nanoseconds"] + np.timedelta64(1, "s"), np.unique(DATES), N)
+
+
+@pytest.mark.parametrize(
+    "categories", [["b", "a", "never", "c"], [7, 3, 9, 1], [2.0, 1.0, 5.0, 0.0]]
+)
+@pytest.mark.parametrize("form", ["series", "array", "index"])
+def test_categories_are_numbered_as_their_labels(categories, form):
+    pandas = pytest.importorskip("pandas")
+    plain = np.array(categories)[[3, 1, 0]][y]
+    given = pandas.Categorical(plain, categories=categories)
+    given = {"series": pandas.Series, "array": lambda c: c, "index": pandas.CategoricalIndex}[form](
+        given
+    )
+    codes, classes = check_labels.labels(given, N)
+    expected, right = np.unique(plain, return_inverse=True)
+    np.testing.assert_array_equal(classes, expected)
+    np.testing.assert_array_equal(codes, right)
+    assert classes.dtype == np.asarray(given).dtype
+    with pytest.raises(ValueError, match=f"y: expected {N + 1} labels"):
+        check_labels.labels(given, N + 1)
+    given = pandas.Categorical([None if i == 4 else v for i, v in enumerate(plain)])
+    with pytest.raises(ValueError, match="y: expected labels, got nan in row 4"):
+        check_labels.labels(given, N)

@@ -14,13 +14,30 @@ from fastsoftmax._validation.arrays import as_array, shown
 
 def labels(y: ArrayLike, n: int) -> tuple[NDArray[np.int32], NDArray]:
     """Codes 0..K-1 of the labels y, and the K >= 2 distinct labels in order."""
-    codes, classes = numbered(one_a_row(y, n, "y"), "y")
+    if type(getattr(y, "dtype", None)).__name__ == "CategoricalDtype":
+        codes, classes = of_categories(y, n, "y")
+    else:
+        codes, classes = numbered(one_a_row(y, n, "y"), "y")
     if len(classes) < 2:
         raise ValueError(
             f"y: expected at least 2 classes, got 1 class: {classes.tolist()[0]!r}. "
             "Classifier can't train when only one class is present."
         )
     return codes, classes
+
+
+def of_categories(y: Any, n: int, name: str) -> tuple[NDArray[np.int32], NDArray]:
+    """As `numbered`, of pandas' categories, which has numbered them already."""
+    places = one_a_row(np.asarray(getattr(y, "cat", y).codes), n, name)
+    present, places = distinct(places)
+    categories = np.asarray(y.dtype.categories)[present]
+    if len(present) and present[0] < 0:
+        row = int(np.argmax(places == 0))
+        raise ValueError(
+            f"{name}: expected labels, got nan in row {row} (input contains NaN or None)"
+        )
+    codes, classes = numbered(array_of(categories, name), name)
+    return codes[places], classes
 
 
 def one_a_row(y: ArrayLike, n: int, name: str) -> NDArray:
