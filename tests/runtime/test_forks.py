@@ -179,3 +179,27 @@ resource.setrlimit(resource.RLIMIT_AS, (-1, -1))
 assert can_run(2)
 """
     assert printed(code) == []
+
+
+@pytest.mark.parametrize("left", [8, 40])
+@pytest.mark.parametrize("solver", ["lbfgs", "preconditioned-lbfgs"])
+def test_a_fit_ends_where_little_memory_is_left(left, solver):
+    code = f"""
+import resource, warnings
+import numpy as np
+from fastsoftmax import SoftmaxRegression
+X = np.random.default_rng(0).normal(size=(2000, 20))
+y = np.arange(2000) % 4
+used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (used + ({left} << 20), -1))
+model = SoftmaxRegression(solver={solver!r}, n_threads=2)
+try:
+    model.fit(X, y)
+except MemoryError:
+    assert not hasattr(model, "coef_")
+resource.setrlimit(resource.RLIMIT_AS, (-1, -1))
+expected = SoftmaxRegression(solver={solver!r}).fit(X, y)
+assert np.array_equal(getattr(model, "coef_", expected.coef_), expected.coef_)
+print(hasattr(model, "coef_"))
+"""
+    assert printed(code)[0] in ("True", "False")
