@@ -31,8 +31,8 @@ def ends_of_with(code):
             run.append(instruction.offset)
             if instruction.opname == "CALL":
                 found.update(run)
-        else:
-            run = []
+        else:  # a value that the block returns is kept by a SWAP
+            run = [instruction.offset] if instruction.opname == "SWAP" else []
     return found
 
 
