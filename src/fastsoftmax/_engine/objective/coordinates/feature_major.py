@@ -108,12 +108,12 @@ class FeatureMajor(Parameters):
     @cached_property
     def column_sizes(self) -> NDArray[np.float64]:
         (n, d), weights = self._data.shape, self._weights
-        total = np.zeros(d)
+        total = np.zeros((d, 1))
         for rows, piece in self._data.pieces():
-            X = piece.X.astype(np.float64)
-            of_rows = np.ones(X.shape[0]) if weights is None else weights[rows]
-            total += X.multiply(X).T @ of_rows
-        return np.sqrt(total / n)
+            of_rows = StoredLogits(piece.shape[0], 1, np.dtype(np.float64), piece.n_threads)
+            of_rows.put(np.ones((of_rows.n, 1)) if weights is None else weights[rows, None])
+            piece.to_float64().squared.weighted_sums(of_rows, total)
+        return np.sqrt(total[:, 0] / n)
 
     def model(self, theta: NDArray) -> tuple[NDArray, NDArray | None]:
         """(W, b) of θ in all features: fresh arrays."""
