@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._core import kernels
+from fastsoftmax._engine.data.column_sums import add_weighted_sums, column_sums
 from fastsoftmax._engine.data.stored_logits import StoredLogits
 from fastsoftmax._engine.linalg.workspace import Workspace
 from fastsoftmax._runtime.threads import team
@@ -97,12 +98,12 @@ def _by_rows(
         for v in variances(data, slice(0, data.shape[0]), rows.start):
             some = slice(done, done + v.n)
             done, whole = some.stop, v.n == data.shape[0]
-            masses += (squared if whole else squared.rows(some)).weighted_sums(v, second)
+            masses += add_weighted_sums(squared if whole else squared.rows(some), v, second)
             if centred:
-                (data if whole else data.rows(some)).weighted_sums(v, first)
-        squares_of_all += squared.column_sums
+                add_weighted_sums(data if whole else data.rows(some), v, first)
+        squares_of_all += column_sums(squared)
         if centred:
-            of_all += data.column_sums
+            of_all += column_sums(data)
     means = np.zeros((d, k))
     if centred:
         np.divide(first, masses, out=means, where=masses > 0)

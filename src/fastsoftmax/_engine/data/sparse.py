@@ -1,7 +1,6 @@
 """Products with sparse X."""
 
 from collections.abc import Collection, Iterator
-from functools import cached_property
 from typing import NamedTuple
 
 import numpy as np
@@ -144,19 +143,6 @@ class SparseData(SparseArray):
             sample_of(self.X) if n_threads > 1 else None,
         )  # fmt: skip
         return loss, by_b
-
-    def weighted_sums(self, v: StoredLogits, out: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Add Xᵀ v to `out` (D, K), by rows; the sums of v, (K,)."""
-        return self.add_gradient(Point(logits=v), Batch(), out.T)[1]
-
-    @cached_property
-    def column_sums(self) -> NDArray[np.float64]:
-        """Those of the entries, (D, 1)."""
-        ones = StoredLogits(self.shape[0], 1, self.dtype, self.n_threads)
-        ones.fill(np.ones(1))
-        sums = np.zeros((self.shape[1], 1))
-        self.weighted_sums(ones, sums)
-        return sums
 
     def rows_of_a_block(self, n_logits: int) -> int:
         """Rows that the kernels take at a time."""

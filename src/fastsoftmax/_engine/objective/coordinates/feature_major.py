@@ -13,6 +13,7 @@ from fastsoftmax._engine.data import (
     Step,
     StoredLogits,
 )
+from fastsoftmax._engine.data.column_sums import column_sums
 from fastsoftmax._engine.linalg import dot, largest, products
 from fastsoftmax._engine.objective.coordinates.base import Parameters, at
 from fastsoftmax._engine.objective.coordinates.features import Change
@@ -110,9 +111,8 @@ class FeatureMajor(Parameters):
         (n, d), weights = self._data.shape, self._weights
         total = np.zeros((d, 1))
         for rows, piece in self._data.pieces():
-            of_rows = StoredLogits(piece.shape[0], 1, np.dtype(np.float64), piece.n_threads)
-            of_rows.put(np.ones((of_rows.n, 1)) if weights is None else weights[rows, None])
-            piece.to_float64().squared.weighted_sums(of_rows, total)
+            of_rows = None if weights is None else weights[rows]
+            total += column_sums(piece.to_float64().squared, of_rows)
         return np.sqrt(total[:, 0] / n)
 
     def model(self, theta: NDArray) -> tuple[NDArray, NDArray | None]:
