@@ -155,7 +155,8 @@ penalty_factor, class_weight, label_smoothing, reference_class, n_threads, rando
             Called with a `FitState` after the fit of each fold for each C: its ``n_iter``,
             ``history``, ``C``, ``l1_ratio``, ``fold``, ``score``, ``objective``, ``iterations`` and
             ``seconds``, and ``coef`` and ``intercept`` of that fit. If what it returns is true no
-            further fold is fitted; what is left out has a score of NaN.
+            further fold is fitted; what is left out has a score of NaN,
+            of which a warning tells.
         **params
             ``groups``, of shape (n,), for a splitter that asks for them; and any metadata for the
             splitter and the scorer, where scikit-learn's routing is enabled.

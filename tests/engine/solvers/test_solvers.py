@@ -361,7 +361,7 @@ def test_parameters_out_of_range():
     assert errors(max_memory=1.5) == "max_memory: expected an integer >= 1, got 1.5"
     assert errors(random_state=-1) == "random_state: expected an integer >= 0, got -1"
     assert errors(tol=-1).startswith("tol: expected a number >= 0")
-    assert errors(max_iter=0).startswith("max_iter: expected an integer >= 1")
+    assert errors(max_iter=-1).startswith("max_iter: expected an integer >= 0")
 
 
 def test_a_fit_of_endless_repairs_ends(monkeypatch):
