@@ -91,18 +91,16 @@ class Blocks:
         """
         labels, weights, rows, held, nnz, first = [], [], 0, 0, 0, None
         for i, block in enumerate(ahead(self)):
-            X, y, weight = check_blocks.parts(block, i)
-            array = features(X, name=check_blocks.of(i, "X"))
-            n = array.shape[0]
-            if first is None:
-                first = X, sparse.issparse(array), array.shape[1], array.dtype
-            check_blocks.alike(array, *first[1:], i)
-            labels.append(check_blocks.targets(y, n, i, labels[0] if labels else None))
-            check_blocks.alike_labels(labels[-1], labels[0], i, "y")
-            weights.append(weight)
-            if weight is not None:
-                name = check_blocks.of(i, "sample_weight")
-                weights[-1] = check.weights_of_a_part(weight, n, name)
+            with check_blocks.named(f"block {i}"):
+                X, y, weight = check_blocks.parts(block)
+                array = features(X)
+                n = array.shape[0]
+                if first is None:
+                    first = X, sparse.issparse(array), array.shape[1], array.dtype
+                check_blocks.alike(array, *first[1:])
+                labels.append(check_blocks.targets(y, n, labels[0] if labels else None))
+                check_blocks.alike_labels(labels[-1], labels[0])
+                weights.append(check.weights_of_a_part(weight, n, "sample_weight"))
             rows += n
             parts = (array.data, array.indices) if first[1] else (array,)
             nnz, held = nnz + parts[0].size, held + sum(part.nbytes for part in parts)
@@ -128,8 +126,9 @@ class Blocks:
         """
         rows = 0
         for i, block in enumerate(self):
-            X = features(check_blocks.parts(block, i)[0], name=check_blocks.of(i, "X"))
-            check_blocks.alike(X, scan.is_sparse, scan.shape[1], scan.dtype, i)
+            with check_blocks.named(f"block {i}"):
+                X = features(check_blocks.parts(block)[0])
+                check_blocks.alike(X, scan.is_sparse, scan.shape[1], scan.dtype)
             rows += X.shape[0]
             if rows <= scan.shape[0]:
                 yield X
@@ -150,7 +149,8 @@ class Blocks:
         """
         parts, found, start = [], [], 0
         for i, block in enumerate(self):
-            X = features(check_blocks.parts(block, i)[0], name=check_blocks.of(i, "X"))
+            with check_blocks.named(f"block {i}"):
+                X = features(check_blocks.parts(block)[0])
             here = np.flatnonzero((numbers >= start) & (numbers < start + X.shape[0]))
             parts.append(X[numbers[here] - start])
             found.append(here)
@@ -161,5 +161,5 @@ class Blocks:
     def require_finite(self) -> None:
         """Raise for the first NaN or infinity."""
         for i, block in enumerate(ahead(self)):
-            name = check_blocks.of(i, "X")
-            require_finite(features(block[0], name=name), name)
+            with check_blocks.named(f"block {i}"):
+                require_finite(features(block[0]))

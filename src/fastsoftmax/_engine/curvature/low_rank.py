@@ -123,8 +123,7 @@ class LowRankBlocks:
         )
         means = np.zeros((o.n_logits, d))
         if o.fit_intercept:
-            few = drawn.every(MEANS if rows < n else 1)
-            few.rows[:] *= step  # of all of X
+            few = drawn.every(MEANS if rows < n else 1).of_all(step, n)
             weights = np.maximum(few.powers(2), np.finfo(float).tiny)
             means[:] = (o.data.sums(few) / weights[:, None] - o.parameters.shift) * self._units
             means[few.counts == 0] = 0

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.data import Data, SparseData, StoredLogits, Variances
+from fastsoftmax._engine.data import Curved, Data, SparseData, StoredLogits, Variances
 from fastsoftmax._engine.linalg import dot
 from fastsoftmax._engine.line_search.iterate import Sample
 from fastsoftmax._engine.line_search.phi import (
@@ -46,6 +46,7 @@ class FusedIterate:
         targets = np.ascontiguousarray(o.targets[::step])
         part = Part(o.loss, Rows(o.data.every(step), targets, weights, o.penalty))
         self._store(part.rows.data, self.theta, part.logits)
+        self._add_offset(part.logits, step)
         self._store(part.rows.data, direction, part.change)
         along = parabola(o, self.theta, direction)
         path = Path(part, along, 1 / part.logits.n, NEAR_OF_SUBSAMPLE)
@@ -66,12 +67,19 @@ class FusedIterate:
         data = self._objective.data
         size = StoredLogits.bytes(data.shape[0], self._objective.n_logits, data.dtype)
         step = math.ceil(size / self._objective.memory.sample)
+        if data.is_distributed:
+            step = max(step, data.sample_step)
         logits = self._of_every(step, self.theta)
         return Sample(logits, logits.like(), step)
 
     def hessian_times(self, direction: NDArray) -> NDArray:
         """In 1.5 passes, some rows at a time."""
         o, product = self._objective, np.zeros(self.theta.size)
+        if o.data.is_distributed:
+            curved = Curved(o.user(self.theta), o.user(direction), o.weights)
+            o.passes.count += 1.5
+            rows = Rows(o.data, None, None, o.penalty)
+            return o.parameters.value_and_grad(direction, curved, rows)[1]
         ridge, most = o.penalty, self._rows_at_a_time()
         for rows, data in o.data.pieces():
             for start in range(0, data.shape[0], most):
@@ -112,7 +120,15 @@ class FusedIterate:
         return tiles
 
     def _of_every(self, step: int, theta: NDArray) -> StoredLogits:
-        return self._of(self._objective.data.every(step), theta)
+        logits = self._of(self._objective.data.every(step), theta)
+        self._add_offset(logits, step)
+        return logits
+
+    def _add_offset(self, logits: StoredLogits, step: int) -> None:
+        """To those of every step-th row."""
+        offset = self._objective.given[2]
+        if offset is not None:
+            logits.put(logits.table() + offset[::step])
 
     def _of(self, data: Data, theta: NDArray) -> StoredLogits:
         """The logits of some rows at θ."""

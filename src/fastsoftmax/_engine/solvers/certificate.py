@@ -16,15 +16,24 @@ precision of the solver, since a may be any. Where logits of θ and d do not fit
 are made anew for some rows at a time.
 """
 
-from collections.abc import Iterator
-from functools import cached_property
-from typing import NamedTuple
+import operator
+from collections.abc import Callable, Iterator
+from functools import cached_property, reduce
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.curvature.hessian import MISSING, of_shifts
-from fastsoftmax._engine.data import Data, DualPoint, RowSample, StoredLogits
+from fastsoftmax._engine.data import (
+    Data,
+    DualPoint,
+    Partition,
+    RowSample,
+    StoredLogits,
+    View,
+    as_dtype,
+)
 from fastsoftmax._engine.linalg import ClassFactors
 from fastsoftmax._engine.objective.loss import NEVER
 from fastsoftmax._engine.objective.objective import Objective
@@ -38,6 +47,7 @@ from fastsoftmax._engine.solvers.unseen import (
     is_cheap,
     unseen_gain,
 )
+from fastsoftmax._runtime.engines.tree import Sums
 
 FLOAT64 = np.dtype(np.float64)
 STATIONARY = 1e-13  # of Σ s|a - y||x| / S: a v that is 0 but for rounding
@@ -79,26 +89,38 @@ class Linearised:
     ----------
     objective : Objective
     theta, direction : ndarray
+    moved : ndarray, optional
+        What is not penalised of the direction is changed by.
     """
 
-    def __init__(self, objective: Objective, theta: NDArray, direction: NDArray) -> None:
+    def __init__(
+        self,
+        objective: Objective,
+        theta: NDArray,
+        direction: NDArray,
+        moved: NDArray | None = None,
+    ) -> None:
         self.objective, self._theta, self.direction = objective, theta, direction
         self._data = objective.data_float64
+        #: of all, by which sums are divided
+        self.n = self._data.shape[0]
         self.model = objective.parameters.user(theta, FLOAT64)
         targets, weights, self.offset = objective.given
         is_table = targets.dtype.kind == "f"
-        self.targets = np.ascontiguousarray(targets, FLOAT64) if is_table else targets
+        self.targets = as_dtype(targets, FLOAT64) if is_table else targets
         #: what a - y is the difference of: a label's is known to all digits
         self._size = float(is_table)
-        self.weights = None if weights is None else np.ascontiguousarray(weights, FLOAT64)
-        n, k = self._data.shape[0], objective.n_logits
+        self.weights = None if weights is None else as_dtype(weights, FLOAT64)
+        n, k = self.n, objective.n_logits
         #: of the direction, by intercepts and free features
         self.moved = np.zeros((k, objective.fit_intercept + len(objective.free)))
+        if moved is not None:
+            self.moved = moved
         tile = StoredLogits.tile_rows(FLOAT64)
         most = int(objective.memory.certificate / (3 * FLOAT64.itemsize * k))
         self._rows = max(tile, most // tile * tile)
         self._kept = None
-        if n <= self._rows:
+        if n <= self._rows and not self._data.is_distributed:
             self._kept = [Piece(self, slice(0, n), self._data, objective.data)]
 
     def _pieces(self) -> Iterator["Piece"]:
@@ -113,18 +135,23 @@ class Linearised:
                 piece = data.rows(some)
                 yield Piece(self, at, piece, piece)
 
+    def sum(self, of_piece: Callable[["Piece", NDArray, int], Any]) -> Any:
+        """What a function makes of each piece, θ and the number of rows, summed."""
+        if self._data.is_distributed:
+            self.objective.passes.count += 1.5 if of_piece is totals else 1.0
+            return self._data.sum(
+                sum_of_pieces, self._data.view(self.weights), of_piece, self.objective,
+                self._theta, self.direction, self.moved,
+            )  # fmt: skip
+        parts = (of_piece(piece, self._theta, self.n) for piece in self._pieces())
+        return reduce(operator.add, parts)
+
     def certificate(self, wanted: float) -> Certificate:
         """What is proved at θ."""
-        o, n = self.objective, self._data.shape[0]
+        o = self.objective
         stationary = self._make_stationary()
-        loss = divergence = least = residuals = 0.0
-        v = np.zeros(o.size)
-        for piece in self._pieces():
-            point = piece.dual_point()
-            loss, divergence = loss + point.loss / n, divergence + point.divergence / n
-            least = min(least, point.least_change)
-            v += piece.gradient(self._theta)
-            residuals += point.squares / n
+        loss, divergence, least, residuals, v = self.sum(totals)
+        least = min(0.0, *least)
         weights = o.penalised_weights(self._theta, v, self.direction)
         value = loss + weights.value
         magnitude = np.sqrt(residuals)  # times sizes, at least Σ s|a - y||x| / S
@@ -146,6 +173,7 @@ class Linearised:
         held, near = self._held(v), decrease <= wanted
         # float32 may be all that the direction lacks, and more precision costs less than a Hessian
         asks = near and (o.terms.open_ended or (bound > wanted and not uses_float32(o)))
+        asks = asks and not self._data.is_distributed
         if asks and is_cheap(o):
             rounding = self._unseen_gain(held, wanted)
             if rounding == np.inf and o.l1 and weights.of_lasso <= BEYOND * wanted:
@@ -153,7 +181,9 @@ class Linearised:
                 rounding = self._unseen_gain(self._held(v, 0.0), wanted)
                 decrease = divergence + squares(o.penalty, weights.step) + weights.of_lasso
             bound = (np.sqrt(decrease) + np.sqrt(rounding)) ** 2
-        if is_newton and near and bound > wanted:  # if the dependence of columns hides nothing
+        if self._data.is_distributed:  # whose rows would all be needed
+            is_newton = False
+        elif is_newton and near and bound > wanted:  # if the dependence of columns hides nothing
             enough = BEYOND * wanted
             gain = gain_of_dependence(o, self._rows_at(), held, ROUNDING, enough)
             is_newton = gain <= enough
@@ -194,14 +224,11 @@ class Linearised:
     def _make_stationary(self) -> bool:
         """Move the parameters that are not penalised until their v is 0 but for rounding; whether
         it is."""
-        o, n = self.objective, self._data.shape[0]
+        o = self.objective
         if not (o.fit_intercept or len(o.free)):
             return True
         for _ in range(ROUNDS):
-            sums = np.zeros((2, *self.moved.shape))
-            for piece in self._pieces():
-                sums += piece.unpenalised_sums()
-            off, magnitudes = sums / n
+            off, magnitudes = self.sum(unpenalised_sums) / self.n
             least = NOTHING * (magnitudes.sum(axis=0) + 10 * self._size)
             rounding = np.maximum(STATIONARY * magnitudes, least)
             if (np.abs(off) <= rounding).all():
@@ -219,7 +246,7 @@ class Linearised:
 
         Asked for once a step is needed: along Newton's direction as a rule none is.
         """
-        H = sum(piece.unpenalised_hessian() for piece in self._pieces()) / self._data.shape[0]
+        H = self.sum(unpenalised_hessian) / self.n
         if self.objective.loss.shift_invariant:
             H += of_shifts(H)
         # classes of hardly any weight have their own scale
@@ -336,3 +363,35 @@ class Piece:
 
         P, Q = o.loss.probabilities(self.logits)
         return o.loss.hessian(P, Q, self._weights, size, gram)
+
+
+def totals(piece: Piece, theta: NDArray, n: int) -> Sums:
+    """Loss, divergence, the least change, the squares of the residuals and the gradient."""
+    point = piece.dual_point()
+    scaled = point.loss / n, point.divergence / n, (point.least_change,), point.squares / n
+    return Sums((*scaled, piece.gradient(theta).astype(FLOAT64, copy=False)))
+
+
+def unpenalised_sums(piece: Piece, theta: NDArray, n: int) -> NDArray[np.float64]:
+    return piece.unpenalised_sums()
+
+
+def unpenalised_hessian(piece: Piece, theta: NDArray, n: int) -> NDArray[np.float64]:
+    return piece.unpenalised_hessian()
+
+
+def sum_of_pieces(
+    partition: Partition,
+    view: View,
+    of_piece: Callable[[Piece, NDArray, int], Any],
+    objective: Objective,
+    theta: NDArray,
+    direction: NDArray,
+    moved: NDArray,
+) -> Any:
+    """The part of a partition in `Linearised.sum`: what a worker adds up."""
+    n = objective.data.shape[0]
+    here = objective.of_rows(partition.data(FLOAT64), *partition.numbers(view))
+    linearised = Linearised(here, theta, direction, moved)
+    linearised.n = n
+    return linearised.sum(of_piece)

@@ -1,0 +1,55 @@
+"""Data in partitions, for fits on several processes or machines."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from fastsoftmax._validation import partitions as check
+
+
+class Partitions:
+    """Rows in partitions that workers hold, each loaded where it is needed.
+
+    ``fit(Partitions(loaders))`` finds the optimum of all rows, as if they were one array: the same
+    objective, solver and certificate. Rows, labels and weights stay with the workers; each
+    evaluation of the objective is a round, to which every partition adds its part. The bits of the
+    result depend on the partitions alone, not on the workers or on the engine that runs them: the
+    current Dask client, if there is one, the engine of `fastsoftmax.engines` whose context is
+    entered, or else this process.
+
+    Parameters
+    ----------
+    loaders : sequence of callables
+        Functions without arguments, each of which returns the rows of a partition, always the same:
+        ``(X, y)``, ``(X, y, sample_weight)`` or ``(X, y, sample_weight, offset)``. X is dense in
+        all partitions or sparse in all, of one dtype; partitions may be empty. A function is sent
+        to a worker, as one of a module or of `functools.partial` can be, and called again where a
+        worker was lost.
+
+    Raises
+    ------
+    TypeError
+        If loaders are something else.
+
+    Examples
+    --------
+    >>> from functools import partial
+    >>> import fastsoftmax
+    >>> from fastsoftmax.datasets import load_digits
+    >>> def rows(begin, end):
+    ...     X, y = load_digits()
+    ...     return X[begin:end], y[begin:end]
+    >>> loaders = [partial(rows, begin, begin + 300) for begin in range(0, 1797, 300)]
+    >>> model = fastsoftmax.fit(fastsoftmax.Partitions(loaders), C=0.01)
+    >>> model.certified_
+    True
+    >>> X, y = load_digits()
+    >>> bool(abs(model.objective_ - fastsoftmax.fit(X, y, C=0.01).objective_) < 1e-6)
+    True
+    """
+
+    __module__ = "fastsoftmax"
+
+    def __init__(self, loaders: Sequence[Callable[[], tuple[Any, ...]]]) -> None:
+        self.loaders = check.loaders(loaders)
