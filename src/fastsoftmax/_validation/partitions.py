@@ -52,6 +52,17 @@ def alike(name: str, got: Sequence[Any], numbers: Sequence[int], of: str) -> Non
             )
 
 
+def one_level(levels: Sequence[str], numbers: Sequence[int]) -> None:
+    """Raise where workers have kernels of different processor levels, which round differently."""
+    other = next((i for i, level in enumerate(levels) if level != levels[0]), None)
+    if other is not None:
+        raise ValueError(
+            f"workers: expected kernels of one processor level, got {levels[0]!r} for partition "
+            f"{numbers[0]} and {levels[other]!r} for partition {numbers[other]}: set "
+            "FASTSOFTMAX_ISA to the lowest of them in the environment of all workers"
+        )
+
+
 def some(rows: int) -> None:
     if not rows:
         raise ValueError("X: expected rows, got empty partitions alone")

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
+from fastsoftmax._core import level
 from fastsoftmax._engine.data import (
     ByRow,
     DensePartitions,
@@ -66,6 +67,7 @@ class Told(NamedTuple):
     telling: NDArray  # different labels, or rows of a table that say what it is
     weight: float | None
     has_offset: bool
+    level: str  # of the worker's processor
 
 
 class Meaning(NamedTuple):
@@ -77,11 +79,11 @@ class Meaning(NamedTuple):
     label_smoothing: float
 
 
-def load(source: tuple[int, Callable[[], tuple[Any, ...]]]) -> Loaded:
-    """A partition, on a worker."""
-    number, loader = source
+def load(number: int, loader: Callable[[], tuple[Any, ...]] | list[Any]) -> Loaded:
+    """A partition, on a worker: of a function, or of the parts of a collection."""
     with check_partitions.named(number):
-        X, y, weights, offset = check_partitions.parts(loader())
+        loaded = loader() if callable(loader) else loader
+        X, y, weights, offset = check_partitions.parts(loaded)
         n = X.shape[0] if hasattr(X, "shape") else len(X)
         if not n:
             return Loaded(number, 0)
@@ -103,7 +105,7 @@ def tell(loaded: Loaded) -> Told | None:
     return Told(
         number, n, first, sparse.issparse(X), X.shape[1], X.dtype,
         sum(part.nbytes for part in parts), parts[0].size, y.shape[1:], y.dtype.kind in "US",
-        telling, None if weights is None else float(weights.sum()), offset is not None,
+        telling, None if weights is None else float(weights.sum()), offset is not None, level,
     )  # fmt: skip
 
 
@@ -125,6 +127,7 @@ def rows_of_partitions(
     check_partitions.alike("X", kinds, numbers, "{}")
     check_partitions.alike("X", [each.width for each in told], numbers, "{} features")
     check_partitions.alike("X", [each.dtype for each in told], numbers, "{}")
+    check_partitions.one_level([each.level for each in told], numbers)
     shapes = [f"{each.columns[0]} columns" if each.columns else "labels" for each in told]
     check_partitions.alike("y", shapes, numbers, "{}")
     if not told[0].columns:

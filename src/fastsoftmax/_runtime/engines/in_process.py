@@ -11,7 +11,7 @@ class InProcess:
     """No workers: partitions are held here."""
 
     def hold(self, load: Callable[..., Any], sources: Sequence[Any]) -> "HeldHere":
-        return HeldHere([load(source) for source in sources])
+        return HeldHere([load(*source) for source in sources])
 
 
 class HeldHere(Stays):

@@ -39,5 +39,5 @@ class Held(Protocol):
 class Engine(Protocol):
     """Workers."""
 
-    def hold(self, load: Callable[..., Any], sources: Sequence[Any]) -> Held:
-        """``load(source)`` of each source becomes a partition, on a worker."""
+    def hold(self, load: Callable[..., Any], sources: Sequence[Sequence[Any]]) -> Held:
+        """``load(*source)`` of each source becomes a partition, on a worker."""
