@@ -53,3 +53,10 @@ class Partitions:
 
     def __init__(self, loaders: Sequence[Callable[[], tuple[Any, ...]]]) -> None:
         self.loaders = check.loaders(loaders)
+
+    @classmethod
+    def of_parts(cls, parts: list[list[Any]]) -> Partitions:
+        """Of blocks of Dask's collections, of each (X, y, sample_weight, offset)."""
+        partitions = cls.__new__(cls)
+        partitions.loaders = parts
+        return partitions

@@ -52,6 +52,24 @@ def alike(name: str, got: Sequence[Any], numbers: Sequence[int], of: str) -> Non
             )
 
 
+def no_collection(is_one: bool, name: str) -> None:
+    """Raise for a collection of Dask's beside an X that is none."""
+    if is_one:
+        raise TypeError(
+            f"{name}: expected an array, as X is, got a collection of Dask's; make it an array by "
+            ".compute(), or X a collection"
+        )
+
+
+def no_offset(offset: object) -> None:
+    """Raise where there is no engine to hold an offset."""
+    if offset is not None:
+        raise TypeError(
+            "offset: expected None beside a collection of Dask's without a client, got an "
+            "argument: start a distributed.Client"
+        )
+
+
 def one_level(levels: Sequence[str], numbers: Sequence[int]) -> None:
     """Raise where workers have kernels of different processor levels, which round differently."""
     other = next((i for i, level in enumerate(levels) if level != levels[0]), None)

@@ -56,7 +56,7 @@ class DenseData(DenseArray):
         return team(self.n_threads, self.X.size * n_logits)
 
     def _cast(self, array: NDArray | None) -> NDArray | None:
-        return None if array is None else np.ascontiguousarray(array, dtype=self.dtype)
+        return None if array is None else np.require(array, self.dtype, "CA")
 
     def _weights(self, W: NDArray | None) -> NDArray | None:
         """As the kernels take them, for features as they are stored."""

@@ -11,6 +11,7 @@ from fastsoftmax._engine import solvers
 from fastsoftmax._engine.data import RowSpace
 from fastsoftmax._engine.objective import Objective, WarmStart, loss_of
 from fastsoftmax._engine.small import Small, is_small
+from fastsoftmax._linear.problem.collections import from_collections
 from fastsoftmax._linear.problem.partitioned import (
     meaning_of,
     prepared,
@@ -117,6 +118,7 @@ def problem_of(
     to have those.
     """
     e = estimator
+    X, y, sample_weight, offset = from_collections(X, y, sample_weight, offset)
     l1_ratio = check.fraction(e.l1_ratio, "l1_ratio")
     tol = check.number(e.tol, "tol", least=0)
     max_iter = check.integer(max_iter, "max_iter", least=1)

@@ -18,16 +18,18 @@ class Dask:
         self._client = client
 
     def hold(self, load: Callable[..., Any], sources: Sequence[Any]) -> "HeldByDask":
+        import dask
+
         workers = sorted(self._client.scheduler_info(n_workers=-1)["workers"])
         if not workers:
             raise RuntimeError("Dask: expected workers, got a client without any")
         parts = shares(len(sources), len(workers))
-        groups = [
-            {i: self._client.submit(
-                load, *sources[i], workers=[worker], allow_other_workers=True, pure=False
-            ) for i in part}
-            for worker, part in zip(workers, parts, strict=False)
-        ]  # fmt: skip
+        groups = []
+        for worker, part in zip(workers, parts, strict=False):
+            # what a source is made of is to be made by the same worker
+            calls = [dask.delayed(load, pure=False)(*sources[i]) for i in part]
+            futures = self._client.compute(calls, workers=[worker], allow_other_workers=True)
+            groups.append(dict(zip(part, futures, strict=True)))
         return HeldByDask(self._client, groups)
 
 

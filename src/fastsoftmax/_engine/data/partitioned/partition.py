@@ -23,6 +23,11 @@ LOGITS = 64 << 20  # bytes of logits that a worker makes at a time
 MODEL = tuple[NDArray, NDArray | None]  # W (K, D) and b (K,)
 
 
+def aligned(numbers: NDArray | None) -> NDArray | None:
+    """An array, copied if its numbers lie between two places."""
+    return None if numbers is None else np.require(numbers, requirements="A")
+
+
 class View(NamedTuple):
     """How partitions are computed with."""
 
@@ -42,6 +47,15 @@ class PartitionRows(NamedTuple):
     def some(self, rows: slice | NDArray) -> "PartitionRows":
         """Some of them."""
         return PartitionRows(*(None if part is None else part[rows] for part in self))
+
+    def aligned(self) -> "PartitionRows":
+        """The same in memory whose numbers begin at multiples of their sizes."""
+        X, *others = self
+        if sparse.issparse(X):
+            X.data, X.indices, X.indptr = map(aligned, (X.data, X.indices, X.indptr))
+        else:
+            X = aligned(X)
+        return PartitionRows(X, *map(aligned, others))
 
 
 class Partition:
@@ -74,6 +88,10 @@ class Partition:
 
     def __getstate__(self) -> dict[str, Any]:
         return {**vars(self), "_made": {}}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        vars(self).update(state)
+        self.rows = self.rows.aligned()  # which they may not be in the bytes that came
 
     @property
     def n(self) -> int:
