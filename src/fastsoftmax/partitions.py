@@ -55,7 +55,7 @@ class Partitions:
         self.loaders = check.loaders(loaders)
 
     @classmethod
-    def of_parts(cls, parts: list[list[Any]]) -> Partitions:
+    def _of_parts(cls, parts: list[list[Any]]) -> Partitions:
         """Of blocks of Dask's collections, of each (X, y, sample_weight, offset)."""
         partitions = cls.__new__(cls)
         partitions.loaders = parts

@@ -16,6 +16,7 @@ from fastsoftmax._engine.data.partitioned import (
     SparsePartitions,
     View,
     as_dtype,
+    sum_of_rows,
 )
 from fastsoftmax._engine.data.protocol import Data
 from fastsoftmax._engine.data.row_sample import RowSample, numbers_of
@@ -60,4 +61,5 @@ __all__ = [
     "merged",
     "numbers_of",
     "row_space",
+    "sum_of_rows",
 ]

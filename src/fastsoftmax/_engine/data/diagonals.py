@@ -1,7 +1,7 @@
 """Diagonals of a matrix for each class, and means of the features: a preconditioner's parts."""
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,8 +17,9 @@ DTYPE = np.dtype(np.float32)  # whatever that of X is: they are estimates
 WORK = 4  # multiply-adds that a number is worth, for the number of threads
 
 #: (data, rows, begin) -> the weighted p(1 - p) of these rows of the data, in tiles of consecutive
-#: rows; the data begin with row `begin` of all
-Variances = Callable[["SparseData", slice, int], Iterator[NDArray]]
+#: rows; the data begin with row `begin` of all. Of partitions the model (W, b) and the weights, of
+#: which workers make them
+Variances = Callable[["SparseData", slice, int], Iterator[NDArray]] | tuple[Any, Any]
 
 
 class Diagonals(NamedTuple):
@@ -35,6 +36,7 @@ class SparsePieces(Protocol):
     shape: tuple[int, int]
     dtype: np.dtype
     n_threads: int
+    is_distributed: bool
 
     @property
     def nnz(self) -> int: ...
@@ -58,6 +60,9 @@ def diagonals(
     count as two, whose squares sum to less than that of their sum.
     """
 
+    if X.is_distributed:
+        return of_sums(X.diagonal_sums(*variances), X.shape[0], ridge, share, centred, missing)
+
     def row_blocks() -> Iterator[tuple[int, "Columns", Iterator[NDArray]]]:
         for all_rows, data in X.pieces():
             for rows, columns in data.row_blocks(n_logits):
@@ -71,6 +76,31 @@ def diagonals(
         team(X.n_threads, 2 * X.nnz * n_logits),
     )  # fmt: skip
     return Diagonals(means, inverses, masses / n)
+
+
+def of_sums(
+    sums: tuple[NDArray, ...],
+    n: int,
+    ridge: float,
+    share: float,
+    centred: bool,
+    missing: Callable[[NDArray], NDArray],
+) -> Diagonals:
+    """The same of the sums over the rows, as `_core/sparse/diagonals_kernels.pyx` ends."""
+    first, second, masses, x, squares = sums
+    more = missing(masses / n)
+    means, spread = np.zeros(first.shape), second.astype(np.float64)
+    overall = squares
+    if centred:
+        np.divide(first, masses[:, None], out=means, where=masses[:, None] > 0)
+        spread -= means**2 * masses[:, None]
+        overall = squares - (x / n) ** 2 * n
+    spread = (1 - share) * np.maximum(spread, 0)
+    spread += np.multiply.outer(share * masses / n + more, np.maximum(overall, 0))
+    spread = spread / n + ridge
+    inverses = np.divide(1, spread, out=np.zeros_like(spread), where=spread > 0)
+    columns = (np.ascontiguousarray(part.T, np.float32) for part in (means, inverses))
+    return Diagonals(*columns, (masses + n * more) / n)
 
 
 class DiagonalFactors:

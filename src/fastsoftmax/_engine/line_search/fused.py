@@ -108,6 +108,8 @@ class FusedIterate:
     def variances(self) -> Variances:
         """Of as many rows at a time as there is room for."""
         o, most = self._objective, self._rows_at_a_time()
+        if o.data.is_distributed:
+            return o.user(self.theta), o.weights
 
         def tiles(data: SparseData, rows: slice, begin: int) -> Iterator[NDArray]:
             for start in range(rows.start, rows.stop, most):

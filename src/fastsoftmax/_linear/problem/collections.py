@@ -19,6 +19,6 @@ def from_collections(X: Any, y: Any, sample_weight: Any, offset: Any) -> tuple[A
         return X, y, sample_weight, offset
     rows = together(X, **of_rows)
     if dask_engine() is not None:
-        return Partitions.of_parts(rows), None, None, None
+        return Partitions._of_parts(rows), None, None, None
     check.no_offset(offset)
     return Blocks(lambda: computed(rows)), None, None, None

@@ -9,7 +9,9 @@ from bisect import bisect_left
 from collections.abc import Callable, Mapping, Sequence
 from functools import reduce
 from itertools import pairwise
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
 
 Node: TypeAlias = tuple[int, int]  # partitions from a first to one before the last
 
@@ -22,6 +24,15 @@ class Sums(tuple[Any, ...]):
     def __add__(self, other: object) -> "Sums":
         assert isinstance(other, Sums)
         return Sums(a + b for a, b in zip(self, other, strict=True))
+
+
+class Largest(NamedTuple):
+    """Numbers of which the larger ones count: added, an array of the largest."""
+
+    numbers: Any
+
+    def __add__(self, other: Any) -> "Largest":
+        return Largest(np.maximum(self.numbers, other.numbers))
 
 
 def fold(nodes: Sequence[Node], value: Callable[[Node], Any], root: Node) -> dict[Node, Any]:

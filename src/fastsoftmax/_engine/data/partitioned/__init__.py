@@ -6,6 +6,7 @@ from fastsoftmax._engine.data.partitioned.data import (
     DensePartitions,
     PartitionedData,
     SparsePartitions,
+    sum_of_rows,
 )
 from fastsoftmax._engine.data.partitioned.partition import Partition, PartitionRows, View
 
@@ -19,4 +20,5 @@ __all__ = [
     "SparsePartitions",
     "View",
     "as_dtype",
+    "sum_of_rows",
 ]

@@ -1,8 +1,10 @@
 """X in partitions, as an objective asks for it."""
 
 import math
+import operator
 from collections.abc import Callable, Collection
 from copy import copy
+from functools import reduce
 from typing import Any, NamedTuple, Self
 
 import numpy as np
@@ -14,6 +16,7 @@ from fastsoftmax._engine.data.moments import Moments
 from fastsoftmax._engine.data.partitioned import partition
 from fastsoftmax._engine.data.partitioned.by_row import ByRow, Samples
 from fastsoftmax._engine.data.partitioned.partition import MODEL, View
+from fastsoftmax._engine.data.protocol import Data
 from fastsoftmax._engine.data.row_sample import RowSample
 from fastsoftmax._engine.data.sparse import SparseData
 from fastsoftmax._engine.linalg.workspace import Workspace
@@ -138,10 +141,16 @@ class PartitionedData:
         total, weight = self.sum(partition.shares, self.view(weights), loss)
         return total / weight
 
+    def _cast(self, W: NDArray | None) -> NDArray | None:
+        """W as the workers compute with it."""
+        return None if W is None else np.asarray(W, self.dtype, order="K")
+
     def _gradients(self, point: Point, batch: Batch) -> tuple[float, NDArray, NDArray]:
         """The loss and its gradients by W and b."""
+        point = point._replace(W=self._cast(point.W))
         if isinstance(point.logits, Curved):
             model, change, weights = point.logits
+            model, change = ((self._cast(W), b) for W, b in (model, change))
             return self.sum(partition.curved, self.view(weights, batch.scale), model, change)
         view = self.view(batch.weights, batch.scale)
         return self.sum(partition.value_and_grad, view, (point.W, point.b))
@@ -218,10 +227,46 @@ class SparsePartitions(PartitionedData):
         data = data if self._feature_scale is None else data.scaled(self._feature_scale)
         return data.to_float64() if self.dtype == np.float64 else data
 
+    def only(self, features: NDArray[np.intp]) -> Self:
+        """Some of the features, on the workers."""
+        scale = None if self._feature_scale is None else self._feature_scale[features]
+        shape = self.shape[0], len(features)
+        return self._other(self.held.map(partition.only, features), scale, shape=shape)
+
+    def changed(
+        self,
+        shift: NDArray[np.float64],
+        factors: NDArray[np.float64],
+        dtype: np.dtype,
+        limits: NDArray[np.float64] | None = None,
+    ) -> Self:
+        """As `SparseData.changed`: copies on the workers."""
+        change = shift, factors, dtype, limits
+        held = self.held.map(partition.changed, self.dtype, *change)
+        return self._other(held, None, _stored=dtype, dtype=dtype)
+
+    def diagonal_sums(self, model: MODEL, weights: ByRow | None) -> tuple[NDArray, ...]:
+        """Sums of which the diagonals of Hessians are made (`partition.py`)."""
+        W, b = model
+        return self.sum(partition.diagonal_sums, self.view(weights), (self._cast(W), b))
+
     def penalised(
         self, point: Point, batch: Batch, ridge: float, out: NDArray
     ) -> tuple[float, NDArray]:
         """As `SparseBlocks.penalised`."""
         loss, by_W, by_b = self._gradients(point, batch)
-        out[...] = by_W if point.W is None or not ridge else by_W + ridge * point.W
+        out[...] = by_W + ridge * point.W if ridge else by_W
         return loss, by_b
+
+
+def sum_of_rows(
+    data: Data, weights: NDArray | ByRow | None, function: Callable[..., Any], *args: Any
+) -> Any:
+    """``function(rows, weights, *args)`` of pieces of any data, summed."""
+    if data.is_distributed:
+        return data.sum(partition.of_rows, data.view(weights), function, *args)
+    parts = (
+        function(piece, None if weights is None else weights[rows], *args)
+        for rows, piece in data.pieces()
+    )
+    return reduce(operator.add, parts)

@@ -162,12 +162,21 @@ def value_and_grad(partition: Partition, view: View, model: MODEL) -> Sums:
     """The loss, and its gradients by W and b."""
     if partition.rows.offset is None:
         data, (targets, weights, _) = partition.data(view.dtype), partition.numbers(view)
-        loss, grads = data.value_and_grad(Point(*model), Batch(targets, weights, view.scale))
-        return Sums((loss, grads.W, grads.b))
+        return gradients(data, Point(*model), Batch(targets, weights, view.scale))
     return of_pieces(
         partition, view, model,
         lambda piece: (piece.logits(model), Batch(piece.targets, piece.weights, view.scale)),
     )  # fmt: skip
+
+
+def gradients(data: Data, point: Point, batch: Batch) -> Sums:
+    """Of rows that are here; of sparse ones in float64, as that of dense ones is."""
+    if not data.is_sparse:
+        loss, grads = data.value_and_grad(point, batch)
+        return Sums((loss, grads.W, grads.b))
+    by_W = np.zeros((data.shape[1], point.n_logits)).T
+    loss, by_b = data.add_gradient(point, batch, by_W)
+    return Sums((loss, by_W, by_b))
 
 
 def curved(partition: Partition, view: View, model: MODEL, change: MODEL) -> Sums:
@@ -186,8 +195,7 @@ def of_pieces(partition: Partition, view: View, model: MODEL, stored: Any) -> Su
     total = None
     for piece in partition.pieces(view, len(model[0])):
         logits, batch = stored(piece)
-        loss, grads = piece.data.value_and_grad(Point(logits=logits), batch)
-        found = Sums((loss, grads.W, grads.b))
+        found = gradients(piece.data, Point(logits=logits), batch)
         total = found if total is None else total + found
     return total
 
@@ -223,6 +231,51 @@ def chosen(partition: Partition, numbers: NDArray[np.int64]) -> PartitionRows:
     begin = partition.begin
     first, last = np.searchsorted(numbers, (begin, begin + partition.n))
     return partition.rows.some(numbers[first:last] - begin)
+
+
+def of_rows(partition: Partition, view: View, function: Any, *args: Any) -> Any:
+    """``function(data, weights, *args)`` of all rows."""
+    return function(partition.data(view.dtype), partition.numbers(view)[1], *args)
+
+
+def only(partition: Partition, features: NDArray[np.intp]) -> Partition:
+    """Some of the features."""
+    scale = partition.feature_scale
+    scale = None if scale is None else scale[features]
+    return partition.with_features(partition.rows.X[:, features], scale)
+
+
+def changed(partition: Partition, dtype: np.dtype, *change: Any) -> Partition:
+    """As `SparseData.changed`."""
+    return partition.with_features(partition.data(dtype).changed(*change).X, None)
+
+
+def diagonal_sums(partition: Partition, view: View, model: MODEL) -> Sums:
+    """Of the weights v = p(1 - p): Σ v x and Σ v x², (K, D), Σ v, and Σ x and Σ x², (D,)."""
+    X, (k, d) = partition.data(view.dtype).X, model[0].shape
+    first, second = (np.zeros((d, k)).T for _ in range(2))
+    masses = np.zeros(k)
+    for piece in partition.pieces(view, k):
+        v = piece.logits(model)
+        v.variances(piece.weights, v)
+        masses += v.class_sums()
+        here = Point(logits=v), Batch()
+        piece.data.add_gradient(*here, first)
+        piece.data.like(squared(piece.data.X)).add_gradient(*here, second)
+    sums = first.astype(np.float32), second.astype(np.float32), masses
+    return Sums((*sums, of_columns(X, X.data), of_columns(X, np.square(X.data, dtype=float))))
+
+
+def squared(X: sparse.csr_array) -> sparse.csr_array:
+    """The squares of the entries."""
+    squares = sparse.csr_array(X.shape, dtype=X.dtype)
+    squares.indptr, squares.indices, squares.data = X.indptr, X.indices, np.square(X.data)
+    return squares
+
+
+def of_columns(X: sparse.csr_array, entries: NDArray) -> NDArray[np.float64]:
+    """The sum of the entries of each column."""
+    return np.bincount(X.indices, entries, X.shape[1])
 
 
 def scaled(partition: Partition, units: NDArray[np.float64]) -> Partition:

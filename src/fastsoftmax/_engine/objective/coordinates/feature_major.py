@@ -9,8 +9,10 @@ from fastsoftmax._engine.data import (
     Point,
     SparseBlocks,
     SparseData,
+    SparsePartitions,
     Step,
     StoredLogits,
+    sum_of_rows,
 )
 from fastsoftmax._engine.linalg import dot, largest, products
 from fastsoftmax._engine.objective.coordinates.base import Parameters, at
@@ -38,7 +40,7 @@ class FeatureMajor(Parameters):
 
     def __init__(
         self,
-        data: SparseData | SparseBlocks,
+        data: SparseData | SparseBlocks | SparsePartitions,
         terms: Terms,
         change: Change | None,
         weights: NDArray | None,
@@ -106,13 +108,10 @@ class FeatureMajor(Parameters):
 
     def sizes(self) -> NDArray[np.float64]:
         if self._sizes is None:
-            (n, d), weights = self._data.shape, self._weights
-            total = np.zeros(d)
-            for rows, piece in self._data.pieces():
-                X = piece.X.astype(np.float64)
-                of_rows = np.ones(X.shape[0]) if weights is None else weights[rows]
-                total += X.multiply(X).T @ of_rows
-            sizes = np.sqrt(total / n) / (1.0 if self._factors is None else self._factors)
+            total = sum_of_rows(self._data, self._weights, sums_of_squares)
+            sizes = np.sqrt(total / self._data.shape[0]) / (
+                1.0 if self._factors is None else self._factors
+            )
             self._sizes = self._penalised(sizes, 0)[:, None]
         return self._sizes
 
@@ -186,3 +185,9 @@ class FeatureMajor(Parameters):
             if self.centre is not None:
                 by_W += np.multiply.outer(self.centre, by_b)
             return float(max(np.abs(by_W).max(), np.abs(by_b).max(initial=0.0))), square
+
+
+def sums_of_squares(data: SparseData, weights: NDArray | None) -> NDArray[np.float64]:
+    """Of each feature, times the weights of the rows."""
+    X = data.X.astype(np.float64)
+    return X.multiply(X).T @ (np.ones(X.shape[0]) if weights is None else weights)
