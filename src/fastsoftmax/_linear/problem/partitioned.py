@@ -11,7 +11,6 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy import sparse
 
-from fastsoftmax._core import level
 from fastsoftmax._engine.data import (
     ByRow,
     DensePartitions,
@@ -30,6 +29,7 @@ from fastsoftmax._linear.problem.targets import (
 from fastsoftmax._runtime.engines import current_engine
 from fastsoftmax._runtime.engines.protocol import Held
 from fastsoftmax._runtime.engines.tree import Sums
+from fastsoftmax._runtime.versions import processor_level
 from fastsoftmax._validation import labels as check_labels
 from fastsoftmax._validation import numbers as check
 from fastsoftmax._validation import partitions as check_partitions
@@ -105,7 +105,8 @@ def tell(loaded: Loaded) -> Told | None:
     return Told(
         number, n, first, sparse.issparse(X), X.shape[1], X.dtype,
         sum(part.nbytes for part in parts), parts[0].size, y.shape[1:], y.dtype.kind in "US",
-        telling, None if weights is None else float(weights.sum()), offset is not None, level,
+        telling, None if weights is None else float(weights.sum()), offset is not None,
+        processor_level(),
     )  # fmt: skip
 
 
