@@ -10,7 +10,7 @@ from functools import partial, reduce
 
 import numpy as np
 import pytest
-from support.partitions import broken, partitions
+from support.partitions import broken, partitions, same_bits
 
 from fastsoftmax import Partitions, SoftmaxRegression
 from fastsoftmax._runtime.engines.in_process import InProcess
@@ -18,15 +18,6 @@ from fastsoftmax._runtime.engines.tree import fold_partitions, join, shares, tot
 from fastsoftmax.engines import Processes
 
 NAMES = ["dense", "float32", "sparse"]
-
-
-def same_bits(one, other):
-    return all(
-        getattr(one, name).tobytes() == getattr(other, name).tobytes()
-        for name in ("coef_", "intercept_")
-    ) and (one.objective_, one.gap_bound_, one.n_iter_) == (
-        other.objective_, other.gap_bound_, other.n_iter_
-    )  # fmt: skip
 
 
 # ---- the tree

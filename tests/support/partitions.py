@@ -90,3 +90,13 @@ class CountingHeld(HeldHere):
 
     def only(self, numbers):
         return CountingHeld(super().only(numbers)._partitions, self._rounds)
+
+
+def same_bits(one, other):
+    """Whether two fits ended alike."""
+    return all(
+        getattr(one, name).tobytes() == getattr(other, name).tobytes()
+        for name in ("coef_", "intercept_")
+    ) and (one.objective_, one.gap_bound_, one.n_iter_) == (
+        other.objective_, other.gap_bound_, other.n_iter_
+    )  # fmt: skip
