@@ -21,6 +21,11 @@ from fastsoftmax._engine.objective.objective import Objective
 from fastsoftmax._engine.objective.rows import Part, Rows
 
 
+def step_of(data: Data, rows: int) -> int:
+    """Which rows are about so many."""
+    return data.step_of(rows) if data.is_distributed else max(1, data.shape[0] // rows)
+
+
 class FusedIterate:
     """Every evaluation of φ is a pass, from which a step costs nothing."""
 
@@ -41,12 +46,17 @@ class FusedIterate:
 
     def line(self, direction: NDArray) -> "FusedLine":
         o = self._objective
-        step = max(1, o.data.shape[0] // self._rules.subsample_rows)
-        weights = None if o.weights is None else np.ascontiguousarray(o.weights[::step])
-        targets = np.ascontiguousarray(o.targets[::step])
-        part = Part(o.loss, Rows(o.data.every(step), targets, weights, o.penalty))
+        if o.data.is_distributed:
+            rows = o.data.line_rows(o.n_logits)
+            data = o.data.rows(rows)
+        else:
+            rows = slice(None, None, step_of(o.data, self._rules.subsample_rows))
+            data = o.data.every(rows.step)
+        weights = None if o.weights is None else np.ascontiguousarray(o.weights[rows])
+        targets = np.ascontiguousarray(o.targets[rows])
+        part = Part(o.loss, Rows(data, targets, weights, o.penalty))
         self._store(part.rows.data, self.theta, part.logits)
-        self._add_offset(part.logits, step)
+        self._add_offset(part.logits, rows)
         self._store(part.rows.data, direction, part.change)
         along = parabola(o, self.theta, direction)
         path = Path(part, along, 1 / part.logits.n, NEAR_OF_SUBSAMPLE)
@@ -60,8 +70,7 @@ class FusedIterate:
         return False
 
     def logits(self, rows: int) -> StoredLogits:
-        step = max(1, self._objective.data.shape[0] // rows) if rows else 1
-        return self._of_every(step, self.theta)
+        return self._of_every(step_of(self._objective.data, rows) if rows else 1, self.theta)
 
     def sample(self) -> Sample:
         data = self._objective.data
@@ -123,14 +132,14 @@ class FusedIterate:
 
     def _of_every(self, step: int, theta: NDArray) -> StoredLogits:
         logits = self._of(self._objective.data.every(step), theta)
-        self._add_offset(logits, step)
+        self._add_offset(logits, slice(None, None, step))
         return logits
 
-    def _add_offset(self, logits: StoredLogits, step: int) -> None:
-        """To those of every step-th row."""
+    def _add_offset(self, logits: StoredLogits, rows: slice) -> None:
+        """To those of some rows."""
         offset = self._objective.given[2]
         if offset is not None:
-            logits.put(logits.table() + offset[::step])
+            logits.put(logits.table() + offset[rows])
 
     def _of(self, data: Data, theta: NDArray) -> StoredLogits:
         """The logits of some rows at θ."""

@@ -26,19 +26,29 @@ class Samples(Stays):
 
     def __init__(self, held: Held) -> None:
         self._held = held
-        self._every: dict[int, PartitionRows] = {}
+        self._every: dict[tuple[int, int], PartitionRows] = {}
         self._chosen: tuple[NDArray[np.int64], PartitionRows] | None = None
 
-    def every(self, step: int) -> PartitionRows:
-        """Every step-th row."""
-        if step not in self._every:
-            self._every[step] = self._fetched(partition.every, step)
-        return self._every[step]
+    def __getitem__(self, rows: slice | NDArray[np.integer]) -> PartitionRows:
+        if isinstance(rows, slice):
+            return self.every(rows.step or 1, rows.start or 0)
+        return self.chosen(rows)
+
+    def every(self, step: int, start: int = 0) -> PartitionRows:
+        """Every step-th row, from one on."""
+        key = start, step
+        if key not in self._every:
+            held = ((s, t) for s, t in self._every if s == start and step % t == 0)
+            if known := next(held, None):
+                self._every[key] = self._every[known].some(slice(None, None, step // known[1]))
+            else:
+                self._every[key] = self._fetched(partition.every, step, start)
+        return self._every[key]
 
     def chosen(self, numbers: NDArray[np.integer]) -> PartitionRows:
         """PartitionRows of these numbers, which are in order."""
-        for step, rows in self._every.items():
-            if not (numbers % step).any():
+        for (start, step), rows in self._every.items():
+            if (numbers % step == start).all():
                 return rows.some(numbers // step)
         if self._chosen is None or not np.array_equal(self._chosen[0], numbers):
             rows = self._fetched(partition.chosen, numbers.astype(np.int64))
@@ -74,11 +84,7 @@ class ByRow:
 
     def __getitem__(self, rows: slice | NDArray[np.integer]) -> NDArray:
         """Those of every step-th row, or of some rows in order."""
-        if isinstance(rows, slice):
-            found = self._samples.every(rows.step or 1)
-        else:
-            found = self._samples.chosen(rows)
-        numbers = getattr(found, self._name)
+        numbers = getattr(self._samples[rows], self._name)
         if self.factor != 1:
             numbers = numbers * self.factor
         return numbers.astype(self.dtype, copy=False)

@@ -24,7 +24,9 @@ from fastsoftmax._runtime.dtypes import computed_in
 from fastsoftmax._runtime.engines.protocol import Held
 
 # of rows that are fetched to build preconditioners from: as many as make these bytes, within limits
-SAMPLE_BYTES, FEWEST_ROWS, MOST_ROWS = 32 << 20, 4096, 1 << 16
+SAMPLE_BYTES, FEWEST_ROWS, MOST_ROWS = 64 << 20, 4096, 1 << 16
+# of line searches: multiply-adds for their logits, within these numbers of rows
+LINE_WORK, LINE_ROWS = 1 << 28, (2048, 1 << 14)
 
 
 class Curved(NamedTuple):
@@ -38,6 +40,11 @@ class Curved(NamedTuple):
     @property
     def n_logits(self) -> int:
         return len(self.model[0])
+
+
+def cast(W: NDArray | None, dtype: np.dtype) -> NDArray | None:
+    """W as the workers compute with it."""
+    return None if W is None else np.asarray(W, dtype, order="K")
 
 
 class PartitionedData:
@@ -95,6 +102,20 @@ class PartitionedData:
         rows = min(max(SAMPLE_BYTES / self._row_bytes, FEWEST_ROWS), MOST_ROWS)
         return max(1, math.ceil(self.shape[0] / rows))
 
+    def step_of(self, rows: int) -> int:
+        """Which rows are about so many, of those that are fetched."""
+        step = self.sample_step
+        return step * max(1, self.shape[0] // step // rows)
+
+    def line_rows(self, n_logits: int) -> slice:
+        """Rows that a line search may begin with: they cost less than a round.
+
+        Others than those that preconditioners are built from. Directions in which these have no
+        curvature are what a step goes far in, and of that they would know nothing.
+        """
+        rows = min(max(LINE_WORK / (self.shape[1] * n_logits), LINE_ROWS[0]), LINE_ROWS[1])
+        return slice(self.sample_step // 2, None, self.step_of(int(rows)))
+
     def like(self, X: NDArray) -> DenseData:
         """An array in memory."""
         return DenseData(X, self.n_threads, self._workspace)
@@ -141,16 +162,12 @@ class PartitionedData:
         total, weight = self.sum(partition.shares, self.view(weights), loss)
         return total / weight
 
-    def _cast(self, W: NDArray | None) -> NDArray | None:
-        """W as the workers compute with it."""
-        return None if W is None else np.asarray(W, self.dtype, order="K")
-
     def _gradients(self, point: Point, batch: Batch) -> tuple[float, NDArray, NDArray]:
         """The loss and its gradients by W and b."""
-        point = point._replace(W=self._cast(point.W))
+        point = point._replace(W=cast(point.W, self.dtype))
         if isinstance(point.logits, Curved):
             model, change, weights = point.logits
-            model, change = ((self._cast(W), b) for W, b in (model, change))
+            model, change = ((cast(W, self.dtype), b) for W, b in (model, change))
             return self.sum(partition.curved, self.view(weights, batch.scale), model, change)
         view = self.view(batch.weights, batch.scale)
         return self.sum(partition.value_and_grad, view, (point.W, point.b))
@@ -166,13 +183,11 @@ class DensePartitions(PartitionedData):
 
     def every(self, step: int) -> DenseData:
         """Every step-th row, here."""
-        return self._here(self.samples.every(step).X)
+        return self.rows(slice(0, None, step))
 
     def rows(self, chosen: slice | NDArray[np.integer]) -> DenseData:
         """Some rows, in order, here."""
-        if isinstance(chosen, slice):
-            return self.every(chosen.step or 1)
-        return self._here(self.samples.chosen(chosen).X)
+        return self._here(self.samples[chosen].X)
 
     def as_stored(self, numbers: NDArray[np.float64]) -> NDArray[np.float64]:
         """As `DenseData.as_stored`."""
@@ -223,7 +238,11 @@ class SparsePartitions(PartitionedData):
 
     def every(self, step: int) -> SparseData:
         """Every step-th row, here."""
-        data = SparseData(self.samples.every(step).X, self.n_threads, self._workspace)
+        return self.rows(slice(0, None, step))
+
+    def rows(self, chosen: slice) -> SparseData:
+        """Some rows, in order, here."""
+        data = SparseData(self.samples[chosen].X, self.n_threads, self._workspace)
         data = data if self._feature_scale is None else data.scaled(self._feature_scale)
         return data.to_float64() if self.dtype == np.float64 else data
 
@@ -248,7 +267,7 @@ class SparsePartitions(PartitionedData):
     def diagonal_sums(self, model: MODEL, weights: ByRow | None) -> tuple[NDArray, ...]:
         """Sums of which the diagonals of Hessians are made (`partition.py`)."""
         W, b = model
-        return self.sum(partition.diagonal_sums, self.view(weights), (self._cast(W), b))
+        return self.sum(partition.diagonal_sums, self.view(weights), (cast(W, self.dtype), b))
 
     def penalised(
         self, point: Point, batch: Batch, ridge: float, out: NDArray

@@ -221,9 +221,9 @@ def moments(partition: Partition, view: View, weighted: bool) -> WeightedMoments
     return WeightedMoments(weight, partition.data(view.dtype).moments(weights))
 
 
-def every(partition: Partition, step: int) -> PartitionRows:
-    """Every step-th row, counted over all partitions."""
-    return partition.rows.some(slice(-partition.begin % step, None, step))
+def every(partition: Partition, step: int, start: int) -> PartitionRows:
+    """Every step-th row, from one of the first on, counted over all partitions."""
+    return partition.rows.some(slice((start - partition.begin) % step, None, step))
 
 
 def chosen(partition: Partition, numbers: NDArray[np.int64]) -> PartitionRows:
