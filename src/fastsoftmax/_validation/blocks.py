@@ -18,6 +18,9 @@ def named(place: str) -> Iterator[None]:
     try:
         yield
     except (TypeError, ValueError) as error:
+        if type(error) not in (TypeError, ValueError):  # whose arguments are their own
+            error.add_note(f"in {place}")
+            raise
         raise type(error)(f"{place}: {error}") from error
 
 
