@@ -27,6 +27,11 @@ def test_the_bits_are_those_of_this_process(cluster, name, workers):
         assert same_bits(SoftmaxRegression(C=0.1).fit(partitions(name)), expected)
 
 
+def test_more_workers_than_processors(cluster):
+    with pytest.raises(RuntimeError, match="expected 8 processors for 4 workers, got a cluster of"):
+        Ray(4, n_threads=2).__enter__()
+
+
 def test_what_a_loader_raises_is_raised_here(cluster):
     with Ray(2), pytest.raises(OSError, match="no such shard"):
         SoftmaxRegression().fit(Partitions([*partitions("dense").loaders, broken]))

@@ -32,6 +32,11 @@ class Ray:
     def __enter__(self) -> Self:
         import ray
 
+        wanted, there = self.n * self._n_threads, ray.cluster_resources().get("CPU", 0)
+        if wanted > there:  # Ray would wait for more
+            raise RuntimeError(
+                f"Ray: expected {wanted} processors for {self.n} workers, got a cluster of {there:g}"
+            )
         kind = ray.remote(num_cpus=self._n_threads)(sets.Worker)
         self._actors = [kind.remote(self._n_threads) for _ in range(self.n)]
         for actor in self._actors:
