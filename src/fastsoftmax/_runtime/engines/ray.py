@@ -35,7 +35,8 @@ class Ray:
         wanted, there = self.n * self._n_threads, ray.cluster_resources().get("CPU", 0)
         if wanted > there:  # Ray would wait for more
             raise RuntimeError(
-                f"Ray: expected {wanted} processors for {self.n} workers, got a cluster of {there:g}"
+                f"Ray: expected {wanted} processors for {self.n} workers, got a cluster of "
+                f"{there:g}"
             )
         kind = ray.remote(num_cpus=self._n_threads)(sets.Worker)
         self._actors = [kind.remote(self._n_threads) for _ in range(self.n)]
