@@ -208,9 +208,9 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
             or rows with their labels and weights in blocks, which need not fit in memory, or in
             partitions, which workers hold, y and sample_weight being None then. An array or a frame
             of Dask's is either: its partitions are those of the current client, and without one its
-            blocks are computed one after another. Of a sparse X compressed rows (CSR) of float32 or float64
-            are used in place, with indices of 32 or 64 bits in any order; other formats are
-            converted once.
+            blocks are computed one after another. Of a sparse X compressed rows (CSR) of float32
+            or float64 are used in place, with indices of 32 or 64 bits in any order; other formats
+            are converted once.
         y : array-like of shape (n,) or (n, K)
             Labels: integers, booleans or strings, of at least two classes. Or a column for each
             class: floating numbers are probabilities, which sum to 1 in each row, and integers

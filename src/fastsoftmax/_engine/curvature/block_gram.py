@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.curvature.far_rows import limited
-from fastsoftmax._engine.curvature.hessian import GramCurvature
+from fastsoftmax._engine.curvature.hessian import GramCurvature, fetched
 from fastsoftmax._engine.data import numbers_of
 from fastsoftmax._engine.linalg import ClassFactors
 from fastsoftmax._engine.line_search.iterate import Iterate
@@ -97,6 +97,7 @@ class ClassGrams:
             places += (places + self._seed % n) * GOLDEN % 1
             places *= n / rows
             chosen = np.minimum(places, n - 1).astype(numbers_of(n))  # rounding may end at n
+            chosen = fetched(o.data, chosen)
         weights = np.ones(len(chosen)) if o.weights is None else o.weights[chosen].astype(float)
         weights[np.isin(chosen, c.few_far)] = 0
         self._unweighted = c.of_rows(chosen, weights, 1 / len(chosen), self.diagonal * c.bulk)

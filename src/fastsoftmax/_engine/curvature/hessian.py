@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.curvature.far_rows import FarRows, with_pairs
-from fastsoftmax._engine.data import RowSample, StoredLogits
+from fastsoftmax._engine.data import Data, RowSample, StoredLogits
 from fastsoftmax._engine.linalg import ClassFactors, dot
 from fastsoftmax._engine.line_search.iterate import Iterate, Sample
 from fastsoftmax._engine.objective.objective import Objective
@@ -297,6 +297,11 @@ class GramCurvature(Curvature):
         diagonal += self.ridge
         o.passes.count += self.hessian_cost()
         return H
+
+
+def fetched(data: Data, rows: NDArray) -> NDArray:
+    """Numbers of rows; where others hold these, of such beside them as are here."""
+    return rows - rows % data.sample_step if data.is_distributed else rows
 
 
 def solve_seen(

@@ -22,10 +22,17 @@ def together(parts: list[Any]) -> Any:
 
 
 class Samples(Stays):
-    """PartitionRows of all partitions that are here, each kind of them fetched once."""
+    """Rows of all partitions that are here, each kind of them fetched once.
 
-    def __init__(self, held: Held) -> None:
-        self._held = held
+    Parameters
+    ----------
+    held : Held
+    step : int
+        Every which row is fetched before any of these is asked for.
+    """
+
+    def __init__(self, held: Held, step: int) -> None:
+        self._held, self._step = held, step
         self._every: dict[tuple[int, int], PartitionRows] = {}
         self._chosen: tuple[NDArray[np.int64], PartitionRows] | None = None
 
@@ -46,10 +53,9 @@ class Samples(Stays):
         return self._every[key]
 
     def chosen(self, numbers: NDArray[np.integer]) -> PartitionRows:
-        """PartitionRows of these numbers, which are in order."""
-        for (start, step), rows in self._every.items():
-            if (numbers % step == start).all():
-                return rows.some(numbers // step)
+        """Rows of these numbers, which are in order."""
+        if not (numbers % self._step).any():
+            return self.every(self._step).some(numbers // self._step)
         if self._chosen is None or not np.array_equal(self._chosen[0], numbers):
             rows = self._fetched(partition.chosen, numbers.astype(np.int64))
             self._chosen = numbers.copy(), rows

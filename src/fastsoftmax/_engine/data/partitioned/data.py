@@ -86,14 +86,15 @@ class PartitionedData:
         self._row_bytes, self.n_threads = row_bytes, n_threads
         self._feature_scale = feature_scale
         self.dtype = computed_in(stored) if dtype is None else dtype
-        self.samples = Samples(held)
+        self.samples = Samples(held, self.sample_step)
         self._workspace = Workspace()
 
     def _other(self, held: Held, feature_scale: NDArray | None, **changes: Any) -> Self:
         """Partitions with the same rows and other features."""
         other = copy(self)
-        other.held, other._feature_scale, other.samples = held, feature_scale, Samples(held)
+        other.held, other._feature_scale = held, feature_scale
         vars(other).update(changes)
+        other.samples = Samples(held, other.sample_step)
         return other
 
     @property

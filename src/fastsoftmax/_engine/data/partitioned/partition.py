@@ -59,7 +59,7 @@ class PartitionRows(NamedTuple):
 
 
 class Partition:
-    """PartitionRows that a worker holds.
+    """Rows that a worker holds.
 
     Parameters
     ----------
@@ -227,7 +227,7 @@ def every(partition: Partition, step: int, start: int) -> PartitionRows:
 
 
 def chosen(partition: Partition, numbers: NDArray[np.int64]) -> PartitionRows:
-    """PartitionRows of these numbers, counted over all partitions and in order."""
+    """Rows of these numbers, counted over all partitions and in order."""
     begin = partition.begin
     first, last = np.searchsorted(numbers, (begin, begin + partition.n))
     return partition.rows.some(numbers[first:last] - begin)
