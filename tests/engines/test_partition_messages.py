@@ -138,3 +138,22 @@ def test_a_class_is_missing_in_a_partition():
     model = SoftmaxRegression(tol=1e-9).fit(of_arrays(X[order], Y[order], ends=(0, 300)))
     here = SoftmaxRegression(tol=1e-9).fit(X, Y)
     assert model.objective_ == pytest.approx(here.objective_, rel=1e-8)
+
+
+def test_workers_of_different_levels(monkeypatch):
+    levels = iter(["v4", "v4", "v3"])
+    monkeypatch.setattr(
+        "fastsoftmax._linear.problem.partitioned.processor_level", lambda: next(levels)
+    )
+    message = "one processor level, got 'v4' for partition 0 and 'v3' for partition 2: set FASTSOF"
+    with pytest.raises(ValueError, match=message):
+        SoftmaxRegression().fit(PLAIN)
+
+
+def test_an_error_with_arguments_of_its_own_is_left_alone():
+    def loader():
+        return b"\xff".decode("utf-8"), Y
+
+    with pytest.raises(UnicodeDecodeError) as raised:
+        SoftmaxRegression().fit(Partitions([loader]))
+    assert raised.value.__notes__ == ["in partition 0"]

@@ -12,7 +12,7 @@ from fastsoftmax._engine.data.dense import Gradients
 from fastsoftmax._engine.data.moments import Moments, sparse_moments
 from fastsoftmax._engine.data.sparse_array import SparseArray
 from fastsoftmax._engine.data.stored_logits import StoredLogits
-from fastsoftmax._engine.linalg.memory import empty
+from fastsoftmax._engine.linalg.memory import contiguous, empty
 from fastsoftmax._runtime.threads import team
 
 SAMPLE = 1000  # entries, whose features say how threads share all features
@@ -63,7 +63,7 @@ class SparseData(SparseArray):
         return by_feature
 
     def _cast(self, array: NDArray | None) -> NDArray | None:
-        return None if array is None else np.require(array, self.dtype, "CA")
+        return None if array is None else contiguous(array, self.dtype)
 
     def columns(self, n_logits: int) -> list[Columns]:
         """X by columns, a block of rows at a time: made once."""
