@@ -21,7 +21,7 @@ CPU = (1, 3)  # DLPack's numbers of the processor's own memory, and of such as C
 
 def _require_readable(x: Any, name: str) -> None:
     """Raise for tensors that are elsewhere, or that record what is computed with them."""
-    if is_collection(x):
+    if hasattr(x, "__dask_graph__") and is_collection(x):
         raise TypeError(
             f"{name}: expected an array, got a collection of Dask's; linear models are fitted to "
             "one; of others .compute() makes arrays"

@@ -39,7 +39,9 @@ from fastsoftmax._engine.objective.loss import NEVER
 from fastsoftmax._engine.objective.objective import Objective
 from fastsoftmax._engine.objective.penalised_weights import squares, unseen_residual
 from fastsoftmax._engine.objective.precision import uses_float32
+from fastsoftmax._engine.objective.rounding import raised
 from fastsoftmax._engine.objective.rows import Rows
+from fastsoftmax._engine.solvers.logit_rounding import logit_rounding, rounding_of_rows
 from fastsoftmax._engine.solvers.unseen import (
     Held,
     RowsAt,
@@ -189,10 +191,17 @@ class Linearised:
             is_newton = gain <= enough
         else:
             is_newton = False
+        of_logits = self._logit_rounding(wanted)
+        bound, is_newton = raised(bound, of_logits), is_newton and of_logits <= BEYOND * wanted
         if o.penalty or o.l1:
             bound = min(bound, value)  # as F* >= 0
         return Certificate(
             float(bound), value, least, decrease, is_newton, float(rounding), self._theta
+        )
+
+    def _logit_rounding(self, wanted: float) -> float:
+        return logit_rounding(
+            self.objective, self._theta, lambda: self.sum(rounding_of_logits), wanted
         )
 
     def _rows_at(self) -> list[RowsAt]:
@@ -267,8 +276,8 @@ class Piece:
     """
 
     def __init__(self, of: Linearised, rows: slice, data: Data, working: Data) -> None:
-        self._objective = o = of.objective
-        self.data = data
+        self.objective = o = of.objective
+        self.at, self.data = rows, data
         self.logits = self._logits(data, *of.model)
         change = self._logits(working, *o.parameters.user(of.direction, working.dtype))
         self.residuals = o.loss.logits_of(data)
@@ -285,7 +294,7 @@ class Piece:
 
     def _logits(self, data: Data, W: NDArray, b: NDArray | None) -> StoredLogits:
         """Those of a model, without the offset."""
-        o, n = self._objective, data.shape[0]
+        o, n = self.objective, data.shape[0]
         out = o.loss.logits_of(data)
         if W.any():
             data.store_logits(W, b, out)
@@ -303,7 +312,7 @@ class Piece:
 
     def gradient(self, theta: NDArray) -> NDArray:
         """The residuals times X, by θ."""
-        o = self._objective
+        o = self.objective
         o.passes.count += 0.5 * self.data.shape[0] / o.data.shape[0]
         rows = Rows(self.data, None, None, 0.0)
         return o.parameters.value_and_grad(theta, self.residuals, rows)[1]
@@ -312,7 +321,7 @@ class Piece:
         """Its probabilities, 0 where the change leaves nothing for that of rounding, and the sizes
         of what the residuals are sums of."""
         self.dual_point()
-        loss, targets = self._objective.loss, self._targets
+        loss, targets = self.objective.loss, self._targets
         P, Q = loss.probabilities(self.logits)
         magnitudes = np.abs(self.residuals.table())
         if targets.ndim == 2 and targets.dtype != np.uint8:
@@ -328,7 +337,7 @@ class Piece:
     def unpenalised_sums(self) -> NDArray[np.float64]:
         """The residuals times what is not penalised, and the sums of magnitudes: (2, K, m)."""
         sums = self.dual_point().class_sums[:, :, None]
-        if not self._objective.fit_intercept:
+        if not self.objective.fit_intercept:
             sums = sums[:, :, :0]
         if self._free is None:
             return sums
@@ -342,15 +351,15 @@ class Piece:
     def move(self, by: NDArray) -> None:
         """Change what is not penalised of the direction, (K, m)."""
         self._point = None
-        if self._objective.fit_intercept:
+        if self.objective.fit_intercept:
             self._shift += by[:, 0]
         if self._free is not None:
-            of_free = by[:, self._objective.fit_intercept :]
+            of_free = by[:, self.objective.fit_intercept :]
             self._change.put(self._change.table() + np.einsum("nm,km->nk", self._free, of_free))
 
     def unpenalised_hessian(self) -> NDArray[np.float64]:
         """The Hessian by what is not penalised, (K, m, K, m)."""
-        o, n = self._objective, self.data.shape[0]
+        o, n = self.objective, self.data.shape[0]
         if self._free is None:
             return o.loss.hessian_by_intercepts(self.logits, self._weights)[:, None, :, None]
         columns = np.hstack([np.ones((n, int(o.fit_intercept))), self._free])
@@ -370,6 +379,10 @@ def totals(piece: Piece, theta: NDArray, n: int) -> Sums:
     point = piece.dual_point()
     scaled = point.loss / n, point.divergence / n, (point.least_change,), point.squares / n
     return Sums((*scaled, piece.gradient(theta).astype(FLOAT64, copy=False)))
+
+
+def rounding_of_logits(piece: Piece, theta: NDArray, n: int) -> float:
+    return rounding_of_rows(piece.objective, theta, piece.at, piece.data, piece.logits)
 
 
 def unpenalised_sums(piece: Piece, theta: NDArray, n: int) -> NDArray[np.float64]:

@@ -118,7 +118,9 @@ def problem_of(
     to have those.
     """
     e = estimator
-    X, y, sample_weight, offset = from_collections(X, y, sample_weight, offset)
+    graph = "__dask_graph__"
+    if hasattr(X, graph) or hasattr(y, graph) or hasattr(sample_weight, graph):
+        X, y, sample_weight, offset = from_collections(X, y, sample_weight, offset)
     l1_ratio = check.fraction(e.l1_ratio, "l1_ratio")
     tol = check.number(e.tol, "tol", least=0)
     max_iter = check.integer(max_iter, "max_iter", least=1)
@@ -164,7 +166,7 @@ def problem_of(
     factors = check.penalty_factor(e.penalty_factor, d, max(Cs))
     if isinstance(X, Partitions):
         check_partitions.supported(l1_ratio, max(Cs), factors)
-    else:
+    elif offset is not None:
         offset = check.offset(offset, n, targets.n_logits, rows.data.dtype)
     penalised = penalised_units(
         rows.data, targets.weights, factors, standardize, l1_ratio > 0, rows.require_spread

@@ -57,6 +57,8 @@ def targets_of(
     )
     if kind == "counts":
         check.usable_sum(weights, "y")
+    if class_weight is None:
+        return with_class_weights(values, labels, weights, None, label_smoothing)
     return weighted(values, labels, weights, class_weight, label_smoothing)
 
 

@@ -35,6 +35,15 @@ class Largest(NamedTuple):
         return Largest(np.maximum(self.numbers, other.numbers))
 
 
+class Norms(NamedTuple):
+    """Roots of sums of squares: added, those of all."""
+
+    numbers: Any
+
+    def __add__(self, other: Any) -> "Norms":
+        return Norms(np.hypot(self.numbers, other.numbers))
+
+
 def fold(nodes: Sequence[Node], value: Callable[[Node], Any], root: Node) -> dict[Node, Any]:
     """Sums of the largest nodes that some make up: disjoint ones, in order, inside the root."""
     if not nodes:

@@ -61,6 +61,11 @@ class Samples(Stays):
             self._chosen = numbers.copy(), rows
         return self._chosen[1]
 
+    def offset_sizes(self, weighted: bool) -> NDArray[np.float64]:
+        """Weighted root mean squares of the offset of all rows, by class."""
+        norms, weight = self._held.sum(partition.offset_norms, weighted)
+        return norms.numbers / np.sqrt(weight)
+
     def _fetched(self, function: Any, *args: Any) -> PartitionRows:
         return PartitionRows(*map(together, zip(*self._held.each(function, *args), strict=True)))
 
@@ -98,6 +103,10 @@ class ByRow:
     def sum(self) -> float:
         """Of all rows."""
         return self._total * self.factor
+
+    def sizes(self, weights: "ByRow | None") -> NDArray[np.float64]:
+        """Weighted root mean squares of an offset's columns."""
+        return self._samples.offset_sizes(weights is not None)
 
     def __truediv__(self, by: float) -> Self:
         other = copy(self)

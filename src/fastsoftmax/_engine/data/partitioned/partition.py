@@ -16,7 +16,7 @@ from fastsoftmax._engine.data.kinds import data_of
 from fastsoftmax._engine.data.moments import Moments, merged
 from fastsoftmax._engine.data.protocol import Data
 from fastsoftmax._engine.data.stored_logits import StoredLogits
-from fastsoftmax._runtime.engines.tree import Sums
+from fastsoftmax._runtime.engines.tree import Norms, Sums
 from fastsoftmax._runtime.threads import available_threads
 
 LOGITS = 64 << 20  # bytes of logits that a worker makes at a time
@@ -288,6 +288,16 @@ def centred(partition: Partition, shift: NDArray[np.float64]) -> Partition:
     """Less a number for each feature: a copy in float64."""
     data = partition.data(np.dtype(np.float64)).centred(shift)
     return partition.with_features(data.X, partition.feature_scale)
+
+
+def offset_norms(partition: Partition, weighted: bool) -> Sums:
+    """√Σ s o² of the offset of each class, and Σ s."""
+    offset, weights = partition.rows.offset, partition.rows.weights
+    weights = np.ones(partition.n) if weights is None or not weighted else weights
+    with np.errstate(under="ignore"):
+        largest = np.maximum(np.abs(offset).max(axis=0), np.finfo(float).tiny)
+        norms = largest * np.sqrt(weights @ np.square(offset / largest))
+    return Sums((Norms(norms), float(weights.sum())))
 
 
 def shares(partition: Partition, view: View, loss: Any) -> Sums:
