@@ -118,7 +118,7 @@ def problem_of(
     to have those.
     """
     e = estimator
-    graph = "__dask_graph__"
+    graph = "__dask_graph__"  # asked for here: calls are what a small fit takes time for
     if hasattr(X, graph) or hasattr(y, graph) or hasattr(sample_weight, graph):
         X, y, sample_weight, offset = from_collections(X, y, sample_weight, offset)
     l1_ratio = check.fraction(e.l1_ratio, "l1_ratio")
