@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._core import kernels
+from fastsoftmax._engine.data.column_sums import add_weighted_sums, column_sums
+from fastsoftmax._engine.data.stored_logits import StoredLogits
 from fastsoftmax._engine.linalg.workspace import Workspace
 from fastsoftmax._runtime.threads import team
 
@@ -16,10 +18,10 @@ if TYPE_CHECKING:
 DTYPE = np.dtype(np.float32)  # whatever that of X is: they are estimates
 WORK = 4  # multiply-adds that a number is worth, for the number of threads
 
-#: (data, rows, begin) -> the weighted p(1 - p) of these rows of the data, in tiles of consecutive
-#: rows; the data begin with row `begin` of all. Of partitions the model (W, b) and the weights, of
+#: (data, rows, begin) -> the weighted p(1 - p) of these rows of the data, of consecutive rows at a
+#: time; the data begin with row `begin` of all. Of partitions the model (W, b) and the weights, of
 #: which workers make them
-Variances = Callable[["SparseData", slice, int], Iterator[NDArray]] | tuple[Any, Any]
+Variances = Callable[["SparseData", slice, int], Iterator[StoredLogits]] | tuple[Any, Any]
 
 
 class Diagonals(NamedTuple):
@@ -61,12 +63,16 @@ def diagonals(
     """
 
     if X.is_distributed:
-        return of_sums(X.diagonal_sums(*variances), X.shape[0], ridge, share, centred, missing)
+        sums = X.diagonal_sums(*variances)
+        return of_sums(sums, X.shape[0], ridge, share, centred, missing)
+    if not kernels(X.dtype).sparse.by_columns(*X.shape, n_logits, X.nnz, False):
+        return _by_rows(X, variances, n_logits, ridge, share, centred, missing)
 
     def row_blocks() -> Iterator[tuple[int, "Columns", Iterator[NDArray]]]:
         for all_rows, data in X.pieces():
             for rows, columns in data.row_blocks(n_logits):
-                yield rows.stop - rows.start, columns, variances(data, rows, all_rows.start)
+                parts = (v.tiles for v in variances(data, rows, all_rows.start))
+                yield rows.stop - rows.start, columns, parts
 
     n, d = X.shape
     masses = np.empty(n_logits)
@@ -78,29 +84,56 @@ def diagonals(
     return Diagonals(means, inverses, masses / n)
 
 
+def _by_rows(
+    X: SparsePieces,
+    variances: Variances,
+    n_logits: int,
+    ridge: float,
+    share: float,
+    centred: bool,
+    missing: Callable[[NDArray], NDArray],
+) -> Diagonals:
+    """The same of few logits, for which X by columns is not worth its making."""
+    (n, d), k = X.shape, n_logits
+    first, second = np.zeros((2, d, k)) if centred else (None, np.zeros((d, k)))
+    of_all, squares_of_all = np.zeros((2, d, 1))
+    masses = np.zeros(k)
+    for rows, data in X.pieces():
+        done, squared = 0, data.squared
+        for v in variances(data, slice(0, data.shape[0]), rows.start):
+            some = slice(done, done + v.n)
+            done, whole = some.stop, v.n == data.shape[0]
+            masses += add_weighted_sums(squared if whole else squared.rows(some), v, second)
+            if centred:
+                add_weighted_sums(data if whole else data.rows(some), v, first)
+        squares_of_all += column_sums(squared)
+        if centred:
+            of_all += column_sums(data)
+    sums = first, second, masses, of_all, squares_of_all
+    return of_sums(sums, n, ridge, share, centred, missing)
+
+
 def of_sums(
-    sums: tuple[NDArray, ...],
+    sums: tuple[NDArray | None, ...],
     n: int,
     ridge: float,
     share: float,
     centred: bool,
     missing: Callable[[NDArray], NDArray],
 ) -> Diagonals:
-    """The same of the sums over the rows, as `_core/sparse/diagonals_kernels.pyx` ends."""
-    first, second, masses, x, squares = sums
-    more = missing(masses / n)
-    means, spread = np.zeros(first.shape), second.astype(np.float64)
-    overall = squares
+    """The same of Σ v x and Σ v x² (D, K), Σ v (K,), and Σ x and Σ x² (D, 1), over n rows."""
+    first, second, masses, of_all, squares_of_all = sums
+    means = np.zeros(second.shape)
     if centred:
-        np.divide(first, masses[:, None], out=means, where=masses[:, None] > 0)
-        spread -= means**2 * masses[:, None]
-        overall = squares - (x / n) ** 2 * n
-    spread = (1 - share) * np.maximum(spread, 0)
-    spread += np.multiply.outer(share * masses / n + more, np.maximum(overall, 0))
-    spread = spread / n + ridge
-    inverses = np.divide(1, spread, out=np.zeros_like(spread), where=spread > 0)
-    columns = (np.ascontiguousarray(part.T, np.float32) for part in (means, inverses))
-    return Diagonals(*columns, (masses + n * more) / n)
+        np.divide(first, masses, out=means, where=masses > 0)
+        second -= means**2 * masses
+    overall = np.maximum(squares_of_all - (of_all**2 / n if centred else 0), 0)
+    masses /= n
+    of_missing = missing(masses)
+    of_shares = share * masses + of_missing
+    spread = ((1 - share) * np.maximum(second, 0) + of_shares * overall) / n + ridge
+    inverses = np.divide(1, spread, out=np.zeros(second.shape), where=spread > 0)
+    return Diagonals(means.astype(np.float32), inverses.astype(np.float32), masses + of_missing)
 
 
 class DiagonalFactors:

@@ -120,13 +120,13 @@ class FusedIterate:
         if o.data.is_distributed:
             return o.user(self.theta), o.weights
 
-        def tiles(data: SparseData, rows: slice, begin: int) -> Iterator[NDArray]:
+        def tiles(data: SparseData, rows: slice, begin: int) -> Iterator[StoredLogits]:
             for start in range(rows.start, rows.stop, most):
                 end = min(start + most, rows.stop)
                 logits = self._of(data.rows(slice(start, end)), self.theta)
                 weights = None if o.weights is None else o.weights[begin + start : begin + end]
                 logits.variances(weights, logits)
-                yield logits.tiles
+                yield logits
 
         return tiles
 

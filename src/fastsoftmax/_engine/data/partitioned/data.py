@@ -265,10 +265,12 @@ class SparsePartitions(PartitionedData):
         held = self.held.map(partition.changed, self.dtype, *change)
         return self._other(held, None, _stored=dtype, dtype=dtype)
 
-    def diagonal_sums(self, model: MODEL, weights: ByRow | None) -> tuple[NDArray, ...]:
+    def diagonal_sums(self, model: MODEL, weights: ByRow | None) -> list[NDArray[np.float64]]:
         """Sums of which the diagonals of Hessians are made (`partition.py`)."""
         W, b = model
-        return self.sum(partition.diagonal_sums, self.view(weights), (cast(W, self.dtype), b))
+        model = cast(W, self.dtype), b
+        sums = self.sum(partition.diagonal_sums, self.view(weights), model)
+        return [part.astype(np.float64) for part in sums]
 
     def penalised(
         self, point: Point, batch: Batch, ridge: float, out: NDArray

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from fastsoftmax._engine.data.batch import Batch, Point
+from fastsoftmax._engine.data.column_sums import add_weighted_sums, column_sums
 from fastsoftmax._engine.data.kinds import data_of
 from fastsoftmax._engine.data.moments import Moments, merged
 from fastsoftmax._engine.data.protocol import Data
@@ -251,31 +252,17 @@ def changed(partition: Partition, dtype: np.dtype, *change: Any) -> Partition:
 
 
 def diagonal_sums(partition: Partition, view: View, model: MODEL) -> Sums:
-    """Of the weights v = p(1 - p): Σ v x and Σ v x², (K, D), Σ v, and Σ x and Σ x², (D,)."""
-    X, (k, d) = partition.data(view.dtype).X, model[0].shape
-    first, second = (np.zeros((d, k)).T for _ in range(2))
+    """Of the weights v = p(1 - p): Σ v x and Σ v x², (D, K), Σ v, and Σ x and Σ x², (D, 1)."""
+    data, (k, d) = partition.data(view.dtype), model[0].shape
+    first, second = np.zeros((2, d, k))
     masses = np.zeros(k)
     for piece in partition.pieces(view, k):
         v = piece.logits(model)
         v.variances(piece.weights, v)
-        masses += v.class_sums()
-        here = Point(logits=v), Batch()
-        piece.data.add_gradient(*here, first)
-        piece.data.like(squared(piece.data.X)).add_gradient(*here, second)
+        masses += add_weighted_sums(piece.data, v, first)
+        add_weighted_sums(piece.data.squared, v, second)
     sums = first.astype(np.float32), second.astype(np.float32), masses
-    return Sums((*sums, of_columns(X, X.data), of_columns(X, np.square(X.data, dtype=float))))
-
-
-def squared(X: sparse.csr_array) -> sparse.csr_array:
-    """The squares of the entries."""
-    squares = sparse.csr_array(X.shape, dtype=X.dtype)
-    squares.indptr, squares.indices, squares.data = X.indptr, X.indices, np.square(X.data)
-    return squares
-
-
-def of_columns(X: sparse.csr_array, entries: NDArray) -> NDArray[np.float64]:
-    """The sum of the entries of each column."""
-    return np.bincount(X.indices, entries, X.shape[1])
+    return Sums((*sums, column_sums(data), column_sums(data.squared)))
 
 
 def scaled(partition: Partition, units: NDArray[np.float64]) -> Partition:

@@ -15,6 +15,7 @@ from fastsoftmax._engine.data import (
     StoredLogits,
     sum_of_rows,
 )
+from fastsoftmax._engine.data.column_sums import column_sums
 from fastsoftmax._engine.linalg import dot, largest, products
 from fastsoftmax._engine.objective.coordinates.base import Parameters, at
 from fastsoftmax._engine.objective.coordinates.features import Change
@@ -110,7 +111,7 @@ class FeatureMajor(Parameters):
     @cached_property
     def column_sizes(self) -> NDArray[np.float64]:
         total = sum_of_rows(self._data, self._weights, sums_of_squares)
-        return np.sqrt(total / self._data.shape[0])
+        return np.sqrt(total[:, 0] / self._data.shape[0])
 
     def model(self, theta: NDArray) -> tuple[NDArray, NDArray | None]:
         """(W, b) of θ in all features: fresh arrays."""
@@ -183,6 +184,5 @@ class FeatureMajor(Parameters):
 
 
 def sums_of_squares(data: SparseData, weights: NDArray | None) -> NDArray[np.float64]:
-    """Of each feature, times the weights of the rows."""
-    X = data.X.astype(np.float64)
-    return X.multiply(X).T @ (np.ones(X.shape[0]) if weights is None else weights)
+    """Of each feature, times the weights of the rows: (D, 1)."""
+    return column_sums(data.to_float64().squared, weights)

@@ -115,7 +115,7 @@ def change_of(
 ) -> tuple[Data, Change | None]:
     """A sparse X times the units as it can be computed with, and what was changed to that end."""
     n, d = data.shape
-    filled, largest, smallest = sum_of_rows(data, weights, extents)
+    filled, largest, smallest = sum_of_rows(data, weights, extents, centred)
     largest, smallest = float(largest.numbers), -float(smallest.numbers)
     shift, factors = np.zeros(d), np.ones(d) if units is None else units
     full = np.flatnonzero(filled > n * FAR**2 / (1 + FAR**2)) if centred else np.zeros(0, int)
@@ -140,15 +140,19 @@ def is_positive(weights: NDArray | ByRow) -> bool:
     return not isinstance(weights, ByRow) and bool((weights > 0).all())
 
 
-def extents(data: SparseData, weights: NDArray | None) -> Sums:
-    """The weight of the rows that have each feature, and the largest and the smallest number."""
-    X, some = data.X, None
-    if weights is not None:
-        some = np.repeat(weights, np.diff(X.indptr))
+def extents(data: SparseData, weights: NDArray | None, centred: bool) -> Sums:
+    """The weight of the rows that have each feature, where that is asked for, the largest number,
+    and less the smallest."""
+    X = data.X
+    filled = np.zeros(data.shape[1])
+    if centred and weights is None:
+        filled += data.counts
+    elif centred:
+        filled += np.bincount(X.indices, np.repeat(weights, np.diff(X.indptr)), X.shape[1])
     x = np.abs(X.data)
-    largest, smallest = x.max(initial=0), x.min(initial=np.inf, where=x > 0)
-    filled = np.bincount(X.indices, some, X.shape[1]).astype(float, copy=False)
-    return Sums((filled, Largest(largest), Largest(-smallest)))
+    least = x.min(initial=np.inf)  # without a mask in a tenth of the time
+    smallest = least or x.min(initial=np.inf, where=x > 0)
+    return Sums((filled, Largest(x.max(initial=0)), Largest(-smallest)))
 
 
 def ranges(data: SparseData, weights: NDArray | None) -> Sums:
