@@ -3,9 +3,11 @@
 from collections.abc import Callable, Iterator
 from functools import wraps
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeVar, cast
 
 import numpy as np
+
+Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 def is_collection(x: object) -> bool:
@@ -81,14 +83,14 @@ def computed(rows: list[list[Any]]) -> Iterator[tuple[Any, ...]]:
         yield (X, y) if weights is None else (X, y, weights)
 
 
-def lazy(method: Callable[[Any, Any], Any]) -> Callable[[Any, Any], Any]:
+def lazy(method: Method) -> Method:
     """A method of rows, which of a collection gives an array of Dask's, computed later."""
 
     @wraps(method)
     def of_rows(self: Any, X: Any) -> Any:
         return later(method, self, X) if is_collection(X) else method(self, X)
 
-    return of_rows
+    return cast(Method, of_rows)
 
 
 def later(method: Callable[[Any, Any], Any], model: Any, X: Any) -> Any:

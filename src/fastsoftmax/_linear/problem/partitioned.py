@@ -51,7 +51,7 @@ class Loaded(NamedTuple):
     first: Any = None  # row, as it was given
 
 
-class Told(NamedTuple):
+class Description(NamedTuple):
     """What a partition holds."""
 
     number: int
@@ -94,7 +94,7 @@ def load(number: int, loader: Callable[[], tuple[Any, ...]] | list[Any]) -> Load
         return Loaded(number, n, array, y, w, offset, X[:1])
 
 
-def tell(loaded: Loaded) -> Told | None:
+def describe(loaded: Loaded) -> Description | None:
     """What a partition holds; None for an empty one."""
     number, n, X, y, weights, offset, first = loaded
     if not n:
@@ -102,7 +102,7 @@ def tell(loaded: Loaded) -> Told | None:
     with check_partitions.named(number):
         telling = check_labels.numbered(y, "y")[1] if y.ndim == 1 else telling_rows(y)
     parts = (X.data, X.indices) if sparse.issparse(X) else (X,)
-    return Told(
+    return Description(
         number, n, first, sparse.issparse(X), X.shape[1], X.dtype,
         sum(part.nbytes for part in parts), parts[0].size, y.shape[1:], y.dtype.kind in "US",
         telling, None if weights is None else float(weights.sum()), offset is not None,
@@ -118,36 +118,36 @@ def telling_rows(y: NDArray) -> NDArray:
 
 def rows_of_partitions(
     X: Partitions, feature_scale: object
-) -> tuple[Held, list[Told], NDArray | None]:
+) -> tuple[Held, list[Description], NDArray | None]:
     """The partitions that have rows, on the workers, and what they hold."""
     held = current_engine().hold(load, list(enumerate(X.loaders)))
-    told = [each for each in held.each(tell) if each is not None]
-    check_partitions.some(len(told))
-    numbers = [each.number for each in told]
-    kinds = ["a sparse array" if each.is_sparse else "a dense one" for each in told]
+    described = [each for each in held.each(describe) if each is not None]
+    check_partitions.some(len(described))
+    numbers = [each.number for each in described]
+    kinds = ["a sparse array" if each.is_sparse else "a dense one" for each in described]
     check_partitions.alike("X", kinds, numbers, "{}")
-    check_partitions.alike("X", [each.width for each in told], numbers, "{} features")
-    check_partitions.alike("X", [each.dtype for each in told], numbers, "{}")
-    check_partitions.one_level([each.level for each in told], numbers)
-    shapes = [f"{each.columns[0]} columns" if each.columns else "labels" for each in told]
+    check_partitions.alike("X", [each.width for each in described], numbers, "{} features")
+    check_partitions.alike("X", [each.dtype for each in described], numbers, "{}")
+    check_partitions.one_level([each.level for each in described], numbers)
+    shapes = [f"{each.columns[0]} columns" if each.columns else "labels" for each in described]
     check_partitions.alike("y", shapes, numbers, "{}")
-    if not told[0].columns:
-        texts = ["strings" if each.of_strings else "no strings" for each in told]
+    if not described[0].columns:
+        texts = ["strings" if each.of_strings else "no strings" for each in described]
         check_partitions.alike("y", texts, numbers, "{}")
     for name, there in (
-        ("sample_weight", [each.weight is not None for each in told]),
-        ("offset", [each.has_offset for each in told]),
+        ("sample_weight", [each.weight is not None for each in described]),
+        ("offset", [each.has_offset for each in described]),
     ):
         words = ["an array" if each else "None" for each in there]
         check_partitions.alike(name, words, numbers, "{}")
-    weight = None if told[0].weight is None else sum(each.weight for each in told)
+    weight = None if described[0].weight is None else sum(each.weight for each in described)
     check_partitions.some_weight(weight)
-    return held.only(numbers), told, check.feature_scale(feature_scale, told[0].width)
+    return held.only(numbers), described, check.feature_scale(feature_scale, described[0].width)
 
 
-def telling(told: list[Told]) -> NDArray:
+def telling(described: list[Description]) -> NDArray:
     """Labels or rows that say what y is."""
-    return np.concatenate([each.telling for each in told])
+    return np.concatenate([each.telling for each in described])
 
 
 def meaning_of(
@@ -240,16 +240,16 @@ def raise_for_infinite(partition: Partition) -> None:
 
 def prepared(
     held: Held,
-    told: list[Told],
+    described: list[Description],
     meaning: Meaning,
     feature_scale: NDArray | None,
     n_threads: int | None,
     threads_here: int,
 ) -> tuple[Rows, Targets, ByRow | None]:
     """Rows, targets and offset of a problem, which the workers have."""
-    first, ends = told[0], np.cumsum([each.n for each in told], dtype=np.int64)
+    first, ends = described[0], np.cumsum([each.n for each in described], dtype=np.int64)
     shape = int(ends[-1]), first.width
-    nbytes, nnz = (sum(getattr(each, name) for each in told) for name in ("nbytes", "nnz"))
+    nbytes, nnz = (sum(getattr(each, name) for each in described) for name in ("nbytes", "nnz"))
     as_dense = first.is_sparse and better_dense(shape, first.dtype, nbytes)
     is_sparse = first.is_sparse and not as_dense
     begins = [0, *ends[:-1].tolist()]

@@ -141,8 +141,8 @@ def problem_of(
     if isinstance(X, Partitions):
         for name, value in (("y", y), ("sample_weight", sample_weight), ("offset", offset)):
             check_partitions.nothing_else(value, name)
-        held, told, scale = rows_of_partitions(X, e.feature_scale)
-        tells = telling(told)
+        held, described, scale = rows_of_partitions(X, e.feature_scale)
+        tells = telling(described)
     else:
         rows = rows_of(X, y, sample_weight, n_threads, e.feature_scale)
         tells = rows.y
@@ -151,7 +151,7 @@ def problem_of(
         check_targets.same_kind(kind == "indicators", several_labels)
     if isinstance(X, Partitions):
         meaning = meaning_of(held, tells, kind, **of_y)
-        rows, targets, offset = prepared(held, told, meaning, scale, e.n_threads, n_threads)
+        rows, targets, offset = prepared(held, described, meaning, scale, e.n_threads, n_threads)
         n, d = rows.data.shape
     else:
         n, d = rows.data.shape
