@@ -13,7 +13,7 @@ from support.markdown_code import run
 from support.named_tests import defined_in
 
 import fastsoftmax
-from benchmarks.readme import report
+from benchmarks.readme import picture, report
 from fastsoftmax import _neural, datasets, onnx, plotting
 
 ROOT = Path(__file__).parents[2]
@@ -41,7 +41,22 @@ def test_programs_print_what_is_shown(path, monkeypatch, tmp_path):
 
 def test_readme_has_the_figures_of_the_results():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
-    assert text == report.with_table(text), "run python -m benchmarks.readme.report"
+    assert text == report.with_tables(text), "run python -m benchmarks.readme.report"
+
+
+def test_readme_is_short():
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 130
+
+
+def test_the_picture_shows_the_figures_of_the_table():
+    assert picture.PICTURE.is_file()
+    table = report.against_the_fastest()
+    for problem in picture.PROBLEMS:
+        times = picture.times(problem)
+        ours = times.pop("fastsoftmax")[0]
+        fastest = min(seconds for seconds, there in times.values() if there)
+        (line,) = [line for line in table.splitlines() if f"**{ours:.3g} s**" in line]
+        assert f"| {fastest:.3g} s," in line
 
 
 @pytest.mark.parametrize("module", [fastsoftmax, _neural, plotting, datasets, onnx])
