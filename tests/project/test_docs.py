@@ -12,12 +12,12 @@ from support.markdown_code import run
 from support.named_tests import defined_in
 
 import fastsoftmax
-from benchmarks.readme import picture, report
+from benchmarks.readme import measured, picture, report
 from fastsoftmax import _neural, datasets, onnx, plotting
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-PROGRAMS = [ROOT / "README.md", DOCS / "index.md", *sorted(DOCS.glob("guide/*.md"))]
+PROGRAMS = [ROOT / "README.md", *sorted(DOCS.glob("guide/*.md"))]
 SOURCE = ROOT / "src" / "fastsoftmax"
 DESIGN = sorted([*DOCS.glob("design/*.md"), *DOCS.glob("experiments/*.md")])
 NUMBER = re.compile(r"-?\d+\.?\d*(?:e[-+]?\d+)?")
@@ -42,6 +42,12 @@ def test_programs_print_what_is_shown(path, monkeypatch, tmp_path):
 def test_readme_has_the_figures_of_the_results():
     text = (ROOT / "README.md").read_text(encoding="utf-8")
     assert text == report.with_tables(text), "run python -m benchmarks.readme.report"
+
+
+@pytest.mark.parametrize("name", measured.PAGES)
+def test_measured_has_the_tables_of_the_results(name):
+    text = measured.path(name).read_text(encoding="utf-8")
+    assert text == measured.page(name), "run python -m benchmarks.readme.measured"
 
 
 def test_readme_is_short():
