@@ -1,10 +1,9 @@
 """The site: sphinx-build -W docs docs/_build (extra `docs`).
 
-Examples that need data sets are run where the folder FASTSOFTMAX_DATA has them, and shown without
-their output elsewhere.
+Examples run on the data that comes with the package or is made, and on real data where the folder
+FASTSOFTMAX_DATA has it.
 """
 
-import os
 import re
 import sys
 from pathlib import Path
@@ -16,19 +15,7 @@ import own_members
 import fastsoftmax
 from fastsoftmax import _neural, datasets, onnx, plotting
 
-DATA = Path(os.environ.get("FASTSOFTMAX_DATA", ""))
 EXAMPLES = Path(__file__).parents[1] / "examples"
-NEEDED = {  # by examples that have nothing to fall back on
-    "inference_housing": "stat-reference/MASS_housing.csv",
-    "linear_probe": "embeddings/banking77.npz",
-    "text_20newsgroups": "20newsgroups",
-}
-RUN = [
-    example.stem
-    for example in sorted(EXAMPLES.glob("*.py"))
-    if example.stem not in NEEDED or (DATA.name and (DATA / NEEDED[example.stem]).exists())
-]
-
 project = "fastsoftmax"
 copyright = "the fastsoftmax developers"
 version = release = fastsoftmax.__version__
@@ -72,7 +59,7 @@ sphinx_gallery_conf = {
     "gallery_dirs": "gallery",
     "backreferences_dir": "gallery/used",
     "doc_module": ("fastsoftmax",),
-    "filename_pattern": rf"/({'|'.join(RUN)})\.py$",
+    "filename_pattern": r"\.py$",
     "within_subsection_order": "ExampleTitleSortKey",
     "abort_on_example_error": True,
     "download_all_examples": False,
