@@ -17,11 +17,11 @@ from fastsoftmax.plotting import ConvergenceDisplay, WeightsDisplay
 folder = Path(os.environ.get("FASTSOFTMAX_DATA", ""), "mnist")
 if folder.is_dir():
     X, y, X_test, y_test = load_mnist(folder)
-    white, C = 255, 0.01
+    white, C, weak = 255, 0.01, 1
 else:
     images, digits = load_digits()
     X, y, X_test, y_test = images[:1500], digits[:1500], images[1500:], digits[1500:]
-    white, C = 16, 0.1
+    white, C, weak = 16, 0.1, 100
 print(f"{X.shape[0]} images of {X.shape[1]} pixels, {X.dtype}")
 
 # %%
@@ -43,7 +43,7 @@ WeightsDisplay.from_estimator(model)
 # some of the rows. Each curve is the distance to the optimum, which a fit to a tighter tolerance
 # gives.
 
-hard = {"C": 100 * C if folder.is_dir() else 1000 * C, "feature_scale": 1 / white, "tol": 1e-5}
+hard = {"C": weak, "feature_scale": 1 / white, "tol": 1e-5}
 optimum = SoftmaxRegression(**hard | {"tol": 1e-9}).fit(X, y).objective_
 curves = None
 for solver in ("preconditioned-lbfgs", "lbfgs"):

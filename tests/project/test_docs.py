@@ -17,7 +17,7 @@ from fastsoftmax import _neural, datasets, onnx, plotting
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
-PROGRAMS = [ROOT / "README.md", *sorted(DOCS.glob("guide/*.md"))]
+PROGRAMS = [ROOT / "README.md", *sorted([*DOCS.glob("guide/*.md"), *DOCS.glob("lecture/*.md")])]
 SOURCE = ROOT / "src" / "fastsoftmax"
 DESIGN = sorted([*DOCS.glob("design/*.md"), *DOCS.glob("experiments/*.md")])
 NUMBER = re.compile(r"-?\d+\.?\d*(?:e[-+]?\d+)?")
