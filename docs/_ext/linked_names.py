@@ -11,13 +11,13 @@ from sphinx import addnodes
 from sphinx.transforms import SphinxTransform
 
 import fastsoftmax
-from fastsoftmax import datasets, onnx, plotting
+from fastsoftmax import _neural, datasets, onnx, plotting
 
 PAGES = re.compile(r"index$|guide/|lecture|comparison$|promises$|stability$")
 CALL = re.compile(r"([A-Za-z_][\w.]*)(\(.*)?", re.DOTALL)
 OWN = {
     name: f"{module.__name__}.{name}"
-    for module in (onnx, datasets, plotting, fastsoftmax)
+    for module in (_neural, onnx, datasets, plotting, fastsoftmax)
     for name in module.__all__
 }
 METHODS = {  # of one class alone

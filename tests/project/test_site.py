@@ -76,3 +76,18 @@ def test_members_of_a_class_are_its_own(imported):
     assert {"fit", "predict_proba", "partial_fit", "summary", "save"} <= set(found["Methods"])
     assert {"aic", "loglike"} <= set(found["Properties"])
     assert not {"get_params", "C", "set_fit_request"} & {*found["Methods"], *found["Properties"]}
+
+
+@pytest.mark.parametrize(
+    ("attribute", "module"),
+    [
+        ("SoftmaxRegression", "fastsoftmax._linear.softmax_regression"),
+        ("SoftmaxRegression.fit", "fastsoftmax._linear.softmax_regression"),
+        ("SoftmaxRegression.summary", "fastsoftmax._linear.inference.inference"),
+        ("softmax", "fastsoftmax.functional._softmax"),
+    ],
+)
+def test_source_links_lead_to_where_a_name_is_written(imported, attribute, module):
+    links = imported("source_links")
+    assert links.defining_module(None, "fastsoftmax", attribute) == module
+    assert attribute in links.with_inherited(None, module)[1]
