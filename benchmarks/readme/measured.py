@@ -13,7 +13,10 @@ from typing import NamedTuple
 from benchmarks.readme.report import RESULTS, ROOT
 
 FOLDER = ROOT / "docs" / "measured"
-PICTURES = {"sweep": "../../benchmarks/results/sweep.png"}
+PICTURES = {
+    "fit": "![gap against seconds, an earlier run with every peer](../fit.png)",
+    "sweep": "![a point per shape](../../benchmarks/results/sweep.png)",
+}
 
 
 class Section(NamedTuple):
@@ -82,7 +85,7 @@ def shown(section: Section) -> str:
     while kept[-1].startswith("#"):  # headings of what is left out
         kept.pop()
     if section.file in PICTURES:
-        kept.append(f"![a point per shape]({PICTURES[section.file]})")
+        kept.append(PICTURES[section.file])
     kept.append(f"All of it: `benchmarks/results/{section.file}.md`.")
     return "\n\n".join(kept)
 
