@@ -8,7 +8,6 @@ from numpy.typing import NDArray
 from scipy import sparse
 
 from fastsoftmax._core import kernels
-from fastsoftmax._engine.linalg.workspace import Workspace
 from fastsoftmax._runtime.threads import team
 
 WORTH = 0.1  # of the features have to go, else X stays as it is
@@ -46,17 +45,16 @@ class Merger(NamedTuple):
 
 
 def merge(
-    X: sparse.csr_array, n_threads: int, workspace: Workspace
+    X: sparse.csr_array, counts: NDArray[np.int32], n_threads: int
 ) -> tuple[sparse.csr_array, Merger] | None:
-    """X with fewer features, if that is worth it, and what became of them."""
+    """X with fewer features, if that is worth it, and what became of them; from the number of
+    entries of each."""
     (n, d), kernel = X.shape, kernels(X.dtype).merged_features
     rows = X.data, X.indices, X.indptr
     count = int(X.indptr[-1])
     if max(n + d, count) > MOST:
         return None
     threads = team(n_threads, WORK * count)
-    counts = np.empty(d, np.int32)
-    kernel.count(*rows, counts, workspace, threads)
     shared = counts > 1
     if d - np.count_nonzero(shared) <= WORTH * d:
         return None
