@@ -31,6 +31,7 @@ from fastsoftmax.functional import (
     softmax,
     softmax_vjp,
 )
+from fastsoftmax.partitions import Partitions
 
 if TYPE_CHECKING:
     from fastsoftmax._linear import (
@@ -55,6 +56,7 @@ __all__ = [
     "LogisticRegressionCV",
     "MLPClassifier",
     "MLPRegressor",
+    "Partitions",
     "SoftmaxRegression",
     "SoftmaxRegressionCV",
     "binary_cross_entropy",
