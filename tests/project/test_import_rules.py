@@ -55,7 +55,7 @@ ALLOWED = {
         "plotting",
     },
     "__main__": {"_commands"},
-    "__init__": {"_linear", "_neural", "_saving", "blocks", "datasets", "functional"},
+    "__init__": {"_core", "_linear", "_neural", "_saving", "blocks", "datasets", "functional"},
 }
 REQUIRED = {"numpy", "scipy"}  # `torch`, imported only on request, needs PyTorch besides
 NEVER = {"benchmarks", "campaigns", "conftest", "examples", "pytest", "support", "tests"}

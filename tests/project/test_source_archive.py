@@ -48,9 +48,15 @@ def checkout(tmp_path) -> Path:
     for name in tracked() | (METADATA - {"PKG-INFO", "setup.cfg"}):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy2(ROOT / name, folder / name)
-    for left in ("_core/gram.c", "_core/gram.so", "__pycache__/blocks.cpython-311.pyc"):
-        (folder / "src/fastsoftmax" / left).parent.mkdir(exist_ok=True)
-        (folder / "src/fastsoftmax" / left).touch()
+    package = folder / "src/fastsoftmax"
+    for left in (
+        package / "_core/gram.c",
+        package / "_core/v3_f32/gram_kernels.so",
+        package / "__pycache__/blocks.cpython-311.pyc",
+        folder / "tests/project/.mypy_cache/3.11/cache.db",
+    ):
+        left.parent.mkdir(parents=True, exist_ok=True)
+        left.touch()
     return folder
 
 

@@ -10,7 +10,6 @@ only where the user has not, so that other libraries and child processes are not
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 
 # of GNU's and of LLVM's runtime: turns, and milliseconds
 BRIEFLY = {"GOMP_SPINCOUNT": "300", "KMP_BLOCKTIME": "0"}
@@ -25,10 +24,10 @@ def set_by_user() -> bool:
 def loaded_libraries() -> frozenset[str]:
     """Paths of the shared libraries in this process, where the system tells (Linux)."""
     try:
-        lines = Path("/proc/self/maps").read_text().splitlines()
+        with open("/proc/self/maps", encoding="utf-8", errors="surrogateescape") as maps:
+            return frozenset(line[line.index("/") :].rstrip("\n") for line in maps if "/" in line)
     except OSError:
         return frozenset()
-    return frozenset(line[line.index("/") :] for line in lines if "/" in line)
 
 
 @contextmanager

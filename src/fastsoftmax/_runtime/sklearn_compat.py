@@ -13,7 +13,6 @@ if find_spec("sklearn") is not None:
     import sklearn
     from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
     from sklearn.exceptions import ConvergenceWarning, DataConversionWarning, NotFittedError
-    from sklearn.metrics import get_scorer, get_scorer_names
     from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
     from sklearn.utils.validation import validate_data
 
@@ -36,6 +35,8 @@ if find_spec("sklearn") is not None:
         """scikit-learn's scorer of that name, or the function itself."""
         if not isinstance(scoring, str):
             return scoring
+        from sklearn.metrics import get_scorer, get_scorer_names  # which takes long to import
+
         if scoring not in (names := get_scorer_names()):
             raise ValueError(
                 "scoring: expected None, a function scorer(estimator, X, y) or one of "

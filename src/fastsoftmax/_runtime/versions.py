@@ -2,11 +2,11 @@
 
 import os
 import platform
-from importlib.metadata import PackageNotFoundError, version
 
 from fastsoftmax import _core
 from fastsoftmax._core import _cpu
 from fastsoftmax._runtime.threads import available_threads
+from fastsoftmax._runtime.version import __version__
 
 
 def processor() -> str:
@@ -21,8 +21,10 @@ def processor() -> str:
 
 def versions() -> dict[str, str]:
     """Versions and choices that a bug report needs, name to text."""
+    from importlib.metadata import PackageNotFoundError, version  # slow to import
+
     openmp = _cpu.openmp_version()
-    found = {"fastsoftmax": version("fastsoftmax"), "Python": platform.python_version()}
+    found = {"fastsoftmax": __version__, "Python": platform.python_version()}
     for package in ("numpy", "scipy", "scikit-learn", "matplotlib"):
         try:
             found[package] = version(package)

@@ -1,15 +1,17 @@
 """Sparse X as it is held: compressed rows of float32 or float64."""
 
+from __future__ import annotations
+
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from fastsoftmax._core import kernels
 from fastsoftmax._engine.data.dense import DenseData
 from fastsoftmax._engine.data.merged_features import Merger, merge
 from fastsoftmax._engine.linalg.workspace import Workspace
+from fastsoftmax._runtime import scipy_sparse as sparse
 
 
 def some_rows(X: sparse.csr_array, rows: slice) -> sparse.csr_array:

@@ -13,7 +13,6 @@ from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.linalg.blas import dtrsv
 
 from fastsoftmax._engine.linalg import combine, dot, dots, empty, pair
 
@@ -68,6 +67,8 @@ class History:
         slots, n_threads = list(self._slots), self._n_threads
         if not slots:
             return solve(-g)[0].astype(gradient.dtype, copy=False)
+        from scipy.linalg.blas import dtrsv
+
         upper = self._products[slots][:, slots]  # sᵢᵀyⱼ for i up to j
         curvatures = np.diagonal(upper)
         a = dtrsv(upper, -dots(self._s, slots, g, n_threads))
