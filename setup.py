@@ -188,7 +188,6 @@ def translate(jobs):
             "wraparound": False,
             "initializedcheck": False,
             "cdivision": True,
-            "freethreading_compatible": True,
         },
         nthreads=jobs if jobs > 1 else 0,
     )
@@ -222,6 +221,9 @@ class BuildExt(build_ext):
                 c = shutil.copy2(c, folder)
             else:
                 extension.include_dirs.append(numpy.get_include())  # kernels see no Python object
+            if extension.name.endswith("._cpu"):  # which tells them
+                told = " ".join([*FLAGS, *compile_flags])
+                extension.define_macros.append(("FS_FLAGS", f'"{told}"'))
             extension.sources = [str(c)]
             extension.depends = [str(CORE / "simd/simd.h"), str(SETTINGS)]
             extension.extra_compile_args += compile_flags

@@ -1,4 +1,4 @@
-"""The source archive holds what git does, and a build stops where a kernel's source is missing."""
+"""The source archive holds what git does; a build says what is missing, and stops."""
 
 import os
 import shutil
@@ -14,6 +14,8 @@ ROOT = Path(__file__).parents[2]
 METADATA = {
     "CHANGELOG.md",
     "LICENSE",
+    "licenses/gpl-3.0.txt",
+    "licenses/libgomp.txt",
     "MANIFEST.in",
     "PKG-INFO",
     "README.md",
@@ -35,8 +37,9 @@ def tracked() -> set[str]:
     return {name for name in listed.stdout.splitlines() if (ROOT / name).exists()}
 
 
-def run_setup(folder: Path, *arguments: str) -> subprocess.CompletedProcess:
-    environment = {k: v for k, v in os.environ.items() if k != "PYTHONPATH"}
+def run_setup(folder: Path, *arguments: str, **variables: str) -> subprocess.CompletedProcess:
+    kept = {k: v for k, v in os.environ.items() if k not in ("PYTHONPATH", "FASTSOFTMAX_BUILD_ISA")}
+    environment = kept | variables
     command = [sys.executable, "setup.py", "-q", *arguments]
     return subprocess.run(command, cwd=folder, capture_output=True, text=True, env=environment)
 
@@ -81,3 +84,20 @@ def test_a_build_stops_where_a_source_is_missing(checkout, name):
         stopped.stderr
     )
     assert not (checkout / "build").exists()
+
+
+def test_a_build_stops_where_the_compiler_has_no_openmp(checkout):
+    """A compiler that knows no -fopenmp, as Apple's is."""
+    compiler = checkout / "without_openmp"
+    compiler.write_text('#!/bin/sh\ncase "$*" in *fopenmp*) echo "no openmp" >&2; exit 1;; esac\n')
+    compiler.chmod(0o755)
+    stopped = run_setup(checkout, "build_ext", CC=str(compiler))
+    assert stopped.returncode != 0
+    assert "this compiler cannot build and run an OpenMP program" in stopped.stderr
+    assert "FASTSOFTMAX_BUILD_OPENMP=0 pip install ." in stopped.stderr
+
+
+def test_an_unknown_level_is_refused(checkout):
+    stopped = run_setup(checkout, "build_ext", FASTSOFTMAX_BUILD_ISA="v2,v9")
+    assert stopped.returncode != 0
+    assert "expected 'native' or some of v2, v3, v4 joined by commas, got 'v2,v9'" in stopped.stderr

@@ -91,6 +91,27 @@ else:
     assert result.returncode == 0, result.stderr
 
 
+def test_threads_that_make_the_first_calls_at_once():
+    code = """
+from concurrent.futures import ThreadPoolExecutor
+from threading import Barrier
+import numpy as np
+import fastsoftmax
+X = np.random.default_rng(0).standard_normal((60, 3))
+y, start = np.arange(60) % 3, Barrier(16)
+def work(i):
+    start.wait()
+    fit = i % 2 and fastsoftmax.SoftmaxRegression(tol=1e-10).fit(X, y).coef_
+    return fastsoftmax.softmax(X).sum(), fit if i % 2 else None
+with ThreadPoolExecutor(16) as pool:
+    found = list(pool.map(work, range(16)))
+assert {round(float(total), 6) for total, _ in found} == {60.0}
+assert len({fit.tobytes() for _, fit in found if fit is not None}) == 1
+"""
+    result = run(code)
+    assert result.returncode == 0, result.stderr
+
+
 def test_an_import_of_scipy_under_way_in_another_thread_does_no_harm(monkeypatch):
     from types import ModuleType
 

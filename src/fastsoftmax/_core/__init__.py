@@ -66,7 +66,8 @@ def _choose() -> str:
     if not runnable():
         raise ImportError(
             f"fastsoftmax was built for {', '.join(built) or 'no processor level'}, none of which "
-            "this processor can run; build it here: pip install --no-binary fastsoftmax fastsoftmax"
+            "this processor can run; build it here, in a checkout or an unpacked source archive: "
+            "FASTSOFTMAX_BUILD_ISA=native pip install ."
         )
     return wanted or runnable()[0]
 

@@ -118,7 +118,7 @@ else:
         if isinstance(scoring, str):
             raise ImportError(
                 "scoring: expected None, 'neg_log_loss', 'accuracy' or a function, got "
-                f"{scoring!r}, which takes scikit-learn: pip install 'fastsoftmax[sklearn]'"
+                f"{scoring!r}, which takes scikit-learn: pip install scikit-learn"
             )
         return scoring
 
@@ -133,13 +133,12 @@ else:
     def metadata_router(estimator, splitter, scorer):
         raise ImportError(
             "get_metadata_routing: expected scikit-learn, which is not installed: "
-            "pip install 'fastsoftmax[sklearn]'"
+            "pip install scikit-learn"
         )
 
     def logistic_regression(*_, **parameters):
         raise ImportError(
-            "to_sklearn: expected scikit-learn, which is not installed: "
-            "pip install 'fastsoftmax[sklearn]'"
+            "to_sklearn: expected scikit-learn, which is not installed: pip install scikit-learn"
         )
 
     multilayer_perceptron = logistic_regression

@@ -31,13 +31,17 @@ def versions() -> dict[str, str]:
         except PackageNotFoundError:
             found[package] = "not installed"
     built = [level for level in _core.LEVELS if _core.is_built(level)]
+    runtime = os.path.basename(_core.openmp_library) or "a runtime of unknown name"
+    compiler, flags = _cpu.built_by()
     return found | {
         "system": platform.platform(),
         "processor": processor(),
         "kernels": f"{_core.level}, of those built: {', '.join(built)}",
         "caches": f"{_core.caches} per core",
         "vectors": "{} bytes".format(_core.kernels("f4").elementwise.vector_bytes()),
-        "OpenMP": f"specification of {openmp}" if openmp else "none: one thread",
+        "compiler": compiler,
+        "flags": flags,
+        "OpenMP": f"{runtime}, specification of {openmp}" if openmp else "none: one thread",
         "threads": f"{available_threads()}, {_core.waiting()}",
     }
 
