@@ -1,4 +1,6 @@
-"""Compile every module for macOS and Windows with zig's clang: python tools/cross.py FOLDER [TARGET …]
+"""Compile every module for macOS and Windows with zig's clang.
+
+    python tools/cross.py FOLDER [TARGET ...]
 
 Each kernel for each precision and level, with the target's own NumPy headers (from its wheel), the
 Python headers of this machine, Windows' pyconfig.h (of Debian's source package) and LLVM's omp.h
@@ -87,9 +89,9 @@ def fetched(folder: Path) -> Path:
     return python
 
 
-def units(target: str, levels: dict[str, list[str]], c_of: dict[str, Path]):
+def units(levels: dict[str, list[str]], c_of: dict[str, Path]):
     """(name, C file, flags) of each object file."""
-    for source, c in sorted(c_of.items()):
+    for c in sorted(c_of.values()):
         if not c.stem.endswith("_kernels"):
             yield c.stem, c, ["-O1", '-DFS_FLAGS=""', "-DNPY_NO_DEPRECATED_API=NPY_2_0_API_VERSION"]
             continue
@@ -134,7 +136,7 @@ def main() -> int:
             return name, done.returncode, done.stderr
 
         with ThreadPoolExecutor(jobs) as pool:
-            results = list(pool.map(compiled, units(target, levels, c_of)))
+            results = list(pool.map(compiled, units(levels, c_of)))
         wrong = [(name, text) for name, code, text in results if code]
         failed += len(wrong)
         seconds = time.perf_counter() - began
