@@ -101,10 +101,12 @@ def targets_and_weights(problem, params, s):
         s = s * events if problem.target == "counts" else s
         table = y.astype(Real) / events[:, None]
     k = table.shape[1]
+    masses = s @ table
+    smoothing = Real(params.get("label_smoothing", 0.0))
+    table = (1 - smoothing) * table + smoothing / k
     by_class = params.get("class_weight")
     if by_class is not None:
         if by_class == "balanced":
-            masses = s @ table
             by_class = np.where(masses > 0, masses.sum() / (k * np.where(masses > 0, masses, 1)), 0)
         else:
             by_class = np.array([by_class.get(label, 1.0) for label in range(k)], Real)
@@ -112,8 +114,7 @@ def targets_and_weights(problem, params, s):
         of_rows = table.sum(axis=1)
         s = s * of_rows
         table /= np.where(of_rows > 0, of_rows, 1)[:, None]
-    smoothing = Real(params.get("label_smoothing", 0.0))
-    return [(1 - smoothing) * table + smoothing / k], s
+    return [table], s
 
 
 def deviations(X, s):

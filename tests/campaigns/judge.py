@@ -58,7 +58,7 @@ def judged(problem: Problem) -> dict:
         "bound": model.gap_bound_,
         "converged": bool(model.converged_),
         "certified": bool(getattr(model, "certified_", False)),
-        "n_iter": model.n_iter_,
+        "n_iter": int(np.max(model.n_iter_)),  # an array, where scikit-learn has one
         "n_passes": round(float(model.n_passes_), 2),
     }
     start = time.perf_counter()

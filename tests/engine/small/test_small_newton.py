@@ -270,18 +270,18 @@ def test_is_small_goes_by_the_shape():
     assert not small(200_000, 5, 1) and not small(100, 5, 17) and not small(100, 300, 4)
 
 
-@pytest.mark.parametrize("name", ["weights", "ridge", "theta", "gradient", "means", "history"])
+@pytest.mark.parametrize("name", ["weights", "ridge", "theta", "gradient", "moments", "history"])
 def test_arrays_of_another_dtype_are_refused(name):
     arrays = {
         "weights": np.ones(4), "ridge": np.ones(2), "theta": np.zeros((1, 2)),
-        "gradient": np.zeros((1, 2)), "means": np.zeros(2), "history": np.zeros((9, 5)),
+        "gradient": np.zeros((1, 2)), "moments": np.zeros((2, 2)), "history": np.zeros((9, 5)),
     }  # fmt: skip
     arrays[name] = arrays[name].astype(np.float32)
-    weights, ridge, theta, gradient, means, history = arrays.values()
+    weights, ridge, theta, gradient, moments, history = arrays.values()
     X, targets = np.eye(4)[:, :2], np.array([0, 1, 1, 0], np.int32)
     with pytest.raises(TypeError, match=f"{name}: expected dtype f8"):
         _core.small_newton.minimize(
-            X, targets, weights, ridge, False, theta, gradient, means, 1e-6, 0.0, history, 1, 1
+            X, targets, weights, ridge, False, theta, gradient, moments, 1e-6, 0.0, history, 1, 1
         )
 
 

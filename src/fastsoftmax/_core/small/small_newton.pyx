@@ -189,16 +189,17 @@ cdef class Kernels(Binding):
     def minimize(
         self, cnp.ndarray x not None, targets not None, weights, cnp.ndarray ridge not None,
         bint intercept, cnp.ndarray theta not None, cnp.ndarray gradient not None,
-        cnp.ndarray means not None, double tolerance, double least, cnp.ndarray history not None,
+        cnp.ndarray moments not None, double tolerance, double least, cnp.ndarray history not None,
         int n_threads, int gram_threads,
     ):
         """Minimise the mean loss and ½ Σ ridge θ² from theta (k, width) on, in place, all float64.
 
         x (n, d) is of any type that `convert` knows, targets and weights as `set_targets` and
         `set_weights` take them, weights of mean 1; ridge (width,), width = d + intercept, is > 0 but for
-        the intercept's. The model has the intercepts theta[:, -1] - theta[:, :-1] means; into gradient
-        (k, width) comes that by its weights and intercepts, into history (steps, 5) F, max |gradient|,
-        passes and seconds so far, and the estimated gap of each step.
+        the intercept's. The model has the intercepts theta[:, -1] - theta[:, :-1] means; into moments (2, d)
+        come these means and root mean squares of the features, into gradient (k, width) that by the
+        model's weights and intercepts, into history (steps, 5) F, max |gradient|, passes and seconds so
+        far, and the estimated gap of each step.
 
         Returns (F, bound, steps, passes), or None where that is not proved to be within the tolerance
         times max(F, least) after len(history) steps, or the problem is none for this method.
@@ -209,7 +210,7 @@ cdef class Kernels(Binding):
         cdef char *at = NULL
         cdef double *start = doubles(theta, "theta")
         cdef double *to_gradient = doubles(gradient, "gradient")
-        cdef double *to_means = doubles(means, "means")
+        cdef double *to_moments = doubles(moments, "moments")
         cdef double *to_history = doubles(history, "history")
         cdef Py_ssize_t most = history.shape[0], i, j
         memset(&f, 0, sizeof(Fit))
@@ -250,7 +251,8 @@ cdef class Kernels(Binding):
                 end = descend(&f, tolerance, least, most, to_history)
         if end.proved:
             memcpy(start, f.theta, f.size * sizeof(double))
-            memcpy(to_means, f.means, f.d * sizeof(double))
+            memcpy(to_moments, f.means, f.d * sizeof(double))
+            memcpy(to_moments + f.d, f.sizes, f.d * sizeof(double))
             pull(&f, &f.losses, f.logits, f.product)
             for i in range(f.k):
                 for j in range(f.d):

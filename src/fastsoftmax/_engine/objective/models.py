@@ -1,11 +1,14 @@
 """Models as users have them, and θ: units of the features, and the row space if there is one."""
 
+from functools import cached_property
+
 import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.data import RowSpace
 from fastsoftmax._engine.objective.coordinates.base import Parameters, at
 from fastsoftmax._engine.objective.loss import Loss
+from fastsoftmax._engine.objective.rounding import CURVATURE, ROUNDING, of_all
 
 
 class Models:
@@ -18,6 +21,9 @@ class Models:
     units : ndarray of shape (d,) or None
         That of each feature in which its weights are penalised.
     row_space : RowSpace or None
+    offset : ndarray of shape (n, K), optional
+    weights : ndarray of shape (n,), optional
+        Of the rows, of mean 1.
     """
 
     def __init__(
@@ -26,9 +32,12 @@ class Models:
         loss: Loss,
         units: NDArray | None,
         row_space: RowSpace | None,
+        offset: NDArray | None = None,
+        weights: NDArray | None = None,
     ) -> None:
         self._parameters, self._loss = parameters, loss
         self._units, self._row_space = units, row_space
+        self._offset, self._weights = offset, weights
 
     def theta(self, coef: NDArray, intercept: NDArray) -> NDArray:
         """θ of a model, but for weights that change no logit of these rows."""
@@ -50,11 +59,11 @@ class Models:
         return W, b - b.mean() if self._loss.shift_invariant else b
 
     def rounding(self, theta: NDArray, value: float) -> float:
-        """By how much F of the model of θ may be above F at θ, since its intercepts are differences
-        of rounded numbers: ½ L ‖Δb‖².
+        """By how much F of the model of θ may be above F at θ, where that is about least, since its
+        intercepts are differences of rounded numbers (`rounding.py`).
 
-        L bounds the curvature of the loss by the logits: ½, or Σ p(1 - p) <= 2(1 - p_y), which is
-        no more than twice the loss, up to a factor exp(2 |Δb|) on the way.
+        The curvature of the loss by the logits is at most Σ p(1 - p) <= 2(1 - p_y), which is no
+        more than twice the loss, up to a factor exp(2 |Δb|) on the way.
         """
         W, b = self._parameters.model(theta)
         if b is None:
@@ -66,8 +75,23 @@ class Models:
             sizes += at(np.abs(self._row_space.centre), np.abs(self._row_space.basis.expand(W)))
         errors = np.finfo(float).eps * sizes
         with np.errstate(over="ignore"):
-            curvature = min(0.5, 2 * value * np.exp(2 * errors.max()))
-            return float(0.5 * curvature * np.sum(np.square(errors)))
+            curvature = 2 * value * np.exp(2 * np.sqrt(errors @ errors))
+        return of_all(errors, min(CURVATURE, curvature))
+
+    def logit_rounding(self, theta: NDArray) -> float:
+        """The same of the logits at θ, which are sums of rounded numbers."""
+        return of_all(ROUNDING * (self._parameters.logit_sizes(theta) + self._offset_sizes))
+
+    @cached_property
+    def _offset_sizes(self) -> NDArray[np.float64] | float:
+        """Weighted root mean squares of the offset."""
+        if self._offset is None:
+            return 0.0
+        largest = max(
+            float(np.abs(self._offset).max()), np.finfo(float).tiny
+        )  # squares may overflow
+        squares = np.square(self._offset / largest)
+        return largest * np.sqrt(np.average(squares, axis=0, weights=self._weights))
 
     def grad_norm(self, gradient: NDArray) -> float:
         """max |∇F| with respect to the weights of the features and the intercepts."""

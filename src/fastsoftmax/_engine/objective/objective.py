@@ -121,7 +121,7 @@ class Objective:
         self.l1 = L1(terms, self.parameters, l1_factors, data.n_threads) if l1 else None
         self.shape = self.parameters.shape
         self.size = int(np.prod(self.shape))
-        self.models = Models(self.parameters, self.loss, units, row_space)
+        self.models = Models(self.parameters, self.loss, units, row_space, offset, weights)
         n, d = data.shape
         self.passes = Passes(max(1, 2 * n * d * n_logits), self.parameters.passes)
 

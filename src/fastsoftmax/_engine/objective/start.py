@@ -9,7 +9,8 @@ from fastsoftmax._engine.objective.objective import Objective
 def start_of(
     objective: Objective, coef: NDArray | None = None, intercept: NDArray | None = None
 ) -> NDArray:
-    """θ of a model; without one, zero weights and the intercepts of the intercept-only model.
+    """θ of a model; without one, zero weights and the intercepts of the intercept-only model,
+    beside a typical offset.
 
     What all classes have in common, which only a ridge sees, is taken out.
     """
@@ -21,5 +22,8 @@ def start_of(
     _, c = p.split(theta)
     if c is not None:
         c[:] = o.loss.intercepts(o.shares)
+        _, weights, offset = o.given
+        if offset is not None:  # a median, since few rows may be far off
+            c -= np.median(offset if weights is None else offset[weights > 0], axis=0)
         c *= p.intercept_scale
     return theta

@@ -4,7 +4,6 @@ A fit of some hundred rows takes a tenth of the time that Python takes for the c
 `newton.py` and `certificate.py`; `_core/small/small_newton.pyx` makes all of them at once.
 """
 
-import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,6 +14,7 @@ from fastsoftmax._engine.data import Data, DenseData, RowSpace
 from fastsoftmax._engine.objective import Models
 from fastsoftmax._engine.objective.coordinates.base import at
 from fastsoftmax._engine.objective.loss import Loss
+from fastsoftmax._engine.objective.rounding import raised
 from fastsoftmax._engine.solvers.base import EPSILON, NEGLIGIBLE, Iteration, Options, Result
 from fastsoftmax._runtime.threads import team
 
@@ -59,14 +59,27 @@ def is_small(data: Data, n_logits: int) -> bool:
 
 
 class Centred:
-    """Weights, and intercepts at the means of the features, as θ."""
+    """Weights, and intercepts at the means of the features, as θ.
 
-    def __init__(self, centre: NDArray) -> None:
-        self.centre = centre
+    Parameters
+    ----------
+    centre : ndarray of shape (d,)
+        The means.
+    sizes : ndarray of shape (d,)
+        Root mean squares.
+    """
+
+    def __init__(self, centre: NDArray, sizes: NDArray) -> None:
+        self.centre, self._sizes = centre, sizes
 
     def model(self, theta: tuple[NDArray, NDArray | None]) -> tuple[NDArray, NDArray | None]:
         W, c = theta
         return W.copy(), None if c is None else c - at(self.centre, W)
+
+    def logit_sizes(self, theta: tuple[NDArray, NDArray | None]) -> NDArray[np.float64]:
+        W, c = theta  # intercepts of the model are no more than |c| + |W| |means|
+        sizes = 2 * (np.abs(W) @ self._sizes)  # too few numbers for threads of BLAS
+        return sizes if c is None else sizes + np.abs(c)
 
     def by_model(self, gradient: tuple[NDArray, NDArray | None]) -> tuple[NDArray, NDArray | None]:
         return gradient[0].copy(), gradient[1]
@@ -86,7 +99,7 @@ def minimize_small(
         return None
     n, d = small.X.shape
     k, width = small.loss.n_logits, d + small.fit_intercept
-    theta, gradient, means = np.zeros((k, width)), np.empty((k, width)), np.empty(d)
+    theta, gradient, moments = np.zeros((k, width)), np.empty((k, width)), np.empty((2, d))
     ridge = np.full(width, small.penalty)
     if small.fit_intercept:
         ridge[d] = 0
@@ -98,17 +111,18 @@ def minimize_small(
     tolerance = max(options.tol, EPSILON)
     least = NEGLIGIBLE * small.loss.uniform_loss
     found = small_newton.minimize(
-        small.X, small.targets, small.weights, ridge, small.fit_intercept, theta, gradient, means,
+        small.X, small.targets, small.weights, ridge, small.fit_intercept, theta, gradient, moments,
         tolerance, least, history, team(small.n_threads, n * d * k),
         team(small.n_threads, k * n * width**2 // 8),
     )  # fmt: skip
     if found is None:
         return None
     value, bound, steps, passes = found
-    models = Models(Centred(means), small.loss, units, row_space)
+    models = Models(Centred(*moments), small.loss, units, row_space)
     split = theta[:, :d], theta[:, d] if small.fit_intercept else None
     by = gradient[:, :d], gradient[:, d] if small.fit_intercept else None
-    bound = (math.sqrt(max(bound, 0.0)) + math.sqrt(models.rounding(split, value))) ** 2
+    rounding = models.rounding(split, value)
+    bound = raised(raised(bound, models.logit_rounding(split)), rounding)
     if not bound <= tolerance * max(value, least):
         return None
     result = Result(

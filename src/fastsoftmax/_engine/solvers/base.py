@@ -17,6 +17,7 @@ from fastsoftmax._engine.curvature import (
 from fastsoftmax._engine.line_search import Iterate, LineRules, iterate_at
 from fastsoftmax._engine.objective import Objective, has_minimiser, separates
 from fastsoftmax._engine.objective.precision import logits_bytes, to_float64, uses_float32
+from fastsoftmax._engine.objective.rounding import raised
 from fastsoftmax._engine.solvers.block_preconditioner import RebuildSchedule
 from fastsoftmax._engine.solvers.certificate import BEYOND, Certificate
 from fastsoftmax._runtime.callbacks import FitState
@@ -202,12 +203,8 @@ class Run:
         return float(max(self.options.tol, EPSILON) * max(value, least))
 
     def bound_of_model(self, bound: float, theta: NDArray) -> float:
-        """A bound at θ, for the coefficients and rounded intercepts that users get.
-
-        The gradient by the intercepts is no more than √(2 L (F - F*)).
-        """
-        rounding = self.objective.models.rounding(theta, self.result.value)
-        return float((math.sqrt(max(bound, 0.0)) + math.sqrt(rounding)) ** 2)
+        """A bound at θ, for the coefficients and rounded intercepts that users get."""
+        return raised(bound, self.objective.models.rounding(theta, self.result.value))
 
     def proves(self, certificate: Certificate | None) -> bool:
         """Whether a certificate of the present point ends the fit.

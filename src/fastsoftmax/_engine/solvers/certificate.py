@@ -30,7 +30,9 @@ from fastsoftmax._engine.objective.loss import NEVER
 from fastsoftmax._engine.objective.objective import Objective
 from fastsoftmax._engine.objective.penalised_weights import squares, unseen_residual
 from fastsoftmax._engine.objective.precision import uses_float32
+from fastsoftmax._engine.objective.rounding import raised
 from fastsoftmax._engine.objective.rows import Rows
+from fastsoftmax._engine.solvers.logit_rounding import logit_rounding
 from fastsoftmax._engine.solvers.unseen import (
     Held,
     RowsAt,
@@ -159,11 +161,17 @@ class Linearised:
             is_newton = gain <= enough
         else:
             is_newton = False
+        of_logits = self._logit_rounding(wanted)
+        bound, is_newton = raised(bound, of_logits), is_newton and of_logits <= BEYOND * wanted
         if o.penalty or o.l1:
             bound = min(bound, value)  # as F* >= 0
         return Certificate(
             float(bound), value, least, decrease, is_newton, float(rounding), self._theta
         )
+
+    def _logit_rounding(self, wanted: float) -> float:
+        rows = ((piece.at, piece.data, piece.logits) for piece in self._pieces())
+        return logit_rounding(self.objective, self._theta, rows, wanted)
 
     def _rows_at(self) -> list[RowsAt]:
         return [piece.at_point() for piece in self._pieces()]
@@ -241,7 +249,7 @@ class Piece:
 
     def __init__(self, of: Linearised, rows: slice, data: Data, working: Data) -> None:
         self._objective = o = of.objective
-        self.data = data
+        self.at, self.data = rows, data
         self.logits = self._logits(data, *of.model)
         change = self._logits(working, *o.parameters.user(of.direction, working.dtype))
         self.residuals = o.loss.logits_of(data)

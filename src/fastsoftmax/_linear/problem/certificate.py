@@ -13,6 +13,7 @@ from fastsoftmax._engine.curvature import curvature_of
 from fastsoftmax._engine.line_search import iterate_at
 from fastsoftmax._engine.objective import Objective, start_of
 from fastsoftmax._engine.objective.precision import to_float64
+from fastsoftmax._engine.objective.rounding import raised
 from fastsoftmax._linear.problem.problem import Problem, problem_of
 from fastsoftmax._runtime.sklearn_compat import check_features_of_fit
 from fastsoftmax._runtime.typing import MatrixLike
@@ -122,7 +123,8 @@ class Proof:
                 curvature_of(o), self._iterate, tol * self._value, solvers.PRODUCTS, SEED,
                 bound=True,
             )  # fmt: skip
-            bound = found.bound + self._inert
+            rounding = o.models.rounding(self._theta, self._value)
+            bound = raised(found.bound, rounding) + self._inert
             if not bound <= tol * self._value:
                 bound = min(bound, self._bound_by_fit())
         return Certificate(self._value, float(bound), *norms, tol)
@@ -133,7 +135,11 @@ class Proof:
         start = start_of(objective, *objective.models.of(self._theta))
         options = replace(self._problem.options, tol=min(self._problem.options.tol, TOL))
         result = solvers.find("auto", objective).minimize(objective, start, options)
-        return max(self._value - result.value, 0.0) + result.gap_bound
+        models, value = self._objective.models, self._value
+        errors = models.rounding(self._theta, value) + models.logit_rounding(self._theta)
+        # values are off by no more than the mean of ‖p - y‖ ‖e‖, e being what logits are off by
+        rounding = 8 * np.sqrt(value * errors)
+        return max(value - result.value, 0.0) + rounding + result.gap_bound
 
 
 def penalty_of(problem: Problem, objective: Objective, coef: NDArray) -> float:

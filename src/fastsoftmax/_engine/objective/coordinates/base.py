@@ -25,6 +25,7 @@ class Parameters(ABC):
     layout: Layout
     #: the features at which a model's logits are the intercepts of θ; None if these are 0
     centre: NDArray[np.float64] | None
+    column_sizes: NDArray[np.float64]  # weighted root mean squares of the columns of X
     spread: NDArray | None = None  # of each feature, its variance, where that is known
     fits_float32 = False  # whether float32 shows what the features say
     copied_bytes = 0  # of a copy of X in float32
@@ -35,10 +36,10 @@ class Parameters(ABC):
         other._terms, other.passes = terms, 0.0
         return other
 
-    @abstractmethod
     def lengths(self, data: Data) -> tuple[NDArray[np.float64] | None, float]:
-        """About that of each row, features being of unit variance, of mean square 1, if that can be
-        told; and the passes that it took."""
+        """About that of each row, features being of unit variance, of mean square 1, if variances
+        are known; and the passes that it took."""
+        return None, 0.0
 
     def split(self, theta: NDArray) -> tuple[NDArray, NDArray | None]:
         """Weights (K, D) and intercepts (K,) as views of θ; None without intercepts."""
@@ -86,6 +87,13 @@ class Parameters(ABC):
     @abstractmethod
     def sizes(self) -> NDArray[np.float64]:
         """Weighted root mean squares of the features, as `penalised` has their weights."""
+
+    def logit_sizes(self, theta: NDArray) -> NDArray[np.float64]:
+        """Of each class what its logits are sums of: no less than the weighted root mean square of
+        Σ |w x| + |b|."""
+        W, b = self.user(theta, np.dtype(np.float64))
+        sizes = at(self.column_sizes, np.abs(W))
+        return sizes if b is None else sizes + np.abs(b)
 
     def variations(self) -> NDArray[np.float64]:
         """By how much these features vary in most rows, where that is known."""

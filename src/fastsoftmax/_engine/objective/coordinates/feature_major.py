@@ -1,11 +1,12 @@
 """Coordinates of sparse X: for each feature its weights for all classes."""
 
+from functools import cached_property
+
 import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.data import (
     Batch,
-    Data,
     Point,
     SparseBlocks,
     SparseData,
@@ -57,10 +58,6 @@ class FeatureMajor(Parameters):
         self.dtype = np.dtype(np.float64 if terms.l1 else np.float32)
         self.intercept_scale = 1.0
 
-    def lengths(self, data: Data) -> tuple[None, float]:
-        """Not known: the variances are not either."""
-        return None, 0.0
-
     def units(self, features: NDArray) -> NDArray:
         """What a weight of the model is, in terms of its place in θ; 0 for intercepts."""
         if self._factors is None:
@@ -105,18 +102,18 @@ class FeatureMajor(Parameters):
         return self._penalised(G, 0)
 
     def sizes(self) -> NDArray[np.float64]:
-        if self._sizes is None:
-            (n, d), weights = self._data.shape, self._weights
-            total = np.zeros(d)
-            for rows, piece in self._data.pieces():
-                X = piece.X.astype(np.float64)
-                of_rows = np.ones(X.shape[0]) if weights is None else weights[rows]
-                total += X.multiply(X).T @ of_rows
-            sizes = np.sqrt(total / n) / (1.0 if self._factors is None else self._factors)
-            self._sizes = self._penalised(sizes, 0)[:, None]
-        return self._sizes
+        sizes = self.column_sizes / (1.0 if self._factors is None else self._factors)
+        return self._penalised(sizes, 0)[:, None]
 
-    _sizes: NDArray[np.float64] | None = None
+    @cached_property
+    def column_sizes(self) -> NDArray[np.float64]:
+        (n, d), weights = self._data.shape, self._weights
+        total = np.zeros(d)
+        for rows, piece in self._data.pieces():
+            X = piece.X.astype(np.float64)
+            of_rows = np.ones(X.shape[0]) if weights is None else weights[rows]
+            total += X.multiply(X).T @ of_rows
+        return np.sqrt(total / n)
 
     def model(self, theta: NDArray) -> tuple[NDArray, NDArray | None]:
         """(W, b) of θ in all features: fresh arrays."""

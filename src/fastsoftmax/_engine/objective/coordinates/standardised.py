@@ -49,6 +49,7 @@ class Standardised(Parameters):
         warm_start: WarmStart | None,
     ) -> None:
         self.moments, origin = told
+        self.column_sizes = self.moments.spread(False)
         self._data, self._terms = data, terms
         self.shape = shape = terms.loss.n_logits, data.shape[1] + terms.fit_intercept
         self.layout = ByClass(*shape)
@@ -138,7 +139,7 @@ class Standardised(Parameters):
 
     def sizes(self) -> NDArray[np.float64]:
         # a constant feature's gradient is that of the intercept, which is made 0
-        return self._penalised(np.where(self.constant, 0.0, self.moments.spread(False)), 0)
+        return self._penalised(np.where(self.constant, 0.0, self.column_sizes), 0)
 
     def variations(self) -> NDArray[np.float64]:
         variations = self._penalised(self.bulk, 0)
