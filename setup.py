@@ -30,11 +30,11 @@ FLAGS = [
     "-fno-math-errno",
     "-fno-trapping-math",
     "-ffp-contract=fast",
-    # a loop that clears the sums of a register tile must not become a call of memset: in memory
-    # they would stay
-    "-fno-tree-loop-distribute-patterns",
     "-Wno-attributes",  # Cython declares a variable of each return type, attribute and all
 ]
+# GCC's alone: a loop that clears the sums of a register tile must not become a call of memset,
+# since in memory they would stay
+NO_MEMSET = "-fno-tree-loop-distribute-patterns"
 PRECISIONS = {"f32": 0, "f64": 1}
 LEVELS = {
     "v2": ["-march=x86-64-v2"],
@@ -101,6 +101,18 @@ def openmp_flags(compiler):
         except Exception as error:  # the compiler classes of setuptools share no narrower base
             sys.exit(OPENMP_MISSING.format(reason=str(error).splitlines()[0]))
     return flags
+
+
+def is_taken(compiler, flag):
+    """Whether the compiler knows a flag."""
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "probe.c")
+        source.write_text("int fs_probe;\n")
+        try:
+            compiler.compile([str(source)], output_dir="/", extra_postargs=["-Werror", flag])
+        except Exception:  # the compiler classes of setuptools share no narrower base
+            return False
+    return True
 
 
 def kernel_groups():
@@ -209,6 +221,7 @@ class BuildExt(build_ext):
         import numpy
 
         compile_flags, link_flags = openmp_flags(self.compiler)
+        of_kernels = [NO_MEMSET] if is_taken(self.compiler, NO_MEMSET) else []
         note_settings(self.compiler)
         c_of = translate(self.parallel)
         for extension in self.extensions:
@@ -219,10 +232,11 @@ class BuildExt(build_ext):
                 folder = TRANSLATED / extension.name.split(".")[-2]
                 folder.mkdir(exist_ok=True)
                 c = shutil.copy2(c, folder)
+                extension.extra_compile_args += of_kernels
             else:
                 extension.include_dirs.append(numpy.get_include())  # kernels see no Python object
             if extension.name.endswith("._cpu"):  # which tells them
-                told = " ".join([*FLAGS, *compile_flags])
+                told = " ".join([*FLAGS, *of_kernels, *compile_flags])
                 extension.define_macros.append(("FS_FLAGS", f'"{told}"'))
             extension.sources = [str(c)]
             extension.depends = [str(CORE / "simd/simd.h"), str(SETTINGS)]

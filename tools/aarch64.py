@@ -76,10 +76,11 @@ def fetch(folder: Path) -> None:
 def build(folder: Path) -> None:
     """The package in FOLDER/package, each module compiled that is older than its C file."""
     package = folder / "package/fastsoftmax"
-    ignored = shutil.ignore_patterns("*.so", "__pycache__", "*.c")
+    ignored = shutil.ignore_patterns("*.so", "__pycache__", "native_f*", "v?_f*")
     shutil.copytree(ROOT / "src/fastsoftmax", package, ignore=ignored, dirs_exist_ok=True)
-    setup.SETTINGS.parent.mkdir(exist_ok=True)
-    setup.SETTINGS.touch(exist_ok=True)
+    setup.TRANSLATED, setup.SETTINGS = folder / "cython", folder / "settings.txt"
+    if not setup.SETTINGS.exists():
+        setup.SETTINGS.touch()
     jobs = os.cpu_count() or 1
     include = [
         ROOT / setup.CORE / "simd",
@@ -99,7 +100,7 @@ def build(folder: Path) -> None:
         for precision, double in setup.PRECISIONS.items():
             out = package / f"_core/plain_{precision}" / module.name
             macros = [f"-DFS_DOUBLE={double}", "-DCYTHON_INLINE="]
-            units.append((c, out, [*setup.FLAGS, *macros]))
+            units.append((c, out, [*setup.FLAGS, setup.NO_MEMSET, *macros]))
 
     def compiled(unit):
         c, out, flags = unit

@@ -34,8 +34,7 @@ TARGETS = {  # name: (tag of wheels, levels)
     "x86_64-macos": ("macosx_14_0_x86_64", INTEL),
     "x86_64-windows-gnu": ("win_amd64", INTEL),
 }
-FOR_GCC = {"-fno-tree-loop-distribute-patterns"}
-FLAGS = [flag for flag in setup.FLAGS if flag not in FOR_GCC and not flag.startswith("-O")]
+FLAGS = [flag for flag in setup.FLAGS if not flag.startswith("-O")]  # -O1 takes half of the time
 # Cython's macro for the digits of an int is abs of a Py_ssize_t, but for Microsoft's compilers
 WARNINGS = ["-Werror", "-Wno-ignored-attributes", "-Wno-absolute-value"]
 WINDOWS = ["-DMS_WIN64"]  # which Windows' pyconfig.h derives for Microsoft's compilers only
@@ -110,8 +109,9 @@ def main() -> int:
     folder.mkdir(parents=True, exist_ok=True)
     python = fetched(folder)
     os.chdir(ROOT)
-    setup.SETTINGS.parent.mkdir(exist_ok=True)
-    setup.SETTINGS.touch()
+    setup.TRANSLATED, setup.SETTINGS = folder / "cython", folder / "settings.txt"
+    if not setup.SETTINGS.exists():
+        setup.SETTINGS.touch()
     jobs = os.cpu_count() or 1
     c_of = setup.translate(jobs)
     failed = 0
