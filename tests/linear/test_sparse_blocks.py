@@ -94,9 +94,7 @@ def test_products_of_any_blocks_are_those_of_the_rows(n, k, at, dtype, weighted)
     parts = [
         diagonals(
             data,
-            lambda data, rows, begin: iter(
-                [v.part(slice(begin + rows.start, begin + rows.stop)).tiles]
-            ),
+            lambda data, rows, begin: iter([v.part(slice(begin + rows.start, begin + rows.stop))]),
             *(k, 0.1, 0.02, True),
         )
         for data in (one, other)

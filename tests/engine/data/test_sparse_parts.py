@@ -9,7 +9,6 @@ from fastsoftmax._engine.data import DiagonalFactors, SparseData, StoredLogits
 from fastsoftmax._engine.data import diagonals as of_hessian
 from fastsoftmax._engine.data.merged_features import merge
 from fastsoftmax._engine.linalg import add, combine, dots, largest, products
-from fastsoftmax._engine.linalg.workspace import Workspace
 from fastsoftmax._engine.solvers.history import History
 
 pytestmark = pytest.mark.kernel
@@ -48,8 +47,9 @@ def diagonals(X, stored, centred=True, n_threads=1):
     """From pieces of three tiles each, the last of a block being what is left."""
 
     def variances(data, rows, begin):
-        row_block = stored.part(slice(begin + rows.start, begin + rows.stop)).tiles
-        yield from (row_block[i : i + 3] for i in range(0, len(row_block), 3))
+        size = 3 * stored.tiles.shape[2]
+        for start in range(rows.start, rows.stop, size):
+            yield stored.part(slice(begin + start, begin + min(start + size, rows.stop)))
 
     return of_hessian(SparseData(X, n_threads), variances, stored.n_logits, 0.01, 0.02, centred)
 
@@ -141,7 +141,7 @@ def test_merging_is_a_rotation(index, dtype):
     rng = np.random.default_rng(0)
     rows = scrambled(text(60, 900, rng, dtype), rng, index)
     X = rows.toarray().astype(np.float64)
-    merged, how = merge(rows, 2, Workspace())
+    merged, how = merge(rows, SparseData(rows, 2).counts, 2)
     tolerance = 50 * np.finfo(dtype).eps
     assert merged.shape == (60, how.features) and merged.dtype == dtype
     W = rng.standard_normal((3, how.features))
@@ -164,7 +164,7 @@ def test_merging_does_not_depend_on_threads(whole_teams):
     rows = scrambled(text(300, 3000, rng), rng)
     results = []
     for n_threads in (1, 2, 3, 8):
-        X, how = merge(rows, n_threads, Workspace())
+        X, how = merge(rows, SparseData(rows, n_threads).counts, n_threads)
         out = how.split(np.ones((2, how.features)), n_threads)
         results.append([X.data, X.indices, X.indptr, how.owners, how.shares, how.peaks, out])
     for other in results[1:]:
@@ -174,9 +174,9 @@ def test_merging_does_not_depend_on_threads(whole_teams):
 
 def test_where_merging_is_not_worth_it():
     dense = sparse.csr_array(np.ones((10, 10)))
-    assert merge(dense, 1, Workspace()) is None  # every feature is shared
-    assert merge(sparse.eye_array(50, format="csr"), 1, Workspace()) is None  # one a row already
-    assert merge(sparse.csr_array((50, 20)), 1, Workspace()) is None  # nothing to merge into
+    shared, lone, empty = dense, sparse.eye_array(50, format="csr"), sparse.csr_array((50, 20))
+    for X in (shared, lone, empty):
+        assert merge(X, SparseData(X, 1).counts, 1) is None
     data = SparseData(dense, 1)
     assert data.with_merged_features() is data
 
@@ -195,7 +195,7 @@ def test_zeros_that_are_stored_are_features_without_weight():
         ),
         X.shape,
     ).tocsr()
-    _, how = merge(both, 1, Workspace())
+    _, how = merge(both, SparseData(both, 1).counts, 1)
     assert (how.shares[[3, 6, 9, 12]] == 0).all() and np.isfinite(how.shares).all()
 
 
@@ -283,3 +283,16 @@ def test_a_direction_is_that_of_the_two_loops(most, dtype):
         assert len(history) == min(len(pairs), most)
     history.push(1.0, np.ones(size, dtype), np.zeros(size), -np.ones(size))  # curves downwards
     assert len(history) == min(len(pairs), most)
+
+
+@pytest.mark.parametrize("centred", [True, False])
+def test_diagonals_by_rows_and_by_columns_are_the_same(centred):
+    """Eight logits are summed by rows, nine of which the ninth is like the eighth by columns."""
+    rng = np.random.default_rng(4)
+    X = scrambled(table(300, 70, np.float64, rng), rng)
+    eight, v = variances(300, 8, np.float64, rng)
+    nine = StoredLogits(300, 9, np.dtype(np.float64), 1)
+    nine.put(np.column_stack([v, v[:, -1]]))
+    by_rows, by_columns = (diagonals(X, stored, centred) for stored in (eight, nine))
+    for few, more in zip(by_rows, by_columns, strict=True):
+        np.testing.assert_allclose(few, more[..., :8], rtol=1e-5, atol=1e-7)

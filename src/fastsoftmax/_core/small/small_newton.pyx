@@ -196,10 +196,10 @@ cdef class Kernels(Binding):
 
         x (n, d) is of any type that `convert` knows, targets and weights as `set_targets` and
         `set_weights` take them, weights of mean 1; ridge (width,), width = d + intercept, is > 0 but for
-        the intercept's. The model has the intercepts theta[:, -1] - theta[:, :-1] means; into moments (2, d)
-        come these means and root mean squares of the features, into gradient (k, width) that by the
-        model's weights and intercepts, into history (steps, 5) F, max |gradient|, passes and seconds so
-        far, and the estimated gap of each step.
+        the intercept's. The model has the intercepts theta[:, -1] - theta[:, :-1] means; into moments
+        (2, d) come these means and root mean squares of the features, into gradient (k, width) that by
+        the model's weights and intercepts, into history (steps, 5) F, max |gradient|, passes and seconds
+        so far, and the estimated gap of each step.
 
         Returns (F, bound, steps, passes), or None where that is not proved to be within the tolerance
         times max(F, least) after len(history) steps, or the problem is none for this method.

@@ -141,12 +141,33 @@ cdef void solve(const Solve *s, char *memory, int n_threads) noexcept nogil:
         s.out[d * k + j] = <real>(sums[j] - (common if s.project else 0.))
 
 
+cdef void solve_numbers(
+    const real *means, const real *inverses, const real *right, const real *intercepts,
+    Py_ssize_t begin, Py_ssize_t end, real *out, double *sums,
+) noexcept nogil:
+    """Those of features in a row, for one class or without intercepts."""
+    cdef vreal z, intercept = set1(intercepts[0] if intercepts else 0.)
+    cdef Py_ssize_t i
+    for i from begin <= i < end by VL:
+        z = load_upto(right + i, end - i)
+        if intercepts:
+            z = z - load_upto(means + i, end - i) * intercept
+        z = z * load_upto(inverses + i, end - i)
+        store_upto(out + i, z, end - i)
+        if intercepts:
+            sums[0] += sum_lanes(load_upto(means + i, end - i) * z)
+
+
 cdef void solve_features(
     const real *means, const real *inverses, const real *right, const real *intercepts,
     Py_ssize_t begin, Py_ssize_t end, Py_ssize_t k, bint project, real *out, double *sums,
 ) noexcept nogil:
     cdef vreal z, common
     cdef Py_ssize_t j, c, at
+    if not project and (k == 1 or not intercepts):
+        solve_numbers(
+            means, inverses, right, intercepts, begin * k, end * k, out, sums)
+        return
     for j in range(begin, end):
         common = set1(0.)
         for c from 0 <= c < k by VL:

@@ -7,6 +7,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._core import kernels
+from fastsoftmax._engine.data.column_sums import add_weighted_sums, column_sums
+from fastsoftmax._engine.data.stored_logits import StoredLogits
 from fastsoftmax._engine.linalg.workspace import Workspace
 from fastsoftmax._runtime.threads import team
 
@@ -16,9 +18,9 @@ if TYPE_CHECKING:
 DTYPE = np.dtype(np.float32)  # whatever that of X is: they are estimates
 WORK = 4  # multiply-adds that a number is worth, for the number of threads
 
-#: (data, rows, begin) -> the weighted p(1 - p) of these rows of the data, in tiles of consecutive
-#: rows; the data begin with row `begin` of all
-Variances = Callable[["SparseData", slice, int], Iterator[NDArray]]
+#: (data, rows, begin) -> the weighted p(1 - p) of these rows of the data, of consecutive rows at a
+#: time; the data begin with row `begin` of all
+Variances = Callable[["SparseData", slice, int], Iterator[StoredLogits]]
 
 
 class Diagonals(NamedTuple):
@@ -58,10 +60,14 @@ def diagonals(
     count as two, whose squares sum to less than that of their sum.
     """
 
+    if not kernels(X.dtype).sparse.by_columns(*X.shape, n_logits, X.nnz, False):
+        return _by_rows(X, variances, n_logits, ridge, share, centred, missing)
+
     def row_blocks() -> Iterator[tuple[int, "Columns", Iterator[NDArray]]]:
         for all_rows, data in X.pieces():
             for rows, columns in data.row_blocks(n_logits):
-                yield rows.stop - rows.start, columns, variances(data, rows, all_rows.start)
+                parts = (v.tiles for v in variances(data, rows, all_rows.start))
+                yield rows.stop - rows.start, columns, parts
 
     n, d = X.shape
     masses = np.empty(n_logits)
@@ -71,6 +77,44 @@ def diagonals(
         team(X.n_threads, 2 * X.nnz * n_logits),
     )  # fmt: skip
     return Diagonals(means, inverses, masses / n)
+
+
+def _by_rows(
+    X: SparsePieces,
+    variances: Variances,
+    n_logits: int,
+    ridge: float,
+    share: float,
+    centred: bool,
+    missing: Callable[[NDArray], NDArray],
+) -> Diagonals:
+    """The same of few logits, for which X by columns is not worth its making."""
+    (n, d), k = X.shape, n_logits
+    first, second = np.zeros((2, d, k)) if centred else (None, np.zeros((d, k)))
+    of_all, squares_of_all = np.zeros((2, d, 1))
+    masses = np.zeros(k)
+    for rows, data in X.pieces():
+        done, squared = 0, data.squared
+        for v in variances(data, slice(0, data.shape[0]), rows.start):
+            some = slice(done, done + v.n)
+            done, whole = some.stop, v.n == data.shape[0]
+            masses += add_weighted_sums(squared if whole else squared.rows(some), v, second)
+            if centred:
+                add_weighted_sums(data if whole else data.rows(some), v, first)
+        squares_of_all += column_sums(squared)
+        if centred:
+            of_all += column_sums(data)
+    means = np.zeros((d, k))
+    if centred:
+        np.divide(first, masses, out=means, where=masses > 0)
+        second -= means**2 * masses
+    overall = np.maximum(squares_of_all - of_all**2 / n, 0)
+    masses /= n
+    of_missing = missing(masses)
+    of_shares = share * masses + of_missing
+    spread = ((1 - share) * np.maximum(second, 0) + of_shares * overall) / n + ridge
+    inverses = np.divide(1, spread, out=np.zeros((d, k)), where=spread > 0)
+    return Diagonals(means.astype(np.float32), inverses.astype(np.float32), masses + of_missing)
 
 
 class DiagonalFactors:

@@ -9,7 +9,6 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._core import kernels
-from fastsoftmax._engine.linalg.workspace import Workspace
 from fastsoftmax._runtime import scipy_sparse as sparse
 from fastsoftmax._runtime.threads import team
 
@@ -48,17 +47,16 @@ class Merger(NamedTuple):
 
 
 def merge(
-    X: sparse.csr_array, n_threads: int, workspace: Workspace
+    X: sparse.csr_array, counts: NDArray[np.int32], n_threads: int
 ) -> tuple[sparse.csr_array, Merger] | None:
-    """X with fewer features, if that is worth it, and what became of them."""
+    """X with fewer features, if that is worth it, and what became of them; from the number of
+    entries of each."""
     (n, d), kernel = X.shape, kernels(X.dtype).merged_features
     rows = X.data, X.indices, X.indptr
     count = int(X.indptr[-1])
     if max(n + d, count) > MOST:
         return None
     threads = team(n_threads, WORK * count)
-    counts = np.empty(d, np.int32)
-    kernel.count(*rows, counts, workspace, threads)
     shared = counts > 1
     if d - np.count_nonzero(shared) <= WORTH * d:
         return None

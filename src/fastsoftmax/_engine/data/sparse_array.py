@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Self
 
 import numpy as np
@@ -9,9 +10,10 @@ from numpy.typing import NDArray
 
 from fastsoftmax._core import kernels
 from fastsoftmax._engine.data.dense import DenseData
-from fastsoftmax._engine.data.merged_features import Merger, merge
+from fastsoftmax._engine.data.merged_features import WORK, Merger, merge
 from fastsoftmax._engine.linalg.workspace import Workspace
 from fastsoftmax._runtime import scipy_sparse as sparse
+from fastsoftmax._runtime.threads import team
 
 
 def some_rows(X: sparse.csr_array, rows: slice) -> sparse.csr_array:
@@ -24,15 +26,19 @@ def some_rows(X: sparse.csr_array, rows: slice) -> sparse.csr_array:
     return part
 
 
+def with_values(X: sparse.csr_array, values: NDArray) -> sparse.csr_array:
+    """Other values at the same places."""
+    other = sparse.csr_array(X.shape, dtype=values.dtype)
+    other.data, other.indices, other.indptr = values, X.indices, X.indptr
+    return other
+
+
 def with_scaled(
     X: sparse.csr_array, units: NDArray[np.float64], dtype: np.dtype
 ) -> sparse.csr_array:
     """X with each feature times a number, in this dtype: its values are copied."""
-    scaled = sparse.csr_array(X.shape, dtype=dtype)
-    scaled.indices, scaled.indptr = X.indices, X.indptr
     with np.errstate(over="ignore"):  # shows in the objective
-        scaled.data = (X.data * units[X.indices]).astype(dtype, copy=False)
-    return scaled
+        return with_values(X, (X.data * units[X.indices]).astype(dtype, copy=False))
 
 
 def with_changed(
@@ -125,11 +131,29 @@ class SparseArray:
         """The same rows, computed in float64: a copy of the values."""
         if self.dtype == np.float64:
             return self
-        X, units = self._scaled_from or (self.X, np.ones(self.shape[1]))
-        exact = with_scaled(X, units, np.dtype(np.float64))
+        dtype = np.dtype(np.float64)
+        if self._scaled_from is None:
+            exact = with_values(self.X, self.X.data.astype(dtype))
+        else:
+            exact = with_scaled(*self._scaled_from, dtype)
         data = type(self)(exact, self.n_threads, self._workspace)
         data.merger = self.merger
         return data
+
+    @cached_property
+    def squared(self) -> Self:
+        """The squares of the entries; of those that a row has twice, one for each."""
+        squares = with_values(self.X, np.square(self.X.data))
+        return type(self)(squares, self.n_threads, self._workspace)
+
+    @cached_property
+    def counts(self) -> NDArray[np.int32]:
+        """The number of entries of each feature, up to the largest int32."""
+        counts = np.empty(self.shape[1], np.int32)
+        kernels(self.dtype).merged_features.count(
+            *self._rows, counts, self._workspace, team(self.n_threads, WORK * self.nnz)
+        )
+        return counts
 
     def to_float32(self, most: int) -> Self:
         """Itself: half of what is read are indices."""
@@ -157,7 +181,7 @@ class SparseArray:
 
     def with_merged_features(self) -> Self:
         """The same with singleton features merged, where that is worth it."""
-        result = merge(self.X, self.n_threads, self._workspace)
+        result = merge(self.X, self.counts, self.n_threads)
         if result is None:
             return self
         data = type(self)(result[0], self.n_threads, self._workspace)

@@ -101,13 +101,13 @@ class FusedIterate:
         """Of as many rows at a time as there is room for."""
         o, most = self._objective, self._rows_at_a_time()
 
-        def tiles(data: SparseData, rows: slice, begin: int) -> Iterator[NDArray]:
+        def tiles(data: SparseData, rows: slice, begin: int) -> Iterator[StoredLogits]:
             for start in range(rows.start, rows.stop, most):
                 end = min(start + most, rows.stop)
                 logits = self._of(data.rows(slice(start, end)), self.theta)
                 weights = None if o.weights is None else o.weights[begin + start : begin + end]
                 logits.variances(weights, logits)
-                yield logits.tiles
+                yield logits
 
         return tiles
 

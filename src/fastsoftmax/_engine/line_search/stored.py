@@ -223,7 +223,7 @@ class StoredIterate:
         all_rows = self._catch_up()
         all_rows.logits.variances(self.objective.weights, all_rows.change)
 
-        def tiles(data: SparseData, rows: slice, begin: int) -> Iterator[NDArray]:
-            yield all_rows.change.part(slice(begin + rows.start, begin + rows.stop)).tiles
+        def tiles(data: SparseData, rows: slice, begin: int) -> Iterator[StoredLogits]:
+            yield all_rows.change.part(slice(begin + rows.start, begin + rows.stop))
 
         return tiles

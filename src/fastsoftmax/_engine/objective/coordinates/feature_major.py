@@ -13,6 +13,7 @@ from fastsoftmax._engine.data import (
     Step,
     StoredLogits,
 )
+from fastsoftmax._engine.data.column_sums import column_sums
 from fastsoftmax._engine.linalg import dot, largest, products
 from fastsoftmax._engine.objective.coordinates.base import Parameters, at
 from fastsoftmax._engine.objective.coordinates.features import Change
@@ -108,12 +109,11 @@ class FeatureMajor(Parameters):
     @cached_property
     def column_sizes(self) -> NDArray[np.float64]:
         (n, d), weights = self._data.shape, self._weights
-        total = np.zeros(d)
+        total = np.zeros((d, 1))
         for rows, piece in self._data.pieces():
-            X = piece.X.astype(np.float64)
-            of_rows = np.ones(X.shape[0]) if weights is None else weights[rows]
-            total += X.multiply(X).T @ of_rows
-        return np.sqrt(total / n)
+            of_rows = None if weights is None else weights[rows]
+            total += column_sums(piece.to_float64().squared, of_rows)
+        return np.sqrt(total[:, 0] / n)
 
     def model(self, theta: NDArray) -> tuple[NDArray, NDArray | None]:
         """(W, b) of θ in all features: fresh arrays."""

@@ -108,13 +108,15 @@ def change_of(
     n, d = data.shape
     filled, largest, smallest = np.zeros(d), 0.0, np.inf
     for rows, piece in data.pieces():
-        X, some = piece.X, None
-        if weights is not None:
-            some = np.repeat(weights[rows], np.diff(X.indptr))
-        filled += np.bincount(X.indices, some, d)
+        X = piece.X
+        if centred and weights is None:
+            filled += piece.counts
+        elif centred:
+            filled += np.bincount(X.indices, np.repeat(weights[rows], np.diff(X.indptr)), d)
         x = np.abs(X.data)
         largest = max(largest, float(x.max(initial=0)))
-        smallest = min(smallest, float(x.min(initial=np.inf, where=x > 0)))
+        least = float(x.min(initial=np.inf))  # without a mask in a tenth of the time
+        smallest = min(smallest, least or float(x.min(initial=np.inf, where=x > 0)))
     shift, factors = np.zeros(d), np.ones(d) if units is None else units
     full = np.flatnonzero(filled > n * FAR**2 / (1 + FAR**2)) if centred else np.zeros(0, int)
     if len(full):
