@@ -1,28 +1,21 @@
 """The site: sphinx-build -W docs docs/_build (extra `docs`).
 
-Examples that need data sets are run where the folder FASTSOFTMAX_DATA has them, and shown without
-their output elsewhere.
+Examples run on the data that comes with the package or is made, and on real data where the folder
+FASTSOFTMAX_DATA has it.
 """
 
-import os
 import re
+import sys
 from pathlib import Path
 
+sys.path.insert(0, str(Path(__file__).parent / "_ext"))
+
+import own_members
+
 import fastsoftmax
+from fastsoftmax import _neural, datasets, onnx, plotting
 
-DATA = Path(os.environ.get("FASTSOFTMAX_DATA", ""))
 EXAMPLES = Path(__file__).parents[1] / "examples"
-NEEDED = {  # by examples that have nothing to fall back on
-    "inference_housing": "stat-reference/MASS_housing.csv",
-    "linear_probe": "embeddings/banking77.npz",
-    "text_20newsgroups": "20newsgroups",
-}
-RUN = [
-    example.stem
-    for example in sorted(EXAMPLES.glob("*.py"))
-    if example.stem not in NEEDED or (DATA.name and (DATA / NEEDED[example.stem]).exists())
-]
-
 project = "fastsoftmax"
 copyright = "the fastsoftmax developers"
 version = release = fastsoftmax.__version__
@@ -31,13 +24,22 @@ extensions = [
     "myst_parser",
     "sphinx.ext.autodoc",
     "sphinx.ext.autosummary",
-    "sphinx.ext.mathjax",
+    "sphinx.ext.intersphinx",
     "numpydoc",
     "sphinx_gallery.gen_gallery",
     "sphinx_copybutton",
     "sphinx_design",
+    "linked_names",
+    "mathml",
+    "source_links",
 ]
-exclude_patterns = ["_build"]
+exclude_patterns = ["_build", "_ext", "_inventories"]
+intersphinx_mapping = {  # inventories that are here: a build fetches nothing
+    "numpy": ("https://numpy.org/doc/stable/", "_inventories/numpy.inv"),
+    "scipy": ("https://docs.scipy.org/doc/scipy/", "_inventories/scipy.inv"),
+    "sklearn": ("https://scikit-learn.org/stable/", "_inventories/sklearn.inv"),
+}
+html_math_renderer = "mathml"
 templates_path = ["_templates"]
 default_role = "py:obj"
 
@@ -47,12 +49,17 @@ myst_heading_anchors = 3
 toc_object_entries_show_parents = "hide"
 autodoc_typehints = "none"  # the docstrings have them
 autodoc_mock_imports = ["torch"]
-numpydoc_show_class_members = False  # methods follow the class one by one
+numpydoc_show_class_members = False  # the template has a table, and methods one by one
+autosummary_context = {
+    "own": own_members.of_modules([fastsoftmax, _neural, plotting, datasets, onnx])
+}
 
 sphinx_gallery_conf = {
     "examples_dirs": str(EXAMPLES),
     "gallery_dirs": "gallery",
-    "filename_pattern": rf"/({'|'.join(RUN)})\.py$",
+    "backreferences_dir": "gallery/used",
+    "doc_module": ("fastsoftmax",),
+    "filename_pattern": r"\.py$",
     "within_subsection_order": "ExampleTitleSortKey",
     "abort_on_example_error": True,
     "download_all_examples": False,
@@ -62,7 +69,7 @@ sphinx_gallery_conf = {
 }
 
 html_theme = "pydata_sphinx_theme"
-html_title = "fastsoftmax"
+html_title = f"fastsoftmax {version}"
 html_static_path = ["_static"]
 html_css_files = ["site.css"]
 html_show_sourcelink = False
@@ -74,6 +81,7 @@ html_theme_options = {
     "navbar_align": "left",
     "header_links_before_dropdown": 7,
     "navbar_end": ["theme-switcher"],
+    "logo": {"text": f"fastsoftmax {version}"},
     "secondary_sidebar_items": ["page-toc"],
     "show_prev_next": False,
     "footer_start": ["copyright"],

@@ -2,9 +2,9 @@
 The path of C and its validation curve
 ======================================
 
-Small C for simple models, large C for models that follow every image: held-out rows say which is
-right. ``SoftmaxRegressionCV`` fits all strengths and folds as one job; a path of one's own, with
-``warm_start``, shows how the weights grow.
+A small C gives a simple model, a large C one that follows every image; held-out rows tell which
+is better. ``SoftmaxRegressionCV`` fits all values of C and all folds as one job. A path of your
+own, with ``warm_start``, shows how the weights grow.
 """
 
 import numpy as np
@@ -34,7 +34,8 @@ axes.set(xlabel="C", ylabel="mean loss of rows left out, nats")
 axes.legend(frameon=False)
 
 # %%
-# Each fit of a path starts from the one before. The whole of it costs about twice its last fit.
+# Each fit of a path starts from the one before. The whole path costs about twice as much as its
+# last fit alone.
 
 path = SoftmaxRegression(warm_start=True)
 weights, passes = [], 0.0

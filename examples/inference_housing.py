@@ -4,49 +4,52 @@ Inference: who is satisfied with their housing?
 
 A multinomial logit with its standard errors. 1681 tenants in Copenhagen said how satisfied they
 were with their housing (Madsen 1976; Cox & Snell, Applied Statistics, 1984), by their influence on
-the management, the type of the building and their contact with neighbours: a table of 72 rows with
-frequencies. ``FASTSOFTMAX_DATA`` names the folder that holds it in ``stat-reference``: ``housing``
-of R's package MASS as CSV.
+the management, the type of the building and their contact with neighbours: a table of 72
+frequencies, ``housing`` of R's package MASS.
 """
 
-import csv
-import os
-import sys
-from pathlib import Path
+from itertools import product
 
 import numpy as np
 from matplotlib import pyplot
 
 from fastsoftmax import SoftmaxRegression
 
-path = Path(os.environ.get("FASTSOFTMAX_DATA", ""), "stat-reference", "MASS_housing.csv")
-if not path.is_file():
-    print(f"no table {path}: set FASTSOFTMAX_DATA")
-    sys.exit(0)
-with open(path, newline="", encoding="utf-8") as file:
-    rows = list(csv.DictReader(file))
+contacts, types = ("Low", "High"), ("Tower", "Apartment", "Atrium", "Terrace")
+influences = levels = ("Low", "Medium", "High")
+frequencies = np.array([
+    # low, medium, high satisfaction, for low, medium and high influence
+    21, 21, 28,  34, 22, 36,  10, 11, 36,  # low contact: tower
+    61, 23, 17,  43, 35, 40,  26, 18, 54,  # apartment
+    13,  9, 10,   8,  8, 12,   6,  7,  9,  # atrium
+    18,  6,  7,  15, 13, 13,   7,  5, 11,  # terrace
+    14, 19, 37,  17, 23, 40,   3,  5, 23,  # high contact: tower
+    78, 46, 43,  48, 45, 86,  15, 25, 62,
+    20, 23, 20,  10, 22, 24,   7, 10, 21,
+    57, 23, 13,  31, 21, 13,   5,  6, 13,
+])  # fmt: skip
 
 # %%
-# An indicator for each level but the first, which the others are compared with.
+# A row for each combination, and an indicator for each level but the first, which the others are
+# compared with. The counts of a row are its ``y``: a column for each level of satisfaction.
 
-levels = {
-    "Infl": ("Low", "Medium", "High"),
-    "Type": ("Tower", "Apartment", "Atrium", "Terrace"),
-    "Cont": ("Low", "High"),
+rows = list(product(contacts, types, influences))
+indicators = {
+    **{f"Influence {level}": [row[2] == level for row in rows] for level in influences[1:]},
+    **{f"Type {kind}": [row[1] == kind for row in rows] for kind in types[1:]},
+    "Contact High": [row[0] == "High" for row in rows],
 }
-indicators = [(what, level) for what, some in levels.items() for level in some[1:]]
-names = [what + level for what, level in indicators]
-X = np.array([[row[what] == level for what, level in indicators] for row in rows])
-satisfaction = np.array([row["Sat"] for row in rows])
-frequencies = np.array([float(row["Freq"]) for row in rows])
+names = list(indicators)
+X = np.column_stack(list(indicators.values()))
+counts = frequencies.reshape(len(rows), 3)
 
 # %%
 # No penalty and a class to compare with: that fit is the maximum of the likelihood and keeps what
-# inference needs. Weights count as frequencies. These are the coefficients of R's
+# inference needs. These are the coefficients of R's
 # ``multinom(Sat ~ Infl + Type + Cont, weights = Freq)``.
 
 model = SoftmaxRegression(C=np.inf, reference_class="Low")
-model.fit(X, satisfaction, sample_weight=frequencies)
+model.fit(X, counts, classes=levels)
 print(model.summary(names))
 
 # %%
@@ -56,7 +59,7 @@ print(model.summary(names))
 high = model.classes_.tolist().index("High")
 factors, ends = np.exp(model.coef_[high]), np.exp(model.conf_int().coef[high])
 for name, factor, (least, most) in zip(names, factors, ends, strict=True):
-    print(f"{name:14} {factor:5.2f}  ({least:.2f} to {most:.2f})")
+    print(f"{name:17} {factor:5.2f}  ({least:.2f} to {most:.2f})")
 
 figure, axes = pyplot.subplots(figsize=(5.5, 3), layout="constrained")
 axes.errorbar(factors, names, xerr=np.abs(ends.T - factors), fmt="o", capsize=3)

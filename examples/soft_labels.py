@@ -2,8 +2,8 @@
 Soft labels: what several annotators saw
 ========================================
 
-Annotators disagree, and how much they do says something. Instead of a vote, ``y`` may hold the
-counts: a column for each class, how many annotators chose it.
+Annotators disagree, and their disagreement carries information. Instead of a majority vote, ``y``
+may hold the counts: a column per class with the number of annotators who chose it.
 """
 
 import numpy as np
@@ -13,8 +13,8 @@ from fastsoftmax import SoftmaxRegression, cross_entropy
 from fastsoftmax.datasets import load_digits
 
 # %%
-# Five simulated annotators read digits. What one of them chooses is drawn from probabilities that
-# are near 1 for clear images and torn for others.
+# Five simulated annotators read digits. Each choice is drawn from probabilities that are near 1 for
+# clear images and spread over several digits for others.
 
 X, digits = load_digits()
 X = X / 16
@@ -28,9 +28,9 @@ print(counts[:5])
 print(f"the vote is right on {np.mean(votes == digits):.3f} of the images")
 
 # %%
-# A model of the counts beside one of the votes, on images that neither has seen: how often it finds
-# the digit, and how well it foretells what annotators choose. Counts of five events weigh as five
-# rows, hence a fifth of the C.
+# A model of the counts beside one of the votes, on images that neither has seen: how often each
+# finds the digit, and how well it predicts what annotators choose. A row of five events weighs as
+# five rows, so that a fifth of the C gives the same penalty.
 
 by_votes = SoftmaxRegression(C=1.0).fit(X[train], votes[train])
 by_counts = SoftmaxRegression(C=0.2).fit(X[train], counts[train])
@@ -40,7 +40,7 @@ for name, model in {"votes": by_votes, "counts": by_counts}.items():
     print(f"{name:6} accuracy {accuracy:.3f}, loss of an annotator's choice {loss:.3f}")
 
 # %%
-# How sure a model is should rise with how many annotators agree.
+# A model should be more certain where more annotators agree.
 
 agreement = counts[test].max(axis=1)
 figure, axes = pyplot.subplots(figsize=(5, 3.4), layout="constrained")

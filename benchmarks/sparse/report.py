@@ -94,7 +94,7 @@ def fits(groups):
 def predictions(groups):
     print("\n## predict_proba, 500 classes\n")
     print(
-        "Milliseconds a row of 20 Newsgroups, weights of float64. "
+        "Milliseconds per row of 20 Newsgroups, weights of float64. "
         f"Asked: {PREDICT} of fastsoftmax.\n"
     )
     print("| | scikit-learn | fastsoftmax | × | asked |")

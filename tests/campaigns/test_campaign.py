@@ -73,6 +73,12 @@ ONCE_AT_FAULT = {  # of longer campaigns, by what was mended
     "leading directions were orthogonal to float32's digits, a ridge below these": [
         ("more features than rows", 214),
     ],
+    "rows drawn from blocks were taken to be in order, and others were read": [
+        ("heavy tailed", 1599),
+    ],
+    "rounding of an orthonormal basis hid that a class is separated": [
+        ("one hot", 1228), ("one hot", 1361),
+    ],
     "weights that the penalty holds at 0 hid that a step was Newton's": [("scales", 971)],
 }  # fmt: skip
 
@@ -104,9 +110,10 @@ def test_a_residual_like_the_l1_penalty_is_no_rounding():
     assert "wrong" not in faults(judged(problem("duplicates and constants", 145)))
 
 
-@pytest.mark.parametrize("seed", [1140, 1])
+@pytest.mark.parametrize("seed", [1140, 1, 313, 822])
 def test_not_converged_on_features_that_are_alike(seed):
-    """Means of 1e8 deviations without an intercept: the exact Newton step seemed to vanish."""
+    """Means of 1e8 deviations without an intercept: the exact Newton step seemed to vanish; and
+    what rounding hides was judged by more curvature than confident rows have."""
     assert "wrong" not in faults(judged(problem("large means", seed)))
 
 

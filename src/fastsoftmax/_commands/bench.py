@@ -10,6 +10,7 @@ from fastsoftmax import _core
 from fastsoftmax._commands import demo
 from fastsoftmax._commands.gradient import compare
 from fastsoftmax._commands.roofline import measure
+from fastsoftmax._commands.timing import disturbance, processor_share
 from fastsoftmax._runtime.threads import available_threads
 from fastsoftmax._runtime.versions import processor
 
@@ -50,17 +51,22 @@ def run(arguments: argparse.Namespace) -> None:
     say(f"{len(cases)} rows of at least {SECONDS:g} s each, then fits of {' and '.join(fits)}\n")
     peaks = {dtype: measure(dtype, available_threads()) for dtype in (np.float32, np.float64)}
     say(
-        "      one loss + gradient of W and b       plain NumPy   fastsoftmax     ratio   "
-        "of the limit"
+        f"{'one loss + gradient of W and b':<40} {'plain NumPy':>26}   {'fastsoftmax':>24}     "
+        "ratio   of the limit"
     )
+    shares = []
     for i, (n, d, k, dtype) in enumerate(cases, 1):
+        shares.append(processor_share())
         times = compare(*problem(n, d, k, dtype), seconds=SECONDS)
         name = f"{n}×{d}, K = {k}, {np.dtype(dtype)}"
-        share = peaks[dtype].limit(times.flops, times.bytes) / times.fused
+        share = peaks[dtype].limit(times.flops, times.bytes) / times.fused.least
         say(
-            f"{f'{i}/{len(cases)}':<6}{name:<36} {1e3 * times.numpy:8.2f} ms   "
-            f"{1e3 * times.fused:8.2f} ms   {times.ratio:6.1f}×  {share:12.0%}"
+            f"{f'{i}/{len(cases)}':<6}{name:<34} {times.numpy.milliseconds(2):>26}   "
+            f"{times.fused.milliseconds(2):>24}   {times.ratio:6.1f}×  {share:12.0%}"
         )
+    say("the least time of many calls, in brackets what three of four stay below")
+    if note := disturbance(min(shares)):
+        say(note)
     for dtype, peak in peaks.items():
         say(
             f"limit {np.dtype(dtype)}: {peak.flops / 1e9:.0f} GFLOP/s of multiply-adds, "

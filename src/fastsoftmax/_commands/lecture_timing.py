@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from fastsoftmax._commands.lecture_experiments import NETWORKS, Data
 from fastsoftmax._commands.plain_numpy import PlainSgd
-from fastsoftmax._commands.timing import medians
+from fastsoftmax._commands.timing import in_turns
 from fastsoftmax._neural import Network, Rule
 from fastsoftmax._runtime.threads import available_threads
 
@@ -48,7 +48,7 @@ def _measured(X: NDArray, y: NDArray, sizes: Sequence[int], batch_size: int) -> 
         if not abs(loss / losses["NumPy"] - 1) <= TOLERANCE:
             raise AssertionError(f"{name} has the loss {loss:g}, NumPy {losses['NumPy']:g}")
     n_steps = -(-len(order) // batch_size)
-    return {name: each / n_steps for name, each in medians(ways, seconds=0.0).items()}
+    return {name: each.median / n_steps for name, each in in_turns(ways, seconds=0.0).items()}
 
 
 def _numpy(X, y, coefs, intercepts, batch_size, order) -> Epoch:

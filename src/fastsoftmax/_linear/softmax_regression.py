@@ -90,7 +90,7 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
     warm_start : bool, default=False
         Whether a further ``fit`` starts from the present coefficients and, on the same data, from
         what the last one learnt of its curvature: a path of several ``C``, from small to large,
-        costs little more than its last fit.
+        costs a few times its last fit.
     verbose : bool, default=False
         Whether to show progress on standard error: a bar in terminals and notebooks if tqdm is
         installed, else a line per second.

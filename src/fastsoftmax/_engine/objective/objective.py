@@ -96,6 +96,8 @@ class Objective:
         self.given = targets, weights, offset
         self.terms = terms = Terms(self.loss, fit_intercept, self.penalty, l1, self.free)
         own_units = units
+        #: whether the features were computed, as those of a basis of what the given ones span
+        self.in_a_basis = row_space is not None
         if row_space is not None:
             data, own_units = row_space.rows, None
         prepare, kind = (change_of, FeatureMajor) if data.is_sparse else (suited, Standardised)

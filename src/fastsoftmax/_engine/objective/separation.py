@@ -150,6 +150,8 @@ def unpenalised(objective: Objective) -> Table:
         U = np.concatenate([piece.in_float64(slice(None)) for _, piece in data.pieces()])
     if o.fit_intercept:
         U = np.hstack([np.ones((len(U), 1)), U - np.median(U, axis=0)])
+    if o.in_a_basis:  # whose rounding would count as numbers that most rows have
+        U[np.abs(U) <= DEPENDENT * U.shape[1] * np.abs(U).max(axis=0)] = 0
     # by what most rows have, so that a far row does not make the others' numbers next to nothing
     sizes = [np.median(np.abs(u[u != 0])) if u.any() else 1.0 for u in U.T]
     U = unit_rows(U / np.array(sizes))

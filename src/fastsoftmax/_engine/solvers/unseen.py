@@ -146,18 +146,20 @@ def sums_of_magnitudes(frame: Frame, rows: list[RowsAt]) -> Table:
 def gain_of_dependence(
     objective: Objective, rows: list[RowsAt], held: Held, rounding: float, wanted: float
 ) -> float:
-    """The same if all rows had curvature, and as much as where classes are equally probable: what
-    columns that are nearly dependent hide. Infinity where nothing tells.
+    """The same if all rows and classes had their mean curvature: what columns that are nearly
+    dependent hide. Infinity where nothing tells.
 
     All classes have the same matrix, and their residuals add up.
     """
     o, n = objective, objective.data.shape[0]
-    share, shape = o.loss.typical_share, (1, o.shape[1])
+    shape = (1, o.shape[1])
     if BYTES * shape[1] ** 2 > o.memory.total:
         return np.inf
     frame = Frame(n, shape, LogisticPerLogit(1), o.parameters)
-    alike = []
+    alike, curvature = [], 0.0
     for some in rows:
+        of_rows = np.mean(some.probabilities * some.others, axis=1)
+        curvature += float(np.sum(of_rows if some.weights is None else some.weights * of_rows)) / n
         half = np.full((len(some.magnitudes), 1), 0.5)
         if some.weights is not None:
             half[some.weights == 0] = 0
@@ -169,7 +171,7 @@ def gain_of_dependence(
     for step in steps(n, shape[1]):
         if gain > wanted:
             system = System(frame, [part.every(step) for part in alike], held, errors)
-            gain = system.gain * 0.25 / (share * (1 - share)) if system.solved else np.inf
+            gain = system.gain * 0.25 / curvature if system.solved and curvature else np.inf
     return gain
 
 

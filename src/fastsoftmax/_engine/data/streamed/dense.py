@@ -163,9 +163,9 @@ class DenseBlocks(BlocksData):
         for rows, piece in self.pieces():
             some, factors = [], []
             for mine, theirs in drawn.each():
-                first, last = np.searchsorted(mine, (rows.start, rows.stop))
-                some.append(mine[first:last] - np.int32(rows.start))
-                factors.append(theirs[first:last])
+                here = (mine >= rows.start) & (mine < rows.stop)  # in any order: far rows come last
+                some.append(mine[here] - np.int32(rows.start))
+                factors.append(theirs[here])
             counts = np.array([len(mine) for mine in some])
             if counts.any():
                 at = np.concatenate(some), np.concatenate(factors)
