@@ -46,6 +46,7 @@ if TYPE_CHECKING:
         softmax,
         softmax_vjp,
     )
+    from fastsoftmax.partitions import Partitions
 
 renamed_modules.install()
 
@@ -57,6 +58,7 @@ __all__ = [
     "LogisticRegressionCV",
     "MLPClassifier",
     "MLPRegressor",
+    "Partitions",
     "SoftmaxRegression",
     "SoftmaxRegressionCV",
     "binary_cross_entropy",
@@ -96,6 +98,7 @@ _LOADED_FROM = {
     "_runtime.versions": ("show_versions",),
     "_saving.load": ("load",),
     "blocks": ("Blocks",),
+    "partitions": ("Partitions",),
     "functional": (
         "binary_cross_entropy",
         "cross_entropy",

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastsoftmax._runtime import scipy_sparse as sparse
+from fastsoftmax._runtime import sources
 from fastsoftmax._runtime.ahead import ahead
 from fastsoftmax._validation import blocks as check_blocks
 from fastsoftmax._validation import numbers as check
@@ -72,6 +73,82 @@ class Blocks:
         check_blocks.readable(source)
         self.source = source
 
+    @classmethod
+    def from_npy(
+        cls,
+        X: sources.Paths,
+        y: sources.Paths | ArrayLike,
+        sample_weight: sources.Paths | ArrayLike | None = None,
+        *,
+        rows: int | None = None,
+    ) -> Blocks:
+        """Rows in files of NumPy's format, mapped into memory.
+
+        Parameters
+        ----------
+        X : path or sequence of paths
+            Files, (n, D) each, of one dtype; float16 is read as it is.
+        y : path, sequence of paths or array-like of shape (N,)
+            Labels: files like those of X, or of all rows.
+        sample_weight : path, sequence of paths or array-like of shape (N,), optional
+            Weights in the same form.
+        rows : int, optional
+            Rows of a block, about; as many as take 64 MB by default.
+
+        Returns
+        -------
+        Blocks
+        """
+        return cls(sources.each(sources.shards(X, y, sample_weight, rows)))
+
+    @classmethod
+    def from_parquet(
+        cls,
+        paths: sources.Paths,
+        features: str | Sequence[str],
+        label: str,
+        weight: str | None = None,
+    ) -> Blocks:
+        """Rows in Parquet files, a row group at a time; needs pyarrow.
+
+        Parameters
+        ----------
+        paths : path or sequence of paths
+            Files, all of whose row groups fit into memory.
+        features : str or sequence of str
+            The column of X: lists of one length (Arrow's FixedSizeList) of float16, float32 or
+            other numbers. Or columns of numbers, one per feature.
+        label : str
+            The column of y.
+        weight : str, optional
+            The column of weights.
+
+        Returns
+        -------
+        Blocks
+        """
+        return cls(sources.each(sources.row_groups(paths, features, label, weight)))
+
+    @classmethod
+    def from_arrow(
+        cls, tables: Any, features: str | Sequence[str], label: str, weight: str | None = None
+    ) -> Blocks:
+        """Rows in tables of Arrow's, a record batch at a time.
+
+        Parameters
+        ----------
+        tables : Table, RecordBatch, Dataset or sequence of these
+            Of pyarrow, or what has its ``to_batches``.
+        features, label, weight
+            As of `from_parquet`.
+
+        Returns
+        -------
+        Blocks
+        """
+        columns = features, label, weight
+        return cls(lambda: (sources.part_of(b, *columns) for b in sources.batches(tables)))
+
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         if not callable(self.source):
             return iter(self.source)
@@ -91,18 +168,16 @@ class Blocks:
         """
         labels, weights, rows, held, nnz, first = [], [], 0, 0, 0, None
         for i, block in enumerate(ahead(self)):
-            X, y, weight = check_blocks.parts(block, i)
-            array = features(X, name=check_blocks.of(i, "X"))
-            n = array.shape[0]
-            if first is None:
-                first = X, sparse.issparse(array), array.shape[1], array.dtype
-            check_blocks.alike(array, *first[1:], i)
-            labels.append(check_blocks.targets(y, n, i, labels[0] if labels else None))
-            check_blocks.alike_labels(labels[-1], labels[0], i, "y")
-            weights.append(weight)
-            if weight is not None:
-                name = check_blocks.of(i, "sample_weight")
-                weights[-1] = check.weights_of_a_part(weight, n, name)
+            with check_blocks.named(f"block {i}"):
+                X, y, weight = check_blocks.parts(block)
+                array = features(X)
+                n = array.shape[0]
+                if first is None:
+                    first = X, sparse.issparse(array), array.shape[1], array.dtype
+                check_blocks.alike(array, *first[1:])
+                labels.append(check_blocks.targets(y, n, labels[0] if labels else None))
+                check_blocks.alike_labels(labels[-1], labels[0])
+                weights.append(check.weights_of_a_part(weight, n, "sample_weight"))
             rows += n
             parts = (array.data, array.indices) if first[1] else (array,)
             nnz, held = nnz + parts[0].size, held + sum(part.nbytes for part in parts)
@@ -128,8 +203,9 @@ class Blocks:
         """
         rows = 0
         for i, block in enumerate(self):
-            X = features(check_blocks.parts(block, i)[0], name=check_blocks.of(i, "X"))
-            check_blocks.alike(X, scan.is_sparse, scan.shape[1], scan.dtype, i)
+            with check_blocks.named(f"block {i}"):
+                X = features(check_blocks.parts(block)[0])
+                check_blocks.alike(X, scan.is_sparse, scan.shape[1], scan.dtype)
             rows += X.shape[0]
             if rows <= scan.shape[0]:
                 yield X
@@ -150,7 +226,8 @@ class Blocks:
         """
         parts, found, start = [], [], 0
         for i, block in enumerate(self):
-            X = features(check_blocks.parts(block, i)[0], name=check_blocks.of(i, "X"))
+            with check_blocks.named(f"block {i}"):
+                X = features(check_blocks.parts(block)[0])
             here = np.flatnonzero((numbers >= start) & (numbers < start + X.shape[0]))
             parts.append(X[numbers[here] - start])
             found.append(here)
@@ -161,5 +238,5 @@ class Blocks:
     def require_finite(self) -> None:
         """Raise for the first NaN or infinity."""
         for i, block in enumerate(ahead(self)):
-            name = check_blocks.of(i, "X")
-            require_finite(features(block[0], name=name), name)
+            with check_blocks.named(f"block {i}"):
+                require_finite(features(block[0]))

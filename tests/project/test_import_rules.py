@@ -34,13 +34,15 @@ ALLOWED = {
     "_engine.small": {"_core", "_engine.data", "_engine.objective", "_engine.solvers"},
     "_saving": {"_validation"},
     "blocks": {"_validation"},
+    "engines": set(),
+    "partitions": {"_validation"},
     "functional": {"_core", "_engine.data", "_validation"},
     "datasets": {"_validation"},
     "_neural": {"_core", "_engine.data", "_engine.linalg", "_saving", "_validation", "functional"},
     "_linear": {
         *("_engine.curvature", "_engine.data", "_engine.line_search", "_engine.linalg"),
         *("_engine.objective", "_engine.small", "_engine.solvers"),
-        *("_neural", "_saving", "_validation", "blocks", "functional"),
+        *("_neural", "_saving", "_validation", "blocks", "functional", "partitions"),
     },
     "plotting": {"_validation"},
     "torch": {"_validation", "functional"},
@@ -55,7 +57,18 @@ ALLOWED = {
         "plotting",
     },
     "__main__": {"_commands"},
-    "__init__": {"_core", "_linear", "_neural", "_saving", "blocks", "datasets", "functional"},
+    "__init__": {
+        *(
+            "_core",
+            "_linear",
+            "_neural",
+            "_saving",
+            "blocks",
+            "datasets",
+            "functional",
+            "partitions",
+        ),
+    },
 }
 REQUIRED = {"numpy", "scipy"}  # `torch`, imported only on request, needs PyTorch besides
 NEVER = {"benchmarks", "campaigns", "conftest", "examples", "pytest", "support", "tests"}

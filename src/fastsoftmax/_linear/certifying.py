@@ -13,6 +13,7 @@ from fastsoftmax._linear.softmax_regression import SoftmaxRegression
 from fastsoftmax._runtime.typing import MatrixLike, Target
 from fastsoftmax._validation import labels as check_labels
 from fastsoftmax.blocks import Blocks
+from fastsoftmax.partitions import Partitions
 
 OF_CERTIFY = (
     *("coef", "intercept", "X", "y", "sample_weight", "several_labels", "target", "classes"),
@@ -23,7 +24,7 @@ OF_CERTIFY = (
 def certify(
     coef: ArrayLike,
     intercept: ArrayLike | None,
-    X: MatrixLike | Blocks,
+    X: MatrixLike | Blocks | Partitions,
     y: MatrixLike | None = None,
     *,
     sample_weight: ArrayLike | None = None,
@@ -44,7 +45,7 @@ def certify(
         Weights, the classes in the order of ``classes``.
     intercept : array-like of shape (K,) or (1,), or None
         Intercepts; None for zeros.
-    X : array-like or sparse matrix or array of shape (n, D), or Blocks
+    X : array-like or sparse matrix or array of shape (n, D), Blocks or Partitions
     y : array-like of shape (n,) or (n, K)
     sample_weight : array-like of shape (n,), optional
     several_labels : bool, default=False

@@ -12,6 +12,7 @@ from fastsoftmax._linear.softmax_regression import SoftmaxRegression
 from fastsoftmax._runtime.typing import MatrixLike, Solver, Target
 from fastsoftmax._validation import spellings
 from fastsoftmax.blocks import Blocks
+from fastsoftmax.partitions import Partitions
 
 OF_FIT = ("sample_weight", "target", "classes", "offset", "callback")
 
@@ -49,13 +50,15 @@ class ParametersOfFit(Parameters, total=False):
 
 
 def fit(
-    X: MatrixLike | Blocks, y: ArrayLike | None = None, **params: Unpack[ParametersOfFit]
+    X: MatrixLike | Blocks | Partitions,
+    y: ArrayLike | None = None,
+    **params: Unpack[ParametersOfFit],
 ) -> SoftmaxRegression:
     """Fit softmax regression in one call.
 
     Parameters
     ----------
-    X : array-like or sparse matrix or array of shape (n, D), or Blocks
+    X : array-like or sparse matrix or array of shape (n, D), Blocks or Partitions
     y : array-like of shape (n,) or (n, K)
     **params
         ``sample_weight``, ``target``, ``classes``, ``offset``, ``callback``, as of

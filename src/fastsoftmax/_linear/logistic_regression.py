@@ -21,6 +21,7 @@ from fastsoftmax._runtime.typing import MatrixLike
 from fastsoftmax._validation import networks as check_networks
 from fastsoftmax._validation import saved, spellings
 from fastsoftmax.blocks import Blocks
+from fastsoftmax.partitions import Partitions
 
 ITERATIONS, EPOCHS = 1000, 100  # at most, by default
 
@@ -156,7 +157,7 @@ class LogisticRegression(SparseCoefficients, SklearnSpellings, PartialFit, Linea
     @atomic
     def fit(
         self,
-        X: MatrixLike | Blocks,
+        X: MatrixLike | Blocks | Partitions,
         y: MatrixLike | None = None,
         sample_weight: ArrayLike | None = None,
         *,
@@ -167,7 +168,7 @@ class LogisticRegression(SparseCoefficients, SklearnSpellings, PartialFit, Linea
 
         Parameters
         ----------
-        X : array-like or sparse matrix or array of shape (n, D), or Blocks
+        X : array-like or sparse matrix or array of shape (n, D), Blocks or Partitions
             Features, as of `SoftmaxRegression.fit`; a dense array for "sgd".
         y : array-like of shape (n,), or array-like or sparse matrix of shape (n, K)
             Labels, of at least two classes; or 0 and 1, whether a row has each of K >= 2 labels.

@@ -38,6 +38,7 @@ from fastsoftmax._validation import networks as check_networks
 from fastsoftmax._validation import numbers as check
 from fastsoftmax._validation import saved
 from fastsoftmax.blocks import Blocks
+from fastsoftmax.partitions import Partitions
 
 OF_A_FIT = ("coef_", "intercept_")
 # attributes that hold for the model of a fit alone
@@ -79,7 +80,7 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
 
     def _fit(
         self,
-        X: MatrixLike | Blocks,
+        X: MatrixLike | Blocks | Partitions,
         y: MatrixLike | None,
         sample_weight: ArrayLike | None,
         *,
@@ -179,7 +180,7 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
     @of_one_fit
     def certify(
         self,
-        X: MatrixLike | Blocks,
+        X: MatrixLike | Blocks | Partitions,
         y: MatrixLike | None = None,
         sample_weight: ArrayLike | None = None,
         *,

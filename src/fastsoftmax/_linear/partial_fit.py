@@ -14,6 +14,7 @@ from fastsoftmax._neural.labels import dense
 from fastsoftmax._neural.online import Stream
 from fastsoftmax._runtime import scipy_sparse as sparse
 from fastsoftmax._runtime.atomic import atomic
+from fastsoftmax._runtime.collections import computed, is_collection, together
 from fastsoftmax._runtime.dtypes import as_numpy
 from fastsoftmax._runtime.sklearn_compat import check_features_of_fit
 from fastsoftmax._runtime.typing import MatrixLike
@@ -79,6 +80,10 @@ class PartialFit:
         >>> bool(model.score(X[1500:], y[1500:]) > 0.85)
         True
         """
+        if is_collection(X):
+            for block in computed(together(X, y=y, sample_weight=sample_weight)):
+                self.partial_fit(block[0], block[1], classes, *block[2:])
+            return self
         C = check.number(self._native().C, "C", above=0)
         fit_intercept = check.flag(self.fit_intercept, "fit_intercept")
         first = not hasattr(self, "coef_")

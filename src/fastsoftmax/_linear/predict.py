@@ -8,12 +8,14 @@ from numpy.typing import NDArray
 from fastsoftmax import functional
 from fastsoftmax._neural.labels import Labels
 from fastsoftmax._runtime.atomic import of_one_fit
+from fastsoftmax._runtime.collections import lazy
 from fastsoftmax._runtime.typing import MatrixLike
 
 
 class Probabilities(Labels):
     """And of one whose logits are those of probabilities."""
 
+    @lazy
     @of_one_fit
     def predict_proba(self, X: MatrixLike) -> NDArray:
         """Probability of each class, by the order of ``classes_``.
@@ -37,6 +39,7 @@ class Probabilities(Labels):
         # where rounding would make a small logit one of 0
         return np.where((both > 0) & (p == 0.5), np.nextafter(p, p.dtype.type(1)), p)
 
+    @lazy
     @of_one_fit
     def predict_log_proba(self, X: MatrixLike) -> NDArray:
         """Logarithm of `predict_proba`, finite where that underflows.

@@ -16,6 +16,7 @@ from fastsoftmax._runtime.callbacks import FitState
 from fastsoftmax._runtime.typing import MatrixLike, Solver, Target
 from fastsoftmax._validation import spellings
 from fastsoftmax.blocks import Blocks
+from fastsoftmax.partitions import Partitions
 
 
 @spellings.naming_replacements
@@ -189,7 +190,7 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
     @atomic
     def fit(
         self,
-        X: MatrixLike | Blocks,
+        X: MatrixLike | Blocks | Partitions,
         y: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
         *,
@@ -202,12 +203,14 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
 
         Parameters
         ----------
-        X : array-like or sparse matrix or array of shape (n, D), or Blocks
+        X : array-like or sparse matrix or array of shape (n, D), Blocks or Partitions
             Features, in the dtype and the memory they come in, which are never copied (see Notes);
-            or rows with their labels and weights in blocks, which need not fit in memory, y and
-            sample_weight being None then. Of a sparse X compressed rows (CSR) of float32 or float64
-            are used in place, with indices of 32 or 64 bits in any order; other formats are
-            converted once.
+            or rows with their labels and weights in blocks, which need not fit in memory, or in
+            partitions, which workers hold, y and sample_weight being None then. An array or a frame
+            of Dask's is either: its partitions are those of the current client, and without one its
+            blocks are computed one after another. Of a sparse X compressed rows (CSR) of float32
+            or float64 are used in place, with indices of 32 or 64 bits in any order; other formats
+            are converted once.
         y : array-like of shape (n,) or (n, K)
             Labels: integers, booleans or strings, of at least two classes. Or a column for each
             class: floating numbers are probabilities, which sum to 1 in each row, and integers

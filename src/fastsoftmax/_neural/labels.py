@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastsoftmax._engine.data import data_of
 from fastsoftmax._runtime import scipy_sparse as sparse
 from fastsoftmax._runtime.atomic import of_one_fit
+from fastsoftmax._runtime.collections import lazy
 from fastsoftmax._runtime.sklearn_compat import check_features_of_fit, require_fit
 from fastsoftmax._runtime.typing import MatrixLike
 from fastsoftmax._validation import labels as check_labels
@@ -48,6 +49,7 @@ class Labels:
             if name.endswith("_") or name in ("_stream", "_warm_start_state", "_evidence"):
                 delattr(self, name)
 
+    @lazy
     @of_one_fit
     def decision_function(self, X: MatrixLike) -> NDArray:
         """Logits of the rows of X.
@@ -73,6 +75,7 @@ class Labels:
             return logits
         return logits[:, 0] - logits.dtype.type(self._threshold)
 
+    @lazy
     @of_one_fit
     def predict(self, X: MatrixLike) -> NDArray:
         """Label of each row.

@@ -3,6 +3,7 @@
 import math
 import os
 import re
+from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 
@@ -13,6 +14,9 @@ from fastsoftmax._core import _cpu
 WORK_PER_THREAD = 500_000  # multiply-adds
 # about a millisecond of them: below it a barrier at which others' threads spin is not worth while
 LONG_WORK = 20_000_000
+
+#: what an engine gives each of its workers, in place of what the machine has
+of_worker: ContextVar[int | None] = ContextVar("of_worker", default=None)
 
 _team_started = False
 _forked = False
@@ -31,6 +35,8 @@ if hasattr(os, "register_at_fork"):
 
 def available_threads() -> int:
     """Processors this process may use: affinity, cgroup quota, OMP_NUM_THREADS, the least."""
+    if (given := of_worker.get()) is not None:
+        return given
     if not _cpu.openmp_version():
         return 1
     if hasattr(os, "sched_getaffinity"):

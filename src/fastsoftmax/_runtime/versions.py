@@ -59,3 +59,8 @@ def show_versions() -> None:
     width = max(map(len, entries))
     for name, value in entries.items():
         print(f"{name:<{width}}  {value}")
+
+
+def processor_level() -> str:
+    """For which the kernels of this process were built."""
+    return _core.level

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fastsoftmax._runtime import scipy_sparse as sparse
+from fastsoftmax._runtime.collections import is_collection
 from fastsoftmax._runtime.dtypes import BFLOAT16, COMPUTED_IN, as_numpy, computed_in
 
 MOST = 1e300  # of a mean or a deviation: sums over rows and products are then still numbers
@@ -20,6 +21,11 @@ CPU = (1, 3)  # DLPack's numbers of the processor's own memory, and of such as C
 
 def _require_readable(x: Any, name: str) -> None:
     """Raise for tensors that are elsewhere, or that record what is computed with them."""
+    if hasattr(x, "__dask_graph__") and is_collection(x):
+        raise TypeError(
+            f"{name}: expected an array, got a collection of Dask's; linear models are fitted to "
+            "one; of others .compute() makes arrays"
+        )
     if getattr(x, "requires_grad", False):
         raise TypeError(
             f"{name}: expected an array without gradient, got a tensor that requires grad; "

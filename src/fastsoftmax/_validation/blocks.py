@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -13,9 +14,16 @@ from fastsoftmax._runtime import scipy_sparse as sparse
 from fastsoftmax._validation.labels import array_of
 
 
-def of(i: int, name: str) -> str:
-    """An array of a block, as messages name it."""
-    return f"block {i}: {name}"
+@contextmanager
+def named(place: str) -> Iterator[None]:
+    """Messages about what is read there begin with its name."""
+    try:
+        yield
+    except (TypeError, ValueError) as error:
+        if type(error) not in (TypeError, ValueError):  # whose arguments are their own
+            error.add_note(f"in {place}")
+            raise
+        raise type(error)(f"{place}: {error}") from error
 
 
 def readable(source: object) -> None:
@@ -42,56 +50,50 @@ def iterator(blocks: object) -> Iterator[Any]:
     return iter(blocks)
 
 
-def parts(block: object, i: int) -> tuple[ArrayLike, ArrayLike, ArrayLike | None]:
+def parts(block: object) -> tuple[ArrayLike, ArrayLike, ArrayLike | None]:
     """X, y and the weights, or None, of a block."""
     if not isinstance(block, tuple | list) or len(block) not in (2, 3):
         got = type(block).__name__
         if isinstance(block, tuple | list):
             got = f"a {got} of {len(block)}"
-        raise ValueError(f"block {i}: expected (X, y) or (X, y, sample_weight), got {got}")
+        raise ValueError(f"expected (X, y) or (X, y, sample_weight), got {got}")
     return block[0], block[1], block[2] if len(block) == 3 else None
 
 
-def alike(
-    X: NDArray | sparse.csr_array, is_sparse: bool, width: int, dtype: np.dtype, i: int
-) -> None:
+def alike(X: NDArray | sparse.csr_array, is_sparse: bool, width: int, dtype: np.dtype) -> None:
     """Raise unless a block's X goes with those before it."""
     if sparse.issparse(X) != is_sparse:
         kinds = "a dense array", "a sparse one"
         raise ValueError(
-            f"block {i}: X: expected {kinds[is_sparse]} as in the first block, got "
-            f"{kinds[not is_sparse]}"
+            f"X: expected {kinds[is_sparse]} as in the first block, got {kinds[not is_sparse]}"
         )
     if X.shape[1] != width:
-        raise ValueError(
-            f"block {i}: X: expected {width} features as in the first block, got {X.shape[1]}"
-        )
+        raise ValueError(f"X: expected {width} features as in the first block, got {X.shape[1]}")
     if X.dtype != dtype:
-        raise ValueError(f"block {i}: X: expected {dtype} as in the first block, got {X.dtype}")
+        raise ValueError(f"X: expected {dtype} as in the first block, got {X.dtype}")
 
 
-def targets(y: ArrayLike, n: int, i: int, before: NDArray | None) -> NDArray:
+def targets(y: ArrayLike, n: int, before: NDArray | None = None) -> NDArray:
     """Labels of a block, or rows of a table of targets, as wide as those `before`."""
-    y = array_of(y, of(i, "y"))
+    y = array_of(y, "y")
     if y.shape[:1] != (n,) or y.ndim > 2:
-        raise ValueError(f"block {i}: y: expected shape ({n},) as X has rows, got {y.shape}")
+        raise ValueError(f"y: expected shape ({n},) as X has rows, got {y.shape}")
     if before is not None and y.shape[1:] != before.shape[1:]:
         columns = math.prod(before.shape[1:])
         raise ValueError(
-            f"block {i}: y: expected {columns} column{'s' * (columns > 1)} as in the first block, "
+            f"y: expected {columns} column{'s' * (columns > 1)} as in the first block, "
             f"got shape {y.shape}"
         )
     if y.ndim == 1 and y.dtype.kind == "f" and not np.isfinite(y).all():
-        raise ValueError(f"block {i}: y: expected labels, got NaN or infinity")
+        raise ValueError("y: expected labels, got NaN or infinity")
     return y
 
 
-def alike_labels(y: NDArray, first: NDArray, i: int, name: str) -> None:
+def alike_labels(y: NDArray, first: NDArray) -> None:
     """Raise for strings beside numbers, which NumPy would take for strings."""
     if (y.dtype.kind in "US") != (first.dtype.kind in "US"):
         raise ValueError(
-            f"block {i}: {name}: expected labels of the first block's kind, {first.dtype}, got "
-            f"{y.dtype}"
+            f"y: expected labels of the first block's kind, {first.dtype}, got {y.dtype}"
         )
 
 

@@ -157,3 +157,11 @@ def listed(folds: NDArray[np.intp]) -> str:
     """Some numbers of folds, to show."""
     some = ", ".join(map(str, folds[:10].tolist()))
     return some if len(folds) <= 10 else f"{some}, …"
+
+
+def no_partitions(got: str) -> None:
+    """Raise for rows that an engine would hold."""
+    raise TypeError(
+        f"X: expected an array or Blocks for cross-validation, got {got}; fit one estimator with "
+        "warm_start for each C, and score it on rows that are held out"
+    )

@@ -123,8 +123,8 @@ def counts(y: ArrayLike, n: int) -> tuple[NDArray[np.float64], NDArray[np.float6
     return y / events[:, None], events
 
 
-def indicators(y: ArrayLike, n: int) -> NDArray[np.uint8]:
-    """0 or 1 for each label of each row."""
+def indicators(y: ArrayLike, n: int, *, whole: bool = True) -> NDArray[np.uint8]:
+    """0 or 1 for each label of each row; both in each column, if these are all rows."""
     y = table(y, n, "0 and 1")
     if (wrong := (y != 0) & (y != 1)).any():
         row, column = np.argwhere(wrong)[0]
@@ -132,13 +132,18 @@ def indicators(y: ArrayLike, n: int) -> NDArray[np.uint8]:
             f"y: expected 0 and 1, whether a label holds, got {y[row, column]} in row {row}, "
             f"column {column}"
         )
-    constant = y.min(axis=0) == y.max(axis=0)
-    if constant.any():
+    if whole:
+        varied((y == 1).any(axis=0), (y == 0).any(axis=0))
+    return np.ascontiguousarray(y, np.uint8)
+
+
+def varied(on: NDArray[np.bool_], off: NDArray[np.bool_]) -> None:
+    """Raise unless each column has both."""
+    if (constant := ~(on & off)).any():
         column = int(np.argmax(constant))
         raise ValueError(
-            f"y: expected 0 and 1 in each column, got {int(y[0, column])} alone in column {column}"
+            f"y: expected 0 and 1 in each column, got {int(on[column])} alone in column {column}"
         )
-    return np.ascontiguousarray(y, np.uint8)
 
 
 def class_weights(

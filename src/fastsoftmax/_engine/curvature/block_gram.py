@@ -10,7 +10,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.curvature.far_rows import limited
-from fastsoftmax._engine.curvature.hessian import GramCurvature
+from fastsoftmax._engine.curvature.hessian import GramCurvature, fetched
+from fastsoftmax._engine.data import numbers_of
 from fastsoftmax._engine.linalg import ClassFactors
 from fastsoftmax._engine.line_search.iterate import Iterate
 from fastsoftmax._engine.objective.objective import Objective
@@ -89,13 +90,14 @@ class ClassGrams:
             return self._reuse(c.grams)
         n, d = o.data.shape
         rows = min(n, max(4 * d, self.rows))
-        chosen = np.arange(n, dtype=np.int32)
+        chosen = np.arange(n if rows == n else 0, dtype=np.int32)
         if rows < n:
             places = np.arange(rows, dtype=np.float64)
             # as good as random, for a tenth of the time
             places += (places + self._seed % n) * GOLDEN % 1
             places *= n / rows
-            chosen = np.minimum(places, n - 1).astype(np.int32)  # rounding may end at n
+            chosen = np.minimum(places, n - 1).astype(numbers_of(n))  # rounding may end at n
+            chosen = fetched(o.data, chosen)
         weights = np.ones(len(chosen)) if o.weights is None else o.weights[chosen].astype(float)
         weights[np.isin(chosen, c.few_far)] = 0
         self._unweighted = c.of_rows(chosen, weights, 1 / len(chosen), self.diagonal * c.bulk)
@@ -126,7 +128,7 @@ class ClassGrams:
         """The block of each class at the iterate, from about so many rows."""
         o, c = self._objective, self._curvature
         drawn, step, n = c.sample_rows(it, rows, seed)
-        drawn.rows[:] *= step  # of all of X
+        drawn = drawn.of_all(step, n)
         masses = drawn.totals / n
         shares = SHARED * masses + c.missing(masses)
         if c.far and not len(c.few_far):

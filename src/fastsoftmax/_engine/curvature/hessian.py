@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.curvature.far_rows import FarRows, with_pairs
-from fastsoftmax._engine.data import RowSample, StoredLogits
+from fastsoftmax._engine.data import Data, RowSample, StoredLogits
 from fastsoftmax._engine.linalg import ClassFactors, dot
 from fastsoftmax._engine.line_search.iterate import Iterate, Sample
 from fastsoftmax._engine.objective.objective import Objective
@@ -108,7 +108,8 @@ class Curvature:
     def far(self) -> FarRows | tuple[()]:
         """The far rows, where lengths are known, or where there are far cells."""
         if self._squares is None and self._far_cells:
-            self._squares = np.square(self.objective.lengths())
+            lengths = self.objective.lengths()
+            self._squares = None if lengths is None else np.square(lengths)
         if self._squares is None:
             return ()
         if self._far is None:
@@ -141,7 +142,8 @@ class Curvature:
         if self._seen is None or self._seen[0] != it.value:
             some = it.logits(REFERENCE_ROWS)  # a copy
             all_rows = some.n == self.objective.data.shape[0]
-            some.variances(self.objective.weights if all_rows else None, some)
+            weights = self.objective.weights
+            some.variances(weights[::1] if all_rows and weights is not None else None, some)
             self._seen = it.value, some
         return self._seen[1]
 
@@ -205,7 +207,8 @@ class GramCurvature(Curvature):
         """Far rows, where they are so few that Newton's step for them alone costs little."""
         if not self._far_cells or self.newton_cost(1) > FEW:
             return Curvature.few_far
-        return self.far.rows if self.newton_cost(len(self.far)) <= FEW else Curvature.few_far
+        far = self.far
+        return far.rows if far and self.newton_cost(len(far)) <= FEW else Curvature.few_far
 
     def newton_cost(self, rows: int) -> float:
         """Passes that a Hessian of so many rows, and its factors, are worth."""
@@ -294,6 +297,11 @@ class GramCurvature(Curvature):
         diagonal += self.ridge
         o.passes.count += self.hessian_cost()
         return H
+
+
+def fetched(data: Data, rows: NDArray) -> NDArray:
+    """Numbers of rows; where others hold these, of such beside them as are here."""
+    return rows - rows % data.sample_step if data.is_distributed else rows
 
 
 def solve_seen(

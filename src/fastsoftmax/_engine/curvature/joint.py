@@ -69,8 +69,7 @@ class JointHessian(ClassGrams):
         o, c = self._objective, self._curvature
         (k, size), n_threads = o.shape, o.data.n_threads
         drawn, step, n = c.sample_pairs(it, self._n_pairs, seed)
-        if step > 1:
-            drawn.rows[:] *= step  # of all of X
+        drawn = drawn.of_all(step, n)
         grams = c.gram(drawn, 1 / n, 0 * c.ridge)
         masses, counts = by_class(drawn.totals / n, k), by_class(drawn.counts, k)
         # a class of which few rows were drawn is more like all rows than these say

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.curvature.block_gram import PAIRS, SHARED, Projected
-from fastsoftmax._engine.curvature.hessian import GramCurvature
+from fastsoftmax._engine.curvature.hessian import GramCurvature, fetched
 from fastsoftmax._engine.data import DenseData
 from fastsoftmax._engine.linalg import (
     ClassFactors,
@@ -62,7 +62,8 @@ class LowRankBlocks:
     def fits(self) -> bool:
         """Whether a matrix per class, and all rows in those directions, leave room for the rest."""
         o = self._objective
-        numbers = o.n_logits * self._rank**2 + o.data.shape[0] * self._rank
+        rows = o.data.shape[0] // (o.data.sample_step if o.data.is_distributed else 1)
+        numbers = o.n_logits * self._rank**2 + rows * self._rank
         return numbers * DTYPE.itemsize <= o.memory.preconditioner
 
     def _rows(self, step: int) -> DenseData:
@@ -82,7 +83,7 @@ class LowRankBlocks:
         generator = np.random.default_rng([self._seed, n, d])
         rows = slice(None)
         if n > SAMPLE:
-            rows = np.sort(generator.choice(n, SAMPLE, replace=False))
+            rows = fetched(o.data, np.sort(generator.choice(n, SAMPLE, replace=False)))
         sample = Standardised(o.data.rows(rows), o.parameters.shift, self._units)
         basis = leading(sample, self._rank, generator).astype(DTYPE)
         o.passes.count += self.start_cost
@@ -123,8 +124,7 @@ class LowRankBlocks:
         )
         means = np.zeros((o.n_logits, d))
         if o.fit_intercept:
-            few = drawn.every(MEANS if rows < n else 1)
-            few.rows[:] *= step  # of all of X
+            few = drawn.every(MEANS if rows < n else 1).of_all(step, n)
             weights = np.maximum(few.powers(2), np.finfo(float).tiny)
             means[:] = (o.data.sums(few) / weights[:, None] - o.parameters.shift) * self._units
             means[few.counts == 0] = 0

@@ -7,8 +7,19 @@ from fastsoftmax._engine.data.diagonals import DiagonalFactors, Variances, diago
 from fastsoftmax._engine.data.float64 import float64_pieces
 from fastsoftmax._engine.data.kinds import better_dense, data_of, dense_if_small
 from fastsoftmax._engine.data.moments import merged
+from fastsoftmax._engine.data.partitioned import (
+    ByRow,
+    Curved,
+    DensePartitions,
+    Partition,
+    PartitionRows,
+    SparsePartitions,
+    View,
+    as_dtype,
+    sum_of_rows,
+)
 from fastsoftmax._engine.data.protocol import Data
-from fastsoftmax._engine.data.row_sample import RowSample
+from fastsoftmax._engine.data.row_sample import RowSample, numbers_of
 from fastsoftmax._engine.data.row_space import RowSpace, row_space
 from fastsoftmax._engine.data.sparse import SparseData
 from fastsoftmax._engine.data.standardised import Standardisation
@@ -18,21 +29,29 @@ from fastsoftmax._engine.data.streamed.sparse import SparseBlocks
 
 __all__ = [
     "Batch",
+    "ByRow",
+    "Curved",
     "Data",
     "DenseBlocks",
     "DenseData",
+    "DensePartitions",
     "DiagonalFactors",
     "DualPoint",
     "Gradients",
+    "Partition",
+    "PartitionRows",
     "Point",
     "RowSample",
     "RowSpace",
     "SparseBlocks",
     "SparseData",
+    "SparsePartitions",
     "Standardisation",
     "Step",
     "StoredLogits",
     "Variances",
+    "View",
+    "as_dtype",
     "better_dense",
     "column_space",
     "data_of",
@@ -40,5 +59,7 @@ __all__ = [
     "diagonals",
     "float64_pieces",
     "merged",
+    "numbers_of",
     "row_space",
+    "sum_of_rows",
 ]

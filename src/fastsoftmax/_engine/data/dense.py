@@ -12,7 +12,7 @@ from fastsoftmax._engine.data.dense_array import DenseArray
 from fastsoftmax._engine.data.moments import Moments, column_moments, doubtful
 from fastsoftmax._engine.data.row_sample import RowSample
 from fastsoftmax._engine.data.stored_logits import StoredLogits
-from fastsoftmax._engine.linalg.memory import empty
+from fastsoftmax._engine.linalg.memory import contiguous, empty
 from fastsoftmax._runtime.dtypes import as_numpy
 from fastsoftmax._runtime.threads import team
 
@@ -56,7 +56,7 @@ class DenseData(DenseArray):
         return team(self.n_threads, self.X.size * n_logits)
 
     def _cast(self, array: NDArray | None) -> NDArray | None:
-        return None if array is None else np.ascontiguousarray(array, dtype=self.dtype)
+        return None if array is None else contiguous(array, self.dtype)
 
     def _weights(self, W: NDArray | None) -> NDArray | None:
         """As the kernels take them, for features as they are stored."""

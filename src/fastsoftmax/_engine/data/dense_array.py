@@ -35,6 +35,7 @@ class DenseArray:
     """
 
     is_sparse = False
+    is_distributed = False
 
     def __init__(
         self,

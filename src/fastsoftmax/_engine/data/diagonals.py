@@ -1,7 +1,7 @@
 """Diagonals of a matrix for each class, and means of the features: a preconditioner's parts."""
 
 from collections.abc import Callable, Iterable, Iterator
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,8 +19,9 @@ DTYPE = np.dtype(np.float32)  # whatever that of X is: they are estimates
 WORK = 4  # multiply-adds that a number is worth, for the number of threads
 
 #: (data, rows, begin) -> the weighted p(1 - p) of these rows of the data, of consecutive rows at a
-#: time; the data begin with row `begin` of all
-Variances = Callable[["SparseData", slice, int], Iterator[StoredLogits]]
+#: time; the data begin with row `begin` of all. Of partitions the model (W, b) and the weights, of
+#: which workers make them
+Variances = Callable[["SparseData", slice, int], Iterator[StoredLogits]] | tuple[Any, Any]
 
 
 class Diagonals(NamedTuple):
@@ -37,6 +38,7 @@ class SparsePieces(Protocol):
     shape: tuple[int, int]
     dtype: np.dtype
     n_threads: int
+    is_distributed: bool
 
     @property
     def nnz(self) -> int: ...
@@ -60,6 +62,9 @@ def diagonals(
     count as two, whose squares sum to less than that of their sum.
     """
 
+    if X.is_distributed:
+        sums = X.diagonal_sums(*variances)
+        return of_sums(sums, X.shape[0], ridge, share, centred, missing)
     if not kernels(X.dtype).sparse.by_columns(*X.shape, n_logits, X.nnz, False):
         return _by_rows(X, variances, n_logits, ridge, share, centred, missing)
 
@@ -104,16 +109,30 @@ def _by_rows(
         squares_of_all += column_sums(squared)
         if centred:
             of_all += column_sums(data)
-    means = np.zeros((d, k))
+    sums = first, second, masses, of_all, squares_of_all
+    return of_sums(sums, n, ridge, share, centred, missing)
+
+
+def of_sums(
+    sums: tuple[NDArray | None, ...],
+    n: int,
+    ridge: float,
+    share: float,
+    centred: bool,
+    missing: Callable[[NDArray], NDArray],
+) -> Diagonals:
+    """The same of Σ v x and Σ v x² (D, K), Σ v (K,), and Σ x and Σ x² (D, 1), over n rows."""
+    first, second, masses, of_all, squares_of_all = sums
+    means = np.zeros(second.shape)
     if centred:
         np.divide(first, masses, out=means, where=masses > 0)
         second -= means**2 * masses
-    overall = np.maximum(squares_of_all - of_all**2 / n, 0)
+    overall = np.maximum(squares_of_all - (of_all**2 / n if centred else 0), 0)
     masses /= n
     of_missing = missing(masses)
     of_shares = share * masses + of_missing
     spread = ((1 - share) * np.maximum(second, 0) + of_shares * overall) / n + ridge
-    inverses = np.divide(1, spread, out=np.zeros((d, k)), where=spread > 0)
+    inverses = np.divide(1, spread, out=np.zeros(second.shape), where=spread > 0)
     return Diagonals(means.astype(np.float32), inverses.astype(np.float32), masses + of_missing)
 
 

@@ -23,6 +23,9 @@ class Data(Protocol):
     is_sparse : bool
         Whether zeros are left out. A sparse format offers `changed`, `penalised` and `row_blocks`
         as `SparseData` does, a dense one `value_and_grad`, `gram` and what else `DenseData` has.
+    is_distributed : bool
+        Whether other processes hold the rows, with their targets and weights. What is computed with
+        all rows is a round then, and there are no `pieces`.
     """
 
     shape: tuple[int, int]
@@ -30,6 +33,7 @@ class Data(Protocol):
     n_threads: int
     nbytes: int
     is_sparse: bool
+    is_distributed: bool
 
     def pieces(self) -> "Iterable[tuple[slice, Data]]":
         """The rows in order, in pieces that are in memory."""

@@ -7,6 +7,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 
+def numbers_of(n: int) -> type[np.signedinteger]:
+    """The type that numbers so many rows: 32 bits, as the kernels take it, while these suffice."""
+    return np.int32 if n < 2**31 else np.int64
+
+
 class RowSample(NamedTuple):
     """Rows drawn for each class, or pair of classes, and the square roots of their weights.
 
@@ -38,6 +43,12 @@ class RowSample(NamedTuple):
         """Every step-th of each, where they are (m, most)."""
         rows, factors = (np.ascontiguousarray(x[:, ::step]) for x in (self.rows, self.factors))
         return RowSample(rows, factors, -(-self.counts // step), self.totals)
+
+    def of_all(self, step: int, n: int) -> "RowSample":
+        """The same rows, drawn from n which are every step-th of X, by their numbers there."""
+        if step == 1:
+            return self
+        return self._replace(rows=self.rows.astype(numbers_of(step * n)) * step)
 
     def powers(self, power: int) -> NDArray[np.float64]:
         """Σ factorᵢ to that power of each, where they are (m, most)."""

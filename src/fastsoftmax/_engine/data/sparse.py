@@ -13,7 +13,7 @@ from fastsoftmax._engine.data.dense import Gradients
 from fastsoftmax._engine.data.moments import Moments, sparse_moments
 from fastsoftmax._engine.data.sparse_array import SparseArray
 from fastsoftmax._engine.data.stored_logits import StoredLogits
-from fastsoftmax._engine.linalg.memory import empty
+from fastsoftmax._engine.linalg.memory import contiguous, empty
 from fastsoftmax._runtime import scipy_sparse as sparse
 from fastsoftmax._runtime.threads import team
 
@@ -56,7 +56,8 @@ class SparseData(SparseArray):
             return None
         k, d = W.shape
         columns = self._kernel.weight_columns(k)
-        if columns == k and W.dtype == self.dtype and W.flags.f_contiguous:
+        plain = W.dtype == self.dtype and W.flags.f_contiguous and W.flags.aligned
+        if columns == k and plain:
             return W.T
         by_feature = empty((d, columns), self.dtype)
         by_feature[:, :k] = W.T
@@ -64,7 +65,7 @@ class SparseData(SparseArray):
         return by_feature
 
     def _cast(self, array: NDArray | None) -> NDArray | None:
-        return None if array is None else np.ascontiguousarray(array, dtype=self.dtype)
+        return None if array is None else contiguous(array, self.dtype)
 
     def columns(self, n_logits: int) -> list[Columns]:
         """X by columns, a block of rows at a time: made once."""

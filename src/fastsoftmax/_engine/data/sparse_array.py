@@ -83,6 +83,7 @@ class SparseArray:
     """
 
     is_sparse = True
+    is_distributed = False
 
     def __init__(
         self,

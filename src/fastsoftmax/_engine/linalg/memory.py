@@ -17,6 +17,12 @@ LARGE = 64 << 10  # bytes, below which memory costs little
 STEPS = 8  # sizes of blocks from a power of two to the next
 
 
+def contiguous(array: NDArray, dtype: DTypeLike) -> NDArray:
+    """As `numpy.ascontiguousarray`, and aligned, as what came over a wire need not be."""
+    array = np.ascontiguousarray(array, dtype)
+    return array if array.flags.aligned else array.copy()
+
+
 def empty(shape: int | tuple[int, ...], dtype: DTypeLike) -> NDArray:
     """As `numpy.empty`, for arrays that no user gets to see.
 

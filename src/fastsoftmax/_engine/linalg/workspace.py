@@ -12,6 +12,9 @@ class Workspace:
     def __init__(self) -> None:
         self._bytes = np.empty(0, np.uint8)
 
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        return Workspace, ()  # of a copy that is sent elsewhere
+
     def __call__(self, size: int) -> NDArray[np.uint8]:
         if self._bytes.size < size:
             self._bytes = empty(size, np.uint8)

@@ -10,6 +10,8 @@ from math import inf, isfinite, nan
 from fastsoftmax._engine.line_search.phi import LineFunction
 
 TRIALS = 40  # at most: as many halvings take a bracket to 1e-12 of itself
+# from 0, at most: far rows bend φ' where t is small, and secants from there hardly get nearer
+SECANTS = 5
 STRETCH = 10.0  # a step grows by this much at most from one evaluation to the next
 
 
@@ -29,7 +31,7 @@ def search(
     target = (path.near if near is None else near) * abs(slope)
     ceiling = value + rounding * abs(value)
     low, low_slope, high, high_slope = 0.0, slope, inf, nan
-    for _ in range(TRIALS):
+    for trial in range(TRIALS):
         value, derivative, curvature = path.evaluate(t)
         lowered = value <= ceiling
         if lowered and abs(derivative) <= target:
@@ -40,7 +42,7 @@ def search(
             high, high_slope = t, derivative
         if not high > low:  # no number lies between
             break
-        if not isfinite(curvature):
+        if unknown := not isfinite(curvature):
             rise = high_slope - low_slope
             curvature = rise / (high - low) if isfinite(rise) else nan
             at, derivative = low, low_slope
@@ -50,7 +52,7 @@ def search(
         width = high - low
         if high == inf:
             t = min(max(newton, 1.1 * t), STRETCH * t) if newton == newton else 4 * t
-        elif low < newton < high:
+        elif low < newton < high and (low or trial < SECANTS or not unknown):
             t = min(max(newton, low + 0.02 * width), high - 0.02 * width)
         else:
             t = low + 0.5 * width if low else 0.1 * high

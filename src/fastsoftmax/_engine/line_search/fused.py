@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.data import Data, SparseData, StoredLogits, Variances
+from fastsoftmax._engine.data import Curved, Data, SparseData, StoredLogits, Variances
 from fastsoftmax._engine.linalg import dot
 from fastsoftmax._engine.line_search.iterate import Sample
 from fastsoftmax._engine.line_search.phi import (
@@ -19,6 +19,11 @@ from fastsoftmax._engine.line_search.phi import (
 from fastsoftmax._engine.line_search.rules import LineRules
 from fastsoftmax._engine.objective.objective import Objective
 from fastsoftmax._engine.objective.rows import Part, Rows
+
+
+def step_of(data: Data, rows: int) -> int:
+    """Which rows are about so many."""
+    return data.step_of(rows) if data.is_distributed else max(1, data.shape[0] // rows)
 
 
 class FusedIterate:
@@ -41,11 +46,17 @@ class FusedIterate:
 
     def line(self, direction: NDArray) -> "FusedLine":
         o = self._objective
-        step = max(1, o.data.shape[0] // self._rules.subsample_rows)
-        weights = None if o.weights is None else np.ascontiguousarray(o.weights[::step])
-        targets = np.ascontiguousarray(o.targets[::step])
-        part = Part(o.loss, Rows(o.data.every(step), targets, weights, o.penalty))
+        if o.data.is_distributed:
+            rows = o.data.line_rows(o.n_logits)
+            data = o.data.rows(rows)
+        else:
+            rows = slice(None, None, step_of(o.data, self._rules.subsample_rows))
+            data = o.data.every(rows.step)
+        weights = None if o.weights is None else np.ascontiguousarray(o.weights[rows])
+        targets = np.ascontiguousarray(o.targets[rows])
+        part = Part(o.loss, Rows(data, targets, weights, o.penalty))
         self._store(part.rows.data, self.theta, part.logits)
+        self._add_offset(part.logits, rows)
         self._store(part.rows.data, direction, part.change)
         along = parabola(o, self.theta, direction)
         path = Path(part, along, 1 / part.logits.n, NEAR_OF_SUBSAMPLE)
@@ -59,19 +70,25 @@ class FusedIterate:
         return False
 
     def logits(self, rows: int) -> StoredLogits:
-        step = max(1, self._objective.data.shape[0] // rows) if rows else 1
-        return self._of_every(step, self.theta)
+        return self._of_every(step_of(self._objective.data, rows) if rows else 1, self.theta)
 
     def sample(self) -> Sample:
         data = self._objective.data
         size = StoredLogits.bytes(data.shape[0], self._objective.n_logits, data.dtype)
         step = math.ceil(size / self._objective.memory.sample)
+        if data.is_distributed:
+            step = max(step, data.sample_step)
         logits = self._of_every(step, self.theta)
         return Sample(logits, logits.like(), step)
 
     def hessian_times(self, direction: NDArray) -> NDArray:
         """In 1.5 passes, some rows at a time."""
         o, product = self._objective, np.zeros(self.theta.size)
+        if o.data.is_distributed:
+            curved = Curved(o.user(self.theta), o.user(direction), o.weights)
+            o.passes.count += 1.5
+            rows = Rows(o.data, None, None, o.penalty)
+            return o.parameters.value_and_grad(direction, curved, rows)[1]
         ridge, most = o.penalty, self._rows_at_a_time()
         for rows, data in o.data.pieces():
             for start in range(0, data.shape[0], most):
@@ -100,6 +117,8 @@ class FusedIterate:
     def variances(self) -> Variances:
         """Of as many rows at a time as there is room for."""
         o, most = self._objective, self._rows_at_a_time()
+        if o.data.is_distributed:
+            return o.user(self.theta), o.weights
 
         def tiles(data: SparseData, rows: slice, begin: int) -> Iterator[StoredLogits]:
             for start in range(rows.start, rows.stop, most):
@@ -112,7 +131,15 @@ class FusedIterate:
         return tiles
 
     def _of_every(self, step: int, theta: NDArray) -> StoredLogits:
-        return self._of(self._objective.data.every(step), theta)
+        logits = self._of(self._objective.data.every(step), theta)
+        self._add_offset(logits, slice(None, None, step))
+        return logits
+
+    def _add_offset(self, logits: StoredLogits, rows: slice) -> None:
+        """To those of some rows."""
+        offset = self._objective.given[2]
+        if offset is not None:
+            logits.put(logits.table() + offset[rows])
 
     def _of(self, data: Data, theta: NDArray) -> StoredLogits:
         """The logits of some rows at θ."""

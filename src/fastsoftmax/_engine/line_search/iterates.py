@@ -17,5 +17,7 @@ def iterate_at(objective: Objective, theta: NDArray, rules: LineRules | None = N
     if o.l1:
         return PenalisedIterate(o, theta, rules)
     fits = logits_bytes(o) <= rules.stored_bytes and spare_bytes(o) >= 0
+    if o.data.is_distributed:
+        return FusedIterate(o, theta, rules)
     fits = fits or o.offset is not None  # which takes as much
     return (StoredIterate if fits else FusedIterate)(o, theta, rules)

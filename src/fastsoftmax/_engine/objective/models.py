@@ -5,7 +5,7 @@ from functools import cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.data import RowSpace
+from fastsoftmax._engine.data import ByRow, RowSpace
 from fastsoftmax._engine.objective.coordinates.base import Parameters, at
 from fastsoftmax._engine.objective.loss import Loss
 from fastsoftmax._engine.objective.rounding import CURVATURE, ROUNDING, of_all
@@ -32,8 +32,8 @@ class Models:
         loss: Loss,
         units: NDArray | None,
         row_space: RowSpace | None,
-        offset: NDArray | None = None,
-        weights: NDArray | None = None,
+        offset: NDArray | ByRow | None = None,
+        weights: NDArray | ByRow | None = None,
     ) -> None:
         self._parameters, self._loss = parameters, loss
         self._units, self._row_space = units, row_space
@@ -87,6 +87,8 @@ class Models:
         """Weighted root mean squares of the offset."""
         if self._offset is None:
             return 0.0
+        if isinstance(self._offset, ByRow):
+            return self._offset.sizes(self._weights)
         largest = max(
             float(np.abs(self._offset).max()), np.finfo(float).tiny
         )  # squares may overflow

@@ -1,11 +1,12 @@
 """The objective of softmax regression with an elastic net penalty."""
 
+from copy import copy
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.data import Data, RowSpace, StoredLogits
+from fastsoftmax._engine.data import ByRow, Data, RowSpace, StoredLogits, as_dtype
 from fastsoftmax._engine.objective.coordinates.feature_major import FeatureMajor
 from fastsoftmax._engine.objective.coordinates.features import change_of, suited
 from fastsoftmax._engine.objective.coordinates.standardised import Standardised
@@ -64,10 +65,10 @@ class Objective:
     def __init__(
         self,
         data: Data,
-        targets: NDArray,
+        targets: NDArray | ByRow,
         n_logits: int,
         *,
-        weights: NDArray | None,
+        weights: NDArray | ByRow | None,
         C: float,
         fit_intercept: bool,
         l1_ratio: float = 0.0,
@@ -76,7 +77,7 @@ class Objective:
         units: NDArray | None = None,
         l1_factors: NDArray | None = None,
         free: NDArray[np.bool_] | None = None,
-        offset: NDArray | None = None,
+        offset: NDArray | ByRow | None = None,
         row_space: RowSpace | None = None,
         like: "Objective | None" = None,
     ) -> None:
@@ -132,12 +133,23 @@ class Objective:
         self.data = data
         targets, weights, offset = self.given
         is_table = targets.dtype.kind == "f"
-        self.targets = np.ascontiguousarray(targets, dtype=data.dtype) if is_table else targets
-        self.weights = None if weights is None else np.ascontiguousarray(weights, dtype=data.dtype)
+        self.targets = as_dtype(targets, data.dtype) if is_table else targets
+        self.weights = None if weights is None else as_dtype(weights, data.dtype)
         self.offset = None
-        if offset is not None:
+        if offset is not None and not data.is_distributed:
             self.offset = self.loss.logits_of(data)
             self.offset.put(offset)
+
+    def of_rows(
+        self, data: Data, targets: NDArray, weights: NDArray | None, offset: NDArray | None
+    ) -> "Objective":
+        """What these rows add to the loss, as a mean over all rows; for them alone."""
+        other = copy(self)
+        vars(other).pop("data_float64", None)
+        other.data = other.exact_data = data
+        other.given = targets, weights, offset
+        other.passes = Passes(self.passes.work, 0.0)
+        return other
 
     @cached_property
     def data_float64(self) -> Data:
@@ -153,6 +165,8 @@ class Objective:
     def shares(self) -> NDArray[np.float64]:
         """The probability of each class, or of each logit's being on, of the intercept-only
         model."""
+        if self.data.is_distributed:
+            return self.data.shares(self.loss, self.weights)
         return self.loss.shares(self.targets, self.weights)
 
     @property

@@ -4,7 +4,7 @@ from typing import NamedTuple
 
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.data import Data
+from fastsoftmax._engine.data import ByRow, Data
 from fastsoftmax._engine.objective.loss import Loss
 
 
@@ -12,8 +12,8 @@ class Rows(NamedTuple):
     """Rows to sum the loss over; without targets what is stored stands for their residuals."""
 
     data: Data
-    targets: NDArray | None
-    weights: NDArray | None
+    targets: NDArray | ByRow | None
+    weights: NDArray | ByRow | None
     ridge: float  # that goes with them
 
 

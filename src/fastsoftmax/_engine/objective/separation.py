@@ -65,6 +65,8 @@ def has_minimiser(
     o = objective
     of_classes = (o.n_logits - 1) ** 2 if o.loss.shift_invariant else 1
     n, most = o.data.shape[0], largest / of_classes
+    if o.data.is_distributed:
+        return None
     features = len(o.free) if o.penalty or o.l1 else o.data.shape[1]
     if n * min(n, features + 1) > most:
         return None

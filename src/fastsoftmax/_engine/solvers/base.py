@@ -324,6 +324,8 @@ def lacks(objective: Objective, need: str) -> str | None:
         return "a smooth penalty (l1_ratio=0)"
     if need == "l1" and not o.l1:
         return "an L1 penalty (l1_ratio > 0)"
+    if o.data.is_distributed and need in ("hessian", "rows"):
+        return f"{'the exact Hessian' if need == 'hessian' else 'the rows'}, which an engine holds"
     if need != "hessian":
         return None
     if o.data.is_sparse:

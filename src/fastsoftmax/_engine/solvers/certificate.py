@@ -16,15 +16,24 @@ precision of the solver, since a may be any. Where logits of θ and d do not fit
 are made anew for some rows at a time.
 """
 
-from collections.abc import Iterator
-from functools import cached_property
-from typing import NamedTuple
+import operator
+from collections.abc import Callable, Iterator
+from functools import cached_property, reduce
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.curvature.hessian import MISSING, of_shifts
-from fastsoftmax._engine.data import Data, DualPoint, RowSample, StoredLogits
+from fastsoftmax._engine.data import (
+    Data,
+    DualPoint,
+    Partition,
+    RowSample,
+    StoredLogits,
+    View,
+    as_dtype,
+)
 from fastsoftmax._engine.linalg import ClassFactors
 from fastsoftmax._engine.objective.loss import NEVER
 from fastsoftmax._engine.objective.objective import Objective
@@ -32,7 +41,7 @@ from fastsoftmax._engine.objective.penalised_weights import squares, unseen_resi
 from fastsoftmax._engine.objective.precision import uses_float32
 from fastsoftmax._engine.objective.rounding import raised
 from fastsoftmax._engine.objective.rows import Rows
-from fastsoftmax._engine.solvers.logit_rounding import logit_rounding
+from fastsoftmax._engine.solvers.logit_rounding import logit_rounding, rounding_of_rows
 from fastsoftmax._engine.solvers.unseen import (
     Held,
     RowsAt,
@@ -40,6 +49,7 @@ from fastsoftmax._engine.solvers.unseen import (
     is_cheap,
     unseen_gain,
 )
+from fastsoftmax._runtime.engines.tree import Sums
 
 FLOAT64 = np.dtype(np.float64)
 STATIONARY = 1e-13  # of Σ s|a - y||x| / S: a v that is 0 but for rounding
@@ -81,26 +91,38 @@ class Linearised:
     ----------
     objective : Objective
     theta, direction : ndarray
+    moved : ndarray, optional
+        What is not penalised of the direction is changed by.
     """
 
-    def __init__(self, objective: Objective, theta: NDArray, direction: NDArray) -> None:
+    def __init__(
+        self,
+        objective: Objective,
+        theta: NDArray,
+        direction: NDArray,
+        moved: NDArray | None = None,
+    ) -> None:
         self.objective, self._theta, self.direction = objective, theta, direction
         self._data = objective.data_float64
+        #: of all, by which sums are divided
+        self.n = self._data.shape[0]
         self.model = objective.parameters.user(theta, FLOAT64)
         targets, weights, self.offset = objective.given
         is_table = targets.dtype.kind == "f"
-        self.targets = np.ascontiguousarray(targets, FLOAT64) if is_table else targets
+        self.targets = as_dtype(targets, FLOAT64) if is_table else targets
         #: what a - y is the difference of: a label's is known to all digits
         self._size = float(is_table)
-        self.weights = None if weights is None else np.ascontiguousarray(weights, FLOAT64)
-        n, k = self._data.shape[0], objective.n_logits
+        self.weights = None if weights is None else as_dtype(weights, FLOAT64)
+        n, k = self.n, objective.n_logits
         #: of the direction, by intercepts and free features
         self.moved = np.zeros((k, objective.fit_intercept + len(objective.free)))
+        if moved is not None:
+            self.moved = moved
         tile = StoredLogits.tile_rows(FLOAT64)
         most = int(objective.memory.certificate / (3 * FLOAT64.itemsize * k))
         self._rows = max(tile, most // tile * tile)
         self._kept = None
-        if n <= self._rows:
+        if n <= self._rows and not self._data.is_distributed:
             self._kept = [Piece(self, slice(0, n), self._data, objective.data)]
 
     def _pieces(self) -> Iterator["Piece"]:
@@ -115,18 +137,23 @@ class Linearised:
                 piece = data.rows(some)
                 yield Piece(self, at, piece, piece)
 
+    def sum(self, of_piece: Callable[["Piece", NDArray, int], Any]) -> Any:
+        """What a function makes of each piece, θ and the number of rows, summed."""
+        if self._data.is_distributed:
+            self.objective.passes.count += 1.5 if of_piece is totals else 1.0
+            return self._data.sum(
+                sum_of_pieces, self._data.view(self.weights), of_piece, self.objective,
+                self._theta, self.direction, self.moved,
+            )  # fmt: skip
+        parts = (of_piece(piece, self._theta, self.n) for piece in self._pieces())
+        return reduce(operator.add, parts)
+
     def certificate(self, wanted: float) -> Certificate:
         """What is proved at θ."""
-        o, n = self.objective, self._data.shape[0]
+        o = self.objective
         stationary = self._make_stationary()
-        loss = divergence = least = residuals = 0.0
-        v = np.zeros(o.size)
-        for piece in self._pieces():
-            point = piece.dual_point()
-            loss, divergence = loss + point.loss / n, divergence + point.divergence / n
-            least = min(least, point.least_change)
-            v += piece.gradient(self._theta)
-            residuals += point.squares / n
+        loss, divergence, least, residuals, v = self.sum(totals)
+        least = min(0.0, *least)
         weights = o.penalised_weights(self._theta, v, self.direction)
         value = loss + weights.value
         magnitude = np.sqrt(residuals)  # times sizes, at least Σ s|a - y||x| / S
@@ -148,6 +175,7 @@ class Linearised:
         held, near = self._held(v), decrease <= wanted
         # float32 may be all that the direction lacks, and more precision costs less than a Hessian
         asks = near and (o.terms.open_ended or (bound > wanted and not uses_float32(o)))
+        asks = asks and not self._data.is_distributed
         if asks and is_cheap(o):
             rounding = self._unseen_gain(held, wanted)
             if rounding == np.inf and o.l1 and weights.of_lasso <= BEYOND * wanted:
@@ -155,7 +183,9 @@ class Linearised:
                 rounding = self._unseen_gain(self._held(v, 0.0), wanted)
                 decrease = divergence + squares(o.penalty, weights.step) + weights.of_lasso
             bound = (np.sqrt(decrease) + np.sqrt(rounding)) ** 2
-        if is_newton and near and bound > wanted:  # if the dependence of columns hides nothing
+        if self._data.is_distributed:  # whose rows would all be needed
+            is_newton = False
+        elif is_newton and near and bound > wanted:  # if the dependence of columns hides nothing
             enough = BEYOND * wanted
             gain = gain_of_dependence(o, self._rows_at(), held, ROUNDING, enough)
             is_newton = gain <= enough
@@ -170,8 +200,9 @@ class Linearised:
         )
 
     def _logit_rounding(self, wanted: float) -> float:
-        rows = ((piece.at, piece.data, piece.logits) for piece in self._pieces())
-        return logit_rounding(self.objective, self._theta, rows, wanted)
+        return logit_rounding(
+            self.objective, self._theta, lambda: self.sum(rounding_of_logits), wanted
+        )
 
     def _rows_at(self) -> list[RowsAt]:
         return [piece.at_point() for piece in self._pieces()]
@@ -202,14 +233,11 @@ class Linearised:
     def _make_stationary(self) -> bool:
         """Move the parameters that are not penalised until their v is 0 but for rounding; whether
         it is."""
-        o, n = self.objective, self._data.shape[0]
+        o = self.objective
         if not (o.fit_intercept or len(o.free)):
             return True
         for _ in range(ROUNDS):
-            sums = np.zeros((2, *self.moved.shape))
-            for piece in self._pieces():
-                sums += piece.unpenalised_sums()
-            off, magnitudes = sums / n
+            off, magnitudes = self.sum(unpenalised_sums) / self.n
             least = NOTHING * (magnitudes.sum(axis=0) + 10 * self._size)
             rounding = np.maximum(STATIONARY * magnitudes, least)
             if (np.abs(off) <= rounding).all():
@@ -227,7 +255,7 @@ class Linearised:
 
         Asked for once a step is needed: along Newton's direction as a rule none is.
         """
-        H = sum(piece.unpenalised_hessian() for piece in self._pieces()) / self._data.shape[0]
+        H = self.sum(unpenalised_hessian) / self.n
         if self.objective.loss.shift_invariant:
             H += of_shifts(H)
         # classes of hardly any weight have their own scale
@@ -248,7 +276,7 @@ class Piece:
     """
 
     def __init__(self, of: Linearised, rows: slice, data: Data, working: Data) -> None:
-        self._objective = o = of.objective
+        self.objective = o = of.objective
         self.at, self.data = rows, data
         self.logits = self._logits(data, *of.model)
         change = self._logits(working, *o.parameters.user(of.direction, working.dtype))
@@ -266,7 +294,7 @@ class Piece:
 
     def _logits(self, data: Data, W: NDArray, b: NDArray | None) -> StoredLogits:
         """Those of a model, without the offset."""
-        o, n = self._objective, data.shape[0]
+        o, n = self.objective, data.shape[0]
         out = o.loss.logits_of(data)
         if W.any():
             data.store_logits(W, b, out)
@@ -284,7 +312,7 @@ class Piece:
 
     def gradient(self, theta: NDArray) -> NDArray:
         """The residuals times X, by θ."""
-        o = self._objective
+        o = self.objective
         o.passes.count += 0.5 * self.data.shape[0] / o.data.shape[0]
         rows = Rows(self.data, None, None, 0.0)
         return o.parameters.value_and_grad(theta, self.residuals, rows)[1]
@@ -293,7 +321,7 @@ class Piece:
         """Its probabilities, 0 where the change leaves nothing for that of rounding, and the sizes
         of what the residuals are sums of."""
         self.dual_point()
-        loss, targets = self._objective.loss, self._targets
+        loss, targets = self.objective.loss, self._targets
         P, Q = loss.probabilities(self.logits)
         magnitudes = np.abs(self.residuals.table())
         if targets.ndim == 2 and targets.dtype != np.uint8:
@@ -309,7 +337,7 @@ class Piece:
     def unpenalised_sums(self) -> NDArray[np.float64]:
         """The residuals times what is not penalised, and the sums of magnitudes: (2, K, m)."""
         sums = self.dual_point().class_sums[:, :, None]
-        if not self._objective.fit_intercept:
+        if not self.objective.fit_intercept:
             sums = sums[:, :, :0]
         if self._free is None:
             return sums
@@ -323,15 +351,15 @@ class Piece:
     def move(self, by: NDArray) -> None:
         """Change what is not penalised of the direction, (K, m)."""
         self._point = None
-        if self._objective.fit_intercept:
+        if self.objective.fit_intercept:
             self._shift += by[:, 0]
         if self._free is not None:
-            of_free = by[:, self._objective.fit_intercept :]
+            of_free = by[:, self.objective.fit_intercept :]
             self._change.put(self._change.table() + np.einsum("nm,km->nk", self._free, of_free))
 
     def unpenalised_hessian(self) -> NDArray[np.float64]:
         """The Hessian by what is not penalised, (K, m, K, m)."""
-        o, n = self._objective, self.data.shape[0]
+        o, n = self.objective, self.data.shape[0]
         if self._free is None:
             return o.loss.hessian_by_intercepts(self.logits, self._weights)[:, None, :, None]
         columns = np.hstack([np.ones((n, int(o.fit_intercept))), self._free])
@@ -344,3 +372,39 @@ class Piece:
 
         P, Q = o.loss.probabilities(self.logits)
         return o.loss.hessian(P, Q, self._weights, size, gram)
+
+
+def totals(piece: Piece, theta: NDArray, n: int) -> Sums:
+    """Loss, divergence, the least change, the squares of the residuals and the gradient."""
+    point = piece.dual_point()
+    scaled = point.loss / n, point.divergence / n, (point.least_change,), point.squares / n
+    return Sums((*scaled, piece.gradient(theta).astype(FLOAT64, copy=False)))
+
+
+def rounding_of_logits(piece: Piece, theta: NDArray, n: int) -> float:
+    return rounding_of_rows(piece.objective, theta, piece.at, piece.data, piece.logits)
+
+
+def unpenalised_sums(piece: Piece, theta: NDArray, n: int) -> NDArray[np.float64]:
+    return piece.unpenalised_sums()
+
+
+def unpenalised_hessian(piece: Piece, theta: NDArray, n: int) -> NDArray[np.float64]:
+    return piece.unpenalised_hessian()
+
+
+def sum_of_pieces(
+    partition: Partition,
+    view: View,
+    of_piece: Callable[[Piece, NDArray, int], Any],
+    objective: Objective,
+    theta: NDArray,
+    direction: NDArray,
+    moved: NDArray,
+) -> Any:
+    """The part of a partition in `Linearised.sum`: what a worker adds up."""
+    n = objective.data.shape[0]
+    here = objective.of_rows(partition.data(FLOAT64), *partition.numbers(view))
+    linearised = Linearised(here, theta, direction, moved)
+    linearised.n = n
+    return linearised.sum(of_piece)

@@ -20,7 +20,7 @@ TINY = float(np.finfo(float).tiny)  # keeps 0 / 0 from being NaN
 AGAIN = 0.5  # of the gradient's norm at a proof that failed, when another is tried
 
 
-@register("gd", needs=("smooth",))
+@register("gd", needs=("smooth", "rows"))
 def minimize_gd(objective: Objective, theta: NDArray, options: Options) -> Result:
     """Gradient descent from θ until it is proved that F can fall by no more than tol * F.
 

@@ -11,7 +11,7 @@ exp(2 max |e|) on the way. A logit is off by a few units in the last place of Σ
 the offset.
 """
 
-from collections.abc import Iterable
+from collections.abc import Callable
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,22 +27,21 @@ NOTICED = 1e-3  # of a bound: below it rounding of the logits adds less than a t
 def logit_rounding(
     objective: Objective,
     theta: NDArray,
-    rows: Iterable[tuple[slice, Data, StoredLogits]],
+    of_rows: Callable[[], float],
     wanted: float,
 ) -> float:
     """r, the mean of all rows.
 
     From root mean squares of the features, which are known, if that is little beside the bound that
-    is wanted; else row by row.
+    is wanted; else row by row, as their sum tells.
     """
     rounding = objective.models.logit_rounding(theta)
     if rounding <= NOTICED * wanted:
         return rounding
-    of_rows = sum(_of_rows(objective, theta, *some) for some in rows) / objective.data.shape[0]
-    return min(rounding, of_rows)
+    return min(rounding, of_rows() / objective.data.shape[0])
 
 
-def _of_rows(
+def rounding_of_rows(
     objective: Objective, theta: NDArray, rows: slice, data: Data, logits: StoredLogits
 ) -> float:
     """The sum of some rows."""

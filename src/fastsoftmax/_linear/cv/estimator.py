@@ -13,12 +13,14 @@ from fastsoftmax._linear.model import LinearModel, warn_unconverged
 from fastsoftmax._linear.problem.problem import Problem, problem_of
 from fastsoftmax._linear.softmax_regression import SoftmaxRegression
 from fastsoftmax._runtime.callbacks import FitState
+from fastsoftmax._runtime.collections import is_collection
 from fastsoftmax._runtime.sklearn_compat import metadata_router, routed, scorer_of
 from fastsoftmax._runtime.typing import MatrixLike
 from fastsoftmax._validation import folds as check_folds
 from fastsoftmax._validation import networks as check_networks
 from fastsoftmax._validation import numbers as check
 from fastsoftmax.blocks import Blocks
+from fastsoftmax.partitions import Partitions
 
 
 class CrossValidated(LinearModel):
@@ -44,6 +46,8 @@ class CrossValidated(LinearModel):
         `params` are scikit-learn's metadata for the splitter and the scorer.
         """
         check_networks.callback(callback)
+        if isinstance(X, Partitions) or is_collection(X):
+            check_folds.no_partitions(type(X).__name__)
         Cs = check_folds.strengths(self.Cs)
         fold_tol = check.number(self.fold_tol, "fold_tol", least=0)
         problems = []

@@ -19,6 +19,7 @@ from fastsoftmax._runtime.sklearn_compat import check_features_of_fit
 from fastsoftmax._runtime.typing import MatrixLike
 from fastsoftmax._validation import numbers as check
 from fastsoftmax.blocks import Blocks
+from fastsoftmax.partitions import Partitions
 
 ITERATIONS = 1000  # at most: the default of the estimators
 SEED = 0  # of rows that are drawn: the default of the estimators
@@ -64,7 +65,7 @@ def certificate_of(
     estimator: Any,
     coef: ArrayLike,
     intercept: ArrayLike | None,
-    X: MatrixLike | Blocks,
+    X: MatrixLike | Blocks | Partitions,
     y: MatrixLike | None,
     sample_weight: ArrayLike | None,
     *,

@@ -11,6 +11,13 @@ from fastsoftmax._engine import solvers
 from fastsoftmax._engine.data import RowSpace
 from fastsoftmax._engine.objective import Objective, WarmStart, loss_of
 from fastsoftmax._engine.small import Small, is_small
+from fastsoftmax._linear.problem.collections import from_collections
+from fastsoftmax._linear.problem.partitioned import (
+    meaning_of,
+    prepared,
+    rows_of_partitions,
+    telling,
+)
 from fastsoftmax._linear.problem.penalty import (
     Penalised,
     column_space_of,
@@ -24,8 +31,10 @@ from fastsoftmax._runtime.memory_budget import MemoryBudget
 from fastsoftmax._runtime.sklearn_compat import DataConversionWarning
 from fastsoftmax._runtime.typing import MatrixLike
 from fastsoftmax._validation import numbers as check
+from fastsoftmax._validation import partitions as check_partitions
 from fastsoftmax._validation import targets as check_targets
 from fastsoftmax.blocks import Blocks
+from fastsoftmax.partitions import Partitions
 
 
 class Problem(NamedTuple):
@@ -91,7 +100,7 @@ class Problem(NamedTuple):
 
 def problem_of(
     estimator: Any,
-    X: MatrixLike | Blocks,
+    X: MatrixLike | Blocks | Partitions,
     y: MatrixLike | None,
     sample_weight: ArrayLike | None,
     *,
@@ -109,6 +118,9 @@ def problem_of(
     to have those.
     """
     e = estimator
+    graph = "__dask_graph__"  # asked for here: calls are what a small fit takes time for
+    if hasattr(X, graph) or hasattr(y, graph) or hasattr(sample_weight, graph):
+        X, y, sample_weight, offset = from_collections(X, y, sample_weight, offset)
     l1_ratio = check.fraction(e.l1_ratio, "l1_ratio")
     tol = check.number(e.tol, "tol", least=0)
     max_iter = check.integer(max_iter, "max_iter", least=1)
@@ -122,24 +134,40 @@ def problem_of(
     standardize = check.flag(e.standardize, "standardize")
     check.verbosity(e.verbose)
     smoothing = check_targets.smoothing(e.label_smoothing)
-    rows = rows_of(X, y, sample_weight, n_threads, e.feature_scale)
-    n, d = rows.data.shape
-    memory = MemoryBudget.of(max_memory, rows.data.nbytes)
-    kind = check_targets.kind_of(rows.y, target, e._indicators)
+    of_y = {
+        "classes": classes, "known": known, "class_weight": e.class_weight,
+        "label_smoothing": smoothing,
+    }  # fmt: skip
+    if isinstance(X, Partitions):
+        for name, value in (("y", y), ("sample_weight", sample_weight), ("offset", offset)):
+            check_partitions.nothing_else(value, name)
+        held, described, scale = rows_of_partitions(X, e.feature_scale)
+        tells = telling(described)
+    else:
+        rows = rows_of(X, y, sample_weight, n_threads, e.feature_scale)
+        tells = rows.y
+    kind = check_targets.kind_of(tells, target, e._indicators)
     if several_labels is not None:
         check_targets.same_kind(kind == "indicators", several_labels)
-    targets = targets_of(
-        rows.y, rows.weights, n, kind=kind, classes=classes, known=known,
-        class_weight=e.class_weight, label_smoothing=smoothing,
-    )  # fmt: skip
+    if isinstance(X, Partitions):
+        meaning = meaning_of(held, tells, kind, **of_y)
+        rows, targets, offset = prepared(held, described, meaning, scale, e.n_threads, n_threads)
+        n, d = rows.data.shape
+    else:
+        n, d = rows.data.shape
+        targets = targets_of(rows.y, rows.weights, n, kind=kind, **of_y)
+    memory = MemoryBudget.of(max_memory, rows.data.nbytes)
     if kind == "labels" and getattr(y, "ndim", 1) == 2:
         caller.warn(
             "A column-vector y was passed when a 1d array was expected: use y.ravel().",
             DataConversionWarning,
         )
     reference = check_targets.reference(e.reference_class, targets.classes)
-    offset = check.offset(offset, n, targets.n_logits, rows.data.dtype)
     factors = check.penalty_factor(e.penalty_factor, d, max(Cs))
+    if isinstance(X, Partitions):
+        check_partitions.supported(l1_ratio, max(Cs), factors)
+    elif offset is not None:
+        offset = check.offset(offset, n, targets.n_logits, rows.data.dtype)
     penalised = penalised_units(
         rows.data, targets.weights, factors, standardize, l1_ratio > 0, rows.require_spread
     )
@@ -149,7 +177,7 @@ def problem_of(
     space = column_space_of(
         rows.data, targets, penalised, np.flatnonzero(without_penalty), fit_intercept, memory
     )
-    if space is None and not l1_ratio:
+    if space is None and not (l1_ratio or rows.data.is_distributed):
         space = row_space_of(rows.data, targets, penalised, fit_intercept, memory)
     return Problem(
         rows, targets, kind == "indicators", reference, solvers.Options(tol, max_iter, seed),

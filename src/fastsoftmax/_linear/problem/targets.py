@@ -52,6 +52,26 @@ def targets_of(
         names = check_labels.class_names(classes, k) if known is None else known
         check_targets.a_column_each(k, names)
         return Targets(values, names, weights, k, values, weights)
+    values, labels, weights = codes_or_shares(
+        y, weights, n, kind=kind, classes=classes, known=known
+    )
+    if kind == "counts":
+        check.usable_sum(weights, "y")
+    if class_weight is None:
+        return with_class_weights(values, labels, weights, None, label_smoothing)
+    return weighted(values, labels, weights, class_weight, label_smoothing)
+
+
+def codes_or_shares(
+    y: ArrayLike | None,
+    weights: NDArray[np.float64] | None,
+    n: int,
+    *,
+    kind: str,
+    classes: ArrayLike | None,
+    known: NDArray | None,
+) -> tuple[NDArray, NDArray, NDArray[np.float64] | None]:
+    """What y says of each row, the classes, and the weights of the rows, times their events."""
     if kind == "labels" and known is not None:
         values, labels = check_labels.known_codes(y, known, n, unknown=NOT_THE_MODELS), known
     elif kind == "labels":
@@ -62,12 +82,11 @@ def targets_of(
             values, events = check_targets.counts(y, n)
             with np.errstate(over="ignore"):
                 weights = events if weights is None else events * weights
-            check.usable_sum(weights, "y")
         else:
             values = check_targets.probabilities(y, n)
         labels = check_labels.class_names(classes, values.shape[1]) if known is None else known
         check_targets.a_column_each(values.shape[1], labels)
-    return weighted(values, labels, weights, class_weight, label_smoothing)
+    return values, labels, weights
 
 
 def weighted(
@@ -81,19 +100,33 @@ def weighted(
 
     The weight of a class is a factor of its term of the smoothed cross-entropy, as in PyTorch.
     """
+    if class_weight is None:
+        return with_class_weights(values, classes, weights, None, label_smoothing)
+    totals = class_totals(values, weights, len(classes))
+    by_class = check_targets.class_weights(class_weight, classes, totals)
+    targets = with_class_weights(values, classes, weights, by_class, label_smoothing)
+    check.usable_sum(targets.weights, "class_weight")
+    return targets
+
+
+def with_class_weights(
+    values: NDArray,
+    classes: NDArray,
+    weights: NDArray[np.float64] | None,
+    by_class: NDArray[np.float64] | None,
+    label_smoothing: float,
+) -> Targets:
+    """The same for weights of the classes, (K,), or None."""
     k, plain, plain_weights = len(classes), values, weights
     if label_smoothing:
         values = values if values.ndim == 2 else np.eye(k)[values]
         values = (1 - label_smoothing) * values + label_smoothing / k
-    if class_weight is not None:
-        totals = class_totals(plain, weights, k)
-        by_class = check_targets.class_weights(class_weight, classes, totals)
+    if by_class is not None:
         of_rows = by_class[values] if values.ndim == 1 else values @ by_class
         if values.ndim == 2:
             values = values * by_class / np.where(of_rows > 0, of_rows, 1)[:, None]
         with np.errstate(over="ignore"):
             weights = of_rows if weights is None else of_rows * weights
-        check.usable_sum(weights, "class_weight")
     n_logits = 1 if k == 2 else k
     if values.ndim == 2:
         values = np.ascontiguousarray(values[:, -n_logits:], np.float64)

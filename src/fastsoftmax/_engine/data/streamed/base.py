@@ -44,6 +44,8 @@ class BlocksData(ABC):
         In which to compute, float32 or float64, rather than in what suits `stored`.
     """
 
+    is_distributed = False
+
     def __init__(
         self,
         read: Read,

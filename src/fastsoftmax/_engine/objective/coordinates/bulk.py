@@ -24,7 +24,7 @@ def bulk(
     n, d = data.shape
     if not d:
         return means, deviations
-    chosen = (np.arange(min(n, ROWS)) * (n / min(n, ROWS))).astype(np.int32)
+    chosen = (np.arange(min(n, ROWS)) * (n / min(n, ROWS))).astype(np.intp)
     X = data.rows(chosen).in_float64(slice(None)).T
     middle, half = np.zeros(d), len(chosen) // 2
     if centred:

@@ -10,8 +10,10 @@ from fastsoftmax._engine.data import (
     Point,
     SparseBlocks,
     SparseData,
+    SparsePartitions,
     Step,
     StoredLogits,
+    sum_of_rows,
 )
 from fastsoftmax._engine.data.column_sums import column_sums
 from fastsoftmax._engine.linalg import dot, largest, products
@@ -40,7 +42,7 @@ class FeatureMajor(Parameters):
 
     def __init__(
         self,
-        data: SparseData | SparseBlocks,
+        data: SparseData | SparseBlocks | SparsePartitions,
         terms: Terms,
         change: Change | None,
         weights: NDArray | None,
@@ -108,12 +110,8 @@ class FeatureMajor(Parameters):
 
     @cached_property
     def column_sizes(self) -> NDArray[np.float64]:
-        (n, d), weights = self._data.shape, self._weights
-        total = np.zeros((d, 1))
-        for rows, piece in self._data.pieces():
-            of_rows = None if weights is None else weights[rows]
-            total += column_sums(piece.to_float64().squared, of_rows)
-        return np.sqrt(total[:, 0] / n)
+        total = sum_of_rows(self._data, self._weights, sums_of_squares)
+        return np.sqrt(total[:, 0] / self._data.shape[0])
 
     def model(self, theta: NDArray) -> tuple[NDArray, NDArray | None]:
         """(W, b) of θ in all features: fresh arrays."""
@@ -183,3 +181,8 @@ class FeatureMajor(Parameters):
             if self.centre is not None:
                 by_W += np.multiply.outer(self.centre, by_b)
             return float(max(np.abs(by_W).max(), np.abs(by_b).max(initial=0.0))), square
+
+
+def sums_of_squares(data: SparseData, weights: NDArray | None) -> NDArray[np.float64]:
+    """Of each feature, times the weights of the rows: (D, 1)."""
+    return column_sums(data.to_float64().squared, weights)

@@ -12,7 +12,16 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.data import Data, DenseBlocks, DenseData, SparseBlocks, SparseData
+from fastsoftmax._engine.data import (
+    ByRow,
+    Data,
+    DenseBlocks,
+    DenseData,
+    SparseBlocks,
+    SparseData,
+    sum_of_rows,
+)
+from fastsoftmax._runtime.engines.tree import Largest, Sums
 from fastsoftmax._validation import numbers as check
 
 OFFSET = 256.0  # of a mean, in deviations, beyond which float32 leaves a feature too few digits
@@ -106,17 +115,8 @@ def change_of(
 ) -> tuple[Data, Change | None]:
     """A sparse X times the units as it can be computed with, and what was changed to that end."""
     n, d = data.shape
-    filled, largest, smallest = np.zeros(d), 0.0, np.inf
-    for rows, piece in data.pieces():
-        X = piece.X
-        if centred and weights is None:
-            filled += piece.counts
-        elif centred:
-            filled += np.bincount(X.indices, np.repeat(weights[rows], np.diff(X.indptr)), d)
-        x = np.abs(X.data)
-        largest = max(largest, float(x.max(initial=0)))
-        least = float(x.min(initial=np.inf))  # without a mask in a tenth of the time
-        smallest = min(smallest, least or float(x.min(initial=np.inf, where=x > 0)))
+    filled, largest, smallest = sum_of_rows(data, weights, extents, centred)
+    largest, smallest = float(largest.numbers), -float(smallest.numbers)
     shift, factors = np.zeros(d), np.ones(d) if units is None else units
     full = np.flatnonzero(filled > n * FAR**2 / (1 + FAR**2)) if centred else np.zeros(0, int)
     if len(full):
@@ -126,13 +126,46 @@ def change_of(
     if not shift.any() and not beyond:
         return (data if units is None else data.scaled(units)), None
     scales, smallest, largest = powers_of_two(data, weights, shift, factors, penalty)
-    every = weights is None or bool((weights > 0).all())  # else far cells of others are clipped
+    every = weights is None or is_positive(weights)  # else far cells of others are clipped
     if every and not shift.any() and (scales == 1).all():
         return (data if units is None else data.scaled(units)), None
     told = ((smallest >= CELLS[0]) & (largest <= CELLS[1])).all()
     dtype = data.dtype if told else np.dtype(np.float64)
     data = data.changed(shift, factors * scales, dtype, largest)
     return data, Change(shift * factors, scales)
+
+
+def is_positive(weights: NDArray | ByRow) -> bool:
+    """Whether all are, as far as is known here."""
+    return not isinstance(weights, ByRow) and bool((weights > 0).all())
+
+
+def extents(data: SparseData, weights: NDArray | None, centred: bool) -> Sums:
+    """The weight of the rows that have each feature, where that is asked for, the largest number,
+    and less the smallest."""
+    X = data.X
+    filled = np.zeros(data.shape[1])
+    if centred and weights is None:
+        filled += data.counts
+    elif centred:
+        filled += np.bincount(X.indices, np.repeat(weights, np.diff(X.indptr)), X.shape[1])
+    x = np.abs(X.data)
+    least = x.min(initial=np.inf)  # without a mask in a tenth of the time
+    smallest = least or x.min(initial=np.inf, where=x > 0)
+    return Sums((filled, Largest(x.max(initial=0)), Largest(-smallest)))
+
+
+def ranges(data: SparseData, weights: NDArray | None) -> Sums:
+    """Of each feature the largest number, and less the smallest, in rows of positive weight."""
+    X, d = data.X, data.shape[1]
+    smallest, largest = np.full(d, np.inf), np.zeros(d)
+    at, x = X.indices, np.abs(X.data)
+    counts = x > 0
+    if weights is not None:
+        counts &= np.repeat(weights > 0, np.diff(X.indptr))
+    np.minimum.at(smallest, at[counts], x[counts])
+    np.maximum.at(largest, at[counts], x[counts])
+    return Sums((Largest(largest), Largest(-smallest)))
 
 
 def powers_of_two(
@@ -147,15 +180,9 @@ def powers_of_two(
 
     A feature of tiny numbers is scaled as far as the penalty lets it have an effect.
     """
-    d = data.shape[1]
-    smallest, largest = np.full(d, np.inf), np.zeros(d)
-    for rows, piece in data.changed(shift, factors, np.dtype(np.float64)).pieces():
-        at, x = piece.X.indices, np.abs(piece.X.data)
-        counts = x > 0
-        if weights is not None:
-            counts &= np.repeat(weights[rows] > 0, np.diff(piece.X.indptr))
-        np.minimum.at(smallest, at[counts], x[counts])
-        np.maximum.at(largest, at[counts], x[counts])
+    changed = data.changed(shift, factors, np.dtype(np.float64))
+    largest, smallest = (each.numbers for each in sum_of_rows(changed, weights, ranges))
+    smallest = -smallest
     size = np.maximum(largest, min(np.sqrt(penalty), 1.0))
     extreme = ((size < SCALES[0]) | (size > SCALES[1])) & (largest > 0)
     exponents = np.where(extreme, -np.frexp(np.where(size > 0, size, 1.0))[1], 0)

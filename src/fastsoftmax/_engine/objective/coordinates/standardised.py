@@ -50,7 +50,7 @@ class Standardised(Parameters):
     ) -> None:
         self.moments, origin = told
         self.column_sizes = self.moments.spread(False)
-        self._data, self._terms = data, terms
+        self._n, self._terms = data.shape[0], terms
         self.shape = shape = terms.loss.n_logits, data.shape[1] + terms.fit_intercept
         self.layout = ByClass(*shape)
         self.dtype = data.dtype
@@ -82,7 +82,7 @@ class Standardised(Parameters):
             self.finite and self.moments.held_by_float32(data, terms.fit_intercept) and held.all()
         )
         #: what was found out of X in these coordinates, for all objectives that share them
-        self.found: dict[Any, Any] = {}
+        self.found = Found()
 
     def units(self, features: NDArray) -> NDArray:
         """What a weight of the model is, in terms of its place in θ; 0 for intercepts."""
@@ -93,8 +93,10 @@ class Standardised(Parameters):
         """θ with the class mean projected out, to which the loss is invariant."""
         return self._change.project(theta) if self._terms.loss.shift_invariant else theta.ravel()
 
-    def lengths(self, data: Data) -> tuple[NDArray[np.float64], float]:
+    def lengths(self, data: Data) -> tuple[NDArray[np.float64] | None, float]:
         terms, passes = self._terms, 0.0
+        if data.is_distributed:
+            return None, passes
         key = "lengths", terms.penalty
         if key not in self.found:
             h = np.hypot(self.intercept_scale * self.bulk, np.sqrt(terms.penalty))
@@ -155,7 +157,7 @@ class Standardised(Parameters):
         self, theta: NDArray, stored: StoredLogits | None, rows: Rows, step: Step | None = None
     ) -> tuple[float, NDArray]:
         W, b = self.user(theta, rows.data.dtype) if stored is None else (None, None)
-        batch = Batch(rows.targets, rows.weights, 1 / self._data.shape[0])
+        batch = Batch(rows.targets, rows.weights, 1 / self._n)
         loss, grads = rows.data.value_and_grad(Point(W, b, stored, step), batch)
         of_all = 0.0 if len(self._terms.free) else rows.ridge
         penalty, gradient = self._change.gradient(theta, grads.W, grads.b, of_all)
@@ -178,6 +180,13 @@ class Standardised(Parameters):
     def norms(self, gradient: NDArray) -> tuple[float, float]:
         """max |∇F| with respect to (W, b), and ‖∇_W F‖², from that with respect to θ."""
         return self._change_of_given.norms(gradient)
+
+
+class Found(dict[Any, Any]):
+    """Results by name, of which none go to workers."""
+
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        return Found, ()
 
 
 def squared_lengths(data: DenseData, W: NDArray, b: NDArray) -> NDArray[np.float64]:

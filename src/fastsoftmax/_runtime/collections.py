@@ -1,0 +1,119 @@
+"""Dask's collections, known by their graph, without an import of Dask."""
+
+from collections.abc import Callable, Iterator
+from functools import wraps
+from itertools import pairwise
+from typing import Any, TypeVar, cast
+
+import numpy as np
+
+Method = TypeVar("Method", bound=Callable[..., Any])
+
+
+def is_collection(x: object) -> bool:
+    """Whether x is computed later: an array, a frame or a column of Dask's, or the like."""
+    graph = getattr(x, "__dask_graph__", None)
+    return callable(graph) and not isinstance(x, type) and graph() is not None
+
+
+def delayed_parts(X: Any, name: str = "X") -> list[Any]:
+    """Blocks of rows of a collection, each computed later."""
+    if len(getattr(X, "numblocks", ())) > 1 and X.numblocks[1] > 1:
+        raise ValueError(
+            f"{name}: expected all columns of a row in one chunk, got chunks of "
+            f"{', '.join(map(str, X.chunks[1]))}: use {name}.rechunk({{1: -1}})"
+        )
+    if not hasattr(X, "to_delayed"):
+        raise TypeError(
+            f"{name}: expected an array or a frame of Dask's, got {type(X).__name__}; of delayed "
+            "partitions make Partitions"
+        )
+    return list(np.ravel(np.asarray(X.to_delayed(), object)))
+
+
+def together(X: Any, **others: Any) -> list[list[Any]]:
+    """Blocks of X with those of others, or None, which go with the rows."""
+    parts, lengths = delayed_parts(X), lengths_of(X)
+    columns = [parts]
+    for name, other in others.items():
+        if other is None:
+            columns.append([None] * len(parts))
+            continue
+        if not is_collection(other):
+            columns.append(cut(other, lengths, name))
+            continue
+        own = lengths_of(other)
+        if lengths is not None and own is not None and own != lengths:
+            if sum(own) != sum(lengths):
+                raise ValueError(f"{name}: expected {sum(lengths)} rows, as X has, got {sum(own)}")
+            other = other.rechunk({0: tuple(lengths)})
+        columns.append(found := delayed_parts(other, name))
+        if len(found) != len(parts):
+            raise ValueError(
+                f"{name}: expected {len(parts)} blocks of rows, as X has, got {len(found)}"
+            )
+    return [list(row) for row in zip(*columns, strict=True)]
+
+
+def lengths_of(X: Any) -> list[int] | None:
+    """Rows of each block; None where they are not known."""
+    chunks = getattr(X, "chunks", ((np.nan,),))[0]
+    return None if np.isnan(chunks).any() else list(chunks)
+
+
+def cut(array: Any, lengths: list[int] | None, name: str) -> list[Any]:
+    """An array that is here, in the blocks of X."""
+    if lengths is None:
+        raise TypeError(
+            f"{name}: expected a collection of Dask's, as X is, whose lengths are not known, got "
+            f"{type(array).__name__}"
+        )
+    if len(array) != sum(lengths):
+        raise ValueError(f"{name}: expected {sum(lengths)} rows, as X has, got {len(array)}")
+    ends = np.cumsum([0, *lengths])
+    return [array[begin:end] for begin, end in pairwise(ends)]
+
+
+def computed(rows: list[list[Any]]) -> Iterator[tuple[Any, ...]]:
+    """One block after another, in this process."""
+    import dask
+
+    for parts in rows:
+        X, y, weights, *_ = dask.compute(*parts)
+        yield (X, y) if weights is None else (X, y, weights)
+
+
+def lazy(method: Method) -> Method:
+    """A method of rows, which of a collection gives an array of Dask's, computed later."""
+
+    @wraps(method)
+    def of_rows(self: Any, X: Any) -> Any:
+        return later(method, self, X) if is_collection(X) else method(self, X)
+
+    return cast(Method, of_rows)
+
+
+def later(method: Callable[[Any, Any], Any], model: Any, X: Any) -> Any:
+    """What a method makes of each block."""
+    import dask
+    import dask.array
+
+    d = X.shape[1]
+    row = np.ones((1, d), X.dtype) if hasattr(X, "chunks") else X._meta_nonempty
+    example = method(model, row)[:0]
+    lengths, call = lengths_of(X), dask.delayed(of_block, pure=True)
+    shared = dask.delayed(model, pure=True, traverse=False)
+    parts = delayed_parts(X)
+    arrays = [
+        dask.array.from_delayed(
+            call(part, method, shared, example),
+            (np.nan if lengths is None else lengths[i], *example.shape[1:]), meta=example,
+        )
+        for i, part in enumerate(parts)
+    ]  # fmt: skip
+    return dask.array.concatenate(arrays, allow_unknown_chunksizes=True)
+
+
+def of_block(X: Any, method: Callable[[Any, Any], Any], model: Any, nothing: Any) -> Any:
+    """What a method makes of a block, nothing of an empty one."""
+    return method(model, X) if X.shape[0] else nothing

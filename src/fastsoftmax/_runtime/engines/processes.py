@@ -1,0 +1,109 @@
+"""Processes on this machine, spoken to by pipes."""
+
+import multiprocessing
+import pickle
+import signal
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from itertools import count
+from multiprocessing.connection import Connection
+from typing import Any, Self
+
+from fastsoftmax._runtime.engines import sets
+from fastsoftmax._runtime.engines.current import entered
+from fastsoftmax._runtime.engines.tree import total
+from fastsoftmax._runtime.threads import available_threads
+
+SPAWNED = multiprocessing.get_context("spawn")
+
+
+def work(connection: Connection, n_threads: int) -> None:
+    """Do one task after another: the life of a worker."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who waits for the results
+    worker = sets.Worker(n_threads)
+    while True:
+        try:
+            serial, task = pickle.loads(connection.recv_bytes())
+            call = connection.recv_bytes()
+        except EOFError:
+            return
+        try:
+            answer = serial, True, worker.work(task, call)
+        except Exception as error:
+            answer = serial, False, error
+        connection.send_bytes(pickle.dumps(answer, pickle.HIGHEST_PROTOCOL))
+
+
+class Processes:
+    """Worker processes on this machine, for fits of `Partitions` within its context.
+
+    Parameters
+    ----------
+    n : int
+        Processes, >= 1.
+    n_threads : int, optional
+        Threads of each; their share of this process's by default.
+
+    Examples
+    --------
+    >>> from fastsoftmax.engines import Processes
+    >>> with Processes(2):  # doctest: +SKIP
+    ...     model = fastsoftmax.fit(fastsoftmax.Partitions(loaders))
+    """
+
+    __module__ = "fastsoftmax.engines"
+
+    def __init__(self, n: int, n_threads: int | None = None) -> None:
+        self.n = n
+        self.forgotten: list[list[int]] = [[] for _ in range(n)]
+        self._n_threads = n_threads
+        self._serials = count()
+        self._connections: list[Connection] = []
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        n_threads = self._n_threads or max(1, available_threads() // self.n)
+        for _ in range(self.n):
+            here, there = SPAWNED.Pipe()
+            process = SPAWNED.Process(target=work, args=(there, n_threads), daemon=True)
+            process.start()
+            there.close()
+            self._connections.append(here)
+            self._stack.callback(process.join)
+            self._stack.callback(here.close)  # before: it is what ends the process
+        self._stack.enter_context(entered(self))
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+        self._connections.clear()
+
+    def hold(self, load: Callable[..., Any], sources: Sequence[Sequence[Any]]) -> sets.HeldInSets:
+        """As `Engine.hold`."""
+        return sets.hold(self, load, sources)
+
+    def ask(self, tasks: list[sets.Task], calls: list[bytes]) -> list[Any]:
+        """As `Workers.ask`; raises what the first of those that failed raised."""
+        serial, used = next(self._serials), self._connections[: len(tasks)]
+        try:
+            for connection, task, call in zip(used, tasks, calls, strict=True):
+                connection.send_bytes(pickle.dumps((serial, task)))
+                connection.send_bytes(call)
+            answers = [self._answer(connection, serial) for connection in used]
+        except (EOFError, OSError) as error:
+            raise RuntimeError("a worker process has ended; enter a new context") from error
+        for succeeded, result in answers:
+            if not succeeded:
+                raise result
+        return [result for _, result in answers]
+
+    def _answer(self, connection: Connection, serial: int) -> tuple[bool, Any]:
+        """That to this task; earlier ones were not waited for, as after Ctrl-C."""
+        while True:
+            answered, succeeded, result = pickle.loads(connection.recv_bytes())
+            if answered == serial:
+                return succeeded, result
+
+    def add(self, tasks: list[sets.Task], calls: list[bytes], size: int) -> Any:
+        """As `Workers.add`."""
+        return total(*self.ask(tasks, calls), count=size)

@@ -1,0 +1,86 @@
+"""Actors of Ray."""
+
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from typing import Any, Self
+
+from fastsoftmax._runtime.engines import sets
+from fastsoftmax._runtime.engines.current import entered
+from fastsoftmax._runtime.engines.tree import join
+
+
+class Ray:
+    """Workers in the cluster that ``ray.init`` has joined, for fits of `Partitions` within its
+    context.
+
+    Parameters
+    ----------
+    n : int
+        Workers, >= 1: actors, which end with the context.
+    n_threads : int, default=1
+        Threads of each, for which it takes as many of the cluster's processors.
+    """
+
+    __module__ = "fastsoftmax.engines"
+
+    def __init__(self, n: int, n_threads: int = 1) -> None:
+        self.n, self._n_threads = n, n_threads
+        self.forgotten: list[list[int]] = [[] for _ in range(n)]
+        self._actors: list[Any] = []
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        import ray
+
+        wanted, there = self.n * self._n_threads, ray.cluster_resources().get("CPU", 0)
+        if wanted > there:  # Ray would wait for more
+            raise RuntimeError(
+                f"Ray: expected {wanted} processors for {self.n} workers, got a cluster of "
+                f"{there:g}"
+            )
+        kind = ray.remote(num_cpus=self._n_threads)(sets.Worker)
+        self._actors = [kind.remote(self._n_threads) for _ in range(self.n)]
+        for actor in self._actors:
+            self._stack.callback(ray.kill, actor)
+        self._stack.enter_context(entered(self))
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._stack.close()
+        self._actors.clear()
+
+    def hold(self, load: Callable[..., Any], sources: Sequence[Sequence[Any]]) -> sets.HeldInSets:
+        """As `Engine.hold`."""
+        return sets.hold(self, load, sources)
+
+    def _asked(self, tasks: list[sets.Task], calls: list[bytes]) -> list[Any]:
+        """What the answers will be."""
+        import ray
+
+        packed = {id(call): ray.put(call) for call in calls}  # the same for all, as a rule
+        asked = zip(self._actors[: len(tasks)], tasks, calls, strict=True)
+        return [actor.work.remote(task, packed[id(call)]) for actor, task, call in asked]
+
+    def ask(self, tasks: list[sets.Task], calls: list[bytes]) -> list[Any]:
+        """As `Workers.ask`."""
+        return got(self._asked(tasks, calls))
+
+    def add(self, tasks: list[sets.Task], calls: list[bytes], size: int) -> Any:
+        """As `Workers.add`, by tasks on the workers."""
+        import ray
+
+        sums, task = self._asked(tasks, calls), ray.remote(num_cpus=0)(join)
+        while len(sums) > 1:
+            pairs = [sums[i : i + 2] for i in range(0, len(sums), 2)]
+            sums = [task.remote(*pair, count=size) if len(pair) > 1 else pair[0] for pair in pairs]
+        return got(sums)[0][0, size]
+
+
+def got(references: list[Any]) -> list[Any]:
+    """Results, or what the first of those that failed raised."""
+    import ray
+
+    try:
+        return ray.get(references)
+    except ray.exceptions.RayTaskError as error:
+        raise error.cause from error

@@ -1,0 +1,149 @@
+"""Rows in files, read as arrays: shards of NumPy's format, and tables of Arrow and Parquet.
+
+Nothing becomes Python objects on the way. A column of lists of one length is read flat.
+"""
+
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from itertools import pairwise
+from os import PathLike
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Paths: TypeAlias = "str | PathLike[str] | Sequence[str | PathLike[str]]"
+Part: TypeAlias = tuple[Any, ...]  # (X, y) or (X, y, sample_weight)
+Load: TypeAlias = Callable[[], Part]
+
+BLOCK = 64 << 20  # bytes of X in a block, about
+
+
+def as_list(paths: Paths) -> list[Any]:
+    """One path, or several."""
+    return [paths] if isinstance(paths, str | bytes | PathLike) else list(paths)
+
+
+def shards(X: Paths, y: Any, sample_weight: Any, rows: int | None) -> list[Load]:
+    """Functions that read parts of .npy files, of about so many rows, or as many as make a block.
+
+    y and weights are paths of as many files, or an array for all rows.
+    """
+    paths, loads, begin = as_list(X), [], 0
+    for i, path in enumerate(paths):
+        mapped = np.load(path, mmap_mode="r")
+        n = len(mapped)
+        most = rows or max(1, BLOCK // max(1, mapped[:1].nbytes))
+        ends = [*range(0, n, most), n] if n else []
+        for part in pairwise(ends):
+            of_rows = [of_shard(each, i, begin, *part) for each in (y, sample_weight)]
+            loads.append(partial(load_shard, path, *part, *of_rows))
+        begin += n
+    return loads
+
+
+def of_shard(given: Any, i: int, begin: int, first: int, last: int) -> Any:
+    """The path of a shard's labels or weights, or these, of some of its rows."""
+    if given is None:
+        return None
+    if isinstance(given, str | PathLike):
+        return given
+    if isinstance(given, Sequence) and isinstance(given[0], str | PathLike):
+        return given[i]
+    return np.asarray(given)[begin + first : begin + last]
+
+
+def load_shard(path: Any, first: int, last: int, *of_rows: Any) -> Part:
+    """Rows of a file, with their labels and weights."""
+    X = np.load(path, mmap_mode="r")[first:last]
+    found = [
+        np.load(each)[first:last] if isinstance(each, str | PathLike) else each for each in of_rows
+    ]
+    return (X, *(each for each in found if each is not None))
+
+
+def each(loads: list[Load]) -> Callable[[], Iterator[Part]]:
+    """A function that calls one after another."""
+    return lambda: (load() for load in loads)
+
+
+def row_groups(
+    paths: Paths, features: str | Sequence[str], label: str, weight: str | None
+) -> list[Load]:
+    """Functions that read the row groups of Parquet files."""
+    from pyarrow import parquet
+
+    loads = []
+    for path in as_list(paths):
+        groups = parquet.ParquetFile(path).metadata
+        loads += [
+            partial(load_row_group, path, i, features, label, weight)
+            for i in range(groups.num_row_groups)
+            if groups.row_group(i).num_rows
+        ]
+    return loads
+
+
+def load_row_group(
+    path: Any, i: int, features: str | Sequence[str], label: str, weight: str | None
+) -> Part:
+    """A row group of a file."""
+    from pyarrow import parquet
+
+    names = [features] if isinstance(features, str) else list(features)
+    columns = [*names, label, *([] if weight is None else [weight])]
+    table = parquet.ParquetFile(path).read_row_group(i, columns=columns)
+    return part_of(table, features, label, weight)
+
+
+def batches(tables: Any) -> Iterator[Any]:
+    """Record batches of a table, of a data set, or of several."""
+    for table in [tables] if hasattr(tables, "to_batches") else tables:
+        for batch in table.to_batches() if hasattr(table, "to_batches") else [table]:
+            if batch.num_rows:
+                yield batch
+
+
+def part_of(table: Any, features: str | Sequence[str], label: str, weight: str | None) -> Part:
+    """X, y and weights of a table or a record batch."""
+    if isinstance(features, str):
+        X = flat(table.column(features), features)
+    else:
+        X = np.stack([numbers(table.column(name), name) for name in features], axis=1)
+    y = together(table.column(label))
+    if weight is None:
+        return X, y
+    return X, y, numbers(table.column(weight), weight)
+
+
+def together(column: Any) -> NDArray:
+    """A column, in chunks or not."""
+    chunks = getattr(column, "chunks", [column])
+    parts = [chunk.to_numpy(zero_copy_only=False) for chunk in chunks]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+def numbers(column: Any, name: str) -> NDArray:
+    """A column of numbers."""
+    if column.null_count:
+        raise ValueError(f"{name}: expected numbers, got {column.null_count} nulls")
+    return together(column)
+
+
+def flat(column: Any, name: str) -> NDArray:
+    """A column of lists of one length as an array, (n, D)."""
+    import pyarrow as pa
+
+    if not pa.types.is_fixed_size_list(column.type):
+        raise TypeError(
+            f"{name}: expected a column of lists of one length (FixedSizeList), got {column.type}; "
+            f"cast it: column.cast(pyarrow.list_(pyarrow.float32(), D))"
+        )
+    size = column.type.list_size
+    if column.null_count:
+        raise ValueError(f"{name}: expected lists of numbers, got {column.null_count} nulls")
+    parts = [
+        numbers(chunk.flatten(), name).reshape(-1, size)
+        for chunk in getattr(column, "chunks", [column])
+    ]
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)

@@ -1,0 +1,68 @@
+"""Dask's collections where no client's workers hold them: one block after another, here."""
+
+import time
+
+import numpy as np
+import pytest
+from support.partitions import rows, same_bits
+
+from fastsoftmax import Blocks, MLPClassifier, SoftmaxRegression, SoftmaxRegressionCV
+
+da = pytest.importorskip("dask.array")
+pytestmark = pytest.mark.filterwarnings("default")  # of other packages
+
+X, Y, _ = rows("dense")
+W = np.random.default_rng(3).random(len(Y))
+
+
+def arrays(rows=1500):
+    return (da.from_array(array, chunks=(rows, *array.shape[1:])) for array in (X, Y, W))
+
+
+def test_without_a_client_collections_are_blocks():
+    dX, dY, dW = arrays()
+    model = SoftmaxRegression(tol=1e-9).fit(dX, dY, dW)
+    blocks = [(X[i : i + 1500], Y[i : i + 1500], W[i : i + 1500]) for i in range(0, 6000, 1500)]
+    assert same_bits(model, SoftmaxRegression(tol=1e-9).fit(Blocks(blocks)))
+    assert model.predict(dX).compute().tolist() == model.predict(X).tolist()
+
+
+def test_only_one_block_at_a_time_is_computed():
+    alive, most = [], []
+
+    def block(block_info=None):
+        alive.append(1)
+        most.append(len(alive))
+        time.sleep(0.01)
+        alive.pop()
+        start = block_info[None]["array-location"][0][0]
+        return X[start : start + 1500]
+
+    dX = da.map_blocks(block, chunks=((1500,) * 4, (20,)), dtype=X.dtype)
+    SoftmaxRegression().fit(dX, da.from_array(Y, chunks=1500))
+    assert max(most) == 1
+
+
+def test_partial_fit_goes_through_the_blocks():
+    dX, dY, dW = arrays()
+    model = SoftmaxRegression().partial_fit(dX, dY, range(4), dW)
+    here = SoftmaxRegression()
+    for i in range(0, 6000, 1500):
+        here.partial_fit(X[i : i + 1500], Y[i : i + 1500], range(4), W[i : i + 1500])
+    np.testing.assert_array_equal(model.coef_, here.coef_)
+
+
+def test_what_collections_may_not_be():
+    dX, dY, _ = arrays()
+    with pytest.raises(ValueError, match=r"X: expected all columns .* chunks of 10, 10: use"):
+        SoftmaxRegression().fit(dX.rechunk((1500, 10)), dY)
+    with pytest.raises(ValueError, match="y: expected 6000 rows, as X has, got 5999"):
+        SoftmaxRegression().fit(dX, dY[1:])
+    with pytest.raises(TypeError, match="y: expected an array, as X is, got a collection"):
+        SoftmaxRegression().fit(X, dY)
+    with pytest.raises(TypeError, match="X: expected an array, got a collection of Dask's"):
+        MLPClassifier().fit(dX, Y)
+    with pytest.raises(TypeError, match="X: expected an array or Blocks for cross-validation"):
+        SoftmaxRegressionCV().fit(dX, dY)
+    with pytest.raises(TypeError, match="offset: expected None beside a collection"):
+        SoftmaxRegression().fit(dX, dY, offset=np.zeros((6000, 4)))

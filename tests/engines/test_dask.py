@@ -1,0 +1,324 @@
+"""Fits on workers of dask.distributed, by loopback: with a worker killed, to the same bits."""
+
+import os
+import pickle
+import signal
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+from support.partitions import of_arrays, part, partitions, rows, same_bits
+
+import fastsoftmax
+from fastsoftmax import (
+    LogisticRegression,
+    Partitions,
+    SoftmaxRegression,
+)
+from fastsoftmax._runtime.engines import entered
+from fastsoftmax._runtime.engines.dask import HeldByDask
+from fastsoftmax._runtime.engines.in_process import InProcess
+
+dask = pytest.importorskip("dask")
+distributed = pytest.importorskip("distributed")
+da = pytest.importorskip("dask.array")
+pd = pytest.importorskip("pandas")
+pytestmark = [
+    pytest.mark.filterwarnings("default"),  # of other packages
+    pytest.mark.xdist_group("dask"),
+]
+
+X, Y, Z = rows("dense")
+W = np.random.default_rng(3).random(len(Y))
+
+
+@pytest.fixture(scope="module")
+def client():
+    config = {"distributed.worker.memory.terminate": False, "distributed.logging": {}}
+    threads = os.environ.get("OMP_NUM_THREADS")
+    with (
+        dask.config.set(config),
+        distributed.LocalCluster(
+            n_workers=2, threads_per_worker=1, dashboard_address=None, host="127.0.0.1"
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        yield client
+    if threads is None:
+        os.environ.pop("OMP_NUM_THREADS", None)  # which a cluster leaves behind
+
+
+@pytest.fixture(scope="module")
+def expected():
+    """Of this process."""
+    with fastsoftmax._runtime.engines.entered(fastsoftmax._runtime.engines.in_process.InProcess()):
+        return {
+            name: SoftmaxRegression(C=0.1).fit(partitions(name)) for name in ("dense", "sparse")
+        }
+
+
+@pytest.mark.parametrize("name", ["dense", "sparse"])
+def test_the_bits_are_those_of_this_process(client, expected, name):
+    assert same_bits(SoftmaxRegression(C=0.1).fit(partitions(name)), expected[name])
+
+
+def test_a_round_takes_a_task_for_each_worker_and_one_less_to_add(client, monkeypatch):
+    submitted, submit = [], type(client).submit
+
+    def counted(self, function, *args, **more):
+        submitted.append(function.__name__)
+        return submit(self, function, *args, **more)
+
+    monkeypatch.setattr(type(client), "submit", counted)
+    rounds = []
+    add = HeldByDask.sum
+
+    def summed(self, *args):
+        before = len(submitted)
+        result = add(self, *args)
+        rounds.append(len(submitted) - before)
+        return result
+
+    monkeypatch.setattr(HeldByDask, "sum", summed)
+    SoftmaxRegression().fit(partitions("dense"))
+    assert set(rounds) == {2 * 2 - 1}
+
+
+# ---- collections
+
+
+def frame(of_y=Y):
+    frame = pd.DataFrame(X, columns=[f"f{i}" for i in range(X.shape[1])])
+    frame["y"], frame["w"] = of_y, W
+    return frame
+
+
+def collections(npartitions=5):
+    import dask.dataframe as dd
+
+    whole = dd.from_pandas(frame(np.array(["b", "a", "d", "c"])[Y]), npartitions=npartitions)
+    return whole[[f"f{i}" for i in range(X.shape[1])]], whole["y"], whole["w"]
+
+
+def arrays(rows=1500):
+    return (da.from_array(array, chunks=(rows, *array.shape[1:])) for array in (X, Y, W))
+
+
+def test_arrays(client):
+    dX, dY, dW = arrays()
+    model = SoftmaxRegression(C=0.1, tol=1e-11).fit(dX, dY, dW)
+    here = SoftmaxRegression(C=0.1, tol=1e-11).fit(X, Y, W)
+    assert model.certified_
+    assert model.objective_ == pytest.approx(here.objective_, rel=1e-10)
+    parts = of_arrays(X, Y, W, ends=range(0, 6000, 1500))
+    with entered(InProcess()):  # the same partitions
+        assert same_bits(SoftmaxRegression(C=0.1, tol=1e-11).fit(parts), model)
+    proof = model.certify(dX, dY, dW)
+    assert proof.gap_bound <= 1e-9 * proof.objective
+
+
+def test_unequal_blocks_and_arrays_that_are_here(client):
+    dX, dY, _ = arrays()
+    one = SoftmaxRegression().fit(dX, dY)
+    other = SoftmaxRegression().fit(dX, da.from_array(Y, chunks=700))
+    assert same_bits(one, other)
+    assert same_bits(one, fastsoftmax.fit(dX, Y))
+
+
+def test_frames_of_unknown_lengths(client):
+    dX, dy, dw = collections()
+    few = dX["f0"] > 0.5  # some partitions may be empty
+    model = SoftmaxRegression(C=0.1, tol=1e-9).fit(dX[few], dy[few], dw[few])
+    some = X[:, 0] > 0.5
+    here = SoftmaxRegression(C=0.1, tol=1e-9).fit(X[some], Y[some], W[some])
+    assert model.objective_ == pytest.approx(here.objective_, rel=2e-9)
+    assert model.classes_.tolist() == ["a", "b", "c", "d"]
+    assert model.feature_names_in_.tolist() == list(dX.columns)
+    assert model.predict(dX[few]).compute().tolist() == model.predict(dX[few].compute()).tolist()
+
+
+def first_rows(part):
+    return part[part.index < 2500]
+
+
+def test_empty_partitions_of_frames(client):
+    dX, dy, _ = collections(6)
+    first, labels = (each.map_partitions(first_rows) for each in (dX, dy))
+    model = LogisticRegression(C=0.1, tol=1e-9).fit(first, labels)
+    here = LogisticRegression(C=0.1, tol=1e-9).fit(X[:2500], Y[:2500])
+    assert model.objective_ == pytest.approx(here.objective_, rel=2e-9)
+    assert len(model.predict_proba(first).compute()) == 2500
+
+
+def test_offsets_and_several_labels(client):
+    dX, _, dW = arrays()
+    offset = np.random.default_rng(4).normal(size=Z.shape)
+    model = SoftmaxRegression(tol=1e-9).fit(dX, Y, dW, offset=da.from_array(offset, chunks=1000))
+    here = SoftmaxRegression(tol=1e-9).fit(X, Y, W, offset=offset)
+    assert model.objective_ == pytest.approx(here.objective_, rel=2e-9)
+    several = (Z > 1).astype(int)
+    model = LogisticRegression(tol=1e-9).fit(dX, da.from_array(several, chunks=(1500, -1)))
+    here = LogisticRegression(tol=1e-9).fit(X, several)
+    assert model.objective_ == pytest.approx(here.objective_, rel=2e-9)
+
+
+def test_predictions_come_later(client):
+    dX, dY, _ = arrays()
+    model = SoftmaxRegression().fit(dX, dY)
+    for name in ("predict", "predict_proba", "predict_log_proba", "decision_function"):
+        later, here = getattr(model, name)(dX), getattr(model, name)(X)
+        assert isinstance(later, da.Array)
+        assert later.dtype == here.dtype and later.shape == here.shape
+        np.testing.assert_array_equal(later.compute(), here)
+    binary = SoftmaxRegression().fit(X, Y > 0)
+    assert binary.decision_function(dX).compute().tolist() == binary.decision_function(X).tolist()
+
+
+def test_messages_name_the_partition(client):
+    bad = X.copy()
+    bad[4571, 7] = np.inf
+    with pytest.raises(ValueError, match=r"partition 3: X: expected finite .* in row 71, column 7"):
+        SoftmaxRegression().fit(da.from_array(bad, chunks=(1500, -1)), Y)
+
+
+# ---- faults
+
+
+def slow_part(*args):
+    """Rows, loaded slowly enough for a worker to die meanwhile."""
+    time.sleep(0.1)
+    return part(*args)
+
+
+def killer(client, after, seconds):
+    """A callback that kills a worker after so many iterations."""
+    killed = []
+
+    def callback(state):
+        if state.n_iter == after and not killed:
+            worker = min(client.scheduler_info(n_workers=-1)["workers"])
+            killed.append(client.run(os.getpid, workers=[worker])[worker])
+            os.kill(killed[0], signal.SIGKILL)
+
+    return killed, callback
+
+
+def test_a_fit_beside_a_killed_worker_has_the_same_bits(client, expected):
+    killed, callback = killer(client, 2, 0)
+    model = SoftmaxRegression(C=0.1).fit(partitions("dense"), callback=callback)
+    assert killed
+    assert same_bits(model, expected["dense"])
+    client.wait_for_workers(2, timeout=60)
+
+
+def test_a_worker_killed_while_partitions_are_loaded(client, expected):
+    worker = min(client.scheduler_info(n_workers=-1)["workers"])
+    pid = client.run(os.getpid, workers=[worker])[worker]
+    slow = Partitions(
+        [type(loader)(slow_part, *loader.args) for loader in partitions("dense").loaders]
+    )
+    timer = threading.Timer(0.25, os.kill, (pid, signal.SIGKILL))
+    timer.start()
+    assert same_bits(SoftmaxRegression(C=0.1).fit(slow), expected["dense"])
+    client.wait_for_workers(2, timeout=60)
+
+
+def test_a_retired_worker(client, expected):
+    def callback(state):
+        if state.n_iter == 2:
+            client.retire_workers([min(client.scheduler_info(n_workers=-1)["workers"])])
+
+    model = SoftmaxRegression(C=0.1).fit(partitions("dense"), callback=callback)
+    assert same_bits(model, expected["dense"])
+    client.cluster.scale(3)
+    client.wait_for_workers(2, timeout=60)
+
+
+def test_two_fits_at_once(client, expected):
+    models = {}
+
+    def fit(name):
+        with client.as_current():
+            models[name] = SoftmaxRegression(C=0.1).fit(partitions(name))
+
+    threads = [threading.Thread(target=fit, args=(name,)) for name in expected]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(60)
+    for name, model in expected.items():
+        assert same_bits(models[name], model)
+
+
+def test_ctrl_c_raises_at_once_and_leaves_no_tasks(client):
+    def callback(state):
+        if state.n_iter == 2:
+            os.kill(os.getpid(), signal.SIGINT)
+
+    model = SoftmaxRegression(C=0.1)
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(partitions("dense"), callback=callback)
+    assert not hasattr(model, "coef_")
+    deadline = time.time() + 10
+    while any(client.processing().values()) and time.time() < deadline:
+        time.sleep(0.05)
+    assert not any(client.processing().values())
+
+
+@pytest.fixture
+def processes(tmp_path):
+    """A scheduler and a worker, each a process of its own."""
+    file = str(tmp_path / "scheduler.json")
+    scheduler = [sys.executable, "-m", "distributed.cli.dask_scheduler", "--scheduler-file", file]
+    worker = [sys.executable, "-m", "distributed.cli.dask_worker", "--scheduler-file", file]
+    here = {"cwd": tmp_path, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
+    started = []
+    for command in (
+        [*scheduler, "--host", "127.0.0.1", "--port", "0", "--no-dashboard"],
+        [*worker, "--nthreads", "1", "--no-nanny", "--no-dashboard", "--death-timeout", "10"],
+    ):
+        started.append(subprocess.Popen(command, env=environment, **here))
+    yield file, started[0]
+    for process in started:
+        process.kill()
+        process.wait(10)
+
+
+def test_a_killed_scheduler_is_an_error_and_the_callback_has_the_model(processes):
+    file, scheduler = processes
+    seen, killed_at = [], []
+
+    def callback(state):
+        seen.append(state.coef)
+        if state.n_iter == 2:
+            scheduler.kill()
+            killed_at.append(time.time())
+
+    deadline = time.time() + 30
+    while not os.path.exists(file) and time.time() < deadline:
+        time.sleep(0.05)
+    config = {"distributed.comm.timeouts.connect": "1s"}
+    with dask.config.set(config), distributed.Client(scheduler_file=file, timeout=20) as client:
+        client.wait_for_workers(1, timeout=30)
+        with client.as_current(), pytest.raises(Exception, match=r"."):
+            SoftmaxRegression(C=0.1).fit(partitions("dense"), callback=callback)
+        assert time.time() - killed_at[0] < 20
+    assert len(seen) == 2 and np.isfinite(seen[-1]).all()
+
+
+def test_models_travel(client):
+    model = SoftmaxRegression().fit(*list(arrays())[:2])
+    assert pickle.loads(pickle.dumps(model)).coef_.tolist() == model.coef_.tolist()
+
+
+def test_dask_ml(client):
+    wrappers = pytest.importorskip("dask_ml.wrappers")
+    dX, dY, _ = arrays()
+    post = wrappers.ParallelPostFit(SoftmaxRegression()).fit(X, Y)
+    assert post.predict(dX).compute().tolist() == post.estimator.predict(X).tolist()
+    incremental = wrappers.Incremental(SoftmaxRegression()).fit(dX, dY, classes=range(4))
+    assert incremental.estimator_.score(X, Y) > 0.5

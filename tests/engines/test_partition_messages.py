@@ -1,0 +1,159 @@
+"""What is wrong with partitions is said with the number of the partition, and the row."""
+
+import numpy as np
+import pytest
+from scipy import sparse
+from support.partitions import of_arrays, rows
+
+from fastsoftmax import (
+    LogisticRegression,
+    Partitions,
+    SoftmaxRegression,
+    SoftmaxRegressionCV,
+    certify,
+)
+
+X, Y, _ = rows("small")
+
+
+def parts(**changes):
+    """Three partitions, one of which differs."""
+    made = []
+    for i, begin in enumerate((0, 300, 600)):
+        part = {"X": X[begin : begin + 300], "y": Y[begin : begin + 300], "w": None, "o": None}
+        part |= changes.get(f"p{i}", {})
+        made.append(tuple(part.values()))
+    return Partitions([lambda part=part: part for part in made])
+
+
+BAD = X[300:600].copy()
+BAD[71, 4] = np.nan
+
+WRONG = {
+    "not finite": (
+        {"p1": {"X": BAD}},
+        "partition 1: X: expected finite .* in row 71, column 4",
+    ),
+    "width": ({"p2": {"X": X[:300, :5]}}, "partition 2: X: expected 6 features as in partition 0"),
+    "dtype": (
+        {"p1": {"X": X[:300].astype(np.float32)}},
+        "partition 1: X: expected float64 as in partition 0, got float32",
+    ),
+    "sparse": (
+        {"p1": {"X": sparse.csr_array(X[:300])}},
+        "partition 1: X: expected a dense one as in partition 0, got a sparse array",
+    ),
+    "rows of y": ({"p1": {"y": Y[:299]}}, r"partition 1: y: expected shape \(300,\)"),
+    "kind of y": (
+        {"p1": {"y": np.array(["a", "b", "c"])[Y[:300]]}},
+        "partition 1: y: expected no strings as in partition 0, got strings",
+    ),
+    "columns of y": (
+        {"p1": {"y": np.eye(3)[Y[:300]]}},
+        "partition 1: y: expected labels as in partition 0, got 3 columns",
+    ),
+    "continuous y": ({"p1": {"y": Y[:300] + 0.5}}, "partition 1: y: expected class labels"),
+    "NaN in y": ({"p1": {"y": np.full(300, np.nan)}}, "partition 1: y: expected labels, got NaN"),
+    "weights of one": (
+        {"p1": {"w": np.ones(300)}},
+        "partition 1: sample_weight: expected None as in partition 0, got an array",
+    ),
+    "negative weights": (
+        {f"p{i}": {"w": np.full(300, -float(i))} for i in range(3)},
+        "partition 1: sample_weight: expected 0 or more, got -1.0",
+    ),
+    "weights of 0": (
+        {f"p{i}": {"w": np.zeros(300)} for i in range(3)},
+        "sample_weight: expected weights of a finite, positive sum, got zeros only",
+    ),
+    "offset": (
+        {f"p{i}": {"o": np.zeros((300, 2))} for i in range(3)},
+        r"partition 0: offset: expected shape \(300, 3\)",
+    ),
+    "one class": ({f"p{i}": {"y": np.zeros(300)} for i in range(3)}, "at least 2 classes"),
+    "nothing": ({f"p{i}": {"X": X[:0], "y": Y[:0]} for i in range(3)}, "empty partitions alone"),
+    "objects": ({"p1": {"X": np.full((300, 6), "a", object)}}, "partition 1: X: expected"),
+}
+
+
+@pytest.mark.parametrize("case", WRONG)
+def test_partitions(case):
+    changes, message = WRONG[case]
+    with pytest.raises((TypeError, ValueError), match=message):
+        SoftmaxRegression().fit(parts(**changes))
+
+
+@pytest.mark.parametrize("loaded", [None, (X,), (X, Y, None, None, None), 3])
+def test_what_loaders_return(loaded):
+    with pytest.raises(ValueError, match=r"partition 0: expected \(X, y\), \(X, y, sample_weight"):
+        SoftmaxRegression().fit(Partitions([lambda: loaded]))
+
+
+def test_a_column_without_both_is_one_in_all_partitions():
+    labels = np.zeros((900, 3), int)
+    labels[0, 0] = labels[-1, 1] = 1
+    with pytest.raises(ValueError, match="got 0 alone in column 2"):
+        LogisticRegression().fit(of_arrays(X, labels, ends=(0, 300)))
+    labels[5, 2] = 1
+    LogisticRegression().fit(of_arrays(X, labels, ends=(0, 300)))
+
+
+PLAIN = parts()
+
+
+@pytest.mark.parametrize(
+    ("parameters", "message"),
+    [
+        ({"l1_ratio": 1.0}, "l1_ratio: expected 0 for rows in partitions, got 1: .* as Blocks"),
+        ({"C": np.inf}, "C: expected a finite number for rows in partitions, got inf"),
+        ({"C": np.inf, "reference_class": 0}, "and inference, need the rows on one machine"),
+        ({"penalty_factor": [0, 1, 1, 1, 1, 1]}, "penalty_factor: expected > 0"),
+        ({"solver": "newton"}, "'newton' needs the exact Hessian, .* an engine holds"),
+        ({"solver": "gd"}, "'gd' needs the rows, which an engine holds"),
+    ],
+)
+def test_what_is_refused(parameters, message):
+    with pytest.raises(ValueError, match=message):
+        SoftmaxRegression(**parameters).fit(PLAIN)
+
+
+@pytest.mark.parametrize("name", ["y", "sample_weight", "offset"])
+def test_arguments_beside_partitions(name):
+    with pytest.raises(TypeError, match=f"{name}: expected None beside Partitions"):
+        SoftmaxRegression().fit(PLAIN, **{name: Y})
+
+
+def test_cross_validation():
+    with pytest.raises(TypeError, match=r"X: expected an array or Blocks .*, got Partitions"):
+        SoftmaxRegressionCV().fit(PLAIN)
+
+
+def test_models_of_other_data():
+    with pytest.raises(ValueError, match="expected labels of"):
+        certify(np.zeros((3, 6)), None, parts(), classes=[5, 6, 7])
+
+
+def test_a_class_is_missing_in_a_partition():
+    order = np.argsort(Y, kind="stable")
+    model = SoftmaxRegression(tol=1e-9).fit(of_arrays(X[order], Y[order], ends=(0, 300)))
+    here = SoftmaxRegression(tol=1e-9).fit(X, Y)
+    assert model.objective_ == pytest.approx(here.objective_, rel=1e-8)
+
+
+def test_workers_of_different_levels(monkeypatch):
+    levels = iter(["v4", "v4", "v3"])
+    monkeypatch.setattr(
+        "fastsoftmax._linear.problem.partitioned.processor_level", lambda: next(levels)
+    )
+    message = "one processor level, got 'v4' for partition 0 and 'v3' for partition 2: set FASTSOF"
+    with pytest.raises(ValueError, match=message):
+        SoftmaxRegression().fit(PLAIN)
+
+
+def test_an_error_with_arguments_of_its_own_is_left_alone():
+    def loader():
+        return b"\xff".decode("utf-8"), Y
+
+    with pytest.raises(UnicodeDecodeError) as raised:
+        SoftmaxRegression().fit(Partitions([loader]))
+    assert raised.value.__notes__ == ["in partition 0"]

@@ -1,0 +1,130 @@
+"""Blocks and Partitions of files and of Arrow's tables: what they hold, and nothing else."""
+
+from itertools import pairwise
+
+import numpy as np
+import pytest
+
+import fastsoftmax
+from fastsoftmax import Blocks, Partitions, SoftmaxRegression
+from fastsoftmax.datasets import load_digits
+
+X, Y = load_digits()
+X = X.astype(np.float16)
+W = np.random.default_rng(0).random(len(Y))
+NAMES = np.array([f"digit {i}" for i in range(10)])[Y]
+ENDS = [0, 700, 700, 1797]
+KINDS = [Blocks, Partitions]
+
+
+def parts(source):
+    """All parts, in order."""
+    return list(source) if isinstance(source, Blocks) else [load() for load in source.loaders]
+
+
+def whole(source):
+    arrays = [np.concatenate(part) for part in zip(*parts(source), strict=True)]
+    assert arrays[0].dtype == np.float16
+    np.testing.assert_array_equal(arrays[0], X)
+    return arrays
+
+
+@pytest.fixture
+def shards(tmp_path):
+    """Files of X, y and weights, one of them empty."""
+    paths = {name: [] for name in "XyW"}
+    for i, (a, b) in enumerate(pairwise(ENDS)):
+        for name, array in (("X", X), ("y", Y), ("W", W)):
+            paths[name].append(tmp_path / f"{name}{i}.npy")
+            np.save(paths[name][-1], array[a:b])
+    return paths
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("rows", [None, 250])
+def test_shards(kind, rows, shards):
+    source = kind.from_npy(shards["X"], shards["y"], shards["W"], rows=rows)
+    _, y, w = whole(source)
+    assert np.array_equal(y, Y) and np.array_equal(w, W)
+    assert max(len(part[0]) for part in parts(source)) == (rows or 1097)
+    assert all(isinstance(part[0], np.memmap) for part in parts(source))
+    _, y = whole(kind.from_npy(shards["X"], NAMES, rows=rows))
+    assert np.array_equal(y, NAMES)
+    model = fastsoftmax.fit(source, C=0.01, tol=1e-9)
+    here = fastsoftmax.fit(X, Y, sample_weight=W, C=0.01, tol=1e-9)
+    assert model.objective_ == pytest.approx(here.objective_, rel=2e-9)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_one_file(kind, shards):
+    source = kind.from_npy(shards["X"][0], shards["y"][0])
+    [(x, y)] = parts(source)
+    assert np.array_equal(x, X[:700]) and np.array_equal(y, Y[:700])
+
+
+@pytest.fixture
+def table():
+    pa = pytest.importorskip("pyarrow")
+    columns = {
+        "x": pa.FixedSizeListArray.from_arrays(pa.array(X.ravel()), X.shape[1]),
+        "y": pa.array(NAMES.tolist()),
+        "w": pa.array(W),
+        "f0": pa.array(X[:, 3]),
+        "f1": pa.array(X[:, 20]),
+        "ragged": pa.array([[1.0]] * len(Y)),
+        "gaps": pa.array([None, *X[1:, 3].tolist()]),
+    }
+    return pa.table(columns)
+
+
+def written(table, tmp_path):
+    parquet = pytest.importorskip("pyarrow.parquet")
+    paths = []
+    for i, (a, b) in enumerate(pairwise(ENDS)):
+        paths.append(tmp_path / f"{i}.parquet")
+        parquet.write_table(table.slice(a, b - a), paths[-1], row_group_size=400)
+    return paths
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_parquet(kind, table, tmp_path):
+    paths = written(table, tmp_path)
+    source = kind.from_parquet(paths, "x", "y", "w")
+    _, y, w = whole(source)
+    assert y.tolist() == NAMES.tolist() and np.array_equal(w, W)
+    assert max(len(part[0]) for part in parts(source)) == 400
+    model = SoftmaxRegression(C=0.01, tol=1e-9).fit(source)
+    here = SoftmaxRegression(C=0.01, tol=1e-9).fit(X, NAMES, W)
+    assert model.objective_ == pytest.approx(here.objective_, rel=2e-9)
+    features = np.concatenate([x for x, _ in parts(kind.from_parquet(paths, ["f0", "f1"], "y"))])
+    np.testing.assert_array_equal(features, X[:, [3, 20]])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_arrow(kind, table):
+    pa = pytest.importorskip("pyarrow")
+    for tables in (table, table.to_batches(max_chunksize=333), [table.slice(0, 5), table.slice(5)]):
+        _, y = whole(kind.from_arrow(tables, "x", "y"))
+        assert y.tolist() == NAMES.tolist()
+    dataset = pytest.importorskip("pyarrow.dataset")
+    whole(kind.from_arrow(dataset.InMemoryDataset(table), "x", "y"))
+    chunked = pa.concat_tables([table.slice(0, 5), table.slice(5)])
+    assert chunked.column("x").num_chunks == 2
+    whole(kind.from_arrow(chunked, "x", "y", "w"))
+
+
+@pytest.mark.parametrize(
+    ("column", "error", "message"),
+    [
+        (
+            "ragged",
+            TypeError,
+            r"ragged: expected a column of lists of one length",
+        ),
+        ("f0", TypeError, "f0: expected a column of lists"),
+        (["f0", "gaps"], ValueError, "gaps: expected numbers, got 1 nulls"),
+    ],
+)
+def test_columns_that_are_no_features(column, error, message, table):
+    with pytest.raises(error, match=message):
+        parts(Blocks.from_arrow(table, column, "y"))

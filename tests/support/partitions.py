@@ -1,0 +1,102 @@
+"""Partitions of arrays, loaded by functions that a worker can import; engines that count."""
+
+import pickle
+from functools import cache, partial
+from itertools import pairwise
+
+import numpy as np
+from scipy import sparse
+
+from fastsoftmax import Partitions
+from fastsoftmax._runtime.engines.in_process import HeldHere, InProcess
+
+
+@cache
+def rows(name):
+    """X and y of a problem, and logits they were drawn by."""
+    rng = np.random.default_rng(0)
+    n, d, k = {"small": (900, 6, 3), "sparse": (3000, 400, 5), "float32": (6000, 20, 8)}.get(
+        name, (6000, 20, 4)
+    )
+    if name == "sparse":
+        X = sparse.random_array((n, d), density=0.03, format="csr", rng=rng)
+    else:
+        X = rng.normal(size=(n, d)) * np.exp(rng.normal(size=d)) + rng.normal(size=d)
+        X = X.astype(np.float32) if name == "float32" else X
+    z = X @ rng.normal(size=(d, k)) / np.sqrt(d) * (10 if name == "sparse" else 1)
+    z = z + rng.gumbel(size=(n, k))
+    return X, z.argmax(axis=1), z
+
+
+def part(name, begin, end):
+    """Some rows."""
+    X, y, _ = rows(name)
+    return X[begin:end], y[begin:end]
+
+
+def partitions(name, count=7):
+    """All rows, in partitions that are not equally long."""
+    n = rows(name)[0].shape[0]
+    ends = np.linspace(0, 1, count + 1) ** 1.3 * n
+    ends = ends.astype(int)
+    return Partitions([partial(part, name, a, b) for a, b in pairwise(ends)])
+
+
+def broken(*args):
+    """A loader that fails."""
+    raise OSError("no such shard")
+
+
+def of_arrays(X, y, weights=None, offset=None, ends=(0, 100, 101, 101, 700, 2000)):
+    """Partitions of arrays that are here: one of a row, one empty."""
+    ends = [*ends, X.shape[0]]
+
+    def loader(begin, end):
+        return tuple(
+            None if array is None else array[begin:end] for array in (X, y, weights, offset)
+        )
+
+    return Partitions([partial(loader, a, b) for a, b in pairwise(ends)])
+
+
+class Counting(InProcess):
+    """This process, and what the rounds would send: (function, arguments, result)."""
+
+    def __init__(self):
+        self.rounds = []
+
+    def hold(self, load, sources):
+        return CountingHeld(super().hold(load, sources)._partitions, self.rounds)
+
+
+class CountingHeld(HeldHere):
+    def __init__(self, partitions, rounds):
+        super().__init__(partitions)
+        self._rounds = rounds
+
+    def _noted(self, function, args, result):
+        sizes = [len(pickle.dumps(x, pickle.HIGHEST_PROTOCOL)) for x in (args, result)]
+        self._rounds.append((function.__name__, *sizes))
+        return result
+
+    def each(self, function, *args):
+        return self._noted(function, args, super().each(function, *args))
+
+    def sum(self, function, *args):
+        return self._noted(function, args, super().sum(function, *args))
+
+    def map(self, function, *args, per=None):
+        return CountingHeld(super().map(function, *args, per=per)._partitions, self._rounds)
+
+    def only(self, numbers):
+        return CountingHeld(super().only(numbers)._partitions, self._rounds)
+
+
+def same_bits(one, other):
+    """Whether two fits ended alike."""
+    return all(
+        getattr(one, name).tobytes() == getattr(other, name).tobytes()
+        for name in ("coef_", "intercept_")
+    ) and (one.objective_, one.gap_bound_, one.n_iter_) == (
+        other.objective_, other.gap_bound_, other.n_iter_
+    )  # fmt: skip
