@@ -4,8 +4,11 @@ Environment:
     FASTSOFTMAX_BUILD_ISA     levels to build, e.g. "v3" or "v2,v4"; "native" for this machine only
     FASTSOFTMAX_BUILD_OPENMP  0 to build without OpenMP (one thread)
     FASTSOFTMAX_BUILD_JOBS    parallel compiler processes (default: the processors there are)
+
+A second build in the same tree compiles what has changed.
 """
 
+import ast
 import os
 import platform
 import shutil
@@ -14,12 +17,12 @@ import sys
 import tempfile
 from pathlib import Path
 
-import numpy
-from Cython.Build import cythonize
 from setuptools import Extension, setup
 from setuptools.command.build_ext import build_ext
 
 CORE = Path("src/fastsoftmax/_core")
+TRANSLATED = Path("build/cython")
+SETTINGS = Path("build/settings.txt")  # newer than what was built otherwise
 # Whole-program shortcuts such as -ffast-math stay out: they break NaN and infinity for the user.
 FLAGS = [
     "-O3",
@@ -27,11 +30,11 @@ FLAGS = [
     "-fno-math-errno",
     "-fno-trapping-math",
     "-ffp-contract=fast",
-    # a loop that clears the sums of a register tile must not become a call of memset: in memory
-    # they would stay
-    "-fno-tree-loop-distribute-patterns",
     "-Wno-attributes",  # Cython declares a variable of each return type, attribute and all
 ]
+# GCC's alone: a loop that clears the sums of a register tile must not become a call of memset,
+# since in memory they would stay
+NO_MEMSET = "-fno-tree-loop-distribute-patterns"
 PRECISIONS = {"f32": 0, "f64": 1}
 LEVELS = {
     "v2": ["-march=x86-64-v2"],
@@ -100,47 +103,55 @@ def openmp_flags(compiler):
     return flags
 
 
-def module_name(source):
-    """The dotted name of a file below src."""
-    return ".".join(source.with_suffix("").parts[1:])
+def is_taken(compiler, flag):
+    """Whether the compiler knows a flag."""
+    with tempfile.TemporaryDirectory() as folder:
+        source = Path(folder, "probe.c")
+        source.write_text("int fs_probe;\n")
+        try:
+            compiler.compile([str(source)], output_dir="/", extra_postargs=["-Werror", flag])
+        except Exception:  # the compiler classes of setuptools share no narrower base
+            return False
+    return True
+
+
+def kernel_groups():
+    """(folder, group) of the kernels that the package loads."""
+    body = ast.parse((CORE / "__init__.py").read_text(encoding="utf-8")).body
+    assignments = [node for node in body if isinstance(node, ast.Assign)]
+    (groups,) = (
+        ast.literal_eval(node.value)
+        for node in assignments
+        if ast.unparse(node.targets[0]) == "KERNELS"
+    )
+    return [(folder, group) for folder, names in groups.items() for group in names]
+
+
+def sources():
+    """Every .pyx, none that the package loads missing."""
+    for folder, group in kernel_groups():
+        for name in (f"{group}.pyx", f"{group}_kernels.pyx", f"{group}_kernels.pxd"):
+            if not (path := CORE / folder / name).is_file():
+                sys.exit(f"fastsoftmax: the source of a kernel is missing: {path}")
+    return sorted(CORE.rglob("*.pyx"))
 
 
 def extensions():
-    """Cythonize each .pyx once. A module that Python calls is one extension. One of kernels is one
-    for each precision and level, from a C file of its own, since object files are named after
-    their source and would be mixed otherwise."""
-    sources = sorted(CORE.rglob("*.pyx"))
-    include = [str(CORE / "simd"), numpy.get_include()]
-    built = cythonize(
-        [Extension(module_name(s), [str(s)], include_dirs=include) for s in sources],
-        build_dir="build/cython",
-        include_path=["src"],
-        compiler_directives={
-            "language_level": 3,
-            "boundscheck": False,
-            "wraparound": False,
-            "initializedcheck": False,
-            "cdivision": True,
-            "freethreading_compatible": True,
-        },
-        nthreads=0,
-    )
-    for module in built:
-        stem = module.name.rpartition(".")[2]
-        if not stem.endswith("_kernels"):
-            module.define_macros = [("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")]
-            module.extra_compile_args = ["-O1", "-g0"]  # checks of arguments: nothing is hot
-            yield module
+    """A module that Python calls is one extension, one of kernels one per level and precision."""
+    for source in sources():
+        if not source.stem.endswith("_kernels"):
+            yield Extension(
+                ".".join(source.with_suffix("").parts[1:]),
+                [str(source)],
+                define_macros=[("NPY_NO_DEPRECATED_API", "NPY_2_0_API_VERSION")],
+                extra_compile_args=["-O1", "-g0"],  # checks of arguments: nothing is hot
+            )
             continue
         for level, march in levels().items():
             for precision, double in PRECISIONS.items():
-                folder = Path("build", "cython", f"{level}_{precision}")
-                folder.mkdir(parents=True, exist_ok=True)
                 yield Extension(
-                    f"fastsoftmax._core.{level}_{precision}.{stem}",
-                    [shutil.copy2(module.sources[0], folder)],
-                    include_dirs=[str(CORE / "simd")],  # not NumPy's: kernels see no Python object
-                    depends=[str(CORE / "simd/simd.h")],
+                    f"fastsoftmax._core.{level}_{precision}.{source.stem}",
+                    [str(source)],
                     define_macros=[
                         ("FS_DOUBLE", str(double)),
                         # else it overrides the kernels' own say on inlining (simd.h)
@@ -150,20 +161,96 @@ def extensions():
                 )
 
 
+def note_settings(compiler):
+    """Write down what a build depends on besides its sources, where that is not as it was."""
+    import Cython
+
+    settings = [
+        Path(__file__).read_text(encoding="utf-8"),
+        f"Cython {Cython.__version__}, Python {sys.version}",
+        f"{compiler.compiler_so} {compiler.linker_so}",
+        *(f"{name}={os.environ.get(name)}" for name in ("CFLAGS", "CPPFLAGS", "LDFLAGS")),
+    ]
+    text = "\n".join(settings)
+    SETTINGS.parent.mkdir(exist_ok=True)
+    if not SETTINGS.exists() or SETTINGS.read_text(encoding="utf-8") != text:
+        SETTINGS.write_text(text, encoding="utf-8")
+
+
+def translate(jobs):
+    """C of every .pyx, each translated once: .pyx -> .c."""
+    from Cython.Build import cythonize
+
+    def translated(source):
+        return TRANSLATED / source.with_suffix(".c")
+
+    def stale(source):
+        c = translated(source)
+        return c.exists() and c.stat().st_mtime < SETTINGS.stat().st_mtime
+
+    for source in filter(stale, sources()):
+        translated(source).unlink()
+    cythonize(
+        [str(source) for source in sources()],
+        build_dir=str(TRANSLATED),
+        include_path=["src"],
+        compiler_directives={
+            "language_level": 3,
+            "boundscheck": False,
+            "wraparound": False,
+            "initializedcheck": False,
+            "cdivision": True,
+        },
+        nthreads=jobs if jobs > 1 else 0,
+    )
+    return {str(source): translated(source) for source in sources()}
+
+
 class BuildExt(build_ext):
-    """build_ext that probes OpenMP with the compiler in use and compiles in parallel."""
+    """build_ext that translates once, probes OpenMP with the compiler in use and compiles in
+    parallel."""
 
     def finalize_options(self):
+        if self.editable_mode:  # else a new temporary folder, where nothing is kept
+            self.build_lib, self.build_temp = "build/editable", "build/editable/objects"
         super().finalize_options()
         if self.parallel is None:
             self.parallel = int(os.environ.get("FASTSOFTMAX_BUILD_JOBS", os.cpu_count() or 1))
 
     def build_extensions(self):
+        import numpy
+
         compile_flags, link_flags = openmp_flags(self.compiler)
+        of_kernels = [NO_MEMSET] if is_taken(self.compiler, NO_MEMSET) else []
+        note_settings(self.compiler)
+        c_of = translate(self.parallel)
         for extension in self.extensions:
+            c = c_of[extension.sources[0]]
+            extension.include_dirs = [str(CORE / "simd")]
+            if c.stem.endswith("_kernels"):
+                # a copy: object files are named after their source, and would be mixed
+                folder = TRANSLATED / extension.name.split(".")[-2]
+                folder.mkdir(exist_ok=True)
+                c = shutil.copy2(c, folder)
+                extension.extra_compile_args += of_kernels
+            else:
+                extension.include_dirs.append(numpy.get_include())  # kernels see no Python object
+            if extension.name.endswith("._cpu"):  # which tells them
+                told = " ".join([*FLAGS, *of_kernels, *compile_flags])
+                extension.define_macros.append(("FS_FLAGS", f'"{told}"'))
+            extension.sources = [str(c)]
+            extension.depends = [str(CORE / "simd/simd.h"), str(SETTINGS)]
             extension.extra_compile_args += compile_flags
             extension.extra_link_args += link_flags
         super().build_extensions()
+        self.remove_other_levels()
+
+    def remove_other_levels(self):
+        """A wheel takes all that lies in the folder: levels of a build before would come along."""
+        built = {Path(self.get_ext_fullpath(extension.name)) for extension in self.extensions}
+        for file in Path(self.build_lib).rglob("*_kernels.*"):
+            if file.suffix in (".so", ".pyd") and file not in built:
+                file.unlink()
 
     def copy_extensions_to_source(self):
         """In place: setuptools expects the folders of the levels, in which no source lies."""
@@ -172,4 +259,5 @@ class BuildExt(build_ext):
         super().copy_extensions_to_source()
 
 
-setup(ext_modules=list(extensions()), cmdclass={"build_ext": BuildExt})
+if __name__ == "__main__":
+    setup(ext_modules=list(extensions()), cmdclass={"build_ext": BuildExt})

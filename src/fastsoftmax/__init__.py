@@ -1,39 +1,20 @@
 """Softmax regression on a CPU, fast and exact.
 
-Functions take arrays and return arrays; estimators follow scikit-learn's conventions and are
-loaded on first use, so that the functions alone never import scikit-learn.
+Functions take arrays and return arrays; estimators follow scikit-learn's conventions. Both are
+loaded when they are first used: the import alone chooses the build of the kernels, and dense arrays
+need neither SciPy nor scikit-learn in any function.
 """
 
 from importlib import import_module
-from importlib.metadata import version as _version
 from typing import TYPE_CHECKING, Any
 
-from fastsoftmax import datasets
+from fastsoftmax import _core as _core  # a processor it was not built for is an error at once
 from fastsoftmax._runtime import renamed_modules
-from fastsoftmax._runtime.callbacks import FitState
-from fastsoftmax._runtime.versions import show_versions
-from fastsoftmax.blocks import Blocks
-from fastsoftmax.functional import (
-    binary_cross_entropy,
-    cross_entropy,
-    cross_entropy_value_and_grad,
-    linear_cross_entropy,
-    linear_cross_entropy_value_and_grad,
-    log_sigmoid,
-    log_softmax,
-    logit,
-    logsumexp,
-    mae,
-    mse,
-    nll_loss,
-    one_hot,
-    sigmoid,
-    softmax,
-    softmax_vjp,
-)
-from fastsoftmax.partitions import Partitions
+from fastsoftmax._runtime.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from fastsoftmax import datasets
+    from fastsoftmax import functional as functional
     from fastsoftmax._linear import (
         LogisticRegression,
         LogisticRegressionCV,
@@ -43,9 +24,30 @@ if TYPE_CHECKING:
         fit,
     )
     from fastsoftmax._neural import Adaline, MLPClassifier, MLPRegressor
+    from fastsoftmax._runtime.callbacks import FitState
+    from fastsoftmax._runtime.versions import show_versions
     from fastsoftmax._saving.load import load
+    from fastsoftmax.blocks import Blocks
+    from fastsoftmax.functional import (
+        binary_cross_entropy,
+        cross_entropy,
+        cross_entropy_value_and_grad,
+        linear_cross_entropy,
+        linear_cross_entropy_value_and_grad,
+        log_sigmoid,
+        log_softmax,
+        logit,
+        logsumexp,
+        mae,
+        mse,
+        nll_loss,
+        one_hot,
+        sigmoid,
+        softmax,
+        softmax_vjp,
+    )
+    from fastsoftmax.partitions import Partitions
 
-__version__ = _version("fastsoftmax")
 renamed_modules.install()
 
 __all__ = [
@@ -82,24 +84,51 @@ __all__ = [
     "softmax_vjp",
 ]
 
-_ESTIMATORS = {
-    "Adaline": "_neural",
-    "LogisticRegression": "_linear",
-    "LogisticRegressionCV": "_linear",
-    "MLPClassifier": "_neural",
-    "MLPRegressor": "_neural",
-    "SoftmaxRegression": "_linear",
-    "SoftmaxRegressionCV": "_linear",
-    "certify": "_linear",
-    "fit": "_linear",
-    "load": "_saving.load",
+_LOADED_FROM = {
+    "_linear": (
+        "LogisticRegression",
+        "LogisticRegressionCV",
+        "SoftmaxRegression",
+        "SoftmaxRegressionCV",
+        "certify",
+        "fit",
+    ),
+    "_neural": ("Adaline", "MLPClassifier", "MLPRegressor"),
+    "_runtime.callbacks": ("FitState",),
+    "_runtime.versions": ("show_versions",),
+    "_saving.load": ("load",),
+    "blocks": ("Blocks",),
+    "partitions": ("Partitions",),
+    "functional": (
+        "binary_cross_entropy",
+        "cross_entropy",
+        "cross_entropy_value_and_grad",
+        "linear_cross_entropy",
+        "linear_cross_entropy_value_and_grad",
+        "log_sigmoid",
+        "log_softmax",
+        "logit",
+        "logsumexp",
+        "mae",
+        "mse",
+        "nll_loss",
+        "one_hot",
+        "sigmoid",
+        "softmax",
+        "softmax_vjp",
+    ),
 }
+_MODULE_OF = {name: module for module, names in _LOADED_FROM.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:
-    if name in _ESTIMATORS:
-        return getattr(import_module(f"fastsoftmax.{_ESTIMATORS[name]}"), name)
-    raise AttributeError(f"module 'fastsoftmax' has no attribute {name!r}")
+    if name in ("datasets", "functional"):
+        return import_module(f"fastsoftmax.{name}")
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module 'fastsoftmax' has no attribute {name!r}")
+    value = getattr(import_module(f"fastsoftmax.{_MODULE_OF[name]}"), name)
+    globals()[name] = value
+    return value
 
 
 def __dir__() -> list[str]:

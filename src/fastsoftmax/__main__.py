@@ -3,7 +3,8 @@
 import argparse
 import sys
 from importlib import import_module
-from importlib.metadata import version
+
+from fastsoftmax._runtime.version import __version__
 
 COMMANDS = ("demo", "bench", "info", "lecture")
 
@@ -14,7 +15,7 @@ def main(argv: list[str] | None = None) -> int:
         prog="python -m fastsoftmax",
         description="What fastsoftmax does on this machine.",
     )
-    parser.add_argument("--version", action="version", version=version("fastsoftmax"))
+    parser.add_argument("--version", action="version", version=__version__)
     subparsers = parser.add_subparsers(dest="command")
     for name in COMMANDS:
         command = import_module(f"fastsoftmax._commands.{name}")

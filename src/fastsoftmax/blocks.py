@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
 
+from fastsoftmax._runtime import scipy_sparse as sparse
 from fastsoftmax._runtime import sources
 from fastsoftmax._runtime.ahead import ahead
 from fastsoftmax._validation import blocks as check_blocks

@@ -31,7 +31,7 @@ SHAPES = (
 
 
 def machines(dtype):
-    return [_core.load(PRECISIONS[dtype], np.dtype(dtype), table).linear for table in TABLES]
+    return [_core.Groups(np.dtype(dtype), table).linear for table in TABLES]
 
 
 def problem(n, d, k, dtype):
@@ -155,7 +155,7 @@ def test_defaults_where_the_system_does_not_tell(tmp_path, monkeypatch):
     assert completed(of_linux(tmp_path)) == _caches.DEFAULT
     cache_folder(tmp_path, [("1", "Data", "?", "0")])
     monkeypatch.delenv("FASTSOFTMAX_CACHES", raising=False)
-    monkeypatch.setattr(_caches, "Path", lambda path: tmp_path)
+    monkeypatch.setattr(_caches, "OF_LINUX", tmp_path)
     assert _caches.detect() == _caches.DEFAULT
 
 

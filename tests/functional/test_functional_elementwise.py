@@ -73,6 +73,15 @@ def test_digits_against_mpmath(dtype):
         assert ulps(losses, np.array(exact)).max() <= 3
 
 
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_digits_of_log_odds_against_mpmath(dtype):
+    rng = np.random.default_rng(0)
+    p = [rng.random(600), 0.5 + rng.standard_normal(300) * 1e-4, 10.0 ** rng.uniform(-30, -1, 300)]
+    p = np.concatenate([*p, [0.25, 0.75, np.finfo(dtype).smallest_subnormal]]).astype(dtype)
+    exact = [mp.log(mp.mpf(v) / (1 - mp.mpf(v))) for v in p.tolist()]
+    assert ulps(logit(p), np.array(exact)).max() <= 3
+
+
 @pytest.mark.parametrize(("dtype", "x"), [(np.float32, -100), (np.float64, -740)])
 def test_subnormal_results_are_kept(dtype, x):
     value = sigmoid(dtype(x))

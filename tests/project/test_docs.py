@@ -135,7 +135,8 @@ def test_files_of_tests_and_benchmarks_that_are_named_are_there():
     assert not {name for name in named if not (ROOT / name).is_file()}
 
 
-ESTIMATORS = [getattr(fastsoftmax, name) for name in fastsoftmax._ESTIMATORS if name[0].isupper()]
+PUBLIC = [getattr(fastsoftmax, name) for name in fastsoftmax.__all__]
+ESTIMATORS = [kind for kind in PUBLIC if hasattr(kind, "fit")]
 PARAMETER = re.compile(r"^    ([a-z_A-Z0-9, ]+) : .*default=(.+)$", re.MULTILINE)
 
 

@@ -58,7 +58,16 @@ ALLOWED = {
     },
     "__main__": {"_commands"},
     "__init__": {
-        *("_linear", "_neural", "_saving", "blocks", "datasets", "functional", "partitions"),
+        *(
+            "_core",
+            "_linear",
+            "_neural",
+            "_saving",
+            "blocks",
+            "datasets",
+            "functional",
+            "partitions",
+        ),
     },
 }
 REQUIRED = {"numpy", "scipy"}  # `torch`, imported only on request, needs PyTorch besides

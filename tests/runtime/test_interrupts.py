@@ -1,5 +1,7 @@
 """Whatever is interrupted, at whatever instruction: the object and the process are whole."""
 
+import sys
+
 import numpy as np
 import pytest
 from support.interrupted import CASES, WITH_THREADS, Interrupted, injected
@@ -7,9 +9,14 @@ from support.interrupts import PACKAGE, signalled
 
 from fastsoftmax._runtime import atomic
 
+# What counts as an instruction, and where one may be interrupted, is Python's own affair.
+of_python_311 = pytest.mark.skipif(
+    sys.version_info >= (3, 12), reason="instructions are traced as Python 3.11 has them"
+)
 POINTS = 15  # of each case; more of them: `.ci/long interrupts`
 
 
+@of_python_311
 @pytest.mark.parametrize("name", CASES)
 def test_an_error_at_any_instruction_leaves_old_or_new(name):
     found = list(injected(Interrupted(CASES[name]), POINTS))
@@ -44,6 +51,7 @@ def planted(draft, estimator):
 }
 
 
+@of_python_311
 @pytest.mark.parametrize("fault", PLANTED)
 def test_faults_are_found(fault, monkeypatch):
     names = {}

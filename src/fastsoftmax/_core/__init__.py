@@ -4,13 +4,12 @@ Every group of kernels exists once for each precision and processor level that w
 ``fastsoftmax._core.<level>_<f32|f64>.<group>_kernels``, which holds a table of C functions. The
 module ``fastsoftmax._core.<folder>.<group>``, compiled once, checks what Python passes and calls
 them. The level is chosen here, at import: the highest that the processor runs, or the one that the
-environment variable ``FASTSOFTMAX_ISA`` names.
+environment variable ``FASTSOFTMAX_ISA`` names. A group is loaded when it is first used.
 """
 
 import os
 from importlib import import_module
-from pathlib import Path
-from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 
@@ -50,7 +49,7 @@ def waiting() -> str:
 
 def is_built(level: str) -> bool:
     """Whether this installation has kernels for the level."""
-    return (Path(__file__).parent / f"{level}_f32").is_dir()
+    return os.path.isdir(os.path.join(os.path.dirname(__file__), f"{level}_f32"))
 
 
 def runnable() -> list[str]:
@@ -69,38 +68,41 @@ def _choose() -> str:
     if not runnable():
         raise ImportError(
             f"fastsoftmax was built for {', '.join(built) or 'no processor level'}, none of which "
-            "this processor can run; build it here: pip install --no-binary fastsoftmax fastsoftmax"
+            "this processor can run; build it here, in a checkout or an unpacked source archive: "
+            "FASTSOFTMAX_BUILD_ISA=native pip install ."
         )
     return wanted or runnable()[0]
 
 
-def load(precision: str, dtype: np.dtype, caches: Caches) -> SimpleNamespace:
-    """The groups of kernels of one precision, f32 or f64, for such caches."""
+class Groups:
+    """The groups of kernels of one precision, for such caches, as attributes."""
 
-    def bound(folder, group):
-        compiled = import_module(f"fastsoftmax._core.{level}_{precision}.{group}_kernels")
+    def __init__(self, dtype: np.dtype, caches: Caches) -> None:
+        self._dtype, self._caches = dtype, caches
+
+    def __getattr__(self, group: str) -> Any:  # once: then it is an attribute
+        folder = next((folder for folder, names in KERNELS.items() if group in names), None)
+        if folder is None:
+            raise AttributeError(f"no group of kernels is called {group!r}")
+        size = self._dtype.itemsize
+        compiled = import_module(f"fastsoftmax._core.{level}_f{8 * size}.{group}_kernels")
         binding = import_module(f"fastsoftmax._core.{folder}.{group}")
-        return binding.Kernels(compiled.capsule, dtype.itemsize, caches)
-
-    return SimpleNamespace(
-        **{group: bound(folder, group) for folder, groups in KERNELS.items() for group in groups}
-    )
+        loaded = binding.Kernels(compiled.capsule, size, self._caches)
+        setattr(self, group, loaded)
+        return loaded
 
 
 level = _choose()
 caches = detect()
-_by_dtype = {
-    np.dtype(dtype): load(precision, np.dtype(dtype), caches)
-    for precision, dtype in (("f32", np.float32), ("f64", np.float64))
-}
+_by_dtype = {dtype: Groups(dtype, caches) for dtype in (np.dtype(np.float32), np.dtype(np.float64))}
 
 
-def kernels(dtype: np.dtype) -> SimpleNamespace:
+def kernels(dtype: np.dtype) -> Groups:
     """The groups of kernels that compute in this dtype, float32 or float64."""
     return _by_dtype.get(dtype) or _by_dtype[np.dtype(dtype)]
 
 
-def _load_small_newton():
+def _small_newton() -> Any:
     wide, narrow = kernels(np.dtype(np.float64)), kernels(np.dtype(np.float32))
     of_wide = wide.linear, wide.line, wide.dual, wide.gram, wide.cholesky
     groups = *of_wide, narrow.gram, narrow.cholesky
@@ -108,5 +110,8 @@ def _load_small_newton():
     return binding.Kernels([group.capsule for group in groups], 8, caches)
 
 
-#: Newton's method for small problems, on kernels of float64
-small_newton = _load_small_newton()
+def __getattr__(name: str) -> Any:
+    if name == "small_newton":  # Newton's method for small problems, on kernels of float64
+        globals()[name] = _small_newton()
+        return globals()[name]
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -8,7 +8,6 @@ import ctypes
 import os
 import re
 import sys
-from pathlib import Path
 from typing import NamedTuple
 
 UNITS = {"": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
@@ -27,6 +26,7 @@ class Caches(NamedTuple):
 
 #: where the system does not tell: no more than any processor of these years has
 DEFAULT = Caches(32 << 10, 512 << 10, 2 << 20)
+OF_LINUX = "/sys/devices/system/cpu/cpu0/cache"
 MOST = 1 << 40  # bytes: more than any cache has, and few enough to count with
 
 
@@ -49,13 +49,19 @@ def _processors(listed: str) -> int:
     return sum(int(end[-1]) - int(end[0]) + 1 for end in ends)
 
 
-def of_linux(folder: Path) -> dict[int, int]:
+def _read(*path: str) -> str:
+    with open(os.path.join(*path), encoding="ascii") as file:
+        return file.read().strip()
+
+
+def of_linux(folder: str | os.PathLike[str]) -> dict[int, int]:
     """Level to bytes per core: a cache is shared out among the cores that share it."""
     sizes, sharing = {}, {}
-    for cache in folder.glob("index*"):
+    for cache in os.listdir(folder):
+        if not cache.startswith("index"):
+            continue
         kind, level, size, shared = (
-            (cache / name).read_text().strip()
-            for name in ("type", "level", "size", "shared_cpu_list")
+            _read(folder, cache, name) for name in ("type", "level", "size", "shared_cpu_list")
         )
         if kind != "Instruction":
             sizes[int(level)] = int(size[:-1]) * UNITS[size[-1]]
@@ -97,6 +103,6 @@ def detect() -> Caches:
     try:
         if sys.platform == "darwin":
             return completed(of_macos(_sysctl))
-        return completed(of_linux(Path("/sys/devices/system/cpu/cpu0/cache")))
+        return completed(of_linux(OF_LINUX))
     except (OSError, ValueError, KeyError, IndexError, AttributeError):
         return DEFAULT

@@ -56,6 +56,14 @@ cdef extern from *:
     static int fs_start_team(int n) { return 1; }
     #endif
 
+    #if defined(__clang__)
+    #define FS_COMPILER __VERSION__
+    #elif defined(__GNUC__)
+    #define FS_COMPILER "GCC " __VERSION__
+    #else
+    #define FS_COMPILER "unknown compiler"
+    #endif
+
     #if defined(__x86_64__)
     #define FS_HAS(feature) (__builtin_cpu_supports(feature) != 0)
     static int fs_v2(void) { return FS_HAS("sse4.2") && FS_HAS("popcnt") && FS_HAS("ssse3"); }
@@ -76,6 +84,8 @@ cdef extern from *:
     int fs_start_openmp()
     const char *fs_openmp_library()
     int fs_start_team(int n) nogil
+    const char *FS_COMPILER
+    const char *FS_FLAGS
     int fs_v2()
     int fs_v3()
     int fs_v4()
@@ -84,6 +94,11 @@ cdef extern from *:
 def supports(str level):
     """Whether this processor runs code built for the level; the plain and native builds always."""
     return {"v2": fs_v2, "v3": fs_v3, "v4": fs_v4}[level]() != 0 if level[0] == "v" else True
+
+
+def built_by():
+    """The compiler, and the flags it had for the kernels of every level."""
+    return FS_COMPILER.decode(errors="replace"), FS_FLAGS.decode(errors="replace")
 
 
 def openmp_version():

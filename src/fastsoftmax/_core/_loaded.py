@@ -1,7 +1,6 @@
 """The shared libraries that a process has loaded, as Linux tells of them in /proc and ELF files."""
 
 import os
-from pathlib import Path
 from struct import unpack
 
 NEEDED, STRINGS, NAME = 1, 5, 14  # tags of the dynamic section
@@ -12,7 +11,8 @@ LONGEST = 256  # bytes of a name
 def libraries(process: int | str = "self") -> dict[str, str]:
     """The path of each file that is mapped, and where it begins; none where that is not told."""
     try:
-        lines = Path(f"/proc/{process}/maps").read_text().splitlines()
+        with open(f"/proc/{process}/maps", encoding="utf-8", errors="surrogateescape") as maps:
+            lines = maps.read().splitlines()
     except OSError:
         return {}
     starts: dict[str, str] = {}

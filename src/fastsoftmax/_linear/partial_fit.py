@@ -7,12 +7,12 @@ from typing import Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
 
 from fastsoftmax._engine.data import data_of
 from fastsoftmax._linear.problem.targets import class_totals, referred, weighted
 from fastsoftmax._neural.labels import dense
 from fastsoftmax._neural.online import Stream
+from fastsoftmax._runtime import scipy_sparse as sparse
 from fastsoftmax._runtime.atomic import atomic
 from fastsoftmax._runtime.collections import computed, is_collection, together
 from fastsoftmax._runtime.dtypes import as_numpy

@@ -2,9 +2,8 @@
 
 from typing import Any, Self
 
-from scipy import sparse
-
 from fastsoftmax._neural.labels import dense
+from fastsoftmax._runtime import scipy_sparse as sparse
 from fastsoftmax._runtime.sklearn_compat import require_fit
 
 

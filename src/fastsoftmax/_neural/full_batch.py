@@ -5,7 +5,6 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 
 from fastsoftmax._neural.goals import Goal, Rows, spread_of
 from fastsoftmax._neural.network import Network, Pass
@@ -28,6 +27,8 @@ def train_full_batch(
     validation: Rows | None = None,
 ) -> bool:
     """As `train`, each iteration for an epoch; `rule` is the one that stores the gradient."""
+    from scipy.optimize import minimize
+
     total = float(len(order) if rows.weights is None else rows.weights.sum(dtype=np.float64))
     spread = spread_of(rows) if goal.measure == "squares" else None
     last: list[Pass] = []

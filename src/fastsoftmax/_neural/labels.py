@@ -6,9 +6,9 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
 
 from fastsoftmax._engine.data import data_of
+from fastsoftmax._runtime import scipy_sparse as sparse
 from fastsoftmax._runtime.atomic import of_one_fit
 from fastsoftmax._runtime.collections import lazy
 from fastsoftmax._runtime.sklearn_compat import check_features_of_fit, require_fit

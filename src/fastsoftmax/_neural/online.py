@@ -8,11 +8,13 @@ weighted by its number (Polyak & Juditsky 1992; Lacoste-Julien, Schmidt & Bach 2
 Accuracy after one pass: docs/experiments/0038-online-learning.md.
 """
 
+from __future__ import annotations
+
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from fastsoftmax._engine.data import Batch, Point, data_of, merged
+from fastsoftmax._runtime import scipy_sparse as sparse
 from fastsoftmax._validation import numbers as check
 
 STEP_ROWS = 16

@@ -1,13 +1,15 @@
 """Sparse X of networks: rows are made dense some batches at a time, then trained on as others."""
 
+from __future__ import annotations
+
 from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
 
 from fastsoftmax._neural.network import Network, Pass
 from fastsoftmax._neural.rules import Rule
+from fastsoftmax._runtime import scipy_sparse as sparse
 from fastsoftmax._validation import networks as check_networks
 from fastsoftmax._validation.sparse import features
 
@@ -23,7 +25,7 @@ class SparseRows:
     def __len__(self) -> int:
         return self.shape[0]
 
-    def __getitem__(self, rows: Any) -> "SparseRows":
+    def __getitem__(self, rows: Any) -> SparseRows:
         return SparseRows(self._X[rows])
 
     def dense(self, rows: Any) -> NDArray:

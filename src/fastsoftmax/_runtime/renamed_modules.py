@@ -8,7 +8,6 @@ release after 0.2.
 import sys
 import warnings
 from importlib import import_module
-from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
 from types import ModuleType
 
@@ -34,8 +33,11 @@ FORMER = {
 }
 
 
-class Finder(MetaPathFinder, Loader):
+class Finder:
     """Finds a module by its former name: the same object as by its own."""
+
+    def create_module(self, spec: ModuleSpec) -> None:
+        """Leave it to the import system."""
 
     def find_spec(self, fullname: str, path: object, target: object = None) -> ModuleSpec | None:
         """The specification of a former name, else None."""

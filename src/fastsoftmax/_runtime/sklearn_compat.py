@@ -13,7 +13,6 @@ if find_spec("sklearn") is not None:
     import sklearn
     from sklearn.base import BaseEstimator, ClassifierMixin, RegressorMixin
     from sklearn.exceptions import ConvergenceWarning, DataConversionWarning, NotFittedError
-    from sklearn.metrics import get_scorer, get_scorer_names
     from sklearn.utils.metadata_routing import MetadataRouter, MethodMapping, process_routing
     from sklearn.utils.validation import validate_data
 
@@ -36,6 +35,8 @@ if find_spec("sklearn") is not None:
         """scikit-learn's scorer of that name, or the function itself."""
         if not isinstance(scoring, str):
             return scoring
+        from sklearn.metrics import get_scorer, get_scorer_names  # which takes long to import
+
         if scoring not in (names := get_scorer_names()):
             raise ValueError(
                 "scoring: expected None, a function scorer(estimator, X, y) or one of "
@@ -121,7 +122,7 @@ else:
         if isinstance(scoring, str):
             raise ImportError(
                 "scoring: expected None, 'neg_log_loss', 'accuracy' or a function, got "
-                f"{scoring!r}, which takes scikit-learn: pip install 'fastsoftmax[sklearn]'"
+                f"{scoring!r}, which takes scikit-learn: pip install scikit-learn"
             )
         return scoring
 
@@ -140,13 +141,12 @@ else:
     def metadata_router(estimator, splitter, scorer):
         raise ImportError(
             "get_metadata_routing: expected scikit-learn, which is not installed: "
-            "pip install 'fastsoftmax[sklearn]'"
+            "pip install scikit-learn"
         )
 
     def logistic_regression(*_, **parameters):
         raise ImportError(
-            "to_sklearn: expected scikit-learn, which is not installed: "
-            "pip install 'fastsoftmax[sklearn]'"
+            "to_sklearn: expected scikit-learn, which is not installed: pip install scikit-learn"
         )
 
     multilayer_perceptron = logistic_regression

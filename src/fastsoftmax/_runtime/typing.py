@@ -1,12 +1,17 @@
 """What arguments may be, for type checkers."""
 
 import os
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypeAlias
 
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
 
-MatrixLike: TypeAlias = ArrayLike | sparse.sparray | sparse.spmatrix  # these are no ArrayLike
+if TYPE_CHECKING:
+    from scipy import sparse
+
+    MatrixLike: TypeAlias = ArrayLike | sparse.sparray | sparse.spmatrix  # these are no ArrayLike
+else:
+    MatrixLike = ArrayLike  # names at run time are not worth loading SciPy
+
 AnyPath: TypeAlias = str | bytes | os.PathLike[str] | os.PathLike[bytes]
 Array: TypeAlias = NDArray[Any]
 Axis: TypeAlias = int | tuple[int, ...] | None

@@ -2,11 +2,11 @@
 
 import os
 import platform
-from importlib.metadata import PackageNotFoundError, version
 
 from fastsoftmax import _core
 from fastsoftmax._core import _cpu
 from fastsoftmax._runtime.threads import available_threads
+from fastsoftmax._runtime.version import __version__
 
 
 def processor() -> str:
@@ -21,21 +21,27 @@ def processor() -> str:
 
 def versions() -> dict[str, str]:
     """Versions and choices that a bug report needs, name to text."""
+    from importlib.metadata import PackageNotFoundError, version  # slow to import
+
     openmp = _cpu.openmp_version()
-    found = {"fastsoftmax": version("fastsoftmax"), "Python": platform.python_version()}
+    found = {"fastsoftmax": __version__, "Python": platform.python_version()}
     for package in ("numpy", "scipy", "scikit-learn", "matplotlib"):
         try:
             found[package] = version(package)
         except PackageNotFoundError:
             found[package] = "not installed"
     built = [level for level in _core.LEVELS if _core.is_built(level)]
+    runtime = os.path.basename(_core.openmp_library) or "a runtime of unknown name"
+    compiler, flags = _cpu.built_by()
     return found | {
         "system": platform.platform(),
         "processor": processor(),
         "kernels": f"{_core.level}, of those built: {', '.join(built)}",
         "caches": f"{_core.caches} per core",
         "vectors": "{} bytes".format(_core.kernels("f4").elementwise.vector_bytes()),
-        "OpenMP": f"specification of {openmp}" if openmp else "none: one thread",
+        "compiler": compiler,
+        "flags": flags,
+        "OpenMP": f"{runtime}, specification of {openmp}" if openmp else "none: one thread",
         "threads": f"{available_threads()}, {_core.waiting()}",
     }
 

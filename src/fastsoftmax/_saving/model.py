@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from importlib.metadata import version as installed
 from typing import Any, ClassVar, Self
 
 from fastsoftmax._runtime.atomic import of_one_fit
 from fastsoftmax._runtime.sklearn_compat import require_fit
 from fastsoftmax._runtime.typing import AnyPath
+from fastsoftmax._runtime.version import __version__
 from fastsoftmax._saving import archive
 from fastsoftmax._saving.values import decode, encode
 from fastsoftmax._validation import saved as check
@@ -78,7 +78,7 @@ class Saved:
         document = {
             "format": "fastsoftmax model",
             "version": VERSION,
-            "fastsoftmax": installed("fastsoftmax"),
+            "fastsoftmax": __version__,
             "estimator": type(self).__name__,
             "parameters": {
                 name: encode(value, f"parameters.{name}", arrays)

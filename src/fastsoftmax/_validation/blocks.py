@@ -1,5 +1,7 @@
 """Blocks of rows, checked as they are read (part of `_validation`)."""
 
+from __future__ import annotations
+
 import math
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -7,8 +9,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
 
+from fastsoftmax._runtime import scipy_sparse as sparse
 from fastsoftmax._validation.labels import array_of
 
 

@@ -20,8 +20,7 @@ def matplotlib() -> None:
         import matplotlib.figure  # noqa: F401
     except ImportError as error:
         raise ImportError(
-            "drawing needs matplotlib, which cannot be imported "
-            f"({error}): pip install 'fastsoftmax[plot]'"
+            f"drawing needs matplotlib, which cannot be imported ({error}): pip install matplotlib"
         ) from error
 
 

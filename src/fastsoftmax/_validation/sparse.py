@@ -1,9 +1,11 @@
 """Sparse X, checked before a kernel follows its indices (part of `_validation`)."""
 
+from __future__ import annotations
+
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
 
+from fastsoftmax._runtime import scipy_sparse as sparse
 from fastsoftmax._validation import numbers as check
 
 

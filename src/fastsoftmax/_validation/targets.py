@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
 
+from fastsoftmax._runtime import scipy_sparse as sparse
 from fastsoftmax._validation import numbers as check
 from fastsoftmax._validation.arrays import as_targets, real_array, require_finite, shown
 from fastsoftmax._validation.labels import names

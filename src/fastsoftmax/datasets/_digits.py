@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from importlib import resources
 from typing import NamedTuple
 
 import numpy as np
@@ -56,6 +55,8 @@ def load_digits() -> Digits:
     >>> y[:5].tolist()
     [0, 1, 2, 3, 4]
     """
+    from importlib import resources  # slow to import
+
     source = resources.files("fastsoftmax.datasets") / "optdigits.npz"
     with source.open("rb") as file, np.load(file) as arrays:
         return Digits(arrays["X"], arrays["y"].astype(np.int64))

@@ -7,9 +7,9 @@ from typing import Literal, NamedTuple, Self, TypeAlias, TypedDict, Unpack, over
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
 
 from fastsoftmax._engine.data import Batch, Gradients, Point, data_of
+from fastsoftmax._runtime import scipy_sparse as sparse
 from fastsoftmax._runtime.typing import Array, MatrixLike, Reduced
 from fastsoftmax._validation import numbers as check
 from fastsoftmax._validation.sparse import features

@@ -11,7 +11,6 @@ long double, in which columns that nearly cancel have digits left.
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg
 
 from fastsoftmax._engine.data.dense import DenseData
 from fastsoftmax._engine.data.float64 import float64_pieces
@@ -102,6 +101,8 @@ def nearly_dependent(X: NDArray[np.float64]) -> bool:
 def basis_of(X: NDArray[np.float64]) -> tuple[NDArray, NDArray] | None:
     """T and its left inverse for columns of length 1 or 0; None where long double does not tell the
     last of the directions that count."""
+    from scipy import linalg
+
     n, d = X.shape
     triangle, pivots = linalg.qr(X, mode="r", pivoting=True, check_finite=False)
     sizes = np.abs(np.diagonal(triangle))

@@ -1,15 +1,17 @@
 """Which kind of data an X is, or had better be."""
 
+from __future__ import annotations
+
 from functools import singledispatch
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from fastsoftmax._engine.data.dense import DenseData
 from fastsoftmax._engine.data.protocol import Data
 from fastsoftmax._engine.data.sparse import SparseData
+from fastsoftmax._runtime import scipy_sparse as sparse
 
 SMALL = 1 << 18  # bytes
 
@@ -20,12 +22,8 @@ def data_of(X: Any, n_threads: int, feature_scale: NDArray | None = None) -> Dat
 
     Another format of X is `register`ed by its type.
     """
-    return DenseData(X, n_threads, feature_scale=feature_scale)
-
-
-@data_of.register(sparse.sparray)
-@data_of.register(sparse.spmatrix)
-def _(X: sparse.csr_array, n_threads: int, feature_scale: NDArray | None = None) -> SparseData:
+    if not sparse.issparse(X):
+        return DenseData(X, n_threads, feature_scale=feature_scale)
     data = SparseData(X, n_threads)
     return data if feature_scale is None else data.scaled(feature_scale)
 

@@ -1,13 +1,15 @@
 """Merged singleton features: those of one row become one, a rotation
 (`_core/sparse/merged_features_kernels.pyx`)."""
 
+from __future__ import annotations
+
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from fastsoftmax._core import kernels
+from fastsoftmax._runtime import scipy_sparse as sparse
 from fastsoftmax._runtime.threads import team
 
 WORTH = 0.1  # of the features have to go, else X stays as it is

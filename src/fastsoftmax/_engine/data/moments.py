@@ -6,11 +6,14 @@ deviation is 0 exactly where all values of positive weight are equal. Deviations
 variances are returned, since squares of finite numbers may overflow or vanish.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
+
+from fastsoftmax._runtime import scipy_sparse as sparse
 
 Moments = tuple[NDArray[np.float64], NDArray[np.float64]]
 

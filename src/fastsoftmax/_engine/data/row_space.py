@@ -18,7 +18,6 @@ from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg
 
 from fastsoftmax._core import kernels
 from fastsoftmax._engine.data.dense import DenseData
@@ -365,17 +364,19 @@ def by_householder(columns: CentredColumns, used: NDArray[np.bool_]) -> tuple[ND
 
     Of LAPACK, whose threads go on spinning for a while: few problems come here.
     """
+    from scipy.linalg import lapack
+
     X = np.concatenate([X for _, X in columns]).T
     order = np.argsort(-np.abs(X[used]).max(axis=0))
     rows = np.asfortranarray(X[used][:, order].T)
-    factors, pivots, reflectors, *_ = linalg.lapack.dgeqp3(rows, overwrite_a=1)
+    factors, pivots, reflectors, *_ = lapack.dgeqp3(rows, overwrite_a=1)
     sizes = np.abs(np.diagonal(factors))
     rank = int(np.count_nonzero(sizes > used.sum() * np.finfo(float).eps * sizes[0]))
     R = np.empty((len(X), rank))
     pivoted = pivots - 1
     R[np.flatnonzero(used)[pivoted]] = np.triu(factors)[:rank].T
     Q = np.empty((rank, X.shape[1]))
-    Q[:, order] = linalg.lapack.dorgqr(factors[:, :rank], reflectors[:rank])[0].T
+    Q[:, order] = lapack.dorgqr(factors[:, :rank], reflectors[:rank])[0].T
     basis = Orthonormal(Q, columns.n_threads)
     if not used.all():
         R[~used] = basis.project(X[~used])

@@ -1,11 +1,12 @@
 """Products with sparse X."""
 
+from __future__ import annotations
+
 from collections.abc import Collection, Iterator
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from fastsoftmax._engine.data.batch import Batch, Point
 from fastsoftmax._engine.data.dense import Gradients
@@ -13,6 +14,7 @@ from fastsoftmax._engine.data.moments import Moments, sparse_moments
 from fastsoftmax._engine.data.sparse_array import SparseArray
 from fastsoftmax._engine.data.stored_logits import StoredLogits
 from fastsoftmax._engine.linalg.memory import contiguous, empty
+from fastsoftmax._runtime import scipy_sparse as sparse
 from fastsoftmax._runtime.threads import team
 
 SAMPLE = 1000  # entries, whose features say how threads share all features

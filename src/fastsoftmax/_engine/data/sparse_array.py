@@ -1,16 +1,18 @@
 """Sparse X as it is held: compressed rows of float32 or float64."""
 
+from __future__ import annotations
+
 from functools import cached_property
 from typing import Self
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from fastsoftmax._core import kernels
 from fastsoftmax._engine.data.dense import DenseData
 from fastsoftmax._engine.data.merged_features import WORK, Merger, merge
 from fastsoftmax._engine.linalg.workspace import Workspace
+from fastsoftmax._runtime import scipy_sparse as sparse
 from fastsoftmax._runtime.threads import team
 
 

@@ -3,11 +3,13 @@
 Tables are (K, m): for each class its places, of which the first `counts` are used.
 """
 
+from __future__ import annotations
+
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from fastsoftmax._core import kernels
+from fastsoftmax._runtime import scipy_sparse as sparse
 from fastsoftmax._runtime.threads import team
 
 CYCLES = 50  # at most

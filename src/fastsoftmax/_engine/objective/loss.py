@@ -10,7 +10,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import expit
 
 from fastsoftmax._engine.data import Data, RowSample, StoredLogits
 
@@ -209,6 +208,8 @@ class LogisticPerLogit(Loss):
         return (shares == 0) | (shares == 1)
 
     def probabilities(self, logits: StoredLogits) -> tuple[Table, Table]:
+        from scipy.special import expit
+
         z = logits.table().astype(np.float64)
         return expit(z), expit(-z)
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from fastsoftmax import functional
 from fastsoftmax._linear.cv.folds import Fit
 from fastsoftmax._linear.problem.problem import Problem
+from fastsoftmax._runtime import scipy_sparse as sparse
 from fastsoftmax._runtime.sklearn_compat import scorer_of, takes_weights
 from fastsoftmax._runtime.typing import MatrixLike
 from fastsoftmax._validation import folds as check_folds

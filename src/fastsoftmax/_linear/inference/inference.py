@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtri
 
 from fastsoftmax._linear.inference.evidence import Evidence
 from fastsoftmax._linear.inference.likelihood import NoMaximum
@@ -196,6 +195,8 @@ class Inference:
         >>> model.conf_int().coef[:3, 0].round(4).tolist()
         [[0.0, 0.0], [-0.0093, 0.0029], [-0.0087, 0.0035]]
         """
+        from scipy.special import ndtri
+
         half = -ndtri(check.alpha(alpha) / 2)
         evidence = self._known()
         table, errors = self._table(evidence)

@@ -19,7 +19,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import linalg
 
 from fastsoftmax._engine.data import Batch, Data, DenseData, Point, RowSample, float64_pieces
 from fastsoftmax._engine.linalg import ClassFactors
@@ -247,15 +246,17 @@ def transformed(covariance: NDArray[np.float64], T: NDArray) -> NDArray[np.float
 
 def inverse_of(information: NDArray[np.float64]) -> NDArray[np.float64] | None:
     """The inverse of a positive definite matrix; None where it is singular up to rounding."""
+    from scipy.linalg import lapack
+
     diagonal = np.einsum("ii->i", information)
     if not (diagonal > VANISHED).all():
         return None
     scales = 1 / np.sqrt(diagonal)
     scaled = information * scales * scales[:, None]
-    factor, failed = linalg.lapack.dpotrf(scaled, lower=1)
+    factor, failed = lapack.dpotrf(scaled, lower=1)
     if failed:
         return None
-    inverse, _ = linalg.lapack.dpotri(factor, lower=1)
+    inverse, _ = lapack.dpotri(factor, lower=1)
     inverse = np.tril(inverse) + np.tril(inverse, -1).T
     if np.linalg.norm(scaled, 1) * np.linalg.norm(inverse, 1) > SINGULAR:
         return None

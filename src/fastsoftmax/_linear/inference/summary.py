@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.special import ndtr, ndtri
 
 COLUMNS = "coef", "std err", "z", "P>|z|", "[0.025", "0.975]"
 WIDTHS = 11, 11, 9, 8, 11, 11  # of the columns, in letters
@@ -33,6 +32,8 @@ def summarised(
     errors: NDArray[np.float64],
 ) -> Summary:
     """Facts, and then for each class the coefficients (m, q) and their standard errors."""
+    from scipy.special import ndtr, ndtri
+
     titles = [f"{label} against {reference}" for label in classes]
     width = max(map(len, [*names, *titles])) + 2
     line = "-" * (width + sum(WIDTHS))

@@ -4,12 +4,13 @@ Partitions are loaded, and tell what they hold; then labels become codes, and we
 fit, where the rows are. Nothing that comes here has the size of the rows.
 """
 
+from __future__ import annotations
+
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from scipy import sparse
 
 from fastsoftmax._engine.data import (
     ByRow,
@@ -26,6 +27,7 @@ from fastsoftmax._linear.problem.targets import (
     codes_or_shares,
     with_class_weights,
 )
+from fastsoftmax._runtime import scipy_sparse as sparse
 from fastsoftmax._runtime.engines import current_engine
 from fastsoftmax._runtime.engines.protocol import Held
 from fastsoftmax._runtime.engines.tree import Sums

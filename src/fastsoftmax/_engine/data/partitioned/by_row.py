@@ -1,14 +1,16 @@
 """Numbers by row that lie with the rows, on the workers."""
 
+from __future__ import annotations
+
 from copy import copy
 from typing import Any, Self
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
-from scipy import sparse
 
 from fastsoftmax._engine.data.partitioned import partition
 from fastsoftmax._engine.data.partitioned.partition import PartitionRows
+from fastsoftmax._runtime import scipy_sparse as sparse
 from fastsoftmax._runtime.engines.protocol import Held, Stays
 
 
@@ -104,7 +106,7 @@ class ByRow:
         """Of all rows."""
         return self._total * self.factor
 
-    def sizes(self, weights: "ByRow | None") -> NDArray[np.float64]:
+    def sizes(self, weights: ByRow | None) -> NDArray[np.float64]:
         """Weighted root mean squares of an offset's columns."""
         return self._samples.offset_sizes(weights is not None)
 

@@ -4,12 +4,13 @@ The functions are what a round applies (`_runtime/engines/protocol.py`). They de
 arguments alone.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from fastsoftmax._engine.data.batch import Batch, Point
 from fastsoftmax._engine.data.column_sums import add_weighted_sums, column_sums
@@ -17,6 +18,7 @@ from fastsoftmax._engine.data.kinds import data_of
 from fastsoftmax._engine.data.moments import Moments, merged
 from fastsoftmax._engine.data.protocol import Data
 from fastsoftmax._engine.data.stored_logits import StoredLogits
+from fastsoftmax._runtime import scipy_sparse as sparse
 from fastsoftmax._runtime.engines.tree import Norms, Sums
 from fastsoftmax._runtime.threads import available_threads
 
@@ -45,11 +47,11 @@ class PartitionRows(NamedTuple):
     weights: NDArray[np.float64] | None
     offset: NDArray | None
 
-    def some(self, rows: slice | NDArray) -> "PartitionRows":
+    def some(self, rows: slice | NDArray) -> PartitionRows:
         """Some of them."""
         return PartitionRows(*(None if part is None else part[rows] for part in self))
 
-    def aligned(self) -> "PartitionRows":
+    def aligned(self) -> PartitionRows:
         """The same in memory whose numbers begin at multiples of their sizes."""
         X, *others = self
         if sparse.issparse(X):
@@ -100,7 +102,7 @@ class Partition:
 
     def with_features(
         self, X: NDArray | sparse.csr_array, feature_scale: NDArray | None
-    ) -> "Partition":
+    ) -> Partition:
         """The same rows with other features."""
         rows = self.rows._replace(X=X)
         return Partition(self.begin, rows, feature_scale, self.n_threads, self.number)
@@ -128,7 +130,7 @@ class Partition:
             self._made[key] = targets, weights, offset
         return self._made[key]
 
-    def pieces(self, view: View, n_logits: int) -> Iterator["Piece"]:
+    def pieces(self, view: View, n_logits: int) -> Iterator[Piece]:
         """The rows in pieces whose logits are not too many."""
         data = self.data(view.dtype)
         tile = StoredLogits.tile_rows(view.dtype)
@@ -207,7 +209,7 @@ class WeightedMoments(NamedTuple):
     weight: float
     moments: Moments
 
-    def __add__(self, other: Any) -> "WeightedMoments":
+    def __add__(self, other: Any) -> WeightedMoments:
         parts = [part for part in (self, other) if part.weight]
         return WeightedMoments(self.weight + other.weight, merged(parts, len(self.moments[0])))
 

@@ -4,23 +4,25 @@
 products.
 """
 
+from __future__ import annotations
+
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from copy import copy
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from fastsoftmax._engine.data.dense import DenseData
 from fastsoftmax._engine.data.moments import Moments, merged
 from fastsoftmax._engine.data.sparse import SparseData
 from fastsoftmax._engine.data.stored_logits import StoredLogits
 from fastsoftmax._engine.linalg.workspace import Workspace
+from fastsoftmax._runtime import scipy_sparse as sparse
 from fastsoftmax._runtime.dtypes import computed_in
 
-Block = NDArray | sparse.csr_array
+Block: TypeAlias = "NDArray | sparse.csr_array"
 Read = Callable[[], Iterable[Any]]
 
 

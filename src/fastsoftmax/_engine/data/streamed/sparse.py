@@ -5,12 +5,13 @@ the gradient itself. To keep the columns would be to keep X, and features are no
 them one row alone has is known when all rows were seen.
 """
 
+from __future__ import annotations
+
 from collections.abc import Iterable, Iterator
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy import sparse
 
 from fastsoftmax._engine.data.batch import Batch, Point
 from fastsoftmax._engine.data.merged_features import Merger
@@ -18,6 +19,7 @@ from fastsoftmax._engine.data.sparse import SparseData
 from fastsoftmax._engine.data.sparse_array import some_rows, with_changed, with_scaled
 from fastsoftmax._engine.data.stored_logits import StoredLogits
 from fastsoftmax._engine.data.streamed.base import BlocksData, Read
+from fastsoftmax._runtime import scipy_sparse as sparse
 from fastsoftmax._runtime.ahead import ahead
 
 
@@ -58,7 +60,7 @@ class SparseBlocks(BlocksData):
         super().__init__(*args, **more)
         self.nnz = nnz
 
-    def _other(self, read: Read, shape: tuple[int, int], nbytes: int) -> "SparseBlocks":
+    def _other(self, read: Read, shape: tuple[int, int], nbytes: int) -> SparseBlocks:
         nnz = self.nnz * shape[0] // self.shape[0]
         return SparseBlocks(
             read, shape, self._stored, nbytes, self.n_threads, self._workspace, self.dtype, nnz=nnz
@@ -73,7 +75,7 @@ class SparseBlocks(BlocksData):
             yield slice(begin, end), piece.to_float64() if self.dtype == np.float64 else piece
             begin = end
 
-    def scaled(self, units: NDArray[np.float64]) -> "SparseBlocks":
+    def scaled(self, units: NDArray[np.float64]) -> SparseBlocks:
         """The same with each feature times a number."""
         other = self._other(self._with(units, self.dtype), self.shape, self.nbytes)
         other._exact = self._with(units, np.dtype(np.float64))
@@ -85,7 +87,7 @@ class SparseBlocks(BlocksData):
     def _with(self, units: NDArray[np.float64], dtype: np.dtype) -> Read:
         return lambda: (with_scaled(X, units, dtype) for X in self._read())
 
-    def to_float64(self) -> "SparseBlocks":
+    def to_float64(self) -> SparseBlocks:
         other = super().to_float64()
         if self._exact is not None:
             other._read = self._exact
@@ -97,7 +99,7 @@ class SparseBlocks(BlocksData):
         factors: NDArray[np.float64],
         dtype: np.dtype,
         limits: NDArray[np.float64] | None = None,
-    ) -> "SparseBlocks":
+    ) -> SparseBlocks:
         """As `SparseData.changed`."""
         return SparseBlocks(
             lambda: (with_changed(X, shift, factors, dtype, limits) for X in self._read()),
