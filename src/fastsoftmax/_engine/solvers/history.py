@@ -67,7 +67,6 @@ class History:
         slots, n_threads = list(self._slots), self._n_threads
         if not slots:
             return solve(-g)[0].astype(gradient.dtype, copy=False)
-        from scipy.linalg.blas import dtrsv
 
         upper = self._products[slots][:, slots]  # sᵢᵀyⱼ for i up to j
         curvatures = np.diagonal(upper)
