@@ -44,7 +44,7 @@ if "sklearnex" in globals():
 """
 
 
-@pytest.mark.parametrize("order", itertools.permutations(PACKAGES), ids="-".join)
+@pytest.mark.parametrize("order", list(itertools.permutations(PACKAGES)), ids="-".join)
 def test_imports_in_any_order(order):
     imports = "".join(f"import {name}\n" for name in order)
     result = run(f"import warnings; warnings.simplefilter('ignore')\n{imports}{WORK}")

@@ -8,7 +8,6 @@ ends the process. So each team that needs more threads than there are is asked f
 import os
 import threading
 from contextlib import suppress
-from pathlib import Path
 
 from fastsoftmax import _core
 from fastsoftmax._core import _cpu, _loaded
@@ -68,7 +67,8 @@ def needed_by(path: str) -> list[str]:
 
 def is_inherited(runtime: str) -> bool:
     """Whether the runtime may have been loaded before a fork, of which only its traces tell."""
-    state = Path("/proc/self/stat").read_text().rpartition(")")[2].split()
+    with open("/proc/self/stat", encoding="utf-8", errors="surrogateescape") as file:
+        state = file.read().rpartition(")")[2].split()
     parent, flags = int(state[1]), int(state[6])
     if not flags & FORKED:
         return False
