@@ -9,8 +9,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from fastsoftmax import _core as _core  # a processor it was not built for is an error at once
-from fastsoftmax._runtime import renamed_modules
-from fastsoftmax._runtime import teams as _teams  # notes each fork from here on
+from fastsoftmax._runtime import renamed_modules, teams
 from fastsoftmax._runtime.version import __version__ as __version__
 
 if TYPE_CHECKING:
@@ -50,6 +49,7 @@ if TYPE_CHECKING:
     from fastsoftmax.partitions import Partitions
 
 renamed_modules.install()
+teams.note_forks()
 
 __all__ = [
     "Adaline",

@@ -85,8 +85,11 @@ def _note_fork() -> None:
     _may_be_dead = _may_be_dead or _started or None
 
 
-if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_note_fork)
-if _core.openmp_was_loaded:
-    with suppress(OSError):
-        _may_be_dead = is_inherited(_core.openmp_library)
+def note_forks() -> None:
+    """From here on; and one before that has left its traces."""
+    global _may_be_dead
+    if hasattr(os, "register_at_fork"):
+        os.register_at_fork(after_in_child=_note_fork)
+    if _core.openmp_was_loaded:
+        with suppress(OSError):
+            _may_be_dead = is_inherited(_core.openmp_library)
