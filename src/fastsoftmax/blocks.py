@@ -175,6 +175,7 @@ class Blocks:
                 if first is None:
                     first = X, sparse.issparse(array), array.shape[1], array.dtype
                 check_blocks.alike(array, *first[1:])
+                check_blocks.same_columns(X, first[0])
                 labels.append(check_blocks.targets(y, n, labels[0] if labels else None))
                 check_blocks.alike_labels(labels[-1], labels[0])
                 weights.append(check.weights_of_a_part(weight, n, "sample_weight"))
@@ -204,7 +205,9 @@ class Blocks:
         rows = 0
         for i, block in enumerate(self):
             with check_blocks.named(f"block {i}"):
-                X = features(check_blocks.parts(block)[0])
+                given = check_blocks.parts(block)[0]
+                check_blocks.same_columns(given, scan.first)
+                X = features(given)
                 check_blocks.alike(X, scan.is_sparse, scan.shape[1], scan.dtype)
             rows += X.shape[0]
             if rows <= scan.shape[0]:

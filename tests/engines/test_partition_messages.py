@@ -12,6 +12,7 @@ from fastsoftmax import (
     SoftmaxRegressionCV,
     certify,
 )
+from fastsoftmax.engines import Processes, Ray
 
 X, Y, _ = rows("small")
 
@@ -157,3 +158,32 @@ def test_an_error_with_arguments_of_its_own_is_left_alone():
     with pytest.raises(UnicodeDecodeError) as raised:
         SoftmaxRegression().fit(Partitions([loader]))
     assert raised.value.__notes__ == ["in partition 0"]
+
+
+@pytest.mark.parametrize("convert", [sparse.bsr_array, sparse.coo_matrix, sparse.lil_matrix])
+def test_any_sparse_format(convert):
+    few = np.where(np.abs(X) > 1, X, 0)
+    model = SoftmaxRegression().fit(parts(**{f"p{i}": {"X": convert(few[:300])} for i in range(3)}))
+    again = SoftmaxRegression().fit(np.tile(few[:300], (3, 1)), Y)
+    np.testing.assert_allclose(model.objective_, again.objective_, rtol=2e-6)
+
+
+def test_a_column_of_labels():
+    column = {f"p{i}": {"y": Y[300 * i : 300 * (i + 1), None]} for i in range(3)}
+    a, b = (SoftmaxRegression().fit(p) for p in (parts(**column), parts()))
+    np.testing.assert_array_equal(a.coef_, b.coef_)
+
+
+@pytest.mark.parametrize("target", ["counts", "probabilities"])
+def test_labels_that_should_be_a_table(target):
+    with pytest.raises(ValueError, match=f"y: expected {target} of shape"):
+        SoftmaxRegression().fit(parts(), target=target)
+
+
+@pytest.mark.parametrize("n", [0, -1, 1.5, "2", True])
+def test_numbers_of_workers(n):
+    for engine in (Processes, Ray):
+        with pytest.raises(ValueError, match="n: expected an integer >= 1"):
+            engine(n)
+    with pytest.raises(ValueError, match="n_threads: expected an integer >= 1"):
+        Processes(1, n_threads=0)

@@ -3,6 +3,7 @@
 import re
 
 import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -10,7 +11,7 @@ from scipy import sparse
 from support.row_blocks import cut
 
 import fastsoftmax
-from fastsoftmax import Blocks, SoftmaxRegression
+from fastsoftmax import Blocks, Partitions, SoftmaxRegression
 from fastsoftmax._engine.data import Batch, DenseBlocks, DenseData, Point, RowSample, StoredLogits
 
 
@@ -226,3 +227,20 @@ def test_a_block_without_weight(form):
     nothing = Blocks([(form(X), y, 0 * weights)])
     with pytest.raises(ValueError, match="sample_weight: expected a positive weight"):
         SoftmaxRegression().fit(nothing)
+
+
+def partitions(blocks):
+    return Partitions([lambda block=block: block for block in blocks])
+
+
+@pytest.mark.parametrize("made", [Blocks, partitions])
+@pytest.mark.parametrize("columns", [list("dcba"), list("abcz")])
+def test_frames_with_other_columns(made, columns):
+    """In another order they were fitted as if they were the same features."""
+    X, y, _ = problem()
+    frame = pd.DataFrame(X[:, :4], columns=list("abcd"))
+    other = frame[500:].set_axis(columns, axis=1)
+    same = made([(frame[:500], y[:500]), (frame[500:], y[500:])])
+    assert fastsoftmax.SoftmaxRegression().fit(same).feature_names_in_.tolist() == list("abcd")
+    with pytest.raises(ValueError, match=r"1: X: expected the columns \['a', .* in this order"):
+        fastsoftmax.fit(made([(frame[:500], y[:500]), (other, y[500:])]))

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastsoftmax._runtime import scipy_sparse as sparse
+from fastsoftmax._validation.arrays import shown
 from fastsoftmax._validation.labels import array_of
 
 
@@ -71,6 +72,22 @@ def alike(X: NDArray | sparse.csr_array, is_sparse: bool, width: int, dtype: np.
         raise ValueError(f"X: expected {width} features as in the first block, got {X.shape[1]}")
     if X.dtype != dtype:
         raise ValueError(f"X: expected {dtype} as in the first block, got {X.dtype}")
+
+
+def column_names(X: object) -> list[Any] | None:
+    """Those of a frame; None of what has none."""
+    names = getattr(X, "columns", None)
+    return None if names is None else list(names)
+
+
+def same_columns(X: object, first: object, place: str = "the first block") -> None:
+    """Raise for a frame whose columns are others than those of the first, or in another order."""
+    names, before = column_names(X), column_names(first)
+    if None not in (names, before) and names != before:
+        raise ValueError(
+            f"X: expected the columns {shown(before)} as in {place}, in this order, got "
+            f"{shown(names)}"
+        )
 
 
 def targets(y: ArrayLike, n: int, before: NDArray | None = None) -> NDArray:

@@ -291,6 +291,8 @@ def offset(value: ArrayLike | None, n: int, n_logits: int, dtype: np.dtype) -> N
         raise ValueError(f"offset: expected shape {expected}, got {np.shape(value)}")
     require_finite(table, "offset")
     most = MOST_OFFSET[dtype.itemsize]
+    if table.dtype.kind == "f":  # which may hold no such number
+        most = min(most, float(np.finfo(table.dtype).max))
     within(table, -most, most, "offset")
     return table
 

@@ -56,6 +56,12 @@ def says_several_labels(y: NDArray) -> bool:
     return y.dtype.kind == "b" or (y.dtype.kind in "iu" and bool(((y == 0) | (y == 1)).all()))
 
 
+def a_table(y: NDArray, kind: str) -> None:
+    """Raise for labels where there should be a column for each class."""
+    if y.ndim != 2:
+        raise ValueError(f"y: expected {kind} of shape (n, K), got labels, of shape (n,)")
+
+
 def a_column_each(columns: int, classes: NDArray) -> None:
     """Raise unless a table has a column for each class of a model."""
     if columns != len(classes):

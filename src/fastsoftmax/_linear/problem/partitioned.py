@@ -32,11 +32,11 @@ from fastsoftmax._runtime.engines import current_engine
 from fastsoftmax._runtime.engines.protocol import Held
 from fastsoftmax._runtime.engines.tree import Sums
 from fastsoftmax._runtime.versions import processor_level
+from fastsoftmax._validation import blocks as check_blocks
 from fastsoftmax._validation import labels as check_labels
 from fastsoftmax._validation import numbers as check
 from fastsoftmax._validation import partitions as check_partitions
 from fastsoftmax._validation import targets as check_targets
-from fastsoftmax._validation.blocks import targets as targets_of_part
 from fastsoftmax._validation.sparse import features, require_finite
 from fastsoftmax.partitions import Partitions
 
@@ -90,10 +90,12 @@ def load(number: int, loader: Callable[[], tuple[Any, ...]] | list[Any]) -> Load
         if not n:
             return Loaded(number, 0)
         array = features(X)
-        y = targets_of_part(y, n)
+        y = check_blocks.targets(y, n)
+        if y.shape[1:] == (1,):  # a column of labels, as of a frame
+            y = y[:, 0]
         w = check.weights_of_a_part(weights, n, "sample_weight")
         w = None if w is None else np.ascontiguousarray(w, np.float64)
-        return Loaded(number, n, array, y, w, offset, X[:1])
+        return Loaded(number, n, array, y, w, offset, (array if sparse.issparse(array) else X)[:1])
 
 
 def describe(loaded: Loaded) -> Description | None:
@@ -130,6 +132,10 @@ def rows_of_partitions(
     check_partitions.alike("X", kinds, numbers, "{}")
     check_partitions.alike("X", [each.width for each in described], numbers, "{} features")
     check_partitions.alike("X", [each.dtype for each in described], numbers, "{}")
+    for each in described:
+        with check_partitions.named(each.number):
+            first = described[0].first, f"partition {numbers[0]}"
+            check_blocks.same_columns(each.first, *first)
     check_partitions.one_level([each.level for each in described], numbers)
     shapes = [f"{each.columns[0]} columns" if each.columns else "labels" for each in described]
     check_partitions.alike("y", shapes, numbers, "{}")
@@ -163,6 +169,8 @@ def meaning_of(
     label_smoothing: float,
 ) -> Meaning:
     """What targets mean, from labels or rows that tell."""
+    if kind != "labels":
+        check_targets.a_table(y, kind)
     if kind == "labels":
         if known is None:
             check_targets.no_names(classes)

@@ -42,7 +42,12 @@ class Processes:
     n : int
         Processes, >= 1.
     n_threads : int, optional
-        Threads of each; their share of this process's by default.
+        Threads of each, >= 1; their share of this process's by default.
+
+    Raises
+    ------
+    ValueError
+        If one of these is no such number.
 
     Examples
     --------
@@ -54,7 +59,9 @@ class Processes:
     __module__ = "fastsoftmax.engines"
 
     def __init__(self, n: int, n_threads: int | None = None) -> None:
-        self.n = n
+        self.n = sets.positive(n, "n")
+        if n_threads is not None:
+            sets.positive(n_threads, "n_threads")
         self.forgotten: list[list[int]] = [[] for _ in range(n)]
         self._n_threads = n_threads
         self._serials = count()

@@ -24,7 +24,7 @@ class Ray:
     __module__ = "fastsoftmax.engines"
 
     def __init__(self, n: int, n_threads: int = 1) -> None:
-        self.n, self._n_threads = n, n_threads
+        self.n, self._n_threads = sets.positive(n, "n"), sets.positive(n_threads, "n_threads")
         self.forgotten: list[list[int]] = [[] for _ in range(n)]
         self._actors: list[Any] = []
         self._stack = ExitStack()

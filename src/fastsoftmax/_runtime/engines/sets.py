@@ -14,6 +14,13 @@ NAMES = count(1)
 NOTHING = 0  # the name of a set of partitions that are yet to be loaded
 
 
+def positive(value: int, name: str) -> int:
+    """A number of workers or threads."""
+    if isinstance(value, bool) or not hasattr(value, "__index__") or value < 1:
+        raise ValueError(f"{name}: expected an integer >= 1, got {value!r}")
+    return int(value)
+
+
 class Task(NamedTuple):
     """What a worker is asked."""
 
