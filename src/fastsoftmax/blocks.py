@@ -89,7 +89,8 @@ class Blocks:
         X : path or sequence of paths
             Files, (n, D) each, of one dtype; float16 is read as it is.
         y : path, sequence of paths or array-like of shape (N,)
-            Labels: files like those of X, or of all rows.
+            Labels: files like those of X, or of all rows; strings are names of files if they end in
+            ``.npy``.
         sample_weight : path, sequence of paths or array-like of shape (N,), optional
             Weights in the same form.
         rows : int, optional

@@ -128,3 +128,31 @@ def test_arrow(kind, table):
 def test_columns_that_are_no_features(column, error, message, table):
     with pytest.raises(error, match=message):
         parts(Blocks.from_arrow(table, column, "y"))
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"y": ["y.npy", "y.npy"]}, "y: expected 1 files, one for each of X, got 2"),
+        ({"rows": 0}, "rows: expected an integer >= 1, got 0"),
+        ({"rows": 1.5}, "rows: expected an integer >= 1, got 1.5"),
+        ({"X": "text.npy"}, "text.npy: expected an array in NumPy's format"),
+        ({"X": "archive.npz"}, "archive.npz: expected an array .* got an archive"),
+    ],
+)
+def test_files_that_are_no_shards(tmp_path, monkeypatch, change, message):
+    monkeypatch.chdir(tmp_path)
+    np.save("X.npy", np.eye(4))
+    np.save("y.npy", np.arange(4) % 2)
+    np.savez("archive.npz", X=np.eye(4))
+    (tmp_path / "text.npy").write_text("1 2 3")
+    with pytest.raises(ValueError, match=message):
+        Blocks.from_npy(**({"X": "X.npy", "y": "y.npy"} | change))
+
+
+def test_labels_that_are_strings(tmp_path):
+    rng = np.random.default_rng(0)
+    X, names = rng.normal(size=(60, 3)), np.array(["ant", "bee"])[np.arange(60) % 2]
+    np.save(tmp_path / "X.npy", X)
+    model = fastsoftmax.fit(Blocks.from_npy(tmp_path / "X.npy", names.tolist()))
+    assert model.classes_.tolist() == ["ant", "bee"]

@@ -29,9 +29,16 @@ def shards(X: Paths, y: Any, sample_weight: Any, rows: int | None) -> list[Load]
 
     y and weights are paths of as many files, or an array for all rows.
     """
+    if rows is not None and (isinstance(rows, bool) or not hasattr(rows, "__index__") or rows < 1):
+        raise ValueError(f"rows: expected an integer >= 1, got {rows!r}")
     paths, loads, begin = as_list(X), [], 0
+    for name, given in (("y", y), ("sample_weight", sample_weight)):
+        if are_paths(given) and len(as_list(given)) != len(paths):
+            raise ValueError(
+                f"{name}: expected {len(paths)} files, one for each of X, got {len(as_list(given))}"
+            )
     for i, path in enumerate(paths):
-        mapped = np.load(path, mmap_mode="r")
+        mapped = mapped_file(path)
         n = len(mapped)
         most = rows or max(1, BLOCK // max(1, mapped[:1].nbytes))
         ends = [*range(0, n, most), n] if n else []
@@ -46,18 +53,39 @@ def of_shard(given: Any, i: int, begin: int, first: int, last: int) -> Any:
     """The path of a shard's labels or weights, or these, of some of its rows."""
     if given is None:
         return None
-    if isinstance(given, str | PathLike):
-        return given
-    if isinstance(given, Sequence) and isinstance(given[0], str | PathLike):
-        return given[i]
+    if are_paths(given):
+        return as_list(given)[i]
     return np.asarray(given)[begin + first : begin + last]
+
+
+def are_paths(given: Any) -> bool:
+    """Whether these name files, and are no labels."""
+    if isinstance(given, str | PathLike):
+        return True
+    names = list(given) if isinstance(given, Sequence) else []
+    return bool(names) and all(
+        isinstance(each, PathLike) or (isinstance(each, str) and each.endswith(".npy"))
+        for each in names
+    )
+
+
+def mapped_file(path: Any) -> NDArray:
+    """A file of NumPy's format."""
+    try:
+        mapped = np.load(path, mmap_mode="r")
+    except ValueError as error:  # which NumPy takes for a pickle
+        raise ValueError(f"{path}: expected an array in NumPy's format (.npy): {error}") from error
+    if not isinstance(mapped, np.ndarray):
+        raise ValueError(f"{path}: expected an array in NumPy's format (.npy), got an archive")
+    return mapped
 
 
 def load_shard(path: Any, first: int, last: int, *of_rows: Any) -> Part:
     """Rows of a file, with their labels and weights."""
-    X = np.load(path, mmap_mode="r")[first:last]
+    X = mapped_file(path)[first:last]
     found = [
-        np.load(each)[first:last] if isinstance(each, str | PathLike) else each for each in of_rows
+        mapped_file(each)[first:last] if isinstance(each, str | PathLike) else each
+        for each in of_rows
     ]
     return (X, *(each for each in found if each is not None))
 
@@ -108,6 +136,8 @@ def part_of(table: Any, features: str | Sequence[str], label: str, weight: str |
     """X, y and weights of a table or a record batch."""
     if isinstance(features, str):
         X = flat(table.column(features), features)
+    elif not len(features):
+        raise ValueError("features: expected the names of columns, got none")
     else:
         X = np.stack([numbers(table.column(name), name) for name in features], axis=1)
     y = together(table.column(label))
@@ -136,8 +166,9 @@ def flat(column: Any, name: str) -> NDArray:
 
     if not pa.types.is_fixed_size_list(column.type):
         raise TypeError(
-            f"{name}: expected a column of lists of one length (FixedSizeList), got {column.type}; "
-            f"cast it: column.cast(pyarrow.list_(pyarrow.float32(), D))"
+            f"{name}: expected a column of lists of one length (FixedSizeList), got {column.type}: "
+            "cast lists by column.cast(pyarrow.list_(pyarrow.float32(), D)), and name columns of "
+            "numbers in a list"
         )
     size = column.type.list_size
     if column.null_count:
