@@ -171,6 +171,7 @@ def test_one_thread_where_the_system_gives_no_more():
     code = """
 import resource, fastsoftmax
 from fastsoftmax._runtime.teams import can_run
+fastsoftmax.softmax([[0.0] * 8], n_threads=1)  # loads what it needs
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + (6 << 20), -1))  # less than a stack
 assert not can_run(2)
