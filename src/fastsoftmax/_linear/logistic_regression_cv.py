@@ -108,7 +108,7 @@ class LogisticRegressionCV(SparseCoefficients, SklearnSpellings, CrossValidated)
     >>> model = LogisticRegressionCV(Cs=[1e-4, 1e-2, 1], l1_ratios=(0,), cv=3, scoring="accuracy",
     ...                              use_legacy_attributes=False).fit(X[:600], y[:600])
     >>> model.scores_.shape, model.C_
-    ((3, 1, 3), 0.01)
+    ((3, 1, 3), 1.0)
     """
 
     Cs: int | ArrayLike = 10
