@@ -1,5 +1,8 @@
 """Fits on actors of Ray: the same bits."""
 
+import os
+from pathlib import Path
+
 import pytest
 from support.partitions import broken, partitions, same_bits
 
@@ -15,7 +18,11 @@ pytestmark = [
 
 @pytest.fixture(scope="module")
 def cluster():
-    ray.init(num_cpus=3, include_dashboard=False, log_to_driver=False, _node_ip_address="127.0.0.1")
+    here = [str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")]
+    ray.init(
+        num_cpus=3, include_dashboard=False, log_to_driver=False, _node_ip_address="127.0.0.1",
+        runtime_env={"env_vars": {"PYTHONPATH": os.pathsep.join(filter(None, here))}},  # of support
+    )  # fmt: skip
     yield
     ray.shutdown()
 
