@@ -1,5 +1,7 @@
 """Gradients that the forward pass computed, on their way back."""
 
+from __future__ import annotations  # PyTorch is a mock where the site is built
+
 from collections.abc import Iterator
 from contextlib import contextmanager
 
