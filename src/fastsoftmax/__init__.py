@@ -100,26 +100,9 @@ _LOADED_FROM = {
     "_saving.load": ("load",),
     "blocks": ("Blocks",),
     "partitions": ("Partitions",),
-    "functional": (
-        "binary_cross_entropy",
-        "cross_entropy",
-        "cross_entropy_value_and_grad",
-        "linear_cross_entropy",
-        "linear_cross_entropy_value_and_grad",
-        "log_sigmoid",
-        "log_softmax",
-        "logit",
-        "logsumexp",
-        "mae",
-        "mse",
-        "nll_loss",
-        "one_hot",
-        "sigmoid",
-        "softmax",
-        "softmax_vjp",
-    ),
 }
-_MODULE_OF = {name: module for module, names in _LOADED_FROM.items() for name in names}
+_MODULE_OF = dict.fromkeys(__all__, "functional")  # but for those above
+_MODULE_OF |= {name: module for module, names in _LOADED_FROM.items() for name in names}
 
 
 def __getattr__(name: str) -> Any:

@@ -52,7 +52,7 @@ def in_turns(ways: Mapping[str, Callable[[], object]], seconds: float) -> dict[s
 
 
 def processor_share(seconds: float = PROBE) -> float:
-    """What share of a processor this thread gets: 1 on a machine at rest."""
+    """What share of a processor this thread gets: 1 on an idle machine."""
     start, used = time.perf_counter(), time.thread_time()
     while time.perf_counter() - start < seconds:
         pass

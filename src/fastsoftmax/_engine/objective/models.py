@@ -89,10 +89,8 @@ class Models:
             return 0.0
         if isinstance(self._offset, ByRow):
             return self._offset.sizes(self._weights)
-        largest = max(
-            float(np.abs(self._offset).max()), np.finfo(float).tiny
-        )  # squares may overflow
-        squares = np.square(self._offset / largest)
+        largest = max(float(np.abs(self._offset).max()), np.finfo(float).tiny)
+        squares = np.square(self._offset / largest)  # of the offset itself they may overflow
         return largest * np.sqrt(np.average(squares, axis=0, weights=self._weights))
 
     def grad_norm(self, gradient: NDArray) -> float:

@@ -1,14 +1,13 @@
 """What F may be above the value that was computed, since its logits are rounded.
 
-Where rows have the probabilities p and logits that are off by e, their divergence KL(a ‖ p) from
-the probabilities a of a bound is off by more than
+A bound has the divergence KL(a ‖ p) of the probabilities p of rows from others, a. Where logits are
+off by e, the divergence is at most
 
-    (√KL + √r)² - KL,    r = ½ max eᵀ (diag(p) - p pᵀ) e  on the way,
+    (√KL + √r)²,    r = ½ max eᵀ (diag(p) - p pᵀ) e  on the way:
 
-by no more than rounding of its own: it is convex in the logits, and 0 where they are those of a.
-The matrix is at most ½, and at most 2 diag(p (1 - p)), which changes by a factor of no more than
-exp(2 max |e|) on the way. A logit is off by a few units in the last place of Σ |w x| + |b|, and of
-the offset.
+it is convex in the logits, and 0 where these are those of a. The matrix is at most ½, and at most
+2 diag(p (1 - p)), which changes by a factor of no more than exp(2 max |e|) on the way. A logit is
+off by a few units in the last place of Σ |w x| + |b|, and of the offset.
 """
 
 from collections.abc import Callable

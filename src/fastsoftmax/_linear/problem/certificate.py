@@ -138,7 +138,8 @@ class Proof:
         result = solvers.find("auto", objective).minimize(objective, start, options)
         models, value = self._objective.models, self._value
         errors = models.rounding(self._theta, value) + models.logit_rounding(self._theta)
-        # values are off by no more than the mean of ‖p - y‖ ‖e‖, e being what logits are off by
+        # F is convex in the logits and positive: its slope is no more than √(2 L F), so that each
+        # value is off by no more than 2 √(F errors) and the errors
         rounding = 8 * np.sqrt(value * errors)
         return max(value - result.value, 0.0) + rounding + result.gap_bound
 
