@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from fastsoftmax._engine.data.batch import Batch, Point
 from fastsoftmax._engine.data.dense import DenseData, Gradients
+from fastsoftmax._engine.data.elsewhere import RowsElsewhere
 from fastsoftmax._engine.data.moments import Moments
 from fastsoftmax._engine.data.partitioned import partition
 from fastsoftmax._engine.data.partitioned.by_row import ByRow, Samples
@@ -47,7 +48,7 @@ def cast(W: NDArray | None, dtype: np.dtype) -> NDArray | None:
     return None if W is None else np.asarray(W, dtype, order="K")
 
 
-class PartitionedData:
+class PartitionedData(RowsElsewhere):
     """What `DenseBlocks` and `SparseBlocks` offer an objective, as rounds.
 
     Some rows are here: those for line searches, and those to build preconditioners from. They are
@@ -116,22 +117,6 @@ class PartitionedData:
         """
         rows = min(max(LINE_WORK / (self.shape[1] * n_logits), LINE_ROWS[0]), LINE_ROWS[1])
         return slice(self.sample_step // 2, None, self.step_of(int(rows)))
-
-    def like(self, X: NDArray) -> DenseData:
-        """An array in memory."""
-        return DenseData(X, self.n_threads, self._workspace)
-
-    def fingerprint(self) -> bytes:
-        """Of no use: nothing is kept for another fit."""
-        return b""
-
-    def with_merged_features(self) -> Self:
-        """Itself: merging features takes all rows at once."""
-        return self
-
-    def to_float32(self, most: int) -> Self:
-        """Itself: partitions are not copied."""
-        return self
 
     def scaled(self, units: NDArray[np.float64]) -> Self:
         """The same with each feature times a number."""

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.data.dense import DenseData
+from fastsoftmax._engine.data.elsewhere import RowsElsewhere
 from fastsoftmax._engine.data.moments import Moments, merged
 from fastsoftmax._engine.data.sparse import SparseData
 from fastsoftmax._engine.data.stored_logits import StoredLogits
@@ -26,7 +27,7 @@ Block: TypeAlias = "NDArray | sparse.csr_array"
 Read = Callable[[], Iterable[Any]]
 
 
-class BlocksData(ABC):
+class BlocksData(RowsElsewhere, ABC):
     """What X in memory offers, of rows that come in blocks.
 
     Parameters
@@ -69,22 +70,6 @@ class BlocksData(ABC):
     @abstractmethod
     def _other(self, read: Read, shape: tuple[int, int], nbytes: int) -> Self:
         """Other blocks of the same kind."""
-
-    def like(self, X: NDArray) -> DenseData:
-        """An array in memory, with the threads and the workspace of these blocks."""
-        return DenseData(X, self.n_threads, self._workspace)
-
-    def fingerprint(self) -> bytes:
-        """Of no use: what is read is not kept."""
-        return b""
-
-    def with_merged_features(self) -> Self:
-        """Itself: merging features takes all rows at once."""
-        return self
-
-    def to_float32(self, most: int) -> Self:
-        """Itself: blocks are not copied."""
-        return self
 
     def to_float64(self) -> Self:
         """The same rows, computed in float64: each block is converted when it comes."""
