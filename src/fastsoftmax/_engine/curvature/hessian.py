@@ -4,37 +4,62 @@ u are the features of θ and a 1. Rows to make its blocks from (`block_gram.py`,
 largest eigenvalue, or all of it.
 """
 
+from dataclasses import dataclass, field
+
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.curvature.far_rows import FarRows, with_pairs
+from fastsoftmax._engine.curvature.far_rows import FarRows, FarRules, with_pairs
 from fastsoftmax._engine.data import Data, RowSample, StoredLogits
 from fastsoftmax._engine.linalg import ClassFactors, dot
 from fastsoftmax._engine.line_search.iterate import Iterate, Sample
 from fastsoftmax._engine.objective.objective import Objective
 from fastsoftmax._engine.objective.warm_start import Grams, WarmStart, key_of
 
-FEW = 2.0  # passes, up to which Newton's step for far rows alone costs little
-REFERENCE_ROWS = 1024  # rows whose p(1 - p) at the last build are kept as reference
-SMALL_FALL = 1e-4  # of F, a change by less than which they have hardly changed
-FLOOR = 0.02  # of the median class's curvature mass, for each by its share
-RARE = 1e-6  # of a typical class, what another counts for at least
 TINY = float(np.finfo(np.float64).tiny)  # keeps 0 / 0 from being NaN
-REFINEMENTS = 20  # of a Newton step, at most
-FLAT = 1e-15  # of the largest curvature: one that may be rounding
-SOLVED = 1e-24  # of the square of its residual: nothing more is left of it
-HESSIAN_PARAMETERS = 2048  # at most, for all of the Hessian
+# at most, for all of the Hessian: 32 MiB, and 1.4e9 multiply-adds to factor it, half a second
+HESSIAN_PARAMETERS = 2048
 MISSING = 2  # of a target: neither on, 1, nor off, 0
 
 
+@dataclass(frozen=True)
+class CurvatureRules:
+    """How a change of the Hessian is measured, and how little curvature a class may have.
+
+    docs/experiments/0020-full-or-low-rank-blocks.md, 0022-passes-at-convergence.md and
+    0023-joint-hessian.md.
+    """
+
+    reference_rows: int = 1024  # whose p(1 - p) at the last build are kept as reference
+    small_fall: float = 1e-4  # of F, a change by less than which they have hardly changed
+    floor: float = 0.02  # of the median class's curvature mass, for each by its share
+    rare: float = 1e-6  # of a typical class, what another counts for at least
+    far: FarRules = field(default_factory=FarRules)
+
+
+@dataclass(frozen=True)
+class RefinementRules:
+    """How a step of Newton's method is refined (docs/experiments/0042-newton-solves.md)."""
+
+    steps: int = 20  # at most
+    flat: float = 1e-15  # of the largest curvature: one that may be rounding
+    solved: float = 1e-24  # of the square of its residual: nothing more is left of it
+
+
 class Curvature:
-    """What stored logits tell of it, whatever X is; counts what it costs in passes."""
+    """What stored logits tell of it, whatever X is; counts what it costs in passes.
+
+    Parameters
+    ----------
+    objective : Objective
+    rules : CurvatureRules, optional
+    """
 
     few_far: NDArray = np.empty(0, np.int32)  # far rows, where they are few
     _far_cells = False  # whether a few cells are far from all others
 
-    def __init__(self, objective: Objective) -> None:
-        self.objective = objective
+    def __init__(self, objective: Objective, rules: CurvatureRules | None = None) -> None:
+        self.objective, self.rules = objective, rules or CurvatureRules()
         warm_start = objective.warm_start
         self.reference: NDArray | None = warm_start.reference if warm_start else None
         self.grams: Grams | None = warm_start.grams if warm_start else None
@@ -53,7 +78,7 @@ class Curvature:
         A class far less uncertain than others will not stay so: its next step would overshoot.
         """
         start = self.start_masses()
-        return np.maximum(FLOOR * start * np.median(masses / start) - masses, 0)
+        return np.maximum(self.rules.floor * start * np.median(masses / start) - masses, 0)
 
     def sample_rows(self, it: Iterate, rows: int, seed: int) -> tuple[RowSample, int, int]:
         """About so many rows of each class; every which row they come from, and how many such rows
@@ -75,7 +100,7 @@ class Curvature:
         masses = self._weights_of_some_rows(it).class_sums()
         masses /= max(masses.mean(), np.finfo(float).tiny)
         sample, weights, squares = self._sample(it)
-        resistances = 1 / np.maximum(masses, RARE)
+        resistances = 1 / np.maximum(masses, self.rules.rare)
         far = self.far if sample.step == 1 else ()
         others = weights
         if far:
@@ -113,7 +138,9 @@ class Curvature:
         if self._squares is None:
             return ()
         if self._far is None:
-            self._far = FarRows(self.objective, self._squares, self.ridge, self.bulk, self.units)
+            self._far = FarRows(
+                self.objective, self._squares, self.ridge, self.bulk, self.units, self.rules.far
+            )
         return self._far
 
     def _masses(self, it: Iterate) -> NDArray[np.float64]:
@@ -140,7 +167,7 @@ class Curvature:
     def _weights_of_some_rows(self, it: Iterate) -> StoredLogits:
         """p(1 - p) of some rows; asked again where F is as before, what it was then."""
         if self._seen is None or self._seen[0] != it.value:
-            some = it.logits(REFERENCE_ROWS)  # a copy
+            some = it.logits(self.rules.reference_rows)  # a copy
             all_rows = some.n == self.objective.data.shape[0]
             weights = self.objective.weights
             some.variances(weights[::1] if all_rows and weights is not None else None, some)
@@ -153,7 +180,8 @@ class Curvature:
         what it was then."""
         if self.reference is None:
             return np.inf
-        if self._last_change and abs(it.value - self._last_change[0]) <= SMALL_FALL * abs(it.value):
+        small = self.rules.small_fall * abs(it.value)
+        if self._last_change and abs(it.value - self._last_change[0]) <= small:
             return self._last_change[1]
         now = self._weights_of_some_rows(it)
         change, total = now.class_sums(self.reference), now.class_sums()
@@ -183,8 +211,8 @@ class Curvature:
 class GramCurvature(Curvature):
     """Of dense X: Gram matrices of its rows, in the coordinates of `Standardised`."""
 
-    def __init__(self, objective: Objective) -> None:
-        super().__init__(objective)
+    def __init__(self, objective: Objective, rules: CurvatureRules | None = None) -> None:
+        super().__init__(objective, rules)
         q, one = objective.parameters.scaling, 1 / objective.parameters.intercept_scale
         ridge = np.square(np.sqrt(objective.penalty) / q.scales)
         intercept = [one] if objective.fit_intercept else []
@@ -205,10 +233,11 @@ class GramCurvature(Curvature):
     @property
     def few_far(self) -> NDArray:
         """Far rows, where they are so few that Newton's step for them alone costs little."""
-        if not self._far_cells or self.newton_cost(1) > FEW:
+        most = self.rules.far.newton_passes
+        if not self._far_cells or self.newton_cost(1) > most:
             return Curvature.few_far
         far = self.far
-        return far.rows if far and self.newton_cost(len(far)) <= FEW else Curvature.few_far
+        return far.rows if far and self.newton_cost(len(far)) <= most else Curvature.few_far
 
     def newton_cost(self, rows: int) -> float:
         """Passes that a Hessian of so many rows, and its factors, are worth."""
@@ -240,7 +269,9 @@ class GramCurvature(Curvature):
             largest = np.linalg.eigvalsh(gram.astype(np.float64))[-1] * (1 + 1e-3)
         return o.loss.largest_curvature * float(largest) + float(self.ridge.max())
 
-    def solve_hessian(self, it: Iterate, tolerance: float) -> NDArray:
+    def solve_hessian(
+        self, it: Iterate, tolerance: float, rules: RefinementRules | None = None
+    ) -> NDArray:
         """H⁻¹ ∇F, with the class mean projected out; F falling by no more than the tolerance is
         nothing to step for.
 
@@ -249,7 +280,7 @@ class GramCurvature(Curvature):
         diagonal of their row and column, so that curvature counts in units in which that is 1.
         """
         H, gradient = self.hessian(it), it.gradient.astype(np.float64)
-        copy = H.copy()
+        copy, rules = H.copy(), rules or RefinementRules()
         if self.objective.loss.shift_invariant:
             add_shifts(copy, self.objective.shape, self.ridge)
         factors = ClassFactors(copy[None], self.objective.data.n_threads)
@@ -257,10 +288,10 @@ class GramCurvature(Curvature):
         z = p = self._solved(factors, residual)
         size = first = dot(residual, z)
         diagonal = np.maximum(np.diagonal(H), TINY)
-        for _ in range(REFINEMENTS if size > 0 else 0):
+        for _ in range(rules.steps if size > 0 else 0):
             product = np.einsum("ij,j->i", H, p)  # without BLAS
             curvature = dot(p, product)
-            if not curvature > FLAT * dot(p, diagonal * p):
+            if not curvature > rules.flat * dot(p, diagonal * p):
                 if x.any():
                     return x
                 return p if first > 2 * tolerance else solve_seen(H, gradient, diagonal)
@@ -268,7 +299,7 @@ class GramCurvature(Curvature):
             residual = residual - (size / curvature) * product
             z, before = self._solved(factors, residual), size
             size = dot(residual, z)
-            if not SOLVED * first < size < np.inf:
+            if not rules.solved * first < size < np.inf:
                 break
             p = z + (size / before) * p
         return x
@@ -361,9 +392,9 @@ def warm_start_of(curvature: Curvature) -> WarmStart | None:
     return WarmStart(key, scaling, curvature.reference, curvature.grams)
 
 
-def curvature_of(objective: Objective) -> Curvature:
+def curvature_of(objective: Objective, rules: CurvatureRules | None = None) -> Curvature:
     """What a solver may know of the Hessian of an objective."""
-    return (Curvature if objective.data.is_sparse else GramCurvature)(objective)
+    return (Curvature if objective.data.is_sparse else GramCurvature)(objective, rules)
 
 
 def hessian_bytes(objective: Objective) -> int:

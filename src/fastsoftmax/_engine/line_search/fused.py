@@ -9,13 +9,7 @@ from numpy.typing import NDArray
 from fastsoftmax._engine.data import Curved, Data, SparseData, StoredLogits, Variances
 from fastsoftmax._engine.linalg import dot
 from fastsoftmax._engine.line_search.iterate import Sample
-from fastsoftmax._engine.line_search.phi import (
-    NEAR_OF_PASS,
-    NEAR_OF_SUBSAMPLE,
-    Path,
-    Trial,
-    parabola,
-)
+from fastsoftmax._engine.line_search.phi import Path, Trial, parabola
 from fastsoftmax._engine.line_search.rules import LineRules
 from fastsoftmax._engine.objective.objective import Objective
 from fastsoftmax._engine.objective.rows import Part, Rows
@@ -59,8 +53,8 @@ class FusedIterate:
         self._add_offset(part.logits, rows)
         self._store(part.rows.data, direction, part.change)
         along = parabola(o, self.theta, direction)
-        path = Path(part, along, 1 / part.logits.n, NEAR_OF_SUBSAMPLE)
-        return FusedLine(o, self.theta, direction, path)
+        path = Path(part, along, 1 / part.logits.n, self._rules.near_of_subsample)
+        return FusedLine(o, self.theta, direction, path, self._rules.near_of_pass)
 
     def step(self, line: "FusedLine", t: float) -> None:
         self.theta, self.value, self.gradient = line.point(t)
@@ -156,14 +150,18 @@ class FusedIterate:
 class FusedLine:
     """φ of all rows, in a pass per evaluation, and of a subsample."""
 
-    near = NEAR_OF_PASS
     displaced = False
 
     def __init__(
-        self, objective: Objective, theta: NDArray, direction: NDArray, subsample: Path
+        self,
+        objective: Objective,
+        theta: NDArray,
+        direction: NDArray,
+        subsample: Path,
+        near: float,
     ) -> None:
         self._objective, self._theta, self._direction = objective, theta, direction
-        self._subsample = subsample
+        self._subsample, self.near = subsample, near
         self._seen: tuple[float, tuple[NDArray, float, NDArray]] | None = None
 
     def point(self, t: float) -> tuple[NDArray, float, NDArray]:

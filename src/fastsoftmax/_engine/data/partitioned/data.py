@@ -4,6 +4,7 @@ import math
 import operator
 from collections.abc import Callable, Collection
 from copy import copy
+from dataclasses import dataclass
 from functools import reduce
 from typing import Any, NamedTuple, Self
 
@@ -24,10 +25,17 @@ from fastsoftmax._engine.linalg.workspace import Workspace
 from fastsoftmax._runtime.dtypes import computed_in
 from fastsoftmax._runtime.engines.protocol import Held
 
-# of rows that are fetched to build preconditioners from: as many as make these bytes, within limits
-SAMPLE_BYTES, FEWEST_ROWS, MOST_ROWS = 64 << 20, 4096, 1 << 16
-# of line searches: multiply-adds for their logits, within these numbers of rows
-LINE_WORK, LINE_ROWS = 1 << 28, (2048, 1 << 14)
+
+@dataclass(frozen=True)
+class FetchRules:
+    """How many rows are fetched (docs/experiments/0056-rounds.md)."""
+
+    sample_bytes: int = 64 << 20  # of those to build preconditioners from, within these limits
+    least_sample: int = 4096  # rows
+    most_sample: int = 1 << 16
+    line_work: int = 1 << 28  # multiply-adds for logits of line searches, within these limits
+    least_line: int = 2048  # rows
+    most_line: int = 1 << 14
 
 
 class Curved(NamedTuple):
@@ -72,6 +80,7 @@ class PartitionedData(RowsElsewhere):
 
     is_distributed = True
     nbytes = 0  # here
+    rules = FetchRules()
 
     def __init__(
         self,
@@ -101,7 +110,8 @@ class PartitionedData(RowsElsewhere):
     @property
     def sample_step(self) -> int:
         """Which rows are fetched to build preconditioners from."""
-        rows = min(max(SAMPLE_BYTES / self._row_bytes, FEWEST_ROWS), MOST_ROWS)
+        r = self.rules
+        rows = min(max(r.sample_bytes / self._row_bytes, r.least_sample), r.most_sample)
         return max(1, math.ceil(self.shape[0] / rows))
 
     def step_of(self, rows: int) -> int:
@@ -115,7 +125,8 @@ class PartitionedData(RowsElsewhere):
         Others than those that preconditioners are built from. Directions in which these have no
         curvature are what a step goes far in, and of that they would know nothing.
         """
-        rows = min(max(LINE_WORK / (self.shape[1] * n_logits), LINE_ROWS[0]), LINE_ROWS[1])
+        r = self.rules
+        rows = min(max(r.line_work / (self.shape[1] * n_logits), r.least_line), r.most_line)
         return slice(self.sample_step // 2, None, self.step_of(int(rows)))
 
     def scaled(self, units: NDArray[np.float64]) -> Self:

@@ -16,7 +16,7 @@ from fastsoftmax._engine.data import (
     StoredLogits,
 )
 from fastsoftmax._engine.objective.coordinates.base import Parameters, at, in_float64, with_constant
-from fastsoftmax._engine.objective.coordinates.features import OFFSET, Moments
+from fastsoftmax._engine.objective.coordinates.features import FeatureRules, Moments
 from fastsoftmax._engine.objective.coordinates.layout import ByClass
 from fastsoftmax._engine.objective.coordinates.scaling import scaling_of
 from fastsoftmax._engine.objective.rows import Rows
@@ -77,9 +77,12 @@ class Standardised(Parameters):
             )
             for shift in (self.shift, self.centre)
         )
-        held = (np.abs(self.moments.means) <= OFFSET * self.bulk) | self.constant
+        rules = FeatureRules()
+        held = (np.abs(self.moments.means) <= rules.offset * self.bulk) | self.constant
         self.fits_float32 = bool(
-            self.finite and self.moments.held_by_float32(data, terms.fit_intercept) and held.all()
+            self.finite
+            and self.moments.held_by_float32(data, terms.fit_intercept, rules)
+            and held.all()
         )
         #: what was found out of X in these coordinates, for all objectives that share them
         self.found = Found()
