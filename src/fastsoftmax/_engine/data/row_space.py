@@ -30,10 +30,11 @@ from fastsoftmax._engine.linalg.memory import empty
 from fastsoftmax._engine.linalg.workspace import Workspace
 from fastsoftmax._runtime.threads import team
 
-PIECE = 1 << 24  # bytes of the columns that are in memory at a time, about, if not all are
+PIECE = 1 << 24  # bytes of columns in memory at a time, if not all are: far above a call's cost
 COLUMNS_AT_A_TIME = 504  # 63 cache lines, so that no two rows come to lie in the same place
 TOGETHER = 4  # right-hand sides for which the factor is read once
-PROBES = 4  # random vectors that tell the norm
+# random vectors that tell the norm: its square is then off by a half at most, as a rule
+PROBES = 4
 # of sums of products of two rows, by their lengths: a few units of the last place
 ROUNDING = 8 * float(np.finfo(np.float64).eps)
 # between which squares of rows, and their products with 1e100, neither vanish nor overflow
