@@ -19,7 +19,6 @@ from fastsoftmax._engine.objective.warm_start import Grams, WarmStart, key_of
 TINY = float(np.finfo(np.float64).tiny)  # keeps 0 / 0 from being NaN
 # at most, for all of the Hessian: 32 MiB, and 1.4e9 multiply-adds to factor it, half a second
 HESSIAN_PARAMETERS = 2048
-MISSING = 2  # of a target: neither on, 1, nor off, 0
 
 
 @dataclass(frozen=True)
@@ -315,8 +314,8 @@ class GramCurvature(Curvature):
         """All of it, (size, size): K(K + 1)/2 Grams of all rows, or K of logistic functions."""
         o = self.objective
         P, Q = o.loss.probabilities(it.logits(0))
-        if o.targets.dtype == np.uint8:
-            P[o.targets == MISSING] = 0  # a logit has no loss there, hence no curvature
+        if (missing := o.loss.missing(o.targets)) is not None:
+            P[missing] = 0  # a logit has no loss there, hence no curvature
         k, size = o.shape
 
         def gram(drawn: RowSample) -> NDArray:

@@ -1,6 +1,6 @@
 """What X may be. Each kind offers the products that an objective needs, and never copies X."""
 
-from fastsoftmax._engine.data.batch import Batch, Point
+from fastsoftmax._engine.data.batch import Batch, Point, is_per_logit
 from fastsoftmax._engine.data.column_space import column_space
 from fastsoftmax._engine.data.dense import DenseData, Gradients
 from fastsoftmax._engine.data.diagonals import DiagonalFactors, Variances, diagonals
@@ -58,6 +58,7 @@ __all__ = [
     "dense_if_small",
     "diagonals",
     "float64_pieces",
+    "is_per_logit",
     "merged",
     "numbers_of",
     "row_space",

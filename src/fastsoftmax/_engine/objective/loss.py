@@ -11,8 +11,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.data import Data, RowSample, StoredLogits
+from fastsoftmax._engine.data import Data, RowSample, StoredLogits, is_per_logit
 
+MISSING = 2  # of an indicator: neither on, 1, nor off, 0
 NEVER = 1e-25  # a probability that a change of no longer counts
 ABSENT = 1e-30  # the probability with which a class begins that has no weight
 LEAST_VARIANCE = 1e-3  # of a typical share: that of a class is no less at the start
@@ -64,6 +65,10 @@ class Loss(ABC):
             share = np.bincount(targets, weights, minlength=max(2, self.n_logits))
             share = share[-self.n_logits :]
         return share / weights.sum(dtype=np.float64)
+
+    def missing(self, targets: NDArray) -> NDArray[np.bool_] | None:
+        """Which logits have no loss, since their targets are not known, (n, K); None if none."""
+        return targets == MISSING if targets.dtype == np.uint8 else None
 
     def variances(self, shares: Table) -> Table:
         """p(1 - p) of each logit for these shares, and no less than a little."""
@@ -241,8 +246,7 @@ class LogisticPerLogit(Loss):
 
 def loss_of(targets: NDArray, n_logits: int) -> Loss:
     """That of such targets: two classes, and several labels per row, have logistic functions."""
-    per_logit = n_logits == 1 or targets.dtype == np.uint8
-    return (LogisticPerLogit if per_logit else Softmax)(n_logits)
+    return (LogisticPerLogit if is_per_logit(targets, n_logits) else Softmax)(n_logits)
 
 
 def entropy(shares: Table) -> float:

@@ -20,11 +20,10 @@ from numpy.typing import NDArray
 from fastsoftmax._engine import solvers
 from fastsoftmax._engine.curvature import warm_start_of
 from fastsoftmax._engine.objective import Objective, start_of
+from fastsoftmax._engine.objective.loss import MISSING
 from fastsoftmax._linear.problem.problem import Problem
 from fastsoftmax._linear.problem.targets import class_totals
 from fastsoftmax._validation import folds as check_folds
-
-MISSING = 2  # of an indicator
 
 
 class Fit(NamedTuple):

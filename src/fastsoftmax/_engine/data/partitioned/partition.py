@@ -153,8 +153,8 @@ class Piece(NamedTuple):
     def logits(self, model: MODEL, with_offset: bool = True) -> StoredLogits:
         """Those of a model."""
         W, b = model
-        data, per_logit = self.data, self.targets.dtype == np.uint8
-        out = StoredLogits(data.shape[0], len(W), data.dtype, data.n_threads, per_logit)
+        data, logistic = self.data, per_logit(self.targets, len(W))
+        out = StoredLogits(data.shape[0], len(W), data.dtype, data.n_threads, logistic)
         data.store_logits(W, b, out)
         if with_offset and self.offset is not None:
             out.put(out.table() + self.offset)
