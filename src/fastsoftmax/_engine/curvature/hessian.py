@@ -331,7 +331,7 @@ class GramCurvature(Curvature):
 
 def fetched(data: Data, rows: NDArray) -> NDArray:
     """Numbers of rows; where others hold these, of such beside them as are here."""
-    return rows - rows % data.sample_step if data.is_distributed else rows
+    return rows - rows % data.sample_step if data.sample_step > 1 else rows
 
 
 def solve_seen(

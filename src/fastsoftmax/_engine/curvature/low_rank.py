@@ -78,7 +78,7 @@ class LowRankBlocks:
     def fits(self) -> bool:
         """Whether a matrix per class, and all rows in those directions, leave room for the rest."""
         o = self._objective
-        rows = o.data.shape[0] // (o.data.sample_step if o.data.is_distributed else 1)
+        rows = o.data.shape[0] // o.data.sample_step
         numbers = o.n_logits * self._rank**2 + rows * self._rank
         return numbers * DTYPE.itemsize <= o.memory.preconditioner
 

@@ -22,6 +22,7 @@ from fastsoftmax._engine.data.protocol import Data
 from fastsoftmax._engine.data.row_sample import RowSample, numbers_of
 from fastsoftmax._engine.data.row_space import RowSpace, row_space
 from fastsoftmax._engine.data.sparse import SparseData
+from fastsoftmax._engine.data.sparse_array import Change
 from fastsoftmax._engine.data.standardised import Standardisation
 from fastsoftmax._engine.data.stored_logits import DualPoint, Step, StoredLogits
 from fastsoftmax._engine.data.streamed.dense import DenseBlocks
@@ -30,6 +31,7 @@ from fastsoftmax._engine.data.streamed.sparse import SparseBlocks
 __all__ = [
     "Batch",
     "ByRow",
+    "Change",
     "Curved",
     "Data",
     "DenseBlocks",

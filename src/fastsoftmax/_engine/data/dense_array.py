@@ -7,12 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._core import kernels
+from fastsoftmax._engine.data.local import LocalRows
 from fastsoftmax._engine.linalg.memory import empty
 from fastsoftmax._engine.linalg.workspace import Workspace
 from fastsoftmax._runtime.dtypes import as_numpy, computed_in
 
 
-class DenseArray:
+class DenseArray(LocalRows):
     """X, rows and features of it, in one precision or the other.
 
     Parameters
@@ -35,7 +36,6 @@ class DenseArray:
     """
 
     is_sparse = False
-    is_distributed = False
 
     def __init__(
         self,

@@ -15,11 +15,6 @@ from fastsoftmax._engine.objective.objective import Objective
 from fastsoftmax._engine.objective.rows import Part, Rows
 
 
-def step_of(data: Data, rows: int) -> int:
-    """Which rows are about so many."""
-    return data.step_of(rows) if data.is_distributed else max(1, data.shape[0] // rows)
-
-
 class FusedIterate:
     """Every evaluation of φ is a pass, from which a step costs nothing."""
 
@@ -40,12 +35,7 @@ class FusedIterate:
 
     def line(self, direction: NDArray) -> "FusedLine":
         o = self._objective
-        if o.data.is_distributed:
-            rows = o.data.line_rows(o.n_logits)
-            data = o.data.rows(rows)
-        else:
-            rows = slice(None, None, step_of(o.data, self._rules.subsample_rows))
-            data = o.data.every(rows.step)
+        rows, data = o.data.line_sample(o.n_logits, self._rules.subsample_rows)
         weights = None if o.weights is None else np.ascontiguousarray(o.weights[rows])
         targets = np.ascontiguousarray(o.targets[rows])
         part = Part(o.loss, Rows(data, targets, weights, o.penalty))
@@ -64,14 +54,12 @@ class FusedIterate:
         return False
 
     def logits(self, rows: int) -> StoredLogits:
-        return self._of_every(step_of(self._objective.data, rows) if rows else 1, self.theta)
+        return self._of_every(self._objective.data.step_of(rows) if rows else 1, self.theta)
 
     def sample(self) -> Sample:
         data = self._objective.data
         size = StoredLogits.bytes(data.shape[0], self._objective.n_logits, data.dtype)
-        step = math.ceil(size / self._objective.memory.sample)
-        if data.is_distributed:
-            step = max(step, data.sample_step)
+        step = max(math.ceil(size / self._objective.memory.sample), data.sample_step)
         logits = self._of_every(step, self.theta)
         return Sample(logits, logits.like(), step)
 

@@ -21,6 +21,7 @@ from fastsoftmax._engine.data.partitioned.partition import MODEL, View
 from fastsoftmax._engine.data.protocol import Data
 from fastsoftmax._engine.data.row_sample import RowSample
 from fastsoftmax._engine.data.sparse import SparseData
+from fastsoftmax._engine.data.sparse_array import Change
 from fastsoftmax._engine.linalg.workspace import Workspace
 from fastsoftmax._runtime.dtypes import computed_in
 from fastsoftmax._runtime.engines.protocol import Held
@@ -115,19 +116,20 @@ class PartitionedData(RowsElsewhere):
         return max(1, math.ceil(self.shape[0] / rows))
 
     def step_of(self, rows: int) -> int:
-        """Which rows are about so many, of those that are fetched."""
+        """As `LocalRows.step_of`, of rows that are fetched."""
         step = self.sample_step
         return step * max(1, self.shape[0] // step // rows)
 
-    def line_rows(self, n_logits: int) -> slice:
-        """Rows that a line search may begin with: they cost less than a round.
+    def line_sample(self, n_logits: int, rows: int) -> tuple[slice, Data]:
+        """As `LocalRows.line_sample`, of as many rows as cost less than a round.
 
         Others than those that preconditioners are built from. Directions in which these have no
         curvature are what a step goes far in, and of that they would know nothing.
         """
         r = self.rules
-        rows = min(max(r.line_work / (self.shape[1] * n_logits), r.least_line), r.most_line)
-        return slice(self.sample_step // 2, None, self.step_of(int(rows)))
+        cheap = min(max(r.line_work / (self.shape[1] * n_logits), r.least_line), r.most_line)
+        chosen = slice(self.sample_step // 2, None, self.step_of(int(cheap)))
+        return chosen, self.rows(chosen)
 
     def scaled(self, units: NDArray[np.float64]) -> Self:
         """The same with each feature times a number."""
@@ -249,17 +251,10 @@ class SparsePartitions(PartitionedData):
         shape = self.shape[0], len(features)
         return self._other(self.held.map(partition.only, features), scale, shape=shape)
 
-    def changed(
-        self,
-        shift: NDArray[np.float64],
-        factors: NDArray[np.float64],
-        dtype: np.dtype,
-        limits: NDArray[np.float64] | None = None,
-    ) -> Self:
+    def changed(self, change: Change) -> Self:
         """As `SparseData.changed`: copies on the workers."""
-        change = shift, factors, dtype, limits
-        held = self.held.map(partition.changed, self.dtype, *change)
-        return self._other(held, None, _stored=dtype, dtype=dtype)
+        held = self.held.map(partition.changed, self.dtype, change)
+        return self._other(held, None, _stored=change.dtype, dtype=change.dtype)
 
     def diagonal_sums(self, model: MODEL, weights: ByRow | None) -> list[NDArray[np.float64]]:
         """Sums of which the diagonals of Hessians are made (`partition.py`)."""

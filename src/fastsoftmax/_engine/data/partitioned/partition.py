@@ -12,11 +12,12 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.data.batch import Batch, Point
+from fastsoftmax._engine.data.batch import Batch, Point, is_per_logit
 from fastsoftmax._engine.data.column_sums import add_weighted_sums, column_sums
 from fastsoftmax._engine.data.kinds import data_of
 from fastsoftmax._engine.data.moments import Moments, merged
 from fastsoftmax._engine.data.protocol import Data
+from fastsoftmax._engine.data.sparse_array import Change
 from fastsoftmax._engine.data.stored_logits import StoredLogits
 from fastsoftmax._runtime import scipy_sparse as sparse
 from fastsoftmax._runtime.engines.tree import Norms, Sums
@@ -153,7 +154,7 @@ class Piece(NamedTuple):
     def logits(self, model: MODEL, with_offset: bool = True) -> StoredLogits:
         """Those of a model."""
         W, b = model
-        data, logistic = self.data, per_logit(self.targets, len(W))
+        data, logistic = self.data, is_per_logit(self.targets, len(W))
         out = StoredLogits(data.shape[0], len(W), data.dtype, data.n_threads, logistic)
         data.store_logits(W, b, out)
         if with_offset and self.offset is not None:
@@ -248,9 +249,9 @@ def only(partition: Partition, features: NDArray[np.intp]) -> Partition:
     return partition.with_features(partition.rows.X[:, features], scale)
 
 
-def changed(partition: Partition, dtype: np.dtype, *change: Any) -> Partition:
+def changed(partition: Partition, dtype: np.dtype, change: Change) -> Partition:
     """As `SparseData.changed`."""
-    return partition.with_features(partition.data(dtype).changed(*change).X, None)
+    return partition.with_features(partition.data(dtype).changed(change).X, None)
 
 
 def diagonal_sums(partition: Partition, view: View, model: MODEL) -> Sums:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from fastsoftmax._engine.data import (
     ByRow,
+    Change,
     Data,
     DenseBlocks,
     DenseData,
@@ -90,13 +91,6 @@ def suited(
     return data, (moments, origin)
 
 
-class Change(NamedTuple):
-    """A sparse X is computed with as (X - shift) * factors."""
-
-    shift: NDArray[np.float64]
-    factors: NDArray[np.float64]
-
-
 def moments_of(
     data: DenseData | DenseBlocks,
     weights: NDArray | None,
@@ -153,8 +147,8 @@ def change_of(
         return (data if units is None else data.scaled(units)), None
     told = ((smallest >= rules.cells[0]) & (largest <= rules.cells[1])).all()
     dtype = data.dtype if told else np.dtype(np.float64)
-    data = data.changed(shift, factors * scales, dtype, largest)
-    return data, Change(shift * factors, scales)
+    data = data.changed(Change(shift, factors * scales, dtype, largest))
+    return data, Change(shift * factors, scales, dtype)
 
 
 def is_positive(weights: NDArray | ByRow) -> bool:
@@ -203,7 +197,7 @@ def powers_of_two(
 
     A feature of tiny numbers is scaled as far as the penalty lets it have an effect.
     """
-    changed = data.changed(shift, factors, np.dtype(np.float64))
+    changed = data.changed(Change(shift, factors, np.dtype(np.float64)))
     largest, smallest = (each.numbers for each in sum_of_rows(changed, weights, ranges))
     smallest = -smallest
     size = np.maximum(largest, min(np.sqrt(penalty), 1.0))
