@@ -76,7 +76,7 @@ class ClassGrams:
         self.reused = whole and grams.joint == self.joint
 
     def cost(self, rows: int, n_matrices: int | None = None) -> float:
-        """Passes that the blocks are worth, or so many matrices, from so many rows each."""
+        """The work of the blocks in passes, from so many rows each; or that of so many matrices."""
         n, d = self._objective.data.shape
         k, size = self._objective.shape
         count = k if n_matrices is None else n_matrices
@@ -90,11 +90,11 @@ class ClassGrams:
         return o.n_logits * each <= o.memory.preconditioner
 
     def at_start(self, it: Iterate) -> "Projected":
-        """One unweighted Gram of uniform rows for all classes, each by p(1 - p) of its share.
+        """One unweighted Gram matrix for all classes, each times p(1 - p) of its share.
 
-        The Hessian where logits are those of the shares, but for the coupling of classes. Of rows
-        one is taken from each of so many stretches of X. Far rows are left out if they are few:
-        their curvature is gone once they are predicted confidently.
+        Without the coupling of classes, this is the Hessian at the intercept-only model. X is
+        divided into stretches of equal length, and one row is taken from each. Far rows are left
+        out if they are few: their curvature is gone once they are predicted confidently.
         """
         o, c = self._objective, self._curvature
         if self.reused and c.grams.joint == self.joint:  # and not by others since

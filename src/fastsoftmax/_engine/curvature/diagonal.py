@@ -23,7 +23,7 @@ class ClassDiagonals:
         self.fits, self.reused = True, False
 
     def cost(self, rows: int) -> float:
-        """Passes that a build is worth."""
+        """The work of a build in passes."""
         return 1.0
 
     def at_start(self, it: Iterate) -> DiagonalFactors:

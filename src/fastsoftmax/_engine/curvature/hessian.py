@@ -80,21 +80,23 @@ class Curvature:
         return np.maximum(self.rules.floor * start * np.median(masses / start) - masses, 0)
 
     def sample_rows(self, it: Iterate, rows: int, seed: int) -> tuple[RowSample, int, int]:
-        """About so many rows of each class; every which row they come from, and how many such rows
-        there are.
+        """About so many rows of each class, drawn from every step-th row: the sample, the step, and
+        from how many rows it was drawn.
 
-        Drawn by p(1 - p) and by their squared lengths where these are known, which is about what
-        they add to the trace: rows with rare features are few, and all that tells of these.
+        A row is drawn with probability proportional to p(1 - p), times its squared length where
+        that is known, which is about what it adds to the trace. Rows with rare features are few,
+        and nothing else tells of these features.
         """
         sample, weights, squares = self._sample(it)
         sample.logits.variances(weights, sample.scratch)
         return sample.scratch.sample_rows(rows, seed, squares), sample.step, sample.logits.n
 
     def sample_pairs(self, it: Iterate, wanted: int, seed: int) -> tuple[RowSample, int, int]:
-        """So many rows and pairs of classes, in the same way, by p_k p_l.
+        """So many rows, each with a pair of classes, drawn in the same way by
+        p_k p_l (1 / sₖ + 1 / sₗ).
 
-        And by 1 / sₖ + 1 / sₗ, s being what p(1 - p) of a class comes to in some rows, or a little:
-        rare classes are drawn as often as others.
+        s is the sum of p(1 - p) of a class over some rows, but no less than a little, so that rare
+        classes are drawn as often as others.
         """
         masses = self._weights_of_some_rows(it).class_sums()
         masses /= max(masses.mean(), np.finfo(float).tiny)
@@ -148,9 +150,9 @@ class Curvature:
         return some.class_sums() / some.n
 
     def change_of_far_rows(self, it: Iterate) -> float:
-        """How far the blocks are from those of the last build, for all that far rows add to them.
+        """How far the blocks are from those of the last build, in what far rows add to them.
 
-        Asked where logits are stored.
+        It is 0 where logits are not stored.
         """
         if not self._far or not it.incremental_logits:
             return 0.0
@@ -164,7 +166,7 @@ class Curvature:
             self.far.set_reference(self.far.probabilities(it.logits(0)), self._masses(it))
 
     def _weights_of_some_rows(self, it: Iterate) -> StoredLogits:
-        """p(1 - p) of some rows; asked again where F is as before, what it was then."""
+        """p(1 - p) of some rows; kept as long as F is the same."""
         if self._seen is None or self._seen[0] != it.value:
             some = it.logits(self.rules.reference_rows)  # a copy
             all_rows = some.n == self.objective.data.shape[0]
@@ -174,9 +176,9 @@ class Curvature:
         return self._seen[1]
 
     def change_of_weights(self, it: Iterate) -> float:
-        """How far the weights p(1 - p) are from those of the last build: mean over the classes of
-        the sum of the changes over that of the weights. Asked again where F has hardly fallen,
-        what it was then."""
+        """How far the weights p(1 - p) are from those of the last build: the mean over the classes
+        of the sum of the changes, divided by the sum of the weights. Where F has hardly fallen
+        since the last call, the result of that is returned."""
         if self.reference is None:
             return np.inf
         small = self.rules.small_fall * abs(it.value)
@@ -271,12 +273,13 @@ class GramCurvature(Curvature):
     def solve_hessian(
         self, it: Iterate, tolerance: float, rules: RefinementRules | None = None
     ) -> NDArray:
-        """H⁻¹ ∇F, with the class mean projected out; F falling by no more than the tolerance is
-        nothing to step for.
+        """H⁻¹ ∇F, with the class mean projected out. A decrease of F within the tolerance calls for
+        no step.
 
-        By conjugate gradients that the factors of H precondition: what these needed on the diagonal
-        would hold back directions of less curvature. Entries of H are rounded relative to the
-        diagonal of their row and column, so that curvature counts in units in which that is 1.
+        Conjugate gradients are preconditioned by the factors of H. The factors alone would not do:
+        what was added to the diagonal to factor H would hold back directions of less curvature.
+        Entries of H are rounded relative to the diagonal of their row and column, so curvature is
+        compared in units in which the diagonal is 1.
         """
         H, gradient = self.hessian(it), it.gradient.astype(np.float64)
         copy, rules = H.copy(), rules or RefinementRules()
@@ -330,7 +333,7 @@ class GramCurvature(Curvature):
 
 
 def fetched(data: Data, rows: NDArray) -> NDArray:
-    """Numbers of rows; where others hold these, of such beside them as are here."""
+    """Numbers of rows; of partitions those of rows beside them that are fetched."""
     return rows - rows % data.sample_step if data.sample_step > 1 else rows
 
 

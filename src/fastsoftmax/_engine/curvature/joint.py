@@ -49,7 +49,7 @@ class JointHessian(ClassGrams):
         self._matrix: NDArray | None = None  # whose memory goes from one build to the next
 
     def cost(self, rows: int, n_matrices: int | None = None) -> float:
-        """Passes that a build is worth, or so many Grams of so many rows each."""
+        """The work of a build in passes; or that of so many Gram matrices, of so many rows each."""
         if n_matrices is not None:
             return super().cost(rows, n_matrices)
         n, d = self._objective.data.shape

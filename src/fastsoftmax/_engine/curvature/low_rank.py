@@ -62,13 +62,13 @@ class LowRankBlocks:
         self._rank = min(rules.rank, objective.data.shape[1])
 
     def cost(self, rows: int) -> float:
-        """Passes that the blocks are worth, from so many rows each."""
+        """The work of the blocks in passes, from so many rows each."""
         n, d = self._objective.data.shape
         return (rows * (self._rank**2 / 2 + d) + self._rank**3 / 6) / (2 * n * d)
 
     @property
     def start_cost(self) -> float:
-        """Passes for the leading directions, and for all rows in them."""
+        """The work in passes of finding the leading directions, and of all rows in them."""
         o, rules = self._objective, self._rules
         n = o.data.shape[0]
         sampled = 2 * rules.rounds * min(rules.sample, n)

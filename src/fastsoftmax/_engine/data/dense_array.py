@@ -122,7 +122,7 @@ class DenseArray(LocalRows):
         return X if self._feature_scale is None else X * self._feature_scale
 
     def fingerprint(self) -> bytes:
-        """Of some rows: equal for equal data."""
+        """A hash of some rows, equal for equal data."""
         some = np.ascontiguousarray(self.X[:: max(1, len(self.X) // 64)])
         scale = b"" if self._feature_scale is None else self._feature_scale.tobytes()
         return hashlib.blake2b(some.tobytes() + scale, digest_size=16).digest()

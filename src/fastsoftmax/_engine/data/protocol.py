@@ -66,7 +66,7 @@ class Data(Protocol):
         """Another array, in memory, with the threads of this one."""
 
     def fingerprint(self) -> bytes:
-        """Of some rows: equal for equal data; of no meaning where nothing is kept between fits."""
+        """A hash of some rows, equal for equal data; empty where nothing is kept between fits."""
 
     def moments(self, weights: NDArray | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Weighted mean and standard deviation of each feature; 0 exactly of a constant one."""

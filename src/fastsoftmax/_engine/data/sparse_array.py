@@ -156,7 +156,7 @@ class SparseArray(LocalRows):
         return self
 
     def fingerprint(self) -> bytes:
-        """Of no use: nothing is kept for another fit."""
+        """Empty: nothing is kept for another fit."""
         return b""
 
     def in_float64(self, rows: slice) -> NDArray[np.float64]:

@@ -35,7 +35,7 @@ def contiguous(array: NDArray, dtype: DTypeLike) -> NDArray:
 def empty(shape: int | tuple[int, ...], dtype: DTypeLike, rules: RecyclingRules = USUAL) -> NDArray:
     """As `numpy.empty`, for arrays that no user gets to see.
 
-    Large ones, up to those that are kept, begin with a line of cache.
+    Large arrays, up to the size of what is kept, begin at the start of a cache line.
     """
     dtype = np.dtype(dtype)
     size = dtype.itemsize * (shape if isinstance(shape, int) else prod(shape))

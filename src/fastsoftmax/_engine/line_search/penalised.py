@@ -20,8 +20,7 @@ class PenalisedLine(StoredLine):
         self._still = iterate.penalty - moving  # that of weights that do not change
 
     def evaluate(self, t: float) -> Trial:
-        """φ at t; of its slopes to both sides, where it has a kink, the one between that is nearest
-        to 0."""
+        """φ at t; where φ has a kink, the subgradient nearest to 0 is taken for its slope."""
         smooth, (v, d, thresholds) = super().evaluate(t), self._along
         w = v + t * d
         value = smooth.value + self._still + float(np.sum(thresholds * np.abs(w)))

@@ -28,7 +28,7 @@ MODEL = tuple[NDArray, NDArray | None]  # W (K, D) and b (K,)
 
 
 def aligned(numbers: NDArray | None) -> NDArray | None:
-    """An array, copied if its numbers lie between two places."""
+    """An array whose numbers begin at multiples of their size: a copy where they do not."""
     return None if numbers is None else np.require(numbers, requirements="A")
 
 
@@ -174,7 +174,7 @@ def value_and_grad(partition: Partition, view: View, model: MODEL) -> Sums:
 
 
 def gradients(data: Data, point: Point, batch: Batch) -> Sums:
-    """Of rows that are here; of sparse ones in float64, as that of dense ones is."""
+    """The loss of rows in this process, and its gradients, in float64 for dense and sparse X."""
     if not data.is_sparse:
         loss, grads = data.value_and_grad(point, batch)
         return Sums((loss, grads.W, grads.b))

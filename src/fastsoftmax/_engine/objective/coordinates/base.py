@@ -37,8 +37,8 @@ class Parameters(ABC):
         return other
 
     def lengths(self, data: Data) -> tuple[NDArray[np.float64] | None, float]:
-        """About that of each row, features being of unit variance, of mean square 1, if variances
-        are known; and the passes that it took."""
+        """About the length of each row, where features have unit variance and the mean square of
+        all lengths is 1, or None if variances are not known; and the passes that it took."""
         return None, 0.0
 
     def split(self, theta: NDArray) -> tuple[NDArray, NDArray | None]:
