@@ -13,7 +13,7 @@ from fastsoftmax._runtime.typing import MatrixLike
 
 
 class Probabilities(Labels):
-    """And of one whose logits are those of probabilities."""
+    """Logits, labels and probabilities of an estimator whose logits are log-odds."""
 
     @lazy
     @of_one_fit

@@ -93,9 +93,8 @@ class JointHessian(ClassGrams):
             own = by_class(np.einsum("kii->ik", grams), k) / np.maximum(masses, TINY)
             shared = limited(shared, own.min(axis=1))
         parts = grams, shared, shares * masses + c.missing(masses), common, c.ridge
-        self._matrix = assemble_joint_hessian(
-            *parts, n_threads, self._matrix
-        )  # where the last one was factored
+        # in the memory where the last one was factored
+        self._matrix = assemble_joint_hessian(*parts, n_threads, self._matrix)
         o.passes.count += self.cost(rows)
         factors = ClassFactors(self._matrix, n_threads)
         c.grams = Grams(self._unweighted, factors, self._ridge, self.joint)
