@@ -42,6 +42,7 @@ def constants(text):
 SEPARATE = {
     "_core/_loaded.py",
     "_engine/data/row_space.py",
+    "_engine/objective/loss.py",
     "_engine/solvers/base.py",
     "_engine/solvers/certificate.py",
     "_engine/solvers/lbfgs.py",

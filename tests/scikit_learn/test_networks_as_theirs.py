@@ -164,7 +164,7 @@ def test_probabilities_in_the_dtype_of_scikit_learns(dtype):
 def test_sparse_rows_train_as_dense_ones(solver, form, block, monkeypatch):
     for module in (training, full_batch):  # of 5000 a batch at a time
         monkeypatch.setattr(module, "run_epoch", partial(sparse_rows.epoch, most_numbers=block))
-        monkeypatch.setattr(module, "outputs", partial(sparse_rows.outputs, most_numbers=block))
+    monkeypatch.setattr(training, "outputs", partial(sparse_rows.outputs, most_numbers=block))
     S = sparse.coo_array(X).asformat(form)
     weights = np.random.default_rng(0).uniform(size=len(X))
     params = {"solver": solver, "max_iter": 4, "random_state": 0, "batch_size": 32}

@@ -6,7 +6,7 @@ from fastsoftmax._engine.curvature.hessian import Curvature
 from fastsoftmax._engine.data import DiagonalFactors, diagonals
 from fastsoftmax._engine.line_search.iterate import Iterate
 
-NEARLY_NONE = 1e-30  # a ridge
+NEARLY_NONE = 1e-30  # a ridge: keeps the inverse of a feature without curvature finite
 SHARED = 0.02  # of the unweighted sum of squares in that of a class
 
 

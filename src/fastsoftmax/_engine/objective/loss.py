@@ -15,8 +15,8 @@ from fastsoftmax._engine.data import Data, RowSample, StoredLogits, is_per_logit
 
 MISSING = 2  # of an indicator: neither on, 1, nor off, 0
 NEVER = 1e-25  # a probability that a change of no longer counts
-ABSENT = 1e-30  # the probability with which a class begins that has no weight
-LEAST_VARIANCE = 1e-3  # of a typical share: that of a class is no less at the start
+ABSENT = 1e-30  # the probability with which a class begins that has no weight: a logit of -69
+LEAST_VARIANCE = 1e-3  # of a typical share: that of a class is no less at the start (0071)
 TINY = float(np.finfo(float).tiny)
 
 Table = NDArray[np.float64]

@@ -21,7 +21,7 @@ from fastsoftmax._engine.objective.precision import logits_bytes, to_float64, us
 from fastsoftmax._engine.objective.rounding import raised
 from fastsoftmax._engine.solvers.block_preconditioner import RebuildSchedule
 from fastsoftmax._engine.solvers.certificate import BEYOND, Certificate
-from fastsoftmax._runtime.callbacks import FitState
+from fastsoftmax._runtime.callbacks import FitState, ends
 from fastsoftmax._validation import numbers as check
 from fastsoftmax._validation.spellings import is_a_solver as theirs
 
@@ -42,7 +42,7 @@ class Iteration(NamedTuple):
         )
 
 
-LATELY = 4  # iterations, at least, that tell how F goes on
+LATELY = 4  # iterations, at least, that tell how F goes on (docs/experiments/0071-rules.md)
 EPSILON = 1e-16  # half of float64's last place: a smaller share of F does not show
 NEGLIGIBLE = 1e-13  # of F at zero logits: of a lower F the tolerance is no longer a share
 VANISHING = -0.5  # relative change of a probability by Newton's step: below it, it goes on to 0
@@ -191,9 +191,7 @@ class Run:
         def model() -> dict[str, NDArray]:
             return dict(zip(("coef", "intercept"), models.of(theta), strict=True))
 
-        state = FitState(self.result.history, self.n_iter, model)
-        self.result.halted = bool(self.options.report(state))
-        state.close()
+        self.result.halted = ends(self.options.report, self.result.history, self.n_iter, model)
 
     def trend(self, since: int) -> float:
         """What is left to gain if F goes on as since that iteration, or lately (Aitken 1926).

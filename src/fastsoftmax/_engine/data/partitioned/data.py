@@ -127,8 +127,8 @@ class PartitionedData(RowsElsewhere):
         curvature are what a step goes far in, and of that they would know nothing.
         """
         r = self.rules
-        cheap = min(max(r.line_work / (self.shape[1] * n_logits), r.least_line), r.most_line)
-        chosen = slice(self.sample_step // 2, None, self.step_of(int(cheap)))
+        affordable = min(max(r.line_work / (self.shape[1] * n_logits), r.least_line), r.most_line)
+        chosen = slice(self.sample_step // 2, None, self.step_of(int(affordable)))
         return chosen, self.rows(chosen)
 
     def scaled(self, units: NDArray[np.float64]) -> Self:

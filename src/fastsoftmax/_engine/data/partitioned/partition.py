@@ -23,7 +23,7 @@ from fastsoftmax._runtime import scipy_sparse as sparse
 from fastsoftmax._runtime.engines.tree import Norms, Sums
 from fastsoftmax._runtime.threads import available_threads
 
-LOGITS = 64 << 20  # bytes of logits that a worker makes at a time
+LOGITS = 64 << 20  # bytes of logits that a worker makes at a time: as the rows fetched from it
 MODEL = tuple[NDArray, NDArray | None]  # W (K, D) and b (K,)
 
 

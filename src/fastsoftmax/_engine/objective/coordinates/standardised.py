@@ -23,7 +23,7 @@ from fastsoftmax._engine.objective.rows import Rows
 from fastsoftmax._engine.objective.terms import Terms
 from fastsoftmax._engine.objective.warm_start import WarmStart
 
-PROJECTED = 1 << 15  # rows at a time
+PROJECTED = 1 << 15  # rows at a time: 2 MiB of float32 in as many directions
 # onto random directions, where the features are more, to tell a row's length by (Johnson &
 # Lindenstrauss 1984)
 PROJECTIONS = 16
