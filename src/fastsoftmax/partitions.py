@@ -57,7 +57,7 @@ class Partitions(sources.FromFiles):
 
     @classmethod
     def _of_parts(cls, parts: list[list[Any]]) -> Partitions:
-        """Of blocks of Dask's collections, of each (X, y, sample_weight, offset)."""
+        """Partitions of blocks of Dask's collections: (X, y, sample_weight, offset) of each."""
         partitions = cls.__new__(cls)
         partitions.loaders = parts
         return partitions

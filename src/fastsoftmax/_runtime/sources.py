@@ -180,7 +180,7 @@ class FromFiles:
 
     @classmethod
     def _of_loads(cls, loads: Callable[[], Iterable[Load]]) -> Self:
-        """Of such functions, which may be asked for anew."""
+        """Data of such functions, which `loads` gives anew each time."""
         raise NotImplementedError
 
     @classmethod

@@ -83,7 +83,7 @@ class FarModel:
         self._hessian = np.kron(o.loss.hessian_of_shares(o.shares), gram)
 
     def set_theta(self, theta: NDArray) -> None:
-        """To θ."""
+        """Move to θ."""
         self.theta = theta
         self._store(theta, self.logits)
         if self._offset is not None:

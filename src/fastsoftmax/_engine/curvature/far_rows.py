@@ -28,7 +28,7 @@ class FarRules:
 
 
 class Reference(NamedTuple):
-    """Of far rows, for each class: p(1 - p), and leverage per unit of it."""
+    """Far rows at a build, for each class: p(1 - p), and leverage per unit of it."""
 
     variances: NDArray[np.float64]  # (f, K)
     leverages: NDArray[np.float64]  # (f, K)
@@ -76,7 +76,7 @@ class FarRows:
         return len(self.rows)
 
     def probabilities(self, logits: StoredLogits) -> NDArray[np.float64]:
-        """Theirs, (f, K), from the logits of all rows."""
+        """Probabilities of the far rows, (f, K), from the logits of all rows."""
         size = logits.tiles.shape[2]
         some = logits.like(len(self))
         some.put(logits.tiles[self.rows // size, :, self.rows % size])

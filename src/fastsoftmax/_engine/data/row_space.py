@@ -141,7 +141,7 @@ class CentredColumns:
         return total
 
     def combinations(self, parts: NDArray, rows: NDArray[np.intp]) -> NDArray[np.float64]:
-        """Of some rows, in such parts (m, r): (m, D)."""
+        """Combinations of some rows with coefficients (m, r): (m, D)."""
         of_all = np.zeros((len(parts), self.shape[0]))
         of_all[:, rows] = parts
         out = np.empty((len(parts), self.shape[1]))
@@ -354,7 +354,7 @@ def by_gram(
 
 
 def by_length(gram: NDArray[np.float64], chosen: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """Those rows, the longest first: a far row then has a coordinate of its own, in which it is
+    """The chosen rows, longest first: a far row then has a coordinate of its own, in which it is
     far, and is not far in all others too."""
     order = np.argsort(-np.diagonal(gram), kind="stable")
     return order[chosen[order]]
@@ -363,7 +363,7 @@ def by_length(gram: NDArray[np.float64], chosen: NDArray[np.bool_]) -> NDArray[n
 def independent(
     gram: NDArray[np.float64], rows: NDArray[np.intp], dependent: float
 ) -> NDArray[np.intp]:
-    """Those of some rows that are no combinations of the ones before them."""
+    """The rows, of some, that are no combinations of the ones before them."""
     T = orthonormal_rows(gram[rows[:, None], rows], dependent)
     # a vector of Gram-Schmidt begins with a row, which is the last in it
     return rows[len(rows) - 1 - np.argmax(T[:, ::-1] != 0, axis=1)]

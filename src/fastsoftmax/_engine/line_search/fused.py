@@ -64,7 +64,7 @@ class FusedIterate:
         return Sample(logits, logits.like(), step)
 
     def hessian_times(self, direction: NDArray) -> NDArray:
-        """In 1.5 passes, some rows at a time."""
+        """As of `Iterate`, in 1.5 passes, some rows at a time."""
         o, product = self._objective, np.zeros(self.theta.size)
         if o.data.is_distributed:
             curved = Curved(o.user(self.theta), o.user(direction), o.weights)
@@ -86,7 +86,7 @@ class FusedIterate:
         return product
 
     def _curved(self, part: Data, direction: NDArray, weights: NDArray | None) -> StoredLogits:
-        """Of some rows the Hessian of each row's loss times the logits of the direction."""
+        """For some rows the Hessian of each row's loss times the logits of the direction."""
         change, probabilities = self._of(part, direction), self._of(part, self.theta)
         probabilities.probabilities(probabilities).curve(change, weights)
         return change
@@ -97,7 +97,7 @@ class FusedIterate:
         return max(1, int(o.memory.sample / tile)) * StoredLogits.tile_rows(o.data.dtype)
 
     def variances(self) -> Variances:
-        """Of as many rows at a time as there is room for."""
+        """As of `Iterate`, of as many rows at a time as there is memory for."""
         o, most = self._objective, self._rows_at_a_time()
         if o.data.is_distributed:
             return o.user(self.theta), o.weights
@@ -118,7 +118,7 @@ class FusedIterate:
         return logits
 
     def _add_offset(self, logits: StoredLogits, rows: slice) -> None:
-        """To those of some rows."""
+        """Add the offset to the logits of some rows."""
         offset = self._objective.given[2]
         if offset is not None:
             logits.put(logits.table() + offset[rows])
@@ -164,11 +164,11 @@ class FusedLine:
         return Trial(value, dot(gradient, self._direction), np.nan)
 
     def reach(self) -> float:
-        """Of the subsample."""
+        """The most that a unit step changes a logit of the subsample."""
         return self._subsample.part.change.largest()
 
     def subsample(self) -> Path:
-        """For 1/100 of a pass."""
+        """φ of the subsample, for 1/100 of a pass per evaluation."""
         return self._subsample
 
     def by_passes(self) -> "FusedLine":

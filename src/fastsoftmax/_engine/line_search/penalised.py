@@ -49,7 +49,7 @@ class PenalisedIterate(StoredIterate):
         self._arrive(theta, *self.evaluate(theta))
 
     def scratch(self) -> StoredLogits:
-        """Of the logits' size, until the next `line`."""
+        """Memory of the logits' size, free until the next `line`."""
         return self.all_rows.change
 
     def estimated_gap(self) -> float:

@@ -62,7 +62,7 @@ class ActiveRows(Part):
 
 
 class Tangent:
-    """Of the loss of the inactive rows, at a θ where F of all rows is known."""
+    """The tangent to the loss of the inactive rows, at a θ where F of all rows is known."""
 
     def __init__(self, theta: NDArray, total: float, value: float, gradient: NDArray) -> None:
         self.theta, self.total = theta.copy(), total

@@ -90,7 +90,7 @@ class Loss(ABC):
 
     @abstractmethod
     def intercepts(self, shares: Table) -> Table:
-        """Those of the intercept-only model."""
+        """The intercepts of the intercept-only model."""
 
     @abstractmethod
     def absent(self, shares: Table) -> NDArray[np.bool_]:
@@ -102,7 +102,7 @@ class Loss(ABC):
 
     @abstractmethod
     def relative_changes(self, P: Table, Q: Table, change: Table) -> Table:
-        """Of each probability, or of 1 less it if that is lower, by those of the logits: (n, K)."""
+        """Relative changes of p, or of 1 - p if those are lower, by changes of logits: (n, K)."""
 
     @property
     @abstractmethod
@@ -111,7 +111,7 @@ class Loss(ABC):
 
     @abstractmethod
     def hessian(self, P: Table, Q: Table, weights: NDArray | None, size: int, gram: Gram) -> Table:
-        """By all parameters, (K, size, K, size), for P and Q = 1 - P, (n, K)."""
+        """The Hessian by all parameters, (K, size, K, size), for P and Q = 1 - P, (n, K)."""
 
     @abstractmethod
     def hessian_by_intercepts(self, logits: StoredLogits, weights: NDArray | None) -> Table:
@@ -119,7 +119,7 @@ class Loss(ABC):
 
     @abstractmethod
     def hessian_of_shares(self, shares: Table) -> Table:
-        """By the logits of a row of these probabilities, (K, K)."""
+        """The Hessian by the logits of a row of these probabilities, (K, K)."""
 
 
 class Softmax(Loss):
@@ -245,7 +245,7 @@ class LogisticPerLogit(Loss):
 
 
 def loss_of(targets: NDArray, n_logits: int) -> Loss:
-    """That of such targets: two classes, and several labels per row, have logistic functions."""
+    """The loss of such targets: logistic functions for two classes and for indicators."""
     return (LogisticPerLogit if is_per_logit(targets, n_logits) else Softmax)(n_logits)
 
 

@@ -114,7 +114,7 @@ def separated(margins: Margins, least: float, rules: SeparationRules) -> bool | 
 
 
 def all_margins(objective: Objective, U: Table, theta: NDArray) -> Iterator[Margins]:
-    """Those of a softmax, or of one logistic function after another, for the directions of U."""
+    """The margins of a softmax, or of one logistic function after another, for directions of U."""
     o, n, k = objective, len(U), objective.n_logits
     targets, weights, offset = o.given
     data = o.data_float64
@@ -141,7 +141,7 @@ def all_margins(objective: Objective, U: Table, theta: NDArray) -> Iterator[Marg
 
 
 def of_softmax(U: Table, shares: Table, losses: Table) -> Margins:
-    """Of targets' shares of classes, the last of which stays where it is."""
+    """The margins of targets' shares of classes, the last of which stays where it is."""
     k = losses.shape[1]
     first = shares.argmax(axis=1)
     rows, others = np.nonzero((np.arange(k) != first[:, None]) & shares.any(axis=1)[:, None])

@@ -44,7 +44,7 @@ class ModelRules:
 
 
 class GramModel:
-    """Of dense X: Gram matrices of rows drawn by importance.
+    """The model for dense X: Gram matrices of rows drawn by importance.
 
     Of all columns, where the set has most of them or they are few, else of those of the set.
     """
@@ -149,7 +149,7 @@ class GramModel:
 
 
 class ColumnModel:
-    """Of sparse X: the columns of the set, weighted; diagonals for M."""
+    """The model for sparse X: the columns of the set, weighted; diagonals for M."""
 
     partial = False
 
@@ -302,7 +302,7 @@ class JointFace:
         self.bytes = 8 * (n * (size + 2 * k) + 3 * (k * size) ** 2)
 
     def factor(self, it: PenalisedIterate, damping: NDArray) -> Solve:
-        """Its inverse, with this damping added."""
+        """The inverse of the Hessian with this damping added."""
         o, face, size = self._objective, self._face, len(self._columns)
         n, d = o.data.shape
         columns = self._columns[self._columns < d]
@@ -340,7 +340,7 @@ def damped(grams: NDArray, share: float) -> NDArray:
 
 
 def diagonals(matrices: NDArray) -> NDArray:
-    """Those of matrices (K, m, m), as a view."""
+    """The diagonals of matrices (K, m, m), as a view."""
     return np.einsum("kii->ki", matrices)
 
 

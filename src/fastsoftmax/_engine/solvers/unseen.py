@@ -90,7 +90,7 @@ class Held(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """In which coordinates which loss has the Hessian."""
+    """The coordinates and the loss of a Hessian."""
 
     n: int
     shape: tuple[int, int]  # of θ as a table
@@ -322,7 +322,7 @@ class System:
 
 
 def hessian(loss: Loss, rows: RowsAt, U: Table) -> Table:
-    """Of the loss of some rows, (K, size, K, size)."""
+    """The Hessian of the loss of some rows, (K, size, K, size)."""
     data, size = rows.data.like(U), U.shape[1]
     nothing, one = np.zeros(size), np.ones(size)
 
@@ -340,7 +340,7 @@ def spread(loss: Loss, rows: RowsAt) -> Table:
 
 
 def changes(frame: Frame, rows: RowsAt, U: Table, Q: Table) -> tuple[Table, Table]:
-    """Of the logits of rows along directions (K·size, m), less their means: (n, K, m); and the
+    """Changes of logits of rows along directions (K·size, m), less their means: (n, K, m); and the
     sizes of what they are sums of."""
     N = Q.reshape(*frame.shape, -1)
     Z, scales = (

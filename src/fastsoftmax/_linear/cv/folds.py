@@ -135,7 +135,7 @@ def minimum(problem: Problem, objective: Objective, path: list[NDArray]) -> solv
 
 
 def all_logits(objective: Objective, theta: NDArray) -> NDArray:
-    """Of all rows, (n, n_logits)."""
+    """The logits of all rows, (n, n_logits)."""
     stored = objective.loss.logits_of(objective.data)
     objective.store_logits(theta, stored)
     return stored.table()

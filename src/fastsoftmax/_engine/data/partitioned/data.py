@@ -110,7 +110,7 @@ class PartitionedData(RowsElsewhere):
 
     @property
     def sample_step(self) -> int:
-        """Which rows are fetched to build preconditioners from."""
+        """Every which row is fetched to build preconditioners from."""
         r = self.rules
         rows = min(max(r.sample_bytes / self._row_bytes, r.least_sample), r.most_sample)
         return max(1, math.ceil(self.shape[0] / rows))

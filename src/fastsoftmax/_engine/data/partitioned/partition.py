@@ -152,7 +152,7 @@ class Piece(NamedTuple):
     offset: NDArray | None
 
     def logits(self, model: MODEL, with_offset: bool = True) -> StoredLogits:
-        """Those of a model."""
+        """The logits of a model."""
         W, b = model
         data, logistic = self.data, is_per_logit(self.targets, len(W))
         out = StoredLogits(data.shape[0], len(W), data.dtype, data.n_threads, logistic)
@@ -216,7 +216,7 @@ class WeightedMoments(NamedTuple):
 
 
 def moments(partition: Partition, view: View, weighted: bool) -> WeightedMoments:
-    """Those of the features of a partition."""
+    """The moments of the features of a partition."""
     weights = partition.rows.weights if weighted else None
     weight = partition.n if weights is None else float(weights.sum(dtype=np.float64))
     if not weight:
@@ -255,7 +255,7 @@ def changed(partition: Partition, dtype: np.dtype, change: Change) -> Partition:
 
 
 def diagonal_sums(partition: Partition, view: View, model: MODEL) -> Sums:
-    """Of the weights v = p(1 - p): Σ v x and Σ v x², (D, K), Σ v, and Σ x and Σ x², (D, 1)."""
+    """Sums with the weights v = p(1 - p): Σ v x, Σ v x² (D, K) and Σ v; and Σ x, Σ x² (D, 1)."""
     data, (k, d) = partition.data(view.dtype), model[0].shape
     first, second = np.zeros((2, d, k))
     masses = np.zeros(k)

@@ -184,5 +184,5 @@ class FeatureMajor(Parameters):
 
 
 def sums_of_squares(data: SparseData, weights: NDArray | None) -> NDArray[np.float64]:
-    """Of each feature, times the weights of the rows: (D, 1)."""
+    """The sum of squares of each feature, times the weights of the rows: (D, 1)."""
     return column_sums(data.to_float64().squared, weights)

@@ -172,7 +172,7 @@ def extents(data: SparseData, weights: NDArray | None, centred: bool) -> Sums:
 
 
 def ranges(data: SparseData, weights: NDArray | None) -> Sums:
-    """Of each feature the largest number, and less the smallest, in rows of positive weight."""
+    """The largest number of each feature, and minus the smallest, in rows of positive weight."""
     X, d = data.X, data.shape[1]
     smallest, largest = np.full(d, np.inf), np.zeros(d)
     at, x = X.indices, np.abs(X.data)

@@ -193,7 +193,7 @@ class Found(dict[Any, Any]):
 
 
 def squared_lengths(data: DenseData, W: NDArray, b: NDArray) -> NDArray[np.float64]:
-    """Those of the rows of X Wᵀ + b, a few thousand at a time."""
+    """Squared lengths of the rows of X Wᵀ + b, some thousand rows at a time."""
     out = np.empty(data.shape[0])
     for start in range(0, len(out), PROJECTED):
         rows = slice(start, start + PROJECTED)
