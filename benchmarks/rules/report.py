@@ -113,8 +113,7 @@ def numbers():
         for name in ALONE.get(path, ()):
             yield f"`{name}`", path, getattr(module, name), partial(setattr, module, name)
         for kind in list(vars(module).values()):
-            is_rules = is_dataclass(kind) and isinstance(kind, type) and all_have_defaults(kind)
-            if not is_rules or kind in seen or kind.__name__ in SKIPPED:
+            if not is_rules(kind) or kind in seen or kind.__name__ in SKIPPED:
                 continue
             seen.add(kind)
             for field in fields(kind):
@@ -125,7 +124,10 @@ def numbers():
                     yield name, path, value, default(kind, field.name)
 
 
-def all_have_defaults(kind):
+def is_rules(kind):
+    """Whether this is a frozen dataclass that can be made without arguments."""
+    if not (isinstance(kind, type) and is_dataclass(kind) and kind.__dataclass_params__.frozen):
+        return False
     return all(hasattr(kind, f.name) or callable(f.default_factory) for f in fields(kind))
 
 
