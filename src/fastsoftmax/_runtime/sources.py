@@ -3,10 +3,15 @@
 Nothing becomes Python objects on the way. A column of lists of one length is read flat.
 """
 
+import weakref
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from itertools import pairwise
 from os import PathLike
+from pathlib import Path
+from shutil import rmtree
+from tempfile import mkdtemp
+from threading import get_ident
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -95,13 +100,22 @@ def each(loads: list[Load]) -> Callable[[], Iterator[Part]]:
     return lambda: (load() for load in loads)
 
 
+def parquet_of_pyarrow() -> Any:
+    """The module that reads Parquet files."""
+    try:
+        from pyarrow import parquet
+    except ImportError as error:
+        raise ImportError(
+            f"Parquet files need pyarrow, which cannot be imported ({error}): pip install pyarrow"
+        ) from error
+    return parquet
+
+
 def row_groups(
     paths: Paths, features: str | Sequence[str], label: str, weight: str | None
 ) -> list[Load]:
     """Functions that read the row groups of Parquet files."""
-    from pyarrow import parquet
-
-    loads = []
+    parquet, loads = parquet_of_pyarrow(), []
     for path in as_list(paths):
         groups = parquet.ParquetFile(path).metadata
         loads += [
@@ -116,17 +130,53 @@ def load_row_group(
     path: Any, i: int, features: str | Sequence[str], label: str, weight: str | None
 ) -> Part:
     """A row group of a file."""
-    from pyarrow import parquet
-
+    parquet = parquet_of_pyarrow()
     names = [features] if isinstance(features, str) else list(features)
     columns = [*names, label, *([] if weight is None else [weight])]
     table = parquet.ParquetFile(path).read_row_group(i, columns=columns)
     return part_of(table, features, label, weight)
 
 
+class Copies:
+    """Rows as they were read first, in a temporary folder that goes with the object.
+
+    X is in files of NumPy's format, mapped into memory; labels and weights stay in memory.
+
+    Parameters
+    ----------
+    folder : path
+        Within which.
+    """
+
+    def __init__(self, folder: str | PathLike[str]) -> None:
+        self._folder = Path(mkdtemp(prefix="fastsoftmax-", dir=folder))
+        weakref.finalize(self, rmtree, self._folder, ignore_errors=True)
+        self._others: dict[int, tuple[Any, ...]] = {}
+
+    def of(self, loads: list[Load]) -> list[Load]:
+        """Functions that read what others read first."""
+        return [partial(self._load, i, load) for i, load in enumerate(loads)]
+
+    def _load(self, i: int, load: Load) -> Part:
+        path = self._folder / f"{i}.npy"
+        if i not in self._others:
+            X, *others = load()
+            own = self._folder / f"{i}-{get_ident()}.npy"  # two threads may read at a time
+            np.save(own, X)
+            own.replace(path)
+            self._others[i] = tuple(others)
+        return (np.load(path, mmap_mode="r"), *self._others[i])
+
+
 def batches(tables: Any) -> Iterator[Any]:
     """Record batches of a table, of a data set, or of several."""
-    for table in [tables] if hasattr(tables, "to_batches") else tables:
+    several = isinstance(tables, Sequence) and not isinstance(tables, str)
+    for table in tables if several else [tables]:
+        if not (hasattr(table, "to_batches") or hasattr(table, "num_rows")):
+            raise TypeError(
+                "tables: expected a Table, RecordBatch or Dataset of pyarrow, or a sequence of "
+                f"these, got a {type(table).__name__}" + (" in one" if several else "")
+            )
         for batch in table.to_batches() if hasattr(table, "to_batches") else [table]:
             if batch.num_rows:
                 yield batch

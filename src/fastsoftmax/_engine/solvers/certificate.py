@@ -378,7 +378,7 @@ class Piece:
         return RowsAt(self.data, P, Q, self._weights, magnitudes)
 
     def at_point(self) -> RowsAt:
-        """The same, with probabilities of 0 where the change leaves nothing for that of rounding."""
+        """The same, with probabilities of 0 where the change leaves none for that of rounding."""
         rows, loss = self.at_theta(), self.objective.loss
         P = rows.probabilities
         changes = loss.relative_changes(P, rows.others, self._change.table() + self._shift)
