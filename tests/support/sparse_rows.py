@@ -38,8 +38,9 @@ def table(n, d, dtype, rng, density=0.3):
 def uniform(n, d, density, rng, dtype=np.float64):
     """(n, d) numbers in [0, 1) at random places, that part of all, in order."""
     places = np.sort(rng.choice(n * d, round(density * n * d), replace=False))
-    starts = np.searchsorted(places, d * np.arange(n + 1))
-    return sparse.csr_array((rng.random(len(places), dtype), places % d, starts), (n, d))
+    starts = np.searchsorted(places, d * np.arange(n + 1)).astype(np.int32)
+    columns = (places % d).astype(np.int32)
+    return sparse.csr_array((rng.random(len(places), dtype), columns, starts), (n, d))
 
 
 def text(n, d, rng, dtype=np.float64, words=30):
