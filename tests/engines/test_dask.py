@@ -322,3 +322,19 @@ def test_dask_ml(client):
     assert post.predict(dX).compute().tolist() == post.estimator.predict(X).tolist()
     incremental = wrappers.Incremental(SoftmaxRegression()).fit(dX, dY, classes=range(4))
     assert incremental.estimator_.score(X, Y) > 0.5
+
+
+def test_adaptive_scaling_is_refused(client):
+    """And a fixed number of workers, which is adaptive in name alone, is not."""
+    cluster = client.cluster
+    try:
+        cluster.adapt(minimum=1, maximum=2)
+        with pytest.raises(
+            RuntimeError, match=r"expected a fixed number of workers.* between 1 and 2"
+        ):
+            SoftmaxRegression(C=0.1).fit(partitions("dense"))
+        cluster.adapt(minimum=2, maximum=2)
+        assert SoftmaxRegression(C=0.1).fit(partitions("dense")).certified_
+    finally:
+        cluster._adaptive.stop()
+        cluster._adaptive = None

@@ -20,6 +20,7 @@ class Dask:
     def hold(self, load: Callable[..., Any], sources: Sequence[Any]) -> "HeldByDask":
         import dask
 
+        self._require_fixed()
         workers = sorted(self._client.scheduler_info(n_workers=-1)["workers"])
         if not workers:
             raise RuntimeError("Dask: expected workers, got a client without any")
@@ -31,6 +32,17 @@ class Dask:
             futures = self._client.compute(calls, workers=[worker], allow_other_workers=True)
             groups.append(dict(zip(part, futures, strict=True)))
         return HeldByDask(self._client, groups)
+
+    def _require_fixed(self) -> None:
+        """Raise where workers come and go by themselves: partitions stay with those there are."""
+        adaptive = getattr(self._client.cluster, "_adaptive", None)
+        runs = getattr(adaptive, "state", None) in ("starting", "running")
+        if runs and adaptive.minimum != adaptive.maximum:
+            raise RuntimeError(
+                "Dask: expected a fixed number of workers while a fit runs, got adaptive scaling "
+                f"between {adaptive.minimum} and {adaptive.maximum}: call "
+                "cluster.adapt(minimum=n, maximum=n) before, and after it as you did"
+            )
 
 
 class HeldByDask(Stays):
