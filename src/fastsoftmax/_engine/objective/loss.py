@@ -216,6 +216,13 @@ class LogisticPerLogit(Loss):
     def relative_changes(self, P: Table, Q: Table, change: Table) -> Table:
         return np.minimum(Q * change, -P * change)
 
+    def change_to(self, logits: StoredLogits, log_odds: Table) -> Table:
+        """The change of logits along which linearised probabilities come to have these log-odds."""
+        P, Q = self.probabilities(logits)
+        way = log_odds - logits.table()
+        share = -np.expm1(-np.abs(way))
+        return np.sign(way) * share / np.maximum(1 - np.where(way > 0, Q, P) * share, TINY)
+
     @property
     def n_grams(self) -> int:
         return self.n_logits

@@ -84,6 +84,15 @@ def certify(objective: Objective, theta: NDArray, direction: NDArray, wanted: fl
         return Linearised(objective, theta, direction).certificate(wanted)
 
 
+def certify_at(
+    objective: Objective, theta: NDArray, log_odds: NDArray, wanted: float
+) -> tuple[Certificate, NDArray]:
+    """The bound at θ from probabilities of one logit, given by their log-odds (n, 1); and ∇F."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        linearised = Linearised(objective, theta, np.zeros_like(theta), log_odds=log_odds)
+        return linearised.certificate(wanted), linearised.gradient()
+
+
 class Linearised:
     """Probabilities of θ, linearised along a direction.
 
@@ -93,6 +102,8 @@ class Linearised:
     theta, direction : ndarray
     moved : ndarray, optional
         What is not penalised of the direction is changed by.
+    log_odds : ndarray of shape (n, 1), optional
+        Of probabilities of one logit, which are taken in place of linearised ones.
     """
 
     def __init__(
@@ -101,8 +112,10 @@ class Linearised:
         theta: NDArray,
         direction: NDArray,
         moved: NDArray | None = None,
+        log_odds: NDArray | None = None,
     ) -> None:
         self.objective, self._theta, self.direction = objective, theta, direction
+        self.log_odds = log_odds
         self._data = objective.data_float64
         #: of all, by which sums are divided
         self.n = self._data.shape[0]
@@ -169,7 +182,8 @@ class Linearised:
             weights.lasso is not None
         ):  # a residual like λ is no rounding: a weight may have to enter
             negligible = np.minimum(negligible, errors + LITTLE * weights.lasso)
-        is_newton = stationary and bool((np.abs(weights.residual()) <= negligible).all())
+        is_newton = stationary and self.log_odds is None
+        is_newton = is_newton and bool((np.abs(weights.residual()) <= negligible).all())
         decrease = divergence + weights.decrease()
         bound, rounding = gap.bound if stationary else np.inf, gap.rounding
         held, near = self._held(v), decrease <= wanted
@@ -198,6 +212,10 @@ class Linearised:
         return Certificate(
             float(bound), value, least, decrease, is_newton, float(rounding), self._theta
         )
+
+    def gradient(self) -> NDArray[np.float64]:
+        """∇F at θ."""
+        return self.sum(gradients)
 
     def _logit_rounding(self, wanted: float) -> float:
         return logit_rounding(
@@ -279,11 +297,10 @@ class Piece:
         self.objective = o = of.objective
         self.at, self.data = rows, data
         self.logits = self._logits(data, *of.model)
-        change = self._logits(working, *o.parameters.user(of.direction, working.dtype))
-        self.residuals = o.loss.logits_of(data)
-        self._change = change if working.dtype == FLOAT64 else change.to_float64()
         if of.offset is not None:
             self.logits.put(self.logits.table() + of.offset[rows])
+        self.residuals = o.loss.logits_of(data)
+        self._change = self._change_along(of, working)
         self._point: tuple[float, DualPoint] | None = None  # α, and what it comes to
         self._shift = np.zeros(o.n_logits)  # of the change, in all rows
         self._free = o.parameters.features(data, o.free) if len(o.free) else None
@@ -303,6 +320,16 @@ class Piece:
             out.fill(np.zeros(len(W)) if b is None else b)
         return out
 
+    def _change_along(self, of: Linearised, working: Data) -> StoredLogits:
+        """That of the logits along the direction, or to given log-odds."""
+        if of.log_odds is not None:
+            change = self.logits.like()
+            change.put(self.objective.loss.change_to(self.logits, of.log_odds[self.at]))
+            return change
+        W, b = self.objective.parameters.user(of.direction, working.dtype)
+        change = self._logits(working, W, b)
+        return change if working.dtype == FLOAT64 else change.to_float64()
+
     def dual_point(self, alpha: float = 1.0) -> DualPoint:
         """Residuals at the linearised probabilities, scaled by α, and their sums."""
         if self._point is None or self._point[0] != alpha:
@@ -316,6 +343,14 @@ class Piece:
         o.passes.count += 0.5 * self.data.shape[0] / o.data.shape[0]
         rows = Rows(self.data, None, None, 0.0)
         return o.parameters.value_and_grad(theta, self.residuals, rows)[1]
+
+    def gradient_of_loss(self, theta: NDArray) -> NDArray:
+        """That of the losses of these rows, the first of which bring the ridge along, by θ."""
+        o = self.objective
+        o.passes.count += 0.5 * self.data.shape[0] / o.data.shape[0]
+        ridge = o.penalty if self.at.start == 0 else 0.0
+        rows = Rows(self.data, self._targets, self._weights, ridge)
+        return o.parameters.value_and_grad(theta, self.logits, rows)[1]
 
     def at_point(self) -> RowsAt:
         """Its probabilities, 0 where the change leaves nothing for that of rounding, and the sizes
@@ -379,6 +414,10 @@ def totals(piece: Piece, theta: NDArray, n: int) -> Sums:
     point = piece.dual_point()
     scaled = point.loss / n, point.divergence / n, (point.least_change,), point.squares / n
     return Sums((*scaled, piece.gradient(theta).astype(FLOAT64, copy=False)))
+
+
+def gradients(piece: Piece, theta: NDArray, n: int) -> NDArray:
+    return piece.gradient_of_loss(theta)
 
 
 def rounding_of_logits(piece: Piece, theta: NDArray, n: int) -> float:

@@ -1,0 +1,176 @@
+"""Dual coordinate ascent for two classes of a sparse X (Yu, Huang & Lin 2011).
+
+Rows are taken one at a time, in an order that the seed draws anew for each epoch. An epoch takes as
+long as a pass or two, and where the penalty holds each row's own probability about as much as all
+other rows do, a few epochs suffice.
+
+The intercept is not penalised. The method of multipliers (Hestenes 1969; Powell 1969) holds it: a
+constant feature, whose weight is penalised as the distance of the intercept from a centre, and the
+centre moves to the intercept once that distance is most of what is left to gain.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastsoftmax._core import kernels
+from fastsoftmax._engine.curvature.hessian import MISSING
+from fastsoftmax._engine.data.column_sums import add_weighted_sums
+from fastsoftmax._engine.objective import Objective
+from fastsoftmax._engine.solvers import preconditioned
+from fastsoftmax._engine.solvers.base import Options, Result, Run, register
+from fastsoftmax._engine.solvers.certificate import certify_at
+
+SURE = 1e4  # log-odds of a label
+READY = 0.5  # of the tolerance: what seems left to gain when a proof is tried
+MOST = 30  # epochs: if more seem to be needed L-BFGS goes on
+KNOWN = 3  # epochs after which that can be told
+LITTLE = 0.1  # of the tolerance: what the distance of the intercept may add to F
+ROUNDED = 0.01  # of a bound: if what seems left to gain is less, rounding is the rest
+
+
+class Point(NamedTuple):
+    """θ, and what is known there."""
+
+    theta: NDArray
+    value: float
+    gradient: NDArray | None = None
+
+
+@register("dual-ascent", needs=("smooth", "dual"))
+def minimize_dual_ascent(objective: Objective, theta: NDArray, options: Options) -> Result:
+    """Dual coordinate ascent, and L-BFGS where that takes many epochs."""
+    run, ascent = Run(objective, options), Ascent(objective, theta, options.seed)
+    before, factor = math.inf, 1.0
+    while True:
+        gain = ascent.epoch()
+        value = ascent.value()
+        run.record(value, None)
+        # of the first epoch only rows say anything that had been met before
+        rate = min(gain / before, 1.0) if run.n_iter >= KNOWN else 1.0
+        before = gain if run.n_iter >= KNOWN - 1 else math.inf
+        left, tolerance = factor * rate * gain, run.tolerance(value)
+        run.notify(ascent.theta, left)
+        of_distance = ascent.of_distance()
+        if of_distance > max(LITTLE * tolerance, left):
+            ascent.move_centre()
+        elif run.n_iter >= KNOWN and left <= READY * tolerance:
+            theta = ascent.theta.astype(np.float64)
+            certificate, gradient = certify_at(objective, theta, ascent.log_odds, tolerance)
+            if run.proves(certificate):
+                return run.end(Point(theta, certificate.value, gradient))
+            if left <= ROUNDED * certificate.bound:
+                break
+            factor *= certificate.bound / left
+        if stop := run.stops(Point(ascent.theta, value)):
+            run.result.stop = stop
+            break
+        if run.n_iter > KNOWN and (
+            rate == 1 or run.n_iter + math.log(tolerance / gain) / math.log(rate) > MOST
+        ):
+            break
+    return preconditioned.go_on(run, ascent.theta.astype(np.float64))
+
+
+class Ascent:
+    """The probabilities of the dual problem, and the θ that they stand for.
+
+    Parameters
+    ----------
+    objective : Objective
+        Of one logit and a sparse X.
+    theta : ndarray
+        Where to begin.
+    seed : int
+        Of the orders of the rows.
+    """
+
+    def __init__(self, objective: Objective, theta: NDArray, seed: int) -> None:
+        self._objective, self._rng = objective, np.random.default_rng(seed)
+        X, dtype = objective.data.X, objective.data.dtype
+        n, d = X.shape
+        self._X = X.data, X.indices, X.indptr
+        self._kernel = kernels(dtype).ascent
+        given, weights = objective.targets, objective.weights
+        self._targets = given.reshape(n).astype(dtype)
+        self._weights = np.ones(n, dtype) if weights is None else weights.copy()
+        if given.dtype == np.uint8:
+            self._weights[self._targets == MISSING] = 0
+        self._order = np.flatnonzero(self._weights > 0).astype(np.int32)
+        self._rows = rows = np.zeros((n, 4), dtype)
+        self._kernel.squares(*self._X, self._order, rows, np.zeros(d, dtype))
+        self._constant = float(rows[:, 1].mean()) if objective.fit_intercept else 0.0
+        rows[:, 0] = self._weights / (objective.penalty * n)
+        rows[:, 1] += self._constant
+        if objective.offset is not None:
+            rows[:, 2] = objective.offset.table()[:, 0]
+        self.theta = theta.astype(dtype)
+        self._weights_of_theta, b = self.theta[:d], self.theta[d:]
+        self._intercept = b if objective.fit_intercept else np.zeros(1, dtype)
+        self._centre = float(self._intercept[0])
+        self._start(theta)
+
+    def _start(self, theta: NDArray) -> None:
+        """At probabilities that are the targets; or between these and the model's, from weights."""
+        a = self._targets
+        if self._weights_of_theta.any():
+            a = self._between(theta)
+        with np.errstate(divide="ignore"):
+            log_odds = np.log(a) - np.log1p(-a)
+        self._rows[:, 3] = np.clip(log_odds, -SURE, SURE)
+
+    def _between(self, theta: NDArray) -> NDArray:
+        """Probabilities between the targets, which stand for weights of 0, and the model's: those
+        whose weights are nearest to the model's. θ becomes what they stand for."""
+        o, targets = self._objective, self._targets
+        logits = o.loss.logits_of(o.data)
+        o.store_logits(theta, logits)
+        difference = logits.probabilities().table()[:, 0] - targets
+        logits.put((self._rows[:, 0] * difference)[:, None])
+        weights = np.zeros((len(self._weights_of_theta), 1))
+        totals = add_weighted_sums(o.data, logits, weights)
+        o.passes.count += 0.5
+        square = np.vdot(weights, weights)
+        share = -np.vdot(weights, self._weights_of_theta) / square if square else 0.0
+        share = min(max(share, 0.0), 1.0)
+        self._weights_of_theta[:] = -share * weights[:, 0]
+        self._centre += self._constant * share * float(totals[0])
+        return targets + share * np.where(self._weights > 0, difference, 0)
+
+    @property
+    def log_odds(self) -> NDArray[np.float64]:
+        """Of the probabilities, (n, 1)."""
+        return self._rows[:, 3:].astype(np.float64)
+
+    def epoch(self) -> float:
+        """Take every row once; about what F - F* was on the way."""
+        o = self._objective
+        o.passes.count += 1
+        return o.penalty * self._kernel.epoch(
+            *self._X, self._rng.permutation(self._order), self._rows, self._weights_of_theta,
+            self._intercept, self._constant,
+        )  # fmt: skip
+
+    def value(self) -> float:
+        """About F: each logit is nearly the log-odds that were made of it."""
+        o, u, w = self._objective, self._rows[:, 3], self._weights_of_theta
+        losses = np.logaddexp(0, u) - self._targets * u
+        return float(self._weights @ losses / len(u) + 0.5 * o.penalty * (w @ w))
+
+    @property
+    def _distance(self) -> float:
+        """Of the intercept from the centre."""
+        return float(self._intercept[0]) - self._centre
+
+    def of_distance(self) -> float:
+        """What the distance adds to F as it is minimised."""
+        return 0.5 * self._objective.penalty * self._distance**2 / (self._constant or 1.0)
+
+    def move_centre(self) -> None:
+        """To the intercept: the same probabilities then stand for one further on."""
+        self._centre, self._intercept[0] = (
+            float(self._intercept[0]),
+            self._intercept[0] + self._distance,
+        )
