@@ -16,7 +16,9 @@ from libc.stdint cimport int64_t
 
 from fastsoftmax._core.arguments cimport Sparse
 from fastsoftmax._core.loss.logistic cimport sigmoid
-from fastsoftmax._core.simd.simd cimport prefetch, real, set1, vreal
+from fastsoftmax._core.simd.simd cimport (
+    VL, load, load_first, prefetch, real, set1, sum_lanes, vreal,
+)
 from fastsoftmax._core.solver.ascent_kernels cimport Table
 from fastsoftmax._core.sparse.gather cimport gather_few, index
 from fastsoftmax._core.sparse.scatter cimport scatter_few
@@ -24,7 +26,8 @@ from fastsoftmax._core.sparse.scatter cimport scatter_few
 cdef enum:
     STEPS = 12  # of Newton's method for u, at most
     LINE = 64  # bytes
-    AHEAD = 8  # rows whose numbers are fetched
+    AHEAD = 8  # rows whose numbers are fetched,
+    NEXT = 2  # and whose entries
 
 cdef struct Row:
     real scale  # c
@@ -88,9 +91,9 @@ cdef double epoch_of(
         if t + AHEAD < count:
             prefetch(rows + order[t + AHEAD])
             prefetch(starts + order[t + AHEAD])
-        if t + 1 < count:
-            first = starts[order[t + 1]]
-            fetch(values + first, at + first, starts[order[t + 1] + 1] - first)
+        if t + NEXT < count:
+            first = starts[order[t + NEXT]]
+            fetch(values + first, at + first, starts[order[t + NEXT] + 1] - first)
         row, first = rows + order[t], starts[order[t]]
         length = starts[order[t] + 1] - first
         z = b[0] + row.offset
@@ -118,38 +121,57 @@ cdef double epoch(
         <real>constant)
 
 
+cdef inline bint is_ascending(const index *at, Py_ssize_t n) noexcept nogil:
+    cdef int falls = 0
+    cdef Py_ssize_t i
+    for i in range(1, n):
+        falls |= at[i - 1] >= at[i]
+    return not falls
+
+
+cdef inline Py_ssize_t repeats(
+    const index *at, Py_ssize_t n, int row, int *last
+) noexcept nogil:
+    """Entries of a row at features that an entry before them has."""
+    cdef Py_ssize_t i, count = 0
+    for i in range(n):
+        count += last[at[i]] == row
+        last[at[i]] = row
+    return count
+
+
 cdef void squares_of(
     const real *values, const index *at, const index *starts, const int *order, Py_ssize_t count,
-    Row *rows, real *table,
+    Row *rows, int *last,
 ) noexcept nogil:
+    cdef vreal sums, x
     cdef double total
-    cdef bint ascending
-    cdef Py_ssize_t t, i, first, end
+    cdef Py_ssize_t t, i, first, length
     for t in range(count):
-        total, ascending = 0., True
-        first, end = starts[order[t]], starts[order[t] + 1]
-        for i in range(first, end):
-            total += values[i] * values[i]
-        for i in range(first + 1, end):
-            ascending = ascending and at[i - 1] < at[i]
-        if not ascending:  # a feature may have several entries
-            for i in range(first, end):
-                total += 2. * values[i] * table[at[i]]
-                table[at[i]] += values[i]
-            for i in range(first, end):
-                table[at[i]] = 0
+        first = starts[order[t]]
+        length = starts[order[t] + 1] - first
+        sums = set1(0.)
+        for i from 0 <= i <= length - VL by VL:
+            x = load(values + first + i)
+            sums = sums + x * x
+        if length % VL:
+            x = load_first(values + first + length - length % VL, length % VL)
+            sums = sums + x * x
+        total = sum_lanes(sums)
+        if not is_ascending(at + first, length):
+            total *= 1 + repeats(at + first, length, order[t], last)
         rows[order[t]].square = total
 
 
 cdef void squares(
-    const Sparse *x, const int *order, Py_ssize_t count, real *rows, real *table
+    const Sparse *x, const int *order, Py_ssize_t count, real *rows, int *last
 ) noexcept nogil:
-    """Squared lengths of the rows; the table (d,) is 0 before and after."""
+    """Squared lengths of the rows; no less where features are repeated. `last` (d,) is -1 before."""
     if x.wide:
         squares_of(
-            x.values, <const int64_t *>x.at, <const int64_t *>x.starts, order, count, <Row *>rows, table)
+            x.values, <const int64_t *>x.at, <const int64_t *>x.starts, order, count, <Row *>rows, last)
     else:
-        squares_of(x.values, <const int *>x.at, <const int *>x.starts, order, count, <Row *>rows, table)
+        squares_of(x.values, <const int *>x.at, <const int *>x.starts, order, count, <Row *>rows, last)
 
 
 cdef Table table

@@ -37,7 +37,11 @@ from fastsoftmax._engine.data import (
 from fastsoftmax._engine.linalg import ClassFactors
 from fastsoftmax._engine.objective.loss import NEVER
 from fastsoftmax._engine.objective.objective import Objective
-from fastsoftmax._engine.objective.penalised_weights import squares, unseen_residual
+from fastsoftmax._engine.objective.penalised_weights import (
+    PenalisedWeights,
+    squares,
+    unseen_residual,
+)
 from fastsoftmax._engine.objective.precision import uses_float32
 from fastsoftmax._engine.objective.rounding import raised
 from fastsoftmax._engine.objective.rows import Rows
@@ -175,23 +179,14 @@ class Linearised:
             lambda alpha: divergence if alpha == 1 else self._divergence(alpha),
             ROUNDING * (magnitude + self._size),
         )
-        errors = ROUNDING * (magnitude + self._size) * weights.sizes
-        negligible = errors + VANISHING * magnitude * weights.variations
-        negligible = negligible + unseen_residual(o.penalty, value, weights.weights.size)
-        if (
-            weights.lasso is not None
-        ):  # a residual like λ is no rounding: a weight may have to enter
-            negligible = np.minimum(negligible, errors + LITTLE * weights.lasso)
-        is_newton = stationary and self.log_odds is None
-        is_newton = is_newton and bool((np.abs(weights.residual()) <= negligible).all())
         decrease = divergence + weights.decrease()
         bound, rounding = gap.bound if stationary else np.inf, gap.rounding
-        held, near = self._held(v), decrease <= wanted
+        near = decrease <= wanted
         # float32 may be all that the direction lacks, and more precision costs less than a Hessian
         asks = near and (o.terms.open_ended or (bound > wanted and not uses_float32(o)))
         asks = asks and not self._data.is_distributed
         if asks and is_cheap(o):
-            rounding = self._unseen_gain(held, wanted)
+            rounding = self._unseen_gain(self._held(v), wanted)
             if rounding == np.inf and o.l1 and weights.of_lasso <= BEYOND * wanted:
                 # a λ that rounding hides is better left out: F without it is no greater
                 rounding = self._unseen_gain(self._held(v, 0.0), wanted)
@@ -199,9 +194,11 @@ class Linearised:
             bound = (np.sqrt(decrease) + np.sqrt(rounding)) ** 2
         if self._data.is_distributed:  # whose rows would all be needed
             is_newton = False
-        elif is_newton and near and bound > wanted:  # if the dependence of columns hides nothing
+        elif near and bound > wanted and stationary and self._is_newton(weights, value, magnitude):
+            # if the dependence of columns hides nothing
             enough = BEYOND * wanted
-            gain = gain_of_dependence(o, self._rows_at(), held, ROUNDING, enough)
+            held, rows = self._held(v), self._rows_at()
+            gain = gain_of_dependence(o, rows, held, ROUNDING, enough)
             is_newton = gain <= enough
         else:
             is_newton = False
@@ -212,6 +209,20 @@ class Linearised:
         return Certificate(
             float(bound), value, least, decrease, is_newton, float(rounding), self._theta
         )
+
+    def _is_newton(self, weights: PenalisedWeights, value: float, magnitude: float) -> bool:
+        """Whether the direction is Newton's step, but for rounding."""
+        if self.log_odds is not None:
+            return False
+        o = self.objective
+        errors = ROUNDING * (magnitude + self._size) * weights.sizes
+        negligible = errors + VANISHING * magnitude * weights.variations
+        negligible = negligible + unseen_residual(o.penalty, value, weights.weights.size)
+        if (
+            weights.lasso is not None
+        ):  # a residual like λ is no rounding: a weight may have to enter
+            negligible = np.minimum(negligible, errors + LITTLE * weights.lasso)
+        return bool((np.abs(weights.residual()) <= negligible).all())
 
     def gradient(self) -> NDArray[np.float64]:
         """∇F at θ."""

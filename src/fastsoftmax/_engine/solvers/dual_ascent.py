@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 from fastsoftmax._core import kernels
 from fastsoftmax._engine.curvature.hessian import MISSING
 from fastsoftmax._engine.data.column_sums import add_weighted_sums
+from fastsoftmax._engine.linalg import dot
 from fastsoftmax._engine.objective import Objective
 from fastsoftmax._engine.solvers import preconditioned
 from fastsoftmax._engine.solvers.base import Options, Result, Run, register
@@ -27,7 +28,9 @@ SURE = 1e4  # log-odds of a label
 READY = 0.5  # of the tolerance: what seems left to gain when a proof is tried
 MOST = 30  # epochs: if more seem to be needed L-BFGS goes on
 KNOWN = 3  # epochs after which that can be told
-LITTLE = 0.1  # of the tolerance: what the distance of the intercept may add to F
+SHARE = 0.3  # of the change of a row's probability, by which the intercept moves at once
+LITTLE = 0.1  # of the tolerance, and of what else is left to gain: what its distance may add to F
+STEEPEST = 0.05  # times what an epoch gained, at least, the next may gain
 ROUNDED = 0.01  # of a bound: if what seems left to gain is less, rounding is the rest
 
 
@@ -49,12 +52,12 @@ def minimize_dual_ascent(objective: Objective, theta: NDArray, options: Options)
         value = ascent.value()
         run.record(value, None)
         # of the first epoch only rows say anything that had been met before
-        rate = min(gain / before, 1.0) if run.n_iter >= KNOWN else 1.0
+        rate = min(max(gain / before, STEEPEST), 1.0) if run.n_iter >= KNOWN else 1.0
         before = gain if run.n_iter >= KNOWN - 1 else math.inf
         left, tolerance = factor * rate * gain, run.tolerance(value)
         run.notify(ascent.theta, left)
         of_distance = ascent.of_distance()
-        if of_distance > max(LITTLE * tolerance, left):
+        if of_distance > LITTLE * max(tolerance, left):
             ascent.move_centre()
         elif run.n_iter >= KNOWN and left <= READY * tolerance:
             theta = ascent.theta.astype(np.float64)
@@ -100,8 +103,8 @@ class Ascent:
             self._weights[self._targets == MISSING] = 0
         self._order = np.flatnonzero(self._weights > 0).astype(np.int32)
         self._rows = rows = np.zeros((n, 4), dtype)
-        self._kernel.squares(*self._X, self._order, rows, np.zeros(d, dtype))
-        self._constant = float(rows[:, 1].mean()) if objective.fit_intercept else 0.0
+        self._kernel.squares(*self._X, self._order, rows, np.full(d, -1, np.int32))
+        self._constant = SHARE * objective.penalty * n if objective.fit_intercept else 0.0
         rows[:, 0] = self._weights / (objective.penalty * n)
         rows[:, 1] += self._constant
         if objective.offset is not None:
@@ -110,6 +113,7 @@ class Ascent:
         self._weights_of_theta, b = self.theta[:d], self.theta[d:]
         self._intercept = b if objective.fit_intercept else np.zeros(1, dtype)
         self._centre = float(self._intercept[0])
+        self._logits = objective.loss.logits_of(objective.data)  # scratch
         self._start(theta)
 
     def _start(self, theta: NDArray) -> None:
@@ -125,7 +129,7 @@ class Ascent:
         """Probabilities between the targets, which stand for weights of 0, and the model's: those
         whose weights are nearest to the model's. θ becomes what they stand for."""
         o, targets = self._objective, self._targets
-        logits = o.loss.logits_of(o.data)
+        logits = self._logits
         o.store_logits(theta, logits)
         difference = logits.probabilities().table()[:, 0] - targets
         logits.put((self._rows[:, 0] * difference)[:, None])
@@ -155,9 +159,11 @@ class Ascent:
 
     def value(self) -> float:
         """About F: each logit is nearly the log-odds that were made of it."""
-        o, u, w = self._objective, self._rows[:, 3], self._weights_of_theta
-        losses = np.logaddexp(0, u) - self._targets * u
-        return float(self._weights @ losses / len(u) + 0.5 * o.penalty * (w @ w))
+        o, w = self._objective, self._weights_of_theta
+        logits = self._logits
+        logits.put(self._rows[:, 3:])
+        loss = logits.along(logits, 0.0, o.targets, o.weights, 1 / logits.n)[0]
+        return float(loss + 0.5 * o.penalty * dot(w, w))
 
     @property
     def _distance(self) -> float:
