@@ -220,8 +220,9 @@ class LogisticPerLogit(Loss):
         """The change of logits along which linearised probabilities come to have these log-odds."""
         P, Q = self.probabilities(logits)
         way = log_odds - logits.table()
-        share = -np.expm1(-np.abs(way))
-        return np.sign(way) * share / np.maximum(1 - np.where(way > 0, Q, P) * share, TINY)
+        less = np.exp(-np.abs(way))
+        there, back = np.where(way > 0, (P, Q), (Q, P))
+        return -np.sign(way) * np.expm1(-np.abs(way)) / np.maximum(there + back * less, TINY)
 
     @property
     def n_grams(self) -> int:

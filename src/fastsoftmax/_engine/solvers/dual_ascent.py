@@ -46,35 +46,56 @@ class Point(NamedTuple):
 def minimize_dual_ascent(objective: Objective, theta: NDArray, options: Options) -> Result:
     """Dual coordinate ascent, and L-BFGS where that takes many epochs."""
     run, ascent = Run(objective, options), Ascent(objective, theta, options.seed)
-    before, factor = math.inf, 1.0
-    while True:
-        gain = ascent.epoch()
-        value = ascent.value()
+    outlook = Outlook()
+    while not outlook.is_poor:
+        gain, value = ascent.epoch(), ascent.value()
         run.record(value, None)
-        # of the first epoch only rows say anything that had been met before
-        rate = min(max(gain / before, STEEPEST), 1.0) if run.n_iter >= KNOWN else 1.0
-        before = gain if run.n_iter >= KNOWN - 1 else math.inf
-        left, tolerance = factor * rate * gain, run.tolerance(value)
-        run.notify(ascent.theta, left)
-        of_distance = ascent.of_distance()
-        if of_distance > LITTLE * max(tolerance, left):
+        tolerance = run.tolerance(value)
+        left = outlook.left(gain, tolerance)
+        run.notify(ascent.theta, left if outlook.is_known else math.inf)
+        if ascent.of_distance() > LITTLE * max(tolerance, left):
             ascent.move_centre()
-        elif run.n_iter >= KNOWN and left <= READY * tolerance:
+        elif outlook.is_known and left <= READY * tolerance:
             theta = ascent.theta.astype(np.float64)
             certificate, gradient = certify_at(objective, theta, ascent.log_odds, tolerance)
             if run.proves(certificate):
                 return run.end(Point(theta, certificate.value, gradient))
-            if left <= ROUNDED * certificate.bound:
-                break
-            factor *= certificate.bound / left
-        if stop := run.stops(Point(ascent.theta, value)):
-            run.result.stop = stop
-            break
-        if run.n_iter > KNOWN and (
-            rate == 1 or run.n_iter + math.log(tolerance / gain) / math.log(rate) > MOST
-        ):
+            outlook.correct(certificate.bound)
+        if run.stops(Point(ascent.theta, value)):
             break
     return preconditioned.go_on(run, ascent.theta.astype(np.float64))
+
+
+class Outlook:
+    """What seems left to gain, by what epochs have gained, and whether more of them are worth it."""
+
+    def __init__(self) -> None:
+        self._gains: list[float] = []
+        self._factor = 1.0
+        self._left = math.inf
+        self.is_poor = False
+
+    @property
+    def is_known(self) -> bool:
+        """Not at first: what an epoch gains says nothing of rows that it met for the first time."""
+        return len(self._gains) >= KNOWN
+
+    def left(self, gain: float, tolerance: float) -> float:
+        """After an epoch that gained so much."""
+        self._gains.append(gain)
+        if not (self.is_known and gain > 0):
+            return gain
+        rate = min(max(gain / self._gains[-2], STEEPEST), 1.0)
+        self._left = self._factor * rate * gain
+        if len(self._gains) > KNOWN and self._left > tolerance:
+            more = math.log(tolerance / gain) / math.log(rate) if rate < 1 else math.inf
+            self.is_poor = len(self._gains) + more > MOST
+        return self._left
+
+    def correct(self, bound: float) -> None:
+        """By the bound that was proved in place of what seemed left."""
+        self.is_poor = self._left <= ROUNDED * bound
+        self._factor *= bound / max(self._left, ROUNDED * bound)
 
 
 class Ascent:
