@@ -1,5 +1,4 @@
-"""Dual coordinate ascent ends at the optimum of two classes, and `auto` takes it where the penalty is
-strong."""
+"""Dual coordinate ascent ends at the optimum of two classes; `auto` takes it for strong penalties."""
 
 import warnings
 
@@ -286,9 +285,7 @@ def test_repeated_features_make_a_row_no_shorter():
     values = np.array([1.0, 2.0, 3.0, -1.0])
     X = values, np.array([2, 0, 2, 1], np.int32), np.array([0, 4], np.int32)
     rows = np.zeros((1, 4))
-    kernels(values.dtype).ascent.squares(
-        *X, np.zeros(1, np.int32), rows, np.full(3, -1, np.int32)
-    )
+    kernels(values.dtype).ascent.squares(*X, np.zeros(1, np.int32), rows, np.full(3, -1, np.int32))
     assert rows[0, 1] >= 4**2 + 2**2 + 1
 
 

@@ -67,7 +67,7 @@ def minimize_dual_ascent(objective: Objective, theta: NDArray, options: Options)
 
 
 class Outlook:
-    """What seems left to gain, by what epochs have gained, and whether more of them are worth it."""
+    """What seems left to gain, by what epochs have gained, and whether more are worth it."""
 
     def __init__(self) -> None:
         self._gains: list[float] = []
@@ -197,7 +197,6 @@ class Ascent:
 
     def move_centre(self) -> None:
         """To the intercept: the same probabilities then stand for one further on."""
-        self._centre, self._intercept[0] = (
-            float(self._intercept[0]),
-            self._intercept[0] + self._distance,
-        )
+        distance = self._distance
+        self._centre += distance
+        self._intercept[0] += distance
