@@ -43,7 +43,7 @@ cdef inline real probability(real u) noexcept nogil:
     return (<real *>&p)[0]
 
 
-cdef inline real risen(real u, real v) noexcept nogil:
+cdef inline real increase(real u, real v) noexcept nogil:
     """σ(u) - σ(v), to all its digits where both are near 1."""
     if u > 0 and v > 0:
         return probability(-v) - probability(-u)
@@ -57,7 +57,7 @@ cdef inline real solution(real z, real q, real v) noexcept nogil:
     cdef real u = max(low, min(v, high)), excess, step, near = NEAR * abs(z - v)
     cdef int _
     for _ in range(STEPS):
-        excess = u - z + q * risen(u, v)
+        excess = u - z + q * increase(u, v)
         if excess > 0:
             high = u
         else:
@@ -101,7 +101,7 @@ cdef double epoch_of(
         u = row.log_odds
         gain += row.scale * (z - u) * (z - u) * probability(u) * probability(-u)
         u = solution(z, row.scale * row.square, u)
-        change = -row.scale * risen(u, row.log_odds)
+        change = -row.scale * increase(u, row.log_odds)
         row.log_odds = u
         b[0] += change * constant
         scatter_few(1, values + first, at + first, length, &change, w)

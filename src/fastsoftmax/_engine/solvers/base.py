@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.curvature import (
@@ -354,7 +355,9 @@ def lacks_dual(objective: Objective) -> str | None:
         return "two classes"
     if not o.penalty or len(o.free):
         return "a penalty of all features (a finite C)"
-    return None if o.parameters.is_plain else "features of moderate size"
+    units = o.parameters.units(np.arange(o.data.shape[1]))
+    changed = o.parameters.centre is not None or (units != 1).any()
+    return "features of moderate size" if changed else None
 
 
 def find(name: str, objective: Objective) -> Solver:

@@ -15,8 +15,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._core import kernels
 from fastsoftmax._engine.curvature.hessian import MISSING
+from fastsoftmax._engine.data import DualRows
 from fastsoftmax._engine.data.column_sums import add_weighted_sums
 from fastsoftmax._engine.linalg import dot
 from fastsoftmax._engine.objective import Objective
@@ -112,39 +112,33 @@ class Ascent:
     """
 
     def __init__(self, objective: Objective, theta: NDArray, seed: int) -> None:
-        self._objective, self._rng = objective, np.random.default_rng(seed)
-        X, dtype = objective.data.X, objective.data.dtype
-        n, d = X.shape
-        self._X = X.data, X.indices, X.indptr
-        self._kernel = kernels(dtype).ascent
-        given, weights = objective.targets, objective.weights
-        self._targets = given.reshape(n).astype(dtype)
-        self._weights = np.ones(n, dtype) if weights is None else weights.copy()
-        if given.dtype == np.uint8:
-            self._weights[self._targets == MISSING] = 0
-        self._order = np.flatnonzero(self._weights > 0).astype(np.int32)
-        self._rows = rows = np.zeros((n, 4), dtype)
-        self._kernel.squares(*self._X, self._order, rows, np.full(d, -1, np.int32))
-        self._constant = SHARE * objective.penalty * n if objective.fit_intercept else 0.0
-        rows[:, 0] = self._weights / (objective.penalty * n)
-        rows[:, 1] += self._constant
-        if objective.offset is not None:
-            rows[:, 2] = objective.offset.table()[:, 0]
+        self._objective = o = objective
+        self._rng = np.random.default_rng(seed)
+        (n, d), dtype = o.data.shape, o.data.dtype
+        self._targets = o.targets.reshape(n).astype(dtype)
+        self._scales = np.full(n, 1 / (o.penalty * n), dtype)
+        if o.weights is not None:
+            self._scales *= o.weights
+        if o.targets.dtype == np.uint8:
+            self._scales[self._targets == MISSING] = 0
+        self._constant = SHARE * o.penalty * n if o.fit_intercept else 0.0
+        offset = None if o.offset is None else o.offset.table()[:, 0]
+        self._rows = DualRows(o.data, self._scales, self._constant, offset)
         self.theta = theta.astype(dtype)
-        self._weights_of_theta, b = self.theta[:d], self.theta[d:]
-        self._intercept = b if objective.fit_intercept else np.zeros(1, dtype)
+        self._weights, b = self.theta[:d], self.theta[d:]
+        self._intercept = b if o.fit_intercept else np.zeros(1, dtype)
         self._centre = float(self._intercept[0])
-        self._logits = objective.loss.logits_of(objective.data)  # scratch
+        self._logits = o.loss.logits_of(o.data)  # scratch
         self._start(theta)
 
     def _start(self, theta: NDArray) -> None:
         """At probabilities that are the targets; or between these and the model's, from weights."""
         a = self._targets
-        if self._weights_of_theta.any():
+        if self._weights.any():
             a = self._between(theta)
         with np.errstate(divide="ignore"):
             log_odds = np.log(a) - np.log1p(-a)
-        self._rows[:, 3] = np.clip(log_odds, -SURE, SURE)
+        self.log_odds[:, 0] = np.clip(log_odds, -SURE, SURE)
 
     def _between(self, theta: NDArray) -> NDArray:
         """Probabilities between the targets, which stand for weights of 0, and the model's: those
@@ -153,36 +147,33 @@ class Ascent:
         logits = self._logits
         o.store_logits(theta, logits)
         difference = logits.probabilities().table()[:, 0] - targets
-        logits.put((self._rows[:, 0] * difference)[:, None])
-        weights = np.zeros((len(self._weights_of_theta), 1))
+        logits.put((self._scales * difference)[:, None])
+        weights = np.zeros((len(self._weights), 1))
         totals = add_weighted_sums(o.data, logits, weights)
         o.passes.count += 0.5
-        square = np.vdot(weights, weights)
-        share = -np.vdot(weights, self._weights_of_theta) / square if square else 0.0
-        share = min(max(share, 0.0), 1.0)
-        self._weights_of_theta[:] = -share * weights[:, 0]
+        weights = -weights[:, 0]
+        square, product = dot(weights, weights), dot(weights, theta[: len(weights)])
+        share = min(max(product / square, 0.0), 1.0) if square else 0.0
+        self._weights[:] = share * weights
         self._centre += self._constant * share * float(totals[0])
-        return targets + share * np.where(self._weights > 0, difference, 0)
+        return targets + share * np.where(self._scales > 0, difference, 0)
 
     @property
-    def log_odds(self) -> NDArray[np.float64]:
+    def log_odds(self) -> NDArray:
         """Of the probabilities, (n, 1)."""
-        return self._rows[:, 3:].astype(np.float64)
+        return self._rows.log_odds
 
     def epoch(self) -> float:
         """Take every row once; about what F - F* was on the way."""
         o = self._objective
         o.passes.count += 1
-        return o.penalty * self._kernel.epoch(
-            *self._X, self._rng.permutation(self._order), self._rows, self._weights_of_theta,
-            self._intercept, self._constant,
-        )  # fmt: skip
+        return o.penalty * self._rows.epoch(self._rng, self._weights, self._intercept)
 
     def value(self) -> float:
         """About F: each logit is nearly the log-odds that were made of it."""
-        o, w = self._objective, self._weights_of_theta
+        o, w = self._objective, self._weights
         logits = self._logits
-        logits.put(self._rows[:, 3:])
+        logits.put(self.log_odds)
         loss = logits.along(logits, 0.0, o.targets, o.weights, 1 / logits.n)[0]
         return float(loss + 0.5 * o.penalty * dot(w, w))
 

@@ -68,11 +68,6 @@ class FeatureMajor(Parameters):
         return np.append(self._factors, 0.0)[features]
 
     @property
-    def is_plain(self) -> bool:
-        """Whether θ holds the weights and intercepts of X as it is, all weights penalised alike."""
-        return self._is_plain and self.centre is None
-
-    @property
     def _is_plain(self) -> bool:
         """Whether θ holds weights that are all penalised alike."""
         return self._factors is None and not len(self._terms.free)
