@@ -182,7 +182,9 @@ def test_a_warm_start_takes_fewer_epochs():
 
 def test_cross_validation_ends_at_the_same_optimum():
     X, y = problem()
-    found = LogisticRegressionCV(Cs=[0.01, 0.3], cv=3, tol=1e-8, l1_ratios=(0,)).fit(X, y)
+    found = LogisticRegressionCV(
+        Cs=[0.01, 0.3], cv=3, tol=1e-8, l1_ratios=(0,), scoring="accuracy"
+    ).fit(X, y)
     C = found.C_[0]
     value = mean_objective(found.coef_[0], found.intercept_[0], X, y, C)
     assert value == pytest.approx(minimum(X, y, C, True), rel=1e-7)
