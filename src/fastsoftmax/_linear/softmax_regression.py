@@ -132,7 +132,8 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
         Passes over X, the two for means and variances of the features included; other products, as
         of a preconditioner, count by their multiply-adds.
     history_ : list of Iteration
-        ``(objective, grad_norm, n_passes, seconds, gap)`` after each iteration.
+        ``(objective, grad_norm, n_passes, seconds, gap)`` after each iteration; the gradient is
+        not known, NaN, after epochs of "dual-ascent" but the last, and the objective nearly.
     standard_errors_, loglike, aic, bic, pseudo_r2
         What there is to infer from a fit with ``C=np.inf`` and a ``reference_class``; else asking
         raises a ValueError that says why not. More of it: `summary`, `conf_int`, `cov_params`.
