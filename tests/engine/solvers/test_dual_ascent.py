@@ -11,7 +11,7 @@ from sklearn.linear_model import LogisticRegression
 from support.sparse_rows import INDICES, compressed, scrambled, text
 
 import fastsoftmax._engine.data
-from fastsoftmax import LogisticRegressionCV, SoftmaxRegression
+from fastsoftmax import SoftmaxRegression, SoftmaxRegressionCV
 from fastsoftmax._core import kernels
 from fastsoftmax._engine.objective.loss import LogisticPerLogit
 from fastsoftmax._engine.solvers import dual_ascent, preconditioned
@@ -182,12 +182,9 @@ def test_a_warm_start_takes_fewer_epochs():
 
 def test_cross_validation_ends_at_the_same_optimum():
     X, y = problem()
-    found = LogisticRegressionCV(
-        Cs=[0.01, 0.3], cv=3, tol=1e-8, l1_ratios=(0,), scoring="accuracy"
-    ).fit(X, y)
-    C = found.C_[0]
-    value = mean_objective(found.coef_[0], found.intercept_[0], X, y, C)
-    assert value == pytest.approx(minimum(X, y, C, True), rel=1e-7)
+    found = SoftmaxRegressionCV(Cs=[0.01, 0.3], cv=3, tol=1e-8).fit(X, y)
+    value = mean_objective(found.coef_[0], found.intercept_[0], X, y, found.C_)
+    assert value == pytest.approx(minimum(X, y, found.C_, True), rel=1e-7)
 
 
 def test_auto_takes_it_for_strong_penalties(monkeypatch):
