@@ -47,7 +47,9 @@ def go_on(run: Run, theta: NDArray, handover: Handover | None = None) -> Result:
     objective, options = run.objective, run.options
     exact = lacks(objective, "hessian") is None
     start = theta = far_start(run.curvature, theta)
-    preconditioner = BlockPreconditioner(run.curvature, options.seed, options.rebuilds)
+    preconditioner = BlockPreconditioner(
+        run.curvature, options.seed, options.rebuilds, options.blocks
+    )
     handover = handover or Handover()
 
     def slow(n_iter: int) -> bool:
