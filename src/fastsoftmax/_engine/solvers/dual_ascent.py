@@ -10,28 +10,38 @@ centre moves to the intercept once that distance is most of what is left to gain
 """
 
 import math
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.curvature.hessian import MISSING
 from fastsoftmax._engine.data import DualRows
 from fastsoftmax._engine.data.column_sums import add_weighted_sums
 from fastsoftmax._engine.linalg import dot
 from fastsoftmax._engine.objective import Objective
+from fastsoftmax._engine.objective.loss import MISSING
 from fastsoftmax._engine.solvers import preconditioned
 from fastsoftmax._engine.solvers.base import Options, Result, Run, register
 from fastsoftmax._engine.solvers.certificate import certify_at
 
 SURE = 1e4  # log-odds of a label
-READY = 0.5  # of the tolerance: what seems left to gain when a proof is tried
-MOST = 30  # epochs: if more seem to be needed L-BFGS goes on
-KNOWN = 3  # epochs after which that can be told
-SHARE = 0.3  # of the change of a row's probability, by which the intercept moves at once
-LITTLE = 0.1  # of the tolerance, and of what else is left to gain: what its distance may add to F
-STEEPEST = 0.05  # times what an epoch gained, at least, the next may gain
-ROUNDED = 0.01  # of a bound: if what seems left to gain is less, rounding is the rest
+
+
+@dataclass(frozen=True)
+class AscentRules:
+    """When a proof is tried, L-BFGS goes on, and the centre moves (0065)."""
+
+    ready: float = 0.5  # of the tolerance: what seems left to gain when a proof is tried
+    epochs: int = 30  # if more seem to be needed L-BFGS goes on
+    known: int = 3  # epochs after which that can be told
+    share: float = 0.3  # of the change of a row's probability, by which the intercept moves at once
+    little: float = 0.1  # of the tolerance and of what is left: what the distance may add to F
+    steepest: float = 0.05  # times what an epoch gained, at least, the next may gain
+    rounded: float = 0.01  # of a bound: if what seems left is less, rounding is the rest
+
+
+USUAL = AscentRules()
 
 
 class Point(NamedTuple):
@@ -53,9 +63,9 @@ def minimize_dual_ascent(objective: Objective, theta: NDArray, options: Options)
         tolerance = run.tolerance(value)
         left = outlook.left(gain, tolerance)
         run.notify(ascent.theta, left if outlook.is_known else math.inf)
-        if ascent.of_distance() > LITTLE * max(tolerance, left):
+        if ascent.of_distance() > USUAL.little * max(tolerance, left):
             ascent.move_centre()
-        elif outlook.is_known and left <= READY * tolerance:
+        elif outlook.is_known and left <= USUAL.ready * tolerance:
             theta = ascent.theta.astype(np.float64)
             certificate, gradient = certify_at(objective, theta, ascent.log_odds, tolerance)
             if run.proves(certificate):
@@ -78,24 +88,24 @@ class Outlook:
     @property
     def is_known(self) -> bool:
         """Not at first: what an epoch gains says nothing of rows that it met for the first time."""
-        return len(self._gains) >= KNOWN
+        return len(self._gains) >= USUAL.known
 
     def left(self, gain: float, tolerance: float) -> float:
         """After an epoch that gained so much."""
         self._gains.append(gain)
         if not (self.is_known and gain > 0):
             return gain
-        rate = min(max(gain / self._gains[-2], STEEPEST), 1.0)
+        rate = min(max(gain / self._gains[-2], USUAL.steepest), 1.0)
         self._left = self._factor * rate * gain
-        if len(self._gains) > KNOWN and self._left > tolerance:
+        if len(self._gains) > USUAL.known and self._left > tolerance:
             more = math.log(tolerance / gain) / math.log(rate) if rate < 1 else math.inf
-            self.is_poor = len(self._gains) + more > MOST
+            self.is_poor = len(self._gains) + more > USUAL.epochs
         return self._left
 
     def correct(self, bound: float) -> None:
         """By the bound that was proved in place of what seemed left."""
-        self.is_poor = self._left <= ROUNDED * bound
-        self._factor *= bound / max(self._left, ROUNDED * bound)
+        self.is_poor = self._left <= USUAL.rounded * bound
+        self._factor *= bound / max(self._left, USUAL.rounded * bound)
 
 
 class Ascent:
@@ -121,7 +131,7 @@ class Ascent:
             self._scales *= o.weights
         if o.targets.dtype == np.uint8:
             self._scales[self._targets == MISSING] = 0
-        self._constant = SHARE * o.penalty * n if o.fit_intercept else 0.0
+        self._constant = USUAL.share * o.penalty * n if o.fit_intercept else 0.0
         offset = None if o.offset is None else o.offset.table()[:, 0]
         self._rows = DualRows(o.data, self._scales, self._constant, offset)
         self.theta = theta.astype(dtype)
