@@ -52,6 +52,8 @@ def use_everything():
     wide = uniform(2000, 3000, 0.01, rng, np.float32)
     SoftmaxRegression(max_iter=4).fit(wide, rng.integers(30, size=2000))
     SoftmaxRegression(l1_ratio=1.0, max_iter=4).fit(wide, rng.integers(30, size=2000))
+    two = rng.integers(2, size=2000)
+    SoftmaxRegression(solver="dual-ascent", max_iter=4).fit(wide, two)
     rare = uniform(300, 2000, 0.002, rng, np.float32)
     SoftmaxRegression(max_iter=4).fit(rare, y).predict(rare)
     many = rng.standard_normal((2000, 300), dtype=np.float32)

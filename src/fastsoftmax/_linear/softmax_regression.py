@@ -52,8 +52,10 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
         drawn by importance, in the leading directions of the features where whole ones are dear;
         "lbfgs": without; "newton": with the exact Hessian, for up to 2048 parameters; "gd": batch
         gradient descent with a fixed step. With ``l1_ratio`` > 0 "proximal-newton": coordinate
-        descent for the support, Newton's method on it. "auto" takes that, "newton" for tiny
-        problems, else the first.
+        descent for the support, Newton's method on it. "dual-ascent": coordinate ascent of the dual
+        problem, for two classes of a sparse X. "auto" takes "proximal-newton" with
+        ``l1_ratio`` > 0, "newton" for tiny problems, "dual-ascent" where a strong penalty makes it
+        the fastest, else the first.
     max_memory : int or None, default=None
         Bytes that a solver may keep beyond X and the model. What does not fit is done without: a
         pass for each trial of a step instead of stored logits, one Gram matrix for all classes,
@@ -87,7 +89,7 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
         Threads of the kernels, >= 1. None: as many as the processors this process may use, by its
         affinity, its cgroup's quota and ``OMP_NUM_THREADS``. The result does not depend on it.
     random_state : int, default=0
-        Seed of the rows that "preconditioned-lbfgs" draws.
+        Seed of the rows that "preconditioned-lbfgs" draws, and of their order in "dual-ascent".
     warm_start : bool, default=False
         Whether a further ``fit`` starts from the present coefficients and, on the same data, from
         what the last one learnt of its curvature: a path of several ``C``, from small to large,
@@ -130,7 +132,8 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
         Passes over X, the two for means and variances of the features included; other products, as
         of a preconditioner, count by their multiply-adds.
     history_ : list of Iteration
-        ``(objective, grad_norm, n_passes, seconds, gap)`` after each iteration.
+        ``(objective, grad_norm, n_passes, seconds, gap)`` after each iteration; the gradient is
+        not known, NaN, after epochs of "dual-ascent" but the last, and the objective nearly.
     standard_errors_, loglike, aic, bic, pseudo_r2
         What there is to infer from a fit with ``C=np.inf`` and a ``reference_class``; else asking
         raises a ValueError that says why not. More of it: `summary`, `conf_int`, `cov_params`.

@@ -19,7 +19,7 @@ Reduction: TypeAlias = Literal["mean", "sum", "none"]
 Reduced: TypeAlias = Literal["mean", "sum"]
 
 Solver: TypeAlias = Literal[
-    "auto", "preconditioned-lbfgs", "lbfgs", "newton", "gd", "proximal-newton"
+    "auto", "preconditioned-lbfgs", "lbfgs", "newton", "gd", "proximal-newton", "dual-ascent"
 ]
 Target: TypeAlias = Literal["auto", "labels", "probabilities", "counts"]
 

@@ -25,7 +25,7 @@ from fastsoftmax._engine.solvers.base import ROUNDED
 from fastsoftmax._runtime.memory_budget import MemoryBudget
 from fastsoftmax.datasets import load_digits, load_mnist
 
-SMOOTH = [name for name, solver in SOLVERS.items() if "l1" not in solver.needs]
+SMOOTH = [name for name, solver in SOLVERS.items() if not {"l1", "dual"} & set(solver.needs)]
 FAST = [name for name in SMOOTH if name != "gd"]
 MAX_ITER = {"gd": 100_000}
 

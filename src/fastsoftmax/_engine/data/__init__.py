@@ -4,6 +4,7 @@ from fastsoftmax._engine.data.batch import Batch, Point, is_per_logit
 from fastsoftmax._engine.data.column_space import column_space
 from fastsoftmax._engine.data.dense import DenseData, Gradients
 from fastsoftmax._engine.data.diagonals import DiagonalFactors, Variances, diagonals
+from fastsoftmax._engine.data.dual_rows import DualRows
 from fastsoftmax._engine.data.float64 import float64_pieces
 from fastsoftmax._engine.data.kinds import better_dense, data_of, dense_if_small
 from fastsoftmax._engine.data.moments import merged
@@ -39,6 +40,7 @@ __all__ = [
     "DensePartitions",
     "DiagonalFactors",
     "DualPoint",
+    "DualRows",
     "Gradients",
     "Partition",
     "PartitionRows",

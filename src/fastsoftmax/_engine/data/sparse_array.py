@@ -12,6 +12,7 @@ from fastsoftmax._core import kernels
 from fastsoftmax._engine.data.dense import DenseData
 from fastsoftmax._engine.data.local import LocalRows
 from fastsoftmax._engine.data.merged_features import WORK, Merger, merge
+from fastsoftmax._engine.linalg.memory import empty
 from fastsoftmax._engine.linalg.workspace import Workspace
 from fastsoftmax._runtime import scipy_sparse as sparse
 from fastsoftmax._runtime.threads import team
@@ -129,7 +130,9 @@ class SparseArray(LocalRows):
             return self
         dtype = np.dtype(np.float64)
         if self._scaled_from is None:
-            exact = with_values(self.X, self.X.data.astype(dtype))
+            values = empty(self.nnz, dtype)
+            values[:] = self.X.data
+            exact = with_values(self.X, values)
         else:
             exact = with_scaled(*self._scaled_from, dtype)
         data = type(self)(exact, self.n_threads, self._workspace)
@@ -139,7 +142,7 @@ class SparseArray(LocalRows):
     @cached_property
     def squared(self) -> Self:
         """The squares of the entries; of those that a row has twice, one for each."""
-        squares = with_values(self.X, np.square(self.X.data))
+        squares = with_values(self.X, np.square(self.X.data, out=empty(self.nnz, self.dtype)))
         return type(self)(squares, self.n_threads, self._workspace)
 
     @cached_property

@@ -230,6 +230,14 @@ class LogisticPerLogit(Loss):
     def relative_changes(self, P: Table, Q: Table, change: Table) -> Table:
         return np.minimum(Q * change, -P * change)
 
+    def change_to(self, logits: StoredLogits, log_odds: Table) -> Table:
+        """The change of logits along which linearised probabilities come to have these log-odds."""
+        P, Q = self.probabilities(logits)
+        way = log_odds - logits.table()
+        less = np.exp(-np.abs(way))
+        there, back = np.where(way > 0, (P, Q), (Q, P))
+        return -np.sign(way) * np.expm1(-np.abs(way)) / np.maximum(there + back * less, TINY)
+
     @property
     def n_grams(self) -> int:
         return self.n_logits

@@ -10,6 +10,7 @@ from fastsoftmax._engine.data import ByRow, Data, RowSpace, StoredLogits, as_dty
 from fastsoftmax._engine.objective.coordinates.feature_major import FeatureMajor
 from fastsoftmax._engine.objective.coordinates.features import change_of, suited
 from fastsoftmax._engine.objective.coordinates.standardised import Standardised
+from fastsoftmax._engine.objective.easy_dual import has_easy_dual
 from fastsoftmax._engine.objective.l1 import L1
 from fastsoftmax._engine.objective.loss import loss_of
 from fastsoftmax._engine.objective.models import Models
@@ -103,13 +104,16 @@ class Objective:
             data, own_units = row_space.rows, None
         prepare, kind = (change_of, FeatureMajor) if data.is_sparse else (suited, Standardised)
         if like is not None:
-            data, told = like.exact_data, None
+            data, told, self.has_easy_dual = like.exact_data, None, False
         else:
             if l1:  # whose certificate needs gradients to a part of λ that float32 does not show
                 data = data.to_float64()
             data, told = prepare(data, weights, own_units, fit_intercept, self.penalty)
             # a rotation of features leaves an L2 penalty as it is, if it is that of all of them
-            data = data if l1 or told is not None or len(self.free) else data.with_merged_features()
+            plain = not l1 and told is None and not len(self.free)
+            self.has_easy_dual = plain and has_easy_dual(data, terms)
+            if plain and not self.has_easy_dual:  # whose few epochs would not repay the merger
+                data = data.with_merged_features()
         #: in no lower precision than X came
         self.exact_data = data
         self.compute_with(data)

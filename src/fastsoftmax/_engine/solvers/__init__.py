@@ -2,6 +2,7 @@
 
 from fastsoftmax._engine.solvers import (
     auto,
+    dual_ascent,
     gradient_descent,
     lbfgs,
     newton,
@@ -20,6 +21,7 @@ __all__ = [
     "Result",
     "auto",
     "certificate_at",
+    "dual_ascent",
     "find",
     "gradient_descent",
     "known",

@@ -3,7 +3,7 @@
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.objective import Objective
-from fastsoftmax._engine.solvers import newton, preconditioned
+from fastsoftmax._engine.solvers import dual_ascent, newton, preconditioned
 from fastsoftmax._engine.solvers.base import Options, Result, find, lacks, register
 
 TINY = 256  # parameters, and
@@ -15,6 +15,8 @@ def minimize_auto(objective: Objective, theta: NDArray, options: Options) -> Res
     """Proximal Newton for an L1 penalty; else Newton for tiny problems, L-BFGS for all others."""
     if objective.l1:
         return find("proximal-newton", objective).minimize(objective, theta, options)
+    if objective.has_easy_dual and lacks(objective, "dual") is None:
+        return dual_ascent.minimize_dual_ascent(objective, theta, options)
     n = objective.data.shape[0]
     light = objective.size <= TINY and n * objective.size**2 <= LIGHT
     if light and lacks(objective, "hessian") is None:

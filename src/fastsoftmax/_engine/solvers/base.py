@@ -6,6 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.curvature import (
@@ -15,6 +16,7 @@ from fastsoftmax._engine.curvature import (
     curvature_of,
     hessian_bytes,
 )
+from fastsoftmax._engine.data import SparseData
 from fastsoftmax._engine.line_search import Iterate, LineRules, iterate_at
 from fastsoftmax._engine.objective import Objective, has_minimiser, separates
 from fastsoftmax._engine.objective.precision import logits_bytes, to_float64, uses_float32
@@ -43,6 +45,7 @@ class Iteration(NamedTuple):
 
 
 LATELY = 4  # iterations, at least, that tell how F goes on (docs/experiments/0071-rules.md)
+MOST_ROWS = 2**31 - 1  # whose numbers are int32
 EPSILON = 1e-16  # half of float64's last place: a smaller share of F does not show
 NEGLIGIBLE = 1e-13  # of F at zero logits: of a lower F the tolerance is no longer a share
 VANISHING = -0.5  # relative change of a probability by Newton's step: below it, it goes on to 0
@@ -135,12 +138,13 @@ class Run:
     def n_iter(self) -> int:
         return len(self.result.history)
 
-    def record(self, value: float, gradient: NDArray, *, again: bool = False) -> None:
-        """Record the end of an iteration; again, what came after it."""
+    def record(self, value: float, gradient: NDArray | None, *, again: bool = False) -> None:
+        """Record the end of an iteration, whose gradient may not be known; again, what came after
+        it."""
         gap = self.result.history[-1].gap if again else math.nan
         iteration = Iteration(
             value,
-            self.objective.grad_norm(gradient),
+            math.nan if gradient is None else self.objective.grad_norm(gradient),
             self.objective.passes.count,
             time.perf_counter() - self._began,
             gap,
@@ -331,6 +335,8 @@ def lacks(objective: Objective, need: str) -> str | None:
     o = objective
     if need == "smooth" and o.l1:
         return "a smooth penalty (l1_ratio=0)"
+    if need == "dual" and (lacking := lacks_dual(o)):
+        return lacking
     if need == "l1" and not o.l1:
         return "an L1 penalty (l1_ratio > 0)"
     if o.data.is_distributed and need in ("hessian", "rows"):
@@ -347,6 +353,20 @@ def lacks(objective: Objective, need: str) -> str | None:
     if (size := hessian_bytes(o)) > o.memory.total:
         return f"{size} bytes for the exact Hessian, max_memory being {o.memory.total}"
     return None
+
+
+def lacks_dual(objective: Objective) -> str | None:
+    """Why the dual problem is not solved a row at a time; None if it can be."""
+    o = objective
+    if not isinstance(o.data, SparseData) or o.data.shape[0] > MOST_ROWS:
+        return "a sparse X in memory"
+    if o.n_logits > 1:
+        return "two classes"
+    if not o.penalty or len(o.free):
+        return "a penalty of all features (a finite C)"
+    units = o.parameters.units(np.arange(o.data.shape[1]))
+    changed = o.parameters.centre is not None or (units != 1).any()
+    return "features of moderate size" if changed else None
 
 
 def find(name: str, objective: Objective) -> Solver:

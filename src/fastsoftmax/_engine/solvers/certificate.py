@@ -26,24 +26,31 @@ from numpy.typing import NDArray
 
 from fastsoftmax._engine.curvature.hessian import of_shifts
 from fastsoftmax._engine.data import (
-    Data,
-    DualPoint,
     Partition,
-    RowSample,
     StoredLogits,
     View,
     as_dtype,
 )
 from fastsoftmax._engine.linalg import ClassFactors
-from fastsoftmax._engine.objective.loss import NEVER
 from fastsoftmax._engine.objective.objective import Objective
-from fastsoftmax._engine.objective.penalised_weights import squares, unseen_residual
+from fastsoftmax._engine.objective.penalised_weights import (
+    PenalisedWeights,
+    squares,
+    unseen_residual,
+)
 from fastsoftmax._engine.objective.precision import uses_float32
 from fastsoftmax._engine.objective.rounding import raised
-from fastsoftmax._engine.objective.rows import Rows
-from fastsoftmax._engine.solvers.logit_rounding import logit_rounding, rounding_of_rows
-from fastsoftmax._engine.solvers.refinement import correction
-from fastsoftmax._engine.solvers.refinement import is_cheap as is_cheap_to_refine
+from fastsoftmax._engine.solvers import refinement
+from fastsoftmax._engine.solvers.linearised_rows import (
+    FLOAT64,
+    Piece,
+    gradients,
+    rounding_of_logits,
+    totals,
+    unpenalised_hessian,
+    unpenalised_sums,
+)
+from fastsoftmax._engine.solvers.logit_rounding import logit_rounding
 from fastsoftmax._engine.solvers.unseen import (
     Held,
     RowsAt,
@@ -51,19 +58,15 @@ from fastsoftmax._engine.solvers.unseen import (
     is_cheap,
     unseen_gain,
 )
-from fastsoftmax._runtime.engines.tree import Sums
 
-FLOAT64 = np.dtype(np.float64)
 STATIONARY = 1e-13  # of Σ s|a - y||x| / S: a v that is 0 but for rounding
 NOTHING = 1e-16  # of the same, summed over the classes: for classes of hardly any probability
 VANISHING = 1e-10  # of the same: the residual of a step that is Newton's but for rounding
 ROUNDING = 4 * float(np.finfo(np.float64).eps)  # of the same: what sums may be off by
 LITTLE = 0.1  # of λ: a residual that is no more does not hide a weight that should enter
-VANISHES = -0.5  # the least relative change of a probability that leaves some for that of rounding
 BEYOND = 0.1  # of the tolerance: a bound by rounding alone, above which a penalty proves nothing
 THREADS = 1  # for matrices as small as the Hessian of what is not penalised
 ROUNDS = 8  # of moving what is not penalised
-REFINEMENTS = 3  # of a direction, at most
 
 
 class Certificate(NamedTuple):
@@ -104,9 +107,9 @@ def refined(
     are as good as any.
     """
     o, theta = objective, certificate.theta
-    if uses_float32(o) or o.data.is_distributed or not is_cheap_to_refine(o):
+    if uses_float32(o) or o.data.is_distributed or not refinement.is_cheap(o):
         return certificate
-    for _ in range(REFINEMENTS):
+    for _ in range(refinement.USUAL.rounds):
         if not certificate.decrease <= wanted < certificate.bound:
             break
         linearised = Linearised(o, theta, direction)
@@ -123,6 +126,15 @@ def refined(
     return certificate
 
 
+def certify_at(
+    objective: Objective, theta: NDArray, log_odds: NDArray, wanted: float
+) -> tuple[Certificate, NDArray]:
+    """The bound at θ from probabilities of one logit, given by their log-odds (n, 1); and ∇F."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        linearised = Linearised(objective, theta, np.zeros_like(theta), log_odds=log_odds)
+        return linearised.certificate(wanted), linearised.gradient()
+
+
 class Linearised:
     """Probabilities of θ, linearised along a direction.
 
@@ -132,6 +144,8 @@ class Linearised:
     theta, direction : ndarray
     moved : ndarray, optional
         What is not penalised of the direction is changed by.
+    log_odds : ndarray of shape (n, 1), optional
+        Of probabilities of one logit, which are taken in place of linearised ones.
     """
 
     def __init__(
@@ -140,8 +154,10 @@ class Linearised:
         theta: NDArray,
         direction: NDArray,
         moved: NDArray | None = None,
+        log_odds: NDArray | None = None,
     ) -> None:
         self.objective, self._theta, self.direction = objective, theta, direction
+        self.log_odds = log_odds
         self._data = objective.data_float64
         #: of all, by which sums are divided
         self.n = self._data.shape[0]
@@ -164,7 +180,7 @@ class Linearised:
         if n <= self._rows and not self._data.is_distributed:
             self._kept = [Piece(self, slice(0, n), self._data, objective.data)]
 
-    def _pieces(self) -> Iterator["Piece"]:
+    def _pieces(self) -> Iterator[Piece]:
         """All rows, with their logits."""
         if self._kept is not None:
             yield from self._kept
@@ -176,7 +192,7 @@ class Linearised:
                 piece = data.rows(some)
                 yield Piece(self, at, piece, piece)
 
-    def sum(self, of_piece: Callable[["Piece", NDArray, int], Any]) -> Any:
+    def sum(self, of_piece: Callable[[Piece, NDArray, int], Any]) -> Any:
         """What a function makes of each piece, θ and the number of rows, summed."""
         if self._data.is_distributed:
             self.objective.passes.count += 1.5 if of_piece is totals else 1.0
@@ -201,22 +217,14 @@ class Linearised:
             lambda alpha: divergence if alpha == 1 else self._divergence(alpha),
             ROUNDING * (magnitude + self._size),
         )
-        errors = ROUNDING * (magnitude + self._size) * weights.sizes
-        negligible = errors + VANISHING * magnitude * weights.variations
-        negligible = negligible + unseen_residual(o.penalty, value, weights.weights.size)
-        if (
-            weights.lasso is not None
-        ):  # a residual like λ is no rounding: a weight may have to enter
-            negligible = np.minimum(negligible, errors + LITTLE * weights.lasso)
-        is_newton = stationary and bool((np.abs(weights.residual()) <= negligible).all())
         decrease = divergence + weights.decrease()
         bound, rounding = gap.bound if stationary else np.inf, gap.rounding
-        held, near = self._held(v), decrease <= wanted
+        near = decrease <= wanted
         # float32 may be all that the direction lacks, and more precision costs less than a Hessian
         asks = near and (o.terms.open_ended or (bound > wanted and not uses_float32(o)))
         asks = asks and not self._data.is_distributed
         if asks and is_cheap(o):
-            rounding = self._unseen_gain(held, wanted)
+            rounding = self._unseen_gain(self._held(v), wanted)
             if rounding == np.inf and o.l1 and weights.of_lasso <= BEYOND * wanted:
                 # a λ that rounding hides is better left out: F without it is no greater
                 rounding = self._unseen_gain(self._held(v, 0.0), wanted)
@@ -224,9 +232,11 @@ class Linearised:
             bound = (np.sqrt(decrease) + np.sqrt(rounding)) ** 2
         if self._data.is_distributed:  # whose rows would all be needed
             is_newton = False
-        elif is_newton and near and bound > wanted:  # if the dependence of columns hides nothing
+        elif near and bound > wanted and stationary and self._is_newton(weights, value, magnitude):
+            # if the dependence of columns hides nothing
             enough = BEYOND * wanted
-            gain = gain_of_dependence(o, self._rows_at(), held, ROUNDING, enough)
+            held, rows = self._held(v), self._rows_at()
+            gain = gain_of_dependence(o, rows, held, ROUNDING, enough)
             is_newton = gain <= enough
         else:
             is_newton = False
@@ -238,6 +248,24 @@ class Linearised:
             float(bound), value, least, decrease, is_newton, float(rounding), self._theta,
             self.direction,
         )  # fmt: skip
+
+    def _is_newton(self, weights: PenalisedWeights, value: float, magnitude: float) -> bool:
+        """Whether the direction is Newton's step, but for rounding."""
+        if self.log_odds is not None:
+            return False
+        o = self.objective
+        errors = ROUNDING * (magnitude + self._size) * weights.sizes
+        negligible = errors + VANISHING * magnitude * weights.variations
+        negligible = negligible + unseen_residual(o.penalty, value, weights.weights.size)
+        if (
+            weights.lasso is not None
+        ):  # a residual like λ is no rounding: a weight may have to enter
+            negligible = np.minimum(negligible, errors + LITTLE * weights.lasso)
+        return bool((np.abs(weights.residual()) <= negligible).all())
+
+    def gradient(self) -> NDArray[np.float64]:
+        """∇F at θ."""
+        return self.sum(gradients)
 
     def _logit_rounding(self, wanted: float) -> float:
         return logit_rounding(
@@ -270,7 +298,9 @@ class Linearised:
         self._make_stationary()
         held = self._held(self.sum(totals)[-1], share)
         rows = [piece.at_theta() for piece in self._pieces()]
-        return correction(self.objective, rows, held, self._theta + self.direction, ROUNDING)
+        return refinement.correction(
+            self.objective, rows, held, self._theta + self.direction, ROUNDING
+        )
 
     def _divergence(self, alpha: float) -> float:
         """That of y + α(a - y), mean of the rows."""
@@ -309,141 +339,6 @@ class Linearised:
         units = 1 / np.sqrt(np.maximum(np.einsum("kiki->ki", H), np.finfo(float).tiny))
         flat = units.ravel()
         return units, ClassFactors((H.reshape(flat.size, -1) * flat[:, None] * flat)[None], THREADS)
-
-
-class Piece:
-    """Some rows, their logits at θ, the change of these along the direction, and residuals.
-
-    Parameters
-    ----------
-    of : Linearised
-    rows : slice
-    data, working : Data
-        These rows, computed in float64 and in the precision for the direction.
-    """
-
-    def __init__(self, of: Linearised, rows: slice, data: Data, working: Data) -> None:
-        self.objective = o = of.objective
-        self.at, self.data = rows, data
-        self.logits = self._logits(data, *of.model)
-        change = self._logits(working, *o.parameters.user(of.direction, working.dtype))
-        self.residuals = o.loss.logits_of(data)
-        self._change = change if working.dtype == FLOAT64 else change.to_float64()
-        if of.offset is not None:
-            self.logits.put(self.logits.table() + of.offset[rows])
-        self._point: tuple[float, DualPoint] | None = None  # α, and what it comes to
-        self._shift = np.zeros(o.n_logits)  # of the change, in all rows
-        self._free = o.parameters.features(data, o.free) if len(o.free) else None
-        if of.moved.any():
-            self.move(of.moved)
-        self._targets = of.targets[rows]
-        self._weights = None if of.weights is None else of.weights[rows]
-
-    def _logits(self, data: Data, W: NDArray, b: NDArray | None) -> StoredLogits:
-        """Those of a model, without the offset."""
-        o, n = self.objective, data.shape[0]
-        out = o.loss.logits_of(data)
-        if W.any():
-            data.store_logits(W, b, out)
-            o.passes.count += 0.5 * n / o.data.shape[0]
-        else:
-            out.fill(np.zeros(len(W)) if b is None else b)
-        return out
-
-    def dual_point(self, alpha: float = 1.0) -> DualPoint:
-        """Residuals at the linearised probabilities, scaled by α, and their sums."""
-        if self._point is None or self._point[0] != alpha:
-            args = self._change, self._targets, self._weights, self.residuals, alpha
-            self._point = alpha, self.logits.dual_point(*args, shift=self._shift)
-        return self._point[1]
-
-    def gradient(self, theta: NDArray) -> NDArray:
-        """The residuals times X, by θ."""
-        o = self.objective
-        o.passes.count += 0.5 * self.data.shape[0] / o.data.shape[0]
-        rows = Rows(self.data, None, None, 0.0)
-        return o.parameters.value_and_grad(theta, self.residuals, rows)[1]
-
-    def at_theta(self) -> RowsAt:
-        """Its probabilities, 0 where no target is, and the sizes of what the residuals are sums
-        of."""
-        self.dual_point()
-        targets = self._targets
-        P, Q = self.objective.loss.probabilities(self.logits)
-        magnitudes = np.abs(self.residuals.table())
-        if targets.ndim == 2 and targets.dtype != np.uint8:
-            magnitudes += P if self._weights is None else P * self._weights[:, None]
-        if (missing := self.objective.loss.missing(targets)) is not None:
-            P = np.where(missing, 0, P)
-        return RowsAt(self.data, P, Q, self._weights, magnitudes)
-
-    def at_point(self) -> RowsAt:
-        """The same, with probabilities of 0 where the change leaves none for that of rounding."""
-        rows, loss = self.at_theta(), self.objective.loss
-        P = rows.probabilities
-        changes = loss.relative_changes(P, rows.others, self._change.table() + self._shift)
-        full = (changes < VANISHES) & (P > NEVER)
-        if loss.shift_invariant:
-            full = full.any(axis=1, keepdims=True)
-        return rows._replace(probabilities=np.where(full, 0, P))
-
-    def unpenalised_sums(self) -> NDArray[np.float64]:
-        """The residuals times what is not penalised, and the sums of magnitudes: (2, K, m)."""
-        sums = self.dual_point().class_sums[:, :, None]
-        if not self.objective.fit_intercept:
-            sums = sums[:, :, :0]
-        if self._free is None:
-            return sums
-        table = self.residuals.table()
-        of_free = [
-            np.einsum("nk,nm->km", *pair)
-            for pair in ((table, self._free), (np.abs(table), np.abs(self._free)))
-        ]
-        return np.concatenate([sums, of_free], axis=2)
-
-    def move(self, by: NDArray) -> None:
-        """Change what is not penalised of the direction, (K, m)."""
-        self._point = None
-        if self.objective.fit_intercept:
-            self._shift += by[:, 0]
-        if self._free is not None:
-            of_free = by[:, self.objective.fit_intercept :]
-            self._change.put(self._change.table() + np.einsum("nm,km->nk", self._free, of_free))
-
-    def unpenalised_hessian(self) -> NDArray[np.float64]:
-        """The Hessian by what is not penalised, (K, m, K, m)."""
-        o, n = self.objective, self.data.shape[0]
-        if self._free is None:
-            return o.loss.hessian_by_intercepts(self.logits, self._weights)[:, None, :, None]
-        columns = np.hstack([np.ones((n, int(o.fit_intercept))), self._free])
-        data = self.data.like(columns)
-        size = columns.shape[1]
-        nothing, one = np.zeros(size), np.ones(size)
-
-        def gram(drawn: RowSample) -> NDArray:
-            return data.gram(drawn, nothing, one, 1.0, nothing)
-
-        P, Q = o.loss.probabilities(self.logits)
-        return o.loss.hessian(P, Q, self._weights, size, gram)
-
-
-def totals(piece: Piece, theta: NDArray, n: int) -> Sums:
-    """Loss, divergence, the least change, the squares of the residuals and the gradient."""
-    point = piece.dual_point()
-    scaled = point.loss / n, point.divergence / n, (point.least_change,), point.squares / n
-    return Sums((*scaled, piece.gradient(theta).astype(FLOAT64, copy=False)))
-
-
-def rounding_of_logits(piece: Piece, theta: NDArray, n: int) -> float:
-    return rounding_of_rows(piece.objective, theta, piece.at, piece.data, piece.logits)
-
-
-def unpenalised_sums(piece: Piece, theta: NDArray, n: int) -> NDArray[np.float64]:
-    return piece.unpenalised_sums()
-
-
-def unpenalised_hessian(piece: Piece, theta: NDArray, n: int) -> NDArray[np.float64]:
-    return piece.unpenalised_hessian()
 
 
 def sum_of_pieces(

@@ -39,7 +39,13 @@ def minimize_preconditioned(
     goes on from where it is.
     """
     to_float32(objective)
-    run, exact = Run(objective, options), lacks(objective, "hessian") is None
+    return go_on(Run(objective, options), theta, handover)
+
+
+def go_on(run: Run, theta: NDArray, handover: Handover | None = None) -> Result:
+    """The same from θ, in a run that may have begun by another method."""
+    objective, options = run.objective, run.options
+    exact = lacks(objective, "hessian") is None
     start = theta = far_start(run.curvature, theta)
     preconditioner = BlockPreconditioner(
         run.curvature, options.seed, options.rebuilds, options.blocks

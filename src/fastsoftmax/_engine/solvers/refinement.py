@@ -8,25 +8,40 @@ of the conditions of optimality is computed anew each time. What rounding alone 
 left out.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.objective.objective import Objective
 from fastsoftmax._engine.solvers.unseen import Frame, Held, RowsAt, sums_of_magnitudes
 
-MULTIPLY_ADDS = 4  # for the singular values, times those of a product of A with a square matrix
-SLIGHT = 3e7  # multiply-adds, some ten milliseconds
 BYTES = 8  # of a number
-DEPENDENT = 1e-14  # of the largest singular value, the columns having length 1
 
 Table = NDArray[np.float64]
 
 
-def is_cheap(objective: Objective) -> bool:
+@dataclass(frozen=True)
+class DirectionRules:
+    """When a direction is refined, and by which singular values.
+
+    docs/experiments/0061-refined-proofs.md.
+    """
+
+    cost: float = 4.0  # of the singular values, times that of a product of A with a square matrix
+    work: float = 3e7  # multiply-adds, some ten milliseconds: so much at least may be spent
+    dependent: float = 1e-14  # of the largest singular value, the columns having length 1
+    rounds: int = 3
+
+
+USUAL = DirectionRules()
+
+
+def is_cheap(objective: Objective, rules: DirectionRules = USUAL) -> bool:
     """Whether the singular values take less than the fit has taken so far, or next to nothing."""
-    o, work = objective, multiply_adds(objective)
+    o, work = objective, multiply_adds(objective, rules)
     fits = 3 * BYTES * rows_of(o) * o.size <= o.memory.certificate
-    return fits and work <= max(SLIGHT, o.passes.count * o.passes.work)
+    return fits and work <= max(rules.work, o.passes.count * o.passes.work)
 
 
 def rows_of(objective: Objective) -> int:
@@ -34,12 +49,17 @@ def rows_of(objective: Objective) -> int:
     return objective.data.shape[0] * objective.n_logits + objective.size
 
 
-def multiply_adds(objective: Objective) -> float:
-    return MULTIPLY_ADDS * float(rows_of(objective)) * objective.size**2
+def multiply_adds(objective: Objective, rules: DirectionRules) -> float:
+    return rules.cost * float(rows_of(objective)) * objective.size**2
 
 
 def correction(
-    objective: Objective, rows: list[RowsAt], held: Held, there: NDArray, rounding: float
+    objective: Objective,
+    rows: list[RowsAt],
+    held: Held,
+    there: NDArray,
+    rounding: float,
+    rules: DirectionRules = USUAL,
 ) -> NDArray | None:
     """What makes a step meet the conditions of optimality, of which it leaves a residual.
 
@@ -56,7 +76,7 @@ def correction(
     face = np.flatnonzero((layout.table(there) != 0) | (held.lasso == 0))
     if not face.size:
         return None
-    o.passes.count += multiply_adds(o) / o.passes.work
+    o.passes.count += multiply_adds(o, rules) / o.passes.work
     frame = Frame(o.data.shape[0], o.shape, o.loss, o.parameters)
     A, units = weighted(frame, rows, face, np.sqrt(np.tile(held.ridge, o.shape[0])[face]))
     try:
@@ -65,7 +85,7 @@ def correction(
         return None
     errors = np.abs(V) @ (rounding * sums_of_magnitudes(frame, rows).ravel()[face] / units)
     parts = -V @ (held.residual.ravel()[face] / units)
-    counts = (np.abs(parts) > errors) & (values > DEPENDENT * values[0])
+    counts = (np.abs(parts) > errors) & (values > rules.dependent * values[0])
     table, step = np.zeros(o.shape), np.zeros(o.size)
     table.ravel()[face] = V[counts].T @ (parts[counts] / np.square(values[counts])) / units
     layout.table(step)[:] = table

@@ -185,4 +185,4 @@ class FeatureMajor(Parameters):
 
 def sums_of_squares(data: SparseData, weights: NDArray | None) -> NDArray[np.float64]:
     """The sum of squares of each feature, times the weights of the rows: (D, 1)."""
-    return column_sums(data.to_float64().squared, weights)
+    return column_sums(data.squared, weights)

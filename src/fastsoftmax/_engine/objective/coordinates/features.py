@@ -165,10 +165,11 @@ def extents(data: SparseData, weights: NDArray | None, centred: bool) -> Sums:
         filled += data.counts
     elif centred:
         filled += np.bincount(X.indices, np.repeat(weights, np.diff(X.indptr)), X.shape[1])
-    x = np.abs(X.data)
-    least = x.min(initial=np.inf)  # without a mask in a tenth of the time
-    smallest = least or x.min(initial=np.inf, where=x > 0)
-    return Sums((filled, Largest(x.max(initial=0)), Largest(-smallest)))
+    x = X.data
+    if not x.min(initial=1) > 0:  # else the numbers are their own sizes
+        x = np.abs(x[x != 0])
+    smallest, largest = x.min(initial=np.inf), x.max(initial=0)
+    return Sums((filled, Largest(largest), Largest(-smallest)))
 
 
 def ranges(data: SparseData, weights: NDArray | None) -> Sums:
