@@ -13,6 +13,7 @@ from fastsoftmax._runtime import scipy_sparse as sparse
 from fastsoftmax._runtime import sources
 from fastsoftmax._runtime.ahead import ahead
 from fastsoftmax._runtime.copies import Copies
+from fastsoftmax._runtime.parts import Parts
 from fastsoftmax._validation import blocks as check_blocks
 from fastsoftmax._validation import numbers as check
 from fastsoftmax._validation.sparse import features, require_finite
@@ -31,7 +32,7 @@ class Scan(NamedTuple):
     weights: NDArray | None
 
 
-class Blocks(sources.FromFiles):
+class Blocks(sources.FromFiles, Parts):
     """Rows that come in blocks and need not fit in memory together.
 
     ``fit(Blocks(source))`` finds the optimum of all rows, as if they were one array: the same
@@ -120,6 +121,14 @@ class Blocks(sources.FromFiles):
         if not callable(self.source):
             return iter(self.source)
         return check_blocks.iterator(self.source())
+
+    def _each(self, function: Callable[..., Any], *args: Any) -> list[Any]:
+        results = []
+        for i, block in enumerate(ahead(self)):
+            with check_blocks.named(f"block {i}"):
+                results.append(function(check_blocks.parts(block), *args))
+        check_blocks.some(len(results))
+        return results
 
     def scan(self) -> Scan:
         """Read all blocks once: labels, weights, and whether they go together.

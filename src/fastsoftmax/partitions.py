@@ -6,10 +6,12 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from fastsoftmax._runtime import sources
+from fastsoftmax._runtime.engines import current_engine
+from fastsoftmax._runtime.parts import Parts
 from fastsoftmax._validation import partitions as check
 
 
-class Partitions(sources.FromFiles):
+class Partitions(sources.FromFiles, Parts):
     """Rows in partitions that workers hold, each loaded where it is needed.
 
     ``fit(Partitions(loaders))`` finds the optimum of all rows, as if they were one array: the same
@@ -65,3 +67,25 @@ class Partitions(sources.FromFiles):
     @classmethod
     def _of_loads(cls, loads: Callable[[], Iterable[sources.Load]]) -> Partitions:
         return cls(list(loads()))
+
+    def _each(self, function: Callable[..., Any], *args: Any) -> list[Any]:
+        sources = current_engine().hold(numbered, list(enumerate(self.loaders)))
+        made = [part for part in sources.each(of_partition, function, args) if part is not None]
+        check.some(len(made))
+        return made
+
+
+def numbered(number: int, loader: Any) -> tuple[int, Any]:
+    """What a worker keeps where it is to hold one partition at a time: how it is loaded."""
+    return number, loader
+
+
+def of_partition(
+    source: tuple[int, Any], function: Callable[..., Any], args: tuple[Any, ...]
+) -> Any:
+    """What a function makes of a partition, which is loaded for that; None of an empty one."""
+    number, loader = source
+    with check.named(number):
+        X, y, weights, _ = check.parts(loader() if callable(loader) else loader)
+        some = X.shape[0] if hasattr(X, "shape") else len(X)
+        return function((X, y, weights), *args) if some else None

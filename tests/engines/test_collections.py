@@ -43,6 +43,18 @@ def test_only_one_block_at_a_time_is_computed():
     assert max(most) == 1
 
 
+def test_the_most_probable_classes_are_computed_later():
+    dX = next(arrays())
+    model = SoftmaxRegression(C=0.1).fit(X, Y)
+    labels, p = model.predict_topk(dX, 2, return_proba=True)
+    assert labels.shape == p.shape == (len(X), 2)
+    assert isinstance(labels, da.Array) and isinstance(p, da.Array)
+    expected = model.predict_topk(X, 2, return_proba=True)
+    np.testing.assert_array_equal(labels.compute(), expected[0])
+    np.testing.assert_allclose(p.compute(), expected[1], rtol=1e-12)
+    np.testing.assert_array_equal(model.predict_topk(dX, 1).compute(), expected[0][:, :1])
+
+
 def test_partial_fit_goes_through_the_blocks():
     dX, dY, dW = arrays()
     model = SoftmaxRegression().partial_fit(dX, dY, range(4), dW)

@@ -75,6 +75,19 @@ def test_weights_through_a_pipeline_and_a_search(digits, routing):
     assert np.isfinite(found["test_score"]).all()
 
 
+@pytest.mark.parametrize("model", CLASSIFIERS, ids=name_of)
+def test_a_search_may_count_the_most_probable_classes(model, digits, routing):
+    X, y = digits
+    found = [
+        cross_validate(clone(model).set_score_request(top_k=True), X, y, params={"top_k": k}, cv=2)
+        for k in (1, 3, 10)
+    ]
+    plain = cross_validate(model, X, y, cv=2)["test_score"]
+    scores = [each["test_score"] for each in found]
+    np.testing.assert_array_equal(scores[0], plain)
+    assert (scores[1] > plain).all() and (scores[2] == 1).all()
+
+
 def test_offsets_are_split_as_the_rows_are(digits, routing):
     X, y = digits
     offset = np.random.default_rng(0).normal(size=(len(y), 10))
@@ -108,7 +121,7 @@ def test_what_was_not_asked_for_is_refused(model, digits, routing):
 def test_requests_of_every_method(model):
     requests = model.get_metadata_routing()
     assert {"sample_weight", "callback"} <= set(requests.fit.requests)
-    assert set(requests.score.requests) == {"sample_weight"}
+    assert set(requests.score.requests) == {"sample_weight", "top_k"}
     assert not requests.predict.requests
 
 

@@ -13,10 +13,12 @@ from numpy.typing import ArrayLike, NDArray
 from fastsoftmax import functional
 from fastsoftmax._neural.estimator import Learned, Perceptron, attributes_of
 from fastsoftmax._neural.goals import Goal
+from fastsoftmax._neural.ranking import top
 from fastsoftmax._neural.training import Epoch
 from fastsoftmax._runtime import scipy_sparse as sparse
 from fastsoftmax._runtime.atomic import atomic, of_one_fit
-from fastsoftmax._runtime.sklearn_compat import ClassifierMixin
+from fastsoftmax._runtime.parts import joined
+from fastsoftmax._runtime.sklearn_compat import ClassifierMixin, require_fit
 from fastsoftmax._runtime.typing import ClassifierLoss
 from fastsoftmax._validation import labels as check_labels
 from fastsoftmax._validation import networks as check_networks
@@ -312,7 +314,10 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         NotFittedError, ValueError
             Before ``fit``; if X has another number of features, or is not finite.
         """
-        z = self._outputs(X)
+        return joined([self._most_probable(z) for z in self._outputs_in_parts(X)])
+
+    def _most_probable(self, z: NDArray) -> NDArray:
+        """The labels that outputs mean."""
         if self._multilabel:
             return (z > 0).astype(int)
         return self.classes_[z.argmax(axis=1)]
@@ -334,7 +339,10 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         -------
         ndarray of shape (N, K)
         """
-        z = self._outputs(X, precise=True)
+        parts = self._outputs_in_parts(X, precise=True)
+        return joined([self._probabilities(z) for z in parts])
+
+    def _probabilities(self, z: NDArray) -> NDArray:
         if self._multilabel:
             return functional.sigmoid(z, n_threads=self.n_threads)
         return functional.softmax(self._class_logits(z), n_threads=self.n_threads)
@@ -352,10 +360,52 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         -------
         ndarray of shape (N, K)
         """
-        z = self._outputs(X, precise=True)
-        if self._multilabel:
-            return functional.log_sigmoid(z, n_threads=self.n_threads)
-        return functional.log_softmax(self._class_logits(z), n_threads=self.n_threads)
+
+        def logarithms(z: NDArray) -> NDArray:
+            if self._multilabel:
+                return functional.log_sigmoid(z, n_threads=self.n_threads)
+            return functional.log_softmax(self._class_logits(z), n_threads=self.n_threads)
+
+        return joined([logarithms(z) for z in self._outputs_in_parts(X, precise=True)])
+
+    @of_one_fit
+    def predict_topk(self, X: ArrayLike, k: int, *, return_proba: bool = False) -> Any:
+        """Labels of the k largest outputs of each row.
+
+        Parameters
+        ----------
+        X : array-like of shape (N, D)
+        k : int
+            Of 1..K.
+        return_proba : bool, default=False
+            Whether to return their probabilities too, for losses that have any.
+
+        Returns
+        -------
+        labels : ndarray of shape (N, k)
+            That of the largest output first; of equal outputs the first of ``classes_``.
+        probabilities : ndarray of shape (N, k)
+            Those of `predict_proba`, with ``return_proba`` only.
+
+        Raises
+        ------
+        ValueError, TypeError
+            If k is no integer of 1..K; for X as `predict`.
+        AttributeError
+            If probabilities are wanted of "mse" or "mae".
+        """
+        k, wanted = self._ranks(k, "k"), check.flag(return_proba, "return_proba")
+        if wanted:
+            check_networks.has_probabilities(self.loss)
+        parts = self._outputs_in_parts(X, precise=wanted)
+        return joined(
+            [top(z, k, self.classes_, self._probabilities(z) if wanted else None) for z in parts]
+        )
+
+    def _ranks(self, k: object, name: str) -> int:
+        """How many classes of a row count."""
+        require_fit(self, "coefs_")
+        return check.integer(k, name, least=1, most=len(self.classes_))
 
     def _class_logits(self, z: NDArray) -> NDArray:
         """What probabilities of one label per row are the softmax of, from the outputs."""
@@ -364,7 +414,14 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         return z
 
     @of_one_fit
-    def score(self, X: ArrayLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
+    def score(
+        self,
+        X: ArrayLike,
+        y: ArrayLike,
+        sample_weight: ArrayLike | None = None,
+        *,
+        top_k: int = 1,
+    ) -> float:
         """Share of rows, by weight, whose label, or all of whose labels, are predicted.
 
         Of y (N, K) that holds one-hot rows or probabilities the largest counts.
@@ -374,12 +431,17 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         X : array-like of shape (N, D)
         y : array-like of shape (N,) or (N, K)
         sample_weight : array-like of shape (N,), optional
+        top_k : int, default=1
+            How many of the largest outputs of a row count as its prediction: those of
+            `predict_topk`. More than 1 only where rows have one label each.
 
         Returns
         -------
         float
         """
-        predicted = self.predict(X)
+        k = self._ranks(top_k, "top_k")
+        check_labels.one_of_several(k, self._multilabel)
+        predicted = self.predict(X) if self._multilabel else self.predict_topk(X, k)
         n = len(predicted)
         weights = check.weights(sample_weight, n, np.dtype(np.float64))
         check.usable_sum(weights)
@@ -387,11 +449,11 @@ class MLPClassifier(ClassifierMixin, Perceptron):
             y = check_networks.table(y, n)
             check_networks.as_many_columns(y.shape[1], len(self.classes_), "y")
             if self._multilabel:
-                hits = (predicted == y).all(axis=1)
-            else:
-                hits = predicted == self.classes_[y.argmax(axis=1)]
+                return float(np.average((predicted == y).all(axis=1), weights=weights))
+            labels = self.classes_[y.argmax(axis=1)]
         else:
-            hits = predicted == check_labels.one_a_row(y, n, "y")
+            labels = check_labels.one_a_row(y, n, "y")
+        hits = (predicted == labels[:, None]).any(axis=1)
         return float(np.average(hits, weights=weights))
 
 

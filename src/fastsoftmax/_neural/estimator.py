@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
 from dataclasses import KW_ONLY, dataclass, field
 from typing import Any, Literal, Self
@@ -13,6 +13,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastsoftmax._neural.full_batch import train_full_batch
 from fastsoftmax._neural.goals import LOSSES, Goal, Rows
 from fastsoftmax._neural.initial import BOUNDS, initial_coefs
+from fastsoftmax._neural.labels import PART
 from fastsoftmax._neural.network import Network
 from fastsoftmax._neural.rules import Rule
 from fastsoftmax._neural.schedules import FACTORS, Schedule
@@ -418,20 +419,30 @@ class Perceptron(NetworkToSklearn, Saved, BaseEstimator):
             check_networks.as_many_columns(targets.shape[1], n_outputs, "validation_data y")
         return Rows(X, targets)
 
-    def _outputs(self, X: ArrayLike, *, precise: bool = False) -> NDArray:
-        """Outputs (N, K) before the last activation; with `precise` in float64 unless X is of
-        float32, whatever computes them."""
+    def _outputs(self, X: ArrayLike) -> NDArray:
+        """Outputs (N, K) before the last activation."""
+        (z,) = self._outputs_in_parts(X, most=np.inf)
+        return z
+
+    def _outputs_in_parts(
+        self, X: ArrayLike, *, precise: bool = False, most: float = PART
+    ) -> Iterator[NDArray]:
+        """Those of some rows after others, of about so many bytes at a time.
+
+        With `precise` in float64 unless X is of float32, whatever computes them.
+        """
         require_fit(self, "coefs_")
         given, X = X, rows_of(
             X, n_features=self.n_features_in_, owner=type(self).__name__
         )  # fmt: skip
         check_features_of_fit(self, given, reset=False)
+        dtype = self.coefs_[0].dtype
         network = self._settings.network(
-            self.n_features_in_,
-            self.n_outputs_,
-            self.coefs_[0].dtype,
-            check.threads(self.n_threads),
+            self.n_features_in_, self.n_outputs_, dtype, check.threads(self.n_threads)
         )
         network.coefs, network.intercepts = self.coefs_, self.intercepts_
-        z = outputs(network, X)
-        return z.astype(np.float64, copy=False) if precise and X.dtype != np.float32 else z
+        n, wide = len(X), precise and X.dtype != np.float32
+        step = max(1, int(min(n, most // (self.n_outputs_ * dtype.itemsize))))
+        for start in range(0, n, step):
+            z = outputs(network, X if step == n else X[start : start + step])
+            yield z.astype(np.float64, copy=False) if wide else z

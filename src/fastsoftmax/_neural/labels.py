@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastsoftmax._engine.data import data_of
 from fastsoftmax._runtime import scipy_sparse as sparse
 from fastsoftmax._runtime.atomic import of_one_fit
-from fastsoftmax._runtime.collections import lazy
+from fastsoftmax._runtime.parts import by_rows, joined
 from fastsoftmax._runtime.sklearn_compat import check_features_of_fit, require_fit
 from fastsoftmax._runtime.typing import MatrixLike
 from fastsoftmax._validation import labels as check_labels
@@ -20,6 +21,7 @@ from fastsoftmax._validation.sparse import features, require_finite
 LARGE = 256.0  # an intercept that takes 8 of float32's 24 bits off the logits
 # in size, of the largest: squares to 1e±30, and sums of 1e8 of these, are normal in float32
 WEIGHTS = 1e-15, 1e15
+PART = 16 << 20  # bytes of logits that are made at a time, where not all are asked for
 
 
 def cancels_in_float32(coef: NDArray, intercept: NDArray) -> bool:
@@ -49,7 +51,7 @@ class Labels:
             if name.endswith("_") or name in ("_stream", "_warm_start_state", "_evidence"):
                 delattr(self, name)
 
-    @lazy
+    @by_rows
     @of_one_fit
     def decision_function(self, X: MatrixLike) -> NDArray:
         """Logits of the rows of X.
@@ -75,7 +77,7 @@ class Labels:
             return logits
         return logits[:, 0] - logits.dtype.type(self._threshold)
 
-    @lazy
+    @by_rows
     @of_one_fit
     def predict(self, X: MatrixLike) -> NDArray:
         """Label of each row.
@@ -90,7 +92,10 @@ class Labels:
             The most probable class; of two the second where its logit is > 0. Where rows have
             several labels (n, K): 1 for each whose logit is > 0.
         """
-        logits = self._logits(X)
+        return joined([self._most_probable(logits) for logits in self._logits_in_parts(X)])
+
+    def _most_probable(self, logits: NDArray) -> NDArray:
+        """The labels that logits mean."""
         if self._several_labels:
             return (logits > 0).astype(int)
         if logits.shape[1] == 1:
@@ -124,8 +129,18 @@ class Labels:
         """
         return super().score(X, check_labels.of_plain_dtype(y), sample_weight)
 
-    def _logits(self, X: MatrixLike, *, precise: bool = False) -> NDArray:
-        """Logits; with `precise` in float64 unless X is of float32, whatever computes them."""
+    def _logits(self, X: MatrixLike) -> NDArray:
+        """Logits of all rows."""
+        (logits,) = self._logits_in_parts(X, most=np.inf)
+        return logits
+
+    def _logits_in_parts(
+        self, X: MatrixLike, *, precise: bool = False, most: float = PART
+    ) -> Iterator[NDArray]:
+        """Logits of some rows after others, of about so many bytes at a time.
+
+        With `precise` in float64 unless X is of float32, whatever computes them.
+        """
         require_fit(self, "coef_")
         given, X = X, features(X, n_features=self.n_features_in_, owner=type(self).__name__)
         check_features_of_fit(self, given, reset=False)
@@ -135,11 +150,15 @@ class Labels:
             dtype = np.dtype(np.float64)
         if cancels_in_float32(coef, self.intercept_):
             data = data.to_float64()
-        with np.errstate(over="ignore"):
-            logits = data.logits(coef, self.intercept_).astype(dtype, copy=False)
-        with np.errstate(over="ignore", invalid="ignore"):
-            total = logits.sum()  # one bad cell of X makes its row of logits bad
-        if not np.isfinite(total):
-            require_finite(X)
-            check.finite_attributes(self.coef_, self.intercept_)
-        return logits
+        n = data.shape[0]
+        step = max(1, int(min(n, most // (len(coef) * dtype.itemsize))))
+        for start in range(0, n, step):
+            some = data if step == n else data.rows(slice(start, start + step))
+            with np.errstate(over="ignore"):
+                logits = some.logits(coef, self.intercept_).astype(dtype, copy=False)
+            with np.errstate(over="ignore", invalid="ignore"):
+                total = logits.sum()  # one bad cell of X makes its row of logits bad
+            if not np.isfinite(total):
+                require_finite(X)
+                check.finite_attributes(self.coef_, self.intercept_)
+            yield logits

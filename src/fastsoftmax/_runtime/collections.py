@@ -1,13 +1,10 @@
 """Dask's collections, known by their graph, without an import of Dask."""
 
 from collections.abc import Callable, Iterator
-from functools import wraps
 from itertools import pairwise
-from typing import Any, TypeVar, cast
+from typing import Any
 
 import numpy as np
-
-Method = TypeVar("Method", bound=Callable[..., Any])
 
 
 def is_collection(x: object) -> bool:
@@ -83,37 +80,47 @@ def computed(rows: list[list[Any]]) -> Iterator[tuple[Any, ...]]:
         yield (X, y) if weights is None else (X, y, weights)
 
 
-def lazy(method: Method) -> Method:
-    """A method of rows, which of a collection gives an array of Dask's, computed later."""
-
-    @wraps(method)
-    def of_rows(self: Any, X: Any) -> Any:
-        return later(method, self, X) if is_collection(X) else method(self, X)
-
-    return cast(Method, of_rows)
-
-
-def later(method: Callable[[Any, Any], Any], model: Any, X: Any) -> Any:
-    """What a method makes of each block."""
+def later(method: Callable[..., Any], model: Any, X: Any, *args: Any, **kwargs: Any) -> Any:
+    """What a method makes of each block, as an array of Dask's; as several if it gives a tuple."""
     import dask
-    import dask.array
 
     d = X.shape[1]
     row = np.ones((1, d), X.dtype) if hasattr(X, "chunks") else X._meta_nonempty
-    example = method(model, row)[:0]
-    lengths, call = lengths_of(X), dask.delayed(of_block, pure=True)
-    shared = dask.delayed(model, pure=True, traverse=False)
-    parts = delayed_parts(X)
+    example = method(model, row, *args, **kwargs)
+    several = isinstance(example, tuple)
+    examples = [each[:0] for each in (example if several else (example,))]
+    nothing = tuple(examples) if several else examples[0]
+    call, shared = dask.delayed(of_block, pure=True), dask.delayed(model, pure=True, traverse=False)
+    made = [call(part, method, shared, nothing, args, kwargs) for part in delayed_parts(X)]
+    if not several:
+        return as_collection(made, lengths_of(X), nothing)
+    columns = [[each[i] for each in made] for i in range(len(examples))]
+    return tuple(
+        as_collection(column, lengths_of(X), each)
+        for column, each in zip(columns, examples, strict=True)
+    )
+
+
+def as_collection(parts: list[Any], lengths: list[int] | None, nothing: Any) -> Any:
+    """An array of Dask's of blocks that are computed later, of so many rows each."""
+    import dask.array
+
     arrays = [
         dask.array.from_delayed(
-            call(part, method, shared, example),
-            (np.nan if lengths is None else lengths[i], *example.shape[1:]), meta=example,
+            part, (np.nan if lengths is None else lengths[i], *nothing.shape[1:]), meta=nothing
         )
         for i, part in enumerate(parts)
-    ]  # fmt: skip
+    ]
     return dask.array.concatenate(arrays, allow_unknown_chunksizes=True)
 
 
-def of_block(X: Any, method: Callable[[Any, Any], Any], model: Any, nothing: Any) -> Any:
+def of_block(
+    X: Any,
+    method: Callable[..., Any],
+    model: Any,
+    nothing: Any,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+) -> Any:
     """What a method makes of a block, nothing of an empty one."""
-    return method(model, X) if X.shape[0] else nothing
+    return method(model, X, *args, **kwargs) if X.shape[0] else nothing

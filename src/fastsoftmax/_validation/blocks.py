@@ -135,7 +135,7 @@ def as_many(rows: int, before: int) -> None:
         raise ValueError(f"source: expected the same {before} rows in each pass, got {rows}")
 
 
-def nothing_else(value: object, name: str) -> None:
-    """Raise for what blocks bring themselves."""
+def nothing_else(value: object, name: str, kind: str = "Blocks") -> None:
+    """Raise for what rows in parts bring themselves."""
     if value is not None:
-        raise TypeError(f"{name}: expected None beside Blocks, which bring it, got an argument")
+        raise TypeError(f"{name}: expected None beside {kind}, which bring it, got an argument")

@@ -270,3 +270,15 @@ def not_other_classes(classes: NDArray, previous: NDArray, name: str) -> None:
         f"{name}: expected the {len(old)} classes [{names(previous)}] of the previous fit, got "
         f"{len(new)} classes [{names(classes)}]: {differs}"
     )
+
+
+def to_score(y: object) -> None:
+    """Raise where there are no labels to compare predictions with."""
+    if y is None:
+        raise ValueError("y: expected labels, got None")
+
+
+def one_of_several(top_k: int, several_labels: bool) -> None:
+    """Raise where the most probable labels are counted of rows that may have several."""
+    if several_labels and top_k > 1:
+        raise ValueError(f"top_k: expected 1 where rows have several labels, got {top_k}")

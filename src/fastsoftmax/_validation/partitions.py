@@ -95,12 +95,6 @@ def some_weight(total: float | None) -> None:
         raise ValueError(f"sample_weight: expected weights of a finite, positive sum, got {got}")
 
 
-def nothing_else(value: object, name: str) -> None:
-    """Raise for what partitions bring themselves."""
-    if value is not None:
-        raise TypeError(f"{name}: expected None beside Partitions, which bring it, got an argument")
-
-
 def supported(l1_ratio: float, C: float, penalty_factor: NDArray | None) -> None:
     """Raise for what no engine fits, saying what does."""
     if l1_ratio:

@@ -30,6 +30,7 @@ from fastsoftmax._runtime import caller
 from fastsoftmax._runtime.memory_budget import MemoryBudget
 from fastsoftmax._runtime.sklearn_compat import DataConversionWarning
 from fastsoftmax._runtime.typing import MatrixLike
+from fastsoftmax._validation import blocks as check_blocks
 from fastsoftmax._validation import numbers as check
 from fastsoftmax._validation import partitions as check_partitions
 from fastsoftmax._validation import targets as check_targets
@@ -140,7 +141,7 @@ def problem_of(
     }  # fmt: skip
     if isinstance(X, Partitions):
         for name, value in (("y", y), ("sample_weight", sample_weight), ("offset", offset)):
-            check_partitions.nothing_else(value, name)
+            check_blocks.nothing_else(value, name, "Partitions")
         held, described, scale = rows_of_partitions(X, e.feature_scale)
         tells = telling(described)
     else:
