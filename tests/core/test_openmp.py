@@ -59,6 +59,11 @@ def test_a_runtime_that_was_loaded_before_is_known_to_spin_for_long():
 def test_variables_are_taken_away_after_an_error(monkeypatch):
     for name in _openmp.BY_USER:
         monkeypatch.delenv(name, raising=False)
-    with pytest.raises(ZeroDivisionError), _openmp.spinning_briefly():
+    with pytest.raises(ZeroDivisionError), _openmp.spinning_briefly(2e-8):
         1 / (1 - _openmp.set_by_user())
     assert not _openmp.set_by_user()
+
+
+def test_spins_for_a_time():
+    assert _openmp.briefly(2e-8)["GOMP_SPINCOUNT"] == "1000"
+    assert _openmp.briefly(0.0)["GOMP_SPINCOUNT"] == "300"  # no turn is known

@@ -78,8 +78,8 @@ def test_it_looks_once_in_a_while(clock):
     assert company.lateness() == found
 
 
-def test_a_system_that_tells_nothing(clock):
-    clock.told = lambda: None
+def test_a_system_that_tells_nothing(clock, monkeypatch):
+    monkeypatch.setattr(_company._system, "waited", lambda thread: None)
     assert clock.after(Company([7])) == 0
     assert clock.after(Company([0])) == 0  # without a number
     assert clock.after(Company([])) == 0
@@ -194,30 +194,49 @@ def test_others_keep_off_the_processor_of_the_caller():
     assert mine == str(free)  # the caller's own are as they were
 
 
-@linux
-@two
-@pytest.mark.parametrize("name", _company.BOUND_BY_USER)
-def test_the_user_says_where_threads_run(name):
-    free = sorted(os.sched_getaffinity(0))
-    value = {"OMP_PROC_BIND": "false", "OMP_PLACES": "threads"}.get(name, "")
-    result = run(APART.format(free[0], free), **{name: value})
-    assert result.returncode == 0, result.stderr
-    assert result.stdout.splitlines()[0].endswith(" -1")
-
-
-def test_a_runtime_that_others_use_is_left_alone(monkeypatch):
-    monkeypatch.setattr(_core, "openmp_was_loaded", True)
-    assert not _company.is_ours()
-
-
-@linux
-def test_a_thread_that_has_ended_is_left_alone(monkeypatch):
-    moved = []
-    monkeypatch.setattr(os, "sched_setaffinity", lambda *arguments: moved.append(arguments))
-    monkeypatch.setattr(os, "sched_getaffinity", lambda thread: set(range(8)))
-    monkeypatch.setattr(_company.os, "environ", {})
+@pytest.fixture
+def moved(monkeypatch):
+    """What threads are moved, on a machine of eight processors whose OpenMP is ours."""
+    calls = []
+    monkeypatch.setattr(os, "sched_setaffinity", lambda *call: calls.append(call), raising=False)
+    monkeypatch.setattr(os, "sched_getaffinity", lambda thread: set(range(8)), raising=False)
+    monkeypatch.setattr(os.path, "exists", lambda path: not path.endswith("/9"))
+    monkeypatch.setattr(_company._system, "processor", lambda: 3)
     monkeypatch.setattr(_core, "openmp_was_loaded", False)
-    Company([2**31 - 1]).keep_apart(2)
+    for name in _company.BOUND_BY_USER:
+        monkeypatch.delenv(name, raising=False)
+    return calls
+
+
+def test_once_where_the_caller_stays(moved, monkeypatch):
+    company = Company([5, 6, 7])
+    company.keep_apart(3)
+    company.keep_apart(3)
+    assert moved == [(5, {0, 1, 2, 4, 5, 6, 7}), (6, {0, 1, 2, 4, 5, 6, 7})]
+    moved.clear()
+    monkeypatch.setattr(_company._system, "processor", lambda: 0)
+    company.keep_apart(2)
+    assert moved == [(5, {1, 2, 3, 4, 5, 6, 7})]
+
+
+@pytest.mark.parametrize("name", _company.BOUND_BY_USER)
+def test_the_user_says_where_threads_run(moved, monkeypatch, name):
+    monkeypatch.setenv(name, "true")
+    Company([5]).keep_apart(2)
     assert moved == []
-    Company([threading.get_native_id()]).keep_apart(2)
-    assert len(moved) == 1
+
+
+def test_a_runtime_that_others_use_is_left_alone(moved, monkeypatch):
+    monkeypatch.setattr(_core, "openmp_was_loaded", True)
+    Company([5]).keep_apart(2)
+    assert moved == []
+
+
+def test_more_threads_than_processors_run_anywhere(moved):
+    Company(list(range(10, 20))).keep_apart(9)
+    assert moved == []
+
+
+def test_a_thread_that_has_ended_is_left_alone(moved):
+    Company([9, 5]).keep_apart(3)
+    assert [thread for thread, _ in moved] == [5]

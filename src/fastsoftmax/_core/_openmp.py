@@ -12,17 +12,14 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from fastsoftmax._core import _system
-
 SPIN = 20e-6  # seconds: the gap between two regions of a fit, and less than a wake-up costs
 TURNS = 300  # where it is not known how long one takes
 NAMES = ("GOMP_SPINCOUNT", "KMP_BLOCKTIME")  # of GNU's and of LLVM's runtime
 BY_USER = ("OMP_WAIT_POLICY", *NAMES)
 
 
-def briefly() -> dict[str, str]:
-    """Turns of GNU's runtime, and milliseconds of LLVM's."""
-    turn = _system.turn()
+def briefly(turn: float) -> dict[str, str]:
+    """Turns of GNU's runtime, of so many seconds each, and milliseconds of LLVM's."""
     return dict(zip(NAMES, (str(round(SPIN / turn) if turn else TURNS), "0"), strict=True))
 
 
@@ -32,12 +29,12 @@ def set_by_user() -> bool:
 
 
 @contextmanager
-def spinning_briefly() -> Iterator[None]:
-    """An OpenMP runtime that is loaded meanwhile spins briefly."""
+def spinning_briefly(turn: float) -> Iterator[None]:
+    """An OpenMP runtime that is loaded meanwhile spins briefly; a turn takes so many seconds."""
     if set_by_user():
         yield
         return
-    os.environ.update(briefly())
+    os.environ.update(briefly(turn))
     try:
         yield
     finally:

@@ -46,9 +46,11 @@ class Company:
     def keep_apart(self, n: int) -> None:
         """Keep the others of a team of n off the processor that this thread runs on."""
         here = _system.processor()
-        if here == self._avoided or not is_ours():
+        if here == self._avoided:
             return
         self._avoided = here
+        if not is_ours():
+            return
         with suppress(OSError):
             free = os.sched_getaffinity(0) - {here}
             for thread in self._others[: n - 1] if len(free) >= n - 1 else []:
@@ -64,9 +66,7 @@ class Company:
         return self._waited / max(self._times, RULES.few)
 
     def _look(self) -> None:
-        found = _system.waited(self._others[0])
-        if found is None:
-            return
+        found = _system.waited(self._others[0]) or self._seen
         waited, times = (now - before for now, before in zip(found, self._seen, strict=True))
         self._seen = found
         if times > 0:
