@@ -41,7 +41,7 @@ def bytes_like_pixels(n, d, k):
 def text(n, d, k):
     """A CSR matrix with few nonzeros per row."""
     rng = np.random.default_rng(2)
-    X = sparse.random_array((n, d), density=0.02, format="csr", rng=rng, dtype=np.float32)
+    X = sparse.csr_array(rng.random((n, d), np.float32) * (rng.random((n, d)) < 0.02))
     return X, np.asarray((X @ rng.normal(size=(d, k))).argmax(axis=1))
 
 

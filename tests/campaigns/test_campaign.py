@@ -57,6 +57,14 @@ ONCE_AT_FAULT = {  # of longer campaigns, by what was mended
         ("one hot", 1), ("near separable", 177), ("large means", 125),
     ],
     "soft targets that are fitted exactly": [("more features than rows", 581)],
+    "the Hessian had lost the digits that a proof needs": [
+        ("large means", 359), ("large means", 456), ("large means", 531), ("large means", 637),
+        ("scales", 32), ("scales", 978), ("scales", 1532), ("scales", 1630),
+        ("duplicates and constants", 145),
+    ],
+    "an L1 penalty that adds nothing to F, of columns that depend on each other": [
+        ("one hot", 743),
+    ],
     "a Hessian whose flat directions are rounding gave no Newton step": [
         ("timestamps", 900), ("scales", 1023), ("scales", 547), ("long tailed classes", 608),
     ],

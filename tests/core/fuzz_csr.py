@@ -1,6 +1,6 @@
 """Compressed rows, columns and entries with anything in them: an error or a result, never a crash.
 
-    python tests/core/fuzz_csr.py [cases] [seed] [unchecked]
+    PYTHONPATH=tests python tests/core/fuzz_csr.py [cases] [seed] [unchecked]
 
 A script of its own, to be run with kernels that are built with the address sanitizer (`.ci/run`),
 which sees what lies out of bounds and does no harm yet. "unchecked" lets an index that is one too
@@ -13,7 +13,7 @@ import warnings
 from functools import partial
 
 import numpy as np
-from scipy import sparse
+from support.sparse_rows import uniform
 
 import fastsoftmax._linear.problem.rows as estimator
 from fastsoftmax import SoftmaxRegression, linear_cross_entropy_value_and_grad
@@ -29,8 +29,7 @@ REFUSED = (ValueError, TypeError, AttributeError, IndexError, OverflowError)  # 
 def sound(rng):
     """A sparse problem of any shape, and its labels."""
     n, d, k = rng.integers((1, 1, 2), (70, 90, 40))
-    X = sparse.random_array((n, d), density=rng.choice((0.02, 0.3)), rng=rng, format="csr")
-    X = X.astype(rng.choice((np.float32, np.float64)))
+    X = uniform(n, d, rng.choice((0.02, 0.3)), rng, rng.choice((np.float32, np.float64)))
     return X, np.arange(n) % k
 
 

@@ -5,7 +5,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
-import scipy.sparse as sp
+from support.sparse_rows import uniform
 
 import fastsoftmax
 from fastsoftmax import MLPClassifier, MLPRegressor, SoftmaxRegression, _core
@@ -39,7 +39,7 @@ def use_everything():
     X, z = rng.standard_normal((300, 12)), rng.standard_normal((40, 5))
     y = (X @ rng.standard_normal((12, 4)) + rng.gumbel(size=(300, 4))).argmax(axis=1)
     X = X.astype(np.float32)
-    sparse = sp.random_array((300, 80), density=0.1, rng=rng, dtype=np.float32, format="csr")
+    sparse = uniform(300, 80, 0.1, rng, np.float32)
     for solver in ("lbfgs", "newton", "gd", "preconditioned-lbfgs"):
         for x in (X, sparse) if "lbfgs" in solver else (X,):
             for options in ({}, {"standardize": True}):
@@ -49,10 +49,10 @@ def use_everything():
         weighted = SoftmaxRegression(C=10.0, solver="preconditioned-lbfgs")
         weighted.fit(x, y, sample_weight=rng.random(300))
         SoftmaxRegression().fit(x, y > 1)
-    wide = sp.random_array((2000, 3000), density=0.01, rng=rng, dtype=np.float32, format="csr")
+    wide = uniform(2000, 3000, 0.01, rng, np.float32)
     SoftmaxRegression(max_iter=4).fit(wide, rng.integers(30, size=2000))
     SoftmaxRegression(l1_ratio=1.0, max_iter=4).fit(wide, rng.integers(30, size=2000))
-    rare = sp.random_array((300, 2000), density=0.002, rng=rng, dtype=np.float32, format="csr")
+    rare = uniform(300, 2000, 0.002, rng, np.float32)
     SoftmaxRegression(max_iter=4).fit(rare, y).predict(rare)
     many = rng.standard_normal((2000, 300), dtype=np.float32)
     target = (many @ rng.standard_normal((300, 40))).argmax(axis=1)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 from support.reference import assert_near, logit_loss_and_gradient, one_hot
-from support.sparse_rows import INDICES, compressed, scrambled
+from support.sparse_rows import INDICES, compressed, scrambled, uniform
 
 from fastsoftmax import linear_cross_entropy_value_and_grad as value_and_grad
 from fastsoftmax._engine.data import Batch, Point, SparseData
@@ -98,7 +98,7 @@ def test_fits_get_the_same_sums(k, dtype, whole_teams):
 @pytest.mark.parametrize(("d", "k"), [(1_100_000, 7), (40, 1100)])
 def test_by_columns_where_a_table_would_be_too_large(d, k, dtype):
     rng = np.random.default_rng(0)
-    X = sparse.random_array((60, d), density=400 / (60 * d), rng=rng, dtype=dtype, format="csr")
+    X = uniform(60, d, 400 / (60 * d), rng, dtype)
     X = scrambled(X, rng)
     W, b, y = rng.standard_normal((k, d)).astype(dtype), None, rng.integers(k, size=60)
     assert SparseData(X, 1)._kernel.by_columns(*X.shape, k, X.nnz, True) == (

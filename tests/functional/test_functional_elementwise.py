@@ -25,7 +25,17 @@ from fastsoftmax._runtime.threads import team
 
 pytestmark = pytest.mark.kernel
 
-FUNCTIONS = {"sigmoid": "expit", "log_sigmoid": "log_expit", "logit": "logit"}
+
+def exact_logit(x):
+    """As SciPy has it since 1.15: nothing cancels about 1/2."""
+    return np.where(abs(x - 0.5) < 0.25, 2 * np.arctanh(2 * x - 1), np.log(x / (1 - x)))
+
+
+EXACT = {
+    "sigmoid": scipy.special.expit,
+    "log_sigmoid": scipy.special.log_expit,
+    "logit": exact_logit,
+}
 TINY = 4.248354255291589e-18  # log1p(exp(-40))
 
 
@@ -34,7 +44,7 @@ def spacing(dtype):
     return (2.0**-10, 2.0**-24) if dtype == np.float16 else (0, 0)
 
 
-@pytest.mark.parametrize("name", FUNCTIONS)
+@pytest.mark.parametrize("name", EXACT)
 @given(arrays(), st.sampled_from(STRIDED))
 @settings(deadline=None, max_examples=120, database=None)
 @pytest.mark.filterwarnings("ignore:overflow encountered in cast")
@@ -46,7 +56,7 @@ def test_as_scipy(name, x, layout):
     actual = function(x)
     assert actual.dtype == result_dtype(x.dtype)
     with np.errstate(all="ignore"):
-        exact = getattr(scipy.special, FUNCTIONS[name])(x.astype(float))
+        exact = EXACT[name](x.astype(float))
     relative, absolute = spacing(actual.dtype)
     eps = computed_eps(x.dtype)
     assert_near(actual, exact, (8 * eps + relative) * abs(exact) + absolute + 1e-42)
@@ -105,7 +115,8 @@ def test_special_values_numbers_and_empty_arrays():
 @st.composite
 def predictions(draw):
     """Logits, targets of 0..1 of another layout and dtype, weights that broadcast, a reduction."""
-    z = draw(arrays(dtypes=(np.float16, *FLOATS, np.int8), special=())).clip(-500, 500)
+    z = draw(arrays(dtypes=(np.float16, *FLOATS, np.int8), special=()))
+    z = z if z.dtype == np.int8 else z.clip(-500, 500)  # numbers beyond its range
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
     y = rng.random(z.shape) if draw(st.booleans()) else rng.integers(0, 2, z.shape)
     y = y.astype(draw(st.sampled_from(FLOATS))) if y.dtype.kind == "f" else y

@@ -27,6 +27,7 @@ from support.layouts import (
     terms,
 )  # fmt: skip
 from support.reference import assert_near, mp, ulps
+from support.versions import at_least
 
 import fastsoftmax
 from fastsoftmax import log_softmax, logsumexp, softmax, softmax_vjp
@@ -72,8 +73,10 @@ def test_dtypes_are_as_scipys(name, dtype):
     x = np.array([[1, 2, 3], [7, 0, 2]], dtype)
     function = getattr(scipy.special, name)
     actual = getattr(fastsoftmax, name)(x)
-    with np.errstate(all="ignore"):  # its differences of unsigned integers wrap around
-        assert actual.dtype == function(x, axis=-1).dtype
+    assert actual.dtype == dtype_of(name, x)
+    if name != "logsumexp" or at_least("scipy", 1, 15):  # before, short integers gave short numbers
+        with np.errstate(all="ignore"):  # its differences of unsigned integers wrap around
+            assert actual.dtype == function(x, axis=-1).dtype
     eps = np.finfo(actual.dtype).eps
     np.testing.assert_allclose(actual, function(x.astype(float), axis=-1), rtol=eps, atol=eps)
     assert getattr(fastsoftmax, name)(x.tolist()).dtype == np.float64

@@ -4,7 +4,7 @@ import gc
 
 import numpy as np
 import pytest
-from scipy import sparse
+from support.sparse_rows import uniform
 
 from fastsoftmax import (
     Blocks,
@@ -17,7 +17,7 @@ from fastsoftmax import (
 rng = np.random.default_rng(0)
 X = rng.normal(size=(600, 8))
 Y = (X @ rng.normal(size=(8, 4)) + rng.gumbel(size=(600, 4))).argmax(axis=1)
-S = sparse.random_array((600, 400), density=0.02, format="csr", rng=rng)
+S = uniform(600, 400, 0.02, rng)
 FAR = X.copy()
 FAR[3, 0] = 1e6
 

@@ -8,6 +8,7 @@ from campaigns.definition import define
 from campaigns.families import Problem
 from campaigns.reference import optimum as optimum_of
 from scipy import optimize, sparse
+from support.sparse_rows import uniform
 
 import fastsoftmax
 from fastsoftmax import Blocks, SoftmaxRegression
@@ -74,7 +75,7 @@ def test_standardize_without_intercept_does_not_centre():
 
 def test_standardize_sparse_and_blocks():
     rng = np.random.default_rng(0)
-    X = sparse.random_array((4000, 60), density=0.05, format="csr", rng=rng)
+    X = uniform(4000, 60, 0.05, rng)
     y = np.argmax(X @ rng.normal(size=(60, 4)) * 3 + rng.gumbel(size=(4000, 4)), axis=1)
     dense = X.toarray()
     fits = [

@@ -1,5 +1,7 @@
 """Blocks and Partitions of files and of Arrow's tables: what they hold, and nothing else."""
 
+import gc
+import sys
 from itertools import pairwise
 
 import numpy as np
@@ -98,6 +100,44 @@ def test_parquet(kind, table, tmp_path):
     assert model.objective_ == pytest.approx(here.objective_, rel=2e-9)
     features = np.concatenate([x for x, _ in parts(kind.from_parquet(paths, ["f0", "f1"], "y"))])
     np.testing.assert_array_equal(features, X[:, [3, 20]])
+
+
+def test_cache(table, tmp_path):
+    """Files are decoded once; what was decoded is removed with the blocks."""
+    paths, folder = written(table, tmp_path), tmp_path / "cache"
+    folder.mkdir()
+    source = Blocks.from_parquet(paths, "x", "y", "w").cached(folder)
+    next(iter(source))  # not to the end
+    first = whole(source)
+    for path in paths:
+        path.unlink()
+    for a, b in zip(first, whole(source), strict=True):
+        np.testing.assert_array_equal(a, b)
+    model = SoftmaxRegression(C=0.01).fit(source)
+    assert model.objective_ == SoftmaxRegression(C=0.01).fit(Blocks(parts(source))).objective_
+    assert list(folder.glob("*/*.npy"))
+    del source
+    gc.collect()
+    assert not list(folder.iterdir())
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        Blocks([(X, Y)]).cached(tmp_path / "nowhere")
+    with pytest.raises(
+        TypeError, match="cached: expected blocks whose X is a NumPy array, got a list"
+    ):
+        list(Blocks([([[1.0]], [0])]).cached(folder))
+
+
+def test_without_pyarrow(monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    for kind in KINDS:
+        with pytest.raises(ImportError, match=r"Parquet files need pyarrow.*: pip install pyarrow"):
+            kind.from_parquet("rows.parquet", "x", "y")
+
+
+@pytest.mark.parametrize("tables", [3, {"x": 1}, [np.zeros(3)]])
+def test_tables_that_are_none(tables):
+    with pytest.raises(TypeError, match="tables: expected a Table, RecordBatch or Dataset"):
+        parts(Blocks.from_arrow(tables, "x", "y"))
 
 
 @pytest.mark.parametrize("kind", KINDS)

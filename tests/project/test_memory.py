@@ -1,6 +1,7 @@
 """What a fit takes beyond X and the model, in a process of its own."""
 
 import json
+import os
 import subprocess
 import sys
 
@@ -14,13 +15,13 @@ REST = 12 << 20  # of Python's own, and of what the allocator does not give back
 FIT = """
 import json, re, sys, warnings
 import numpy as np
-from scipy import sparse
 from fastsoftmax import SoftmaxRegression
+from support.sparse_rows import uniform
 
 kind, (n, d, k), parameters = json.loads(sys.argv[1])
 rng = np.random.default_rng(0)
 if kind == "sparse":
-    X = sparse.random_array((n, d), density=min(1.0, 50 / d), format="csr", rng=rng)
+    X = uniform(n, d, min(1.0, 50 / d), rng)
 else:
     X = rng.standard_normal((n, d), dtype=kind)
 y = np.arange(n) % k
@@ -71,6 +72,7 @@ def test_a_fit_keeps_to_its_memory(name):
     parameters = FITS[name][2]
     run = subprocess.run(
         [sys.executable, "-c", FIT, json.dumps(FITS[name])],
+        env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)},
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     taken, iterations, rows, model = json.loads(run.stdout)

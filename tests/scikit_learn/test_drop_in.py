@@ -31,6 +31,7 @@ from sklearn.model_selection import GridSearchCV, train_test_split
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.preprocessing import scale
 from sklearn.utils import compute_class_weight
+from support.sparse_rows import uniform
 
 from fastsoftmax import LogisticRegression as OurLogisticRegression
 from fastsoftmax import SoftmaxRegression, SoftmaxRegressionCV
@@ -322,7 +323,7 @@ def test_multinomial_identifiability_on_iris(solver, fit_intercept, iris):
 
 @pytest.mark.parametrize("solver", SOLVERS)
 def test_large_sparse_matrix(solver):
-    X = sparse.random_array((20, 10), density=0.2, format="csr", rng=np.random.default_rng(0))
+    X = uniform(20, 10, 0.2, np.random.default_rng(0))
     X.indices, X.indptr = X.indices.astype(np.int64), X.indptr.astype(np.int64)
     SoftmaxRegression(solver=solver).fit(X, np.arange(20) % 2)
 

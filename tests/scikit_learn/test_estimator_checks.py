@@ -10,13 +10,19 @@ from support.estimator_checks import INSTANCES, expected_failures
 import fastsoftmax
 from fastsoftmax import _linear, _neural
 
+CHECKS = parametrize_with_checks(
+    [estimator for estimator, _ in INSTANCES], expected_failed_checks=expected_failures
+).mark
+
 
 @pytest.mark.filterwarnings(
     "ignore::sklearn.exceptions.ConvergenceWarning",
     "ignore:(l1_ratios|penalty|scoring|use_legacy_attributes)",  # as scikit-learn's
 )
-@parametrize_with_checks(
-    [estimator for estimator, _ in INSTANCES], expected_failed_checks=expected_failures
+@pytest.mark.parametrize(
+    CHECKS.args[0],
+    list(CHECKS.args[1]),  # a generator before scikit-learn 1.7, of which pytest warns
+    **CHECKS.kwargs,
 )
 def test_scikit_learns_own_checks(estimator, check):
     check(estimator)

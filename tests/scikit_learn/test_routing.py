@@ -24,6 +24,7 @@ from sklearn.multioutput import MultiOutputClassifier
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.utils import estimator_html_repr
+from support.versions import at_least
 
 from fastsoftmax import Adaline, LogisticRegression, MLPClassifier, MLPRegressor, SoftmaxRegression
 from fastsoftmax.datasets import load_digits
@@ -66,6 +67,7 @@ def test_weights_through_a_pipeline_and_a_search(digits, routing):
     expected = SoftmaxRegression().fit(scaled, y, sample_weight=weights)
     np.testing.assert_array_equal(pipeline[-1].coef_, expected.coef_)
 
+    pipeline.set_score_request(sample_weight=True)  # to be said before scikit-learn 1.8
     search = GridSearchCV(pipeline, {"softmaxregression__C": [0.1, 1.0]}, cv=2)
     search.fit(X, y, sample_weight=weights)
     search.score(X, y, sample_weight=weights)
@@ -119,7 +121,7 @@ def test_meta_estimators(model, digits):
     for outer in (
         CalibratedClassifierCV(model, cv=2),
         CalibratedClassifierCV(model, cv=2, method="temperature")
-        if sklearn.__version__ >= "1.8"
+        if at_least("scikit-learn", 1, 8)
         else CalibratedClassifierCV(model, cv=2, ensemble=False),
         BaggingClassifier(model, n_estimators=2, random_state=0),
         VotingClassifier([("a", model), ("b", clone(model))], voting="soft"),
@@ -183,4 +185,4 @@ def test_html(model, digits):
         assert name_of(model) in model._repr_html_()
         assert name_of(model) in estimator_html_repr(make_pipeline(StandardScaler(), model))
         model = clone(model).fit(X, y > 4)
-    assert "n_threads" in html or sklearn.__version__ < "1.7"  # parameters are shown since then
+    assert "n_threads" in html or not at_least("scikit-learn", 1, 7)  # shown since then

@@ -10,6 +10,7 @@ from scipy.optimize import minimize
 from sklearn import linear_model
 from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.multioutput import MultiOutputClassifier
+from support.versions import at_least
 
 import fastsoftmax
 from fastsoftmax import Blocks, LogisticRegression, SoftmaxRegression, SoftmaxRegressionCV
@@ -136,7 +137,9 @@ def test_probabilities_sum_to_1_in_the_dtype_of_scikit_learns(dtype, k):
     )
     p = model.predict_proba(given)
     expected = np.float32 if dtype == "float32" else np.float64
-    assert p.dtype == theirs.predict_proba(given).dtype == expected
+    assert p.dtype == expected
+    if dtype != "float32" or at_least("scikit-learn", 1, 9):  # before, float64
+        assert theirs.predict_proba(given).dtype == expected
     assert model.predict_log_proba(given).dtype == expected
     np.testing.assert_allclose(p.sum(axis=1), 1, rtol=4 * np.finfo(expected).eps)
     if expected == np.float64:

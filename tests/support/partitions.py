@@ -5,7 +5,7 @@ from functools import cache, partial
 from itertools import pairwise
 
 import numpy as np
-from scipy import sparse
+from support.sparse_rows import uniform
 
 from fastsoftmax import Partitions
 from fastsoftmax._runtime.engines.in_process import HeldHere, InProcess
@@ -19,7 +19,7 @@ def rows(name):
         name, (6000, 20, 4)
     )
     if name == "sparse":
-        X = sparse.random_array((n, d), density=0.03, format="csr", rng=rng)
+        X = uniform(n, d, 0.03, rng)
     else:
         X = rng.normal(size=(n, d)) * np.exp(rng.normal(size=d)) + rng.normal(size=d)
         X = X.astype(np.float32) if name == "float32" else X

@@ -35,6 +35,14 @@ def table(n, d, dtype, rng, density=0.3):
     return X.astype(dtype)
 
 
+def uniform(n, d, density, rng, dtype=np.float64):
+    """(n, d) numbers in [0, 1) at random places, that part of all, in order."""
+    places = np.sort(rng.choice(n * d, round(density * n * d), replace=False))
+    starts = np.searchsorted(places, d * np.arange(n + 1)).astype(np.int32)
+    columns = (places % d).astype(np.int32)
+    return sparse.csr_array((rng.random(len(places), dtype), columns, starts), (n, d))
+
+
 def text(n, d, rng, dtype=np.float64, words=30):
     """Rows of unit length with Zipf's words: many features in one row alone, or in none."""
     columns = np.minimum(rng.zipf(1.3, (n, words)) - 1 + rng.integers(3, size=(n, words)), d - 1)

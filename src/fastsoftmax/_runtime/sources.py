@@ -90,13 +90,22 @@ def load_shard(path: Any, first: int, last: int, *of_rows: Any) -> Part:
     return (X, *(each for each in found if each is not None))
 
 
+def parquet_of_pyarrow() -> Any:
+    """The module that reads Parquet files."""
+    try:
+        from pyarrow import parquet
+    except ImportError as error:
+        raise ImportError(
+            f"Parquet files need pyarrow, which cannot be imported ({error}): pip install pyarrow"
+        ) from error
+    return parquet
+
+
 def row_groups(
     paths: Paths, features: str | Sequence[str], label: str, weight: str | None
 ) -> list[Load]:
     """Functions that read the row groups of Parquet files."""
-    from pyarrow import parquet
-
-    loads = []
+    parquet, loads = parquet_of_pyarrow(), []
     for path in as_list(paths):
         groups = parquet.ParquetFile(path).metadata
         loads += [
@@ -111,8 +120,7 @@ def load_row_group(
     path: Any, i: int, features: str | Sequence[str], label: str, weight: str | None
 ) -> Part:
     """A row group of a file."""
-    from pyarrow import parquet
-
+    parquet = parquet_of_pyarrow()
     names = [features] if isinstance(features, str) else list(features)
     columns = [*names, label, *([] if weight is None else [weight])]
     table = parquet.ParquetFile(path).read_row_group(i, columns=columns)
@@ -121,7 +129,13 @@ def load_row_group(
 
 def batches(tables: Any) -> Iterator[Any]:
     """Record batches of a table, of a data set, or of several."""
-    for table in [tables] if hasattr(tables, "to_batches") else tables:
+    several = isinstance(tables, Sequence) and not isinstance(tables, str)
+    for table in tables if several else [tables]:
+        if not (hasattr(table, "to_batches") or hasattr(table, "num_rows")):
+            raise TypeError(
+                "tables: expected a Table, RecordBatch or Dataset of pyarrow, or a sequence of "
+                f"these, got a {type(table).__name__}" + (" in one" if several else "")
+            )
         for batch in table.to_batches() if hasattr(table, "to_batches") else [table]:
             if batch.num_rows:
                 yield batch
@@ -222,6 +236,8 @@ class FromFiles:
         weight: str | None = None,
     ) -> Self:
         """Rows in Parquet files, a row group at a time; needs pyarrow.
+
+        Parquet is decoded at less than 1 GB/s, each time that rows are read: see `Blocks.cached`.
 
         Parameters
         ----------

@@ -196,8 +196,8 @@ def logsumexp(
     axis : int, tuple of int or None, default=-1
         What to sum over; None for all, which is SciPy's default.
     b : array-like of real numbers, optional
-        Factors of the exponentials; they and x are broadcast and promoted together, as SciPy does.
-        Where one is 0 its x does not matter; a negative sum gives NaN unless `return_sign`.
+        Factors of the exponentials; they and x are broadcast and promoted together, as SciPy 1.16
+        does. Where one is 0 its x does not matter; a negative sum gives NaN unless `return_sign`.
     keepdims : bool, default=False
         Keep the axes that are summed over, with length 1.
     return_sign : bool, default=False

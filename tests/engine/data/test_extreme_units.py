@@ -10,6 +10,7 @@ import pytest
 from scipy import sparse
 from scipy.special import logsumexp
 from sklearn.exceptions import ConvergenceWarning
+from support.sparse_rows import uniform
 
 from fastsoftmax import Blocks, SoftmaxRegression, SoftmaxRegressionCV
 from fastsoftmax._engine.data import SparseData
@@ -216,7 +217,7 @@ def test_cross_validation_scores_with_large_means():
 
 def test_plain_sparse_rows_are_left_alone():
     rng = np.random.default_rng(0)
-    X = sparse.random_array((500, 2000), density=0.02, rng=rng, dtype=np.float32).tocsr()
+    X = uniform(500, 2000, 0.02, rng, np.float32)
     data, change = change_of(SparseData(X, 1), None, None, True, 1e-3)
     assert change is None
     assert data.X is X

@@ -19,6 +19,7 @@ from support.reference import one_hot
 import fastsoftmax
 from fastsoftmax import Blocks, LogisticRegression, SoftmaxRegression
 from fastsoftmax._engine.data import StoredLogits
+from fastsoftmax._runtime.sklearn_compat import logistic_regression
 from fastsoftmax.datasets import load_digits
 
 TOL = 1e-6
@@ -392,14 +393,12 @@ def test_certify_other_models():
 @pytest.mark.parametrize("k", [2, 4])
 def test_certify_other_models_with_an_l1_penalty(k, l1_ratio, monkeypatch):
     """No fit is needed where the model is good."""
-    from sklearn.linear_model import LogisticRegression as Other
-
     monkeypatch.delattr("fastsoftmax._linear.problem.certificate.Proof._bound_by_fit")
     X, y = data(8, 600, 12, k)
     best = SoftmaxRegression(C=0.05, l1_ratio=l1_ratio, tol=1e-11).fit(X, y).objective_
     for tol in (1e-6, 1e-10):
-        other = Other(C=0.05, l1_ratio=l1_ratio, solver="saga", tol=tol,
-                      max_iter=100_000).fit(X, y)  # fmt: skip
+        saga = logistic_regression(C=0.05, l1_ratio=l1_ratio, tol=tol, max_iter=100_000)
+        other = saga.fit(X, y)
         proof = fastsoftmax.certify(other.coef_, other.intercept_, X, y, C=0.05, l1_ratio=l1_ratio)
         assert proof.certified
         gap = proof.objective - best

@@ -4,7 +4,7 @@ import copy
 
 import numpy as np
 import pytest
-from scipy import sparse
+from support.sparse_rows import uniform
 
 import fastsoftmax
 from fastsoftmax import SoftmaxRegression
@@ -42,7 +42,7 @@ def test_callback_sees_every_iteration(problem, solver):
 
 
 def test_callback_of_sparse_X(problem):
-    X = sparse.random_array((3000, 400), density=0.02, format="csr", rng=np.random.default_rng(0))
+    X = uniform(3000, 400, 0.02, np.random.default_rng(0))
     y = np.arange(3000) % 3
     shapes = []
     fastsoftmax.fit(X, y, callback=lambda state: shapes.append(state.coef.shape))

@@ -114,6 +114,10 @@ class Loss(ABC):
         """The Hessian by all parameters, (K, size, K, size), for P and Q = 1 - P, (n, K)."""
 
     @abstractmethod
+    def root_of_hessian(self, P: Table, Q: Table, weights: NDArray | None) -> Table:
+        """R, (n, K, K), by the logits of each row: RᵀR is the Hessian."""
+
+    @abstractmethod
     def hessian_by_intercepts(self, logits: StoredLogits, weights: NDArray | None) -> Table:
         """The sum over the rows of the Hessians by the logits, (K, K)."""
 
@@ -178,6 +182,11 @@ class Softmax(Loss):
             H[a, :, a] = own
         return H
 
+    def root_of_hessian(self, P: Table, Q: Table, weights: NDArray | None) -> Table:
+        R = np.repeat(-P[:, None], self.n_logits, axis=1)
+        R[:, range(self.n_logits), range(self.n_logits)] = Q
+        return R * np.sqrt(P if weights is None else weights[:, None] * P)[:, :, None]
+
     def hessian_by_intercepts(self, logits: StoredLogits, weights: NDArray | None) -> Table:
         H = -logits.probabilities().class_moments(weights)
         # rows sum to 0: p(1 - p) without the cancellation in 1 - p
@@ -234,6 +243,10 @@ class LogisticPerLogit(Loss):
         for k, block in enumerate(blocks):
             H[k, :, k] = block
         return H
+
+    def root_of_hessian(self, P: Table, Q: Table, weights: NDArray | None) -> Table:
+        roots = np.sqrt(P * Q if weights is None else weights[:, None] * P * Q)
+        return roots[:, :, None] * np.eye(self.n_logits)
 
     def hessian_by_intercepts(self, logits: StoredLogits, weights: NDArray | None) -> Table:
         variances = logits.like()

@@ -42,6 +42,8 @@ from fastsoftmax._engine.objective.precision import uses_float32
 from fastsoftmax._engine.objective.rounding import raised
 from fastsoftmax._engine.objective.rows import Rows
 from fastsoftmax._engine.solvers.logit_rounding import logit_rounding, rounding_of_rows
+from fastsoftmax._engine.solvers.refinement import correction
+from fastsoftmax._engine.solvers.refinement import is_cheap as is_cheap_to_refine
 from fastsoftmax._engine.solvers.unseen import (
     Held,
     RowsAt,
@@ -61,6 +63,7 @@ VANISHES = -0.5  # the least relative change of a probability that leaves some f
 BEYOND = 0.1  # of the tolerance: a bound by rounding alone, above which a penalty proves nothing
 THREADS = 1  # for matrices as small as the Hessian of what is not penalised
 ROUNDS = 8  # of moving what is not penalised
+REFINEMENTS = 3  # of a direction, at most
 
 
 class Certificate(NamedTuple):
@@ -73,15 +76,51 @@ class Certificate(NamedTuple):
     is_newton: bool  # whether d is that, but for rounding
     rounding: float  # what rounding alone makes of the bound
     theta: NDArray
+    direction: NDArray  # d
 
 
 def certify(objective: Objective, theta: NDArray, direction: NDArray, wanted: float) -> Certificate:
     """The bound at θ from probabilities that are linearised along a direction.
 
-    The Hessian is made where the rounding alone would be too much for the bound that is wanted.
+    The Hessian is made where the rounding alone would be too much for the bound that is wanted, and
+    the direction is refined where that does not suffice.
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        return Linearised(objective, theta, direction).certificate(wanted)
+        certificate = Linearised(objective, theta, direction).certificate(wanted)
+        certificate = refined(certificate, objective, direction, 1.0, wanted)
+        if objective.l1 and certificate.bound > wanted:
+            W, _ = objective.parameters.user(theta, FLOAT64)
+            if objective.l1.value(W) <= BEYOND * wanted:
+                certificate = refined(certificate, objective, direction, 0.0, wanted)
+        return certificate
+
+
+def refined(
+    certificate: Certificate, objective: Objective, direction: NDArray, share: float, wanted: float
+) -> Certificate:
+    """A better one, along a direction that is closer to Newton's, as far as there is.
+
+    The share is that of λ: 0 where λ adds next to nothing to F, so that probabilities with v = 0
+    are as good as any.
+    """
+    o, theta = objective, certificate.theta
+    if uses_float32(o) or o.data.is_distributed or not is_cheap_to_refine(o):
+        return certificate
+    for _ in range(REFINEMENTS):
+        if not certificate.decrease <= wanted < certificate.bound:
+            break
+        linearised = Linearised(o, theta, direction)
+        step = linearised.correction(share)
+        if step is None:
+            break
+        direction = direction + step
+        other = Linearised(o, theta, direction).certificate(wanted)
+        if not other.decrease <= wanted:
+            break
+        if other.bound <= certificate.bound:
+            kept = other.direction if share == 1 else certificate.direction
+            certificate = other._replace(direction=kept)
+    return certificate
 
 
 class Linearised:
@@ -196,8 +235,9 @@ class Linearised:
         if o.penalty or o.l1:
             bound = min(bound, value)  # as F* >= 0
         return Certificate(
-            float(bound), value, least, decrease, is_newton, float(rounding), self._theta
-        )
+            float(bound), value, least, decrease, is_newton, float(rounding), self._theta,
+            self.direction,
+        )  # fmt: skip
 
     def _logit_rounding(self, wanted: float) -> float:
         return logit_rounding(
@@ -224,6 +264,13 @@ class Linearised:
         pull = np.where(there != 0, -lasso * np.sign(there), np.clip(v, -lasso, lasso))
         slack = np.where(there != 0, 0, np.maximum(lasso - np.abs(v), 0))
         return Held(v + ridge * there - pull, slack, ridge, lasso)
+
+    def correction(self, share: float) -> NDArray | None:
+        """What makes the direction Newton's, but for rounding, with a share of λ."""
+        self._make_stationary()
+        held = self._held(self.sum(totals)[-1], share)
+        rows = [piece.at_theta() for piece in self._pieces()]
+        return correction(self.objective, rows, held, self._theta + self.direction, ROUNDING)
 
     def _divergence(self, alpha: float) -> float:
         """That of y + α(a - y), mean of the rows."""
@@ -317,22 +364,28 @@ class Piece:
         rows = Rows(self.data, None, None, 0.0)
         return o.parameters.value_and_grad(theta, self.residuals, rows)[1]
 
-    def at_point(self) -> RowsAt:
-        """Its probabilities, 0 where the change leaves nothing for that of rounding, and the sizes
-        of what the residuals are sums of."""
+    def at_theta(self) -> RowsAt:
+        """Its probabilities, 0 where no target is, and the sizes of what the residuals are sums
+        of."""
         self.dual_point()
-        loss, targets = self.objective.loss, self._targets
-        P, Q = loss.probabilities(self.logits)
+        targets = self._targets
+        P, Q = self.objective.loss.probabilities(self.logits)
         magnitudes = np.abs(self.residuals.table())
         if targets.ndim == 2 and targets.dtype != np.uint8:
             magnitudes += P if self._weights is None else P * self._weights[:, None]
-        changes = loss.relative_changes(P, Q, self._change.table() + self._shift)
+        if (missing := self.objective.loss.missing(targets)) is not None:
+            P = np.where(missing, 0, P)
+        return RowsAt(self.data, P, Q, self._weights, magnitudes)
+
+    def at_point(self) -> RowsAt:
+        """The same, with probabilities of 0 where the change leaves none for that of rounding."""
+        rows, loss = self.at_theta(), self.objective.loss
+        P = rows.probabilities
+        changes = loss.relative_changes(P, rows.others, self._change.table() + self._shift)
         full = (changes < VANISHES) & (P > NEVER)
         if loss.shift_invariant:
             full = full.any(axis=1, keepdims=True)
-        if (missing := loss.missing(targets)) is not None:
-            full |= missing
-        return RowsAt(self.data, np.where(full, 0, P), Q, self._weights, magnitudes)
+        return rows._replace(probabilities=np.where(full, 0, P))
 
     def unpenalised_sums(self) -> NDArray[np.float64]:
         """The residuals times what is not penalised, and the sums of magnitudes: (2, K, m)."""

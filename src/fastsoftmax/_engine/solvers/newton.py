@@ -42,6 +42,8 @@ def descend(run: Run, it: Iterate) -> Result:
             certificate = certify(objective, it.theta, direction, tolerance)
             if run.proves(certificate):
                 return run.end(it)
+            direction = certificate.direction
+            slope = dot(it.gradient, direction)
         if stop := run.stops(it):
             run.result.stop = stop
             break

@@ -85,7 +85,8 @@ def prove(
             return Proof(step, None)
         p = z + (size / before) * p
     if bound or not size > 0 or system.bound(step) <= tolerance or system.is_newton():
-        return Proof(step, certify(objective, it.theta, step, tolerance))
+        certificate = certify(objective, it.theta, step, tolerance)
+        return Proof(certificate.direction, certificate)
     return Proof(step, None)
 
 

@@ -91,10 +91,14 @@ def minimize_proximal(
         centre(objective, it)
         direction, products, left = on_face(it, model, most, wanted)
         most = max(most, products)
-        if left <= wanted and run.proves(certify(objective, it.theta, direction, wanted)):
-            run.record(it.value, it.gradient)
-            run.notify(it.theta, run.result.gap_bound)
-            return run.end(it)
+        if left <= wanted:
+            certificate = certify(objective, it.theta, direction, wanted)
+            if run.proves(certificate):
+                run.record(it.value, it.gradient)
+                run.notify(it.theta, run.result.gap_bound)
+                return run.end(it)
+            if certificate.is_newton:
+                direction = certificate.direction
         t = step_along(it, direction, objective.rounding)
         damping = schedule.after(damping, t)
         run.record(it.value, it.gradient)

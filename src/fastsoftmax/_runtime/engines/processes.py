@@ -98,7 +98,10 @@ class Processes:
                 connection.send_bytes(call)
             answers = [self._answer(connection, serial) for connection in used]
         except (EOFError, OSError) as error:
-            raise RuntimeError("a worker process has ended; enter a new context") from error
+            raise RuntimeError(
+                "a worker process has ended; enter a new context. A script that starts processes "
+                'needs `if __name__ == "__main__":` before what it runs'
+            ) from error
         for succeeded, result in answers:
             if not succeeded:
                 raise result

@@ -76,12 +76,24 @@ class Workers(Protocol):
 def hold(workers: Workers, load: Callable[..., Any], sources: Sequence[Any]) -> "HeldInSets":
     """Partitions, each loaded by a worker."""
     parts = [{i: i for i in part} for part in shares(len(sources), workers.n)]
-    return HeldInSets(workers, SetName(NOTHING, []), parts).map(loaded, load, per=sources)
+    packed = [packed_source(source) for source in sources]
+    return HeldInSets(workers, SetName(NOTHING, []), parts).map(loaded, load, per=packed)
 
 
-def loaded(nothing: None, load: Callable[..., Any], source: Sequence[Any]) -> Any:
+def packed_source(source: Any) -> bytes:
+    """A source as a worker is sent it."""
+    try:
+        return pickle.dumps(source, pickle.HIGHEST_PROTOCOL)
+    except (pickle.PicklingError, AttributeError, TypeError) as error:
+        raise TypeError(
+            "loaders: expected functions that can be sent to other processes, as those of a module "
+            f"and functools.partial of these can, got one that cannot: {error}"
+        ) from error
+
+
+def loaded(nothing: None, load: Callable[..., Any], packed: bytes) -> Any:
     """A partition from its source."""
-    return load(*source)
+    return load(*pickle.loads(packed))
 
 
 class SetName:
