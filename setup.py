@@ -241,7 +241,8 @@ class BuildExt(build_ext):
             extension.sources = [str(c)]
             extension.depends = [str(CORE / "simd/simd.h"), str(SETTINGS)]
             extension.extra_compile_args += compile_flags
-            extension.extra_link_args += link_flags
+            if not extension.name.endswith("._system"):  # which is asked before OpenMP is loaded
+                extension.extra_link_args += link_flags
         super().build_extensions()
         self.remove_other_levels()
 

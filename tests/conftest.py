@@ -27,5 +27,6 @@ def data_folder() -> Path:
 
 @pytest.fixture
 def whole_teams(monkeypatch):
-    """As many threads as are asked for, however small the problem."""
+    """As many threads as are asked for, however small the problem and late the threads."""
     monkeypatch.setattr("fastsoftmax._runtime.threads.WORK_PER_THREAD", 1)
+    monkeypatch.setattr("fastsoftmax._runtime.threads.WORK_PER_SECOND", 0)

@@ -1,32 +1,37 @@
-"""Times beside other work: the default, one thread, passive waiting, and OpenMP's own long spin.
+"""Times beside other work: the default, one thread, passive waiting, and another version.
 
-    python -m benchmarks.company.bench > benchmarks/results/company.md
+    python -m benchmarks.company.bench [--before CHECKOUT] [COMPANY ...] > company.md
 
 They take turns under the same load. What counts is the default over the lesser of one thread and
 passive waiting: more threads should never make a call slower.
 """
 
+import argparse
 import contextlib
 import os
 import statistics
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 from benchmarks.company.workloads import (
     after_openmp,
+    after_torch,
     banking77,
     beside_numpy,
     digits,
-    jobs,
+    four_jobs,
+    four_processes,
     letter,
     network,
-    processes,
     selection,
     softmax,
     threads_predicting,
+    two_jobs,
+    two_processes,
     wide_pass,
-)  # fmt: skip
+)
 from fastsoftmax._runtime.threads import available_threads
 from fastsoftmax._runtime.versions import processor
 
@@ -34,13 +39,13 @@ WAYS = {  # threads, 0 for the default, and environment variables
     "default": (0, {}),
     "1 thread": (1, {}),
     "passive": (0, {"OMP_WAIT_POLICY": "passive"}),
-    "long spin": (0, {"GOMP_SPINCOUNT": "300000"}),  # what GNU OpenMP does by itself
 }
 ROUNDS = 15
-FEW = 5  # of the way that may take a hundred times as long
 REST = 0.02  # seconds between two calls
+BOUND = 1.3
 VARIABLES = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "OMP_NUM_THREADS")
 LOOP = "while True: pass"
+GROUPS = Path("/sys/fs/cgroup")
 
 
 class Worker:
@@ -70,7 +75,7 @@ class Worker:
 
 
 @contextlib.contextmanager
-def alone():
+def alone(workers):
     yield
 
 
@@ -90,27 +95,49 @@ def loops(processors):
             loop.wait()
 
 
-def busy():
+def busy(workers):
     return loops(sorted(os.sched_getaffinity(0)))
 
 
-def one_busy():
+def one_busy(workers):
     return loops(sorted(os.sched_getaffinity(0))[-1:])
+
+
+@contextlib.contextmanager
+def quota(workers, processors=1.5, period=100_000):
+    """A control group for each worker, of one and a half processors; it takes root."""
+    by_version_1 = (GROUPS / "cpu" / "cpu.cfs_quota_us").exists()
+    root, made = GROUPS / "cpu" if by_version_1 else GROUPS, []
+    amount = int(processors * period)
+    try:
+        for worker in workers:
+            group = root / f"fastsoftmax-{worker.process.pid}"
+            group.mkdir()
+            made.append(group)
+            if by_version_1:
+                (group / "cpu.cfs_period_us").write_text(str(period))
+                (group / "cpu.cfs_quota_us").write_text(str(amount))
+            else:
+                (group / "cpu.max").write_text(f"{amount} {period}")
+            (group / "cgroup.procs").write_text(str(worker.process.pid))
+        yield
+    finally:
+        for worker, group in zip(workers, made, strict=False):
+            (root / "cgroup.procs").write_text(str(worker.process.pid))
+            group.rmdir()
 
 
 def timed(workload, company, at_once=1):
     """Milliseconds of each way, medians; the time until the last of those at once ends."""
     workers = {way: [Worker(workload, way) for _ in range(at_once)] for way in WAYS}
     times = {way: [] for way in WAYS}
-    with company():
-        for i in range(ROUNDS):
+    with company([worker for some in workers.values() for worker in some]):
+        for _ in range(ROUNDS):
             for way, some in workers.items():
-                if way == "long spin" and i >= FEW:
-                    continue
                 time.sleep(REST)
                 for worker in some:
                     worker.begin()
-                times[way].append(max(worker.end() for worker in some))
+                times[way].append(max([worker.end() for worker in some]))
     for some in workers.values():
         for worker in some:
             worker.close()
@@ -120,36 +147,55 @@ def timed(workload, company, at_once=1):
 CASES = [
     ("alone", alone, 1, [digits, letter, banking77, softmax, wide_pass, network, selection]),
     ("a busy loop on each core", busy, 1, [digits, softmax, network, banking77, selection]),
-    ("a busy loop on one core", one_busy, 1, [digits, letter]),
+    ("a busy loop on one core", one_busy, 1, [digits, letter, softmax, network]),
     ("two at once", alone, 2, [letter, wide_pass]),
-    ("the system's OpenMP loaded before", alone, 1, [after_openmp]),
-    ("the same, a busy loop on each core", busy, 1, [after_openmp]),
+    ("a quota of 1.5 cores", quota, 1, [digits, letter, softmax, banking77]),
     ("after each a product by NumPy", alone, 1, [beside_numpy]),
+    ("joblib, 2 threads", alone, 1, [two_jobs]),
+    ("joblib, 4 threads", alone, 1, [four_jobs]),
+    ("joblib, 2 processes", alone, 1, [two_processes]),
+    ("joblib, 4 processes", alone, 1, [four_processes]),
     ("16 Python threads", alone, 1, [threads_predicting]),
-    ("joblib, 4 threads", alone, 1, [jobs]),
-    ("joblib, 4 processes", alone, 1, [processes]),
+    ("PyTorch imported first", alone, 1, [after_torch]),
+    ("PyTorch first, a busy loop on each core", busy, 1, [after_torch]),
+    ("the system's OpenMP loaded first", alone, 1, [after_openmp]),
+    ("OpenMP first, a busy loop on each core", busy, 1, [after_openmp]),
 ]
 
 
-def main(chosen):
+def main(chosen, before):
     """All companies, or those whose words begin like this."""
+    if before:
+        path = os.pathsep.join([str(Path(before).resolve() / "src"), str(Path.cwd())])
+        WAYS["before"] = (0, {"PYTHONPATH": path})
+    explained = "*ratio* is the default over the lesser of 1 thread and passive"
+    if before:
+        explained += "; *before* is the default of the version before, whose ratio stands last"
     print("# Beside other work\n")
     print(
         f"{processor()}, {available_threads()} threads. Milliseconds, medians of {ROUNDS}, the "
-        "ways in turns under the same load; *ratio* is the default over the lesser of 1 thread and "
-        "passive; *long spin* is what GNU OpenMP does by itself.\n"
+        f"ways in turns under the same load; {explained}.\n"
     )
-    print(f"| company | workload | {' | '.join(WAYS)} | ratio |")
-    print("|---|---|---:|---:|---:|---:|---:|")
+    ratios = ["ratio", *["ratio before"] * bool(before)]
+    print(f"| company | workload | {' | '.join([*WAYS, *ratios])} |")
+    print("|---|---|" + "---:|" * (len(WAYS) + len(ratios)))
+    missed = rows = 0
     for company, make, at_once, workloads in CASES:
-        if not company.startswith(chosen):
+        if not company.startswith(tuple(chosen)):
             continue
         for workload in workloads:
             t = timed(workload, make, at_once)
-            ratio = t["default"] / min(t["1 thread"], t["passive"])
-            cells = " | ".join(f"{t[way]:.3g}" for way in WAYS)
-            print(f"| {company} | {workload.__name__} | {cells} | {ratio:.2f} |", flush=True)
+            least = min(t["1 thread"], t["passive"])
+            cells = [f"{ms:.3g}" for ms in t.values()]
+            cells += [f"{t[way] / least:.2f}" for way in ("default", "before") if way in t]
+            print(f"| {company} | {workload.__name__} | {' | '.join(cells)} |", flush=True)
+            rows, missed = rows + 1, missed + (t["default"] > BOUND * least)
+    print(f"\n{missed} of {rows} rows are above {BOUND}, the bound.")
 
 
 if __name__ == "__main__":
-    main(tuple(sys.argv[1:]) or "")
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("company", nargs="*", default=[""])
+    parser.add_argument("--before", help="a checkout of another version, compiled in place")
+    given = parser.parse_args()
+    main(given.company, given.before)

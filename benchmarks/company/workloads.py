@@ -28,6 +28,14 @@ def after_openmp(n_threads):
     return digits(n_threads)
 
 
+def after_torch(n_threads):
+    """The digits, in a process that has computed with PyTorch before."""
+    import torch
+
+    torch.ones(2000, 2000).exp().sum()
+    return digits(n_threads)
+
+
 def beside_numpy(n_threads):
     """The digits, after each a product by NumPy, whose threads spin for a while."""
     fit, A = digits(n_threads), np.ones((1500, 1500), np.float32)
@@ -122,29 +130,36 @@ def threads_predicting(n_threads):
     return lambda: sum(pool.map(predict, range(16))) == 16 * 200 * 100
 
 
-def jobs(n_threads, backend="threading", n_jobs=4):
+def jobs(n_threads, backend, n_jobs):
     """Eight fits of the digits by joblib."""
     from joblib import Parallel, delayed
 
-    fit = digits(n_threads)
-    if backend == "loky":  # which pickles what it calls
-        return lambda: all(
-            Parallel(n_jobs, backend)(delayed(fit_digits)(n_threads) for _ in range(8))
-        )
-    return lambda: all(Parallel(n_jobs, backend=backend)(delayed(fit)() for _ in range(8)))
+    return lambda: all(Parallel(n_jobs, backend)(delayed(fit_digits)(n_threads) for _ in range(8)))
 
 
 def fit_digits(n_threads):
     return digits(n_threads)()
 
 
-def processes(n_threads):
-    return jobs(n_threads, "loky")
+def two_jobs(n_threads):
+    return jobs(n_threads, "threading", 2)
+
+
+def four_jobs(n_threads):
+    return jobs(n_threads, "threading", 4)
+
+
+def two_processes(n_threads):
+    return jobs(n_threads, "loky", 2)
+
+
+def four_processes(n_threads):
+    return jobs(n_threads, "loky", 4)
 
 
 WORKLOADS = (
-    digits, after_openmp, beside_numpy, letter, banking77, softmax, wide_pass, network, selection,
-    threads_predicting, jobs, processes,
+    digits, after_openmp, after_torch, beside_numpy, letter, banking77, softmax, wide_pass, network,
+    selection, threads_predicting, two_jobs, four_jobs, two_processes, four_processes,
 )  # fmt: skip
 
 

@@ -1,6 +1,7 @@
 """How OpenMP's threads wait: set while the runtime is loaded, for it alone."""
 
 import os
+import re
 import subprocess
 import sys
 
@@ -30,7 +31,8 @@ print(core.spins_long, core.waiting(), [k for k in os.environ if k in core._open
 @needs_gomp
 def test_the_runtime_spins_briefly_and_the_environment_is_as_before():
     shown = run(STATE, OMP_DISPLAY_ENV="verbose")
-    assert "GOMP_SPINCOUNT = '300'" in shown
+    (turns,) = re.findall(r"GOMP_SPINCOUNT = '([0-9]+)'", shown)
+    assert 100 <= int(turns) <= 5000  # 20 µs of turns of 4 to 200 ns
     assert "False spinning briefly at barriers []" in shown
 
 
@@ -57,6 +59,11 @@ def test_a_runtime_that_was_loaded_before_is_known_to_spin_for_long():
 def test_variables_are_taken_away_after_an_error(monkeypatch):
     for name in _openmp.BY_USER:
         monkeypatch.delenv(name, raising=False)
-    with pytest.raises(ZeroDivisionError), _openmp.spinning_briefly():
+    with pytest.raises(ZeroDivisionError), _openmp.spinning_briefly(2e-8):
         1 / (1 - _openmp.set_by_user())
     assert not _openmp.set_by_user()
+
+
+def test_spins_for_a_time():
+    assert _openmp.briefly(2e-8)["GOMP_SPINCOUNT"] == "1000"
+    assert _openmp.briefly(0.0)["GOMP_SPINCOUNT"] == "300"  # no turn is known

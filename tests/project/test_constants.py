@@ -52,7 +52,7 @@ SEPARATE = {
     "_linear/inference/likelihood.py",
 }
 # what tests replace all the same: read by `team`, which every module calls
-REPLACED = {"WORK_PER_THREAD"}
+REPLACED = {"WORK_PER_THREAD", "WORK_PER_SECOND"}
 TOGETHER = 3  # constants of a module, beyond which some belong together
 
 

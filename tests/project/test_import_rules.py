@@ -206,9 +206,12 @@ def test_kernels_import_kernels_only(path):
 
 def faces_python(path):
     """Whether the compiled module has Python objects: it is compiled once then."""
-    return path.name in {"_cpu.pyx", "arrays.pxd", "recycled.pyx"} or "Binding" in path.read_text(
-        encoding="utf-8"
-    )
+    return path.name in {
+        "_cpu.pyx",
+        "_system.pyx",
+        "arrays.pxd",
+        "recycled.pyx",
+    } or "Binding" in path.read_text(encoding="utf-8")
 
 
 KERNELS = [path for path in CYTHON if not faces_python(path)]
@@ -227,7 +230,7 @@ def test_every_group_of_kernels_has_its_three_files():
     groups = {path.stem.removesuffix("_kernels") for path in KERNELS if path.suffix == ".pyx"}
     assert groups == {name for names in _core.KERNELS.values() for name in names}
     faces = {path.stem for path in CYTHON if path.suffix == ".pyx" and faces_python(path)}
-    assert faces == groups | {"_cpu", "binding", "recycled", "small_newton"}
+    assert faces == groups | {"_cpu", "_system", "binding", "recycled", "small_newton"}
     assert {f"{name}_kernels" for name in groups} <= {path.stem for path in KERNELS}
 
 

@@ -111,11 +111,13 @@ def test_no_cgroup(monkeypatch):
 )
 def test_team_gives_each_thread_enough_work(n_threads, work, expected, monkeypatch):
     monkeypatch.setattr(_threads, "can_run", lambda n: True)
+    monkeypatch.setattr(_threads, "lateness", lambda: 0.0)
     assert team(n_threads, work) == expected
 
 
 def test_one_thread_where_openmp_cannot_run_them(monkeypatch):
     asked = []
     monkeypatch.setattr(_threads, "can_run", lambda n: asked.append(n))
+    monkeypatch.setattr(_threads, "lateness", lambda: 0.0)
     assert team(8, 5 * WORK_PER_THREAD) == 1
     assert asked == [5]

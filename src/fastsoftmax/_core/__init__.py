@@ -13,11 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from fastsoftmax._core import _loaded, _openmp
+from fastsoftmax._core import _loaded, _openmp, _system
 from fastsoftmax._core._caches import Caches, detect
 
 _by_user, _before = _openmp.set_by_user(), _loaded.libraries()
-with _openmp.spinning_briefly():
+with _openmp.spinning_briefly(_system.turn()):
     from fastsoftmax._core import _cpu
 
     openmp_library = os.path.realpath(_cpu.start_openmp())

@@ -1,5 +1,7 @@
 """What this processor and this OpenMP can do; asked before any kernel is loaded."""
 
+from libc.stdlib cimport calloc, free
+
 cdef extern from *:
     """
     #ifdef _OPENMP
@@ -19,6 +21,14 @@ cdef extern from *:
     }
     #else
     static const char *fs_openmp_library(void) { return ""; }
+    #endif
+
+    #if defined(__linux__)
+    #include <sys/syscall.h>
+    #include <unistd.h>
+    static int fs_thread(void) { return (int) syscall(SYS_gettid); }
+    #else
+    static int fs_thread(void) { return 0; }
     #endif
 
     #if defined(_OPENMP) && !defined(_WIN32)
@@ -44,16 +54,15 @@ cdef extern from *:
         free(threads);
         return started == n;
     }
-    static int fs_start_team(int n) {
-        int present = 0;
+    static int fs_start_team(int n, int *threads) {
         if (!fs_can_start(n - 1))
             return 0;
-        #pragma omp parallel num_threads(n) reduction(+ : present)
-        present += 1;
-        return present > 0;
+        #pragma omp parallel num_threads(n)
+        threads[omp_get_thread_num()] = fs_thread();
+        return 1;
     }
     #else
-    static int fs_start_team(int n) { return 1; }
+    static int fs_start_team(int n, int *threads) { return 1; }
     #endif
 
     #if defined(__clang__)
@@ -83,7 +92,7 @@ cdef extern from *:
     int fs_openmp()
     int fs_start_openmp()
     const char *fs_openmp_library()
-    int fs_start_team(int n) nogil
+    int fs_start_team(int n, int *threads) nogil
     const char *FS_COMPILER
     const char *FS_FLAGS
     int fs_v2()
@@ -113,9 +122,18 @@ def start_openmp():
 
 
 def start_team(int n):
-    """Whether OpenMP has n threads now, n > 1. The system is asked for n - 1 of them first, all at a
-    time, since OpenMP ends the process where it is refused one."""
+    """Have OpenMP start n threads, n > 1; the system's numbers of those beside the caller, or None.
+
+    The system is asked for n - 1 of them first, all at a time, since OpenMP ends the process where it
+    is refused one. A number is 0 where the system has none.
+    """
     cdef bint started
-    with nogil:
-        started = fs_start_team(n) != 0
-    return started
+    cdef int *threads = <int *>calloc(n, sizeof(int))
+    if threads == NULL:
+        raise MemoryError
+    try:
+        with nogil:
+            started = fs_start_team(n, threads) != 0
+        return [threads[i] for i in range(1, n)] if started else None
+    finally:
+        free(threads)

@@ -11,6 +11,7 @@ from contextlib import suppress
 
 from fastsoftmax import _core
 from fastsoftmax._core import _cpu, _loaded
+from fastsoftmax._runtime.company import Company
 
 FORKED = 0x40  # Linux: PF_FORKNOEXEC, of a process that has not begun a program of its own
 
@@ -19,6 +20,9 @@ class Pool(threading.local):
     """The threads that OpenMP keeps for this one."""
 
     size = 1
+
+    def __init__(self) -> None:
+        self.company = Company([])
 
 
 _pool = Pool()
@@ -33,10 +37,18 @@ def can_run(n: int) -> bool:
         if may_be_dead():
             return False
         _started = True
-        if not _cpu.start_team(n):
+        others = _cpu.start_team(n)
+        if others is None:
             return False
+        _pool.company = Company(others)
     _pool.size = n  # OpenMP ends those that are more
+    _pool.company.keep_apart(n)
     return True
+
+
+def lateness() -> float:
+    """Seconds that the threads of this one's team wait for a processor, each time that they do."""
+    return _pool.company.lateness()
 
 
 def may_be_dead() -> bool:

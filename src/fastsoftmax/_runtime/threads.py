@@ -9,10 +9,12 @@ from pathlib import Path
 
 from fastsoftmax import _core
 from fastsoftmax._core import _cpu
-from fastsoftmax._runtime.teams import can_run
+from fastsoftmax._runtime.teams import can_run, lateness
 
-# A parallel region costs some microseconds: what a thread is given should outweigh them.
-WORK_PER_THREAD = 500_000  # multiply-adds
+# What a thread is given should outweigh what a parallel region costs, some ten microseconds,
+WORK_PER_THREAD = 1_000_000  # multiply-adds
+# and how long it waits for a processor, where others compute
+WORK_PER_SECOND = 20e9  # or more, by one thread
 # about a millisecond of them: below it a barrier at which others' threads spin is not worth while
 LONG_WORK = 20_000_000
 
@@ -52,5 +54,6 @@ def team(n_threads: int, work: int) -> int:
     least = LONG_WORK if _core.spins_long else 2 * WORK_PER_THREAD
     if n_threads == 1 or work < least:
         return 1
-    wanted = min(n_threads, work // WORK_PER_THREAD)
-    return wanted if can_run(wanted) else 1
+    share = max(WORK_PER_THREAD, int(WORK_PER_SECOND * lateness()))
+    wanted = min(n_threads, work // share)
+    return wanted if wanted > 1 and can_run(wanted) else 1
