@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fastsoftmax._engine.curvature import HESSIAN_PARAMETERS
 from fastsoftmax._engine.data import DenseData
 from fastsoftmax._engine.solvers import Result
+from fastsoftmax._linear.inference.facts import Facts
 from fastsoftmax._linear.inference.likelihood import NoMaximum, Sample, maximum
 from fastsoftmax._linear.problem.problem import Problem
 from fastsoftmax._linear.problem.targets import referred
@@ -29,6 +30,13 @@ class Evidence:
     covariance: NDArray[np.float64]
     free: NDArray[np.bool_]  # of the logits: all but the reference's
     reference: int  # the code of the class that the others are compared with
+
+    def facts(self, classes: NDArray) -> Facts:
+        """As a whole."""
+        return Facts(
+            self.loglike, self.null_loglike, self.n_observations, len(self.covariance),
+            tuple(classes.tolist()),
+        )  # fmt: skip
 
 
 Model = tuple[NDArray, NDArray]  # coef and intercept
@@ -65,16 +73,23 @@ def evidence_of(
 
 def not_asked(estimator: Any, sample: Sample, problem: Problem, result: Result) -> str | None:
     """Why the likelihood's maximum is not looked for; None if it is."""
+    if sample.reference is None and not np.isfinite(float(estimator.C)):
+        return check.NO_REFERENCE
+    if reason := unsuited(estimator, sample, problem):
+        return reason
+    if not result.converged and (result.halted or len(result.history) == problem.options.max_iter):
+        return check.NOT_CONVERGED
+    return None
+
+
+def unsuited(estimator: Any, sample: Sample, problem: Problem) -> str | None:
+    """Why a model, by its parameters, or its rows have no maximum that can be looked for."""
     if np.isfinite(C := float(estimator.C)):
         return check.penalised(C)
-    if sample.reference is None:
-        return check.NO_REFERENCE
     if estimator.label_smoothing:
         return check.smoothed(estimator.label_smoothing)
     if estimator.class_weight is not None:
         return check.CLASS_WEIGHTS
-    if not result.converged and (result.halted or len(result.history) == problem.options.max_iter):
-        return check.NOT_CONVERGED
     if empty := np.flatnonzero(class_totals(sample) == 0).tolist():
         return check.no_rows([str(problem.targets.classes[k]) for k in empty])
     size = int(sample.free.sum()) * (sample.data.shape[1] + sample.fit_intercept)
