@@ -238,6 +238,13 @@ def independent_restrictions(rank: int, r: int) -> None:
         )
 
 
+def no_robust(method: str) -> Never:
+    raise ValueError(
+        f"cov_type: expected the covariance as it is, 'nonrobust', got another: {method} has no "
+        "scores of its rows"
+    )
+
+
 def regular(rank: int, r: int) -> None:
     if rank < r:
         raise ValueError(
@@ -254,6 +261,14 @@ def facts(model: Any, argument: str) -> Any:
             f"{type(model).__name__}"
         )
     return model._facts
+
+
+def by_likelihood(holds: bool) -> None:
+    if not holds:
+        raise ValueError(
+            "compare: expected fits by the likelihood alone, got one with Firth's penalty, which "
+            "differs between models: its likelihood_ratio_test holds the penalty fixed"
+        )
 
 
 def nested(few: Any, many: Any) -> None:

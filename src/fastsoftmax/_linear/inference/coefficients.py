@@ -22,7 +22,6 @@ from fastsoftmax._linear.inference.summary import (
 from fastsoftmax._validation import inference as check
 
 INTERCEPT = "(Intercept)"  # as R has it
-LIKELIHOOD = "maximum likelihood"
 
 
 class Ratios(NamedTuple):
@@ -63,7 +62,6 @@ class Coefficients:
     cov_type: str
     _covariance: NDArray[np.float64]
     _facts: Facts
-    _method: str = LIKELIHOOD
     _sets: Mapping[str, Sequence[int]] = field(default_factory=dict)  # names of several terms
 
     @property
@@ -211,7 +209,7 @@ class Coefficients:
         if self.cov_type != NONROBUST:
             facts["Covariance"] = self.cov_type
         return summarised(
-            f"{kind} logistic regression, {self._method}",
+            f"{kind} logistic regression, {self._facts.method}",
             facts,
             columns_of("ratio" if ratios else "coef", alpha),
             groups,

@@ -50,11 +50,7 @@ def evidence_of(
     That is the maximum of the likelihood where it is known.
     """
     model = referred(*model, problem.reference)
-    targets = problem.targets
-    sample = Sample(
-        problem.rows.data, targets.values, targets.weights, problem.offset, targets.n_logits,
-        problem.reference, problem.fit_intercept,
-    )  # fmt: skip
+    sample = sample_of(problem, problem.reference)
     if reason := not_asked(estimator, sample, problem, result):
         return reason, model
     try:
@@ -69,6 +65,14 @@ def evidence_of(
         intercept[free] = best.table[:, 0]
     evidence = Evidence(best.value, null, n, best.covariance, free, sample.reference)
     return evidence, (coef, intercept)
+
+
+def sample_of(problem: Problem, reference: int | None) -> Sample:
+    targets = problem.targets
+    return Sample(
+        problem.rows.data, targets.values, targets.weights, problem.offset, targets.n_logits,
+        reference, problem.fit_intercept,
+    )  # fmt: skip
 
 
 def not_asked(estimator: Any, sample: Sample, problem: Problem, result: Result) -> str | None:
@@ -112,8 +116,11 @@ def null_likelihood(sample: Sample) -> tuple[float, float]:
     share = counts / n
     if sample.offset is None:
         return float(n * (share @ np.log(share))), n
-    rows = sample.data.shape[0]
-    ones = DenseData(np.ones((rows, 1)), sample.data.n_threads)
     zeros = np.zeros((sample.n_logits, 1))
-    alone = maximum(sample._replace(data=ones, fit_intercept=False), zeros, zeros[:, 0])
-    return alone.value, n
+    return maximum(intercepts_alone(sample), zeros, zeros[:, 0]).value, n
+
+
+def intercepts_alone(sample: Sample) -> Sample:
+    """The same rows with a feature of ones in place of all."""
+    ones = DenseData(np.ones((sample.data.shape[0], 1)), sample.data.n_threads)
+    return sample._replace(data=ones, fit_intercept=False)

@@ -3,6 +3,8 @@
 import math
 from typing import NamedTuple
 
+LIKELIHOOD = "maximum likelihood"
+
 
 class PseudoR2(NamedTuple):
     """Shares of what the features explain, by the likelihood L and that of intercepts alone, L₀.
@@ -30,6 +32,7 @@ class Facts(NamedTuple):
     n_observations: float
     n_coefficients: int
     classes: tuple[object, ...]
+    method: str = LIKELIHOOD
 
     @property
     def aic(self) -> float:

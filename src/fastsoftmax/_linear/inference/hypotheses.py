@@ -5,6 +5,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fastsoftmax._linear.inference.facts import LIKELIHOOD
 from fastsoftmax._validation import inference as check
 
 
@@ -83,5 +84,6 @@ def compare(small: Any, large: Any) -> ChiSquared:
     (9, True)
     """
     few, many = check.facts(small, "small"), check.facts(large, "large")
+    check.by_likelihood({few.method, many.method} == {LIKELIHOOD})
     check.nested(few, many)
     return chi_squared(2 * (many.loglike - few.loglike), many.n_coefficients - few.n_coefficients)

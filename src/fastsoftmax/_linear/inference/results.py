@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -12,8 +12,8 @@ from numpy.typing import ArrayLike, NDArray
 from fastsoftmax._engine.data import float64_pieces
 from fastsoftmax._linear.inference import marginal_effects as effects
 from fastsoftmax._linear.inference.coefficients import INTERCEPT, Coefficients
-from fastsoftmax._linear.inference.evidence import null_likelihood, unsuited
-from fastsoftmax._linear.inference.facts import Facts
+from fastsoftmax._linear.inference.evidence import null_likelihood, sample_of, unsuited
+from fastsoftmax._linear.inference.facts import LIKELIHOOD, Facts
 from fastsoftmax._linear.inference.inference import why_not
 from fastsoftmax._linear.inference.likelihood import Maximum, NoMaximum, Sample, maximum
 from fastsoftmax._linear.inference.marginal_effects import MarginalEffects, Points
@@ -30,6 +30,7 @@ from fastsoftmax._validation import targets as check_targets
 from fastsoftmax.blocks import Blocks
 
 AUTO = "auto"
+Made = TypeVar("Made", bound="Results")
 
 
 class Fitted(NamedTuple):
@@ -280,28 +281,7 @@ def results(
         reference = problem.reference or 0
     else:
         reference = check_targets.reference(reference_class, model.classes_)
-    fitted, null, n = fitted_of(model, native, problem, reference, target)
-    labels, table = model.classes_.tolist(), fitted.sign * fitted.best.table
-    facts = Facts(fitted.best.value, null, n, table.size, tuple(labels))
-    terms = [INTERCEPT] * problem.fit_intercept + check.names_of(model)
-    compared = [label for k, label in enumerate(labels) if k != reference]
-    plain = Results(
-        labels[reference], compared, terms, table, NONROBUST, fitted.best.covariance, facts,
-        model=model, _fitted=fitted,
-    )  # fmt: skip
-    return plain.robust(cov_type, groups)
-
-
-def fitted_of(
-    model: Any, native: Any, problem: Problem, reference: int, target: str
-) -> tuple[Fitted, float, float]:
-    """The maximum of the likelihood, which the model is to have; the likelihood of intercepts
-    alone, and the number of observations."""
-    targets = problem.targets
-    sample = Sample(
-        problem.rows.data, targets.values, targets.weights, problem.offset, targets.n_logits,
-        reference, problem.fit_intercept,
-    )  # fmt: skip
+    sample = sample_of(problem, reference)
     if reason := unsuited(native, sample, problem):
         check.refuse(reason)
     coef, intercept = referred(dense(model.coef_), model.intercept_, reference)
@@ -313,6 +293,30 @@ def fitted_of(
     likelihood = best.likelihood
     there = likelihood.at(likelihood.start(coef, intercept), curved=False)[0]
     check.its_maximum(there, best.value, problem.options.tol)
-    events = check_targets.kind_of(problem.rows.y, target, native._indicators) == "counts"
-    sign = -1.0 if targets.n_logits == 1 and reference == 1 else 1.0
-    return Fitted(best, sample, reference, events, model.classes_, sign), null, n
+    return made_of(Results, model, problem, best, target, null, n).robust(cov_type, groups)
+
+
+def made_of(
+    kind: type[Made],
+    model: Any,
+    problem: Problem,
+    best: Maximum,
+    target: str,
+    null: float,
+    n: float,
+    method: str = LIKELIHOOD,
+) -> Made:
+    """Results of a maximum; its value for intercepts alone, and the number of observations."""
+    sample = best.likelihood.sample
+    labels, reference = model.classes_.tolist(), sample.reference
+    events = check_targets.kind_of(problem.rows.y, target, model._indicators) == "counts"
+    sign = -1.0 if sample.n_logits == 1 and reference == 1 else 1.0
+    table = sign * best.table
+    terms = [INTERCEPT] * problem.fit_intercept + check.names_of(model)
+    compared = [label for k, label in enumerate(labels) if k != reference]
+    facts = Facts(best.value, null, n, table.size, tuple(labels), method)
+    fitted = Fitted(best, sample, reference, events, model.classes_, sign)
+    return kind(
+        labels[reference], compared, terms, table, NONROBUST, best.covariance, facts,
+        model=model, _fitted=fitted,
+    )  # fmt: skip
