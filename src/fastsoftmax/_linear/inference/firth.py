@@ -57,7 +57,7 @@ class FirthResults(Results):
     >>> from fastsoftmax import inference
     >>> found = inference.firth([[1.0], [2.0], [3.0], [4.0]], [0, 0, 1, 1])  # separated
     >>> found.params.round(3).tolist()
-    [[-3.154, 1.262]]
+    [[-3.275, 1.31]]
     """
 
     def conf_int(
@@ -213,7 +213,7 @@ def firth(
     >>> from fastsoftmax import inference
     >>> found = inference.firth([[1.0], [2.0], [3.0], [4.0]], [0, 0, 1, 1])  # separated
     >>> found.conf_int().round(2).tolist()
-    [[[-13.34, 0.65], [-0.14, 5.22]]]
+    [[[-17.34, 1.23], [-0.35, 6.7]]]
     """
     model = SoftmaxRegression(
         C=np.inf, fit_intercept=fit_intercept, reference_class=reference_class, n_threads=n_threads

@@ -28,7 +28,7 @@ STEPS = 500  # which converge linearly, at a rate of about 1/n
 SETTLED = 1e-20  # of the square of a step in units of the standard errors
 LONGEST = 5.0  # change of a coefficient of scaled features in a step
 ROUNDING = 1e-13  # of the value: by which it may seem to fall
-HALVINGS = 60
+HALVINGS = 60  # of a step, which is then nothing beside the coefficients
 
 
 class Point(NamedTuple):
