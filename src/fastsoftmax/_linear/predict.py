@@ -31,7 +31,7 @@ class Probabilities(Labels):
             > 0.5 exactly where the logit is > 0; of more classes rounding may make the largest
             equal, while `predict` compares logits. In float32 if X is, else in float64.
         """
-        logits = self._logits(X, precise=True)
+        logits = self._tempered(X)
         if logits.shape[1] > 1 and not self._several_labels:
             return functional.softmax(logits, n_threads=self._threads)
         both = self._sides(logits)
@@ -54,7 +54,7 @@ class Probabilities(Labels):
         -------
         ndarray of shape (n, K)
         """
-        logits = self._logits(X, precise=True)
+        logits = self._tempered(X)
         if logits.shape[1] > 1 and not self._several_labels:
             return functional.log_softmax(logits, n_threads=self._threads)
         both = self._sides(logits)
@@ -62,6 +62,12 @@ class Probabilities(Labels):
         # as in `predict_proba`
         half = p.dtype.type(np.log(0.5))
         return np.where((both > 0) & (p <= half), np.nextafter(half, p.dtype.type(0)), p)
+
+    def _tempered(self, X: MatrixLike) -> NDArray:
+        """Logits over the temperature, where the fit has found one."""
+        logits = self._logits(X, precise=True)
+        temperature = getattr(self, "temperature_", None)
+        return logits if temperature is None else logits / logits.dtype.type(temperature)
 
     def _sides(self, logits: NDArray) -> NDArray:
         """Of one logit z that of label 0, -z, and z."""
