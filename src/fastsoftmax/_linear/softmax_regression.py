@@ -145,6 +145,7 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
     See Also
     --------
     fit : The same in one call.
+    fastsoftmax.inference.results : More of inference: robust covariances, marginal effects.
 
     Notes
     -----
