@@ -29,7 +29,7 @@ class Scan(NamedTuple):
     weights: NDArray | None
 
 
-class Blocks:
+class Blocks(sources.FromFiles):
     """Rows that come in blocks and need not fit in memory together.
 
     ``fit(Blocks(source))`` finds the optimum of all rows, as if they were one array: the same
@@ -74,81 +74,8 @@ class Blocks:
         self.source = source
 
     @classmethod
-    def from_npy(
-        cls,
-        X: sources.Paths,
-        y: sources.Paths | ArrayLike,
-        sample_weight: sources.Paths | ArrayLike | None = None,
-        *,
-        rows: int | None = None,
-    ) -> Blocks:
-        """Rows in files of NumPy's format, mapped into memory.
-
-        Parameters
-        ----------
-        X : path or sequence of paths
-            Files, (n, D) each, of one dtype; float16 is read as it is.
-        y : path, sequence of paths or array-like of shape (N,)
-            Labels: files like those of X, or of all rows; strings are names of files if they end in
-            ``.npy``.
-        sample_weight : path, sequence of paths or array-like of shape (N,), optional
-            Weights in the same form.
-        rows : int, optional
-            Rows of a block, about; as many as take 64 MB by default.
-
-        Returns
-        -------
-        Blocks
-        """
-        return cls(sources.each(sources.shards(X, y, sample_weight, rows)))
-
-    @classmethod
-    def from_parquet(
-        cls,
-        paths: sources.Paths,
-        features: str | Sequence[str],
-        label: str,
-        weight: str | None = None,
-    ) -> Blocks:
-        """Rows in Parquet files, a row group at a time; needs pyarrow.
-
-        Parameters
-        ----------
-        paths : path or sequence of paths
-            Files, all of whose row groups fit into memory.
-        features : str or sequence of str
-            The column of X: lists of one length (Arrow's FixedSizeList) of float16, float32 or
-            other numbers. Or columns of numbers, one per feature.
-        label : str
-            The column of y.
-        weight : str, optional
-            The column of weights.
-
-        Returns
-        -------
-        Blocks
-        """
-        return cls(sources.each(sources.row_groups(paths, features, label, weight)))
-
-    @classmethod
-    def from_arrow(
-        cls, tables: Any, features: str | Sequence[str], label: str, weight: str | None = None
-    ) -> Blocks:
-        """Rows in tables of Arrow's, a record batch at a time.
-
-        Parameters
-        ----------
-        tables : Table, RecordBatch, Dataset or sequence of these
-            Of pyarrow, or what has its ``to_batches``.
-        features, label, weight
-            As of `from_parquet`.
-
-        Returns
-        -------
-        Blocks
-        """
-        columns = features, label, weight
-        return cls(lambda: (sources.part_of(b, *columns) for b in sources.batches(tables)))
+    def _of_loads(cls, loads: Callable[[], Iterable[sources.Load]]) -> Blocks:
+        return cls(lambda: (load() for load in loads()))
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         if not callable(self.source):

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any
-
-from numpy.typing import ArrayLike
 
 from fastsoftmax._runtime import sources
 from fastsoftmax._validation import partitions as check
 
 
-class Partitions:
+class Partitions(sources.FromFiles):
     """Rows in partitions that workers hold, each loaded where it is needed.
 
     ``fit(Partitions(loaders))`` finds the optimum of all rows, as if they were one array: the same
@@ -60,84 +57,11 @@ class Partitions:
 
     @classmethod
     def _of_parts(cls, parts: list[list[Any]]) -> Partitions:
-        """Of blocks of Dask's collections, of each (X, y, sample_weight, offset)."""
+        """Partitions of blocks of Dask's collections: (X, y, sample_weight, offset) of each."""
         partitions = cls.__new__(cls)
         partitions.loaders = parts
         return partitions
 
     @classmethod
-    def from_npy(
-        cls,
-        X: sources.Paths,
-        y: sources.Paths | ArrayLike,
-        sample_weight: sources.Paths | ArrayLike | None = None,
-        *,
-        rows: int | None = None,
-    ) -> Partitions:
-        """Rows in files of NumPy's format, mapped into memory.
-
-        Parameters
-        ----------
-        X : path or sequence of paths
-            Files, (n, D) each, of one dtype; float16 is read as it is.
-        y : path, sequence of paths or array-like of shape (N,)
-            Labels: files like those of X, or of all rows.
-        sample_weight : path, sequence of paths or array-like of shape (N,), optional
-            Weights in the same form.
-        rows : int, optional
-            Rows of a partition, about; as many as take 64 MB by default.
-
-        Returns
-        -------
-        Partitions
-        """
-        return cls(sources.shards(X, y, sample_weight, rows))
-
-    @classmethod
-    def from_parquet(
-        cls,
-        paths: sources.Paths,
-        features: str | Sequence[str],
-        label: str,
-        weight: str | None = None,
-    ) -> Partitions:
-        """Rows in Parquet files, a row group at a time; needs pyarrow.
-
-        Parameters
-        ----------
-        paths : path or sequence of paths
-            Files, which workers can read by the same paths.
-        features : str or sequence of str
-            The column of X: lists of one length (Arrow's FixedSizeList) of float16, float32 or
-            other numbers. Or columns of numbers, one per feature.
-        label : str
-            The column of y.
-        weight : str, optional
-            The column of weights.
-
-        Returns
-        -------
-        Partitions
-        """
-        return cls(sources.row_groups(paths, features, label, weight))
-
-    @classmethod
-    def from_arrow(
-        cls, tables: Any, features: str | Sequence[str], label: str, weight: str | None = None
-    ) -> Partitions:
-        """Rows in tables of Arrow's, a record batch at a time.
-
-        Parameters
-        ----------
-        tables : Table, RecordBatch, Dataset or sequence of these
-            Of pyarrow, or what has its ``to_batches``.
-        features, label, weight
-            As of `from_parquet`.
-
-        Returns
-        -------
-        Partitions
-        """
-        columns = features, label, weight
-        loads = [partial(sources.part_of, batch, *columns) for batch in sources.batches(tables)]
-        return cls(loads)
+    def _of_loads(cls, loads: Callable[[], Iterable[sources.Load]]) -> Partitions:
+        return cls(list(loads()))

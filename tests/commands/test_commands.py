@@ -1,6 +1,7 @@
 """`python -m fastsoftmax` itself, and its measurements."""
 
 import re
+from argparse import Namespace
 from importlib.metadata import version
 
 import numpy as np
@@ -24,8 +25,6 @@ def test_version(capsys):
 
 def test_bench_says_what_comes_and_numbers_its_rows(capsys, monkeypatch):
     cases = [(200, 16, 3, np.float32), (100, 8, 2, np.float64)]
-    monkeypatch.setattr(bench, "CASES", cases)
-    monkeypatch.setattr(bench, "SECONDS", 0.0)
     seen = []
 
     def compare(*arrays, seconds):
@@ -34,7 +33,7 @@ def test_bench_says_what_comes_and_numbers_its_rows(capsys, monkeypatch):
 
     original = bench.compare
     monkeypatch.setattr(bench, "compare", compare)
-    assert main(["bench"]) == 0
+    bench.run(Namespace(quick=False, mnist=None), cases, 0.0)
     rest = capsys.readouterr().out
     assert "2 rows of at least 0 s each, then fits of embedded digits" in seen[0]
     assert re.search(r"^1/2   200×16, K = 3, float32 +\d", seen[1], re.MULTILINE)

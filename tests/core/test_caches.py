@@ -155,8 +155,7 @@ def test_defaults_where_the_system_does_not_tell(tmp_path, monkeypatch):
     assert completed(of_linux(tmp_path)) == _caches.DEFAULT
     cache_folder(tmp_path, [("1", "Data", "?", "0")])
     monkeypatch.delenv("FASTSOFTMAX_CACHES", raising=False)
-    monkeypatch.setattr(_caches, "OF_LINUX", tmp_path)
-    assert _caches.detect() == _caches.DEFAULT
+    assert _caches.detect(tmp_path) == _caches.DEFAULT
 
 
 def test_the_environment_is_heard():

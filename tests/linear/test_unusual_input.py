@@ -1,6 +1,7 @@
 """Input in unusual forms, and the answers about unusual models."""
 
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -9,7 +10,7 @@ from sklearn.model_selection import StratifiedKFold
 
 import fastsoftmax
 from fastsoftmax import LogisticRegression, MLPClassifier, SoftmaxRegression, SoftmaxRegressionCV
-from fastsoftmax._engine.data import float64
+from fastsoftmax._linear.inference import likelihood
 from fastsoftmax._validation import folds as check_folds
 from fastsoftmax._validation import numbers as check
 from fastsoftmax._validation import targets as check_targets
@@ -67,7 +68,8 @@ def test_a_bound_is_at_least_the_gap_of_a_fit_that_ended_early(several, max_iter
 
 def test_rows_of_weight_0_at_the_beginning_leave_inference(monkeypatch):
     """A whole piece of them."""
-    monkeypatch.setattr(float64, "PIECE", 1)
+    pieces = partial(likelihood.float64_pieces, most_bytes=1)
+    monkeypatch.setattr(likelihood, "float64_pieces", pieces)
     weights = np.r_[np.zeros(70), np.ones(60)]
     rows, labels = np.r_[rng.normal(size=(70, 4)), X], np.r_[np.zeros(70, int), Y]
     how = {"C": np.inf, "reference_class": 0, "tol": 1e-10}

@@ -1,4 +1,4 @@
-"""Numeric constants say where they come from: in a comment, or on the page of an experiment."""
+"""Constants: where they come from, which make one dataclass, and that tests pass them."""
 
 import ast
 import re
@@ -36,6 +36,102 @@ def constants(text):
             names = target.elts if isinstance(target, ast.Tuple) else [target]
             commented = "#" in lines[node.lineno - 1] or lines[node.lineno - 2].startswith("#")
             yield from ((name.id, commented) for name in names if name.id.isupper())
+
+
+# modules whose constants are numbers of formats and of systems, or have no rule in common
+SEPARATE = {
+    "_core/_loaded.py",
+    "_engine/data/row_space.py",
+    "_engine/objective/loss.py",
+    "_engine/solvers/base.py",
+    "_engine/solvers/certificate.py",
+    "_engine/solvers/lbfgs.py",
+    "_engine/solvers/proof.py",
+    "_engine/solvers/proximal_newton.py",
+    "_engine/solvers/unseen.py",
+    "_linear/inference/likelihood.py",
+}
+# what tests replace all the same: read by `team`, which every module calls
+REPLACED = {"WORK_PER_THREAD"}
+TOGETHER = 3  # constants of a module, beyond which some belong together
+
+
+def test_constants_that_belong_together_are_a_dataclass():
+    many = set()
+    for path in SOURCE.rglob("*.py"):
+        file = str(path.relative_to(SOURCE))
+        if file.startswith(("_commands", "plotting")):
+            continue
+        if len(list(constants(path.read_text(encoding="utf-8")))) > TOGETHER:
+            many.add(file)
+    assert many == SEPARATE
+
+
+def rules(text):
+    """The dataclasses of a module whose fields are numbers, with their lines."""
+    for node in ast.parse(text).body:
+        if not isinstance(node, ast.ClassDef) or not node.name.endswith(
+            ("Rules", "RebuildSchedule")
+        ):
+            continue
+        fields = [f for f in node.body if isinstance(f, ast.AnnAssign)]
+        yield node, fields
+
+
+def test_rules_are_frozen_and_say_where_they_come_from():
+    found = {}
+    pages = {page.stem[:4]: page.stem for page in (ROOT / "docs" / "experiments").glob("0*.md")}
+    for path in SOURCE.rglob("*.py"):
+        text = path.read_text(encoding="utf-8")
+        lines = text.splitlines()
+        for node, fields in rules(text):
+            found[node.name] = path
+            assert "frozen=True" in ast.unparse(node.decorator_list[0]), node.name
+            named = re.findall(r"\b(0\d{3})\b", ast.get_docstring(node))
+            assert set(named) <= set(pages), node.name
+            bare = [
+                field.target.id
+                for field in fields
+                if "#" not in lines[field.lineno - 1] and "#" not in lines[field.lineno - 2]
+            ]
+            assert named or not bare, f"{node.name}: {', '.join(bare)}"
+    assert len(found) > 20
+
+
+def replaced(text):
+    """Names in capitals that a test sets in a module: by `setattr`, or by assignment."""
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.Call) and ast.unparse(node.func).endswith("setattr"):
+            names = [a.value for a in node.args[:2] if isinstance(a, ast.Constant)]
+            yield from (name.rpartition(".")[2] for name in names if isinstance(name, str))
+        if isinstance(node, ast.Assign | ast.AugAssign):
+            targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+            yield from (t.attr for t in targets if isinstance(t, ast.Attribute))
+
+
+def test_tests_pass_constants_rather_than_replace_them():
+    ours = {
+        name
+        for path in SOURCE.rglob("*.py")
+        for node in ast.parse(path.read_text(encoding="utf-8")).body
+        if isinstance(node, ast.Assign)
+        for target in node.targets
+        if isinstance(target, ast.Name)
+        for name in [target.id]
+        if name.isupper()
+    }
+    found = {
+        f"{name} in {path.relative_to(ROOT)}"
+        for path in (ROOT / "tests").rglob("*.py")
+        for name in replaced(path.read_text(encoding="utf-8"))
+        if name in ours - REPLACED
+    }
+    assert not found
+
+
+def test_replaced_constants_are_found():
+    text = "patch.setattr(a, 'B', 1)\npatch.setattr('a.b.C', 1)\nm.D = 2\nm.f(1)\nE = 3\n"
+    assert set(replaced(text)) == {"B", "C", "D"}
 
 
 def test_constants_have_a_comment_or_a_page():

@@ -2,6 +2,7 @@
 
 import inspect
 import warnings
+from functools import partial
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ from sklearn.exceptions import ConvergenceWarning
 
 import fastsoftmax
 from fastsoftmax import MLPClassifier, MLPRegressor
-from fastsoftmax._neural import sparse_rows
+from fastsoftmax._neural import full_batch, sparse_rows, training
 from fastsoftmax.datasets import load_digits
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -161,7 +162,9 @@ def test_probabilities_in_the_dtype_of_scikit_learns(dtype):
 @pytest.mark.parametrize("form", ["csr", "csc", "coo"])
 @pytest.mark.parametrize("block", [1 << 22, 5000])
 def test_sparse_rows_train_as_dense_ones(solver, form, block, monkeypatch):
-    monkeypatch.setattr(sparse_rows, "BLOCK_NUMBERS", block)  # of 5000 a batch at a time
+    for module in (training, full_batch):  # of 5000 a batch at a time
+        monkeypatch.setattr(module, "run_epoch", partial(sparse_rows.epoch, most_numbers=block))
+    monkeypatch.setattr(training, "outputs", partial(sparse_rows.outputs, most_numbers=block))
     S = sparse.coo_array(X).asformat(form)
     weights = np.random.default_rng(0).uniform(size=len(X))
     params = {"solver": solver, "max_iter": 4, "random_state": 0, "batch_size": 32}

@@ -16,8 +16,10 @@ from fastsoftmax._runtime.versions import processor
 
 HELP = "time one loss + gradient against plain NumPy, and the fit of the demo"
 
-# rows, features, classes, dtype; the first two are those of --quick
-CASES = [
+Case = tuple[int, int, int, type]  # rows, features, classes, dtype
+
+# the first two are those of --quick
+CASES: list[Case] = [
     (60000, 784, 10, np.float32),
     (60000, 784, 10, np.float64),
     (100000, 64, 5, np.float32),
@@ -41,14 +43,14 @@ def problem(n: int, d: int, k: int, dtype: type) -> tuple[NDArray, ...]:
     return X, W, random.standard_normal(k).astype(dtype), random.integers(0, k, n)
 
 
-def run(arguments: argparse.Namespace) -> None:
-    cases = CASES[:2] if arguments.quick else CASES
+def run(arguments: argparse.Namespace, cases: list[Case] = CASES, seconds: float = SECONDS) -> None:
+    cases = cases[:2] if arguments.quick else cases
     fits = {"embedded digits": demo.digits}
     if arguments.mnist:
         fits["MNIST"] = lambda: demo.mnist(arguments.mnist)
     say = partial(print, flush=True)  # each row as it comes, into files too
     say(f"{processor()}, {available_threads()} threads, kernels {_core.level}")
-    say(f"{len(cases)} rows of at least {SECONDS:g} s each, then fits of {' and '.join(fits)}\n")
+    say(f"{len(cases)} rows of at least {seconds:g} s each, then fits of {' and '.join(fits)}\n")
     peaks = {dtype: measure(dtype, available_threads()) for dtype in (np.float32, np.float64)}
     say(
         f"{'one loss + gradient of W and b':<40} {'plain NumPy':>26}   {'fastsoftmax':>24}     "
@@ -57,7 +59,7 @@ def run(arguments: argparse.Namespace) -> None:
     shares = []
     for i, (n, d, k, dtype) in enumerate(cases, 1):
         shares.append(processor_share())
-        times = compare(*problem(n, d, k, dtype), seconds=SECONDS)
+        times = compare(*problem(n, d, k, dtype), seconds=seconds)
         name = f"{n}×{d}, K = {k}, {np.dtype(dtype)}"
         share = peaks[dtype].limit(times.flops, times.bytes) / times.fused.least
         say(
@@ -75,5 +77,5 @@ def run(arguments: argparse.Namespace) -> None:
     for name, read in fits.items():
         say(f"\nfit of {name}, C = 1")
         data = read()
-        model, seconds = demo.train(data, verbose=False)
-        demo.report(model, data, seconds)
+        model, time = demo.train(data, verbose=False)
+        demo.report(model, data, time)

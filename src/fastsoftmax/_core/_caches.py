@@ -95,14 +95,14 @@ def completed(found: dict[int, int]) -> Caches:
     return Caches(l1, max(l1, l2), max(l1, l2, l3))
 
 
-def detect() -> Caches:
-    """The caches of this machine, or what the environment says of them."""
+def detect(folder: str | os.PathLike[str] = OF_LINUX) -> Caches:
+    """The caches of this machine, on Linux from a folder, or what the environment says of them."""
     named = os.environ.get("FASTSOFTMAX_CACHES", "").strip()
     if named:
         return parsed(named)
     try:
         if sys.platform == "darwin":
             return completed(of_macos(_sysctl))
-        return completed(of_linux(OF_LINUX))
+        return completed(of_linux(folder))
     except (OSError, ValueError, KeyError, IndexError, AttributeError):
         return DEFAULT

@@ -18,7 +18,7 @@ OF_FIT = ("sample_weight", "target", "classes", "offset", "callback")
 
 
 class Parameters(TypedDict, total=False):
-    """Those of `SoftmaxRegression`."""
+    """The parameters of `SoftmaxRegression`."""
 
     C: float
     l1_ratio: float
@@ -41,7 +41,7 @@ class Parameters(TypedDict, total=False):
 
 
 class ParametersOfFit(Parameters, total=False):
-    """And the arguments of its ``fit``."""
+    """The same, and the arguments of its ``fit``."""
 
     sample_weight: ArrayLike | None
     target: Target

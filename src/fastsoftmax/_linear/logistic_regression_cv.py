@@ -247,7 +247,7 @@ class LogisticRegressionCV(SparseCoefficients, SklearnSpellings, CrossValidated)
         return own_measure(self._scoring())(z, codes, weights)
 
     def _scorer(self) -> Any:
-        """By scikit-learn's routing even a measure of logits has to request its weights."""
+        """Under scikit-learn's routing even a measure of logits has to request its weights."""
         return scorer_of(self._scoring()) if is_routing_enabled() else super()._scorer()
 
     def _scoring(self) -> object:

@@ -13,7 +13,7 @@ from fastsoftmax._runtime.typing import MatrixLike
 
 
 class Probabilities(Labels):
-    """And of one whose logits are those of probabilities."""
+    """Logits, labels and probabilities of an estimator whose logits are log-odds."""
 
     @lazy
     @of_one_fit
@@ -70,5 +70,5 @@ class Probabilities(Labels):
         return logits if temperature is None else logits / logits.dtype.type(temperature)
 
     def _sides(self, logits: NDArray) -> NDArray:
-        """Of one logit z that of label 0, -z, and z."""
+        """The logits of both labels, -z and z, of one logit z; of several labels, as they are."""
         return logits if self._several_labels else np.column_stack([-logits[:, 0], logits[:, 0]])

@@ -9,7 +9,7 @@ from fastsoftmax._validation import spellings
 
 
 class SklearnSpellings:
-    """Of an estimator with scikit-learn's ``n_jobs``, ``dual`` and ``intercept_scaling``."""
+    """scikit-learn's parameters ``n_jobs``, ``dual`` and ``intercept_scaling``, of an estimator."""
 
     _solvers: tuple[str, ...] = tuple(solvers.SOLVERS)
 

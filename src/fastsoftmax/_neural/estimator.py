@@ -65,7 +65,7 @@ class Settings:
 
     @classmethod
     def of(cls, model: Any, loss: str) -> Self:
-        """Of a model whose loss is this one."""
+        """The settings of a model with this loss."""
         hidden = check_networks.layer_sizes(model.hidden_layer_sizes)
         activations = check_networks.one_a_layer(model.activation, len(hidden), ACTIVATIONS)
         rule = check_networks.name(model.solver, SOLVERS, "solver")

@@ -10,8 +10,7 @@ from fastsoftmax._neural.goals import Goal, Rows, spread_of
 from fastsoftmax._neural.network import Network, Pass
 from fastsoftmax._neural.rules import Rule
 from fastsoftmax._neural.sparse_rows import epoch as run_epoch
-from fastsoftmax._neural.sparse_rows import outputs
-from fastsoftmax._neural.training import Plan, Record, described, diverged, ended_by
+from fastsoftmax._neural.training import Plan, Record, described, diverged, ended_by, validated_by
 from fastsoftmax._runtime.progress import progress
 
 
@@ -58,10 +57,7 @@ def train_full_batch(
             before = network.snapshot()
             record.epochs += 1
             record.rows_seen += len(order)
-            validated = None, None
-            if validation is not None:
-                z = outputs(network, validation.X)
-                validated = goal.mean_loss(z, validation), goal.score(z, validation)
+            validated = validated_by(network, goal, validation)
             seconds, began = time.perf_counter() - began, time.perf_counter()
             score = goal.score_of_pass(last[0], total, spread)
             epoch = plan.kind(loss, score, *validated, seconds)

@@ -23,8 +23,8 @@ WEIGHTS = 1e-15, 1e15
 
 
 def cancels_in_float32(coef: NDArray, intercept: NDArray) -> bool:
-    """Whether logits need float64: of features with means far larger than their deviations, or of
-    extreme numbers."""
+    """Whether logits need float64: the means of features are far larger than their deviations, or
+    weights are extreme."""
     largest = np.abs(coef).max(initial=0.0)
     moderate = largest == 0 or WEIGHTS[0] <= largest <= WEIGHTS[1]
     return not moderate or bool(np.abs(intercept).max(initial=0.0) > LARGE)
@@ -36,7 +36,7 @@ def dense(coef: NDArray | sparse.csr_array) -> NDArray:
 
 
 class Labels:
-    """Of an estimator with ``coef_``, ``intercept_`` and ``classes_``."""
+    """Logits and labels of an estimator with ``coef_``, ``intercept_`` and ``classes_``."""
 
     _feature_scale: NDArray | None = None  # that of the fit: what coef_ is of
     _several_labels = False  # whether rows have several labels, each with a logistic function

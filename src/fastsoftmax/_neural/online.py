@@ -17,7 +17,7 @@ from fastsoftmax._engine.data import Batch, Point, data_of, merged
 from fastsoftmax._runtime import scipy_sparse as sparse
 from fastsoftmax._validation import numbers as check
 
-STEP_ROWS = 16
+STEP_ROWS = 16  # docs/experiments/0038-online-learning.md
 FAR = 2.0  # of the mean of a sparse feature, in deviations, beyond which it is centred
 TINY = float(np.finfo(float).tiny)  # keeps 0 / 0 from being NaN
 
@@ -33,10 +33,8 @@ class Stream:
 
     def __init__(self, n_features: int, n_logits: int, fit_intercept: bool) -> None:
         self._fit_intercept = fit_intercept
-        shape = (
-            n_features,
-            n_logits,
-        )  # the classes of a feature side by side: sparse steps touch few
+        # the classes of a feature side by side, since sparse steps touch few features
+        shape = n_features, n_logits
         self._W, self._squares, self._lag = np.zeros((3, *shape))
         self._b, self._b_squares, self._b_lag = np.zeros((3, n_logits))
         self._steps, self._ages = 0, 0.0  # and the sum of their numbers

@@ -54,14 +54,15 @@ def epoch(
     rate: float,
     *,
     sample_weight: NDArray | None,
+    most_numbers: int = BLOCK_NUMBERS,
     **measure: Any,
 ) -> Pass:
-    """`Network.epoch` of these rows."""
+    """`Network.epoch` of these rows; of sparse ones so many numbers are dense at a time."""
     if not isinstance(X, SparseRows):
         return network.epoch(
             X, targets, order, batch_size, rule, rate, sample_weight=sample_weight, **measure
         )
-    step = batch_size * max(1, BLOCK_NUMBERS // (batch_size * X.shape[1]))
+    step = batch_size * max(1, most_numbers // (batch_size * X.shape[1]))
     loss, done = 0.0, Pass(0.0, 0, np.zeros(network.sizes[-1]), 0, True)
     for start in range(0, len(order), step):
         some = order[start : start + step]
@@ -80,11 +81,11 @@ def epoch(
     return done._replace(loss=loss / trained)
 
 
-def outputs(network: Network, X: Rows) -> NDArray:
+def outputs(network: Network, X: Rows, most_numbers: int = BLOCK_NUMBERS) -> NDArray:
     """`Network.outputs` of these rows."""
     if not isinstance(X, SparseRows):
         return network.outputs(X)
-    step = max(1, BLOCK_NUMBERS // X.shape[1])
+    step = max(1, most_numbers // X.shape[1])
     parts = [
         network.outputs(X.dense(slice(start, start + step))) for start in range(0, len(X), step)
     ]

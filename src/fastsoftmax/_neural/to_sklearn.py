@@ -76,5 +76,5 @@ class NetworkToSklearn:
 
 
 def _difference(of_two: NDArray) -> NDArray:
-    """That of the last axis, whose length stays an axis."""
+    """The difference along the last axis, which keeps a length of 1."""
     return np.ascontiguousarray(of_two[..., 1:] - of_two[..., :1])

@@ -16,7 +16,7 @@ from fastsoftmax._neural.sparse_rows import epoch as run_epoch
 from fastsoftmax._neural.sparse_rows import outputs
 from fastsoftmax._runtime import caller
 from fastsoftmax._runtime.atomic import DivergedError
-from fastsoftmax._runtime.callbacks import FitState
+from fastsoftmax._runtime.callbacks import FitState, ends
 from fastsoftmax._runtime.interrupts import Interrupts
 from fastsoftmax._runtime.progress import progress
 
@@ -159,14 +159,9 @@ def train(
                 break
             record.epochs += 1
             record.rows_seen += len(order)
-            validated = None, None
-            if validation is not None:
-                z = outputs(network, validation.X)
-                validated = goal.mean_loss(z, validation), goal.score(z, validation)
-            epoch = plan.kind(
-                done.loss, goal.score_of_pass(done, total, spread), *validated,
-                time.perf_counter() - began,
-            )  # fmt: skip
+            score = goal.score_of_pass(done, total, spread)
+            validated = validated_by(network, goal, validation)
+            epoch = plan.kind(done.loss, score, *validated, time.perf_counter() - began)
             if record.add(epoch, plan):
                 best = network.snapshot()
             show(described(epoch))
@@ -197,10 +192,15 @@ def ended_by(callback: Callable[[FitState], object], record: Record, network: Ne
     def model() -> dict[str, list[NDArray]]:
         return {"coefs": network.coefs, "intercepts": network.intercepts}
 
-    state = FitState(record.history, record.epochs, model)
-    result = bool(callback(state))
-    state.close()
-    return result
+    return ends(callback, record.history, record.epochs, model)
+
+
+def validated_by(network: Network, goal: Goal, rows: Rows | None) -> tuple[float | None, ...]:
+    """Loss and score of rows that are kept for validation."""
+    if rows is None:
+        return None, None
+    z = outputs(network, rows.X)
+    return goal.mean_loss(z, rows), goal.score(z, rows)
 
 
 def gone_on(plan: Plan, record: Record) -> tuple[Plan, bool]:

@@ -7,7 +7,7 @@ from typing import Any, TypeVar
 
 Item = TypeVar("Item")
 END = object()
-WAIT = 0.1  # seconds between two looks at signals, for systems where they do not end a wait
+WAIT = 0.1  # seconds between checks for signals, on systems where these do not end a wait
 
 
 def ahead(items: Iterable[Item]) -> Iterator[Item]:
@@ -28,7 +28,7 @@ def ahead(items: Iterable[Item]) -> Iterator[Item]:
         while (item := next_of(fetched)) is not END:
             wanted.put(True)
             yield item
-            del item  # before the next is fetched there are two, not three
+            del item  # so that two items are held at a time, not three
     finally:
         wanted.put(False)
 

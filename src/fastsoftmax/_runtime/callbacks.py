@@ -123,3 +123,16 @@ class FitState:
 
 
 MODEL = ("coef", "intercept", "coefs", "intercepts")
+
+
+def ends(
+    callback: Callable[[FitState], object],
+    history: Sequence[Any],
+    n_iter: int,
+    model: Callable[[], Mapping[str, Any]],
+) -> bool:
+    """Whether a callback, called with what there is of a fit, ends it."""
+    state = FitState(history, n_iter, model)
+    result = bool(callback(state))
+    state.close()
+    return result

@@ -22,7 +22,7 @@ def computed_in(dtype: np.dtype) -> np.dtype:
 
 
 def name_of(dtype: np.dtype) -> str:
-    """As the user knows it."""
+    """The name of a dtype as users know it."""
     return "bfloat16" if dtype == BFLOAT16 else str(dtype)
 
 

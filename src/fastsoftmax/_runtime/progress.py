@@ -9,7 +9,7 @@ INTERVAL = 1.0  # seconds between two lines, which stay
 
 
 class Lines:
-    """Prints a text now and then, and the last one; silent where it is not wanted.
+    """Prints a text once per second, and the last one; silent where it is not wanted.
 
     Used as a context manager.
     """

@@ -131,7 +131,7 @@ else:
         return has_parameter(scorer, "sample_weight")
 
     def is_routing_enabled():
-        """That takes scikit-learn."""
+        """No: routing takes scikit-learn."""
         return False
 
     def routed(estimator, method, sample_weight, params):

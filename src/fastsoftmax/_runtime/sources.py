@@ -3,14 +3,14 @@
 Nothing becomes Python objects on the way. A column of lists of one length is read flat.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import pairwise
 from os import PathLike
-from typing import Any, TypeAlias
+from typing import Any, Self, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 Paths: TypeAlias = "str | PathLike[str] | Sequence[str | PathLike[str]]"
 Part: TypeAlias = tuple[Any, ...]  # (X, y) or (X, y, sample_weight)
@@ -88,11 +88,6 @@ def load_shard(path: Any, first: int, last: int, *of_rows: Any) -> Part:
         for each in of_rows
     ]
     return (X, *(each for each in found if each is not None))
-
-
-def each(loads: list[Load]) -> Callable[[], Iterator[Part]]:
-    """A function that calls one after another."""
-    return lambda: (load() for load in loads)
 
 
 def row_groups(
@@ -178,3 +173,92 @@ def flat(column: Any, name: str) -> NDArray:
         for chunk in getattr(column, "chunks", [column])
     ]
     return parts[0] if len(parts) == 1 else np.concatenate(parts)
+
+
+class FromFiles:
+    """Data whose parts are loaded by functions, of files and tables."""
+
+    @classmethod
+    def _of_loads(cls, loads: Callable[[], Iterable[Load]]) -> Self:
+        """Data of such functions, which `loads` gives anew each time."""
+        raise NotImplementedError
+
+    @classmethod
+    def from_npy(
+        cls,
+        X: Paths,
+        y: Paths | ArrayLike,
+        sample_weight: Paths | ArrayLike | None = None,
+        *,
+        rows: int | None = None,
+    ) -> Self:
+        """Rows in files of NumPy's format, mapped into memory.
+
+        Parameters
+        ----------
+        X : path or sequence of paths
+            Files, (n, D) each, of one dtype; float16 is read as it is.
+        y : path, sequence of paths or array-like of shape (N,)
+            Labels: files like those of X, or of all rows; strings are names of files if they end in
+            ``.npy``.
+        sample_weight : path, sequence of paths or array-like of shape (N,), optional
+            Weights in the same form.
+        rows : int, optional
+            Rows of a block or of a partition, about; as many as take 64 MB by default.
+
+        Returns
+        -------
+        Blocks or Partitions
+        """
+        loads = shards(X, y, sample_weight, rows)
+        return cls._of_loads(lambda: loads)
+
+    @classmethod
+    def from_parquet(
+        cls,
+        paths: Paths,
+        features: str | Sequence[str],
+        label: str,
+        weight: str | None = None,
+    ) -> Self:
+        """Rows in Parquet files, a row group at a time; needs pyarrow.
+
+        Parameters
+        ----------
+        paths : path or sequence of paths
+            Files, all of whose row groups fit into memory. Workers that load partitions read them
+            by the same paths.
+        features : str or sequence of str
+            The column of X: lists of one length (Arrow's FixedSizeList) of float16, float32 or
+            other numbers. Or columns of numbers, one per feature.
+        label : str
+            The column of y.
+        weight : str, optional
+            The column of weights.
+
+        Returns
+        -------
+        Blocks or Partitions
+        """
+        loads = row_groups(paths, features, label, weight)
+        return cls._of_loads(lambda: loads)
+
+    @classmethod
+    def from_arrow(
+        cls, tables: Any, features: str | Sequence[str], label: str, weight: str | None = None
+    ) -> Self:
+        """Rows in tables of Arrow's, a record batch at a time.
+
+        Parameters
+        ----------
+        tables : Table, RecordBatch, Dataset or sequence of these
+            Of pyarrow, or what has its ``to_batches``.
+        features, label, weight
+            As of `from_parquet`.
+
+        Returns
+        -------
+        Blocks or Partitions
+        """
+        columns = features, label, weight
+        return cls._of_loads(lambda: (partial(part_of, b, *columns) for b in batches(tables)))

@@ -62,5 +62,5 @@ def show_versions() -> None:
 
 
 def processor_level() -> str:
-    """For which the kernels of this process were built."""
+    """The processor level for which the kernels of this process were built."""
     return _core.level

@@ -47,7 +47,7 @@ def write(path: AnyPath, document: Any, arrays: dict[str, NDArray]) -> None:
 
 
 def _member(archive: ZipFile, name: str, size: int) -> BinaryIO:
-    """To write to; of no date, so that equal models give equal files."""
+    """The entry to write to; without a date, so that equal models give equal files."""
     info = ZipInfo(name)
     info.external_attr = 0o644 << 16
     return archive.open(info, "w", force_zip64=size >= 1 << 30)

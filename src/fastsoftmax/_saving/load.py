@@ -12,7 +12,7 @@ PACKAGES = ("fastsoftmax._linear", "fastsoftmax._neural")  # imported once a fil
 
 
 def estimators() -> dict[str, type[Saved]]:
-    """Those that can be saved, by name."""
+    """The estimators that can be saved, by name."""
     members = [member for package in PACKAGES for member in vars(import_module(package)).items()]
     classes = {name: e for name, e in members if isinstance(e, type) and issubclass(e, Saved)}
     return dict(sorted(classes.items()))

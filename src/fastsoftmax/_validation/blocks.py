@@ -75,7 +75,7 @@ def alike(X: NDArray | sparse.csr_array, is_sparse: bool, width: int, dtype: np.
 
 
 def column_names(X: object) -> list[Any] | None:
-    """Those of a frame; None of what has none."""
+    """The names of the columns of a frame; None where there are none."""
     names = getattr(X, "columns", None)
     return None if names is None else list(names)
 

@@ -80,7 +80,7 @@ def of_network(
     sample_weight: NDArray | None = None,
     order: NDArray | None = None,
 ) -> None:
-    """That the kernels read and write nothing but these arrays."""
+    """Check that the kernels read and write nothing but these arrays."""
     if X.ndim != 2 or X.shape[1] != sizes[0]:
         raise ValueError(f"X: expected shape (N, {sizes[0]}), got {X.shape}")
     if X.dtype not in COMPUTED_IN:

@@ -15,7 +15,7 @@ History = Sequence[Any]
 
 
 def matplotlib() -> None:
-    """That matplotlib is there, for what is about to be drawn."""
+    """Check that matplotlib is there, for what is about to be drawn."""
     try:
         import matplotlib.figure  # noqa: F401
     except ImportError as error:
@@ -48,7 +48,7 @@ def history(value: object, argument: str = "history") -> History:
 
 
 def fitted(estimator: object) -> None:
-    """That this is an estimator of fastsoftmax after its fit."""
+    """Check that this is an estimator of fastsoftmax after its fit."""
     if not hasattr(type(estimator), "fit"):
         raise TypeError(
             f"estimator: expected a fitted estimator of fastsoftmax, got {type(estimator).__name__}"
@@ -77,7 +77,7 @@ def several(value: object, argument: str) -> dict[str, Any]:
 
 
 def has_metric(found: object, metric: str, known: Iterable[str]) -> None:
-    """That a history has what is to be drawn."""
+    """Check that a history has what is to be drawn."""
     if found is None:
         raise ValueError(
             f"metric: this history has no {metric!r}, expected one of {', '.join(known)}"
@@ -92,7 +92,7 @@ def optimum(value: object) -> float:
 
 
 def some_gap(gaps: NDArray, least: float) -> None:
-    """That there is a point to draw on a logarithmic axis."""
+    """Check that there is a point to draw on a logarithmic axis."""
     if not (gaps > 0).any():
         raise ValueError(
             f"optimum: expected a value below the history's least, {least:g}, since there is no "

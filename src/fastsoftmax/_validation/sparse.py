@@ -22,7 +22,7 @@ def features(
 
 
 def require_finite(X: NDArray | sparse.csr_array, name: str = "X") -> None:
-    """As that of `_validation`; the values of a sparse X were looked at by `features`."""
+    """Raise where numbers are not finite; those of a sparse X were checked by `features`."""
     if not sparse.issparse(X):
         check.require_finite(X, name)
 

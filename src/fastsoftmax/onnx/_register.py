@@ -57,7 +57,7 @@ def register() -> None:
 
 
 def estimators() -> list[type]:
-    """Those that `to_sklearn` can make scikit-learn's."""
+    """The estimators that `to_sklearn` can turn into scikit-learn's."""
     members = [m for package in PACKAGES for m in vars(import_module(package)).values()]
     return [m for m in members if isinstance(m, type) and hasattr(m, "to_sklearn")]
 

@@ -7,7 +7,7 @@ from support.tuned import Tuned
 
 import fastsoftmax
 from fastsoftmax._core import kernels
-from fastsoftmax._engine.curvature import blocks_for, curvature_of
+from fastsoftmax._engine.curvature import BlockRules, blocks_for, curvature_of
 from fastsoftmax._engine.curvature.block_gram import ClassGrams
 from fastsoftmax._engine.curvature.joint import JointHessian
 from fastsoftmax._engine.data import DenseData
@@ -172,23 +172,17 @@ def letters(n=4000, d=8, k=12, dtype=np.float64, seed=0):
     return X.astype(dtype), y
 
 
-@pytest.fixture
-def without(monkeypatch):
-    """Fits as they are without pairs of classes."""
-
-    def fit(*args, **params):
-        with monkeypatch.context() as patched:
-            patched.setattr("fastsoftmax._engine.curvature.blocks.JOINT_PASSES", 0)
-            patched.setattr("fastsoftmax._engine.curvature.blocks.SLIGHT", 0)
-            return fastsoftmax.fit(*args, solver="preconditioned-lbfgs", **params)
-
-    return fit
+def without(X, y, sample_weight=None, **params):
+    """A fit as it is without pairs of classes."""
+    never = BlockRules(joint_passes=0, joint_work=0)
+    model = Tuned(solver="preconditioned-lbfgs", **params).tuned(blocks=never)
+    return model.fit(X, y, sample_weight)
 
 
 @pytest.mark.parametrize("weighted", [False, True])
 @pytest.mark.parametrize("fit_intercept", [True, False])
 @pytest.mark.parametrize("C", [0.01, 1.0, 100.0])
-def test_the_same_optimum_in_fewer_iterations(C, fit_intercept, weighted, without):
+def test_the_same_optimum_in_fewer_iterations(C, fit_intercept, weighted):
     X, y = letters()
     weights = np.random.default_rng(1).random(len(y)) if weighted else None
     options = {"C": C, "tol": 1e-11, "fit_intercept": fit_intercept, "sample_weight": weights}
@@ -206,7 +200,7 @@ def test_few_iterations_of_the_joint_hessian():
     assert model.n_iter_ <= 14  # blocks take about 40
 
 
-def test_features_with_large_means_and_no_intercept(without):
+def test_features_with_large_means_and_no_intercept():
     """The false curvature of squared means once hid what was left to gain."""
     rng = np.random.default_rng(0)
     X = rng.standard_normal((3000, 6)) + rng.uniform(-50, 50, 6)

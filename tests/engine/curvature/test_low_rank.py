@@ -194,7 +194,9 @@ def test_of_full_rank_and_all_rows_it_is_the_hessians_block(fit_intercept):
         centred = U[:, :12] - mean
         own = centred.T @ (w[:, None] * centred) / len(U)
         mixed = block.copy()
-        mixed[:12, :12] += low_rank.SHARED * (w.mean() * U[:, :12].T @ U[:, :12] / len(U) - own)
+        mixed[:12, :12] += low_rank.LowRankRules.shared * (
+            w.mean() * U[:, :12].T @ U[:, :12] / len(U) - own
+        )
         np.testing.assert_allclose((mixed + ridge) @ got[k], v[k], rtol=2e-3, atol=2e-3)
 
 

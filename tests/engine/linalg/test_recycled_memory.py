@@ -8,7 +8,7 @@ import pytest
 
 import fastsoftmax
 from fastsoftmax._core import recycled
-from fastsoftmax._engine.linalg.memory import KEPT, LARGE, empty
+from fastsoftmax._engine.linalg.memory import RecyclingRules, empty
 
 MB = 1 << 20
 
@@ -33,7 +33,7 @@ def test_shape_and_dtype_are_those_asked_for():
     assert empty(1 << 20, np.uint8).shape == (1 << 20,)
 
 
-@pytest.mark.parametrize("size", [LARGE, MB + 1, KEPT // 3])
+@pytest.mark.parametrize("size", [RecyclingRules.large, MB + 1, RecyclingRules.kept // 3])
 def test_large_arrays_begin_with_a_line_of_cache(size):
     assert address(empty(size, np.uint8)) % 64 == 0
 
@@ -59,7 +59,7 @@ def test_no_array_gets_memory_that_another_still_sees():
     assert (view == 3).all()
 
 
-@pytest.mark.parametrize("size", [LARGE - 1, KEPT + 1])
+@pytest.mark.parametrize("size", [RecyclingRules.large - 1, RecyclingRules.kept + 1])
 def test_small_and_huge_arrays_are_not_kept(size):
     a = empty(size, np.uint8)
     del a
@@ -67,11 +67,11 @@ def test_small_and_huge_arrays_are_not_kept(size):
 
 
 def test_no_more_is_kept_than_allowed():
-    arrays = [empty(KEPT // 4, np.uint8) for _ in range(10)]
+    arrays = [empty(RecyclingRules.kept // 4, np.uint8) for _ in range(10)]
     last = address(arrays[-1])
     while arrays:
         del arrays[0]
-    assert sum(block.size for block in recycled.free) <= KEPT
+    assert sum(block.size for block in recycled.free) <= RecyclingRules.kept
     assert 0 <= last - address(recycled.free[-1]) < recycled.LINE
 
 
@@ -80,7 +80,7 @@ def test_threads_never_share_an_array():
 
     def work(number):
         for i in range(300):
-            size = LARGE + 1000 * (i % 7)
+            size = RecyclingRules.large + 1000 * (i % 7)
             a = empty(size, np.uint8)
             a[...] = number
             b = empty(size, np.uint8)

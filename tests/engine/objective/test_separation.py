@@ -7,7 +7,7 @@ from sklearn.exceptions import ConvergenceWarning
 from fastsoftmax import LogisticRegression, SoftmaxRegression
 from fastsoftmax._engine.data import DenseData
 from fastsoftmax._engine.objective import Objective, has_minimiser, separates, start_of
-from fastsoftmax._engine.objective.separation import LARGEST
+from fastsoftmax._engine.objective.separation import SeparationRules
 
 FAR = float("inf")  # left to gain: of no row it is then known that it is not separated
 
@@ -21,9 +21,9 @@ def objective(X, targets, k, weights=None, *, C=np.inf, offset=None, free=None, 
     )  # fmt: skip
 
 
-def exists(*args, left=FAR, largest=LARGEST, **options):
+def exists(*args, left=FAR, rules=None, **options):
     o = objective(*args, **options)
-    return has_minimiser(o, start_of(o), left, largest)
+    return has_minimiser(o, start_of(o), left, rules)
 
 
 def rows(seed=0, n=60, d=2):
@@ -136,7 +136,7 @@ def test_scales_and_far_rows(scales):
 
 
 def test_too_large_to_tell():
-    assert exists(rows(), np.arange(60) % 2, 1, largest=100) is None
+    assert exists(rows(), np.arange(60) % 2, 1, rules=SeparationRules(largest=100)) is None
 
 
 def test_a_loss_too_small_for_a_row_to_be_wrong():

@@ -1,19 +1,18 @@
 """Every size of the dense kernels, planned in one place.
 
-*Of the level*, by the shape alone: which sums are made in `real`, of how many rows, and how the rows
-are divided. Results depend on these. *Of the caches*, as BLIS's KC, MC and NC: which numbers stay near
-while others pass. Results do not depend on these, to the bit.
+The shape alone decides which sums are made in `real`, of how many rows, and how rows are divided:
+results depend on it. The caches decide, as for BLIS's KC, MC and NC, which numbers stay near while
+others pass: results do not depend on that, to the bit.
 
     depth   rows or features per call of a register tile: a panel of so many fits in L1, but at least
             DEPTH, since each call loads and stores its sums
     chunk   packed W or logits that a thread passes again and again: half of L2
-    block   rows of a partition that are read twice, the second time from L2, where the next block, W
-            and the sums lie too: an eighth of it, or DEPTH rows, if they take no more than a fifth
+    block   rows of a partition that are read twice, then from L2, beside the next block, W and sums:
+            an eighth of it, or DEPTH rows, if they take no more than a fifth
     packed  W packed at a time, which the threads share: half of L3
 
-Rows, tiles or panels that lie a multiple of CLASH bytes apart would share a few sets of L1: tiles of
-logits are padded, such rows copied side by side where they are read several times.
-Measurements: docs/experiments/0052-blocking-by-caches.md.
+Rows, tiles or panels a multiple of CLASH bytes apart would share a few sets of L1: tiles are padded,
+such rows copied where they are read often. Measurements: docs/experiments/0052-blocking-by-caches.md.
 """
 
 from fastsoftmax._core.arguments cimport Problem

@@ -1,20 +1,17 @@
 """Newton's method for small problems, from the first step to the proof, without Python in between.
 
-Where all of a fit takes less than a millisecond, a call from Python for each product, factor and trial
-of a step would take most of it. The steps are those of `_engine/solvers/newton.py` and
-`certificate.py`, by the same kernels, in float64:
+The steps are those of `_engine/solvers/newton.py` and `certificate.py`, by the same kernels, in float64:
 
     d = -H⁻¹ ∇F      by factors of H, which is the weights of the pairs of classes in each row times the
-                     products of pairs of features, made once; where these are too many by conjugate
-                     gradients, preconditioned by factors of H's blocks for each class, in float32, at
-                     this point or at one before
+                     products of pairs of features, made once; where these are too many, by conjugate
+                     gradients, preconditioned by float32 factors of H's blocks for each class
     t                a step along d that makes |φ'| small, on stored logits
     F - F* <= bound  once the decrease ½ |∇F·d| is within the tolerance: weak duality at probabilities
                      linearised along d (docs/design/certificate.md)
 
-Features are centred by their means (where there is an intercept), so that θ = (W, c), c = b + W·means.
-What is not small, not finite, not proved within so many steps or has features that lie far from 0 is
-left to the general solvers: `minimize` then says so. Measurements: docs/experiments/0054-small-fits.md.
+Features are centred by their means where there is an intercept: θ = (W, c), c = b + W·means. What is not
+small, not finite, not proved within so many steps or has features far from 0 is left to the general
+solvers. Measurements: docs/experiments/0054-small-fits.md.
 """
 
 from cpython.pycapsule cimport PyCapsule_GetPointer

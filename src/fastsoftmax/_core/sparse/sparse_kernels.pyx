@@ -1,19 +1,16 @@
 """Loss, gradient and logits of softmax regression, sparse X: work in proportion to its non-zeros.
 
 Forward, the logits of a row are a sum of rows of W (d, k), picked by its non-zeros (`gather.pxd`).
-
 Backward there are two ways. By rows: each row of X times its row of A - Y is added into a table of all
 features (`scatter.pxd`). Rows are taken in partitions with a table each, and the tables are added in
 order; threads beyond the partitions share the features of one. By columns: the sum over a feature's
 column picks rows of A - Y, and each feature's gradient is written once. That needs X by columns too,
-built once a fit (`columns`), and serves fits with more than FEW logits, and where a table would exceed
-TABLE_BYTES.
+built once per fit (`columns`), and serves fits with more than FEW logits, and where a table would exceed
+TABLE_BYTES. Partitions depend on the problem alone, and the sum of a feature goes by row: either way
+gives the same bits for any number of threads.
 
-Stripes depend on the problem alone, and the sum of a feature goes by row: both ways are the same to the
-bit for any number of threads.
-
-A - Y, row by row, is held for a *block* of rows at a time, up to ROW_BLOCK_BYTES. One block is the rule;
-more of them cost a pass over the gradient each.
+A - Y, row by row, is held for a *block* of rows at a time, up to ROW_BLOCK_BYTES. As a rule there is one
+block; each further one costs a pass over the gradient.
 """
 
 from cpython.pycapsule cimport PyCapsule_New

@@ -1,7 +1,7 @@
 """What a solver may know of the Hessian: all of it, or blocks from sampled rows."""
 
-from fastsoftmax._engine.curvature.blocks import Factors, blocks_for
-from fastsoftmax._engine.curvature.far_model import FarModel
+from fastsoftmax._engine.curvature.blocks import BlockRules, Factors, blocks_for
+from fastsoftmax._engine.curvature.far_model import FarModel, FarModelRules
 from fastsoftmax._engine.curvature.hessian import (
     HESSIAN_PARAMETERS,
     Curvature,
@@ -13,9 +13,11 @@ from fastsoftmax._engine.curvature.hessian import (
 
 __all__ = [
     "HESSIAN_PARAMETERS",
+    "BlockRules",
     "Curvature",
     "Factors",
     "FarModel",
+    "FarModelRules",
     "GramCurvature",
     "blocks_for",
     "curvature_of",

@@ -4,6 +4,7 @@ A few thousand rows, sampled with probability proportional to that weight, give 
 Measurements: docs/experiments/0020-full-or-low-rank-blocks.md.
 """
 
+from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
@@ -17,17 +18,25 @@ from fastsoftmax._engine.line_search.iterate import Iterate
 from fastsoftmax._engine.objective.objective import Objective
 from fastsoftmax._engine.objective.warm_start import Grams
 
-SHARED = 0.02  # of the unweighted Gram in that of a class: no direction is without curvature
-ENOUGH = 2048  # rows, unless the features are more
-NEAR = 0.6  # of a ridge, by which another may differ and go with the same factors
 TINY = float(np.finfo(float).tiny)  # keeps 0 / 0 from being NaN
-PAIRS = 30  # of L-BFGS that go with blocks of dense X
 GOLDEN = 0.6180339887498949  # multiples of it, less whole numbers, are spread evenly
 
 
-def gram_rows(n: int, d: int) -> int:
-    """Rows to make the Gram of a class from: for 5 passes over X, within what is enough."""
-    return min(n, max(d, min(20 * n // d, ENOUGH)))
+@dataclass(frozen=True)
+class GramRules:
+    """From which rows Grams are made, what is added to them, and how they are used.
+
+    docs/experiments/0020-full-or-low-rank-blocks.md, 0022-passes-at-convergence.md and
+    0026-warm-start.md.
+    """
+
+    affordable: float = 20.0  # times n / D: rows from which Grams take 5 passes over X,
+    enough: int = 2048  # rows, unless the features are more
+    shared: float = 0.02  # of the unweighted Gram, so that no direction is without curvature
+    diagonal: float = 0.01  # of the variances, in the unweighted Gram of some rows
+    near: float = 0.6  # of a ridge, by which another may differ and go with the same factors
+    memory: int = 30  # pairs of L-BFGS that go with them
+    interval: int = 3  # iterations from one build to the next, at least
 
 
 class TableFactors(Protocol):
@@ -50,22 +59,24 @@ class Projected:
 class ClassGrams:
     """The blocks of an objective's Hessian, as full Gram matrices."""
 
-    memory = PAIRS
-    interval = 3
     joint = False
-    diagonal = 0.01  # of the variances, in the unweighted Gram of some rows
+    usual_rules = GramRules()
 
-    def __init__(self, curvature: GramCurvature, seed: int) -> None:
+    def __init__(self, curvature: GramCurvature, seed: int, rules: GramRules | None = None) -> None:
         self._curvature, self._seed = curvature, seed
         self._objective = objective = curvature.objective
-        self.rows, self.most_rows = gram_rows(*objective.data.shape), objective.data.shape[0]
+        self.rules = rules = rules or self.usual_rules
+        self.memory, self.interval = rules.memory, rules.interval
+        n, d = objective.data.shape
+        affordable = int(rules.affordable * n // d)
+        self.rows, self.most_rows = min(n, max(d, min(affordable, rules.enough))), n
         self._unweighted: NDArray | None = None
         grams = curvature.grams
         whole = grams is not None and grams.ridge is not None
         self.reused = whole and grams.joint == self.joint
 
     def cost(self, rows: int, n_matrices: int | None = None) -> float:
-        """Passes that the blocks are worth, or so many matrices, from so many rows each."""
+        """The work of the blocks in passes, from so many rows each; or that of so many matrices."""
         n, d = self._objective.data.shape
         k, size = self._objective.shape
         count = k if n_matrices is None else n_matrices
@@ -79,11 +90,11 @@ class ClassGrams:
         return o.n_logits * each <= o.memory.preconditioner
 
     def at_start(self, it: Iterate) -> "Projected":
-        """One unweighted Gram of uniform rows for all classes, each by p(1 - p) of its share.
+        """One unweighted Gram matrix for all classes, each times p(1 - p) of its share.
 
-        The Hessian where logits are those of the shares, but for the coupling of classes. Of rows
-        one is taken from each of so many stretches of X. Far rows are left out if they are few:
-        their curvature is gone once they are predicted confidently.
+        Without the coupling of classes, this is the Hessian at the intercept-only model. X is
+        divided into stretches of equal length, and one row is taken from each. Far rows are left
+        out if they are few: their curvature is gone once they are predicted confidently.
         """
         o, c = self._objective, self._curvature
         if self.reused and c.grams.joint == self.joint:  # and not by others since
@@ -100,7 +111,7 @@ class ClassGrams:
             chosen = fetched(o.data, chosen)
         weights = np.ones(len(chosen)) if o.weights is None else o.weights[chosen].astype(float)
         weights[np.isin(chosen, c.few_far)] = 0
-        self._unweighted = c.of_rows(chosen, weights, 1 / len(chosen), self.diagonal * c.bulk)
+        self._unweighted = c.of_rows(chosen, weights, 1 / len(chosen), self.rules.diagonal * c.bulk)
         o.passes.count += self.cost(len(chosen), 1)
         masses = c.start_masses()
         matrix = self._unweighted[None].copy()
@@ -110,7 +121,7 @@ class ClassGrams:
     def _reuse(self, grams: Grams) -> "Projected":
         """The blocks of a fit before this one, with the penalty of this one."""
         self._unweighted = grams.unweighted
-        if not np.allclose(grams.ridge, self._ridge, rtol=NEAR):
+        if not np.allclose(grams.ridge, self._ridge, rtol=self.rules.near):
             before, grams.ridge = grams.ridge, None
             grams.factors.with_added(self._ridge - before)
             grams.ridge = self._ridge
@@ -130,7 +141,8 @@ class ClassGrams:
         drawn, step, n = c.sample_rows(it, rows, seed)
         drawn = drawn.of_all(step, n)
         masses = drawn.totals / n
-        shares = SHARED * masses + c.missing(masses)
+        shared = self.rules.shared
+        shares = shared * masses + c.missing(masses)
         if c.far and not len(c.few_far):
             matrices = c.gram(drawn, 1 / n, c.ridge)
             for matrix, share, mass in zip(matrices, shares, masses, strict=True):
@@ -138,7 +150,7 @@ class ClassGrams:
                 matrix += share * limited(self._unweighted, own / max(mass, TINY))
         else:
             more = {"shared": self._unweighted, "shares": shares}
-            matrices = c.gram(drawn, (1 - SHARED) / n, c.ridge, **more)
+            matrices = c.gram(drawn, (1 - shared) / n, c.ridge, **more)
         o.passes.count += self.cost(int(drawn.counts.sum()) // o.n_logits)
         factors = ClassFactors(matrices, o.data.n_threads)
         c.grams = Grams(self._unweighted, factors, c.ridge, self.joint)

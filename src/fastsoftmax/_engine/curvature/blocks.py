@@ -1,5 +1,6 @@
 """Which blocks of the Hessian to precondition with."""
 
+from dataclasses import dataclass
 from typing import Protocol
 
 from numpy.typing import NDArray
@@ -11,10 +12,18 @@ from fastsoftmax._engine.curvature.joint import JointHessian
 from fastsoftmax._engine.curvature.low_rank import LowRankBlocks
 from fastsoftmax._engine.line_search.iterate import Iterate
 
-JOINT_PASSES = 1.25  # passes for the joint Hessian, up to which it saves more than it costs, or
-WORTH = 6.0  # the same where few far rows have nearly all curvature, which couples the classes
-SLIGHT = 2e6  # multiply-adds, beside what goes with an iteration anyway
-DEAR = 6.0  # passes for full Gram matrices: beyond, blocks of low rank, if these are cheaper
+
+@dataclass(frozen=True)
+class BlockRules:
+    """Which blocks cost what they save.
+
+    docs/experiments/0020-full-or-low-rank-blocks.md, 0023-joint-hessian.md and 0071-rules.md.
+    """
+
+    joint_passes: float = 1.25  # for the joint Hessian, up to which it saves more than it costs,
+    joint_passes_far: float = 6.0  # where few far rows have nearly all curvature, or
+    joint_work: float = 2e6  # multiply-adds, which do not show beside those of an iteration
+    gram_passes: float = 6.0  # for full Gram matrices: beyond, low rank, if that costs half as much
 
 
 class Factors(Protocol):
@@ -41,28 +50,29 @@ class Blocks(Protocol):
     def by_class(self, it: Iterate, rows: int, seed: int) -> Factors: ...
 
 
-def of_dense(curvature: GramCurvature, seed: int) -> list[Blocks]:
+def of_dense(curvature: GramCurvature, seed: int, rules: BlockRules) -> list[Blocks]:
     """The joint Hessian, if that is cheap, else full Gram matrices; if these are expensive and
     blocks of low rank are not, first those."""
     joint = JointHessian(curvature, seed)
-    most = WORTH if len(curvature.few_far) else JOINT_PASSES
-    is_cheap = joint.cost(joint.rows) <= most or joint.work <= SLIGHT
+    most = rules.joint_passes_far if len(curvature.few_far) else rules.joint_passes
+    is_cheap = joint.cost(joint.rows) <= most or joint.work <= rules.joint_work
     if is_cheap and joint.fits and curvature.objective.loss.couples_classes:
         return [joint, ClassGrams(curvature, seed)]
     full, low = ClassGrams(curvature, seed), LowRankBlocks(curvature, seed)
     if full.reused and full.fits:
         return [full]
-    dear = full.cost(full.rows) > max(DEAR, 2 * (low.start_cost + low.cost(low.rows)))
-    if not low.fits or (full.fits and not dear):
+    cost = full.cost(full.rows)
+    is_dear = cost > max(rules.gram_passes, 2 * (low.start_cost + low.cost(low.rows)))
+    if not low.fits or (full.fits and not is_dear):
         return [full]
     return [low, full] if full.fits else [low]
 
 
-def of_sparse(curvature: Curvature, seed: int) -> list[Blocks]:
-    """Diagonals: all else has as many numbers for a class as there are pairs of features."""
-    return [ClassDiagonals(curvature)]
+def blocks_for(curvature: Curvature, seed: int, rules: BlockRules | None = None) -> list[Blocks]:
+    """The blocks to begin with, and others for problems that turn out to be hard.
 
-
-def blocks_for(curvature: Curvature, seed: int) -> list[Blocks]:
-    """The blocks to begin with, and others for problems that turn out to be hard."""
-    return (of_sparse if curvature.objective.data.is_sparse else of_dense)(curvature, seed)
+    For sparse X diagonals: all else has as many numbers per class as there are pairs of features.
+    """
+    if curvature.objective.data.is_sparse:
+        return [ClassDiagonals(curvature)]
+    return of_dense(curvature, seed, rules or BlockRules())

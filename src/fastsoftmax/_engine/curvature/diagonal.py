@@ -6,7 +6,7 @@ from fastsoftmax._engine.curvature.hessian import Curvature
 from fastsoftmax._engine.data import DiagonalFactors, diagonals
 from fastsoftmax._engine.line_search.iterate import Iterate
 
-NEARLY_NONE = 1e-30  # a ridge
+NEARLY_NONE = 1e-30  # a ridge: keeps the inverse of a feature without curvature finite
 SHARED = 0.02  # of the unweighted sum of squares in that of a class
 
 
@@ -23,7 +23,7 @@ class ClassDiagonals:
         self.fits, self.reused = True, False
 
     def cost(self, rows: int) -> float:
-        """Passes that a build is worth."""
+        """The work of a build in passes."""
         return 1.0
 
     def at_start(self, it: Iterate) -> DiagonalFactors:

@@ -4,6 +4,8 @@ The sum of all other losses is its Taylor polynomial of second order at a point 
 Steps along it take no pass over X: the far rows are few.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,8 +16,17 @@ from fastsoftmax._engine.line_search.phi import Path, parabola
 from fastsoftmax._engine.objective.rows import Rows
 
 FLOAT64 = np.dtype(np.float64)
-SAMPLE = 2048  # of the other rows, at most, from which their curvature is made
-NEAR = 0.01  # |φ'| at the end of a search, as a share of |φ'(0)|
+
+
+@dataclass(frozen=True)
+class FarModelRules:
+    """How the model is made and minimised (docs/experiments/0028-far-rows.md)."""
+
+    sample: int = 2048  # of the other rows, at most, from which their curvature is made
+    near: float = 0.01  # |φ'| at the end of a search, as a share of |φ'(0)|: no passes are taken
+    steps: int = 50  # at most
+    enough: float = 1e-3  # of the model's value: what a step may still gain at the end
+    least_change: float = -0.5  # relative, of a far row's probability by a step, at the end
 
 
 class FarModel:
@@ -26,6 +37,7 @@ class FarModel:
     curvature : GramCurvature
     origin : ndarray
         θ where the parabola touches the others' loss, without weights.
+    rules : FarModelRules
 
     Attributes
     ----------
@@ -35,8 +47,8 @@ class FarModel:
         As of an `Iterate`.
     """
 
-    def __init__(self, curvature: GramCurvature, origin: NDArray) -> None:
-        self._curvature, self._origin = curvature, origin
+    def __init__(self, curvature: GramCurvature, origin: NDArray, rules: FarModelRules) -> None:
+        self._curvature, self._origin, self._rules = curvature, origin, rules
         self._objective = o = curvature.objective
         far = curvature.few_far
         targets, weights, offset = o.given
@@ -64,14 +76,14 @@ class FarModel:
         self._value, slope = o.parameters.value_and_grad(self._origin, logits, others)
         self._slope = slope.astype(FLOAT64)
         chosen = np.flatnonzero(weights).astype(np.int32)
-        chosen = np.ascontiguousarray(chosen[:: max(1, len(chosen) // SAMPLE)])
+        chosen = np.ascontiguousarray(chosen[:: max(1, len(chosen) // self._rules.sample)])
         scale = weights.mean() / max(weights[chosen].sum(), np.finfo(float).tiny)
         gram = c.of_rows(chosen, weights[chosen], scale, 0 * c.ridge).astype(FLOAT64)
         o.passes.count += 1 + len(chosen) * len(gram) ** 2 / (4 * n * d * o.n_logits)
         self._hessian = np.kron(o.loss.hessian_of_shares(o.shares), gram)
 
     def set_theta(self, theta: NDArray) -> None:
-        """To θ."""
+        """Move to θ."""
         self.theta = theta
         self._store(theta, self.logits)
         if self._offset is not None:
@@ -88,7 +100,8 @@ class FarModel:
         self._store(direction, self.change)
         curvature = dot(direction, np.einsum("ij,j->i", self._hessian, direction))
         others = np.array([self._others, dot(self._slope_here, direction) / 2, curvature / 2])
-        return Path(self, parabola(o, self.theta, direction) + others, 1 / o.data.shape[0], NEAR)
+        along = parabola(o, self.theta, direction) + others
+        return Path(self, along, 1 / o.data.shape[0], self._rules.near)
 
     def _store(self, theta: NDArray, out: StoredLogits) -> None:
         self.rows.data.store_logits(*self._objective.parameters.user(theta, FLOAT64), out)

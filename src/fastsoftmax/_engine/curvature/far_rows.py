@@ -8,6 +8,7 @@ others by their lengths. M is renewed when the leverages have changed, however s
 all p(1 - p). Measurements: docs/experiments/0028-far-rows.md.
 """
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -16,12 +17,18 @@ from numpy.typing import NDArray
 from fastsoftmax._engine.data import RowSample, StoredLogits
 from fastsoftmax._engine.objective.objective import Objective
 
-FAR = 100.0  # times the median squared length, beyond which a row is far
-MOST = 4096  # of them, the farthest
+
+@dataclass(frozen=True)
+class FarRules:
+    """Which rows are far, and when they are few (docs/experiments/0028-far-rows.md)."""
+
+    length: float = 100.0  # times the median squared length, beyond which a row is far
+    most: int = 4096  # of them, the farthest
+    newton_passes: float = 2.0  # up to which Newton's step for them alone costs little
 
 
 class Reference(NamedTuple):
-    """Of far rows, for each class: p(1 - p), and leverage per unit of it."""
+    """Far rows at a build, for each class: p(1 - p), and leverage per unit of it."""
 
     variances: NDArray[np.float64]  # (f, K)
     leverages: NDArray[np.float64]  # (f, K)
@@ -38,6 +45,7 @@ class FarRows:
     ridge, bulk, units : ndarray of shape (size,)
         Of each feature and the intercept, in the coordinates of θ: the penalty, the variance of
         most rows, and what X is multiplied by.
+    rules : FarRules
     """
 
     def __init__(
@@ -47,12 +55,13 @@ class FarRows:
         ridge: NDArray[np.float64],
         bulk: NDArray[np.float64],
         units: NDArray[np.float64],
+        rules: FarRules,
     ) -> None:
-        o = objective
+        o, most = objective, rules.most
         self._n = len(squares)
-        far = np.flatnonzero(squares > FAR * np.median(squares))
-        if len(far) > MOST:
-            far = np.sort(far[np.argpartition(-squares[far], MOST)[:MOST]])
+        far = np.flatnonzero(squares > rules.length * np.median(squares))
+        if len(far) > most:
+            far = np.sort(far[np.argpartition(-squares[far], most)[:most]])
         self.rows = far.astype(np.int32)
         self._weights = np.ones(len(far)) if o.weights is None else o.weights[far].astype(float)
         self._ridge, self._bulk = ridge, bulk
@@ -67,7 +76,7 @@ class FarRows:
         return len(self.rows)
 
     def probabilities(self, logits: StoredLogits) -> NDArray[np.float64]:
-        """Theirs, (f, K), from the logits of all rows."""
+        """Probabilities of the far rows, (f, K), from the logits of all rows."""
         size = logits.tiles.shape[2]
         some = logits.like(len(self))
         some.put(logits.tiles[self.rows // size, :, self.rows % size])

@@ -4,37 +4,61 @@ u are the features of θ and a 1. Rows to make its blocks from (`block_gram.py`,
 largest eigenvalue, or all of it.
 """
 
+from dataclasses import dataclass, field
+
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.curvature.far_rows import FarRows, with_pairs
+from fastsoftmax._engine.curvature.far_rows import FarRows, FarRules, with_pairs
 from fastsoftmax._engine.data import Data, RowSample, StoredLogits
 from fastsoftmax._engine.linalg import ClassFactors, dot
 from fastsoftmax._engine.line_search.iterate import Iterate, Sample
 from fastsoftmax._engine.objective.objective import Objective
 from fastsoftmax._engine.objective.warm_start import Grams, WarmStart, key_of
 
-FEW = 2.0  # passes, up to which Newton's step for far rows alone costs little
-REFERENCE_ROWS = 1024  # rows whose p(1 - p) at the last build are kept as reference
-SMALL_FALL = 1e-4  # of F, a change by less than which they have hardly changed
-FLOOR = 0.02  # of the median class's curvature mass, for each by its share
-RARE = 1e-6  # of a typical class, what another counts for at least
 TINY = float(np.finfo(np.float64).tiny)  # keeps 0 / 0 from being NaN
-REFINEMENTS = 20  # of a Newton step, at most
-FLAT = 1e-15  # of the largest curvature: one that may be rounding
-SOLVED = 1e-24  # of the square of its residual: nothing more is left of it
-HESSIAN_PARAMETERS = 2048  # at most, for all of the Hessian
-MISSING = 2  # of a target: neither on, 1, nor off, 0
+# at most, for all of the Hessian: 32 MiB, and 1.4e9 multiply-adds to factor it, half a second
+HESSIAN_PARAMETERS = 2048
+
+
+@dataclass(frozen=True)
+class CurvatureRules:
+    """How a change of the Hessian is measured, and how little curvature a class may have.
+
+    docs/experiments/0020-full-or-low-rank-blocks.md, 0022-passes-at-convergence.md and
+    0023-joint-hessian.md.
+    """
+
+    reference_rows: int = 1024  # whose p(1 - p) at the last build are kept as reference
+    small_fall: float = 1e-4  # of F, a change by less than which they have hardly changed
+    floor: float = 0.02  # of the median class's curvature mass, for each by its share
+    rare: float = 1e-6  # of a typical class, what another counts for at least
+    far: FarRules = field(default_factory=FarRules)
+
+
+@dataclass(frozen=True)
+class RefinementRules:
+    """How a step of Newton's method is refined (docs/experiments/0042-newton-solves.md)."""
+
+    steps: int = 20  # at most
+    flat: float = 1e-15  # of the largest curvature: one that may be rounding
+    solved: float = 1e-24  # of the square of its residual: nothing more is left of it
 
 
 class Curvature:
-    """What stored logits tell of it, whatever X is; counts what it costs in passes."""
+    """What stored logits tell of it, whatever X is; counts what it costs in passes.
+
+    Parameters
+    ----------
+    objective : Objective
+    rules : CurvatureRules, optional
+    """
 
     few_far: NDArray = np.empty(0, np.int32)  # far rows, where they are few
     _far_cells = False  # whether a few cells are far from all others
 
-    def __init__(self, objective: Objective) -> None:
-        self.objective = objective
+    def __init__(self, objective: Objective, rules: CurvatureRules | None = None) -> None:
+        self.objective, self.rules = objective, rules or CurvatureRules()
         warm_start = objective.warm_start
         self.reference: NDArray | None = warm_start.reference if warm_start else None
         self.grams: Grams | None = warm_start.grams if warm_start else None
@@ -53,29 +77,31 @@ class Curvature:
         A class far less uncertain than others will not stay so: its next step would overshoot.
         """
         start = self.start_masses()
-        return np.maximum(FLOOR * start * np.median(masses / start) - masses, 0)
+        return np.maximum(self.rules.floor * start * np.median(masses / start) - masses, 0)
 
     def sample_rows(self, it: Iterate, rows: int, seed: int) -> tuple[RowSample, int, int]:
-        """About so many rows of each class; every which row they come from, and how many such rows
-        there are.
+        """About so many rows of each class, drawn from every step-th row: the sample, the step, and
+        from how many rows it was drawn.
 
-        Drawn by p(1 - p) and by their squared lengths where these are known, which is about what
-        they add to the trace: rows with rare features are few, and all that tells of these.
+        A row is drawn with probability proportional to p(1 - p), times its squared length where
+        that is known, which is about what it adds to the trace. Rows with rare features are few,
+        and nothing else tells of these features.
         """
         sample, weights, squares = self._sample(it)
         sample.logits.variances(weights, sample.scratch)
         return sample.scratch.sample_rows(rows, seed, squares), sample.step, sample.logits.n
 
     def sample_pairs(self, it: Iterate, wanted: int, seed: int) -> tuple[RowSample, int, int]:
-        """So many rows and pairs of classes, in the same way, by p_k p_l.
+        """So many rows, each with a pair of classes, drawn in the same way by
+        p_k p_l (1 / sₖ + 1 / sₗ).
 
-        And by 1 / sₖ + 1 / sₗ, s being what p(1 - p) of a class comes to in some rows, or a little:
-        rare classes are drawn as often as others.
+        s is the sum of p(1 - p) of a class over some rows, but no less than a little, so that rare
+        classes are drawn as often as others.
         """
         masses = self._weights_of_some_rows(it).class_sums()
         masses /= max(masses.mean(), np.finfo(float).tiny)
         sample, weights, squares = self._sample(it)
-        resistances = 1 / np.maximum(masses, RARE)
+        resistances = 1 / np.maximum(masses, self.rules.rare)
         far = self.far if sample.step == 1 else ()
         others = weights
         if far:
@@ -113,7 +139,9 @@ class Curvature:
         if self._squares is None:
             return ()
         if self._far is None:
-            self._far = FarRows(self.objective, self._squares, self.ridge, self.bulk, self.units)
+            self._far = FarRows(
+                self.objective, self._squares, self.ridge, self.bulk, self.units, self.rules.far
+            )
         return self._far
 
     def _masses(self, it: Iterate) -> NDArray[np.float64]:
@@ -122,9 +150,9 @@ class Curvature:
         return some.class_sums() / some.n
 
     def change_of_far_rows(self, it: Iterate) -> float:
-        """How far the blocks are from those of the last build, for all that far rows add to them.
+        """How far the blocks are from those of the last build, in what far rows add to them.
 
-        Asked where logits are stored.
+        It is 0 where logits are not stored.
         """
         if not self._far or not it.incremental_logits:
             return 0.0
@@ -138,9 +166,9 @@ class Curvature:
             self.far.set_reference(self.far.probabilities(it.logits(0)), self._masses(it))
 
     def _weights_of_some_rows(self, it: Iterate) -> StoredLogits:
-        """p(1 - p) of some rows; asked again where F is as before, what it was then."""
+        """p(1 - p) of some rows; kept as long as F is the same."""
         if self._seen is None or self._seen[0] != it.value:
-            some = it.logits(REFERENCE_ROWS)  # a copy
+            some = it.logits(self.rules.reference_rows)  # a copy
             all_rows = some.n == self.objective.data.shape[0]
             weights = self.objective.weights
             some.variances(weights[::1] if all_rows and weights is not None else None, some)
@@ -148,12 +176,13 @@ class Curvature:
         return self._seen[1]
 
     def change_of_weights(self, it: Iterate) -> float:
-        """How far the weights p(1 - p) are from those of the last build: mean over the classes of
-        the sum of the changes over that of the weights. Asked again where F has hardly fallen,
-        what it was then."""
+        """How far the weights p(1 - p) are from those of the last build: the mean over the classes
+        of the sum of the changes, divided by the sum of the weights. Where F has hardly fallen
+        since the last call, the result of that is returned."""
         if self.reference is None:
             return np.inf
-        if self._last_change and abs(it.value - self._last_change[0]) <= SMALL_FALL * abs(it.value):
+        small = self.rules.small_fall * abs(it.value)
+        if self._last_change and abs(it.value - self._last_change[0]) <= small:
             return self._last_change[1]
         now = self._weights_of_some_rows(it)
         change, total = now.class_sums(self.reference), now.class_sums()
@@ -183,8 +212,8 @@ class Curvature:
 class GramCurvature(Curvature):
     """Of dense X: Gram matrices of its rows, in the coordinates of `Standardised`."""
 
-    def __init__(self, objective: Objective) -> None:
-        super().__init__(objective)
+    def __init__(self, objective: Objective, rules: CurvatureRules | None = None) -> None:
+        super().__init__(objective, rules)
         q, one = objective.parameters.scaling, 1 / objective.parameters.intercept_scale
         ridge = np.square(np.sqrt(objective.penalty) / q.scales)
         intercept = [one] if objective.fit_intercept else []
@@ -205,10 +234,11 @@ class GramCurvature(Curvature):
     @property
     def few_far(self) -> NDArray:
         """Far rows, where they are so few that Newton's step for them alone costs little."""
-        if not self._far_cells or self.newton_cost(1) > FEW:
+        most = self.rules.far.newton_passes
+        if not self._far_cells or self.newton_cost(1) > most:
             return Curvature.few_far
         far = self.far
-        return far.rows if far and self.newton_cost(len(far)) <= FEW else Curvature.few_far
+        return far.rows if far and self.newton_cost(len(far)) <= most else Curvature.few_far
 
     def newton_cost(self, rows: int) -> float:
         """Passes that a Hessian of so many rows, and its factors, are worth."""
@@ -240,16 +270,19 @@ class GramCurvature(Curvature):
             largest = np.linalg.eigvalsh(gram.astype(np.float64))[-1] * (1 + 1e-3)
         return o.loss.largest_curvature * float(largest) + float(self.ridge.max())
 
-    def solve_hessian(self, it: Iterate, tolerance: float) -> NDArray:
-        """H⁻¹ ∇F, with the class mean projected out; F falling by no more than the tolerance is
-        nothing to step for.
+    def solve_hessian(
+        self, it: Iterate, tolerance: float, rules: RefinementRules | None = None
+    ) -> NDArray:
+        """H⁻¹ ∇F, with the class mean projected out. A decrease of F within the tolerance calls for
+        no step.
 
-        By conjugate gradients that the factors of H precondition: what these needed on the diagonal
-        would hold back directions of less curvature. Entries of H are rounded relative to the
-        diagonal of their row and column, so that curvature counts in units in which that is 1.
+        Conjugate gradients are preconditioned by the factors of H. The factors alone would not do:
+        what was added to the diagonal to factor H would hold back directions of less curvature.
+        Entries of H are rounded relative to the diagonal of their row and column, so curvature is
+        compared in units in which the diagonal is 1.
         """
         H, gradient = self.hessian(it), it.gradient.astype(np.float64)
-        copy = H.copy()
+        copy, rules = H.copy(), rules or RefinementRules()
         if self.objective.loss.shift_invariant:
             add_shifts(copy, self.objective.shape, self.ridge)
         factors = ClassFactors(copy[None], self.objective.data.n_threads)
@@ -257,10 +290,10 @@ class GramCurvature(Curvature):
         z = p = self._solved(factors, residual)
         size = first = dot(residual, z)
         diagonal = np.maximum(np.diagonal(H), TINY)
-        for _ in range(REFINEMENTS if size > 0 else 0):
+        for _ in range(rules.steps if size > 0 else 0):
             product = np.einsum("ij,j->i", H, p)  # without BLAS
             curvature = dot(p, product)
-            if not curvature > FLAT * dot(p, diagonal * p):
+            if not curvature > rules.flat * dot(p, diagonal * p):
                 if x.any():
                     return x
                 return p if first > 2 * tolerance else solve_seen(H, gradient, diagonal)
@@ -268,7 +301,7 @@ class GramCurvature(Curvature):
             residual = residual - (size / curvature) * product
             z, before = self._solved(factors, residual), size
             size = dot(residual, z)
-            if not SOLVED * first < size < np.inf:
+            if not rules.solved * first < size < np.inf:
                 break
             p = z + (size / before) * p
         return x
@@ -284,8 +317,8 @@ class GramCurvature(Curvature):
         """All of it, (size, size): K(K + 1)/2 Grams of all rows, or K of logistic functions."""
         o = self.objective
         P, Q = o.loss.probabilities(it.logits(0))
-        if o.targets.dtype == np.uint8:
-            P[o.targets == MISSING] = 0  # a logit has no loss there, hence no curvature
+        if (missing := o.loss.missing(o.targets)) is not None:
+            P[missing] = 0  # a logit has no loss there, hence no curvature
         k, size = o.shape
 
         def gram(drawn: RowSample) -> NDArray:
@@ -300,8 +333,8 @@ class GramCurvature(Curvature):
 
 
 def fetched(data: Data, rows: NDArray) -> NDArray:
-    """Numbers of rows; where others hold these, of such beside them as are here."""
-    return rows - rows % data.sample_step if data.is_distributed else rows
+    """Numbers of rows; of partitions those of rows beside them that are fetched."""
+    return rows - rows % data.sample_step if data.sample_step > 1 else rows
 
 
 def solve_seen(
@@ -361,9 +394,9 @@ def warm_start_of(curvature: Curvature) -> WarmStart | None:
     return WarmStart(key, scaling, curvature.reference, curvature.grams)
 
 
-def curvature_of(objective: Objective) -> Curvature:
+def curvature_of(objective: Objective, rules: CurvatureRules | None = None) -> Curvature:
     """What a solver may know of the Hessian of an objective."""
-    return (Curvature if objective.data.is_sparse else GramCurvature)(objective)
+    return (Curvature if objective.data.is_sparse else GramCurvature)(objective, rules)
 
 
 def hessian_bytes(objective: Objective) -> int:

@@ -8,12 +8,13 @@ describe it and stay valid; here they would describe a Hessian that has changed 
 Measurements: docs/experiments/0023-joint-hessian.md.
 """
 
+from dataclasses import dataclass
 from functools import cache, cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.curvature.block_gram import TINY, ClassGrams, Projected
+from fastsoftmax._engine.curvature.block_gram import TINY, ClassGrams, GramRules, Projected
 from fastsoftmax._engine.curvature.far_rows import limited
 from fastsoftmax._engine.curvature.hessian import GramCurvature
 from fastsoftmax._engine.linalg import ClassFactors, assemble_joint_hessian
@@ -21,25 +22,34 @@ from fastsoftmax._engine.line_search.iterate import Iterate
 from fastsoftmax._engine.objective.objective import Objective
 from fastsoftmax._engine.objective.warm_start import Grams
 
-PAIRS_PER_PARAMETER = 56  # of pairs, for each parameter
-SHARED = 0.005  # of the unweighted Gram in that of a class: no direction is without curvature
+
+@dataclass(frozen=True)
+class JointRules(GramRules):
+    """How the joint Hessian differs from blocks (docs/experiments/0023-joint-hessian.md)."""
+
+    pairs_per_parameter: int = 56  # of rows and pairs of classes
+    shared: float = 0.005
+    diagonal: float = 1e-4  # where there is no intercept, squared means are in the variances
+    interval: int = 1
 
 
 class JointHessian(ClassGrams):
     """The objective's Hessian from pairs of classes."""
 
-    interval = 1
     joint = True
-    diagonal = 1e-4  # less: where there is no intercept, squared means are in the variances
+    usual_rules = JointRules()
+    rules: JointRules
 
-    def __init__(self, curvature: GramCurvature, seed: int) -> None:
-        super().__init__(curvature, seed)
-        self._n_pairs = PAIRS_PER_PARAMETER * curvature.objective.size
+    def __init__(
+        self, curvature: GramCurvature, seed: int, rules: JointRules | None = None
+    ) -> None:
+        super().__init__(curvature, seed, rules)
+        self._n_pairs = self.rules.pairs_per_parameter * curvature.objective.size
         self.most_rows = self.rows  # others would tell the same
         self._matrix: NDArray | None = None  # whose memory goes from one build to the next
 
     def cost(self, rows: int, n_matrices: int | None = None) -> float:
-        """Passes that a build is worth, or so many Grams of so many rows each."""
+        """The work of a build in passes; or that of so many Gram matrices, of so many rows each."""
         if n_matrices is not None:
             return super().cost(rows, n_matrices)
         n, d = self._objective.data.shape
@@ -73,7 +83,7 @@ class JointHessian(ClassGrams):
         grams = c.gram(drawn, 1 / n, 0 * c.ridge)
         masses, counts = by_class(drawn.totals / n, k), by_class(drawn.counts, k)
         # a class of which few rows were drawn is more like all rows than these say
-        shares = np.maximum(SHARED, size / (size + counts))
+        shares = np.maximum(self.rules.shared, size / (size + counts))
         # What all classes have in common has no curvature but the penalty's, and factors would be
         # as good as float32's idea of that 0. With zzᵀ added, z not of sum 0, they are good, and
         # solve for gradients without it as before; z like this adds less to a class than it has.
@@ -83,9 +93,8 @@ class JointHessian(ClassGrams):
             own = by_class(np.einsum("kii->ik", grams), k) / np.maximum(masses, TINY)
             shared = limited(shared, own.min(axis=1))
         parts = grams, shared, shares * masses + c.missing(masses), common, c.ridge
-        self._matrix = assemble_joint_hessian(
-            *parts, n_threads, self._matrix
-        )  # where the last one was factored
+        # in the memory where the last one was factored
+        self._matrix = assemble_joint_hessian(*parts, n_threads, self._matrix)
         o.passes.count += self.cost(rows)
         factors = ClassFactors(self._matrix, n_threads)
         c.grams = Grams(self._unweighted, factors, self._ridge, self.joint)

@@ -8,10 +8,12 @@ weights: without them it takes up to twice the iterations. A build costs about r
 matrices.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.curvature.block_gram import PAIRS, SHARED, Projected
+from fastsoftmax._engine.curvature.block_gram import Projected
 from fastsoftmax._engine.curvature.hessian import GramCurvature, fetched
 from fastsoftmax._engine.data import DenseData
 from fastsoftmax._engine.linalg import (
@@ -23,46 +25,60 @@ from fastsoftmax._engine.linalg import (
 from fastsoftmax._engine.line_search.iterate import Iterate
 
 DTYPE = np.dtype(np.float32)  # of the blocks, whatever that of X is: they are estimates
-RANK = 64
-ROWS = 512  # drawn for each class
-SAMPLE = 2048  # rows from which the leading directions are found
-MEANS = 4  # drawn rows, of which one is enough for the means
-ROUNDS = 2  # of subspace iteration
-ORTHOGONAL = 8 * float(np.finfo(DTYPE).eps)  # to within this are the leading directions
-NEGLIGIBLE = 1e-10  # of a direction's square, beyond those before it: rounding
+# to within this are the leading directions (docs/experiments/0050-campaign.md)
+ORTHOGONAL = 8 * float(np.finfo(DTYPE).eps)
+# of a direction's square, beyond those before it: a length of 1e-5 is known to 6 of 16 digits
+NEGLIGIBLE = 1e-10
+
+
+@dataclass(frozen=True)
+class LowRankRules:
+    """How many directions and rows there are (docs/experiments/0020-full-or-low-rank-blocks.md)."""
+
+    rank: int = 64
+    rows: int = 512  # drawn for each class
+    sample: int = 2048  # rows from which the leading directions are found
+    means: int = 4  # drawn rows, of which one is enough for the means
+    rounds: int = 2  # of subspace iteration
+    shared: float = 0.02  # of the covariance of all rows: no direction is without curvature
+    memory: int = 30  # pairs of L-BFGS that go with them
+    interval: int = 3  # iterations from one build to the next, at least
 
 
 class LowRankBlocks:
     """The blocks of an objective's Hessian, each of low rank but for a multiple of the identity."""
 
-    memory = PAIRS
-    interval = 3
     joint = False
     reused = False
 
-    def __init__(self, curvature: GramCurvature, seed: int) -> None:
+    def __init__(
+        self, curvature: GramCurvature, seed: int, rules: LowRankRules | None = None
+    ) -> None:
         self._curvature, self._seed = curvature, seed
         self._objective = objective = curvature.objective
-        self.rows = self.most_rows = min(objective.data.shape[0], ROWS)
-        self._rank = min(RANK, objective.data.shape[1])
+        self._rules = rules = rules or LowRankRules()
+        self.memory, self.interval = rules.memory, rules.interval
+        self.rows = self.most_rows = min(objective.data.shape[0], rules.rows)
+        self._rank = min(rules.rank, objective.data.shape[1])
 
     def cost(self, rows: int) -> float:
-        """Passes that the blocks are worth, from so many rows each."""
+        """The work of the blocks in passes, from so many rows each."""
         n, d = self._objective.data.shape
         return (rows * (self._rank**2 / 2 + d) + self._rank**3 / 6) / (2 * n * d)
 
     @property
     def start_cost(self) -> float:
-        """Passes for the leading directions, and for all rows in them."""
-        o = self._objective
+        """The work in passes of finding the leading directions, and of all rows in them."""
+        o, rules = self._objective, self._rules
         n = o.data.shape[0]
-        return (2 * ROUNDS * min(SAMPLE, n) + n) * self._rank / (2 * n * o.n_logits)
+        sampled = 2 * rules.rounds * min(rules.sample, n)
+        return (sampled + n) * self._rank / (2 * n * o.n_logits)
 
     @property
     def fits(self) -> bool:
         """Whether a matrix per class, and all rows in those directions, leave room for the rest."""
         o = self._objective
-        rows = o.data.shape[0] // (o.data.sample_step if o.data.is_distributed else 1)
+        rows = o.data.shape[0] // o.data.sample_step
         numbers = o.n_logits * self._rank**2 + rows * self._rank
         return numbers * DTYPE.itemsize <= o.memory.preconditioner
 
@@ -78,14 +94,14 @@ class LowRankBlocks:
 
     def _leading(self) -> tuple[NDArray, NDArray]:
         """Leading directions of the features, and their covariance, from some rows."""
-        o = self._objective
+        o, rules = self._objective, self._rules
         n, d = o.data.shape
         generator = np.random.default_rng([self._seed, n, d])
         rows = slice(None)
-        if n > SAMPLE:
-            rows = fetched(o.data, np.sort(generator.choice(n, SAMPLE, replace=False)))
+        if n > rules.sample:
+            rows = fetched(o.data, np.sort(generator.choice(n, rules.sample, replace=False)))
         sample = Standardised(o.data.rows(rows), o.parameters.shift, self._units)
-        basis = leading(sample, self._rank, generator).astype(DTYPE)
+        basis = leading(sample, self._rank, generator, rules.rounds).astype(DTYPE)
         o.passes.count += self.start_cost
         V = o.data.like(sample.times(basis).astype(DTYPE, copy=False))
         return basis, V.second_moments().astype(DTYPE)
@@ -115,7 +131,7 @@ class LowRankBlocks:
 
     def by_class(self, it: Iterate, rows: int, seed: int) -> Projected:
         """The block of each class at the iterate, from about so many rows."""
-        o = self._objective
+        o, rules = self._objective, self._rules
         d = o.data.shape[1]
         drawn, step, n = self._curvature.sample_rows(it, rows, seed)
         rank = self._rank
@@ -124,11 +140,11 @@ class LowRankBlocks:
         )
         means = np.zeros((o.n_logits, d))
         if o.fit_intercept:
-            few = drawn.every(MEANS if rows < n else 1).of_all(step, n)
+            few = drawn.every(rules.means if rows < n else 1).of_all(step, n)
             weights = np.maximum(few.powers(2), np.finfo(float).tiny)
             means[:] = (o.data.sums(few) / weights[:, None] - o.parameters.shift) * self._units
             means[few.counts == 0] = 0
-        share = np.full(o.n_logits, SHARED)
+        share = np.full(o.n_logits, rules.shared)
         if step > 1:  # a class of which few rows were seen is more like all rows than these say
             totals = np.maximum(grams[:, rank, rank], np.finfo(DTYPE).tiny)
             effective = np.square(n * totals) / np.maximum(drawn.powers(4), np.finfo(float).tiny)
@@ -175,7 +191,9 @@ class Standardised:
         return product * self._units[:, None]
 
 
-def leading(B: Standardised, rank: int, generator: np.random.Generator) -> NDArray:
+def leading(
+    B: Standardised, rank: int, generator: np.random.Generator, rounds: int = LowRankRules.rounds
+) -> NDArray:
     """About the leading right singular vectors of B (n, d): (r, d), orthonormal, r <= rank.
 
     Subspace iteration from Gaussian vectors (Halko, Martinsson & Tropp, SIAM Review 53, 2011,
@@ -183,7 +201,7 @@ def leading(B: Standardised, rank: int, generator: np.random.Generator) -> NDArr
     """
     n, d = B.shape
     Q = generator.standard_normal((min(rank, n, d), d))
-    for _ in range(ROUNDS):
+    for _ in range(rounds):
         Q = orthonormal(B.data.like(B.across(B.times(Q))))
     return Q
 

@@ -1,6 +1,6 @@
 """What X may be. Each kind offers the products that an objective needs, and never copies X."""
 
-from fastsoftmax._engine.data.batch import Batch, Point
+from fastsoftmax._engine.data.batch import Batch, Point, is_per_logit
 from fastsoftmax._engine.data.column_space import column_space
 from fastsoftmax._engine.data.dense import DenseData, Gradients
 from fastsoftmax._engine.data.diagonals import DiagonalFactors, Variances, diagonals
@@ -22,6 +22,7 @@ from fastsoftmax._engine.data.protocol import Data
 from fastsoftmax._engine.data.row_sample import RowSample, numbers_of
 from fastsoftmax._engine.data.row_space import RowSpace, row_space
 from fastsoftmax._engine.data.sparse import SparseData
+from fastsoftmax._engine.data.sparse_array import Change
 from fastsoftmax._engine.data.standardised import Standardisation
 from fastsoftmax._engine.data.stored_logits import DualPoint, Step, StoredLogits
 from fastsoftmax._engine.data.streamed.dense import DenseBlocks
@@ -30,6 +31,7 @@ from fastsoftmax._engine.data.streamed.sparse import SparseBlocks
 __all__ = [
     "Batch",
     "ByRow",
+    "Change",
     "Curved",
     "Data",
     "DenseBlocks",
@@ -58,6 +60,7 @@ __all__ = [
     "dense_if_small",
     "diagonals",
     "float64_pieces",
+    "is_per_logit",
     "merged",
     "numbers_of",
     "row_space",

@@ -2,6 +2,7 @@
 
 from typing import NamedTuple, Self
 
+import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.data.stored_logits import Step, StoredLogits
@@ -25,6 +26,12 @@ class Batch(NamedTuple):
             targets=None if self.targets is None else self.targets[rows],
             weights=None if self.weights is None else self.weights[rows],
         )
+
+
+def is_per_logit(targets: NDArray, n_logits: int) -> bool:
+    """Whether each logit has a logistic function of its own, rather than all of a row one softmax:
+    a single one, and those of indicators."""
+    return n_logits == 1 or targets.dtype == np.uint8
 
 
 class Point(NamedTuple):

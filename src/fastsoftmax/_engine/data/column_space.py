@@ -9,6 +9,8 @@ counts if it is more than rounding of the first, all columns being of length 1; 
 long double, in which columns that nearly cancel have digits left.
 """
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -17,12 +19,18 @@ from fastsoftmax._engine.data.float64 import float64_pieces
 from fastsoftmax._engine.data.protocol import Data
 from fastsoftmax._engine.data.row_space import RowSpace
 
-NEARLY = 1e-6  # of the largest eigenvalue of the correlations: digits that a Hessian has left
-# times the columns: what is left, by rounding, of a column of length 1 that depends on others
-DEPENDENT = 4 * float(np.finfo(float).eps)
-KNOWN = 1e-7  # a share of R that it may be off by
 LONG = np.longdouble
-ROWS = 1 << 12  # at a time in long double
+ROWS = 1 << 12  # at a time in long double: 64 KiB of each column
+
+
+@dataclass(frozen=True)
+class BasisRules:
+    """Which columns depend on each other (docs/experiments/0053-dependent-columns.md)."""
+
+    nearly: float = 1e-6  # of the largest eigenvalue of the correlations: what a Hessian tells
+    # times the columns: what is left, by rounding, of a column of length 1 that depends on others
+    dependent: float = 4 * float(np.finfo(float).eps)
+    known: float = 1e-7  # a share of R that it may be off by
 
 
 class Transformed:
@@ -55,10 +63,15 @@ class Transformed:
 
 
 def column_space(
-    data: Data, features: NDArray[np.intp], weights: NDArray | None, centred: bool
+    data: Data,
+    features: NDArray[np.intp],
+    weights: NDArray | None,
+    centred: bool,
+    rules: BasisRules | None = None,
 ) -> RowSpace | None:
     """X with some of its columns, centred by their weighted means or not, in a basis of theirs;
     None where they are independent as they are, or where no basis can be told."""
+    rules = rules or BasisRules()
     X = np.concatenate([X for _, X in float64_pieces(data)])
     used = np.ones(len(X), bool) if weights is None else weights > 0
     centre = np.zeros(data.shape[1])
@@ -74,9 +87,9 @@ def column_space(
     if not (varies.any() and np.isfinite(lengths).all()):
         return None
     rows /= np.where(varies, lengths, 1)
-    if not nearly_dependent(rows[:, varies]):
+    if not nearly_dependent(rows[:, varies], rules.nearly):
         return None
-    found = basis_of(rows)
+    found = basis_of(rows, rules)
     if found is None:
         return None
     units = np.where(varies, sizes * lengths, 1)
@@ -91,14 +104,15 @@ def column_space(
     return RowSpace(DenseData(X, data.n_threads), centre, Transformed(features, T, inverse))
 
 
-def nearly_dependent(X: NDArray[np.float64]) -> bool:
-    """Whether some columns of length 1 nearly are combinations of others."""
+def nearly_dependent(X: NDArray[np.float64], share: float) -> bool:
+    """Whether some columns of length 1 nearly are combinations of others: the least eigenvalue is
+    such a share of the largest."""
     n = len(X)
     values = np.linalg.eigvalsh(n * DenseData(np.ascontiguousarray(X), 1).second_moments())
-    return bool(values[0] <= NEARLY * values[-1])
+    return bool(values[0] <= share * values[-1])
 
 
-def basis_of(X: NDArray[np.float64]) -> tuple[NDArray, NDArray] | None:
+def basis_of(X: NDArray[np.float64], rules: BasisRules) -> tuple[NDArray, NDArray] | None:
     """T and its left inverse for columns of length 1 or 0; None where long double does not tell the
     last of the directions that count."""
     from scipy import linalg
@@ -106,8 +120,8 @@ def basis_of(X: NDArray[np.float64]) -> tuple[NDArray, NDArray] | None:
     n, d = X.shape
     triangle, pivots = linalg.qr(X, mode="r", pivoting=True, check_finite=False)
     sizes = np.abs(np.diagonal(triangle))
-    rank = int(np.count_nonzero(sizes > DEPENDENT * d * sizes[0]))
-    if not KNOWN * sizes[rank - 1] >= float(np.finfo(LONG).eps):
+    rank = int(np.count_nonzero(sizes > rules.dependent * d * sizes[0]))
+    if not rules.known * sizes[rank - 1] >= float(np.finfo(LONG).eps):
         return None
     T, inverse = np.zeros((2, d, d))
     inverse[:rank, pivots] = triangle[:rank] / np.sqrt(n)

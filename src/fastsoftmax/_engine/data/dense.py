@@ -59,7 +59,7 @@ class DenseData(DenseArray):
         return None if array is None else contiguous(array, self.dtype)
 
     def _weights(self, W: NDArray | None) -> NDArray | None:
-        """As the kernels take them, for features as they are stored."""
+        """Weights as the kernels take them, for features as they are stored."""
         return None if W is None else self._cast(self._scaled(W))
 
     def value_and_grad(
@@ -102,7 +102,7 @@ class DenseData(DenseArray):
         return self._scaled(means), self._scaled(deviations)
 
     def _not_zero(self, features: NDArray[np.intp]) -> NDArray[np.intp]:
-        """Those of some features that have any number but 0."""
+        """The features, of some, that have any number but 0."""
         some = np.zeros(len(features), bool)
         rows = max(1, LOOKED_AT // max(1, len(features)))
         for start in range(0, len(self.X) if len(features) else 0, rows):

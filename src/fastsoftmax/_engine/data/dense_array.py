@@ -7,12 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._core import kernels
+from fastsoftmax._engine.data.local import LocalRows
 from fastsoftmax._engine.linalg.memory import empty
 from fastsoftmax._engine.linalg.workspace import Workspace
 from fastsoftmax._runtime.dtypes import as_numpy, computed_in
 
 
-class DenseArray:
+class DenseArray(LocalRows):
     """X, rows and features of it, in one precision or the other.
 
     Parameters
@@ -35,7 +36,6 @@ class DenseArray:
     """
 
     is_sparse = False
-    is_distributed = False
 
     def __init__(
         self,
@@ -122,7 +122,7 @@ class DenseArray:
         return X if self._feature_scale is None else X * self._feature_scale
 
     def fingerprint(self) -> bytes:
-        """Of some rows: equal for equal data."""
+        """A hash of some rows, equal for equal data."""
         some = np.ascontiguousarray(self.X[:: max(1, len(self.X) // 64)])
         scale = b"" if self._feature_scale is None else self._feature_scale.tobytes()
         return hashlib.blake2b(some.tobytes() + scale, digest_size=16).digest()

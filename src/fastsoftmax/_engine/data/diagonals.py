@@ -25,7 +25,7 @@ Variances = Callable[["SparseData", slice, int], Iterator[StoredLogits]] | tuple
 
 
 class Diagonals(NamedTuple):
-    """Of the Hessian of each class."""
+    """Diagonals of the Hessian of each class, and what goes with them."""
 
     means: NDArray  # (D, K), float32
     inverses: NDArray  # (D, K), float32
@@ -55,7 +55,7 @@ def diagonals(
     centred: bool,
     missing: Callable[[NDArray], NDArray] = np.zeros_like,
 ) -> Diagonals:
-    """Those of Xᵀ diag(v) X / n + ridge for the weights v of each class.
+    """The diagonals of Xᵀ diag(v) X / n + ridge for the weights v of each class.
 
     `share` of a diagonal is that of the rows unweighted, and to the masses,
     by which that is weighted, is added what is `missing` of them. Entries that a row has twice

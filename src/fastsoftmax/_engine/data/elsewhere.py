@@ -9,7 +9,7 @@ from fastsoftmax._engine.linalg.workspace import Workspace
 
 
 class RowsElsewhere:
-    """Of which no copy is made and nothing is kept for another fit."""
+    """No copy is made of them, and nothing is kept for another fit."""
 
     n_threads: int
     _workspace: Workspace
@@ -19,7 +19,7 @@ class RowsElsewhere:
         return DenseData(X, self.n_threads, self._workspace)
 
     def fingerprint(self) -> bytes:
-        """Of no use: nothing is kept for another fit."""
+        """Empty: nothing is kept for another fit."""
         return b""
 
     def with_merged_features(self) -> Self:

@@ -10,9 +10,11 @@ from fastsoftmax._engine.data.protocol import Data
 PIECE = 1 << 22  # bytes of a piece, about: what caches hold
 
 
-def float64_pieces(data: Data) -> Iterator[tuple[slice, NDArray[np.float64]]]:
+def float64_pieces(
+    data: Data, most_bytes: int = PIECE
+) -> Iterator[tuple[slice, NDArray[np.float64]]]:
     """Rows in order, each with a copy of their features times their factors, (m, D)."""
-    most = max(32, PIECE // (8 * data.shape[1]))
+    most = max(32, most_bytes // (8 * data.shape[1]))
     for rows, part in data.pieces():
         for first in range(0, part.shape[0], most):
             some = slice(first, min(first + most, part.shape[0]))

@@ -1,4 +1,4 @@
-"""Which kind of data an X is, or had better be."""
+"""Which kind of data an X is, and where a sparse one is better made dense."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def better_dense(shape: tuple[int, int], dtype: np.dtype, held: int) -> bool:
 
 
 def dense_if_small(X: NDArray | sparse.csr_array) -> NDArray | sparse.csr_array:
-    """X as a dense array if it is that or had better be."""
+    """X as a dense array, if it is one or is better made one."""
     is_better = sparse.issparse(X) and better_dense(
         X.shape, X.dtype, X.data.nbytes + X.indices.nbytes
     )

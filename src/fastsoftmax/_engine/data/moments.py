@@ -46,7 +46,7 @@ def column_moments(x: NDArray, weights: NDArray | None) -> tuple[float, float]:
 
 
 def sparse_moments(X: sparse.csr_array, weights: NDArray | None) -> Moments:
-    """Those of compressed rows, whose zeros count."""
+    """The moments of compressed rows, whose zeros count."""
     n, d = X.shape
     w = np.full(n, 1 / n) if weights is None else weights / weights.sum()
     X = X.astype(np.float64)
@@ -75,7 +75,7 @@ def sparse_moments(X: sparse.csr_array, weights: NDArray | None) -> Moments:
 
 
 def merged(parts: Iterable[tuple[float, Moments]], d: int) -> Moments:
-    """Those of all rows, from the weights and the moments of parts of them."""
+    """The moments of all rows, from the weights and the moments of parts of them."""
     total, means, deviations = 0.0, np.zeros(d), np.zeros(d)
     for weight, (mean, deviation) in parts:
         if not weight:

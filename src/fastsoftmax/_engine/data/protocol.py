@@ -26,6 +26,8 @@ class Data(Protocol):
     is_distributed : bool
         Whether other processes hold the rows, with their targets and weights. What is computed with
         all rows is a round then, and there are no `pieces`.
+    sample_step : int
+        Every which row may be in a sample.
     """
 
     shape: tuple[int, int]
@@ -34,6 +36,7 @@ class Data(Protocol):
     nbytes: int
     is_sparse: bool
     is_distributed: bool
+    sample_step: int
 
     def pieces(self) -> "Iterable[tuple[slice, Data]]":
         """The rows in order, in pieces that are in memory."""
@@ -53,11 +56,17 @@ class Data(Protocol):
     def every(self, step: int) -> "Data":
         """Every step-th row."""
 
+    def step_of(self, rows: int) -> int:
+        """Every which row is about so many."""
+
+    def line_sample(self, n_logits: int, rows: int) -> "tuple[slice, Data]":
+        """About so many rows that a line search may begin with."""
+
     def like(self, X: NDArray) -> "Data":
         """Another array, in memory, with the threads of this one."""
 
     def fingerprint(self) -> bytes:
-        """Of some rows: equal for equal data; of no meaning where nothing is kept between fits."""
+        """A hash of some rows, equal for equal data; empty where nothing is kept between fits."""
 
     def moments(self, weights: NDArray | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Weighted mean and standard deviation of each feature; 0 exactly of a constant one."""

@@ -5,14 +5,15 @@ Kimeldorf & Wahba 1971), centred where there is an intercept: any part of them t
 all rows adds to the penalty alone. With orthonormal rows Q (r, D), X = centre + R Q and W = V Q the
 problem is the same in R (n, r) and V, of r <= n features, with the same penalty: ‖W‖ = ‖V‖.
 
-R comes from XXᵀ = L Lᵀ in float64, which squares the condition of the rows. Where that is beyond
-LARGEST_INVERSE, or a row that seems to depend on others turns out not to, Q comes from X itself by
+R comes from XXᵀ = L Lᵀ in float64, which squares the condition of the rows. Where that is too large
+(`SpaceRules`), or a row that seems to depend on others turns out not to, Q comes from X itself by
 Householder's method with pivoting. It is accurate by feature where features are in the order of
 their size (Cox & Higham, Stability of Householder QR factorization for weighted least squares
 problems, 1998). A direction counts if it is more than n·u of the longest row.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cache
 from typing import NamedTuple, Protocol
 
@@ -29,18 +30,24 @@ from fastsoftmax._engine.linalg.memory import empty
 from fastsoftmax._engine.linalg.workspace import Workspace
 from fastsoftmax._runtime.threads import team
 
-PIECE = 1 << 24  # bytes of the columns that are in memory at a time, about, if not all are
+PIECE = 1 << 24  # bytes of columns in memory at a time, if not all are: far above a call's cost
 COLUMNS_AT_A_TIME = 504  # 63 cache lines, so that no two rows come to lie in the same place
-DEPENDENT = 1e-8  # of the square of a row: what is left of one that seems to depend on others
-# norm of L⁻¹ for rows of length 1: eps·3e4² = 2e-7, so that L has seven digits of all directions
-LARGEST_INVERSE = 3e4
-ACCURATE_INVERSE = 1e3  # norm up to which W = V L⁻¹ X needs no correction: eps·1e3² = 2e-10
 TOGETHER = 4  # right-hand sides for which the factor is read once
-PROBES = 4  # random vectors that tell the norm
+# random vectors that tell the norm: its square is then off by a half at most, as a rule
+PROBES = 4
 # of sums of products of two rows, by their lengths: a few units of the last place
 ROUNDING = 8 * float(np.finfo(np.float64).eps)
 # between which squares of rows, and their products with 1e100, neither vanish nor overflow
 SQUARES = 1e-200, 1e200
+
+
+@dataclass(frozen=True)
+class SpaceRules:
+    """What the Gram matrix of the rows tells. Norms are those of L⁻¹ for rows of length 1."""
+
+    dependent: float = 1e-8  # of the square of a row, √eps: beyond it, half of the digits are left
+    largest_inverse: float = 3e4  # eps·3e4² = 2e-7, so that L has seven digits of all directions
+    accurate_inverse: float = 1e3  # W = V L⁻¹ X needs no correction: eps·1e3² = 2e-10
 
 
 class Basis(Protocol):
@@ -134,7 +141,7 @@ class CentredColumns:
         return total
 
     def combinations(self, parts: NDArray, rows: NDArray[np.intp]) -> NDArray[np.float64]:
-        """Of some rows, in such parts (m, r): (m, D)."""
+        """Combinations of some rows with coefficients (m, r): (m, D)."""
         of_all = np.zeros((len(parts), self.shape[0]))
         of_all[:, rows] = parts
         out = np.empty((len(parts), self.shape[1]))
@@ -153,6 +160,13 @@ class CentredColumns:
 class Factor:
     """The Cholesky factor of the Gram matrix of some rows, L Lᵀ.
 
+    Parameters
+    ----------
+    gram : ndarray of shape (r, r)
+    n_threads : int
+    dependent : float
+        Of the square of a row: what is left of one that seems to depend on others.
+
     Attributes
     ----------
     L : ndarray of shape (r, r)
@@ -160,7 +174,7 @@ class Factor:
         About the norm of L⁻¹ for rows of length 1; infinity where they depend on each other.
     """
 
-    def __init__(self, gram: NDArray[np.float64], n_threads: int) -> None:
+    def __init__(self, gram: NDArray[np.float64], n_threads: int, dependent: float) -> None:
         size = len(gram)
         self._kernel, self._n_threads = kernels(gram.dtype).cholesky, n_threads
         self._upper, self._scales = gram[None].copy(), 1 / np.sqrt(np.diagonal(gram))
@@ -171,7 +185,7 @@ class Factor:
         U = np.triu(self._upper[0])
         self.L = U.T / self._scales[:, None]
         self.inverse = np.inf
-        if not failed[0] and np.diagonal(U).min() ** 2 > DEPENDENT:
+        if not failed[0] and np.diagonal(U).min() ** 2 > dependent:
             # of random signs z, zᵀ G⁻¹ z is the trace of G⁻¹ in the mean (Hutchinson 1990)
             signs = random_signs(size) / self._scales
             self.inverse = float(np.einsum("pr,pr->", signs, self.solve(signs)) / PROBES) ** 0.5
@@ -203,10 +217,15 @@ class Combinations:
         Of all rows.
     rows : ndarray of int
     factor : Factor
+    accurate : float
+        The norm of L⁻¹ up to which V Q needs no correction.
     """
 
-    def __init__(self, columns: CentredColumns, rows: NDArray[np.intp], factor: Factor) -> None:
+    def __init__(
+        self, columns: CentredColumns, rows: NDArray[np.intp], factor: Factor, accurate: float
+    ) -> None:
         self._columns, self._rows, self._factor = columns, rows, factor
+        self._is_accurate = factor.inverse <= accurate
         self._L = DenseData(factor.L, columns.n_threads)
 
     def expand(self, V: NDArray) -> NDArray[np.float64]:
@@ -214,7 +233,7 @@ class Combinations:
         the method of seminormal equations for linear least squares problems, 1987)."""
         logits = self._L.logits(V, None).T
         W = self._combined(logits)
-        if self._factor.inverse > ACCURATE_INVERSE:
+        if not self._is_accurate:
             W += self._combined(logits - self._columns.logits(W)[self._rows].T)
         return W
 
@@ -256,6 +275,7 @@ def row_space(
     max_bytes: float,
     *,
     accurate: bool = False,
+    rules: SpaceRules | None = None,
 ) -> RowSpace | None:
     """The row space of X, centred by its weighted means or not; None where it can not be told.
 
@@ -270,6 +290,7 @@ def row_space(
         What Q may take beside X, and copies of X.
     accurate : bool, default=False
         Whether Q is to come from X itself, if that fits.
+    rules : SpaceRules, optional
     """
     n, d = data.shape
     fits = 16 * n * d <= max_bytes
@@ -285,7 +306,7 @@ def row_space(
     squares = np.einsum("ii->i", gram)
     if not (squares[used].max() > SQUARES[0] and squares.max() < SQUARES[1]):
         return None
-    found = None if accurate else by_gram(columns, gram, weights, centred)
+    found = None if accurate else by_gram(columns, gram, weights, centred, rules or SpaceRules())
     if found is None and fits:
         found = by_householder(columns, used)
     if found is None:
@@ -295,10 +316,14 @@ def row_space(
 
 
 def by_gram(
-    columns: CentredColumns, gram: NDArray[np.float64], weights: NDArray, centred: bool
+    columns: CentredColumns,
+    gram: NDArray[np.float64],
+    weights: NDArray,
+    centred: bool,
+    rules: SpaceRules,
 ) -> tuple[NDArray, Basis] | None:
     """R, and Q as combinations of rows that have weights; None where that is not accurate."""
-    used = weights > 0
+    used, dependent = weights > 0, rules.dependent
     left = used & (np.diagonal(gram) > 0)
     last = int(np.argmax(weights)) if centred else None  # since their weighted sum is 0
     if last is not None:
@@ -306,11 +331,11 @@ def by_gram(
     rows = by_length(gram, left)
     if not len(rows):
         return None
-    factor = Factor(gram[rows[:, None], rows], columns.n_threads)
+    factor = Factor(gram[rows[:, None], rows], columns.n_threads, dependent)
     if factor.inverse == np.inf:
-        rows, last = independent(gram, by_length(gram, used)), None
-        factor = Factor(gram[rows[:, None], rows], columns.n_threads)
-    if not factor.inverse <= LARGEST_INVERSE:
+        rows, last = independent(gram, by_length(gram, used), dependent), None
+        factor = Factor(gram[rows[:, None], rows], columns.n_threads, dependent)
+    if not factor.inverse <= rules.largest_inverse:
         return None
     R = np.empty((len(gram), len(rows)))
     R[rows] = factor.L
@@ -325,19 +350,21 @@ def by_gram(
         some = used[left]
         if not negligible(columns, gram, np.flatnonzero(used & left), parts[some], rows):
             return None
-    return R, Combinations(columns, rows, factor)
+    return R, Combinations(columns, rows, factor, rules.accurate_inverse)
 
 
 def by_length(gram: NDArray[np.float64], chosen: NDArray[np.bool_]) -> NDArray[np.intp]:
-    """Those rows, the longest first: a far row then has a coordinate of its own, in which it is
+    """The chosen rows, longest first: a far row then has a coordinate of its own, in which it is
     far, and is not far in all others too."""
     order = np.argsort(-np.diagonal(gram), kind="stable")
     return order[chosen[order]]
 
 
-def independent(gram: NDArray[np.float64], rows: NDArray[np.intp]) -> NDArray[np.intp]:
-    """Those of some rows that are no combinations of the ones before them."""
-    T = orthonormal_rows(gram[rows[:, None], rows], DEPENDENT)
+def independent(
+    gram: NDArray[np.float64], rows: NDArray[np.intp], dependent: float
+) -> NDArray[np.intp]:
+    """The rows, of some, that are no combinations of the ones before them."""
+    T = orthonormal_rows(gram[rows[:, None], rows], dependent)
     # a vector of Gram-Schmidt begins with a row, which is the last in it
     return rows[len(rows) - 1 - np.argmax(T[:, ::-1] != 0, axis=1)]
 

@@ -100,7 +100,7 @@ class SparseData(SparseArray):
     def value_and_grad(
         self, point: Point, batch: Batch, wrt: Collection[str] = ("W", "b")
     ) -> tuple[float, Gradients]:
-        """As that of `DenseData`; the gradient of W is (K, D) in Fortran's order, of X's dtype."""
+        """As `DenseData.value_and_grad`; by W (K, D) in Fortran's order, in the dtype of X."""
         by_W = None
         if "W" in wrt:
             by_W = np.empty((self.shape[1], point.n_logits), self.dtype).T

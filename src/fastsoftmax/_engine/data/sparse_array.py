@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from functools import cached_property
-from typing import Self
+from typing import NamedTuple, Self
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._core import kernels
 from fastsoftmax._engine.data.dense import DenseData
+from fastsoftmax._engine.data.local import LocalRows
 from fastsoftmax._engine.data.merged_features import WORK, Merger, merge
 from fastsoftmax._engine.linalg.workspace import Workspace
 from fastsoftmax._runtime import scipy_sparse as sparse
@@ -41,17 +42,21 @@ def with_scaled(
         return with_values(X, (X.data * units[X.indices]).astype(dtype, copy=False))
 
 
-def with_changed(
-    X: sparse.csr_array,
-    shift: NDArray[np.float64],
-    factors: NDArray[np.float64],
-    dtype: np.dtype,
-    limits: NDArray[np.float64] | None,
-) -> sparse.csr_array:
-    """(X - shift) * factors, in this dtype and clipped to limits, if there are any.
+class Change(NamedTuple):
+    """(X - shift) * factors, in a dtype; features are clipped to limits, where some are given.
 
-    Zeros of features that are shifted are filled in.
+    Features that are shifted have hardly any zeros, and these are filled in.
     """
+
+    shift: NDArray[np.float64]
+    factors: NDArray[np.float64]
+    dtype: np.dtype
+    limits: NDArray[np.float64] | None = None
+
+
+def with_changed(X: sparse.csr_array, change: Change) -> sparse.csr_array:
+    """A changed copy of X."""
+    shift, factors, dtype, limits = change
     changed = X.astype(np.float64)
     changed.sum_duplicates()
     changed.data -= shift[changed.indices]
@@ -70,7 +75,7 @@ def with_changed(
     return changed.astype(dtype)
 
 
-class SparseArray:
+class SparseArray(LocalRows):
     """X, rows and features of it, in other units or precision.
 
     Parameters
@@ -83,7 +88,6 @@ class SparseArray:
     """
 
     is_sparse = True
-    is_distributed = False
 
     def __init__(
         self,
@@ -115,18 +119,9 @@ class SparseArray:
         data._scaled_from = self.X, units
         return data
 
-    def changed(
-        self,
-        shift: NDArray[np.float64],
-        factors: NDArray[np.float64],
-        dtype: np.dtype,
-        limits: NDArray[np.float64] | None = None,
-    ) -> Self:
-        """(X - shift) * factors, in this dtype; features that are shifted have hardly any zeros.
-
-        Features are clipped to limits, where some are given.
-        """
-        return type(self)(with_changed(self.X, shift, factors, dtype, limits), self.n_threads)
+    def changed(self, change: Change) -> Self:
+        """A changed copy."""
+        return type(self)(with_changed(self.X, change), self.n_threads)
 
     def to_float64(self) -> Self:
         """The same rows, computed in float64: a copy of the values."""
@@ -161,7 +156,7 @@ class SparseArray:
         return self
 
     def fingerprint(self) -> bytes:
-        """Of no use: nothing is kept for another fit."""
+        """Empty: nothing is kept for another fit."""
         return b""
 
     def in_float64(self, rows: slice) -> NDArray[np.float64]:

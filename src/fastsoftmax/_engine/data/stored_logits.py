@@ -110,11 +110,10 @@ class StoredLogits(Tiles):
     def sample_rows(
         self, wanted: int, seed: int, emphasis: NDArray[np.float64] | None = None
     ) -> RowSample:
-        """About so many rows a class, drawn by the weights that these tiles hold.
+        """About so many rows per class, drawn by the weights that these tiles hold.
 
-        And by an emphasis on each row, (n,), if there is one, which draws alone are subject to.
-
-        The draws of a row depend on seed, class and row alone.
+        An emphasis (n,), if there is one, makes some rows likelier to be drawn; factors make up for
+        it. Whether a row is drawn depends on seed, class and row alone.
         """
         k = self.n_logits
         most = min(self.n, wanted + 8 * int(wanted**0.5) + 64)
@@ -141,11 +140,10 @@ class StoredLogits(Tiles):
     ) -> RowSample:
         """So many rows and pairs of classes, drawn by the rows' weights times p_k p_l (r_k + r_l).
 
-        p are the probabilities that these tiles hold, or that they get, the softmax `of` logits; r
-        the `resistances` of classes, (K,). And by
-        the squared lengths of the rows, (n,), where these are known; draws alone are subject to
-        both. The pair of classes k > l is number k(k - 1)/2 + l. What is drawn depends on the seed
-        and on all rows.
+        p are the probabilities that these tiles hold, or that they get: the softmax `of` logits.
+        The `resistances` r of the classes, (K,), and the squared lengths of the rows, (n,), where
+        these are known, make some pairs likelier to be drawn; factors make up for it. The pair of
+        classes k > l is number k(k - 1)/2 + l. What is drawn depends on the seed and on all rows.
         """
         squares = np.ones(self.n) if squares is None else squares
         emphasis = squares if weights is None else squares * weights

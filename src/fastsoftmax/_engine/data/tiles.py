@@ -62,7 +62,7 @@ class Tiles:
         return type(self)(n, self.n_logits, self.tiles.dtype, self.n_threads, self.logistic)
 
     def part(self, rows: slice) -> Self:
-        """Those of some rows, of whole tiles but for the end: a view."""
+        """The numbers of some rows, of whole tiles but for the end: a view."""
         size = self.tiles.shape[2]
         view = copy(self)
         view.n, view._workspace = rows.stop - rows.start, Workspace()

@@ -1,16 +1,23 @@
 """Cholesky factors of a matrix for each class."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._core import kernels
 from fastsoftmax._runtime.threads import team
 
-JITTER = 10.0  # units of the last place: what a first attempt adds to the diagonal of ones
 TINY = float(np.finfo(np.float32).tiny)  # for a diagonal from which too much was taken
-# times that after each failure: ten retries in float64 make the diagonal outweigh the rest
-RETRY = 100.0
-ATTEMPTS = 20  # until the jitter outweighs matrices of any size that memory holds, and one of zeros
+
+
+@dataclass(frozen=True)
+class JitterRules:
+    """What is added to a diagonal of ones where a matrix cannot be factored."""
+
+    first: float = 10.0  # units of the last place: less is lost in the rounding of the sums
+    factor: float = 100.0  # after each failure: ten make the diagonal outweigh the rest in float64
+    attempts: int = 20  # until that holds for any size that memory holds, and for a matrix of zeros
 
 
 class ClassFactors:
@@ -20,6 +27,13 @@ class ClassFactors:
     one with entries that are not finite the diagonal alone is inverted.
     One matrix serves all classes, each times a number of its own: `masses`.
 
+    Parameters
+    ----------
+    matrices : ndarray of shape (m, size, size)
+    n_threads : int
+    masses : ndarray of shape (K,), optional
+    rules : JitterRules, optional
+
     Attributes
     ----------
     matrices : ndarray of shape (m, size, size)
@@ -28,8 +42,14 @@ class ClassFactors:
         What vectors are multiplied by before and after.
     """
 
-    def __init__(self, matrices: NDArray, n_threads: int, masses: NDArray | None = None) -> None:
-        self._n_threads = n_threads
+    def __init__(
+        self,
+        matrices: NDArray,
+        n_threads: int,
+        masses: NDArray | None = None,
+        rules: JitterRules | None = None,
+    ) -> None:
+        self._n_threads, self._rules = n_threads, rules or JitterRules()
         self._kernel = kernels(matrices.dtype).cholesky
         self.matrices = matrices
         diagonals = matrices.diagonal(axis1=1, axis2=2).astype(np.float64)
@@ -44,18 +64,18 @@ class ClassFactors:
             self.scales = self.scales / np.sqrt(masses)[:, None]
 
     def _factor(self, matrices: NDArray) -> None:
-        count, size, _ = matrices.shape
+        (count, size, _), rules = matrices.shape, self._rules
         narrow = self.scales.astype(matrices.dtype)
-        jitters = np.full(count, JITTER * float(np.finfo(matrices.dtype).eps))
+        jitters = np.full(count, rules.first * float(np.finfo(matrices.dtype).eps))
         failed = np.ones(count, np.int32)
         threads = team(self._n_threads, matrices.size * size // 6)
-        for _ in range(ATTEMPTS):
+        for _ in range(rules.attempts):
             self._kernel.factor(matrices, narrow, jitters, failed, threads)
             if not failed.any():
                 return
-            jitters[failed > 0] *= RETRY
+            jitters[failed > 0] *= rules.factor
             # finite entries are 1 at most, so that this has made the matrix diagonally dominant
-            endless = jitters > RETRY * size
+            endless = jitters > rules.factor * size
             matrices[endless], jitters[endless] = 0, 0
         raise FloatingPointError("Cholesky factors: expected finite scales, got NaN or infinity")
 

@@ -5,6 +5,8 @@ Tables are (K, m): for each class its places, of which the first `counts` are us
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,9 +14,15 @@ from fastsoftmax._core import kernels
 from fastsoftmax._runtime import scipy_sparse as sparse
 from fastsoftmax._runtime.threads import team
 
-CYCLES = 50  # at most
-TOLERANCE = 1e-3  # of the largest cycle, at which it ends
 WORK = 4  # cycles that are to be expected, for the number of threads
+
+
+@dataclass(frozen=True)
+class DescentRules:
+    """When coordinate descent ends (docs/experiments/0071-rules.md)."""
+
+    cycles: int = 50  # at most
+    tolerance: float = 1e-3  # of the largest cycle, at which it ends
 
 
 def subgradient(
@@ -43,14 +51,15 @@ def descend_by_grams(
     values: NDArray,
     thresholds: NDArray,
     n_threads: int,
+    rules: DescentRules | None = None,
 ) -> NDArray[np.float64]:
     """The change d of least g·d + ½ dᵀ H d + Σ t |v + d|, H being grams (K, m, m)."""
-    dtype = grams.dtype
+    dtype, rules = grams.dtype, rules or DescentRules()
     g, v, t = (np.ascontiguousarray(table, dtype) for table in (gradient, values, thresholds))
     change = np.zeros(v.shape, dtype)
     kernels(dtype).coordinate.by_grams(
-        grams, counts, g, v, t, change, np.empty_like(change), CYCLES, TOLERANCE,
-        team(n_threads, WORK * grams.size),
+        grams, counts, g, v, t, change, np.empty_like(change), rules.cycles,
+        rules.tolerance, team(n_threads, WORK * grams.size),
     )  # fmt: skip
     return exactly(change, v, values)
 
@@ -124,16 +133,21 @@ class WeightedColumns:
             self.diagonals[:, 1:] += (mass * (1 - part) * self._means**2)[:, 1:]
 
     def descend(
-        self, gradient: NDArray, values: NDArray, thresholds: NDArray
+        self,
+        gradient: NDArray,
+        values: NDArray,
+        thresholds: NDArray,
+        rules: DescentRules | None = None,
     ) -> NDArray[np.float64]:
         """As `descend_by_grams`."""
-        X = self._csc[0]
+        X, rules = self._csc[0], rules or DescentRules()
         g, v, t = (np.ascontiguousarray(table, X.dtype) for table in (gradient, values, thresholds))
         change = np.zeros(v.shape, X.dtype)
         threads = team(self._n_threads, 4 * WORK * X.size * len(v))
         scratch = np.empty((threads, self._weights.shape[1]), X.dtype)
         self._kernel.by_columns(
             *self._csc, self._weights, self._columns, self._counts, self.means, self.diagonals,
-            g, v, t, self._intercept, self._ridges, change, scratch, CYCLES, TOLERANCE, threads,
+            g, v, t, self._intercept, self._ridges, change, scratch, rules.cycles, rules.tolerance,
+            threads,
         )  # fmt: skip
         return exactly(change, v, values)

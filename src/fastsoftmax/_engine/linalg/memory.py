@@ -5,6 +5,7 @@ as soon as they are free. So a few free blocks are kept, as linear algebra libra
 buffers. Measurements: docs/experiments/0017-recycled-memory.md.
 """
 
+from dataclasses import dataclass
 from math import prod
 
 import numpy as np
@@ -12,9 +13,17 @@ from numpy.typing import DTypeLike, NDArray
 
 from fastsoftmax._core import recycled
 
-KEPT = 32 << 20  # bytes of free blocks, at most
-LARGE = 64 << 10  # bytes, below which memory costs little
-STEPS = 8  # sizes of blocks from a power of two to the next
+
+@dataclass(frozen=True)
+class RecyclingRules:
+    """Which memory is kept (docs/experiments/0017-recycled-memory.md)."""
+
+    kept: int = 32 << 20  # bytes of free blocks, at most
+    large: int = 64 << 10  # bytes, below which memory costs little
+    steps: int = 8  # sizes of blocks from a power of two to the next
+
+
+USUAL = RecyclingRules()
 
 
 def contiguous(array: NDArray, dtype: DTypeLike) -> NDArray:
@@ -23,14 +32,14 @@ def contiguous(array: NDArray, dtype: DTypeLike) -> NDArray:
     return array if array.flags.aligned else array.copy()
 
 
-def empty(shape: int | tuple[int, ...], dtype: DTypeLike) -> NDArray:
+def empty(shape: int | tuple[int, ...], dtype: DTypeLike, rules: RecyclingRules = USUAL) -> NDArray:
     """As `numpy.empty`, for arrays that no user gets to see.
 
-    Large ones, up to those that are kept, begin with a line of cache.
+    Large arrays, up to the size of what is kept, begin at the start of a cache line.
     """
     dtype = np.dtype(dtype)
     size = dtype.itemsize * (shape if isinstance(shape, int) else prod(shape))
-    if not LARGE <= size <= KEPT - recycled.LINE:
+    if not rules.large <= size <= rules.kept - recycled.LINE:
         return np.empty(shape, dtype)
-    step = (1 << size.bit_length() - 1) // STEPS
-    return np.ndarray(shape, dtype, recycled.Lent(-(-size // step) * step, KEPT))
+    step = (1 << size.bit_length() - 1) // rules.steps
+    return np.ndarray(shape, dtype, recycled.Lent(-(-size // step) * step, rules.kept))

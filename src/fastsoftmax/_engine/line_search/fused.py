@@ -9,21 +9,10 @@ from numpy.typing import NDArray
 from fastsoftmax._engine.data import Curved, Data, SparseData, StoredLogits, Variances
 from fastsoftmax._engine.linalg import dot
 from fastsoftmax._engine.line_search.iterate import Sample
-from fastsoftmax._engine.line_search.phi import (
-    NEAR_OF_PASS,
-    NEAR_OF_SUBSAMPLE,
-    Path,
-    Trial,
-    parabola,
-)
+from fastsoftmax._engine.line_search.phi import Path, Trial, parabola
 from fastsoftmax._engine.line_search.rules import LineRules
 from fastsoftmax._engine.objective.objective import Objective
 from fastsoftmax._engine.objective.rows import Part, Rows
-
-
-def step_of(data: Data, rows: int) -> int:
-    """Which rows are about so many."""
-    return data.step_of(rows) if data.is_distributed else max(1, data.shape[0] // rows)
 
 
 class FusedIterate:
@@ -46,12 +35,7 @@ class FusedIterate:
 
     def line(self, direction: NDArray) -> "FusedLine":
         o = self._objective
-        if o.data.is_distributed:
-            rows = o.data.line_rows(o.n_logits)
-            data = o.data.rows(rows)
-        else:
-            rows = slice(None, None, step_of(o.data, self._rules.subsample_rows))
-            data = o.data.every(rows.step)
+        rows, data = o.data.line_sample(o.n_logits, self._rules.subsample_rows)
         weights = None if o.weights is None else np.ascontiguousarray(o.weights[rows])
         targets = np.ascontiguousarray(o.targets[rows])
         part = Part(o.loss, Rows(data, targets, weights, o.penalty))
@@ -59,8 +43,8 @@ class FusedIterate:
         self._add_offset(part.logits, rows)
         self._store(part.rows.data, direction, part.change)
         along = parabola(o, self.theta, direction)
-        path = Path(part, along, 1 / part.logits.n, NEAR_OF_SUBSAMPLE)
-        return FusedLine(o, self.theta, direction, path)
+        path = Path(part, along, 1 / part.logits.n, self._rules.near_of_subsample)
+        return FusedLine(o, self.theta, direction, path, self._rules.near_of_pass)
 
     def step(self, line: "FusedLine", t: float) -> None:
         self.theta, self.value, self.gradient = line.point(t)
@@ -70,19 +54,17 @@ class FusedIterate:
         return False
 
     def logits(self, rows: int) -> StoredLogits:
-        return self._of_every(step_of(self._objective.data, rows) if rows else 1, self.theta)
+        return self._of_every(self._objective.data.step_of(rows) if rows else 1, self.theta)
 
     def sample(self) -> Sample:
         data = self._objective.data
         size = StoredLogits.bytes(data.shape[0], self._objective.n_logits, data.dtype)
-        step = math.ceil(size / self._objective.memory.sample)
-        if data.is_distributed:
-            step = max(step, data.sample_step)
+        step = max(math.ceil(size / self._objective.memory.sample), data.sample_step)
         logits = self._of_every(step, self.theta)
         return Sample(logits, logits.like(), step)
 
     def hessian_times(self, direction: NDArray) -> NDArray:
-        """In 1.5 passes, some rows at a time."""
+        """As of `Iterate`, in 1.5 passes, some rows at a time."""
         o, product = self._objective, np.zeros(self.theta.size)
         if o.data.is_distributed:
             curved = Curved(o.user(self.theta), o.user(direction), o.weights)
@@ -104,7 +86,7 @@ class FusedIterate:
         return product
 
     def _curved(self, part: Data, direction: NDArray, weights: NDArray | None) -> StoredLogits:
-        """Of some rows the Hessian of each row's loss times the logits of the direction."""
+        """For some rows the Hessian of each row's loss times the logits of the direction."""
         change, probabilities = self._of(part, direction), self._of(part, self.theta)
         probabilities.probabilities(probabilities).curve(change, weights)
         return change
@@ -115,7 +97,7 @@ class FusedIterate:
         return max(1, int(o.memory.sample / tile)) * StoredLogits.tile_rows(o.data.dtype)
 
     def variances(self) -> Variances:
-        """Of as many rows at a time as there is room for."""
+        """As of `Iterate`, of as many rows at a time as there is memory for."""
         o, most = self._objective, self._rows_at_a_time()
         if o.data.is_distributed:
             return o.user(self.theta), o.weights
@@ -136,7 +118,7 @@ class FusedIterate:
         return logits
 
     def _add_offset(self, logits: StoredLogits, rows: slice) -> None:
-        """To those of some rows."""
+        """Add the offset to the logits of some rows."""
         offset = self._objective.given[2]
         if offset is not None:
             logits.put(logits.table() + offset[rows])
@@ -156,14 +138,18 @@ class FusedIterate:
 class FusedLine:
     """φ of all rows, in a pass per evaluation, and of a subsample."""
 
-    near = NEAR_OF_PASS
     displaced = False
 
     def __init__(
-        self, objective: Objective, theta: NDArray, direction: NDArray, subsample: Path
+        self,
+        objective: Objective,
+        theta: NDArray,
+        direction: NDArray,
+        subsample: Path,
+        near: float,
     ) -> None:
         self._objective, self._theta, self._direction = objective, theta, direction
-        self._subsample = subsample
+        self._subsample, self.near = subsample, near
         self._seen: tuple[float, tuple[NDArray, float, NDArray]] | None = None
 
     def point(self, t: float) -> tuple[NDArray, float, NDArray]:
@@ -178,11 +164,11 @@ class FusedLine:
         return Trial(value, dot(gradient, self._direction), np.nan)
 
     def reach(self) -> float:
-        """Of the subsample."""
+        """The most that a unit step changes a logit of the subsample."""
         return self._subsample.part.change.largest()
 
     def subsample(self) -> Path:
-        """For 1/100 of a pass."""
+        """φ of the subsample, for 1/100 of a pass per evaluation."""
         return self._subsample
 
     def by_passes(self) -> "FusedLine":

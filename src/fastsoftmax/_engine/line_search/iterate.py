@@ -50,10 +50,10 @@ class Iterate(Protocol):
         """F along a direction from θ."""
 
     def step(self, line: Line, t: float) -> None:
-        """To θ + t·direction."""
+        """Move to θ + t·direction."""
 
     def restart(self, theta: NDArray) -> None:
-        """To another point, its logits computed from θ."""
+        """Move to another point, with logits computed from it."""
 
     def verify_logits(self) -> None:
         """All logits anew from θ: sums of many steps drift, and inactive rows may matter again."""

@@ -20,8 +20,7 @@ class PenalisedLine(StoredLine):
         self._still = iterate.penalty - moving  # that of weights that do not change
 
     def evaluate(self, t: float) -> Trial:
-        """φ at t; of its slopes to both sides, where it has a kink, the one between that is nearest
-        to 0."""
+        """φ at t; where φ has a kink, the subgradient nearest to 0 is taken for its slope."""
         smooth, (v, d, thresholds) = super().evaluate(t), self._along
         w = v + t * d
         value = smooth.value + self._still + float(np.sum(thresholds * np.abs(w)))
@@ -50,7 +49,7 @@ class PenalisedIterate(StoredIterate):
         self._arrive(theta, *self.evaluate(theta))
 
     def scratch(self) -> StoredLogits:
-        """Of the logits' size, until the next `line`."""
+        """Memory of the logits' size, free until the next `line`."""
         return self.all_rows.change
 
     def estimated_gap(self) -> float:

@@ -8,10 +8,6 @@ from numpy.typing import NDArray
 from fastsoftmax._engine.objective.objective import Objective
 from fastsoftmax._engine.objective.rows import Part
 
-# |φ'| at the end of a search, as a share of |φ'(0)|: the less, the less an evaluation costs, on a
-# subsample, on all stored logits, or in a pass (docs/experiments/0016-subsampled-line-search.md).
-NEAR_OF_SUBSAMPLE, NEAR_OF_STORED, NEAR_OF_PASS = 0.1, 0.2, 0.8
-
 
 class Trial(NamedTuple):
     """φ(t) = F(θ + t·direction) and its derivatives; NaN for a second one that is not known."""

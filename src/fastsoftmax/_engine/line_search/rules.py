@@ -24,4 +24,8 @@ class LineRules:
     subsample_rows: int = 2048  # which are searched first if there are twice as many rows
     unreliable: float = 0.3  # of the slope, left where it is 0 on the subsample: not used again
     few_features: int = 128  # up to which φ of all stored logits is expensive beside a pass
+    # |φ'| at the end of a search, as a share of |φ'(0)|: the less, the less an evaluation costs,
+    near_of_subsample: float = 0.1  # on a subsample,
+    near_of_stored: float = 0.2  # on all stored logits,
+    near_of_pass: float = 0.8  # or in a pass
     shrinking: ShrinkingRules = ShrinkingRules()

@@ -62,7 +62,7 @@ class ActiveRows(Part):
 
 
 class Tangent:
-    """Of the loss of the inactive rows, at a θ where F of all rows is known."""
+    """The tangent to the loss of the inactive rows, at a θ where F of all rows is known."""
 
     def __init__(self, theta: NDArray, total: float, value: float, gradient: NDArray) -> None:
         self.theta, self.total = theta.copy(), total
@@ -84,10 +84,8 @@ class Shrinking:
         self._active: ActiveRows | None = None
         self._lengths: NDArray[np.float64] | None = None
         self._always_active = np.zeros(objective.data.shape[0], bool)
-        starts_at_zero = (
-            objective.weights is None and not objective.parameters.split(theta)[0].any()
-        )
-        self._check_interval, self.steps = rules.check_interval if starts_at_zero else 0, 0
+        at_zero = objective.weights is None and not objective.parameters.split(theta)[0].any()
+        self._check_interval, self.steps = rules.check_interval if at_zero else 0, 0
         self.failed_checks = 0
 
     @cached_property
@@ -122,10 +120,8 @@ class Shrinking:
             self._lengths = np.maximum(1, o.lengths())
         active = (residuals > self._threshold**self._lengths) | self._always_active
         if before is not None and before.serves(active, rules.most_active):
-            self._check_interval, self._active = (
-                min(2 * self._check_interval, rules.longest_interval),
-                before,
-            )
+            self._check_interval = min(2 * self._check_interval, rules.longest_interval)
+            self._active = before
             return before
         kept = (residuals > self._threshold ** (rules.margin * self._lengths)) | self._always_active
         share = np.count_nonzero(kept) / len(kept)

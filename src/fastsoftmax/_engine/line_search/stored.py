@@ -10,14 +10,7 @@ from numpy.typing import NDArray
 from fastsoftmax._engine.data import SparseData, StoredLogits, Variances
 from fastsoftmax._engine.linalg import add, dot
 from fastsoftmax._engine.line_search.iterate import Sample
-from fastsoftmax._engine.line_search.phi import (
-    NEAR_OF_PASS,
-    NEAR_OF_STORED,
-    NEAR_OF_SUBSAMPLE,
-    Path,
-    Trial,
-    parabola,
-)
+from fastsoftmax._engine.line_search.phi import Path, Trial, parabola
 from fastsoftmax._engine.line_search.rules import LineRules
 from fastsoftmax._engine.line_search.shrinking import ActiveRows, Shrinking, Tangent
 from fastsoftmax._engine.objective.objective import Objective
@@ -36,12 +29,11 @@ class Seen(NamedTuple):
 class StoredLine:
     """φ from the logits and their change, without a pass."""
 
-    near = NEAR_OF_STORED
-
     def __init__(self, iterate: "StoredIterate", direction: NDArray, parabola: NDArray) -> None:
         self._iterate, self.direction = iterate, direction
         self._part, self._parabola = iterate.part, parabola
-        self._path = Path(self._part, parabola, self._scale, NEAR_OF_STORED)
+        self.near = iterate.rules.near_of_stored
+        self._path = Path(self._part, parabola, self._scale, self.near)
         self.seen: Seen | None = None  # where `by_passes` was evaluated last
 
     @property
@@ -65,10 +57,10 @@ class StoredLine:
         few = every < 2 or self._part is not it.all_rows
         if few or it.objective.data.shape[1] > rules.few_features or it.subsample_is_unreliable:
             return None
-        return Path(self._part, self._parabola, self._scale, NEAR_OF_SUBSAMPLE, every)
+        return Path(self._part, self._parabola, self._scale, rules.near_of_subsample, every)
 
     def by_passes(self) -> "ByPasses":
-        return ByPasses(self)
+        return ByPasses(self, self._iterate.rules.near_of_pass)
 
     def subsample_was_unreliable(self) -> bool:
         """Whether the step to which the subsample led is a bad one on all rows."""
@@ -97,10 +89,8 @@ class StoredLine:
 class ByPasses:
     """φ of all rows where a subsample was searched: half a pass per evaluation."""
 
-    near = NEAR_OF_PASS
-
-    def __init__(self, line: StoredLine) -> None:
-        self._line = line
+    def __init__(self, line: StoredLine, near: float) -> None:
+        self._line, self.near = line, near
 
     def evaluate(self, t: float) -> Trial:
         seen = self._line.see(t)
@@ -204,7 +194,7 @@ class StoredIterate:
         return Sample(all_rows.logits, all_rows.change, 1)
 
     def hessian_times(self, direction: NDArray) -> NDArray:
-        """In a pass."""
+        """As of `Iterate`, in a pass."""
         self._catch_up()
         self._store_change(direction)
         o, curved = self.objective, self.curve(self.all_rows.change)

@@ -34,7 +34,7 @@ class L1:
             self.lambdas[:d] *= factors
 
     def value(self, W: NDArray) -> float:
-        """That of weights (K, D)."""
+        """The penalty of weights (K, D)."""
         return float(np.sum(np.abs(W) * self.lambdas[:-1]))
 
     def thresholds(self, flat: NDArray) -> NDArray:
@@ -81,7 +81,7 @@ class L1:
     def weights(
         self, theta: NDArray, gradient: NDArray, step: NDArray, ridge: float = 0.0
     ) -> PenalisedWeights:
-        """Those that may add to the duality gap, and those that change by the step.
+        """The weights that may add to the duality gap, and those that the step changes.
 
         From the gradient of the loss by θ, and of so much of a ridge.
         """

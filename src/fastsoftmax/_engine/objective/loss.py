@@ -11,11 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.data import Data, RowSample, StoredLogits
+from fastsoftmax._engine.data import Data, RowSample, StoredLogits, is_per_logit
 
+MISSING = 2  # of an indicator: neither on, 1, nor off, 0
 NEVER = 1e-25  # a probability that a change of no longer counts
-ABSENT = 1e-30  # the probability with which a class begins that has no weight
-LEAST_VARIANCE = 1e-3  # of a typical share: that of a class is no less at the start
+ABSENT = 1e-30  # the probability with which a class begins that has no weight: a logit of -69
+LEAST_VARIANCE = 1e-3  # of a typical share: that of a class is no less at the start (0071)
 TINY = float(np.finfo(float).tiny)
 
 Table = NDArray[np.float64]
@@ -65,6 +66,10 @@ class Loss(ABC):
             share = share[-self.n_logits :]
         return share / weights.sum(dtype=np.float64)
 
+    def missing(self, targets: NDArray) -> NDArray[np.bool_] | None:
+        """Which logits have no loss, since their targets are not known, (n, K); None if none."""
+        return targets == MISSING if targets.dtype == np.uint8 else None
+
     def variances(self, shares: Table) -> Table:
         """p(1 - p) of each logit for these shares, and no less than a little."""
         return np.maximum(shares * (1 - shares), LEAST_VARIANCE * self.typical_share)
@@ -85,7 +90,7 @@ class Loss(ABC):
 
     @abstractmethod
     def intercepts(self, shares: Table) -> Table:
-        """Those of the intercept-only model."""
+        """The intercepts of the intercept-only model."""
 
     @abstractmethod
     def absent(self, shares: Table) -> NDArray[np.bool_]:
@@ -97,7 +102,7 @@ class Loss(ABC):
 
     @abstractmethod
     def relative_changes(self, P: Table, Q: Table, change: Table) -> Table:
-        """Of each probability, or of 1 less it if that is lower, by those of the logits: (n, K)."""
+        """Relative changes of p, or of 1 - p if those are lower, by changes of logits: (n, K)."""
 
     @property
     @abstractmethod
@@ -106,7 +111,7 @@ class Loss(ABC):
 
     @abstractmethod
     def hessian(self, P: Table, Q: Table, weights: NDArray | None, size: int, gram: Gram) -> Table:
-        """By all parameters, (K, size, K, size), for P and Q = 1 - P, (n, K)."""
+        """The Hessian by all parameters, (K, size, K, size), for P and Q = 1 - P, (n, K)."""
 
     @abstractmethod
     def hessian_by_intercepts(self, logits: StoredLogits, weights: NDArray | None) -> Table:
@@ -114,7 +119,7 @@ class Loss(ABC):
 
     @abstractmethod
     def hessian_of_shares(self, shares: Table) -> Table:
-        """By the logits of a row of these probabilities, (K, K)."""
+        """The Hessian by the logits of a row of these probabilities, (K, K)."""
 
 
 class Softmax(Loss):
@@ -240,9 +245,8 @@ class LogisticPerLogit(Loss):
 
 
 def loss_of(targets: NDArray, n_logits: int) -> Loss:
-    """That of such targets: two classes, and several labels per row, have logistic functions."""
-    per_logit = n_logits == 1 or targets.dtype == np.uint8
-    return (LogisticPerLogit if per_logit else Softmax)(n_logits)
+    """The loss of such targets: logistic functions for two classes and for indicators."""
+    return (LogisticPerLogit if is_per_logit(targets, n_logits) else Softmax)(n_logits)
 
 
 def entropy(shares: Table) -> float:

@@ -197,8 +197,8 @@ class Objective:
         return self.parameters.user(theta, self.data.dtype)
 
     def lengths(self) -> NDArray[np.float64] | None:
-        """About that of each row, features being of unit variance; of mean square 1. None if that
-        is not known."""
+        """About the length of each row, where features have unit variance and the mean square of
+        all lengths is 1; None if that is not known."""
         lengths, passes = self.parameters.lengths(self.data)
         self.passes.count += passes
         return lengths

@@ -48,7 +48,7 @@ class PenalisedWeights(NamedTuple):
 
     @property
     def of_lasso(self) -> float:
-        """That of absolute values."""
+        """The part of the penalty on absolute values."""
         return 0.0 if self.lasso is None else float(np.sum(self.lasso * abs(self.weights)))
 
     def gap(self, loss: float, divergence: Callable[[float], float], error: float) -> Gap:
@@ -77,7 +77,7 @@ class PenalisedWeights(NamedTuple):
         return self.gradient + self.ridge * (self.weights + self.step) - self._pull()
 
     def decrease(self) -> float:
-        """Of the penalty and of what is linear in the loss along Newton's step."""
+        """By how much the penalty, and the linear part of the loss, fall along Newton's step."""
         return self._at_kinks(self._pull()) + squares(self.ridge, self.step)
 
     def _within(self) -> Table | float:

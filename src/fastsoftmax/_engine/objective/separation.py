@@ -14,6 +14,7 @@ made orthogonal all the same, and rows scaled: the solver's tolerances are absol
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -21,16 +22,22 @@ from numpy.typing import NDArray
 
 from fastsoftmax._engine.objective.objective import Objective
 
-LARGEST = 300_000  # numbers of a programme, at most: half a second
-TOLERANCE = 1e-10  # of the programme: the least that its solver accepts
-ROUNDS = 10  # times the rows: steps of the solver, which may go round in circles
-SEPARATED = 1e-7  # of m: more than that tolerance makes of 0
 DEPENDENT = 4 * float(np.finfo(float).eps)  # times the number of rows: of singular values
-INDEPENDENT = 1e-10  # of squares of singular values
-UNCERTAIN = 1e-3  # a probability, and
-NEAR = 10.0  # times what is left to gain: a class that is no better known is not separated
 
 Table = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class SeparationRules:
+    """What decides, and how large a programme may be (docs/experiments/0041-separation.md)."""
+
+    largest: int = 300_000  # numbers of a programme, at most: half a second
+    tolerance: float = 1e-10  # of the programme: the least that its solver accepts
+    rounds: int = 10  # times the rows: steps of the solver, which may go round in circles
+    separated: float = 1e-7  # of m: more than that tolerance makes of 0
+    independent: float = 1e-10  # of squares of singular values: 1e-5, far above their rounding
+    uncertain: float = 1e-3  # a probability, and
+    near: float = 10.0  # times what is left to gain: a class no better known is not separated
 
 
 class Margins(NamedTuple):
@@ -54,7 +61,7 @@ def separates(objective: Objective, value: float) -> bool:
 
 
 def has_minimiser(
-    objective: Objective, theta: NDArray, left: float, largest: int = LARGEST
+    objective: Objective, theta: NDArray, left: float, rules: SeparationRules | None = None
 ) -> bool | None:
     """Whether F has a minimiser, at a θ where at most so much is left to gain; None if there are
     too many rows, features and classes to tell by a programme of so many numbers.
@@ -62,9 +69,9 @@ def has_minimiser(
     Whatever separates classes predicts them confidently there. So there is nothing to solve where
     the other rows leave no direction, which is as a rule.
     """
-    o = objective
+    o, rules = objective, rules or SeparationRules()
     of_classes = (o.n_logits - 1) ** 2 if o.loss.shift_invariant else 1
-    n, most = o.data.shape[0], largest / of_classes
+    n, most = o.data.shape[0], rules.largest / of_classes
     if o.data.is_distributed:
         return None
     features = len(o.free) if o.penalty or o.l1 else o.data.shape[1]
@@ -73,14 +80,14 @@ def has_minimiser(
     U = unpenalised(o)
     if U.size > most:
         return None
-    least = max(UNCERTAIN, NEAR * n * left)
-    found = [separated(margins, least) for margins in all_margins(o, U, theta)]
+    least = max(rules.uncertain, rules.near * n * left)
+    found = [separated(margins, least, rules) for margins in all_margins(o, U, theta)]
     if any(found):
         return False
     return None if None in found else True
 
 
-def separated(margins: Margins, least: float) -> bool | None:
+def separated(margins: Margins, least: float, rules: SeparationRules) -> bool | None:
     """Whether a δ has these margins, not all of them 0; None if that is beyond the solver.
 
     Those of losses above the least are known to be 0, or it has none.
@@ -91,22 +98,23 @@ def separated(margins: Margins, least: float) -> bool | None:
         return False
     known = margins.of_step[margins.alike | (margins.losses > least)]
     squares = np.linalg.eigvalsh(known.T @ known)
-    if squares[0] > INDEPENDENT * squares[-1]:
+    if squares[0] > rules.independent * squares[-1]:
         return False
     ahead, alike = margins.of_step[~margins.alike], margins.of_step[margins.alike]
     found = linprog(
         -ahead.sum(axis=0), -ahead, np.zeros(len(ahead)), alike, np.zeros(len(alike)), (-1, 1),
         method="highs-ds",
         options={
-            "primal_feasibility_tolerance": TOLERANCE, "dual_feasibility_tolerance": TOLERANCE,
-            "maxiter": ROUNDS * len(ahead),
+            "primal_feasibility_tolerance": rules.tolerance,
+            "dual_feasibility_tolerance": rules.tolerance,
+            "maxiter": rules.rounds * len(ahead),
         },
     )  # fmt: skip
-    return bool((ahead @ found.x > SEPARATED).any()) if found.success else None
+    return bool((ahead @ found.x > rules.separated).any()) if found.success else None
 
 
 def all_margins(objective: Objective, U: Table, theta: NDArray) -> Iterator[Margins]:
-    """Those of a softmax, or of one logistic function after another, for the directions of U."""
+    """The margins of a softmax, or of one logistic function after another, for directions of U."""
     o, n, k = objective, len(U), objective.n_logits
     targets, weights, offset = o.given
     data = o.data_float64
@@ -133,7 +141,7 @@ def all_margins(objective: Objective, U: Table, theta: NDArray) -> Iterator[Marg
 
 
 def of_softmax(U: Table, shares: Table, losses: Table) -> Margins:
-    """Of targets' shares of classes, the last of which stays where it is."""
+    """The margins of targets' shares of classes, the last of which stays where it is."""
     k = losses.shape[1]
     first = shares.argmax(axis=1)
     rows, others = np.nonzero((np.arange(k) != first[:, None]) & shares.any(axis=1)[:, None])

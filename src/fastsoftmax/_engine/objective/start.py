@@ -24,9 +24,8 @@ def start_of(
         c[:] = o.loss.intercepts(o.shares)
         _, weights, offset = o.given
         if offset is not None:  # a median, since few rows may be far off
-            if o.data.is_distributed:  # of those that are here
-                some = slice(None, None, o.data.sample_step)
-                offset, weights = offset[some], None if weights is None else weights[some]
+            some = slice(None, None, o.data.sample_step)
+            offset, weights = offset[some], None if weights is None else weights[some]
             c -= np.median(offset if weights is None else offset[weights > 0], axis=0)
         c *= p.intercept_scale
     return theta

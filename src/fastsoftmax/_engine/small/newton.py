@@ -18,12 +18,16 @@ from fastsoftmax._engine.objective.rounding import raised
 from fastsoftmax._engine.solvers.base import EPSILON, NEGLIGIBLE, Iteration, Options, Result
 from fastsoftmax._runtime.threads import team
 
-# Where Python's share of a fit is large (docs/experiments/0054-small-fits.md)
-MOST_NUMBERS = 500_000  # of the features
-MOST_PARAMETERS = 512  # whose factors are in cache
-MOST_LOGITS = 16  # of which the Hessian by intercepts is made
-LEAST_TOLERANCE = 1e-10  # below it rounding may hide a proof
-MOST_STEPS = 40  # after which a quadratic model does not tell where the optimum is
+
+@dataclass(frozen=True)
+class SmallRules:
+    """Where Python's share of a fit is large (docs/experiments/0054-small-fits.md)."""
+
+    most_numbers: int = 500_000  # of the features
+    most_parameters: int = 512  # whose factors are in cache
+    most_logits: int = 16  # of which the Hessian by intercepts is made
+    least_tolerance: float = 1e-10  # below it rounding may hide a proof
+    most_steps: int = 40  # after which a quadratic model does not tell where the optimum is
 
 
 @dataclass(frozen=True)
@@ -49,13 +53,16 @@ class Small:
     n_threads: int
 
 
-def is_small(data: Data, n_logits: int) -> bool:
+USUAL = SmallRules()
+
+
+def is_small(data: Data, n_logits: int, rules: SmallRules = USUAL) -> bool:
     """Whether all of a fit is to be made in one call."""
     if not isinstance(data, DenseData):
         return False
     n, d = data.shape
-    few = n_logits <= MOST_LOGITS and n_logits * (d + 1) <= MOST_PARAMETERS
-    return few and n * d <= MOST_NUMBERS
+    few = n_logits <= rules.most_logits and n_logits * (d + 1) <= rules.most_parameters
+    return few and n * d <= rules.most_numbers
 
 
 class Centred:
@@ -93,9 +100,10 @@ def minimize_small(
     options: Options,
     units: NDArray | None,
     row_space: RowSpace | None,
+    rules: SmallRules = USUAL,
 ) -> tuple[Result, Models] | None:
     """The optimum and what makes a model of it; None where it is not proved."""
-    if options.tol < LEAST_TOLERANCE:
+    if options.tol < rules.least_tolerance:
         return None
     n, d = small.X.shape
     k, width = small.loss.n_logits, d + small.fit_intercept
@@ -107,7 +115,7 @@ def minimize_small(
         if not (shares.min() > 0 and shares.max() < 1):
             return None
         theta[:, d] = small.loss.intercepts(shares)
-    history = np.empty((min(options.max_iter, MOST_STEPS), 5))
+    history = np.empty((min(options.max_iter, rules.most_steps), 5))
     tolerance = max(options.tol, EPSILON)
     least = NEGLIGIBLE * small.loss.uniform_loss
     found = small_newton.minimize(

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from fastsoftmax._engine.curvature import (
     HESSIAN_PARAMETERS,
+    BlockRules,
     Curvature,
     curvature_of,
     hessian_bytes,
@@ -20,7 +21,7 @@ from fastsoftmax._engine.objective.precision import logits_bytes, to_float64, us
 from fastsoftmax._engine.objective.rounding import raised
 from fastsoftmax._engine.solvers.block_preconditioner import RebuildSchedule
 from fastsoftmax._engine.solvers.certificate import BEYOND, Certificate
-from fastsoftmax._runtime.callbacks import FitState
+from fastsoftmax._runtime.callbacks import FitState, ends
 from fastsoftmax._validation import numbers as check
 from fastsoftmax._validation.spellings import is_a_solver as theirs
 
@@ -41,16 +42,11 @@ class Iteration(NamedTuple):
         )
 
 
-LATELY = 4  # iterations, at least, that tell how F goes on
+LATELY = 4  # iterations, at least, that tell how F goes on (docs/experiments/0071-rules.md)
 EPSILON = 1e-16  # half of float64's last place: a smaller share of F does not show
 NEGLIGIBLE = 1e-13  # of F at zero logits: of a lower F the tolerance is no longer a share
 VANISHING = -0.5  # relative change of a probability by Newton's step: below it, it goes on to 0
 SEPARATED = 1e-5  # of the null loss: an unpenalised loss this low may go on to 0
-# Proofs in float64 that may show more to be left than they should: as a rule, while a probability
-# goes on to 0 and nothing tells whether that ends, and while it does though that is known to end.
-FAILURES = 10
-STEPS_TO_ZERO = 12
-STEPS_TO_END = 60
 
 
 class Stop(NamedTuple):
@@ -80,6 +76,18 @@ Report = Callable[[FitState], object]  # what is true of it ends the fit
 
 
 @dataclass(frozen=True)
+class FailedProofs:
+    """Proofs in float64 that may show more to be left than they should, before a fit gives up.
+
+    docs/experiments/0041-separation.md and 0071-rules.md.
+    """
+
+    usual: int = 10
+    to_zero: int = 12  # while a probability goes on to 0 and nothing tells whether that ends
+    to_end: int = 60  # while it does though that is known to end
+
+
+@dataclass(frozen=True)
 class Options:
     """When to stop, and what else the user says."""
 
@@ -88,7 +96,9 @@ class Options:
     seed: int = 0
     report: Report = lambda state: None
     line: LineRules = field(default_factory=LineRules)
+    blocks: BlockRules = field(default_factory=BlockRules)
     rebuilds: RebuildSchedule = field(default_factory=RebuildSchedule)
+    proofs: FailedProofs = field(default_factory=FailedProofs)
 
 
 @dataclass
@@ -117,7 +127,7 @@ class Run:
         self.result = Result(self.curvature)
         self._began = time.perf_counter()
         self._notified = 0  # iterations
-        self._failures, self._most_failures = 0, FAILURES
+        self._failures, self._most_failures = 0, options.proofs.usual
         self._separable = False  # whether the last proof failed since probabilities go on to 0
         self._asked, self._minimiser = False, None  # whether F has one, None if nothing tells
 
@@ -181,9 +191,7 @@ class Run:
         def model() -> dict[str, NDArray]:
             return dict(zip(("coef", "intercept"), models.of(theta), strict=True))
 
-        state = FitState(self.result.history, self.n_iter, model)
-        self.result.halted = bool(self.options.report(state))
-        state.close()
+        self.result.halted = ends(self.options.report, self.result.history, self.n_iter, model)
 
     def trend(self, since: int) -> float:
         """What is left to gain if F goes on as since that iteration, or lately (Aitken 1926).
@@ -233,10 +241,11 @@ class Run:
         if exists and vanishing_loss:
             bound, ends = min(bound, certificate.value), True
         self._separable = exists is False or (exists is None and vanishes)
+        most = self.options.proofs
         if exists is False:
-            self._most_failures = 0 if near else STEPS_TO_ZERO
+            self._most_failures = 0 if near else most.to_zero
         elif vanishes:
-            self._most_failures = STEPS_TO_ZERO if exists is None else STEPS_TO_END
+            self._most_failures = most.to_zero if exists is None else most.to_end
         if ends and not self._separable:
             of_model = self.bound_of_model(bound, certificate.theta)
             # unless what rounding makes of the intercepts is all that is left to prove

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.curvature import Curvature, Factors, blocks_for
+from fastsoftmax._engine.curvature import BlockRules, Curvature, Factors, blocks_for
 from fastsoftmax._engine.line_search import Iterate
 
 
@@ -40,17 +40,22 @@ class BlockPreconditioner:
     seed : int
         Of the rows that are sampled.
     schedule : RebuildSchedule, optional
+    rules : BlockRules, optional
     """
 
     factor = 4.0
 
     def __init__(
-        self, curvature: Curvature, seed: int, schedule: RebuildSchedule | None = None
+        self,
+        curvature: Curvature,
+        seed: int,
+        schedule: RebuildSchedule | None = None,
+        rules: BlockRules | None = None,
     ) -> None:
         self._curvature, self._seed = curvature, seed
         self._objective = curvature.objective
         self._schedule = schedule or RebuildSchedule()
-        self._blocks, *self._others = blocks_for(curvature, seed)
+        self._blocks, *self._others = blocks_for(curvature, seed, rules)
         self.memory = self._blocks.memory
         self._factors: Factors | None = None
         self._built_at = self._build_cost = 0.0  # in passes

@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.curvature.hessian import MISSING, of_shifts
+from fastsoftmax._engine.curvature.hessian import of_shifts
 from fastsoftmax._engine.data import (
     Data,
     DualPoint,
@@ -330,8 +330,8 @@ class Piece:
         full = (changes < VANISHES) & (P > NEVER)
         if loss.shift_invariant:
             full = full.any(axis=1, keepdims=True)
-        if targets.dtype == np.uint8:
-            full |= targets == MISSING
+        if (missing := loss.missing(targets)) is not None:
+            full |= missing
         return RowsAt(self.data, np.where(full, 0, P), Q, self._weights, magnitudes)
 
     def unpenalised_sums(self) -> NDArray[np.float64]:

@@ -6,6 +6,7 @@ the Hessian (`hessian_times`), which for sparse X is cheaper on the columns of t
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
@@ -24,24 +25,35 @@ from fastsoftmax._validation import numbers as check
 
 COPIES = 3  # of these: by rows, and by columns for descent and for gradients,
 INDEX = 4  # bytes of a row's or a feature's number in them
-ROWS = 4  # times as many as columns, to make a Gram matrix from, and
-LEAST_ROWS = 2048
-DAMPING = 0.01  # of the diagonal, added to it
-WEIGHT_CHANGE = 0.25  # of the weights p(1 - p), before a model is renewed
-UPGRADE_PRODUCTS = 16  # in an iteration, with the Hessian, after which diagonals are not enough
 
 Solve = Callable[[NDArray], NDArray]
 
 
+@dataclass(frozen=True)
+class ModelRules:
+    """How models are made, and when they are renewed.
+
+    docs/experiments/0033-proximal-newton.md and 0034-nearly-separable-text.md.
+    """
+
+    rows_per_column: int = 4  # to make a Gram matrix from, or
+    least_rows: int = 2048  # if that is more
+    damping: float = 0.01  # of the diagonal, added to it
+    weight_change: float = 0.25  # of the weights p(1 - p), before a model is renewed
+    upgrade_products: int = 16  # in an iteration, with the Hessian: diagonals are not enough
+
+
 class GramModel:
-    """Of dense X: Gram matrices of rows drawn by importance.
+    """The model for dense X: Gram matrices of rows drawn by importance.
 
     Of all columns, where the set has most of them or they are few, else of those of the set.
     """
 
-    def __init__(self, curvature: GramCurvature, it: PenalisedIterate, seed: int) -> None:
+    def __init__(
+        self, curvature: GramCurvature, it: PenalisedIterate, seed: int, rules: ModelRules
+    ) -> None:
         self._curvature, self._objective = curvature, curvature.objective
-        objective = curvature.objective
+        self._rules, objective = rules, curvature.objective
         k, size = objective.shape
         self._budget = objective.memory.working_set / objective.data.dtype.itemsize
         most = max(1, int(np.sqrt(self._budget / 2 / k)) - 1)
@@ -53,7 +65,7 @@ class GramModel:
         drawn, scale = self._sample(it, size if full else m, seed)
         if full:
             gram = curvature.gram(drawn, scale, curvature.ridge)
-            self._full_gram = damped(gram)
+            self._full_gram = damped(gram, rules.damping)
             self._grams = self._of_set()
         else:
             self._full_gram, self._grams = None, self._of_columns(drawn, scale)
@@ -68,8 +80,9 @@ class GramModel:
     def _sample(self, it: PenalisedIterate, m: int, seed: int) -> tuple[RowSample, float]:
         """Rows for matrices of m columns, and what their sums are to be multiplied by."""
         o = self._objective
-        n, d = o.data.shape
-        drawn, step, seen = self._curvature.sample_rows(it, min(n, max(LEAST_ROWS, ROWS * m)), seed)
+        (n, d), rules = o.data.shape, self._rules
+        rows = min(n, max(rules.least_rows, rules.rows_per_column * m))
+        drawn, step, seen = self._curvature.sample_rows(it, rows, seed)
         drawn.rows[:] *= step
         o.passes.count += float(drawn.counts.sum()) * m**2 / (4 * n * d * o.n_logits)
         return drawn, 1 / seen
@@ -94,11 +107,11 @@ class GramModel:
             at = np.roll(np.arange(len(gram)), s.intercept)
             matrix[: len(gram), : len(gram)] = gram[np.ix_(at, at)]
         diagonals(out)[:] += c.ridge[s.features] * s.filled
-        return damped(out)
+        return damped(out, self._rules.damping)
 
     def serves(self, it: PenalisedIterate) -> bool:
         """Whether it still does at the iterate; renews what is cheap to renew."""
-        if self._curvature.change_of_weights(it) > WEIGHT_CHANGE or self.partial:
+        if self._curvature.change_of_weights(it) > self._rules.weight_change or self.partial:
             return False
         if self.set.holds(it.places):
             return True
@@ -136,12 +149,15 @@ class GramModel:
 
 
 class ColumnModel:
-    """Of sparse X: the columns of the set, weighted; diagonals for M."""
+    """The model for sparse X: the columns of the set, weighted; diagonals for M."""
 
     partial = False
 
-    def __init__(self, curvature: Curvature, it: PenalisedIterate, seed: int) -> None:
-        self._objective = objective = curvature.objective
+    def __init__(
+        self, curvature: Curvature, it: PenalisedIterate, seed: int, rules: ModelRules
+    ) -> None:
+        self._objective, self._rules = curvature.objective, rules
+        objective = curvature.objective
         self.set = s = WorkingSet(objective, it, objective.data.shape[1])
         weights, union = s.weights, s.union
         require_memory(objective, union)
@@ -186,7 +202,8 @@ class ColumnModel:
         on = Face(face)
         k, size = on.at.shape
         needed = 2 * k * size**2 * self._objective.data.dtype.itemsize
-        if products <= UPGRADE_PRODUCTS or needed > self._objective.memory.working_set:
+        easy = products <= self._rules.upgrade_products
+        if easy or needed > self._objective.memory.working_set:
             return self._factor_diagonals(face)
         matrices = self._weighted.grams(on.at, on.counts)
         diagonals(matrices)[:] += on.take(self._ridges)
@@ -285,7 +302,7 @@ class JointFace:
         self.bytes = 8 * (n * (size + 2 * k) + 3 * (k * size) ** 2)
 
     def factor(self, it: PenalisedIterate, damping: NDArray) -> Solve:
-        """Its inverse, with this damping added."""
+        """The inverse of the Hessian with this damping added."""
         o, face, size = self._objective, self._face, len(self._columns)
         n, d = o.data.shape
         columns = self._columns[self._columns < d]
@@ -316,18 +333,20 @@ class JointFace:
         return solve
 
 
-def damped(grams: NDArray) -> NDArray:
-    """The matrices, with a little more on their diagonals."""
-    diagonals(grams)[:] *= 1 + DAMPING
+def damped(grams: NDArray, share: float) -> NDArray:
+    """The matrices, with such a share more on their diagonals."""
+    diagonals(grams)[:] *= 1 + share
     return grams
 
 
 def diagonals(matrices: NDArray) -> NDArray:
-    """Those of matrices (K, m, m), as a view."""
+    """The diagonals of matrices (K, m, m), as a view."""
     return np.einsum("kii->ki", matrices)
 
 
-def model_for(curvature: Curvature, it: PenalisedIterate, seed: int) -> GramModel | ColumnModel:
+def model_for(
+    curvature: Curvature, it: PenalisedIterate, seed: int, rules: ModelRules | None = None
+) -> GramModel | ColumnModel:
     """A model at the iterate."""
     kind = ColumnModel if curvature.objective.data.is_sparse else GramModel
-    return kind(curvature, it, seed)
+    return kind(curvature, it, seed, rules or ModelRules())

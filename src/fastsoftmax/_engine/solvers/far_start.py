@@ -8,26 +8,25 @@ exact and all others a parabola: Newton's method takes as many steps there, with
 
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.curvature import Curvature, FarModel
+from fastsoftmax._engine.curvature import Curvature, FarModel, FarModelRules
 from fastsoftmax._engine.linalg import dot
 from fastsoftmax._engine.line_search.bracket import search
 
-STEPS = 50  # at most
-ENOUGH = 1e-3  # of the model's value: what a step may still gain at the end
-LEAST_CHANGE = -0.5  # relative, of a far row's probability by a step, at the end
 ROUNDING = 1e-14  # of the model's value, summed in float64: some dozens of its last place
 
 
-def far_start(curvature: Curvature, theta: NDArray) -> NDArray:
+def far_start(curvature: Curvature, theta: NDArray, rules: FarModelRules | None = None) -> NDArray:
     """Where to begin instead of θ, if it has no weights and there are few far rows; else θ."""
     o = curvature.objective
     if not o.penalty or o.parameters.split(theta)[0].any() or not len(curvature.few_far):
         return theta
-    model = FarModel(curvature, theta)
-    for _ in range(STEPS):
+    rules = rules or FarModelRules()
+    model = FarModel(curvature, theta, rules)
+    for _ in range(rules.steps):
         direction = model.newton()
         slope, path = dot(model.gradient, direction), model.along(direction)
-        if -slope / 2 <= ENOUGH * model.value and model.least_change() >= LEAST_CHANGE:
+        little = -slope / 2 <= rules.enough * model.value
+        if little and model.least_change() >= rules.least_change:
             break
         t = search(path, model.value, slope, 1.0, rounding=ROUNDING)
         if t is None:

@@ -41,7 +41,9 @@ def minimize_preconditioned(
     to_float32(objective)
     run, exact = Run(objective, options), lacks(objective, "hessian") is None
     start = theta = far_start(run.curvature, theta)
-    preconditioner = BlockPreconditioner(run.curvature, options.seed, options.rebuilds)
+    preconditioner = BlockPreconditioner(
+        run.curvature, options.seed, options.rebuilds, options.blocks
+    )
     handover = handover or Handover()
 
     def slow(n_iter: int) -> bool:

@@ -18,6 +18,7 @@ dependent, and no gradient leads along the vector.
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -29,18 +30,30 @@ from fastsoftmax._engine.objective.coordinates.base import Parameters
 from fastsoftmax._engine.objective.loss import NEVER, LogisticPerLogit, Loss
 from fastsoftmax._engine.objective.objective import Objective
 
-FLAT = 1e-8  # of the largest eigenvalue: one that H, whose diagonal is 1, tells to few digits
 DEPENDENT = 8 * float(np.finfo(float).eps)  # of |U||q|: a change of logits that is rounding
-SLACK = 1e3  # times the rounding of a gradient: less than λ by more than that, the weight stays 0
-ROUNDS = 5  # of leaving rows out
-INSIDE = 0.5  # a relative change of probabilities that stay between 0 and 1, whatever ζ is
-BYTES = 24  # for each number of a matrix and its eigenvectors
+BYTES = 24  # for each number of a matrix, a copy of it and its eigenvectors
 EIGENVECTORS = 5  # multiply-adds, times the cube of the size
-SLIGHT = 1e8  # multiply-adds, some ten milliseconds
-ENOUGH = 32  # rows for each feature, at first
-NUMBERS = 1 << 22  # of features at a time
+NUMBERS = 1 << 22  # of features at a time: 32 MiB
 
 Table = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class UnseenRules:
+    """Which eigenvalues and rows count, and what H may cost.
+
+    docs/experiments/0053-dependent-columns.md.
+    """
+
+    flat: float = 1e-8  # of the largest eigenvalue: H, whose diagonal is 1, tells few digits of it
+    slack: float = 1e3  # times the rounding of a gradient: by more below λ, the weight stays 0
+    rounds: int = 5  # of leaving rows out
+    inside: float = 0.5  # a relative change of probabilities that stay in [0, 1], whatever ζ is
+    work: float = 1e8  # multiply-adds, some ten milliseconds
+    rows_per_feature: int = 32  # that have a part in H, at first
+
+
+USUAL = UnseenRules()
 
 
 class RowsAt(NamedTuple):
@@ -77,12 +90,13 @@ class Held(NamedTuple):
 
 
 class Frame(NamedTuple):
-    """In which coordinates which loss has the Hessian."""
+    """The coordinates and the loss of a Hessian."""
 
     n: int
     shape: tuple[int, int]  # of θ as a table
     loss: Loss
     parameters: Parameters
+    rules: UnseenRules = USUAL
 
 
 def unseen_gain(
@@ -92,6 +106,7 @@ def unseen_gain(
     rounding: float,
     theta: NDArray,
     wanted: float,
+    rules: UnseenRules = USUAL,
 ) -> float:
     """What (H + ridge)⁻¹ makes of the residual and of the rounding of the gradient, which is so
     much of what it is the sum of, and what the rounding of logits does; infinity where nothing
@@ -101,15 +116,15 @@ def unseen_gain(
     is as little as is wanted.
     """
     o, (n, (_, size)) = objective, (objective.data.shape[0], objective.shape)
-    frame = Frame(n, o.shape, o.loss, o.parameters)
+    frame = Frame(n, o.shape, o.loss, o.parameters, rules)
     errors = rounding * sums_of_magnitudes(frame, rows)
     of_logits = float(np.sum(errors * np.abs(o.parameters.layout.table(theta))))
     gain = np.inf
-    for step in steps(n, size):
+    for step in steps(n, size, rules):
         if not gain > wanted:
             break
         some = [part.every(step) for part in rows]
-        for _ in range(ROUNDS):
+        for _ in range(rules.rounds):
             system = System(frame, some, held, errors)
             o.passes.count += o.loss.n_grams * n * size**2 / (2 * step * o.passes.work)
             if not system.solved:
@@ -120,16 +135,16 @@ def unseen_gain(
     return gain
 
 
-def is_cheap(objective: Objective) -> bool:
+def is_cheap(objective: Objective, rules: UnseenRules = USUAL) -> bool:
     """Whether H can be made, for less than the fit has taken so far or next to nothing."""
     o, (n, (_, size)) = objective, (objective.data.shape[0], objective.shape)
-    work = o.loss.n_grams * n * size**2 / (2 * steps(n, size)[0]) + EIGENVECTORS * o.size**3
-    return o.size <= HESSIAN_PARAMETERS and work <= max(SLIGHT, o.passes.count * o.passes.work)
+    work = o.loss.n_grams * n * size**2 / (2 * steps(n, size, rules)[0]) + EIGENVECTORS * o.size**3
+    return o.size <= HESSIAN_PARAMETERS and work <= max(rules.work, o.passes.count * o.passes.work)
 
 
-def steps(n: int, size: int) -> list[int]:
+def steps(n: int, size: int, rules: UnseenRules) -> list[int]:
     """Every which rows have a part in H: at first as many as a matrix of this size needs."""
-    step = max(1, n // (ENOUGH * size))
+    step = max(1, n // (rules.rows_per_feature * size))
     return [step, 1] if step > 1 else [1]
 
 
@@ -144,7 +159,12 @@ def sums_of_magnitudes(frame: Frame, rows: list[RowsAt]) -> Table:
 
 
 def gain_of_dependence(
-    objective: Objective, rows: list[RowsAt], held: Held, rounding: float, wanted: float
+    objective: Objective,
+    rows: list[RowsAt],
+    held: Held,
+    rounding: float,
+    wanted: float,
+    rules: UnseenRules = USUAL,
 ) -> float:
     """The same if all rows and classes had their mean curvature: what columns that are nearly
     dependent hide. Infinity where nothing tells.
@@ -155,7 +175,7 @@ def gain_of_dependence(
     shape = (1, o.shape[1])
     if BYTES * shape[1] ** 2 > o.memory.total:
         return np.inf
-    frame = Frame(n, shape, LogisticPerLogit(1), o.parameters)
+    frame = Frame(n, shape, LogisticPerLogit(1), o.parameters, rules)
     alike, curvature = [], 0.0
     for some in rows:
         of_rows = np.mean(some.probabilities * some.others, axis=1)
@@ -168,7 +188,7 @@ def gain_of_dependence(
     residual = np.sqrt(np.einsum("kj,kj->j", held.residual, held.residual))[None]
     held = Held(residual, held.slack.min(axis=0)[None], held.ridge, held.lasso)
     errors, gain = rounding * sums_of_magnitudes(frame, alike), np.inf
-    for step in steps(n, shape[1]):
+    for step in steps(n, shape[1], rules):
         if gain > wanted:
             system = System(frame, [part.every(step) for part in alike], held, errors)
             gain = system.gain * 0.25 / curvature if system.solved and curvature else np.inf
@@ -191,7 +211,7 @@ class System:
         self._ridge = np.tile(held.ridge, frame.shape[0])
         self.gain, H = 0.0, self._hessian()
         self._off = (np.abs(held.residual) + errors).ravel()
-        counts = (held.slack <= SLACK * errors).ravel()
+        counts = (held.slack <= frame.rules.slack * errors).ravel()
         diagonal = np.diagonal(H)
         lost = self._off[counts & (diagonal == 0)].any()  # without curvature
         self.solved = bool(np.isfinite(H).all() and not lost)
@@ -225,7 +245,7 @@ class System:
         values, own = np.linalg.eigh(H[np.ix_(counts, counts)] * units * units[:, None])
         Q = np.zeros((len(H), len(values)))
         Q[counts] = own * units[:, None]
-        flat = values <= FLAT * values[-1]
+        flat = values <= self._frame.rules.flat * values[-1]
         if flat.any():
             renewed = self._along_flat(Q[:, flat])
             if renewed is None:
@@ -293,7 +313,7 @@ class System:
             # no row has more of cᵀHc than all
             S = np.maximum(spread(self._frame.loss, part), np.finfo(float).tiny)
             eta = np.minimum(eta, np.sqrt(2 * self.gain * self._frame.n / S))
-            beyond = (eta > INSIDE) & (part.probabilities > NEVER)
+            beyond = (eta > self._frame.rules.inside) & (part.probabilities > NEVER)
             if shared:
                 beyond = beyond.any(axis=1)
             inside = inside and not beyond.any()
@@ -302,7 +322,7 @@ class System:
 
 
 def hessian(loss: Loss, rows: RowsAt, U: Table) -> Table:
-    """Of the loss of some rows, (K, size, K, size)."""
+    """The Hessian of the loss of some rows, (K, size, K, size)."""
     data, size = rows.data.like(U), U.shape[1]
     nothing, one = np.zeros(size), np.ones(size)
 
@@ -320,7 +340,7 @@ def spread(loss: Loss, rows: RowsAt) -> Table:
 
 
 def changes(frame: Frame, rows: RowsAt, U: Table, Q: Table) -> tuple[Table, Table]:
-    """Of the logits of rows along directions (K·size, m), less their means: (n, K, m); and the
+    """Changes of logits of rows along directions (K·size, m), less their means: (n, K, m); and the
     sizes of what they are sums of."""
     N = Q.reshape(*frame.shape, -1)
     Z, scales = (

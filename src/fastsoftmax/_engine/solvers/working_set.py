@@ -116,7 +116,7 @@ class WorkingSet:
 
 
 def choose(objective: Objective, it: PenalisedIterate, most: int) -> list[NDArray]:
-    """For each class the features with weights or free, and of the others the steepest."""
+    """For each class the features that have weights or are free, and the steepest of the others."""
     classes, features = objective.parameters.layout.places(it.places)
     weights = features < objective.data.shape[1]
     classes, features, places = (a[weights] for a in (classes, features, it.places))

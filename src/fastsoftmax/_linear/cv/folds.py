@@ -1,11 +1,12 @@
 """A path of models over the strengths of the penalty, for each fold.
 
-A fold is a mask on the weights of the rows, so that X, its moments and coordinates serve them all.
-Along C a fit starts where the last two point, W being about linear in log C, or from the last if F
-is less there; M is that of the fit before.
+A fold is a mask on the weights of the rows, so all folds share X, its moments and coordinates.
+Along the path W is about linear in log C: a fit starts at the extrapolation of the last two optima,
+or at the last one if F is lower there, and takes over the preconditioner of the fit before.
 
-One pass for several folds does not pay where it is bound by arithmetic. It does with one logit: the
-folds of two classes are logits of one objective, and the targets of the rows left out are missing.
+One pass for several folds does not pay where arithmetic bounds its speed. It does with one logit:
+the folds of two classes become logits of one objective, in which the targets of the rows left out
+are missing.
 Measurements: docs/experiments/0036-cross-validation-paths.md.
 """
 
@@ -20,11 +21,10 @@ from numpy.typing import NDArray
 from fastsoftmax._engine import solvers
 from fastsoftmax._engine.curvature import warm_start_of
 from fastsoftmax._engine.objective import Objective, start_of
+from fastsoftmax._engine.objective.loss import MISSING
 from fastsoftmax._linear.problem.problem import Problem
 from fastsoftmax._linear.problem.targets import class_totals
 from fastsoftmax._validation import folds as check_folds
-
-MISSING = 2  # of an indicator
 
 
 class Fit(NamedTuple):
@@ -71,8 +71,8 @@ def fits_of_folds(
                 values=np.ascontiguousarray(indicators, np.uint8), n_logits=len(masks)
             )
         )
-    # its scales are those of the strongest penalty: features whose scale is their own, far below
-    # that, cost four times the iterations where the penalty is strong
+    # Scales come from the strongest penalty. Those of the features alone may be far below, and take
+    # four times the iterations where the penalty is strong.
     base = problem.objective(least)
     if not base.parameters.finite:
         problem.rows.require_spread(*base.parameters.moments)
@@ -137,7 +137,7 @@ def minimum(problem: Problem, objective: Objective, path: list[NDArray]) -> solv
 
 
 def all_logits(objective: Objective, theta: NDArray) -> NDArray:
-    """Of all rows, (n, n_logits)."""
+    """The logits of all rows, (n, n_logits)."""
     stored = objective.loss.logits_of(objective.data)
     objective.store_logits(theta, stored)
     return stored.table()

@@ -39,7 +39,7 @@ class Paths:
         has_intercept: bool,
         legacy: bool,
     ) -> Self:
-        """From the fits by fold, ratio and C; of what was left out coefficients are NaN."""
+        """Collect fits by fold, ratio and C; coefficients of what was left out are NaN."""
         some = next(iter(fits.values()))
         width = some.coef.shape[1] + bool(has_intercept)
         coefs = np.full((*search.scores.shape, len(some.coef), width), np.nan)
@@ -52,11 +52,11 @@ class Paths:
         )  # fmt: skip
 
     def choose(self, ratio: int, C: int) -> Self:
-        """With this pair as the one that is chosen."""
+        """The same with this pair chosen."""
         return replace(self, C=float(self.Cs[C]), l1_ratio=float(self.l1_ratios[ratio]))
 
     def mean_of_best(self) -> tuple[Self, tuple[NDArray, NDArray]]:
-        """With the means of what is best in each fold, and the mean of those models."""
+        """The same with the mean of the folds' best C and ratio, and the mean of those models."""
         n_folds, n_ratios, n_Cs = self.scores.shape
         # the first of equal ones, by C
         by_C = np.moveaxis(np.nan_to_num(self.scores, nan=-np.inf), 1, 2).reshape(n_folds, -1)
@@ -69,14 +69,14 @@ class Paths:
         return chosen, self.mean_of(np.arange(n_folds), ratios, Cs)
 
     def mean_of(self, folds: NDArray, ratios: Any, Cs: Any) -> tuple[NDArray, NDArray]:
-        """Coefficients and intercepts, their mean over folds; of those that were fitted."""
+        """The means over the folds that were fitted of coefficients and intercepts."""
         mean = np.nanmean(self.coefs[folds, ratios, Cs], axis=0)
         if self.has_intercept:
             return mean[:, :-1].copy(), mean[:, -1].copy()
         return mean, np.zeros(len(mean))
 
     def attributes(self, classes: NDArray) -> dict[str, Any]:
-        """As scikit-learn has them."""
+        """The attributes in the forms that scikit-learn gives them."""
         common = {"Cs_": self.Cs, "l1_ratios_": self.l1_ratios}
         if not self.has_ratios:
             common["l1_ratios_"] = np.array([None])
@@ -126,5 +126,5 @@ class Paths:
 
     @classmethod
     def restored(cls, attributes: dict[str, Any]) -> Self:
-        """From a file's attributes, of which they are taken."""
+        """Restore from the attributes of a file, which are taken out of them."""
         return cls(**{field.name: attributes.pop(f"_path_{field.name}") for field in fields(cls)})

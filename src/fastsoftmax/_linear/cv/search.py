@@ -11,7 +11,7 @@ from fastsoftmax._linear.cv.folds import Fit, fits_of_folds, masks_of
 from fastsoftmax._linear.cv.scoring import Score
 from fastsoftmax._linear.problem.problem import Problem
 from fastsoftmax._runtime import caller
-from fastsoftmax._runtime.callbacks import FitState
+from fastsoftmax._runtime.callbacks import FitState, ends
 from fastsoftmax._runtime.progress import progress
 from fastsoftmax._validation import folds as check_folds
 
@@ -82,10 +82,7 @@ class Search:
         def model() -> dict[str, Any]:
             return {"coef": fit.coef, "intercept": fit.intercept}
 
-        state = FitState(self._history, len(self._history), model)
-        result = bool(callback(state))
-        state.close()
-        return result
+        return ends(callback, self._history, len(self._history), model)
 
     def _warn_of_missing(self) -> None:
         """Warn where the callback has left fits out."""

@@ -75,7 +75,7 @@ def certificate_of(
     several_labels: bool | None = None,
     offset: ArrayLike | None = None,
 ) -> Certificate:
-    """That of a model under an estimator's parameters.
+    """The certificate of a model under an estimator's parameters.
 
     `known` are the classes of the model's rows, and `several_labels` whether it has several labels
     of a row; None where y is to tell.
@@ -95,7 +95,7 @@ def certificate_of(
 
 
 class Proof:
-    """That of a model, (coef, intercept), for a problem."""
+    """The proof for a model, (coef, intercept), of a problem."""
 
     def __init__(
         self, problem: Problem, C: float, coef: NDArray[np.float64], intercept: NDArray[np.float64]
@@ -131,7 +131,7 @@ class Proof:
         return Certificate(self._value, float(bound), *norms, tol)
 
     def _bound_by_fit(self) -> float:
-        """That at the end of a fit from the model, and the difference of the objectives."""
+        """The bound at the end of a fit from the model, plus the difference of the objectives."""
         objective = self._problem.objective(self._C)
         start = start_of(objective, *objective.models.of(self._theta))
         options = replace(self._problem.options, tol=min(self._problem.options.tol, TOL))

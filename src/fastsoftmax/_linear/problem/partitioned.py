@@ -237,7 +237,7 @@ def prepare(
 
 
 def weight_of(partition: Partition) -> float:
-    """Of all rows."""
+    """The total weight of the rows."""
     weights = partition.rows.weights
     return float(partition.n if weights is None else weights.sum())
 

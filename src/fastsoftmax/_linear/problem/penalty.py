@@ -1,6 +1,7 @@
 """What a penalty is taken of: features in units in which all are penalised alike, or the rows."""
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -10,13 +11,24 @@ from fastsoftmax._engine.data import Data, RowSpace, column_space, row_space
 from fastsoftmax._linear.problem.targets import Targets
 from fastsoftmax._runtime.memory_budget import MemoryBudget
 
-# The Gram matrix of n rows takes n² D / 2 multiply-adds, a pass over X 2 n D K, and where the
-# penalty is strong a fit takes few passes: docs/experiments/0032-row-space.md
-WIDE = 2  # times as many features as rows
-ROWS, ROWS_PER_LOGIT = 256, 16  # at most
-FEW_ROWS = 64  # of a sparse X, or no more than its rows have entries on average
-ALIKE = 1e3  # of means, in deviations: in products of two such features 6 of 16 digits cancel
-SMALL = 1e8  # multiply-adds of an accurate basis, up to which features are asked whether they are
+
+@dataclass(frozen=True)
+class BasisRules:
+    """Where a basis of the rows, or of the columns, pays.
+
+    The Gram matrix of n rows takes n² D / 2 multiply-adds, a pass over X 2 n D K, and where the
+    penalty is strong a fit takes few passes (docs/experiments/0032-row-space.md).
+    """
+
+    wide: int = 2  # times as many features as rows, at least
+    rows: int = 256  # at most, and so many more
+    rows_per_logit: int = 16
+    few_rows: int = 64  # of a sparse X, or no more than its rows have entries on average
+    alike: float = 1e3  # of means, in deviations: of products 6 of 16 digits cancel
+    work: float = 1e8  # multiply-adds of an accurate basis, at most: some ten milliseconds
+
+
+USUAL = BasisRules()
 
 
 class Penalised(NamedTuple):
@@ -61,6 +73,7 @@ def row_space_of(
     penalised: Penalised,
     fit_intercept: bool,
     memory: MemoryBudget,
+    rules: BasisRules = USUAL,
 ) -> RowSpace | None:
     """Where an L2 penalty lets a fit be made in the row space, and that pays; else None.
 
@@ -68,13 +81,14 @@ def row_space_of(
     without an intercept make all features alike: in an accurate basis they are one of its.
     """
     n, d = data.shape
-    few = n <= ROWS + ROWS_PER_LOGIT * targets.n_logits
+    few = n <= rules.rows + rules.rows_per_logit * targets.n_logits
     if penalised.free is not None:
         return None
-    alike = not fit_intercept and n * d * min(n, d) <= SMALL and are_alike(data, targets.weights)
-    if not alike and (d < WIDE * n or not few):
+    alike = not fit_intercept and n * d * min(n, d) <= rules.work
+    alike = alike and are_alike(data, targets.weights, rules.alike)
+    if not alike and (d < rules.wide * n or not few):
         return None
-    if data.is_sparse and n > FEW_ROWS and n**2 > data.nnz:
+    if data.is_sparse and n > rules.few_rows and n**2 > data.nnz:
         return None
     if 48 * n**2 > memory.row_space:  # XXᵀ, Q as combinations of rows, and the rows in it
         return None
@@ -89,18 +103,21 @@ def column_space_of(
     features: NDArray[np.intp],
     fit_intercept: bool,
     memory: MemoryBudget,
+    rules: BasisRules = USUAL,
 ) -> RowSpace | None:
     """X with features that have no penalty in a basis of their columns, where these depend on each
     other; else None."""
     n, d = data.shape
-    if not 0 < len(features) < n or n * d * len(features) > SMALL or 32 * n * d > memory.row_space:
+    work = n * d * len(features)
+    if not 0 < len(features) < n or work > rules.work or 32 * n * d > memory.row_space:
         return None
     data = data if penalised.units is None else data.scaled(penalised.units)
     return column_space(data, features, targets.weights, fit_intercept)
 
 
-def are_alike(data: Data, weights: NDArray | None) -> bool:
-    """Whether some features hardly differ but for their size, all their values being nearly one."""
+def are_alike(data: Data, weights: NDArray | None, most: float) -> bool:
+    """Whether some features hardly differ but for their size: their means are more than so many
+    deviations."""
     means, deviations = data.moments(weights)
     with np.errstate(over="ignore"):
-        return int(np.count_nonzero(np.abs(means) > ALIKE * deviations)) > 1
+        return int(np.count_nonzero(np.abs(means) > most * deviations)) > 1

@@ -23,9 +23,8 @@ class Targets(NamedTuple):
     classes: NDArray
     weights: NDArray[np.float64] | None  # of the rows: those given, times events, times classes'
     n_logits: int
-    plain: (
-        NDArray  # codes, shares of all classes or indicators, before weights of classes and so on
-    )
+    # codes, shares of all classes or indicators, before smoothing and weights of classes
+    plain: NDArray
     plain_weights: NDArray[np.float64] | None
 
 

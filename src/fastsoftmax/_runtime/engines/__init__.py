@@ -1,4 +1,4 @@
-"""Engines: who holds partitions, and works on them."""
+"""Engines hold partitions and compute with them."""
 
 from fastsoftmax._runtime.engines.current import current_engine, entered
 

@@ -1,4 +1,4 @@
-"""Which engine works."""
+"""Which engine runs the rounds of a fit."""
 
 import sys
 from collections.abc import Iterator
@@ -13,7 +13,7 @@ _entered: ContextVar[Engine | None] = ContextVar("_entered", default=None)
 
 @contextmanager
 def entered(engine: Engine) -> Iterator[Engine]:
-    """Let an engine work, within the context."""
+    """Make this engine the current one within the context."""
     token = _entered.set(engine)
     try:
         yield engine
@@ -22,12 +22,12 @@ def entered(engine: Engine) -> Iterator[Engine]:
 
 
 def current_engine() -> Engine:
-    """That whose context was entered last, or of the current Dask client, or this process."""
+    """The engine entered last, that of the current Dask client, or this process."""
     return _entered.get() or dask_engine() or InProcess()
 
 
 def dask_engine() -> Engine | None:
-    """That of the current client, if there is one: then its package has been imported."""
+    """The engine of the current client, if there is one: then its package has been imported."""
     distributed = sys.modules.get("distributed")
     if distributed is None:
         return None

@@ -105,7 +105,7 @@ class Processes:
         return [result for _, result in answers]
 
     def _answer(self, connection: Connection, serial: int) -> tuple[bool, Any]:
-        """That to this task; earlier ones were not waited for, as after Ctrl-C."""
+        """The answer to this task; earlier answers, not waited for after Ctrl-C, are skipped."""
         while True:
             answered, succeeded, result = pickle.loads(connection.recv_bytes())
             if answered == serial:

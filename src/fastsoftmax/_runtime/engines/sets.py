@@ -32,7 +32,7 @@ class Task(NamedTuple):
 
 
 class Worker:
-    """Who keeps sets of partitions.
+    """A worker, which keeps sets of partitions.
 
     Parameters
     ----------
@@ -61,7 +61,7 @@ class Worker:
 
 
 class Workers(Protocol):
-    """Who is asked."""
+    """The workers of an engine."""
 
     n: int
     forgotten: list[list[int]]  # for each: sets that nobody asks for any more
@@ -85,7 +85,7 @@ def loaded(nothing: None, load: Callable[..., Any], source: Sequence[Any]) -> An
 
 
 class SetName:
-    """Of a set, which is forgotten with it."""
+    """The name of a set; once the name is gone, workers forget the set."""
 
     def __init__(self, number: int, forgotten: list[list[int]]) -> None:
         self.number = number

@@ -96,14 +96,14 @@ class ByRow:
         self.factor = 1.0
 
     def __getitem__(self, rows: slice | NDArray[np.integer]) -> NDArray:
-        """Those of every step-th row, or of some rows in order."""
+        """The numbers of every step-th row, or of some rows in order."""
         numbers = getattr(self._samples[rows], self._name)
         if self.factor != 1:
             numbers = numbers * self.factor
         return numbers.astype(self.dtype, copy=False)
 
     def sum(self) -> float:
-        """Of all rows."""
+        """The sum over all rows."""
         return self._total * self.factor
 
     def sizes(self, weights: ByRow | None) -> NDArray[np.float64]:

@@ -4,6 +4,7 @@ import math
 import operator
 from collections.abc import Callable, Collection
 from copy import copy
+from dataclasses import dataclass
 from functools import reduce
 from typing import Any, NamedTuple, Self
 
@@ -20,14 +21,22 @@ from fastsoftmax._engine.data.partitioned.partition import MODEL, View
 from fastsoftmax._engine.data.protocol import Data
 from fastsoftmax._engine.data.row_sample import RowSample
 from fastsoftmax._engine.data.sparse import SparseData
+from fastsoftmax._engine.data.sparse_array import Change
 from fastsoftmax._engine.linalg.workspace import Workspace
 from fastsoftmax._runtime.dtypes import computed_in
 from fastsoftmax._runtime.engines.protocol import Held
 
-# of rows that are fetched to build preconditioners from: as many as make these bytes, within limits
-SAMPLE_BYTES, FEWEST_ROWS, MOST_ROWS = 64 << 20, 4096, 1 << 16
-# of line searches: multiply-adds for their logits, within these numbers of rows
-LINE_WORK, LINE_ROWS = 1 << 28, (2048, 1 << 14)
+
+@dataclass(frozen=True)
+class FetchRules:
+    """How many rows are fetched (docs/experiments/0056-rounds.md)."""
+
+    sample_bytes: int = 64 << 20  # of those to build preconditioners from, within these limits
+    least_sample: int = 4096  # rows
+    most_sample: int = 1 << 16
+    line_work: int = 1 << 28  # multiply-adds for logits of line searches, within these limits
+    least_line: int = 2048  # rows
+    most_line: int = 1 << 14
 
 
 class Curved(NamedTuple):
@@ -72,6 +81,7 @@ class PartitionedData(RowsElsewhere):
 
     is_distributed = True
     nbytes = 0  # here
+    rules = FetchRules()
 
     def __init__(
         self,
@@ -100,23 +110,26 @@ class PartitionedData(RowsElsewhere):
 
     @property
     def sample_step(self) -> int:
-        """Which rows are fetched to build preconditioners from."""
-        rows = min(max(SAMPLE_BYTES / self._row_bytes, FEWEST_ROWS), MOST_ROWS)
+        """Every which row is fetched to build preconditioners from."""
+        r = self.rules
+        rows = min(max(r.sample_bytes / self._row_bytes, r.least_sample), r.most_sample)
         return max(1, math.ceil(self.shape[0] / rows))
 
     def step_of(self, rows: int) -> int:
-        """Which rows are about so many, of those that are fetched."""
+        """As `LocalRows.step_of`, of rows that are fetched."""
         step = self.sample_step
         return step * max(1, self.shape[0] // step // rows)
 
-    def line_rows(self, n_logits: int) -> slice:
-        """Rows that a line search may begin with: they cost less than a round.
+    def line_sample(self, n_logits: int, rows: int) -> tuple[slice, Data]:
+        """As `LocalRows.line_sample`, of as many rows as cost less than a round.
 
         Others than those that preconditioners are built from. Directions in which these have no
         curvature are what a step goes far in, and of that they would know nothing.
         """
-        rows = min(max(LINE_WORK / (self.shape[1] * n_logits), LINE_ROWS[0]), LINE_ROWS[1])
-        return slice(self.sample_step // 2, None, self.step_of(int(rows)))
+        r = self.rules
+        affordable = min(max(r.line_work / (self.shape[1] * n_logits), r.least_line), r.most_line)
+        chosen = slice(self.sample_step // 2, None, self.step_of(int(affordable)))
+        return chosen, self.rows(chosen)
 
     def scaled(self, units: NDArray[np.float64]) -> Self:
         """The same with each feature times a number."""
@@ -238,17 +251,10 @@ class SparsePartitions(PartitionedData):
         shape = self.shape[0], len(features)
         return self._other(self.held.map(partition.only, features), scale, shape=shape)
 
-    def changed(
-        self,
-        shift: NDArray[np.float64],
-        factors: NDArray[np.float64],
-        dtype: np.dtype,
-        limits: NDArray[np.float64] | None = None,
-    ) -> Self:
+    def changed(self, change: Change) -> Self:
         """As `SparseData.changed`: copies on the workers."""
-        change = shift, factors, dtype, limits
-        held = self.held.map(partition.changed, self.dtype, *change)
-        return self._other(held, None, _stored=dtype, dtype=dtype)
+        held = self.held.map(partition.changed, self.dtype, change)
+        return self._other(held, None, _stored=change.dtype, dtype=change.dtype)
 
     def diagonal_sums(self, model: MODEL, weights: ByRow | None) -> list[NDArray[np.float64]]:
         """Sums of which the diagonals of Hessians are made (`partition.py`)."""

@@ -12,22 +12,23 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.data.batch import Batch, Point
+from fastsoftmax._engine.data.batch import Batch, Point, is_per_logit
 from fastsoftmax._engine.data.column_sums import add_weighted_sums, column_sums
 from fastsoftmax._engine.data.kinds import data_of
 from fastsoftmax._engine.data.moments import Moments, merged
 from fastsoftmax._engine.data.protocol import Data
+from fastsoftmax._engine.data.sparse_array import Change
 from fastsoftmax._engine.data.stored_logits import StoredLogits
 from fastsoftmax._runtime import scipy_sparse as sparse
 from fastsoftmax._runtime.engines.tree import Norms, Sums
 from fastsoftmax._runtime.threads import available_threads
 
-LOGITS = 64 << 20  # bytes of logits that a worker makes at a time
+LOGITS = 64 << 20  # bytes of logits that a worker makes at a time: as the rows fetched from it
 MODEL = tuple[NDArray, NDArray | None]  # W (K, D) and b (K,)
 
 
 def aligned(numbers: NDArray | None) -> NDArray | None:
-    """An array, copied if its numbers lie between two places."""
+    """An array whose numbers begin at multiples of their size: a copy where they do not."""
     return None if numbers is None else np.require(numbers, requirements="A")
 
 
@@ -151,10 +152,10 @@ class Piece(NamedTuple):
     offset: NDArray | None
 
     def logits(self, model: MODEL, with_offset: bool = True) -> StoredLogits:
-        """Those of a model."""
+        """The logits of a model."""
         W, b = model
-        data, per_logit = self.data, self.targets.dtype == np.uint8
-        out = StoredLogits(data.shape[0], len(W), data.dtype, data.n_threads, per_logit)
+        data, logistic = self.data, is_per_logit(self.targets, len(W))
+        out = StoredLogits(data.shape[0], len(W), data.dtype, data.n_threads, logistic)
         data.store_logits(W, b, out)
         if with_offset and self.offset is not None:
             out.put(out.table() + self.offset)
@@ -173,7 +174,7 @@ def value_and_grad(partition: Partition, view: View, model: MODEL) -> Sums:
 
 
 def gradients(data: Data, point: Point, batch: Batch) -> Sums:
-    """Of rows that are here; of sparse ones in float64, as that of dense ones is."""
+    """The loss of rows in this process, and its gradients, in float64 for dense and sparse X."""
     if not data.is_sparse:
         loss, grads = data.value_and_grad(point, batch)
         return Sums((loss, grads.W, grads.b))
@@ -215,7 +216,7 @@ class WeightedMoments(NamedTuple):
 
 
 def moments(partition: Partition, view: View, weighted: bool) -> WeightedMoments:
-    """Those of the features of a partition."""
+    """The moments of the features of a partition."""
     weights = partition.rows.weights if weighted else None
     weight = partition.n if weights is None else float(weights.sum(dtype=np.float64))
     if not weight:
@@ -248,13 +249,13 @@ def only(partition: Partition, features: NDArray[np.intp]) -> Partition:
     return partition.with_features(partition.rows.X[:, features], scale)
 
 
-def changed(partition: Partition, dtype: np.dtype, *change: Any) -> Partition:
+def changed(partition: Partition, dtype: np.dtype, change: Change) -> Partition:
     """As `SparseData.changed`."""
-    return partition.with_features(partition.data(dtype).changed(*change).X, None)
+    return partition.with_features(partition.data(dtype).changed(change).X, None)
 
 
 def diagonal_sums(partition: Partition, view: View, model: MODEL) -> Sums:
-    """Of the weights v = p(1 - p): Σ v x and Σ v x², (D, K), Σ v, and Σ x and Σ x², (D, 1)."""
+    """Sums with the weights v = p(1 - p): Σ v x, Σ v x² (D, K) and Σ v; and Σ x, Σ x² (D, 1)."""
     data, (k, d) = partition.data(view.dtype), model[0].shape
     first, second = np.zeros((2, d, k))
     masses = np.zeros(k)

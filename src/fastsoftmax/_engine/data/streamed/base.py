@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 
 from fastsoftmax._engine.data.dense import DenseData
 from fastsoftmax._engine.data.elsewhere import RowsElsewhere
+from fastsoftmax._engine.data.local import LocalRows
 from fastsoftmax._engine.data.moments import Moments, merged
 from fastsoftmax._engine.data.sparse import SparseData
 from fastsoftmax._engine.data.stored_logits import StoredLogits
@@ -27,7 +28,7 @@ Block: TypeAlias = "NDArray | sparse.csr_array"
 Read = Callable[[], Iterable[Any]]
 
 
-class BlocksData(RowsElsewhere, ABC):
+class BlocksData(RowsElsewhere, LocalRows, ABC):
     """What X in memory offers, of rows that come in blocks.
 
     Parameters
@@ -44,8 +45,6 @@ class BlocksData(RowsElsewhere, ABC):
     dtype : dtype, optional
         In which to compute, float32 or float64, rather than in what suits `stored`.
     """
-
-    is_distributed = False
 
     def __init__(
         self,

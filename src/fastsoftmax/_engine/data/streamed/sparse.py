@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fastsoftmax._engine.data.batch import Batch, Point
 from fastsoftmax._engine.data.merged_features import Merger
 from fastsoftmax._engine.data.sparse import SparseData
-from fastsoftmax._engine.data.sparse_array import some_rows, with_changed, with_scaled
+from fastsoftmax._engine.data.sparse_array import Change, some_rows, with_changed, with_scaled
 from fastsoftmax._engine.data.stored_logits import StoredLogits
 from fastsoftmax._engine.data.streamed.base import BlocksData, Read
 from fastsoftmax._runtime import scipy_sparse as sparse
@@ -93,17 +93,11 @@ class SparseBlocks(BlocksData):
             other._read = self._exact
         return other
 
-    def changed(
-        self,
-        shift: NDArray[np.float64],
-        factors: NDArray[np.float64],
-        dtype: np.dtype,
-        limits: NDArray[np.float64] | None = None,
-    ) -> SparseBlocks:
-        """As `SparseData.changed`."""
+    def changed(self, change: Change) -> SparseBlocks:
+        """As `SparseData.changed`, block by block."""
         return SparseBlocks(
-            lambda: (with_changed(X, shift, factors, dtype, limits) for X in self._read()),
-            self.shape, dtype, self.nbytes, self.n_threads, self._workspace, dtype, nnz=self.nnz,
+            lambda: (with_changed(X, change) for X in self._read()), self.shape, change.dtype,
+            self.nbytes, self.n_threads, self._workspace, change.dtype, nnz=self.nnz,
         )  # fmt: skip
 
     def only(self, features: NDArray[np.int64]) -> SparseData:

@@ -37,8 +37,8 @@ class Parameters(ABC):
         return other
 
     def lengths(self, data: Data) -> tuple[NDArray[np.float64] | None, float]:
-        """About that of each row, features being of unit variance, of mean square 1, if variances
-        are known; and the passes that it took."""
+        """About the length of each row, where features have unit variance and the mean square of
+        all lengths is 1, or None if variances are not known; and the passes that it took."""
         return None, 0.0
 
     def split(self, theta: NDArray) -> tuple[NDArray, NDArray | None]:
@@ -75,7 +75,7 @@ class Parameters(ABC):
         """The weights of θ in the units in which they are penalised, those that are: a copy."""
 
     def features(self, data: Data, chosen: NDArray[np.intp] | None = None) -> NDArray[np.float64]:
-        """Those of some rows in the coordinates of θ, and their constants: (n, size); or some of
+        """Features of some rows in the coordinates of θ, and their constants: (n, size); or some of
         them alone."""
         there_is_one = chosen is None and self._terms.fit_intercept
         return with_constant(in_float64(data, chosen), there_is_one, 1.0)
@@ -89,7 +89,7 @@ class Parameters(ABC):
         """Weighted root mean squares of the features, as `penalised` has their weights."""
 
     def logit_sizes(self, theta: NDArray) -> NDArray[np.float64]:
-        """Of each class what its logits are sums of: no less than the weighted root mean square of
+        """Per class the size of what its logits sum: at least the weighted root mean square of
         Σ |w x| + |b|."""
         W, b = self.user(theta, np.dtype(np.float64))
         sizes = at(self.column_sizes, np.abs(W))

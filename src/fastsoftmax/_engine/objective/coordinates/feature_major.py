@@ -7,6 +7,7 @@ from numpy.typing import NDArray
 
 from fastsoftmax._engine.data import (
     Batch,
+    Change,
     Point,
     SparseBlocks,
     SparseData,
@@ -18,7 +19,6 @@ from fastsoftmax._engine.data import (
 from fastsoftmax._engine.data.column_sums import column_sums
 from fastsoftmax._engine.linalg import dot, largest, products
 from fastsoftmax._engine.objective.coordinates.base import Parameters, at
-from fastsoftmax._engine.objective.coordinates.features import Change
 from fastsoftmax._engine.objective.coordinates.layout import ByFeature
 from fastsoftmax._engine.objective.rows import Rows
 from fastsoftmax._engine.objective.terms import Terms
@@ -184,5 +184,5 @@ class FeatureMajor(Parameters):
 
 
 def sums_of_squares(data: SparseData, weights: NDArray | None) -> NDArray[np.float64]:
-    """Of each feature, times the weights of the rows: (D, 1)."""
+    """The sum of squares of each feature, times the weights of the rows: (D, 1)."""
     return column_sums(data.to_float64().squared, weights)

@@ -7,6 +7,7 @@ and one of extreme numbers is scaled by a power of two, in a copy of the values.
 such, X is left alone.
 """
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -14,6 +15,7 @@ from numpy.typing import NDArray
 
 from fastsoftmax._engine.data import (
     ByRow,
+    Change,
     Data,
     DenseBlocks,
     DenseData,
@@ -24,13 +26,23 @@ from fastsoftmax._engine.data import (
 from fastsoftmax._runtime.engines.tree import Largest, Sums
 from fastsoftmax._validation import numbers as check
 
-OFFSET = 256.0  # of a mean, in deviations, beyond which float32 leaves a feature too few digits
-RANGE = 1e-15, 1e15  # deviations of which float32 holds the products and squares that are needed
-LOST = 1e7  # of a mean, in deviations, beyond which float64 leaves too few
-UNPROVED = 1e-14  # of a certificate: what the rounding of products with a feature may add to it
-FAR = 10.0  # of a mean, in deviations, below which nothing is gained by centring a copy
-SCALES = 1e-12, 1e12  # of the numbers of a sparse feature, beyond which it is scaled
-CELLS = 1e-20, 1e20  # what float32 can hold of those beside numbers of about 1
+
+@dataclass(frozen=True)
+class FeatureRules:
+    """Which features a precision holds as they are (docs/experiments/0024-float32-first.md).
+
+    float32 has 7 digits, float64 16; either loses as many as a mean has more than a deviation.
+    """
+
+    offset: float = 256.0  # of a mean, in deviations: beyond, float32 has less than 5 digits left
+    # deviations of which float32, from 1e-38 to 1e38, holds the squares and sums of 1e8 of them
+    spread: tuple[float, float] = (1e-15, 1e15)
+    lost: float = 1e7  # of a mean, in deviations: beyond, float64 has less than 9 digits left
+    unproved: float = 1e-14  # what the rounding of products with a feature may add to a bound
+    far: float = 10.0  # of a mean, in deviations: below, centring a copy gains less than a digit
+    scales: tuple[float, float] = (1e-12, 1e12)  # of a sparse feature, which is scaled beyond
+    # of numbers that float32 holds beside ones of about 1, times weights of up to 1e18
+    cells: tuple[float, float] = (1e-20, 1e20)
 
 
 class Moments(NamedTuple):
@@ -48,14 +60,17 @@ class Moments(NamedTuple):
         """Deviations from the mean, or from 0."""
         return self.deviations if centred else np.hypot(self.deviations, self.means)
 
-    def held_by_float32(self, data: DenseData | DenseBlocks, centred: bool) -> bool:
+    def held_by_float32(
+        self, data: DenseData | DenseBlocks, centred: bool, rules: FeatureRules
+    ) -> bool:
         """Whether the features, as they are stored, keep enough digits in float32."""
         if not self.finite:
             return True  # an error tells why
         spread = data.as_stored(self.spread(centred))
         means = data.as_stored(np.abs(self.means))
         fits = means + np.sqrt(data.shape[0]) * spread < float(np.finfo(np.float32).max)
-        told = (spread >= RANGE[0]) & (spread <= RANGE[1]) & (means <= OFFSET * spread)
+        least, most = rules.spread
+        told = (spread >= least) & (spread <= most) & (means <= rules.offset * spread)
         return bool((fits & (told | (spread == 0))).all())
 
 
@@ -65,24 +80,23 @@ def suited(
     units: NDArray | None,
     centred: bool,
     penalty: float,
+    rules: FeatureRules | None = None,
 ) -> tuple[DenseData | DenseBlocks, tuple[Moments, NDArray | None]]:
     """A dense X times the units as it can be computed with, its moments, and what was taken off."""
+    rules = rules or FeatureRules()
     data = data if units is None else data.scaled(units)
-    data, moments, origin = moments_of(data, weights, centred, penalty)
-    if data.dtype != np.float64 and not moments.held_by_float32(data, centred):
+    data, moments, origin = moments_of(data, weights, centred, penalty, rules)
+    if data.dtype != np.float64 and not moments.held_by_float32(data, centred, rules):
         data = data.to_float64()
     return data, (moments, origin)
 
 
-class Change(NamedTuple):
-    """A sparse X is computed with as (X - shift) * factors."""
-
-    shift: NDArray[np.float64]
-    factors: NDArray[np.float64]
-
-
 def moments_of(
-    data: DenseData | DenseBlocks, weights: NDArray | None, centred: bool, penalty: float
+    data: DenseData | DenseBlocks,
+    weights: NDArray | None,
+    centred: bool,
+    penalty: float,
+    rules: FeatureRules,
 ) -> tuple[DenseData | DenseBlocks, Moments, NDArray | None]:
     """Dense X, its moments, and what was taken off it, if the rounding of float64 called for that.
 
@@ -94,11 +108,11 @@ def moments_of(
     if not (centred and moments.finite):
         return data, moments, None
     means, deviations = np.abs(moments.means), moments.deviations
-    far = (means > FAR * deviations) & (deviations > 0)
+    far = (means > rules.far * deviations) & (deviations > 0)
     if not far.any():
         return data, moments, None
     errors = np.finfo(float).eps * means
-    far &= (means / LOST > deviations) | (errors > np.sqrt(2 * UNPROVED * penalty))
+    far &= (means / rules.lost > deviations) | (errors > np.sqrt(2 * rules.unproved * penalty))
     if not far.any():
         return data, moments, None
     origin = np.where(far, moments.means, 0.0)
@@ -112,27 +126,29 @@ def change_of(
     units: NDArray | None,
     centred: bool,
     penalty: float,
+    rules: FeatureRules | None = None,
 ) -> tuple[Data, Change | None]:
     """A sparse X times the units as it can be computed with, and what was changed to that end."""
-    n, d = data.shape
+    (n, d), rules = data.shape, rules or FeatureRules()
+    far, (least, most) = rules.far, rules.scales
     filled, largest, smallest = sum_of_rows(data, weights, extents, centred)
     largest, smallest = float(largest.numbers), -float(smallest.numbers)
     shift, factors = np.zeros(d), np.ones(d) if units is None else units
-    full = np.flatnonzero(filled > n * FAR**2 / (1 + FAR**2)) if centred else np.zeros(0, int)
+    full = np.flatnonzero(filled > n * far**2 / (1 + far**2)) if centred else np.zeros(0, int)
     if len(full):
         means, deviations = data.only(full).moments(weights)
-        shift[full] = np.where(np.abs(means) > FAR * deviations, means, 0)
-    beyond = factors.min() * smallest < SCALES[0] or factors.max() * largest > SCALES[1]
+        shift[full] = np.where(np.abs(means) > far * deviations, means, 0)
+    beyond = factors.min() * smallest < least or factors.max() * largest > most
     if not shift.any() and not beyond:
         return (data if units is None else data.scaled(units)), None
-    scales, smallest, largest = powers_of_two(data, weights, shift, factors, penalty)
+    scales, smallest, largest = powers_of_two(data, weights, shift, factors, penalty, rules)
     every = weights is None or is_positive(weights)  # else far cells of others are clipped
     if every and not shift.any() and (scales == 1).all():
         return (data if units is None else data.scaled(units)), None
-    told = ((smallest >= CELLS[0]) & (largest <= CELLS[1])).all()
+    told = ((smallest >= rules.cells[0]) & (largest <= rules.cells[1])).all()
     dtype = data.dtype if told else np.dtype(np.float64)
-    data = data.changed(shift, factors * scales, dtype, largest)
-    return data, Change(shift * factors, scales)
+    data = data.changed(Change(shift, factors * scales, dtype, largest))
+    return data, Change(shift * factors, scales, dtype)
 
 
 def is_positive(weights: NDArray | ByRow) -> bool:
@@ -156,7 +172,7 @@ def extents(data: SparseData, weights: NDArray | None, centred: bool) -> Sums:
 
 
 def ranges(data: SparseData, weights: NDArray | None) -> Sums:
-    """Of each feature the largest number, and less the smallest, in rows of positive weight."""
+    """The largest number of each feature, and minus the smallest, in rows of positive weight."""
     X, d = data.X, data.shape[1]
     smallest, largest = np.full(d, np.inf), np.zeros(d)
     at, x = X.indices, np.abs(X.data)
@@ -174,17 +190,18 @@ def powers_of_two(
     shift: NDArray,
     factors: NDArray,
     penalty: float,
+    rules: FeatureRules,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]:
     """Factors, 1 for most, that make features of extreme numbers moderate; and the sizes of the
     least and the largest number of each feature that there then are in rows of positive weight.
 
     A feature of tiny numbers is scaled as far as the penalty lets it have an effect.
     """
-    changed = data.changed(shift, factors, np.dtype(np.float64))
+    changed = data.changed(Change(shift, factors, np.dtype(np.float64)))
     largest, smallest = (each.numbers for each in sum_of_rows(changed, weights, ranges))
     smallest = -smallest
     size = np.maximum(largest, min(np.sqrt(penalty), 1.0))
-    extreme = ((size < SCALES[0]) | (size > SCALES[1])) & (largest > 0)
+    extreme = ((size < rules.scales[0]) | (size > rules.scales[1])) & (largest > 0)
     exponents = np.where(extreme, -np.frexp(np.where(size > 0, size, 1.0))[1], 0)
     scales = np.ldexp(1.0, np.clip(exponents, -1022, 1022))
     return scales, smallest * scales, largest * scales

@@ -14,7 +14,7 @@ Numbers = NDArray[np.float64]
 
 
 class Scaling(NamedTuple):
-    """Of each feature."""
+    """Centres and scales of the features."""
 
     spread: Numbers  # the square of the following
     deviations: Numbers  # from the centre, or from 0 where there is no intercept

@@ -16,14 +16,14 @@ from fastsoftmax._engine.data import (
     StoredLogits,
 )
 from fastsoftmax._engine.objective.coordinates.base import Parameters, at, in_float64, with_constant
-from fastsoftmax._engine.objective.coordinates.features import OFFSET, Moments
+from fastsoftmax._engine.objective.coordinates.features import FeatureRules, Moments
 from fastsoftmax._engine.objective.coordinates.layout import ByClass
 from fastsoftmax._engine.objective.coordinates.scaling import scaling_of
 from fastsoftmax._engine.objective.rows import Rows
 from fastsoftmax._engine.objective.terms import Terms
 from fastsoftmax._engine.objective.warm_start import WarmStart
 
-PROJECTED = 1 << 15  # rows at a time
+PROJECTED = 1 << 15  # rows at a time: 2 MiB of float32 in as many directions
 # onto random directions, where the features are more, to tell a row's length by (Johnson &
 # Lindenstrauss 1984)
 PROJECTIONS = 16
@@ -77,9 +77,12 @@ class Standardised(Parameters):
             )
             for shift in (self.shift, self.centre)
         )
-        held = (np.abs(self.moments.means) <= OFFSET * self.bulk) | self.constant
+        rules = FeatureRules()
+        held = (np.abs(self.moments.means) <= rules.offset * self.bulk) | self.constant
         self.fits_float32 = bool(
-            self.finite and self.moments.held_by_float32(data, terms.fit_intercept) and held.all()
+            self.finite
+            and self.moments.held_by_float32(data, terms.fit_intercept, rules)
+            and held.all()
         )
         #: what was found out of X in these coordinates, for all objectives that share them
         self.found = Found()
@@ -190,7 +193,7 @@ class Found(dict[Any, Any]):
 
 
 def squared_lengths(data: DenseData, W: NDArray, b: NDArray) -> NDArray[np.float64]:
-    """Those of the rows of X Wᵀ + b, a few thousand at a time."""
+    """Squared lengths of the rows of X Wᵀ + b, some thousand rows at a time."""
     out = np.empty(data.shape[0])
     for start in range(0, len(out), PROJECTED):
         rows = slice(start, start + PROJECTED)
