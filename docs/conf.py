@@ -13,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).parent / "_ext"))
 import own_members
 
 import fastsoftmax
-from fastsoftmax import _neural, datasets, engines, onnx, plotting
+from fastsoftmax import _neural, datasets, engines, formula, inference, onnx, plotting
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 project = "fastsoftmax"
@@ -51,7 +51,9 @@ autodoc_typehints = "none"  # the docstrings have them
 autodoc_mock_imports = ["torch"]
 numpydoc_show_class_members = False  # the template has a table, and methods one by one
 autosummary_context = {
-    "own": own_members.of_modules([fastsoftmax, _neural, plotting, datasets, onnx, engines])
+    "own": own_members.of_modules(
+        [fastsoftmax, _neural, plotting, datasets, onnx, engines, inference, formula]
+    )
 }
 
 sphinx_gallery_conf = {

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fastsoftmax import SoftmaxRegression
+from fastsoftmax import SoftmaxRegression, inference
 
 PAGE = Path(__file__).parents[2] / "docs" / "guide" / "from_statsmodels.md"
 ROWS = re.findall(r"^\| `(.+?)` \| `(.+?)` \|$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
@@ -23,16 +23,17 @@ def names():
     model.fit(X, y)
     binary.fit(X, two)
     weighted.fit(X, two, sample_weight=w)
+    found = inference.results(model, X, y)
     return locals() | {"np": np, "res": sm.MNLogit(y, Z).fit(disp=0)}
 
 
 def test_the_page_has_rows():
-    assert len(ROWS) == 12
+    assert len(ROWS) == 18
 
 
 @pytest.mark.parametrize("row", ROWS, ids=lambda row: row[0])
 def test_row(row, names):
-    theirs, ours = (eval(code.replace(".fit()", ".fit(disp=0)"), dict(names)) for code in row)
+    theirs, ours = (eval(code.replace(".fit(", ".fit(disp=0, "), dict(names)) for code in row)
     theirs = np.asarray(theirs)
     assert theirs.size == np.size(ours)
     np.testing.assert_allclose(np.reshape(ours, theirs.shape), theirs, rtol=1e-5, atol=1e-8)

@@ -13,7 +13,7 @@ from support.named_tests import defined_in
 
 import fastsoftmax
 from benchmarks.readme import measured, picture, report
-from fastsoftmax import _neural, datasets, engines, onnx, plotting
+from fastsoftmax import _neural, datasets, engines, formula, inference, onnx, plotting
 
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
@@ -65,7 +65,10 @@ def test_the_picture_shows_the_figures_of_the_table():
         assert f"| {fastest:.3g} s," in line
 
 
-@pytest.mark.parametrize("module", [fastsoftmax, _neural, plotting, datasets, engines, onnx])
+@pytest.mark.parametrize(
+    "module",
+    [fastsoftmax, _neural, plotting, datasets, engines, onnx, inference, formula],
+)
 def test_the_reference_lists_every_public_name(module):
     text = (DOCS / "reference" / "index.md").read_text(encoding="utf-8")
     listed = set(re.findall(r"^   (\w+)$", text, re.MULTILINE))

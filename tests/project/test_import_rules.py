@@ -45,6 +45,8 @@ ALLOWED = {
         *("_neural", "_saving", "_validation", "blocks", "functional", "partitions"),
     },
     "plotting": {"_validation"},
+    "inference": {"_linear"},
+    "formula": {"_linear"},
     "torch": {"_validation", "functional"},
     "onnx": {"_linear", "_neural"},
     "_commands": {

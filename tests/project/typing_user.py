@@ -23,6 +23,7 @@ from fastsoftmax import (
     SoftmaxRegressionCV,
     datasets,
 )
+from fastsoftmax.inference import firth, results
 
 Array = NDArray[Any]
 
@@ -118,6 +119,10 @@ def inference() -> None:
     errors: Array = model.standard_errors_.coef
     ends: Array = model.conf_int(alpha=0.1).intercept
     numbers: list[float] = [model.loglike, model.aic, model.bic, model.pseudo_r2]
+    found = results(model, ink, y, cov_type="HC1")
+    table: Array = found.marginal_effects(at="mean").effects
+    p_value: float = found.wald_test("x0").p_value
+    print(found.ratios().intervals, p_value, table, firth(ink[:90], y[:90] > 4).conf_int())
     print(model.summary().upper(), errors, ends, numbers, model.cov_params() @ np.ones(18))
 
 

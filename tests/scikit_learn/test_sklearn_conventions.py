@@ -22,6 +22,7 @@ PARAMS = {
     "class_weight": None,
     "label_smoothing": 0.0,
     "reference_class": None,
+    "calibrate": None,
     "feature_scale": None,
     "fit_intercept": True,
     "l1_ratio": 0.0,

@@ -33,6 +33,7 @@ class Parameters(TypedDict, total=False):
     class_weight: Mapping[Hashable, float] | Literal["balanced"] | None
     label_smoothing: float
     reference_class: Hashable
+    calibrate: int | None
     n_threads: int | None
     random_state: int
     warm_start: bool

@@ -97,6 +97,7 @@ class LogisticRegression(SparseCoefficients, SklearnSpellings, PartialFit, Linea
     See Also
     --------
     SoftmaxRegression : For probabilities or counts of classes as targets.
+    fastsoftmax.inference.results : Standard errors and tests of a fit with ``C=np.inf``.
     Adaline : The online rule for a linear a.
 
     References

@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastsoftmax._engine import small, solvers
 from fastsoftmax._engine.curvature import warm_start_of
 from fastsoftmax._engine.objective import Models, Objective, WarmStart, start_of
+from fastsoftmax._linear.calibration import temperature_of
 from fastsoftmax._linear.inference.evidence import evidence_of
 from fastsoftmax._linear.predict import Probabilities
 from fastsoftmax._linear.problem.certificate import Certificate, certificate_of
@@ -44,7 +45,7 @@ OF_A_FIT = ("coef_", "intercept_")
 # attributes that hold for the model of a fit alone
 OF_FIT = (
     *("converged_", "certified_", "objective_", "grad_norm_", "gap_bound_", "n_iter_"),
-    *("n_passes_", "history_", "_warm_start_state", "_evidence"),
+    *("n_passes_", "history_", "temperature_", "_warm_start_state", "_evidence"),
 )
 
 
@@ -74,6 +75,7 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
             "gap_bound_": saved.number,
             "n_iter_": saved.count,
             "n_passes_": saved.number,
+            "temperature_": saved.number,
             "history_": saved.listed(saved.record(solvers.Iteration, Epoch)),
         },
     )
@@ -89,6 +91,7 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
         classes: ArrayLike | None = None,
         offset: ArrayLike | None = None,
         callback: Callable[[FitState], object] | None = None,
+        calibrate: object = None,
     ) -> Self:
         native = self._native()
         C = check.number(native.C, "C", above=0)
@@ -109,6 +112,7 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
         result, models = fitted
         model = models.of(result.theta)
         evidence, best = evidence_of(native, problem, result, model)
+        temperature = None if calibrate is None else temperature_of(problem, C, calibrate)
         warm_start = warm_start_of(result.curvature) if warm_starts else None
         warn_unconverged(result, problem, C)
         self._forget()
@@ -116,6 +120,8 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
             self._warm_start_state = warm_start
         self._keep(problem, models, result, model)
         self._evidence, (self.coef_, self.intercept_) = evidence, best
+        if temperature is not None:
+            self.temperature_ = temperature
         return self
 
     def _minimize(

@@ -46,6 +46,7 @@ class Probabilities(Labels):
 
     def _probabilities(self, logits: NDArray) -> NDArray:
         """Those of each class."""
+        logits = self._tempered(logits)
         if logits.shape[1] > 1 and not self._several_labels:
             return functional.softmax(logits, n_threads=self._threads)
         both = self._sides(logits)
@@ -72,6 +73,7 @@ class Probabilities(Labels):
         return joined([self._log_probabilities(logits) for logits in parts])
 
     def _log_probabilities(self, logits: NDArray) -> NDArray:
+        logits = self._tempered(logits)
         if logits.shape[1] > 1 and not self._several_labels:
             return functional.log_softmax(logits, n_threads=self._threads)
         both = self._sides(logits)
@@ -79,6 +81,11 @@ class Probabilities(Labels):
         # as in `_probabilities`
         half = p.dtype.type(np.log(0.5))
         return np.where((both > 0) & (p <= half), np.nextafter(half, p.dtype.type(0)), p)
+
+    def _tempered(self, logits: NDArray) -> NDArray:
+        """Logits over the temperature, where the fit has found one."""
+        temperature = getattr(self, "temperature_", None)
+        return logits if temperature is None else logits / logits.dtype.type(temperature)
 
     def _sides(self, logits: NDArray) -> NDArray:
         """The logits of both labels, -z and z, of one logit z; of several labels, as they are."""

@@ -85,6 +85,10 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
         logit remains the log-odds of ``classes_[1]`` against ``classes_[0]``.
         With ``C=np.inf`` the fit goes on to the maximum of the likelihood in float64, and keeps
         what inference needs: see `summary`.
+    calibrate : int or None, default=None
+        Folds, >= 2, of which each is held out in turn, to find from the logits of its rows the
+        ``temperature_`` by which `predict_proba` divides; costs a fit for each of them. None: the
+        logits count as they are.
     n_threads : int or None, default=None
         Threads of the kernels, >= 1. None: as many as the processors this process may use, by its
         affinity, its cgroup's quota and ``OMP_NUM_THREADS``. The result does not depend on it.
@@ -134,6 +138,9 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
     history_ : list of Iteration
         ``(objective, grad_norm, n_passes, seconds, gap)`` after each iteration; the gradient is
         not known, NaN, after epochs of "dual-ascent" but the last, and the objective nearly.
+    temperature_ : float
+        Of a fit with ``calibrate``: probabilities are softmax((W x + b) / temperature_). 1 where
+        all rows that were held out are predicted rightly.
     standard_errors_, loglike, aic, bic, pseudo_r2
         What there is to infer from a fit with ``C=np.inf`` and a ``reference_class``; else asking
         raises a ValueError that says why not. More of it: `summary`, `conf_int`, `cov_params`.
@@ -141,6 +148,7 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
     See Also
     --------
     fit : The same in one call.
+    fastsoftmax.inference.results : More of inference: robust covariances, marginal effects.
 
     Notes
     -----
@@ -180,6 +188,7 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
     class_weight: Mapping[Hashable, float] | Literal["balanced"] | None = None
     label_smoothing: float = 0.0
     reference_class: Hashable = None
+    calibrate: int | None = None
     n_threads: int | None = None
     random_state: int = 0
     warm_start: bool = False
@@ -273,7 +282,7 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
         """
         return self._fit(
             X, y, sample_weight, max_iter=self.max_iter, target=target, classes=classes,
-            offset=offset, callback=callback,
+            offset=offset, callback=callback, calibrate=self.calibrate,
         )  # fmt: skip
 
 

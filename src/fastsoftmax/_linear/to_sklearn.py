@@ -20,7 +20,8 @@ class ToSklearn:
         """The fitted model as a ``sklearn.linear_model.LogisticRegression``.
 
         It predicts the same without this package: to be deployed, or for what asks for that class.
-        ``feature_scale`` is multiplied into its ``coef_``. Its parameters are those of this model
+        ``feature_scale`` is multiplied into its ``coef_``, and its logits are those over
+        ``temperature_``, if there is one. Its parameters are those of this model
         by which a fit of its own would come to the same optimum, where it has them: ``C``,
         ``l1_ratio``, ``fit_intercept``, ``class_weight``, ``max_iter`` and ``warm_start``; its
         ``tol`` has another meaning and is the default.
@@ -59,8 +60,9 @@ class ToSklearn:
         )
         model.classes_ = self.classes_.copy()
         scale = 1.0 if self._feature_scale is None else self._feature_scale
+        scale = scale / getattr(self, "temperature_", 1.0)
         model.coef_ = np.ascontiguousarray(dense(self.coef_) * scale, self.coef_.dtype)
-        model.intercept_ = self.intercept_.copy()
+        model.intercept_ = self.intercept_ / getattr(self, "temperature_", 1.0)
         model.n_features_in_ = self.n_features_in_
         if hasattr(self, "feature_names_in_"):
             model.feature_names_in_ = self.feature_names_in_

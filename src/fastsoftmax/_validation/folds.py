@@ -98,6 +98,7 @@ def all_classes(
     totals: NDArray[np.float64],
     classes: NDArray,
     i: int,
+    argument: str,
 ) -> None:
     """Raise where a class has no weight among the rows that fold i trains on.
 
@@ -109,7 +110,7 @@ def all_classes(
     label = classes.tolist()[at]
     if rows[at] <= 0:
         raise ValueError(
-            f"cv: expected rows of each class to train on in each fold, got none of class "
+            f"{argument}: expected rows of each class to train on in each fold, got none of class "
             f"{label!r} in fold {i}"
         )
     name = "sample_weight" if given[at] <= 0 else "class_weight"

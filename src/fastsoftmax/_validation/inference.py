@@ -1,9 +1,15 @@
 """Why there are no standard errors (part of `_validation`)."""
 
-from collections.abc import Sequence, Sized
-from typing import Never
+import math
+from collections.abc import Mapping, Sequence, Sized
+from typing import Any, Never
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from fastsoftmax._validation import numbers as check
+from fastsoftmax._validation.arrays import shown
+from fastsoftmax._validation.labels import is_missing
 
 MOST = 6  # names that a message gives
 
@@ -58,10 +64,12 @@ def constant(names: Sequence[str]) -> str:
     )
 
 
-def collinear(names: Sequence[str]) -> str:
+def collinear(names: Sequence[str], surplus: Sequence[str]) -> str:
+    """Of which each of `surplus` follows from those before it."""
     return (
         f"expected features of which none follows from others, got {listed(names)} linearly "
-        "dependent: their coefficients are not determined; leave one out"
+        f"dependent: their coefficients are not determined; leave out {listed(surplus, ' and ')}, "
+        f"which {'follows' if len(surplus) == 1 else 'follow'} from those before"
     )
 
 
@@ -81,9 +89,11 @@ def endless(classes: Sequence[str]) -> str:
     )
 
 
-def listed(names: Sequence[str]) -> str:
+def listed(names: Sequence[str], last: str = ", ") -> str:
     more = len(names) - MOST
-    return ", ".join(names[:MOST]) + (f" and {more} more" if more > 0 else "")
+    if more > 0:
+        return ", ".join(names[:MOST]) + f" and {more} more"
+    return last.join([*filter(None, [", ".join(names[:-1])]), *names[-1:]])
 
 
 def alpha(value: object) -> float:
@@ -103,3 +113,180 @@ def feature_names(names: Sequence[str] | None, known: list[str]) -> list[str]:
             f"feature_names: expected {len(known)} names, one a feature of X, got {names!r}"
         )
     return [str(name) for name in names]
+
+
+def names_of(model: Any) -> list[str]:
+    """Of the features of a fitted model: those of its frame, or x0, x1, and so on."""
+    names = getattr(model, "feature_names_in_", None)
+    return [f"x{j}" for j in range(model.n_features_in_)] if names is None else list(names)
+
+
+def pandas() -> Any:
+    """The package."""
+    try:
+        import pandas
+    except ImportError as error:
+        raise ImportError(
+            f"to_frame needs pandas, which cannot be imported ({error}): pip install pandas"
+        ) from error
+    return pandas
+
+
+def linear_model(is_one: bool, model: object) -> None:
+    if not is_one:
+        raise TypeError(
+            "model: expected a SoftmaxRegression or a LogisticRegression, got "
+            f"{type(model).__name__}"
+        )
+
+
+def an_optimum(solver: str, several_labels: bool) -> None:
+    """Raise for fits of other likelihoods, or of none."""
+    if several_labels:
+        refuse("expected one label per row, got several: fit each by itself")
+    if solver == "sgd":
+        refuse("expected a fit of the maximum, got solver='sgd', which ends on its way there")
+
+
+def its_maximum(there: float, most: float, tol: float) -> None:
+    """Raise unless a model's likelihood is the largest, as far as its fit was to go."""
+    if not most - there <= 10 * max(tol, 1e-12) * max(1.0, abs(most)):
+        raise ValueError(
+            "model: expected one that was fitted to these rows, to the maximum of the likelihood, "
+            f"got a log-likelihood of {there:.6g} where {most:.6g} can be had"
+        )
+
+
+def one_of(value: object, argument: str, known: Sequence[str]) -> None:
+    if not isinstance(value, str) or value not in known:
+        raise ValueError(f"{argument}: expected one of {', '.join(known)}, got {shown(value)}")
+
+
+def groups(
+    cov_type: object, groups: ArrayLike | None, n: int, known: Sequence[str], by_group: str
+) -> NDArray[np.intp] | None:
+    """Codes of the rows' groups, if the covariance is by group."""
+    one_of(cov_type, "cov_type", known)
+    if cov_type != by_group:
+        if groups is not None:
+            raise ValueError(f"groups: expected None for cov_type={cov_type!r}, got an argument")
+        return None
+    if groups is None:
+        raise ValueError("groups: expected the group of each row for cov_type='cluster', got None")
+    given = np.asarray(groups)
+    if given.shape != (n,):
+        raise ValueError(f"groups: expected shape ({n},), got {given.shape}")
+    values = given.tolist()
+    if any(is_missing(value) for value in values):
+        raise ValueError("groups: expected the group of each row, got missing values")
+    codes: dict[object, int] = {}
+    found = np.array([codes.setdefault(value, len(codes)) for value in values], np.intp)
+    if len(codes) < 2:
+        raise ValueError("groups: expected at least two groups, got one")
+    return found
+
+
+def more_rows(n: float, p: int, cov_type: str) -> None:
+    if not n > p:
+        raise ValueError(
+            f"cov_type: expected more observations than the {p} coefficients for {cov_type}, got "
+            f"{n:g}"
+        )
+
+
+def are_names(terms: object) -> bool:
+    """Whether terms are named, not given as a matrix."""
+    if isinstance(terms, str):
+        return True
+    return isinstance(terms, Sequence) and all(isinstance(name, str) for name in terms)
+
+
+def places(names: object, known: Mapping[str, Sequence[int]]) -> list[int]:
+    """Where terms are."""
+    if isinstance(names, str) or not are_names(names) or not names:
+        raise ValueError(f"terms: expected names, at least one, got {shown(names)}")
+    found: set[int] = set()
+    for name in names:
+        if name not in known:
+            raise ValueError(f"terms: expected some of {listed(list(known))}, got {name!r}")
+        found.update(known[name])
+    return sorted(found)
+
+
+def restrictions(R: ArrayLike, size: int) -> NDArray[np.float64]:
+    """A matrix of restrictions, (r, size)."""
+    R = np.atleast_2d(np.asarray(R, dtype=np.float64))
+    if R.ndim != 2 or R.shape[1] != size or not len(R) or not np.isfinite(R).all():
+        raise ValueError(
+            f"terms: expected names, or a matrix of {size} finite columns, one a coefficient, got "
+            f"shape {R.shape}"
+        )
+    return R
+
+
+def restricted_values(values: ArrayLike, r: int) -> NDArray[np.float64]:
+    given = np.asarray(values, dtype=np.float64)
+    if given.shape not in ((), (r,)) or not np.isfinite(given).all():
+        raise ValueError(f"values: expected a finite number or {r}, got {shown(values)}")
+    return np.broadcast_to(given, r)
+
+
+def independent_restrictions(rank: int, r: int) -> None:
+    if rank < r:
+        raise ValueError(
+            f"terms: expected {r} restrictions of which none follows from others, got {rank} such"
+        )
+
+
+def no_robust(method: str) -> Never:
+    raise ValueError(
+        f"cov_type: expected the covariance as it is, 'nonrobust', got another: {method} has no "
+        "scores of its rows"
+    )
+
+
+def regular(rank: int, r: int) -> None:
+    if rank < r:
+        raise ValueError(
+            f"terms: expected no more restrictions than the covariance has directions, got {r} and "
+            f"{rank}: a covariance by cluster has fewer than there are groups"
+        )
+
+
+def facts(model: Any, argument: str) -> Any:
+    """What is known of a model's likelihood."""
+    if not hasattr(type(model), "_facts") and not hasattr(model, "_facts"):
+        raise TypeError(
+            f"{argument}: expected results of inference or a SoftmaxRegression, got "
+            f"{type(model).__name__}"
+        )
+    return model._facts
+
+
+def by_likelihood(holds: bool) -> None:
+    if not holds:
+        raise ValueError(
+            "compare: expected fits by the likelihood alone, got one with Firth's penalty, which "
+            "differs between models: its likelihood_ratio_test holds the penalty fixed"
+        )
+
+
+def nested(few: Any, many: Any) -> None:
+    """Raise unless a model can be one within the other."""
+    if few.classes != many.classes:
+        raise ValueError("compare: expected models of the same classes, got others")
+    same = math.isclose(few.null_loglike, many.null_loglike, rel_tol=1e-9)
+    if few.n_observations != many.n_observations or not same:
+        raise ValueError(
+            "compare: expected models of the same rows, got "
+            f"{few.n_observations:g} and {many.n_observations:g} observations, with "
+            f"log-likelihoods of intercepts alone of {few.null_loglike:.6g} and "
+            f"{many.null_loglike:.6g}"
+        )
+    grows = many.loglike >= few.loglike - 1e-9 * abs(few.loglike)
+    if not (many.n_coefficients > few.n_coefficients and grows):
+        raise ValueError(
+            "compare: expected a model within a larger one, got "
+            f"{few.n_coefficients} coefficients, log L = {few.loglike:.6g}, and "
+            f"{many.n_coefficients}, log L = {many.loglike:.6g}"
+        )

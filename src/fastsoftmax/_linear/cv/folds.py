@@ -39,7 +39,9 @@ class Fit(NamedTuple):
     logits: Callable[[], NDArray]  # of all rows, (n, n_logits)
 
 
-def masks_of(folds: list[check_folds.Fold], problem: Problem) -> list[NDArray[np.float64]]:
+def masks_of(
+    folds: list[check_folds.Fold], problem: Problem, argument: str = "cv"
+) -> list[NDArray[np.float64]]:
     """How often each row is trained on, for each fold; all classes among them."""
     targets, n = problem.targets, problem.rows.data.shape[0]
     masks = []
@@ -49,7 +51,7 @@ def masks_of(folds: list[check_folds.Fold], problem: Problem) -> list[NDArray[np
             class_totals(targets.plain, mask if w is None else mask * w, len(targets.classes))
             for w in (None, targets.plain_weights, targets.weights)
         )
-        check_folds.all_classes(*totals, targets.classes, i)
+        check_folds.all_classes(*totals, targets.classes, i, argument)
         masks.append(mask)
     return masks
 

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from fastsoftmax._engine.curvature import HESSIAN_PARAMETERS
 from fastsoftmax._engine.data import DenseData
 from fastsoftmax._engine.solvers import Result
+from fastsoftmax._linear.inference.facts import Facts
 from fastsoftmax._linear.inference.likelihood import NoMaximum, Sample, maximum
 from fastsoftmax._linear.problem.problem import Problem
 from fastsoftmax._linear.problem.targets import referred
@@ -30,6 +31,13 @@ class Evidence:
     free: NDArray[np.bool_]  # of the logits: all but the reference's
     reference: int  # the code of the class that the others are compared with
 
+    def facts(self, classes: NDArray) -> Facts:
+        """As a whole."""
+        return Facts(
+            self.loglike, self.null_loglike, self.n_observations, len(self.covariance),
+            tuple(classes.tolist()),
+        )  # fmt: skip
+
 
 Model = tuple[NDArray, NDArray]  # coef and intercept
 
@@ -42,11 +50,7 @@ def evidence_of(
     That is the maximum of the likelihood where it is known.
     """
     model = referred(*model, problem.reference)
-    targets = problem.targets
-    sample = Sample(
-        problem.rows.data, targets.values, targets.weights, problem.offset, targets.n_logits,
-        problem.reference, problem.fit_intercept,
-    )  # fmt: skip
+    sample = sample_of(problem, problem.reference)
     if reason := not_asked(estimator, sample, problem, result):
         return reason, model
     try:
@@ -63,18 +67,33 @@ def evidence_of(
     return evidence, (coef, intercept)
 
 
+def sample_of(problem: Problem, reference: int | None) -> Sample:
+    targets = problem.targets
+    return Sample(
+        problem.rows.data, targets.values, targets.weights, problem.offset, targets.n_logits,
+        reference, problem.fit_intercept,
+    )  # fmt: skip
+
+
 def not_asked(estimator: Any, sample: Sample, problem: Problem, result: Result) -> str | None:
     """Why the likelihood's maximum is not looked for; None if it is."""
+    if sample.reference is None and not np.isfinite(float(estimator.C)):
+        return check.NO_REFERENCE
+    if reason := unsuited(estimator, sample, problem):
+        return reason
+    if not result.converged and (result.halted or len(result.history) == problem.options.max_iter):
+        return check.NOT_CONVERGED
+    return None
+
+
+def unsuited(estimator: Any, sample: Sample, problem: Problem) -> str | None:
+    """Why a model, by its parameters, or its rows have no maximum that can be looked for."""
     if np.isfinite(C := float(estimator.C)):
         return check.penalised(C)
-    if sample.reference is None:
-        return check.NO_REFERENCE
     if estimator.label_smoothing:
         return check.smoothed(estimator.label_smoothing)
     if estimator.class_weight is not None:
         return check.CLASS_WEIGHTS
-    if not result.converged and (result.halted or len(result.history) == problem.options.max_iter):
-        return check.NOT_CONVERGED
     if empty := np.flatnonzero(class_totals(sample) == 0).tolist():
         return check.no_rows([str(problem.targets.classes[k]) for k in empty])
     size = int(sample.free.sum()) * (sample.data.shape[1] + sample.fit_intercept)
@@ -97,8 +116,11 @@ def null_likelihood(sample: Sample) -> tuple[float, float]:
     share = counts / n
     if sample.offset is None:
         return float(n * (share @ np.log(share))), n
-    rows = sample.data.shape[0]
-    ones = DenseData(np.ones((rows, 1)), sample.data.n_threads)
     zeros = np.zeros((sample.n_logits, 1))
-    alone = maximum(sample._replace(data=ones, fit_intercept=False), zeros, zeros[:, 0])
-    return alone.value, n
+    return maximum(intercepts_alone(sample), zeros, zeros[:, 0]).value, n
+
+
+def intercepts_alone(sample: Sample) -> Sample:
+    """The same rows with a feature of ones in place of all."""
+    ones = DenseData(np.ones((sample.data.shape[0], 1)), sample.data.n_threads)
+    return sample._replace(data=ones, fit_intercept=False)

@@ -6,21 +6,21 @@ Generalized Linear Models, 2nd ed., Chapman & Hall 1989, chapter 5).
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastsoftmax._linear.inference.coefficients import INTERCEPT, Coefficients
 from fastsoftmax._linear.inference.evidence import Evidence
+from fastsoftmax._linear.inference.facts import Facts
 from fastsoftmax._linear.inference.likelihood import NoMaximum
-from fastsoftmax._linear.inference.summary import Summary, summarised
+from fastsoftmax._linear.inference.sandwich import NONROBUST
+from fastsoftmax._linear.inference.summary import Summary
 from fastsoftmax._runtime.atomic import of_one_fit
 from fastsoftmax._runtime.sklearn_compat import require_fit
 from fastsoftmax._validation import inference as check
-
-INTERCEPT = "(Intercept)"  # as R has it
 
 
 class Estimates(NamedTuple):
@@ -52,24 +52,13 @@ class Inference:
         evidence = self._evidence
         if isinstance(evidence, Evidence):
             return evidence
-        check.refuse(evidence if isinstance(evidence, str) else self._why(evidence))
+        if isinstance(evidence, NoMaximum):
+            evidence = why_not(evidence, self.classes_, check.names_of(self))
+        check.refuse(evidence)
 
-    def _why(self, why: NoMaximum) -> str:
-        names = self._features()
-        if why.constant:
-            return check.constant([names[j] for j in why.constant])
-        if why.collinear:
-            return check.collinear([names[j] for j in why.collinear])
-        growing: dict[int, list[str]] = {}
-        for k, j in why.endless:
-            growing.setdefault(k, []).append(INTERCEPT if j < 0 else names[j])
-        return check.endless(
-            [f"{self.classes_[k]} ({check.listed(some)})" for k, some in growing.items()]
-        )
-
-    def _features(self) -> list[str]:
-        names = getattr(self, "feature_names_in_", None)
-        return [f"x{j}" for j in range(self.n_features_in_)] if names is None else list(names)
+    @property
+    def _facts(self) -> Facts:
+        return self._known().facts(self.classes_)
 
     def _laid_out(self, table: NDArray[np.float64], free: NDArray[np.bool_]) -> Estimates:
         """Of a table (m, q, ...), the intercept's column first."""
@@ -105,29 +94,25 @@ class Inference:
     @of_one_fit
     def loglike(self) -> float:
         """The maximum of the log-likelihood, Σ sᵢ log p(yᵢ | xᵢ): R's ``logLik``."""
-        return self._known().loglike
+        return self._facts.loglike
 
     @property
     @of_one_fit
     def aic(self) -> float:
         """Akaike's information criterion, 2 p - 2 log L, for p coefficients."""
-        evidence = self._known()
-        return 2 * len(evidence.covariance) - 2 * evidence.loglike
+        return self._facts.aic
 
     @property
     @of_one_fit
     def bic(self) -> float:
         """Schwarz's information criterion, p log n - 2 log L, n being the sum of the weights."""
-        evidence = self._known()
-        penalty = len(evidence.covariance) * math.log(evidence.n_observations)
-        return penalty - 2 * evidence.loglike
+        return self._facts.bic
 
     @property
     @of_one_fit
     def pseudo_r2(self) -> float:
         """McFadden's 1 - log L / log L₀, L₀ being that of the best model of intercepts alone."""
-        evidence = self._known()
-        return 1 - evidence.loglike / evidence.null_loglike
+        return self._facts.pseudo_r2s.mcfadden
 
     @of_one_fit
     def cov_params(self) -> NDArray[np.float64]:
@@ -250,22 +235,34 @@ class Inference:
         -----------------------------------------------------------------------------
         """
         evidence = self._known()
-        table, errors = self._table(evidence)
-        features = check.feature_names(feature_names, self._features())
-        names = [INTERCEPT] * (table.shape[1] - len(features)) + features
-        if len(evidence.free) > 1:
-            labels = self.classes_[evidence.free]
-        else:
-            labels = self.classes_[[1 - evidence.reference]]
-            table = table if evidence.reference == 0 else -table
-        facts = {
-            "Observations": f"{evidence.n_observations:.10g}",
-            "Coefficients": str(table.size),
-            "Log-likelihood": f"{evidence.loglike:.3f}",
-            "of intercepts alone": f"{evidence.null_loglike:.3f}",
-            "Pseudo R² (McFadden)": f"{self.pseudo_r2:.4f}",
-            "AIC": f"{self.aic:.3f}",
-            "BIC": f"{self.bic:.3f}",
-        }
-        reference = self.classes_[evidence.reference]
-        return summarised(facts, str(reference), [str(k) for k in labels], names, table, errors)
+        table, _ = self._table(evidence)
+        features = check.feature_names(feature_names, check.names_of(self))
+        return coefficients_of(table, evidence, self.classes_, features).summary()
+
+
+def coefficients_of(
+    table: NDArray[np.float64], evidence: Evidence, classes: NDArray, features: list[str]
+) -> Coefficients:
+    """Of the free logits, as coefficients against the reference."""
+    reference = evidence.reference
+    if len(evidence.free) == 1 and reference == 1:  # the logit is that of the second class
+        table = -table
+    labels = classes.tolist()
+    names = [INTERCEPT] * (table.shape[1] - len(features)) + features
+    compared = [label for k, label in enumerate(labels) if k != reference]
+    return Coefficients(
+        labels[reference], compared, names, table, NONROBUST, evidence.covariance,
+        evidence.facts(classes),
+    )  # fmt: skip
+
+
+def why_not(why: NoMaximum, classes: NDArray, names: list[str]) -> str:
+    """A likelihood without a maximum, in words."""
+    if why.constant:
+        return check.constant([names[j] for j in why.constant])
+    if why.collinear:
+        return check.collinear(*([names[j] for j in some] for some in (why.collinear, why.surplus)))
+    growing: dict[int, list[str]] = {}
+    for k, j in why.endless:
+        growing.setdefault(k, []).append(INTERCEPT if j < 0 else names[j])
+    return check.endless([f"{classes[k]} ({check.listed(some)})" for k, some in growing.items()])

@@ -20,9 +20,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.data import Batch, Data, DenseData, Point, RowSample, float64_pieces
+from fastsoftmax._engine.data import (
+    Batch,
+    Data,
+    DenseData,
+    Point,
+    RowSample,
+    StoredLogits,
+    float64_pieces,
+)
 from fastsoftmax._engine.linalg import ClassFactors
-from fastsoftmax._engine.objective import loss_of
+from fastsoftmax._engine.objective import Loss, loss_of
 
 STEPS = 50  # logits of separated rows are then beyond what float64 tells from certainty
 SETTLED = 1e-12  # of gᵀH⁻¹g: the square of a step in units of the standard errors
@@ -59,17 +67,30 @@ class Maximum:
 
     Attributes
     ----------
-    table : ndarray of shape (m, q)
-        Coefficients of the m free logits: the intercept, if there is one, and then the features'.
+    likelihood : Likelihood
+    standardised : ndarray of shape (m, q)
+        Its coefficients there, of features that are centred and scaled.
     value : float
         The logarithm of the likelihood.
-    covariance : ndarray of shape (m·q, m·q)
-        The inverse of the information.
+    inverse : ndarray of shape (m·q, m·q)
+        Of the information at these coefficients.
     """
 
-    table: NDArray[np.float64]
+    likelihood: "Likelihood"
+    standardised: NDArray[np.float64]
     value: float
-    covariance: NDArray[np.float64]
+    inverse: NDArray[np.float64]
+
+    @property
+    def table(self) -> NDArray[np.float64]:
+        """Coefficients (m, q) of the m free logits: the intercept, if there is one, and then the
+        features'."""
+        return self.standardised @ self.likelihood.to_user.T
+
+    @property
+    def covariance(self) -> NDArray[np.float64]:
+        """That of `table`, (m·q, m·q)."""
+        return transformed(self.inverse, self.likelihood.to_user)
 
 
 class NoMaximum(Exception):
@@ -81,6 +102,8 @@ class NoMaximum(Exception):
         Features that say the same as the intercept, and those that say the same as others.
     endless : list of (int, int)
         Classes and their features, -1 for intercepts, whose coefficients grow without end.
+    surplus : list of int
+        Of those that are collinear, what to leave out so that the others are not.
     """
 
     def __init__(
@@ -88,10 +111,11 @@ class NoMaximum(Exception):
         constant: list[int] | None = None,
         collinear: list[int] | None = None,
         endless: list[tuple[int, int]] | None = None,
+        surplus: list[int] | None = None,
     ) -> None:
         super().__init__()
         self.constant, self.collinear = constant or [], collinear or []
-        self.endless = endless or []
+        self.endless, self.surplus = endless or [], surplus or []
 
 
 class Likelihood:
@@ -135,26 +159,15 @@ class Likelihood:
         """The value, its gradient (m·q,) and, where it is asked for, the information
         (m·q, m·q), in one pass."""
         s, free = self.sample, self.sample.free
-        loss = loss_of(s.targets, s.n_logits)
         (m, q), d = self.shape, len(self.scales)
-        W, b = np.zeros((s.n_logits, d)), np.zeros(s.n_logits)
-        W[free] = table[:, :d]
-        if s.fit_intercept:
-            b[free] = table[:, d]
         value, gradient = 0.0, np.zeros((m, q))
         information = np.zeros((m, q, m, q)) if curved else None
-        for rows, data in self._standardised():
-            logits = loss.logits_of(data)
-            data.store_logits(W, b, logits)
-            if s.offset is not None:
-                known = logits.like()
-                known.put(s.offset[rows])
-                logits.move(known, 1.0)
+        for rows, data, logits in self.logits(table):
             weights = None if s.weights is None else s.weights[rows]
             targets = s.targets[rows] if s.targets.ndim == 1 else s.targets[rows].astype(np.float64)
             if information is not None:
-                P, Q = (table[:, free] for table in loss.probabilities(logits))
-                information += loss.hessian(P, Q, weights, q, partial(self._gram, data))
+                P, Q = (table[:, free] for table in self.loss.probabilities(logits))
+                information += self.loss.hessian(P, Q, weights, q, partial(self._gram, data))
             lost, grads = data.value_and_grad(Point(logits=logits), Batch(targets, weights))
             value -= lost
             gradient[:, :d] -= grads.W[free]
@@ -162,6 +175,26 @@ class Likelihood:
         if information is not None:
             information = information.reshape(m * q, m * q)
         return value, gradient.ravel(), information
+
+    @property
+    def loss(self) -> Loss:
+        return loss_of(self.sample.targets, self.sample.n_logits)
+
+    def logits(self, table: NDArray) -> Iterator[tuple[slice, DenseData, StoredLogits]]:
+        """Some rows at a time: which they are, their features here, and their logits."""
+        s, free, d = self.sample, self.sample.free, len(self.scales)
+        W, b = np.zeros((s.n_logits, d)), np.zeros(s.n_logits)
+        W[free] = table[:, :d]
+        if s.fit_intercept:
+            b[free] = table[:, d]
+        for rows, data in self._standardised():
+            logits = self.loss.logits_of(data)
+            data.store_logits(W, b, logits)
+            if s.offset is not None:
+                known = logits.like()
+                known.put(s.offset[rows])
+                logits.move(known, 1.0)
+            yield rows, data, logits
 
     def gram(self) -> NDArray[np.float64]:
         """Of the features, and of the intercept's 1: (q, q)."""
@@ -208,8 +241,8 @@ def maximum(sample: Sample, coef: NDArray, intercept: NDArray) -> Maximum:
             inverse = inverse_of(information)
             if inverse is None:
                 break
-            table = (table + (inverse @ gradient).reshape(table.shape)) @ likelihood.to_user.T
-            return Maximum(table, value, transformed(inverse, likelihood.to_user))
+            table = table + (inverse @ gradient).reshape(table.shape)
+            return Maximum(likelihood, table, value, inverse)
         if information is not None:  # LAPACK's threads, which go on spinning, wait for the end
             factors = ClassFactors(information[None], sample.data.n_threads)
         step = factors.solve(gradient[None])[0].reshape(table.shape)
@@ -271,7 +304,8 @@ def why_not(likelihood: Likelihood, direction: NDArray[np.float64]) -> NoMaximum
     null = vectors[:, values <= DEPENDENT * values[-1]]
     if null.size:
         share = np.abs(null).max(axis=1)[: len(likelihood.scales)]
-        return NoMaximum(collinear=np.flatnonzero(share > SHARE * share.max()).tolist())
+        collinear = np.flatnonzero(share > SHARE * share.max()).tolist()
+        return NoMaximum(collinear=collinear, surplus=surplus_of(gram * scales * scales[:, None]))
     user = direction @ likelihood.to_user.T
     if likelihood.sample.fit_intercept:
         user[:, 1:] *= likelihood.scales
@@ -282,3 +316,17 @@ def why_not(likelihood: Likelihood, direction: NDArray[np.float64]) -> NoMaximum
     classes = (np.flatnonzero(free) if len(free) > 1 else np.ones(1, int))[logits]
     features = places - likelihood.sample.fit_intercept
     return NoMaximum(endless=list(zip(classes.tolist(), features.tolist(), strict=True)))
+
+
+def surplus_of(gram: NDArray[np.float64]) -> list[int]:
+    """The columns that depend on those before them, of a Gram matrix with ones on its diagonal.
+
+    As R leaves them out: the others are independent, whatever the dependences are.
+    """
+    left, surplus = gram.copy(), []
+    for j in range(len(left)):
+        if left[j, j] <= DEPENDENT * len(left):
+            surplus.append(j)
+        else:  # what the columns after it have of its direction
+            left[j + 1 :, j + 1 :] -= np.outer(left[j + 1 :, j], left[j, j + 1 :]) / left[j, j]
+    return surplus

@@ -1,0 +1,62 @@
+"""A temperature for the logits, from rows that were held out.
+
+(Guo, Pleiss, Sun & Weinberger, On calibration of modern neural networks, ICML 2017.) It minimises
+the cross-entropy of softmax(z / T), which is convex in 1 / T, z being the logits of each row by the
+model of the folds without it.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastsoftmax._linear.cv.folds import fits_of_folds, masks_of
+from fastsoftmax._linear.problem.problem import Problem
+from fastsoftmax._validation import calibration as check
+from fastsoftmax._validation import folds as check_folds
+
+EXTREME = 1e3  # a temperature, or the inverse of one, beyond which none is looked for
+
+
+def temperature_of(problem: Problem, C: float, folds: object) -> float:
+    """That of so many folds, stratified by class."""
+    n, targets = problem.rows.data.shape[0], problem.targets
+    k = check.folds(folds, n, problem.offset is not None, problem.rows.data.is_distributed)
+    plain = targets.plain
+    labels = plain if plain.ndim == 1 else plain.argmax(axis=1)
+    of_row = check_folds.stratified(labels, k)
+    pairs = [(np.flatnonzero(of_row != i), np.flatnonzero(of_row == i)) for i in range(k)]
+    held_out = np.empty((n, targets.n_logits))
+    fits = fits_of_folds(
+        problem, np.array([C]), masks_of(pairs, problem, "calibrate"), problem.options.tol
+    )
+    for fit in fits:
+        rows = pairs[fit.fold][1]
+        held_out[rows] = fit.logits()[rows]
+    z = held_out if targets.n_logits > 1 else np.column_stack([np.zeros(n), held_out[:, 0]])
+    Y = plain if plain.ndim == 2 else np.eye(len(targets.classes))[plain]
+    weights = np.ones(n) if targets.plain_weights is None else targets.plain_weights
+    return best_temperature(z, Y, weights)
+
+
+def best_temperature(z: NDArray, Y: NDArray, weights: NDArray) -> float:
+    """The one of the least cross-entropy of logits (n, K) for probabilities Y.
+
+    1 where there is none, all rows being right, each by its largest logit.
+    """
+    from scipy.optimize import brentq
+
+    z = z - z.max(axis=1, keepdims=True)
+    known = np.sum(Y * z, axis=1)
+    if not (known * weights).any():
+        return 1.0
+
+    def slope(log_inverse: float) -> float:
+        e = np.exp(np.exp(log_inverse) * z)
+        return float(weights @ (np.sum(e * z, axis=1) / e.sum(axis=1) - known))
+
+    ends = -np.log(EXTREME), np.log(EXTREME)
+    at = [slope(end) for end in ends]
+    if at[0] >= 0:  # logits say nothing, or the opposite of what is right
+        return EXTREME
+    if at[1] <= 0:
+        return 1 / EXTREME
+    return float(np.exp(-brentq(slope, *ends, xtol=1e-12, rtol=1e-12)))

@@ -1,0 +1,120 @@
+"""Formulas and their frames (part of `_validation`)."""
+
+from collections.abc import Collection, Iterable, Mapping
+from typing import Any
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from fastsoftmax._validation.arrays import shown
+from fastsoftmax._validation.inference import listed
+
+INTERCEPT = "Intercept"  # formulaic's name of its column
+SET_HERE = "C", "reference_class", "fit_intercept"  # parameters that formulas, or arguments, set
+
+
+def formulaic() -> Any:
+    """The package."""
+    try:
+        import formulaic
+    except ImportError as error:
+        raise ImportError(
+            f"formulas need formulaic, which cannot be imported ({error}): pip install formulaic"
+        ) from error
+    return formulaic
+
+
+def pandas() -> Any:
+    """The package, which formulaic needs."""
+    import pandas
+
+    return pandas
+
+
+def frame(data: Any) -> Any:
+    """A DataFrame, its rows numbered by place."""
+    made = pandas().DataFrame(data)
+    return made.reset_index(drop=True)
+
+
+def sides(formulaic: Any, formula: object, data: Any) -> tuple[str, Any]:
+    """The name of the response, and the terms."""
+    if not isinstance(formula, str):
+        raise TypeError(f"formula: expected a str, got {type(formula).__name__}")
+    left, tilde, right = formula.partition("~")
+    name = left.strip().strip("`")
+    if not tilde or name not in data:
+        raise ValueError(
+            f"formula: expected the name of a column of labels left of ~, got {shown(formula)}"
+        )
+    try:
+        return name, formulaic.Formula(right)
+    except Exception as error:
+        raise ValueError(
+            f"formula: expected what formulaic reads, got {formula!r} ({error})"
+        ) from error
+
+
+def known_variables(required: Collection[str], data: Any) -> None:
+    if unknown := sorted(name for name in required if name not in data):
+        columns = listed([str(name) for name in data])
+        raise ValueError(f"formula: expected columns of data ({columns}), got {listed(unknown)}")
+
+
+def spec(right: Any, data: Any) -> Any:
+    """What formulaic learns of a frame."""
+    try:
+        return right.get_model_matrix(data, na_action="raise").model_spec
+    except Exception as error:
+        raise ValueError(
+            f"formula: expected what formulaic can evaluate, got {str(right)!r} ({error})"
+        ) from error
+
+
+def some_features(count: int, formula: str) -> None:
+    if not count:
+        raise ValueError(f"formula: expected at least one term beside the intercept, got {formula}")
+
+
+def complete(data: Any, names: Iterable[str]) -> None:
+    """Raise for missing values, and columns."""
+    if absent := [name for name in names if name not in data]:
+        raise ValueError(f"data: expected the columns of the formula, got none named {absent[0]!r}")
+    some = [name for name in names if data[name].isna().any()]
+    if some:
+        raise ValueError(
+            f"data: expected no missing values, got some in {listed(some)}; "
+            f"data.dropna(subset={some}) leaves their rows out"
+        )
+
+
+def column(given: str | ArrayLike | None, data: Any) -> ArrayLike | None:
+    """Of the frame, if it is named."""
+    if not isinstance(given, str):
+        return given
+    if given not in data:
+        raise ValueError(f"data: expected a column named {given!r}, got none")
+    return np.asarray(data[given])
+
+
+def own_parameters(parameters: Mapping[str, object]) -> None:
+    if taken := sorted(set(parameters) & set(SET_HERE)):
+        raise TypeError(
+            f"{taken[0]}: expected none, which fit sets itself (fit_intercept by '- 1'), got one"
+        )
+
+
+def differentiable(D: NDArray, name: str) -> None:
+    if not np.isfinite(D).all():
+        raise ValueError(
+            f"marginal_effects: expected terms that have derivatives by {name}, got some that are "
+            "not finite around values of it"
+        )
+
+
+def no_factors(names: Collection[str]) -> None:
+    if names:
+        raise ValueError(
+            f"at: expected 'overall' where variables are factors, got 'mean': {listed(list(names))}"
+            " have no means"
+        )
