@@ -25,8 +25,13 @@ def data_folder() -> Path:
     return folder
 
 
+@pytest.fixture(autouse=True)
+def punctual(monkeypatch):
+    """Teams of the same sizes whatever else runs on the machine."""
+    monkeypatch.setattr("fastsoftmax._runtime.threads.WORK_PER_SECOND", 0)
+
+
 @pytest.fixture
 def whole_teams(monkeypatch):
-    """As many threads as are asked for, however small the problem and late the threads."""
+    """As many threads as are asked for, however small the problem."""
     monkeypatch.setattr("fastsoftmax._runtime.threads.WORK_PER_THREAD", 1)
-    monkeypatch.setattr("fastsoftmax._runtime.threads.WORK_PER_SECOND", 0)

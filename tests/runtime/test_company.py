@@ -22,6 +22,11 @@ two = pytest.mark.skipif(
 )
 
 
+@pytest.fixture(autouse=True)
+def punctual():
+    """Not here: lateness counts."""
+
+
 class Clock:
     """Time, and what the system says of a thread's waits, as told."""
 

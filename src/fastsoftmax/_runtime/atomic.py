@@ -37,8 +37,10 @@ def atomic(fit: Method) -> Method:
 
 def publish(draft: Any, estimator: Any) -> None:
     """Let the fit of the draft be that of the estimator."""
-    own = {name: value for name, value in dict(vars(estimator)).items() if not of_fit(name)}
-    fitted = {name: value for name, value in vars(draft).items() if of_fit(name)}
+    before, after = dict(vars(estimator)), vars(draft)
+    of_fit = {name for name in before | after if "_" in (name[0], name[-1])}
+    own = {name: value for name, value in before.items() if name not in of_fit}
+    fitted = {name: value for name, value in after.items() if name in of_fit}
     estimator.__dict__ = own | fitted
 
 
@@ -57,8 +59,3 @@ def with_attributes(kind: type, attributes: dict[str, Any]) -> Any:
     new = object.__new__(kind)
     new.__dict__ = attributes
     return new
-
-
-def of_fit(name: str) -> bool:
-    """Whether an attribute of this name is of the fit."""
-    return name.startswith("_") or name.endswith("_")
