@@ -65,7 +65,7 @@ def many_classes():
 def text():
     """Few entries per row, the weights of few features."""
     rng = np.random.default_rng(2)
-    X = sparse.random_array((1500, 2500), density=0.02, format="csr", rng=rng)
+    X = sparse.csr_array(rng.random((1500, 2500)) * (rng.random((1500, 2500)) < 0.02))
     return X, drawn(X, 5, rng)
 
 

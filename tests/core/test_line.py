@@ -236,6 +236,7 @@ def test_draws_follow_the_importance(dtype):
     )
 
 
+@pytest.mark.usefixtures("whole_teams")
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize("k", [1, 5, 40])
 def test_threads_change_no_bit(k, dtype):

@@ -24,6 +24,7 @@ def as_bytes(result):
     return loss.hex(), *(None if g is None else g.tobytes() for g in grads)
 
 
+@pytest.mark.usefixtures("whole_teams")
 @pytest.mark.kernel
 @pytest.mark.parametrize("dtype", FLOATS)
 @pytest.mark.parametrize(
@@ -42,6 +43,7 @@ def test_threads_and_repetition_change_no_bit(n, k, wrt, dtype):
         assert len(results) == 1
 
 
+@pytest.mark.usefixtures("whole_teams")
 @pytest.mark.kernel
 @pytest.mark.parametrize("dtype", FLOATS)
 def test_threads_change_no_bit_of_one_logit_logits_and_means(dtype):

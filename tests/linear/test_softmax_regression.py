@@ -264,6 +264,7 @@ def test_a_warning_as_an_error_leaves_the_old_model(cv):
 
 
 # K of one logit, of one block of accumulators, and of several; the rows make work for 8 threads
+@pytest.mark.usefixtures("whole_teams")
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 @pytest.mark.parametrize(
     ("n", "n_features", "n_classes"), [(20011, 203, 2), (6007, 65, 12), (3001, 33, 100)]

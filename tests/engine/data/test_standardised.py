@@ -95,6 +95,7 @@ def test_what_is_not_a_number_shows(at):
     assert np.isnan(square)
 
 
+@pytest.mark.usefixtures("whole_teams")
 def test_threads_change_no_bit():
     rng = np.random.default_rng(0)
     k, d = 60, 9000
