@@ -89,8 +89,8 @@ class Blocks(sources.FromFiles, Parts):
         Parameters
         ----------
         folder : path
-            With room for all X as they are. A temporary folder is made in it when X is read first,
-            and removed when the blocks are.
+            With room for all X as they are. A temporary folder is made in it at once, filled when X
+            is read first, and removed when the blocks are.
 
         Returns
         -------

@@ -259,3 +259,37 @@ def test_without_formulaic(monkeypatch):
     monkeypatch.setitem(sys.modules, "formulaic", None)
     with pytest.raises(ImportError, match=r"formulas need formulaic, .*: pip install formulaic"):
         fit("choice ~ income", survey())
+
+
+@pytest.mark.parametrize("right", ["I(1 - dose)", "dose + I((dose - 1)**2)", "np.exp(dose)"])
+def test_effects_where_a_value_is_0_but_for_rounding(right):
+    """A difference by a step of a share of 5.6e-17 is rounding."""
+    rng = np.random.default_rng(0)
+    dose = rng.integers(0, 11, 500) * 0.1 - 0.3
+    assert 0 < np.abs(dose).min() < 1e-16
+    data = pandas.DataFrame({"dose": dose, "y": (rng.random(500) < 0.5 + dose / 3).astype(int)})
+    found, rounded = (fit(f"y ~ {right}", d).marginal_effects() for d in (data, data.round(10)))
+    np.testing.assert_allclose(found.effects, rounded.effects, 1e-7)
+    np.testing.assert_allclose(found.standard_errors, rounded.standard_errors, 1e-6)
+
+
+def test_steps_of_small_integers_do_not_overflow():
+    rng = np.random.default_rng(0)
+    data = pandas.DataFrame({"age": np.tile([100, 127], 250), "y": rng.integers(0, 2, 500)})
+    found = fit("y ~ age", data.astype({"age": np.int8})).marginal_effects(discrete=["age"])
+    wide = fit("y ~ age", data).marginal_effects(discrete=["age"])
+    np.testing.assert_allclose(found.effects, wide.effects, 1e-12)
+
+
+def test_groups_without_a_weight_are_none():
+    rng = np.random.default_rng(0)
+    data = pandas.DataFrame({"x": rng.normal(size=200), "group": np.arange(200) % 10})
+    data["y"], data["w"] = rng.integers(0, 2, 200), (data["group"] != 3).astype(float)
+    found = fit("y ~ x", data, "w", cov_type="cluster", groups="group")
+    without = fit("y ~ x", data[data["w"] > 0], cov_type="cluster", groups="group")
+    np.testing.assert_allclose(found.standard_errors, without.standard_errors, 1e-9)
+
+
+def test_scaled_features_are_refused():
+    with pytest.raises(TypeError, match="feature_scale: expected none"):
+        fit("choice ~ income", survey(), feature_scale=2.0)

@@ -1,6 +1,7 @@
 """Blocks and Partitions of files and of Arrow's tables: what they hold, and nothing else."""
 
 import gc
+import os
 import sys
 from itertools import pairwise
 
@@ -102,7 +103,7 @@ def test_parquet(kind, table, tmp_path):
     np.testing.assert_array_equal(features, X[:, [3, 20]])
 
 
-def test_cache(table, tmp_path):
+def test_cache(table, tmp_path, monkeypatch):
     """Files are decoded once; what was decoded is removed with the blocks."""
     paths, folder = written(table, tmp_path), tmp_path / "cache"
     folder.mkdir()
@@ -119,6 +120,10 @@ def test_cache(table, tmp_path):
     del source
     gc.collect()
     assert not list(folder.iterdir())
+    source = Blocks([(X, Y)]).cached(os.path.relpath(folder))
+    monkeypatch.chdir(tmp_path)
+    whole(source)
+    whole(source)
     with pytest.raises(FileNotFoundError, match="nowhere"):
         Blocks([(X, Y)]).cached(tmp_path / "nowhere")
     with pytest.raises(

@@ -12,9 +12,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+import fastsoftmax
 from fastsoftmax.functional import linear_cross_entropy
 
 ROOT = Path(__file__).parents[2]
+PACKAGE = str(Path(fastsoftmax.__file__).parents[1])
 EXAMPLE = ROOT / "examples" / "imagenet_probe.py"
 SHAPE = 4000, 32, 30
 ARGUMENTS = [
@@ -24,7 +26,7 @@ ARGUMENTS = [
 
 
 def started(state, *arguments):
-    paths = os.pathsep.join([str(ROOT / "src"), os.environ.get("PYTHONPATH", "")])
+    paths = os.pathsep.join([PACKAGE, os.environ.get("PYTHONPATH", "")])
     return subprocess.Popen(
         [sys.executable, str(EXAMPLE), "--state", str(state), *ARGUMENTS, *arguments],
         env=os.environ | {"PYTHONPATH": paths}, stdout=subprocess.PIPE, text=True,

@@ -24,7 +24,7 @@ class Copies:
     """
 
     def __init__(self, folder: str | PathLike[str]) -> None:
-        self._folder = Path(mkdtemp(prefix="fastsoftmax-", dir=folder))
+        self._folder = Path(mkdtemp(prefix="fastsoftmax-", dir=Path(folder).absolute()))
         weakref.finalize(self, rmtree, self._folder, ignore_errors=True)
         self._others: dict[int, tuple[Any, ...]] = {}
         self._complete = False

@@ -10,7 +10,8 @@ from fastsoftmax._validation.arrays import shown
 from fastsoftmax._validation.inference import listed
 
 INTERCEPT = "Intercept"  # formulaic's name of its column
-SET_HERE = "C", "reference_class", "fit_intercept"  # parameters that formulas, or arguments, set
+# parameters that formulas, or arguments, set; and one that changes what coefficients are of
+SET_HERE = "C", "reference_class", "fit_intercept", "feature_scale"
 
 
 def formulaic() -> Any:

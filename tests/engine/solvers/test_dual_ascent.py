@@ -301,3 +301,21 @@ def test_changes_to_given_log_odds():
         e = loss.change_to(Logits(), u)
         p, q = expit(z), expit(-z)
         np.testing.assert_allclose(p * (1 + q * e), expit(u), rtol=1e-9, atol=2e-16)
+
+
+@pytest.mark.parametrize(
+    ("C", "scale", "weight", "fit_intercept"),
+    [(1e5, 1, None, True), (1e3, 10, None, True), (1.0, 1, 1e6, True), (1e5, 100, None, False)],
+)
+def test_lbfgs_goes_on_from_the_better_point(C, scale, weight, fit_intercept):
+    """A few epochs ended 1e5 times above F at 0, and L-BFGS went on from there; or by zero."""
+    rng = np.random.default_rng(0)
+    X = text(1500, 800, rng) * 4.0 * scale
+    y = (X @ rng.normal(size=800) + rng.gumbel(size=1500) > 0).astype(int)
+    weights = None if weight is None else np.full(1500, weight)
+    params = {"C": C, "fit_intercept": fit_intercept}
+    found, usual = (
+        SoftmaxRegression(solver=solver, **params).fit(X, y, weights)
+        for solver in ("dual-ascent", "preconditioned-lbfgs")
+    )
+    assert found.certified_ and found.objective_ == pytest.approx(usual.objective_, rel=3e-6)

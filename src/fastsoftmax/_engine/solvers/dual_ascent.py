@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 from fastsoftmax._engine.data import DualRows
 from fastsoftmax._engine.data.column_sums import add_weighted_sums
 from fastsoftmax._engine.linalg import dot
+from fastsoftmax._engine.line_search import LineRules, iterate_at
 from fastsoftmax._engine.objective import Objective
 from fastsoftmax._engine.objective.loss import MISSING
 from fastsoftmax._engine.solvers import preconditioned
@@ -55,7 +56,7 @@ class Point(NamedTuple):
 @register("dual-ascent", needs=("smooth", "dual"))
 def minimize_dual_ascent(objective: Objective, theta: NDArray, options: Options) -> Result:
     """Dual coordinate ascent, and L-BFGS where that takes many epochs."""
-    run, ascent = Run(objective, options), Ascent(objective, theta, options.seed)
+    run, ascent, start = Run(objective, options), Ascent(objective, theta, options.seed), theta
     outlook = Outlook()
     while not outlook.is_poor:
         gain, value = ascent.epoch(), ascent.value()
@@ -73,7 +74,13 @@ def minimize_dual_ascent(objective: Objective, theta: NDArray, options: Options)
             outlook.correct(certificate.bound)
         if run.stops(Point(ascent.theta, value)):
             break
-    return preconditioned.go_on(run, ascent.theta.astype(np.float64))
+    return preconditioned.go_on(run, better(objective, ascent.theta.astype(np.float64), start))
+
+
+def better(objective: Objective, theta: NDArray, start: NDArray) -> NDArray:
+    """The one of two points where F is less: after a few epochs it may be far above the start."""
+    ours, at_start = (iterate_at(objective, point, LineRules()).value for point in (theta, start))
+    return theta if ours <= at_start else start
 
 
 class Outlook:
@@ -95,7 +102,8 @@ class Outlook:
         self._gains.append(gain)
         if not (self.is_known and gain > 0):
             return gain
-        rate = min(max(gain / self._gains[-2], USUAL.steepest), 1.0)
+        before = self._gains[-2]
+        rate = min(max(gain / before, USUAL.steepest), 1.0) if before > 0 else 1.0
         self._left = self._factor * rate * gain
         if len(self._gains) > USUAL.known and self._left > tolerance:
             more = math.log(tolerance / gain) / math.log(rate) if rate < 1 else math.inf

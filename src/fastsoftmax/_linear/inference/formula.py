@@ -21,7 +21,10 @@ from fastsoftmax._linear.softmax_regression import SoftmaxRegression
 from fastsoftmax._validation import formula as check
 from fastsoftmax._validation import inference as check_inference
 
-STEP = float(np.finfo(float).eps) ** (1 / 3)  # of a value: errors of a central difference, 1e-10
+EPSILON = float(np.finfo(float).eps)
+STEP = EPSILON ** (1 / 3)  # of a value: errors of a central difference, 1e-10
+NOISE = 1e-6  # of a derivative: what rounding may be of it
+TINY = 1e-6  # of the largest value: one that may be 0 but for rounding
 
 
 @dataclass(frozen=True)
@@ -67,19 +70,34 @@ class Design:
 
         def direction(points: Points) -> NDArray[np.float64]:
             x = known[points.rows]
-            h = STEP * np.where(x == 0, scale, np.abs(x))
-            low, high = (self.with_values(points.rows, name, x + sign * h) for sign in (-1, 1))
-            D = (high - low) / (2 * h)[:, None]
+            D, noise = self._slopes(points.rows, name, x, np.where(x == 0, scale, np.abs(x)))
+            tiny = (np.abs(x) < TINY * scale) & (x != 0)
+            rough = tiny[:, None] & ~(noise <= NOISE * np.abs(D))
+            if rough.any():
+                sizes = np.where(rough.any(axis=1), scale, np.abs(x))
+                sizes[sizes == 0] = scale
+                D = np.where(rough, self._slopes(points.rows, name, x, sizes)[0], D)
             check.differentiable(D, name)
             return D
 
         return Derivative(label, direction)
+
+    def _slopes(
+        self, rows: slice, name: str, x: NDArray, sizes: NDArray
+    ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Central differences at x, by steps of a share of sizes, and what rounding may be of
+        them."""
+        h = (STEP * sizes)[:, None]
+        low, high = (self.with_values(rows, name, x + sign * h[:, 0]) for sign in (-1, 1))
+        return (high - low) / (2 * h), EPSILON * np.maximum(np.abs(low), np.abs(high)) / h
 
     def difference(self, name: str, label: str, low: Any, high: Any) -> Difference:
         """Between two values of a variable; of None and a step, from what there is to more."""
 
         def ends(points: Points) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
             column = self.data[name].iloc[points.rows]
+            if low is None:
+                column = column.astype(np.float64)  # which does not overflow
             to = column + high if low is None else self._filled(column, high)
             start = column if low is None else self._filled(column, low)
             one, other = (self.with_values(points.rows, name, some) for some in (start, to))

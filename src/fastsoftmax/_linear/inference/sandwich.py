@@ -30,8 +30,10 @@ def covariance_of(
         return best.covariance
     p = len(best.inverse)
     if groups is not None:
-        n_groups = int(groups.max()) + 1
-        B = of_groups(best, groups, n_groups)
+        B = of_groups(best, groups, int(groups.max()) + 1)
+        weights = best.likelihood.sample.weights
+        # a row without a weight is none
+        n_groups = len(np.unique(groups if weights is None else groups[weights > 0]))
         B *= n_groups / (n_groups - 1) * (n - 1) / (n - p)
     else:
         B = of_rows(best, events=events)
