@@ -47,8 +47,9 @@ class Blocks(sources.FromFiles, Parts):
         A sequence of blocks, or a function without arguments that returns an iterable of them
         anew for each pass, always the same. A block is ``(X, y)`` or ``(X, y, sample_weight)``: X
         of shape (m, D), dense in all blocks or sparse in all, of one dtype throughout, y labels
-        (m,), weights (m,). A block of a sparse X costs a little for each feature besides its
-        entries: let there be more of these than features.
+        (m,), weights (m,). Its arrays are not to be written to again, as a buffer that is reused
+        would be: the next block is read while it is worked on. A block of a sparse X costs a little
+        for each feature besides its entries: let there be more of these than features.
 
     Raises
     ------

@@ -293,3 +293,11 @@ def test_groups_without_a_weight_are_none():
 def test_scaled_features_are_refused():
     with pytest.raises(TypeError, match="feature_scale: expected none"):
         fit("choice ~ income", survey(), feature_scale=2.0)
+
+
+def test_levels_that_the_fit_has_not_seen():
+    found = fit("choice ~ size + income", data := survey())
+    other = data[["size", "income"]].head(3).assign(size=["small", "vast", "large"])
+    with pytest.raises(ValueError, match=r"values of 'size' among .*, got 'vast'"):
+        found.predict_proba(other)
+    assert found.predict_proba(other.assign(size="small")).shape[0] == 3

@@ -89,6 +89,17 @@ def complete(data: Any, names: Iterable[str]) -> None:
         )
 
 
+def known_levels(data: Any, levels: Mapping[str, list[Any]]) -> None:
+    """Raise for values of factors that the fit has not seen."""
+    for name, known in levels.items():
+        unseen = data[name][~data[name].isin(known)]
+        if len(unseen):
+            raise ValueError(
+                f"data: expected values of {name!r} among {shown(known)}, which the fit has seen, "
+                f"got {unseen.iloc[0]!r}"
+            )
+
+
 def column(given: str | ArrayLike | None, data: Any) -> ArrayLike | None:
     """Of the frame, if it is named."""
     if not isinstance(given, str):

@@ -57,6 +57,13 @@ class Design:
                 found[str(name)] = [value for value in values if value in present]
         return found
 
+    def texts(self) -> dict[str, list[Any]]:
+        """Levels of factors whose values are no numbers."""
+        is_number = check.pandas().api.types.is_numeric_dtype
+        return {
+            name: known for name, known in self.levels().items() if not is_number(self.data[name])
+        }
+
     def with_values(self, rows: slice, name: str, values: Any) -> NDArray[np.float64]:
         """Columns of some rows where a variable has other values."""
         data = self.data.iloc[rows].copy()
@@ -176,6 +183,7 @@ class FormulaResults(Results):
     def _features(self, data: Any) -> Any:
         data = check.frame(data)
         check.complete(data, list(self._design.data))
+        check.known_levels(data, self._design.texts())
         return self._design.features(data)
 
     def marginal_effects(
