@@ -52,10 +52,9 @@ def compare(small: Any, large: Any) -> ChiSquared:
 
     Parameters
     ----------
-    small, large : Results, or SoftmaxRegression that was fitted with ``C=np.inf`` and a
-            ``reference_class``
+    small, large : Results or SoftmaxRegression
         The hypothesis, and the model without it: terms of the one are among, or follow from, those
-        of the other.
+        of the other. Estimators were fitted with ``C=np.inf`` and a ``reference_class``.
 
     Returns
     -------
