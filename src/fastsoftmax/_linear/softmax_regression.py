@@ -139,8 +139,8 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
         ``(objective, grad_norm, n_passes, seconds, gap)`` after each iteration; the gradient is
         not known, NaN, after epochs of "dual-ascent" but the last, and the objective nearly.
     temperature_ : float
-        Of a fit with ``calibrate``: probabilities are ``softmax((W x + b) / temperature_)``. 1 where
-        all rows that were held out are predicted rightly.
+        Of a fit with ``calibrate``: probabilities are ``softmax((W x + b) / temperature_)``. It is
+        1 where all rows that were held out are predicted rightly.
     standard_errors_, loglike, aic, bic, pseudo_r2
         What there is to infer from a fit with ``C=np.inf`` and a ``reference_class``; else asking
         raises a ValueError that says why not. More of it: `summary`, `conf_int`, `cov_params`.
