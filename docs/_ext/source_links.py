@@ -12,7 +12,7 @@ from sphinx.errors import PycodeError
 from sphinx.pycode import ModuleAnalyzer
 
 import fastsoftmax
-from fastsoftmax import _neural, datasets, plotting
+from fastsoftmax import _neural, datasets, formula, plotting
 
 PACKAGE = "fastsoftmax"
 PUBLIC = fastsoftmax, _neural, datasets, plotting
@@ -52,6 +52,9 @@ def defining_module(app, modname, attribute):
     if not member:
         return home(found, first)
     kind = owner(found, member)
+    if modname == formula.__name__:
+        # the page of a file leads to one public module, and what this one inherits is of another
+        kind = found
     return kind and home(kind, kind.__name__)
 
 
