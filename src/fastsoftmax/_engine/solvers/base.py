@@ -359,7 +359,7 @@ def lacks_dual(objective: Objective) -> str | None:
     """Why the dual problem is not solved a row at a time; None if it can be."""
     o = objective
     if not isinstance(o.data, SparseData) or o.data.shape[0] > MOST_ROWS:
-        return "a sparse X in memory, and no small one, which is made dense,"
+        return "a sparse X in memory (a small one is made dense)"
     if o.n_logits > 1:
         return "two classes"
     if not o.penalty or len(o.free):
