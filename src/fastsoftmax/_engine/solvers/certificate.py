@@ -89,35 +89,35 @@ def certify(objective: Objective, theta: NDArray, direction: NDArray, wanted: fl
     the direction is refined where that does not suffice.
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        certificate = Linearised(objective, theta, direction).certificate(wanted)
-        certificate = refined(certificate, objective, direction, 1.0, wanted)
+        linearised = Linearised(objective, theta, direction)
+        certificate = linearised.certificate(wanted)
+        certificate = refined(certificate, linearised, 1.0, wanted)
         if objective.l1 and certificate.bound > wanted:
             W, _ = objective.parameters.user(theta, FLOAT64)
             if objective.l1.value(W) <= BEYOND * wanted:
-                certificate = refined(certificate, objective, direction, 0.0, wanted)
+                certificate = refined(certificate, linearised, 0.0, wanted)
         return certificate
 
 
 def refined(
-    certificate: Certificate, objective: Objective, direction: NDArray, share: float, wanted: float
+    certificate: Certificate, linearised: "Linearised", share: float, wanted: float
 ) -> Certificate:
     """A better one, along a direction that is closer to Newton's, as far as there is.
 
     The share is that of λ: 0 where λ adds next to nothing to F, so that probabilities with v = 0
     are as good as any.
     """
-    o, theta = objective, certificate.theta
+    o = linearised.objective
     if uses_float32(o) or o.data.is_distributed or not refinement.is_cheap(o):
         return certificate
     for _ in range(refinement.USUAL.rounds):
         if not certificate.decrease <= wanted < certificate.bound:
             break
-        linearised = Linearised(o, theta, direction)
         step = linearised.correction(share)
         if step is None:
             break
-        direction = direction + step
-        other = Linearised(o, theta, direction).certificate(wanted)
+        linearised = Linearised(o, certificate.theta, linearised.direction + step)
+        other = linearised.certificate(wanted)
         if not other.decrease <= wanted:
             break
         if other.bound <= certificate.bound:
