@@ -9,6 +9,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastsoftmax._linear.inference import intervals
 from fastsoftmax._linear.inference.facts import Facts, PseudoR2
 from fastsoftmax._linear.inference.hypotheses import ChiSquared, wald
 from fastsoftmax._linear.inference.sandwich import NONROBUST
@@ -117,10 +118,7 @@ class Coefficients:
         ndarray of shape (m, q, 2)
             Lower and upper ends.
         """
-        from scipy.special import ndtri
-
-        half = -ndtri(check.alpha(alpha) / 2) * self.standard_errors
-        return np.stack([self.params - half, self.params + half], axis=2)
+        return intervals.wald(self.params, self.standard_errors, alpha)
 
     def ratios(self, alpha: float = 0.05) -> Ratios:
         """Odds ratios (of two classes) or relative-risk ratios (of more), with their intervals.

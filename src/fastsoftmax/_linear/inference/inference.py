@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from fastsoftmax._linear.inference.coefficients import INTERCEPT, Coefficients
 from fastsoftmax._linear.inference.evidence import Evidence
 from fastsoftmax._linear.inference.facts import Facts
+from fastsoftmax._linear.inference.intervals import half_width
 from fastsoftmax._linear.inference.likelihood import NoMaximum
 from fastsoftmax._linear.inference.sandwich import NONROBUST
 from fastsoftmax._linear.inference.summary import Summary
@@ -180,9 +181,7 @@ class Inference:
         >>> model.conf_int().coef[:3, 0].round(4).tolist()
         [[0.0, 0.0], [-0.0093, 0.0029], [-0.0087, 0.0035]]
         """
-        from scipy.special import ndtri
-
-        half = -ndtri(check.alpha(alpha) / 2)
+        half = half_width(alpha)
         evidence = self._known()
         table, errors = self._table(evidence)
         ends = np.stack([table - half * errors, table + half * errors], axis=2)

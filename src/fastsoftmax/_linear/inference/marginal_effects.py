@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from fastsoftmax._linear.inference import intervals
 from fastsoftmax._linear.inference.summary import (
     Group,
     Summary,
@@ -23,7 +24,6 @@ from fastsoftmax._linear.inference.summary import (
     summarised,
     tests_of,
 )
-from fastsoftmax._validation import inference as check
 
 
 class Points(NamedTuple):
@@ -170,10 +170,7 @@ class MarginalEffects:
         ndarray of shape (D, K, 2)
             Lower and upper ends.
         """
-        from scipy.special import ndtri
-
-        half = -ndtri(check.alpha(alpha) / 2) * self.standard_errors
-        return np.stack([self.effects - half, self.effects + half], axis=2)
+        return intervals.wald(self.effects, self.standard_errors, alpha)
 
     def summary(self, alpha: float = 0.05) -> Summary:
         """A table of the effects.
