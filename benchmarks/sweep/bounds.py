@@ -17,7 +17,7 @@ from threadpoolctl import threadpool_limits
 from benchmarks.sweep.bench import REST, Shape, problem
 from fastsoftmax import _core, linear_cross_entropy_value_and_grad
 from fastsoftmax._commands.roofline import PEAK_WORK
-from fastsoftmax._runtime.threads import available_threads
+from fastsoftmax._runtime.threads import available_threads, team
 from fastsoftmax._runtime.versions import processor
 
 SHAPES = (
@@ -58,8 +58,9 @@ def peak(dtype, n_threads, clock):
     """Flops a second at most."""
     rates = []
     for _ in range(PEAKS):
+        apart = team(n_threads, n_threads * PEAK_WORK)
         start = clock()
-        done = _core.kernels(np.dtype(dtype)).machine.multiply_adds(PEAK_WORK // 4, n_threads)
+        done = _core.kernels(np.dtype(dtype)).machine.multiply_adds(PEAK_WORK // 4, apart)
         rates.append(done / (clock() - start))
     return max(rates)
 

@@ -199,6 +199,54 @@ def test_others_keep_off_the_processor_of_the_caller():
     assert mine == str(free)  # the caller's own are as they were
 
 
+STAYS = """
+import os
+from fastsoftmax._core import _system
+from fastsoftmax._runtime import teams
+free = os.sched_getaffinity(0)
+
+def within(n_threads):
+    with _system.staying(n_threads):
+        return os.sched_getaffinity(0)
+
+def stayed():
+    assert teams.can_run(2)
+    return within(2) == {teams._pool.company._avoided}
+
+assert any(stayed() for _ in range(100))  # the system may move this thread in between
+assert os.sched_getaffinity(0) == free
+assert within(1) == free
+try:
+    with _system.staying(2):
+        raise KeyError
+except KeyError:
+    assert os.sched_getaffinity(0) == free
+_system.avoid(-1)
+assert within(2) == free
+"""
+
+
+@linux
+@two
+@pytest.mark.skipif("libgomp" not in _cpu.start_openmp(), reason="another OpenMP than GNU's")
+def test_the_caller_stays_while_a_kernel_runs():
+    result = run(STAYS)
+    assert result.returncode == 0, result.stderr
+
+
+@linux
+@two
+def test_nor_is_it_held_where_the_user_places_threads():
+    result = run(
+        "import os; from fastsoftmax._core import _system; from fastsoftmax._runtime import teams; "
+        "free = os.sched_getaffinity(0); teams.can_run(2)\n"
+        "with _system.staying(2): assert os.sched_getaffinity(0) == free",
+        OMP_PLACES="threads",
+        OMP_PROC_BIND="false",
+    )
+    assert result.returncode == 0, result.stderr
+
+
 @pytest.fixture
 def moved(monkeypatch):
     """What threads are moved, on a machine of eight processors whose OpenMP is ours."""

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import DTypeLike
 
 from fastsoftmax._core import kernels
+from fastsoftmax._runtime.threads import team
 
 PEAK_WORK = 400_000_000  # multiply-adds per thread: some milliseconds
 READ_BYTES = 256 << 20  # well beyond the caches
@@ -29,12 +30,13 @@ def measure(dtype: DTypeLike, n_threads: int) -> Machine:
     kernel = kernels(dtype).machine
     array = np.ones(READ_BYTES // np.dtype(dtype).itemsize, dtype)
     return Machine(
-        max(_rate(lambda: kernel.multiply_adds(PEAK_WORK, n_threads)) for _ in range(10)),
-        max(_rate(lambda: kernel.read(array, n_threads)) for _ in range(10)),
+        max(_rate(kernel.multiply_adds, PEAK_WORK, n_threads) for _ in range(10)),
+        max(_rate(kernel.read, array, n_threads) for _ in range(10)),
     )
 
 
-def _rate(work) -> float:
+def _rate(work, size, n_threads: int) -> float:
+    n_threads = team(n_threads, n_threads * PEAK_WORK)  # which keeps them apart
     start = time.perf_counter()
-    done = work()
+    done = work(size, n_threads)
     return done / (time.perf_counter() - start)

@@ -11,6 +11,18 @@ cdef extern from *:
     #include <stdio.h>
     #include <unistd.h>
     static int fs_processor(void) { return sched_getcpu(); }
+    typedef cpu_set_t fs_processors;
+    static int fs_stay(int processor, fs_processors *before) {
+        fs_processors one;
+        if (processor < 0 || processor >= CPU_SETSIZE || processor != sched_getcpu())
+            return 0;
+        if (sched_getaffinity(0, sizeof(*before), before) != 0)
+            return 0;
+        CPU_ZERO(&one);
+        CPU_SET(processor, &one);
+        return sched_setaffinity(0, sizeof(one), &one) == 0;
+    }
+    static void fs_go(const fs_processors *before) { sched_setaffinity(0, sizeof(*before), before); }
     static int fs_waited(int thread, double *seconds, double *times) {
         char path[64], text[96];
         unsigned long long ran, waited, slices;
@@ -33,7 +45,16 @@ cdef extern from *:
     }
     #else
     static int fs_processor(void) { return -1; }
+    typedef int fs_processors;
+    static int fs_stay(int processor, fs_processors *before) { return 0; }
+    static void fs_go(const fs_processors *before) {}
     static int fs_waited(int thread, double *seconds, double *times) { return 0; }
+    #endif
+
+    #if defined(_MSC_VER)
+    static __declspec(thread) int fs_avoided = -1;
+    #else
+    static __thread int fs_avoided = -1;
     #endif
 
     #if defined(__linux__) && (defined(__x86_64__) || defined(__i386__))
@@ -58,7 +79,13 @@ cdef extern from *:
     static double fs_turn(void) { return 0; }
     #endif
     """
+    ctypedef struct fs_processors:
+        pass
+
+    int fs_avoided
     int fs_processor()
+    int fs_stay(int processor, fs_processors *before) nogil
+    void fs_go(const fs_processors *before) nogil
     int fs_waited(int thread, double *seconds, double *times)
     double fs_turn()
 
@@ -66,6 +93,34 @@ cdef extern from *:
 def processor():
     """The number of the processor that this thread runs on; -1 where the system does not tell."""
     return fs_processor()
+
+
+def avoid(int processor):
+    """The other threads of this one's team keep off this processor; -1: off none."""
+    global fs_avoided
+    fs_avoided = processor
+
+
+cdef class staying:
+    """`with staying(n_threads):` this thread does not leave the processor that its team keeps off.
+
+    The thread that arrives last at a barrier wakes this one, and Linux tends to wake it where that
+    one runs: which may not go elsewhere, and from then on both would share a processor.
+    """
+
+    cdef fs_processors before
+    cdef bint stays
+    cdef int n_threads
+
+    def __cinit__(self, int n_threads):
+        self.n_threads = n_threads
+
+    def __enter__(self):
+        self.stays = self.n_threads > 1 and fs_stay(fs_avoided, &self.before)
+
+    def __exit__(self, *_):
+        if self.stays:
+            fs_go(&self.before)
 
 
 def waited(int thread):

@@ -4,6 +4,7 @@ from cpython.pycapsule cimport PyCapsule_GetPointer
 from libc.string cimport memset
 cimport numpy as cnp
 
+from fastsoftmax._core._system import staying
 from fastsoftmax._core.arguments cimport Problem
 from fastsoftmax._core.arrays cimport bytes_of, doubles
 from fastsoftmax._core.binding cimport Binding
@@ -65,7 +66,7 @@ cdef class Kernels(Binding):
         cdef double loss
         cdef cnp.ndarray memory = workspace(
             self.kernels.gradient_bytes(&p, narrow, to_x != NULL, n_threads))
-        with nogil:
+        with staying(n_threads), nogil:
             loss = self.kernels.gradient(
                 &p, wide_w, narrow_w, to_b, to_x, bytes_of(memory), n_threads)
         return loss
@@ -108,7 +109,7 @@ cdef class Kernels(Binding):
         cdef Problem p = self.problem(x, w.shape[0], w, b, None, None, 1.)
         p.stored = self.reals(out, "out")
         cdef cnp.ndarray memory = workspace(self.kernels.store_bytes(&p, n_threads))
-        with nogil:
+        with staying(n_threads), nogil:
             self.kernels.store_logits(&p, bytes_of(memory), n_threads)
 
     def plan(self, Py_ssize_t n, Py_ssize_t d, Py_ssize_t k, int n_threads):

@@ -4,6 +4,7 @@ from cpython.pycapsule cimport PyCapsule_GetPointer
 import numpy as np
 cimport numpy as cnp
 
+from fastsoftmax._core._system import staying
 from fastsoftmax._core.arrays cimport bytes_of, doubles, ints, intps
 from fastsoftmax._core.binding cimport Binding
 from fastsoftmax._core.network.network_kernels cimport (
@@ -100,7 +101,7 @@ cdef class Kernels(Binding):
         rule.kind, rule.rate, rule.beta_1, rule.beta_2 = kind, rate, beta_1, beta_2
         rule.epsilon, rule.alpha = epsilon, alpha
         cdef cnp.ndarray memory = workspace(self.kernels.epoch_bytes(&shape, batch))
-        with nogil:
+        with staying(n_threads), nogil:
             done = self.kernels.epoch(
                 &shape, &inputs, &t, &rule, &state, batch, steps_before, total, errors,
                 bytes_of(memory), n_threads)

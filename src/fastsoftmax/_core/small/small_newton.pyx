@@ -20,6 +20,7 @@ from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 cimport numpy as cnp
 
+from fastsoftmax._core._system import staying
 from fastsoftmax._core.arguments cimport Problem
 from fastsoftmax._core.arrays cimport doubles
 from fastsoftmax._core.binding cimport Binding
@@ -242,7 +243,7 @@ cdef class Kernels(Binding):
         at = memory + (64 - <size_t>memory % 64) % 64
         lay_out(&f, &at)
         end.proved = False
-        with nogil:
+        with staying(max(n_threads, gram_threads)), nogil:
             memcpy(f.theta, start, f.size * sizeof(double))
             if prepare(&f):
                 end = descend(&f, tolerance, least, most, to_history)

@@ -5,6 +5,7 @@ from libc.stdint cimport int64_t
 from libc.string cimport memset
 cimport numpy as cnp
 
+from fastsoftmax._core._system import staying
 from fastsoftmax._core.arguments cimport Problem, Sparse
 from fastsoftmax._core.arrays cimport bytes_of, doubles, floats, intps, ints, longs
 from fastsoftmax._core.binding cimport Binding
@@ -121,7 +122,7 @@ cdef class Kernels(Binding):
             if not by_rows:
                 column_values, column_rows, column_starts = columns[start // s.row_block]
                 by_column = self.columns(column_values, column_rows, column_starts)
-            with nogil:
+            with staying(n_threads), nogil:
                 self.kernels.block_gradients(
                     &p, &x if by_rows else &by_column, &s, start, start == 0 and not adds, ridge,
                     penalised, wide, narrow, n_threads)
