@@ -342,3 +342,15 @@ def test_logits(dtype):
             bound = (d / 2 + 2) * np.finfo(dtype).eps * size
             assert_near(data.logits(W, b), wide, bound)
             assert_near(data.logits(W, None), wide - b, bound)
+
+
+@pytest.mark.parametrize("dtype", FLOATS)
+def test_no_bit_of_a_row_depends_on_the_rows_behind_it(dtype):
+    X, W, b, y = problem(40, 500, 30, dtype)
+
+    def by_rows(n):
+        return value_and_grad(X[:n], W, b, y[:n], wrt=("X",), reduction="sum")[1].X
+
+    every = by_rows(40)
+    for n in range(1, 40):
+        np.testing.assert_array_equal(by_rows(n), every[:n])
