@@ -203,7 +203,8 @@ STAYS = """
 import os
 from fastsoftmax._core import _system
 from fastsoftmax._runtime import teams
-free = os.sched_getaffinity(0)
+free = set(sorted(os.sched_getaffinity(0))[:2])
+os.sched_setaffinity(0, free)
 
 def within(n_threads):
     with _system.staying(n_threads):
@@ -270,6 +271,14 @@ def test_once_where_the_caller_stays(moved, monkeypatch):
     monkeypatch.setattr(_company._system, "processor", lambda: 0)
     company.keep_apart(2)
     assert moved == [(5, {1, 2, 3, 4, 5, 6, 7})]
+
+
+@pytest.mark.parametrize(("n", "stays"), [(2, -1), (7, -1), (8, 3), (9, -1)])
+def test_the_caller_stays_where_the_others_cannot_give_way(moved, monkeypatch, n, stays):
+    told = []
+    monkeypatch.setattr(_company._system, "avoid", told.append)
+    Company(list(range(10, 20))).keep_apart(n)
+    assert told[-1] == stays
 
 
 @pytest.mark.parametrize("name", _company.BOUND_BY_USER)

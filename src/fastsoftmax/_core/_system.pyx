@@ -96,7 +96,8 @@ def processor():
 
 
 def avoid(int processor):
-    """The other threads of this one's team keep off this processor; -1: off none."""
+    """The other threads of this one's team keep off this processor, and have no other to give way to;
+    -1: that is not so of any."""
     global fs_avoided
     fs_avoided = processor
 

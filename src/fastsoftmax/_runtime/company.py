@@ -2,8 +2,8 @@
 
 Linux tends to wake a thread on the processor of the one that wakes it, where it takes the others
 for busy, as it does idle ones of a virtual machine. Two threads of a team then run one after the
-other. So those that OpenMP keeps may run anywhere but there, and while a kernel of several regions
-runs, the caller stays there (`_system.staying`).
+other. So those that OpenMP keeps may run anywhere but there, and where the team needs all
+processors, the caller stays there while a kernel of several regions runs (`_system.staying`).
 
 Where other processes compute, a thread waits for a processor, up to some milliseconds each time
 that it is woken or has used up its time slice. The system counts both. Measurements:
@@ -60,7 +60,8 @@ class Company:
             for thread in self._others[: n - 1]:
                 if os.path.exists(f"/proc/self/task/{thread}"):
                     os.sched_setaffinity(thread, free)
-            _system.avoid(here)
+            if len(free) == n - 1:  # so that none of them could give way
+                _system.avoid(here)
 
     def lateness(self) -> float:
         """Seconds that the first of the others waits for a processor, each time that it does."""
