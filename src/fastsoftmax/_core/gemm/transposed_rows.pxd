@@ -9,18 +9,15 @@ from libc.string cimport memcpy
 
 from fastsoftmax._core.arguments cimport Problem
 from fastsoftmax._core.gemm.convert cimport fetch_rows, read_rows
-from fastsoftmax._core.gemm.tiles cimport (
-    MOST, ROWS, Ahead, nothing, product, product_narrow,
-)
+from fastsoftmax._core.gemm.tiles cimport MOST, ROWS, Ahead, nothing, product
 from fastsoftmax._core.linear.linear_problem cimport ALIGNMENT, part_start, parts_of, rounded_up
 from fastsoftmax._core.simd.simd cimport (
-    VL, VL_MOST, load, prefetch, prefetch_l2, real, set1, store, transpose, vreal,
+    VL, VL_MOST, load, prefetch_l2, real, set1, store, transpose, vreal,
 )
 from fastsoftmax._core.simd.squares cimport load_square
 
 cdef enum:
-    RUN = 128  # features converted at a time: a tile of them stays in L1
-    NEXT = 2 * VL_MOST  # features ahead that packing fetches into L1
+    RUN = 128  # features converted at a time: VL rows of them stay in L1
 
 
 cdef inline void pack_rows(
@@ -34,23 +31,21 @@ cdef inline void pack_rows(
     panel: rows of 2*VL features, the next features `panel_size` behind; zeros behind the last of X.
     """
     cdef vreal v[VL_MOST]
-    cdef real converted[ROWS * RUN]
+    cdef real converted[VL_MOST * RUN]
     cdef const real *x = converted
-    cdef Py_ssize_t rows = min(ROWS, n), i, j, r, row_step = RUN, column_step = 1
-    if p.x:
-        x = p.x + start * p.row_step + j0 * p.column_step
-        row_step, column_step = p.row_step, p.column_step
-    for j from 0 <= j < m by VL:
-        if p.x == NULL and j % RUN == 0:
-            if j + RUN < m:
-                fetch_rows(&p.cells, start, rows, j0 + j + RUN, RUN)
-            read_rows(&p.cells, start, rows, j0 + j, min(RUN, m - j), converted, RUN)
-        for i from 0 <= i < ROWS by VL:
-            for r in range(max(min(VL, n - i), 0) if p.x and column_step == 1 else 0):
-                prefetch(x + (i + r) * row_step + j + NEXT)
+    cdef Py_ssize_t i, j, r, row_step = RUN, column_step = 1
+    for i from 0 <= i < ROWS by VL:
+        if p.x:
+            x = p.x + (start + i) * p.row_step + j0 * p.column_step
+            row_step, column_step = p.row_step, p.column_step
+        for j from 0 <= j < m by VL:
+            if p.x == NULL and j % RUN == 0:
+                if j + RUN < m:
+                    fetch_rows(&p.cells, start + i, min(VL, n - i), j0 + j + RUN, RUN)
+                read_rows(
+                    &p.cells, start + i, max(min(VL, n - i), 0), j0 + j, min(RUN, m - j), converted, RUN)
             load_square(
-                x + i * row_step + (j if p.x else j % RUN) * column_step, row_step, column_step,
-                n - i, m - j, v)
+                x + (j if p.x else j % RUN) * column_step, row_step, column_step, n - i, m - j, v)
             if panel:
                 for r in range(VL):
                     store(panel + j // (2 * VL) * panel_size + (i + r) * 2 * VL + j % (2 * VL), v[r])
@@ -68,9 +63,8 @@ cdef inline void fetch_part(
     const Problem *p, Py_ssize_t start, Py_ssize_t n, Py_ssize_t j, Py_ssize_t m, Py_ssize_t parts,
     Py_ssize_t part
 ) noexcept nogil:
-    """Fetch one of some parts of what `pack_rows` reads next, features j .. j + m of the n rows from
-    `start` on, as far as there are: memory works while products are made."""
-    cdef Py_ssize_t rows = min(min(n, ROWS), p.n - start), i, c
+    """Fetch one of some parts of what `pack_rows` reads next: memory works while products are made."""
+    cdef Py_ssize_t rows = min(n, ROWS), i, c
     cdef const char *at
     if p.cells.column_step != p.cells.size or j >= p.d:
         return
@@ -112,37 +106,30 @@ cdef inline void pack_weights(
 
 
 cdef inline void transposed_logits(
-    const Problem *p, const real *w, const real *tile, Py_ssize_t n, Py_ssize_t j0, Py_ssize_t m,
-    Py_ssize_t first, Py_ssize_t classes, Py_ssize_t k0, Py_ssize_t k1, real *z, Ahead *next,
+    const Problem *p, const real *w, const real *tile, Py_ssize_t j0, Py_ssize_t m, Py_ssize_t first,
+    Py_ssize_t classes, Py_ssize_t k0, Py_ssize_t k1, real *z, Ahead *next,
 ) noexcept nogil:
-    """Logits of classes first + k0 .. first + k1 for the n rows of a tile, as far as features
-    j0 .. j0 + m, added to those before, into its logits z; b_k for the rows that it lacks.
+    """Logits of classes first + k0 .. first + k1 for a tile, as far as features j0 .. j0 + m, added to
+    those before, into its logits z.
 
     w holds so many classes from `first` on, as `pack_weights` lays them out, m features at a time.
     What is needed `next` is fetched as by `product`.
     """
     cdef vreal sums[2 * MOST]
-    cdef vreal b = set1(0.), none = set1(0.)
+    cdef vreal b = set1(0.)
     cdef bint ends = p.b and j0 + m == p.d
-    cdef Py_ssize_t i, k, v, vectors
+    cdef Py_ssize_t i, k
     w = w + j0 * classes + k0 * rounded_up(m, ROWS)
     z = z + (first + k0) * ROWS
     for i from 0 <= i < ROWS by 2 * VL:
-        vectors = min(parts_of(max(n - i, 0), VL), 2)  # that hold rows
         for k in range(k1 - k0 if j0 else 0):
-            for v in range(vectors):
-                sums[vectors * k + v] = load(z + k * ROWS + i + v * VL)
-        if vectors == 2:
-            product(<int>(k1 - k0), w, (k1 - k0) * ROWS, tile + i, ROWS, m, next, j0 > 0, sums)
-        elif vectors == 1:
-            product_narrow(
-                <int>(k1 - k0), w, (k1 - k0) * ROWS, tile + i, ROWS, m, next, j0 > 0, sums)
+            sums[2 * k] = load(z + k * ROWS + i)
+            sums[2 * k + 1] = load(z + k * ROWS + i + VL)
+        product(<int>(k1 - k0), w, (k1 - k0) * ROWS, tile + i, ROWS, m, next, j0 > 0, sums)
         if next and next.at:
             next.at += m * next.step
         for k in range(k1 - k0):
             if ends:
                 b = set1(p.b[first + k0 + k])
-            for v in range(2):
-                store(
-                    z + k * ROWS + i + v * VL,
-                    (sums[vectors * k + v] if v < vectors else none) + b)
+            store(z + k * ROWS + i, sums[2 * k] + b)
+            store(z + k * ROWS + i + VL, sums[2 * k + 1] + b)

@@ -135,10 +135,10 @@ cdef inline void input_gradient(
 
 cdef inline void some_logits(
     const Problem *p, const Panels *s, Py_ssize_t start, Py_ssize_t n, Py_ssize_t first,
-    Py_ssize_t classes, real *tiles, real *panel, real *z, Py_ssize_t ahead,
+    Py_ssize_t classes, real *tiles, real *panel, real *z,
 ) noexcept nogil:
     """Z of the classes of a pack, from `first` on, for n rows, at most s.tiles tiles; of the first pack
-    the panels too, if wanted. The next rows are likely to be those so far `ahead`."""
+    the panels too, if wanted."""
     cdef Py_ssize_t blocks = parts_of(classes, CLASS_BLOCK), j, m, t, c0, c
     for j from 0 <= j < p.d by s.depth:
         m = min(s.depth, p.d - j)
@@ -149,12 +149,9 @@ cdef inline void some_logits(
         for c0 from 0 <= c0 < blocks by s.chunk:
             for t from 0 <= t < n by ROWS:
                 for c in range(c0, min(c0 + s.chunk, blocks)):
-                    if j + m < p.d:
-                        fetch_part(p, start + t, n - t, j + m, s.depth, blocks, c)
-                    else:
-                        fetch_part(p, start + t + ahead, n - t, 0, s.depth, blocks, c)
+                    fetch_part(p, start + t, n - t, j + m, s.depth, blocks, c)
                     transposed_logits(
-                        p, s.w, tiles + t * s.depth, n - t, j, m, first, classes,
+                        p, s.w, tiles + t * s.depth, j, m, first, classes,
                         part_start(classes, blocks, c), part_start(classes, blocks, c + 1),
                         z + t // ROWS * s.z_tile, NULL)
 
@@ -199,8 +196,7 @@ cdef inline void block_logits(
             if p.w:
                 some_logits(
                     p, s, start + i * rows, min(rows, n - i * rows), first, classes, <real *>scratch,
-                    s.panels + i * rows * 2 * VL if losses else NULL, s.z + i * s.tiles * s.z_tile,
-                    n_threads * rows)
+                    s.panels + i * rows * 2 * VL if losses else NULL, s.z + i * s.tiles * s.z_tile)
             if losses and (pack == s.n_packs - 1 or p.stored):
                 some_losses(
                     p, s, start + i * rows, min(rows, n - i * rows), i * s.tiles, scratch)

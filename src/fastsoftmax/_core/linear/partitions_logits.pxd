@@ -132,7 +132,7 @@ cdef inline void tile_logits(
         pack_rows(p, start + t, n, j, m, tile, NULL, 0)
         for i in range(s.class_blocks):
             transposed_logits(
-                p, s.w, tile, n, j, m, 0, s.k, part_start(s.k, s.class_blocks, i),
+                p, s.w, tile, j, m, 0, s.k, part_start(s.k, s.class_blocks, i),
                 part_start(s.k, s.class_blocks, i + 1), z, &next if i == 0 else NULL)
 
 

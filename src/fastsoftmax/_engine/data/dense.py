@@ -35,9 +35,7 @@ class Gradients(NamedTuple, Generic[ByW, ByB, ByX]):
 def no_gradient(n_logits: int, n_features: int, dtype: np.dtype, most: int) -> NDArray:
     """Zeros to sum the gradient of W in: in float64, or in `dtype` beyond so many bytes."""
     wide = 8 * n_logits * n_features <= most
-    sums = empty((n_logits, n_features), np.float64 if wide else dtype)
-    sums.fill(0)
-    return sums
+    return np.zeros((n_logits, n_features), np.float64 if wide else dtype)
 
 
 class DenseData(DenseArray):
