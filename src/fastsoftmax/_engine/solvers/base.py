@@ -22,7 +22,9 @@ from fastsoftmax._engine.objective import Objective, has_minimiser, separates
 from fastsoftmax._engine.objective.precision import logits_bytes, to_float64, uses_float32
 from fastsoftmax._engine.objective.rounding import raised
 from fastsoftmax._engine.solvers.block_preconditioner import RebuildSchedule
-from fastsoftmax._engine.solvers.certificate import BEYOND, Certificate
+from fastsoftmax._engine.solvers.certificate import USUAL as CERTAIN
+from fastsoftmax._engine.solvers.certificate import Certificate
+from fastsoftmax._engine.solvers.rules import LbfgsRules, ProofRules, ProximalRules
 from fastsoftmax._runtime.callbacks import FitState, ends
 from fastsoftmax._validation import numbers as check
 from fastsoftmax._validation.spellings import is_a_solver as theirs
@@ -102,6 +104,9 @@ class Options:
     blocks: BlockRules = field(default_factory=BlockRules)
     rebuilds: RebuildSchedule = field(default_factory=RebuildSchedule)
     proofs: FailedProofs = field(default_factory=FailedProofs)
+    lbfgs: LbfgsRules = field(default_factory=LbfgsRules)
+    proving: ProofRules = field(default_factory=ProofRules)
+    proximal: ProximalRules = field(default_factory=ProximalRules)
 
 
 @dataclass
@@ -232,7 +237,7 @@ class Run:
         bound = certificate.bound
         wanted = self.tolerance(certificate.value)
         vanishes = certificate.least_change < VANISHING
-        beyond = certificate.rounding > BEYOND * wanted
+        beyond = certificate.rounding > CERTAIN.hidden * wanted
         newton = beyond and certificate.is_newton and certificate.decrease <= wanted
         vanishing_loss = certificate.value <= wanted
         near = bound <= wanted or newton or vanishing_loss
