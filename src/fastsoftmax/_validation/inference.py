@@ -110,7 +110,7 @@ def feature_names(names: Sequence[str] | None, known: list[str]) -> list[str]:
         return known
     if isinstance(names, str) or not isinstance(names, Sized) or len(names) != len(known):
         raise ValueError(
-            f"feature_names: expected {len(known)} names, one a feature of X, got {names!r}"
+            f"feature_names: expected {len(known)} names, one per feature of X, got {names!r}"
         )
     return [str(name) for name in names]
 
