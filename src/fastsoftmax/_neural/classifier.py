@@ -228,7 +228,7 @@ class MLPClassifier(Ranking, ClassifierMixin, Perceptron):
         return self._train(X, y, sample_weight, partial=True, classes=classes)
 
     def _loss_of(self, y: ArrayLike, goes_on: bool) -> str:
-        loss = check_networks.name(self.loss, ("auto", *self._losses), "loss")
+        loss = check.one_of(self.loss, ("auto", *self._losses), "loss")
         several = _is_table(y) and check_targets.says_several_labels(check.as_array(y, "y"))
         if several:
             check_networks.warn_of_a_matrix(check.as_array(y, "y"), loss)

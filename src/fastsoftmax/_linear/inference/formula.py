@@ -209,7 +209,7 @@ class FormulaResults(Results):
             ``effects`` and ``standard_errors`` have a row for each numeric variable, and for each
             level of a factor but the first.
         """
-        check_inference.one_of(at, "at", ("overall", "mean"))
+        check_inference.one_of(at, ("overall", "mean"), "at")
         design, factors = self._design, self._design.levels()
         numeric = [name for name in design.data if name not in factors]
         binary = {name for name in numeric if design.data[name].isin((0, 1)).all()}
