@@ -254,7 +254,7 @@ class Linearised:
         elif near and bound > wanted and stationary and self._is_newton(weights, value, magnitude):
             # if the dependence of columns hides nothing
             held, rows = self._held(v), self._rows_at()
-            gain = gain_of_dependence(o, rows, held, ROUNDING, enough)
+            gain = gain_of_dependence(o, rows, held, enough)
             is_newton = gain <= enough
         else:
             is_newton = False
@@ -293,7 +293,7 @@ class Linearised:
 
     def _unseen_gain(self, held: Held, wanted: float) -> float:
         rows, enough = self._rows_at(), self.rules.hidden * wanted
-        return unseen_gain(self.objective, rows, held, ROUNDING, self._theta, enough)
+        return unseen_gain(self.objective, rows, held, self._theta, enough)
 
     def _held(self, v: NDArray, share: float = 1.0) -> Held:
         """What the conditions of optimality leave, with a share of λ, v being the gradient of the
@@ -314,9 +314,7 @@ class Linearised:
         self._make_stationary()
         held = self._held(self.sum(totals)[-1], share)
         rows = [piece.at_theta() for piece in self._pieces()]
-        return refinement.correction(
-            self.objective, rows, held, self._theta + self.direction, ROUNDING
-        )
+        return refinement.correction(self.objective, rows, held, self._theta + self.direction)
 
     def _divergence(self, alpha: float) -> float:
         """That of y + α(a - y), mean of the rows."""
