@@ -27,7 +27,6 @@ FACTORS = (0.25, 4.0)
 ALONE = {
     "_engine.curvature.diagonal": ["SHARED"],
     "_engine.objective.loss": ["LEAST_VARIANCE"],
-    "_engine.solvers.base": ["LATELY", "VANISHING", "SEPARATED"],
     "_engine.solvers.gradient_descent": ["AGAIN"],
     "_engine.solvers.newton": ["NEAR", "CHANGE"],
     "_engine.solvers.proof": ["RESIDUAL"],

@@ -35,7 +35,7 @@ from fastsoftmax._engine.solvers.class_models import ModelRules, model_for
 from fastsoftmax._engine.solvers.far_start import far_start
 from fastsoftmax._engine.solvers.proof import prove
 from fastsoftmax._engine.solvers.proximal_newton import on_face
-from fastsoftmax._engine.solvers.rules import LbfgsRules, ProofRules, ProximalRules
+from fastsoftmax._engine.solvers.rules import EndingRules, LbfgsRules, ProofRules, ProximalRules
 from fastsoftmax._engine.solvers.unseen import UnseenRules, is_cheap
 from fastsoftmax._linear.inference.likelihood import (
     DependenceRules,
@@ -303,6 +303,17 @@ def test_failed_proofs_end_a_fit_of_separated_classes():
     with pytest.warns(UserWarning, match=SEPARABLE.reason[:20]):
         model.tuned(proofs=FailedProofs(to_zero=1)).fit(X, y)
     assert not model.converged_
+
+
+def test_a_loss_is_separated_below_the_share_that_is_said():
+    x = np.arange(20.0)[:, None]
+    o = objective(x, (x[:, 0] > 9).astype(np.int32), 1, C=np.inf)
+    it = iterate_at(o, start_of(o))
+    it.restart(5 * np.sign(-it.gradient))
+    assert 0 < it.value < 0.1 * np.log(2)
+    for share, is_separated in ((0.1, True), (1e-30, False)):
+        run = Run(o, Options(1e-6, 1, endings=EndingRules(separated=share)))
+        assert run.separated(it) == is_separated
 
 
 def test_what_the_hessian_of_unseen_gains_may_cost():

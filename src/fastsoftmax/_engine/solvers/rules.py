@@ -8,6 +8,15 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
+class EndingRules:
+    """What tells how F goes on, and that it goes on for ever (0041 and 0071)."""
+
+    lately: int = 4  # iterations, at least, from which a trend is read
+    vanishing: float = -0.5  # relative change of a probability by Newton's step: it goes on to 0
+    separated: float = 1e-5  # of the null loss: an unpenalised loss this low may go on to 0
+
+
+@dataclass(frozen=True)
 class LbfgsRules:
     """How L-BFGS begins, and when float32 gives way (0016, 0024, 0029 and 0064)."""
 

@@ -33,7 +33,6 @@ from fastsoftmax._engine.objective.rounding import ROUNDING
 
 DEPENDENT = 8 * float(np.finfo(float).eps)  # of |U||q|: a change of logits that is rounding
 BYTES = 24  # for each number of a matrix, a copy of it and its eigenvectors
-EIGENVECTORS = 5  # multiply-adds, times the cube of the size
 NUMBERS = 1 << 22  # of features at a time: 32 MiB
 
 Table = NDArray[np.float64]
@@ -51,6 +50,7 @@ class UnseenRules:
     rounds: int = 5  # of leaving rows out
     inside: float = 0.5  # a relative change of probabilities that stay in [0, 1], whatever ζ is
     work: float = 1e8  # multiply-adds, some ten milliseconds
+    eigenvectors: float = 5  # multiply-adds that they take, times the cube of the size
     rows_per_feature: int = 32  # that have a part in H, at first
 
 
@@ -137,7 +137,10 @@ def unseen_gain(
 def is_cheap(objective: Objective, rules: UnseenRules = USUAL) -> bool:
     """Whether H can be made, for less than the fit has taken so far or next to nothing."""
     o, (n, (_, size)) = objective, (objective.data.shape[0], objective.shape)
-    work = o.loss.n_grams * n * size**2 / (2 * steps(n, size, rules)[0]) + EIGENVECTORS * o.size**3
+    work = (
+        o.loss.n_grams * n * size**2 / (2 * steps(n, size, rules)[0])
+        + rules.eigenvectors * o.size**3
+    )
     return o.size <= HESSIAN_PARAMETERS and work <= max(rules.work, o.passes.count * o.passes.work)
 
 
