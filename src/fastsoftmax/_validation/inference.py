@@ -122,17 +122,6 @@ def names_of(model: Any) -> list[str]:
     return [f"x{j}" for j in range(model.n_features_in_)] if names is None else list(names)
 
 
-def pandas() -> Any:
-    """The package."""
-    try:
-        import pandas
-    except ImportError as error:
-        raise ImportError(
-            f"to_frame needs pandas, which cannot be imported ({error}): pip install pandas"
-        ) from error
-    return pandas
-
-
 def linear_model(is_one: bool, model: object) -> None:
     if not is_one:
         raise TypeError(

@@ -15,16 +15,6 @@ from fastsoftmax._validation.numbers import one_of  # noqa: F401  for displays
 History = Sequence[Any]
 
 
-def matplotlib() -> None:
-    """Check that matplotlib is there, for what is about to be drawn."""
-    try:
-        import matplotlib.figure  # noqa: F401
-    except ImportError as error:
-        raise ImportError(
-            f"drawing needs matplotlib, which cannot be imported ({error}): pip install matplotlib"
-        ) from error
-
-
 def history(value: object, argument: str = "history") -> History:
     """The entries of a `history_`."""
     if isinstance(value, str) or not isinstance(value, Sequence) or not value:
