@@ -1,16 +1,34 @@
 """What the system tells of threads and processors; it links no OpenMP, which may not be loaded yet."""
 
+from libc.stdlib cimport getenv
+
 cdef extern from *:
     """
     #if defined(__linux__)
     #ifndef _GNU_SOURCE
     #define _GNU_SOURCE
     #endif
+    #include <errno.h>
     #include <fcntl.h>
     #include <sched.h>
     #include <stdio.h>
     #include <unistd.h>
     static int fs_processor(void) { return sched_getcpu(); }
+    static int fs_processors(void) {
+        int possible, count = 0;
+        for (possible = 1024; count == 0 && possible <= 1 << 20; possible *= 2) {
+            cpu_set_t *set = CPU_ALLOC(possible);
+            size_t size = CPU_ALLOC_SIZE(possible);
+            if (set == NULL)
+                return 0;
+            if (sched_getaffinity(0, size, set) == 0)
+                count = CPU_COUNT_S(size, set);
+            else if (errno != EINVAL)
+                possible = 1 << 20;
+            CPU_FREE(set);
+        }
+        return count;
+    }
     static int fs_waited(int thread, double *seconds, double *times) {
         char path[64], text[96];
         unsigned long long ran, waited, slices;
@@ -33,6 +51,7 @@ cdef extern from *:
     }
     #else
     static int fs_processor(void) { return -1; }
+    static int fs_processors(void) { return 0; }
     static int fs_waited(int thread, double *seconds, double *times) { return 0; }
     #endif
 
@@ -59,6 +78,7 @@ cdef extern from *:
     #endif
     """
     int fs_processor()
+    int fs_processors()
     int fs_waited(int thread, double *seconds, double *times)
     double fs_turn()
 
@@ -66,6 +86,17 @@ cdef extern from *:
 def processor():
     """The number of the processor that this thread runs on; -1 where the system does not tell."""
     return fs_processor()
+
+
+def processors():
+    """How many processors this thread may run on; 0 where the system does not tell."""
+    return fs_processors()
+
+
+def threads_asked():
+    """OMP_NUM_THREADS as it is now; empty where it is not set."""
+    cdef const char *found = getenv("OMP_NUM_THREADS")
+    return b"" if found is NULL else <bytes>found
 
 
 def waited(int thread):
