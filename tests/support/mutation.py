@@ -15,7 +15,7 @@ import random
 import shutil
 import subprocess
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from itertools import chain
 from pathlib import Path
 
@@ -25,7 +25,7 @@ TESTS = Path(__file__).parents[1]
 VERDICTS = Path(__file__).with_name("mutation_survivors.txt")
 LEFT_OUT = ("_commands", "plotting")  # whose text and pictures no number tells
 NOT_RUN = ("project", "campaigns")  # which read the sources, or take long
-MOST_TESTS = 40  # functions for each change
+FOCUSED, OTHERS = 30, 20  # tests of each change: those that run the fewest lines, and some more
 SECONDS = 300
 
 COMPARISONS = {
@@ -139,6 +139,9 @@ def recorded(folder, package, tests):
 
         data = CoverageData(str(folder / "coverage"))
         data.read()
+        seen = {context.split(".")[-2] for context in data.measured_contexts() if context}
+        modules = {path.stem for path in TESTS.rglob("test_*.py")}
+        print(f"{len(seen & modules)} of {len(modules)} modules of tests recorded")
         found = {}
         for path in data.measured_files():
             lines = data.contexts_by_lineno(path)
@@ -159,20 +162,31 @@ def as_argument(context):
     return None
 
 
-def outcome(folder, package, mutant, tests, rng):
+def lines_run(lines):
+    """test → how many lines of the package it runs."""
+    return Counter(chain.from_iterable(chain.from_iterable(of.values()) for of in lines.values()))
+
+
+def chosen(tests, lines_run, rng):
+    """Of the tests that run a line those that run little else, and others drawn by chance."""
+    tests = sorted(tests, key=lambda test: (lines_run[test], test))
+    others = tests[FOCUSED:]
+    return tests[:FOCUSED] + rng.sample(others, min(OTHERS, len(others)))
+
+
+def outcome(folder, package, mutant, tests):
     """ "noticed", "survived", or "not run" where no test runs the line."""
     name, number, _, _, _ = mutant
     arguments = [found for each in tests if (found := as_argument(each))]
     if not arguments:
         return "not run"
-    rng.shuffle(arguments)
     target = folder / "mutated" / "fastsoftmax" / name
     source = (package / name).read_text(encoding="utf-8")
     target.write_text(mutated(source, number), encoding="utf-8")
     try:
         done = subprocess.run(
             [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider",
-             *arguments[:MOST_TESTS]],
+             *arguments],
             env=os.environ | {"PYTHONPATH": f"{folder / 'mutated'}:{TESTS}"},
             capture_output=True, timeout=SECONDS,
         )  # fmt: skip
@@ -202,6 +216,7 @@ def main(folder, count, seed, tests):
     shutil.copytree(package, folder / "mutated" / "fastsoftmax", dirs_exist_ok=True)
     everything = [m for m in mutants(package) if str(m[2]) in lines.get(m[0], {})]
     random.Random(seed).shuffle(everything)
+    sizes = lines_run(lines)
     results, kept = {}, folder / f"results-{seed}.json"
     if kept.exists():
         results = dict(json.loads(kept.read_text()))
@@ -211,7 +226,8 @@ def main(folder, count, seed, tests):
         # what runs when a module is imported counts as run by all tests of the module
         of_file = lines[mutant[0]]
         tests = of_file[str(mutant[2])] or sorted(set(chain(*of_file.values())))
-        results[str(i)] = [outcome(folder, package, mutant, tests, random.Random(i)), *mutant]
+        tests = chosen(tests, sizes, random.Random(i))
+        results[str(i)] = [outcome(folder, package, mutant, tests), *mutant]
         kept.write_text(json.dumps(results))
         print(*results[str(i)], sep="\t", file=sys.stderr, flush=True)
     return report(results)
