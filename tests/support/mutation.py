@@ -15,9 +15,10 @@ import random
 import shutil
 import subprocess
 import sys
-from collections import Counter, defaultdict
-from itertools import chain
+from collections import defaultdict
+from itertools import accumulate, chain
 from pathlib import Path
+from xml.etree import ElementTree
 
 import fastsoftmax
 
@@ -25,7 +26,7 @@ TESTS = Path(__file__).parents[1]
 VERDICTS = Path(__file__).with_name("mutation_survivors.txt")
 LEFT_OUT = ("_commands", "plotting")  # whose text and pictures no number tells
 NOT_RUN = ("project", "campaigns")  # which read the sources, or take long
-FOCUSED, OTHERS = 30, 20  # tests of each change: those that run the fewest lines, and some more
+BUDGET = 60  # seconds of tests for each change, as they take while what they run is recorded
 SECONDS = 300
 
 COMPARISONS = {
@@ -121,8 +122,8 @@ def mutated(source, number):
 
 
 def recorded(folder, package, tests):
-    """file → line → tests that run it, as names of functions in files."""
-    kept = folder / "lines.json"
+    """file → line → tests that run it, as names of functions in files; test → seconds."""
+    kept, durations = folder / "lines.json", folder / "durations.xml"
     if not kept.exists():
         settings = folder / "coveragerc"
         settings.write_text(
@@ -132,7 +133,7 @@ def recorded(folder, package, tests):
         ignored = [f"--ignore={TESTS / name}" for name in NOT_RUN]
         subprocess.run(
             [sys.executable, "-m", "coverage", "run", f"--rcfile={settings}", "-m", "pytest", "-q",
-             "-p", "no:cacheprovider", *ignored, *tests],
+             "-p", "no:cacheprovider", f"--junitxml={durations}", *ignored, *tests],
             stdout=sys.stderr, check=False,
         )  # fmt: skip
         from coverage import CoverageData
@@ -148,7 +149,11 @@ def recorded(folder, package, tests):
             name = Path(path).relative_to(package).as_posix()
             found[name] = {n: sorted(set(filter(None, tests))) for n, tests in lines.items()}
         kept.write_text(json.dumps(found))
-    return json.loads(kept.read_text())
+    seconds = defaultdict(float)
+    for case in ElementTree.parse(durations).iter("testcase"):
+        function = case.get("name").partition("[")[0]
+        seconds[f"{case.get('classname')}.{function}"] += float(case.get("time"))
+    return json.loads(kept.read_text()), seconds
 
 
 def as_argument(context):
@@ -162,16 +167,11 @@ def as_argument(context):
     return None
 
 
-def lines_run(lines):
-    """test → how many lines of the package it runs."""
-    return Counter(chain.from_iterable(chain.from_iterable(of.values()) for of in lines.values()))
-
-
-def chosen(tests, lines_run, rng):
-    """Of the tests that run a line those that run little else, and others drawn by chance."""
-    tests = sorted(tests, key=lambda test: (lines_run[test], test))
-    others = tests[FOCUSED:]
-    return tests[:FOCUSED] + rng.sample(others, min(OTHERS, len(others)))
+def chosen(tests, seconds):
+    """Of the tests that run a line the quickest, as many as the budget allows."""
+    tests = sorted(tests, key=lambda test: (seconds.get(test, 0.0), test))
+    until = accumulate(seconds.get(test, 0.0) for test in tests)
+    return [test for test, total in zip(tests, until, strict=True) if total <= BUDGET] or tests[:1]
 
 
 def outcome(folder, package, mutant, tests):
@@ -212,11 +212,10 @@ def main(folder, count, seed, tests):
     folder = Path(folder).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     package = Path(fastsoftmax.__file__).parent
-    lines = recorded(folder, package, tests)
+    lines, seconds = recorded(folder, package, tests)
     shutil.copytree(package, folder / "mutated" / "fastsoftmax", dirs_exist_ok=True)
     everything = [m for m in mutants(package) if str(m[2]) in lines.get(m[0], {})]
     random.Random(seed).shuffle(everything)
-    sizes = lines_run(lines)
     results, kept = {}, folder / f"results-{seed}.json"
     if kept.exists():
         results = dict(json.loads(kept.read_text()))
@@ -226,7 +225,7 @@ def main(folder, count, seed, tests):
         # what runs when a module is imported counts as run by all tests of the module
         of_file = lines[mutant[0]]
         tests = of_file[str(mutant[2])] or sorted(set(chain(*of_file.values())))
-        tests = chosen(tests, sizes, random.Random(i))
+        tests = chosen(tests, seconds)
         results[str(i)] = [outcome(folder, package, mutant, tests), *mutant]
         kept.write_text(json.dumps(results))
         print(*results[str(i)], sep="\t", file=sys.stderr, flush=True)
