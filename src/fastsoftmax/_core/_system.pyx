@@ -1,5 +1,7 @@
 """What the system tells of threads and processors; it links no OpenMP, which may not be loaded yet."""
 
+from libc.stdlib cimport getenv
+
 cdef extern from *:
     """
     #if defined(__linux__)
@@ -11,9 +13,9 @@ cdef extern from *:
     #include <stdio.h>
     #include <unistd.h>
     static int fs_processor(void) { return sched_getcpu(); }
-    typedef cpu_set_t fs_processors;
-    static int fs_stay(int processor, fs_processors *before) {
-        fs_processors one;
+    typedef cpu_set_t fs_places;
+    static int fs_stay(int processor, fs_places *before) {
+        fs_places one;
         if (processor < 0 || processor >= CPU_SETSIZE || processor != sched_getcpu())
             return 0;
         if (sched_getaffinity(0, sizeof(*before), before) != 0)
@@ -22,7 +24,11 @@ cdef extern from *:
         CPU_SET(processor, &one);
         return sched_setaffinity(0, sizeof(one), &one) == 0;
     }
-    static void fs_go(const fs_processors *before) { sched_setaffinity(0, sizeof(*before), before); }
+    static void fs_go(const fs_places *before) { sched_setaffinity(0, sizeof(*before), before); }
+    static int fs_processors(void) {
+        cpu_set_t sets[64]; /* 65536 processors: the kernel refuses a set that is less than it has */
+        return sched_getaffinity(0, sizeof(sets), sets) ? 0 : CPU_COUNT_S(sizeof(sets), sets);
+    }
     static int fs_waited(int thread, double *seconds, double *times) {
         char path[64], text[96];
         unsigned long long ran, waited, slices;
@@ -45,9 +51,10 @@ cdef extern from *:
     }
     #else
     static int fs_processor(void) { return -1; }
-    typedef int fs_processors;
-    static int fs_stay(int processor, fs_processors *before) { return 0; }
-    static void fs_go(const fs_processors *before) {}
+    typedef int fs_places;
+    static int fs_stay(int processor, fs_places *before) { return 0; }
+    static void fs_go(const fs_places *before) {}
+    static int fs_processors(void) { return 0; }
     static int fs_waited(int thread, double *seconds, double *times) { return 0; }
     #endif
 
@@ -79,13 +86,14 @@ cdef extern from *:
     static double fs_turn(void) { return 0; }
     #endif
     """
-    ctypedef struct fs_processors:
+    ctypedef struct fs_places:
         pass
 
     int fs_avoided
     int fs_processor()
-    int fs_stay(int processor, fs_processors *before) nogil
-    void fs_go(const fs_processors *before) nogil
+    int fs_stay(int processor, fs_places *before) nogil
+    void fs_go(const fs_places *before) nogil
+    int fs_processors()
     int fs_waited(int thread, double *seconds, double *times)
     double fs_turn()
 
@@ -109,7 +117,7 @@ cdef class staying:
     one runs: which may not go elsewhere, and from then on both would share a processor.
     """
 
-    cdef fs_processors before
+    cdef fs_places before
     cdef bint stays
     cdef int n_threads
 
@@ -122,6 +130,17 @@ cdef class staying:
     def __exit__(self, *_):
         if self.stays:
             fs_go(&self.before)
+
+
+def processors():
+    """How many processors this thread may run on; 0 where the system does not tell."""
+    return fs_processors()
+
+
+def threads_asked():
+    """OMP_NUM_THREADS as it is now; empty where it is not set."""
+    cdef const char *found = getenv("OMP_NUM_THREADS")
+    return b"" if found is NULL else <bytes>found
 
 
 def waited(int thread):
