@@ -80,7 +80,8 @@ def prove(
         size, before = -dot(system.residual, z), size
         if not size > 0:
             break
-        far = system.decrease(step) > tolerance and not bound
+        # no bound is below what F falls by along the step
+        far = system.decrease(step) > READY * tolerance and not bound
         if far and (size <= FORCING**2 * first or count >= PRODUCTS_OF_STEP):
             return Proof(step, None)
         p = z + (size / before) * p
