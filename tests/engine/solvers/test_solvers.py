@@ -263,7 +263,7 @@ def test_a_proof_that_the_decrease_leaves_no_room_for_takes_newtons_step(monkeyp
     def solve(vector):
         return objective.parameters.project(vector / np.diagonal(H))
 
-    proof = prove(objective, it, -solve(it.gradient), solve, tolerance)
+    proof = prove(objective, it, -solve(it.gradient), solve, tolerance, 200)
     assert proof.certificate is None and len(products) <= 10
     off = proof.direction - newton
     assert off @ H @ off <= 0.1 * (newton @ H @ newton)
