@@ -47,8 +47,8 @@ class SoftmaxRegressionCV(CrossValidated):
     fold_tol : float, default=1e-4
         As ``tol``, for the fits of folds, of which only the score is wanted: far below what the
         folds differ by.
-    l1_ratio, fit_intercept, tol, max_iter, solver, max_memory, feature_scale, standardize, \
-penalty_factor, class_weight, label_smoothing, reference_class, n_threads, random_state, verbose
+    l1_ratio, l1_group, fit_intercept, tol, max_iter, solver, max_memory, feature_scale, \
+standardize, penalty_factor, class_weight, label_smoothing, reference_class, n_threads, random_state, verbose
         As of `SoftmaxRegression`. Standard deviations, and weights of classes that are to be
         balanced, are those of all rows.
 
@@ -95,6 +95,7 @@ penalty_factor, class_weight, label_smoothing, reference_class, n_threads, rando
     refit: bool = True
     fold_tol: float = 1e-4
     l1_ratio: float = 0.0
+    l1_group: ArrayLike | Literal["classes"] | None = None
     fit_intercept: bool = True
     tol: float = 1e-6
     max_iter: int = 1000

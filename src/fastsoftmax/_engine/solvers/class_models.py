@@ -20,6 +20,7 @@ from fastsoftmax._engine.data import Batch, Point, RowSample
 from fastsoftmax._engine.linalg import ClassFactors, WeightedColumns, descend_by_grams
 from fastsoftmax._engine.line_search.penalised import PenalisedIterate
 from fastsoftmax._engine.objective.objective import Objective
+from fastsoftmax._engine.solvers.norm_curvature import NormCurvature
 from fastsoftmax._engine.solvers.working_set import WorkingSet
 from fastsoftmax._validation import numbers as check
 
@@ -126,11 +127,13 @@ class GramModel:
         """The change of the set's weights that minimises model + penalty."""
         s = self.set
         return descend_by_grams(
-            self._grams, s.counts, s.take(it.smooth), s.take(it.theta), s.thresholds,
+            self._grams, s.counts, s.take(it.smooth), s.take(it.theta), s.thresholds, s.groups,
             self._objective.data.n_threads,
         )  # fmt: skip
 
-    def factor(self, it: PenalisedIterate, face: NDArray, products: int) -> Solve:
+    def factor(
+        self, it: PenalisedIterate, face: NDArray, products: int, curved: NormCurvature
+    ) -> Solve:
         """M⁻¹ of tables that are 0 off the face.
 
         M is the Hessian itself, classes coupled, where that takes less work than the products which
@@ -138,10 +141,11 @@ class GramModel:
         """
         joint = JointFace(self._curvature, self.set, face)
         if joint.passes <= products and joint.bytes <= self._objective.memory.working_set:
-            return joint.factor(it, self._damping)
+            return joint.factor(it, self._damping, curved)
         on = Face(face)
         classes = np.arange(len(face))[:, None, None]
         matrices = self._grams[classes, on.at[:, :, None], on.at[:, None, :]]
+        diagonals(matrices)[:] += on.take(curved.diagonal)
         return on.factor(matrices, self._objective.data.n_threads)
 
     def hessian_times(self, it: PenalisedIterate, table: NDArray) -> NDArray:
@@ -195,29 +199,31 @@ class ColumnModel:
     def descend(self, it: PenalisedIterate) -> NDArray:
         """The change of the set's weights that minimises model + penalty."""
         s = self.set
-        return self._weighted.descend(s.take(it.smooth), s.take(it.theta), s.thresholds)
+        return self._weighted.descend(s.take(it.smooth), s.take(it.theta), s.thresholds, s.groups)
 
-    def factor(self, it: PenalisedIterate, face: NDArray, products: int) -> Solve:
+    def factor(
+        self, it: PenalisedIterate, face: NDArray, products: int, curved: NormCurvature
+    ) -> Solve:
         """M⁻¹ of tables that are 0 off the face: by diagonals, or by full blocks if it is hard."""
         on = Face(face)
         k, size = on.at.shape
         needed = 2 * k * size**2 * self._objective.data.dtype.itemsize
         easy = products <= self._rules.upgrade_products
         if easy or needed > self._objective.memory.working_set:
-            return self._factor_diagonals(face)
+            return self._factor_diagonals(face, curved)
         matrices = self._weighted.grams(on.at, on.counts)
-        diagonals(matrices)[:] += on.take(self._ridges)
+        diagonals(matrices)[:] += on.take(self._ridges + curved.diagonal)
         return on.factor(matrices, self._objective.data.n_threads)
 
-    def _factor_diagonals(self, face: NDArray) -> Solve:
+    def _factor_diagonals(self, face: NDArray, curved: NormCurvature) -> Solve:
         """The means decouple the intercept."""
         d = np.where(face & (self._weighted.diagonals > 0), self._weighted.diagonals, 1.0)
         means = self._weighted.means * face
 
         def solve(v: NDArray) -> NDArray:
             if not self.set.intercept:
-                return v / d
-            z = (v - means * v[:, :1]) / d
+                return curved.solve(d, v)
+            z = curved.solve(d, v - means * v[:, :1])
             z[:, 0] = v[:, 0] / d[:, 0] - np.einsum("km,km->k", means[:, 1:], z[:, 1:])
             return z
 
@@ -301,8 +307,8 @@ class JointFace:
         self.passes = objective.loss.n_grams * size**2 / (4 * d * k)
         self.bytes = 8 * (n * (size + 2 * k) + 3 * (k * size) ** 2)
 
-    def factor(self, it: PenalisedIterate, damping: NDArray) -> Solve:
-        """The inverse of the Hessian with this damping added."""
+    def factor(self, it: PenalisedIterate, damping: NDArray, curved: NormCurvature) -> Solve:
+        """The inverse of the Hessian with this damping, and the curvature of norms, added."""
         o, face, size = self._objective, self._face, len(self._columns)
         n, d = o.data.shape
         columns = self._columns[self._columns < d]
@@ -323,6 +329,7 @@ class JointFace:
         at = classes * size + np.searchsorted(self._columns, self._set.features[face])
         H = H.reshape(len(face) * size, -1)[np.ix_(at, at)]
         np.einsum("ii->i", H)[:] += self._set.ridges[face] + damping[face]
+        curved.add_to(H, face)
         factors = ClassFactors(H[None], o.data.n_threads)
 
         def solve(v: NDArray) -> NDArray:

@@ -26,10 +26,11 @@ from fastsoftmax._engine.curvature import Curvature
 from fastsoftmax._engine.line_search import iterate_at
 from fastsoftmax._engine.line_search.bracket import search
 from fastsoftmax._engine.line_search.penalised import PenalisedIterate
-from fastsoftmax._engine.objective import Objective
+from fastsoftmax._engine.objective import Objective, group_norms
 from fastsoftmax._engine.solvers.base import Options, Result, Run, Stop, register
 from fastsoftmax._engine.solvers.certificate import Certificate, certify
 from fastsoftmax._engine.solvers.class_models import ColumnModel, GramModel, Solve, model_for
+from fastsoftmax._engine.solvers.norm_curvature import NormCurvature
 
 FORCING = 0.1  # of the residual on the face, in M⁻¹'s norm, that may be left
 PRODUCTS = 100  # with the Hessian, in an iteration
@@ -87,7 +88,7 @@ def minimize_proximal(
             model = model_for(run.curvature, it, options.seed + run.n_iter)
         # as curvature falls with the loss
         model.damp(damping * min(1.0, it.value / objective.loss.uniform_loss))
-        step_along(it, model.set.step(model.descend(it)), objective.rounding)
+        step_along(it, model.set.step(model.descend(it), it.theta), objective.rounding)
         centre(objective, it)
         direction, products, left = on_face(it, model, most, wanted)
         most = max(most, products)
@@ -157,28 +158,30 @@ def on_face(
     """
     # an intercept that would change its sign becomes 0 too, which spares letter an iteration
     values = np.where(model.set.free, 0.0, model.set.take(it.theta))
-    face = (values != 0) | model.set.unpenalised
+    face = (group_norms.norms(values, model.set.groups) != 0) | model.set.unpenalised
     face[model.set.absent] = False  # without curvature
     if not face.any():
-        return model.set.step(np.zeros(face.shape)), 0, 0.0
-    right = -(model.set.take(it.smooth) + model.set.thresholds * np.sign(values))
-    solve = model.factor(it, face, most)
+        return model.set.step(np.zeros(face.shape), it.theta), 0, 0.0
+    right = -(model.set.take(it.smooth) + model.set.pull(values))
+    curved = NormCurvature(values, model.set.thresholds, model.set.groups)
+    solve = model.factor(it, face, most, curved)
     x, products = np.zeros_like(right), PRODUCTS
     for _ in range(FACES):
         x, products, slack = solve_on_face(
-            it, model, solve, face, right, x, values, products, wanted
+            it, model, curved, solve, face, right, x, values, products, wanted
         )
         crossing = crossings(model, right, values, x)
         if not crossing.any() or not products:
             break
         face, x = face & ~crossing, np.where(crossing, -values, x)
     step = np.where(crossings(model, right, values, x), -values, x)
-    return model.set.step(step), PRODUCTS - products, 0.5 * inner(right, step) + slack
+    return model.set.step(step, it.theta), PRODUCTS - products, 0.5 * inner(right, step) + slack
 
 
 def solve_on_face(
     it: PenalisedIterate,
     model: GramModel | ColumnModel,
+    curved: NormCurvature,
     solve: Solve,
     face: NDArray,
     right: NDArray,
@@ -193,10 +196,14 @@ def solve_on_face(
     is as little as is wanted they go on until x can prove it. And what the residual adds to the
     bound.
     """
+
+    def hessian_times(x: NDArray) -> NDArray:
+        return (model.hessian_times(it, x) + curved.times(x)) * face
+
     left, rounding = right * face, model.set.rounding(it.value)
     enough = FORCING**2 * inner(left, solve(left))
     if x.any():
-        left = (right - model.hessian_times(it, x)) * face
+        left = right * face - hessian_times(x)
         products -= 1
     z = solve(left) * face
     p, size = z, inner(left, z)
@@ -206,11 +213,11 @@ def solve_on_face(
         proves = is_exact or model.set.slack(left, values) <= SHARE * wanted
         if size <= enough and (proves or not is_near):
             break
-        product = model.hessian_times(it, p) * face
+        product = hessian_times(p)
         products -= 1
         curvature = inner(p, product)
         if not curvature > FLAT * size:
-            x = x + to_first_zero(np.where(values != 0, values + x, 0.0), p) * p
+            x = x + to_first_zero(model, np.where(values != 0, values + x, 0.0), p) * p
             break
         x = x + (size / curvature) * p
         crossing = crossings(model, right, values, x)
@@ -229,19 +236,28 @@ def crossings(
 ) -> NDArray[np.bool_]:
     """Which weights change sign along the step; none where the penalty hardly notices.
 
-    Beyond 0 the penalty of a weight is 2 λ|w| more than on the face.
+    Beyond 0 the penalty of a weight is 2 λ|w| more than on the face. Groups cross where the step
+    leads to an obtuse angle.
     """
-    there = values + x
-    crossing = values * there < 0
-    rise = 2 * inner(model.set.thresholds, np.where(crossing, np.abs(there), 0.0))
+    t, groups = model.set.thresholds, model.set.groups
+    there, units = t * (values + x), group_norms.unit(t * values, groups)
+    crossing = group_norms.inner(units, there, groups) < 0
+    beyond = np.where(crossing, there, 0.0)
+    rise = inner(beyond, group_norms.unit(beyond, groups) - units)
     return crossing & (rise > RISE * inner(right, x))
 
 
-def to_first_zero(values: NDArray, direction: NDArray) -> float:
+def to_first_zero(
+    model: GramModel | ColumnModel, values: NDArray, direction: NDArray
+) -> float:
     """How far along a direction without curvature the first of the values changes its sign; 0 if
     none does."""
+    t, groups = model.set.thresholds, model.set.groups
+    units = group_norms.unit(t * values, groups)
     with np.errstate(divide="ignore", invalid="ignore"):
-        lengths = -values / direction
+        lengths = -group_norms.norms(t * values, groups) / group_norms.inner(
+            units, t * direction, groups
+        )
     lengths = lengths[lengths > 0]
     return BEYOND * float(lengths.min()) if lengths.size else 0.0
 

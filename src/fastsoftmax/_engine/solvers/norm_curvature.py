@@ -1,0 +1,52 @@
+"""The second derivative of a sum of norms of groups, on a table of weights.
+
+Of ‖w‖ it is (I - ŵŵᵀ) / ‖w‖, ŵ = w / ‖w‖, and of groups of single weights 0.
+"""
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastsoftmax._engine.objective import group_norms
+from fastsoftmax._engine.objective.group_norms import Groups
+
+
+class NormCurvature:
+    """That of Σ ‖t∘w‖ at values of the weights, as a matrix for all of these.
+
+    Attributes
+    ----------
+    diagonal : ndarray, of the shape of the values
+    """
+
+    def __init__(self, values: NDArray, thresholds: NDArray, groups: Groups) -> None:
+        self._groups, scaled = groups, thresholds * values
+        roots = np.sqrt(group_norms.norms(scaled, groups))
+        self._scales = group_norms.divided(thresholds, roots)
+        self._units = group_norms.unit(scaled, groups)
+        self.diagonal = np.square(self._scales) * (1 - np.square(self._units))
+
+    def times(self, x: NDArray) -> NDArray[np.float64]:
+        """The product with a table."""
+        if self._groups is None:
+            return np.zeros_like(x)
+        z = self._scales * x
+        return self._scales * (z - self._units * group_norms.inner(self._units, z, self._groups))
+
+    def solve(self, diagonal: NDArray, v: NDArray) -> NDArray[np.float64]:
+        """The inverse of a diagonal, > 0, and this, times a table (Sherman & Morrison 1950)."""
+        if self._groups is None:
+            return v / diagonal
+        whole, across = diagonal + np.square(self._scales), self._scales * self._units
+        x, y = v / whole, across / whole
+        along = group_norms.inner(across, x, self._groups)
+        return x + y * along / (1 - group_norms.inner(across, y, self._groups))
+
+    def add_to(self, H: NDArray, face: NDArray[np.bool_]) -> None:
+        """Add the matrix of the places of a face to theirs, (P, P)."""
+        if self._groups is None:
+            return
+        scales, groups = self._scales[face], self._groups[face]
+        across = scales * self._units[face]
+        same = (groups[:, None] == groups) & (scales > 0)
+        H -= np.where(same, across[:, None] * across, 0.0)
+        np.einsum("ii->i", H)[:] += np.square(scales)
