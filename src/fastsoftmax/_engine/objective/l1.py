@@ -99,6 +99,20 @@ class L1:
         table(out)[:] = np.where(penalised, G * beyond + V * (np.square(row) * shares), G)
         return float(lengths.sum()), out
 
+    def steepest(self, gradient: NDArray) -> float:
+        """The largest norm of a gradient by a penalised weight or group, of λ: the dual norm."""
+        p = self._parameters
+        row = p.units(np.arange(p.shape[1])) * self.lambdas[: p.shape[1]]
+        table = p.layout.table(gradient)
+        scaled = group_norms.divided(table, row * np.ones_like(table))
+        if self._groups is None:
+            return float(np.abs(scaled).max())
+        return float(self._norms(scaled, self._groups[: p.shape[1]]).max())
+
+    def keeps(self, theta: NDArray, other: NDArray) -> NDArray[np.bool_]:
+        """Which places have the sign of the other; all of them of groups."""
+        return np.full(theta.shape, True) if self.is_grouped else theta * other > 0
+
     def touched(self, direction: NDArray) -> tuple[NDArray[np.intp], Groups]:
         """Places of weights that a direction changes, with the others of their groups; and the
         latter."""

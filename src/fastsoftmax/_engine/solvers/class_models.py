@@ -55,6 +55,7 @@ class GramModel:
     ) -> None:
         self._curvature, self._objective = curvature, curvature.objective
         self._rules, objective = rules, curvature.objective
+        self._kept = objective.parameters.found.setdefault("models", Kept())
         k, size = objective.shape
         self._budget = objective.memory.working_set / objective.data.dtype.itemsize
         most = max(1, int(np.sqrt(self._budget / 2 / k)) - 1)
@@ -63,15 +64,24 @@ class GramModel:
         # whether weights that are not 0 may be missing
         self.partial = m - self.set.intercept >= most and most < objective.data.shape[1]
         full = 2 * m > size and 2 * k * size**2 <= self._budget
-        drawn, scale = self._sample(it, size if full else m, seed)
-        if full:
-            gram = curvature.gram(drawn, scale, curvature.ridge)
-            self._full_gram = damped(gram, rules.damping)
-            self._grams = self._of_set()
+        kept, self._full_gram = self._kept, None
+        if full and kept.grams is not None and self._resembles(it):
+            diagonals(kept.grams)[:] += curvature.ridge - kept.ridge
         else:
-            self._full_gram, self._grams = None, self._of_columns(drawn, scale)
+            drawn, scale = self._sample(it, size if full else m, seed)
+            if full:
+                kept.grams = damped(curvature.gram(drawn, scale, curvature.ridge), rules.damping)
+            else:
+                self._grams = self._of_columns(drawn, scale)
+            curvature.set_reference(it)
+        if full:
+            self._full_gram, kept.ridge = kept.grams, curvature.ridge
+            self._grams = self._of_set()
         self._diagonals = diagonals(self._grams).copy()
-        curvature.set_reference(it)
+
+    def _resembles(self, it: PenalisedIterate) -> bool:
+        """Whether rows weigh about what they did when Gram matrices were made."""
+        return self._curvature.change_of_weights(it) <= self._rules.weight_change
 
     def damp(self, damping: float) -> None:
         """Make directions so much stiffer, of what they are where classes are equally probable."""
@@ -112,7 +122,7 @@ class GramModel:
 
     def serves(self, it: PenalisedIterate) -> bool:
         """Whether it still does at the iterate; renews what is cheap to renew."""
-        if self._curvature.change_of_weights(it) > self._rules.weight_change or self.partial:
+        if not self._resembles(it) or self.partial:
             return False
         if self.set.holds(it.places):
             return True
@@ -137,11 +147,16 @@ class GramModel:
         """M⁻¹ of tables that are 0 off the face.
 
         M is the Hessian itself, classes coupled, where that takes less work than the products which
-        an iteration took with blocks.
+        an iteration took with blocks, or than those since it was made last. Until then that of an
+        earlier point does, of this fit or of one before it on the path.
         """
-        joint = JointFace(self._curvature, self.set, face)
-        if joint.passes <= products and joint.bytes <= self._objective.memory.working_set:
-            return joint.factor(it, self._damping, curved)
+        joint, kept = JointFace(self._curvature, self.set, face), self._kept
+        if joint.bytes <= self._objective.memory.working_set:
+            if kept.products >= joint.passes or joint.passes <= products:
+                kept.hessian, kept.products = None, 0
+                kept.columns, kept.hessian = joint.columns, joint.hessian(it)
+            if kept.has(joint.columns):
+                return joint.factor(kept, self._damping, curved)
         on = Face(face)
         classes = np.arange(len(face))[:, None, None]
         matrices = self._grams[classes, on.at[:, :, None], on.at[:, None, :]]
@@ -149,6 +164,7 @@ class GramModel:
         return on.factor(matrices, self._objective.data.n_threads)
 
     def hessian_times(self, it: PenalisedIterate, table: NDArray) -> NDArray:
+        self._kept.products += 1
         return self.set.take(it.hessian_times(self.set.put(table))) + self._damping * table
 
 
@@ -287,11 +303,28 @@ class Face:
         return solve
 
 
+@dataclass
+class Kept:
+    """What was made at a point of this fit or of one before it, on the path: Gram matrices of all
+    columns, and the joint Hessian of the loss by some."""
+
+    grams: NDArray | None = None
+    ridge: NDArray | None = None  # that is in them
+    columns: NDArray[np.intp] | None = None  # ascending
+    hessian: NDArray | None = None  # (K, size, K, size)
+    products: int = 0  # with the Hessian since
+
+    def has(self, columns: NDArray[np.intp]) -> bool:
+        return self.hessian is not None and bool(np.isin(columns, self.columns).all())
+
+
 class JointFace:
     """The Hessian of the weights on a face, of dense X, classes coupled.
 
     Attributes
     ----------
+    columns : ndarray
+        Of the features that are on it, ascending.
     passes, bytes : float
         The work and the memory that it takes.
     """
@@ -302,17 +335,17 @@ class JointFace:
         self._objective, self._units = curvature.objective, curvature.units
         objective, self._set, self._face = curvature.objective, chosen, face
         n, d = objective.data.shape
-        self._columns = np.unique(chosen.features[face])  # an intercept's number is the last
-        k, size = len(face), len(self._columns)
+        self.columns = np.unique(chosen.features[face])  # an intercept's number is the last
+        k, size = len(face), len(self.columns)
         self.passes = objective.loss.n_grams * size**2 / (4 * d * k)
         self.bytes = 8 * (n * (size + 2 * k) + 3 * (k * size) ** 2)
 
-    def factor(self, it: PenalisedIterate, damping: NDArray, curved: NormCurvature) -> Solve:
-        """The inverse of the Hessian with this damping, and the curvature of norms, added."""
-        o, face, size = self._objective, self._face, len(self._columns)
+    def hessian(self, it: PenalisedIterate) -> NDArray:
+        """The Hessian of the loss by the columns, (K, size, K, size)."""
+        o, face, size = self._objective, self._face, len(self.columns)
         n, d = o.data.shape
-        columns = self._columns[self._columns < d]
-        data, units = o.data.only(columns), self._units[self._columns]
+        columns = self.columns[self.columns < d]
+        data, units = o.data.only(columns), self._units[self.columns]
         centre = o.parameters.shift[columns]
 
         def gram(drawn: RowSample) -> NDArray:
@@ -321,13 +354,18 @@ class JointFace:
         o.passes.count += self.passes
         P, Q = o.loss.probabilities(it.logits(0))
         H = o.loss.hessian(P, Q, o.weights, size, gram)
-        free = np.isin(self._columns, [*o.free, d])
+        free = np.isin(self.columns, [*o.free, d])
         if free.any() and o.loss.shift_invariant:
             classes, free = np.arange(len(face)), np.flatnonzero(free)
             H[np.ix_(classes, free, classes, free)] += of_shifts(H[:, free][:, :, :, free])
+        return H
+
+    def factor(self, kept: Kept, damping: NDArray, curved: NormCurvature) -> Solve:
+        """The inverse of a Hessian with this damping, and the curvature of norms, added."""
+        o, face, size = self._objective, self._face, len(kept.columns)
         classes, places = np.nonzero(face)
-        at = classes * size + np.searchsorted(self._columns, self._set.features[face])
-        H = H.reshape(len(face) * size, -1)[np.ix_(at, at)]
+        at = classes * size + np.searchsorted(kept.columns, self._set.features[face])
+        H = kept.hessian.reshape(len(face) * size, -1)[np.ix_(at, at)]
         np.einsum("ii->i", H)[:] += self._set.ridges[face] + damping[face]
         curved.add_to(H, face)
         factors = ClassFactors(H[None], o.data.n_threads)

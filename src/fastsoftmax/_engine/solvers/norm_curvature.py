@@ -47,6 +47,7 @@ class NormCurvature:
             return
         scales, groups = self._scales[face], self._groups[face]
         across = scales * self._units[face]
-        same = (groups[:, None] == groups) & (scales > 0)
-        H -= np.where(same, across[:, None] * across, 0.0)
+        order = np.argsort(groups, kind="stable")
+        for at in np.split(order, np.flatnonzero(np.diff(groups[order])) + 1):
+            H[np.ix_(at, at)] -= np.multiply.outer(across[at], across[at])
         np.einsum("ii->i", H)[:] += np.square(scales)
