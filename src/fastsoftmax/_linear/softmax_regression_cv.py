@@ -19,6 +19,8 @@ from fastsoftmax._validation import numbers as check
 from fastsoftmax._validation import saved, spellings
 from fastsoftmax.blocks import Blocks
 
+SELECTIONS = ("best", "1se")
+
 
 @spellings.naming_replacements
 @dataclass(eq=False, repr=False)
@@ -36,6 +38,10 @@ class SoftmaxRegressionCV(CrossValidated):
     cv : int, splitter or iterable, default=5
         Folds: so many stratified ones, the rows of a class staying in their order; what a
         scikit-learn splitter gives; or pairs of row numbers, to train on and to score.
+    selection : {"best", "1se"}, default="best"
+        Which C is chosen: that of the best mean score, or the smallest whose mean score is within a
+        standard error of that, the standard deviation of the best C's scores over the square root
+        of the number of folds: a simpler model that does about as well [1]_.
     scoring : str or callable, default=None
         What the rows left out are scored by, the higher the better. None, "neg_log_loss": minus
         the mean cross-entropy. "accuracy"; any other name or ``scorer(estimator, X, y)`` of
@@ -55,7 +61,7 @@ standardize, penalty_factor, class_weight, label_smoothing, reference_class, n_t
     Attributes
     ----------
     C_ : float
-        The C of the best mean score; of equal ones the smallest.
+        The C that was chosen; of equal ones the smallest.
     Cs_ : ndarray of shape (n_Cs,)
         The strengths, as given.
     scores_ : ndarray of shape (n_folds, n_Cs)
@@ -91,6 +97,7 @@ standardize, penalty_factor, class_weight, label_smoothing, reference_class, n_t
     Cs: int | ArrayLike = 10
     _: KW_ONLY
     cv: Any = 5
+    selection: Literal["best", "1se"] = "best"
     scoring: str | Callable[..., float] | None = None
     refit: bool = True
     fold_tol: float = 1e-4
@@ -180,6 +187,7 @@ standardize, penalty_factor, class_weight, label_smoothing, reference_class, n_t
             If scores are NaN, saying in how many folds. A C with such a score ranks last.
         """
         refit = check.flag(self.refit, "refit")
+        check.one_of(self.selection, SELECTIONS, "selection")
         means: dict[float, tuple[int, NDArray | float, NDArray | float]] = {}
 
         def keep(fit: Fit, ratio: int) -> None:
@@ -195,7 +203,8 @@ standardize, penalty_factor, class_weight, label_smoothing, reference_class, n_t
             self._native(), [self.l1_ratio], self.scoring, keep, X, y, sample_weight,
             target=target, classes=classes, callback=callback, params=params,
         )  # fmt: skip
-        _, best = search.best(np.argsort(search.Cs, kind="stable"))
+        order = np.argsort(search.Cs, kind="stable")
+        _, best = search.best(order) if self.selection == "best" else search.simplest(order)
         C = float(search.Cs[best])
         _, *mean = means[C]
         if refit:
