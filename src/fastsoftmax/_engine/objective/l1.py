@@ -60,12 +60,14 @@ class L1:
         """The penalty of weights (K, D)."""
         if self._groups is None:
             return float(np.sum(np.abs(W) * self.lambdas[:-1]))
-        return float(np.sum(self._norms(W * self.lambdas[:-1], self._groups[:-1])))
+        return float(np.sum(self._norms(W, self._groups[:-1], np.square(self.lambdas[:-1]))))
 
     @staticmethod
-    def _norms(table: NDArray, groups: NDArray[np.intp]) -> NDArray[np.float64]:
-        """The norms of the groups of a table's columns."""
-        squares = np.einsum("kj,kj->j", table, table)
+    def _norms(
+        table: NDArray, groups: NDArray[np.intp], weights: NDArray[np.float64]
+    ) -> NDArray[np.float64]:
+        """The norms of the groups of a table's columns, of which the squares have weights."""
+        squares = np.einsum("kj,kj->j", table, table) * weights
         return np.sqrt(np.bincount(groups, squares, minlength=1))
 
     def thresholds(self, flat: NDArray) -> NDArray:
@@ -88,26 +90,29 @@ class L1:
     ) -> tuple[float, NDArray]:
         """The same where groups are penalised: a group of zeros has the gradient beyond λ."""
         table, groups = self._parameters.layout.table, self._groups[: self._parameters.shape[1]]
-        V, G, penalised = table(theta), table(gradient), row > 0
-        lengths = self._norms(V * row, groups)
-        steepness = self._norms(group_norms.divided(G, row * np.ones_like(G)), groups)
+        V, G = table(theta), table(gradient)
+        penalised, weights = row > 0, np.square(row)
+        lengths = self._norms(V, groups, weights)
+        steepness = self._norms(G, groups, group_norms.divided(np.ones_like(row), weights))
         with np.errstate(divide="ignore", invalid="ignore"):
             beyond = np.where(steepness > 1, 1 - 1 / steepness, 0.0)
             shares = np.where(lengths > 0, 1 / lengths, 0.0)
         shares, beyond = shares[groups], np.where(lengths > 0, 1.0, beyond)[groups]
-        out = np.empty_like(gradient)
-        table(out)[:] = np.where(penalised, G * beyond + V * (np.square(row) * shares), G)
+        out = np.zeros_like(gradient)
+        some = np.flatnonzero((beyond > 0) | ~penalised)  # few, as a rule
+        beyond[~penalised] = 1.0
+        table(out)[:, some] = G[:, some] * beyond[some] + V[:, some] * (weights * shares)[some]
         return float(lengths.sum()), out
 
     def steepest(self, gradient: NDArray) -> float:
         """The largest norm of a gradient by a penalised weight or group, of λ: the dual norm."""
         p = self._parameters
         row = p.units(np.arange(p.shape[1])) * self.lambdas[: p.shape[1]]
-        table = p.layout.table(gradient)
-        scaled = group_norms.divided(table, row * np.ones_like(table))
+        inverse = group_norms.divided(np.ones_like(row), row)
         if self._groups is None:
-            return float(np.abs(scaled).max())
-        return float(self._norms(scaled, self._groups[: p.shape[1]]).max())
+            return float(np.abs(p.layout.table(gradient) * inverse).max())
+        groups = self._groups[: p.shape[1]]
+        return float(self._norms(p.layout.table(gradient), groups, np.square(inverse)).max())
 
     def keeps(self, theta: NDArray, other: NDArray) -> NDArray[np.bool_]:
         """Which places have the sign of the other; all of them of groups."""

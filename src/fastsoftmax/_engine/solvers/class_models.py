@@ -5,7 +5,6 @@ Two things are asked of a model: the minimum of model + L1 penalty, by coordinat
 the Hessian (`hessian_times`), which for sparse X is cheaper on the columns of the set alone.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -20,14 +19,12 @@ from fastsoftmax._engine.data import Batch, Point, RowSample
 from fastsoftmax._engine.linalg import ClassFactors, WeightedColumns, descend_by_grams
 from fastsoftmax._engine.line_search.penalised import PenalisedIterate
 from fastsoftmax._engine.objective.objective import Objective
-from fastsoftmax._engine.solvers.norm_curvature import NormCurvature
+from fastsoftmax._engine.solvers.norm_curvature import NormCurvature, Solve
 from fastsoftmax._engine.solvers.working_set import WorkingSet
 from fastsoftmax._validation import numbers as check
 
 COPIES = 3  # of these: by rows, and by columns for descent and for gradients,
 INDEX = 4  # bytes of a row's or a feature's number in them
-
-Solve = Callable[[NDArray], NDArray]
 
 
 @dataclass(frozen=True)
@@ -152,7 +149,8 @@ class GramModel:
         """
         joint, kept = JointFace(self._curvature, self.set, face), self._kept
         if joint.bytes <= self._objective.memory.working_set:
-            if kept.products >= joint.passes or joint.passes <= products:
+            since = kept.products if kept.has(joint.columns) else max(kept.products, products)
+            if since >= joint.passes:
                 kept.hessian, kept.products = None, 0
                 kept.columns, kept.hessian = joint.columns, joint.hessian(it)
             if kept.has(joint.columns):
@@ -161,7 +159,7 @@ class GramModel:
         classes = np.arange(len(face))[:, None, None]
         matrices = self._grams[classes, on.at[:, :, None], on.at[:, None, :]]
         diagonals(matrices)[:] += on.take(curved.diagonal)
-        return on.factor(matrices, self._objective.data.n_threads)
+        return curved.corrected(on.factor(matrices, self._objective.data.n_threads), face)
 
     def hessian_times(self, it: PenalisedIterate, table: NDArray) -> NDArray:
         self._kept.products += 1
@@ -229,7 +227,7 @@ class ColumnModel:
             return self._factor_diagonals(face, curved)
         matrices = self._weighted.grams(on.at, on.counts)
         diagonals(matrices)[:] += on.take(self._ridges + curved.diagonal)
-        return on.factor(matrices, self._objective.data.n_threads)
+        return curved.corrected(on.factor(matrices, self._objective.data.n_threads), face)
 
     def _factor_diagonals(self, face: NDArray, curved: NormCurvature) -> Solve:
         """The means decouple the intercept."""
