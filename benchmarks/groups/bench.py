@@ -3,9 +3,9 @@
     python -m benchmarks.groups.bench digits letter mnist-5000 > benchmarks/results/groups.md
 
 Each peer stops where its objective, evaluated by NumPy, is within 1e-6 of ours, which is certified.
-FASTSOFTMAX_ADELIE names a Python that has adelie; without it adelie's columns stay empty. adelie runs
-with tighter and tighter tolerances; the time is that of the first run that gets there, or of the
-last, behind >.
+FASTSOFTMAX_ADELIE names a Python that has adelie; without it adelie's columns stay empty. adelie
+runs with tighter and tighter tolerances; the time is that of the first run that gets there, or of
+the last, behind >.
 """
 
 import os
@@ -31,11 +31,11 @@ def load(name):
     return (X - X.mean(axis=0)) / np.where(X.std(axis=0) > 0, X.std(axis=0), 1), y
 
 
-def timed(call, rounds=3):
+def timed(call, X, y, rounds=3, **params):
     seconds = []
     for _ in range(rounds):
         start = time.perf_counter()
-        result = call()
+        result = call(X, y, **params)
         seconds.append(time.perf_counter() - start)
     return min(seconds), result
 
@@ -71,7 +71,7 @@ def main(*names):
         hardest = 0.0
         for share in SHARES:
             C = share * C_max
-            ours, model = timed(lambda C=C: fastsoftmax.fit(X, y, C=C, tol=TOLERANCE, **params))
+            ours, model = timed(fastsoftmax.fit, X, y, C=C, tol=TOLERANCE, **params)
             hardest = max(hardest, ours)
             assert model.certified_
             F = peers.objective(X, y, model.coef_, model.intercept_, C)
@@ -83,9 +83,7 @@ def main(*names):
             theirs = of_adelie(X, y, np.array([C]), F)
             cells.append("" if theirs is None else shown(*theirs, ours))
             print(f"| {' | '.join(cells)} |", flush=True)
-        seconds, path = timed(
-            lambda: fastsoftmax.softmax_path(X, y, Cs=STRENGTHS, l1_group="classes"), 1
-        )
+        seconds, path = timed(fastsoftmax.softmax_path, X, y, 1, Cs=STRENGTHS, **params)
         theirs = of_adelie(X, y, path.Cs, path.objectives)
         paths.append((name, seconds, seconds / hardest, path.converged.all(), theirs))
     print(f"\n## Paths of {STRENGTHS} strengths, to C = 1000 C_max\n")

@@ -42,7 +42,9 @@ def test_conic_solution(known, kind):
         arrays = (X, y) if weights is None else (X, y, weights)
         model.fit(fastsoftmax.Blocks(cut(*arrays, at=(20, 50))))
     else:
-        given = sparse.csr_array(X) if kind == "csr" else X.astype(kind if kind == "float32" else float)
+        given = (
+            sparse.csr_array(X) if kind == "csr" else X.astype(kind if kind == "float32" else float)
+        )
         model.fit(given, y, weights)
     assert model.certified_
     rtol = 1e-5 if kind == "float32" else 1e-8  # of X itself
@@ -61,7 +63,9 @@ def test_conic_solution(known, kind):
     assert np.allclose(model.intercept_, known["intercept"], atol=2e-4)
 
 
-@pytest.mark.parametrize("known", KNOWN["glmnet"]["fits"], ids=lambda k: f"{k['lambda']}-{k['alpha']}")
+@pytest.mark.parametrize(
+    "known", KNOWN["glmnet"]["fits"], ids=lambda k: f"{k['lambda']}-{k['alpha']}"
+)
 def test_glmnet(known):
     C, r = 1 / (known["lambda"] * len(Y)), known["alpha"]
     model = SoftmaxRegression(
@@ -79,7 +83,7 @@ def test_glmnet(known):
 
 
 def gap(model, X, y, C, r):
-    """The duality gap at plain probabilities, in NumPy: a = p, moved towards the labels for r = 1."""
+    """The duality gap at the model's probabilities, moved towards the labels for r = 1."""
     n, W = len(y), model.coef_
     z = X @ W.T + model.intercept_
     P = np.exp(z - logsumexp(z, axis=1, keepdims=True))
@@ -95,7 +99,9 @@ def gap(model, X, y, C, r):
         entropy = np.where(A > 0, A * np.log(A), 0.0).sum() / n
     dual = -entropy
     if r < 1:
-        dual -= (np.maximum(np.linalg.norm(v, axis=0) - r * lam, 0) ** 2).sum() / (2 * (1 - r) * lam)
+        dual -= (np.maximum(np.linalg.norm(v, axis=0) - r * lam, 0) ** 2).sum() / (
+            2 * (1 - r) * lam
+        )
     return objective(model, X, y, C, r, "classes") - dual
 
 
@@ -107,9 +113,7 @@ def test_certificate_is_no_less_than_the_gap_and_no_more_than_numpy_shows(r):
         model = SoftmaxRegression(**params, tol=tol).fit(X, Y)
         true = objective(model, X, Y, 0.1, r, "classes") - best.objective_
         assert true - 1e-12 <= model.gap_bound_ <= tol * model.objective_
-        proof = fastsoftmax.certify(
-            model.coef_, model.intercept_, X, Y, tol=tol, **params
-        )
+        proof = fastsoftmax.certify(model.coef_, model.intercept_, X, Y, tol=tol, **params)
         assert proof.certified
         assert true - 1e-12 <= proof.gap_bound
     assert true <= gap(model, X, Y, 0.1, r)

@@ -1,7 +1,5 @@
 """Paths over the strengths of an L1 penalty, and the choice of a simple model on one."""
 
-import warnings
-
 import numpy as np
 import pytest
 from scipy import sparse
@@ -63,7 +61,9 @@ def test_weights_units_and_free_features():
     assert np.flatnonzero(path.coefs[0].any(axis=0)).tolist() == [20]
     P = softmax(X @ path.coefs[0].T + path.intercepts[0], axis=1)
     G = (P - (Y[:, None] == path.classes)).T @ X
-    assert np.isclose(np.linalg.norm(np.delete(G, 20, axis=1), axis=0).max(), 1 / path.C_max, rtol=1e-4)
+    assert np.isclose(
+        np.linalg.norm(np.delete(G, 20, axis=1), axis=0).max(), 1 / path.C_max, rtol=1e-4
+    )
 
 
 def test_two_classes_a_reference_class_and_given_strengths():
@@ -99,8 +99,8 @@ def test_the_simplest_within_a_standard_error():
     mean = best.scores_.mean(axis=0)
     at = mean.argmax()
     least = mean[at] - best.scores_[:, at].std(ddof=1) / 2
-    assert best.C_ == best.Cs_[at]
-    assert simple.C_ == min(simple.Cs_[mean >= least])
+    assert best.Cs_[at] == best.C_
+    assert min(simple.Cs_[mean >= least]) == simple.C_
     assert simple.C_ < best.C_
     assert np.count_nonzero(simple.coef_.any(axis=0)) < np.count_nonzero(best.coef_.any(axis=0))
     with pytest.raises(ValueError, match="selection: expected 'best' or '1se'"):

@@ -54,7 +54,8 @@ class SoftmaxRegressionCV(CrossValidated):
         As ``tol``, for the fits of folds, of which only the score is wanted: far below what the
         folds differ by.
     l1_ratio, l1_group, fit_intercept, tol, max_iter, solver, max_memory, feature_scale, \
-standardize, penalty_factor, class_weight, label_smoothing, reference_class, n_threads, random_state, verbose
+standardize, penalty_factor, \
+class_weight, label_smoothing, reference_class, n_threads, random_state, verbose
         As of `SoftmaxRegression`. Standard deviations, and weights of classes that are to be
         balanced, are those of all rows.
 

@@ -155,9 +155,7 @@ def halfrange(value: object) -> float:
 def path(value: Any) -> Any:
     """What `softmax_path` returned."""
     if not all(hasattr(value, name) for name in ("Cs", "coefs", "classes", "n_nonzero")):
-        raise TypeError(
-            f"path: expected what softmax_path returns, got {type(value).__name__}"
-        )
+        raise TypeError(f"path: expected what softmax_path returns, got {type(value).__name__}")
     return value
 
 

@@ -1,5 +1,5 @@
-"""Writes groups.json: fits with penalties of groups, exact as conic problems by cvxpy with Clarabel,
-and by glmnet, where these are installed: python groups_run.py
+"""Writes groups.json: fits with penalties of groups, as conic problems by cvxpy with Clarabel, and
+by glmnet, where these are installed: python groups_run.py
 
 glmnet (R) is run by groups_run.R; its penalty is λ Σ (α ‖w_j‖ + (1 - α)/2 ‖w_j‖²) beside the mean
 loss, so that C = 1 / (λ n).
@@ -53,13 +53,22 @@ def conic(case):
         losses = cp.log_sum_exp(logits, axis=1) - cp.sum(cp.multiply(np.eye(K)[y], logits), axis=1)
     groups = np.arange(d) if case["l1_group"] == "classes" else np.array(case["l1_group"])
     factors, r = np.array(case.get("penalty_factor", np.ones(d)), float), case["l1_ratio"]
-    norms = sum(factors[groups == g][0] * cp.norm(W[:, groups == g], "fro") for g in np.unique(groups))
+    norms = sum(
+        factors[groups == g][0] * cp.norm(W[:, groups == g], "fro") for g in np.unique(groups)
+    )
     squares = cp.sum(cp.multiply(factors, cp.sum(cp.square(W), axis=0)))
     penalty = (r * norms + (1 - r) / 2 * squares) / case["C"]
     least = cp.Problem(cp.Minimize((s @ losses + penalty) / s.sum()))
     value = least.solve(solver=cp.CLARABEL, **TIGHT)
-    intercept = b.value - b.value.mean() * (K > 1) if case.get("fit_intercept", True) else np.zeros(K)
-    return {"case": case, "objective": value, "coef": W.value.tolist(), "intercept": intercept.tolist()}
+    intercept = (
+        b.value - b.value.mean() * (K > 1) if case.get("fit_intercept", True) else np.zeros(K)
+    )
+    return {
+        "case": case,
+        "objective": value,
+        "coef": W.value.tolist(),
+        "intercept": intercept.tolist(),
+    }
 
 
 def glmnet():
@@ -79,4 +88,6 @@ if __name__ == "__main__":
         "versions": versions, "X": X.tolist(), "y": y.tolist(), "weights": s.tolist(),
         "conic": [conic(case) for case in CASES], "glmnet": glmnet(),
     }  # fmt: skip
-    (HERE / "groups.json").write_text(json.dumps(found, separators=(",", ":")).replace("},{", "},\n{") + "\n")
+    (HERE / "groups.json").write_text(
+        json.dumps(found, separators=(",", ":")).replace("},{", "},\n{") + "\n"
+    )

@@ -3,14 +3,13 @@
 The model is Σ_k (g_k·d_k + ½ d_kᵀ H_k d_k) + Σ_G ‖t∘(v + d)‖_G, d_k the change of class k's weights, H_k
 its block of the Hessian, and G a group of places, each with a weight of every class. A place with t = 0
 has no penalty. A diagonal h bounds the curvature of a group. Its minimum then has the weights
-a / (h + t²/r), a = h∘(v + d) - slopes, with the r for which ‖t∘a / (h r + t²)‖ = 1; where ‖a / t‖ <= 1 it
-is 0, and d exactly -v. H is held in the two ways of `coordinate_kernels.pyx`, by matrices or as
+a / (h + t²/r), a = h∘(v + d) - slopes, with the r for which ‖t∘a / (h r + t²)‖ = 1; where ‖a / t‖ <= 1
+it is 0, and d exactly -v. H is held in the two ways of `coordinate_kernels.pyx`, by matrices or as
 Xᵀ diag(w) X. One thread: a step needs the one before it.
 """
 
 from cpython.pycapsule cimport PyCapsule_New
 from libc.math cimport sqrt
-from libc.stdint cimport int64_t
 
 from fastsoftmax._core.simd.multiples cimport add_multiple
 from fastsoftmax._core.simd.simd cimport real
@@ -134,7 +133,7 @@ cdef void by_grams(const Blocks *b, const real *h, real *slopes) noexcept nogil:
 
 
 cdef void by_columns(const Blocks *b, const Entries *e) noexcept nogil:
-    cdef Py_ssize_t group, i, c, place, at
+    cdef Py_ssize_t group, i, c, at
     cdef double moved, most = 0.
     cdef int _cycle
     for i in range(b.k * b.m):

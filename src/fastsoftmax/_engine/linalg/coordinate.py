@@ -169,9 +169,7 @@ class WeightedColumns:
         self, g: NDArray, v: NDArray, t: NDArray, groups: NDArray[np.int64], rules: DescentRules
     ) -> NDArray:
         dtype, columns = v.dtype, np.ascontiguousarray(self._columns[0])
-        places, starts, bounds, step = of_groups.blocks_of(
-            groups, self.diagonals, self._intercept
-        )
+        places, starts, bounds, step = of_groups.blocks_of(groups, self.diagonals, self._intercept)
         weights, change = np.ascontiguousarray(self._weights.T), np.zeros_like(v)
         kernels(dtype).group.by_columns(
             *self._csc, columns, weights, np.ascontiguousarray(self.means),

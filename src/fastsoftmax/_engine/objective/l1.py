@@ -10,7 +10,6 @@ from fastsoftmax._engine.objective.group_norms import Groups
 from fastsoftmax._engine.objective.penalised_weights import PenalisedWeights
 from fastsoftmax._engine.objective.terms import Terms
 
-
 CENTRED = 1e-13  # of the largest weight: a mean that is 0 but for rounding
 
 
@@ -85,9 +84,7 @@ class L1:
             return self._of_groups(gradient, theta, row)
         return subgradient(gradient, theta, row, p.layout.by_feature, self._n_threads)
 
-    def _of_groups(
-        self, gradient: NDArray, theta: NDArray, row: NDArray
-    ) -> tuple[float, NDArray]:
+    def _of_groups(self, gradient: NDArray, theta: NDArray, row: NDArray) -> tuple[float, NDArray]:
         """The same where groups are penalised: a group of zeros has the gradient beyond λ."""
         table, groups = self._parameters.layout.table, self._groups[: self._parameters.shape[1]]
         V, G = table(theta), table(gradient)
@@ -205,7 +202,10 @@ class L1:
         """These places and all others of their groups."""
         if self._groups is None:
             return flat
-        table, groups = self._parameters.layout.table(flat), self._groups[: self._parameters.shape[1]]
+        table, groups = (
+            self._parameters.layout.table(flat),
+            self._groups[: self._parameters.shape[1]],
+        )
         some = np.bincount(groups, table.any(axis=0))[groups] > 0
         out = np.empty_like(flat)
         self._parameters.layout.table(out)[:] = some

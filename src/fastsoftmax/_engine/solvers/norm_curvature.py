@@ -12,7 +12,6 @@ from fastsoftmax._engine.linalg import ClassFactors
 from fastsoftmax._engine.objective import group_norms
 from fastsoftmax._engine.objective.group_norms import Groups
 
-
 THREADS = 1  # for a matrix with a row for each group
 
 Solve = Callable[[NDArray], NDArray]

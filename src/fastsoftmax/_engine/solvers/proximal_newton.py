@@ -247,9 +247,7 @@ def crossings(
     return crossing & (rise > RISE * inner(right, x))
 
 
-def to_first_zero(
-    model: GramModel | ColumnModel, values: NDArray, direction: NDArray
-) -> float:
+def to_first_zero(model: GramModel | ColumnModel, values: NDArray, direction: NDArray) -> float:
     """How far along a direction without curvature the first of the values changes its sign; 0 if
     none does."""
     t, groups = model.set.thresholds, model.set.groups

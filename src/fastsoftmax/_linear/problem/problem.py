@@ -170,9 +170,7 @@ def problem_of(
         check_partitions.supported(l1_ratio, max(Cs), factors)
     elif offset is not None:
         offset = check.offset(offset, n, targets.n_logits, rows.data.dtype)
-    groups = check_groups.l1_group(
-        getattr(e, "l1_group", None), d, targets.n_logits, factors
-    )
+    groups = check_groups.l1_group(getattr(e, "l1_group", None), d, targets.n_logits, factors)
     penalised = penalised_units(
         rows.data, targets.weights, factors, standardize, l1_ratio > 0, rows.require_spread
     )
