@@ -28,18 +28,27 @@ OF_PATH = (
     *("X", "y", "sample_weight", "Cs", "eps", "l1_ratio", "l1_group", "target", "classes"),
     "offset",
 )
-FIRST = 0.5  # of what seems to be the largest C at which weights are 0: where it is looked for
-ROUNDS = 20  # of looking for it
-TIGHT = 1e-12  # the tolerance with which what has no penalty is found there
-ROUNDING = 1e-10  # of the largest C, by which it is less, so that weights are 0 there
 FLOAT64 = np.dtype(np.float64)
+
+
+@dataclass(frozen=True)
+class StartRules:
+    """How the largest C is found at which weights are 0.
+
+    docs/experiments/0076-groups-and-paths.md.
+    """
+
+    first: float = 0.5  # of what seems to be it: where it is looked for
+    rounds: int = 20
+    tol: float = 1e-12  # with which what has no penalty is found there
+    rounding: float = 1e-10  # of it, by which it is taken to be less, so that weights are 0 there
 
 
 @dataclass(frozen=True)
 class SoftmaxPath:
     """The models of a path, as `softmax_path` returns them.
 
-    Attributes
+    Parameters
     ----------
     Cs : ndarray of shape (n_Cs,)
         Inverse strengths of the penalty, ascending.
@@ -56,6 +65,18 @@ class SoftmaxPath:
     classes : ndarray of shape (K,)
     C_max : float
         The largest C at which all weights are 0 that are penalised.
+
+    See Also
+    --------
+    softmax_path : Fits them.
+
+    Examples
+    --------
+    >>> import fastsoftmax
+    >>> from fastsoftmax.datasets import load_digits
+    >>> path = fastsoftmax.softmax_path(*load_digits(), Cs=3)
+    >>> bool((path.gap_bounds <= 1e-6 * path.objectives).all()), int(path.n_nonzero[0])
+    (True, 0)
     """
 
     Cs: NDArray[np.float64]
@@ -166,26 +187,27 @@ def softmax_path(
         return path_of(problem, np.unique(grid), most)
 
 
-def largest_of_zeros(problem: Problem) -> float:
+def largest_of_zeros(problem: Problem, rules: StartRules | None = None) -> float:
     """The largest C at which all penalised weights are 0.
 
     There the steepest gradient by them is λ, where what has no penalty is optimal. A fit for a
     lesser C finds that.
     """
-    problem = problem._replace(options=replace(problem.options, tol=TIGHT))
+    rules = rules or StartRules()
+    problem = problem._replace(options=replace(problem.options, tol=rules.tol))
     C, steepest = 1.0, 1.0
-    for _ in range(ROUNDS):
-        objective = problem.objective(C * FIRST / steepest)
+    for _ in range(rules.rounds):
+        objective = problem.objective(C * rules.first / steepest)
         if not objective.parameters.finite:
             problem.rows.require_spread(*objective.parameters.moments)
         theta = start_of(objective)
         if C != 1.0:
             theta = minimum(problem, objective, [theta]).theta
-        C *= FIRST / steepest
+        C *= rules.first / steepest
         steepest = objective.l1.steepest(iterate_at(objective, theta).smooth)
         if not objective.l1.value(objective.parameters.user(theta, FLOAT64)[0]) and steepest <= 1:
             break
-    return C / steepest * (1 - ROUNDING) if steepest > 0 else C
+    return C / steepest * (1 - rules.rounding) if steepest > 0 else C
 
 
 def path_of(problem: Problem, Cs: NDArray[np.float64], C_max: float) -> SoftmaxPath:

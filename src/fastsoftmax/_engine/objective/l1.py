@@ -111,10 +111,6 @@ class L1:
         groups = self._groups[: p.shape[1]]
         return float(self._norms(p.layout.table(gradient), groups, np.square(inverse)).max())
 
-    def keeps(self, theta: NDArray, other: NDArray) -> NDArray[np.bool_]:
-        """Which places have the sign of the other; all of them of groups."""
-        return np.full(theta.shape, True) if self.is_grouped else theta * other > 0
-
     def touched(self, direction: NDArray) -> tuple[NDArray[np.intp], Groups]:
         """Places of weights that a direction changes, with the others of their groups; and the
         latter."""

@@ -162,11 +162,11 @@ def choose_groups(objective: Objective, it: PenalisedIterate, most: int) -> NDAr
     counts = np.bincount(groups)
     n_active = int(counts[active].sum())
     most_new = max(LEAST, n_active)
-    room = most - n_active
-    if room < min(LEAST, int(counts[~active & (squares > 0)].sum())):  # for others to enter
-        active[:], room, most_new = False, most, most
+    left = most - n_active
+    if left < min(LEAST, int(counts[~active & (squares > 0)].sum())):  # for others to enter
+        active[:], left, most_new = False, most, most
     order = np.argsort(-np.where(active, 0.0, squares), kind="stable")
-    enters = (np.cumsum(counts[order]) <= min(most_new, room)) & (squares[order] > 0)
+    enters = (np.cumsum(counts[order]) <= min(most_new, left)) & (squares[order] > 0)
     enters[0] |= squares[order[0]] > 0 and not active.any()
     active[order[enters & ~active[order]]] = True
     return features[active[groups]]

@@ -159,7 +159,8 @@ def start(objective: Objective, path: list[NDArray]) -> NDArray:
         return last.copy()
     further, l1 = 2 * last - path[-2], objective.l1
     if l1:  # a line through zeros would fill them
-        further = np.where((last != 0) & (path[-2] != 0) & l1.keeps(last, further), further, last)
+        keeps = (last != 0) & (path[-2] != 0) & (l1.is_grouped | (last * further > 0))
+        further = np.where(keeps, further, last)
     values = []
     for theta in (last, further):
         value, gradient = objective.value_and_grad(theta)
