@@ -38,6 +38,7 @@ class ModelRules:
     least_rows: int = 2048  # if that is more
     damping: float = 0.01  # of the diagonal, added to it
     weight_change: float = 0.25  # of the weights p(1 - p), before a model is renewed
+    missing: float = 0.25  # of the columns, in a joint Hessian that is kept: their blocks do
     upgrade_products: int = 16  # in an iteration, with the Hessian: diagonals are not enough
 
 
@@ -149,12 +150,13 @@ class GramModel:
         """
         joint, kept = JointFace(self._curvature, self.set, face), self._kept
         if joint.bytes <= self._objective.memory.working_set:
-            since = kept.products if kept.has(joint.columns) else max(kept.products, products)
-            if since >= joint.passes:
+            most = self._rules.missing
+            serves = kept.lacks(joint.columns) <= most
+            if (kept.products if serves else max(kept.products, products)) >= joint.passes:
                 kept.hessian, kept.products = None, 0
                 kept.columns, kept.hessian = joint.columns, joint.hessian(it)
-            if kept.has(joint.columns):
-                return joint.factor(kept, self._damping, curved)
+            if kept.lacks(joint.columns) <= most:
+                return joint.factor(kept, self._grams, self._damping, curved)
         on = Face(face)
         classes = np.arange(len(face))[:, None, None]
         matrices = self._grams[classes, on.at[:, :, None], on.at[:, None, :]]
@@ -312,8 +314,11 @@ class Kept:
     hessian: NDArray | None = None  # (K, size, K, size)
     products: int = 0  # with the Hessian since
 
-    def has(self, columns: NDArray[np.intp]) -> bool:
-        return self.hessian is not None and bool(np.isin(columns, self.columns).all())
+    def lacks(self, columns: NDArray[np.intp]) -> float:
+        """The share of columns that it does not have."""
+        if self.hessian is None:
+            return 1.0
+        return 1 - float(np.mean(np.isin(columns, self.columns)))
 
 
 class JointFace:
@@ -358,12 +363,20 @@ class JointFace:
             H[np.ix_(classes, free, classes, free)] += of_shifts(H[:, free][:, :, :, free])
         return H
 
-    def factor(self, kept: Kept, damping: NDArray, curved: NormCurvature) -> Solve:
-        """The inverse of a Hessian with this damping, and the curvature of norms, added."""
+    def factor(self, kept: Kept, grams: NDArray, damping: NDArray, curved: NormCurvature) -> Solve:
+        """The inverse of a Hessian with this damping, and the curvature of norms, added.
+
+        What it lacks has the blocks of Gram matrices (K, m, m), coupled with nothing else.
+        """
         o, face, size = self._objective, self._face, len(kept.columns)
         classes, places = np.nonzero(face)
-        at = classes * size + np.searchsorted(kept.columns, self._set.features[face])
-        H = kept.hessian.reshape(len(face) * size, -1)[np.ix_(at, at)]
+        features = self._set.features[face]
+        known = np.isin(features, kept.columns)
+        at = classes[known] * size + np.searchsorted(kept.columns, features[known])
+        H = np.zeros((len(features), len(features)))
+        H[np.ix_(known, known)] = kept.hessian.reshape(len(face) * size, -1)[np.ix_(at, at)]
+        c, p = classes[~known], places[~known]
+        H[np.ix_(~known, ~known)] = np.where(c[:, None] == c, grams[c, p[:, None], p], 0.0)
         np.einsum("ii->i", H)[:] += self._set.ridges[face] + damping[face]
         curved.add_to(H, face)
         factors = ClassFactors(H[None], o.data.n_threads)
