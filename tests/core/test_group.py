@@ -49,7 +49,7 @@ def test_by_grams(k, groups):
         A = np.random.default_rng(seed).normal(size=(k, 40, m))
         H = np.einsum("knm,knj->kmj", A, A) / 40
         counts = np.full(k, m)
-        d = descend_by_grams(H, counts, g, v, t, ids, 2, TO_THE_END)
+        d = descend_by_grams(H, counts, g, v, t, 2, TO_THE_END, ids)
         slopes = g + np.einsum("kmj,kj->km", H, d)
         zeros += require_optimal(slopes, v + d, d, v, t, ids)
     assert zeros
@@ -71,7 +71,7 @@ def test_by_columns(intercept, groups):
         held = WeightedColumns(sparse.csc_array(X), columns, np.full(k, m), intercept, 2)
         held.weigh(weights)
         held.add(ridges)
-        d = held.descend(g, v, t, ids, TO_THE_END)
+        d = held.descend(g, v, t, TO_THE_END, ids)
         slopes = g + ridges * d + np.einsum("kn,nj,nm,km->kj", weights, X, X, d, optimize=True)
         zeros += require_optimal(slopes, v + d, d, v, t, ids)
     assert zeros

@@ -51,9 +51,9 @@ def descend_by_grams(
     gradient: NDArray,
     values: NDArray,
     thresholds: NDArray,
-    groups: NDArray[np.int64] | None,
     n_threads: int,
     rules: DescentRules | None = None,
+    groups: NDArray[np.int64] | None = None,
 ) -> NDArray[np.float64]:
     """The change d of least g·d + ½ dᵀ H d + Σ t |v + d|, H being grams (K, m, m).
 
@@ -147,8 +147,8 @@ class WeightedColumns:
         gradient: NDArray,
         values: NDArray,
         thresholds: NDArray,
-        groups: NDArray[np.int64] | None = None,
         rules: DescentRules | None = None,
+        groups: NDArray[np.int64] | None = None,
     ) -> NDArray[np.float64]:
         """As `descend_by_grams`."""
         X, rules = self._csc[0], rules or DescentRules()

@@ -135,8 +135,8 @@ class GramModel:
         """The change of the set's weights that minimises model + penalty."""
         s = self.set
         return descend_by_grams(
-            self._grams, s.counts, s.take(it.smooth), s.take(it.theta), s.thresholds, s.groups,
-            self._objective.data.n_threads,
+            self._grams, s.counts, s.take(it.smooth), s.take(it.theta), s.thresholds,
+            self._objective.data.n_threads, groups=s.groups,
         )  # fmt: skip
 
     def factor(
@@ -215,7 +215,8 @@ class ColumnModel:
     def descend(self, it: PenalisedIterate) -> NDArray:
         """The change of the set's weights that minimises model + penalty."""
         s = self.set
-        return self._weighted.descend(s.take(it.smooth), s.take(it.theta), s.thresholds, s.groups)
+        values, slopes = s.take(it.theta), s.take(it.smooth)
+        return self._weighted.descend(slopes, values, s.thresholds, groups=s.groups)
 
     def factor(
         self, it: PenalisedIterate, face: NDArray, products: int, curved: NormCurvature
