@@ -10,7 +10,7 @@ from fastsoftmax import SoftmaxRegression, SoftmaxRegressionCV, softmax_path
 from fastsoftmax.datasets import load_digits
 
 X, Y = load_digits()
-X, Y = X[:400].astype(float), Y[:400]
+X, Y = X[:250].astype(float), Y[:250]
 
 
 def largest_of_zeros(X, y, s, r, grouped, standardize=False):
@@ -31,15 +31,15 @@ def largest_of_zeros(X, y, s, r, grouped, standardize=False):
 @pytest.mark.parametrize("kind", [np.asarray, sparse.csr_array])
 def test_each_model_is_the_optimum_and_the_first_is_zero(r, group, kind):
     given = kind(X)
-    path = softmax_path(given, Y, Cs=6, eps=1e-2, l1_ratio=r, l1_group=group, tol=1e-8)
+    path = softmax_path(given, Y, Cs=4, eps=1e-2, l1_ratio=r, l1_group=group, tol=1e-8)
     expected = r / (largest_of_zeros(X, Y, np.ones(len(Y)), r, group is not None) * len(Y))
     assert np.isclose(path.C_max, expected, rtol=1e-8)
-    assert np.allclose(path.Cs, path.C_max * np.geomspace(1, 100, 6))
+    assert np.allclose(path.Cs, path.C_max * np.geomspace(1, 100, 4))
     assert path.n_nonzero[0] == 0
     assert path.n_nonzero[1] > 0
     assert path.converged.all()
     assert (path.gap_bounds <= 1e-8 * path.objectives).all()
-    for i in range(6):
+    for i in (1, 3):
         one = SoftmaxRegression(C=path.Cs[i], l1_ratio=r, l1_group=group, tol=1e-9).fit(given, Y)
         assert np.isclose(path.objectives[i], one.objective_, rtol=2e-8)
         model = path.coefs[i], path.intercepts[i]
@@ -56,13 +56,13 @@ def test_weights_units_and_free_features():
     expected = 1 / (largest_of_zeros(X, Y, s, 1.0, True, standardize=True) * s.sum())
     assert np.isclose(path.C_max, expected, rtol=1e-8)
     factors = np.ones(64)
-    factors[20] = 0
+    factors[28] = 0
     path = softmax_path(X, Y, Cs=2, l1_group="classes", penalty_factor=factors)
-    assert np.flatnonzero(path.coefs[0].any(axis=0)).tolist() == [20]
+    assert np.flatnonzero(path.coefs[0].any(axis=0)).tolist() == [28]
     P = softmax(X @ path.coefs[0].T + path.intercepts[0], axis=1)
     G = (P - (Y[:, None] == path.classes)).T @ X
     assert np.isclose(
-        np.linalg.norm(np.delete(G, 20, axis=1), axis=0).max(), 1 / path.C_max, rtol=1e-4
+        np.linalg.norm(np.delete(G, 28, axis=1), axis=0).max(), 1 / path.C_max, rtol=1e-4
     )
 
 
@@ -91,7 +91,7 @@ def test_messages():
 
 
 def test_the_simplest_within_a_standard_error():
-    Cs = np.geomspace(1e-3, 10, 8)
+    Cs = np.geomspace(1e-3, 10, 6)
     params = {"cv": 4, "l1_ratio": 1, "l1_group": "classes"}
     best = SoftmaxRegressionCV(Cs[::-1], **params).fit(X, Y)
     simple = SoftmaxRegressionCV(Cs[::-1], selection="1se", **params).fit(X, Y)

@@ -42,6 +42,7 @@ class StartRules:
     rounds: int = 20
     tol: float = 1e-12  # with which what has no penalty is found there
     rounding: float = 1e-10  # of it, by which it is taken to be less, so that weights are 0 there
+    unsure: float = 1e-5  # the same where what has no penalty is found by a fit
 
 
 @dataclass(frozen=True)
@@ -207,7 +208,9 @@ def largest_of_zeros(problem: Problem, rules: StartRules | None = None) -> float
         steepest = objective.l1.steepest(iterate_at(objective, theta).smooth)
         if not objective.l1.value(objective.parameters.user(theta, FLOAT64)[0]) and steepest <= 1:
             break
-    return C / steepest * (1 - rules.rounding) if steepest > 0 else C
+    found_by_fit = len(objective.free) or objective.offset is not None
+    margin = rules.unsure if found_by_fit else rules.rounding
+    return C / steepest * (1 - margin) if steepest > 0 else C
 
 
 def path_of(problem: Problem, Cs: NDArray[np.float64], C_max: float) -> SoftmaxPath:
