@@ -103,7 +103,7 @@ def test_the_simplest_within_a_standard_error():
     assert min(simple.Cs_[mean >= least]) == simple.C_
     assert simple.C_ < best.C_
     assert np.count_nonzero(simple.coef_.any(axis=0)) < np.count_nonzero(best.coef_.any(axis=0))
-    with pytest.raises(ValueError, match="selection: expected 'best' or '1se'"):
+    with pytest.raises(ValueError, match="selection: expected one of best, 1se"):
         SoftmaxRegressionCV(selection="2se").fit(X, Y)
 
 

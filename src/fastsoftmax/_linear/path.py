@@ -182,14 +182,16 @@ def softmax_path(
         classes=classes, offset=offset,
     )  # fmt: skip
     with np.errstate(over="ignore", invalid="ignore"):
-        most = largest_of_zeros(problem)
+        most, zeros = largest_of_zeros(problem)
         if np.ndim(Cs) == 0:
             grid = most * np.geomspace(1, 1 / eps, len(grid))
-        return path_of(problem, np.unique(grid), most)
+        return path_of(problem, np.unique(grid), most, zeros)
 
 
-def largest_of_zeros(problem: Problem, rules: StartRules | None = None) -> float:
-    """The largest C at which all penalised weights are 0.
+def largest_of_zeros(
+    problem: Problem, rules: StartRules | None = None
+) -> tuple[float, tuple[NDArray, NDArray]]:
+    """The largest C at which all penalised weights are 0, and the model there.
 
     There the steepest gradient by them is λ, where what has no penalty is optimal. A fit for a
     lesser C finds that.
@@ -210,13 +212,16 @@ def largest_of_zeros(problem: Problem, rules: StartRules | None = None) -> float
             break
     found_by_fit = len(objective.free) or objective.offset is not None
     margin = rules.unsure if found_by_fit else rules.rounding
-    return C / steepest * (1 - margin) if steepest > 0 else C
+    largest = C / steepest * (1 - margin) if steepest > 0 else C
+    return largest, objective.models.of(theta)
 
 
-def path_of(problem: Problem, Cs: NDArray[np.float64], C_max: float) -> SoftmaxPath:
-    """Fit the strengths from the smallest on."""
+def path_of(
+    problem: Problem, Cs: NDArray[np.float64], C_max: float, zeros: tuple[NDArray, NDArray]
+) -> SoftmaxPath:
+    """Fit the strengths from the smallest on, beginning at the model without weights."""
     base = problem.objective(float(Cs[0]))
-    path: list[NDArray] = []
+    path = [start_of(base, *zeros)]
     models, numbers, failed, warm_start = [], [], [], None
     for C in Cs:
         objective = problem.objective(float(C), like=base, warm_start=warm_start)
