@@ -33,7 +33,7 @@ KERNELS = {
     "linear": ("linear",),
     "sparse": ("sparse", "diagonals", "merged_features"),
     "hessian": ("gram", "sampling", "coupling", "cholesky", "low_rank"),
-    "solver": ("line", "dual", "vectors", "standardised", "coordinate", "ascent"),
+    "solver": ("line", "dual", "vectors", "standardised", "coordinate", "group", "ascent"),
     "network": ("network",),
 }
 

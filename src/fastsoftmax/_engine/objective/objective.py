@@ -51,6 +51,9 @@ class Objective:
         That of each feature in which `data` has it and its weights are penalised.
     l1_factors : ndarray of shape (d,), optional
         Of the features in ‖W‖₁, in those units; 0 for those that are free.
+    groups : ndarray of shape (d,), optional
+        The number of each feature's group: ‖W‖₁ is then Σ‖W_g‖, a group having the weights of its
+        features for all classes.
     free : ndarray of shape (d,), bool, optional
         Features whose weights are not penalised.
     offset : ndarray of shape (n, n_logits), optional
@@ -77,6 +80,7 @@ class Objective:
         warm_start: WarmStart | None = None,
         units: NDArray | None = None,
         l1_factors: NDArray | None = None,
+        groups: NDArray[np.intp] | None = None,
         free: NDArray[np.bool_] | None = None,
         offset: NDArray | ByRow | None = None,
         row_space: RowSpace | None = None,
@@ -125,7 +129,9 @@ class Objective:
             self.parameters = kind(data, terms, told, weights, self.warm_start)
             if not self.parameters.reused:
                 self.warm_start = None
-        self.l1 = L1(terms, self.parameters, l1_factors, data.n_threads) if l1 else None
+        self.l1 = None
+        if l1:
+            self.l1 = L1(terms, self.parameters, l1_factors, groups, data.n_threads)
         self.shape = self.parameters.shape
         self.size = int(np.prod(self.shape))
         self.models = Models(self.parameters, self.loss, units, row_space, offset, weights)

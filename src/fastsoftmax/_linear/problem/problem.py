@@ -31,6 +31,7 @@ from fastsoftmax._runtime.memory_budget import MemoryBudget
 from fastsoftmax._runtime.sklearn_compat import DataConversionWarning
 from fastsoftmax._runtime.typing import MatrixLike
 from fastsoftmax._validation import blocks as check_blocks
+from fastsoftmax._validation import groups as check_groups
 from fastsoftmax._validation import numbers as check
 from fastsoftmax._validation import partitions as check_partitions
 from fastsoftmax._validation import targets as check_targets
@@ -169,9 +170,12 @@ def problem_of(
         check_partitions.supported(l1_ratio, max(Cs), factors)
     elif offset is not None:
         offset = check.offset(offset, n, targets.n_logits, rows.data.dtype)
+    groups = check_groups.l1_group(getattr(e, "l1_group", None), d, targets.n_logits, factors)
     penalised = penalised_units(
         rows.data, targets.weights, factors, standardize, l1_ratio > 0, rows.require_spread
     )
+    if l1_ratio:
+        penalised = penalised._replace(groups=groups)
     without_penalty = np.full(d, min(Cs) == np.inf)
     if penalised.free is not None:
         without_penalty |= penalised.free
