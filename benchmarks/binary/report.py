@@ -1,6 +1,6 @@
-"""Turn the JSON of a run of binary/bench.py into the table that is committed.
+"""Turn the JSON of runs of binary/bench.py into the table that is committed.
 
-python -m benchmarks.binary.report run.json > benchmarks/results/binary.md
+python -m benchmarks.binary.report run.json … > benchmarks/results/binary.md
 """
 
 import sys
@@ -10,8 +10,8 @@ import numpy as np
 from benchmarks.support import runs
 
 
-def main(path):
-    where, groups = runs.read(path)
+def main(*paths):
+    where, groups = runs.read(*paths)
     print("# Two classes\n")
     print(f"{where} Medians of runs that take turns, no intercept.\n")
     print(

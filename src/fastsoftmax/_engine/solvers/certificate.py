@@ -254,8 +254,8 @@ class Linearised:
         if self.log_odds is not None:
             return False
         o = self.objective
-        errors = ROUNDING * (magnitude + self._size) * weights.sizes
-        negligible = errors + VANISHING * magnitude * weights.variations
+        errors = ROUNDING * (magnitude + self._size) * weights.sizes()
+        negligible = errors + VANISHING * magnitude * weights.variations()
         negligible = negligible + unseen_residual(o.penalty, value, weights.weights.size)
         if (
             weights.lasso is not None

@@ -88,6 +88,10 @@ class Parameters(ABC):
     def sizes(self) -> NDArray[np.float64]:
         """Weighted root mean squares of the features, as `penalised` has their weights."""
 
+    def squared_sizes(self) -> float:
+        """The sum of their squares."""
+        return float(np.square(self.sizes()).sum())
+
     def logit_sizes(self, theta: NDArray) -> NDArray[np.float64]:
         """Per class the size of what its logits sum: at least the weighted root mean square of
         Σ |w x| + |b|."""

@@ -113,6 +113,20 @@ class FeatureMajor(Parameters):
         total = sum_of_rows(self._data, self._weights, sums_of_squares)
         return np.sqrt(total[:, 0] / self._data.shape[0])
 
+    def squared_sizes(self) -> float:
+        return self._square_of_rows if self._is_plain else super().squared_sizes()
+
+    @cached_property
+    def _square_of_rows(self) -> float:
+        """The weighted mean of ‖x‖², without sums by columns."""
+        return float(sum_of_rows(self._data, self._weights, sum_of_squares)) / self._data.shape[0]
+
+    def logit_sizes(self, theta: NDArray) -> NDArray[np.float64]:
+        # Σ |w x| <= ‖w‖ ‖x‖
+        W, b = self.user(theta, np.dtype(np.float64))
+        sizes = np.sqrt(np.einsum("kd,kd->k", W, W) * self._square_of_rows)
+        return sizes if b is None else sizes + np.abs(b)
+
     def model(self, theta: NDArray) -> tuple[NDArray, NDArray | None]:
         """(W, b) of θ in all features: fresh arrays."""
         W, b = self.split(theta)
@@ -186,3 +200,10 @@ class FeatureMajor(Parameters):
 def sums_of_squares(data: SparseData, weights: NDArray | None) -> NDArray[np.float64]:
     """The sum of squares of each feature, times the weights of the rows: (D, 1)."""
     return column_sums(data.squared, weights)
+
+
+def sum_of_squares(data: SparseData, weights: NDArray | None) -> float:
+    """Of all features."""
+    if weights is None:
+        return dot(data.X.data, data.X.data, data.n_threads)
+    return float(sums_of_squares(data, weights).sum())
