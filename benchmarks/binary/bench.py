@@ -21,7 +21,7 @@ from benchmarks.support.checks import rest
 LIMIT = 20.0  # seconds of a peer on a problem, or
 TIMES = 20.0  # what the fastest so far has taken, if that is less
 GAP = 1e-6
-ROUNDS = 5
+ROUNDS = 3
 CLOSE = 3.0  # times what fastsoftmax takes, and
 LONG = 2.0  # seconds: what takes longer than either is timed once
 
