@@ -193,7 +193,7 @@ def test_lbfgs_begins_anew_where_epochs_lead_nowhere(fit_intercept, handovers):
     C = 300 / float(np.mean(sparse.linalg.norm(X, axis=1) ** 2))
     model = fit(X, y, solver="auto", C=C, tol=1e-6, fit_intercept=fit_intercept)
     ((_, start),) = handovers
-    assert not start[:D].any()
+    assert np.count_nonzero(start) <= fit_intercept
     assert_optimal(model, X, y, C)
 
 
