@@ -22,7 +22,9 @@ def test_steps_that_gain_nearly_the_tolerance(share, monkeypatch):
     most = ProofRules().products
 
     def told(objective, it, direction, solve, tolerance, *args, **rules):
-        decrease = prove(objective, it, direction, solve, 0.0, most, bound=True).certificate.decrease
+        decrease = prove(
+            objective, it, direction, solve, 0.0, most, bound=True
+        ).certificate.decrease
         products, times = [], it.hessian_times
         monkeypatch.setattr(it, "hessian_times", lambda v: products.append(0) or times(v))
         found = prove(objective, it, direction, solve, decrease / share, most).certificate
