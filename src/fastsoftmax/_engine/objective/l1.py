@@ -188,9 +188,18 @@ class L1:
         w = theta[places] * units
         v = gradient[places] / units - ridge * w
         step = step[places] * units
-        variations = self._of(features, p.variations())
+
+        def sizes() -> NDArray[np.float64]:
+            return self.sizes(features)
+
+        def squared_sizes() -> float:
+            return float(np.square(sizes()).sum())
+
+        def variations() -> NDArray[np.float64]:
+            return self._of(features, p.variations())
+
         return PenalisedWeights(
-            w, v, step, self.sizes(features), variations, self._terms.penalty, lasso,
+            w, v, step, sizes, squared_sizes, variations, self._terms.penalty, lasso,
             self.groups_of(features),
         )  # fmt: skip
 

@@ -1,5 +1,6 @@
 """The objective of softmax regression with an elastic net penalty."""
 
+import math
 from copy import copy
 from functools import cached_property
 
@@ -7,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.data import ByRow, Data, RowSpace, StoredLogits, as_dtype
+from fastsoftmax._engine.objective import easy_dual
 from fastsoftmax._engine.objective.coordinates.feature_major import FeatureMajor
 from fastsoftmax._engine.objective.coordinates.features import change_of, suited
 from fastsoftmax._engine.objective.coordinates.standardised import Standardised
-from fastsoftmax._engine.objective.easy_dual import has_easy_dual
 from fastsoftmax._engine.objective.l1 import L1
 from fastsoftmax._engine.objective.loss import loss_of
 from fastsoftmax._engine.objective.models import Models
@@ -115,8 +116,9 @@ class Objective:
             data, told = prepare(data, weights, own_units, fit_intercept, self.penalty)
             # a rotation of features leaves an L2 penalty as it is, if it is that of all of them
             plain = not l1 and told is None and not len(self.free)
-            self.has_easy_dual = plain and has_easy_dual(data, terms)
-            if plain and not self.has_easy_dual:  # whose few epochs would not repay the merger
+            hold = easy_dual.hold_of_rows(data, terms) if plain else math.inf
+            self.has_easy_dual = hold <= easy_dual.HOLD
+            if plain and hold > easy_dual.EASY:
                 data = data.with_merged_features()
         #: in no lower precision than X came
         self.exact_data = data
@@ -232,7 +234,8 @@ class Objective:
             return self.l1.weights(theta, gradient, step)
         p = self.parameters
         of_weights = p.penalised(theta), p.penalised_gradient(gradient), p.penalised(step)
-        return PenalisedWeights(*of_weights, p.sizes(), p.variations(), self.penalty, None)
+        sizes = p.sizes, p.squared_sizes
+        return PenalisedWeights(*of_weights, *sizes, p.variations, self.penalty, None)
 
     def grad_norm(self, gradient: NDArray) -> float:
         """max |∇F| with respect to (W, b), from the gradient with respect to θ; of W as it is in

@@ -40,8 +40,9 @@ class PenalisedWeights(NamedTuple):
     weights: Table
     gradient: Table  # v
     step: Table
-    sizes: Table  # weighted root mean squares of their features
-    variations: Table  # their deviations, where these are known
+    sizes: Callable[[], Table]  # weighted root mean squares of their features,
+    squared_sizes: Callable[[], float]  # and the sum of their squares, which is found faster
+    variations: Callable[[], Table]  # their deviations, where these are known
     ridge: float  # μ
     lasso: Table | None  # λ, > 0
     groups: Groups = None  # in which they are penalised
@@ -63,17 +64,18 @@ class PenalisedWeights(NamedTuple):
 
         The error times the sizes is what v may be off by.
         """
-        w, v, mu, errors = self.weights, self.gradient, self.ridge, error * self.sizes
+        w, v, mu = self.weights, self.gradient, self.ridge
         if not w.size:
             return Gap(divergence(1.0), 0.0)
         if mu:
             within = self._within()
             of_squares = np.square(mu * w + (v - within)).sum() / (2 * mu)
-            rounding = float(np.square(errors).sum()) / (2 * mu)
+            rounding = error**2 * self.squared_sizes() / (2 * mu)
             of_weights = self._at_kinks(within) + (np.sqrt(of_squares) + np.sqrt(rounding)) ** 2
             return Gap(divergence(1.0) + float(of_weights), rounding)
         if self.lasso is None:
             return Gap(np.inf, np.inf)
+        errors = error * self.sizes()
         slopes, of_errors = (group_norms.norms(x / self.lasso, self.groups) for x in (v, errors))
         alpha = 1 / max(1.0, float(np.max(slopes + of_errors)))
         of_weights = self.of_lasso + alpha * np.sum(v * w + errors * np.abs(w))

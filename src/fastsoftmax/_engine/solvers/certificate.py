@@ -272,8 +272,8 @@ class Linearised:
         if self.log_odds is not None:
             return False
         o = self.objective
-        errors = ROUNDING * (magnitude + self._size) * weights.sizes
-        negligible = errors + self.rules.residual * magnitude * weights.variations
+        errors = ROUNDING * (magnitude + self._size) * weights.sizes()
+        negligible = errors + self.rules.residual * magnitude * weights.variations()
         negligible = negligible + unseen_residual(o.penalty, value, weights.weights.size)
         if weights.lasso is not None:  # a residual like λ is no rounding: weights may have to enter
             negligible = np.minimum(negligible, errors + self.rules.of_lasso * weights.lasso)

@@ -15,12 +15,13 @@ from fastsoftmax._engine.curvature.hessian import (
     GramCurvature,
     of_shifts,
 )
-from fastsoftmax._engine.data import Batch, Point, RowSample
+from fastsoftmax._engine.data import Batch, Point, RowSample, SparseData
 from fastsoftmax._engine.linalg import ClassFactors, WeightedColumns, descend_by_grams
 from fastsoftmax._engine.line_search.penalised import PenalisedIterate
 from fastsoftmax._engine.objective.objective import Objective
 from fastsoftmax._engine.solvers.norm_curvature import NormCurvature, Solve
 from fastsoftmax._engine.solvers.working_set import WorkingSet
+from fastsoftmax._runtime import scipy_sparse as sparse
 from fastsoftmax._validation import numbers as check
 
 COPIES = 3  # of these: by rows, and by columns for descent and for gradients,
@@ -181,15 +182,15 @@ class ColumnModel:
         self.set = s = WorkingSet(objective, it, objective.data.shape[1])
         weights, union = s.weights, s.union
         require_memory(objective, union)
-        self._data = objective.data.only(union)
-        X = self._data.X
+        self._data, X = columns_of(objective, union)
         self._columns = np.where(weights, np.searchsorted(union, s.features), 0)
         self._weighted = WeightedColumns(
-            X.tocsc(), self._columns, s.counts, s.intercept, objective.data.n_threads
+            X, self._columns, s.counts, s.intercept, objective.data.n_threads
         )
         self._share = max(X.nnz / max(objective.data.nnz, 1), 1e-3)  # of a pass
         self._width, self._of_weights = len(union), weights
-        squares = np.ravel(X.multiply(X).sum(axis=0, dtype=np.float64)) / objective.data.shape[0]
+        squares = np.add.reduceat(np.append(np.square(X.data), 0.0), X.indptr[:-1])
+        squares = np.where(np.diff(X.indptr) > 0, squares, 0.0) / objective.data.shape[0]
         share = objective.loss.typical_share
         squares = np.append(squares, 0.0)[self._columns]  # the set may be empty
         self._reference = share * (1 - share) * np.where(weights, squares, s.filled)
@@ -261,6 +262,20 @@ class ColumnModel:
         if s.intercept:
             out[:, 0] = grads.b
         return out + self._ridges * table
+
+
+def columns_of(objective: Objective, features: NDArray) -> tuple[SparseData, sparse.csc_array]:
+    """Some features of a sparse X, by rows and by columns.
+
+    Where there is memory for a copy of X by columns that is made once, and the features are taken
+    from there: to find them in the rows takes as long each time.
+    """
+    data = objective.data
+    if hasattr(data, "csc") and data.nbytes <= objective.memory.working_set:
+        X = data.csc[:, features]
+        return data.like(X.tocsr()), X
+    some = data.only(features)
+    return some, some.X.tocsc()
 
 
 def require_memory(objective: Objective, features: NDArray) -> None:
