@@ -24,16 +24,15 @@ from fastsoftmax._core.arguments cimport Problem
 from fastsoftmax._core.arrays cimport doubles
 from fastsoftmax._core.binding cimport Binding
 from fastsoftmax._core.hessian.cholesky_kernels cimport Table as Cholesky
-from fastsoftmax._core.hessian.gram_kernels cimport Table as Gram
-from fastsoftmax._core.linear.linear_kernels cimport Table as Linear
 from fastsoftmax._core.simd.simd cimport real
 from fastsoftmax._core.small.small_factors cimport build, find_direction
 from fastsoftmax._core.small.small_problem cimport (
-    FEW, MOST_CLASSES, MOST_EXACT, MOST_OUTERS, Fit, Tables, dot, lay_out, prepare, pull, store_logits,
-    value_and_grad,
+    MOST_CLASSES, MOST_EXACT, MOST_FREE, WIDE_WORK, Fit, Tables, add_ridge, by_given, dot, lay_out,
+    prepare, pull, store_logits, value_and_grad,
 )
 from fastsoftmax._core.small.small_proof cimport proved_bound
 from fastsoftmax._core.solver.dual_kernels cimport Table as Dual
+from fastsoftmax._core.small.tiled_kernels cimport Table as TiledTable
 from fastsoftmax._core.solver.line_kernels cimport Table as Line
 
 cnp.import_array()
@@ -167,19 +166,18 @@ cdef End descend(
 
 
 cdef class Kernels(Binding):
-    """On kernels of float64, linear, line, dual, gram and cholesky, and of float32, gram and cholesky,
-    whose capsules it is given."""
+    """On kernels of float64, tiled, line, dual and cholesky, and of float32, tiled and cholesky, whose
+    capsules it is given."""
 
     cdef Tables call
 
     def __cinit__(self, capsules, *_):
-        linear, line, dual, gram, cholesky, narrow_gram, narrow_cholesky = capsules
-        self.call.linear = <const Linear *>PyCapsule_GetPointer(linear, "linear")
+        tiled, line, dual, cholesky, narrow, narrow_cholesky = capsules
+        self.call.tiled = <const TiledTable *>PyCapsule_GetPointer(tiled, "tiled")
         self.call.line = <const Line *>PyCapsule_GetPointer(line, "line")
         self.call.dual = <const Dual *>PyCapsule_GetPointer(dual, "dual")
-        self.call.gram = <const Gram *>PyCapsule_GetPointer(gram, "gram")
         self.call.cholesky = <const Cholesky *>PyCapsule_GetPointer(cholesky, "cholesky")
-        self.call.narrow_gram = <const Gram *>PyCapsule_GetPointer(narrow_gram, "gram")
+        self.call.narrow = <const TiledTable *>PyCapsule_GetPointer(narrow, "tiled")
         self.call.narrow_cholesky = <const Cholesky *>PyCapsule_GetPointer(
             narrow_cholesky, "cholesky")
 
@@ -219,22 +217,22 @@ cdef class Kernels(Binding):
             raise ValueError(f"theta, ridge: expected {f.width} columns")
         f.ridge = doubles(ridge, "ridge")
         f.n_threads, f.gram_threads = n_threads, gram_threads
-        f.rows.cells, f.rows.n, f.rows.d, f.rows.k = self.cells(x), f.n, f.d, f.k
-        f.rows.caches = self.caches
+        f.cells = self.cells(x)
+        f.rows.n, f.rows.k = f.n, f.k
         self.set_targets(&f.rows, None)
         self.set_weights(&f.rows, weights)
         f.losses = f.rows
         self.set_targets(&f.losses, targets)
         f.is_table = f.losses.targets != NULL
-        f.columns = f.width * (f.width + 1) // 2
-        f.exact = f.n * f.columns <= MOST_OUTERS and f.size <= MOST_EXACT and (
-            f.k > 1 or f.width <= FEW)
-        f.pairs = f.k * (f.k + 1) // 2
         if f.k > MOST_CLASSES:
             return None
-        f.row_tile = self.call.linear.tile_rows()
+        f.free = f.k - (not f.losses.logistic)
+        f.pairs = f.free * (f.free + 1) // 2
+        f.exact = f.k == 1 or f.free <= MOST_FREE and f.free * f.width <= MOST_EXACT
+        f.narrow = not f.exact or f.pairs * f.n * f.width * (f.width + 1) // 2 > WIDE_WORK
+        f.row_tile = self.call.dual.tile_rows()
         f.tiles = (f.n + f.row_tile - 1) // f.row_tile
-        f.cells = f.tiles * f.k * f.row_tile
+        f.cells_of_rows = f.tiles * f.k * f.row_tile
         lay_out(&f, &at)
         memory = <char *>malloc(<size_t>at + 64)
         if memory == NULL:
@@ -251,11 +249,9 @@ cdef class Kernels(Binding):
             memcpy(to_moments, f.means, f.d * sizeof(double))
             memcpy(to_moments + f.d, f.sizes, f.d * sizeof(double))
             pull(&f, &f.losses, f.logits, f.product)
+            add_ridge(&f, f.theta, f.product)
             for i in range(f.k):
-                for j in range(f.d):
-                    to_gradient[i * f.width + j] = (
-                        f.by_w[i * f.d + j] + f.ridge[j] * f.theta[i * f.width + j])
-                if intercept:
-                    to_gradient[i * f.width + f.d] = f.by_b[i]
+                for j in range(f.width):
+                    to_gradient[i * f.width + j] = by_given(&f, f.product, i, j)
         free(memory)
         return (end.value, end.bound, end.n_steps, f.passes) if end.proved else None
