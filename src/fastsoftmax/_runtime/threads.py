@@ -34,7 +34,7 @@ def available_threads() -> int:
         count = os.cpu_count() or 1
     # read now rather than asked of OpenMP, which read it once when it was loaded
     wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
-    if re.fullmatch("[0-9]{1,9}", wanted) and int(wanted) > 0:
+    if wanted and re.fullmatch("[0-9]{1,9}", wanted) and int(wanted) > 0:
         count = min(count, int(wanted))
     return max(1, min(count, _cgroup_quota()))
 

@@ -55,7 +55,9 @@ cdef inline void make_grams(Fit *f) noexcept nogil:
                 f.grams[i * square + j] = share * f.grams[j]
 
 
-cdef inline double curvature(const Fit *f, Py_ssize_t a, Py_ssize_t b, Py_ssize_t reference) noexcept nogil:
+cdef inline double curvature(
+    const Fit *f, Py_ssize_t a, Py_ssize_t b, Py_ssize_t reference
+) noexcept nogil:
     """What `weigh` makes of the first row's probabilities."""
     cdef double p = f.probabilities[a * f.row_tile], q = f.probabilities[b * f.row_tile], last
     cdef double own = p * (1. - p) if a == b else -p * q

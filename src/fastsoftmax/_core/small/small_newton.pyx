@@ -1,10 +1,10 @@
 """Newton's method for small problems, from the first step to the proof, without Python in between.
 
-The steps are those of `_engine/solvers/newton.py` and `certificate.py`, by the same kernels, in float64:
+The steps are those of `_engine/solvers/newton.py` and `certificate.py`, in float64, with X in tiles of
+rows; large Gram matrices are made in float32, for directions alone:
 
-    d = -H⁻¹ ∇F      by factors of H, which is the weights of the pairs of classes in each row times the
-                     products of pairs of features, made once; where these are too many, by conjugate
-                     gradients, preconditioned by float32 factors of H's blocks for each class
+    d = -H⁻¹ ∇F      by factors of H, a Gram matrix for each pair of classes; where these are too many,
+                     by conjugate gradients, preconditioned by float32 factors of H's blocks for classes
     t                a step along d that makes |φ'| small, on stored logits
     F - F* <= bound  once the decrease ½ |∇F·d| is within the tolerance: weak duality at probabilities
                      linearised along d (docs/design/certificate.md)
@@ -27,8 +27,8 @@ from fastsoftmax._core.hessian.cholesky_kernels cimport Table as Cholesky
 from fastsoftmax._core.simd.simd cimport real
 from fastsoftmax._core.small.small_factors cimport build, find_direction
 from fastsoftmax._core.small.small_problem cimport (
-    MOST_CLASSES, MOST_EXACT, MOST_FREE, WIDE_WORK, Fit, Tables, add_ridge, by_given, dot, lay_out,
-    prepare, pull, store_logits, value_and_grad,
+    MOST_CLASSES, MOST_EXACT, MOST_FREE, WIDE_WORK, Fit, Tables, by_given, dot, lay_out, prepare,
+    store_logits, value_and_grad,
 )
 from fastsoftmax._core.small.small_proof cimport proved_bound
 from fastsoftmax._core.solver.dual_kernels cimport Table as Dual
@@ -57,6 +57,7 @@ cdef enum:
 
 cdef double EPSILON = 2.220446049250313e-16
 cdef double NEAR = 0.1  # |φ'| at the end of a search, as a share of |φ'(0)|
+cdef double CLEAR = 0.3  # of the tolerance, up to which it is worth while to try a proof by old factors
 cdef double ENOUGH = 1e-4  # of the slope times the step, by which F falls at least
 
 
@@ -106,6 +107,23 @@ cdef struct End:
     Py_ssize_t n_steps
 
 
+cdef bint proved_by_last(
+    Fit *f, double wanted, double value, End *end, double *history
+) noexcept nogil:
+    """Whether a direction by the factors of the point before is good enough for a proof: where the last
+    step was short, it often is."""
+    cdef double decrease
+    find_direction(f, wanted, True)
+    decrease = -0.5 * dot(f.gradient, f.step, f.size)
+    if decrease > CLEAR * wanted:
+        return False
+    store_logits(f, f.step, f.change)
+    end.bound = proved_bound(f, &end.value)
+    end.proved = end.bound <= wanted
+    history[(end.n_steps - 1) * HISTORY + 4] = decrease / value
+    return end.proved
+
+
 cdef End descend(
     Fit *f, double tolerance, double least, Py_ssize_t most, double *history
 ) noexcept nogil:
@@ -129,7 +147,9 @@ cdef End descend(
             <real *>f.logits, f.losses.logistic, f.losses.weights, f.n, f.tiles, f.k,
             <real *>f.variances, f.n_threads)
         if not built or max(products, EXPECTED) >= dear:
-            built, fresh = True, f.exact or f.losses.logistic
+            if built and proved_by_last(f, wanted, value, &end, history):
+                return end
+            built, fresh = True, f.exact
             if not build(f):
                 return end
         else:
@@ -248,10 +268,8 @@ cdef class Kernels(Binding):
             memcpy(start, f.theta, f.size * sizeof(double))
             memcpy(to_moments, f.means, f.d * sizeof(double))
             memcpy(to_moments + f.d, f.sizes, f.d * sizeof(double))
-            pull(&f, &f.losses, f.logits, f.product)
-            add_ridge(&f, f.theta, f.product)
             for i in range(f.k):
                 for j in range(f.width):
-                    to_gradient[i * f.width + j] = by_given(&f, f.product, i, j)
+                    to_gradient[i * f.width + j] = by_given(&f, f.gradient, i, j)
         free(memory)
         return (end.value, end.bound, end.n_steps, f.passes) if end.proved else None

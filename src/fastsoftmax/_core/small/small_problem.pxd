@@ -198,7 +198,9 @@ cdef inline double add_ridge(const Fit *f, const double *at, double *to) noexcep
     return 0.5 * total
 
 
-cdef inline double by_given(const Fit *f, const double *gradient, Py_ssize_t i, Py_ssize_t j) noexcept nogil:
+cdef inline double by_given(
+    const Fit *f, const double *gradient, Py_ssize_t i, Py_ssize_t j
+) noexcept nogil:
     """A gradient's entry by the features as they are given, where they are not centred."""
     cdef double by = gradient[i * f.width + j]
     if f.intercept and j < f.d:

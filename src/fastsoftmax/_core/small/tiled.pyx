@@ -74,7 +74,8 @@ cdef class Kernels(Binding):
         cdef Py_ssize_t m = out.shape[0]
         cdef cnp.ndarray memory = workspace(self.kernels.gram_bytes(&t, m, n_threads))
         self.kernels.gram(
-            &t, self.reals(weights, "weights"), m, scale, doubles(out, "out"), bytes_of(memory), n_threads)
+            &t, self.reals(weights, "weights"), m, scale, doubles(out, "out"), bytes_of(memory),
+            n_threads)
 
     def weigh(
         self, cnp.ndarray p not None, cnp.ndarray variances not None, cnp.ndarray weights not None,

@@ -1,12 +1,12 @@
 """Products with X in tiles of rows, for problems small enough to be copied so.
 
-X is (tiles, width, ROWS): the rows of a tile side by side, feature by feature, zeros behind the last. No
-lane is lost to a width that is no multiple of a vector, and none of these products sums across lanes
-but once for PART tiles:
+X is (tiles, width, ROWS): the rows of a tile side by side, feature by feature, zeros behind the last.
+No lane is lost to a width that is no multiple of a vector, and no product sums across lanes but once for
+PART tiles:
 
     logits    W Xᵀ by `product_along`, rows side by side
     pull      ZᵀX, and the loss of which Z is the gradient by the logits
-    gram      Xᵀ diag(w) X, the lower triangle: the same product, with weighted features in the place of Z
+    gram      Xᵀ diag(w) X, the lower triangle: the same product, with weighted features for Z
 
 The last two keep ROW_BLOCK times ACROSS sums in registers while they run down the rows: per vector of
 rows 24 multiply-adds for 10 loads (AVX-512). Parts of X have totals of their own in float64, which are
@@ -75,8 +75,8 @@ cdef void centre(
     real *x, Py_ssize_t tiles, Py_ssize_t width, Py_ssize_t d, const real *weights, double scale,
     bint subtract, double *means, double *squares, char *memory,
 ) noexcept nogil:
-    """Weighted means of d features and of their squares relative to them; and those taken from X, if that
-    is wanted. Rows of weight 0 have to be finite."""
+    """Weighted means of d features and of their squares relative to them; and those taken from X, if
+    that is wanted. Rows of weight 0 have to be finite."""
     cdef real *sums = <real *>(memory + (ALIGNMENT - <size_t>memory % ALIGNMENT) % ALIGNMENT)
     cdef real *at
     cdef vreal total, mean, v
