@@ -147,7 +147,7 @@ cdef End descend(
             <real *>f.logits, f.losses.logistic, f.losses.weights, f.n, f.tiles, f.k,
             <real *>f.variances, f.n_threads)
         if not built or max(products, EXPECTED) >= dear:
-            if built and proved_by_last(f, wanted, value, &end, history):
+            if built and f.exact and proved_by_last(f, wanted, value, &end, history):
                 return end
             built, fresh = True, f.exact
             if not build(f):
