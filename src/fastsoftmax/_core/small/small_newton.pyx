@@ -27,8 +27,8 @@ from fastsoftmax._core.hessian.cholesky_kernels cimport Table as Cholesky
 from fastsoftmax._core.simd.simd cimport real
 from fastsoftmax._core.small.small_factors cimport build, find_direction
 from fastsoftmax._core.small.small_problem cimport (
-    MANY, MOST_CLASSES, MOST_EXACT, MOST_FREE, MOST_OF_MANY, WIDE_WORK, Fit, Tables, by_given, dot,
-    lay_out, prepare, store_logits, value_and_grad,
+    MOST_CLASSES, MOST_EXACT, MOST_FREE, WIDE_WORK, Fit, Tables, by_given, dot, lay_out, prepare,
+    store_logits, value_and_grad,
 )
 from fastsoftmax._core.small.small_proof cimport proved_bound
 from fastsoftmax._core.solver.dual_kernels cimport Table as Dual
@@ -131,7 +131,7 @@ cdef End descend(
     cdef End end
     cdef double value, largest, wanted, slope, t, began = now()
     cdef Py_ssize_t products = 0, proofs = 0, i
-    cdef bint fresh, built = False, direct = f.exact or f.losses.logistic
+    cdef bint fresh, built = False
     cdef double dear = <double>f.width * f.k / ((f.k + COMMON) * DEAR)
     f.uniform = True
     for i in range(f.size):
@@ -147,9 +147,9 @@ cdef End descend(
             <real *>f.logits, f.losses.logistic, f.losses.weights, f.n, f.tiles, f.k,
             <real *>f.variances, f.n_threads)
         if not built or max(products, EXPECTED) >= dear:
-            if built and direct and proved_by_last(f, wanted, value, &end, history):
+            if built and f.exact and proved_by_last(f, wanted, value, &end, history):
                 return end
-            built, fresh = True, direct
+            built, fresh = True, f.exact
             if not build(f):
                 return end
         else:
@@ -227,7 +227,7 @@ cdef class Kernels(Binding):
         cdef double *to_gradient = doubles(gradient, "gradient")
         cdef double *to_moments = doubles(moments, "moments")
         cdef double *to_history = doubles(history, "history")
-        cdef Py_ssize_t most = history.shape[0], few, i, j
+        cdef Py_ssize_t most = history.shape[0], i, j
         memset(&f, 0, sizeof(Fit))
         f.call, f.intercept = self.call, intercept
         f.n, f.d, f.k = x.shape[0], x.shape[1], theta.shape[0]
@@ -248,9 +248,7 @@ cdef class Kernels(Binding):
             return None
         f.free = f.k - (not f.losses.logistic)
         f.pairs = f.free * (f.free + 1) // 2
-        few = f.free * f.width
-        f.exact = f.free <= MOST_FREE and (
-            few <= MOST_EXACT or f.k > 1 and few <= MOST_OF_MANY and f.n >= MANY * few)
+        f.exact = f.k == 1 or f.free <= MOST_FREE and f.free * f.width <= MOST_EXACT
         f.narrow = not f.exact or f.pairs * f.n * f.width * (f.width + 1) // 2 > WIDE_WORK
         f.row_tile = self.call.dual.tile_rows()
         f.tiles = (f.n + f.row_tile - 1) // f.row_tile

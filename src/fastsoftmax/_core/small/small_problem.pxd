@@ -16,11 +16,9 @@ from fastsoftmax._core.solver.line_kernels cimport Table as Line
 
 cdef enum:
     MOST_CLASSES = 16
-    # logits, less the one that follows from the others, and parameters, up to which H is factored whole;
+    # logits, less the one that follows from the others, and parameters, up to which H is factored whole
     MOST_FREE = 4
-    MOST_EXACT = 128
-    MOST_OF_MANY = 256  # and of several logits,
-    MANY = 4  # where so many times as many rows make the factor cheap beside the Gram matrices
+    MOST_EXACT = 256
     WIDE_WORK = 300000  # products of pairs, up to which they are made in float64
     FAR = 10  # of a mean, in deviations, from which on centring X might be called for
 
