@@ -88,7 +88,7 @@ class Probabilities(Ranking, Labels):
 
     def _sides(self, logits: NDArray) -> NDArray:
         """The logits of both labels, -z and z, of one logit z; of several labels, as they are."""
-        return logits if self._several_labels else np.column_stack([-logits[:, 0], logits[:, 0]])
+        return logits if self._several_labels else np.concatenate([-logits, logits], axis=1)
 
     @overload
     def predict_topk(

@@ -158,7 +158,7 @@ def distinct(y: NDArray) -> tuple[NDArray, NDArray]:
             places = y.astype(np.int64, copy=False)
             places = places - lowest if lowest else places
             present = np.bincount(places) > 0
-            found = (np.flatnonzero(present) + lowest).astype(y.dtype)
+            found = (present.nonzero()[0] + lowest).astype(y.dtype)
             if len(found) == len(present):
                 return found, places.astype(np.int32)
             codes = np.cumsum(present, dtype=np.int32) - np.int32(1)

@@ -1,6 +1,5 @@
 """What estimators are to learn: labels, probabilities, counts or indicators of classes, checked."""
 
-import numbers
 from collections.abc import Hashable, Mapping
 from typing import Any
 
@@ -215,7 +214,7 @@ def no_class_weight(value: Any) -> None:
 
 def smoothing(value: object) -> float:
     """A share of 0..1, 1 not included."""
-    if isinstance(value, numbers.Real) and not 0 <= value < 1:
+    if isinstance(value, check.REAL) and not 0 <= value < 1:
         raise ValueError(f"label_smoothing: expected a number >= 0 and < 1, got {shown(value)}")
     return check.fraction(value, "label_smoothing")
 

@@ -176,12 +176,11 @@ def problem_of(
     )
     if l1_ratio:
         penalised = penalised._replace(groups=groups)
-    without_penalty = np.full(d, min(Cs) == np.inf)
-    if penalised.free is not None:
-        without_penalty |= penalised.free
-    space = column_space_of(
-        rows.data, targets, penalised, np.flatnonzero(without_penalty), fit_intercept, memory
-    )
+    space, free = None, np.ones(d, bool) if min(Cs) == np.inf else penalised.free
+    if free is not None:
+        space = column_space_of(
+            rows.data, targets, penalised, np.flatnonzero(free), fit_intercept, memory
+        )
     if space is None and not (l1_ratio or rows.data.is_distributed):
         space = row_space_of(rows.data, targets, penalised, fit_intercept, memory)
     return Problem(
