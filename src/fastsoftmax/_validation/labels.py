@@ -14,10 +14,11 @@ from fastsoftmax._validation.arrays import as_array, shown
 
 def labels(y: ArrayLike, n: int) -> tuple[NDArray[np.int32], NDArray]:
     """Codes 0..K-1 of the labels y, and the K >= 2 distinct labels in order."""
-    if type(getattr(y, "dtype", None)).__name__ == "CategoricalDtype":
-        codes, classes = of_categories(y, n, "y")
-    else:
+    encoded = encoded_elsewhere(y)
+    if encoded is None:
         codes, classes = numbered(one_a_row(y, n, "y"), "y")
+    else:
+        codes, classes = of_categories(y, *encoded, n, "y")
     if len(classes) < 2:
         raise ValueError(
             f"y: expected at least 2 classes, got 1 class: {classes.tolist()[0]!r}. "
@@ -26,17 +27,36 @@ def labels(y: ArrayLike, n: int) -> tuple[NDArray[np.int32], NDArray]:
     return codes, classes
 
 
-def of_categories(y: Any, n: int, name: str) -> tuple[NDArray[np.int32], NDArray]:
-    """As `numbered`, of pandas' categories, which has numbered them already."""
-    places = one_a_row(np.asarray(getattr(y, "cat", y).codes), n, name)
+def encoded_elsewhere(y: Any) -> tuple[ArrayLike, ArrayLike] | None:
+    """Codes and categories, -1 for missing labels, of what pandas or Arrow has numbered, or numbers
+    in one pass over the memory of its strings; None of everything else."""
+    dtype = getattr(y, "dtype", None)
+    match type(dtype).__name__:
+        case "CategoricalDtype":
+            return getattr(y, "cat", y).codes, dtype.categories
+        case "StringDtype" | "ArrowDtype" if dtype.type is str:
+            return y.factorize()
+    if type(y).__name__ in ("StringArray", "LargeStringArray", "ChunkedArray"):  # of pyarrow
+        y = y.combine_chunks() if hasattr(y, "combine_chunks") else y
+        if str(y.type) in ("string", "large_string"):
+            y = y.dictionary_encode()
+            return y.indices.fill_null(-1).to_numpy(), y.dictionary
+    return None
+
+
+def of_categories(
+    y: ArrayLike, codes: ArrayLike, categories: ArrayLike, n: int, name: str
+) -> tuple[NDArray[np.int32], NDArray]:
+    """As `numbered`, of labels y that are numbered already."""
+    places = one_a_row(np.asarray(codes), n, name)
     present, places = distinct(places)
-    categories = np.asarray(y.dtype.categories)[present]
     if len(present) and present[0] < 0:
         row = int(np.argmax(places == 0))
+        label = np.asarray(y, object)[row]
         raise ValueError(
-            f"{name}: expected labels, got nan in row {row} (input contains NaN or None)"
+            f"{name}: expected labels, got {label!r} in row {row} (input contains NaN or None)"
         )
-    codes, classes = numbered(array_of(categories, name), name)
+    codes, classes = numbered(array_of(np.asarray(categories)[present], name), name)
     return codes[places], classes
 
 

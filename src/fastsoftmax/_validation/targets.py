@@ -205,12 +205,23 @@ def reference(label: object, classes: NDArray) -> int | None:
 
 
 def no_class_weight(value: Any) -> None:
-    """Raise where rows have several labels, of which each would have weights of its own."""
+    """Raise where rows in partitions have several labels, of which each has weights of its own."""
     if value is not None:
         raise ValueError(
-            f"class_weight: expected None where y has several labels, got {shown(value)}; for "
-            "weights of each label's own use sklearn.multioutput.MultiOutputClassifier"
+            f"class_weight: expected None where y of Partitions has several labels, got "
+            f"{shown(value)}; arrays and Blocks take it"
         )
+
+
+def weights_of_each_label(weight: object, k: int) -> list[object]:
+    """What `class_weights` is to take for each of several labels."""
+    if not isinstance(weight, list | tuple):
+        return [weight] * k
+    if len(weight) != k:
+        raise ValueError(
+            f"class_weight: expected a dict for each of the {k} labels, got {len(weight)}"
+        )
+    return list(weight)
 
 
 def smoothing(value: object) -> float:
