@@ -292,6 +292,23 @@ def not_other_classes(classes: NDArray, previous: NDArray, name: str) -> None:
     )
 
 
+def type_of(labels: NDArray) -> str | None:
+    """What labels are; None of objects of several types."""
+    kind = labels.dtype.kind
+    if kind == "O":
+        return "strings" if all(isinstance(each, str) for each in set(labels.tolist())) else None
+    return {"U": "strings", "S": "bytes", "M": "dates", "m": "durations"}.get(kind, "numbers")
+
+
+def same_type(y: NDArray, classes: NDArray) -> None:
+    """Raise for labels that can't equal those of the model, as strings and numbers can't."""
+    got, expected = type_of(y), type_of(classes)
+    if None not in (got, expected) and got != expected:
+        raise ValueError(
+            f"y: expected {expected}, as the classes of the model are ({names(classes)}), got {got}"
+        )
+
+
 def to_score(y: object) -> None:
     """Raise where there are no labels to compare predictions with."""
     if y is None:
