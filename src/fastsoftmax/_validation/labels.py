@@ -121,6 +121,12 @@ def numbered(y: NDArray, name: str) -> tuple[NDArray[np.int32], NDArray]:
             f"{name}: expected labels that can be ordered, got a mixture: {error}"
         ) from error
     if classes.dtype.kind in "fO":
+        if classes.dtype.kind == "f" and not (finite := np.isfinite(y)).all():
+            row = int(np.argmin(finite))
+            raise ValueError(
+                f"{name}: expected labels, got {y[row]} in row {row} (input contains NaN or "
+                "infinity)"
+            )
         for label in classes:
             _require_whole(label, name)
     return codes.astype(np.int32, copy=False), classes
@@ -160,8 +166,6 @@ def is_missing(label: object) -> bool:
 def _require_whole(label: object, name: str) -> None:
     if not isinstance(label, numbers.Real) or isinstance(label, numbers.Integral):
         return
-    if not np.isfinite(float(label)):
-        raise ValueError(f"{name}: expected labels, got NaN or infinity")
     if label != int(label):
         raise ValueError(
             f"{name}: expected class labels, got continuous values such as {label}. "
