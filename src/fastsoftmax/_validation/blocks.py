@@ -16,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastsoftmax._runtime import scipy_sparse as sparse
 from fastsoftmax._validation.arrays import shown
-from fastsoftmax._validation.labels import array_of
+from fastsoftmax._validation.labels import array_of, finite
 
 
 @contextmanager
@@ -154,8 +154,8 @@ def targets(y: ArrayLike, n: int, before: NDArray | None = None) -> NDArray:
             f"y: expected {columns} column{'s' * (columns > 1)} as in the first block, "
             f"got shape {y.shape}"
         )
-    if y.ndim == 1 and y.dtype.kind == "f" and not np.isfinite(y).all():
-        raise ValueError("y: expected labels, got NaN or infinity")
+    if y.ndim == 1 and y.dtype.kind == "f":
+        finite(y, "y")
     return y
 
 

@@ -121,15 +121,20 @@ def numbered(y: NDArray, name: str) -> tuple[NDArray[np.int32], NDArray]:
             f"{name}: expected labels that can be ordered, got a mixture: {error}"
         ) from error
     if classes.dtype.kind in "fO":
-        if classes.dtype.kind == "f" and not (finite := np.isfinite(y)).all():
-            row = int(np.argmin(finite))
-            raise ValueError(
-                f"{name}: expected labels, got {y[row]} in row {row} (input contains NaN or "
-                "infinity)"
-            )
+        if classes.dtype.kind == "f":
+            finite(y, name)
         for label in classes:
             _require_whole(label, name)
     return codes.astype(np.int32, copy=False), classes
+
+
+def finite(y: NDArray, name: str) -> None:
+    """Raise for the first label, of floats, that is none."""
+    if not (known := np.isfinite(y)).all():
+        row = int(np.argmin(known))
+        raise ValueError(
+            f"{name}: expected labels, got {y[row]} in row {row} (input contains NaN or infinity)"
+        )
 
 
 def _plain_dtype(values: list, name: str) -> np.dtype:
@@ -237,8 +242,8 @@ def all_classes(classes: ArrayLike, name: str = "classes") -> NDArray:
     if array.ndim != 1:
         got = f"shape {array.shape}" if array.ndim else f"a {type(classes).__name__}"
         raise ValueError(f"{name}: expected a sequence of labels, got {got}")
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise ValueError(f"{name}: expected labels, got NaN or infinity")
+    if array.dtype.kind == "f":
+        finite(array, name)
     return array
 
 
