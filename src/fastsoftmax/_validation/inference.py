@@ -214,6 +214,13 @@ def names_among(given: object) -> list[str] | None:
     return [str(name) for name in array.ravel()]
 
 
+def some_names(terms: object) -> list[str]:
+    """Names of terms, at least one."""
+    if not (names := names_among(terms)):
+        raise ValueError(f"terms: expected names, at least one, got {shown(terms)}")
+    return names
+
+
 def discrete(given: object) -> list[str]:
     """Names of variables whose effects are differences; there may be none."""
     names = None if isinstance(given, str) else names_among(given)
