@@ -97,18 +97,18 @@ def compare(small: Any, large: Any) -> ChiSquared:
         2 (log L of the large model - log L of the small one), and the difference of the numbers of
         coefficients.
 
-    Notes
-    -----
-    Of two results, which know their rows, each column of the small model is a combination of those
-    of the large one, or this raises. Of estimators that were fitted to frames each feature is one
-    of the large model's. Estimators that were fitted to arrays are taken at your word.
-
     Raises
     ------
     ValueError
         If the models have other classes, other rows as far as their number and the likelihood of
         intercepts alone tell, if the first is not the smaller one, or has terms that the other
         lacks.
+
+    Notes
+    -----
+    Of two results, which know their rows, each column of the small model is a combination of those
+    of the large one, or this raises. Of estimators that were fitted to frames each feature is one
+    of the large model's. Estimators that were fitted to arrays are taken at your word.
 
     Examples
     --------
