@@ -59,7 +59,8 @@ class LogisticRegression(SparseCoefficients, SklearnSpellings, PartialFit, Linea
     class_weight : dict, "balanced" or list of these, default=None
         As of `SoftmaxRegression`. Of several labels each has weights of its own for 0 and 1: a dict
         holds for all, "balanced" is so for each, a list has one of either for each. Each label is
-        then fitted as by itself, and ``n_iter_``, ``objective_`` and ``gap_bound_`` are sums.
+        then fitted by itself, and a callback sees one after another; ``n_iter_``, ``objective_``
+        and ``gap_bound_`` are sums. Not of `Partitions`.
     n_threads
         As of `SoftmaxRegression`.
     random_state : int, Generator, RandomState or None, default=0

@@ -22,8 +22,6 @@ def each_label(problem: Problem, class_weight: object) -> list[Problem]:
     if class_weight is None or not problem.several_labels:
         return []
     targets, offset = problem.targets, problem.offset
-    if problem.rows.data.is_distributed:
-        check_targets.no_class_weight(class_weight)
     k = targets.n_logits
     parts = []
     for i, weight in enumerate(check_targets.weights_of_each_label(class_weight, k)):
