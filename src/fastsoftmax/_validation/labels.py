@@ -27,6 +27,14 @@ def labels(y: ArrayLike, n: int) -> tuple[NDArray[np.int32], NDArray]:
     return codes, classes
 
 
+OF_ARROW = "StringArray", "LargeStringArray", "ChunkedArray"
+
+
+def is_one_column(y: Any) -> bool:
+    """Whether y has one dimension, as it says itself: labels need not become an array for that."""
+    return getattr(y, "ndim", None) == 1 or type(y).__name__ in OF_ARROW
+
+
 def encoded_elsewhere(y: Any) -> tuple[ArrayLike, ArrayLike] | None:
     """Codes and categories, -1 for missing labels, of what pandas or Arrow has numbered, or numbers
     in one pass over the memory of its strings; None of everything else."""
@@ -36,7 +44,7 @@ def encoded_elsewhere(y: Any) -> tuple[ArrayLike, ArrayLike] | None:
             return getattr(y, "cat", y).codes, dtype.categories
         case "StringDtype" | "ArrowDtype" if dtype.type is str:
             return y.factorize()
-    if type(y).__name__ in ("StringArray", "LargeStringArray", "ChunkedArray"):  # of pyarrow
+    if type(y).__name__ in OF_ARROW:
         y = y.combine_chunks() if hasattr(y, "combine_chunks") else y
         if str(y.type) in ("string", "large_string"):
             y = y.dictionary_encode()

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastsoftmax._runtime import scipy_sparse as sparse
 from fastsoftmax._validation import numbers as check
 from fastsoftmax._validation.arrays import as_targets, real_array, require_finite, shown
-from fastsoftmax._validation.labels import names
+from fastsoftmax._validation.labels import is_one_column, names
 
 KINDS = ("auto", "labels", "probabilities", "counts", "indicators")
 SUM = 1e-3  # by which probabilities of a row may miss 1, as those of float16 do,
@@ -37,6 +37,8 @@ def kind_of(y: ArrayLike, target: object, indicators: bool) -> str:
                 "labels per row are for LogisticRegression"
             )
         return str(target)
+    if is_one_column(y):
+        return "labels"
     y = as_targets(y, "y", "labels")
     if y.ndim != 2 or y.shape[1] == 1:
         return "labels"
