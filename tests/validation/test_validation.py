@@ -145,7 +145,11 @@ BAD_Y = {
     "one class": (np.full(N, 7), ValueError, "y: expected at least 2 classes, got 1 class: .*7"),
     "continuous": (y + 0.5, ValueError, r"y: expected class labels, got .* values such as 0\.5"),
     "NaN": (np.where(y == 1, np.nan, y), ValueError, r"y: expected labels, got nan in row \d+ "),
-    "infinity": (np.where(y == 1, np.inf, y), ValueError, "y: expected labels, got NaN"),
+    "infinity": (
+        np.where(y == 1, np.inf, y),
+        ValueError,
+        r"y: expected labels, got inf in row \d+ ",
+    ),
     "3-d": (
         np.eye(3)[y][None],
         ValueError,
