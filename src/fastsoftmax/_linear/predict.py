@@ -186,6 +186,7 @@ def hits_of_part(part: Part, model: Any, k: int) -> tuple[float, float]:
     else:
         labels = model.predict_topk(X, k)
         y = check_labels.one_a_row(y, len(labels), "y")
+        check_labels.same_type(y, model.classes_)
         hits = (labels == y[:, None]).any(axis=1)
     weights = check.weights_of_a_part(sample_weight, len(labels), "sample_weight")
     return (hits.sum(), len(hits)) if weights is None else (weights[hits].sum(), weights.sum())
