@@ -1,10 +1,11 @@
 """Dask's collections where no client's workers hold them: one block after another, here."""
 
 import time
+from itertools import pairwise
 
 import numpy as np
 import pytest
-from support.partitions import rows, same_bits
+from support.partitions import of_arrays, rows, same_bits
 
 from fastsoftmax import Blocks, MLPClassifier, SoftmaxRegression, SoftmaxRegressionCV
 
@@ -62,6 +63,19 @@ def test_partial_fit_goes_through_the_blocks():
     for i in range(0, 6000, 1500):
         here.partial_fit(X[i : i + 1500], Y[i : i + 1500], range(4), W[i : i + 1500])
     np.testing.assert_array_equal(model.coef_, here.coef_)
+
+
+def test_partial_fit_goes_through_blocks_and_partitions():
+    ends = (0, 100, 100, 2000)
+    parts = of_arrays(X, Y, W, ends=ends)
+    here = SoftmaxRegression()
+    for a, b in pairwise((*sorted({*ends}), len(Y))):
+        here.partial_fit(X[a:b], Y[a:b], range(4), W[a:b])
+    for given in (parts, Blocks(list(parts))):
+        model = SoftmaxRegression().partial_fit(given, classes=range(4))
+        np.testing.assert_array_equal(model.coef_, here.coef_)
+    with pytest.raises(TypeError, match="y: expected None beside Partitions"):
+        SoftmaxRegression().partial_fit(parts, Y, classes=range(4))
 
 
 def test_what_collections_may_not_be():

@@ -214,6 +214,32 @@ def test_a_fit_beside_a_killed_worker_has_the_same_bits(client, expected):
     client.wait_for_workers(2, timeout=60)
 
 
+@pytest.mark.parametrize(
+    ("name", "function", "workers"),
+    [
+        ("dense", "every", 1),  # rows to build preconditioners from
+        ("sparse", "diagonal_sums", 1),
+        ("sparse", "value_and_grad", 2),
+        ("dense", "sum_of_pieces", 1),  # the proof
+    ],
+)
+def test_workers_killed_in_a_round(client, expected, monkeypatch, name, function, workers):
+    addresses = sorted(client.scheduler_info(n_workers=-1)["workers"])[:workers]
+    alive = list(client.run(os.getpid, workers=addresses).values())
+    tasks = HeldByDask._tasks
+
+    def deadly(self, size, applied, args):
+        submitted = tasks(self, size, applied, args)
+        while applied.__name__ == function and alive:
+            os.kill(alive.pop(), signal.SIGKILL)
+        return submitted
+
+    monkeypatch.setattr(HeldByDask, "_tasks", deadly)
+    assert same_bits(SoftmaxRegression(C=0.1).fit(partitions(name)), expected[name])
+    assert not alive
+    client.wait_for_workers(2, timeout=60)
+
+
 def test_a_worker_killed_while_partitions_are_loaded(client, expected):
     worker = min(client.scheduler_info(n_workers=-1)["workers"])
     pid = client.run(os.getpid, workers=[worker])[worker]

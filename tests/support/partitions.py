@@ -65,20 +65,25 @@ def of_arrays(X, y, weights=None, offset=None, ends=(0, 100, 101, 101, 700, 2000
 class Counting(InProcess):
     """Two workers in this process, and what is sent to that with more and got from it.
 
-    ``rounds`` has (name of the function, bytes sent, bytes got) of each.
+    ``rounds`` has (name of the function, bytes sent, bytes got) of each, ``tasks`` is how many Dask
+    would run.
     """
 
     def __init__(self):
-        self.rounds = []
+        self.rounds, self.tasks = [], 0
 
     def hold(self, load, sources):
-        return CountingHeld(super().hold(load, sources)._partitions, Traffic(), self.rounds)
+        return CountingHeld(super().hold(load, sources)._partitions, Traffic(), self)
 
 
 class CountingHeld(HeldHere):
-    def __init__(self, partitions, traffic, rounds):
+    def __init__(self, partitions, traffic, counting):
         super().__init__(partitions, traffic)
-        self._rounds = rounds
+        self._counting = counting
+
+    def _noted(self, function, sent, got, tasks):
+        self._counting.rounds.append((function.__name__, sent, got))
+        self._counting.tasks += tasks
 
     def _answers(self, function, args, size=None):
         """Of both workers."""
@@ -86,7 +91,7 @@ class CountingHeld(HeldHere):
         sent = calls(function, args, groups)
         held = [{i: self._partitions[i] for i in group} for group in groups]
         got = [packed(made_of(part, call, 1, size)) for part, call in zip(held, sent, strict=True)]
-        self._rounds.append((function.__name__, max(map(len, sent)), max(map(len, got))))
+        self._noted(function, max(map(len, sent)), max(map(len, got)), 2 + (size is not None))
         return map(unpacked, got)
 
     def each(self, function, *args):
@@ -97,11 +102,11 @@ class CountingHeld(HeldHere):
 
     def map(self, function, *args, per=None):
         made = super().map(function, *args, per=per)._partitions
-        self._rounds.append((function.__name__, len(packed(args)), 0))
-        return CountingHeld(made, self.traffic, self._rounds)
+        self._noted(function, len(packed(args)), 0, self.count)
+        return CountingHeld(made, self.traffic, self._counting)
 
     def only(self, numbers):
-        return CountingHeld(super().only(numbers)._partitions, self.traffic, self._rounds)
+        return CountingHeld(super().only(numbers)._partitions, self.traffic, self._counting)
 
 
 def same_bits(one, other):

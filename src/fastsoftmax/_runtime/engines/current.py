@@ -4,7 +4,6 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
 
 from fastsoftmax._runtime.engines.in_process import InProcess
 from fastsoftmax._runtime.engines.protocol import Engine
@@ -38,17 +37,4 @@ def dask_engine() -> Engine | None:
         return None
     from fastsoftmax._runtime.engines.dask import Dask
 
-    require_fixed(client.cluster)
     return Dask(client)
-
-
-def require_fixed(cluster: Any) -> None:
-    """Raise where workers come and go by themselves: partitions stay with those there are."""
-    adaptive = getattr(cluster, "_adaptive", None)
-    runs = getattr(adaptive, "state", None) in ("starting", "running")
-    if runs and adaptive.minimum != adaptive.maximum:
-        raise RuntimeError(
-            "Dask: expected a fixed number of workers while a fit runs, got adaptive scaling "
-            f"between {adaptive.minimum} and {adaptive.maximum}: call "
-            "cluster.adapt(minimum=n, maximum=n) before, and after it as you did"
-        )

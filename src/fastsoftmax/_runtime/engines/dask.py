@@ -5,11 +5,13 @@ from functools import partial
 from typing import Any
 
 from fastsoftmax._runtime.engines import wire
+from fastsoftmax._runtime.engines.dask_workers import workers_of
 from fastsoftmax._runtime.engines.protocol import Stays
 from fastsoftmax._runtime.engines.tree import added, renumbered, shares
 from fastsoftmax._runtime.engines.work import joined, made_of
 
-LARGE = 1 << 20  # bytes for all workers, beyond which they get them from each other
+LARGE = 1 << 20  # bytes, beyond which workers get them from each other
+COPIES = 3  # of what is one worker's own: another may have to go on with it
 
 
 class Dask:
@@ -21,17 +23,13 @@ class Dask:
     def hold(self, load: Callable[..., Any], sources: Sequence[Any]) -> "HeldByDask":
         import dask
 
-        workers = sorted(self._client.scheduler_info(n_workers=-1)["workers"])
-        if not workers:
-            raise RuntimeError("Dask: expected workers, got a client without any")
-        groups, traffic = [], wire.Traffic()
+        workers, groups = workers_of(self._client), []
         for worker, part in zip(workers, shares(len(sources), len(workers)), strict=False):
             # what a source is made of is to be made by the same worker
             calls = [dask.delayed(load, pure=False)(*sources[i]) for i in part]
             futures = self._client.compute(calls, workers=[worker], allow_other_workers=True)
             groups.append(dict(zip(part, futures, strict=True)))
-        traffic.count()
-        return HeldByDask(self._client, groups, traffic)
+        return HeldByDask(self._client, groups, wire.Traffic(1))
 
 
 class HeldByDask(Stays):
@@ -39,42 +37,44 @@ class HeldByDask(Stays):
 
     def __init__(self, client: Any, groups: list[dict[int, Any]], traffic: wire.Traffic) -> None:
         self._client, self._groups, self.traffic = client, groups, traffic
-        self.count = sum(map(len, groups))
-        self._submit = partial(client.submit, pure=False)
+        self.count, self._submit = sum(map(len, groups)), partial(client.submit, pure=False)
 
     def _tasks(self, size: int | None, function: Callable[..., Any], args: Any) -> list[Any]:
         """A task for each group."""
         calls = wire.calls(function, args, self._groups)
         self.traffic.count(calls)
-        if len(calls[0]) >= LARGE and all(call is calls[0] for call in calls):
-            calls = [self._client.scatter(calls[0], broadcast=True, hash=False)] * len(calls)
+        if max(map(len, calls)) >= LARGE:
+            if all(call is calls[0] for call in calls):
+                calls = [self._client.scatter(calls[0], broadcast=True, hash=False)] * len(calls)
+            else:
+                calls = self._client.scatter(calls, broadcast=COPIES, hash=False)
         tasks = zip(self._groups, calls, strict=True)
         return [self._submit(run, [*group], [*group.values()], call, size) for group, call in tasks]
 
     def _got(self, futures: list[Any]) -> list[Any]:
-        answers = self._client.gather(futures)
-        self.traffic.got(answers)
+        self.traffic.got(answers := self._client.gather(futures))
         return list(map(wire.unpacked, answers))
 
     def each(self, function: Callable[..., Any], *args: Any) -> list[Any]:
         parts = self._got(self._tasks(None, function, args))
-        return [part[i] for i in range(self.count) for part in parts if i in part]
+        found = {i: result for part in parts for i, result in part.items()}
+        return [found[i] for i in range(self.count)]
 
     def sum(self, function: Callable[..., Any], *args: Any) -> Any:
         sums = self._tasks(self.count, function, args)
-        last = added(sums, partial(self._submit, joined, size=self.count))
-        return self._got([last])[0][0, self.count]
+        [found] = self._got([added(sums, partial(self._submit, joined, size=self.count))])
+        return found[0, self.count]
 
     def map(
         self, function: Callable[..., Any], *args: Any, per: Sequence[Any] | None = None
     ) -> "HeldByDask":
         [call] = wire.calls(function, args, [range(self.count)])
         self.traffic.count([call] * len(self._groups))
+        own = [() if per is None else (per[i],) for i in range(self.count)]
         groups = [
-            {i: self._submit(made_of_one, partition, call, *([] if per is None else [per[i]]))
-             for i, partition in group.items()}
+            {i: self._submit(made_of_one, part, call, *own[i]) for i, part in group.items()}
             for group in self._groups
-        ]  # fmt: skip
+        ]
         return HeldByDask(self._client, groups, self.traffic)
 
     def only(self, numbers: Sequence[int]) -> "HeldByDask":
@@ -84,14 +84,16 @@ class HeldByDask(Stays):
 
 def run(numbers: list[int], partitions: list[Any], call: bytes, size: int | None) -> bytes:
     """The results of a group, or their sums."""
-    from distributed import get_worker
-
-    held = dict(zip(numbers, partitions, strict=True))
-    return wire.packed(made_of(held, call, get_worker().state.nthreads, size))
+    return wire.packed(made_here(dict(zip(numbers, partitions, strict=True)), call, size))
 
 
 def made_of_one(partition: Any, call: bytes, *own: Any) -> Any:
     """The result of one partition, with an argument of its own."""
+    return made_here({0: partition}, call, per=dict(enumerate(own)))[0]
+
+
+def made_here(held: dict[int, Any], call: bytes, *args: Any, **more: Any) -> Any:
+    """What is made of partitions, with this worker's threads."""
     from distributed import get_worker
 
-    return made_of({0: partition}, call, get_worker().state.nthreads, per=dict(enumerate(own)))[0]
+    return made_of(held, call, get_worker().state.nthreads, *args, **more)

@@ -23,8 +23,8 @@ class Traffic:
         got.
     """
 
-    def __init__(self) -> None:
-        self.rounds = self.bytes = 0
+    def __init__(self, rounds: int = 0) -> None:
+        self.rounds, self.bytes = rounds, 0
 
     def count(self, messages: Sequence[bytes] = ()) -> None:
         """Count a round and what was sent for it."""
