@@ -1,5 +1,6 @@
 """Dask's collections where no client's workers hold them: one block after another, here."""
 
+import copy
 import time
 from itertools import pairwise
 
@@ -9,6 +10,7 @@ from support.partitions import of_arrays, rows, same_bits
 
 from fastsoftmax import Blocks, MLPClassifier, SoftmaxRegression, SoftmaxRegressionCV
 
+dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")
 pytestmark = pytest.mark.filterwarnings("default")  # of other packages
 
@@ -54,6 +56,19 @@ def test_the_most_probable_classes_are_computed_later():
     np.testing.assert_array_equal(labels.compute(), expected[0])
     np.testing.assert_allclose(p.compute(), expected[1], rtol=1e-12)
     np.testing.assert_array_equal(model.predict_topk(dX, 1).compute(), expected[0][:, :1])
+
+
+@pytest.mark.filterwarnings("ignore:Stochastic optimizer")
+def test_models_of_the_same_parameters_are_told_apart():
+    """By Dask, which computes what has the same name once."""
+    dX = next(arrays())
+    models = [SoftmaxRegression().fit(X, labels) for labels in (Y, Y[::-1])]
+    later = dask.compute(*(model.decision_function(dX) for model in models))
+    for model, found in zip(models, later, strict=True):
+        np.testing.assert_array_equal(found, model.decision_function(X))
+    assert dask.tokenize.tokenize(models[0]) == dask.tokenize.tokenize(copy.deepcopy(models[0]))
+    networks = [MLPClassifier(max_iter=1).fit(X, labels) for labels in (Y, Y[::-1])]
+    assert len({dask.tokenize.tokenize(model) for model in [*models, *networks]}) == 4
 
 
 def test_partial_fit_goes_through_the_blocks():
