@@ -168,8 +168,8 @@ class PartitionedData(RowsElsewhere):
         total, weight = self.sum(partition.shares, self.view(weights), loss)
         return total / weight
 
-    def _gradients(self, point: Point, batch: Batch) -> tuple[float, NDArray, NDArray]:
-        """The loss and its gradients by W and b."""
+    def _gradients(self, point: Point, batch: Batch) -> tuple[float, Any, NDArray]:
+        """The loss and its gradients by W, of sparse X as `ByFeature`, and b."""
         if isinstance(point.logits, Curved):
             model, change, weights = point.logits
             models = self.sent(model), self.sent(change)

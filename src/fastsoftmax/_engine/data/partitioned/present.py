@@ -11,11 +11,11 @@ from numpy.typing import NDArray
 from fastsoftmax._engine.data.partitioned import partition
 from fastsoftmax._engine.data.partitioned.by_feature import Weights
 from fastsoftmax._engine.data.partitioned.partition import MODEL
-from fastsoftmax._runtime.engines.protocol import Held
+from fastsoftmax._runtime.engines.protocol import Held, Stays
 from fastsoftmax._runtime.engines.wire import PerWorker
 
 
-class Present:
+class Present(Stays):
     """Which features the rows of partitions have, found once.
 
     Parameters
