@@ -122,12 +122,14 @@ def main() -> int:
     fetch(folder)
     build(folder)
     path = os.pathsep.join(str(p) for p in (folder / "package", folder / "site", ROOT / "tests"))
-    emulated = ["qemu-aarch64-static", "-L", folder / "root", folder / "root/usr/bin/python3.11"]
+    emulator = ["qemu-aarch64-static", "-L", str(folder / "root")]
     code = ["-m", "fastsoftmax", "info"]
     if tests:
         code = ["-m", "pytest", "-q", "-p", "no:cacheprovider", *tests]
-    environment = os.environ | {"PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1"}
-    command = [str(part) for part in (*emulated, *code)]
+    environment = os.environ | {
+        "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "EMULATOR": " ".join(emulator)
+    }  # fmt: skip
+    command = [*emulator, str(folder / "root/usr/bin/python3.11"), *code]
     return subprocess.run(command, env=environment, check=False).returncode
 
 

@@ -1,10 +1,9 @@
 """Kernels touch nothing beyond their arrays, which here end or begin at a forbidden page."""
 
 import os
-import subprocess
-import sys
 
 import pytest
+from support.processes import run
 
 pytestmark = [
     pytest.mark.kernel,
@@ -177,7 +176,6 @@ for dtype, at_end, sizes, n in itertools.product(
     "code", [LINEAR, STORED, ROWS, NETWORKS], ids=["linear", "stored", "rows", "networks"]
 )
 def test_nothing_beyond_the_arrays_is_touched(code):
-    command = [sys.executable, "-X", "faulthandler", "-c", GUARD + code]
-    env = os.environ | {"OMP_WAIT_POLICY": "passive"}  # many tiny teams, maybe on busy processors
-    result = subprocess.run(command, env=env, capture_output=True, text=True, timeout=120)
+    # many tiny teams, maybe on busy processors
+    result = run(GUARD + code, OMP_WAIT_POLICY="passive", PYTHONFAULTHANDLER="1")
     assert result.returncode == 0, f"exit status {result.returncode}\n{result.stderr}"

@@ -6,6 +6,7 @@ import subprocess
 import sys
 
 import pytest
+from support.processes import EMULATOR
 
 from fastsoftmax._core import _cpu, _openmp
 
@@ -17,7 +18,7 @@ needs_gomp = pytest.mark.skipif(
 def run(code, **variables):
     """What a new process prints."""
     env = {k: v for k, v in os.environ.items() if k not in _openmp.BY_USER}
-    command = [sys.executable, "-c", code]
+    command = [*EMULATOR, sys.executable, "-c", code]
     done = subprocess.run(command, env=env | variables, capture_output=True, text=True, check=True)
     return done.stdout + done.stderr
 

@@ -5,6 +5,7 @@ import pytest
 from scipy import sparse
 from support.tuned import Tuned
 
+from fastsoftmax import SoftmaxRegression
 from fastsoftmax._core import recycled
 from fastsoftmax._engine.curvature import BlockRules, FarModelRules, blocks_for, curvature_of
 from fastsoftmax._engine.curvature.block_gram import ClassGrams, GramRules
@@ -27,10 +28,25 @@ from fastsoftmax._engine.objective import Objective, start_of
 from fastsoftmax._engine.objective.coordinates.bulk import BulkRules, bulk
 from fastsoftmax._engine.objective.coordinates.features import FeatureRules, change_of, suited
 from fastsoftmax._engine.small.newton import SmallRules, is_small
-from fastsoftmax._engine.solvers.base import SEPARABLE, FailedProofs
+from fastsoftmax._engine.solvers import lbfgs
+from fastsoftmax._engine.solvers.base import SEPARABLE, FailedProofs, Options, Run
+from fastsoftmax._engine.solvers.certificate import CertificateRules, certify
 from fastsoftmax._engine.solvers.class_models import ModelRules, model_for
 from fastsoftmax._engine.solvers.far_start import far_start
+from fastsoftmax._engine.solvers.proof import prove
+from fastsoftmax._engine.solvers.proximal_newton import on_face
+from fastsoftmax._engine.solvers.rules import EndingRules, LbfgsRules, ProofRules, ProximalRules
 from fastsoftmax._engine.solvers.unseen import UnseenRules, is_cheap
+from fastsoftmax._linear.inference.likelihood import (
+    DependenceRules,
+    Likelihood,
+    LikelihoodRules,
+    NoMaximum,
+    Sample,
+    maximum,
+    why_not,
+)
+from fastsoftmax._linear.inference.penalised_likelihood import PenalisedLikelihood, ScoringRules
 from fastsoftmax._linear.problem.penalty import BasisRules as WhereItPays
 from fastsoftmax._linear.problem.penalty import Penalised, row_space_of
 from fastsoftmax._linear.problem.targets import with_class_weights
@@ -289,6 +305,137 @@ def test_failed_proofs_end_a_fit_of_separated_classes():
     assert not model.converged_
 
 
+def test_a_loss_is_separated_below_the_share_that_is_said():
+    x = np.arange(20.0)[:, None]
+    o = objective(x, (x[:, 0] > 9).astype(np.int32), 1, C=np.inf)
+    it = iterate_at(o, start_of(o))
+    it.restart(5 * np.sign(-it.gradient))
+    assert 0 < it.value < 0.1 * np.log(2)
+    for share, is_separated in ((0.1, True), (1e-30, False)):
+        run = Run(o, Options(1e-6, 1, endings=EndingRules(separated=share)))
+        assert run.separated(it) == is_separated
+
+
 def test_what_the_hessian_of_unseen_gains_may_cost():
     o = objective()
     assert is_cheap(o) and not is_cheap(o, UnseenRules(work=0.0))
+
+
+class Unknown(Falling):
+    """A line of which nothing is known but how far a unit step reaches."""
+
+    displaced = False
+
+    def __init__(self, sampled=None):
+        super().__init__()
+        self._sampled = sampled
+
+    def reach(self):
+        return 100.0
+
+    def subsample(self):
+        return self._sampled
+
+    def by_passes(self):
+        return self
+
+
+class Distant(Falling):
+    """φ has its minimum at 1e6."""
+
+    def correct_slope(self, slope):
+        return Trial(0.0, slope, 0.0)
+
+    def evaluate(self, t):
+        return Trial(t * t / 2e6 - t, t / 1e6 - 1, 1e-6)
+
+
+def begun(line, **rules):
+    """Where L-BFGS first evaluates a line."""
+    o = objective()
+    it, run = iterate_at(o, start_of(o)), Run(o, Options(1e-6, 1, lbfgs=LbfgsRules(**rules)))
+    lbfgs.search_along(run, it, line, -it.gradient, None)
+    return line.at[0]
+
+
+def test_where_a_first_step_begins():
+    for change in (1e-3, 10.0):
+        assert begun(Unknown(), first_change=change) == pytest.approx(change / 100)
+    assert begun(Unknown(), first_change=1e9) == 1.0
+    for further in (3.0, 50.0):
+        t = begun(Unknown(Distant()), first_change=1e-3, further=further)
+        assert t == pytest.approx(further * 1e-5)
+
+
+def test_when_float32_is_rough():
+    o = objective(X.astype(np.float32))
+    for rough, expected in ((1e-7, False), (1e-3, True)):
+        run = Run(o, Options(1e-5, 1, lbfgs=LbfgsRules(rough=rough)))
+        assert lbfgs.is_rough(run) == expected
+
+
+def test_a_mere_step_is_that_of_so_many_conjugate_gradients():
+    o = objective(C=100.0)
+    it = iterate_at(o, start_of(o))
+    H, g = curvature_of(o).hessian(it), it.gradient
+    x, r = np.zeros_like(g), -g
+    p = r
+    for steps in range(1, 4):
+        alpha = r @ r / (p @ H @ p)
+        x, before, r = x + alpha * p, r, r - alpha * H @ p
+        p = r + (r @ r) / (before @ before) * p
+        rules = ProofRules(forcing=0.0, products_of_step=steps)
+        found = prove(o, it, -g, np.copy, 1e-20, 200, rules=rules)
+        assert found.certificate is None
+        np.testing.assert_allclose(found.direction, x, rtol=1e-9, atol=1e-12)
+
+
+def test_products_on_faces_are_as_many_as_is_said():
+    o = objective(l1_ratio=1.0)
+    it = iterate_at(o, start_of(o))
+    it.restart(o.parameters.project(0.1 * RNG.normal(size=o.size)))
+    model = model_for(curvature_of(o), it, 0)
+    model.damp(0.0)
+    for most in (1, 3):
+        rules = ProximalRules(forcing=0.0, products=most)
+        assert on_face(it, model, 0, 0.0, rules)[1] == most
+
+
+def test_without_moving_intercepts_nothing_is_proved():
+    o = objective()
+    it = iterate_at(o, start_of(o))
+    direction = -0.9 * curvature_of(o).solve_hessian(it, 1e-6)
+    still, moved = (
+        certify(o, it.theta, direction, 1.0, CertificateRules(rounds=r)).bound for r in (0, 8)
+    )
+    assert still == pytest.approx(it.value)  # F* >= 0 is all that is known
+    least = SoftmaxRegression(tol=1e-10).fit(X, Y).objective_
+    assert it.value - least <= moved < 2 * (it.value - least)
+
+
+def sample(X, y=Y % 2):
+    return Sample(DenseData(X, 1), y.astype(np.int32), None, None, 1, None, True)
+
+
+def test_the_likelihood_is_climbed_in_so_many_steps():
+    zeros = np.zeros((1, 6)), np.zeros(1)
+    best = maximum(sample(X), *zeros)
+    W, b = best.table[:, 1:], best.table[:, 0]
+    p = 1 / (1 + np.exp(-(X @ W.T + b)))[:, 0]
+    np.testing.assert_allclose(np.c_[np.ones(400), X].T @ (Y % 2 - p), 0, atol=1e-9)
+    with pytest.raises(NoMaximum):
+        maximum(sample(X), *zeros, LikelihoodRules(steps=1))
+
+
+def test_which_features_depend():
+    near = np.c_[X[:, :2], X[:, 0] + 1e-3 * X[:, 2]]
+    likelihood = Likelihood(sample(near))
+    for dependent, named in ((1e-10, []), (1e-4, [0, 2])):
+        assert why_not(likelihood, np.ones((1, 4)), DependenceRules(dependent)).collinear == named
+
+
+def test_a_step_of_scoring_is_no_longer_than_is_said():
+    for longest in (1e-4, 1e-2):
+        rules = ScoringRules(steps=1, longest=longest)
+        point = PenalisedLikelihood(Likelihood(sample(X)), rules).maximum()
+        assert np.abs(point.table).max() == pytest.approx(longest)

@@ -265,7 +265,7 @@ def test_linear_sum_and_ignored_rows():
     loss, grads = linear_cross_entropy_value_and_grad(X, W, b, [-100] * 9, ignore_index=-100)
     assert np.isnan(loss) and not grads.W.any()
     assert linear_cross_entropy(X, W, b, [-100] * 9, ignore_index=-100, reduction="sum") == 0
-    with pytest.raises(ValueError, match="reduction: expected 'mean' or 'sum', got 'none'"):
+    with pytest.raises(ValueError, match="reduction: expected one of mean, sum, got 'none'"):
         linear_cross_entropy(X, W, b, labels, reduction="none")
     with pytest.raises(ValueError, match="ignore_index: expected None for targets of numbers"):
         linear_cross_entropy(X, W, b, p, ignore_index=0)

@@ -67,7 +67,7 @@ def test_two_classes_of_which_one_is_there():
     [
         (y + 1, r"y: expected labels of \['ant', 'bee', 'cow'\], got 1 \(classes that the model d"),
         (np.array(["ant", "bee", "dog"])[y], r"y: expected labels of .*, got 'dog'"),
-        (np.eye(4)[y], r"y: expected 3 columns, one a class of the model \('ant', .*, got 4"),
+        (np.eye(4)[y], r"y: expected 3 columns, one per class of the model \('ant', .*, got 4"),
     ],
 )
 def test_labels_that_the_model_lacks(given, message):

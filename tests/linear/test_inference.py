@@ -347,7 +347,7 @@ def test_names_of_features():
     assert [line.split()[0] for line in lines[-4:-1]] == ["a", "b", "c"]
     assert "(Intercept)" not in model.summary()
     for wrong in (["a", "b"], "abc", 3):
-        with pytest.raises(ValueError, match="feature_names: expected 3 names, one a feature"):
+        with pytest.raises(ValueError, match="feature_names: expected 3 names, one per feature"):
             model.summary(wrong)
 
 

@@ -310,7 +310,7 @@ def changed(table, row, column, value):
         (LABELS, {"target": "counts"}, r"y: expected counts of shape \(20, K\)"),
         (P, {"target": "soft"}, r"target: expected one of auto, .*, got 'soft'"),
         (P, {"target": "indicators"}, r"target: .*LogisticRegression"),
-        (P, {"classes": [1, 2]}, r"classes: expected 3 names, one a column of y, got 2"),
+        (P, {"classes": [1, 2]}, r"classes: expected 3 names, one per column of y, got 2"),
         (P, {"classes": [1, 2, 1]}, r"classes: expected different names, got \[1, 2, 1\]"),
         (LABELS, {"classes": [0, 1, 2]}, r"classes: expected None where y holds labels"),
         (LABELS, {"class_weight": {7: 1}}, r"class_weight: expected classes of y .* got 7"),

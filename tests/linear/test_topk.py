@@ -211,7 +211,7 @@ def test_logits_in_parts_are_those_of_all_rows(kind, make):
     X = make(X)
     if kind is SoftmaxRegression:
         model = kind().fit(X, y)
-        some = model._logits_in_parts(X, most=7 * 6 * 8)
+        some = model._outputs_in_parts(X, most=7 * 6 * 8)
     else:
         model = kind(4, tol=1, random_state=0).fit(X, y)
         some = model._outputs_in_parts(X, most=7 * 6 * 8)

@@ -324,7 +324,7 @@ def test_a_fitted_model_does_not_heed_new_parameters(digits):
 
 @pytest.mark.parametrize("k", [2, 4])
 def test_probabilities_of_labels_by_binary_cross_entropy(k):
-    # an output a class, each the log-odds of that class against the rest
+    # one output per class, each the log-odds of that class against the rest
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(80, 3)), np.arange(80) % k
     model = MLPClassifier((), loss="binary_cross_entropy", max_iter=5, random_state=0)

@@ -27,3 +27,10 @@ def test_a_report_names_an_ancestor(path):
 def test_every_report_has_its_check():
     checks = re.findall(r"^check_(\w+)\(\)", (ROOT / ".ci" / "long").read_text(), re.MULTILINE)
     assert {path.stem for path in REPORTS} <= set(checks)
+
+
+@pytest.mark.skipif(not (ROOT / ".git").exists(), reason="not a checkout")
+def test_what_the_checks_run_is_committed():
+    text = "".join((ROOT / ".ci" / name).read_text() for name in ("run", "long"))
+    named = set(re.findall(r"\b(?:tests|tools)/[\w/.]+\.(?:py|c)\b", text))
+    assert named - set(git("ls-files").stdout.split()) == set()

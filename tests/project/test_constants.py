@@ -43,14 +43,6 @@ SEPARATE = {
     "_core/_loaded.py",
     "_engine/data/row_space.py",
     "_engine/objective/loss.py",
-    "_engine/solvers/base.py",
-    "_engine/solvers/certificate.py",
-    "_engine/solvers/lbfgs.py",
-    "_engine/solvers/proof.py",
-    "_engine/solvers/proximal_newton.py",
-    "_engine/solvers/unseen.py",
-    "_linear/inference/likelihood.py",
-    "_linear/inference/penalised_likelihood.py",
 }
 # what tests replace all the same: read by `team`, which every module calls
 REPLACED = {"WORK_PER_THREAD", "WORK_PER_SECOND"}

@@ -57,7 +57,8 @@ ASIDE_C = re.compile(r'"[^"\n]*"|//[^\n]*|/\*(?:.|\n)*?\*/')
 # "ms a row", "one pass a gradient": what is meant is "per"
 RATES = re.compile(
     r"\b(?:pass|passes|ms|µs|ns|seconds|microseconds|milliseconds|bytes|flops|multiply-adds|rows"
-    r"|labels?|numbers) an? (?:gradient|row|class|logit|second|pass|iteration|step|thread|call)\b"
+    r"|labels?|numbers|one) an? (?:gradient|row|class|column|feature|logit|second|pass|iteration"
+    r"|step|thread|call)\b"
 )
 
 
@@ -87,7 +88,10 @@ def test_former_names_are_gone():
     assert not found, "\n".join(found)
 
 
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+SOURCES = [path for path in CODE if path.is_relative_to(ROOT / "src")]
+
+
+@pytest.mark.parametrize("path", PAGES + SOURCES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_rates_are_written_with_per(path):
     found = RATES.findall(path.read_text(encoding="utf-8"))
     assert not found

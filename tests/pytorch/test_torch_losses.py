@@ -293,7 +293,7 @@ REFUSED = {
     ),
     "none": (
         lambda: linear_cross_entropy(Z, torch.zeros(4, 4), Y, reduction="none"), ValueError,
-        "reduction: expected 'mean' or 'sum', got 'none'",
+        "reduction: expected one of mean, sum, got 'none'",
     ),
 }  # fmt: skip
 

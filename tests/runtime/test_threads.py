@@ -1,7 +1,6 @@
 """How many threads a call may use: the least of affinity, quota and OMP_NUM_THREADS."""
 
 import os
-from pathlib import Path
 
 import pytest
 
@@ -16,9 +15,7 @@ def machine(monkeypatch):
     """A machine of 8 processors, no quota, OMP_NUM_THREADS unset; set other values through it."""
 
     def set_to(*, processors=8, quota=NO_QUOTA, wanted=None, openmp=201511):
-        monkeypatch.setattr(
-            os, "sched_getaffinity", lambda pid: set(range(processors)), raising=False
-        )
+        monkeypatch.setattr(_threads._system, "processors", lambda: processors)
         monkeypatch.setattr(_threads, "_cgroup_quota", lambda: quota)
         monkeypatch.setattr(_threads._cpu, "openmp_version", lambda: openmp)
         monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
@@ -36,7 +33,7 @@ def test_all_processors_of_the_affinity(machine):
 
 
 def test_without_affinity_all_of_the_machine(machine, monkeypatch):
-    monkeypatch.delattr(os, "sched_getaffinity")
+    machine(processors=0)
     monkeypatch.setattr(os, "cpu_count", lambda: 5)
     assert available_threads() == 5
     monkeypatch.setattr(os, "cpu_count", lambda: None)
@@ -75,26 +72,42 @@ def test_a_build_without_openmp_has_one_thread(machine):
     assert available_threads() == 1
 
 
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="the system does not tell")
+def test_processors_are_those_of_the_affinity():
+    assert _threads._system.processors() == len(os.sched_getaffinity(0))
+
+
 @pytest.mark.parametrize(
-    ("text", "expected"),
+    ("group", "files", "expected"),
     [
-        ("max 100000\n", NO_QUOTA),
-        ("200000 100000\n", 2),
-        ("150000 100000\n", 2),  # one and a half: two threads get all of it
-        ("50000 100000\n", 1),
-        ("", NO_QUOTA),
+        ("0::/", {"cpu.max": "max 100000\n"}, NO_QUOTA),
+        ("0::/", {"cpu.max": "200000 100000\n"}, 2),
+        ("0::/", {"cpu.max": "150000 100000\n"}, 2),  # one and a half: two threads get all of it
+        ("0::/", {"cpu.max": "50000 100000\n"}, 1),
+        ("0::/", {"cpu.max": ""}, NO_QUOTA),
+        ("0::/", {}, NO_QUOTA),
+        ("0::/a/b", {"cpu.max": "max 1", "a/cpu.max": "300 100", "a/b/cpu.max": "400 100"}, 3),
+        ("0::/of/the/host", {"cpu.max": "200 100"}, 2),
+        (
+            "3:memory:/a\n2:cpu,cpuacct:/a\n0::/",
+            {"cpu/a/cpu.cfs_quota_us": "250000\n", "cpu/a/cpu.cfs_period_us": "100000\n"},
+            3,
+        ),
+        ("2:cpu:/", {"cpu/cpu.cfs_quota_us": "-1", "cpu/cpu.cfs_period_us": "100000"}, NO_QUOTA),
     ],
 )
-def test_cgroup_quota(monkeypatch, text, expected):
-    monkeypatch.setattr(Path, "read_text", lambda path: text)
-    assert _threads._cgroup_quota.__wrapped__() == expected
+def test_cgroup_quota(monkeypatch, tmp_path, group, files, expected):
+    for name, text in files.items():
+        path = tmp_path / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text)
+    read = _threads._text
+    monkeypatch.setattr(_threads, "_text", lambda at: group if "proc" in str(at) else read(at))
+    assert _threads._cgroup_quota.__wrapped__(tmp_path) == expected
 
 
 def test_no_cgroup(monkeypatch):
-    def missing(path):
-        raise FileNotFoundError(path)
-
-    monkeypatch.setattr(Path, "read_text", missing)
+    monkeypatch.setattr(_threads, "_text", lambda at: "")
     assert _threads._cgroup_quota.__wrapped__() == NO_QUOTA
 
 

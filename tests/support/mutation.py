@@ -16,8 +16,9 @@ import shutil
 import subprocess
 import sys
 from collections import defaultdict
-from itertools import chain
+from itertools import accumulate, chain
 from pathlib import Path
+from xml.etree import ElementTree
 
 import fastsoftmax
 
@@ -25,7 +26,7 @@ TESTS = Path(__file__).parents[1]
 VERDICTS = Path(__file__).with_name("mutation_survivors.txt")
 LEFT_OUT = ("_commands", "plotting")  # whose text and pictures no number tells
 NOT_RUN = ("project", "campaigns")  # which read the sources, or take long
-MOST_TESTS = 40  # functions for each change
+BUDGET = 60  # seconds of tests for each change, as they take while what they run is recorded
 SECONDS = 300
 
 COMPARISONS = {
@@ -121,8 +122,8 @@ def mutated(source, number):
 
 
 def recorded(folder, package, tests):
-    """file → line → tests that run it, as names of functions in files."""
-    kept = folder / "lines.json"
+    """file → line → tests that run it, as names of functions in files; test → seconds."""
+    kept, durations = folder / "lines.json", folder / "durations.xml"
     if not kept.exists():
         settings = folder / "coveragerc"
         settings.write_text(
@@ -132,20 +133,27 @@ def recorded(folder, package, tests):
         ignored = [f"--ignore={TESTS / name}" for name in NOT_RUN]
         subprocess.run(
             [sys.executable, "-m", "coverage", "run", f"--rcfile={settings}", "-m", "pytest", "-q",
-             "-p", "no:cacheprovider", *ignored, *tests],
+             "-p", "no:cacheprovider", f"--junitxml={durations}", *ignored, *tests],
             stdout=sys.stderr, check=False,
         )  # fmt: skip
         from coverage import CoverageData
 
         data = CoverageData(str(folder / "coverage"))
         data.read()
+        seen = {context.split(".")[-2] for context in data.measured_contexts() if context}
+        modules = {path.stem for path in TESTS.rglob("test_*.py")}
+        print(f"{len(seen & modules)} of {len(modules)} modules of tests recorded")
         found = {}
         for path in data.measured_files():
             lines = data.contexts_by_lineno(path)
             name = Path(path).relative_to(package).as_posix()
             found[name] = {n: sorted(set(filter(None, tests))) for n, tests in lines.items()}
         kept.write_text(json.dumps(found))
-    return json.loads(kept.read_text())
+    seconds = defaultdict(float)
+    for case in ElementTree.parse(durations).iter("testcase"):
+        function = case.get("name").partition("[")[0]
+        seconds[f"{case.get('classname')}.{function}"] += float(case.get("time"))
+    return json.loads(kept.read_text()), seconds
 
 
 def as_argument(context):
@@ -159,20 +167,26 @@ def as_argument(context):
     return None
 
 
-def outcome(folder, package, mutant, tests, rng):
+def chosen(tests, seconds):
+    """Of the tests that run a line the quickest, as many as the budget allows."""
+    tests = sorted(tests, key=lambda test: (seconds.get(test, 0.0), test))
+    until = accumulate(seconds.get(test, 0.0) for test in tests)
+    return [test for test, total in zip(tests, until, strict=True) if total <= BUDGET] or tests[:1]
+
+
+def outcome(folder, package, mutant, tests):
     """ "noticed", "survived", or "not run" where no test runs the line."""
     name, number, _, _, _ = mutant
     arguments = [found for each in tests if (found := as_argument(each))]
     if not arguments:
         return "not run"
-    rng.shuffle(arguments)
     target = folder / "mutated" / "fastsoftmax" / name
     source = (package / name).read_text(encoding="utf-8")
     target.write_text(mutated(source, number), encoding="utf-8")
     try:
         done = subprocess.run(
             [sys.executable, "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider",
-             *arguments[:MOST_TESTS]],
+             *arguments],
             env=os.environ | {"PYTHONPATH": f"{folder / 'mutated'}:{TESTS}"},
             capture_output=True, timeout=SECONDS,
         )  # fmt: skip
@@ -198,7 +212,7 @@ def main(folder, count, seed, tests):
     folder = Path(folder).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     package = Path(fastsoftmax.__file__).parent
-    lines = recorded(folder, package, tests)
+    lines, seconds = recorded(folder, package, tests)
     shutil.copytree(package, folder / "mutated" / "fastsoftmax", dirs_exist_ok=True)
     everything = [m for m in mutants(package) if str(m[2]) in lines.get(m[0], {})]
     random.Random(seed).shuffle(everything)
@@ -211,7 +225,8 @@ def main(folder, count, seed, tests):
         # what runs when a module is imported counts as run by all tests of the module
         of_file = lines[mutant[0]]
         tests = of_file[str(mutant[2])] or sorted(set(chain(*of_file.values())))
-        results[str(i)] = [outcome(folder, package, mutant, tests, random.Random(i)), *mutant]
+        tests = chosen(tests, seconds)
+        results[str(i)] = [outcome(folder, package, mutant, tests), *mutant]
         kept.write_text(json.dumps(results))
         print(*results[str(i)], sep="\t", file=sys.stderr, flush=True)
     return report(results)

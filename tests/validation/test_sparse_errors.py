@@ -80,7 +80,7 @@ CASES = {
     ),
     "indptr too short": (
         lambda: rows(indptr=INDPTR[:-1]),
-        "X.indptr: expected 7 numbers, one a row and the end, got 6",
+        "X.indptr: expected 7 numbers, one per row and the end, got 6",
     ),
     "indptr too long": (lambda: rows(indptr=np.r_[INDPTR, 8]), "X.indptr: expected 7 .*, got 8"),
     "indptr not from 0": (
@@ -123,7 +123,7 @@ CASES = {
     ),
     "columns: indptr": (
         lambda: columns(indptr=(0, 2, 4, 6)),
-        "X.indptr: expected 5 numbers, one a column and the end, got 4",
+        "X.indptr: expected 5 numbers, one per column and the end, got 4",
     ),
     "columns: decreasing": (lambda: columns(indptr=(0, 5, 4, 6, 8)), "got 5 and then 4 at column"),
     "columns: index": (

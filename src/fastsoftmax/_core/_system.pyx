@@ -1,5 +1,7 @@
 """What the system tells of threads and processors; it links no OpenMP, which may not be loaded yet."""
 
+from libc.stdlib cimport getenv
+
 cdef extern from *:
     """
     #if defined(__linux__)
@@ -11,6 +13,10 @@ cdef extern from *:
     #include <stdio.h>
     #include <unistd.h>
     static int fs_processor(void) { return sched_getcpu(); }
+    static int fs_processors(void) {
+        cpu_set_t sets[64]; /* 65536 processors: the kernel refuses a set that is less than it has */
+        return sched_getaffinity(0, sizeof(sets), sets) ? 0 : CPU_COUNT_S(sizeof(sets), sets);
+    }
     static int fs_waited(int thread, double *seconds, double *times) {
         char path[64], text[96];
         unsigned long long ran, waited, slices;
@@ -33,6 +39,7 @@ cdef extern from *:
     }
     #else
     static int fs_processor(void) { return -1; }
+    static int fs_processors(void) { return 0; }
     static int fs_waited(int thread, double *seconds, double *times) { return 0; }
     #endif
 
@@ -59,6 +66,7 @@ cdef extern from *:
     #endif
     """
     int fs_processor()
+    int fs_processors()
     int fs_waited(int thread, double *seconds, double *times)
     double fs_turn()
 
@@ -66,6 +74,17 @@ cdef extern from *:
 def processor():
     """The number of the processor that this thread runs on; -1 where the system does not tell."""
     return fs_processor()
+
+
+def processors():
+    """How many processors this thread may run on; 0 where the system does not tell."""
+    return fs_processors()
+
+
+def threads_asked():
+    """OMP_NUM_THREADS as it is now; empty where it is not set."""
+    cdef const char *found = getenv("OMP_NUM_THREADS")
+    return b"" if found is NULL else <bytes>found
 
 
 def waited(int thread):

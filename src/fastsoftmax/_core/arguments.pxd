@@ -47,7 +47,7 @@ cdef struct Caches:  # bytes of a core: its first and second cache, its share of
 cdef struct Problem:  # losses of n rows, and where their logits come from
     Cells cells  # X as it is stored
     const real *x  # the same where it is of `real`, else NULL
-    Py_ssize_t n, d, k  # rows, features, logits a row
+    Py_ssize_t n, d, k  # rows, features, logits per row
     Py_ssize_t row_step, column_step  # of x, in elements
     bint in_place  # whether the tiles read rows where they lie: of a type they take, side by side
     const real *w  # (k, d), or NULL

@@ -240,7 +240,7 @@ class LogisticRegressionCV(SparseCoefficients, SklearnSpellings, CrossValidated)
                 weighted = sample_weight is not None and takes_weights(scorer)
                 given = {"sample_weight": sample_weight} if weighted else {}
             return float(scorer(self, X, y, **given))
-        z = both(self._logits(X))
+        z = both(self._outputs(X))
         codes = check_labels.known_codes(y, self.classes_, len(z))
         weights = check.weights(sample_weight, len(z), np.dtype(np.float64))
         check.usable_sum(weights)

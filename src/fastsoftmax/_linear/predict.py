@@ -9,10 +9,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastsoftmax import functional
 from fastsoftmax._neural.labels import Labels
-from fastsoftmax._neural.ranking import top
+from fastsoftmax._neural.ranking import Ranking
 from fastsoftmax._runtime.atomic import of_one_fit
 from fastsoftmax._runtime.parts import Part, Parts, by_rows, joined
-from fastsoftmax._runtime.sklearn_compat import require_fit
 from fastsoftmax._runtime.typing import MatrixLike
 from fastsoftmax._validation import blocks as check_blocks
 from fastsoftmax._validation import labels as check_labels
@@ -22,7 +21,7 @@ from fastsoftmax.blocks import Blocks
 from fastsoftmax.partitions import Partitions
 
 
-class Probabilities(Labels):
+class Probabilities(Ranking, Labels):
     """Logits, labels and probabilities of an estimator whose logits are log-odds."""
 
     @by_rows
@@ -41,7 +40,7 @@ class Probabilities(Labels):
             > 0.5 exactly where the logit is > 0; of more classes rounding may make the largest
             equal, while `predict` compares logits. In float32 if X is, else in float64.
         """
-        parts = self._logits_in_parts(X, precise=True)
+        parts = self._outputs_in_parts(X, precise=True)
         return joined([self._probabilities(logits) for logits in parts])
 
     def _probabilities(self, logits: NDArray) -> NDArray:
@@ -69,7 +68,7 @@ class Probabilities(Labels):
         -------
         ndarray of shape (n, K)
         """
-        parts = self._logits_in_parts(X, precise=True)
+        parts = self._outputs_in_parts(X, precise=True)
         return joined([self._log_probabilities(logits) for logits in parts])
 
     def _log_probabilities(self, logits: NDArray) -> NDArray:
@@ -131,18 +130,7 @@ class Probabilities(Labels):
         ValueError, TypeError
             If k is no integer of 1..K; for X as `predict`.
         """
-        k, wanted = self._ranks(k, "k"), check.flag(return_proba, "return_proba")
-        parts = self._logits_in_parts(X, precise=wanted)
-        return joined([self._top(logits, k, wanted) for logits in parts])
-
-    def _top(self, logits: NDArray, k: int, wanted: bool) -> Any:
-        columns = logits if logits.shape[1] > 1 else self._sides(logits)
-        return top(columns, k, self.classes_, self._probabilities(logits) if wanted else None)
-
-    def _ranks(self, k: object, name: str) -> int:
-        """How many classes of a row count."""
-        require_fit(self, "coef_")
-        return check.integer(k, name, least=1, most=len(self.classes_))
+        return self._ranked(X, k, return_proba)
 
     @of_one_fit
     def score(

@@ -13,12 +13,12 @@ from numpy.typing import ArrayLike, NDArray
 from fastsoftmax import functional
 from fastsoftmax._neural.estimator import Learned, Perceptron, attributes_of
 from fastsoftmax._neural.goals import Goal
-from fastsoftmax._neural.ranking import top
+from fastsoftmax._neural.ranking import Ranking
 from fastsoftmax._neural.training import Epoch
 from fastsoftmax._runtime import scipy_sparse as sparse
 from fastsoftmax._runtime.atomic import atomic, of_one_fit
 from fastsoftmax._runtime.parts import joined
-from fastsoftmax._runtime.sklearn_compat import ClassifierMixin, require_fit
+from fastsoftmax._runtime.sklearn_compat import ClassifierMixin
 from fastsoftmax._runtime.typing import ClassifierLoss
 from fastsoftmax._validation import labels as check_labels
 from fastsoftmax._validation import networks as check_networks
@@ -42,7 +42,7 @@ class WithProbabilities:
 
 
 @dataclass(eq=False, repr=False)
-class MLPClassifier(ClassifierMixin, Perceptron):
+class MLPClassifier(Ranking, ClassifierMixin, Perceptron):
     """Network of dense layers (multi-layer perceptron) that classifies.
 
     Minimises the mean loss of the rows plus an L2 penalty by stochastic gradient descent. An epoch
@@ -228,7 +228,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         return self._train(X, y, sample_weight, partial=True, classes=classes)
 
     def _loss_of(self, y: ArrayLike, goes_on: bool) -> str:
-        loss = check_networks.name(self.loss, ("auto", *self._losses), "loss")
+        loss = check.one_of(self.loss, ("auto", *self._losses), "loss")
         several = _is_table(y) and check_targets.says_several_labels(check.as_array(y, "y"))
         if several:
             check_networks.warn_of_a_matrix(check.as_array(y, "y"), loss)
@@ -394,18 +394,9 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         AttributeError
             If probabilities are wanted of "mse" or "mae".
         """
-        k, wanted = self._ranks(k, "k"), check.flag(return_proba, "return_proba")
-        if wanted:
+        if check.flag(return_proba, "return_proba"):
             check_networks.has_probabilities(self.loss)
-        parts = self._outputs_in_parts(X, precise=wanted)
-        return joined(
-            [top(z, k, self.classes_, self._probabilities(z) if wanted else None) for z in parts]
-        )
-
-    def _ranks(self, k: object, name: str) -> int:
-        """How many classes of a row count."""
-        require_fit(self, "coefs_")
-        return check.integer(k, name, least=1, most=len(self.classes_))
+        return self._ranked(X, k, return_proba)
 
     def _class_logits(self, z: NDArray) -> NDArray:
         """What probabilities of one label per row are the softmax of, from the outputs."""

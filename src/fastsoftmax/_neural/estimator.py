@@ -69,7 +69,7 @@ class Settings:
         """The settings of a model with this loss."""
         hidden = check_networks.layer_sizes(model.hidden_layer_sizes)
         activations = check_networks.one_a_layer(model.activation, len(hidden), ACTIVATIONS)
-        rule = check_networks.name(model.solver, SOLVERS, "solver")
+        rule = check.one_of(model.solver, SOLVERS, "solver")
         momentum = check_networks.below_one(model.momentum, "momentum")
         nesterovs = check.flag(model.nesterovs_momentum, "nesterovs_momentum")
         if rule == "sgd" and momentum:
@@ -89,7 +89,7 @@ class Settings:
                 "epsilon": check_networks.finite(model.epsilon, "epsilon", above=0.0),
             },
             schedule=Schedule(
-                check_networks.name(model.learning_rate, FACTORS, "learning_rate"),
+                check.one_of(model.learning_rate, FACTORS, "learning_rate"),
                 check_networks.finite(model.learning_rate_init, "learning_rate_init", above=0.0),
                 check_networks.finite(model.power_t, "power_t", least=0.0),
                 check.integer(model.step_size, "step_size", least=1),
@@ -103,7 +103,7 @@ class Settings:
                 model.validation_fraction, "validation_fraction"
             ),
             slope=check_networks.finite(model.negative_slope, "negative_slope", least=0.0),
-            init=check_networks.name(model.init, BOUNDS, "init"),
+            init=check.one_of(model.init, BOUNDS, "init"),
             feature_scale=check_networks.finite(model.feature_scale, "feature_scale", above=0.0),
         )
 
@@ -350,7 +350,7 @@ class Perceptron(NetworkToSklearn, Saved, BaseEstimator):
 
     def _loss_of(self, y: ArrayLike, goes_on: bool) -> str:
         """The loss that is minimised."""
-        return check_networks.name(self.loss, self._losses, "loss")
+        return check.one_of(self.loss, self._losses, "loss")
 
     def _plan(self, settings: Settings, n_rows: int, callback: Any, partial: bool) -> Plan:
         return Plan(
@@ -391,7 +391,7 @@ class Perceptron(NetworkToSklearn, Saved, BaseEstimator):
 
     def _restore(self, attributes: dict[str, Any]) -> None:
         of_the_fit = attributes.pop("_of_the_fit")
-        loss = check_networks.name(of_the_fit["loss"], self._losses, "loss")
+        loss = check.one_of(of_the_fit["loss"], self._losses, "loss")
         settings = Settings.of(type(self)(**of_the_fit), loss)
         saved.of_network(attributes, settings.hidden, LOSSES[settings.loss].out_activation)
         super()._restore(attributes)

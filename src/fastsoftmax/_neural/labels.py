@@ -72,7 +72,7 @@ class Labels:
         ValueError
             If X has another number of features than in ``fit``, or is not finite.
         """
-        logits = self._logits(X)
+        logits = self._outputs(X)
         if logits.shape[1] > 1:
             return logits
         return logits[:, 0] - logits.dtype.type(self._threshold)
@@ -92,7 +92,7 @@ class Labels:
             The most probable class; of two the second where its logit is > 0. Where rows have
             several labels (n, K): 1 for each whose logit is > 0.
         """
-        return joined([self._most_probable(logits) for logits in self._logits_in_parts(X)])
+        return joined([self._most_probable(logits) for logits in self._outputs_in_parts(X)])
 
     def _most_probable(self, logits: NDArray) -> NDArray:
         """The labels that logits mean."""
@@ -129,12 +129,12 @@ class Labels:
         """
         return super().score(X, check_labels.of_plain_dtype(y), sample_weight)
 
-    def _logits(self, X: MatrixLike) -> NDArray:
+    def _outputs(self, X: MatrixLike) -> NDArray:
         """Logits of all rows."""
-        (logits,) = self._logits_in_parts(X, most=np.inf)
+        (logits,) = self._outputs_in_parts(X, most=np.inf)
         return logits
 
-    def _logits_in_parts(
+    def _outputs_in_parts(
         self, X: MatrixLike, *, precise: bool = False, most: float = PART
     ) -> Iterator[NDArray]:
         """Logits of some rows after others, of about so many bytes at a time.

@@ -12,6 +12,8 @@ from typing import Any, Self, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastsoftmax._runtime.optional import needed
+
 Paths: TypeAlias = "str | PathLike[str] | Sequence[str | PathLike[str]]"
 Part: TypeAlias = tuple[Any, ...]  # (X, y) or (X, y, sample_weight)
 Load: TypeAlias = Callable[[], Part]
@@ -90,22 +92,11 @@ def load_shard(path: Any, first: int, last: int, *of_rows: Any) -> Part:
     return (X, *(each for each in found if each is not None))
 
 
-def parquet_of_pyarrow() -> Any:
-    """The module that reads Parquet files."""
-    try:
-        from pyarrow import parquet
-    except ImportError as error:
-        raise ImportError(
-            f"Parquet files need pyarrow, which cannot be imported ({error}): pip install pyarrow"
-        ) from error
-    return parquet
-
-
 def row_groups(
     paths: Paths, features: str | Sequence[str], label: str, weight: str | None
 ) -> list[Load]:
     """Functions that read the row groups of Parquet files."""
-    parquet, loads = parquet_of_pyarrow(), []
+    parquet, loads = needed("pyarrow.parquet", "Parquet files need"), []
     for path in as_list(paths):
         groups = parquet.ParquetFile(path).metadata
         loads += [
@@ -120,7 +111,7 @@ def load_row_group(
     path: Any, i: int, features: str | Sequence[str], label: str, weight: str | None
 ) -> Part:
     """A row group of a file."""
-    parquet = parquet_of_pyarrow()
+    parquet = needed("pyarrow.parquet", "Parquet files need")
     names = [features] if isinstance(features, str) else list(features)
     columns = [*names, label, *([] if weight is None else [weight])]
     table = parquet.ParquetFile(path).read_row_group(i, columns=columns)

@@ -3,12 +3,14 @@
 import math
 import os
 import re
+from collections.abc import Iterator
+from contextlib import suppress
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
 
 from fastsoftmax import _core
-from fastsoftmax._core import _cpu
+from fastsoftmax._core import _cpu, _system
 from fastsoftmax._runtime.teams import can_run, lateness
 
 # What a thread is given should outweigh what a parallel region costs, some ten microseconds,
@@ -17,6 +19,9 @@ WORK_PER_THREAD = 1_000_000  # multiply-adds
 WORK_PER_SECOND = 20e9  # or more, by one thread
 # about a millisecond of them: below it a barrier at which others' threads spin is not worth while
 LONG_WORK = 20_000_000
+
+FIRST = re.compile(rb"\s*([0-9]{1,9})\s*(?:,|$)")  # of OMP_NUM_THREADS, a number for each level
+GROUPS = Path("/sys/fs/cgroup")
 
 #: what an engine gives each of its workers, in place of what the machine has
 of_worker: ContextVar[int | None] = ContextVar("of_worker", default=None)
@@ -28,25 +33,46 @@ def available_threads() -> int:
         return given
     if not _cpu.openmp_version():
         return 1
-    if hasattr(os, "sched_getaffinity"):
-        count = len(os.sched_getaffinity(0))
-    else:
-        count = os.cpu_count() or 1
+    # both in C: with many Python threads each microsecond of a call counts
+    count = _system.processors() or os.cpu_count() or 1
     # read now rather than asked of OpenMP, which read it once when it was loaded
-    wanted = os.environ.get("OMP_NUM_THREADS", "").split(",")[0].strip()
-    if re.fullmatch("[0-9]{1,9}", wanted) and int(wanted) > 0:
-        count = min(count, int(wanted))
+    if (wanted := _system.threads_asked()) and (first := FIRST.match(wanted)):
+        count = min(count, int(first[1]) or count)
     return max(1, min(count, _cgroup_quota()))
 
 
 @cache
-def _cgroup_quota() -> int:
-    """Whole processors of the container's quota (cgroup v2); a huge number where there is none."""
+def _cgroup_quota(groups: Path = GROUPS) -> int:
+    """Whole processors of the least quota that holds here; a huge number where there is none."""
+    wholes = (max(1, math.ceil(quota / period)) for quota, period in _quotas(groups))
+    return min(wholes, default=1 << 30)
+
+
+def _quotas(groups: Path) -> Iterator[tuple[int, int]]:
+    """Quota and period of the control groups of this process, and of those above them."""
+    for line in _text("/proc/self/cgroup").splitlines():
+        _, controllers, group = line.split(":", 2)
+        if not controllers:  # version 2
+            root, files = groups, ("cpu.max",)
+        elif "cpu" in controllers.split(","):
+            root, files = groups / "cpu", ("cpu.cfs_quota_us", "cpu.cfs_period_us")
+        else:
+            continue
+        names = [name for name in group.split("/") if name]
+        for depth in range(len(names) + 1):  # of a container only its own group is there, as root
+            at = root.joinpath(*names[:depth])
+            with suppress(ValueError):  # no such file, or "max"
+                quota, period = map(int, " ".join(_text(at / name) for name in files).split())
+                if quota > 0:
+                    yield quota, period
+
+
+def _text(path: str | Path) -> str:
+    """What a file says; nothing where there is none."""
     try:
-        quota, period = Path("/sys/fs/cgroup/cpu.max").read_text().split()
-        return max(1, math.ceil(int(quota) / int(period)))
-    except (OSError, ValueError):  # no cgroup v2, or "max"
-        return 1 << 30
+        return Path(path).read_text()
+    except OSError:
+        return ""
 
 
 def team(n_threads: int, work: int) -> int:

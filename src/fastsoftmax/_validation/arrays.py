@@ -246,7 +246,7 @@ def feature_scale(value: object, n_features: int) -> NDArray[np.float64] | None:
         raise TypeError(f"feature_scale: expected numbers > 0 or None, got {shown(value)}")
     if factors.shape not in ((), (n_features,)):
         raise ValueError(
-            f"feature_scale: expected a number or {n_features} of them, one a feature of X, got "
+            f"feature_scale: expected a number or {n_features} of them, one per feature of X, got "
             f"shape {factors.shape}"
         )
     factors = as_floats(factors, np.float64, "feature_scale")

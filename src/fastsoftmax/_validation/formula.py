@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastsoftmax._runtime.optional import needed
 from fastsoftmax._validation.arrays import shown
 from fastsoftmax._validation.inference import listed
 
@@ -14,27 +15,9 @@ INTERCEPT = "Intercept"  # formulaic's name of its column
 SET_HERE = "C", "reference_class", "fit_intercept", "feature_scale"
 
 
-def formulaic() -> Any:
-    """The package."""
-    try:
-        import formulaic
-    except ImportError as error:
-        raise ImportError(
-            f"formulas need formulaic, which cannot be imported ({error}): pip install formulaic"
-        ) from error
-    return formulaic
-
-
-def pandas() -> Any:
-    """The package, which formulaic needs."""
-    import pandas
-
-    return pandas
-
-
 def frame(data: Any) -> Any:
     """A DataFrame, its rows numbered by place."""
-    made = pandas().DataFrame(data)
+    made = needed("pandas", "formulas need").DataFrame(data)
     return made.reset_index(drop=True)
 
 

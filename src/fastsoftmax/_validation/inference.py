@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastsoftmax._validation import numbers as check
 from fastsoftmax._validation.arrays import shown
 from fastsoftmax._validation.labels import is_missing
+from fastsoftmax._validation.numbers import one_of
 
 MOST = 6  # names that a message gives
 
@@ -41,8 +42,8 @@ CLASS_WEIGHTS = (
 
 def penalised(C: float) -> str:
     return (
-        f"expected a fit without penalty (C=np.inf), got C={C:g}: a penalty draws coefficients "
-        "towards 0, and how far is nothing that standard errors tell"
+        f"expected a fit without penalty (C=np.inf), got C={C:g}: a penalty shrinks coefficients "
+        "towards 0, and standard errors do not measure by how much"
     )
 
 
@@ -110,7 +111,7 @@ def feature_names(names: Sequence[str] | None, known: list[str]) -> list[str]:
         return known
     if isinstance(names, str) or not isinstance(names, Sized) or len(names) != len(known):
         raise ValueError(
-            f"feature_names: expected {len(known)} names, one a feature of X, got {names!r}"
+            f"feature_names: expected {len(known)} names, one per feature of X, got {names!r}"
         )
     return [str(name) for name in names]
 
@@ -119,17 +120,6 @@ def names_of(model: Any) -> list[str]:
     """Of the features of a fitted model: those of its frame, or x0, x1, and so on."""
     names = getattr(model, "feature_names_in_", None)
     return [f"x{j}" for j in range(model.n_features_in_)] if names is None else list(names)
-
-
-def pandas() -> Any:
-    """The package."""
-    try:
-        import pandas
-    except ImportError as error:
-        raise ImportError(
-            f"to_frame needs pandas, which cannot be imported ({error}): pip install pandas"
-        ) from error
-    return pandas
 
 
 def linear_model(is_one: bool, model: object) -> None:
@@ -157,16 +147,11 @@ def its_maximum(there: float, most: float, tol: float) -> None:
         )
 
 
-def one_of(value: object, argument: str, known: Sequence[str]) -> None:
-    if not isinstance(value, str) or value not in known:
-        raise ValueError(f"{argument}: expected one of {', '.join(known)}, got {shown(value)}")
-
-
 def groups(
     cov_type: object, groups: ArrayLike | None, n: int, known: Sequence[str], by_group: str
 ) -> NDArray[np.intp] | None:
     """Codes of the rows' groups, if the covariance is by group."""
-    one_of(cov_type, "cov_type", known)
+    one_of(cov_type, known, "cov_type")
     if cov_type != by_group:
         if groups is not None:
             raise ValueError(f"groups: expected None for cov_type={cov_type!r}, got an argument")
@@ -218,8 +203,8 @@ def restrictions(R: ArrayLike, size: int) -> NDArray[np.float64]:
     R = np.atleast_2d(np.asarray(R, dtype=np.float64))
     if R.ndim != 2 or R.shape[1] != size or not len(R) or not np.isfinite(R).all():
         raise ValueError(
-            f"terms: expected names, or a matrix of {size} finite columns, one a coefficient, got "
-            f"shape {R.shape}"
+            f"terms: expected names, or a matrix of {size} finite columns, one per coefficient, "
+            f"got shape {R.shape}"
         )
     return R
 

@@ -243,7 +243,7 @@ def class_names(classes: ArrayLike | None, k: int) -> NDArray:
         return np.arange(k)
     found = different(classes)
     if len(found) != k:
-        raise ValueError(f"classes: expected {k} names, one a column of y, got {len(found)}")
+        raise ValueError(f"classes: expected {k} names, one per column of y, got {len(found)}")
     return found
 
 

@@ -17,16 +17,6 @@ from fastsoftmax._validation import targets as check_targets
 MOST_UNITS = 2**31 - 1  # of a layer
 
 
-def name(value: object, known: Iterable[str], argument: str) -> str:
-    """One of the known names."""
-    if not isinstance(value, str) or value not in known:
-        raise ValueError(
-            f"{argument}: expected one of {', '.join(known)}, got {check.shown(value)}"
-            + check.meant(value, known)
-        )
-    return value
-
-
 def loss_not_sizes(value: object) -> None:
     """Raise for what is not a name, such as layer sizes by position."""
     if not isinstance(value, str):
@@ -59,7 +49,7 @@ def layer_sizes(value: object) -> tuple[int, ...]:
 def one_a_layer(value: object, n_hidden: int, known: Sequence[str]) -> list[str]:
     """Names of the activations of the hidden layers."""
     if isinstance(value, str):
-        return [name(value, known, "activation")] * n_hidden
+        return [check.one_of(value, known, "activation")] * n_hidden
     if not isinstance(value, Iterable):
         raise TypeError(
             f"activation: expected a name or one for each layer, got {check.shown(value)}"
@@ -70,7 +60,7 @@ def one_a_layer(value: object, n_hidden: int, known: Sequence[str]) -> list[str]
             f"activation: expected one name or {n_hidden}, one for each hidden layer, "
             f"got {len(value)}"
         )
-    return [name(each, known, "activation") for each in value]
+    return [check.one_of(each, known, "activation") for each in value]
 
 
 def of_network(
@@ -137,7 +127,7 @@ def finite(value: object, argument: str, **limits: float) -> float:
 def rate(value: object, *, automatic: bool) -> float | None:
     """A learning rate > 0; None for "auto" where that may be."""
     if automatic and isinstance(value, str):
-        name(value, ("auto",), "learning_rate_init")
+        check.one_of(value, ("auto",), "learning_rate_init")
         return None
     return finite(value, "learning_rate_init", above=0.0)
 
@@ -168,7 +158,7 @@ def nothing_for_lbfgs(partial: bool, early_stopping: object) -> None:
 def batch_rows(value: object, n_rows: int, *, clip: bool = False) -> int:
     """Rows of a batch, at most the n_rows that there are; with a warning unless `clip` says so."""
     if isinstance(value, str):
-        name(value, ("auto", "full"), "batch_size")
+        check.one_of(value, ("auto", "full"), "batch_size")
         return min(200, n_rows) if value == "auto" else n_rows
     size = check.integer(value, "batch_size", least=1)
     if size > n_rows and not clip:

@@ -239,10 +239,13 @@ def meant(value: object, known: Iterable[str]) -> str:
     return f"; did you mean {names[like[0]]!r}?" if like else ""
 
 
-def one_of(value: object, known: Sequence[str], name: str) -> None:
+def one_of(value: object, known: Iterable[str], name: str) -> str:
+    """One of the known names."""
     if not isinstance(value, str) or value not in known:
-        *most, last = map(repr, known)
-        raise ValueError(f"{name}: expected {', '.join(most)} or {last}, got {shown(value)}")
+        raise ValueError(
+            f"{name}: expected one of {', '.join(known)}, got {shown(value)}" + meant(value, known)
+        )
+    return value
 
 
 def same_shape(x: NDArray, shape: tuple[int, ...], name: str, other: str) -> None:

@@ -10,26 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastsoftmax._runtime.sklearn_compat import require_fit
 from fastsoftmax._validation.arrays import shown
+from fastsoftmax._validation.numbers import one_of  # noqa: F401  for displays
 
 History = Sequence[Any]
-
-
-def matplotlib() -> None:
-    """Check that matplotlib is there, for what is about to be drawn."""
-    try:
-        import matplotlib.figure  # noqa: F401
-    except ImportError as error:
-        raise ImportError(
-            f"drawing needs matplotlib, which cannot be imported ({error}): pip install matplotlib"
-        ) from error
-
-
-def one_of(value: object, known: Iterable[str], argument: str) -> str:
-    """One of the known names."""
-    known = list(known)
-    if not isinstance(value, str) or value not in known:
-        raise ValueError(f"{argument}: expected one of {', '.join(known)}, got {shown(value)}")
-    return value
 
 
 def history(value: object, argument: str = "history") -> History:
@@ -141,7 +124,7 @@ def unit_names(value: Iterable[object] | None, n_units: int) -> list[str]:
     """A name for each unit."""
     names = [str(name) for name in (range(n_units) if value is None else value)]
     if len(names) != n_units:
-        raise ValueError(f"names: expected {n_units}, one a unit, got {len(names)}")
+        raise ValueError(f"names: expected {n_units}, one per unit, got {len(names)}")
     return names
 
 

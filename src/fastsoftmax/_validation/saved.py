@@ -140,7 +140,7 @@ def of_network(attributes: dict[str, Any], hidden: Sequence[int], out_activation
 
 
 def of_linear_model(classes: NDArray, coef: NDArray, several_labels: bool) -> None:
-    """Raise unless there is a row of coefficients a class, or one for two."""
+    """Raise unless there is a row of coefficients per class, or one for two."""
     k = len(classes)
     expected = 1 if k == 2 and not several_labels else k
     if k < 2 or len(coef) != expected:

@@ -90,7 +90,7 @@ def sound(
     one_d(at, f"{name}.indices", of_integers=True)
     if len(starts) != shape[0] + 1:
         raise ValueError(
-            f"{name}.indptr: expected {shape[0] + 1} numbers, one a {one} and the end, got "
+            f"{name}.indptr: expected {shape[0] + 1} numbers, one per {one} and the end, got "
             f"{len(starts)}"
         )
     if starts[0] != 0:

@@ -66,8 +66,8 @@ def a_column_each(columns: int, classes: NDArray) -> None:
     """Raise unless a table has a column for each class of a model."""
     if columns != len(classes):
         raise ValueError(
-            f"y: expected {len(classes)} columns, one a class of the model ({names(classes)}), got "
-            f"{columns}"
+            f"y: expected {len(classes)} columns, one per class of the model ({names(classes)}), "
+            f"got {columns}"
         )
 
 

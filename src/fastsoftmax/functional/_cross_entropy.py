@@ -102,7 +102,9 @@ class _Target(NamedTuple):
         )  # fmt: skip
 
 
-def _losses(logits, target, axis, temperature, reduction, out, wants_gradient, n_threads, options):
+def _losses(
+    logits, target, axis, temperature, reduction, out, wants_gradient, n_threads, **options
+):  # fmt: skip
     """Losses reduced, and the gradient or None."""
     check.reduction(reduction)
     given, out = out, check.shared_output(out)
@@ -230,12 +232,9 @@ def cross_entropy(
     >>> cross_entropy([[0.0, 1.0], [2.0, 0.0]], [1, -100], ignore_index=-100, reduction="none")
     array([0.31326169, 0.        ])
     """
-    options = {
-        "weight": weight, "sample_weight": sample_weight, "ignore_index": ignore_index,
-        "label_smoothing": label_smoothing,
-    }  # fmt: skip
     return _losses(
-        logits, target, axis, temperature, reduction, None, False, n_threads, options
+        logits, target, axis, temperature, reduction, None, False, n_threads, weight=weight,
+        sample_weight=sample_weight, ignore_index=ignore_index, label_smoothing=label_smoothing,
     )[0]  # fmt: skip
 
 
@@ -308,11 +307,10 @@ reduction
     >>> gradient.tolist()
     [[-0.25, 0.25], [0.25, -0.25]]
     """
-    options = {
-        "weight": weight, "sample_weight": sample_weight, "ignore_index": ignore_index,
-        "label_smoothing": label_smoothing,
-    }  # fmt: skip
-    return _losses(logits, target, axis, temperature, reduction, out, True, n_threads, options)
+    return _losses(
+        logits, target, axis, temperature, reduction, out, True, n_threads, weight=weight,
+        sample_weight=sample_weight, ignore_index=ignore_index, label_smoothing=label_smoothing,
+    )  # fmt: skip
 
 
 @overload

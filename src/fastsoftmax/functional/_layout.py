@@ -1,6 +1,6 @@
 """Arrays of any shape, strides and dtype, seen as the kernels see them: (outer, K, inner)."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from functools import lru_cache, partial
 from math import prod
 from typing import NamedTuple
@@ -129,6 +129,20 @@ def parts(split: tuple[int, int, int]) -> Iterator[tuple[slice, ...]]:
     for i in range(0, outer, above):
         for j in range(0, inner, beside):
             yield np.s_[i : i + above, :, j : j + beside]
+
+
+def computed(
+    compute: Callable[..., None], split: tuple[int, int, int], to: NDArray, *arrays: NDArray
+) -> None:
+    """Have a kernel compute from arrays (outer, K, inner) of one dtype; float16 in float32, a part
+    at a time."""
+    if arrays[0].dtype != np.float16:
+        compute(*arrays, to)
+        return
+    for part in parts(split):
+        wide = [x[part].astype(np.float32) for x in arrays]
+        compute(*wide, wide[0])
+        to[part] = rounded(wide[0], to.dtype)
 
 
 def quotients(x: NDArray, temperature: float, axis: Axis) -> NDArray:

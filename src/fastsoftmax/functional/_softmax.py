@@ -14,6 +14,7 @@ from fastsoftmax.functional._layout import (
     STEEP,
     Layout,
     as_stored,
+    computed,
     distinct,
     parts,
     quotients,
@@ -42,13 +43,7 @@ def _normalised(
             rows, by = quotients(rows, temperature, 1), 1.0
         kernels(rows.dtype).softmax.softmax(rows, to, kind, by, workspace, threads)
 
-    if x.dtype == np.float16:
-        for part in parts(layout.split):
-            wide = rows[part].astype(np.float32)
-            compute(wide, wide)
-            to[part] = rounded(wide, dtype)
-    else:
-        compute(rows, to)
+    computed(compute, layout.split, to, rows)
     result = layout.back(to, dtype, out)
     return result if given is None else given
 
@@ -357,13 +352,10 @@ def softmax_vjp(
     distinct(u, out, "vector")
     check.not_empty(layout.split, "probabilities")
     to = layout.output(p, dtype, out)
-    p, u = layout.split_view(p), layout.split_view(u)
-    if dtype == np.float16:
-        for part in parts(layout.split):
-            wide, other = p[part].astype(np.float32), u[part].astype(np.float32)
-            kernels(wide.dtype).softmax.softmax_vjp(wide, other, wide, factor, workspace, threads)
-            to[part] = rounded(wide, dtype)
-    else:
-        kernels(dtype).softmax.softmax_vjp(p, u, to, factor, workspace, threads)
+
+    def compute(p, u, to):
+        kernels(p.dtype).softmax.softmax_vjp(p, u, to, factor, workspace, threads)
+
+    computed(compute, layout.split, to, layout.split_view(p), layout.split_view(u))
     result = layout.back(to, dtype, out)
     return result if given is None else given

@@ -6,7 +6,7 @@ ColorBrewer's RdBu, colour-blind-safe too.
 
 from typing import Any
 
-from fastsoftmax._validation import plotting as check
+from fastsoftmax._runtime.optional import needed
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X")
@@ -18,7 +18,7 @@ INK, RULE = "#333333", "#DDDDDD"
 
 def axes(ax: Any = None, *, width: float = WIDTH, height: float = HEIGHT) -> Any:
     """The axes to draw on: the user's, or those of a new figure."""
-    check.matplotlib()
+    needed("matplotlib.figure", "drawing needs")
     if ax is None:
         from matplotlib import pyplot
 
@@ -28,7 +28,7 @@ def axes(ax: Any = None, *, width: float = WIDTH, height: float = HEIGHT) -> Any
 
 def panels(rows: int, columns: int, *, width: float = WIDTH, height: float = HEIGHT) -> Any:
     """(figure, axes (rows, columns)) for a file, apart from pyplot and its windows."""
-    check.matplotlib()
+    needed("matplotlib.figure", "drawing needs")
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(width * columns, height * rows), dpi=DPI, layout="constrained")

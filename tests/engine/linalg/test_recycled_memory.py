@@ -106,9 +106,10 @@ def test_an_interrupt_while_a_block_is_given_back_is_not_lost():
         return count
 
     a = empty(MB, np.uint8)
+    before = sys.gettrace()
     sys.settrace(count)
     del a
-    sys.settrace(None)
+    sys.settrace(before)
     assert recycled.free
     assert not seen
 

@@ -7,8 +7,8 @@ from fastsoftmax._core.simd.simd cimport real
 cdef struct Targets:
     const int *labels  # or NULL
     Rows given  # where there are no labels
-    const real *own  # a row
-    const real *base  # a row, or NULL: all zero
+    const real *own  # per row
+    const real *base  # per row, or NULL: all zero
     const real *of_class  # or NULL: all one
 
 

@@ -1,8 +1,8 @@
 """Cross-entropy of rows of logits that the caller holds, and its gradient.
 
 Row by row the targets are t_k = c_k (own * y_k + base): y the label's one-hot row or the given target,
-c a weight per class, own and base one a row: sample weights, label smoothing and ignored rows are all in
-these two, and `softmax_tile` need not know of them. A row whose two are 0 costs nothing and has a
+c a weight per class, own and base one per row: sample weights, label smoothing and ignored rows are all
+in these two, and `softmax_tile` need not know of them. A row whose two are 0 costs nothing and has a
 gradient of exactly 0.
 
 Bytes: logits read once, the gradient written once; a target that is given is read once.

@@ -188,7 +188,7 @@ cdef inline vreal_inlined soft_loss(
 
 
 cdef inline vreal_inlined logistic_loss(real *z, vreal target, vreal weight) noexcept nogil:
-    """One logit x a row with a target t of 0..1; z becomes weight * (A - t).
+    """One logit x per row with a target t of 0..1; z becomes weight * (A - t).
 
     With u, the share of t that the sign of x is against, and q <= 1/2, the probability of the less
     likely side, the loss is log1p(exp(-|x|)) + u |x| and |A - t| is |u - q|: no digits are lost where

@@ -6,7 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 CURVATURE = 0.5  # of the loss by the logits of a row, at most: an eigenvalue of diag(p) - p pᵀ
-ROUNDING = 4 * float(np.finfo(np.float64).eps)  # of Σ |w x|: what a logit may be off by
+ROUNDING = 4 * float(np.finfo(np.float64).eps)  # of Σ |a|: what a sum of such a may be off by
+RESIDUAL = 1e-11  # of Σ s|p - y||x| / S: what a step of Newton's leaves of ∇F by rounding (0064)
 
 
 def raised(bound: float, rounding: float) -> float:

@@ -11,10 +11,8 @@ from fastsoftmax._engine.solvers import (
 )
 from fastsoftmax._engine.solvers.base import SOLVERS, Iteration, Options, Result, find, known
 from fastsoftmax._engine.solvers.bound import certificate_at
-from fastsoftmax._engine.solvers.proof import PRODUCTS
 
 __all__ = [
-    "PRODUCTS",
     "SOLVERS",
     "Iteration",
     "Options",

@@ -22,7 +22,9 @@ from fastsoftmax._engine.objective import Objective, has_minimiser, separates
 from fastsoftmax._engine.objective.precision import logits_bytes, to_float64, uses_float32
 from fastsoftmax._engine.objective.rounding import raised
 from fastsoftmax._engine.solvers.block_preconditioner import RebuildSchedule
-from fastsoftmax._engine.solvers.certificate import BEYOND, Certificate
+from fastsoftmax._engine.solvers.certificate import USUAL as CERTAIN
+from fastsoftmax._engine.solvers.certificate import Certificate
+from fastsoftmax._engine.solvers.rules import EndingRules, LbfgsRules, ProofRules, ProximalRules
 from fastsoftmax._runtime.callbacks import FitState, ends
 from fastsoftmax._validation import numbers as check
 from fastsoftmax._validation.spellings import is_a_solver as theirs
@@ -46,12 +48,9 @@ class Iteration(NamedTuple):
         )
 
 
-LATELY = 4  # iterations, at least, that tell how F goes on (docs/experiments/0071-rules.md)
 MOST_ROWS = 2**31 - 1  # whose numbers are int32
 EPSILON = 1e-16  # half of float64's last place: a smaller share of F does not show
 NEGLIGIBLE = 1e-13  # of F at zero logits: of a lower F the tolerance is no longer a share
-VANISHING = -0.5  # relative change of a probability by Newton's step: below it, it goes on to 0
-SEPARATED = 1e-5  # of the null loss: an unpenalised loss this low may go on to 0
 
 
 class Stop(NamedTuple):
@@ -103,7 +102,11 @@ class Options:
     line: LineRules = field(default_factory=LineRules)
     blocks: BlockRules = field(default_factory=BlockRules)
     rebuilds: RebuildSchedule = field(default_factory=RebuildSchedule)
+    endings: EndingRules = field(default_factory=EndingRules)
     proofs: FailedProofs = field(default_factory=FailedProofs)
+    lbfgs: LbfgsRules = field(default_factory=LbfgsRules)
+    proving: ProofRules = field(default_factory=ProofRules)
+    proximal: ProximalRules = field(default_factory=ProximalRules)
 
 
 @dataclass
@@ -208,7 +211,7 @@ class Run:
         It catches what the curvature that a solver believes in does not show.
         """
         values = [iteration.objective for iteration in self.result.history]
-        span = max(len(values) - since, 2 * LATELY) // 4
+        span = max(len(values) - since, 2 * self.options.endings.lately) // 4
         if len(values) <= 2 * span:
             return 0.0
         before, lately = values[-1 - 2 * span] - values[-1 - span], values[-1 - span] - values[-1]
@@ -236,8 +239,8 @@ class Run:
         result.value = certificate.value
         bound = certificate.bound
         wanted = self.tolerance(certificate.value)
-        vanishes = certificate.least_change < VANISHING
-        beyond = certificate.rounding > BEYOND * wanted
+        vanishes = certificate.least_change < self.options.endings.vanishing
+        beyond = certificate.rounding > CERTAIN.hidden * wanted
         newton = beyond and certificate.is_newton and certificate.decrease <= wanted
         vanishing_loss = certificate.value <= wanted
         near = bound <= wanted or newton or vanishing_loss
@@ -276,7 +279,7 @@ class Run:
     def separated(self, it: Iterate) -> bool:
         """Whether the loss is so low since classes are separated, or seem to be."""
         o, value = self.objective, it.value
-        if o.penalty or o.l1 or value > SEPARATED * o.loss.null_loss(o.shares):
+        if o.penalty or o.l1 or value > self.options.endings.separated * o.loss.null_loss(o.shares):
             return False
         return separates(o, value) or not self.has_minimiser(it.theta, math.inf)
 

@@ -7,12 +7,20 @@ from fastsoftmax._engine.curvature import Curvature
 from fastsoftmax._engine.line_search import Iterate
 from fastsoftmax._engine.solvers.block_preconditioner import BlockPreconditioner
 from fastsoftmax._engine.solvers.certificate import Certificate
-from fastsoftmax._engine.solvers.proof import prove
+from fastsoftmax._engine.solvers.proof import USUAL, prove
 from fastsoftmax._engine.solvers.proximal_newton import certificate_at as certificate_with_l1
+from fastsoftmax._engine.solvers.rules import ProofRules
 
 
 def certificate_at(
-    curvature: Curvature, it: Iterate, tolerance: float, most: int, seed: int, *, bound: bool
+    curvature: Curvature,
+    it: Iterate,
+    tolerance: float,
+    most: int,
+    seed: int,
+    *,
+    bound: bool,
+    rules: ProofRules = USUAL,
 ) -> Certificate | None:
     """What at most so many conjugate gradients, preconditioned by blocks of the Hessian, show.
 
@@ -30,4 +38,5 @@ def certificate_at(
         return preconditioner.solve(vector)[0]
 
     direction = -solve(it.gradient)
-    return prove(objective, it, direction, solve, tolerance, most, bound=bound).certificate
+    proof = prove(objective, it, direction, solve, tolerance, most, bound=bound, rules=rules)
+    return proof.certificate

@@ -18,6 +18,7 @@ are made anew for some rows at a time.
 
 import operator
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from functools import cached_property, reduce
 from typing import Any, NamedTuple
 
@@ -39,7 +40,7 @@ from fastsoftmax._engine.objective.penalised_weights import (
     unseen_residual,
 )
 from fastsoftmax._engine.objective.precision import uses_float32
-from fastsoftmax._engine.objective.rounding import raised
+from fastsoftmax._engine.objective.rounding import ROUNDING, raised
 from fastsoftmax._engine.solvers import refinement
 from fastsoftmax._engine.solvers.linearised_rows import (
     FLOAT64,
@@ -59,14 +60,23 @@ from fastsoftmax._engine.solvers.unseen import (
     unseen_gain,
 )
 
-STATIONARY = 1e-13  # of Σ s|a - y||x| / S: a v that is 0 but for rounding
-NOTHING = 1e-16  # of the same, summed over the classes: for classes of hardly any probability
-VANISHING = 1e-10  # of the same: the residual of a step that is Newton's but for rounding
-ROUNDING = 4 * float(np.finfo(np.float64).eps)  # of the same: what sums may be off by
-LITTLE = 0.1  # of λ: a residual that is no more does not hide a weight that should enter
-BEYOND = 0.1  # of the tolerance: a bound by rounding alone, above which a penalty proves nothing
-THREADS = 1  # for matrices as small as the Hessian of what is not penalised
-ROUNDS = 8  # of moving what is not penalised
+
+@dataclass(frozen=True)
+class CertificateRules:
+    """What counts as rounding, and how what is not penalised is moved (0050 and 0064).
+
+    Residuals are shares of Σ s|a - y||x| / S.
+    """
+
+    stationary: float = 1e-13  # a v that is 0 but for rounding
+    unlikely: float = 1e-16  # summed over the classes: for those of hardly any probability
+    residual: float = 1e-10  # of Newton's step, made anew: ten times what is left when it was made
+    of_lasso: float = 0.1  # of λ: a residual that hides no weight that should enter
+    hidden: float = 0.1  # of the tolerance: what rounding may add to a bound
+    rounds: int = 8  # of moving what is not penalised: Newton's steps
+
+
+USUAL = CertificateRules()
 
 
 class Certificate(NamedTuple):
@@ -82,19 +92,25 @@ class Certificate(NamedTuple):
     direction: NDArray  # d
 
 
-def certify(objective: Objective, theta: NDArray, direction: NDArray, wanted: float) -> Certificate:
+def certify(
+    objective: Objective,
+    theta: NDArray,
+    direction: NDArray,
+    wanted: float,
+    rules: CertificateRules = USUAL,
+) -> Certificate:
     """The bound at θ from probabilities that are linearised along a direction.
 
     The Hessian is made where the rounding alone would be too much for the bound that is wanted, and
     the direction is refined where that does not suffice.
     """
     with np.errstate(over="ignore", invalid="ignore"):
-        linearised = Linearised(objective, theta, direction)
+        linearised = Linearised(objective, theta, direction, rules=rules)
         certificate = linearised.certificate(wanted)
         certificate = refined(certificate, linearised, 1.0, wanted)
         if objective.l1 and certificate.bound > wanted:
             W, _ = objective.parameters.user(theta, FLOAT64)
-            if objective.l1.value(W) <= BEYOND * wanted:
+            if objective.l1.value(W) <= rules.hidden * wanted:
                 certificate = refined(certificate, linearised, 0.0, wanted)
         return certificate
 
@@ -116,7 +132,8 @@ def refined(
         step = linearised.correction(share)
         if step is None:
             break
-        linearised = Linearised(o, certificate.theta, linearised.direction + step)
+        direction = linearised.direction + step
+        linearised = Linearised(o, certificate.theta, direction, rules=linearised.rules)
         other = linearised.certificate(wanted)
         if not other.decrease <= wanted:
             break
@@ -146,6 +163,7 @@ class Linearised:
         What is not penalised of the direction is changed by.
     log_odds : ndarray of shape (n, 1), optional
         Of probabilities of one logit, which are taken in place of linearised ones.
+    rules : CertificateRules, optional
     """
 
     def __init__(
@@ -155,9 +173,10 @@ class Linearised:
         direction: NDArray,
         moved: NDArray | None = None,
         log_odds: NDArray | None = None,
+        rules: CertificateRules = USUAL,
     ) -> None:
         self.objective, self._theta, self.direction = objective, theta, direction
-        self.log_odds = log_odds
+        self.log_odds, self.rules = log_odds, rules
         self._data = objective.data_float64
         #: of all, by which sums are divided
         self.n = self._data.shape[0]
@@ -208,7 +227,7 @@ class Linearised:
         o = self.objective
         stationary = self._make_stationary()
         loss, divergence, least, residuals, v = self.sum(totals)
-        least = min(0.0, *least)
+        least, enough = min(0.0, *least), self.rules.hidden * wanted
         weights = o.penalised_weights(self._theta, v, self.direction)
         value = loss + weights.value
         magnitude = np.sqrt(residuals)  # times sizes, at least Σ s|a - y||x| / S
@@ -225,7 +244,7 @@ class Linearised:
         asks = asks and not self._data.is_distributed
         if asks and is_cheap(o):
             rounding = self._unseen_gain(self._held(v), wanted)
-            if rounding == np.inf and o.l1 and weights.of_lasso <= BEYOND * wanted:
+            if rounding == np.inf and o.l1 and weights.of_lasso <= enough:
                 # a λ that rounding hides is better left out: F without it is no greater
                 rounding = self._unseen_gain(self._held(v, 0.0), wanted)
                 decrease = divergence + squares(o.penalty, weights.step) + weights.of_lasso
@@ -234,14 +253,13 @@ class Linearised:
             is_newton = False
         elif near and bound > wanted and stationary and self._is_newton(weights, value, magnitude):
             # if the dependence of columns hides nothing
-            enough = BEYOND * wanted
             held, rows = self._held(v), self._rows_at()
-            gain = gain_of_dependence(o, rows, held, ROUNDING, enough)
+            gain = gain_of_dependence(o, rows, held, enough)
             is_newton = gain <= enough
         else:
             is_newton = False
         of_logits = self._logit_rounding(wanted)
-        bound, is_newton = raised(bound, of_logits), is_newton and of_logits <= BEYOND * wanted
+        bound, is_newton = raised(bound, of_logits), is_newton and of_logits <= enough
         if o.penalty or o.l1:
             bound = min(bound, value)  # as F* >= 0
         return Certificate(
@@ -255,12 +273,10 @@ class Linearised:
             return False
         o = self.objective
         errors = ROUNDING * (magnitude + self._size) * weights.sizes
-        negligible = errors + VANISHING * magnitude * weights.variations
+        negligible = errors + self.rules.residual * magnitude * weights.variations
         negligible = negligible + unseen_residual(o.penalty, value, weights.weights.size)
-        if (
-            weights.lasso is not None
-        ):  # a residual like λ is no rounding: a weight may have to enter
-            negligible = np.minimum(negligible, errors + LITTLE * weights.lasso)
+        if weights.lasso is not None:  # a residual like λ is no rounding: weights may have to enter
+            negligible = np.minimum(negligible, errors + self.rules.of_lasso * weights.lasso)
         return bool((np.abs(weights.residual()) <= negligible).all())
 
     def gradient(self) -> NDArray[np.float64]:
@@ -276,8 +292,8 @@ class Linearised:
         return [piece.at_point() for piece in self._pieces()]
 
     def _unseen_gain(self, held: Held, wanted: float) -> float:
-        rows, enough = self._rows_at(), BEYOND * wanted
-        return unseen_gain(self.objective, rows, held, ROUNDING, self._theta, enough)
+        rows, enough = self._rows_at(), self.rules.hidden * wanted
+        return unseen_gain(self.objective, rows, held, self._theta, enough)
 
     def _held(self, v: NDArray, share: float = 1.0) -> Held:
         """What the conditions of optimality leave, with a share of λ, v being the gradient of the
@@ -298,9 +314,7 @@ class Linearised:
         self._make_stationary()
         held = self._held(self.sum(totals)[-1], share)
         rows = [piece.at_theta() for piece in self._pieces()]
-        return refinement.correction(
-            self.objective, rows, held, self._theta + self.direction, ROUNDING
-        )
+        return refinement.correction(self.objective, rows, held, self._theta + self.direction)
 
     def _divergence(self, alpha: float) -> float:
         """That of y + α(a - y), mean of the rows."""
@@ -313,10 +327,10 @@ class Linearised:
         o = self.objective
         if not (o.fit_intercept or len(o.free)):
             return True
-        for _ in range(ROUNDS):
+        for _ in range(self.rules.rounds):
             off, magnitudes = self.sum(unpenalised_sums) / self.n
-            least = NOTHING * (magnitudes.sum(axis=0) + 10 * self._size)
-            rounding = np.maximum(STATIONARY * magnitudes, least)
+            least = self.rules.unlikely * (magnitudes.sum(axis=0) + 10 * self._size)
+            rounding = np.maximum(self.rules.stationary * magnitudes, least)
             if (np.abs(off) <= rounding).all():
                 return True
             units, factors = self._unpenalised
@@ -338,7 +352,8 @@ class Linearised:
         # classes of hardly any weight have their own scale
         units = 1 / np.sqrt(np.maximum(np.einsum("kiki->ki", H), np.finfo(float).tiny))
         flat = units.ravel()
-        return units, ClassFactors((H.reshape(flat.size, -1) * flat[:, None] * flat)[None], THREADS)
+        H = H.reshape(flat.size, -1) * flat[:, None] * flat
+        return units, ClassFactors(H[None], 1)
 
 
 def sum_of_pieces(

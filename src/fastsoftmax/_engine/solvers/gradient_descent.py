@@ -14,7 +14,6 @@ from fastsoftmax._engine.objective import Objective
 from fastsoftmax._engine.objective.precision import to_float64
 from fastsoftmax._engine.solvers.base import OVERFLOW, ROUNDED, Options, Result, Run, register
 from fastsoftmax._engine.solvers.bound import certificate_at
-from fastsoftmax._engine.solvers.proof import LAST_PRODUCTS, PRODUCTS
 
 TINY = float(np.finfo(float).tiny)  # keeps 0 / 0 from being NaN
 AGAIN = 0.5  # of the gradient's norm at a proof that failed, when another is tried
@@ -30,7 +29,7 @@ def minimize_gd(objective: Objective, theta: NDArray, options: Options) -> Resul
     run = Run(objective, options)
     lipschitz = max(run.curvature.lipschitz(), TINY)  # 0 where X is
     value, gradient = objective.value_and_grad(theta)
-    most, seed = np.inf, options.seed
+    most, seed, rules = np.inf, options.seed, options.proving
     while np.isfinite(value) and np.isfinite(lipschitz):
         square = dot(gradient, gradient, objective.data.n_threads)
         left = square / lipschitz
@@ -41,7 +40,10 @@ def minimize_gd(objective: Objective, theta: NDArray, options: Options) -> Resul
         if left <= wanted and square <= most:
             most = AGAIN**2 * square
             it = iterate_at(objective, theta, options.line)
-            if run.proves(certificate_at(run.curvature, it, wanted, PRODUCTS, seed, bound=False)):
+            found = certificate_at(
+                run.curvature, it, wanted, rules.products, seed, bound=False, rules=rules
+            )
+            if run.proves(found):
                 return run.end(it)
         theta = theta - gradient / lipschitz
         value, gradient = objective.value_and_grad(theta)
@@ -52,5 +54,7 @@ def minimize_gd(objective: Objective, theta: NDArray, options: Options) -> Resul
         return run.end(it)
     run.result.stop = run.stops(it) or ROUNDED
     wanted = run.tolerance(it.value)
-    found = certificate_at(run.curvature, it, wanted, LAST_PRODUCTS, seed, bound=True)
+    found = certificate_at(
+        run.curvature, it, wanted, rules.last_products, seed, bound=True, rules=rules
+    )
     return run.end(it, found)

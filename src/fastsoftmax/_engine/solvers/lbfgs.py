@@ -17,13 +17,8 @@ from fastsoftmax._engine.objective import Objective
 from fastsoftmax._engine.objective.precision import uses_float32
 from fastsoftmax._engine.solvers.base import ROUNDED, SLOW, Options, Result, Run, Stop, register
 from fastsoftmax._engine.solvers.history import History
-from fastsoftmax._engine.solvers.proof import LAST_PRODUCTS, PRODUCTS, Solve, prove
+from fastsoftmax._engine.solvers.proof import Solve, prove
 
-FIRST_CHANGE = 10.0  # of any logit by the first step, at most: the curvature is not known yet
-FURTHER = 10.0  # times the first step, the subsample is followed at most: it may be separable
-FEWEST = 3  # pairs, however short memory is
-ROUGH = 1e-7  # of F, left to gain, down to which float32 shows the way
-ROUNDS = 10  # of the loop per iteration, at most: the others repair precision, logits or history
 WAYS_BACK = [0.5**i for i in range(8)]  # 1, to where F was known, and shorter ones
 
 
@@ -77,12 +72,12 @@ def descend(
     the inverse Hessian that L-BFGS believes in.
     """
     it = iterate_at(run.objective, theta, run.options.line)
-    history, t = history_of(run.objective, memory), None
+    history, t = history_of(run, memory), None
 
     def inverse_hessian(vector: NDArray) -> NDArray:
         return -history.direction(vector, preconditioner.solve, not preconditioner.joint)
 
-    for _ in range(ROUNDS * (run.options.max_iter + 1)):
+    for _ in range(run.options.lbfgs.rounds * (run.options.max_iter + 1)):
         it = finite(run, it)
         if not np.isfinite(it.value):
             return stopped(run, it, run.stops(it)), inverse_hessian
@@ -124,11 +119,12 @@ def stopped(run: Run, it: Iterate, reason: Stop | None) -> Iterate:
     return it if it.fresh or not np.isfinite(it.value) else refresh(run, it)
 
 
-def history_of(objective: Objective, pairs: int) -> History:
+def history_of(run: Run, pairs: int) -> History:
     """An empty one, of so many pairs or as many as there is memory for."""
+    objective, fewest = run.objective, run.options.lbfgs.fewest_pairs
     dtype, size = objective.parameters.dtype, objective.size
     that_fit = int(objective.memory.history / (2 * dtype.itemsize * size))
-    return History(size, dtype, max(FEWEST, min(pairs, that_fit)), objective.data.n_threads)
+    return History(size, dtype, max(fewest, min(pairs, that_fit)), objective.data.n_threads)
 
 
 def finite(run: Run, it: Iterate) -> Iterate:
@@ -138,13 +134,14 @@ def finite(run: Run, it: Iterate) -> Iterate:
 
 def is_rough(run: Run) -> bool:
     """Whether float32 shows the way but not the end."""
-    return uses_float32(run.objective) and (run.options.tol < ROUGH or not run.objective.penalty)
+    o, options = run.objective, run.options
+    return uses_float32(o) and (options.tol < options.lbfgs.rough or not o.penalty)
 
 
 def nearly(run: Run, it: Iterate) -> float:
     """What may be left to gain when a proof, or more precision, is called for."""
     tolerance = run.tolerance(it.value)
-    return max(tolerance, ROUGH * it.value) if is_rough(run) else tolerance
+    return max(tolerance, run.options.lbfgs.rough * it.value) if is_rough(run) else tolerance
 
 
 def verify(
@@ -160,9 +157,9 @@ def verify(
     # the logits of far rows drift by more than others
     if not it.complete or (not it.fresh and len(run.curvature.few_far)):
         return refresh(run, it), None
-    most = min(PRODUCTS, run.options.max_iter)
-    tolerance = run.tolerance(it.value)
-    proof = prove(run.objective, it, direction, inverse_hessian, tolerance, most)
+    rules, tolerance = run.options.proving, run.tolerance(it.value)
+    most = min(rules.products, run.options.max_iter)
+    proof = prove(run.objective, it, direction, inverse_hessian, tolerance, most, rules=rules)
     shows_less = proof.certificate is not None and not run.proves(proof.certificate)
     if shows_less and not it.fresh:
         return refresh(run, it), None
@@ -214,10 +211,11 @@ def search_along(
     would change by a lot.
     """
     slope, rounding = dot(it.gradient, direction), run.objective.rounding
+    rules = run.options.lbfgs
     t, is_first = last or 1.0, run.n_iter == 0
     if is_first:
         reach = line.reach()
-        known = FIRST_CHANGE / max(reach, 1e-300) if np.isfinite(reach) else 0.0
+        known = rules.first_change / max(reach, 1e-300) if np.isfinite(reach) else 0.0
         t = min(1.0, known or 1 / float(np.abs(it.gradient).sum()))
     subsample = line.subsample()
     if subsample is None:
@@ -227,7 +225,8 @@ def search_along(
     if np.isfinite(newton):
         t = min(t, newton) if is_first else newton
     found = search(subsample, here.value, slope, t, rounding=rounding) or t
-    return search(line.by_passes(), it.value, slope, min(found, FURTHER * t), rounding=rounding)
+    farthest = rules.further * t
+    return search(line.by_passes(), it.value, slope, min(found, farthest), rounding=rounding)
 
 
 def finish(run: Run, it: Iterate, inverse_hessian: Solve) -> Result:
@@ -235,7 +234,9 @@ def finish(run: Run, it: Iterate, inverse_hessian: Solve) -> Result:
     if run.result.converged or not np.isfinite(it.value):
         return run.end(it)
     direction = -inverse_hessian(it.gradient)
-    most = min(LAST_PRODUCTS, run.options.max_iter)
-    wanted = run.tolerance(it.value)
-    proof = prove(run.objective, it, direction, inverse_hessian, wanted, most, bound=True)
+    rules, wanted = run.options.proving, run.tolerance(it.value)
+    most = min(rules.last_products, run.options.max_iter)
+    proof = prove(
+        run.objective, it, direction, inverse_hessian, wanted, most, bound=True, rules=rules
+    )
     return run.end(it, proof.certificate)

@@ -16,17 +16,13 @@ from fastsoftmax._engine.linalg import dot
 from fastsoftmax._engine.line_search import Iterate
 from fastsoftmax._engine.objective import Objective
 from fastsoftmax._engine.objective.penalised_weights import unseen_residual
-from fastsoftmax._engine.solvers.certificate import BEYOND, ROUNDING, Certificate, certify
-
-READY = 0.9  # of the tolerance: an estimate below which a proof is tried
-TIGHT = 1.05  # times what F falls along the step: a bound that another product hardly betters
-FORCING = 0.25  # of the residual, in the norm of the preconditioner, that is left for a mere step
-PRODUCTS = 200  # with the Hessian, at most, for a proof
-PRODUCTS_OF_STEP = 10  # for a mere step
-LAST_PRODUCTS = 10  # for a bound on what a fit that did not converge has left
-VANISHING = 1e-11  # of Σ s|p - y||x| / S: a residual that is 0 but for rounding
+from fastsoftmax._engine.objective.rounding import RESIDUAL, ROUNDING
+from fastsoftmax._engine.solvers.certificate import USUAL as CERTAIN
+from fastsoftmax._engine.solvers.certificate import Certificate, certify
+from fastsoftmax._engine.solvers.rules import ProofRules
 
 Solve = Callable[[NDArray], NDArray]
+USUAL = ProofRules()
 
 
 class Proof(NamedTuple):
@@ -42,9 +38,10 @@ def prove(
     direction: NDArray,
     solve: Solve,
     tolerance: float,
-    most: int = PRODUCTS,
+    most: int,
     *,
     bound: bool = False,
+    rules: ProofRules = USUAL,
 ) -> Proof:
     """Try to prove that F can fall by no more than the tolerance from the iterate.
 
@@ -61,7 +58,7 @@ def prove(
     """
     gradient = it.gradient.astype(np.float64)
     system = Quadratic(objective, it.value, gradient)
-    beyond = not system.rounding <= BEYOND * tolerance
+    beyond = not system.rounding <= CERTAIN.hidden * tolerance
     step, p = np.zeros_like(gradient), direction.astype(np.float64, copy=False)
     size = first = -dot(gradient, p)
     largest = 0.0  # ‖H v‖ / ‖v‖
@@ -73,7 +70,7 @@ def prove(
             break
         step = step + (size / curvature) * p
         system.residual = system.residual + (size / curvature) * product
-        enough = max(READY * tolerance, TIGHT * system.decrease(step) if bound else 0.0)
+        enough = max(rules.ready * tolerance, rules.tight * system.decrease(step) if bound else 0.0)
         if system.bound(step) <= enough or (beyond and system.is_newton()):
             break
         z = -solve(system.residual).astype(np.float64, copy=False)
@@ -81,7 +78,7 @@ def prove(
         if not size > 0:
             break
         far = system.decrease(step) > tolerance and not bound
-        if far and (size <= FORCING**2 * first or count >= PRODUCTS_OF_STEP):
+        if far and (size <= rules.forcing**2 * first or count >= rules.products_of_step):
             return Proof(step, None)
         p = z + (size / before) * p
     if bound or not size > 0 or system.bound(step) <= tolerance or system.is_newton():
@@ -98,7 +95,7 @@ class Quadratic:
         self.residual = gradient
         residuals, p = np.sqrt(2 * max(value, 0.0)), objective.parameters
         self._magnitudes = residuals * p.sizes()
-        self._negligible = ROUNDING * self._magnitudes + VANISHING * residuals * p.variations()
+        self._negligible = ROUNDING * self._magnitudes + RESIDUAL * residuals * p.variations()
         self._negligible += unseen_residual(objective.penalty, value, len(gradient))
 
     def decrease(self, step: NDArray) -> float:

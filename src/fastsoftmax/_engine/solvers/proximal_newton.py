@@ -30,17 +30,9 @@ from fastsoftmax._engine.objective import Objective
 from fastsoftmax._engine.solvers.base import Options, Result, Run, Stop, register
 from fastsoftmax._engine.solvers.certificate import Certificate, certify
 from fastsoftmax._engine.solvers.class_models import ColumnModel, GramModel, Solve, model_for
+from fastsoftmax._engine.solvers.rules import ProximalRules
 
-FORCING = 0.1  # of the residual on the face, in M⁻¹'s norm, that may be left
-PRODUCTS = 100  # with the Hessian, in an iteration
-FACES = 6  # of which it ends on the last
-FLAT = 1e-8  # of M's curvature: along what is flatter F falls until a weight becomes 0
-BEYOND = 1 + 1e-9  # times the way there
-CROSSINGS = 0.2  # of these weights, that may change sign
-RISE = 0.05  # of twice what F falls by, that the penalty may be more where weights change sign
-CHANGE = 30.0  # of any logit by the step that is evaluated first, at most
-GIVEN_UP = 8  # iterations in which neither F falls nor the bound, before the end
-SHARE = 0.1  # of the tolerance that the residual of the step may leave to the bound
+USUAL = ProximalRules()
 
 
 @dataclass(frozen=True)
@@ -67,7 +59,8 @@ def minimize_proximal(
     objective: Objective, theta: NDArray, options: Options, schedule: Damping | None = None
 ) -> Result:
     """Minimise from θ until the certified gap is tol * F."""
-    run, progress, schedule = Run(objective, options), Progress(), schedule or Damping()
+    rules, schedule = options.proximal, schedule or Damping()
+    run, progress = Run(objective, options), Progress(rules.given_up)
     it, model, damping, most = iterate_at(objective, theta, options.line), None, 0.0, 0
     while True:
         if not np.isfinite(it.value):
@@ -87,9 +80,9 @@ def minimize_proximal(
             model = model_for(run.curvature, it, options.seed + run.n_iter)
         # as curvature falls with the loss
         model.damp(damping * min(1.0, it.value / objective.loss.uniform_loss))
-        step_along(it, model.set.step(model.descend(it)), objective.rounding)
+        step_along(it, model.set.step(model.descend(it)), objective.rounding, rules)
         centre(objective, it)
-        direction, products, left = on_face(it, model, most, wanted)
+        direction, products, left = on_face(it, model, most, wanted, rules)
         most = max(most, products)
         if left <= wanted:
             certificate = certify(objective, it.theta, direction, wanted)
@@ -99,7 +92,7 @@ def minimize_proximal(
                 return run.end(it)
             if certificate.is_newton:
                 direction = certificate.direction
-        t = step_along(it, direction, objective.rounding)
+        t = step_along(it, direction, objective.rounding, rules)
         damping = schedule.after(damping, t)
         run.record(it.value, it.gradient)
 
@@ -109,15 +102,17 @@ def stopped(run: Run, it: PenalisedIterate, reason: Stop | None) -> Result:
     run.result.stop = reason
     if not np.isfinite(it.value):
         return run.end(it)
-    wanted = run.tolerance(it.value)
-    return run.end(it, certificate_at(run.curvature, it, wanted, run.options.seed))
+    wanted, options = run.tolerance(it.value), run.options
+    found = certificate_at(run.curvature, it, wanted, options.seed, options.proximal)
+    return run.end(it, found)
 
 
 class Progress:
     """Whether F or the bound on the gap still falls."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
         self._value = self._gap = np.inf
+        self._most = most
         self._stale = 0  # iterations in which neither did
 
     def stalls(self, value: float, gap: float, rounding: float) -> bool:
@@ -125,16 +120,20 @@ class Progress:
         falls = gap < self._gap or self._value - value > rounding * value
         self._stale = 0 if falls else self._stale + 1
         self._value, self._gap = min(self._value, value), min(self._gap, gap)
-        return self._stale == GIVEN_UP
+        return self._stale == self._most
 
 
 def certificate_at(
-    curvature: Curvature, it: PenalisedIterate, tolerance: float, seed: int
+    curvature: Curvature,
+    it: PenalisedIterate,
+    tolerance: float,
+    seed: int,
+    rules: ProximalRules = USUAL,
 ) -> Certificate:
     """What a step of Newton's method on the weights that are not 0 proves."""
     model = model_for(curvature, it, seed)
     model.damp(0.0)
-    direction, _, _ = on_face(it, model, 0, tolerance)
+    direction, _, _ = on_face(it, model, 0, tolerance, rules)
     return certify(curvature.objective, it.theta, direction, tolerance)
 
 
@@ -147,7 +146,11 @@ def centre(objective: Objective, it: PenalisedIterate) -> None:
 
 
 def on_face(
-    it: PenalisedIterate, model: GramModel | ColumnModel, most: int, wanted: float
+    it: PenalisedIterate,
+    model: GramModel | ColumnModel,
+    most: int,
+    wanted: float,
+    rules: ProximalRules,
 ) -> tuple[NDArray, int, float]:
     """A step of Newton's method on the weights that are not 0, as long as they keep their signs.
 
@@ -161,80 +164,102 @@ def on_face(
     face[model.set.absent] = False  # without curvature
     if not face.any():
         return model.set.step(np.zeros(face.shape)), 0, 0.0
-    right = -(model.set.take(it.smooth) + model.set.thresholds * np.sign(values))
-    solve = model.factor(it, face, most)
-    x, products = np.zeros_like(right), PRODUCTS
-    for _ in range(FACES):
-        x, products, slack = solve_on_face(
-            it, model, solve, face, right, x, values, products, wanted
-        )
-        crossing = crossings(model, right, values, x)
-        if not crossing.any() or not products:
+    newton = NewtonOnFaces(it, model, values, model.factor(it, face, most), wanted, rules)
+    x = np.zeros_like(values)
+    for _ in range(rules.faces):
+        x, slack = newton.solve(face, x)
+        crossing = newton.crossings(x)
+        if not crossing.any() or not newton.products:
             break
         face, x = face & ~crossing, np.where(crossing, -values, x)
-    step = np.where(crossings(model, right, values, x), -values, x)
-    return model.set.step(step), PRODUCTS - products, 0.5 * inner(right, step) + slack
+    step = np.where(newton.crossings(x), -values, x)
+    left = 0.5 * inner(newton.right, step) + slack
+    return model.set.step(step), rules.products - newton.products, left
 
 
-def solve_on_face(
-    it: PenalisedIterate,
-    model: GramModel | ColumnModel,
-    solve: Solve,
-    face: NDArray,
-    right: NDArray,
-    x: NDArray,
-    values: NDArray,
-    products: int,
-    wanted: float,
-) -> tuple[NDArray, int, float]:
-    """About the x with Hx = right on the face, from x, and the products with H that are left.
+class NewtonOnFaces:
+    """Newton's equations H x = right of the weights at an iterate, on faces of fewer and fewer.
 
-    By conjugate gradients, preconditioned by M⁻¹ of a face that this one is part of. Where F - F*
-    is as little as is wanted they go on until x can prove it. And what the residual adds to the
-    bound.
+    Parameters
+    ----------
+    values : ndarray of shape (K, m)
+        Of the weights whose signs are kept; 0 for others.
+    preconditioner : callable
+        M⁻¹ of a face that all are part of.
+    wanted : float
+        Where F - F* is as little, x is to prove it.
+
+    Attributes
+    ----------
+    right : ndarray of shape (K, m)
+    products : int
+        With H, that are left.
     """
-    left, rounding = right * face, model.set.rounding(it.value)
-    enough = FORCING**2 * inner(left, solve(left))
-    if x.any():
-        left = (right - model.hessian_times(it, x)) * face
-        products -= 1
-    z = solve(left) * face
-    p, size = z, inner(left, z)
-    while products > 0:
-        is_near = 0.5 * inner(right, x) + size <= wanted
-        is_exact = (np.abs(left) <= rounding).all()
-        proves = is_exact or model.set.slack(left, values) <= SHARE * wanted
-        if size <= enough and (proves or not is_near):
-            break
-        product = model.hessian_times(it, p) * face
-        products -= 1
-        curvature = inner(p, product)
-        if not curvature > FLAT * size:
-            x = x + to_first_zero(np.where(values != 0, values + x, 0.0), p) * p
-            break
-        x = x + (size / curvature) * p
-        crossing = crossings(model, right, values, x)
-        if np.count_nonzero(crossing) > CROSSINGS * np.count_nonzero(values):
-            break
-        left = left - (size / curvature) * product
-        z = solve(left) * face
-        size, before = inner(left, z), size
-        p = z + (size / before) * p
-    slack = 0.0 if (np.abs(left) <= rounding).all() else model.set.slack(left, values)
-    return x, max(products, 0), slack
 
+    def __init__(
+        self,
+        it: PenalisedIterate,
+        model: GramModel | ColumnModel,
+        values: NDArray,
+        preconditioner: Solve,
+        wanted: float,
+        rules: ProximalRules,
+    ) -> None:
+        self._it, self._model, self._values = it, model, values
+        self._solve, self._wanted, self._rules = preconditioner, wanted, rules
+        self._rounding = model.set.rounding(it.value)
+        self.right = -(model.set.take(it.smooth) + model.set.thresholds * np.sign(values))
+        self.products = rules.products
 
-def crossings(
-    model: GramModel | ColumnModel, right: NDArray, values: NDArray, x: NDArray
-) -> NDArray[np.bool_]:
-    """Which weights change sign along the step; none where the penalty hardly notices.
+    def _times(self, x: NDArray) -> NDArray:
+        self.products -= 1
+        return self._model.hessian_times(self._it, x)
 
-    Beyond 0 the penalty of a weight is 2 λ|w| more than on the face.
-    """
-    there = values + x
-    crossing = values * there < 0
-    rise = 2 * inner(model.set.thresholds, np.where(crossing, np.abs(there), 0.0))
-    return crossing & (rise > RISE * inner(right, x))
+    def solve(self, face: NDArray, x: NDArray) -> tuple[NDArray, float]:
+        """About the solution on a face, by conjugate gradients from x; and what its residual adds
+        to the bound."""
+        rules, left = self._rules, self.right * face
+        enough = rules.forcing**2 * inner(left, self._solve(left))
+        if x.any():
+            left = (self.right - self._times(x)) * face
+        z = self._solve(left) * face
+        p, size = z, inner(left, z)
+        while self.products > 0:
+            is_near = 0.5 * inner(self.right, x) + size <= self._wanted
+            proves = self._slack(left) <= rules.share * self._wanted
+            if size <= enough and (proves or not is_near):
+                break
+            product = self._times(p) * face
+            curvature = inner(p, product)
+            if not curvature > rules.flat * size:
+                x = x + to_first_zero(np.where(self._values != 0, self._values + x, 0.0), p) * p
+                break
+            x = x + (size / curvature) * p
+            crossing = self.crossings(x)
+            if np.count_nonzero(crossing) > rules.crossings * np.count_nonzero(self._values):
+                break
+            left = left - (size / curvature) * product
+            z = self._solve(left) * face
+            size, before = inner(left, z), size
+            p = z + (size / before) * p
+        return x, self._slack(left)
+
+    def _slack(self, left: NDArray) -> float:
+        """What a residual adds to the bound; nothing where it is rounding."""
+        if (np.abs(left) <= self._rounding).all():
+            return 0.0
+        return self._model.set.slack(left, self._values)
+
+    def crossings(self, x: NDArray) -> NDArray[np.bool_]:
+        """Which weights change sign along the step; none where the penalty hardly notices.
+
+        Beyond 0 the penalty of a weight is 2 λ|w| more than on the face.
+        """
+        there = self._values + x
+        crossing = self._values * there < 0
+        beyond = np.where(crossing, np.abs(there), 0.0)
+        rise = 2 * inner(self._model.set.thresholds, beyond)
+        return crossing & (rise > self._rules.rise * inner(self.right, x))
 
 
 def to_first_zero(values: NDArray, direction: NDArray) -> float:
@@ -243,14 +268,16 @@ def to_first_zero(values: NDArray, direction: NDArray) -> float:
     with np.errstate(divide="ignore", invalid="ignore"):
         lengths = -values / direction
     lengths = lengths[lengths > 0]
-    return BEYOND * float(lengths.min()) if lengths.size else 0.0
+    return (1 + 1e-9) * float(lengths.min()) if lengths.size else 0.0  # past it, despite rounding
 
 
 def inner(a: NDArray, b: NDArray) -> float:
     return float(np.einsum("km,km->", a, b))
 
 
-def step_along(it: PenalisedIterate, direction: NDArray, rounding: float) -> float:
+def step_along(
+    it: PenalisedIterate, direction: NDArray, rounding: float, rules: ProximalRules
+) -> float:
     """Step to about where F is least along a direction; the step.
 
     A unit step comes first: it is the one that makes weights 0.
@@ -261,7 +288,7 @@ def step_along(it: PenalisedIterate, direction: NDArray, rounding: float) -> flo
     slope = line.evaluate(0.0).slope
     if not slope < 0:
         return 0.0
-    first = min(1.0, CHANGE / max(line.reach(), 1e-300))
+    first = min(1.0, rules.change / max(line.reach(), 1e-300))
     t = search(line, it.value, slope, first, rounding=rounding) or 0.0
     if t:
         it.step(line, t)

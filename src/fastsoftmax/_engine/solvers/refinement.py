@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.objective.objective import Objective
-from fastsoftmax._engine.solvers.unseen import Frame, Held, RowsAt, sums_of_magnitudes
+from fastsoftmax._engine.solvers.unseen import Frame, Held, RowsAt, rounding_of_gradients
 
 BYTES = 8  # of a number
 
@@ -58,7 +58,6 @@ def correction(
     rows: list[RowsAt],
     held: Held,
     there: NDArray,
-    rounding: float,
     rules: DirectionRules = USUAL,
 ) -> NDArray | None:
     """What makes a step meet the conditions of optimality, of which it leaves a residual.
@@ -69,8 +68,6 @@ def correction(
         With the residual.
     there : ndarray
         Where the step leads: what is 0 and has an L1 penalty remains so.
-    rounding : float
-        So much of what gradients are the sums of is rounding.
     """
     o, layout = objective, objective.parameters.layout
     face = np.flatnonzero((layout.table(there) != 0) | (held.lasso == 0))
@@ -83,7 +80,7 @@ def correction(
         _, values, V = np.linalg.svd(A, full_matrices=False)
     except np.linalg.LinAlgError:
         return None
-    errors = np.abs(V) @ (rounding * sums_of_magnitudes(frame, rows).ravel()[face] / units)
+    errors = np.abs(V) @ (rounding_of_gradients(frame, rows).ravel()[face] / units)
     parts = -V @ (held.residual.ravel()[face] / units)
     counts = (np.abs(parts) > errors) & (values > rules.dependent * values[0])
     table, step = np.zeros(o.shape), np.zeros(o.size)

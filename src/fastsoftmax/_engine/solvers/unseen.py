@@ -29,10 +29,10 @@ from fastsoftmax._engine.data import Data, RowSample
 from fastsoftmax._engine.objective.coordinates.base import Parameters
 from fastsoftmax._engine.objective.loss import NEVER, LogisticPerLogit, Loss
 from fastsoftmax._engine.objective.objective import Objective
+from fastsoftmax._engine.objective.rounding import ROUNDING
 
 DEPENDENT = 8 * float(np.finfo(float).eps)  # of |U||q|: a change of logits that is rounding
 BYTES = 24  # for each number of a matrix, a copy of it and its eigenvectors
-EIGENVECTORS = 5  # multiply-adds, times the cube of the size
 NUMBERS = 1 << 22  # of features at a time: 32 MiB
 
 Table = NDArray[np.float64]
@@ -50,6 +50,7 @@ class UnseenRules:
     rounds: int = 5  # of leaving rows out
     inside: float = 0.5  # a relative change of probabilities that stay in [0, 1], whatever ζ is
     work: float = 1e8  # multiply-adds, some ten milliseconds
+    eigenvectors: float = 5  # multiply-adds that they take, times the cube of the size
     rows_per_feature: int = 32  # that have a part in H, at first
 
 
@@ -103,21 +104,19 @@ def unseen_gain(
     objective: Objective,
     rows: list[RowsAt],
     held: Held,
-    rounding: float,
     theta: NDArray,
     wanted: float,
     rules: UnseenRules = USUAL,
 ) -> float:
-    """What (H + ridge)⁻¹ makes of the residual and of the rounding of the gradient, which is so
-    much of what it is the sum of, and what the rounding of logits does; infinity where nothing
-    tells.
+    """What (H + ridge)⁻¹ makes of the residual and of the rounding of the gradient, and what the
+    rounding of logits does; infinity where nothing tells.
 
     Where η would leave the simplex, a row has no part in H. Nor have most rows if what some tell
     is as little as is wanted.
     """
     o, (n, (_, size)) = objective, (objective.data.shape[0], objective.shape)
     frame = Frame(n, o.shape, o.loss, o.parameters, rules)
-    errors = rounding * sums_of_magnitudes(frame, rows)
+    errors = rounding_of_gradients(frame, rows)
     of_logits = float(np.sum(errors * np.abs(o.parameters.layout.table(theta))))
     gain = np.inf
     for step in steps(n, size, rules):
@@ -138,7 +137,10 @@ def unseen_gain(
 def is_cheap(objective: Objective, rules: UnseenRules = USUAL) -> bool:
     """Whether H can be made, for less than the fit has taken so far or next to nothing."""
     o, (n, (_, size)) = objective, (objective.data.shape[0], objective.shape)
-    work = o.loss.n_grams * n * size**2 / (2 * steps(n, size, rules)[0]) + EIGENVECTORS * o.size**3
+    work = (
+        o.loss.n_grams * n * size**2 / (2 * steps(n, size, rules)[0])
+        + rules.eigenvectors * o.size**3
+    )
     return o.size <= HESSIAN_PARAMETERS and work <= max(rules.work, o.passes.count * o.passes.work)
 
 
@@ -148,21 +150,20 @@ def steps(n: int, size: int, rules: UnseenRules) -> list[int]:
     return [step, 1] if step > 1 else [1]
 
 
-def sums_of_magnitudes(frame: Frame, rows: list[RowsAt]) -> Table:
-    """What gradients are the sums of, (K, size)."""
+def rounding_of_gradients(frame: Frame, rows: list[RowsAt]) -> Table:
+    """Of what they are the sums of, (K, size)."""
     total = np.zeros(frame.shape)
     for some in rows:
         for part in some.parts(frame.shape[1]):
             U = np.abs(frame.parameters.features(part.data))
             total += np.einsum("nk,nj->kj", part.magnitudes, U, optimize=True) / frame.n
-    return total
+    return ROUNDING * total
 
 
 def gain_of_dependence(
     objective: Objective,
     rows: list[RowsAt],
     held: Held,
-    rounding: float,
     wanted: float,
     rules: UnseenRules = USUAL,
 ) -> float:
@@ -187,7 +188,7 @@ def gain_of_dependence(
         alike.append(RowsAt(some.data, half, half, None, magnitudes))
     residual = np.sqrt(np.einsum("kj,kj->j", held.residual, held.residual))[None]
     held = Held(residual, held.slack.min(axis=0)[None], held.ridge, held.lasso)
-    errors, gain = rounding * sums_of_magnitudes(frame, alike), np.inf
+    errors, gain = rounding_of_gradients(frame, alike), np.inf
     for step in steps(n, shape[1], rules):
         if gain > wanted:
             system = System(frame, [part.every(step) for part in alike], held, errors)

@@ -5,9 +5,9 @@ from numpy.typing import NDArray
 
 from fastsoftmax._engine.line_search.penalised import PenalisedIterate
 from fastsoftmax._engine.objective.objective import Objective
+from fastsoftmax._engine.objective.rounding import RESIDUAL
 
 LEAST = 60  # weights of a class that may enter at once, or as many as it has
-VANISHING = 1e-11  # of Σ s|p - y||x| / S: a residual that is 0 but for rounding
 
 
 class WorkingSet:
@@ -82,7 +82,7 @@ class WorkingSet:
 
     def rounding(self, value: float) -> NDArray[np.float64]:
         """A residual that is 0 but for rounding, at a point of that F, (K, m)."""
-        return VANISHING * np.sqrt(2 * value) * self._sizes
+        return RESIDUAL * np.sqrt(2 * value) * self._sizes
 
     def take(self, vector: NDArray) -> NDArray:
         """The set's part of a vector like θ."""

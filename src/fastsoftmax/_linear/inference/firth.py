@@ -81,7 +81,7 @@ class FirthResults(Results):
         """
         if method is None:
             method = PROFILE if len(self.compared) == 1 else WALD
-        check.one_of(method, "method", (PROFILE, WALD))
+        check.one_of(method, (PROFILE, WALD), "method")
         if method == WALD:
             return super().conf_int(alpha)
         from scipy.special import chdtri

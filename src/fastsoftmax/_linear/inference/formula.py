@@ -18,6 +18,7 @@ from fastsoftmax._linear.inference.marginal_effects import (
 from fastsoftmax._linear.inference.results import AUTO, Results, results
 from fastsoftmax._linear.inference.sandwich import NONROBUST
 from fastsoftmax._linear.softmax_regression import SoftmaxRegression
+from fastsoftmax._runtime.optional import needed
 from fastsoftmax._validation import formula as check
 from fastsoftmax._validation import inference as check_inference
 
@@ -41,7 +42,7 @@ class Design:
     def features(self, data: Any) -> Any:
         """A frame of all columns but the intercept's."""
         names = list(self.spec.column_names)
-        frame = check.pandas().DataFrame(self.columns(data), columns=names)
+        frame = needed("pandas", "formulas need").DataFrame(self.columns(data), columns=names)
         return frame[[name for name in names if name != check.INTERCEPT]]
 
     def levels(self) -> dict[str, list[Any]]:
@@ -59,7 +60,7 @@ class Design:
 
     def texts(self) -> dict[str, list[Any]]:
         """Levels of factors whose values are no numbers."""
-        is_number = check.pandas().api.types.is_numeric_dtype
+        is_number = needed("pandas", "formulas need").api.types.is_numeric_dtype
         return {
             name: known for name, known in self.levels().items() if not is_number(self.data[name])
         }
@@ -115,12 +116,14 @@ class Design:
     @staticmethod
     def _filled(column: Any, value: Any) -> Any:
         """A column of one value, of the same dtype."""
-        return check.pandas().Series([value] * len(column), column.index, dtype=column.dtype)
+        return needed("pandas", "formulas need").Series(
+            [value] * len(column), column.index, dtype=column.dtype
+        )
 
     def mean(self, weights: NDArray) -> Design:
         """That of one row: the means of the variables."""
         means = {name: [np.average(self.data[name], weights=weights)] for name in self.data}
-        return Design(self.spec, check.pandas().DataFrame(means))
+        return Design(self.spec, needed("pandas", "formulas need").DataFrame(means))
 
 
 @dataclass(frozen=True, eq=False, repr=False)
@@ -209,7 +212,7 @@ class FormulaResults(Results):
             ``effects`` and ``standard_errors`` have a row for each numeric variable, and for each
             level of a factor but the first.
         """
-        check_inference.one_of(at, "at", ("overall", "mean"))
+        check_inference.one_of(at, ("overall", "mean"), "at")
         design, factors = self._design, self._design.levels()
         numeric = [name for name in design.data if name not in factors]
         binary = {name for name in numeric if design.data[name].isin((0, 1)).all()}
@@ -301,7 +304,7 @@ def fit(
     >>> found.marginal_effects().features
     ['income', 'size: small - large']
     """
-    formulaic = check.formulaic()
+    formulaic = needed("formulaic", "formulas need")
     data = check.frame(data)
     response, right = check.sides(formulaic, formula, data)
     variables = [str(name) for name in data if name in right.required_variables]

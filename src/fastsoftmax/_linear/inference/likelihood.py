@@ -32,16 +32,31 @@ from fastsoftmax._engine.data import (
 from fastsoftmax._engine.linalg import ClassFactors
 from fastsoftmax._engine.objective import Loss, loss_of
 
-STEPS = 50  # logits of separated rows are then beyond what float64 tells from certainty
-SETTLED = 1e-12  # of gᵀH⁻¹g: the square of a step in units of the standard errors
-SLOW = 0.1  # of the last gᵀH⁻¹g: that of a step whose H is too old
-STILL = 1e-3, 1e-5  # of a coefficient and of the largest: a step is at most their sum
 SINGULAR = 1e12  # the condition at which standard errors have four digits left: eps·1e12 = 2e-4
-DEPENDENT = 1e-10  # of the largest eigenvalue of a Gram: what belongs to features that depend
-ROUNDING = 1e-10  # of the value: by which it may seem to fall
 VANISHED = 1e-100  # information of coefficients that went as far as there are numbers
-TINY = float(np.finfo(float).tiny)  # keeps 0 / 0 from being NaN
-SHARE = 0.1  # of the largest: what counts as part of a direction
+
+
+@dataclass(frozen=True)
+class LikelihoodRules:
+    """When Newton's method on the likelihood ends (0039 and 0064)."""
+
+    steps: int = 50  # logits of separated rows are then beyond what float64 tells from certainty
+    settled: float = 1e-12  # of gᵀH⁻¹g: the square of a step in units of the standard errors
+    slow: float = 0.1  # of the last gᵀH⁻¹g: that of a step whose H is too old
+    still: float = 1e-3  # of a coefficient: a step is at most that, more or less
+    still_beside: float = 1e-5  # of the largest coefficient, where one is much smaller
+    rounding: float = 1e-10  # of the value, a sum over rows, by which it may seem to fall
+
+
+@dataclass(frozen=True)
+class DependenceRules:
+    """Which features a sample without a maximum names (0064)."""
+
+    dependent: float = 1e-10  # of a Gram matrix's largest eigenvalue: its square root of a length
+    part: float = 0.1  # of the largest in a direction: what counts as part of it
+
+
+USUAL, NAMED = LikelihoodRules(), DependenceRules()
 
 
 class Sample(NamedTuple):
@@ -216,7 +231,9 @@ class Likelihood:
         return data.gram(drawn, np.zeros(d), np.ones(q), 1.0, np.zeros(q))
 
 
-def maximum(sample: Sample, coef: NDArray, intercept: NDArray) -> Maximum:
+def maximum(
+    sample: Sample, coef: NDArray, intercept: NDArray, rules: LikelihoodRules = USUAL
+) -> Maximum:
     """From the end of a fit, in which the reference has zeros.
 
     Raises
@@ -229,9 +246,9 @@ def maximum(sample: Sample, coef: NDArray, intercept: NDArray) -> Maximum:
     table = likelihood.start(coef, intercept)
     step, settled, before, left = np.zeros_like(table), False, -np.inf, np.inf
     direction, factors, stale = step, None, True
-    for _ in range(STEPS):
+    for _ in range(rules.steps):
         value, gradient, information = likelihood.at(table, curved=stale)
-        if not value >= before - ROUNDING * abs(before):
+        if not value >= before - rules.rounding * abs(before):
             step /= 2
             table, settled = table - step, False
             continue
@@ -248,11 +265,12 @@ def maximum(sample: Sample, coef: NDArray, intercept: NDArray) -> Maximum:
         step = factors.solve(gradient[None])[0].reshape(table.shape)
         table = table + step
         before, last, left = value, left, gradient @ step.ravel()
-        if left > SETTLED:  # steps after it are rounding, where there is no end to them
+        if left > rules.settled:  # steps after it are rounding, where there is no end to them
             direction = step
-        still = STILL[0] * np.abs(table) + STILL[1] * max(1.0, np.abs(table).max())
-        settled = left <= SETTLED and bool(np.all(np.abs(step) <= still))
-        stale = settled or left > SLOW * last
+        sizes = np.abs(table)
+        still = rules.still * sizes + rules.still_beside * max(1.0, sizes.max())
+        settled = left <= rules.settled and bool(np.all(np.abs(step) <= still))
+        stale = settled or left > rules.slow * last
     raise why_not(likelihood, direction if direction.any() else table)
 
 
@@ -296,36 +314,39 @@ def inverse_of(information: NDArray[np.float64]) -> NDArray[np.float64] | None:
     return inverse * scales * scales[:, None]
 
 
-def why_not(likelihood: Likelihood, direction: NDArray[np.float64]) -> NoMaximum:
+def why_not(
+    likelihood: Likelihood, direction: NDArray[np.float64], rules: DependenceRules = NAMED
+) -> NoMaximum:
     """What is wrong with a sample whose likelihood has no maximum in this direction."""
     gram = likelihood.gram()
-    scales = 1 / np.sqrt(np.maximum(np.einsum("ii->i", gram), TINY))
-    values, vectors = np.linalg.eigh(gram * scales * scales[:, None])
-    null = vectors[:, values <= DEPENDENT * values[-1]]
+    scales = 1 / np.sqrt(np.maximum(np.einsum("ii->i", gram), np.finfo(float).tiny))
+    gram = gram * scales * scales[:, None]
+    values, vectors = np.linalg.eigh(gram)
+    null = vectors[:, values <= rules.dependent * values[-1]]
     if null.size:
         share = np.abs(null).max(axis=1)[: len(likelihood.scales)]
-        collinear = np.flatnonzero(share > SHARE * share.max()).tolist()
-        return NoMaximum(collinear=collinear, surplus=surplus_of(gram * scales * scales[:, None]))
+        collinear = np.flatnonzero(share > rules.part * share.max()).tolist()
+        return NoMaximum(collinear=collinear, surplus=surplus_of(gram, rules.dependent))
     user = direction @ likelihood.to_user.T
     if likelihood.sample.fit_intercept:
         user[:, 1:] *= likelihood.scales
     else:
         user = user * likelihood.scales
-    logits, places = np.nonzero(np.abs(user) > SHARE * np.abs(user).max())
+    logits, places = np.nonzero(np.abs(user) > rules.part * np.abs(user).max())
     free = likelihood.sample.free
     classes = (np.flatnonzero(free) if len(free) > 1 else np.ones(1, int))[logits]
     features = places - likelihood.sample.fit_intercept
     return NoMaximum(endless=list(zip(classes.tolist(), features.tolist(), strict=True)))
 
 
-def surplus_of(gram: NDArray[np.float64]) -> list[int]:
+def surplus_of(gram: NDArray[np.float64], dependent: float) -> list[int]:
     """The columns that depend on those before them, of a Gram matrix with ones on its diagonal.
 
     As R leaves them out: the others are independent, whatever the dependences are.
     """
     left, surplus = gram.copy(), []
     for j in range(len(left)):
-        if left[j, j] <= DEPENDENT * len(left):
+        if left[j, j] <= dependent * len(left):
             surplus.append(j)
         else:  # what the columns after it have of its direction
             left[j + 1 :, j + 1 :] -= np.outer(left[j + 1 :, j], left[j, j + 1 :]) / left[j, j]

@@ -10,6 +10,7 @@ M[k, l] = uᵀ I⁻¹[k, l] u of a row, the penalty's derivative by the logit of
 Its maximum is found by Fisher scoring: Newton's method with I in place of the Hessian.
 """
 
+from dataclasses import dataclass
 from typing import NamedTuple
 
 import numpy as np
@@ -24,11 +25,19 @@ from fastsoftmax._linear.inference.likelihood import (
 )
 from fastsoftmax._linear.inference.sandwich import pieces, scores
 
-STEPS = 500  # which converge linearly, at a rate of about 1/n
-SETTLED = 1e-20  # of the square of a step in units of the standard errors
-LONGEST = 5.0  # change of a coefficient of scaled features in a step
-ROUNDING = 1e-13  # of the value: by which it may seem to fall
-HALVINGS = 60  # of a step, which is then nothing beside the coefficients
+
+@dataclass(frozen=True)
+class ScoringRules:
+    """When Fisher scoring ends, and which of its steps are shortened (0064)."""
+
+    steps: int = 500  # which converge linearly, at a rate of about 1/n
+    settled: float = 1e-20  # of the square of a step in units of the standard errors
+    longest: float = 5.0  # change of a coefficient of scaled features in a step
+    rounding: float = 1e-13  # of the value: by which it may seem to fall
+    halvings: int = 60  # of a step, which is then nothing beside the coefficients: 2⁻⁶⁰ < eps
+
+
+USUAL = ScoringRules()
 
 
 class Point(NamedTuple):
@@ -53,8 +62,8 @@ class Point(NamedTuple):
 class PenalisedLikelihood:
     """Of a sample, by coefficients of centred and scaled features, as `Likelihood` has them."""
 
-    def __init__(self, likelihood: Likelihood) -> None:
-        self.likelihood = likelihood
+    def __init__(self, likelihood: Likelihood, rules: ScoringRules = USUAL) -> None:
+        self.likelihood, self._rules = likelihood, rules
         if likelihood.constant.any():
             raise NoMaximum(constant=np.flatnonzero(likelihood.constant).tolist())
         logdet = np.linalg.slogdet(likelihood.to_user)[1]
@@ -69,7 +78,7 @@ class PenalisedLikelihood:
         """That among the coefficients c of A c = values, from others."""
         change = start.towards(A, values - A @ start.table.ravel())
         share = 1.0
-        for _ in range(HALVINGS):
+        for _ in range(self._rules.halvings):
             found = self._at(start.table + share * change.reshape(start.table.shape))
             if found is not None:
                 break
@@ -82,15 +91,16 @@ class PenalisedLikelihood:
         return Maximum(self.likelihood, point.table, point.value, point.inverse)
 
     def _climb(self, at: Point, A: NDArray | None) -> Point:
-        for _ in range(STEPS):
+        rules = self._rules
+        for _ in range(rules.steps):
             step = at.along(A)
             square = float(at.gradient @ step)
-            if not square > SETTLED:
+            if not square > rules.settled:
                 break
-            step *= min(1.0, LONGEST / np.abs(step).max())
-            for _ in range(HALVINGS):
+            step *= min(1.0, rules.longest / np.abs(step).max())
+            for _ in range(rules.halvings):
                 found = self._at(at.table + step.reshape(at.table.shape))
-                if found and found.value >= at.value - ROUNDING * abs(at.value):
+                if found and found.value >= at.value - rules.rounding * abs(at.value):
                     break
                 step /= 2
             else:

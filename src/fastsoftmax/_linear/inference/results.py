@@ -162,7 +162,7 @@ class Results(Coefficients):
         MarginalEffects
             ``effects`` and ``standard_errors`` (D, K), for all classes, the reference included.
         """
-        check.one_of(at, "at", ("overall", "mean"))
+        check.one_of(at, ("overall", "mean"), "at")
         fitted, first = self._fitted, int(self._fitted.sample.fit_intercept)
         names = self.terms[first:]
         binary = np.zeros(len(names), bool) if discrete is None else fitted.binary()

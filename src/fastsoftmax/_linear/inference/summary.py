@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._validation import inference as check
+from fastsoftmax._runtime.optional import needed
 
 WIDTH, NARROW = 11, {"z": 9, "P>|z|": 8}  # of the columns, in letters
 
@@ -61,7 +61,7 @@ class Summary(str):
         ImportError
             Without pandas.
         """
-        pandas = check.pandas()
+        pandas = needed("pandas", "to_frame needs")
         index = [(group.label, name) for group in self._groups for name in group.names]
         return pandas.DataFrame(
             np.concatenate([group.numbers for group in self._groups]),

@@ -116,13 +116,14 @@ class Proof:
 
     def certificate(self) -> Certificate:
         o, tol = self._objective, self._problem.options.tol
+        rules = self._problem.options.proving
         gradient = self._iterate.gradient
         norms = o.grad_norm(gradient), o.intercept_grad_norm(gradient)
         bound = np.inf
         if np.isfinite(self._value):
             found = solvers.certificate_at(
-                curvature_of(o), self._iterate, tol * self._value, solvers.PRODUCTS, SEED,
-                bound=True,
+                curvature_of(o), self._iterate, tol * self._value, rules.products, SEED,
+                bound=True, rules=rules,
             )  # fmt: skip
             rounding = o.models.rounding(self._theta, self._value)
             bound = raised(found.bound, rounding) + self._inert
