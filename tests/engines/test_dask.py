@@ -219,7 +219,7 @@ def test_a_fit_beside_a_killed_worker_has_the_same_bits(client, expected):
     [
         ("dense", "every", 1, LARGE),  # rows to build preconditioners from
         ("sparse", "diagonal_sums", 1, 1),  # whose arguments are data of workers
-        ("sparse", "value_and_grad", 2, LARGE),
+        ("sparse", "value_and_grad", 1, LARGE),
         ("dense", "sum_of_pieces", 1, 1),  # the proof
     ],
 )
