@@ -142,8 +142,10 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
         Passes over X, the two for means and variances of the features included; other products, as
         of a preconditioner, count by their multiply-adds.
     history_ : list of Iteration
-        ``(objective, grad_norm, n_passes, seconds, gap)`` after each iteration; the gradient is
-        not known, NaN, after epochs of "dual-ascent" but the last, and the objective nearly.
+        ``(objective, grad_norm, n_passes, seconds, gap, n_rounds, n_bytes)`` after each iteration;
+        the gradient is not known, NaN, after epochs of "dual-ascent" but the last, and the
+        objective nearly. The last two are of fits on engines: rounds so far, and bytes that this
+        process sent workers and got from them.
     temperature_ : float
         Of a fit with ``calibrate``: probabilities are ``softmax((W x + b) / temperature_)``. It is
         1 where all rows that were held out are predicted rightly.
