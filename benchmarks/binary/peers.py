@@ -74,6 +74,7 @@ def skglm(X, y, problem, threads):
         )
         return quietly(lambda: model.fit(X, y))()[0]
 
+    quietly(lambda: SparseLogisticRegression(max_iter=1).fit(X[:100], y[:100]))()  # compiles
     return [lambda tol=tol: fit(tol=tol, max_iter=200) for tol in TOLERANCES[2:]], fit
 
 

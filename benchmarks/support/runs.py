@@ -3,14 +3,15 @@
 import json
 
 
-def read(path):
-    """(what and where the run was, in words; group -> peer -> entry)."""
-    with open(path) as file:
-        run = json.load(file)
-    machine = run["machine_info"]
+def read(*paths):
+    """(what and where the runs were, in words of the last; group -> peer -> entry)."""
     groups = {}
-    for entry in run["benchmarks"]:
-        groups.setdefault(entry["group"], {})[entry["extra_info"]["peer"]] = entry
+    for path in paths:
+        with open(path) as file:
+            run = json.load(file)
+        for entry in run["benchmarks"]:
+            groups.setdefault(entry["group"], {})[entry["extra_info"]["peer"]] = entry
+    machine = run["machine_info"]
     words = (
         f"{machine['processor']}, {machine['threads']} threads, kernels {machine['kernels']}, "
         f"Python {machine['python_version']}, {run['datetime'][:10]}."

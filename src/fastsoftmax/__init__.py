@@ -18,10 +18,12 @@ if TYPE_CHECKING:
     from fastsoftmax._linear import (
         LogisticRegression,
         LogisticRegressionCV,
+        SoftmaxPath,
         SoftmaxRegression,
         SoftmaxRegressionCV,
         certify,
         fit,
+        softmax_path,
     )
     from fastsoftmax._neural import Adaline, MLPClassifier, MLPRegressor
     from fastsoftmax._runtime.callbacks import FitState
@@ -60,6 +62,7 @@ __all__ = [
     "MLPClassifier",
     "MLPRegressor",
     "Partitions",
+    "SoftmaxPath",
     "SoftmaxRegression",
     "SoftmaxRegressionCV",
     "binary_cross_entropy",
@@ -82,6 +85,7 @@ __all__ = [
     "show_versions",
     "sigmoid",
     "softmax",
+    "softmax_path",
     "softmax_vjp",
 ]
 
@@ -89,10 +93,12 @@ _LOADED_FROM = {
     "_linear": (
         "LogisticRegression",
         "LogisticRegressionCV",
+        "SoftmaxPath",
         "SoftmaxRegression",
         "SoftmaxRegressionCV",
         "certify",
         "fit",
+        "softmax_path",
     ),
     "_neural": ("Adaline", "MLPClassifier", "MLPRegressor"),
     "_runtime.callbacks": ("FitState",),

@@ -1,6 +1,7 @@
 """``python -m fastsoftmax demo | bench | info | lecture``."""
 
 import argparse
+import signal
 import sys
 from importlib import import_module
 
@@ -38,4 +39,6 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    if hasattr(signal, "SIGPIPE"):  # a closed pipe ends commands in silence, as of other programs
+        signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     sys.exit(main())

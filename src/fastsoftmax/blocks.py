@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from os import PathLike
 from typing import Any, NamedTuple
 
@@ -47,9 +48,9 @@ class Blocks(sources.FromFiles, Parts):
         A sequence of blocks, or a function without arguments that returns an iterable of them
         anew for each pass, always the same. A block is ``(X, y)`` or ``(X, y, sample_weight)``: X
         of shape (m, D), dense in all blocks or sparse in all, of one dtype throughout, y labels
-        (m,), weights (m,). Its arrays are not to be written to again, as a buffer that is reused
-        would be: the next block is read while it is worked on. A block of a sparse X costs a little
-        for each feature besides its entries: let there be more of these than features.
+        (m,), weights (m,). Its arrays are not to be written to again: the next block is read while
+        it is worked on, and a buffer that is filled anew is refused. A block of a sparse X costs a
+        little for each feature besides its entries: let there be more of these than features.
 
     Raises
     ------
@@ -79,7 +80,7 @@ class Blocks(sources.FromFiles, Parts):
 
     @classmethod
     def _of_loads(cls, loads: Callable[[], Iterable[sources.Load]]) -> Blocks:
-        return cls(lambda: (load() for load in loads()))
+        return cls(partial(sources.read_each, loads))
 
     def cached(self, folder: str | PathLike[str]) -> Blocks:
         """The same blocks, of which a copy is read from the second time on.
@@ -91,7 +92,7 @@ class Blocks(sources.FromFiles, Parts):
         ----------
         folder : path
             With room for all X as they are. A temporary folder is made in it at once, filled when X
-            is read first, and removed when the blocks are.
+            is read first, and removed when the blocks are. A pickled copy makes one of its own.
 
         Returns
         -------
@@ -102,7 +103,7 @@ class Blocks(sources.FromFiles, Parts):
         FileNotFoundError
             If there is no such folder.
         TypeError
-            When they are read, if X are not NumPy arrays.
+            If folder is no path; and when they are read, if X are not NumPy arrays.
 
         Examples
         --------
@@ -115,13 +116,12 @@ class Blocks(sources.FromFiles, Parts):
         >>> model.objective_ == fastsoftmax.fit(blocks, C=0.01).objective_
         True
         """
-        copies = Copies(folder)
-        return Blocks(lambda: copies.read(self))
+        return Blocks(Copies(self, check_blocks.folder(folder)))
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
         if not callable(self.source):
             return iter(self.source)
-        return check_blocks.iterator(self.source())
+        return check_blocks.own_arrays(check_blocks.iterator(self.source()))
 
     def _each(self, function: Callable[..., Any], *args: Any) -> list[Any]:
         results = []
@@ -144,6 +144,7 @@ class Blocks(sources.FromFiles, Parts):
             For what no block may be, or what does not go together, naming the block.
         """
         labels, weights, rows, held, nnz, first = [], [], 0, 0, 0, None
+        kept = np.copy if callable(self.source) else np.asarray  # a source may write to its own
         for i, block in enumerate(ahead(self)):
             with check_blocks.named(f"block {i}"):
                 X, y, weight = check_blocks.parts(block)
@@ -153,9 +154,10 @@ class Blocks(sources.FromFiles, Parts):
                     first = X, sparse.issparse(array), array.shape[1], array.dtype
                 check_blocks.alike(array, *first[1:])
                 check_blocks.same_columns(X, first[0])
-                labels.append(check_blocks.targets(y, n, labels[0] if labels else None))
+                labels.append(kept(check_blocks.targets(y, n, labels[0] if labels else None)))
                 check_blocks.alike_labels(labels[-1], labels[0])
-                weights.append(check.weights_of_a_part(weight, n, "sample_weight"))
+                weight = check.weights_of_a_part(weight, n, "sample_weight")
+                weights.append(None if weight is None else kept(weight))
             rows += n
             parts = (array.data, array.indices) if first[1] else (array,)
             nnz, held = nnz + parts[0].size, held + sum(part.nbytes for part in parts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Any
 
 from fastsoftmax._runtime import sources
@@ -68,11 +68,22 @@ class Partitions(sources.FromFiles, Parts):
     def _of_loads(cls, loads: Callable[[], Iterable[sources.Load]]) -> Partitions:
         return cls(list(loads()))
 
+    def __iter__(self) -> Iterator[tuple[Any, ...]]:
+        """(X, y) or (X, y, sample_weight) of each that has rows, loaded in this process."""
+        for number, loader in enumerate(self.loaders):
+            if (found := of_partition((number, loader), without_nothing, ())) is not None:
+                yield found
+
     def _each(self, function: Callable[..., Any], *args: Any) -> list[Any]:
         sources = current_engine().hold(numbered, list(enumerate(self.loaders)))
         made = [part for part in sources.each(of_partition, function, args) if part is not None]
         check.some(len(made))
         return made
+
+
+def without_nothing(part: tuple[Any, ...]) -> tuple[Any, ...]:
+    """X, y, and weights if there are any."""
+    return part if part[2] is not None else part[:2]
 
 
 def numbered(number: int, loader: Any) -> tuple[int, Any]:

@@ -1,6 +1,10 @@
 """`python -m fastsoftmax` itself, and its measurements."""
 
+import os
 import re
+import signal
+import subprocess
+import sys
 from argparse import Namespace
 from importlib.metadata import version
 
@@ -21,6 +25,18 @@ def test_version(capsys):
     with pytest.raises(SystemExit, match="0"):
         main(["--version"])
     assert capsys.readouterr().out.strip() == version("fastsoftmax")
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGPIPE"), reason="no such signal")
+@pytest.mark.parametrize("arguments", [["demo"], ["info"], ["--help"], ["lecture", "--help"]])
+def test_a_closed_pipe_ends_it_in_silence(arguments):
+    reading, writing = os.pipe()
+    os.close(reading)
+    command = [sys.executable, "-m", "fastsoftmax", *arguments]
+    done = subprocess.run(command, stdout=writing, stderr=subprocess.PIPE, text=True)
+    os.close(writing)
+    assert done.returncode == -signal.SIGPIPE
+    assert "pipe" not in done.stderr.lower() and "Error" not in done.stderr
 
 
 def test_bench_says_what_comes_and_numbers_its_rows(capsys, monkeypatch):

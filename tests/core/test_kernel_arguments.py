@@ -10,6 +10,7 @@ from support.sparse_rows import uniform
 import fastsoftmax
 from fastsoftmax import MLPClassifier, MLPRegressor, SoftmaxRegression, _core
 from fastsoftmax._engine.data import Batch, DenseData, Point
+from fastsoftmax._engine.linalg.workspace import Workspace
 
 pytestmark = pytest.mark.kernel
 
@@ -18,6 +19,7 @@ ANY_FLOATS = {
     *(("linear", name, 0) for name in ("value_and_grad", "moments", "logits", "store_logits")),
     *(("linear", "value_and_grad", 6), ("sparse", "value_and_grad", 12)),
     *(("gram", "gram", 0), ("gram", "sums", 0), ("network", "epoch", 6), ("network", "outputs", 3)),
+    ("tiled", "pack", 0),
 }
 
 
@@ -61,12 +63,28 @@ def use_everything():
     SoftmaxRegression(solver="preconditioned-lbfgs", max_iter=5).fit(many, target)
     MLPClassifier((8,), max_iter=2).fit(X, y).predict(X)
     MLPRegressor(hidden_layer_sizes=(8,), max_iter=2).fit(X, z[:1].repeat(300, 0)).predict(X)
+    for dtype in (np.float32, np.float64):
+        use_tiles(_core.kernels(dtype).tiled, X[:30], dtype)
     fastsoftmax.softmax(z)
     fastsoftmax.logsumexp(z)
     fastsoftmax.softmax_vjp(fastsoftmax.softmax(z), z)
     fastsoftmax.sigmoid(z)
     fastsoftmax.binary_cross_entropy(z, z > 0)
     fastsoftmax.cross_entropy_value_and_grad(z, np.full((40, 5), 0.2), label_smoothing=0.1)
+
+
+def use_tiles(kernels, X, dtype):
+    """What the fits of small problems call without Python."""
+    (n, d), workspace = X.shape, Workspace()
+    x, weights = np.zeros(kernels.numbers(1, d), dtype), np.ones(32, dtype)
+    W, z, p = np.ones((2, d), dtype), np.zeros((1, 2, 32), dtype), np.ones((1, 2, 32))
+    kernels.pack(X, d, x)
+    kernels.centre(x, 1, d, weights, 1 / n, True, *np.empty((2, d)), workspace)
+    kernels.logits(x, 1, W, z, 1)
+    labels, by_W = np.zeros(n, np.int32), np.empty((2, d))
+    kernels.pull(x, n, z, labels, weights, 1 / n, by_W, workspace, 1)
+    kernels.gram(x, 1, weights[None], 1 / n, np.empty((1, d, d)), workspace, 1)
+    kernels.weigh(p, p, np.ones(32), 0, 0, 1, weights)
 
 
 GROUPS = [name for names in _core.KERNELS.values() for name in names]
@@ -114,7 +132,8 @@ def test_the_calls_cover_every_kernel_with_arrays(calls):
         for name in functions_of(getattr(_core.kernels(np.float32), group))
     }
     without = {
-        "band_rows", "multiply_adds", "padding", "plan", "slice_rows", "stride_of", "tile_rows",
+        "band_rows", "multiply_adds", "numbers", "padding", "plan", "slice_rows", "stride_of",
+        "tile_rows",
     }  # fmt: skip
     called = {name[:2] for name in calls}
     left = {f for f in functions - called if f[1] not in without}

@@ -1,13 +1,16 @@
 """Dask's collections where no client's workers hold them: one block after another, here."""
 
+import copy
 import time
+from itertools import pairwise
 
 import numpy as np
 import pytest
-from support.partitions import rows, same_bits
+from support.partitions import of_arrays, rows, same_bits
 
 from fastsoftmax import Blocks, MLPClassifier, SoftmaxRegression, SoftmaxRegressionCV
 
+dask = pytest.importorskip("dask")
 da = pytest.importorskip("dask.array")
 pytestmark = pytest.mark.filterwarnings("default")  # of other packages
 
@@ -55,6 +58,19 @@ def test_the_most_probable_classes_are_computed_later():
     np.testing.assert_array_equal(model.predict_topk(dX, 1).compute(), expected[0][:, :1])
 
 
+@pytest.mark.filterwarnings("ignore:Stochastic optimizer")
+def test_models_of_the_same_parameters_are_told_apart():
+    """By Dask, which computes what has the same name once."""
+    dX = next(arrays())
+    models = [SoftmaxRegression().fit(X, labels) for labels in (Y, Y[::-1])]
+    later = dask.compute(*(model.decision_function(dX) for model in models))
+    for model, found in zip(models, later, strict=True):
+        np.testing.assert_array_equal(found, model.decision_function(X))
+    assert dask.tokenize.tokenize(models[0]) == dask.tokenize.tokenize(copy.deepcopy(models[0]))
+    networks = [MLPClassifier(max_iter=1).fit(X, labels) for labels in (Y, Y[::-1])]
+    assert len({dask.tokenize.tokenize(model) for model in [*models, *networks]}) == 4
+
+
 def test_partial_fit_goes_through_the_blocks():
     dX, dY, dW = arrays()
     model = SoftmaxRegression().partial_fit(dX, dY, range(4), dW)
@@ -62,6 +78,19 @@ def test_partial_fit_goes_through_the_blocks():
     for i in range(0, 6000, 1500):
         here.partial_fit(X[i : i + 1500], Y[i : i + 1500], range(4), W[i : i + 1500])
     np.testing.assert_array_equal(model.coef_, here.coef_)
+
+
+def test_partial_fit_goes_through_blocks_and_partitions():
+    ends = (0, 100, 100, 2000)
+    parts = of_arrays(X, Y, W, ends=ends)
+    here = SoftmaxRegression()
+    for a, b in pairwise((*sorted({*ends}), len(Y))):
+        here.partial_fit(X[a:b], Y[a:b], range(4), W[a:b])
+    for given in (parts, Blocks(list(parts))):
+        model = SoftmaxRegression().partial_fit(given, classes=range(4))
+        np.testing.assert_array_equal(model.coef_, here.coef_)
+    with pytest.raises(TypeError, match="y: expected None beside Partitions"):
+        SoftmaxRegression().partial_fit(parts, Y, classes=range(4))
 
 
 def test_what_collections_may_not_be():

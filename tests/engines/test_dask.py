@@ -19,7 +19,7 @@ from fastsoftmax import (
     SoftmaxRegression,
 )
 from fastsoftmax._runtime.engines import entered
-from fastsoftmax._runtime.engines.dask import HeldByDask
+from fastsoftmax._runtime.engines.dask import LARGE, HeldByDask
 from fastsoftmax._runtime.engines.in_process import InProcess
 
 dask = pytest.importorskip("dask")
@@ -211,6 +211,33 @@ def test_a_fit_beside_a_killed_worker_has_the_same_bits(client, expected):
     model = SoftmaxRegression(C=0.1).fit(partitions("dense"), callback=callback)
     assert killed
     assert same_bits(model, expected["dense"])
+    client.wait_for_workers(2, timeout=60)
+
+
+@pytest.mark.parametrize(
+    ("name", "function", "workers", "large"),
+    [
+        ("dense", "every", 1, LARGE),  # rows to build preconditioners from
+        ("sparse", "diagonal_sums", 1, 1),  # whose arguments are data of workers
+        ("sparse", "value_and_grad", 1, LARGE),
+        ("dense", "sum_of_pieces", 1, 1),  # the proof
+    ],
+)
+def test_workers_killed_in_a_round(client, expected, monkeypatch, name, function, workers, large):
+    monkeypatch.setattr(fastsoftmax._runtime.engines.dask, "LARGE", large)
+    addresses = sorted(client.scheduler_info(n_workers=-1)["workers"])[:workers]
+    alive = list(client.run(os.getpid, workers=addresses).values())
+    tasks = HeldByDask._tasks
+
+    def deadly(self, size, applied, args):
+        submitted = tasks(self, size, applied, args)
+        while applied.__name__ == function and alive:
+            os.kill(alive.pop(), signal.SIGKILL)
+        return submitted
+
+    monkeypatch.setattr(HeldByDask, "_tasks", deadly)
+    assert same_bits(SoftmaxRegression(C=0.1).fit(partitions(name)), expected[name])
+    assert not alive
     client.wait_for_workers(2, timeout=60)
 
 

@@ -54,7 +54,10 @@ WRONG = {
         "partition 1: y: expected labels as in partition 0, got 3 columns",
     ),
     "continuous y": ({"p1": {"y": Y[:300] + 0.5}}, "partition 1: y: expected class labels"),
-    "NaN in y": ({"p1": {"y": np.full(300, np.nan)}}, "partition 1: y: expected labels, got NaN"),
+    "NaN in y": (
+        {"p1": {"y": np.full(300, np.nan)}},
+        "partition 1: y: expected labels, got nan in row 0 ",
+    ),
     "weights of one": (
         {"p1": {"w": np.ones(300)}},
         "partition 1: sample_weight: expected None as in partition 0, got an array",
@@ -187,3 +190,11 @@ def test_numbers_of_workers(n):
             engine(n)
     with pytest.raises(ValueError, match="n_threads: expected an integer >= 1"):
         Processes(1, n_threads=0)
+
+
+def test_weights_of_classes_of_several_labels():
+    table = np.eye(3, dtype=int)[Y[:300]]
+    with pytest.raises(ValueError, match=r"class_weight: expected None where y of Partitions has"):
+        LogisticRegression(class_weight="balanced").fit(
+            parts(**{f"p{i}": {"y": table} for i in range(3)})
+        )

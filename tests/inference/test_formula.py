@@ -301,3 +301,65 @@ def test_levels_that_the_fit_has_not_seen():
     with pytest.raises(ValueError, match=r"values of 'size' among .*, got 'vast'"):
         found.predict_proba(other)
     assert found.predict_proba(other.assign(size="small")).shape[0] == 3
+
+
+@pytest.mark.parametrize(
+    ("right", "same"),
+    [
+        ("center(age) + owner", "age + owner"),
+        ("scale(age):C(size)", "I(age - 40):C(size)"),
+        ("poly(age, 2)", "age + I(age**2)"),
+        # without inner knots the splines are all cubic polynomials, on the range of the data only
+        ("bs(age, df=3)", "I(age / 40) + I((age / 40)**2) + I((age / 40)**3)"),
+    ],
+)
+def test_effects_of_transforms_that_keep_what_they_learnt(right, same):
+    data = survey()
+    if right.startswith("scale"):  # whose mean and deviation are those of the fit
+        same = f"I((age - {data['age'].mean()!r})):C(size)"
+    found, other = fit(f"choice ~ {right}", data), fit(f"choice ~ {same}", data)
+    np.testing.assert_allclose(found.loglike, other.loglike, rtol=1e-10)
+    for at in ["overall"] if "size" in right else ["overall", "mean"]:
+        ours, theirs = found.marginal_effects(at), other.marginal_effects(at)
+        assert ours.features == theirs.features
+        np.testing.assert_allclose(ours.effects, theirs.effects, rtol=1e-5, atol=1e-9)
+        np.testing.assert_allclose(ours.standard_errors, theirs.standard_errors, rtol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda data: fit("choice ~ age", 5), "data: expected a DataFrame, .* got 5"),
+        (lambda data: fit("choice ~ age", {"age": 1}), "data: expected a DataFrame, or columns"),
+        (lambda data: fit("age", data), r"formula: .*left of ~ \(columns of data: income, size"),
+        (lambda data: fit("choice ~ age | size", data), "formula: expected one set of terms right"),
+        (lambda data: fit("choice ~ age +* size", data), r"reads, .*\(.*incorrectly used\)$"),
+        (lambda data: fit("choice ~ age", data).predict({"age": ["x"]}), "data: expected values"),
+        (lambda data: fit("choice ~ age", data, max_iter=1), "max_iter: .*after 1 iteration; incr"),
+        (
+            lambda data: fit("choice ~ age", data).marginal_effects(discrete="age"),
+            "discrete: expected 'auto', None or a list of names, got 'age'",
+        ),
+        (
+            lambda data: fit("choice ~ bs(age, df=4)", data).marginal_effects(discrete=["age"]),
+            "data: expected values that the formula takes, got others",
+        ),
+    ],
+)
+@pytest.mark.filterwarnings("ignore:The fit did not converge")
+def test_messages_name_the_argument(call, said):
+    with pytest.raises(ValueError, match=said):
+        call(survey(60))
+
+
+def test_fits_within_a_larger_one_by_what_their_columns_span():
+    data = survey()
+    large = fit("choice ~ poly(age, 2) + income", data)
+    for right in ("age", "income + scale(age)", "I(2 * income - age)"):
+        test = compare(fit(f"choice ~ {right}", data), large)
+        assert test.df > 0 and 0 <= test.p_value <= 1
+    for right in ("owner", "np.log(age)", "income:age"):
+        with pytest.raises(
+            ValueError, match=r"compare: expected .* got .* in the small one, which no"
+        ):
+            compare(fit(f"choice ~ {right}", data), large)

@@ -535,7 +535,9 @@ def test_names_that_are_not_there():
         lambda: found.wald_test(["x0", "x7"]),
         lambda: found.marginal_effects(discrete=["x7"]),
     ):
-        with pytest.raises(ValueError, match=r"terms: expected some of .*x1.*, got 'x7'"):
+        with pytest.raises(
+            ValueError, match=r"(terms|discrete): expected some of .*x1.*, got 'x7'"
+        ):
             ask()
     with pytest.raises(ValueError, match="at: expected one of overall, mean, got 'median'"):
         found.marginal_effects("median")
@@ -567,3 +569,51 @@ def test_models_that_are_not_nested():
 
 def test_public_names():
     assert set(inference.__all__) >= {"Results", "compare", "results"}
+
+
+def test_names_may_be_in_an_array():
+    X, y, _ = problem()
+    found = fitted(X, y)
+    names = np.array(["x0", "x2"])
+    for given in (names, names.astype(object), tuple(names)):
+        assert found.wald_test(given) == found.wald_test(["x0", "x2"])
+    discrete = found.marginal_effects(discrete=names).effects
+    np.testing.assert_array_equal(discrete, found.marginal_effects(discrete=list(names)).effects)
+    none = found.marginal_effects(discrete=[]).effects
+    np.testing.assert_array_equal(none, found.marginal_effects(discrete=None).effects)
+    for terms, values, said in (
+        ([["x0", "x1"]], 0, r"terms: expected names, or a matrix of 8 finite columns.*\['x0'"),
+        (np.full((1, 8), np.nan), 0, "terms: .* got NaN or infinity"),
+        ("x0", "x", "values: expected a finite number or 2, got 'x'"),
+    ):
+        with pytest.raises(ValueError, match=said):
+            found.wald_test(terms, values)
+
+
+@pytest.mark.parametrize("cov_type", ["nonrobust", "HC1"])
+def test_errors_of_effects_of_features_with_means_of_1e9_deviations(cov_type):
+    X, y, _ = problem()
+    X = X[:, :2].round(3) + 1e9
+    near = X - 1e9  # exactly
+    ours, theirs = (fitted(features, y, cov_type=cov_type) for features in (X, near))
+    for asked in ({}, {"at": "mean"}, {"discrete": ["x0"]}):
+        far, of_near = ours.marginal_effects(**asked), theirs.marginal_effects(**asked)
+        np.testing.assert_allclose(far.effects, of_near.effects, rtol=1e-4)
+        np.testing.assert_allclose(far.standard_errors, of_near.standard_errors, rtol=1e-4)
+
+
+def test_features_of_frames_tell_what_is_nested():
+    pandas = pytest.importorskip("pandas")
+    X, y, _ = problem()
+    frame = pandas.DataFrame(X, columns=["a", "b", "c"])
+    model = {
+        names: SoftmaxRegression(C=np.inf, reference_class=0).fit(frame[list(names)], y)
+        for names in ("a", "bc", "ab")
+    }
+    assert compare(model["a"], model["ab"]).df == 2
+    with pytest.raises(ValueError, match=r"compare: .* got a in the small one, not in the large"):
+        compare(model["a"], model["bc"])
+    rows = [results(model[names], frame[list(names)], y) for names in ("a", "ab", "bc")]
+    assert compare(rows[0], rows[1]) == pytest.approx(compare(rows[0], model["ab"]))
+    with pytest.raises(ValueError, match=r"compare: .* got a in the small one, which no combin"):
+        compare(rows[0], rows[2])

@@ -244,3 +244,50 @@ def test_frames_with_other_columns(made, columns):
     assert fastsoftmax.SoftmaxRegression().fit(same).feature_names_in_.tolist() == list("abcd")
     with pytest.raises(ValueError, match=r"1: X: expected the columns \['a', .* in this order"):
         fastsoftmax.fit(made([(frame[:500], y[:500]), (other, y[500:])]))
+
+
+def reusing(n_buffers, form=np.asarray):
+    """Blocks in buffers that are filled anew."""
+    X, y = problem(n=90, d=4)[:2]
+    given = [(form(X[:30] + 0.0), y[:30].copy()) for _ in range(n_buffers)]
+
+    def blocks():
+        for i in range(3):
+            X_i, y_i = given[i % n_buffers]
+            (X_i.data if sparse.issparse(X_i) else X_i.ravel())[:] = X[30 * i : 30 * i + 30].ravel()
+            y_i[:] = y[30 * i : 30 * i + 30]
+            yield X_i, y_i
+
+    return Blocks(blocks), X, y
+
+
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
+def test_a_buffer_that_is_filled_anew_is_refused(form):
+    blocks, X, y = reusing(1, form)
+    model = SoftmaxRegression()
+    with pytest.raises(ValueError, match=r"block 1: X: expected an array of its own.*X\.copy\(\)"):
+        model.fit(blocks)
+    with pytest.raises(ValueError, match="block 1: X: expected an array of its own"):
+        model.fit(X, y).predict(blocks)
+    labels = y[:30].copy()
+
+    def of_labels():
+        for i in range(3):
+            labels[:] = y[30 * i : 30 * i + 30]
+            yield X[30 * i : 30 * i + 30], labels
+
+    with pytest.raises(ValueError, match="block 1: y: expected an array of its own"):
+        model.fit(Blocks(of_labels))
+
+
+def test_blocks_may_share_memory_that_nothing_writes_to():
+    blocks, X, y = reusing(2)  # in turn
+    model = SoftmaxRegression(tol=1e-12).fit(X, y)
+    np.testing.assert_allclose(
+        SoftmaxRegression(tol=1e-12).fit(blocks).coef_, model.coef_, atol=1e-6
+    )
+    overlapping = [slice(0, 60), slice(30, 90), slice(30, 90)]
+    rows = np.concatenate([np.arange(90)[cut] for cut in overlapping])
+    model.fit(Blocks(lambda: ((X[cut], y[cut]) for cut in overlapping)))
+    expected = SoftmaxRegression(tol=1e-12).fit(X[rows], y[rows])
+    np.testing.assert_allclose(model.coef_, expected.coef_, atol=1e-6)

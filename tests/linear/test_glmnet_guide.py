@@ -36,12 +36,15 @@ def option(code, name, default):
 
 
 def test_the_page_has_rows():
-    assert len(FITS) == 8 and len(OTHERS) == 10
+    assert len(FITS) == 9 and len(OTHERS) == 11
 
 
 @pytest.mark.parametrize("row", FITS, ids=lambda row: row[0])
 def test_fit_fulfils_the_conditions_of_glmnets_optimum(row, names):
-    """0 is a subgradient of -1/Σw Σ w log p + λ Σ f ((1 - α)/2 β² + α |β|), f having the sum p."""
+    """0 is a subgradient of -1/Σw Σ w log p + λ Σ f ((1 - α)/2 β² + α |β|), f having the sum p.
+
+    With grouped penalties |β| is the norm of a feature's.
+    """
     theirs, ours = row
     model = eval(ours.replace("C=", "tol=1e-12, C="), dict(names))
     x, y, n, p = (names[name] for name in ("x", "y", "n", "p"))
@@ -59,7 +62,11 @@ def test_fit_fulfils_the_conditions_of_glmnets_optimum(row, names):
     beta = model.coef_ * scale  # of the standardised features
     slope = residual.T @ (x / scale) + names["lam"] * (1 - alpha) * factors * beta
     bound = names["lam"] * alpha * factors
-    inside = np.where(beta == 0, np.maximum(abs(slope) - bound, 0), slope + bound * np.sign(beta))
+    sizes, slopes = abs(beta), abs(slope)
+    if "grouped" in theirs:
+        sizes, slopes = (np.linalg.norm(table, axis=0) for table in (beta, slope))
+    signs = np.divide(beta, sizes, out=np.zeros_like(beta), where=sizes > 0)
+    inside = np.where(sizes == 0, np.maximum(slopes - bound, 0), slope + bound * signs)
     np.testing.assert_allclose(inside, 0, atol=1e-6)
     if option(theirs, "intercept", "TRUE") == "TRUE":
         np.testing.assert_allclose(residual.sum(axis=0), 0, atol=1e-6)

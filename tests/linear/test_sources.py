@@ -2,6 +2,7 @@
 
 import gc
 import os
+import pickle
 import sys
 from itertools import pairwise
 
@@ -130,6 +131,19 @@ def test_cache(table, tmp_path, monkeypatch):
         TypeError, match="cached: expected blocks whose X is a NumPy array, got a list"
     ):
         list(Blocks([([[1.0]], [0])]).cached(folder))
+
+
+def test_cached_blocks_are_pickled_without_their_copies(tmp_path, shards):
+    made = SoftmaxRegression(tol=1e-10).fit(Blocks.from_npy(shards["X"], shards["y"]))
+    blocks = Blocks.from_npy(shards["X"], shards["y"]).cached(tmp_path)
+    SoftmaxRegression().fit(blocks)
+    other = pickle.loads(pickle.dumps(blocks))
+    del blocks  # with its folder
+    np.testing.assert_array_equal(SoftmaxRegression(tol=1e-10).fit(other).coef_, made.coef_)
+    assert len(list(tmp_path.glob("fastsoftmax-*"))) == 1
+    for folder in (None, 5):
+        with pytest.raises(TypeError, match=f"folder: expected a path, got {folder}"):
+            other.cached(folder)
 
 
 def test_without_pyarrow(monkeypatch):

@@ -242,7 +242,7 @@ ERRORS = {
     "starts": (bad(with_part("indptr", 10**6)), "block 1: X.indptr: expected numbers that do not"),
     "NaN": (bad(with_part("data", np.nan)), "block 1: X: expected finite numbers, got nan in row"),
     "labels": (bad(y=np.full(20, "a")), "block 1: y: expected labels of the first block's kind"),
-    "NaN label": (bad(y=np.full(20, np.nan)), "block 1: y: expected labels, got NaN or infinity"),
+    "NaN label": (bad(y=np.full(20, np.nan)), "block 1: y: expected labels, got nan in row 0 "),
 }
 
 

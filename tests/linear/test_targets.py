@@ -336,7 +336,7 @@ def test_errors(y, params, message):
     [
         (changed(Y, 5, 1, 2), {}, r"y: expected 0 and 1, .* got 2.0 in row 5, column 1"),
         (Y * [1, 1, 0, 1], {}, r"y: expected 0 and 1 in each column, got 0 alone in column 2"),
-        (Y, {"class_weight": "balanced"}, r"class_weight: expected None where y has sev"),
+        (Y, {"class_weight": [{1: 2}]}, r"class_weight: expected a dict for each of the 4 labels"),
     ],
 )
 def test_errors_of_several_labels(y, params, message):

@@ -247,3 +247,17 @@ def test_cross_validated_scores_keep_their_meaning():
         Cs=[0.1, 1], l1_ratios=(0,), cv=2, scoring="accuracy", use_legacy_attributes=False
     ).fit(X, y)
     assert model.score(X, y) == np.mean(model.predict_topk(X, 1)[:, 0] == y)
+
+
+@pytest.mark.parametrize("k", [1, 2])
+def test_labels_of_another_type_are_refused(k):
+    X, y = problem()
+    for given, others in ((y, NAMES[y]), (NAMES[y], y), (NAMES[y].astype(object), y)):
+        model = SoftmaxRegression().fit(X, given)
+        with pytest.raises(ValueError, match=r"y: expected (numbers|strings), as the classes"):
+            model.score(Blocks([(X, others)]), top_k=k)
+        with pytest.raises(ValueError, match=r"y: expected (numbers|strings)|Mix of label"):
+            model.score(X, others, top_k=k)
+        same = np.asarray(given, dtype=object if k > 1 else None)
+        assert model.score(X, same, top_k=k) == model.score(Blocks([(X, given)]), top_k=k) > 0.5
+    assert SoftmaxRegression().fit(X, y).score(X, y + 100.0, top_k=k) == 0  # labels that are new

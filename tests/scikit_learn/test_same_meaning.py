@@ -68,11 +68,58 @@ def test_class_weight_may_name_a_class_that_a_fold_lacks():
             model(class_weight={0: 1.0, 7: 2.0}).fit(X, Y)
 
 
-def test_weights_of_several_labels_name_the_replacement():
-    with pytest.raises(ValueError, match=r"class_weight: .*MultiOutputClassifier"):
-        LogisticRegression(class_weight="balanced").fit(X, TABLE)
-    named = MultiOutputClassifier(LogisticRegression(class_weight="balanced")).fit(X, TABLE)
-    assert len(named.estimators_) == 3
+@pytest.mark.parametrize("r", [0.0, 0.5])
+@pytest.mark.parametrize(
+    "weight", ["balanced", {0: 1, 1: 3}, [{0: 1, 1: 2}, "balanced", {True: 0.2}]], ids=str
+)
+def test_weights_of_several_labels_are_those_of_a_fit_for_each(weight, r):
+    each = weight if isinstance(weight, list) else [weight] * 3
+    sample_weight = np.linspace(0.5, 2, len(X))
+    model = LogisticRegression(class_weight=weight, l1_ratio=r, **TIGHT)
+    model.fit(X, TABLE, sample_weight)
+    theirs = [
+        linear_model.LogisticRegression(
+            class_weight=w, l1_ratio=r, solver="saga" if r else "lbfgs", tol=1e-9, max_iter=10_000
+        ).fit(X, TABLE[:, k], sample_weight)
+        for k, w in enumerate(each)
+    ]
+    for k, other in enumerate(theirs):
+        np.testing.assert_allclose(model.coef_[k], other.coef_[0], atol=1e-5)
+        np.testing.assert_allclose(model.intercept_[k], other.intercept_[0], atol=1e-5)
+    proof = model.certify(X, TABLE, sample_weight)
+    assert proof.gap_bound <= 1e-8 * proof.objective
+    np.testing.assert_allclose(proof.objective, model.objective_, rtol=1e-10)
+    named = MultiOutputClassifier(LogisticRegression(class_weight=each[0], l1_ratio=r, **TIGHT))
+    first = named.fit(X, TABLE, sample_weight).estimators_[0]
+    np.testing.assert_allclose(model.coef_[0], first.coef_[0], atol=1e-12)
+    cuts = [slice(0, 50), slice(50, 200)]
+    blocks = Blocks([(X[cut], TABLE[cut], sample_weight[cut]) for cut in cuts])
+    np.testing.assert_allclose(model.fit(blocks).coef_[0], first.coef_[0], atol=1e-6)
+
+
+def test_weights_of_several_labels_after_a_fit_without():
+    offset = np.random.default_rng(0).normal(size=TABLE.shape)
+    model = LogisticRegression(warm_start=True, solver="preconditioned-lbfgs", **TIGHT)
+    model.fit(X, TABLE, offset=offset).set_params(class_weight={1: 3}).fit(X, TABLE, offset=offset)
+    for k in range(3):
+        one = LogisticRegression(class_weight={1: 3}, **TIGHT)
+        one.fit(X, TABLE[:, k], offset=offset[:, k])
+        np.testing.assert_allclose(model.coef_[k], one.coef_[0], atol=1e-6)
+    assert model.fit(X, TABLE, offset=offset).n_iter_[0] <= 3
+
+
+@pytest.mark.parametrize(
+    ("weight", "message"),
+    [
+        ({0: 1, "a": 2}, r"expected classes of y \(0, 1\) as keys, got 'a'"),
+        ([{1: 2}], "expected a dict for each of the 3 labels, got 1"),
+        ([{1: 2}] * 2 + [5], "expected None, a dict or 'balanced', got 5"),
+        ({0: 0, 1: 0}, "expected a positive weight for a class of y, got zeros"),
+    ],
+)
+def test_wrong_weights_of_several_labels(weight, message):
+    with pytest.raises(ValueError, match=f"class_weight: {message}"):
+        LogisticRegression(class_weight=weight).fit(X, TABLE)
 
 
 def test_a_block_of_weight_0():

@@ -303,3 +303,10 @@ def test_warnings_point_to_the_users_line(call):
         warnings.simplefilter("always")
         CALLS[call]()
     assert caught and all(w.filename == __file__ for w in caught)
+
+
+@pytest.mark.parametrize("kind", [LogisticRegression, SoftmaxRegression])
+@pytest.mark.parametrize("parameters", [{}, {"C": 2.0}])
+def test_a_penalty_by_position_names_the_parameter(kind, parameters):
+    with pytest.raises(TypeError, match=f"{kind.__name__}: expected the penalty by name, got 'l1'"):
+        kind("l1", **parameters)

@@ -1,7 +1,7 @@
 """Partitions of arrays, loaded by functions that a worker can import; engines that count."""
 
-import pickle
-from functools import cache, partial
+import operator
+from functools import cache, partial, reduce
 from itertools import pairwise
 
 import numpy as np
@@ -9,6 +9,9 @@ from support.sparse_rows import uniform
 
 from fastsoftmax import Partitions
 from fastsoftmax._runtime.engines.in_process import HeldHere, InProcess
+from fastsoftmax._runtime.engines.tree import shares, total
+from fastsoftmax._runtime.engines.wire import Traffic, calls, packed, unpacked
+from fastsoftmax._runtime.engines.work import made_of
 
 
 @cache
@@ -60,36 +63,50 @@ def of_arrays(X, y, weights=None, offset=None, ends=(0, 100, 101, 101, 700, 2000
 
 
 class Counting(InProcess):
-    """This process, and what the rounds would send: (function, arguments, result)."""
+    """Two workers in this process, and what is sent to that with more and got from it.
+
+    ``rounds`` has (name of the function, bytes sent, bytes got) of each, ``tasks`` is how many Dask
+    would run.
+    """
 
     def __init__(self):
-        self.rounds = []
+        self.rounds, self.tasks = [], 0
 
     def hold(self, load, sources):
-        return CountingHeld(super().hold(load, sources)._partitions, self.rounds)
+        return CountingHeld(super().hold(load, sources)._partitions, Traffic(), self)
 
 
 class CountingHeld(HeldHere):
-    def __init__(self, partitions, rounds):
-        super().__init__(partitions)
-        self._rounds = rounds
+    def __init__(self, partitions, traffic, counting):
+        super().__init__(partitions, traffic)
+        self._counting = counting
 
-    def _noted(self, function, args, result):
-        sizes = [len(pickle.dumps(x, pickle.HIGHEST_PROTOCOL)) for x in (args, result)]
-        self._rounds.append((function.__name__, *sizes))
-        return result
+    def _noted(self, function, sent, got, tasks):
+        self._counting.rounds.append((function.__name__, sent, got))
+        self._counting.tasks += tasks
+
+    def _answers(self, function, args, size=None):
+        """Of both workers."""
+        groups = shares(self.count, 2)
+        sent = calls(function, args, groups)
+        held = [{i: self._partitions[i] for i in group} for group in groups]
+        got = [packed(made_of(part, call, 1, size)) for part, call in zip(held, sent, strict=True)]
+        self._noted(function, max(map(len, sent)), max(map(len, got)), 2 + (size is not None))
+        return map(unpacked, got)
 
     def each(self, function, *args):
-        return self._noted(function, args, super().each(function, *args))
+        return list(reduce(operator.or_, self._answers(function, args)).values())
 
     def sum(self, function, *args):
-        return self._noted(function, args, super().sum(function, *args))
+        return total(*self._answers(function, args, self.count), count=self.count)
 
     def map(self, function, *args, per=None):
-        return CountingHeld(super().map(function, *args, per=per)._partitions, self._rounds)
+        made = super().map(function, *args, per=per)._partitions
+        self._noted(function, len(packed(args)), 0, self.count)
+        return CountingHeld(made, self.traffic, self._counting)
 
     def only(self, numbers):
-        return CountingHeld(super().only(numbers)._partitions, self._rounds)
+        return CountingHeld(super().only(numbers)._partitions, self.traffic, self._counting)
 
 
 def same_bits(one, other):

@@ -140,10 +140,28 @@ def test_the_one_class_is_shown_as_it_was_given():
         Adaline().fit(X, ["a"] * N)
 
 
+def arrow():
+    return pytest.importorskip("pyarrow")
+
+
+def test_missing_labels_of_arrow():
+    values = arrow().array(["a", None, "b"] * 10)
+    with pytest.raises(ValueError, match="y: expected labels, got None in row 1 "):
+        SoftmaxRegression().fit(X, values)
+    for numbers in (arrow().array([0, 1, 2] * 10), arrow().chunked_array([[0, 1, 2] * 10])):
+        assert check_labels.labels(numbers, N)[1].tolist() == [0, 1, 2]
+
+
 NAMES_OF_50 = np.array([f"class {i} é" for i in range(50)])
 
 
-@pytest.mark.parametrize("form", ["U", "S", "object", "str", "category", "StringDType", "list"])
+@pytest.mark.parametrize(
+    "form",
+    [
+        *("U", "S", "object", "str", "string", "category", "StringDType", "list"),
+        *("Arrow series", "Arrow index", "Arrow", "Arrow chunks"),
+    ],
+)
 def test_codes_are_those_of_scikit_learns_encoder(form):
     preprocessing = pytest.importorskip("sklearn.preprocessing")
     pandas = pytest.importorskip("pandas")
@@ -153,9 +171,14 @@ def test_codes_are_those_of_scikit_learns_encoder(form):
         "S": lambda: np.char.encode(text, "utf-8"),
         "object": lambda: text.astype(object),
         "str": lambda: pandas.Series(text.astype(object), dtype="str"),
+        "string": lambda: pandas.Series(text.astype(object), dtype="string").array,
         "category": lambda: pandas.Series(text).astype("category"),
         "StringDType": lambda: text.astype(np.dtypes.StringDType()),
         "list": lambda: text.tolist(),
+        "Arrow series": lambda: pandas.Series(text, dtype=pandas.ArrowDtype(arrow().string())),
+        "Arrow index": lambda: pandas.Index(text, dtype=pandas.ArrowDtype(arrow().string())),
+        "Arrow": lambda: arrow().array(text.tolist(), "large_string"),
+        "Arrow chunks": lambda: arrow().chunked_array([text[:700].tolist(), text[700:].tolist()]),
     }[form]()
     codes, classes = check_labels.labels(y, 2000)
     plain = np.asarray(y).astype(object) if form == "StringDType" else y

@@ -144,8 +144,12 @@ BAD_Y = {
     "too short": (y[:-1], ValueError, "y: expected 30 labels, one per row of X, got 29"),
     "one class": (np.full(N, 7), ValueError, "y: expected at least 2 classes, got 1 class: .*7"),
     "continuous": (y + 0.5, ValueError, r"y: expected class labels, got .* values such as 0\.5"),
-    "NaN": (np.where(y == 1, np.nan, y), ValueError, "y: expected labels, got NaN or infinity"),
-    "infinity": (np.where(y == 1, np.inf, y), ValueError, "y: expected labels, got NaN"),
+    "NaN": (np.where(y == 1, np.nan, y), ValueError, r"y: expected labels, got nan in row \d+ "),
+    "infinity": (
+        np.where(y == 1, np.inf, y),
+        ValueError,
+        r"y: expected labels, got inf in row \d+ ",
+    ),
     "3-d": (
         np.eye(3)[y][None],
         ValueError,

@@ -33,8 +33,9 @@ KERNELS = {
     "linear": ("linear",),
     "sparse": ("sparse", "diagonals", "merged_features"),
     "hessian": ("gram", "sampling", "coupling", "cholesky", "low_rank"),
-    "solver": ("line", "dual", "vectors", "standardised", "coordinate", "ascent"),
+    "solver": ("line", "dual", "vectors", "standardised", "coordinate", "group", "ascent"),
     "network": ("network",),
+    "small": ("tiled",),
 }
 
 
@@ -104,8 +105,8 @@ def kernels(dtype: np.dtype) -> Groups:
 
 def _small_newton() -> Any:
     wide, narrow = kernels(np.dtype(np.float64)), kernels(np.dtype(np.float32))
-    of_wide = wide.linear, wide.line, wide.dual, wide.gram, wide.cholesky
-    groups = *of_wide, narrow.gram, narrow.cholesky
+    of_wide = wide.tiled, wide.line, wide.dual, wide.cholesky
+    groups = *of_wide, narrow.tiled, narrow.cholesky
     binding = import_module("fastsoftmax._core.small.small_newton")
     return binding.Kernels([group.capsule for group in groups], 8, caches)
 

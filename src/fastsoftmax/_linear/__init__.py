@@ -4,6 +4,7 @@ from fastsoftmax._linear.certifying import Certificate, certify
 from fastsoftmax._linear.fitting import fit
 from fastsoftmax._linear.logistic_regression import LogisticRegression
 from fastsoftmax._linear.logistic_regression_cv import LogisticRegressionCV
+from fastsoftmax._linear.path import SoftmaxPath, softmax_path
 from fastsoftmax._linear.softmax_regression import SoftmaxRegression
 from fastsoftmax._linear.softmax_regression_cv import SoftmaxRegressionCV
 
@@ -11,8 +12,10 @@ __all__ = [
     "Certificate",
     "LogisticRegression",
     "LogisticRegressionCV",
+    "SoftmaxPath",
     "SoftmaxRegression",
     "SoftmaxRegressionCV",
     "certify",
     "fit",
+    "softmax_path",
 ]

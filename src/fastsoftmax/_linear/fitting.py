@@ -22,6 +22,7 @@ class Parameters(TypedDict, total=False):
 
     C: float
     l1_ratio: float
+    l1_group: ArrayLike | Literal["classes"] | None
     fit_intercept: bool
     tol: float
     max_iter: int

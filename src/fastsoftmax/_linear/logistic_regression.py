@@ -54,8 +54,15 @@ class LogisticRegression(SparseCoefficients, SklearnSpellings, PartialFit, Linea
         rows one at a time or ``batch_size`` at a time. Each solver of scikit-learn's, "lbfgs",
         "newton-cg", "newton-cholesky", "sag" and "saga", counts as "auto": the optimum is the same.
         So does "liblinear" without intercept; with one its optimum is another, and it is refused.
-    max_memory, feature_scale, standardize, penalty_factor, class_weight, n_threads
-        As of `SoftmaxRegression`; of these "sgd" knows ``n_threads``.
+    max_memory, feature_scale, standardize, penalty_factor
+        As of `SoftmaxRegression`; "sgd" knows none of them.
+    class_weight : dict, "balanced" or list of these, default=None
+        As of `SoftmaxRegression`. Of several labels each has weights of its own for 0 and 1: a dict
+        holds for all, "balanced" is so for each, a list has one of either for each. Each label is
+        then fitted by itself, and a callback sees one after another; ``n_iter_``, ``objective_``
+        and ``gap_bound_`` are sums. Not of `Partitions`.
+    n_threads
+        As of `SoftmaxRegression`.
     random_state : int, Generator, RandomState or None, default=0
         Seed of the rows that "preconditioned-lbfgs" draws, or of "sgd"'s shuffling. None counts as
         0, so that a fit always comes to the same result; a generator is asked for a seed.
@@ -131,7 +138,7 @@ class LogisticRegression(SparseCoefficients, SklearnSpellings, PartialFit, Linea
     feature_scale: ArrayLike | None = None
     standardize: bool = False
     penalty_factor: ArrayLike | None = None
-    class_weight: Mapping[Hashable, float] | str | None = None
+    class_weight: Mapping[Hashable, float] | str | list[Any] | None = None
     n_threads: int | None = None
     random_state: Any = 0
     warm_start: bool = False

@@ -16,6 +16,7 @@ from fastsoftmax._linear.calibration import temperature_of
 from fastsoftmax._linear.inference.evidence import evidence_of
 from fastsoftmax._linear.predict import Probabilities
 from fastsoftmax._linear.problem.certificate import Certificate, certificate_of
+from fastsoftmax._linear.problem.each_label import Optimum, each_label, together
 from fastsoftmax._linear.problem.problem import Problem, problem_of
 from fastsoftmax._linear.problem.targets import referred
 from fastsoftmax._linear.to_sklearn import ToSklearn
@@ -101,28 +102,49 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
             native, X, y, sample_weight, max_iter=max_iter, Cs=[C], target=target,
             classes=classes, offset=offset,
         )  # fmt: skip
-        fitted = None
-        if callback is None and not warm_starts:
-            fitted = minimize_small(problem, C, bool(self.verbose))
-        if fitted is None:
-            start = self._warm_start_state if warm_starts else None
-            objective = problem.objective(C, warm_start=start)
-            previous = self._previous(problem)
-            fitted = self._minimize(problem, objective, previous, callback), objective.models
-        result, models = fitted
-        model = models.of(result.theta)
+        parts = each_label(problem, native.class_weight) or [problem]
+        previous = self._previous(problem) if warm_starts else ()
+        if len(parts) == 1:
+            state = self._warm_start_state if warm_starts else None
+            fits = [self._optimum(problem, C, previous, state, callback)]
+        else:
+            rows = [slice(i, i + 1) for i in range(len(parts))]
+            fits = [
+                self._optimum(part, C, tuple(each[row] for each in previous), None, callback)
+                for part, row in zip(parts, rows, strict=True)
+            ]
+        result, model, grad_norm = fits[0] if len(fits) == 1 else together(fits)
         evidence, best = evidence_of(native, problem, result, model)
         temperature = None if calibrate is None else temperature_of(problem, C, calibrate)
-        warm_start = warm_start_of(result.curvature) if warm_starts else None
-        warn_unconverged(result, problem, C)
+        warm_start = warm_start_of(result.curvature) if warm_starts and result.curvature else None
+        for fit, part in zip(fits, parts, strict=True):
+            warn_unconverged(fit.result, part, C)
         self._forget()
         if warm_start is not None:
             self._warm_start_state = warm_start
-        self._keep(problem, models, result, model)
+        self._keep(problem, result, model, grad_norm)
         self._evidence, (self.coef_, self.intercept_) = evidence, best
         if temperature is not None:
             self.temperature_ = temperature
         return self
+
+    def _optimum(
+        self,
+        problem: Problem,
+        C: float,
+        previous: tuple[NDArray, ...],
+        state: WarmStart | None,
+        callback: Callable[[FitState], object] | None,
+    ) -> Optimum:
+        """The optimum, in one call where the problem is small and nothing is to be seen of it."""
+        fitted = None
+        if callback is None and not self.warm_start:
+            fitted = minimize_small(problem, C, bool(self.verbose))
+        if fitted is None:
+            objective = problem.objective(C, warm_start=state)
+            fitted = self._minimize(problem, objective, previous, callback), objective.models
+        result, models = fitted
+        return Optimum(result, models.of(result.theta), models.grad_norm(result.gradient))
 
     def _minimize(
         self,
@@ -153,15 +175,15 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
     def _keep(
         self,
         problem: Problem,
-        models: Models,
         result: solvers.Result,
         model: tuple[NDArray, NDArray],
+        grad_norm: float,
     ) -> None:
         """Set the attributes of a fit that has ended."""
         self._keep_model(problem, *model)
         self.converged_, self.certified_ = result.converged, result.certified
         self.objective_ = float(result.value)
-        self.grad_norm_ = models.grad_norm(result.gradient)
+        self.grad_norm_ = grad_norm
         self.gap_bound_ = result.gap_bound
         self.n_iter_ = self._counted(len(result.history))
         self.n_passes_ = result.n_passes

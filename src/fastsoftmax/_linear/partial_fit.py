@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from copy import deepcopy
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -16,12 +17,16 @@ from fastsoftmax._runtime import scipy_sparse as sparse
 from fastsoftmax._runtime.atomic import atomic
 from fastsoftmax._runtime.collections import computed, is_collection, together
 from fastsoftmax._runtime.dtypes import as_numpy
+from fastsoftmax._runtime.parts import Parts
 from fastsoftmax._runtime.sklearn_compat import check_features_of_fit
 from fastsoftmax._runtime.typing import MatrixLike
+from fastsoftmax._validation import blocks as check_blocks
 from fastsoftmax._validation import labels as check_labels
 from fastsoftmax._validation import numbers as check
 from fastsoftmax._validation import targets as check_targets
 from fastsoftmax._validation.sparse import features
+from fastsoftmax.blocks import Blocks
+from fastsoftmax.partitions import Partitions
 
 
 class PartialFit:
@@ -32,8 +37,8 @@ class PartialFit:
     @atomic
     def partial_fit(
         self,
-        X: MatrixLike,
-        y: ArrayLike,
+        X: MatrixLike | Blocks | Partitions,
+        y: ArrayLike | None = None,
         classes: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
     ) -> Self:
@@ -45,9 +50,11 @@ class PartialFit:
 
         Parameters
         ----------
-        X : array-like or sparse matrix or array of shape (n, D)
+        X : array-like or sparse matrix or array of shape (n, D), Blocks or Partitions
+            Of blocks, partitions and collections of Dask's one after another, in order, each loaded
+            in this process.
         y : array-like of shape (n,)
-            Labels, of the ``classes``.
+            Labels, of the ``classes``. Blocks and partitions bring theirs, and weights.
         classes : array-like of shape (K,)
             All labels there will be; needed in the first call.
         sample_weight : array-like of shape (n,), optional
@@ -80,8 +87,8 @@ class PartialFit:
         >>> bool(model.score(X[1500:], y[1500:]) > 0.85)
         True
         """
-        if is_collection(X):
-            for block in computed(together(X, y=y, sample_weight=sample_weight)):
+        if is_collection(X) or isinstance(X, Parts):
+            for block in in_order(X, y, sample_weight):
                 self.partial_fit(block[0], block[1], classes, *block[2:])
             return self
         C = check.number(self._native().C, "C", above=0)
@@ -121,6 +128,17 @@ class PartialFit:
         self.coef_, self.intercept_ = referred(*stream.model(), reference)
         self._forget_fit()
         return self
+
+
+def in_order(
+    X: Any, y: ArrayLike | None, sample_weight: ArrayLike | None
+) -> Iterable[tuple[Any, ...]]:
+    """(X, y) or (X, y, sample_weight) of blocks, one after another."""
+    if is_collection(X):
+        return computed(together(X, y=y, sample_weight=sample_weight))
+    for name, value in (("y", y), ("sample_weight", sample_weight)):
+        check_blocks.nothing_else(value, name, type(X).__name__)
+    return X
 
 
 def as_floats(X: NDArray | sparse.csr_array, scale: NDArray | None) -> NDArray | sparse.csr_array:

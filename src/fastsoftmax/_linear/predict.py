@@ -88,7 +88,7 @@ class Probabilities(Ranking, Labels):
 
     def _sides(self, logits: NDArray) -> NDArray:
         """The logits of both labels, -z and z, of one logit z; of several labels, as they are."""
-        return logits if self._several_labels else np.column_stack([-logits[:, 0], logits[:, 0]])
+        return logits if self._several_labels else np.concatenate([-logits, logits], axis=1)
 
     @overload
     def predict_topk(
@@ -186,6 +186,7 @@ def hits_of_part(part: Part, model: Any, k: int) -> tuple[float, float]:
     else:
         labels = model.predict_topk(X, k)
         y = check_labels.one_a_row(y, len(labels), "y")
+        check_labels.same_type(y, model.classes_)
         hits = (labels == y[:, None]).any(axis=1)
     weights = check.weights_of_a_part(sample_weight, len(labels), "sample_weight")
     return (hits.sum(), len(hits)) if weights is None else (weights[hits].sum(), weights.sum())

@@ -39,6 +39,12 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
     l1_ratio : float, default=0.0
         Share of the L1 norm in the penalty, of 0..1: 0 for L2 alone, 1 for L1 alone. Above 0
         weights of little use are exactly 0 in ``coef_``.
+    l1_group : "classes", array-like of shape (D,) or None, default=None
+        What ‖W‖₁ sums: None, the absolute values of the weights; "classes", for each feature the
+        Euclidean norm of its weights for all classes, as glmnet's ``type.multinomial="grouped"``,
+        so that a feature is left out for all classes or for none [3]_; an array, with the number of
+        each feature's group, the norms of the groups' weights for all classes. Two classes have one
+        logit, and "classes" makes no difference there.
     fit_intercept : bool, default=True
         Whether to fit intercepts. They are not penalised.
     tol : float, default=1e-6
@@ -136,8 +142,10 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
         Passes over X, the two for means and variances of the features included; other products, as
         of a preconditioner, count by their multiply-adds.
     history_ : list of Iteration
-        ``(objective, grad_norm, n_passes, seconds, gap)`` after each iteration; the gradient is
-        not known, NaN, after epochs of "dual-ascent" but the last, and the objective nearly.
+        ``(objective, grad_norm, n_passes, seconds, gap, n_rounds, n_bytes)`` after each iteration;
+        the gradient is not known, NaN, after epochs of "dual-ascent" but the last, and the
+        objective nearly. The last two are of fits on engines: rounds so far, and bytes that this
+        process sent workers and got from them.
     temperature_ : float
         Of a fit with ``calibrate``: probabilities are ``softmax((W x + b) / temperature_)``. It is
         1 where all rows that were held out are predicted rightly.
@@ -161,6 +169,8 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
     ----------
     .. [1] Nocedal & Wright, Numerical Optimization, 2nd ed., Springer 2006, chapter 7.
     .. [2] Boyd & Vandenberghe, Convex Optimization, Cambridge 2004, section 5.7.1.
+    .. [3] Simon, Friedman & Hastie, A blockwise descent algorithm for group-penalized multiresponse
+       and multinomial regression, 2013, arXiv:1311.6529.
 
     Examples
     --------
@@ -177,6 +187,7 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
     C: float = 1.0
     _: KW_ONLY
     l1_ratio: float = 0.0
+    l1_group: ArrayLike | Literal["classes"] | None = None
     fit_intercept: bool = True
     tol: float = 1e-6
     max_iter: int = 1000

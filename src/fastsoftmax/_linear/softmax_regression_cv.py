@@ -19,6 +19,8 @@ from fastsoftmax._validation import numbers as check
 from fastsoftmax._validation import saved, spellings
 from fastsoftmax.blocks import Blocks
 
+SELECTIONS = ("best", "1se")
+
 
 @spellings.naming_replacements
 @dataclass(eq=False, repr=False)
@@ -36,6 +38,10 @@ class SoftmaxRegressionCV(CrossValidated):
     cv : int, splitter or iterable, default=5
         Folds: so many stratified ones, the rows of a class staying in their order; what a
         scikit-learn splitter gives; or pairs of row numbers, to train on and to score.
+    selection : {"best", "1se"}, default="best"
+        Which C is chosen: that of the best mean score, or the smallest whose mean score is within a
+        standard error of that, the standard deviation of the best C's scores over the square root
+        of the number of folds: a simpler model that does about as well [1]_.
     scoring : str or callable, default=None
         What the rows left out are scored by, the higher the better. None, "neg_log_loss": minus
         the mean cross-entropy. "accuracy"; any other name or ``scorer(estimator, X, y)`` of
@@ -47,15 +53,16 @@ class SoftmaxRegressionCV(CrossValidated):
     fold_tol : float, default=1e-4
         As ``tol``, for the fits of folds, of which only the score is wanted: far below what the
         folds differ by.
-    l1_ratio, fit_intercept, tol, max_iter, solver, max_memory, feature_scale, standardize, \
-penalty_factor, class_weight, label_smoothing, reference_class, n_threads, random_state, verbose
+    l1_ratio, l1_group, fit_intercept, tol, max_iter, solver, max_memory, feature_scale, \
+standardize, penalty_factor, \
+class_weight, label_smoothing, reference_class, n_threads, random_state, verbose
         As of `SoftmaxRegression`. Standard deviations, and weights of classes that are to be
         balanced, are those of all rows.
 
     Attributes
     ----------
     C_ : float
-        The C of the best mean score; of equal ones the smallest.
+        The C that was chosen; of equal ones the smallest.
     Cs_ : ndarray of shape (n_Cs,)
         The strengths, as given.
     scores_ : ndarray of shape (n_folds, n_Cs)
@@ -91,10 +98,12 @@ penalty_factor, class_weight, label_smoothing, reference_class, n_threads, rando
     Cs: int | ArrayLike = 10
     _: KW_ONLY
     cv: Any = 5
+    selection: Literal["best", "1se"] = "best"
     scoring: str | Callable[..., float] | None = None
     refit: bool = True
     fold_tol: float = 1e-4
     l1_ratio: float = 0.0
+    l1_group: ArrayLike | Literal["classes"] | None = None
     fit_intercept: bool = True
     tol: float = 1e-6
     max_iter: int = 1000
@@ -179,6 +188,7 @@ penalty_factor, class_weight, label_smoothing, reference_class, n_threads, rando
             If scores are NaN, saying in how many folds. A C with such a score ranks last.
         """
         refit = check.flag(self.refit, "refit")
+        check.one_of(self.selection, SELECTIONS, "selection")
         means: dict[float, tuple[int, NDArray | float, NDArray | float]] = {}
 
         def keep(fit: Fit, ratio: int) -> None:
@@ -194,7 +204,8 @@ penalty_factor, class_weight, label_smoothing, reference_class, n_threads, rando
             self._native(), [self.l1_ratio], self.scoring, keep, X, y, sample_weight,
             target=target, classes=classes, callback=callback, params=params,
         )  # fmt: skip
-        _, best = search.best(np.argsort(search.Cs, kind="stable"))
+        order = np.argsort(search.Cs, kind="stable")
+        _, best = search.best(order) if self.selection == "best" else search.simplest(order)
         C = float(search.Cs[best])
         _, *mean = means[C]
         if refit:

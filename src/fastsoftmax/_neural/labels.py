@@ -48,7 +48,7 @@ class Labels:
     def _forget(self) -> None:
         """Leave nothing of a fit before."""
         for name in list(vars(self)):
-            if name.endswith("_") or name in ("_stream", "_warm_start_state", "_evidence"):
+            if name[-1] == "_" or name in ("_stream", "_warm_start_state", "_evidence"):
                 delattr(self, name)
 
     @by_rows
@@ -148,7 +148,7 @@ class Labels:
         dtype, coef = data.dtype, dense(self.coef_)
         if precise and X.dtype != np.float32:
             dtype = np.dtype(np.float64)
-        if cancels_in_float32(coef, self.intercept_):
+        if data.dtype == np.float32 and cancels_in_float32(coef, self.intercept_):
             data = data.to_float64()
         n = data.shape[0]
         step = max(1, int(min(n, most // (len(coef) * dtype.itemsize))))
@@ -156,9 +156,7 @@ class Labels:
             some = data if step == n else data.rows(slice(start, start + step))
             with np.errstate(over="ignore"):
                 logits = some.logits(coef, self.intercept_).astype(dtype, copy=False)
-            with np.errstate(over="ignore", invalid="ignore"):
-                total = logits.sum()  # one bad cell of X makes its row of logits bad
-            if not np.isfinite(total):
+            if not np.isfinite(logits).all():  # one bad cell of X makes its row of logits bad
                 require_finite(X)
                 check.finite_attributes(self.coef_, self.intercept_)
             yield logits

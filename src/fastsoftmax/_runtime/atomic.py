@@ -37,10 +37,9 @@ def atomic(fit: Method) -> Method:
 
 def publish(draft: Any, estimator: Any) -> None:
     """Let the fit of the draft be that of the estimator."""
-    before, after = dict(vars(estimator)), vars(draft)
-    of_fit = {name for name in before | after if "_" in (name[0], name[-1])}
-    own = {name: value for name, value in before.items() if name not in of_fit}
-    fitted = {name: value for name, value in after.items() if name in of_fit}
+    own, fitted = dict(vars(estimator)), vars(draft)
+    own = {name: own[name] for name in own if "_" not in (name[0], name[-1])}
+    fitted = {name: fitted[name] for name in fitted if "_" in (name[0], name[-1])}
     estimator.__dict__ = own | fitted
 
 

@@ -28,8 +28,9 @@ class FitState:
         Iterations so far, this one included.
     history : list of named tuples
         Their records so far, as ``history_`` keeps them.
-    objective, grad_norm, n_passes, seconds, gap : float
-        Of linear models: the last record. ``gap`` estimates (F - F*) / F.
+    objective, grad_norm, n_passes, seconds, gap, n_rounds, n_bytes : float or int
+        Of linear models: the last record. ``gap`` estimates (F - F*) / F. The last two are of fits
+        on engines.
     loss, accuracy, validation_loss, validation_accuracy, seconds : float or None
         Of networks that classify, and of single neurons: the last record. Regressors have ``score``
         and ``validation_score``.
@@ -58,6 +59,8 @@ class FitState:
     n_passes: float
     seconds: float
     gap: float
+    n_rounds: int
+    n_bytes: int
     loss: float
     accuracy: float
     validation_loss: float | None

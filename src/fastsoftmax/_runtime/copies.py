@@ -2,7 +2,6 @@
 
 import weakref
 from collections.abc import Iterable, Iterator
-from os import PathLike
 from pathlib import Path
 from shutil import rmtree
 from tempfile import mkdtemp
@@ -19,23 +18,29 @@ class Copies:
 
     Parameters
     ----------
-    folder : path
+    source : iterable
+        Of the blocks.
+    folder : Path
         Within which the temporary folder is made.
     """
 
-    def __init__(self, folder: str | PathLike[str]) -> None:
-        self._folder = Path(mkdtemp(prefix="fastsoftmax-", dir=Path(folder).absolute()))
+    def __init__(self, source: Iterable[tuple[Any, ...]], folder: Path) -> None:
+        self._source, self._within = source, folder
+        self._folder = Path(mkdtemp(prefix="fastsoftmax-", dir=folder))
         weakref.finalize(self, rmtree, self._folder, ignore_errors=True)
         self._others: dict[int, tuple[Any, ...]] = {}
         self._complete = False
 
-    def read(self, source: Iterable[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Copies, (self._source, self._within)
+
+    def __call__(self) -> Iterator[tuple[Any, ...]]:
         """The blocks: those of the source, until these have once been read to the end."""
         if self._complete:
             for i, others in self._others.items():
                 yield (np.load(self._path(i), mmap_mode="r"), *others)
             return
-        for i, (X, *others) in enumerate(source):
+        for i, (X, *others) in enumerate(self._source):
             if not isinstance(X, np.ndarray):
                 raise TypeError(
                     f"cached: expected blocks whose X is a NumPy array, got a {type(X).__name__}"

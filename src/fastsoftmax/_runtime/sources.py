@@ -21,6 +21,16 @@ Load: TypeAlias = Callable[[], Part]
 BLOCK = 64 << 20  # bytes of X in a block, about
 
 
+def read_each(loads: Callable[[], Iterable[Load]]) -> Iterator[Part]:
+    """What the functions read, one after another."""
+    return (load() for load in loads())
+
+
+def of_batches(tables: Any, columns: Sequence[Any]) -> Iterator[Load]:
+    """A function for each batch of tables."""
+    return (partial(part_of, batch, *columns) for batch in batches(tables))
+
+
 def as_list(paths: Paths) -> list[Any]:
     """One path, or several."""
     return [paths] if isinstance(paths, str | bytes | PathLike) else list(paths)
@@ -216,7 +226,7 @@ class FromFiles:
         Blocks or Partitions
         """
         loads = shards(X, y, sample_weight, rows)
-        return cls._of_loads(lambda: loads)
+        return cls._of_loads(partial(list, loads))
 
     @classmethod
     def from_parquet(
@@ -248,7 +258,7 @@ class FromFiles:
         Blocks or Partitions
         """
         loads = row_groups(paths, features, label, weight)
-        return cls._of_loads(lambda: loads)
+        return cls._of_loads(partial(list, loads))
 
     @classmethod
     def from_arrow(
@@ -268,4 +278,4 @@ class FromFiles:
         Blocks or Partitions
         """
         columns = features, label, weight
-        return cls._of_loads(lambda: (partial(part_of, b, *columns) for b in batches(tables)))
+        return cls._of_loads(partial(of_batches, tables, columns))

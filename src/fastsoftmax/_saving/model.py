@@ -108,6 +108,13 @@ class Saved:
         """
         return read(path, {cls.__name__: cls})
 
+    def __dask_tokenize__(self) -> tuple[Any, ...]:
+        """What tells models apart: of a dataclass Dask would take the parameters alone, and then
+        one model's predictions for another's."""
+        from dask.tokenize import normalize_token
+
+        return normalize_token(type(self)), normalize_token(self.__getstate__())
+
     def _attributes_to_save(self) -> dict[str, Any]:
         own = vars(self)
         return {name: own[name] for name in self._saved.kinds if name in own}

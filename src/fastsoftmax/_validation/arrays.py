@@ -58,6 +58,8 @@ def _shared(x: Any) -> NDArray:
 
 def as_array(x: ArrayLike, name: str, of: str = "numbers") -> NDArray:
     """x as a dense array, of the same memory where it has some, without masked elements."""
+    if type(x) is np.ndarray:
+        return x
     if sparse.issparse(x):
         raise TypeError(
             f"{name}: expected a dense array, got a sparse {type(x).__name__}; "
@@ -121,9 +123,10 @@ def real_dtype(dtype: np.dtype, name: str) -> None:
 
 def in_whole_steps(x: NDArray) -> NDArray:
     """x such that a kernel steps in whole elements, unlike a view into a structured array."""
-    if not x.flags.aligned or any(step % x.itemsize for step in x.strides):
-        return x.copy()
-    return x
+    flags = x.flags
+    if flags.aligned and (flags.c_contiguous or not any(step % x.itemsize for step in x.strides)):
+        return x
+    return x.copy()
 
 
 def as_floats(x: NDArray, dtype: DTypeLike, name: str) -> NDArray:

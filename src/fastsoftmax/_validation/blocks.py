@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import math
+import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,7 +16,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastsoftmax._runtime import scipy_sparse as sparse
 from fastsoftmax._validation.arrays import shown
-from fastsoftmax._validation.labels import array_of
+from fastsoftmax._validation.labels import array_of, finite
 
 
 @contextmanager
@@ -61,6 +65,55 @@ def parts(block: object) -> tuple[ArrayLike, ArrayLike, ArrayLike | None]:
     return block[0], block[1], block[2] if len(block) == 3 else None
 
 
+SAMPLE = 16, 256  # rows and columns
+
+
+def sampled(array: object) -> tuple[NDArray, bytes] | None:
+    """An array, that of the entries of a sparse one, and some of its numbers; None of what is
+    neither."""
+    array = array.data if sparse.issparse(array) else array
+    if not isinstance(array, np.ndarray) or not array.ndim or array.dtype == object:
+        return None
+    rows = np.unique(np.linspace(0, len(array) - 1, SAMPLE[0]).astype(int)) if len(array) else []
+    return array, array[rows, ..., : SAMPLE[1]].tobytes() if array.ndim > 1 else array[
+        rows
+    ].tobytes()
+
+
+def own_arrays(blocks: Iterable[Any]) -> Iterator[Any]:
+    """The blocks; raises where one has the memory of the block before it, with other numbers.
+
+    Both are worked on at a time, and a buffer that is filled anew would be read twice as it is now.
+    """
+    before: list[tuple[NDArray, bytes] | None] = []
+    for i, block in enumerate(blocks):
+        given = block if isinstance(block, tuple | list) else ()
+        for j, was in enumerate(before[: len(given)]):
+            now = given[j].data if sparse.issparse(given[j]) else given[j]
+            if was is None or not isinstance(now, np.ndarray):
+                continue
+            if np.may_share_memory(now, was[0]) and sampled(was[0])[1] != was[1]:
+                name = ("X", "y", "sample_weight")[j]
+                raise ValueError(
+                    f"block {i}: {name}: expected an array of its own, got the memory of block "
+                    f"{i - 1}, whose numbers it has overwritten; give copies, as {name}.copy()"
+                )
+        before = [sampled(part) for part in given]
+        yield block
+
+
+def folder(path: object) -> Path:
+    """A folder that there is."""
+    if not isinstance(path, str | PathLike):
+        raise TypeError(f"folder: expected a path, got {shown(path)}")
+    found = Path(path).absolute()
+    if not found.is_dir():
+        raise FileNotFoundError(
+            errno.ENOENT, "folder: expected an existing folder, got none", os.fspath(path)
+        )
+    return found
+
+
 def alike(X: NDArray | sparse.csr_array, is_sparse: bool, width: int, dtype: np.dtype) -> None:
     """Raise unless a block's X goes with those before it."""
     if sparse.issparse(X) != is_sparse:
@@ -101,8 +154,8 @@ def targets(y: ArrayLike, n: int, before: NDArray | None = None) -> NDArray:
             f"y: expected {columns} column{'s' * (columns > 1)} as in the first block, "
             f"got shape {y.shape}"
         )
-    if y.ndim == 1 and y.dtype.kind == "f" and not np.isfinite(y).all():
-        raise ValueError("y: expected labels, got NaN or infinity")
+    if y.ndim == 1 and y.dtype.kind == "f":
+        finite(y, "y")
     return y
 
 

@@ -17,8 +17,19 @@ SET_HERE = "C", "reference_class", "fit_intercept", "feature_scale"
 
 def frame(data: Any) -> Any:
     """A DataFrame, its rows numbered by place."""
-    made = needed("pandas", "formulas need").DataFrame(data)
+    try:
+        made = needed("pandas", "formulas need").DataFrame(data)
+    except (TypeError, ValueError) as error:
+        raise type(error)(
+            f"data: expected a DataFrame, or columns that make one, got {shown(data)} "
+            f"({first_line(error)})"
+        ) from error
     return made.reset_index(drop=True)
+
+
+def first_line(error: Exception) -> str:
+    """Of a message, without the picture that may follow."""
+    return str(error).strip().partition("\n")[0].rstrip(".")
 
 
 def sides(formulaic: Any, formula: object, data: Any) -> tuple[str, Any]:
@@ -28,15 +39,20 @@ def sides(formulaic: Any, formula: object, data: Any) -> tuple[str, Any]:
     left, tilde, right = formula.partition("~")
     name = left.strip().strip("`")
     if not tilde or name not in data:
+        columns = listed([str(name) for name in data]) or "none"
         raise ValueError(
-            f"formula: expected the name of a column of labels left of ~, got {shown(formula)}"
+            "formula: expected the name of a column of labels left of ~ (columns of data: "
+            f"{columns}), got {shown(formula)}"
         )
     try:
-        return name, formulaic.Formula(right)
+        made = formulaic.Formula(right)
     except Exception as error:
         raise ValueError(
-            f"formula: expected what formulaic reads, got {formula!r} ({error})"
+            f"formula: expected what formulaic reads, got {formula!r} ({first_line(error)})"
         ) from error
+    if not hasattr(made, "get_terms") and type(made).__name__ != "SimpleFormula":
+        raise ValueError(f"formula: expected one set of terms right of ~, got {formula!r}")
+    return name, made
 
 
 def known_variables(required: Collection[str], data: Any) -> None:
@@ -51,7 +67,18 @@ def spec(right: Any, data: Any) -> Any:
         return right.get_model_matrix(data, na_action="raise").model_spec
     except Exception as error:
         raise ValueError(
-            f"formula: expected what formulaic can evaluate, got {str(right)!r} ({error})"
+            f"formula: expected what formulaic can evaluate, got {str(right)!r} "
+            f"({first_line(error)})"
+        ) from error
+
+
+def columns(spec: Any, data: Any) -> NDArray[np.float64]:
+    """What a formula makes of a frame."""
+    try:
+        return np.asarray(spec.get_model_matrix(data, na_action="raise"), dtype=np.float64)
+    except Exception as error:
+        raise ValueError(
+            f"data: expected values that the formula takes, got others ({first_line(error)})"
         ) from error
 
 

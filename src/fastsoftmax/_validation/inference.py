@@ -40,6 +40,15 @@ CLASS_WEIGHTS = (
 )
 
 
+def converged(converged: bool, n_iter: int, max_iter: int) -> None:
+    """Raise for a fit that its limit of iterations ended."""
+    if not converged and n_iter >= max_iter:
+        raise NoInference(
+            f"max_iter: expected a fit that converges, got one that ended after {max_iter} "
+            f"iteration{'s' * (max_iter != 1)}; increase max_iter"
+        )
+
+
 def penalised(C: float) -> str:
     return (
         f"expected a fit without penalty (C=np.inf), got C={C:g}: a penalty shrinks coefficients "
@@ -179,38 +188,61 @@ def more_rows(n: float, p: int, cov_type: str) -> None:
         )
 
 
-def are_names(terms: object) -> bool:
-    """Whether terms are named, not given as a matrix."""
-    if isinstance(terms, str):
-        return True
-    return isinstance(terms, Sequence) and all(isinstance(name, str) for name in terms)
+def names_among(given: object) -> list[str] | None:
+    """Names that are given, one or several, in a list, an array or an index; None for what is
+    none."""
+    if isinstance(given, str):
+        return [given]
+    array = np.asarray(given, dtype=object)
+    if array.ndim > 1 or not all(isinstance(name, str) for name in array.ravel()):
+        return None
+    return [str(name) for name in array.ravel()]
 
 
-def places(names: object, known: Mapping[str, Sequence[int]]) -> list[int]:
-    """Where terms are."""
-    if isinstance(names, str) or not are_names(names) or not names:
-        raise ValueError(f"terms: expected names, at least one, got {shown(names)}")
+def some_names(terms: object) -> list[str]:
+    """Names of terms, at least one."""
+    if not (names := names_among(terms)):
+        raise ValueError(f"terms: expected names, at least one, got {shown(terms)}")
+    return names
+
+
+def discrete(given: object) -> list[str]:
+    """Names of variables whose effects are differences; there may be none."""
+    names = None if isinstance(given, str) else names_among(given)
+    if names is None:
+        raise ValueError(f"discrete: expected 'auto', None or a list of names, got {shown(given)}")
+    return names
+
+
+def places(names: Sequence[str], known: Mapping[str, Sequence[int]], argument: str) -> list[int]:
+    """Where terms of these names are."""
     found: set[int] = set()
     for name in names:
         if name not in known:
-            raise ValueError(f"terms: expected some of {listed(list(known))}, got {name!r}")
+            raise ValueError(f"{argument}: expected some of {listed(list(known))}, got {name!r}")
         found.update(known[name])
     return sorted(found)
 
 
 def restrictions(R: ArrayLike, size: int) -> NDArray[np.float64]:
     """A matrix of restrictions, (r, size)."""
-    R = np.atleast_2d(np.asarray(R, dtype=np.float64))
-    if R.ndim != 2 or R.shape[1] != size or not len(R) or not np.isfinite(R).all():
-        raise ValueError(
-            f"terms: expected names, or a matrix of {size} finite columns, one per coefficient, "
-            f"got shape {R.shape}"
-        )
-    return R
+    expected = f"terms: expected names, or a matrix of {size} finite columns, one per coefficient"
+    try:
+        matrix = np.atleast_2d(np.asarray(R, dtype=np.float64))
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"{expected}, got {shown(R)}") from error
+    if matrix.ndim != 2 or matrix.shape[1] != size or not len(matrix):
+        raise ValueError(f"{expected}, got shape {matrix.shape}")
+    if not np.isfinite(matrix).all():
+        raise ValueError(f"{expected}, got NaN or infinity")
+    return matrix
 
 
 def restricted_values(values: ArrayLike, r: int) -> NDArray[np.float64]:
-    given = np.asarray(values, dtype=np.float64)
+    try:
+        given = np.asarray(values, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"values: expected a finite number or {r}, got {shown(values)}") from error
     if given.shape not in ((), (r,)) or not np.isfinite(given).all():
         raise ValueError(f"values: expected a finite number or {r}, got {shown(values)}")
     return np.broadcast_to(given, r)
@@ -256,8 +288,23 @@ def by_likelihood(holds: bool) -> None:
         )
 
 
-def nested(few: Any, many: Any) -> None:
-    """Raise unless a model can be one within the other."""
+def known_names(model: Any) -> list[str] | None:
+    """The features, if a frame named them."""
+    names = getattr(getattr(model, "model", model), "feature_names_in_", None)
+    return None if names is None else list(names)
+
+
+def among(outside: Sequence[str], how: str) -> None:
+    """Raise unless no term of the small model is missing in the large one."""
+    if outside:
+        raise ValueError(
+            f"compare: expected a model within a larger one, got {listed(outside)} in the small "
+            f"one, {how}"
+        )
+
+
+def same_rows(few: Any, many: Any) -> None:
+    """Raise unless models are of the same classes and, as far as they know, rows."""
     if few.classes != many.classes:
         raise ValueError("compare: expected models of the same classes, got others")
     same = math.isclose(few.null_loglike, many.null_loglike, rel_tol=1e-9)
@@ -268,6 +315,10 @@ def nested(few: Any, many: Any) -> None:
             f"log-likelihoods of intercepts alone of {few.null_loglike:.6g} and "
             f"{many.null_loglike:.6g}"
         )
+
+
+def larger(few: Any, many: Any) -> None:
+    """Raise unless a model has more coefficients than one within it, and the likelihood for it."""
     grows = many.loglike >= few.loglike - 1e-9 * abs(few.loglike)
     if not (many.n_coefficients > few.n_coefficients and grows):
         raise ValueError(

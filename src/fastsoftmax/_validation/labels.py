@@ -14,10 +14,11 @@ from fastsoftmax._validation.arrays import as_array, shown
 
 def labels(y: ArrayLike, n: int) -> tuple[NDArray[np.int32], NDArray]:
     """Codes 0..K-1 of the labels y, and the K >= 2 distinct labels in order."""
-    if type(getattr(y, "dtype", None)).__name__ == "CategoricalDtype":
-        codes, classes = of_categories(y, n, "y")
-    else:
+    encoded = encoded_elsewhere(y)
+    if encoded is None:
         codes, classes = numbered(one_a_row(y, n, "y"), "y")
+    else:
+        codes, classes = of_categories(y, *encoded, n, "y")
     if len(classes) < 2:
         raise ValueError(
             f"y: expected at least 2 classes, got 1 class: {classes.tolist()[0]!r}. "
@@ -26,17 +27,44 @@ def labels(y: ArrayLike, n: int) -> tuple[NDArray[np.int32], NDArray]:
     return codes, classes
 
 
-def of_categories(y: Any, n: int, name: str) -> tuple[NDArray[np.int32], NDArray]:
-    """As `numbered`, of pandas' categories, which has numbered them already."""
-    places = one_a_row(np.asarray(getattr(y, "cat", y).codes), n, name)
+OF_ARROW = "StringArray", "LargeStringArray", "ChunkedArray"
+
+
+def is_one_column(y: Any) -> bool:
+    """Whether y has one dimension, as it says itself: labels need not become an array for that."""
+    return getattr(y, "ndim", None) == 1 or type(y).__name__ in OF_ARROW
+
+
+def encoded_elsewhere(y: Any) -> tuple[ArrayLike, ArrayLike] | None:
+    """Codes and categories, -1 for missing labels, of what pandas or Arrow has numbered, or numbers
+    in one pass over the memory of its strings; None of everything else."""
+    dtype = getattr(y, "dtype", None)
+    match type(dtype).__name__:
+        case "CategoricalDtype":
+            return getattr(y, "cat", y).codes, dtype.categories
+        case "StringDtype" | "ArrowDtype" if dtype.type is str:
+            return y.factorize()
+    if type(y).__name__ in OF_ARROW:
+        y = y.combine_chunks() if hasattr(y, "combine_chunks") else y
+        if str(y.type) in ("string", "large_string"):
+            y = y.dictionary_encode()
+            return y.indices.fill_null(-1).to_numpy(), y.dictionary
+    return None
+
+
+def of_categories(
+    y: ArrayLike, codes: ArrayLike, categories: ArrayLike, n: int, name: str
+) -> tuple[NDArray[np.int32], NDArray]:
+    """As `numbered`, of labels y that are numbered already."""
+    places = one_a_row(np.asarray(codes), n, name)
     present, places = distinct(places)
-    categories = np.asarray(y.dtype.categories)[present]
     if len(present) and present[0] < 0:
         row = int(np.argmax(places == 0))
+        label = np.asarray(y, object)[row]
         raise ValueError(
-            f"{name}: expected labels, got nan in row {row} (input contains NaN or None)"
+            f"{name}: expected labels, got {label!r} in row {row} (input contains NaN or None)"
         )
-    codes, classes = numbered(array_of(categories, name), name)
+    codes, classes = numbered(array_of(np.asarray(categories)[present], name), name)
     return codes[places], classes
 
 
@@ -101,9 +129,20 @@ def numbered(y: NDArray, name: str) -> tuple[NDArray[np.int32], NDArray]:
             f"{name}: expected labels that can be ordered, got a mixture: {error}"
         ) from error
     if classes.dtype.kind in "fO":
+        if classes.dtype.kind == "f":
+            finite(y, name)
         for label in classes:
             _require_whole(label, name)
     return codes.astype(np.int32, copy=False), classes
+
+
+def finite(y: NDArray, name: str) -> None:
+    """Raise for the first label, of floats, that is none."""
+    if not (known := np.isfinite(y)).all():
+        row = int(np.argmin(known))
+        raise ValueError(
+            f"{name}: expected labels, got {y[row]} in row {row} (input contains NaN or infinity)"
+        )
 
 
 def _plain_dtype(values: list, name: str) -> np.dtype:
@@ -140,8 +179,6 @@ def is_missing(label: object) -> bool:
 def _require_whole(label: object, name: str) -> None:
     if not isinstance(label, numbers.Real) or isinstance(label, numbers.Integral):
         return
-    if not np.isfinite(float(label)):
-        raise ValueError(f"{name}: expected labels, got NaN or infinity")
     if label != int(label):
         raise ValueError(
             f"{name}: expected class labels, got continuous values such as {label}. "
@@ -158,7 +195,7 @@ def distinct(y: NDArray) -> tuple[NDArray, NDArray]:
             places = y.astype(np.int64, copy=False)
             places = places - lowest if lowest else places
             present = np.bincount(places) > 0
-            found = (np.flatnonzero(present) + lowest).astype(y.dtype)
+            found = (present.nonzero()[0] + lowest).astype(y.dtype)
             if len(found) == len(present):
                 return found, places.astype(np.int32)
             codes = np.cumsum(present, dtype=np.int32) - np.int32(1)
@@ -213,8 +250,8 @@ def all_classes(classes: ArrayLike, name: str = "classes") -> NDArray:
     if array.ndim != 1:
         got = f"shape {array.shape}" if array.ndim else f"a {type(classes).__name__}"
         raise ValueError(f"{name}: expected a sequence of labels, got {got}")
-    if array.dtype.kind == "f" and not np.isfinite(array).all():
-        raise ValueError(f"{name}: expected labels, got NaN or infinity")
+    if array.dtype.kind == "f":
+        finite(array, name)
     return array
 
 
@@ -270,6 +307,23 @@ def not_other_classes(classes: NDArray, previous: NDArray, name: str) -> None:
         f"{name}: expected the {len(old)} classes [{names(previous)}] of the previous fit, got "
         f"{len(new)} classes [{names(classes)}]: {differs}"
     )
+
+
+def type_of(labels: NDArray) -> str | None:
+    """What labels are; None of objects of several types."""
+    kind = labels.dtype.kind
+    if kind == "O":
+        return "strings" if all(isinstance(each, str) for each in set(labels.tolist())) else None
+    return {"U": "strings", "S": "bytes", "M": "dates", "m": "durations"}.get(kind, "numbers")
+
+
+def same_type(y: NDArray, classes: NDArray) -> None:
+    """Raise for labels that can't equal those of the model, as strings and numbers can't."""
+    got, expected = type_of(y), type_of(classes)
+    if None not in (got, expected) and got != expected:
+        raise ValueError(
+            f"y: expected {expected}, as the classes of the model are ({names(classes)}), got {got}"
+        )
 
 
 def to_score(y: object) -> None:

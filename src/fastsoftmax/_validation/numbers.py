@@ -5,6 +5,7 @@ what came. Nothing that is passed in is modified.
 """
 
 import numbers
+import sys
 from collections.abc import Iterable, Sequence
 from difflib import get_close_matches
 
@@ -50,6 +51,10 @@ from fastsoftmax._validation.functions import (  # noqa: F401
 
 MOST_OFFSET = {4: 1e30, 8: 1e300}  # by bytes of a logit: losses and their sums are then numbers
 MOST_THREADS = 4096  # beyond which an operating system may refuse to start them
+# the usual types first: to ask for an abstract class takes several calls
+REAL = float, int, numbers.Real
+INTEGRAL = int, numbers.Integral
+FLAG = bool, np.bool_, numbers.Integral
 
 
 def class_indices(target: ArrayLike, n: int, k: int, name: str = "target") -> NDArray[np.int32]:
@@ -152,7 +157,7 @@ def finite_model(*tables: NDArray) -> None:
 
 def penalty(C: float, total: float) -> None:
     """Raise unless the strength of the penalty for rows of this total weight is a number."""
-    if C * total < 1 / np.finfo(np.float64).max:
+    if C * total < 1 / sys.float_info.max:
         raise ValueError(
             f"C: expected a number of which 1 / (C * sum(sample_weight)) is finite, got {C:g} and "
             f"a sum of {total:g}"
@@ -168,23 +173,26 @@ def some_of(values: Sequence[str], known: Sequence[str], name: str) -> frozenset
 
 def number(value: object, name: str, *, above: float = -np.inf, least: float = -np.inf) -> float:
     """A real number (infinity too, NaN never) greater than `above` and not under `least`."""
-    expected = f"a number > {above:g}" if above > -np.inf else f"a number >= {least:g}"
-    if not isinstance(value, numbers.Real) or isinstance(value, bool):
-        raise TypeError(f"{name}: expected {expected}, got {shown(value)}")
+    if not isinstance(value, REAL) or isinstance(value, bool):
+        raise TypeError(f"{name}: expected {_a_number(above, least)}, got {shown(value)}")
     try:
         result = float(value)
     except OverflowError:
         raise ValueError(
-            f"{name}: expected {expected} that float64 can hold, got {shown(value)}"
+            f"{name}: expected {_a_number(above, least)} that float64 can hold, got {shown(value)}"
         ) from None
     if not (result > above and result >= least):
-        raise ValueError(f"{name}: expected {expected}, got {shown(value)}")
+        raise ValueError(f"{name}: expected {_a_number(above, least)}, got {shown(value)}")
     return result
+
+
+def _a_number(above: float, least: float) -> str:
+    return f"a number > {above:g}" if above > -np.inf else f"a number >= {least:g}"
 
 
 def integer(value: object, name: str, *, least: int, most: int | None = None) -> int:
     """A whole number not under `least`, nor above `most`."""
-    if not isinstance(value, numbers.Integral) or isinstance(value, bool):
+    if not isinstance(value, INTEGRAL) or isinstance(value, bool):
         raise TypeError(f"{name}: expected an integer >= {least}, got {shown(value)}")
     if value < least:
         raise ValueError(f"{name}: expected an integer >= {least}, got {shown(value)}")
@@ -195,7 +203,7 @@ def integer(value: object, name: str, *, least: int, most: int | None = None) ->
 
 def flag(value: object, name: str) -> bool:
     """True or False, as booleans or as 1 and 0."""
-    if not isinstance(value, bool | np.bool_ | numbers.Integral) or value not in (0, 1):
+    if not isinstance(value, FLAG) or value not in (0, 1):
         raise TypeError(f"{name}: expected True or False, got {shown(value)}")
     return bool(value)
 

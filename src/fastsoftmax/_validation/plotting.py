@@ -133,3 +133,18 @@ def halfrange(value: object) -> float:
     if not isinstance(value, numbers.Real) or not 0 < value < math.inf:
         raise ValueError(f"halfrange: expected a finite number > 0, got {shown(value)}")
     return float(value)
+
+
+def path(value: Any) -> Any:
+    """What `softmax_path` returned."""
+    if not all(hasattr(value, name) for name in ("Cs", "coefs", "classes", "n_nonzero")):
+        raise TypeError(f"path: expected what softmax_path returns, got {type(value).__name__}")
+    return value
+
+
+def class_of(label: object, classes: NDArray) -> int:
+    """The number of a class."""
+    places = np.flatnonzero(classes == label)
+    if not len(places):
+        raise ValueError(f"label: expected one of the classes, got {shown(label)}")
+    return int(places[0])

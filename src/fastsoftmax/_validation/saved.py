@@ -271,12 +271,15 @@ class Record(tuple):
 
 
 def record(*forms: Any) -> Kind:
-    """A named tuple of numbers or None, of one of these types."""
+    """A named tuple of numbers or None, of one of these types; fields that have defaults may be
+    missing at its end, as former versions leave them."""
     by_name = {form.__name__: form for form in forms}
 
     def kind(value: Any, name: str, sizes: Sizes) -> Any:
         form = by_name.get(value.of if isinstance(value, Record) else type(value).__name__)
-        if form is None or not isinstance(value, tuple) or len(value) != len(form._fields):
+        most = 0 if form is None else len(form._fields)
+        least = most if form is None else most - len(form._field_defaults)
+        if form is None or not (isinstance(value, tuple) and least <= len(value) <= most):
             raise ValueError(f"{name}: expected a record, {' or '.join(by_name)}")
         return form(*(optional(number)(each, name, sizes) for each in value))
 

@@ -40,6 +40,7 @@ def naming_replacements(cls: Class) -> Class:
     @wraps(init)
     def __init__(self, *args, **kwargs):
         foreign(kwargs, cls.__name__, getattr(cls, "__dataclass_fields__", ()))
+        no_penalty_first(args, cls.__name__)
         init(self, *args, **kwargs)
 
     cls.__init__ = __init__
@@ -51,6 +52,15 @@ def foreign(names: Iterable[str], owner: str, known: Iterable[str]) -> None:
     for name in names:
         if name in INSTEAD and name not in known:
             raise TypeError(f"{owner}: unknown parameter {name!r}; {INSTEAD[name]}")
+
+
+def no_penalty_first(args: tuple[object, ...], owner: str) -> None:
+    """Raise for the penalty by its position, which scikit-learn has deprecated."""
+    if args and isinstance(args[0], str) and args[0] in PENALTIES:
+        raise TypeError(
+            f"{owner}: expected the penalty by name, got {args[0]!r} by position; use l1_ratio: 0 "
+            "for 'l2', 1 for 'l1', a number between them for 'elasticnet'"
+        )
 
 
 def solver(name: object, known: Iterable[str], fit_intercept: object) -> object:

@@ -1,6 +1,5 @@
 """What estimators are to learn: labels, probabilities, counts or indicators of classes, checked."""
 
-import numbers
 from collections.abc import Hashable, Mapping
 from typing import Any
 
@@ -10,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastsoftmax._runtime import scipy_sparse as sparse
 from fastsoftmax._validation import numbers as check
 from fastsoftmax._validation.arrays import as_targets, real_array, require_finite, shown
-from fastsoftmax._validation.labels import names
+from fastsoftmax._validation.labels import is_one_column, names
 
 KINDS = ("auto", "labels", "probabilities", "counts", "indicators")
 SUM = 1e-3  # by which probabilities of a row may miss 1, as those of float16 do,
@@ -37,6 +36,8 @@ def kind_of(y: ArrayLike, target: object, indicators: bool) -> str:
                 "labels per row are for LogisticRegression"
             )
         return str(target)
+    if is_one_column(y):
+        return "labels"
     y = as_targets(y, "y", "labels")
     if y.ndim != 2 or y.shape[1] == 1:
         return "labels"
@@ -205,17 +206,28 @@ def reference(label: object, classes: NDArray) -> int | None:
 
 
 def no_class_weight(value: Any) -> None:
-    """Raise where rows have several labels, of which each would have weights of its own."""
+    """Raise where rows in partitions have several labels, of which each has weights of its own."""
     if value is not None:
         raise ValueError(
-            f"class_weight: expected None where y has several labels, got {shown(value)}; for "
-            "weights of each label's own use sklearn.multioutput.MultiOutputClassifier"
+            f"class_weight: expected None where y of Partitions has several labels, got "
+            f"{shown(value)}; arrays and Blocks take it"
         )
+
+
+def weights_of_each_label(weight: object, k: int) -> list[object]:
+    """What `class_weights` is to take for each of several labels."""
+    if not isinstance(weight, list | tuple):
+        return [weight] * k
+    if len(weight) != k:
+        raise ValueError(
+            f"class_weight: expected a dict for each of the {k} labels, got {len(weight)}"
+        )
+    return list(weight)
 
 
 def smoothing(value: object) -> float:
     """A share of 0..1, 1 not included."""
-    if isinstance(value, numbers.Real) and not 0 <= value < 1:
+    if isinstance(value, check.REAL) and not 0 <= value < 1:
         raise ValueError(f"label_smoothing: expected a number >= 0 and < 1, got {shown(value)}")
     return check.fraction(value, "label_smoothing")
 

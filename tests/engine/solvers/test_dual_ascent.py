@@ -187,6 +187,16 @@ def test_cross_validation_ends_at_the_same_optimum():
     assert value == pytest.approx(minimum(X, y, found.C_, True), rel=1e-7)
 
 
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_lbfgs_begins_anew_where_epochs_lead_nowhere(fit_intercept, handovers):
+    X, y = problem()
+    C = 300 / float(np.mean(sparse.linalg.norm(X, axis=1) ** 2))
+    model = fit(X, y, solver="auto", C=C, tol=1e-6, fit_intercept=fit_intercept)
+    ((_, start),) = handovers
+    assert np.count_nonzero(start) <= fit_intercept
+    assert_optimal(model, X, y, C)
+
+
 def test_auto_takes_it_for_strong_penalties(monkeypatch):
     X, y = problem()
     taken, minimize = [], dual_ascent.minimize_dual_ascent
@@ -197,9 +207,9 @@ def test_auto_takes_it_for_strong_penalties(monkeypatch):
 
     monkeypatch.setattr(dual_ascent, "minimize_dual_ascent", told)
     rows = float(np.mean(sparse.linalg.norm(X, axis=1) ** 2))
-    fit(X, y, solver="auto", C=19 / rows)
+    fit(X, y, solver="auto", C=990 / rows)
     assert len(taken) == 1
-    fit(X, y, solver="auto", C=21 / rows)
+    fit(X, y, solver="auto", C=1010 / rows)
     fit(X, y, solver="auto", C=1.0, l1_ratio=0.5)
     fit(X, np.arange(N) % 3, solver="auto", C=1.0)
     assert len(taken) == 1
@@ -261,7 +271,7 @@ def test_a_step_solves_the_equation_of_a_row(dtype, index):
             w = rng.standard_normal(60).astype(dtype)
             b = np.array([0.3], dtype)
             rows = np.array([[scale, 0, 0.1, before]], dtype)
-            kernel.squares(*X, order, rows, np.full(60, -1, np.int32))
+            kernel.squares(*X, order, rows)
             square = np.square(values.astype(float)).sum()
             assert rows[0, 1] == pytest.approx(square, rel=1e-6)
             rows[0, 1] += 0.25
@@ -280,12 +290,14 @@ def test_a_step_solves_the_equation_of_a_row(dtype, index):
             assert b[0] == pytest.approx(0.3 + 0.25 * moved, abs=1e-4 * max(scale, 1))
 
 
-def test_repeated_features_make_a_row_no_shorter():
-    values = np.array([1.0, 2.0, 3.0, -1.0])
-    X = values, np.array([2, 0, 2, 1], np.int32), np.array([0, 4], np.int32)
-    rows = np.zeros((1, 4))
-    kernels(values.dtype).ascent.squares(*X, np.zeros(1, np.int32), rows, np.full(3, -1, np.int32))
-    assert rows[0, 1] >= 4**2 + 2**2 + 1
+def test_features_that_a_row_has_many_times():
+    """Whose steps go too far: L-BFGS goes on if need be."""
+    X, y = problem()
+    parts = 8
+    values, at = (np.repeat(each, parts) for each in (X.data / parts, X.indices))
+    many = sparse.csr_array((values, at, X.indptr * parts), X.shape)
+    for C in (0.1, 5.0):
+        assert_optimal(fit(many, y, C=C), X, y, C)
 
 
 def test_changes_to_given_log_odds():

@@ -22,6 +22,7 @@ from fastsoftmax._engine.line_search.stored import StoredIterate
 from fastsoftmax._engine.objective import Objective, start_of
 from fastsoftmax._engine.solvers import SOLVERS, Options
 from fastsoftmax._engine.solvers.base import ROUNDED
+from fastsoftmax._engine.solvers.proof import prove
 from fastsoftmax._runtime.memory_budget import MemoryBudget
 from fastsoftmax.datasets import load_digits, load_mnist
 
@@ -244,6 +245,28 @@ def test_hessian_is_the_slope_of_the_gradient(n_classes, weighted):
         np.testing.assert_allclose(H[i], (ahead - behind) / 2e-5, atol=1e-8)
     top = np.linalg.eigvalsh(H)[-1]
     assert top <= curvature_of(objective).lipschitz()
+
+
+@pytest.mark.parametrize("share", [0.92, 0.98])
+def test_a_proof_that_the_decrease_leaves_no_room_for_takes_newtons_step(monkeypatch, share):
+    objective = problem(4)
+    it = iterate_at(objective, np.random.default_rng(0).normal(size=objective.size) / 100)
+    it.restart(objective.parameters.project(it.theta))
+    H = curvature_of(objective).hessian(it)
+    newton = objective.parameters.project(-np.linalg.lstsq(H, it.gradient, rcond=1e-12)[0])
+    tolerance = -0.5 * it.gradient @ newton / share  # as if so little were wanted
+    products, product = [], StoredIterate.hessian_times
+    monkeypatch.setattr(
+        StoredIterate, "hessian_times", lambda *args: products.append(1) or product(*args)
+    )
+
+    def solve(vector):
+        return objective.parameters.project(vector / np.diagonal(H))
+
+    proof = prove(objective, it, -solve(it.gradient), solve, tolerance, 200)
+    assert proof.certificate is None and len(products) <= 10
+    off = proof.direction - newton
+    assert off @ H @ off <= 0.1 * (newton @ H @ newton)
 
 
 @pytest.mark.parametrize("C", [1e-3, 1.0, 1e3])

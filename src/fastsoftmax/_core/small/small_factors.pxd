@@ -3,11 +3,9 @@
 from libc.math cimport isfinite, sqrt
 from libc.string cimport memcpy, memset
 
-from fastsoftmax._core.arguments cimport FLOAT32, Problem
-from fastsoftmax._core.hessian.gram_kernels cimport Samples
 from fastsoftmax._core.simd.simd cimport real
 from fastsoftmax._core.small.small_problem cimport (
-    MOST_CLASSES, Fit, dot, multiply, pairs_problem, project,
+    MOST_CLASSES, Fit, dot, multiply, project,
 )
 
 cdef enum:
@@ -17,66 +15,74 @@ cdef enum:
 
 cdef inline bint build(Fit *f) noexcept nogil:
     """Factors of H, or of its blocks, at the present probabilities; whether they could be had."""
+    make_grams(f)
     if not f.exact:
-        return build_blocks(f)
-    cdef Problem p = pairs_problem(f)
-    weigh_pairs(f)
-    memset(f.sums, 0, f.pairs * (f.columns + 1) * sizeof(double))
-    f.call.linear.gradient(
-        &p, f.sums, NULL, f.sums + f.pairs * f.columns, NULL, f.memory, f.n_threads)
-    f.passes += <double>f.pairs * f.columns / (2 * f.k * f.d)
+        return factor_blocks(f)
     assemble(f)
-    return factor(f, f.upper, f.size, f.scales)
+    return factor(f, f.upper, f.free * f.width, f.scales)
 
 
-cdef inline void weigh_pairs(Fit *f) noexcept nogil:
-    """Each row's weight times -p_a p_b, or p_a (1 - p_a) for b = a: pair a (a + 1) / 2 + b."""
-    cdef Py_ssize_t t, a, b, i
-    cdef const double *p
-    cdef const double *q
-    cdef const double *w
-    cdef double *to = f.pair_weights
-    for t in range(f.tiles):
-        w = f.row_weights + t * f.row_tile
-        for a in range(f.k):
-            p = f.probabilities + (t * f.k + a) * f.row_tile
-            for b in range(a):
-                q = f.probabilities + (t * f.k + b) * f.row_tile
-                for i in range(f.row_tile):
-                    to[i] = -w[i] * p[i] * q[i]
-                to += f.row_tile
-            memcpy(to, f.variances + (t * f.k + a) * f.row_tile, f.row_tile * sizeof(double))
-            to += f.row_tile
+cdef inline void make_grams(Fit *f) noexcept nogil:
+    """Those of pairs of free logits, or of each class. Where all rows have the same probabilities one
+    Gram matrix does, times what is the same in all rows."""
+    cdef Py_ssize_t a, b, i = 0, rows = f.tiles * f.row_tile, square = f.width * f.width
+    cdef Py_ssize_t element = sizeof(float) if f.narrow else sizeof(double)
+    cdef Py_ssize_t reference = f.k - 1 if f.exact and not f.losses.logistic else -1
+    cdef Py_ssize_t grams = f.pairs if f.exact else f.k, j
+    cdef double share
+    for a in range(f.free if f.exact else f.k):
+        for b in range(0 if f.exact else a, a + 1):
+            if not f.uniform:
+                f.hessian_call.weigh(
+                    f.probabilities, f.variances, f.row_weights, f.tiles, f.k, a, b, reference,
+                    <real *>(f.weights + i * rows * element))
+            i += 1
+    if f.uniform:
+        f.hessian_call.weigh(
+            f.row_weights, f.row_weights, f.row_weights, f.tiles, 1, 0, 0, -1, <real *>f.weights)
+    f.hessian_call.gram(
+        &f.hessian_x, <const real *>f.weights, 1 if f.uniform else grams, 1. / f.n, f.grams, f.memory,
+        f.gram_threads)
+    f.passes += (1 if f.uniform else grams) * f.width / (4. * f.k)
+    if not f.uniform:
+        return
+    i = grams
+    for a in range((f.free if f.exact else f.k) - 1, -1, -1):
+        for b in range(a, -1 if f.exact else a - 1, -1):
+            i -= 1
+            share = curvature(f, a, b, reference)
+            for j in range(square):
+                f.grams[i * square + j] = share * f.grams[j]
+
+
+cdef inline double curvature(
+    const Fit *f, Py_ssize_t a, Py_ssize_t b, Py_ssize_t reference
+) noexcept nogil:
+    """What `weigh` makes of the first row's probabilities."""
+    cdef double p = f.probabilities[a * f.row_tile], q = f.probabilities[b * f.row_tile], last
+    cdef double own = p * (1. - p) if a == b else -p * q
+    if reference < 0:
+        return own
+    last = f.probabilities[reference * f.row_tile]
+    return own + last * (1. - last) + last * (p + q)
 
 
 cdef inline void assemble(Fit *f) noexcept nogil:
-    """The lower triangle of H of its sums; for a softmax with curvature, as much as each class has, for
-    what all classes have in common."""
-    cdef Py_ssize_t a, b, i, j
-    cdef double total
+    """H by the free logits, the last class's parameters being minus the sum of theirs."""
+    cdef Py_ssize_t a, b, i, j, size = f.free * f.width
     cdef double *to
-    cdef double *own = f.scratch
-    cdef const double *sums = f.sums
-    for a in range(f.k):
+    cdef const double *of_pair = f.grams
+    cdef double more = 0. if f.losses.logistic else 1.
+    for a in range(f.free):
         for b in range(a + 1):
-            to = f.upper + a * f.width * f.size + b * f.width
+            to = f.upper + a * f.width * size + b * f.width
             for i in range(f.width):
                 for j in range(i + 1):
-                    to[i * f.size + j] = to[j * f.size + i] = sums[j]
-                sums += i + 1
-                if a == b:
-                    to[i * f.size + i] += f.ridge[i]
-                    own[a * f.width + i] = to[i * f.size + i]
-    if f.losses.logistic:
-        return
-    for j in range(f.width):
-        total = 0.
-        for a in range(f.k):
-            total += own[a * f.width + j]
-        for a in range(f.k):
-            for b in range(a + 1):
-                f.upper[(a * f.width + j) * f.size + b * f.width + j] += (
-                    own[a * f.width + j] * own[b * f.width + j] / total - f.ridge[j] / f.k)
+                    to[i * size + j] = of_pair[i * f.width + j]
+                for j in range(0 if a == b else i):
+                    to[j * size + i] = of_pair[i * f.width + j]
+                to[i * size + i] += f.ridge[i] * (more + (a == b))
+            of_pair += f.width * f.width
 
 
 cdef inline bint factor(Fit *f, double *matrix, Py_ssize_t size, double *scales) noexcept nogil:
@@ -97,36 +103,17 @@ cdef inline bint factor(Fit *f, double *matrix, Py_ssize_t size, double *scales)
     return False
 
 
-cdef inline bint build_blocks(Fit *f) noexcept nogil:
-    """Factors of the blocks of H. Where all rows have the same probabilities one Gram matrix does."""
-    cdef Samples s
+cdef inline bint factor_blocks(Fit *f) noexcept nogil:
     cdef double jitters[MOST_CLASSES]
     cdef int failed[MOST_CLASSES]
-    cdef Py_ssize_t square = f.width * f.width, m = 1 if f.uniform else f.k, a, i, at
+    cdef Py_ssize_t square = f.width * f.width, a, i, at
     cdef double p
-    s.x.x, s.x.type, s.x.size = <const char *>f.narrow_x, FLOAT32, sizeof(float)
-    s.x.row_step, s.x.column_step = f.d * s.x.size, s.x.size
-    s.d, s.m = f.d, m
-    s.rows, s.factors = f.chosen, <const real *>f.roots
-    s.starts, s.counts = f.starts, f.counts
-    for a in range(m):
-        for i in range(f.n):
-            at = i // f.row_tile * f.k * f.row_tile + i % f.row_tile
-            p = f.row_weights[i] if f.uniform else f.variances[at + a * f.row_tile]
-            f.roots[a * f.n + i] = <float>sqrt(p)
-    f.call.narrow_gram.gram(
-        &s, <const real *>f.narrow_means, <const real *>f.narrow_units, f.width, 1. / f.n, NULL,
-        f.nothing, f.nothing, <real *>f.blocks, f.memory, f.gram_threads)
-    f.passes += m * f.width / (4. * f.k)
-    for a in range(f.k - 1, -1, -1):
-        p = 1.
-        if f.uniform:
-            p = f.probabilities[a * f.row_tile] * (1. - f.probabilities[a * f.row_tile])
+    for a in range(f.k):
         for i in range(square):
-            f.blocks[a * square + i] = <float>(p * f.blocks[i if f.uniform else a * square + i])
+            f.blocks[a * square + i] = <float>f.grams[a * square + i]
         for i in range(f.width):
             at = a * f.width + i
-            p = f.blocks[(at * f.width) + i] + f.ridge[i]
+            p = f.grams[at * f.width + i] + f.ridge[i]
             if not p > 0.:
                 return False
             f.blocks[at * f.width + i] = <float>p
@@ -142,14 +129,21 @@ cdef inline bint build_blocks(Fit *f) noexcept nogil:
 
 
 cdef inline void precondition(Fit *f, const double *right, double *to) noexcept nogil:
-    if f.exact:
-        f.call.cholesky.solve(
-            <const real *>f.upper, 0, f.scales, f.size, right, to, 1, 1, f.size, <real *>f.scratch, 1)
-    else:
+    cdef Py_ssize_t i, free = f.free * f.width
+    if not f.exact:
         f.call.narrow_cholesky.solve(
             <const real *>f.blocks, 1, f.scales, f.width, right, to, 1, f.k, f.width,
             <real *>f.scratch, 1)
-    project(f, to)
+        project(f, to)
+        return
+    for i in range(free):
+        f.right[i] = right[i] if f.losses.logistic else right[i] - right[free + i % f.width]
+    f.call.cholesky.solve(
+        <const real *>f.upper, 0, f.scales, free, f.right, to, 1, 1, free, <real *>f.scratch, 1)
+    for i in range(0 if f.losses.logistic else f.width):
+        to[free + i] = 0.
+    for i in range(0 if f.losses.logistic else free):
+        to[free + i % f.width] -= to[i]
 
 
 cdef inline double modelled_bound(const Fit *f) noexcept nogil:

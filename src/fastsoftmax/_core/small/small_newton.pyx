@@ -1,10 +1,10 @@
 """Newton's method for small problems, from the first step to the proof, without Python in between.
 
-The steps are those of `_engine/solvers/newton.py` and `certificate.py`, by the same kernels, in float64:
+The steps are those of `_engine/solvers/newton.py` and `certificate.py`, in float64, with X in tiles of
+rows; large Gram matrices are made in float32, for directions alone:
 
-    d = -H⁻¹ ∇F      by factors of H, which is the weights of the pairs of classes in each row times the
-                     products of pairs of features, made once; where these are too many, by conjugate
-                     gradients, preconditioned by float32 factors of H's blocks for each class
+    d = -H⁻¹ ∇F      by factors of H, a Gram matrix for each pair of classes; where these are too many,
+                     by conjugate gradients, preconditioned by float32 factors of H's blocks for classes
     t                a step along d that makes |φ'| small, on stored logits
     F - F* <= bound  once the decrease ½ |∇F·d| is within the tolerance: weak duality at probabilities
                      linearised along d (docs/design/certificate.md)
@@ -25,16 +25,15 @@ from fastsoftmax._core.arguments cimport Problem
 from fastsoftmax._core.arrays cimport doubles
 from fastsoftmax._core.binding cimport Binding
 from fastsoftmax._core.hessian.cholesky_kernels cimport Table as Cholesky
-from fastsoftmax._core.hessian.gram_kernels cimport Table as Gram
-from fastsoftmax._core.linear.linear_kernels cimport Table as Linear
 from fastsoftmax._core.simd.simd cimport real
 from fastsoftmax._core.small.small_factors cimport build, find_direction
 from fastsoftmax._core.small.small_problem cimport (
-    FEW, MOST_CLASSES, MOST_EXACT, MOST_OUTERS, Fit, Tables, dot, lay_out, prepare, pull, store_logits,
-    value_and_grad,
+    MOST_CLASSES, MOST_EXACT, MOST_FREE, WIDE_WORK, Fit, Tables, by_given, dot, lay_out, prepare,
+    store_logits, value_and_grad,
 )
 from fastsoftmax._core.small.small_proof cimport proved_bound
 from fastsoftmax._core.solver.dual_kernels cimport Table as Dual
+from fastsoftmax._core.small.tiled_kernels cimport Table as TiledTable
 from fastsoftmax._core.solver.line_kernels cimport Table as Line
 
 cnp.import_array()
@@ -59,6 +58,7 @@ cdef enum:
 
 cdef double EPSILON = 2.220446049250313e-16
 cdef double NEAR = 0.1  # |φ'| at the end of a search, as a share of |φ'(0)|
+cdef double CLEAR = 0.3  # of the tolerance, up to which it is worth while to try a proof by old factors
 cdef double ENOUGH = 1e-4  # of the slope times the step, by which F falls at least
 
 
@@ -108,6 +108,23 @@ cdef struct End:
     Py_ssize_t n_steps
 
 
+cdef bint proved_by_last(
+    Fit *f, double wanted, double value, End *end, double *history
+) noexcept nogil:
+    """Whether a direction by the factors of the point before is good enough for a proof: where the last
+    step was short, it often is."""
+    cdef double decrease
+    find_direction(f, wanted, True)
+    decrease = -0.5 * dot(f.gradient, f.step, f.size)
+    if decrease > CLEAR * wanted:
+        return False
+    store_logits(f, f.step, f.change)
+    end.bound = proved_bound(f, &end.value)
+    end.proved = end.bound <= wanted
+    history[(end.n_steps - 1) * HISTORY + 4] = decrease / value
+    return end.proved
+
+
 cdef End descend(
     Fit *f, double tolerance, double least, Py_ssize_t most, double *history
 ) noexcept nogil:
@@ -131,7 +148,9 @@ cdef End descend(
             <real *>f.logits, f.losses.logistic, f.losses.weights, f.n, f.tiles, f.k,
             <real *>f.variances, f.n_threads)
         if not built or max(products, EXPECTED) >= dear:
-            built, fresh = True, f.exact or f.losses.logistic
+            if built and f.exact and proved_by_last(f, wanted, value, &end, history):
+                return end
+            built, fresh = True, f.exact
             if not build(f):
                 return end
         else:
@@ -168,19 +187,18 @@ cdef End descend(
 
 
 cdef class Kernels(Binding):
-    """On kernels of float64, linear, line, dual, gram and cholesky, and of float32, gram and cholesky,
-    whose capsules it is given."""
+    """On kernels of float64, tiled, line, dual and cholesky, and of float32, tiled and cholesky, whose
+    capsules it is given."""
 
     cdef Tables call
 
     def __cinit__(self, capsules, *_):
-        linear, line, dual, gram, cholesky, narrow_gram, narrow_cholesky = capsules
-        self.call.linear = <const Linear *>PyCapsule_GetPointer(linear, "linear")
+        tiled, line, dual, cholesky, narrow, narrow_cholesky = capsules
+        self.call.tiled = <const TiledTable *>PyCapsule_GetPointer(tiled, "tiled")
         self.call.line = <const Line *>PyCapsule_GetPointer(line, "line")
         self.call.dual = <const Dual *>PyCapsule_GetPointer(dual, "dual")
-        self.call.gram = <const Gram *>PyCapsule_GetPointer(gram, "gram")
         self.call.cholesky = <const Cholesky *>PyCapsule_GetPointer(cholesky, "cholesky")
-        self.call.narrow_gram = <const Gram *>PyCapsule_GetPointer(narrow_gram, "gram")
+        self.call.narrow = <const TiledTable *>PyCapsule_GetPointer(narrow, "tiled")
         self.call.narrow_cholesky = <const Cholesky *>PyCapsule_GetPointer(
             narrow_cholesky, "cholesky")
 
@@ -220,22 +238,22 @@ cdef class Kernels(Binding):
             raise ValueError(f"theta, ridge: expected {f.width} columns")
         f.ridge = doubles(ridge, "ridge")
         f.n_threads, f.gram_threads = n_threads, gram_threads
-        f.rows.cells, f.rows.n, f.rows.d, f.rows.k = self.cells(x), f.n, f.d, f.k
-        f.rows.caches = self.caches
+        f.cells = self.cells(x)
+        f.rows.n, f.rows.k = f.n, f.k
         self.set_targets(&f.rows, None)
         self.set_weights(&f.rows, weights)
         f.losses = f.rows
         self.set_targets(&f.losses, targets)
         f.is_table = f.losses.targets != NULL
-        f.columns = f.width * (f.width + 1) // 2
-        f.exact = f.n * f.columns <= MOST_OUTERS and f.size <= MOST_EXACT and (
-            f.k > 1 or f.width <= FEW)
-        f.pairs = f.k * (f.k + 1) // 2
         if f.k > MOST_CLASSES:
             return None
-        f.row_tile = self.call.linear.tile_rows()
+        f.free = f.k - (not f.losses.logistic)
+        f.pairs = f.free * (f.free + 1) // 2
+        f.exact = f.k == 1 or f.free <= MOST_FREE and f.free * f.width <= MOST_EXACT
+        f.narrow = not f.exact or f.pairs * f.n * f.width * (f.width + 1) // 2 > WIDE_WORK
+        f.row_tile = self.call.dual.tile_rows()
         f.tiles = (f.n + f.row_tile - 1) // f.row_tile
-        f.cells = f.tiles * f.k * f.row_tile
+        f.cells_of_rows = f.tiles * f.k * f.row_tile
         lay_out(&f, &at)
         memory = <char *>malloc(<size_t>at + 64)
         if memory == NULL:
@@ -251,12 +269,8 @@ cdef class Kernels(Binding):
             memcpy(start, f.theta, f.size * sizeof(double))
             memcpy(to_moments, f.means, f.d * sizeof(double))
             memcpy(to_moments + f.d, f.sizes, f.d * sizeof(double))
-            pull(&f, &f.losses, f.logits, f.product)
             for i in range(f.k):
-                for j in range(f.d):
-                    to_gradient[i * f.width + j] = (
-                        f.by_w[i * f.d + j] + f.ridge[j] * f.theta[i * f.width + j])
-                if intercept:
-                    to_gradient[i * f.width + f.d] = f.by_b[i]
+                for j in range(f.width):
+                    to_gradient[i * f.width + j] = by_given(&f, f.gradient, i, j)
         free(memory)
         return (end.value, end.bound, end.n_steps, f.passes) if end.proved else None

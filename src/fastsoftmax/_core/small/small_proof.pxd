@@ -85,7 +85,7 @@ cdef inline double proved_bound(Fit *f, double *value) noexcept nogil:
     value[0] = total[0] / f.n + add_ridge(f, f.theta, f.product)
     magnitude = sqrt(total[2] / f.n) + f.is_table
     for j in range(f.d):
-        error = 4 * epsilon * magnitude * f.sizes[j] * f.units[j]
+        error = 4 * epsilon * magnitude * f.sizes[j]
         for i in range(f.k):
             r = f.product[i * f.width + j]
             of_squares += r * r / (2 * f.ridge[j])

@@ -20,21 +20,20 @@ cdef class Kernels(Binding):
 
     def squares(
         self, cnp.ndarray values not None, cnp.ndarray at not None, cnp.ndarray starts not None,
-        cnp.ndarray order not None, cnp.ndarray rows not None, cnp.ndarray last not None,
+        cnp.ndarray order not None, cnp.ndarray rows not None,
     ):
-        """Squared lengths of the rows that `order` names, int32, into rows (n, 4).
+        """Sums of squares of the entries of the rows that `order` names, int32, into rows (n, 4).
 
-        X is given as for `sparse.store_logits`. A row that has a feature more than once counts for no
-        less than its length. `last` (d,), int32, is scratch, -1 before.
+        X is given as for `sparse.store_logits`. They are the squared lengths, but of rows that have a
+        feature more than once, whose steps may go too far.
         """
         cdef Sparse x = self.sparse(values, at, starts)
         cdef const int *which = ints(order, "order")
         cdef real *row = self.reals(rows, "rows")
-        cdef int *scratch = ints(last, "last")
         cdef Py_ssize_t count = order.shape[0]
         require_length(rows, "rows", 4 * (starts.shape[0] - 1))
         with nogil:
-            self.kernels.squares(&x, which, count, row, scratch)
+            self.kernels.squares(&x, which, count, row)
 
     def epoch(
         self, cnp.ndarray values not None, cnp.ndarray at not None, cnp.ndarray starts not None,

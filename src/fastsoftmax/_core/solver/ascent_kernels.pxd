@@ -6,7 +6,7 @@ from fastsoftmax._core.simd.simd cimport real
 
 cdef struct Table:
     void (*squares)(
-        const Sparse *x, const int *order, Py_ssize_t count, real *rows, int *last
+        const Sparse *x, const int *order, Py_ssize_t count, real *rows
     ) noexcept nogil
     double (*epoch)(
         const Sparse *x, const int *order, Py_ssize_t count, real *rows, real *w, real *b,

@@ -121,31 +121,10 @@ cdef double epoch(
         <real>constant)
 
 
-cdef inline bint is_ascending(const index *at, Py_ssize_t n) noexcept nogil:
-    cdef int falls = 0
-    cdef Py_ssize_t i
-    for i in range(1, n):
-        falls |= at[i - 1] >= at[i]
-    return not falls
-
-
-cdef inline Py_ssize_t repeats(
-    const index *at, Py_ssize_t n, int row, int *last
-) noexcept nogil:
-    """Entries of a row at features that an entry before them has."""
-    cdef Py_ssize_t i, count = 0
-    for i in range(n):
-        count += last[at[i]] == row
-        last[at[i]] = row
-    return count
-
-
 cdef void squares_of(
-    const real *values, const index *at, const index *starts, const int *order, Py_ssize_t count,
-    Row *rows, int *last,
+    const real *values, const index *starts, const int *order, Py_ssize_t count, Row *rows,
 ) noexcept nogil:
     cdef vreal sums, x
-    cdef double total
     cdef Py_ssize_t t, i, first, length
     for t in range(count):
         first = starts[order[t]]
@@ -157,21 +136,15 @@ cdef void squares_of(
         if length % VL:
             x = load_first(values + first + length - length % VL, length % VL)
             sums = sums + x * x
-        total = sum_lanes(sums)
-        if not is_ascending(at + first, length):
-            total *= 1 + repeats(at + first, length, order[t], last)
-        rows[order[t]].square = total
+        rows[order[t]].square = sum_lanes(sums)
 
 
-cdef void squares(
-    const Sparse *x, const int *order, Py_ssize_t count, real *rows, int *last
-) noexcept nogil:
-    """Squared lengths of the rows; no less where features are repeated. `last` (d,) is -1 before."""
+cdef void squares(const Sparse *x, const int *order, Py_ssize_t count, real *rows) noexcept nogil:
+    """The sum of squares of each row's entries."""
     if x.wide:
-        squares_of(
-            x.values, <const int64_t *>x.at, <const int64_t *>x.starts, order, count, <Row *>rows, last)
+        squares_of(x.values, <const int64_t *>x.starts, order, count, <Row *>rows)
     else:
-        squares_of(x.values, <const int *>x.at, <const int *>x.starts, order, count, <Row *>rows, last)
+        squares_of(x.values, <const int *>x.starts, order, count, <Row *>rows)
 
 
 cdef Table table

@@ -191,7 +191,8 @@ class DenseData(DenseArray):
         """XᵀX / n."""
         n, d = self.shape
         drawn = RowSample.of_all_rows(np.ones((1, n)))
-        return self.gram(drawn, np.zeros(d), np.ones(d), 1 / n, np.zeros(d))[0].astype(np.float64)
+        moments = self.gram(drawn, np.zeros(d), np.ones(d), 1 / n, np.zeros(d))[0]
+        return moments.astype(np.float64, copy=False)
 
     def sums(self, drawn: RowSample) -> NDArray:
         """``Σ fᵢ² xᵢ`` over drawn rows, for each class: (m, d)."""

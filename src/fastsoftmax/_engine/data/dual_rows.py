@@ -28,8 +28,7 @@ class DualRows:
         self._kernel = kernels(data.dtype).ascent
         self._order = np.flatnonzero(scales > 0).astype(np.int32)
         self._rows = np.zeros((n, 4), data.dtype)
-        last = np.full(data.shape[1], -1, np.int32)
-        self._kernel.squares(*self._X, self._order, self._rows, last)
+        self._kernel.squares(*self._X, self._order, self._rows)
         self._rows[:, 0] = scales
         self._rows[:, 1] += constant
         if offset is not None:

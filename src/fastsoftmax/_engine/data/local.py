@@ -2,11 +2,14 @@
 
 from typing import Self
 
+from fastsoftmax._runtime.engines.wire import Traffic
+
 
 class LocalRows:
     """Rows of which any sample costs what it reads, and no round."""
 
     is_distributed = False
+    traffic = Traffic()  # none: nothing counts it
     sample_step = 1  # every row may be in a sample
 
     shape: tuple[int, int]

@@ -7,6 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.data.stored_logits import StoredLogits
+from fastsoftmax._runtime.engines.wire import Traffic
 
 
 class Data(Protocol):
@@ -28,6 +29,8 @@ class Data(Protocol):
         all rows is a round then, and there are no `pieces`.
     sample_step : int
         Every which row may be in a sample.
+    traffic : Traffic
+        Rounds of an engine so far, and their bytes.
     """
 
     shape: tuple[int, int]
@@ -37,6 +40,10 @@ class Data(Protocol):
     is_sparse: bool
     is_distributed: bool
     sample_step: int
+
+    @property
+    def traffic(self) -> Traffic:
+        """As above; an attribute will do."""
 
     def pieces(self) -> "Iterable[tuple[slice, Data]]":
         """The rows in order, in pieces that are in memory."""

@@ -14,7 +14,7 @@ problems, 1998). A direction counts if it is more than n·u of the longest row.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, reduce
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -135,10 +135,8 @@ class CentredColumns:
 
     def gram(self) -> NDArray[np.float64]:
         """XXᵀ."""
-        total = np.zeros((self.shape[0],) * 2)
-        for _, X in self:
-            total += len(X) * self._dense(X).second_moments()
-        return total
+        grams = (len(X) * self._dense(X).second_moments() for _, X in self)
+        return reduce(np.add, grams)
 
     def combinations(self, parts: NDArray, rows: NDArray[np.intp]) -> NDArray[np.float64]:
         """Combinations of some rows with coefficients (m, r): (m, D)."""
@@ -163,6 +161,7 @@ class Factor:
     Parameters
     ----------
     gram : ndarray of shape (r, r)
+        What is factored in place.
     n_threads : int
     dependent : float
         Of the square of a row: what is left of one that seems to depend on others.
@@ -177,7 +176,7 @@ class Factor:
     def __init__(self, gram: NDArray[np.float64], n_threads: int, dependent: float) -> None:
         size = len(gram)
         self._kernel, self._n_threads = kernels(gram.dtype).cholesky, n_threads
-        self._upper, self._scales = gram[None].copy(), 1 / np.sqrt(np.diagonal(gram))
+        self._upper, self._scales = gram[None], 1 / np.sqrt(np.diagonal(gram))
         failed, work = np.ones(1, np.int32), size**3 // 6
         self._kernel.factor(
             self._upper, self._scales[None], np.zeros(1), failed, team(n_threads, work)
@@ -331,10 +330,10 @@ def by_gram(
     rows = by_length(gram, left)
     if not len(rows):
         return None
-    factor = Factor(gram[rows[:, None], rows], columns.n_threads, dependent)
+    factor = Factor(gram.take(rows, 0).take(rows, 1), columns.n_threads, dependent)
     if factor.inverse == np.inf:
         rows, last = independent(gram, by_length(gram, used), dependent), None
-        factor = Factor(gram[rows[:, None], rows], columns.n_threads, dependent)
+        factor = Factor(gram.take(rows, 0).take(rows, 1), columns.n_threads, dependent)
     if not factor.inverse <= rules.largest_inverse:
         return None
     R = np.empty((len(gram), len(rows)))

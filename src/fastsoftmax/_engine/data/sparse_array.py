@@ -146,6 +146,11 @@ class SparseArray(LocalRows):
         return type(self)(squares, self.n_threads, self._workspace)
 
     @cached_property
+    def csc(self) -> sparse.csc_array:
+        """X by columns: a copy."""
+        return self.X.tocsc()
+
+    @cached_property
     def counts(self) -> NDArray[np.int32]:
         """The number of entries of each feature, up to the largest int32."""
         counts = np.empty(self.shape[1], np.int32)

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._core import kernels
+from fastsoftmax._engine.linalg import groups as of_groups
 from fastsoftmax._runtime import scipy_sparse as sparse
 from fastsoftmax._runtime.threads import team
 
@@ -52,10 +53,19 @@ def descend_by_grams(
     thresholds: NDArray,
     n_threads: int,
     rules: DescentRules | None = None,
+    groups: NDArray[np.int64] | None = None,
 ) -> NDArray[np.float64]:
-    """The change d of least g·d + ½ dᵀ H d + Σ t |v + d|, H being grams (K, m, m)."""
+    """The change d of least g·d + ½ dᵀ H d + Σ t |v + d|, H being grams (K, m, m).
+
+    With groups, (K, m) and the same for all classes, Σ ‖t∘(v + d)‖ over these.
+    """
     dtype, rules = grams.dtype, rules or DescentRules()
     g, v, t = (np.ascontiguousarray(table, dtype) for table in (gradient, values, thresholds))
+    if groups is not None:
+        change = of_groups.descend_by_grams(
+            kernels(dtype).group, grams, groups, (g, v, t), rules.cycles, rules.tolerance
+        )
+        return exactly(change, v, values)
     change = np.zeros(v.shape, dtype)
     kernels(dtype).coordinate.by_grams(
         grams, counts, g, v, t, change, np.empty_like(change), rules.cycles,
@@ -138,10 +148,13 @@ class WeightedColumns:
         values: NDArray,
         thresholds: NDArray,
         rules: DescentRules | None = None,
+        groups: NDArray[np.int64] | None = None,
     ) -> NDArray[np.float64]:
         """As `descend_by_grams`."""
         X, rules = self._csc[0], rules or DescentRules()
         g, v, t = (np.ascontiguousarray(table, X.dtype) for table in (gradient, values, thresholds))
+        if groups is not None:
+            return exactly(self._descend_groups(g, v, t, groups, rules), v, values)
         change = np.zeros(v.shape, X.dtype)
         threads = team(self._n_threads, 4 * WORK * X.size * len(v))
         scratch = np.empty((threads, self._weights.shape[1]), X.dtype)
@@ -151,3 +164,17 @@ class WeightedColumns:
             threads,
         )  # fmt: skip
         return exactly(change, v, values)
+
+    def _descend_groups(
+        self, g: NDArray, v: NDArray, t: NDArray, groups: NDArray[np.int64], rules: DescentRules
+    ) -> NDArray:
+        dtype, columns = v.dtype, np.ascontiguousarray(self._columns[0])
+        places, starts, bounds, step = of_groups.blocks_of(groups, self.diagonals, self._intercept)
+        weights, change = np.ascontiguousarray(self._weights.T), np.zeros_like(v)
+        kernels(dtype).group.by_columns(
+            *self._csc, columns, weights, np.ascontiguousarray(self.means),
+            np.ascontiguousarray(self.diagonals), self._ridges, self._intercept,
+            np.empty_like(weights), np.empty_like(v), np.empty(len(v)),
+            places, starts, g, v, t, bounds, change, step, rules.cycles, rules.tolerance,
+        )  # fmt: skip
+        return change

@@ -6,27 +6,34 @@ from numpy.typing import NDArray
 from fastsoftmax._engine.data import StoredLogits
 from fastsoftmax._engine.line_search.phi import Trial
 from fastsoftmax._engine.line_search.stored import StoredIterate, StoredLine
+from fastsoftmax._engine.objective import group_norms
 
 
 class PenalisedLine(StoredLine):
-    """φ with kinks, where weights change their signs."""
+    """φ with kinks, where weights change their signs, or groups of them are 0."""
 
     def __init__(self, iterate: "PenalisedIterate", direction: NDArray, parabola: NDArray) -> None:
         super().__init__(iterate, direction, parabola)
-        at = np.flatnonzero(direction)
-        thresholds = iterate.objective.l1.thresholds(at)
-        self._along = iterate.theta[at], direction[at], thresholds
-        moving = float(np.sum(thresholds * np.abs(iterate.theta[at])))
-        self._still = iterate.penalty - moving  # that of weights that do not change
+        l1 = iterate.objective.l1
+        at, groups = l1.touched(direction)
+        thresholds = l1.thresholds(at)
+        self._along = thresholds * iterate.theta[at], thresholds * direction[at], groups
+        # that of weights that do not change
+        self._still = iterate.penalty - group_norms.total(self._along[0], groups)
 
     def evaluate(self, t: float) -> Trial:
         """φ at t; where φ has a kink, the subgradient nearest to 0 is taken for its slope."""
-        smooth, (v, d, thresholds) = super().evaluate(t), self._along
+        smooth, (v, d, groups) = super().evaluate(t), self._along
         w = v + t * d
-        value = smooth.value + self._still + float(np.sum(thresholds * np.abs(w)))
-        slope = smooth.slope + float(np.sum(thresholds * np.sign(w) * d))
-        jump = float(np.sum(np.where(w == 0, thresholds * np.abs(d), 0.0)))
-        return Trial(value, slope - float(np.clip(slope, -jump, jump)), smooth.curvature)
+        lengths, units = group_norms.norms(w, groups), group_norms.unit(w, groups)
+        value = smooth.value + self._still + float(np.sum(units * w))
+        slope = smooth.slope + float(np.sum(units * d))
+        jump = group_norms.total(np.where(lengths == 0, d, 0.0), groups)
+        curvature = smooth.curvature
+        if groups is not None:
+            across = d - units * group_norms.inner(units, d, groups)
+            curvature += float(np.sum(group_norms.divided(across * d, lengths)))
+        return Trial(value, slope - float(np.clip(slope, -jump, jump)), curvature)
 
 
 class PenalisedIterate(StoredIterate):

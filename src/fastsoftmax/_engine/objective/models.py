@@ -1,5 +1,6 @@
 """Models as users have them, and θ: units of the features, and the row space if there is one."""
 
+import math
 from functools import cached_property
 
 import numpy as np
@@ -9,6 +10,9 @@ from fastsoftmax._engine.data import ByRow, RowSpace
 from fastsoftmax._engine.objective.coordinates.base import Parameters, at
 from fastsoftmax._engine.objective.loss import Loss
 from fastsoftmax._engine.objective.rounding import CURVATURE, ROUNDING, of_all
+
+EPSILON = float(np.finfo(np.float64).eps)
+MOST_GROWTH = 700.0  # of which exp is a number
 
 
 class Models:
@@ -72,11 +76,12 @@ class Models:
         if centre is not None:
             sizes += at(np.abs(centre), np.abs(W))
         if self._row_space is not None:
-            sizes += at(np.abs(self._row_space.centre), np.abs(self._row_space.basis.expand(W)))
-        errors = np.finfo(float).eps * sizes
-        with np.errstate(over="ignore"):
-            curvature = 2 * value * np.exp(2 * np.sqrt(errors @ errors))
-        return of_all(errors, min(CURVATURE, curvature))
+            # W in an orthonormal basis is as long as in the features; 2: but for rounding
+            lengths = np.sqrt(np.einsum("kr,kr->k", W, W))
+            sizes += 2 * lengths * math.sqrt(np.dot(self._row_space.centre, self._row_space.centre))
+        errors = EPSILON * sizes
+        growth = math.exp(min(2 * math.sqrt(np.dot(errors, errors)), MOST_GROWTH))
+        return of_all(errors, min(CURVATURE, 2 * value * growth))
 
     def logit_rounding(self, theta: NDArray) -> float:
         """The same of the logits at θ, which are sums of rounded numbers."""

@@ -1,5 +1,6 @@
 """The objective of softmax regression with an elastic net penalty."""
 
+import math
 from copy import copy
 from functools import cached_property
 
@@ -7,10 +8,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.data import ByRow, Data, RowSpace, StoredLogits, as_dtype
+from fastsoftmax._engine.objective import easy_dual
 from fastsoftmax._engine.objective.coordinates.feature_major import FeatureMajor
 from fastsoftmax._engine.objective.coordinates.features import change_of, suited
 from fastsoftmax._engine.objective.coordinates.standardised import Standardised
-from fastsoftmax._engine.objective.easy_dual import has_easy_dual
 from fastsoftmax._engine.objective.l1 import L1
 from fastsoftmax._engine.objective.loss import loss_of
 from fastsoftmax._engine.objective.models import Models
@@ -51,6 +52,9 @@ class Objective:
         That of each feature in which `data` has it and its weights are penalised.
     l1_factors : ndarray of shape (d,), optional
         Of the features in ‖W‖₁, in those units; 0 for those that are free.
+    groups : ndarray of shape (d,), optional
+        The number of each feature's group: ‖W‖₁ is then Σ‖W_g‖, a group having the weights of its
+        features for all classes.
     free : ndarray of shape (d,), bool, optional
         Features whose weights are not penalised.
     offset : ndarray of shape (n, n_logits), optional
@@ -77,6 +81,7 @@ class Objective:
         warm_start: WarmStart | None = None,
         units: NDArray | None = None,
         l1_factors: NDArray | None = None,
+        groups: NDArray[np.intp] | None = None,
         free: NDArray[np.bool_] | None = None,
         offset: NDArray | ByRow | None = None,
         row_space: RowSpace | None = None,
@@ -111,8 +116,9 @@ class Objective:
             data, told = prepare(data, weights, own_units, fit_intercept, self.penalty)
             # a rotation of features leaves an L2 penalty as it is, if it is that of all of them
             plain = not l1 and told is None and not len(self.free)
-            self.has_easy_dual = plain and has_easy_dual(data, terms)
-            if plain and not self.has_easy_dual:  # whose few epochs would not repay the merger
+            hold = easy_dual.hold_of_rows(data, terms) if plain else math.inf
+            self.has_easy_dual = hold <= easy_dual.HOLD
+            if plain and hold > easy_dual.EASY:
                 data = data.with_merged_features()
         #: in no lower precision than X came
         self.exact_data = data
@@ -125,7 +131,9 @@ class Objective:
             self.parameters = kind(data, terms, told, weights, self.warm_start)
             if not self.parameters.reused:
                 self.warm_start = None
-        self.l1 = L1(terms, self.parameters, l1_factors, data.n_threads) if l1 else None
+        self.l1 = None
+        if l1:
+            self.l1 = L1(terms, self.parameters, l1_factors, groups, data.n_threads)
         self.shape = self.parameters.shape
         self.size = int(np.prod(self.shape))
         self.models = Models(self.parameters, self.loss, units, row_space, offset, weights)
@@ -226,7 +234,8 @@ class Objective:
             return self.l1.weights(theta, gradient, step)
         p = self.parameters
         of_weights = p.penalised(theta), p.penalised_gradient(gradient), p.penalised(step)
-        return PenalisedWeights(*of_weights, p.sizes(), p.variations(), self.penalty, None)
+        sizes = p.sizes, p.squared_sizes
+        return PenalisedWeights(*of_weights, *sizes, p.variations, self.penalty, None)
 
     def grad_norm(self, gradient: NDArray) -> float:
         """max |∇F| with respect to (W, b), from the gradient with respect to θ; of W as it is in

@@ -8,7 +8,8 @@ w adds
 
 With μ = 0 the last term is 0 where |v| <= λ and infinite elsewhere. Therefore a is moved towards
 the labels y, to y + α(a - y), and v to αv, α = min(1, λ / max|v|) (Kim, Koh, Lustig, Boyd &
-Gorinevsky 2007, for linear models).
+Gorinevsky 2007, for linear models). All of it holds of groups of weights, with their norms and
+inner products.
 """
 
 from collections.abc import Callable
@@ -16,6 +17,9 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
+
+from fastsoftmax._engine.objective import group_norms
+from fastsoftmax._engine.objective.group_norms import Groups
 
 Table = NDArray[np.float64]
 
@@ -36,10 +40,12 @@ class PenalisedWeights(NamedTuple):
     weights: Table
     gradient: Table  # v
     step: Table
-    sizes: Table  # weighted root mean squares of their features
-    variations: Table  # their deviations, where these are known
+    sizes: Callable[[], Table]  # weighted root mean squares of their features,
+    squared_sizes: Callable[[], float]  # and the sum of their squares, which is found faster
+    variations: Callable[[], Table]  # their deviations, where these are known
     ridge: float  # μ
     lasso: Table | None  # λ, > 0
+    groups: Groups = None  # in which they are penalised
 
     @property
     def value(self) -> float:
@@ -49,28 +55,32 @@ class PenalisedWeights(NamedTuple):
     @property
     def of_lasso(self) -> float:
         """The part of the penalty on absolute values."""
-        return 0.0 if self.lasso is None else float(np.sum(self.lasso * abs(self.weights)))
+        if self.lasso is None:
+            return 0.0
+        return group_norms.total(self.lasso * self.weights, self.groups)
 
     def gap(self, loss: float, divergence: Callable[[float], float], error: float) -> Gap:
         """F - F* at most, from the mean loss and, as a function of α, the mean divergence.
 
         The error times the sizes is what v may be off by.
         """
-        w, v, mu, errors = self.weights, self.gradient, self.ridge, error * self.sizes
+        w, v, mu = self.weights, self.gradient, self.ridge
         if not w.size:
             return Gap(divergence(1.0), 0.0)
         if mu:
             within = self._within()
             of_squares = np.square(mu * w + (v - within)).sum() / (2 * mu)
-            rounding = float(np.square(errors).sum()) / (2 * mu)
+            rounding = error**2 * self.squared_sizes() / (2 * mu)
             of_weights = self._at_kinks(within) + (np.sqrt(of_squares) + np.sqrt(rounding)) ** 2
             return Gap(divergence(1.0) + float(of_weights), rounding)
         if self.lasso is None:
             return Gap(np.inf, np.inf)
-        alpha = 1 / max(1.0, float(np.max((np.abs(v) + errors) / self.lasso)))
-        of_weights = np.sum(self.lasso * np.abs(w) + alpha * (v * w + errors * np.abs(w)))
+        errors = error * self.sizes()
+        slopes, of_errors = (group_norms.norms(x / self.lasso, self.groups) for x in (v, errors))
+        alpha = 1 / max(1.0, float(np.max(slopes + of_errors)))
+        of_weights = self.of_lasso + alpha * np.sum(v * w + errors * np.abs(w))
         bound = divergence(alpha) + max(float(of_weights), 0.0)
-        return Gap(bound, float(np.max(errors / self.lasso)) * (loss + self.value))
+        return Gap(bound, float(np.max(of_errors)) * (loss + self.value))
 
     def residual(self) -> Table:
         """What the step leaves of the conditions of optimality, v being linear in the step."""
@@ -82,20 +92,25 @@ class PenalisedWeights(NamedTuple):
 
     def _within(self) -> Table | float:
         """v, as far as |v| <= λ."""
-        return 0.0 if self.lasso is None else np.clip(self.gradient, -self.lasso, self.lasso)
+        if self.lasso is None:
+            return 0.0
+        return group_norms.within(self.gradient, self.lasso, self.groups)
 
     def _pull(self) -> Table | float:
-        """-λ times the subgradient of the absolute value, where the step leads."""
+        """-λ times the subgradient of the norm, where the step leads."""
         if self.lasso is None:
             return 0.0
         there = self.weights + self.step
-        return np.where(there != 0, -self.lasso * np.sign(there), self._within())
+        is_zero = group_norms.norms(there, self.groups) == 0
+        pull = -self.lasso * group_norms.unit(there, self.groups)
+        return np.where(is_zero, self._within(), pull)
 
     def _at_kinks(self, pull: Table | float) -> float:
-        """Σ λ|w| + w·pull, each term of which is >= 0."""
+        """Σ λ|w| + w·pull, of which each group adds something >= 0."""
         if self.lasso is None:
             return 0.0
-        return float(np.sum(self.lasso * np.abs(self.weights) + self.weights * pull))
+        slopes = self.lasso * group_norms.unit(self.weights, self.groups)
+        return max(0.0, float(np.sum(self.weights * slopes + self.weights * pull)))
 
 
 def unseen_residual(ridge: float, value: float, count: int) -> float:

@@ -38,6 +38,8 @@ class Iteration(NamedTuple):
     n_passes: float  # over X, so far, other work being counted by its multiply-adds
     seconds: float  # since the solver started
     gap: float = math.nan  # the estimate of (F - F*) / F by which the solver stops
+    n_rounds: int = 0  # of an engine, so far
+    n_bytes: int = 0  # that this process sent workers and got from them, so far
 
     def __str__(self) -> str:
         return (
@@ -145,12 +147,15 @@ class Run:
         """Record the end of an iteration, whose gradient may not be known; again, what came after
         it."""
         gap = self.result.history[-1].gap if again else math.nan
+        traffic = self.objective.data.traffic
         iteration = Iteration(
             value,
             math.nan if gradient is None else self.objective.grad_norm(gradient),
             self.objective.passes.count,
             time.perf_counter() - self._began,
             gap,
+            traffic.rounds,
+            traffic.bytes,
         )
         if again:
             self.result.history.pop()
@@ -192,7 +197,7 @@ class Run:
         self._notified = self.n_iter
         last = self.result.history[-1]
         gap = left / last.objective if last.objective > 0 else 0.0
-        self.result.history[-1] = last = Iteration(*last[:-1], gap)
+        self.result.history[-1] = last = last._replace(gap=gap)
         models = self.objective.models
 
         def model() -> dict[str, NDArray]:

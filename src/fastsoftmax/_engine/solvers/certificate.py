@@ -272,8 +272,8 @@ class Linearised:
         if self.log_odds is not None:
             return False
         o = self.objective
-        errors = ROUNDING * (magnitude + self._size) * weights.sizes
-        negligible = errors + self.rules.residual * magnitude * weights.variations
+        errors = ROUNDING * (magnitude + self._size) * weights.sizes()
+        negligible = errors + self.rules.residual * magnitude * weights.variations()
         negligible = negligible + unseen_residual(o.penalty, value, weights.weights.size)
         if weights.lasso is not None:  # a residual like λ is no rounding: weights may have to enter
             negligible = np.minimum(negligible, errors + self.rules.of_lasso * weights.lasso)
@@ -303,10 +303,12 @@ class Linearised:
         units = o.parameters.units(features)
         ridge = np.square(np.sqrt(o.penalty) * units)
         ridge[o.free] = 0
-        lasso = np.zeros(o.shape[1]) if o.l1 is None else share * units * o.l1.lambdas[features]
         v, there = table(v), table(self._theta) + table(self.direction)
-        pull = np.where(there != 0, -lasso * np.sign(there), np.clip(v, -lasso, lasso))
-        slack = np.where(there != 0, 0, np.maximum(lasso - np.abs(v), 0))
+        if o.l1 is None:
+            nothing = np.zeros_like(v)
+            return Held(v + ridge * there, nothing, ridge, nothing[0])
+        lasso = share * units * o.l1.lambdas[features]
+        pull, slack = o.l1.held(lasso, v, there)
         return Held(v + ridge * there - pull, slack, ridge, lasso)
 
     def correction(self, share: float) -> NDArray | None:

@@ -5,7 +5,6 @@ Two things are asked of a model: the minimum of model + L1 penalty, by coordinat
 the Hessian (`hessian_times`), which for sparse X is cheaper on the columns of the set alone.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,17 +15,17 @@ from fastsoftmax._engine.curvature.hessian import (
     GramCurvature,
     of_shifts,
 )
-from fastsoftmax._engine.data import Batch, Point, RowSample
+from fastsoftmax._engine.data import Batch, Point, RowSample, SparseData
 from fastsoftmax._engine.linalg import ClassFactors, WeightedColumns, descend_by_grams
 from fastsoftmax._engine.line_search.penalised import PenalisedIterate
 from fastsoftmax._engine.objective.objective import Objective
+from fastsoftmax._engine.solvers.norm_curvature import NormCurvature, Solve
 from fastsoftmax._engine.solvers.working_set import WorkingSet
+from fastsoftmax._runtime import scipy_sparse as sparse
 from fastsoftmax._validation import numbers as check
 
 COPIES = 3  # of these: by rows, and by columns for descent and for gradients,
 INDEX = 4  # bytes of a row's or a feature's number in them
-
-Solve = Callable[[NDArray], NDArray]
 
 
 @dataclass(frozen=True)
@@ -40,6 +39,7 @@ class ModelRules:
     least_rows: int = 2048  # if that is more
     damping: float = 0.01  # of the diagonal, added to it
     weight_change: float = 0.25  # of the weights p(1 - p), before a model is renewed
+    missing: float = 0.25  # of the columns, in a joint Hessian that is kept: their blocks do
     upgrade_products: int = 16  # in an iteration, with the Hessian: diagonals are not enough
 
 
@@ -54,6 +54,7 @@ class GramModel:
     ) -> None:
         self._curvature, self._objective = curvature, curvature.objective
         self._rules, objective = rules, curvature.objective
+        self._kept = objective.parameters.found.setdefault("models", Kept())
         k, size = objective.shape
         self._budget = objective.memory.working_set / objective.data.dtype.itemsize
         most = max(1, int(np.sqrt(self._budget / 2 / k)) - 1)
@@ -62,15 +63,24 @@ class GramModel:
         # whether weights that are not 0 may be missing
         self.partial = m - self.set.intercept >= most and most < objective.data.shape[1]
         full = 2 * m > size and 2 * k * size**2 <= self._budget
-        drawn, scale = self._sample(it, size if full else m, seed)
-        if full:
-            gram = curvature.gram(drawn, scale, curvature.ridge)
-            self._full_gram = damped(gram, rules.damping)
-            self._grams = self._of_set()
+        kept, self._full_gram = self._kept, None
+        if full and kept.grams is not None and self._resembles(it):
+            diagonals(kept.grams)[:] += curvature.ridge - kept.ridge
         else:
-            self._full_gram, self._grams = None, self._of_columns(drawn, scale)
+            drawn, scale = self._sample(it, size if full else m, seed)
+            if full:
+                kept.grams = damped(curvature.gram(drawn, scale, curvature.ridge), rules.damping)
+            else:
+                self._grams = self._of_columns(drawn, scale)
+            curvature.set_reference(it)
+        if full:
+            self._full_gram, kept.ridge = kept.grams, curvature.ridge
+            self._grams = self._of_set()
         self._diagonals = diagonals(self._grams).copy()
-        curvature.set_reference(it)
+
+    def _resembles(self, it: PenalisedIterate) -> bool:
+        """Whether rows weigh about what they did when Gram matrices were made."""
+        return self._curvature.change_of_weights(it) <= self._rules.weight_change
 
     def damp(self, damping: float) -> None:
         """Make directions so much stiffer, of what they are where classes are equally probable."""
@@ -111,7 +121,7 @@ class GramModel:
 
     def serves(self, it: PenalisedIterate) -> bool:
         """Whether it still does at the iterate; renews what is cheap to renew."""
-        if self._curvature.change_of_weights(it) > self._rules.weight_change or self.partial:
+        if not self._resembles(it) or self.partial:
             return False
         if self.set.holds(it.places):
             return True
@@ -127,24 +137,35 @@ class GramModel:
         s = self.set
         return descend_by_grams(
             self._grams, s.counts, s.take(it.smooth), s.take(it.theta), s.thresholds,
-            self._objective.data.n_threads,
+            self._objective.data.n_threads, groups=s.groups,
         )  # fmt: skip
 
-    def factor(self, it: PenalisedIterate, face: NDArray, products: int) -> Solve:
+    def factor(
+        self, it: PenalisedIterate, face: NDArray, products: int, curved: NormCurvature
+    ) -> Solve:
         """M⁻¹ of tables that are 0 off the face.
 
         M is the Hessian itself, classes coupled, where that takes less work than the products which
-        an iteration took with blocks.
+        an iteration took with blocks, or than those since it was made last. Until then that of an
+        earlier point does, of this fit or of one before it on the path.
         """
-        joint = JointFace(self._curvature, self.set, face)
-        if joint.passes <= products and joint.bytes <= self._objective.memory.working_set:
-            return joint.factor(it, self._damping)
+        joint, kept = JointFace(self._curvature, self.set, face), self._kept
+        if joint.bytes <= self._objective.memory.working_set:
+            most = self._rules.missing
+            serves = kept.lacks(joint.columns) <= most
+            if (kept.products if serves else max(kept.products, products)) >= joint.passes:
+                kept.hessian, kept.products = None, 0
+                kept.columns, kept.hessian = joint.columns, joint.hessian(it)
+            if kept.lacks(joint.columns) <= most:
+                return joint.factor(kept, self._grams, self._damping, curved)
         on = Face(face)
         classes = np.arange(len(face))[:, None, None]
         matrices = self._grams[classes, on.at[:, :, None], on.at[:, None, :]]
-        return on.factor(matrices, self._objective.data.n_threads)
+        diagonals(matrices)[:] += on.take(curved.diagonal)
+        return curved.corrected(on.factor(matrices, self._objective.data.n_threads), face)
 
     def hessian_times(self, it: PenalisedIterate, table: NDArray) -> NDArray:
+        self._kept.products += 1
         return self.set.take(it.hessian_times(self.set.put(table))) + self._damping * table
 
 
@@ -161,15 +182,15 @@ class ColumnModel:
         self.set = s = WorkingSet(objective, it, objective.data.shape[1])
         weights, union = s.weights, s.union
         require_memory(objective, union)
-        self._data = objective.data.only(union)
-        X = self._data.X
+        self._data, X = columns_of(objective, union)
         self._columns = np.where(weights, np.searchsorted(union, s.features), 0)
         self._weighted = WeightedColumns(
-            X.tocsc(), self._columns, s.counts, s.intercept, objective.data.n_threads
+            X, self._columns, s.counts, s.intercept, objective.data.n_threads
         )
         self._share = max(X.nnz / max(objective.data.nnz, 1), 1e-3)  # of a pass
         self._width, self._of_weights = len(union), weights
-        squares = np.ravel(X.multiply(X).sum(axis=0, dtype=np.float64)) / objective.data.shape[0]
+        squares = np.add.reduceat(np.append(np.square(X.data), 0.0), X.indptr[:-1])
+        squares = np.where(np.diff(X.indptr) > 0, squares, 0.0) / objective.data.shape[0]
         share = objective.loss.typical_share
         squares = np.append(squares, 0.0)[self._columns]  # the set may be empty
         self._reference = share * (1 - share) * np.where(weights, squares, s.filled)
@@ -195,29 +216,32 @@ class ColumnModel:
     def descend(self, it: PenalisedIterate) -> NDArray:
         """The change of the set's weights that minimises model + penalty."""
         s = self.set
-        return self._weighted.descend(s.take(it.smooth), s.take(it.theta), s.thresholds)
+        values, slopes = s.take(it.theta), s.take(it.smooth)
+        return self._weighted.descend(slopes, values, s.thresholds, groups=s.groups)
 
-    def factor(self, it: PenalisedIterate, face: NDArray, products: int) -> Solve:
+    def factor(
+        self, it: PenalisedIterate, face: NDArray, products: int, curved: NormCurvature
+    ) -> Solve:
         """M⁻¹ of tables that are 0 off the face: by diagonals, or by full blocks if it is hard."""
         on = Face(face)
         k, size = on.at.shape
         needed = 2 * k * size**2 * self._objective.data.dtype.itemsize
         easy = products <= self._rules.upgrade_products
         if easy or needed > self._objective.memory.working_set:
-            return self._factor_diagonals(face)
+            return self._factor_diagonals(face, curved)
         matrices = self._weighted.grams(on.at, on.counts)
-        diagonals(matrices)[:] += on.take(self._ridges)
-        return on.factor(matrices, self._objective.data.n_threads)
+        diagonals(matrices)[:] += on.take(self._ridges + curved.diagonal)
+        return curved.corrected(on.factor(matrices, self._objective.data.n_threads), face)
 
-    def _factor_diagonals(self, face: NDArray) -> Solve:
+    def _factor_diagonals(self, face: NDArray, curved: NormCurvature) -> Solve:
         """The means decouple the intercept."""
         d = np.where(face & (self._weighted.diagonals > 0), self._weighted.diagonals, 1.0)
         means = self._weighted.means * face
 
         def solve(v: NDArray) -> NDArray:
             if not self.set.intercept:
-                return v / d
-            z = (v - means * v[:, :1]) / d
+                return curved.solve(d, v)
+            z = curved.solve(d, v - means * v[:, :1])
             z[:, 0] = v[:, 0] / d[:, 0] - np.einsum("km,km->k", means[:, 1:], z[:, 1:])
             return z
 
@@ -238,6 +262,20 @@ class ColumnModel:
         if s.intercept:
             out[:, 0] = grads.b
         return out + self._ridges * table
+
+
+def columns_of(objective: Objective, features: NDArray) -> tuple[SparseData, sparse.csc_array]:
+    """Some features of a sparse X, by rows and by columns.
+
+    Where there is memory for a copy of X by columns that is made once, and the features are taken
+    from there: to find them in the rows takes as long each time.
+    """
+    data = objective.data
+    if hasattr(data, "csc") and data.nbytes <= objective.memory.working_set:
+        X = data.csc[:, features]
+        return data.like(X.tocsr()), X
+    some = data.only(features)
+    return some, some.X.tocsc()
 
 
 def require_memory(objective: Objective, features: NDArray) -> None:
@@ -281,11 +319,31 @@ class Face:
         return solve
 
 
+@dataclass
+class Kept:
+    """What was made at a point of this fit or of one before it, on the path: Gram matrices of all
+    columns, and the joint Hessian of the loss by some."""
+
+    grams: NDArray | None = None
+    ridge: NDArray | None = None  # that is in them
+    columns: NDArray[np.intp] | None = None  # ascending
+    hessian: NDArray | None = None  # (K, size, K, size)
+    products: int = 0  # with the Hessian since
+
+    def lacks(self, columns: NDArray[np.intp]) -> float:
+        """The share of columns that it does not have."""
+        if self.hessian is None:
+            return 1.0
+        return 1 - float(np.mean(np.isin(columns, self.columns)))
+
+
 class JointFace:
     """The Hessian of the weights on a face, of dense X, classes coupled.
 
     Attributes
     ----------
+    columns : ndarray
+        Of the features that are on it, ascending.
     passes, bytes : float
         The work and the memory that it takes.
     """
@@ -296,17 +354,17 @@ class JointFace:
         self._objective, self._units = curvature.objective, curvature.units
         objective, self._set, self._face = curvature.objective, chosen, face
         n, d = objective.data.shape
-        self._columns = np.unique(chosen.features[face])  # an intercept's number is the last
-        k, size = len(face), len(self._columns)
+        self.columns = np.unique(chosen.features[face])  # an intercept's number is the last
+        k, size = len(face), len(self.columns)
         self.passes = objective.loss.n_grams * size**2 / (4 * d * k)
         self.bytes = 8 * (n * (size + 2 * k) + 3 * (k * size) ** 2)
 
-    def factor(self, it: PenalisedIterate, damping: NDArray) -> Solve:
-        """The inverse of the Hessian with this damping added."""
-        o, face, size = self._objective, self._face, len(self._columns)
+    def hessian(self, it: PenalisedIterate) -> NDArray:
+        """The Hessian of the loss by the columns, (K, size, K, size)."""
+        o, face, size = self._objective, self._face, len(self.columns)
         n, d = o.data.shape
-        columns = self._columns[self._columns < d]
-        data, units = o.data.only(columns), self._units[self._columns]
+        columns = self.columns[self.columns < d]
+        data, units = o.data.only(columns), self._units[self.columns]
         centre = o.parameters.shift[columns]
 
         def gram(drawn: RowSample) -> NDArray:
@@ -315,14 +373,28 @@ class JointFace:
         o.passes.count += self.passes
         P, Q = o.loss.probabilities(it.logits(0))
         H = o.loss.hessian(P, Q, o.weights, size, gram)
-        free = np.isin(self._columns, [*o.free, d])
+        free = np.isin(self.columns, [*o.free, d])
         if free.any() and o.loss.shift_invariant:
             classes, free = np.arange(len(face)), np.flatnonzero(free)
             H[np.ix_(classes, free, classes, free)] += of_shifts(H[:, free][:, :, :, free])
+        return H
+
+    def factor(self, kept: Kept, grams: NDArray, damping: NDArray, curved: NormCurvature) -> Solve:
+        """The inverse of a Hessian with this damping, and the curvature of norms, added.
+
+        What it lacks has the blocks of Gram matrices (K, m, m), coupled with nothing else.
+        """
+        o, face, size = self._objective, self._face, len(kept.columns)
         classes, places = np.nonzero(face)
-        at = classes * size + np.searchsorted(self._columns, self._set.features[face])
-        H = H.reshape(len(face) * size, -1)[np.ix_(at, at)]
+        features = self._set.features[face]
+        known = np.isin(features, kept.columns)
+        at = classes[known] * size + np.searchsorted(kept.columns, features[known])
+        H = np.zeros((len(features), len(features)))
+        H[np.ix_(known, known)] = kept.hessian.reshape(len(face) * size, -1)[np.ix_(at, at)]
+        c, p = classes[~known], places[~known]
+        H[np.ix_(~known, ~known)] = np.where(c[:, None] == c, grams[c, p[:, None], p], 0.0)
         np.einsum("ii->i", H)[:] += self._set.ridges[face] + damping[face]
+        curved.add_to(H, face)
         factors = ClassFactors(H[None], o.data.n_threads)
 
         def solve(v: NDArray) -> NDArray:

@@ -38,6 +38,7 @@ class AscentRules:
     known: int = 3  # epochs after which that can be told
     share: float = 0.3  # of the change of a row's probability, by which the intercept moves at once
     little: float = 0.1  # of the tolerance and of what is left: what the distance may add to F
+    near: float = 0.3  # of F: where no more seemed left, L-BFGS goes on, else it begins anew
     steepest: float = 0.05  # times what an epoch gained, at least, the next may gain
     rounded: float = 0.01  # of a bound: if what seems left is less, rounding is the rest
 
@@ -74,7 +75,9 @@ def minimize_dual_ascent(objective: Objective, theta: NDArray, options: Options)
             outlook.correct(certificate.bound)
         if run.stops(Point(ascent.theta, value)):
             break
-    return preconditioned.go_on(run, better(objective, ascent.theta.astype(np.float64), start))
+    if gain <= USUAL.near * value:
+        start = better(objective, ascent.theta.astype(np.float64), start)
+    return preconditioned.go_on(run, start)
 
 
 def better(objective: Objective, theta: NDArray, start: NDArray) -> NDArray:

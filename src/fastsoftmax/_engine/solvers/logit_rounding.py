@@ -31,8 +31,8 @@ def logit_rounding(
 ) -> float:
     """r, the mean of all rows.
 
-    From root mean squares of the features, which are known, if that is little beside the bound that
-    is wanted; else row by row, as their sum tells.
+    From root mean squares of the features, or of the rows' lengths, if that is little beside the
+    bound that is wanted; else row by row, as their sum tells.
     """
     rounding = objective.models.logit_rounding(theta)
     if rounding <= NOTICED * wanted:

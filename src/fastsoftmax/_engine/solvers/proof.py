@@ -70,14 +70,17 @@ def prove(
             break
         step = step + (size / curvature) * p
         system.residual = system.residual + (size / curvature) * product
-        enough = max(rules.ready * tolerance, rules.tight * system.decrease(step) if bound else 0.0)
+        # the bound is never less than F falls by, which may be nearly the tolerance
+        tight = rules.tight * system.decrease(step)
+        enough = max(rules.ready * tolerance, tight if bound else min(tight, tolerance))
         if system.bound(step) <= enough or (beyond and system.is_newton()):
             break
         z = -solve(system.residual).astype(np.float64, copy=False)
         size, before = -dot(system.residual, z), size
         if not size > 0:
             break
-        far = system.decrease(step) > tolerance and not bound
+        # no bound is below what F falls by along the step
+        far = system.decrease(step) > rules.ready * tolerance and not bound
         if far and (size <= rules.forcing**2 * first or count >= rules.products_of_step):
             return Proof(step, None)
         p = z + (size / before) * p

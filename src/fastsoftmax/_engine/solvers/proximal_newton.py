@@ -26,10 +26,11 @@ from fastsoftmax._engine.curvature import Curvature
 from fastsoftmax._engine.line_search import iterate_at
 from fastsoftmax._engine.line_search.bracket import search
 from fastsoftmax._engine.line_search.penalised import PenalisedIterate
-from fastsoftmax._engine.objective import Objective
+from fastsoftmax._engine.objective import Objective, group_norms
 from fastsoftmax._engine.solvers.base import Options, Result, Run, Stop, register
 from fastsoftmax._engine.solvers.certificate import Certificate, certify
 from fastsoftmax._engine.solvers.class_models import ColumnModel, GramModel, Solve, model_for
+from fastsoftmax._engine.solvers.norm_curvature import NormCurvature
 from fastsoftmax._engine.solvers.rules import ProximalRules
 
 USUAL = ProximalRules()
@@ -80,7 +81,7 @@ def minimize_proximal(
             model = model_for(run.curvature, it, options.seed + run.n_iter)
         # as curvature falls with the loss
         model.damp(damping * min(1.0, it.value / objective.loss.uniform_loss))
-        step_along(it, model.set.step(model.descend(it)), objective.rounding, rules)
+        step_along(it, model.set.step(model.descend(it), it.theta), objective.rounding, rules)
         centre(objective, it)
         direction, products, left = on_face(it, model, most, wanted, rules)
         most = max(most, products)
@@ -160,11 +161,13 @@ def on_face(
     """
     # an intercept that would change its sign becomes 0 too, which spares letter an iteration
     values = np.where(model.set.free, 0.0, model.set.take(it.theta))
-    face = (values != 0) | model.set.unpenalised
+    face = (group_norms.norms(values, model.set.groups) != 0) | model.set.unpenalised
     face[model.set.absent] = False  # without curvature
     if not face.any():
-        return model.set.step(np.zeros(face.shape)), 0, 0.0
-    newton = NewtonOnFaces(it, model, values, model.factor(it, face, most), wanted, rules)
+        return model.set.step(np.zeros(face.shape), it.theta), 0, 0.0
+    curved = NormCurvature(values, model.set.thresholds, model.set.groups)
+    solve = model.factor(it, face, most, curved)
+    newton = NewtonOnFaces(it, model, values, curved, solve, wanted, rules)
     x = np.zeros_like(values)
     for _ in range(rules.faces):
         x, slack = newton.solve(face, x)
@@ -174,7 +177,7 @@ def on_face(
         face, x = face & ~crossing, np.where(crossing, -values, x)
     step = np.where(newton.crossings(x), -values, x)
     left = 0.5 * inner(newton.right, step) + slack
-    return model.set.step(step), rules.products - newton.products, left
+    return model.set.step(step, it.theta), rules.products - newton.products, left
 
 
 class NewtonOnFaces:
@@ -184,6 +187,8 @@ class NewtonOnFaces:
     ----------
     values : ndarray of shape (K, m)
         Of the weights whose signs are kept; 0 for others.
+    curved : NormCurvature
+        What the norms of groups add to H.
     preconditioner : callable
         M⁻¹ of a face that all are part of.
     wanted : float
@@ -201,19 +206,20 @@ class NewtonOnFaces:
         it: PenalisedIterate,
         model: GramModel | ColumnModel,
         values: NDArray,
+        curved: NormCurvature,
         preconditioner: Solve,
         wanted: float,
         rules: ProximalRules,
     ) -> None:
-        self._it, self._model, self._values = it, model, values
+        self._it, self._model, self._values, self._curved = it, model, values, curved
         self._solve, self._wanted, self._rules = preconditioner, wanted, rules
         self._rounding = model.set.rounding(it.value)
-        self.right = -(model.set.take(it.smooth) + model.set.thresholds * np.sign(values))
+        self.right = -(model.set.take(it.smooth) + model.set.pull(values))
         self.products = rules.products
 
     def _times(self, x: NDArray) -> NDArray:
         self.products -= 1
-        return self._model.hessian_times(self._it, x)
+        return self._model.hessian_times(self._it, x) + self._curved.times(x)
 
     def solve(self, face: NDArray, x: NDArray) -> tuple[NDArray, float]:
         """About the solution on a face, by conjugate gradients from x; and what its residual adds
@@ -232,7 +238,7 @@ class NewtonOnFaces:
             product = self._times(p) * face
             curvature = inner(p, product)
             if not curvature > rules.flat * size:
-                x = x + to_first_zero(np.where(self._values != 0, self._values + x, 0.0), p) * p
+                x = x + self._to_first_zero(x, p) * p
                 break
             x = x + (size / curvature) * p
             crossing = self.crossings(x)
@@ -253,22 +259,27 @@ class NewtonOnFaces:
     def crossings(self, x: NDArray) -> NDArray[np.bool_]:
         """Which weights change sign along the step; none where the penalty hardly notices.
 
-        Beyond 0 the penalty of a weight is 2 λ|w| more than on the face.
+        Beyond 0 the penalty of a weight is 2 λ|w| more than on the face. Groups cross where the
+        step turns them by more than a right angle.
         """
-        there = self._values + x
-        crossing = self._values * there < 0
-        beyond = np.where(crossing, np.abs(there), 0.0)
-        rise = 2 * inner(self._model.set.thresholds, beyond)
+        t, groups = self._model.set.thresholds, self._model.set.groups
+        there, units = t * (self._values + x), group_norms.unit(t * self._values, groups)
+        crossing = group_norms.inner(units, there, groups) < 0
+        beyond = np.where(crossing, there, 0.0)
+        rise = inner(beyond, group_norms.unit(beyond, groups) - units)
         return crossing & (rise > self._rules.rise * inner(self.right, x))
 
-
-def to_first_zero(values: NDArray, direction: NDArray) -> float:
-    """How far along a direction without curvature the first of the values changes its sign; 0 if
-    none does."""
-    with np.errstate(divide="ignore", invalid="ignore"):
-        lengths = -values / direction
-    lengths = lengths[lengths > 0]
-    return (1 + 1e-9) * float(lengths.min()) if lengths.size else 0.0  # past it, despite rounding
+    def _to_first_zero(self, x: NDArray, direction: NDArray) -> float:
+        """How far from x along a direction without curvature the first of the weights changes its
+        sign; 0 if none does."""
+        t, groups = self._model.set.thresholds, self._model.set.groups
+        there = t * np.where(self._values != 0, self._values + x, 0.0)
+        along = group_norms.inner(group_norms.unit(there, groups), t * direction, groups)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            lengths = -group_norms.norms(there, groups) / along
+        lengths = lengths[lengths > 0]
+        past = 1 + 1e-9  # despite rounding
+        return past * float(lengths.min()) if lengths.size else 0.0
 
 
 def inner(a: NDArray, b: NDArray) -> float:

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.line_search.penalised import PenalisedIterate
+from fastsoftmax._engine.objective import group_norms
 from fastsoftmax._engine.objective.objective import Objective
 from fastsoftmax._engine.objective.rounding import RESIDUAL
 
@@ -23,6 +24,8 @@ class WorkingSet:
     filled : ndarray of shape (K, m), bool
     thresholds : ndarray of shape (K, m)
         What the L1 penalty charges for a unit of θ.
+    groups : ndarray of shape (K, m), int64, or None
+        The numbers of the groups in which the weights are penalised, None if each is by itself.
     unpenalised, free : ndarray of shape (K, m), bool
         Intercepts and free features, and the latter alone.
     ridges : ndarray of shape (K, m)
@@ -47,6 +50,7 @@ class WorkingSet:
         classes = np.broadcast_to(np.arange(k)[:, None], self.features.shape)
         self.flat = parameters.layout.flat(classes, self.features)
         self.thresholds = objective.l1.thresholds(self.flat) * self.filled
+        self.groups = objective.l1.groups_of(self.features)
         self.absent = objective.loss.absent(objective.shares) & objective.fit_intercept
         self._objective, units = objective, parameters.units(self.features)
         self.unpenalised = self.filled & (self.thresholds == 0)
@@ -77,8 +81,14 @@ class WorkingSet:
             with np.errstate(divide="ignore"):  # a ridge may have vanished
                 return float(np.sum(residual[left] ** 2 / (2 * ridges[left])))
         thresholds = self.thresholds[weights]
-        total = float(np.sum(thresholds * np.abs(values[weights])))
-        return total * float(np.max(residual / thresholds, initial=0.0))
+        groups = None if self.groups is None else self.groups[weights]
+        total = group_norms.total(thresholds * values[weights], groups)
+        slopes = group_norms.norms(residual / thresholds, groups)
+        return total * float(np.max(slopes, initial=0.0))
+
+    def pull(self, values: NDArray) -> NDArray[np.float64]:
+        """The gradient of the L1 penalty at these values, 0 by groups of zeros."""
+        return self.thresholds * group_norms.unit(self.thresholds * values, self.groups)
 
     def rounding(self, value: float) -> NDArray[np.float64]:
         """A residual that is 0 but for rounding, at a point of that F, (K, m)."""
@@ -94,16 +104,19 @@ class WorkingSet:
         vector[self.flat[self.filled]] = table[self.filled]
         return vector
 
-    def step(self, table: NDArray) -> NDArray:
-        """A change of the weights as a vector like θ.
+    def step(self, table: NDArray, theta: NDArray) -> NDArray:
+        """A change of the weights of θ as a vector like it.
 
         Newton's method changes the intercept of a class without any weight by 1; where the
         curvature underflows rounding makes it anything. What all classes have in common of a free
-        feature is left out.
+        feature, or of one of a group, is left out.
         """
         if self.intercept and self.absent.any():
             table = table.copy()
             table[self.absent, 0] = np.clip(table[self.absent, 0], -1, 1)
+        if self.groups is not None and self._objective.loss.shift_invariant:
+            there = self.take(theta) + table  # exactly 0 where weights become 0
+            table = table - np.where(self.thresholds > 0, there.mean(axis=0), 0.0)
         vector, o = self.put(table), self._objective
         if len(o.free) and o.loss.shift_invariant:
             of_free = o.parameters.layout.table(vector)[:, o.free]
@@ -117,6 +130,8 @@ class WorkingSet:
 
 def choose(objective: Objective, it: PenalisedIterate, most: int) -> list[NDArray]:
     """For each class the features that have weights or are free, and the steepest of the others."""
+    if objective.l1.is_grouped:
+        return [choose_groups(objective, it, most)] * objective.n_logits
     classes, features = objective.parameters.layout.places(it.places)
     weights = features < objective.data.shape[1]
     classes, features, places = (a[weights] for a in (classes, features, it.places))
@@ -133,6 +148,28 @@ def choose(objective: Objective, it: PenalisedIterate, most: int) -> list[NDArra
             candidates, most_new = mine & ~active, min(most_new, most - len(on))
         chosen.append(np.concatenate([on, steepest(off, steepness[candidates], most_new)]))
     return chosen
+
+
+def choose_groups(objective: Objective, it: PenalisedIterate, most: int) -> NDArray:
+    """The features that have weights or are free, and those of the steepest of the other groups."""
+    layout, d = objective.parameters.layout, objective.data.shape[1]
+    gradient, theta = (layout.table(x)[:, :d] for x in (it.gradient, it.theta))
+    features = np.arange(d)
+    groups = objective.l1.groups_of(features)
+    squares = np.bincount(groups, np.einsum("kj,kj->j", gradient, gradient))
+    active = np.bincount(groups, theta.any(axis=0)) > 0
+    active[groups[objective.free]] = True
+    counts = np.bincount(groups)
+    n_active = int(counts[active].sum())
+    most_new = max(LEAST, n_active)
+    left = most - n_active
+    if left < min(LEAST, int(counts[~active & (squares > 0)].sum())):  # for others to enter
+        active[:], left, most_new = False, most, most
+    order = np.argsort(-np.where(active, 0.0, squares), kind="stable")
+    enters = (np.cumsum(counts[order]) <= min(most_new, left)) & (squares[order] > 0)
+    enters[0] |= squares[order[0]] > 0 and not active.any()
+    active[order[enters & ~active[order]]] = True
+    return features[active[groups]]
 
 
 def steepest(features: NDArray, steepness: NDArray, count: int) -> NDArray:

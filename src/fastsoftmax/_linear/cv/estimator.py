@@ -77,7 +77,8 @@ class CrossValidated(LinearModel):
         result = self._minimize(problem, objective, start, None)
         warn_unconverged(result, problem, C)
         self._forget()
-        self._keep(problem, objective.models, result, objective.models.of(result.theta))
+        models = objective.models
+        self._keep(problem, result, models.of(result.theta), models.grad_norm(result.gradient))
 
     def _model_of(self, problem: Problem, coef: NDArray, intercept: NDArray) -> SoftmaxRegression:
         """A fold's model, for a scorer."""

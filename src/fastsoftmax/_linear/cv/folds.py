@@ -155,8 +155,14 @@ def start(objective: Objective, path: list[NDArray]) -> NDArray:
     if not path:
         return start_of(objective)
     last = path[-1]
-    if len(path) < 2 or objective.l1:  # a line through zeros would fill them
+    if len(path) < 2:
         return last.copy()
-    further = 2 * last - path[-2]
-    values = [objective.value_and_grad(theta)[0] for theta in (last, further)]
+    further, l1 = 2 * last - path[-2], objective.l1
+    if l1:  # a line through zeros would fill them
+        keeps = (last != 0) & (path[-2] != 0) & (l1.is_grouped | (last * further > 0))
+        further = np.where(keeps, further, last)
+    values = []
+    for theta in (last, further):
+        value, gradient = objective.value_and_grad(theta)
+        values.append(value + (l1.subgradient(gradient, theta)[0] if l1 else 0.0))
     return further if values[1] < values[0] else last.copy()

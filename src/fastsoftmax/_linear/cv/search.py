@@ -107,6 +107,19 @@ class Search:
                 UserWarning,
             )
 
+    def simplest(self, order: Sequence[int]) -> tuple[int, int]:
+        """(ratio, C) of the first C in this order, and of the best one's ratio, whose mean score is
+        within a standard error of the best (Breiman, Friedman, Olshen & Stone 1984, 3.4.3)."""
+        ratio, best = self.best(order)
+        scores = self.scores[:, ratio]
+        if len(scores) < 2:
+            return ratio, best
+        error = np.nanstd(scores[:, best], ddof=1) / np.sqrt(len(scores))
+        least = np.nanmean(scores[:, best]) - error
+        complete = ~np.isnan(scores).any(axis=0)
+        enough = (c for c in order if complete[c] and scores[:, c].mean() >= least)
+        return ratio, next(enough, best)
+
     def best(self, order: Sequence[int]) -> tuple[int, int]:
         """(ratio, C) of the best mean score; of equal ones the first C in this order.
 

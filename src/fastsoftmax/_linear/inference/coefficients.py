@@ -161,8 +161,9 @@ class Coefficients:
             For names that are no terms, and restrictions of which some follow from others.
         """
         size = self.params.size
-        if check.are_names(terms):
-            places = check.places([terms] if isinstance(terms, str) else terms, self._places())
+        names = check.names_among(terms)
+        if names:
+            places = check.places(names, self._places(), "terms")
             chosen = np.zeros(self.params.shape, bool)
             chosen[:, places] = True
             R = np.eye(size)[chosen.ravel()]

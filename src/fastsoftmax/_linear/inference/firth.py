@@ -106,7 +106,7 @@ class FirthResults(Results):
         ChiSquared
             ``(statistic, df, p_value)``.
         """
-        places = check.places([terms] if isinstance(terms, str) else terms, self._places())
+        places = check.places(check.some_names(terms), self._places(), "terms")
         chosen = np.zeros(self.params.shape, bool)
         chosen[:, places] = True
         rows = np.flatnonzero(chosen.ravel())

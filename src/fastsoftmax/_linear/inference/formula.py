@@ -37,7 +37,7 @@ class Design:
 
     def columns(self, data: Any) -> NDArray[np.float64]:
         """All columns, the intercept's included."""
-        return np.asarray(self.spec.get_model_matrix(data, na_action="raise"), dtype=np.float64)
+        return check.columns(self.spec, data)
 
     def features(self, data: Any) -> Any:
         """A frame of all columns but the intercept's."""
@@ -78,7 +78,11 @@ class Design:
 
         def direction(points: Points) -> NDArray[np.float64]:
             x = known[points.rows]
-            D, noise = self._slopes(points.rows, name, x, np.where(x == 0, scale, np.abs(x)))
+            sizes = np.where(x == 0, scale, np.abs(x))
+            try:
+                D, noise = self._slopes(points.rows, name, x, sizes)
+            except ValueError:  # of terms without values beyond those of the fit, as splines are
+                return self._slopes_within(points.rows, name, x, known)
             tiny = (np.abs(x) < TINY * scale) & (x != 0)
             rough = tiny[:, None] & ~(noise <= NOISE * np.abs(D))
             if rough.any():
@@ -98,6 +102,17 @@ class Design:
         h = (STEP * sizes)[:, None]
         low, high = (self.with_values(rows, name, x + sign * h[:, 0]) for sign in (-1, 1))
         return (high - low) / (2 * h), EPSILON * np.maximum(np.abs(low), np.abs(high)) / h
+
+    def _slopes_within(
+        self, rows: slice, name: str, x: NDArray, known: NDArray
+    ) -> NDArray[np.float64]:
+        """Slopes at x of parabolas through three points, none beyond the known values."""
+        least, most = float(known.min()), float(known.max())
+        h = STEP * (most - least)
+        middle = np.clip(x, least + h, most - h)
+        low, here, high = (self.with_values(rows, name, middle + k * h) for k in (-1, 0, 1))
+        bend = (high - 2 * here + low) / h**2
+        return (high - low) / (2 * h) + (x - middle)[:, None] * bend
 
     def difference(self, name: str, label: str, low: Any, high: Any) -> Difference:
         """Between two values of a variable; of None and a step, from what there is to more."""
@@ -216,11 +231,12 @@ class FormulaResults(Results):
         design, factors = self._design, self._design.levels()
         numeric = [name for name in design.data if name not in factors]
         binary = {name for name in numeric if design.data[name].isin((0, 1)).all()}
-        if discrete is None or discrete == AUTO:
+        if discrete is None or (isinstance(discrete, str) and discrete == AUTO):
             steps = set() if discrete is None else binary
         else:
-            check_inference.places(discrete, {name: [0] for name in numeric})
-            steps = set(discrete)
+            chosen = check_inference.discrete(discrete)
+            check_inference.places(chosen, {name: [0] for name in numeric}, "discrete")
+            steps = set(chosen)
         points = self._fitted.points
         if at == "mean":
             check.no_factors(list(factors))
@@ -307,11 +323,13 @@ def fit(
     formulaic = needed("formulaic", "formulas need")
     data = check.frame(data)
     response, right = check.sides(formulaic, formula, data)
-    variables = [str(name) for name in data if name in right.required_variables]
     check.known_variables(right.required_variables, data)
     weights, by_group = check.column(sample_weight, data), check.column(groups, data)
-    check.complete(data, [response, *variables])
-    design = Design(check.spec(right, data), data[variables])
+    check.complete(data, [response, *right.required_variables])
+    spec = check.spec(right, data)
+    # with those of transforms that keep what they learnt, as center(a), which `right` leaves out
+    variables = [str(name) for name in data if name in spec.required_variables]
+    design = Design(spec, data[variables])
     features = design.features(data)
     check.some_features(features.shape[1], formula)
     y = data[response]
@@ -326,6 +344,7 @@ def fit(
     model = SoftmaxRegression(
         C=np.inf, reference_class=reference_class, fit_intercept=intercept, **parameters
     ).fit(features, labels, weights)
+    check_inference.converged(model.converged_, model.n_iter_, model.max_iter)
     found = results(model, features, labels, weights, cov_type=cov_type, groups=by_group)
     own = {item.name: getattr(found, item.name) for item in fields(found)}
     return FormulaResults(**own | {"_sets": sets_of(design.spec), "_design": design})

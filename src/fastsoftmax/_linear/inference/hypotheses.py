@@ -1,12 +1,17 @@
 """Tests of sets of coefficients, and of one model within another."""
 
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._linear.inference.facts import LIKELIHOOD
+from fastsoftmax._linear.inference.marginal_effects import Points
 from fastsoftmax._validation import inference as check
+
+SPANNED = 1e-7  # of what varies of a column: more is no combination of others
+ROUNDING = 1e-13  # of a column: what QR decompositions leave of one that is
 
 
 class ChiSquared(NamedTuple):
@@ -47,6 +52,36 @@ def wald(
     return chi_squared(off * scales @ np.linalg.solve(scaled, off * scales), len(R))
 
 
+def not_spanned(
+    small: Callable[[], Iterable[Points]], large: Callable[[], Iterable[Points]]
+) -> list[int]:
+    """Terms of the small model whose columns are no combinations of those of the large one."""
+    R, width = np.zeros((0, 0)), 0
+    for wide, few in in_step(large(), small()):
+        width, rows = wide.shape[1], np.column_stack([wide, few])
+        R = np.linalg.qr(np.vstack([R, rows]) if len(R) else rows, mode="r")
+    first = R[:, width:]
+    left = np.linalg.norm(first[width:], axis=0)
+    varying = np.linalg.norm(first[1:], axis=0)  # beyond the large one's first column, of ones
+    norms = np.linalg.norm(first, axis=0)
+    return np.flatnonzero(left > SPANNED * varying + ROUNDING * norms).tolist()
+
+
+def in_step(
+    large: Iterable[Points], small: Iterable[Points]
+) -> Iterator[tuple[NDArray[np.float64], NDArray[np.float64]]]:
+    """Terms of both models in the same rows of positive weight, some rows at a time."""
+    others, rest = iter(small), None
+    for points in large:
+        wanted = len(points.U)
+        while rest is None or len(rest) < wanted:
+            some = next(others).U
+            rest = some if rest is None else np.vstack([rest, some])
+        counted = points.weights > 0
+        yield points.U[counted], rest[:wanted][counted]
+        rest = rest[wanted:]
+
+
 def compare(small: Any, large: Any) -> ChiSquared:
     """Likelihood-ratio test of a model within a larger one, both fitted to the same rows.
 
@@ -66,7 +101,14 @@ def compare(small: Any, large: Any) -> ChiSquared:
     ------
     ValueError
         If the models have other classes, other rows as far as their number and the likelihood of
-        intercepts alone tell, or if the first is not the smaller one.
+        intercepts alone tell, if the first is not the smaller one, or has terms that the other
+        lacks.
+
+    Notes
+    -----
+    Of two results, which know their rows, each column of the small model is a combination of those
+    of the large one, or this raises. Of estimators that were fitted to frames each feature is one
+    of the large model's. Estimators that were fitted to arrays are taken at your word.
 
     Examples
     --------
@@ -84,5 +126,12 @@ def compare(small: Any, large: Any) -> ChiSquared:
     """
     few, many = check.facts(small, "small"), check.facts(large, "large")
     check.by_likelihood({few.method, many.method} == {LIKELIHOOD})
-    check.nested(few, many)
+    check.same_rows(few, many)
+    if hasattr(small, "_fitted") and hasattr(large, "_fitted"):
+        outside = [small.terms[j] for j in not_spanned(small._fitted.points, large._fitted.points)]
+        check.among(outside, "which no combination of terms of the large one gives in its rows")
+    elif None not in (names := [check.known_names(model) for model in (small, large)]):
+        outside = [name for name in names[0] if name not in set(names[1])]
+        check.among(outside, "not in the large one; results of inference know what follows from it")
+    check.larger(few, many)
     return chi_squared(2 * (many.loglike - few.loglike), many.n_coefficients - few.n_coefficients)

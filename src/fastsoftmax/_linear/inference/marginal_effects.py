@@ -204,9 +204,14 @@ def effects_of(
     points: Callable[[], Iterable[Points]],
     B: NDArray[np.float64],
     covariance: NDArray[np.float64],
+    to_user: NDArray[np.float64],
     reference: int,
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Effects and their errors, for the covariance of B without the reference's row."""
+    """Effects and their errors.
+
+    The covariance is of coefficients C of centred features, with B = C to_userᵀ without the
+    reference's row: that of B loses the digits that large means cancel.
+    """
     K = len(B)
     effects, by_B, total = np.zeros((len(changes), K)), np.zeros((len(changes), K, *B.shape)), 0.0
     for some in points():
@@ -216,6 +221,6 @@ def effects_of(
             effects[j] += sums[0]
             by_B[j] += sums[1]
     free = np.arange(K) != reference
-    J = by_B[:, :, free].reshape(len(changes), K, -1) / total
+    J = (by_B[:, :, free] @ to_user).reshape(len(changes), K, -1) / total
     variances = np.einsum("jkp,jkp->jk", J @ covariance, J)
     return effects / total, np.sqrt(np.maximum(variances, 0.0))

@@ -15,7 +15,13 @@ from fastsoftmax._linear.inference.coefficients import INTERCEPT, Coefficients
 from fastsoftmax._linear.inference.evidence import null_likelihood, sample_of, unsuited
 from fastsoftmax._linear.inference.facts import LIKELIHOOD, Facts
 from fastsoftmax._linear.inference.inference import why_not
-from fastsoftmax._linear.inference.likelihood import Maximum, NoMaximum, Sample, maximum
+from fastsoftmax._linear.inference.likelihood import (
+    Maximum,
+    NoMaximum,
+    Sample,
+    maximum,
+    transformed,
+)
 from fastsoftmax._linear.inference.marginal_effects import MarginalEffects, Points
 from fastsoftmax._linear.inference.sandwich import CLUSTER, COV_TYPES, NONROBUST, covariance_of
 from fastsoftmax._linear.model import LinearModel
@@ -120,6 +126,7 @@ class Results(Coefficients):
 
     model: Any = None
     _fitted: Any = field(default=None)
+    _standardised: Any = field(default=None)  # the covariance of centred and scaled features
 
     def robust(self, cov_type: str, groups: ArrayLike | None = None) -> Results:
         """The same with another covariance.
@@ -139,8 +146,9 @@ class Results(Coefficients):
         codes = check.groups(cov_type, groups, fitted.sample.data.shape[0], COV_TYPES, CLUSTER)
         if cov_type in ("HC1", CLUSTER):
             check.more_rows(n, self.params.size, cov_type)
-        covariance = covariance_of(fitted.best, cov_type, codes, n, events=fitted.events)
-        return replace(self, cov_type=cov_type, _covariance=covariance)
+        inner = covariance_of(fitted.best, cov_type, codes, n, events=fitted.events)
+        covariance = transformed(inner, fitted.best.likelihood.to_user)
+        return replace(self, cov_type=cov_type, _covariance=covariance, _standardised=inner)
 
     def marginal_effects(
         self, at: str = "overall", *, discrete: str | Sequence[str] | None = AUTO
@@ -166,10 +174,11 @@ class Results(Coefficients):
         fitted, first = self._fitted, int(self._fitted.sample.fit_intercept)
         names = self.terms[first:]
         binary = np.zeros(len(names), bool) if discrete is None else fitted.binary()
-        if discrete is None or discrete == AUTO:
+        if discrete is None or (isinstance(discrete, str) and discrete == AUTO):
             steps = np.flatnonzero(binary)
         else:
-            steps = check.places(discrete, {name: [j] for j, name in enumerate(names)})
+            known = {name: [j] for j, name in enumerate(names)}
+            steps = check.places(check.discrete(discrete), known, "discrete")
         changes = [
             effects.step_of_column(first + j, name, binary=bool(binary[j]))
             if j in steps
@@ -185,7 +194,10 @@ class Results(Coefficients):
         points: Callable[[], Iterable[Points]],
     ) -> MarginalEffects:
         fitted = self._fitted
-        found = effects.effects_of(changes, points, fitted.B, self._covariance, fitted.reference)
+        found = effects.effects_of(
+            changes, points, fitted.B, self._standardised, fitted.best.likelihood.to_user,
+            fitted.reference,
+        )  # fmt: skip
         names = [change.name for change in changes]
         return MarginalEffects(*found, names, fitted.labels.tolist(), at)
 
@@ -318,5 +330,5 @@ def made_of(
     fitted = Fitted(best, sample, reference, events, model.classes_, sign)
     return kind(
         labels[reference], compared, terms, table, NONROBUST, best.covariance, facts,
-        model=model, _fitted=fitted,
+        model=model, _fitted=fitted, _standardised=best.inverse,
     )  # fmt: skip

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._linear.inference.likelihood import Maximum, transformed
+from fastsoftmax._linear.inference.likelihood import Maximum
 
 NONROBUST, CLUSTER = "nonrobust", "cluster"
 COV_TYPES = NONROBUST, "HC0", "HC1", CLUSTER
@@ -22,12 +22,12 @@ SCORES = 1 << 22  # numbers of scores at a time
 def covariance_of(
     best: Maximum, cov_type: str, groups: NDArray[np.intp] | None, n: float, *, events: bool
 ) -> NDArray[np.float64]:
-    """That of the coefficients, for n observations.
+    """That of the coefficients of the features as the likelihood has them, for n observations.
 
     `events`: whether a row's targets are shares of events, each an observation of its own.
     """
     if cov_type == NONROBUST:
-        return best.covariance
+        return best.inverse
     p = len(best.inverse)
     if groups is not None:
         B = of_groups(best, groups, int(groups.max()) + 1)
@@ -39,7 +39,7 @@ def covariance_of(
         B = of_rows(best, events=events)
         B *= n / (n - p) if cov_type == "HC1" else 1.0
     H = best.inverse
-    return transformed(H @ B @ H, best.likelihood.to_user)
+    return H @ B @ H
 
 
 def of_rows(best: Maximum, *, events: bool) -> NDArray[np.float64]:

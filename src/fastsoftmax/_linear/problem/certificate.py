@@ -14,6 +14,7 @@ from fastsoftmax._engine.line_search import iterate_at
 from fastsoftmax._engine.objective import Objective, start_of
 from fastsoftmax._engine.objective.precision import to_float64
 from fastsoftmax._engine.objective.rounding import raised
+from fastsoftmax._linear.problem.each_label import each_label
 from fastsoftmax._linear.problem.problem import Problem, problem_of
 from fastsoftmax._runtime.sklearn_compat import check_features_of_fit
 from fastsoftmax._runtime.typing import MatrixLike
@@ -90,8 +91,28 @@ def certificate_of(
     d = problem.rows.data.shape[1]
     coef, intercept = check.linear_model(coef, intercept, problem.targets.n_logits, d)
     check.no_intercept(intercept, problem.fit_intercept)
+    parts = each_label(problem, estimator.class_weight)
     with np.errstate(over="ignore", invalid="ignore"):
-        return Proof(problem, C, coef, intercept).certificate()
+        if not parts:
+            return Proof(problem, C, coef, intercept).certificate()
+        rows = [slice(i, i + 1) for i in range(len(parts))]
+        return of_all_labels(
+            [
+                Proof(part, C, coef[row], intercept[row]).certificate()
+                for part, row in zip(parts, rows, strict=True)
+            ]
+        )
+
+
+def of_all_labels(proofs: list[Certificate]) -> Certificate:
+    """The certificate of the sum of their objectives, which have nothing in common."""
+    return Certificate(
+        sum(each.objective for each in proofs),
+        sum(each.gap_bound for each in proofs),
+        max(each.grad_norm for each in proofs),
+        max(each.intercept_grad_norm for each in proofs),
+        proofs[0].tol,
+    )
 
 
 class Proof:

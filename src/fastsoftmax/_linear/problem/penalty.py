@@ -37,6 +37,7 @@ class Penalised(NamedTuple):
     units: NDArray[np.float64] | None = None  # (D,) s such that W / s has a plain L2 penalty
     l1_factors: NDArray[np.float64] | None = None  # (D,) of its absolute values in an L1 penalty
     free: NDArray[np.bool_] | None = None  # (D,) of no penalty at all; None if there are none
+    groups: NDArray[np.intp] | None = None  # (D,) the number of each feature's group, if any
 
 
 def penalised_units(

@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Collection
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -31,11 +31,21 @@ from fastsoftmax._runtime.memory_budget import MemoryBudget
 from fastsoftmax._runtime.sklearn_compat import DataConversionWarning
 from fastsoftmax._runtime.typing import MatrixLike
 from fastsoftmax._validation import blocks as check_blocks
+from fastsoftmax._validation import groups as check_groups
 from fastsoftmax._validation import numbers as check
 from fastsoftmax._validation import partitions as check_partitions
 from fastsoftmax._validation import targets as check_targets
 from fastsoftmax.blocks import Blocks
 from fastsoftmax.partitions import Partitions
+
+
+class PenaltyTerms(NamedTuple):
+    """What the parameters say of the penalty, but for its strength and its share of L1."""
+
+    factors: NDArray[np.float64] | None  # (D,)
+    standardize: bool
+    never: bool  # whether no strength that is asked for is above 0
+    groups: NDArray[np.intp] | None  # of the weights, which an L1 penalty takes together
 
 
 class Problem(NamedTuple):
@@ -50,9 +60,28 @@ class Problem(NamedTuple):
     l1_ratio: float
     fit_intercept: bool
     memory: MemoryBudget
-    penalised: Penalised
+    terms: PenaltyTerms
     offset: NDArray | None
-    row_space: RowSpace | None
+    penalised: Penalised = Penalised()
+    row_space: RowSpace | None = None
+
+    def with_targets(self, targets: Targets) -> Self:
+        """The same rows with these targets, by whose weights features are standardised and a basis
+        of the rows is found."""
+        data, terms = self.rows.data, self.terms
+        penalised = penalised_units(
+            data, targets.weights, terms.factors, terms.standardize, self.l1_ratio > 0,
+            self.rows.require_spread,
+        )  # fmt: skip
+        penalised = penalised._replace(groups=terms.groups)
+        space, free = None, np.ones(data.shape[1], bool) if terms.never else penalised.free
+        if free is not None:
+            space = column_space_of(
+                data, targets, penalised, np.flatnonzero(free), self.fit_intercept, self.memory
+            )
+        if space is None and not (self.l1_ratio or data.is_distributed):
+            space = row_space_of(data, targets, penalised, self.fit_intercept, self.memory)
+        return self._replace(targets=targets, penalised=penalised, row_space=space)
 
     def objective(
         self,
@@ -169,18 +198,10 @@ def problem_of(
         check_partitions.supported(l1_ratio, max(Cs), factors)
     elif offset is not None:
         offset = check.offset(offset, n, targets.n_logits, rows.data.dtype)
-    penalised = penalised_units(
-        rows.data, targets.weights, factors, standardize, l1_ratio > 0, rows.require_spread
-    )
-    without_penalty = np.full(d, min(Cs) == np.inf)
-    if penalised.free is not None:
-        without_penalty |= penalised.free
-    space = column_space_of(
-        rows.data, targets, penalised, np.flatnonzero(without_penalty), fit_intercept, memory
-    )
-    if space is None and not (l1_ratio or rows.data.is_distributed):
-        space = row_space_of(rows.data, targets, penalised, fit_intercept, memory)
-    return Problem(
+    groups = check_groups.l1_group(getattr(e, "l1_group", None), d, targets.n_logits, factors)
+    terms = PenaltyTerms(factors, standardize, min(Cs) == np.inf, groups if l1_ratio else None)
+    problem = Problem(
         rows, targets, kind == "indicators", reference, solvers.Options(tol, max_iter, seed),
-        solver, l1_ratio, fit_intercept, memory, penalised, offset, space,
+        solver, l1_ratio, fit_intercept, memory, terms, offset,
     )  # fmt: skip
+    return problem.with_targets(targets)

@@ -42,10 +42,10 @@ def targets_of(
     """Targets; probabilities in float64, whatever X is computed in. Of `known` classes, if any.
 
     The weight of a class is one of the rows: of several classes in a row each counts as a row
-    of its own, with its probability for a weight.
+    of its own, with its probability for a weight. Of several labels each has weights of its own:
+    see `each_label`.
     """
     if kind == "indicators":
-        check_targets.no_class_weight(class_weight)
         values = check_targets.indicators(y, n)
         k = values.shape[1]
         names = check_labels.class_names(classes, k) if known is None else known

@@ -1,37 +1,18 @@
 """Processes on this machine, spoken to by pipes."""
 
 import multiprocessing
-import pickle
-import signal
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from itertools import count
 from multiprocessing.connection import Connection
 from typing import Any, Self
 
-from fastsoftmax._runtime.engines import sets
+from fastsoftmax._runtime.engines import pipes, sets
 from fastsoftmax._runtime.engines.current import entered
-from fastsoftmax._runtime.engines.tree import total
+from fastsoftmax._runtime.engines.wire import unpacked
 from fastsoftmax._runtime.threads import available_threads
 
 SPAWNED = multiprocessing.get_context("spawn")
-
-
-def work(connection: Connection, n_threads: int) -> None:
-    """Do one task after another: the life of a worker."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for who waits for the results
-    worker = sets.Worker(n_threads)
-    while True:
-        try:
-            serial, task = pickle.loads(connection.recv_bytes())
-            call = connection.recv_bytes()
-        except EOFError:
-            return
-        try:
-            answer = serial, True, worker.work(task, call)
-        except Exception as error:
-            answer = serial, False, error
-        connection.send_bytes(pickle.dumps(answer, pickle.HIGHEST_PROTOCOL))
 
 
 class Processes:
@@ -72,7 +53,7 @@ class Processes:
         n_threads = self._n_threads or max(1, available_threads() // self.n)
         for _ in range(self.n):
             here, there = SPAWNED.Pipe()
-            process = SPAWNED.Process(target=work, args=(there, n_threads), daemon=True)
+            process = SPAWNED.Process(target=pipes.serve, args=(there, n_threads), daemon=True)
             process.start()
             there.close()
             self._connections.append(here)
@@ -89,14 +70,13 @@ class Processes:
         """As `Engine.hold`."""
         return sets.hold(self, load, sources)
 
-    def ask(self, tasks: list[sets.Task], calls: list[bytes]) -> list[Any]:
+    def ask(self, tasks: list[sets.Task], calls: list[bytes]) -> list[bytes]:
         """As `Workers.ask`; raises what the first of those that failed raised."""
         serial, used = next(self._serials), self._connections[: len(tasks)]
         try:
             for connection, task, call in zip(used, tasks, calls, strict=True):
-                connection.send_bytes(pickle.dumps((serial, task)))
-                connection.send_bytes(call)
-            answers = [self._answer(connection, serial) for connection in used]
+                pipes.send(connection, serial, task, call)
+            answers = [pipes.answer(connection, serial) for connection in used]
         except (EOFError, OSError) as error:
             raise RuntimeError(
                 "a worker process has ended; enter a new context. A script that starts processes "
@@ -104,16 +84,9 @@ class Processes:
             ) from error
         for succeeded, result in answers:
             if not succeeded:
-                raise result
+                raise unpacked(result)
         return [result for _, result in answers]
 
-    def _answer(self, connection: Connection, serial: int) -> tuple[bool, Any]:
-        """The answer to this task; earlier answers, not waited for after Ctrl-C, are skipped."""
-        while True:
-            answered, succeeded, result = pickle.loads(connection.recv_bytes())
-            if answered == serial:
-                return succeeded, result
-
-    def add(self, tasks: list[sets.Task], calls: list[bytes], size: int) -> Any:
-        """As `Workers.add`."""
-        return total(*self.ask(tasks, calls), count=size)
+    def add(self, tasks: list[sets.Task], calls: list[bytes], size: int) -> list[bytes]:
+        """As `Workers.add`: those of each."""
+        return self.ask(tasks, calls)

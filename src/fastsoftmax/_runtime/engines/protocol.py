@@ -8,6 +8,8 @@ their arguments, so that an engine may run them again, elsewhere.
 from collections.abc import Callable, Sequence
 from typing import Any, Protocol, Self
 
+from fastsoftmax._runtime.engines.wire import Traffic
+
 
 class Stays:
     """What is of no use on a worker: sent to one, it is None."""
@@ -20,9 +22,10 @@ class Held(Protocol):
     """Partitions that workers hold."""
 
     count: int
+    traffic: Traffic  # of them, of those that they were made of, and of those made of them
 
     def each(self, function: Callable[..., Any], *args: Any) -> list[Any]:
-        """``function(partition, *args)`` of each, in order."""
+        """``function(partition, *args)`` of each, in order; `PerWorker` arguments are cut."""
 
     def sum(self, function: Callable[..., Any], *args: Any) -> Any:
         """The same, added by the tree of `tree.py`."""

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
+from functools import partial
 from typing import Any, Self
 
 from fastsoftmax._runtime.engines import sets
 from fastsoftmax._runtime.engines.current import entered
-from fastsoftmax._runtime.engines.tree import join
+from fastsoftmax._runtime.engines.tree import added
+from fastsoftmax._runtime.engines.work import joined
 
 
 class Ray:
@@ -61,19 +63,16 @@ class Ray:
         asked = zip(self._actors[: len(tasks)], tasks, calls, strict=True)
         return [actor.work.remote(task, packed[id(call)]) for actor, task, call in asked]
 
-    def ask(self, tasks: list[sets.Task], calls: list[bytes]) -> list[Any]:
+    def ask(self, tasks: list[sets.Task], calls: list[bytes]) -> list[bytes]:
         """As `Workers.ask`."""
         return got(self._asked(tasks, calls))
 
-    def add(self, tasks: list[sets.Task], calls: list[bytes], size: int) -> Any:
+    def add(self, tasks: list[sets.Task], calls: list[bytes], size: int) -> list[bytes]:
         """As `Workers.add`, by tasks on the workers."""
         import ray
 
-        sums, task = self._asked(tasks, calls), ray.remote(num_cpus=0)(join)
-        while len(sums) > 1:
-            pairs = [sums[i : i + 2] for i in range(0, len(sums), 2)]
-            sums = [task.remote(*pair, count=size) if len(pair) > 1 else pair[0] for pair in pairs]
-        return got(sums)[0][0, size]
+        add = partial(ray.remote(num_cpus=0)(joined).remote, size=size)
+        return got([added(self._asked(tasks, calls), add)])
 
 
 def got(references: list[Any]) -> list[Any]:

@@ -7,8 +7,9 @@ from itertools import count
 from typing import Any, NamedTuple, Protocol
 
 from fastsoftmax._runtime.engines.protocol import Stays
-from fastsoftmax._runtime.engines.tree import fold_partitions, shares
-from fastsoftmax._runtime.threads import of_worker
+from fastsoftmax._runtime.engines.tree import renumbered, shares, total
+from fastsoftmax._runtime.engines.wire import Traffic, calls, packed, unpacked
+from fastsoftmax._runtime.engines.work import made_of
 
 NAMES = count(1)
 NOTHING = 0  # the name of a set of partitions that are yet to be loaded
@@ -28,6 +29,7 @@ class Task(NamedTuple):
     share: dict[int, int]  # numbers of partitions, and by which the worker knows them
     new: int | None  # the set that the results become; None if they come back
     size: int | None  # of the tree in which they are summed
+    per: dict[int, Any] | None  # a last argument for each partition
     forgotten: list[int]  # sets that nobody asks for any more
 
 
@@ -43,21 +45,16 @@ class Worker:
         self._n_threads = n_threads
         self._sets: dict[int, dict[int, Any]] = {}
 
-    def work(self, task: Task, call: bytes) -> Any:
+    def work(self, task: Task, call: bytes) -> bytes:
         """What a function makes of partitions."""
-        of_worker.set(self._n_threads)
         for name in task.forgotten:
             self._sets.pop(name, None)
-        function, args, per = pickle.loads(call)
         kept = self._sets.get(task.kept, {})
         held = {i: kept.get(key) for i, key in task.share.items()}
-        if task.size is not None:
-            return fold_partitions(held, function, args, task.size)
-        made = {i: function(partition, *args, *per.get(i, ())) for i, partition in held.items()}
-        if task.new is None:
-            return made
-        self._sets[task.new] = made
-        return {}
+        made = made_of(held, call, self._n_threads, task.size, task.per)
+        if task.new is not None:
+            self._sets[task.new], made = made, {}
+        return packed(made)
 
 
 class Workers(Protocol):
@@ -66,24 +63,24 @@ class Workers(Protocol):
     n: int
     forgotten: list[list[int]]  # for each: sets that nobody asks for any more
 
-    def ask(self, tasks: list[Task], calls: list[bytes]) -> list[Any]:
+    def ask(self, tasks: list[Task], calls: list[bytes]) -> list[bytes]:
         """The answers of the first workers, a task for each."""
 
-    def add(self, tasks: list[Task], calls: list[bytes], size: int) -> Any:
-        """The sum of their sums, over so many partitions."""
+    def add(self, tasks: list[Task], calls: list[bytes], size: int) -> list[bytes]:
+        """Their sums over so many partitions, which they may have added."""
 
 
 def hold(workers: Workers, load: Callable[..., Any], sources: Sequence[Any]) -> "HeldInSets":
     """Partitions, each loaded by a worker."""
     parts = [{i: i for i in part} for part in shares(len(sources), workers.n)]
-    packed = [packed_source(source) for source in sources]
-    return HeldInSets(workers, SetName(NOTHING, []), parts).map(loaded, load, per=packed)
+    nothing = HeldInSets(workers, SetName(NOTHING, []), parts, Traffic())
+    return nothing.map(loaded, load, per=list(map(packed_source, sources)))
 
 
 def packed_source(source: Any) -> bytes:
     """A source as a worker is sent it."""
     try:
-        return pickle.dumps(source, pickle.HIGHEST_PROTOCOL)
+        return packed(source)
     except (pickle.PicklingError, AttributeError, TypeError) as error:
         raise TypeError(
             "loaders: expected functions that can be sent to other processes, as those of a module "
@@ -91,9 +88,9 @@ def packed_source(source: Any) -> bytes:
         ) from error
 
 
-def loaded(nothing: None, load: Callable[..., Any], packed: bytes) -> Any:
+def loaded(nothing: None, load: Callable[..., Any], source: bytes) -> Any:
     """A partition from its source."""
-    return load(*pickle.loads(packed))
+    return load(*unpacked(source))
 
 
 class SetName:
@@ -108,47 +105,50 @@ class SetName:
 class HeldInSets(Stays):
     """A set of partitions."""
 
-    def __init__(self, workers: Workers, name: SetName, parts: list[dict[int, int]]) -> None:
+    def __init__(
+        self, workers: Workers, name: SetName, parts: list[dict[int, int]], traffic: Traffic
+    ) -> None:
         self._workers, self._name, self._parts = workers, name, parts
-        self.count = sum(map(len, parts))
+        self.count, self.traffic = sum(map(len, parts)), traffic
 
-    def _round(
-        self,
-        call: tuple[Any, ...],
-        per: Sequence[Any] | None = None,
-        new: int | None = None,
-        size: int | None = None,
-    ) -> tuple[list[Task], list[bytes]]:
-        forgotten = [each.copy() for each in self._workers.forgotten]
-        tasks = [
-            Task(self._name.number, part, new, size, mine)
-            for part, mine in zip(self._parts, forgotten, strict=False)
-        ]
-        for each, mine in zip(self._workers.forgotten, forgotten[: len(tasks)], strict=False):
-            del each[: len(mine)]
-        if per is None:
-            return tasks, [pickle.dumps((*call, {}), pickle.HIGHEST_PROTOCOL)] * len(tasks)
-        own = [{i: (per[i],) for i in part} for part in self._parts]
-        return tasks, [pickle.dumps((*call, each), pickle.HIGHEST_PROTOCOL) for each in own]
+    def _tasks(
+        self, per: Sequence[Any] | None = None, new: int | None = None, size: int | None = None
+    ) -> list[Task]:
+        tasks = []
+        for part, forgotten in zip(self._parts, self._workers.forgotten, strict=False):
+            own = None if per is None else {i: per[i] for i in part}
+            tasks.append(Task(self._name.number, part, new, size, own, forgotten.copy()))
+            del forgotten[: len(tasks[-1].forgotten)]
+        return tasks
+
+    def _calls(self, function: Callable[..., Any], args: tuple[Any, ...]) -> list[bytes]:
+        sent = calls(function, args, self._parts)
+        self.traffic.count(sent)
+        return sent
+
+    def _answers(self, answers: list[bytes]) -> list[Any]:
+        self.traffic.got(answers)
+        return list(map(unpacked, answers))
 
     def each(self, function: Callable[..., Any], *args: Any) -> list[Any]:
         results: dict[int, Any] = {}
-        for part in self._workers.ask(*self._round((function, args))):
+        for part in self._answers(self._workers.ask(self._tasks(), self._calls(function, args))):
             results |= part
         return [results[i] for i in range(self.count)]
 
     def sum(self, function: Callable[..., Any], *args: Any) -> Any:
-        return self._workers.add(*self._round((function, args), size=self.count), self.count)
+        tasks, sent = self._tasks(size=self.count), self._calls(function, args)
+        sums = self._workers.add(tasks, sent, self.count)
+        return total(*self._answers(sums), count=self.count)
 
     def map(
         self, function: Callable[..., Any], *args: Any, per: Sequence[Any] | None = None
     ) -> "HeldInSets":
         name = SetName(next(NAMES), self._workers.forgotten)
-        self._workers.ask(*self._round((function, args), per, new=name.number))
+        self._workers.ask(self._tasks(per, name.number), self._calls(function, args))
         parts = [{i: i for i in part} for part in self._parts]
-        return HeldInSets(self._workers, name, parts)
+        return HeldInSets(self._workers, name, parts, self.traffic)
 
     def only(self, numbers: Sequence[int]) -> "HeldInSets":
-        new = {old: i for i, old in enumerate(numbers)}
-        parts = [{new[i]: key for i, key in part.items() if i in new} for part in self._parts]
-        return HeldInSets(self._workers, self._name, parts)
+        parts = renumbered(self._parts, numbers)
+        return HeldInSets(self._workers, self._name, parts, self.traffic)

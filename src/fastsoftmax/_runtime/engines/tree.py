@@ -81,6 +81,20 @@ def total(*sums: dict[Node, Any], count: int) -> Any:
     return join(*sums, count=count)[0, count]
 
 
+def added(sums: Sequence[Any], add: Callable[[Any, Any], Any]) -> Any:
+    """Sums of workers, added in pairs of neighbours, and these again."""
+    while len(sums) > 1:
+        pairs = [sums[i : i + 2] for i in range(0, len(sums), 2)]
+        sums = [add(*pair) if len(pair) > 1 else pair[0] for pair in pairs]
+    return sums[0]
+
+
+def renumbered(groups: Sequence[Mapping[int, Any]], numbers: Sequence[int]) -> list[dict[int, Any]]:
+    """Some of the partitions in groups, numbered anew in this order."""
+    new = {old: i for i, old in enumerate(numbers)}
+    return [{new[i]: held for i, held in group.items() if i in new} for group in groups]
+
+
 def shares(count: int, workers: int) -> list[range]:
     """Numbers of partitions for each of some workers, about as many each, side by side."""
     workers = min(count, workers)

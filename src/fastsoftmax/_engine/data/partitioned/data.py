@@ -18,6 +18,7 @@ from fastsoftmax._engine.data.moments import Moments
 from fastsoftmax._engine.data.partitioned import partition
 from fastsoftmax._engine.data.partitioned.by_row import ByRow, Samples
 from fastsoftmax._engine.data.partitioned.partition import MODEL, View
+from fastsoftmax._engine.data.partitioned.present import ModelByFeature, Present
 from fastsoftmax._engine.data.protocol import Data
 from fastsoftmax._engine.data.row_sample import RowSample
 from fastsoftmax._engine.data.sparse import SparseData
@@ -25,6 +26,7 @@ from fastsoftmax._engine.data.sparse_array import Change
 from fastsoftmax._engine.linalg.workspace import Workspace
 from fastsoftmax._runtime.dtypes import computed_in
 from fastsoftmax._runtime.engines.protocol import Held
+from fastsoftmax._runtime.engines.wire import Traffic
 
 
 @dataclass(frozen=True)
@@ -148,6 +150,11 @@ class PartitionedData(RowsElsewhere):
         """How a round computes."""
         return View(self.dtype, 1.0 if weights is None else weights.factor, scale)
 
+    @property
+    def traffic(self) -> Traffic:
+        """Rounds so far, and their bytes."""
+        return self.held.traffic
+
     def sum(self, function: Callable[..., Any], *args: Any) -> Any:
         """``function(partition, *args)``, summed."""
         return self.held.sum(function, *args)
@@ -161,15 +168,19 @@ class PartitionedData(RowsElsewhere):
         total, weight = self.sum(partition.shares, self.view(weights), loss)
         return total / weight
 
-    def _gradients(self, point: Point, batch: Batch) -> tuple[float, NDArray, NDArray]:
-        """The loss and its gradients by W and b."""
-        point = point._replace(W=cast(point.W, self.dtype))
+    def _gradients(self, point: Point, batch: Batch) -> tuple[float, Any, NDArray]:
+        """The loss and its gradients by W, of sparse X as `ByFeature`, and b."""
         if isinstance(point.logits, Curved):
             model, change, weights = point.logits
-            model, change = ((cast(W, self.dtype), b) for W, b in (model, change))
-            return self.sum(partition.curved, self.view(weights, batch.scale), model, change)
+            models = self.sent(model), self.sent(change)
+            return self.sum(partition.curved, self.view(weights, batch.scale), *models)
         view = self.view(batch.weights, batch.scale)
-        return self.sum(partition.value_and_grad, view, (point.W, point.b))
+        return self.sum(partition.value_and_grad, view, self.sent((point.W, point.b)))
+
+    def sent(self, model: MODEL) -> Any:
+        """A model as the workers get it."""
+        W, b = model
+        return cast(W, self.dtype), b
 
 
 class DensePartitions(PartitionedData):
@@ -234,6 +245,15 @@ class SparsePartitions(PartitionedData):
     def __init__(self, *args: Any, nnz: int, **more: Any) -> None:
         super().__init__(*args, **more)
         self.nnz = nnz
+        self._present = Present(self.held, self.shape[1])
+
+    def _other(self, held: Held, feature_scale: NDArray | None, **changes: Any) -> Self:
+        other = super()._other(held, feature_scale, **changes)
+        other._present = Present(held, other.shape[1])
+        return other
+
+    def sent(self, model: MODEL) -> ModelByFeature:
+        return ModelByFeature(super().sent(model), self._present)
 
     def every(self, step: int) -> SparseData:
         """Every step-th row, here."""
@@ -258,16 +278,18 @@ class SparsePartitions(PartitionedData):
 
     def diagonal_sums(self, model: MODEL, weights: ByRow | None) -> list[NDArray[np.float64]]:
         """Sums of which the diagonals of Hessians are made (`partition.py`)."""
-        W, b = model
-        model = cast(W, self.dtype), b
-        sums = self.sum(partition.diagonal_sums, self.view(weights), model)
-        return [part.astype(np.float64) for part in sums]
+        first, second, masses, *of_all = self.sum(
+            partition.diagonal_sums, self.view(weights), self.sent(model)
+        )
+        sums = (part.numbers.astype(np.float64) for part in (first, second))
+        return [*sums, masses, *(part.numbers for part in of_all)]
 
     def penalised(
         self, point: Point, batch: Batch, ridge: float, out: NDArray
     ) -> tuple[float, NDArray]:
         """As `SparseBlocks.penalised`."""
-        loss, by_W, by_b = self._gradients(point, batch)
+        loss, by_feature, by_b = self._gradients(point, batch)
+        by_W = by_feature.numbers.T
         out[...] = by_W + ridge * point.W if ridge else by_W
         return loss, by_b
 

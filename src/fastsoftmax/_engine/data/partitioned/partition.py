@@ -16,6 +16,7 @@ from fastsoftmax._engine.data.batch import Batch, Point, is_per_logit
 from fastsoftmax._engine.data.column_sums import add_weighted_sums, column_sums
 from fastsoftmax._engine.data.kinds import data_of
 from fastsoftmax._engine.data.moments import Moments, merged
+from fastsoftmax._engine.data.partitioned.by_feature import ByFeature
 from fastsoftmax._engine.data.protocol import Data
 from fastsoftmax._engine.data.sparse_array import Change
 from fastsoftmax._engine.data.stored_logits import StoredLogits
@@ -178,9 +179,9 @@ def gradients(data: Data, point: Point, batch: Batch) -> Sums:
     if not data.is_sparse:
         loss, grads = data.value_and_grad(point, batch)
         return Sums((loss, grads.W, grads.b))
-    by_W = np.zeros((data.shape[1], point.n_logits)).T
-    loss, by_b = data.add_gradient(point, batch, by_W)
-    return Sums((loss, by_W, by_b))
+    by_W = np.zeros((data.shape[1], point.n_logits))
+    loss, by_b = data.add_gradient(point, batch, by_W.T)
+    return Sums((loss, ByFeature(by_W), by_b))
 
 
 def curved(partition: Partition, view: View, model: MODEL, change: MODEL) -> Sums:
@@ -264,8 +265,17 @@ def diagonal_sums(partition: Partition, view: View, model: MODEL) -> Sums:
         v.variances(piece.weights, v)
         masses += add_weighted_sums(piece.data, v, first)
         add_weighted_sums(piece.data.squared, v, second)
-    sums = first.astype(np.float32), second.astype(np.float32), masses
-    return Sums((*sums, column_sums(data), column_sums(data.squared)))
+    sums = (ByFeature(part.astype(np.float32)) for part in (first, second))
+    of_all = (ByFeature(column_sums(part)) for part in (data, data.squared))
+    return Sums((*sums, masses, *of_all))
+
+
+def present(partition: Partition) -> NDArray[np.uint8]:
+    """Which features sparse rows have, as bits."""
+    X = partition.rows.X
+    some = np.zeros(X.shape[1], bool)
+    some[X.indices] = True
+    return np.packbits(some)
 
 
 def scaled(partition: Partition, units: NDArray[np.float64]) -> Partition:

@@ -25,7 +25,7 @@ class Parameters(ABC):
     layout: Layout
     #: the features at which a model's logits are the intercepts of θ; None if these are 0
     centre: NDArray[np.float64] | None
-    column_sizes: NDArray[np.float64]  # weighted root mean squares of the columns of X
+    column_sizes: NDArray[np.float64]  # weighted root mean squares of the columns of a dense X
     spread: NDArray | None = None  # of each feature, its variance, where that is known
     fits_float32 = False  # whether float32 shows what the features say
     copied_bytes = 0  # of a copy of X in float32
@@ -87,6 +87,10 @@ class Parameters(ABC):
     @abstractmethod
     def sizes(self) -> NDArray[np.float64]:
         """Weighted root mean squares of the features, as `penalised` has their weights."""
+
+    def squared_sizes(self) -> float:
+        """The sum of their squares."""
+        return float(np.square(self.sizes()).sum())
 
     def logit_sizes(self, theta: NDArray) -> NDArray[np.float64]:
         """Per class the size of what its logits sum: at least the weighted root mean square of

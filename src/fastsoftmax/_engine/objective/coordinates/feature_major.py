@@ -1,7 +1,5 @@
 """Coordinates of sparse X: for each feature its weights for all classes."""
 
-from functools import cached_property
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,11 +12,10 @@ from fastsoftmax._engine.data import (
     SparsePartitions,
     Step,
     StoredLogits,
-    sum_of_rows,
 )
-from fastsoftmax._engine.data.column_sums import column_sums
 from fastsoftmax._engine.linalg import dot, largest, products
 from fastsoftmax._engine.objective.coordinates.base import Parameters, at
+from fastsoftmax._engine.objective.coordinates.column_sizes import ColumnSizes
 from fastsoftmax._engine.objective.coordinates.layout import ByFeature
 from fastsoftmax._engine.objective.rows import Rows
 from fastsoftmax._engine.objective.terms import Terms
@@ -48,7 +45,8 @@ class FeatureMajor(Parameters):
         weights: NDArray | None,
         warm_start: WarmStart | None,
     ) -> None:
-        self._data, self._terms, self._weights = data, terms, weights
+        self._data, self._terms = data, terms
+        self._sizes = ColumnSizes(data, weights)
         self.shape = terms.loss.n_logits, data.shape[1] + terms.fit_intercept
         self.layout = ByFeature(*self.shape)
         self._n_weights = terms.loss.n_logits * data.shape[1]
@@ -105,13 +103,17 @@ class FeatureMajor(Parameters):
         return self._penalised(G, 0)
 
     def sizes(self) -> NDArray[np.float64]:
-        sizes = self.column_sizes / (1.0 if self._factors is None else self._factors)
+        sizes = self._sizes.roots / (1.0 if self._factors is None else self._factors)
         return self._penalised(sizes, 0)[:, None]
 
-    @cached_property
-    def column_sizes(self) -> NDArray[np.float64]:
-        total = sum_of_rows(self._data, self._weights, sums_of_squares)
-        return np.sqrt(total[:, 0] / self._data.shape[0])
+    def squared_sizes(self) -> float:
+        return self._sizes.square if self._is_plain else super().squared_sizes()
+
+    def logit_sizes(self, theta: NDArray) -> NDArray[np.float64]:
+        # Σ |w x| <= ‖w‖ ‖x‖
+        W, b = self.user(theta, np.dtype(np.float64))
+        sizes = np.sqrt(np.einsum("kd,kd->k", W, W) * self._sizes.square)
+        return sizes if b is None else sizes + np.abs(b)
 
     def model(self, theta: NDArray) -> tuple[NDArray, NDArray | None]:
         """(W, b) of θ in all features: fresh arrays."""
@@ -156,7 +158,8 @@ class FeatureMajor(Parameters):
         """max |∇F| with respect to (W, b), and ‖∇_W F‖²; a rotation changes only the former."""
         n_threads, merger = self._data.n_threads, self._data.merger
         if self.centre is not None or self._factors is not None:
-            return self._norms_of_changed(gradient)
+            by_b = gradient[self._n_weights :]
+            return norms_of_changed(self._of_features(gradient), by_b, self.centre, self._factors)
         by_W = gradient[: self._n_weights]
         square = dot(by_W, by_W, n_threads)
         if merger is None:
@@ -170,19 +173,17 @@ class FeatureMajor(Parameters):
         )
         return float(np.max(parts)), square
 
-    def _norms_of_changed(self, gradient: NDArray) -> tuple[float, float]:
-        by_W = self._of_features(gradient).astype(np.float64)
-        by_b = gradient[self._n_weights :]
-        with np.errstate(over="ignore"):
-            if self._factors is not None:
-                by_W /= self._factors[:, None]
-            # where intercepts are optimal, what is left of their gradient is rounding
-            square = float(np.sum(by_W**2))
-            if self.centre is not None:
-                by_W += np.multiply.outer(self.centre, by_b)
-            return float(max(np.abs(by_W).max(), np.abs(by_b).max(initial=0.0))), square
 
-
-def sums_of_squares(data: SparseData, weights: NDArray | None) -> NDArray[np.float64]:
-    """The sum of squares of each feature, times the weights of the rows: (D, 1)."""
-    return column_sums(data.squared, weights)
+def norms_of_changed(
+    by_W: NDArray, by_b: NDArray, centre: NDArray | None, factors: NDArray | None
+) -> tuple[float, float]:
+    """`norms` where θ has the weights of X changed, from the gradient by these, (D, K) and (K,)."""
+    by_W = by_W.astype(np.float64)
+    with np.errstate(over="ignore"):
+        if factors is not None:
+            by_W /= factors[:, None]
+        # where intercepts are optimal, what is left of their gradient is rounding
+        square = float(np.sum(by_W**2))
+        if centre is not None:
+            by_W += np.multiply.outer(centre, by_b)
+        return float(max(np.abs(by_W).max(), np.abs(by_b).max(initial=0.0))), square
