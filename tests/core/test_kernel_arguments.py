@@ -48,12 +48,15 @@ def use_everything():
                 SoftmaxRegression(solver=solver, max_iter=20, **options).fit(x, y).predict(x)
     for x in (X, sparse):
         SoftmaxRegression(l1_ratio=0.5, C=0.1).fit(x, y).predict_proba(x)
+        SoftmaxRegression(l1_ratio=0.5, C=0.1, l1_group="classes").fit(x, y)
         weighted = SoftmaxRegression(C=10.0, solver="preconditioned-lbfgs")
         weighted.fit(x, y, sample_weight=rng.random(300))
         SoftmaxRegression().fit(x, y > 1)
     wide = uniform(2000, 3000, 0.01, rng, np.float32)
     SoftmaxRegression(max_iter=4).fit(wide, rng.integers(30, size=2000))
-    SoftmaxRegression(l1_ratio=1.0, max_iter=4).fit(wide, rng.integers(30, size=2000))
+    for groups in (None, "classes"):
+        l1 = SoftmaxRegression(l1_ratio=1.0, l1_group=groups, max_iter=4)
+        l1.fit(wide, rng.integers(30, size=2000))
     two = rng.integers(2, size=2000)
     SoftmaxRegression(solver="dual-ascent", max_iter=4).fit(wide, two)
     rare = uniform(300, 2000, 0.002, rng, np.float32)

@@ -71,7 +71,8 @@ def test_history():
     X, y = load_digits()
     model = SoftmaxRegression(C=0.01).fit(X, y)
     assert len(model.history_) == model.n_iter_ <= model.n_passes_
-    objectives, norms, passes, seconds, _ = map(np.array, zip(*model.history_, strict=True))
+    columns = zip(*model.history_, strict=True)
+    objectives, norms, passes, seconds, *_ = map(np.array, columns)
     assert (objectives[1:] <= objectives[:-1] * (1 + 1e-7)).all()
     assert (np.diff(passes) > 0).all() and passes[-1] <= model.n_passes_
     assert (np.diff(seconds) >= 0).all()

@@ -25,6 +25,7 @@ PARAMS = {
     "calibrate": None,
     "feature_scale": None,
     "fit_intercept": True,
+    "l1_group": None,
     "l1_ratio": 0.0,
     "penalty_factor": None,
     "standardize": False,

@@ -111,9 +111,9 @@ except ValueError as error:
     assert lines[0] == "SoftmaxRegression(C=0.5, n_threads=2)"
     assert lines[1] == "SoftmaxRegression()"
     assert lines[2] == (
-        "C calibrate class_weight feature_scale fit_intercept l1_ratio label_smoothing max_iter "
-        "max_memory n_threads penalty_factor random_state reference_class solver standardize tol "
-        "verbose warm_start"
+        "C calibrate class_weight feature_scale fit_intercept l1_group l1_ratio label_smoothing "
+        "max_iter max_memory n_threads penalty_factor random_state reference_class solver "
+        "standardize tol verbose warm_start"
     )
     assert lines[3:5] == ["True", "True inf 0.001 2"]
     assert lines[5].startswith("Invalid parameter 'penalty' for estimator SoftmaxRegression(")

@@ -9,7 +9,7 @@ from fastsoftmax._commands import lecture_report as reports
 from fastsoftmax._commands.folder import written_whole
 from fastsoftmax._commands.lecture_identities import identities, worked_example
 from fastsoftmax._commands.lecture_timing import seconds_a_step
-from fastsoftmax._validation import plotting
+from fastsoftmax._runtime.optional import needed
 
 HELP = "run the lecture's experiments: pictures and a report, in seconds"
 REPORT = "report.md"
@@ -28,7 +28,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace) -> None:
     began = time.perf_counter()
-    plotting.matplotlib()
+    needed("matplotlib.figure", "drawing needs")
     with written_whole(arguments.out) as folder:
         data = experiments.read(arguments.mnist)
         print(f"{data.name}: {len(data.X)} images to train on, {len(data.X_test)} to test")

@@ -42,7 +42,7 @@ class Problem:
     def best_lower_bound(self):
         """At the optimum, as far as fits that go on from each other reach it."""
         bounds = [self.lower_bound(self.fit(tol=1e-10))]
-        model = SoftmaxRegression(tol=1e-13, warm_start=True, **self.params)
+        model = SoftmaxRegression(tol=1e-14, warm_start=True, **self.params)
         for _ in range(3):
             with warnings.catch_warnings(action="ignore"):
                 model.fit(self.given, self.y, self.s)

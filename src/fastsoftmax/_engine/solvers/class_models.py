@@ -146,14 +146,14 @@ class GramModel:
         """M⁻¹ of tables that are 0 off the face.
 
         M is the Hessian itself, classes coupled, where that takes less work than the products which
-        an iteration took with blocks, or than those since it was made last. Until then that of an
-        earlier point does, of this fit or of one before it on the path.
+        an iteration took with blocks, or than those since it was made last. Until then that of a
+        fit before this one on the path does.
         """
         joint, kept = JointFace(self._curvature, self.set, face), self._kept
         if joint.bytes <= self._objective.memory.working_set:
             most = self._rules.missing
-            serves = kept.lacks(joint.columns) <= most
-            if (kept.products if serves else max(kept.products, products)) >= joint.passes:
+            taken = products if kept.hessian is None else max(kept.products, products)
+            if taken >= joint.passes:
                 kept.hessian, kept.products = None, 0
                 kept.columns, kept.hessian = joint.columns, joint.hessian(it)
             if kept.lacks(joint.columns) <= most:

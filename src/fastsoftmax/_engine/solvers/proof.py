@@ -70,9 +70,7 @@ def prove(
             break
         step = step + (size / curvature) * p
         system.residual = system.residual + (size / curvature) * product
-        # the bound is never less than F falls by, which may be nearly the tolerance
-        tight = rules.tight * system.decrease(step)
-        enough = max(rules.ready * tolerance, tight if bound else min(tight, tolerance))
+        enough = max(rules.ready * tolerance, rules.tight * system.decrease(step) if bound else 0.0)
         if system.bound(step) <= enough or (beyond and system.is_newton()):
             break
         z = -solve(system.residual).astype(np.float64, copy=False)
