@@ -19,7 +19,7 @@ from fastsoftmax import (
     SoftmaxRegression,
 )
 from fastsoftmax._runtime.engines import entered
-from fastsoftmax._runtime.engines.dask import LARGE, HeldByDask
+from fastsoftmax._runtime.engines.dask import HeldByDask
 from fastsoftmax._runtime.engines.in_process import InProcess
 
 dask = pytest.importorskip("dask")
@@ -217,14 +217,14 @@ def test_a_fit_beside_a_killed_worker_has_the_same_bits(client, expected):
 @pytest.mark.parametrize(
     ("name", "function", "workers", "large"),
     [
-        ("dense", "every", 1, LARGE),  # rows to build preconditioners from
+        ("dense", "every", 1, HeldByDask.large),  # rows to build preconditioners from
         ("sparse", "diagonal_sums", 1, 1),  # whose arguments are data of workers
-        ("sparse", "value_and_grad", 1, LARGE),
+        ("sparse", "value_and_grad", 1, HeldByDask.large),
         ("dense", "sum_of_pieces", 1, 1),  # the proof
     ],
 )
 def test_workers_killed_in_a_round(client, expected, monkeypatch, name, function, workers, large):
-    monkeypatch.setattr(fastsoftmax._runtime.engines.dask, "LARGE", large)
+    monkeypatch.setattr(HeldByDask, "large", large)
     addresses = sorted(client.scheduler_info(n_workers=-1)["workers"])[:workers]
     alive = list(client.run(os.getpid, workers=addresses).values())
     tasks = HeldByDask._tasks

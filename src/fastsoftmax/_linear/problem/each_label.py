@@ -14,7 +14,7 @@ from fastsoftmax._linear.problem.problem import Problem
 from fastsoftmax._linear.problem.targets import weighted
 from fastsoftmax._validation import targets as check_targets
 
-CLASSES = np.arange(2)  # whether a row has a label
+CODES = np.arange(2)  # whether a row has a label
 
 
 def each_label(problem: Problem, class_weight: object) -> list[Problem]:
@@ -29,7 +29,7 @@ def each_label(problem: Problem, class_weight: object) -> list[Problem]:
         part = problem._replace(
             several_labels=False, offset=None if offset is None else offset[:, i : i + 1]
         )
-        parts.append(part.with_targets(weighted(codes, CLASSES, targets.weights, weight, 0.0)))
+        parts.append(part.with_targets(weighted(codes, CODES, targets.weights, weight, 0.0)))
     return parts
 
 

@@ -10,7 +10,6 @@ from fastsoftmax._runtime.engines.protocol import Stays
 from fastsoftmax._runtime.engines.tree import added, renumbered, shares
 from fastsoftmax._runtime.engines.work import joined, made_of
 
-LARGE = 1 << 20  # bytes, beyond which workers get them from each other
 COPIES = 3  # of what is one worker's own: another may have to go on with it
 
 
@@ -35,6 +34,8 @@ class Dask:
 class HeldByDask(Stays):
     """Futures of partitions, in groups of those that one worker works on."""
 
+    large = 1 << 20  # bytes, beyond which workers get them from each other
+
     def __init__(self, client: Any, groups: list[dict[int, Any]], traffic: wire.Traffic) -> None:
         self._client, self._groups, self.traffic = client, groups, traffic
         self.count, self._submit = sum(map(len, groups)), partial(client.submit, pure=False)
@@ -43,7 +44,7 @@ class HeldByDask(Stays):
         """A task for each group."""
         calls = wire.calls(function, args, self._groups)
         self.traffic.count(calls)
-        if max(map(len, calls)) >= LARGE:
+        if max(map(len, calls)) >= self.large:
             if all(call is calls[0] for call in calls):
                 calls = [self._client.scatter(calls[0], broadcast=True, hash=False)] * len(calls)
             else:
