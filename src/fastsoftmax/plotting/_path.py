@@ -52,7 +52,7 @@ class PathDisplay:
     >>> path = fastsoftmax.softmax_path(X, y, Cs=5, l1_group="classes")
     >>> from matplotlib.figure import Figure
     >>> display = PathDisplay.from_path(path, ax=Figure().subplots())
-    >>> display.ax_.get_ylabel(), len(display.lines_) == path.n_nonzero.max()
+    >>> display.ax_.get_ylabel(), len(display.lines_) == int(path.n_nonzero.max())
     ('norm of the weights', True)
     """
 
