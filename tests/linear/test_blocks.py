@@ -280,6 +280,28 @@ def test_a_buffer_that_is_filled_anew_is_refused(form):
         model.fit(Blocks(of_labels))
 
 
+def test_little_that_is_filled_anew_is_noticed():
+    """One label of 400, and the columns of entries that are all 1."""
+    X = np.random.default_rng(0).normal(size=(400, 3))
+    labels, row = np.zeros(400, int), sparse.csr_array(np.ones((400, 1)))
+    wide = sparse.csr_array((row.data, row.indices.copy(), row.indptr), shape=(400, 9))
+
+    def of_labels():
+        for i in range(3):
+            labels[:] = 0
+            labels[i + 1] = 1
+            yield X + i, labels
+
+    def of_columns():
+        for i in range(3):
+            wide.indices[7] = i
+            yield wide, np.arange(400) % 2
+
+    for source, name in ((of_labels, "y"), (of_columns, "X")):
+        with pytest.raises(ValueError, match=f"block 1: {name}: expected an array of its own"):
+            SoftmaxRegression().fit(Blocks(source))
+
+
 def test_blocks_may_share_memory_that_nothing_writes_to():
     blocks, X, y = reusing(2)  # in turn
     model = SoftmaxRegression(tol=1e-12).fit(X, y)

@@ -65,40 +65,49 @@ def parts(block: object) -> tuple[ArrayLike, ArrayLike, ArrayLike | None]:
     return block[0], block[1], block[2] if len(block) == 3 else None
 
 
-SAMPLE = 16, 256  # rows and columns
+SAMPLE = 64, 256  # rows and columns of a table
+ENTRIES = 1 << 16  # of each array of a sparse matrix
 
 
-def sampled(array: object) -> tuple[NDArray, bytes] | None:
-    """An array, that of the entries of a sparse one, and some of its numbers; None of what is
-    neither."""
-    array = array.data if sparse.issparse(array) else array
-    if not isinstance(array, np.ndarray) or not array.ndim or array.dtype == object:
-        return None
-    rows = np.unique(np.linspace(0, len(array) - 1, SAMPLE[0]).astype(int)) if len(array) else []
-    return array, array[rows, ..., : SAMPLE[1]].tobytes() if array.ndim > 1 else array[
-        rows
-    ].tobytes()
+def arrays_of(part: object) -> list[NDArray]:
+    """The arrays that hold X, y or weights, where these are arrays or sparse."""
+    found = [part]
+    if sparse.issparse(part):
+        found = [getattr(part, name, None) for name in ("data", "indices", "indptr")]
+    return [a for a in found if isinstance(a, np.ndarray) and a.ndim and a.dtype != object]
+
+
+def numbers_of(part: object) -> list[bytes]:
+    """Of each of these arrays all numbers, or some of a table and of a sparse matrix."""
+    found = []
+    for array in arrays_of(part):
+        if array.ndim > 1:
+            rows = np.unique(np.linspace(0, max(len(array) - 1, 0), SAMPLE[0]).astype(int))
+            array = array[rows[: len(array)], ..., : SAMPLE[1]]
+        elif sparse.issparse(part):
+            array = array[:: max(1, len(array) // ENTRIES)]
+        found.append(array.tobytes())
+    return found
 
 
 def own_arrays(blocks: Iterable[Any]) -> Iterator[Any]:
     """The blocks; raises where one has the memory of the block before it, with other numbers.
 
     Both are worked on at a time, and a buffer that is filled anew would be read twice as it is now.
+    Of large X not all numbers are looked at, and of frames none.
     """
-    before: list[tuple[NDArray, bytes] | None] = []
+    before: list[tuple[Any, list[bytes]]] = []
     for i, block in enumerate(blocks):
         given = block if isinstance(block, tuple | list) else ()
-        for j, was in enumerate(before[: len(given)]):
-            now = given[j].data if sparse.issparse(given[j]) else given[j]
-            if was is None or not isinstance(now, np.ndarray):
-                continue
-            if np.may_share_memory(now, was[0]) and sampled(was[0])[1] != was[1]:
-                name = ("X", "y", "sample_weight")[j]
+        names = ("X", "y", "sample_weight")
+        for name, now, (was, numbers) in zip(names, given, before, strict=False):
+            pairs = zip(arrays_of(now), arrays_of(was), strict=False)
+            if any(np.may_share_memory(*pair) for pair in pairs) and numbers_of(was) != numbers:
                 raise ValueError(
                     f"block {i}: {name}: expected an array of its own, got the memory of block "
                     f"{i - 1}, whose numbers it has overwritten; give copies, as {name}.copy()"
                 )
-        before = [sampled(part) for part in given]
+        before = [(part, numbers_of(part)) for part in given]
         yield block
 
 

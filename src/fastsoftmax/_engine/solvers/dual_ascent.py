@@ -34,7 +34,7 @@ class AscentRules:
     """When a proof is tried, L-BFGS goes on, and the centre moves (0065)."""
 
     ready: float = 0.5  # of the tolerance: what seems left to gain when a proof is tried
-    epochs: int = 30  # if more seem to be needed L-BFGS goes on
+    epochs: int = 30  # after which, or where more seem to be needed, L-BFGS goes on
     known: int = 3  # epochs after which that can be told
     share: float = 0.3  # of the change of a row's probability, by which the intercept moves at once
     little: float = 0.1  # of the tolerance and of what is left: what the distance may add to F
@@ -103,6 +103,8 @@ class Outlook:
     def left(self, gain: float, tolerance: float) -> float:
         """After an epoch that gained so much."""
         self._gains.append(gain)
+        # whatever the gains say: where they are rounding, moves of the centre would have no end
+        self.is_poor = len(self._gains) >= USUAL.epochs
         if not (self.is_known and gain > 0):
             return gain
         before = self._gains[-2]
@@ -110,12 +112,12 @@ class Outlook:
         self._left = self._factor * rate * gain
         if len(self._gains) > USUAL.known and self._left > tolerance:
             more = math.log(tolerance / gain) / math.log(rate) if rate < 1 else math.inf
-            self.is_poor = len(self._gains) + more > USUAL.epochs
+            self.is_poor |= len(self._gains) + more > USUAL.epochs
         return self._left
 
     def correct(self, bound: float) -> None:
         """By the bound that was proved in place of what seemed left."""
-        self.is_poor = self._left <= USUAL.rounded * bound
+        self.is_poor |= self._left <= USUAL.rounded * bound
         self._factor *= bound / max(self._left, USUAL.rounded * bound)
 
 
