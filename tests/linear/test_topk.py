@@ -261,3 +261,14 @@ def test_labels_of_another_type_are_refused(k):
         same = np.asarray(given, dtype=object if k > 1 else None)
         assert model.score(X, same, top_k=k) == model.score(Blocks([(X, given)]), top_k=k) > 0.5
     assert SoftmaxRegression().fit(X, y).score(X, y + 100.0, top_k=k) == 0  # labels that are new
+
+
+def test_a_label_that_is_nan_is_refused():
+    X, y = problem()
+    model = SoftmaxRegression().fit(X, y)
+    y = y.astype(float)
+    y[3] = np.nan
+    with pytest.raises(ValueError, match="y: expected labels, got nan in row 3"):
+        model.score(X, y, top_k=2)
+    with pytest.raises(ValueError, match="y: expected labels, got nan in row 3"):
+        model.score(Blocks([(X, y)]))

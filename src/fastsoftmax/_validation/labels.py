@@ -318,7 +318,9 @@ def type_of(labels: NDArray) -> str | None:
 
 
 def same_type(y: NDArray, classes: NDArray) -> None:
-    """Raise for labels that can't equal those of the model, as strings and numbers can't."""
+    """Raise for labels that can't equal those of the model: strings beside numbers, and NaN."""
+    if y.dtype.kind == "f":
+        finite(y, "y")
     got, expected = type_of(y), type_of(classes)
     if None not in (got, expected) and got != expected:
         raise ValueError(
