@@ -4,10 +4,6 @@ from fastsoftmax._core.arguments cimport Cells
 from fastsoftmax._core.simd.simd cimport real
 
 
-cdef enum:
-    MOST_OUTER = 128  # numbers of a row of which `outer` takes products
-
-
 cdef struct Samples:  # m of them, of rows of X
     Cells x
     Py_ssize_t d, m
@@ -25,10 +21,3 @@ cdef struct Table:
         int n_threads,
     ) noexcept nogil
     void (*sums)(const Samples *s, real *to, int n_threads) noexcept nogil
-    void (*outer)(
-        const Cells *x, Py_ssize_t n, Py_ssize_t d, const real *centre, const real *scales,
-        Py_ssize_t size, real *to,
-    ) noexcept nogil
-    void (*centred)(
-        const Cells *x, Py_ssize_t n, Py_ssize_t d, const real *centre, const real *scales, real *to
-    ) noexcept nogil

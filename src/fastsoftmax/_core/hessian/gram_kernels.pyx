@@ -21,7 +21,7 @@ from libc.string cimport memset
 from fastsoftmax._core.arguments cimport Cells
 from fastsoftmax._core.gemm.convert cimport REAL, convert
 from fastsoftmax._core.gemm.tiles cimport MOST, product_down
-from fastsoftmax._core.hessian.gram_kernels cimport MOST_OUTER, Samples, Table
+from fastsoftmax._core.hessian.gram_kernels cimport Samples, Table
 from fastsoftmax._core.linear.linear_problem cimport ALIGNMENT, aligned, part_start, rounded_up
 from fastsoftmax._core.simd.simd cimport (
     CLASS_BLOCK, VL, VL_MOST, add_to_doubles, load, real, set1, store, vreal,
@@ -273,41 +273,7 @@ cdef void sum_rows(
             store_upto(out + j + v * VL, total[v], m - v * VL)
 
 
-cdef void outer(
-    const Cells *x, Py_ssize_t n, Py_ssize_t d, const real *centre, const real *scales,
-    Py_ssize_t size, real *to,
-) noexcept nogil:
-    """u uᵀ of each row, u = (x - centre) * scales, and the last scale itself where there is one more of
-    them than features: the lower triangle, size (size + 1) / 2 numbers side by side."""
-    cdef real u[MOST_OUTER]
-    cdef Py_ssize_t r, i, j
-    for r in range(n):
-        convert(x.type, x.x + r * x.row_step, 0, x.column_step, 1, d, u, MOST_OUTER, d)
-        for j in range(d):
-            u[j] = (u[j] - centre[j]) * scales[j]
-        if size > d:
-            u[d] = scales[d]
-        for i in range(size):
-            for j in range(i + 1):
-                to[j] = u[i] * u[j]
-            to = to + i + 1
-
-
-cdef void centred(
-    const Cells *x, Py_ssize_t n, Py_ssize_t d, const real *centre, const real *scales, real *to
-) noexcept nogil:
-    """(x - centre) * scales, (n, d)."""
-    cdef Py_ssize_t r, j
-    for r in range(n):
-        convert(x.type, x.x + r * x.row_step, 0, x.column_step, 1, d, to, d, d)
-        for j in range(d):
-            to[j] = (to[j] - centre[j]) * scales[j]
-        to = to + d
-
-
 cdef Table table
-table.outer = outer
-table.centred = centred
 table.gram_bytes = gram_bytes
 table.gram = gram
 table.sums = sums
