@@ -3,8 +3,8 @@
     python -m benchmarks.sweep.bench --seconds 100    (until it says that all are done)
     python -m benchmarks.sweep.report
 
-Each shape appends a line to results/sweep.csv, and those that are there are not run again. N·D·K is
-log-uniform from 1e7 to 1e11, every fourth shape in float64.
+Each shape appends a line to results/sweep.csv, and those that are there are not run again; the
+smallest come first. N·D·K is log-uniform from 1e7 to 1e11, every fourth shape in float64.
 """
 
 import argparse
@@ -28,7 +28,7 @@ LEAST, MOST = 1e7, 1e11  # of N·D·K
 FEWEST_ROWS = 100  # of a shape
 LARGEST = 1e8  # numbers of X, and of NumPy's logits
 DEAR = 1e10  # from here on one call each of some tenths of a second, else the median of 9
-REST = 0.05  # seconds, in which BLAS's threads stop spinning
+REST = 0.15  # seconds; the threads of OpenBLAS spin for 0.1 s after a call
 
 
 class Shape(NamedTuple):
@@ -105,7 +105,7 @@ def main():
     parser.add_argument("--seconds", type=float, default=100)
     end = time.perf_counter() + parser.parse_args().seconds
     ready = {shape for shape, _ in done()}
-    left = [shape for shape in shapes() if shape not in ready]
+    left = sorted((s for s in shapes() if s not in ready), key=lambda s: s.work)
     peaks = {dtype: measure(dtype, available_threads()) for dtype in ("float32", "float64")}
     pool = np.random.default_rng(1).standard_normal(int(LARGEST), np.float32) if left else None
     with RESULTS.open("a", newline="") as file:

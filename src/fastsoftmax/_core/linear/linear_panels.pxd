@@ -17,13 +17,13 @@ the same to the bit for any number of threads and for any caches. `linear_plan` 
 from cython.parallel cimport prange, threadid
 
 from fastsoftmax._core.arguments cimport Problem
-from fastsoftmax._core.gemm.tiles cimport MOST, ROWS, product, product_across
+from fastsoftmax._core.gemm.tiles cimport MOST, ROWS, Ahead, product, product_across
 from fastsoftmax._core.gemm.transposed_rows cimport (
     fetch_part, pack_rows, pack_weights, transposed_logits,
 )
 from fastsoftmax._core.linear.linear_plan cimport INPUT_CLASSES, Panels
 from fastsoftmax._core.linear.linear_problem cimport (
-    aligned, part_start, parts_of, take_stored, tile_loss, tile_sums,
+    aligned, part_start, parts_of, rounded_up, take_stored, tile_loss, tile_sums,
 )
 from fastsoftmax._core.simd.simd cimport (
     CLASS_BLOCK, VL, VL_MOST, add_to_doubles, load, load_first, prefetch_l2, real, set1, store,
@@ -77,11 +77,14 @@ cdef inline void columns_gradient(
     cdef const real *panel = s.panels + j * s.rows
     cdef vreal *at
     cdef vreal scale = set1(p.scale)
+    cdef Ahead next  # rows of the panel, then of the one behind it
     cdef Py_ssize_t blocks = parts_of(p.k, CLASS_BLOCK), first, begin, end, rows, c, k, k0, nk, t
+    next.step, next.gap = 2 * VL * sizeof(real), VL * sizeof(real)
     for first from 0 <= first < n by s.summed:
         end = min(first + s.summed, n)
         for begin from first <= begin < end by s.run:
             rows = min(s.run, end - begin)
+            next.at = <const char *>(panel + (begin + rows) * 2 * VL)
             for c in range(c0, c1):
                 k0 = part_start(p.k, blocks, c)
                 nk = part_start(p.k, blocks, c + 1) - k0
@@ -89,7 +92,7 @@ cdef inline void columns_gradient(
                     fetch_totals(p, k0, k0 + nk, j, wide, narrow)
                 product(
                     <int>nk, s.z + begin // ROWS * s.z_tile + k0 * ROWS, s.z_tile,
-                    panel + begin * 2 * VL, 2 * VL, rows, NULL, begin > first,
+                    panel + begin * 2 * VL, 2 * VL, rows, &next if c == c0 else NULL, begin > first,
                     sums + (c - c0) * 2 * CLASS_BLOCK)
         for c in range(c0, c1):
             k0 = part_start(p.k, blocks, c)
@@ -139,7 +142,9 @@ cdef inline void some_logits(
 ) noexcept nogil:
     """Z of the classes of a pack, from `first` on, for n rows, at most s.tiles tiles; of the first pack
     the panels too, if wanted."""
-    cdef Py_ssize_t blocks = parts_of(classes, CLASS_BLOCK), j, m, t, c0, c
+    cdef Py_ssize_t blocks = parts_of(classes, CLASS_BLOCK), j, m, t, c0, c, k0, k1
+    cdef Ahead next  # weights, when the first tile passes them: the others find them in L2
+    next.gap = 0
     for j from 0 <= j < p.d by s.depth:
         m = min(s.depth, p.d - j)
         for t from 0 <= t < n by ROWS:
@@ -150,10 +155,13 @@ cdef inline void some_logits(
             for t from 0 <= t < n by ROWS:
                 for c in range(c0, min(c0 + s.chunk, blocks)):
                     fetch_part(p, start + t, n - t, j + m, s.depth, blocks, c)
+                    k0 = part_start(classes, blocks, c)
+                    k1 = part_start(classes, blocks, c + 1)
+                    next.at = <const char *>(s.w + j * classes + k1 * rounded_up(m, ROWS))
+                    next.step = (k1 - k0) * 2 * VL * <Py_ssize_t>sizeof(real) // ROWS
                     transposed_logits(
-                        p, s.w, tiles + t * s.depth, j, m, first, classes,
-                        part_start(classes, blocks, c), part_start(classes, blocks, c + 1),
-                        z + t // ROWS * s.z_tile, NULL)
+                        p, s.w, tiles + t * s.depth, j, m, first, classes, k0, k1,
+                        z + t // ROWS * s.z_tile, &next if t == 0 else NULL)
 
 
 cdef inline void some_losses(
