@@ -1,0 +1,54 @@
+/* What the instruction TDPBF16PS of Intel's matrix units computes, to the bit, on any processor.
+ *
+ * A tile has 16 rows of 64 bytes. The product adds to a tile C of floats that of A, 16 x 32 numbers of
+ * bfloat16, and B, 32 x 16, whose rows hold pairs: B's numbers (2k, n) and (2k + 1, n) lie side by side.
+ * For each element it sums the 16 even products and the 16 odd ones by fused multiply-adds, one after
+ * another from 0, then C = C + (even + odd). All is rounded to the nearest float, ties to even, and
+ * subnormal operands and results are 0.
+ */
+#ifndef FASTSOFTMAX_EMULATED_UNITS_H
+#define FASTSOFTMAX_EMULATED_UNITS_H
+
+#include <stdint.h>
+#include <string.h>
+
+#define UNIT 16  /* rows of a tile, and columns of one of floats */
+#define DEPTH 32 /* numbers that a product sums */
+
+static inline float fs_flushed(float x) {
+    uint32_t bits;
+    memcpy(&bits, &x, 4);
+    bits &= bits & 0x7f800000 ? 0xffffffff : 0x80000000;
+    memcpy(&x, &bits, 4);
+    return x;
+}
+
+static inline float fs_widened(uint16_t half) {
+    uint32_t bits = (uint32_t)half << 16;
+    float x;
+    memcpy(&x, &bits, 4);
+    return fs_flushed(x);
+}
+
+static void emulated_product(float *c, const uint16_t *a, const uint16_t *b) {
+    float even_rows[UNIT][UNIT], odd_rows[UNIT][UNIT];
+    for (int k = 0; k < UNIT; k++) {
+        for (int n = 0; n < UNIT; n++) {
+            even_rows[k][n] = fs_widened(b[k * DEPTH + 2 * n]);
+            odd_rows[k][n] = fs_widened(b[k * DEPTH + 2 * n + 1]);
+        }
+    }
+    for (int m = 0; m < UNIT; m++, a += DEPTH, c += UNIT) {
+        float even[UNIT] = {0}, odd[UNIT] = {0};
+        for (int k = 0; k < UNIT; k++) {
+            float first = fs_widened(a[2 * k]), second = fs_widened(a[2 * k + 1]);
+            for (int n = 0; n < UNIT; n++) {
+                even[n] = fs_flushed(__builtin_fmaf(first, even_rows[k][n], even[n]));
+                odd[n] = fs_flushed(__builtin_fmaf(second, odd_rows[k][n], odd[n]));
+            }
+        }
+        for (int n = 0; n < UNIT; n++) c[n] = fs_flushed(fs_flushed(c[n]) + fs_flushed(even[n] + odd[n]));
+    }
+}
+
+#endif
