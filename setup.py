@@ -41,7 +41,7 @@ LEVELS = {
     "v3": ["-march=x86-64-v3"],
     "v4": ["-march=x86-64-v4", "-mprefer-vector-width=512"],
 }
-# One module goes over v4's, in float32 only: a level of its own, v4_amx
+# One module takes the place of one of v4's, in float32: for matrix units, and for their emulation
 UNITS = "matrix_units_kernels"
 AMX = ["-mamx-tile", "-mamx-bf16"]
 NATIVE = ["-march=native", "-mprefer-vector-width=512"]
@@ -146,7 +146,11 @@ def extensions():
         for level, march in levels().items()
         for precision, double in PRECISIONS.items()
     ]
-    of_units = [("v4_amx_f32", [*march, *AMX], 0) for name, march, _ in builds if name == "v4_f32"]
+    of_units = [
+        (f"{name}_f32", [*LEVELS["v4"], *flags], 0)
+        for name, flags in (("v4_amx", AMX), ("v4_amx_emulated", []))
+        if "v4" in levels()
+    ]
     for source in sources():
         if not source.stem.endswith("_kernels"):
             yield Extension(
@@ -231,7 +235,7 @@ class BuildExt(build_ext):
         compile_flags, link_flags = openmp_flags(self.compiler)
         of_kernels = [NO_MEMSET] if is_taken(self.compiler, NO_MEMSET) else []
         if not is_taken(self.compiler, *AMX):
-            self.extensions = [e for e in self.extensions if not e.name.endswith(UNITS)]
+            self.extensions = [e for e in self.extensions if "v4_amx_f32" not in e.name]
         note_settings(self.compiler)
         c_of = translate(self.parallel)
         for extension in self.extensions:
@@ -249,7 +253,10 @@ class BuildExt(build_ext):
                 told = " ".join([*FLAGS, *of_kernels, *compile_flags])
                 extension.define_macros.append(("FS_FLAGS", f'"{told}"'))
             extension.sources = [str(c)]
-            extension.depends = [*map(str, sorted(CORE.rglob("*.h"))), str(SETTINGS)]
+            headers = ["simd.h"]
+            if extension.name.endswith(UNITS):
+                headers += ["matrix_units.h", "emulated_units.h"]
+            extension.depends = [*(str(CORE / "simd" / name) for name in headers), str(SETTINGS)]
             extension.extra_compile_args += compile_flags
             if not extension.name.endswith("._system"):  # which is asked before OpenMP is loaded
                 extension.extra_link_args += link_flags

@@ -1,7 +1,7 @@
 """Logits and gradients from terms of bfloat16: the level of the matrix units, here emulated.
 
-The instruction is computed again by NumPy in the order of its documentation; products of matrices are
-compared with float64's, whose errors are 2^-29 of what is allowed.
+The instruction is computed again by NumPy in the order of its documentation; products of matrices
+are compared with float64's, whose errors are 2^-29 of what is allowed.
 """
 
 import ctypes
@@ -61,7 +61,7 @@ def exact_sum(x, y):
 
 
 def documented_product(c, a, b):
-    """C + A B for tiles (16, 16) of float32, (16, 32) and (16, 32) of bfloat16, B's rows in pairs."""
+    """C + A B for a tile of float32 and two of bfloat16, B's rows in pairs."""
     wide = [flushed((x.astype(np.uint32) << 16).view(np.float32)) for x in (a, b)]
     a, b = (x.astype(np.float64) for x in wide)
     sums = np.zeros((2, 16, 16), np.float32)
@@ -71,9 +71,7 @@ def documented_product(c, a, b):
             total = exact_sum(products, sums[odd].astype(np.float64))
             sums[odd] = flushed(rounded(*total))
     inner = flushed(rounded(*exact_sum(*sums.astype(np.float64))))
-    return flushed(
-        rounded(*exact_sum(flushed(c).astype(np.float64), inner.astype(np.float64)))
-    )
+    return flushed(rounded(*exact_sum(flushed(c).astype(np.float64), inner.astype(np.float64))))
 
 
 @pytest.fixture(scope="module")
@@ -86,10 +84,12 @@ def product(tmp_path_factory):
     source, library = folder / "units.c", folder / "units.so"
     source.write_text(
         '#include "emulated_units.h"\n'
-        "void product(float *c, const uint16_t *a, const uint16_t *b) { emulated_product(c, a, b); }\n"
+        "void product(float *c, const uint16_t *a, const uint16_t *b)\n"
+        "{ emulated_product(c, a, b); }\n"
     )
     subprocess.run(
-        [compiler, "-shared", "-fPIC", "-O3", f"-I{HEADERS}", source, "-o", library, "-lm"], check=True
+        [compiler, "-shared", "-fPIC", "-O3", f"-I{HEADERS}", source, "-o", library, "-lm"],
+        check=True,
     )
     compiled = ctypes.CDLL(str(library)).product
 
@@ -101,9 +101,9 @@ def product(tmp_path_factory):
     return call
 
 
-@pytest.mark.parametrize("lowest, highest", [(120, 134), (90, 160), (1, 254), (0, 75)])
+@pytest.mark.parametrize(("lowest", "highest"), [(120, 134), (90, 160), (1, 254), (0, 75)])
 def test_the_emulated_product_follows_the_documentation(product, lowest, highest):
-    """Exponents from `lowest` to `highest`: like ones, and those of subnormal and infinite results."""
+    """Exponents from `lowest` to `highest`, so that results are subnormal or infinite, too."""
     rng = np.random.default_rng([lowest, highest])
 
     def halves(shape):
@@ -114,9 +114,9 @@ def test_the_emulated_product_follows_the_documentation(product, lowest, highest
     with np.errstate(all="ignore"):
         for _ in range(50):
             a, b = halves((16, 32)), halves((16, 32))
-            c = (halves((16, 16)).astype(np.uint32) << 16 | rng.integers(1 << 16, size=(16, 16))).astype(
-                np.uint32
-            )
+            c = (
+                halves((16, 16)).astype(np.uint32) << 16 | rng.integers(1 << 16, size=(16, 16))
+            ).astype(np.uint32)
             c = c.view(np.float32)
             expected = documented_product(c, a, b)
             np.testing.assert_array_equal(product(c, a, b), expected)
@@ -169,7 +169,7 @@ def test_every_float16_is_two_terms():
 
 
 @needs_level
-@pytest.mark.parametrize("scale", (-100, 0, 100))
+@pytest.mark.parametrize("scale", [-100, 0, 100])
 def test_every_float32_is_three_terms(scale):
     """All exponents within 2^50 of a feature's largest number; also with its power of two."""
     rng = np.random.default_rng(0)
@@ -181,7 +181,7 @@ def test_every_float32_is_three_terms(scale):
 
 
 @needs_level
-@pytest.mark.parametrize("dtype", ("uint8", "int8", "bool", "bfloat16", "float16"))
+@pytest.mark.parametrize("dtype", ["uint8", "int8", "bool", "bfloat16", "float16"])
 def test_a_narrow_type_gives_the_bits_of_float32(dtype):
     rng = np.random.default_rng(0)
     n, d, k = 700, 70, 45
@@ -191,7 +191,7 @@ def test_a_narrow_type_gives_the_bits_of_float32(dtype):
         x = (x >> 16).astype(np.uint16).view(BFLOAT16)
     else:
         x = (rng.standard_normal((n, d)) * 40).astype(np.float16)
-        x = (x > 0 if dtype == "bool" else x.clip(*(-99, 99) if dtype == "int8" else (0, 99)))
+        x = x > 0 if dtype == "bool" else x.clip(*(-99, 99) if dtype == "int8" else (0, 99))
         x = x.astype(dtype)
         wide = x.astype(np.float32)
     w, z = (rng.standard_normal((m, k)).astype(np.float32) for m in (d, n))
@@ -228,36 +228,39 @@ def lost_logits(x, w):
     return LOST * x.shape[1] * of_classes[None, :] + 2.0**-148
 
 
-def assert_as_good(right, sizes, base, actual, tiny, more):
-    """In units of u Σ|x||w| the error is at most so much more than the largest of v4's.
+def assert_as_good(left, right, base, actual, tiny, more, few):
+    """In units of u Σ|x||w| the error is at most so much above the largest of v4's.
 
-    Of few numbers v4's may be small by chance: rounding the result alone may take 1.
+    That one is small by chance where some products rule a sum: there their number, up to `few`, is
+    what it may be.
     """
+    exact, sizes = left @ right, abs(left) @ abs(right)
+    few = ((left != 0).astype(float) @ (right != 0)).clip(max=few)
     normal = sizes > 2.0**-125
-    measured = (abs(base - right) / np.where(normal, U * sizes, 1))[normal].max(initial=1)
-    excess = abs(actual - right) - (measured + more) * U * sizes - tiny
+    measured = (abs(base - exact) / np.where(normal, U * sizes, 1))[normal].max(initial=0)
+    excess = abs(actual - exact) - (np.maximum(measured, few) + more) * U * sizes - tiny
     assert (excess <= 0).all(), (excess.max(), measured)
 
 
-def check(x, w, z, more=0.5, n_threads=1):
+def check(x, w, z, more=0.5, few=0):
     """Logits of X and W, and Zᵀ X, beside v4's."""
     x64, w64, z64 = (a.astype(np.float64) for a in (x, w, z))
     results = {}
     for level in (LEVEL, "v4"):
         kernel, out = kernels(level), np.empty((len(x), len(w)), np.float32)
-        kernel.logits(x, w, None, out, Workspace(), n_threads)
-        results[level] = out, gradient(kernel, x, z, n_threads)
-    for i, right, sizes, tiny in (
-        (0, x64 @ w64.T, abs(x64) @ abs(w64).T, lost_logits(x64, w64)),
-        (1, z64.T @ x64, abs(z64).T @ abs(x64), lost(z64, x64)),
+        kernel.logits(x, w, None, out, Workspace(), 2)
+        results[level] = out, gradient(kernel, x, z, 2)
+    for i, left, right, tiny in (
+        (0, x64, w64.T, lost_logits(x64, w64)),
+        (1, z64.T, x64, lost(z64, x64)),
     ):
-        assert_as_good(right, sizes, results["v4"][i], results[LEVEL][i], tiny, more)
+        assert_as_good(left, right, results["v4"][i], results[LEVEL][i], tiny, more, few)
 
 
 @needs_level
-@pytest.mark.parametrize("dtype", (np.float32, np.float16, np.uint8))
+@pytest.mark.parametrize("dtype", [np.float32, np.float16, np.uint8])
 @pytest.mark.parametrize(
-    "n, d, k", [(1, 32, 32), (33, 33, 33), (100, 47, 50), (2000, 100, 65), (1300, 1024, 100)]
+    ("n", "d", "k"), [(1, 32, 32), (33, 33, 33), (100, 47, 50), (2000, 100, 65), (1300, 1024, 100)]
 )
 def test_products(n, d, k, dtype):
     rng = np.random.default_rng([n, d, k])
@@ -267,19 +270,23 @@ def test_products(n, d, k, dtype):
 
 @st.composite
 def problems(draw, dtype):
-    """X, W and Z of any sizes, features and classes of any scale, with zeros and subnormal numbers."""
+    """X, W and Z of any sizes, features and classes of any scale, zeros, subnormal numbers."""
     n, d, k = draw(st.integers(1, 150)), draw(st.integers(32, 100)), draw(st.integers(32, 80))
     rng = np.random.default_rng(draw(st.integers(0, 2**32)))
     spread = draw(st.sampled_from((0, 3, 12)))
     powers = {"float32": (-40, -30, 0, 15, 30), "float16": (-5, 0, 3)}[dtype]
     arrays = []
-    for shape, at in (((n, d), powers), ((k, d), (-40, -30, -15, 0, 7)), ((n, k), (-40, -30, 0, 7))):
+    for shape, at in (
+        ((n, d), powers),
+        ((k, d), (-40, -30, -15, 0, 7)),
+        ((n, k), (-40, -30, 0, 7)),
+    ):
         x = rng.standard_normal(shape)
         x *= 10.0 ** (draw(st.sampled_from(at)) + spread * rng.uniform(-1, 1, shape[1]))
         x[rng.random(shape) < draw(st.sampled_from((0, 0.3, 0.97)))] = 0
         arrays.append(x.clip(-1e38, 1e38).astype(np.float32))
     x, w, z = arrays
-    return x.clip(-6e4, 6e4).astype(np.float16) if dtype == "float16" else x, w, z
+    return (x.clip(-6e4, 6e4).astype(np.float16) if dtype == "float16" else x), w, z
 
 
 def largest_sum(x, w, z):
@@ -288,19 +295,19 @@ def largest_sum(x, w, z):
 
 
 @needs_level
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=100)
 @given(problems("float32"))
 def test_products_of_any_scale(arrays):
-    """A sum of one number loses the two products of terms that are left out, u/2 each at most."""
+    """Two products of terms are left out, each at most u/2: sums of many numbers lose less."""
     assume(largest_sum(*arrays) < 1e38)
-    check(*arrays, more=1.0)
+    check(*arrays, more=1.0, few=8)
 
 
 @needs_level
-@settings(deadline=None, max_examples=400)
+@settings(deadline=None, max_examples=100)
 @given(problems("float16"))
 def test_products_of_float16_of_any_scale(arrays):
-    check(*arrays)
+    check(*arrays, few=8)
 
 
 @needs_level

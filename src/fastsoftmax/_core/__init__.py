@@ -7,8 +7,8 @@ them. The level is chosen here, at import: the highest that the processor runs, 
 environment variable ``FASTSOFTMAX_ISA`` names. A group is loaded when it is first used.
 
 Two levels come last, so that they have to be named: ``v4_amx`` gives logits and gradients of many
-classes to the matrix units of a processor, ``v4_amx_emulated`` computes the same on any processor of v4.
-Their other kernels are v4's.
+classes to the matrix units of a processor, ``v4_amx_emulated`` computes the same on any processor
+of v4. Their other kernels are v4's.
 """
 
 import os
@@ -31,6 +31,7 @@ openmp_was_loaded = openmp_library in _before
 spins_long = openmp_was_loaded and not _by_user
 
 LEVELS = ("native", "v4", "v3", "v2", "plain", "v4_amx", "v4_amx_emulated")  # the best first
+UNITS = "matrix_units_kernels"  # in the place of the group `linear`, in float32
 KERNELS = {
     "simd": ("machine",),
     "loss": ("softmax", "cross_entropy", "elementwise"),
@@ -54,8 +55,7 @@ def waiting() -> str:
 
 def is_built(level: str) -> bool:
     """Whether this installation has kernels for the level."""
-    folder = level.removesuffix("_emulated")
-    return os.path.isdir(os.path.join(os.path.dirname(__file__), f"{folder}_f32"))
+    return os.path.isdir(os.path.join(os.path.dirname(__file__), f"{level}_f32"))
 
 
 def _is_runnable(level: str) -> bool:
@@ -78,8 +78,8 @@ def _choose() -> str:
         )
     if best is None:
         raise ImportError(
-            f"fastsoftmax was built for {', '.join(filter(is_built, LEVELS)) or 'no processor level'}, "
-            "none of which this processor can run; build it here, in a checkout or an unpacked source "
+            f"fastsoftmax was built for {', '.join(filter(is_built, LEVELS)) or 'no level'}, none "
+            "of which this processor can run; build it here, in a checkout or an unpacked source "
             "archive: FASTSOFTMAX_BUILD_ISA=native pip install ."
         )
     return wanted or best
@@ -96,14 +96,13 @@ class Groups:
         if folder is None:
             raise AttributeError(f"no group of kernels is called {group!r}")
         size = self._dtype.itemsize
-        base, _, units = self._level.partition("_")
-        compiled = import_module(f"fastsoftmax._core.{base}_f{8 * size}.{group}_kernels")
-        capsule = compiled.capsule
-        if units and group == "linear" and size == 4:
-            compiled = import_module("fastsoftmax._core.v4_amx_f32.matrix_units_kernels")
-            capsule = compiled.over(capsule, units == "amx_emulated")
+        module = f"{self._level}_f{8 * size}.{group}_kernels"
+        if self._level in ("v4_amx", "v4_amx_emulated"):
+            of_units = group == "linear" and size == 4
+            module = f"{self._level}_f32.{UNITS}" if of_units else f"v4_f{8 * size}.{group}_kernels"
+        compiled = import_module(f"fastsoftmax._core.{module}")
         binding = import_module(f"fastsoftmax._core.{folder}.{group}")
-        loaded = binding.Kernels(capsule, size, self._caches)
+        loaded = binding.Kernels(compiled.capsule, size, self._caches)
         setattr(self, group, loaded)
         return loaded
 

@@ -1,10 +1,12 @@
 """Numbers as sums of terms of bfloat16, for the matrix units.
 
-The units multiply numbers of bfloat16, of 8 binary digits, exactly and sum in float32. Three terms hold a
-float32, two a float16, one an int8, uint8 or bfloat16, each exactly: a term is what the ones before leave,
-rounded. A product of such sums is a sum of products of terms, of which `multiply_terms` makes those that
-float32 would not lose. Terms below 2^-126 are 0 to the units. So numbers are multiplied by powers of two
-first, which bring the largest of a row or column into [1, 2).
+The units multiply numbers of bfloat16, of 8 binary digits, exactly and sum in float32. Three terms hold
+a float32, two a float16, one an int8, uint8 or bfloat16, each exactly: a term is what those before
+leave, rounded. A product of such sums is a sum of products of terms, of which `multiply_terms` makes
+those that are not as small as rounding. Terms below 2^-126 are 0 to the units. So numbers are multiplied
+by powers of two first, which bring the largest of a row or column into [1, 2).
+
+Measurements: docs/experiments/0081-matrix-units.md.
 """
 
 from libc.math cimport NAN
@@ -21,7 +23,6 @@ cdef extern from "matrix_units.h" nogil:
         DEPTH  # numbers that a product of tiles sums: SIDE
         SQUARE  # numbers of two tiles
         HALF  # of one
-    void emulate(bint)
     void take_units()
     void leave_units()
     void multiply_squares(float *c, const bfloat16 *a, const bfloat16 *b, Py_ssize_t n)

@@ -24,7 +24,9 @@ from fastsoftmax._core.gemm.split_terms cimport (
 )
 from fastsoftmax._core.gemm.tiles cimport ROWS
 from fastsoftmax._core.linear.linear_panels cimport add_to
-from fastsoftmax._core.linear.linear_plan cimport PACK_BYTES, SCRATCH_BYTES, SUM_ROWS, TILES_AT_ONCE, even
+from fastsoftmax._core.linear.linear_plan cimport (
+    PACK_BYTES, SCRATCH_BYTES, SUM_ROWS, TILES_AT_ONCE, even,
+)
 from fastsoftmax._core.linear.linear_problem cimport (
     ALIGNMENT, aligned, parts_of, rounded_up, take_stored, tile_loss, tile_sums,
 )
@@ -272,14 +274,13 @@ cdef inline void block_logits(
     const Problem *p, const Units *s, Py_ssize_t start, Py_ssize_t n, bint losses, int n_threads
 ) noexcept nogil:
     """The logits of a block of n rows into s.z, and if wanted their losses; terms of X before."""
-    cdef Py_ssize_t i, t, c, first, last, pack, packs = parts_of(s.classes, s.packed), tiles
-    cdef char *scratch
-    tiles = parts_of(n, ROWS)
+    cdef Py_ssize_t i, t, c, first, last, pack, tiles = parts_of(n, ROWS)
+    cdef Py_ssize_t packs = parts_of(s.classes, s.packed) if p.w else 1
     for i in prange(s.features, schedule="dynamic", chunksize=1, num_threads=n_threads,
                     use_threads_if=n_threads > 1):
         split_features(
             p, s, start, n, i, p.w != NULL, losses, <real *>(s.scratches + threadid() * s.scratch))
-    for pack in range(packs if p.w else 1):
+    for pack in range(packs):
         first = pack * s.packed
         last = min(first + s.packed, s.classes) if p.w else first
         for i in prange(last - first, schedule="dynamic", chunksize=1, num_threads=n_threads,

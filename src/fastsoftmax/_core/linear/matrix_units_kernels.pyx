@@ -1,22 +1,23 @@
-"""The level of the matrix units: another level's `linear` with many classes given to `linear_units`.
+"""The level of the matrix units: v4's `linear`, but many classes go to `linear_units`.
 
-Only this module is compiled for the level, and only for float32. What the units do not serve goes to the
-functions of the table that it is put over.
+Only this module is compiled for the level, and only for float32. What the units do not serve goes to
+v4's functions.
 """
 
 from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_New
 from libc.string cimport memset
 
 from fastsoftmax._core.arguments cimport FLOAT32, Problem
-from fastsoftmax._core.gemm.split_terms cimport SIDE, emulate, terms_of
+from fastsoftmax._core.gemm.split_terms cimport SIDE, terms_of
+from fastsoftmax._core.gemm.tiles cimport ROWS
 from fastsoftmax._core.linear.linear_kernels cimport Sizes, Table
 from fastsoftmax._core.linear.linear_units cimport (
     Units, carve_units, plan_units, rows_units, run_units, store_units,
 )
-from fastsoftmax._core.gemm.tiles cimport ROWS
 from fastsoftmax._core.simd.simd cimport real
+from fastsoftmax._core.v4_f32.linear_kernels import capsule as of_v4
 
-cdef const Table *base
+cdef const Table *base = <const Table *>PyCapsule_GetPointer(of_v4, "linear")
 cdef Table table
 
 
@@ -95,17 +96,12 @@ cdef Sizes sizes(const Problem *given, int n_threads) noexcept nogil:
     return found
 
 
-def over(capsule, bint by_loop):
-    """A table with these functions over those of another; `by_loop` where the units are emulated."""
-    global base, table
-    base = <const Table *>PyCapsule_GetPointer(capsule, "linear")
-    emulate(by_loop)
-    table = base[0]
-    table.sizes = sizes
-    table.gradient_bytes = gradient_bytes
-    table.gradient = gradient
-    table.logits_bytes = logits_bytes
-    table.logits = logits
-    table.store_bytes = store_bytes
-    table.store_logits = store_logits
-    return PyCapsule_New(&table, "linear", NULL)
+table = base[0]
+table.sizes = sizes
+table.gradient_bytes = gradient_bytes
+table.gradient = gradient
+table.logits_bytes = logits_bytes
+table.logits = logits
+table.store_bytes = store_bytes
+table.store_logits = store_logits
+capsule = PyCapsule_New(&table, "linear", NULL)

@@ -1,11 +1,12 @@
-/* Products of tiles of bfloat16 by the matrix units of a core (Intel's AMX), or emulated. */
+/* Products of tiles of bfloat16: by the matrix units of a core (Intel's AMX) where the compiler is told of
+ * them, else emulated. */
 #ifndef FASTSOFTMAX_MATRIX_UNITS_H
 #define FASTSOFTMAX_MATRIX_UNITS_H
 
 #include "emulated_units.h"
 #include "simd.h"
 
-#if FS_DOUBLE || FS_VECTOR_BYTES != 64 || !defined(__AMX_BF16__)
+#if FS_DOUBLE || FS_VECTOR_BYTES != 64
 #error "the matrix units belong to float32 on AVX-512"
 #endif
 
@@ -28,40 +29,27 @@ fs_inline vreal exponents(vreal x) {
     return maximum(select_gt(set1(1000), e, e, none), none);
 }
 
-static int emulated;
-/* Whether a loop stands in for the units. */
-static void emulate(int wanted) { emulated = wanted; }
-
+#if defined(__AMX_BF16__)
 /* A thread has the units from one to the other: their eight tiles, all of full size. */
 static void take_units(void) {
-    struct { uint8_t palette, start, zeros[14]; uint16_t row_bytes[16]; uint8_t rows[16]; } sizes = {1};
-    for (int i = 0; i < 8; i++) {
-        sizes.row_bytes[i] = 2 * DEPTH;
-        sizes.rows[i] = UNIT;
-    }
-    if (!emulated) _tile_loadconfig(&sizes);
+    static const struct {
+        uint8_t palette, start, zeros[14];
+        uint16_t row_bytes[16];
+        uint8_t rows[16];
+    } sizes = {1, 0, {0}, {64, 64, 64, 64, 64, 64, 64, 64}, {16, 16, 16, 16, 16, 16, 16, 16}};
+    _tile_loadconfig(&sizes);
 }
-static void leave_units(void) {
-    if (!emulated) _tile_release();
-}
+static void leave_units(void) { _tile_release(); }
 
 /* c, 2 x 2 tiles of floats, += the products of n squares of A and of B, one after another. */
 static void multiply_squares(float *c, const bfloat16 *a, const bfloat16 *b, ptrdiff_t n) {
     const int step = UNIT * UNIT, row = 2 * DEPTH;
-    ptrdiff_t i;
-    int t;
-    if (emulated) {
-        for (i = 0; i < n; i++)
-            for (t = 0; t < 4; t++)
-                emulated_product(
-                    c + t * step, &a[(2 * i + t / 2) * HALF].bits, &b[(2 * i + t % 2) * HALF].bits);
-        return;
-    }
+    __asm__ volatile("" ::: "memory"); /* GCC does not know that loads of tiles read memory */
     _tile_loadd(0, c, row);
     _tile_loadd(1, c + step, row);
     _tile_loadd(2, c + 2 * step, row);
     _tile_loadd(3, c + 3 * step, row);
-    for (i = 0; i < n; i++, a += SQUARE, b += SQUARE) {
+    for (ptrdiff_t i = 0; i < n; i++, a += SQUARE, b += SQUARE) {
         _tile_loadd(4, a, row);
         _tile_loadd(5, a + HALF, row);
         _tile_loadd(6, b, row);
@@ -76,5 +64,14 @@ static void multiply_squares(float *c, const bfloat16 *a, const bfloat16 *b, ptr
     _tile_stored(2, c + 2 * step, row);
     _tile_stored(3, c + 3 * step, row);
 }
+#else
+static void take_units(void) {}
+static void leave_units(void) {}
+static void multiply_squares(float *c, const bfloat16 *a, const bfloat16 *b, ptrdiff_t n) {
+    for (ptrdiff_t i = 0; i < n; i++, a += SQUARE, b += SQUARE)
+        for (int t = 0; t < 4; t++)
+            emulated_product(c + t * UNIT * UNIT, &a[t / 2 * HALF].bits, &b[t % 2 * HALF].bits);
+}
+#endif
 
 #endif
