@@ -16,11 +16,7 @@
 #define DEPTH 32 /* numbers that a product sums */
 
 static inline float fs_flushed(float x) {
-    uint32_t bits;
-    memcpy(&bits, &x, 4);
-    bits &= bits & 0x7f800000 ? 0xffffffff : 0x80000000;
-    memcpy(&x, &bits, 4);
-    return x;
+    return __builtin_fabsf(x) < 0x1p-126f ? __builtin_copysignf(0, x) : x;
 }
 
 static inline float fs_widened(uint16_t half) {
@@ -31,24 +27,17 @@ static inline float fs_widened(uint16_t half) {
 }
 
 static void emulated_product(float *c, const uint16_t *a, const uint16_t *b) {
-    float even_rows[UNIT][UNIT], odd_rows[UNIT][UNIT];
-    for (int k = 0; k < UNIT; k++) {
-        for (int n = 0; n < UNIT; n++) {
-            even_rows[k][n] = fs_widened(b[k * DEPTH + 2 * n]);
-            odd_rows[k][n] = fs_widened(b[k * DEPTH + 2 * n + 1]);
+    float sums[2][UNIT][UNIT] = {{{0}}}, row[UNIT];
+    for (int k = 0; k < DEPTH; k++) {
+        for (int n = 0; n < UNIT; n++) row[n] = fs_widened(b[k / 2 * DEPTH + 2 * n + k % 2]);
+        for (int m = 0; m < UNIT; m++) {
+            float x = fs_widened(a[m * DEPTH + k]), *sum = sums[k % 2][m];
+            for (int n = 0; n < UNIT; n++) sum[n] = fs_flushed(__builtin_fmaf(x, row[n], sum[n]));
         }
     }
-    for (int m = 0; m < UNIT; m++, a += DEPTH, c += UNIT) {
-        float even[UNIT] = {0}, odd[UNIT] = {0};
-        for (int k = 0; k < UNIT; k++) {
-            float first = fs_widened(a[2 * k]), second = fs_widened(a[2 * k + 1]);
-            for (int n = 0; n < UNIT; n++) {
-                even[n] = fs_flushed(__builtin_fmaf(first, even_rows[k][n], even[n]));
-                odd[n] = fs_flushed(__builtin_fmaf(second, odd_rows[k][n], odd[n]));
-            }
-        }
-        for (int n = 0; n < UNIT; n++) c[n] = fs_flushed(fs_flushed(c[n]) + fs_flushed(even[n] + odd[n]));
-    }
+    for (int m = 0; m < UNIT; m++, c += UNIT)
+        for (int n = 0; n < UNIT; n++)
+            c[n] = fs_flushed(fs_flushed(c[n]) + fs_flushed(sums[0][m][n] + sums[1][m][n]));
 }
 
 #endif

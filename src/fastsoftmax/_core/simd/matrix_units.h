@@ -3,6 +3,8 @@
 #ifndef FASTSOFTMAX_MATRIX_UNITS_H
 #define FASTSOFTMAX_MATRIX_UNITS_H
 
+#include <stddef.h>
+
 #include "emulated_units.h"
 #include "simd.h"
 
