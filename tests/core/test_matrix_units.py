@@ -181,18 +181,21 @@ def test_every_float32_is_three_terms(scale):
 
 
 @needs_level
-@pytest.mark.parametrize("dtype", ["uint8", "int8", "bool", "bfloat16", "float16"])
+@pytest.mark.parametrize(
+    "dtype", ["bool", "uint8", "int8", "uint16", "int16", "float16", "bfloat16"]
+)
 def test_a_narrow_type_gives_the_bits_of_float32(dtype):
     rng = np.random.default_rng(0)
     n, d, k = 700, 70, 45
+    x = rng.standard_normal((n, d)).astype(np.float16)
+    if "int" in dtype:
+        limits = np.iinfo(dtype)
+        x = rng.integers(limits.min, limits.max, size=(n, d), endpoint=True)
     if dtype == "bfloat16":
-        x = rng.standard_normal((n, d)).astype(np.float32).view(np.uint32)
-        wide = (x & np.uint32(0xFFFF0000)).view(np.float32)
-        x = (x >> 16).astype(np.uint16).view(BFLOAT16)
+        halves = (x.astype(np.float32).view(np.uint32) >> 16).astype(np.uint16)
+        x, wide = halves.view(BFLOAT16), (halves.astype(np.uint32) << 16).view(np.float32)
     else:
-        x = (rng.standard_normal((n, d)) * 40).astype(np.float16)
-        x = x > 0 if dtype == "bool" else x.clip(*(-99, 99) if dtype == "int8" else (0, 99))
-        x = x.astype(dtype)
+        x = (x > 0 if dtype == "bool" else x).astype(dtype)
         wide = x.astype(np.float32)
     w, z = (rng.standard_normal((m, k)).astype(np.float32) for m in (d, n))
     kernel = kernels(LEVEL)

@@ -1,8 +1,8 @@
 """Numbers as sums of terms of bfloat16, for the matrix units.
 
 The units multiply numbers of bfloat16, of 8 binary digits, exactly and sum in float32. Three terms hold
-a float32, two a float16, one an int8, uint8 or bfloat16, each exactly: a term is what those before
-leave, rounded. A product of such sums is a sum of products of terms, of which `multiply_terms` makes
+a float32, two a number of 16 bits, one a number of 8 bits or a bfloat16, each exactly: a term is what
+those before leave, rounded. A product of such sums is a sum of products of terms, of which `multiply_terms` makes
 those that are not as small as rounding. Terms below 2^-126 are 0 to the units. So numbers are multiplied
 by powers of two first, which bring the largest of a row or column into [1, 2).
 
@@ -11,7 +11,7 @@ Measurements: docs/experiments/0081-matrix-units.md.
 
 from libc.math cimport NAN
 
-from fastsoftmax._core.arguments cimport BFLOAT16, BOOL, FLOAT16, FLOAT32, INT8, UINT8
+from fastsoftmax._core.arguments cimport BFLOAT16, BOOL, FLOAT16, INT8, INT16, UINT8, UINT16
 from fastsoftmax._core.simd.simd cimport (
     VL, bfloat16, bits, from_bits, load, plus_where_unequal, real, set1, set1_lane, shift_right, store,
     vlane, vreal, vreal_inlined,
@@ -36,12 +36,12 @@ cdef enum:
 
 
 cdef inline int terms_of(int type) noexcept nogil:
-    """Terms that hold every number of the type; 0 where it is not split."""
-    if type == FLOAT32:
-        return TERMS
-    if type == FLOAT16:
+    """Terms that hold every number of the type, as float32."""
+    if type == UINT8 or type == INT8 or type == BOOL or type == BFLOAT16:
+        return 1
+    if type == UINT16 or type == INT16 or type == FLOAT16:
         return 2
-    return type == UINT8 or type == INT8 or type == BOOL or type == BFLOAT16
+    return TERMS
 
 
 cdef inline vreal_inlined next_term(vreal *x) noexcept nogil:

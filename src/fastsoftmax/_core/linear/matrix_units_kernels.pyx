@@ -8,7 +8,7 @@ from cpython.pycapsule cimport PyCapsule_GetPointer, PyCapsule_New
 from libc.string cimport memset
 
 from fastsoftmax._core.arguments cimport FLOAT32, Problem
-from fastsoftmax._core.gemm.split_terms cimport SIDE, terms_of
+from fastsoftmax._core.gemm.split_terms cimport SIDE
 from fastsoftmax._core.gemm.tiles cimport ROWS
 from fastsoftmax._core.linear.linear_kernels cimport Sizes, Table
 from fastsoftmax._core.linear.linear_units cimport (
@@ -22,8 +22,8 @@ cdef Table table
 
 
 cdef bint is_served(const Problem *p) noexcept nogil:
-    """Whether squares of tiles are filled, of numbers that are split."""
-    return p.k >= SIDE and p.d >= SIDE and terms_of(p.cells.type) > 0
+    """Whether squares of tiles are filled."""
+    return p.k >= SIDE and p.d >= SIDE
 
 
 cdef Py_ssize_t bytes_of(const Problem *p, int n_threads) noexcept nogil:
