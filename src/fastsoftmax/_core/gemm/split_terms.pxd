@@ -2,9 +2,9 @@
 
 The units multiply numbers of bfloat16, of 8 binary digits, exactly and sum in float32. Three terms hold
 a float32, two a number of 16 bits, one a number of 8 bits or a bfloat16, each exactly: a term is what
-those before leave, rounded. A product of such sums is a sum of products of terms, of which `multiply_terms` makes
-those that are not as small as rounding. Terms below 2^-126 are 0 to the units. So numbers are multiplied
-by powers of two first, which bring the largest of a row or column into [1, 2).
+those before leave, rounded. A product of such sums is a sum of products of terms, of which
+`multiply_terms` makes those that are not as small as rounding. Terms below 2^-126 are 0 to the units. So
+numbers are multiplied by powers of two first, which bring the largest of a row or column into [1, 2).
 
 Measurements: docs/experiments/0081-matrix-units.md.
 """
