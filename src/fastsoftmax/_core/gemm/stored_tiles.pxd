@@ -10,7 +10,8 @@ the types. Measurements: docs/experiments/0003-x-as-stored.md.
 
 from libc.stdint cimport int8_t, uint8_t
 
-from fastsoftmax._core.gemm.convert cimport BFLOAT16, BOOL, FLOAT16, INT8, REAL, UINT8
+from fastsoftmax._core.arguments cimport BFLOAT16, BOOL, FLOAT16, INT8, UINT8
+from fastsoftmax._core.gemm.convert cimport REAL
 from fastsoftmax._core.gemm.tiles cimport Ahead, direct, dots, product, product_narrow
 from fastsoftmax._core.simd.simd cimport HALF_BY_INSTRUCTION, bfloat16, float16, real, vreal
 

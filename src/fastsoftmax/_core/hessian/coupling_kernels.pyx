@@ -21,16 +21,16 @@ from libc.stdint cimport uint64_t
 
 from fastsoftmax._core.gemm.tiles cimport ROWS
 from fastsoftmax._core.hessian.coupling_kernels cimport Draws, Table
-from fastsoftmax._core.linear.linear_problem cimport ALIGNMENT, aligned, part_start
 from fastsoftmax._core.loss.probabilities cimport tile_probabilities
 from fastsoftmax._core.simd.simd cimport (
     VL, VL_MOST, divide, load, load_labels, pick, real, select_eq, select_gt, set1, set1_lane,
     store, vlane, vreal,
 )
 from fastsoftmax._core.simd.splitmix cimport scrambled, uniform
+from fastsoftmax._core.sizes cimport ALIGNMENT, aligned, aligned_start, part_start, parts_of
 
 cdef enum:
-    PARTS = 64
+    PARTS = 64  # of the tiles, in each of which one thread draws
     SHARES = 8  # of the draws, each counted and put in order by a thread
 
 
@@ -40,23 +40,23 @@ cdef struct Scratch:
     int *pair
     real *root
     Py_ssize_t *at  # where a share's of a pair go
-    char *each  # of a thread
-    Py_ssize_t together, size  # bytes of such, and of all
+    char *threads  # of each thread: a few rows of probabilities side by side
+    Py_ssize_t each, size  # bytes of a thread, and of all
 
 
 cdef Scratch scratch_of(const Draws *s, int n_threads, char *memory) noexcept nogil:
     cdef Py_ssize_t upto = aligned(s.n * sizeof(double)), drawn = aligned(s.m * sizeof(real))
     cdef Py_ssize_t begins = aligned(SHARES * s.pairs * sizeof(Py_ssize_t))
     cdef Scratch c
-    c.together = aligned((s.k + 2) * VL * sizeof(real))
-    c.size = ALIGNMENT + upto + 3 * drawn + begins + n_threads * c.together
-    memory += (ALIGNMENT - <size_t>memory % ALIGNMENT) % ALIGNMENT
+    c.each = aligned((s.k + 2) * VL * sizeof(real))
+    c.size = ALIGNMENT + upto + 3 * drawn + begins + n_threads * c.each
+    memory = aligned_start(memory)
     c.sums = <double *>memory
     c.row = <int *>(memory + upto)
     c.pair = <int *>(memory + upto + drawn)
     c.root = <real *>(memory + upto + 2 * drawn)
     c.at = <Py_ssize_t *>(memory + upto + 3 * drawn)
-    c.each = memory + upto + 3 * drawn + begins
+    c.threads = memory + upto + 3 * drawn + begins
     return c
 
 
@@ -66,7 +66,7 @@ cdef Py_ssize_t sample_bytes(const Draws *s, int n_threads) noexcept nogil:
 
 cdef void sample_pairs(const Draws *s, uint64_t seed, char *memory, int n_threads) noexcept nogil:
     cdef Scratch c = scratch_of(s, n_threads, memory)
-    cdef Py_ssize_t k = s.k, m = s.m, n = s.n, pairs = s.pairs, tiles = (n + ROWS - 1) // ROWS, i, j
+    cdef Py_ssize_t k = s.k, m = s.m, n = s.n, pairs = s.pairs, tiles = parts_of(n, ROWS), i, j
     cdef uint64_t key = scrambled(seed + 1)
     cdef double sum = 0., length
     cdef Py_ssize_t begin = 0
@@ -90,7 +90,7 @@ cdef void sample_pairs(const Draws *s, uint64_t seed, char *memory, int n_thread
             draw_part(
                 s.probabilities, k, s.resistances, s.emphasis, c.sums, n, length, key, m // 2,
                 part_start(tiles, PARTS, i), part_start(tiles, PARTS, i + 1),
-                <real *>(c.each + threadid() * c.together), c.row, c.pair, c.root)
+                <real *>(c.threads + threadid() * c.each), c.row, c.pair, c.root)
         for i in prange(SHARES, schedule="static", num_threads=n_threads,
                         use_threads_if=n_threads > 1):
             weigh_and_count(

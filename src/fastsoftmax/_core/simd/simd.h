@@ -94,6 +94,33 @@ typedef real vreal_memory __attribute__((vector_size(FS_VECTOR_BYTES), aligned(s
 #define ROW_BLOCK 2
 #endif
 
+/* f(n, ...) with n, from 1 to CLASS_BLOCK, as a constant: only then do n sums stay in registers. */
+#define FS_CASE(number, f, ...) \
+    case number:                \
+        f(number, __VA_ARGS__); \
+        break;
+#define with_constant(n, f, ...)                    \
+    ({                                              \
+        switch (n) {                                \
+            FS_CASE(1, f, __VA_ARGS__)              \
+            FS_CASE(2, f, __VA_ARGS__)              \
+            FS_CASE(3, f, __VA_ARGS__)              \
+            FS_CASE(4, f, __VA_ARGS__)              \
+            FS_CASE(5, f, __VA_ARGS__)              \
+            FS_CASE(6, f, __VA_ARGS__)              \
+        default:                                    \
+            if (CLASS_BLOCK > 6) switch (n) {       \
+                    FS_CASE(7, f, __VA_ARGS__)      \
+                    FS_CASE(8, f, __VA_ARGS__)      \
+                    FS_CASE(9, f, __VA_ARGS__)      \
+                    FS_CASE(10, f, __VA_ARGS__)     \
+                    FS_CASE(11, f, __VA_ARGS__)     \
+                    FS_CASE(12, f, __VA_ARGS__)     \
+                }                                   \
+        }                                           \
+        0;                                          \
+    })
+
 #define fs_inline static inline __attribute__((always_inline))
 
 /* Where the sums of a register tile begin that are not carried on: read, since sums cleared by a branch

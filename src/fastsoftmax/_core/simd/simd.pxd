@@ -18,6 +18,7 @@ cdef extern from "simd.h" nogil:
         VL_MOST  # lanes of the widest vector of any build
         ROW_BLOCK  # rows of a register tile that is 4 units wide
         CLASS_BLOCK  # classes of a register tile that is two vectors, or two rows, wide
+    int with_constant(int n, ...)  # a macro: f(n, ...) of n, f, ... for n from 1 to CLASS_BLOCK
 
     const vreal *no_sums  # zeros, as many as a register tile has sums
     vreal set1(double)
