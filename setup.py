@@ -239,7 +239,7 @@ class BuildExt(build_ext):
                 told = " ".join([*FLAGS, *of_kernels, *compile_flags])
                 extension.define_macros.append(("FS_FLAGS", f'"{told}"'))
             extension.sources = [str(c)]
-            extension.depends = [str(CORE / "simd/simd.h"), str(SETTINGS)]
+            extension.depends = [*map(str, (CORE / "simd").glob("*.h")), str(SETTINGS)]
             extension.extra_compile_args += compile_flags
             if not extension.name.endswith("._system"):  # which is asked before OpenMP is loaded
                 extension.extra_link_args += link_flags

@@ -1,7 +1,7 @@
 /* Vectors of one precision and one processor level.
  *
- * The only C of the project: what Cython cannot say. The build compiles every kernel once for each
- * pair of precision (FS_DOUBLE) and processor level (-march); this header turns the pair into
+ * The only C of the project, with with_constant.h: what Cython cannot say. The build compiles every kernel
+ * once for each pair of precision (FS_DOUBLE) and processor level (-march); this header turns the pair into
  *
  *     real    float or double               vreal   VL of them in one register
  *     lane    int32_t or int64_t            vlane   VL of those, one beside each real
@@ -93,33 +93,6 @@ typedef real vreal_memory __attribute__((vector_size(FS_VECTOR_BYTES), aligned(s
 #define CLASS_BLOCK 6 /* of 16 */
 #define ROW_BLOCK 2
 #endif
-
-/* f(n, ...) with n, from 1 to CLASS_BLOCK, as a constant: only then do n sums stay in registers. */
-#define FS_CASE(number, f, ...) \
-    case number:                \
-        f(number, __VA_ARGS__); \
-        break;
-#define with_constant(n, f, ...)                    \
-    ({                                              \
-        switch (n) {                                \
-            FS_CASE(1, f, __VA_ARGS__)              \
-            FS_CASE(2, f, __VA_ARGS__)              \
-            FS_CASE(3, f, __VA_ARGS__)              \
-            FS_CASE(4, f, __VA_ARGS__)              \
-            FS_CASE(5, f, __VA_ARGS__)              \
-            FS_CASE(6, f, __VA_ARGS__)              \
-        default:                                    \
-            if (CLASS_BLOCK > 6) switch (n) {       \
-                    FS_CASE(7, f, __VA_ARGS__)      \
-                    FS_CASE(8, f, __VA_ARGS__)      \
-                    FS_CASE(9, f, __VA_ARGS__)      \
-                    FS_CASE(10, f, __VA_ARGS__)     \
-                    FS_CASE(11, f, __VA_ARGS__)     \
-                    FS_CASE(12, f, __VA_ARGS__)     \
-                }                                   \
-        }                                           \
-        0;                                          \
-    })
 
 #define fs_inline static inline __attribute__((always_inline))
 

@@ -18,7 +18,6 @@ cdef extern from "simd.h" nogil:
         VL_MOST  # lanes of the widest vector of any build
         ROW_BLOCK  # rows of a register tile that is 4 units wide
         CLASS_BLOCK  # classes of a register tile that is two vectors, or two rows, wide
-    int with_constant(int n, ...)  # a macro: f(n, ...) of n, f, ... for n from 1 to CLASS_BLOCK
 
     const vreal *no_sums  # zeros, as many as a register tile has sums
     vreal set1(double)
@@ -90,3 +89,6 @@ cdef extern from "simd.h" nogil:
     void stream(real *, vreal)
     void fence()
     void add_to_doubles(double *, vreal)
+
+cdef extern from "with_constant.h" nogil:
+    int with_constant(int n, ...)  # a macro: f(n, ...) of n, f, ..., n from 1 to CLASS_BLOCK a constant

@@ -15,8 +15,8 @@ from fastsoftmax._engine.linalg import ClassFactors, dot
 from fastsoftmax._engine.line_search.iterate import Iterate, Sample
 from fastsoftmax._engine.objective.objective import Objective
 from fastsoftmax._engine.objective.warm_start import Grams, WarmStart, key_of
+from fastsoftmax._runtime.dtypes import TINY
 
-TINY = float(np.finfo(np.float64).tiny)  # keeps 0 / 0 from being NaN
 # at most, for all of the Hessian: 32 MiB, and 1.4e9 multiply-adds to factor it, half a second
 HESSIAN_PARAMETERS = 2048
 
