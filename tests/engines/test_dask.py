@@ -18,8 +18,9 @@ from fastsoftmax import (
     Partitions,
     SoftmaxRegression,
 )
-from fastsoftmax._runtime.engines import dask_faults, entered
+from fastsoftmax._runtime.engines import entered
 from fastsoftmax._runtime.engines.dask import Dask, HeldByDask
+from fastsoftmax._runtime.engines.dask_faults import FaultRules
 from fastsoftmax._runtime.engines.in_process import InProcess
 
 dask = pytest.importorskip("dask")
@@ -297,10 +298,10 @@ def test_rows_that_were_scattered_are_lost_with_the_workers(client):
     client.wait_for_workers(2, timeout=60)
 
 
-def test_no_worker_is_left(client, monkeypatch):
-    monkeypatch.setattr(dask_faults, "PATIENCE", 3.0)
-    began = time.time()
-    with pytest.raises(RuntimeError, match="expected workers, got none for 3 s after all of them"):
+def test_no_worker_is_left(client):
+    began, engine = time.time(), Dask(client, FaultRules(wait=3.0))
+    message = "expected workers, got none for 3 s after all of them"
+    with entered(engine), pytest.raises(RuntimeError, match=message):
         SoftmaxRegression(C=0.1).fit(
             partitions("dense"), callback=once(lambda: client.cluster.scale(0))
         )
@@ -331,7 +332,7 @@ class Failing:
 def test_data_that_a_lost_worker_was_to_get_is_sent_again(client, times):
     held = Dask(Failing(client, times)).hold(tuple, [([1.0],), ([2.0],)])
     held.large = 1
-    if times < dask_faults.TRIES:
+    if times < FaultRules().tries:
         assert held.each(sum) == [1.0, 2.0]
         assert held.traffic.rounds == 2 + times
     else:

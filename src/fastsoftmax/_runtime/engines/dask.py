@@ -16,13 +16,13 @@ from fastsoftmax._runtime.engines.work import joined
 class Dask:
     """The workers of a client."""
 
-    def __init__(self, client: Any) -> None:
-        self._client = client
+    def __init__(self, client: Any, rules: faults.FaultRules | None = None) -> None:
+        self._client, self._rules = client, rules or faults.FaultRules()
 
     def hold(self, load: Callable[..., Any], sources: Sequence[Any]) -> "HeldByDask":
         place = partial(placed, self._client, load, sources)
         names, traffic = range(len(sources)), wire.Traffic(1)
-        return HeldByDask(self._client, [place], names, traffic, place(), WeakSet())
+        return HeldByDask(self._client, [place], names, traffic, place(), WeakSet(), self._rules)
 
 
 class HeldByDask(Stays):
@@ -40,6 +40,7 @@ class HeldByDask(Stays):
         What the steps have made.
     family : WeakSet
         Of all that was made of the same partitions.
+    rules : FaultRules
     """
 
     large = 1 << 20  # bytes, beyond which workers get them from each other
@@ -52,17 +53,16 @@ class HeldByDask(Stays):
         traffic: wire.Traffic,
         groups: Groups,
         family: "WeakSet[HeldByDask]",
+        rules: faults.FaultRules,
     ) -> None:
         self._client, self._steps, self._names, self.traffic = client, steps, names, traffic
         self.count, self._submit = len(names), partial(client.submit, pure=False)
-        self._groups, self._family = groups, family
+        self._groups, self._family, self._rules = groups, family, rules
         family.add(self)
 
     def _then(self, step: Callable[[Groups], Groups], names: Sequence[int]) -> "HeldByDask":
-        groups = step(self._there())
-        return HeldByDask(
-            self._client, [*self._steps, step], names, self.traffic, groups, self._family
-        )
+        steps, more = [*self._steps, step], (step(self._there()), self._family, self._rules)
+        return HeldByDask(self._client, steps, names, self.traffic, *more)
 
     def _there(self) -> Groups:
         """The groups, made again if they were given up."""
@@ -78,7 +78,7 @@ class HeldByDask(Stays):
         self.traffic.count(calls)
         if max(map(len, calls)) >= self.large:
             same = all(call is calls[0] for call in calls)
-            data = faults.sent(self._client, calls[:1] if same else calls, broadcast=same)
+            data = faults.sent(self._client, calls[:1] if same else calls, same, self._rules)
             calls = data * len(calls) if same else data
         tasks = zip(groups, calls, strict=True)
         return [self._submit(run, [*group], [*group.values()], call, size) for group, call in tasks]
@@ -92,9 +92,9 @@ class HeldByDask(Stays):
             tasks = self._tasks(size, function, args)
             if size is not None:
                 tasks = [added(tasks, partial(self._submit, joined, size=size))]
-            return faults.gathered(self._client, tasks, self._groups.keys())
+            return faults.gathered(self._client, tasks, self._groups.keys(), self._rules)
 
-        self.traffic.got(found := faults.lasting(once, self._lost))
+        self.traffic.got(found := faults.lasting(once, self._lost, self._rules))
         return list(map(wire.unpacked, found))
 
     def _lost(self, workers: bool) -> list[int]:
@@ -102,7 +102,7 @@ class HeldByDask(Stays):
         futures = [future for group in self._groups.values() for future in group.items()]
         gone = [self._names[i] for i, future in futures if future.cancelled()]
         if workers or gone:
-            faults.wait_for_workers(self._client, len(self._groups))
+            faults.wait_for_workers(self._client, len(self._groups), self._rules)
             for held in self._family:  # whoever waits for a block keeps it with the lost worker
                 held._give_up()
         return gone

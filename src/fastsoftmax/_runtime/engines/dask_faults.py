@@ -8,14 +8,20 @@ import asyncio
 from collections.abc import Callable, Collection, Coroutine, Sequence
 from concurrent.futures import CancelledError, Future, wait
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Any, TypeVar
 
 Result = TypeVar("Result")
 
-POLL = 2.0  # seconds between questions whether workers work
-PATIENCE = 60.0  # seconds to wait for workers, and for them to take data
-SLOWEST = 1e6  # bytes of it per second
-TRIES = 3
+
+@dataclass(frozen=True)
+class FaultRules:
+    """How long a client waits (docs/experiments/0080-lost-workers.md)."""
+
+    poll: float = 2.0  # seconds between questions whether workers work
+    wait: float = 60.0  # seconds, for workers and for them to take data
+    slowest: float = 1e6  # bytes of it per second
+    tries: int = 3  # of a round
 
 
 class Lost(Exception):
@@ -32,12 +38,14 @@ class Lost(Exception):
         self.workers = workers
 
 
-def lasting(once: Callable[[], Result], lost: Callable[[bool], list[int]]) -> Result:
+def lasting(
+    once: Callable[[], Result], lost: Callable[[bool], list[int]], rules: FaultRules
+) -> Result:
     """What a round gives, in one of some tries.
 
     ``lost(workers)`` makes ready for another, and has the numbers of partitions that were lost.
     """
-    for _ in range(TRIES):
+    for _ in range(rules.tries):
         try:
             return once()
         except Lost as error:
@@ -48,7 +56,7 @@ def lasting(once: Callable[[], Result], lost: Callable[[bool], list[int]]) -> Re
             f"the workers that had them, of partition {', '.join(map(str, gone))}: let workers "
             "read the rows, rather than scatter them"
         ) from cause
-    raise RuntimeError(f"Dask: workers were lost {TRIES} times during one round") from cause
+    raise RuntimeError(f"Dask: workers were lost {rules.tries} times during one round") from cause
 
 
 def begun(client: Any, coroutine: Coroutine[Any, Any, Result]) -> "Future[Result]":
@@ -56,20 +64,22 @@ def begun(client: Any, coroutine: Coroutine[Any, Any, Result]) -> "Future[Result
     return asyncio.run_coroutine_threadsafe(coroutine, client.loop.asyncio_loop)
 
 
-def sent(client: Any, data: list[bytes], broadcast: bool) -> list[Any]:
+def sent(client: Any, data: list[bytes], broadcast: bool, rules: FaultRules) -> list[Any]:
     """Data of workers. Raises Lost where workers do not take it."""
     sending = begun(
         client, client.scatter(data, broadcast=broadcast, hash=False, asynchronous=True)
     )
     try:
-        return sending.result(PATIENCE + sum(map(len, data)) / SLOWEST)
+        return sending.result(rules.wait + sum(map(len, data)) / rules.slowest)
     except Exception as error:  # KeyError, OSError, …: it depends on when it was lost
         raise Lost(workers=False) from error
     finally:
         sending.cancel()
 
 
-def gathered(client: Any, tasks: Sequence[Any], workers: Collection[str]) -> list[Any]:
+def gathered(
+    client: Any, tasks: Sequence[Any], workers: Collection[str], rules: FaultRules
+) -> list[Any]:
     """Results of tasks, whose partitions were placed on these workers.
 
     Raises Lost where they will not come.
@@ -77,7 +87,7 @@ def gathered(client: Any, tasks: Sequence[Any], workers: Collection[str]) -> lis
     gathering = begun(client, client.gather(tasks, asynchronous=True))
     idle = 0
     try:
-        while not wait([gathering], POLL).done:
+        while not wait([gathering], rules.poll).done:
             if all(task.done() for task in tasks):  # what they return is on its way
                 continue
             at_work = client.processing()
@@ -96,12 +106,12 @@ def gathered(client: Any, tasks: Sequence[Any], workers: Collection[str]) -> lis
         gathering.cancel()
 
 
-def wait_for_workers(client: Any, n: int) -> None:
+def wait_for_workers(client: Any, n: int, rules: FaultRules) -> None:
     """Wait for so many. Raises RuntimeError where there are none at all."""
     with suppress(TimeoutError):
-        client.wait_for_workers(n, timeout=PATIENCE)
+        client.wait_for_workers(n, timeout=rules.wait)
     if not client.scheduler_info(n_workers=-1)["workers"]:
         raise RuntimeError(
-            f"Dask: expected workers, got none for {PATIENCE:g} s after all of them were lost, "
+            f"Dask: expected workers, got none for {rules.wait:g} s after all of them were lost, "
             "with the partitions that they held"
         )
