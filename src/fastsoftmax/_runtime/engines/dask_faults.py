@@ -5,6 +5,7 @@ worker waits for that one if there was no other when it was ready, whoever comes
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Collection, Coroutine, Sequence
 from concurrent.futures import CancelledError, Future, wait
 from contextlib import suppress
@@ -21,7 +22,8 @@ class FaultRules:
     poll: float = 2.0  # seconds between questions whether workers work
     wait: float = 60.0  # seconds, for workers and for them to take data
     slowest: float = 1e6  # bytes of it per second
-    tries: int = 3  # of a round
+    tries: int = 6  # of a round: what was sent may be lost twice before workers are missed
+    pause: float = 0.5  # seconds between them, in which Dask learns who is gone
 
 
 class Lost(Exception):
@@ -50,6 +52,7 @@ def lasting(
             return once()
         except Lost as error:
             cause, gone = error, lost(error.workers)
+            time.sleep(rules.pause)
     if gone:
         raise RuntimeError(
             "Dask: expected partitions that workers can load again, got rows that are lost with "
