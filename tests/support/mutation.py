@@ -25,13 +25,14 @@ from collections import Counter, defaultdict
 from itertools import accumulate, chain
 from pathlib import Path
 from typing import NamedTuple
-from xml.etree import ElementTree
+
+import pytest
 
 TESTS = Path(__file__).parents[1]
 VERDICTS = Path(__file__).with_name("mutation_survivors.txt")
 LEFT_OUT = ("_commands", "plotting")  # whose text and pictures no number tells
 NOT_RUN = ("project", "campaigns")  # which read the sources, or take long
-IMPORTED = ("hypothesis", "mpmath", "numpy", "pytest", "scipy.optimize", "scipy.sparse",
+IMPORTED = ("hypothesis", "mpmath", "numpy", "scipy.optimize", "scipy.sparse",
             "scipy.special", "sklearn.linear_model", "sklearn.utils.estimator_checks")  # fmt: skip
 BUDGET = 60  # seconds of tests for each change, as they take while what they run is recorded
 SECONDS = 600  # until a change counts as noticed because its tests hang
@@ -148,20 +149,20 @@ def mutated(source, number):
 
 
 def recorded(folder, package, tests):
-    """file → line → tests that run it, as names of functions in files; passed test → seconds."""
+    """file → line → tests that run it; test → what pytest calls it, seconds; of those that pass."""
     kept = folder / "recorded.json"
     if not kept.exists():
         modules = sorted({path for each in tests for path in test_modules(Path(each))})
         side_by_side(record_all, folder, package, modules)
-        lines, seconds = defaultdict(lambda: defaultdict(set)), {}
+        lines, known = defaultdict(lambda: defaultdict(set)), {}
         for module in modules:
+            known |= json.loads(part(folder, module, "json").read_text())
             read_lines(part(folder, module, "coverage"), package, lines)
-            seconds |= passed(part(folder, module, "xml"))
         found = {
-            name: {line: sorted(contexts & seconds.keys()) for line, contexts in of_file.items()}
+            name: {line: sorted(names & known.keys()) for line, names in of_file.items()}
             for name, of_file in lines.items()
         }
-        kept.write_text(json.dumps([found, seconds]))
+        kept.write_text(json.dumps([found, known]))
     return json.loads(kept.read_text())
 
 
@@ -179,21 +180,65 @@ def part(folder, module, kind):
 def record_all(worker, folder, package, modules):
     (folder / "parts").mkdir(exist_ok=True)
     for module in modules[worker::WORKERS]:
-        if not part(folder, module, "done").exists():
+        if not part(folder, module, "json").exists():
             forked(part(folder, module, "log"), record, folder, package, module)
-            part(folder, module, "done").touch()
 
 
 def record(folder, package, module):
     """Run a module of tests, and keep what each of its tests runs, and how long it takes."""
     from coverage import Coverage
 
+    clock = Clock()
     measured = Coverage(str(part(folder, module, "coverage")), source=[str(package)])
     measured.set_option("run:dynamic_context", "test_function")
     measured.start()
-    run_tests(f"--junitxml={part(folder, module, 'xml')}", str(module))
+    run_tests(str(module), plugins=[clock])
     measured.stop()
     measured.save()
+    part(folder, module, "json").write_text(json.dumps(clock.of_passed()))
+
+
+class Clock:
+    """The seconds of processors that tests take, which a busy machine does not lengthen."""
+
+    def __init__(self):
+        self._seconds, self._failed = defaultdict(float), set()
+
+    @pytest.hookimpl(wrapper=True)
+    def pytest_runtest_protocol(self, item):
+        before = sum(os.times()[:4])
+        result = yield
+        self._seconds[function(item.nodeid)] += sum(os.times()[:4]) - before
+        return result
+
+    def pytest_runtest_logreport(self, report):
+        if report.failed:
+            self._failed.add(function(report.nodeid))
+
+    def of_passed(self):
+        """Coverage's "tests.linear.test_cv.test_a_callback" → the name for pytest, and seconds."""
+        return {
+            test.replace(".py::", ".").replace("::", ".").replace("/", "."): (test, seconds)
+            for test, seconds in self._seconds.items()
+            if test not in self._failed
+        }
+
+
+def function(nodeid):
+    """A test without its parameters."""
+    return nodeid.partition("[")[0]
+
+
+def read_lines(path, package, lines):
+    """Add file → line → contexts of one recording; of tests that are all skipped there is none."""
+    from coverage import CoverageData
+
+    data = CoverageData(str(path))
+    data.read()
+    for measured in data.measured_files():
+        of_file = lines[Path(measured).relative_to(package).as_posix()]
+        for line, contexts in data.contexts_by_lineno(measured).items():
+            of_file[line] |= set(contexts)
 
 
 def side_by_side(function, *arguments):
@@ -224,57 +269,22 @@ def apart(log, function, *arguments):
     function(*arguments)
 
 
-def run_tests(*arguments):
-    import pytest
-
-    return pytest.main(["-q", "-p", "no:cacheprovider", "--assert=plain", *arguments])
-
-
-def read_lines(path, package, lines):
-    """Add file → line → contexts of one recording; a module that is skipped whole has none."""
-    from coverage import CoverageData
-
-    data = CoverageData(str(path))
-    data.read()
-    for measured in data.measured_files():
-        of_file = lines[Path(measured).relative_to(package).as_posix()]
-        for line, contexts in data.contexts_by_lineno(measured).items():
-            of_file[line] |= set(filter(None, contexts))
+def run_tests(*arguments, plugins=()):
+    os.chdir(TESTS.parent)
+    common = ["-q", "-p", "no:cacheprovider", "--assert=plain"]
+    return pytest.main([*common, *arguments], plugins=plugins)
 
 
-def passed(path):
-    """Test → seconds, of those that pass."""
-    seconds, others = defaultdict(float), set()
-    for case in ElementTree.parse(path).iter("testcase"):
-        test = f"{case.get('classname')}.{case.get('name').partition('[')[0]}"
-        seconds[test] += float(case.get("time"))
-        if case.find("failure") is not None or case.find("error") is not None:
-            others.add(test)
-    return {test: time for test, time in seconds.items() if test not in others}
-
-
-def as_argument(context):
-    """The test of a context such as "tests.linear.test_cv.test_a_callback" for pytest."""
-    *modules, function = context.split(".")
-    modules = modules[modules.index("tests") + 1 :] if "tests" in modules else modules
-    for i in range(len(modules), 0, -1):  # a class may follow the module
-        path = TESTS.joinpath(*modules[:i]).with_suffix(".py")
-        if path.exists():
-            return "::".join([str(path), *modules[i:], function])
-    return None
-
-
-def chosen(tests, seconds):
-    """Of the tests that run a line the quickest, as many as the budget allows."""
-    tests = sorted(tests, key=lambda test: (seconds[test], test))
-    until = accumulate(seconds[test] for test in tests)
-    return [test for test, total in zip(tests, until, strict=True) if total <= BUDGET] or tests[:1]
+def chosen(tests):
+    """Of tests as pytest calls them and their seconds the quickest, and how long these take."""
+    tests = sorted(tests, key=lambda test: test[1])
+    until = list(accumulate(seconds for _, seconds in tests))
+    count = max(1, sum(total <= BUDGET for total in until))
+    return [name for name, _ in tests[:count]], until[count - 1]
 
 
 def outcome(copy, mutant, tests, seconds):
-    """ "noticed", "survived", or "not run" where no test runs the line."""
-    if not tests:
-        return "not run"
+    """ "noticed", or "survived"."""
     target = copy / "fastsoftmax" / mutant.file
     source = target.read_text(encoding="utf-8")
     target.write_text(mutated(source, mutant.place), encoding="utf-8")
@@ -291,7 +301,7 @@ def notice(copy, tests, seconds):
     resource.setrlimit(resource.RLIMIT_CPU, (seconds, seconds))
     sys.path.insert(0, str(copy))
     os.environ["PYTHONPATH"] = f"{copy}:{TESTS}"
-    sys.exit(run_tests("-x", *filter(None, map(as_argument, tests))))
+    sys.exit(run_tests("-x", *tests))
 
 
 def verdicts():
@@ -304,22 +314,22 @@ def verdicts():
     return found
 
 
-def try_all(worker, folder, package, todo, lines, seconds):
+def try_all(worker, folder, package, todo, lines, known):
     """Every WORKERS-th of the changes, and their outcomes in a file."""
     copy = folder / f"mutated-{worker}"
     shutil.rmtree(copy, ignore_errors=True)
     shutil.copytree(package, copy / "fastsoftmax")
-    known, kept = verdicts(), folder / f"results-{worker}.jsonl"
+    listed, kept = verdicts(), folder / f"results-{worker}.jsonl"
     before = [json.loads(line) for line in kept.read_text().splitlines()] if kept.exists() else []
     done = {tuple(mutant) for _, mutant in before}
     for mutant in todo[worker::WORKERS]:
-        if mutant in done or known.get((mutant.file, mutant.text)) in ("equivalent", "speed"):
+        if mutant in done or listed.get((mutant.file, mutant.text)) in ("equivalent", "speed"):
             continue
         # what runs when a module is imported counts as run by all tests of the module
         of_file = lines[mutant.file]
-        tests = of_file[str(mutant.line)] or sorted(set(chain(*of_file.values())))
-        tests = chosen(tests, seconds)
-        result = outcome(copy, mutant, tests, sum(seconds[test] for test in tests))
+        names = of_file[str(mutant.line)] or set(chain(*of_file.values()))
+        tests = [known[name] for name in names]
+        result = outcome(copy, mutant, *chosen(tests)) if tests else "not run"
         with kept.open("a", encoding="utf-8") as file:
             print(json.dumps([result, mutant]), file=file)
         print(result, *mutant, sep="\t", file=sys.stderr, flush=True)
@@ -332,11 +342,11 @@ def main(folder, count, seed, tests):
     package = Path(importlib.util.find_spec("fastsoftmax").origin).parent
     for name in IMPORTED:
         importlib.import_module(name)
-    lines, seconds = recorded(folder, package, tests)
+    lines, known = recorded(folder, package, tests)
     every = [m for m in mutants(package) if str(m.line) in lines.get(m.file, {})]
     every.sort(key=lambda m: hashlib.sha256(f"{seed} {m.file} {m.text}".encode()).digest())
     todo = every[:count]
-    side_by_side(try_all, folder, package, todo, lines, seconds)
+    side_by_side(try_all, folder, package, todo, lines, known)
     return report(todo, folder)
 
 
