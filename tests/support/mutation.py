@@ -35,7 +35,7 @@ NOT_RUN = ("project", "campaigns")  # which read the sources, or take long
 IMPORTED = ("hypothesis", "mpmath", "numpy", "scipy.optimize", "scipy.sparse",
             "scipy.special", "sklearn.linear_model", "sklearn.utils.estimator_checks")  # fmt: skip
 BUDGET = 60  # seconds of tests for each change, as they take while what they run is recorded
-SECONDS = 600  # until a change counts as noticed because its tests hang
+SECONDS = 3600  # until a change counts as noticed because its tests wait for ever
 WORKERS = len(os.sched_getaffinity(0))
 FORK = multiprocessing.get_context("fork")
 
