@@ -508,7 +508,7 @@ def test_a_model_chosen_by_cross_validation_is_certified():
 
 @pytest.mark.parametrize("free", [0, 2])
 @pytest.mark.parametrize("kind", ["classes", "two classes", "labels"])
-def test_what_is_not_penalised_is_moved_alike_without_its_hessian(kind, free):
+def test_what_is_not_penalised_is_moved_without_its_hessian(kind, free):
     """Where K² numbers take more than `max_memory`, by products with it."""
     rng = np.random.default_rng(0)
     X = rng.normal(size=(300, 6))
@@ -522,8 +522,9 @@ def test_what_is_not_penalised_is_moved_alike_without_its_hessian(kind, free):
     expected = model.certify(*given)
     found = model.set_params(max_memory=1).certify(*given)
     optimum = owner(penalty_factor=factors, tol=1e-9).fit(*given).objective_
-    assert expected.objective - optimum <= expected.gap_bound < 1e-2
-    assert expected.objective - optimum <= found.gap_bound < 1.2 * expected.gap_bound
+    # along another direction, since the preconditioner takes less memory, too
+    for proof in (expected, found):
+        assert proof.objective - optimum <= proof.gap_bound < 1e-2
     assert found.objective == pytest.approx(expected.objective, rel=1e-13)
 
 
