@@ -188,11 +188,12 @@ X, Y = problem()
 @pytest.mark.parametrize(
     ("params", "message"),
     [
-        ({"Cs": [1.0, 0.0]}, r"Cs: expected numbers > 0, got 0\.0"),
-        ({"Cs": [1.0, np.nan]}, r"Cs: expected numbers > 0, got nan"),
-        ({"Cs": 0}, r"Cs: expected at least one number, got 0"),
-        ({"Cs": []}, r"Cs: expected a number of strengths or an array"),
-        ({"Cs": "many"}, r"Cs: expected a number of strengths or an array, got 'many'"),
+        ({"Cs": [1.0, 0.0]}, r"Cs: expected numbers > 0, got 0\.0 at index 1$"),
+        ({"Cs": [1.0, np.nan]}, r"Cs: expected numbers > 0, got nan at index 1$"),
+        ({"Cs": 0}, r"Cs: expected a number of strengths >= 1 or an array of numbers > 0, got 0$"),
+        ({"Cs": -1}, r"Cs: expected a number of strengths >= 1 or an array of .*, got -1$"),
+        ({"Cs": []}, r"Cs: expected a number of strengths >= 1 or an array of .*, got \[\]$"),
+        ({"Cs": "many"}, r"Cs: expected a number of strengths >= 1 or an array of .*, got 'many'"),
         ({"Cs": 10**18}, r"Cs: expected a number of strengths that memory can hold, got 10+$"),
         ({"refit": "no"}, r"refit: expected True or False, got 'no'"),
         ({"cv": 1}, r"cv: expected 2\.\.240 folds, got 1"),

@@ -9,6 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastsoftmax._validation.arrays import shown
 
+STRENGTHS = "a number of strengths >= 1 or an array of numbers > 0"
 Fold = tuple[NDArray[np.intp], NDArray[np.intp]]  # rows to train on, and to score
 
 
@@ -16,7 +17,7 @@ def strengths(Cs: object) -> NDArray[np.float64]:
     """The grid: so many numbers from 1e-4 to 1e4, or these."""
     if isinstance(Cs, numbers.Integral) and not isinstance(Cs, bool):
         if Cs < 1:
-            raise ValueError(f"Cs: expected at least one number, got {shown(Cs)}")
+            raise ValueError(f"Cs: expected {STRENGTHS}, got {shown(Cs)}")
         try:
             return np.logspace(-4, 4, int(Cs))
         except (ValueError, MemoryError, OverflowError):
@@ -26,16 +27,33 @@ def strengths(Cs: object) -> NDArray[np.float64]:
     try:
         grid = np.asarray(Cs, dtype=np.float64)
     except (TypeError, ValueError):
-        raise TypeError(
-            f"Cs: expected a number of strengths or an array, got {shown(Cs)}"
-        ) from None
+        raise TypeError(f"Cs: expected {STRENGTHS}, got {shown(Cs)}") from None
     except OverflowError:
         raise ValueError(f"Cs: expected numbers that float64 can hold, got {shown(Cs)}") from None
     if grid.ndim != 1 or not len(grid):
-        raise ValueError(f"Cs: expected a number of strengths or an array, got {shown(Cs)}")
+        raise ValueError(f"Cs: expected {STRENGTHS}, got {shown(Cs)}")
     if not (grid > 0).all():
-        raise ValueError(f"Cs: expected numbers > 0, got {grid[~(grid > 0)][0]}")
+        at = int(np.argmin(grid > 0))
+        raise ValueError(f"Cs: expected numbers > 0, got {grid[at]} at index {at}")
     return grid
+
+
+def some_start(C_max: float, Cs: object) -> None:
+    """Raise where a grid is to begin at a C that does not exist."""
+    if C_max == np.inf:
+        raise ValueError(
+            "Cs: expected an array of strengths where no C gives a penalised weight that is not 0, "
+            f"as of features that are constant, so that a grid has nowhere to begin, got {Cs}"
+        )
+
+
+def enough(n_folds: int, selection: str) -> None:
+    """Raise where a standard error would be that of one fold."""
+    if selection == "1se" and n_folds < 2:
+        raise ValueError(
+            f"cv: expected at least 2 folds for selection='1se', which takes the standard error of "
+            f"their scores, got {n_folds}"
+        )
 
 
 def folds(cv: Any, labels: NDArray, X: ArrayLike, params: dict[str, Any]) -> list[Fold]:

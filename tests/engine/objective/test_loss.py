@@ -100,3 +100,11 @@ def test_relative_changes(targets):
 def test_two_classes_have_one_logistic_function():
     assert loss_of(CODES, 1).per_logit and not loss_of(CODES, 1).shift_invariant
     assert loss_of(CODES, 2).shift_invariant
+
+
+@pytest.mark.parametrize("targets", [CODES, INDICATORS], ids=["softmax", "logistic"])
+def test_the_loss_without_a_model(targets):
+    """Where all logits are 0."""
+    loss = loss_of(targets, K)
+    zero = losses(loss, np.zeros((60, K)), np.where(targets == 2, 1, targets))
+    assert loss.uniform_loss == pytest.approx(zero[0], rel=1e-15)

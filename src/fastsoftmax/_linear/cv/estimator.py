@@ -63,6 +63,7 @@ class CrossValidated(LinearModel):
         # a splitter asks blocks for no more than their length
         rows = np.zeros((len(labels), 1)) if isinstance(X, Blocks) else X
         folds = check_folds.folds(self.cv, labels, rows, metadata["splitter"])
+        check_folds.enough(len(folds), getattr(self, "selection", "best"))
         score = scored(
             scoring, problem, lambda *model: self._model_of(problem, *model), X, folds,
             metadata["scorer"],
