@@ -19,7 +19,7 @@ from fastsoftmax._engine.line_search import Iterate
 
 @dataclass(frozen=True)
 class RebuildSchedule:
-    """When M is rebuilt; costs are in passes over X (docs/experiments/0022)."""
+    """When M is rebuilt; costs are in passes over X (docs/experiments/0022 and 0077)."""
 
     amortisation: float = 0.7  # of the last build's cost, in passes since, before the next
     first_build_delay: float = 0.1  # of its cost, in passes before it: easy fits end without
