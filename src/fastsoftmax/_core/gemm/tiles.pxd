@@ -27,6 +27,7 @@ ctypedef fused direct:  # numbers of X that become `real` as they are loaded
     int8_t
     float16
     bfloat16
+    float
 
 cdef enum:
     ROWS = 32  # rows of a tile; a multiple of VL on every build
