@@ -36,7 +36,7 @@ from fastsoftmax._engine.objective.precision import to_float64
 from fastsoftmax._engine.objective.rows import Part
 
 PIECE = 1 << 22  # bytes of features at a time: what caches hold
-STRIPES = 4  # of a quadratic form, which then takes 5/8 of the products
+PARTS = 4  # of a quadratic form, which then takes 5/8 of the products
 
 Numbers = NDArray[np.float64]
 
@@ -178,30 +178,30 @@ def hessian_by_pieces(objective: Objective, P: Numbers, Q: Numbers, ridge: Numbe
 class Leverages:
     """(I ⊗ u)ᵀ H⁻¹ (I ⊗ u): of each pair of classes a quadratic form of the features of a row.
 
-    It takes products with stripes of the symmetric part, each up to the diagonal: what is before a
-    stripe's own square counts twice.
+    It takes products with some rows of its symmetric matrix at a time, each up to the diagonal: what
+    is before their own square counts twice.
     """
 
     def __init__(self, inverse: Numbers, shape: tuple[int, int], n_threads: int) -> None:
         (k, size), self._n_threads = shape, n_threads
         self._k, blocks = k, inverse.reshape(k, size, k, size)
-        width = max(64, -(-size // STRIPES))
-        self._stripes = []
+        width = max(64, -(-size // PARTS))
+        self._parts = []
         for a in range(k):
             for b in range(a + 1):
                 symmetric = (blocks[a, :, b] + blocks[a, :, b].T) / 2
                 for start in range(0, size, width):
-                    stripe = slice(start, min(start + width, size))
-                    W = symmetric[stripe, : stripe.stop].copy()
+                    part = slice(start, min(start + width, size))
+                    W = symmetric[part, : part.stop].copy()
                     W[:, :start] *= 2
-                    self._stripes.append((a, b, stripe, W))
+                    self._parts.append((a, b, part, W))
 
     def of(self, U: Numbers) -> Numbers:
         """Of rows of these features, (n, K, K)."""
         L = np.zeros((len(U), self._k, self._k))
-        for a, b, stripe, W in self._stripes:
-            product = DenseData(U[:, : stripe.stop], self._n_threads).logits(W, None)
-            L[:, a, b] += np.einsum("nj,nj->n", product, U[:, stripe])
+        for a, b, part, W in self._parts:
+            product = DenseData(U[:, : part.stop], self._n_threads).logits(W, None)
+            L[:, a, b] += np.einsum("nj,nj->n", product, U[:, part])
         upper = np.triu_indices(self._k, 1)
         L[:, upper[0], upper[1]] = L[:, upper[1], upper[0]]
         return L
