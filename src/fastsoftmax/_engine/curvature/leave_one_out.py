@@ -178,8 +178,8 @@ def hessian_by_pieces(objective: Objective, P: Numbers, Q: Numbers, ridge: Numbe
 class Leverages:
     """(I ⊗ u)ᵀ H⁻¹ (I ⊗ u): of each pair of classes a quadratic form of the features of a row.
 
-    It takes products with some rows of its symmetric matrix at a time, each up to the diagonal: what
-    is before their own square counts twice.
+    It takes products with some rows of its symmetric matrix at a time, up to the diagonal: what is
+    before their own square counts twice.
     """
 
     def __init__(self, inverse: Numbers, shape: tuple[int, int], n_threads: int) -> None:
