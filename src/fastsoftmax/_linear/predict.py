@@ -165,10 +165,8 @@ class Probabilities(Ranking, Labels):
             for value, name in ((y, "y"), (sample_weight, "sample_weight")):
                 check_blocks.nothing_else(value, name, type(X).__name__)
             hits = X._each(hits_of_part, self, k)
-        elif k == 1:
-            check_labels.to_score(y)
-            return super().score(X, y, sample_weight)
         else:
+            check_labels.to_score(y)
             hits = [hits_of_part((X, y, sample_weight), self, k)]
         right, total = np.sum(hits, axis=0)
         check.some_weight(total)
