@@ -64,7 +64,7 @@ def main():
             row[0].objective_ <= m.objective_ * (1 + 2e-6)
             for row, m in zip(many, models, strict=True)
         )
-        most = max(passes_of(X, [y], C) for y in (ys[0], ys[-1]))
+        most = max(passes_of(X, [y], C) for y in ys)
         print(
             f"| {name} | {C} | {min(alone):.3f} | {min(together):.3f} "
             f"| {min(alone) / min(together):.2f} | {passes_of(X, ys, C):.1f} | {most:.1f} "

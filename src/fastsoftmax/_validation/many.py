@@ -18,9 +18,7 @@ def parameters(params: Mapping[str, Any]) -> None:
         raise TypeError("C: expected none for several fits, whose strengths are Cs")
     for name, usual in USUAL.items():
         if params.get(name, usual):
-            raise ValueError(
-                f"{name}: expected {usual!r} in fit_many, got {shown(params[name])}"
-            )
+            raise ValueError(f"{name}: expected {usual!r} in fit_many, got {shown(params[name])}")
 
 
 def rows(X: Any) -> NDArray:

@@ -36,7 +36,7 @@ class Worker:
         self.ask: Ask | None = None  # what it waits for
         self.result: Any = None
         self.error: BaseException | None = None
-        self.done = self.ends = self.runs = False
+        self.finished, self._ends = threading.Event(), False
         context = contextvars.copy_context()
         threading.Thread(target=context.run, args=(self._run,), daemon=True).start()
 
@@ -44,27 +44,30 @@ class Worker:
         self._go.acquire()
         self._turns.own.worker = self
         try:
-            if not self.ends:
+            if not self._ends:
                 self.result = self._job()
         except BaseException as error:
             self.error = error
-        self.done = True
+        self.finished.set()
         self._turns.main.release()
 
     def advance(self) -> None:
         """Let it run until it waits again or has ended."""
-        if not self.runs:
-            self.runs, self.ask = True, None
-            self._go.release()
+        self.ask = None
+        self._go.release()
         self._turns.main.acquire()
-        self.runs = False
+
+    def end(self) -> None:
+        """Have it end where it waits, or where it will wait next."""
+        self._ends = True
+        self._go.release()
 
     def wait(self, ask: "Ask") -> Any:
         """Wait, in its thread, for what it asks for."""
         self.ask = ask
         self._turns.main.release()
         self._go.acquire()
-        if self.ends:
+        if self._ends:
             raise Ended
         return ask.answer
 
@@ -121,20 +124,26 @@ class SharedPasses:
                     worker.advance()
                     if worker.error is not None:
                         raise worker.error
-                ready = self._serve([worker for worker in workers if not worker.done])
+                ready = self._serve([worker for worker in workers if not worker.finished.is_set()])
         finally:
             for worker in workers:
-                while not worker.done:
-                    worker.ends = True
-                    worker.advance()
+                worker.end()
+            for worker in workers:
+                worker.finished.wait()
         return [worker.result for worker in workers]
 
     def _serve(self, waiting: list[Worker]) -> list[Worker]:
-        """Make a pass for what most wait for, logits first; those that it serves."""
+        """Make a pass for what most wait for, logits before gradients; those that it serves."""
         if not waiting:
             return []
         asks = [worker.ask for worker in waiting]
-        first = max(asks, key=lambda ask: (ask.of_logits, sum(a.kind == ask.kind for a in asks)))
+        # proofs, in float64, wait until others come to theirs
+        first = max(
+            asks,
+            key=lambda ask: (
+                ask.data.dtype == np.float32, ask.of_logits, sum(a.kind == ask.kind for a in asks),
+            ),
+        )  # fmt: skip
         served = [worker for worker in waiting if worker.ask.kind == first.kind]
         (store_logits if first.of_logits else gradients)([worker.ask for worker in served])
         self.count += 0.5
