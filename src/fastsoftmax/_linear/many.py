@@ -76,9 +76,9 @@ def fit_many(
 
     Notes
     -----
-    Logits of all targets are kept, four numbers for each row and class, where ``max_memory`` lets
-    each target have its own; a target that may not store them passes over X alone. Small problems
-    are fitted one by one.
+    Each target keeps its logits and what else a fit keeps within ``max_memory``, all targets at the
+    same time. One that may not keep its logits passes over X alone. Fits of many more features than
+    rows, or so small that they are made in one call, share nothing.
 
     Examples
     --------
