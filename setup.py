@@ -41,6 +41,9 @@ LEVELS = {
     "v3": ["-march=x86-64-v3"],
     "v4": ["-march=x86-64-v4", "-mprefer-vector-width=512"],
 }
+# One module takes the place of one of v4's, in float32: for matrix units, and for their emulation
+UNITS = "matrix_units_kernels"
+AMX = ["-mamx-tile", "-mamx-bf16"]
 NATIVE = ["-march=native", "-mprefer-vector-width=512"]
 
 OPENMP_PROBE = """
@@ -103,13 +106,13 @@ def openmp_flags(compiler):
     return flags
 
 
-def is_taken(compiler, flag):
-    """Whether the compiler knows a flag."""
+def is_taken(compiler, *flags):
+    """Whether the compiler knows the flags."""
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder, "probe.c")
         source.write_text("int fs_probe;\n")
         try:
-            compiler.compile([str(source)], output_dir="/", extra_postargs=["-Werror", flag])
+            compiler.compile([str(source)], output_dir="/", extra_postargs=["-Werror", *flags])
         except Exception:  # the compiler classes of setuptools share no narrower base
             return False
     return True
@@ -138,6 +141,16 @@ def sources():
 
 def extensions():
     """A module that Python calls is one extension, one of kernels one per level and precision."""
+    builds = [
+        (f"{level}_{precision}", march, double)
+        for level, march in levels().items()
+        for precision, double in PRECISIONS.items()
+    ]
+    of_units = [
+        (f"{name}_f32", [*LEVELS["v4"], *flags], 0)
+        for name, flags in (("v4_amx", AMX), ("v4_amx_emulated", []))
+        if "v4" in levels()
+    ]
     for source in sources():
         if not source.stem.endswith("_kernels"):
             yield Extension(
@@ -147,18 +160,17 @@ def extensions():
                 extra_compile_args=["-O1", "-g0"],  # checks of arguments: nothing is hot
             )
             continue
-        for level, march in levels().items():
-            for precision, double in PRECISIONS.items():
-                yield Extension(
-                    f"fastsoftmax._core.{level}_{precision}.{source.stem}",
-                    [str(source)],
-                    define_macros=[
-                        ("FS_DOUBLE", str(double)),
-                        # else it overrides the kernels' own say on inlining (simd.h)
-                        ("CYTHON_INLINE", ""),
-                    ],
-                    extra_compile_args=[*FLAGS, *march],
-                )
+        for folder, march, double in of_units if source.stem == UNITS else builds:
+            yield Extension(
+                f"fastsoftmax._core.{folder}.{source.stem}",
+                [str(source)],
+                define_macros=[
+                    ("FS_DOUBLE", str(double)),
+                    # else it overrides the kernels' own say on inlining (simd.h)
+                    ("CYTHON_INLINE", ""),
+                ],
+                extra_compile_args=[*FLAGS, *march],
+            )
 
 
 def note_settings(compiler):
@@ -222,6 +234,8 @@ class BuildExt(build_ext):
 
         compile_flags, link_flags = openmp_flags(self.compiler)
         of_kernels = [NO_MEMSET] if is_taken(self.compiler, NO_MEMSET) else []
+        if not is_taken(self.compiler, *AMX):
+            self.extensions = [e for e in self.extensions if "v4_amx_f32" not in e.name]
         note_settings(self.compiler)
         c_of = translate(self.parallel)
         for extension in self.extensions:
@@ -239,7 +253,10 @@ class BuildExt(build_ext):
                 told = " ".join([*FLAGS, *of_kernels, *compile_flags])
                 extension.define_macros.append(("FS_FLAGS", f'"{told}"'))
             extension.sources = [str(c)]
-            extension.depends = [str(CORE / "simd/simd.h"), str(SETTINGS)]
+            headers = ["simd.h"]
+            if extension.name.endswith(UNITS):
+                headers += ["matrix_units.h", "emulated_units.h"]
+            extension.depends = [*(str(CORE / "simd" / name) for name in headers), str(SETTINGS)]
             extension.extra_compile_args += compile_flags
             if not extension.name.endswith("._system"):  # which is asked before OpenMP is loaded
                 extension.extra_link_args += link_flags

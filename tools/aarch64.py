@@ -97,7 +97,7 @@ def build(folder: Path) -> None:
             flags.append("-DNPY_NO_DEPRECATED_API=NPY_2_0_API_VERSION")
             units.append((c, package / "_core" / module, flags))
             continue
-        for precision, double in setup.PRECISIONS.items():
+        for precision, double in setup.PRECISIONS.items() if c.stem != setup.UNITS else ():
             out = package / f"_core/plain_{precision}" / module.name
             macros = [f"-DFS_DOUBLE={double}", "-DCYTHON_INLINE="]
             units.append((c, out, [*setup.FLAGS, setup.NO_MEMSET, *macros]))

@@ -94,6 +94,11 @@ def units(levels: dict[str, list[str]], c_of: dict[str, Path]):
         if not c.stem.endswith("_kernels"):
             yield c.stem, c, ["-O1", '-DFS_FLAGS=""', "-DNPY_NO_DEPRECATED_API=NPY_2_0_API_VERSION"]
             continue
+        if c.stem == setup.UNITS:  # emulated: the units are Linux's
+            if "v4" in levels:
+                macros = ["-DFS_DOUBLE=0", "-DCYTHON_INLINE="]
+                yield f"v4_amx_emulated_f32.{c.stem}", c, ["-O1", *FLAGS, *levels["v4"], *macros]
+            continue
         for level, cpu in levels.items():
             for precision, double in setup.PRECISIONS.items():
                 macros = [f"-DFS_DOUBLE={double}", "-DCYTHON_INLINE="]

@@ -89,6 +89,8 @@ def wheel_faults(path: Path, v: str) -> Iterator[str]:
         for precision in ("f32", "f64"):
             if not any(f"/_core/{level}_{precision}/" in name for name in names):
                 yield f"no kernels of {level}, {precision}"
+        if level == "v4" and not any("/_core/v4_amx_f32/" in name for name in names):
+            yield "no kernels of v4_amx"
     if "linux" in path.name:
         if "-linux_" in path.name:
             yield "not repaired: its tag is no manylinux"

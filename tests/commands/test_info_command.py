@@ -61,7 +61,7 @@ def test_scratch_is_what_a_pass_asks_for(shape):
 def test_blocks_follow_the_caches_and_sums_do_not():
     tables = (Caches(32 << 10, 1 << 20, 16 << 20), Caches(64 << 10, 4 << 20, 16 << 20))
     differ = []
-    small, large = (_core.Groups(np.dtype("f4"), table).linear for table in tables)
+    small, large = (_core.Groups(np.dtype("f4"), table, _core.level).linear for table in tables)
     for shape in ((60000, 784, 100), (20000, 1024, 1000)):
         one, other = (kernel.plan(*shape, 2) for kernel in (small, large))
         for name in ("by_partitions", "scheme", "n_partitions", "summed"):
@@ -77,7 +77,9 @@ def test_blocks_follow_the_caches_and_sums_do_not():
 @pytest.mark.parametrize("shape", [(20000, 1024, 1000), (4000, 16384, 256), (50000, 300, 150)])
 def test_some_hundred_rows_or_features_per_call(shape):
     for dtype in (np.float32, np.float64):
-        kernel = _core.Groups(np.dtype(dtype), Caches(48 << 10, 2 << 20, 32 << 20)).linear
+        kernel = _core.Groups(
+            np.dtype(dtype), Caches(48 << 10, 2 << 20, 32 << 20), _core.level
+        ).linear
         found = kernel.plan(*shape, 2)
         assert found["features"] >= 128
         assert found["rows"] >= 128

@@ -5,6 +5,8 @@ import os
 import pytest
 from support.processes import run
 
+from fastsoftmax import _core
+
 pytestmark = [
     pytest.mark.kernel,
     pytest.mark.skipif(os.name != "posix", reason="mprotect is POSIX"),
@@ -172,10 +174,42 @@ for dtype, at_end, sizes, n in itertools.product(
 """
 
 
+UNITS = """
+from fastsoftmax._engine.linalg import workspace
+
+assert _core.level == "v4_amx_emulated"
+workspace.Workspace.__call__ = lambda self, size: guarded(np.full(size, 255, np.uint8), at_end)
+SIZES = itertools.product((1, 31, 65), (32, 33, 47, 49), (32, 45))
+
+for (n, d, k), at_end in itertools.product(SIZES, (True, False)):
+    W, b = (guarded(rng.standard_normal(s).astype(np.float32), at_end) for s in ((k, d), k))
+    y, s = guarded(rng.integers(k, size=n), at_end), guarded(rng.random(n).astype("f4"), at_end)
+    target = guarded(rng.random((n, k)).astype(np.float32), at_end)
+    for kind in ("float32", "float16", "uint8"):
+        for x in layouts(rng.integers(99, size=(n, d)).astype(kind), at_end):
+            for goal in (y, target):
+                loss, grads = fastsoftmax.linear_cross_entropy_value_and_grad(
+                    x, W, b, goal, sample_weight=s, n_threads=1 + n % 2)
+                assert np.isfinite(loss) and np.isfinite(grads.W).all()
+            data = DenseData(x, 1)
+            assert np.isfinite(data.logits(W, b)).all()
+            stored = StoredLogits(n, k, np.dtype(np.float32), 1)
+            data.store_logits(W, b, stored)
+            loss, grads = data.value_and_grad(Point(logits=stored), Batch(target, s))
+            assert np.isfinite(loss) and np.isfinite(grads.W).all()
+"""
+
+
 @pytest.mark.parametrize(
     "code", [LINEAR, STORED, ROWS, NETWORKS], ids=["linear", "stored", "rows", "networks"]
 )
 def test_nothing_beyond_the_arrays_is_touched(code):
     # many tiny teams, maybe on busy processors
     result = run(GUARD + code, OMP_WAIT_POLICY="passive", PYTHONFAULTHANDLER="1")
+    assert result.returncode == 0, f"exit status {result.returncode}\n{result.stderr}"
+
+
+@pytest.mark.skipif("v4_amx_emulated" not in _core.runnable(), reason="needs kernels of level v4")
+def test_nothing_beyond_the_arrays_is_touched_by_squares_of_tiles():
+    result = run(GUARD + UNITS, FASTSOFTMAX_ISA="v4_amx_emulated", PYTHONFAULTHANDLER="1")
     assert result.returncode == 0, f"exit status {result.returncode}\n{result.stderr}"

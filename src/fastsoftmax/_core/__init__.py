@@ -5,6 +5,10 @@ Every group of kernels exists once for each precision and processor level that w
 module ``fastsoftmax._core.<folder>.<group>``, compiled once, checks what Python passes and calls
 them. The level is chosen here, at import: the highest that the processor runs, or the one that the
 environment variable ``FASTSOFTMAX_ISA`` names. A group is loaded when it is first used.
+
+Two levels come last, so that they have to be named: ``v4_amx`` gives logits and gradients of many
+classes to the matrix units of a processor, ``v4_amx_emulated`` computes the same on any processor
+of v4. Their other kernels are v4's.
 """
 
 import os
@@ -26,7 +30,8 @@ openmp_was_loaded = openmp_library in _before
 #: whether its threads spin for long, for that reason
 spins_long = openmp_was_loaded and not _by_user
 
-LEVELS = ("native", "v4", "v3", "v2", "plain")  # the best first
+LEVELS = ("native", "v4", "v3", "v2", "plain", "v4_amx", "v4_amx_emulated")  # the best first
+UNITS = "matrix_units_kernels"  # in the place of the group `linear`, in float32
 KERNELS = {
     "simd": ("machine",),
     "loss": ("softmax", "cross_entropy", "elementwise"),
@@ -53,40 +58,49 @@ def is_built(level: str) -> bool:
     return os.path.isdir(os.path.join(os.path.dirname(__file__), f"{level}_f32"))
 
 
+def _is_runnable(level: str) -> bool:
+    return is_built(level) and _cpu.supports(level)
+
+
 def runnable() -> list[str]:
     """The levels of this installation that this processor can run, the best first."""
-    return [level for level in LEVELS if is_built(level) and _cpu.supports(level)]
+    return [level for level in LEVELS if _is_runnable(level)]
 
 
 def _choose() -> str:
-    built = [level for level in LEVELS if is_built(level)]
     wanted = os.environ.get("FASTSOFTMAX_ISA", "").strip()
-    if wanted and wanted not in runnable():
-        state = "which this processor cannot run" if wanted in built else "which was not built"
+    best = next(filter(_is_runnable, LEVELS), None)  # so the units are asked for only by name
+    if wanted and not (wanted in LEVELS and _is_runnable(wanted)):
+        built = wanted in LEVELS and is_built(wanted)
+        state = "which this processor cannot run" if built else "which was not built"
         raise ImportError(
             f"FASTSOFTMAX_ISA: expected one of {', '.join(runnable())}, got {wanted!r}, {state}"
         )
-    if not runnable():
+    if best is None:
         raise ImportError(
-            f"fastsoftmax was built for {', '.join(built) or 'no processor level'}, none of which "
-            "this processor can run; build it here, in a checkout or an unpacked source archive: "
-            "FASTSOFTMAX_BUILD_ISA=native pip install ."
+            f"fastsoftmax was built for {', '.join(filter(is_built, LEVELS)) or 'no level'}, none "
+            "of which this processor can run; build it here, in a checkout or an unpacked source "
+            "archive: FASTSOFTMAX_BUILD_ISA=native pip install ."
         )
-    return wanted or runnable()[0]
+    return wanted or best
 
 
 class Groups:
-    """The groups of kernels of one precision, for such caches, as attributes."""
+    """The groups of kernels of one precision and level, for such caches, as attributes."""
 
-    def __init__(self, dtype: np.dtype, caches: Caches) -> None:
-        self._dtype, self._caches = dtype, caches
+    def __init__(self, dtype: np.dtype, caches: Caches, level: str) -> None:
+        self._dtype, self._caches, self._level = dtype, caches, level
 
     def __getattr__(self, group: str) -> Any:  # once: then it is an attribute
         folder = next((folder for folder, names in KERNELS.items() if group in names), None)
         if folder is None:
             raise AttributeError(f"no group of kernels is called {group!r}")
         size = self._dtype.itemsize
-        compiled = import_module(f"fastsoftmax._core.{level}_f{8 * size}.{group}_kernels")
+        module = f"{self._level}_f{8 * size}.{group}_kernels"
+        if self._level in ("v4_amx", "v4_amx_emulated"):
+            of_units = group == "linear" and size == 4
+            module = f"{self._level}_f32.{UNITS}" if of_units else f"v4_f{8 * size}.{group}_kernels"
+        compiled = import_module(f"fastsoftmax._core.{module}")
         binding = import_module(f"fastsoftmax._core.{folder}.{group}")
         loaded = binding.Kernels(compiled.capsule, size, self._caches)
         setattr(self, group, loaded)
@@ -95,7 +109,7 @@ class Groups:
 
 level = _choose()
 caches = detect()
-_by_dtype = {dtype: Groups(dtype, caches) for dtype in (np.dtype(np.float32), np.dtype(np.float64))}
+_by_dtype = {np.dtype(real): Groups(np.dtype(real), caches, level) for real in ("f4", "f8")}
 
 
 def kernels(dtype: np.dtype) -> Groups:

@@ -88,6 +88,19 @@ cdef extern from *:
     static int fs_v3(void) { return 0; }
     static int fs_v4(void) { return 0; }
     #endif
+
+    #if defined(__x86_64__) && defined(__linux__)
+    #include <cpuid.h>
+    /* Whether the processor has matrix units for bfloat16, and Linux lets this process use their tiles:
+     * ARCH_REQ_XCOMP_PERM asks for state 18. What is granted stays so. */
+    static int fs_v4_amx(void) {
+        unsigned a, b, c, d;
+        return fs_v4() && __get_cpuid_count(7, 0, &a, &b, &c, &d) && d >> 22 & 1 && d >> 24 & 1
+            && syscall(SYS_arch_prctl, 0x1023, 18) == 0;
+    }
+    #else
+    static int fs_v4_amx(void) { return 0; }
+    #endif
     """
     int fs_openmp()
     int fs_start_openmp()
@@ -98,11 +111,13 @@ cdef extern from *:
     int fs_v2()
     int fs_v3()
     int fs_v4()
+    int fs_v4_amx()
 
 
 def supports(str level):
     """Whether this processor runs code built for the level; the plain and native builds always."""
-    return {"v2": fs_v2, "v3": fs_v3, "v4": fs_v4}[level]() != 0 if level[0] == "v" else True
+    of_level = {"v2": fs_v2, "v3": fs_v3, "v4": fs_v4, "v4_amx": fs_v4_amx, "v4_amx_emulated": fs_v4}
+    return of_level[level]() != 0 if level[0] == "v" else True
 
 
 def built_by():
