@@ -199,7 +199,7 @@ X, Y = problem()
         ({"cv": 1}, r"cv: expected 2\.\.240 folds, got 1"),
         (
             {"cv": "five"},
-            r"cv: expected a number of folds, a splitter or pairs of rows, got 'five'",
+            r"cv: expected a number of folds, 'loo', a splitter or pairs of rows, got 'five'",
         ),
         ({"cv": []}, r"cv: expected at least one fold, got none"),
         ({"cv": [np.arange(3)]}, r"cv: expected pairs of rows"),

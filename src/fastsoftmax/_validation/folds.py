@@ -2,7 +2,7 @@
 
 import numbers
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -73,7 +73,7 @@ def folds(cv: Any, labels: NDArray, X: ArrayLike, params: dict[str, Any]) -> lis
         pairs = cv
     else:
         raise TypeError(
-            f"cv: expected a number of folds, a splitter or pairs of rows, got {shown(cv)}"
+            f"cv: expected a number of folds, 'loo', a splitter or pairs of rows, got {shown(cv)}"
         )
     checked = [pair(rows, n, i) for i, rows in enumerate(pairs)]
     if not checked:
@@ -176,6 +176,51 @@ def listed(folds: NDArray[np.intp]) -> str:
     """Some numbers of folds, to show."""
     some = ", ".join(map(str, folds[:10].tolist()))
     return some if len(folds) <= 10 else f"{some}, …"
+
+
+def is_leave_one_out(cv: object) -> bool:
+    """Whether each row is to be left out in turn."""
+    return isinstance(cv, str) and cv == "loo"
+
+
+M = TypeVar("M")
+
+
+def of_rows(measure: M | None, value: object, own: Iterable[str]) -> M:
+    """What scores single rows; raises where that would take an estimator for each."""
+    if measure is None:
+        raise ValueError(
+            f"scoring: expected None, {' or '.join(map(repr, own))} with cv='loo', which has "
+            f"logits for each row but no estimator, got {shown(value)}; use cv=5 for it"
+        )
+    return measure
+
+
+def no_l1(l1_ratio: float) -> None:
+    """Raise for a penalty that has no Hessian."""
+    if l1_ratio:
+        raise ValueError(
+            f"l1_ratio: expected 0 with cv='loo', which needs the Hessian, got {l1_ratio:g}; "
+            "use cv=5 for it"
+        )
+
+
+def few_enough(are: bool, most: int, of_features: int, of_rows: int) -> None:
+    """Raise where all Hessians would be too large."""
+    if not are:
+        raise ValueError(
+            f"cv: expected at most {most} weights with 'loo', of features or of rows, whose space "
+            f"then serves, got {of_features} and {of_rows}; use cv=5"
+        )
+
+
+def models_of_folds(cv: object) -> None:
+    """Raise where there are no models of folds."""
+    if is_leave_one_out(cv):
+        raise ValueError(
+            "cv: expected folds, whose coefficients coefs_paths_ has, got 'loo', which makes none; "
+            "use SoftmaxRegressionCV for it"
+        )
 
 
 def no_partitions(got: str) -> None:

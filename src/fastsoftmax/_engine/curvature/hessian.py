@@ -319,7 +319,12 @@ class GramCurvature(Curvature):
         P, Q = o.loss.probabilities(it.logits(0))
         if (missing := o.loss.missing(o.targets)) is not None:
             P[missing] = 0  # a logit has no loss there, hence no curvature
-        k, size = o.shape
+        o.passes.count += self.hessian_cost()
+        return self.hessian_of(P, Q)
+
+    def hessian_of(self, P: NDArray[np.float64], Q: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The same where these are the probabilities of all rows, and Q = 1 - P."""
+        o, (k, size) = self.objective, self.objective.shape
 
         def gram(drawn: RowSample) -> NDArray:
             return self.gram(drawn, 1 / len(P), no_ridge)
@@ -328,7 +333,6 @@ class GramCurvature(Curvature):
         H = o.loss.hessian(P, Q, o.weights, size, gram).reshape(k * size, k * size)
         diagonal = H.ravel()[:: k * size + 1].reshape(k, size)
         diagonal += self.ridge
-        o.passes.count += self.hessian_cost()
         return H
 
 
