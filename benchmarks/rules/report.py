@@ -26,7 +26,6 @@ FACTORS = (0.25, 4.0)
 # numbers that stand alone in their modules, beside the fields of dataclasses
 ALONE = {
     "_engine.curvature.diagonal": ["SHARED"],
-    "_engine.objective.loss": ["LEAST_VARIANCE"],
     "_engine.solvers.gradient_descent": ["AGAIN"],
     "_engine.solvers.newton": ["NEAR", "CHANGE"],
     "_engine.solvers.proof": ["RESIDUAL"],

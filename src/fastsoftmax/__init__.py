@@ -23,6 +23,7 @@ if TYPE_CHECKING:
         SoftmaxRegressionCV,
         certify,
         fit,
+        fit_many,
         softmax_path,
     )
     from fastsoftmax._neural import Adaline, MLPClassifier, MLPRegressor
@@ -71,6 +72,7 @@ __all__ = [
     "cross_entropy_value_and_grad",
     "datasets",
     "fit",
+    "fit_many",
     "linear_cross_entropy",
     "linear_cross_entropy_value_and_grad",
     "load",
@@ -98,6 +100,7 @@ _LOADED_FROM = {
         "SoftmaxRegressionCV",
         "certify",
         "fit",
+        "fit_many",
         "softmax_path",
     ),
     "_neural": ("Adaline", "MLPClassifier", "MLPRegressor"),

@@ -16,7 +16,7 @@ from fastsoftmax._engine.curvature.low_rank import LowRankBlocks, LowRankRules
 from fastsoftmax._engine.data import DenseData, column_space, data_of, row_space
 from fastsoftmax._engine.data.column_space import BasisRules
 from fastsoftmax._engine.data.partitioned.data import DensePartitions, FetchRules
-from fastsoftmax._engine.data.row_space import Orthonormal, SpaceRules
+from fastsoftmax._engine.data.row_space import Factor, Orthonormal, SpaceRules
 from fastsoftmax._engine.linalg import ClassFactors, descend_by_grams
 from fastsoftmax._engine.linalg.cholesky import JitterRules
 from fastsoftmax._engine.linalg.coordinate import DescentRules
@@ -194,6 +194,31 @@ def test_a_basis_that_no_gram_matrix_may_tell_comes_from_X():
         np.testing.assert_allclose(space.rows.X @ space.rows.X.T, centred @ centred.T, atol=1e-9)
         W = space.basis.expand(np.eye(space.rows.shape[1]))
         np.testing.assert_allclose(space.rows.X @ W, centred, atol=1e-9)
+
+
+def test_rows_that_depend_on_others_do_so_but_for_rounding():
+    few = RNG.normal(size=(8, 90))
+    data = DenseData(np.concatenate([few, few[:3] + few[3:6]]), 1)
+    usual = row_space(data, None, False, 1e9)
+    exact = row_space(data, None, False, 1e9, rules=SpaceRules(rounding=0))
+    assert not isinstance(usual.basis, Orthonormal) and isinstance(exact.basis, Orthonormal)
+    for space in (usual, exact):
+        assert space.rows.shape == (11, 8)
+
+
+@pytest.mark.parametrize("rules", [SpaceRules(least_square=200), SpaceRules(largest_square=50)])
+def test_no_row_space_of_rows_whose_squares_are_not_trusted(rules):
+    rows = RNG.normal(size=(20, 90))  # squares of about 90
+    assert row_space(DenseData(rows, 1), None, False, 1e9, rules=rules) is None
+
+
+def test_random_vectors_tell_the_norm_of_an_inverse():
+    rows = RNG.normal(size=(40, 90))
+    gram = rows @ rows.T
+    L = np.linalg.cholesky(gram) / np.linalg.norm(rows, axis=1)[:, None]
+    exact = np.linalg.norm(np.linalg.inv(L))
+    few, many = (Factor(gram.copy(), 1, SpaceRules(probes=n)).inverse for n in (1, 20000))
+    assert many == pytest.approx(exact, rel=1e-2) and few != many
 
 
 def test_columns_depend_on_each_other_as_far_as_is_said():

@@ -19,7 +19,8 @@ from fastsoftmax import (
     SoftmaxRegression,
 )
 from fastsoftmax._runtime.engines import entered
-from fastsoftmax._runtime.engines.dask import HeldByDask
+from fastsoftmax._runtime.engines.dask import Dask, HeldByDask
+from fastsoftmax._runtime.engines.dask_faults import FaultRules
 from fastsoftmax._runtime.engines.in_process import InProcess
 
 dask = pytest.importorskip("dask")
@@ -37,7 +38,11 @@ W = np.random.default_rng(3).random(len(Y))
 
 @pytest.fixture(scope="module")
 def client():
-    config = {"distributed.worker.memory.terminate": False, "distributed.logging": {}}
+    config = {
+        "distributed.worker.memory.terminate": False,
+        "distributed.logging": {},
+        "distributed.deploy.lost-worker-timeout": "1h",  # workers start again, however busy it is
+    }
     threads = os.environ.get("OMP_NUM_THREADS")
     with (
         dask.config.set(config),
@@ -214,43 +219,126 @@ def test_a_fit_beside_a_killed_worker_has_the_same_bits(client, expected):
     client.wait_for_workers(2, timeout=60)
 
 
+def kill(client, workers):
+    """The first of the workers end at once."""
+    addresses = sorted(client.scheduler_info(n_workers=-1)["workers"])[:workers]
+    for pid in client.run(os.getpid, workers=addresses).values():
+        os.kill(pid, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("workers", [1, 2])
 @pytest.mark.parametrize(
-    ("name", "function", "workers", "large"),
+    ("name", "function", "large"),
     [
-        ("dense", "every", 1, HeldByDask.large),  # rows to build preconditioners from
-        ("sparse", "diagonal_sums", 1, 1),  # whose arguments are data of workers
-        ("sparse", "value_and_grad", 1, HeldByDask.large),
-        ("dense", "sum_of_pieces", 1, 1),  # the proof
+        ("dense", "describe", HeldByDask.large),
+        ("dense", "every", HeldByDask.large),  # rows to build preconditioners from
+        ("sparse", "diagonal_sums", 1),  # whose arguments are data of workers
+        ("sparse", "value_and_grad", HeldByDask.large),
+        ("dense", "value_and_grad", 1),
+        ("dense", "sum_of_pieces", 1),  # the proof
     ],
 )
 def test_workers_killed_in_a_round(client, expected, monkeypatch, name, function, workers, large):
     monkeypatch.setattr(HeldByDask, "large", large)
-    addresses = sorted(client.scheduler_info(n_workers=-1)["workers"])[:workers]
-    alive = list(client.run(os.getpid, workers=addresses).values())
-    tasks = HeldByDask._tasks
+    tasks, killed = HeldByDask._tasks, []
 
     def deadly(self, size, applied, args):
         submitted = tasks(self, size, applied, args)
-        while applied.__name__ == function and alive:
-            os.kill(alive.pop(), signal.SIGKILL)
+        if applied.__name__ == function and not killed:
+            killed.append(True)
+            kill(client, workers)
         return submitted
 
     monkeypatch.setattr(HeldByDask, "_tasks", deadly)
     assert same_bits(SoftmaxRegression(C=0.1).fit(partitions(name)), expected[name])
-    assert not alive
+    assert killed
     client.wait_for_workers(2, timeout=60)
 
 
-def test_a_worker_killed_while_partitions_are_loaded(client, expected):
-    worker = min(client.scheduler_info(n_workers=-1)["workers"])
-    pid = client.run(os.getpid, workers=[worker])[worker]
+@pytest.mark.parametrize("workers", [1, 2])
+def test_workers_killed_while_partitions_are_loaded(client, expected, workers):
     slow = Partitions(
         [type(loader)(slow_part, *loader.args) for loader in partitions("dense").loaders]
     )
-    timer = threading.Timer(0.25, os.kill, (pid, signal.SIGKILL))
+    timer = threading.Timer(0.25, kill, (client, workers))
     timer.start()
     assert same_bits(SoftmaxRegression(C=0.1).fit(slow), expected["dense"])
     client.wait_for_workers(2, timeout=60)
+
+
+def once(action):
+    """A callback that acts in the second iteration."""
+    done = []
+
+    def callback(state):
+        if state.n_iter == 2 and not done:
+            done.append(action())
+
+    return callback
+
+
+def test_blocks_of_a_collection_where_all_workers_are_killed(client):
+    dX, dY, _ = arrays(1000)
+    here = SoftmaxRegression(C=0.1).fit(dX, dY)
+    model = SoftmaxRegression(C=0.1).fit(dX, dY, callback=once(lambda: kill(client, 2)))
+    assert same_bits(model, here)
+    client.wait_for_workers(2, timeout=60)
+
+
+def test_rows_that_were_scattered_are_lost_with_the_workers(client):
+    blocks = client.scatter([X[:3000], X[3000:]])
+    dX = da.concatenate(
+        [da.from_delayed(dask.delayed(block), (3000, 20), X.dtype) for block in blocks]
+    )
+    message = "rows that are lost with the workers that had them, of partition 0, 1: let workers"
+    with pytest.raises(RuntimeError, match=message):
+        SoftmaxRegression(C=0.1).fit(
+            dX, da.from_array(Y, chunks=3000), callback=once(lambda: kill(client, 2))
+        )
+    client.wait_for_workers(2, timeout=60)
+
+
+def test_no_worker_is_left(client):
+    began, engine = time.time(), Dask(client, FaultRules(wait=3.0))
+    message = "expected workers, got none for 3 s after all of them"
+    with entered(engine), pytest.raises(RuntimeError, match=message):
+        SoftmaxRegression(C=0.1).fit(
+            partitions("dense"), callback=once(lambda: client.cluster.scale(0))
+        )
+    assert time.time() - began < 60
+    client.cluster.scale(2)
+    client.wait_for_workers(2, timeout=60)
+
+
+async def fails():
+    raise KeyError("tcp://127.0.0.1:1")  # as Dask does where a worker went meanwhile
+
+
+class Failing:
+    """A client that cannot scatter, so often."""
+
+    def __init__(self, client, times):
+        self.client, self.times = client, times
+
+    def __getattr__(self, name):
+        return getattr(self.client, name)
+
+    def scatter(self, *args, **how):
+        self.times -= 1
+        return fails() if self.times >= 0 else self.client.scatter(*args, **how)
+
+
+@pytest.mark.parametrize("times", [2, FaultRules().tries])
+def test_data_that_a_lost_worker_was_to_get_is_sent_again(client, times):
+    rules = FaultRules(pause=0.01)
+    held = Dask(Failing(client, times), rules).hold(tuple, [([1.0],), ([2.0],)])
+    held.large = 1
+    if times < rules.tries:
+        assert held.each(sum) == [1.0, 2.0]
+        assert held.traffic.rounds == 2 + times
+    else:
+        with pytest.raises(RuntimeError, match="workers were lost 6 times during one round"):
+            held.each(sum)
 
 
 def test_a_retired_worker(client, expected):

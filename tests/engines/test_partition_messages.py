@@ -198,3 +198,12 @@ def test_weights_of_classes_of_several_labels():
         LogisticRegression(class_weight="balanced").fit(
             parts(**{f"p{i}": {"y": table} for i in range(3)})
         )
+
+
+def test_rows_that_begin_between_two_numbers():
+    """As they may where Dask moved what was loaded to another worker."""
+    bytes_of = np.zeros(X.nbytes + 1, np.uint8)
+    moved = bytes_of[1:].view(X.dtype).reshape(X.shape)
+    moved[...] = X
+    a, b = (SoftmaxRegression().fit(of_arrays(x, Y)) for x in (moved, X))
+    np.testing.assert_array_equal(a.coef_, b.coef_)

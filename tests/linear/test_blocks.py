@@ -148,6 +148,10 @@ ERRORS = {
     "dtype": (bad(X=np.ones((20, 12), "f4")), "block 1: X: expected float64 as in the first block"),
     "1-d": (bad(X=np.ones(20)), "block 1: X: expected a 2-d array"),
     "labels": (bad(y=np.zeros(19)), r"block 1: y: expected shape \(20,\) as X has rows"),
+    "labels of three dimensions": (
+        bad(y=np.zeros((20, 2, 2))),
+        r"block 1: y: expected shape \(20,\) as X has rows, got \(20, 2, 2\)",
+    ),
     "weights": (bad(w=-np.ones(20)), "block 1: sample_weight: expected 0 or more"),
     "no weights": (
         bad(w=None),

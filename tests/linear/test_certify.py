@@ -129,3 +129,9 @@ def test_bad_input(coef, intercept, how, message):
 def test_two_classes_have_one_row():
     with pytest.raises(ValueError, match=r"expected shape \(1, 4\), got \(2, 4\): y has two class"):
         fastsoftmax.certify(np.zeros((2, 4)), None, X, y > 0)
+
+
+def test_there_is_no_gradient_by_intercepts_that_are_not_fitted():
+    proof = SoftmaxRegression(fit_intercept=False).fit(X, y).certify(X, y)
+    assert proof.certified
+    assert proof.intercept_grad_norm == 0

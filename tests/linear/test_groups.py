@@ -158,6 +158,9 @@ def test_through_the_rest(tmp_path):
     assert np.array_equal(fastsoftmax.load(tmp_path / "model.npz").l1_group, groups)
     same = fastsoftmax.fit(DIGITS, DIGIT, C=0.001, l1_ratio=1, l1_group=groups.tolist())
     assert np.array_equal(same.coef_, model.coef_)
+    own = SoftmaxRegression(C=0.001, l1_ratio=1, l1_group=range(64)).fit(DIGITS, DIGIT)
+    own.save(tmp_path / "model.npz")
+    assert np.array_equal(fastsoftmax.load(tmp_path / "model.npz").l1_group, np.arange(64))
     search = SoftmaxRegressionCV([1e-4, 1e-3], cv=3, l1_ratio=1, l1_group="classes")
     search.fit(DIGITS[:300], DIGIT[:300])
     direct = SoftmaxRegression(C=search.C_, l1_ratio=1, l1_group="classes", tol=1e-8)
@@ -186,3 +189,28 @@ def test_messages(value, error, text):
         SoftmaxRegression(
             l1_ratio=1, l1_group=[0, 0, 1, 1, 1, 1, 1], penalty_factor=[1, 2, 1, 1, 1, 1, 1]
         ).fit(X, Y)
+
+
+@pytest.mark.parametrize("parameter", ["l1_group", "penalty_factor", "feature_scale"])
+def test_a_series_goes_by_the_names_of_columns(parameter):
+    pd = pytest.importorskip("pandas")
+    names = list("abcdefg")
+    values = np.array([0, 0, 1, 1, 2, 2, 3]) + (parameter != "l1_group")
+    frame = pd.DataFrame(X, columns=names)
+    model = {"C": 0.1, "l1_ratio": 1.0}
+    expected = SoftmaxRegression(**model, **{parameter: values}).fit(X, Y).coef_
+    series = pd.Series(values, names).iloc[::-1]
+    named = SoftmaxRegression(**model, **{parameter: series}).fit(frame, Y)
+    assert np.array_equal(named.coef_, expected)
+    by_position = SoftmaxRegression(**model, **{parameter: series}).fit(X, Y)  # without names
+    other = SoftmaxRegression(**model, **{parameter: values[::-1]}).fit(X, Y)
+    assert np.array_equal(by_position.coef_, other.coef_)
+    plain = SoftmaxRegression(**model, **{parameter: pd.Series(values)}).fit(frame, Y)
+    assert np.array_equal(plain.coef_, expected)
+    for wrong, text in (
+        (series.drop("c"), "got 0 for 'c'$"),
+        (pd.concat([series, series[["b"]]]), "got 2 for 'b'$"),
+        (pd.concat([series, pd.Series([1], ["h"])]), "got 1 for 'h', which X does not have$"),
+    ):
+        with pytest.raises(ValueError, match=f"{parameter}: expected one value per column.*{text}"):
+            SoftmaxRegression(**model, **{parameter: wrong}).fit(frame, Y)

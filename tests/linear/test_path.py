@@ -76,13 +76,47 @@ def test_two_classes_a_reference_class_and_given_strengths():
     assert three.classes.tolist() == [0, 1, 2]
 
 
+def test_given_strengths_are_sorted_and_each_is_fitted():
+    path = softmax_path(X, Y, Cs=[0.1, 0.001, 0.1], tol=1e-9)
+    assert path.Cs.tolist() == [0.001, 0.1, 0.1]
+    assert path.objectives[1] == pytest.approx(path.objectives[2], rel=2e-9)
+    one = SoftmaxRegression(C=0.1, l1_ratio=1, tol=1e-9).fit(X, Y)
+    assert path.objectives[2] == pytest.approx(one.objective_, rel=2e-9)
+
+
+@pytest.mark.parametrize(
+    ("x", "factors"),
+    [(0 * X, None), (0 * X + 0.1, None), (sparse.csr_array(0 * X), None), (X, np.zeros(64))],
+    ids=["zeros", "constant", "sparse", "no penalty"],
+)
+def test_where_no_strength_gives_a_weight(x, factors):
+    """All penalised weights are 0 at any C; the intercepts are then the shares' logarithms."""
+    path = softmax_path(x, Y, Cs=[1.0, 100.0], penalty_factor=factors)
+    assert path.C_max == np.inf
+    if factors is None:
+        assert not path.n_nonzero.any()
+        shares = softmax(path.intercepts[1])
+        assert np.allclose(shares, np.bincount(Y) / len(Y), rtol=1e-3)
+    with pytest.raises(ValueError, match=r"Cs: expected an array of strengths .*constant.*got 3$"):
+        softmax_path(x, Y, Cs=3, penalty_factor=factors)
+
+
 def test_messages():
     for params, error, text in (
         ({"l1_ratio": 0}, ValueError, "l1_ratio: expected a number > 0"),
         ({"eps": 1.0}, ValueError, "eps: expected a number < 1"),
-        ({"Cs": 0}, ValueError, "Cs: expected at least one number"),
+        ({"Cs": 0}, ValueError, "Cs: expected a number of strengths >= 1 or an array"),
+        ({"calibrate": 3}, TypeError, "calibrate: expected none for a path"),
         ({"C": 1.0}, TypeError, "C: expected none for a path"),
         ({"step": 1}, TypeError, "softmax_path: unknown parameter 'step'"),
+        (
+            {"callback": print},
+            TypeError,
+            "expected one of X, y, sample_weight, Cs, eps, l1_ratio, l1_group, target, classes, "
+            "offset, class_weight, feature_scale, fit_intercept, label_smoothing, max_iter, "
+            "max_memory, n_threads, penalty_factor, random_state, reference_class, solver, "
+            "standardize, tol, verbose, warm_start$",
+        ),
     ):
         with pytest.raises(error, match=text):
             softmax_path(X, Y, **params)
@@ -105,6 +139,9 @@ def test_the_simplest_within_a_standard_error():
     assert np.count_nonzero(simple.coef_.any(axis=0)) < np.count_nonzero(best.coef_.any(axis=0))
     with pytest.raises(ValueError, match="selection: expected one of best, 1se"):
         SoftmaxRegressionCV(selection="2se").fit(X, Y)
+    one = [(np.arange(150), np.arange(150, 250))]
+    with pytest.raises(ValueError, match=r"cv: expected at least 2 folds .*1se.* got 1$"):
+        SoftmaxRegressionCV(Cs, selection="1se", cv=one).fit(X, Y)
 
 
 def test_picture():
@@ -134,5 +171,14 @@ def test_picture():
     assert np.array_equal(favoured, -other)
     with pytest.raises(ValueError, match="label: expected one of the classes"):
         PathDisplay(path, label="no").plot(Figure().subplots())
+    for how, text in (
+        ({"unit": 1}, "PathDisplay: unknown parameter 'unit', expected one of label, names, C$"),
+        ({"names": ["a"]}, "names: expected 64, one per feature, got 1$"),
+        ({"names": "pixel"}, "names: expected 64, one per feature, got 'pixel'$"),
+        ({"names": 3}, "names: expected 64, one per feature, got 3$"),
+        ({"C": -1.0}, r"C: expected a finite number > 0, got -1\.0$"),
+    ):
+        with pytest.raises((TypeError, ValueError), match=text):
+            PathDisplay.from_path(path, ax=Figure().subplots(), **how)
     with pytest.raises(TypeError, match="path: expected what softmax_path returns"):
         PathDisplay([1, 2]).plot(Figure().subplots())

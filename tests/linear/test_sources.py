@@ -73,6 +73,9 @@ def table():
         "x": pa.FixedSizeListArray.from_arrays(pa.array(X.ravel()), X.shape[1]),
         "y": pa.array(NAMES.tolist()),
         "w": pa.array(W),
+        "bytes": pa.FixedSizeBinaryArray.from_buffers(
+            pa.binary(2 * X.shape[1]), len(X), [None, pa.py_buffer(np.ascontiguousarray(X))]
+        ),
         "f0": pa.array(X[:, 3]),
         "f1": pa.array(X[:, 20]),
         "ragged": pa.array([[1.0]] * len(Y)),
@@ -102,6 +105,7 @@ def test_parquet(kind, table, tmp_path):
     assert model.objective_ == pytest.approx(here.objective_, rel=2e-9)
     features = np.concatenate([x for x, _ in parts(kind.from_parquet(paths, ["f0", "f1"], "y"))])
     np.testing.assert_array_equal(features, X[:, [3, 20]])
+    whole(kind.from_parquet(paths, "bytes", "y", dtype="float16"))
 
 
 def test_cache(table, tmp_path, monkeypatch):
@@ -170,6 +174,10 @@ def test_arrow(kind, table):
     chunked = pa.concat_tables([table.slice(0, 5), table.slice(5)])
     assert chunked.column("x").num_chunks == 2
     whole(kind.from_arrow(chunked, "x", "y", "w"))
+    for tables in (chunked, table.slice(7), table):
+        source = kind.from_arrow(tables, "bytes", "y", dtype=np.float16)
+        expected = X[len(X) - tables.num_rows :]
+        np.testing.assert_array_equal(np.concatenate([x for x, _ in parts(source)]), expected)
 
 
 @pytest.mark.parametrize(
@@ -187,6 +195,22 @@ def test_arrow(kind, table):
 def test_columns_that_are_no_features(column, error, message, table):
     with pytest.raises(error, match=message):
         parts(Blocks.from_arrow(table, column, "y"))
+
+
+@pytest.mark.parametrize("dtype", [None, "V3"])
+def test_bytes_of_no_dtype(dtype, table):
+    message = (
+        f"dtype: expected that of the numbers in bytes, whose rows have 128 bytes, got {dtype}"
+    )
+    with pytest.raises(TypeError, match=message.replace("V3", r"\|V3")):
+        parts(Blocks.from_arrow(table, "bytes", "y", dtype=dtype))
+
+
+def test_bytes_that_are_missing():
+    pa = pytest.importorskip("pyarrow")
+    table = pa.table({"x": pa.array([b"1234", None], pa.binary(4)), "y": [0, 1]})
+    with pytest.raises(ValueError, match="x: expected rows of numbers, got 1 nulls"):
+        parts(Blocks.from_arrow(table, "x", "y", dtype=np.float32))
 
 
 @pytest.mark.parametrize(

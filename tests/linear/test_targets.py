@@ -258,6 +258,16 @@ def test_several_labels_in_other_forms_and_on_a_warm_start():
     assert again.coef_.shape == (1, 6) and again.predict(X).shape == (len(X),)
 
 
+def test_a_callback_ends_all_labels_at_once():
+    """The label at hand after a step of it, those that follow where they begin."""
+    X, Y = several()
+    seen = []
+    model = LogisticRegression(class_weight={1: 2.0})
+    model.fit(X, Y, callback=lambda state: seen.append(state) or len(seen) == 2)
+    assert len(seen) == 2
+    assert model.n_iter_ < LogisticRegression(class_weight={1: 2.0}).fit(X, Y).n_iter_
+
+
 def test_an_offset_of_several_labels():
     X, Y = several()
     known = np.random.default_rng(0).normal(size=Y.shape)
@@ -285,6 +295,10 @@ def test_a_probability_is_above_a_half_where_its_logit_is_positive(z):
 X, P = problem(n=20)
 Y = several(n=20)[1]
 LABELS = np.arange(20) % 3
+
+
+def of_label_2(weight):
+    return [None, "balanced", weight, {1: 2}]
 
 
 def changed(table, row, column, value):
@@ -337,6 +351,24 @@ def test_errors(y, params, message):
         (changed(Y, 5, 1, 2), {}, r"y: expected 0 and 1, .* got 2.0 in row 5, column 1"),
         (Y * [1, 1, 0, 1], {}, r"y: expected 0 and 1 in each column, got 0 alone in column 2"),
         (Y, {"class_weight": [{1: 2}]}, r"class_weight: expected a dict for each of the 4 labels"),
+        (
+            Y,
+            {"class_weight": of_label_2({1: -1})},
+            r"class_weight\[2\]\[1\]: expected a number >= 0",
+        ),
+        (Y, {"class_weight": of_label_2({5: 1})}, r"class_weight\[2\]: expected classes .* got 5"),
+        (
+            Y,
+            {"class_weight": of_label_2("even")},
+            r"class_weight\[2\]: expected None, .* got 'even'",
+        ),
+        (
+            Y,
+            {"class_weight": of_label_2({1: np.inf})},
+            r"class_weight\[2\]: expected finite numbers",
+        ),
+        (Y, {"class_weight": of_label_2({0: 0, 1: 0})}, r"class_weight\[2\]: expected a positive"),
+        (Y, {"class_weight": {5: 1, 1: 1}}, r"class_weight: expected classes of y .* got 5"),
     ],
 )
 def test_errors_of_several_labels(y, params, message):

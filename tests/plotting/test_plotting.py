@@ -283,7 +283,22 @@ ENTRY = [Epoch(1.0, 0.5, None, None, 0.1)]
             ValueError,
             r"image_shape: expected .* 6 features, got \(2, 2\)",
         ),
-        (lambda: WeightsDisplay.from_weights([[1.0]], names="ab"), ValueError, "names: expected 1"),
+        (lambda: WeightsDisplay.from_weights([[1.0]], names="ab"), TypeError, "names: expected 1"),
+        (
+            lambda: WeightsDisplay.from_weights([[1.0]], unit=0),
+            TypeError,
+            "WeightsDisplay: unknown parameter 'unit', expected one of image_shape, names, halfran",
+        ),
+        (
+            lambda: HistoryDisplay.from_history(ENTRY, metrics="loss"),
+            TypeError,
+            "HistoryDisplay: unknown parameter 'metrics', expected one of metric, x",
+        ),
+        (
+            lambda: ComparisonDisplay.from_histories({"a": ENTRY}, subsets="all"),
+            TypeError,
+            "ComparisonDisplay: unknown parameter 'subsets', expected one of ",
+        ),
         (
             lambda: WeightsDisplay.from_weights([[1.0]], halfrange=0),
             ValueError,

@@ -130,6 +130,40 @@ def test_pages_link_to_pages_that_are_there():
     assert not wrong
 
 
+CODE = re.compile(r"`([^`\n]+)`|^ {4,}(\S.*)$", re.MULTILINE)
+PATH = re.compile(
+    r"(?<![\w/.<>-])(\.?\w[\w.]*/[\w./-]*|\w+\.(?:pyx?|pxd|h|md|toml|cff|npz|txt))(?![\w/<(])"
+)
+# what commands make, and what stands for a name
+MADE = {"docs/_build", "build/editable", ".venv/bin/activate", "1/20", "20/20", "PWD/src"}
+MADE |= {"tests/NAME_OF_PACKAGE"}
+ENTRIES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", DOCS / "stability.md"]
+ENTRIES += sorted(DOCS.glob("design/*.md"))
+
+
+def paths_named(text):
+    """Paths of files and folders in the code of a page, in backticks or indented."""
+    return {path for code in CODE.findall(text) for path in PATH.findall("".join(code))}
+
+
+@cache
+def paths_there():
+    """All files and folders, each with a slash before and behind it."""
+    there = [*ROOT.glob("*"), *(path for top in ROOT.glob("*/") for path in top.rglob("*"))]
+    return "".join(f"/{path.relative_to(ROOT)}/\n" for path in there)
+
+
+@pytest.mark.parametrize("path", ENTRIES, ids=lambda path: path.stem)
+def test_paths_that_a_page_names_are_there(path):
+    named = paths_named(path.read_text(encoding="utf-8")) - MADE
+    assert not {name for name in named if f"/{name.strip('/')}/\n" not in paths_there()}
+
+
+def test_paths_are_found():
+    text = "`src/a.py`, [b](b.md), `<name>.pyx`, `c/`\n\n    run d/e --to f.md\n1/2 `x / y`\n"
+    assert paths_named(text) == {"src/a.py", "c/", "d/e", "f.md"}
+
+
 def test_files_of_tests_and_benchmarks_that_are_named_are_there():
     pages = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *DOCS.glob("*.md"), *DOCS.glob("*/*.md")]
     text = source_text() + "".join(path.read_text(encoding="utf-8") for path in pages)

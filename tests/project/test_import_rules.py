@@ -206,6 +206,36 @@ def test_kernels_import_kernels_only(path):
         assert package != "fastsoftmax" or rest.startswith("_core.")
 
 
+# What the files of each folder of _core cimport, besides their own and those right under _core.
+FOLDERS = {
+    "simd": set(),
+    "gemm": {"simd"},
+    "loss": {"gemm", "simd"},
+    "linear": {"gemm", "loss", "simd"},
+    "sparse": {"gemm", "linear", "simd"},
+    "hessian": {"gemm", "loss", "simd"},
+    "solver": {"gemm", "linear", "loss", "simd", "sparse"},
+    "network": {"gemm", "loss", "simd"},
+    "small": {"gemm", "hessian", "linear", "simd", "solver"},
+}
+
+
+def test_folders_of_kernels_import_one_way():
+    found = {folder: set() for folder in FOLDERS}
+    for path in CYTHON:
+        folder = path.parent.name
+        for module in cython_imports(path.read_text(encoding="utf-8")):
+            inside = module.removeprefix("fastsoftmax._core.").split(".")
+            if folder != "_core" and len(inside) == 2 and inside[0] in FOLDERS:
+                found[folder].add(inside[0])
+    assert {folder: names - {folder} for folder, names in found.items()} == FOLDERS
+    below = []  # the folders that import only those before them
+    while rest := [folder for folder in FOLDERS if folder not in below]:
+        free = [folder for folder in rest if FOLDERS[folder] <= set(below)]
+        assert free, f"a circle of {rest}"
+        below += free
+
+
 def faces_python(path):
     """Whether the compiled module has Python objects: it is compiled once then."""
     return path.name in {

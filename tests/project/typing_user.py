@@ -107,6 +107,12 @@ def linear_models() -> None:
     assert_type(search.C_, float)
     scores: Array = search.scores_
     print(scores.mean(axis=0))
+    even, digit = fastsoftmax.fit_many(X, [y % 2 == 0, y], Cs=[1e-3, 1e-2], tol=1e-4)
+    assert_type(digit[0], SoftmaxRegression)
+    print(even[1].score(X, y % 2 == 0))
+    each = SoftmaxRegressionCV([0.1], cv="loo", selection="1se").fit(X[:40], y[:40] > 4)
+    refits: Array = each.n_refits_
+    print(refits.sum())
     assert_type(LogisticRegression(C=1.0).fit(X, y == 1), LogisticRegression)
     assert_type(Adaline(learning_rate_init=1e-4, max_iter=2).fit(X, y == 1), Adaline)
 

@@ -3,7 +3,9 @@
 import os
 import re
 import shutil
+import struct
 import subprocess
+import sys
 
 import pytest
 from support.processes import run
@@ -208,3 +210,27 @@ assert np.array_equal(getattr(model, "coef_", expected.coef_), expected.coef_)
 print(hasattr(model, "coef_"))
 """
     assert printed(code)[0] in ("True", "False")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="ELF files")
+def test_names_of_a_library_whose_strings_lie_in_its_second_segment(tmp_path):
+    """As after patchelf; a file of 64 bits written by its definition, elf(5)."""
+    strings = b"\0libown.so.3\0libgomp.so.1\0"
+    places = 0x40 + 3 * 56, 0x200  # of the dynamic section and of the strings, in the file
+    mapped = 0x7000  # where the strings are in memory
+    tags = [(1, 13), (14, 1), (5, mapped + 0x20), (0, 0)]
+    dynamic = b"".join(struct.pack("<QQ", *tag) for tag in tags)
+    segments = [
+        (1, 0, 0, 0x100),
+        (1, 0x1E0, mapped, 0x100),
+        (2, places[0], places[0], len(dynamic)),
+    ]
+    table = b"".join(
+        struct.pack("<IIQQQQQQ", kind, 4, at, address, address, size, size, 8)
+        for kind, at, address, size in segments
+    )
+    header = b"\x7fELF\x02\x01".ljust(32, b"\0") + struct.pack("<Q", 0x40)
+    header = header.ljust(56, b"\0") + struct.pack("<H", len(segments))
+    file = header.ljust(0x40, b"\0") + table + dynamic
+    (tmp_path / "lib.so").write_bytes(file.ljust(places[1], b"\0") + strings)
+    assert _loaded.names(str(tmp_path / "lib.so")) == ("libown.so.3", ["libgomp.so.1"])

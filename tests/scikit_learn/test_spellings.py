@@ -16,7 +16,12 @@ from sklearn.feature_selection import SelectFromModel
 from sklearn.model_selection import GridSearchCV
 
 import fastsoftmax
-from fastsoftmax import LogisticRegression, SoftmaxRegression, SoftmaxRegressionCV
+from fastsoftmax import (
+    LogisticRegression,
+    LogisticRegressionCV,
+    SoftmaxRegression,
+    SoftmaxRegressionCV,
+)
 from fastsoftmax._runtime.threads import available_threads
 
 SOLVERS = ["lbfgs", "newton-cg", "newton-cholesky", "sag", "saga"]
@@ -252,6 +257,16 @@ def test_native_classes_name_the_replacement(name, value, instead):
     if name == "multi_class":
         with pytest.raises(TypeError, match=r"LogisticRegression: unknown parameter 'multi_class'"):
             LogisticRegression(multi_class="ovr")
+
+
+@pytest.mark.parametrize("cls", [LogisticRegression, LogisticRegressionCV])
+@pytest.mark.parametrize(("name", "value"), [("calibrate", 5), ("l1_group", "classes")])
+def test_what_scikit_learns_classes_do_not_have_names_the_class_that_has(cls, name, value):
+    with pytest.raises(
+        TypeError, match=f"{cls.__name__}: unknown .*{name}'; use SoftmaxRegression"
+    ):
+        cls(**{name: value})
+    assert getattr(SoftmaxRegression(**{name: value}), name) == value
 
 
 @pytest.mark.filterwarnings("ignore:penalty:FutureWarning", "ignore:penalty:UserWarning")

@@ -49,9 +49,9 @@ class Problem:
         np.einsum("aiai->ai", H)[:] += self.ridge
         return H.reshape(k * size, k * size)
 
-    def minimum(self, steps=200):
+    def minimum(self, steps=200, start=None):
         """The least F, and where."""
-        T = np.zeros((self.Y.shape[1], self.X.shape[1]))
+        T = np.zeros((self.Y.shape[1], self.X.shape[1])) if start is None else start
         value = self.value(T)
         for _ in range(steps):
             g, H = self.gradient(T).ravel(), self.hessian(T)

@@ -438,3 +438,11 @@ def test_class_indices():
     ):
         with pytest.raises(error, match=message):
             check.class_indices(target, 2, 3)
+
+
+def test_a_sum_that_overflows_is_no_number_that_does():
+    with np.errstate(over="ignore"):
+        check.finite_model(np.full(4, 3e38, np.float32), np.array([1.0]))
+    for bad in (np.nan, np.inf):
+        with pytest.raises(ValueError, match="numbers so large that its sums overflow"):
+            check.finite_model(np.ones(3), np.array([1.0, bad]))

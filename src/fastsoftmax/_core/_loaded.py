@@ -1,11 +1,25 @@
 """The shared libraries that a process has loaded, as Linux tells of them in /proc and ELF files."""
 
 import os
+from enum import IntEnum
 from struct import unpack
 
-NEEDED, STRINGS, NAME = 1, 5, 14  # tags of the dynamic section
-LOADED, DYNAMIC = 1, 2  # types of segments
 LONGEST = 256  # bytes of a name
+
+
+class Segment(IntEnum):
+    """Types of segments of an ELF file."""
+
+    LOADED = 1
+    DYNAMIC = 2
+
+
+class Tag(IntEnum):
+    """Tags of entries of the dynamic section."""
+
+    NEEDED = 1
+    STRINGS = 5
+    NAME = 14
 
 
 def libraries(process: int | str = "self") -> dict[str, str]:
@@ -37,20 +51,20 @@ def names(path: str) -> tuple[str, list[str]]:
         tags = [
             read(at, "<QQ", 16)
             for kind, _, start, _, _, size in segments
-            if kind == DYNAMIC
+            if kind == Segment.DYNAMIC
             for at in range(start, start + size, 16)
         ]
-        strings = next(value for tag, value in tags if tag == STRINGS)
+        strings = next(value for tag, value in tags if tag == Tag.STRINGS)
         start = next(
             start + strings - address
             for kind, _, start, address, _, size in segments
-            if kind == LOADED and address <= strings < address + size
+            if kind == Segment.LOADED and address <= strings < address + size
         )
 
         def text(value):
             file.seek(start + value)
             return file.read(LONGEST).partition(b"\0")[0].decode(errors="replace")
 
-        called = [text(value) for tag, value in tags if tag == NAME]
-        needed = [text(value) for tag, value in tags if tag == NEEDED]
+        called = [text(value) for tag, value in tags if tag == Tag.NAME]
+        needed = [text(value) for tag, value in tags if tag == Tag.NEEDED]
         return called[0] if called else os.path.basename(path), needed

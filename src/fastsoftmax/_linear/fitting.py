@@ -91,11 +91,18 @@ def fit(
     return SoftmaxRegression(**params).fit(X, y, **by_call)
 
 
-def require_known(params: dict[str, Any], kind: type, function: str, others: Sequence[str]) -> None:
-    """Raise for what is no parameter of this kind of estimator."""
+def require_known(
+    params: dict[str, Any],
+    kind: type,
+    function: str,
+    others: Sequence[str],
+    without: Sequence[str] = (),
+) -> None:
+    """Raise for what is no parameter of this kind of estimator, or one of those left out."""
     spellings.foreign(params, function, parameters(kind))
     if unknown := [name for name in params if name not in parameters(kind)]:
-        expected = ", ".join((*others, *parameters(kind)))
+        own = [name for name in parameters(kind) if name not in (*others, *without)]
+        expected = ", ".join((*others, *own))
         raise TypeError(f"{function}: unknown parameter {unknown[0]!r}, expected one of {expected}")
 
 

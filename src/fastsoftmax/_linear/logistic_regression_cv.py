@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from fastsoftmax._linear.cv.estimator import CrossValidated
 from fastsoftmax._linear.cv.folds import Fit
 from fastsoftmax._linear.cv.paths import Paths
-from fastsoftmax._linear.cv.scoring import both, own_measure
+from fastsoftmax._linear.cv.scoring import average, both, own_measure
 from fastsoftmax._linear.sklearn_spellings import SklearnSpellings
 from fastsoftmax._linear.sparse_coefficients import SparseCoefficients
 from fastsoftmax._runtime.atomic import atomic, of_one_fit
@@ -24,6 +24,7 @@ from fastsoftmax._runtime.sklearn_compat import (
     takes_weights,
 )
 from fastsoftmax._runtime.typing import MatrixLike
+from fastsoftmax._validation import folds as check_folds
 from fastsoftmax._validation import labels as check_labels
 from fastsoftmax._validation import numbers as check
 from fastsoftmax._validation import spellings
@@ -183,6 +184,7 @@ class LogisticRegressionCV(SparseCoefficients, SklearnSpellings, CrossValidated)
         """
         refit = check.flag(self.refit, "refit")
         native = self._native()
+        check_folds.models_of_folds(self.cv)
         ratios, given = spellings.l1_ratios(self.penalty, self.l1_ratios)
         legacy = spellings.legacy(self.use_legacy_attributes)
         spellings.warn_of_search(
@@ -201,7 +203,7 @@ class LogisticRegressionCV(SparseCoefficients, SklearnSpellings, CrossValidated)
         if refit:
             at = search.best(range(len(search.Cs)))
             paths = paths.choose(*at)
-            mean = paths.mean_of(np.arange(len(search.folds)), *at)
+            mean = paths.mean_of(np.arange(len(search.scores)), *at)
             self._refit(problems[at[0]], paths.C, mean)
         else:
             paths, mean = paths.mean_of_best()
@@ -244,7 +246,7 @@ class LogisticRegressionCV(SparseCoefficients, SklearnSpellings, CrossValidated)
         codes = check_labels.known_codes(y, self.classes_, len(z))
         weights = check.weights(sample_weight, len(z), np.dtype(np.float64))
         check.usable_sum(weights)
-        return own_measure(self._scoring())(z, codes, weights)
+        return average(own_measure(self._scoring())(z, codes), weights)
 
     def _scorer(self) -> Any:
         """Under scikit-learn's routing even a measure of logits has to request its weights."""

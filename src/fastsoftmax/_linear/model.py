@@ -39,6 +39,7 @@ from fastsoftmax._validation import labels as check_labels
 from fastsoftmax._validation import networks as check_networks
 from fastsoftmax._validation import numbers as check
 from fastsoftmax._validation import saved
+from fastsoftmax._validation.columns import named_columns
 from fastsoftmax.blocks import Blocks
 from fastsoftmax.partitions import Partitions
 
@@ -109,6 +110,7 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
             fits = [self._optimum(problem, C, previous, state, callback)]
         else:
             rows = [slice(i, i + 1) for i in range(len(parts))]
+            callback = None if callback is None else ending_once(callback)
             fits = [
                 self._optimum(part, C, tuple(each[row] for each in previous), None, callback)
                 for part, row in zip(parts, rows, strict=True)
@@ -297,6 +299,18 @@ def minimize_small(
     return found
 
 
+def ending_once(callback: Callable[[FitState], object]) -> Callable[[FitState], bool]:
+    """A callback for several fits: once it ends one, it ends those that follow unasked."""
+    ended = False
+
+    def report(state: FitState) -> bool:
+        nonlocal ended
+        ended = ended or bool(callback(state))
+        return ended
+
+    return report
+
+
 def warn_unconverged(result: solvers.Result, problem: Problem, C: float) -> None:
     """Warn of a fit that did not converge."""
     if result.stop and not result.halted:
@@ -309,6 +323,10 @@ def unconverged(result: solvers.Result, problem: Problem, C: float) -> str:
     if np.isfinite(result.gap_bound):
         left = f", at most {result.gap_bound:.1e} above the optimum"
     remedy = result.stop.remedy.format(max_iter=options.max_iter, tol=options.tol, C=C)
+    factors = problem.terms.factors
+    if result.stop == solvers.SEPARABLE and np.isfinite(C) and factors is not None:
+        free = named_columns(problem.rows.given, np.flatnonzero(factors == 0))
+        remedy = f"Give those a penalty_factor > 0 that separate them, of the free ones: {free}"
     return (
         f"The fit did not converge: {result.stop.reason}. It ended after {len(result.history)} "
         f"iterations with an objective of {result.value:.6g}{left}. {remedy}."

@@ -28,6 +28,7 @@ OF_PATH = (
     *("X", "y", "sample_weight", "Cs", "eps", "l1_ratio", "l1_group", "target", "classes"),
     "offset",
 )
+NOT_OF_PATH = ("C", "calibrate")
 FLOAT64 = np.dtype(np.float64)
 
 
@@ -65,7 +66,8 @@ class SoftmaxPath:
     converged : ndarray of shape (n_Cs,), bool
     classes : ndarray of shape (K,)
     C_max : float
-        The largest C at which all weights are 0 that are penalised.
+        The largest C at which all weights are 0 that are penalised; infinity where they are at
+        any, as of features that are constant.
 
     See Also
     --------
@@ -119,8 +121,10 @@ def softmax_path(
     sample_weight : array-like of shape (n,), optional
         X, y and sample_weight are as of `SoftmaxRegression.fit`.
     Cs : int or array-like of float, default=100
-        Inverse strengths of the penalty, > 0; of a number so many, evenly spaced in their logarithm
-        from C_max, the largest at which all weights are 0, to ``C_max / eps``.
+        Inverse strengths of the penalty, > 0, in any order; of a number so many, evenly spaced in
+        their logarithm from C_max, the largest at which all weights are 0, to ``C_max / eps``. The
+        path's ``Cs`` are those used, sorted as scikit-learn's ``enet_path`` does: ascending here,
+        each as often as it is given.
     eps : float, default=1e-3
         C_max as a share of the largest C, > 0 and < 1.
     l1_ratio : float, default=1.0
@@ -130,7 +134,8 @@ def softmax_path(
     target, classes, offset
         As of `SoftmaxRegression.fit`.
     **params
-        Parameters of `SoftmaxRegression` but for C: ``tol``, ``standardize`` and so on.
+        Parameters of `SoftmaxRegression` but for C and calibrate: ``tol``, ``standardize`` and so
+        on.
 
     Returns
     -------
@@ -167,9 +172,11 @@ def softmax_path(
     >>> path.coefs.shape, int(path.n_nonzero[0])
     ((5, 10, 64), 0)
     """
-    require_known(params, SoftmaxRegression, "softmax_path", OF_PATH)
+    require_known(params, SoftmaxRegression, "softmax_path", OF_PATH, NOT_OF_PATH)
     if "C" in params:
         raise TypeError("C: expected none for a path, whose strengths are Cs")
+    if params.get("calibrate") is not None:
+        raise TypeError("calibrate: expected none for a path, whose models have no temperature")
     if not check.fraction(l1_ratio, "l1_ratio"):
         raise ValueError("l1_ratio: expected a number > 0, got 0: no weight becomes 0 without L1")
     eps = check.number(eps, "eps", above=0)
@@ -184,8 +191,9 @@ def softmax_path(
     with np.errstate(over="ignore", invalid="ignore"):
         most, zeros = largest_of_zeros(problem)
         if np.ndim(Cs) == 0:
+            check_folds.some_start(most, Cs)
             grid = most * np.geomspace(1, 1 / eps, len(grid))
-        return path_of(problem, np.unique(grid), most, zeros)
+        return path_of(problem, np.sort(grid), most, zeros)
 
 
 def largest_of_zeros(
@@ -212,7 +220,7 @@ def largest_of_zeros(
             break
     found_by_fit = len(objective.free) or objective.offset is not None
     margin = rules.unsure if found_by_fit else rules.rounding
-    largest = C / steepest * (1 - margin) if steepest > 0 else C
+    largest = C / steepest * (1 - margin) if steepest > 0 else np.inf
     return largest, objective.models.of(theta)
 
 

@@ -20,7 +20,7 @@ from fastsoftmax._neural.schedules import FACTORS, Schedule
 from fastsoftmax._neural.sparse_rows import outputs
 from fastsoftmax._neural.sparse_rows import rows as rows_of
 from fastsoftmax._neural.to_sklearn import NetworkToSklearn
-from fastsoftmax._neural.training import Plan, Record, train
+from fastsoftmax._neural.training import Plan, Record, Task, train
 from fastsoftmax._runtime import caller
 from fastsoftmax._runtime.atomic import DivergedError, atomic
 from fastsoftmax._runtime.dtypes import computed_in
@@ -296,12 +296,7 @@ class Perceptron(NetworkToSklearn, Saved, BaseEstimator):
         weights = check.weights(sample_weight, len(X), dtype)
         check.usable_sum(weights)
         rows = Rows(X, targets if targets.ndim == 1 else targets.astype(dtype, copy=False), weights)
-        rng = self._rng if partial and goes_on else None
-        if rng is None:
-            rng = check_networks.generator(self.random_state)
-        elif rng is not self.random_state:  # a generator that is given is the caller's
-            rng = deepcopy(rng)
-
+        rng = self._generator(continues=partial and goes_on)
         order = np.arange(len(X), dtype=np.intp)
         validation = self._validation(validation_data, X.shape[1], n_outputs, loss, learned)
         if check.flag(self.early_stopping, "early_stopping") and validation is None:
@@ -317,12 +312,7 @@ class Perceptron(NetworkToSklearn, Saved, BaseEstimator):
             network.coefs = initial_coefs(
                 settings.init, network.sizes, settings.activations, settings.slope, rng
             )
-        rule = self._rule if partial and goes_on else None
-        if rule is not None and rule.name == settings.rule:
-            rule = rule.copy(network)
-            rule.change(**settings.rule_numbers)
-        else:
-            rule = Rule(settings.rule, network, **settings.rule_numbers)
+        rule = self._rule_for(network, settings, continues=partial and goes_on)
         record = self._record.continued(partial) if goes_on else Record()
 
         def keep(rule: Rule) -> None:
@@ -333,8 +323,8 @@ class Perceptron(NetworkToSklearn, Saved, BaseEstimator):
             self._publish(network, settings)
 
         try:
-            method = train_full_batch if settings.rule == "store" else train
-            ended = method(network, rule, goal, rows, order, plan, record, rng, validation)
+            task = Task(network, rule, goal, rows, order, record, rng, validation)
+            ended = (train_full_batch if settings.rule == "store" else train)(task, plan)
         except DivergedError:  # what the rule remembers may not be finite
             keep(Rule(settings.rule, network, **settings.rule_numbers))
             raise
@@ -347,6 +337,23 @@ class Perceptron(NetworkToSklearn, Saved, BaseEstimator):
                 ConvergenceWarning,
             )
         return self
+
+    def _generator(self, continues: bool) -> np.random.Generator:
+        """Of the parameters, or the one before where a fit goes on by parts."""
+        rng = self._rng if continues else None
+        if rng is None:
+            return check_networks.generator(self.random_state)
+        # a generator that is given is the caller's
+        return rng if rng is self.random_state else deepcopy(rng)
+
+    def _rule_for(self, network: Network, settings: Settings, continues: bool) -> Rule:
+        """A new rule, or the one before with its state where a fit goes on by parts."""
+        rule = self._rule if continues else None
+        if rule is None or rule.name != settings.rule:
+            return Rule(settings.rule, network, **settings.rule_numbers)
+        rule = rule.copy(network)
+        rule.change(**settings.rule_numbers)
+        return rule
 
     def _loss_of(self, y: ArrayLike, goes_on: bool) -> str:
         """The loss that is minimised."""

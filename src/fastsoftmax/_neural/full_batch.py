@@ -6,30 +6,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._neural.goals import Goal, Rows, spread_of
-from fastsoftmax._neural.network import Network, Pass
-from fastsoftmax._neural.rules import Rule
+from fastsoftmax._neural.network import Pass
 from fastsoftmax._neural.sparse_rows import epoch as run_epoch
-from fastsoftmax._neural.training import Plan, Record, described, diverged, ended_by, validated_by
+from fastsoftmax._neural.training import Plan, Task, described, diverged
 from fastsoftmax._runtime.progress import progress
 
 
-def train_full_batch(
-    network: Network,
-    rule: Rule,
-    goal: Goal,
-    rows: Rows,
-    order: NDArray[np.intp],
-    plan: Plan,
-    record: Record,
-    rng: np.random.Generator,
-    validation: Rows | None = None,
-) -> bool:
-    """As `train`, each iteration for an epoch; `rule` is the one that stores the gradient."""
+def train_full_batch(task: Task, plan: Plan) -> bool:
+    """As `train`, each iteration for an epoch; the rule is the one that stores the gradient."""
     from scipy.optimize import minimize
 
-    total = float(len(order) if rows.weights is None else rows.weights.sum(dtype=np.float64))
-    spread = spread_of(rows) if goal.measure == "squares" else None
+    network, rule, rows, goal = task.network, task.rule, task.rows, task.goal
+    order, record = task.order, task.record
     last: list[Pass] = []
     ended = False
     before = network.snapshot()
@@ -57,14 +45,12 @@ def train_full_batch(
             before = network.snapshot()
             record.epochs += 1
             record.rows_seen += len(order)
-            validated = validated_by(network, goal, validation)
-            seconds, began = time.perf_counter() - began, time.perf_counter()
-            score = goal.score_of_pass(last[0], total, spread)
-            epoch = plan.kind(loss, score, *validated, seconds)
+            epoch = task.epoch(plan, loss, last[0], began)
+            began = time.perf_counter()
             record.add(epoch, plan)
             show(described(epoch))
-            if plan.callback and ended_by(plan.callback, record, network):
-                ended = True
+            ended = task.ended_by(plan.callback)
+            if ended:
                 raise StopIteration
 
         options = {

@@ -10,7 +10,7 @@ from fastsoftmax._neural.network import Network
 from fastsoftmax._neural.rules import Rule
 from fastsoftmax._neural.schedules import Schedule
 from fastsoftmax._neural.stable_rate import curvature, stable_rate
-from fastsoftmax._neural.training import Epoch, Plan, Record, train
+from fastsoftmax._neural.training import Epoch, Plan, Record, Task, train
 from fastsoftmax._runtime.atomic import DivergedError
 from fastsoftmax._runtime.dtypes import computed_in
 from fastsoftmax._runtime.sklearn_compat import check_features_of_fit
@@ -57,6 +57,15 @@ def train_neuron(
         kind=Epoch,
     )
     record = Record()
+    task = Task(
+        network,
+        Rule("sgd", network),
+        Goal(loss, "threshold", estimator._threshold),
+        Rows(X, codes.astype(dtype)[:, None]),
+        np.arange(len(X), dtype=np.intp),
+        record,
+        check_networks.generator(params.random_state),
+    )
 
     def keep() -> None:
         estimator._forget()
@@ -67,16 +76,7 @@ def train_neuron(
         estimator.n_iter_ = estimator._counted(record.epochs)
 
     try:
-        train(
-            network,
-            Rule("sgd", network),
-            Goal(loss, "threshold", estimator._threshold),
-            Rows(X, codes.astype(dtype)[:, None]),
-            np.arange(len(X), dtype=np.intp),
-            plan,
-            record,
-            check_networks.generator(params.random_state),
-        )
+        train(task, plan)
     except DivergedError as error:
         keep()
         if not estimator._automatic_rate:

@@ -15,11 +15,11 @@ from numpy.typing import NDArray
 
 from fastsoftmax._engine.data import Batch, Point, data_of, merged
 from fastsoftmax._runtime import scipy_sparse as sparse
+from fastsoftmax._runtime.dtypes import TINY
 from fastsoftmax._validation import numbers as check
 
 STEP_ROWS = 16  # docs/experiments/0038-online-learning.md
 FAR = 2.0  # of the mean of a sparse feature, in deviations, beyond which it is centred
-TINY = float(np.finfo(float).tiny)  # keeps 0 / 0 from being NaN
 
 
 class Stream:

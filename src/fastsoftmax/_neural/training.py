@@ -97,6 +97,49 @@ class Record:
         return best
 
 
+@dataclass
+class Task:
+    """A network, the rows that it learns from, and how far it has come."""
+
+    network: Network
+    rule: Rule
+    goal: Goal
+    rows: Rows
+    order: NDArray[np.intp]  # of the rows that it learns from
+    record: Record
+    rng: np.random.Generator
+    validation: Rows | None = None
+
+    def __post_init__(self) -> None:
+        weights = None if self.rows.weights is None else self.rows.weights[self.order]
+        n = len(self.order)
+        self.total_weight = float(n if weights is None else weights.sum(dtype=np.float64))
+        is_r2 = self.goal.measure == "squares"
+        self._spread = spread_of(self.rows, self.order) if is_r2 else None
+
+    def epoch(self, plan: Plan, loss: float, done: Pass, began: float) -> Epoch | RegressionEpoch:
+        """What a pass over the rows says, and the rows kept for validation after it."""
+        score = self.goal.score_of_pass(done, self.total_weight, self._spread)
+        validated: tuple[float | None, float | None] = None, None
+        if self.validation is not None:
+            z = outputs(self.network, self.validation.X)
+            validated = (
+                self.goal.mean_loss(z, self.validation),
+                self.goal.score(z, self.validation),
+            )
+        return plan.kind(loss, score, *validated, time.perf_counter() - began)
+
+    def ended_by(self, callback: Callable[[FitState], object] | None) -> bool:
+        """Whether the callback ends the fit after this epoch."""
+
+        def model() -> dict[str, list[NDArray]]:
+            return {"coefs": self.network.coefs, "intercepts": self.network.intercepts}
+
+        if callback is None:
+            return False
+        return ends(callback, self.record.history, self.record.epochs, model)
+
+
 def diverged(epoch: int, step: int | None, rate: float) -> DivergedError:
     where = "at its end" if step is None else f"at step {step}"
     return DivergedError(
@@ -106,15 +149,13 @@ def diverged(epoch: int, step: int | None, rate: float) -> DivergedError:
     )
 
 
-def one_epoch(
-    network: Network, rule: Rule, goal: Goal, rows: Rows, order: NDArray, plan: Plan,
-    record: Record, halted: Callable[[], bool],
-) -> Pass:  # fmt: skip
-    """Train on the rows in this order; raises DivergedError where the loss is not finite."""
+def one_pass(task: Task, plan: Plan, halted: Callable[[], bool]) -> Pass:
+    """Train on the rows in their order; raises DivergedError where the loss is not finite."""
+    network, rows, goal, record = task.network, task.rows, task.goal, task.record
     rate = plan.schedule.at(record.epochs, record.rows_seen)
     before = network.snapshot()
     done = run_epoch(
-        network, rows.X, rows.targets, order, plan.batch_size, rule, rate,
+        network, rows.X, rows.targets, task.order, plan.batch_size, task.rule, rate,
         sample_weight=rows.weights, measure=goal.measure, threshold=goal.threshold, halted=halted,
     )  # fmt: skip
     healthy = network.is_finite()
@@ -127,52 +168,40 @@ def one_epoch(
     return done
 
 
-def train(
-    network: Network,
-    rule: Rule,
-    goal: Goal,
-    rows: Rows,
-    order: NDArray[np.intp],
-    plan: Plan,
-    record: Record,
-    rng: np.random.Generator,
-    validation: Rows | None = None,
-) -> bool:
-    """Train on the rows that `order` names; whether a rule or the callback ended it.
+def one_epoch(task: Task, plan: Plan, halted: Callable[[], bool]) -> Epoch | RegressionEpoch | None:
+    """Shuffle, train and measure; None where Ctrl-C cut it short."""
+    record, began = task.record, time.perf_counter()
+    if plan.shuffle:
+        task.rng.shuffle(task.order)
+    done = one_pass(task, plan, halted)
+    if done.interrupted:
+        record.rows_seen += done.n_steps * plan.batch_size
+        return None
+    record.epochs += 1
+    record.rows_seen += len(task.order)
+    return task.epoch(plan, done.loss, done, began)
+
+
+def train(task: Task, plan: Plan) -> bool:
+    """Train on the rows of the task; whether a rule or the callback ended it.
 
     With early stopping the network is left with the weights of the best epoch. Ctrl-C ends training
     between two steps, with a warning; an epoch that it cuts short is not recorded.
     """
-    weights = None if rows.weights is None else rows.weights[order]
-    total = float(len(order) if weights is None else weights.sum(dtype=np.float64))
-    spread = spread_of(rows, order) if goal.measure == "squares" else None
-    best = None
-    ended = False
+    network, record = task.network, task.record
+    best, ended = None, False
     with Interrupts() as interrupts, progress(plan.verbose, plan.max_iter, "epoch") as show:
         for _ in range(plan.max_iter):
-            began = time.perf_counter()
-            if plan.shuffle:
-                rng.shuffle(order)
-            done = one_epoch(network, rule, goal, rows, order, plan, record, interrupts)
-            if done.interrupted:
-                record.rows_seen += done.n_steps * plan.batch_size
+            epoch = one_epoch(task, plan, interrupts)
+            if epoch is None:
                 break
-            record.epochs += 1
-            record.rows_seen += len(order)
-            score = goal.score_of_pass(done, total, spread)
-            validated = validated_by(network, goal, validation)
-            epoch = plan.kind(done.loss, score, *validated, time.perf_counter() - began)
             if record.add(epoch, plan):
                 best = network.snapshot()
             show(described(epoch))
-            if plan.callback and ended_by(plan.callback, record, network):
-                ended = True
-                break
-            if plan.tol is not None and record.no_better > plan.n_iter_no_change:
+            ended = task.ended_by(plan.callback)
+            if not ended and plan.tol is not None and record.no_better > plan.n_iter_no_change:
                 plan, ended = gone_on(plan, record)
-                if ended:
-                    break
-            if interrupts():
+            if ended or interrupts():
                 break
     if interrupts():
         ended = True
@@ -184,23 +213,6 @@ def train(
     if best is not None:
         network.restore(best)
     return ended
-
-
-def ended_by(callback: Callable[[FitState], object], record: Record, network: Network) -> bool:
-    """Whether the callback ends the fit after this epoch."""
-
-    def model() -> dict[str, list[NDArray]]:
-        return {"coefs": network.coefs, "intercepts": network.intercepts}
-
-    return ends(callback, record.history, record.epochs, model)
-
-
-def validated_by(network: Network, goal: Goal, rows: Rows | None) -> tuple[float | None, ...]:
-    """Loss and score of rows that are kept for validation."""
-    if rows is None:
-        return None, None
-    z = outputs(network, rows.X)
-    return goal.mean_loss(z, rows), goal.score(z, rows)
 
 
 def gone_on(plan: Plan, record: Record) -> tuple[Plan, bool]:

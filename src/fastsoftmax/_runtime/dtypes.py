@@ -7,6 +7,8 @@ from numpy.typing import NDArray
 # holds the upper half of a float32.
 BFLOAT16 = np.dtype([("bfloat16", np.uint16)])
 
+TINY = float(np.finfo(np.float64).tiny)  # keeps 0 / 0 from being NaN
+
 _FLOAT32, _FLOAT64 = np.dtype(np.float32), np.dtype(np.float64)
 # Every value of the first is a float32, so that computing in float32 loses nothing.
 COMPUTED_IN = {

@@ -7,7 +7,7 @@ the file keeps beside the document.
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -51,6 +51,8 @@ def encode(value: Any, name: str, arrays: dict[str, NDArray]) -> Any:
         case dict() if all(map(check.is_key, value)):
             keys, values = all_of(value), all_of(value.values())
             return {"dict": [list(pair) for pair in zip(keys, values, strict=True)]}
+        case Sequence() if _is_plain((numbers := np.asarray(value)).dtype):  # a range, for instance
+            return encode(numbers, name, arrays)
     raise check.cannot_be_saved(value, name)
 
 

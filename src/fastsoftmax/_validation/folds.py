@@ -2,13 +2,14 @@
 
 import numbers
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastsoftmax._validation.arrays import shown
 
+STRENGTHS = "a number of strengths >= 1 or an array of numbers > 0"
 Fold = tuple[NDArray[np.intp], NDArray[np.intp]]  # rows to train on, and to score
 
 
@@ -16,7 +17,7 @@ def strengths(Cs: object) -> NDArray[np.float64]:
     """The grid: so many numbers from 1e-4 to 1e4, or these."""
     if isinstance(Cs, numbers.Integral) and not isinstance(Cs, bool):
         if Cs < 1:
-            raise ValueError(f"Cs: expected at least one number, got {shown(Cs)}")
+            raise ValueError(f"Cs: expected {STRENGTHS}, got {shown(Cs)}")
         try:
             return np.logspace(-4, 4, int(Cs))
         except (ValueError, MemoryError, OverflowError):
@@ -26,16 +27,33 @@ def strengths(Cs: object) -> NDArray[np.float64]:
     try:
         grid = np.asarray(Cs, dtype=np.float64)
     except (TypeError, ValueError):
-        raise TypeError(
-            f"Cs: expected a number of strengths or an array, got {shown(Cs)}"
-        ) from None
+        raise TypeError(f"Cs: expected {STRENGTHS}, got {shown(Cs)}") from None
     except OverflowError:
         raise ValueError(f"Cs: expected numbers that float64 can hold, got {shown(Cs)}") from None
     if grid.ndim != 1 or not len(grid):
-        raise ValueError(f"Cs: expected a number of strengths or an array, got {shown(Cs)}")
+        raise ValueError(f"Cs: expected {STRENGTHS}, got {shown(Cs)}")
     if not (grid > 0).all():
-        raise ValueError(f"Cs: expected numbers > 0, got {grid[~(grid > 0)][0]}")
+        at = int(np.argmin(grid > 0))
+        raise ValueError(f"Cs: expected numbers > 0, got {grid[at]} at index {at}")
     return grid
+
+
+def some_start(C_max: float, Cs: object) -> None:
+    """Raise where a grid is to begin at a C that does not exist."""
+    if C_max == np.inf:
+        raise ValueError(
+            "Cs: expected an array of strengths where no C gives a penalised weight that is not 0, "
+            f"as of features that are constant, so that a grid has nowhere to begin, got {Cs}"
+        )
+
+
+def enough(n_folds: int, selection: str) -> None:
+    """Raise where a standard error would be that of one fold."""
+    if selection == "1se" and n_folds < 2:
+        raise ValueError(
+            f"cv: expected at least 2 folds for selection='1se', which takes the standard error of "
+            f"their scores, got {n_folds}"
+        )
 
 
 def folds(cv: Any, labels: NDArray, X: ArrayLike, params: dict[str, Any]) -> list[Fold]:
@@ -55,7 +73,7 @@ def folds(cv: Any, labels: NDArray, X: ArrayLike, params: dict[str, Any]) -> lis
         pairs = cv
     else:
         raise TypeError(
-            f"cv: expected a number of folds, a splitter or pairs of rows, got {shown(cv)}"
+            f"cv: expected a number of folds, 'loo', a splitter or pairs of rows, got {shown(cv)}"
         )
     checked = [pair(rows, n, i) for i, rows in enumerate(pairs)]
     if not checked:
@@ -158,6 +176,51 @@ def listed(folds: NDArray[np.intp]) -> str:
     """Some numbers of folds, to show."""
     some = ", ".join(map(str, folds[:10].tolist()))
     return some if len(folds) <= 10 else f"{some}, …"
+
+
+def is_leave_one_out(cv: object) -> bool:
+    """Whether each row is to be left out in turn."""
+    return isinstance(cv, str) and cv == "loo"
+
+
+M = TypeVar("M")
+
+
+def of_rows(measure: M | None, value: object, own: Iterable[str]) -> M:
+    """What scores single rows; raises where that would take an estimator for each."""
+    if measure is None:
+        raise ValueError(
+            f"scoring: expected None, {' or '.join(map(repr, own))} with cv='loo', which has "
+            f"logits for each row but no estimator, got {shown(value)}; use cv=5 for it"
+        )
+    return measure
+
+
+def no_l1(l1_ratio: float) -> None:
+    """Raise for a penalty that has no Hessian."""
+    if l1_ratio:
+        raise ValueError(
+            f"l1_ratio: expected 0 with cv='loo', which needs the Hessian, got {l1_ratio:g}; "
+            "use cv=5 for it"
+        )
+
+
+def few_enough(are: bool, most: int, of_features: int, of_rows: int) -> None:
+    """Raise where all Hessians would be too large."""
+    if not are:
+        raise ValueError(
+            f"cv: expected at most {most} weights with 'loo', of features or of rows, whose space "
+            f"then serves, got {of_features} and {of_rows}; use cv=5"
+        )
+
+
+def models_of_folds(cv: object) -> None:
+    """Raise where there are no models of folds."""
+    if is_leave_one_out(cv):
+        raise ValueError(
+            "cv: expected folds, whose coefficients coefs_paths_ has, got 'loo', which makes none; "
+            "use SoftmaxRegressionCV for it"
+        )
 
 
 def no_partitions(got: str) -> None:

@@ -3,6 +3,7 @@
 import math
 import numbers
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import fields
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastsoftmax._runtime.sklearn_compat import require_fit
 from fastsoftmax._validation.arrays import shown
+from fastsoftmax._validation.labels import names as classes_shown
 from fastsoftmax._validation.numbers import one_of  # noqa: F401  for displays
 
 History = Sequence[Any]
@@ -120,12 +122,25 @@ def image_shape(value: object, n_features: int) -> tuple[int, int] | None:
     return int(shape[0]), int(shape[1])
 
 
-def unit_names(value: Iterable[object] | None, n_units: int) -> list[str]:
-    """A name for each unit."""
-    names = [str(name) for name in (range(n_units) if value is None else value)]
+def unit_names(value: Iterable[object] | None, n_units: int, of: str = "unit") -> list[str]:
+    """A name for each unit, or what else is drawn."""
+    value = range(n_units) if value is None else value
+    if isinstance(value, str) or not isinstance(value, Iterable):
+        raise TypeError(f"names: expected {n_units}, one per {of}, got {shown(value)}")
+    names = [str(name) for name in value]
     if len(names) != n_units:
-        raise ValueError(f"names: expected {n_units}, one per unit, got {len(names)}")
+        raise ValueError(f"names: expected {n_units}, one per {of}, got {len(names)}")
     return names
+
+
+def keywords(given: Iterable[str], display: type) -> None:
+    """Raise for what is no keyword of a display's."""
+    known = [field.name for field in fields(display)][1:]
+    if unknown := [name for name in given if name not in known]:
+        raise TypeError(
+            f"{display.__name__}: unknown parameter {unknown[0]!r}, expected one of "
+            f"{', '.join(known)}"
+        )
 
 
 def halfrange(value: object) -> float:
@@ -146,5 +161,14 @@ def class_of(label: object, classes: NDArray) -> int:
     """The number of a class."""
     places = np.flatnonzero(classes == label)
     if not len(places):
-        raise ValueError(f"label: expected one of the classes, got {shown(label)}")
+        raise ValueError(
+            f"label: expected one of the classes ({classes_shown(classes)}), got {shown(label)}"
+        )
     return int(places[0])
+
+
+def strength(value: object) -> float:
+    """A C that is to be marked."""
+    if not isinstance(value, numbers.Real) or not 0 < value < math.inf:
+        raise ValueError(f"C: expected a finite number > 0, got {shown(value)}")
+    return float(value)

@@ -28,6 +28,9 @@ INSTEAD = {
     "multi_class": "leave it out: more than two classes have a softmax. For one-versus-rest use "
     "sklearn.multiclass.OneVsRestClassifier",
     "l1_ratios": "use l1_ratio, which is one number; LogisticRegressionCV chooses among several",
+    "calibrate": "use SoftmaxRegression, or scikit-learn's CalibratedClassifierCV: this class has "
+    "the probabilities of scikit-learn's",
+    "l1_group": "use SoftmaxRegression: this class has the penalties of scikit-learn's",
     "use_legacy_attributes": "leave it out: C_ is a number and scores_ is an array",
 }
 Class = TypeVar("Class", bound=type)

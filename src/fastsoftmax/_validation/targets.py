@@ -154,7 +154,10 @@ def varied(on: NDArray[np.bool_], off: NDArray[np.bool_]) -> None:
 
 
 def class_weights(
-    weight: object, classes: NDArray, totals: NDArray[np.float64]
+    weight: object,
+    classes: NDArray,
+    totals: NDArray[np.float64],
+    name: str = "class_weight",
 ) -> NDArray[np.float64] | None:
     """Weights of the classes, whose rows weigh `totals`; None where all are 1."""
     if weight is None:
@@ -162,23 +165,23 @@ def class_weights(
     if isinstance(weight, str) and weight == "balanced":
         return totals.sum() / (len(classes) * np.where(totals > 0, totals, np.inf))
     if not isinstance(weight, Mapping):
-        raise ValueError(f"class_weight: expected None, a dict or 'balanced', got {shown(weight)}")
+        raise ValueError(f"{name}: expected None, a dict or 'balanced', got {shown(weight)}")
     known = {label: i for i, label in enumerate(classes.tolist())}
     weights = np.ones(len(classes))
     unknown = [label for label in weight if label not in known]
     if unknown and len(weight) - len(unknown) < len(classes):
         # a fold may lack a class, but then all that it has are named
         raise ValueError(
-            f"class_weight: expected classes of y ({names(classes)}) as keys, got {unknown[0]!r}"
+            f"{name}: expected classes of y ({names(classes)}) as keys, got {unknown[0]!r}"
         )
     for label, value in weight.items():
-        value = check.number(value, f"class_weight[{label!r}]", least=0)
+        value = check.number(value, f"{name}[{label!r}]", least=0)
         if label in known:
             weights[known[label]] = value
     if not np.isfinite(weights).all():
-        raise ValueError(f"class_weight: expected finite numbers, got {dict(weight)}")
+        raise ValueError(f"{name}: expected finite numbers, got {dict(weight)}")
     if not weights[totals > 0].any():
-        raise ValueError("class_weight: expected a positive weight for a class of y, got zeros")
+        raise ValueError(f"{name}: expected a positive weight for a class of y, got zeros")
     return weights
 
 
@@ -214,15 +217,15 @@ def no_class_weight(value: Any) -> None:
         )
 
 
-def weights_of_each_label(weight: object, k: int) -> list[object]:
-    """What `class_weights` is to take for each of several labels."""
+def weights_of_each_label(weight: object, k: int) -> list[tuple[object, str]]:
+    """What `class_weights` is to take for each of several labels, and what it is called."""
     if not isinstance(weight, list | tuple):
-        return [weight] * k
+        return [(weight, "class_weight")] * k
     if len(weight) != k:
         raise ValueError(
             f"class_weight: expected a dict for each of the {k} labels, got {len(weight)}"
         )
-    return list(weight)
+    return [(each, f"class_weight[{i}]") for i, each in enumerate(weight)]
 
 
 def smoothing(value: object) -> float:

@@ -94,6 +94,7 @@ class ComparisonDisplay:
         """
         estimators = check.several(estimators, "estimators")
         histories = {name: check.history_of(each) for name, each in estimators.items()}
+        check.keywords(how, cls)
         return cls(histories, **how).plot(ax, line=line)
 
     @classmethod
@@ -117,6 +118,7 @@ class ComparisonDisplay:
         ValueError, TypeError, ImportError
             As `from_estimators`.
         """
+        check.keywords(how, cls)
         return cls(histories, **how).plot(ax, line=line)
 
     def plot(self, ax: Any = None, *, line: Any = None) -> Self:

@@ -70,6 +70,7 @@ class Display(ABC):
         ValueError, TypeError, ImportError
             As `from_estimator`.
         """
+        check.keywords(how, cls)
         return cls(history, **how).plot(ax, line=line)
 
     @abstractmethod

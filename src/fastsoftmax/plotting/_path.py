@@ -85,6 +85,7 @@ class PathDisplay:
         ImportError
             Without matplotlib.
         """
+        check.keywords(how, cls)
         return cls(path, **how).plot(ax)
 
     def plot(self, ax: Any = None) -> Self:
@@ -108,7 +109,9 @@ class PathDisplay:
             values, ylabel = coefs[:, 0], f"weight for {self.path.classes[1]}"
         else:
             values, ylabel = np.linalg.norm(coefs, axis=1), "norm of the weights"
-        names = None if self.names is None else check.unit_names(self.names, values.shape[1])
+        names = (
+            None if self.names is None else check.unit_names(self.names, values.shape[1], "feature")
+        )
         ax = _style.axes(ax)
         entered = np.where(values.any(axis=0), (values != 0).argmax(axis=0), len(values))
         order = np.lexsort([-np.abs(values).max(axis=0), entered])
@@ -119,7 +122,9 @@ class PathDisplay:
             self.lines_ += ax.plot(self.path.Cs, values[:, feature], label=label, **style)
         ax.set_xscale("log")
         if self.C is not None:
-            ax.axvline(self.C, color=_style.INK, linewidth=1, linestyle=_style.DASHES[1])
+            ax.axvline(
+                check.strength(self.C), color=_style.INK, linewidth=1, linestyle=_style.DASHES[1]
+            )
         _style.dress(ax, "C", ylabel)
         self._count_features(ax)
         _style.legend(ax)

@@ -95,6 +95,7 @@ class WeightsDisplay:
         weights, classes = _weights_of(estimator, layer)
         if classes is not None:
             how.setdefault("names", classes)
+        check.keywords(how, cls)
         return cls(weights, **how).plot(ax)
 
     @classmethod
@@ -118,6 +119,7 @@ class WeightsDisplay:
         ValueError, TypeError, ImportError
             As `from_estimator`.
         """
+        check.keywords(how, cls)
         return cls(weights, **how).plot(ax)
 
     def plot(self, ax: Any = None) -> Self:

@@ -12,7 +12,6 @@ from fastsoftmax._engine.curvature.block_gram import ClassGrams
 from fastsoftmax._engine.curvature.joint import JointHessian
 from fastsoftmax._engine.data import DenseData
 from fastsoftmax._engine.linalg import assemble_joint_hessian
-from fastsoftmax._engine.linalg.workspace import Workspace
 from fastsoftmax._engine.objective import Objective
 from fastsoftmax._engine.objective.loss import Softmax
 from fastsoftmax._engine.solvers.block_preconditioner import RebuildSchedule
@@ -282,10 +281,17 @@ def test_hard_problems_go_on_with_blocks(monkeypatch):
         made.clear()
 
 
-def test_more_pairs_than_int32_can_number_are_refused():
-    k, one = 65_537, np.ones(1)
-    with pytest.raises(ValueError, match="expected at most 65536 classes"):
-        kernels(np.float64).coupling.sample_pairs(
-            None, np.zeros((1, k, 16)), one, one, np.ones(k), 1, 0, np.zeros(2, np.int32),
-            np.zeros(2), np.zeros(1, np.intp), one, Workspace(), 1,
-        )  # fmt: skip
+@pytest.mark.kernel
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_more_pairs_than_int32_can_number(dtype):
+    """They are numbered row by row of a triangle: 0 + 1 + 2 + … before each."""
+    number = kernels(dtype).coupling.pair_number
+    assert [number(*pair) for pair in pairs_of(4)] == list(range(6))
+    for k in (46_341, 65_536, 65_537, 70_000, 2**31 - 1):  # of squares and pairs beyond int32
+        assert number(k, 0) == sum_below(k)
+        assert number(k, k - 1) == sum_below(k + 1) - 1
+
+
+def sum_below(k):
+    """0 + 1 + … + (k - 1), of Python's integers."""
+    return k * (k - 1) // 2

@@ -14,7 +14,8 @@ from support.sparse_rows import uniform
 
 from fastsoftmax import Blocks, SoftmaxRegression, SoftmaxRegressionCV
 from fastsoftmax._engine.data import SparseData
-from fastsoftmax._engine.objective.coordinates.features import change_of
+from fastsoftmax._engine.objective import Objective
+from fastsoftmax._engine.objective.coordinates.features import change_of, ranges
 
 KINDS = ["dense", "dense blocks", "sparse", "sparse blocks"]
 INF = np.inf
@@ -266,3 +267,26 @@ def test_partial_fit(kind, offset, scale, dtype):
     tolerance = 0.02 if dtype == "f4" else 1e-5
     if offset or kind == "dense":
         np.testing.assert_allclose(model.coef_[:, :5] * scale, expected.coef_, atol=tolerance)
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_ranges_of_features(weighted):
+    """The least and the largest size of a number that is not 0, where a weight is not 0."""
+    rng = np.random.default_rng(0)
+    X = sparse.random_array((30, 5), density=0.5, rng=rng, format="csr")
+    X.data -= 0.5
+    X.data[::4] = 0
+    weights = (np.arange(30) % 3).astype(float) if weighted else None
+    sizes = np.abs(X.toarray())[slice(None) if weights is None else weights > 0]
+    largest, smallest = ranges(SparseData(X, 1), weights)
+    assert np.array_equal(largest.numbers, sizes.max(axis=0))
+    assert np.array_equal(-smallest.numbers, np.where(sizes > 0, sizes, np.inf).min(axis=0))
+
+
+def test_units_of_intercepts_are_0():
+    X = sparse.csr_array(np.diag([1e-30, 1.0, 1e30]))
+    codes = np.arange(3, dtype=np.int32)
+    objective = Objective(SparseData(X, 1), codes, 3, weights=None, C=1.0, fit_intercept=True)
+    units = objective.parameters.units(np.arange(4))
+    assert (units[:3] > 0).all() and len(set(units[:3])) > 1
+    assert units[3] == 0

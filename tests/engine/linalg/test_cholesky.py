@@ -27,3 +27,12 @@ def test_a_diagonal_that_is_not_finite_is_an_error():
     factors = ClassFactors(matrices(np.float64), 1)
     with pytest.raises(FloatingPointError, match="expected finite scales"):
         factors.with_added(np.full(40, np.nan))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_diagonal_that_is_added(dtype):
+    A, right = matrices(dtype), np.random.default_rng(1).normal(size=(3, 40))
+    added = np.random.default_rng(2).uniform(1, 100, size=(3, 40))
+    found = ClassFactors(A.copy(), 1).with_added(added).solve(right)[0]
+    expected = [np.linalg.solve(M + np.diag(a), z) for M, a, z in zip(A, added, right, strict=True)]
+    assert np.allclose(found, expected, rtol=1e4 * np.finfo(dtype).eps, atol=1e-6)

@@ -7,6 +7,7 @@ from support.logits import stored
 
 from fastsoftmax._engine.data import DenseData
 from fastsoftmax._engine.objective import loss_of
+from fastsoftmax._engine.objective.loss import LogisticPerLogit, ShareRules, Softmax
 
 K = 4
 rng = np.random.default_rng(0)
@@ -37,6 +38,19 @@ def test_intercept_only_model(targets):
     assert mean_loss(b) == pytest.approx(loss.null_loss(shares), rel=1e-12)
     for direction in np.eye(K):
         assert mean_loss(b + 1e-3 * direction) > mean_loss(b) < mean_loss(b - 1e-3 * direction)
+
+
+@pytest.mark.parametrize("kind", [Softmax, LogisticPerLogit])
+def test_classes_without_weight(kind):
+    """Their intercepts and variances are those of the least share and variance."""
+    shares = np.array([0.0, 0.25, 0.75])
+    loss = kind(3, ShareRules(least=1e-9, variance=0.01))
+    b = loss.intercepts(shares)
+    assert b[1] - b[0] == pytest.approx(
+        np.log(0.25e9) if loss.shift_invariant else np.log(1 / 3) - np.log(1e-9), rel=1e-9
+    )
+    typical = 1 / 3 if loss.shift_invariant else 1 / 2
+    np.testing.assert_allclose(loss.variances(shares), [0.01 * typical, 3 / 16, 3 / 16])
 
 
 @pytest.mark.parametrize("targets", [CODES, INDICATORS], ids=["softmax", "logistic"])
@@ -86,3 +100,11 @@ def test_relative_changes(targets):
 def test_two_classes_have_one_logistic_function():
     assert loss_of(CODES, 1).per_logit and not loss_of(CODES, 1).shift_invariant
     assert loss_of(CODES, 2).shift_invariant
+
+
+@pytest.mark.parametrize("targets", [CODES, INDICATORS], ids=["softmax", "logistic"])
+def test_the_loss_without_a_model(targets):
+    """Where all logits are 0."""
+    loss = loss_of(targets, K)
+    zero = losses(loss, np.zeros((60, K)), np.where(targets == 2, 1, targets))
+    assert loss.uniform_loss == pytest.approx(zero[0], rel=1e-15)

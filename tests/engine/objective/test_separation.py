@@ -169,3 +169,21 @@ def test_one_label_of_several_is_separated():
     with pytest.warns(ConvergenceWarning, match="separable"):
         model = LogisticRegression(C=np.inf).fit(X, Y)
     assert not model.converged_
+
+
+@pytest.mark.parametrize("named", [False, True])
+def test_the_warning_names_the_features_without_a_penalty(named):
+    X = rows()
+    y = (X[:, 1] > 0).astype(int)
+    free = "1"
+    if named:
+        X = pytest.importorskip("pandas").DataFrame(X, columns=[f"x{j}" for j in range(X.shape[1])])
+        free = "'x1'"
+    factors = np.ones(X.shape[1])
+    factors[1] = 0
+    with pytest.warns(
+        ConvergenceWarning, match=f"separable.*> 0 .* of the free ones: column {free}"
+    ):
+        SoftmaxRegression(penalty_factor=factors).fit(X, y)
+    with pytest.warns(ConvergenceWarning, match="Penalise all features, with a finite C"):
+        SoftmaxRegression(C=np.inf).fit(X, y)

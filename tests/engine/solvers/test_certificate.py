@@ -10,7 +10,7 @@ import mpmath
 import numpy as np
 import pytest
 from scipy import sparse
-from scipy.special import expit, softmax
+from scipy.special import expit, logsumexp, softmax
 from sklearn.exceptions import ConvergenceWarning
 from support.logits import stored
 from support.newton import Problem, kl
@@ -504,3 +504,46 @@ def test_a_model_chosen_by_cross_validation_is_certified():
     X, y = data(0, 300, 4, 3)
     model = fastsoftmax.SoftmaxRegressionCV(Cs=3, cv=3).fit(X, y)
     assert model.certify(X, y).certified
+
+
+@pytest.mark.parametrize("free", [0, 2])
+@pytest.mark.parametrize("kind", ["classes", "two classes", "labels"])
+def test_what_is_not_penalised_is_moved_without_its_hessian(kind, free):
+    """Where K² numbers take more than `max_memory`, by products with it."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(300, 6))
+    z = X @ rng.normal(size=(6, 5)) + rng.gumbel(size=(300, 5))
+    y = {"classes": z.argmax(axis=1), "two classes": z.argmax(axis=1) % 2, "labels": z > 0}[kind]
+    factors = np.append(np.zeros(free), np.ones(6 - free))
+    owner = fastsoftmax.LogisticRegression if kind == "labels" else SoftmaxRegression
+    given = X, y.astype(int), rng.uniform(size=300)
+    model = owner(penalty_factor=factors, tol=1e-3).fit(*given)
+    model.coef_ = model.coef_ * 1.001
+    expected = model.certify(*given)
+    found = model.set_params(max_memory=1).certify(*given)
+    optimum = owner(penalty_factor=factors, tol=1e-9).fit(*given).objective_
+    # along another direction, since the preconditioner takes less memory, too
+    for proof in (expected, found):
+        assert proof.objective - optimum <= proof.gap_bound < 1e-2
+    assert found.objective == pytest.approx(expected.objective, rel=1e-13)
+
+
+@pytest.mark.parametrize("l1_ratio", [0.0, 0.5])
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
+def test_more_classes_than_pairs_that_int32_can_number(form, l1_ratio):
+    """70 000: without the Hessian by intercepts, of 37 GiB, and with the right optimum."""
+    n, k = 12, 70_000
+    rng = np.random.default_rng(0)
+    X, Y = rng.normal(size=(n, 3)), np.zeros((n, k))
+    Y[np.arange(n), rng.integers(k, size=n)] = 1
+    model = SoftmaxRegression(C=1.0, l1_ratio=l1_ratio).fit(form(X), Y, target="probabilities")
+    assert model.certified_
+    W, z = model.coef_, X @ model.coef_.T + model.intercept_
+    penalty = (1 - l1_ratio) / 2 * np.sum(W**2) + l1_ratio * np.abs(W).sum()
+    loss = np.sum(logsumexp(z, axis=1) - z[Y > 0])
+    assert model.objective_ == pytest.approx((loss + penalty) / n, rel=1e-9)
+    P = np.exp(z - logsumexp(z, axis=1, keepdims=True))
+    gradient = (P - Y).T @ X + (1 - l1_ratio) * W
+    steepest = np.where(W != 0, gradient + l1_ratio * np.sign(W), np.abs(gradient) - l1_ratio)
+    assert np.where(W != 0, np.abs(steepest), steepest).max() < 0.02
+    assert np.abs((P - Y).sum(axis=0)).max() < 0.02

@@ -20,9 +20,9 @@ from fastsoftmax._core.simd.simd cimport (
     VL, VL_MOST, bfloat16, float16, load, load_stored, outlined, prefetch, real, set1, store,
     store_first, transpose, vreal,
 )
+from fastsoftmax._core.sizes cimport LINE
 
 cdef enum:
-    LINE = 64
     UNROLLED = 4
     SIDE = 64  # rows transposed at a time where they, not the features, lie side by side
     REAL = KIND * c"f" + sizeof(real)

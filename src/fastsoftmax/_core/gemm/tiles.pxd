@@ -10,7 +10,7 @@ and `product` broadcasts from addresses that differ by constants.
 
 Both keep up to 24 sums in the 32 registers of AVX-512, 12 in the 16 of AVX2, and none is spilled. 2 rows
 by 10 classes are 20 multiply-adds, 12 loads and 2 prefetches in `dots`. The number of classes has to be
-a constant for that; the chains of `if` turn the variable into one. Measurements:
+a constant for that: `with_constant` turns the variable into one. Measurements:
 docs/experiments/0002-register-tiles.md.
 """
 
@@ -18,7 +18,7 @@ from libc.stdint cimport int8_t, uint8_t
 
 from fastsoftmax._core.simd.simd cimport (
     CLASS_BLOCK, VL, bfloat16, float16, in_register, inlined, load, load_stored, load_stored_first,
-    multiply_add, no_sums, outlined, prefetch, prefetch_l2, real, set1, vreal,
+    multiply_add, no_sums, outlined, prefetch, prefetch_l2, real, set1, vreal, with_constant,
 )
 
 ctypedef fused direct:  # numbers of X that become `real` as they are loaded
@@ -27,6 +27,7 @@ ctypedef fused direct:  # numbers of X that become `real` as they are loaded
     int8_t
     float16
     bfloat16
+    float
 
 cdef enum:
     ROWS = 32  # rows of a tile; a multiple of VL on every build
@@ -52,7 +53,7 @@ cdef inline int dot_rows(int nk) noexcept nogil:
 
 
 cdef inline inlined dots_of(
-    const int rows, const int nk, const direct *x, Py_ssize_t stride, Py_ssize_t ahead,
+    const int nk, const int rows, const direct *x, Py_ssize_t stride, Py_ssize_t ahead,
     Py_ssize_t d, const real *w, bint more, vreal *out,
 ) noexcept nogil:
     cdef vreal sums[MOST][4]
@@ -91,13 +92,13 @@ cdef inline inlined dots_of(
 
 
 cdef inline inlined dots_some(
-    int rows, const int nk, const direct *x, Py_ssize_t stride, Py_ssize_t ahead, Py_ssize_t d,
+    const int nk, int rows, const direct *x, Py_ssize_t stride, Py_ssize_t ahead, Py_ssize_t d,
     const real *w, bint more, vreal *out,
 ) noexcept nogil:
     if rows == 1:
-        dots_of(1, nk, x, stride, ahead, d, w, more, out)
+        dots_of(nk, 1, x, stride, ahead, d, w, more, out)
     else:
-        dots_of(dot_rows(nk), nk, x, stride, ahead, d, w, more, out)
+        dots_of(nk, dot_rows(nk), x, stride, ahead, d, w, more, out)
     return 0
 
 
@@ -112,39 +113,14 @@ cdef inline outlined dots(
     What lies `ahead` numbers behind is fetched into L1: the hardware, following these rows, does not
     foresee those that come next.
     """
-    if nk == 1:
-        dots_some(rows, 1, x, stride, ahead, d, w, more, out)
-    elif nk == 2:
-        dots_some(rows, 2, x, stride, ahead, d, w, more, out)
-    elif nk == 3:
-        dots_some(rows, 3, x, stride, ahead, d, w, more, out)
-    elif nk == 4:
-        dots_some(rows, 4, x, stride, ahead, d, w, more, out)
-    elif nk == 5:
-        dots_some(rows, 5, x, stride, ahead, d, w, more, out)
-    elif nk == 6:
-        dots_some(rows, 6, x, stride, ahead, d, w, more, out)
-    elif CLASS_BLOCK > 6:
-        if nk == 7:
-            dots_some(rows, 7, x, stride, ahead, d, w, more, out)
-        elif nk == 8:
-            dots_some(rows, 8, x, stride, ahead, d, w, more, out)
-        elif nk == 9:
-            dots_some(rows, 9, x, stride, ahead, d, w, more, out)
-        elif nk == 10:
-            dots_some(rows, 10, x, stride, ahead, d, w, more, out)
-        elif nk == 11:
-            dots_some(rows, 11, x, stride, ahead, d, w, more, out)
-        elif nk == 12:
-            dots_some(rows, 12, x, stride, ahead, d, w, more, out)
+    with_constant(nk, dots_some[direct], rows, x, stride, ahead, d, w, more, out)
     return 0
 
 
 cdef inline inlined product_of(
     const int nk, const int wide, const Py_ssize_t step, const Py_ssize_t along, const real *z,
-    Py_ssize_t tile,
-    const direct *x, Py_ssize_t stride, Py_ssize_t n, const Ahead *ahead, const vreal *start,
-    vreal *out,
+    Py_ssize_t tile, const direct *x, Py_ssize_t stride, Py_ssize_t n, const Ahead *ahead,
+    const vreal *start, vreal *out,
 ) noexcept nogil:
     cdef Ahead next = nothing()
     cdef vreal sum0[MOST]
@@ -193,8 +169,8 @@ cdef inline inlined product_of(
 
 cdef inline inlined product_any(
     int nk, const int wide, const Py_ssize_t step, const Py_ssize_t along, const real *z,
-    Py_ssize_t tile,
-    const direct *x, Py_ssize_t stride, Py_ssize_t n, const Ahead *next, bint more, vreal *out,
+    Py_ssize_t tile, const direct *x, Py_ssize_t stride, Py_ssize_t n, const Ahead *next, bint more,
+    vreal *out,
 ) noexcept nogil:
     cdef const vreal *start = no_sums
     cdef int k
@@ -204,31 +180,8 @@ cdef inline inlined product_any(
         for k in range(wide * nk):
             out[k] = start[k]
         return 0
-    if nk == 1:
-        product_of(1, wide, step, along, z, tile, x, stride, n, next, start, out)
-    elif nk == 2:
-        product_of(2, wide, step, along, z, tile, x, stride, n, next, start, out)
-    elif nk == 3:
-        product_of(3, wide, step, along, z, tile, x, stride, n, next, start, out)
-    elif nk == 4:
-        product_of(4, wide, step, along, z, tile, x, stride, n, next, start, out)
-    elif nk == 5:
-        product_of(5, wide, step, along, z, tile, x, stride, n, next, start, out)
-    elif nk == 6:
-        product_of(6, wide, step, along, z, tile, x, stride, n, next, start, out)
-    elif CLASS_BLOCK > 6:
-        if nk == 7:
-            product_of(7, wide, step, along, z, tile, x, stride, n, next, start, out)
-        elif nk == 8:
-            product_of(8, wide, step, along, z, tile, x, stride, n, next, start, out)
-        elif nk == 9:
-            product_of(9, wide, step, along, z, tile, x, stride, n, next, start, out)
-        elif nk == 10:
-            product_of(10, wide, step, along, z, tile, x, stride, n, next, start, out)
-        elif nk == 11:
-            product_of(11, wide, step, along, z, tile, x, stride, n, next, start, out)
-        elif nk == 12:
-            product_of(12, wide, step, along, z, tile, x, stride, n, next, start, out)
+    with_constant(
+        nk, product_of[direct], wide, step, along, z, tile, x, stride, n, next, start, out)
     return 0
 
 

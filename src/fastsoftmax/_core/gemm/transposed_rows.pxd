@@ -10,11 +10,11 @@ from libc.string cimport memcpy
 from fastsoftmax._core.arguments cimport Problem
 from fastsoftmax._core.gemm.convert cimport fetch_rows, read_rows
 from fastsoftmax._core.gemm.tiles cimport MOST, ROWS, Ahead, nothing, product
-from fastsoftmax._core.linear.linear_problem cimport ALIGNMENT, part_start, parts_of, rounded_up
 from fastsoftmax._core.simd.simd cimport (
     VL, VL_MOST, load, prefetch_l2, real, set1, store, transpose, vreal,
 )
 from fastsoftmax._core.simd.squares cimport load_square
+from fastsoftmax._core.sizes cimport LINE, part_start, parts_of, rounded_up
 
 cdef enum:
     RUN = 128  # features converted at a time: VL rows of them stay in L1
@@ -70,7 +70,7 @@ cdef inline void fetch_part(
         return
     for i in range(part_start(rows, parts, part), part_start(rows, parts, part + 1)):
         at = p.cells.x + (start + i) * p.cells.row_step + j * p.cells.size
-        for c from 0 <= c < min(m, p.d - j) * p.cells.size by ALIGNMENT:
+        for c from 0 <= c < min(m, p.d - j) * p.cells.size by LINE:
             prefetch_l2(at + c)
 
 

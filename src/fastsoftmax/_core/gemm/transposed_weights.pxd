@@ -12,11 +12,11 @@ Measurements: docs/experiments/0006-transposed-weights-or-rows.md.
 from fastsoftmax._core.arguments cimport Problem
 from fastsoftmax._core.gemm.convert cimport read_rows
 from fastsoftmax._core.gemm.tiles cimport MOST, ROWS, Ahead, product_along, product_along_narrow
-from fastsoftmax._core.linear.linear_problem cimport part_start, rounded_up
 from fastsoftmax._core.simd.simd cimport (
     CLASS_BLOCK, VL, VL_MOST, load, real, set1, store, transpose, vreal,
 )
 from fastsoftmax._core.simd.squares cimport load_square, load_upto, store_upto
+from fastsoftmax._core.sizes cimport part_start, parts_of, rounded_up
 
 
 cdef inline Py_ssize_t panel(const Problem *p, Py_ssize_t c) noexcept nogil:
@@ -59,7 +59,7 @@ cdef inline void multiply_panel(
     With the first rows, what is needed `next` is fetched as by `product`.
     """
     cdef vreal sums[2 * MOST]
-    cdef Py_ssize_t parts = (n + CLASS_BLOCK - 1) // CLASS_BLOCK, part, i0, i1, i
+    cdef Py_ssize_t parts = parts_of(n, CLASS_BLOCK), part, i0, i1, i
     cdef Py_ssize_t width = panel(p, c)
     for part in range(parts):
         i0 = part_start(n, parts, part)

@@ -21,6 +21,7 @@ from fastsoftmax._core.hessian.cholesky_kernels cimport Table
 from fastsoftmax._core.hessian.substitution cimport RIGHT, substitute
 from fastsoftmax._core.simd.multiples cimport add_multiple
 from fastsoftmax._core.simd.simd cimport CLASS_BLOCK, VL, VL_MOST, load, real, set1, store, vreal
+from fastsoftmax._core.sizes cimport parts_of
 
 cdef enum:
     BLOCK = 48  # rows: a multiple of CLASS_BLOCK, and more than 2*VL
@@ -56,13 +57,13 @@ cdef int factor_together(
 ) noexcept nogil:
     cdef real inverses[BLOCK]
     cdef Py_ssize_t first, end, i, j
-    for i in prange((size + SQUARE - 1) // SQUARE, schedule="dynamic", num_threads=n_threads):
+    for i in prange(parts_of(size, SQUARE), schedule="dynamic", num_threads=n_threads):
         transpose_rows(a, scales, jitter, size, i * SQUARE)
     for first from 0 <= first < size by BLOCK:
         end = min(first + BLOCK, size)
         if factor_diagonal(a, size, first, end, inverses):
             return 1
-        for j in prange((size - end + 2 * VL - 1) // (2 * VL), schedule="static",
+        for j in prange(parts_of(size - end, 2 * VL), schedule="static",
                         num_threads=n_threads):
             factor_columns(a, size, first, end, inverses, end + j * 2 * VL)
     return 0
@@ -189,20 +190,20 @@ cdef void solve_scaled(
     const real *upper, const double *scales, const double *right, double *out, Py_ssize_t step,
     Py_ssize_t m, Py_ssize_t size, real *z,
 ) noexcept nogil:
-    """Those of a class, `step` apart; in `real` of size 1 at most."""
-    cdef double tops[RIGHT]
+    """Those of a class, `step` apart, each divided by its largest number, which `real` may not hold."""
+    cdef double largest[RIGHT]
     cdef Py_ssize_t r, j
     for r in range(m):
-        tops[r] = 0.
+        largest[r] = 0.
         for j in range(size):
-            tops[r] = max(tops[r], fabs(right[r * step + j] * scales[j]))
-        tops[r] = tops[r] if tops[r] > 0. else 1.
+            largest[r] = max(largest[r], fabs(right[r * step + j] * scales[j]))
+        largest[r] = largest[r] if largest[r] > 0. else 1.
         for j in range(size):
-            z[r * size + j] = <real>(right[r * step + j] * scales[j] / tops[r])
+            z[r * size + j] = <real>(right[r * step + j] * scales[j] / largest[r])
     substitute(upper, size, z, size, <int>m)
     for r in range(m):
         for j in range(size):
-            out[r * step + j] = z[r * size + j] * tops[r] * scales[j]
+            out[r * step + j] = z[r * size + j] * largest[r] * scales[j]
 
 
 cdef Table table

@@ -5,14 +5,10 @@ cimport numpy as cnp
 
 from fastsoftmax._core.arrays cimport bytes_of, doubles, ints, intps
 from fastsoftmax._core.binding cimport Binding
-from fastsoftmax._core.hessian.coupling_kernels cimport Draws, Table
+from fastsoftmax._core.hessian.coupling_kernels cimport Draws, Table, pair_number
 from fastsoftmax._core.simd.simd cimport real
 
 cnp.import_array()
-
-
-cdef enum:
-    MOST_CLASSES = 65536
 
 
 cdef class Kernels(Binding):
@@ -20,6 +16,10 @@ cdef class Kernels(Binding):
 
     def __cinit__(self, capsule, *_):
         self.kernels = <const Table *>PyCapsule_GetPointer(capsule, "coupling")
+
+    def pair_number(self, Py_ssize_t larger, Py_ssize_t smaller):
+        """Where `sample_pairs` counts a pair of classes."""
+        return pair_number(larger, smaller)
 
     def sample_pairs(
         self, logits, cnp.ndarray probabilities not None, cnp.ndarray emphasis not None,
@@ -36,10 +36,6 @@ cdef class Kernels(Binding):
         Factors (m,), `real`, are the roots of weights, total of what is drawn by / (m squares_i (r_k +
         r_l)), and totals (K(K - 1)/2,), float64, their sums.
         """
-        if probabilities.shape[1] > MOST_CLASSES:
-            raise ValueError(
-                f"probabilities: expected at most {MOST_CLASSES} classes, whose pairs int32 can number, "
-                f"got {probabilities.shape[1]}")
         cdef Draws s
         s.probabilities = self.reals(probabilities, "probabilities")
         s.logits = self.reals(logits, "logits")

@@ -5,6 +5,11 @@ from libc.stdint cimport uint64_t
 from fastsoftmax._core.simd.simd cimport real
 
 
+cdef inline Py_ssize_t pair_number(Py_ssize_t larger, Py_ssize_t smaller) noexcept nogil:
+    """Of two classes among all K(K - 1)/2 pairs."""
+    return larger * (larger - 1) // 2 + smaller
+
+
 cdef struct Draws:
     Py_ssize_t n, k, m, pairs  # rows, classes, what is drawn, pairs of classes
     const real *logits  # from which the probabilities come; or NULL

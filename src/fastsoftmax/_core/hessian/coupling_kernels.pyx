@@ -20,43 +20,44 @@ from libc.math cimport INFINITY, sqrt
 from libc.stdint cimport uint64_t
 
 from fastsoftmax._core.gemm.tiles cimport ROWS
-from fastsoftmax._core.hessian.coupling_kernels cimport Draws, Table
-from fastsoftmax._core.linear.linear_problem cimport ALIGNMENT, aligned, part_start
+from fastsoftmax._core.hessian.coupling_kernels cimport Draws, Table, pair_number
 from fastsoftmax._core.loss.probabilities cimport tile_probabilities
 from fastsoftmax._core.simd.simd cimport (
     VL, VL_MOST, divide, load, load_labels, pick, real, select_eq, select_gt, set1, set1_lane,
     store, vlane, vreal,
 )
 from fastsoftmax._core.simd.splitmix cimport scrambled, uniform
+from fastsoftmax._core.sizes cimport ALIGNMENT, aligned, aligned_start, part_start, parts_of
 
 cdef enum:
-    PARTS = 64
+    PARTS = 64  # of the tiles, in each of which one thread draws
     SHARES = 8  # of the draws, each counted and put in order by a thread
 
 
 cdef struct Scratch:
     double *sums  # of the weights of rows up to each
     int *row
-    int *pair
+    Py_ssize_t *pair  # beyond 65 536 classes there are more than an int can number
     real *root
     Py_ssize_t *at  # where a share's of a pair go
-    char *each  # of a thread
-    Py_ssize_t together, size  # bytes of such, and of all
+    char *threads  # of each thread: a few rows of probabilities side by side
+    Py_ssize_t each, size  # bytes of a thread, and of all
 
 
 cdef Scratch scratch_of(const Draws *s, int n_threads, char *memory) noexcept nogil:
     cdef Py_ssize_t upto = aligned(s.n * sizeof(double)), drawn = aligned(s.m * sizeof(real))
+    cdef Py_ssize_t rows = aligned(s.m * sizeof(int)), numbered = aligned(s.m * sizeof(Py_ssize_t))
     cdef Py_ssize_t begins = aligned(SHARES * s.pairs * sizeof(Py_ssize_t))
     cdef Scratch c
-    c.together = aligned((s.k + 2) * VL * sizeof(real))
-    c.size = ALIGNMENT + upto + 3 * drawn + begins + n_threads * c.together
-    memory += (ALIGNMENT - <size_t>memory % ALIGNMENT) % ALIGNMENT
+    c.each = aligned((s.k + 2) * VL * sizeof(real))
+    c.size = ALIGNMENT + upto + rows + numbered + drawn + begins + n_threads * c.each
+    memory = aligned_start(memory)
     c.sums = <double *>memory
     c.row = <int *>(memory + upto)
-    c.pair = <int *>(memory + upto + drawn)
-    c.root = <real *>(memory + upto + 2 * drawn)
-    c.at = <Py_ssize_t *>(memory + upto + 3 * drawn)
-    c.each = memory + upto + 3 * drawn + begins
+    c.pair = <Py_ssize_t *>(memory + upto + rows)
+    c.root = <real *>(memory + upto + rows + numbered)
+    c.at = <Py_ssize_t *>(memory + upto + rows + numbered + drawn)
+    c.threads = memory + upto + rows + numbered + drawn + begins
     return c
 
 
@@ -66,7 +67,7 @@ cdef Py_ssize_t sample_bytes(const Draws *s, int n_threads) noexcept nogil:
 
 cdef void sample_pairs(const Draws *s, uint64_t seed, char *memory, int n_threads) noexcept nogil:
     cdef Scratch c = scratch_of(s, n_threads, memory)
-    cdef Py_ssize_t k = s.k, m = s.m, n = s.n, pairs = s.pairs, tiles = (n + ROWS - 1) // ROWS, i, j
+    cdef Py_ssize_t k = s.k, m = s.m, n = s.n, pairs = s.pairs, tiles = parts_of(n, ROWS), i, j
     cdef uint64_t key = scrambled(seed + 1)
     cdef double sum = 0., length
     cdef Py_ssize_t begin = 0
@@ -90,7 +91,7 @@ cdef void sample_pairs(const Draws *s, uint64_t seed, char *memory, int n_thread
             draw_part(
                 s.probabilities, k, s.resistances, s.emphasis, c.sums, n, length, key, m // 2,
                 part_start(tiles, PARTS, i), part_start(tiles, PARTS, i + 1),
-                <real *>(c.each + threadid() * c.together), c.row, c.pair, c.root)
+                <real *>(c.threads + threadid() * c.each), c.row, c.pair, c.root)
         for i in prange(SHARES, schedule="static", num_threads=n_threads,
                         use_threads_if=n_threads > 1):
             weigh_and_count(
@@ -114,7 +115,7 @@ cdef void sample_pairs(const Draws *s, uint64_t seed, char *memory, int n_thread
 
 
 cdef void weigh_and_count(
-    const double *squares, double weight, const int *rows, const int *pairs, Py_ssize_t first,
+    const double *squares, double weight, const int *rows, const Py_ssize_t *pairs, Py_ssize_t first,
     Py_ssize_t last, real *factors, Py_ssize_t *counts, Py_ssize_t n_pairs
 ) noexcept nogil:
     """The factors of draws first .. last, from their r_k + r_l; how many of them are of each pair."""
@@ -128,7 +129,7 @@ cdef void weigh_and_count(
 
 
 cdef void put_in_order(
-    const int *rows, const int *pairs, const real *factors, Py_ssize_t first, Py_ssize_t last,
+    const int *rows, const Py_ssize_t *pairs, const real *factors, Py_ssize_t first, Py_ssize_t last,
     Py_ssize_t *at, int *to_rows, real *to_factors
 ) noexcept nogil:
     """Draws first .. last to where those of their pairs go next."""
@@ -171,12 +172,12 @@ cdef void weigh_tile(
 cdef void draw_part(
     const real *p, Py_ssize_t k, const real *resistances, const double *e, const double *sums,
     Py_ssize_t n, double length, uint64_t key, Py_ssize_t m, Py_ssize_t first, Py_ssize_t last,
-    real *memory, int *rows, int *pairs, real *of_pairs,
+    real *memory, int *rows, Py_ssize_t *pairs, real *of_pairs,
 ) noexcept nogil:
     """Those whose points lie in the tiles first .. last; in `memory`, (k + 2, VL), VL at a time."""
     cdef double below = sums[first * ROWS - 1] if first else 0., point
     cdef Py_ssize_t tile, i, j = max(0, <Py_ssize_t>(below / length) - 1)
-    cdef int numbers[VL_MOST]
+    cdef Py_ssize_t numbers[VL_MOST]
     cdef int places[VL_MOST]
     cdef int count
     for count in range(VL_MOST):
@@ -192,7 +193,7 @@ cdef void draw_part(
                 memory[(k + 1) * VL + count] = <real>((sums[i] - below) / e[i])
                 rows[2 * j] = rows[2 * j + 1] = <int>i
                 places[count] = <int>(i % ROWS)
-                numbers[count] = <int>j
+                numbers[count] = j
                 count += 1
                 if count == VL:
                     pick_rows(p + tile * k * ROWS, k, places, memory)
@@ -227,8 +228,8 @@ cdef inline void pick_rows(
 
 
 cdef void choose(
-    const real *p, Py_ssize_t k, const real *resistances, int count, const int *numbers, int *pairs,
-    real *of_pairs,
+    const real *p, Py_ssize_t k, const real *resistances, int count, const Py_ssize_t *numbers,
+    Py_ssize_t *pairs, real *of_pairs,
 ) noexcept nogil:
     """The pairs in whose weights the points of so many rows lie: those of a row, p[i * VL + row], lie
     one after another, and behind them are one point and their sum; the other is half of that away.
@@ -246,8 +247,8 @@ cdef void choose(
     cdef vreal never = set1(INFINITY), zero = set1(0.), half = load(p + (k + 1) * VL) * set1(0.5)
     cdef vreal before = load(p), resisting = before * set1(resistances[0]), sum = zero
     cdef vreal begin, x, r, weight
-    cdef Py_ssize_t i, j
-    cdef int q, row, draw
+    cdef Py_ssize_t i, j, draw
+    cdef int q, row
     point[0] = load(p + k * VL)
     point[1] = select_gt(half, point[0], point[0] + half, point[0] - half)
     for q in range(2):
@@ -284,7 +285,7 @@ cdef void choose(
         for row in range(count):
             i, j = <Py_ssize_t>larger[q][row], <Py_ssize_t>other[q][row]
             draw = 2 * numbers[row] + q
-            pairs[draw] = <int>(i * (i - 1) // 2 + j)
+            pairs[draw] = pair_number(i, j)
             of_pairs[draw] = resistances[i] + resistances[j]
 
 
@@ -315,7 +316,7 @@ cdef void assemble_class(
         if c == k:
             continue
         both = <real>(common[k] * common[c])
-        gram = grams + (k * (k - 1) // 2 + c if c < k else c * (c - 1) // 2 + k) * square
+        gram = grams + pair_number(max(k, c), min(k, c)) * square
         for i in range(size):
             for j in range(size):
                 block[i * width + j] += gram[i * size + j]

@@ -22,11 +22,11 @@ from fastsoftmax._core.arguments cimport Cells
 from fastsoftmax._core.gemm.convert cimport REAL, convert
 from fastsoftmax._core.gemm.tiles cimport MOST, product_down
 from fastsoftmax._core.hessian.gram_kernels cimport Samples, Table
-from fastsoftmax._core.linear.linear_problem cimport ALIGNMENT, aligned, part_start, rounded_up
 from fastsoftmax._core.simd.simd cimport (
     CLASS_BLOCK, VL, VL_MOST, add_to_doubles, load, real, set1, store, vreal,
 )
 from fastsoftmax._core.simd.squares cimport load_upto, store_upto
+from fastsoftmax._core.sizes cimport ALIGNMENT, aligned, aligned_start, part_start, parts_of, rounded_up
 
 cdef enum:
     ROW_BLOCK = 512  # rows packed at a time, whose products are summed before going to the totals
@@ -88,7 +88,7 @@ cdef void add_squares(const Gram *g, Py_ssize_t n, Py_ssize_t block) noexcept no
     """Some rows of the matrix, up to the diagonal: those of a panel are two or three such blocks."""
     cdef vreal sums[2 * MOST]
     cdef Py_ssize_t panel = block // BLOCKS, begin = panel * 2 * VL, j, k
-    cdef Py_ssize_t width = min(2 * VL, g.size - begin), parts = (width + CLASS_BLOCK - 1) // CLASS_BLOCK
+    cdef Py_ssize_t width = min(2 * VL, g.size - begin), parts = parts_of(width, CLASS_BLOCK)
     cdef Py_ssize_t k0 = part_start(width, parts, block % BLOCKS)
     cdef Py_ssize_t k1 = min(width, part_start(width, parts, block % BLOCKS + 1))
     cdef double *to
@@ -143,7 +143,7 @@ cdef void gram(
     g.in_place = g.x.type == REAL and g.x.column_step == g.x.size
     g.size, g.padded = size, s.padded
     g.scale, g.shared, g.ridge = scale, shared, ridge
-    memory += (ALIGNMENT - <size_t>memory % ALIGNMENT) % ALIGNMENT
+    memory = aligned_start(memory)
     g.centre = <real *>memory
     g.scales = <real *>(memory + s.column)
     memory += 2 * s.column
@@ -205,7 +205,7 @@ cdef void shared_gram(Gram g, Py_ssize_t n, double share, real *to, int n_thread
         # the last rows are the longest: they come first
         for i in prange(blocks, schedule="dynamic", chunksize=1, num_threads=n_threads):
             add_squares(&g, count, blocks - 1 - i)
-    blocks = (g.size + SQUARE - 1) // SQUARE
+    blocks = parts_of(g.size, SQUARE)
     for i in prange(blocks, schedule="dynamic", chunksize=1, num_threads=n_threads):
         write_rows(&g, i * SQUARE, share, to)
 
@@ -267,9 +267,9 @@ cdef void sum_rows(
                 for v in range(EIGHT):
                     total[v] = total[v] + weight * load(row + v * VL)
             else:
-                for v in range(<int>((m + VL - 1) // VL)):
+                for v in range(<int>(parts_of(m, VL))):
                     total[v] = total[v] + weight * load_upto(row + v * VL, m - v * VL)
-        for v in range(<int>((m + VL - 1) // VL)):
+        for v in range(<int>(parts_of(m, VL))):
             store_upto(out + j + v * VL, total[v], m - v * VL)
 
 

@@ -1,4 +1,4 @@
-"""U B_k Uᵀ + τ_k (1 - UUᵀ) of each class, U of few columns (`linalg/low_rank.py`): U, B_k, solves."""
+"""U B_k Uᵀ + τ_k (1 - UUᵀ) of each class, U of few columns: U, B_k, solves."""
 
 from cpython.pycapsule cimport PyCapsule_GetPointer
 cimport numpy as cnp

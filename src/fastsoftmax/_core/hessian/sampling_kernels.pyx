@@ -17,6 +17,7 @@ from fastsoftmax._core.simd.simd cimport (
     VL, add_to_doubles, load, real, select_gt, set1, vreal, vreal_inlined,
 )
 from fastsoftmax._core.simd.splitmix cimport scrambled, uniform
+from fastsoftmax._core.sizes cimport parts_of
 
 
 cdef void sample_rows(
@@ -66,7 +67,7 @@ cdef Py_ssize_t draw_class(
     uint64_t key, int *rows, real *factors, double *total,
 ) noexcept nogil:
     cdef double c, sum, certain, before = 0.
-    cdef Py_ssize_t tiles = (n + ROWS - 1) // ROWS, i, j, count = 0
+    cdef Py_ssize_t tiles = parts_of(n, ROWS), i, j, count = 0
     cdef int _round, found, h
     cdef bint everything = wanted >= n
     cdef double chances[ROWS]

@@ -9,7 +9,7 @@ Measurements: docs/experiments/0011-cholesky-factors.md.
 
 from fastsoftmax._core.simd.simd cimport (
     VL, VL_MOST, divide, inlined, lane_index, load, pick, prefetch, real, select_eq, set1, set1_lane,
-    store, sum_each, transpose, vreal, vreal_inlined,
+    sum_each, transpose, vreal, vreal_inlined,
 )
 from fastsoftmax._core.simd.squares cimport load_upto, store_upto
 

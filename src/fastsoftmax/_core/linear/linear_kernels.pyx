@@ -26,6 +26,7 @@ from fastsoftmax._core.linear.linear_plan cimport (
 from fastsoftmax._core.linear.linear_problem cimport COUNTED
 from fastsoftmax._core.linear.partitions_logits cimport pack_partitions, rows_logits
 from fastsoftmax._core.simd.simd cimport CLASS_BLOCK, real
+from fastsoftmax._core.sizes cimport parts_of
 
 cdef enum:
     TILES = 4  # that a thread takes at a time: two rarely run at the same speed
@@ -107,7 +108,7 @@ cdef void logits(const Problem *given, real *to, char *memory, int n_threads) no
     cdef Py_ssize_t t
     carve_partitions(&p, &s, memory)
     pack_partitions(&p, &s)
-    for t in prange((p.n + ROWS - 1) // ROWS, schedule="dynamic", chunksize=TILES,
+    for t in prange(parts_of(p.n, ROWS), schedule="dynamic", chunksize=TILES,
                     num_threads=n_threads, use_threads_if=n_threads > 1):
         rows_logits(&p, &s, t * ROWS, s.scratches + threadid() * s.scratch, to)
 

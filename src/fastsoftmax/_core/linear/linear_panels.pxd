@@ -22,14 +22,13 @@ from fastsoftmax._core.gemm.transposed_rows cimport (
     fetch_part, pack_rows, pack_weights, transposed_logits,
 )
 from fastsoftmax._core.linear.linear_plan cimport INPUT_CLASSES, Panels
-from fastsoftmax._core.linear.linear_problem cimport (
-    aligned, part_start, parts_of, rounded_up, take_stored, tile_loss, tile_sums,
-)
+from fastsoftmax._core.linear.linear_problem cimport take_stored, tile_loss, tile_sums
 from fastsoftmax._core.simd.simd cimport (
     CLASS_BLOCK, VL, VL_MOST, add_to_doubles, load, load_first, prefetch_l2, real, set1, store,
     store_first, sum_lanes, vreal,
 )
 from fastsoftmax._core.simd.squares cimport load_upto
+from fastsoftmax._core.sizes cimport aligned, part_start, parts_of, rounded_up
 
 
 cdef inline void add_to(

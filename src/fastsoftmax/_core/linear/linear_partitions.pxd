@@ -19,9 +19,7 @@ from fastsoftmax._core.arguments cimport Cells, Problem
 from fastsoftmax._core.gemm.convert cimport REAL, read_rows
 from fastsoftmax._core.gemm.stored_tiles cimport stored_product
 from fastsoftmax._core.gemm.tiles cimport ROWS, Ahead, nothing
-from fastsoftmax._core.linear.linear_problem cimport (
-    aligned, class_at, part_start, take_stored, tile_loss, tile_sums,
-)
+from fastsoftmax._core.linear.linear_problem cimport class_at, take_stored, tile_loss, tile_sums
 from fastsoftmax._core.linear.partitions_logits cimport (
     block_rows, pack_partitions, store_block, tile_logits,
 )
@@ -29,9 +27,9 @@ from fastsoftmax._core.linear.linear_plan cimport SUM_ROWS, Partitions, columns,
 from fastsoftmax._core.simd.simd cimport (
     VL, VL_MOST, add_to_doubles, load, load_first, real, set1, store, vreal,
 )
+from fastsoftmax._core.sizes cimport LINE, aligned, part_start, parts_of
 
 cdef enum:
-    LINE = 64
     LONG = 512  # bytes of a row
     AT_ONCE = 256  # rows whose logits a thread stores, each tile fetching what lies behind it
 
@@ -236,7 +234,7 @@ cdef inline double run_partitions(
     for i in prange(s.n_partitions, schedule="dynamic", chunksize=1, num_threads=n_threads,
                     use_threads_if=n_threads > 1):
         run_partition(p, s, i, grad_w != NULL, s.scratches + threadid() * s.scratch)
-    for j in prange((s.padded + 2 * VL - 1) // (2 * VL) if grad_w else 0, schedule="static",
+    for j in prange(parts_of(s.padded, 2 * VL) if grad_w else 0, schedule="static",
                     num_threads=n_threads, use_threads_if=n_threads > 1):
         reduce_features(p, s, j * 2 * VL, grad_w)
     for k in range(p.k):

@@ -17,10 +17,9 @@ such rows copied where they are read often. Measurements: docs/experiments/0052-
 
 from fastsoftmax._core.arguments cimport Problem
 from fastsoftmax._core.gemm.tiles cimport ROWS, SUMMED_ROWS, dot_rows
-from fastsoftmax._core.linear.linear_problem cimport (
-    ALIGNMENT, aligned, most_common, part_start, parts_of, rounded_up,
-)
+from fastsoftmax._core.linear.linear_problem cimport most_common
 from fastsoftmax._core.simd.simd cimport CLASS_BLOCK, VL, real, vreal
+from fastsoftmax._core.sizes cimport ALIGNMENT, aligned, aligned_start, part_start, parts_of, rounded_up
 
 cdef enum:  # of the level
     SUM_ROWS = 640  # at most, whose products are summed before the sum goes to the totals
@@ -200,7 +199,7 @@ cdef inline Py_ssize_t partitions_bytes(
 
 
 cdef inline void carve_partitions(const Problem *p, Partitions *s, char *memory) noexcept nogil:
-    memory += (ALIGNMENT - <size_t>memory % ALIGNMENT) % ALIGNMENT
+    memory = aligned_start(memory)
     s.w = <real *>memory
     memory += aligned(s.packed * sizeof(real))
     s.partitions = <double *>memory
@@ -254,7 +253,7 @@ cdef inline Py_ssize_t panels_bytes(const Problem *p, const Panels *s, int n_thr
 
 cdef inline void carve_panels(const Problem *p, Panels *s, char *memory) noexcept nogil:
     cdef Py_ssize_t size = sizeof(real)
-    memory += (ALIGNMENT - <size_t>memory % ALIGNMENT) % ALIGNMENT
+    memory = aligned_start(memory)
     s.z = <real *>memory
     memory += aligned(s.rows // ROWS * s.z_tile * size)
     s.panels = <real *>memory

@@ -4,9 +4,9 @@ from fastsoftmax._core.arguments cimport Problem
 from fastsoftmax._core.gemm.tiles cimport ROWS
 from fastsoftmax._core.loss.softmax_tile cimport clear_unweighted, tile_gradient
 from fastsoftmax._core.simd.simd cimport VL, load, prefetch, real, set1, store, vreal, vreal_inlined
+from fastsoftmax._core.sizes cimport LINE
 
 cdef enum:
-    ALIGNMENT = 64
     SAMPLE = 256  # labels that say which class is common
     COUNTED = 64  # classes, of more one is little
     TILES_AHEAD = 4  # whose labels are fetched: unfetched, a line of them took longer than 5 exps
@@ -17,24 +17,6 @@ cdef struct TileRows:  # what targets and weights say of the rows of a tile, tho
     const real *weights
     int few_labels[ROWS]
     real few_weights[ROWS]
-
-
-cdef inline Py_ssize_t aligned(Py_ssize_t size) noexcept nogil:
-    return (size + ALIGNMENT - 1) // ALIGNMENT * ALIGNMENT
-
-
-cdef inline Py_ssize_t rounded_up(Py_ssize_t size, Py_ssize_t unit) noexcept nogil:
-    return (size + unit - 1) // unit * unit
-
-
-cdef inline Py_ssize_t parts_of(Py_ssize_t size, Py_ssize_t most) noexcept nogil:
-    """Parts of at most so many each."""
-    return (size + most - 1) // most
-
-
-cdef inline Py_ssize_t part_start(Py_ssize_t size, Py_ssize_t parts, Py_ssize_t i) noexcept nogil:
-    """Where part i of so many, as equal as can be, begins."""
-    return i * size // parts
 
 
 cdef inline int most_common(const Problem *p) noexcept nogil:
@@ -74,7 +56,7 @@ cdef inline void load_rows(
     rows.labels = NULL
     if p.labels:
         rows.labels = p.labels + start
-        for i from 0 <= i < ROWS by ALIGNMENT // 4:
+        for i from 0 <= i < ROWS by LINE // 4:
             prefetch(rows.labels + TILES_AHEAD * ROWS + i)
         if n < ROWS or p.eliminated >= 0:
             for i in range(min(n, ROWS)):

@@ -27,14 +27,13 @@ from fastsoftmax._core.linear.linear_panels cimport add_to
 from fastsoftmax._core.linear.linear_plan cimport (
     PACK_BYTES, SCRATCH_BYTES, SUM_ROWS, TILES_AT_ONCE, even,
 )
-from fastsoftmax._core.linear.linear_problem cimport (
-    ALIGNMENT, aligned, parts_of, rounded_up, take_stored, tile_loss, tile_sums,
-)
+from fastsoftmax._core.linear.linear_problem cimport take_stored, tile_loss, tile_sums
 from fastsoftmax._core.simd.simd cimport (
     VL, bfloat16, load, max_all, maximum, real, scale_by_power_of_two, set1, store, sum_lanes, transpose,
     vreal,
 )
 from fastsoftmax._core.simd.squares cimport load_upto, store_square
+from fastsoftmax._core.sizes cimport ALIGNMENT, aligned, parts_of, rounded_up
 
 cdef enum:  # of the level
     BLOCK_BYTES = 40 * 1024 * 1024  # of a block of rows: its logits, their terms, and those of X

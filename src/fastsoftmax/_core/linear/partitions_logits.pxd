@@ -8,12 +8,13 @@ from fastsoftmax._core.gemm.transposed_rows cimport (
     pack_rows, pack_weights, tile_after, transposed_logits,
 )
 from fastsoftmax._core.gemm.transposed_weights cimport logits_in_rows, logits_in_tile, transpose_weights
-from fastsoftmax._core.linear.linear_problem cimport aligned, class_at, part_start, rounded_up
+from fastsoftmax._core.linear.linear_problem cimport class_at
 from fastsoftmax._core.linear.linear_plan cimport (
     DOTS, ROWS_TRANSPOSED, WEIGHTS_TRANSPOSED, Partitions,
 )
 from fastsoftmax._core.simd.simd cimport VL, VL_MOST, real, set1, store, sum_each, vreal
 from fastsoftmax._core.simd.squares cimport load_square, store_square
+from fastsoftmax._core.sizes cimport aligned, part_start, rounded_up
 
 cdef enum:
     NEAR = 8 * 1024  # bytes ahead that `dots` fetches into L1, or the rows it takes next

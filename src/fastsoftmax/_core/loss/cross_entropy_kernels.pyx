@@ -16,7 +16,7 @@ from fastsoftmax._core.arguments cimport Rows
 from fastsoftmax._core.gemm.tiles cimport ROWS
 from fastsoftmax._core.loss.cross_entropy_kernels cimport Table, Targets
 from fastsoftmax._core.loss.rows cimport (
-    ALIGNMENT, aligned_buffer, buffer_size, go_along, n_units, padded, read_row, read_tile, row_at,
+    buffer_size, go_along, n_units, padded, read_row, read_tile, row_at,
     tile_at, write_row, write_tile,
 )
 from fastsoftmax._core.loss.softmax_tile cimport (
@@ -26,6 +26,7 @@ from fastsoftmax._core.simd.simd cimport (
     VL, VL_MOST, fence, load, load_labels, max_all, real, select_eq, set1, set1_lane, store, vlane,
     vreal,
 )
+from fastsoftmax._core.sizes cimport ALIGNMENT, aligned_start
 
 cdef enum:
     PAST_CACHE = 16 * 1024 * 1024  # bytes of a gradient that is not kept in cache
@@ -155,7 +156,7 @@ cdef void cross_entropy(
 ) noexcept nogil:
     cdef bint along = go_along(x), past_cache = gradient_bytes > PAST_CACHE
     cdef Py_ssize_t i, size = buffer_size(x), buffers = buffers_of(t)
-    cdef real *z = aligned_buffer(memory)
+    cdef real *z = <real *>aligned_start(memory)
     for i in prange(n_units(x), schedule="static", num_threads=n_threads,
                     use_threads_if=n_threads > 1):
         unit(x, gradient, t, i, along, factor, scale, past_cache, z + threadid() * buffers * size, size,

@@ -8,6 +8,7 @@ from fastsoftmax._core.loss.logistic cimport binary_loss, sigmoid
 from fastsoftmax._core.simd.rowmath cimport exp as vector_exp, log1p as vector_log1p
 from fastsoftmax._core.simd.simd cimport VL, absolute, minimum, real, set1, vreal, vreal_inlined
 from fastsoftmax._core.simd.squares cimport load_upto, store_upto
+from fastsoftmax._core.sizes cimport parts_of
 
 cdef enum:
     BLOCK = 4096  # elements a thread takes at a time; a multiple of VL
@@ -37,7 +38,7 @@ cdef void apply(
     int function, const real *x, real *out, Py_ssize_t n, int n_threads
 ) noexcept nogil:
     cdef Py_ssize_t i
-    for i in prange((n + BLOCK - 1) // BLOCK, schedule="static", num_threads=n_threads,
+    for i in prange(parts_of(n, BLOCK), schedule="static", num_threads=n_threads,
                     use_threads_if=n_threads > 1):
         apply_block(x + i * BLOCK, out + i * BLOCK, min(BLOCK, n - i * BLOCK), function)
 
@@ -54,7 +55,7 @@ cdef void binary_cross_entropy(
     const real *x, const real *y, real *out, Py_ssize_t n, int n_threads
 ) noexcept nogil:
     cdef Py_ssize_t i
-    for i in prange((n + BLOCK - 1) // BLOCK, schedule="static", num_threads=n_threads,
+    for i in prange(parts_of(n, BLOCK), schedule="static", num_threads=n_threads,
                     use_threads_if=n_threads > 1):
         logistic_block(x + i * BLOCK, y + i * BLOCK, out + i * BLOCK, min(BLOCK, n - i * BLOCK))
 

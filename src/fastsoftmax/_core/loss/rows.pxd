@@ -16,11 +16,11 @@ from fastsoftmax._core.simd.simd cimport (
     stream, to_real, vreal, vreal_inlined,
 )
 from fastsoftmax._core.simd.squares cimport load_square, store_square
+from fastsoftmax._core.sizes cimport LINE, parts_of, rounded_up
 
 cdef enum:
     FEW = 96  # classes up to which lanes are rows
     TILE_BYTES = 4 * 1024 * 1024  # of a tile of more classes than that, where rows lie side by side
-    ALIGNMENT = 64
 
 
 cdef inline bint go_along(const Rows *r) noexcept nogil:
@@ -30,22 +30,17 @@ cdef inline bint go_along(const Rows *r) noexcept nogil:
 
 
 cdef inline Py_ssize_t padded(Py_ssize_t k) noexcept nogil:
-    return (k + VL - 1) // VL * VL
+    return rounded_up(k, VL)
 
 
 cdef inline Py_ssize_t buffer_size(const Rows *r) noexcept nogil:
     """Elements of a buffer for one tile or one row, in whole cache lines."""
-    cdef Py_ssize_t line = ALIGNMENT // sizeof(real)
-    return (r.k * ROWS if not go_along(r) else (r.k + line - 1) // line * line)
+    return rounded_up(r.k, LINE // sizeof(real)) if go_along(r) else r.k * ROWS
 
 
 cdef inline Py_ssize_t n_units(const Rows *r) noexcept nogil:
     """Tiles or rows: what a thread takes at a time."""
-    return r.planes * (r.rows if go_along(r) else (r.rows + ROWS - 1) // ROWS)
-
-
-cdef inline real *aligned_buffer(char *memory) noexcept nogil:
-    return <real *>(memory + (ALIGNMENT - <size_t>memory % ALIGNMENT) % ALIGNMENT)
+    return r.planes * (r.rows if go_along(r) else parts_of(r.rows, ROWS))
 
 
 cdef inline real *row_at(const Rows *r, Py_ssize_t i) noexcept nogil:
@@ -56,7 +51,7 @@ cdef inline Py_ssize_t tile_at(
     const Rows *r, Py_ssize_t unit, real **at, Py_ssize_t *first
 ) noexcept nogil:
     """Where a tile begins, the number of its first row, and how many rows it has."""
-    cdef Py_ssize_t tiles = (r.rows + ROWS - 1) // ROWS
+    cdef Py_ssize_t tiles = parts_of(r.rows, ROWS)
     cdef Py_ssize_t plane = unit // tiles, row = unit % tiles * ROWS
     at[0] = r.data + plane * r.plane_step + row * r.row_step
     first[0] = plane * r.rows + row

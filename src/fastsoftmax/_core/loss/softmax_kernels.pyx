@@ -17,7 +17,7 @@ from libc.math cimport INFINITY
 from fastsoftmax._core.arguments cimport Rows
 from fastsoftmax._core.gemm.tiles cimport ROWS
 from fastsoftmax._core.loss.rows cimport (
-    ALIGNMENT, aligned_buffer, buffer_size, go_along, n_units, padded, read_row, read_tile, row_at,
+    buffer_size, go_along, n_units, padded, read_row, read_tile, row_at,
     tile_at, write_row, write_tile,
 )
 from fastsoftmax._core.loss.softmax_kernels cimport SOFTMAX, Table
@@ -29,6 +29,7 @@ from fastsoftmax._core.simd.simd cimport (
     LARGEST, VL, absolute, any_gt, divide, fence, load, max_all, maximum, minimum, real,
     select_gt, set1, store, sum_all, vreal,
 )
+from fastsoftmax._core.sizes cimport ALIGNMENT, aligned_start
 
 cdef enum:
     RUN = 1024  # elements whose maximum is taken before their exponentials
@@ -153,7 +154,7 @@ cdef void softmax(
 ) noexcept nogil:
     cdef bint along = go_along(x), past_cache = out_bytes > PAST_CACHE
     cdef Py_ssize_t i, size = buffer_of(x, LONGEST)
-    cdef real *z = aligned_buffer(memory)
+    cdef real *z = <real *>aligned_start(memory)
     for i in prange(n_units(x), schedule="static", num_threads=n_threads,
                     use_threads_if=n_threads > 1):
         if along:
@@ -194,7 +195,7 @@ cdef void logsumexp(
 ) noexcept nogil:
     cdef bint along = go_along(x)
     cdef Py_ssize_t i, size = buffer_of(x, RUN)
-    cdef real *z = aligned_buffer(memory)
+    cdef real *z = <real *>aligned_start(memory)
     for i in prange(n_units(x), schedule="static", num_threads=n_threads,
                     use_threads_if=n_threads > 1):
         sum_unit(x, i, along, factor, z + threadid() * size, out)
@@ -244,7 +245,7 @@ cdef void vjp(
 ) noexcept nogil:
     cdef bint along = go_along(p)
     cdef Py_ssize_t i, size = buffer_size(p)
-    cdef real *z = aligned_buffer(memory)
+    cdef real *z = <real *>aligned_start(memory)
     for i in prange(n_units(p), schedule="static", num_threads=n_threads,
                     use_threads_if=n_threads > 1):
         vjp_unit(p, u, out, i, along, factor, z + threadid() * 2 * size, size)

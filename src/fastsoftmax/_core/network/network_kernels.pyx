@@ -20,18 +20,17 @@ from libc.math cimport isfinite
 from libc.string cimport memset
 
 from fastsoftmax._core.gemm.tiles cimport MOST, product_down
-from fastsoftmax._core.linear.linear_problem cimport aligned, part_start
 from fastsoftmax._core.network.network_kernels cimport Inputs, Rule, Shape, State, Table, Targets
 from fastsoftmax._core.network.network_layers cimport Layer, forward, layer_backward, row_length
 from fastsoftmax._core.network.network_losses cimport Totals, add_losses, scratch_size
 from fastsoftmax._core.network.network_rows cimport read_row, row_number
-from fastsoftmax._core.network.network_rules cimport begin_step, follow
+from fastsoftmax._core.network.network_rules cimport begin_step, update
 from fastsoftmax._core.simd.simd cimport CLASS_BLOCK, VL, load, real, store, vreal
+from fastsoftmax._core.sizes cimport ALIGNMENT, aligned, aligned_start, part_start, parts_of
 
 cdef enum:
     CHUNK = 16  # rows
     SLICE = 256  # rows: their activations stay in L2
-    ALIGNMENT = 64
 
 
 cdef struct Block:
@@ -45,7 +44,6 @@ cdef struct Network:
     Py_ssize_t n_layers
     Block *blocks
     Py_ssize_t n_blocks
-    Py_ssize_t chunks  # of a slice, at most
     Totals *totals  # a chunk
     double *squares  # of coefficients: VL parts a block
     real *first  # blocks of state, laid out as the weights; or NULL
@@ -54,7 +52,7 @@ cdef struct Network:
 
 
 cdef inline Py_ssize_t unit_blocks(const Layer *layer) noexcept nogil:
-    return (layer.m + CLASS_BLOCK - 1) // CLASS_BLOCK
+    return parts_of(layer.m, CLASS_BLOCK)
 
 
 cdef inline Py_ssize_t layer_blocks(const Layer *layer) noexcept nogil:
@@ -98,10 +96,9 @@ cdef Network carve(
     cdef Py_ssize_t i, k, start = 0
     cdef Layer *layer
     cdef Block *block
-    at += (ALIGNMENT - <size_t>at % ALIGNMENT) % ALIGNMENT
+    at = aligned_start(at)
     memset(at, 0, network_bytes(shape, rows, chunks) - ALIGNMENT)
     net.n_layers = shape.n_layers
-    net.chunks = chunks
     net.n_blocks = 0
     net.first = net.second = net.sums = NULL
     net.layers = <Layer *>at
@@ -176,7 +173,7 @@ cdef void run_weights(
             for h in range(2):
                 sums[2 * k + h] = sums[2 * k + h] + load(kept + k * layer.stride + h * VL)
     if last:
-        follow(
+        update(
             rule, nk, sums, layer.n - j, layer.w + u * layer.stride + j, net.first + at, net.second + at,
             layer.stride, net.squares + block * VL)
     else:
@@ -190,7 +187,7 @@ cdef double run_slice(
     int n_threads,
 ) noexcept nogil:
     """Phase 1; the sum of the losses."""
-    cdef Py_ssize_t c, chunks = (n + CHUNK - 1) // CHUNK
+    cdef Py_ssize_t c, chunks = parts_of(n, CHUNK)
     cdef double loss = 0.
     if n_threads == 1 or chunks == 1:
         for c in range(chunks):
@@ -252,20 +249,16 @@ cdef Py_ssize_t run_steps(
     return done
 
 
-cdef Py_ssize_t chunks_of(Py_ssize_t rows) noexcept nogil:
-    return (rows + CHUNK - 1) // CHUNK
-
-
 cdef Py_ssize_t epoch_bytes(const Shape *shape, Py_ssize_t batch) noexcept nogil:
     cdef Py_ssize_t rows = min(batch, SLICE)
-    return network_bytes(shape, rows, chunks_of(rows))
+    return network_bytes(shape, rows, parts_of(rows, CHUNK))
 
 
 cdef Py_ssize_t epoch(
     const Shape *shape, const Inputs *inputs, const Targets *t, Rule *rule, const State *state,
     Py_ssize_t batch, double steps_before, double *total, double *errors, char *memory, int n_threads,
 ) noexcept nogil:
-    cdef Py_ssize_t rows = min(batch, SLICE), chunks = chunks_of(rows), done, i, k
+    cdef Py_ssize_t rows = min(batch, SLICE), chunks = parts_of(rows, CHUNK), done, i, k
     cdef Network net = carve(shape, rows, chunks, state.weights, memory)
     net.first, net.second, net.sums = state.first, state.second, state.sums
     done = run_steps(&net, inputs, t, rule, batch, steps_before, total, n_threads)
@@ -306,7 +299,7 @@ cdef void outputs(
 ) noexcept nogil:
     cdef Network net = carve(shape, n_threads * CHUNK, 0, weights, memory)
     cdef Py_ssize_t c
-    for c in prange((inputs.n + CHUNK - 1) // CHUNK, schedule="static",
+    for c in prange(parts_of(inputs.n, CHUNK), schedule="static",
                     num_threads=n_threads, use_threads_if=n_threads > 1):
         run_outputs(&net, inputs, c, threadid(), to)
 

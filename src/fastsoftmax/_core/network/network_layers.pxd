@@ -11,13 +11,13 @@ chains of multiply-adds as hide their latency.
 """
 
 from fastsoftmax._core.gemm.tiles cimport MOST, product_along
-from fastsoftmax._core.linear.linear_problem cimport part_start, rounded_up
 from fastsoftmax._core.network.activations cimport activate, times_derivative
 from fastsoftmax._core.network.network_kernels cimport IDENTITY, LEAKY_RELU, LOGISTIC, RELU, TANH
 from fastsoftmax._core.simd.simd cimport (
-    CLASS_BLOCK, ROW_BLOCK, VL, VL_MOST, in_register, inlined, load, outlined, real, set1, store,
-    sum_each, vreal,
+    CLASS_BLOCK, ROW_BLOCK, VL, in_register, inlined, load, outlined, real, set1, store,
+    sum_each, vreal, with_constant,
 )
+from fastsoftmax._core.sizes cimport part_start, parts_of, rounded_up
 
 cdef enum:
     ROWS_BYTES = 28 * 1024  # of inputs that stay in L1 while all units pass
@@ -44,7 +44,7 @@ cdef inline Py_ssize_t row_length(Py_ssize_t n) noexcept nogil:
 
 
 cdef inline inlined dots_of(
-    const int rows, const int units, const real *a, Py_ssize_t stride, const real *w,
+    const int units, const int rows, const real *a, Py_ssize_t stride, const real *w,
     Py_ssize_t n, real *z, Py_ssize_t step,
 ) noexcept nogil:
     cdef vreal sums[SUMS]
@@ -75,14 +75,14 @@ cdef inline inlined dots_some(
     real *z, Py_ssize_t step,
 ) noexcept nogil:
     if rows == 1:
-        dots_of(1, units, a, stride, w, n, z, step)
+        dots_of(units, 1, a, stride, w, n, z, step)
     elif rows == 2:
-        dots_of(2, units, a, stride, w, n, z, step)
+        dots_of(units, 2, a, stride, w, n, z, step)
     elif ROW_BLOCK > 2:
         if rows == 3:
-            dots_of(3, units, a, stride, w, n, z, step)
+            dots_of(units, 3, a, stride, w, n, z, step)
         else:
-            dots_of(4, units, a, stride, w, n, z, step)
+            dots_of(units, 4, a, stride, w, n, z, step)
     return 0
 
 
@@ -106,25 +106,10 @@ cdef inline outlined dots_of_row(
     int units, const real *a, Py_ssize_t stride, const real *w, Py_ssize_t n, real *z
 ) noexcept nogil:
     """The same of one row, units <= CLASS_BLOCK."""
-    if units == 5:
-        dots_of(1, 5, a, stride, w, n, z, 0)
-    elif units == 6:
-        dots_of(1, 6, a, stride, w, n, z, 0)
-    elif units < 5:
+    if units < 5:
         dots(1, units, a, stride, w, n, z, 0)
-    elif CLASS_BLOCK > 6:
-        if units == 7:
-            dots_of(1, 7, a, stride, w, n, z, 0)
-        elif units == 8:
-            dots_of(1, 8, a, stride, w, n, z, 0)
-        elif units == 9:
-            dots_of(1, 9, a, stride, w, n, z, 0)
-        elif units == 10:
-            dots_of(1, 10, a, stride, w, n, z, 0)
-        elif units == 11:
-            dots_of(1, 11, a, stride, w, n, z, 0)
-        elif units == 12:
-            dots_of(1, 12, a, stride, w, n, z, 0)
+    else:
+        with_constant(units, dots_of, 1, a, stride, w, n, z, 0)
     return 0
 
 
@@ -138,7 +123,7 @@ cdef inline void layer_forward(
     cdef Py_ssize_t i, u, n = rounded_up(layer.n + 1, VL), blocks, k, next, g, group
     cdef const real *a = layer.a + first * layer.stride
     if rows == 1:
-        blocks = (layer.m + CLASS_BLOCK - 1) // CLASS_BLOCK
+        blocks = parts_of(layer.m, CLASS_BLOCK)
         u = 0
         for k in range(blocks):
             next = part_start(layer.m, blocks, k + 1)

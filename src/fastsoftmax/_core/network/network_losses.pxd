@@ -20,6 +20,7 @@ from fastsoftmax._core.simd.simd cimport (
     select_eq, select_gt, set1, set1_lane, store, sum_lanes, to_real, transpose, vlane, vreal,
 )
 from fastsoftmax._core.simd.squares cimport load_upto
+from fastsoftmax._core.sizes cimport parts_of
 
 cdef struct Totals:  # of a chunk of rows
     double loss  # of one step
@@ -64,7 +65,7 @@ cdef inline void measure(
 cdef inline double softmax_row(
     const Targets *t, real *z, Py_ssize_t at, double weight, real *row
 ) noexcept nogil:
-    cdef Py_ssize_t j, k = t.k, n = (k + VL - 1) // VL
+    cdef Py_ssize_t j, k = t.k, n = parts_of(k, VL)
     cdef real element[VL_MOST]
     cdef vreal loss, top
     for j in range(k, n * VL):

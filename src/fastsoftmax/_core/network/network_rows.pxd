@@ -8,10 +8,10 @@ without effects and drops the call.) Measurements: docs/experiments/0014-network
 from fastsoftmax._core.gemm.convert cimport convert
 from fastsoftmax._core.network.network_kernels cimport Inputs
 from fastsoftmax._core.simd.simd cimport prefetch, real
+from fastsoftmax._core.sizes cimport LINE
 
 cdef enum:
     AHEAD = 2  # rows
-    LINE = 64
     FETCHED = 64 * LINE  # of a row, at most
 
 

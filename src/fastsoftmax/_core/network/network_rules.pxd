@@ -1,4 +1,4 @@
-"""The rules by which weights follow their gradient, two vectors of some units at a time.
+"""The rules by which a gradient changes weights, two vectors of some units at a time.
 
 A rule is chosen once per block and inlined as a constant; θ, g and the state of one vector then pass
 through registers. g is the gradient of the mean loss of the batch plus the penalty.
@@ -39,7 +39,7 @@ cdef inline vreal_inlined coefficient_lanes(Py_ssize_t n) noexcept nogil:
     return select_gt(set1(n), to_real(lane_index()), set1(1.), set1(0.))
 
 
-cdef inline inlined follow_as(
+cdef inline inlined update_as(
     const int kind, const bint penalised, const Rule *r, Py_ssize_t nk, const vreal *sums,
     Py_ssize_t n, real *w, real *first, real *second, Py_ssize_t stride, double *squares,
 ) noexcept nogil:
@@ -93,18 +93,18 @@ cdef inline inlined follow_as(
     return 0
 
 
-cdef inline inlined follow_by(
+cdef inline inlined update_by(
     const int kind, const Rule *r, Py_ssize_t nk, const vreal *sums, Py_ssize_t n, real *w,
     real *first, real *second, Py_ssize_t stride, double *squares,
 ) noexcept nogil:
     if is_penalised(r):
-        follow_as(kind, True, r, nk, sums, n, w, first, second, stride, squares)
+        update_as(kind, True, r, nk, sums, n, w, first, second, stride, squares)
     else:
-        follow_as(kind, False, r, nk, sums, n, w, first, second, stride, squares)
+        update_as(kind, False, r, nk, sums, n, w, first, second, stride, squares)
     return 0
 
 
-cdef inline void follow(
+cdef inline void update(
     const Rule *r, Py_ssize_t nk, const vreal *sums, Py_ssize_t n, real *w, real *first,
     real *second, Py_ssize_t stride, double *squares,
 ) noexcept nogil:
@@ -115,18 +115,18 @@ cdef inline void follow(
     added to VL parts of a total.
     """
     if r.kind == SGD:
-        follow_by(SGD, r, nk, sums, n, w, first, second, stride, squares)
+        update_by(SGD, r, nk, sums, n, w, first, second, stride, squares)
     elif r.kind == STORE:
-        follow_by(STORE, r, nk, sums, n, w, first, second, stride, squares)
+        update_by(STORE, r, nk, sums, n, w, first, second, stride, squares)
     elif r.kind == MOMENTUM:
-        follow_by(MOMENTUM, r, nk, sums, n, w, first, second, stride, squares)
+        update_by(MOMENTUM, r, nk, sums, n, w, first, second, stride, squares)
     elif r.kind == NESTEROV:
-        follow_by(NESTEROV, r, nk, sums, n, w, first, second, stride, squares)
+        update_by(NESTEROV, r, nk, sums, n, w, first, second, stride, squares)
     elif r.kind == ADAGRAD:
-        follow_by(ADAGRAD, r, nk, sums, n, w, first, second, stride, squares)
+        update_by(ADAGRAD, r, nk, sums, n, w, first, second, stride, squares)
     elif r.kind == RMSPROP:
-        follow_by(RMSPROP, r, nk, sums, n, w, first, second, stride, squares)
+        update_by(RMSPROP, r, nk, sums, n, w, first, second, stride, squares)
     elif r.kind == ADAM:
-        follow_by(ADAM, r, nk, sums, n, w, first, second, stride, squares)
+        update_by(ADAM, r, nk, sums, n, w, first, second, stride, squares)
     else:
-        follow_by(ADAMW, r, nk, sums, n, w, first, second, stride, squares)
+        update_by(ADAMW, r, nk, sums, n, w, first, second, stride, squares)

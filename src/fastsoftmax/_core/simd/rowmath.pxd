@@ -14,9 +14,8 @@ log(1 + f) = f - (f^2/2 - s (f^2/2 + R(s^2))) (Tang 1990). What rounding 1 + x l
 """
 
 from fastsoftmax._core.simd.simd cimport (
-    LARGEST, VL, bits, divide, from_bits, lane, maximum, minimum, real, scale_by_power_of_two, select_gt,
-    set1, set1_lane, shift_left, shift_right, to_real, vlane, vreal,
-    vreal_inlined,
+    LARGEST, bits, divide, from_bits, maximum, minimum, scale_by_power_of_two, select_gt, set1,
+    shift_left, shift_right, to_real, vlane, vreal, vreal_inlined,
 )
 
 

@@ -1,7 +1,7 @@
 /* Vectors of one precision and one processor level.
  *
- * The only C of the project: what Cython cannot say. The build compiles every kernel once for each
- * pair of precision (FS_DOUBLE) and processor level (-march); this header turns the pair into
+ * The only C of the project, with the other headers here: what Cython cannot say. The build compiles every kernel
+ * once for each pair of precision (FS_DOUBLE) and processor level (-march); this header turns the pair into
  *
  *     real    float or double               vreal   VL of them in one register
  *     lane    int32_t or int64_t            vlane   VL of those, one beside each real

@@ -89,3 +89,6 @@ cdef extern from "simd.h" nogil:
     void stream(real *, vreal)
     void fence()
     void add_to_doubles(double *, vreal)
+
+cdef extern from "with_constant.h" nogil:
+    int with_constant(int n, ...)  # a macro: f(n, ...) of n, f, ..., n from 1 to CLASS_BLOCK a constant

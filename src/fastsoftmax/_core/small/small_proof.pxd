@@ -6,7 +6,7 @@ from libc.string cimport memset
 from fastsoftmax._core.arguments cimport Problem
 from fastsoftmax._core.simd.simd cimport real
 from fastsoftmax._core.small.small_factors cimport factor
-from fastsoftmax._core.small.small_problem cimport Fit, add_ridge, dot, pull
+from fastsoftmax._core.small.small_problem cimport Fit, add_ridge, pull
 
 cdef enum:
     ROUNDS = 8  # of making intercepts stationary

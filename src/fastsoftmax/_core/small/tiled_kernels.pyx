@@ -22,13 +22,12 @@ from fastsoftmax._core.arguments cimport Cells, Problem
 from fastsoftmax._core.gemm.convert cimport REAL
 from fastsoftmax._core.gemm.tiles cimport MOST, ROWS, product_along
 from fastsoftmax._core.gemm.transposed_rows cimport pack_rows
-from fastsoftmax._core.linear.linear_problem cimport (
-    ALIGNMENT, aligned, part_start, parts_of, tile_loss,
-)
+from fastsoftmax._core.linear.linear_problem cimport tile_loss
 from fastsoftmax._core.simd.simd cimport (
     CLASS_BLOCK, ROW_BLOCK, VL, VL_MOST, in_register, inlined, load, multiply_add, outlined, real, set1,
     store, sum_each, sum_lanes, vreal,
 )
+from fastsoftmax._core.sizes cimport ALIGNMENT, aligned, aligned_start, part_start, parts_of
 from fastsoftmax._core.small.tiled_kernels cimport Table, Tiled
 
 cdef enum:
@@ -77,7 +76,7 @@ cdef void centre(
 ) noexcept nogil:
     """Weighted means of d features and of their squares relative to them; and those taken from X, if
     that is wanted. Rows of weight 0 have to be finite."""
-    cdef real *sums = <real *>(memory + (ALIGNMENT - <size_t>memory % ALIGNMENT) % ALIGNMENT)
+    cdef real *sums = <real *>aligned_start(memory)
     cdef real *at
     cdef vreal total, mean, v
     cdef Py_ssize_t t, i, j
@@ -218,7 +217,7 @@ cdef double pull(
     cdef Py_ssize_t scratch = aligned(pull_scratch(losses.k) * sizeof(real))
     cdef const double *totals
     cdef double loss = 0.
-    memory += (ALIGNMENT - <size_t>memory % ALIGNMENT) % ALIGNMENT
+    memory = aligned_start(memory)
     for i in prange(parts, schedule="static", num_threads=n_threads, use_threads_if=n_threads > 1):
         pull_part(
             x, losses, part_start(x.tiles, parts, i), part_start(x.tiles, parts, i + 1),
@@ -274,7 +273,7 @@ cdef void gram(
     cdef Py_ssize_t each = aligned(square * sizeof(double))
     cdef Py_ssize_t scratch = aligned(PART * x.width * ROWS * sizeof(real))
     cdef const double *totals
-    memory += (ALIGNMENT - <size_t>memory % ALIGNMENT) % ALIGNMENT
+    memory = aligned_start(memory)
     for i in prange(m * parts, schedule="dynamic", chunksize=1, num_threads=n_threads,
                     use_threads_if=n_threads > 1):
         gram_part(

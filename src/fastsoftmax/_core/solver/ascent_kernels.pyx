@@ -19,13 +19,13 @@ from fastsoftmax._core.loss.logistic cimport sigmoid
 from fastsoftmax._core.simd.simd cimport (
     VL, load, load_first, prefetch, real, set1, sum_lanes, vreal,
 )
+from fastsoftmax._core.sizes cimport LINE
 from fastsoftmax._core.solver.ascent_kernels cimport Table
 from fastsoftmax._core.sparse.gather cimport gather_few, index
 from fastsoftmax._core.sparse.scatter cimport scatter_few
 
 cdef enum:
     STEPS = 12  # of Newton's method for u, at most
-    LINE = 64  # bytes
     AHEAD = 8  # rows whose numbers are fetched,
     NEXT = 2  # and whose entries
 

@@ -17,9 +17,9 @@ from cpython.pycapsule cimport PyCapsule_New
 from cython.parallel cimport prange, threadid
 from libc.stdint cimport int64_t
 
-from fastsoftmax._core.linear.linear_problem cimport part_start
 from fastsoftmax._core.simd.multiples cimport add_multiple
 from fastsoftmax._core.simd.simd cimport real
+from fastsoftmax._core.sizes cimport part_start
 from fastsoftmax._core.solver.coordinate_kernels cimport Columns, Table
 
 cdef enum:

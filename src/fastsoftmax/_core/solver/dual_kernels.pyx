@@ -19,14 +19,13 @@ from libc.math cimport log
 
 from fastsoftmax._core.arguments cimport Problem
 from fastsoftmax._core.gemm.tiles cimport ROWS
-from fastsoftmax._core.linear.linear_problem cimport (
-    ALIGNMENT, TileRows, aligned, load_rows, part_start, tile_loss,
-)
+from fastsoftmax._core.linear.linear_problem cimport TileRows, load_rows, tile_loss
 from fastsoftmax._core.simd.rowmath cimport log1p
 from fastsoftmax._core.simd.simd cimport (
     VL, absolute, add_to_doubles, any_gt, divide, load, load_labels, maximum, minimum, real, select_eq,
     select_gt, set1, set1_lane, store, vlane, vreal, vreal_inlined,
 )
+from fastsoftmax._core.sizes cimport ALIGNMENT, aligned, aligned_start, part_start, parts_of
 from fastsoftmax._core.solver.dual_kernels cimport Table
 
 cdef double NEVER = 1e-25  # a probability that a change of no longer counts
@@ -156,7 +155,7 @@ cdef void part_dual(
     const Problem *p, double alpha, Py_ssize_t part, const real *e, const real *shift, real *out,
     real *scratch, double *class_lanes, double *sums, double *class_sums,
 ) noexcept nogil:
-    cdef Py_ssize_t tiles = (p.n + ROWS - 1) // ROWS, size = p.k * ROWS, i, j, v, n
+    cdef Py_ssize_t tiles = parts_of(p.n, ROWS), size = p.k * ROWS, i, j, v, n
     cdef real *z = scratch
     cdef real *targets = scratch + size
     cdef real *a = scratch + 2 * size
@@ -226,7 +225,7 @@ cdef Scratch scratch_of(const Problem *p, int n_threads, char *memory) noexcept 
     c.tile = aligned(TILES * p.k * ROWS * sizeof(real))
     c.thread = c.tile + aligned(2 * p.k * VL * sizeof(double))
     c.size = ALIGNMENT + totals + classes + n_threads * c.thread
-    memory += (ALIGNMENT - <size_t>memory % ALIGNMENT) % ALIGNMENT
+    memory = aligned_start(memory)
     c.parts = <double *>memory
     c.class_parts = <double *>(memory + totals)
     c.each = memory + totals + classes

@@ -19,14 +19,13 @@ from cython.parallel cimport prange, threadid
 
 from fastsoftmax._core.arguments cimport Problem
 from fastsoftmax._core.gemm.tiles cimport ROWS
-from fastsoftmax._core.linear.linear_problem cimport (
-    ALIGNMENT, TileRows, aligned, load_rows, part_start, tile_loss,
-)
+from fastsoftmax._core.linear.linear_problem cimport TileRows, load_rows, tile_loss
 from fastsoftmax._core.loss.probabilities cimport tile_probabilities, tile_variances
 from fastsoftmax._core.simd.simd cimport (
     VL, VL_MOST, absolute, add_to_doubles, divide, load, load_labels, maximum, real, select_eq,
     select_gt, set1, set1_lane, store, vlane, vreal,
 )
+from fastsoftmax._core.sizes cimport ALIGNMENT, aligned, aligned_start, part_start, parts_of
 from fastsoftmax._core.solver.line_kernels cimport Table
 
 cdef enum:
@@ -106,7 +105,7 @@ cdef void along(
     int n_threads,
 ) noexcept nogil:
     cdef Py_ssize_t each = tile_and_targets(p), i, j
-    memory += (ALIGNMENT - <size_t>memory % ALIGNMENT) % ALIGNMENT
+    memory = aligned_start(memory)
     cdef double *sums = <double *>memory
     cdef char *scratch = memory + totals_bytes()
     for i in prange(PARTS, schedule="static", num_threads=n_threads,
@@ -126,7 +125,7 @@ cdef void part_along(
     const Problem *p, Py_ssize_t part, Py_ssize_t every, const real *d, double t, real *z,
     double *sums
 ) noexcept nogil:
-    cdef Py_ssize_t tiles = ((p.n + ROWS - 1) // ROWS + every - 1) // every, i, j
+    cdef Py_ssize_t tiles = parts_of(parts_of(p.n, ROWS), every), i, j
     for i in range(SUMS * VL):
         sums[i] = 0.
     for j in range(part_start(tiles, PARTS, part), part_start(tiles, PARTS, part + 1)):
@@ -159,7 +158,7 @@ cdef void residuals(
     const Problem *p, Py_ssize_t tiles, real *to, char *memory, int n_threads
 ) noexcept nogil:
     cdef Py_ssize_t each = tile_and_targets(p), i
-    memory += (ALIGNMENT - <size_t>memory % ALIGNMENT) % ALIGNMENT
+    memory = aligned_start(memory)
     for i in prange(tiles, schedule="static", num_threads=n_threads,
                     use_threads_if=n_threads > 1):
         tile_residuals(p, i * ROWS, <real *>(memory + threadid() * each), to + i * ROWS)

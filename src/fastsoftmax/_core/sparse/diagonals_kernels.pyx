@@ -18,9 +18,9 @@ from cython.parallel cimport prange, threadid
 from libc.stdint cimport int64_t
 
 from fastsoftmax._core.gemm.tiles cimport ROWS
-from fastsoftmax._core.linear.linear_problem cimport ALIGNMENT, aligned, part_start
 from fastsoftmax._core.simd.simd cimport VL, load, real, set1, sum_lanes, vreal
 from fastsoftmax._core.simd.squares cimport load_upto, store_upto
+from fastsoftmax._core.sizes cimport ALIGNMENT, aligned, aligned_start, part_start, parts_of
 from fastsoftmax._core.sparse.diagonals_kernels cimport Build, Solve, Table
 from fastsoftmax._core.sparse.sparse_rows cimport column_sums, row_width, rows_of_block, to_rows
 
@@ -43,7 +43,7 @@ cdef Py_ssize_t place_build(Build *b, int n_threads, char *memory) noexcept nogi
     cdef Py_ssize_t table = aligned(
         rows_of_block(b.n, b.k) * row_width(b.k) * <Py_ssize_t>sizeof(real))
     cdef Py_ssize_t moments = aligned(2 * b.d * sizeof(double))
-    memory += (ALIGNMENT - <size_t>memory % ALIGNMENT) % ALIGNMENT
+    memory = aligned_start(memory)
     b.sums = aligned(2 * b.k * sizeof(double))
     b.table = <real *>memory
     b.moments = <double *>(memory + table)
@@ -73,7 +73,7 @@ cdef Py_ssize_t tile_rows() noexcept nogil:
 
 cdef void build_block(const Build *b, int n_threads) noexcept nogil:
     cdef Py_ssize_t i
-    for i in prange((b.d + FEATURES - 1) // FEATURES, schedule="dynamic",
+    for i in prange(parts_of(b.d, FEATURES), schedule="dynamic",
                     chunksize=1, num_threads=n_threads, use_threads_if=n_threads > 1):
         build_features(b, i * FEATURES, <double *>(b.scratch + threadid() * b.sums))
 

@@ -16,12 +16,12 @@ from libc.stdint cimport int64_t
 
 from fastsoftmax._core.gemm.tiles cimport MOST
 from fastsoftmax._core.simd.simd cimport (
-    CLASS_BLOCK, PICKED, VL, add_picked, add_times, inlined, load, load_first, outlined, prefetch, real,
-    real2, real4, real8, set1, vreal,
+    PICKED, VL, add_picked, add_times, inlined, load, load_first, outlined, prefetch, real,
+    real2, real4, real8, set1, vreal, with_constant,
 )
 
 cdef enum:
-    AHEAD = 8  # non-zeros
+    AHEAD = 8  # non-zeros, whose rows of the table are fetched early
     CHAINS = 4
     FEW = 8  # numbers of a row
 
@@ -137,29 +137,5 @@ cdef inline outlined gather(
     v < nv <= CLASS_BLOCK. The last vector has `last` numbers, and so many are read. `ahead`
     non-zeros further on there must be indices too.
     """
-    if nv == 1:
-        gather_of(1, values, at, n, ahead, table, step, last, sums)
-    elif nv == 2:
-        gather_of(2, values, at, n, ahead, table, step, last, sums)
-    elif nv == 3:
-        gather_of(3, values, at, n, ahead, table, step, last, sums)
-    elif nv == 4:
-        gather_of(4, values, at, n, ahead, table, step, last, sums)
-    elif nv == 5:
-        gather_of(5, values, at, n, ahead, table, step, last, sums)
-    elif nv == 6:
-        gather_of(6, values, at, n, ahead, table, step, last, sums)
-    elif CLASS_BLOCK > 6:
-        if nv == 7:
-            gather_of(7, values, at, n, ahead, table, step, last, sums)
-        elif nv == 8:
-            gather_of(8, values, at, n, ahead, table, step, last, sums)
-        elif nv == 9:
-            gather_of(9, values, at, n, ahead, table, step, last, sums)
-        elif nv == 10:
-            gather_of(10, values, at, n, ahead, table, step, last, sums)
-        elif nv == 11:
-            gather_of(11, values, at, n, ahead, table, step, last, sums)
-        elif nv == 12:
-            gather_of(12, values, at, n, ahead, table, step, last, sums)
+    with_constant(nv, gather_of[index], values, at, n, ahead, table, step, last, sums)
     return 0

@@ -15,8 +15,8 @@ from libc.math cimport sqrt
 from libc.stdint cimport int64_t
 
 from fastsoftmax._core.arguments cimport Sparse
-from fastsoftmax._core.linear.linear_problem cimport part_start
 from fastsoftmax._core.simd.simd cimport real
+from fastsoftmax._core.sizes cimport part_start
 from fastsoftmax._core.sparse.merged_features_kernels cimport Table
 from fastsoftmax._core.sparse.sparse_rows cimport index_at, start_of
 

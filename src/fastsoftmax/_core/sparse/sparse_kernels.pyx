@@ -20,16 +20,15 @@ from libc.string cimport memset
 
 from fastsoftmax._core.arguments cimport Problem, Sparse
 from fastsoftmax._core.gemm.tiles cimport ROWS
-from fastsoftmax._core.linear.linear_problem cimport (
-    ALIGNMENT, aligned, part_start, tile_loss, tile_sums,
-)
+from fastsoftmax._core.linear.linear_problem cimport tile_loss, tile_sums
 from fastsoftmax._core.simd.simd cimport VL, load, real, store, sum_lanes
 from fastsoftmax._core.simd.squares cimport load_upto, store_upto
-from fastsoftmax._core.sparse.gather cimport FEW, index
+from fastsoftmax._core.sizes cimport ALIGNMENT, aligned, aligned_start, part_start, parts_of
+from fastsoftmax._core.sparse.gather cimport AHEAD, FEW, index
 from fastsoftmax._core.sparse.scatter cimport scatter, scatter_few, scatter_few_doubles
 from fastsoftmax._core.sparse.sparse_kernels cimport Pass, Table, Tables
 from fastsoftmax._core.sparse.sparse_rows cimport (
-    AHEAD, column_sums, index_at, row_logits, row_width, rows_of_block, start_of, tile_of_logits,
+    column_sums, index_at, row_logits, row_width, rows_of_block, start_of, tile_of_logits,
     to_rows,
 )
 
@@ -65,7 +64,7 @@ cdef void store_logits(
 ) noexcept nogil:
     cdef Py_ssize_t each = rows_of_logits(k, ROWS), i
     cdef real *scratch = <real *>memory
-    for i in prange((n + ROWS - 1) // ROWS, schedule="dynamic", chunksize=2,
+    for i in prange(parts_of(n, ROWS), schedule="dynamic", chunksize=2,
                     num_threads=n_threads, use_threads_if=n_threads > 1):
         tile_of_logits(
             x, n, i * ROWS, w, b, k, scratch + threadid() * each, to + i * k * ROWS)
@@ -308,7 +307,7 @@ cdef Pass plan_pass(
     s.bytes = (
         ALIGNMENT + aligned(s.row_block * s.width * size) + PARTS * s.sums * sizeof(double)
         + n_threads * s.each * size + tables)
-    memory += (ALIGNMENT - <size_t>memory % ALIGNMENT) % ALIGNMENT
+    memory = aligned_start(memory)
     s.z = <real *>memory
     memory += aligned(s.row_block * s.width * size)
     s.totals = <double *>memory
@@ -330,7 +329,7 @@ cdef void block_differences(
 ) noexcept nogil:
     """A - Y of the block of rows that begins at row `start`."""
     cdef Py_ssize_t count = min(s.row_block, p.n - start), i
-    cdef Py_ssize_t tiles = (count + ROWS - 1) // ROWS
+    cdef Py_ssize_t tiles = parts_of(count, ROWS)
     for i in prange(PARTS, schedule="dynamic", chunksize=1, num_threads=n_threads,
                     use_threads_if=n_threads > 1):
         part_differences(
@@ -403,8 +402,7 @@ cdef inline void count_columns(
 
 cdef inline void fill_columns(
     const Sparse *x, Py_ssize_t row_block, Py_ssize_t first, Py_ssize_t end, int64_t *next_,
-    real *values,
-    int *rows
+    real *values, int *rows,
 ) noexcept nogil:
     cdef Py_ssize_t i, r, j
     cdef int64_t to

@@ -4,15 +4,14 @@ from libc.stdint cimport int64_t
 
 from fastsoftmax._core.arguments cimport Sparse
 from fastsoftmax._core.gemm.tiles cimport MOST, ROWS
-from fastsoftmax._core.linear.linear_problem cimport part_start, rounded_up
 from fastsoftmax._core.simd.simd cimport (
     CLASS_BLOCK, VL, VL_MOST, real, set1, store, transpose, vreal,
 )
 from fastsoftmax._core.simd.squares cimport load_square, load_upto, store_upto
-from fastsoftmax._core.sparse.gather cimport FEW, gather, gather_few
+from fastsoftmax._core.sizes cimport part_start, parts_of, rounded_up
+from fastsoftmax._core.sparse.gather cimport AHEAD, FEW, gather, gather_few
 
 cdef enum:
-    AHEAD = 8  # non-zeros whose rows of the table are fetched early
     SEGMENT = 512  # non-zeros of a column summed before the sum goes to float64
     ROW_BLOCK_BYTES = 64 * 1024 * 1024  # of A - Y, or of another table with a row for each of X
 
@@ -46,13 +45,13 @@ cdef inline int vectors_of(
     Py_ssize_t k, Py_ssize_t blocks, Py_ssize_t c, Py_ssize_t *first
 ) noexcept nogil:
     """Block c of the vectors of k classes: how many, and the first."""
-    cdef Py_ssize_t count = (k + VL - 1) // VL
+    cdef Py_ssize_t count = parts_of(k, VL)
     first[0] = part_start(count, blocks, c)
     return <int>(part_start(count, blocks, c + 1) - first[0])
 
 
 cdef inline Py_ssize_t blocks_of(Py_ssize_t k) noexcept nogil:
-    return ((k + VL - 1) // VL + CLASS_BLOCK - 1) // CLASS_BLOCK
+    return parts_of(parts_of(k, VL), CLASS_BLOCK)
 
 
 cdef inline void row_logits(

@@ -10,6 +10,7 @@ from fastsoftmax._engine.curvature.hessian import (
     hessian_bytes,
     warm_start_of,
 )
+from fastsoftmax._engine.curvature.leave_one_out import LeaveOneOut, features_of, leave_one_out
 
 __all__ = [
     "HESSIAN_PARAMETERS",
@@ -19,8 +20,11 @@ __all__ = [
     "FarModel",
     "FarModelRules",
     "GramCurvature",
+    "LeaveOneOut",
     "blocks_for",
     "curvature_of",
+    "features_of",
     "hessian_bytes",
+    "leave_one_out",
     "warm_start_of",
 ]

@@ -17,8 +17,8 @@ from fastsoftmax._engine.linalg import ClassFactors
 from fastsoftmax._engine.line_search.iterate import Iterate
 from fastsoftmax._engine.objective.objective import Objective
 from fastsoftmax._engine.objective.warm_start import Grams
+from fastsoftmax._runtime.dtypes import TINY
 
-TINY = float(np.finfo(float).tiny)  # keeps 0 / 0 from being NaN
 GOLDEN = 0.6180339887498949  # multiples of it, less whole numbers, are spread evenly
 
 

@@ -15,8 +15,8 @@ from fastsoftmax._engine.linalg import ClassFactors, dot
 from fastsoftmax._engine.line_search.iterate import Iterate, Sample
 from fastsoftmax._engine.objective.objective import Objective
 from fastsoftmax._engine.objective.warm_start import Grams, WarmStart, key_of
+from fastsoftmax._runtime.dtypes import TINY
 
-TINY = float(np.finfo(np.float64).tiny)  # keeps 0 / 0 from being NaN
 # at most, for all of the Hessian: 32 MiB, and 1.4e9 multiply-adds to factor it, half a second
 HESSIAN_PARAMETERS = 2048
 
@@ -55,7 +55,7 @@ class Curvature:
     """
 
     few_far: NDArray = np.empty(0, np.int32)  # far rows, where they are few
-    _far_cells = False  # whether a few cells are far from all others
+    far_cells = False  # whether a few cells are far from all others
 
     def __init__(self, objective: Objective, rules: CurvatureRules | None = None) -> None:
         self.objective, self.rules = objective, rules or CurvatureRules()
@@ -133,7 +133,7 @@ class Curvature:
     @property
     def far(self) -> FarRows | tuple[()]:
         """The far rows, where lengths are known, or where there are far cells."""
-        if self._squares is None and self._far_cells:
+        if self._squares is None and self.far_cells:
             lengths = self.objective.lengths()
             self._squares = None if lengths is None else np.square(lengths)
         if self._squares is None:
@@ -152,7 +152,7 @@ class Curvature:
     def change_of_far_rows(self, it: Iterate) -> float:
         """How far the blocks are from those of the last build, in what far rows add to them.
 
-        It is 0 where logits are not stored.
+        It is counted in features, and 0 where logits are not stored.
         """
         if not self._far or not it.incremental_logits:
             return 0.0
@@ -222,20 +222,20 @@ class GramCurvature(Curvature):
         ridge[objective.free] = 0
         self.ridge = np.concatenate([ridge, np.zeros(len(intercept))])
         self.spread = np.concatenate([np.square(q.deviations / q.scales), np.square(intercept)])
-        self._far_cells = bool((q.bulk < q.deviations).any())
+        self.far_cells = bool((q.bulk < q.deviations).any())
         self.bulk = np.concatenate([np.square(q.bulk / q.scales), np.square(intercept)])
 
     def gram(self, drawn: RowSample, scale: float, ridge: NDArray, **more: NDArray) -> NDArray:
         o = self.objective
         # far rows may have 1e8 times the curvature of others: more than float32's digits
-        data = o.data.to_float64() if self._far_cells else o.data
+        data = o.data.to_float64() if self.far_cells else o.data
         return data.gram(drawn, o.parameters.shift, self.units, scale, ridge, **more)
 
     @property
     def few_far(self) -> NDArray:
         """Far rows, where they are so few that Newton's step for them alone costs little."""
         most = self.rules.far.newton_passes
-        if not self._far_cells or self.newton_cost(1) > most:
+        if not self.far_cells or self.newton_cost(1) > most:
             return Curvature.few_far
         far = self.far
         return far.rows if far and self.newton_cost(len(far)) <= most else Curvature.few_far
@@ -319,7 +319,12 @@ class GramCurvature(Curvature):
         P, Q = o.loss.probabilities(it.logits(0))
         if (missing := o.loss.missing(o.targets)) is not None:
             P[missing] = 0  # a logit has no loss there, hence no curvature
-        k, size = o.shape
+        o.passes.count += self.hessian_cost()
+        return self.hessian_of(P, Q)
+
+    def hessian_of(self, P: NDArray[np.float64], Q: NDArray[np.float64]) -> NDArray[np.float64]:
+        """The same where these are the probabilities of all rows, and Q = 1 - P."""
+        o, (k, size) = self.objective, self.objective.shape
 
         def gram(drawn: RowSample) -> NDArray:
             return self.gram(drawn, 1 / len(P), no_ridge)
@@ -328,7 +333,6 @@ class GramCurvature(Curvature):
         H = o.loss.hessian(P, Q, o.weights, size, gram).reshape(k * size, k * size)
         diagonal = H.ravel()[:: k * size + 1].reshape(k, size)
         diagonal += self.ridge
-        o.passes.count += self.hessian_cost()
         return H
 
 

@@ -14,13 +14,14 @@ from functools import cache, cached_property
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.curvature.block_gram import TINY, ClassGrams, GramRules, Projected
+from fastsoftmax._engine.curvature.block_gram import ClassGrams, GramRules, Projected
 from fastsoftmax._engine.curvature.far_rows import limited
 from fastsoftmax._engine.curvature.hessian import GramCurvature
 from fastsoftmax._engine.linalg import ClassFactors, assemble_joint_hessian
 from fastsoftmax._engine.line_search.iterate import Iterate
 from fastsoftmax._engine.objective.objective import Objective
 from fastsoftmax._engine.objective.warm_start import Grams
+from fastsoftmax._runtime.dtypes import TINY
 
 
 @dataclass(frozen=True)

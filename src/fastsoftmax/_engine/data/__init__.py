@@ -22,6 +22,7 @@ from fastsoftmax._engine.data.partitioned import (
 from fastsoftmax._engine.data.protocol import Data
 from fastsoftmax._engine.data.row_sample import RowSample, numbers_of
 from fastsoftmax._engine.data.row_space import RowSpace, row_space
+from fastsoftmax._engine.data.shared import SharedPasses
 from fastsoftmax._engine.data.sparse import SparseData
 from fastsoftmax._engine.data.sparse_array import Change
 from fastsoftmax._engine.data.standardised import Standardisation
@@ -47,6 +48,7 @@ __all__ = [
     "Point",
     "RowSample",
     "RowSpace",
+    "SharedPasses",
     "SparseBlocks",
     "SparseData",
     "SparsePartitions",

@@ -33,12 +33,6 @@ from fastsoftmax._runtime.threads import team
 PIECE = 1 << 24  # bytes of columns in memory at a time, if not all are: far above a call's cost
 COLUMNS_AT_A_TIME = 504  # 63 cache lines, so that no two rows come to lie in the same place
 TOGETHER = 4  # right-hand sides for which the factor is read once
-# random vectors that tell the norm: its square is then off by a half at most, as a rule
-PROBES = 4
-# of sums of products of two rows, by their lengths: a few units of the last place
-ROUNDING = 8 * float(np.finfo(np.float64).eps)
-# between which squares of rows, and their products with 1e100, neither vanish nor overflow
-SQUARES = 1e-200, 1e200
 
 
 @dataclass(frozen=True)
@@ -48,6 +42,12 @@ class SpaceRules:
     dependent: float = 1e-8  # of the square of a row, √eps: beyond it, half of the digits are left
     largest_inverse: float = 3e4  # eps·3e4² = 2e-7, so that L has seven digits of all directions
     accurate_inverse: float = 1e3  # W = V L⁻¹ X needs no correction: eps·1e3² = 2e-10
+    # random vectors that tell the norm: its square is then off by a half at most, as a rule
+    probes: int = 4
+    # of sums of products of two rows, by their lengths: a few units of the last place
+    rounding: float = 8 * float(np.finfo(np.float64).eps)
+    least_square: float = 1e-200  # of a row, so that it does not vanish,
+    largest_square: float = 1e200  # nor overflow, also times 1e100
 
 
 class Basis(Protocol):
@@ -163,8 +163,7 @@ class Factor:
     gram : ndarray of shape (r, r)
         What is factored in place.
     n_threads : int
-    dependent : float
-        Of the square of a row: what is left of one that seems to depend on others.
+    rules : SpaceRules
 
     Attributes
     ----------
@@ -173,7 +172,7 @@ class Factor:
         About the norm of L⁻¹ for rows of length 1; infinity where they depend on each other.
     """
 
-    def __init__(self, gram: NDArray[np.float64], n_threads: int, dependent: float) -> None:
+    def __init__(self, gram: NDArray[np.float64], n_threads: int, rules: SpaceRules) -> None:
         size = len(gram)
         self._kernel, self._n_threads = kernels(gram.dtype).cholesky, n_threads
         self._upper, self._scales = gram[None], 1 / np.sqrt(np.diagonal(gram))
@@ -184,10 +183,11 @@ class Factor:
         U = np.triu(self._upper[0])
         self.L = U.T / self._scales[:, None]
         self.inverse = np.inf
-        if not failed[0] and np.diagonal(U).min() ** 2 > dependent:
+        if not failed[0] and np.diagonal(U).min() ** 2 > rules.dependent:
             # of random signs z, zᵀ G⁻¹ z is the trace of G⁻¹ in the mean (Hutchinson 1990)
-            signs = random_signs(size) / self._scales
-            self.inverse = float(np.einsum("pr,pr->", signs, self.solve(signs)) / PROBES) ** 0.5
+            signs = random_signs(rules.probes, size) / self._scales
+            trace = float(np.einsum("pr,pr->", signs, self.solve(signs)) / rules.probes)
+            self.inverse = trace**0.5
 
     def solve(self, right: NDArray[np.float64]) -> NDArray[np.float64]:
         """Z with Z L Lᵀ = right, (m, r)."""
@@ -202,9 +202,9 @@ class Factor:
 
 
 @cache
-def random_signs(size: int) -> NDArray[np.float64]:
-    """Some vectors of -1 and 1."""
-    return 2.0 * np.random.default_rng(0).integers(2, size=(PROBES, size)) - 1
+def random_signs(n: int, size: int) -> NDArray[np.float64]:
+    """n vectors of -1 and 1."""
+    return 2.0 * np.random.default_rng(0).integers(2, size=(n, size)) - 1
 
 
 class Combinations:
@@ -291,6 +291,7 @@ def row_space(
         Whether Q is to come from X itself, if that fits.
     rules : SpaceRules, optional
     """
+    rules = rules or SpaceRules()
     n, d = data.shape
     fits = 16 * n * d <= max_bytes
     if not isinstance(data, DenseData | SparseData):
@@ -303,9 +304,9 @@ def row_space(
         columns = CentredColumns(data, weights, centred, keep=fits)
         gram = columns.gram()
     squares = np.einsum("ii->i", gram)
-    if not (squares[used].max() > SQUARES[0] and squares.max() < SQUARES[1]):
+    if not (squares[used].max() > rules.least_square and squares.max() < rules.largest_square):
         return None
-    found = None if accurate else by_gram(columns, gram, weights, centred, rules or SpaceRules())
+    found = None if accurate else by_gram(columns, gram, weights, centred, rules)
     if found is None and fits:
         found = by_householder(columns, used)
     if found is None:
@@ -322,7 +323,7 @@ def by_gram(
     rules: SpaceRules,
 ) -> tuple[NDArray, Basis] | None:
     """R, and Q as combinations of rows that have weights; None where that is not accurate."""
-    used, dependent = weights > 0, rules.dependent
+    used = weights > 0
     left = used & (np.diagonal(gram) > 0)
     last = int(np.argmax(weights)) if centred else None  # since their weighted sum is 0
     if last is not None:
@@ -330,10 +331,10 @@ def by_gram(
     rows = by_length(gram, left)
     if not len(rows):
         return None
-    factor = Factor(gram.take(rows, 0).take(rows, 1), columns.n_threads, dependent)
+    factor = Factor(gram.take(rows, 0).take(rows, 1), columns.n_threads, rules)
     if factor.inverse == np.inf:
-        rows, last = independent(gram, by_length(gram, used), dependent), None
-        factor = Factor(gram.take(rows, 0).take(rows, 1), columns.n_threads, dependent)
+        rows, last = independent(gram, by_length(gram, used), rules.dependent), None
+        factor = Factor(gram.take(rows, 0).take(rows, 1), columns.n_threads, rules)
     if not factor.inverse <= rules.largest_inverse:
         return None
     R = np.empty((len(gram), len(rows)))
@@ -347,7 +348,7 @@ def by_gram(
         parts = factor.solve(gram[left][:, rows])
         R[left] = DenseData(factor.L.T, columns.n_threads).logits(parts, None).T
         some = used[left]
-        if not negligible(columns, gram, np.flatnonzero(used & left), parts[some], rows):
+        if not negligible(columns, gram, np.flatnonzero(used & left), parts[some], rows, rules):
             return None
     return R, Combinations(columns, rows, factor, rules.accurate_inverse)
 
@@ -374,15 +375,16 @@ def negligible(
     rows: NDArray[np.intp],
     parts: NDArray,
     others: NDArray[np.intp],
+    rules: SpaceRules,
 ) -> bool:
     """Whether rows are combinations of others, of which they have such parts, but for rounding."""
     if not len(rows):
         return True
     lengths = np.sqrt(np.diagonal(gram))
-    rounding = ROUNDING * (lengths[rows] + np.einsum("mn,n->m", np.abs(parts), lengths[others]))
+    sums = lengths[rows] + np.einsum("mn,n->m", np.abs(parts), lengths[others])
     all_parts = np.column_stack([np.eye(len(rows)), -parts])
     rest = columns.combinations(all_parts, np.concatenate([rows, others]))
-    return bool((np.sqrt(np.einsum("md,md->m", rest, rest)) <= rounding).all())
+    return bool((np.sqrt(np.einsum("md,md->m", rest, rest)) <= rules.rounding * sums).all())
 
 
 def by_householder(columns: CentredColumns, used: NDArray[np.bool_]) -> tuple[NDArray, Basis]:

@@ -85,6 +85,18 @@ class ClassFactors:
         self._factor(self.matrices)
         return self
 
+    def inverse(self) -> NDArray:
+        """M⁻¹ of a single matrix, in the place of its factor; by LAPACK."""
+        from scipy.linalg import lapack
+
+        (factor,), (scales,) = self.matrices, self.scales
+        triangle, _ = lapack.dpotri(factor.T, lower=1, overwrite_c=1)
+        upper = np.triu(triangle.T)
+        inverse = upper + np.triu(upper, 1).T
+        inverse *= scales
+        inverse *= scales[:, None]
+        return inverse
+
     def solve(self, *right: NDArray[np.float64]) -> list[NDArray[np.float64]]:
         """M⁻¹ v of up to four v (K, size); one reading of the factors serves them."""
         stacked = np.ascontiguousarray(right, np.float64)

@@ -12,15 +12,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.data import Data, RowSample, StoredLogits, is_per_logit
+from fastsoftmax._runtime.dtypes import TINY
 
 MISSING = 2  # of an indicator: neither on, 1, nor off, 0
 NEVER = 1e-25  # a probability that a change of no longer counts
-ABSENT = 1e-30  # the probability with which a class begins that has no weight: a logit of -69
-LEAST_VARIANCE = 1e-3  # of a typical share: that of a class is no less at the start (0071)
-TINY = float(np.finfo(float).tiny)
 
 Table = NDArray[np.float64]
 Gram = Callable[[RowSample], NDArray]  # of rows and their weights: (m, size, size)
+
+
+@dataclass(frozen=True)
+class ShareRules:
+    """What classes that have hardly any weight begin with."""
+
+    least: float = 1e-30  # share, by which an intercept begins: a logit of -69
+    variance: float = 1e-3  # of a typical share, at least (0071)
 
 
 @dataclass(frozen=True)
@@ -30,6 +36,7 @@ class Loss(ABC):
     Attributes
     ----------
     n_logits : int
+    rules : ShareRules
     per_logit : bool
         Whether each logit has a logistic function of its own: what the kernels are told.
     shift_invariant : bool
@@ -42,6 +49,7 @@ class Loss(ABC):
     """
 
     n_logits: int
+    rules: ShareRules = ShareRules()
 
     per_logit = False
     shift_invariant = False
@@ -72,7 +80,7 @@ class Loss(ABC):
 
     def variances(self, shares: Table) -> Table:
         """p(1 - p) of each logit for these shares, and no less than a little."""
-        return np.maximum(shares * (1 - shares), LEAST_VARIANCE * self.typical_share)
+        return np.maximum(shares * (1 - shares), self.rules.variance * self.typical_share)
 
     @property
     @abstractmethod
@@ -144,7 +152,7 @@ class Softmax(Loss):
         return entropy(shares)
 
     def intercepts(self, shares: Table) -> Table:
-        logarithms = np.log(np.maximum(shares, ABSENT))
+        logarithms = np.log(np.maximum(shares, self.rules.least))
         return logarithms - logarithms.mean()
 
     def absent(self, shares: Table) -> NDArray[np.bool_]:
@@ -215,7 +223,7 @@ class LogisticPerLogit(Loss):
         return entropy(np.concatenate([shares, 1 - shares]))
 
     def intercepts(self, shares: Table) -> Table:
-        on, off = np.log(np.maximum([shares, 1 - shares], ABSENT))
+        on, off = np.log(np.maximum([shares, 1 - shares], self.rules.least))
         return on - off
 
     def absent(self, shares: Table) -> NDArray[np.bool_]:

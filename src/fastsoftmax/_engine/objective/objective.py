@@ -3,6 +3,7 @@
 import math
 from copy import copy
 from functools import cached_property
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -107,19 +108,12 @@ class Objective:
         self.in_a_basis = row_space is not None
         if row_space is not None:
             data, own_units = row_space.rows, None
-        prepare, kind = (change_of, FeatureMajor) if data.is_sparse else (suited, Standardised)
+        self.has_easy_dual = False
+        kind = FeatureMajor if data.is_sparse else Standardised
         if like is not None:
-            data, told, self.has_easy_dual = like.exact_data, None, False
+            data, told = like.exact_data, None
         else:
-            if l1:  # whose certificate needs gradients to a part of λ that float32 does not show
-                data = data.to_float64()
-            data, told = prepare(data, weights, own_units, fit_intercept, self.penalty)
-            # a rotation of features leaves an L2 penalty as it is, if it is that of all of them
-            plain = not l1 and told is None and not len(self.free)
-            hold = easy_dual.hold_of_rows(data, terms) if plain else math.inf
-            self.has_easy_dual = hold <= easy_dual.HOLD
-            if plain and hold > easy_dual.EASY:
-                data = data.with_merged_features()
+            data, told = self._prepared(data, weights, own_units)
         #: in no lower precision than X came
         self.exact_data = data
         self.compute_with(data)
@@ -139,6 +133,22 @@ class Objective:
         self.models = Models(self.parameters, self.loss, units, row_space, offset, weights)
         n, d = data.shape
         self.passes = Passes(max(1, 2 * n * d * n_logits), self.parameters.passes)
+
+    def _prepared(
+        self, data: Data, weights: NDArray | ByRow | None, units: NDArray | None
+    ) -> tuple[Data, Any]:
+        """The data in the precision and the features to compute with, and what they told."""
+        if self.terms.l1:  # whose certificate needs gradients to a part of λ, which float32 hides
+            data = data.to_float64()
+        prepare = change_of if data.is_sparse else suited
+        data, told = prepare(data, weights, units, self.fit_intercept, self.penalty)
+        # a rotation of features leaves an L2 penalty as it is, if it is that of all of them
+        plain = not self.terms.l1 and told is None and not len(self.free)
+        hold = easy_dual.hold_of_rows(data, self.terms) if plain else math.inf
+        self.has_easy_dual = hold <= easy_dual.HOLD
+        if plain and hold > easy_dual.EASY:
+            data = data.with_merged_features()
+        return data, told
 
     def compute_with(self, data: Data) -> None:
         """Compute with this data, and in its precision (`precision.py`)."""

@@ -9,10 +9,19 @@ from fastsoftmax._engine.solvers import (
     preconditioned,
     proximal_newton,
 )
-from fastsoftmax._engine.solvers.base import SOLVERS, Iteration, Options, Result, find, known
+from fastsoftmax._engine.solvers.base import (
+    SEPARABLE,
+    SOLVERS,
+    Iteration,
+    Options,
+    Result,
+    find,
+    known,
+)
 from fastsoftmax._engine.solvers.bound import certificate_at
 
 __all__ = [
+    "SEPARABLE",
     "SOLVERS",
     "Iteration",
     "Options",

@@ -19,7 +19,7 @@ from fastsoftmax._engine.line_search import Iterate
 
 @dataclass(frozen=True)
 class RebuildSchedule:
-    """When M is rebuilt; costs are in passes over X (docs/experiments/0022)."""
+    """When M is rebuilt; costs are in passes over X (docs/experiments/0022 and 0077)."""
 
     amortisation: float = 0.7  # of the last build's cost, in passes since, before the next
     first_build_delay: float = 0.1  # of its cost, in passes before it: easy fits end without
@@ -27,6 +27,7 @@ class RebuildSchedule:
     regular_builds: int = 3  # after these a problem is hard, and the next build is forced after
     forced_rebuild: float = 3.0  # times the last build's cost in passes since, if of other rows
     far_row_change: float = 0.5  # of a feature's curvature, by far rows, before the next, at once
+    far_row_share: float = 0.05  # of the features, at least, that these change without far cells
     upgrade: float = 3.0  # times the cost of full Gram matrices in passes, after which they come
     joint_iterations: int = 40  # at least, before they take the joint Hessian's place
 
@@ -103,14 +104,25 @@ class BlockPreconditioner:
         curvature = self._curvature
         # the blocks at the start leave out far rows
         at_once = not self._builds and len(curvature.few_far) > 0
-        change_of_far_rows = curvature.change_of_far_rows(it)
-        self._far_rows_changed = change_of_far_rows > self._schedule.far_row_change
+        self._far_rows_changed = self._have_far_rows_changed(it)
         if at_once:
             return True
         waited = n_iter - self.since >= (1 if self._far_rows_changed else self._blocks.interval)
         # few far rows have nearly all curvature of their features: nothing else gets on before
         whatever_it_costs = self._far_rows_changed and len(curvature.few_far) > 0
         return waited and (whatever_it_costs or self._is_worth_it(it))
+
+    def _have_far_rows_changed(self, it: Iterate) -> bool:
+        """Whether far rows have changed much of M.
+
+        Far cells may have all curvature of a feature on which other rows depend. Without them far
+        rows are those of rare features, or far in all features.
+        """
+        curvature, schedule = self._curvature, self._schedule
+        least = schedule.far_row_change
+        if not curvature.far_cells:
+            least = max(least, schedule.far_row_share * self._objective.shape[1])
+        return curvature.change_of_far_rows(it) > least
 
     def _is_worth_it(self, it: Iterate) -> bool:
         """Whether enough was done with M, and it is no longer what it was."""

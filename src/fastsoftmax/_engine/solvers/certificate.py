@@ -19,7 +19,7 @@ are made anew for some rows at a time.
 import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property, reduce
+from functools import cached_property, partial, reduce
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -32,7 +32,7 @@ from fastsoftmax._engine.data import (
     View,
     as_dtype,
 )
-from fastsoftmax._engine.linalg import ClassFactors
+from fastsoftmax._engine.linalg import ClassFactors, conjugate_gradients
 from fastsoftmax._engine.objective.objective import Objective
 from fastsoftmax._engine.objective.penalised_weights import (
     PenalisedWeights,
@@ -49,6 +49,7 @@ from fastsoftmax._engine.solvers.linearised_rows import (
     rounding_of_logits,
     totals,
     unpenalised_hessian,
+    unpenalised_product,
     unpenalised_sums,
 )
 from fastsoftmax._engine.solvers.logit_rounding import logit_rounding
@@ -74,6 +75,8 @@ class CertificateRules:
     of_lasso: float = 0.1  # of λ: a residual that hides no weight that should enter
     hidden: float = 0.1  # of the tolerance: what rounding may add to a bound
     rounds: int = 8  # of moving what is not penalised: Newton's steps
+    step: float = 1e-8  # to which they are solved for where their Hessian takes too much memory
+    products: int = 200  # with it, at most
 
 
 USUAL = CertificateRules()
@@ -335,12 +338,21 @@ class Linearised:
             rounding = np.maximum(self.rules.stationary * magnitudes, least)
             if (np.abs(off) <= rounding).all():
                 return True
-            units, factors = self._unpenalised
-            step = -units * factors.solve((off * units).reshape(1, -1))[0].reshape(off.shape)
+            if 2 * FLOAT64.itemsize * off.size**2 <= o.memory.total:
+                units, factors = self._unpenalised
+                step = -units * factors.solve((off * units).reshape(1, -1))[0].reshape(off.shape)
+            else:
+                step = -conjugate_gradients(
+                    self._unpenalised_product, off, self.rules.step, self.rules.products
+                )
             self.moved += step
             for piece in self._kept or ():
                 piece.move(step)
         return False
+
+    def _unpenalised_product(self, by: NDArray) -> NDArray[np.float64]:
+        """The Hessian by what is not penalised times `by`, and its diagonal."""
+        return self.sum(partial(unpenalised_product, by=by)) / self.n
 
     @cached_property
     def _unpenalised(self) -> tuple[NDArray[np.float64], ClassFactors]:

@@ -14,8 +14,8 @@ from fastsoftmax._engine.objective import Objective
 from fastsoftmax._engine.objective.precision import to_float64
 from fastsoftmax._engine.solvers.base import OVERFLOW, ROUNDED, Options, Result, Run, register
 from fastsoftmax._engine.solvers.bound import certificate_at
+from fastsoftmax._runtime.dtypes import TINY
 
-TINY = float(np.finfo(float).tiny)  # keeps 0 / 0 from being NaN
 AGAIN = 0.5  # of the gradient's norm at a proof that failed, when another is tried
 
 

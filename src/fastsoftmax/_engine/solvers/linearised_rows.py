@@ -146,12 +146,17 @@ class Piece:
             of_free = by[:, self.objective.fit_intercept :]
             self._change.put(self._change.table() + np.einsum("nm,km->nk", self._free, of_free))
 
+    def _unpenalised_columns(self) -> NDArray[np.float64]:
+        """The intercept's constant and the free features, (n, m)."""
+        ones = np.ones((self.data.shape[0], int(self.objective.fit_intercept)))
+        return ones if self._free is None else np.hstack([ones, self._free])
+
     def unpenalised_hessian(self) -> NDArray[np.float64]:
         """The Hessian by what is not penalised, (K, m, K, m)."""
-        o, n = self.objective, self.data.shape[0]
+        o = self.objective
         if self._free is None:
             return o.loss.hessian_by_intercepts(self.logits, self._weights)[:, None, :, None]
-        columns = np.hstack([np.ones((n, int(o.fit_intercept))), self._free])
+        columns = self._unpenalised_columns()
         data = self.data.like(columns)
         size = columns.shape[1]
         nothing, one = np.zeros(size), np.ones(size)
@@ -161,6 +166,14 @@ class Piece:
 
         P, Q = o.loss.probabilities(self.logits)
         return o.loss.hessian(P, Q, self._weights, size, gram)
+
+    def unpenalised_product(self, by: NDArray) -> NDArray[np.float64]:
+        """That Hessian times `by`, and its diagonal: (2, K, m)."""
+        columns, loss = self._unpenalised_columns(), self.objective.loss
+        P, Q = loss.probabilities(self.logits)
+        S = P if self._weights is None else P * self._weights[:, None]
+        product = (S * loss.relative_changes(P, Q, columns @ by.T)).T @ columns
+        return np.stack([product, (S * Q).T @ np.square(columns)])
 
 
 def totals(piece: Piece, theta: NDArray, n: int) -> Sums:
@@ -180,6 +193,10 @@ def rounding_of_logits(piece: Piece, theta: NDArray, n: int) -> float:
 
 def unpenalised_sums(piece: Piece, theta: NDArray, n: int) -> NDArray[np.float64]:
     return piece.unpenalised_sums()
+
+
+def unpenalised_product(piece: Piece, theta: NDArray, n: int, by: NDArray) -> NDArray[np.float64]:
+    return piece.unpenalised_product(by)
 
 
 def unpenalised_hessian(piece: Piece, theta: NDArray, n: int) -> NDArray[np.float64]:

@@ -7,8 +7,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastsoftmax._linear.cv.folds import Fit
-from fastsoftmax._linear.cv.scoring import labels_of, own_measure, scored
-from fastsoftmax._linear.cv.search import Search
+from fastsoftmax._linear.cv.leave_one_out import Rows, suited
+from fastsoftmax._linear.cv.scoring import OWN, labels_of, own_measure, scored
+from fastsoftmax._linear.cv.search import Folds, Search, Split
 from fastsoftmax._linear.model import LinearModel, warn_unconverged
 from fastsoftmax._linear.problem.problem import Problem, problem_of
 from fastsoftmax._linear.softmax_regression import SoftmaxRegression
@@ -58,18 +59,30 @@ class CrossValidated(LinearModel):
                     target=target, classes=classes, offset=None,
                 )
             )  # fmt: skip
-        problem, metadata = problems[0], routed(self, "fit", sample_weight, params)
+        metadata = routed(self, "fit", sample_weight, params)
+        split: Split
+        if check_folds.is_leave_one_out(self.cv):
+            problems = [suited(problem) for problem in problems]
+            split = Rows(problems[0], check_folds.of_rows(own_measure(scoring), scoring, OWN))
+        else:
+            split = self._folds(problems[0], scoring, X, metadata)
+        search = Search(split, len(problems), Cs)
+        search.run(problems, fold_tol, keep, callback, bool(self.verbose))
+        return problems, search
+
+    def _folds(
+        self, problem: Problem, scoring: object, X: MatrixLike | Blocks, metadata: Any
+    ) -> Folds:
         labels = labels_of(problem)
         # a splitter asks blocks for no more than their length
         rows = np.zeros((len(labels), 1)) if isinstance(X, Blocks) else X
-        folds = check_folds.folds(self.cv, labels, rows, metadata["splitter"])
+        pairs = check_folds.folds(self.cv, labels, rows, metadata["splitter"])
+        check_folds.enough(len(pairs), getattr(self, "selection", "best"))
         score = scored(
-            scoring, problem, lambda *model: self._model_of(problem, *model), X, folds,
+            scoring, problem, lambda *model: self._model_of(problem, *model), X, pairs,
             metadata["scorer"],
         )  # fmt: skip
-        search = Search(folds, len(problems), Cs)
-        search.run(problems, score, fold_tol, keep, callback, bool(self.verbose))
-        return problems, search
+        return Folds(pairs, score)
 
     def _refit(self, problem: Problem, C: float, start: tuple[NDArray, NDArray]) -> None:
         """Fit all rows."""

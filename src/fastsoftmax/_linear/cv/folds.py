@@ -23,20 +23,24 @@ from fastsoftmax._engine.curvature import warm_start_of
 from fastsoftmax._engine.objective import Objective, start_of
 from fastsoftmax._engine.objective.loss import MISSING
 from fastsoftmax._linear.problem.problem import Problem
-from fastsoftmax._linear.problem.targets import class_totals
+from fastsoftmax._linear.problem.targets import Targets, class_totals
 from fastsoftmax._validation import folds as check_folds
 
 
 class Fit(NamedTuple):
-    """A fold's model for a C."""
+    """A fold's model for a C; or that of all rows, with what there is for each row left out."""
 
     C: float
-    fold: int
+    fold: int  # or ALL
     coef: NDArray
     intercept: NDArray
-    value: float  # F of the rows trained on
-    n_iter: int
+    value: float | NDArray  # F of the rows trained on
+    n_iter: int | NDArray
     logits: Callable[[], NDArray]  # of all rows, (n, n_logits)
+    n_refits: int = 0  # of rows left out
+
+
+ALL = -1  # instead of the number of a fold: each row is one
 
 
 def masks_of(
@@ -44,16 +48,20 @@ def masks_of(
 ) -> list[NDArray[np.float64]]:
     """How often each row is trained on, for each fold; all classes among them."""
     targets, n = problem.targets, problem.rows.data.shape[0]
-    masks = []
+    masks: list[NDArray[np.float64]] = []
     for i, (train, _) in enumerate(folds):
-        mask = np.bincount(train, minlength=n).astype(np.float64)
-        totals = (
-            class_totals(targets.plain, mask if w is None else mask * w, len(targets.classes))
-            for w in (None, targets.plain_weights, targets.weights)
-        )
-        check_folds.all_classes(*totals, targets.classes, i, argument)
-        masks.append(mask)
+        masks.append(np.bincount(train, minlength=n).astype(np.float64))
+        require_classes(targets, masks[-1], i, argument)
     return masks
+
+
+def require_classes(targets: Targets, mask: NDArray[np.float64], fold: int, argument: str) -> None:
+    """Raise where rows to train on lack a class."""
+    totals = (
+        class_totals(targets.plain, mask if w is None else mask * w, len(targets.classes))
+        for w in (None, targets.plain_weights, targets.weights)
+    )
+    check_folds.all_classes(*totals, targets.classes, fold, argument)
 
 
 def fits_of_folds(
@@ -73,11 +81,17 @@ def fits_of_folds(
         )
     # Scales come from the strongest penalty. Those of the features alone may be far below, and take
     # four times the iterations where the penalty is strong.
-    base = problem.objective(least)
-    if not base.parameters.finite:
-        problem.rows.require_spread(*base.parameters.moments)
+    base = finite_objective(problem, least)
     fits = fits_together if together else fits_in_turn
     yield from fits(problem, Cs, masks, base)
+
+
+def finite_objective(problem: Problem, C: float) -> Objective:
+    """F for this C; raises where X is not finite."""
+    objective = problem.objective(C)
+    if not objective.parameters.finite:
+        problem.rows.require_spread(*objective.parameters.moments)
+    return objective
 
 
 def fits_in_turn(

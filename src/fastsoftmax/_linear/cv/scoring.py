@@ -16,7 +16,7 @@ from fastsoftmax._validation import folds as check_folds
 from fastsoftmax.blocks import Blocks
 
 Score = Callable[[Fit, NDArray[np.intp]], float]  # of rows, the higher the better
-Measure = Callable[[NDArray, NDArray, NDArray | None], float]
+Measure = Callable[[NDArray, NDArray], NDArray]  # of each row, from logits (n, K)
 Params = dict[str, Any]  # of a scorer, name to value
 
 
@@ -41,7 +41,8 @@ def scored(
 
     def by_logits(fit: Fit, rows: NDArray[np.intp]) -> float:
         z = both(fit.logits()[rows])
-        return measure(z, problem.targets.plain[rows], None if weights is None else weights[rows])
+        scores = measure(z, problem.targets.plain[rows])
+        return average(scores, None if weights is None else weights[rows])
 
     return by_logits
 
@@ -109,17 +110,21 @@ def both(z: NDArray) -> NDArray:
     return z if z.shape[1] > 1 else np.column_stack([np.zeros_like(z), z])
 
 
-def neg_log_loss(z: NDArray, targets: NDArray, weights: NDArray | None) -> float:
-    """Minus the mean cross-entropy."""
+def average(scores: NDArray, weights: NDArray | None) -> float:
+    """That of the rows."""
+    return float(np.average(scores, weights=weights))
+
+
+def neg_log_loss(z: NDArray, targets: NDArray) -> NDArray:
+    """Minus the cross-entropy of each row."""
     targets = targets if targets.ndim == 1 else targets.astype(z.dtype)
-    losses = functional.cross_entropy(z, targets, reduction="none")
-    return -float(np.average(losses, weights=weights))
+    return -functional.cross_entropy(z, targets, reduction="none")
 
 
-def accuracy(z: NDArray, targets: NDArray, weights: NDArray | None) -> float:
-    """The share of rows whose most probable class is that of the target."""
+def accuracy(z: NDArray, targets: NDArray) -> NDArray:
+    """Whether the most probable class of each row is that of the target."""
     labels = targets if targets.ndim == 1 else targets.argmax(axis=1)
-    return float(np.average(z.argmax(axis=1) == labels, weights=weights))
+    return (z.argmax(axis=1) == labels).astype(np.float64)
 
 
 MEASURES: dict[str, Measure] = {"neg_log_loss": neg_log_loss, "accuracy": accuracy}

@@ -1,19 +1,21 @@
 """Every fold fitted and scored for every strength, and which of them does best."""
 
 import time
-from collections.abc import Callable, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._linear.cv.folds import Fit, fits_of_folds, masks_of
-from fastsoftmax._linear.cv.scoring import Score
+from fastsoftmax._linear.cv.folds import ALL, Fit, fits_of_folds, masks_of
+from fastsoftmax._linear.cv.scoring import Score, average
 from fastsoftmax._linear.problem.problem import Problem
 from fastsoftmax._runtime import caller
 from fastsoftmax._runtime.callbacks import FitState, ends
 from fastsoftmax._runtime.progress import progress
 from fastsoftmax._validation import folds as check_folds
+
+TINY = float(np.finfo(float).tiny)  # keeps 0 / 0 from being NaN
 
 
 class FoldFit(NamedTuple):
@@ -28,15 +30,50 @@ class FoldFit(NamedTuple):
     seconds: float  # since the first of them began
 
 
+class Split(Protocol):
+    """What is left out in turn."""
+
+    weights: NDArray[np.float64] | None  # in the mean of the scores
+
+    def __len__(self) -> int: ...
+
+    def fits(self, problem: Problem, Cs: NDArray, tol: float) -> Iterator[Fit]: ...
+
+    def score(self, fit: Fit) -> float | NDArray:
+        """That of a fold, or of each row."""
+
+
+class Folds:
+    """Rows to train on and rows to score."""
+
+    weights = None
+
+    def __init__(self, pairs: list[check_folds.Fold], score: Score) -> None:
+        self._pairs, self._score = pairs, score
+
+    def __len__(self) -> int:
+        return len(self._pairs)
+
+    def fits(self, problem: Problem, Cs: NDArray, tol: float) -> Iterator[Fit]:
+        return fits_of_folds(problem, Cs, masks_of(self._pairs, problem), tol)
+
+    def score(self, fit: Fit) -> float:
+        try:
+            return self._score(fit, self._pairs[fit.fold][1])
+        except Exception as error:
+            error.add_note(f"scoring C = {fit.C:g}, fold {fit.fold}")
+            raise
+
+
 class Search:
     """The grid of a cross-validation: an array of each of (folds, ratios, Cs).
 
     What a callback has left out has a score of NaN.
     """
 
-    def __init__(self, folds: list[check_folds.Fold], n_ratios: int, Cs: NDArray) -> None:
-        shape = len(folds), n_ratios, len(Cs)
-        self.folds, self.Cs = folds, Cs
+    def __init__(self, split: Split, n_ratios: int, Cs: NDArray) -> None:
+        shape = len(split), n_ratios, len(Cs)
+        self._split, self.Cs = split, Cs
         self.scores, self.objectives = np.full((2, *shape), np.nan)
         self.iterations = np.zeros(shape, int)
         self._history: list[FoldFit] = []
@@ -44,7 +81,6 @@ class Search:
     def run(
         self,
         problems: Sequence[Problem],
-        score: Score,
         tol: float,
         keep: Callable[[Fit, int], None],
         callback: Callable[[FitState], object] | None,
@@ -54,23 +90,26 @@ class Search:
         began, quiet = time.perf_counter(), np.errstate(over="ignore", invalid="ignore")
         with quiet, progress(verbose, self.scores.size, "fit") as show:
             for ratio, problem in enumerate(problems):
-                for fit in fits_of_folds(problem, self.Cs, masks_of(self.folds, problem), tol):
-                    try:
-                        value = score(fit, self.folds[fit.fold][1])
-                    except Exception as error:
-                        error.add_note(f"scoring C = {fit.C:g}, fold {fit.fold}")
-                        raise
-                    at = fit.fold, ratio, self.Cs == fit.C
-                    self.scores[at], self.objectives[at] = value, fit.value
-                    self.iterations[at] = fit.n_iter
+                for fit in self._split.fits(problem, self.Cs, tol):
+                    scores = self._split.score(fit)
+                    of_fold = slice(None) if fit.fold == ALL else slice(fit.fold, fit.fold + 1)
+                    for grid, found in (
+                        (self.scores, scores),
+                        (self.objectives, fit.value),
+                        (self.iterations, fit.n_iter),
+                    ):
+                        grid[of_fold, ratio, self.Cs == fit.C] = np.reshape(found, (-1, 1))
                     keep(fit, ratio)
                     seconds = time.perf_counter() - began
+                    value = average(scores, self._split.weights)
                     self._history.append(
                         FoldFit(
-                            fit.C, problem.l1_ratio, fit.fold, value, fit.value, fit.n_iter, seconds
+                            fit.C, problem.l1_ratio, fit.fold, value, float(np.mean(fit.value)),
+                            int(np.sum(fit.n_iter)), seconds,
                         )
-                    )
-                    show(f"C = {fit.C:g}   fold {fit.fold}   score {value:.6g}")
+                    )  # fmt: skip
+                    fold = "each row" if fit.fold == ALL else f"fold {fit.fold}"
+                    show(f"C = {fit.C:g}   {fold}   score {value:.6g}")
                     if callback is not None and self._halted(callback, fit):
                         self._warn_of_missing()
                         return
@@ -102,7 +141,7 @@ class Search:
             check_folds.some_number(bad)
             caller.warn(
                 f"scoring: the score is NaN in {bad.sum()} of {bad.size} fits, in "
-                f"{len(folds)} of {len(self.folds)} folds ({check_folds.listed(folds)}); each C "
+                f"{len(folds)} of {len(self.scores)} folds ({check_folds.listed(folds)}); each C "
                 "with such a score comes after those without",
                 UserWarning,
             )
@@ -114,20 +153,41 @@ class Search:
         scores = self.scores[:, ratio]
         if len(scores) < 2:
             return ratio, best
-        error = np.nanstd(scores[:, best], ddof=1) / np.sqrt(len(scores))
-        least = np.nanmean(scores[:, best]) - error
         complete = ~np.isnan(scores).any(axis=0)
-        enough = (c for c in order if complete[c] and scores[:, c].mean() >= least)
+        means = self.means[ratio]
+        least = means[best] - self._standard_error(scores[:, best])
+        enough = (c for c in order if complete[c] and means[c] >= least)
         return ratio, next(enough, best)
+
+    def _standard_error(self, scores: NDArray) -> float:
+        """Of the mean of those that are numbers."""
+        weights = np.where(np.isnan(scores), 0.0, self._weights)
+        some = np.count_nonzero(weights)
+        if some < 2:
+            return 0.0
+        scores = np.nan_to_num(scores)
+        off = weights * (scores - np.average(scores, weights=weights)) / weights.sum()
+        return float(np.sqrt(some / (some - 1) * np.sum(off**2)))
+
+    @property
+    def _weights(self) -> NDArray[np.float64]:
+        """Of the folds."""
+        weights = self._split.weights
+        return np.ones(len(self.scores)) if weights is None else weights
+
+    @property
+    def means(self) -> NDArray[np.float64]:
+        """Of the scores that are numbers, (ratios, Cs)."""
+        weights = np.where(np.isnan(self.scores), 0.0, self._weights[:, None, None])
+        totals = np.sum(weights * np.nan_to_num(self.scores), axis=0)
+        return totals / np.maximum(weights.sum(axis=0), TINY)
 
     def best(self, order: Sequence[int]) -> tuple[int, int]:
         """(ratio, C) of the best mean score; of equal ones the first C in this order.
 
         A score of NaN ranks last: those with fewer of them are better.
         """
-        missing = np.isnan(self.scores).sum(axis=0)
-        counted = np.maximum(len(self.folds) - missing, 1)
-        means = np.nansum(self.scores, axis=0) / counted
+        missing, means = np.isnan(self.scores).sum(axis=0), self.means
         return min(
             ((r, c) for c in order for r in range(means.shape[0])),
             key=lambda at: (missing[at], -means[at]),

@@ -24,12 +24,13 @@ def each_label(problem: Problem, class_weight: object) -> list[Problem]:
     targets, offset = problem.targets, problem.offset
     k = targets.n_logits
     parts = []
-    for i, weight in enumerate(check_targets.weights_of_each_label(class_weight, k)):
+    for i, named in enumerate(check_targets.weights_of_each_label(class_weight, k)):
+        weight, name = named
         codes = targets.values[:, i].astype(np.int32)
         part = problem._replace(
             several_labels=False, offset=None if offset is None else offset[:, i : i + 1]
         )
-        parts.append(part.with_targets(weighted(codes, CODES, targets.weights, weight, 0.0)))
+        parts.append(part.with_targets(weighted(codes, CODES, targets.weights, weight, 0.0, name)))
     return parts
 
 

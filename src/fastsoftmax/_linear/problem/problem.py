@@ -35,6 +35,7 @@ from fastsoftmax._validation import groups as check_groups
 from fastsoftmax._validation import numbers as check
 from fastsoftmax._validation import partitions as check_partitions
 from fastsoftmax._validation import targets as check_targets
+from fastsoftmax._validation.columns import by_column
 from fastsoftmax.blocks import Blocks
 from fastsoftmax.partitions import Partitions
 
@@ -193,12 +194,14 @@ def problem_of(
             DataConversionWarning,
         )
     reference = check_targets.reference(e.reference_class, targets.classes)
-    factors = check.penalty_factor(e.penalty_factor, d, max(Cs))
+    factors = by_column(e.penalty_factor, rows.given, "penalty_factor")
+    factors = check.penalty_factor(factors, d, max(Cs))
     if isinstance(X, Partitions):
         check_partitions.supported(l1_ratio, max(Cs), factors)
     elif offset is not None:
         offset = check.offset(offset, n, targets.n_logits, rows.data.dtype)
-    groups = check_groups.l1_group(getattr(e, "l1_group", None), d, targets.n_logits, factors)
+    groups = by_column(getattr(e, "l1_group", None), rows.given, "l1_group")
+    groups = check_groups.l1_group(groups, d, targets.n_logits, factors)
     terms = PenaltyTerms(factors, standardize, min(Cs) == np.inf, groups if l1_ratio else None)
     problem = Problem(
         rows, targets, kind == "indicators", reference, solvers.Options(tol, max_iter, seed),

@@ -17,6 +17,7 @@ from fastsoftmax._engine.data import (
 from fastsoftmax._runtime.typing import MatrixLike
 from fastsoftmax._validation import blocks as check_blocks
 from fastsoftmax._validation import numbers as check
+from fastsoftmax._validation.columns import by_column
 from fastsoftmax._validation.sparse import features, require_finite
 from fastsoftmax._validation.targets import as_table
 from fastsoftmax.blocks import Blocks, Scan
@@ -51,12 +52,14 @@ def rows_of(
         check_blocks.nothing_else(y, "y")
         check_blocks.nothing_else(sample_weight, "sample_weight")
         scan = X.scan()
-        scale = check.feature_scale(feature_scale, scan.shape[1])
+        scale = by_column(feature_scale, scan.first, "feature_scale")
+        scale = check.feature_scale(scale, scan.shape[1])
         data = _data_of_blocks(X, scan, n_threads, scale)
         check.usable_sum(scan.weights)
         return Rows(scan.first, data, scan.y, scan.weights, scale, X.require_finite)
     array = features(X)
-    scale = check.feature_scale(feature_scale, array.shape[1])
+    scale = by_column(feature_scale, X, "feature_scale")
+    scale = check.feature_scale(scale, array.shape[1])
     weights = check.weights(sample_weight, array.shape[0], np.dtype(np.float64))
     check.usable_sum(weights)
     data = data_of(dense_if_small(array), n_threads, scale)

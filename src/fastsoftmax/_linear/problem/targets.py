@@ -94,6 +94,7 @@ def weighted(
     weights: NDArray[np.float64] | None,
     class_weight: object,
     label_smoothing: float,
+    name: str = "class_weight",
 ) -> Targets:
     """Codes or probabilities of classes, smoothed and weighted by class.
 
@@ -102,9 +103,9 @@ def weighted(
     if class_weight is None:
         return with_class_weights(values, classes, weights, None, label_smoothing)
     totals = class_totals(values, weights, len(classes))
-    by_class = check_targets.class_weights(class_weight, classes, totals)
+    by_class = check_targets.class_weights(class_weight, classes, totals, name)
     targets = with_class_weights(values, classes, weights, by_class, label_smoothing)
-    check.usable_sum(targets.weights, "class_weight")
+    check.usable_sum(targets.weights, name)
     return targets
 
 

@@ -87,7 +87,7 @@ class Partition:
         n_threads: int | None = None,
         number: int = 0,
     ) -> None:
-        self.begin, self.rows, self.number = begin, rows, number
+        self.begin, self.rows, self.number = begin, rows.aligned(), number
         self.feature_scale, self.n_threads = feature_scale, n_threads
         self._made: dict[Any, Any] = {}  # in one precision or the other
 

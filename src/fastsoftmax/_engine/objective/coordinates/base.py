@@ -120,9 +120,10 @@ def at(point: NDArray, W: NDArray) -> NDArray:
 
 
 def in_float64(data: Data, chosen: NDArray[np.intp] | None) -> NDArray[np.float64]:
-    """Some features of rows, or all."""
+    """Some features of rows, or all: a copy."""
     data = data if chosen is None else data.only(chosen)
-    return np.concatenate([piece.in_float64(slice(None)) for _, piece in data.pieces()])
+    first, *others = [piece.in_float64(slice(None)) for _, piece in data.pieces()]
+    return np.concatenate([first, *others]) if others else first
 
 
 def with_constant(U: NDArray, there_is_one: bool, value: float) -> NDArray[np.float64]:

@@ -138,7 +138,9 @@ class Standardised(Parameters):
 
     def features(self, data: Data, chosen: NDArray[np.intp] | None = None) -> NDArray[np.float64]:
         at = slice(None) if chosen is None else chosen
-        U = (in_float64(data, chosen) - self.shift[at]) * (~self.constant / self.scales)[at]
+        U = in_float64(data, chosen)
+        U -= self.shift[at]
+        U *= (~self.constant / self.scales)[at]
         there_is_one = chosen is None and self._terms.fit_intercept
         return with_constant(U, there_is_one, 1 / self.intercept_scale)
 

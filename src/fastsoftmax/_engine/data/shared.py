@@ -1,0 +1,267 @@
+"""Passes over one X for several fits at once.
+
+Each fit runs in a thread of its own, one of them at a time, and waits where it needs products of
+all rows, logits or a gradient by stored logits, until every other fit does or has ended. One pass
+then serves all that ask for the same. A fit knows nothing of the others: it takes the steps that it
+would take alone.
+"""
+
+import contextvars
+import threading
+from collections.abc import Callable, Collection, Hashable, Sequence
+from typing import Any, TypeVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from fastsoftmax._engine.data.batch import Batch, Point
+from fastsoftmax._engine.data.dense import DenseData, Gradients
+from fastsoftmax._engine.data.moments import Moments
+from fastsoftmax._engine.data.row_sample import RowSample
+from fastsoftmax._engine.data.stored_logits import StoredLogits
+
+T = TypeVar("T")
+
+
+class Ended(BaseException):
+    """Raised in fits that are to end since another has failed."""
+
+
+class Worker:
+    """A fit in its thread, which runs while the others wait."""
+
+    def __init__(self, job: Callable[[], Any], turns: "SharedPasses") -> None:
+        self._turns, self._job = turns, job
+        self._go = threading.Semaphore(0)
+        self.ask: Ask | None = None  # what it waits for
+        self.result: Any = None
+        self.error: BaseException | None = None
+        self.finished, self._ends = threading.Event(), False
+        context = contextvars.copy_context()
+        threading.Thread(target=context.run, args=(self._run,), daemon=True).start()
+
+    def _run(self) -> None:
+        self._go.acquire()
+        self._turns.own.worker = self
+        try:
+            if not self._ends:
+                self.result = self._job()
+        except BaseException as error:
+            self.error = error
+        self.finished.set()
+        self._turns.main.release()
+
+    def advance(self) -> None:
+        """Let it run until it waits again or has ended."""
+        self.ask = None
+        self._go.release()
+        self._turns.main.acquire()
+
+    def end(self) -> None:
+        """Have it end where it waits, or where it will wait next."""
+        self._ends = True
+        self._go.release()
+
+    def wait(self, ask: "Ask") -> Any:
+        """Wait, in its thread, for what it asks for."""
+        self.ask = ask
+        self._turns.main.release()
+        self._go.acquire()
+        if self._ends:
+            raise Ended
+        return ask.answer
+
+
+class Ask:
+    """Products of all rows that a fit waits for: logits at a point, or a gradient."""
+
+    def __init__(self, data: "SharedData", point: Point, target: StoredLogits | Batch) -> None:
+        self.data, self.point, self.target = data, point, target
+        self.of_logits = isinstance(target, StoredLogits)
+        self.kind = self.of_logits, data.key
+        self.answer: Any = None
+
+
+class SharedPasses:
+    """Fits that share passes.
+
+    Attributes
+    ----------
+    count : float
+        Passes so far; logits are half of one, and so is a gradient by stored logits.
+    """
+
+    def __init__(self) -> None:
+        self.main, self.own = threading.Semaphore(0), threading.local()
+        self.count = 0.0
+        self._found: dict[Hashable, Any] = {}
+
+    def of(self, data: DenseData) -> "SharedData":
+        """X, whose passes are shared from here on."""
+        shared = SharedData(
+            data.X, data.n_threads, data._workspace, data._feature_scale, data.dtype
+        )
+        shared.passes = self
+        return shared
+
+    def wait(self, ask: "Ask") -> Any:
+        """What a fit asks for, once there is a pass for it."""
+        return self.own.worker.wait(ask)
+
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What the first that asks makes, for all."""
+        if key not in self._found:
+            self._found[key] = make()
+        return self._found[key]
+
+    def run(self, jobs: Sequence[Callable[[], T]]) -> list[T]:
+        """The results of all jobs; raises what one of them raises."""
+        workers = [Worker(job, self) for job in jobs]
+        try:
+            ready = workers
+            while ready:
+                for worker in ready:
+                    worker.advance()
+                    if worker.error is not None:
+                        raise worker.error
+                ready = self._serve([worker for worker in workers if not worker.finished.is_set()])
+        finally:
+            for worker in workers:
+                worker.end()
+            for worker in workers:
+                worker.finished.wait()
+        return [worker.result for worker in workers]
+
+    def _serve(self, waiting: list[Worker]) -> list[Worker]:
+        """Make a pass for what most wait for, logits before gradients; those that it serves."""
+        if not waiting:
+            return []
+        asks = [worker.ask for worker in waiting]
+        # proofs, in float64, wait until others come to theirs
+        first = max(
+            asks,
+            key=lambda ask: (
+                ask.data.dtype == np.float32, ask.of_logits, sum(a.kind == ask.kind for a in asks),
+            ),
+        )  # fmt: skip
+        served = [worker for worker in waiting if worker.ask.kind == first.kind]
+        (store_logits if first.of_logits else gradients)([worker.ask for worker in served])
+        self.count += 0.5
+        return served
+
+
+class SharedData(DenseData):
+    """X, whose passes wait for those of other fits; those of some of its rows do not."""
+
+    passes: SharedPasses | None = None
+
+    @property
+    def key(self) -> Hashable:
+        """Equal for equal numbers and precision."""
+        scale = None if self._feature_scale is None else self._feature_scale.tobytes()
+        return id(self.X), scale, self.dtype.char
+
+    def _shared(self, data: DenseData) -> "SharedData":
+        assert isinstance(data, SharedData)
+        return data if self.passes is None else self.passes.of(data)
+
+    def to_float64(self) -> "SharedData":
+        return self._shared(super().to_float64())
+
+    def to_float32(self, most: int) -> "SharedData":
+        if self.passes is None:
+            return super().to_float32(most)
+        key = "float32", self.key, 4 * self.X.size <= most
+        return self._shared(self.passes.once(key, lambda: super(SharedData, self).to_float32(most)))
+
+    def scaled(self, units: NDArray[np.float64]) -> "SharedData":
+        return self._shared(super().scaled(units))
+
+    def moments(self, weights: NDArray | None) -> Moments:
+        if self.passes is None:
+            return super().moments(weights)
+        key = "moments", self.key, None if weights is None else weights.tobytes()
+        return self.passes.once(key, lambda: super(SharedData, self).moments(weights))
+
+    def gram(
+        self,
+        drawn: RowSample,
+        centre: NDArray,
+        scales: NDArray,
+        scale: float,
+        ridge: NDArray[np.float64],
+        shared: NDArray | None = None,
+        shares: NDArray[np.float64] | None = None,
+    ) -> NDArray:
+        """As `DenseData.gram`; one matrix, as of all classes at the start of a fit, is kept."""
+
+        def make() -> NDArray:
+            return DenseData.gram(self, drawn, centre, scales, scale, ridge, shared, shares)
+
+        if self.passes is None or len(drawn.counts) > 1 or shared is not None:
+            return make()
+        given = (drawn.rows, drawn.factors, drawn.counts, centre, scales, ridge)
+        key = "gram", self.key, scale, *(array.tobytes() for array in given)
+        return self.passes.once(key, make)
+
+    def store_logits(self, W: NDArray, b: NDArray | None, out: StoredLogits) -> None:
+        if self.passes is None:
+            super().store_logits(W, b, out)
+        else:
+            self.passes.wait(Ask(self, Point(W, b), out))
+
+    def value_and_grad(
+        self, point: Point, batch: Batch, wrt: Collection[str] = ("W", "b")
+    ) -> tuple[float, Gradients]:
+        if self.passes is None or point.logits is None or "X" in wrt:
+            return super().value_and_grad(point, batch, wrt)
+        return self.passes.wait(Ask(self, point, batch))
+
+
+def store_logits(asks: list[Ask]) -> None:
+    """The logits of each, from those of all weights side by side."""
+    data, classes = asks[0].data, parts_of([len(ask.point.W) for ask in asks])
+    plain = super(SharedData, data)
+    if len(asks) == 1:
+        plain.store_logits(asks[0].point.W, asks[0].point.b, asks[0].target)
+        return
+    b = None
+    if any(ask.point.b is not None for ask in asks):
+        b = np.concatenate(
+            [np.zeros(len(p.W)) if p.b is None else p.b for p in (ask.point for ask in asks)]
+        )
+    out = StoredLogits(data.shape[0], classes[-1].stop, data.dtype, data.n_threads)
+    plain.store_logits(np.concatenate([ask.point.W for ask in asks]), b, out)
+    for ask, own in zip(asks, classes, strict=True):
+        ask.target.tiles[...] = out.tiles[:, own]
+
+
+def gradients(asks: list[Ask]) -> None:
+    """The loss of each and its gradient, from the gradients of all by logits side by side."""
+    data, classes = asks[0].data, parts_of([ask.point.n_logits for ask in asks])
+    plain = super(SharedData, data)
+    if len(asks) == 1:
+        asks[0].answer = plain.value_and_grad(asks[0].point, asks[0].target)
+        return
+    together = StoredLogits(data.shape[0], classes[-1].stop, data.dtype, data.n_threads)
+    losses = []
+    for ask, own in zip(asks, classes, strict=True):
+        (_, _, logits, step), batch = ask.point, ask.target
+        if step is not None:
+            logits.move(*step)
+        of_rows, loss = logits, 0.0
+        if batch.targets is not None:
+            of_rows = logits.like()
+            of_rows.fill(np.zeros(logits.n_logits))
+            loss = logits.dual_point(of_rows, batch.targets, batch.weights, of_rows).loss
+        losses.append(batch.scale * loss)
+        np.multiply(of_rows.tiles, batch.scale, out=together.tiles[:, own], casting="same_kind")
+    grads = plain.value_and_grad(Point(logits=together), Batch())[1]
+    for ask, own, loss in zip(asks, classes, losses, strict=True):
+        ask.answer = loss, Gradients(grads.W[own].copy(), grads.b[own].copy(), None)
+
+
+def parts_of(sizes: list[int]) -> list[slice]:
+    """Places of so many, one after another."""
+    ends = np.cumsum(sizes).tolist()
+    return [slice(end - size, end) for size, end in zip(sizes, ends, strict=True)]
