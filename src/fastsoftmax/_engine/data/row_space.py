@@ -5,9 +5,12 @@ Kimeldorf & Wahba 1971), centred where there is an intercept: any part of them t
 all rows adds to the penalty alone. With orthonormal rows Q (r, D), X = centre + R Q and W = V Q the
 problem is the same in R (n, r) and V, of r <= n features, with the same penalty: ‖W‖ = ‖V‖.
 
-R comes from XXᵀ = L Lᵀ in float64, which squares the condition of the rows. Where that is too large
-(`SpaceRules`), or a row that seems to depend on others turns out not to, Q comes from X itself by
-Householder's method with pivoting. It is accurate by feature where features are in the order of
+R comes from XXᵀ = L Lᵀ in float64, which squares the condition of the rows: weights V Q and their
+length would be off from V by so much, and F with them. Where that shows, L is corrected by the
+factor of QQᵀ for Q = L⁻¹ X, made of X (Yamamoto et al., Roundoff error analysis of the CholeskyQR2
+algorithm, 2015), which leaves the condition itself. Where it is too large (`SpaceRules`), or a row
+that seems to depend on others turns out not to, Q comes from X itself by Householder's method with
+pivoting. It is accurate by feature where features are in the order of
 their size (Cox & Higham, Stability of Householder QR factorization for weighted least squares
 problems, 1998). A direction counts if it is more than n·u of the longest row.
 """
@@ -40,8 +43,8 @@ class SpaceRules:
     """What the Gram matrix of the rows tells. Norms are those of L⁻¹ for rows of length 1."""
 
     dependent: float = 1e-8  # of the square of a row, √eps: beyond it, half of the digits are left
-    largest_inverse: float = 3e4  # eps·3e4² = 2e-7, so that L has seven digits of all directions
-    accurate_inverse: float = 1e3  # W = V L⁻¹ X needs no correction: eps·1e3² = 2e-10
+    largest_inverse: float = 3e4  # eps·3e4 = 7e-12: what L is off by in any direction, corrected
+    accurate_inverse: float = 1e2  # neither L nor W = V L⁻¹ X needs a correction: eps·1e2² = 2e-12
     # random vectors that tell the norm: its square is then off by a half at most, as a rule
     probes: int = 4
     # of sums of products of two rows, by their lengths: a few units of the last place
@@ -135,13 +138,24 @@ class CentredColumns:
 
     def gram(self) -> NDArray[np.float64]:
         """XXᵀ."""
-        grams = (len(X) * self._dense(X).second_moments() for _, X in self)
-        return reduce(np.add, grams)
+        return reduce(np.add, (self._products(X) for _, X in self))
+
+    def gram_of(self, parts: NDArray, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+        """The same of combinations of some rows."""
+        of_all = self._of_all(parts, rows)
+        return reduce(np.add, (self._products(self._dense(X).logits(of_all, None)) for _, X in self))
+
+    def _products(self, X: NDArray) -> NDArray[np.float64]:
+        return len(X) * self._dense(X).second_moments()
+
+    def _of_all(self, parts: NDArray, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+        of_all = np.zeros((len(parts), self.shape[0]))
+        of_all[:, rows] = parts
+        return of_all
 
     def combinations(self, parts: NDArray, rows: NDArray[np.intp]) -> NDArray[np.float64]:
         """Combinations of some rows with coefficients (m, r): (m, D)."""
-        of_all = np.zeros((len(parts), self.shape[0]))
-        of_all[:, rows] = parts
+        of_all = self._of_all(parts, rows)
         out = np.empty((len(parts), self.shape[1]))
         for columns, X in self:
             out[:, columns] = self._dense(X).logits(of_all, None).T
@@ -189,8 +203,14 @@ class Factor:
             trace = float(np.einsum("pr,pr->", signs, self.solve(signs)) / rules.probes)
             self.inverse = trace**0.5
 
+    def correct(self, columns: CentredColumns, rows: NDArray[np.intp], rules: SpaceRules) -> None:
+        """L as L C, where C Cᵀ are the products of the rows of L⁻¹ X."""
+        right = self.solve(self.L.T)
+        C = Factor(columns.gram_of(right, rows), self._n_threads, rules).L
+        self.L = DenseData(np.ascontiguousarray(C.T), self._n_threads).logits(self.L, None).T
+
     def solve(self, right: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Z with Z L Lᵀ = right, (m, r)."""
+        """Z with Z L Lᵀ = right, (m, r), L not being corrected."""
         m, size = right.shape
         together = min(m, TOGETHER)
         stacked = np.zeros((together, -(-m // together), size))
@@ -241,8 +261,15 @@ class Combinations:
         return self._columns.combinations(self._factor.solve(logits), self._rows)
 
     def project(self, W: NDArray) -> NDArray[np.float64]:
-        """W Qᵀ."""
+        """W Qᵀ, corrected as V Q is."""
         logits = self._columns.logits(W)[self._rows].T
+        V = self._projected(logits)
+        if not self._is_accurate:
+            V += self._projected(logits - self._L.logits(V, None).T)
+        return V
+
+    def _projected(self, logits: NDArray) -> NDArray[np.float64]:
+        """V (K, r) with these logits of the rows."""
         return self._L.like(self._factor.L.T).logits(self._factor.solve(logits), None).T
 
 
@@ -337,6 +364,8 @@ def by_gram(
         factor = Factor(gram.take(rows, 0).take(rows, 1), columns.n_threads, rules)
     if not factor.inverse <= rules.largest_inverse:
         return None
+    if factor.inverse > rules.accurate_inverse:
+        factor.correct(columns, rows, rules)
     R = np.empty((len(gram), len(rows)))
     R[rows] = factor.L
     left[:] = True
