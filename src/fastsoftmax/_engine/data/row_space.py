@@ -62,12 +62,17 @@ class Basis(Protocol):
     def project(self, W: NDArray) -> NDArray[np.float64]:
         """W Qᵀ, of shape (K, r)."""
 
+    def sizes(self, V: NDArray, point: NDArray) -> NDArray[np.float64]:
+        """Σ |w x| of W = V Q at a point (D,), or more: (K,)."""
+
 
 class RowSpace(NamedTuple):
     """X = centre + R Q."""
 
     rows: DenseData  # R (n, r), float64
     centre: NDArray[np.float64]  # (D,), zeros where there is no intercept
+    #: of X less its centre by feature, or others of the same length: weighted root mean squares
+    spread: NDArray[np.float64]
     basis: Basis
 
 
@@ -227,7 +232,15 @@ def random_signs(n: int, size: int) -> NDArray[np.float64]:
     return 2.0 * np.random.default_rng(0).integers(2, size=(n, size)) - 1
 
 
-class Combinations:
+class OfOrthonormal:
+    """Weights in an orthonormal basis, in which they are as long as in the features."""
+
+    def sizes(self, V: NDArray, point: NDArray) -> NDArray[np.float64]:
+        """Σ |w x| of W = V Q at a point, or more, by Cauchy and Schwarz."""
+        return np.sqrt(np.einsum("kr,kr->k", V, V) * np.dot(point, point))
+
+
+class Combinations(OfOrthonormal):
     """Q = L⁻¹ X for some rows X, those that depend on no others.
 
     Parameters
@@ -273,7 +286,7 @@ class Combinations:
         return self._L.like(self._factor.L.T).logits(self._factor.solve(logits), None).T
 
 
-class Orthonormal:
+class Orthonormal(OfOrthonormal):
     """Q as it is.
 
     Parameters
@@ -339,7 +352,8 @@ def row_space(
     if found is None:
         return None
     R, basis = found
-    return RowSpace(DenseData(R, data.n_threads), columns.centre, basis)
+    spread = np.sqrt(np.einsum("n,nr,nr->r", weights / weights.sum(), R, R))
+    return RowSpace(DenseData(R, data.n_threads), columns.centre, spread, basis)
 
 
 def by_gram(
