@@ -63,7 +63,7 @@ class Basis(Protocol):
         """W Qᵀ, of shape (K, r)."""
 
     def sizes(self, V: NDArray, point: NDArray) -> NDArray[np.float64]:
-        """Σ |w x| of W = V Q at a point (D,), or more: (K,)."""
+        """Σ |w x| of W = V Q at a point (D,), at least: (K,)."""
 
 
 class RowSpace(NamedTuple):
@@ -148,7 +148,9 @@ class CentredColumns:
     def gram_of(self, parts: NDArray, rows: NDArray[np.intp]) -> NDArray[np.float64]:
         """The same of combinations of some rows."""
         of_all = self._of_all(parts, rows)
-        return reduce(np.add, (self._products(self._dense(X).logits(of_all, None)) for _, X in self))
+        return reduce(
+            np.add, (self._products(self._dense(X).logits(of_all, None)) for _, X in self)
+        )
 
     def _products(self, X: NDArray) -> NDArray[np.float64]:
         return len(X) * self._dense(X).second_moments()
@@ -232,15 +234,7 @@ def random_signs(n: int, size: int) -> NDArray[np.float64]:
     return 2.0 * np.random.default_rng(0).integers(2, size=(n, size)) - 1
 
 
-class OfOrthonormal:
-    """Weights in an orthonormal basis, in which they are as long as in the features."""
-
-    def sizes(self, V: NDArray, point: NDArray) -> NDArray[np.float64]:
-        """Σ |w x| of W = V Q at a point, or more, by Cauchy and Schwarz."""
-        return np.sqrt(np.einsum("kr,kr->k", V, V) * np.dot(point, point))
-
-
-class Combinations(OfOrthonormal):
+class Combinations:
     """Q = L⁻¹ X for some rows X, those that depend on no others.
 
     Parameters
@@ -269,6 +263,10 @@ class Combinations(OfOrthonormal):
             W += self._combined(logits - self._columns.logits(W)[self._rows].T)
         return W
 
+    def sizes(self, V: NDArray, point: NDArray) -> NDArray[np.float64]:
+        """Σ |w x| at most, by Cauchy and Schwarz: W = V Q is as long as V."""
+        return np.sqrt(np.einsum("kr,kr->k", V, V) * np.dot(point, point))
+
     def _combined(self, logits: NDArray) -> NDArray[np.float64]:
         """Weights (K, D) in the row space with these logits of the rows, (K, r)."""
         return self._columns.combinations(self._factor.solve(logits), self._rows)
@@ -286,7 +284,7 @@ class Combinations(OfOrthonormal):
         return self._L.like(self._factor.L.T).logits(self._factor.solve(logits), None).T
 
 
-class Orthonormal(OfOrthonormal):
+class Orthonormal:
     """Q as it is.
 
     Parameters
@@ -305,6 +303,10 @@ class Orthonormal(OfOrthonormal):
     def project(self, W: NDArray) -> NDArray[np.float64]:
         """W Qᵀ."""
         return self._Q.logits(W, None).T
+
+    def sizes(self, V: NDArray, point: NDArray) -> NDArray[np.float64]:
+        """Σ |w x|, since features may be of any sizes."""
+        return np.einsum("kd,d->k", np.abs(self.expand(V)), np.abs(point))
 
 
 def row_space(
@@ -348,11 +350,10 @@ def row_space(
         return None
     found = None if accurate else by_gram(columns, gram, weights, centred, rules)
     if found is None and fits:
-        found = by_householder(columns, used)
+        found = by_householder(columns, weights)
     if found is None:
         return None
-    R, basis = found
-    spread = np.sqrt(np.einsum("n,nr,nr->r", weights / weights.sum(), R, R))
+    R, spread, basis = found
     return RowSpace(DenseData(R, data.n_threads), columns.centre, spread, basis)
 
 
@@ -362,8 +363,9 @@ def by_gram(
     weights: NDArray,
     centred: bool,
     rules: SpaceRules,
-) -> tuple[NDArray, Basis] | None:
-    """R, and Q as combinations of rows that have weights; None where that is not accurate."""
+) -> tuple[NDArray, NDArray, Basis] | None:
+    """R, its spread, and Q as combinations of rows that have weights; None where that is not
+    accurate."""
     used = weights > 0
     left = used & (np.diagonal(gram) > 0)
     last = int(np.argmax(weights)) if centred else None  # since their weighted sum is 0
@@ -393,7 +395,7 @@ def by_gram(
         some = used[left]
         if not negligible(columns, gram, np.flatnonzero(used & left), parts[some], rows, rules):
             return None
-    return R, Combinations(columns, rows, factor, rules.accurate_inverse)
+    return R, spread_of(R, weights), Combinations(columns, rows, factor, rules.accurate_inverse)
 
 
 def by_length(gram: NDArray[np.float64], chosen: NDArray[np.bool_]) -> NDArray[np.intp]:
@@ -430,14 +432,14 @@ def negligible(
     return bool((np.sqrt(np.einsum("md,md->m", rest, rest)) <= rules.rounding * sums).all())
 
 
-def by_householder(columns: CentredColumns, used: NDArray[np.bool_]) -> tuple[NDArray, Basis]:
-    """R, and Q of the rows that are used, the longest first.
+def by_householder(columns: CentredColumns, weights: NDArray) -> tuple[NDArray, NDArray, Basis]:
+    """R, the features' spread, and Q of the rows that are used, the longest first.
 
     Of LAPACK, whose threads go on spinning for a while: few problems come here.
     """
     from scipy.linalg import lapack
 
-    X = np.concatenate([X for _, X in columns]).T
+    X, used = np.concatenate([X for _, X in columns]).T, weights > 0
     order = np.argsort(-np.abs(X[used]).max(axis=0))
     rows = np.asfortranarray(X[used][:, order].T)
     factors, pivots, reflectors, *_ = lapack.dgeqp3(rows, overwrite_a=1)
@@ -451,4 +453,9 @@ def by_householder(columns: CentredColumns, used: NDArray[np.bool_]) -> tuple[ND
     basis = Orthonormal(Q, columns.n_threads)
     if not used.all():
         R[~used] = basis.project(X[~used])
-    return R, basis
+    return R, spread_of(X, weights), basis
+
+
+def spread_of(X: NDArray, weights: NDArray) -> NDArray[np.float64]:
+    """Weighted root mean squares of columns."""
+    return np.sqrt(np.einsum("n,nd,nd->d", weights / weights.sum(), X, X))
