@@ -5,11 +5,18 @@ The oracle takes its own basis, by singular values, and has a logit for each cla
 
 import warnings
 
+import mpmath
 import numpy as np
 import pytest
 from scipy import linalg, sparse
 
-from fastsoftmax import Blocks, LogisticRegression, SoftmaxRegression, SoftmaxRegressionCV
+from fastsoftmax import (
+    Blocks,
+    LogisticRegression,
+    SoftmaxRegression,
+    SoftmaxRegressionCV,
+    certify,
+)
 from fastsoftmax._engine.data import DenseBlocks, DenseData, SparseData, row_space
 from fastsoftmax._linear.problem import penalty
 from fastsoftmax._linear.problem import problem as _problem
@@ -251,6 +258,39 @@ def test_means_far_above_the_deviations():
     assert model.objective_ == pytest.approx(optimum(X, y, 100.0), rel=3e-6)
 
 
+def exact_value(coef, intercept, X, y, C, precision=50):
+    """F of a model, to all digits."""
+    with mpmath.workdps(precision):
+        coef, X = mpmath.matrix(coef.tolist()), mpmath.matrix(X.tolist())
+        total = mpmath.fsum(w**2 for w in coef) / (2 * mpmath.mpf(C))
+        Z = X * coef.T
+        for i, label in enumerate(y):
+            z = [Z[i, j] + mpmath.mpf(float(b)) for j, b in enumerate(intercept)]
+            z = [mpmath.mpf(0), *z] if len(z) == 1 else z
+            total += mpmath.log(mpmath.fsum(map(mpmath.exp, z))) - z[label]
+        return float(total / len(y))
+
+
+@pytest.mark.parametrize("general", [False, True])
+@pytest.mark.parametrize("intercept", [False, True])
+@pytest.mark.parametrize("C", [1.0, 1e3, 1e6])
+@pytest.mark.parametrize(("n", "d", "k", "share"), [(4, 8, 2, 1e-3), (6, 12, 3, 1e-4)])
+def test_F_is_that_of_the_weights_where_features_nearly_are_equal(
+    n, d, k, share, C, intercept, general
+):
+    """From XXᵀ alone it was that of other weights: 8e-9 of F off, and no bound held."""
+    rng = np.random.default_rng([n, d, k])
+    X, y = rng.normal(size=(n, d)), np.arange(n) % k
+    X[:, 1:] = X[:, :1] + share * X[:, 1:]
+    X *= 100
+    callback = (lambda state: None) if general else None
+    model = SoftmaxRegression(C, fit_intercept=intercept).fit(X, y, callback=callback)
+    right = exact_value(model.coef_, model.intercept_, X, y, C)
+    assert model.certified_ and model.objective_ == pytest.approx(right, rel=5e-12)
+    proof = certify(model.coef_, model.intercept_, X, y, C=C, fit_intercept=intercept)
+    assert proof.certified and proof.objective == pytest.approx(right, rel=5e-12)
+
+
 def test_units_of_the_penalty():
     X, y = problem(20, 660, 3)
     factors = np.random.default_rng(0).uniform(0.1, 10, 660)
@@ -355,7 +395,7 @@ def test_rows_and_basis(kind, large, centred):
         data = DenseData(X, 1)
     else:
         data = DenseBlocks(lambda: [X[:4], X[4:]], X.shape, X.dtype, X.nbytes, 1)
-    rows, centre, basis = row_space(data, weights, centred, 1e9)
+    rows, centre, spread, basis = row_space(data, weights, centred, 1e9)
     np.testing.assert_allclose(centre, centred * np.average(X, axis=0, weights=weights), atol=1e-7)
     rank = 13 - centred  # two rows are equal, one does not count
     Q = basis.expand(np.eye(rank))
@@ -367,3 +407,6 @@ def test_rows_and_basis(kind, large, centred):
     assert np.abs(error[~used] @ Q.T).max() < 1e-11 * np.abs(X).max()
     V = np.random.default_rng(1).normal(size=(4, rank))
     np.testing.assert_allclose(basis.project(basis.expand(V)), V, atol=1e-9)
+    W, deviations = basis.expand(V), np.sqrt(np.average((X - centre) ** 2, 0, weights))
+    assert (basis.sizes(V, spread) >= (1 - 1e-12) * np.abs(W) @ deviations).all()
+    assert (basis.sizes(V, centre) >= (1 - 1e-12) * np.abs(W) @ np.abs(centre)).all()

@@ -56,6 +56,10 @@ class Transformed:
         """V, (K, D)."""
         return self._times(W, self._inverse)
 
+    def sizes(self, V: NDArray, point: NDArray) -> NDArray[np.float64]:
+        """Σ |w x| of W at a point."""
+        return np.einsum("kd,d->k", np.abs(self.expand(V)), np.abs(point))
+
     def _times(self, W: NDArray, M: NDArray) -> NDArray[np.float64]:
         out = W.astype(np.float64)
         out[:, self._features] = np.einsum("kr,dr->kd", W[:, self._features], M)
@@ -101,7 +105,11 @@ def column_space(
     # what would be 0 but for T's rounding, so that most rows still have nothing of a rare column
     R[np.abs(R) <= len(X) * np.finfo(float).eps * np.abs(R).max(axis=0)] = 0
     X[:, features] = R
-    return RowSpace(DenseData(X, data.n_threads), centre, Transformed(features, T, inverse))
+    spread = np.zeros(data.shape[1])  # of the other features the logits of R tell
+    shares = np.ones(len(rows)) if weights is None else weights[used]
+    of_rows = np.einsum("n,nd,nd->d", shares / shares.sum(), rows, rows)
+    spread[features] = np.where(varies, units * np.sqrt(of_rows), 0)
+    return RowSpace(DenseData(X, data.n_threads), centre, spread, Transformed(features, T, inverse))
 
 
 def nearly_dependent(X: NDArray[np.float64], share: float) -> bool:

@@ -5,9 +5,12 @@ Kimeldorf & Wahba 1971), centred where there is an intercept: any part of them t
 all rows adds to the penalty alone. With orthonormal rows Q (r, D), X = centre + R Q and W = V Q the
 problem is the same in R (n, r) and V, of r <= n features, with the same penalty: ‖W‖ = ‖V‖.
 
-R comes from XXᵀ = L Lᵀ in float64, which squares the condition of the rows. Where that is too large
-(`SpaceRules`), or a row that seems to depend on others turns out not to, Q comes from X itself by
-Householder's method with pivoting. It is accurate by feature where features are in the order of
+R comes from XXᵀ = L Lᵀ in float64, which squares the condition of the rows: weights V Q and their
+length would be off from V by so much, and F with them. Where that shows, L is corrected by the
+factor of QQᵀ for Q = L⁻¹ X, made of X (Yamamoto et al., Roundoff error analysis of the CholeskyQR2
+algorithm, 2015), which leaves the condition itself. Where it is too large (`SpaceRules`), or a row
+that seems to depend on others turns out not to, Q comes from X itself by Householder's method with
+pivoting. It is accurate by feature where features are in the order of
 their size (Cox & Higham, Stability of Householder QR factorization for weighted least squares
 problems, 1998). A direction counts if it is more than n·u of the longest row.
 """
@@ -40,8 +43,8 @@ class SpaceRules:
     """What the Gram matrix of the rows tells. Norms are those of L⁻¹ for rows of length 1."""
 
     dependent: float = 1e-8  # of the square of a row, √eps: beyond it, half of the digits are left
-    largest_inverse: float = 3e4  # eps·3e4² = 2e-7, so that L has seven digits of all directions
-    accurate_inverse: float = 1e3  # W = V L⁻¹ X needs no correction: eps·1e3² = 2e-10
+    largest_inverse: float = 3e4  # eps·3e4 = 7e-12: what L is off by in any direction, corrected
+    accurate_inverse: float = 1e2  # neither L nor W = V L⁻¹ X needs a correction: eps·1e2² = 2e-12
     # random vectors that tell the norm: its square is then off by a half at most, as a rule
     probes: int = 4
     # of sums of products of two rows, by their lengths: a few units of the last place
@@ -59,12 +62,17 @@ class Basis(Protocol):
     def project(self, W: NDArray) -> NDArray[np.float64]:
         """W Qᵀ, of shape (K, r)."""
 
+    def sizes(self, V: NDArray, point: NDArray) -> NDArray[np.float64]:
+        """Σ |w x| of W = V Q at a point (D,), at least: (K,)."""
+
 
 class RowSpace(NamedTuple):
     """X = centre + R Q."""
 
     rows: DenseData  # R (n, r), float64
     centre: NDArray[np.float64]  # (D,), zeros where there is no intercept
+    #: of X less its centre by feature, or others of the same length: weighted root mean squares
+    spread: NDArray[np.float64]
     basis: Basis
 
 
@@ -135,13 +143,26 @@ class CentredColumns:
 
     def gram(self) -> NDArray[np.float64]:
         """XXᵀ."""
-        grams = (len(X) * self._dense(X).second_moments() for _, X in self)
-        return reduce(np.add, grams)
+        return reduce(np.add, (self._products(X) for _, X in self))
+
+    def gram_of(self, parts: NDArray, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+        """The same of combinations of some rows."""
+        of_all = self._of_all(parts, rows)
+        return reduce(
+            np.add, (self._products(self._dense(X).logits(of_all, None)) for _, X in self)
+        )
+
+    def _products(self, X: NDArray) -> NDArray[np.float64]:
+        return len(X) * self._dense(X).second_moments()
+
+    def _of_all(self, parts: NDArray, rows: NDArray[np.intp]) -> NDArray[np.float64]:
+        of_all = np.zeros((len(parts), self.shape[0]))
+        of_all[:, rows] = parts
+        return of_all
 
     def combinations(self, parts: NDArray, rows: NDArray[np.intp]) -> NDArray[np.float64]:
         """Combinations of some rows with coefficients (m, r): (m, D)."""
-        of_all = np.zeros((len(parts), self.shape[0]))
-        of_all[:, rows] = parts
+        of_all = self._of_all(parts, rows)
         out = np.empty((len(parts), self.shape[1]))
         for columns, X in self:
             out[:, columns] = self._dense(X).logits(of_all, None).T
@@ -189,8 +210,14 @@ class Factor:
             trace = float(np.einsum("pr,pr->", signs, self.solve(signs)) / rules.probes)
             self.inverse = trace**0.5
 
+    def correct(self, columns: CentredColumns, rows: NDArray[np.intp], rules: SpaceRules) -> None:
+        """L as L C, where C Cᵀ are the products of the rows of L⁻¹ X."""
+        right = self.solve(self.L.T)
+        C = Factor(columns.gram_of(right, rows), self._n_threads, rules).L
+        self.L = DenseData(np.ascontiguousarray(C.T), self._n_threads).logits(self.L, None).T
+
     def solve(self, right: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Z with Z L Lᵀ = right, (m, r)."""
+        """Z with Z L Lᵀ = right, (m, r), L not being corrected."""
         m, size = right.shape
         together = min(m, TOGETHER)
         stacked = np.zeros((together, -(-m // together), size))
@@ -236,13 +263,24 @@ class Combinations:
             W += self._combined(logits - self._columns.logits(W)[self._rows].T)
         return W
 
+    def sizes(self, V: NDArray, point: NDArray) -> NDArray[np.float64]:
+        """Σ |w x| at most, by Cauchy and Schwarz: W = V Q is as long as V."""
+        return np.sqrt(np.einsum("kr,kr->k", V, V) * np.dot(point, point))
+
     def _combined(self, logits: NDArray) -> NDArray[np.float64]:
         """Weights (K, D) in the row space with these logits of the rows, (K, r)."""
         return self._columns.combinations(self._factor.solve(logits), self._rows)
 
     def project(self, W: NDArray) -> NDArray[np.float64]:
-        """W Qᵀ."""
+        """W Qᵀ, corrected as V Q is."""
         logits = self._columns.logits(W)[self._rows].T
+        V = self._projected(logits)
+        if not self._is_accurate:
+            V += self._projected(logits - self._L.logits(V, None).T)
+        return V
+
+    def _projected(self, logits: NDArray) -> NDArray[np.float64]:
+        """V (K, r) with these logits of the rows."""
         return self._L.like(self._factor.L.T).logits(self._factor.solve(logits), None).T
 
 
@@ -265,6 +303,10 @@ class Orthonormal:
     def project(self, W: NDArray) -> NDArray[np.float64]:
         """W Qᵀ."""
         return self._Q.logits(W, None).T
+
+    def sizes(self, V: NDArray, point: NDArray) -> NDArray[np.float64]:
+        """Σ |w x|, since features may be of any sizes."""
+        return np.einsum("kd,d->k", np.abs(self.expand(V)), np.abs(point))
 
 
 def row_space(
@@ -308,11 +350,11 @@ def row_space(
         return None
     found = None if accurate else by_gram(columns, gram, weights, centred, rules)
     if found is None and fits:
-        found = by_householder(columns, used)
+        found = by_householder(columns, weights)
     if found is None:
         return None
-    R, basis = found
-    return RowSpace(DenseData(R, data.n_threads), columns.centre, basis)
+    R, spread, basis = found
+    return RowSpace(DenseData(R, data.n_threads), columns.centre, spread, basis)
 
 
 def by_gram(
@@ -321,8 +363,9 @@ def by_gram(
     weights: NDArray,
     centred: bool,
     rules: SpaceRules,
-) -> tuple[NDArray, Basis] | None:
-    """R, and Q as combinations of rows that have weights; None where that is not accurate."""
+) -> tuple[NDArray, NDArray, Basis] | None:
+    """R, its spread, and Q as combinations of rows that have weights; None where that is not
+    accurate."""
     used = weights > 0
     left = used & (np.diagonal(gram) > 0)
     last = int(np.argmax(weights)) if centred else None  # since their weighted sum is 0
@@ -337,6 +380,8 @@ def by_gram(
         factor = Factor(gram.take(rows, 0).take(rows, 1), columns.n_threads, rules)
     if not factor.inverse <= rules.largest_inverse:
         return None
+    if factor.inverse > rules.accurate_inverse:
+        factor.correct(columns, rows, rules)
     R = np.empty((len(gram), len(rows)))
     R[rows] = factor.L
     left[:] = True
@@ -350,7 +395,7 @@ def by_gram(
         some = used[left]
         if not negligible(columns, gram, np.flatnonzero(used & left), parts[some], rows, rules):
             return None
-    return R, Combinations(columns, rows, factor, rules.accurate_inverse)
+    return R, spread_of(R, weights), Combinations(columns, rows, factor, rules.accurate_inverse)
 
 
 def by_length(gram: NDArray[np.float64], chosen: NDArray[np.bool_]) -> NDArray[np.intp]:
@@ -387,14 +432,14 @@ def negligible(
     return bool((np.sqrt(np.einsum("md,md->m", rest, rest)) <= rules.rounding * sums).all())
 
 
-def by_householder(columns: CentredColumns, used: NDArray[np.bool_]) -> tuple[NDArray, Basis]:
-    """R, and Q of the rows that are used, the longest first.
+def by_householder(columns: CentredColumns, weights: NDArray) -> tuple[NDArray, NDArray, Basis]:
+    """R, the features' spread, and Q of the rows that are used, the longest first.
 
     Of LAPACK, whose threads go on spinning for a while: few problems come here.
     """
     from scipy.linalg import lapack
 
-    X = np.concatenate([X for _, X in columns]).T
+    X, used = np.concatenate([X for _, X in columns]).T, weights > 0
     order = np.argsort(-np.abs(X[used]).max(axis=0))
     rows = np.asfortranarray(X[used][:, order].T)
     factors, pivots, reflectors, *_ = lapack.dgeqp3(rows, overwrite_a=1)
@@ -408,4 +453,9 @@ def by_householder(columns: CentredColumns, used: NDArray[np.bool_]) -> tuple[ND
     basis = Orthonormal(Q, columns.n_threads)
     if not used.all():
         R[~used] = basis.project(X[~used])
-    return R, basis
+    return R, spread_of(X, weights), basis
+
+
+def spread_of(X: NDArray, weights: NDArray) -> NDArray[np.float64]:
+    """Weighted root mean squares of columns."""
+    return np.sqrt(np.einsum("n,nd,nd->d", weights / weights.sum(), X, X))

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from fastsoftmax._engine.data import ByRow, RowSpace
 from fastsoftmax._engine.objective.coordinates.base import Parameters, at
 from fastsoftmax._engine.objective.loss import Loss
-from fastsoftmax._engine.objective.rounding import CURVATURE, ROUNDING, of_all
+from fastsoftmax._engine.objective.rounding import CURVATURE, ROUNDING, of_all, raised
 
 EPSILON = float(np.finfo(np.float64).eps)
 MOST_GROWTH = 700.0  # of which exp is a number
@@ -64,24 +64,26 @@ class Models:
 
     def rounding(self, theta: NDArray, value: float) -> float:
         """By how much F of the model of θ may be above F at θ, where that is about least, since its
-        intercepts are differences of rounded numbers (`rounding.py`).
+        intercepts are differences of rounded numbers, and its weights sums of them in a basis
+        (`rounding.py`).
 
         The curvature of the loss by the logits is at most Σ p(1 - p) <= 2(1 - p_y), which is no
         more than twice the loss, up to a factor exp(2 |Δb|) on the way.
         """
         W, b = self._parameters.model(theta)
+        space, of_basis = self._row_space, 0.0
+        if space is not None:
+            of_basis = of_all(ROUNDING * space.basis.sizes(W, space.spread))
         if b is None:
-            return 0.0
+            return of_basis
         sizes, centre = np.abs(b), self._parameters.centre
         if centre is not None:
             sizes += at(np.abs(centre), np.abs(W))
-        if self._row_space is not None:
-            # W in an orthonormal basis is as long as in the features; 2: but for rounding
-            lengths = np.sqrt(np.einsum("kr,kr->k", W, W))
-            sizes += 2 * lengths * math.sqrt(np.dot(self._row_space.centre, self._row_space.centre))
+        if space is not None:  # 2: but for rounding
+            sizes += 2 * space.basis.sizes(W, space.centre)
         errors = EPSILON * sizes
         growth = math.exp(min(2 * math.sqrt(np.dot(errors, errors)), MOST_GROWTH))
-        return of_all(errors, min(CURVATURE, 2 * value * growth))
+        return raised(of_all(errors, min(CURVATURE, 2 * value * growth)), of_basis)
 
     def logit_rounding(self, theta: NDArray) -> float:
         """The same of the logits at θ, which are sums of rounded numbers."""
