@@ -191,7 +191,7 @@ def test_sparse_rows_blocks_dtypes_and_the_space_of_the_rows():
         np.testing.assert_allclose(other.scores_, plain.scores_, atol=2e-4)
     blocks = SoftmaxRegressionCV([1.0], cv="loo").fit(Blocks([(X[:25], y[:25]), (X[25:], y[25:])]))
     np.testing.assert_allclose(blocks.scores_, plain.scores_, atol=2e-4)
-    large = sparse.random_array((300, 900), density=0.02, rng=np.random.default_rng(0)).tocsr()
+    large = sparse.csr_array(sparse.random(300, 900, density=0.02, random_state=0))
     labels = np.arange(300) % 2
     as_sparse = SoftmaxRegressionCV([1.0], cv="loo").fit(large, labels)
     as_dense = SoftmaxRegressionCV([1.0], cv="loo").fit(large.toarray(), labels)

@@ -135,7 +135,15 @@ PATH = re.compile(
     r"(?<![\w/.<>-])(\.?\w[\w.]*/[\w./-]*|\w+\.(?:pyx?|pxd|h|md|toml|cff|npz|txt))(?![\w/<(])"
 )
 # what commands make, and what stands for a name
-MADE = {"docs/_build", "build/editable", ".venv/bin/activate", "1/20", "20/20", "PWD/src"}
+MADE = {
+    "docs/_build",
+    "build/editable",
+    "build/settings.txt",
+    ".venv/bin/activate",
+    "1/20",
+    "20/20",
+    "PWD/src",
+}
 MADE |= {"tests/NAME_OF_PACKAGE"}
 ENTRIES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", DOCS / "stability.md"]
 ENTRIES += sorted(DOCS.glob("design/*.md"))

@@ -273,7 +273,7 @@ def test_partial_fit(kind, offset, scale, dtype):
 def test_ranges_of_features(weighted):
     """The least and the largest size of a number that is not 0, where a weight is not 0."""
     rng = np.random.default_rng(0)
-    X = sparse.random_array((30, 5), density=0.5, rng=rng, format="csr")
+    X = sparse.csr_array(sparse.random(30, 5, density=0.5, random_state=rng))
     X.data -= 0.5
     X.data[::4] = 0
     weights = (np.arange(30) % 3).astype(float) if weighted else None

@@ -11,7 +11,7 @@ from fastsoftmax._engine.linalg import WeightedColumns
 def test_diagonals_without_the_intercepts_part(intercept):
     """h - (Σ w x)² / (Σ w + ridge) + ridge: the Schur complement of the intercept."""
     rng = np.random.default_rng(0)
-    X = sparse.random_array((50, 6), density=0.4, rng=rng, format="csc")
+    X = sparse.csc_array(sparse.random(50, 6, density=0.4, random_state=rng))
     weights, ridges = rng.uniform(size=(3, 50)), rng.uniform(size=(3, 6 + intercept))
     places = np.arange(6) + intercept
     columns = np.tile(np.append(np.zeros(intercept, int), np.arange(6)), (3, 1))
