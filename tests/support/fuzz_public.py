@@ -105,7 +105,7 @@ def of_anything(rng):
 
 
 def of_fit(rng):
-    """A linear model: where it has converged F has no slope, and prediction is what NumPy says."""
+    """A linear model: where it has converged, no more slope than its tol allows; and predictions."""
     n, d, k = (int(v) for v in rng.integers((5, 1, 2), (200, 40, 12)))
     dtype = pick(rng, FLOATS)
     X = rng.normal(size=(n, d)) * 10.0 ** rng.integers(-1, 2)
@@ -140,7 +140,10 @@ def of_fit(rng):
         ]
         assert F[0] <= F[1] * (1 + 1e-6)
         slope = mean_gradient(model, X.astype(float), y, C=C, sample_weight=weights)[0]
-        assert abs(slope).max() <= 1e-3 * max(1, abs(X).max())
+        squares = np.average((X.astype(float) ** 2).sum(axis=1), weights=weights)
+        curvature = 0.5 * squares + 1 / (C * weights.sum())  # at most: F - F* >= |slope|² / 2 / it
+        gap = model.tol * model.objective_
+        assert (slope**2).sum() <= 2 * curvature * gap * (1 + 1e-3)
 
 
 def of_network(rng):
