@@ -105,7 +105,7 @@ def of_anything(rng):
 
 
 def of_fit(rng):
-    """A linear model: where it has converged, no more slope than its tol allows; and predictions."""
+    """A linear model: where it has converged, its slope is as its tol allows; and predictions."""
     n, d, k = (int(v) for v in rng.integers((5, 1, 2), (200, 40, 12)))
     dtype = pick(rng, FLOATS)
     X = rng.normal(size=(n, d)) * 10.0 ** rng.integers(-1, 2)
