@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from statistics import median, quantiles
 
 TURN = 4  # calls of a way before it is the next one's turn
-PAUSE = 0.1  # seconds before a turn
+PAUSE = 0.15  # seconds before a turn
 PROBE = 0.1  # seconds
 QUIET = 0.9  # share of a processor that a process alone gets at least
 
@@ -32,7 +32,7 @@ def in_turns(ways: Mapping[str, Callable[[], object]], seconds: float) -> dict[s
     """The times of each way, in turns for about so many seconds.
 
     A turn is some calls of one way, after a pause and one call that is not counted: the threads
-    that NumPy's BLAS leaves spinning for some milliseconds would otherwise take a processor from
+    that NumPy's BLAS leaves spinning for a tenth of a second would otherwise take a processor from
     whoever comes next.
     """
     times: dict[str, list[float]] = {name: [] for name in ways}

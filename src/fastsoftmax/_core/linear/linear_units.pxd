@@ -33,7 +33,7 @@ from fastsoftmax._core.simd.simd cimport (
     vreal,
 )
 from fastsoftmax._core.simd.squares cimport load_upto, store_square
-from fastsoftmax._core.sizes cimport ALIGNMENT, aligned, parts_of, rounded_up
+from fastsoftmax._core.sizes cimport ALIGNMENT, aligned, aligned_start, parts_of, rounded_up
 
 cdef enum:  # of the level
     BLOCK_BYTES = 40 * 1024 * 1024  # of a block of rows: its logits, their terms, and those of X
@@ -76,9 +76,7 @@ cdef inline char *take(char **memory, Py_ssize_t size) noexcept nogil:
 cdef inline Py_ssize_t carve_units(Units *s, int n_threads, char *memory) noexcept nogil:
     """Lay the arrays out in the workspace; its bytes."""
     cdef Py_ssize_t size = sizeof(real), half = sizeof(bfloat16)
-    cdef char *at = memory
-    if memory:
-        at += (ALIGNMENT - <size_t>memory % ALIGNMENT) % ALIGNMENT
+    cdef char *at = aligned_start(memory)
     s.z = <real *>take(&at, s.tiles * s.z_tile * size)
     s.z_terms = <bfloat16 *>take(&at, TERMS * s.z_step * half)
     s.x_for_logits = <bfloat16 *>take(&at, s.terms * s.x_step * half)

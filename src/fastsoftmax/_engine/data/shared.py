@@ -157,7 +157,7 @@ class SharedData(DenseData):
 
     @property
     def key(self) -> Hashable:
-        """Equal for equal numbers and precision."""
+        """Equal for equal numbers and precision; X, or its copy, is there until all fits end."""
         scale = None if self._feature_scale is None else self._feature_scale.tobytes()
         return id(self.X), scale, self.dtype.char
 

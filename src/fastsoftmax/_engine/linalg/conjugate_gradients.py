@@ -5,6 +5,8 @@ from collections.abc import Callable
 import numpy as np
 from numpy.typing import NDArray
 
+from fastsoftmax._runtime.dtypes import TINY
+
 
 def conjugate_gradients(
     product: Callable[[NDArray], NDArray], right: NDArray, tol: float, most: int
@@ -29,7 +31,7 @@ def conjugate_gradients(
     x, residual = np.zeros_like(right), right.copy()
     direction, slope, first = np.zeros_like(right), 1.0, 0.0
     _, diagonal = product(direction)
-    inverse = 1 / np.maximum(diagonal, np.finfo(float).tiny)
+    inverse = 1 / np.maximum(diagonal, TINY)
     for _ in range(most):
         scaled = inverse * residual
         before, slope = slope, float(np.vdot(residual, scaled))

@@ -17,6 +17,7 @@ from fastsoftmax._linear.cv.folds import ALL, Fit, finite_objective, minimum, re
 from fastsoftmax._linear.cv.scoring import Measure, both
 from fastsoftmax._linear.problem.penalty import BasisRules, row_space_of
 from fastsoftmax._linear.problem.problem import Problem
+from fastsoftmax._runtime.dtypes import TINY
 from fastsoftmax._validation import folds as check_folds
 from fastsoftmax._validation import numbers as check
 
@@ -30,7 +31,6 @@ class LeaveOneOutRules:
     parameters: int = 4096  # whose Hessian takes 128 MiB, and a few seconds to invert
 
 
-TINY = float(np.finfo(float).tiny)
 USUAL = LeaveOneOutRules()
 
 

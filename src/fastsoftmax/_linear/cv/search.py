@@ -12,10 +12,9 @@ from fastsoftmax._linear.cv.scoring import Score, average
 from fastsoftmax._linear.problem.problem import Problem
 from fastsoftmax._runtime import caller
 from fastsoftmax._runtime.callbacks import FitState, ends
+from fastsoftmax._runtime.dtypes import TINY
 from fastsoftmax._runtime.progress import progress
 from fastsoftmax._validation import folds as check_folds
-
-TINY = float(np.finfo(float).tiny)  # keeps 0 / 0 from being NaN
 
 
 class FoldFit(NamedTuple):
