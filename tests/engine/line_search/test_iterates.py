@@ -6,7 +6,7 @@ from scipy import sparse
 
 from fastsoftmax._engine.data import DenseData, SparseData
 from fastsoftmax._engine.line_search import iterate_at
-from fastsoftmax._engine.objective import Objective, start_of
+from fastsoftmax._engine.objective import Objective, Observations, Penalty, start_of
 from fastsoftmax._runtime.memory_budget import MemoryBudget
 
 N = 5000  # enough for a subsample
@@ -17,7 +17,7 @@ def objective(memory=None, l1_ratio=0.0):
     X = rng.normal(size=(N, 6))
     y = (X @ rng.normal(size=(6, 4)) + rng.gumbel(size=(N, 4))).argmax(axis=1).astype(np.int32)
     return Objective(
-        DenseData(X, 1), y, 4, weights=None, C=0.01, fit_intercept=True, l1_ratio=l1_ratio,
+        Observations(DenseData(X, 1), y, 4), Penalty(0.01, l1_ratio), fit_intercept=True,
         memory=MemoryBudget.of(memory, X.nbytes),
     )  # fmt: skip
 
@@ -61,7 +61,7 @@ def test_variances_are_the_same_some_rows_at_a_time():
     theta, found = 0.1 * rng.normal(size=4 * (6 + 1)), []
     for memory in (None, 400_000):
         o = Objective(
-            SparseData(X, 1), y, 4, weights=weights, C=0.01, fit_intercept=True,
+            Observations(SparseData(X, 1), y, 4, weights), Penalty(0.01), fit_intercept=True,
             memory=MemoryBudget.of(memory, X.data.nbytes),
         )  # fmt: skip
         it = iterate_at(o, theta)

@@ -14,7 +14,7 @@ from support.reference import one_hot
 import fastsoftmax
 from fastsoftmax import Blocks, SoftmaxRegression
 from fastsoftmax._engine.data import data_of
-from fastsoftmax._engine.objective import Objective
+from fastsoftmax._engine.objective import Objective, Observations, Penalty
 from fastsoftmax._engine.solvers.unseen import Frame, Held, RowsAt, System
 
 N, K = 200, 3
@@ -151,7 +151,7 @@ def test_no_error_of_such_size_adds_more(ridge):
     X, y = r.normal(size=(40, 2)), r.integers(0, 2, 40)
     C = np.inf if not ridge else 1 / (40 * ridge)
     o = Objective(
-        data_of(X, n_threads=1), y.astype(np.int32), 1, weights=None, C=C, fit_intercept=True
+        Observations(data_of(X, n_threads=1), y.astype(np.int32), 1), Penalty(C), fit_intercept=True
     )
     theta, h = r.normal(size=3) * 0.3, 1e-5
     columns = [
