@@ -14,7 +14,6 @@ from fastsoftmax._engine.objective import (
     Penalised,
     Penalty,
     WarmStart,
-    loss_of,
 )
 from fastsoftmax._engine.small import Small, is_small
 from fastsoftmax._linear.problem.collections import from_collections
@@ -23,10 +22,9 @@ from fastsoftmax._linear.problem.penalty import column_space_of, penalised_units
 from fastsoftmax._linear.problem.rows import Rows, rows_of
 from fastsoftmax._linear.problem.settings import PenaltyTerms, Settings
 from fastsoftmax._linear.problem.targets import Encoding, Targets, targets_of
-from fastsoftmax._runtime import caller
 from fastsoftmax._runtime.memory_budget import MemoryBudget
-from fastsoftmax._runtime.sklearn_compat import DataConversionWarning
 from fastsoftmax._runtime.typing import MatrixLike
+from fastsoftmax._validation import networks as check_networks
 from fastsoftmax._validation import numbers as check
 from fastsoftmax._validation import partitions as check_partitions
 from fastsoftmax._validation import targets as check_targets
@@ -99,15 +97,13 @@ class Problem(NamedTuple):
             return None
         if self.several_labels or not is_small(data, targets.n_logits):
             return None
-        n, weights = data.shape[0], targets.weights
-        total = n if weights is None else float(weights.sum())
+        rows = Observations(data, targets.values, targets.n_logits, targets.weights)
+        total = rows.total_weight
         check.penalty(C, total)
-        if weights is not None:
-            weights = weights / (total / n)
+        rows = rows.of_mean_weight_1(total)
         units = None if self.row_space is not None else units
-        loss = loss_of(targets.values, targets.n_logits)
         return Small(
-            data.as_array(units), targets.values, weights, loss, 1 / (C * total),
+            data.as_array(units), rows.targets, rows.weights, rows.loss, 1 / (C * total),
             self.fit_intercept, data.n_threads,
         )  # fmt: skip
 
@@ -165,9 +161,6 @@ def read_rows(
     rows = rows_of(X, y, sample_weight, settings.n_threads, settings.feature_scale)
     kind = encoding.kind_of(rows.y)
     targets = targets_of(rows.y, rows.weights, rows.data.shape[0], kind, encoding)
-    if kind == "labels" and getattr(y, "ndim", 1) == 2:
-        caller.warn(
-            "A column-vector y was passed when a 1d array was expected: use y.ravel().",
-            DataConversionWarning,
-        )
+    if kind == "labels":
+        check_networks.warn_of_column(y)
     return rows, targets, kind
