@@ -101,9 +101,7 @@ def test_the_mean_loss_is_within_one_percent_of_n_fits(name):
 def test_with_a_fit_for_each_row_all_of_it_is_that_of_n_fits():
     X, y = made(40, 3, 3)
     estimator = SoftmaxRegressionCV(tol=1e-10)
-    problem = problem_of(
-        estimator, X, y, None, max_iter=1000, Cs=CS, target="auto", classes=None, offset=None
-    )
+    problem = problem_of(estimator, X, y, None, max_iter=1000, Cs=CS)
     for fit in fits_of_rows(suited(problem), np.array(CS), LeaveOneOutRules(moved=-1.0)):
         assert fit.n_refits == 40 and (fit.n_iter > 0).any()
         z = fit.logits()

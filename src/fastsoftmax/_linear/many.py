@@ -99,7 +99,7 @@ def fit_many(
             estimator = SoftmaxRegression(**params)
             problem = problem_of(
                 estimator, array, y, sample_weight, max_iter=estimator.max_iter, Cs=grid.tolist(),
-                target=target, classes=None, offset=None,
+                target=target,
             )  # fmt: skip
         except Exception as error:
             error.add_note(f"target {i} of ys")

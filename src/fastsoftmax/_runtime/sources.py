@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import pairwise
 from os import PathLike
-from typing import Any, Self, TypeAlias
+from typing import Any, NamedTuple, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
@@ -26,9 +26,18 @@ def read_each(loads: Callable[[], Iterable[Load]]) -> Iterator[Part]:
     return (load() for load in loads())
 
 
-def of_batches(tables: Any, columns: Sequence[Any]) -> Iterator[Load]:
+class Columns(NamedTuple):
+    """Where a table has what."""
+
+    features: str | Sequence[str]
+    label: str
+    weight: str | None
+    dtype: DTypeLike  # of the numbers in a column of bytes
+
+
+def of_batches(tables: Any, columns: Columns) -> Iterator[Load]:
     """A function for each batch of tables."""
-    return (partial(part_of, batch, *columns) for batch in batches(tables))
+    return (partial(part_of, batch, columns) for batch in batches(tables))
 
 
 def as_list(paths: Paths) -> list[Any]:
@@ -102,35 +111,26 @@ def load_shard(path: Any, first: int, last: int, *of_rows: Any) -> Part:
     return (X, *(each for each in found if each is not None))
 
 
-def row_groups(
-    paths: Paths, features: str | Sequence[str], label: str, weight: str | None, dtype: DTypeLike
-) -> list[Load]:
+def row_groups(paths: Paths, columns: Columns) -> list[Load]:
     """Functions that read the row groups of Parquet files."""
     parquet, loads = needed("pyarrow.parquet", "Parquet files need"), []
     for path in as_list(paths):
         groups = parquet.ParquetFile(path).metadata
         loads += [
-            partial(load_row_group, path, i, features, label, weight, dtype)
+            partial(load_row_group, path, i, columns)
             for i in range(groups.num_row_groups)
             if groups.row_group(i).num_rows
         ]
     return loads
 
 
-def load_row_group(
-    path: Any,
-    i: int,
-    features: str | Sequence[str],
-    label: str,
-    weight: str | None,
-    dtype: DTypeLike,
-) -> Part:
+def load_row_group(path: Any, i: int, columns: Columns) -> Part:
     """A row group of a file."""
     parquet = needed("pyarrow.parquet", "Parquet files need")
+    features, label, weight, _ = columns
     names = [features] if isinstance(features, str) else list(features)
-    columns = [*names, label, *([] if weight is None else [weight])]
-    table = parquet.ParquetFile(path).read_row_group(i, columns=columns)
-    return part_of(table, features, label, weight, dtype)
+    names = [*names, label, *([] if weight is None else [weight])]
+    return part_of(parquet.ParquetFile(path).read_row_group(i, columns=names), columns)
 
 
 def batches(tables: Any) -> Iterator[Any]:
@@ -147,10 +147,9 @@ def batches(tables: Any) -> Iterator[Any]:
                 yield batch
 
 
-def part_of(
-    table: Any, features: str | Sequence[str], label: str, weight: str | None, dtype: DTypeLike
-) -> Part:
+def part_of(table: Any, columns: Columns) -> Part:
     """X, y and weights of a table or a record batch."""
+    features, label, weight, dtype = columns
     if isinstance(features, str):
         X = flat(table.column(features), features, dtype)
     elif not len(features):
@@ -290,7 +289,7 @@ class FromFiles:
         -------
         Blocks or Partitions
         """
-        loads = row_groups(paths, features, label, weight, dtype)
+        loads = row_groups(paths, Columns(features, label, weight, dtype))
         return cls._of_loads(partial(list, loads))
 
     @classmethod
@@ -316,5 +315,5 @@ class FromFiles:
         -------
         Blocks or Partitions
         """
-        columns = features, label, weight, dtype
+        columns = Columns(features, label, weight, dtype)
         return cls._of_loads(partial(of_batches, tables, columns))

@@ -6,7 +6,7 @@ from scipy import sparse
 
 from fastsoftmax._engine.data import DenseData, SparseData
 from fastsoftmax._engine.line_search import iterate_at
-from fastsoftmax._engine.objective import Objective, start_of
+from fastsoftmax._engine.objective import Objective, Observations, Penalised, Penalty, start_of
 from fastsoftmax._runtime.memory_budget import MemoryBudget
 
 N = 5000  # enough for a subsample
@@ -18,8 +18,8 @@ def objective(memory=None, l1_ratio=0.0, groups=None):
     X /= X.std(axis=0)
     y = (X @ rng.normal(size=(6, 4)) + rng.gumbel(size=(N, 4))).argmax(axis=1).astype(np.int32)
     return Objective(
-        DenseData(X, 1), y, 4, weights=None, C=0.01, fit_intercept=True, l1_ratio=l1_ratio,
-        memory=MemoryBudget.of(memory, X.nbytes), groups=groups,
+        Observations(DenseData(X, 1), y, 4), Penalty(0.01, l1_ratio, Penalised(groups=groups)),
+        fit_intercept=True, memory=MemoryBudget.of(memory, X.nbytes),
     )  # fmt: skip
 
 
@@ -75,7 +75,7 @@ def test_variances_are_the_same_some_rows_at_a_time():
     theta, found = 0.1 * rng.normal(size=4 * (6 + 1)), []
     for memory in (None, 400_000):
         o = Objective(
-            SparseData(X, 1), y, 4, weights=weights, C=0.01, fit_intercept=True,
+            Observations(SparseData(X, 1), y, 4, weights), Penalty(0.01), fit_intercept=True,
             memory=MemoryBudget.of(memory, X.data.nbytes),
         )  # fmt: skip
         it = iterate_at(o, theta)

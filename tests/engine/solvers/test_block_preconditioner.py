@@ -5,7 +5,7 @@ import pytest
 
 from fastsoftmax import SoftmaxRegression
 from fastsoftmax._engine.data import DenseData
-from fastsoftmax._engine.objective import Objective, start_of
+from fastsoftmax._engine.objective import Objective, Observations, Penalty, start_of
 from fastsoftmax._engine.solvers import Options, lbfgs
 from fastsoftmax._engine.solvers.base import Run
 from fastsoftmax._engine.solvers.block_preconditioner import BlockPreconditioner, RebuildSchedule
@@ -21,7 +21,7 @@ def objective():
     y = np.arange(900) % 9
     X = 0.7 * rng.normal(size=(9, 30))[y] + rng.normal(size=(900, 30))
     data = DenseData(X, 1)
-    return Objective(data, y.astype(np.int32), 9, weights=None, C=100.0, fit_intercept=True)
+    return Objective(Observations(data, y.astype(np.int32), 9), Penalty(100.0), fit_intercept=True)
 
 
 def builds(schedule):

@@ -19,7 +19,7 @@ from support.reference import one_hot
 import fastsoftmax
 from fastsoftmax import Blocks, LogisticRegression, SoftmaxRegression
 from fastsoftmax._engine.data import DenseData, StoredLogits
-from fastsoftmax._engine.objective import Objective
+from fastsoftmax._engine.objective import Objective, Observations, Penalty
 from fastsoftmax._engine.solvers.certificate import certify
 from fastsoftmax._runtime.sklearn_compat import logistic_regression
 from fastsoftmax.datasets import load_digits
@@ -259,7 +259,7 @@ def test_shares_are_rounded_and_labels_are_not():
     """The same targets, as labels and as numbers."""
     X, y = data(6, 300, 4, 4)
     of_labels, of_shares = (
-        Objective(DenseData(X, 1), targets, 4, weights=None, C=1.0, fit_intercept=True)
+        Objective(Observations(DenseData(X, 1), targets, 4), Penalty(1.0), fit_intercept=True)
         for targets in (y.astype(np.int32), one_hot(y, 4))
     )
     nothing = np.zeros(of_labels.size)

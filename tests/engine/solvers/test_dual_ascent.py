@@ -14,7 +14,7 @@ import fastsoftmax._engine.data
 from fastsoftmax import SoftmaxRegression, SoftmaxRegressionCV
 from fastsoftmax._core import kernels
 from fastsoftmax._engine.data import SparseData
-from fastsoftmax._engine.objective import Objective
+from fastsoftmax._engine.objective import Objective, Observations, Penalty
 from fastsoftmax._engine.objective.loss import LogisticPerLogit
 from fastsoftmax._engine.solvers import dual_ascent, preconditioned
 
@@ -298,7 +298,9 @@ def test_a_start_is_of_the_probabilities_that_it_stands_for(fit_intercept):
     X, y = problem()
     weights = np.random.default_rng(1).integers(0, 3, N).astype(float)
     o = Objective(
-        SparseData(X, 1), y.astype(np.int32), 1, weights=weights, C=1.0, fit_intercept=fit_intercept
+        Observations(SparseData(X, 1), y.astype(np.int32), 1, weights),
+        Penalty(1.0),
+        fit_intercept=fit_intercept,
     )
     theta = np.full(o.size, logit(y.mean()))
     theta[:D] = 0.05 * (X.T @ (y - y.mean()))

@@ -21,7 +21,7 @@ from fastsoftmax._engine.linalg import ClassFactors
 from fastsoftmax._engine.line_search import LineRules, iterate_at
 from fastsoftmax._engine.line_search.fused import FusedIterate
 from fastsoftmax._engine.line_search.stored import StoredIterate
-from fastsoftmax._engine.objective import Objective, start_of
+from fastsoftmax._engine.objective import Objective, Observations, Penalty, start_of
 from fastsoftmax._engine.solvers import SOLVERS, Options
 from fastsoftmax._engine.solvers.base import ROUNDED, Run
 from fastsoftmax._engine.solvers.proof import prove
@@ -113,12 +113,12 @@ def test_mnist_in_few_passes(data_folder, C, best, passes):
     assert model.gap_bound_ <= 1e-4 * model.objective_
 
 
-def problem(n_classes=4, dtype=np.float64, max_memory=None, **params):
+def problem(n_classes=4, dtype=np.float64, max_memory=None, weights=None, **penalty):
     X, y = blobs(n_classes, n=600, n_features=8)
-    params = {"weights": None, "C": 1.0, "fit_intercept": True} | params
-    params["memory"] = MemoryBudget.of(max_memory, X.nbytes)
+    memory = MemoryBudget.of(max_memory, X.nbytes)
     data = DenseData(X.astype(dtype), 1)
-    return Objective(data, y.astype(np.int32), 1 if n_classes == 2 else n_classes, **params)
+    rows = Observations(data, y.astype(np.int32), 1 if n_classes == 2 else n_classes, weights)
+    return Objective(rows, Penalty(**{"C": 1.0} | penalty), fit_intercept=True, memory=memory)
 
 
 @pytest.mark.parametrize("n_classes", [2, 4])

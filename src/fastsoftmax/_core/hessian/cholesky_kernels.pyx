@@ -206,7 +206,5 @@ cdef void solve_scaled(
             out[r * step + j] = z[r * size + j] * largest[r] * scales[j]
 
 
-cdef Table table
-table.factor = factor
-table.solve = solve
+cdef Table table = Table(factor=factor, solve=solve)
 capsule = PyCapsule_New(&table, "cholesky", NULL)

@@ -26,6 +26,7 @@ from fastsoftmax._core.arrays cimport doubles
 from fastsoftmax._core.binding cimport Binding
 from fastsoftmax._core.hessian.cholesky_kernels cimport Table as Cholesky
 from fastsoftmax._core.simd.simd cimport real
+from fastsoftmax._core.sizes cimport ALIGNMENT, aligned_start, parts_of
 from fastsoftmax._core.small.small_factors cimport build, find_direction
 from fastsoftmax._core.small.small_problem cimport (
     MOST_CLASSES, MOST_EXACT, MOST_FREE, WIDE_WORK, Fit, Tables, by_given, dot, lay_out, prepare,
@@ -252,13 +253,13 @@ cdef class Kernels(Binding):
         f.exact = f.k == 1 or f.free <= MOST_FREE and f.free * f.width <= MOST_EXACT
         f.narrow = not f.exact or f.pairs * f.n * f.width * (f.width + 1) // 2 > WIDE_WORK
         f.row_tile = self.call.dual.tile_rows()
-        f.tiles = (f.n + f.row_tile - 1) // f.row_tile
+        f.tiles = parts_of(f.n, f.row_tile)
         f.cells_of_rows = f.tiles * f.k * f.row_tile
         lay_out(&f, &at)
-        memory = <char *>malloc(<size_t>at + 64)
+        memory = <char *>malloc(<size_t>at + ALIGNMENT)
         if memory == NULL:
             raise MemoryError(f"{<size_t>at} bytes of a small fit")
-        at = memory + (64 - <size_t>memory % 64) % 64
+        at = aligned_start(memory)
         lay_out(&f, &at)
         end.proved = False
         with staying(max(n_threads, gram_threads)), nogil:

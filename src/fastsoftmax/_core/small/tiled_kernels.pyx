@@ -347,16 +347,7 @@ cdef void weigh(
         to = to + ROWS
 
 
-cdef Table table
-table.numbers = numbers
-table.pack = pack
-table.copy = copy
-table.centre_bytes = centre_bytes
-table.centre = centre
-table.logits = logits
-table.pull_bytes = pull_bytes
-table.pull = pull
-table.gram_bytes = gram_bytes
-table.gram = gram
-table.weigh = weigh
+cdef Table table = Table(
+    numbers=numbers, pack=pack, copy=copy, centre_bytes=centre_bytes, centre=centre, logits=logits,
+    pull_bytes=pull_bytes, pull=pull, gram_bytes=gram_bytes, gram=gram, weigh=weigh)
 capsule = PyCapsule_New(&table, "tiled", NULL)

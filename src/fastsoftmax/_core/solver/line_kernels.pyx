@@ -307,15 +307,8 @@ cdef void tile_curve(
             store(z + i * ROWS + v, select_gt(w, set1(0.), x, set1(0.)))
 
 
-cdef Table table
-table.along_bytes = along_bytes
-table.along = along
-table.move = move
-table.residuals_bytes = residuals_bytes
-table.residuals = residuals
-table.variances = variances
-table.class_sums = class_sums
-table.squares = squares
-table.probabilities = probabilities
-table.curve = curve
+cdef Table table = Table(
+    along_bytes=along_bytes, along=along, move=move, residuals_bytes=residuals_bytes,
+    residuals=residuals, variances=variances, class_sums=class_sums, squares=squares,
+    probabilities=probabilities, curve=curve)
 capsule = PyCapsule_New(&table, "line", NULL)

@@ -5,6 +5,7 @@ largest eigenvalue, or all of it.
 """
 
 from dataclasses import dataclass, field
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -225,7 +226,9 @@ class GramCurvature(Curvature):
         self.far_cells = bool((q.bulk < q.deviations).any())
         self.bulk = np.concatenate([np.square(q.bulk / q.scales), np.square(intercept)])
 
-    def gram(self, drawn: RowSample, scale: float, ridge: NDArray, **more: NDArray) -> NDArray:
+    def gram(
+        self, drawn: RowSample, scale: float, ridge: NDArray | None = None, **more: NDArray
+    ) -> NDArray:
         o = self.objective
         # far rows may have 1e8 times the curvature of others: more than float32's digits
         data = o.data.to_float64() if self.far_cells else o.data
@@ -325,11 +328,7 @@ class GramCurvature(Curvature):
     def hessian_of(self, P: NDArray[np.float64], Q: NDArray[np.float64]) -> NDArray[np.float64]:
         """The same where these are the probabilities of all rows, and Q = 1 - P."""
         o, (k, size) = self.objective, self.objective.shape
-
-        def gram(drawn: RowSample) -> NDArray:
-            return self.gram(drawn, 1 / len(P), no_ridge)
-
-        no_ridge = np.zeros(size)
+        gram = partial(self.gram, scale=1 / len(P))
         H = o.loss.hessian(P, Q, o.weights, size, gram).reshape(k * size, k * size)
         diagonal = H.ravel()[:: k * size + 1].reshape(k, size)
         diagonal += self.ridge

@@ -135,9 +135,7 @@ class LowRankBlocks:
         d = o.data.shape[1]
         drawn, step, n = self._curvature.sample_rows(it, rows, seed)
         rank = self._rank
-        grams = self._rows(step).gram(
-            drawn, np.zeros(rank), np.ones(rank + 1), 1 / n, np.zeros(rank + 1)
-        )
+        grams = self._rows(step).gram(drawn, scales=np.ones(rank + 1), scale=1 / n)
         means = np.zeros((o.n_logits, d))
         if o.fit_intercept:
             few = drawn.every(rules.means if rows < n else 1).of_all(step, n)

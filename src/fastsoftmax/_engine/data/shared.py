@@ -183,25 +183,16 @@ class SharedData(DenseData):
         key = "moments", self.key, None if weights is None else weights.tobytes()
         return self.passes.once(key, lambda: super(SharedData, self).moments(weights))
 
-    def gram(
-        self,
-        drawn: RowSample,
-        centre: NDArray,
-        scales: NDArray,
-        scale: float,
-        ridge: NDArray[np.float64],
-        shared: NDArray | None = None,
-        shares: NDArray[np.float64] | None = None,
-    ) -> NDArray:
+    def gram(self, drawn: RowSample, *args: Any, **more: Any) -> NDArray:
         """As `DenseData.gram`; one matrix, as of all classes at the start of a fit, is kept."""
 
         def make() -> NDArray:
-            return DenseData.gram(self, drawn, centre, scales, scale, ridge, shared, shares)
+            return DenseData.gram(self, drawn, *args, **more)
 
-        if self.passes is None or len(drawn.counts) > 1 or shared is not None:
+        if self.passes is None or len(drawn.counts) > 1 or more:
             return make()
-        given = (drawn.rows, drawn.factors, drawn.counts, centre, scales, ridge)
-        key = "gram", self.key, scale, *(array.tobytes() for array in given)
+        given = (drawn.rows, drawn.factors, drawn.counts, *args)
+        key = "gram", self.key, *(None if x is None else np.asarray(x).tobytes() for x in given)
         return self.passes.once(key, make)
 
     def store_logits(self, W: NDArray, b: NDArray | None, out: StoredLogits) -> None:

@@ -5,7 +5,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.data import Data, DualPoint, RowSample, StoredLogits
+from fastsoftmax._engine.data import Data, DualPoint, StoredLogits
 from fastsoftmax._engine.objective.loss import NEVER
 from fastsoftmax._engine.objective.objective import Objective
 from fastsoftmax._engine.objective.rows import Rows
@@ -157,15 +157,8 @@ class Piece:
         if self._free is None:
             return o.loss.hessian_by_intercepts(self.logits, self._weights)[:, None, :, None]
         columns = self._unpenalised_columns()
-        data = self.data.like(columns)
-        size = columns.shape[1]
-        nothing, one = np.zeros(size), np.ones(size)
-
-        def gram(drawn: RowSample) -> NDArray:
-            return data.gram(drawn, nothing, one, 1.0, nothing)
-
         P, Q = o.loss.probabilities(self.logits)
-        return o.loss.hessian(P, Q, self._weights, size, gram)
+        return o.loss.hessian(P, Q, self._weights, columns.shape[1], self.data.like(columns).gram)
 
     def unpenalised_product(self, by: NDArray) -> NDArray[np.float64]:
         """That Hessian times `by`, and its diagonal: (2, K, m)."""
