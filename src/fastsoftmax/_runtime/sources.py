@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fastsoftmax._runtime.optional import needed
+from fastsoftmax._runtime.parquet_pages import PlainNumbers, plain_numbers
 
 Paths: TypeAlias = "str | PathLike[str] | Sequence[str | PathLike[str]]"
 Part: TypeAlias = tuple[Any, ...]  # (X, y) or (X, y, sample_weight)
@@ -107,13 +108,15 @@ def row_groups(
 ) -> list[Load]:
     """Functions that read the row groups of Parquet files."""
     parquet, loads = needed("pyarrow.parquet", "Parquet files need"), []
+    one = isinstance(features, str)
     for path in as_list(paths):
-        groups = parquet.ParquetFile(path).metadata
-        loads += [
-            partial(load_row_group, path, i, features, label, weight, dtype)
-            for i in range(groups.num_row_groups)
-            if groups.row_group(i).num_rows
-        ]
+        file = parquet.ParquetFile(path)
+        for i in range(file.metadata.num_row_groups):
+            if file.metadata.row_group(i).num_rows:
+                plain = plain_numbers(file, path, i, features, dtype) if one else None
+                loads.append(
+                    partial(load_row_group, path, i, features, label, weight, dtype, plain)
+                )
     return loads
 
 
@@ -124,13 +127,17 @@ def load_row_group(
     label: str,
     weight: str | None,
     dtype: DTypeLike,
+    plain: PlainNumbers | None,
 ) -> Part:
     """A row group of a file."""
     parquet = needed("pyarrow.parquet", "Parquet files need")
+    X = None if plain is None else plain.read()
     names = [features] if isinstance(features, str) else list(features)
-    columns = [*names, label, *([] if weight is None else [weight])]
+    columns = [*(names if X is None else []), label, *([] if weight is None else [weight])]
     table = parquet.ParquetFile(path).read_row_group(i, columns=columns)
-    return part_of(table, features, label, weight, dtype)
+    if X is None:
+        X = features_of(table, features, dtype)
+    return (X, *others_of(table, label, weight))
 
 
 def batches(tables: Any) -> Iterator[Any]:
@@ -150,17 +157,23 @@ def batches(tables: Any) -> Iterator[Any]:
 def part_of(
     table: Any, features: str | Sequence[str], label: str, weight: str | None, dtype: DTypeLike
 ) -> Part:
-    """X, y and weights of a table or a record batch."""
+    """X, y and weights of a record batch."""
+    return (features_of(table, features, dtype), *others_of(table, label, weight))
+
+
+def features_of(table: Any, features: str | Sequence[str], dtype: DTypeLike) -> NDArray:
+    """X of a table or a record batch."""
     if isinstance(features, str):
-        X = flat(table.column(features), features, dtype)
-    elif not len(features):
+        return flat(table.column(features), features, dtype)
+    if not len(features):
         raise ValueError("features: expected the names of columns, got none")
-    else:
-        X = np.stack([numbers(table.column(name), name) for name in features], axis=1)
+    return np.stack([numbers(table.column(name), name) for name in features], axis=1)
+
+
+def others_of(table: Any, label: str, weight: str | None) -> tuple[NDArray, ...]:
+    """y, and weights if there are any."""
     y = together(table.column(label))
-    if weight is None:
-        return X, y
-    return X, y, numbers(table.column(weight), weight)
+    return (y,) if weight is None else (y, numbers(table.column(weight), weight))
 
 
 def together(column: Any) -> NDArray:
