@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from fastsoftmax import Blocks, Partitions
-from fastsoftmax._runtime.parquet_pages import plain_numbers
+from fastsoftmax._runtime import parquet_pages
+from fastsoftmax._runtime.parquet_pages import Buffers, plain_numbers
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
@@ -51,7 +52,10 @@ def written(path, column, nullable=True, **how):
 def read_plainly(path, dtype=None):
     """The numbers of each row group that are found without a decoder, or None."""
     file = pq.ParquetFile(path)
-    plain = [plain_numbers(file, path, group, "x", dtype) for group in range(file.num_row_groups)]
+    plain = [
+        plain_numbers(file, path, group, "x", dtype, Buffers())
+        for group in range(file.num_row_groups)
+    ]
     return [each and each.read() for each in plain]
 
 
@@ -153,11 +157,30 @@ def test_a_file_that_was_cut(tmp_path):
         first()
 
 
-def test_blocks_do_not_share_memory(tmp_path):
-    """Of those that are in use; what is freed is taken again."""
+def test_memory_is_used_again_when_no_array_is_in_it(tmp_path):
     X = numbers("f4")
     path = written(tmp_path / "rows.parquet", lists(X), **PLAIN)
-    held = [X for X, _ in Blocks.from_parquet(path, "x", "y")]
-    again = [X for X, _ in Blocks.from_parquet(path, "x", "y")]
+    blocks = Blocks.from_parquet(path, "x", "y")
+    held = [X for X, _ in blocks]
+    again = [X[3:] for X, _ in blocks]  # views keep it, too
     same(np.concatenate(held), X)
-    same(np.concatenate(again), X)
+    for i, found in enumerate(again):
+        same(found, X[123 * i : 123 * (i + 1)][3:])
+    del held, again
+    places = []
+    for _ in range(5):
+        for found, _ in blocks:
+            places.append(found.ctypes.data)
+    assert len(set(places)) <= 3
+
+
+def test_large_memory_is_not_kept(monkeypatch):
+    monkeypatch.setattr(parquet_pages, "LARGE", 100)
+    buffers = Buffers()
+    buffers.empty(101)
+    assert not buffers._buffers
+    first = buffers.empty(100)
+    place = first.ctypes.data
+    assert buffers.empty(50).ctypes.data != place
+    del first
+    assert buffers.empty(80).ctypes.data == place

@@ -8,6 +8,8 @@ these tell nothing new, yet a decoder goes through them number by number.
 
 import mmap
 import os
+import sys
+import threading
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Any
@@ -15,15 +17,48 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from fastsoftmax._core import recycled
-
-KEPT = 128 << 20  # bytes of free blocks, at most
+MOST = 3  # blocks at a time: one that is worked on, one that is read, one that was
+LARGE = 128 << 20  # bytes, beyond which blocks are not kept
 PLAIN = 0  # of Parquet's encodings
 SIZES = {"FLOAT": 4, "DOUBLE": 8, "INT32": 4, "INT64": 8}  # bytes, of the types of one size
 
 # Numbers of fields of Thrift's structs: of a page's header, of which there are two kinds
 BYTES, HEADER, HEADER_2 = 3, 5, 8
 COUNT, ENCODING, ENCODING_2, LEVELS_2 = 1, 2, 4, (5, 6)
+
+
+class Buffers:
+    """Memory of blocks, which is used again when all arrays in it are gone.
+
+    The system would clear new memory of each block, which takes half as long as to read it.
+    """
+
+    def __init__(self) -> None:
+        self._buffers: list[NDArray[np.uint8]] = []
+        self._lock = threading.Lock()
+
+    def __reduce__(self) -> tuple[type, tuple[()]]:
+        return Buffers, ()
+
+    def empty(self, size: int) -> NDArray[np.uint8]:
+        """Memory of so many bytes."""
+        with self._lock:
+            for i in range(len(self._buffers)):
+                if len(self._buffers[i]) >= size and sys.getrefcount(self._buffers[i]) == UNUSED:
+                    return self._buffers[i][:size]
+            buffer = np.empty(size, np.uint8)
+            if size <= LARGE:
+                self._buffers = [buffer, *self._buffers][:MOST]
+            return buffer[:]
+
+
+def references() -> int:
+    """Those to an array that only a list has, as they are counted here."""
+    arrays = [np.empty(0)]
+    return sys.getrefcount(arrays[0])
+
+
+UNUSED = references()
 
 
 class PlainNumbers:
@@ -40,6 +75,7 @@ class PlainNumbers:
         Bytes of what Parquet takes for a value: a number, or the bytes of a row.
     shape : (n, d)
     dtype : dtype
+    buffers : Buffers
     """
 
     def __init__(
@@ -50,24 +86,25 @@ class PlainNumbers:
         width: int,
         shape: tuple[int, int],
         dtype: np.dtype,
+        buffers: Buffers,
     ) -> None:
         self._path, self._pages, self._levels, self._width = path, pages, levels, width
-        self._shape, self._dtype = shape, dtype
+        self._shape, self._dtype, self._buffers = shape, dtype, buffers
         self._size = shape[0] * shape[1] * dtype.itemsize
 
     def read(self) -> NDArray | None:
         """The numbers; None where they are encoded, or some are missing."""
         if not self._places:
             return None
-        rows = np.ndarray(self._shape, self._dtype, recycled.Lent(self._size, KEPT))
-        rest = memoryview(rows.reshape(-1).view(np.uint8))
+        memory = self._buffers.empty(self._size)
+        rest = memoryview(memory)
         with open(self._path, "rb") as file:
             for begin, size in self._places:
                 file.seek(begin)
                 if file.readinto(rest[:size]) < size:
                     raise OSError(f"{self._path}: expected the file as it was, got a shorter one")
                 rest = rest[size:]
-        return rows
+        return memory.view(self._dtype).reshape(self._shape)
 
     @cached_property
     def _places(self) -> list[tuple[int, int]]:
@@ -142,7 +179,7 @@ READ: dict[int, Callable[[Any, int], tuple[Any, int]]] = {
 
 
 def plain_numbers(
-    file: Any, path: Any, group: int, name: str, dtype: DTypeLike
+    file: Any, path: Any, group: int, name: str, dtype: DTypeLike, buffers: Buffers
 ) -> PlainNumbers | None:
     """The numbers of a column of a ParquetFile in a row group; None if they have to be decoded.
 
@@ -160,11 +197,12 @@ def plain_numbers(
         return None
     pages = chunk.data_page_offset, chunk.data_page_offset + chunk.total_compressed_size
     levels = bool(leaf.max_repetition_level) + bool(leaf.max_definition_level)
-    return PlainNumbers(path, pages, levels, width, (rows.num_rows, of_rows[0]), of_rows[1])
+    shape = rows.num_rows, of_rows[0]
+    return PlainNumbers(path, pages, levels, width, shape, of_rows[1], buffers)
 
 
 def numbers_of(kind: Any, width: int, dtype: DTypeLike) -> tuple[int, np.dtype] | None:
-    """How many numbers a row has, and of which dtype, if values of Arrow's have the bytes of them."""
+    """How many numbers a row has, and of which dtype, if values of Arrow's have their bytes."""
     import pyarrow as pa
 
     if pa.types.is_fixed_size_binary(kind) and dtype is not None:

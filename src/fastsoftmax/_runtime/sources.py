@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fastsoftmax._runtime.optional import needed
-from fastsoftmax._runtime.parquet_pages import PlainNumbers, plain_numbers
+from fastsoftmax._runtime.parquet_pages import Buffers, PlainNumbers, plain_numbers
 
 Paths: TypeAlias = "str | PathLike[str] | Sequence[str | PathLike[str]]"
 Part: TypeAlias = tuple[Any, ...]  # (X, y) or (X, y, sample_weight)
@@ -108,12 +108,12 @@ def row_groups(
 ) -> list[Load]:
     """Functions that read the row groups of Parquet files."""
     parquet, loads = needed("pyarrow.parquet", "Parquet files need"), []
-    one = isinstance(features, str)
+    one, buffers = isinstance(features, str), Buffers()
     for path in as_list(paths):
         file = parquet.ParquetFile(path)
         for i in range(file.metadata.num_row_groups):
             if file.metadata.row_group(i).num_rows:
-                plain = plain_numbers(file, path, i, features, dtype) if one else None
+                plain = plain_numbers(file, path, i, features, dtype, buffers) if one else None
                 loads.append(
                     partial(load_row_group, path, i, features, label, weight, dtype, plain)
                 )
