@@ -86,4 +86,4 @@ def test_this_process_has_nothing_for_each_row():
                 peaks[rows] = tracemalloc.get_traced_memory()[1]
             finally:
                 tracemalloc.stop()
-    assert peaks[300_000] - peaks[75_000] < 4 * 225_000 / 8  # a bit for each row
+    assert peaks[300_000] - peaks[75_000] < 4 * 225_000  # a byte for each row

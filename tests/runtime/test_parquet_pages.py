@@ -7,8 +7,8 @@ import numpy as np
 import pytest
 
 from fastsoftmax import Blocks, Partitions
-from fastsoftmax._runtime import parquet_pages
-from fastsoftmax._runtime.parquet_pages import Buffers, plain_numbers
+from fastsoftmax._runtime.buffers import Buffers
+from fastsoftmax._runtime.parquet_pages import plain_numbers
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
@@ -172,15 +172,3 @@ def test_memory_is_used_again_when_no_array_is_in_it(tmp_path):
         for found, _ in blocks:
             places.append(found.ctypes.data)
     assert len(set(places)) <= 3
-
-
-def test_large_memory_is_not_kept(monkeypatch):
-    monkeypatch.setattr(parquet_pages, "LARGE", 100)
-    buffers = Buffers()
-    buffers.empty(101)
-    assert not buffers._buffers
-    first = buffers.empty(100)
-    place = first.ctypes.data
-    assert buffers.empty(50).ctypes.data != place
-    del first
-    assert buffers.empty(80).ctypes.data == place

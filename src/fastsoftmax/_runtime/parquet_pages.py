@@ -8,8 +8,6 @@ these tell nothing new, yet a decoder goes through them number by number.
 
 import mmap
 import os
-import sys
-import threading
 from collections.abc import Callable, Iterator
 from functools import cached_property
 from typing import Any
@@ -17,48 +15,10 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-MOST = 3  # blocks at a time: one that is worked on, one that is read, one that was
-LARGE = 128 << 20  # bytes, beyond which blocks are not kept
+from fastsoftmax._runtime.buffers import Buffers
+
 PLAIN = 0  # of Parquet's encodings
 SIZES = {"FLOAT": 4, "DOUBLE": 8, "INT32": 4, "INT64": 8}  # bytes, of the types of one size
-
-# Numbers of fields of Thrift's structs: of a page's header, of which there are two kinds
-BYTES, HEADER, HEADER_2 = 3, 5, 8
-COUNT, ENCODING, ENCODING_2, LEVELS_2 = 1, 2, 4, (5, 6)
-
-
-class Buffers:
-    """Memory of blocks, which is used again when all arrays in it are gone.
-
-    The system would clear new memory of each block, which takes half as long as to read it.
-    """
-
-    def __init__(self) -> None:
-        self._buffers: list[NDArray[np.uint8]] = []
-        self._lock = threading.Lock()
-
-    def __reduce__(self) -> tuple[type, tuple[()]]:
-        return Buffers, ()
-
-    def empty(self, size: int) -> NDArray[np.uint8]:
-        """Memory of so many bytes."""
-        with self._lock:
-            for i in range(len(self._buffers)):
-                if len(self._buffers[i]) >= size and sys.getrefcount(self._buffers[i]) == UNUSED:
-                    return self._buffers[i][:size]
-            buffer = np.empty(size, np.uint8)
-            if size <= LARGE:
-                self._buffers = [buffer, *self._buffers][:MOST]
-            return buffer[:]
-
-
-def references() -> int:
-    """Those to an array that only a list has, as they are counted here."""
-    arrays = [np.empty(0)]
-    return sys.getrefcount(arrays[0])
-
-
-UNUSED = references()
 
 
 class PlainNumbers:
@@ -122,17 +82,25 @@ class PlainNumbers:
     def _of_pages(self, data: mmap.mmap) -> Iterator[tuple[int, int]]:
         at, last = self._pages
         while at < last:
-            head, at = struct(data, at)
-            begin, at = at, at + head[BYTES]
-            if HEADER in head:
-                page, encoding = head[HEADER], ENCODING
-                for _ in range(self._levels):
-                    begin += 4 + int.from_bytes(data[begin : begin + 4], "little")
-            else:
-                page, encoding = head[HEADER_2], ENCODING_2
-                begin += sum(page[levels] for levels in LEVELS_2)
-            if page[encoding] == PLAIN and at - begin == page[COUNT] * self._width:
+            head, begin = struct(data, at)
+            size, count, encoding, levels = of_header(head)
+            at = begin + max(size, 0)  # onwards, whatever a broken file says
+            for _ in range(self._levels if levels is None else 0):  # each begins with its length
+                begin += 4 + int.from_bytes(data[begin : begin + 4], "little")
+            begin += levels or 0
+            if encoding == PLAIN and at - begin == count * self._width:
                 yield begin, at - begin
+
+
+def of_header(head: dict[int, Any]) -> tuple[int, int, int, int | None]:
+    """Bytes of a page, its values, their encoding, and the bytes of levels, if it has them.
+
+    The numbers are those of the fields in Parquet's definition of headers, of which there are two.
+    """
+    if 5 in head:
+        return head[3], head[5][1], head[5][2], None
+    page = head[8]
+    return head[3], page[1], page[4], page[5] + page[6]
 
 
 def struct(data: Any, at: int) -> tuple[dict[int, Any], int]:

@@ -12,8 +12,9 @@ from typing import Any, Self, TypeAlias
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from fastsoftmax._runtime.buffers import Buffers
 from fastsoftmax._runtime.optional import needed
-from fastsoftmax._runtime.parquet_pages import Buffers, PlainNumbers, plain_numbers
+from fastsoftmax._runtime.parquet_pages import PlainNumbers, plain_numbers
 
 Paths: TypeAlias = "str | PathLike[str] | Sequence[str | PathLike[str]]"
 Part: TypeAlias = tuple[Any, ...]  # (X, y) or (X, y, sample_weight)
