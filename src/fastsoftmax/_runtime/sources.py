@@ -281,8 +281,9 @@ class FromFiles:
     ) -> Self:
         """Rows in Parquet files, a row group at a time; needs pyarrow.
 
-        Lists are decoded at less than 1 GB/s, each time that rows are read: see `Blocks.cached`.
-        Columns of bytes that are not compressed are read 14 times as fast.
+        Lists and bytes that were written with ``compression="none", use_dictionary=False`` are read
+        as they lie in the file. Others are decoded, lists at less than 1 GB/s, each time that rows
+        are read: see `Blocks.cached`.
 
         Parameters
         ----------
