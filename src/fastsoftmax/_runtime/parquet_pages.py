@@ -170,7 +170,7 @@ def plain_numbers(
 
 
 def numbers_of(kind: Any, width: int, dtype: DTypeLike) -> tuple[int, np.dtype] | None:
-    """How many numbers a row has, and of which dtype, if values of Arrow's have their bytes."""
+    """The numbers of each row, and their dtype, if those of Arrow's are as many bytes."""
     import pyarrow as pa
 
     if pa.types.is_fixed_size_binary(kind) and dtype is not None:
