@@ -157,6 +157,24 @@ def test_frames_of_unknown_lengths(client):
     assert model.predict(dX[few]).compute().tolist() == model.predict(dX[few].compute()).tolist()
 
 
+@pytest.mark.parametrize("kind", ["strings", "categories", "numbers"])
+def test_labels_of_frames(client, kind):
+    """One of the categories has no rows."""
+    dX, dy, _ = collections()
+    y = pd.Series(np.array(["b", "a", "d", "c"])[Y])
+    if kind == "categories":
+        of = pd.CategoricalDtype(["d", "c", "never", "b", "a"])
+        dy, y = dy.astype(of), y.astype(of)
+    elif kind == "numbers":
+        dy = dy.map({"a": 5, "b": -1, "c": 9, "d": 2}, meta=("y", "int64"))
+        y = pd.Series(np.array([-1, 5, 2, 9])[Y])
+    model = SoftmaxRegression(C=0.1, tol=1e-11).fit(dX, dy)
+    here = SoftmaxRegression(C=0.1, tol=1e-11).fit(X, y)
+    assert model.objective_ == pytest.approx(here.objective_, rel=1e-10)
+    assert model.classes_.tolist() == here.classes_.tolist()
+    assert model.predict(dX).compute().tolist() == here.predict(X).tolist()
+
+
 def first_rows(part):
     return part[part.index < 2500]
 
@@ -338,6 +356,20 @@ class Failing:
     def scatter(self, *args, **how):
         self.times -= 1
         return fails() if self.times >= 0 else self.client.scatter(*args, **how)
+
+
+def sleeps(partition, seconds):
+    time.sleep(seconds)
+    return partition
+
+
+def test_a_slow_worker_is_waited_for(client):
+    """However often it is asked meanwhile whether workers work."""
+    rules = FaultRules(poll=0.02, tries=1)
+    held = Dask(client, rules).hold(float, [(0.6,), (0.0,)])
+    assert held.map(sleeps, per=[0.6, 0.0]).each(float) == [0.6, 0.0]
+    assert held.each(sleeps, 0.3) == [0.6, 0.0]
+    assert held.sum(sleeps, 0.3) == 0.6
 
 
 @pytest.mark.parametrize("times", [2, FaultRules().tries])
