@@ -203,18 +203,19 @@ def assert_bounds(model, problem, tol=TOL):
     return gap
 
 
-@pytest.mark.parametrize("free", [False, True])
-def test_rows_that_are_not_kept_are_gone_through_twice(free):
+def test_rows_that_are_not_kept_are_gone_through_twice():
     """Once for what moves the intercepts, and once for the bound; it is that of rows kept."""
     (X, y), found = data(0, 4000, 5, 4), []
     for memory in (None, 500_000):
         o = Objective(
             DenseData(X, 1), y.astype(np.int32), 4, weights=None, C=0.001, fit_intercept=True,
-            memory=MemoryBudget.of(memory, X.nbytes), free=np.arange(5) < 2 if free else None,
+            memory=MemoryBudget.of(memory, X.nbytes),
         )  # fmt: skip
         it = iterate_at(o, start_of(o))
         direction = -0.2 * curvature_of(o).solve_hessian(it, 1e-6)
-        direction += 0.001 * np.random.default_rng(1).normal(size=o.size)  # v of intercepts is not 0
+        direction += 0.001 * np.random.default_rng(1).normal(
+            size=o.size
+        )  # v of intercepts is not 0
         before = o.passes.count
         found.append((certify(o, it.theta, direction, np.inf), o.passes.count - before))
     (kept, _), (some, passes) = found

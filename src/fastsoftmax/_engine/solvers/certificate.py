@@ -331,13 +331,18 @@ class Linearised:
         """The totals once what is not penalised is moved until its v is 0 but for rounding; and
         whether it is."""
         sums = self._unpenalised_sums()
-        for moves_left in reversed(range(1 + self.rules.rounds)):
-            if moves_left and not self._is_stationary(sums):
-                self._move(sums[0] / self.n)
-            *found, sums = self.sum(totals)
+        for moves in range(self.rules.rounds):
+            if self._is_stationary(sums):
+                break
+            self._move(sums[0] / self.n)
+            if self._kept is not None or moves:
+                sums = self.sum(unpenalised_sums)
+                continue
+            *found, sums = self.sum(totals)  # as a rule one move is enough
             if self._is_stationary(sums):
                 return tuple(found), True
-        return tuple(found), False
+        *found, sums = self.sum(totals)
+        return tuple(found), self._is_stationary(sums)
 
     def _unpenalised_sums(self) -> NDArray[np.float64]:
         """Of the residuals and of their magnitudes, by what is not penalised; with the Hessian
