@@ -213,9 +213,7 @@ def test_rows_that_are_not_kept_are_gone_through_twice():
         )  # fmt: skip
         it = iterate_at(o, start_of(o))
         direction = -0.2 * curvature_of(o).solve_hessian(it, 1e-6)
-        direction += 0.001 * np.random.default_rng(1).normal(
-            size=o.size
-        )  # v of intercepts is not 0
+        direction += 0.001 * np.random.default_rng(1).normal(size=o.size)  # moves intercepts
         before = o.passes.count
         found.append((certify(o, it.theta, direction, np.inf), o.passes.count - before))
     (kept, _), (some, passes) = found
