@@ -90,3 +90,27 @@ def test_variances_are_the_same_some_rows_at_a_time():
     for a, b, rows in zip(expected, some, (N, N - 2048), strict=True):
         a, b = (tiles.transpose(0, 2, 1).reshape(-1, 4)[:rows] for tiles in (a, b))
         np.testing.assert_allclose(a, b, rtol=1e-9)
+
+
+@pytest.mark.parametrize("memory", [500_000, 250_000, 1000])
+def test_products_take_a_pass_where_probabilities_are_kept(memory):
+    """They are the derivative of the gradient, at the point where the iterate is now."""
+    o = objective(memory)
+    it = iterate_at(o, start_of(o))
+    assert type(it).__name__ == "FusedIterate"
+    direction = -it.gradient
+    for _ in range(2):
+        it.step(it.line(direction), 0.3)
+        theta, eps = it.theta, 1e-4
+        ends = [o.value_and_grad(theta + e * direction)[1] for e in (eps, -eps)]
+        expected = (ends[0] - ends[1]) / (2 * eps)
+        costs = []
+        for _ in range(3):
+            before = o.passes.count
+            np.testing.assert_allclose(it.hessian_times(direction), expected, rtol=1e-5, atol=1e-8)
+            costs.append(o.passes.count - before)
+        kept = o.memory.stored_logits >= 8 * 4 * N
+        assert costs[0] == pytest.approx(1.5)
+        assert costs[1] == costs[2]
+        assert (costs[1] == pytest.approx(1.0)) == kept
+        assert costs[1] < 1.5 or memory == 1000

@@ -18,9 +18,12 @@ from support.reference import one_hot
 
 import fastsoftmax
 from fastsoftmax import Blocks, LogisticRegression, SoftmaxRegression
+from fastsoftmax._engine.curvature import curvature_of
 from fastsoftmax._engine.data import DenseData, StoredLogits
-from fastsoftmax._engine.objective import Objective, Observations, Penalty
+from fastsoftmax._engine.line_search import iterate_at
+from fastsoftmax._engine.objective import Objective, Observations, Penalty, start_of
 from fastsoftmax._engine.solvers.certificate import certify
+from fastsoftmax._runtime.memory_budget import MemoryBudget
 from fastsoftmax._runtime.sklearn_compat import logistic_regression
 from fastsoftmax.datasets import load_digits
 
@@ -198,6 +201,25 @@ def assert_bounds(model, problem, tol=TOL):
     if model.certified_:
         assert model.gap_bound_ <= tol * value * (1 + 1e-12)
     return gap
+
+
+def test_rows_that_are_not_kept_are_gone_through_twice():
+    """Once for what moves the intercepts, and once for the bound; it is that of rows kept."""
+    (X, y), found = data(0, 4000, 5, 4), []
+    for memory in (None, 500_000):
+        o = Objective(
+            Observations(DenseData(X, 1), y.astype(np.int32), 4), Penalty(0.001), fit_intercept=True,
+            memory=MemoryBudget.of(memory, X.nbytes),
+        )  # fmt: skip
+        it = iterate_at(o, start_of(o))
+        direction = -0.2 * curvature_of(o).solve_hessian(it, 1e-6)
+        direction += 0.001 * np.random.default_rng(1).normal(size=o.size)  # moves intercepts
+        before = o.passes.count
+        found.append((certify(o, it.theta, direction, np.inf), o.passes.count - before))
+    (kept, _), (some, passes) = found
+    assert 0 < some.bound < some.value
+    assert some.bound == pytest.approx(kept.bound, rel=1e-10)
+    assert passes == pytest.approx(1.5)  # the change twice, v once; W = 0 takes no product
 
 
 @pytest.mark.parametrize("solver", ["auto", "newton", "preconditioned-lbfgs", "lbfgs", "gd"])

@@ -81,7 +81,7 @@ class GramModel:
 
     def _resembles(self, it: PenalisedIterate) -> bool:
         """Whether rows weigh about what they did when Gram matrices were made."""
-        return self._curvature.change_of_weights(it) <= self._rules.weight_change
+        return self._curvature.change_of_weights(it).size <= self._rules.weight_change
 
     def damp(self, damping: float) -> None:
         """Make directions so much stiffer, of what they are where classes are equally probable."""

@@ -170,10 +170,12 @@ class Piece:
 
 
 def totals(piece: Piece, theta: NDArray, n: int) -> Sums:
-    """Loss, divergence, the least change, the squares of the residuals and the gradient."""
+    """Loss, divergence, the least change, the squares of the residuals, the gradient, and the sums
+    by what is not penalised."""
     point = piece.dual_point()
     scaled = point.loss / n, point.divergence / n, (point.least_change,), point.squares / n
-    return Sums((*scaled, piece.gradient(theta).astype(FLOAT64, copy=False)))
+    gradient = piece.gradient(theta).astype(FLOAT64, copy=False)
+    return Sums((*scaled, gradient, piece.unpenalised_sums()))
 
 
 def gradients(piece: Piece, theta: NDArray, n: int) -> NDArray:
@@ -194,3 +196,7 @@ def unpenalised_product(piece: Piece, theta: NDArray, n: int, by: NDArray) -> ND
 
 def unpenalised_hessian(piece: Piece, theta: NDArray, n: int) -> NDArray[np.float64]:
     return piece.unpenalised_hessian()
+
+
+def unpenalised_sums_and_hessian(piece: Piece, theta: NDArray, n: int) -> Sums:
+    return Sums((piece.unpenalised_sums(), piece.unpenalised_hessian()))
