@@ -105,7 +105,7 @@ def fit_many(
             error.add_note(f"target {i} of ys")
             raise
         problems.append(problem._replace(rows=problem.rows._replace(given=X)))
-    passes = SharedPasses()
+    passes = SharedPasses(problems[0].memory.preconditioner)
     optima = passes.run([path(sharing(problem, passes), grid, params) for problem in problems])
     return [
         [model_of(problem, C, found[C], params) for C in grid.tolist()]

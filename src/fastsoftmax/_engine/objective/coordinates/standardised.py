@@ -1,5 +1,6 @@
 """Coordinates of dense X: features that are centred and scaled."""
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,7 @@ from fastsoftmax._engine.data import (
     Standardisation,
     Step,
     StoredLogits,
+    digest,
 )
 from fastsoftmax._engine.objective.coordinates.base import Parameters, at, in_float64, with_constant
 from fastsoftmax._engine.objective.coordinates.features import FeatureRules, Moments
@@ -96,6 +98,12 @@ class Standardised(Parameters):
         """θ with the class mean projected out, to which the loss is invariant."""
         return self._change.project(theta) if self._terms.loss.shift_invariant else theta.ravel()
 
+    @cached_property
+    def key(self) -> bytes:
+        """Equal where these are the same coordinates of the same X."""
+        numbers = *self.scaling, np.array([self.intercept_scale, self._terms.fit_intercept])
+        return digest(*numbers)
+
     def lengths(self, data: Data) -> tuple[NDArray[np.float64] | None, float]:
         terms, passes = self._terms, 0.0
         if data.is_distributed:
@@ -109,10 +117,15 @@ class Standardised(Parameters):
                 onto = np.eye(len(h))
             W = np.divide(onto, h, out=np.zeros_like(onto), where=(h > 0) & ~self.constant)
             passes = 0.5 * len(W) / terms.loss.n_logits
-            squares = np.concatenate(
-                [squared_lengths(piece, W, -at(self.shift, W)) for _, piece in data.pieces()]
-            )
-            self.found[key] = np.sqrt(squares / max(squares.mean(), np.finfo(float).tiny))
+
+
+            def make() -> NDArray[np.float64]:
+                squares = np.concatenate(
+                    [squared_lengths(piece, W, -at(self.shift, W)) for _, piece in data.pieces()]
+                )
+                return np.sqrt(squares / max(squares.mean(), np.finfo(float).tiny))
+
+            self.found[key] = data.once((*key, self.key), make)
         return self.found[key], passes
 
     def of_model(self, coef: NDArray, intercept: NDArray) -> NDArray:
