@@ -5,7 +5,6 @@ from typing import Self, TypeVar
 
 from fastsoftmax._runtime.engines.wire import Traffic
 
-
 T = TypeVar("T")
 
 

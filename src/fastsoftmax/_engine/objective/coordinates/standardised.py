@@ -118,7 +118,6 @@ class Standardised(Parameters):
             W = np.divide(onto, h, out=np.zeros_like(onto), where=(h > 0) & ~self.constant)
             passes = 0.5 * len(W) / terms.loss.n_logits
 
-
             def make() -> NDArray[np.float64]:
                 squares = np.concatenate(
                     [squared_lengths(piece, W, -at(self.shift, W)) for _, piece in data.pieces()]
