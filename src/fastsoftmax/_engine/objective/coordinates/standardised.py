@@ -1,6 +1,5 @@
 """Coordinates of dense X: features that are centred and scaled."""
 
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -86,6 +85,8 @@ class Standardised(Parameters):
             and self.moments.held_by_float32(data, terms.fit_intercept, rules)
             and held.all()
         )
+        #: equal where these are the same coordinates of the same X
+        self.key = digest(*self.scaling, np.array([self.intercept_scale, terms.fit_intercept]))
         #: what was found out of X in these coordinates, for all objectives that share them
         self.found = Found()
 
@@ -97,12 +98,6 @@ class Standardised(Parameters):
     def project(self, theta: NDArray) -> NDArray:
         """θ with the class mean projected out, to which the loss is invariant."""
         return self._change.project(theta) if self._terms.loss.shift_invariant else theta.ravel()
-
-    @cached_property
-    def key(self) -> bytes:
-        """Equal where these are the same coordinates of the same X."""
-        numbers = *self.scaling, np.array([self.intercept_scale, self._terms.fit_intercept])
-        return digest(*numbers)
 
     def lengths(self, data: Data) -> tuple[NDArray[np.float64] | None, float]:
         terms, passes = self._terms, 0.0
