@@ -1,5 +1,6 @@
 """Fits on workers of dask.distributed, by loopback: with a worker killed, to the same bits."""
 
+import operator
 import os
 import pickle
 import signal
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,10 +20,12 @@ from fastsoftmax import (
     Partitions,
     SoftmaxRegression,
 )
-from fastsoftmax._runtime.engines import entered
+from fastsoftmax._runtime.engines import entered, wire
 from fastsoftmax._runtime.engines.dask import Dask, HeldByDask
 from fastsoftmax._runtime.engines.dask_faults import FaultRules
+from fastsoftmax._runtime.engines.dask_tasks import made_here
 from fastsoftmax._runtime.engines.in_process import InProcess
+from fastsoftmax._runtime.threads import available_threads
 
 dask = pytest.importorskip("dask")
 distributed = pytest.importorskip("distributed")
@@ -68,6 +72,14 @@ def expected():
 @pytest.mark.parametrize("name", ["dense", "sparse"])
 def test_the_bits_are_those_of_this_process(client, expected, name):
     assert same_bits(SoftmaxRegression(C=0.1).fit(partitions(name)), expected[name])
+
+
+def test_a_worker_has_the_threads_that_dask_says(monkeypatch):
+    worker = SimpleNamespace(state=SimpleNamespace(nthreads=3))
+    monkeypatch.setattr(distributed, "get_worker", lambda: worker)
+    before = available_threads()
+    assert made_here({0: available_threads}, wire.packed((operator.call, ()))) == {0: 3}
+    assert available_threads() == before
 
 
 def test_a_round_takes_a_task_for_each_worker_and_one_less_to_add(client, monkeypatch):

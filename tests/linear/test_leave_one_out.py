@@ -260,3 +260,11 @@ def test_what_else_it_refuses():
         SoftmaxRegressionCV([1.0], cv="loo").fit(X, names)
     with pytest.raises(ValueError, match=r"cv: expected folds, .* use SoftmaxRegressionCV"):
         LogisticRegressionCV([1.0], cv="loo", l1_ratios=(0,), use_legacy_attributes=False).fit(X, y)
+
+
+def test_a_basis_of_features_that_are_alike_may_have_too_many():
+    """Of large means without an intercept: 300 rows and features, of 20 classes each."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(300, 300)) + 1e5, np.arange(300) % 20
+    with pytest.raises(ValueError, match=r"cv: expected at most 4096 weights .* 6000 and 6000"):
+        SoftmaxRegressionCV(Cs=[1.0], cv="loo", fit_intercept=False).fit(X, y)

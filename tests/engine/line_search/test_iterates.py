@@ -12,13 +12,14 @@ from fastsoftmax._runtime.memory_budget import MemoryBudget
 N = 5000  # enough for a subsample
 
 
-def objective(memory=None, l1_ratio=0.0):
+def objective(memory=None, l1_ratio=0.0, groups=None):
     rng = np.random.default_rng(0)
     X = rng.normal(size=(N, 6))
+    X /= X.std(axis=0)
     y = (X @ rng.normal(size=(6, 4)) + rng.gumbel(size=(N, 4))).argmax(axis=1).astype(np.int32)
     return Objective(
         DenseData(X, 1), y, 4, weights=None, C=0.01, fit_intercept=True, l1_ratio=l1_ratio,
-        memory=MemoryBudget.of(memory, X.nbytes),
+        memory=MemoryBudget.of(memory, X.nbytes), groups=groups,
     )  # fmt: skip
 
 
@@ -50,6 +51,19 @@ def test_queries_do_not_move_it(kind, query):
     np.testing.assert_array_equal(it.theta, before[0])
     assert it.value == before[1]
     np.testing.assert_array_equal(it.gradient, before[2])
+
+
+@pytest.mark.parametrize("groups", [None, np.array([0, 0, 1, 1, 2, 2])])
+def test_a_subgradient_of_least_norm_is_how_fast_f_falls_along_it(groups):
+    """F'(θ; -g) = -‖g‖², with weights of 0 and others."""
+    o = objective(l1_ratio=0.5, groups=groups)
+    theta = start_of(o)
+    o.parameters.layout.table(theta)[:, 2:4] = np.random.default_rng(1).normal(size=(4, 2))
+    it = iterate_at(o, theta)
+    g = it.gradient
+    assert np.count_nonzero(g) > 8
+    falls = (it.value - iterate_at(o, theta - 1e-6 * g).value) / 1e-6
+    assert falls == pytest.approx(g @ g, rel=1e-3)
 
 
 def test_variances_are_the_same_some_rows_at_a_time():

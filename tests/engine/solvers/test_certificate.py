@@ -18,7 +18,9 @@ from support.reference import one_hot
 
 import fastsoftmax
 from fastsoftmax import Blocks, LogisticRegression, SoftmaxRegression
-from fastsoftmax._engine.data import StoredLogits
+from fastsoftmax._engine.data import DenseData, StoredLogits
+from fastsoftmax._engine.objective import Objective
+from fastsoftmax._engine.solvers.certificate import certify
 from fastsoftmax._runtime.sklearn_compat import logistic_regression
 from fastsoftmax.datasets import load_digits
 
@@ -251,6 +253,19 @@ def test_two_classes_and_several_labels():
     model = LogisticRegression().fit(X, Y)
     assert model.certified_
     assert_bounds(model, Problem(X, Y, np.full(4, 1 / 300), logistic=True))
+
+
+def test_shares_are_rounded_and_labels_are_not():
+    """The same targets, as labels and as numbers."""
+    X, y = data(6, 300, 4, 4)
+    of_labels, of_shares = (
+        Objective(DenseData(X, 1), targets, 4, weights=None, C=1.0, fit_intercept=True)
+        for targets in (y.astype(np.int32), one_hot(y, 4))
+    )
+    nothing = np.zeros(of_labels.size)
+    labels, shares = (certify(o, nothing, nothing, 1e-6) for o in (of_labels, of_shares))
+    assert labels.bound == pytest.approx(shares.bound, rel=1e-9)
+    assert 0 < 2 * labels.rounding < shares.rounding
 
 
 @pytest.mark.parametrize("solver", ["newton", "preconditioned-lbfgs", "lbfgs"])
