@@ -208,8 +208,8 @@ def test_rows_that_are_not_kept_are_gone_through_twice():
     (X, y), found = data(0, 4000, 5, 4), []
     for memory in (None, 500_000):
         o = Objective(
-            Observations(DenseData(X, 1), y.astype(np.int32), 4), Penalty(0.001), fit_intercept=True,
-            memory=MemoryBudget.of(memory, X.nbytes),
+            Observations(DenseData(X, 1), y.astype(np.int32), 4), Penalty(0.001),
+            fit_intercept=True, memory=MemoryBudget.of(memory, X.nbytes),
         )  # fmt: skip
         it = iterate_at(o, start_of(o))
         direction = -0.2 * curvature_of(o).solve_hessian(it, 1e-6)
