@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from fastsoftmax import SoftmaxRegression
+from fastsoftmax import LogisticRegression, SoftmaxRegression
 from fastsoftmax.datasets import load_mnist
 
 
@@ -133,3 +133,42 @@ def test_numbers_beyond_what_the_rule_can_square():
     with pytest.raises(ValueError, match="X: "):
         model.partial_fit(X * 1e305, y)
     assert np.array_equal(model.coef_, before)
+
+
+@pytest.mark.parametrize(
+    ("params", "message"),
+    [
+        ({"l1_ratio": 0.5}, r"l1_ratio: expected 0 for partial_fit.*, got 0\.5"),
+        ({"l1_ratio": 1, "l1_group": "classes"}, r"l1_ratio: expected 0 for partial_fit"),
+        ({"penalty_factor": np.ones(8)}, r"penalty_factor: expected None for partial_fit"),
+        ({"standardize": True}, r"standardize: expected False for partial_fit.*, got True"),
+        ({"calibrate": 3}, r"calibrate: expected None for partial_fit.*, got 3"),
+        ({"class_weight": "balanced"}, r"class_weight: expected None or a dict for partial_fit"),
+    ],
+    ids=str,
+)
+def test_what_would_change_the_model_is_refused(params, message):
+    X, y = blobs(100)
+    model = SoftmaxRegression(**params)
+    with pytest.raises(ValueError, match=message):
+        model.partial_fit(X, y, classes=range(4))
+    assert not hasattr(model, "coef_")
+
+
+def test_scikit_learns_spelling_of_l1_is_refused():
+    X, y = blobs(100)
+    with pytest.raises(ValueError, match=r"l1_ratio: expected 0 for partial_fit.*, got 1"):
+        LogisticRegression(penalty="l1").partial_fit(X, y, classes=range(4))
+
+
+def test_what_has_no_effect_by_the_docstring_has_none():
+    X, y = blobs(200)
+    plain = SoftmaxRegression().partial_fit(X, y, classes=range(4))
+    params = {
+        "tol": 1e-2, "max_iter": 1, "solver": "gd", "max_memory": 1, "n_threads": 1,
+        "random_state": 5, "warm_start": True, "verbose": True, "l1_group": "classes",
+        "standardize": np.False_, "l1_ratio": np.float32(0),
+    }  # fmt: skip
+    other = SoftmaxRegression(**params).partial_fit(X, y, classes=range(4))
+    np.testing.assert_array_equal(other.coef_, plain.coef_)
+    np.testing.assert_array_equal(other.intercept_, plain.intercept_)

@@ -334,6 +334,8 @@ def changed(table, row, column, value):
         (LABELS, {"class_weight": dict.fromkeys(range(3), 0)}, r"class_weight: expected a posit"),
         (LABELS, {"label_smoothing": 1}, r"label_smoothing: expected a number >= 0 and < 1, got 1"),
         (LABELS, {"reference_class": 9}, r"reference_class: .* \(0, 1, 2\), got 9"),
+        (np.eye(3, dtype=bool)[LABELS], {}, r"y: .* got booleans in 3 columns, .*Logistic"),
+        (np.eye(3, dtype=int)[LABELS], {}, r"y: .* got integers 0 and 1 in 3 columns, .*Logistic"),
     ],
 )
 def test_errors(y, params, message):

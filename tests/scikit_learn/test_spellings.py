@@ -197,7 +197,7 @@ def test_sparsify_and_densify(y, tmp_path):
     model.set_params(warm_start=True).sparsify().fit(X, y)
     assert isinstance(model.coef_, np.ndarray)
     np.testing.assert_allclose(model.coef_, coef, atol=1e-3)
-    model.sparsify().partial_fit(X, y)
+    model.set_params(l1_ratio=0).sparsify().partial_fit(X, y)
     assert isinstance(model.coef_, np.ndarray)
     for method in ("sparsify", "densify"):
         with pytest.raises(ValueError, match="not fitted"):

@@ -46,7 +46,10 @@ class PartialFit:
 
         Averaged AdaGrad [1]_ on features normalised by what has been seen of them [2]_, 16 rows a
         step: one pass over data in random order comes close to what `fit` finds. After `fit` it
-        goes on from there. ``tol``, ``max_iter``, ``solver`` and ``max_memory`` play no part.
+        goes on from there. ``tol``, ``max_iter``, ``solver``, ``max_memory``, ``n_threads``,
+        ``random_state``, ``warm_start`` and ``verbose`` play no part. ``l1_ratio``,
+        ``penalty_factor``, ``standardize``, ``calibrate`` and balanced classes, which would change
+        the model, are refused.
 
         Parameters
         ----------
@@ -91,7 +94,9 @@ class PartialFit:
             for block in in_order(X, y, sample_weight):
                 self.partial_fit(block[0], block[1], classes, *block[2:])
             return self
-        C = check.number(self._native().C, "C", above=0)
+        native = self._native()
+        C = check.number(native.C, "C", above=0)
+        check_targets.for_a_stream(native, self._several_labels)
         fit_intercept = check.flag(self.fit_intercept, "fit_intercept")
         first = not hasattr(self, "coef_")
         width = {} if first else {"n_features": self.n_features_in_, "owner": type(self).__name__}
@@ -101,7 +106,6 @@ class PartialFit:
         codes = check_labels.known_codes(y, known, X.shape[0])
         weights = check.weights(sample_weight, X.shape[0], np.dtype(np.float64))
         check.usable_sum(weights)
-        check_targets.for_a_stream(self.class_weight, self._several_labels)
         if not sparse.issparse(X):
             check.require_finite(X)
         scale = check.feature_scale(self.feature_scale, X.shape[1])

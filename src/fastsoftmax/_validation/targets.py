@@ -11,6 +11,9 @@ from fastsoftmax._validation import numbers as check
 from fastsoftmax._validation.arrays import as_targets, real_array, require_finite, shown
 from fastsoftmax._validation.labels import is_one_column, names
 
+USUAL_OF_A_STREAM = {
+    "l1_ratio": 0, "penalty_factor": None, "standardize": False, "calibrate": None,
+}  # fmt: skip
 KINDS = ("auto", "labels", "probabilities", "counts", "indicators")
 SUM = 1e-3  # by which probabilities of a row may miss 1, as those of float16 do,
 BFLOAT16_SUM = 4e-3  # and twice what those of bfloat16 can
@@ -44,8 +47,9 @@ def kind_of(y: ArrayLike, target: object, indicators: bool) -> str:
     if indicators:
         return "indicators"
     if says_several_labels(y):
+        got = "booleans" if y.dtype.kind == "b" else "integers 0 and 1"
         raise ValueError(
-            f"y: expected one label per row, got integers 0 and 1 in {y.shape[1]} columns, which "
+            f"y: expected one label per row, got {got} in {y.shape[1]} columns, which "
             "mean several labels: LogisticRegression fits those. target='counts' or "
             "'probabilities' gives the columns another meaning"
         )
@@ -185,10 +189,19 @@ def class_weights(
     return weights
 
 
-def for_a_stream(weight: object, several_labels: bool) -> None:
-    """Raise for what `partial_fit` does not know."""
+def for_a_stream(estimator: Any, several_labels: bool) -> None:
+    """Raise for parameters that change the model that `fit` finds, but which `partial_fit` does not
+    know."""
     if several_labels:
         raise ValueError("partial_fit: expected a model of one label per row, got one of several")
+    for name, usual in USUAL_OF_A_STREAM.items():
+        value = getattr(estimator, name, usual)
+        if value is not usual and (usual is None or value != usual):
+            raise ValueError(
+                f"{name}: expected {usual!r} for partial_fit, which has an L2 penalty of features "
+                f"as they are and holds out no rows, got {shown(value)}"
+            )
+    weight = estimator.class_weight
     if isinstance(weight, str) and weight == "balanced":
         raise ValueError(
             "class_weight: expected None or a dict for partial_fit, which does not see all rows, "
