@@ -10,7 +10,8 @@ from scipy import sparse
 from sklearn.metrics import accuracy_score, f1_score, log_loss, make_scorer
 from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold
 
-from fastsoftmax import Blocks, SoftmaxRegression, SoftmaxRegressionCV
+from fastsoftmax import Blocks, SoftmaxRegression, SoftmaxRegressionCV, certify
+from fastsoftmax._linear.cv import search
 from fastsoftmax._validation.folds import stratified
 from fastsoftmax.datasets import load_digits
 
@@ -423,3 +424,27 @@ def test_a_callback_that_ends_the_last_fit_leaves_nothing_out():
     X, y = problem()
     model = SoftmaxRegressionCV(CS, cv=3).fit(X, y, callback=lambda state: state.n_iter == 9)
     assert np.isfinite(model.scores_).all()
+
+
+@pytest.mark.parametrize(
+    ("params", "expected"),
+    [
+        ({}, 1e-4),
+        ({"tol": 1e-3}, 1e-4),
+        ({"tol": 1e-9}, 1e-7),
+        ({"tol": 1e-9, "fold_tol": 1e-2}, 1e-2),
+    ],
+    ids=str,
+)
+def test_a_small_tolerance_reaches_the_folds(params, expected, monkeypatch):
+    """By the gaps of the folds, proved by `certify` on the rows that they were trained on."""
+    seen = []
+    folds = search.fits_of_folds
+    monkeypatch.setattr(
+        search, "fits_of_folds", lambda *args: seen.append(args[-1]) or folds(*args)
+    )
+    train, test = np.flatnonzero(np.arange(240) % 3), np.arange(0, 240, 3)
+    model = SoftmaxRegressionCV([0.1], cv=[(train, test)], refit=False, **params).fit(X, Y)
+    assert seen == [pytest.approx(expected)]
+    proof = certify(model.coef_, model.intercept_, X[train], Y[train], C=0.1, tol=1e-12)
+    assert proof.gap_bound <= expected * proof.objective

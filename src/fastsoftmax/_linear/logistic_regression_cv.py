@@ -60,8 +60,9 @@ class LogisticRegressionCV(SparseCoefficients, SklearnSpellings, CrossValidated)
         ``l1_ratio_`` are the means of the folds', each at its own best.
     tol, max_iter : float, int, default=1e-6, 1000
         As of `LogisticRegression`.
-    fold_tol : float, default=1e-4
-        As ``tol``, for the fits of folds, of which only the score is wanted.
+    fold_tol : float or None, default=None
+        As ``tol``, for the fits of folds, whose coefficients are those of ``coefs_paths_`` and,
+        without ``refit``, of the model. None: 1e-4, or 100 times ``tol`` where that is less.
     solver, n_jobs, penalty, dual, intercept_scaling, random_state
         As of `LogisticRegression`; no "sgd".
     use_legacy_attributes : bool or "warn", default="warn"
@@ -121,7 +122,7 @@ class LogisticRegressionCV(SparseCoefficients, SklearnSpellings, CrossValidated)
     refit: bool = True
     tol: float = 1e-6
     max_iter: int = 1000
-    fold_tol: float = 1e-4
+    fold_tol: float | None = None
     solver: str = "auto"
     n_jobs: int | None = None
     penalty: str = spellings.DEPRECATED

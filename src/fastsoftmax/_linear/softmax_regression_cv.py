@@ -36,10 +36,10 @@ class SoftmaxRegressionCV(CrossValidated):
     Cs : int or array-like of float, default=10
         Inverse strengths of the penalty, > 0; of a number so many from 1e-4 to 1e4, evenly spaced
         in their logarithm.
-    cv : int, splitter, iterable or "loo", default=5
-        Folds: so many stratified ones, the rows of a class staying in their order; what a
-        scikit-learn splitter gives; or pairs of row numbers, to train on and to score. "loo":
-        leave-one-out, each row being a fold, from one fit for each C (see Notes).
+    cv : int, None, splitter, iterable or "loo", default=5
+        Folds: so many stratified ones, the rows of a class staying in their order, None counting as
+        5; what a scikit-learn splitter gives; or pairs of row numbers, to train on and to score.
+        "loo": leave-one-out, each row being a fold, from one fit for each C (see Notes).
     selection : {"best", "1se"}, default="best"
         Which C is chosen: that of the best mean score, or the smallest whose mean score is within a
         standard error of that, the standard deviation of the best C's scores over the square root
@@ -52,9 +52,10 @@ class SoftmaxRegressionCV(CrossValidated):
     refit : bool, default=True
         Whether to fit all rows with the best C. Otherwise the coefficients are the mean of the
         folds'; with ``cv="loo"`` those of all rows, as the search found them.
-    fold_tol : float, default=1e-4
-        As ``tol``, for the fits of folds, of which only the score is wanted: far below what the
-        folds differ by. Not used with ``cv="loo"``.
+    fold_tol : float or None, default=None
+        As ``tol``, for the fits of folds, of which with ``refit`` only the score is wanted. None:
+        1e-4, far below what the folds differ by, or 100 times ``tol`` where that is less. Not used
+        with ``cv="loo"``.
     l1_ratio, l1_group, fit_intercept, tol, max_iter, solver, max_memory, feature_scale, \
 standardize, penalty_factor, \
 class_weight, label_smoothing, reference_class, n_threads, random_state, verbose
@@ -118,7 +119,7 @@ class_weight, label_smoothing, reference_class, n_threads, random_state, verbose
     selection: Literal["best", "1se"] = "best"
     scoring: str | Callable[..., float] | None = None
     refit: bool = True
-    fold_tol: float = 1e-4
+    fold_tol: float | None = None
     l1_ratio: float = 0.0
     l1_group: ArrayLike | Literal["classes"] | None = None
     fit_intercept: bool = True

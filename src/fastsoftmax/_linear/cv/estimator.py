@@ -23,6 +23,16 @@ from fastsoftmax._validation import numbers as check
 from fastsoftmax.blocks import Blocks
 from fastsoftmax.partitions import Partitions
 
+LOOSEST = 1e-4  # a tolerance of folds, far below what they differ by,
+LOOSER = 100.0  # and how many times that of the fit of all rows, unless one is given
+
+
+def tolerance_of_folds(given: object, tol: float) -> float:
+    """That of the fits of folds; where none is given, a small one of all rows reaches them."""
+    if given is None:
+        return min(LOOSEST, LOOSER * tol)
+    return check.number(given, "fold_tol", least=0)
+
 
 class CrossValidated(LinearModel):
     """The search for a C, and the fit of all rows."""
@@ -50,7 +60,6 @@ class CrossValidated(LinearModel):
         if isinstance(X, Partitions) or is_collection(X):
             check_folds.no_partitions(type(X).__name__)
         Cs = check_folds.strengths(self.Cs)
-        fold_tol = check.number(self.fold_tol, "fold_tol", least=0)
         problems = []
         for native.l1_ratio in l1_ratios:
             problem = problem_of(
@@ -58,6 +67,7 @@ class CrossValidated(LinearModel):
                 target=target, classes=classes,
             )  # fmt: skip
             problems.append(problem)
+        fold_tol = tolerance_of_folds(self.fold_tol, problems[0].options.tol)
         metadata = routed(self, "fit", sample_weight, params)
         split: Split
         if check_folds.is_leave_one_out(self.cv):
