@@ -31,7 +31,9 @@ SECONDS = 2.0  # for each row
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--quick", action="store_true", help="the first two rows only")
+    parser.add_argument(
+        "--quick", action="store_true", help="only the first two rows of the table, of 60000×784"
+    )
     parser.add_argument("--mnist", metavar="FOLDER", help="also fit MNIST, from its four files")
 
 
@@ -45,9 +47,9 @@ def problem(n: int, d: int, k: int, dtype: type) -> tuple[NDArray, ...]:
 
 def run(arguments: argparse.Namespace, cases: list[Case] = CASES, seconds: float = SECONDS) -> None:
     cases = cases[:2] if arguments.quick else cases
-    fits = {"embedded digits": demo.digits}
+    fits = {"embedded digits": demo.digits()}
     if arguments.mnist:
-        fits["MNIST"] = lambda: demo.mnist(arguments.mnist)
+        fits["MNIST"] = demo.mnist(arguments.mnist)
     say = partial(print, flush=True)  # each row as it comes, into files too
     say(f"{processor()}, {available_threads()} threads, kernels {_core.level}")
     say(f"{len(cases)} rows of at least {seconds:g} s each, then fits of {' and '.join(fits)}\n")
@@ -74,8 +76,7 @@ def run(arguments: argparse.Namespace, cases: list[Case] = CASES, seconds: float
             f"limit {np.dtype(dtype)}: {peak.flops / 1e9:.0f} GFLOP/s of multiply-adds, "
             f"{peak.bandwidth / 1e9:.0f} GB/s read from memory"
         )
-    for name, read in fits.items():
+    for name, data in fits.items():
         say(f"\nfit of {name}, C = 1")
-        data = read()
         model, time = demo.train(data, verbose=False)
         demo.report(model, data, time)

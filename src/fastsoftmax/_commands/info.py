@@ -23,7 +23,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar=("ROWS", "FEATURES", "CLASSES"),
         nargs=3,
         type=int,
-        help="print the block sizes of one loss + gradient of dense X instead",
+        help="print the block sizes of one loss + gradient of dense X instead; "
+        "docs/design/kernels.md explains each line",
     )
 
 
