@@ -199,9 +199,14 @@ def test_warnings_and_errors_of_one_of_them():
         many = fit_many(X, ys, Cs=[1.0], max_iter=1)
     assert [w.category for w in caught] == [ConvergenceWarning] * len(ys)
     assert not any(model.converged_ for row in many for model in row)
-    with pytest.raises(ValueError, match="y: ") as error:
+    for i, warning in enumerate(caught):
+        assert str(warning.message).startswith(f"The fit of ys[{i}] with C = 1 did not converge:")
+    with pytest.raises(ValueError, match=r"^ys\[1\]: expected 3000 labels") as error:
         fit_many(X, [ys[0], ys[1][:7]])
-    assert error.value.__notes__ == ["target 1 of ys"]
+    assert not hasattr(error.value, "__notes__")
+    with pytest.raises(ValueError, match=r"^class_weight: expected classes of y") as error:
+        fit_many(X, ys[:2], class_weight={"ant": 1, "bee": 2})
+    assert error.value.__notes__ == ["for ys[1]"]
     X[3, 4] = np.nan
     with pytest.raises(ValueError, match="X: expected finite"):
         fit_many(X, ys)

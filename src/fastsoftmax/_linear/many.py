@@ -34,8 +34,9 @@ def fit_many(
 ) -> list[list[SoftmaxRegression]]:
     """Fit softmax regression to several targets on the same X.
 
-    Each fit takes the steps that it would take alone; those that need products with all rows at the
-    same time share a pass over X. That pays most where targets have few classes.
+    Fits of different targets that need products with all rows at the same time share a pass over X,
+    and otherwise know nothing of each other: a target's are what they would be if it were the only
+    one. That pays most where targets have few classes.
 
     Parameters
     ----------
@@ -49,7 +50,8 @@ def fit_many(
         Inverse strengths of the penalty, > 0: these; a float is one of them. An int is their
         number, evenly spaced in their logarithm from 1e-4 to 1e4, as in `SoftmaxRegressionCV`:
         ``Cs=2`` are two, ``Cs=2.0`` is one. Those of a target are fitted from the smallest to
-        the largest, each from the one before.
+        the largest, each from the one before: from the second on a fit may take other steps than
+        a single one for its C, and ends as near to the same optimum.
     target : {"auto", "labels", "probabilities", "counts"}, default="auto"
         What each of ys holds.
     **params
@@ -64,12 +66,12 @@ def fit_many(
     Raises
     ------
     ValueError, TypeError
-        As `SoftmaxRegression.fit`, with a note that says which target it is about.
+        As `SoftmaxRegression.fit`, naming the target, as ``ys[1]``, or with a note that names it.
 
     Warns
     -----
     ConvergenceWarning
-        For each fit that ended before its stopping rule was met.
+        For each fit that ended before its stopping rule was met, naming target and C.
 
     See Also
     --------
@@ -104,14 +106,14 @@ def fit_many(
                 target=target,
             )  # fmt: skip
         except Exception as error:
-            error.add_note(f"target {i} of ys")
+            check.name_target(error, i)
             raise
         problems.append(problem._replace(rows=problem.rows._replace(given=X)))
     passes = SharedPasses(problems[0].memory.preconditioner)
     optima = passes.run([path(sharing(problem, passes), grid, params) for problem in problems])
     return [
-        [model_of(problem, C, found[C], params) for C in grid.tolist()]
-        for problem, found in zip(problems, optima, strict=True)
+        [model_of(problem, C, found[C], params, i) for C in grid.tolist()]
+        for i, (problem, found) in enumerate(zip(problems, optima, strict=True))
     ]
 
 
@@ -141,11 +143,13 @@ def path(
     return fits
 
 
-def model_of(problem: Problem, C: float, optimum: Optimum, params: Parameters) -> SoftmaxRegression:
-    """The estimator of a fit that has ended."""
+def model_of(
+    problem: Problem, C: float, optimum: Optimum, params: Parameters, target: int
+) -> SoftmaxRegression:
+    """The estimator of a fit, of the target of this number, that has ended."""
     model = SoftmaxRegression(C=C, **params)
     evidence, best = evidence_of(model, problem, optimum.result, optimum.model)
-    warn_unconverged(optimum.result, problem, C)
+    warn_unconverged(optimum.result, problem, C, f"The fit of ys[{target}] with C = {C:g}")
     model._keep(problem, *optimum)
     model._evidence, (model.coef_, model.intercept_) = evidence, best
     return model

@@ -307,13 +307,15 @@ def ending_once(callback: Callable[[FitState], object]) -> Callable[[FitState], 
     return report
 
 
-def warn_unconverged(result: solvers.Result, problem: Problem, C: float) -> None:
-    """Warn of a fit that did not converge."""
+def warn_unconverged(
+    result: solvers.Result, problem: Problem, C: float, fit: str = "The fit"
+) -> None:
+    """Warn of a fit, by this name, that did not converge."""
     if result.stop and not result.halted:
-        caller.warn(unconverged(result, problem, C), ConvergenceWarning)
+        caller.warn(unconverged(result, problem, C, fit), ConvergenceWarning)
 
 
-def unconverged(result: solvers.Result, problem: Problem, C: float) -> str:
+def unconverged(result: solvers.Result, problem: Problem, C: float, fit: str) -> str:
     """What a fit that did not converge says."""
     options, left = problem.options, ""
     if np.isfinite(result.gap_bound):
@@ -324,6 +326,6 @@ def unconverged(result: solvers.Result, problem: Problem, C: float) -> str:
         free = named_columns(problem.rows.given, np.flatnonzero(factors == 0))
         remedy = f"Give those a penalty_factor > 0 that separate them, of the free ones: {free}"
     return (
-        f"The fit did not converge: {result.stop.reason}. It ended after {len(result.history)} "
+        f"{fit} did not converge: {result.stop.reason}. It ended after {len(result.history)} "
         f"iterations with an objective of {result.value:.6g}{left}. {remedy}."
     )

@@ -23,6 +23,15 @@ def parameters(params: Mapping[str, Any]) -> None:
             raise ValueError(f"{name}: expected {usual!r} in fit_many, got {shown(params[name])}")
 
 
+def name_target(error: Exception, i: int) -> None:
+    """Have an error say which of ys it is about."""
+    message = str(error)
+    if message.startswith("y: "):
+        error.args = (f"ys[{i}]: {message.removeprefix('y: ')}",)
+    else:
+        error.add_note(f"for ys[{i}]")
+
+
 def strengths(Cs: Any) -> NDArray[np.float64]:
     """The grid: of an int so many, of a float this one."""
     return folds.strengths([Cs] if is_one_number(Cs) else Cs)
