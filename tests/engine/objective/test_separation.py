@@ -193,3 +193,20 @@ def test_the_warning_names_the_features_without_a_penalty(named):
         SoftmaxRegression(penalty_factor=factors).fit(X, y)
     with pytest.warns(ConvergenceWarning, match="Penalise all features, with a finite C"):
         SoftmaxRegression(C=np.inf).fit(X, y)
+
+
+@pytest.mark.parametrize("solver", ["gd", "lbfgs", "newton"])
+def test_iterations_that_run_out_on_separable_classes_are_not_what_is_missing(solver):
+    X, overlapping, apart = np.arange(6.0)[:, None], [0, 1, 0, 1, 0, 1], [0, 0, 0, 1, 1, 1]
+    params = {"solver": solver, "C": np.inf, "max_iter": 1, "tol": 1e-12}
+    with pytest.warns(ConvergenceWarning, match=r"separable.*Penalise all features"):
+        SoftmaxRegression(**params).fit(X, apart)
+    with pytest.warns(ConvergenceWarning, match=r"max_iter reached.*Increase max_iter"):
+        SoftmaxRegression(**params).fit(X, overlapping)
+
+
+def test_gradient_descent_says_that_classes_are_separable():
+    X, y = np.r_[np.arange(5.0), np.arange(7.0, 12.0)][:, None], np.arange(10) // 5
+    with pytest.warns(ConvergenceWarning, match="separable, so that without a penalty") as caught:
+        SoftmaxRegression(C=np.inf, solver="gd").fit(X, y)
+    assert len(caught) == 1 and "decrease C" not in str(caught[0].message)

@@ -298,7 +298,11 @@ class Run:
             return SEPARABLE
         if self._failures >= self._most_failures:
             return self.stuck
-        return MAX_ITER if self.n_iter >= self.options.max_iter else None
+        if self.n_iter < self.options.max_iter:
+            return None
+        open_ended = self.objective.terms.open_ended
+        endless = open_ended and self.has_minimiser(it.theta, math.inf) is False
+        return SEPARABLE if endless else MAX_ITER
 
     def end(self, it: Iterate, certificate: Certificate | None = None) -> Result:
         """The result at the iterate, with a certificate where none has ended the fit yet."""
