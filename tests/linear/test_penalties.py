@@ -11,7 +11,7 @@ from scipy import optimize, sparse
 from support.sparse_rows import uniform
 
 import fastsoftmax
-from fastsoftmax import Blocks, SoftmaxRegression
+from fastsoftmax import Blocks, SoftmaxRegression, SoftmaxRegressionCV
 from fastsoftmax._runtime.sklearn_compat import ConvergenceWarning
 
 
@@ -208,7 +208,6 @@ ERRORS = {
     "offset NaN": ({}, {"offset": np.full((400, 3), np.nan)}, "offset: expected finite numbers"),
     "factors shape": ({"penalty_factor": [1, 2]}, {}, r"penalty_factor: expected shape \(5,\)"),
     "negative": ({"penalty_factor": [1, 1, -1, 1, 1]}, {}, "penalty_factor: .* got -1"),
-    "all zero": ({"penalty_factor": [0] * 5, "C": np.inf}, {}, "penalty_factor: .* got zeros"),
 }
 
 
@@ -243,3 +242,24 @@ def test_squares_of_gradients_that_underflow_warn_of_nothing():
         warnings.simplefilter("error")
         model = SoftmaxRegression(C=1e4, solver="lbfgs", penalty_factor=factors)
         assert model.fit((X * 1e8).astype("f4"), y).converged_
+
+
+@pytest.mark.parametrize("params", [{}, {"standardize": True}, {"l1_ratio": 0.5}], ids=str)
+@pytest.mark.parametrize("factors", [[0, 0, 0], [0, 1, 3]], ids=str)
+def test_factors_make_no_difference_without_a_penalty(params, factors):
+    rng = np.random.default_rng(3)
+    X, y = rng.normal(size=(80, 3)), rng.integers(0, 3, 80)
+    plain = SoftmaxRegression(C=np.inf, **params).fit(X, y)
+    model = SoftmaxRegression(C=np.inf, penalty_factor=factors, **params).fit(X, y)
+    np.testing.assert_array_equal(model.coef_, plain.coef_)
+    assert model.certified_ and model.objective_ == plain.objective_
+    # with a finite C no factor but 0 leaves the penalty out
+    free = SoftmaxRegression(C=1.0, penalty_factor=[0, 0, 0], **params).fit(X, y)
+    np.testing.assert_allclose(free.objective_, plain.objective_, rtol=2e-6)
+
+
+def test_both_kinds_of_C_with_free_features():
+    rng = np.random.default_rng(3)
+    X, y = rng.normal(size=(80, 3)), rng.integers(0, 3, 80)
+    model = SoftmaxRegressionCV([1.0, np.inf], penalty_factor=[0, 0, 0], fold_tol=1e-9).fit(X, y)
+    np.testing.assert_allclose(model.scores_[:, 0], model.scores_[:, 1], rtol=1e-4)

@@ -350,16 +350,13 @@ def no_intercept(intercept: NDArray, fit_intercept: bool) -> None:
 def penalty_factor(
     value: ArrayLike | None, n_features: int, C: float
 ) -> NDArray[np.float64] | None:
-    """Weights >= 0 of the features in the penalty; None where all are 1."""
+    """Weights >= 0 of the features in the penalty; None where they change nothing: all are 1, or
+    the least C is infinite."""
     if value is None:
         return None
     factors = vector(value, n_features, "penalty_factor", "one number per feature").astype(float)
     within(factors, 0.0, np.finfo(np.float64).max, "penalty_factor")
-    if not factors.any() and np.isinf(C):
-        raise ValueError(
-            "penalty_factor: expected a positive number where C is infinite, got zeros"
-        )
-    return None if (factors == 1).all() else factors
+    return None if np.isinf(C) or (factors == 1).all() else factors
 
 
 def class_weight(weight: ArrayLike | None, k: int) -> NDArray[np.float64] | None:

@@ -68,7 +68,7 @@ class PenaltyTerms(NamedTuple):
         """Those of an estimator, by the columns of X."""
         e, l1_ratio, d = estimator, settings.l1_ratio, rows.data.shape[1]
         factors = by_column(e.penalty_factor, rows.given, "penalty_factor")
-        factors = check.penalty_factor(factors, d, max(Cs))
+        factors = check.penalty_factor(factors, d, min(Cs))
         if rows.data.is_distributed:
             check_partitions.supported(l1_ratio, max(Cs), factors)
         groups = by_column(getattr(e, "l1_group", None), rows.given, "l1_group")
