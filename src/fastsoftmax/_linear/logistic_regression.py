@@ -47,7 +47,8 @@ class LogisticRegression(SparseCoefficients, SklearnSpellings, PartialFit, Linea
         As of `SoftmaxRegression`; they play no part in "sgd". ``tol`` is a share of the objective,
         scikit-learn's a limit of the gradient.
     max_iter : int, default=None
-        Iterations at most, >= 1; with "sgd" the epochs that are run. None: 1000, and 100 epochs.
+        Iterations at most, >= 0; with "sgd" the epochs that are run, >= 1. None: 1000, and 100
+        epochs.
     solver : str, default="auto"
         Those of `SoftmaxRegression`, or "sgd" for two classes: the online rule from zero, step by
         step, w ← w - η (a - y) x and b ← b - η (a - y) with a = σ(w x + b), without a penalty, for

@@ -52,7 +52,7 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
         Below an objective of 1e-13 F(0), F(0) being that of zero logits, the gap is to be at most
         ``1e-13 * tol * F(0)``. A tolerance below 1e-16 counts as 1e-16.
     max_iter : int, default=1000
-        Iterations at most, >= 1.
+        Iterations at most, >= 0; with 0 the model stays at its start.
     solver : str, default="auto"
         "preconditioned-lbfgs": L-BFGS preconditioned by a Gram matrix for each class, from rows
         drawn by importance, in the leading directions of the features where whole ones are dear;
@@ -73,18 +73,19 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
         units, without a copy of X, as 1/255 for pixels in uint8. None for none.
     standardize : bool, default=False
         Whether to penalise as if the features had been divided by their standard deviations;
-        ``coef_`` is in the units of X all the same. Conditioning needs none of it.
+        ``coef_`` is in the units of X all the same. Conditioning needs none of it. A constant
+        feature is penalised in its own units.
     penalty_factor : array-like of shape (D,), default=None
         Weights >= 0 of the features in the penalty, as glmnet has them, all 1 for None; a feature
-        of weight 0 is not penalised.
+        of weight 0 is not penalised. With ``C=np.inf`` they make no difference.
     class_weight : dict or "balanced", default=None
         Weights >= 0 of the classes, by label, 1 for those that are not named: factors of the
         weights of their rows. "balanced": so that all classes weigh the same. Labels that y lacks,
         as in a fold, are ignored if all of its labels are named.
     label_smoothing : float, default=0.0
-        Share ε of 0..1 of a uniform distribution in the targets, (1 - ε) y + ε / K, as PyTorch has
-        it; weights of classes are then factors of their terms, as there, and sᵢ is their sum over
-        a row's targets. The targets take n·K numbers.
+        Share ε of a uniform distribution in the targets, (1 - ε) y + ε / K, as PyTorch has it;
+        >= 0 and < 1. Weights of classes are then factors of their terms, as there, and sᵢ is their
+        sum over a row's targets. The targets take n·K numbers.
     reference_class : label, default=None
         A class whose coefficients are to be 0: from those of all classes its are subtracted, which
         changes no probability. The fit, its penalty included, is the same. For two classes the one
@@ -124,7 +125,8 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
         bound, the exact Newton step that no more than that is left to gain. Never if F has no
         minimiser.
     certified_ : bool
-        Whether the former holds, ``gap_bound_ <= tol * objective_``. Where F has no minimiser, as
+        Whether the former holds, ``gap_bound_ <= tol * objective_``, or, of an objective below
+        1e-13 F(0), the bound that ``tol`` names. Where F has no minimiser, as
         where a feature that is not penalised separates a class, it is false even if that holds:
         weights would go on for ever.
     objective_ : float
@@ -245,7 +247,8 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
         target : {"auto", "labels", "probabilities", "counts"}, default="auto"
             What y holds; "auto": as above, by its shape and dtype.
         classes : array-like of shape (K,), optional
-            Names of y's columns, 0..K-1 if there are none.
+            Names of y's columns, 0..K-1 if there are none; those of a frame count if they are
+            given, as ``classes=y.columns``.
         offset : array-like of shape (n, K), or (n,) for two classes, optional
             Added to the logits of the rows, for the log-odds of ``classes_[1]`` where there are
             two: what is known of them from elsewhere. It is no part of the model: add it to
