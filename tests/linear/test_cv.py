@@ -448,3 +448,11 @@ def test_a_small_tolerance_reaches_the_folds(params, expected, monkeypatch):
     assert seen == [pytest.approx(expected)]
     proof = certify(model.coef_, model.intercept_, X[train], Y[train], C=0.1, tol=1e-12)
     assert proof.gap_bound <= expected * proof.objective
+
+
+def test_a_fit_in_float32_goes_on_with_the_blocks_of_one_that_ended_in_float64():
+    many, codes = problem(4, 3000, 30)
+    model = SoftmaxRegressionCV(fold_tol=1e-8).fit(many, codes)
+    train = stratified(codes, 5) != 0
+    single = SoftmaxRegression(C=model.Cs_[5], tol=1e-10).fit(many[train], codes[train])
+    np.testing.assert_allclose(model.fold_objectives_[0, 5], single.objective_, rtol=1e-7)

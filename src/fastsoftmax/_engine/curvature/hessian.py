@@ -204,7 +204,7 @@ class Curvature:
             return self._last_change[1]
         now = self._weights_of_some_rows(it)
         before = now.like()
-        before.tiles = self.reference
+        before.tiles = np.ascontiguousarray(self.reference, now.tiles.dtype)
         change, total, past = now.class_sums(self.reference), now.class_sums(), before.class_sums()
         rise = (change + total - past) / 2
         shares = change / np.where(total > 0, total, 1), rise / np.where(past > 0, past, 1)
