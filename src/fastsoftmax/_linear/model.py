@@ -144,13 +144,15 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
             fitted = minimize_small(problem, C, bool(self.verbose))
         if fitted is None:
             objective = problem.objective(C, warm_start=state)
-            fitted = self._minimize(problem, objective, previous, callback), objective.models
+            result = self._minimize(problem, C, objective, previous, callback)
+            fitted = result, objective.models
         result, models = fitted
         return Optimum(result, models.of(result.theta), models.grad_norm(result.gradient))
 
     def _minimize(
         self,
         problem: Problem,
+        C: float,
         objective: Objective,
         previous: tuple[Any, ...],
         callback: Callable[[FitState], object] | None,
@@ -169,6 +171,8 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
                     show(f"{state}   {n * state.n_passes / max(state.seconds, 1e-9):.2g} rows/s")
                 return callback is not None and callback(state)
 
+            if not previous:
+                start = start_beside(problem, C, objective, start)
             result = solver.minimize(objective, start, replace(problem.options, report=report))
         if not (result.converged or result.halted):  # rows of weight 0 may hold anything but that
             problem.rows.require_finite()
