@@ -17,6 +17,7 @@ from fastsoftmax._linear.inference.evidence import evidence_of
 from fastsoftmax._linear.predict import Probabilities
 from fastsoftmax._linear.problem.certificate import Certificate, certificate_of
 from fastsoftmax._linear.problem.each_label import Optimum, each_label, together
+from fastsoftmax._linear.problem.far_offsets import start_beside
 from fastsoftmax._linear.problem.problem import Problem, problem_of
 from fastsoftmax._linear.problem.targets import referred
 from fastsoftmax._linear.to_sklearn import ToSklearn

@@ -50,6 +50,7 @@ class Iteration(NamedTuple):
 
 MOST_ROWS = 2**31 - 1  # whose numbers are int32
 EPSILON = 1e-16  # half of float64's last place: a smaller share of F does not show
+LARGE_OFFSET = 300.0  # beyond it an offset alone predicts rows with certainty
 NEGLIGIBLE = 1e-13  # of F at zero logits: of a lower F the tolerance is no longer a share
 
 
@@ -74,6 +75,9 @@ SLOW = Stop("another method is faster here", "")
 ROUNDED = Stop(
     "no step decreases the objective beyond rounding",
     "Increase tol (now {tol:g}), scale the features, or decrease C (now {C:g})",
+)
+FAR_OFFSETS = Stop(
+    "no step decreases the objective, since offsets lie far apart", "Use smaller offsets"
 )
 
 Report = Callable[[FitState], object]  # what is true of it ends the fit
@@ -286,7 +290,9 @@ class Run:
     @property
     def stuck(self) -> Stop:
         """Why no further step helps."""
-        return SEPARABLE if self._separable else ROUNDED
+        if self._separable:
+            return SEPARABLE
+        return FAR_OFFSETS if self.objective.models.offset_size > LARGE_OFFSET else ROUNDED
 
     def stops(self, it: Iterate) -> Stop | None:
         """Why to stop without an optimum, if there is reason to."""

@@ -18,9 +18,10 @@ from fastsoftmax._linear.problem.problem import Problem
 
 @dataclass(frozen=True)
 class FarOffsetRules:
-    """When losses are softened, and by how much (docs/experiments/0084-far-offsets.md)."""
+    """When losses are softened, and by how much (docs/experiments/0087-far-offsets.md)."""
 
     far: float = 300.0  # from the median
+    farthest: float = 1e13  # beyond it logits are rounded to more than 0.001
     least: float = 30.0  # beyond it an offset is large: that far the softest losses leave one
     ratio: float = 4.0  # of one τ to the next
     tol: float = 1e-3  # of the fits of softened losses
@@ -35,7 +36,7 @@ def start_beside(
 ) -> NDArray:
     """Where to begin instead of θ, if offsets lie far apart; else θ."""
     spread = spread_of(problem)
-    if not rules.far < spread < np.inf:
+    if not rules.far < spread < rules.farthest:
         return theta
     n = int(np.ceil(np.log(spread / rules.least) / np.log(rules.ratio)))
     options = replace(problem.options, tol=rules.tol, max_iter=rules.max_iter)
