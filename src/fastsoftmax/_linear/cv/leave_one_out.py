@@ -1,7 +1,8 @@
 """Leave-one-out: for each C one fit of all rows, from which those without a row follow.
 
 A step of Newton's method by the exact Hessian leads to each (`_engine/curvature/leave_one_out.py`).
-Rows whose own logits it moves by a lot are left out by a fit, which begins where the step ends.
+Rows are left out by a fit, which begins where the step ends, if the step moves their own logits by
+much in relation to how far it may be off: that is by how far it may move the logits of any row.
 """
 
 from collections.abc import Iterator
@@ -26,7 +27,9 @@ from fastsoftmax._validation import numbers as check
 class LeaveOneOutRules:
     """What a step of Newton's method is trusted with (docs/experiments/0082-leave-one-out.md)."""
 
-    moved: float = 0.5  # of a row's logits, by which one rises relative to another: beyond, a fit
+    # by how much one of a row's logits rises relative to another, times the same of any row's, at
+    # most: beyond, a fit
+    moved: float = 0.15
     known: float = 0.005  # of these, by which they may be off after a fit
     parameters: int = 4096  # whose Hessian takes 128 MiB, and a few seconds to invert
 
@@ -81,7 +84,7 @@ def left_out(
     values = (values - found.falls) / (1 - found.shares)
     n_iter = np.zeros(n, int)
     spread = np.ptp(both(found.changes), axis=1)
-    moved = np.flatnonzero(~(spread <= rules.moved))
+    moved = np.flatnonzero(~(spread * found.reaches <= rules.moved))
     for i, features in zip(moved, features_of(objective, moved), strict=True):
         only = np.ones(n)
         only[i] = 0
