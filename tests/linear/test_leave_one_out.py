@@ -154,14 +154,17 @@ def test_without_any_it_is_right_to_second_order():
     errors = []
     for n in (60, 240):
         X, y = made(n, 3, 2, noise=3.0)
-        model = SoftmaxRegressionCV([1.0], cv="loo").fit(X, y)
-        assert not model.n_refits_.any() and not model.fold_iterations_.any()
-        errors.append(np.abs(model.scores_[:, 0] - exact(X, one_hot(y), 1.0)).mean())
+        problem = problem_of(
+            SoftmaxRegressionCV(), X, y, None, max_iter=1000, Cs=[1.0], target="auto", classes=None,
+            offset=None,
+        )  # fmt: skip
+        (fit,) = fits_of_rows(problem, np.array([1.0]), LeaveOneOutRules(moved=np.inf))
+        assert fit.n_refits == 0 and not fit.n_iter.any()
+        scores = -np.logaddexp(0, (1 - 2 * y) * fit.logits()[:, 0])
+        errors.append(np.abs(scores - exact(X, one_hot(y), 1.0)).mean())
         folds = [(np.delete(np.arange(n), i), [i]) for i in (0, 5)]
         plain = SoftmaxRegressionCV([1.0], cv=folds, fold_tol=1e-10).fit(X, y)
-        np.testing.assert_allclose(
-            model.fold_objectives_[[0, 5]], plain.fold_objectives_, rtol=1e-4
-        )
+        np.testing.assert_allclose(fit.value[[0, 5]], plain.fold_objectives_[:, 0], rtol=1e-4)
     assert errors[1] < errors[0] / 8
 
 
