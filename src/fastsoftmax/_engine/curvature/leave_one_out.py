@@ -14,7 +14,8 @@ infinitesimal jackknife, AISTATS 2019). F without the row falls by a gᵀΔz / 2
 
 What the step leaves out is the change of the curvature along it, which is small unless logits
 change by a lot, if not its own then another row's: those of row j by no more than √(δᵀHδ · tr Lⱼ),
-where the step δ has δᵀHδ = (a g)ᵀ (I - a L A)⁻¹ Δz. Measurements: docs/experiments/0082-leave-one-out.md.
+where the step δ has δᵀHδ = (a g)ᵀ (I - a L A)⁻¹ Δz. Measurements:
+docs/experiments/0082-leave-one-out.md.
 """
 
 from collections.abc import Iterator
