@@ -100,10 +100,7 @@ def costs():
     for n, d, k, C in cases:
         X, y = made(n, d, k)
         newton = SoftmaxRegression(C=C, solver="newton").fit(X, y).history_
-        problem = problem_of(
-            SoftmaxRegression(C=C), X, y, None, max_iter=1000, Cs=[C], target="auto", classes=None,
-            offset=None,
-        )  # fmt: skip
+        problem = problem_of(SoftmaxRegression(C=C), X, y, None, max_iter=1000, Cs=[C])
         seconds = []
         for _ in range(2):
             objective = problem.objective(C)

@@ -24,7 +24,7 @@ from fastsoftmax._engine.linalg.memory import RecyclingRules, empty
 from fastsoftmax._engine.line_search import LineRules, iterate_at
 from fastsoftmax._engine.line_search.bracket import SearchRules, search
 from fastsoftmax._engine.line_search.phi import Trial
-from fastsoftmax._engine.objective import Objective, start_of
+from fastsoftmax._engine.objective import Objective, Observations, Penalised, Penalty, start_of
 from fastsoftmax._engine.objective.coordinates.bulk import BulkRules, bulk
 from fastsoftmax._engine.objective.coordinates.features import FeatureRules, change_of, suited
 from fastsoftmax._engine.small.newton import SmallRules, is_small
@@ -48,7 +48,7 @@ from fastsoftmax._linear.inference.likelihood import (
 )
 from fastsoftmax._linear.inference.penalised_likelihood import PenalisedLikelihood, ScoringRules
 from fastsoftmax._linear.problem.penalty import BasisRules as WhereItPays
-from fastsoftmax._linear.problem.penalty import Penalised, row_space_of
+from fastsoftmax._linear.problem.penalty import row_space_of
 from fastsoftmax._linear.problem.targets import with_class_weights
 from fastsoftmax._runtime.memory_budget import MemoryBudget
 
@@ -58,9 +58,9 @@ Y = (X @ RNG.normal(size=(6, 4)) + RNG.gumbel(size=(400, 4))).argmax(axis=1).ast
 MEMORY = MemoryBudget.of(None, 0)
 
 
-def objective(X=X, y=Y, k=4, **options):
-    options = {"weights": None, "C": 1.0, "fit_intercept": True} | options
-    return Objective(data_of(X, 1), y, k, **options)
+def objective(X=X, y=Y, k=4, **penalty):
+    rows = Observations(data_of(X, 1), y, k)
+    return Objective(rows, Penalty(**{"C": 1.0} | penalty), fit_intercept=True)
 
 
 # ---- lines

@@ -1,5 +1,6 @@
 """Fits on workers of dask.distributed, by loopback: with a worker killed, to the same bits."""
 
+import operator
 import os
 import pickle
 import signal
@@ -7,6 +8,7 @@ import subprocess
 import sys
 import threading
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -18,10 +20,12 @@ from fastsoftmax import (
     Partitions,
     SoftmaxRegression,
 )
-from fastsoftmax._runtime.engines import entered
+from fastsoftmax._runtime.engines import entered, wire
 from fastsoftmax._runtime.engines.dask import Dask, HeldByDask
 from fastsoftmax._runtime.engines.dask_faults import FaultRules
+from fastsoftmax._runtime.engines.dask_tasks import made_here
 from fastsoftmax._runtime.engines.in_process import InProcess
+from fastsoftmax._runtime.threads import available_threads
 
 dask = pytest.importorskip("dask")
 distributed = pytest.importorskip("distributed")
@@ -68,6 +72,14 @@ def expected():
 @pytest.mark.parametrize("name", ["dense", "sparse"])
 def test_the_bits_are_those_of_this_process(client, expected, name):
     assert same_bits(SoftmaxRegression(C=0.1).fit(partitions(name)), expected[name])
+
+
+def test_a_worker_has_the_threads_that_dask_says(monkeypatch):
+    worker = SimpleNamespace(state=SimpleNamespace(nthreads=3))
+    monkeypatch.setattr(distributed, "get_worker", lambda: worker)
+    before = available_threads()
+    assert made_here({0: available_threads}, wire.packed((operator.call, ()))) == {0: 3}
+    assert available_threads() == before
 
 
 def test_a_round_takes_a_task_for_each_worker_and_one_less_to_add(client, monkeypatch):
@@ -143,6 +155,24 @@ def test_frames_of_unknown_lengths(client):
     assert model.classes_.tolist() == ["a", "b", "c", "d"]
     assert model.feature_names_in_.tolist() == list(dX.columns)
     assert model.predict(dX[few]).compute().tolist() == model.predict(dX[few].compute()).tolist()
+
+
+@pytest.mark.parametrize("kind", ["strings", "categories", "numbers"])
+def test_labels_of_frames(client, kind):
+    """One of the categories has no rows."""
+    dX, dy, _ = collections()
+    y = pd.Series(np.array(["b", "a", "d", "c"])[Y])
+    if kind == "categories":
+        of = pd.CategoricalDtype(["d", "c", "never", "b", "a"])
+        dy, y = dy.astype(of), y.astype(of)
+    elif kind == "numbers":
+        dy = dy.map({"a": 5, "b": -1, "c": 9, "d": 2}, meta=("y", "int64"))
+        y = pd.Series(np.array([-1, 5, 2, 9])[Y])
+    model = SoftmaxRegression(C=0.1, tol=1e-11).fit(dX, dy)
+    here = SoftmaxRegression(C=0.1, tol=1e-11).fit(X, y)
+    assert model.objective_ == pytest.approx(here.objective_, rel=1e-10)
+    assert model.classes_.tolist() == here.classes_.tolist()
+    assert model.predict(dX).compute().tolist() == here.predict(X).tolist()
 
 
 def first_rows(part):
@@ -326,6 +356,20 @@ class Failing:
     def scatter(self, *args, **how):
         self.times -= 1
         return fails() if self.times >= 0 else self.client.scatter(*args, **how)
+
+
+def sleeps(partition, seconds):
+    time.sleep(seconds)
+    return partition
+
+
+def test_a_slow_worker_is_waited_for(client):
+    """However often it is asked meanwhile whether workers work."""
+    rules = FaultRules(poll=0.02, tries=1)
+    held = Dask(client, rules).hold(float, [(0.6,), (0.0,)])
+    assert held.map(sleeps, per=[0.6, 0.0]).each(float) == [0.6, 0.0]
+    assert held.each(sleeps, 0.3) == [0.6, 0.0]
+    assert held.sum(sleeps, 0.3) == 0.6
 
 
 @pytest.mark.parametrize("times", [2, FaultRules().tries])

@@ -127,6 +127,11 @@ def test_arguments_beside_partitions(name):
         SoftmaxRegression().fit(PLAIN, **{name: Y})
 
 
+def test_labels_are_names():
+    with pytest.raises(ValueError, match="classes: expected None where y holds labels"):
+        SoftmaxRegression().fit(PLAIN, classes=[0, 1, 2])
+
+
 def test_cross_validation():
     with pytest.raises(TypeError, match=r"X: expected an array or Blocks .*, got Partitions"):
         SoftmaxRegressionCV().fit(PLAIN)

@@ -10,6 +10,7 @@ import fastsoftmax
 from fastsoftmax import Blocks, SoftmaxRegression, fit_many
 from fastsoftmax._engine import solvers
 from fastsoftmax._engine.data import SharedPasses
+from fastsoftmax._engine.data.shared import bytes_of
 from fastsoftmax._runtime.sklearn_compat import ConvergenceWarning
 
 
@@ -83,6 +84,55 @@ def test_passes_are_shared(counted):
     *alone, together = counted
     assert min(alone) > 2
     assert together <= 1.2 * max(alone)
+
+
+def test_an_int_is_a_number_of_strengths_and_a_float_is_one():
+    X, ys = made(60, 3)
+    for Cs, expected in [
+        (2, [1e-4, 1e4]), (np.int64(1), [1e-4]), (2.0, [2.0]), (np.float32(0.5), [0.5]),
+        (np.array(3.0), [3.0]), ([2], [2.0]), ([2.0, 0.5], [2.0, 0.5]),
+    ]:  # fmt: skip
+        ((*models,),) = fit_many(X, ys[:1], Cs=Cs)
+        assert [model.C for model in models] == expected
+    of_cv = fastsoftmax.SoftmaxRegressionCV(Cs=2, cv=2).fit(X, ys[0])
+    assert of_cv.Cs_.tolist() == [1e-4, 1e4]
+
+
+def test_what_is_kept_for_other_fits_stays_within_max_memory(monkeypatch):
+    X, ys = made(d=300)
+    kept, needed, once = [], {}, SharedPasses.once
+
+    def watched(self, key, make):
+        result = once(self, key, make)
+        kept.append(sum(map(bytes_of, self._found.values())))
+        needed[key] = bytes_of(result)
+        return result
+
+    monkeypatch.setattr(SharedPasses, "once", watched)
+    Cs, memory = np.logspace(-3, -1, 8), 3 << 20
+    many = fit_many(X, ys, Cs=Cs, max_memory=memory)
+    assert max(kept) <= 0.4 * memory < sum(needed.values())
+    for row, y in zip(many, ys, strict=True):
+        single = SoftmaxRegression(C=Cs[-1], max_memory=memory).fit(X, y)
+        np.testing.assert_allclose(row[-1].objective_, single.objective_, rtol=2e-6)
+
+
+def test_what_was_not_asked_for_the_longest_goes_first():
+    passes, made_of = SharedPasses(most=250), []
+
+    def ask(key, size=12):
+        def make():
+            made_of.append(key)
+            return np.zeros(size)
+
+        assert len(passes.once(key, make)) == size
+
+    for key in "abacab":  # of 96 bytes each
+        ask(key)
+    assert made_of == ["a", "b", "c", "b"]
+    ask("large", 100)
+    ask("large", 100)
+    assert made_of[4:] == ["large", "large"]
 
 
 def test_a_target_by_itself_takes_the_steps_of_a_fit():
@@ -190,6 +240,9 @@ def test_what_a_fit_raises_ends_all(monkeypatch):
         (lambda X, ys: fit_many(X, ys, calibrate=3), r"calibrate: expected None in fit_many"),
         (lambda X, ys: fit_many(X, ys, verbose=True), r"verbose: expected False in fit_many"),
         (lambda X, ys: fit_many(X, ys, Cs=[0.0]), r"Cs: expected numbers > 0"),
+        (lambda X, ys: fit_many(X, ys, Cs=-1.0), r"Cs: expected numbers > 0, got -1"),
+        (lambda X, ys: fit_many(X, ys, Cs=0), r"Cs: expected a number of strengths >= 1 or an"),
+        (lambda X, ys: fit_many(X, ys, Cs=True), r"Cs: expected a number of strengths .* True"),
         (lambda X, ys: fit_many(X, ys, max_itr=3), r"fit_many: unknown parameter 'max_itr'"),
     ],
 )

@@ -63,6 +63,16 @@ def test_conic_solution(known, kind):
     assert np.allclose(model.intercept_, known["intercept"], atol=2e-4)
 
 
+def test_a_factor_of_a_group_is_a_unit_of_its_features():
+    """f ‖w‖ of features X is ‖v‖ of features X / f, v being f w."""
+    groups, f = [0, 0, 1, 1, 1, 2, 2], np.array([0.5, 0.5, 2, 2, 2, 1, 1])
+    params = {"l1_ratio": 1.0, "C": 2.0, "l1_group": groups, "tol": TIGHT}
+    model = SoftmaxRegression(**params, penalty_factor=f).fit(X, Y)
+    other = SoftmaxRegression(**params).fit(X / f, Y)
+    assert np.allclose(model.coef_ * f, other.coef_, atol=2e-5)
+    assert np.isclose(model.objective_, other.objective_, rtol=1e-8)
+
+
 @pytest.mark.parametrize(
     "known", KNOWN["glmnet"]["fits"], ids=lambda k: f"{k['lambda']}-{k['alpha']}"
 )

@@ -134,9 +134,7 @@ def test_small_problems_of_skew_features(seed):
 def test_with_a_fit_for_each_row_all_of_it_is_that_of_n_fits():
     X, y = made(40, 3, 3)
     estimator = SoftmaxRegressionCV(tol=1e-10)
-    problem = problem_of(
-        estimator, X, y, None, max_iter=1000, Cs=CS, target="auto", classes=None, offset=None
-    )
+    problem = problem_of(estimator, X, y, None, max_iter=1000, Cs=CS)
     for fit in fits_of_rows(suited(problem), np.array(CS), LeaveOneOutRules(moved=-1.0)):
         assert fit.n_refits == 40 and (fit.n_iter > 0).any()
         z = fit.logits()
@@ -296,3 +294,11 @@ def test_what_else_it_refuses():
         SoftmaxRegressionCV([1.0], cv="loo").fit(X, names)
     with pytest.raises(ValueError, match=r"cv: expected folds, .* use SoftmaxRegressionCV"):
         LogisticRegressionCV([1.0], cv="loo", l1_ratios=(0,), use_legacy_attributes=False).fit(X, y)
+
+
+def test_a_basis_of_features_that_are_alike_may_have_too_many():
+    """Of large means without an intercept: 300 rows and features, of 20 classes each."""
+    rng = np.random.default_rng(0)
+    X, y = rng.normal(size=(300, 300)) + 1e5, np.arange(300) % 20
+    with pytest.raises(ValueError, match=r"cv: expected at most 4096 weights .* 6000 and 6000"):
+        SoftmaxRegressionCV(Cs=[1.0], cv="loo", fit_intercept=False).fit(X, y)

@@ -5,7 +5,7 @@ import re
 import numpy as np
 import pytest
 
-from fastsoftmax import Adaline
+from fastsoftmax import Adaline, LogisticRegression
 from fastsoftmax._neural.stable_rate import SHARE, curvature, stable_rate
 
 rng = np.random.default_rng(0)
@@ -77,3 +77,5 @@ def test_what_is_no_rate():
     for value, error in (("adaptive", ValueError), (0.0, ValueError), (None, TypeError)):
         with pytest.raises(error, match="learning_rate_init: expected"):
             Adaline(learning_rate_init=value).fit(Z, Y)
+    with pytest.raises(TypeError, match="learning_rate_init: expected a number > 0, got 'auto'"):
+        LogisticRegression(solver="sgd", learning_rate_init="auto").fit(Z, Y)

@@ -1,5 +1,6 @@
 """What a fit of a network records, shows and stops at, and how it goes on."""
 
+import copy
 import pickle
 from functools import partial
 
@@ -202,6 +203,16 @@ def test_warm_start_goes_on(digits):
     cold = classifier(max_iter=2, **params).fit(X, y)
     networks.assert_same_bits(cold, cold.fit(X, y))
     networks.assert_same_bits(cold, classifier(max_iter=2, **params).fit(X, y))
+
+
+def test_a_warm_start_draws_as_random_state_says(digits):
+    X, y, *_ = digits
+    begun = classifier(warm_start=True, max_iter=1).fit(X, y)
+    one, same, other = (
+        copy.deepcopy(begun).set_params(random_state=seed).fit(X, y) for seed in (1, 1, 2)
+    )
+    networks.assert_same_bits(one, same)
+    assert (one.coefs_[0] != other.coefs_[0]).any()
 
 
 @pytest.mark.parametrize("solver", ["sgd", "adam", "adagrad", "rmsprop", "adamw"])

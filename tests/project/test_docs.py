@@ -181,19 +181,19 @@ def test_files_of_tests_and_benchmarks_that_are_named_are_there():
 
 
 PUBLIC = [getattr(fastsoftmax, name) for name in fastsoftmax.__all__]
-ESTIMATORS = [kind for kind in PUBLIC if hasattr(kind, "fit")]
-PARAMETER = re.compile(r"^    ([a-z_A-Z0-9, ]+) : .*default=(.+)$", re.MULTILINE)
+DESCRIBED = [each for each in PUBLIC if inspect.isfunction(each) or hasattr(each, "fit")]
+PARAMETER = re.compile(r"^    ([a-z_A-Z0-9, ]+) : .*default=(?!float64$)(.+)$", re.MULTILINE)
 
 
-@pytest.mark.parametrize("kind", ESTIMATORS, ids=lambda kind: kind.__name__)
-def test_defaults_are_those_of_the_docstring(kind):
-    parameters = inspect.signature(kind).parameters
+@pytest.mark.parametrize("described", DESCRIBED, ids=lambda described: described.__name__)
+def test_defaults_are_those_of_the_docstring(described):
+    parameters = inspect.signature(described).parameters
     found = {}
-    for names, values in PARAMETER.findall(inspect.getdoc(kind).replace("\n", "\n    ")):
+    for names, values in PARAMETER.findall(inspect.getdoc(described).replace("\n", "\n    ")):
         names = names.split(", ")
         values = ast.literal_eval(values.replace("np.inf", "1e999"))
         found |= dict(zip(names, values if len(names) > 1 else [values], strict=True))
-    assert len(found) > 4
+    assert len(found) > 4 or inspect.isfunction(described)
     assert found == {name: parameters[name].default for name in found}
 
 

@@ -12,7 +12,7 @@ from fastsoftmax import SoftmaxRegression
 from fastsoftmax._engine.data import DenseBlocks, DenseData, data_of
 from fastsoftmax._engine.linalg import dot
 from fastsoftmax._engine.line_search import iterate_at
-from fastsoftmax._engine.objective import Objective, start_of
+from fastsoftmax._engine.objective import Objective, Observations, Penalty, start_of
 from fastsoftmax._engine.solvers import SOLVERS, Options, certificate_at, find, lbfgs
 from fastsoftmax._engine.solvers.base import Run, register
 
@@ -24,8 +24,8 @@ Y = (X / X.std(axis=0) @ rng.normal(size=(5, 3)) + rng.gumbel(size=(600, 3))).ar
 
 
 def objective_of(data):
-    codes = Y.astype(np.int32)
-    return Objective(data, codes, 3, weights=None, C=1.0, fit_intercept=True)
+    rows = Observations(data, Y.astype(np.int32), 3)
+    return Objective(rows, Penalty(1.0), fit_intercept=True)
 
 
 # ---- a solver: the gradient method of Barzilai & Borwein (1988)

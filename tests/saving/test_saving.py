@@ -266,6 +266,14 @@ def test_a_broken_model_is_not_saved(tmp_path):
         model.save(tmp_path / "model")
 
 
+def test_iterations_of_more_fits_than_one_are_not_saved(tmp_path):
+    X, y = data()
+    model = LogisticRegression().fit(X, y == y[0])
+    model.n_iter_ = np.repeat(model.n_iter_, 2)
+    with pytest.raises(ValueError, match="n_iter_: expected a length of 1, got 2"):
+        model.save(tmp_path / "model")
+
+
 def test_a_file_is_replaced_whole_or_not_at_all(models, tmp_path, monkeypatch):
     path = tmp_path / "model"
     models[0][0].save(path)

@@ -16,6 +16,7 @@ from fastsoftmax import (
     SoftmaxRegression,
     SoftmaxRegressionCV,
 )
+from fastsoftmax._runtime.collections import is_collection
 from fastsoftmax._validation import numbers as check
 
 N = 30
@@ -446,3 +447,19 @@ def test_a_sum_that_overflows_is_no_number_that_does():
     for bad in (np.nan, np.inf):
         with pytest.raises(ValueError, match="numbers so large that its sums overflow"):
             check.finite_model(np.ones(3), np.array([1.0, bad]))
+
+
+def test_what_is_computed_later_is_no_array():
+    """An object with a graph, as Dask's are; without one it is here, and a class is none."""
+
+    class Later:
+        graph = ()
+
+        def __dask_graph__(self):
+            return self.graph
+
+    with pytest.raises(TypeError, match="X: expected an array, got a collection of Dask's"):
+        MLPClassifier().fit(Later(), y)
+    assert not is_collection(Later)
+    Later.graph = None
+    assert not is_collection(Later())

@@ -18,7 +18,6 @@ from fastsoftmax._linear.problem.each_label import Optimum
 from fastsoftmax._linear.problem.problem import Problem, problem_of
 from fastsoftmax._linear.softmax_regression import SoftmaxRegression
 from fastsoftmax._runtime.typing import Target
-from fastsoftmax._validation import folds as check_folds
 from fastsoftmax._validation import many as check
 
 OF_MANY = ("X", "ys", "sample_weight", "Cs", "target")
@@ -29,7 +28,7 @@ def fit_many(
     ys: Sequence[ArrayLike],
     sample_weight: ArrayLike | None = None,
     *,
-    Cs: ArrayLike = (1.0,),
+    Cs: int | float | ArrayLike = (1.0,),
     target: Target = "auto",
     **params: Unpack[Parameters],
 ) -> list[list[SoftmaxRegression]]:
@@ -46,8 +45,10 @@ def fit_many(
         The targets, each as of `SoftmaxRegression.fit`; they may differ in classes and kind.
     sample_weight : array-like of shape (n,), optional
         Weights of the rows, >= 0, for all targets.
-    Cs : array-like of float, default=(1.0,)
-        Inverse strengths of the penalty, > 0. Those of a target are fitted from the smallest to
+    Cs : int, float or array-like of float, default=(1.0,)
+        Inverse strengths of the penalty, > 0: these; a float is one of them. An int is their
+        number, evenly spaced in their logarithm from 1e-4 to 1e4, as in `SoftmaxRegressionCV`:
+        ``Cs=2`` are two, ``Cs=2.0`` is one. Those of a target are fitted from the smallest to
         the largest, each from the one before.
     target : {"auto", "labels", "probabilities", "counts"}, default="auto"
         What each of ys holds.
@@ -77,7 +78,8 @@ def fit_many(
     Notes
     -----
     Each target keeps its logits and what else a fit keeps within ``max_memory``, all targets at the
-    same time. One that may not keep its logits passes over X alone. Fits of many more features than
+    same time; what is made of X for all of them is kept within the same limit. One that may not
+    keep its logits passes over X alone. Fits of many more features than
     rows, or so small that they are made in one call, share nothing.
 
     Examples
@@ -92,20 +94,20 @@ def fit_many(
     require_known(params, SoftmaxRegression, "fit_many", OF_MANY)
     check.parameters(params)
     array, targets = check.rows(X), check.targets(ys)
-    grid = check_folds.strengths(Cs if np.ndim(Cs) else [Cs])
+    grid = check.strengths(Cs)
     problems = []
     for i, y in enumerate(targets):
         try:
             estimator = SoftmaxRegression(**params)
             problem = problem_of(
                 estimator, array, y, sample_weight, max_iter=estimator.max_iter, Cs=grid.tolist(),
-                target=target, classes=None, offset=None,
+                target=target,
             )  # fmt: skip
         except Exception as error:
             error.add_note(f"target {i} of ys")
             raise
         problems.append(problem._replace(rows=problem.rows._replace(given=X)))
-    passes = SharedPasses()
+    passes = SharedPasses(problems[0].memory.preconditioner)
     optima = passes.run([path(sharing(problem, passes), grid, params) for problem in problems])
     return [
         [model_of(problem, C, found[C], params) for C in grid.tolist()]

@@ -104,23 +104,19 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
             native, X, y, sample_weight, max_iter=max_iter, Cs=[C], target=target,
             classes=classes, offset=offset,
         )  # fmt: skip
-        parts = each_label(problem, native.class_weight) or [problem]
+        parts = each_label(problem, native.class_weight)
         previous = self._previous(problem) if warm_starts else ()
-        if len(parts) == 1:
-            state = self._warm_start_state if warm_starts else None
-            fits = [self._optimum(problem, C, previous, state, callback)]
-        else:
-            rows = [slice(i, i + 1) for i in range(len(parts))]
-            callback = None if callback is None else ending_once(callback)
-            fits = [
-                self._optimum(part, C, tuple(each[row] for each in previous), None, callback)
-                for part, row in zip(parts, rows, strict=True)
-            ]
-        result, model, grad_norm = fits[0] if len(fits) == 1 else together(fits)
+        state = self._warm_start_state if warm_starts and len(parts) == 1 else None
+        callback = None if callback is None else ending_once(callback)
+        fits = [
+            self._optimum(part, C, tuple(each[rows] for each in previous), state, callback)
+            for rows, part in parts
+        ]
+        result, model, grad_norm = together(fits)
         evidence, best = evidence_of(native, problem, result, model)
         temperature = None if calibrate is None else temperature_of(problem, C, calibrate)
         warm_start = warm_start_of(result.curvature) if warm_starts and result.curvature else None
-        for fit, part in zip(fits, parts, strict=True):
+        for fit, (_, part) in zip(fits, parts, strict=True):
             warn_unconverged(fit.result, part, C)
         self._forget()
         if warm_start is not None:

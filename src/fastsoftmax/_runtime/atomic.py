@@ -38,8 +38,8 @@ def atomic(fit: Method) -> Method:
 def publish(draft: Any, estimator: Any) -> None:
     """Let the fit of the draft be that of the estimator."""
     own, fitted = dict(vars(estimator)), vars(draft)
-    own = {name: own[name] for name in own if "_" not in (name[0], name[-1])}
-    fitted = {name: fitted[name] for name in fitted if "_" in (name[0], name[-1])}
+    own = {name: own[name] for name in own if name[0] != "_" != name[-1]}
+    fitted = {name: fitted[name] for name in fitted if name[0] == "_" or name[-1] == "_"}
     estimator.__dict__ = own | fitted
 
 

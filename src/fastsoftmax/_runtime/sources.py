@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import pairwise
 from os import PathLike
-from typing import Any, Self, TypeAlias
+from typing import Any, NamedTuple, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
+from fastsoftmax._runtime.buffers import Buffers
 from fastsoftmax._runtime.optional import needed
+from fastsoftmax._runtime.parquet_pages import PlainNumbers, plain_numbers
 
 Paths: TypeAlias = "str | PathLike[str] | Sequence[str | PathLike[str]]"
 Part: TypeAlias = tuple[Any, ...]  # (X, y) or (X, y, sample_weight)
@@ -26,9 +28,18 @@ def read_each(loads: Callable[[], Iterable[Load]]) -> Iterator[Part]:
     return (load() for load in loads())
 
 
-def of_batches(tables: Any, columns: Sequence[Any]) -> Iterator[Load]:
+class Columns(NamedTuple):
+    """Where a table has what."""
+
+    features: str | Sequence[str]
+    label: str
+    weight: str | None
+    dtype: DTypeLike  # of the numbers in a column of bytes
+
+
+def of_batches(tables: Any, columns: Columns) -> Iterator[Load]:
     """A function for each batch of tables."""
-    return (partial(part_of, batch, *columns) for batch in batches(tables))
+    return (partial(part_of, batch, columns) for batch in batches(tables))
 
 
 def as_list(paths: Paths) -> list[Any]:
@@ -102,35 +113,32 @@ def load_shard(path: Any, first: int, last: int, *of_rows: Any) -> Part:
     return (X, *(each for each in found if each is not None))
 
 
-def row_groups(
-    paths: Paths, features: str | Sequence[str], label: str, weight: str | None, dtype: DTypeLike
-) -> list[Load]:
+def row_groups(paths: Paths, columns: Columns) -> list[Load]:
     """Functions that read the row groups of Parquet files."""
     parquet, loads = needed("pyarrow.parquet", "Parquet files need"), []
+    features, dtype, buffers = columns.features, columns.dtype, Buffers()
     for path in as_list(paths):
-        groups = parquet.ParquetFile(path).metadata
-        loads += [
-            partial(load_row_group, path, i, features, label, weight, dtype)
-            for i in range(groups.num_row_groups)
-            if groups.row_group(i).num_rows
-        ]
+        file = parquet.ParquetFile(path)
+        for i in range(file.metadata.num_row_groups):
+            if file.metadata.row_group(i).num_rows:
+                plain = (
+                    plain_numbers(file, path, i, features, dtype, buffers)
+                    if isinstance(features, str)
+                    else None
+                )
+                loads.append(partial(load_row_group, path, i, columns, plain))
     return loads
 
 
-def load_row_group(
-    path: Any,
-    i: int,
-    features: str | Sequence[str],
-    label: str,
-    weight: str | None,
-    dtype: DTypeLike,
-) -> Part:
+def load_row_group(path: Any, i: int, columns: Columns, plain: PlainNumbers | None) -> Part:
     """A row group of a file."""
     parquet = needed("pyarrow.parquet", "Parquet files need")
+    features, label, weight, _ = columns
+    X = None if plain is None else plain.read()
     names = [features] if isinstance(features, str) else list(features)
-    columns = [*names, label, *([] if weight is None else [weight])]
-    table = parquet.ParquetFile(path).read_row_group(i, columns=columns)
-    return part_of(table, features, label, weight, dtype)
+    wanted = [*(names if X is None else []), label, *([] if weight is None else [weight])]
+    table = parquet.ParquetFile(path).read_row_group(i, columns=wanted)
+    return (features_of(table, columns) if X is None else X, *others_of(table, columns))
 
 
 def batches(tables: Any) -> Iterator[Any]:
@@ -147,20 +155,25 @@ def batches(tables: Any) -> Iterator[Any]:
                 yield batch
 
 
-def part_of(
-    table: Any, features: str | Sequence[str], label: str, weight: str | None, dtype: DTypeLike
-) -> Part:
+def part_of(table: Any, columns: Columns) -> Part:
     """X, y and weights of a table or a record batch."""
+    return (features_of(table, columns), *others_of(table, columns))
+
+
+def features_of(table: Any, columns: Columns) -> NDArray:
+    """X of a table or a record batch."""
+    features = columns.features
     if isinstance(features, str):
-        X = flat(table.column(features), features, dtype)
-    elif not len(features):
+        return flat(table.column(features), features, columns.dtype)
+    if not len(features):
         raise ValueError("features: expected the names of columns, got none")
-    else:
-        X = np.stack([numbers(table.column(name), name) for name in features], axis=1)
-    y = together(table.column(label))
-    if weight is None:
-        return X, y
-    return X, y, numbers(table.column(weight), weight)
+    return np.stack([numbers(table.column(name), name) for name in features], axis=1)
+
+
+def others_of(table: Any, columns: Columns) -> tuple[NDArray, ...]:
+    """y, and weights if there are any."""
+    y, weight = together(table.column(columns.label)), columns.weight
+    return (y,) if weight is None else (y, numbers(table.column(weight), weight))
 
 
 def together(column: Any) -> NDArray:
@@ -267,8 +280,9 @@ class FromFiles:
     ) -> Self:
         """Rows in Parquet files, a row group at a time; needs pyarrow.
 
-        Lists are decoded at less than 1 GB/s, each time that rows are read: see `Blocks.cached`.
-        Columns of bytes that are not compressed are read 14 times as fast.
+        Lists and bytes that were written with ``compression="none", use_dictionary=False`` are read
+        as they lie in the file. Others are decoded, lists at less than 1 GB/s, each time that rows
+        are read: see `Blocks.cached`.
 
         Parameters
         ----------
@@ -290,7 +304,7 @@ class FromFiles:
         -------
         Blocks or Partitions
         """
-        loads = row_groups(paths, features, label, weight, dtype)
+        loads = row_groups(paths, Columns(features, label, weight, dtype))
         return cls._of_loads(partial(list, loads))
 
     @classmethod
@@ -316,5 +330,5 @@ class FromFiles:
         -------
         Blocks or Partitions
         """
-        columns = features, label, weight, dtype
+        columns = Columns(features, label, weight, dtype)
         return cls._of_loads(partial(of_batches, tables, columns))

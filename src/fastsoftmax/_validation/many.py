@@ -1,11 +1,13 @@
 """What is fitted to several targets, checked."""
 
+import numbers
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from fastsoftmax._validation import folds
 from fastsoftmax._validation.arrays import shown
 from fastsoftmax._validation.sparse import features
 
@@ -19,6 +21,18 @@ def parameters(params: Mapping[str, Any]) -> None:
     for name, usual in USUAL.items():
         if params.get(name, usual):
             raise ValueError(f"{name}: expected {usual!r} in fit_many, got {shown(params[name])}")
+
+
+def strengths(Cs: Any) -> NDArray[np.float64]:
+    """The grid: of an int so many, of a float this one."""
+    return folds.strengths([Cs] if is_one_number(Cs) else Cs)
+
+
+def is_one_number(Cs: Any) -> bool:
+    """Whether this is a real number that is no integer by its type."""
+    if isinstance(Cs, np.ndarray) and not Cs.ndim:
+        return Cs.dtype.kind == "f"
+    return isinstance(Cs, numbers.Real) and not isinstance(Cs, numbers.Integral)
 
 
 def rows(X: Any) -> NDArray:

@@ -42,6 +42,12 @@ def parts(loaded: object) -> tuple[Any, Any, Any, Any]:
     return X, y, weights, offset
 
 
+def bring_all(**others: object) -> None:
+    """Raise for what is given beside partitions."""
+    for name, value in others.items():
+        blocks.nothing_else(value, name, "Partitions")
+
+
 def alike(name: str, got: Sequence[Any], numbers: Sequence[int], of: str) -> None:
     """Raise for the first partition that differs from the first in something."""
     for number, each in zip(numbers, got, strict=True):

@@ -143,10 +143,10 @@ def keywords(given: Iterable[str], display: type) -> None:
         )
 
 
-def halfrange(value: object) -> float:
-    """The weight at either end of a colour scale."""
+def positive(value: object, name: str) -> float:
+    """A number of an axis or of a scale."""
     if not isinstance(value, numbers.Real) or not 0 < value < math.inf:
-        raise ValueError(f"halfrange: expected a finite number > 0, got {shown(value)}")
+        raise ValueError(f"{name}: expected a finite number > 0, got {shown(value)}")
     return float(value)
 
 
@@ -165,10 +165,3 @@ def class_of(label: object, classes: NDArray) -> int:
             f"label: expected one of the classes ({classes_shown(classes)}), got {shown(label)}"
         )
     return int(places[0])
-
-
-def strength(value: object) -> float:
-    """A C that is to be marked."""
-    if not isinstance(value, numbers.Real) or not 0 < value < math.inf:
-        raise ValueError(f"C: expected a finite number > 0, got {shown(value)}")
-    return float(value)

@@ -82,14 +82,8 @@ def _finite(value: object, ndim: int, name: str) -> NDArray:
 
 def floats(*letters: str) -> Kind:
     """Finite numbers, float32 or float64, of a shape in letters."""
-
-    def kind(value: Any, name: str, sizes: Sizes) -> NDArray:
-        array = _finite(value, len(letters), name)
-        for letter, n in zip(letters, array.shape, strict=True):
-            _same(n, letter, name, sizes)
-        return array
-
-    return kind
+    of_shape = table("f", *letters)
+    return lambda value, name, sizes: of_shape(_finite(value, len(letters), name), name, sizes)
 
 
 def table(kinds: str, *letters: str) -> Kind:

@@ -122,9 +122,8 @@ class PathDisplay:
             self.lines_ += ax.plot(self.path.Cs, values[:, feature], label=label, **style)
         ax.set_xscale("log")
         if self.C is not None:
-            ax.axvline(
-                check.strength(self.C), color=_style.INK, linewidth=1, linestyle=_style.DASHES[1]
-            )
+            C = check.positive(self.C, "C")
+            ax.axvline(C, color=_style.INK, linewidth=1, linestyle=_style.DASHES[1])
         _style.dress(ax, "C", ylabel)
         self._count_features(ax)
         _style.legend(ax)

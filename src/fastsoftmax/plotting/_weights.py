@@ -137,7 +137,8 @@ class WeightsDisplay:
         W = check.weights(self.weights)
         shape = check.image_shape(self.image_shape, W.shape[1])
         names = check.unit_names(self.names, len(W))
-        most = np.abs(W).max() if self.halfrange is None else check.halfrange(self.halfrange)
+        most = self.halfrange
+        most = np.abs(W).max() if most is None else check.positive(most, "halfrange")
         colours = {"cmap": _style.DIVERGING, "vmin": -(most or 1.0), "vmax": most or 1.0}
         if shape is None:
             ax = _style.axes(ax)

@@ -8,7 +8,7 @@ from fastsoftmax._engine.curvature import curvature_of
 from fastsoftmax._engine.curvature.block_gram import ClassGrams
 from fastsoftmax._engine.curvature.low_rank import LowRankBlocks
 from fastsoftmax._engine.data import DenseData, SparseData
-from fastsoftmax._engine.objective import Objective
+from fastsoftmax._engine.objective import Objective, Observations, Penalty
 from fastsoftmax._runtime.memory_budget import MemoryBudget
 
 MB = 1 << 20
@@ -16,10 +16,9 @@ MB = 1 << 20
 
 def objective(X, k, *, fit_intercept=True, max_memory=None):
     data = SparseData(sparse.csr_array(X), 1) if sparse.issparse(X) else DenseData(X, 1)
-    return Objective(
-        data, np.arange(X.shape[0], dtype=np.int32) % max(k, 2), k, weights=None, C=1.0,
-        fit_intercept=fit_intercept, memory=MemoryBudget.of(max_memory, X.nbytes if k > 9 else 0),
-    )  # fmt: skip
+    rows = Observations(data, np.arange(X.shape[0], dtype=np.int32) % max(k, 2), k)
+    memory = MemoryBudget.of(max_memory, X.nbytes if k > 9 else 0)
+    return Objective(rows, Penalty(1.0), fit_intercept=fit_intercept, memory=memory)
 
 
 @pytest.mark.parametrize("fit_intercept", [True, False])

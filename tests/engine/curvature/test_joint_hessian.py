@@ -12,7 +12,7 @@ from fastsoftmax._engine.curvature.block_gram import ClassGrams
 from fastsoftmax._engine.curvature.joint import JointHessian
 from fastsoftmax._engine.data import DenseData
 from fastsoftmax._engine.linalg import assemble_joint_hessian
-from fastsoftmax._engine.objective import Objective
+from fastsoftmax._engine.objective import Objective, Observations, Penalty
 from fastsoftmax._engine.objective.loss import Softmax
 from fastsoftmax._engine.solvers.block_preconditioner import RebuildSchedule
 from fastsoftmax._runtime.memory_budget import MemoryBudget
@@ -242,10 +242,10 @@ def test_blocks_of_rows_in_turn():
     assert there.n_iter_ <= here.n_iter_ + 2
 
 
-def objective(n, d, k, **more):
+def objective(n, d, k, memory=None):
     X = np.random.default_rng(0).standard_normal((n, d))
-    options = {"weights": None, "C": 1.0, "fit_intercept": True} | more
-    return Objective(DenseData(X, 1), np.arange(n, dtype=np.int32) % max(k, 2), k, **options)
+    rows = Observations(DenseData(X, 1), np.arange(n, dtype=np.int32) % max(k, 2), k)
+    return Objective(rows, Penalty(1.0), fit_intercept=True, memory=memory)
 
 
 @pytest.mark.parametrize(

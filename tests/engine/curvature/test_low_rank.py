@@ -22,17 +22,17 @@ from fastsoftmax._engine.linalg import (
 from fastsoftmax._engine.line_search import LineRules, iterate_at
 from fastsoftmax._engine.line_search.fused import FusedIterate
 from fastsoftmax._engine.line_search.stored import StoredIterate
-from fastsoftmax._engine.objective import Objective
+from fastsoftmax._engine.objective import Objective, Observations, Penalty
 
 FLOATS = (np.float32, np.float64)
 
 
-def objective(n=300, d=12, k=4, *, dtype=np.float64, n_threads=1, **params):
+def objective(n=300, d=12, k=4, *, dtype=np.float64, n_threads=1, C=1.0, fit_intercept=True):
     rng = np.random.default_rng(0)
     X = (rng.normal(size=(n, d)) @ rng.normal(size=(d, d)) + 1).astype(dtype)
     y = (rng.integers(k, size=n)).astype(np.int32)
-    params = {"weights": None, "C": 1.0, "fit_intercept": True} | params
-    return Objective(DenseData(X, n_threads), y, k, **params)
+    rows = Observations(DenseData(X, n_threads), y, k)
+    return Objective(rows, Penalty(C), fit_intercept=fit_intercept)
 
 
 def features(o):

@@ -14,7 +14,7 @@ from support.sparse_rows import uniform
 
 from fastsoftmax import Blocks, SoftmaxRegression, SoftmaxRegressionCV
 from fastsoftmax._engine.data import SparseData
-from fastsoftmax._engine.objective import Objective
+from fastsoftmax._engine.objective import Objective, Observations, Penalty
 from fastsoftmax._engine.objective.coordinates.features import change_of, ranges
 
 KINDS = ["dense", "dense blocks", "sparse", "sparse blocks"]
@@ -286,7 +286,9 @@ def test_ranges_of_features(weighted):
 def test_units_of_intercepts_are_0():
     X = sparse.csr_array(np.diag([1e-30, 1.0, 1e30]))
     codes = np.arange(3, dtype=np.int32)
-    objective = Objective(SparseData(X, 1), codes, 3, weights=None, C=1.0, fit_intercept=True)
+    objective = Objective(
+        Observations(SparseData(X, 1), codes, 3), Penalty(1.0), fit_intercept=True
+    )
     units = objective.parameters.units(np.arange(4))
     assert (units[:3] > 0).all() and len(set(units[:3])) > 1
     assert units[3] == 0

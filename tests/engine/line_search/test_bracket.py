@@ -43,3 +43,15 @@ def test_a_parabola_takes_two_evaluations():
     path = Parabola()
     assert search(path, 0.0, -1.0, 1.0, rounding=1e-14) == pytest.approx(0.25)
     assert path.evaluations == 2
+
+
+def test_no_step_where_the_function_rises_at_once():
+    """However short: the bracket ends where no number lies between its ends."""
+
+    class Step:
+        near = 0.1
+
+        def evaluate(self, t):
+            return Trial(1.0, -1.0, np.nan)
+
+    assert search(Step(), 0.0, -1.0, 5e-324, rounding=1e-14) is None

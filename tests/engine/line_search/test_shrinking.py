@@ -12,7 +12,7 @@ from threadpoolctl import threadpool_limits
 from fastsoftmax import SoftmaxRegression
 from fastsoftmax._engine.data import DenseData
 from fastsoftmax._engine.line_search import LineRules, ShrinkingRules, iterate_at, shrinking
-from fastsoftmax._engine.objective import Objective, start_of
+from fastsoftmax._engine.objective import Objective, Observations, Penalty, start_of
 from fastsoftmax._runtime.memory_budget import MemoryBudget
 
 FLOATS = (np.float32, np.float64)
@@ -114,11 +114,8 @@ def shrunk(dtype, max_memory=None):
     """An iterate, most of whose rows are inactive, and the objective."""
     X, y = separable()
     objective = Objective(
-        DenseData(X.astype(dtype), 1),
-        y.astype(np.int32),
-        4,
-        weights=None,
-        C=1e4,
+        Observations(DenseData(X.astype(dtype), 1), y.astype(np.int32), 4),
+        Penalty(1e4),
         fit_intercept=True,
         memory=MemoryBudget.of(max_memory, X.nbytes),
     )
@@ -157,11 +154,8 @@ def test_lengths_in_features_of_unit_variance():
     """From 16 projections: their squares are 0.35 off, and the rare features stand out."""
     X, _ = separable(5000)
     objective = Objective(
-        DenseData(X, 1),
-        np.zeros(len(X), np.int32),
-        1,
-        weights=None,
-        C=1e9,
+        Observations(DenseData(X, 1), np.zeros(len(X), np.int32), 1),
+        Penalty(1e9),
         fit_intercept=True,
     )
     squares = np.square((X - X.mean(axis=0)) / X.std(axis=0)).sum(axis=1)

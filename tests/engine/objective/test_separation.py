@@ -6,7 +6,15 @@ from sklearn.exceptions import ConvergenceWarning
 
 from fastsoftmax import LogisticRegression, SoftmaxRegression, certify
 from fastsoftmax._engine.data import DenseData
-from fastsoftmax._engine.objective import Objective, has_minimiser, separates, start_of
+from fastsoftmax._engine.objective import (
+    Objective,
+    Observations,
+    Penalised,
+    Penalty,
+    has_minimiser,
+    separates,
+    start_of,
+)
 from fastsoftmax._engine.objective.separation import SeparationRules
 
 FAR = float("inf")  # left to gain: of no row it is then known that it is not separated
@@ -15,10 +23,8 @@ FAR = float("inf")  # left to gain: of no row it is then known that it is not se
 def objective(X, targets, k, weights=None, *, C=np.inf, offset=None, free=None, intercept=True):
     targets = np.asarray(targets)
     targets = targets.astype(np.int32) if targets.ndim == 1 else targets
-    return Objective(
-        DenseData(np.asarray(X, float), 1), targets, k, weights=weights, C=C, offset=offset,
-        free=free, fit_intercept=intercept,
-    )  # fmt: skip
+    rows = Observations(DenseData(np.asarray(X, float), 1), targets, k, weights, offset)
+    return Objective(rows, Penalty(C, of=Penalised(free=free)), fit_intercept=intercept)
 
 
 def exists(*args, left=FAR, rules=None, **options):

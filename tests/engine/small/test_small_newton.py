@@ -132,6 +132,31 @@ def test_constant_features_and_rows_without_weight(made):
     check(model, oracle(X[used], y[used], 1.0))
 
 
+@pytest.mark.parametrize("k", [2, 3])
+@pytest.mark.parametrize("weighted", [False, True])
+@pytest.mark.parametrize("kind", ["labels", "probabilities"])
+def test_without_features_a_fit_is_where_it_starts(made, k, weighted, kind):
+    rng = np.random.default_rng(15)
+    y = classes_of(rng, np.zeros((70, 1)), k)
+    table = rng.dirichlet(np.ones(k), 70) if kind == "probabilities" else np.eye(k)[y]
+    weights = rng.integers(0, 4, 70).astype(float) if weighted else None
+    given = table if kind == "probabilities" else y
+    model = SoftmaxRegression().fit(np.zeros((70, 4)), given, weights)
+    assert made[0] is not None and model.n_iter_ == 0
+    logarithms = np.log(np.average(table, axis=0, weights=weights))
+    expected = logarithms[1:] - logarithms[:1] if k == 2 else logarithms - logarithms.mean()
+    np.testing.assert_allclose(model.intercept_, expected, rtol=0, atol=1e-14)
+
+
+@pytest.mark.parametrize("k", [2, 3])
+def test_the_bound_counts_what_rounding_of_the_logits_hides(made, k):
+    y = np.arange(60) % k
+    model = SoftmaxRegression().fit(np.zeros((60, 4)), y, np.where(y == 0, 1e6, 1.0))
+    assert made[0] is not None and model.n_iter_ == 0  # there is nothing else to gain
+    rounding = 0.25 * np.square(4 * np.finfo(float).eps * model.intercept_).sum()
+    assert rounding <= model.gap_bound_ <= 1.1 * rounding
+
+
 @pytest.mark.parametrize("shape", [(100, 5, 2), (2000, 40, 2), (700, 40, 5), (500, 20, 5)])
 def test_threads_change_no_bit(monkeypatch, shape):
     n, d, k = shape
@@ -271,18 +296,18 @@ def test_is_small_goes_by_the_shape():
     assert not small(200_000, 5, 1) and not small(100, 5, 17) and not small(100, 300, 4)
 
 
-@pytest.mark.parametrize("name", ["weights", "ridge", "theta", "gradient", "moments", "history"])
+@pytest.mark.parametrize("name", ["weights", "ridge", "theta", "gradient", "means", "history"])
 def test_arrays_of_another_dtype_are_refused(name):
     arrays = {
         "weights": np.ones(4), "ridge": np.ones(2), "theta": np.zeros((1, 2)),
-        "gradient": np.zeros((1, 2)), "moments": np.zeros((2, 2)), "history": np.zeros((9, 5)),
+        "gradient": np.zeros((1, 2)), "means": np.zeros(2), "history": np.zeros((9, 5)),
     }  # fmt: skip
     arrays[name] = arrays[name].astype(np.float32)
-    weights, ridge, theta, gradient, moments, history = arrays.values()
+    weights, ridge, theta, gradient, means, history = arrays.values()
     X, targets = np.eye(4)[:, :2], np.array([0, 1, 1, 0], np.int32)
     with pytest.raises(TypeError, match=f"{name}: expected dtype f8"):
         _core.small_newton.minimize(
-            X, targets, weights, ridge, False, theta, gradient, moments, 1e-6, 0.0, history, 1, 1
+            X, targets, weights, ridge, False, theta, gradient, means, 1e-6, 0.0, history, 1, 1
         )
 
 

@@ -18,7 +18,12 @@ from support.reference import one_hot
 
 import fastsoftmax
 from fastsoftmax import Blocks, LogisticRegression, SoftmaxRegression
-from fastsoftmax._engine.data import StoredLogits
+from fastsoftmax._engine.curvature import curvature_of
+from fastsoftmax._engine.data import DenseData, StoredLogits
+from fastsoftmax._engine.line_search import iterate_at
+from fastsoftmax._engine.objective import Objective, Observations, Penalty, start_of
+from fastsoftmax._engine.solvers.certificate import certify
+from fastsoftmax._runtime.memory_budget import MemoryBudget
 from fastsoftmax._runtime.sklearn_compat import logistic_regression
 from fastsoftmax.datasets import load_digits
 
@@ -198,6 +203,25 @@ def assert_bounds(model, problem, tol=TOL):
     return gap
 
 
+def test_rows_that_are_not_kept_are_gone_through_twice():
+    """Once for what moves the intercepts, and once for the bound; it is that of rows kept."""
+    (X, y), found = data(0, 4000, 5, 4), []
+    for memory in (None, 500_000):
+        o = Objective(
+            Observations(DenseData(X, 1), y.astype(np.int32), 4), Penalty(0.001),
+            fit_intercept=True, memory=MemoryBudget.of(memory, X.nbytes),
+        )  # fmt: skip
+        it = iterate_at(o, start_of(o))
+        direction = -0.2 * curvature_of(o).solve_hessian(it, 1e-6)
+        direction += 0.001 * np.random.default_rng(1).normal(size=o.size)  # moves intercepts
+        before = o.passes.count
+        found.append((certify(o, it.theta, direction, np.inf), o.passes.count - before))
+    (kept, _), (some, passes) = found
+    assert 0 < some.bound < some.value
+    assert some.bound == pytest.approx(kept.bound, rel=1e-10)
+    assert passes == pytest.approx(1.5)  # the change twice, v once; W = 0 takes no product
+
+
 @pytest.mark.parametrize("solver", ["auto", "newton", "preconditioned-lbfgs", "lbfgs", "gd"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_every_solver_ends_with_a_proof(solver, dtype):
@@ -251,6 +275,19 @@ def test_two_classes_and_several_labels():
     model = LogisticRegression().fit(X, Y)
     assert model.certified_
     assert_bounds(model, Problem(X, Y, np.full(4, 1 / 300), logistic=True))
+
+
+def test_shares_are_rounded_and_labels_are_not():
+    """The same targets, as labels and as numbers."""
+    X, y = data(6, 300, 4, 4)
+    of_labels, of_shares = (
+        Objective(Observations(DenseData(X, 1), targets, 4), Penalty(1.0), fit_intercept=True)
+        for targets in (y.astype(np.int32), one_hot(y, 4))
+    )
+    nothing = np.zeros(of_labels.size)
+    labels, shares = (certify(o, nothing, nothing, 1e-6) for o in (of_labels, of_shares))
+    assert labels.bound == pytest.approx(shares.bound, rel=1e-9)
+    assert 0 < 2 * labels.rounding < shares.rounding
 
 
 @pytest.mark.parametrize("solver", ["newton", "preconditioned-lbfgs", "lbfgs"])

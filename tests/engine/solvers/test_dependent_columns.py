@@ -14,8 +14,8 @@ from support.reference import one_hot
 import fastsoftmax
 from fastsoftmax import Blocks, SoftmaxRegression
 from fastsoftmax._engine.data import data_of
-from fastsoftmax._engine.objective import Objective
-from fastsoftmax._engine.solvers.unseen import Frame, Held, RowsAt, System
+from fastsoftmax._engine.objective import Objective, Observations, Penalty
+from fastsoftmax._engine.solvers.unseen import Frame, Held, RowsAt, System, gain_of_dependence
 
 N, K = 200, 3
 
@@ -151,7 +151,7 @@ def test_no_error_of_such_size_adds_more(ridge):
     X, y = r.normal(size=(40, 2)), r.integers(0, 2, 40)
     C = np.inf if not ridge else 1 / (40 * ridge)
     o = Objective(
-        data_of(X, n_threads=1), y.astype(np.int32), 1, weights=None, C=C, fit_intercept=True
+        Observations(data_of(X, n_threads=1), y.astype(np.int32), 1), Penalty(C), fit_intercept=True
     )
     theta, h = r.normal(size=3) * 0.3, 1e-5
     columns = [
@@ -170,3 +170,18 @@ def test_no_error_of_such_size_adds_more(ridge):
     held = Held(sizes[None], np.zeros((1, 3)), ridges, np.zeros(3))
     system = System(Frame(40, (1, 3), o.loss, o.parameters), rows, held, np.zeros((1, 3)))
     assert system.solved and right * (1 - 1e-6) <= system.gain <= 3 * right
+
+
+def test_what_dependence_hides_goes_by_the_mean_curvature():
+    """The less p (1 - p) is, the more."""
+    r = np.random.default_rng(3)
+    X, y = r.normal(size=(40, 2)), r.integers(0, 2, 40).astype(np.int32)
+    o = Objective(Observations(data_of(X, n_threads=1), y, 1), Penalty(np.inf), fit_intercept=True)
+    held = Held(np.full((1, 3), 0.01), np.zeros((1, 3)), np.zeros(3), np.zeros(3))
+
+    def gain(p):
+        P = np.full((40, 1), p)
+        return gain_of_dependence(o, [RowsAt(o.data, P, 1 - P, None, 1 - P)], held, 0.0)
+
+    p = 1e-4
+    assert 0 < gain(p) == pytest.approx(gain(0.5) * 0.25 / (p * (1 - p)), rel=1e-3)

@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 from scipy import optimize, sparse
-from scipy.special import expit
+from scipy.special import expit, logit
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from support.sparse_rows import INDICES, compressed, scrambled, text
@@ -13,6 +13,8 @@ from support.sparse_rows import INDICES, compressed, scrambled, text
 import fastsoftmax._engine.data
 from fastsoftmax import SoftmaxRegression, SoftmaxRegressionCV
 from fastsoftmax._core import kernels
+from fastsoftmax._engine.data import SparseData
+from fastsoftmax._engine.objective import Objective, Observations, Penalty
 from fastsoftmax._engine.objective.loss import LogisticPerLogit
 from fastsoftmax._engine.solvers import dual_ascent, preconditioned
 
@@ -288,6 +290,25 @@ def test_a_step_solves_the_equation_of_a_row(dtype, index):
             expected[at] += moved * values
             np.testing.assert_allclose(w, expected, atol=1e-4 * max(scale, 1), rtol=1e-4)
             assert b[0] == pytest.approx(0.3 + 0.25 * moved, abs=1e-4 * max(scale, 1))
+
+
+@pytest.mark.parametrize("fit_intercept", [True, False])
+def test_a_start_is_of_the_probabilities_that_it_stands_for(fit_intercept):
+    """Σ (y - p) x, by the rows' weights, on the way from the targets to a model's probabilities."""
+    X, y = problem()
+    weights = np.random.default_rng(1).integers(0, 3, N).astype(float)
+    o = Objective(
+        Observations(SparseData(X, 1), y.astype(np.int32), 1, weights),
+        Penalty(1.0),
+        fit_intercept=fit_intercept,
+    )
+    theta = np.full(o.size, logit(y.mean()))
+    theta[:D] = 0.05 * (X.T @ (y - y.mean()))
+    start = dual_ascent.Ascent(o, theta, 0)
+    p = expit(start.log_odds[:, 0])
+    expected = X.T @ (o.weights * (y - p)) / (o.penalty * N)
+    np.testing.assert_allclose(start.theta[:D], expected, rtol=1e-6, atol=1e-9)
+    assert np.count_nonzero(np.abs(p - y)[weights > 0] > 1e-3) > N / 4
 
 
 def test_features_that_a_row_has_many_times():

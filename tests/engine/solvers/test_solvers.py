@@ -5,6 +5,7 @@ import warnings
 import numpy as np
 import pytest
 from scipy.optimize import minimize
+from scipy.special import logsumexp
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from support.newton import Problem
@@ -18,10 +19,11 @@ from fastsoftmax._engine.curvature import curvature_of
 from fastsoftmax._engine.data import DenseData
 from fastsoftmax._engine.linalg import ClassFactors
 from fastsoftmax._engine.line_search import LineRules, iterate_at
+from fastsoftmax._engine.line_search.fused import FusedIterate
 from fastsoftmax._engine.line_search.stored import StoredIterate
-from fastsoftmax._engine.objective import Objective, start_of
+from fastsoftmax._engine.objective import Objective, Observations, Penalty, start_of
 from fastsoftmax._engine.solvers import SOLVERS, Options
-from fastsoftmax._engine.solvers.base import ROUNDED
+from fastsoftmax._engine.solvers.base import ROUNDED, Run
 from fastsoftmax._engine.solvers.proof import prove
 from fastsoftmax._runtime.memory_budget import MemoryBudget
 from fastsoftmax.datasets import load_digits, load_mnist
@@ -111,12 +113,12 @@ def test_mnist_in_few_passes(data_folder, C, best, passes):
     assert model.gap_bound_ <= 1e-4 * model.objective_
 
 
-def problem(n_classes=4, dtype=np.float64, max_memory=None, **params):
+def problem(n_classes=4, dtype=np.float64, max_memory=None, weights=None, **penalty):
     X, y = blobs(n_classes, n=600, n_features=8)
-    params = {"weights": None, "C": 1.0, "fit_intercept": True} | params
-    params["memory"] = MemoryBudget.of(max_memory, X.nbytes)
+    memory = MemoryBudget.of(max_memory, X.nbytes)
     data = DenseData(X.astype(dtype), 1)
-    return Objective(data, y.astype(np.int32), 1 if n_classes == 2 else n_classes, **params)
+    rows = Observations(data, y.astype(np.int32), 1 if n_classes == 2 else n_classes, weights)
+    return Objective(rows, Penalty(**{"C": 1.0} | penalty), fit_intercept=True, memory=memory)
 
 
 @pytest.mark.parametrize("n_classes", [2, 4])
@@ -230,6 +232,46 @@ def test_a_line_is_the_objective_along_it(max_memory):
     np.testing.assert_array_equal(it.theta, theta)
     it.step(line, 0.7)
     np.testing.assert_allclose(it.gradient, gradient, atol=1e-12)
+
+
+@pytest.mark.parametrize("kind", [StoredIterate, FusedIterate])
+def test_an_offset_is_added_to_the_logits(kind):
+    rng = np.random.default_rng(0)
+    X, y = blobs(4, n=600, n_features=8)
+    offset = rng.normal(size=(600, 4))
+    objective = problem(offset=offset)
+    theta = rng.normal(size=objective.size)
+    W, b = objective.user(theta)
+    z = X @ W.T + b + offset
+    it = kind(objective, theta, LineRules())
+    np.testing.assert_allclose(it.logits(0).table(), z, rtol=1e-9, atol=1e-9)
+    line = it.line(-it.gradient)
+    assert line.evaluate(0.0).value == pytest.approx(it.value, rel=1e-12)
+    loss = np.mean(logsumexp(z, axis=1) - z[np.arange(600), y])
+    centred = objective.models.of(theta)[0]
+    ridge = 0.5 * objective.penalty * np.square(centred).sum()
+    for value, gradient in ((it.value, it.gradient), objective.value_and_grad(theta)):
+        assert value == pytest.approx(loss + ridge, rel=1e-9)
+        step = 1e-6 * gradient / np.linalg.norm(gradient)
+        ahead, behind = (objective.value_and_grad(theta + s)[0] for s in (step, -step))
+        assert (ahead - behind) / 2e-6 == pytest.approx(np.linalg.norm(gradient), rel=1e-6)
+
+
+def test_a_product_with_the_hessian_is_a_pass():
+    objective = problem()
+    it = iterate_at(objective, start_of(objective))
+    before = objective.passes.count
+    it.hessian_times(it.gradient)
+    assert objective.passes.count - before == 1
+
+
+def test_the_trend_of_a_geometric_series_is_what_is_left_of_it():
+    objective = problem()
+    run = Run(objective, Options(1e-10, 500))
+    for value in 1 + 3 * 0.9 ** np.arange(41):
+        run.record(value, None)
+    for since in (0, 20):
+        assert run.trend(since) == pytest.approx(3 * 0.9**40, rel=1e-9)
 
 
 @pytest.mark.parametrize("n_classes", [2, 4])

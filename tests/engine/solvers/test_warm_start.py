@@ -7,7 +7,7 @@ from fastsoftmax import Blocks, SoftmaxRegression
 from fastsoftmax._engine.curvature import warm_start_of
 from fastsoftmax._engine.data import DenseData
 from fastsoftmax._engine.linalg import ClassFactors
-from fastsoftmax._engine.objective import Objective, start_of
+from fastsoftmax._engine.objective import Objective, Observations, Penalty, start_of
 from fastsoftmax._engine.solvers import Options, find
 
 WARM = {"warm_start": True, "solver": "preconditioned-lbfgs", "tol": 1e-9}
@@ -56,7 +56,7 @@ def test_it_is_taken_over_whichever_precision_a_fit_ends_in(dtype, tol):
     states, passes = [None], []
     for _ in range(2):
         o = Objective(
-            data, y.astype(np.int32), 4, weights=None, C=1.0, fit_intercept=True,
+            Observations(data, y.astype(np.int32), 4), Penalty(1.0), fit_intercept=True,
             warm_start=states[-1],
         )  # fmt: skip
         taken = o.warm_start is not None

@@ -9,7 +9,8 @@ for each matrix.
 `solve`: see `substitution.pxd`. Several right-hand sides share the reading of the factors, classes are
 shared among the threads.
 
-Measurements, also of LAPACK: docs/experiments/0011-cholesky-factors.md.
+Measurements, also of LAPACK: docs/experiments/0011-cholesky-factors.md; of one thread, which opens no
+parallel region: 0084-small-fits-without-regions.md.
 """
 
 from cpython.pycapsule cimport PyCapsule_New
@@ -39,8 +40,12 @@ cdef void factor(
                 failed[i] = factor_together(
                     a + i * size * size, scale + i * size, jitter[i], size, n_threads)
         return
-    for i in prange(m, schedule="dynamic", num_threads=n_threads,
-                    use_threads_if=n_threads > 1):
+    if n_threads == 1:
+        for i in range(m):
+            if failed[i]:
+                failed[i] = factor_alone(a + i * size * size, scale + i * size, jitter[i], size)
+        return
+    for i in prange(m, schedule="dynamic", num_threads=n_threads):
         if failed[i]:
             failed[i] = factor_alone(a + i * size * size, scale + i * size, jitter[i], size)
 
@@ -179,20 +184,25 @@ cdef void solve(
     int n_threads,
 ) noexcept nogil:
     cdef Py_ssize_t i
-    for i in prange(k, schedule="dynamic", num_threads=n_threads,
-                    use_threads_if=n_threads > 1):
-        solve_scaled(
-            upper + i * step * size * size, scale + i * scale_step, given + i * size, to + i * size,
-            k * size, m, size, z + i * m * size)
+    if n_threads == 1:
+        for i in range(k):
+            solve_scaled(i, upper, step, scale, scale_step, given, to, m, k, size, z)
+        return
+    for i in prange(k, schedule="dynamic", num_threads=n_threads):
+        solve_scaled(i, upper, step, scale, scale_step, given, to, m, k, size, z)
 
 
 cdef void solve_scaled(
-    const real *upper, const double *scales, const double *right, double *out, Py_ssize_t step,
-    Py_ssize_t m, Py_ssize_t size, real *z,
+    Py_ssize_t i, const real *upper, Py_ssize_t upper_step, const double *scale, Py_ssize_t scale_step,
+    const double *given, double *to, Py_ssize_t m, Py_ssize_t k, Py_ssize_t size, real *z,
 ) noexcept nogil:
-    """Those of a class, `step` apart, each divided by its largest number, which `real` may not hold."""
+    """Those of class i, each divided by its largest number, which `real` may not hold."""
+    cdef const double *scales = scale + i * scale_step
+    cdef const double *right = given + i * size
+    cdef double *out = to + i * size
     cdef double largest[RIGHT]
-    cdef Py_ssize_t r, j
+    cdef Py_ssize_t step = k * size, r, j
+    z = z + i * m * size
     for r in range(m):
         largest[r] = 0.
         for j in range(size):
@@ -200,13 +210,11 @@ cdef void solve_scaled(
         largest[r] = largest[r] if largest[r] > 0. else 1.
         for j in range(size):
             z[r * size + j] = <real>(right[r * step + j] * scales[j] / largest[r])
-    substitute(upper, size, z, size, <int>m)
+    substitute(upper + i * upper_step * size * size, size, z, size, <int>m)
     for r in range(m):
         for j in range(size):
             out[r * step + j] = z[r * size + j] * largest[r] * scales[j]
 
 
-cdef Table table
-table.factor = factor
-table.solve = solve
+cdef Table table = Table(factor=factor, solve=solve)
 capsule = PyCapsule_New(&table, "cholesky", NULL)

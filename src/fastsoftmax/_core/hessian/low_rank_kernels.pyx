@@ -179,10 +179,6 @@ cdef void block(
                 + <real>shared * covariance[i * rank + j] + ridge[i * rank + j])
 
 
-cdef Table table
-table.padding = padding
-table.solve_bytes = solve_bytes
-table.solve = solve
-table.orthonormal = orthonormal
-table.blocks = blocks
+cdef Table table = Table(
+    padding=padding, solve_bytes=solve_bytes, solve=solve, orthonormal=orthonormal, blocks=blocks)
 capsule = PyCapsule_New(&table, "low_rank", NULL)

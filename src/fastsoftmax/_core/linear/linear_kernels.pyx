@@ -187,15 +187,8 @@ cdef Sizes sizes(const Problem *given, int n_threads) noexcept nogil:
     return found
 
 
-cdef Table table
-table.sizes = sizes
-table.gradient_bytes = gradient_bytes
-table.gradient = gradient
-table.moments_bytes = moments_bytes
-table.moments = moments
-table.logits_bytes = logits_bytes
-table.logits = logits
-table.tile_rows = tile_rows
-table.store_bytes = store_bytes
-table.store_logits = store_logits
+cdef Table table = Table(
+    sizes=sizes, gradient_bytes=gradient_bytes, gradient=gradient, moments_bytes=moments_bytes,
+    moments=moments, logits_bytes=logits_bytes, logits=logits, tile_rows=tile_rows,
+    store_bytes=store_bytes, store_logits=store_logits)
 capsule = PyCapsule_New(&table, "linear", NULL)

@@ -174,6 +174,5 @@ cdef void unit(
         tile(x, out, t, i, factor, scale, z, z + size, losses)
 
 
-cdef Table table
-table.cross_entropy_bytes, table.cross_entropy = cross_entropy_bytes, cross_entropy
+cdef Table table = Table(cross_entropy_bytes=cross_entropy_bytes, cross_entropy=cross_entropy)
 capsule = PyCapsule_New(&table, "cross_entropy", NULL)

@@ -64,8 +64,6 @@ cdef int vector_bytes() noexcept nogil:
     return VL * sizeof(real)
 
 
-cdef Table table
-table.apply = apply
-table.binary_cross_entropy = binary_cross_entropy
-table.vector_bytes = vector_bytes
+cdef Table table = Table(
+    apply=apply, binary_cross_entropy=binary_cross_entropy, vector_bytes=vector_bytes)
 capsule = PyCapsule_New(&table, "elementwise", NULL)

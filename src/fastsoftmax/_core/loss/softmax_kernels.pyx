@@ -251,8 +251,7 @@ cdef void vjp(
         vjp_unit(p, u, out, i, along, factor, z + threadid() * 2 * size, size)
 
 
-cdef Table table
-table.softmax_bytes, table.softmax = softmax_bytes, softmax
-table.logsumexp_bytes, table.logsumexp = logsumexp_bytes, logsumexp
-table.vjp_bytes, table.vjp = vjp_bytes, vjp
+cdef Table table = Table(
+    softmax_bytes=softmax_bytes, softmax=softmax, logsumexp_bytes=logsumexp_bytes,
+    logsumexp=logsumexp, vjp_bytes=vjp_bytes, vjp=vjp)
 capsule = PyCapsule_New(&table, "softmax", NULL)

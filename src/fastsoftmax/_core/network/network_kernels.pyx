@@ -304,11 +304,7 @@ cdef void outputs(
         run_outputs(&net, inputs, c, threadid(), to)
 
 
-cdef Table table
-table.row_length = row_length
-table.slice_rows = slice_rows
-table.epoch_bytes = epoch_bytes
-table.epoch = epoch
-table.outputs_bytes = outputs_bytes
-table.outputs = outputs
+cdef Table table = Table(
+    row_length=row_length, slice_rows=slice_rows, epoch_bytes=epoch_bytes, epoch=epoch,
+    outputs_bytes=outputs_bytes, outputs=outputs)
 capsule = PyCapsule_New(&table, "network", NULL)

@@ -25,29 +25,28 @@ cdef inline bint build(Fit *f) noexcept nogil:
 cdef inline void make_grams(Fit *f) noexcept nogil:
     """Those of pairs of free logits, or of each class. Where all rows have the same probabilities one
     Gram matrix does, times what is the same in all rows."""
-    cdef Py_ssize_t a, b, i = 0, rows = f.tiles * f.row_tile, square = f.width * f.width
-    cdef Py_ssize_t element = sizeof(float) if f.narrow else sizeof(double)
+    cdef Py_ssize_t classes = f.free if f.exact else f.k, grams = f.pairs if f.exact else f.k
     cdef Py_ssize_t reference = f.k - 1 if f.exact and not f.losses.logistic else -1
-    cdef Py_ssize_t grams = f.pairs if f.exact else f.k, j
+    cdef Py_ssize_t element = sizeof(float) if f.narrow else sizeof(double)
+    cdef Py_ssize_t square = f.width * f.width, made = 1 if f.uniform else grams, i = 0, a, b, j
     cdef double share
-    for a in range(f.free if f.exact else f.k):
-        for b in range(0 if f.exact else a, a + 1):
-            if not f.uniform:
-                f.hessian_call.weigh(
-                    f.probabilities, f.variances, f.row_weights, f.tiles, f.k, a, b, reference,
-                    <real *>(f.weights + i * rows * element))
-            i += 1
     if f.uniform:
         f.hessian_call.weigh(
             f.row_weights, f.row_weights, f.row_weights, f.tiles, 1, 0, 0, -1, <real *>f.weights)
+    else:
+        for a in range(classes):
+            for b in range(0 if f.exact else a, a + 1):
+                f.hessian_call.weigh(
+                    f.probabilities, f.variances, f.row_weights, f.tiles, f.k, a, b, reference,
+                    <real *>(f.weights + i * f.tiles * f.row_tile * element))
+                i += 1
     f.hessian_call.gram(
-        &f.hessian_x, <const real *>f.weights, 1 if f.uniform else grams, 1. / f.n, f.grams, f.memory,
-        f.gram_threads)
-    f.passes += (1 if f.uniform else grams) * f.width / (4. * f.k)
+        &f.hessian_x, <const real *>f.weights, made, 1. / f.n, f.grams, f.memory, f.gram_threads)
+    f.passes += made * f.width / (4. * f.k)
     if not f.uniform:
         return
     i = grams
-    for a in range((f.free if f.exact else f.k) - 1, -1, -1):
+    for a in range(classes - 1, -1, -1):  # the first, of which the others are made, comes last
         for b in range(a, -1 if f.exact else a - 1, -1):
             i -= 1
             share = curvature(f, a, b, reference)

@@ -11,11 +11,11 @@ rows; large Gram matrices are made in float32, for directions alone:
 
 Features are centred by their means where there is an intercept: θ = (W, c), c = b + W·means. What is not
 small, not finite, not proved within so many steps or has features far from 0 is left to the general
-solvers. Measurements: docs/experiments/0054-small-fits.md.
+solvers. Measurements: docs/experiments/0054-small-fits.md, 0084-small-fits-without-regions.md.
 """
 
 from cpython.pycapsule cimport PyCapsule_GetPointer
-from libc.math cimport INFINITY, fabs, fmax, fmin, isfinite
+from libc.math cimport INFINITY, fabs, fmax, fmin, isfinite, log
 from libc.stdlib cimport free, malloc
 from libc.string cimport memcpy, memset
 cimport numpy as cnp
@@ -26,12 +26,13 @@ from fastsoftmax._core.arrays cimport doubles
 from fastsoftmax._core.binding cimport Binding
 from fastsoftmax._core.hessian.cholesky_kernels cimport Table as Cholesky
 from fastsoftmax._core.simd.simd cimport real
+from fastsoftmax._core.sizes cimport ALIGNMENT, aligned_start, parts_of
 from fastsoftmax._core.small.small_factors cimport build, find_direction
 from fastsoftmax._core.small.small_problem cimport (
     MOST_CLASSES, MOST_EXACT, MOST_FREE, WIDE_WORK, Fit, Tables, by_given, dot, lay_out, prepare,
     store_logits, value_and_grad,
 )
-from fastsoftmax._core.small.small_proof cimport proved_bound
+from fastsoftmax._core.small.small_proof cimport of_rounded_logits, proved_bound
 from fastsoftmax._core.solver.dual_kernels cimport Table as Dual
 from fastsoftmax._core.small.tiled_kernels cimport Table as TiledTable
 from fastsoftmax._core.solver.line_kernels cimport Table as Line
@@ -104,8 +105,36 @@ cdef double find_step(Fit *f, double value, double slope) noexcept nogil:
 
 cdef struct End:
     bint proved
-    double value, bound
+    double value, bound, largest  # F, of F - F*, max |∇F|
     Py_ssize_t n_steps
+
+
+cdef bint start(Fit *f) noexcept nogil:
+    """The intercept-only model into theta; whether it has one: no class may be without weight."""
+    cdef Py_ssize_t i, j
+    cdef double *shares = f.small
+    cdef double total = 0., mean = 0., w
+    memset(f.theta, 0, f.size * sizeof(double))
+    if not f.intercept:
+        return True
+    memset(shares, 0, f.k * sizeof(double))
+    for i in range(f.n):
+        w = f.row_weights[i]
+        total += w
+        if f.is_table:
+            for j in range(f.k):
+                shares[j] += w * (<const double *>f.losses.targets)[i * f.losses.target_step + j]
+        elif not f.losses.logistic or f.losses.labels[i]:
+            shares[0 if f.losses.logistic else f.losses.labels[i]] += w
+    for j in range(f.k):
+        if not 0. < shares[j] < total:
+            return False
+        shares[j] /= f.n
+        shares[j] = log(shares[j]) - (log(1. - shares[j]) if f.losses.logistic else 0.)
+        mean += shares[j]
+    for j in range(f.k):
+        f.theta[j * f.width + f.d] = shares[j] - (0. if f.losses.logistic else mean / f.k)
+    return True
 
 
 cdef bint proved_by_last(
@@ -128,18 +157,17 @@ cdef bint proved_by_last(
 cdef End descend(
     Fit *f, double tolerance, double least, Py_ssize_t most, double *history
 ) noexcept nogil:
-    """Newton's method from theta, until the bound is within the tolerance times F, or no further."""
+    """Newton's method from the intercept-only model, until the bound is within the tolerance times F, or
+    no further."""
     cdef End end
-    cdef double value, largest, wanted, slope, t, began = now()
+    cdef double value, wanted, slope, t, began = now()
     cdef Py_ssize_t products = 0, proofs = 0, i
     cdef bint fresh, built = False
     cdef double dear = <double>f.width * f.k / ((f.k + COMMON) * DEAR)
     f.uniform = True
-    for i in range(f.size):
-        f.uniform = f.uniform and (f.theta[i] == 0. or f.intercept and i % f.width == f.d)
     end.proved, end.n_steps, end.bound = False, 0, INFINITY
     store_logits(f, f.theta, f.logits)
-    value = value_and_grad(f, &largest)
+    value = value_and_grad(f, &end.largest)
     while isfinite(value):
         wanted = tolerance * fmax(value, least)
         f.call.line.probabilities(
@@ -176,9 +204,9 @@ cdef End descend(
         f.uniform = False
         f.call.line.move(
             <real *>f.logits, <const real *>f.change, t, f.tiles, f.k, f.n_threads)
-        value = value_and_grad(f, &largest)
+        value = value_and_grad(f, &end.largest)
         history[end.n_steps * HISTORY] = value
-        history[end.n_steps * HISTORY + 1] = largest
+        history[end.n_steps * HISTORY + 1] = end.largest
         history[end.n_steps * HISTORY + 2] = f.passes
         history[end.n_steps * HISTORY + 3] = now() - began
         history[end.n_steps * HISTORY + 4] = 0.
@@ -205,28 +233,29 @@ cdef class Kernels(Binding):
     def minimize(
         self, cnp.ndarray x not None, targets not None, weights, cnp.ndarray ridge not None,
         bint intercept, cnp.ndarray theta not None, cnp.ndarray gradient not None,
-        cnp.ndarray moments not None, double tolerance, double least, cnp.ndarray history not None,
+        cnp.ndarray means not None, double tolerance, double least, cnp.ndarray history not None,
         int n_threads, int gram_threads,
     ):
-        """Minimise the mean loss and ½ Σ ridge θ² from theta (k, width) on, in place, all float64.
+        """Minimise the mean loss and ½ Σ ridge θ² by theta (k, width), all float64.
 
         x (n, d) is of any type that `convert` knows, targets and weights as `set_targets` and
-        `set_weights` take them, weights of mean 1; ridge (width,), width = d + intercept, is > 0 but for
-        the intercept's. The model has the intercepts theta[:, -1] - theta[:, :-1] means; into moments
-        (2, d) come these means and root mean squares of the features, into gradient (k, width) that by
-        the model's weights and intercepts, into history (steps, 5) F, max |gradient|, passes and seconds
-        so far, and the estimated gap of each step.
+        `set_weights` take them, but no indicators, weights of mean 1; ridge (width,), width = d +
+        intercept, is > 0 but for the intercept's. The model has the intercepts theta[:, -1] -
+        theta[:, :-1] means; into means (d,) come these means, into gradient (k, width) that by the
+        model's weights and intercepts, into history (steps, 5) F, max |gradient|, passes and seconds so
+        far, and the estimated gap of each step. The bound allows for rounding of the logits, not of the
+        model's intercepts.
 
-        Returns (F, bound, steps, passes), or None where that is not proved to be within the tolerance
-        times max(F, least) after len(history) steps, or the problem is none for this method.
+        Returns (F, bound, steps, passes, max |gradient|), or None where F is not proved to be within the
+        tolerance times max(F, least) after len(history) steps, or the problem is none for this method.
         """
         cdef Fit f
         cdef End end
         cdef char *memory
         cdef char *at = NULL
-        cdef double *start = doubles(theta, "theta")
+        cdef double *to_theta = doubles(theta, "theta")
         cdef double *to_gradient = doubles(gradient, "gradient")
-        cdef double *to_moments = doubles(moments, "moments")
+        cdef double *to_means = doubles(means, "means")
         cdef double *to_history = doubles(history, "history")
         cdef Py_ssize_t most = history.shape[0], i, j
         memset(&f, 0, sizeof(Fit))
@@ -245,32 +274,34 @@ cdef class Kernels(Binding):
         f.losses = f.rows
         self.set_targets(&f.losses, targets)
         f.is_table = f.losses.targets != NULL
-        if f.k > MOST_CLASSES:
+        if f.k > MOST_CLASSES or f.losses.indicators != NULL:
             return None
         f.free = f.k - (not f.losses.logistic)
         f.pairs = f.free * (f.free + 1) // 2
         f.exact = f.k == 1 or f.free <= MOST_FREE and f.free * f.width <= MOST_EXACT
         f.narrow = not f.exact or f.pairs * f.n * f.width * (f.width + 1) // 2 > WIDE_WORK
         f.row_tile = self.call.dual.tile_rows()
-        f.tiles = (f.n + f.row_tile - 1) // f.row_tile
+        f.tiles = parts_of(f.n, f.row_tile)
         f.cells_of_rows = f.tiles * f.k * f.row_tile
         lay_out(&f, &at)
-        memory = <char *>malloc(<size_t>at + 64)
+        memory = <char *>malloc(<size_t>at + ALIGNMENT)
         if memory == NULL:
             raise MemoryError(f"{<size_t>at} bytes of a small fit")
-        at = memory + (64 - <size_t>memory % 64) % 64
+        at = aligned_start(memory)
         lay_out(&f, &at)
         end.proved = False
         with staying(max(n_threads, gram_threads)), nogil:
-            memcpy(f.theta, start, f.size * sizeof(double))
-            if prepare(&f):
+            if prepare(&f) and start(&f):
                 end = descend(&f, tolerance, least, most, to_history)
         if end.proved:
-            memcpy(start, f.theta, f.size * sizeof(double))
-            memcpy(to_moments, f.means, f.d * sizeof(double))
-            memcpy(to_moments + f.d, f.sizes, f.d * sizeof(double))
+            memcpy(to_theta, f.theta, f.size * sizeof(double))
+            memcpy(to_means, f.means, f.d * sizeof(double))
+            end.bound = of_rounded_logits(&f, end.bound)
+            if end.n_steps:
+                to_history[(end.n_steps - 1) * HISTORY] = end.value
+                to_history[(end.n_steps - 1) * HISTORY + 2] = f.passes
             for i in range(f.k):
                 for j in range(f.width):
                     to_gradient[i * f.width + j] = by_given(&f, f.gradient, i, j)
         free(memory)
-        return (end.value, end.bound, end.n_steps, f.passes) if end.proved else None
+        return (end.value, end.bound, end.n_steps, f.passes, end.largest) if end.proved else None

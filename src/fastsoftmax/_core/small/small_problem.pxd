@@ -10,6 +10,7 @@ from libc.math cimport fabs, fmax, isfinite, sqrt
 from fastsoftmax._core.arguments cimport Cells, Problem
 from fastsoftmax._core.hessian.cholesky_kernels cimport Table as Cholesky
 from fastsoftmax._core.simd.simd cimport real
+from fastsoftmax._core.sizes cimport aligned
 from fastsoftmax._core.small.tiled_kernels cimport Table as TiledTable, Tiled
 from fastsoftmax._core.solver.dual_kernels cimport Table as Dual
 from fastsoftmax._core.solver.line_kernels cimport Table as Line
@@ -80,7 +81,7 @@ cdef struct Fit:
 cdef inline char *carve(char **at, Py_ssize_t bytes) noexcept nogil:
     """Some of the memory from `at` on; measures alone while that is NULL."""
     cdef char *here = at[0]
-    at[0] = here + (bytes + 63) // 64 * 64
+    at[0] = here + aligned(bytes)
     return here
 
 

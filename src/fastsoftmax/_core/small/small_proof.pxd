@@ -92,3 +92,16 @@ cdef inline double proved_bound(Fit *f, double *value) noexcept nogil:
             rounding += error * error / (2 * f.ridge[j])
     r = sqrt(of_squares) + sqrt(rounding)
     return fmin(total[1] / f.n + r * r, value[0])
+
+
+cdef inline double of_rounded_logits(const Fit *f, double bound) noexcept nogil:
+    """The bound, since logits are sums of rounded numbers: `Models.logit_rounding`, for the model's
+    intercepts, which are no more than |c| + |W| |means|."""
+    cdef double rounding = 4 * 2.220446049250313e-16, total = 0., size
+    cdef Py_ssize_t i, j
+    for i in range(f.k):
+        size = fabs(f.theta[i * f.width + f.d]) if f.intercept else 0.
+        for j in range(f.d):
+            size += 2 * f.sizes[j] * fabs(f.theta[i * f.width + j])
+        total += (rounding * size) ** 2
+    return (sqrt(fmax(bound, 0.)) + sqrt(0.25 * total)) ** 2

@@ -11,7 +11,8 @@ PART tiles:
 The last two keep ROW_BLOCK times ACROSS sums in registers while they run down the rows: per vector of
 rows 24 multiply-adds for 10 loads (AVX-512). Parts of X have totals of their own in float64, which are
 added in order: equal to the bit for any number of threads. Measurements:
-docs/experiments/0054-small-fits.md.
+docs/experiments/0054-small-fits.md. One thread opens no parallel region, which would take as long as a
+loop over a few tiles (0084-small-fits-without-regions.md).
 """
 
 from cpython.pycapsule cimport PyCapsule_New
@@ -107,7 +108,11 @@ cdef void centre(
 
 cdef void logits(const Tiled *x, const real *w, Py_ssize_t k, real *z, int n_threads) noexcept nogil:
     cdef Py_ssize_t t
-    for t in prange(x.tiles, schedule="static", num_threads=n_threads, use_threads_if=n_threads > 1):
+    if n_threads == 1:
+        for t in range(x.tiles):
+            tile_logits(x, w, k, t, z + t * k * ROWS)
+        return
+    for t in prange(x.tiles, schedule="static", num_threads=n_threads):
         tile_logits(x, w, k, t, z + t * k * ROWS)
 
 
@@ -216,12 +221,18 @@ cdef double pull(
     cdef Py_ssize_t each = aligned((size + VL) * sizeof(double))
     cdef Py_ssize_t scratch = aligned(pull_scratch(losses.k) * sizeof(real))
     cdef const double *totals
+    cdef char *of_threads
     cdef double loss = 0.
     memory = aligned_start(memory)
-    for i in prange(parts, schedule="static", num_threads=n_threads, use_threads_if=n_threads > 1):
-        pull_part(
-            x, losses, part_start(x.tiles, parts, i), part_start(x.tiles, parts, i + 1),
-            <double *>(memory + i * each), <real *>(memory + parts * each + threadid() * scratch))
+    of_threads = memory + parts * each
+    if n_threads == 1:
+        for i in range(parts):
+            pull_part(x, losses, parts, i, <double *>(memory + i * each), <real *>of_threads)
+    else:
+        for i in prange(parts, schedule="static", num_threads=n_threads):
+            pull_part(
+                x, losses, parts, i, <double *>(memory + i * each),
+                <real *>(of_threads + threadid() * scratch))
     for j in range(size):
         to[j] = 0.
     for i in range(parts):
@@ -236,8 +247,10 @@ cdef double pull(
 
 
 cdef void pull_part(
-    const Tiled *x, const Problem *p, Py_ssize_t first, Py_ssize_t end, double *totals, real *z
+    const Tiled *x, const Problem *p, Py_ssize_t parts, Py_ssize_t part, double *totals, real *z
 ) noexcept nogil:
+    cdef Py_ssize_t first = part_start(x.tiles, parts, part)
+    cdef Py_ssize_t end = part_start(x.tiles, parts, part + 1)
     cdef Py_ssize_t tile = p.k * ROWS, b_step = x.width * ROWS, start, tiles, blocks, i, j, t
     memset(totals, 0, (p.k * x.width + VL) * sizeof(double))
     blocks = parts_of(p.k, ROW_BLOCK)
@@ -273,13 +286,17 @@ cdef void gram(
     cdef Py_ssize_t each = aligned(square * sizeof(double))
     cdef Py_ssize_t scratch = aligned(PART * x.width * ROWS * sizeof(real))
     cdef const double *totals
+    cdef char *of_threads
     memory = aligned_start(memory)
-    for i in prange(m * parts, schedule="dynamic", chunksize=1, num_threads=n_threads,
-                    use_threads_if=n_threads > 1):
-        gram_part(
-            x, weights + i // parts * x.tiles * ROWS, part_start(x.tiles, parts, i % parts),
-            part_start(x.tiles, parts, i % parts + 1), <double *>(memory + i * each),
-            <real *>(memory + m * parts * each + threadid() * scratch))
+    of_threads = memory + m * parts * each
+    if n_threads == 1:
+        for i in range(m * parts):
+            gram_part(x, weights, parts, i, <double *>(memory + i * each), <real *>of_threads)
+    else:
+        for i in prange(m * parts, schedule="dynamic", chunksize=1, num_threads=n_threads):
+            gram_part(
+                x, weights, parts, i, <double *>(memory + i * each),
+                <real *>(of_threads + threadid() * scratch))
     for i in range(m):
         for j in range(parts):
             totals = <const double *>(memory + (i * parts + j) * each)
@@ -292,10 +309,14 @@ cdef void gram(
 
 
 cdef void gram_part(
-    const Tiled *x, const real *weights, Py_ssize_t first, Py_ssize_t end, double *totals, real *scaled
+    const Tiled *x, const real *weights, Py_ssize_t parts, Py_ssize_t part, double *totals, real *scaled
 ) noexcept nogil:
+    """Part part % parts of the rows, by the weights part // parts."""
+    cdef Py_ssize_t first = part_start(x.tiles, parts, part % parts)
+    cdef Py_ssize_t end = part_start(x.tiles, parts, part % parts + 1)
     cdef Py_ssize_t step = x.width * ROWS, start, tiles, t, i, j, r, height
     cdef const real *from_x
+    weights = weights + part // parts * x.tiles * ROWS
     memset(totals, 0, x.width * x.width * sizeof(double))
     for start from first <= start < end by PART:
         tiles = min(PART, end - start)
@@ -347,16 +368,7 @@ cdef void weigh(
         to = to + ROWS
 
 
-cdef Table table
-table.numbers = numbers
-table.pack = pack
-table.copy = copy
-table.centre_bytes = centre_bytes
-table.centre = centre
-table.logits = logits
-table.pull_bytes = pull_bytes
-table.pull = pull
-table.gram_bytes = gram_bytes
-table.gram = gram
-table.weigh = weigh
+cdef Table table = Table(
+    numbers=numbers, pack=pack, copy=copy, centre_bytes=centre_bytes, centre=centre, logits=logits,
+    pull_bytes=pull_bytes, pull=pull, gram_bytes=gram_bytes, gram=gram, weigh=weigh)
 capsule = PyCapsule_New(&table, "tiled", NULL)

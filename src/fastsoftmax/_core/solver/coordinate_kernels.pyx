@@ -242,10 +242,6 @@ cdef double part_subgradient(
     return sum
 
 
-cdef Table table
-table.by_grams = by_grams
-table.by_columns = by_columns
-table.moments = moments
-table.grams = grams
-table.subgradient = subgradient
+cdef Table table = Table(
+    by_grams=by_grams, by_columns=by_columns, moments=moments, grams=grams, subgradient=subgradient)
 capsule = PyCapsule_New(&table, "coordinate", NULL)

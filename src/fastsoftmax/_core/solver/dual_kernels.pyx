@@ -327,9 +327,6 @@ cdef void add_moments(
                 out[(first + i) * k + other + j] += lanes[lane]
 
 
-cdef Table table
-table.dual_bytes = dual_bytes
-table.dual_point = dual_point
-table.tile_rows = tile_rows
-table.class_moments = class_moments
+cdef Table table = Table(
+    dual_bytes=dual_bytes, dual_point=dual_point, tile_rows=tile_rows, class_moments=class_moments)
 capsule = PyCapsule_New(&table, "dual", NULL)

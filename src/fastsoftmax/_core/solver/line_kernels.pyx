@@ -10,8 +10,8 @@ before squaring: sum a d^2 - m^2 would cancel. Where each logit has a logistic f
 = sum a_k (1 - A_k) d_k^2. A step reads both arrays once, one exp per logit.
 
 Sums: rows side by side in VL lanes, tiles in order within one of PARTS parts, parts in order, in
-float64: the same to the bit for any number of threads. Measurements:
-docs/experiments/0015-stored-logits.md.
+float64: the same to the bit for any number of threads. What small fits call opens no parallel region for
+one thread. Measurements: docs/experiments/0015-stored-logits.md, 0084-small-fits-without-regions.md.
 """
 
 from cpython.pycapsule cimport PyCapsule_New
@@ -108,10 +108,13 @@ cdef void along(
     memory = aligned_start(memory)
     cdef double *sums = <double *>memory
     cdef char *scratch = memory + totals_bytes()
-    for i in prange(PARTS, schedule="static", num_threads=n_threads,
-                    use_threads_if=n_threads > 1):
-        part_along(
-            p, i, every, d, t, <real *>(scratch + threadid() * each), sums + i * SUMS * VL)
+    if n_threads == 1:
+        for i in range(PARTS):
+            part_along(p, i, every, d, t, <real *>scratch, sums + i * SUMS * VL)
+    else:
+        for i in prange(PARTS, schedule="static", num_threads=n_threads):
+            part_along(
+                p, i, every, d, t, <real *>(scratch + threadid() * each), sums + i * SUMS * VL)
     for j in range(SUMS):
         to[j] = 0.
     for i in range(PARTS):
@@ -139,8 +142,11 @@ cdef void move(
     real *s, const real *d, double t, Py_ssize_t tiles, Py_ssize_t k, int n_threads
 ) noexcept nogil:
     cdef Py_ssize_t tile = k * ROWS, i
-    for i in prange(tiles, schedule="static", num_threads=n_threads,
-                    use_threads_if=n_threads > 1):
+    if n_threads == 1:
+        for i in range(tiles):
+            move_tile(s + i * tile, d + i * tile, t, tile)
+        return
+    for i in prange(tiles, schedule="static", num_threads=n_threads):
         move_tile(s + i * tile, d + i * tile, t, tile)
 
 
@@ -189,8 +195,11 @@ cdef void variances(
     real *to, int n_threads,
 ) noexcept nogil:
     cdef Py_ssize_t i
-    for i in prange(tiles, schedule="static", num_threads=n_threads,
-                    use_threads_if=n_threads > 1):
+    if n_threads == 1:
+        for i in range(tiles):
+            weighted_variances(s + i * k * ROWS, logistic, weight, i * ROWS, n, k, to + i * k * ROWS)
+        return
+    for i in prange(tiles, schedule="static", num_threads=n_threads):
         weighted_variances(s + i * k * ROWS, logistic, weight, i * ROWS, n, k, to + i * k * ROWS)
 
 
@@ -264,8 +273,11 @@ cdef void probabilities(
     const real *s, bint logistic, Py_ssize_t tiles, Py_ssize_t k, real *to, int n_threads
 ) noexcept nogil:
     cdef Py_ssize_t i
-    for i in prange(tiles, schedule="static", num_threads=n_threads,
-                    use_threads_if=n_threads > 1):
+    if n_threads == 1:
+        for i in range(tiles):
+            tile_probabilities(s + i * k * ROWS, logistic, k, to + i * k * ROWS)
+        return
+    for i in prange(tiles, schedule="static", num_threads=n_threads):
         tile_probabilities(s + i * k * ROWS, logistic, k, to + i * k * ROWS)
 
 
@@ -307,15 +319,8 @@ cdef void tile_curve(
             store(z + i * ROWS + v, select_gt(w, set1(0.), x, set1(0.)))
 
 
-cdef Table table
-table.along_bytes = along_bytes
-table.along = along
-table.move = move
-table.residuals_bytes = residuals_bytes
-table.residuals = residuals
-table.variances = variances
-table.class_sums = class_sums
-table.squares = squares
-table.probabilities = probabilities
-table.curve = curve
+cdef Table table = Table(
+    along_bytes=along_bytes, along=along, move=move, residuals_bytes=residuals_bytes,
+    residuals=residuals, variances=variances, class_sums=class_sums, squares=squares,
+    probabilities=probabilities, curve=curve)
 capsule = PyCapsule_New(&table, "line", NULL)

@@ -192,10 +192,6 @@ cdef void centre(
             to[k * size + j] = x[k * size + j] - means[j]
 
 
-cdef Table table
-table.model = model
-table.gradient = gradient
-table.products = products
-table.norms = norms
-table.centre = centre
+cdef Table table = Table(
+    model=model, gradient=gradient, products=products, norms=norms, centre=centre)
 capsule = PyCapsule_New(&table, "standardised", NULL)

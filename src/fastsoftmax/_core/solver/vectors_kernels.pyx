@@ -212,13 +212,7 @@ cdef void add(real *x, double t, const real *y, Py_ssize_t n, int n_threads) noe
         add_multiple(x + i * BLOCK, t, y + i * BLOCK, block_length(n, i))
 
 
-cdef Table table
-table.dot = dot
-table.dots = dots
-table.combine = combine
-table.add_wide = add_wide
-table.pair = pair
-table.products = products
-table.largest = largest
-table.add = add
+cdef Table table = Table(
+    dot=dot, dots=dots, combine=combine, add_wide=add_wide, pair=pair, products=products,
+    largest=largest, add=add)
 capsule = PyCapsule_New(&table, "vectors", NULL)

@@ -188,11 +188,7 @@ cdef void solve_features(
                 store_upto(out + at, load_upto(out + at, k - c) - common, k - c)
 
 
-cdef Table table
-table.place_build = place_build
-table.tile_rows = tile_rows
-table.add_variances = add_variances
-table.build_block = build_block
-table.solve_bytes = solve_bytes
-table.solve = solve
+cdef Table table = Table(
+    place_build=place_build, tile_rows=tile_rows, add_variances=add_variances,
+    build_block=build_block, solve_bytes=solve_bytes, solve=solve)
 capsule = PyCapsule_New(&table, "diagonals", NULL)

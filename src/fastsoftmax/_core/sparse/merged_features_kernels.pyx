@@ -117,9 +117,5 @@ cdef void split(
             to[j * k + c] = share[j] * merged[owner[j] * k + c]
 
 
-cdef Table table
-table.count = count
-table.measure = measure
-table.merge = merge
-table.split = split
+cdef Table table = Table(count=count, measure=measure, merge=merge, split=split)
 capsule = PyCapsule_New(&table, "merged_features", NULL)

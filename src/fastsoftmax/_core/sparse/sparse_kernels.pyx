@@ -96,20 +96,21 @@ cdef void write_row(
 
 
 cdef void differences(
-    const Problem *p, const Sparse *x, Py_ssize_t start, real *rows, real *tile, real *targets,
-    double *losses, double *intercepts, real *z,
+    const Problem *p, const Sparse *x, Py_ssize_t start, real *scratch, double *totals, real *z
 ) noexcept nogil:
-    """Rows start .. start + ROWS of A - Y into z; add to VL parts of the loss, and to (k,)."""
-    cdef Py_ssize_t count = min(ROWS, p.n - start), padded = row_width(p.k), k, i
+    """Rows start .. start + ROWS of A - Y into z; their losses and sums into the totals: VL parts of
+    the loss, and (k,)."""
+    cdef Py_ssize_t count = min(ROWS, p.n - start), width = row_width(p.k), c, i
+    cdef real *tile = scratch + ROWS * width  # behind the rows of its logits
     if p.stored:
         for i from 0 <= i < p.k * ROWS by VL:
             store(tile + i, load(p.stored + start * p.k + i))
     else:
-        tile_of_logits(x, p.n, start, p.w, p.b, p.k, rows, tile)
-    tile_loss(p, start, count, tile, targets, losses)
-    for k in range(p.k):
-        intercepts[k] += sum_lanes(tile_sums(tile + k * ROWS))
-    to_rows(tile, p.k, count, z, padded)
+        tile_of_logits(x, p.n, start, p.w, p.b, p.k, scratch, tile)
+    tile_loss(p, start, count, tile, tile + ROWS * p.k, totals)
+    for c in range(p.k):
+        totals[VL + c] += sum_lanes(tile_sums(tile + c * ROWS))
+    to_rows(tile, p.k, count, z, width)
 
 
 cdef void add_to_gradient(
@@ -254,6 +255,18 @@ cdef inline void scatter_some(
         scatter_few(width, values, at, n, z, <real *>table)
 
 
+cdef void task_sums(
+    const Sparse *x, const Pass *s, Py_ssize_t start, Py_ssize_t end, Py_ssize_t d, Py_ssize_t shares,
+    Py_ssize_t task,
+) noexcept nogil:
+    """The sums of one share of the features over one partition of the rows start .. end of a block."""
+    cdef Py_ssize_t partitions = s.tables.partitions, i = task // shares, share = task % shares
+    partition_sums(
+        x, s, start, row_at(x, start, end, partitions, i), row_at(x, start, end, partitions, i + 1),
+        share_start(s, d, shares, share), share_start(s, d, shares, share + 1), shares == 1,
+        s.table + i * s.tables.each)
+
+
 cdef inline Py_ssize_t features_at_a_time(const Pass *s) noexcept nogil:
     return BUFFER // s.width if s.tables.partitions else FEATURES
 
@@ -350,12 +363,8 @@ cdef void block_gradients(
     cdef Py_ssize_t features = features_at_a_time(s)
     for i in prange(partitions * shares, schedule="dynamic", chunksize=1, num_threads=n_threads,
                     use_threads_if=n_threads > 1):
-        partition_sums(
-            x, s, start, row_at(x, start, end, partitions, i // shares),
-            row_at(x, start, end, partitions, i // shares + 1), share_start(s, p.d, shares, i % shares),
-            share_start(s, p.d, shares, i % shares + 1), shares == 1,
-            s.table + i // shares * s.tables.each)
-    for i in prange((p.d + features - 1) // features, schedule="dynamic", chunksize=1,
+        task_sums(x, s, start, end, p.d, shares, i)
+    for i in prange(parts_of(p.d, features), schedule="dynamic", chunksize=1,
                     num_threads=n_threads, use_threads_if=n_threads > 1):
         if partitions:
             table_gradients(
@@ -385,11 +394,9 @@ cdef void part_differences(
     real *scratch, double *totals, real *z,
 ) noexcept nogil:
     """Tiles first .. end of the block of rows that begins at row `start`."""
-    cdef Py_ssize_t padded = row_width(p.k), i
+    cdef Py_ssize_t width = row_width(p.k), i
     for i in range(first, end):
-        differences(
-            p, x, start + i * ROWS, scratch, scratch + ROWS * padded,
-            scratch + ROWS * (padded + p.k), totals, totals + VL, z + i * ROWS * padded)
+        differences(p, x, start + i * ROWS, scratch, totals, z + i * ROWS * width)
 
 
 cdef inline void count_columns(
@@ -443,18 +450,9 @@ cdef void transpose_rows(
             first + part_start(n, n_threads, t + 1), counts + t * d, value, row)
 
 
-cdef Table table
-table.rows_of_block = rows_of_block
-table.weight_columns = weight_columns
-table.tables_of = tables_of
-table.store_bytes = store_bytes
-table.store_logits = store_logits
-table.logits_bytes = logits_bytes
-table.logits = logits
-table.plan_pass = plan_pass
-table.begin_pass = begin_pass
-table.block_differences = block_differences
-table.block_gradients = block_gradients
-table.end_pass = end_pass
-table.transpose_rows = transpose_rows
+cdef Table table = Table(
+    rows_of_block=rows_of_block, weight_columns=weight_columns, tables_of=tables_of,
+    store_bytes=store_bytes, store_logits=store_logits, logits_bytes=logits_bytes, logits=logits,
+    plan_pass=plan_pass, begin_pass=begin_pass, block_differences=block_differences,
+    block_gradients=block_gradients, end_pass=end_pass, transpose_rows=transpose_rows)
 capsule = PyCapsule_New(&table, "sparse", NULL)

@@ -17,13 +17,14 @@ from fastsoftmax._engine.line_search.iterate import Iterate
 class BlockRules:
     """Which blocks cost what they save.
 
-    docs/experiments/0020-full-or-low-rank-blocks.md, 0023-joint-hessian.md and 0071-rules.md.
+    docs/experiments/0020-full-or-low-rank-blocks.md, 0023-joint-hessian.md and
+    0085-early-builds.md.
     """
 
     joint_passes: float = 1.25  # for the joint Hessian, up to which it saves more than it costs,
     joint_passes_far: float = 6.0  # where few far rows have nearly all curvature, or
     joint_work: float = 2e6  # multiply-adds, which do not show beside those of an iteration
-    gram_passes: float = 6.0  # for full Gram matrices: beyond, low rank, if that costs half as much
+    gram_cost: float = 3.0  # of full Gram matrices, times that of low rank: beyond, first low rank
 
 
 class Factors(Protocol):
@@ -61,8 +62,7 @@ def of_dense(curvature: GramCurvature, seed: int, rules: BlockRules) -> list[Blo
     full, low = ClassGrams(curvature, seed), LowRankBlocks(curvature, seed)
     if full.reused and full.fits:
         return [full]
-    cost = full.cost(full.rows)
-    is_dear = cost > max(rules.gram_passes, 2 * (low.start_cost + low.cost(low.rows)))
+    is_dear = full.cost(full.rows) > rules.gram_cost * (low.start_cost + low.cost(low.rows))
     if not low.fits or (full.fits and not is_dear):
         return [full]
     return [low, full] if full.fits else [low]

@@ -5,6 +5,8 @@ largest eigenvalue, or all of it.
 """
 
 from dataclasses import dataclass, field
+from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -45,6 +47,13 @@ class RefinementRules:
     solved: float = 1e-24  # of the square of its residual: nothing more is left of it
 
 
+class Change(NamedTuple):
+    """Means over the classes of what weights have changed by, relatively."""
+
+    size: float  # the sum of all changes, of that of the weights
+    rise: float  # the sum of those that are greater now, of what the weights were
+
+
 class Curvature:
     """What stored logits tell of it, whatever X is; counts what it costs in passes.
 
@@ -63,7 +72,7 @@ class Curvature:
         self.reference: NDArray | None = warm_start.reference if warm_start else None
         self.grams: Grams | None = warm_start.grams if warm_start else None
         self._seen: tuple[float, StoredLogits] | None = None  # where F was so much
-        self._last_change: tuple[float, float] | None = None  # the same, and what came out
+        self._last_change: tuple[float, Change] | None = None  # the same, and what came out
         self._squares: NDArray[np.float64] | None = None  # lengths of rows
         self._far: FarRows | None = None
 
@@ -158,10 +167,16 @@ class Curvature:
             return 0.0
         return self._far.change(self._far.probabilities(it.logits(0)))
 
+    def set_start(self, it: Iterate) -> None:
+        """Remember the weights p(1 - p) of the intercept-only model: blocks begin with these."""
+        some = it.logits(self.rules.reference_rows)
+        some.fill(self.objective.loss.intercepts(self.objective.shares))
+        self.reference = self._to_weights(some).tiles
+
     def set_reference(self, it: Iterate) -> None:
         """Remember the weights p(1 - p) at the iterate, for `change_of_weights`."""
         self.reference = self._weights_of_some_rows(it).tiles
-        self._last_change = it.value, 0.0
+        self._last_change = it.value, Change(0.0, 0.0)
         if self.far and it.incremental_logits:
             self.far.set_reference(self.far.probabilities(it.logits(0)), self._masses(it))
 
@@ -169,24 +184,31 @@ class Curvature:
         """p(1 - p) of some rows; kept as long as F is the same."""
         if self._seen is None or self._seen[0] != it.value:
             some = it.logits(self.rules.reference_rows)  # a copy
-            all_rows = some.n == self.objective.data.shape[0]
-            weights = self.objective.weights
-            some.variances(weights[::1] if all_rows and weights is not None else None, some)
-            self._seen = it.value, some
+            self._seen = it.value, self._to_weights(some)
         return self._seen[1]
 
-    def change_of_weights(self, it: Iterate) -> float:
-        """How far the weights p(1 - p) are from those of the last build: the mean over the classes
-        of the sum of the changes, divided by the sum of the weights. Where F has hardly fallen
+    def _to_weights(self, some: StoredLogits) -> StoredLogits:
+        """p(1 - p) of logits, in their place."""
+        all_rows = some.n == self.objective.data.shape[0]
+        weights = self.objective.weights
+        some.variances(weights[::1] if all_rows and weights is not None else None, some)
+        return some
+
+    def change_of_weights(self, it: Iterate) -> Change:
+        """How far the weights p(1 - p) are from those of the last build. Where F has hardly fallen
         since the last call, the result of that is returned."""
         if self.reference is None:
-            return np.inf
+            return Change(np.inf, np.inf)
         small = self.rules.small_fall * abs(it.value)
         if self._last_change and abs(it.value - self._last_change[0]) <= small:
             return self._last_change[1]
         now = self._weights_of_some_rows(it)
-        change, total = now.class_sums(self.reference), now.class_sums()
-        self._last_change = it.value, float(np.mean(change / np.where(total > 0, total, 1)))
+        before = now.like()
+        before.tiles = self.reference
+        change, total, past = now.class_sums(self.reference), now.class_sums(), before.class_sums()
+        rise = (change + total - past) / 2
+        shares = change / np.where(total > 0, total, 1), rise / np.where(past > 0, past, 1)
+        self._last_change = it.value, Change(*(float(share.mean()) for share in shares))
         return self._last_change[1]
 
     def lipschitz(self) -> float:
@@ -225,7 +247,9 @@ class GramCurvature(Curvature):
         self.far_cells = bool((q.bulk < q.deviations).any())
         self.bulk = np.concatenate([np.square(q.bulk / q.scales), np.square(intercept)])
 
-    def gram(self, drawn: RowSample, scale: float, ridge: NDArray, **more: NDArray) -> NDArray:
+    def gram(
+        self, drawn: RowSample, scale: float, ridge: NDArray | None = None, **more: NDArray
+    ) -> NDArray:
         o = self.objective
         # far rows may have 1e8 times the curvature of others: more than float32's digits
         data = o.data.to_float64() if self.far_cells else o.data
@@ -325,11 +349,7 @@ class GramCurvature(Curvature):
     def hessian_of(self, P: NDArray[np.float64], Q: NDArray[np.float64]) -> NDArray[np.float64]:
         """The same where these are the probabilities of all rows, and Q = 1 - P."""
         o, (k, size) = self.objective, self.objective.shape
-
-        def gram(drawn: RowSample) -> NDArray:
-            return self.gram(drawn, 1 / len(P), no_ridge)
-
-        no_ridge = np.zeros(size)
+        gram = partial(self.gram, scale=1 / len(P))
         H = o.loss.hessian(P, Q, o.weights, size, gram).reshape(k * size, k * size)
         diagonal = H.ravel()[:: k * size + 1].reshape(k, size)
         diagonal += self.ridge

@@ -81,7 +81,7 @@ class JointHessian(ClassGrams):
         (k, size), n_threads = o.shape, o.data.n_threads
         drawn, step, n = c.sample_pairs(it, self._n_pairs, seed)
         drawn = drawn.of_all(step, n)
-        grams = c.gram(drawn, 1 / n, 0 * c.ridge)
+        grams = c.gram(drawn, 1 / n)
         masses, counts = by_class(drawn.totals / n, k), by_class(drawn.counts, k)
         # a class of which few rows were drawn is more like all rows than these say
         shares = np.maximum(self.rules.shared, size / (size + counts))

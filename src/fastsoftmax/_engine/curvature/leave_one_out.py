@@ -20,6 +20,7 @@ docs/experiments/0082-leave-one-out.md.
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,7 +31,7 @@ from fastsoftmax._engine.curvature.hessian import (
     add_shifts,
     curvature_of,
 )
-from fastsoftmax._engine.data import DenseData, RowSample
+from fastsoftmax._engine.data import DenseData
 from fastsoftmax._engine.linalg import ClassFactors
 from fastsoftmax._engine.objective.coordinates.base import Parameters
 from fastsoftmax._engine.objective.objective import Objective
@@ -170,14 +171,10 @@ def inverse_hessian(curvature: Curvature, P: Numbers, Q: Numbers) -> Numbers:
 def hessian_by_pieces(objective: Objective, P: Numbers, Q: Numbers, ridge: Numbers) -> Numbers:
     """The Hessian where X is sparse, of which some rows are made dense at a time."""
     o, (k, size) = objective, objective.shape
-    H, nothing = np.zeros((k, size, k, size)), np.zeros(size)
+    H = np.zeros((k, size, k, size))
     # what a piece adds is as large as H: its rows are to be worth that
     for rows, U in pieces_of(o, max(PIECE, 8 * k * size**2)):
-        data = DenseData(U, o.data.n_threads)
-
-        def gram(drawn: RowSample, data: DenseData = data) -> NDArray:
-            return data.gram(drawn, nothing, np.ones(size), 1 / len(P), nothing)
-
+        gram = partial(DenseData(U, o.data.n_threads).gram, scale=1 / len(P))
         weights = None if o.weights is None else o.weights[rows]
         H += o.loss.hessian(P[rows], Q[rows], weights, size, gram)
     H = H.reshape(k * size, k * size)

@@ -88,8 +88,12 @@ class LowRankBlocks:
         found, key = o.parameters.found, ("projected", self._seed, step)
         if key not in found:
             rows = Standardised(o.data.every(step), o.parameters.shift, self._units)
-            V = rows.times(self._basis).astype(DTYPE, copy=False)
-            found[key] = o.data.like(V)
+            found[key] = o.data.like(
+                o.data.once(
+                    (*key, o.parameters.key),
+                    lambda: rows.times(self._basis).astype(DTYPE, copy=False),
+                )
+            )
         return found[key]
 
     def _leading(self) -> tuple[NDArray, NDArray]:
@@ -102,7 +106,6 @@ class LowRankBlocks:
             rows = fetched(o.data, np.sort(generator.choice(n, rules.sample, replace=False)))
         sample = Standardised(o.data.rows(rows), o.parameters.shift, self._units)
         basis = leading(sample, self._rank, generator, rules.rounds).astype(DTYPE)
-        o.passes.count += self.start_cost
         V = o.data.like(sample.times(basis).astype(DTYPE, copy=False))
         return basis, V.second_moments().astype(DTYPE)
 
@@ -113,7 +116,8 @@ class LowRankBlocks:
         self._units, ridge = c.units[:d], c.ridge[:d]
         found, key = o.parameters.found, ("leading", self._seed)
         if key not in found:
-            found[key] = self._leading()
+            found[key] = o.data.once((*key, o.parameters.key), self._leading)
+            o.passes.count += self.start_cost
         self._basis, self._covariance = found[key]
         self._rank = rank = len(self._basis)
         spread = float(np.sum(c.spread[:d] * (self._units > 0)))
@@ -135,9 +139,7 @@ class LowRankBlocks:
         d = o.data.shape[1]
         drawn, step, n = self._curvature.sample_rows(it, rows, seed)
         rank = self._rank
-        grams = self._rows(step).gram(
-            drawn, np.zeros(rank), np.ones(rank + 1), 1 / n, np.zeros(rank + 1)
-        )
+        grams = self._rows(step).gram(drawn, scales=np.ones(rank + 1), scale=1 / n)
         means = np.zeros((o.n_logits, d))
         if o.fit_intercept:
             few = drawn.every(rules.means if rows < n else 1).of_all(step, n)

@@ -22,7 +22,7 @@ from fastsoftmax._engine.data.partitioned import (
 from fastsoftmax._engine.data.protocol import Data
 from fastsoftmax._engine.data.row_sample import RowSample, numbers_of
 from fastsoftmax._engine.data.row_space import RowSpace, row_space
-from fastsoftmax._engine.data.shared import SharedPasses
+from fastsoftmax._engine.data.shared import SharedPasses, digest
 from fastsoftmax._engine.data.sparse import SparseData
 from fastsoftmax._engine.data.sparse_array import Change
 from fastsoftmax._engine.data.standardised import Standardisation
@@ -63,6 +63,7 @@ __all__ = [
     "data_of",
     "dense_if_small",
     "diagonals",
+    "digest",
     "float64_pieces",
     "is_per_logit",
     "merged",

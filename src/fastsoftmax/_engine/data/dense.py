@@ -134,10 +134,10 @@ class DenseData(DenseArray):
     def gram(
         self,
         drawn: RowSample,
-        centre: NDArray,
-        scales: NDArray,
-        scale: float,
-        ridge: NDArray[np.float64],
+        centre: NDArray | None = None,
+        scales: NDArray | None = None,
+        scale: float = 1.0,
+        ridge: NDArray[np.float64] | None = None,
         shared: NDArray | None = None,
         shares: NDArray[np.float64] | None = None,
     ) -> NDArray:
@@ -147,6 +147,9 @@ class DenseData(DenseArray):
         has features: the column of an intercept. (m, size, size).
         """
         d = self.shape[1]
+        centre = np.zeros(d) if centre is None else centre
+        scales = np.ones(d) if scales is None else scales
+        ridge = np.zeros(len(scales)) if ridge is None else ridge
         if self._feature_scale is not None:
             centre = centre / self._feature_scale
             scales = np.concatenate([self._scaled(scales[:d]), scales[d:]])
@@ -183,15 +186,13 @@ class DenseData(DenseArray):
             scaled = None if self._feature_scale is None else self._feature_scale[columns]
             X = np.ascontiguousarray(self.X[rows[:, None], columns])
             picked = type(self)(X, self.n_threads, self._workspace, scaled, self.dtype)
-            nothing = np.zeros(len(mine))
-            grams += list(picked.gram(own, centre[columns], scales[mine], scale, nothing))
+            grams += list(picked.gram(own, centre[columns], scales[mine], scale))
         return grams
 
     def second_moments(self) -> NDArray[np.float64]:
         """XᵀX / n."""
-        n, d = self.shape
-        drawn = RowSample.of_all_rows(np.ones((1, n)))
-        moments = self.gram(drawn, np.zeros(d), np.ones(d), 1 / n, np.zeros(d))[0]
+        n = self.shape[0]
+        moments = self.gram(RowSample.of_all_rows(np.ones((1, n))), scale=1 / n)[0]
         return moments.astype(np.float64, copy=False)
 
     def sums(self, drawn: RowSample) -> NDArray:

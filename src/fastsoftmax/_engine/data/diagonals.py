@@ -61,12 +61,13 @@ def diagonals(
     by which that is weighted, is added what is `missing` of them. Entries that a row has twice
     count as two, whose squares sum to less than that of their sum.
     """
-
+    sums = None
     if X.is_distributed:
         sums = X.diagonal_sums(*variances)
+    elif not kernels(X.dtype).sparse.by_columns(*X.shape, n_logits, X.nnz, False):
+        sums = sums_by_rows(X, variances, n_logits, centred)
+    if sums is not None:
         return of_sums(sums, X.shape[0], ridge, share, centred, missing)
-    if not kernels(X.dtype).sparse.by_columns(*X.shape, n_logits, X.nnz, False):
-        return _by_rows(X, variances, n_logits, ridge, share, centred, missing)
 
     def row_blocks() -> Iterator[tuple[int, "Columns", Iterator[NDArray]]]:
         for all_rows, data in X.pieces():
@@ -84,17 +85,11 @@ def diagonals(
     return Diagonals(means, inverses, masses / n)
 
 
-def _by_rows(
-    X: SparsePieces,
-    variances: Variances,
-    n_logits: int,
-    ridge: float,
-    share: float,
-    centred: bool,
-    missing: Callable[[NDArray], NDArray],
-) -> Diagonals:
-    """The same of few logits, for which X by columns is not worth its making."""
-    (n, d), k = X.shape, n_logits
+def sums_by_rows(
+    X: SparsePieces, variances: Variances, n_logits: int, centred: bool
+) -> tuple[NDArray | None, ...]:
+    """What `of_sums` takes, of few logits, for which X by columns is not worth its making."""
+    d, k = X.shape[1], n_logits
     first, second = np.zeros((2, d, k)) if centred else (None, np.zeros((d, k)))
     of_all, squares_of_all = np.zeros((2, d, 1))
     masses = np.zeros(k)
@@ -109,8 +104,7 @@ def _by_rows(
         squares_of_all += column_sums(squared)
         if centred:
             of_all += column_sums(data)
-    sums = first, second, masses, of_all, squares_of_all
-    return of_sums(sums, n, ridge, share, centred, missing)
+    return first, second, masses, of_all, squares_of_all
 
 
 def of_sums(

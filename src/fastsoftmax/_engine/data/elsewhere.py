@@ -5,10 +5,11 @@ from typing import Self
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.data.dense import DenseData
+from fastsoftmax._engine.data.local import OfOneFit
 from fastsoftmax._engine.linalg.workspace import Workspace
 
 
-class RowsElsewhere:
+class RowsElsewhere(OfOneFit):
     """No copy is made of them, and nothing is kept for another fit."""
 
     n_threads: int

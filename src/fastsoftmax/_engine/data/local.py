@@ -1,11 +1,22 @@
 """What rows that this process reads, from memory or from blocks, have in common."""
 
-from typing import Self
+from collections.abc import Callable, Hashable
+from typing import Self, TypeVar
 
 from fastsoftmax._runtime.engines.wire import Traffic
 
+T = TypeVar("T")
 
-class LocalRows:
+
+class OfOneFit:
+    """Rows that no other fit reads at the same time."""
+
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What is made of X, or was by another fit that shares its passes."""
+        return make()
+
+
+class LocalRows(OfOneFit):
     """Rows of which any sample costs what it reads, and no round."""
 
     is_distributed = False

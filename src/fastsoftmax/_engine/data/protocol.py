@@ -1,13 +1,15 @@
 """What X of any kind offers an objective; `objective/coordinates` takes the gradient."""
 
-from collections.abc import Iterable
-from typing import Protocol
+from collections.abc import Callable, Hashable, Iterable
+from typing import Protocol, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.data.stored_logits import StoredLogits
 from fastsoftmax._runtime.engines.wire import Traffic
+
+T = TypeVar("T")
 
 
 class Data(Protocol):
@@ -74,6 +76,9 @@ class Data(Protocol):
 
     def fingerprint(self) -> bytes:
         """A hash of some rows, equal for equal data; empty where nothing is kept between fits."""
+
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """What is made of X, or was by another fit that shares its passes."""
 
     def moments(self, weights: NDArray | None) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Weighted mean and standard deviation of each feature; 0 exactly of a constant one."""

@@ -7,12 +7,13 @@ would take alone.
 """
 
 import contextvars
+import hashlib
 import threading
 from collections.abc import Callable, Collection, Hashable, Sequence
 from typing import Any, TypeVar
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from fastsoftmax._engine.data.batch import Batch, Point
 from fastsoftmax._engine.data.dense import DenseData, Gradients
@@ -83,7 +84,13 @@ class Ask:
 
 
 class SharedPasses:
-    """Fits that share passes.
+    """Fits that share passes, and what is made of X.
+
+    Parameters
+    ----------
+    most : float
+        Bytes of what is kept for fits to come, beside a copy of X. Beyond, what no fit has asked
+        for the longest goes first.
 
     Attributes
     ----------
@@ -91,10 +98,12 @@ class SharedPasses:
         Passes so far; logits are half of one, and so is a gradient by stored logits.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, most: float) -> None:
         self.main, self.own = threading.Semaphore(0), threading.local()
         self.count = 0.0
-        self._found: dict[Hashable, Any] = {}
+        self._most = most
+        self._found: dict[Hashable, Any] = {}  # the last that was asked for at the end
+        self._copies: dict[Hashable, DenseData] = {}
 
     def of(self, data: DenseData) -> "SharedData":
         """X, whose passes are shared from here on."""
@@ -109,10 +118,19 @@ class SharedPasses:
         return self.own.worker.wait(ask)
 
     def once(self, key: Hashable, make: Callable[[], T]) -> T:
-        """What the first that asks makes, for all."""
-        if key not in self._found:
-            self._found[key] = make()
-        return self._found[key]
+        """What the first that asks makes, for all, as long as there is room for it."""
+        result = self._found.pop(key) if key in self._found else make()
+        self._found[key] = result
+        size = sum(map(bytes_of, self._found.values()))
+        while size > self._most:
+            size -= bytes_of(self._found.pop(next(iter(self._found))))
+        return result
+
+    def copy(self, key: Hashable, make: Callable[[], DenseData]) -> DenseData:
+        """A copy of X, or X itself, as the first that asks makes it: kept until all fits end."""
+        if key not in self._copies:
+            self._copies[key] = make()
+        return self._copies[key]
 
     def run(self, jobs: Sequence[Callable[[], T]]) -> list[T]:
         """The results of all jobs; raises what one of them raises."""
@@ -172,7 +190,7 @@ class SharedData(DenseData):
         if self.passes is None:
             return super().to_float32(most)
         key = "float32", self.key, 4 * self.X.size <= most
-        return self._shared(self.passes.once(key, lambda: super(SharedData, self).to_float32(most)))
+        return self._shared(self.passes.copy(key, lambda: super(SharedData, self).to_float32(most)))
 
     def scaled(self, units: NDArray[np.float64]) -> "SharedData":
         return self._shared(super().scaled(units))
@@ -180,29 +198,23 @@ class SharedData(DenseData):
     def moments(self, weights: NDArray | None) -> Moments:
         if self.passes is None:
             return super().moments(weights)
-        key = "moments", self.key, None if weights is None else weights.tobytes()
-        return self.passes.once(key, lambda: super(SharedData, self).moments(weights))
+        key = "moments", None if weights is None else digest(weights)
+        return self.once(key, lambda: super(SharedData, self).moments(weights))
 
-    def gram(
-        self,
-        drawn: RowSample,
-        centre: NDArray,
-        scales: NDArray,
-        scale: float,
-        ridge: NDArray[np.float64],
-        shared: NDArray | None = None,
-        shares: NDArray[np.float64] | None = None,
-    ) -> NDArray:
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        return make() if self.passes is None else self.passes.once((self.key, key), make)
+
+    def gram(self, drawn: RowSample, *args: Any, **more: Any) -> NDArray:
         """As `DenseData.gram`; one matrix, as of all classes at the start of a fit, is kept."""
 
         def make() -> NDArray:
-            return DenseData.gram(self, drawn, centre, scales, scale, ridge, shared, shares)
+            return DenseData.gram(self, drawn, *args, **more)
 
-        if self.passes is None or len(drawn.counts) > 1 or shared is not None:
+        if self.passes is None or len(drawn.counts) > 1 or more:
             return make()
-        given = (drawn.rows, drawn.factors, drawn.counts, centre, scales, ridge)
-        key = "gram", self.key, scale, *(array.tobytes() for array in given)
-        return self.passes.once(key, make)
+        given = (drawn.rows, drawn.factors, drawn.counts, *args)
+        there = tuple(x is not None for x in given)
+        return self.once(("gram", there, digest(*(x for x in given if x is not None))), make)
 
     def store_logits(self, W: NDArray, b: NDArray | None, out: StoredLogits) -> None:
         if self.passes is None:
@@ -259,6 +271,18 @@ def gradients(asks: list[Ask]) -> None:
     grads = plain.value_and_grad(Point(logits=together), Batch())[1]
     for ask, own, loss in zip(asks, classes, losses, strict=True):
         ask.answer = loss, Gradients(grads.W[own].copy(), grads.b[own].copy(), None)
+
+
+def digest(*arrays: ArrayLike) -> bytes:
+    """Equal for equal numbers."""
+    found = hashlib.blake2b(digest_size=16)
+    for array in arrays:
+        found.update(np.ascontiguousarray(array))
+    return found.digest()
+
+
+def bytes_of(result: NDArray | tuple[NDArray, ...]) -> int:
+    return sum(array.nbytes for array in (result if isinstance(result, tuple) else (result,)))
 
 
 def parts_of(sizes: list[int]) -> list[slice]:

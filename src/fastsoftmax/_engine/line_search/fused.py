@@ -27,8 +27,11 @@ class FusedIterate:
         self.restart(theta)
 
     def restart(self, theta: NDArray) -> None:
-        self.theta = theta
-        self.value, self.gradient = self._objective.value_and_grad(theta)
+        self._arrive(theta, *self._objective.value_and_grad(theta))
+
+    def _arrive(self, theta: NDArray, value: float, gradient: NDArray) -> None:
+        self.theta, self.value, self.gradient = theta, value, gradient
+        self._probabilities: dict[int, StoredLogits] = {}  # of products, by their first row
 
     def verify_logits(self) -> None:
         self.restart(self.theta)
@@ -47,7 +50,7 @@ class FusedIterate:
         return FusedLine(o, self.theta, direction, path, self._rules.near_of_pass)
 
     def step(self, line: "FusedLine", t: float) -> None:
-        self.theta, self.value, self.gradient = line.point(t)
+        self._arrive(*line.point(t))
 
     def update_active_rows(self) -> bool:
         """Nothing is known of single rows."""
@@ -64,7 +67,8 @@ class FusedIterate:
         return Sample(logits, logits.like(), step)
 
     def hessian_times(self, direction: NDArray) -> NDArray:
-        """As of `Iterate`, in 1.5 passes, some rows at a time."""
+        """As of `Iterate`, some rows at a time: in a pass for those whose probabilities there is
+        room to keep, and in 1.5 for the others."""
         o, product = self._objective, np.zeros(self.theta.size)
         if o.data.is_distributed:
             curved = Curved(o.user(self.theta), o.user(direction), o.weights)
@@ -77,7 +81,7 @@ class FusedIterate:
                 part = data.rows(slice(start, min(start + most, data.shape[0])))
                 at = slice(rows.start + start, rows.start + start + part.shape[0])
                 weights = None if o.weights is None else o.weights[at]
-                curved = self._curved(part, direction, weights)
+                curved = self._curved(part, at.start, direction, weights)
                 some = Rows(part, None, None, ridge)
                 product += o.parameters.value_and_grad(direction, curved, some)[1]
                 del curved  # before there are those of the next rows
@@ -85,10 +89,18 @@ class FusedIterate:
                 ridge = 0.0
         return product
 
-    def _curved(self, part: Data, direction: NDArray, weights: NDArray | None) -> StoredLogits:
+    def _curved(
+        self, part: Data, start: int, direction: NDArray, weights: NDArray | None
+    ) -> StoredLogits:
         """For some rows the Hessian of each row's loss times the logits of the direction."""
-        change, probabilities = self._of(part, direction), self._of(part, self.theta)
-        probabilities.probabilities(probabilities).curve(change, weights)
+        change, probabilities = self._of(part, direction), self._probabilities.get(start)
+        if probabilities is None:
+            probabilities = self._of(part, self.theta)
+            probabilities.probabilities(probabilities)
+            kept = sum(each.tiles.nbytes for each in self._probabilities.values())
+            if kept + probabilities.tiles.nbytes <= self._objective.memory.stored_logits:
+                self._probabilities[start] = probabilities
+        probabilities.curve(change, weights)
         return change
 
     def _rows_at_a_time(self) -> int:

@@ -8,6 +8,7 @@ from fastsoftmax._engine.objective import group_norms
 from fastsoftmax._engine.objective.coordinates.base import Parameters
 from fastsoftmax._engine.objective.group_norms import Groups
 from fastsoftmax._engine.objective.penalised_weights import PenalisedWeights
+from fastsoftmax._engine.objective.penalty import Penalised
 from fastsoftmax._engine.objective.terms import Terms
 
 CENTRED = 1e-13  # of the largest weight: a mean that is 0 but for rounding
@@ -22,22 +23,15 @@ class L1:
         With λ.
     parameters : Parameters
         Which say which place of θ is which weight.
-    factors : ndarray of shape (D,) or None
-        Of λ for each feature; 0 for those that are free.
-    groups : ndarray of shape (D,) or None
-        The number of each feature's group, which has its weights for all classes; None where each
-        weight is penalised by itself. Features of a group have one factor.
+    penalised : Penalised
+        Factors of λ, and groups of features, each with one factor.
     n_threads : int
     """
 
     def __init__(
-        self,
-        terms: Terms,
-        parameters: Parameters,
-        factors: NDArray | None,
-        groups: NDArray[np.intp] | None,
-        n_threads: int,
+        self, terms: Terms, parameters: Parameters, penalised: Penalised, n_threads: int
     ) -> None:
+        factors, groups = penalised.l1_factors, penalised.groups
         self._terms, self._parameters, self._n_threads = terms, parameters, n_threads
         self._d = d = parameters.shape[1] - terms.fit_intercept
         #: λ of each feature, and of intercepts, which has no unit

@@ -10,17 +10,19 @@ from numpy.typing import NDArray
 
 from fastsoftmax._engine.data import ByRow, Data, RowSpace, StoredLogits, as_dtype
 from fastsoftmax._engine.objective import easy_dual
+from fastsoftmax._engine.objective.coordinates.base import Parameters
 from fastsoftmax._engine.objective.coordinates.feature_major import FeatureMajor
 from fastsoftmax._engine.objective.coordinates.features import change_of, suited
 from fastsoftmax._engine.objective.coordinates.standardised import Standardised
 from fastsoftmax._engine.objective.l1 import L1
-from fastsoftmax._engine.objective.loss import loss_of
 from fastsoftmax._engine.objective.models import Models
+from fastsoftmax._engine.objective.observations import Observations
 from fastsoftmax._engine.objective.passes import Passes
 from fastsoftmax._engine.objective.penalised_weights import PenalisedWeights
+from fastsoftmax._engine.objective.penalty import Penalty
 from fastsoftmax._engine.objective.rows import Part, Rows
 from fastsoftmax._engine.objective.terms import Terms
-from fastsoftmax._engine.objective.warm_start import WarmStart, key_of
+from fastsoftmax._engine.objective.warm_start import WarmStart, key_of, usable
 from fastsoftmax._runtime.memory_budget import MemoryBudget
 
 
@@ -34,35 +36,15 @@ class Objective:
 
     Parameters
     ----------
-    data : Data
-    targets : ndarray of shape (n,), int32, or (n, K) in the dtype of X or uint8
-        Classes 0..K-1, or their probabilities, or which of the logits should be on, 1, or off, 0,
-        or are not known, 2, each with a logistic function of its own.
-    n_logits : int
-        K, or 1 for two classes: the log-odds of code 1.
-    weights : ndarray of shape (n,) or None
-    C : float
-        Inverse strength of the penalty; infinity for none.
+    observations : Observations
+    penalty : Penalty
     fit_intercept : bool
-    l1_ratio : float
-        r.
+    row_space : RowSpace, optional
+        That of the data in the units of the penalty, for an L2 penalty: the coordinates of the
+        problem that a solver sees.
     memory : MemoryBudget, optional
     warm_start : WarmStart or None
         What an objective of the same data left.
-    units : ndarray of shape (d,), optional
-        That of each feature in which `data` has it and its weights are penalised.
-    l1_factors : ndarray of shape (d,), optional
-        Of the features in ‖W‖₁, in those units; 0 for those that are free.
-    groups : ndarray of shape (d,), optional
-        The number of each feature's group: ‖W‖₁ is then Σ‖W_g‖, a group having the weights of its
-        features for all classes.
-    free : ndarray of shape (d,), bool, optional
-        Features whose weights are not penalised.
-    offset : ndarray of shape (n, n_logits), optional
-        Added to the logits.
-    row_space : RowSpace, optional
-        That of `data` in its units, for an L2 penalty: the coordinates of the problem that a solver
-        sees.
     like : Objective, optional
         One of the same data in the same units, whose coordinates are to be those of this one too:
         the weights differ so little that it makes no difference to conditioning.
@@ -70,69 +52,47 @@ class Objective:
 
     def __init__(
         self,
-        data: Data,
-        targets: NDArray | ByRow,
-        n_logits: int,
+        observations: Observations,
+        penalty: Penalty,
         *,
-        weights: NDArray | ByRow | None,
-        C: float,
         fit_intercept: bool,
-        l1_ratio: float = 0.0,
+        row_space: RowSpace | None = None,
         memory: MemoryBudget | None = None,
         warm_start: WarmStart | None = None,
-        units: NDArray | None = None,
-        l1_factors: NDArray | None = None,
-        groups: NDArray[np.intp] | None = None,
-        free: NDArray[np.bool_] | None = None,
-        offset: NDArray | ByRow | None = None,
-        row_space: RowSpace | None = None,
         like: "Objective | None" = None,
     ) -> None:
-        n = data.shape[0]
-        total_weight = float(n if weights is None else weights.sum())
-        l1 = l1_ratio / (C * total_weight)
-        self.memory = memory or MemoryBudget.of(None, data.nbytes)
-        self.n_logits = n_logits
-        self.loss = loss_of(targets, n_logits)
-        self.fit_intercept = fit_intercept
+        total_weight, units = observations.total_weight, penalty.of.units
+        self.memory = memory or MemoryBudget.of(None, observations.data.nbytes)
+        self.loss, self.n_logits = observations.loss, observations.n_logits
+        self.terms = Terms.of(self.loss, fit_intercept, penalty, total_weight)
+        self.fit_intercept, self.penalty = fit_intercept, self.terms.penalty
         #: features whose weights are not penalised, in order
-        self.free = np.flatnonzero(free) if free is not None else np.empty(0, np.intp)
-        self.penalty = (1 - l1_ratio) / (C * total_weight)
-        # of mean 1, so that weights of any scale are numbers of the precision of X
-        weights = None if weights is None else weights / (total_weight / n)
+        self.free = self.terms.free
+        data, targets, _, weights, offset = observations.of_mean_weight_1(total_weight)
         #: targets, weights of mean 1 and offset, in the precision in which they came
         self.given = targets, weights, offset
-        self.terms = terms = Terms(self.loss, fit_intercept, self.penalty, l1, self.free)
-        own_units = units
         #: whether the features were computed, as those of a basis of what the given ones span
         self.in_a_basis = row_space is not None
-        if row_space is not None:
-            data, own_units = row_space.rows, None
-        self.has_easy_dual = False
-        kind = FeatureMajor if data.is_sparse else Standardised
+        self.has_easy_dual, told = False, None
         if like is not None:
-            data, told = like.exact_data, None
+            data = like.exact_data
+        elif row_space is not None:
+            data, told = self._prepared(row_space.rows, weights, None)
         else:
-            data, told = self._prepared(data, weights, own_units)
+            data, told = self._prepared(data, weights, units)
         #: in no lower precision than X came
         self.exact_data = data
         self.compute_with(data)
-        key = key_of(data, self.loss, fit_intercept)
-        self.warm_start = warm_start if warm_start is not None and warm_start.key == key else None
-        if like is not None:
-            self.parameters = like.parameters.of(terms)
-        else:
-            self.parameters = kind(data, terms, told, weights, self.warm_start)
-            if not self.parameters.reused:
-                self.warm_start = None
-        self.l1 = None
-        if l1:
-            self.l1 = L1(terms, self.parameters, l1_factors, groups, data.n_threads)
+        self.warm_start = usable(warm_start, key_of(data, self.loss, fit_intercept))
+        self.parameters = self._coordinates(told, weights, like)
         self.shape = self.parameters.shape
         self.size = int(np.prod(self.shape))
+        self.l1 = None
+        if self.terms.l1:
+            self.l1 = L1(self.terms, self.parameters, penalty.of, data.n_threads)
         self.models = Models(self.parameters, self.loss, units, row_space, offset, weights)
         n, d = data.shape
-        self.passes = Passes(max(1, 2 * n * d * n_logits), self.parameters.passes)
+        self.passes = Passes(max(1, 2 * n * d * self.n_logits), self.parameters.passes)
 
     def _prepared(
         self, data: Data, weights: NDArray | ByRow | None, units: NDArray | None
@@ -149,6 +109,18 @@ class Objective:
         if plain and hold > easy_dual.EASY:
             data = data.with_merged_features()
         return data, told
+
+    def _coordinates(
+        self, told: Any, weights: NDArray | ByRow | None, like: "Objective | None"
+    ) -> Parameters:
+        """What θ means: what it meant to another objective or fit, where that is to be so."""
+        if like is not None:
+            return like.parameters.of(self.terms)
+        kind = FeatureMajor if self.data.is_sparse else Standardised
+        parameters = kind(self.data, self.terms, told, weights, self.warm_start)
+        if not parameters.reused:
+            self.warm_start = None
+        return parameters
 
     def compute_with(self, data: Data) -> None:
         """Compute with this data, and in its precision (`precision.py`)."""

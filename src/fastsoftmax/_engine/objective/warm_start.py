@@ -37,3 +37,8 @@ class WarmStart(NamedTuple):
 def key_of(data: Data, loss: Loss, fit_intercept: bool) -> tuple[Any, ...]:
     """Equal for objectives that can hand on what they know: of the same rows, as some say."""
     return data.shape, str(data.dtype), loss, fit_intercept, data.fingerprint()
+
+
+def usable(warm_start: WarmStart | None, key: tuple[Any, ...]) -> WarmStart | None:
+    """What another objective left, if it is one of the same rows."""
+    return warm_start if warm_start is not None and warm_start.key == key else None

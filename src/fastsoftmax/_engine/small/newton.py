@@ -72,27 +72,22 @@ class Centred:
     ----------
     centre : ndarray of shape (d,)
         The means.
-    sizes : ndarray of shape (d,)
-        Root mean squares.
+    largest : float
+        max |∇F| at the optimum, whose gradient alone is asked for.
     """
 
-    def __init__(self, centre: NDArray, sizes: NDArray) -> None:
-        self.centre, self._sizes = centre, sizes
+    def __init__(self, centre: NDArray, largest: float) -> None:
+        self.centre, self._largest = centre, largest
 
     def model(self, theta: tuple[NDArray, NDArray | None]) -> tuple[NDArray, NDArray | None]:
         W, c = theta
         return W.copy(), None if c is None else c - at(self.centre, W)
 
-    def logit_sizes(self, theta: tuple[NDArray, NDArray | None]) -> NDArray[np.float64]:
-        W, c = theta  # intercepts of the model are no more than |c| + |W| |means|
-        sizes = 2 * (np.abs(W) @ self._sizes)  # too few numbers for threads of BLAS
-        return sizes if c is None else sizes + np.abs(c)
-
     def by_model(self, gradient: tuple[NDArray, NDArray | None]) -> tuple[NDArray, NDArray | None]:
         return gradient[0].copy(), gradient[1]
 
     def norms(self, gradient: tuple[NDArray, NDArray | None]) -> tuple[float]:
-        return (float(max(np.abs(part).max() for part in gradient if part is not None)),)
+        return (self._largest,)
 
 
 def minimize_small(
@@ -107,36 +102,28 @@ def minimize_small(
         return None
     n, d = small.X.shape
     k, width = small.loss.n_logits, d + small.fit_intercept
-    theta, gradient, moments = np.zeros((k, width)), np.empty((k, width)), np.empty((2, d))
+    theta, gradient, means = np.empty((k, width)), np.empty((k, width)), np.empty(d)
     ridge = np.full(width, small.penalty)
-    if small.fit_intercept:
-        ridge[d] = 0
-        shares = small.loss.shares(small.targets, small.weights)
-        if not (shares.min() > 0 and shares.max() < 1):
-            return None
-        theta[:, d] = small.loss.intercepts(shares)
+    ridge[d:] = 0  # of the intercept
     history = np.empty((min(options.max_iter, rules.most_steps), 5))
     tolerance = max(options.tol, EPSILON)
     least = NEGLIGIBLE * small.loss.uniform_loss
     found = small_newton.minimize(
-        small.X, small.targets, small.weights, ridge, small.fit_intercept, theta, gradient, moments,
+        small.X, small.targets, small.weights, ridge, small.fit_intercept, theta, gradient, means,
         tolerance, least, history, team(small.n_threads, n * d * k),
         team(small.n_threads, k * n * width**2 // 8),
     )  # fmt: skip
     if found is None:
         return None
-    value, bound, steps, passes = found
-    models = Models(Centred(*moments), small.loss, units, row_space)
+    value, bound, steps, passes, largest = found
+    models = Models(Centred(means, largest), small.loss, units, row_space)
     split = theta[:, :d], theta[:, d] if small.fit_intercept else None
     by = gradient[:, :d], gradient[:, d] if small.fit_intercept else None
-    rounding = models.rounding(split, value)
-    bound = raised(raised(bound, models.logit_rounding(split)), rounding)
+    bound = raised(bound, models.rounding(split, value))
     if not bound <= tolerance * max(value, least):
         return None
     result = Result(
         None, split, value, by, converged=True, gap_bound=bound, certified=True,
         history=[Iteration(*row) for row in history[:steps].tolist()], n_passes=passes,
     )  # fmt: skip
-    if steps:
-        result.history[-1] = result.history[-1]._replace(objective=value, n_passes=passes)
     return result, models

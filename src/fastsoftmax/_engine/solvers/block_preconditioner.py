@@ -19,11 +19,11 @@ from fastsoftmax._engine.line_search import Iterate
 
 @dataclass(frozen=True)
 class RebuildSchedule:
-    """When M is rebuilt; costs are in passes over X (docs/experiments/0022 and 0077)."""
+    """When M is rebuilt; costs are in passes over X (docs/experiments/0022, 0077 and 0085)."""
 
     amortisation: float = 0.7  # of the last build's cost, in passes since, before the next
     first_build_delay: float = 0.1  # of its cost, in passes before it: easy fits end without
-    weight_change: float = 0.25  # of the weights p(1 - p), relatively, before the next, or else
+    weight_change: float = 0.25  # or rise of the weights p(1 - p), before the next, or else
     regular_builds: int = 3  # after these a problem is hard, and the next build is forced after
     forced_rebuild: float = 3.0  # times the last build's cost in passes since, if of other rows
     far_row_change: float = 0.5  # of a feature's curvature, by far rows, before the next, at once
@@ -77,6 +77,8 @@ class BlockPreconditioner:
         """Rebuild M where it is due; whether it was."""
         if self._factors is None:
             self._factors = self._counted(lambda: self._blocks.at_start(it))
+            if not self._blocks.reused:
+                self._curvature.set_start(it)
         self._upgrade(it, n_iter)
         blocks = self._blocks
         if not (self._is_due(it, n_iter) and blocks.fits):
@@ -107,10 +109,10 @@ class BlockPreconditioner:
         self._far_rows_changed = self._have_far_rows_changed(it)
         if at_once:
             return True
-        waited = n_iter - self.since >= (1 if self._far_rows_changed else self._blocks.interval)
         # few far rows have nearly all curvature of their features: nothing else gets on before
         whatever_it_costs = self._far_rows_changed and len(curvature.few_far) > 0
-        return waited and (whatever_it_costs or self._is_worth_it(it))
+        since = n_iter - self.since
+        return since > 0 and (whatever_it_costs or self._is_worth_it(it, since))
 
     def _have_far_rows_changed(self, it: Iterate) -> bool:
         """Whether far rows have changed much of M.
@@ -124,18 +126,30 @@ class BlockPreconditioner:
             least = max(least, schedule.far_row_share * self._objective.shape[1])
         return curvature.change_of_far_rows(it) > least
 
-    def _is_worth_it(self, it: Iterate) -> bool:
-        """Whether enough was done with M, and it is no longer what it was."""
-        schedule, blocks = self._schedule, self._blocks
+    def _is_worth_it(self, it: Iterate, iterations: int) -> bool:
+        """Whether enough was done with M, and it is no longer what it was.
+
+        A longer step makes up for curvature that has fallen since the last build, so that M may
+        serve for some iterations. Nothing makes up for curvature that has risen, but a build from
+        all rows: from a few it may be worse.
+        """
+        schedule, blocks, first = self._schedule, self._blocks, not self._builds
+        least = schedule.amortisation * self._build_cost
+        if first:
+            least = schedule.first_build_delay * blocks.cost(blocks.rows)
         since = self._objective.passes.count - self._built_at
-        if not self._builds:
-            return since >= schedule.first_build_delay * blocks.cost(blocks.rows)
-        if since < schedule.amortisation * self._build_cost:
+        if since < least:
             return False
-        if self._far_rows_changed or self._curvature.change_of_weights(it) > schedule.weight_change:
+        waited = iterations >= blocks.interval
+        if self._far_rows_changed or (first and waited):
+            return True
+        if not (waited or it.incremental_logits):
+            return False
+        change, most = self._curvature.change_of_weights(it), schedule.weight_change
+        if (it.incremental_logits and change.rise > most) or (waited and change.size > most):
             return True
         is_hard = self._builds > schedule.regular_builds and blocks.rows < blocks.most_rows
-        return is_hard and since >= schedule.forced_rebuild * self._build_cost
+        return waited and is_hard and since >= schedule.forced_rebuild * self._build_cost
 
     def _upgrade(self, it: Iterate, n_iter: int) -> None:
         """Upgrade to other blocks, where the problem turns out to be hard enough for them."""

@@ -51,6 +51,7 @@ from fastsoftmax._engine.solvers.linearised_rows import (
     unpenalised_hessian,
     unpenalised_product,
     unpenalised_sums,
+    unpenalised_sums_and_hessian,
 )
 from fastsoftmax._engine.solvers.logit_rounding import logit_rounding
 from fastsoftmax._engine.solvers.unseen import (
@@ -198,6 +199,7 @@ class Linearised:
         tile = StoredLogits.tile_rows(FLOAT64)
         most = int(objective.memory.certificate / (3 * FLOAT64.itemsize * k))
         self._rows = max(tile, most // tile * tile)
+        self._hessian: NDArray[np.float64] | None = None  # by what is not penalised, times n
         self._kept = None
         if n <= self._rows and not self._data.is_distributed:
             self._kept = [Piece(self, slice(0, n), self._data, objective.data)]
@@ -228,8 +230,7 @@ class Linearised:
     def certificate(self, wanted: float) -> Certificate:
         """What is proved at θ."""
         o = self.objective
-        stationary = self._make_stationary()
-        loss, divergence, least, residuals, v = self.sum(totals)
+        (loss, divergence, least, residuals, v), stationary = self._stationary_totals()
         least, enough = min(0.0, *least), self.rules.hidden * wanted
         weights = o.penalised_weights(self._theta, v, self.direction)
         value = loss + weights.value
@@ -316,8 +317,8 @@ class Linearised:
 
     def correction(self, share: float) -> NDArray | None:
         """What makes the direction Newton's, but for rounding, with a share of λ."""
-        self._make_stationary()
-        held = self._held(self.sum(totals)[-1], share)
+        (*_, v), _ = self._stationary_totals()
+        held = self._held(v, share)
         rows = [piece.at_theta() for piece in self._pieces()]
         return refinement.correction(self.objective, rows, held, self._theta + self.direction)
 
@@ -326,29 +327,55 @@ class Linearised:
         n = self._data.shape[0]
         return sum(piece.dual_point(alpha).divergence / n for piece in self._pieces())
 
-    def _make_stationary(self) -> bool:
-        """Move the parameters that are not penalised until their v is 0 but for rounding; whether
-        it is."""
-        o = self.objective
-        if not (o.fit_intercept or len(o.free)):
-            return True
-        for _ in range(self.rules.rounds):
-            off, magnitudes = self.sum(unpenalised_sums) / self.n
-            least = self.rules.unlikely * (magnitudes.sum(axis=0) + 10 * self._size)
-            rounding = np.maximum(self.rules.stationary * magnitudes, least)
-            if (np.abs(off) <= rounding).all():
-                return True
-            if 2 * FLOAT64.itemsize * off.size**2 <= o.memory.total:
-                units, factors = self._unpenalised
-                step = -units * factors.solve((off * units).reshape(1, -1))[0].reshape(off.shape)
-            else:
-                step = -conjugate_gradients(
-                    self._unpenalised_product, off, self.rules.step, self.rules.products
-                )
-            self.moved += step
-            for piece in self._kept or ():
-                piece.move(step)
-        return False
+    def _stationary_totals(self) -> tuple[tuple[Any, ...], bool]:
+        """The totals once what is not penalised is moved until its v is 0 but for rounding; and
+        whether it is."""
+        sums = self._unpenalised_sums()
+        for moves in range(self.rules.rounds):
+            if self._is_stationary(sums):
+                break
+            self._move(sums[0] / self.n)
+            if self._kept is not None or moves:
+                sums = self.sum(unpenalised_sums)
+                continue
+            *found, sums = self.sum(totals)  # as a rule one move is enough
+            if self._is_stationary(sums):
+                return tuple(found), True
+        *found, sums = self.sum(totals)
+        return tuple(found), self._is_stationary(sums)
+
+    def _unpenalised_sums(self) -> NDArray[np.float64]:
+        """Of the residuals and of their magnitudes, by what is not penalised; with the Hessian
+        where rows are not kept and would be gone through again for it."""
+        if not self.moved.size:
+            return np.zeros((2, *self.moved.shape))
+        if self._kept is not None or not self._hessian_fits:
+            return self.sum(unpenalised_sums)
+        sums, self._hessian = self.sum(unpenalised_sums_and_hessian)
+        return sums
+
+    def _is_stationary(self, sums: NDArray[np.float64]) -> bool:
+        off, magnitudes = sums / self.n
+        least = self.rules.unlikely * (magnitudes.sum(axis=0) + 10 * self._size)
+        rounding = np.maximum(self.rules.stationary * magnitudes, least)
+        return bool((np.abs(off) <= rounding).all())
+
+    def _move(self, off: NDArray[np.float64]) -> None:
+        """Newton's step of what is not penalised, from its v."""
+        if self._hessian_fits:
+            units, factors = self._unpenalised
+            step = -units * factors.solve((off * units).reshape(1, -1))[0].reshape(off.shape)
+        else:
+            step = -conjugate_gradients(
+                self._unpenalised_product, off, self.rules.step, self.rules.products
+            )
+        self.moved += step
+        for piece in self._kept or ():
+            piece.move(step)
+
+    @property
+    def _hessian_fits(self) -> bool:
+        return 2 * FLOAT64.itemsize * self.moved.size**2 <= self.objective.memory.total
 
     def _unpenalised_product(self, by: NDArray) -> NDArray[np.float64]:
         """The Hessian by what is not penalised times `by`, and its diagonal."""
@@ -360,7 +387,8 @@ class Linearised:
 
         Asked for once a step is needed: along Newton's direction as a rule none is.
         """
-        H = self.sum(unpenalised_hessian) / self.n
+        H = self.sum(unpenalised_hessian) if self._hessian is None else self._hessian
+        H = H / self.n
         if self.objective.loss.shift_invariant:
             H += of_shifts(H)
         # classes of hardly any weight have their own scale

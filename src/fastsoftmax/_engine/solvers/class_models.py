@@ -6,6 +6,7 @@ the Hessian (`hessian_times`), which for sparse X is cheaper on the columns of t
 """
 
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 from numpy.typing import NDArray
@@ -80,7 +81,7 @@ class GramModel:
 
     def _resembles(self, it: PenalisedIterate) -> bool:
         """Whether rows weigh about what they did when Gram matrices were made."""
-        return self._curvature.change_of_weights(it) <= self._rules.weight_change
+        return self._curvature.change_of_weights(it).size <= self._rules.weight_change
 
     def damp(self, damping: float) -> None:
         """Make directions so much stiffer, of what they are where classes are equally probable."""
@@ -365,11 +366,7 @@ class JointFace:
         n, d = o.data.shape
         columns = self.columns[self.columns < d]
         data, units = o.data.only(columns), self._units[self.columns]
-        centre = o.parameters.shift[columns]
-
-        def gram(drawn: RowSample) -> NDArray:
-            return data.gram(drawn, centre, units, 1 / n, np.zeros(size))
-
+        gram = partial(data.gram, centre=o.parameters.shift[columns], scales=units, scale=1 / n)
         o.passes.count += self.passes
         P, Q = o.loss.probabilities(it.logits(0))
         H = o.loss.hessian(P, Q, o.weights, size, gram)

@@ -5,7 +5,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.data import Data, DualPoint, RowSample, StoredLogits
+from fastsoftmax._engine.data import Data, DualPoint, StoredLogits
 from fastsoftmax._engine.objective.loss import NEVER
 from fastsoftmax._engine.objective.objective import Objective
 from fastsoftmax._engine.objective.rows import Rows
@@ -157,15 +157,8 @@ class Piece:
         if self._free is None:
             return o.loss.hessian_by_intercepts(self.logits, self._weights)[:, None, :, None]
         columns = self._unpenalised_columns()
-        data = self.data.like(columns)
-        size = columns.shape[1]
-        nothing, one = np.zeros(size), np.ones(size)
-
-        def gram(drawn: RowSample) -> NDArray:
-            return data.gram(drawn, nothing, one, 1.0, nothing)
-
         P, Q = o.loss.probabilities(self.logits)
-        return o.loss.hessian(P, Q, self._weights, size, gram)
+        return o.loss.hessian(P, Q, self._weights, columns.shape[1], self.data.like(columns).gram)
 
     def unpenalised_product(self, by: NDArray) -> NDArray[np.float64]:
         """That Hessian times `by`, and its diagonal: (2, K, m)."""
@@ -177,10 +170,12 @@ class Piece:
 
 
 def totals(piece: Piece, theta: NDArray, n: int) -> Sums:
-    """Loss, divergence, the least change, the squares of the residuals and the gradient."""
+    """Loss, divergence, the least change, the squares of the residuals, the gradient, and the sums
+    by what is not penalised."""
     point = piece.dual_point()
     scaled = point.loss / n, point.divergence / n, (point.least_change,), point.squares / n
-    return Sums((*scaled, piece.gradient(theta).astype(FLOAT64, copy=False)))
+    gradient = piece.gradient(theta).astype(FLOAT64, copy=False)
+    return Sums((*scaled, gradient, piece.unpenalised_sums()))
 
 
 def gradients(piece: Piece, theta: NDArray, n: int) -> NDArray:
@@ -201,3 +196,7 @@ def unpenalised_product(piece: Piece, theta: NDArray, n: int, by: NDArray) -> ND
 
 def unpenalised_hessian(piece: Piece, theta: NDArray, n: int) -> NDArray[np.float64]:
     return piece.unpenalised_hessian()
+
+
+def unpenalised_sums_and_hessian(piece: Piece, theta: NDArray, n: int) -> Sums:
+    return Sums((piece.unpenalised_sums(), piece.unpenalised_hessian()))

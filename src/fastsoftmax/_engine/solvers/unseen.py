@@ -25,7 +25,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.curvature.hessian import HESSIAN_PARAMETERS, add_shifts
-from fastsoftmax._engine.data import Data, RowSample
+from fastsoftmax._engine.data import Data
 from fastsoftmax._engine.objective.coordinates.base import Parameters
 from fastsoftmax._engine.objective.loss import NEVER, LogisticPerLogit, Loss
 from fastsoftmax._engine.objective.objective import Objective
@@ -324,14 +324,8 @@ class System:
 
 def hessian(loss: Loss, rows: RowsAt, U: Table) -> Table:
     """The Hessian of the loss of some rows, (K, size, K, size)."""
-    data, size = rows.data.like(U), U.shape[1]
-    nothing, one = np.zeros(size), np.ones(size)
-
-    def gram(drawn: RowSample) -> NDArray:
-        return data.gram(drawn, nothing, one, 1.0, nothing)
-
     P, Q = rows.probabilities, rows.others
-    return loss.hessian(P, Q, rows.weights, size, gram)
+    return loss.hessian(P, Q, rows.weights, U.shape[1], rows.data.like(U).gram)
 
 
 def spread(loss: Loss, rows: RowsAt) -> Table:

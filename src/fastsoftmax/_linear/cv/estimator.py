@@ -53,12 +53,11 @@ class CrossValidated(LinearModel):
         fold_tol = check.number(self.fold_tol, "fold_tol", least=0)
         problems = []
         for native.l1_ratio in l1_ratios:
-            problems.append(
-                problem_of(
-                    native, X, y, sample_weight, max_iter=native.max_iter, Cs=Cs.tolist(),
-                    target=target, classes=classes, offset=None,
-                )
+            problem = problem_of(
+                native, X, y, sample_weight, max_iter=native.max_iter, Cs=Cs.tolist(),
+                target=target, classes=classes,
             )  # fmt: skip
+            problems.append(problem)
         metadata = routed(self, "fit", sample_weight, params)
         split: Split
         if check_folds.is_leave_one_out(self.cv):

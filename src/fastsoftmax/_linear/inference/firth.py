@@ -219,8 +219,7 @@ def firth(
         C=np.inf, fit_intercept=fit_intercept, reference_class=reference_class, n_threads=n_threads
     )
     problem = problem_of(
-        model, X, y, sample_weight, max_iter=1, Cs=[np.inf], target=target, classes=None,
-        offset=offset,
+        model, X, y, sample_weight, max_iter=1, Cs=[np.inf], target=target, offset=offset
     )  # fmt: skip
     targets, sample = problem.targets, sample_of(problem, problem.reference or 0)
     if reason := unsuited(model, sample, problem):

@@ -352,4 +352,4 @@ def fit(
 
 def sets_of(spec: Any) -> dict[str, Sequence[int]]:
     """Of the formula's terms: which columns are theirs."""
-    return {str(term): range(*where.indices(1 << 31)) for term, where in spec.term_slices.items()}
+    return {str(term): range(where.start, where.stop) for term, where in spec.term_slices.items()}

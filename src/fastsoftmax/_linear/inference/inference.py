@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from fastsoftmax._linear.inference.coefficients import INTERCEPT, Coefficients
 from fastsoftmax._linear.inference.evidence import Evidence
 from fastsoftmax._linear.inference.facts import Facts
-from fastsoftmax._linear.inference.intervals import half_width
+from fastsoftmax._linear.inference.intervals import wald
 from fastsoftmax._linear.inference.likelihood import NoMaximum
 from fastsoftmax._linear.inference.sandwich import NONROBUST
 from fastsoftmax._linear.inference.summary import Summary
@@ -181,11 +181,8 @@ class Inference:
         >>> model.conf_int().coef[:3, 0].round(4).tolist()
         [[0.0, 0.0], [-0.0093, 0.0029], [-0.0087, 0.0035]]
         """
-        half = half_width(alpha)
         evidence = self._known()
-        table, errors = self._table(evidence)
-        ends = np.stack([table - half * errors, table + half * errors], axis=2)
-        return self._laid_out(ends, evidence.free)
+        return self._laid_out(wald(*self._table(evidence), alpha), evidence.free)
 
     @of_one_fit
     def summary(self, feature_names: Sequence[str] | None = None) -> Summary:

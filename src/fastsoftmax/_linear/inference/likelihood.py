@@ -227,8 +227,7 @@ class Likelihood:
             yield rows, DenseData(X, self.sample.data.n_threads)
 
     def _gram(self, data: DenseData, drawn: RowSample) -> NDArray[np.float64]:
-        d, q = data.shape[1], self.shape[1]
-        return data.gram(drawn, np.zeros(d), np.ones(q), 1.0, np.zeros(q))
+        return data.gram(drawn, scales=np.ones(self.shape[1]))
 
 
 def maximum(

@@ -286,7 +286,7 @@ def results(
     check.an_optimum(native.solver, model._several_labels)
     problem = problem_of(
         native, X, y, sample_weight, max_iter=1, Cs=[check_numbers.number(native.C, "C", above=0)],
-        target=target, classes=None, known=model.classes_, several_labels=False, offset=offset,
+        target=target, known=model.classes_, several_labels=False, offset=offset,
     )  # fmt: skip
     check_features_of_fit(model, problem.rows.given, reset=False)
     if reference_class is None:

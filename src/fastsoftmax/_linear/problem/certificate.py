@@ -73,7 +73,6 @@ def certificate_of(
     sample_weight: ArrayLike | None,
     *,
     target: str = "auto",
-    classes: ArrayLike | None = None,
     known: NDArray | None = None,
     several_labels: bool | None = None,
     offset: ArrayLike | None = None,
@@ -86,24 +85,19 @@ def certificate_of(
     C = check.number(getattr(estimator, "C_", None) or estimator.C, "C", above=0)
     problem = problem_of(
         estimator, X, y, sample_weight, max_iter=estimator.max_iter or ITERATIONS, Cs=[C],
-        target=target, classes=classes, known=known, several_labels=several_labels, offset=offset,
+        target=target, known=known, several_labels=several_labels, offset=offset,
     )  # fmt: skip
     if hasattr(estimator, "n_features_in_"):
         check_features_of_fit(estimator, problem.rows.given, reset=False)
     d = problem.rows.data.shape[1]
     coef, intercept = check.linear_model(coef, intercept, problem.targets.n_logits, d)
     check.no_intercept(intercept, problem.fit_intercept)
-    parts = each_label(problem, estimator.class_weight)
     with np.errstate(over="ignore", invalid="ignore"):
-        if not parts:
-            return Proof(problem, C, coef, intercept).certificate()
-        rows = [slice(i, i + 1) for i in range(len(parts))]
-        return of_all_labels(
-            [
-                Proof(part, C, coef[row], intercept[row]).certificate()
-                for part, row in zip(parts, rows, strict=True)
-            ]
-        )
+        proofs = [
+            Proof(part, C, coef[rows], intercept[rows]).certificate()
+            for rows, part in each_label(problem, estimator.class_weight)
+        ]
+    return of_all_labels(proofs)
 
 
 def of_all_labels(proofs: list[Certificate]) -> Certificate:

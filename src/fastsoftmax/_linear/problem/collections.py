@@ -12,6 +12,9 @@ from fastsoftmax.partitions import Partitions
 def from_collections(X: Any, y: Any, sample_weight: Any, offset: Any) -> tuple[Any, Any, Any, Any]:
     """Partitions where a client's workers can hold them, else Blocks, which are computed one after
     another; what is no collection as it is."""
+    graph = "__dask_graph__"  # asked for first: calls are what a small fit takes time for
+    if not (hasattr(X, graph) or hasattr(y, graph) or hasattr(sample_weight, graph)):
+        return X, y, sample_weight, offset
     of_rows = {"y": y, "sample_weight": sample_weight, "offset": offset}
     if not is_collection(X):
         for name, value in of_rows.items():

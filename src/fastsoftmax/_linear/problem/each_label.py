@@ -17,10 +17,11 @@ from fastsoftmax._validation import targets as check_targets
 CODES = np.arange(2)  # whether a row has a label
 
 
-def each_label(problem: Problem, class_weight: object) -> list[Problem]:
-    """The problem of each label, if there are several and their classes have weights; else none."""
+def each_label(problem: Problem, class_weight: object) -> list[tuple[slice, Problem]]:
+    """Rows of the model, and the problem that they solve: of each label, if there are several and
+    their classes have weights; else of all."""
     if class_weight is None or not problem.several_labels:
-        return []
+        return [(slice(None), problem)]
     targets, offset = problem.targets, problem.offset
     k = targets.n_logits
     parts = []
@@ -30,7 +31,8 @@ def each_label(problem: Problem, class_weight: object) -> list[Problem]:
         part = problem._replace(
             several_labels=False, offset=None if offset is None else offset[:, i : i + 1]
         )
-        parts.append(part.with_targets(weighted(codes, CODES, targets.weights, weight, 0.0, name)))
+        own = weighted(codes, CODES, targets.weights, weight, 0.0, name)
+        parts.append((slice(i, i + 1), part.with_targets(own)))
     return parts
 
 
@@ -44,6 +46,8 @@ class Optimum(NamedTuple):
 
 def together(fits: list[Optimum]) -> Optimum:
     """The fit of all labels: the sum of their objectives, their iterations one after another."""
+    if len(fits) == 1:
+        return fits[0]
     results = [fit.result for fit in fits]
     result = Result(
         None,

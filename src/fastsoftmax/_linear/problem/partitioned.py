@@ -10,7 +10,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import NDArray
 
 from fastsoftmax._engine.data import (
     ByRow,
@@ -21,7 +21,9 @@ from fastsoftmax._engine.data import (
     better_dense,
 )
 from fastsoftmax._linear.problem.rows import Rows
+from fastsoftmax._linear.problem.settings import Settings
 from fastsoftmax._linear.problem.targets import (
+    Encoding,
     Targets,
     class_totals,
     codes_or_shares,
@@ -153,39 +155,25 @@ def rows_of_partitions(
     return held.only(numbers), described, check.feature_scale(feature_scale, described[0].width)
 
 
-def telling(described: list[Description]) -> NDArray:
-    """Labels or rows that say what y is."""
-    return np.concatenate([each.telling for each in described])
-
-
-def meaning_of(
-    held: Held,
-    y: NDArray,
-    kind: str,
-    *,
-    classes: ArrayLike | None,
-    known: NDArray | None,
-    class_weight: object,
-    label_smoothing: float,
-) -> Meaning:
+def meaning_of(held: Held, y: NDArray, kind: str, encoding: Encoding) -> Meaning:
     """What targets mean, from labels or rows that tell."""
+    known, by_class = encoding.known, None
     if kind != "labels":
         check_targets.a_table(y, kind)
     if kind == "labels":
         if known is None:
-            check_targets.no_names(classes)
+            check_targets.no_names(encoding.classes)
             known = check_labels.labels(y, len(y))[1]
     elif known is None:
-        known = check_labels.class_names(classes, y.shape[1])
-    by_class = None
+        known = check_labels.class_names(encoding.classes, y.shape[1])
     if kind == "indicators":
-        check_targets.no_class_weight(class_weight)
+        check_targets.no_class_weight(encoding.class_weight)
         on, n = held.sum(indicators_on)
         check_targets.varied(on > 0, on < n)
-    elif class_weight is not None:
+    elif encoding.class_weight is not None:
         totals = held.sum(totals_of, Meaning(kind, known, None, 0.0))
-        by_class = check_targets.class_weights(class_weight, known, totals)
-    return Meaning(kind, known, by_class, label_smoothing)
+        by_class = check_targets.class_weights(encoding.class_weight, known, totals)
+    return Meaning(kind, known, by_class, encoding.label_smoothing)
 
 
 def read(loaded: Loaded, meaning: Meaning) -> tuple[NDArray, NDArray | None]:
@@ -248,24 +236,35 @@ def raise_for_infinite(partition: Partition) -> None:
         require_finite(partition.rows.X)
 
 
+def read_partitions(
+    X: Partitions, settings: Settings, encoding: Encoding
+) -> tuple[Rows, Targets, str, ByRow | None]:
+    """Rows, targets with their kind, and offset, which the workers have."""
+    held, described, scale = rows_of_partitions(X, settings.feature_scale)
+    telling = np.concatenate([each.telling for each in described])
+    kind = encoding.kind_of(telling)
+    meaning = meaning_of(held, telling, kind, encoding)
+    rows, targets, offset = prepared(held, described, meaning, scale, settings)
+    return rows, targets, kind, offset
+
+
 def prepared(
     held: Held,
     described: list[Description],
     meaning: Meaning,
     feature_scale: NDArray | None,
-    n_threads: int | None,
-    threads_here: int,
+    settings: Settings,
 ) -> tuple[Rows, Targets, ByRow | None]:
-    """Rows, targets and offset of a problem, which the workers have."""
+    """Rows, targets and offset, from what partitions hold and their targets mean."""
     first, ends = described[0], np.cumsum([each.n for each in described], dtype=np.int64)
     shape = int(ends[-1]), first.width
     nbytes, nnz = (sum(getattr(each, name) for each in described) for name in ("nbytes", "nnz"))
     as_dense = first.is_sparse and better_dense(shape, first.dtype, nbytes)
     is_sparse = first.is_sparse and not as_dense
     begins = [0, *ends[:-1].tolist()]
-    held = held.map(prepare, meaning, feature_scale, n_threads, as_dense, per=begins)
+    held = held.map(prepare, meaning, feature_scale, settings.asked_threads, as_dense, per=begins)
     row_bytes = nbytes / shape[0] if is_sparse else first.dtype.itemsize * shape[1]
-    args = held, shape, first.dtype, row_bytes, threads_here, feature_scale
+    args = held, shape, first.dtype, row_bytes, settings.n_threads, feature_scale
     data = SparsePartitions(*args, nnz=nnz) if is_sparse else DensePartitions(*args)
     k, kind = len(meaning.classes), meaning.kind
     n_logits = 1 if k == 2 and kind != "indicators" else k

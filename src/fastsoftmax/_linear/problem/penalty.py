@@ -2,12 +2,12 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.data import Data, RowSpace, column_space, row_space
+from fastsoftmax._engine.objective import Penalised
 from fastsoftmax._linear.problem.targets import Targets
 from fastsoftmax._runtime.memory_budget import MemoryBudget
 
@@ -29,15 +29,6 @@ class BasisRules:
 
 
 USUAL = BasisRules()
-
-
-class Penalised(NamedTuple):
-    """Units of the features, and what differs between them in these."""
-
-    units: NDArray[np.float64] | None = None  # (D,) s such that W / s has a plain L2 penalty
-    l1_factors: NDArray[np.float64] | None = None  # (D,) of its absolute values in an L1 penalty
-    free: NDArray[np.bool_] | None = None  # (D,) of no penalty at all; None if there are none
-    groups: NDArray[np.intp] | None = None  # (D,) the number of each feature's group, if any
 
 
 def penalised_units(

@@ -1,6 +1,5 @@
 """What a linear model is given to fit: parameters, rows and targets, checked before any work."""
 
-import sys
 from collections.abc import Collection
 from typing import Any, NamedTuple, Self
 
@@ -9,44 +8,28 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastsoftmax._engine import solvers
 from fastsoftmax._engine.data import RowSpace
-from fastsoftmax._engine.objective import Objective, WarmStart, loss_of
+from fastsoftmax._engine.objective import (
+    Objective,
+    Observations,
+    Penalised,
+    Penalty,
+    WarmStart,
+)
 from fastsoftmax._engine.small import Small, is_small
 from fastsoftmax._linear.problem.collections import from_collections
-from fastsoftmax._linear.problem.partitioned import (
-    meaning_of,
-    prepared,
-    rows_of_partitions,
-    telling,
-)
-from fastsoftmax._linear.problem.penalty import (
-    Penalised,
-    column_space_of,
-    penalised_units,
-    row_space_of,
-)
+from fastsoftmax._linear.problem.partitioned import read_partitions
+from fastsoftmax._linear.problem.penalty import column_space_of, penalised_units, row_space_of
 from fastsoftmax._linear.problem.rows import Rows, rows_of
-from fastsoftmax._linear.problem.targets import Targets, targets_of
-from fastsoftmax._runtime import caller
+from fastsoftmax._linear.problem.settings import PenaltyTerms, Settings
+from fastsoftmax._linear.problem.targets import Encoding, Targets, targets_of
 from fastsoftmax._runtime.memory_budget import MemoryBudget
-from fastsoftmax._runtime.sklearn_compat import DataConversionWarning
 from fastsoftmax._runtime.typing import MatrixLike
-from fastsoftmax._validation import blocks as check_blocks
-from fastsoftmax._validation import groups as check_groups
+from fastsoftmax._validation import networks as check_networks
 from fastsoftmax._validation import numbers as check
 from fastsoftmax._validation import partitions as check_partitions
 from fastsoftmax._validation import targets as check_targets
-from fastsoftmax._validation.columns import by_column
 from fastsoftmax.blocks import Blocks
 from fastsoftmax.partitions import Partitions
-
-
-class PenaltyTerms(NamedTuple):
-    """What the parameters say of the penalty, but for its strength and its share of L1."""
-
-    factors: NDArray[np.float64] | None  # (D,)
-    standardize: bool
-    never: bool  # whether no strength that is asked for is above 0
-    groups: NDArray[np.intp] | None  # of the weights, which an L1 penalty takes together
 
 
 class Problem(NamedTuple):
@@ -93,17 +76,15 @@ class Problem(NamedTuple):
         like: Objective | None = None,
     ) -> Objective:
         """F for this C, the weights of the rows times `only`."""
-        targets = self.targets
+        data, targets = self.rows.data, self.targets
         weights = targets.weights if only is None else only
         if only is not None and targets.weights is not None:
             weights = only * targets.weights
-        rows = self.rows.data.shape[0] if weights is None else float(weights.sum())
-        check.penalty(C, rows)
+        rows = Observations(data, targets.values, targets.n_logits, weights, self.offset)
+        check.penalty(C, rows.total_weight)
         return Objective(
-            self.rows.data, targets.values, targets.n_logits, weights=weights, C=C,
-            l1_ratio=self.l1_ratio, fit_intercept=self.fit_intercept, memory=self.memory,
-            warm_start=warm_start, offset=self.offset, row_space=self.row_space, like=like,
-            **self.penalised._asdict(),
+            rows, Penalty(C, self.l1_ratio, self.penalised), fit_intercept=self.fit_intercept,
+            row_space=self.row_space, memory=self.memory, warm_start=warm_start, like=like,
         )  # fmt: skip
 
     def small(self, C: float) -> Small | None:
@@ -116,15 +97,13 @@ class Problem(NamedTuple):
             return None
         if self.several_labels or not is_small(data, targets.n_logits):
             return None
-        n, weights = data.shape[0], targets.weights
-        total = n if weights is None else float(weights.sum())
+        rows = Observations(data, targets.values, targets.n_logits, targets.weights)
+        total = rows.total_weight
         check.penalty(C, total)
-        if weights is not None:
-            weights = weights / (total / n)
+        rows = rows.of_mean_weight_1(total)
         units = None if self.row_space is not None else units
-        loss = loss_of(targets.values, targets.n_logits)
         return Small(
-            data.as_array(units), targets.values, weights, loss, 1 / (C * total),
+            data.as_array(units), rows.targets, rows.weights, rows.loss, 1 / (C * total),
             self.fit_intercept, data.n_threads,
         )  # fmt: skip
 
@@ -137,9 +116,9 @@ def problem_of(
     *,
     max_iter: object,
     Cs: Collection[float],
-    target: str,
-    classes: ArrayLike | None,
-    offset: ArrayLike | None,
+    target: str = "auto",
+    classes: ArrayLike | None = None,
+    offset: ArrayLike | None = None,
     known: NDArray | None = None,
     several_labels: bool | None = None,
 ) -> Problem:
@@ -149,62 +128,39 @@ def problem_of(
     to have those.
     """
     e = estimator
-    graph = "__dask_graph__"  # asked for here: calls are what a small fit takes time for
-    if hasattr(X, graph) or hasattr(y, graph) or hasattr(sample_weight, graph):
-        X, y, sample_weight, offset = from_collections(X, y, sample_weight, offset)
-    l1_ratio = check.fraction(e.l1_ratio, "l1_ratio")
-    tol = check.number(e.tol, "tol", least=0)
-    max_iter = check.integer(max_iter, "max_iter", least=0)
-    solver = solvers.known(e.solver)
-    max_memory = e.max_memory
-    if max_memory is not None:
-        max_memory = check.integer(max_memory, "max_memory", least=1, most=sys.maxsize)
-    seed = check.integer(e.random_state, "random_state", least=0)
-    n_threads = check.threads(e.n_threads)
-    fit_intercept = check.flag(e.fit_intercept, "fit_intercept")
-    standardize = check.flag(e.standardize, "standardize")
-    check.verbosity(e.verbose)
-    smoothing = check_targets.smoothing(e.label_smoothing)
-    of_y = {
-        "classes": classes, "known": known, "class_weight": e.class_weight,
-        "label_smoothing": smoothing,
-    }  # fmt: skip
+    X, y, sample_weight, offset = from_collections(X, y, sample_weight, offset)
+    settings = Settings.of(e, max_iter)
+    encoding = Encoding(
+        target, classes, known, several_labels, e._indicators, e.class_weight,
+        settings.label_smoothing,
+    )  # fmt: skip
     if isinstance(X, Partitions):
-        for name, value in (("y", y), ("sample_weight", sample_weight), ("offset", offset)):
-            check_blocks.nothing_else(value, name, "Partitions")
-        held, described, scale = rows_of_partitions(X, e.feature_scale)
-        tells = telling(described)
+        check_partitions.bring_all(y=y, sample_weight=sample_weight, offset=offset)
+        rows, targets, kind, offset = read_partitions(X, settings, encoding)
     else:
-        rows = rows_of(X, y, sample_weight, n_threads, e.feature_scale)
-        tells = rows.y
-    kind = check_targets.kind_of(tells, target, e._indicators)
-    if several_labels is not None:
-        check_targets.same_kind(kind == "indicators", several_labels)
-    if isinstance(X, Partitions):
-        meaning = meaning_of(held, tells, kind, **of_y)
-        rows, targets, offset = prepared(held, described, meaning, scale, e.n_threads, n_threads)
-        n, d = rows.data.shape
-    else:
-        n, d = rows.data.shape
-        targets = targets_of(rows.y, rows.weights, n, kind=kind, **of_y)
-    memory = MemoryBudget.of(max_memory, rows.data.nbytes)
-    if kind == "labels" and getattr(y, "ndim", 1) == 2:
-        caller.warn(
-            "A column-vector y was passed when a 1d array was expected: use y.ravel().",
-            DataConversionWarning,
-        )
-    reference = check_targets.reference(e.reference_class, targets.classes)
-    factors = by_column(e.penalty_factor, rows.given, "penalty_factor")
-    factors = check.penalty_factor(factors, d, max(Cs))
-    if isinstance(X, Partitions):
-        check_partitions.supported(l1_ratio, max(Cs), factors)
-    elif offset is not None:
-        offset = check.offset(offset, n, targets.n_logits, rows.data.dtype)
-    groups = by_column(getattr(e, "l1_group", None), rows.given, "l1_group")
-    groups = check_groups.l1_group(groups, d, targets.n_logits, factors)
-    terms = PenaltyTerms(factors, standardize, min(Cs) == np.inf, groups if l1_ratio else None)
+        rows, targets, kind = read_rows(X, y, sample_weight, settings, encoding)
+        offset = check.offset(offset, rows.data.shape[0], targets.n_logits, rows.data.dtype)
+    terms = PenaltyTerms.of(e, settings, rows, targets.n_logits, Cs)
     problem = Problem(
-        rows, targets, kind == "indicators", reference, solvers.Options(tol, max_iter, seed),
-        solver, l1_ratio, fit_intercept, memory, terms, offset,
+        rows, targets, kind == "indicators",
+        check_targets.reference(e.reference_class, targets.classes),
+        settings.options, settings.solver, settings.l1_ratio, settings.fit_intercept,
+        MemoryBudget.of(settings.max_memory, rows.data.nbytes), terms, offset,
     )  # fmt: skip
     return problem.with_targets(targets)
+
+
+def read_rows(
+    X: MatrixLike | Blocks,
+    y: MatrixLike | None,
+    sample_weight: ArrayLike | None,
+    settings: Settings,
+    encoding: Encoding,
+) -> tuple[Rows, Targets, str]:
+    """Rows and targets of arrays or blocks, and what kind of targets these are."""
+    rows = rows_of(X, y, sample_weight, settings.n_threads, settings.feature_scale)
+    kind = encoding.kind_of(rows.y)
+    targets = targets_of(rows.y, rows.weights, rows.data.shape[0], kind, encoding)
+    if kind == "labels":
+        check_networks.warn_of_column(y)
+    return rows, targets, kind

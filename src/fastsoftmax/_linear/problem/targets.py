@@ -12,6 +12,25 @@ from fastsoftmax._validation import targets as check_targets
 NOT_THE_MODELS = "classes that the model does not have"
 
 
+class Encoding(NamedTuple):
+    """How y is to be read."""
+
+    target: str  # what it holds; "auto": its dtype and shape tell
+    classes: ArrayLike | None  # names of its columns
+    known: NDArray | None  # the classes of a model, if it is to have those
+    several_labels: bool | None  # per row, as the model has; None where y is to tell
+    indicators: bool  # whether several columns may be labels of their own
+    class_weight: object
+    label_smoothing: float
+
+    def kind_of(self, y: ArrayLike) -> str:
+        """Labels, probabilities, counts or indicators."""
+        kind = check_targets.kind_of(y, self.target, self.indicators)
+        if self.several_labels is not None:
+            check_targets.same_kind(kind == "indicators", self.several_labels)
+        return kind
+
+
 class Targets(NamedTuple):
     """What the rows should be.
 
@@ -32,19 +51,16 @@ def targets_of(
     y: ArrayLike | None,
     weights: NDArray[np.float64] | None,
     n: int,
-    *,
     kind: str,
-    classes: ArrayLike | None,
-    known: NDArray | None,
-    class_weight: object,
-    label_smoothing: float,
+    encoding: Encoding,
 ) -> Targets:
-    """Targets; probabilities in float64, whatever X is computed in. Of `known` classes, if any.
+    """Targets; probabilities in float64, whatever X is computed in.
 
     The weight of a class is one of the rows: of several classes in a row each counts as a row
     of its own, with its probability for a weight. Of several labels each has weights of its own:
     see `each_label`.
     """
+    classes, known = encoding.classes, encoding.known
     if kind == "indicators":
         values = check_targets.indicators(y, n)
         k = values.shape[1]
@@ -56,9 +72,7 @@ def targets_of(
     )
     if kind == "counts":
         check.usable_sum(weights, "y")
-    if class_weight is None:
-        return with_class_weights(values, labels, weights, None, label_smoothing)
-    return weighted(values, labels, weights, class_weight, label_smoothing)
+    return weighted(values, labels, weights, encoding.class_weight, encoding.label_smoothing)
 
 
 def codes_or_shares(

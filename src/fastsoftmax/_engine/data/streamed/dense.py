@@ -119,20 +119,22 @@ class DenseBlocks(BlocksData):
     def gram(
         self,
         drawn: RowSample,
-        centre: NDArray,
-        scales: NDArray,
-        scale: float,
-        ridge: NDArray[np.float64],
+        centre: NDArray | None = None,
+        scales: NDArray | None = None,
+        scale: float = 1.0,
+        ridge: NDArray[np.float64] | None = None,
         shared: NDArray | None = None,
         shares: NDArray[np.float64] | None = None,
     ) -> NDArray:
         """As `DenseData.gram`."""
-        out = np.zeros((len(drawn.counts), len(scales), len(scales)), self.dtype)
+        size = self.shape[1] if scales is None else len(scales)
+        out = np.zeros((len(drawn.counts), size, size), self.dtype)
         for piece, some in self._drawn(drawn):
-            out += piece.gram(some, centre, scales, scale, np.zeros(len(scales)))
+            out += piece.gram(some, centre, scales, scale)
         if shared is not None:
             out += shares[:, None, None] * shared
-        np.einsum("mii->mi", out)[:] += ridge
+        if ridge is not None:
+            np.einsum("mii->mi", out)[:] += ridge
         return out
 
     def grams_of(

@@ -14,6 +14,7 @@ from fastsoftmax._engine.data import (
     Standardisation,
     Step,
     StoredLogits,
+    digest,
 )
 from fastsoftmax._engine.objective.coordinates.base import Parameters, at, in_float64, with_constant
 from fastsoftmax._engine.objective.coordinates.features import FeatureRules, Moments
@@ -84,6 +85,8 @@ class Standardised(Parameters):
             and self.moments.held_by_float32(data, terms.fit_intercept, rules)
             and held.all()
         )
+        #: equal where these are the same coordinates of the same X
+        self.key = digest(*self.scaling, np.array([self.intercept_scale, terms.fit_intercept]))
         #: what was found out of X in these coordinates, for all objectives that share them
         self.found = Found()
 
@@ -109,10 +112,14 @@ class Standardised(Parameters):
                 onto = np.eye(len(h))
             W = np.divide(onto, h, out=np.zeros_like(onto), where=(h > 0) & ~self.constant)
             passes = 0.5 * len(W) / terms.loss.n_logits
-            squares = np.concatenate(
-                [squared_lengths(piece, W, -at(self.shift, W)) for _, piece in data.pieces()]
-            )
-            self.found[key] = np.sqrt(squares / max(squares.mean(), np.finfo(float).tiny))
+
+            def make() -> NDArray[np.float64]:
+                squares = np.concatenate(
+                    [squared_lengths(piece, W, -at(self.shift, W)) for _, piece in data.pieces()]
+                )
+                return np.sqrt(squares / max(squares.mean(), np.finfo(float).tiny))
+
+            self.found[key] = data.once((*key, self.key), make)
         return self.found[key], passes
 
     def of_model(self, coef: NDArray, intercept: NDArray) -> NDArray:
