@@ -50,7 +50,6 @@ class Iteration(NamedTuple):
 
 MOST_ROWS = 2**31 - 1  # whose numbers are int32
 EPSILON = 1e-16  # half of float64's last place: a smaller share of F does not show
-LARGE_OFFSET = 300.0  # beyond it an offset alone predicts rows with certainty
 NEGLIGIBLE = 1e-13  # of F at zero logits: of a lower F the tolerance is no longer a share
 
 
@@ -292,7 +291,8 @@ class Run:
         """Why no further step helps."""
         if self._separable:
             return SEPARABLE
-        return FAR_OFFSETS if self.objective.models.offset_size > LARGE_OFFSET else ROUNDED
+        far = self.objective.models.offset_size > self.options.endings.large_offset
+        return FAR_OFFSETS if far else ROUNDED
 
     def stops(self, it: Iterate) -> Stop | None:
         """Why to stop without an optimum, if there is reason to."""
