@@ -1,10 +1,11 @@
 """`certify`: the labels of y are those of the model, in whatever dtype and order they come."""
 
+import mpmath
 import numpy as np
 import pytest
 
 import fastsoftmax
-from fastsoftmax import Blocks, LogisticRegression, SoftmaxRegression
+from fastsoftmax import Blocks, LogisticRegression, SoftmaxRegression, certify
 
 N = 60
 rng = np.random.default_rng(0)
@@ -135,3 +136,35 @@ def test_there_is_no_gradient_by_intercepts_that_are_not_fitted():
     proof = SoftmaxRegression(fit_intercept=False).fit(X, y).certify(X, y)
     assert proof.certified
     assert proof.intercept_grad_norm == 0
+
+
+@pytest.mark.parametrize("size", [1e100, 1e153, 1e160, 1e300])
+@pytest.mark.parametrize("params", [{}, {"l1_ratio": 0.5}, {"C": np.inf}, {"standardize": True}])
+def test_coefficients_that_take_the_objective_beyond_float64(size, params):
+    X, y = np.arange(4.0)[:, None], [0, 1, 2, 1]
+    coef = size * np.array([[1.0], [0], [-1]])
+    exact = sum(mpmath.mpf(size) * x * (1 - k) for x, k in ((1, 0), (2, -1), (3, 0))) / 4
+    ridge = 0 if params.get("C") else mpmath.mpf(size) ** 2 / 4
+    r = params.get("l1_ratio", 0)
+    scale = np.var(X) if params.get("standardize") else 1.0
+    exact += (1 - r) * ridge * scale + r * 2 * mpmath.mpf(size) / 4
+    with np.errstate(over="ignore"):
+        proof = certify(coef, None, X, y, **params)
+    if exact > np.finfo(float).max:
+        assert proof.objective == proof.gap_bound == np.inf and not proof.certified
+        assert "nothing is proved" in str(proof)
+    else:
+        np.testing.assert_allclose(proof.objective, float(exact), rtol=1e-12)
+        assert proof.gap_bound >= 0.9 * float(exact) and not proof.certified
+    assert np.isfinite([proof.grad_norm, proof.intercept_grad_norm]).all()
+
+
+def test_equal_weights_beyond_float64():
+    X, y = np.arange(4.0)[:, None], [0, 1, 2, 1]
+    proof = certify(np.full((3, 1), 1e160), None, X, y)
+    assert proof.objective == proof.gap_bound == np.inf and not proof.certified
+
+
+def test_logits_beyond_float64():
+    with pytest.raises(ValueError, match=r"coef: expected logits .* within float64"):
+        certify(np.full((3, 1), 1.7e308), None, np.arange(4.0)[:, None], [0, 1, 2, 1])

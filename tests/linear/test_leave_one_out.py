@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy import sparse
+from scipy.optimize import minimize_scalar
 from scipy.special import logsumexp
 from sklearn.datasets import load_breast_cancer, load_iris, load_wine
 from sklearn.metrics import make_scorer
@@ -98,6 +99,38 @@ def test_the_mean_loss_is_within_one_percent_of_n_fits(name):
     assert CS[int(model.scores_.mean(axis=0).argmax())] == model.C_
 
 
+def test_rows_that_move_others_far():
+    """Two classes without an intercept: left out, a row near 0 frees those that are far from it."""
+    x = [-6.5, -11.3, 6.5, 5.3, 2.2, 12, -0.3, 11.1, -7.3, 13.6, 16.4, -8, -7.6, 0.5, -4.6, -18.1]
+    X, y = np.array(x)[:, None], np.array([0, 0, 1, 1, 0, 1, 0, 1, 0, 1, 1, 0, 0, 1, 0, 0])
+    signs, right = 2 * y - 1, np.empty((16, 3))
+    for i, j in np.ndindex(right.shape):
+        others, C = np.arange(16) != i, [0.1, 1, 10][j]
+        w = minimize_scalar(
+            lambda w, o=others, C=C: C * np.logaddexp(0, -signs[o] * X[o, 0] * w).sum() + w * w / 2
+        ).x
+        right[i, j] = -np.logaddexp(0, -signs[i] * x[i] * w)
+    model = SoftmaxRegressionCV([0.1, 1, 10], cv="loo", fit_intercept=False).fit(X, y)
+    np.testing.assert_allclose(model.scores_.mean(axis=0), right.mean(axis=0), rtol=5e-3)
+    assert right[4, 2] < -4.9 and abs(model.scores_[4, 2] - right[4, 2]) < 0.02
+    assert model.C_ == 0.1 and model.n_refits_[2] > 0 and model.fold_iterations_[4, 2] > 0
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_small_problems_of_skew_features(seed):
+    rng = np.random.default_rng(seed)
+    n, d, k = int(rng.integers(12, 40)), int(rng.integers(1, 4)), int(rng.integers(2, 4))
+    X = rng.lognormal(size=(n, d)) * 10.0 ** rng.integers(-1, 2)
+    scores = X @ rng.normal(size=(d, k))
+    scores /= np.abs(scores).mean()
+    y = np.append((scores + rng.gumbel(size=(n, k))).argmax(axis=1)[3 * k :], np.arange(3 * k) % k)
+    fit_intercept = bool(seed % 2)
+    model = SoftmaxRegressionCV([0.1, 10], cv="loo", fit_intercept=fit_intercept).fit(X, y)
+    for C, scores in zip((0.1, 10), model.scores_.T, strict=True):
+        right = exact(X, one_hot(y), C, fit_intercept=fit_intercept)
+        assert abs(scores.mean() - right.mean()) <= 0.01 * abs(right.mean())
+
+
 def test_with_a_fit_for_each_row_all_of_it_is_that_of_n_fits():
     X, y = made(40, 3, 3)
     estimator = SoftmaxRegressionCV(tol=1e-10)
@@ -119,14 +152,17 @@ def test_without_any_it_is_right_to_second_order():
     errors = []
     for n in (60, 240):
         X, y = made(n, 3, 2, noise=3.0)
-        model = SoftmaxRegressionCV([1.0], cv="loo").fit(X, y)
-        assert not model.n_refits_.any() and not model.fold_iterations_.any()
-        errors.append(np.abs(model.scores_[:, 0] - exact(X, one_hot(y), 1.0)).mean())
+        problem = problem_of(
+            SoftmaxRegressionCV(), X, y, None, max_iter=1000, Cs=[1.0], target="auto", classes=None,
+            offset=None,
+        )  # fmt: skip
+        (fit,) = fits_of_rows(problem, np.array([1.0]), LeaveOneOutRules(moved=np.inf))
+        assert fit.n_refits == 0 and not fit.n_iter.any()
+        scores = -np.logaddexp(0, (1 - 2 * y) * fit.logits()[:, 0])
+        errors.append(np.abs(scores - exact(X, one_hot(y), 1.0)).mean())
         folds = [(np.delete(np.arange(n), i), [i]) for i in (0, 5)]
         plain = SoftmaxRegressionCV([1.0], cv=folds, fold_tol=1e-10).fit(X, y)
-        np.testing.assert_allclose(
-            model.fold_objectives_[[0, 5]], plain.fold_objectives_, rtol=1e-4
-        )
+        np.testing.assert_allclose(fit.value[[0, 5]], plain.fold_objectives_[:, 0], rtol=1e-4)
     assert errors[1] < errors[0] / 8
 
 

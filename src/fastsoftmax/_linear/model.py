@@ -17,6 +17,7 @@ from fastsoftmax._linear.inference.evidence import evidence_of
 from fastsoftmax._linear.predict import Probabilities
 from fastsoftmax._linear.problem.certificate import Certificate, certificate_of
 from fastsoftmax._linear.problem.each_label import Optimum, each_label, together
+from fastsoftmax._linear.problem.far_offsets import start_beside
 from fastsoftmax._linear.problem.problem import Problem, problem_of
 from fastsoftmax._linear.problem.targets import referred
 from fastsoftmax._linear.to_sklearn import ToSklearn
@@ -140,13 +141,15 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
             fitted = minimize_small(problem, C, bool(self.verbose))
         if fitted is None:
             objective = problem.objective(C, warm_start=state)
-            fitted = self._minimize(problem, objective, previous, callback), objective.models
+            result = self._minimize(problem, C, objective, previous, callback)
+            fitted = result, objective.models
         result, models = fitted
         return Optimum(result, models.of(result.theta), models.grad_norm(result.gradient))
 
     def _minimize(
         self,
         problem: Problem,
+        C: float,
         objective: Objective,
         previous: tuple[Any, ...],
         callback: Callable[[FitState], object] | None,
@@ -165,6 +168,8 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
                     show(f"{state}   {n * state.n_passes / max(state.seconds, 1e-9):.2g} rows/s")
                 return callback is not None and callback(state)
 
+            if not previous:
+                start = start_beside(problem, C, objective, start)
             result = solver.minimize(objective, start, replace(problem.options, report=report))
         if not (result.converged or result.halted):  # rows of weight 0 may hold anything but that
             problem.rows.require_finite()

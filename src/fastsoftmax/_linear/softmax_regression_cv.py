@@ -89,12 +89,12 @@ class_weight, label_smoothing, reference_class, n_threads, random_state, verbose
     Notes
     -----
     With ``cv="loo"`` a step of Newton's method, by the exact Hessian at the optimum of all rows,
-    leads to the optimum without each of them [2]_. Where it moves the row's own logits by more than
-    0.5, the largest change less the smallest, a fit without the row follows, from there. The mean
-    cross-entropy is as a rule within 0.5 % of that of n fits. All that is computed from the rows
-    before a fit remains that of all: deviations of ``standardize``, weights of balanced classes. A
-    row of counts is left out with all of its events. There may be up to 4096 weights, or rows times
-    logits, and no L1 penalty.
+    leads to the optimum without each of them [2]_. A fit without the row follows, from there, where
+    the change of the row's own logits, the largest less the smallest, times that of any row's is
+    more than 0.1. The mean cross-entropy is as a rule within 0.5 % of that of n fits. All that is
+    computed from the rows before a fit remains that of all: deviations of ``standardize``, weights
+    of balanced classes. A row of counts is left out with all of its events. There may be up to 4096
+    weights, or rows times logits, and no L1 penalty.
 
     References
     ----------

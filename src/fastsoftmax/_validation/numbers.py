@@ -336,6 +336,12 @@ def linear_model(
     return coef, intercept
 
 
+def logits_within_float64(objective: float) -> None:
+    """Raise where the logits of a model, and so its objective, are beyond float64."""
+    if np.isnan(objective):
+        raise ValueError("coef: expected logits X @ coef.T within float64, got an overflow")
+
+
 def finite_attributes(coef: NDArray, intercept: NDArray) -> None:
     """Raise where an estimator's own coefficients have been made NaN or infinite."""
     linear_model(coef, intercept, *np.shape(coef), ("coef_", "intercept_"))

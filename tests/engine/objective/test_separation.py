@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning
 
-from fastsoftmax import LogisticRegression, SoftmaxRegression
+from fastsoftmax import LogisticRegression, SoftmaxRegression, certify
 from fastsoftmax._engine.data import DenseData
 from fastsoftmax._engine.objective import (
     Objective,
@@ -75,6 +75,44 @@ def test_rows_without_weight_do_not_count():
 def test_a_class_without_weight_is_left_out():
     y = np.arange(60) % 3
     assert exists(rows(), y, 3, (y != 2) * 1.0) is True
+
+
+@pytest.mark.parametrize("labels", [[0, 1, 2], [0, 1, 1]])
+@pytest.mark.parametrize("weights", [[1, 0, 0], [0.1, 0, 0], [0, 0, 3]])
+@pytest.mark.parametrize("params", [{"C": np.inf}, {"penalty_factor": [0.0]}])
+def test_one_class_alone_has_weight(labels, weights, params):
+    """Its probability is 1 to all digits, and F 0: nothing is left to separate."""
+    X, rows = [[1.0], [2.0], [3.0]], np.asarray(weights) > 0
+    for model in (
+        SoftmaxRegression(**params).fit(X, labels, weights),
+        SoftmaxRegression(**params).fit(X, np.eye(3)[labels][:, : max(labels) + 1], weights),
+        LogisticRegression(C=np.inf).fit(X, labels, weights),
+        SoftmaxRegression(
+            **params, class_weight={k: float(k in np.array(labels)[rows]) for k in set(labels)}
+        ).fit(X, labels),
+    ):
+        assert model.converged_ and 0 <= model.objective_ <= 1e-29
+        np.testing.assert_array_equal(model.predict(X), np.repeat(np.array(labels)[rows], 3))
+        np.testing.assert_allclose(model.coef_, 0, atol=1e-12)
+        proof = certify(model.coef_, model.intercept_, X, labels, sample_weight=weights, **params)
+        assert proof.gap_bound <= 1e-27  # rounding of the intercepts, mostly
+
+
+def test_one_class_alone_has_weight_of_many_rows():
+    """Whatever its weights sum to, in whatever order."""
+    X, weights = rows(), np.random.default_rng(0).random(60)
+    weights[58:] = 0
+    for y in (np.repeat([0, 1], [58, 2]), np.repeat([0, 1, 2], [58, 1, 1])):
+        for target in (y, np.eye(y.max() + 1)[y]):
+            model = SoftmaxRegression(C=np.inf).fit(X, target, weights)
+            assert model.converged_ and model.objective_ <= 1e-29
+
+
+def test_one_class_alone_without_an_intercept_is_separated():
+    with pytest.warns(ConvergenceWarning, match="separable"):
+        SoftmaxRegression(C=np.inf, fit_intercept=False).fit(
+            [[1.0], [2.0], [3.0]], [0, 1, 2], [1, 0, 0]
+        )
 
 
 @pytest.mark.parametrize("share", [0.9, 1.0])

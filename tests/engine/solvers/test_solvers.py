@@ -113,11 +113,15 @@ def test_mnist_in_few_passes(data_folder, C, best, passes):
     assert model.gap_bound_ <= 1e-4 * model.objective_
 
 
-def problem(n_classes=4, dtype=np.float64, max_memory=None, weights=None, **penalty):
+def problem(
+    n_classes=4, dtype=np.float64, max_memory=None, weights=None, offset=None, **penalty
+):  # fmt: skip
     X, y = blobs(n_classes, n=600, n_features=8)
     memory = MemoryBudget.of(max_memory, X.nbytes)
     data = DenseData(X.astype(dtype), 1)
-    rows = Observations(data, y.astype(np.int32), 1 if n_classes == 2 else n_classes, weights)
+    rows = Observations(
+        data, y.astype(np.int32), 1 if n_classes == 2 else n_classes, weights, offset
+    )
     return Objective(rows, Penalty(**{"C": 1.0} | penalty), fit_intercept=True, memory=memory)
 
 

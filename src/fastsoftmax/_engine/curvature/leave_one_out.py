@@ -13,7 +13,9 @@ J. R. Stat. Soc. B 82, 2020; Giordano, Stephenson, Liu, Jordan & Broderick, A Sw
 infinitesimal jackknife, AISTATS 2019). F without the row falls by a gᵀΔz / 2.
 
 What the step leaves out is the change of the curvature along it, which is small unless logits
-change by a lot. Measurements: docs/experiments/0082-leave-one-out.md.
+change by a lot, if not its own then another row's: those of row j by no more than √(δᵀHδ · tr Lⱼ),
+where the step δ has δᵀHδ = (a g)ᵀ (I - a L A)⁻¹ Δz. Measurements:
+docs/experiments/0082-leave-one-out.md.
 """
 
 from collections.abc import Iterator
@@ -63,6 +65,8 @@ class LeaveOneOut:
     variances : ndarray of shape (n,)
         The sum of the row's leverages without it: its logits change by no more than about
         √(2 Δ · variance) while F changes by Δ from there.
+    reaches : ndarray of shape (n,)
+        What one logit of any row that counts rises by on the way relative to another, at most.
     """
 
     theta: Numbers
@@ -72,6 +76,7 @@ class LeaveOneOut:
     changes: Numbers
     falls: Numbers
     variances: Numbers
+    reaches: Numbers
     _pushes: Numbers  # (I - a A L)⁻¹ a g, (n, K)
     _inverse: Numbers
     _parameters: Parameters
@@ -111,8 +116,13 @@ def leave_one_out(objective: Objective, theta: NDArray) -> LeaveOneOut:
         changes[rows] = np.einsum("nab,nb->na", L, pushes[rows])
         variances[rows] = np.einsum("nab,nba->n", L, kept)
     falls = np.einsum("nk,nk->n", gradients, changes) / 2
+    energies = np.einsum("nk,nk->n", pushes, changes)
+    farthest = variances.max(where=shares > 0, initial=0)
+    reaches = np.sqrt(2 * farthest * np.maximum(energies, 0))
     logits = part.logits.table() + changes
-    return LeaveOneOut(theta, value, shares, logits, changes, falls, variances, pushes, inverse, p)
+    return LeaveOneOut(
+        theta, value, shares, logits, changes, falls, variances, reaches, pushes, inverse, p
+    )
 
 
 def improved(

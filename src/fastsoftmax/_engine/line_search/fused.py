@@ -42,9 +42,9 @@ class FusedIterate:
         weights = None if o.weights is None else np.ascontiguousarray(o.weights[rows])
         targets = np.ascontiguousarray(o.targets[rows])
         part = Part(o.loss, Rows(data, targets, weights, o.penalty))
-        self._store(part.rows.data, self.theta, part.logits)
+        self._of(part.rows.data, self.theta, part.logits)
         self._add_offset(part.logits, rows)
-        self._store(part.rows.data, direction, part.change)
+        self._of(part.rows.data, direction, part.change)
         along = parabola(o, self.theta, direction)
         path = Path(part, along, 1 / part.logits.n, self._rules.near_of_subsample)
         return FusedLine(o, self.theta, direction, path, self._rules.near_of_pass)
@@ -135,16 +135,13 @@ class FusedIterate:
         if offset is not None:
             logits.put(logits.table() + offset[rows])
 
-    def _of(self, data: Data, theta: NDArray) -> StoredLogits:
+    def _of(self, data: Data, theta: NDArray, out: StoredLogits | None = None) -> StoredLogits:
         """The logits of some rows at θ."""
-        out = self._objective.loss.logits_of(data)
-        self._store(data, theta, out)
-        return out
-
-    def _store(self, data: Data, theta: NDArray, out: StoredLogits) -> None:
         o = self._objective
+        out = o.loss.logits_of(data) if out is None else out
         data.store_logits(*o.user(theta), out)
         o.passes.count += 0.5 * data.shape[0] / o.data.shape[0]
+        return out
 
 
 class FusedLine:

@@ -69,10 +69,12 @@ class Loss(ABC):
             return on / np.maximum(on + off, TINY)
         if targets.ndim == 2:
             share = np.einsum("n,nk->k", weights, targets, dtype=np.float64)
+            if self.n_logits == 1:
+                off = np.einsum("n,nk->k", weights, 1 - targets, dtype=np.float64)
+                share = np.concatenate([off, share])
         else:
             share = np.bincount(targets, weights, minlength=max(2, self.n_logits))
-            share = share[-self.n_logits :]
-        return share / weights.sum(dtype=np.float64)
+        return (share / share.sum())[-self.n_logits :]  # 1 to all digits, of a class on its own
 
     def missing(self, targets: NDArray) -> NDArray[np.bool_] | None:
         """Which logits have no loss, since their targets are not known, (n, K); None if none."""

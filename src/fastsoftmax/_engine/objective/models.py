@@ -89,6 +89,11 @@ class Models:
         """The same of the logits at θ, which are sums of rounded numbers."""
         return of_all(ROUNDING * (self._parameters.logit_sizes(theta) + self._offset_sizes))
 
+    @property
+    def offset_size(self) -> float:
+        """The largest root mean square of a column of the offset; 0 without one."""
+        return float(np.max(self._offset_sizes))
+
     @cached_property
     def _offset_sizes(self) -> NDArray[np.float64] | float:
         """Weighted root mean squares of the offset."""

@@ -56,6 +56,8 @@ def separates(objective: Objective, value: float) -> bool:
     targets, weights, offset = objective.given
     if offset is not None or targets.dtype.kind == "f":
         return False
+    if left_out(objective).all():  # the loss is small by the intercepts alone
+        return False
     least = 1.0 if weights is None else float(np.min(weights, where=weights > 0, initial=np.inf))
     return value < 0.5 * np.log(2) * least / len(targets)
 
@@ -126,13 +128,12 @@ def all_margins(objective: Objective, U: Table, theta: NDArray) -> Iterator[Marg
     counts = weights > 0
     losses = (weights[:, None] * logits.probabilities().table())[counts]
     U, targets, weights = U[counts], targets[counts], weights[counts]
+    present = ~left_out(o)
     if o.loss.shift_invariant:
         shares = np.eye(k)[targets] if targets.ndim == 1 else targets
-        # a class without weight is as improbable from the start as its intercept makes it
-        present = shares.any(axis=0) | (not o.fit_intercept)
         yield of_softmax(U, shares[:, present], losses[:, present])
         return
-    for on, loss in zip(targets.reshape(len(U), k).T, losses.T, strict=True):
+    for on, loss in zip(targets.reshape(len(U), k).T[present], losses.T[present], strict=True):
         known = on <= 1
         against = np.where(on == 1, weights - loss, loss)
         alike = (on > 0) & (on < 1)
@@ -140,9 +141,20 @@ def all_margins(objective: Objective, U: Table, theta: NDArray) -> Iterator[Marg
         yield Margins(signed[known], alike[known], against[known])
 
 
+def left_out(objective: Objective) -> NDArray[np.bool_]:
+    """Logits of classes without weight, which intercepts make improbable from the start; all where
+    one class alone has any."""
+    o = objective
+    absent = o.loss.absent(o.shares) & o.fit_intercept
+    alone = o.loss.shift_invariant and absent.sum() == o.n_logits - 1
+    return absent | alone
+
+
 def of_softmax(U: Table, shares: Table, losses: Table) -> Margins:
     """The margins of targets' shares of classes, the last of which stays where it is."""
     k = losses.shape[1]
+    if not k:  # one class, which nothing separates
+        return Margins(np.empty((0, 0)), np.empty(0, bool), np.empty(0))
     first = shares.argmax(axis=1)
     rows, others = np.nonzero((np.arange(k) != first[:, None]) & shares.any(axis=1)[:, None])
     signs = np.eye(k)[first[rows]] - np.eye(k)[others]

@@ -75,6 +75,9 @@ ROUNDED = Stop(
     "no step decreases the objective beyond rounding",
     "Increase tol (now {tol:g}), scale the features, or decrease C (now {C:g})",
 )
+FAR_OFFSETS = Stop(
+    "no step decreases the objective, since offsets lie far apart", "Use smaller offsets"
+)
 
 Report = Callable[[FitState], object]  # what is true of it ends the fit
 
@@ -286,7 +289,10 @@ class Run:
     @property
     def stuck(self) -> Stop:
         """Why no further step helps."""
-        return SEPARABLE if self._separable else ROUNDED
+        if self._separable:
+            return SEPARABLE
+        far = self.objective.models.offset_size > self.options.endings.large_offset
+        return FAR_OFFSETS if far else ROUNDED
 
     def stops(self, it: Iterate) -> Stop | None:
         """Why to stop without an optimum, if there is reason to."""

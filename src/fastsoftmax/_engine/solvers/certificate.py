@@ -200,6 +200,7 @@ class Linearised:
         most = int(objective.memory.certificate / (3 * FLOAT64.itemsize * k))
         self._rows = max(tile, most // tile * tile)
         self._hessian: NDArray[np.float64] | None = None  # by what is not penalised, times n
+        self._hessian_fits = 2 * FLOAT64.itemsize * self.moved.size**2 <= objective.memory.total
         self._kept = None
         if n <= self._rows and not self._data.is_distributed:
             self._kept = [Piece(self, slice(0, n), self._data, objective.data)]
@@ -262,7 +263,7 @@ class Linearised:
             is_newton = gain <= enough
         else:
             is_newton = False
-        of_logits = self._logit_rounding(wanted)
+        of_logits = logit_rounding(o, self._theta, lambda: self.sum(rounding_of_logits), wanted)
         bound, is_newton = raised(bound, of_logits), is_newton and of_logits <= enough
         if o.penalty or o.l1:
             bound = min(bound, value)  # as F* >= 0
@@ -286,11 +287,6 @@ class Linearised:
     def gradient(self) -> NDArray[np.float64]:
         """∇F at θ."""
         return self.sum(gradients)
-
-    def _logit_rounding(self, wanted: float) -> float:
-        return logit_rounding(
-            self.objective, self._theta, lambda: self.sum(rounding_of_logits), wanted
-        )
 
     def _rows_at(self) -> list[RowsAt]:
         return [piece.at_point() for piece in self._pieces()]
@@ -367,19 +363,12 @@ class Linearised:
             step = -units * factors.solve((off * units).reshape(1, -1))[0].reshape(off.shape)
         else:
             step = -conjugate_gradients(
-                self._unpenalised_product, off, self.rules.step, self.rules.products
-            )
+                lambda by: self.sum(partial(unpenalised_product, by=by)) / self.n,
+                off, self.rules.step, self.rules.products,
+            )  # fmt: skip
         self.moved += step
         for piece in self._kept or ():
             piece.move(step)
-
-    @property
-    def _hessian_fits(self) -> bool:
-        return 2 * FLOAT64.itemsize * self.moved.size**2 <= self.objective.memory.total
-
-    def _unpenalised_product(self, by: NDArray) -> NDArray[np.float64]:
-        """The Hessian by what is not penalised times `by`, and its diagonal."""
-        return self.sum(partial(unpenalised_product, by=by)) / self.n
 
     @cached_property
     def _unpenalised(self) -> tuple[NDArray[np.float64], ClassFactors]:

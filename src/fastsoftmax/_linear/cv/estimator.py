@@ -96,7 +96,7 @@ class CrossValidated(LinearModel):
     def _refit(self, problem: Problem, C: float, start: tuple[NDArray, NDArray]) -> None:
         """Fit all rows."""
         objective = problem.objective(C)
-        result = self._minimize(problem, objective, start, None)
+        result = self._minimize(problem, C, objective, start, None)
         warn_unconverged(result, problem, C)
         self._forget()
         models = objective.models

@@ -1,7 +1,9 @@
 """Leave-one-out: for each C one fit of all rows, from which those without a row follow.
 
 A step of Newton's method by the exact Hessian leads to each (`_engine/curvature/leave_one_out.py`).
-Rows whose own logits it moves by a lot are left out by a fit, which begins where the step ends.
+Rows are left out by a fit, which begins where the step ends, if the step moves their own logits by
+much in relation to how far it may be off: that is by how far it moves the logits of any row. A
+bound tells of most rows that it is not far; of others half a pass tells.
 """
 
 from collections.abc import Iterator
@@ -13,7 +15,14 @@ from numpy.typing import NDArray
 from fastsoftmax import functional
 from fastsoftmax._engine.curvature import features_of, leave_one_out, warm_start_of
 from fastsoftmax._engine.objective import Objective, WarmStart
-from fastsoftmax._linear.cv.folds import ALL, Fit, finite_objective, minimum, require_classes
+from fastsoftmax._linear.cv.folds import (
+    ALL,
+    Fit,
+    all_logits,
+    finite_objective,
+    minimum,
+    require_classes,
+)
 from fastsoftmax._linear.cv.scoring import Measure, both
 from fastsoftmax._linear.problem.penalty import BasisRules, row_space_of
 from fastsoftmax._linear.problem.problem import Problem
@@ -26,7 +35,9 @@ from fastsoftmax._validation import numbers as check
 class LeaveOneOutRules:
     """What a step of Newton's method is trusted with (docs/experiments/0082-leave-one-out.md)."""
 
-    moved: float = 0.5  # of a row's logits, by which one rises relative to another: beyond, a fit
+    # by how much one of a row's logits rises relative to another, times the same of any row's:
+    # beyond, a fit
+    moved: float = 0.1
     known: float = 0.005  # of these, by which they may be off after a fit
     parameters: int = 4096  # whose Hessian takes 128 MiB, and a few seconds to invert
 
@@ -81,21 +92,27 @@ def left_out(
     values = (values - found.falls) / (1 - found.shares)
     n_iter = np.zeros(n, int)
     spread = np.ptp(both(found.changes), axis=1)
-    moved = np.flatnonzero(~(spread <= rules.moved))
+    moved = np.flatnonzero(~(spread * found.reaches <= rules.moved))
+    at_optimum, counts, n_refits = all_logits(objective, found.theta), found.shares > 0, 0
     for i, features in zip(moved, features_of(objective, moved), strict=True):
+        there = found.without(i, features)
+        reach = np.ptp(both(all_logits(objective, there) - at_optimum)[counts], axis=1).max()
+        if spread[i] * reach <= rules.moved:
+            continue
+        n_refits += 1
         only = np.ones(n)
         only[i] = 0
         other = problem.objective(C, only=only, warm_start=warm_start, like=base)
         tol = rules.known**2 / (2 * max(found.variances[i] * found.value, TINY))
         options = replace(problem.options, tol=min(problem.options.tol, tol))
         # the line through these two leads to where the step ends
-        path = [2 * found.theta - found.without(i, features), found.theta]
+        path = [2 * found.theta - there, found.theta]
         result = minimum(problem._replace(options=options), other, path)
         table = other.parameters.layout.table(result.theta)
         values[i], n_iter[i] = result.value, len(result.history)
         found.logits[i] = np.einsum("ks,s->k", table, features)
     coef, intercept = objective.models.of(found.theta)
-    return Fit(C, ALL, coef, intercept, values, n_iter, lambda: found.logits, len(moved))
+    return Fit(C, ALL, coef, intercept, values, n_iter, lambda: found.logits, n_refits)
 
 
 def losses(problem: Problem, logits: NDArray) -> NDArray:

@@ -53,9 +53,11 @@ class Certificate:
     @property
     def certified(self) -> bool:
         """Whether the gap is proved to be at most ``tol * objective``."""
-        return bool(self.gap_bound <= self.tol * self.objective)
+        return bool(np.isfinite(self.objective) and self.gap_bound <= self.tol * self.objective)
 
     def __str__(self) -> str:
+        if not np.isfinite(self.gap_bound):
+            return f"F = {self.objective:.10g}, of which nothing is proved"
         return (
             f"F = {self.objective:.10g}, proved to be at most {self.gap_bound:.1e} "
             f"({self.gap_bound / self.objective:.1e} of it) above the optimum"
@@ -123,11 +125,11 @@ class Proof:
         self._theta = objective.models.theta(coef, intercept)
         self._iterate = iterate_at(objective, self._theta)
         # weights that change no logit, as of constant features, are not in θ
-        inert = penalty_of(problem, objective, coef) - penalty_of(
-            problem, objective, objective.models.of(self._theta)[0]
-        )
-        self._value = self._iterate.value + max(inert, 0.0)
-        self._inert = max(inert, 0.0)
+        value, penalty = self._iterate.value, penalty_of(problem, objective, coef)
+        inert = penalty - penalty_of(problem, objective, objective.models.of(self._theta)[0])
+        self._inert = max(inert, 0.0) if np.isfinite(penalty) else 0.0
+        check.logits_within_float64(value)
+        self._value = value + self._inert if np.isfinite(penalty) else np.inf
 
     def certificate(self) -> Certificate:
         o, tol = self._objective, self._problem.options.tol
@@ -142,8 +144,9 @@ class Proof:
             )  # fmt: skip
             rounding = o.models.rounding(self._theta, self._value)
             bound = raised(found.bound, rounding) + self._inert
+            bound = np.inf if np.isnan(bound) else bound  # beyond float64
             if not bound <= tol * self._value:
-                bound = min(bound, self._bound_by_fit())
+                bound = float(np.fmin(bound, self._bound_by_fit()))
         return Certificate(self._value, float(bound), *norms, tol)
 
     def _bound_by_fit(self) -> float:
@@ -163,5 +166,8 @@ class Proof:
 def penalty_of(problem: Problem, objective: Objective, coef: NDArray) -> float:
     """The penalty of weights."""
     W = coef if problem.penalised.units is None else coef / problem.penalised.units
-    ridge = 0.5 * objective.penalty * float(np.sum(np.square(np.delete(W, objective.free, axis=1))))
+    ridge = 0.0
+    if objective.penalty:
+        W_penalised = np.delete(W, objective.free, axis=1)
+        ridge = 0.5 * objective.penalty * float(np.sum(np.square(W_penalised)))
     return ridge + (objective.l1.value(W) if objective.l1 else 0.0)
