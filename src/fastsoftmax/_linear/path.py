@@ -239,7 +239,7 @@ def path_of(
         models.append(referred(*model, problem.reference))
         numbers.append((result.value, result.gap_bound, len(result.history), result.converged))
         if result.stop:
-            failed.append(unconverged(result, problem, float(C)))
+            failed.append(unconverged(result, problem, float(C), f"The fit with C = {C:g}"))
     if failed:
         caller.warn(f"{len(failed)} of {len(Cs)} fits: {failed[-1]}", ConvergenceWarning)
     values, bounds, n_iter, converged = map(np.array, zip(*numbers, strict=True))
