@@ -98,7 +98,7 @@ def test_it_goes_with_the_model(tmp_path):
     np.testing.assert_allclose(theirs.predict_proba(X), model.predict_proba(X), rtol=1e-9)
     model.set_params(calibrate=None).fit(X, y)
     assert not hasattr(model, "temperature_")
-    again.partial_fit(X, y)
+    again.set_params(calibrate=None).partial_fit(X, y)
     assert not hasattr(again, "temperature_")
 
 
