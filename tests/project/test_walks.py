@@ -25,8 +25,8 @@ def walk(title):
 
 # of which a fit makes tuples alone
 TUPLES = {"_engine/data/batch.py"}
-# a file for each kind of input, display, command and engine: the page names the folder
-BY_NAME = ("_validation/", "plotting/", "_commands/", "_runtime/engines/")
+# a file for each display, command and engine: the page names the folder
+BY_NAME = ("plotting/", "_commands/", "_runtime/engines/")
 
 
 def test_the_page_leads_to_every_file():
