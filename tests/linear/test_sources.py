@@ -3,6 +3,7 @@
 import gc
 import os
 import pickle
+import re
 import sys
 from itertools import pairwise
 
@@ -197,13 +198,16 @@ def test_columns_that_are_no_features(column, error, message, table):
         parts(Blocks.from_arrow(table, column, "y"))
 
 
-@pytest.mark.parametrize("dtype", [None, "V3"])
-def test_bytes_of_no_dtype(dtype, table):
-    message = (
-        f"dtype: expected that of the numbers in bytes, whose rows have 128 bytes, got {dtype}"
-    )
-    with pytest.raises(TypeError, match=message.replace("V3", r"\|V3")):
-        parts(Blocks.from_arrow(table, "bytes", "y", dtype=dtype))
+@pytest.mark.parametrize(("dtype", "named"), [(None, None), ("V3", "|V3"), ("S0", "|S0")])
+def test_bytes_of_no_dtype(dtype, named, table, tmp_path):
+    message = f"expected that of the numbers in bytes, whose rows have 128 bytes, got {named}"
+    paths = written(table, tmp_path)
+    for source in (
+        lambda: Blocks.from_arrow(table, "bytes", "y", dtype=dtype),
+        lambda: Blocks.from_parquet(paths, "bytes", "y", dtype=dtype),
+    ):
+        with pytest.raises(TypeError, match=re.escape(f"dtype: {message}")):
+            parts(source())
 
 
 def test_bytes_that_are_missing():

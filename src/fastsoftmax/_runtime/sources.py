@@ -214,8 +214,8 @@ def flat(column: Any, name: str, dtype: DTypeLike) -> NDArray:
 
 def of_bytes(column: Any, name: str, dtype: DTypeLike) -> NDArray:
     """A column of the bytes of rows as an array of their numbers, (n, D)."""
-    width = column.type.byte_width
-    if dtype is None or not width or width % np.dtype(dtype).itemsize:
+    width, size = column.type.byte_width, 0 if dtype is None else np.dtype(dtype).itemsize
+    if not size or not width or width % size:
         raise TypeError(
             f"dtype: expected that of the numbers in {name}, whose rows have {width} bytes, "
             f"got {None if dtype is None else np.dtype(dtype)}"
