@@ -5,6 +5,7 @@ import os
 import pickle
 import re
 import sys
+from contextlib import suppress
 from itertools import pairwise
 
 import numpy as np
@@ -224,6 +225,10 @@ def test_bytes_that_are_missing():
         ({"rows": 0}, "rows: expected an integer >= 1, got 0"),
         ({"rows": 1.5}, "rows: expected an integer >= 1, got 1.5"),
         ({"X": "text.npy"}, "text.npy: expected an array in NumPy's format"),
+        ({"X": "number.npy"}, "number.npy: expected an array .* got a single number"),
+        ({"y": [0, 1, 0]}, r"y: expected 4 rows as X has, got shape \(3,\)"),
+        ({"y": [0, 1] * 3}, r"y: expected 4 rows as X has, got shape \(6,\)"),
+        ({"sample_weight": 1.0}, r"sample_weight: expected 4 rows as X has, got shape \(\)"),
         ({"X": "archive.npz"}, "archive.npz: expected an array .* got an archive"),
     ],
 )
@@ -231,10 +236,39 @@ def test_files_that_are_no_shards(tmp_path, monkeypatch, change, message):
     monkeypatch.chdir(tmp_path)
     np.save("X.npy", np.eye(4))
     np.save("y.npy", np.arange(4) % 2)
+    np.save("number.npy", 3.0)
     np.savez("archive.npz", X=np.eye(4))
     (tmp_path / "text.npy").write_text("1 2 3")
     with pytest.raises(ValueError, match=message):
         Blocks.from_npy(**({"X": "X.npy", "y": "y.npy"} | change))
+
+
+def test_files_of_other_lengths(tmp_path):
+    np.save(tmp_path / "X.npy", np.eye(4))
+    for n in (3, 6):
+        np.save(tmp_path / "y.npy", np.arange(n) % 2)
+        source = Blocks.from_npy(tmp_path / "X.npy", tmp_path / "y.npy")
+        with pytest.raises(ValueError, match=rf"y.npy: expected 4 rows as X has, got shape \({n}"):
+            list(source)
+
+
+@pytest.mark.filterwarnings("error")
+def test_changed_headers_of_shards(tmp_path):
+    """Whatever bit of a header is another: the numbers that lie behind it, or what is wrong."""
+    X, y = np.arange(60, dtype="f4").reshape(20, 3), np.arange(20) % 2
+    path = tmp_path / "X.npy"
+    np.save(path, X)
+    whole = path.read_bytes()
+    for at in range(len(whole) - X.nbytes):
+        for bit in range(8):
+            path.write_bytes(whole[:at] + bytes([whole[at] ^ 1 << bit]) + whole[at + 1 :])
+            with suppress(ValueError):
+                found = [x.tobytes() for x, _ in Blocks.from_npy(path, y)]
+                assert b"".join(found) in whole
+    header = "{'descr': '<f4', 'fortran_order': False, 'shape': (4611686018427387904, 3), }"
+    path.write_bytes(whole[:10] + header.ljust(117).encode() + b"\n" + X.tobytes())
+    with pytest.raises(ValueError, match=r"X.npy: expected an array in NumPy's format"):
+        Blocks.from_npy(path, y)
 
 
 def test_labels_that_are_strings(tmp_path):
