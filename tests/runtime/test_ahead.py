@@ -23,6 +23,15 @@ def readers():
     return [t for t in threading.enumerate() if t.name.endswith("(fetch)")]
 
 
+def comes_true(condition):
+    """Whether it does, within some time."""
+    for _ in range(500):
+        if condition():
+            return True
+        time.sleep(0.01)
+    return False
+
+
 def test_items_come_in_order_and_one_ahead():
     fetched = []
 
@@ -75,11 +84,20 @@ def test_no_thread_is_left():
     iterator = ahead(iter(int, 1))  # without an end
     next(iterator)
     iterator.close()
-    for _ in range(100):
-        if len(readers()) == before:
-            break
-        time.sleep(0.01)
-    assert len(readers()) == before
+    assert comes_true(lambda: len(readers()) == before)
+
+
+def test_no_thread_is_left_by_an_interrupt_while_it_starts(monkeypatch):
+    before, start = len(readers()), threading.Thread.start
+
+    def interrupted(thread):
+        start(thread)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        next(ahead([1, 2]))
+    assert comes_true(lambda: len(readers()) == before)
 
 
 class Source:
