@@ -10,6 +10,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
+from support.processes import run
 
 import fastsoftmax
 from fastsoftmax import Blocks, Partitions, SoftmaxRegression
@@ -150,6 +151,27 @@ def test_cached_blocks_are_pickled_without_their_copies(tmp_path, shards):
     for folder in (None, 5):
         with pytest.raises(TypeError, match=f"folder: expected a path, got {folder}"):
             other.cached(folder)
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_copies_outlive_a_forked_child(tmp_path):
+    code = f"""
+import os, sys
+import numpy as np
+from fastsoftmax import Blocks
+blocks = Blocks([(np.eye(4), np.arange(4))]).cached({str(tmp_path)!r})
+[(X, _)] = blocks
+child = os.fork()
+[(X, _)] = blocks
+assert (X == np.eye(4)).all()
+if child:
+    os.waitpid(child, 0)
+    [(X, _)] = blocks
+    print(type(X).__name__, len(os.listdir({str(tmp_path)!r})))
+"""
+    result = run(code)
+    assert result.stdout.split() == ["memmap", "1"], result.stderr
+    assert not list(tmp_path.iterdir())
 
 
 def test_without_pyarrow(monkeypatch):
