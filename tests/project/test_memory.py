@@ -26,7 +26,8 @@ else:
     X = rng.standard_normal((n, d), dtype=kind)
 y = np.arange(n) % k
 warnings.simplefilter("ignore")
-for few in ({}, {"l1_ratio": 0.5}, {"l1_ratio": 0.5, "l1_group": "classes"}, {"calibrate": 2}):  # what imports and threads take
+GROUPS = {"l1_ratio": 0.5, "l1_group": "classes"}
+for few in ({}, {"l1_ratio": 0.5}, GROUPS, {"calibrate": 2}):  # what imports and threads take
     SoftmaxRegression(max_iter=1, **few).fit(rng.normal(size=(100, 3)), np.arange(100) % 2)
 
 def resident(which):
