@@ -21,7 +21,6 @@ PLAIN = 0  # of Parquet's encodings
 STRUCT = 12  # of Thrift's types
 FIELDS = {0: 5, 3: 8}  # of a header: that of each type of pages of numbers, of which there are two
 HEADER = 1 << 14  # bytes that a page's header has at most: its statistics are of two values
-DEPTH = 2  # of structs in one another within a header
 SIZES = {"FLOAT": 4, "DOUBLE": 8, "INT32": 4, "INT64": 8}  # bytes, of the types of one size
 
 
@@ -115,8 +114,11 @@ def of_header(head: dict[int, Any]) -> tuple[int, int, int, int | None]:
     return head[3], page[1], page[4], page[5] + page[6]
 
 
-def struct(data: bytes, at: int, depth: int = DEPTH) -> tuple[dict[int, Any], int]:
-    """The fields of one of Thrift's structs, by their numbers, and where it ends."""
+def struct(data: bytes, at: int, depth: int = 2) -> tuple[dict[int, Any], int]:
+    """The fields of one of Thrift's structs, by their numbers, and where it ends.
+
+    In it are others, as deep as in a page's header.
+    """
     found: dict[int, Any] = {}
     number = 0
     while kind := data[at]:
