@@ -7,6 +7,7 @@ prints a table of so many injected errors, and of real SIGINTs at random times (
 
 import copy
 import shutil
+import signal
 import sys
 import tempfile
 import threading
@@ -238,6 +239,7 @@ def injected(interrupted, points):
 
 def main(points, signals):
     """Print what was run; the number of faults is the exit status."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which shells ignore in a background
     rng, faults = np.random.default_rng(0), 0
     names = [*CASES, *WITH_THREADS]
     print(f"{'case':28}{'injected':>10}{'SIGINTs':>10}{'faults':>10}")
