@@ -8,7 +8,8 @@ import warnings
 
 import numpy as np
 import pytest
-from support.estimators import ESTIMATORS, LARGE, SMALL, rows, same, second_data
+from support.estimators import ESTIMATORS, LARGE, SMALL, same, second_data
+from support.problems import softmax_rows
 
 from fastsoftmax import (
     Adaline,
@@ -119,7 +120,7 @@ GROUPED = SoftmaxRegression(l1_ratio=0.5, l1_group="classes")
 SEARCHED = LogisticRegressionCV(
     Cs=[1.0], cv=2, l1_ratios=(0,), use_legacy_attributes=False, scoring="neg_log_loss"
 )
-X, CODES = rows(5, 40, 3, 4)
+X, CODES = softmax_rows(40, 3, 4, 5)
 TWO = (CODES > 1).astype(int)
 REFITTED = {
     "predict": (SoftmaxRegression(), lambda m: m.predict(X)),
