@@ -4,15 +4,19 @@ import gc
 import operator
 import os
 import signal
+import sys
 import threading
 import time
 from functools import partial, reduce
+from multiprocessing.context import SpawnProcess
 
 import numpy as np
 import pytest
+from support.interrupts import Places, raise_at
 from support.partitions import broken, partitions, same_bits
 
 from fastsoftmax import Partitions, SoftmaxRegression
+from fastsoftmax._runtime.engines import pipes
 from fastsoftmax._runtime.engines.in_process import InProcess
 from fastsoftmax._runtime.engines.tree import fold_partitions, join, shares, total
 from fastsoftmax.engines import Processes
@@ -129,6 +133,82 @@ def test_ctrl_c_ends_a_round_and_leaves_the_workers(two):
         held.each(slow, 1.0)
     assert time.perf_counter() - began < 0.9
     assert held.each(operator.index) == [0, 1, 2, 3]  # not the answers to the round before
+
+
+@pytest.mark.skipif(sys.version_info >= (3, 12), reason="traced as Python 3.11 does")
+def test_an_interrupt_at_any_instruction_of_a_round_leaves_the_workers(two):
+    held = two.hold(number, [(i,) for i in range(4)])
+
+    def call():
+        assert held.each(operator.index) == [0, 1, 2, 3]
+
+    places = Places(call)
+    for i in range(places.total):
+        with pytest.raises(KeyboardInterrupt):
+            raise_at(places.find(i), KeyboardInterrupt(), call)
+        call()
+
+
+def rounds_until_interrupted(held, sent, seconds):
+    threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGINT)).start()
+    for _ in range(1000):
+        held.each(operator.mul, sent)
+
+
+def test_an_interrupt_within_a_message_leaves_the_workers(two):
+    """Of some megabytes each way, which pipes do not hold."""
+    held, sent = two.hold(number, [(i,) for i in range(2)]), np.ones(1_000_000)
+    for seconds in np.linspace(0, 0.03, 16):
+        with pytest.raises(KeyboardInterrupt):
+            rounds_until_interrupted(held, sent, seconds)
+        assert all((x == i).all() for i, x in enumerate(held.each(operator.mul, sent)))
+
+
+def test_several_threads_ask_at_once(two):
+    held, wrong = two.hold(number, [(i,) for i in range(4)]), []
+
+    def work(k):
+        for _ in range(100):
+            if held.each(operator.mul, k) != [0, k, 2 * k, 3 * k]:
+                wrong.append(k)
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_what_fails_within_a_message_ends_the_workers(monkeypatch):
+    with Processes(2) as engine:
+        held = engine.hold(number, [(i,) for i in range(4)])
+        monkeypatch.setattr(pipes, "answer", lambda connection: 1 / 0)
+        with pytest.raises(ZeroDivisionError):
+            held.each(operator.index)
+        monkeypatch.undo()
+        with pytest.raises(RuntimeError, match="a worker process has ended; enter a new context"):
+            held.each(operator.index)
+
+
+def test_no_process_is_left_by_an_interrupt_while_they_start(monkeypatch):
+    start, started = SpawnProcess.start, []
+
+    def interrupted(process):
+        if len(started) == 2:
+            raise KeyboardInterrupt
+        started.append(process)
+        start(process)
+
+    monkeypatch.setattr(SpawnProcess, "start", interrupted)
+    engine = Processes(3)
+    with pytest.raises(KeyboardInterrupt), engine:
+        pass
+    assert [process.exitcode for process in started] == [0, 0]
+    monkeypatch.undo()
+    with engine:
+        held = engine.hold(number, [(i,) for i in range(4)])
+        assert held.each(operator.index) == [0, 1, 2, 3]
 
 
 def test_a_callback_that_raises_leaves_the_estimator(two):

@@ -17,12 +17,12 @@ from fastsoftmax.engines import Processes
 def test_history_has_rounds_and_bytes(monkeypatch, tmp_path):
     sent, got, send, answer = [], [], pipes.send, pipes.answer
 
-    def sends(connection, serial, task, call):
+    def sends(connection, task, call):
         sent.append(len(call))
-        send(connection, serial, task, call)
+        send(connection, task, call)
 
-    def answers(connection, serial):
-        succeeded, result = answer(connection, serial)
+    def answers(connection):
+        succeeded, result = answer(connection)
         got.append(len(result) if result != pickle.dumps({}, pickle.HIGHEST_PROTOCOL) else 0)
         return succeeded, result
 

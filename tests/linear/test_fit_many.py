@@ -1,5 +1,8 @@
 """Several targets on one X against a fit for each, and the passes that they share."""
 
+import signal
+import threading
+import time
 import warnings
 
 import numpy as np
@@ -9,8 +12,11 @@ from scipy import sparse
 import fastsoftmax
 from fastsoftmax import Blocks, SoftmaxRegression, fit_many
 from fastsoftmax._engine import solvers
-from fastsoftmax._engine.data import SharedPasses
+from fastsoftmax._engine.data import DenseData, SharedPasses
+from fastsoftmax._engine.data.batch import Batch, Point
 from fastsoftmax._engine.data.shared import bytes_of
+from fastsoftmax._engine.data.stored_logits import StoredLogits
+from fastsoftmax._engine.linalg import Workspace
 from fastsoftmax._runtime.sklearn_compat import ConvergenceWarning
 
 
@@ -222,15 +228,58 @@ def test_what_a_fit_raises_ends_all(monkeypatch):
             raise MemoryError("no more")
         return prove(*args)
 
-    import threading
-
     before = threading.active_count()
     monkeypatch.setattr(solvers.lbfgs, "verify", failing)
     with pytest.raises(MemoryError, match="no more"):
         fit_many(X, ys)
-    assert threading.active_count() <= before + 1
+    assert threading.active_count() == before
     monkeypatch.undo()
     assert all(model.certified_ for (model,) in fit_many(X, ys))
+
+
+def test_an_interrupt_ends_fits_that_pass_alone():
+    """Before their next pass, whether they wait for others or keep no logits to wait for."""
+    X, _ = made(300, 5)
+    passes, counts = SharedPasses(0), [0, 0]
+    data = passes.of(DenseData(X, 1, Workspace()))
+
+    def alone():
+        for counts[0] in range(1, 100):
+            data.value_and_grad(Point(np.zeros((2, 5), X.dtype)), Batch(np.zeros(300, np.int32)))
+            if counts[0] == 3:
+                signal.raise_signal(signal.SIGINT)
+                time.sleep(1)
+
+    def together():
+        logits = StoredLogits(300, 2, data.dtype, 1)
+        for counts[1] in range(1, 100):
+            data.store_logits(np.zeros((2, 5), X.dtype), None, logits)
+
+    before = threading.active_count()
+    with pytest.raises(KeyboardInterrupt):
+        passes.run([together, alone])
+    assert counts == [4, 1]
+    assert threading.active_count() == before
+
+
+@pytest.mark.parametrize("given", [0, 2])
+def test_where_the_system_has_no_threads_to_give(given, monkeypatch):
+    X, ys = made()
+    expected, before = fit_many(X, ys), threading.active_count()
+    start, started = threading.Thread.start, []
+
+    def refused(thread):
+        if len(started) == given:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", refused)
+    found = fit_many(X, ys)
+    assert threading.active_count() == before and len(started) == given
+    for (model,), (other,) in zip(found, expected, strict=True):
+        np.testing.assert_allclose(model.objective_, other.objective_, rtol=1e-6)
+        assert model.certified_ and model.n_iter_ == other.n_iter_
 
 
 @pytest.mark.parametrize(

@@ -3,11 +3,14 @@
 import gc
 import os
 import pickle
+import re
 import sys
+from contextlib import suppress
 from itertools import pairwise
 
 import numpy as np
 import pytest
+from support.processes import run
 
 import fastsoftmax
 from fastsoftmax import Blocks, Partitions, SoftmaxRegression
@@ -150,6 +153,27 @@ def test_cached_blocks_are_pickled_without_their_copies(tmp_path, shards):
             other.cached(folder)
 
 
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork")
+def test_copies_outlive_a_forked_child(tmp_path):
+    code = f"""
+import os, sys
+import numpy as np
+from fastsoftmax import Blocks
+blocks = Blocks([(np.eye(4), np.arange(4))]).cached({str(tmp_path)!r})
+[(X, _)] = blocks
+child = os.fork()
+[(X, _)] = blocks
+assert (X == np.eye(4)).all()
+if child:
+    os.waitpid(child, 0)
+    [(X, _)] = blocks
+    print(type(X).__name__, len(os.listdir({str(tmp_path)!r})))
+"""
+    result = run(code)
+    assert result.stdout.split() == ["memmap", "1"], result.stderr
+    assert not list(tmp_path.iterdir())
+
+
 def test_without_pyarrow(monkeypatch):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     for kind in KINDS:
@@ -197,13 +221,16 @@ def test_columns_that_are_no_features(column, error, message, table):
         parts(Blocks.from_arrow(table, column, "y"))
 
 
-@pytest.mark.parametrize("dtype", [None, "V3"])
-def test_bytes_of_no_dtype(dtype, table):
-    message = (
-        f"dtype: expected that of the numbers in bytes, whose rows have 128 bytes, got {dtype}"
-    )
-    with pytest.raises(TypeError, match=message.replace("V3", r"\|V3")):
-        parts(Blocks.from_arrow(table, "bytes", "y", dtype=dtype))
+@pytest.mark.parametrize(("dtype", "named"), [(None, None), ("V3", "|V3"), ("S0", "|S0")])
+def test_bytes_of_no_dtype(dtype, named, table, tmp_path):
+    message = f"expected that of the numbers in bytes, whose rows have 128 bytes, got {named}"
+    paths = written(table, tmp_path)
+    for source in (
+        lambda: Blocks.from_arrow(table, "bytes", "y", dtype=dtype),
+        lambda: Blocks.from_parquet(paths, "bytes", "y", dtype=dtype),
+    ):
+        with pytest.raises(TypeError, match=re.escape(f"dtype: {message}")):
+            parts(source())
 
 
 def test_bytes_that_are_missing():
@@ -220,6 +247,10 @@ def test_bytes_that_are_missing():
         ({"rows": 0}, "rows: expected an integer >= 1, got 0"),
         ({"rows": 1.5}, "rows: expected an integer >= 1, got 1.5"),
         ({"X": "text.npy"}, "text.npy: expected an array in NumPy's format"),
+        ({"X": "number.npy"}, "number.npy: expected an array .* got a single number"),
+        ({"y": [0, 1, 0]}, r"y: expected 4 rows as X has, got shape \(3,\)"),
+        ({"y": [0, 1] * 3}, r"y: expected 4 rows as X has, got shape \(6,\)"),
+        ({"sample_weight": 1.0}, r"sample_weight: expected 4 rows as X has, got shape \(\)"),
         ({"X": "archive.npz"}, "archive.npz: expected an array .* got an archive"),
     ],
 )
@@ -227,10 +258,39 @@ def test_files_that_are_no_shards(tmp_path, monkeypatch, change, message):
     monkeypatch.chdir(tmp_path)
     np.save("X.npy", np.eye(4))
     np.save("y.npy", np.arange(4) % 2)
+    np.save("number.npy", 3.0)
     np.savez("archive.npz", X=np.eye(4))
     (tmp_path / "text.npy").write_text("1 2 3")
     with pytest.raises(ValueError, match=message):
         Blocks.from_npy(**({"X": "X.npy", "y": "y.npy"} | change))
+
+
+def test_files_of_other_lengths(tmp_path):
+    np.save(tmp_path / "X.npy", np.eye(4))
+    for n in (3, 6):
+        np.save(tmp_path / "y.npy", np.arange(n) % 2)
+        source = Blocks.from_npy(tmp_path / "X.npy", tmp_path / "y.npy")
+        with pytest.raises(ValueError, match=rf"y.npy: expected 4 rows as X has, got shape \({n}"):
+            list(source)
+
+
+@pytest.mark.filterwarnings("error")
+def test_changed_headers_of_shards(tmp_path):
+    """Whatever bit of a header is another: the numbers that lie behind it, or what is wrong."""
+    X, y = np.arange(60, dtype="f4").reshape(20, 3), np.arange(20) % 2
+    path = tmp_path / "X.npy"
+    np.save(path, X)
+    whole = path.read_bytes()
+    for at in range(len(whole) - X.nbytes):
+        for bit in range(8):
+            path.write_bytes(whole[:at] + bytes([whole[at] ^ 1 << bit]) + whole[at + 1 :])
+            with suppress(ValueError):
+                found = [x.tobytes() for x, _ in Blocks.from_npy(path, y)]
+                assert b"".join(found) in whole
+    header = "{'descr': '<f4', 'fortran_order': False, 'shape': (4611686018427387904, 3), }"
+    path.write_bytes(whole[:10] + header.ljust(117).encode() + b"\n" + X.tobytes())
+    with pytest.raises(ValueError, match=r"X.npy: expected an array in NumPy's format"):
+        Blocks.from_npy(path, y)
 
 
 def test_labels_that_are_strings(tmp_path):

@@ -26,7 +26,8 @@ else:
     X = rng.standard_normal((n, d), dtype=kind)
 y = np.arange(n) % k
 warnings.simplefilter("ignore")
-for few in ({}, {"l1_ratio": 0.5}):  # what imports and threads take
+GROUPS = {"l1_ratio": 0.5, "l1_group": "classes"}
+for few in ({}, {"l1_ratio": 0.5}, GROUPS, {"calibrate": 2}):  # what imports and threads take
     SoftmaxRegression(max_iter=1, **few).fit(rng.normal(size=(100, 3)), np.arange(100) % 2)
 
 def resident(which):
@@ -59,6 +60,15 @@ FITS = {
     ),
     "L1": ("float32", (1000, 20_000, 5), {"l1_ratio": 1.0, "max_iter": 4, "max_memory": 16 * MB}),
     "sparse L1": ("sparse", (2000, 20_000, 5), {"l1_ratio": 1.0, "max_memory": 16 * MB}),
+    "groups": (
+        *("float32", (1000, 20_000, 5)),
+        {"l1_ratio": 1.0, "l1_group": "classes", "max_iter": 4, "max_memory": 16 * MB},
+    ),
+    "sparse groups": (
+        *("sparse", (2000, 20_000, 5)),
+        {"l1_ratio": 0.5, "l1_group": "classes", "max_memory": 16 * MB},
+    ),
+    "calibrated": ("float32", (3000, 2000, 10), {"calibrate": 3, "max_memory": 16 * MB}),
     "inference": (
         *("float64", (3000, 50, 20)),
         {"C": float("inf"), "reference_class": 0, "max_memory": 16 * MB},

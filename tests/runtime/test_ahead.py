@@ -16,10 +16,20 @@ from fastsoftmax import Blocks, SoftmaxRegression
 from fastsoftmax._runtime.ahead import ahead
 
 X, Y = LARGE
+TRIES = 10
 
 
 def readers():
     return [t for t in threading.enumerate() if t.name.endswith("(fetch)")]
+
+
+def comes_true(condition):
+    """Whether it does, within some time."""
+    for _ in range(500):
+        if condition():
+            return True
+        time.sleep(0.01)
+    return False
 
 
 def test_items_come_in_order_and_one_ahead():
@@ -74,43 +84,78 @@ def test_no_thread_is_left():
     iterator = ahead(iter(int, 1))  # without an end
     next(iterator)
     iterator.close()
-    for _ in range(100):
-        if len(readers()) == before:
-            break
-        time.sleep(0.01)
-    assert len(readers()) == before
+    assert comes_true(lambda: len(readers()) == before)
+
+
+def test_no_thread_is_left_by_an_interrupt_while_it_starts(monkeypatch):
+    before, start = len(readers()), threading.Thread.start
+
+    def interrupted(thread):
+        start(thread)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        next(ahead([1, 2]))
+    assert comes_true(lambda: len(readers()) == before)
 
 
 class Source:
-    """Blocks, one of which never comes."""
+    """Blocks, one of which does not come until the source is released."""
 
     def __init__(self, passes):
-        self.passes, self.blocks = passes, threading.Event()
+        self.passes, self.blocks, self.released = passes, threading.Event(), threading.Event()
 
     def __call__(self):
         self.passes -= 1
         yield X[:50], Y[:50]
         if self.passes < 0:
+            self.thread = threading.get_ident()
             self.blocked = time.perf_counter()
             self.blocks.set()
-            threading.Event().wait(60)
+            self.released.wait(60)
         yield X[50:], Y[50:]
 
 
-@pytest.mark.parametrize("passes", [0, 1, 3])
-def test_the_first_interrupt_ends_a_fit_whose_source_blocks(passes):
+def to_the_process(source):
+    os.kill(os.getpid(), signal.SIGINT)
+
+
+def to_the_reader(source):
+    """Which does not end the wait of the main thread, as on some systems no signal does."""
+    signal.pthread_kill(source.thread, signal.SIGINT)
+
+
+def seconds_of_an_interrupt(passes, send):
+    """From the block that does not come to the error, by an interrupt in between."""
     source = Source(passes)
 
     def interrupt():
         source.blocks.wait()
-        os.kill(os.getpid(), signal.SIGINT)
+        send(source)
 
     threading.Thread(target=interrupt, daemon=True).start()
     model = SoftmaxRegression()
     with pytest.raises(KeyboardInterrupt):
         model.fit(Blocks(source))
-    assert time.perf_counter() - source.blocked < 5  # a second, on a machine at rest
+    seconds = time.perf_counter() - source.blocked
+    source.released.set()
     assert not hasattr(model, "coef_")
+    return seconds
+
+
+@pytest.mark.parametrize("passes", [0, 1, 3])
+@pytest.mark.parametrize("send", [to_the_process, to_the_reader])
+def test_the_first_interrupt_ends_a_fit_whose_source_blocks(passes, send):
+    within_a_second(lambda: seconds_of_an_interrupt(passes, send))
+
+
+def within_a_second(seconds):
+    """At least one of several tries is: on a busy machine others may wait for a processor."""
+    tries = []
+    while len(tries) < TRIES and min(tries, default=1) >= 1:
+        tries.append(seconds())
+    assert min(tries) < 1, tries
 
 
 PROGRAM = """
@@ -132,14 +177,19 @@ except KeyboardInterrupt:
 """
 
 
-def test_the_end_of_the_process_does_not_wait_for_a_source():
+def seconds_of_an_end():
+    """From an interrupt of a process whose source blocks to its end."""
     tests = os.path.dirname(os.path.dirname(__file__))
     run = subprocess.run(
         [sys.executable, "-c", PROGRAM, tests], capture_output=True, text=True, timeout=50
     )
     over = time.time()
     assert run.returncode == 0 and not run.stderr
-    assert over - float(run.stdout) < 10  # a second, on a machine at rest
+    return over - float(run.stdout)
+
+
+def test_the_end_of_the_process_does_not_wait_for_a_source():
+    within_a_second(seconds_of_an_end)
 
 
 def test_a_fit_of_blocks_is_that_of_the_array():

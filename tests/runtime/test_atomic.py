@@ -14,6 +14,7 @@ from support.problems import softmax_rows
 from fastsoftmax import (
     Adaline,
     LogisticRegression,
+    LogisticRegressionCV,
     MLPClassifier,
     MLPRegressor,
     SoftmaxRegression,
@@ -115,6 +116,10 @@ def few_attributes(model):
 
 NETWORK = MLPClassifier(4, max_iter=1, random_state=0)
 FLAT = SoftmaxRegression(C=np.inf, reference_class=0)
+GROUPED = SoftmaxRegression(l1_ratio=0.5, l1_group="classes")
+SEARCHED = LogisticRegressionCV(
+    Cs=[1.0], cv=2, l1_ratios=(0,), use_legacy_attributes=False, scoring="neg_log_loss"
+)
 X, CODES = softmax_rows(40, 3, 4, 5)
 TWO = (CODES > 1).astype(int)
 REFITTED = {
@@ -127,6 +132,13 @@ REFITTED = {
     "bic": (FLAT, lambda m: m.bic),
     "summary": (FLAT, lambda m: m.summary()),
     "CV predict": (SoftmaxRegressionCV(Cs=[1.0], cv=2), lambda m: m.predict(X)),
+    "CV score": (SoftmaxRegressionCV(Cs=[1.0], cv=2), lambda m: m.score(X, TWO)),
+    "leave one out": (SoftmaxRegressionCV(Cs=[1.0], cv="loo"), lambda m: m.predict_proba(X)),
+    "logistic CV score": (SEARCHED, lambda m: m.score(X, TWO)),
+    "logistic CV certify": (SEARCHED, lambda m: m.certify(X, TWO).objective),
+    "calibrated": (SoftmaxRegression(calibrate=2), lambda m: m.predict_proba(X)),
+    "groups": (GROUPED, lambda m: m.predict_proba(X)),
+    "groups certify": (GROUPED, lambda m: m.certify(X, TWO).objective),
     "copy": (SoftmaxRegression(), lambda m: few_attributes(copy.copy(m))),
     "network predict": (NETWORK, lambda m: m.predict(X)),
     "network predict_proba": (NETWORK, lambda m: m.predict_proba(X)),

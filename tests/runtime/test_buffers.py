@@ -52,3 +52,12 @@ def test_threads_do_not_get_the_same_memory():
 
     at_once(work, range(4))
     assert not wrong
+
+
+def test_nobody_waits_for_another_that_looks():
+    """As in a forked child, whose parent had a thread that looked."""
+    buffers = Buffers()
+    first = buffers.empty(100).ctypes.data
+    with buffers._lock:
+        assert buffers.empty(100).ctypes.data != first
+    assert buffers.empty(100).ctypes.data == first

@@ -2,13 +2,15 @@
 
 import os
 import pickle
+import time
+import tracemalloc
 
 import numpy as np
 import pytest
 
 from fastsoftmax import Blocks, Partitions
 from fastsoftmax._runtime.buffers import Buffers
-from fastsoftmax._runtime.parquet_pages import plain_numbers
+from fastsoftmax._runtime.parquet_pages import PlainNumbers, plain_numbers
 
 pa = pytest.importorskip("pyarrow")
 pq = pytest.importorskip("pyarrow.parquet")
@@ -155,6 +157,105 @@ def test_a_file_that_was_cut(tmp_path):
     os.truncate(path, 3000)
     with pytest.raises(OSError, match="expected the file as it was, got a shorter one"):
         first()
+
+
+def test_a_file_that_was_cut_before_it_was_read(tmp_path):
+    path = written(tmp_path / "rows.parquet", lists(numbers("f4")), **PLAIN)
+    [first, *_] = Partitions.from_parquet(path, "x", "y").loaders
+    for size in (3000, 0):
+        os.truncate(path, size)
+        with pytest.raises(pa.ArrowInvalid):
+            first()
+
+
+@pytest.mark.parametrize("version", ["1.0", "2.0"])
+@pytest.mark.parametrize("column", [lists, rows_of_bytes])
+def test_changed_headers(column, version, tmp_path):
+    """Whatever bit of a page's header is another: its numbers, or none."""
+    X = numbers("f4")[:20]
+    path = tmp_path / "rows.parquet"
+    pq.write_table(pa.table({"x": column(X)}), path, data_page_version=version, **PLAIN)
+    plain = plain_numbers(pq.ParquetFile(path), path, 0, "x", "f4", Buffers())
+    whole = path.read_bytes()
+    begin, end = plain._pages[0], whole.index(X.tobytes())
+    with open(path, "r+b", buffering=0) as file:
+        for at in range(begin, end):
+            for bit in range(8):
+                file.seek(at)
+                file.write(bytes([whole[at] ^ 1 << bit]))
+                plain._places = None
+                found = plain.read()
+                assert found is None or found.tobytes() == X.tobytes()
+            file.seek(at)
+            file.write(whole[at : at + 1])
+    same(plain.read(), X)
+
+
+def varint(value, signed=True):
+    """As Thrift's compact protocol has integers."""
+    value = (value << 1) ^ (value >> 63) if signed else value
+    groups = [value >> shift & 127 for shift in range(0, max(value.bit_length(), 1), 7)]
+    return bytes(group | 128 for group in groups[:-1]) + bytes(groups[-1:])
+
+
+def page(size, count, levels=None):
+    """A header of a page of plain numbers, of the first version or of the second."""
+    head = b"\x15" + varint(0 if levels is None else 3) + (b"\x15" + varint(size)) * 2
+    if levels is None:
+        return head + b"\x2c\x15" + varint(count) + b"\x15" + varint(0) + b"\0\0"
+    own = [count, 0, count, 0, levels, 0]
+    return head + b"\x5c" + b"".join(b"\x15" + varint(each) for each in own) + b"\0\0"
+
+
+NUMBERS = np.arange(6, dtype="f4")
+RIGHT = page(24, 6) + NUMBERS.tobytes()
+FAR = page(1 << 40, 1 << 38)
+# bytes of a file, where its pages are, and the numbers that it is to have
+HOSTILE = {
+    "more than the file": (FAR + bytes(24), (0, len(FAR) + (1 << 40)), 1 << 38),
+    "one number more than the file": (page(28, 7) + bytes(24), (0, len(RIGHT) + 4), 7),
+    "more than the column": (RIGHT, (0, len(RIGHT) - 4), 6),
+    "fewer than none, and more": (
+        page(24, 6) + bytes(24) + page(-20, -5) + page(20, 5) + bytes(20), (0, 200), 6
+    ),
+    "levels before the header": (page(12, 6, -12) + bytes(24), (0, 40), 6),
+    "no numbers, without end": (page(0, 0) * 1000, (0, len(page(0, 0)) * 1000), 6),
+    "an integer without end": (b"\x15" + b"\xff" * 1_000_000, (0, 1_000_001), 6),
+    "structs without end": (b"\x1c" * 1_000_000, (0, 1_000_000), 6),
+    "flags without end": (b"\x11" * 1_000_000, (0, 1_000_000), 6),
+    "bytes beyond the file": (b"\x18" + varint(1 << 70, False), (0, 12), 6),
+    "a flag for a struct": (b"\x15\0\x25\x30\x21\0" + bytes(24), (0, 30), 6),
+    "a list for a size": (b"\x15\0\x29\0\0" + bytes(24), (0, 30), 6),
+    "before the file": (RIGHT, (-5, len(RIGHT)), 6),
+    "behind the file": (RIGHT, (1 << 62, 1 << 63), 6),
+    "nothing": (b"", (0, 36), 6),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_hostile_pages(name, tmp_path):
+    """Soon, and without memory for what is not there."""
+    data, pages, count = HOSTILE[name]
+    path = tmp_path / "pages"
+    path.write_bytes(data)
+    plain = PlainNumbers(path, pages, 0, 4, (count, 1), NUMBERS.dtype, Buffers())
+    tracemalloc.start()
+    try:
+        start = time.process_time()
+        assert plain.read() is None
+        assert time.process_time() - start < 0.5
+        assert tracemalloc.get_traced_memory()[1] < 4 << 20
+    finally:
+        tracemalloc.stop()
+
+
+def test_right_pages(tmp_path):
+    """Those above are refused for what they say."""
+    path = tmp_path / "pages"
+    for data in (RIGHT, page(8, 2) + RIGHT[-24:-16] + page(16, 4, 0) + RIGHT[-16:]):
+        path.write_bytes(data)
+        plain = PlainNumbers(path, (0, len(data)), 0, 4, (6, 1), NUMBERS.dtype, Buffers())
+        same(plain.read(), NUMBERS[:, None])
 
 
 def test_memory_is_used_again_when_no_array_is_in_it(tmp_path):

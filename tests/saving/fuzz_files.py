@@ -17,7 +17,13 @@ from pathlib import Path
 
 import numpy as np
 
-from fastsoftmax import LogisticRegression, MLPClassifier, SoftmaxRegression
+from fastsoftmax import (
+    LogisticRegression,
+    LogisticRegressionCV,
+    MLPClassifier,
+    SoftmaxRegression,
+    SoftmaxRegressionCV,
+)
 from fastsoftmax._runtime.sklearn_compat import NotFittedError
 from fastsoftmax._saving.load import estimators
 from fastsoftmax._saving.model import read
@@ -35,6 +41,9 @@ def files():
             SoftmaxRegression(feature_scale=np.ones(4)).fit(X, y.astype(object)),
             LogisticRegression().fit(X, y == "a"),
             MLPClassifier(3, max_iter=2, random_state=0).fit(X, y),
+            SoftmaxRegression(calibrate=2, l1_ratio=0.5, l1_group="classes").fit(X, y),
+            SoftmaxRegressionCV(Cs=[0.1, 1.0], cv="loo").fit(X, y),
+            LogisticRegressionCV(Cs=[0.1, 1.0], cv=2, use_legacy_attributes=False).fit(X, y),
         )
     return [saved(model) for model in models]
 

@@ -7,8 +7,10 @@ prints a table of so many injected errors, and of real SIGINTs at random times (
 
 import copy
 import shutil
+import signal
 import sys
 import tempfile
+import threading
 import time
 import warnings
 import weakref
@@ -22,7 +24,15 @@ from support.estimators import ESTIMATORS, LARGE, SMALL, same, second_data
 from support.interrupts import Places, lost_errors, raise_at, signalled
 
 import fastsoftmax
-from fastsoftmax import Blocks, LogisticRegression, MLPClassifier, SoftmaxRegression
+import fastsoftmax.formula
+from fastsoftmax import (
+    Blocks,
+    LogisticRegression,
+    MLPClassifier,
+    Partitions,
+    SoftmaxRegression,
+    SoftmaxRegressionCV,
+)
 
 
 class Case(NamedTuple):
@@ -31,6 +41,11 @@ class Case(NamedTuple):
     make: Callable[[], Any]
     act: Callable[[Any], Any]
     state: Callable[[Any], Any] = vars
+
+
+def numbers_of(results):
+    """What a model by a formula says of its terms."""
+    return results.terms, results.params, results.cov_params(), results.predict_proba(FRAME)
 
 
 class Folder:
@@ -55,10 +70,21 @@ class Folder:
         return {"names": names, **vars(fastsoftmax.load(self.path))}
 
 
+def nothing(subject):
+    """The state of what a function is called with: it makes something new."""
+
+
+def of_call(call):
+    """A function that is called."""
+    return Case(object, lambda _: call(), nothing)
+
+
 X, Y = LARGE
 S = sparse.csr_array(X * (X > 0.5))
 HALVES = Blocks([(X[:50], Y[:50]), (X[50:], Y[50:])])
-THREE = np.arange(4)
+PARTITIONS = Partitions([lambda: (X[:50], Y[:50]), lambda: (X[50:], Y[50:])])
+FOUR = np.arange(4)
+FRAME = {"a": X[:, 0], "b": X[:, 1], "y": np.array(["ant", "bee", "cow", "dog"])[Y]}
 
 
 def fitted(name):
@@ -73,6 +99,16 @@ CASES = {
         )
         for name in ESTIMATORS
     },
+    **{
+        f"refit, {name}": Case(lambda make=make: make().fit(*SMALL), lambda m: m.fit(*LARGE))
+        for name, make in {
+            "groups": lambda: SoftmaxRegression(l1_ratio=0.5, l1_group="classes", C=0.1),
+            "calibrate": lambda: SoftmaxRegression(calibrate=3),
+            "leave one out": lambda: SoftmaxRegressionCV(Cs=[0.1, 1.0], cv="loo"),
+            "simplest": lambda: SoftmaxRegressionCV(Cs=[0.1, 1.0], cv=3, selection="1se"),
+        }.items()
+    },
+    "refit, partitions": Case(lambda: fitted("softmax"), lambda m: m.fit(PARTITIONS)),
     **{
         f"refit, {solver}": Case(
             lambda solver=solver: SoftmaxRegression(solver=solver, tol=1e-4).fit(*SMALL),
@@ -95,20 +131,28 @@ CASES = {
     ),
     "sparse": Case(lambda: fitted("softmax"), lambda m: m.fit(S, Y)),
     "several labels": Case(LogisticRegression, lambda m: m.fit(X, np.eye(4, dtype=int)[Y])),
-    "first partial_fit": Case(SoftmaxRegression, lambda m: m.partial_fit(X, Y, THREE)),
+    "first partial_fit": Case(SoftmaxRegression, lambda m: m.partial_fit(X, Y, FOUR)),
     "partial_fit": Case(
-        lambda: SoftmaxRegression().partial_fit(X, Y, THREE), lambda m: m.partial_fit(X, Y)
+        lambda: SoftmaxRegression().partial_fit(X, Y, FOUR), lambda m: m.partial_fit(X, Y)
     ),
     "sparse partial_fit": Case(
-        lambda: SoftmaxRegression().partial_fit(S, Y, THREE), lambda m: m.partial_fit(S, Y)
+        lambda: SoftmaxRegression().partial_fit(S, Y, FOUR), lambda m: m.partial_fit(S, Y)
     ),
     "partial_fit, network": Case(
-        lambda: MLPClassifier(4, random_state=0).partial_fit(X, Y, THREE),
+        lambda: MLPClassifier(4, random_state=0).partial_fit(X, Y, FOUR),
         lambda m: m.partial_fit(X, Y),
     ),
     "predict": Case(lambda: SoftmaxRegression().fit(X, Y), lambda m: m.predict_proba(X)),
     "predict, network": Case(lambda: fitted("classifier"), lambda m: m.predict(SMALL[0])),
     "certify": Case(lambda: SoftmaxRegression().fit(X, Y), lambda m: m.certify(X, Y)),
+    "fit_many": of_call(
+        lambda: fastsoftmax.fit_many(
+            X, [Y, Y > 1], Cs=[0.1, 1], tol=1e-11
+        )  # too exact for one call
+    ),
+    "path": of_call(lambda: fastsoftmax.softmax_path(X, Y, Cs=4)),
+    "path of groups": of_call(lambda: fastsoftmax.softmax_path(X, Y, Cs=4, l1_group="classes")),
+    "formula": of_call(lambda: numbers_of(fastsoftmax.formula.fit("y ~ a + b", FRAME))),
     "save": Case(Folder, lambda folder: folder.save(), lambda folder: folder.state()),
 }
 # read by another thread, at times of its own: for signals only
@@ -143,6 +187,7 @@ class Interrupted:
         """What is wrong after `interrupt(call)`, which says whether its error came out."""
         subject, _ = self.again()
         errstate, filters = np.geterr(), warnings.filters[:]
+        threads = threading.active_count()
         with warnings.catch_warnings(action="ignore"), lost_errors() as lost:
             with warnings.catch_warnings(action="always", record=True) as told:
                 came_out = interrupt(lambda: self.case.act(subject))
@@ -154,12 +199,23 @@ class Interrupted:
                 return f"the error was lost{''.join(f' in {each.object}' for each in lost)}"
             if np.geterr() != errstate or warnings.filters[1:] != filters:
                 return "settings of the process are others"
+            if left_more_than(threads):
+                return "threads are left"
             old, new = same(state, self.before), same(state, self.after[1])
             if not (old or new):
                 return "neither old nor new"
             if not same(self.outcome(subject), self.after if old else self.twice):
                 return "a further call comes to something else"
         return None
+
+
+def left_more_than(threads):
+    """Whether there are more threads, some time after a call."""
+    for _ in range(100):
+        if threading.active_count() <= threads:
+            return False
+        time.sleep(0.05)
+    return True
 
 
 def injected(interrupted, points):
@@ -183,6 +239,7 @@ def injected(interrupted, points):
 
 def main(points, signals):
     """Print what was run; the number of faults is the exit status."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # which shells ignore in a background
     rng, faults = np.random.default_rng(0), 0
     names = [*CASES, *WITH_THREADS]
     print(f"{'case':28}{'injected':>10}{'SIGINTs':>10}{'faults':>10}")

@@ -77,7 +77,7 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
             "gap_bound_": saved.number,
             "n_iter_": saved.count,
             "n_passes_": saved.number,
-            "temperature_": saved.number,
+            "temperature_": saved.positive,
             "history_": saved.listed(saved.record(solvers.Iteration, Epoch)),
         },
     )

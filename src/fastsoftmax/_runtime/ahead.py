@@ -19,12 +19,13 @@ def ahead(items: Iterable[Item]) -> Iterator[Item]:
     wanted: SimpleQueue[bool] = SimpleQueue()
     fetched: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
     wanted.put(True)
+    thread = threading.Thread(target=fetch, args=(items, wanted, fetched), daemon=True)
     try:
-        threading.Thread(target=fetch, args=(items, wanted, fetched), daemon=True).start()
-    except RuntimeError:  # the system has no thread to give
-        yield from items
-        return
-    try:
+        try:
+            thread.start()
+        except RuntimeError:  # the system has no thread to give
+            yield from items
+            return
         while (item := next_of(fetched)) is not END:
             wanted.put(True)
             yield item

@@ -42,8 +42,14 @@ class Buffers:
         return Buffers, (self._rules,)
 
     def empty(self, size: int) -> NDArray[np.uint8]:
-        """Memory of so many bytes, in which no other array is."""
-        with self._lock:
+        """Memory of so many bytes, in which no other array is.
+
+        Nobody waits for it: a thread that looks at the same time may be one of the process that
+        this one was forked from, or this one, before a signal whose handler reads blocks.
+        """
+        if not self._lock.acquire(blocking=False):
+            return np.empty(size, np.uint8)
+        try:
             for i in range(len(self._buffers)):
                 if len(self._buffers[i]) >= size and sys.getrefcount(self._buffers[i]) == UNUSED:
                     return self._buffers[i][:size]
@@ -51,3 +57,5 @@ class Buffers:
             if size <= self._rules.large:
                 self._buffers = [buffer, *self._buffers][: self._rules.most]
             return buffer[:]
+        finally:
+            self._lock.release()

@@ -1,5 +1,6 @@
 """Copies of blocks that are costly to read, in a temporary folder."""
 
+import os
 import weakref
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -27,7 +28,7 @@ class Copies:
     def __init__(self, source: Iterable[tuple[Any, ...]], folder: Path) -> None:
         self._source, self._within = source, folder
         self._folder = Path(mkdtemp(prefix="fastsoftmax-", dir=folder))
-        weakref.finalize(self, rmtree, self._folder, ignore_errors=True)
+        weakref.finalize(self, remove, self._folder, os.getpid())
         self._others: dict[int, tuple[Any, ...]] = {}
         self._complete = False
 
@@ -55,3 +56,9 @@ class Copies:
 
     def _path(self, name: object) -> Path:
         return self._folder / f"{name}.npy"
+
+
+def remove(folder: Path, process: int) -> None:
+    """Remove the folder of this process; a child that was forked from it leaves it alone."""
+    if os.getpid() == process:
+        rmtree(folder, ignore_errors=True)

@@ -4,13 +4,13 @@ A column has pages in each row group, one behind another, each with a header in 
 protocol. Where a page is neither encoded nor compressed, and nothing in it is missing, its numbers
 are its last bytes; before them are levels, which tell where lists begin. Of lists of one length
 these tell nothing new, yet a decoder goes through them number by number.
+
+Whatever a file says, each page lies within its column and in the file, or pyarrow reads the column.
 """
 
-import mmap
 import os
 from collections.abc import Callable, Iterator
-from functools import cached_property
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
@@ -18,6 +18,9 @@ from numpy.typing import DTypeLike, NDArray
 from fastsoftmax._runtime.buffers import Buffers
 
 PLAIN = 0  # of Parquet's encodings
+STRUCT = 12  # of Thrift's types
+FIELDS = {0: 5, 3: 8}  # of a header: that of each type of pages of numbers, of which there are two
+HEADER = 1 << 14  # bytes that a page's header has at most: its statistics are of two values
 SIZES = {"FLOAT": 4, "DOUBLE": 8, "INT32": 4, "INT64": 8}  # bytes, of the types of one size
 
 
@@ -51,14 +54,17 @@ class PlainNumbers:
         self._path, self._pages, self._levels, self._width = path, pages, levels, width
         self._shape, self._dtype, self._buffers = shape, dtype, buffers
         self._size = shape[0] * shape[1] * dtype.itemsize
+        self._places: list[tuple[int, int]] | None = None
 
     def read(self) -> NDArray | None:
         """The numbers; None where they are encoded, or some are missing."""
-        if not self._places:
-            return None
-        memory = self._buffers.empty(self._size)
-        rest = memoryview(memory)
         with open(self._path, "rb") as file:
+            if self._places is None:
+                self._places = self._found(file)
+            if not self._places:
+                return None
+            memory = self._buffers.empty(self._size)
+            rest = memoryview(memory)
             for begin, size in self._places:
                 file.seek(begin)
                 if file.readinto(rest[:size]) < size:
@@ -66,57 +72,69 @@ class PlainNumbers:
                 rest = rest[size:]
         return memory.view(self._dtype).reshape(self._shape)
 
-    @cached_property
-    def _places(self) -> list[tuple[int, int]]:
+    def _found(self, file: BinaryIO) -> list[tuple[int, int]]:
         """Where the numbers of each page begin, and their bytes; nowhere if they are not plain."""
-        with (
-            open(self._path, "rb") as file,
-            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
-        ):
-            try:
-                places = list(self._of_pages(data))
-            except (KeyError, IndexError):  # no page that is known here
-                return []
+        try:
+            places = list(self._of_pages(file))
+        except (LookupError, TypeError):  # a page that is not known here
+            return []
         return places if sum(size for _, size in places) == self._size else []
 
-    def _of_pages(self, data: mmap.mmap) -> Iterator[tuple[int, int]]:
-        at, last = self._pages
-        while at < last:
-            head, begin = struct(data, at)
+    def _of_pages(self, file: BinaryIO) -> Iterator[tuple[int, int]]:
+        at, end = self._pages
+        end = min(end, os.fstat(file.fileno()).st_size)
+        while 0 <= at < end:
+            head, length = struct(bytes_at(file, at, HEADER), 0)
             size, count, encoding, levels = of_header(head)
-            at = begin + max(size, 0)  # onwards, whatever a broken file says
+            first = begin = at + length
+            at = begin + size
             for _ in range(self._levels if levels is None else 0):  # each begins with its length
-                begin += 4 + int.from_bytes(data[begin : begin + 4], "little")
+                begin += 4 + int.from_bytes(bytes_at(file, begin, 4), "little")
             begin += levels or 0
-            if encoding == PLAIN and at - begin == count * self._width:
-                yield begin, at - begin
+            is_whole = first <= begin < at <= end and at - begin == count * self._width
+            if encoding != PLAIN or not is_whole:
+                raise LookupError
+            yield begin, at - begin
+
+
+def bytes_at(file: BinaryIO, at: int, size: int) -> bytes:
+    """At most so many from there on. (Reading a map of a file ends the process if that is cut.)"""
+    file.seek(at)
+    return file.read(size)
 
 
 def of_header(head: dict[int, Any]) -> tuple[int, int, int, int | None]:
     """Bytes of a page, its values, their encoding, and the bytes of levels, if it has them.
 
-    The numbers are those of the fields in Parquet's definition of headers, of which there are two.
+    The numbers are those of the fields in Parquet's definition of headers.
     """
-    if 5 in head:
-        return head[3], head[5][1], head[5][2], None
-    page = head[8]
+    page = head[FIELDS[head[1]]]
+    if head[1] == 0:
+        return head[3], page[1], page[2], None
     return head[3], page[1], page[4], page[5] + page[6]
 
 
-def struct(data: Any, at: int) -> tuple[dict[int, Any], int]:
-    """The fields of one of Thrift's structs, by their numbers, and where it ends."""
-    found, number = {}, 0
+def struct(data: bytes, at: int, depth: int = 2) -> tuple[dict[int, Any], int]:
+    """The fields of one of Thrift's structs, by their numbers, and where it ends.
+
+    In it are others, as deep as in a page's header.
+    """
+    found: dict[int, Any] = {}
+    number = 0
     while kind := data[at]:
         at, step = at + 1, kind >> 4
         if step:
             number += step
         else:
             number, at = signed(data, at)
-        found[number], at = READ[kind & 15](data, at)
+        if kind & 15 == STRUCT and depth:
+            found[number], at = struct(data, at, depth - 1)
+        else:
+            found[number], at = READ[kind & 15](data, at)
     return found, at + 1
 
 
-def unsigned(data: Any, at: int) -> tuple[int, int]:
+def unsigned(data: bytes, at: int) -> tuple[int, int]:
     """An integer in groups of seven bits."""
     value = shift = 0
     while (byte := data[at]) > 127:
@@ -124,25 +142,24 @@ def unsigned(data: Any, at: int) -> tuple[int, int]:
     return value | byte << shift, at + 1
 
 
-def signed(data: Any, at: int) -> tuple[int, int]:
+def signed(data: bytes, at: int) -> tuple[int, int]:
     """An integer whose lowest bit is its sign."""
     value, at = unsigned(data, at)
     return (value >> 1) ^ -(value & 1), at
 
 
-def skipped(data: Any, at: int) -> tuple[None, int]:
+def skipped(data: bytes, at: int) -> tuple[None, int]:
     """Bytes, of which the length comes first."""
     size, at = unsigned(data, at)
     return None, at + size
 
 
-READ: dict[int, Callable[[Any, int], tuple[Any, int]]] = {
+READ: dict[int, Callable[[bytes, int], tuple[Any, int]]] = {
     1: lambda data, at: (True, at),
     2: lambda data, at: (False, at),
     5: signed,
     6: signed,
     8: skipped,
-    12: struct,
 }
 
 
@@ -175,7 +192,9 @@ def numbers_of(kind: Any, width: int, dtype: DTypeLike) -> tuple[int, np.dtype] 
 
     if pa.types.is_fixed_size_binary(kind) and dtype is not None:
         number = np.dtype(dtype)
-        return None if width % number.itemsize else (width // number.itemsize, number)
+        if not number.itemsize or width % number.itemsize:
+            return None
+        return width // number.itemsize, number
     if not pa.types.is_fixed_size_list(kind):
         return None
     value = kind.value_type

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import pairwise
 from os import PathLike
+from tokenize import TokenError
 from typing import Any, NamedTuple, Self, TypeAlias
 
 import numpy as np
@@ -21,6 +22,8 @@ Part: TypeAlias = tuple[Any, ...]  # (X, y) or (X, y, sample_weight)
 Load: TypeAlias = Callable[[], Part]
 
 BLOCK = 64 << 20  # bytes of X in a block, about
+# what NumPy says of a file that is none of its: it reads headers as Python's syntax
+NOT_NPY = (ValueError, TypeError, SyntaxError, TokenError)
 
 
 def read_each(loads: Callable[[], Iterable[Load]]) -> Iterator[Part]:
@@ -55,21 +58,36 @@ def shards(X: Paths, y: Any, sample_weight: Any, rows: int | None) -> list[Load]
     if rows is not None and (isinstance(rows, bool) or not hasattr(rows, "__index__") or rows < 1):
         raise ValueError(f"rows: expected an integer >= 1, got {rows!r}")
     paths, loads, begin = as_list(X), [], 0
+    sizes = [rows_and_bytes(path) for path in paths]
     for name, given in (("y", y), ("sample_weight", sample_weight)):
-        if are_paths(given) and len(as_list(given)) != len(paths):
+        if given is None:
+            continue
+        if not are_paths(given):
+            require_rows(np.asarray(given), sum(n for n, _ in sizes), name)
+        elif len(as_list(given)) != len(paths):
             raise ValueError(
                 f"{name}: expected {len(paths)} files, one for each of X, got {len(as_list(given))}"
             )
-    for i, path in enumerate(paths):
-        mapped = mapped_file(path)
-        n = len(mapped)
-        most = rows or max(1, BLOCK // max(1, mapped[:1].nbytes))
+    for i, (path, (n, nbytes)) in enumerate(zip(paths, sizes, strict=True)):
+        most = rows or max(1, BLOCK // max(1, nbytes))
         ends = [*range(0, n, most), n] if n else []
         for part in pairwise(ends):
             of_rows = [of_shard(each, i, begin, *part) for each in (y, sample_weight)]
             loads.append(partial(load_shard, path, *part, *of_rows))
         begin += n
     return loads
+
+
+def rows_and_bytes(path: Any) -> tuple[int, int]:
+    """How many rows a file has, and the bytes of one."""
+    mapped = mapped_file(path)
+    return len(mapped), mapped[:1].nbytes
+
+
+def require_rows(given: NDArray, n: int, name: str) -> None:
+    """Raise unless there are as many as of X: of more, some would be left out in silence."""
+    if given.shape[:1] != (n,):
+        raise ValueError(f"{name}: expected {n} rows as X has, got shape {given.shape}")
 
 
 def of_shard(given: Any, i: int, begin: int, first: int, last: int) -> Any:
@@ -94,23 +112,29 @@ def are_paths(given: Any) -> bool:
 
 def mapped_file(path: Any) -> NDArray:
     """A file of NumPy's format."""
+    expected = f"{path}: expected an array in NumPy's format (.npy)"
     try:
-        mapped = np.load(path, mmap_mode="r")
-    except ValueError as error:  # which NumPy takes for a pickle
-        raise ValueError(f"{path}: expected an array in NumPy's format (.npy): {error}") from error
+        with np.errstate(over="ignore"):  # which shows in the size
+            mapped = np.load(path, mmap_mode="r")
+    except NOT_NPY as error:
+        raise ValueError(f"{expected}: {error}") from error
     if not isinstance(mapped, np.ndarray):
-        raise ValueError(f"{path}: expected an array in NumPy's format (.npy), got an archive")
+        raise ValueError(f"{expected}, got an archive")
+    if not mapped.ndim:
+        raise ValueError(f"{expected}, got a single number")
     return mapped
 
 
 def load_shard(path: Any, first: int, last: int, *of_rows: Any) -> Part:
     """Rows of a file, with their labels and weights."""
-    X = mapped_file(path)[first:last]
-    found = [
-        mapped_file(each)[first:last] if isinstance(each, str | PathLike) else each
-        for each in of_rows
-    ]
-    return (X, *(each for each in found if each is not None))
+    X, found = mapped_file(path), []
+    for each in of_rows:
+        if isinstance(each, str | PathLike):
+            array = mapped_file(each)
+            require_rows(array, len(X), str(each))
+            each = array[first:last]
+        found.append(each)
+    return (X[first:last], *(each for each in found if each is not None))
 
 
 def row_groups(paths: Paths, columns: Columns) -> list[Load]:
@@ -214,8 +238,8 @@ def flat(column: Any, name: str, dtype: DTypeLike) -> NDArray:
 
 def of_bytes(column: Any, name: str, dtype: DTypeLike) -> NDArray:
     """A column of the bytes of rows as an array of their numbers, (n, D)."""
-    width = column.type.byte_width
-    if dtype is None or not width or width % np.dtype(dtype).itemsize:
+    width, size = column.type.byte_width, 0 if dtype is None else np.dtype(dtype).itemsize
+    if not size or not width or width % size:
         raise TypeError(
             f"dtype: expected that of the numbers in {name}, whose rows have {width} bytes, "
             f"got {None if dtype is None else np.dtype(dtype)}"

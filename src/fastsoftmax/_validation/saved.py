@@ -11,6 +11,7 @@ import numbers
 import os
 import re
 import stat
+import sys
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -214,6 +215,13 @@ def number(value: Any, name: str, sizes: Sizes) -> float:
     """A number; infinity and NaN are."""
     if not isinstance(value, numbers.Real) or isinstance(value, bool):
         raise ValueError(f"{name}: expected a number, got {value!r:.80}")
+    return value
+
+
+def positive(value: Any, name: str, sizes: Sizes) -> float:
+    """A finite number > 0."""
+    if not 0 < number(value, name, sizes) <= sys.float_info.max:
+        raise ValueError(f"{name}: expected a finite number > 0, got {value!r:.80}")
     return value
 
 

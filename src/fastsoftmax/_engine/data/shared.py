@@ -22,6 +22,7 @@ from fastsoftmax._engine.data.row_sample import RowSample
 from fastsoftmax._engine.data.stored_logits import StoredLogits
 
 T = TypeVar("T")
+WAIT = 0.1  # seconds between checks for signals, where these do not end a wait
 
 
 class Ended(BaseException):
@@ -33,13 +34,21 @@ class Worker:
 
     def __init__(self, job: Callable[[], Any], turns: "SharedPasses") -> None:
         self._turns, self._job = turns, job
-        self._go = threading.Semaphore(0)
+        self._go, self._ends = threading.Semaphore(0), False
         self.ask: Ask | None = None  # what it waits for
         self.result: Any = None
         self.error: BaseException | None = None
-        self.finished, self._ends = threading.Event(), False
-        context = contextvars.copy_context()
-        threading.Thread(target=context.run, args=(self._run,), daemon=True).start()
+        run = contextvars.copy_context().run
+        self._thread = threading.Thread(target=run, args=(self._run,), daemon=True)
+        self.finished = False
+
+    def start(self) -> bool:
+        """Whether the system has a thread to give, in which it then waits."""
+        try:
+            self._thread.start()
+        except RuntimeError:
+            return False
+        return True
 
     def _run(self) -> None:
         self._go.acquire()
@@ -49,28 +58,38 @@ class Worker:
                 self.result = self._job()
         except BaseException as error:
             self.error = error
-        self.finished.set()
+        self.finished = True
         self._turns.main.release()
 
     def advance(self) -> None:
         """Let it run until it waits again or has ended."""
         self.ask = None
         self._go.release()
-        self._turns.main.acquire()
+        while not self._turns.main.acquire(timeout=WAIT):
+            continue
 
     def end(self) -> None:
-        """Have it end where it waits, or where it will wait next."""
+        """Have it end where it waits, or before its next pass."""
         self._ends = True
         self._go.release()
+
+    def join(self) -> None:
+        """Wait until it has ended, if it has ever begun."""
+        if self._thread.ident is not None:
+            self._thread.join()
 
     def wait(self, ask: "Ask") -> Any:
         """Wait, in its thread, for what it asks for."""
         self.ask = ask
         self._turns.main.release()
         self._go.acquire()
+        self.go_on()
+        return ask.answer
+
+    def go_on(self) -> None:
+        """Raise if it is to end."""
         if self._ends:
             raise Ended
-        return ask.answer
 
 
 class Ask:
@@ -115,7 +134,17 @@ class SharedPasses:
 
     def wait(self, ask: "Ask") -> Any:
         """What a fit asks for, once there is a pass for it."""
-        return self.own.worker.wait(ask)
+        worker = getattr(self.own, "worker", None)
+        if worker is not None:
+            return worker.wait(ask)
+        self._serve([ask])
+        return ask.answer
+
+    def go_on(self) -> None:
+        """Raise in the thread of a fit that is to end, before a pass of its own."""
+        worker = getattr(self.own, "worker", None)
+        if worker is not None:
+            worker.go_on()
 
     def once(self, key: Hashable, make: Callable[[], T]) -> T:
         """What the first that asks makes, for all, as long as there is room for it."""
@@ -136,25 +165,32 @@ class SharedPasses:
         """The results of all jobs; raises what one of them raises."""
         workers = [Worker(job, self) for job in jobs]
         try:
-            ready = workers
-            while ready:
-                for worker in ready:
-                    worker.advance()
-                    if worker.error is not None:
-                        raise worker.error
-                ready = self._serve([worker for worker in workers if not worker.finished.is_set()])
+            if all(worker.start() for worker in workers):
+                self._take_turns(workers)
+                return [worker.result for worker in workers]
         finally:
             for worker in workers:
                 worker.end()
             for worker in workers:
-                worker.finished.wait()
-        return [worker.result for worker in workers]
+                worker.join()
+        return [job() for job in jobs]  # without threads: one after another
 
-    def _serve(self, waiting: list[Worker]) -> list[Worker]:
-        """Make a pass for what most wait for, logits before gradients; those that it serves."""
-        if not waiting:
+    def _take_turns(self, workers: list[Worker]) -> None:
+        """Let all work, and make the passes for which they wait."""
+        ready = workers
+        while ready:
+            for worker in ready:
+                worker.advance()
+                if worker.error is not None:
+                    raise worker.error
+            waiting = [worker for worker in workers if not worker.finished]
+            served = self._serve([worker.ask for worker in waiting])
+            ready = [worker for worker in waiting if worker.ask in served]
+
+    def _serve(self, asks: list[Ask]) -> list[Ask]:
+        """Make a pass for what most ask for, logits before gradients; those that it answers."""
+        if not asks:
             return []
-        asks = [worker.ask for worker in waiting]
         # proofs, in float64, wait until others come to theirs
         first = max(
             asks,
@@ -162,8 +198,8 @@ class SharedPasses:
                 ask.data.dtype == np.float32, ask.of_logits, sum(a.kind == ask.kind for a in asks),
             ),
         )  # fmt: skip
-        served = [worker for worker in waiting if worker.ask.kind == first.kind]
-        (store_logits if first.of_logits else gradients)([worker.ask for worker in served])
+        served = [ask for ask in asks if ask.kind == first.kind]
+        (store_logits if first.of_logits else gradients)(served)
         self.count += 0.5
         return served
 
@@ -225,7 +261,10 @@ class SharedData(DenseData):
     def value_and_grad(
         self, point: Point, batch: Batch, wrt: Collection[str] = ("W", "b")
     ) -> tuple[float, Gradients]:
-        if self.passes is None or point.logits is None or "X" in wrt:
+        if self.passes is None:
+            return super().value_and_grad(point, batch, wrt)
+        if point.logits is None or "X" in wrt:
+            self.passes.go_on()
             return super().value_and_grad(point, batch, wrt)
         return self.passes.wait(Ask(self, point, batch))
 

@@ -1,4 +1,4 @@
-"""Both ends of a pipe to a worker: tasks with their numbers there, answers with these back."""
+"""Both ends of a pipe to a worker: tasks there, answers back."""
 
 import signal
 from multiprocessing.connection import Connection
@@ -13,7 +13,7 @@ def serve(connection: Connection, n_threads: int) -> None:
     worker = Worker(n_threads)
     while True:
         try:
-            serial, task = unpacked(connection.recv_bytes())
+            task = unpacked(connection.recv_bytes())
             call = connection.recv_bytes()
         except EOFError:
             return
@@ -21,21 +21,31 @@ def serve(connection: Connection, n_threads: int) -> None:
             succeeded, answer = True, worker.work(task, call)
         except Exception as error:
             succeeded, answer = False, packed(error)
-        connection.send_bytes(packed((serial, succeeded)))
+        connection.send_bytes(packed(succeeded))
         connection.send_bytes(answer)
 
 
-def send(connection: Connection, serial: int, task: Task, call: bytes) -> None:
-    """Send a worker a task of this number."""
-    connection.send_bytes(packed((serial, task)))
+def send(connection: Connection, task: Task, call: bytes) -> None:
+    """Send a worker a task."""
+    connection.send_bytes(packed(task))
     connection.send_bytes(call)
 
 
-def answer(connection: Connection, serial: int) -> tuple[bool, bytes]:
-    """Whether a task succeeded, and what it returned or raised; earlier answers, not waited for
-    after Ctrl-C, are skipped."""
-    while True:
-        answered, succeeded = unpacked(connection.recv_bytes())
-        result = connection.recv_bytes()
-        if answered == serial:
-            return succeeded, result
+def answer(connection: Connection) -> tuple[bool, bytes]:
+    """Whether a task succeeded, and what it returned or raised."""
+    return unpacked(connection.recv_bytes()), connection.recv_bytes()
+
+
+def exchange(
+    connections: list[Connection], tasks: list[Task], calls: list[bytes]
+) -> list[tuple[bool, bytes]]:
+    """Send each worker a task, and wait for the answers. What fails meanwhile is the end of the
+    pipes: some may be within a message."""
+    try:
+        for connection, task, call in zip(connections, tasks, calls, strict=False):
+            send(connection, task, call)
+        return [answer(connection) for connection in connections[: len(tasks)]]
+    except BaseException:
+        for connection in connections:
+            connection.close()
+        raise

@@ -1,9 +1,13 @@
-"""Processes on this machine, spoken to by pipes."""
+"""Processes on this machine, spoken to by pipes.
+
+A thread speaks to them, one round after another: no interrupt falls within a message, and several
+threads may ask. A round that nobody waits for any more ends before the next begins.
+"""
 
 import multiprocessing
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import ExitStack
-from itertools import count
 from multiprocessing.connection import Connection
 from typing import Any, Self
 
@@ -13,6 +17,7 @@ from fastsoftmax._runtime.engines.wire import unpacked
 from fastsoftmax._runtime.threads import available_threads
 
 SPAWNED = multiprocessing.get_context("spawn")
+WAIT = 0.1  # seconds between checks for signals, where these do not end a wait
 
 
 class Processes:
@@ -45,11 +50,19 @@ class Processes:
             sets.positive(n_threads, "n_threads")
         self.forgotten: list[list[int]] = [[] for _ in range(n)]
         self._n_threads = n_threads
-        self._serials = count()
         self._connections: list[Connection] = []
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
+        try:
+            self._start()
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def _start(self) -> None:
+        self._speaker = self._stack.enter_context(ThreadPoolExecutor(1))
         n_threads = self._n_threads or max(1, available_threads() // self.n)
         for _ in range(self.n):
             here, there = SPAWNED.Pipe()
@@ -60,7 +73,6 @@ class Processes:
             self._stack.callback(process.join)
             self._stack.callback(here.close)  # before: it is what ends the process
         self._stack.enter_context(entered(self))
-        return self
 
     def __exit__(self, *error: object) -> None:
         self._stack.close()
@@ -72,11 +84,11 @@ class Processes:
 
     def ask(self, tasks: list[sets.Task], calls: list[bytes]) -> list[bytes]:
         """As `Workers.ask`; raises what the first of those that failed raised."""
-        serial, used = next(self._serials), self._connections[: len(tasks)]
         try:
-            for connection, task, call in zip(used, tasks, calls, strict=True):
-                pipes.send(connection, serial, task, call)
-            answers = [pipes.answer(connection, serial) for connection in used]
+            talk = self._speaker.submit(pipes.exchange, self._connections, tasks, calls)
+            while not wait([talk], WAIT).done:
+                continue
+            answers = talk.result()
         except (EOFError, OSError) as error:
             raise RuntimeError(
                 "a worker process has ended; enter a new context. A script that starts processes "
