@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from fastsoftmax import Blocks, Partitions
+from fastsoftmax._runtime import sources
 from fastsoftmax._runtime.buffers import Buffers
+from fastsoftmax._runtime.mapped import MappedFile
 from fastsoftmax._runtime.parquet_pages import plain_numbers
 
 pa = pytest.importorskip("pyarrow")
@@ -53,7 +55,7 @@ def read_plainly(path, dtype=None):
     """The numbers of each row group that are found without a decoder, or None."""
     file = pq.ParquetFile(path)
     plain = [
-        plain_numbers(file, path, group, "x", dtype, Buffers())
+        plain_numbers(file, MappedFile(path), group, "x", dtype, Buffers())
         for group in range(file.num_row_groups)
     ]
     return [each and each.read() for each in plain]
@@ -92,6 +94,32 @@ def test_plain_pages(dtype, how, layout, tmp_path):
             parts = list(source)
             same(np.concatenate([part[0] for part in parts]), X)
             assert np.concatenate([part[1] for part in parts]).tolist() == list(range(N))
+
+
+def test_labels_are_read_once(tmp_path, monkeypatch):
+    path = written(tmp_path / "rows.parquet", lists(numbers("f4")), **PLAIN)
+    blocks = Blocks.from_parquet(path, "x", "y")
+    packed = len(pickle.dumps(blocks))
+    first = list(blocks)
+    monkeypatch.setattr(pq, "ParquetFile", None)  # which finds labels
+    for (X, y), (X_again, y_again) in zip(first, blocks, strict=True):
+        same(X_again, X)
+        assert y_again.tolist() == y.tolist()
+    assert len(pickle.dumps(blocks)) < packed + 500  # places of pages, and no labels
+
+
+@pytest.mark.parametrize("most", [0, 1, 2])
+def test_maps_of_some_files_are_kept(most, tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "MAPS", most)
+    X = numbers("f4")
+    paths = [written(tmp_path / f"{i}.parquet", lists(X + i), **PLAIN) for i in range(2)]
+    blocks = Blocks.from_parquet(paths, "x", "y")
+    for _ in range(2):
+        same(np.concatenate([X for X, _ in blocks]), np.concatenate([X, X + 1]))
+    if os.path.exists("/proc/self/maps"):
+        with open("/proc/self/maps") as maps:
+            found = [line for line in maps if str(tmp_path) in line]
+        assert len(found) == most
 
 
 def some_missing(X):

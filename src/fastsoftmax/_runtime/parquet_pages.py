@@ -6,7 +6,6 @@ are its last bytes; before them are levels, which tell where lists begin. Of lis
 these tell nothing new, yet a decoder goes through them number by number.
 """
 
-import mmap
 import os
 from collections.abc import Callable, Iterator
 from functools import cached_property
@@ -16,6 +15,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from fastsoftmax._runtime.buffers import Buffers
+from fastsoftmax._runtime.mapped import MappedFile
 
 PLAIN = 0  # of Parquet's encodings
 SIZES = {"FLOAT": 4, "DOUBLE": 8, "INT32": 4, "INT64": 8}  # bytes, of the types of one size
@@ -26,7 +26,7 @@ class PlainNumbers:
 
     Parameters
     ----------
-    path : str or PathLike
+    file : MappedFile
     pages : (int, int)
         Bytes of the file from the first page to the end of the last.
     levels : int
@@ -40,7 +40,7 @@ class PlainNumbers:
 
     def __init__(
         self,
-        path: Any,
+        file: MappedFile,
         pages: tuple[int, int],
         levels: int,
         width: int,
@@ -48,7 +48,7 @@ class PlainNumbers:
         dtype: np.dtype,
         buffers: Buffers,
     ) -> None:
-        self._path, self._pages, self._levels, self._width = path, pages, levels, width
+        self._file, self._pages, self._levels, self._width = file, pages, levels, width
         self._shape, self._dtype, self._buffers = shape, dtype, buffers
         self._size = shape[0] * shape[1] * dtype.itemsize
 
@@ -56,30 +56,25 @@ class PlainNumbers:
         """The numbers; None where they are encoded, or some are missing."""
         if not self._places:
             return None
-        memory = self._buffers.empty(self._size)
-        rest = memoryview(memory)
-        with open(self._path, "rb") as file:
-            for begin, size in self._places:
-                file.seek(begin)
-                if file.readinto(rest[:size]) < size:
-                    raise OSError(f"{self._path}: expected the file as it was, got a shorter one")
-                rest = rest[size:]
+        data, end = self._file.read(), sum(self._places[-1])
+        if data.size() < end:  # whose pages would be missing
+            raise OSError(f"{self._file.path}: expected the file as it was, got a shorter one")
+        memory, at = self._buffers.empty(self._size), 0
+        for begin, size in self._places:
+            memory[at : at + size] = np.frombuffer(data, np.uint8, size, begin)
+            at += size
         return memory.view(self._dtype).reshape(self._shape)
 
     @cached_property
     def _places(self) -> list[tuple[int, int]]:
         """Where the numbers of each page begin, and their bytes; nowhere if they are not plain."""
-        with (
-            open(self._path, "rb") as file,
-            mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data,
-        ):
-            try:
-                places = list(self._of_pages(data))
-            except (KeyError, IndexError):  # no page that is known here
-                return []
+        try:
+            places = list(self._of_pages(self._file.read()))
+        except (KeyError, IndexError):  # no page that is known here
+            return []
         return places if sum(size for _, size in places) == self._size else []
 
-    def _of_pages(self, data: mmap.mmap) -> Iterator[tuple[int, int]]:
+    def _of_pages(self, data: Any) -> Iterator[tuple[int, int]]:
         at, last = self._pages
         while at < last:
             head, begin = struct(data, at)
@@ -147,7 +142,7 @@ READ: dict[int, Callable[[Any, int], tuple[Any, int]]] = {
 
 
 def plain_numbers(
-    file: Any, path: Any, group: int, name: str, dtype: DTypeLike, buffers: Buffers
+    file: Any, data: MappedFile, group: int, name: str, dtype: DTypeLike, buffers: Buffers
 ) -> PlainNumbers | None:
     """The numbers of a column of a ParquetFile in a row group; None if they have to be decoded.
 
@@ -156,7 +151,7 @@ def plain_numbers(
     field, rows = file.schema_arrow.get_field_index(name), file.metadata.row_group(group)
     leaves = [rows.column(i).path_in_schema for i in range(rows.num_columns)]
     ours = [i for i, leaf in enumerate(leaves) if leaf == name or leaf.startswith(f"{name}.")]
-    if field < 0 or len(ours) != 1 or not os.path.isfile(path):
+    if field < 0 or len(ours) != 1 or not os.path.isfile(data.path):
         return None
     chunk, leaf = rows.column(ours[0]), file.schema.column(ours[0])
     width = SIZES.get(leaf.physical_type, leaf.length)
@@ -166,7 +161,7 @@ def plain_numbers(
     pages = chunk.data_page_offset, chunk.data_page_offset + chunk.total_compressed_size
     levels = bool(leaf.max_repetition_level) + bool(leaf.max_definition_level)
     shape = rows.num_rows, of_rows[0]
-    return PlainNumbers(path, pages, levels, width, shape, of_rows[1], buffers)
+    return PlainNumbers(data, pages, levels, width, shape, of_rows[1], buffers)
 
 
 def numbers_of(kind: Any, width: int, dtype: DTypeLike) -> tuple[int, np.dtype] | None:

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fastsoftmax._runtime.buffers import Buffers
+from fastsoftmax._runtime.mapped import MappedFile
 from fastsoftmax._runtime.optional import needed
 from fastsoftmax._runtime.parquet_pages import PlainNumbers, plain_numbers
 
@@ -21,6 +22,7 @@ Part: TypeAlias = tuple[Any, ...]  # (X, y) or (X, y, sample_weight)
 Load: TypeAlias = Callable[[], Part]
 
 BLOCK = 64 << 20  # bytes of X in a block, about
+MAPS = 64  # of files, that are kept (docs/experiments/0091-parquet-with-few-classes.md)
 
 
 def read_each(loads: Callable[[], Iterable[Load]]) -> Iterator[Part]:
@@ -117,12 +119,12 @@ def row_groups(paths: Paths, columns: Columns) -> list[Load]:
     """Functions that read the row groups of Parquet files."""
     parquet, loads = needed("pyarrow.parquet", "Parquet files need"), []
     features, dtype, buffers = columns.features, columns.dtype, Buffers()
-    for path in as_list(paths):
-        file = parquet.ParquetFile(path)
+    for number, path in enumerate(as_list(paths)):
+        file, data = parquet.ParquetFile(path), MappedFile(path, number < MAPS)
         for i in range(file.metadata.num_row_groups):
             if file.metadata.row_group(i).num_rows:
                 plain = (
-                    plain_numbers(file, path, i, features, dtype, buffers)
+                    plain_numbers(file, data, i, features, dtype, buffers)
                     if isinstance(features, str)
                     else None
                 )
@@ -133,8 +135,8 @@ def row_groups(paths: Paths, columns: Columns) -> list[Load]:
 class RowGroup:
     """A function that reads a row group of a file.
 
-    Where X needs no decoder, labels and weights are kept: to open a file and to read them takes a
-    third of the time of reading X (docs/experiments/0088-parquet-on-two-processors.md).
+    Where X needs no decoder, labels and weights are kept: to open the file and to read them takes a
+    quarter of the time of reading X (docs/experiments/0091-parquet-with-few-classes.md).
 
     Parameters
     ----------
