@@ -115,12 +115,12 @@ def load_shard(path: Any, first: int, last: int, *of_rows: Any) -> Part:
     return (X, *(each for each in found if each is not None))
 
 
-def row_groups(paths: Paths, columns: Columns) -> list[Load]:
+def row_groups(paths: Paths, columns: Columns, maps: int = MAPS) -> list[Load]:
     """Functions that read the row groups of Parquet files."""
     parquet, loads = needed("pyarrow.parquet", "Parquet files need"), []
     features, dtype, buffers = columns.features, columns.dtype, Buffers()
     for number, path in enumerate(as_list(paths)):
-        file, data = parquet.ParquetFile(path), MappedFile(path, number < MAPS)
+        file, data = parquet.ParquetFile(path), MappedFile(path, number < maps)
         for i in range(file.metadata.num_row_groups):
             if file.metadata.row_group(i).num_rows:
                 plain = (
