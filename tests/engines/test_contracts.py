@@ -3,6 +3,7 @@
 import tracemalloc
 from functools import partial
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,10 +13,16 @@ from support.partitions import Counting
 from fastsoftmax import Partitions, SoftmaxRegression
 from fastsoftmax._engine.data import DensePartitions, Partition, PartitionRows
 from fastsoftmax._engine.data.partitioned import partition
+from fastsoftmax._runtime import engines
 from fastsoftmax._runtime.engines.tree import added
 from fastsoftmax.engines import Processes
 
 ENDS = [0, 1, 40, 40, 300]
+
+
+@pytest.mark.parametrize("engine", ["in_process", "processes", "dask", "ray"])
+def test_an_engine_is_less_than_a_hundred_lines(engine):
+    assert len((Path(engines.__file__).parent / f"{engine}.py").read_text().splitlines()) < 100
 
 
 @pytest.mark.parametrize("count", range(1, 10))

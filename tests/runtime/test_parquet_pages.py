@@ -96,6 +96,18 @@ def test_plain_pages(dtype, how, layout, tmp_path):
             assert np.concatenate([part[1] for part in parts]).tolist() == list(range(N))
 
 
+def test_labels_are_read_once(tmp_path, monkeypatch):
+    path = written(tmp_path / "rows.parquet", lists(numbers("f4")), **PLAIN)
+    blocks = Blocks.from_parquet(path, "x", "y")
+    packed = len(pickle.dumps(blocks))
+    first = list(blocks)
+    monkeypatch.setattr(pq, "ParquetFile", None)  # which finds labels
+    for (X, y), (X_again, y_again) in zip(first, blocks, strict=True):
+        same(X_again, X)
+        assert y_again.tolist() == y.tolist()
+    assert len(pickle.dumps(blocks)) < packed + 500  # places of pages, and no labels
+
+
 def some_missing(X):
     column = lists(X).to_pylist()
     column[7][2] = None
