@@ -85,6 +85,14 @@ def levels():
     return {name: LEVELS[name] for name in chosen.split(",")}
 
 
+def jobs():
+    """Compiler processes at a time."""
+    wanted = os.environ.get("FASTSOFTMAX_BUILD_JOBS", "").strip() or str(os.cpu_count() or 1)
+    if not (wanted.isdecimal() and int(wanted)):
+        sys.exit(f"FASTSOFTMAX_BUILD_JOBS: expected a positive integer, got {wanted!r}")
+    return int(wanted)
+
+
 def openmp_flags(compiler):
     """(compile, link) flags with which an OpenMP program compiles, links and runs."""
     if os.environ.get("FASTSOFTMAX_BUILD_OPENMP") == "0":
@@ -212,6 +220,7 @@ def translate(jobs):
             "wraparound": False,
             "initializedcheck": False,
             "cdivision": True,
+            "freethreading_compatible": True,  # .ci/long python313
         },
         nthreads=jobs if jobs > 1 else 0,
     )
@@ -227,7 +236,7 @@ class BuildExt(build_ext):
             self.build_lib, self.build_temp = "build/editable", "build/editable/objects"
         super().finalize_options()
         if self.parallel is None:
-            self.parallel = int(os.environ.get("FASTSOFTMAX_BUILD_JOBS", os.cpu_count() or 1))
+            self.parallel = jobs()
 
     def build_extensions(self):
         import numpy

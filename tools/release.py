@@ -30,6 +30,12 @@ def version() -> str:
     return re.search(r'^__version__ = "(.+)"$', text, re.MULTILINE)[1]
 
 
+def citation() -> dict[str, str]:
+    """Fields of CITATION.cff that are one line."""
+    text = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    return dict(re.findall(r"^([a-z-]+): *(\S.*)$", text, re.MULTILINE))
+
+
 def git(*arguments: str) -> str:
     done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True)
     return done.stdout
@@ -44,6 +50,10 @@ def open_points(v: str) -> Iterator[str]:
         yield f"CHANGELOG.md: no heading '## {v} (YEAR-MONTH-DAY)'"
     if not PYPROJECT["project"].get("urls"):
         yield "pyproject.toml: no [project.urls]: the project has no address yet"
+    cited = citation()
+    for field in ("repository-code", "date-released"):
+        if field not in cited:
+            yield f"CITATION.cff: no {field}"
 
 
 def metadata_faults(text: str, v: str) -> Iterator[str]:
@@ -108,6 +118,8 @@ def main() -> int:
     v, faults = version(), []
     if git("status", "--porcelain", "--untracked-files=no"):
         faults.append("changes that are not committed")
+    if citation()["version"] != v:
+        faults.append(f"CITATION.cff: expected version {v}, got {citation()['version']}")
     archives = sorted(arguments.folder.glob("*.tar.gz"))
     wheels = sorted(arguments.folder.glob("*.whl"))
     if [path.name for path in archives] != [f"{NAME}-{v}.tar.gz"]:
