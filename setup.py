@@ -182,13 +182,14 @@ def extensions():
 
 
 def note_settings(compiler):
-    """Write down what a build depends on besides its sources, where that is not as it was."""
+    """Write down what a build depends on besides its sources, where that is not as it was; the
+    compiler is its name and its own flags."""
     import Cython
 
     settings = [
         Path(__file__).read_text(encoding="utf-8"),
         f"Cython {Cython.__version__}, Python {sys.version}",
-        f"{compiler.compiler_so} {compiler.linker_so}",
+        compiler,
         *(f"{name}={os.environ.get(name)}" for name in ("CFLAGS", "CPPFLAGS", "LDFLAGS")),
     ]
     text = "\n".join(settings)
@@ -245,7 +246,7 @@ class BuildExt(build_ext):
         of_kernels = [NO_MEMSET] if is_taken(self.compiler, NO_MEMSET) else []
         if not is_taken(self.compiler, *AMX):
             self.extensions = [e for e in self.extensions if "v4_amx_f32" not in e.name]
-        note_settings(self.compiler)
+        note_settings(f"{self.compiler.compiler_so} {self.compiler.linker_so}")
         c_of = translate(self.parallel)
         for extension in self.extensions:
             c = c_of[extension.sources[0]]
