@@ -74,7 +74,7 @@ def fetch(folder: Path) -> None:
 
 
 def build(folder: Path) -> None:
-    """The package in FOLDER/package, each module compiled that is older than its C file or a header."""
+    """The package in FOLDER/package; what is older than its C file or a header is compiled."""
     package = folder / "package/fastsoftmax"
     ignored = shutil.ignore_patterns("*.so", "__pycache__", "native_f*", "v?_f*")
     shutil.copytree(ROOT / "src/fastsoftmax", package, ignore=ignored, dirs_exist_ok=True)
