@@ -32,9 +32,9 @@ FLAGS = [
     "-ffp-contract=fast",
     "-Wno-attributes",  # Cython declares a variable of each return type, attribute and all
 ]
-# GCC's alone: a loop that clears the sums of a register tile must not become a call of memset,
-# since in memory they would stay
-NO_MEMSET = "-fno-tree-loop-distribute-patterns"
+# GCC's alone, so that the sums of a register tile stay in registers: a loop that clears them must
+# not become a call of memset, and on aarch64 loads must not move ahead of the sums that use them
+GCC_ONLY = ["-fno-tree-loop-distribute-patterns", "-fno-schedule-insns"]
 PRECISIONS = {"f32": 0, "f64": 1}
 LEVELS = {
     "v2": ["-march=x86-64-v2"],
@@ -243,7 +243,7 @@ class BuildExt(build_ext):
         import numpy
 
         compile_flags, link_flags = openmp_flags(self.compiler)
-        of_kernels = [NO_MEMSET] if is_taken(self.compiler, NO_MEMSET) else []
+        of_kernels = [flag for flag in GCC_ONLY if is_taken(self.compiler, flag)]
         if not is_taken(self.compiler, *AMX):
             self.extensions = [e for e in self.extensions if "v4_amx_f32" not in e.name]
         note_settings(f"{self.compiler.compiler_so} {self.compiler.linker_so}")

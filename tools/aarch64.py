@@ -99,7 +99,7 @@ def build(folder: Path) -> None:
         for precision, double in setup.PRECISIONS.items() if c.stem != setup.UNITS else ():
             out = package / f"_core/plain_{precision}" / module.name
             macros = [f"-DFS_DOUBLE={double}", "-DCYTHON_INLINE="]
-            units.append((c, out, [*setup.FLAGS, setup.NO_MEMSET, *macros]))
+            units.append((c, out, [*setup.FLAGS, *setup.GCC_ONLY, *macros]))
 
     headers = [*(ROOT / setup.CORE / "simd").glob("*.h"), setup.SETTINGS]
 

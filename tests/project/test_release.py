@@ -1,11 +1,17 @@
-"""What `tools/release.py` finds in archives and wheels: each fault is planted, and named."""
+"""What `tools/release.py` finds in archives and wheels: each fault is planted, and named.
 
+And what the tests of a wheel import, where it is built.
+"""
+
+import ast
 import hashlib
 import importlib.util
 import shutil
 import sys
 import tarfile
+import tomllib
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -139,3 +145,29 @@ def test_open_points_fail_a_release_and_not_its_rehearsal(release, tmp_path, mon
 
 def test_the_citation_names_this_version(release):
     assert release.citation()["version"] == release.version() == V
+
+
+def imported(path: Path) -> Iterator[str]:
+    """The modules that a file imports when it is loaded."""
+    for node in ast.parse(path.read_text(encoding="utf-8")).body:
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            yield from (f"{node.module}.{alias.name}" for alias in node.names)
+
+
+def test_what_the_tests_of_a_wheel_import_is_installed_there():
+    """They run where cibuildwheel has installed the wheel and `test-requires`, and nothing else."""
+    build = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["tool"]
+    build = build["cibuildwheel"]
+    folders = [word for word in build["test-command"].split() if word.startswith("tests/")]
+    assert folders == ["tests/core", "tests/functional"]
+    files = {path for folder in folders for path in (ROOT / folder).glob("test_*.py")}
+    names = {name for path in files | {ROOT / "tests/conftest.py"} for name in imported(path)}
+    own = {name for name in names if name.startswith("support.")}
+    names |= {
+        name for each in own for name in imported(ROOT / f"tests/support/{each.split('.')[1]}.py")
+    }
+    packages = {name.partition(".")[0] for name in names} - {*sys.stdlib_module_names, "support"}
+    installed = {name.partition(">")[0] for name in build["test-requires"]}
+    assert packages <= installed | {"fastsoftmax", "numpy", "scipy"}
