@@ -1,7 +1,8 @@
 """Names of types that are text are not joined to others.
 
 `Paths | ArrayLike` is evaluated when its module is loaded. Where `Paths` is text, that works only
-as long as NumPy's `ArrayLike` is a union; in NumPy 2.5 it is a `TypeAliasType`, and the import fails.
+as long as NumPy's `ArrayLike` is a union; in NumPy 2.5 it is a `TypeAliasType`, and the import
+fails.
 """
 
 import ast
