@@ -80,7 +80,7 @@ def archive_faults(path: Path, v: str) -> Iterator[str]:
         yield f"{name}: {'missing' if name in tracked else 'not in git'}"
 
 
-def wheel_faults(path: Path, v: str) -> Iterator[str]:
+def wheel_faults(path: Path, v: str, most: int = MOST) -> Iterator[str]:
     """What is wrong with a wheel."""
     with zipfile.ZipFile(path) as opened:
         if opened.testzip():
@@ -91,8 +91,8 @@ def wheel_faults(path: Path, v: str) -> Iterator[str]:
             yield f"no {info}"
             return
         yield from metadata_faults(opened.read(f"{info}/METADATA").decode(), v)
-    if path.stat().st_size > MOST:
-        yield f"{path.stat().st_size} bytes, more than {MOST}"
+    if path.stat().st_size > most:
+        yield f"{path.stat().st_size} bytes, more than {most}"
     for level in (
         ("v2", "v3", "v4") if "x86_64" in path.name or "amd64" in path.name else ("plain",)
     ):

@@ -103,11 +103,10 @@ def test_what_metadata_lacks(release, tmp_path, line, fault):
     assert list(release.wheel_faults(wheel(tmp_path, files), V)) == [fault]
 
 
-def test_a_wheel_that_is_not_repaired_or_too_large(release, tmp_path, monkeypatch):
+def test_a_wheel_that_is_not_repaired_or_too_large(release, tmp_path):
     path = wheel(tmp_path, WHEEL, "cp311-cp311-linux_x86_64")
     size = path.stat().st_size
-    monkeypatch.setattr(release, "MOST", size - 1)
-    assert list(release.wheel_faults(path, V)) == [
+    assert list(release.wheel_faults(path, V, most=size - 1)) == [
         f"{size} bytes, more than {size - 1}",
         "not repaired: its tag is no manylinux",
     ]

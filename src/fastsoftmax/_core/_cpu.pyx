@@ -2,7 +2,8 @@
 
 from libc.stdlib cimport calloc, free
 
-from os import fsdecode
+cdef extern from "Python.h":
+    object PyUnicode_DecodeFSDefault(const char *)
 
 cdef extern from *:
     """
@@ -135,7 +136,7 @@ def openmp_version():
 def start_openmp():
     """Have the OpenMP runtime read its environment variables, if it has not yet; its file's path."""
     fs_start_openmp()
-    return fsdecode(fs_openmp_library())
+    return PyUnicode_DecodeFSDefault(fs_openmp_library())
 
 
 def start_team(int n):
