@@ -16,7 +16,7 @@ from fastsoftmax._runtime.ahead import ahead
 from fastsoftmax._runtime.copies import Copies
 from fastsoftmax._runtime.parts import Parts
 from fastsoftmax._validation import blocks as check_blocks
-from fastsoftmax._validation import numbers as check
+from fastsoftmax._validation import check
 from fastsoftmax._validation.sparse import features, require_finite
 
 

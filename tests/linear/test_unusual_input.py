@@ -11,8 +11,8 @@ from sklearn.model_selection import StratifiedKFold
 import fastsoftmax
 from fastsoftmax import LogisticRegression, MLPClassifier, SoftmaxRegression, SoftmaxRegressionCV
 from fastsoftmax._linear.inference import likelihood
+from fastsoftmax._validation import check
 from fastsoftmax._validation import folds as check_folds
-from fastsoftmax._validation import numbers as check
 from fastsoftmax._validation import targets as check_targets
 
 rng = np.random.default_rng(0)

@@ -20,8 +20,8 @@ from fastsoftmax._linear.softmax_regression import SoftmaxRegression
 from fastsoftmax._runtime import caller
 from fastsoftmax._runtime.sklearn_compat import ConvergenceWarning
 from fastsoftmax._runtime.typing import MatrixLike, Target
+from fastsoftmax._validation import check
 from fastsoftmax._validation import folds as check_folds
-from fastsoftmax._validation import numbers as check
 from fastsoftmax.blocks import Blocks
 
 OF_PATH = (

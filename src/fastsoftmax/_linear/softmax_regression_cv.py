@@ -15,8 +15,7 @@ from fastsoftmax._linear.model import LinearModel
 from fastsoftmax._runtime.atomic import atomic
 from fastsoftmax._runtime.callbacks import FitState
 from fastsoftmax._runtime.typing import MatrixLike, Solver, Target
-from fastsoftmax._validation import numbers as check
-from fastsoftmax._validation import saved, spellings
+from fastsoftmax._validation import check, saved, spellings
 from fastsoftmax._validation.folds import is_leave_one_out
 from fastsoftmax.blocks import Blocks
 

@@ -20,10 +20,9 @@ from fastsoftmax._runtime.atomic import atomic, of_one_fit
 from fastsoftmax._runtime.parts import joined
 from fastsoftmax._runtime.sklearn_compat import ClassifierMixin
 from fastsoftmax._runtime.typing import ClassifierLoss
+from fastsoftmax._validation import check, saved
 from fastsoftmax._validation import labels as check_labels
 from fastsoftmax._validation import networks as check_networks
-from fastsoftmax._validation import numbers as check
-from fastsoftmax._validation import saved
 from fastsoftmax._validation import targets as check_targets
 
 

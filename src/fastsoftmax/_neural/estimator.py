@@ -32,9 +32,8 @@ from fastsoftmax._runtime.sklearn_compat import (
 )
 from fastsoftmax._runtime.typing import Activation, InitialCoefs, LearningRate, UpdateRule
 from fastsoftmax._saving import Saved
+from fastsoftmax._validation import check, saved
 from fastsoftmax._validation import networks as check_networks
-from fastsoftmax._validation import numbers as check
-from fastsoftmax._validation import saved
 
 ACTIVATIONS = ("identity", "logistic", "sigmoid", "tanh", "relu", "leaky_relu")
 # targets, their goal, the number of outputs, attributes to set

@@ -14,9 +14,9 @@ from fastsoftmax._neural.training import Epoch, Plan, Record, Task, train
 from fastsoftmax._runtime.atomic import DivergedError
 from fastsoftmax._runtime.dtypes import computed_in
 from fastsoftmax._runtime.sklearn_compat import check_features_of_fit
+from fastsoftmax._validation import check
 from fastsoftmax._validation import labels as check_labels
 from fastsoftmax._validation import networks as check_networks
-from fastsoftmax._validation import numbers as check
 
 
 def train_neuron(

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from fastsoftmax._core import kernels
 from fastsoftmax._runtime.typing import Array, Reduced, Reduction, Tensor
-from fastsoftmax._validation import numbers as check
+from fastsoftmax._validation import check
 from fastsoftmax.functional._layout import distinct, prepared, rounded, threads_for
 from fastsoftmax.functional._weights import scaled, times_power_of_two
 

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastsoftmax._engine.data import Batch, Gradients, Point, data_of
 from fastsoftmax._runtime import scipy_sparse as sparse
 from fastsoftmax._runtime.typing import Array, MatrixLike, Reduced
-from fastsoftmax._validation import numbers as check
+from fastsoftmax._validation import check
 from fastsoftmax._validation.sparse import features
 from fastsoftmax.functional._weights import scaled, times_power_of_two
 

@@ -26,7 +26,7 @@ from fastsoftmax._engine.solvers.certificate import USUAL as CERTAIN
 from fastsoftmax._engine.solvers.certificate import Certificate
 from fastsoftmax._engine.solvers.rules import EndingRules, LbfgsRules, ProofRules, ProximalRules
 from fastsoftmax._runtime.callbacks import FitState, ends
-from fastsoftmax._validation import numbers as check
+from fastsoftmax._validation import check
 from fastsoftmax._validation.spellings import is_a_solver as theirs
 
 

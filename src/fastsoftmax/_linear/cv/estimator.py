@@ -17,9 +17,9 @@ from fastsoftmax._runtime.callbacks import FitState
 from fastsoftmax._runtime.collections import is_collection
 from fastsoftmax._runtime.sklearn_compat import metadata_router, routed, scorer_of
 from fastsoftmax._runtime.typing import MatrixLike
+from fastsoftmax._validation import check
 from fastsoftmax._validation import folds as check_folds
 from fastsoftmax._validation import networks as check_networks
-from fastsoftmax._validation import numbers as check
 from fastsoftmax.blocks import Blocks
 from fastsoftmax.partitions import Partitions
 

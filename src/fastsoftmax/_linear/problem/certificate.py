@@ -18,7 +18,7 @@ from fastsoftmax._linear.problem.each_label import each_label
 from fastsoftmax._linear.problem.problem import Problem, problem_of
 from fastsoftmax._runtime.sklearn_compat import check_features_of_fit
 from fastsoftmax._runtime.typing import MatrixLike
-from fastsoftmax._validation import numbers as check
+from fastsoftmax._validation import check
 from fastsoftmax.blocks import Blocks
 from fastsoftmax.partitions import Partitions
 

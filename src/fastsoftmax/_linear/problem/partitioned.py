@@ -35,8 +35,8 @@ from fastsoftmax._runtime.engines.protocol import Held
 from fastsoftmax._runtime.engines.tree import Sums
 from fastsoftmax._runtime.versions import processor_level
 from fastsoftmax._validation import blocks as check_blocks
+from fastsoftmax._validation import check
 from fastsoftmax._validation import labels as check_labels
-from fastsoftmax._validation import numbers as check
 from fastsoftmax._validation import partitions as check_partitions
 from fastsoftmax._validation import targets as check_targets
 from fastsoftmax._validation.sparse import features, require_finite

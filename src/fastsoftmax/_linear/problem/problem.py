@@ -24,8 +24,8 @@ from fastsoftmax._linear.problem.settings import PenaltyTerms, Settings
 from fastsoftmax._linear.problem.targets import Encoding, Targets, targets_of
 from fastsoftmax._runtime.memory_budget import MemoryBudget
 from fastsoftmax._runtime.typing import MatrixLike
+from fastsoftmax._validation import check
 from fastsoftmax._validation import networks as check_networks
-from fastsoftmax._validation import numbers as check
 from fastsoftmax._validation import partitions as check_partitions
 from fastsoftmax._validation import targets as check_targets
 from fastsoftmax.blocks import Blocks

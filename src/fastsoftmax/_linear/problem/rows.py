@@ -16,7 +16,7 @@ from fastsoftmax._engine.data import (
 )
 from fastsoftmax._runtime.typing import MatrixLike
 from fastsoftmax._validation import blocks as check_blocks
-from fastsoftmax._validation import numbers as check
+from fastsoftmax._validation import check
 from fastsoftmax._validation.columns import by_column
 from fastsoftmax._validation.sparse import features, require_finite
 from fastsoftmax._validation.targets import as_table

@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from fastsoftmax._engine import solvers
 from fastsoftmax._linear.problem.rows import Rows
+from fastsoftmax._validation import check
 from fastsoftmax._validation import groups as check_groups
-from fastsoftmax._validation import numbers as check
 from fastsoftmax._validation import partitions as check_partitions
 from fastsoftmax._validation import targets as check_targets
 from fastsoftmax._validation.columns import by_column
