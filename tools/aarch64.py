@@ -129,8 +129,11 @@ def main() -> int:
     if tests:
         code = ["-m", "pytest", "-q", "-p", "no:cacheprovider", *tests]
     environment = os.environ | {
-        "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "EMULATOR": " ".join(emulator)
-    }  # fmt: skip
+        "CC": COMPILER,
+        "EMULATOR": " ".join(emulator),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONPATH": path,
+    }
     command = [*emulator, str(folder / "root/usr/bin/python3.11"), *code]
     return subprocess.run(command, env=environment, check=False).returncode
 
