@@ -45,7 +45,7 @@ class LeaveOneOutRules:
 USUAL = LeaveOneOutRules()
 
 
-class Rows:
+class EachRow:
     """Each row left out in turn: the split of a search."""
 
     def __init__(self, problem: Problem, measure: Measure) -> None:

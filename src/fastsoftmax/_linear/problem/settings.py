@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine import solvers
-from fastsoftmax._linear.problem.rows import Rows
+from fastsoftmax._linear.problem.rows import GivenRows
 from fastsoftmax._validation import check
 from fastsoftmax._validation import groups as check_groups
 from fastsoftmax._validation import partitions as check_partitions
@@ -63,7 +63,12 @@ class PenaltyTerms(NamedTuple):
 
     @classmethod
     def of(
-        cls, estimator: Any, settings: Settings, rows: Rows, n_logits: int, Cs: Collection[float]
+        cls,
+        estimator: Any,
+        settings: Settings,
+        rows: GivenRows,
+        n_logits: int,
+        Cs: Collection[float],
     ) -> Self:
         """Those of an estimator, by the columns of X."""
         e, l1_ratio, d = estimator, settings.l1_ratio, rows.data.shape[1]
