@@ -112,7 +112,7 @@ def softmax_path(
     offset: ArrayLike | None = None,
     **params: Unpack[Parameters],
 ) -> SoftmaxPath:
-    """Fit softmax regression for many strengths of an L1 penalty, each from the fit before.
+    """Fit softmax regression for many values of C with an L1 penalty, each from the fit before.
 
     Parameters
     ----------

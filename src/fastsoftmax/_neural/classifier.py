@@ -44,9 +44,9 @@ class WithProbabilities:
 class MLPClassifier(Ranking, ClassifierMixin, Perceptron):
     """Network of dense layers (multi-layer perceptron) that classifies.
 
-    Minimises the mean loss of the rows plus an L2 penalty by stochastic gradient descent. An epoch
-    is one compiled call: rows are gathered, sent forward and back, and the weights updated, without
-    an intermediate array of Python's.
+    Minimises the mean loss of the rows plus an L2 penalty by stochastic gradient descent. Each
+    epoch is one compiled call, which gathers the rows, computes outputs and gradients, and updates
+    the weights.
 
     Parameters
     ----------
@@ -151,7 +151,7 @@ class MLPClassifier(Ranking, ClassifierMixin, Perceptron):
     out_activation_ : str
         "softmax", "logistic" or "identity".
     n_features_in_ : int
-        D.
+        Number of features, D.
 
     See Also
     --------

@@ -345,7 +345,7 @@ def nll_loss(
     ignore_index: int | None = None,
     reduction: Reduction = "mean",
 ) -> Array | float:
-    """Negative log-likelihood, -w[y] log p_y, of probabilities that are known already.
+    """Negative log-likelihood, -w[y] log p_y, from given log-probabilities.
 
     Parameters
     ----------

@@ -154,10 +154,10 @@ def binary_cross_entropy(
     reduction: Reduction = "mean",
     n_threads: int | None = None,
 ) -> Array | float:
-    """Cross-entropy of two classes from the log-odds z of the one, -y log σ(z) - (1-y) log σ(-z).
+    """Cross-entropy of two classes from the log-odds z, -y log σ(z) - (1-y) log σ(-z).
 
     It takes logits, as PyTorch's ``binary_cross_entropy_with_logits`` does. PyTorch's
-    ``binary_cross_entropy`` takes probabilities: `logit` makes logits of them.
+    ``binary_cross_entropy`` takes probabilities, which `logit` converts to logits.
 
     Parameters
     ----------
