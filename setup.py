@@ -32,9 +32,9 @@ FLAGS = [
     "-ffp-contract=fast",
     "-Wno-attributes",  # Cython declares a variable of each return type, attribute and all
 ]
-# GCC's alone: a loop that clears the sums of a register tile must not become a call of memset,
-# since in memory they would stay
-NO_MEMSET = "-fno-tree-loop-distribute-patterns"
+# GCC's alone, so that the sums of a register tile stay in registers: a loop that clears them must
+# not become a call of memset, and on aarch64 loads must not move ahead of the sums that use them
+GCC_ONLY = ["-fno-tree-loop-distribute-patterns", "-fno-schedule-insns"]
 PRECISIONS = {"f32": 0, "f64": 1}
 LEVELS = {
     "v2": ["-march=x86-64-v2"],
@@ -83,6 +83,14 @@ def levels():
             f"commas, got {chosen!r}"
         )
     return {name: LEVELS[name] for name in chosen.split(",")}
+
+
+def jobs():
+    """Compiler processes at a time."""
+    wanted = os.environ.get("FASTSOFTMAX_BUILD_JOBS", "").strip() or str(os.cpu_count() or 1)
+    if not (wanted.isdecimal() and int(wanted)):
+        sys.exit(f"FASTSOFTMAX_BUILD_JOBS: expected a positive integer, got {wanted!r}")
+    return int(wanted)
 
 
 def openmp_flags(compiler):
@@ -174,13 +182,14 @@ def extensions():
 
 
 def note_settings(compiler):
-    """Write down what a build depends on besides its sources, where that is not as it was."""
+    """Write down what a build depends on besides its sources, where that is not as it was; the
+    compiler is its name and its own flags."""
     import Cython
 
     settings = [
         Path(__file__).read_text(encoding="utf-8"),
         f"Cython {Cython.__version__}, Python {sys.version}",
-        f"{compiler.compiler_so} {compiler.linker_so}",
+        compiler,
         *(f"{name}={os.environ.get(name)}" for name in ("CFLAGS", "CPPFLAGS", "LDFLAGS")),
     ]
     text = "\n".join(settings)
@@ -212,6 +221,7 @@ def translate(jobs):
             "wraparound": False,
             "initializedcheck": False,
             "cdivision": True,
+            "freethreading_compatible": True,  # .ci/long python313
         },
         nthreads=jobs if jobs > 1 else 0,
     )
@@ -227,16 +237,16 @@ class BuildExt(build_ext):
             self.build_lib, self.build_temp = "build/editable", "build/editable/objects"
         super().finalize_options()
         if self.parallel is None:
-            self.parallel = int(os.environ.get("FASTSOFTMAX_BUILD_JOBS", os.cpu_count() or 1))
+            self.parallel = jobs()
 
     def build_extensions(self):
         import numpy
 
         compile_flags, link_flags = openmp_flags(self.compiler)
-        of_kernels = [NO_MEMSET] if is_taken(self.compiler, NO_MEMSET) else []
+        of_kernels = [flag for flag in GCC_ONLY if is_taken(self.compiler, flag)]
         if not is_taken(self.compiler, *AMX):
             self.extensions = [e for e in self.extensions if "v4_amx_f32" not in e.name]
-        note_settings(self.compiler)
+        note_settings(f"{self.compiler.compiler_so} {self.compiler.linker_so}")
         c_of = translate(self.parallel)
         for extension in self.extensions:
             c = c_of[extension.sources[0]]

@@ -74,13 +74,12 @@ def fetch(folder: Path) -> None:
 
 
 def build(folder: Path) -> None:
-    """The package in FOLDER/package, each module compiled that is older than its C file."""
+    """The package in FOLDER/package; what is older than its C file or a header is compiled."""
     package = folder / "package/fastsoftmax"
     ignored = shutil.ignore_patterns("*.so", "__pycache__", "native_f*", "v?_f*")
     shutil.copytree(ROOT / "src/fastsoftmax", package, ignore=ignored, dirs_exist_ok=True)
     setup.TRANSLATED, setup.SETTINGS = folder / "cython", folder / "settings.txt"
-    if not setup.SETTINGS.exists():
-        setup.SETTINGS.touch()
+    setup.note_settings(COMPILER)
     jobs = os.cpu_count() or 1
     include = [
         ROOT / setup.CORE / "simd",
@@ -100,12 +99,15 @@ def build(folder: Path) -> None:
         for precision, double in setup.PRECISIONS.items() if c.stem != setup.UNITS else ():
             out = package / f"_core/plain_{precision}" / module.name
             macros = [f"-DFS_DOUBLE={double}", "-DCYTHON_INLINE="]
-            units.append((c, out, [*setup.FLAGS, setup.NO_MEMSET, *macros]))
+            units.append((c, out, [*setup.FLAGS, *setup.GCC_ONLY, *macros]))
+
+    headers = [*(ROOT / setup.CORE / "simd").glob("*.h"), setup.SETTINGS]
 
     def compiled(unit):
         c, out, flags = unit
         out.parent.mkdir(exist_ok=True)
-        if not out.exists() or out.stat().st_mtime < c.stat().st_mtime:
+        newest = max(path.stat().st_mtime for path in (c, *headers))
+        if not out.exists() or out.stat().st_mtime < newest:
             run(*command, *flags, c, "-o", out)
 
     with ThreadPoolExecutor(jobs) as pool:
@@ -127,8 +129,11 @@ def main() -> int:
     if tests:
         code = ["-m", "pytest", "-q", "-p", "no:cacheprovider", *tests]
     environment = os.environ | {
-        "PYTHONPATH": path, "PYTHONDONTWRITEBYTECODE": "1", "EMULATOR": " ".join(emulator)
-    }  # fmt: skip
+        "CC": COMPILER,
+        "EMULATOR": " ".join(emulator),
+        "PYTHONDONTWRITEBYTECODE": "1",
+        "PYTHONPATH": path,
+    }
     command = [*emulator, str(folder / "root/usr/bin/python3.11"), *code]
     return subprocess.run(command, env=environment, check=False).returncode
 

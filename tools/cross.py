@@ -115,8 +115,7 @@ def main() -> int:
     python = fetched(folder)
     os.chdir(ROOT)
     setup.TRANSLATED, setup.SETTINGS = folder / "cython", folder / "settings.txt"
-    if not setup.SETTINGS.exists():
-        setup.SETTINGS.touch()
+    setup.note_settings(f"zig {ZIG}")
     jobs = os.cpu_count() or 1
     c_of = setup.translate(jobs)
     failed = 0

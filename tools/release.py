@@ -30,6 +30,12 @@ def version() -> str:
     return re.search(r'^__version__ = "(.+)"$', text, re.MULTILINE)[1]
 
 
+def citation() -> dict[str, str]:
+    """Fields of CITATION.cff that are one line."""
+    text = (ROOT / "CITATION.cff").read_text(encoding="utf-8")
+    return dict(re.findall(r"^([a-z-]+): *(\S.*)$", text, re.MULTILINE))
+
+
 def git(*arguments: str) -> str:
     done = subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True)
     return done.stdout
@@ -44,6 +50,10 @@ def open_points(v: str) -> Iterator[str]:
         yield f"CHANGELOG.md: no heading '## {v} (YEAR-MONTH-DAY)'"
     if not PYPROJECT["project"].get("urls"):
         yield "pyproject.toml: no [project.urls]: the project has no address yet"
+    cited = citation()
+    for field in ("repository-code", "date-released"):
+        if field not in cited:
+            yield f"CITATION.cff: no {field}"
 
 
 def metadata_faults(text: str, v: str) -> Iterator[str]:
@@ -70,7 +80,7 @@ def archive_faults(path: Path, v: str) -> Iterator[str]:
         yield f"{name}: {'missing' if name in tracked else 'not in git'}"
 
 
-def wheel_faults(path: Path, v: str) -> Iterator[str]:
+def wheel_faults(path: Path, v: str, most: int = MOST) -> Iterator[str]:
     """What is wrong with a wheel."""
     with zipfile.ZipFile(path) as opened:
         if opened.testzip():
@@ -81,8 +91,8 @@ def wheel_faults(path: Path, v: str) -> Iterator[str]:
             yield f"no {info}"
             return
         yield from metadata_faults(opened.read(f"{info}/METADATA").decode(), v)
-    if path.stat().st_size > MOST:
-        yield f"{path.stat().st_size} bytes, more than {MOST}"
+    if path.stat().st_size > most:
+        yield f"{path.stat().st_size} bytes, more than {most}"
     for level in (
         ("v2", "v3", "v4") if "x86_64" in path.name or "amd64" in path.name else ("plain",)
     ):
@@ -108,6 +118,8 @@ def main() -> int:
     v, faults = version(), []
     if git("status", "--porcelain", "--untracked-files=no"):
         faults.append("changes that are not committed")
+    if citation()["version"] != v:
+        faults.append(f"CITATION.cff: expected version {v}, got {citation()['version']}")
     archives = sorted(arguments.folder.glob("*.tar.gz"))
     wheels = sorted(arguments.folder.glob("*.whl"))
     if [path.name for path in archives] != [f"{NAME}-{v}.tar.gz"]:

@@ -65,19 +65,23 @@ def main():
         for step, (_, code) in STEPS.items():
             seconds, modules[step] = run(code)
             times[step].append(1e3 * seconds)
-    median = {step: statistics.median(some) for step, some in times.items()}
-    numpy = median["`import numpy`"] - median["Python"]
+
+    def beyond(step, base):
+        """Of the two in the same round, as the machine may be slower in another."""
+        return statistics.median(a - b for a, b in zip(times[step], times[base], strict=True))
+
+    numpy = beyond("`import numpy`", "Python")
     print("# Start-up\n")
     print(
         f"{processor()}, Python {sys.version.split()[0]}. Milliseconds beyond those of the row "
-        f"named, medians of {ROUNDS} fresh processes in turns; the share is of what `import numpy` "
-        "takes.\n"
+        f"named in the same round, medians of {ROUNDS} rounds of fresh processes; the share is of "
+        "what `import numpy` takes.\n"
     )
     print("| | beyond | ms | share | modules it adds |\n|---|---|---:|---:|---|")
     for step, (base, _) in STEPS.items():
         if base is None:
             continue
-        added = median[step] - median[base]
+        added = beyond(step, base)
         new = packages(modules[step] - modules[base])
         print(f"| {step} | {base} | {added:.0f} | {added / numpy:.2f} | {new} |")
 

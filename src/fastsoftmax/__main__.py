@@ -3,6 +3,7 @@
 import argparse
 import signal
 import sys
+from contextlib import suppress
 from importlib import import_module
 
 from fastsoftmax._runtime.version import __version__
@@ -39,6 +40,9 @@ def main(argv: list[str] | None = None) -> int:
 
 
 if __name__ == "__main__":
+    for stream in (sys.stdout, sys.stderr):  # not every encoding has all letters
+        with suppress(AttributeError):  # of none, as of programs without a window
+            stream.reconfigure(errors="replace")
     if hasattr(signal, "SIGPIPE"):  # a closed pipe ends commands in silence, as of other programs
         signal.signal(signal.SIGPIPE, signal.SIG_DFL)
     sys.exit(main())

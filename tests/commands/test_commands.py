@@ -41,6 +41,16 @@ def test_a_closed_pipe_ends_it_in_silence(arguments):
     assert "pipe" not in done.stderr.lower() and "Error" not in done.stderr
 
 
+@pytest.mark.parametrize(("encoding", "shown"), [("ascii", "C??CE"), ("cp1252", "C·?CE")])
+def test_letters_that_an_encoding_lacks_do_no_harm(encoding, shown):
+    """On Windows a pipe or a file gets one byte for each letter."""
+    command = [sys.executable, "-m", "fastsoftmax", "demo"]
+    variables = os.environ | {"PYTHONIOENCODING": encoding}
+    done = subprocess.run(command, capture_output=True, env=variables)
+    assert done.returncode == 0, done.stderr
+    assert shown in done.stdout.decode(encoding)
+
+
 def test_bench_says_what_comes_and_numbers_its_rows(capsys, monkeypatch):
     cases = [(200, 16, 3, np.float32), (100, 8, 2, np.float64)]
     seen = []

@@ -1,12 +1,14 @@
 """Importing the library: which kernels it picks, and what it leaves alone. In fresh processes."""
 
 import os
+import shutil
+from pathlib import Path
 
 import pytest
 from support.processes import run
 
 from fastsoftmax import _core
-from fastsoftmax._core import _cpu
+from fastsoftmax._core import _cpu, _loaded
 
 RUNNABLE = [level for level in _core.LEVELS if _core.is_built(level) and _cpu.supports(level)]
 
@@ -102,6 +104,47 @@ def test_kernels_that_no_processor_here_can_run(monkeypatch):
     monkeypatch.delenv("FASTSOFTMAX_ISA", raising=False)
     with pytest.raises(ImportError, match="none of which this processor can run; build it here"):
         _core._choose()
+
+
+@pytest.fixture
+def not_compiled(tmp_path):
+    """A folder with the package's Python files alone, as src of a checkout is before a build."""
+    package = Path(_core.__file__).parents[1]
+    for path in package.rglob("*.py"):
+        copy = tmp_path / "fastsoftmax" / path.relative_to(package)
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(path, copy)
+    return tmp_path
+
+
+ELSEWHERE = "import sys; sys.path.insert(0, {folder!r}); import fastsoftmax"
+BUILD = "build it here, in a checkout or an unpacked source archive: pip install ."
+
+
+def test_a_package_that_is_not_compiled_says_how_it_is(not_compiled):
+    result = run(ELSEWHERE.format(folder=str(not_compiled)), PYTHONSAFEPATH="1")
+    assert (
+        "ImportError: fastsoftmax._core._system: expected a compiled module that" in result.stderr
+    )
+    assert BUILD in result.stderr and "circular" not in result.stderr
+
+
+def test_a_library_that_is_missing_is_named(not_compiled):
+    """As libgomp is in an image without it, to which a build was copied."""
+    (system,) = Path(_core.__file__).parent.glob(f"_system*{Path(_cpu.__file__).suffix}")
+    shutil.copy2(system, not_compiled / "fastsoftmax/_core")
+    module = not_compiled / "fastsoftmax/_core/_cpu.py"
+    module.write_text('raise ImportError("libgomp.so.1: cannot open shared object file")\n')
+    result = run(ELSEWHERE.format(folder=str(not_compiled)), PYTHONSAFEPATH="1")
+    assert "_core._cpu: expected a compiled module that" in result.stderr
+    assert "(libgomp.so.1: cannot open shared object file)" in result.stderr
+
+
+def test_no_path_of_a_library_is_no_file(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "lib.so.1").symlink_to(tmp_path / "lib.so.1.0.0")
+    assert _loaded.file_of(str(tmp_path / "lib.so.1")) == os.path.realpath("lib.so.1.0.0")
+    assert _loaded.file_of("") == ""
 
 
 def test_subnormals_survive_import_and_kernels():

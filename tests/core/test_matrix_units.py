@@ -5,6 +5,7 @@ are compared with float64's, whose errors are 2^-29 of what is allowed.
 """
 
 import ctypes
+import os
 import shutil
 import subprocess
 from pathlib import Path
@@ -76,8 +77,9 @@ def documented_product(c, a, b):
 
 @pytest.fixture(scope="module")
 def product(tmp_path_factory):
-    """`emulated_product`, compiled by this machine's compiler."""
-    compiler = shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
+    """`emulated_product`, compiled for this processor, or the one that is emulated."""
+    named = os.environ.get("CC", "cc"), "gcc", "clang"
+    compiler = next(filter(None, map(shutil.which, named)), None)
     if compiler is None or not (HEADERS / "emulated_units.h").exists():
         pytest.skip("needs a C compiler and the source")
     folder = tmp_path_factory.mktemp("units")

@@ -97,6 +97,14 @@ def test_a_build_stops_where_the_compiler_has_no_openmp(checkout):
     assert "FASTSOFTMAX_BUILD_OPENMP=0 pip install ." in stopped.stderr
 
 
+@pytest.mark.parametrize("jobs", ["many", "0", "-1"])
+def test_jobs_are_a_positive_integer(checkout, jobs):
+    stopped = run_setup(checkout, "build_ext", FASTSOFTMAX_BUILD_JOBS=jobs)
+    assert stopped.returncode != 0
+    expected = f"FASTSOFTMAX_BUILD_JOBS: expected a positive integer, got '{jobs}'"
+    assert stopped.stderr.strip() == expected
+
+
 def test_an_unknown_level_is_refused(checkout):
     stopped = run_setup(checkout, "build_ext", FASTSOFTMAX_BUILD_ISA="v2,v9")
     assert stopped.returncode != 0

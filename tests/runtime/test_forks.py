@@ -169,6 +169,31 @@ def test_files_that_are_no_libraries(tmp_path, monkeypatch):
     assert not teams.is_shared(_core.openmp_library)
 
 
+UNSPELLED = """
+import os
+from fastsoftmax import _core
+from fastsoftmax._core import _loaded
+from fastsoftmax._runtime import teams
+library = _core.openmp_library
+print(os.fsencode(library).startswith(FOLDER))
+assert library in _loaded.libraries() and not teams.is_shared(library)
+"""
+
+
+def test_a_runtime_in_a_folder_that_the_locale_cannot_spell(tmp_path):
+    folder = tmp_path / "Zürich"
+    folder.mkdir()
+    shutil.copy2(_core.openmp_library, folder / _loaded.names(_core.openmp_library)[0])
+    result = run(
+        f"FOLDER = {os.fsencode(folder)}\n{UNSPELLED}",
+        **{"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"},
+        LD_LIBRARY_PATH=str(folder),
+    )
+    assert result.returncode == 0, result.stderr
+    if result.stdout != "True\n":
+        pytest.skip("a build that has its runtime elsewhere")
+
+
 def test_a_runtime_of_which_nothing_is_known_may_be_shared(tmp_path):
     assert teams.is_shared(str(tmp_path / "gone.so"))
 

@@ -5,10 +5,12 @@ run at once.
 """
 
 import sys
+import sysconfig
 
 import numpy as np
 import pytest
 from support.problems import softmax_rows
+from support.processes import run
 from support.threads import at_once
 
 import fastsoftmax
@@ -88,9 +90,29 @@ def test_functions_share_their_input():
         np.testing.assert_array_equal(gradient, alone[1][1])
 
 
-@pytest.mark.skipif(not hasattr(sys, "_is_gil_enabled"), reason="a Python that has the GIL only")
-def test_whether_there_is_a_gil_is_as_the_environment_says():
-    import os
+WITHOUT_GIL = pytest.mark.skipif(
+    not sysconfig.get_config_var("Py_GIL_DISABLED"), reason="a Python that has the GIL"
+)
+LOAD_ALL = """
+import sys
+from fastsoftmax import _core
+from fastsoftmax._core import recycled
+for real in ("f4", "f8"):
+    for folder, groups in _core.KERNELS.items():
+        for group in groups:
+            getattr(_core.kernels(real), group)
+_core.small_newton
+assert not sys._is_gil_enabled()
+"""
 
-    if os.environ.get("PYTHON_GIL") == "0":
-        assert not sys._is_gil_enabled()
+
+@WITHOUT_GIL
+def test_these_threads_run_at_once():
+    assert not sys._is_gil_enabled()
+
+
+@WITHOUT_GIL
+def test_no_module_turns_the_gil_on(monkeypatch):
+    monkeypatch.delenv("PYTHON_GIL", raising=False)
+    result = run(LOAD_ALL, PYTHONWARNINGS="error")
+    assert result.returncode == 0, result.stderr

@@ -5,7 +5,15 @@ import sys
 import pytest
 from support.processes import run
 
-HEAVY = ("scipy", "sklearn", "unittest", "numpy.f2py", "importlib.metadata", "pathlib")
+HEAVY = (
+    "scipy",
+    "sklearn",
+    "unittest",
+    "numpy.f2py",
+    "importlib.metadata",
+    "pathlib",
+    "dataclasses",
+)
 LOADED = """
 import sys
 before = set(sys.modules)

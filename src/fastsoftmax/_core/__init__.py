@@ -17,14 +17,26 @@ from typing import Any
 
 import numpy as np
 
-from fastsoftmax._core import _loaded, _openmp, _system
+from fastsoftmax._core import _loaded, _openmp
 from fastsoftmax._core._caches import Caches, detect
 
-_by_user, _before = _openmp.set_by_user(), _loaded.libraries()
-with _openmp.spinning_briefly(_system.turn()):
-    from fastsoftmax._core import _cpu
 
-    openmp_library = os.path.realpath(_cpu.start_openmp())
+def _compiled(name: str) -> Any:
+    try:
+        return import_module(f"fastsoftmax._core.{name}")
+    except ImportError as error:  # another Python than it was built for, or a library is missing
+        raise ImportError(
+            f"fastsoftmax._core.{name}: expected a compiled module that this Python and system can "
+            f"load ({error}); build it here, in a checkout or an unpacked source archive: "
+            "pip install ."
+        ) from error
+
+
+_by_user, _before = _openmp.set_by_user(), _loaded.libraries()
+_system = _compiled("_system")
+with _openmp.spinning_briefly(_system.turn()):
+    _cpu = _compiled("_cpu")
+    openmp_library = _loaded.file_of(_cpu.start_openmp())
 #: whether another library had loaded the runtime of OpenMP before
 openmp_was_loaded = openmp_library in _before
 #: whether its threads spin for long, for that reason

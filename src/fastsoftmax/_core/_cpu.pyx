@@ -2,6 +2,9 @@
 
 from libc.stdlib cimport calloc, free
 
+cdef extern from "Python.h":
+    object PyUnicode_DecodeFSDefault(const char *)
+
 cdef extern from *:
     """
     #ifdef _OPENMP
@@ -133,7 +136,7 @@ def openmp_version():
 def start_openmp():
     """Have the OpenMP runtime read its environment variables, if it has not yet; its file's path."""
     fs_start_openmp()
-    return fs_openmp_library().decode(errors="replace")
+    return PyUnicode_DecodeFSDefault(fs_openmp_library())
 
 
 def start_team(int n):

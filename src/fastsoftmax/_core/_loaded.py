@@ -25,8 +25,8 @@ class Tag(IntEnum):
 def libraries(process: int | str = "self") -> dict[str, str]:
     """The path of each file that is mapped, and where it begins; none where that is not told."""
     try:
-        with open(f"/proc/{process}/maps", encoding="utf-8", errors="surrogateescape") as maps:
-            lines = maps.read().splitlines()
+        with open(f"/proc/{process}/maps", "rb") as maps:
+            lines = os.fsdecode(maps.read()).split("\n")
     except OSError:
         return {}
     starts: dict[str, str] = {}
@@ -34,6 +34,11 @@ def libraries(process: int | str = "self") -> dict[str, str]:
         if "/" in line:
             starts.setdefault(line[line.index("/") :], line.partition("-")[0])
     return starts
+
+
+def file_of(path: str) -> str:
+    """The file that a path leads to, and "" for "", which `realpath` takes for the folder."""
+    return os.path.realpath(path) if path else ""
 
 
 def names(path: str) -> tuple[str, list[str]]:

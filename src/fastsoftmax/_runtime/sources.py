@@ -17,7 +17,7 @@ from fastsoftmax._runtime.buffers import Buffers
 from fastsoftmax._runtime.optional import needed
 from fastsoftmax._runtime.parquet_pages import PlainNumbers, plain_numbers
 
-Paths: TypeAlias = "str | PathLike[str] | Sequence[str | PathLike[str]]"
+Paths: TypeAlias = str | PathLike[str] | Sequence[str | PathLike[str]]
 Part: TypeAlias = tuple[Any, ...]  # (X, y) or (X, y, sample_weight)
 Load: TypeAlias = Callable[[], Part]
 

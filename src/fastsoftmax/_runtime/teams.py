@@ -8,10 +8,13 @@ ends the process. So each team that needs more threads than there are is asked f
 import os
 import threading
 from contextlib import suppress
+from typing import TYPE_CHECKING
 
 from fastsoftmax import _core
 from fastsoftmax._core import _cpu, _loaded
-from fastsoftmax._runtime.company import Company
+
+if TYPE_CHECKING:
+    from fastsoftmax._runtime.company import Company
 
 FORKED = 0x40  # Linux: PF_FORKNOEXEC, of a process that has not begun a program of its own
 
@@ -20,9 +23,7 @@ class Pool(threading.local):
     """The threads that OpenMP keeps for this one."""
 
     size = 1
-
-    def __init__(self) -> None:
-        self.company = Company([])
+    company: "Company | None" = None  # from the first team on
 
 
 _pool = Pool()
@@ -40,15 +41,20 @@ def can_run(n: int) -> bool:
         others = _cpu.start_team(n)
         if others is None:
             return False
+        from fastsoftmax._runtime.company import (
+            Company,
+        )  # which the import of the package can do without
+
         _pool.company = Company(others)
     _pool.size = n  # OpenMP ends those that are more
-    _pool.company.keep_apart(n)
+    if _pool.company is not None:
+        _pool.company.keep_apart(n)
     return True
 
 
 def lateness() -> float:
     """Seconds that the threads of this one's team wait for a processor, each time that they do."""
-    return _pool.company.lateness()
+    return 0.0 if _pool.company is None else _pool.company.lateness()
 
 
 def may_be_dead() -> bool:

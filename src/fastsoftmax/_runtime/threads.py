@@ -70,7 +70,7 @@ def _quotas(groups: Path) -> Iterator[tuple[int, int]]:
 def _text(path: str | Path) -> str:
     """What a file says; nothing where there is none."""
     try:
-        return Path(path).read_text()
+        return Path(path).read_text(encoding="utf-8", errors="surrogateescape")
     except OSError:
         return ""
 

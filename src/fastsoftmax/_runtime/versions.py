@@ -12,7 +12,7 @@ from fastsoftmax._runtime.version import __version__
 def processor() -> str:
     """The processor's name, as far as the system tells it."""
     try:
-        with open("/proc/cpuinfo") as file:
+        with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
             names = [line.partition(":")[2].strip() for line in file if "model name" in line]
         return f"{names[0]}, {len(names)} logical processors"
     except (OSError, IndexError):
