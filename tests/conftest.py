@@ -35,3 +35,10 @@ def punctual(monkeypatch):
 def whole_teams(monkeypatch):
     """As many threads as are asked for, however small the problem."""
     monkeypatch.setattr("fastsoftmax._runtime.threads.WORK_PER_THREAD", 1)
+
+
+@pytest.fixture
+def stays_sparse(monkeypatch):
+    """A sparse X is fitted as such, however small it is."""
+    monkeypatch.setattr("fastsoftmax._engine.data.dense_if_small", lambda X: X)
+    monkeypatch.setattr("fastsoftmax._linear.problem.rows.dense_if_small", lambda X: X)

@@ -72,7 +72,8 @@ def draw():
         seconds = [s for s, _ in entries.values()]
         axes.plot([min(seconds), max(seconds)], [y, y], color="0.85", linewidth=1, zorder=0)
         for library, (s, there) in entries.items():
-            shown = style(library) | ({} if there else {"markerfacecolor": "white"})
+            hollow = {"markerfacecolor": "white", "zorder": 1.9}  # behind the others
+            shown = style(library) | ({} if there else hollow)
             (line,) = axes.plot(s, y, linestyle="none", **shown)
             if there or library not in drawn:
                 drawn[library] = line

@@ -11,15 +11,16 @@ from sphinx import addnodes
 from sphinx.transforms import SphinxTransform
 
 import fastsoftmax
-from fastsoftmax import _neural, datasets, onnx, plotting
+from fastsoftmax import _neural, datasets, engines, formula, inference, onnx, plotting
 
 PAGES = re.compile(r"index$|guide/|lecture|comparison$|promises$|stability$")
 CALL = re.compile(r"([A-Za-z_][\w.]*)(\(.*)?", re.DOTALL)
 OWN = {
     name: f"{module.__name__}.{name}"
-    for module in (_neural, onnx, datasets, plotting, fastsoftmax)
+    for module in (formula, inference, engines, _neural, onnx, datasets, plotting, fastsoftmax)
     for name in module.__all__
 }
+MODULES = {"datasets", "engines", "formula", "inference", "onnx", "plotting", "torch"}
 METHODS = {  # of one class alone
     name: f"fastsoftmax.SoftmaxRegression.{name}"
     for name in ("summary", "conf_int", "cov_params", "certify", "to_sklearn", "save")
@@ -27,7 +28,11 @@ METHODS = {  # of one class alone
 THEIRS = {
     "LogisticRegression": "sklearn.linear_model.LogisticRegression",
     "LogisticRegressionCV": "sklearn.linear_model.LogisticRegressionCV",
+    "CalibratedClassifierCV": "sklearn.calibration.CalibratedClassifierCV",
+    "CalibrationDisplay": "sklearn.calibration.CalibrationDisplay",
     "GridSearchCV": "sklearn.model_selection.GridSearchCV",
+    "MLPClassifier": "sklearn.neural_network.MLPClassifier",
+    "MLPRegressor": "sklearn.neural_network.MLPRegressor",
     "MultiOutputClassifier": "sklearn.multioutput.MultiOutputClassifier",
     "OneVsRestClassifier": "sklearn.multiclass.OneVsRestClassifier",
     "SelectFromModel": "sklearn.feature_selection.SelectFromModel",
@@ -56,6 +61,8 @@ def target(text, *, theirs):
     first, _, rest = name.removeprefix("fastsoftmax.").partition(".")
     if first in OWN:
         return OWN[first] + (f".{rest}" if rest else "")
+    if first in MODULES and rest:
+        return f"fastsoftmax.{first}.{rest}"
     return METHODS.get(name) or THEIRS.get(name)
 
 

@@ -28,6 +28,8 @@ PROJECTS = {
         "scipy.special.softmax": "function",
     }),
     "sklearn": ("modules/generated/{0}.html#{0}", {
+        "sklearn.calibration.CalibratedClassifierCV": "class",
+        "sklearn.calibration.CalibrationDisplay": "class",
         "sklearn.feature_selection.SelectFromModel": "class",
         "sklearn.linear_model.LogisticRegression": "class",
         "sklearn.linear_model.LogisticRegressionCV": "class",

@@ -1,8 +1,8 @@
-"""Softmax regression on a CPU, fast and exact.
+"""Softmax regression on a CPU, with a proof of how close each fit is to its optimum.
 
 Functions take arrays and return arrays; estimators follow scikit-learn's conventions. Both are
-loaded when they are first used: the import alone chooses the build of the kernels, and dense arrays
-need neither SciPy nor scikit-learn in any function.
+loaded when they are first used: importing the package only chooses the build of the kernels.
+Functions of dense arrays need neither SciPy nor scikit-learn.
 """
 
 from importlib import import_module

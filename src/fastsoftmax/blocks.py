@@ -16,7 +16,7 @@ from fastsoftmax._runtime.ahead import ahead
 from fastsoftmax._runtime.copies import Copies
 from fastsoftmax._runtime.parts import Parts
 from fastsoftmax._validation import blocks as check_blocks
-from fastsoftmax._validation import numbers as check
+from fastsoftmax._validation import check
 from fastsoftmax._validation.sparse import features, require_finite
 
 
@@ -37,10 +37,10 @@ class Blocks(sources.FromFiles, Parts):
     """Rows that come in blocks and need not fit in memory together.
 
     ``fit(Blocks(source))`` finds the optimum of all rows, as if they were one array: the same
-    objective, solver and certificate. The blocks are read once for each pass, the next while the
-    present one is worked on; labels and weights, and what the solver keeps within ``max_memory``,
-    are held. To see rows once only there is ``partial_fit``. A memory-mapped array needs no blocks:
-    it can be given as X.
+    objective, solver and certificate. Each pass reads all blocks, the next one
+    while the current one is processed. Labels, weights and what the solver keeps within
+    ``max_memory`` stay in memory. To read each row only once, use ``partial_fit``. A memory-mapped
+    array can be passed as X and needs no blocks.
 
     Parameters
     ----------
@@ -83,10 +83,10 @@ class Blocks(sources.FromFiles, Parts):
         return cls(partial(sources.read_each, loads))
 
     def cached(self, folder: str | PathLike[str]) -> Blocks:
-        """The same blocks, of which a copy is read from the second time on.
+        """The same blocks, read from a copy on disk from the second pass on.
 
-        A fit reads all rows some 20 to 100 times. Where that takes decoding, as of Parquet files,
-        or a network, the copy is read faster.
+        A fit reads all rows some 20 to 100 times. Where rows have to be decoded, as from Parquet
+        files, or come over a network, the copy is read faster.
 
         Parameters
         ----------

@@ -1,6 +1,6 @@
-"""Engines, on which fits of `fastsoftmax.Partitions` run within their contexts.
+"""Engines: within the context of one, fits of `fastsoftmax.Partitions` run on its workers.
 
-Dask's needs no name: where there is a current client of ``distributed``, its workers are it.
+Dask needs no engine of its own: if ``distributed`` has a current client, fits run on its workers.
 """
 
 from fastsoftmax._runtime.engines.processes import Processes

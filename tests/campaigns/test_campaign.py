@@ -11,6 +11,7 @@ from campaigns.report import REACH
 from campaigns.separability import has_minimiser
 from scipy.optimize import minimize
 from scipy.special import logsumexp
+from support.problems import softmax_rows
 
 SEEDS = range(16)  # of each family
 NEVER = {
@@ -137,9 +138,7 @@ def test_problems_are_reproducible(name):
 
 
 def rows(seed, n=60, d=3, k=3):
-    r = np.random.default_rng(seed)
-    X = r.normal(size=(n, d))
-    return X, np.argmax(X @ r.normal(size=(d, k)) + r.gumbel(size=(n, k)), axis=1)
+    return softmax_rows(n, d, k, seed)
 
 
 def posed(X, y, target="labels", weights=None, offset=None, **params):

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 from scipy import sparse
+from support.problems import softmax_rows
 from support.tuned import Tuned
 
 from fastsoftmax import SoftmaxRegression
@@ -53,8 +54,8 @@ from fastsoftmax._linear.problem.targets import with_class_weights
 from fastsoftmax._runtime.memory_budget import MemoryBudget
 
 RNG = np.random.default_rng(0)
-X = RNG.normal(size=(400, 6)) + 1
-Y = (X @ RNG.normal(size=(6, 4)) + RNG.gumbel(size=(400, 4))).argmax(axis=1).astype(np.int32)
+X, Y = softmax_rows(400, 6, 4, RNG, mean=1)
+Y = Y.astype(np.int32)
 MEMORY = MemoryBudget.of(None, 0)
 
 

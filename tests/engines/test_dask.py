@@ -13,6 +13,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from support.partitions import of_arrays, part, partitions, rows, same_bits
+from support.threads import at_once
 
 import fastsoftmax
 from fastsoftmax import (
@@ -397,19 +398,12 @@ def test_a_retired_worker(client, expected):
 
 
 def test_two_fits_at_once(client, expected):
-    models = {}
-
     def fit(name):
         with client.as_current():
-            models[name] = SoftmaxRegression(C=0.1).fit(partitions(name))
+            return SoftmaxRegression(C=0.1).fit(partitions(name))
 
-    threads = [threading.Thread(target=fit, args=(name,)) for name in expected]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join(60)
-    for name, model in expected.items():
-        assert same_bits(models[name], model)
+    for model, alone in zip(at_once(fit, expected), expected.values(), strict=True):
+        assert same_bits(model, alone)
 
 
 def test_ctrl_c_raises_at_once_and_leaves_no_tasks(client):

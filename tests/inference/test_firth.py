@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from scipy import optimize, sparse, stats
 from support import logit_oracle as oracle
+from support.problems import softmax_rows
 
 from fastsoftmax import SoftmaxRegression
 from fastsoftmax.inference import compare, firth, results
@@ -90,8 +91,7 @@ def test_brglm2(name, data_folder):
 
 def sample(k, n=60, d=2, seed=0):
     rng = np.random.default_rng(seed)
-    X = rng.normal(size=(n, d))
-    y = np.argmax(X @ rng.normal(size=(d, k)) + rng.gumbel(size=(n, k)), axis=1)
+    X, y = softmax_rows(n, d, k, rng)
     X = X * [1, 50] + [0, 200]
     return X, y, rng.integers(1, 4, n).astype(float)
 

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import sparse
+from support.problems import softmax_rows
 from support.row_blocks import cut
 
 import fastsoftmax
@@ -16,9 +17,8 @@ from fastsoftmax._engine.data import Batch, DenseBlocks, DenseData, Point, RowSa
 
 def problem(n=1000, d=12, k=5, dtype=np.float64, seed=0):
     rng = np.random.default_rng(seed)
-    X = rng.normal(size=(n, d)).astype(dtype) + 1
-    y = np.argmax(X @ rng.normal(size=(d, k)) + rng.gumbel(size=(n, k)), axis=1)
-    return X, y, rng.uniform(0.5, 2, size=n)
+    X, y = softmax_rows(n, d, k, rng, mean=1)
+    return X.astype(dtype), y, rng.uniform(0.5, 2, size=n)
 
 
 def data_of(blocks, X):

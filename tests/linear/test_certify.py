@@ -168,3 +168,58 @@ def test_equal_weights_beyond_float64():
 def test_logits_beyond_float64():
     with pytest.raises(ValueError, match=r"coef: expected logits .* within float64"):
         certify(np.full((3, 1), 1.7e308), None, np.arange(4.0)[:, None], [0, 1, 2, 1])
+
+
+def symmetric(C, z):
+    """F of one weight z at x = -1 of the class 0 and x = 1 of the class 1."""
+    return mpmath.log1p(mpmath.exp(-z)) + mpmath.mpf(z) ** 2 / (4 * mpmath.mpf(C))
+
+
+@pytest.mark.parametrize("tol", [1e-6, 1e-20])
+@pytest.mark.parametrize("C", [1e16, 1e18, 1e26])
+def test_the_tolerance_of_a_tiny_objective_is_that_of_a_fit(C, tol):
+    """Below 1e-13 F(0) it is a share of that."""
+    X, y = np.array([[-1.0], [1.0]]), [0, 1]
+    model = SoftmaxRegression(C=C, tol=tol).fit(X, y)
+    with mpmath.workdps(60):
+        # the logarithm of what either part of the derivative is, times 2 C
+        best = mpmath.findroot(
+            lambda z: mpmath.log(2 * C) - z - mpmath.log(z) - mpmath.log1p(mpmath.exp(-z)), 40
+        )
+        least = symmetric(C, best)
+        wanted = max(tol, 1e-16) * float(1e-13 * mpmath.log(2))
+        for weight in (model.coef_[0, 0], best, best + 1e-3, 40.0, 20.0):
+            F = symmetric(C, float(weight))
+            proof = certify([[float(weight)]], None, X, y, C=C, tol=tol)
+            assert proof.objective == pytest.approx(float(F), rel=1e-12)
+            assert proof.tolerance == pytest.approx(max(wanted, max(tol, 1e-16) * float(F)))
+            assert proof.gap_bound >= F - least
+            assert F - least <= proof.tolerance or not proof.certified
+    assert model.certified_ and model.certify(X, y).certified
+    assert not certify([[20.0]], None, X, y, C=C, tol=tol).certified
+
+
+def test_the_tolerances_of_labels_add_up():
+    labels = np.column_stack([X[:, 0] > 0, X[:, 1] > 0]).astype(int)
+    C, weights = 1e22, [{0: 1.0, 1: 2.0}, {0: 3.0, 1: 1.0}]
+    model = LogisticRegression(C=C, class_weight=weights).fit(X, labels)
+    assert model.objective_ < 1e-13 * np.log(2)
+    proof = model.certify(X, labels)
+    assert proof.tolerance == pytest.approx(2e-6 * 1e-13 * np.log(2))
+    assert model.certified_ and proof.certified
+
+
+@pytest.mark.parametrize("weight", [30.0, 800.0])
+def test_an_objective_without_a_least_value_is_not_certified(weight):
+    """Of the greater weight F is 0, in float64."""
+    proof = certify([[weight]], None, np.array([[-1.0], [1.0]]), [0, 1], C=np.inf)
+    assert proof.objective == pytest.approx(np.log1p(np.exp(-weight)), rel=1e-12)
+    assert proof.gap_bound == np.inf and not proof.certified
+    assert "nothing is proved" in str(proof)
+
+
+def test_an_objective_of_0():
+    """A class of its own, with an intercept of 800."""
+    proof = certify([[0.0]], [800.0], np.zeros((3, 1)), [1, 1, 1], classes=[0, 1], C=1.0)
+    assert proof.objective == 0 and proof.certified
+    assert str(proof) == "F = 0, proved to be at most 0.0e+00 above the optimum"

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy import sparse
 from sklearn.metrics import accuracy_score, f1_score, log_loss, make_scorer
 from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold
+from support.problems import softmax_rows
 
 from fastsoftmax import Blocks, SoftmaxRegression, SoftmaxRegressionCV, certify
 from fastsoftmax._linear.cv import search
@@ -19,10 +20,7 @@ CS = np.array([1e-3, 1.0, 1e-2])
 
 
 def problem(k=3, n=240, d=6, seed=0):
-    rng = np.random.default_rng(seed)
-    X = rng.normal(size=(n, d))
-    y = np.argmax(X @ rng.normal(size=(d, k)) + rng.gumbel(size=(n, k)), axis=1)
-    return X, y
+    return softmax_rows(n, d, k, seed)
 
 
 def one_by_one(X, y, folds, Cs, score, s=None, **params):

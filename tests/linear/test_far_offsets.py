@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize, minimize_scalar
 from scipy.sparse import csr_array
+from support.tuned import Tuned
 
 from fastsoftmax import Blocks, SoftmaxRegression
+from fastsoftmax._engine.solvers.rules import EndingRules
 
 
 def loss(t, X, y, offset, C=1.0):
@@ -47,6 +49,18 @@ def test_two_classes_against_nelder_mead(spread, kind):
         assert model.objective_ <= found * (1 + 1e-5)
         here = loss(np.append(model.coef_[0], model.intercept_), X, y, offset)
         np.testing.assert_allclose(model.objective_, here, rtol=1e-6)
+
+
+@pytest.mark.filterwarnings("ignore:The fit did not converge")
+def test_where_no_offset_is_large_by_the_rules_fits_begin_at_the_median():
+    """From which some of them end above the minimum."""
+    ratios = []
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        X, y, offset = rng.normal(size=(20, 1)), rng.integers(0, 2, 20), 1e6 * rng.normal(size=20)
+        model = Tuned().tuned(endings=EndingRules(large_offset=np.inf)).fit(X, y, offset=offset)
+        ratios.append(model.objective_ / SoftmaxRegression().fit(X, y, offset=offset).objective_)
+    assert min(ratios) > 1 - 1e-5 and max(ratios) > 1.01
 
 
 @pytest.mark.filterwarnings("ignore:The fit did not converge")

@@ -10,6 +10,7 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy import sparse, stats
 from sklearn.exceptions import ConvergenceWarning
+from support.problems import softmax_rows
 
 import fastsoftmax
 from fastsoftmax import Blocks, SoftmaxRegression
@@ -30,9 +31,7 @@ def unpenalised(X, y, reference, *fitted, **params):
 
 def problem(k=3, n=300, d=3, seed=0):
     rng = np.random.default_rng(seed)
-    X = rng.normal(size=(n, d))
-    y = np.argmax(X @ rng.normal(size=(d, k)) + rng.gumbel(size=(n, k)), axis=1)
-    return X, y, rng.integers(1, 4, n).astype(float)
+    return *softmax_rows(n, d, k, rng), rng.integers(1, 4, n).astype(float)
 
 
 def stacked(estimates, free):

@@ -4,6 +4,7 @@ import gc
 
 import numpy as np
 import pytest
+from support.problems import softmax_rows
 from support.sparse_rows import uniform
 
 from fastsoftmax import (
@@ -15,8 +16,7 @@ from fastsoftmax import (
 )
 
 rng = np.random.default_rng(0)
-X = rng.normal(size=(600, 8))
-Y = (X @ rng.normal(size=(8, 4)) + rng.gumbel(size=(600, 4))).argmax(axis=1)
+X, Y = softmax_rows(600, 8, 4, rng)
 S = uniform(600, 400, 0.02, rng)
 FAR = X.copy()
 FAR[3, 0] = 1e6

@@ -6,16 +6,14 @@ import pickle
 import numpy as np
 import pytest
 from scipy import sparse
+from support.problems import softmax_rows
 
 from fastsoftmax import LogisticRegression, SoftmaxRegression
 from fastsoftmax.datasets import load_mnist
 
 
 def blobs(n=3000, d=8, k=4, seed=0):
-    rng = np.random.default_rng(seed)
-    X = rng.normal(size=(n, d)) + 1.0
-    W = rng.normal(size=(d, k))
-    return X, np.argmax(X @ W + rng.gumbel(size=(n, k)), axis=1)
+    return softmax_rows(n, d, k, seed, mean=1.0)
 
 
 def stream(X, y, model=None, block=500, classes=None, weights=None):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from sklearn.exceptions import ConvergenceWarning
 from support.optimum import mean_gradient, sum_objective
+from support.problems import clusters
 
 import fastsoftmax
 from fastsoftmax import LogisticRegression, SoftmaxRegression, SoftmaxRegressionCV
@@ -15,10 +16,8 @@ from fastsoftmax._runtime import threads as _threads
 from fastsoftmax.datasets import load_digits
 
 
-def blobs(n_classes=3, n=120, n_features=4, seed=0):
-    rng = np.random.default_rng(seed)
-    y = np.arange(n) % n_classes
-    return rng.normal(size=(n, n_features)) + 0.7 * np.eye(n_classes, n_features)[y], y
+def blobs(n_classes=3):
+    return clusters(120, 4, n_classes)
 
 
 def state(model):

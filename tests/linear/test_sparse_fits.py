@@ -18,13 +18,7 @@ from fastsoftmax import SoftmaxRegression
 from fastsoftmax._engine.line_search import LineRules
 
 N = 240
-
-
-@pytest.fixture(autouse=True)
-def _stays_sparse(monkeypatch):
-    """However small X is."""
-    monkeypatch.setattr(fastsoftmax._engine.data, "dense_if_small", lambda X: X)
-    monkeypatch.setattr("fastsoftmax._linear.problem.rows.dense_if_small", lambda X: X)
+pytestmark = pytest.mark.usefixtures("stays_sparse")
 
 
 def problem(k, n=N, d=600, dtype=np.float64, seed=0):

@@ -2,12 +2,12 @@
 
 import numpy as np
 import pytest
+from support.problems import softmax_rows
 
 from fastsoftmax import LogisticRegression, MLPClassifier, SoftmaxRegression
 
 rng = np.random.default_rng(0)
-X = rng.normal(size=(60, 4)) + 1
-Y = (X @ rng.normal(size=(4, 3)) + rng.gumbel(size=(60, 3))).argmax(axis=1)
+X, Y = softmax_rows(60, 4, 3, rng, mean=1)
 CLASSES = range(3)
 
 

@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 from scipy import sparse
 from sklearn.model_selection import StratifiedKFold
+from support.problems import softmax_rows
 
 import fastsoftmax
 from fastsoftmax import LogisticRegression, MLPClassifier, SoftmaxRegression, SoftmaxRegressionCV
 from fastsoftmax._linear.inference import likelihood
+from fastsoftmax._validation import check
 from fastsoftmax._validation import folds as check_folds
-from fastsoftmax._validation import numbers as check
 from fastsoftmax._validation import targets as check_targets
 
 rng = np.random.default_rng(0)
-X = rng.normal(size=(60, 4))
-Y = (X @ rng.normal(size=(4, 3)) + rng.gumbel(size=(60, 3))).argmax(axis=1)
+X, Y = softmax_rows(60, 4, 3, rng)
 
 
 @pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")

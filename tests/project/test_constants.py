@@ -57,12 +57,10 @@ def test_constants_that_belong_together_are_a_dataclass():
 def rules(text):
     """The dataclasses of a module whose fields are numbers, with their lines."""
     for node in ast.parse(text).body:
-        if not isinstance(node, ast.ClassDef) or not node.name.endswith(
-            ("Rules", "RebuildSchedule")
-        ):
-            continue
-        fields = [f for f in node.body if isinstance(f, ast.AnnAssign)]
-        yield node, fields
+        if isinstance(node, ast.ClassDef) and node.decorator_list:
+            fields = [f for f in node.body if isinstance(f, ast.AnnAssign)]
+            if fields and all(f.value and is_number(f.value) for f in fields):
+                yield node, fields
 
 
 def test_rules_are_frozen_and_say_where_they_come_from():
@@ -82,7 +80,7 @@ def test_rules_are_frozen_and_say_where_they_come_from():
                 if "#" not in lines[field.lineno - 1] and "#" not in lines[field.lineno - 2]
             ]
             assert named or not bare, f"{node.name}: {', '.join(bare)}"
-    assert len(found) > 20
+    assert len(found) > 40
 
 
 def replaced(text):
@@ -136,3 +134,33 @@ def test_constants_have_a_comment_or_a_page():
 def test_constants_are_found():
     text = "A = 1\nB = 2  # b\n# c\nC, D = -3, 1 << 4\nE = 'e'\nf = 5\n"
     assert list(constants(text)) == [("A", False), ("B", True), ("C", True), ("D", True)]
+
+
+# an entry of an enum, or a variable
+CYTHON = re.compile(r"^(?: +|cdef \w+ )([A-Z][A-Z0-9_]*) = [-+*.\de ]+(#.*)?$")
+
+
+def constants_of_kernels(text):
+    """Names of a Cython file's numeric constants, and whether a comment is beside or above them."""
+    above = ""
+    for line in text.splitlines():
+        if found := CYTHON.match(line):
+            yield found[1], bool(found[2]) or above.lstrip().startswith("#")
+        above = line
+
+
+def test_constants_of_kernels_have_a_comment_or_a_page():
+    known, bare = set(named_on_pages()), []
+    for path in [*SOURCE.rglob("*.pyx"), *SOURCE.rglob("*.pxd")]:
+        file = str(path.relative_to(SOURCE))
+        for name, commented in constants_of_kernels(path.read_text(encoding="utf-8")):
+            if not commented and (file, name) not in known:
+                bare.append(f"{name} in {file}")
+    assert not bare
+
+
+def test_constants_of_kernels_are_found():
+    text = "cdef enum:\n    A = 1\n    B = 4 * 1024  # b\n    # c\n    C = 3\n    D = A + 1\n"
+    text += "cdef double E = -2.5e-3\n"
+    found = [("A", False), ("B", True), ("C", True), ("E", False)]
+    assert list(constants_of_kernels(text)) == found

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-CORE = Path(__file__).parents[2] / "src" / "fastsoftmax" / "_core"
+ROOT = Path(__file__).parents[2]
+CORE = ROOT / "src" / "fastsoftmax" / "_core"
 MOST = 15  # lines of text
 KERNELS = sorted(path for path in CORE.rglob("*") if path.suffix in {".pyx", ".pxd"})
 
@@ -23,3 +24,13 @@ def test_headers_are_found():
 @pytest.mark.parametrize("path", KERNELS, ids=lambda path: str(path.relative_to(CORE)))
 def test_a_header_is_short(path):
     assert len(header(path)) <= MOST
+
+
+GROUPS = [path for path in KERNELS if path.stem.endswith("_kernels") and path.suffix == ".pyx"]
+
+
+@pytest.mark.parametrize("path", GROUPS, ids=lambda path: path.stem)
+def test_a_header_links_to_what_was_measured(path):
+    links = re.findall(r"docs/[\w/]+(?:-[\w-]+)?", " ".join(header(path)))
+    assert links or path.stem == "machine_kernels"  # which measure the machine
+    assert all(list(ROOT.glob(f"{link}*.md")) for link in links)

@@ -88,6 +88,15 @@ def test_former_names_are_gone():
     assert not found, "\n".join(found)
 
 
+def test_a_class_of_these_names_is_one():
+    """Each was the name of several classes."""
+    text = "".join(
+        path.read_text(encoding="utf-8") for path in CODE if path.is_relative_to(ROOT / "src")
+    )
+    for name in ("Blocks", "Rows", "Standardised"):
+        assert len(re.findall(rf"^ *class {name}\b", text, re.MULTILINE)) == 1
+
+
 SOURCES = [path for path in CODE if path.is_relative_to(ROOT / "src")]
 
 

@@ -8,7 +8,8 @@ import warnings
 
 import numpy as np
 import pytest
-from support.estimators import ESTIMATORS, LARGE, SMALL, rows, same, second_data
+from support.estimators import ESTIMATORS, LARGE, SMALL, same, second_data
+from support.problems import softmax_rows
 
 from fastsoftmax import (
     Adaline,
@@ -114,7 +115,7 @@ def few_attributes(model):
 
 NETWORK = MLPClassifier(4, max_iter=1, random_state=0)
 FLAT = SoftmaxRegression(C=np.inf, reference_class=0)
-X, CODES = rows(5, 40, 3, 4)
+X, CODES = softmax_rows(40, 3, 4, 5)
 TWO = (CODES > 1).astype(int)
 REFITTED = {
     "predict": (SoftmaxRegression(), lambda m: m.predict(X)),

@@ -1,9 +1,9 @@
 """Memory of blocks: no array shares it with another, and what is free is used again."""
 
 import pickle
-import threading
 
 import numpy as np
+from support.threads import at_once
 
 from fastsoftmax._runtime.buffers import BufferRules, Buffers
 
@@ -50,9 +50,5 @@ def test_threads_do_not_get_the_same_memory():
             if not (mine == mark).all():
                 wrong.append(mark)
 
-    threads = [threading.Thread(target=work, args=(mark,)) for mark in range(4)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(work, range(4))
     assert not wrong

@@ -5,11 +5,11 @@ run at once.
 """
 
 import sys
-from concurrent.futures import ThreadPoolExecutor
-from threading import Barrier
 
 import numpy as np
 import pytest
+from support.problems import softmax_rows
+from support.threads import at_once
 
 import fastsoftmax
 from fastsoftmax import (
@@ -23,24 +23,8 @@ from fastsoftmax import (
 THREADS = 16
 
 
-def problem(seed, n=400, d=12, k=4):
-    rng = np.random.default_rng(seed)
-    X = rng.standard_normal((n, d))
-    y = (X @ rng.standard_normal((d, k)) + rng.gumbel(size=(n, k))).argmax(axis=1)
-    return X, y
-
-
-def at_once(function, arguments):
-    """The results, of calls that begin together."""
-    arguments = list(arguments)
-    start = Barrier(len(arguments))
-
-    def call(argument):
-        start.wait()
-        return function(argument)
-
-    with ThreadPoolExecutor(len(arguments)) as pool:
-        return list(pool.map(call, arguments))
+def problem(seed, n=400):
+    return softmax_rows(n, 12, 4, seed)
 
 
 ESTIMATORS = {

@@ -3,12 +3,12 @@
 import os
 import socket
 import stat
-import threading
 from pathlib import Path
 
 import numpy as np
 import pytest
 from support.estimators import LARGE, SMALL
+from support.threads import at_once
 
 import fastsoftmax
 from fastsoftmax import load
@@ -137,25 +137,16 @@ def test_an_interrupt_right_after_the_replacement(tmp_path, monkeypatch):
 
 
 def test_many_save_and_read_at_once(tmp_path):
-    path, wrong = tmp_path / "model", []
+    path = tmp_path / "model"
     MODEL.save(path)
 
-    def repeat(action, times):
-        try:
-            for _ in range(times):
-                action()
-        except Exception as error:
-            wrong.append(error)
+    def repeat(action):
+        for _ in range(40):
+            action()
 
     def read():
         coef = load(path).coef_
         assert any(np.array_equal(coef, model.coef_) for model in (MODEL, OTHER))
 
-    actions = [lambda: MODEL.save(path), lambda: OTHER.save(path), read, read]
-    threads = [threading.Thread(target=repeat, args=(action, 40)) for action in actions]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    assert not wrong
+    at_once(repeat, [lambda: MODEL.save(path), lambda: OTHER.save(path), read, read])
     assert os.listdir(tmp_path) == ["model"]

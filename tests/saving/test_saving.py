@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from saving import fuzz_files
 from scipy import sparse
+from support.problems import clusters
 
 import fastsoftmax
 from fastsoftmax import (
@@ -36,9 +37,8 @@ QUICK = {"max_iter": 3, "random_state": 0}
 
 
 def data(n_classes=3, dtype=np.float64):
-    rng = np.random.default_rng(0)
-    y = np.arange(60) % n_classes
-    return (rng.normal(size=(60, 5)) + np.eye(5)[y]).astype(dtype), y
+    X, y = clusters(60, 5, n_classes, distance=1.0)
+    return X.astype(dtype), y
 
 
 def fitted():

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from support.problems import softmax_rows
 
 pytest.importorskip("sklearn")
 
@@ -16,8 +17,7 @@ import fastsoftmax
 from fastsoftmax import Blocks, LogisticRegression, SoftmaxRegression, SoftmaxRegressionCV
 
 rng = np.random.default_rng(0)
-X = rng.normal(size=(200, 4))
-Y = np.argmax(X @ rng.normal(size=(4, 3)) + rng.gumbel(size=(200, 3)), axis=1)
+X, Y = softmax_rows(200, 4, 3, rng)
 TABLE = np.eye(3, dtype=int)[Y]
 TIGHT = {"tol": 1e-13}
 

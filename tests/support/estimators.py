@@ -1,6 +1,7 @@
 """Every estimator, and two data sets that it can be fitted to, of other classes and features."""
 
 import numpy as np
+from support.problems import softmax_rows
 
 from fastsoftmax import (
     Adaline,
@@ -12,16 +13,7 @@ from fastsoftmax import (
     SoftmaxRegressionCV,
 )
 
-
-def rows(seed, n, n_features, n_classes):
-    """X and labels that X tells something of."""
-    rng = np.random.default_rng(seed)
-    X = rng.normal(size=(n, n_features))
-    logits = X @ rng.normal(size=(n_features, n_classes)) + rng.gumbel(size=(n, n_classes))
-    return X, logits.argmax(axis=1)
-
-
-SMALL, LARGE = rows(0, 60, 3, 2), rows(1, 90, 5, 4)
+SMALL, LARGE = softmax_rows(60, 3, 2), softmax_rows(90, 5, 4, 1)
 TWO_CLASSES = LARGE[0], LARGE[1] > 1
 
 ESTIMATORS = {

@@ -17,7 +17,7 @@ from fastsoftmax import (
     SoftmaxRegressionCV,
 )
 from fastsoftmax._runtime.collections import is_collection
-from fastsoftmax._validation import numbers as check
+from fastsoftmax._validation import check
 
 N = 30
 HUGE = 10**400

@@ -122,8 +122,10 @@ def learning(found: Findings) -> str:
     final = {name: model.history_[-1].validation_accuracy for name, model in models.items()}
     best, worst = max(final, key=final.get), min(final, key=final.get)
     sentences = [
+        "l1 is one layer, l2 has a hidden layer of 10 units before it; b32 and b1 are batches of "
+        "32 images and of 1.",
         f"After {EPOCHS} epochs of SGD at rate {RATE:g} {best} is right on the largest share of "
-        f"the test images, {final[best]:.4f}, and {worst} on the smallest, {final[worst]:.4f}."
+        f"the test images, {final[best]:.4f}, and {worst} on the smallest, {final[worst]:.4f}.",
     ]
     for layers, one, many in (("one layer", "l1_b1", "l1_b32"), ("two layers", "l2_b1", "l2_b32")):
         sentences.append(
@@ -186,7 +188,7 @@ def rules(found: Findings) -> str:
         f"{'ends' if len(best) == 1 else 'end'} highest, at {highest:.4f}; "
         f"between the best and the worst rule lie {spread:.4f}."
     )
-    return section("Optimizers", pictures.RULES, table(head, rows), text)
+    return section("Optimisers", pictures.RULES, table(head, rows), text)
 
 
 def weights(found: Findings) -> str:

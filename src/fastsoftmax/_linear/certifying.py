@@ -64,8 +64,8 @@ def certify(
     Returns
     -------
     Certificate
-        Its ``gap_bound`` is no less than F - F*; ``certified`` tells whether it is within ``tol``
-        times the objective.
+        Its ``gap_bound`` is no less than F - F*; ``certified`` tells whether it is within its
+        ``tolerance``: ``tol`` times the objective, as a fit's ``certified_``.
 
     Raises
     ------

@@ -31,15 +31,15 @@ ITERATIONS, EPOCHS = 1000, 100  # at most, by default
 class LogisticRegression(SparseCoefficients, SklearnSpellings, PartialFit, LinearModel):
     """Logistic regression with an L2, L1 or elastic net penalty.
 
-    Two classes have one logit z = w x + b with the probability σ(z) = 1 / (1 + exp(-z)) of the
-    second, more than two have a softmax, and several labels per row, which y then has a column of 0
-    and 1 for, have a logistic function each: minimised, all at once, is
+    With two classes there is one logit z = w x + b, and the probability of the second class is
+    σ(z) = 1 / (1 + exp(-z)). More than two classes have a softmax. For several labels per row, y
+    has a column of 0 and 1 for each, and each has its own logistic function. The fit minimises
 
         F(W, b) = Σᵢ sᵢ·Σₖ CEᵢₖ / Σᵢ sᵢ + (½·(1 - r)·‖W‖² + r·‖W‖₁) / (C·Σᵢ sᵢ),
 
     with CEᵢₖ = -yᵢₖ log σ(zᵢₖ) - (1 - yᵢₖ) log(1 - σ(zᵢₖ)), or the cross-entropy of the softmax.
     The optimum is that of scikit-learn's ``LogisticRegression`` with the same ``C`` and
-    ``l1_ratio``; for several labels that of one for each.
+    ``l1_ratio``; for several labels, that of a separate fit for each.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ class LogisticRegression(SparseCoefficients, SklearnSpellings, PartialFit, Linea
     n_iter_ : ndarray of shape (1,)
         Iterations, or epochs.
     n_features_in_ : int
-        D.
+        Number of features, D.
     converged_, certified_, objective_, grad_norm_, gap_bound_, n_passes_
         As of `SoftmaxRegression`; there are none with "sgd".
 

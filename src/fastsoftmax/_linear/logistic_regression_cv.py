@@ -24,10 +24,9 @@ from fastsoftmax._runtime.sklearn_compat import (
     takes_weights,
 )
 from fastsoftmax._runtime.typing import MatrixLike
+from fastsoftmax._validation import check, spellings
 from fastsoftmax._validation import folds as check_folds
 from fastsoftmax._validation import labels as check_labels
-from fastsoftmax._validation import numbers as check
-from fastsoftmax._validation import spellings
 from fastsoftmax.blocks import Blocks
 
 

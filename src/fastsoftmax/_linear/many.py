@@ -34,9 +34,8 @@ def fit_many(
 ) -> list[list[SoftmaxRegression]]:
     """Fit softmax regression to several targets on the same X.
 
-    Fits of different targets that need products with all rows at the same time share a pass over X,
-    and otherwise know nothing of each other: a target's are what they would be if it were the only
-    one. That pays most where targets have few classes.
+    Fits of different targets that need products with all rows at the same time share a pass over X.
+    Each fit is the same as if its target were the only one. Targets with few classes gain most.
 
     Parameters
     ----------

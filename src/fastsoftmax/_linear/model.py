@@ -36,10 +36,9 @@ from fastsoftmax._runtime.sklearn_compat import (
 )
 from fastsoftmax._runtime.typing import MatrixLike
 from fastsoftmax._saving import Saved
+from fastsoftmax._validation import check, saved
 from fastsoftmax._validation import labels as check_labels
 from fastsoftmax._validation import networks as check_networks
-from fastsoftmax._validation import numbers as check
-from fastsoftmax._validation import saved
 from fastsoftmax._validation.columns import named_columns
 from fastsoftmax.blocks import Blocks
 from fastsoftmax.partitions import Partitions

@@ -21,8 +21,8 @@ from fastsoftmax._runtime.parts import Parts
 from fastsoftmax._runtime.sklearn_compat import check_features_of_fit
 from fastsoftmax._runtime.typing import MatrixLike
 from fastsoftmax._validation import blocks as check_blocks
+from fastsoftmax._validation import check
 from fastsoftmax._validation import labels as check_labels
-from fastsoftmax._validation import numbers as check
 from fastsoftmax._validation import targets as check_targets
 from fastsoftmax._validation.sparse import features
 from fastsoftmax.blocks import Blocks

@@ -20,8 +20,8 @@ from fastsoftmax._linear.softmax_regression import SoftmaxRegression
 from fastsoftmax._runtime import caller
 from fastsoftmax._runtime.sklearn_compat import ConvergenceWarning
 from fastsoftmax._runtime.typing import MatrixLike, Target
+from fastsoftmax._validation import check
 from fastsoftmax._validation import folds as check_folds
-from fastsoftmax._validation import numbers as check
 from fastsoftmax.blocks import Blocks
 
 OF_PATH = (
@@ -112,7 +112,7 @@ def softmax_path(
     offset: ArrayLike | None = None,
     **params: Unpack[Parameters],
 ) -> SoftmaxPath:
-    """Fit softmax regression for many strengths of an L1 penalty, each from the fit before.
+    """Fit softmax regression for many values of C with an L1 penalty, each from the fit before.
 
     Parameters
     ----------

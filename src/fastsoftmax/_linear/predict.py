@@ -14,9 +14,9 @@ from fastsoftmax._runtime.atomic import of_one_fit
 from fastsoftmax._runtime.parts import Part, Parts, by_rows, joined
 from fastsoftmax._runtime.typing import MatrixLike
 from fastsoftmax._validation import blocks as check_blocks
+from fastsoftmax._validation import check
 from fastsoftmax._validation import labels as check_labels
 from fastsoftmax._validation import networks as check_networks
-from fastsoftmax._validation import numbers as check
 from fastsoftmax.blocks import Blocks
 from fastsoftmax.partitions import Partitions
 

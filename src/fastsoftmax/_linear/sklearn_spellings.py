@@ -4,8 +4,7 @@ from copy import copy
 from typing import Self
 
 from fastsoftmax._engine import solvers
-from fastsoftmax._validation import numbers as check
-from fastsoftmax._validation import spellings
+from fastsoftmax._validation import check, spellings
 
 
 class SklearnSpellings:

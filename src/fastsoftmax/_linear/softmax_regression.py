@@ -28,9 +28,9 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
 
         F(W, b) = Σᵢ sᵢ·CEᵢ / Σᵢ sᵢ + (½·(1 - r)·‖W‖² + r·‖W‖₁) / (C·Σᵢ sᵢ),
 
-    r being ``l1_ratio``, CEᵢ = -log softmax(W xᵢ + b)[yᵢ] the cross-entropy of row i and sᵢ its
-    weight: the same optimum as scikit-learn's ``LogisticRegression`` has with the same ``C`` and
-    ``l1_ratio``. Two classes are fitted with one logit, the log-odds of ``classes_[1]``.
+    where r is ``l1_ratio``, CEᵢ = -log softmax(W xᵢ + b)[yᵢ] is the cross-entropy of row i, and sᵢ
+    is its weight. The optimum is that of scikit-learn's ``LogisticRegression`` with the same ``C``
+    and ``l1_ratio``. Two classes are fitted with one logit, the log-odds of ``classes_[1]``.
 
     Parameters
     ----------
@@ -67,7 +67,8 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
         pass for each trial of a step instead of stored logits, one Gram matrix for all classes,
         fewer vectors of history, no copy of float64 X in float32 to begin with. None: 512 MiB or a
         quarter of X, whichever is more. The kernels' scratch, at most 64 MiB, comes on top of what
-        is given here, and so do some twenty float64 vectors of the size of ``coef_``.
+        is given here, and so do some twenty float64 vectors of the size of ``coef_`` and copies of
+        a sparse X, by columns and with merged features.
     feature_scale : float or array-like of shape (D,), default=None
         Factors of the features, > 0: the model is that of ``X * feature_scale``, ``coef_`` in its
         units, without a copy of X, as 1/255 for pixels in uint8. None for none.
@@ -119,7 +120,7 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
         Intercepts b; of mean 0 for three and more classes, unless one is the ``reference_class``.
         Zeros without ``fit_intercept``.
     n_features_in_ : int
-        D.
+        Number of features, D.
     converged_ : bool
         Whether the gap is proved to be at most ``tol * objective_``, or, where float64 shows no
         bound, the exact Newton step that no more than that is left to gain. Never if F has no

@@ -15,8 +15,7 @@ from fastsoftmax._linear.model import LinearModel
 from fastsoftmax._runtime.atomic import atomic
 from fastsoftmax._runtime.callbacks import FitState
 from fastsoftmax._runtime.typing import MatrixLike, Solver, Target
-from fastsoftmax._validation import numbers as check
-from fastsoftmax._validation import saved, spellings
+from fastsoftmax._validation import check, saved, spellings
 from fastsoftmax._validation.folds import is_leave_one_out
 from fastsoftmax.blocks import Blocks
 
@@ -28,8 +27,8 @@ SELECTIONS = ("best", "1se")
 class SoftmaxRegressionCV(CrossValidated):
     """Softmax regression with the C that does best in cross-validation.
 
-    All strengths and folds are one job: a fold is a mask on the weights of the rows rather than a
-    copy of them, so that what is learnt of X serves all; and each fit starts from those before it.
+    All values of C and all folds are fitted as one job: each fold is a mask of rows, X is not
+    copied, and each fit starts from those before it.
 
     Parameters
     ----------

@@ -61,7 +61,7 @@ class Adaline(Labels, Saved, ClassifierMixin, BaseEstimator):
     n_iter_ : int
         Epochs.
     n_features_in_ : int
-        D.
+        Number of features, D.
 
     See Also
     --------

@@ -20,10 +20,9 @@ from fastsoftmax._runtime.atomic import atomic, of_one_fit
 from fastsoftmax._runtime.parts import joined
 from fastsoftmax._runtime.sklearn_compat import ClassifierMixin
 from fastsoftmax._runtime.typing import ClassifierLoss
+from fastsoftmax._validation import check, saved
 from fastsoftmax._validation import labels as check_labels
 from fastsoftmax._validation import networks as check_networks
-from fastsoftmax._validation import numbers as check
-from fastsoftmax._validation import saved
 from fastsoftmax._validation import targets as check_targets
 
 
@@ -45,9 +44,9 @@ class WithProbabilities:
 class MLPClassifier(Ranking, ClassifierMixin, Perceptron):
     """Network of dense layers (multi-layer perceptron) that classifies.
 
-    Minimises the mean loss of the rows plus an L2 penalty by stochastic gradient descent. An epoch
-    is one compiled call: rows are gathered, sent forward and back, and the weights updated, without
-    an intermediate array of Python's.
+    Minimises the mean loss of the rows plus an L2 penalty by stochastic gradient descent. Each
+    epoch is one compiled call, which gathers the rows, computes outputs and gradients, and updates
+    the weights.
 
     Parameters
     ----------
@@ -152,7 +151,7 @@ class MLPClassifier(Ranking, ClassifierMixin, Perceptron):
     out_activation_ : str
         "softmax", "logistic" or "identity".
     n_features_in_ : int
-        D.
+        Number of features, D.
 
     See Also
     --------

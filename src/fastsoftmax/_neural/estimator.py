@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastsoftmax._neural.full_batch import train_full_batch
-from fastsoftmax._neural.goals import LOSSES, Goal, Rows
+from fastsoftmax._neural.goals import LOSSES, Goal, TrainingRows
 from fastsoftmax._neural.initial import BOUNDS, initial_coefs
 from fastsoftmax._neural.labels import PART
 from fastsoftmax._neural.network import Network
@@ -32,9 +32,8 @@ from fastsoftmax._runtime.sklearn_compat import (
 )
 from fastsoftmax._runtime.typing import Activation, InitialCoefs, LearningRate, UpdateRule
 from fastsoftmax._saving import Saved
+from fastsoftmax._validation import check, saved
 from fastsoftmax._validation import networks as check_networks
-from fastsoftmax._validation import numbers as check
-from fastsoftmax._validation import saved
 
 ACTIVATIONS = ("identity", "logistic", "sigmoid", "tanh", "relu", "leaky_relu")
 # targets, their goal, the number of outputs, attributes to set
@@ -124,7 +123,9 @@ class Settings:
         )
 
 
-def held_out(rows: Rows, fraction: float, rng: np.random.Generator) -> tuple[NDArray, NDArray]:
+def held_out(
+    rows: TrainingRows, fraction: float, rng: np.random.Generator
+) -> tuple[NDArray, NDArray]:
     """Numbers of the rows to train on, and of those to validate by: of labels each its share."""
     n = len(rows.X)
     count = int(np.ceil(fraction * n))
@@ -295,7 +296,9 @@ class Perceptron(NetworkToSklearn, Saved, BaseEstimator):
         dtype = self.coefs_[0].dtype if goes_on else computed_in(X.dtype)
         weights = check.weights(sample_weight, len(X), dtype)
         check.usable_sum(weights)
-        rows = Rows(X, targets if targets.ndim == 1 else targets.astype(dtype, copy=False), weights)
+        rows = TrainingRows(
+            X, targets if targets.ndim == 1 else targets.astype(dtype, copy=False), weights
+        )
         rng = self._generator(continues=partial and goes_on)
         order = np.arange(len(X), dtype=np.intp)
         validation = self._validation(validation_data, X.shape[1], n_outputs, loss, learned)
@@ -416,7 +419,7 @@ class Perceptron(NetworkToSklearn, Saved, BaseEstimator):
 
     def _validation(
         self, data: Any, n_features: int, n_outputs: int, loss: str, learned: dict[str, Any]
-    ) -> Rows | None:
+    ) -> TrainingRows | None:
         if data is None:
             return None
         X, y = check_networks.pair(data)
@@ -424,7 +427,7 @@ class Perceptron(NetworkToSklearn, Saved, BaseEstimator):
         targets = self._validation_targets(y, len(X), loss, learned)
         if targets.ndim == 2:
             check_networks.as_many_columns(targets.shape[1], n_outputs, "validation_data y")
-        return Rows(X, targets)
+        return TrainingRows(X, targets)
 
     def _outputs(self, X: ArrayLike) -> NDArray:
         """Outputs (N, K) before the last activation."""

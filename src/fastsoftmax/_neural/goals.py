@@ -11,16 +11,16 @@ from fastsoftmax._neural.network import Pass
 
 
 @dataclass(frozen=True)
-class Rows:
+class TrainingRows:
     """Rows, their targets, int32 labels (N,) or numbers (N, K), and their weights."""
 
     X: NDArray
     targets: NDArray
     weights: NDArray | None = None
 
-    def some(self, chosen: NDArray) -> "Rows":
+    def some(self, chosen: NDArray) -> "TrainingRows":
         weights = None if self.weights is None else self.weights[chosen]
-        return Rows(self.X[chosen], self.targets[chosen], weights)
+        return TrainingRows(self.X[chosen], self.targets[chosen], weights)
 
 
 def _table(targets: NDArray, z: NDArray) -> NDArray:
@@ -67,7 +67,7 @@ def r2(errors: NDArray, spread: NDArray) -> float:
     return float(np.where(constant, errors == 0, 1 - shares).mean())
 
 
-def spread_of(rows: Rows, order: NDArray | None = None) -> NDArray:
+def spread_of(rows: TrainingRows, order: NDArray | None = None) -> NDArray:
     """Weighted squared deviations of the targets (N, K) from their means, of rows in `order`."""
     y = rows.targets.astype(np.float64) if order is None else rows.targets[order].astype(np.float64)
     w = rows.weights if order is None or rows.weights is None else rows.weights[order]
@@ -82,13 +82,13 @@ class Goal:
     measure: str
     threshold: float = 0.0
 
-    def mean_loss(self, z: NDArray, rows: Rows) -> float:
+    def mean_loss(self, z: NDArray, rows: TrainingRows) -> float:
         """Mean loss of outputs z, without a penalty."""
         losses = LOSSES[self.loss].losses(z, rows.targets, rows.weights)
         total = len(z) if rows.weights is None else rows.weights.sum(dtype=np.float64)
         return float(losses.sum(dtype=np.float64) / total)
 
-    def score(self, z: NDArray, rows: Rows) -> float:
+    def score(self, z: NDArray, rows: TrainingRows) -> float:
         """Accuracy or R² of outputs z."""
         if self.measure == "squares":
             errors = (z.astype(np.float64) - rows.targets) ** 2

@@ -14,8 +14,8 @@ from fastsoftmax._runtime.atomic import of_one_fit
 from fastsoftmax._runtime.parts import by_rows, joined
 from fastsoftmax._runtime.sklearn_compat import check_features_of_fit, require_fit
 from fastsoftmax._runtime.typing import MatrixLike
+from fastsoftmax._validation import check
 from fastsoftmax._validation import labels as check_labels
-from fastsoftmax._validation import numbers as check
 from fastsoftmax._validation.sparse import features, require_finite
 
 LARGE = 256.0  # an intercept that takes 8 of float32's 24 bits off the logits

@@ -12,8 +12,8 @@ from fastsoftmax._core import kernels
 from fastsoftmax._engine.linalg.workspace import Workspace
 from fastsoftmax._neural.rules import Rule
 from fastsoftmax._runtime.threads import team
+from fastsoftmax._validation import check
 from fastsoftmax._validation import networks as check_networks
-from fastsoftmax._validation import numbers as check
 
 ALIGNMENT = 64  # bytes: a cache line, and the widest vector
 

@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import ArrayLike
 
-from fastsoftmax._neural.goals import Goal, Rows
+from fastsoftmax._neural.goals import Goal, TrainingRows
 from fastsoftmax._neural.network import Network
 from fastsoftmax._neural.rules import Rule
 from fastsoftmax._neural.schedules import Schedule
@@ -14,9 +14,9 @@ from fastsoftmax._neural.training import Epoch, Plan, Record, Task, train
 from fastsoftmax._runtime.atomic import DivergedError
 from fastsoftmax._runtime.dtypes import computed_in
 from fastsoftmax._runtime.sklearn_compat import check_features_of_fit
+from fastsoftmax._validation import check
 from fastsoftmax._validation import labels as check_labels
 from fastsoftmax._validation import networks as check_networks
-from fastsoftmax._validation import numbers as check
 
 
 def train_neuron(
@@ -61,7 +61,7 @@ def train_neuron(
         network,
         Rule("sgd", network),
         Goal(loss, "threshold", estimator._threshold),
-        Rows(X, codes.astype(dtype)[:, None]),
+        TrainingRows(X, codes.astype(dtype)[:, None]),
         np.arange(len(X), dtype=np.intp),
         record,
         check_networks.generator(params.random_state),

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from fastsoftmax._engine.data import Batch, Point, data_of, merged
 from fastsoftmax._runtime import scipy_sparse as sparse
 from fastsoftmax._runtime.dtypes import TINY
-from fastsoftmax._validation import numbers as check
+from fastsoftmax._validation import check
 
 STEP_ROWS = 16  # docs/experiments/0038-online-learning.md
 FAR = 2.0  # of the mean of a sparse feature, in deviations, beyond which it is centred

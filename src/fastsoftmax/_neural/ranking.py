@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from fastsoftmax._runtime.parts import joined
 from fastsoftmax._runtime.sklearn_compat import require_fit
-from fastsoftmax._validation import numbers as check
+from fastsoftmax._validation import check
 
 
 class Ranking:

@@ -20,7 +20,7 @@ from fastsoftmax._validation import networks as check_networks
 class MLPRegressor(RegressorMixin, Perceptron):
     """Network of dense layers (multi-layer perceptron) that predicts numbers.
 
-    As `MLPClassifier`, with outputs that are compared with y as they are.
+    Like `MLPClassifier`, with a loss that compares the outputs with y directly.
 
     Parameters
     ----------
@@ -116,7 +116,7 @@ class MLPRegressor(RegressorMixin, Perceptron):
     out_activation_ : str
         "identity".
     n_features_in_ : int
-        D.
+        Number of features, D.
 
     Notes
     -----

@@ -32,12 +32,12 @@ class SparseRows:
         return self._X[rows].toarray()
 
 
-Rows = NDArray | SparseRows
+Inputs = NDArray | SparseRows
 
 
 def rows(
     X: ArrayLike, *, n_features: int | None = None, owner: str = "", argument: str = "X"
-) -> Rows:
+) -> Inputs:
     """X as a network reads it, all of it finite."""
     if not sparse.issparse(X):
         return check_networks.rows(X, n_features=n_features, owner=owner, argument=argument)
@@ -46,7 +46,7 @@ def rows(
 
 def epoch(
     network: Network,
-    X: Rows,
+    X: Inputs,
     targets: NDArray,
     order: NDArray[np.intp],
     batch_size: int,
@@ -81,7 +81,7 @@ def epoch(
     return done._replace(loss=loss / trained)
 
 
-def outputs(network: Network, X: Rows, most_numbers: int = BLOCK_NUMBERS) -> NDArray:
+def outputs(network: Network, X: Inputs, most_numbers: int = BLOCK_NUMBERS) -> NDArray:
     """`Network.outputs` of these rows."""
     if not isinstance(X, SparseRows):
         return network.outputs(X)

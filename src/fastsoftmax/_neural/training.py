@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._neural.goals import Goal, Rows, spread_of
+from fastsoftmax._neural.goals import Goal, TrainingRows, spread_of
 from fastsoftmax._neural.network import Network, Pass
 from fastsoftmax._neural.rules import Rule
 from fastsoftmax._neural.schedules import LEAST, Schedule
@@ -104,11 +104,11 @@ class Task:
     network: Network
     rule: Rule
     goal: Goal
-    rows: Rows
+    rows: TrainingRows
     order: NDArray[np.intp]  # of the rows that it learns from
     record: Record
     rng: np.random.Generator
-    validation: Rows | None = None
+    validation: TrainingRows | None = None
 
     def __post_init__(self) -> None:
         weights = None if self.rows.weights is None else self.rows.weights[self.order]

@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 
 
 class FitState:
-    """What a callback sees, of every estimator: called as ``callback(state)`` after an iteration.
+    """The argument of every estimator's callback, which is called after each iteration.
 
-    An iteration is one of the solver's for linear models, an epoch for networks and single neurons,
-    and the fit of a fold for a C in cross-validation. If what the callback returns is true the fit
-    ends there; what it raises ends the fit too, the estimator being left as it was.
+    An iteration is one of the solver for linear models, an epoch for networks and single neurons,
+    and the fit of one fold for one C in cross-validation. If the callback returns a true value, the
+    fit ends there. If it raises an exception, the fit ends and leaves the estimator as it was.
 
     Parameters
     ----------

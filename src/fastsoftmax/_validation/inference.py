@@ -7,7 +7,7 @@ from typing import Any, Never
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastsoftmax._validation import numbers as check
+from fastsoftmax._validation import check
 from fastsoftmax._validation.arrays import shown
 from fastsoftmax._validation.labels import is_missing
 from fastsoftmax._validation.numbers import one_of

@@ -11,7 +11,7 @@ from fastsoftmax._runtime import scipy_sparse as sparse
 from fastsoftmax._runtime.atomic import DivergedError
 from fastsoftmax._runtime.dtypes import COMPUTED_IN, name_of
 from fastsoftmax._runtime.sklearn_compat import DataConversionWarning
-from fastsoftmax._validation import numbers as check
+from fastsoftmax._validation import check
 from fastsoftmax._validation import targets as check_targets
 
 MOST_UNITS = 2**31 - 1  # of a layer

@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastsoftmax._runtime import scipy_sparse as sparse
-from fastsoftmax._validation import numbers as check
+from fastsoftmax._validation import arrays as check
 
 
 def features(

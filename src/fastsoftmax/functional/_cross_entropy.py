@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastsoftmax._core import kernels
 from fastsoftmax._runtime.typing import Array, Reduced, Reduction, Tensor
-from fastsoftmax._validation import numbers as check
+from fastsoftmax._validation import check
 from fastsoftmax.functional._layout import (
     STEEP,
     Layout,
@@ -345,7 +345,7 @@ def nll_loss(
     ignore_index: int | None = None,
     reduction: Reduction = "mean",
 ) -> Array | float:
-    """Negative log-likelihood, -w[y] log p_y, of probabilities that are known already.
+    """Negative log-likelihood, -w[y] log p_y, from given log-probabilities.
 
     Parameters
     ----------

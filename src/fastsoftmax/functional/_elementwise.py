@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from fastsoftmax._core import kernels
 from fastsoftmax._runtime.typing import Array, Reduced, Reduction, Tensor
-from fastsoftmax._validation import numbers as check
+from fastsoftmax._validation import check
 from fastsoftmax.functional._layout import distinct, prepared, rounded, threads_for
 from fastsoftmax.functional._weights import scaled, times_power_of_two
 
@@ -154,10 +154,10 @@ def binary_cross_entropy(
     reduction: Reduction = "mean",
     n_threads: int | None = None,
 ) -> Array | float:
-    """Cross-entropy of two classes from the log-odds z of the one, -y log σ(z) - (1-y) log σ(-z).
+    """Cross-entropy of two classes from the log-odds z, -y log σ(z) - (1-y) log σ(-z).
 
     It takes logits, as PyTorch's ``binary_cross_entropy_with_logits`` does. PyTorch's
-    ``binary_cross_entropy`` takes probabilities: `logit` makes logits of them.
+    ``binary_cross_entropy`` takes probabilities, which `logit` converts to logits.
 
     Parameters
     ----------

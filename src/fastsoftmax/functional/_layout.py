@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastsoftmax._runtime.threads import WORK_PER_THREAD, team
 from fastsoftmax._runtime.typing import Axis
-from fastsoftmax._validation import numbers as check
+from fastsoftmax._validation import check
 
 EXP_COST = 16  # multiply-adds that take as long as one exponential
 

@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastsoftmax._engine.data import Batch, Gradients, Point, data_of
 from fastsoftmax._runtime import scipy_sparse as sparse
 from fastsoftmax._runtime.typing import Array, MatrixLike, Reduced
-from fastsoftmax._validation import numbers as check
+from fastsoftmax._validation import check
 from fastsoftmax._validation.sparse import features
 from fastsoftmax.functional._weights import scaled, times_power_of_two
 
@@ -120,10 +120,10 @@ def linear_cross_entropy_value_and_grad(
     """Cross-entropy of the logits X Wᵀ + b, and its gradients, in one pass over X.
 
     The logits are never stored: some rows of X are read, and logits, softmax, loss and (A - Y)ᵀX
-    follow while they are in cache [1]_. Memory beyond the gradients is at most 64 MB, whatever the
-    number of rows, features and classes, but for X of more than some 100 000 features. For sparse X
-    it is at most 64 MiB for A - Y and as much for sums, and W by features, where it does not lie so
-    (in Fortran's order).
+    follow while they are in cache [1]_. Memory beyond the gradients is at most
+    64 MiB for any number of rows and classes and for up to some 100 000 features. For a sparse X it
+    is at most 64 MiB for A - Y, as much again for sums, and a copy of W if that is not in Fortran's
+    order.
 
     Parameters
     ----------

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, DTypeLike
 
 from fastsoftmax._core import kernels
 from fastsoftmax._runtime.typing import Array, Axis, Tensor
-from fastsoftmax._validation import numbers as check
+from fastsoftmax._validation import check
 from fastsoftmax.functional._layout import (
     STEEP,
     Layout,

@@ -24,9 +24,9 @@ OF_CLASSIFIERS = {
 def register() -> None:
     """Let skl2onnx convert the estimators of this package, alone or within pipelines.
 
-    It converts what their ``to_sklearn`` gives, so that a graph predicts what that predicts: with
-    float32 input in float32, with float64 input in float64. Call it once in a process, before
-    ``skl2onnx.to_onnx``. Of several labels per row onnxruntime has float32 only.
+    The graph is that of the model that ``to_sklearn`` returns, and computes in float32 for float32
+    input and in float64 for float64 input. Call this function once in a process, before
+    ``skl2onnx.to_onnx``. With several labels per row onnxruntime computes in float32 only.
 
     Raises
     ------

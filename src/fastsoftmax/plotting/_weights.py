@@ -20,7 +20,7 @@ SIDE = 1.15  # inches of an image
 
 @dataclass(eq=False, repr=False)
 class WeightsDisplay:
-    """Weights on a diverging colour scale centred at 0: red fires a unit, blue holds it back.
+    """Weights on a diverging colour scale centred at 0: red excites a unit, blue inhibits it.
 
     Best made by `from_estimator` or `from_weights`.
 

@@ -4,14 +4,13 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 from scipy.special import logsumexp
+from support.problems import softmax_rows
 
 from fastsoftmax import SoftmaxRegression
 
 
 def data(seed, n, d, k):
-    rng = np.random.default_rng(seed)
-    X = rng.normal(size=(n, d))
-    return X, np.argmax(X @ rng.normal(size=(d, k)) * 1.5 + rng.gumbel(size=(n, k)), 1)
+    return softmax_rows(n, d, k, seed, slope=1.5)
 
 
 def objective(model, X, y, C):

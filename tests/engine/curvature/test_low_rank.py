@@ -150,7 +150,7 @@ def test_leading_directions_are_those_of_the_svd():
         * 0.9 ** np.arange(200)
         @ np.linalg.qr(rng.normal(size=(200, 200)))[0]
     )
-    B = low_rank.Standardised(DenseData(X, 1), np.zeros(200), np.ones(200))
+    B = low_rank.ScaledFeatures(DenseData(X, 1), np.zeros(200), np.ones(200))
     Q = low_rank.leading(B, 20, rng)
     np.testing.assert_allclose(Q @ Q.T, np.eye(20), atol=1e-9)
     held = np.square(X @ Q.T).sum() / np.square(X).sum()
@@ -165,7 +165,9 @@ def test_directions_without_features_are_left_out(columns):
         X[:, :3] = rng.normal(size=(50, 3))
     elif columns == "repeated":
         X[:] = rng.normal(size=(50, 5))[:, np.arange(30) % 5]
-    Q = low_rank.leading(low_rank.Standardised(DenseData(X, 1), np.zeros(30), np.ones(30)), 20, rng)
+    Q = low_rank.leading(
+        low_rank.ScaledFeatures(DenseData(X, 1), np.zeros(30), np.ones(30)), 20, rng
+    )
     assert len(Q) == {"none": 1, "few": 3, "repeated": 5}[columns]
     np.testing.assert_allclose(Q @ Q.T, np.eye(len(Q)), atol=1e-9)
 

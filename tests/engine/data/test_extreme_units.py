@@ -10,6 +10,7 @@ import pytest
 from scipy import sparse
 from scipy.special import logsumexp
 from sklearn.exceptions import ConvergenceWarning
+from support.problems import softmax_rows
 from support.sparse_rows import uniform
 
 from fastsoftmax import Blocks, SoftmaxRegression, SoftmaxRegressionCV
@@ -22,9 +23,7 @@ INF = np.inf
 
 
 def problem(seed, n, d, k):
-    rng = np.random.default_rng(seed)
-    X = rng.normal(size=(n, d))
-    return X, np.argmax(X @ rng.normal(size=(d, k)) * 1.5 + rng.gumbel(size=(n, k)), axis=1)
+    return softmax_rows(n, d, k, seed, slope=1.5)
 
 
 def newton(X, y, C, weights=None, units=1.0):

@@ -9,6 +9,7 @@ import mpmath
 import numpy as np
 import pytest
 from scipy import linalg, sparse
+from support.problems import softmax_rows
 
 from fastsoftmax import (
     Blocks,
@@ -25,9 +26,7 @@ WEAK = 1e6
 
 
 def problem(n, d, k, seed=0):
-    rng = np.random.default_rng([n, d, k, seed])
-    X = rng.normal(size=(n, d))
-    y = np.argmax(X @ rng.normal(size=(d, k)) / np.sqrt(d) + rng.gumbel(size=(n, k)), axis=1)
+    X, y = softmax_rows(n, d, k, [n, d, k, seed], slope=1 / np.sqrt(d))
     y[:k] = np.arange(k)
     return X, y
 

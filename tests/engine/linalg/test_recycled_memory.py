@@ -1,10 +1,11 @@
 """Memory that goes from one fit to the next."""
 
 import sys
-import threading
 
 import numpy as np
 import pytest
+from support.problems import softmax_rows
+from support.threads import at_once
 
 import fastsoftmax
 from fastsoftmax._core import recycled
@@ -88,11 +89,7 @@ def test_threads_never_share_an_array():
             if not ((a == number).all() and (b == number + 100).all()):
                 wrong.append(i)
 
-    threads = [threading.Thread(target=work, args=(i,)) for i in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    at_once(work, range(8))
     assert not wrong
 
 
@@ -115,9 +112,7 @@ def test_an_interrupt_while_a_block_is_given_back_is_not_lost():
 
 
 def test_fits_agree_whatever_was_in_the_memory():
-    rng = np.random.default_rng(0)
-    X = rng.standard_normal((20000, 30))
-    y = (X @ rng.standard_normal((30, 5)) + rng.gumbel(size=(20000, 5))).argmax(axis=1)
+    X, y = softmax_rows(20000, 30, 5)
     first = fastsoftmax.fit(X, y)
     assert recycled.free
     for block in recycled.free:

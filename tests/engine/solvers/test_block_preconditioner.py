@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from support.problems import softmax_rows
 
 from examples.imagenet_probe import made_rows
 from fastsoftmax import SoftmaxRegression
@@ -121,8 +122,7 @@ def test_long_rows_without_far_cells_forget_no_history():
     """The history of L-BFGS knows what M says of the longest rows: 147 passes where each change of
     half a feature by them cleared it."""
     rng = np.random.default_rng(7)
-    X, W = rng.normal(size=(5000, 60)), rng.normal(size=(60, 8)) * 2 / np.sqrt(60)
-    y = np.argmax(X @ W + rng.gumbel(size=(5000, 8)), axis=1)
+    X, y = softmax_rows(5000, 60, 8, rng, slope=2 / np.sqrt(60))
     X *= np.exp(1.5 * rng.normal(size=(5000, 1)))
     model = SoftmaxRegression(solver="preconditioned-lbfgs").fit(X, y)
     assert model.certified_ and model.n_passes_ < 120

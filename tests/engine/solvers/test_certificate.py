@@ -14,6 +14,7 @@ from scipy.special import expit, logsumexp, softmax
 from sklearn.exceptions import ConvergenceWarning
 from support.logits import stored
 from support.newton import Problem, kl
+from support.problems import softmax_rows
 from support.reference import one_hot
 
 import fastsoftmax
@@ -31,9 +32,7 @@ TOL = 1e-6
 
 
 def data(seed, n, d, k):
-    r = np.random.default_rng(seed)
-    X = r.normal(size=(n, d))
-    return X, np.argmax(X @ r.normal(size=(d, k)) * 1.5 + r.gumbel(size=(n, k)), 1)
+    return softmax_rows(n, d, k, seed, slope=1.5)
 
 
 def table(model):

@@ -10,7 +10,6 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from support.sparse_rows import INDICES, compressed, scrambled, text
 
-import fastsoftmax._engine.data
 from fastsoftmax import SoftmaxRegression, SoftmaxRegressionCV
 from fastsoftmax._core import kernels
 from fastsoftmax._engine.data import SparseData
@@ -20,13 +19,7 @@ from fastsoftmax._engine.solvers import dual_ascent, preconditioned
 
 N, D = 400, 900
 BOTH = (np.float32, np.float64)
-
-
-@pytest.fixture(autouse=True)
-def _stays_sparse(monkeypatch):
-    """However small X is."""
-    monkeypatch.setattr(fastsoftmax._engine.data, "dense_if_small", lambda X: X)
-    monkeypatch.setattr("fastsoftmax._linear.problem.rows.dense_if_small", lambda X: X)
+pytestmark = pytest.mark.usefixtures("stays_sparse")
 
 
 @pytest.fixture

@@ -10,6 +10,7 @@ from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
 from support.newton import Problem
 from support.optimum import gap_bound, read_arff, sum_objective
+from support.problems import clusters, softmax_rows
 from support.reference import one_hot
 from support.tuned import Tuned
 from threadpoolctl import threadpool_limits
@@ -33,10 +34,8 @@ FAST = [name for name in SMOOTH if name != "gd"]
 MAX_ITER = {"gd": 100_000}
 
 
-def blobs(n_classes=3, n=300, n_features=5, seed=0):
-    rng = np.random.default_rng(seed)
-    y = np.arange(n) % n_classes
-    X = rng.normal(size=(n, n_features)) + 0.7 * np.eye(n_classes, n_features)[y]
+def blobs(n_classes=3, n=300, n_features=5):
+    X, y = clusters(n, n_features, n_classes)
     return X * np.linspace(0.5, 2, n_features) + 1, y
 
 
@@ -448,8 +447,7 @@ def test_a_fit_of_endless_repairs_ends(monkeypatch):
 def test_newtons_step_where_rows_are_wrong_but_confident():
     """Without curvature it is 1e50 times too long: a fit ended there, at F = 13.4."""
     r = np.random.default_rng(72)
-    X = r.normal(size=(300, 3))
-    y = np.argmax(X @ r.normal(size=(3, 4)) * 30 + r.gumbel(size=(300, 4)), axis=1)
+    X, y = softmax_rows(300, 3, 4, r, slope=30)
     offset = 27.0 * r.choice([-1, 0, 0, 1], size=(300, 4))
     model = SoftmaxRegression(C=0.01, penalty_factor=[0, 0, 1]).fit(X, y, offset=offset)
     problem = Problem(X, one_hot(y, 4), np.array([0, 0, 1]) / 3, offset=offset)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from support.problems import softmax_rows
 
 from fastsoftmax import Blocks, SoftmaxRegression
 from fastsoftmax._engine.curvature import warm_start_of
@@ -14,9 +15,7 @@ WARM = {"warm_start": True, "solver": "preconditioned-lbfgs", "tol": 1e-9}
 
 
 def problem():
-    rng = np.random.default_rng(0)
-    X = rng.normal(size=(3000, 12)) + 1
-    return X, np.argmax(X @ rng.normal(size=(12, 4)) + rng.gumbel(size=(3000, 4)), axis=1)
+    return softmax_rows(3000, 12, 4, mean=1)
 
 
 @pytest.mark.parametrize("form", [lambda X, y: (X, y), lambda X, y: (Blocks([(X, y)]),)])

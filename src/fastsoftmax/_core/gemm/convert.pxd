@@ -23,7 +23,7 @@ from fastsoftmax._core.simd.simd cimport (
 from fastsoftmax._core.sizes cimport LINE
 
 cdef enum:
-    UNROLLED = 4
+    UNROLLED = 4  # vectors converted one after the other, whose latencies overlap
     SIDE = 64  # rows transposed at a time where they, not the features, lie side by side
     REAL = KIND * c"f" + sizeof(real)
 

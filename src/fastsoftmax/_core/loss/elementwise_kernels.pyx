@@ -1,4 +1,7 @@
-"""Functions of single numbers over arrays; each number is read and written once."""
+"""Functions of single numbers over arrays; each number is read and written once.
+
+How exact they are: docs/experiments/0008-accuracy-of-elementary-functions.md.
+"""
 
 from cpython.pycapsule cimport PyCapsule_New
 from cython.parallel cimport prange

@@ -57,7 +57,7 @@ cdef enum:
     COMMON = 4
     EXPECTED = 3  # products of a direction from factors of a point before
 
-cdef double EPSILON = 2.220446049250313e-16
+cdef double EPSILON = 2.220446049250313e-16  # 2^-52: of float64
 cdef double NEAR = 0.1  # |φ'| at the end of a search, as a share of |φ'(0)|
 cdef double CLEAR = 0.3  # of the tolerance, up to which it is worth while to try a proof by old factors
 cdef double ENOUGH = 1e-4  # of the slope times the step, by which F falls at least

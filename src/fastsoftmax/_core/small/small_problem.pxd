@@ -16,7 +16,7 @@ from fastsoftmax._core.solver.dual_kernels cimport Table as Dual
 from fastsoftmax._core.solver.line_kernels cimport Table as Line
 
 cdef enum:
-    MOST_CLASSES = 16
+    MOST_CLASSES = 16  # logits: `most_logits` of `SmallRules`, for arrays on the stack
     # logits, less the one that follows from the others, and parameters, up to which H is factored whole
     MOST_FREE = 4
     MOST_EXACT = 256

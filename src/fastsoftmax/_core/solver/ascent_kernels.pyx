@@ -9,6 +9,7 @@ u = log(a/(1 - a)) are the logit z that w and b give. A step takes one row there
 
 The left side increases with a slope of at least 1, and u lies between the former log-odds and z. A step
 reads a row of X twice and w where the row has entries: all in order, by one thread.
+Measurements: docs/experiments/0065-dual-ascent.md.
 """
 
 from cpython.pycapsule cimport PyCapsule_New

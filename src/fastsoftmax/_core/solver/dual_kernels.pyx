@@ -32,7 +32,7 @@ cdef double NEVER = 1e-25  # a probability that a change of no longer counts
 cdef double HUGE = 1e6  # relative change, from a p of which 1 - (1 - p) may have few digits
 
 cdef enum:
-    PARTS = 64
+    PARTS = 64  # of the tiles: the same for any number of threads, which are seldom more
     SUMS = 4  # losses, divergences, squares of residuals, least zeta
     TILES = 4  # of a thread: residuals, targets, weight * p, change
     TALL = 2  # classes whose moments with

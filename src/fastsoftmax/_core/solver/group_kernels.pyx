@@ -6,6 +6,7 @@ has no penalty. A diagonal h bounds the curvature of a group. Its minimum then h
 a / (h + t²/r), a = h∘(v + d) - slopes, with the r for which ‖t∘a / (h r + t²)‖ = 1; where ‖a / t‖ <= 1
 it is 0, and d exactly -v. H is held in the two ways of `coordinate_kernels.pyx`, by matrices or as
 Xᵀ diag(w) X. One thread: a step needs the one before it.
+Measurements: docs/experiments/0076-groups-and-paths.md.
 """
 
 from cpython.pycapsule cimport PyCapsule_New

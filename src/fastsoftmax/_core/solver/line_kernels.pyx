@@ -29,7 +29,7 @@ from fastsoftmax._core.sizes cimport ALIGNMENT, aligned, aligned_start, part_sta
 from fastsoftmax._core.solver.line_kernels cimport Table
 
 cdef enum:
-    PARTS = 64
+    PARTS = 64  # of the tiles: the same for any number of threads, which are seldom more
     SUMS = 3  # phi, phi', phi''
 
 

@@ -3,7 +3,7 @@
 Bound by memory: so whatever is wanted of some vectors is taken in one reading of them. Not by BLAS,
 whose threads would go on spinning where the kernels' should run. A dot is summed in blocks of fixed
 length, each in `real` and their sums in double, so that it is the same to the bit for any number of
-threads.
+threads. Measurements: docs/experiments/0018-kernels-for-vector-work.md.
 """
 
 from cpython.pycapsule cimport PyCapsule_New

@@ -11,6 +11,7 @@ gives the same bits for any number of threads.
 
 A - Y, row by row, is held for a *block* of rows at a time, up to ROW_BLOCK_BYTES. As a rule there is one
 block; each further one costs a pass over the gradient.
+Measurements: docs/experiments/0051-sparse-passes.md.
 """
 
 from cpython.pycapsule cimport PyCapsule_New

@@ -33,7 +33,7 @@ class Factors(Protocol):
     def solve(self, *right: NDArray) -> list[NDArray]: ...
 
 
-class Blocks(Protocol):
+class HessianBlocks(Protocol):
     """Where M comes from."""
 
     memory: int  # pairs of L-BFGS that go with it
@@ -51,7 +51,7 @@ class Blocks(Protocol):
     def by_class(self, it: Iterate, rows: int, seed: int) -> Factors: ...
 
 
-def of_dense(curvature: GramCurvature, seed: int, rules: BlockRules) -> list[Blocks]:
+def of_dense(curvature: GramCurvature, seed: int, rules: BlockRules) -> list[HessianBlocks]:
     """The joint Hessian, if that is cheap, else full Gram matrices; if these are expensive and
     blocks of low rank are not, first those."""
     joint = JointHessian(curvature, seed)
@@ -68,7 +68,9 @@ def of_dense(curvature: GramCurvature, seed: int, rules: BlockRules) -> list[Blo
     return [low, full] if full.fits else [low]
 
 
-def blocks_for(curvature: Curvature, seed: int, rules: BlockRules | None = None) -> list[Blocks]:
+def blocks_for(
+    curvature: Curvature, seed: int, rules: BlockRules | None = None
+) -> list[HessianBlocks]:
     """The blocks to begin with, and others for problems that turn out to be hard.
 
     For sparse X diagonals: all else has as many numbers per class as there are pairs of features.

@@ -87,7 +87,7 @@ class LowRankBlocks:
         o = self._objective
         found, key = o.parameters.found, ("projected", self._seed, step)
         if key not in found:
-            rows = Standardised(o.data.every(step), o.parameters.shift, self._units)
+            rows = ScaledFeatures(o.data.every(step), o.parameters.shift, self._units)
             found[key] = o.data.like(
                 o.data.once(
                     (*key, o.parameters.key),
@@ -104,7 +104,7 @@ class LowRankBlocks:
         rows = slice(None)
         if n > rules.sample:
             rows = fetched(o.data, np.sort(generator.choice(n, rules.sample, replace=False)))
-        sample = Standardised(o.data.rows(rows), o.parameters.shift, self._units)
+        sample = ScaledFeatures(o.data.rows(rows), o.parameters.shift, self._units)
         basis = leading(sample, self._rank, generator, rules.rounds).astype(DTYPE)
         V = o.data.like(sample.times(basis).astype(DTYPE, copy=False))
         return basis, V.second_moments().astype(DTYPE)
@@ -174,7 +174,7 @@ class LowRankBlocks:
         )
 
 
-class Standardised:
+class ScaledFeatures:
     """B = (X - shift) * units as a factor of products."""
 
     def __init__(self, data: DenseData, shift: NDArray, units: NDArray) -> None:
@@ -194,7 +194,7 @@ class Standardised:
 
 
 def leading(
-    B: Standardised, rank: int, generator: np.random.Generator, rounds: int = LowRankRules.rounds
+    B: ScaledFeatures, rank: int, generator: np.random.Generator, rounds: int = LowRankRules.rounds
 ) -> NDArray:
     """About the leading right singular vectors of B (n, d): (r, d), orthonormal, r <= rank.
 

@@ -15,7 +15,7 @@ from fastsoftmax._engine.objective import Models
 from fastsoftmax._engine.objective.coordinates.base import at
 from fastsoftmax._engine.objective.loss import Loss
 from fastsoftmax._engine.objective.rounding import raised
-from fastsoftmax._engine.solvers.base import EPSILON, NEGLIGIBLE, Iteration, Options, Result
+from fastsoftmax._engine.solvers.base import Iteration, Options, Result, Tolerance
 from fastsoftmax._runtime.threads import team
 
 
@@ -106,11 +106,10 @@ def minimize_small(
     ridge = np.full(width, small.penalty)
     ridge[d:] = 0  # of the intercept
     history = np.empty((min(options.max_iter, rules.most_steps), 5))
-    tolerance = max(options.tol, EPSILON)
-    least = NEGLIGIBLE * small.loss.uniform_loss
+    tolerance = Tolerance.of(options.tol, small.loss)
     found = small_newton.minimize(
         small.X, small.targets, small.weights, ridge, small.fit_intercept, theta, gradient, means,
-        tolerance, least, history, team(small.n_threads, n * d * k),
+        *tolerance, history, team(small.n_threads, n * d * k),
         team(small.n_threads, k * n * width**2 // 8),
     )  # fmt: skip
     if found is None:
@@ -120,7 +119,7 @@ def minimize_small(
     split = theta[:, :d], theta[:, d] if small.fit_intercept else None
     by = gradient[:, :d], gradient[:, d] if small.fit_intercept else None
     bound = raised(bound, models.rounding(split, value))
-    if not bound <= tolerance * max(value, least):
+    if not bound <= tolerance.at(value):
         return None
     result = Result(
         None, split, value, by, converged=True, gap_bound=bound, certified=True,

@@ -15,6 +15,7 @@ from fastsoftmax._engine.solvers.base import (
     Iteration,
     Options,
     Result,
+    Tolerance,
     find,
     known,
 )
@@ -26,6 +27,7 @@ __all__ = [
     "Iteration",
     "Options",
     "Result",
+    "Tolerance",
     "auto",
     "certificate_at",
     "dual_ascent",

@@ -18,7 +18,7 @@ from fastsoftmax._engine.curvature import (
 )
 from fastsoftmax._engine.data import SparseData
 from fastsoftmax._engine.line_search import Iterate, LineRules, iterate_at
-from fastsoftmax._engine.objective import Objective, has_minimiser, separates
+from fastsoftmax._engine.objective import Loss, Objective, has_minimiser, separates
 from fastsoftmax._engine.objective.precision import logits_bytes, to_float64, uses_float32
 from fastsoftmax._engine.objective.rounding import raised
 from fastsoftmax._engine.solvers.block_preconditioner import RebuildSchedule
@@ -26,7 +26,7 @@ from fastsoftmax._engine.solvers.certificate import USUAL as CERTAIN
 from fastsoftmax._engine.solvers.certificate import Certificate
 from fastsoftmax._engine.solvers.rules import EndingRules, LbfgsRules, ProofRules, ProximalRules
 from fastsoftmax._runtime.callbacks import FitState, ends
-from fastsoftmax._validation import numbers as check
+from fastsoftmax._validation import check
 from fastsoftmax._validation.spellings import is_a_solver as theirs
 
 
@@ -51,6 +51,22 @@ class Iteration(NamedTuple):
 MOST_ROWS = 2**31 - 1  # whose numbers are int32
 EPSILON = 1e-16  # half of float64's last place: a smaller share of F does not show
 NEGLIGIBLE = 1e-13  # of F at zero logits: of a lower F the tolerance is no longer a share
+
+
+class Tolerance(NamedTuple):
+    """The gap that a fit may have: a share of F, or of the least F that counts."""
+
+    share: float
+    least: float
+
+    @classmethod
+    def of(cls, tol: float, loss: Loss) -> "Tolerance":
+        """That which users ask for by `tol`."""
+        return cls(max(tol, EPSILON), NEGLIGIBLE * loss.uniform_loss)
+
+    def at(self, value: float) -> float:
+        """The gap at a value of F."""
+        return float(self.share * max(value, self.least))
 
 
 class Stop(NamedTuple):
@@ -221,9 +237,8 @@ class Run:
         return lately**2 / (before - lately) if before > lately > 0 else max(lately, 0.0)
 
     def tolerance(self, value: float) -> float:
-        """The gap with which a fit ends at a value of F; no less than float64 can show."""
-        least = NEGLIGIBLE * self.objective.loss.uniform_loss
-        return float(max(self.options.tol, EPSILON) * max(value, least))
+        """The gap with which a fit ends at a value of F."""
+        return Tolerance.of(self.options.tol, self.objective.loss).at(value)
 
     def bound_of_model(self, bound: float, theta: NDArray) -> float:
         """A bound at θ, for the coefficients and rounded intercepts that users get."""

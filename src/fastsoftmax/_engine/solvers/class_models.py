@@ -24,7 +24,7 @@ from fastsoftmax._engine.objective.objective import Objective
 from fastsoftmax._engine.solvers.norm_curvature import NormCurvature, Solve
 from fastsoftmax._engine.solvers.working_set import WorkingSet
 from fastsoftmax._runtime import scipy_sparse as sparse
-from fastsoftmax._validation import numbers as check
+from fastsoftmax._validation import check
 
 COPIES = 3  # of these: by rows, and by columns for descent and for gradients,
 INDEX = 4  # bytes of a row's or a feature's number in them

@@ -1,7 +1,8 @@
 """L-BFGS, plain or preconditioned (Nocedal 1980; Nocedal & Wright, Numerical Optimization, 7.2).
 
 The preconditioner M is the identity for plain L-BFGS. The history is kept when M changes, unless M
-is the joint Hessian; then the length of a step predicts that of the next.
+asks for it to be cleared (`forgets`). Where M is the joint Hessian, the length of a step predicts
+that of the next.
 """
 
 from collections.abc import Callable

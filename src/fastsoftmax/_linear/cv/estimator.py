@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastsoftmax._linear.cv.folds import Fit
-from fastsoftmax._linear.cv.leave_one_out import Rows, suited
+from fastsoftmax._linear.cv.leave_one_out import EachRow, suited
 from fastsoftmax._linear.cv.scoring import OWN, labels_of, own_measure, scored
 from fastsoftmax._linear.cv.search import Folds, Search, Split
 from fastsoftmax._linear.model import LinearModel, warn_unconverged
@@ -17,9 +17,9 @@ from fastsoftmax._runtime.callbacks import FitState
 from fastsoftmax._runtime.collections import is_collection
 from fastsoftmax._runtime.sklearn_compat import metadata_router, routed, scorer_of
 from fastsoftmax._runtime.typing import MatrixLike
+from fastsoftmax._validation import check
 from fastsoftmax._validation import folds as check_folds
 from fastsoftmax._validation import networks as check_networks
-from fastsoftmax._validation import numbers as check
 from fastsoftmax.blocks import Blocks
 from fastsoftmax.partitions import Partitions
 
@@ -72,7 +72,7 @@ class CrossValidated(LinearModel):
         split: Split
         if check_folds.is_leave_one_out(self.cv):
             problems = [suited(problem) for problem in problems]
-            split = Rows(problems[0], check_folds.of_rows(own_measure(scoring), scoring, OWN))
+            split = EachRow(problems[0], check_folds.of_rows(own_measure(scoring), scoring, OWN))
         else:
             split = self._folds(problems[0], scoring, X, metadata)
         search = Search(split, len(problems), Cs)

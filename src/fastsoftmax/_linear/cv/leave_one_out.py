@@ -27,8 +27,8 @@ from fastsoftmax._linear.cv.scoring import Measure, both
 from fastsoftmax._linear.problem.penalty import BasisRules, row_space_of
 from fastsoftmax._linear.problem.problem import Problem
 from fastsoftmax._runtime.dtypes import TINY
+from fastsoftmax._validation import check
 from fastsoftmax._validation import folds as check_folds
-from fastsoftmax._validation import numbers as check
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ class LeaveOneOutRules:
 USUAL = LeaveOneOutRules()
 
 
-class Rows:
+class EachRow:
     """Each row left out in turn: the split of a search."""
 
     def __init__(self, problem: Problem, measure: Measure) -> None:

@@ -7,7 +7,7 @@ LIKELIHOOD = "maximum likelihood"
 
 
 class PseudoR2(NamedTuple):
-    """Shares of what the features explain, by the likelihood L and that of intercepts alone, L₀.
+    """Pseudo-R² of a fit, from its likelihood L and that of intercepts alone, L₀.
 
     Attributes
     ----------

@@ -113,7 +113,7 @@ class FirthResults(Results):
         return chi_squared(Profile(self._fitted).deviance(rows, np.zeros(len(rows))), len(rows))
 
     def robust(self, cov_type: str, groups: ArrayLike | None = None) -> Never:
-        """Not of such estimates.
+        """Raise an error: these estimates have no robust covariance.
 
         Parameters
         ----------

@@ -143,7 +143,7 @@ class Design:
 
 @dataclass(frozen=True, eq=False, repr=False)
 class FormulaResults(Results):
-    """`Results` of a model by a formula: its terms have names, and effects are of its variables.
+    """`Results` of a formula's model, with the names of its terms and effects of its variables.
 
     Attributes
     ----------
@@ -271,7 +271,7 @@ def fit(
     groups: str | ArrayLike | None = None,
     **parameters: Any,
 ) -> FormulaResults:
-    """Fit a multinomial, or of two classes a binary, logit model by its formula.
+    """Fit a multinomial logit model, or a binary one for two classes, from a formula.
 
     Parameters
     ----------

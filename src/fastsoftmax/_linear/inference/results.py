@@ -236,7 +236,7 @@ def results(
     cov_type: str = NONROBUST,
     groups: ArrayLike | None = None,
 ) -> Results:
-    """What there is to infer from a fit without penalty and its rows.
+    """Statistical inference from a fit without a penalty and its rows.
 
     Parameters
     ----------

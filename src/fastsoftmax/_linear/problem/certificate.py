@@ -11,14 +11,14 @@ from numpy.typing import ArrayLike, NDArray
 from fastsoftmax._engine import solvers
 from fastsoftmax._engine.curvature import curvature_of
 from fastsoftmax._engine.line_search import iterate_at
-from fastsoftmax._engine.objective import Objective, start_of
+from fastsoftmax._engine.objective import Objective, has_minimiser, start_of
 from fastsoftmax._engine.objective.precision import to_float64
 from fastsoftmax._engine.objective.rounding import raised
 from fastsoftmax._linear.problem.each_label import each_label
 from fastsoftmax._linear.problem.problem import Problem, problem_of
 from fastsoftmax._runtime.sklearn_compat import check_features_of_fit
 from fastsoftmax._runtime.typing import MatrixLike
-from fastsoftmax._validation import numbers as check
+from fastsoftmax._validation import check
 from fastsoftmax.blocks import Blocks
 from fastsoftmax.partitions import Partitions
 
@@ -36,12 +36,17 @@ class Certificate:
     objective : float
         F of the model, computed in float64.
     gap_bound : float
-        No less than F - F*, F* being the least value that F has; infinite where nothing is proved.
+        No less than F - F*, F* being the least value that F has; infinite where nothing is proved,
+        as where F is seen to have no least value.
     grad_norm : float
         max |∇F|, of the subgradient of least norm with an L1 penalty.
     intercept_grad_norm : float
         max |∂F/∂b|.
     tol : float
+    tolerance : float
+        The largest gap that is certified: ``tol * objective``, but no less than
+        ``1e-13 * tol * F(0)``, F(0) being the objective of zero logits. A ``tol`` below 1e-16
+        counts as 1e-16.
     """
 
     objective: float
@@ -49,18 +54,20 @@ class Certificate:
     grad_norm: float
     intercept_grad_norm: float
     tol: float
+    tolerance: float
 
     @property
     def certified(self) -> bool:
-        """Whether the gap is proved to be at most ``tol * objective``."""
-        return bool(np.isfinite(self.objective) and self.gap_bound <= self.tol * self.objective)
+        """Whether the gap is proved to be at most ``tolerance``."""
+        return bool(np.isfinite(self.objective) and self.gap_bound <= self.tolerance)
 
     def __str__(self) -> str:
         if not np.isfinite(self.gap_bound):
             return f"F = {self.objective:.10g}, of which nothing is proved"
+        share = f"({self.gap_bound / self.objective:.1e} of it) " if self.objective else ""
         return (
             f"F = {self.objective:.10g}, proved to be at most {self.gap_bound:.1e} "
-            f"({self.gap_bound / self.objective:.1e} of it) above the optimum"
+            f"{share}above the optimum"
         )
 
 
@@ -108,6 +115,7 @@ def of_all_labels(proofs: list[Certificate]) -> Certificate:
         max(each.grad_norm for each in proofs),
         max(each.intercept_grad_norm for each in proofs),
         proofs[0].tol,
+        sum(each.tolerance for each in proofs),
     )
 
 
@@ -134,20 +142,24 @@ class Proof:
     def certificate(self) -> Certificate:
         o, tol = self._objective, self._problem.options.tol
         rules = self._problem.options.proving
+        wanted = solvers.Tolerance.of(tol, o.loss).at(self._value)
         gradient = self._iterate.gradient
         norms = o.grad_norm(gradient), o.intercept_grad_norm(gradient)
         bound = np.inf
         if np.isfinite(self._value):
             found = solvers.certificate_at(
-                curvature_of(o), self._iterate, tol * self._value, rules.products, SEED,
-                bound=True, rules=rules,
+                curvature_of(o), self._iterate, wanted, rules.products, SEED, bound=True,
+                rules=rules,
             )  # fmt: skip
             rounding = o.models.rounding(self._theta, self._value)
             bound = raised(found.bound, rounding) + self._inert
             bound = np.inf if np.isnan(bound) else bound  # beyond float64
-            if not bound <= tol * self._value:
+            if not bound <= wanted:
                 bound = float(np.fmin(bound, self._bound_by_fit()))
-        return Certificate(self._value, float(bound), *norms, tol)
+            near = bound <= wanted and o.terms.open_ended
+            if near and has_minimiser(o, self._theta, bound) is False:
+                bound = np.inf  # F goes on falling, however little
+        return Certificate(self._value, float(bound), *norms, tol, wanted)
 
     def _bound_by_fit(self) -> float:
         """The bound at the end of a fit from the model, plus the difference of the objectives."""

@@ -18,11 +18,13 @@ from fastsoftmax._linear.problem.problem import Problem
 
 @dataclass(frozen=True)
 class FarOffsetRules:
-    """When losses are softened, and by how much (docs/experiments/0087-far-offsets.md)."""
+    """How losses are softened beside large offsets (docs/experiments/0087-far-offsets.md).
 
-    far: float = 300.0  # from the median
+    Which offsets are large is said by `EndingRules.large_offset`, of distances from the median.
+    """
+
     farthest: float = 1e13  # beyond it logits are rounded to more than 0.001
-    least: float = 30.0  # beyond it an offset is large: that far the softest losses leave one
+    softest: float = 30.0  # the largest offset of the softest losses
     ratio: float = 4.0  # of one τ to the next
     tol: float = 1e-3  # of the fits of softened losses
     max_iter: int = 100
@@ -36,9 +38,9 @@ def start_beside(
 ) -> NDArray:
     """Where to begin instead of θ, if offsets lie far apart; else θ."""
     spread = spread_of(problem)
-    if not rules.far < spread < rules.farthest:
+    if not problem.options.endings.large_offset < spread < rules.farthest:
         return theta
-    n = int(np.ceil(np.log(spread / rules.least) / np.log(rules.ratio)))
+    n = int(np.ceil(np.log(spread / rules.softest) / np.log(rules.ratio)))
     options = replace(problem.options, tol=rules.tol, max_iter=rules.max_iter)
     for tau in rules.ratio ** np.arange(n, 0, -1.0):
         softened = softer(problem, C, tau, objective)

@@ -20,7 +20,7 @@ from fastsoftmax._engine.data import (
     SparsePartitions,
     better_dense,
 )
-from fastsoftmax._linear.problem.rows import Rows
+from fastsoftmax._linear.problem.rows import GivenRows
 from fastsoftmax._linear.problem.settings import Settings
 from fastsoftmax._linear.problem.targets import (
     Encoding,
@@ -35,8 +35,8 @@ from fastsoftmax._runtime.engines.protocol import Held
 from fastsoftmax._runtime.engines.tree import Sums
 from fastsoftmax._runtime.versions import processor_level
 from fastsoftmax._validation import blocks as check_blocks
+from fastsoftmax._validation import check
 from fastsoftmax._validation import labels as check_labels
-from fastsoftmax._validation import numbers as check
 from fastsoftmax._validation import partitions as check_partitions
 from fastsoftmax._validation import targets as check_targets
 from fastsoftmax._validation.sparse import features, require_finite
@@ -238,7 +238,7 @@ def raise_for_infinite(partition: Partition) -> None:
 
 def read_partitions(
     X: Partitions, settings: Settings, encoding: Encoding
-) -> tuple[Rows, Targets, str, ByRow | None]:
+) -> tuple[GivenRows, Targets, str, ByRow | None]:
     """Rows, targets with their kind, and offset, which the workers have."""
     held, described, scale = rows_of_partitions(X, settings.feature_scale)
     telling = np.concatenate([each.telling for each in described])
@@ -254,7 +254,7 @@ def prepared(
     meaning: Meaning,
     feature_scale: NDArray | None,
     settings: Settings,
-) -> tuple[Rows, Targets, ByRow | None]:
+) -> tuple[GivenRows, Targets, ByRow | None]:
     """Rows, targets and offset, from what partitions hold and their targets mean."""
     first, ends = described[0], np.cumsum([each.n for each in described], dtype=np.int64)
     shape = int(ends[-1]), first.width
@@ -278,7 +278,7 @@ def prepared(
         weights = ByRow(data.samples, "weights", np.float64, 1, total)
     offset = ByRow(data.samples, "offset", np.float64, 2) if first.has_offset else None
     targets = Targets(values, meaning.classes, weights, n_logits, values, weights)
-    rows = Rows(
+    rows = GivenRows(
         first.first, data, None, weights, feature_scale, lambda: held.each(raise_for_infinite)
     )
     return rows, targets, offset

@@ -19,13 +19,13 @@ from fastsoftmax._engine.small import Small, is_small
 from fastsoftmax._linear.problem.collections import from_collections
 from fastsoftmax._linear.problem.partitioned import read_partitions
 from fastsoftmax._linear.problem.penalty import column_space_of, penalised_units, row_space_of
-from fastsoftmax._linear.problem.rows import Rows, rows_of
+from fastsoftmax._linear.problem.rows import GivenRows, rows_of
 from fastsoftmax._linear.problem.settings import PenaltyTerms, Settings
 from fastsoftmax._linear.problem.targets import Encoding, Targets, targets_of
 from fastsoftmax._runtime.memory_budget import MemoryBudget
 from fastsoftmax._runtime.typing import MatrixLike
+from fastsoftmax._validation import check
 from fastsoftmax._validation import networks as check_networks
-from fastsoftmax._validation import numbers as check
 from fastsoftmax._validation import partitions as check_partitions
 from fastsoftmax._validation import targets as check_targets
 from fastsoftmax.blocks import Blocks
@@ -35,7 +35,7 @@ from fastsoftmax.partitions import Partitions
 class Problem(NamedTuple):
     """All but the strength of the penalty."""
 
-    rows: Rows
+    rows: GivenRows
     targets: Targets
     several_labels: bool
     reference: int | None
@@ -156,7 +156,7 @@ def read_rows(
     sample_weight: ArrayLike | None,
     settings: Settings,
     encoding: Encoding,
-) -> tuple[Rows, Targets, str]:
+) -> tuple[GivenRows, Targets, str]:
     """Rows and targets of arrays or blocks, and what kind of targets these are."""
     rows = rows_of(X, y, sample_weight, settings.n_threads, settings.feature_scale)
     kind = encoding.kind_of(rows.y)

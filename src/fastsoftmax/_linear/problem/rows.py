@@ -16,14 +16,14 @@ from fastsoftmax._engine.data import (
 )
 from fastsoftmax._runtime.typing import MatrixLike
 from fastsoftmax._validation import blocks as check_blocks
-from fastsoftmax._validation import numbers as check
+from fastsoftmax._validation import check
 from fastsoftmax._validation.columns import by_column
 from fastsoftmax._validation.sparse import features, require_finite
 from fastsoftmax._validation.targets import as_table
 from fastsoftmax.blocks import Blocks, Scan
 
 
-class Rows(NamedTuple):
+class GivenRows(NamedTuple):
     """What is fitted."""
 
     given: ArrayLike  # X as it came, or a block of it
@@ -46,7 +46,7 @@ def rows_of(
     sample_weight: ArrayLike | None,
     n_threads: int,
     feature_scale: object,
-) -> Rows:
+) -> GivenRows:
     """Arrays, or blocks, ready to be fitted."""
     if isinstance(X, Blocks):
         check_blocks.nothing_else(y, "y")
@@ -56,14 +56,14 @@ def rows_of(
         scale = check.feature_scale(scale, scan.shape[1])
         data = _data_of_blocks(X, scan, n_threads, scale)
         check.usable_sum(scan.weights)
-        return Rows(scan.first, data, scan.y, scan.weights, scale, X.require_finite)
+        return GivenRows(scan.first, data, scan.y, scan.weights, scale, X.require_finite)
     array = features(X)
     scale = by_column(feature_scale, X, "feature_scale")
     scale = check.feature_scale(scale, array.shape[1])
     weights = check.weights(sample_weight, array.shape[0], np.dtype(np.float64))
     check.usable_sum(weights)
     data = data_of(dense_if_small(array), n_threads, scale)
-    return Rows(X, data, as_table(y), weights, scale, lambda: require_finite(array))
+    return GivenRows(X, data, as_table(y), weights, scale, lambda: require_finite(array))
 
 
 def _data_of_blocks(

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine import solvers
-from fastsoftmax._linear.problem.rows import Rows
+from fastsoftmax._linear.problem.rows import GivenRows
+from fastsoftmax._validation import check
 from fastsoftmax._validation import groups as check_groups
-from fastsoftmax._validation import numbers as check
 from fastsoftmax._validation import partitions as check_partitions
 from fastsoftmax._validation import targets as check_targets
 from fastsoftmax._validation.columns import by_column
@@ -63,7 +63,12 @@ class PenaltyTerms(NamedTuple):
 
     @classmethod
     def of(
-        cls, estimator: Any, settings: Settings, rows: Rows, n_logits: int, Cs: Collection[float]
+        cls,
+        estimator: Any,
+        settings: Settings,
+        rows: GivenRows,
+        n_logits: int,
+        Cs: Collection[float],
     ) -> Self:
         """Those of an estimator, by the columns of X."""
         e, l1_ratio, d = estimator, settings.l1_ratio, rows.data.shape[1]

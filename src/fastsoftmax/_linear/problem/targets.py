@@ -5,8 +5,8 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastsoftmax._validation import check
 from fastsoftmax._validation import labels as check_labels
-from fastsoftmax._validation import numbers as check
 from fastsoftmax._validation import targets as check_targets
 
 NOT_THE_MODELS = "classes that the model does not have"

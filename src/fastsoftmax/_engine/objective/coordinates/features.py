@@ -24,7 +24,7 @@ from fastsoftmax._engine.data import (
     sum_of_rows,
 )
 from fastsoftmax._runtime.engines.tree import Largest, Sums
-from fastsoftmax._validation import numbers as check
+from fastsoftmax._validation import check
 
 
 @dataclass(frozen=True)
