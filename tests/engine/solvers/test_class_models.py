@@ -97,3 +97,16 @@ def test_weights_that_factors_lack_have_their_diagonal(faces):
     unit[1, 2] = 1
     curvature = faces.model.hessian_times(faces.it, unit)[1, 2] + faces.curved.diagonal[1, 2]
     np.testing.assert_allclose(z[1, 2], faces.v[1, 2] / curvature, rtol=0.1)
+
+
+def test_a_joint_hessian_is_made_once_earlier_fits_or_an_iteration_have_paid_for_it(faces):
+    faces.model.factor(faces.it, faces.face, 1, faces.curved)  # in an iteration that took one
+    assert faces.kept.hessian is None
+    faces.model.factor(faces.it, faces.face, 10**6, faces.curved)
+    made = faces.kept.hessian
+    assert faces.kept.products == 0
+    faces.inverse(faces.face)
+    assert faces.kept.hessian is made
+    faces.kept.products = 10**6
+    faces.inverse(faces.face)
+    assert faces.kept.hessian is not made
