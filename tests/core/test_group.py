@@ -104,7 +104,7 @@ def test_curvature(groups):
     assert np.allclose(corrected, curved.solve(diagonal, x) * face, atol=1e-10)
     at = np.flatnonzero(face)
     H = np.zeros((len(at), len(at)))
-    curved.add_to(H, face)
+    curved.add_to(H, *np.nonzero(face))
     assert np.allclose(H, M[np.ix_(at, at)], atol=1e-7)
 
 

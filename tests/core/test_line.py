@@ -60,6 +60,41 @@ def test_along_and_move(case, dtype, n_threads):
     np.testing.assert_allclose(s.table(), moved, atol=2 * np.finfo(dtype).eps * size)
 
 
+@given(lines(), st.sampled_from(FLOATS), st.sampled_from((1, 2)), st.booleans())
+@settings(deadline=None, max_examples=100, database=None)
+def test_gradient_among_other_classes(case, dtype, n_threads, moves):
+    z, d, t, target, weights = case
+    z, d = z.astype(dtype), d.astype(dtype)
+    n, k = z.shape
+    Y = target.astype(dtype) if target.ndim == 2 else one_hot(target, max(k, 2))
+    kernel_target = target.astype(dtype) if target.ndim == 2 else target.astype(np.int32)
+    w = None if weights is None else weights.astype(dtype)
+    s, step = stored(z, dtype, n_threads), (stored(d, dtype, n_threads), t) if moves else None
+    out = stored(np.full((n, k + 5), 7.0, dtype), dtype, n_threads)
+    loss = s.gradient(kernel_target, w, step, out, 2)
+    at = z.astype(float) + (t * d.astype(float) if moves else 0)
+    np.testing.assert_allclose(s.table(), at, rtol=1e-5, atol=1e-5 * np.abs(d).max())
+    exact_at = s.table().astype(float)
+    exact_at = np.column_stack([np.zeros(n), exact_at]) if k == 1 else exact_at
+    losses, G = logit_loss_and_gradient(exact_at, Y.astype(float))
+    wide = np.ones(n) if w is None else w.astype(float)
+    G = (wide[:, None] * G)[:, -k:]
+    eps = 50 * (k + 5) * np.finfo(dtype).eps
+    np.testing.assert_allclose(out.table()[:, 2 : 2 + k], G, rtol=eps, atol=eps)
+    size = np.abs(at).max() + 2
+    np.testing.assert_allclose(loss, wide @ losses, rtol=eps, atol=eps * size * n * k)
+    assert (out.table()[:, :2] == 7).all() and (out.table()[:, 2 + k :] == 7).all()
+    assert s.gradient(None, None, None, out, 5) == 0
+    np.testing.assert_array_equal(out.table()[:, 5 : 5 + k], s.table())
+
+
+def test_gradient_needs_room():
+    s, small = stored(np.ones((40, 3)), np.float64, 1), stored(np.ones((40, 4)), np.float64, 1)
+    for first in (-1, 2):
+        with pytest.raises(ValueError, match="out: expected"):
+            s.gradient(np.zeros(40, np.int32), None, None, small, first)
+
+
 @pytest.mark.parametrize("n", [31, 200, 225])
 @pytest.mark.parametrize("every", [2, 3, 9])
 def test_along_some_tiles(n, every):

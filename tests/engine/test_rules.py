@@ -344,7 +344,7 @@ def test_a_loss_is_separated_below_the_share_that_is_said():
 
 def test_what_the_hessian_of_unseen_gains_may_cost():
     o = objective()
-    assert is_cheap(o) and not is_cheap(o, UnseenRules(work=0.0))
+    assert is_cheap(o) and not is_cheap(o, rules=UnseenRules(work=0.0))
 
 
 class Unknown(Falling):

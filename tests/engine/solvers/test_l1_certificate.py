@@ -11,7 +11,12 @@ import pytest
 from scipy import sparse
 
 from fastsoftmax import Blocks, LogisticRegression, SoftmaxRegression
+from fastsoftmax._engine.data import data_of
 from fastsoftmax._engine.linalg import ClassFactors
+from fastsoftmax._engine.objective import Objective, Observations, Penalty, start_of
+from fastsoftmax._engine.solvers import certificate
+from fastsoftmax._engine.solvers.base import Options
+from fastsoftmax._engine.solvers.proximal_newton import minimize_proximal
 
 TOL = 1e-6
 
@@ -264,3 +269,17 @@ def test_factors_of_matrices_that_are_not_finite():
         right = np.array([[4.0, 9.0], [3.0, 3.0]])
         (solved,) = ClassFactors(M, 1).solve(right)
         assert np.allclose(solved, [[1.0, 1.0], [1.0, 1.0]])
+
+
+def test_what_the_penalty_proves_holds_where_the_hessian_shows_nothing(monkeypatch):
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 4))
+    y = (X @ rng.normal(size=(4, 3))).argmax(axis=1)
+    given = Problem(X, y, C=100.0, l1_ratio=1.0)
+    rows = Observations(data_of(X, 1), y.astype(np.int32), 3)
+    o = Objective(rows, Penalty(100.0, 1.0), fit_intercept=True)
+    theta = minimize_proximal(o, start_of(o), Options(1e-6, 100)).theta
+    monkeypatch.setattr(certificate, "unseen_gain", lambda *args: np.inf)
+    proved = certificate.certify(o, theta, np.zeros_like(theta), 1e-13)
+    assert proved.rounding == np.inf
+    assert proved.value - given.best_lower_bound() <= proved.bound <= 0.01 * proved.value

@@ -47,6 +47,28 @@ cdef class Kernels(Binding):
         with nogil:
             self.kernels.move(s, d, t, tiles, k, n_threads)
 
+    def gradient(
+        self, cnp.ndarray stored not None, change, double step, targets, weights, Py_ssize_t n,
+        cnp.ndarray out not None, Py_ssize_t first, workspace, int n_threads,
+    ):
+        """weight * (A - Y) of each logit into the classes of out from `first` on; the weighted sum of
+        losses.
+
+        Where there is a change, stored is moved by `step` times that first. Without targets what is
+        stored stands in the place of A - Y. Out has as many tiles, of as many classes or more.
+        """
+        cdef Problem p = self.stored_problem(stored, targets, weights, n)
+        p.change, p.step = self.reals(change, "change"), step
+        cdef real *to = self.reals(out, "out")
+        cdef Py_ssize_t tiles = stored.shape[0], classes = out.shape[1]
+        if out.shape[0] != tiles or not 0 <= first <= classes - p.k:
+            raise ValueError(f"out: expected {tiles} tiles with room for {p.k} classes")
+        cdef cnp.ndarray memory = workspace(self.kernels.gradient_bytes(&p, n_threads))
+        cdef double loss
+        with nogil:
+            loss = self.kernels.gradient(&p, tiles, to, classes, first, bytes_of(memory), n_threads)
+        return loss
+
     def residuals(
         self, cnp.ndarray stored not None, targets, weights, Py_ssize_t n, cnp.ndarray out not None,
         workspace, int n_threads,

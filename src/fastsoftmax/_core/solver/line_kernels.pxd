@@ -13,6 +13,11 @@ cdef struct Table:
     void (*move)(
         real *s, const real *d, double t, Py_ssize_t tiles, Py_ssize_t k, int n_threads
     ) noexcept nogil
+    Py_ssize_t (*gradient_bytes)(const Problem *p, int n_threads) noexcept nogil
+    double (*gradient)(
+        const Problem *p, Py_ssize_t tiles, real *to, Py_ssize_t classes, Py_ssize_t first,
+        char *memory, int n_threads,
+    ) noexcept nogil
     Py_ssize_t (*residuals_bytes)(const Problem *p, int n_threads) noexcept nogil
     void (*residuals)(
         const Problem *p, Py_ssize_t tiles, real *to, char *memory, int n_threads

@@ -19,7 +19,7 @@ from cython.parallel cimport prange, threadid
 
 from fastsoftmax._core.arguments cimport Problem
 from fastsoftmax._core.gemm.tiles cimport ROWS
-from fastsoftmax._core.linear.linear_problem cimport TileRows, load_rows, tile_loss
+from fastsoftmax._core.linear.linear_problem cimport TileRows, load_rows, take_stored, tile_loss
 from fastsoftmax._core.loss.probabilities cimport tile_probabilities, tile_variances
 from fastsoftmax._core.simd.simd cimport (
     VL, VL_MOST, absolute, add_to_doubles, divide, load, load_labels, maximum, real, select_eq,
@@ -154,6 +154,42 @@ cdef void move_tile(real *s, const real *d, double t, Py_ssize_t size) noexcept 
     cdef Py_ssize_t i
     for i from 0 <= i < size by VL:
         store(s + i, load(s + i) + set1(t) * load(d + i))
+
+
+cdef Py_ssize_t gradient_bytes(const Problem *p, int n_threads) noexcept nogil:
+    return ALIGNMENT + PARTS * VL * <Py_ssize_t>sizeof(double) + n_threads * tile_and_targets(p)
+
+
+cdef double gradient(
+    const Problem *p, Py_ssize_t tiles, real *to, Py_ssize_t classes, Py_ssize_t first, char *memory,
+    int n_threads,
+) noexcept nogil:
+    """That of the losses by the logits, into some of the classes of other tiles; the sum of losses."""
+    cdef Py_ssize_t each = tile_and_targets(p), i
+    cdef double loss = 0.
+    memory = aligned_start(memory)
+    cdef double *sums = <double *>memory
+    cdef char *scratch = memory + PARTS * VL * sizeof(double)
+    for i in prange(PARTS, schedule="static", num_threads=n_threads,
+                    use_threads_if=n_threads > 1):
+        part_gradient(
+            p, tiles, i, to + first * ROWS, classes * ROWS, <real *>(scratch + threadid() * each),
+            sums + i * VL)
+    for i in range(PARTS * VL):
+        loss += sums[i]
+    return loss
+
+
+cdef void part_gradient(
+    const Problem *p, Py_ssize_t tiles, Py_ssize_t part, real *to, Py_ssize_t step, real *targets,
+    double *sums,
+) noexcept nogil:
+    cdef Py_ssize_t i
+    for i in range(VL):
+        sums[i] = 0.
+    for i in range(part_start(tiles, PARTS, part), part_start(tiles, PARTS, part + 1)):
+        take_stored(p, i * ROWS, to + i * step)
+        tile_loss(p, i * ROWS, min(ROWS, p.n - i * ROWS), to + i * step, targets, sums)
 
 
 cdef Py_ssize_t residuals_bytes(const Problem *p, int n_threads) noexcept nogil:
@@ -320,7 +356,7 @@ cdef void tile_curve(
 
 
 cdef Table table = Table(
-    along_bytes=along_bytes, along=along, move=move, residuals_bytes=residuals_bytes,
-    residuals=residuals, variances=variances, class_sums=class_sums, squares=squares,
-    probabilities=probabilities, curve=curve)
+    along_bytes=along_bytes, along=along, move=move, gradient_bytes=gradient_bytes,
+    gradient=gradient, residuals_bytes=residuals_bytes, residuals=residuals, variances=variances,
+    class_sums=class_sums, squares=squares, probabilities=probabilities, curve=curve)
 capsule = PyCapsule_New(&table, "line", NULL)

@@ -298,18 +298,11 @@ def gradients(asks: list[Ask]) -> None:
     losses = []
     for ask, own in zip(asks, classes, strict=True):
         (_, _, logits, step), batch = ask.point, ask.target
-        if step is not None:
-            logits.move(*step)
-        of_rows, loss = logits, 0.0
-        if batch.targets is not None:
-            of_rows = logits.like()
-            of_rows.fill(np.zeros(logits.n_logits))
-            loss = logits.dual_point(of_rows, batch.targets, batch.weights, of_rows).loss
-        losses.append(batch.scale * loss)
-        np.multiply(of_rows.tiles, batch.scale, out=together.tiles[:, own], casting="same_kind")
+        losses.append(logits.gradient(batch.targets, batch.weights, step, together, own.start))
     grads = plain.value_and_grad(Point(logits=together), Batch())[1]
     for ask, own, loss in zip(asks, classes, losses, strict=True):
-        ask.answer = loss, Gradients(grads.W[own].copy(), grads.b[own].copy(), None)
+        scale = ask.target.scale
+        ask.answer = scale * loss, Gradients(scale * grads.W[own], scale * grads.b[own], None)
 
 
 def digest(*arrays: ArrayLike) -> bytes:

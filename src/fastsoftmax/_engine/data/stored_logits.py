@@ -51,6 +51,22 @@ class StoredLogits(Tiles):
         )  # fmt: skip
         return out
 
+    def gradient(
+        self,
+        targets: NDArray | None,
+        weights: NDArray | None,
+        step: Step | None,
+        out: "StoredLogits",
+        first: int,
+    ) -> float:
+        """The weighted sum of losses, and its gradient by these logits, moved first by a step, into
+        the classes of `out` from the first on. Without targets these are taken for it."""
+        change, t = (None, 0.0) if step is None else (step[0].tiles, step[1])
+        return self._kernel.gradient(
+            self.tiles, change, t, targets, weights, self.n, out.tiles, first, self._workspace,
+            self._team(),
+        )  # fmt: skip
+
     def probabilities(self, out: "StoredLogits | None" = None) -> "StoredLogits":
         """The softmax of each row, or the logistic function of each logit."""
         out = self.like() if out is None else out

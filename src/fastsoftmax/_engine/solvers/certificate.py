@@ -253,7 +253,9 @@ class Linearised:
                 # a λ that rounding hides is better left out: F without it is no greater
                 rounding = self._unseen_gain(self._held(v, 0.0), wanted)
                 decrease = divergence + squares(o.penalty, weights.step) + weights.of_lasso
-            bound = (np.sqrt(decrease) + np.sqrt(rounding)) ** 2
+            of_hessian = (np.sqrt(decrease) + np.sqrt(rounding)) ** 2
+            # what a penalty proves holds as well
+            bound = of_hessian if o.terms.open_ended else min(bound, of_hessian)
         if self._data.is_distributed:  # whose rows would all be needed
             is_newton = False
         elif near and bound > wanted and stationary and self._is_newton(weights, value, magnitude):

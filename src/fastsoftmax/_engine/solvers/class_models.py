@@ -7,6 +7,7 @@ the Hessian (`hessian_times`), which for sparse X is cheaper on the columns of t
 
 from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +28,7 @@ from fastsoftmax._validation import check
 
 COPIES = 3  # of these: by rows, and by columns for descent and for gradients,
 INDEX = 4  # bytes of a row's or a feature's number in them
+AT_ONCE = 4  # vectors that one reading of factors serves
 
 
 @dataclass(frozen=True)
@@ -147,18 +149,19 @@ class GramModel:
         """M⁻¹ of tables that are 0 off the face.
 
         M is the Hessian itself, classes coupled, where that takes less work than the products which
-        an iteration took with blocks, or than those since it was made last. Until then that of a
-        fit before this one on the path does.
+        an iteration of this fit took with blocks, or all of those of the fits before it on the
+        path, or than those since it was made last. Until then that of a fit before does, and its
+        factors, as long as products with them take less than new ones.
         """
         joint, kept = JointFace(self._curvature, self.set, face), self._kept
         if joint.bytes <= self._objective.memory.working_set:
-            most = self._rules.missing
-            taken = products if kept.hessian is None else max(kept.products, products)
-            if taken >= joint.passes:
-                kept.hessian, kept.products = None, 0
-                kept.columns, kept.hessian = joint.columns, joint.hessian(it)
-            if kept.lacks(joint.columns) <= most:
-                return joint.factor(kept, self._grams, self._damping, curved)
+            # where a fit is far from its end one that was made once may do harm
+            far = kept.hessian is None and products > 0
+            if (products if far else max(kept.products, products)) >= joint.passes:
+                kept.hessian = kept.factors = None
+                kept.columns, kept.hessian, kept.products = joint.columns, joint.hessian(it), 0
+            if kept.lacks(joint.columns) <= self._rules.missing:
+                return joint.inverse(kept, self._grams, self._damping, curved, self._rules)
         on = Face(face)
         classes = np.arange(len(face))[:, None, None]
         matrices = self._grams[classes, on.at[:, :, None], on.at[:, None, :]]
@@ -297,14 +300,15 @@ class Face:
     """Some places of a working set, (K, size): of each class those on the face, then others."""
 
     def __init__(self, face: NDArray[np.bool_]) -> None:
-        self.shape = face.shape
         self.counts = face.sum(axis=1)
         size = int(self.counts.max())
         self.at = np.argsort(~face, axis=1, kind="stable")[:, :size]
         self.on = np.arange(size) < self.counts[:, None]
+        self._classes = np.arange(len(face))[:, None]
 
-    def take(self, table: NDArray) -> NDArray:
-        return np.take_along_axis(table, self.at, axis=1) * self.on
+    def take(self, tables: NDArray) -> NDArray:
+        """Those places of tables (..., K, m)."""
+        return tables[..., self._classes, self.at] * self.on
 
     def factor(self, matrices: NDArray, n_threads: int) -> Solve:
         """Inverses of matrices (K, size, size) of which the lower triangles are read."""
@@ -313,8 +317,13 @@ class Face:
         factors = ClassFactors(matrices, n_threads)
 
         def solve(v: NDArray) -> NDArray:
-            z = np.zeros(self.shape)
-            np.put_along_axis(z, self.at, factors.solve(self.take(v))[0] * self.on, axis=1)
+            right, z = self.take(v).reshape(-1, *self.at.shape), np.zeros(v.shape)
+            for start in range(0, len(right), AT_ONCE):
+                some = slice(start, start + AT_ONCE)
+                right[some] = factors.solve(*right[some])
+            z[..., self._classes, self.at] = (
+                right.reshape(*v.shape[:-1], self.at.shape[1]) * self.on
+            )
             return z
 
         return solve
@@ -323,19 +332,34 @@ class Face:
 @dataclass
 class Kept:
     """What was made at a point of this fit or of one before it, on the path: Gram matrices of all
-    columns, and the joint Hessian of the loss by some."""
+    columns, and the joint Hessian of the loss by some, with factors of its part on a face."""
 
     grams: NDArray | None = None
     ridge: NDArray | None = None  # that is in them
     columns: NDArray[np.intp] | None = None  # ascending
     hessian: NDArray | None = None  # (K, size, K, size)
     products: int = 0  # with the Hessian since
+    factors: "FaceFactors | None" = None
 
     def lacks(self, columns: NDArray[np.intp]) -> float:
         """The share of columns that it does not have."""
         if self.hessian is None:
             return 1.0
         return 1 - float(np.mean(np.isin(columns, self.columns)))
+
+
+class FaceFactors(NamedTuple):
+    """Factors of a matrix of some places (classes, features)."""
+
+    places: NDArray[np.intp]  # as one number each, ascending
+    factors: ClassFactors
+    damping: float
+    products: int  # that had been taken when they were made
+
+    def serve(self, places: NDArray[np.intp], damping: float, missing: float) -> bool:
+        """Whether they are of this damping, and of these places but for such a share."""
+        differ = np.setxor1d(self.places, places, assume_unique=True)
+        return self.damping == damping and len(differ) <= missing * len(places)
 
 
 class JointFace:
@@ -376,30 +400,70 @@ class JointFace:
             H[np.ix_(classes, free, classes, free)] += of_shifts(H[:, free][:, :, :, free])
         return H
 
-    def factor(self, kept: Kept, grams: NDArray, damping: NDArray, curved: NormCurvature) -> Solve:
-        """The inverse of a Hessian with this damping, and the curvature of norms, added.
+    def inverse(
+        self,
+        kept: Kept,
+        grams: NDArray,
+        damping: NDArray,
+        curved: NormCurvature,
+        rules: ModelRules,
+    ) -> Solve:
+        """The inverse of a Hessian with this damping, and the curvature of norms, added: by the
+        factors that there are, if they are of about this face, or by new ones.
 
-        What it lacks has the blocks of Gram matrices (K, m, m), coupled with nothing else.
+        Weights that factors lack have the diagonal of Gram matrices (K, m, m).
         """
-        o, face, size = self._objective, self._face, len(kept.columns)
+        face, size = self._face, self._objective.data.shape[1] + 1
         classes, places = np.nonzero(face)
-        features = self._set.features[face]
-        known = np.isin(features, kept.columns)
-        at = classes[known] * size + np.searchsorted(kept.columns, features[known])
-        H = np.zeros((len(features), len(features)))
-        H[np.ix_(known, known)] = kept.hessian.reshape(len(face) * size, -1)[np.ix_(at, at)]
-        c, p = classes[~known], places[~known]
-        H[np.ix_(~known, ~known)] = np.where(c[:, None] == c, grams[c, p[:, None], p], 0.0)
-        np.einsum("ii->i", H)[:] += self._set.ridges[face] + damping[face]
-        curved.add_to(H, face)
-        factors = ClassFactors(H[None], o.data.n_threads)
+        flat = classes * size + self._set.features[face]
+        order = np.argsort(flat)  # an intercept comes before the features, and has the last number
+        classes, places, flat = classes[order], places[order], flat[order]
+        most, taken, there = float(damping.max(initial=0.0)), kept.products, kept.factors
+        work = len(flat) ** 3 / 6 / self._objective.passes.work
+        if (
+            there is None
+            or taken - there.products >= work
+            or (not there.serve(flat, most, rules.missing))
+        ):
+            H = self._matrix(kept, classes, places, grams)
+            np.einsum("ii->i", H)[:] += (self._set.ridges + damping)[classes, places]
+            curved.add_to(H, classes, places)
+            factors = ClassFactors(H[None], self._objective.data.n_threads)
+            kept.factors = there = FaceFactors(flat, factors, most, taken)
+        known = np.isin(flat, there.places)
+        at = np.searchsorted(there.places, flat[known])
+        diagonal = (diagonals(grams) + curved.diagonal)[classes, places]
+        diagonal[~(diagonal > 0)] = 1  # where a feature has no curvature
+        right = np.zeros((1, len(there.places)))
 
         def solve(v: NDArray) -> NDArray:
+            of_face = v[classes, places]
+            right[0, at] = of_face[known]
+            of_face = of_face / diagonal
+            of_face[known] = there.factors.solve(right)[0][0, at]
             z = np.zeros(face.shape)
-            z[classes, places] = factors.solve(v[None, classes, places])[0][0]
+            z[classes, places] = of_face
             return z
 
         return solve
+
+    def _matrix(
+        self, kept: Kept, classes: NDArray, places: NDArray, grams: NDArray
+    ) -> NDArray[np.float64]:
+        """The Hessian of the loss by some places. What is not kept of it has the blocks of Gram
+        matrices, coupled with nothing else."""
+        size, features = len(kept.columns), self._set.features[classes, places]
+        known = np.isin(features, kept.columns)
+        at = classes[known] * size + np.searchsorted(kept.columns, features[known])
+        H = kept.hessian.reshape(len(self._face) * size, -1).take(at, axis=0).take(at, axis=1)
+        if not known.all():
+            whole = np.zeros((len(features), len(features)))
+            whole[np.ix_(known, known)] = H
+            c, p = classes[~known], places[~known]
+            same = c[:, None] == c
+            whole[np.ix_(~known, ~known)] = np.where(same, grams[c, p[:, None], p], 0.0)
+            H = whole
+        return H
 
 
 def damped(grams: NDArray, share: float) -> NDArray:

@@ -14,7 +14,7 @@ from fastsoftmax._engine.objective.group_norms import Groups
 
 THREADS = 1  # for a matrix with a row for each group
 
-Solve = Callable[[NDArray], NDArray]
+Solve = Callable[[NDArray], NDArray]  # of tables (K, m), or of a stack of them
 
 
 class NormCurvature:
@@ -62,7 +62,7 @@ class NormCurvature:
         columns = np.zeros((len(numbers), *face.shape))
         for g, column in enumerate(columns):
             column[face] = np.where(places == g, of_face, 0.0)
-            column[:] = solve(column)
+        columns = solve(columns)
 
         def along(x: NDArray) -> NDArray:
             return np.bincount(places, x[face] * of_face, len(numbers))
@@ -77,12 +77,12 @@ class NormCurvature:
 
         return corrected
 
-    def add_to(self, H: NDArray, face: NDArray[np.bool_]) -> None:
-        """Add the matrix of the places of a face to theirs, (P, P)."""
+    def add_to(self, H: NDArray, *places: NDArray[np.intp]) -> None:
+        """Add the matrix of some places, their rows and columns in the table, to theirs, (P, P)."""
         if self._groups is None:
             return
-        scales, groups = self._scales[face], self._groups[face]
-        across = scales * self._units[face]
+        scales, groups = self._scales[places], self._groups[places]
+        across = scales * self._units[places]
         order = np.argsort(groups, kind="stable")
         for at in np.split(order, np.flatnonzero(np.diff(groups[order])) + 1):
             H[np.ix_(at, at)] -= np.multiply.outer(across[at], across[at])

@@ -120,7 +120,7 @@ def unseen_gain(
     of_logits = float(np.sum(errors * np.abs(o.parameters.layout.table(theta))))
     gain = np.inf
     for step in steps(n, size, rules):
-        if not gain > wanted:
+        if not gain > wanted or not is_cheap(o, step, rules):
             break
         some = [part.every(step) for part in rows]
         for _ in range(rules.rounds):
@@ -134,13 +134,12 @@ def unseen_gain(
     return gain
 
 
-def is_cheap(objective: Objective, rules: UnseenRules = USUAL) -> bool:
-    """Whether H can be made, for less than the fit has taken so far or next to nothing."""
+def is_cheap(objective: Objective, step: int | None = None, rules: UnseenRules = USUAL) -> bool:
+    """Whether H can be made of every step-th row, or of as few as a matrix of its size needs, for
+    less than the fit has taken so far or next to nothing."""
     o, (n, (_, size)) = objective, (objective.data.shape[0], objective.shape)
-    work = (
-        o.loss.n_grams * n * size**2 / (2 * steps(n, size, rules)[0])
-        + rules.eigenvectors * o.size**3
-    )
+    step = step or steps(n, size, rules)[0]
+    work = o.loss.n_grams * n * size**2 / (2 * step) + rules.eigenvectors * o.size**3
     return o.size <= HESSIAN_PARAMETERS and work <= max(rules.work, o.passes.count * o.passes.work)
 
 
