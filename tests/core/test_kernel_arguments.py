@@ -64,6 +64,7 @@ def use_everything():
     many = rng.standard_normal((2000, 500), dtype=np.float32)
     target = (many @ rng.standard_normal((500, 40))).argmax(axis=1)
     SoftmaxRegression(solver="preconditioned-lbfgs", max_iter=5).fit(many, target)
+    fastsoftmax.fit_many(many, [target, target[::-1]], Cs=[1.0], max_iter=3)
     MLPClassifier((8,), max_iter=2).fit(X, y).predict(X)
     MLPRegressor(hidden_layer_sizes=(8,), max_iter=2).fit(X, z[:1].repeat(300, 0)).predict(X)
     for dtype in (np.float32, np.float64):

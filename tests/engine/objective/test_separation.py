@@ -95,7 +95,7 @@ def test_one_class_alone_has_weight(labels, weights, params):
         np.testing.assert_array_equal(model.predict(X), np.repeat(np.array(labels)[rows], 3))
         np.testing.assert_allclose(model.coef_, 0, atol=1e-12)
         proof = certify(model.coef_, model.intercept_, X, labels, sample_weight=weights, **params)
-        assert proof.gap_bound <= 1e-27  # rounding of the intercepts, mostly
+        assert proof.gap_bound <= 2e-27  # rounding of the intercepts, mostly
 
 
 def test_one_class_alone_has_weight_of_many_rows():

@@ -1,10 +1,19 @@
 """Both ends of a pipe to a worker: tasks there, answers back."""
 
 import signal
+from concurrent.futures import Future, wait
 from multiprocessing.connection import Connection
+from typing import TypeVar
 
 from fastsoftmax._runtime.engines.sets import Task, Worker
 from fastsoftmax._runtime.engines.wire import packed, unpacked
+
+Result = TypeVar("Result")
+WAIT = 0.1  # seconds between checks for signals, where these do not end a wait
+ENDED = (
+    "a worker process has ended; enter a new context. A script that starts processes needs "
+    '`if __name__ == "__main__":` before what it runs'
+)
 
 
 def serve(connection: Connection, n_threads: int) -> None:
@@ -49,3 +58,10 @@ def exchange(
         for connection in connections:
             connection.close()
         raise
+
+
+def awaited(talk: Future[Result]) -> Result:
+    """What a thread returns or raises; meanwhile signals are handled."""
+    while not wait([talk], WAIT).done:
+        continue
+    return talk.result()

@@ -6,7 +6,7 @@ threads may ask. A round that nobody waits for any more ends before the next beg
 
 import multiprocessing
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from multiprocessing.connection import Connection
 from typing import Any, Self
@@ -17,7 +17,6 @@ from fastsoftmax._runtime.engines.wire import unpacked
 from fastsoftmax._runtime.threads import available_threads
 
 SPAWNED = multiprocessing.get_context("spawn")
-WAIT = 0.1  # seconds between checks for signals, where these do not end a wait
 
 
 class Processes:
@@ -86,14 +85,9 @@ class Processes:
         """As `Workers.ask`; raises what the first of those that failed raised."""
         try:
             talk = self._speaker.submit(pipes.exchange, self._connections, tasks, calls)
-            while not wait([talk], WAIT).done:
-                continue
-            answers = talk.result()
+            answers = pipes.awaited(talk)
         except (EOFError, OSError) as error:
-            raise RuntimeError(
-                "a worker process has ended; enter a new context. A script that starts processes "
-                'needs `if __name__ == "__main__":` before what it runs'
-            ) from error
+            raise RuntimeError(pipes.ENDED) from error
         for succeeded, result in answers:
             if not succeeded:
                 raise unpacked(result)
