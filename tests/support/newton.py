@@ -50,9 +50,9 @@ class Problem:
         return H.reshape(k * size, k * size)
 
     def minimum(self, steps=200, start=None):
-        """The least F, and where."""
+        """The least F, and where: rounding hides what five steps do not lower F by."""
         T = np.zeros((self.Y.shape[1], self.X.shape[1])) if start is None else start
-        value = self.value(T)
+        value, idle = self.value(T), 0
         for _ in range(steps):
             g, H = self.gradient(T).ravel(), self.hessian(T)
             units = 1 / np.sqrt(np.maximum(np.diag(H), 1e-300))
@@ -63,7 +63,8 @@ class Problem:
                 t /= 2
             T = T + t * d.reshape(T.shape)
             before, value = value, self.value(T)
-            if before - value <= 1e-16 * value and -g @ d <= 1e-16 * value:
+            idle = 0 if before - value > 1e-16 * value else idle + 1
+            if idle == 5 or (idle and -g @ d <= 1e-16 * value):
                 break
         return value, T
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy.sparse import csr_array
 from sklearn.exceptions import ConvergenceWarning
 
 from fastsoftmax import LogisticRegression, SoftmaxRegression, certify
@@ -16,6 +17,7 @@ from fastsoftmax._engine.objective import (
     start_of,
 )
 from fastsoftmax._engine.objective.separation import SeparationRules
+from fastsoftmax.datasets import load_digits
 
 FAR = float("inf")  # left to gain: of no row it is then known that it is not separated
 
@@ -181,6 +183,30 @@ def test_scales_and_far_rows(scales):
 
 def test_too_large_to_tell():
     assert exists(rows(), np.arange(60) % 2, 1, rules=SeparationRules(largest=100)) is None
+
+
+@pytest.mark.parametrize("kind", [np.asarray, csr_array])
+@pytest.mark.parametrize("l1_ratio", [0.0, 0.5, 1.0])
+def test_a_model_that_separates_where_there_is_too_much_to_solve(kind, l1_ratio):
+    X, y = load_digits()
+    X, y = X[:250, :40].astype(float), y[:250]
+    kept = np.append(np.zeros(36), np.ones(4))
+    model = SoftmaxRegression(C=1.0, l1_ratio=l1_ratio, penalty_factor=kept)
+    with pytest.warns(ConvergenceWarning, match="separable"):
+        model.fit(kind(X), y)
+    assert not model.converged_ and not model.certified_
+
+
+def test_only_what_is_not_penalised_of_a_model_counts():
+    X = rows()
+    y, free, few = X[:, 0] > 0, np.array([True, False]), SeparationRules(largest=100)
+    for theta, expected in (([0.0, 9.0], None), ([9.0, 0.0], False), ([0.1, 9.0], False)):
+        for wrong in (0, 1):
+            labels = y ^ (np.arange(60) < wrong)
+            o = objective(X, labels, 1, C=1.0, free=free, intercept=False)
+            start = start_of(o, np.array([theta]), None)
+            found = has_minimiser(o, start, FAR, few)
+            assert found is (None if wrong else expected)
 
 
 def test_a_loss_too_small_for_a_row_to_be_wrong():

@@ -76,17 +76,36 @@ def has_minimiser(
     n, most = o.data.shape[0], rules.largest / of_classes
     if o.data.is_distributed:
         return None
+    found: list[bool | None] = [None]
     features = len(o.free) if o.penalty or o.l1 else o.data.shape[1]
-    if n * min(n, features + 1) > most:
-        return None
-    U = unpenalised(o)
-    if U.size > most:
-        return None
-    least = max(rules.uncertain, rules.near * n * left)
-    found = [separated(margins, least, rules) for margins in all_margins(o, U, theta)]
-    if any(found):
+    if n * min(n, features + 1) <= most and (U := unpenalised(o)).size <= most:
+        least = max(rules.uncertain, rules.near * n * left)
+        found = [separated(margins, least, rules) for margins in all_margins(o, U, theta)]
+    if any(found) or (None in found and is_a_direction(o, theta)):
         return False
     return None if None in found else True
+
+
+def is_a_direction(objective: Objective, theta: NDArray) -> bool:
+    """Whether what is not penalised of θ separates all rows by itself: then more of it is better.
+
+    It does if it gives each row's label more than half of the probability.
+    """
+    o = objective
+    targets, weights, offset = o.given
+    if offset is not None or targets.dtype.kind == "f" or left_out(o).all():
+        return False
+    data = o.data_float64
+    W, b = o.parameters.user(theta, data.dtype)
+    if o.penalty or o.l1:
+        W = np.where(np.isin(np.arange(W.shape[1]), o.free), W, 0)
+    for rows, piece in data.pieces():
+        logits = o.loss.logits_of(piece)
+        piece.store_logits(W, b, logits)
+        off = logits.residuals(targets[rows], None)
+        if (off[slice(None) if weights is None else weights[rows] > 0] >= 0.5).any():
+            return False
+    return True
 
 
 def separated(margins: Margins, least: float, rules: SeparationRules) -> bool | None:
