@@ -91,7 +91,7 @@ def test_given_strengths_are_sorted_and_each_is_fitted():
         (0 * X + 0.1, None),
         (sparse.csr_array(0 * X), None),
         (X[:, 26:30], np.zeros(4)),
-    ],  # fmt: skip
+    ],
     ids=["zeros", "constant", "sparse", "no penalty"],
 )
 def test_where_no_strength_gives_a_weight(x, factors):
