@@ -26,15 +26,21 @@ def data_folder() -> Path:
 
 
 @pytest.fixture(autouse=True)
-def punctual(monkeypatch):
+def punctual():
     """Teams of the same sizes whatever else runs on the machine."""
-    monkeypatch.setattr("fastsoftmax._runtime.threads.WORK_PER_SECOND", 0)
+    from support.threads import changed_teams
+
+    with changed_teams(per_second=0):
+        yield
 
 
 @pytest.fixture
-def whole_teams(monkeypatch):
+def whole_teams():
     """As many threads as are asked for, however small the problem."""
-    monkeypatch.setattr("fastsoftmax._runtime.threads.WORK_PER_THREAD", 1)
+    from support.threads import changed_teams
+
+    with changed_teams(per_thread=1):
+        yield
 
 
 @pytest.fixture

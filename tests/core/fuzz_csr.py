@@ -69,8 +69,7 @@ def malformed(X, rng):
 
 def main(cases, seed):
     estimator.dense_if_small = lambda X: X
-    _threads.WORK_PER_THREAD = 1000
-    _threads.WORK_PER_SECOND = 0
+    _threads.team_rules.set(_threads.TeamRules(per_thread=1000, per_second=0))
     warnings.simplefilter("ignore")
     rng = np.random.default_rng(seed)
     results = errors = 0

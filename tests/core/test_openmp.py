@@ -54,7 +54,7 @@ def test_a_runtime_that_was_loaded_before_is_known_to_spin_for_long():
     assert "True spinning for long" in run(load + STATE)
     teams = (
         "from fastsoftmax._runtime import threads\n"
-        "threads.WORK_PER_SECOND = 0  # whatever else runs\n"
+        "threads.team_rules.set(threads.TeamRules(per_second=0))  # whatever else runs\n"
         "print(threads.team(2, 10**7), threads.team(2, 10**8))"
     )
     assert run(load + STATE + teams).endswith("1 2\n")

@@ -8,12 +8,14 @@ import time
 
 import pytest
 from support.processes import run
+from support.threads import changed_teams
 
 from fastsoftmax import _core
 from fastsoftmax._core import _cpu, _system
 from fastsoftmax._runtime import company as _company
 from fastsoftmax._runtime import teams, threads
 from fastsoftmax._runtime.company import RULES, Company
+from fastsoftmax._runtime.threads import TeamRules
 
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="what Linux tells")
 two = pytest.mark.skipif(
@@ -105,7 +107,6 @@ def test_results_do_not_depend_on_lateness(monkeypatch):
     from fastsoftmax import SoftmaxRegression
     from fastsoftmax.datasets import load_digits
 
-    monkeypatch.setattr(threads, "WORK_PER_THREAD", 10_000)
     X, y = load_digits()
     sizes = []
     found = []
@@ -121,7 +122,8 @@ def test_results_do_not_depend_on_lateness(monkeypatch):
 
         monkeypatch.setattr(threads, "lateness", lateness)
         monkeypatch.setattr(threads, "can_run", can_run)
-        found.append(SoftmaxRegression(C=0.1, n_threads=3).fit(X, y).coef_)
+        with changed_teams(per_thread=10_000, per_second=TeamRules().per_second):
+            found.append(SoftmaxRegression(C=0.1, n_threads=3).fit(X, y).coef_)
     assert 3 in sizes
     np.testing.assert_array_equal(found[1], found[0])
     np.testing.assert_array_equal(found[2], found[0])

@@ -5,7 +5,9 @@ import os
 import pytest
 
 from fastsoftmax._runtime import threads as _threads
-from fastsoftmax._runtime.threads import WORK_PER_THREAD, available_threads, team
+from fastsoftmax._runtime.threads import TeamRules, available_threads, team
+
+ENOUGH = TeamRules().per_thread
 
 NO_QUOTA = 1 << 30
 
@@ -115,11 +117,11 @@ def test_no_cgroup(monkeypatch):
     ("n_threads", "work", "expected"),
     [
         (8, 0, 1),
-        (8, 2 * WORK_PER_THREAD - 1, 1),
-        (8, 2 * WORK_PER_THREAD, 2),
-        (8, 5 * WORK_PER_THREAD, 5),
-        (8, 1000 * WORK_PER_THREAD, 8),
-        (1, 1000 * WORK_PER_THREAD, 1),
+        (8, 2 * ENOUGH - 1, 1),
+        (8, 2 * ENOUGH, 2),
+        (8, 5 * ENOUGH, 5),
+        (8, 1000 * ENOUGH, 8),
+        (1, 1000 * ENOUGH, 1),
     ],
 )
 def test_team_gives_each_thread_enough_work(n_threads, work, expected, monkeypatch):
@@ -132,5 +134,5 @@ def test_one_thread_where_openmp_cannot_run_them(monkeypatch):
     asked = []
     monkeypatch.setattr(_threads, "can_run", lambda n: asked.append(n))
     monkeypatch.setattr(_threads, "lateness", lambda: 0.0)
-    assert team(8, 5 * WORK_PER_THREAD) == 1
+    assert team(8, 5 * ENOUGH) == 1
     assert asked == [5]

@@ -170,8 +170,7 @@ EXPECTED = (ValueError, TypeError)
 
 
 def main(kind, first, last):
-    threads.WORK_PER_THREAD = 1000
-    threads.WORK_PER_SECOND = 0
+    threads.team_rules.set(threads.TeamRules(per_thread=1000, per_second=0))
     warnings.simplefilter("ignore")
     outcomes = Counter()
     for seed in range(first, last):

@@ -1,7 +1,11 @@
-"""Calls in threads at once."""
+"""Threads of tests, and of the package beneath them."""
 
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from contextvars import copy_context
 from threading import Barrier
+
+from fastsoftmax._runtime.threads import team_rules
 
 
 def at_once(function, arguments):
@@ -9,9 +13,19 @@ def at_once(function, arguments):
     arguments = list(arguments)
     start = Barrier(len(arguments))
 
-    def call(argument):
+    def call(argument, context):
         start.wait()
-        return function(argument)
+        return context.run(function, argument)
 
     with ThreadPoolExecutor(len(arguments)) as pool:
-        return list(pool.map(call, arguments))
+        return list(pool.map(call, arguments, [copy_context() for _ in arguments]))
+
+
+@contextmanager
+def changed_teams(**rules):
+    """Other rules of how many threads a call uses."""
+    token = team_rules.set(team_rules.get()._replace(**rules))
+    try:
+        yield
+    finally:
+        team_rules.reset(token)

@@ -8,17 +8,26 @@ from contextlib import suppress
 from contextvars import ContextVar
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from fastsoftmax import _core
 from fastsoftmax._core import _cpu, _system
 from fastsoftmax._runtime.teams import can_run, lateness
 
-# What a thread is given should outweigh what a parallel region costs, some ten microseconds,
-WORK_PER_THREAD = 1_000_000  # multiply-adds
-# and how long it waits for a processor, where others compute
-WORK_PER_SECOND = 20e9  # or more, by one thread
-# about a millisecond of them: below it a barrier at which others' threads spin is not worth while
-LONG_WORK = 20_000_000
+
+class TeamRules(NamedTuple):
+    """What makes a thread worth while, in multiply-adds.
+
+    docs/experiments/0010-busy-machines.md and 0063-threads-apart.md.
+    """
+
+    per_thread: int = 1_000_000  # more than a parallel region costs, some ten microseconds
+    per_second: float = 20e9  # by one thread: what is lost where it waits for a processor
+    long: int = 20_000_000  # a millisecond: less is not worth a barrier at which others spin
+
+
+USUAL = TeamRules()
+team_rules: ContextVar[TeamRules] = ContextVar("team_rules", default=USUAL)
 
 FIRST = re.compile(rb"\s*([0-9]{1,9})\s*(?:,|$)")  # of OMP_NUM_THREADS, a number for each level
 GROUPS = Path("/sys/fs/cgroup")
@@ -77,9 +86,10 @@ def _text(path: str | Path) -> str:
 
 def team(n_threads: int, work: int) -> int:
     """Threads for so many multiply-adds, at most n_threads; one where OpenMP cannot run them."""
-    least = LONG_WORK if _core.spins_long else 2 * WORK_PER_THREAD
+    rules = team_rules.get()
+    least = rules.long if _core.spins_long else 2 * rules.per_thread
     if n_threads == 1 or work < least:
         return 1
-    share = max(WORK_PER_THREAD, int(WORK_PER_SECOND * lateness()))
+    share = max(rules.per_thread, int(rules.per_second * lateness()))
     wanted = min(n_threads, work // share)
     return wanted if wanted > 1 and can_run(wanted) else 1

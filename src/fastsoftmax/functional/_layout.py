@@ -8,7 +8,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastsoftmax._runtime.threads import WORK_PER_THREAD, team
+from fastsoftmax._runtime.threads import team, team_rules
 from fastsoftmax._runtime.typing import Axis
 from fastsoftmax._validation import check
 
@@ -18,7 +18,7 @@ EXP_COST = 16  # multiply-adds that take as long as one exponential
 def threads_for(exponentials: int, n_threads: int | None) -> int:
     """Threads for so many exponentials; a few are done before the system could be asked."""
     work = exponentials * EXP_COST
-    if n_threads is None and work < 2 * WORK_PER_THREAD:
+    if n_threads is None and work < 2 * team_rules.get().per_thread:
         return 1
     return team(check.threads(n_threads), work)
 

@@ -13,7 +13,6 @@ from fastsoftmax import LogisticRegression, SoftmaxRegression, _core
 from fastsoftmax._engine.data import DenseData
 from fastsoftmax._engine.small import is_small
 from fastsoftmax._linear import model as linear_model
-from fastsoftmax._runtime import threads
 from fastsoftmax._runtime.sklearn_compat import ConvergenceWarning
 
 
@@ -158,13 +157,12 @@ def test_the_bound_counts_what_rounding_of_the_logits_hides(made, k):
 
 
 @pytest.mark.parametrize("shape", [(100, 5, 2), (2000, 40, 2), (700, 40, 5), (500, 20, 5)])
-def test_threads_change_no_bit(monkeypatch, shape):
+@pytest.mark.usefixtures("whole_teams")
+def test_threads_change_no_bit(shape):
     n, d, k = shape
     rng = np.random.default_rng(5)
     X = rng.normal(size=(n, d))
     y = classes_of(rng, X, k)
-    monkeypatch.setattr(threads, "WORK_PER_THREAD", 1)
-    monkeypatch.setattr(threads, "WORK_PER_SECOND", 0)
     models = [SoftmaxRegression(n_threads=t).fit(X, y) for t in (1, 2, 3)]
     for other in models[1:]:
         np.testing.assert_array_equal(other.coef_, models[0].coef_)
