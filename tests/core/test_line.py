@@ -38,15 +38,20 @@ def lines(draw):
     return z, d, draw(st.sampled_from((0.0, 0.3, 1.0, -2.0))), target, weights
 
 
+def for_kernels(z, d, target, weights, dtype):
+    """Logits, their change, targets, the same as probabilities, and weights, in this dtype."""
+    soft = target.ndim == 2
+    Y = target.astype(dtype) if soft else one_hot(target, max(z.shape[1], 2))
+    w = None if weights is None else weights.astype(dtype)
+    return z.astype(dtype), d.astype(dtype), Y if soft else target.astype(np.int32), Y, w
+
+
 @given(lines(), st.sampled_from(FLOATS), st.sampled_from((1, 2)))
 @settings(deadline=None, max_examples=150, database=None)
 def test_along_and_move(case, dtype, n_threads):
     z, d, t, target, weights = case
-    z, d = z.astype(dtype), d.astype(dtype)
+    z, d, kernel_target, Y, w = for_kernels(z, d, target, weights, dtype)
     n, k = z.shape
-    Y = target.astype(dtype) if target.ndim == 2 else one_hot(target, max(k, 2))
-    kernel_target = target.astype(dtype) if target.ndim == 2 else target.astype(np.int32)
-    w = None if weights is None else weights.astype(dtype)
     s, change = stored(z, dtype, n_threads), stored(d, dtype, n_threads)
     got = s.along(change, t, kernel_target, w, 1.0)
     wide = np.ones(n) if w is None else w.astype(float)
@@ -64,11 +69,8 @@ def test_along_and_move(case, dtype, n_threads):
 @settings(deadline=None, max_examples=100, database=None)
 def test_gradient_among_other_classes(case, dtype, n_threads, moves):
     z, d, t, target, weights = case
-    z, d = z.astype(dtype), d.astype(dtype)
+    z, d, kernel_target, Y, w = for_kernels(z, d, target, weights, dtype)
     n, k = z.shape
-    Y = target.astype(dtype) if target.ndim == 2 else one_hot(target, max(k, 2))
-    kernel_target = target.astype(dtype) if target.ndim == 2 else target.astype(np.int32)
-    w = None if weights is None else weights.astype(dtype)
     s, step = stored(z, dtype, n_threads), (stored(d, dtype, n_threads), t) if moves else None
     out = stored(np.full((n, k + 5), 7.0, dtype), dtype, n_threads)
     loss = s.gradient(kernel_target, w, step, out, 2)
