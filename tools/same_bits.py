@@ -1,10 +1,11 @@
 """Compare fits of two commits bit by bit: what a change that moves code only must leave equal.
 
-    python tools/same_bits.py OLD NEW [--cache DIR]
+    python tools/same_bits.py OLD NEW [--cflags FLAGS] [--cache DIR]
 
-Both commits are checked out and built for this machine's processor, then fit the same models in
-processes of their own. `coef_`, `intercept_` and `n_iter_` are compared, with the number of passes.
-Ends with 1 if any differs. No reference is stored, since processors round differently.
+Both commits are checked out and built for this machine's processor, the new one with the flags,
+then fit the same models in processes of their own. `coef_`, `intercept_` and `n_iter_` are
+compared, with the number of passes. Ends with 1 if any differs. No reference is stored, since
+processors round differently.
 """
 
 import argparse
@@ -138,9 +139,10 @@ def git(*args):
     return done.stdout.strip()
 
 
-def built(commit, cache):
+def built(commit, cache, cflags):
     """A folder with a commit's package, built in place; kernels that did not change are reused."""
-    tree = cache / git("rev-parse", "--short=12", commit)
+    flags = hashlib.sha256(cflags.encode()).hexdigest()[:8]
+    tree = cache / (git("rev-parse", "--short=12", commit) + f"-{flags}" * bool(cflags))
     if (tree / "built").exists():
         return tree
     tree.mkdir(parents=True, exist_ok=True)
@@ -152,9 +154,9 @@ def built(commit, cache):
     kernels = [p for p in (tree / "src").rglob("*") if p.suffix in {".pyx", ".pxd", ".h", ".pxi"}]
     text = b"".join(p.read_bytes() for p in [tree / "setup.py", *sorted(kernels)])
     paths = "".join(str(p.relative_to(tree)) for p in sorted(kernels))
-    store = cache / hashlib.sha256(text + paths.encode()).hexdigest()[:16]
+    store = cache / hashlib.sha256(text + paths.encode() + cflags.encode()).hexdigest()[:16]
     if not store.exists():
-        environment = os.environ | {"FASTSOFTMAX_BUILD_ISA": "native"}
+        environment = os.environ | {"FASTSOFTMAX_BUILD_ISA": "native", "CFLAGS": cflags}
         for precision in ("f32", "f64"):
             (tree / "src/fastsoftmax/_core" / f"native_{precision}").mkdir(exist_ok=True)
         subprocess.run(
@@ -177,9 +179,9 @@ def copy(source, to):
         target.write_bytes(path.read_bytes())
 
 
-def of_commit(commit, cache):
+def of_commit(commit, cache, cflags=""):
     """The fits of a commit, from a process of its own."""
-    tree = built(commit, cache)
+    tree = built(commit, cache, cflags)
     environment = os.environ | {"PYTHONPATH": str(tree / "src")}
     done = subprocess.run(
         [sys.executable, __file__, "--fits"], env=environment, check=True, capture_output=True
@@ -192,9 +194,11 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("old")
     parser.add_argument("new")
+    parser.add_argument("--cflags", default="", help="for the compiler, for NEW alone")
     parser.add_argument("--cache", type=Path, default=Path(tempfile.gettempdir()) / "same_bits")
     args = parser.parse_args()
-    old, new = (of_commit(commit, args.cache) for commit in (args.old, args.new))
+    old = of_commit(args.old, args.cache)
+    new = of_commit(args.new, args.cache, args.cflags)
     differing = 0
     for name in old | new:
         one, other = old.get(name, {}), new.get(name, {})

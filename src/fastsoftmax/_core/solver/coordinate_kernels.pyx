@@ -228,18 +228,19 @@ cdef double part_subgradient(
     Py_ssize_t first, Py_ssize_t end, double *to
 ) noexcept nogil:
     """Runs first .. end."""
-    cdef double sum = 0., at
+    cdef double sum = 0., magnitudes, at
     cdef Py_ssize_t r, i
     for r in range(first, end):
-        at = t[r % width]
+        at, magnitudes = t[r % width], 0.
         for i in range(r * run, (r + 1) * run):
-            sum += at * abs(v[i])
+            magnitudes += abs(v[i])  # without a product: docs/experiments/0093
             if v[i] > 0.:
                 to[i] = g[i] + at
             elif v[i] < 0.:
                 to[i] = g[i] - at
             else:
                 to[i] = g[i] - at if g[i] > at else g[i] + at if g[i] < -at else 0.
+        sum += at * magnitudes
     return sum
 
 

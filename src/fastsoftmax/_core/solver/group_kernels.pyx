@@ -39,8 +39,13 @@ cdef bint minimum(const Blocks *b, Py_ssize_t group, const real *slopes) noexcep
             at = c * b.m + b.places[i]
             h = max(b.bounds[at], least)
             a[0] = h * (<double>b.values[at] + b.change[at]) - slopes[at]
-            if b.thresholds[at] > 0.:
-                size += (a[0] / b.thresholds[at]) ** 2
+            a += 1
+    a = b.step
+    for i in range(first, end):  # a sum apart from what is written: docs/experiments/0093
+        for c in range(b.k):
+            t = b.thresholds[c * b.m + b.places[i]]
+            if t > 0.:
+                size += (a[0] / t) ** 2
             a += 1
     r = length(b, first, end, least) if size > 1. else 0.
     a = b.step
@@ -94,8 +99,12 @@ cdef double move(const Blocks *b, Py_ssize_t group) noexcept nogil:
     cdef const double *x = b.step
     for i in range(b.starts[group], b.starts[group + 1]):
         for c in range(b.k):
+            moved += b.bounds[c * b.m + b.places[i]] * x[0] * x[0]
+            x += 1
+    x = b.step
+    for i in range(b.starts[group], b.starts[group + 1]):
+        for c in range(b.k):
             at = c * b.m + b.places[i]
-            moved += b.bounds[at] * x[0] * x[0]
             if x[0] == -(<double>b.values[at] + b.change[at]):
                 b.change[at] = -b.values[at]
             else:

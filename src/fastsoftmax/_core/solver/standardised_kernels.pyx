@@ -66,10 +66,11 @@ cdef double weights_of_class(
             sums[v] += weight[v] * shift[j + v]
         for v in range(LANES):
             w[j + v] = <real>weight[v]
-    for j in range(d - d % LANES, d):
-        weight[0] = theta[j] / scales[j]
-        sums[0] += weight[0] * shift[j]
-        w[j] = <real>weight[0]
+    j = d - d % LANES
+    for v in range(d - j):  # sums of their own: see docs/experiments/0093
+        weight[v] = theta[j + v] / scales[j + v]
+        sums[v] += weight[v] * shift[j + v]
+        w[j + v] = <real>weight[v]
     for v in range(LANES):
         at_means += sums[v]
     return at_means
