@@ -285,6 +285,20 @@ def test_a_buffer_that_is_filled_anew_is_refused(form):
         model.fit(Blocks(of_labels))
 
 
+@pytest.mark.parametrize("row", [0, 399])
+def test_a_row_that_is_filled_anew_is_noticed(row):
+    X = np.random.default_rng(0).normal(size=(400, 3))
+    y = np.arange(400) % 2
+
+    def blocks():
+        yield X, y
+        X[row] += 1
+        yield X, y.copy()
+
+    with pytest.raises(ValueError, match="block 1: X: expected an array of its own"):
+        SoftmaxRegression().fit(Blocks(blocks))
+
+
 def test_little_that_is_filled_anew_is_noticed():
     """One label of 400, and the columns of entries that are all 1."""
     X = np.random.default_rng(0).normal(size=(400, 3))
