@@ -27,7 +27,7 @@ class Probabilities(Ranking, Labels):
     @by_rows
     @of_one_fit
     def predict_proba(self, X: MatrixLike | Blocks | Partitions) -> NDArray:
-        """Probability of each class, by the order of ``classes_``.
+        """Probability of each class, in the order of ``classes_``.
 
         Parameters
         ----------
@@ -36,9 +36,10 @@ class Probabilities(Ranking, Labels):
         Returns
         -------
         ndarray of shape (n, K)
-            Rows sum to 1, unless they have several labels. Of two classes, or of a label, it is
-            > 0.5 exactly where the logit is > 0; of more classes rounding may make the largest
-            equal, while `predict` compares logits. In float32 if X is, else in float64.
+            Rows sum to 1, unless they have several labels. With two classes, or for a label, the
+            probability is > 0.5 exactly where the logit is > 0. With more classes rounding may make
+            the largest probabilities equal; `predict` compares logits. In float32 if X is,
+            otherwise in float64.
         """
         parts = self._outputs_in_parts(X, precise=True)
         return joined([self._probabilities(logits) for logits in parts])

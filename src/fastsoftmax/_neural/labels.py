@@ -63,7 +63,8 @@ class Labels:
         Returns
         -------
         ndarray of shape (n, K), or (n,) for two classes
-            W x + b, in the precision of X; for two classes the log-odds of ``classes_[1]``.
+            W x + b, in the precision of X; for two classes the log-odds of ``classes_[1]``. With
+            `Adaline`, whose threshold is ½, it is w x + b - ½.
 
         Raises
         ------

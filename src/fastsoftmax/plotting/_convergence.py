@@ -32,7 +32,7 @@ class ConvergenceDisplay(Display):
     optimum : float, optional
         F*. By default the least F of this history, whose point is left out.
     name : str, optional
-        Of the fit, for the legend.
+        Name of the fit, for the legend.
 
     Attributes
     ----------
@@ -69,7 +69,7 @@ class ConvergenceDisplay(Display):
         Parameters
         ----------
         ax, line
-            As of `from_estimator`.
+            As in `from_estimator`.
 
         Returns
         -------
