@@ -134,7 +134,7 @@ class Blocks(sources.FromFiles, Parts):
         return results
 
     def scan(self) -> Scan:
-        """Read all blocks once: labels, weights, and whether they go together.
+        """Read all blocks once: collect labels and weights, and check that the blocks are alike.
 
         Returns
         -------
@@ -143,7 +143,7 @@ class Blocks(sources.FromFiles, Parts):
         Raises
         ------
         TypeError, ValueError
-            For what no block may be, or what does not go together, naming the block.
+            If something is not a block, or differs from the blocks before it, naming the block.
         """
         labels, weights, rows, held, nnz, first = [], [], 0, 0, 0, None
         kept = np.copy if callable(self.source) else np.asarray  # a source may write to its own

@@ -34,7 +34,7 @@ def certify(
     offset: ArrayLike | None = None,
     **params: Unpack[Parameters],
 ) -> Certificate:
-    """Prove how far a linear model of any library is from the optimum.
+    """Prove how far a linear model from any library is from the optimum.
 
     The objective is that of `SoftmaxRegression`. That of scikit-learn's ``LogisticRegression`` with
     the same ``C`` is larger by the factor ``C * sum(sample_weight)``.

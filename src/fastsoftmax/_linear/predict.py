@@ -59,7 +59,7 @@ class Probabilities(Ranking, Labels):
     def predict_log_proba(self, X: MatrixLike | Blocks | Partitions) -> NDArray:
         """Logarithms of `predict_proba`, finite where that underflows.
 
-        Of two classes, or of a label, the one that `predict` gives has the larger one.
+        With two classes, or for a label, the class that `predict` returns has the larger value.
 
         Parameters
         ----------
@@ -114,7 +114,7 @@ class Probabilities(Ranking, Labels):
         ----------
         X : array-like or sparse matrix or array of shape (n, D), Blocks or Partitions
         k : int
-            Of 1..K.
+            Number of labels per row, from 1 to K.
         return_proba : bool, default=False
             Whether to return their probabilities too.
 
@@ -129,7 +129,7 @@ class Probabilities(Ranking, Labels):
         Raises
         ------
         ValueError, TypeError
-            If k is no integer of 1..K; for X as `predict`.
+            If k is not an integer from 1 to K; for X as in `predict`.
         """
         return self._ranked(X, k, return_proba)
 
@@ -142,12 +142,12 @@ class Probabilities(Ranking, Labels):
         *,
         top_k: int = 1,
     ) -> float:
-        """Share of rows, by weight, whose label, or all of whose labels, are predicted.
+        """Weighted share of rows whose label, or all of whose labels, are predicted correctly.
 
         Parameters
         ----------
         X : array-like or sparse matrix or array of shape (n, D), Blocks or Partitions
-            The last two bring their labels and weights.
+            The last two contain their labels and weights.
         y : array-like of shape (n,) or (n, K)
             Labels.
         sample_weight : array-like of shape (n,), optional

@@ -334,9 +334,9 @@ class MLPClassifier(Ranking, ClassifierMixin, Perceptron):
     def predict_proba(self, X: ArrayLike) -> NDArray:
         """Probabilities of the classes.
 
-        Of several labels per row each is on its own. Else rows sum to 1: the softmax of the outputs
-        or, with "binary_cross_entropy", each output's probability divided by their sum. Not there
-        for "mse" and "mae".
+        With several labels per row, each label has a probability of its own. Otherwise rows sum to
+        1: they are the softmax of the outputs or, with "binary_cross_entropy", each output's
+        probability divided by their sum. This method does not exist for the losses "mse" and "mae".
 
         Parameters
         ----------
@@ -383,23 +383,23 @@ class MLPClassifier(Ranking, ClassifierMixin, Perceptron):
         ----------
         X : array-like of shape (N, D)
         k : int
-            Of 1..K.
+            Number of labels per row, from 1 to K.
         return_proba : bool, default=False
             Whether to return their probabilities too, for losses that have any.
 
         Returns
         -------
         labels : ndarray of shape (N, k)
-            That of the largest output first; of equal outputs the first of ``classes_``.
+            From the largest output to the smallest; equal outputs in the order of ``classes_``.
         probabilities : ndarray of shape (N, k)
             Those of `predict_proba`, with ``return_proba`` only.
 
         Raises
         ------
         ValueError, TypeError
-            If k is no integer of 1..K; for X as `predict`.
+            If k is not an integer from 1 to K; for X as in `predict`.
         AttributeError
-            If probabilities are wanted of "mse" or "mae".
+            If ``return_proba`` is True and the loss is "mse" or "mae".
         """
         if check.flag(return_proba, "return_proba"):
             check_networks.has_probabilities(self.loss)
@@ -420,7 +420,7 @@ class MLPClassifier(Ranking, ClassifierMixin, Perceptron):
         *,
         top_k: int = 1,
     ) -> float:
-        """Share of rows, by weight, whose label, or all of whose labels, are predicted.
+        """Weighted share of rows whose label, or all of whose labels, are predicted correctly.
 
         If y, of shape (N, K), holds one-hot rows or probabilities, the largest of a row is its
         label.

@@ -15,7 +15,7 @@ from fastsoftmax.plotting import _curves, _style
 class ComparisonDisplay:
     """One metric along several fits, of linear models and networks alike.
 
-    Best made by `from_estimators` or `from_histories`.
+    Usually made by `from_estimators` or `from_histories`.
 
     Parameters
     ----------

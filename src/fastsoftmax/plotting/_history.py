@@ -14,7 +14,7 @@ from fastsoftmax.plotting._display import Display
 class HistoryDisplay(Display):
     """A metric along one fit, of the training rows and, where there are any, of validation rows.
 
-    Best made by `from_estimator` or `from_history`; several can be drawn on the same axes.
+    Usually made by `from_estimator` or `from_history`; several can be drawn on the same axes.
 
     Parameters
     ----------

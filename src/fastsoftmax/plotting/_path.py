@@ -18,7 +18,7 @@ MOST_NAMES = 8  # in a legend
 class PathDisplay:
     """Weights along a path over C, a line for each feature that has one.
 
-    Best made by `from_path`.
+    Usually made by `from_path`.
 
     Parameters
     ----------

@@ -22,7 +22,7 @@ SIDE = 1.15  # inches of an image
 class WeightsDisplay:
     """Weights on a diverging colour scale centred at 0: red excites a unit, blue inhibits it.
 
-    Best made by `from_estimator` or `from_weights`.
+    Usually made by `from_estimator` or `from_weights`.
 
     Parameters
     ----------
