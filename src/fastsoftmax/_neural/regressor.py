@@ -48,10 +48,10 @@ class MLPRegressor(RegressorMixin, Perceptron):
         Number of rows of a step. "auto": min(200, N); "full": all rows. More rows than there are
         mean all, with a warning as in scikit-learn.
     learning_rate : str, default="constant"
-        The schedule of the rate. "constant". "invscaling": learning_rate_init / (rows seen +
-        1)**power_t. "adaptive": divided by 5 where training would otherwise stop, down to 1e-6.
-        "step": multiplied by step_factor every step_size epochs. "cosine": falling to 0 at
-        max_iter.
+        The schedule of the rate. "constant". "invscaling":
+        learning_rate_init / (rows seen + 1)**power_t. "adaptive": divided by 5 where training would
+        otherwise stop, down to 1e-6. "step": multiplied by step_factor every step_size epochs.
+        "cosine": falling to 0 at max_iter.
     learning_rate_init : float, default=0.001
         The initial rate, > 0.
     power_t : float, default=0.5

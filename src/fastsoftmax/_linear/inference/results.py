@@ -251,8 +251,8 @@ def results(
         Covariance of the coefficients: the inverse of the information H; or H⁻¹ B H⁻¹, which is
         valid even if the model's probabilities are wrong. B is the sum of the outer products of the
         rows' scores for "HC0"; this times n / (n - p) for "HC1", p being the number of
-        coefficients; and for "cluster" that of the sums of the scores within groups, times G / (G -
-        1) · (n - 1) / (n - p) for G groups.
+        coefficients; and for "cluster" that of the sums of the scores within groups, times
+        G / (G - 1) · (n - 1) / (n - p) for G groups.
     groups : array-like of shape (n,), optional
         The group of each row, for "cluster".
 
