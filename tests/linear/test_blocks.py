@@ -13,6 +13,7 @@ from support.row_blocks import cut
 import fastsoftmax
 from fastsoftmax import Blocks, Partitions, SoftmaxRegression
 from fastsoftmax._engine.data import Batch, DenseBlocks, DenseData, Point, RowSample, StoredLogits
+from fastsoftmax._engine.data.dense import no_gradient
 
 
 def problem(n=1000, d=12, k=5, dtype=np.float64, seed=0):
@@ -317,3 +318,9 @@ def test_blocks_may_share_memory_that_nothing_writes_to():
     model.fit(Blocks(lambda: ((X[cut], y[cut]) for cut in overlapping)))
     expected = SoftmaxRegression(tol=1e-12).fit(X[rows], y[rows])
     np.testing.assert_allclose(model.coef_, expected.coef_, atol=1e-6)
+
+
+@pytest.mark.parametrize(("most", "dtype"), [(8 * 3 * 5, np.float64), (8 * 3 * 5 - 1, np.float32)])
+def test_gradients_are_summed_in_float64_where_there_is_room(most, dtype):
+    found = no_gradient(3, 5, np.dtype(np.float32), most)
+    assert found.dtype == dtype and found.shape == (3, 5) and not found.any()
