@@ -31,22 +31,20 @@ class Scan(NamedTuple):
     nnz: int  # entries of a sparse X, all numbers of a dense one
     y: NDArray
     weights: NDArray | None
-    digests: dict[tuple[int, int], bytes]  # of X of each block, by its first row and the next one's
+    checksums: dict[tuple[int, int], int]  # of X of blocks, by their first row and the next's
 
     def same(self, begin: int, X: Any, y: ArrayLike, weight: ArrayLike | None) -> None:
         """Raise unless the rows from there on are those of the first pass, as far as it is cheap
         to see: labels and weights, and some numbers of X."""
         rows = slice(begin, begin + X.shape[0])
-        some, labels = check_blocks.some_targets(y)
-        check_blocks.as_before("y", np.array_equal(labels, self.y[rows][some]))
-        weight = check.weights_of_a_part(weight, X.shape[0], "sample_weight")
-        both = weight is not None and self.weights is not None
+        checksum = check_blocks.checksum(X)
         check_blocks.as_before(
-            "sample_weight",
-            np.array_equal(weight, self.weights[rows]) if both else weight is self.weights,
+            y=check_blocks.same_targets(y, self.y[rows]),
+            sample_weight=check_blocks.same_weights(
+                weight, None if self.weights is None else self.weights[rows]
+            ),
+            X=self.checksums.get((begin, rows.stop), checksum) == checksum,
         )
-        digest = check_blocks.digest(X)
-        check_blocks.as_before("X", self.digests.get((begin, rows.stop), digest) == digest)
 
 
 class Blocks(sources.FromFiles, Parts):
@@ -167,7 +165,7 @@ class Blocks(sources.FromFiles, Parts):
         TypeError, ValueError
             If something is not a block, or differs from the blocks before it, naming the block.
         """
-        labels, weights, numbers, digests = [], [], [], {}
+        labels, weights, numbers, checksums = [], [], [], {}
         rows, held, nnz, first = 0, 0, 0, None
         kept = np.copy if callable(self.source) else np.asarray  # a source may write to its own
         for i, block in ahead(self._numbered()):
@@ -184,7 +182,7 @@ class Blocks(sources.FromFiles, Parts):
                 weight = check.weights_of_a_part(weight, n, "sample_weight")
                 weights.append(None if weight is None else kept(weight))
             numbers.append(i)
-            digests[rows, rows + n] = check_blocks.digest(array)
+            checksums[rows, rows + n] = check_blocks.checksum(array)
             rows += n
             parts = (array.data, array.indices) if first[1] else (array,)
             nnz, held = nnz + parts[0].size, held + sum(part.nbytes for part in parts)
@@ -194,7 +192,7 @@ class Blocks(sources.FromFiles, Parts):
         check.some_weight(together)
         return Scan(
             first[0], (rows, first[2]), first[3], first[1], held, nnz, np.concatenate(labels),
-            together, digests,
+            together, checksums,
         )  # fmt: skip
 
     def features(self, scan: Scan) -> Iterator[NDArray | sparse.csr_array]:

@@ -527,5 +527,5 @@ def test_blocks_are_counted_with_empty_ones():
         other = tuple((X, y, weights, None)[i] for i in block)
         with pytest.raises(ValueError, match=message):
             fastsoftmax.fit(Blocks([nothing, (X, y, weights), other]))
-    with pytest.raises(ValueError, match="block 1: X: .* 0 sample"):
+    with pytest.raises(ValueError, match=r"block 1: X: .* 0 sample"):
         fastsoftmax.fit(Blocks([(X, y), (X[:0], y)]))

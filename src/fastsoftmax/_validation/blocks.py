@@ -7,10 +7,10 @@ import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from hashlib import blake2b
 from os import PathLike
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -138,32 +138,40 @@ def evenly(size: int, most: int) -> slice:
     return slice(None, None, max(1, -(-size // most)))
 
 
-def digest(X: NDArray | sparse.csr_array) -> bytes:
+def checksum(X: NDArray | sparse.csr_array) -> int:
     """Of some numbers of X, by which the same rows are known in later passes."""
-    found = blake2b(digest_size=16)
+    found, most = 0, (ENTRIES_OF_PASS,) if sparse.issparse(X) else PASS
     for array in arrays_of(X):
-        most = (ENTRIES_OF_PASS,) if sparse.issparse(X) else PASS
-        found.update(array[tuple(map(evenly, array.shape, most))].tobytes())
-    return found.digest()
+        found = crc32(array[tuple(map(evenly, array.shape, most))].tobytes(), found)
+    return found
 
 
-def some_targets(y: ArrayLike) -> tuple[slice, NDArray]:
-    """Labels that are compared with those of the first pass, and which these are: where it is
-    cheap, all."""
+def same_targets(y: ArrayLike, before: NDArray) -> bool:
+    """Whether these are the labels, or the table, of the first pass: where it is cheap, all rows
+    are compared."""
     array = np.atleast_1d(as_array(y, "y", "labels"))
     plain = array.ndim == 1 and array.dtype.kind not in "OT"
     some = slice(None) if plain else evenly(len(array), TARGETS)
-    return some, array_of(array[some], "y")
+    return len(array) == len(before) and np.array_equal(array_of(array[some], "y"), before[some])
 
 
-def as_before(name: str, same: bool) -> None:
-    """Raise unless what a block has is the same as in the first pass."""
-    if not same:
-        raise ValueError(
-            f"{name}: expected the same values as in the first pass, got others: a source has to "
-            "give the same rows in the same order in each pass. Turn off shuffling and random "
-            "changes, as of a DataLoader, or read a copy by Blocks.cached"
-        )
+def same_weights(weight: ArrayLike | None, before: NDArray | None) -> bool:
+    """Whether these are the weights of the first pass, or one for all rows that is."""
+    if weight is None or before is None:
+        return weight is before
+    now = as_array(weight, "sample_weight")
+    return now.shape in ((), before.shape) and bool((now == before).all())
+
+
+def as_before(**same: bool) -> None:
+    """Raise for the first part of a block that is not the same as in the first pass."""
+    for name, is_same in same.items():
+        if not is_same:
+            raise ValueError(
+                f"{name}: expected the same values as in the first pass, got others: a source has "
+                "to give the same rows in the same order in each pass. Turn off shuffling and "
+                "random changes, as of a DataLoader, or read a copy by Blocks.cached"
+            )
 
 
 def folder(path: object) -> Path:
