@@ -128,7 +128,8 @@ def own_arrays(blocks: Iterable[Any]) -> Iterator[Any]:
         yield block
 
 
-PASS = 16, 256  # rows and columns of X that are compared with those of the first pass
+# compared with the first pass (docs/experiments/0090-rows-of-later-passes.md):
+PASS = 16, 256  # rows and columns of X
 ENTRIES_OF_PASS = 1 << 11  # of each array of a sparse X
 TARGETS = 256  # rows of a table y, and labels that are objects
 
