@@ -34,7 +34,7 @@ class Scan(NamedTuple):
 
 
 class Blocks(sources.FromFiles, Parts):
-    """Rows that come in blocks and need not fit in memory together.
+    """Rows that come in blocks, which need not fit in memory together.
 
     ``fit(Blocks(source))`` finds the optimum of all rows, as if they were one array: the same
     objective, solver and certificate. Each pass reads all blocks, the next one
@@ -45,12 +45,13 @@ class Blocks(sources.FromFiles, Parts):
     Parameters
     ----------
     source : sequence or callable
-        A sequence of blocks, or a function without arguments that returns an iterable of them
-        anew for each pass, always the same. A block is ``(X, y)`` or ``(X, y, sample_weight)``: X
-        of shape (m, D), dense in all blocks or sparse in all, of one dtype throughout, y labels
-        (m,), weights (m,). Its arrays are not to be written to again: the next block is read while
-        it is worked on, and a buffer that is filled anew is refused. A block of a sparse X costs a
-        little for each feature besides its entries: let there be more of these than features.
+        A sequence of blocks, or a function without arguments that returns a new iterable of the
+        same blocks for each pass. A block is ``(X, y)`` or ``(X, y, sample_weight)``: X of shape
+        (m, D), in all blocks dense or in all sparse, and of the same dtype; labels y of shape (m,);
+        weights of shape (m,). Do not write to its arrays again: the next block is read while this
+        one is processed, and a fit that detects a reused buffer raises an error. A block of a
+        sparse X costs some time per feature beside that for its entries: it should have more
+        entries than features.
 
     Raises
     ------
@@ -91,8 +92,9 @@ class Blocks(sources.FromFiles, Parts):
         Parameters
         ----------
         folder : path
-            With room for all X as they are. A temporary folder is made in it at once, filled when X
-            is read first, and removed when the blocks are. A pickled copy makes one of its own.
+            A folder with room for the X of all blocks. A temporary folder is made in it at once,
+            filled when X is first read, and removed together with the blocks. A pickled copy makes
+            its own.
 
         Returns
         -------
@@ -103,7 +105,7 @@ class Blocks(sources.FromFiles, Parts):
         FileNotFoundError
             If there is no such folder.
         TypeError
-            If folder is no path; and when they are read, if X are not NumPy arrays.
+            If folder is not a path; and when blocks are read, if their X is not a NumPy array.
 
         Examples
         --------
@@ -132,7 +134,7 @@ class Blocks(sources.FromFiles, Parts):
         return results
 
     def scan(self) -> Scan:
-        """Read all blocks once: labels, weights, and whether they go together.
+        """Read all blocks once: collect labels and weights, and check that the blocks are alike.
 
         Returns
         -------
@@ -141,7 +143,7 @@ class Blocks(sources.FromFiles, Parts):
         Raises
         ------
         TypeError, ValueError
-            For what no block may be, or what does not go together, naming the block.
+            If something is not a block, or differs from the blocks before it, naming the block.
         """
         labels, weights, rows, held, nnz, first = [], [], 0, 0, 0, None
         kept = np.copy if callable(self.source) else np.asarray  # a source may write to its own

@@ -24,16 +24,16 @@ class Partitions(sources.FromFiles, Parts):
     Parameters
     ----------
     loaders : sequence of callables
-        Functions without arguments, each of which returns the rows of a partition, always the same:
-        ``(X, y)``, ``(X, y, sample_weight)`` or ``(X, y, sample_weight, offset)``. X is dense in
-        all partitions or sparse in all, of one dtype; partitions may be empty. A function is sent
-        to a worker, as one of a module or of `functools.partial` can be, and called again where a
-        worker was lost.
+        Functions without arguments, each of which returns the rows of one partition, the same rows
+        in each call: ``(X, y)``, ``(X, y, sample_weight)`` or ``(X, y, sample_weight, offset)``. X
+        is in all partitions dense or in all sparse, and of the same dtype; partitions may be empty.
+        The functions are sent to workers, so they must be functions of a module or
+        `functools.partial` of them, and they are called again if a worker is lost.
 
     Raises
     ------
     TypeError
-        If loaders are something else.
+        If loaders is not a sequence of functions.
 
     Examples
     --------

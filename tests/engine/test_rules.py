@@ -1,5 +1,7 @@
 """Rules that are passed decide: frozen dataclasses of constants, with unusual numbers."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from scipy import sparse
@@ -236,6 +238,15 @@ def test_where_the_row_space_pays():
         for rules in (WhereItPays(), WhereItPays(wide=0, rows=400))
     ]
     assert made[0] is None and made[1].rows.shape[1] <= 6
+
+
+def test_a_row_space_takes_no_more_memory_than_it_may():
+    few = np.random.default_rng(0).normal(size=(20, 400))
+    targets = with_class_weights(Y[:20], np.arange(4), None, None, 0.0)
+    for row_space_bytes, is_made in ((48 * 20**2, True), (48 * 20**2 - 1, False)):
+        memory = replace(MEMORY, row_space=row_space_bytes)
+        made = row_space_of(DenseData(few, 1), targets, Penalised(), True, memory)
+        assert (made is not None) == is_made
 
 
 def test_the_bulk_of_a_feature():

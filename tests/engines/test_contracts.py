@@ -13,6 +13,7 @@ from support.partitions import Counting
 from fastsoftmax import Partitions, SoftmaxRegression
 from fastsoftmax._engine.data import DensePartitions, Partition, PartitionRows
 from fastsoftmax._engine.data.partitioned import partition
+from fastsoftmax._engine.data.partitioned.by_row import Samples
 from fastsoftmax._runtime import engines
 from fastsoftmax._runtime.engines.tree import added
 from fastsoftmax.engines import Processes
@@ -94,3 +95,21 @@ def test_this_process_has_nothing_for_each_row():
             finally:
                 tracemalloc.stop()
     assert peaks[300_000] - peaks[75_000] < 4 * 225_000  # a byte for each row
+
+
+@pytest.mark.parametrize("weighted", [False, True])
+def test_sizes_of_offsets_are_weighted_root_mean_squares(weighted):
+    rng = np.random.default_rng(0)
+    n, k = ENDS[-1], 3
+    X, y, weights = np.zeros((n, 1)), np.zeros(n, np.int32), rng.random(n)
+    offset = rng.normal(size=(n, k)) * [1, 10, 1e200]
+    parts = [
+        (Partition(a, PartitionRows(*(x[a:b] for x in (X, y, weights, offset)))),)
+        for a, b in pairwise(ENDS)
+        if a < b
+    ]
+    found = Samples(Counting().hold(lambda each: each, parts), 1).offset_sizes(weighted)
+    shares = weights / weights.sum() if weighted else np.full(n, 1 / n)
+    largest = np.abs(offset).max(axis=0)
+    right = largest * np.sqrt(shares @ np.square(offset / largest))
+    np.testing.assert_allclose(found, right, rtol=1e-12)

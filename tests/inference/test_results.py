@@ -10,6 +10,8 @@ from support import logit_oracle as oracle
 
 import fastsoftmax
 from fastsoftmax import Blocks, LogisticRegression, SoftmaxRegression, inference
+from fastsoftmax._linear.inference.hypotheses import not_spanned
+from fastsoftmax._linear.inference.marginal_effects import Points
 from fastsoftmax.inference import compare, results
 
 KINDS = "nonrobust", "HC0", "HC1", "cluster"
@@ -565,6 +567,17 @@ def test_models_that_are_not_nested():
         compare(3, large)
     with pytest.raises(ValueError, match="inference: expected a fit without penalty"):
         compare(SoftmaxRegression().fit(X, y), large)
+
+
+@pytest.mark.parametrize("unit", [1e-8, 1.0, 1e8])
+def test_what_a_larger_model_spans_does_not_depend_on_units(unit):
+    r = np.random.default_rng(0)
+    large = np.column_stack([np.ones(50), r.normal(size=(50, 2))])
+    within, beyond = large @ [1, 2, 3], r.normal(size=50)
+    small = np.column_stack([np.ones(50), unit * within, unit * beyond])
+    none, ones = np.zeros((50, 1)), np.ones(50)
+    of_small, of_large = ([Points(slice(50), U, none, ones)] for U in (small, large))
+    assert not_spanned(lambda: of_small, lambda: of_large) == [2]
 
 
 def test_public_names():

@@ -13,6 +13,7 @@ from support.row_blocks import cut
 import fastsoftmax
 from fastsoftmax import Blocks, Partitions, SoftmaxRegression
 from fastsoftmax._engine.data import Batch, DenseBlocks, DenseData, Point, RowSample, StoredLogits
+from fastsoftmax._engine.data.dense import no_gradient
 
 
 def problem(n=1000, d=12, k=5, dtype=np.float64, seed=0):
@@ -284,6 +285,20 @@ def test_a_buffer_that_is_filled_anew_is_refused(form):
         model.fit(Blocks(of_labels))
 
 
+@pytest.mark.parametrize("row", [0, 399])
+def test_a_row_that_is_filled_anew_is_noticed(row):
+    X = np.random.default_rng(0).normal(size=(400, 3))
+    y = np.arange(400) % 2
+
+    def blocks():
+        yield X, y
+        X[row] += 1
+        yield X, y.copy()
+
+    with pytest.raises(ValueError, match="block 1: X: expected an array of its own"):
+        SoftmaxRegression().fit(Blocks(blocks))
+
+
 def test_little_that_is_filled_anew_is_noticed():
     """One label of 400, and the columns of entries that are all 1."""
     X = np.random.default_rng(0).normal(size=(400, 3))
@@ -317,3 +332,9 @@ def test_blocks_may_share_memory_that_nothing_writes_to():
     model.fit(Blocks(lambda: ((X[cut], y[cut]) for cut in overlapping)))
     expected = SoftmaxRegression(tol=1e-12).fit(X[rows], y[rows])
     np.testing.assert_allclose(model.coef_, expected.coef_, atol=1e-6)
+
+
+@pytest.mark.parametrize(("most", "dtype"), [(8 * 3 * 5, np.float64), (8 * 3 * 5 - 1, np.float32)])
+def test_gradients_are_summed_in_float64_where_there_is_room(most, dtype):
+    found = no_gradient(3, 5, np.dtype(np.float32), most)
+    assert found.dtype == dtype and found.shape == (3, 5) and not found.any()

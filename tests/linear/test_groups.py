@@ -73,6 +73,18 @@ def test_a_factor_of_a_group_is_a_unit_of_its_features():
     assert np.isclose(model.objective_, other.objective_, rtol=1e-8)
 
 
+def test_the_penalty_of_weights_that_change_no_logit():
+    """A feature that is always 1, in a group with another, whose weights someone has set."""
+    groups, f = [0, 0, 1, 1, 1, 2, 2], np.array([0.5, 0.5, 2, 2, 2, 1, 1])
+    constant = X.copy()
+    constant[:, 6] = 1
+    model = SoftmaxRegression(l1_ratio=1.0, C=2.0, l1_group=groups, penalty_factor=f)
+    model.fit(constant, Y)
+    model.coef_[:, 6] = 1, -2, 0.5
+    F = objective(model, constant, Y, 2.0, 1.0, groups, None, f)
+    assert np.isclose(model.certify(constant, Y).objective, F, rtol=1e-12)
+
+
 @pytest.mark.parametrize(
     "known", KNOWN["glmnet"]["fits"], ids=lambda k: f"{k['lambda']}-{k['alpha']}"
 )

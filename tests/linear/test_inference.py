@@ -458,6 +458,12 @@ def test_dependent_features(form, k):
     assert "got x0, x2, x3 linearly dependent" in said
 
 
+def test_features_with_a_small_part_in_a_dependence_are_named():
+    X, y, _ = problem(d=5)
+    X[:, 3] = X[:, 0] + 0.15 * X[:, 1]
+    assert "got x0, x1, x3 linearly dependent" in reason(unpenalised(X, y, 0))
+
+
 def test_dummies_of_all_levels():
     _, y, _ = problem()
     X = np.eye(3)[np.arange(len(y)) % 3]

@@ -106,6 +106,10 @@ def test_where_no_strength_gives_a_weight(x, factors):
         softmax_path(x, Y, Cs=3, penalty_factor=factors)
 
 
+def test_a_path_has_a_hundred_strengths():
+    assert len(softmax_path(X[:30, :2], Y[:30] > 0).Cs) == 100
+
+
 def test_messages():
     for params, error, text in (
         ({"l1_ratio": 0}, ValueError, "l1_ratio: expected a number > 0"),

@@ -157,6 +157,12 @@ def test_validation_targets_of_another_width():
     assert text.startswith("validation_data y: expected numbers of 0..inf, got -1.0 at index")
 
 
+def test_a_further_part_of_other_columns():
+    model = MLPRegressor(hidden_layer_sizes=3).partial_fit(X, np.ones((20, 2)))
+    with pytest.raises(ValueError, match=r"^y: expected 2 columns as in training, got 3$"):
+        model.partial_fit(X, np.ones((20, 3)))
+
+
 @pytest.mark.parametrize(
     ("y", "weights", "text"),
     [

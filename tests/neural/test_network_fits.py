@@ -342,3 +342,20 @@ def test_neurons_record_stop_and_diverge_as_networks_do(model, digits, capfd):
     with pytest.raises(FloatingPointError, match=r"epoch \d+.*step \d+"):
         wild.fit(1e10 * X, y > 4)
     assert np.isfinite(wild.coef_).all() and np.isfinite(wild.intercept_).all()
+
+
+def test_a_warm_start_counts_its_own_epochs_without_progress(digits):
+    """None is better by 1e9, but for the first of all; more than n_iter_no_change of them end a
+    fit, as in scikit-learn."""
+    X, y, *_ = digits
+    model = classifier(max_iter=20, tol=1e9, n_iter_no_change=3, warm_start=True)
+    assert [model.fit(X, y).n_iter_ for _ in range(3)] == [5, 4, 4]
+
+
+def test_all_rows_but_one_may_be_held_out():
+    X, y = np.arange(4.0)[:, None], np.arange(4.0)
+    params = {"hidden_layer_sizes": (2,), "early_stopping": True, "max_iter": 2}
+    model = MLPRegressor(**params, validation_fraction=0.75).fit(X, y)
+    assert len(model.validation_scores_) == 2
+    with pytest.raises(ValueError, match="1 to train on, got 4 of 4"):
+        MLPRegressor(**params, validation_fraction=0.8).fit(X, y)

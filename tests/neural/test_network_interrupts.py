@@ -59,6 +59,18 @@ def test_an_epoch_in_parts_is_the_same_epoch(ordered, rule):
         assert done.hits == pytest.approx(results[0][1].hits, rel=1e-13)
 
 
+def test_an_epoch_in_parts_ends_where_weights_are_no_longer_finite():
+    X, y = problem()
+    steps = []
+    for work in (10**9, 1):
+        net = network()
+        net.unstoppable_work = work
+        done = net.epoch(X, y.astype(np.int32), None, 10, Rule("sgd", net), 1e308)
+        assert not done.complete
+        steps.append(done.n_steps)
+    assert steps[0] == steps[1] < 20
+
+
 def test_an_epoch_that_is_halted_has_done_whole_steps():
     X, y = problem()
     net, other = network(), network()

@@ -21,3 +21,13 @@ def test_mean_of_the_iterates():
     ages = np.arange(1, len(iterates) + 1)
     mean = np.einsum("t,tdk->kd", ages / ages.sum(), np.array(iterates))
     np.testing.assert_allclose(s.model()[0], mean, rtol=1e-10)
+
+
+def test_features_have_unit_variance():
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(50, 3)) * [1, 10, 0.01] + 5
+    stream = Stream(3, 2, True)
+    for some in (X[:20], X[20:]):
+        shift, scales = stream._observe(some, None)
+    np.testing.assert_allclose(shift, X.mean(axis=0), rtol=1e-12)
+    np.testing.assert_allclose(scales, 1 / X.std(axis=0), rtol=1e-12)

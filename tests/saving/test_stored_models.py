@@ -57,7 +57,9 @@ def test_public_classes_are_pickled_by_their_public_names():
 def test_modules_are_found_by_their_former_names():
     for former, name in FORMER.items():
         sys.modules.pop(former, None)
-        with pytest.warns(DeprecationWarning, match=f"{former} is private now"):
-            assert import_module(former) is import_module(name)
+        with pytest.warns(DeprecationWarning, match=f"{former} is private now") as told:
+            exec(compile(f"import {former}", "users.py", "exec"))
+        assert told[0].filename == "users.py"
+        assert import_module(former) is import_module(name)
     with pytest.raises(ModuleNotFoundError):
         import_module("fastsoftmax.linear_")

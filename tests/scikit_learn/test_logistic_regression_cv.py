@@ -289,3 +289,14 @@ def test_a_small_tol_gives_scikit_learns_scores():
     model = LogisticRegressionCV(**same, tol=1e-10).fit(iris.data, iris.target)
     np.testing.assert_array_equal(model.scores_, other.scores_)
     np.testing.assert_allclose(model.coefs_paths_, other.coefs_paths_, rtol=2e-3, atol=2e-3)
+
+
+def test_a_score_wants_weights_that_can_be_summed():
+    model = LogisticRegressionCV(Cs=[0.1], cv=2, **QUIET).fit(X, Y)
+    for weight, text in (
+        (0.0, "expected a positive weight, got zeros"),
+        (1e308, "expected weights of rows whose sum is finite"),
+        (1e-310, "expected weights of rows whose mean is at least"),
+    ):
+        with pytest.raises(ValueError, match=f"sample_weight: {text}"):
+            model.score(X, Y, np.full(len(Y), weight))

@@ -57,8 +57,8 @@ def report(found: Findings, seconds: float) -> str:
     data = found.data
     sections = [
         "# The lecture's experiments\n\n"
-        f"By `python -m fastsoftmax lecture` on {data.name}: {len(data.X)} images to train on, "
-        f"{len(data.X_test)} to test, {data.n_features} pixels from 0 to 1. {processor()}, "
+        f"Made by `python -m fastsoftmax lecture` from {data.name}: {len(data.X)} images to train "
+        f"on, {len(data.X_test)} to test, {data.n_features} pixels from 0 to 1. {processor()}, "
         f"{available_threads()} threads, kernels {_core.level}; {seconds:.1f} s in all. Every "
         "figure and every sentence below is made from this run.",
         learning(found),
@@ -124,12 +124,13 @@ def learning(found: Findings) -> str:
     sentences = [
         "l1 is one layer, l2 has a hidden layer of 10 units before it; b32 and b1 are batches of "
         "32 images and of 1.",
-        f"After {EPOCHS} epochs of SGD at rate {RATE:g} {best} is right on the largest share of "
-        f"the test images, {final[best]:.4f}, and {worst} on the smallest, {final[worst]:.4f}.",
+        f"After {EPOCHS} epochs of SGD at rate {RATE:g}, {best} classifies the largest share of "
+        f"the test images correctly, {final[best]:.4f}, and {worst} the smallest, "
+        f"{final[worst]:.4f}.",
     ]
     for layers, one, many in (("one layer", "l1_b1", "l1_b32"), ("two layers", "l2_b1", "l2_b32")):
         sentences.append(
-            f"Of {layers}, batches of {NETWORKS[one][1]} end at a training loss of "
+            f"With {layers}, batches of {NETWORKS[one][1]} end at a training loss of "
             f"{models[one].loss_:.4f}, batches of {NETWORKS[many][1]} at {models[many].loss_:.4f}; "
             f"over the last {LATE} epochs test accuracy moves by {roughness(models[one]):.4f} from "
             f"one epoch to the next with the former, by {roughness(models[many]):.4f} with the "
@@ -149,17 +150,17 @@ def learning(found: Findings) -> str:
         least = int(losses.argmin())
         if least < len(losses) - 1:
             sentences.append(
-                f"The test loss of {name} is least after epoch {least + 1}, {losses[least]:.4f}, "
+                f"The test loss of {name} is lowest after epoch {least + 1}, {losses[least]:.4f}, "
                 f"and {losses[-1]:.4f} at the end."
             )
         else:
-            sentences.append(f"The test loss of {name} is least at the end, {losses[-1]:.4f}.")
+            sentences.append(f"The test loss of {name} is lowest at the end, {losses[-1]:.4f}.")
     for name, model in models.items():
         if len(model.coefs_) > 1:
             silent = silent_units(model, data.X)
             sentences.append(
-                f"Of the {model.coefs_[0].shape[1]} hidden units of {name}, {silent} are 0 for "
-                "every training image at the end."
+                f"At the end, {silent} of the {model.coefs_[0].shape[1]} hidden units of {name} "
+                "are 0 for every training image."
             )
     bullets = "\n".join(f"- {sentence}" for sentence in sentences)
     return section("Learning behaviour", pictures.LEARNING, table(head, rows), bullets)
@@ -180,13 +181,14 @@ def rules(found: Findings) -> str:
     highest = max(accuracy.values())
     best = [name for name, share in accuracy.items() if share == highest]
     spread = highest - min(accuracy.values())
-    end = f"and after {EPOCHS} too" if lowest == fastest else f"after {EPOCHS} {lowest} has it"
+    same = lowest == fastest
+    end = f"and {'it also' if same else lowest} has the lowest after {EPOCHS}"
     text = (
         f"One layer, batch 32. In the first epoch {fastest} has the lowest training loss, "
         f"{models[fastest].history_[0].loss:.4f}, {end}, "
         f"{models[lowest].loss_:.4f}. On the test images {listed(best)} "
         f"{'ends' if len(best) == 1 else 'end'} highest, at {highest:.4f}; "
-        f"between the best and the worst rule lie {spread:.4f}."
+        f"the best and the worst rule differ by {spread:.4f}."
     )
     return section("Optimisers", pictures.RULES, table(head, rows), text)
 
@@ -224,14 +226,18 @@ def neurons(found: Neurons) -> str:
     head = ["neuron", "training accuracy", "test accuracy", "best (epoch)"]
     ada, logistic = ends["ADALINE"], ends["logistic regression"]
     word = compared(ada, logistic, 4, more="higher", less="lower")
-    than = "as" if word == "the same" else "than"
+    apart = abs(round((ada - logistic) * found.n_test))
     text = (
-        f"{found.pair[0]} or {found.pair[1]}, {found.n_rows} training and {found.n_test} test "
-        f"images, one at a time for {EPOCHS} epochs: the same rule w ← w − η (a − y) x at the same "
-        f"rate η = {found.rate:.2g}, a being w x + b for ADALINE and σ(w x + b) for logistic "
-        f"regression. ADALINE's share of right answers on the test images is {word}, {ada:.4f}, "
-        f"{than} logistic regression's, {logistic:.4f}: "
-        f"{abs(round((ada - logistic) * found.n_test))} images of difference."
+        f"The images show {found.pair[0]} or {found.pair[1]}: {found.n_rows} to train on, taken "
+        f"one at a time for {EPOCHS} epochs, and {found.n_test} to test. Both neurons learn by the "
+        f"rule w ← w − η (a − y) x at the rate η = {found.rate:.2g}, a being w x + b for ADALINE "
+        "and σ(w x + b) for logistic regression. "
+        + (
+            f"Both classify {ada:.4f} of the test images correctly."
+            if word == "the same"
+            else f"ADALINE classifies a {word} share of the test images correctly, {ada:.4f} "
+            f"against {logistic:.4f}: {apart} image{'s' if apart != 1 else ''} of {found.n_test}."
+        )
     )
     return section("ADALINE against logistic regression", pictures.NEURONS, table(head, rows), text)
 
@@ -251,15 +257,16 @@ def outputs(found: Outputs) -> str:
     sums, fired = found.sums[SIGMOIDS], found.fired[SIGMOIDS]
     word = compared(sigmoid, soft, 4, more="more", less="fewer")
     text = (
-        f"With a sigmoid for each class the outputs of a test image sum to {sums.mean():.3f} on "
+        f"With a sigmoid for each class, the outputs of a test image sum to {sums.mean():.3f} on "
         f"average, from {sums.min():.3f} to {sums.max():.3f}: classes need not exclude each other. "
         f"{int((fired > 1).sum())} images get several classes above ½ and "
         f"{int((fired == 0).sum())} none. Softmax outputs sum to 1 within "
-        f"{np.abs(found.sums['softmax'] - 1).max():.1e}. Taking the largest output, "
+        f"{np.abs(found.sums['softmax'] - 1).max():.1e}. By the largest output, "
         + (
-            f"both are right on {soft:.4f} of the test images."
+            f"both classify {soft:.4f} of the test images correctly."
             if word == "the same"
-            else f"the sigmoids are right on {word} test images, {sigmoid:.4f} against {soft:.4f}."
+            else f"the sigmoids classify {word} test images correctly, {sigmoid:.4f} against "
+            f"{soft:.4f}."
         )
     )
     return section(
@@ -277,8 +284,8 @@ def solvers(found: Solved) -> str:
         )  # fmt: skip
     head = ["solver", "iterations", "passes", "seconds", "relative gap", "max \\|gradient\\|"]
     parts = [
-        f"{name} is within {gaps[name]:.1e} of the optimum after {model.n_passes_:.0f} passes over "
-        f"the images{'' if model.converged_ else ', not converged'}."
+        f"{name} ends with a relative gap of {gaps[name]:.1e} after {model.n_passes_:.0f} passes "
+        f"over the images{'' if model.converged_ else ', without having converged'}."
         for name, model in found.models.items()
     ]
     return section(
@@ -299,7 +306,7 @@ def worked_example(found: Example) -> str:
     pairs = zip([*found.losses, found.mean], [*NOTED, NOTED_MEAN], strict=True)
     wrong = sum(not agrees(value, noted) for value, noted in pairs)
     text = (
-        "All agree with the notes to the digits that those give."
+        "All agree with the notes to the digits that they give."
         if not wrong
         else f"{wrong} of {len(NOTED) + 1} DIFFER from the notes."
     )
@@ -337,7 +344,7 @@ def timing(found: Mapping[str, Mapping[str, float]]) -> str:
     head = ["network", *(f"{way}, µs per step" for way in ways), *(f"× {way}" for way in ratios)]
     text = "A step takes " + listed(
         [f"{min(r):.1f} to {max(r):.1f} times as long in {way}" for way, r in ratios.items()]
-    ) + " as in fastsoftmax, medians of turns in this run, float32."  # fmt: skip
+    ) + " as in fastsoftmax: medians over the turns of this run, in float32."  # fmt: skip
     if "PyTorch" in ratios:
         text += " PyTorch is the eager loop on one thread."
     else:

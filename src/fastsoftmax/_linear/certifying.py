@@ -34,10 +34,10 @@ def certify(
     offset: ArrayLike | None = None,
     **params: Unpack[Parameters],
 ) -> Certificate:
-    """Prove how far a linear model of any library is from the optimum.
+    """Prove how far a linear model from any library is from the optimum.
 
-    The objective is that of `SoftmaxRegression`, and so of scikit-learn's ``LogisticRegression``
-    with the same ``C``, up to the factor ``C * sum(sample_weight)``.
+    The objective is that of `SoftmaxRegression`. That of scikit-learn's ``LogisticRegression`` with
+    the same ``C`` is larger by the factor ``C * sum(sample_weight)``.
 
     Parameters
     ----------
@@ -51,12 +51,12 @@ def certify(
     several_labels : bool, default=False
         Whether y has a column for each of several labels of a row, as for `LogisticRegression`.
     target : str, default="auto"
-        As of `SoftmaxRegression.fit`.
+        As in `SoftmaxRegression.fit`.
     classes : array-like of shape (K,), optional
-        The labels of the rows of ``coef``, or of both classes, in their order: the ``classes_`` of
-        the model, of which y need not have all. The sorted labels of y, if there are none.
+        The labels of the rows of ``coef``, or the two labels, in their order: the ``classes_`` of
+        the model, of which some may be missing in y. By default the sorted labels of y.
     offset : array-like of shape (n, K), or (n,) for two classes, optional
-        As of `SoftmaxRegression.fit`.
+        As in `SoftmaxRegression.fit`.
     **params
         Parameters of `SoftmaxRegression`: ``C``, ``l1_ratio``, ``fit_intercept``, ``tol``,
         ``penalty_factor``, ``standardize``, ``class_weight`` and so on.
@@ -64,19 +64,20 @@ def certify(
     Returns
     -------
     Certificate
-        Its ``gap_bound`` is no less than F - F*; ``certified`` tells whether it is within its
-        ``tolerance``: ``tol`` times the objective, as a fit's ``certified_``.
+        Its ``gap_bound`` is an upper bound on F - F*; ``certified`` says whether it is at most
+        ``tolerance``, ``tol`` times the objective, as ``certified_`` says of a fit.
 
     Raises
     ------
     ValueError, TypeError
-        As `SoftmaxRegression.fit`, and if the shape of the model is not that of the data.
+        As in `SoftmaxRegression.fit`, and if the shape of the model is not that of the data.
 
     Notes
     -----
     The bound is weak duality at probabilities that are linearised along a Newton direction,
-    evaluated in float64 [1]_. Where the model is so far off that this proves little, a fit begins
-    at the model, and the bound is the difference of the objectives plus that at its end.
+    evaluated in float64 [1]_. If the model is so far from the optimum that this proves little, a
+    fit starts from the model; the bound is then the difference of the two objectives plus the bound
+    at the end of that fit.
 
     References
     ----------

@@ -63,7 +63,7 @@ def fit(
     X : array-like or sparse matrix or array of shape (n, D), Blocks or Partitions
     y : array-like of shape (n,) or (n, K)
     **params
-        ``sample_weight``, ``target``, ``classes``, ``offset``, ``callback``, as of
+        ``sample_weight``, ``target``, ``classes``, ``offset``, ``callback``, as in
         `SoftmaxRegression.fit`, and the parameters of `SoftmaxRegression`.
 
     Returns
@@ -76,7 +76,7 @@ def fit(
     TypeError
         If a parameter is unknown.
     ValueError, TypeError
-        As `SoftmaxRegression.fit`.
+        As in `SoftmaxRegression.fit`.
 
     Examples
     --------

@@ -32,8 +32,9 @@ class LogisticRegression(SparseCoefficients, SklearnSpellings, PartialFit, Linea
     """Logistic regression with an L2, L1 or elastic net penalty.
 
     With two classes there is one logit z = w x + b, and the probability of the second class is
-    σ(z) = 1 / (1 + exp(-z)). More than two classes have a softmax. For several labels per row, y
-    has a column of 0 and 1 for each, and each has its own logistic function. The fit minimises
+    σ(z) = 1 / (1 + exp(-z)). With more classes there is a softmax. For several labels per row, y
+    has a column of 0 and 1 for each label, and each label has its own logistic function. The fit
+    minimises
 
         F(W, b) = Σᵢ sᵢ·Σₖ CEᵢₖ / Σᵢ sᵢ + (½·(1 - r)·‖W‖² + r·‖W‖₁) / (C·Σᵢ sᵢ),
 
@@ -44,44 +45,46 @@ class LogisticRegression(SparseCoefficients, SklearnSpellings, PartialFit, Linea
     Parameters
     ----------
     C, l1_ratio, fit_intercept, tol
-        As of `SoftmaxRegression`; they play no part in "sgd". ``tol`` is a share of the objective,
-        scikit-learn's a limit of the gradient.
+        As in `SoftmaxRegression`; "sgd" does not use them. ``tol`` is a share of the objective,
+        whereas scikit-learn's is a limit for the gradient.
     max_iter : int, default=None
-        Iterations at most, >= 0; with "sgd" the epochs that are run, >= 1. None: 1000, and 100
-        epochs.
+        Maximum number of iterations, >= 0; with "sgd" the number of epochs, >= 1. None: 1000
+        iterations, or 100 epochs.
     solver : str, default="auto"
-        Those of `SoftmaxRegression`, or "sgd" for two classes: the online rule from zero, step by
-        step, w ← w - η (a - y) x and b ← b - η (a - y) with a = σ(w x + b), without a penalty, for
-        rows one at a time or ``batch_size`` at a time. Each solver of scikit-learn's, "lbfgs",
-        "newton-cg", "newton-cholesky", "sag" and "saga", counts as "auto": the optimum is the same.
-        So does "liblinear" without intercept; with one its optimum is another, and it is refused.
+        Those of `SoftmaxRegression`, or "sgd" for two classes: the online rule w ← w - η (a - y) x,
+        b ← b - η (a - y) with a = σ(w x + b), from zero, without a penalty, for one row at a time
+        or for ``batch_size`` rows. scikit-learn's names "lbfgs", "newton-cg", "newton-cholesky",
+        "sag" and "saga" mean "auto": the optimum is the same. So does "liblinear" without an
+        intercept; with an intercept it has another optimum and raises an error.
     max_memory, feature_scale, standardize, penalty_factor
-        As of `SoftmaxRegression`; "sgd" knows none of them.
+        As in `SoftmaxRegression`; not for "sgd".
     class_weight : dict, "balanced" or list of these, default=None
-        As of `SoftmaxRegression`. Of several labels each has weights of its own for 0 and 1: a dict
-        holds for all, "balanced" is so for each, a list has one of either for each. Each label is
-        then fitted by itself, and a callback sees one after another; ``n_iter_``, ``objective_``
-        and ``gap_bound_`` are sums. Not of `Partitions`.
+        As in `SoftmaxRegression`. With several labels per row it weights the values 0 and 1 of each
+        label: a dict applies to all labels, "balanced" is computed for each label by itself, and a
+        list has a dict or "balanced" for each label. Each label is then fitted by itself, and a
+        callback sees one fit after another; ``n_iter_``, ``objective_`` and ``gap_bound_`` are
+        sums. Not for `Partitions`.
     n_threads
-        As of `SoftmaxRegression`.
+        As in `SoftmaxRegression`.
     random_state : int, Generator, RandomState or None, default=0
-        Seed of the rows that "preconditioned-lbfgs" draws, or of "sgd"'s shuffling. None counts as
-        0, so that a fit always comes to the same result; a generator is asked for a seed.
+        Seed of the rows that "preconditioned-lbfgs" draws, or of the shuffling of "sgd". None
+        counts as 0, so that a fit always gives the same result; from a generator a seed is drawn.
     warm_start, verbose
-        As of `SoftmaxRegression`; of these "sgd" knows ``verbose``.
+        As in `SoftmaxRegression`; of these "sgd" uses ``verbose``.
     learning_rate_init : float, default=0.1
         The rate η of "sgd", > 0.
     batch_size : int, "auto" or "full", default=1
-        Rows whose gradients a step of "sgd" averages; "auto": min(200, N), "full": all. At most N.
+        Number of rows whose gradients a step of "sgd" averages. "auto": min(200, N); "full": all
+        rows. More rows than there are mean all, with a warning.
     shuffle : bool, default=True
-        Whether each epoch of "sgd" takes the rows in another order; False: as they stand.
+        Whether each epoch of "sgd" takes the rows in a new order; False: in the order of X.
     n_jobs : int or None, default=None
-        scikit-learn's word for ``n_threads``, which is None then: -1 for all processors, -2 for all
-        but one.
+        scikit-learn's name for ``n_threads``, which must then be None: -1 for all processors, -2
+        for all but one.
     penalty : {"l1", "l2", "elasticnet", None, "deprecated"}, default="deprecated"
-        Deprecated as in scikit-learn: ``l1_ratio``, and ``C=np.inf`` for None, say the same.
+        Deprecated as in scikit-learn: use ``l1_ratio``, and ``C=np.inf`` in place of None.
     dual, intercept_scaling : bool, float, default=False, 1
-        As scikit-learn's defaults: they choose nothing.
+        For compatibility with scikit-learn: only its defaults are accepted.
 
     Attributes
     ----------
@@ -92,21 +95,21 @@ class LogisticRegression(SparseCoefficients, SklearnSpellings, PartialFit, Linea
     intercept_ : ndarray of shape (K,) or (1,)
         Intercepts.
     history_ : list of Iteration, or of Epoch with "sgd"
-        What each iteration came to, as of `SoftmaxRegression`; of each epoch ``(loss, accuracy,
-        validation_loss, validation_accuracy, seconds)``, loss and accuracy of the rows as training
-        met them, the validation's None.
+        The iterations, as in `SoftmaxRegression`; or for each epoch
+        ``(loss, accuracy, validation_loss, validation_accuracy, seconds)``. Loss and accuracy are
+        those of the rows when training reached them, and those of validation are None.
     n_iter_ : ndarray of shape (1,)
         Iterations, or epochs.
     n_features_in_ : int
         Number of features, D.
     converged_, certified_, objective_, grad_norm_, gap_bound_, n_passes_
-        As of `SoftmaxRegression`; there are none with "sgd".
+        As in `SoftmaxRegression`; not with "sgd".
 
     See Also
     --------
     SoftmaxRegression : For probabilities or counts of classes as targets.
     fastsoftmax.inference.results : Standard errors and tests of a fit with ``C=np.inf``.
-    Adaline : The online rule for a linear a.
+    Adaline : The online rule without the logistic function, a = w x + b.
 
     References
     ----------
@@ -178,16 +181,17 @@ class LogisticRegression(SparseCoefficients, SklearnSpellings, PartialFit, Linea
         Parameters
         ----------
         X : array-like or sparse matrix or array of shape (n, D), Blocks or Partitions
-            Features, as of `SoftmaxRegression.fit`; a dense array for "sgd".
+            Features, as in `SoftmaxRegression.fit`; a dense array for "sgd".
         y : array-like of shape (n,), or array-like or sparse matrix of shape (n, K)
-            Labels, of at least two classes; or 0 and 1, whether a row has each of K >= 2 labels.
+            Labels of at least two classes; or a matrix of 0 and 1, which says whether a row has
+            each of K >= 2 labels.
         sample_weight : array-like of shape (n,), optional
             Weights of the rows, >= 0.
         offset : array-like of shape (n, K), or (n,) for two classes, optional
-            Added to the logits of the rows, as of `SoftmaxRegression.fit`.
+            Known terms that are added to the logits, as in `SoftmaxRegression.fit`.
         callback : callable, optional
-            Called with a `FitState` after every iteration, or epoch of "sgd"; ends the fit by
-            returning something true.
+            Called with a `FitState` after every iteration, or epoch of "sgd"; if it returns a true
+            value, the fit ends.
 
         Returns
         -------

@@ -35,61 +35,61 @@ from fastsoftmax.blocks import Blocks
 class LogisticRegressionCV(SparseCoefficients, SklearnSpellings, CrossValidated):
     """Logistic regression whose C and l1_ratio are chosen by cross-validation.
 
-    Parameters, defaults, warnings and attributes are those of scikit-learn 1.9's class of this
-    name, and so are its scores; `SoftmaxRegressionCV` is the same search in this package's own
-    terms. Two classes have one logit, more have a softmax.
+    Parameters, warnings, attributes and scores are those of scikit-learn 1.9's class of this name;
+    ``tol``, ``max_iter`` and ``solver`` are those of `LogisticRegression`. `SoftmaxRegressionCV` is
+    the same search in this package's own terms. Two classes have one logit, more have a softmax.
 
     Parameters
     ----------
     Cs : int or array-like of float, default=10
-        Inverse strengths of the penalty, > 0; of a number so many from 1e-4 to 1e4, evenly spaced
-        in their logarithm.
+        Inverse strengths of the penalty, > 0. A number means that many values from 1e-4 to 1e4,
+        evenly spaced in their logarithm.
     l1_ratios : array-like of float, None or "warn", default="warn"
-        Shares of the L1 norm in the penalty, of 0..1, each of which is tried with each C. None,
-        which is deprecated and what "warn" stands for: 0 alone, and attributes without a dimension
-        for it.
+        Shares of the L1 norm in the penalty, from 0 to 1, each of which is tried with each C. None,
+        which is deprecated, and "warn" mean 0 alone, and attributes without a dimension for it.
     fit_intercept : bool, default=True
         Whether to fit intercepts. They are not penalised.
     cv : int, splitter, iterable or None, default=None
-        Folds, as of `SoftmaxRegressionCV`; None: 5.
+        Folds, as in `SoftmaxRegressionCV`; None: 5.
     scoring : str, callable or None, default="warn"
-        As of `SoftmaxRegressionCV`, but that None is "accuracy", and so is "warn".
+        As in `SoftmaxRegressionCV`, except that None and "warn" mean "accuracy".
     refit : bool, default=True
-        Whether to fit all rows with the best pair. Otherwise coefficients, ``C_`` and
-        ``l1_ratio_`` are the means of the folds', each at its own best.
+        Whether to fit all rows with the best pair of C and l1_ratio. Otherwise the coefficients,
+        ``C_`` and ``l1_ratio_`` are means over the folds, each with its own best pair.
     tol, max_iter : float, int, default=1e-6, 1000
-        As of `LogisticRegression`.
+        As in `LogisticRegression`.
     fold_tol : float or None, default=None
-        As ``tol``, for the fits of folds, whose coefficients are those of ``coefs_paths_`` and,
-        without ``refit``, of the model. None: 1e-4, or 100 times ``tol`` where that is less.
+        As in ``tol``, for the fits of the folds, whose coefficients are in ``coefs_paths_`` and,
+        without ``refit``, in the model. None: the smaller of 1e-4 and 100 times ``tol``.
     solver, n_jobs, penalty, dual, intercept_scaling, random_state
-        As of `LogisticRegression`; no "sgd".
+        As in `LogisticRegression`, without "sgd".
     use_legacy_attributes : bool or "warn", default="warn"
-        Whether attributes have the forms that scikit-learn 1.10 gives up: see below. "warn": True,
-        with its warning.
+        Whether attributes have the forms that scikit-learn 1.10 will drop: see below. "warn": True,
+        with scikit-learn's warning.
     max_memory, feature_scale, standardize, penalty_factor, class_weight, n_threads, verbose
-        As of `SoftmaxRegression`. Standard deviations, and weights of classes that are to be
-        balanced, are those of all rows.
+        As in `SoftmaxRegression`. The standard deviations of ``standardize`` and the class weights
+        of "balanced" are computed from all rows.
 
     Attributes
     ----------
     C_, l1_ratio_ : float; with legacy attributes ndarray of shape (K,), or (1,) for two classes
-        The best pair by its mean score; of equal ones the first.
+        The pair with the best mean score; among equal scores the first.
     Cs_, l1_ratios_ : ndarray of shape (n_Cs,) and (n_l1_ratios,)
-        What was tried.
+        The values that were tried.
     scores_ : ndarray of shape (n_folds, n_l1_ratios, n_Cs)
-        The score of each fold. With legacy attributes a dict: for each class, or the second of two,
-        the same array of shape (n_folds, n_Cs, n_l1_ratios), without the last without
-        ``l1_ratios``.
+        The score of each fold. With legacy attributes a dict that has, for each class, or for the
+        second of two, the same array of shape (n_folds, n_Cs, n_l1_ratios); if ``l1_ratios`` is
+        None, it has no last axis.
     coefs_paths_ : ndarray of shape (n_folds, n_l1_ratios, n_Cs, K, D + 1)
-        Coefficients of the folds, the intercept last where there is one; K is 1 for two classes.
-        With legacy attributes a dict of arrays of shape (n_folds, n_Cs, n_l1_ratios, D + 1).
+        Coefficients of the folds, with the intercept, if there is one, last; K is 1 for two
+        classes. With legacy attributes a dict of arrays of shape
+        (n_folds, n_Cs, n_l1_ratios, D + 1).
     n_iter_ : ndarray of shape (n_folds, n_l1_ratios, n_Cs)
         Iterations of the folds. With legacy attributes (1, n_folds, n_Cs, n_l1_ratios).
     classes_, coef_, intercept_, n_features_in_
-        As of `LogisticRegression`.
+        As in `LogisticRegression`.
     converged_, certified_, objective_, grad_norm_, gap_bound_, n_passes_, history_
-        As of `SoftmaxRegression`, of the fit of all rows; none without ``refit``.
+        As in `SoftmaxRegression`, of the fit of all rows; only with ``refit``.
 
     See Also
     --------
@@ -154,16 +154,16 @@ class LogisticRegressionCV(SparseCoefficients, SklearnSpellings, CrossValidated)
         Parameters
         ----------
         X : array-like or sparse matrix or array of shape (n, D), or Blocks
-            As of `SoftmaxRegression.fit`.
+            As in `SoftmaxRegression.fit`.
         y : array-like of shape (n,)
             Labels.
         sample_weight : array-like of shape (n,), optional
-            Weights of the rows, >= 0, as of `SoftmaxRegressionCV.fit`.
+            Weights of the rows, >= 0, as in `SoftmaxRegressionCV.fit`.
         callback : callable, optional
-            As of `SoftmaxRegressionCV.fit`.
+            As in `SoftmaxRegressionCV.fit`.
         **params
-            ``groups``, of shape (n,), for a splitter that asks for them; and any metadata for the
-            splitter and the scorer, where scikit-learn's routing is enabled.
+            ``groups``, of shape (n,), for a splitter that needs them; and metadata for the splitter
+            and the scorer, if scikit-learn's metadata routing is enabled.
 
         Returns
         -------
@@ -172,15 +172,15 @@ class LogisticRegressionCV(SparseCoefficients, SklearnSpellings, CrossValidated)
         Raises
         ------
         ValueError, TypeError
-            As `SoftmaxRegressionCV.fit`.
+            As in `SoftmaxRegressionCV.fit`.
 
         Warns
         -----
         FutureWarning
-            Of what scikit-learn 1.9 warns of: ``penalty``, and ``l1_ratios``, ``scoring`` and
-            ``use_legacy_attributes`` that are not given.
+            As in scikit-learn 1.9: if ``penalty`` is given, or if ``l1_ratios``, ``scoring`` or
+            ``use_legacy_attributes`` is not.
         ConvergenceWarning, UserWarning
-            As `SoftmaxRegressionCV.fit`.
+            As in `SoftmaxRegressionCV.fit`.
         """
         refit = check.flag(self.refit, "refit")
         native = self._native()
@@ -220,7 +220,7 @@ class LogisticRegressionCV(SparseCoefficients, SklearnSpellings, CrossValidated)
         sample_weight: ArrayLike | None = None,
         **params: Any,
     ) -> float:
-        """Score by ``scoring``.
+        """Score of the predictions for X, by ``scoring``.
 
         Parameters
         ----------

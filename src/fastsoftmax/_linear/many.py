@@ -35,38 +35,39 @@ def fit_many(
     """Fit softmax regression to several targets on the same X.
 
     Fits of different targets that need products with all rows at the same time share a pass over X.
-    Each fit is the same as if its target were the only one. Targets with few classes gain most.
+    The fits of a target are the same as if it were the only one. Targets with few classes gain
+    most.
 
     Parameters
     ----------
     X : array-like of shape (n, D)
-        Features, as of `SoftmaxRegression.fit`; neither sparse nor `Blocks`, of which fits share no
-        passes.
+        Features, as in `SoftmaxRegression.fit`, but neither sparse nor `Blocks`, over which fits
+        share no passes.
     ys : sequence of array-like, each of shape (n,) or (n, K)
-        The targets, each as of `SoftmaxRegression.fit`; they may differ in classes and kind.
+        The targets, each as in `SoftmaxRegression.fit`; they may differ in classes and kind.
     sample_weight : array-like of shape (n,), optional
         Weights of the rows, >= 0, for all targets.
     Cs : int, float or array-like of float, default=(1.0,)
-        Inverse strengths of the penalty, > 0: these; a float is one of them. An int is their
-        number, evenly spaced in their logarithm from 1e-4 to 1e4, as in `SoftmaxRegressionCV`:
-        ``Cs=2`` are two, ``Cs=2.0`` is one. Those of a target are fitted from the smallest to
-        the largest, each from the one before: from the second on a fit may take other steps than
-        a single one for its C, and ends as near to the same optimum.
+        Inverse strengths of the penalty, > 0. A float is one value. An int means that many values
+        from 1e-4 to 1e4, evenly spaced in their logarithm, as in `SoftmaxRegressionCV`: ``Cs=2``
+        means two values, and ``Cs=2.0`` one. For each target they are fitted from the smallest to
+        the largest, each fit starting from the one before. From the second on, a fit may therefore
+        take other steps than a single fit with its C; it ends as close to the same optimum.
     target : {"auto", "labels", "probabilities", "counts"}, default="auto"
         What each of ys holds.
     **params
-        Parameters of `SoftmaxRegression` but for C, ``calibrate``, ``verbose`` and an L1 penalty.
+        Parameters of `SoftmaxRegression`, except C, ``calibrate``, ``verbose`` and an L1 penalty.
 
     Returns
     -------
     list of list of SoftmaxRegression
         For each target its fitted models, one for each of Cs, in the order given. Attributes are
-        those of single fits: ``n_passes_`` counts what a fit would have taken alone.
+        those of single fits: ``n_passes_`` counts the passes that a fit would have needed alone.
 
     Raises
     ------
     ValueError, TypeError
-        As `SoftmaxRegression.fit`, naming the target, as ``ys[1]``, or with a note that names it.
+        As in `SoftmaxRegression.fit`; the message, or a note, names the target, such as ``ys[1]``.
 
     Warns
     -----
@@ -79,10 +80,11 @@ def fit_many(
 
     Notes
     -----
-    Each target keeps its logits and what else a fit keeps within ``max_memory``, all targets at the
-    same time; what is made of X for all of them is kept within the same limit. One that may not
-    keep its logits passes over X alone. Fits of many more features than
-    rows, or so small that they are made in one call, share nothing.
+    Each target keeps its logits, and what else a fit keeps, within ``max_memory``. All targets keep
+    theirs at the same time, so that memory grows with their number. What is computed from X for all
+    of them is kept within the same limit. A target whose logits do not fit passes over X alone.
+    Fits with many more features than rows, and fits so small that they are done in one call, share
+    nothing.
 
     Sparse X is refused, since its fits seldom gain: a pass for eight targets of ten classes takes
     as long as one for each of them, and two classes are often fitted by dual coordinate ascent, row

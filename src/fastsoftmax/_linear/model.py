@@ -222,18 +222,18 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
         Parameters
         ----------
         X, y, sample_weight, target, offset
-            As of `SoftmaxRegression.fit`. Labels are those of ``classes_``, of which some may be
+            As in `SoftmaxRegression.fit`. Labels are those of ``classes_``, of which some may be
             missing; the columns of y are in the order of ``classes_``.
 
         Returns
         -------
         Certificate
-            As of `fastsoftmax.certify`, under the parameters of this estimator.
+            As in `fastsoftmax.certify`, under the parameters of this estimator.
 
         Raises
         ------
         ValueError, TypeError
-            As of `fit`, and if the rows have other classes or features than the model.
+            As in `fit`, and if the rows have other classes or features than the model.
         """
         require_fit(self, "coef_")
         coef, intercept = dense(self.coef_), self.intercept_

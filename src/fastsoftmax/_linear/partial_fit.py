@@ -42,24 +42,24 @@ class PartialFit:
         classes: ArrayLike | None = None,
         sample_weight: ArrayLike | None = None,
     ) -> Self:
-        """Learn from some rows, once, on top of what was learnt before.
+        """Learn from these rows, once, in addition to those of earlier calls.
 
-        Averaged AdaGrad [1]_ on features normalised by what has been seen of them [2]_, 16 rows a
-        step: one pass over data in random order comes close to what `fit` finds. After `fit` it
-        goes on from there. ``tol``, ``max_iter``, ``solver``, ``max_memory``, ``n_threads``,
-        ``random_state``, ``warm_start`` and ``verbose`` play no part. ``l1_ratio``,
-        ``penalty_factor``, ``standardize``, ``calibrate`` and balanced classes, which would change
-        the model, are refused.
+        Averaged AdaGrad [1]_ with 16 rows per step, on features that are normalised by their
+        statistics so far [2]_. One pass over data in random order comes close to what `fit` finds.
+        After `fit` it continues from there. ``tol``, ``max_iter``, ``solver``, ``max_memory``,
+        ``n_threads``, ``random_state``, ``warm_start`` and ``verbose`` have no effect.
+        ``l1_ratio``, ``penalty_factor``, ``standardize``, ``calibrate`` and balanced classes, which
+        would change the model, are refused.
 
         Parameters
         ----------
         X : array-like or sparse matrix or array of shape (n, D), Blocks or Partitions
-            Of blocks, partitions and collections of Dask's one after another, in order, each loaded
-            in this process.
+            Blocks, partitions and Dask collections are processed one part after another, in order,
+            each loaded in this process.
         y : array-like of shape (n,)
-            Labels, of the ``classes``. Blocks and partitions bring theirs, and weights.
+            Labels among ``classes``. Blocks and partitions contain their own labels and weights.
         classes : array-like of shape (K,)
-            All labels there will be; needed in the first call.
+            All labels that will occur in any call; needed in the first call.
         sample_weight : array-like of shape (n,), optional
 
         Returns
@@ -69,8 +69,8 @@ class PartialFit:
         Raises
         ------
         ValueError, TypeError
-            As `fit`; if ``classes`` is missing in the first call or differs later, and if y holds
-            another label.
+            As in `fit`; if ``classes`` is missing in the first call or differs later; and if y
+            holds another label.
 
         References
         ----------

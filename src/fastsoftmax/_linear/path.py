@@ -60,14 +60,14 @@ class SoftmaxPath:
     objectives : ndarray of shape (n_Cs,)
         F where each fit ended.
     gap_bounds : ndarray of shape (n_Cs,)
-        No less than F - F* there.
+        Upper bounds on F - F* there.
     n_iter : ndarray of shape (n_Cs,)
         Iterations.
     converged : ndarray of shape (n_Cs,), bool
     classes : ndarray of shape (K,)
     C_max : float
-        The largest C at which all weights are 0 that are penalised; infinity where they are at
-        any, as of features that are constant.
+        The largest C at which all penalised weights are 0; infinity if they are 0 at every C, for
+        example because all features are constant.
 
     See Also
     --------
@@ -119,23 +119,23 @@ def softmax_path(
     X : array-like or sparse matrix or array of shape (n, D), or Blocks
     y : array-like of shape (n,) or (n, K)
     sample_weight : array-like of shape (n,), optional
-        X, y and sample_weight are as of `SoftmaxRegression.fit`.
+        X, y and sample_weight are as in `SoftmaxRegression.fit`.
     Cs : int or array-like of float, default=100
-        Inverse strengths of the penalty, > 0, in any order; of a number so many, evenly spaced in
-        their logarithm from C_max, the largest at which all weights are 0, to ``C_max / eps``. The
-        path's ``Cs`` are those used, sorted as scikit-learn's ``enet_path`` does: ascending here,
-        each as often as it is given.
+        Inverse strengths of the penalty, > 0, in any order. A number means that many values, evenly
+        spaced in their logarithm from C_max, the largest at which all weights are 0, to
+        ``C_max / eps``. The ``Cs`` of the path are the values used, in ascending order; a value
+        that is given twice is kept twice.
     eps : float, default=1e-3
-        C_max as a share of the largest C, > 0 and < 1.
+        Ratio of C_max to the largest C, > 0 and < 1, if ``Cs`` is a number.
     l1_ratio : float, default=1.0
         Share of the L1 norm in the penalty, > 0 and <= 1.
     l1_group : "classes", array-like of shape (D,) or None, default=None
-        As of `SoftmaxRegression`: "classes" for one group of each feature's weights.
+        As in `SoftmaxRegression`: "classes" for one group of each feature's weights.
     target, classes, offset
-        As of `SoftmaxRegression.fit`.
+        As in `SoftmaxRegression.fit`.
     **params
-        Parameters of `SoftmaxRegression` but for C and calibrate: ``tol``, ``standardize`` and so
-        on.
+        Parameters of `SoftmaxRegression`, except C and ``calibrate``: ``tol``, ``standardize`` and
+        so on.
 
     Returns
     -------
@@ -145,7 +145,7 @@ def softmax_path(
     Raises
     ------
     ValueError, TypeError
-        As `SoftmaxRegression.fit`.
+        As in `SoftmaxRegression.fit`.
 
     Warns
     -----
@@ -159,9 +159,9 @@ def softmax_path(
 
     Notes
     -----
-    A fit starts at the optimum of the one before and adds features by the gradient that it has
-    there, all of which is computed: no feature is left out unseen, and ``gap_bounds`` hold for each
-    model. The coefficients of all models are kept, ``n_Cs * K * D`` numbers.
+    A fit starts at the optimum of the one before and adds features by the gradient there. This is
+    computed for all features: none is left out unseen, and each model's gap bound holds. The
+    coefficients of all models are kept, ``n_Cs * K * D`` numbers.
 
     Examples
     --------

@@ -27,7 +27,7 @@ class Probabilities(Ranking, Labels):
     @by_rows
     @of_one_fit
     def predict_proba(self, X: MatrixLike | Blocks | Partitions) -> NDArray:
-        """Probability of each class, by the order of ``classes_``.
+        """Probability of each class, in the order of ``classes_``.
 
         Parameters
         ----------
@@ -36,9 +36,10 @@ class Probabilities(Ranking, Labels):
         Returns
         -------
         ndarray of shape (n, K)
-            Rows sum to 1, unless they have several labels. Of two classes, or of a label, it is
-            > 0.5 exactly where the logit is > 0; of more classes rounding may make the largest
-            equal, while `predict` compares logits. In float32 if X is, else in float64.
+            Rows sum to 1, unless they have several labels. With two classes, or for a label, the
+            probability is > 0.5 exactly where the logit is > 0. With more classes rounding may make
+            the largest probabilities equal; `predict` compares logits. In float32 if X is,
+            otherwise in float64.
         """
         parts = self._outputs_in_parts(X, precise=True)
         return joined([self._probabilities(logits) for logits in parts])
@@ -58,7 +59,7 @@ class Probabilities(Ranking, Labels):
     def predict_log_proba(self, X: MatrixLike | Blocks | Partitions) -> NDArray:
         """Logarithms of `predict_proba`, finite where that underflows.
 
-        Of two classes, or of a label, the one that `predict` gives has the larger one.
+        With two classes, or for a label, the class that `predict` returns has the larger value.
 
         Parameters
         ----------
@@ -113,7 +114,7 @@ class Probabilities(Ranking, Labels):
         ----------
         X : array-like or sparse matrix or array of shape (n, D), Blocks or Partitions
         k : int
-            Of 1..K.
+            Number of labels per row, from 1 to K.
         return_proba : bool, default=False
             Whether to return their probabilities too.
 
@@ -128,7 +129,7 @@ class Probabilities(Ranking, Labels):
         Raises
         ------
         ValueError, TypeError
-            If k is no integer of 1..K; for X as `predict`.
+            If k is not an integer from 1 to K; for X as in `predict`.
         """
         return self._ranked(X, k, return_proba)
 
@@ -141,12 +142,12 @@ class Probabilities(Ranking, Labels):
         *,
         top_k: int = 1,
     ) -> float:
-        """Share of rows, by weight, whose label, or all of whose labels, are predicted.
+        """Weighted share of rows whose label, or all of whose labels, are predicted correctly.
 
         Parameters
         ----------
         X : array-like or sparse matrix or array of shape (n, D), Blocks or Partitions
-            The last two bring their labels and weights.
+            The last two contain their labels and weights.
         y : array-like of shape (n,) or (n, K)
             Labels.
         sample_weight : array-like of shape (n,), optional

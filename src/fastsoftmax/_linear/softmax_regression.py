@@ -35,80 +35,84 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
     Parameters
     ----------
     C : float, default=1.0
-        Inverse of the strength of the penalty, > 0; ``np.inf`` for none.
+        Inverse of the strength of the penalty, > 0; ``np.inf`` means no penalty.
     l1_ratio : float, default=0.0
-        Share of the L1 norm in the penalty, of 0..1: 0 for L2 alone, 1 for L1 alone. Above 0
-        weights of little use are exactly 0 in ``coef_``.
+        Share of the L1 norm in the penalty, from 0 to 1: 0 is L2 alone, 1 is L1 alone. If it is
+        above 0, weights of little use become exactly 0 in ``coef_``.
     l1_group : "classes", array-like of shape (D,) or None, default=None
-        What ‖W‖₁ sums: None, the absolute values of the weights; "classes", for each feature the
-        Euclidean norm of its weights for all classes, as glmnet's ``type.multinomial="grouped"``,
-        so that a feature is left out for all classes or for none [3]_; an array, with the number of
-        each feature's group, the norms of the groups' weights for all classes. Two classes have one
-        logit, and "classes" makes no difference there.
+        The terms of which ‖W‖₁ is the sum. None: the absolute values of the weights. "classes": for
+        each feature the Euclidean norm of its weights for all classes, as with glmnet's
+        ``type.multinomial="grouped"``, so that a feature is left out for all classes or for none
+        [3]_. An array gives the number of each feature's group: the norms of the groups' weights
+        for all classes. Two classes have one logit, so that "classes" changes nothing there.
     fit_intercept : bool, default=True
         Whether to fit intercepts. They are not penalised.
     tol : float, default=1e-6
-        A fit ends when its gap is proved to be small: ``gap_bound_ <= tol * objective_``; >= 0.
-        Below an objective of 1e-13 F(0), F(0) being that of zero logits, the gap is to be at most
-        ``1e-13 * tol * F(0)``. A tolerance below 1e-16 counts as 1e-16.
+        Tolerance, >= 0. A fit converges when it has proved that its gap is small:
+        ``gap_bound_ <= tol * objective_``. If the objective falls below 1e-13 F(0), F(0) being that
+        of zero logits, the gap must be at most ``1e-13 * tol * F(0)`` instead. A tolerance below
+        1e-16 counts as 1e-16.
     max_iter : int, default=1000
-        Iterations at most, >= 0; with 0 the model stays at its start.
+        Maximum number of iterations, >= 0; with 0 the model stays at its start.
     solver : str, default="auto"
-        "preconditioned-lbfgs": L-BFGS preconditioned by a Gram matrix for each class, from rows
-        drawn by importance, in the leading directions of the features where whole ones are dear;
-        "lbfgs": without; "newton": with the exact Hessian, for up to 2048 parameters; "gd": batch
-        gradient descent with a fixed step. With ``l1_ratio`` > 0 "proximal-newton": coordinate
-        descent for the support, Newton's method on it. "dual-ascent": coordinate ascent of the dual
-        problem, for two classes of a sparse X. "auto" takes "proximal-newton" with
-        ``l1_ratio`` > 0, "newton" for tiny problems, "dual-ascent" where a strong penalty makes it
-        the fastest, else the first.
+        "preconditioned-lbfgs": L-BFGS with a preconditioner, a Gram matrix for each class from rows
+        drawn by importance, restricted to the leading directions of the features where whole
+        matrices would cost too much. "lbfgs": L-BFGS without a preconditioner. "newton": Newton's
+        method with the exact Hessian, for up to 2048 parameters. "gd": batch gradient descent with
+        a fixed step. "proximal-newton", for ``l1_ratio`` > 0: coordinate descent for the support,
+        and Newton's method on it. "dual-ascent": coordinate ascent in the dual problem, for a
+        sparse X with two classes. "auto" selects "proximal-newton" with ``l1_ratio`` > 0, "newton"
+        for small problems, "dual-ascent" where a strong penalty makes it the fastest, and otherwise
+        "preconditioned-lbfgs".
     max_memory : int or None, default=None
-        Bytes that a solver may keep beyond X and the model. What does not fit is done without: a
-        pass for each trial of a step instead of stored logits, one Gram matrix for all classes,
-        fewer vectors of history, no copy of float64 X in float32 to begin with. None: 512 MiB or a
-        quarter of X, whichever is more. The kernels' scratch, at most 64 MiB, comes on top of what
-        is given here, and so do some twenty float64 vectors of the size of ``coef_`` and copies of
-        a sparse X, by columns and with merged features.
+        Bytes that a solver may keep beyond X and the model. It does without what does not fit: it
+        makes a pass for each trial of a step instead of storing logits, takes one Gram matrix for
+        all classes, keeps fewer vectors of history, and does not begin on a float32 copy of a
+        float64 X. None: 512 MiB or a quarter of X, whichever is more. The limit does not include
+        the kernels' scratch, at most 64 MiB, some twenty float64 vectors of the size of ``coef_``,
+        and copies of a sparse X, by columns and with merged features.
     feature_scale : float or array-like of shape (D,), default=None
-        Factors of the features, > 0: the model is that of ``X * feature_scale``, ``coef_`` in its
-        units, without a copy of X, as 1/255 for pixels in uint8. None for none.
+        Factors of the features, > 0, such as 1/255 for pixels in uint8: the model is that of
+        ``X * feature_scale``, and ``coef_`` is in those units, but X is not copied. None: no
+        factors.
     standardize : bool, default=False
         Whether to penalise as if the features had been divided by their standard deviations;
-        ``coef_`` is in the units of X all the same. Conditioning needs none of it. A constant
-        feature is penalised in its own units.
+        ``coef_`` stays in the units of X. Fits converge as well without it. A constant feature is
+        penalised in its own units.
     penalty_factor : array-like of shape (D,), default=None
-        Weights >= 0 of the features in the penalty, as glmnet has them, all 1 for None; a feature
-        of weight 0 is not penalised. With ``C=np.inf`` they make no difference.
+        Weights >= 0 of the features in the penalty, as in glmnet; a feature of weight 0 is not
+        penalised. None: all are 1. With ``C=np.inf`` they have no effect.
     class_weight : dict or "balanced", default=None
-        Weights >= 0 of the classes, by label, 1 for those that are not named: factors of the
-        weights of their rows. "balanced": so that all classes weigh the same. Labels that y lacks,
-        as in a fold, are ignored if all of its labels are named.
+        Weights >= 0 of the classes, by label, by which the weights of their rows are multiplied; 1
+        for labels that are not named. "balanced": weights with which all classes have the same
+        total weight. Labels that y lacks, as in a fold, are ignored if all labels of y are named.
     label_smoothing : float, default=0.0
-        Share ε of a uniform distribution in the targets, (1 - ε) y + ε / K, as PyTorch has it;
-        >= 0 and < 1. Weights of classes are then factors of their terms, as there, and sᵢ is their
-        sum over a row's targets. The targets take n·K numbers.
+        Share ε of a uniform distribution in the targets, (1 - ε) y + ε / K, as in PyTorch; >= 0 and
+        < 1. The weights of classes then multiply the terms of the cross-entropy, also as in
+        PyTorch, and sᵢ is their sum over a row's targets. The targets take n·K numbers of memory.
     reference_class : label, default=None
-        A class whose coefficients are to be 0: from those of all classes its are subtracted, which
-        changes no probability. The fit, its penalty included, is the same. For two classes the one
-        logit remains the log-odds of ``classes_[1]`` against ``classes_[0]``.
-        With ``C=np.inf`` the fit goes on to the maximum of the likelihood in float64, and keeps
-        what inference needs: see `summary`.
+        A class whose coefficients shall be 0: they are subtracted from those of all classes, which
+        changes no probability. The fit, with its penalty, is the same. With two classes the one
+        logit remains the log-odds of ``classes_[1]`` against ``classes_[0]``. With ``C=np.inf`` the
+        fit goes on to the maximum of the likelihood in float64, and keeps what inference needs: see
+        `summary`.
     calibrate : int or None, default=None
-        Folds, >= 2, of which each is held out in turn, to find from the logits of its rows the
-        ``temperature_`` by which `predict_proba` divides; costs a fit for each of them. None: the
-        logits count as they are.
+        Number of folds, >= 2. Each is held out in turn, and the logits of its rows give the
+        ``temperature_`` by which `predict_proba` divides. This costs a fit for each fold. None: the
+        logits are used as they are.
     n_threads : int or None, default=None
-        Threads of the kernels, >= 1. None: as many as the processors this process may use, by its
-        affinity, its cgroup's quota and ``OMP_NUM_THREADS``. The result does not depend on it.
+        Threads of the kernels, >= 1. None: one for each processor that this process may use, by its
+        affinity, its cgroup's quota and ``OMP_NUM_THREADS``. The result does not depend on the
+        number.
     random_state : int, default=0
         Seed of the rows that "preconditioned-lbfgs" draws, and of their order in "dual-ascent".
     warm_start : bool, default=False
-        Whether a further ``fit`` starts from the present coefficients and, on the same data, from
-        what the last one learnt of its curvature: a path of several ``C``, from small to large,
+        Whether another ``fit`` starts from the present coefficients and, on the same data, reuses
+        the previous fit's estimate of the curvature: a path of several ``C``, from small to large,
         costs a few times its last fit.
     verbose : bool, default=False
         Whether to show progress on standard error: a bar in terminals and notebooks if tqdm is
-        installed, else a line per second.
+        installed, otherwise at most one line per second.
 
     Attributes
     ----------
@@ -117,56 +121,55 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
     coef_ : ndarray of shape (K, D), or (1, D) for two classes
         Weights W.
     intercept_ : ndarray of shape (K,) or (1,)
-        Intercepts b; of mean 0 for three and more classes, unless one is the ``reference_class``.
-        Zeros without ``fit_intercept``.
+        Intercepts b. With three or more classes their mean is 0, unless there is a
+        ``reference_class``. Without ``fit_intercept`` they are 0.
     n_features_in_ : int
         Number of features, D.
     converged_ : bool
-        Whether the gap is proved to be at most ``tol * objective_``, or, where float64 shows no
-        bound, the exact Newton step that no more than that is left to gain. Never if F has no
-        minimiser.
+        Whether the gap is proved to be at most ``tol * objective_`` or, where float64 gives no
+        bound, an exact Newton step would gain no more than that. False if F has no minimiser.
     certified_ : bool
-        Whether the former holds, ``gap_bound_ <= tol * objective_``, or, of an objective below
-        1e-13 F(0), the bound that ``tol`` names. Where F has no minimiser, as
-        where a feature that is not penalised separates a class, it is false even if that holds:
-        weights would go on for ever.
+        Whether ``gap_bound_ <= tol * objective_`` or, for an objective below 1e-13 F(0), the bound
+        that ``tol`` names. If F has no minimiser, for example because a feature without a penalty
+        separates a class, it is False whatever the bound is: the weights would grow without bound.
     objective_ : float
         F where the fit ended.
     grad_norm_ : float
         max |∇F| there, with respect to W and b.
     gap_bound_ : float
-        No less than F - F* there: the duality gap at probabilities that are linearised along a
-        Newton direction, computed in float64 [2]_. It is as a rule close to the gap itself.
-        Infinite where nothing is proved, as with ``C=np.inf`` and many parameters.
+        An upper bound on F - F* there: the duality gap at probabilities that are linearised along a
+        Newton direction, computed in float64 [2]_. It is usually close to the gap itself. It is
+        infinite where nothing is proved, for example with ``C=np.inf`` and many parameters.
         `certify` computes it for any model.
     n_iter_ : int
         Iterations.
     n_passes_ : float
-        Passes over X, the two for means and variances of the features included; other products, as
-        of a preconditioner, count by their multiply-adds.
+        Passes over X, including the two for the means and variances of the features. Other
+        products, such as those of a preconditioner, count by their multiply-adds.
     history_ : list of Iteration
-        ``(objective, grad_norm, n_passes, seconds, gap, n_rounds, n_bytes)`` after each iteration;
-        the gradient is not known, NaN, after epochs of "dual-ascent" but the last, and the
-        objective nearly. The last two are of fits on engines: rounds so far, and bytes that this
-        process sent workers and got from them.
+        ``(objective, grad_norm, n_passes, seconds, gap, n_rounds, n_bytes)`` after each iteration.
+        After an epoch of "dual-ascent", except the last, ``grad_norm`` is NaN and the objective is
+        approximate. The last two fields belong to fits on engines: the rounds so far, and the bytes
+        that this process has sent to workers and received from them.
     temperature_ : float
         Of a fit with ``calibrate``: probabilities are ``softmax((W x + b) / temperature_)``. It is
-        1 where all rows that were held out are predicted rightly.
+        1 if all rows that were held out are predicted correctly.
     standard_errors_, loglike, aic, bic, pseudo_r2
-        What there is to infer from a fit with ``C=np.inf`` and a ``reference_class``; else asking
-        raises a ValueError that says why not. More of it: `summary`, `conf_int`, `cov_params`.
+        Statistical inference from a fit with ``C=np.inf`` and a ``reference_class``. For other fits
+        these attributes raise a ValueError that says why. See also `summary`, `conf_int`,
+        `cov_params`.
 
     See Also
     --------
     fit : The same in one call.
-    fastsoftmax.inference.results : More of inference: robust covariances, marginal effects.
+    fastsoftmax.inference.results : More inference: robust covariances, marginal effects.
 
     Notes
     -----
-    A class all of whose rows have weight 0, by ``sample_weight`` or by ``class_weight``, is left
-    out where there are intercepts: its own, which would fall without end, stays where its
-    probability is about 1e-30, and the fit counts as converged when that of the other classes is,
-    with ``C=np.inf`` too.
+    If there are intercepts, a class all of whose rows have weight 0, by ``sample_weight`` or by
+    ``class_weight``, is left out. Its own intercept, which would fall without bound, stays where
+    its probability is about 1e-30, and the fit counts as converged when that of the other classes
+    has converged, with ``C=np.inf``, too.
 
     References
     ----------
@@ -230,36 +233,36 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
         Parameters
         ----------
         X : array-like or sparse matrix or array of shape (n, D), Blocks or Partitions
-            Features, in the dtype and the memory they come in, which are never copied (see Notes);
-            or rows with their labels and weights in blocks, which need not fit in memory, or in
-            partitions, which workers hold, y and sample_weight being None then. An array or a frame
-            of Dask's is either: its partitions are those of the current client, and without one its
-            blocks are computed one after another. Of a sparse X compressed rows (CSR) of float32
-            or float64 are used in place, with indices of 32 or 64 bits in any order; other formats
-            are converted once.
+            Features, read in place in their own dtype and layout (see Notes). Blocks, which need
+            not fit in memory, and partitions, which workers hold, contain labels and weights as
+            well: y and sample_weight are then None. An array or a frame of Dask is fitted on the
+            workers of the current client, or, without a client, block by block in this process.
+            Compressed rows (CSR) of a sparse X of float32 or float64 are used in place, with
+            indices of 32 or 64 bits in any order; other formats are converted once. A fit also
+            keeps a copy of a sparse X by columns.
         y : array-like of shape (n,) or (n, K)
             Labels: integers, booleans or strings, of at least two classes. Or a column for each
-            class: floating numbers are probabilities, which sum to 1 in each row, and integers
-            counts of events, of which a row with nᵢ counts as nᵢ rows. Integers that are all 0 or 1
-            mean several labels per row, which `LogisticRegression` fits, unless ``target`` says
-            otherwise.
+            class: floating numbers are probabilities, which must sum to 1 in each row, and integers
+            are counts of events, a row with nᵢ events counting as nᵢ rows. Integers that are all 0
+            or 1 mean several labels per row, which `LogisticRegression` fits, unless ``target``
+            says otherwise.
         sample_weight : array-like of shape (n,), optional
-            Weights of the rows, >= 0; they need not sum to anything.
+            Weights of the rows, >= 0: a row of weight 3 counts as three rows.
         target : {"auto", "labels", "probabilities", "counts"}, default="auto"
             What y holds; "auto": as above, by its shape and dtype.
         classes : array-like of shape (K,), optional
-            Names of y's columns, 0..K-1 if there are none; those of a frame count if they are
-            given, as ``classes=y.columns``.
+            Names of the columns of y; 0..K-1 by default. The names of the columns of a frame are
+            used only if they are given, as ``classes=y.columns``.
         offset : array-like of shape (n, K), or (n,) for two classes, optional
-            Added to the logits of the rows, for the log-odds of ``classes_[1]`` where there are
-            two: what is known of them from elsewhere. It is no part of the model: add it to
+            Known terms that are added to the logits of the rows; for two classes, to the log-odds
+            of ``classes_[1]``. They are not part of the model: to predict, add them to
             `decision_function`.
         callback : callable, optional
             Called after each iteration with a `FitState`: its ``n_iter``, ``history``,
             ``objective``, ``grad_norm``, ``gap`` (an estimate of (F - F*) / F), ``n_passes`` and
-            ``seconds``, and ``coef`` and ``intercept``, which are made when they are asked for. If
-            what it returns is true the fit ends there; what it raises ends the fit too, the
-            estimator being left as it was.
+            ``seconds``, and ``coef`` and ``intercept``, which are built when you ask for them. If
+            it returns a true value, the fit ends there. If it raises an exception, the fit ends and
+            the estimator stays as it was.
 
         Returns
         -------
@@ -285,15 +288,14 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
         uint32, int32, uint64, int64, float64                         float64
         ============================================================  ===========
 
-        A fit of dense float64 X begins in float32, on a copy within ``max_memory``, and ends in
-        float64: so do values, coefficients and certificate.
+        A fit of a dense float64 X begins in float32, on a copy if ``max_memory`` permits it, and
+        ends in float64; objective, coefficients and certificate are those of float64.
 
         X may have any strides, be read-only or mapped from a file: its numbers are converted a few
-        rows at a time, on their way through the cache. bfloat16 is that of ml_dtypes or of PyTorch;
-        tensors and whatever else has ``__array__`` or ``__dlpack__`` are read where they lie, if
-        that is in the processor's memory. Other numbers, objects among them, and views into
-        structured arrays are copied; complex numbers and those in another machine's byte order
-        are refused.
+        rows at a time, while they are in cache. bfloat16 arrays may come from ml_dtypes or from
+        PyTorch. Tensors and other objects with ``__array__`` or ``__dlpack__`` are read without a
+        copy if they are in main memory. Arrays of other numbers or of objects, and views into
+        structured arrays, are copied. Complex numbers and foreign byte orders raise an error.
         """
         return self._fit(
             X, y, sample_weight, max_iter=self.max_iter, target=target, classes=classes,

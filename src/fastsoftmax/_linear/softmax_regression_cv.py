@@ -33,53 +33,55 @@ class SoftmaxRegressionCV(CrossValidated):
     Parameters
     ----------
     Cs : int or array-like of float, default=10
-        Inverse strengths of the penalty, > 0; of a number so many from 1e-4 to 1e4, evenly spaced
-        in their logarithm.
+        Inverse strengths of the penalty, > 0. A number means that many values from 1e-4 to 1e4,
+        evenly spaced in their logarithm.
     cv : int, None, splitter, iterable or "loo", default=5
-        Folds: so many stratified ones, the rows of a class staying in their order, None counting as
-        5; what a scikit-learn splitter gives; or pairs of row numbers, to train on and to score.
-        "loo": leave-one-out, each row being a fold, from one fit for each C (see Notes).
+        A number of stratified folds, in which the rows of a class keep their order, None meaning 5;
+        a splitter of scikit-learn; or pairs of arrays of row numbers, to train on and to score.
+        "loo": leave-one-out, with a fold for each row, from one fit per C (see Notes).
     selection : {"best", "1se"}, default="best"
-        Which C is chosen: that of the best mean score, or the smallest whose mean score is within a
-        standard error of that, the standard deviation of the best C's scores over the square root
-        of the number of folds: a simpler model that does about as well [1]_.
+        Which C is chosen. "best": the one with the best mean score. "1se": the smallest whose mean
+        score is within one standard error of the best, a simpler model that does about as well
+        [1]_. The standard error is the standard deviation of the best C's scores divided by the
+        square root of the number of folds.
     scoring : str or callable, default=None
-        What the rows left out are scored by, the higher the better. None, "neg_log_loss": minus
-        the mean cross-entropy. "accuracy"; any other name or ``scorer(estimator, X, y)`` of
-        scikit-learn's. It is handed labels: where y holds probabilities or counts, those of the
-        most probable classes. With ``cv="loo"`` one of the two names.
+        The score of the rows left out; higher is better. None or "neg_log_loss": the negative mean
+        cross-entropy. "accuracy". Or another name of a scorer of scikit-learn, or a function
+        ``scorer(estimator, X, y)``: where y holds probabilities or counts, these get the labels of
+        the most probable classes. With ``cv="loo"`` only the two names are accepted.
     refit : bool, default=True
-        Whether to fit all rows with the best C. Otherwise the coefficients are the mean of the
-        folds'; with ``cv="loo"`` those of all rows, as the search found them.
+        Whether to fit all rows with the chosen C. Otherwise the coefficients are the mean of those
+        of the folds or, with ``cv="loo"``, those that the search found for all rows.
     fold_tol : float or None, default=None
-        As ``tol``, for the fits of folds, of which with ``refit`` only the score is wanted. None:
-        1e-4, far below what the folds differ by, or 100 times ``tol`` where that is less. Not used
-        with ``cv="loo"``.
+        As in ``tol``, for the fits of the folds, of which only the scores are used with ``refit``.
+        None: the smaller of 1e-4, far below the differences between folds, and 100 times ``tol``.
+        Not used with ``cv="loo"``.
     l1_ratio, l1_group, fit_intercept, tol, max_iter, solver, max_memory, feature_scale, \
 standardize, penalty_factor, \
 class_weight, label_smoothing, reference_class, n_threads, random_state, verbose
-        As of `SoftmaxRegression`. Standard deviations, and weights of classes that are to be
-        balanced, are those of all rows.
+        As in `SoftmaxRegression`. The standard deviations of ``standardize`` and the class weights
+        of "balanced" are computed from all rows.
 
     Attributes
     ----------
     C_ : float
-        The C that was chosen; of equal ones the smallest.
+        The C that was chosen; among equal scores the smallest.
     Cs_ : ndarray of shape (n_Cs,)
-        The strengths, as given.
+        The values of C that were tried.
     scores_ : ndarray of shape (n_folds, n_Cs)
-        The score of each fold for each C. With ``cv="loo"`` n_folds is the number of rows, and
-        ``sample_weight`` counts in means of the scores.
+        The score of each fold for each C. With ``cv="loo"`` n_folds is the number of rows;
+        ``sample_weight`` then weights the mean, not the scores.
     fold_objectives_ : ndarray of shape (n_folds, n_Cs)
-        F of the rows trained on, where their fits ended.
+        F of the rows that were trained on, at the end of each fit.
     fold_iterations_ : ndarray of shape (n_folds, n_Cs)
-        Iterations of these; 0 of rows that no fit has left out.
+        Iterations of these fits; with ``cv="loo"`` 0 for rows that were not left out by a fit of
+        their own.
     n_refits_ : ndarray of shape (n_Cs,), int
-        With ``cv="loo"``, how many rows were left out by a fit.
+        With ``cv="loo"``, how many rows were left out by a fit of their own.
     classes_, coef_, intercept_, n_features_in_
-        As of `SoftmaxRegression`.
+        As in `SoftmaxRegression`.
     converged_, certified_, objective_, grad_norm_, gap_bound_, n_iter_, n_passes_, history_
-        As of `SoftmaxRegression`, of the fit of all rows; none without ``refit``.
+        As in `SoftmaxRegression`, of the fit of all rows; only with ``refit``.
 
     See Also
     --------
@@ -87,13 +89,14 @@ class_weight, label_smoothing, reference_class, n_threads, random_state, verbose
 
     Notes
     -----
-    With ``cv="loo"`` a step of Newton's method, by the exact Hessian at the optimum of all rows,
-    leads to the optimum without each of them [2]_. A fit without the row follows, from there, where
-    the change of the row's own logits, the largest less the smallest, times that of any row's is
-    more than 0.1. The mean cross-entropy is as a rule within 0.5 % of that of n fits. All that is
-    computed from the rows before a fit remains that of all: deviations of ``standardize``, weights
-    of balanced classes. A row of counts is left out with all of its events. There may be up to 4096
-    weights, or rows times logits, and no L1 penalty.
+    With ``cv="loo"``, one step of Newton's method, with the exact Hessian at the optimum of all
+    rows, leads to the optimum without one of them [2]_. A fit without the row follows from there if
+    the range (largest less smallest) of the change of the row's own logits, times the largest such
+    range of any row, is more than 0.1. The mean cross-entropy is usually within 0.5 % of that of n
+    fits. The standard deviations of ``standardize`` and the class weights of "balanced" are
+    computed from all rows. A row of counts is left out with all of its events. The number of logits
+    times that of the features, or of the rows if there are fewer, may be at most 4096. L1 penalties
+    are refused.
 
     References
     ----------
@@ -167,13 +170,13 @@ class_weight, label_smoothing, reference_class, n_threads, random_state, verbose
         Parameters
         ----------
         X : array-like or sparse matrix or array of shape (n, D), or Blocks
-            As of `SoftmaxRegression.fit`.
+            As in `SoftmaxRegression.fit`.
         y : array-like of shape (n,) or (n, K)
-            Labels, probabilities or counts, as of `SoftmaxRegression.fit`.
+            Labels, probabilities or counts, as in `SoftmaxRegression.fit`.
         sample_weight : array-like of shape (n,), optional
-            Weights of the rows, >= 0, in fits and in scores: those by cross-entropy and accuracy,
-            and of a scorer that has requested them by scikit-learn's routing; where that is not
-            enabled, of each that takes ``sample_weight``.
+            Weights of the rows, >= 0, in fits and in scores by cross-entropy and accuracy. A scorer
+            gets them by scikit-learn's metadata routing or, where that is not enabled, if it
+            accepts ``sample_weight``.
         target : {"auto", "labels", "probabilities", "counts"}, default="auto"
             What y holds.
         classes : array-like of shape (K,), optional
@@ -181,13 +184,13 @@ class_weight, label_smoothing, reference_class, n_threads, random_state, verbose
         callback : callable, optional
             Called with a `FitState` after the fit of each fold for each C: its ``n_iter``,
             ``history``, ``C``, ``l1_ratio``, ``fold``, ``score``, ``objective``, ``iterations`` and
-            ``seconds``, and ``coef`` and ``intercept`` of that fit. If what it returns is true no
-            further fold is fitted; what is left out has a score of NaN,
-            of which a warning tells. With ``cv="loo"`` it is called for each C, with a ``fold`` of
-            -1, the means over the rows and the model of all.
+            ``seconds``, and ``coef`` and ``intercept`` of that fit. If it returns a true value, the
+            search ends; fits that are left out have a score of NaN, and a warning says so. With
+            ``cv="loo"`` it is called once for each C, with ``fold`` -1, means over the rows, and
+            the model of all rows.
         **params
-            ``groups``, of shape (n,), for a splitter that asks for them; and any metadata for the
-            splitter and the scorer, where scikit-learn's routing is enabled.
+            ``groups``, of shape (n,), for a splitter that needs them; and metadata for the splitter
+            and the scorer, if scikit-learn's metadata routing is enabled.
 
         Returns
         -------
@@ -196,8 +199,8 @@ class_weight, label_smoothing, reference_class, n_threads, random_state, verbose
         Raises
         ------
         ValueError, TypeError
-            For input or parameters out of range, naming the argument; for a fold without a class,
-            naming it. What a scorer raises comes with the C and the fold.
+            For input or parameters out of range, naming the argument; for a fold that lacks a
+            class, naming both. An exception of a scorer has a note with the C and the fold.
 
         Warns
         -----

@@ -19,12 +19,12 @@ class ToSklearn:
     def to_sklearn(self) -> Any:
         """The fitted model as a ``sklearn.linear_model.LogisticRegression``.
 
-        It predicts the same without this package: to be deployed, or for what asks for that class.
-        ``feature_scale`` is multiplied into its ``coef_``, and its logits are those over
-        ``temperature_``, if there is one. Its parameters are those of this model
-        by which a fit of its own would come to the same optimum, where it has them: ``C``,
-        ``l1_ratio``, ``fit_intercept``, ``class_weight``, ``max_iter`` and ``warm_start``; its
-        ``tol`` has another meaning and is the default.
+        It makes the same predictions without this package, for deployment or for code that needs
+        that class. ``feature_scale`` is multiplied into its ``coef_``, and its logits are divided
+        by ``temperature_``, if there is one. It gets those parameters of this model that it has and
+        with which its own fit would lead to the same optimum: ``C``, ``l1_ratio``,
+        ``fit_intercept``, ``class_weight``, ``max_iter`` and ``warm_start``. Its ``tol`` has
+        another meaning and is the default.
 
         Returns
         -------
@@ -35,7 +35,7 @@ class ToSklearn:
         NotFittedError
             Before ``fit``.
         ValueError
-            If rows have several labels, which that class does not know.
+            If rows have several labels, which that class does not support.
         ImportError
             Without scikit-learn.
 

@@ -20,32 +20,33 @@ from fastsoftmax._validation import saved
 class Adaline(Labels, Saved, ClassifierMixin, BaseEstimator):
     """Adaptive linear neuron: a binary classifier by least squares.
 
-    The activation is the identity, a = w x + b, the loss ½ (a - y)² against targets y of 0 and 1,
-    and the threshold lies in the middle: a > ½ means ``classes_[1]``. From zero, step by step,
-    w ← w - η (a - y) x and b ← b - η (a - y), the rule of Widrow and Hoff [1]_.
+    The activation is the identity, a = w x + b. The loss is ½ (a - y)², with targets y of 0 and 1,
+    and the threshold lies between them: a > ½ means ``classes_[1]``. Weights begin at zero and
+    follow the rule of Widrow and Hoff [1]_, w ← w - η (a - y) x and b ← b - η (a - y).
 
     Parameters
     ----------
     learning_rate_init : float or "auto", default="auto"
-        The rate η, > 0. "auto" is one with which the rule cannot diverge, whatever the units of the
-        features: 1 / λ with ``batch_size="full"``, λ being the largest eigenvalue of the mean of
-        x xᵀ, by a few power steps, where x has a 1 for the intercept; for steps of fewer rows
-        0.2 / max ‖x‖², since a single row may lie in any direction.
+        The rate η, > 0. "auto" chooses a rate with which the rule cannot diverge, whatever the
+        units of the features. With ``batch_size="full"`` it is 1 / λ, λ being the largest
+        eigenvalue of the mean of x xᵀ, estimated by power iteration. For steps of fewer rows it is
+        0.2 / max ‖x‖², since a single row may lie in any direction. Here x includes a 1 for the
+        intercept.
     max_iter : int, default=50
-        Epochs, all of which are run unless a callback ends them.
+        Number of epochs, all of which are run unless a callback ends the fit.
     batch_size : int, "auto" or "full", default=1
-        Rows whose gradients a step averages; "auto": min(200, N), "full": all. More than there
-        are take all, with a warning.
+        Number of rows whose gradients a step averages. "auto": min(200, N); "full": all rows. More
+        rows than there are mean all, with a warning.
     shuffle : bool, default=True
-        Whether each epoch takes the rows in another order; False: as they stand.
+        Whether each epoch takes the rows in a new order; False: in the order of X.
     random_state : int, Generator, RandomState or None, default=None
         Seed of the shuffling.
     verbose : bool, default=False
         Whether to show progress on standard error: a bar in terminals and notebooks if tqdm is
-        installed, else a line per second.
+        installed, otherwise at most one line per second.
     n_threads : int or None, default=None
-        Threads of the kernels, >= 1. None: as many as the processors this process may use. Small
-        steps take one. The result does not depend on it.
+        Threads of the kernels, >= 1. None: one for each processor that this process may use. Small
+        steps use one thread. The result does not depend on the number.
 
     Attributes
     ----------
@@ -56,10 +57,10 @@ class Adaline(Labels, Saved, ClassifierMixin, BaseEstimator):
     intercept_ : ndarray of shape (1,)
         Intercept b.
     history_ : list of Epoch
-        ``(loss, accuracy, validation_loss, validation_accuracy, seconds)`` of each epoch: loss and
-        accuracy of the rows as training met them, the validation's None.
+        ``(loss, accuracy, validation_loss, validation_accuracy, seconds)`` of each epoch. Loss and
+        accuracy are those of the rows when training reached them, and those of validation are None.
     n_iter_ : int
-        Epochs.
+        Number of epochs.
     n_features_in_ : int
         Number of features, D.
 
@@ -118,12 +119,12 @@ class Adaline(Labels, Saved, ClassifierMixin, BaseEstimator):
         Parameters
         ----------
         X : array-like of shape (N, D)
-            Features, best of similar scales: the rule is slow where they are far apart, and
-            diverges where a number for ``learning_rate_init`` is more than about 2 / ‖x‖².
+            Features, preferably of similar scales: the rule is slow if scales differ much, and
+            diverges if ``learning_rate_init`` is a number above about 2 / ‖x‖².
         y : array-like of shape (N,)
-            Labels of two classes; the greater is what the neuron fires for.
+            Labels of two classes; the greater one is ``classes_[1]``, whose target is 1.
         callback : callable, optional
-            Called with a `FitState` after every epoch; ends the fit by returning something true.
+            Called with a `FitState` after every epoch; if it returns a true value, the fit ends.
 
         Returns
         -------
@@ -134,8 +135,8 @@ class Adaline(Labels, Saved, ClassifierMixin, BaseEstimator):
         ValueError, TypeError
             For input or parameters out of range, naming the argument.
         FloatingPointError
-            If the loss is no longer finite, naming epoch and step and the largest rate that is
-            stable. The estimator then has the last finite weights.
+            If the loss is no longer finite; the message names the epoch, the step and the largest
+            rate that is stable. The estimator then has the last finite weights.
         """
         train_neuron(self, self, X, y, loss="mse", callback=callback)
         return self

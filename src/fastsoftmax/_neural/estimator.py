@@ -233,19 +233,20 @@ class Perceptron(NetworkToSklearn, Saved, BaseEstimator):
         ----------
         X : array-like or sparse matrix or array of shape (N, D)
             Features, read in the dtype they are stored in, whatever their strides, as
-            `SoftmaxRegression.fit` reads them. Sparse ones are made dense some batches at a time;
-            "lbfgs" and ``batch_size="full"``, whose batch is all rows, need memory for them.
+            `SoftmaxRegression.fit` reads them. The rows of a sparse X are made dense a few batches
+            at a time; "lbfgs" and ``batch_size="full"``, whose batch is all rows, need memory for
+            the dense X.
         y : array-like of shape (N,) or (N, K)
             Targets, see ``loss``.
         sample_weight : array-like of shape (N,), optional
-            Weights of the rows, >= 0. A step divides by the sum of its rows'.
+            Weights of the rows, >= 0. A step divides by the sum of the weights of its rows.
         validation_data : (X, y), optional
-            Rows whose loss and score ``history_`` shall hold; with ``early_stopping`` those that
-            decide, in place of a share of X.
+            Rows whose loss and score are recorded in ``history_``; with ``early_stopping`` they are
+            used in place of held-out rows of X.
         callback : callable, optional
             Called after every epoch with a `FitState`: its ``n_iter`` counts from 1, ``history`` is
-            ``history_`` so far, ``loss`` and the like are the last epoch's, ``coefs`` and
-            ``intercepts`` copy the parameters. If it returns something true, the fit ends.
+            ``history_`` so far, ``loss`` and the other fields are those of the last epoch, and
+            ``coefs`` and ``intercepts`` are copies. If it returns a true value, the fit ends.
 
         Returns
         -------
@@ -263,7 +264,7 @@ class Perceptron(NetworkToSklearn, Saved, BaseEstimator):
         Warns
         -----
         ConvergenceWarning
-            If ``max_iter`` epochs ended without the stopping rule's being met.
+            If ``max_iter`` epochs ended before the stopping rule was met.
         """
         return self._train(X, y, sample_weight, validation_data, callback)
 

@@ -63,7 +63,8 @@ class Labels:
         Returns
         -------
         ndarray of shape (n, K), or (n,) for two classes
-            W x + b, in the precision of X; for two classes the log-odds of ``classes_[1]``.
+            W x + b, in the precision of X; for two classes the log-odds of ``classes_[1]``. With
+            `Adaline`, whose threshold is ½, it is w x + b - ½.
 
         Raises
         ------
@@ -89,8 +90,8 @@ class Labels:
         Returns
         -------
         ndarray of shape (n,)
-            The most probable class; of two the second where its logit is > 0. Where rows have
-            several labels (n, K): 1 for each whose logit is > 0.
+            The most probable class; with two classes the second if its logit is > 0. With several
+            labels per row the shape is (n, K), with 1 for each label whose logit is > 0.
         """
         return joined([self._most_probable(logits) for logits in self._outputs_in_parts(X)])
 
@@ -113,7 +114,7 @@ class Labels:
 
     @of_one_fit
     def score(self, X: MatrixLike, y: ArrayLike, sample_weight: ArrayLike | None = None) -> float:
-        """Share of rows, by weight, whose label, or all of whose labels, are predicted.
+        """Weighted share of rows whose label, or all of whose labels, are predicted correctly.
 
         Parameters
         ----------

@@ -26,75 +26,82 @@ class MLPRegressor(RegressorMixin, Perceptron):
     ----------
     loss : str, default="mse"
         "mse": ½ Σ (a - y)² over the outputs of a row, whose derivative is a - y; "mae": Σ |a - y|.
-        "squared_error" is scikit-learn's word for "mse"; "poisson" is not there.
+        "squared_error" is scikit-learn's name for "mse". scikit-learn's "poisson" is not available.
     hidden_layer_sizes : int or sequence of int, default=(100,)
-        Units of each hidden layer; () for none: linear regression by gradient descent.
+        Number of units of each hidden layer. () means no hidden layer: linear regression by
+        gradient descent.
     activation : str or sequence of str, default="relu"
-        Of the hidden layers, one for all or one each: "identity", "logistic" (or "sigmoid"),
-        "tanh", "relu", "leaky_relu" (slope ``negative_slope`` below 0).
+        Activation of the hidden layers, one name for all or one per layer: "identity", "logistic"
+        (or "sigmoid"), "tanh", "relu", "leaky_relu" (with slope ``negative_slope`` below 0).
     solver : str, default="adam"
-        "sgd": gradient descent with ``momentum`` and ``nesterovs_momentum``, where ``momentum`` is
-        not 0; "momentum" and "nesterov": with that, whatever ``nesterovs_momentum`` says;
-        "adagrad", "rmsprop" (squares averaged by ``beta_2``), "adam", "adamw". With
-        ``batch_size="full"`` each is batch gradient descent. "lbfgs": SciPy's L-BFGS on all rows,
-        an iteration counting as an epoch, until max |gradient| <= tol; without early stopping.
+        "sgd": gradient descent, with ``momentum`` unless that is 0, and with Nesterov's if
+        ``nesterovs_momentum`` is True; "momentum" and "nesterov": with the momentum of that name,
+        whatever ``nesterovs_momentum`` is; "adagrad"; "rmsprop" (squares averaged by ``beta_2``);
+        "adam"; "adamw". With ``batch_size="full"`` each step uses all rows. "lbfgs": SciPy's L-BFGS
+        on all rows, without early stopping, until max |gradient| <= tol; an iteration counts as an
+        epoch.
     alpha : float, default=1e-4
-        Strength of the L2 penalty, >= 0: alpha/2 ‖W‖² / (weight of the batch) is added to its mean
-        loss, intercepts apart. "adamw" shrinks the coefficients by rate * alpha a step instead.
+        Strength of the L2 penalty, >= 0: alpha/2 ‖W‖² / (weight of the batch) is added to the mean
+        loss of the batch. Intercepts are not penalised. "adamw" shrinks the coefficients by rate *
+        alpha per step instead.
     batch_size : int, "auto" or "full", default="auto"
-        Rows of a step; "auto": min(200, N), "full": all. More than there are take all, with
-        scikit-learn's warning.
+        Number of rows of a step. "auto": min(200, N); "full": all rows. More rows than there are
+        mean all, with a warning as in scikit-learn.
     learning_rate : str, default="constant"
-        Of an epoch e = 0, 1, …: "constant"; "invscaling", learning_rate_init / (rows seen +
-        1)**power_t; "adaptive", divided by 5 where training would stop, down to 1e-6; "step",
-        times step_factor every step_size epochs; "cosine", down to 0 at max_iter.
+        The schedule of the rate. "constant". "invscaling":
+        learning_rate_init / (rows seen + 1)**power_t. "adaptive": divided by 5 where training would
+        otherwise stop, down to 1e-6. "step": multiplied by step_factor every step_size epochs.
+        "cosine": falling to 0 at max_iter.
     learning_rate_init : float, default=0.001
-        The rate at first, > 0.
+        The initial rate, > 0.
     power_t : float, default=0.5
         Exponent of "invscaling".
     step_size, step_factor : int, float, default=10, 0.1
-        Of "step".
+        For "step": the number of epochs between two changes, and the factor.
     max_iter : int, default=200
-        Epochs at most.
+        Maximum number of epochs.
     shuffle : bool, default=True
-        Whether each epoch takes the rows in another order.
+        Whether each epoch takes the rows in a new order.
     random_state : int, Generator, RandomState or None, default=None
         Seed of initial coefficients, shuffling and the rows held out.
     tol : float, default=1e-4
-        Training stops when for more than ``n_iter_no_change`` epochs in a row the loss has not
-        fallen by tol below the least so far, or the validation score not risen by it.
+        Training stops when, for more than ``n_iter_no_change`` epochs in a row, the loss has not
+        fallen by tol below its minimum so far or, with ``early_stopping``, the validation score has
+        not risen by tol above its maximum.
     verbose : bool, default=False
         Whether to show progress on standard error: a bar in terminals and notebooks if tqdm is
-        installed, else a line per second.
+        installed, otherwise at most one line per second.
     warm_start : bool, default=False
-        Whether a further ``fit`` starts from the present coefficients.
+        Whether another ``fit`` starts from the present coefficients.
     momentum : float, default=0.9
-        Of [0, 1), for "sgd", "momentum" and "nesterov".
+        Momentum of "sgd", "momentum" and "nesterov", in [0, 1).
     nesterovs_momentum : bool, default=True
         Whether the momentum of "sgd" is Nesterov's.
     early_stopping : bool, default=False
-        Whether to hold out rows, watch the score on them and keep the epoch with the best one.
+        Whether to hold out rows, follow the score on them, and keep the coefficients of the epoch
+        with the best score.
     validation_fraction : float, default=0.1
         Share of the rows that are held out, at random.
     n_iter_no_change : int or inf, default=10
         See ``tol``.
     max_fun : int, default=15000
-        Evaluations of the loss at most, of "lbfgs".
+        Maximum number of evaluations of the loss by "lbfgs".
     beta_1, beta_2 : float, default=0.9, 0.999
-        Decay of the means of gradients and of their squares, of [0, 1).
+        Decay rates of the means of the gradients and of their squares, in [0, 1).
     epsilon : float, default=1e-8
-        Added to roots of those squares, > 0.
+        Added to the square roots of those means of squares, > 0.
     negative_slope : float, default=0.1
-        Of "leaky_relu", >= 0.
+        Slope of "leaky_relu" below 0, >= 0.
     init : str, default="auto"
-        Initial coefficients, uniform: "he" (variance 2 / inputs), "glorot" (2 / (inputs + units), a
-        third of it for logistic units), "zeros"; "auto" takes "he" for (leaky) relu, else
-        "glorot". Intercepts are zero.
+        Distribution of the initial coefficients: "he", uniform with variance 2 / inputs; "glorot",
+        uniform with variance 2 / (inputs + units), for logistic units a third of that; or "zeros".
+        "auto" selects "he" for relu and leaky_relu, and otherwise "glorot". Intercepts start at
+        zero.
     feature_scale : float, default=1.0
-        Factor of X as it is read: 1/255 for bytes of pixels.
+        Factor by which X is multiplied as it is read, such as 1/255 for pixels in uint8.
     n_threads : int or None, default=None
-        Threads of the kernels, >= 1. None: as many as the processors this process may use. Small
-        steps take one. The result does not depend on it.
+        Threads of the kernels, >= 1. None: one for each processor that this process may use. Small
+        steps use one thread. The result does not depend on the number.
 
     Attributes
     ----------
@@ -104,15 +111,15 @@ class MLPRegressor(RegressorMixin, Perceptron):
     history_ : list of RegressionEpoch
         ``(loss, score, validation_loss, validation_score, seconds)`` of each epoch.
     loss_, loss_curve_ : float, list of float
-        The last loss of ``history_``, and all.
+        The last loss in ``history_``, and all of them.
     best_loss_ : float or None
-        The least of them; None with early stopping.
+        The smallest of them; None with early stopping.
     validation_scores_, best_validation_score_ : list of float, float, or None
         With early stopping: R² of the validation rows.
     n_iter_, t_ : int
-        Epochs of the fit, and rows trained on.
+        Number of epochs of the fit, and of rows trained on.
     n_layers_, n_outputs_ : int
-        Layers, inputs and outputs counted, and outputs.
+        Number of layers, including inputs and outputs, and of outputs.
     out_activation_ : str
         "identity".
     n_features_in_ : int
@@ -120,8 +127,8 @@ class MLPRegressor(RegressorMixin, Perceptron):
 
     Notes
     -----
-    ``history_`` has the R² of the rows as training met them, each before the step that it belongs
-    to: that costs no pass of its own.
+    ``history_`` has the R² of the rows when training reached them, before the step that uses them,
+    since this needs no extra pass.
 
     References
     ----------
@@ -162,7 +169,8 @@ class MLPRegressor(RegressorMixin, Perceptron):
         Parameters
         ----------
         X, y, sample_weight
-            As of `fit`. A ``batch_size`` of more rows than there are takes these, without warning.
+            As in `fit`. If ``batch_size`` is larger than the number of rows, all rows are used,
+            without a warning.
 
         Returns
         -------
@@ -171,7 +179,7 @@ class MLPRegressor(RegressorMixin, Perceptron):
         Raises
         ------
         ValueError, TypeError, FloatingPointError
-            As `fit`.
+            As in `fit`.
         """
         return self._train(X, y, sample_weight, partial=True)
 

@@ -48,7 +48,7 @@ class Rule:
         Strength of the penalty alpha/2 ‖W‖² on the coefficients, which the sum of a batch's losses
         includes; for "adamw" a step takes rate * alpha of each coefficient instead.
     momentum, beta_1, beta_2, epsilon : float
-        As `MLPClassifier` has them; "rmsprop" averages squares by beta_2.
+        As in `MLPClassifier` has them; "rmsprop" averages squares by beta_2.
     """
 
     def __init__(

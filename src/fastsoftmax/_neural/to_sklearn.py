@@ -22,10 +22,10 @@ class NetworkToSklearn:
     def to_sklearn(self) -> Any:
         """The fitted model as a ``sklearn.neural_network.MLPClassifier`` or ``MLPRegressor``.
 
-        It predicts the same without this package: to be deployed, or for what asks for that class.
-        ``feature_scale`` is multiplied into its first coefficients. Two classes have one output
-        there, the difference of the two here. Its parameters are the defaults but for
-        ``hidden_layer_sizes``, ``activation``, ``alpha`` and ``max_iter``.
+        It makes the same predictions without this package, for deployment or for code that needs
+        that class. ``feature_scale`` is multiplied into its first coefficients. With two classes it
+        has one output, the difference of the two of this model. Its parameters are the defaults,
+        except ``hidden_layer_sizes``, ``activation``, ``alpha`` and ``max_iter``.
 
         Returns
         -------
@@ -36,7 +36,7 @@ class NetworkToSklearn:
         NotFittedError
             Before ``fit``.
         ValueError
-            If that class does not know the activations of the hidden layers, or the meaning of the
+            If that class does not have the activations of the hidden layers, or the meaning of the
             outputs: a classifier's loss has to be "cross_entropy", or "binary_cross_entropy" with
             several labels per row.
         ImportError

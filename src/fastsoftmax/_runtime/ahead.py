@@ -5,9 +5,10 @@ from collections.abc import Iterable, Iterator
 from queue import Empty, SimpleQueue
 from typing import Any, TypeVar
 
+from fastsoftmax._runtime.interrupts import BETWEEN_CHECKS
+
 Item = TypeVar("Item")
 END = object()
-WAIT = 0.1  # seconds between checks for signals, on systems where these do not end a wait
 
 
 def ahead(items: Iterable[Item]) -> Iterator[Item]:
@@ -48,7 +49,7 @@ def next_of(fetched: SimpleQueue) -> Any:
     """What was fetched next; raises what was raised."""
     while True:
         try:
-            item, error = fetched.get(timeout=WAIT)
+            item, error = fetched.get(timeout=BETWEEN_CHECKS)
         except Empty:
             continue
         if error is not None:

@@ -17,29 +17,30 @@ class FitState:
     Parameters
     ----------
     history : sequence of named tuples
-        Records, the last one that of this iteration.
+        Records of the iterations so far; the last one is that of this iteration.
     n_iter : int
     model : callable
-        Makes the model, name to array.
+        Builds the model, as arrays by name.
 
     Attributes
     ----------
     n_iter : int
-        Iterations so far, this one included.
+        Number of iterations so far, including this one.
     history : list of named tuples
         Their records so far, as ``history_`` keeps them.
     objective, grad_norm, n_passes, seconds, gap, n_rounds, n_bytes : float or int
-        Of linear models: the last record. ``gap`` estimates (F - F*) / F. The last two are of fits
-        on engines.
+        For linear models: fields of the last record. ``gap`` estimates (F - F*) / F. The last two
+        are for fits on engines.
     loss, accuracy, validation_loss, validation_accuracy, seconds : float or None
-        Of networks that classify, and of single neurons: the last record. Regressors have ``score``
-        and ``validation_score``.
+        For networks that classify and for single neurons: fields of the last record. Regressors
+        have ``score`` and ``validation_score``.
     C, l1_ratio, fold, score, objective, iterations, seconds : float or int
-        Of cross-validation: the last record.
+        For cross-validation: fields of the last record.
     coef, intercept : ndarray of shape (K, D) and (K,)
-        The model, of all but networks; made when it is asked for, which is while the callback runs.
+        The model, except for networks. It is built when you ask for it, which is possible while the
+        callback runs.
     coefs, intercepts : list of ndarray
-        The same of networks, for each layer; copies.
+        The same for networks, for each layer, as copies.
 
     Examples
     --------

@@ -5,6 +5,8 @@ import threading
 from types import FrameType
 from typing import Any, Self
 
+BETWEEN_CHECKS = 0.1  # seconds until a wait looks for signals, which do not end it everywhere
+
 
 class Interrupts:
     """While it is entered, the first SIGINT is noted, and only the next raises KeyboardInterrupt.

@@ -8,7 +8,6 @@ def needed(module: str, what: str) -> Any:
     """A module; if its package cannot be imported, an error that says what needs it."""
     package = module.partition(".")[0]
     try:
-        importlib.import_module(package)
         return importlib.import_module(module)
     except ImportError as error:
         raise ImportError(

@@ -56,7 +56,7 @@ if find_spec("sklearn") is not None:
     def routed(estimator, method, sample_weight, params):
         """What the splitter and the scorer of a method are handed, by scikit-learn's routing.
 
-        Where that is not enabled as of `unrouted`.
+        Where that is not enabled as in `unrouted`.
         """
         if not is_routing_enabled():
             return unrouted(method, params)

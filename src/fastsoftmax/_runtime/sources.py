@@ -298,7 +298,7 @@ class FromFiles:
         *,
         rows: int | None = None,
     ) -> Self:
-        """Rows in files of NumPy's format, mapped into memory.
+        """Rows in files in NumPy's format, mapped into memory.
 
         Parameters
         ----------
@@ -310,7 +310,8 @@ class FromFiles:
         sample_weight : path, sequence of paths or array-like of shape (N,), optional
             Weights in the same form.
         rows : int, optional
-            Rows of a block or of a partition, about; as many as take 64 MB by default.
+            Approximate number of rows of a block or of a partition; by default as many as take 64
+            MB.
 
         Returns
         -------
@@ -332,14 +333,14 @@ class FromFiles:
         """Rows in Parquet files, a row group at a time; needs pyarrow.
 
         Lists and bytes that were written with ``compression="none", use_dictionary=False`` are read
-        as they lie in the file. Others are decoded, lists at less than 1 GB/s, each time that rows
-        are read: see `Blocks.cached`.
+        from the file as they are. Others are decoded, lists at less than 1 GB/s, each time that
+        rows are read: see `Blocks.cached`.
 
         Parameters
         ----------
         paths : path or sequence of paths
-            Files, all of whose row groups fit into memory. Workers that load partitions read them
-            by the same paths.
+            Files, all of whose row groups fit into memory. Workers that load partitions read the
+            files by the same paths.
         features : str or sequence of str
             The column of X: lists of one length (Arrow's FixedSizeList) of float16, float32 or
             other numbers, or the bytes of these (FixedSizeBinary). Or columns of numbers, one per
@@ -349,7 +350,7 @@ class FromFiles:
         weight : str, optional
             The column of weights.
         dtype : dtype, optional
-            Of the numbers in a column of bytes.
+            The type of the numbers in a column of bytes.
 
         Returns
         -------
@@ -368,14 +369,14 @@ class FromFiles:
         *,
         dtype: DTypeLike = None,
     ) -> Self:
-        """Rows in tables of Arrow's, a record batch at a time.
+        """Rows in Arrow tables, a record batch at a time.
 
         Parameters
         ----------
         tables : Table, RecordBatch, Dataset or sequence of these
-            Of pyarrow, or what has its ``to_batches``.
+            Objects of pyarrow, or others that have its ``to_batches``.
         features, label, weight, dtype
-            As of `from_parquet`.
+            As in `from_parquet`.
 
         Returns
         -------

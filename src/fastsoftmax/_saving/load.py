@@ -21,8 +21,8 @@ def estimators() -> dict[str, type[Saved]]:
 def load(path: AnyPath) -> Any:
     """Read a model that was written by the ``save`` of an estimator.
 
-    Nothing in the file is executed, whatever it holds: it is arrays and JSON, each of which is
-    checked. So are names, types, shapes and sizes, before anything is allocated.
+    Nothing in the file is executed, whatever it holds. It consists of arrays and JSON, and their
+    names, types, shapes and sizes are checked before anything is allocated.
 
     Parameters
     ----------
@@ -31,8 +31,8 @@ def load(path: AnyPath) -> Any:
     Returns
     -------
     estimator
-        Fitted, of the class that was saved. ``SoftmaxRegression.load`` and its like refuse the
-        other classes.
+        The fitted estimator, of the class that was saved. ``SoftmaxRegression.load`` and the
+        ``load`` of other classes raise an error for a model of another class.
 
     Raises
     ------

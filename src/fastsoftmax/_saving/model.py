@@ -29,19 +29,20 @@ class Saved:
     def save(self, path: AnyPath) -> None:
         """Write the fitted model to a file, which holds arrays and JSON and nothing executable.
 
-        Kept are the parameters and the attributes that this class documents. Not kept is what
-        solvers remember for a further fit: `partial_fit`, or `fit` with ``warm_start``, goes on
-        from the coefficients of a loaded model, with moments and curvature learnt anew; and what
-        inference needs: ask for `SoftmaxRegression.summary` before.
+        The file keeps the parameters and the attributes that this class documents. It does not keep
+        what solvers remember for another fit: `partial_fit`, or `fit` with ``warm_start``, starts
+        from the coefficients of a loaded model and estimates moments and curvature anew. Nor does
+        it keep what inference needs: call `SoftmaxRegression.summary` before saving.
 
         The file is an npz archive of one array for each of the attributes that are arrays, and of
-        model.json. It takes the place of an older one when it is complete and on the disk; mode,
-        owner and group stay where the system permits, and a symbolic link keeps pointing there.
+        model.json. It replaces an older file when it is complete and on the disk. The older file's
+        mode, owner and group are kept where the system permits, and a symbolic link stays a
+        symbolic link.
 
         Parameters
         ----------
         path : str, bytes or path-like
-            The file, taken as it is; ".npz" is usual.
+            The file; no suffix is added, and ".npz" is usual.
 
         Raises
         ------
@@ -50,7 +51,7 @@ class Saved:
         TypeError
             If a parameter has no form in JSON, such as a random generator.
         OSError
-            If the file cannot be written, or there is something else than a file.
+            If the file cannot be written, or the path leads to something that is not a file.
 
         See Also
         --------
@@ -104,7 +105,7 @@ class Saved:
         Raises
         ------
         OSError, ValueError
-            As `fastsoftmax.load`; if the file holds a model of another class.
+            As in `fastsoftmax.load`; if the file holds a model of another class.
         """
         return read(path, {cls.__name__: cls})
 

@@ -26,9 +26,9 @@ class Digits(NamedTuple):
 def load_digits() -> Digits:
     """Load 1797 handwritten digits of 8 by 8 pixels, embedded in the package.
 
-    They are the test file of the UCI data set [1]_, the rows that
-    ``sklearn.datasets.load_digits`` has, in the same order. Each pixel counts the ink in
-    a block of 4 by 4 of a 32 by 32 bitmap.
+    They are the test file of the UCI data set [1]_, with the same rows as
+    ``sklearn.datasets.load_digits``, in the same order. Each pixel counts the ink in a block of 4
+    by 4 of a 32 by 32 bitmap.
 
     Returns
     -------

@@ -187,9 +187,10 @@ def cross_entropy(
     ----------
     logits : array-like of real numbers, of shape (n, K) or any other
     target : array-like
-        Without the axis of the classes, the labels: integer class indices 0..K-1. In the shape of
-        the logits, one number per class: of floating dtype probabilities, any >= 0; of integer
-        dtype counts, nₖ rows of class k seen. (n, 1) means labels.
+        Labels, integer class indices 0..K-1, in the shape of the logits without the axis of the
+        classes; (n, 1) means labels, too. Or, in the shape of the logits, one number per class:
+        floating numbers >= 0 are probabilities, whatever their sum, and integers are counts, nₖ
+        rows of class k.
     weight : array-like of shape (K,), optional
         Weights w of the classes, >= 0.
     axis : int, default=-1
@@ -197,21 +198,21 @@ def cross_entropy(
     sample_weight : array-like of the shape of the logits without the axis, optional
         Weights s of the rows, >= 0.
     ignore_index : int, optional
-        A label that says: leave this row out. Its loss and gradient are exactly 0, whatever its
+        Rows with this label are left out: their loss and gradient are exactly 0, whatever their
         logits. Only for labels. PyTorch's default is -100.
     label_smoothing : float, default=0.0
-        ε of 0..1: the target is (1-ε) t + ε/K (of counts, ε/K of their sum) [2]_.
+        ε from 0 to 1: the target is (1-ε) t + ε/K (for counts, ε/K times their sum) [2]_.
     temperature : float, default=1.0
         T > 0: the logits are divided by it.
     reduction : {"mean", "sum", "none"}, default="mean"
         The mean is over Σᵢ sᵢ w[yᵢ] for labels, Σᵢ sᵢ Σₖ wₖ nᵢₖ for counts and Σᵢ sᵢ for
-        probabilities, as PyTorch has it; over nothing it is NaN.
+        probabilities, as in PyTorch; without rows it is NaN.
     n_threads : int or None
         As in `softmax`.
 
     Returns
     -------
-    float, or ndarray of one loss per row, each with its weight, for "none"
+    float, or for "none" ndarray of one loss per row, multiplied by its weight
 
     Raises
     ------
@@ -276,29 +277,29 @@ def cross_entropy_value_and_grad(
     out: Array | Tensor | None = None,
     n_threads: int | None = None,
 ) -> tuple[Array | float, Array]:
-    """`cross_entropy` and its gradient by the logits, in one pass over them.
+    """`cross_entropy` and its gradient with respect to the logits, in one pass over them.
 
     Parameters
     ----------
     logits, target, weight, axis, sample_weight, ignore_index, label_smoothing, temperature, \
 reduction
-        As of `cross_entropy`.
+        As in `cross_entropy`.
     out : ndarray or tensor, optional
-        Where to put the gradient, of the shape and dtype of the logits. May be the logits
-        themselves. It is what is returned.
+        Array for the gradient, of the shape and dtype of the logits, which it may be itself. It is
+        also what is returned.
     n_threads : int or None, default=None
-        As of `cross_entropy`.
+        As in `cross_entropy`.
 
     Returns
     -------
     loss : float, or ndarray for "none"
     gradient : ndarray of the shape of the logits
-        Of the reduced loss; for "none" of the sum.
+        That of the reduced loss; for "none" that of the sum.
 
     Raises
     ------
     TypeError, ValueError
-        As `cross_entropy`.
+        As in `cross_entropy`.
 
     Examples
     --------
@@ -363,7 +364,7 @@ def nll_loss(
     Raises
     ------
     ValueError, TypeError
-        As `cross_entropy`.
+        As in `cross_entropy`.
 
     Examples
     --------

@@ -45,7 +45,8 @@ def sigmoid(
     x : array-like of real numbers
         As in `softmax`.
     out : ndarray or tensor, optional
-        Where to put the result, of its shape and dtype. May be x itself. It is what is returned.
+        Array for the result, of its shape and dtype, which may be x itself. It is also what is
+        returned.
     n_threads : int or None
         As in `softmax`.
 
@@ -75,7 +76,7 @@ def log_sigmoid(
     Parameters
     ----------
     x, out, n_threads
-        As of `sigmoid`.
+        As in `sigmoid`.
 
     Returns
     -------
@@ -85,7 +86,7 @@ def log_sigmoid(
     Raises
     ------
     TypeError, ValueError
-        As `sigmoid`.
+        As in `sigmoid`.
 
     Examples
     --------
@@ -102,7 +103,7 @@ def logit(p: ArrayLike) -> Array:
     Parameters
     ----------
     p : array-like of real numbers
-        Probabilities; NaN outside of 0..1.
+        Probabilities; numbers outside of 0..1 give NaN.
 
     Returns
     -------
@@ -169,7 +170,7 @@ def binary_cross_entropy(
         Weights >= 0, of a shape that broadcasts to that of z.
     pos_weight : array-like, optional
         Factors >= 0 of the first term, -y log σ(z), of a shape that broadcasts to that of z. They
-        do not count in the mean's divisor.
+        are not part of the divisor of the mean.
     reduction : {"mean", "sum", "none"}, default="mean"
         The mean is over the sum of the weights.
     n_threads : int or None
@@ -303,17 +304,17 @@ def mae(
     Parameters
     ----------
     prediction, target, sample_weight, reduction
-        As of `mse`.
+        As in `mse`.
 
     Returns
     -------
     float, or ndarray for "none"
-        As of `mse`.
+        As in `mse`.
 
     Raises
     ------
     TypeError, ValueError
-        As `mse`.
+        As in `mse`.
 
     Examples
     --------
@@ -365,7 +366,7 @@ def one_hot(
     labels : array-like of int
         Indices 0..K-1, of any shape.
     n_classes : int, optional
-        K; one more than the largest label where it is left out.
+        K; by default one more than the largest label.
     dtype : dtype, default=float64
 
     Returns

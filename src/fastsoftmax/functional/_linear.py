@@ -48,7 +48,7 @@ def linear_cross_entropy(
     ----------
     X, W, b, target, sample_weight, class_weight, ignore_index, label_smoothing, reduction, \
 n_threads
-        As of `linear_cross_entropy_value_and_grad`.
+        As in `linear_cross_entropy_value_and_grad`.
 
     Returns
     -------
@@ -58,7 +58,7 @@ n_threads
     Raises
     ------
     TypeError, ValueError
-        As `linear_cross_entropy_value_and_grad`.
+        As in `linear_cross_entropy_value_and_grad`.
 
     Examples
     --------
@@ -119,8 +119,8 @@ def linear_cross_entropy_value_and_grad(
 ) -> tuple[float, Gradients[Array | None, Array | None, Array | None]]:
     """Cross-entropy of the logits X Wᵀ + b, and its gradients, in one pass over X.
 
-    The logits are never stored: some rows of X are read, and logits, softmax, loss and (A - Y)ᵀX
-    follow while they are in cache [1]_. Memory beyond the gradients is at most
+    The logits are never stored: a few rows of X are read, and their logits, softmax, loss and share
+    of (A - Y)ᵀX are computed while they are in cache [1]_. Memory beyond the gradients is at most
     64 MiB for any number of rows and classes and for up to some 100 000 features. For a sparse X it
     is at most 64 MiB for A - Y, as much again for sums, and a copy of W if that is not in Fortran's
     order.
@@ -129,40 +129,39 @@ def linear_cross_entropy_value_and_grad(
     ----------
     X : array-like or sparse matrix or array of shape (n, D)
         Features, of any dtype and strides that `SoftmaxRegression.fit` reads without a copy. The
-        gradient for a sparse X is summed row by row; only where a number for each feature and
-        logit takes more than 64 MiB, or with more than 1024 logits, is X laid out by columns, in
-        each call.
+        gradient for a sparse X is summed row by row. Only if one number for each feature and logit
+        takes more than 64 MiB, or with more than 1024 logits, each call copies X by columns.
     W : array-like of shape (K, D)
         Weights. One row is one logit: the log-odds of class 1 against class 0.
     b : array-like of shape (K,) or None
         Intercepts; None for none.
     target : array-like of shape (n,) or (n, K)
-        Integer class indices 0..K-1 of shape (n,), or of shape (n, K) one number per class: of
-        floating dtype probabilities, any >= 0, of integer dtype counts.
+        Integer class indices 0..K-1 of shape (n,); or, of shape (n, K), one number per class:
+        floating numbers >= 0 are probabilities, whatever their sum, and integers are counts.
     wrt : sequence of "W", "b" and "X", default=("W", "b")
-        What to differentiate by.
+        The arrays with respect to which gradients are computed.
     sample_weight : array-like of shape (n,), optional
         Weights s of the rows, >= 0.
     class_weight : array-like of shape (K,), optional
         Weights w of the classes, >= 0: the loss of a row is -Σₖ wₖ·tₖ·log pₖ.
     ignore_index : int, optional
-        A label that says: leave this row out. Only for labels. PyTorch's default is -100.
+        Rows with this label are left out. Only for labels. PyTorch's default is -100.
     label_smoothing : float, default=0.0
-        ε of 0..1: the target is (1-ε) t + ε/K (of counts, ε/K of their sum). The targets then take
-        n·K numbers.
+        ε from 0 to 1: the target is (1-ε) t + ε/K (for counts, ε/K times their sum). The targets
+        then take n·K numbers of memory.
     reduction : {"mean", "sum"}, default="mean"
         The mean is over Σᵢ sᵢ·w[yᵢ] for class indices, Σᵢ sᵢ Σₖ wₖ·nᵢₖ for counts and Σᵢ sᵢ for
-        probabilities, as PyTorch has it; over nothing it is NaN.
+        probabilities, as in PyTorch; without rows it is NaN.
     n_threads : int or None
-        Threads, >= 1; None for as many as the processors this process may use. The result is the
-        same to the bit for any number.
+        Number of threads, >= 1; None means one for each processor that this process may use. The
+        result is the same to the bit for any number.
 
     Returns
     -------
     loss : float
     grads : Gradients
-        ``grads.W`` (K, D), ``grads.b`` (K,) and ``grads.X`` (n, D) in the dtype computed in, None
-        where not asked for.
+        ``grads.W`` (K, D), ``grads.b`` (K,) and ``grads.X`` (n, D) in the dtype of the computation;
+        None for those not in ``wrt``.
 
     Raises
     ------
@@ -172,10 +171,10 @@ def linear_cross_entropy_value_and_grad(
 
     Notes
     -----
-    Computed in float32 where that holds every number of X's dtype, else in float64: W, b, target
-    probabilities and weights are converted to it. Sums
-    over rows are carried in float64 unless the totals, 8·K·D bytes, exceed 64 MiB; for sparse X in
-    its precision where at most 8192 rows are summed together (16384 with more than 8 logits).
+    The computation is in float32 if that represents every number of X's dtype, and otherwise in
+    float64; W, b, target probabilities and weights are converted to it. Sums over rows are in
+    float64 unless the totals, 8·K·D bytes, exceed 64 MiB. For sparse X they are in the precision of
+    X over at most 8192 rows (16384 with more than 8 logits).
 
     References
     ----------

@@ -63,28 +63,29 @@ def softmax(
     Parameters
     ----------
     x : array-like of real numbers
-        Logits, of any shape and strides. float16, float32 and float64 give their own dtype (float16
-        is computed in float32); as SciPy's, integers of 8 bits give float16, of 16 bits float32,
-        and longer ones, booleans and longer floats float64.
+        Logits, of any shape and strides. float16, float32 and float64 give results of the same
+        dtype (float16 is computed in float32). As in SciPy, integers of 8 bits give float16 and
+        those of 16 bits float32. Longer integers, booleans and longer floats give float64.
     axis : int, tuple of int or None, default=-1
-        The axis or axes that sum to 1; None for all, which is SciPy's default.
+        The axis or axes along which the result sums to 1; None means all, as by default in SciPy.
     dim : int or tuple of int, optional
         PyTorch's name for `axis`.
     dtype : dtype, optional
-        float16, float32 or float64, of NumPy or PyTorch: x is read, and the result is given, in
-        this dtype.
+        float16, float32 or float64, of NumPy or PyTorch: x is converted to this dtype, in which
+        the result is given.
     temperature : float, default=1.0
         T > 0: the logits are divided by it.
     out : ndarray or tensor, optional
-        Where to put the result, of its shape and dtype. May be x itself. It is what is returned.
+        Array for the result, of its shape and dtype, which may be x itself. It is also what is
+        returned.
     n_threads : int or None
-        Threads, >= 1; None for as many as the processors this process may use. Few numbers are left
-        to one thread. The result is the same to the bit for any number.
+        Number of threads, >= 1; None means one for each processor that this process may use. Small
+        arrays use one thread. The result is the same to the bit for any number.
 
     Returns
     -------
     ndarray of the shape of x
-        Probabilities. As SciPy has it, NaN where x holds NaN or its maximum is infinite.
+        Probabilities. As in SciPy, they are NaN where x holds NaN or its maximum is infinite.
 
     Raises
     ------
@@ -121,7 +122,7 @@ def log_softmax(
     Parameters
     ----------
     x, axis, dim, dtype, temperature, out, n_threads
-        As of `softmax`.
+        As in `softmax`.
 
     Returns
     -------
@@ -131,7 +132,7 @@ def log_softmax(
     Raises
     ------
     TypeError, ValueError
-        As `softmax`.
+        As in `softmax`.
 
     Examples
     --------
@@ -187,20 +188,21 @@ def logsumexp(
     Parameters
     ----------
     x : array-like of real numbers
-        As in `softmax`; -infinity over nothing.
+        As in `softmax`; the result over an empty axis is -infinity.
     axis : int, tuple of int or None, default=-1
-        What to sum over; None for all, which is SciPy's default.
+        The axis or axes to sum over; None means all, as by default in SciPy.
     b : array-like of real numbers, optional
-        Factors of the exponentials; they and x are broadcast and promoted together, as SciPy 1.16
-        does. Where one is 0 its x does not matter; a negative sum gives NaN unless `return_sign`.
+        Factors of the exponentials; they and x are broadcast and promoted together, as in SciPy
+        1.16. Where a factor is 0, its x does not matter. A negative sum gives NaN unless
+        `return_sign` is set.
     keepdims : bool, default=False
-        Keep the axes that are summed over, with length 1.
+        Whether to keep the axes that are summed over, with length 1.
     return_sign : bool, default=False
-        Give (log |sum|, sign of the sum), the sign as a number 1, 0, -1 or NaN.
+        Whether to return (log |sum|, sign of the sum), the sign as a number 1, 0, -1 or NaN.
     dim : int or tuple of int, optional
         PyTorch's name for `axis`.
     out : ndarray or tensor, optional
-        Where to put the logarithm, of its shape and dtype. It is what is returned.
+        Array for the logarithm, of its shape and dtype. It is also what is returned.
     n_threads : int or None
         As in `softmax`.
 
@@ -211,7 +213,7 @@ def logsumexp(
     Raises
     ------
     ValueError, TypeError
-        As `softmax`; if b and x do not broadcast together.
+        As in `softmax`; if b and x do not broadcast together.
 
     References
     ----------
@@ -299,8 +301,9 @@ def softmax_vjp(
 ) -> Array:
     """The softmax's Jacobian applied to a vector, p ⊙ (u - Σₖ pₖ uₖ) / T.
 
-    The Jacobian, ∂pᵢ/∂xⱼ = pᵢ (δᵢⱼ - pⱼ), is symmetric: this is its product with a vector from
-    either side, the gradient by x of a function of softmax(x) whose gradient by softmax(x) is u.
+    The Jacobian, ∂pᵢ/∂xⱼ = pᵢ (δᵢⱼ - pⱼ), is symmetric, so that this is its product with a vector
+    from either side. If u is the gradient of a function with respect to softmax(x), this is its
+    gradient with respect to x.
 
     Parameters
     ----------
@@ -312,9 +315,9 @@ def softmax_vjp(
     dim : int or tuple of int, optional
         PyTorch's name for `axis`.
     temperature : float, default=1.0
-        T > 0, as it was given to `softmax`.
+        T > 0, the temperature that was given to `softmax`.
     out : ndarray or tensor, optional
-        Where to put the result, of its shape and dtype. May be p or u itself. It is what is
+        Array for the result, of its shape and dtype, which may be p or u itself. It is also what is
         returned.
     n_threads : int or None
         As in `softmax`.
@@ -326,7 +329,7 @@ def softmax_vjp(
     Raises
     ------
     ValueError, TypeError
-        As `softmax`; if the shapes differ.
+        As in `softmax`; if the shapes differ.
 
     References
     ----------

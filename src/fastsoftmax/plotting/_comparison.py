@@ -15,24 +15,24 @@ from fastsoftmax.plotting import _curves, _style
 class ComparisonDisplay:
     """One metric along several fits, of linear models and networks alike.
 
-    Best made by `from_estimators` or `from_histories`.
+    Usually made by `from_estimators` or `from_histories`.
 
     Parameters
     ----------
     histories : mapping of str to list
         A ``history_`` for each name in the legend.
     metric : str, default="loss"
-        As of `HistoryDisplay`. The "loss" of `SoftmaxRegression` is its objective, penalty
+        As in `HistoryDisplay`. The "loss" of `SoftmaxRegression` is its objective, penalty
         included.
     subset : str, default="training"
-        "training" or "validation": of which rows.
+        The rows whose metric is drawn: "training" or "validation".
     x : str, default="iterations"
         "iterations" (epochs of networks), "passes" over the rows, or "seconds".
 
     Attributes
     ----------
     lines_ : list of matplotlib.lines.Line2D
-        One a fit, in the order of the mapping.
+        One per fit, in the order of the mapping.
     ax_ : matplotlib.axes.Axes
     figure_ : matplotlib.figure.Figure
 
@@ -77,7 +77,7 @@ class ComparisonDisplay:
         line : dict, optional
             Properties of all lines, as matplotlib's ``plot`` takes them.
         **how
-            ``metric``, ``subset`` and ``x``, as of the class.
+            ``metric``, ``subset`` and ``x``, as in the class.
 
         Returns
         -------
@@ -107,7 +107,7 @@ class ComparisonDisplay:
         ----------
         histories : mapping of str to histories
         ax, line, **how
-            As of `from_estimators`.
+            As in `from_estimators`.
 
         Returns
         -------
@@ -116,7 +116,7 @@ class ComparisonDisplay:
         Raises
         ------
         ValueError, TypeError, ImportError
-            As `from_estimators`.
+            As in `from_estimators`.
         """
         check.keywords(how, cls)
         return cls(histories, **how).plot(ax, line=line)
@@ -127,7 +127,7 @@ class ComparisonDisplay:
         Parameters
         ----------
         ax, line
-            As of `from_estimators`.
+            As in `from_estimators`.
 
         Returns
         -------

@@ -18,7 +18,7 @@ ORDINATES = ("gap", "grad_norm")
 class ConvergenceDisplay(Display):
     """Relative gap or gradient norm, on a logarithmic scale, against the cost so far.
 
-    Best made by `from_estimator` or `from_history`; several can be drawn on the same axes.
+    Usually made by `from_estimator` or `from_history`; several can be drawn on the same axes.
 
     Parameters
     ----------
@@ -30,9 +30,9 @@ class ConvergenceDisplay(Display):
     x : str, default="passes"
         "passes" over the rows, of which an epoch is one, "seconds" or "iterations".
     optimum : float, optional
-        F*. By default the least F of this history, whose point is left out.
+        F*. By default the smallest F of this history, whose point is left out.
     name : str, optional
-        Of the fit, for the legend.
+        Name of the fit, for the legend.
 
     Attributes
     ----------
@@ -69,7 +69,7 @@ class ConvergenceDisplay(Display):
         Parameters
         ----------
         ax, line
-            As of `from_estimator`.
+            As in `from_estimator`.
 
         Returns
         -------

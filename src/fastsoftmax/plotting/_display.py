@@ -58,7 +58,7 @@ class Display(ABC):
         ----------
         history : list, as ``history_``
         ax, line, **how
-            As of `from_estimator`.
+            As in `from_estimator`.
 
         Returns
         -------
@@ -68,7 +68,7 @@ class Display(ABC):
         Raises
         ------
         ValueError, TypeError, ImportError
-            As `from_estimator`.
+            As in `from_estimator`.
         """
         check.keywords(how, cls)
         return cls(history, **how).plot(ax, line=line)

@@ -14,7 +14,7 @@ from fastsoftmax.plotting._display import Display
 class HistoryDisplay(Display):
     """A metric along one fit, of the training rows and, where there are any, of validation rows.
 
-    Best made by `from_estimator` or `from_history`; several can be drawn on the same axes.
+    Usually made by `from_estimator` or `from_history`; several can be drawn on the same axes.
 
     Parameters
     ----------
@@ -26,14 +26,14 @@ class HistoryDisplay(Display):
     x : str, default="iterations"
         "iterations" (epochs of networks), "passes" over the rows, or "seconds".
     name : str, optional
-        Of the fit, for the legend.
+        Name of the fit, for the legend.
     subset_names : tuple of str, default=("training", "validation")
         What the legend calls the rows.
 
     Attributes
     ----------
     lines_ : list of matplotlib.lines.Line2D
-        Of training, then of validation rows.
+        One for training rows and, if there are any, one for validation rows.
     ax_ : matplotlib.axes.Axes
     figure_ : matplotlib.figure.Figure
 
@@ -73,7 +73,7 @@ class HistoryDisplay(Display):
         Parameters
         ----------
         ax, line
-            As of `from_estimator`.
+            As in `from_estimator`.
 
         Returns
         -------

@@ -18,19 +18,19 @@ MOST_NAMES = 8  # in a legend
 class PathDisplay:
     """Weights along a path over C, a line for each feature that has one.
 
-    Best made by `from_path`.
+    Usually made by `from_path`.
 
     Parameters
     ----------
     path : SoftmaxPath
         What `softmax_path` returned.
     label : object, default=None
-        A class, whose weights are drawn; None: the norm of each feature's weights for all classes,
-        or the weights themselves where there are two classes.
+        The class whose weights are drawn. None: the norm of each feature's weights for all classes
+        or, with two classes, the weights themselves.
     names : iterable of str, optional
-        Of the features; the first of them to enter are named.
+        Names of the features; those that enter first are shown.
     C : float, optional
-        A strength to be marked, as ``C_`` of a cross-validation.
+        A value of C to mark, such as ``C_`` of a cross-validation.
 
     Attributes
     ----------
@@ -72,7 +72,7 @@ class PathDisplay:
         ax : matplotlib.axes.Axes, optional
             Where to draw; else on a new figure.
         **how
-            ``label``, ``names`` and ``C``, as of the class.
+            ``label``, ``names`` and ``C``, as in the class.
 
         Returns
         -------

@@ -22,24 +22,24 @@ SIDE = 1.15  # inches of an image
 class WeightsDisplay:
     """Weights on a diverging colour scale centred at 0: red excites a unit, blue inhibits it.
 
-    Best made by `from_estimator` or `from_weights`.
+    Usually made by `from_estimator` or `from_weights`.
 
     Parameters
     ----------
     weights : array-like of shape (units, features)
         A row for each unit, or class.
     image_shape : "auto", None or (int, int), default="auto"
-        Height and width of an image: each unit is drawn as one. "auto" takes a square where the
-        number of features is one. None: units are rows of a heat map.
+        Height and width of the image as which each unit is drawn. "auto" selects a square if the
+        number of features is a square number. None: units are the rows of a heat map.
     names : iterable of str, optional
-        Of the units, by default their numbers.
+        Names of the units; by default their numbers.
     halfrange : float, optional
-        The weight at either end of the scale, by default the largest there is.
+        The absolute weight at the ends of the scale; by default the largest one.
 
     Attributes
     ----------
     images_ : list of matplotlib.image.AxesImage
-        One a unit, or the heat map.
+        One per unit, or the heat map.
     colorbar_ : matplotlib.colorbar.Colorbar
     ax_ : matplotlib.axes.Axes
     figure_ : matplotlib.figure.Figure
@@ -70,13 +70,13 @@ class WeightsDisplay:
         Parameters
         ----------
         estimator : estimator of fastsoftmax, fitted
-            Of two classes a linear model has one row of weights, which favour ``classes_[1]``.
+            With two classes a linear model has one row of weights, for ``classes_[1]``.
         layer : int, default=0
-            Of a network: 0 is the first, whose inputs are the features, -1 the last.
+            The layer of a network: 0 is the first, whose inputs are the features, and -1 the last.
         ax : matplotlib.axes.Axes, optional
             Where to draw; else on a new figure.
         **how
-            ``image_shape``, ``names`` and ``halfrange``, as of the class. Names are by default the
+            ``image_shape``, ``names`` and ``halfrange``, as in the class. Names are by default the
             classes in the last layer of a classifier.
 
         Returns
@@ -108,7 +108,7 @@ class WeightsDisplay:
         ax : matplotlib.axes.Axes, optional
             Where to draw; else on a new figure.
         **how
-            ``image_shape``, ``names`` and ``halfrange``, as of the class.
+            ``image_shape``, ``names`` and ``halfrange``, as in the class.
 
         Returns
         -------
@@ -117,7 +117,7 @@ class WeightsDisplay:
         Raises
         ------
         ValueError, TypeError, ImportError
-            As `from_estimator`.
+            As in `from_estimator`.
         """
         check.keywords(how, cls)
         return cls(weights, **how).plot(ax)

@@ -1,6 +1,6 @@
 """The losses of `fastsoftmax.functional` for PyTorch's tensors, with gradients; needs PyTorch.
 
-They have the names and the arguments of ``torch.nn.functional``, and run on the processor.
+They have the names and the arguments of ``torch.nn.functional``, and run on the CPU.
 """
 
 from fastsoftmax.torch._cross_entropy import cross_entropy

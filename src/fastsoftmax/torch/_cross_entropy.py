@@ -54,13 +54,13 @@ def cross_entropy(
     Parameters
     ----------
     input : Tensor of shape (C,), (N, C) or (N, C, d1, ...)
-        Logits on the processor, of float16, bfloat16, float32 or float64.
+        Logits on the CPU, of float16, bfloat16, float32 or float64.
     target : Tensor of shape (), (N,) or (N, d1, ...), or of the shape of input
         Class indices, or probabilities of every class.
     weight : Tensor of shape (C,), optional
         Weights of the classes, >= 0.
     ignore_index : int, default=-100
-        A label that says: leave this row out. Of no meaning for probabilities.
+        Rows with this label are left out. It has no meaning for probabilities.
     reduction : {"mean", "sum", "none"}, default="mean"
     label_smoothing : float, default=0.0
         ε of 0..1: the target is (1-ε) t + ε/C.
@@ -68,17 +68,17 @@ def cross_entropy(
     Returns
     -------
     Tensor
-        The loss, or one per row for "none", in the dtype of input, float32 under
-        ``torch.autocast`` as of PyTorch. Autograd differentiates it once
-        by input; `target` and `weight` must not require grad.
+        The loss, or one per row for "none", in the dtype of input, or in float32 under
+        ``torch.autocast``, as in PyTorch. Autograd differentiates it once with respect to input;
+        `target` and `weight` must not require grad.
 
     Raises
     ------
     ValueError, TypeError
-        As `fastsoftmax.cross_entropy`.
+        As in `fastsoftmax.cross_entropy`.
     RuntimeError
-        In the backward pass, if it should be differentiated again (``create_graph=True``); under a
-        transform of ``torch.func``.
+        In the backward pass, if it is to be differentiated again (``create_graph=True``), and under
+        transforms of ``torch.func``.
 
     Examples
     --------

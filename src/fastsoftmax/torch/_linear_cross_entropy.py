@@ -61,13 +61,13 @@ def linear_cross_entropy(
 
     ``torch.nn.functional.linear_cross_entropy`` on the kernels of fastsoftmax, in the memory of the
     tensors: loss and gradients come from one pass over the rows, and memory beyond the gradients is
-    at most 64 MB, whatever the numbers of rows and classes. For a loss of each row take
+    at most 64 MB, whatever the numbers of rows and classes. For the loss of each row, use
     `cross_entropy` of the logits.
 
     Parameters
     ----------
     input : Tensor of shape (N, D)
-        Features on the processor.
+        Features, on the CPU.
     linear_weight : Tensor of shape (C, D)
     target : Tensor of shape (N,) or (N, C)
         Class indices, or probabilities of every class.
@@ -76,25 +76,25 @@ def linear_cross_entropy(
         Weights of the classes, >= 0.
     reduction : {"mean", "sum"}, default="mean"
     ignore_index : int, optional
-        A label that says: leave this row out; -100 unless it is given. Of no meaning for
-        probabilities.
+        Rows with this label are left out; by default -100. It has no meaning for probabilities.
     label_smoothing : float, default=0.0
         ε of 0..1: the target is (1-ε) t + ε/C. The targets then take N·C numbers.
 
     Returns
     -------
     Tensor
-        The loss, in the dtype of input, float32 under ``torch.autocast``. Autograd differentiates
-        it once by input, linear_weight and linear_bias, whichever require grad; `target` and
-        `weight` must not.
+        The loss, in the dtype of input, or in float32 under ``torch.autocast``. Autograd
+        differentiates it once with respect to those of input, linear_weight and linear_bias that
+        require grad; `target` and `weight` must not require it.
 
     Raises
     ------
     ValueError, TypeError
-        As `fastsoftmax.linear_cross_entropy_value_and_grad`; if there are fewer than two classes.
+        As in `fastsoftmax.linear_cross_entropy_value_and_grad`; if there are fewer than two
+        classes.
     RuntimeError
-        In the backward pass, if it should be differentiated again (``create_graph=True``); under a
-        transform of ``torch.func``.
+        In the backward pass, if it is to be differentiated again (``create_graph=True``), and under
+        transforms of ``torch.func``.
 
     Examples
     --------

@@ -70,6 +70,19 @@ def test_diagonals(centred, dtype):
         np.testing.assert_allclose(1 / inverses, right[1], rtol=1e-3)
 
 
+def test_diagonals_of_a_class_that_no_row_may_be_of():
+    rng = np.random.default_rng(0)
+    X = table(50, 4, np.float64, rng)
+    stored, _ = variances(50, 3, np.float64, rng)
+    stored.tiles[:, 1] = 0
+    for n_threads in (1, 2):
+        means, inverses, masses = diagonals(sparse.csr_array(X), stored, n_threads=n_threads)
+        assert masses[1] == 0 and not means[:, 1].any()
+        np.testing.assert_allclose(inverses[:, 1], 1 / 0.01, rtol=1e-6)  # the ridge alone
+        right = exact_diagonals(X, stored.table().astype(float)[:, ::2], 0.01, 0.02, True)
+        np.testing.assert_allclose(1 / inverses[:, ::2], right[1], rtol=1e-3)
+
+
 def test_diagonals_of_several_bands():
     rng = np.random.default_rng(0)
     n, k, times = 420, 1000, 41

@@ -159,7 +159,9 @@ def test_lengths_in_features_of_unit_variance():
         fit_intercept=True,
     )
     squares = np.square((X - X.mean(axis=0)) / X.std(axis=0)).sum(axis=1)
+    before = objective.passes.count
     got = np.square(objective.lengths())
+    assert objective.passes.count - before == 16 / 2  # logits of one class are half a pass
     assert got.mean() == pytest.approx(1)
     ratios = got / squares * squares.mean()
     assert 0.2 < np.sqrt(np.mean((ratios / ratios.mean() - 1) ** 2)) < 0.5

@@ -9,8 +9,9 @@ from support.tuned import Tuned
 from fastsoftmax import SoftmaxRegression
 from fastsoftmax._engine.data import DenseData
 from fastsoftmax._engine.line_search import LineRules
-from fastsoftmax._engine.objective import precision
+from fastsoftmax._engine.objective import Objective, Observations, Penalty, precision
 from fastsoftmax._engine.solvers import preconditioned
+from fastsoftmax._engine.solvers.certificate import Linearised
 
 FITTED = {"C": 10.0, "tol": 1e-11, "solver": "preconditioned-lbfgs"}
 
@@ -160,3 +161,23 @@ def test_separable_without_a_penalty():
         model = SoftmaxRegression(C=np.inf).fit(X, y)
     assert np.isfinite(model.coef_).all()
     assert (model.predict(X) == y).all()
+
+
+def test_a_loss_with_its_gradient_is_a_pass():
+    X = np.random.default_rng(0).normal(size=(30, 2))
+    y = np.zeros(30, np.int32)
+    o = Objective(Observations(DenseData(X, 1), y, 1), Penalty(1.0), fit_intercept=True)
+    before = o.passes.count
+    o.value_and_grad(np.zeros(3))
+    assert o.passes.count == before + 1
+
+
+def test_half_passes_of_a_proof_are_counted():
+    """Logits of the model and of the direction, half a pass each, and a gradient from logits."""
+    X = np.random.default_rng(0).normal(size=(30, 2))
+    y = np.zeros(30, np.int32)
+    o = Objective(Observations(DenseData(X, 1), y, 1), Penalty(1.0), fit_intercept=True)
+    before = o.passes.count
+    linearised = Linearised(o, np.full(3, 0.1), np.full(3, 0.2))
+    linearised.gradient()
+    assert o.passes.count == before + 1.5

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from scipy import sparse
 
 from fastsoftmax._engine.curvature import curvature_of
 from fastsoftmax._engine.data import data_of
@@ -110,3 +111,19 @@ def test_a_joint_hessian_is_made_once_earlier_fits_or_an_iteration_have_paid_for
     faces.kept.products = 10**6
     faces.inverse(faces.face)
     assert faces.kept.hessian is not made
+
+
+def test_a_weight_without_curvature_has_a_finite_step():
+    """As where a class is so improbable in all rows of a feature that p(1 - p) is 0."""
+    rows, penalty = Observations(data_of(sparse.csr_array(X), 1), Y, 3), Penalty(0.1, 1.0)
+    o = Objective(rows, penalty, fit_intercept=True)
+    it = iterate_at(o, start_of(o))
+    it.restart(o.parameters.project(RNG.normal(size=o.size)))
+    model = model_for(curvature_of(o), it, 0)
+    model.damp(0.0)
+    chosen = model.set
+    values = np.where(chosen.unpenalised, 0.0, chosen.take(it.theta))
+    curved = NormCurvature(values, chosen.thresholds, chosen.groups)
+    v, face = unshifted(RNG.normal(size=chosen.filled.shape)), chosen.filled.copy()
+    model._weighted.diagonals[1, 2] = 0
+    assert np.isfinite(model._factor_diagonals(face, curved)(v)).all()

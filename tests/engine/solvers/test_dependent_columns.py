@@ -185,3 +185,19 @@ def test_what_dependence_hides_goes_by_the_mean_curvature():
 
     p = 1e-4
     assert 0 < gain(p) == pytest.approx(gain(0.5) * 0.25 / (p * (1 - p)), rel=1e-3)
+
+
+@pytest.mark.parametrize(("far", "inside"), [(0.99, True), (1.01, False)])
+def test_how_far_a_row_can_be_moved_by_what_is_unseen(far, inside):
+    """By c with ½ cᵀHc of the gain, which includes S η² / (2 n) of the row: p = 1/2, S = 1/4."""
+    r = np.random.default_rng(3)
+    X, y = r.normal(size=(40, 2)), r.integers(0, 2, 40).astype(np.int32)
+    o = Objective(Observations(data_of(X, n_threads=1), y, 1), Penalty(1.0), fit_intercept=True)
+    half = np.full((40, 1), 0.5)
+    rows = [RowsAt(o.data, half, half, None, half)]
+    frame = Frame(40, (1, 3), o.loss, o.parameters)
+    held = Held(np.full((1, 3), 0.01), np.zeros((1, 3)), np.full(3, 0.1), np.zeros(3))
+    system = System(frame, rows, held, np.zeros((1, 3)))
+    system._c[:] = 1e6  # a bound on each coefficient that says nothing
+    system.gain = (far * frame.rules.inside) ** 2 * 0.25 / (2 * 40)
+    assert system.stays_inside() == inside

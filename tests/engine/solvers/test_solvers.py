@@ -375,6 +375,15 @@ def test_ugly_problems_end_finite_and_never_rise(solver, dtype, C, ugliness):
     assert (values[1:] <= values[:-1] * (1 + 3e-7)).all()
 
 
+@pytest.mark.parametrize("solver", ["auto", "preconditioned-lbfgs", "lbfgs", "gd"])
+def test_a_start_whose_loss_overflows_is_not_gone_on_with(solver):
+    X, y = blobs()
+    model = SoftmaxRegression(solver=solver, warm_start=True, max_iter=50).fit(X, y)
+    model.coef_ = 1e200 * model.coef_
+    with pytest.warns(ConvergenceWarning, match="It ended after 0 iterations"):
+        model.fit(X, y)
+
+
 @pytest.mark.parametrize("solver", FAST)
 @pytest.mark.parametrize("n_classes", [2, 3])
 def test_separable_data_without_a_penalty_ends_in_one_warning(solver, n_classes):

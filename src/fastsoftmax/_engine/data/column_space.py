@@ -108,7 +108,7 @@ def column_space(
     spread = np.zeros(data.shape[1])  # of the other features the logits of R tell
     shares = np.ones(len(rows)) if weights is None else weights[used]
     of_rows = np.einsum("n,nd,nd->d", shares / shares.sum(), rows, rows)
-    spread[features] = np.where(varies, units * np.sqrt(of_rows), 0)
+    spread[features] = units * np.sqrt(of_rows)
     return RowSpace(DenseData(X, data.n_threads), centre, spread, Transformed(features, T, inverse))
 
 

@@ -20,9 +20,9 @@ from fastsoftmax._engine.data.dense import DenseData, Gradients
 from fastsoftmax._engine.data.moments import Moments
 from fastsoftmax._engine.data.row_sample import RowSample
 from fastsoftmax._engine.data.stored_logits import StoredLogits
+from fastsoftmax._runtime.interrupts import BETWEEN_CHECKS
 
 T = TypeVar("T")
-WAIT = 0.1  # seconds between checks for signals, where these do not end a wait
 
 
 class Ended(BaseException):
@@ -65,7 +65,7 @@ class Worker:
         """Let it run until it waits again or has ended."""
         self.ask = None
         self._go.release()
-        while not self._turns.main.acquire(timeout=WAIT):
+        while not self._turns.main.acquire(timeout=BETWEEN_CHECKS):
             continue
 
     def end(self) -> None:

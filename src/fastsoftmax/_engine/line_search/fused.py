@@ -67,7 +67,7 @@ class FusedIterate:
         return Sample(logits, logits.like(), step)
 
     def hessian_times(self, direction: NDArray) -> NDArray:
-        """As of `Iterate`, some rows at a time: in a pass for those whose probabilities there is
+        """As in `Iterate`, some rows at a time: in a pass for those whose probabilities there is
         room to keep, and in 1.5 for the others."""
         o, product = self._objective, np.zeros(self.theta.size)
         if o.data.is_distributed:
@@ -109,7 +109,7 @@ class FusedIterate:
         return max(1, int(o.memory.sample / tile)) * StoredLogits.tile_rows(o.data.dtype)
 
     def variances(self) -> Variances:
-        """As of `Iterate`, of as many rows at a time as there is memory for."""
+        """As in `Iterate`, of as many rows at a time as there is memory for."""
         o, most = self._objective, self._rows_at_a_time()
         if o.data.is_distributed:
             return o.user(self.theta), o.weights

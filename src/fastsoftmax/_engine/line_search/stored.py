@@ -194,7 +194,7 @@ class StoredIterate:
         return Sample(all_rows.logits, all_rows.change, 1)
 
     def hessian_times(self, direction: NDArray) -> NDArray:
-        """As of `Iterate`, in a pass."""
+        """As in `Iterate`, in a pass."""
         self._catch_up()
         self._store_change(direction)
         o, curved = self.objective, self.curve(self.all_rows.change)

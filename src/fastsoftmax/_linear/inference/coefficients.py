@@ -67,7 +67,7 @@ class Coefficients:
 
     @property
     def standard_errors(self) -> NDArray[np.float64]:
-        """Of the coefficients, (m, q): square roots of the diagonal of `cov_params`."""
+        """Standard errors of the coefficients, (m, q): roots of the diagonal of `cov_params`."""
         return np.sqrt(np.einsum("ii->i", self._covariance)).reshape(self.params.shape)
 
     @property
@@ -131,8 +131,8 @@ class Coefficients:
         Returns
         -------
         Ratios
-            By how much the odds of a class against the reference are multiplied where a term grows
-            by 1: exp of ``params``, and of the ends of their intervals.
+            The factors by which the odds of a class against the reference change if a term grows by
+            1: exp of ``params``, and of the ends of their intervals.
         """
         with np.errstate(over="ignore"):
             return Ratios(np.exp(self.params), np.exp(self.conf_int(alpha)))
@@ -145,9 +145,9 @@ class Coefficients:
         Parameters
         ----------
         terms : str, sequence of str, or array-like of shape (r, m·q)
-            Names among ``terms``, or terms of the formula: whether their coefficients have these
-            values for all classes at once. Or restrictions: whether the matrix times
-            ``params.ravel()`` has.
+            Names among ``terms``, or terms of the formula: the hypothesis is that their
+            coefficients are ``values`` for all classes. Or a matrix of restrictions: the hypothesis
+            is that the matrix times ``params.ravel()`` is ``values``.
         values : float or array-like of shape (r,), default=0.0
 
         Returns
@@ -158,7 +158,8 @@ class Coefficients:
         Raises
         ------
         ValueError
-            For names that are no terms, and restrictions of which some follow from others.
+            For names that are not among the terms, and for restrictions some of which follow from
+            others.
         """
         size = self.params.size
         names = check.names_among(terms)

@@ -16,7 +16,7 @@ class PseudoR2(NamedTuple):
     cox_snell : float
         1 - (L₀ / L)^(2/n).
     nagelkerke : float
-        The same over its largest value, 1 - L₀^(2/n).
+        The same divided by its largest possible value, 1 - L₀^(2/n).
     """
 
     mcfadden: float

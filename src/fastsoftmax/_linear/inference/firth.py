@@ -41,9 +41,10 @@ class FirthResults(Results):
     Attributes
     ----------
     model : SoftmaxRegression
-        With these coefficients, to predict with. Its ``fit`` has no such penalty.
+        An estimator with these coefficients, for predictions. Its ``fit`` does not have Firth's
+        penalty.
     reference_class, compared, terms, params
-        As of `Results`.
+        As in `Results`.
     cov_type : str
         "nonrobust": the inverse of the information.
 
@@ -70,9 +71,9 @@ class FirthResults(Results):
         alpha : float, default=0.05
             1 minus the coverage, > 0 and < 1.
         method : {"profile", "wald"}, default=None
-            "profile": the values that the test of the penalised likelihood ratio does not reject,
-            for each coefficient a few fits of the others; "wald": by standard errors, which is of
-            no use for separated classes. None: "profile" for two classes, else "wald".
+            "profile": the values that the penalised likelihood-ratio test does not reject, which
+            takes a few fits for each coefficient. "wald": intervals from standard errors, which are
+            useless for separated classes. None: "profile" for two classes, and otherwise "wald".
 
         Returns
         -------
@@ -98,8 +99,8 @@ class FirthResults(Results):
         Parameters
         ----------
         terms : str or sequence of str
-            Names among ``terms``: whether their coefficients are 0 for all classes at once. The
-            penalty remains that of all terms.
+            Names among ``terms``. The hypothesis is that their coefficients are 0 for all classes.
+            The penalty remains that of all terms.
 
         Returns
         -------
@@ -118,12 +119,12 @@ class FirthResults(Results):
         Parameters
         ----------
         cov_type, groups
-            As of `Results.robust`.
+            As in `Results.robust`.
 
         Raises
         ------
         ValueError
-            The scores that robust covariances are of are those of the likelihood alone.
+            Always: robust covariances are those of the scores of the likelihood without a penalty.
         """
         check.no_robust(METHOD)
 
@@ -179,19 +180,20 @@ def firth(
 ) -> FirthResults:
     """Fit a binary or multinomial logit model with Firth's penalty.
 
-    It maximises log L + ½ log |I|, I being the information. The estimates have less bias than those
-    of the likelihood where rows are few, and are finite where features separate the classes.
+    It maximises log L + ½ log |I|, I being the information. With few rows the estimates are less
+    biased than those of maximum likelihood, and they are finite even if features separate the
+    classes.
 
     Parameters
     ----------
     X, y, sample_weight, offset, target
-        As of `SoftmaxRegression.fit`; weights are frequencies.
+        As in `SoftmaxRegression.fit`; weights are frequencies.
     reference_class : label, default=None
         The class that the others are compared with; None: the first one.
     fit_intercept : bool, default=True
         Whether to fit intercepts, which are part of I.
     n_threads : int or None, default=None
-        As of `SoftmaxRegression`.
+        As in `SoftmaxRegression`.
 
     Returns
     -------

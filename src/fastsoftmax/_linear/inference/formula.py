@@ -152,7 +152,7 @@ class FormulaResults(Results):
     terms : list of str
         "(Intercept)" and the names of these columns.
     reference_class, compared, params, cov_type
-        As of `Results`.
+        As in `Results`.
 
     See Also
     --------
@@ -209,15 +209,16 @@ class FormulaResults(Results):
     ) -> MarginalEffects:
         """How the probabilities of all classes change with each variable of the formula.
 
-        A variable counts with all terms that it is in, interactions and functions of it included.
+        The effect of a variable includes all terms that contain it, also interactions and functions
+        of it.
 
         Parameters
         ----------
         at : {"overall", "mean"}, default="overall"
-            The average of the effects in all rows, by weight; or the effects in a row of the means
-            of the variables, of which none may be a factor then.
+            The average of the effects over the rows, by weight; or the effects at the means of the
+            variables, none of which may then be a factor.
         discrete : "auto", sequence of str or None, default="auto"
-            Numeric variables whose effect is the difference between two values, as of
+            Numeric variables whose effect is the difference between two values, as in
             `Results.marginal_effects`. The effects of a factor are differences between its levels
             and the first one.
 
@@ -276,22 +277,23 @@ def fit(
     Parameters
     ----------
     formula : str
-        As ``"choice ~ income * C(size)"``: left of ~ the column of labels; right of it terms, in
-        the `grammar of formulaic <https://matthewwardrop.github.io/formulaic/>`_, which is needed:
-        columns, functions of them (``np.log(income)``), factors (``C(size)``, and what is no
-        number), interactions (``a:b``, ``a*b``). ``- 1``: no intercept.
-    data : pandas.DataFrame, or what it can be made of
+        A formula such as ``"choice ~ income * C(size)"``. Left of ~ is the column of labels. Right
+        of it are terms, in the `grammar of formulaic
+        <https://matthewwardrop.github.io/formulaic/>`_, which must be installed: columns, functions
+        of them (``np.log(income)``), factors (``C(size)``, and columns that are not numeric),
+        interactions (``a:b``, ``a*b``). ``- 1`` means no intercept.
+    data : pandas.DataFrame, or what one can be made from
     sample_weight : str or array-like of shape (n,), optional
         Weights of the rows, >= 0, which are frequencies; or the name of their column.
     reference_class : label, default=None
-        The class that the others are compared with. None: the first one, of a categorical column
-        by its order.
+        The class that the others are compared with. None: the first one; for a categorical column,
+        the first by its order.
     cov_type : {"nonrobust", "HC0", "HC1", "cluster"}, default="nonrobust"
-        As of `fastsoftmax.inference.results`.
+        As in `fastsoftmax.inference.results`.
     groups : str or array-like of shape (n,), optional
         The group of each row, for "cluster"; or the name of their column.
     **parameters : dict
-        Others of `SoftmaxRegression`, as ``n_threads``.
+        Other parameters of `SoftmaxRegression`, such as ``n_threads``.
 
     Returns
     -------
@@ -302,7 +304,7 @@ def fit(
     ImportError
         Without formulaic, or pandas.
     ValueError
-        For formulas that cannot be read, names that are no columns, and missing values; and as of
+        For formulas that cannot be parsed, names that are not columns, and missing values; and as
         `fastsoftmax.inference.results`.
 
     Examples

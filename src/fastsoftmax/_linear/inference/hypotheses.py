@@ -15,7 +15,7 @@ ROUNDING = 1e-13  # of a column: what QR decompositions leave of one that is
 
 
 class ChiSquared(NamedTuple):
-    """A test whose statistic has a χ² distribution for many rows, if the hypothesis holds.
+    """A test whose statistic has, for many rows, a χ² distribution if the hypothesis is true.
 
     Attributes
     ----------
@@ -88,8 +88,9 @@ def compare(small: Any, large: Any) -> ChiSquared:
     Parameters
     ----------
     small, large : Results or SoftmaxRegression
-        The hypothesis, and the model without it: terms of the one are among, or follow from, those
-        of the other. Estimators were fitted with ``C=np.inf`` and a ``reference_class``.
+        The model under the hypothesis, and the larger one. The terms of the smaller model are among
+        those of the larger one, or linear combinations of them. Estimators must be fitted with
+        ``C=np.inf`` and a ``reference_class``.
 
     Returns
     -------
@@ -100,15 +101,16 @@ def compare(small: Any, large: Any) -> ChiSquared:
     Raises
     ------
     ValueError
-        If the models have other classes, other rows as far as their number and the likelihood of
-        intercepts alone tell, if the first is not the smaller one, or has terms that the other
-        lacks.
+        If the models have different classes; if they have different rows, as far as the number of
+        rows and the likelihood of intercepts alone show; if the first is not the smaller one, or
+        has terms that the other lacks.
 
     Notes
     -----
-    Of two results, which know their rows, each column of the small model is a combination of those
-    of the large one, or this raises. Of estimators that were fitted to frames each feature is one
-    of the large model's. Estimators that were fitted to arrays are taken at your word.
+    For two results, which hold their rows, it is an error if a column of the small model is not a
+    linear combination of those of the large one. For estimators that were fitted to frames, each
+    feature must be one of the large model's. For estimators that were fitted to arrays nothing is
+    checked.
 
     Examples
     --------

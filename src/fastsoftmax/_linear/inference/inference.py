@@ -168,7 +168,7 @@ class Inference:
         Raises
         ------
         NotFittedError, ValueError
-            As `cov_params`; if ``alpha`` is out of range.
+            As in `cov_params`; if ``alpha`` is out of range.
 
         Examples
         --------
@@ -205,7 +205,7 @@ class Inference:
         Raises
         ------
         NotFittedError, ValueError
-            As `cov_params`; if there are more or fewer names than features.
+            As in `cov_params`; if there are more or fewer names than features.
 
         Examples
         --------

@@ -62,7 +62,7 @@ class Difference:
     ends: Callable[[Points], tuple[NDArray[np.float64], NDArray[np.float64]]]
 
     def at(self, points: Points, B: NDArray) -> tuple[NDArray, NDArray]:
-        """As of `Derivative`."""
+        """As in `Derivative`."""
         change, by_B = np.zeros(len(B)), np.zeros((len(B), *B.shape))
         for sign, U in zip((-1.0, 1.0), self.ends(points), strict=True):
             P = probabilities(U, B, points.offset)
@@ -120,8 +120,8 @@ class MarginalEffects:
     Attributes
     ----------
     effects : ndarray of shape (D, K)
-        By how much: per unit of a continuous feature, and of a discrete one between two of its
-        values. Each row sums to 0.
+        The change per unit of a continuous feature, or between two values of a discrete one. Each
+        row sums to 0.
     standard_errors : ndarray of shape (D, K)
         By the delta method.
     features : list of D str

@@ -90,8 +90,8 @@ class Fitted(NamedTuple):
 class Results(Coefficients):
     """Coefficients of a fit without penalty, and what there is to infer from them and their rows.
 
-    Made by `results`, and by `fastsoftmax.formula.fit`. Arrays are of m classes, which are compared
-    with the reference, and of q terms, the intercept first.
+    Made by `results`, and by `fastsoftmax.formula.fit`. Arrays have m classes, which are compared
+    with the reference, and q terms, the intercept first.
 
     Attributes
     ----------
@@ -104,9 +104,9 @@ class Results(Coefficients):
     terms : list of q str
         "(Intercept)", and the names of the features.
     params : ndarray of shape (m, q)
-        Coefficients. Of two classes, too, they are of the log-odds against the reference.
+        Coefficients. With two classes, too, they are for the log-odds against the reference.
     cov_type : {"nonrobust", "HC0", "HC1", "cluster"}
-        What `cov_params` and all that follows from it are by.
+        The covariance that `cov_params` returns, and on which all that follows from it is based.
 
     See Also
     --------
@@ -129,12 +129,12 @@ class Results(Coefficients):
     _standardised: Any = field(default=None)  # the covariance of centred and scaled features
 
     def robust(self, cov_type: str, groups: ArrayLike | None = None) -> Results:
-        """The same with another covariance.
+        """The same results with another covariance.
 
         Parameters
         ----------
         cov_type : {"nonrobust", "HC0", "HC1", "cluster"}
-            As of `results`.
+            As in `results`.
         groups : array-like of shape (n,), optional
             The group of each row, for "cluster".
 
@@ -158,12 +158,12 @@ class Results(Coefficients):
         Parameters
         ----------
         at : {"overall", "mean"}, default="overall"
-            The average of the effects in all rows, by weight, or the effects in a row of their
-            means.
+            The average of the effects over the rows, by weight; or the effects at the means of the
+            features.
         discrete : "auto", sequence of str or None, default="auto"
-            Features whose effect is the difference between two values: from 0 to 1 where they have
-            no others, else from x to x + 1. "auto": those of 0 and 1 alone; None: none. Effects of
-            other features are derivatives.
+            Features whose effect is a difference: from 0 to 1 if they have no other values, and
+            otherwise from x to x + 1. "auto": the features that are 0 or 1 in all rows. None: no
+            features. The effects of the other features are derivatives.
 
         Returns
         -------
@@ -243,14 +243,14 @@ def results(
     model : SoftmaxRegression or LogisticRegression
         Fitted with ``C=np.inf`` to these rows.
     X, y, sample_weight, offset, target
-        What the model was fitted to, as of `SoftmaxRegression.fit`. Weights are frequencies: a row
+        What the model was fitted to, as in `SoftmaxRegression.fit`. Weights are frequencies: a row
         of weight 3 counts as three rows, in every covariance.
     reference_class : label, default=None
         The class that the others are compared with. None: that of the model, or ``classes_[0]``.
     cov_type : {"nonrobust", "HC0", "HC1", "cluster"}, default="nonrobust"
-        Covariance of the coefficients: the inverse of the information H; or H⁻¹ B H⁻¹, which holds
-        though the probabilities are not those of the model. B is the sum of the outer products of
-        the rows' scores for "HC0"; this times n / (n - p) for "HC1", p being the number of
+        Covariance of the coefficients: the inverse of the information H; or H⁻¹ B H⁻¹, which is
+        valid even if the model's probabilities are wrong. B is the sum of the outer products of the
+        rows' scores for "HC0"; this times n / (n - p) for "HC1", p being the number of
         coefficients; and for "cluster" that of the sums of the scores within groups, times
         G / (G - 1) · (n - 1) / (n - p) for G groups.
     groups : array-like of shape (n,), optional
@@ -265,8 +265,9 @@ def results(
     NotFittedError
         If the model is not fitted.
     ValueError
-        If it was penalised, or is no maximum of the likelihood of these rows, and where that has no
-        single maximum: if features are constant or linearly dependent, or separate the classes.
+        If the model was penalised or does not maximise the likelihood of these rows; or if the
+        likelihood has no single maximum, because features are constant or linearly dependent, or
+        separate the classes.
 
     Examples
     --------

@@ -49,7 +49,7 @@ class Summary(str):
         return str(self)
 
     def to_frame(self) -> Any:
-        """The numbers of the table, all digits of them.
+        """The numbers of the table, with all digits.
 
         Returns
         -------

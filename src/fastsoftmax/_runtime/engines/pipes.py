@@ -7,9 +7,9 @@ from typing import TypeVar
 
 from fastsoftmax._runtime.engines.sets import Task, Worker
 from fastsoftmax._runtime.engines.wire import packed, unpacked
+from fastsoftmax._runtime.interrupts import BETWEEN_CHECKS
 
 Result = TypeVar("Result")
-WAIT = 0.1  # seconds between checks for signals, where these do not end a wait
 ENDED = (
     "a worker process has ended; enter a new context. A script that starts processes needs "
     '`if __name__ == "__main__":` before what it runs'
@@ -62,6 +62,6 @@ def exchange(
 
 def awaited(talk: Future[Result]) -> Result:
     """What a thread returns or raises; meanwhile signals are handled."""
-    while not wait([talk], WAIT).done:
+    while not wait([talk], BETWEEN_CHECKS).done:
         continue
     return talk.result()

@@ -25,9 +25,9 @@ class Processes:
     Parameters
     ----------
     n : int
-        Processes, >= 1.
+        Number of processes, >= 1.
     n_threads : int, optional
-        Threads of each, >= 1; their share of this process's by default.
+        Threads of each process, >= 1; by default an equal share of those of this process.
 
     Raises
     ------

@@ -18,9 +18,9 @@ class Ray:
     Parameters
     ----------
     n : int
-        Workers, >= 1: actors, which end with the context.
+        Number of workers, >= 1. They are actors, which end with the context.
     n_threads : int, default=1
-        Threads of each, for which it takes as many of the cluster's processors.
+        Threads of each worker, which reserves as many processors of the cluster.
     """
 
     __module__ = "fastsoftmax.engines"
