@@ -35,10 +35,9 @@ FLAGS = [
     "-ffp-contract=fast",
     "-Wno-attributes",  # Cython declares a variable of each return type, attribute and all
 ]
-# GCC's alone. So that the sums of a register tile stay in registers, a loop that clears them must
-# not become a call of memset, and on aarch64 loads must not move ahead of the sums that use them.
-# A copy of a function for a constant argument makes no inner loop shorter: with_constant did.
-GCC_ONLY = ["-fno-tree-loop-distribute-patterns", "-fno-schedule-insns", "-fno-ipa-cp-clone"]
+# GCC's alone, so that the sums of a register tile stay in registers: a loop that clears them must
+# not become a call of memset, and on aarch64 loads must not move ahead of the sums that use them
+GCC_ONLY = ["-fno-tree-loop-distribute-patterns", "-fno-schedule-insns"]
 PRECISIONS = {"f32": 0, "f64": 1}
 LEVELS = {
     "v2": ["-march=x86-64-v2"],

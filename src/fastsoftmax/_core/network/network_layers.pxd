@@ -139,7 +139,7 @@ cdef inline void layer_forward(
                     layer.stride, layer.w + u * layer.stride, n, z + i * layer.step + u, layer.step)
 
 
-cdef inline inlined backward_as(
+cdef inline void backward_as(
     const int kind, const Layer *layer, const Layer *below, Py_ssize_t first, Py_ssize_t rows
 ) noexcept nogil:
     cdef vreal sums[2 * MOST]
@@ -158,7 +158,6 @@ cdef inline inlined backward_as(
                     store(
                         below.delta + at + h * VL,
                         times_derivative(kind, sums[2 * r + h], a, slope))
-    return 0
 
 
 cdef inline void layer_backward(
