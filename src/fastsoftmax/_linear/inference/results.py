@@ -114,7 +114,8 @@ class Results(Coefficients):
     terms : list of q str
         "(Intercept)", and the names of the features.
     params : ndarray of shape (m, q)
-        Coefficients. With two classes, too, they are for the log-odds against the reference.
+        Coefficients. With two classes, too, they are for the log-odds against the reference. As
+        ``coef_`` and their standard errors they are in the units of ``X * feature_scale``.
     cov_type : {"nonrobust", "HC0", "HC1", "cluster"}
         The covariance that `cov_params` returns, and on which all that follows from it is based.
 
@@ -164,6 +165,8 @@ class Results(Coefficients):
         self, at: str = "overall", *, discrete: str | Sequence[str] | None = AUTO
     ) -> MarginalEffects:
         """How the probabilities of all classes change with each feature.
+
+        Features have the units of X as it was passed, also with ``feature_scale``.
 
         Parameters
         ----------
