@@ -405,8 +405,10 @@ def test_wald_tests():
     assert test.statistic == pytest.approx(statistic, rel=1e-9)
     assert test.df == 6
     assert test.p_value == pytest.approx(stats.chi2.sf(statistic, 6), rel=1e-9)
-    one = found.wald_test("x1")
+    one, at = found.wald_test("x1"), found.params[:, 2]
+    of_one = found.cov_params().reshape(3, 4, 3, 4)[:, 2, :, 2]
     assert one.df == 3
+    assert one.statistic == pytest.approx(at @ np.linalg.solve(of_one, at), rel=1e-9)
     assert found.wald_test(np.eye(12)[2]).df == 1
 
 
