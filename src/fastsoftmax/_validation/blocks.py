@@ -7,6 +7,7 @@ import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -128,10 +129,17 @@ def own_arrays(blocks: Iterable[Any]) -> Iterator[Any]:
         yield block
 
 
-# compared with the first pass (docs/experiments/0090-rows-of-later-passes.md):
-PASS = 16, 256  # rows and columns of X
-ENTRIES_OF_PASS = 1 << 11  # of each array of a sparse X
-TARGETS = 256  # rows of a table y, and labels that are objects
+@dataclass(frozen=True)
+class SampleRules:
+    """How much is compared with the first pass (docs/experiments/0090-rows-of-later-passes.md)."""
+
+    rows: int = 16  # of X
+    columns: int = 256
+    entries: int = 1 << 11  # of each array of a sparse X
+    targets: int = 256  # rows of a table y, and labels that are objects
+
+
+RULES = SampleRules()
 
 
 def evenly(size: int, most: int) -> slice:
@@ -141,7 +149,8 @@ def evenly(size: int, most: int) -> slice:
 
 def checksum(X: NDArray | sparse.csr_array) -> int:
     """Of some numbers of X, by which the same rows are known in later passes."""
-    found, most = 0, (ENTRIES_OF_PASS,) if sparse.issparse(X) else PASS
+    found = 0
+    most = (RULES.entries,) if sparse.issparse(X) else (RULES.rows, RULES.columns)
     for array in arrays_of(X):
         found = crc32(array[tuple(map(evenly, array.shape, most))].tobytes(), found)
     return found
@@ -152,7 +161,7 @@ def same_targets(y: ArrayLike, before: NDArray) -> bool:
     are compared."""
     array = np.atleast_1d(as_array(y, "y", "labels"))
     plain = array.ndim == 1 and array.dtype.kind not in "OT"
-    some = slice(None) if plain else evenly(len(array), TARGETS)
+    some = slice(None) if plain else evenly(len(array), RULES.targets)
     return len(array) == len(before) and np.array_equal(array_of(array[some], "y"), before[some])
 
 
