@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from fastsoftmax._linear.inference.inference import Inference
 from fastsoftmax._linear.model import LinearModel
-from fastsoftmax._linear.partial_fit import PartialFit
+from fastsoftmax._linear.partial_fit import OF_A_STREAM, PartialFit
 from fastsoftmax._runtime.atomic import atomic
 from fastsoftmax._runtime.callbacks import FitState
 from fastsoftmax._runtime.typing import MatrixLike, Solver, Target
@@ -213,6 +213,8 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
     random_state: int = 0
     warm_start: bool = False
     verbose: bool = False
+
+    _saved = LinearModel._saved.and_also(**OF_A_STREAM)
 
     @property
     def penalty(self) -> str | None:
