@@ -213,13 +213,19 @@ class Linearised:
             yield Piece(self, at, piece, piece)
 
     def curved_rows(self, first: int) -> Iterator[CurvedRows]:
-        """The rows from the first on, for products with the Hessian by what is not penalised."""
+        """The rows from the first on, for products with the Hessian by what is not penalised: in
+        the precision of the solver, as the direction is."""
         if self._kept is not None:
             yield from (piece.curved() for piece in self._kept if first == 0)
             return
-        for at, data in some_rows(self._data, self._rows, first):
-            logits, columns = logits_at(self, at, data), unpenalised_columns(self.objective, data)
-            yield CurvedRows(logits, None if self.weights is None else self.weights[at], columns)
+        o, dtype = self.objective, self.objective.data.dtype
+        model = o.parameters.user(self._theta, dtype)
+        most = self._rows * FLOAT64.itemsize // dtype.itemsize
+        for at, data in some_rows(o.data, most, first):
+            weights = None if self.weights is None else as_dtype(self.weights[at], dtype)
+            yield CurvedRows(
+                logits_at(self, at, data, model), weights, unpenalised_columns(o, data)
+            )
 
     def sum(self, of_piece: Callable[[Piece, NDArray, int], Any]) -> Any:
         """What a function makes of each piece, θ and the number of rows, summed."""
@@ -333,14 +339,14 @@ class Linearised:
         """The totals once what is not penalised is moved until its v is 0 but for rounding; and
         whether it is."""
         sums = self._unpenalised_sums()
-        for moves in range(self.rules.rounds):
+        for _ in range(self.rules.rounds):
             if self._is_stationary(sums):
                 break
             self._move(*sums / self.n)
-            if self._kept is not None or moves:
+            if self._kept is not None:
                 sums = self.sum(unpenalised_sums)
                 continue
-            *found, sums = self.sum(totals)  # as a rule one move is enough
+            *found, sums = self.sum(totals)  # as a rule the move is enough
             if self._is_stationary(sums):
                 return tuple(found), True
         *found, sums = self.sum(totals)

@@ -45,7 +45,7 @@ class Piece:
     def __init__(self, of: Whole, rows: slice, data: Data, working: Data) -> None:
         self.objective = o = of.objective
         self.at, self.data = rows, data
-        self.logits = logits_at(of, rows, data)
+        self.logits = logits_at(of, rows, data, of.model)
         self.residuals = o.loss.logits_of(data)
         self._change = self._change_along(of, working)
         self._point: tuple[float, DualPoint] | None = None  # α, and what it comes to
@@ -149,9 +149,11 @@ class Piece:
         )
 
 
-def logits_at(of: Whole, rows: slice, data: Data) -> StoredLogits:
-    """Those of some rows at θ."""
-    out = logits_of(of.objective, data, *of.model)
+def logits_at(
+    of: Whole, rows: slice, data: Data, model: tuple[NDArray, NDArray | None]
+) -> StoredLogits:
+    """Those of a model for some rows."""
+    out = logits_of(of.objective, data, *model)
     if of.offset is not None:
         out.put(out.table() + of.offset[rows])
     return out

@@ -22,6 +22,7 @@ from fastsoftmax._engine.solvers.linearised_rows import (
     unpenalised_hessian,
     unpenalised_product,
 )
+from fastsoftmax._runtime.dtypes import TINY
 
 Table = NDArray[np.float64]
 BYTES = 8  # of a number
@@ -33,6 +34,7 @@ class StepRules:
 
     work: float = 1e8  # multiply-adds, some ten milliseconds: so much the Hessian may always take
     products: int = 200  # at most; then it is made after all
+    digits: float = 1e2  # units of the precision that a solution may be off by: steps are repeated
 
 
 USUAL = StepRules()
@@ -89,6 +91,10 @@ class UnpenalisedCurvature:
         if not self.as_matrix:
             product = partial(self._product, rows)
             diagonal, most = self._diagonal_of(rows), self._rules.products
+            sizes = np.sqrt(diagonal)
+            share = self._rules.digits * np.finfo(self._objective.data.dtype).eps
+            size = np.sqrt(np.mean(np.square(off / np.maximum(sizes, TINY))))
+            enough = np.maximum(enough, share * size * sizes)
             step, solved = conjugate_gradients(product, diagonal, -off, enough, most)
             self.as_matrix = self._fits and not solved
             return step
