@@ -359,7 +359,8 @@ class Linearised:
             return np.zeros((2, *self.moved.shape))
         if self._kept is not None or not self._unpenalised.as_matrix:
             return self.sum(unpenalised_sums)
-        sums, self._unpenalised.hessian = self.sum(unpenalised_sums_and_hessian)
+        sums, hessian = self.sum(unpenalised_sums_and_hessian)
+        self._unpenalised.know(hessian)
         return sums
 
     def _is_stationary(self, sums: NDArray[np.float64]) -> bool:

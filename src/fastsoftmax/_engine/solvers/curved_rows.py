@@ -40,7 +40,8 @@ class CurvedRows(NamedTuple):
         step = max(size, BYTES // p.bytes(1, p.n_logits, p.tiles.dtype) * size)
         scratch = p.like(min(step, p.n))
         change = p.like(scratch.n)
-        change.fill(by[:, 0])
+        if self.columns is None:
+            change.fill(by[:, 0])
         for start in range(0, p.n, step):
             rows = slice(start, min(start + step, p.n))
             some = slice(0, rows.stop - start)

@@ -22,7 +22,6 @@ from fastsoftmax._engine.solvers.linearised_rows import (
     unpenalised_hessian,
     unpenalised_product,
 )
-from fastsoftmax._runtime.dtypes import TINY
 
 Table = NDArray[np.float64]
 BYTES = 8  # of a number
@@ -64,37 +63,40 @@ class UnpenalisedCurvature:
     ----------
     as_matrix : bool
         Whether it is made.
-    hessian : ndarray of shape (K, m, K, m), optional
-        The matrix, summed over the rows, where it is known.
     """
 
     def __init__(
         self, objective: Objective, shape: tuple[int, int], rules: StepRules = USUAL
     ) -> None:
         self._objective, self._rules = objective, rules
-        size = shape[0] * shape[1]
-        self._work = objective.loss.n_grams * objective.data.shape[0] * shape[1] ** 2 + size**3 / 6
-        self._fits = 2 * BYTES * size**2 <= objective.memory.total
-        data = objective.data
+        data, (k, m) = objective.data, shape
+        self._of_sums = objective.loss.n_grams * data.shape[0] * m * (m + 1) / 2
+        self._of_factors = (k * m) ** 3 / 6
+        self._fits = 2 * BYTES * (k * m) ** 2 <= objective.memory.total
         entries = data.nnz if data.is_sparse else data.shape[0] * data.shape[1]
-        is_cheap = self._work <= max(rules.work, 2 * entries * shape[0])
+        is_cheap = self._of_sums + self._of_factors <= max(rules.work, 2 * entries * k)
         # workers would make all logits anew for each product
         self.as_matrix = self._fits and (is_cheap or data.is_distributed)
-        self.hessian: Table | None = None
+        self._hessian: Table | None = None  # times n
         self._factors: tuple[Table, ClassFactors] | None = None
         self._diagonal: Table | None = None
         self._kept: list[CurvedRows] = []  # the first rows, with probabilities
         self._room = objective.memory.stored_logits
+
+    def know(self, hessian: Table) -> None:
+        """The matrix (K, m, K, m), summed over the rows."""
+        self._count(self._of_sums)
+        self._hessian = hessian
 
     def step(self, rows: AllRows, off: Table, enough: Table) -> Table:
         """From a gradient (K, m), up to what may be left of each number of it."""
         if not self.as_matrix:
             product = partial(self._product, rows)
             diagonal, most = self._diagonal_of(rows), self._rules.products
-            sizes = np.sqrt(diagonal)
+            units = np.sqrt(diagonal)
+            sizes = np.divide(off, units, out=np.zeros_like(off), where=units > 0)
             share = self._rules.digits * np.finfo(self._objective.data.dtype).eps
-            size = np.sqrt(np.mean(np.square(off / np.maximum(sizes, TINY))))
-            enough = np.maximum(enough, share * size * sizes)
+            enough = np.maximum(enough, share * np.sqrt(np.mean(np.square(sizes))) * units)
             step, solved = conjugate_gradients(product, diagonal, -off, enough, most)
             self.as_matrix = self._fits and not solved
             return step
@@ -104,9 +106,10 @@ class UnpenalisedCurvature:
 
     def _factored(self, rows: AllRows) -> tuple[Table, ClassFactors]:
         """Units of what is not penalised, and the factors of the Hessian by it in these units."""
-        self._count(self._work)
-        H = rows.sum(unpenalised_hessian) if self.hessian is None else self.hessian
-        H = H / rows.n
+        if self._hessian is None:
+            self.know(rows.sum(unpenalised_hessian))
+        self._count(self._of_factors)
+        H = self._hessian / rows.n
         if self._objective.loss.shift_invariant:
             H += of_shifts(H)
         # classes of hardly any weight have their own scale
