@@ -476,3 +476,13 @@ def test_a_step_of_scoring_is_no_longer_than_is_said():
         rules = ScoringRules(steps=1, longest=longest)
         point = PenalisedLikelihood(Likelihood(sample(X)), rules).maximum()
         assert np.abs(point.table).max() == pytest.approx(longest)
+
+
+@pytest.mark.parametrize(("pairs", "kept"), [(1, 3), (5, 5), (50, 7)])
+def test_a_history_has_as_many_pairs_as_there_is_memory_for(pairs, kept):
+    o = objective()
+    pair = 2 * o.parameters.dtype.itemsize * o.size
+    o.memory = replace(o.memory, history=pair * 7.5)
+    rules = LbfgsRules(fewest_pairs=3)
+    run = Run(o, Options(1e-6, 1, lbfgs=rules))
+    assert lbfgs.history_of(run, pairs)._most == kept

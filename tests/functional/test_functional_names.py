@@ -156,6 +156,51 @@ def test_pos_weight(reduction):
         binary_cross_entropy(z, y, pos_weight=[1.0, 2.0])
 
 
+def exact_terms(z, y, p=1.0):
+    """By arithmetic of many digits, of the numbers as their dtypes have them."""
+    z, y, p = (mp.mpf(float(number)) for number in (z, y, p))
+    return p * y * mp.log1p(mp.exp(-z)) + (1 - y) * mp.log1p(mp.exp(z))
+
+
+@pytest.mark.parametrize(
+    ("dtype", "z", "y", "pos_weight"),
+    [
+        ("f4", 20, 0.999, 1e3),
+        ("f4", 20, 0.999, 1e6),
+        ("f4", 90, 1 - 2**-24, 1e30),
+        ("f2", 20, 0.999, 1e3),
+        ("f2", -9, 1e-3, 1e-4),
+        ("f8", 164, 1 - 1e-12, 1e8),
+        ("f8", 700, 1 - 2**-53, 1e300),
+    ],
+)
+def test_both_terms_count_whatever_their_weights(dtype, z, y, pos_weight):
+    z, y = np.array([z, -z], dtype), np.array([y, y], dtype)
+    losses = binary_cross_entropy(z, y, pos_weight=pos_weight, reduction="none")
+    exact = [float(exact_terms(*number, pos_weight)) for number in zip(z, y, strict=True)]
+    assert losses.dtype == dtype
+    with np.errstate(over="ignore"):  # of float16 and float32
+        rounded = np.array(exact).astype(dtype)
+    np.testing.assert_allclose(losses, rounded, rtol={"f2": 1e-3, "f4": 3e-7, "f8": 1e-15}[dtype])
+    total = binary_cross_entropy(z, y, pos_weight=pos_weight, reduction="sum")
+    np.testing.assert_allclose(total, sum(exact), rtol=1e-15 if dtype == "f8" else 3e-7)
+
+
+def test_shares_that_the_dtype_of_the_logits_cannot_hold():
+    z, y = np.float32([100, -100, 3]), np.array([1 - 1e-9, 1e-9, 0.3])
+    losses = binary_cross_entropy(z, y, reduction="none")
+    exact = [float(exact_terms(*number)) for number in zip(z, y, strict=True)]
+    np.testing.assert_allclose(losses, exact, rtol=3e-7)
+
+
+def test_a_term_without_weight_leaves_infinite_logits_out():
+    z = [np.inf, -np.inf, np.inf, -np.inf, np.nan]
+    y, p = [1.0, 0.0, 1.0, 1.0, 1.0], [2.0, 2.0, 0.0, 0.0, 0.0]
+    assert binary_cross_entropy(z, y, pos_weight=p, reduction="none").tolist() == [0.0] * 5
+    assert binary_cross_entropy(0.0, 1.0, pos_weight=2.0, reduction="none").shape == ()
+    assert binary_cross_entropy([-np.inf], [0.5], pos_weight=2.0) == np.inf
+
+
 def test_pos_weight_as_torch():
     torch = pytest.importorskip("torch")
     z, y, p, s = (torch.from_numpy(RNG.random(shape)) for shape in ((6, 4), (6, 4), 4, (6, 1)))

@@ -352,6 +352,33 @@ def test_messages_name_the_argument(call, said):
         call(survey(60))
 
 
+@pytest.mark.parametrize("kind", ["polars", "pyarrow"])
+def test_frames_of_others_keep_their_names(kind):
+    other = pytest.importorskip(kind)
+    data = survey(200)
+    plain = {name: data[name].astype(str) for name in ("choice", "size")}
+    columns = {name: np.asarray(column) for name, column in data.assign(**plain).items()}
+    frame = other.DataFrame(columns) if kind == "polars" else other.table(columns)
+    formula = "choice ~ age + size"
+    found, expected = fit(formula, frame, groups="owner", cov_type="cluster"), fit(formula, columns)
+    assert found.terms == expected.terms == ["(Intercept)", "age", *found.terms[2:]]
+    np.testing.assert_array_equal(found.params, expected.params)
+    np.testing.assert_array_equal(found.predict_proba(frame), expected.predict_proba(columns))
+    with pytest.raises(ValueError, match=r"labels left of ~ \(columns of data: .*age.*'y ~ age'$"):
+        fit("y ~ age", frame)
+
+
+def test_the_order_of_an_enum_of_polars_and_its_missing_values():
+    polars = pytest.importorskip("polars")
+    modes = polars.Enum(["train", "car", "bus"])
+    data = survey(200)
+    frame = polars.DataFrame({"age": data["age"].to_numpy(), "choice": data["choice"].tolist()})
+    frame = frame.with_columns(polars.col("choice").cast(modes))
+    assert fit("choice ~ age", frame).reference_class == "train"
+    with pytest.raises(ValueError, match="no missing values, got some in choice"):
+        fit("choice ~ age", frame.with_columns(choice=polars.col("choice").shift(1)))
+
+
 def test_fits_within_a_larger_one_by_what_their_columns_span():
     data = survey()
     large = fit("choice ~ poly(age, 2) + income", data)

@@ -32,10 +32,10 @@ def problem(k=3, n=300, d=3, seed=0):
     return X, y, rng.integers(1, 4, n).astype(float)
 
 
-def fitted(X, y, *rest, of=SoftmaxRegression, data=None, fit=None, **asked):
+def fitted(*rows, of=SoftmaxRegression, data=None, fit=None, **asked):
     """Results of a fit."""
-    model = of(C=np.inf, **(fit or {})).fit(X, y, *rest)
-    return results(model, X, y, *rest, **asked)
+    model = of(C=np.inf, **(fit or {})).fit(*rows)
+    return results(model, *rows, **asked)
 
 
 def terms(X):
@@ -339,6 +339,31 @@ def test_effects_at_means(k):
     np.testing.assert_allclose(effects.standard_errors[2:], expected[1], rtol=1e-9)
 
 
+@pytest.mark.parametrize("k", [2, 3])
+@pytest.mark.parametrize("fit_intercept", [True, False])
+@pytest.mark.parametrize("form", [*FORMS, "blocks"])
+def test_effects_are_of_x_as_it_was_passed(form, fit_intercept, k):
+    rng, n = np.random.default_rng(0), 6000 if form == "sparse" else 3000  # a small one is dense
+    X = rng.normal(size=(n, 12)).astype(np.float32) * (rng.random((n, 12)) < 0.05)
+    X[:, 6:] = X[:, 6:] != 0
+    y, scale = rng.integers(k, size=n), rng.uniform(0.1, 3, 12)
+    some = FORMS["sparse" if form == "blocks" else form](X.astype(np.float32))
+    blocks = Blocks([(some[i : i + 450], y[i : i + 450]) for i in range(0, n, 450)])
+    given = (blocks,) if form == "blocks" else (some, y)
+    plain = {"fit_intercept": fit_intercept}
+    ours = fitted(*given, fit=plain | {"feature_scale": scale})
+    theirs = fitted(X.astype(float), y, fit=plain)
+    first = int(fit_intercept)
+    np.testing.assert_allclose(ours.params[:, first:] * scale, theirs.params[:, first:], rtol=1e-9)
+    errors = ours.standard_errors[:, first:] * scale  # they belong to the coefficients
+    np.testing.assert_allclose(errors, theirs.standard_errors[:, first:], rtol=1e-9)
+    for asked in ({}, {"discrete": None}, {"discrete": ["x0", "x7"]}, {"at": "mean"}):
+        effects, expected = ours.marginal_effects(**asked), theirs.marginal_effects(**asked)
+        np.testing.assert_allclose(effects.effects, expected.effects, rtol=1e-8, atol=1e-12)
+        np.testing.assert_allclose(effects.standard_errors, expected.standard_errors, rtol=1e-8)
+    np.testing.assert_array_equal(ours.pred_table(), theirs.pred_table())
+
+
 def test_intervals_and_table_of_effects():
     X, y, _ = problem()
     effects = fitted(X, y).marginal_effects()
@@ -380,8 +405,10 @@ def test_wald_tests():
     assert test.statistic == pytest.approx(statistic, rel=1e-9)
     assert test.df == 6
     assert test.p_value == pytest.approx(stats.chi2.sf(statistic, 6), rel=1e-9)
-    one = found.wald_test("x1")
+    one, at = found.wald_test("x1"), found.params[:, 2]
+    of_one = found.cov_params().reshape(3, 4, 3, 4)[:, 2, :, 2]
     assert one.df == 3
+    assert one.statistic == pytest.approx(at @ np.linalg.solve(of_one, at), rel=1e-9)
     assert found.wald_test(np.eye(12)[2]).df == 1
 
 

@@ -11,7 +11,13 @@ from sklearn.metrics import accuracy_score, f1_score, log_loss, make_scorer
 from sklearn.model_selection import GroupKFold, KFold, StratifiedKFold
 from support.problems import softmax_rows
 
-from fastsoftmax import Blocks, SoftmaxRegression, SoftmaxRegressionCV, certify
+from fastsoftmax import (
+    Blocks,
+    LogisticRegressionCV,
+    SoftmaxRegression,
+    SoftmaxRegressionCV,
+    certify,
+)
 from fastsoftmax._linear.cv import search
 from fastsoftmax._validation.folds import stratified
 from fastsoftmax.datasets import load_digits
@@ -211,6 +217,37 @@ X, Y = problem()
 def test_errors(params, message):
     with pytest.raises((ValueError, TypeError), match=message):
         SoftmaxRegressionCV(**params).fit(X, Y)
+
+
+FEW = (
+    r"^{}: expected at least 5 rows of each class for 5 folds, got 2 of class 'cow', the least "
+    "populated$"
+)
+
+
+@pytest.mark.parametrize(
+    ("argument", "model"),
+    [
+        ("cv", SoftmaxRegressionCV([0.1], cv=5)),
+        ("calibrate", SoftmaxRegression(calibrate=5)),
+        (
+            "cv",
+            LogisticRegressionCV(
+                [0.1], l1_ratios=(0,), scoring="accuracy", use_legacy_attributes=False
+            ),
+        ),
+    ],
+)
+def test_a_class_with_fewer_rows_than_folds(argument, model):
+    """A warning where scikit-learn's splitter has one; and none where it has none."""
+    names = np.array(["ant", "bee"])[np.arange(240) % 2]
+    names[[20, 180]] = "cow"
+    with pytest.warns(UserWarning, match="least populated class in y has only 2 members"):
+        list(StratifiedKFold(5).split(X, names))
+    with pytest.warns(UserWarning, match=FEW.format(argument)) as caught:
+        model.fit(X, names)
+    assert len(caught) == 1 and caught[0].filename == __file__
+    SoftmaxRegressionCV([0.1], cv=2).fit(X, names)
 
 
 def test_a_fold_without_a_class_is_named():

@@ -31,7 +31,7 @@ def test_subclasses_of_arrays(make):
 
 @pytest.mark.parametrize("sizes", [(10, 10, 2), (2, 10, 10), (7, 3, 13), (5, 5)])
 @pytest.mark.parametrize("k", [2, 3, 5])
-@pytest.mark.filterwarnings("ignore:The least populated class")
+@pytest.mark.filterwarnings("ignore:The least populated class", "ignore:cv. expected at least")
 def test_stratified_folds_are_those_of_scikit_learn(sizes, k):
     labels = np.random.default_rng(k).permutation(np.repeat(np.arange(len(sizes)), sizes))
     found = check_folds.stratified(labels, k)

@@ -9,6 +9,7 @@ import pytest
 from support import networks
 
 from fastsoftmax import Adaline, LogisticRegression, MLPClassifier, MLPRegressor
+from fastsoftmax._neural.goals import r2
 from fastsoftmax.datasets import load_digits
 
 pytestmark = pytest.mark.filterwarnings("ignore::sklearn.exceptions.ConvergenceWarning")
@@ -359,3 +360,11 @@ def test_all_rows_but_one_may_be_held_out():
     assert len(model.validation_scores_) == 2
     with pytest.raises(ValueError, match="1 to train on, got 4 of 4"):
         MLPRegressor(**params, validation_fraction=0.8).fit(X, y)
+
+
+def test_r2_of_outputs_that_vary_and_that_do_not():
+    errors, spread = np.array([0.5, 0.0, 0.25]), np.array([1.0, 0.0, 0.0])
+    assert r2(errors[:1], spread[:1]) == 0.5
+    assert r2(errors[1:2], spread[1:2]) == 1  # a constant that is predicted
+    assert r2(errors[2:], spread[2:]) == 0
+    assert r2(errors, spread) == 0.5

@@ -1,4 +1,4 @@
-"""The online rule: its model is the weighted mean of its iterates."""
+"""The online rule: its model is the mean of its iterates, weighted by rows and numbers."""
 
 import numpy as np
 
@@ -6,7 +6,7 @@ from fastsoftmax._neural.online import Stream
 
 
 def test_mean_of_the_iterates():
-    """The lagged sum is the mean weighted by the number of each iterate."""
+    """The lagged sum is that mean; the last step has 8 rows, which are half of one."""
     rng = np.random.default_rng(0)
     X, y = rng.normal(size=(200, 8)) + 1.0, rng.integers(4, size=200)
     s, iterates = Stream(8, 4, True), []
@@ -18,7 +18,7 @@ def test_mean_of_the_iterates():
 
     s._step = watched
     s.learn(X, y.astype(np.int32), None, 1.0)
-    ages = np.arange(1, len(iterates) + 1)
+    ages = np.append(np.arange(1, len(iterates)), 0.5 * 12.5)
     mean = np.einsum("t,tdk->kd", ages / ages.sum(), np.array(iterates))
     np.testing.assert_allclose(s.model()[0], mean, rtol=1e-10)
 

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._linear.cv.folds import fits_of_folds, masks_of
+from fastsoftmax._linear.cv.scoring import labels_of
 from fastsoftmax._linear.problem.problem import Problem
 from fastsoftmax._validation import calibration as check
 from fastsoftmax._validation import folds as check_folds
@@ -20,9 +21,7 @@ def temperature_of(problem: Problem, C: float, folds: object) -> float:
     """That of so many folds, stratified by class."""
     n, targets = problem.rows.data.shape[0], problem.targets
     k = check.folds(folds, n, problem.offset is not None, problem.rows.data.is_distributed)
-    plain = targets.plain
-    labels = plain if plain.ndim == 1 else plain.argmax(axis=1)
-    of_row = check_folds.stratified(labels, k)
+    of_row = check_folds.stratified(labels_of(problem), k, "calibrate")
     pairs = [(np.flatnonzero(of_row != i), np.flatnonzero(of_row == i)) for i in range(k)]
     held_out = np.empty((n, targets.n_logits))
     fits = fits_of_folds(
@@ -32,6 +31,7 @@ def temperature_of(problem: Problem, C: float, folds: object) -> float:
         rows = pairs[fit.fold][1]
         held_out[rows] = fit.logits()[rows]
     z = held_out if targets.n_logits > 1 else np.column_stack([np.zeros(n), held_out[:, 0]])
+    plain = targets.plain
     Y = plain if plain.ndim == 2 else np.eye(len(targets.classes))[plain]
     weights = np.ones(n) if targets.plain_weights is None else targets.plain_weights
     return best_temperature(z, Y, weights)

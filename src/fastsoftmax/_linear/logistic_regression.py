@@ -11,7 +11,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastsoftmax._engine import solvers
 from fastsoftmax._linear.model import LinearModel
-from fastsoftmax._linear.partial_fit import PartialFit
+from fastsoftmax._linear.partial_fit import OF_A_STREAM, PartialFit
 from fastsoftmax._linear.sklearn_spellings import SklearnSpellings
 from fastsoftmax._linear.sparse_coefficients import SparseCoefficients
 from fastsoftmax._neural.neuron import train_neuron
@@ -157,7 +157,7 @@ class LogisticRegression(SparseCoefficients, SklearnSpellings, PartialFit, Linea
 
     _indicators = True
     _solvers = (*solvers.SOLVERS, "sgd")
-    _saved = LinearModel._saved.and_also(n_iter_=saved.counts("1"))
+    _saved = LinearModel._saved.and_also(n_iter_=saved.counts("1"), **OF_A_STREAM)
 
     def __sklearn_tags__(self) -> Any:
         tags = super().__sklearn_tags__()

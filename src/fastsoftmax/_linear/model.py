@@ -47,7 +47,7 @@ OF_A_FIT = ("coef_", "intercept_")
 # attributes that hold for the model of a fit alone
 OF_FIT = (
     *("converged_", "certified_", "objective_", "grad_norm_", "gap_bound_", "n_iter_"),
-    *("n_passes_", "history_", "temperature_", "_warm_start_state", "_evidence"),
+    *("n_passes_", "history_", "temperature_", "_warm_start_state", "_evidence", "_weight"),
 )
 
 
@@ -70,6 +70,7 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
             "feature_names_in_": saved.names("D"),
             "_feature_scale": saved.optional(saved.floats("D")),
             "_several_labels": saved.flag,
+            "_weight": saved.positive,
             "converged_": saved.flag,
             "certified_": saved.flag,
             "objective_": saved.number,
@@ -204,6 +205,8 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
         self.classes_ = problem.targets.classes
         self._feature_scale = problem.rows.feature_scale
         self._several_labels = problem.several_labels
+        weights = problem.targets.weights
+        self._weight = float(problem.rows.data.shape[0] if weights is None else weights.sum())
         self.coef_, self.intercept_ = referred(coef, intercept, problem.reference)
         check_features_of_fit(self, problem.rows.given, reset=True)
 

@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastsoftmax._engine.data import data_of
 from fastsoftmax._linear.problem.targets import class_totals, referred, weighted
 from fastsoftmax._neural.labels import dense
-from fastsoftmax._neural.online import Stream
+from fastsoftmax._neural.online import STATE, Stream
 from fastsoftmax._runtime import scipy_sparse as sparse
 from fastsoftmax._runtime.atomic import atomic
 from fastsoftmax._runtime.collections import computed, is_collection, together
@@ -21,7 +21,7 @@ from fastsoftmax._runtime.parts import Parts
 from fastsoftmax._runtime.sklearn_compat import check_features_of_fit
 from fastsoftmax._runtime.typing import MatrixLike
 from fastsoftmax._validation import blocks as check_blocks
-from fastsoftmax._validation import check
+from fastsoftmax._validation import check, saved
 from fastsoftmax._validation import labels as check_labels
 from fastsoftmax._validation import targets as check_targets
 from fastsoftmax._validation.sparse import features
@@ -29,10 +29,14 @@ from fastsoftmax.blocks import Blocks
 from fastsoftmax.partitions import Partitions
 
 
+OF_A_STREAM = {"_stream": saved.fields(**STATE)}
+
+
 class PartialFit:
     """`partial_fit` of an estimator of the linear model."""
 
     _stream: Stream | None = None
+    _weight: float | None = None  # of the rows of the fit
 
     @atomic
     def partial_fit(
@@ -46,7 +50,12 @@ class PartialFit:
 
         Averaged AdaGrad [1]_ with 16 rows per step, on features that are normalised by their
         statistics so far [2]_. One pass over data in random order comes close to what `fit` finds.
-        After `fit` it continues from there. ``tol``, ``max_iter``, ``solver``, ``max_memory``,
+        After `fit` it continues from there: the model counts as the mean of a stream of all rows of
+        the fit, so that a few rows change it little. A model of which it is not known how many rows
+        it comes from, such as one whose ``coef_`` was set, counts as one of 10 000. The features'
+        statistics are those of the rows of `partial_fit` alone, and until it has seen 16 rows only
+        the intercepts change. Large calls learn a little better than small ones, since steps use
+        the statistics of all rows of their call. ``tol``, ``max_iter``, ``solver``, ``max_memory``,
         ``n_threads``, ``random_state``, ``warm_start`` and ``verbose`` have no effect.
         ``l1_ratio``, ``penalty_factor``, ``standardize``, ``calibrate`` and balanced classes, which
         would change the model, are refused.
@@ -115,23 +124,36 @@ class PartialFit:
             check_targets.smoothing(self.label_smoothing),
         )  # fmt: skip
         reference = check_targets.reference(self.reference_class, known)
-        rows = X.shape[0] if targets.weights is None else float(targets.weights.sum())
+        w = targets.weights
+        rows = X.shape[0] if w is None else float(w.sum())
         check.penalty(C, rows)
         check_features_of_fit(self, given, reset=first)
 
         stream = deepcopy(self._stream)  # what ends this call before its end changes nothing
         if stream is None:
-            stream = Stream(X.shape[1], targets.n_logits, fit_intercept)
+            row_weight = rows / (X.shape[0] if w is None else np.count_nonzero(w))
+            stream = Stream(X.shape[1], targets.n_logits, fit_intercept, row_weight)
             if first:
                 shares = class_totals(codes, targets.weights, len(known))
                 stream.begin_at_shares(shares / shares.sum())
             else:
-                stream.begin(dense(self.coef_), self.intercept_)
+                stream.begin(dense(self.coef_), self.intercept_, self._weight)
         stream.learn(X, targets.values, targets.weights, C)
         self._stream, self.classes_, self._feature_scale = stream, known, scale
         self.coef_, self.intercept_ = referred(*stream.model(), reference)
         self._forget_fit()
         return self
+
+    def _attributes_to_save(self) -> dict[str, Any]:
+        attributes = super()._attributes_to_save()
+        if "_stream" in attributes:
+            attributes["_stream"] = self._stream.state()
+        return attributes
+
+    def _restore(self, attributes: dict[str, Any]) -> None:
+        if "_stream" in attributes:
+            attributes["_stream"] = Stream.of(attributes["_stream"])
+        super()._restore(attributes)
 
 
 def in_order(

@@ -10,7 +10,7 @@ from numpy.typing import ArrayLike
 
 from fastsoftmax._linear.inference.inference import Inference
 from fastsoftmax._linear.model import LinearModel
-from fastsoftmax._linear.partial_fit import PartialFit
+from fastsoftmax._linear.partial_fit import OF_A_STREAM, PartialFit
 from fastsoftmax._runtime.atomic import atomic
 from fastsoftmax._runtime.callbacks import FitState
 from fastsoftmax._runtime.typing import MatrixLike, Solver, Target
@@ -68,13 +68,16 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
         Bytes that a solver may keep beyond X and the model. It does without what does not fit: it
         makes a pass for each trial of a step instead of storing logits, takes one Gram matrix for
         all classes, keeps fewer vectors of history, and does not begin on a float32 copy of a
-        float64 X. None: 512 MiB or a quarter of X, whichever is more. The limit does not include
-        the kernels' scratch, at most 64 MiB, some twenty float64 vectors of the size of ``coef_``,
-        and copies of a sparse X, by columns and with merged features.
+        float64 X. With ``l1_ratio`` > 0 it cannot do without the logits of all rows and, if X comes
+        in blocks, the columns of the features in use: a limit that is too small for them is an
+        error that says how many bytes are needed. None: 512 MiB or a quarter of X, whichever is
+        more. The limit does not include the kernels' scratch, at most 64 MiB, some twenty float64
+        vectors of the size of ``coef_``, and copies of a sparse X, by columns and with merged
+        features.
     feature_scale : float or array-like of shape (D,), default=None
         Factors of the features, > 0, such as 1/255 for pixels in uint8: the model is that of
-        ``X * feature_scale``, and ``coef_`` is in those units, but X is not copied. None: no
-        factors.
+        ``X * feature_scale``, and ``coef_`` and its standard errors are in those units, but X is
+        not copied. None: no factors.
     standardize : bool, default=False
         Whether to penalise as if the features had been divided by their standard deviations;
         ``coef_`` stays in the units of X. Fits converge as well without it. A constant feature is
@@ -97,9 +100,9 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
         fit goes on to the maximum of the likelihood in float64, and keeps what inference needs: see
         `summary`.
     calibrate : int or None, default=None
-        Number of folds, >= 2. Each is held out in turn, and the logits of its rows give the
-        ``temperature_`` by which `predict_proba` divides. This costs a fit for each fold. None: the
-        logits are used as they are.
+        Number of folds, >= 2, with a warning if a class has fewer rows. Each is held out in turn,
+        and the logits of its rows give the ``temperature_`` by which `predict_proba` divides. This
+        costs a fit for each fold. None: the logits are used as they are.
     n_threads : int or None, default=None
         Threads of the kernels, >= 1. None: one for each processor that this process may use, by its
         affinity, its cgroup's quota and ``OMP_NUM_THREADS``. The result does not depend on the
@@ -210,6 +213,8 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
     random_state: int = 0
     warm_start: bool = False
     verbose: bool = False
+
+    _saved = LinearModel._saved.and_also(**OF_A_STREAM)
 
     @property
     def penalty(self) -> str | None:

@@ -36,9 +36,10 @@ class SoftmaxRegressionCV(CrossValidated):
         Inverse strengths of the penalty, > 0. A number means that many values from 1e-4 to 1e4,
         evenly spaced in their logarithm.
     cv : int, None, splitter, iterable or "loo", default=5
-        A number of stratified folds, in which the rows of a class keep their order, None meaning 5;
-        a splitter of scikit-learn; or pairs of arrays of row numbers, to train on and to score.
-        "loo": leave-one-out, with a fold for each row, from one fit per C (see Notes).
+        A number of stratified folds, in which the rows of a class keep their order, with a warning
+        if a class has fewer rows, None meaning 5; a splitter of scikit-learn; or pairs of arrays of
+        row numbers, to train on and to score. "loo": leave-one-out, with a fold for each row, from
+        one fit per C (see Notes).
     selection : {"best", "1se"}, default="best"
         Which C is chosen. "best": the one with the best mean score. "1se": the smallest whose mean
         score is within one standard error of the best, a simpler model that does about as well

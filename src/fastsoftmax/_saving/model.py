@@ -29,10 +29,12 @@ class Saved:
     def save(self, path: AnyPath) -> None:
         """Write the fitted model to a file, which holds arrays and JSON and nothing executable.
 
-        The file keeps the parameters and the attributes that this class documents. It does not keep
-        what solvers remember for another fit: `partial_fit`, or `fit` with ``warm_start``, starts
-        from the coefficients of a loaded model and estimates moments and curvature anew. Nor does
-        it keep what inference needs: call `SoftmaxRegression.summary` before saving.
+        The file keeps the parameters and the attributes that this class documents, and what
+        `SoftmaxRegression.partial_fit` goes on from, so that a loaded model learns exactly as the
+        saved one would have. It does not keep what else solvers remember for another fit: `fit`
+        with ``warm_start``, and ``partial_fit`` of a network, start from the coefficients of a
+        loaded model and estimate curvature and moments anew. Nor does it keep what inference needs:
+        call `SoftmaxRegression.summary` before saving.
 
         The file is an npz archive of one array for each of the attributes that are arrays, and of
         model.json. It replaces an older file when it is complete and on the disk. The older file's

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastsoftmax._runtime import caller
 from fastsoftmax._validation.arrays import shown
 
 STRENGTHS = "a number of strengths >= 1 or an array of numbers > 0"
@@ -97,17 +98,31 @@ def pair(rows: Any, n: int, i: int) -> Fold:
     return found[0], found[1]
 
 
-def stratified(labels: NDArray, k: int) -> NDArray[np.intp]:
+def stratified(labels: NDArray, k: int, argument: str = "cv") -> NDArray[np.intp]:
     """The fold of each row: each class's rows, in their order, in k runs, as equal as the folds of
     all rows stay. Classes are numbered as they appear, so that the folds are scikit-learn's."""
     _, first, codes = np.unique(labels, return_index=True, return_inverse=True)
+    named = np.sort(first)
     codes = first.argsort().argsort()[codes]
     order = np.sort(codes)
     shares = np.stack([np.bincount(order[i::k], minlength=codes.max() + 1) for i in range(k)])
+    warn_of_few(shares.sum(axis=0), labels[named].tolist(), k, argument)
     out = np.empty(len(codes), np.intp)
     for label in range(shares.shape[1]):
         out[codes == label] = np.repeat(np.arange(k), shares[:, label])
     return out
+
+
+def warn_of_few(counts: NDArray[np.intp], classes: list[Any], k: int, argument: str) -> None:
+    """Warn of folds without a row of some class to score; a single row is an error, as its fold
+    has none to train on."""
+    at = int(np.argmin(counts))
+    if 1 < counts[at] < k:
+        caller.warn(
+            f"{argument}: expected at least {k} rows of each class for {k} folds, got "
+            f"{counts[at]} of class {classes[at]!r}, the least populated",
+            UserWarning,
+        )
 
 
 def all_classes(

@@ -17,14 +17,32 @@ SET_HERE = "C", "reference_class", "fit_intercept", "feature_scale"
 
 def frame(data: Any) -> Any:
     """A DataFrame, its rows numbered by place."""
+    pandas = needed("pandas", "formulas need")
     try:
-        made = needed("pandas", "formulas need").DataFrame(data)
+        own = isinstance(data, pandas.DataFrame | Mapping)
+        made = pandas.DataFrame(data if own else named(data))
     except (TypeError, ValueError) as error:
         raise type(error)(
             f"data: expected a DataFrame, or columns that make one, got {shown(data)} "
             f"({first_line(error)})"
         ) from error
     return made.reset_index(drop=True)
+
+
+def named(data: Any) -> Any:
+    """The columns of a frame of polars by name, or what Arrow makes of its table; other data as it
+    came. pandas reads both as arrays, without names."""
+    if hasattr(data, "get_columns"):
+        return {column.name: values(column) for column in data.get_columns()}
+    return data.to_pandas() if hasattr(data, "column_names") else data
+
+
+def values(column: Any) -> Any:
+    """Of a column of polars; the order of an Enum's categories is kept."""
+    found = column.to_numpy()
+    if type(column.dtype).__name__ != "Enum":
+        return found
+    return needed("pandas", "formulas need").Categorical(found, list(column.dtype.categories))
 
 
 def first_line(error: Exception) -> str:

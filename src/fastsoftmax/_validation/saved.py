@@ -266,6 +266,17 @@ def keyed(*keys: str) -> Kind:
     return kind
 
 
+def fields(**kinds: Kind) -> Kind:
+    """A dict of these keys, each value of its kind."""
+    of_keys = keyed(*kinds)
+
+    def kind(value: Any, name: str, sizes: Sizes) -> dict[str, Any]:
+        given = of_keys(value, name, sizes)
+        return {key: of(given[key], f"{name}.{key}", sizes) for key, of in kinds.items()}
+
+    return kind
+
+
 class Record(tuple):
     """The values of a named tuple, and the name of its type."""
 

@@ -197,23 +197,30 @@ def binary_cross_entropy(
     y, _ = check.floating(target, "target")
     check.same_shape(y, z.shape, "target", "logits")
     check.within(y, 0.0, 1.0, "target")
+    threads = threads_for(z.size, n_threads)
+    z, shares = np.asarray(z, order="C"), y.astype(z.dtype, order="C", copy=False)
+    if pos_weight is None and (shares is y or np.array_equal(shares, y)):
+        return _reduced(_losses_of(z, shares, threads), dtype, sample_weight, reduction)
+    # a factor of each term: of shares of their sum, 1 - y' has few digits where y' is near 1
+    positive, negative = y.astype(np.float64), 1.0 - y.astype(np.float64)
     if pos_weight is not None:
-        y, masses = _times(y, pos_weight)
-    losses = np.empty(z.shape, z.dtype)
-    kernels(z.dtype).elementwise.binary_cross_entropy(
-        np.ascontiguousarray(z), np.ascontiguousarray(y, dtype=z.dtype), losses,
-        threads_for(z.size, n_threads),
-    )  # fmt: skip
-    if pos_weight is not None:
-        losses = np.where(masses == 0, 0.0, losses * masses)
+        positive *= check.sample_weight(pos_weight, y.shape, "pos_weight")
+    losses = _times(positive, _losses_of(z, np.ones_like(z), threads))
+    losses += _times(negative, _losses_of(z, np.zeros_like(z), threads))
     return _reduced(losses, dtype, sample_weight, reduction)
 
 
-def _times(y: Array, factor: ArrayLike) -> tuple[Array, Array]:
-    """Targets with y times a factor, as probabilities and the sums that they are shares of."""
-    positive = y * check.sample_weight(factor, y.shape, "pos_weight")
-    masses = positive + (1.0 - y)
-    return np.divide(positive, masses, out=np.zeros_like(masses), where=masses > 0), masses
+def _losses_of(z: Array, y: Array, threads: int) -> Array:
+    """-y log σ(z) - (1-y) log σ(-z), of contiguous arrays of one dtype."""
+    losses = np.empty_like(z)
+    kernels(z.dtype).elementwise.binary_cross_entropy(z, y, losses, threads)
+    return losses
+
+
+def _times(weights: Array, losses: Array) -> Array:
+    """Losses times weights; a weight of 0 leaves out, whatever the loss."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return np.where(weights == 0, 0.0, losses * weights)
 
 
 @overload
@@ -343,8 +350,7 @@ def _reduced(
     total, exponent = losses.size, 0
     if sample_weight is not None:
         weights, exponent = scaled(check.sample_weight(sample_weight, losses.shape))
-        with np.errstate(invalid="ignore"):  # a weight of 0 leaves out, whatever the loss
-            losses = np.where(weights == 0, 0.0, losses * weights)
+        losses = _times(weights, losses)
         total = weights.sum(dtype=np.float64)
     if reduction == "mean":
         with np.errstate(invalid="ignore"):  # the mean over nothing is NaN

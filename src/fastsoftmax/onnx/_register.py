@@ -26,7 +26,10 @@ def register() -> None:
 
     The graph is that of the model that ``to_sklearn`` returns, and computes in float32 for float32
     input and in float64 for float64 input. Call this function once in a process, before
-    ``skl2onnx.to_onnx``. With several labels per row onnxruntime computes in float32 only.
+    ``skl2onnx.to_onnx``. `Adaline`, which has no ``to_sklearn``, is not converted, nor is what
+    ``to_sklearn`` refuses, such as a `LogisticRegression` of several labels per row. A graph of an
+    `MLPClassifier` of several labels per row needs float32 input: onnxruntime lacks an operator for
+    the other one.
 
     Raises
     ------

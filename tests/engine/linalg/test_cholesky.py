@@ -23,6 +23,13 @@ def test_entries_that_are_not_finite_are_left_out(dtype, bad, place):
     assert np.array_equal(found[[0, 2]], expected[[0, 2]])
 
 
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_inverse_of_a_matrix_without_a_finite_diagonal_is_taken_for_1(dtype):
+    broken, right = matrices(dtype), np.random.default_rng(1).normal(size=(3, 40))
+    broken[1, 3, 3] = np.inf
+    assert np.allclose(ClassFactors(broken, 1).solve(right)[0][1], right[1], rtol=1e-5)
+
+
 def test_a_diagonal_that_is_not_finite_is_an_error():
     factors = ClassFactors(matrices(np.float64), 1)
     with pytest.raises(FloatingPointError, match="expected finite scales"):

@@ -6,11 +6,14 @@ from operator import mul
 
 import numpy as np
 import pytest
+from scipy import sparse
 from sklearn.exceptions import ConvergenceWarning
 from support.newton import Problem
 
 import fastsoftmax
 from fastsoftmax import LogisticRegression, SoftmaxRegression
+from fastsoftmax._engine.data import data_of
+from fastsoftmax._engine.objective import Objective, Observations, Penalty
 from fastsoftmax._engine.objective.rounding import raised
 
 N = 60
@@ -73,3 +76,16 @@ def test_a_bound_is_raised_by_no_less_than_a_change_of_logits_raises_divergence(
 
         r = 0.25 * float(e @ e)
         assert divergence(z + e) <= raised(divergence(z), r) * (1 + 1e-12) + 1e-15
+
+
+def test_logits_are_sums_of_no_larger_numbers():
+    """Root mean squares of Σ |w x| + |b| of sparse rows are at most what rounding is counted by."""
+    rng = np.random.default_rng(0)
+    X = rng.normal(size=(60, 5)) * (rng.random((60, 5)) < 0.5)
+    y = rng.integers(0, 3, 60).astype(np.int32)
+    rows = Observations(data_of(sparse.csr_array(X), 1), y, 3)
+    o = Objective(rows, Penalty(1.0), fit_intercept=True)
+    theta = rng.normal(size=o.size)
+    W, b = o.parameters.user(theta, np.dtype(np.float64))
+    terms = np.abs(X) @ np.abs(W).T + np.abs(b)
+    assert (o.parameters.logit_sizes(theta) >= np.sqrt(np.mean(terms**2, axis=0))).all()

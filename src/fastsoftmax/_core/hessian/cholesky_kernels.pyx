@@ -216,5 +216,5 @@ cdef void solve_scaled(
             out[r * step + j] = z[r * size + j] * largest[r] * scales[j]
 
 
-cdef Table table = Table(factor=factor, solve=solve)
+cdef Table table = Table(factor=&factor, solve=&solve)
 capsule = PyCapsule_New(&table, "cholesky", NULL)

@@ -324,5 +324,5 @@ cdef void assemble_class(
                 out[i * width + c * size + j] = both * shared[i * size + j] - gram[i * size + j]
 
 
-cdef Table table = Table(sample_bytes=sample_bytes, sample_pairs=sample_pairs, assemble=assemble)
+cdef Table table = Table(sample_bytes=&sample_bytes, sample_pairs=&sample_pairs, assemble=&assemble)
 capsule = PyCapsule_New(&table, "coupling", NULL)

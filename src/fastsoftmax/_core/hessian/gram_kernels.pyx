@@ -273,5 +273,5 @@ cdef void sum_rows(
             store_upto(out + j + v * VL, total[v], m - v * VL)
 
 
-cdef Table table = Table(gram_bytes=gram_bytes, gram=gram, sums=sums)
+cdef Table table = Table(gram_bytes=&gram_bytes, gram=&gram, sums=&sums)
 capsule = PyCapsule_New(&table, "gram", NULL)

@@ -180,5 +180,5 @@ cdef void block(
 
 
 cdef Table table = Table(
-    padding=padding, solve_bytes=solve_bytes, solve=solve, orthonormal=orthonormal, blocks=blocks)
+    padding=&padding, solve_bytes=&solve_bytes, solve=&solve, orthonormal=&orthonormal, blocks=&blocks)
 capsule = PyCapsule_New(&table, "low_rank", NULL)

@@ -104,5 +104,5 @@ cdef Py_ssize_t draw_class(
     return count
 
 
-cdef Table table = Table(sample_rows=sample_rows)
+cdef Table table = Table(sample_rows=&sample_rows)
 capsule = PyCapsule_New(&table, "sampling", NULL)

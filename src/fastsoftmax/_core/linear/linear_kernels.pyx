@@ -188,7 +188,7 @@ cdef Sizes sizes(const Problem *given, int n_threads) noexcept nogil:
 
 
 cdef Table table = Table(
-    sizes=sizes, gradient_bytes=gradient_bytes, gradient=gradient, moments_bytes=moments_bytes,
-    moments=moments, logits_bytes=logits_bytes, logits=logits, tile_rows=tile_rows,
-    store_bytes=store_bytes, store_logits=store_logits)
+    sizes=&sizes, gradient_bytes=&gradient_bytes, gradient=&gradient, moments_bytes=&moments_bytes,
+    moments=&moments, logits_bytes=&logits_bytes, logits=&logits, tile_rows=&tile_rows,
+    store_bytes=&store_bytes, store_logits=&store_logits)
 capsule = PyCapsule_New(&table, "linear", NULL)

@@ -175,5 +175,5 @@ cdef void unit(
         tile(x, out, t, i, factor, scale, z, z + size, losses)
 
 
-cdef Table table = Table(cross_entropy_bytes=cross_entropy_bytes, cross_entropy=cross_entropy)
+cdef Table table = Table(cross_entropy_bytes=&cross_entropy_bytes, cross_entropy=&cross_entropy)
 capsule = PyCapsule_New(&table, "cross_entropy", NULL)

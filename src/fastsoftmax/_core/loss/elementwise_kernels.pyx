@@ -68,5 +68,5 @@ cdef int vector_bytes() noexcept nogil:
 
 
 cdef Table table = Table(
-    apply=apply, binary_cross_entropy=binary_cross_entropy, vector_bytes=vector_bytes)
+    apply=&apply, binary_cross_entropy=&binary_cross_entropy, vector_bytes=&vector_bytes)
 capsule = PyCapsule_New(&table, "elementwise", NULL)

@@ -252,6 +252,6 @@ cdef void vjp(
 
 
 cdef Table table = Table(
-    softmax_bytes=softmax_bytes, softmax=softmax, logsumexp_bytes=logsumexp_bytes,
-    logsumexp=logsumexp, vjp_bytes=vjp_bytes, vjp=vjp)
+    softmax_bytes=&softmax_bytes, softmax=&softmax, logsumexp_bytes=&logsumexp_bytes,
+    logsumexp=&logsumexp, vjp_bytes=&vjp_bytes, vjp=&vjp)
 capsule = PyCapsule_New(&table, "softmax", NULL)

@@ -305,6 +305,6 @@ cdef void outputs(
 
 
 cdef Table table = Table(
-    row_length=row_length, slice_rows=slice_rows, epoch_bytes=epoch_bytes, epoch=epoch,
-    outputs_bytes=outputs_bytes, outputs=outputs)
+    row_length=&row_length, slice_rows=&slice_rows, epoch_bytes=&epoch_bytes, epoch=&epoch,
+    outputs_bytes=&outputs_bytes, outputs=&outputs)
 capsule = PyCapsule_New(&table, "network", NULL)

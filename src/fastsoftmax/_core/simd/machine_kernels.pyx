@@ -60,5 +60,5 @@ cdef Py_ssize_t read(const real *start, Py_ssize_t n, int n_threads) noexcept no
     return <Py_ssize_t>sizeof(real) * part * n_threads if sink == sink else 0
 
 
-cdef Table table = Table(multiply_adds=multiply_adds, read=read)
+cdef Table table = Table(multiply_adds=&multiply_adds, read=&read)
 capsule = PyCapsule_New(&table, "machine", NULL)

@@ -369,6 +369,6 @@ cdef void weigh(
 
 
 cdef Table table = Table(
-    numbers=numbers, pack=pack, copy=copy, centre_bytes=centre_bytes, centre=centre, logits=logits,
-    pull_bytes=pull_bytes, pull=pull, gram_bytes=gram_bytes, gram=gram, weigh=weigh)
+    numbers=&numbers, pack=&pack, copy=&copy, centre_bytes=&centre_bytes, centre=&centre, logits=&logits,
+    pull_bytes=&pull_bytes, pull=&pull, gram_bytes=&gram_bytes, gram=&gram, weigh=&weigh)
 capsule = PyCapsule_New(&table, "tiled", NULL)

@@ -148,5 +148,5 @@ cdef void squares(const Sparse *x, const int *order, Py_ssize_t count, real *row
         squares_of(x.values, <const int *>x.starts, order, count, <Row *>rows)
 
 
-cdef Table table = Table(squares=squares, epoch=epoch)
+cdef Table table = Table(squares=&squares, epoch=&epoch)
 capsule = PyCapsule_New(&table, "ascent", NULL)

@@ -245,5 +245,5 @@ cdef double part_subgradient(
 
 
 cdef Table table = Table(
-    by_grams=by_grams, by_columns=by_columns, moments=moments, grams=grams, subgradient=subgradient)
+    by_grams=&by_grams, by_columns=&by_columns, moments=&moments, grams=&grams, subgradient=&subgradient)
 capsule = PyCapsule_New(&table, "coordinate", NULL)

@@ -328,5 +328,5 @@ cdef void add_moments(
 
 
 cdef Table table = Table(
-    dual_bytes=dual_bytes, dual_point=dual_point, tile_rows=tile_rows, class_moments=class_moments)
+    dual_bytes=&dual_bytes, dual_point=&dual_point, tile_rows=&tile_rows, class_moments=&class_moments)
 capsule = PyCapsule_New(&table, "dual", NULL)

@@ -203,5 +203,5 @@ cdef void change_residual(
             e.totals[c] += e.means[c * b.m + place] * e.diagonals[c * b.m] * x[c]
 
 
-cdef Table table = Table(by_grams=by_grams, by_columns=by_columns)
+cdef Table table = Table(by_grams=&by_grams, by_columns=&by_columns)
 capsule = PyCapsule_New(&table, "group", NULL)

@@ -356,7 +356,7 @@ cdef void tile_curve(
 
 
 cdef Table table = Table(
-    along_bytes=along_bytes, along=along, move=move, gradient_bytes=gradient_bytes,
-    gradient=gradient, residuals_bytes=residuals_bytes, residuals=residuals, variances=variances,
-    class_sums=class_sums, squares=squares, probabilities=probabilities, curve=curve)
+    along_bytes=&along_bytes, along=&along, move=&move, gradient_bytes=&gradient_bytes,
+    gradient=&gradient, residuals_bytes=&residuals_bytes, residuals=&residuals, variances=&variances,
+    class_sums=&class_sums, squares=&squares, probabilities=&probabilities, curve=&curve)
 capsule = PyCapsule_New(&table, "line", NULL)

@@ -194,5 +194,5 @@ cdef void centre(
 
 
 cdef Table table = Table(
-    model=model, gradient=gradient, products=products, norms=norms, centre=centre)
+    model=&model, gradient=&gradient, products=&products, norms=&norms, centre=&centre)
 capsule = PyCapsule_New(&table, "standardised", NULL)

@@ -213,6 +213,6 @@ cdef void add(real *x, double t, const real *y, Py_ssize_t n, int n_threads) noe
 
 
 cdef Table table = Table(
-    dot=dot, dots=dots, combine=combine, add_wide=add_wide, pair=pair, products=products,
-    largest=largest, add=add)
+    dot=&dot, dots=&dots, combine=&combine, add_wide=&add_wide, pair=&pair, products=&products,
+    largest=&largest, add=&add)
 capsule = PyCapsule_New(&table, "vectors", NULL)

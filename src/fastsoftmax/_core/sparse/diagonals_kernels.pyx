@@ -189,6 +189,6 @@ cdef void solve_features(
 
 
 cdef Table table = Table(
-    place_build=place_build, tile_rows=tile_rows, add_variances=add_variances,
-    build_block=build_block, solve_bytes=solve_bytes, solve=solve)
+    place_build=&place_build, tile_rows=&tile_rows, add_variances=&add_variances,
+    build_block=&build_block, solve_bytes=&solve_bytes, solve=&solve)
 capsule = PyCapsule_New(&table, "diagonals", NULL)

@@ -117,5 +117,5 @@ cdef void split(
             to[j * k + c] = share[j] * merged[owner[j] * k + c]
 
 
-cdef Table table = Table(count=count, measure=measure, merge=merge, split=split)
+cdef Table table = Table(count=&count, measure=&measure, merge=&merge, split=&split)
 capsule = PyCapsule_New(&table, "merged_features", NULL)

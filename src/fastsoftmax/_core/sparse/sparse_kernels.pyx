@@ -452,8 +452,8 @@ cdef void transpose_rows(
 
 
 cdef Table table = Table(
-    rows_of_block=rows_of_block, weight_columns=weight_columns, tables_of=tables_of,
-    store_bytes=store_bytes, store_logits=store_logits, logits_bytes=logits_bytes, logits=logits,
-    plan_pass=plan_pass, begin_pass=begin_pass, block_differences=block_differences,
-    block_gradients=block_gradients, end_pass=end_pass, transpose_rows=transpose_rows)
+    rows_of_block=&rows_of_block, weight_columns=&weight_columns, tables_of=&tables_of,
+    store_bytes=&store_bytes, store_logits=&store_logits, logits_bytes=&logits_bytes, logits=&logits,
+    plan_pass=&plan_pass, begin_pass=&begin_pass, block_differences=&block_differences,
+    block_gradients=&block_gradients, end_pass=&end_pass, transpose_rows=&transpose_rows)
 capsule = PyCapsule_New(&table, "sparse", NULL)

@@ -282,7 +282,7 @@ def fit(
         <https://matthewwardrop.github.io/formulaic/>`_, which must be installed: columns, functions
         of them (``np.log(income)``), factors (``C(size)``, and columns that are not numeric),
         interactions (``a:b``, ``a*b``). ``- 1`` means no intercept.
-    data : pandas.DataFrame, or what one can be made from
+    data : DataFrame of pandas or polars, or what one of pandas can be made from
     sample_weight : str or array-like of shape (n,), optional
         Weights of the rows, >= 0, which are frequencies; or the name of their column.
     reference_class : label, default=None

@@ -140,7 +140,8 @@ class Likelihood:
     """
 
     def __init__(self, sample: Sample) -> None:
-        self.sample = sample
+        # a sparse X of float32 times feature_scale is rounded to float32 else
+        self.sample = sample = sample._replace(data=sample.data.to_float64())
         means, spread = sample.data.moments(sample.weights)
         spread = spread if sample.fit_intercept else np.hypot(spread, means)
         self.constant = spread == 0

@@ -48,18 +48,28 @@ class Fitted(NamedTuple):
     events: bool  # whether y holds counts, of events that are observations
     labels: NDArray  # of all K classes
     sign: float  # of the coefficients against the reference, of those of the logits
+    factors: NDArray[np.float64]  # of the features of X, times which the sample has them
 
     @property
     def B(self) -> NDArray[np.float64]:
-        """Coefficients of all classes, (K, q), 0 for the reference."""
+        """Coefficients of all classes, (K, q), of X as it was given; 0 for the reference."""
         B = np.zeros((len(self.labels), self.best.table.shape[1]))
         B[np.arange(len(B)) != self.reference] = self.sign * self.best.table
+        B[:, int(self.sample.fit_intercept) :] *= self.factors
         return B
 
+    @property
+    def to_user(self) -> NDArray[np.float64]:
+        """As that of the likelihood, but for coefficients of X as it was given."""
+        to_user = self.best.likelihood.to_user.copy()
+        to_user[int(self.sample.fit_intercept) :] *= self.factors[:, None]
+        return to_user
+
     def points(self) -> Iterator[Points]:
-        """All rows, some at a time."""
+        """All rows of X as it was given, some at a time."""
         sample, first = self.sample, int(self.sample.fit_intercept)
         for rows, X in float64_pieces(sample.data):
+            X = X / self.factors
             n = len(X)
             weights = np.ones(n) if sample.weights is None else sample.weights[rows]
             offset = np.zeros((n, len(self.labels)))
@@ -104,7 +114,8 @@ class Results(Coefficients):
     terms : list of q str
         "(Intercept)", and the names of the features.
     params : ndarray of shape (m, q)
-        Coefficients. With two classes, too, they are for the log-odds against the reference.
+        Coefficients. With two classes, too, they are for the log-odds against the reference. As
+        ``coef_`` and their standard errors they are in the units of ``X * feature_scale``.
     cov_type : {"nonrobust", "HC0", "HC1", "cluster"}
         The covariance that `cov_params` returns, and on which all that follows from it is based.
 
@@ -155,6 +166,8 @@ class Results(Coefficients):
     ) -> MarginalEffects:
         """How the probabilities of all classes change with each feature.
 
+        Features have the units of X as it was passed, also with ``feature_scale``.
+
         Parameters
         ----------
         at : {"overall", "mean"}, default="overall"
@@ -195,8 +208,7 @@ class Results(Coefficients):
     ) -> MarginalEffects:
         fitted = self._fitted
         found = effects.effects_of(
-            changes, points, fitted.B, self._standardised, fitted.best.likelihood.to_user,
-            fitted.reference,
+            changes, points, fitted.B, self._standardised, fitted.to_user, fitted.reference,
         )  # fmt: skip
         names = [change.name for change in changes]
         return MarginalEffects(*found, names, fitted.labels.tolist(), at)
@@ -328,7 +340,9 @@ def made_of(
     terms = [INTERCEPT] * problem.fit_intercept + check.names_of(model)
     compared = [label for k, label in enumerate(labels) if k != reference]
     facts = Facts(best.value, null, n, table.size, tuple(labels), method)
-    fitted = Fitted(best, sample, reference, events, model.classes_, sign)
+    scale = problem.rows.feature_scale
+    factors = np.ones(sample.data.shape[1]) if scale is None else scale
+    fitted = Fitted(best, sample, reference, events, model.classes_, sign, factors)
     return kind(
         labels[reference], compared, terms, table, NONROBUST, best.covariance, facts,
         model=model, _fitted=fitted, _standardised=best.inverse,
