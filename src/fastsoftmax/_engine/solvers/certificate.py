@@ -79,6 +79,11 @@ class CertificateRules:
     rounds: int = 8  # of moving what is not penalised: Newton's steps
     solved: float = 0.5  # of a v that is 0 but for rounding: what one of them may leave
 
+    def rounding(self, magnitudes: NDArray[np.float64], size: float) -> NDArray[np.float64]:
+        """What a v of 0 may be off by, (K, m), for targets of this size."""
+        least = self.unlikely * (magnitudes.sum(axis=0) + 10 * size)
+        return np.maximum(self.stationary * magnitudes, least)
+
 
 USUAL = CertificateRules()
 
@@ -365,16 +370,11 @@ class Linearised:
 
     def _is_stationary(self, sums: NDArray[np.float64]) -> bool:
         off, magnitudes = sums / self.n
-        return bool((np.abs(off) <= self._rounding_of(magnitudes)).all())
-
-    def _rounding_of(self, magnitudes: NDArray[np.float64]) -> NDArray[np.float64]:
-        """That of the v of what is not penalised."""
-        least = self.rules.unlikely * (magnitudes.sum(axis=0) + 10 * self._size)
-        return np.maximum(self.rules.stationary * magnitudes, least)
+        return bool((np.abs(off) <= self.rules.rounding(magnitudes, self._size)).all())
 
     def _move(self, off: NDArray[np.float64], magnitudes: NDArray[np.float64]) -> None:
         """Newton's step of what is not penalised, from its v."""
-        enough = self.rules.solved * self._rounding_of(magnitudes)
+        enough = self.rules.solved * self.rules.rounding(magnitudes, self._size)
         step = self._unpenalised.step(self, off, enough)
         self.moved += step
         for piece in self._kept or ():
