@@ -31,6 +31,20 @@ class Scan(NamedTuple):
     nnz: int  # entries of a sparse X, all numbers of a dense one
     y: NDArray
     weights: NDArray | None
+    checksums: dict[tuple[int, int], int]  # of X of blocks, by their first row and the next's
+
+    def same(self, begin: int, X: Any, y: ArrayLike, weight: ArrayLike | None) -> None:
+        """Raise unless the rows from there on are those of the first pass, as far as it is cheap
+        to see: labels and weights, and some numbers of X."""
+        rows = slice(begin, begin + X.shape[0])
+        checksum = check_blocks.checksum(X)
+        check_blocks.as_before(
+            y=check_blocks.same_targets(y, self.y[rows]),
+            sample_weight=check_blocks.same_weights(
+                weight, None if self.weights is None else self.weights[rows]
+            ),
+            X=self.checksums.get((begin, rows.stop), checksum) == checksum,
+        )
 
 
 class Blocks(sources.FromFiles, Parts):
@@ -49,9 +63,10 @@ class Blocks(sources.FromFiles, Parts):
         same blocks for each pass. A block is ``(X, y)`` or ``(X, y, sample_weight)``: X of shape
         (m, D), in all blocks dense or in all sparse, and of the same dtype; labels y of shape (m,);
         weights of shape (m,). Do not write to its arrays again: the next block is read while this
-        one is processed, and a fit that detects a reused buffer raises an error. A block of a
-        sparse X costs some time per feature beside that for its entries: it should have more
-        entries than features.
+        one is processed, and a fit that detects a reused buffer raises an error. A fit that detects
+        other rows in a later pass, as of a source that shuffles them, raises one too. Blocks may be
+        empty, but not all. A block of a sparse X costs some time per feature beside that for its
+        entries: it should have more entries than features.
 
     Raises
     ------
@@ -121,13 +136,18 @@ class Blocks(sources.FromFiles, Parts):
         return Blocks(Copies(self, check_blocks.folder(folder)))
 
     def __iter__(self) -> Iterator[tuple[Any, ...]]:
-        if not callable(self.source):
-            return iter(self.source)
-        return check_blocks.own_arrays(check_blocks.iterator(self.source()))
+        """(X, y) or (X, y, sample_weight) of each that has rows."""
+        return (block for _, block in self._numbered())
+
+    def _numbered(self) -> Iterator[tuple[int, Any]]:
+        blocks: Iterable[Any] = self.source
+        if callable(self.source):
+            blocks = check_blocks.own_arrays(check_blocks.iterator(self.source()))
+        return check_blocks.numbered(blocks)
 
     def _each(self, function: Callable[..., Any], *args: Any) -> list[Any]:
         results = []
-        for i, block in enumerate(ahead(self)):
+        for i, block in ahead(self._numbered()):
             with check_blocks.named(f"block {i}"):
                 results.append(function(check_blocks.parts(block), *args))
         check_blocks.some(len(results))
@@ -145,9 +165,10 @@ class Blocks(sources.FromFiles, Parts):
         TypeError, ValueError
             If something is not a block, or differs from the blocks before it, naming the block.
         """
-        labels, weights, rows, held, nnz, first = [], [], 0, 0, 0, None
+        labels, weights, numbers, checksums = [], [], [], {}
+        rows, held, nnz, first = 0, 0, 0, None
         kept = np.copy if callable(self.source) else np.asarray  # a source may write to its own
-        for i, block in enumerate(ahead(self)):
+        for i, block in ahead(self._numbered()):
             with check_blocks.named(f"block {i}"):
                 X, y, weight = check_blocks.parts(block)
                 array = features(X)
@@ -160,20 +181,22 @@ class Blocks(sources.FromFiles, Parts):
                 check_blocks.alike_labels(labels[-1], labels[0])
                 weight = check.weights_of_a_part(weight, n, "sample_weight")
                 weights.append(None if weight is None else kept(weight))
+            numbers.append(i)
+            checksums[rows, rows + n] = check_blocks.checksum(array)
             rows += n
             parts = (array.data, array.indices) if first[1] else (array,)
             nnz, held = nnz + parts[0].size, held + sum(part.nbytes for part in parts)
         check_blocks.some(rows)
-        check_blocks.all_or_none(weights)
+        check_blocks.all_or_none(weights, numbers)
         together = None if weights[0] is None else np.concatenate(weights, dtype=np.float64)
         check.some_weight(together)
         return Scan(
             first[0], (rows, first[2]), first[3], first[1], held, nnz, np.concatenate(labels),
-            together,
+            together, checksums,
         )  # fmt: skip
 
     def features(self, scan: Scan) -> Iterator[NDArray | sparse.csr_array]:
-        """X of each block, which are as they were in the scan.
+        """X of each block that has rows; raises where they are other rows than in the scan.
 
         Parameters
         ----------
@@ -184,24 +207,28 @@ class Blocks(sources.FromFiles, Parts):
         ndarray or csr_array of shape (m, D)
         """
         rows = 0
-        for i, block in enumerate(self):
+        held = isinstance(self.source, list | tuple)  # the same arrays in each pass
+        for i, block in self._numbered():
             with check_blocks.named(f"block {i}"):
-                given = check_blocks.parts(block)[0]
+                given, *of_rows = check_blocks.parts(block)
                 check_blocks.same_columns(given, scan.first)
                 X = features(given)
                 check_blocks.alike(X, scan.is_sparse, scan.shape[1], scan.dtype)
-            rows += X.shape[0]
+                begin, rows = rows, rows + X.shape[0]
+                if rows <= scan.shape[0] and not held:
+                    scan.same(begin, X, *of_rows)
             if rows <= scan.shape[0]:
                 yield X
         check_blocks.as_many(rows, scan.shape[0])
 
-    def rows(self, numbers: NDArray[np.intp]) -> NDArray | sparse.csr_array:
+    def rows(self, numbers: NDArray[np.intp], scan: Scan) -> NDArray | sparse.csr_array:
         """X of some rows, which are held.
 
         Parameters
         ----------
         numbers : ndarray of int
             Numbers of rows, >= 0, counted over all blocks.
+        scan : Scan
 
         Returns
         -------
@@ -209,9 +236,7 @@ class Blocks(sources.FromFiles, Parts):
             In this order.
         """
         parts, found, start = [], [], 0
-        for i, block in enumerate(self):
-            with check_blocks.named(f"block {i}"):
-                X = features(check_blocks.parts(block)[0])
+        for X in self.features(scan):
             here = np.flatnonzero((numbers >= start) & (numbers < start + X.shape[0]))
             parts.append(X[numbers[here] - start])
             found.append(here)
@@ -221,6 +246,6 @@ class Blocks(sources.FromFiles, Parts):
 
     def require_finite(self) -> None:
         """Raise for the first NaN or infinity."""
-        for i, block in enumerate(ahead(self)):
+        for i, block in ahead(self._numbered()):
             with check_blocks.named(f"block {i}"):
                 require_finite(features(block[0]))

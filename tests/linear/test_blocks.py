@@ -1,6 +1,7 @@
 """Fits of blocks of rows: the optimum of all rows, however they are cut."""
 
 import re
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -338,3 +339,193 @@ def test_blocks_may_share_memory_that_nothing_writes_to():
 def test_gradients_are_summed_in_float64_where_there_is_room(most, dtype):
     found = no_gradient(3, 5, np.dtype(np.float32), most)
     assert found.dtype == dtype and found.shape == (3, 5) and not found.any()
+
+
+def changing(change, form=np.asarray):
+    """Blocks of weighted rows that are others from the second pass on, and the rows."""
+    X, y, weights = problem(200, 12, 3)
+    passes = []
+
+    def source():
+        passes.append(1)
+        blocks = [list(block) for block in cut(X, y, weights, at=range(40, 200, 40))]
+        if len(passes) > 1:
+            blocks = change(blocks)
+        return iter([(form(block[0]), *block[1:]) for block in blocks])
+
+    return source, X, y, weights
+
+
+def with_change(number, place, make):
+    """One part of one block is made anew."""
+
+    def change(blocks):
+        blocks[number][place] = make(blocks[number][place])
+        return blocks
+
+    return change
+
+
+def one_more(values):
+    """A copy in which the last is another."""
+    return np.append(values[:-1], values[-1] + 1)
+
+
+def within_blocks(blocks):
+    order = np.random.default_rng(1).permutation(40)
+    return [[part[order] for part in block] for block in blocks]
+
+
+CHANGES = {
+    "blocks in another order": (lambda blocks: blocks[::-1], "block 0: y"),
+    "rows in another order": (within_blocks, "block 0: y"),
+    "X of other rows": (
+        lambda blocks: [[x[::-1], *rest] for x, *rest in blocks],
+        "block 0: X",
+    ),
+    "noise": (with_change(3, 0, lambda x: x + 1e-6), "block 3: X"),
+    "other labels": (with_change(2, 1, lambda y: y + 7), "block 2: y"),
+    "one label": (with_change(4, 1, one_more), "block 4: y"),
+    "one weight": (with_change(1, 2, one_more), "block 1: sample_weight"),
+    "no weights": (
+        lambda blocks: [block[:2] for block in blocks],
+        "block 0: sample_weight",
+    ),
+    "labels of another kind": (with_change(1, 1, lambda y: y.astype(str)), "block 1: y"),
+    "a table": (with_change(1, 1, lambda y: np.eye(3)[y]), "block 1: y"),
+    "no labels": (with_change(1, 1, lambda y: y[0]), "block 1: y"),
+}
+
+
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_array])
+@pytest.mark.parametrize("case", CHANGES)
+def test_a_source_that_changes_is_refused(case, form):
+    """A fit of such rows was certified, with labels of one pass beside features of another."""
+    change, place = CHANGES[case]
+    source, X, y, weights = changing(change, form=form)
+    model = SoftmaxRegression().fit(X, y, weights)
+    before = model.coef_.copy()
+    with pytest.raises(ValueError, match=f"{place}: expected the same values as in the first pass"):
+        model.fit(Blocks(source))
+    np.testing.assert_array_equal(model.coef_, before)
+    assert model.certified_
+
+
+class Sequence:
+    """Blocks that are made when they are asked for."""
+
+    def __init__(self, source):
+        self.source, self.blocks = source, []
+
+    def __len__(self):
+        return 5
+
+    def __getitem__(self, i):
+        if i >= 5:
+            raise IndexError
+        self.blocks = self.blocks if i else list(self.source())
+        return self.blocks[i]
+
+
+@pytest.mark.parametrize(
+    "read",
+    [
+        lambda blocks, model: fastsoftmax.certify(model.coef_, model.intercept_, blocks),
+        lambda blocks, model: fastsoftmax.SoftmaxRegressionCV([0.1, 1], cv=3).fit(blocks),
+        lambda blocks, model: fastsoftmax.softmax_path(blocks, Cs=[0.1, 1]),
+        lambda blocks, model: SoftmaxRegression(l1_ratio=0.5).fit(blocks),
+    ],
+)
+@pytest.mark.parametrize("made", [lambda source: source, Sequence])
+def test_wherever_blocks_are_read_again(read, made):
+    source, X, y, weights = changing(CHANGES["blocks in another order"][0])
+    model = SoftmaxRegression().fit(X, y, weights)
+    with pytest.raises(ValueError, match="block 0: y: expected the same values"):
+        read(Blocks(made(source)), model)
+
+
+def test_rows_for_a_scorer_are_those_of_the_fit():
+    source, *_ = changing(CHANGES["noise"][0])
+    blocks = Blocks(source)
+    scan = blocks.scan()
+    with pytest.raises(ValueError, match="block 3: X: expected the same values"):
+        blocks.rows(np.arange(3), scan)
+
+
+def test_a_copy_of_a_source_that_changes(tmp_path):
+    """Shuffled in each pass, read once: the optimum of all rows."""
+    rng = np.random.default_rng(3)
+    X, y, _ = problem(200, 12, 3)
+
+    def source():
+        order = rng.permutation(200)
+        return iter(cut(X[order], y[order], at=[50, 120]))
+
+    expected = SoftmaxRegression(tol=1e-12).fit(X, y)
+    model = SoftmaxRegression(tol=1e-12).fit(Blocks(source).cached(tmp_path))
+    np.testing.assert_allclose(model.coef_, expected.coef_, atol=1e-6)
+    with pytest.raises(ValueError, match=r"shuffling .* as of a DataLoader, or .* Blocks\.cached"):
+        SoftmaxRegression().fit(Blocks(source))
+
+
+@pytest.mark.parametrize(
+    "labels",
+    [
+        lambda y: y.tolist(),
+        lambda y: np.array(["ant", "bee", "cow"], object)[y],
+        lambda y: np.array(["ant", "bee", "cow"])[y],
+        lambda y: np.eye(3)[y] * 0.5 + 1 / 6,
+        lambda y: y.astype(np.uint8),
+        lambda y: np.array(["2020-01-01", "2021-01-01", "2022-01-01"], "M8[D]")[y],
+    ],
+)
+def test_the_same_rows_are_known_again(labels):
+    """Labels of any kind, weights in one number, and blocks with other bounds in each pass."""
+    X, y, _ = problem(600, 12, 3)
+    bounds = iter([[100], [300, 450], [7], *([[200]] * 1000)])
+
+    def source():
+        return ((x, labels(t), 2.0) for x, t in cut(X, y, at=next(bounds)))
+
+    model = SoftmaxRegression(tol=1e-11).fit(Blocks(source))
+    expected = SoftmaxRegression(tol=1e-11).fit(X, labels(y), np.full(600, 2.0))
+    assert model.certified_
+    np.testing.assert_allclose(model.coef_, expected.coef_, atol=1e-6)
+
+
+@pytest.mark.parametrize("form", [np.asarray, sparse.csr_array, np.ndarray.tolist])
+@pytest.mark.parametrize("held", [True, False])
+def test_empty_blocks(form, held, tmp_path):
+    X, y, weights = problem(200, 12, 3)
+    bounds = [0, 0, 60, 60, 60, 170, 200, 200]
+    blocks = [(form(X[a:b]), y[a:b], weights[a:b]) for a, b in pairwise(bounds)]
+    source = Blocks(blocks if held else lambda: iter(blocks))
+    model, expected = (SoftmaxRegression(tol=1e-12) for _ in range(2))
+    expected.fit(X, y, weights)
+    np.testing.assert_allclose(model.fit(source).coef_, expected.coef_, atol=1e-6)
+    np.testing.assert_array_equal(model.predict(source), model.predict(X))
+    assert model.score(source) == pytest.approx(model.score(X, y, weights), rel=1e-12)
+    if form is np.asarray:
+        np.testing.assert_array_equal(
+            SoftmaxRegression(tol=1e-12).fit(source.cached(tmp_path)).coef_, model.coef_
+        )
+    online, other = (SoftmaxRegression() for _ in range(2))
+    for x, *rest in cut(X, y, weights, at=[60, 170]):
+        other.partial_fit(form(x), rest[0], range(3), rest[1])
+    np.testing.assert_array_equal(online.partial_fit(source, classes=range(3)).coef_, other.coef_)
+
+
+def test_blocks_are_counted_with_empty_ones():
+    X, y, weights = problem(60)
+    nothing = X[:0], y[:0], weights[:0]
+    with pytest.raises(ValueError, match="source: expected blocks of rows, got none"):
+        fastsoftmax.fit(Blocks([nothing, nothing]))
+    for block, message in {
+        (0, 1): "block 2: sample_weight: expected weights in all blocks or in none",
+        (0, 1, 2, 3): r"block 2: expected \(X, y\) or .* got a tuple of 4",
+    }.items():
+        other = tuple((X, y, weights, None)[i] for i in block)
+        with pytest.raises(ValueError, match=message):
+            fastsoftmax.fit(Blocks([nothing, (X, y, weights), other]))
+    with pytest.raises(ValueError, match=r"block 1: X: .* 0 sample"):
+        fastsoftmax.fit(Blocks([(X, y), (X[:0], y)]))

@@ -175,7 +175,8 @@ if child:
 
 
 def test_without_pyarrow(monkeypatch):
-    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    for name in ("pyarrow", "pyarrow.parquet"):
+        monkeypatch.setitem(sys.modules, name, None)
     for kind in KINDS:
         with pytest.raises(ImportError, match=r"Parquet files need pyarrow.*: pip install pyarrow"):
             kind.from_parquet("rows.parquet", "x", "y")
@@ -219,6 +220,44 @@ def test_arrow(kind, table):
 def test_columns_that_are_no_features(column, error, message, table):
     with pytest.raises(error, match=message):
         parts(Blocks.from_arrow(table, column, "y"))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("change", "got"),
+    [
+        ({"features": "zz"}, "features: .*; got 'zz'"),
+        ({"features": ["f0", "zz", "f1"]}, "features: .*; got 'zz'"),
+        ({"label": "Y"}, "label: .*; got 'Y'"),
+        ({"weight": "x.list"}, "weight: .*; got 'x.list'"),
+    ],
+)
+def test_columns_that_a_table_has_not(kind, change, got, table, tmp_path):
+    """The message names the argument, the file and the columns that there are."""
+    paths, columns = written(table, tmp_path), {"features": "x", "label": "y"} | change
+    argument, rest = got.split(": ", 1)
+    names = "'x', 'y', 'w', 'bytes', 'f0', 'f1', 'ragged', 'gaps'"
+    for made, place in (
+        (lambda: kind.from_parquet(paths, **columns), re.escape(str(paths[0]))),
+        (lambda: kind.from_arrow(table, **columns), "the table"),
+    ):
+        message = f"{argument}: expected columns of {place}, which has {names}{rest[2:]}"
+        with pytest.raises(ValueError, match=message):
+            parts(made())
+
+
+def test_many_columns_are_not_all_named():
+    pa = pytest.importorskip("pyarrow")
+    table = pa.table({f"f{i}": [0.0] for i in range(30)})
+    with pytest.raises(ValueError, match=r"which has 'f0', .*'f19', …; got 'y'"):
+        parts(Blocks.from_arrow(table, ["f0"], "y"))
+
+
+def test_the_second_of_two_files_lacks_a_column(table, tmp_path):
+    paths = written(table, tmp_path)
+    pytest.importorskip("pyarrow.parquet").write_table(table.drop_columns("w"), paths[2])
+    with pytest.raises(ValueError, match=f"weight: expected columns of {re.escape(str(paths[2]))}"):
+        Blocks.from_parquet(paths, "x", "y", "w")
 
 
 @pytest.mark.parametrize(("dtype", "named"), [(None, None), ("V3", "|V3"), ("S0", "|S0")])

@@ -28,7 +28,6 @@ from fastsoftmax._validation.sparse import features
 from fastsoftmax.blocks import Blocks
 from fastsoftmax.partitions import Partitions
 
-
 OF_A_STREAM = {"_stream": saved.fields(**STATE)}
 
 

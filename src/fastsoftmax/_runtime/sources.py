@@ -40,9 +40,33 @@ class Columns(NamedTuple):
     dtype: DTypeLike  # of the numbers in a column of bytes
 
 
+NAMES = 20  # of columns that a message has
+
+
+def require_columns(names: list[str], columns: Columns, table: str) -> None:
+    """Raise for the first column that a table with these has not."""
+    features, label, weight, _ = columns
+    asked = {
+        "features": [features] if isinstance(features, str) else features,
+        "label": [label],
+        "weight": [] if weight is None else [weight],
+    }
+    known = set(names)
+    for argument, wanted in asked.items():
+        missing = [name for name in wanted if name not in known]
+        if missing:
+            shown = ", ".join(map(repr, names[:NAMES])) + ", …" * (len(names) > NAMES)
+            raise ValueError(
+                f"{argument}: expected columns of {table}, which has {shown or 'none'}; got "
+                f"{missing[0]!r}"
+            )
+
+
 def of_batches(tables: Any, columns: Columns) -> Iterator[Load]:
     """A function for each batch of tables."""
-    return (partial(part_of, batch, columns) for batch in batches(tables))
+    for batch in batches(tables):
+        require_columns(batch.schema.names, columns, "the table")
+        yield partial(part_of, batch, columns)
 
 
 def as_list(paths: Paths) -> list[Any]:
@@ -143,6 +167,7 @@ def row_groups(paths: Paths, columns: Columns) -> list[Load]:
     features, dtype, buffers = columns.features, columns.dtype, Buffers()
     for path in as_list(paths):
         file = parquet.ParquetFile(path)
+        require_columns(file.schema_arrow.names, columns, str(path))
         for i in range(file.metadata.num_row_groups):
             if file.metadata.row_group(i).num_rows:
                 plain = (
@@ -355,6 +380,11 @@ class FromFiles:
         Returns
         -------
         Blocks or Partitions
+
+        Raises
+        ------
+        ValueError
+            If a file has no column of a name, naming the argument, the file and its columns.
         """
         loads = row_groups(paths, Columns(features, label, weight, dtype))
         return cls._of_loads(partial(list, loads))

@@ -10,12 +10,13 @@ from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastsoftmax._runtime import scipy_sparse as sparse
-from fastsoftmax._validation.arrays import shown
+from fastsoftmax._validation.arrays import as_array, shown
 from fastsoftmax._validation.labels import array_of, finite
 
 
@@ -65,6 +66,22 @@ def parts(block: object) -> tuple[ArrayLike, ArrayLike, ArrayLike | None]:
     return block[0], block[1], block[2] if len(block) == 3 else None
 
 
+def rows_of(part: Any) -> int | None:
+    """How many rows X, y or weights have; None of what has none, as one weight for all."""
+    shape = getattr(part, "shape", None)
+    if shape is None:
+        return len(part) if hasattr(part, "__len__") else None
+    return shape[0] if len(shape) else None
+
+
+def numbered(blocks: Iterable[Any]) -> Iterator[tuple[int, Any]]:
+    """The blocks that have rows, and what is none, with their numbers among all."""
+    for i, block in enumerate(blocks):
+        rows = list(map(rows_of, block)) if isinstance(block, tuple | list) else []
+        if not rows or rows[0] != 0 or any(rows):
+            yield i, block
+
+
 SAMPLE = 64, 256  # rows and columns of a table
 ENTRIES = 1 << 16  # of each array of a sparse matrix
 
@@ -109,6 +126,53 @@ def own_arrays(blocks: Iterable[Any]) -> Iterator[Any]:
                 )
         before = [(part, numbers_of(part)) for part in given]
         yield block
+
+
+# compared with the first pass (docs/experiments/0090-rows-of-later-passes.md):
+PASS = 16, 256  # rows and columns of X
+ENTRIES_OF_PASS = 1 << 11  # of each array of a sparse X
+TARGETS = 256  # rows of a table y, and labels that are objects
+
+
+def evenly(size: int, most: int) -> slice:
+    """At most so many of a number of things."""
+    return slice(None, None, max(1, -(-size // most)))
+
+
+def checksum(X: NDArray | sparse.csr_array) -> int:
+    """Of some numbers of X, by which the same rows are known in later passes."""
+    found, most = 0, (ENTRIES_OF_PASS,) if sparse.issparse(X) else PASS
+    for array in arrays_of(X):
+        found = crc32(array[tuple(map(evenly, array.shape, most))].tobytes(), found)
+    return found
+
+
+def same_targets(y: ArrayLike, before: NDArray) -> bool:
+    """Whether these are the labels, or the table, of the first pass: where it is cheap, all rows
+    are compared."""
+    array = np.atleast_1d(as_array(y, "y", "labels"))
+    plain = array.ndim == 1 and array.dtype.kind not in "OT"
+    some = slice(None) if plain else evenly(len(array), TARGETS)
+    return len(array) == len(before) and np.array_equal(array_of(array[some], "y"), before[some])
+
+
+def same_weights(weight: ArrayLike | None, before: NDArray | None) -> bool:
+    """Whether these are the weights of the first pass, or one for all rows that is."""
+    if weight is None or before is None:
+        return weight is before
+    now = as_array(weight, "sample_weight")
+    return now.shape in ((), before.shape) and bool((now == before).all())
+
+
+def as_before(**same: bool) -> None:
+    """Raise for the first part of a block that is not the same as in the first pass."""
+    for name, is_same in same.items():
+        if not is_same:
+            raise ValueError(
+                f"{name}: expected the same values as in the first pass, got others: a source has "
+                "to give the same rows in the same order in each pass. Turn off shuffling and "
+                "random changes, as of a DataLoader, or read a copy by Blocks.cached"
+            )
 
 
 def folder(path: object) -> Path:
@@ -181,13 +245,13 @@ def some(rows: int) -> None:
         raise ValueError("source: expected blocks of rows, got none")
 
 
-def all_or_none(weights: Sequence[Any]) -> None:
-    """Raise where some blocks have weights and others have none."""
+def all_or_none(weights: Sequence[Any], numbers: Sequence[int]) -> None:
+    """Raise where some blocks, of these numbers, have weights and others have none."""
     given = [weight is not None for weight in weights]
     if any(given) and not all(given):
         raise ValueError(
-            f"block {given.index(not given[0])}: sample_weight: expected weights in all blocks or "
-            "in none"
+            f"block {numbers[given.index(not given[0])]}: sample_weight: expected weights in all "
+            "blocks or in none"
         )
 
 

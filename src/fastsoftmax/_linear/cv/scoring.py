@@ -1,6 +1,7 @@
 """How well a fold's model does on the rows it has not seen."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -64,7 +65,7 @@ def by_scorer(
     params = {name: value for name, value in params.items() if value is not None}
     if "sample_weight" in params:
         require_weight(np.asarray(params["sample_weight"]), folds)
-    some, y = rows_by_number(X), labels_of(problem)
+    some, y = rows_by_number(X, problem), labels_of(problem)
 
     def by_rows(fit: Fit, rows: NDArray[np.intp]) -> float:
         chosen = {name: of_rows(value, rows, len(y)) for name, value in params.items()}
@@ -87,10 +88,10 @@ def labels_of(problem: Problem) -> NDArray:
     return problem.targets.classes[plain if plain.ndim == 1 else plain.argmax(axis=1)]
 
 
-def rows_by_number(X: MatrixLike | Blocks) -> Callable[[NDArray[np.intp]], Any]:
+def rows_by_number(X: MatrixLike | Blocks, problem: Problem) -> Callable[[NDArray[np.intp]], Any]:
     """Some rows of X in the form it has; of a sparse X as compressed rows."""
     if isinstance(X, Blocks):
-        return X.rows
+        return partial(X.rows, scan=problem.rows.scan)
     if hasattr(X, "iloc"):
         return lambda rows: X.iloc[rows]
     if sparse.issparse(X):

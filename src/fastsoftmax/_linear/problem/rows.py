@@ -32,6 +32,7 @@ class GivenRows(NamedTuple):
     weights: NDArray[np.float64] | None
     feature_scale: NDArray | None
     require_finite: Callable[[], None]  # raises for what is not
+    scan: Scan | None = None  # of blocks
 
     def require_spread(self, means: NDArray, deviations: NDArray) -> None:
         """Raise where features, of these moments, are not finite or too far apart."""
@@ -56,7 +57,7 @@ def rows_of(
         scale = check.feature_scale(scale, scan.shape[1])
         data = _data_of_blocks(X, scan, n_threads, scale)
         check.usable_sum(scan.weights)
-        return GivenRows(scan.first, data, scan.y, scan.weights, scale, X.require_finite)
+        return GivenRows(scan.first, data, scan.y, scan.weights, scale, X.require_finite, scan)
     array = features(X)
     scale = by_column(feature_scale, X, "feature_scale")
     scale = check.feature_scale(scale, array.shape[1])
