@@ -40,6 +40,7 @@ def files():
             SoftmaxRegression().fit(X, y),
             SoftmaxRegression(feature_scale=np.ones(4)).fit(X, y.astype(object)),
             LogisticRegression().fit(X, y == "a"),
+            SoftmaxRegression().partial_fit(X, y, ["a", "bb", "c"]),
             MLPClassifier(3, max_iter=2, random_state=0).fit(X, y),
             SoftmaxRegression(calibrate=2, l1_ratio=0.5, l1_group="classes").fit(X, y),
             SoftmaxRegressionCV(Cs=[0.1, 1.0], cv="loo").fit(X, y),

@@ -17,6 +17,7 @@ from sklearn.preprocessing import MinMaxScaler, StandardScaler  # noqa: E402
 
 import fastsoftmax.onnx  # noqa: E402
 from fastsoftmax import (  # noqa: E402
+    Adaline,
     LogisticRegression,
     MLPClassifier,
     MLPRegressor,
@@ -116,6 +117,20 @@ def test_what_scikit_learn_lacks_is_refused_with_its_reason():
     model = MLPClassifier(4, activation="leaky_relu", max_iter=1).fit(X, Y)
     with pytest.raises(ValueError, match="to_sklearn: expected one activation"):
         outputs(model, np.float32)
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        (LogisticRegression(), "to_sklearn: expected a model of one label per row"),
+        (Adaline(max_iter=1), "Unable to find a shape calculator for type .*Adaline"),
+    ],
+)
+def test_what_the_guide_says_is_not_converted(model, said):
+    y = Y > 4 if isinstance(model, Adaline) else np.eye(10, dtype=int)[Y]
+    model.fit(X, y)
+    with pytest.raises(Exception, match=said):
+        skl2onnx.to_onnx(model, X[:1])
 
 
 def test_the_program_of_the_guide_prints_what_is_shown():

@@ -20,10 +20,11 @@ from support.reference import one_hot
 import fastsoftmax
 from fastsoftmax import Blocks, LogisticRegression, SoftmaxRegression
 from fastsoftmax._engine.curvature import curvature_of
-from fastsoftmax._engine.data import DenseData, StoredLogits
+from fastsoftmax._engine.data import DenseData, SparseData, StoredLogits
 from fastsoftmax._engine.line_search import iterate_at
 from fastsoftmax._engine.objective import Objective, Observations, Penalty, start_of
 from fastsoftmax._engine.solvers.certificate import certify
+from fastsoftmax._engine.solvers.unpenalised_curvature import StepRules, UnpenalisedCurvature
 from fastsoftmax._runtime.memory_budget import MemoryBudget
 from fastsoftmax._runtime.sklearn_compat import logistic_regression
 from fastsoftmax.datasets import load_digits
@@ -218,7 +219,9 @@ def test_rows_that_are_not_kept_are_gone_through_twice():
     (kept, _), (some, passes) = found
     assert 0 < some.bound < some.value
     assert some.bound == pytest.approx(kept.bound, rel=1e-10)
-    assert passes == pytest.approx(1.5)  # the change twice, v once; W = 0 takes no product
+    hessian = (10 * 4000 + 4**3 / 6) / (2 * 4000 * 5 * 4)  # of intercepts, and its factors
+    # the change twice, v once; W = 0 takes no product
+    assert passes == pytest.approx(1.5 + hessian)
 
 
 @pytest.mark.parametrize("solver", ["auto", "newton", "preconditioned-lbfgs", "lbfgs", "gd"])
@@ -562,6 +565,80 @@ def test_what_is_not_penalised_is_moved_without_its_hessian(kind, free):
     for proof in (expected, found):
         assert proof.objective - optimum <= proof.gap_bound < 1e-2
     assert found.objective == pytest.approx(expected.objective, rel=1e-13)
+
+
+@pytest.mark.parametrize("memory", [None, 3_000_000])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("kind", ["plain", "weights and offset", "labels", "sparse"])
+def test_many_classes_and_few_features(kind, dtype, memory, monkeypatch):
+    """Intercepts are moved by products: the bound is right, and what their Hessian gives."""
+    rng = np.random.default_rng(0)
+    n, d, k = 600, 3, 40
+    X = rng.normal(size=(n, d))
+    X[:, 0] += 2
+    z = X @ rng.normal(size=(d, k)) * 2 + rng.gumbel(size=(n, k)) + np.linspace(0, 3, k)
+    y = z.argmax(axis=1)
+    y[:k] = range(k)
+    weights = rng.uniform(size=n) if kind == "weights and offset" else None
+    offset = rng.normal(size=(n, k)) if kind == "weights and offset" else None
+    targets = (z > 2).astype(np.uint8) if kind == "labels" else y.astype(np.int32)
+    stored_data = SparseData if kind == "sparse" else DenseData
+    given = sparse.csr_array(X.astype(dtype)) if kind == "sparse" else X.astype(dtype)
+    found, used = [], []
+    step = UnpenalisedCurvature.step
+
+    def seen(self, *args):
+        used.append(self.as_matrix)
+        return step(self, *args)
+
+    monkeypatch.setattr(UnpenalisedCurvature, "step", seen)
+    for work in (1e8, 0.0):
+        monkeypatch.setattr(UnpenalisedCurvature.__init__, "__defaults__", (StepRules(work=work),))
+        o = Objective(
+            Observations(stored_data(given, 1), targets, k, weights=weights, offset=offset),
+            Penalty(0.001), fit_intercept=True,
+            memory=MemoryBudget.of(memory, X.nbytes),
+        )  # fmt: skip
+        it = iterate_at(o, start_of(o))
+        direction = -0.2 * it.gradient.astype(float)
+        direction += 0.001 * np.random.default_rng(1).normal(size=o.size)  # moves intercepts
+        found.append(certify(o, it.theta, direction, np.inf))
+    matrix, products = found
+    assert used[0]
+    assert used[-1] == (kind == "labels")  # whose Hessian is diagonal
+    assert 0 < products.bound < products.value
+    assert products.bound == pytest.approx(matrix.bound, rel=1e-9)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_a_fit_of_many_classes_is_proved(dtype, monkeypatch):
+    """By products, and the bound holds for the optimum that another fit finds."""
+    rng = np.random.default_rng(0)
+    k, n = 160, 8000
+    centres = rng.normal(size=(k, 2))
+    y = np.append(np.arange(k), rng.integers(k, size=n - k))
+    X = (centres[y] + 0.7 * rng.normal(size=(n, 2))).astype(dtype)
+    exact = SoftmaxRegression(tol=1e-9).fit(X.astype(float), y)
+    monkeypatch.delattr(UnpenalisedCurvature, "know")  # no matrix is made
+    model = SoftmaxRegression(tol=1e-4, max_memory=20_000_000).fit(X, y)
+    assert model.certified_
+    gap = model.objective_ - exact.objective_
+    assert -exact.gap_bound_ <= gap <= model.gap_bound_ <= 1e-4 * model.objective_
+
+
+def test_where_products_do_not_suffice_the_hessian_is_made(monkeypatch):
+    (X, y), found = data(0, 400, 3, 20), []
+    for rules in (StepRules(), StepRules(work=0, products=1)):
+        monkeypatch.setattr(UnpenalisedCurvature.__init__, "__defaults__", (rules,))
+        o = Objective(
+            Observations(DenseData(X, 1), y.astype(np.int32), 20), Penalty(0.001),
+            fit_intercept=True,
+        )  # fmt: skip
+        it = iterate_at(o, start_of(o))
+        direction = -0.2 * curvature_of(o).solve_hessian(it, 1e-6)
+        direction += 0.001 * np.random.default_rng(1).normal(size=o.size)
+        found.append(certify(o, it.theta, direction, np.inf).bound)
+    assert 0 < found[1] == pytest.approx(found[0], rel=1e-9)
 
 
 @pytest.mark.parametrize("l1_ratio", [0.0, 0.5])

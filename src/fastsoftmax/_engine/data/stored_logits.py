@@ -73,11 +73,14 @@ class StoredLogits(Tiles):
         self._kernel.probabilities(self.tiles, self.logistic, self.n, out.tiles, self._team())
         return out
 
-    def curve(self, change: "StoredLogits", weights: NDArray | None) -> None:
-        """From a change d of the logits whose probabilities p these are: d becomes each row's
-        weight times (diag(p) - p pᵀ) d, or p(1 - p) d of logistic functions."""
+    def curve(
+        self, change: "StoredLogits", weights: NDArray | None, out: "StoredLogits | None" = None
+    ) -> None:
+        """From a change d of the logits whose probabilities p these are: each row's weight times
+        (diag(p) - p pᵀ) d, or p(1 - p) d of logistic functions, into `out` or in the place of d."""
+        out = change if out is None else out
         self._kernel.curve(
-            self.tiles, self.logistic, change.tiles, weights, self.n, change.tiles, self._team()
+            self.tiles, self.logistic, change.tiles, weights, self.n, out.tiles, self._team()
         )
 
     def dual_point(

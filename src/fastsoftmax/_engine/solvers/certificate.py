@@ -19,20 +19,19 @@ are made anew for some rows at a time.
 import operator
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from functools import cached_property, partial, reduce
+from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.curvature.hessian import of_shifts
 from fastsoftmax._engine.data import (
+    Data,
     Partition,
     StoredLogits,
     View,
     as_dtype,
 )
-from fastsoftmax._engine.linalg import ClassFactors, conjugate_gradients
 from fastsoftmax._engine.objective.objective import Objective
 from fastsoftmax._engine.objective.penalised_weights import (
     PenalisedWeights,
@@ -42,18 +41,20 @@ from fastsoftmax._engine.objective.penalised_weights import (
 from fastsoftmax._engine.objective.precision import uses_float32
 from fastsoftmax._engine.objective.rounding import ROUNDING, raised
 from fastsoftmax._engine.solvers import refinement
+from fastsoftmax._engine.solvers.curved_rows import CurvedRows
 from fastsoftmax._engine.solvers.linearised_rows import (
     FLOAT64,
     Piece,
     gradients,
+    logits_at,
     rounding_of_logits,
     totals,
-    unpenalised_hessian,
-    unpenalised_product,
+    unpenalised_columns,
     unpenalised_sums,
     unpenalised_sums_and_hessian,
 )
 from fastsoftmax._engine.solvers.logit_rounding import logit_rounding
+from fastsoftmax._engine.solvers.unpenalised_curvature import UnpenalisedCurvature
 from fastsoftmax._engine.solvers.unseen import (
     Held,
     RowsAt,
@@ -76,8 +77,12 @@ class CertificateRules:
     of_lasso: float = 0.1  # of λ: a residual that hides no weight that should enter
     hidden: float = 0.1  # of the tolerance: what rounding may add to a bound
     rounds: int = 8  # of moving what is not penalised: Newton's steps
-    step: float = 1e-8  # to which they are solved for where their Hessian takes too much memory
-    products: int = 200  # with it, at most
+    solved: float = 0.5  # of a v that is 0 but for rounding: what one of them may leave
+
+    def rounding(self, magnitudes: NDArray[np.float64], size: float) -> NDArray[np.float64]:
+        """What a v of 0 may be off by, (K, m), for targets of this size."""
+        least = self.unlikely * (magnitudes.sum(axis=0) + 10 * size)
+        return np.maximum(self.stationary * magnitudes, least)
 
 
 USUAL = CertificateRules()
@@ -199,8 +204,7 @@ class Linearised:
         tile = StoredLogits.tile_rows(FLOAT64)
         most = int(objective.memory.certificate / (3 * FLOAT64.itemsize * k))
         self._rows = max(tile, most // tile * tile)
-        self._hessian: NDArray[np.float64] | None = None  # by what is not penalised, times n
-        self._hessian_fits = 2 * FLOAT64.itemsize * self.moved.size**2 <= objective.memory.total
+        self._unpenalised = UnpenalisedCurvature(objective, self.moved.shape)
         self._kept = None
         if n <= self._rows and not self._data.is_distributed:
             self._kept = [Piece(self, slice(0, n), self._data, objective.data)]
@@ -210,12 +214,23 @@ class Linearised:
         if self._kept is not None:
             yield from self._kept
             return
-        for rows, data in self._data.pieces():
-            for start in range(0, data.shape[0], self._rows):
-                some = slice(start, min(start + self._rows, data.shape[0]))
-                at = slice(rows.start + some.start, rows.start + some.stop)
-                piece = data.rows(some)
-                yield Piece(self, at, piece, piece)
+        for at, piece in some_rows(self._data, self._rows):
+            yield Piece(self, at, piece, piece)
+
+    def curved_rows(self, first: int) -> Iterator[CurvedRows]:
+        """The rows from the first on, for products with the Hessian by what is not penalised: in
+        the precision of the solver, as the direction is."""
+        if self._kept is not None:
+            yield from (piece.curved() for piece in self._kept if first == 0)
+            return
+        o, dtype = self.objective, self.objective.data.dtype
+        model = o.parameters.user(self._theta, dtype)
+        most = self._rows * FLOAT64.itemsize // dtype.itemsize
+        for at, data in some_rows(o.data, most, first):
+            weights = None if self.weights is None else as_dtype(self.weights[at], dtype)
+            yield CurvedRows(
+                logits_at(self, at, data, model), weights, unpenalised_columns(o, data)
+            )
 
     def sum(self, of_piece: Callable[[Piece, NDArray, int], Any]) -> Any:
         """What a function makes of each piece, θ and the number of rows, summed."""
@@ -329,14 +344,14 @@ class Linearised:
         """The totals once what is not penalised is moved until its v is 0 but for rounding; and
         whether it is."""
         sums = self._unpenalised_sums()
-        for moves in range(self.rules.rounds):
+        for _ in range(self.rules.rounds):
             if self._is_stationary(sums):
                 break
-            self._move(sums[0] / self.n)
-            if self._kept is not None or moves:
+            self._move(*sums / self.n)
+            if self._kept is not None:
                 sums = self.sum(unpenalised_sums)
                 continue
-            *found, sums = self.sum(totals)  # as a rule one move is enough
+            *found, sums = self.sum(totals)  # as a rule the move is enough
             if self._is_stationary(sums):
                 return tuple(found), True
         *found, sums = self.sum(totals)
@@ -347,46 +362,33 @@ class Linearised:
         where rows are not kept and would be gone through again for it."""
         if not self.moved.size:
             return np.zeros((2, *self.moved.shape))
-        if self._kept is not None or not self._hessian_fits:
+        if self._kept is not None or not self._unpenalised.as_matrix:
             return self.sum(unpenalised_sums)
-        sums, self._hessian = self.sum(unpenalised_sums_and_hessian)
+        sums, hessian = self.sum(unpenalised_sums_and_hessian)
+        self._unpenalised.know(hessian)
         return sums
 
     def _is_stationary(self, sums: NDArray[np.float64]) -> bool:
         off, magnitudes = sums / self.n
-        least = self.rules.unlikely * (magnitudes.sum(axis=0) + 10 * self._size)
-        rounding = np.maximum(self.rules.stationary * magnitudes, least)
-        return bool((np.abs(off) <= rounding).all())
+        return bool((np.abs(off) <= self.rules.rounding(magnitudes, self._size)).all())
 
-    def _move(self, off: NDArray[np.float64]) -> None:
+    def _move(self, off: NDArray[np.float64], magnitudes: NDArray[np.float64]) -> None:
         """Newton's step of what is not penalised, from its v."""
-        if self._hessian_fits:
-            units, factors = self._unpenalised
-            step = -units * factors.solve((off * units).reshape(1, -1))[0].reshape(off.shape)
-        else:
-            step = -conjugate_gradients(
-                lambda by: self.sum(partial(unpenalised_product, by=by)) / self.n,
-                off, self.rules.step, self.rules.products,
-            )  # fmt: skip
+        enough = self.rules.solved * self.rules.rounding(magnitudes, self._size)
+        step = self._unpenalised.step(self, off, enough)
         self.moved += step
         for piece in self._kept or ():
             piece.move(step)
 
-    @cached_property
-    def _unpenalised(self) -> tuple[NDArray[np.float64], ClassFactors]:
-        """Units of what is not penalised, and the factors of the Hessian by it in these units.
 
-        Asked for once a step is needed: along Newton's direction as a rule none is.
-        """
-        H = self.sum(unpenalised_hessian) if self._hessian is None else self._hessian
-        H = H / self.n
-        if self.objective.loss.shift_invariant:
-            H += of_shifts(H)
-        # classes of hardly any weight have their own scale
-        units = 1 / np.sqrt(np.maximum(np.einsum("kiki->ki", H), np.finfo(float).tiny))
-        flat = units.ravel()
-        H = H.reshape(flat.size, -1) * flat[:, None] * flat
-        return units, ClassFactors(H[None], 1)
+def some_rows(data: Data, most: int, first: int = 0) -> Iterator[tuple[slice, Data]]:
+    """All rows from the first on, at most so many at a time."""
+    for rows, part in data.pieces():
+        for start in range(0, part.shape[0], most):
+            some = slice(start, min(start + most, part.shape[0]))
+            if rows.start + start >= first:
+                at = slice(rows.start + some.start, rows.start + some.stop)
+                yield at, part.rows(some)
 
 
 def sum_of_pieces(

@@ -9,6 +9,7 @@ from fastsoftmax._engine.data import Data, DualPoint, StoredLogits
 from fastsoftmax._engine.objective.loss import NEVER
 from fastsoftmax._engine.objective.objective import Objective
 from fastsoftmax._engine.objective.rows import Rows
+from fastsoftmax._engine.solvers.curved_rows import CurvedRows
 from fastsoftmax._engine.solvers.logit_rounding import rounding_of_rows
 from fastsoftmax._engine.solvers.unseen import RowsAt
 from fastsoftmax._runtime.engines.tree import Sums
@@ -44,9 +45,7 @@ class Piece:
     def __init__(self, of: Whole, rows: slice, data: Data, working: Data) -> None:
         self.objective = o = of.objective
         self.at, self.data = rows, data
-        self.logits = self._logits(data, *of.model)
-        if of.offset is not None:
-            self.logits.put(self.logits.table() + of.offset[rows])
+        self.logits = logits_at(of, rows, data, of.model)
         self.residuals = o.loss.logits_of(data)
         self._change = self._change_along(of, working)
         self._point: tuple[float, DualPoint] | None = None  # α, and what it comes to
@@ -57,25 +56,15 @@ class Piece:
         self._targets = of.targets[rows]
         self._weights = None if of.weights is None else of.weights[rows]
 
-    def _logits(self, data: Data, W: NDArray, b: NDArray | None) -> StoredLogits:
-        """Those of a model, without the offset."""
-        o, n = self.objective, data.shape[0]
-        out = o.loss.logits_of(data)
-        if W.any():
-            data.store_logits(W, b, out)
-            o.passes.count += 0.5 * n / o.data.shape[0]
-        else:
-            out.fill(np.zeros(len(W)) if b is None else b)
-        return out
-
     def _change_along(self, of: Whole, working: Data) -> StoredLogits:
         """That of the logits along the direction, or to given log-odds."""
         if of.log_odds is not None:
             change = self.logits.like()
             change.put(self.objective.loss.change_to(self.logits, of.log_odds[self.at]))
             return change
-        W, b = self.objective.parameters.user(of.direction, working.dtype)
-        change = self._logits(working, W, b)
+        o = self.objective
+        W, b = o.parameters.user(of.direction, working.dtype)
+        change = logits_of(o, working, W, b)
         return change if working.dtype == FLOAT64 else change.to_float64()
 
     def dual_point(self, alpha: float = 1.0) -> DualPoint:
@@ -146,27 +135,49 @@ class Piece:
             of_free = by[:, self.objective.fit_intercept :]
             self._change.put(self._change.table() + np.einsum("nm,km->nk", self._free, of_free))
 
-    def _unpenalised_columns(self) -> NDArray[np.float64]:
-        """The intercept's constant and the free features, (n, m)."""
-        ones = np.ones((self.data.shape[0], int(self.objective.fit_intercept)))
-        return ones if self._free is None else np.hstack([ones, self._free])
-
     def unpenalised_hessian(self) -> NDArray[np.float64]:
         """The Hessian by what is not penalised, (K, m, K, m)."""
-        o = self.objective
-        if self._free is None:
+        o, columns = self.objective, unpenalised_columns(self.objective, self.data)
+        if columns is None:
             return o.loss.hessian_by_intercepts(self.logits, self._weights)[:, None, :, None]
-        columns = self._unpenalised_columns()
         P, Q = o.loss.probabilities(self.logits)
         return o.loss.hessian(P, Q, self._weights, columns.shape[1], self.data.like(columns).gram)
 
-    def unpenalised_product(self, by: NDArray) -> NDArray[np.float64]:
-        """That Hessian times `by`, and its diagonal: (2, K, m)."""
-        columns, loss = self._unpenalised_columns(), self.objective.loss
-        P, Q = loss.probabilities(self.logits)
-        S = P if self._weights is None else P * self._weights[:, None]
-        product = (S * loss.relative_changes(P, Q, columns @ by.T)).T @ columns
-        return np.stack([product, (S * Q).T @ np.square(columns)])
+    def curved(self) -> CurvedRows:
+        return CurvedRows(
+            self.logits, self._weights, unpenalised_columns(self.objective, self.data)
+        )
+
+
+def logits_at(
+    of: Whole, rows: slice, data: Data, model: tuple[NDArray, NDArray | None]
+) -> StoredLogits:
+    """Those of a model for some rows."""
+    out = logits_of(of.objective, data, *model)
+    if of.offset is not None:
+        out.put(out.table() + of.offset[rows])
+    return out
+
+
+def logits_of(objective: Objective, data: Data, W: NDArray, b: NDArray | None) -> StoredLogits:
+    """Those of a model, without the offset."""
+    o, n = objective, data.shape[0]
+    out = o.loss.logits_of(data)
+    if W.any():
+        data.store_logits(W, b, out)
+        o.passes.count += 0.5 * n / o.data.shape[0]
+    else:
+        out.fill(np.zeros(len(W)) if b is None else b)
+    return out
+
+
+def unpenalised_columns(objective: Objective, data: Data) -> NDArray[np.float64] | None:
+    """The intercept's constant and the free features, (n, m); None for the constant alone."""
+    o = objective
+    if not len(o.free):
+        return None
+    ones = np.ones((data.shape[0], int(o.fit_intercept)))
+    return np.hstack([ones, o.parameters.features(data, o.free)])
 
 
 def totals(piece: Piece, theta: NDArray, n: int) -> Sums:
@@ -190,8 +201,12 @@ def unpenalised_sums(piece: Piece, theta: NDArray, n: int) -> NDArray[np.float64
     return piece.unpenalised_sums()
 
 
+def unpenalised_diagonal(piece: Piece, theta: NDArray, n: int) -> NDArray[np.float64]:
+    return piece.curved().diagonal()
+
+
 def unpenalised_product(piece: Piece, theta: NDArray, n: int, by: NDArray) -> NDArray[np.float64]:
-    return piece.unpenalised_product(by)
+    return piece.curved().with_probabilities().product(by)
 
 
 def unpenalised_hessian(piece: Piece, theta: NDArray, n: int) -> NDArray[np.float64]:

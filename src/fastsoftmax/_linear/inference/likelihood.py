@@ -140,7 +140,7 @@ class Likelihood:
     """
 
     def __init__(self, sample: Sample) -> None:
-        # a sparse X of float32 times feature_scale is rounded to float32 else
+        # values of a sparse float32 X times feature_scale were rounded to float32
         self.sample = sample = sample._replace(data=sample.data.to_float64())
         means, spread = sample.data.moments(sample.weights)
         spread = spread if sample.fit_intercept else np.hypot(spread, means)
