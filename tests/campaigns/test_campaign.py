@@ -67,7 +67,7 @@ ONCE_AT_FAULT = {  # of longer campaigns, by what was mended
         ("one hot", 743),
     ],
     "a Hessian whose flat directions are rounding gave no Newton step": [
-        ("timestamps", 900), ("scales", 1023), ("scales", 547), ("long tailed classes", 608),
+        ("timestamps", 900), ("scales", 1023), ("long tailed classes", 608),
     ],
     "rounding of constant features counted, though intercepts make their gradients 0": [
         ("large means", 674), ("large means", 1092), ("timestamps", 1382),
