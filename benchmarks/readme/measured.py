@@ -41,6 +41,7 @@ PAGES = {
             Section("dtypes"),
             Section("row_space"),
             Section("stream"),
+            Section("probe"),
             Section("cv"),
         ],
     ),
