@@ -42,6 +42,7 @@ PAGES = {
             Section("row_space"),
             Section("stream"),
             Section("probe"),
+            Section("probe_peers"),
             Section("cv"),
         ],
     ),

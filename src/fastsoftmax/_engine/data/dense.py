@@ -44,6 +44,8 @@ class DenseData(DenseArray):
     #: of a gradient of W, beyond which it is summed in `dtype`, not in float64: as much as the
     #: kernels' scratch
     wide_bytes = 64 << 20
+    #: of a gradient of W, up to which float64 costs too little to ask whether it is needed
+    few_bytes = 1 << 20
 
     def as_array(self, units: NDArray | None) -> NDArray:
         """X times the units of its features: as it is stored, or a copy in float64."""
@@ -67,11 +69,12 @@ class DenseData(DenseArray):
     ) -> tuple[float, Gradients]:
         """The loss of a batch at a point, and its gradients with respect to `wrt`.
 
-        Those of W (K, D) and of b (K,) are float64, or of `dtype` where W is very large; that of X
-        is of `dtype`, and there is none at stored logits.
+        Those of W (K, D) and of b (K,) are float64, that of W of `dtype` where it is very large or
+        where float64 would hold no more; that of X is of `dtype`, and there is none at stored
+        logits.
         """
         grads = Gradients(
-            no_gradient(point.n_logits, self.shape[1], self.dtype, self.wide_bytes)
+            no_gradient(point.n_logits, self.shape[1], self.dtype, self._wide_bytes(point.n_logits))
             if "W" in wrt or "b" in wrt
             else None,
             np.zeros(point.n_logits),
@@ -86,6 +89,18 @@ class DenseData(DenseArray):
         if grads.W is not None and self._feature_scale is not None:
             grads.W[...] *= self._feature_scale
         return loss, grads
+
+    def _wide_bytes(self, n_logits: int) -> int:
+        """Of a gradient of W, beyond which it is summed in `dtype`.
+
+        None where the products of all rows are one sum in `dtype` anyway, which float64 would only
+        take twice the memory for.
+        """
+        n, d = self.X.shape
+        if 8 * n_logits * d <= self.few_bytes or self._feature_scale is not None:
+            return self.wide_bytes
+        plan = self._kernel.plan(n, d, n_logits, self.n_threads)
+        return self.wide_bytes if plan["by_partitions"] or n > plan["summed"] else 0
 
     def moments(self, weights: NDArray | None) -> Moments:
         """Weighted mean and standard deviation of each feature, in two passes."""
