@@ -1,5 +1,6 @@
 """What `show_versions` tells: enough for the report of a fault."""
 
+import io
 import re
 import subprocess
 import sys
@@ -11,7 +12,8 @@ import pytest
 import fastsoftmax
 from fastsoftmax import _core
 from fastsoftmax._core._loaded import libraries
-from fastsoftmax._runtime.versions import versions
+from fastsoftmax._runtime import versions as module
+from fastsoftmax._runtime.versions import processor, versions
 
 
 def test_every_field_is_there():
@@ -43,3 +45,23 @@ def test_one_version_everywhere():
     command = [sys.executable, "-m", "fastsoftmax", "--version"]
     shown = subprocess.run(command, capture_output=True, text=True, check=True).stdout
     assert shown.strip() == fastsoftmax.__version__
+
+
+BLOCK = (
+    "processor\t: {}\ncpu family\t: 25\nmodel\t\t: 17\nmodel name\t: AMD EPYC\nflags\t\t: fpu\n\n"
+)
+
+
+@pytest.mark.parametrize(
+    ("text", "right"),
+    [
+        (BLOCK.format(0) + BLOCK.format(1), "AMD EPYC (family 25, model 17), 2 logical processors"),
+        ("processor\t: 0\nCPU part\t: 0xd40\n", "Arm, 3 logical processors"),
+        ("", "Arm, 3 logical processors"),
+    ],
+)
+def test_the_processor_by_name_and_generation(text, right, monkeypatch):
+    monkeypatch.setattr(module, "open", lambda *_, **__: io.StringIO(text), raising=False)
+    monkeypatch.setattr(module.platform, "processor", lambda: "Arm")
+    monkeypatch.setattr(module.os, "cpu_count", lambda: 3)
+    assert processor() == right

@@ -10,12 +10,15 @@ from fastsoftmax._runtime.version import __version__
 
 
 def processor() -> str:
-    """The processor's name, as far as the system tells it."""
+    """The processor's name, as far as the system tells it; with what tells generations apart."""
     try:
         with open("/proc/cpuinfo", encoding="utf-8", errors="replace") as file:
-            names = [line.partition(":")[2].strip() for line in file if "model name" in line]
-        return f"{names[0]}, {len(names)} logical processors"
-    except (OSError, IndexError):
+            lines = [[part.strip() for part in line.split(":", 1)] for line in file if ":" in line]
+        names = [value for field, value in lines if field == "model name"]
+        of_last = dict(lines)
+        generation = f"family {of_last['cpu family']}, model {of_last['model']}"
+        return f"{names[0]} ({generation}), {len(names)} logical processors"
+    except (OSError, IndexError, KeyError):
         return f"{platform.processor() or platform.machine()}, {os.cpu_count()} logical processors"
 
 
