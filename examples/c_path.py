@@ -34,8 +34,8 @@ axes.set(xlabel="C", ylabel="mean loss of rows left out, nats")
 axes.legend(frameon=False)
 
 # %%
-# Each fit of a path starts from the one before. The whole path takes three to four times
-# the passes of its last fit alone.
+# Each fit of a path starts from the one before. The whole path takes three to four times the passes
+# that its last fit takes from zero.
 
 path = SoftmaxRegression(warm_start=True)
 weights, passes = [], 0.0
@@ -44,7 +44,7 @@ for C in Cs:
     weights.append(path.coef_[3])
     passes += path.n_passes_
 cold = SoftmaxRegression(C=Cs[-1]).fit(X[:1200], y[:1200])
-print(f"{len(Cs)} fits: {passes:.0f} passes; the last one from nothing: {cold.n_passes_:.0f}")
+print(f"{len(Cs)} fits: {passes:.0f} passes; the last one from zero: {cold.n_passes_:.0f}")
 
 # %%
 

@@ -3,16 +3,16 @@ A linear probe of the size of ImageNet
 ======================================
 
 1.28 million images, a thousand features of a frozen network in float16, 1000 classes: the fit of
-one C to its certified optimum, then a path of ten C with held-out rows to choose by. What is
-reached is written to a file; killed at any time, the program goes on from there::
+one C to its certified optimum, then a path of ten C with held-out rows to choose by. The
+program writes its state to a file, from which it goes on if it was killed::
 
     python imagenet_probe.py --rows 1281167 --features 1024 --classes 1000 --state probe.npz
     python imagenet_probe.py --folder shards --state probe.npz
 
-Without arguments it fits a few thousand made rows. A folder holds shards in NumPy's format,
-``X*.npy`` (float16) and ``y*.npy``, or Parquet files with the columns ``embedding``, lists of one
-length, and ``label``. Each is mapped or read when it is its turn; every tenth and the last are held
-out. The solver keeps at most 3 GB beyond X.
+Without arguments it fits 18000 generated rows. A folder holds shards in NumPy's format, ``X*.npy``
+(float16) and ``y*.npy``, or Parquet files with the columns ``embedding``, lists of one length, and
+``label``. A shard is mapped or read in its turn; every tenth shard and the last are held out. The
+solver keeps at most 3 GB beyond X.
 """
 
 import argparse

@@ -40,8 +40,8 @@ WeightsDisplay.from_estimator(model)
 # %%
 # A weak penalty makes a problem harder: some directions are curved much more than others. Plain
 # L-BFGS then needs many passes over the images; the default solver first learns the curvature from
-# some of the rows. Each curve is the distance to the optimum, which a fit to a tighter tolerance
-# gives.
+# some of the rows. Each curve is the relative gap to the optimum, which a fit to a tighter
+# tolerance gives.
 
 hard = {"C": weak, "feature_scale": 1 / white, "tol": 1e-5}
 optimum = SoftmaxRegression(**hard | {"tol": 1e-9}).fit(X, y).objective_

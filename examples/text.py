@@ -2,8 +2,8 @@
 The group of a text from its words
 ==================================
 
-TF-IDF and softmax regression in scikit-learn's pipeline. The matrix of the words is sparse and
-stays so; all threads work on it.
+TF-IDF and softmax regression in scikit-learn's pipeline. The matrix of the words is sparse and is
+not made dense; all threads work on it.
 
 The texts are made: 20 groups that share most words and prefer some of their own. If the folder that
 the environment variable ``FASTSOFTMAX_DATA`` names has the archives of 20 Newsgroups by date

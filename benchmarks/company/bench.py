@@ -170,18 +170,19 @@ def main(chosen, before):
         path = os.pathsep.join([str(Path(before).resolve() / "src"), str(Path.cwd())])
         WAYS["before"] = (0, {"PYTHONPATH": path})
     explained = (
-        "*ratio* is the default over the lesser of 1 thread and passive, *fair share* the default "
-        "over its time alone multiplied by the load of the processors"
+        "*passive* is with `OMP_WAIT_POLICY=passive`, *ratio* the default over the lesser of "
+        "1 thread and passive, *fair share* the default over its time alone multiplied by the load "
+        "of the processors"
     )
     if before:
         explained += "; *before* is the default of the version before, with its ratio"
     print("# Beside other work\n")
     print(
-        f"{processor()}, {available_threads()} threads. Milliseconds, medians of {ROUNDS}, the "
-        f"ways in turns under the same load; {explained}.\n"
+        f"{processor()}, {available_threads()} threads. Milliseconds, medians of {ROUNDS}; the "
+        f"columns of a row take turns under the same load. {explained}.\n"
     )
     ratios = ["ratio", *["ratio before"] * bool(before), "fair share"]
-    print(f"| company | workload | {' | '.join([*WAYS, *ratios])} |")
+    print(f"| other work | workload | {' | '.join([*WAYS, *ratios])} |")
     print("|---|---|" + "---:|" * (len(WAYS) + len(ratios)))
     missed = rows = 0
     for company, make, at_once, load, workloads in CASES:

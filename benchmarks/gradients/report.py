@@ -12,8 +12,9 @@ def main(path):
     print("# One loss + gradient\n")
     print(
         f"{where} Milliseconds, medians of one "
-        "run; `×` is the peer's time over fastsoftmax's. *limit* is the larger of the flops at the "
-        "multiply-add peak and of reading X once at the bandwidth, both measured in this run.\n"
+        "run; `×` is the peer's time over fastsoftmax's. *limit* is the larger of two times, that "
+        "of the flops at the multiply-add peak and that of reading X once at the bandwidth; both "
+        "rates are measured in this run, and *share* is the limit over fastsoftmax's time.\n"
     )
     print("| problem | " + " | ".join(COLUMNS) + " | limit | share | × NumPy | × torch |")
     print("|---|" + "---:|" * (len(COLUMNS) + 4))

@@ -22,7 +22,7 @@ def main(path):
     print(
         f"{where} Microseconds per step: medians over epochs of {data} rows in float32, in one "
         "run, the batch's rows gathered in a shuffled order, the loss of every step computed; `×` "
-        "is the peer's time over fastsoftmax's, in brackets what is asked. PyTorch: the eager loop "
+        "is the peer's time over fastsoftmax's, in brackets the target. PyTorch: the eager loop "
         "that users write, on one thread or all, whichever is faster. *fastsoftmax* is "
         "`Network.epoch`, *MLPClassifier.fit* a whole fit of 10 epochs with all it adds.\n"
     )

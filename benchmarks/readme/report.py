@@ -86,9 +86,11 @@ def formatted(line: Line) -> str:
     best = min(ended or peers, key=lambda peer: number(peers[peer]))
     theirs = number(peers[best])
     name = re.match(r"[^\d]*", peers[best])[0].strip() if best == FASTEST else best
+    stated = cells.get(f"× {best}") or cells.get(f"× {NAMES.get(best)}")  # of times not yet rounded
+    ratio = number(stated) if stated else theirs / ours
     return (
         f"| {line.words} | {more}{theirs:.3g} {line.unit}, {NAMES.get(name, name)} "
-        f"| **{ours:.3g} {line.unit}** | {'> ' if more else ''}{theirs / ours:.1f} |"
+        f"| **{ours:.3g} {line.unit}** | {'> ' if more else ''}{ratio:.1f} |"
     )
 
 

@@ -1,11 +1,11 @@
 """How long OpenMP's threads spin at a barrier before they sleep.
 
-GNU OpenMP spins for some 300 000 turns by default, which is 5 to 15 ms. That saves a wake-up of
+GNU OpenMP spins for some 300 000 turns by default, which is 7 to 18 ms. That saves a wake-up of
 about 50 µs where processors are free; where another process needs them, each of the many short
 parallel regions of a fit may wait a time slice (docs/experiments/0048-company.md). The runtime
 reads the number once, when it is loaded, from the environment. We set it for that moment only and
 only where the user has not, so that other libraries and child processes are not affected. What
-counts is the time (docs/experiments/0063-threads-apart.md), and a turn takes 20 to 60 ns.
+counts is the time (docs/experiments/0063-threads-apart.md), and a turn takes 23 to 60 ns.
 """
 
 import os

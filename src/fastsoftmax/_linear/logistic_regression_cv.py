@@ -59,7 +59,7 @@ class LogisticRegressionCV(SparseCoefficients, SklearnSpellings, CrossValidated)
     tol, max_iter : float, int, default=1e-6, 1000
         As in `LogisticRegression`.
     fold_tol : float or None, default=None
-        As in ``tol``, for the fits of the folds, whose coefficients are in ``coefs_paths_`` and,
+        The tolerance of the fits of the folds, whose coefficients are in ``coefs_paths_`` and,
         without ``refit``, in the model. None: the smaller of 1e-4 and 100 times ``tol``.
     solver, n_jobs, penalty, dual, intercept_scaling, random_state
         As in `LogisticRegression`, without "sgd".

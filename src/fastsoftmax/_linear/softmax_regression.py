@@ -243,8 +243,8 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
             well: y and sample_weight are then None. An array or a frame of Dask is fitted on the
             workers of the current client, or, without a client, block by block in this process.
             Compressed rows (CSR) of a sparse X of float32 or float64 are used in place, with
-            indices of 32 or 64 bits in any order; other formats are converted once. A fit also
-            keeps a copy of a sparse X by columns.
+            indices of 32 or 64 bits in any order; other formats are converted once. With more
+            than eight classes a fit also keeps a copy of a sparse X by columns.
         y : array-like of shape (n,) or (n, K)
             Labels: integers, booleans or strings, of at least two classes. Or a column for each
             class: floating numbers are probabilities, which must sum to 1 in each row, and integers

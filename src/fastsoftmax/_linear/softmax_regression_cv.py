@@ -54,7 +54,7 @@ class SoftmaxRegressionCV(CrossValidated):
         Whether to fit all rows with the chosen C. Otherwise the coefficients are the mean of those
         of the folds or, with ``cv="loo"``, those that the search found for all rows.
     fold_tol : float or None, default=None
-        As in ``tol``, for the fits of the folds, of which only the scores are used with ``refit``.
+        The tolerance of the fits of the folds, of which ``refit`` uses only the scores.
         None: the smaller of 1e-4, far below the differences between folds, and 100 times ``tol``.
         Not used with ``cv="loo"``.
     l1_ratio, l1_group, fit_intercept, tol, max_iter, solver, max_memory, feature_scale, \
@@ -208,7 +208,8 @@ class_weight, label_smoothing, reference_class, n_threads, random_state, verbose
         ConvergenceWarning
             If the fit of all rows ended before its stopping rule was met.
         UserWarning
-            If scores are NaN, saying in how many folds. A C with such a score ranks last.
+            If scores are NaN, saying in how many folds: a C with such a score ranks last. And if a
+            class has fewer rows than there are folds.
         """
         refit = check.flag(self.refit, "refit")
         check.one_of(self.selection, SELECTIONS, "selection")

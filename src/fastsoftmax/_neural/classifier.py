@@ -44,9 +44,9 @@ class WithProbabilities:
 class MLPClassifier(Ranking, ClassifierMixin, Perceptron):
     """Network of dense layers (multi-layer perceptron) that classifies.
 
-    Minimises the mean loss of the rows plus an L2 penalty by stochastic gradient descent. Each
-    epoch is one compiled call, which gathers the rows, computes outputs and gradients, and updates
-    the weights.
+    Minimises the mean loss of the rows plus an L2 penalty by stochastic gradient descent. Compiled
+    code runs the steps of an epoch: it gathers the rows, computes outputs and gradients, and
+    updates the weights.
 
     Parameters
     ----------
@@ -290,7 +290,7 @@ class MLPClassifier(Ranking, ClassifierMixin, Perceptron):
 
         Parameters
         ----------
-        X : array-like of shape (N, D)
+        X : array-like or sparse matrix or array of shape (N, D)
 
         Returns
         -------
@@ -310,7 +310,7 @@ class MLPClassifier(Ranking, ClassifierMixin, Perceptron):
 
         Parameters
         ----------
-        X : array-like of shape (N, D)
+        X : array-like or sparse matrix or array of shape (N, D)
 
         Returns
         -------
@@ -340,7 +340,7 @@ class MLPClassifier(Ranking, ClassifierMixin, Perceptron):
 
         Parameters
         ----------
-        X : array-like of shape (N, D)
+        X : array-like or sparse matrix or array of shape (N, D)
 
         Returns
         -------
@@ -361,7 +361,7 @@ class MLPClassifier(Ranking, ClassifierMixin, Perceptron):
 
         Parameters
         ----------
-        X : array-like of shape (N, D)
+        X : array-like or sparse matrix or array of shape (N, D)
 
         Returns
         -------
@@ -381,7 +381,7 @@ class MLPClassifier(Ranking, ClassifierMixin, Perceptron):
 
         Parameters
         ----------
-        X : array-like of shape (N, D)
+        X : array-like or sparse matrix or array of shape (N, D)
         k : int
             Number of labels per row, from 1 to K.
         return_proba : bool, default=False
@@ -427,7 +427,7 @@ class MLPClassifier(Ranking, ClassifierMixin, Perceptron):
 
         Parameters
         ----------
-        X : array-like of shape (N, D)
+        X : array-like or sparse matrix or array of shape (N, D)
         y : array-like of shape (N,) or (N, K)
         sample_weight : array-like of shape (N,), optional
         top_k : int, default=1

@@ -32,7 +32,7 @@ class Pass(NamedTuple):
 class Network:
     """Dense layers of some sizes, trained in place; one thread of Python at a time.
 
-    What estimators are built on; shapes, and ranges of labels and row numbers, are checked.
+    Estimators are built on it. It checks shapes, and ranges of labels and row numbers.
 
     Parameters
     ----------

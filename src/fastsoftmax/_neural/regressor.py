@@ -208,7 +208,7 @@ class MLPRegressor(RegressorMixin, Perceptron):
 
         Parameters
         ----------
-        X : array-like of shape (N, D)
+        X : array-like or sparse matrix or array of shape (N, D)
 
         Returns
         -------

@@ -42,7 +42,7 @@ def linear_cross_entropy(
 ) -> float:
     """Cross-entropy of the logits X Wᵀ + b, which are never stored.
 
-    About half the work of `linear_cross_entropy_value_and_grad`: there are no gradients.
+    This is about half the work of `linear_cross_entropy_value_and_grad`, as there are no gradients.
 
     Parameters
     ----------

@@ -152,7 +152,7 @@ class Inference:
 
     @of_one_fit
     def conf_int(self, alpha: float = 0.05) -> Estimates:
-        """Wald's confidence intervals of the coefficients.
+        """Wald confidence intervals of the coefficients.
 
         Parameters
         ----------

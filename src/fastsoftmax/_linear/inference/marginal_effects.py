@@ -158,7 +158,7 @@ class MarginalEffects:
     at: str
 
     def conf_int(self, alpha: float = 0.05) -> NDArray[np.float64]:
-        """Wald's confidence intervals.
+        """Wald confidence intervals.
 
         Parameters
         ----------

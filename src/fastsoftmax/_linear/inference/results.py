@@ -114,8 +114,8 @@ class Results(Coefficients):
     terms : list of q str
         "(Intercept)", and the names of the features.
     params : ndarray of shape (m, q)
-        Coefficients. With two classes, too, they are for the log-odds against the reference. As
-        ``coef_`` and their standard errors they are in the units of ``X * feature_scale``.
+        Coefficients. They are for the log-odds against the reference, also with two classes. Like
+        ``coef_`` and its standard errors they are in the units of ``X * feature_scale``.
     cov_type : {"nonrobust", "HC0", "HC1", "cluster"}
         The covariance that `cov_params` returns, and on which all that follows from it is based.
 

@@ -36,8 +36,8 @@ class Certificate:
     objective : float
         F of the model, computed in float64.
     gap_bound : float
-        No less than F - F*, F* being the least value that F has; infinite where nothing is proved,
-        as where F is seen to have no least value.
+        At least F - F*, F* being the least value of F; infinite where nothing is proved, for
+        example where F is found to have no least value.
     grad_norm : float
         max |∇F|, of the subgradient of least norm with an L1 penalty.
     intercept_grad_norm : float
