@@ -71,6 +71,18 @@ def test_models_of_the_same_parameters_are_told_apart():
     assert len({dask.tokenize.tokenize(model) for model in [*models, *networks]}) == 4
 
 
+def test_scores_of_collections():
+    dX, dY, dW = arrays()
+    model = SoftmaxRegression().fit(X, Y)
+    assert model.score(dX, dY) == model.score(dX, Y) == model.score(X, Y)
+    assert model.score(dX, dY, dW) == pytest.approx(model.score(X, Y, W), rel=1e-12)
+    assert model.score(dX, dY.rechunk(700), top_k=2) == model.score(X, Y, top_k=2)
+    with pytest.raises(TypeError, match="y: expected an array, as X is, got a collection"):
+        model.score(X, dY)
+    with pytest.raises(ValueError, match="y: expected 6000 rows, as X has, got 5999"):
+        model.score(dX, dY[1:])
+
+
 def test_partial_fit_goes_through_the_blocks():
     dX, dY, dW = arrays()
     model = SoftmaxRegression().partial_fit(dX, dY, range(4), dW)

@@ -473,8 +473,9 @@ def test_dask_ml(client):
     dX, dY, _ = arrays()
     post = wrappers.ParallelPostFit(SoftmaxRegression()).fit(X, Y)
     assert post.predict(dX).compute().tolist() == post.estimator.predict(X).tolist()
+    assert post.score(dX, dY) == post.estimator.score(X, Y)
     incremental = wrappers.Incremental(SoftmaxRegression()).fit(dX, dY, classes=range(4))
-    assert incremental.estimator_.score(X, Y) > 0.5
+    assert incremental.score(dX, dY) == incremental.estimator_.score(X, Y) > 0.5
 
 
 def test_adaptive_scaling_is_refused(client):

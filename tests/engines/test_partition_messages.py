@@ -149,8 +149,10 @@ def test_a_class_is_missing_in_a_partition():
     assert model.objective_ == pytest.approx(here.objective_, rel=1e-8)
 
 
-def test_workers_of_different_levels(monkeypatch):
-    levels = iter(["v4", "v4", "v3"])
+@pytest.mark.parametrize("of_those_that_describe", [["v4", "v4", "v3"], ["v4"] * 3])
+def test_workers_of_different_levels(monkeypatch, of_those_that_describe):
+    """Also where one that is lost is replaced by one of another level."""
+    levels = iter([*of_those_that_describe, "v4", "v4", "v3"])
     monkeypatch.setattr(
         "fastsoftmax._linear.problem.partitioned.processor_level", lambda: next(levels)
     )

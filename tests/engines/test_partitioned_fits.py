@@ -86,11 +86,22 @@ def test_several_labels():
     compared(LogisticRegression, X, (z > 1).astype(int), W)
 
 
+@pytest.mark.parametrize("offset", [None, OFFSET])
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.uint8])
-def test_other_dtypes(dtype):
+def test_other_dtypes(dtype, offset):
     X, y, _ = dense()
     X = np.clip(20 * X + 100, 0, 255) if dtype == np.uint8 else X
-    compared(SoftmaxRegression, X.astype(dtype), y, C=1e-3)
+    compared(SoftmaxRegression, X.astype(dtype), y, offset=offset, C=1e-3)
+
+
+@pytest.mark.parametrize(("n", "d", "k"), [(2, 1, 2), (5, 1, 3), (40, 300, 4)])
+def test_few_rows(n, d, k):
+    """Less than features, too, whose preconditioner is of low rank."""
+    X, y = np.random.default_rng(n).normal(size=(n, d)), np.arange(n) % k
+    model = SoftmaxRegression(tol=1e-11).fit(of_arrays(X, y, ends=(0, 1, n - 1)))
+    here = SoftmaxRegression(tol=1e-11).fit(X, y)
+    assert model.certified_
+    assert model.objective_ == pytest.approx(here.objective_, rel=1e-10)
 
 
 def test_a_mean_that_float64_needs_centred():

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastsoftmax import functional
+from fastsoftmax._linear.problem.collections import from_collections
 from fastsoftmax._neural.labels import Labels
 from fastsoftmax._neural.ranking import Ranking
 from fastsoftmax._runtime.atomic import of_one_fit
@@ -162,6 +163,7 @@ class Probabilities(Ranking, Labels):
         """
         k = self._ranks(top_k, "top_k")
         check_labels.one_of_several(k, self._several_labels)
+        X, y, sample_weight, _ = from_collections(X, y, sample_weight, None)
         if isinstance(X, Parts):
             for value, name in ((y, "y"), (sample_weight, "sample_weight")):
                 check_blocks.nothing_else(value, name, type(X).__name__)

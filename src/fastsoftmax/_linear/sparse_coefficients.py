@@ -4,12 +4,14 @@ from typing import Any, Self
 
 from fastsoftmax._neural.labels import dense
 from fastsoftmax._runtime import scipy_sparse as sparse
+from fastsoftmax._runtime.atomic import atomic
 from fastsoftmax._runtime.sklearn_compat import require_fit
 
 
 class SparseCoefficients:
     """`sparsify` and `densify` of a linear model, as scikit-learn's have them."""
 
+    @atomic
     def sparsify(self) -> Self:
         """Make ``coef_`` a sparse matrix, which takes less memory where most of it is 0.
 
@@ -28,6 +30,7 @@ class SparseCoefficients:
         self.coef_ = sparse.csr_matrix(self.coef_)
         return self
 
+    @atomic
     def densify(self) -> Self:
         """Make ``coef_`` an array again.
 

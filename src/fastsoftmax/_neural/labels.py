@@ -21,8 +21,11 @@ from fastsoftmax._validation.sparse import features, require_finite
 LARGE = 256.0  # an intercept that takes 8 of float32's 24 bits off the logits
 # in size, of the largest: squares to 1e±30, and sums of 1e8 of these, are normal in float32
 WEIGHTS = 1e-15, 1e15
-# what the next call goes on from, or inference needs
-BESIDE = "_stream", "_weight", "_warm_start_state", "_evidence"
+# what logits are of, what the next call goes on from, and what inference needs
+BESIDE = (
+    *("_feature_scale", "_several_labels"),
+    *("_stream", "_weight", "_warm_start_state", "_evidence"),
+)
 PART = 16 << 20  # bytes of logits that are made at a time, where not all are asked for
 
 

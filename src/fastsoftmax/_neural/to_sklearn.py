@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastsoftmax._runtime.atomic import of_one_fit
 from fastsoftmax._runtime.sklearn_compat import multilayer_perceptron, require_fit
 from fastsoftmax._validation import networks as check_networks
 
@@ -19,6 +20,7 @@ OF_TRAINING = (
 class NetworkToSklearn:
     """`to_sklearn` of an estimator that is a network."""
 
+    @of_one_fit
     def to_sklearn(self) -> Any:
         """The fitted model as a ``sklearn.neural_network.MLPClassifier`` or ``MLPRegressor``.
 

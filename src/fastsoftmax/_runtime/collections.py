@@ -1,6 +1,7 @@
 """Dask's collections, known by their graph, without an import of Dask."""
 
 from collections.abc import Callable, Iterator
+from copy import copy
 from itertools import pairwise
 from typing import Any
 
@@ -84,7 +85,7 @@ def later(method: Callable[..., Any], model: Any, X: Any, *args: Any, **kwargs: 
     """What a method makes of each block, as an array of Dask's; as several if it gives a tuple."""
     import dask
 
-    d = X.shape[1]
+    model, d = copy(model), X.shape[1]  # as it is now, whatever changes it until then
     row = np.ones((1, d), X.dtype) if hasattr(X, "chunks") else X._meta_nonempty
     example = method(model, row, *args, **kwargs)
     several = isinstance(example, tuple)

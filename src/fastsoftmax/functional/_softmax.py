@@ -249,12 +249,12 @@ def logsumexp(
     elif k == 0 or outer * inner == 0:
         sums = np.full(outer * inner, -np.inf, x.dtype)
     elif x.dtype == np.float16:
-        sums, rows = np.empty((outer, inner), np.float32), layout.split_view(x)
+        sums, rows = np.empty((outer, inner), dtype), layout.split_view(x)
         for part in parts(layout.split):
             wide = rows[part].astype(np.float32)
             of_part = np.empty(wide.shape[0] * wide.shape[2], np.float32)
             kernels(wide.dtype).softmax.logsumexp(wide, of_part, 1.0, workspace, threads)
-            sums[part[::2]] = of_part.reshape(wide.shape[::2])
+            sums[part[::2]] = rounded(of_part.reshape(wide.shape[::2]), dtype)
     else:
         sums = np.empty(outer * inner, x.dtype)
         kernels(x.dtype).softmax.logsumexp(layout.split_view(x), sums, 1.0, workspace, threads)

@@ -30,6 +30,7 @@ from fastsoftmax._linear.problem.targets import (
     with_class_weights,
 )
 from fastsoftmax._runtime import scipy_sparse as sparse
+from fastsoftmax._runtime.dtypes import computed_in
 from fastsoftmax._runtime.engines import current_engine
 from fastsoftmax._runtime.engines.protocol import Held
 from fastsoftmax._runtime.engines.tree import Sums
@@ -206,9 +207,15 @@ def prepare(
     feature_scale: NDArray | None,
     n_threads: int | None,
     as_dense: bool,
+    first: tuple[int, str],
     begin: int,
 ) -> Partition:
-    """A partition as a fit takes it."""
+    """A partition as a fit takes it.
+
+    The worker may have come for one that was lost: its level has to be that of the first partition.
+    """
+    number, level = first
+    check_partitions.one_level([level, processor_level()], [number, loaded.number])
     values, weights = read(loaded, meaning)
     k = len(meaning.classes)
     if meaning.kind == "indicators":
@@ -219,7 +226,7 @@ def prepare(
         )
     X = loaded.X.toarray() if as_dense else loaded.X
     with check_partitions.named(loaded.number):
-        offset = check.offset(loaded.offset, loaded.n, targets.n_logits, X.dtype)
+        offset = check.offset(loaded.offset, loaded.n, targets.n_logits, computed_in(X.dtype))
     rows = PartitionRows(X, targets.values, targets.weights, offset)
     return Partition(begin, rows, feature_scale, n_threads, loaded.number)
 
@@ -262,7 +269,10 @@ def prepared(
     as_dense = first.is_sparse and better_dense(shape, first.dtype, nbytes)
     is_sparse = first.is_sparse and not as_dense
     begins = [0, *ends[:-1].tolist()]
-    held = held.map(prepare, meaning, feature_scale, settings.asked_threads, as_dense, per=begins)
+    held = held.map(
+        prepare, meaning, feature_scale, settings.asked_threads, as_dense,
+        (first.number, first.level), per=begins,
+    )  # fmt: skip
     row_bytes = nbytes / shape[0] if is_sparse else first.dtype.itemsize * shape[1]
     args = held, shape, first.dtype, row_bytes, settings.n_threads, feature_scale
     data = SparsePartitions(*args, nnz=nnz) if is_sparse else DensePartitions(*args)

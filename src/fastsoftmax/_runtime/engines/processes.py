@@ -47,7 +47,7 @@ class Processes:
         self.n = sets.positive(n, "n")
         if n_threads is not None:
             sets.positive(n_threads, "n_threads")
-        self.forgotten: list[list[int]] = [[] for _ in range(n)]
+        self.names: list[sets.Names] = [{} for _ in range(n)]
         self._n_threads = n_threads
         self._connections: list[Connection] = []
         self._stack = ExitStack()

@@ -27,7 +27,7 @@ class Ray:
 
     def __init__(self, n: int, n_threads: int = 1) -> None:
         self.n, self._n_threads = sets.positive(n, "n"), sets.positive(n_threads, "n_threads")
-        self.forgotten: list[list[int]] = [[] for _ in range(n)]
+        self.names: list[sets.Names] = [{} for _ in range(n)]
         self._actors: list[Any] = []
         self._stack = ExitStack()
 

@@ -57,11 +57,34 @@ class Worker:
         return packed(made)
 
 
+class SetName:
+    """The name of a set; once the name is gone, workers forget the set.
+
+    Tasks say which names are gone. Nothing is called where one goes: an interrupt there is lost.
+    """
+
+    def __init__(self, number: int, names: "list[Names]") -> None:
+        self.number = number
+        for each in names:
+            each[number] = weakref.ref(self)
+
+
+Names = dict[int, weakref.ref[SetName]]  # by their numbers
+
+
+def gone(names: Names) -> list[int]:
+    """The numbers of those that are gone, which are taken out."""
+    numbers = [number for number, name in list(names.items()) if name() is None]
+    for number in numbers:
+        names.pop(number, None)
+    return numbers
+
+
 class Workers(Protocol):
     """The workers of an engine."""
 
     n: int
-    forgotten: list[list[int]]  # for each: sets that nobody asks for any more
+    names: list[Names]  # for each: of the sets that it keeps
 
     def ask(self, tasks: list[Task], calls: list[bytes]) -> list[bytes]:
         """The answers of the first workers, a task for each."""
@@ -93,15 +116,6 @@ def loaded(nothing: None, load: Callable[..., Any], source: bytes) -> Any:
     return load(*unpacked(source))
 
 
-class SetName:
-    """The name of a set; once the name is gone, workers forget the set."""
-
-    def __init__(self, number: int, forgotten: list[list[int]]) -> None:
-        self.number = number
-        for each in forgotten:
-            weakref.finalize(self, each.append, number)
-
-
 class HeldInSets(Stays):
     """A set of partitions."""
 
@@ -115,10 +129,9 @@ class HeldInSets(Stays):
         self, per: Sequence[Any] | None = None, new: int | None = None, size: int | None = None
     ) -> list[Task]:
         tasks = []
-        for part, forgotten in zip(self._parts, self._workers.forgotten, strict=False):
+        for part, names in zip(self._parts, self._workers.names, strict=False):
             own = None if per is None else {i: per[i] for i in part}
-            tasks.append(Task(self._name.number, part, new, size, own, forgotten.copy()))
-            del forgotten[: len(tasks[-1].forgotten)]
+            tasks.append(Task(self._name.number, part, new, size, own, gone(names)))
         return tasks
 
     def _calls(self, function: Callable[..., Any], args: tuple[Any, ...]) -> list[bytes]:
@@ -144,7 +157,7 @@ class HeldInSets(Stays):
     def map(
         self, function: Callable[..., Any], *args: Any, per: Sequence[Any] | None = None
     ) -> "HeldInSets":
-        name = SetName(next(NAMES), self._workers.forgotten)
+        name = SetName(next(NAMES), self._workers.names)
         self._workers.ask(self._tasks(per, name.number), self._calls(function, args))
         parts = [{i: i for i in part} for part in self._parts]
         return HeldInSets(self._workers, name, parts, self.traffic)

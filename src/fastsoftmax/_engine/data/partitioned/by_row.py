@@ -40,7 +40,7 @@ class Samples(Stays):
 
     def __getitem__(self, rows: slice | NDArray[np.integer]) -> PartitionRows:
         if isinstance(rows, slice):
-            return self.every(rows.step, rows.start or 0)
+            return self.every(rows.step or 1, rows.start or 0)
         return self.chosen(rows)
 
     def every(self, step: int, start: int = 0) -> PartitionRows:
