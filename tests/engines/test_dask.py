@@ -25,12 +25,14 @@ from fastsoftmax._runtime.engines import entered, wire
 from fastsoftmax._runtime.engines.dask import Dask, HeldByDask
 from fastsoftmax._runtime.engines.dask_faults import FaultRules
 from fastsoftmax._runtime.engines.dask_tasks import made_here
+from fastsoftmax._runtime.engines.dask_workers import known_workers
 from fastsoftmax._runtime.engines.in_process import InProcess
 from fastsoftmax._runtime.threads import available_threads
 
 dask = pytest.importorskip("dask")
 distributed = pytest.importorskip("distributed")
 da = pytest.importorskip("dask.array")
+pytest.importorskip("dask.bag")
 pd = pytest.importorskip("pandas")
 pytestmark = [
     pytest.mark.filterwarnings("default"),  # of other packages
@@ -211,6 +213,40 @@ def test_predictions_come_later(client):
         np.testing.assert_array_equal(later.compute(), here)
     binary = SoftmaxRegression().fit(X, Y > 0)
     assert binary.decision_function(dX).compute().tolist() == binary.decision_function(X).tolist()
+
+
+def test_scores_of_collections(client):
+    dX, dY, dW = arrays()
+    model = SoftmaxRegression().fit(X, Y)
+    assert model.score(dX, dY, dW) == pytest.approx(model.score(X, Y, W), rel=1e-12)
+    assert model.score(dX, Y, top_k=2) == model.score(X, Y, top_k=2)
+    frame, labels, _ = collections()
+    named = SoftmaxRegression().fit(frame, labels)
+    assert named.score(frame, labels) == model.score(X, Y)
+
+
+def test_what_has_no_blocks_of_rows(client):
+    model = SoftmaxRegression().fit(X, Y)
+    dX, dY, _ = arrays()
+    later = dask.delayed(X)
+    for call in (
+        lambda: model.fit(later, dY),
+        lambda: model.predict(later),
+        lambda: model.fit(dask.bag.from_sequence([X, X]), dY),
+    ):
+        with pytest.raises(TypeError, match="X: expected an array or a frame of Dask's, got"):
+            call()
+    with pytest.raises(TypeError, match="y: expected an array or a frame of Dask's, got Delayed"):
+        model.fit(dX, later)
+    with pytest.raises(ValueError, match=r"X: expected a 2-d collection \(rows, features\), got 1"):
+        model.predict(dX[:, 0])
+
+
+def test_workers_are_asked_for_where_a_client_has_forgotten_them(client, monkeypatch):
+    """An answer without workers takes the place of what the client knows, at any time."""
+    none = {**client.scheduler_info(n_workers=-1), "workers": {}}
+    monkeypatch.setattr(client, "scheduler_info", lambda **_: none)
+    assert len(known_workers(client)) == 2
 
 
 def test_messages_name_the_partition(client):

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastsoftmax import functional
+from fastsoftmax._linear.problem.collections import from_collections
 from fastsoftmax._neural.labels import Labels
 from fastsoftmax._neural.ranking import Ranking
 from fastsoftmax._runtime.atomic import of_one_fit
@@ -147,7 +148,8 @@ class Probabilities(Ranking, Labels):
         Parameters
         ----------
         X : array-like or sparse matrix or array of shape (n, D), Blocks or Partitions
-            The last two contain their labels and weights.
+            The last two contain their labels and weights. Of a collection of Dask's, workers of the
+            current client compute the share, or else this process, block by block.
         y : array-like of shape (n,) or (n, K)
             Labels.
         sample_weight : array-like of shape (n,), optional
@@ -162,6 +164,7 @@ class Probabilities(Ranking, Labels):
         """
         k = self._ranks(top_k, "top_k")
         check_labels.one_of_several(k, self._several_labels)
+        X, y, sample_weight, _ = from_collections(X, y, sample_weight, None)
         if isinstance(X, Parts):
             for value, name in ((y, "y"), (sample_weight, "sample_weight")):
                 check_blocks.nothing_else(value, name, type(X).__name__)
