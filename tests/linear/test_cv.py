@@ -209,6 +209,7 @@ X, Y = problem()
         ({"cv": []}, r"cv: expected at least one fold, got none"),
         ({"cv": [np.arange(3)]}, r"cv: expected pairs of rows"),
         ({"cv": [(np.arange(3), [240])]}, r"cv: expected row numbers 0\.\.239 in fold 0, got 240"),
+        ({"cv": [(np.arange(3), [0, -241])]}, r"cv: expected row numbers 0\.\.239 .*, got -241"),
         ({"cv": [(np.arange(3), [])]}, r"cv: expected row numbers in fold 0, got array\(\[\]"),
         ({"scoring": 3}, r"scoring: expected None, neg_log_loss, accuracy, another name .* got 3"),
         ({"fold_tol": -1}, r"fold_tol: expected a number >= 0, got -1"),
@@ -324,6 +325,10 @@ SPARSE = ("csr", "csc", "coo", "dia", "bsr", "lil", "dok")
 FORMS = {
     "list": lambda X: X.tolist(),
     "frame": lambda X: pytest.importorskip("pandas").DataFrame(X).add_prefix("x"),
+    "polars": lambda X: pytest.importorskip("polars").DataFrame(X),
+    "arrow": lambda X: pytest.importorskip("pyarrow").table(
+        {f"x{j}": x for j, x in enumerate(X.T)}
+    ),
     **{name: partial(lambda name, X: sparse.csr_array(X).asformat(name), name) for name in SPARSE},
 }
 
@@ -456,10 +461,15 @@ def test_a_callback_sees_every_fold_and_stops():
     assert half.C_ == 1e-3 and np.isnan(half.scores_).sum() == 5 and half.converged_
 
 
-def test_a_callback_that_ends_the_last_fit_leaves_nothing_out():
+@pytest.mark.parametrize(("cv", "fits"), [(3, 9), ("loo", 3)])
+def test_a_callback_that_ends_the_last_fit_leaves_nothing_out(cv, fits):
+    """A C that is given twice is fitted once."""
     X, y = problem()
-    model = SoftmaxRegressionCV(CS, cv=3).fit(X, y, callback=lambda state: state.n_iter == 9)
+    model = SoftmaxRegressionCV([*CS, CS[0]], cv=cv)
+    model.fit(X, y, callback=lambda state: state.n_iter == fits)
     assert np.isfinite(model.scores_).all()
+    with pytest.warns(UserWarning, match=f"after {fits - 1} of {fits} fits"):
+        model.fit(X, y, callback=lambda state: state.n_iter == fits - 1)
 
 
 @pytest.mark.parametrize(
