@@ -14,12 +14,12 @@ from fastsoftmax._runtime import scipy_sparse as sparse
 from fastsoftmax._runtime.sklearn_compat import of_all_classes, scorer_of, takes_weights
 from fastsoftmax._runtime.typing import MatrixLike
 from fastsoftmax._validation import folds as check_folds
+from fastsoftmax._validation.columns import of_arrow
 from fastsoftmax.blocks import Blocks
 
 Score = Callable[[Fit, NDArray[np.intp]], float]  # of rows, the higher the better
 Measure = Callable[[NDArray, NDArray], NDArray]  # of each row, from logits (n, K)
 Params = dict[str, Any]  # of a scorer, name to value
-OF_ARROW = "Table", "RecordBatch"
 
 
 def scored(
@@ -96,7 +96,7 @@ def rows_by_number(X: MatrixLike | Blocks, problem: Problem) -> Callable[[NDArra
         return partial(X.rows, scan=problem.rows.scan)
     if hasattr(X, "iloc"):
         return lambda rows: X.iloc[rows]
-    if type(X).__name__ in OF_ARROW:
+    if of_arrow(X):
         return lambda rows: X.take(rows)
     if sparse.issparse(X):
         X = X.tocsr()
