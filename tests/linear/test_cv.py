@@ -333,6 +333,15 @@ FORMS = {
 }
 
 
+def test_scorers_of_frames_in_blocks_cause_no_warning():
+    """Of names, which the rows of blocks do not have."""
+    X, y = problem()
+    frame = FORMS["frame"](X)
+    model = SoftmaxRegressionCV(CS, cv=3, scoring="f1_macro")
+    model.fit(Blocks([(frame[:100], y[:100]), (frame[100:], y[100:])]))
+    assert model.feature_names_in_.tolist() == frame.columns.tolist()
+
+
 @pytest.mark.filterwarnings("ignore:Constructing a DIA matrix")
 @pytest.mark.parametrize("form", [*FORMS, "blocks", "sparse blocks"])
 @pytest.mark.parametrize("scoring", ["f1_macro", "roc_auc_ovr", make_scorer(accuracy_score)])
@@ -428,6 +437,19 @@ def test_scores_of_nan_rank_last_with_one_warning():
     assert not bad[list(model.Cs_).index(model.C_)]
     best = np.where(bad, -np.inf, np.nanmean(model.scores_, axis=0)).argmax()
     assert model.Cs_[best] == model.C_
+
+
+@pytest.mark.parametrize("selection", ["best", "1se"])
+@pytest.mark.parametrize(("score", "best"), [(np.inf, 10.0), (-np.inf, 1e-3)])
+def test_scores_may_be_infinite(selection, score, best):
+    X, y = problem()
+
+    def scorer(model, X, y):
+        return score if np.abs(model.coef_).max() > 1 else 0.5
+
+    model = SoftmaxRegressionCV([1e-3, 10.0], cv=3, scoring=scorer, selection=selection).fit(X, y)
+    np.testing.assert_array_equal(model.scores_, [[0.5, score]] * 3)
+    assert float(model.C_) == best
 
 
 def test_a_fold_that_no_C_has_a_score_of():

@@ -164,10 +164,10 @@ class Search:
     def _standard_error(self, scores: NDArray) -> float:
         """Of the mean of those that are numbers."""
         weights = np.where(np.isnan(scores), 0.0, self._weights)
+        scores = np.where(weights > 0, scores, 0.0)
         some = np.count_nonzero(weights)
-        if some < 2:
+        if some < 2 or np.isinf(scores).any():
             return 0.0
-        scores = np.nan_to_num(scores)
         off = weights * (scores - np.average(scores, weights=weights)) / weights.sum()
         return float(np.sqrt(some / (some - 1) * np.sum(off**2)))
 
@@ -181,7 +181,7 @@ class Search:
     def means(self) -> NDArray[np.float64]:
         """Of the scores that are numbers, (ratios, Cs)."""
         weights = np.where(np.isnan(self.scores), 0.0, self._weights[:, None, None])
-        totals = np.sum(weights * np.nan_to_num(self.scores), axis=0)
+        totals = np.sum(weights * np.where(weights > 0, self.scores, 0.0), axis=0)
         return totals / np.maximum(weights.sum(axis=0), TINY)
 
     def best(self, order: Sequence[int]) -> tuple[int, int]:
