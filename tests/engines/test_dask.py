@@ -244,8 +244,7 @@ def test_what_has_no_blocks_of_rows(client):
 
 def test_workers_are_asked_for_where_a_client_has_forgotten_them(client, monkeypatch):
     """An answer without workers takes the place of what the client knows, at any time."""
-    none = {**client.scheduler_info(n_workers=-1), "workers": {}}
-    monkeypatch.setattr(client, "scheduler_info", lambda **_: none)
+    monkeypatch.setattr(client, "scheduler_info", lambda **_: {"workers": {}})
     assert len(known_workers(client)) == 2
 
 
@@ -271,7 +270,7 @@ def killer(client, after, seconds):
 
     def callback(state):
         if state.n_iter == after and not killed:
-            worker = min(client.scheduler_info(n_workers=-1)["workers"])
+            worker = min(known_workers(client))
             killed.append(client.run(os.getpid, workers=[worker])[worker])
             os.kill(killed[0], signal.SIGKILL)
 
@@ -288,7 +287,7 @@ def test_a_fit_beside_a_killed_worker_has_the_same_bits(client, expected):
 
 def kill(client, workers):
     """The first of the workers end at once."""
-    addresses = sorted(client.scheduler_info(n_workers=-1)["workers"])[:workers]
+    addresses = known_workers(client)[:workers]
     for pid in client.run(os.getpid, workers=addresses).values():
         os.kill(pid, signal.SIGKILL)
 
@@ -425,7 +424,7 @@ def test_data_that_a_lost_worker_was_to_get_is_sent_again(client, times):
 def test_a_retired_worker(client, expected):
     def callback(state):
         if state.n_iter == 2:
-            client.retire_workers([min(client.scheduler_info(n_workers=-1)["workers"])])
+            client.retire_workers([min(known_workers(client))])
 
     model = SoftmaxRegression(C=0.1).fit(partitions("dense"), callback=callback)
     assert same_bits(model, expected["dense"])
