@@ -25,12 +25,14 @@ from fastsoftmax._runtime.engines import entered, wire
 from fastsoftmax._runtime.engines.dask import Dask, HeldByDask
 from fastsoftmax._runtime.engines.dask_faults import FaultRules
 from fastsoftmax._runtime.engines.dask_tasks import made_here
+from fastsoftmax._runtime.engines.dask_workers import known_workers
 from fastsoftmax._runtime.engines.in_process import InProcess
 from fastsoftmax._runtime.threads import available_threads
 
 dask = pytest.importorskip("dask")
 distributed = pytest.importorskip("distributed")
 da = pytest.importorskip("dask.array")
+pytest.importorskip("dask.bag")
 pd = pytest.importorskip("pandas")
 pytestmark = [
     pytest.mark.filterwarnings("default"),  # of other packages
@@ -213,6 +215,39 @@ def test_predictions_come_later(client):
     assert binary.decision_function(dX).compute().tolist() == binary.decision_function(X).tolist()
 
 
+def test_scores_of_collections(client):
+    dX, dY, dW = arrays()
+    model = SoftmaxRegression().fit(X, Y)
+    assert model.score(dX, dY, dW) == pytest.approx(model.score(X, Y, W), rel=1e-12)
+    assert model.score(dX, Y, top_k=2) == model.score(X, Y, top_k=2)
+    frame, labels, _ = collections()
+    named = SoftmaxRegression().fit(frame, labels)
+    assert named.score(frame, labels) == model.score(X, Y)
+
+
+def test_what_has_no_blocks_of_rows(client):
+    model = SoftmaxRegression().fit(X, Y)
+    dX, dY, _ = arrays()
+    later = dask.delayed(X)
+    for call in (
+        lambda: model.fit(later, dY),
+        lambda: model.predict(later),
+        lambda: model.fit(dask.bag.from_sequence([X, X]), dY),
+    ):
+        with pytest.raises(TypeError, match="X: expected an array or a frame of Dask's, got"):
+            call()
+    with pytest.raises(TypeError, match="y: expected an array or a frame of Dask's, got Delayed"):
+        model.fit(dX, later)
+    with pytest.raises(ValueError, match=r"X: expected a 2-d collection \(rows, features\), got 1"):
+        model.predict(dX[:, 0])
+
+
+def test_workers_are_asked_for_where_a_client_has_forgotten_them(client, monkeypatch):
+    """An answer without workers takes the place of what the client knows, at any time."""
+    monkeypatch.setattr(client, "scheduler_info", lambda **_: {"workers": {}})
+    assert len(known_workers(client)) == 2
+
+
 def test_messages_name_the_partition(client):
     bad = X.copy()
     bad[4571, 7] = np.inf
@@ -235,7 +270,7 @@ def killer(client, after, seconds):
 
     def callback(state):
         if state.n_iter == after and not killed:
-            worker = min(client.scheduler_info(n_workers=-1)["workers"])
+            worker = min(known_workers(client))
             killed.append(client.run(os.getpid, workers=[worker])[worker])
             os.kill(killed[0], signal.SIGKILL)
 
@@ -252,7 +287,7 @@ def test_a_fit_beside_a_killed_worker_has_the_same_bits(client, expected):
 
 def kill(client, workers):
     """The first of the workers end at once."""
-    addresses = sorted(client.scheduler_info(n_workers=-1)["workers"])[:workers]
+    addresses = known_workers(client)[:workers]
     for pid in client.run(os.getpid, workers=addresses).values():
         os.kill(pid, signal.SIGKILL)
 
@@ -389,7 +424,7 @@ def test_data_that_a_lost_worker_was_to_get_is_sent_again(client, times):
 def test_a_retired_worker(client, expected):
     def callback(state):
         if state.n_iter == 2:
-            client.retire_workers([min(client.scheduler_info(n_workers=-1)["workers"])])
+            client.retire_workers([min(known_workers(client))])
 
     model = SoftmaxRegression(C=0.1).fit(partitions("dense"), callback=callback)
     assert same_bits(model, expected["dense"])

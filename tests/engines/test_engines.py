@@ -7,6 +7,7 @@ import signal
 import sys
 import threading
 import time
+from copy import copy
 from functools import partial, reduce
 from multiprocessing.context import SpawnProcess
 
@@ -16,7 +17,7 @@ from support.interrupts import Places, raise_at
 from support.partitions import broken, partitions, same_bits
 
 from fastsoftmax import Partitions, SoftmaxRegression
-from fastsoftmax._runtime.engines import pipes
+from fastsoftmax._runtime.engines import entered, pipes
 from fastsoftmax._runtime.engines.in_process import InProcess
 from fastsoftmax._runtime.engines.tree import fold_partitions, join, shares, total
 from fastsoftmax.engines import Processes
@@ -92,6 +93,21 @@ def two():
 def test_more_workers_than_partitions(two, expected):
     model = SoftmaxRegression(C=0.1).fit(partitions("dense", 1))
     assert model.objective_ == pytest.approx(expected["dense"].objective_, rel=1e-5)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_path_with_warm_starts(name, two):
+    """What a fit leaves for the next has kernels in it, which cannot be sent."""
+
+    def path():
+        model = SoftmaxRegression(warm_start=True)
+        for C in (0.1, 1.0):
+            yield copy(model.set_params(C=C).fit(partitions(name)))
+
+    there = list(path())
+    with entered(InProcess()):
+        for one, other in zip(path(), there, strict=True):
+            assert same_bits(one, other)
 
 
 def test_what_a_loader_raises_is_raised_here(two, expected):

@@ -331,6 +331,11 @@ def test_effects_of_transforms_that_keep_what_they_learnt(right, same):
     [
         (lambda data: fit("choice ~ age", 5), "data: expected a DataFrame, .* got 5"),
         (lambda data: fit("choice ~ age", {"age": 1}), "data: expected a DataFrame, or columns"),
+        (lambda data: fit("choice ~ age", data[:0]), "data: expected at least one row, got none"),
+        (
+            lambda data: fit("choice ~ age", pandas.concat([data, data[["age"]]], axis=1)),
+            "data: expected one column named 'age', got several",
+        ),
         (lambda data: fit("age", data), r"formula: .*left of ~ \(columns of data: income, size"),
         (lambda data: fit("choice ~ age | size", data), "formula: expected one set of terms right"),
         (lambda data: fit("choice ~ age +* size", data), r"reads, .*\(.*incorrectly used\)$"),
@@ -366,6 +371,28 @@ def test_frames_of_others_keep_their_names(kind):
     np.testing.assert_array_equal(found.predict_proba(frame), expected.predict_proba(columns))
     with pytest.raises(ValueError, match=r"labels left of ~ \(columns of data: .*age.*'y ~ age'$"):
         fit("y ~ age", frame)
+
+
+@pytest.mark.parametrize("dtype", ["string", "str", "object"])
+def test_texts_of_any_dtype(dtype):
+    data = survey(200)
+    data["size"] = data["size"].astype(str)
+    expected = fit("choice ~ age + size", data.assign(size=data["size"].astype("category")))
+    found = fit("choice ~ age + size", data.assign(size=data["size"].astype(dtype)))
+    assert found.terms == expected.terms
+    np.testing.assert_array_equal(found.params, expected.params)
+    with pytest.raises(ValueError, match="no missing values, got some in size"):
+        fit("choice ~ size", data.assign(size=data["size"].astype(dtype).where(data["age"] > 30)))
+
+
+def test_rows_of_weight_0_do_not_tell_how_a_variable_changes():
+    """Effects of 0 and 1 are those of the rows that count."""
+    data = survey(200)
+    weight = np.arange(200) % 2
+    data["own"] = np.where(weight > 0, data["age"] > 40, 2.0)
+    found = fit("choice ~ own", data, sample_weight=weight).marginal_effects()
+    alone = fit("choice ~ own", data[weight > 0]).marginal_effects()
+    np.testing.assert_allclose(found.effects, alone.effects, rtol=1e-9)
 
 
 def test_the_order_of_an_enum_of_polars_and_its_missing_values():

@@ -209,6 +209,7 @@ X, Y = problem()
         ({"cv": []}, r"cv: expected at least one fold, got none"),
         ({"cv": [np.arange(3)]}, r"cv: expected pairs of rows"),
         ({"cv": [(np.arange(3), [240])]}, r"cv: expected row numbers 0\.\.239 in fold 0, got 240"),
+        ({"cv": [(np.arange(3), [0, -241])]}, r"cv: expected row numbers 0\.\.239 .*, got -241"),
         ({"cv": [(np.arange(3), [])]}, r"cv: expected row numbers in fold 0, got array\(\[\]"),
         ({"scoring": 3}, r"scoring: expected None, neg_log_loss, accuracy, another name .* got 3"),
         ({"fold_tol": -1}, r"fold_tol: expected a number >= 0, got -1"),
@@ -324,8 +325,21 @@ SPARSE = ("csr", "csc", "coo", "dia", "bsr", "lil", "dok")
 FORMS = {
     "list": lambda X: X.tolist(),
     "frame": lambda X: pytest.importorskip("pandas").DataFrame(X).add_prefix("x"),
+    "polars": lambda X: pytest.importorskip("polars").DataFrame(X),
+    "arrow": lambda X: pytest.importorskip("pyarrow").table(
+        {f"x{j}": x for j, x in enumerate(X.T)}
+    ),
     **{name: partial(lambda name, X: sparse.csr_array(X).asformat(name), name) for name in SPARSE},
 }
+
+
+def test_scorers_of_frames_in_blocks_cause_no_warning():
+    """Of names, which the rows of blocks do not have."""
+    X, y = problem()
+    frame = FORMS["frame"](X)
+    model = SoftmaxRegressionCV(CS, cv=3, scoring="f1_macro")
+    model.fit(Blocks([(frame[:100], y[:100]), (frame[100:], y[100:])]))
+    assert model.feature_names_in_.tolist() == frame.columns.tolist()
 
 
 @pytest.mark.filterwarnings("ignore:Constructing a DIA matrix")
@@ -425,6 +439,19 @@ def test_scores_of_nan_rank_last_with_one_warning():
     assert model.Cs_[best] == model.C_
 
 
+@pytest.mark.parametrize("selection", ["best", "1se"])
+@pytest.mark.parametrize(("score", "best"), [(np.inf, 10.0), (-np.inf, 1e-3)])
+def test_scores_may_be_infinite(selection, score, best):
+    X, y = problem()
+
+    def scorer(model, X, y):
+        return score if np.abs(model.coef_).max() > 1 else 0.5
+
+    model = SoftmaxRegressionCV([1e-3, 10.0], cv=3, scoring=scorer, selection=selection).fit(X, y)
+    np.testing.assert_array_equal(model.scores_, [[0.5, score]] * 3)
+    assert float(model.C_) == best
+
+
 def test_a_fold_that_no_C_has_a_score_of():
     X, y = problem()
     folds = [(np.arange(120), np.arange(120, 240)), (np.arange(120), np.arange(120, 125))]
@@ -456,10 +483,15 @@ def test_a_callback_sees_every_fold_and_stops():
     assert half.C_ == 1e-3 and np.isnan(half.scores_).sum() == 5 and half.converged_
 
 
-def test_a_callback_that_ends_the_last_fit_leaves_nothing_out():
+@pytest.mark.parametrize(("cv", "fits"), [(3, 9), ("loo", 3)])
+def test_a_callback_that_ends_the_last_fit_leaves_nothing_out(cv, fits):
+    """A C that is given twice is fitted once."""
     X, y = problem()
-    model = SoftmaxRegressionCV(CS, cv=3).fit(X, y, callback=lambda state: state.n_iter == 9)
+    model = SoftmaxRegressionCV([*CS, CS[0]], cv=cv)
+    model.fit(X, y, callback=lambda state: state.n_iter == fits)
     assert np.isfinite(model.scores_).all()
+    with pytest.warns(UserWarning, match=f"after {fits - 1} of {fits} fits"):
+        model.fit(X, y, callback=lambda state: state.n_iter == fits - 1)
 
 
 @pytest.mark.parametrize(

@@ -174,6 +174,28 @@ if child:
     assert not list(tmp_path.iterdir())
 
 
+def test_tables_of_arrow_are_parts_by_the_names_of_their_columns():
+    pa = pytest.importorskip("pyarrow")
+    pandas, names = pytest.importorskip("pandas"), [f"pixel {j}" for j in range(64)]
+
+    def loads(kind=list):
+        for begin, end in pairwise(ENDS):
+            part = pa.table(list(X[begin:end].astype(float).T), kind(names))
+            yield lambda part=part, y=Y[begin:end]: (part, y)
+
+    factors = pandas.Series(1.0 + np.arange(64) % 3, names)
+    params = {"C": 0.01, "tol": 1e-9}
+    for at_once in (Blocks([load() for load in loads()]), Partitions(list(loads()))):
+        model = SoftmaxRegression(**params, penalty_factor=factors[::-1]).fit(at_once)
+        here = SoftmaxRegression(**params, penalty_factor=factors.to_numpy()).fit(X, Y)
+        assert model.objective_ == pytest.approx(here.objective_, rel=2e-9)
+        if hasattr(model, "feature_names_in_"):  # where scikit-learn is
+            assert model.feature_names_in_.tolist() == names
+    first, *_, last = [*loads(), *loads(lambda names: names[::-1])]
+    with pytest.raises(ValueError, match=r"X: expected the columns \['pixel 0', .* in this order"):
+        SoftmaxRegression().fit(Partitions([first, last]))
+
+
 def test_without_pyarrow(monkeypatch):
     for name in ("pyarrow", "pyarrow.parquet"):
         monkeypatch.setitem(sys.modules, name, None)

@@ -6,6 +6,7 @@ import pytest
 pytest.importorskip("sklearn")
 
 from sklearn.compose import ColumnTransformer, make_column_transformer
+from sklearn.exceptions import DataConversionWarning
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import OneHotEncoder, StandardScaler
 from support.versions import at_least
@@ -46,6 +47,15 @@ ESTIMATORS = {
     "MLPClassifier": MLPClassifier(5, max_iter=5, random_state=0),
     "MLPRegressor": MLPRegressor(hidden_layer_sizes=5, max_iter=5, random_state=0),
 }
+
+
+def test_labels_in_a_frame_are_a_column(library):
+    X, y = data()
+    labels = library.DataFrame({"answer": y})
+    for name in ("SoftmaxRegression", "MLPClassifier"):
+        with pytest.warns(DataConversionWarning, match="A column-vector y was passed"):
+            ESTIMATORS[name].fit(X, labels)
+        assert ESTIMATORS[name].score(X, labels) > 0.5
 
 
 @pytest.mark.parametrize("name", ESTIMATORS)

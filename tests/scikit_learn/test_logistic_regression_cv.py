@@ -122,6 +122,23 @@ def test_weights_of_rows():
         np.testing.assert_allclose(model.score(X, Y), other.score(X, Y), 1e-4)
 
 
+@pytest.mark.parametrize("scoring", ["neg_brier_score", "roc_auc_ovr", "f1_macro", "f1"])
+def test_folds_that_lack_classes_to_score(scoring):
+    """Metrics know all classes; and of two labels that are strings, which is the positive one."""
+    y = TARGETS["two" if scoring == "f1" else "three"]
+    rows = np.flatnonzero(Y < 2)  # four at a time, so that some folds predict no third class either
+    pairs = [(np.arange(len(y)), rows[i : i + 4]) for i in range(0, 80, 4)]
+    params = QUIET | {"cv": pairs, "scoring": scoring, "Cs": CS[:1]}
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of scores that are not defined
+        expected = theirs(y, **params).scores_
+        if np.isnan(expected).all():
+            with pytest.raises(ValueError, match="scoring: expected a number, got NaN in all 20"):
+                ours(y, **params)
+        else:
+            np.testing.assert_allclose(ours(y, **params).scores_, expected, atol=1e-7)
+
+
 def test_in_this_packages_terms():
     """The same search as `SoftmaxRegressionCV`'s."""
     native = SoftmaxRegressionCV(CS, tol=1e-10, fold_tol=1e-10).fit(X, Y)

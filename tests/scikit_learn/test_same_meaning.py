@@ -171,6 +171,9 @@ def test_a_matrix_of_0_and_1_means_several_labels(kind):
     theirs = MultiOutputClassifier(linear_model.LogisticRegression(tol=1e-8)).fit(X, both)
     coefs = np.vstack([one.coef_ for one in theirs.estimators_])
     np.testing.assert_allclose(model.coef_, coefs, atol=1e-4)
+    hits = (model.predict(X) == both).all(axis=1).mean()
+    for form in (both, sparse.csr_array(both), sparse.coo_matrix(both)):
+        assert model.score(X, form) == hits
     for given in (both, table, sparse.csr_array(table), both.tolist()):
         for native in (SoftmaxRegression(), SoftmaxRegressionCV(cv=2)):
             with pytest.raises(ValueError, match=r"y: expected one label .* LogisticRegression"):

@@ -18,6 +18,7 @@ from fastsoftmax._validation import blocks as check_blocks
 from fastsoftmax._validation import check
 from fastsoftmax._validation import labels as check_labels
 from fastsoftmax._validation import networks as check_networks
+from fastsoftmax._validation.targets import as_table
 from fastsoftmax.blocks import Blocks
 from fastsoftmax.partitions import Partitions
 
@@ -148,7 +149,8 @@ class Probabilities(Ranking, Labels):
         Parameters
         ----------
         X : array-like or sparse matrix or array of shape (n, D), Blocks or Partitions
-            The last two contain their labels and weights.
+            The last two contain their labels and weights. Of a collection of Dask's, workers of the
+            current client compute the share, or else this process, block by block.
         y : array-like of shape (n,) or (n, K)
             Labels.
         sample_weight : array-like of shape (n,), optional
@@ -181,7 +183,7 @@ def hits_of_part(part: Part, model: Any, k: int) -> tuple[float, float]:
     X, y, sample_weight = part
     if model._several_labels:
         labels = model.predict(X)
-        y = check_networks.table(y, len(labels))
+        y = check_networks.table(as_table(y), len(labels))
         check_networks.as_many_columns(y.shape[1], labels.shape[1], "y")
         hits = (labels == y).all(axis=1)
     else:

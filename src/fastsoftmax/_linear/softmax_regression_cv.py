@@ -49,7 +49,9 @@ class SoftmaxRegressionCV(CrossValidated):
         The score of the rows left out; higher is better. None or "neg_log_loss": the negative mean
         cross-entropy. "accuracy". Or another name of a scorer of scikit-learn, or a function
         ``scorer(estimator, X, y)``: where y holds probabilities or counts, these get the labels of
-        the most probable classes. With ``cv="loo"`` only the two names are accepted.
+        the most probable classes. Metrics that take ``labels`` get all classes, of which the rows
+        of a fold may lack some; of two classes the second is the positive one. With ``cv="loo"``
+        only the two names are accepted.
     refit : bool, default=True
         Whether to fit all rows with the chosen C. Otherwise the coefficients are the mean of those
         of the folds or, with ``cv="loo"``, those that the search found for all rows.

@@ -14,17 +14,23 @@ def is_collection(x: object) -> bool:
     return callable(graph) and not isinstance(x, type) and graph() is not None
 
 
+def require_rows(X: Any, name: str) -> None:
+    """Raise for a collection that has no blocks of rows: bags, and delayed objects, which seem to
+    have every attribute."""
+    if not (hasattr(type(X), "to_delayed") and hasattr(type(X), "ndim")):
+        raise TypeError(
+            f"{name}: expected an array or a frame of Dask's, got {type(X).__name__}; of delayed "
+            "partitions make Partitions"
+        )
+
+
 def delayed_parts(X: Any, name: str = "X") -> list[Any]:
     """Blocks of rows of a collection, each computed later."""
+    require_rows(X, name)
     if len(getattr(X, "numblocks", ())) > 1 and X.numblocks[1] > 1:
         raise ValueError(
             f"{name}: expected all columns of a row in one chunk, got chunks of "
             f"{', '.join(map(str, X.chunks[1]))}: use {name}.rechunk({{1: -1}})"
-        )
-    if not hasattr(X, "to_delayed"):
-        raise TypeError(
-            f"{name}: expected an array or a frame of Dask's, got {type(X).__name__}; of delayed "
-            "partitions make Partitions"
         )
     return list(np.ravel(np.asarray(X.to_delayed(), object)))
 
@@ -40,6 +46,7 @@ def together(X: Any, **others: Any) -> list[list[Any]]:
         if not is_collection(other):
             columns.append(cut(other, lengths, name))
             continue
+        require_rows(other, name)
         own = lengths_of(other)
         if lengths is not None and own is not None and own != lengths:
             if sum(own) != sum(lengths):
@@ -85,6 +92,9 @@ def later(method: Callable[..., Any], model: Any, X: Any, *args: Any, **kwargs: 
     """What a method makes of each block, as an array of Dask's; as several if it gives a tuple."""
     import dask
 
+    parts = delayed_parts(X)
+    if X.ndim != 2:
+        raise ValueError(f"X: expected a 2-d collection (rows, features), got {X.ndim}-d")
     model, d = copy(model), X.shape[1]  # as it is now, whatever changes it until then
     row = np.ones((1, d), X.dtype) if hasattr(X, "chunks") else X._meta_nonempty
     example = method(model, row, *args, **kwargs)
@@ -92,7 +102,7 @@ def later(method: Callable[..., Any], model: Any, X: Any, *args: Any, **kwargs: 
     examples = [each[:0] for each in (example if several else (example,))]
     nothing = tuple(examples) if several else examples[0]
     call, shared = dask.delayed(of_block, pure=True), dask.delayed(model, pure=True, traverse=False)
-    made = [call(part, method, shared, nothing, args, kwargs) for part in delayed_parts(X)]
+    made = [call(part, method, shared, nothing, args, kwargs) for part in parts]
     if not several:
         return as_collection(made, lengths_of(X), nothing)
     columns = [[each[i] for each in made] for i in range(len(examples))]

@@ -215,6 +215,21 @@ def unrouted(method, params):
     return {"splitter": params, "scorer": None}
 
 
+def of_all_classes(scorer, classes):
+    """The scorer with a metric that knows all classes, of which the rows of a fold may lack some.
+
+    As in `LogisticRegressionCV` of scikit-learn 1.9, of two classes the second is the positive one.
+    """
+    metric = getattr(scorer, "_score_func", None)
+    known = () if metric is None else inspect.signature(metric).parameters
+    if "labels" not in known:
+        return scorer
+    more = {"labels": classes}
+    if len(classes) == 2 and "pos_label" in known:
+        more["pos_label"] = classes[1]
+    return type(scorer)(metric, scorer._sign, more | scorer._kwargs, scorer._response_method)
+
+
 def has_parameter(function, name):
     """Whether a function can be called with an argument of this name."""
     parameters = inspect.signature(function).parameters
@@ -241,6 +256,7 @@ __all__ = [
     "logistic_regression",
     "metadata_router",
     "multilayer_perceptron",
+    "of_all_classes",
     "require_fit",
     "routed",
     "scorer_of",

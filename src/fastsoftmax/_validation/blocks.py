@@ -18,6 +18,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from fastsoftmax._runtime import scipy_sparse as sparse
 from fastsoftmax._validation.arrays import as_array, shown
+from fastsoftmax._validation.columns import column_names
 from fastsoftmax._validation.labels import array_of, finite
 
 
@@ -207,12 +208,6 @@ def alike(X: NDArray | sparse.csr_array, is_sparse: bool, width: int, dtype: np.
         raise ValueError(f"X: expected {width} features as in the first block, got {X.shape[1]}")
     if X.dtype != dtype:
         raise ValueError(f"X: expected {dtype} as in the first block, got {X.dtype}")
-
-
-def column_names(X: object) -> list[Any] | None:
-    """The names of the columns of a frame; None where there are none."""
-    names = getattr(X, "columns", None)
-    return None if names is None else list(names)
 
 
 def same_columns(X: object, first: object, place: str = "the first block") -> None:

@@ -6,13 +6,24 @@ from typing import Any
 from fastsoftmax._validation.arrays import shown
 
 
+def of_arrow(X: object) -> bool:
+    """Whether it is a table of Arrow's, or a batch of rows of one."""
+    return type(X).__name__ in ("Table", "RecordBatch")
+
+
+def column_names(X: Any) -> list[Any] | None:
+    """The names of the columns of a frame or a table; None where there are none."""
+    names = X.schema.names if of_arrow(X) else getattr(X, "columns", None)
+    return None if names is None else list(names)
+
+
 def by_column(value: Any, X: Any, argument: str) -> Any:
     """A pandas Series in the order of the columns of X, where its index names these; and what else
     there is as it came, by position."""
-    index, columns = getattr(value, "index", None), getattr(X, "columns", None)
-    if columns is None or not hasattr(value, "reindex") or list(index) == list(range(len(index))):
+    index, known = getattr(value, "index", None), column_names(X)
+    if known is None or not hasattr(value, "reindex") or list(index) == list(range(len(index))):
         return value
-    known, given = list(columns), list(index)
+    given = list(index)
     wrong = [name for name in known if given.count(name) != 1]
     wrong += [name for name in given if name not in known]
     if wrong:
@@ -26,6 +37,6 @@ def by_column(value: Any, X: Any, argument: str) -> Any:
 
 def named_columns(X: Any, columns: Sequence[int]) -> str:
     """Some columns, to show: by their names where X has any."""
-    names, many = getattr(X, "columns", None), len(columns) > 10
+    names, many = column_names(X), len(columns) > 10
     some = [int(j) if names is None else names[j] for j in columns[:10]]
     return f"column{'s' * (len(columns) > 1)} {', '.join(map(repr, some))}{', …' * many}"

@@ -92,8 +92,9 @@ def pair(rows: Any, n: int, i: int) -> Fold:
         part = np.flatnonzero(part) if part.dtype == bool and part.shape == (n,) else part
         if part.ndim != 1 or part.dtype.kind not in "iu" or not len(part):
             raise ValueError(f"cv: expected row numbers in fold {i}, got {shown(part)}")
-        if part.min() < -n or part.max() >= n:
-            raise ValueError(f"cv: expected row numbers 0..{n - 1} in fold {i}, got {part.max()}")
+        if (beyond := (part < -n) | (part >= n)).any():
+            got = part[np.argmax(beyond)]
+            raise ValueError(f"cv: expected row numbers 0..{n - 1} in fold {i}, got {got}")
         found.append(part.astype(np.intp) % n)
     return found[0], found[1]
 

@@ -16,7 +16,8 @@ SET_HERE = "C", "reference_class", "fit_intercept", "feature_scale"
 
 
 def frame(data: Any) -> Any:
-    """A DataFrame, its rows numbered by place."""
+    """A DataFrame, its rows numbered by place; its texts as objects, since formulaic takes those of
+    pandas' nullable strings for numbers."""
     pandas = needed("pandas", "formulas need")
     try:
         own = isinstance(data, pandas.DataFrame | Mapping)
@@ -26,7 +27,11 @@ def frame(data: Any) -> Any:
             f"data: expected a DataFrame, or columns that make one, got {shown(data)} "
             f"({first_line(error)})"
         ) from error
-    return made.reset_index(drop=True)
+    if not len(made):
+        raise ValueError("data: expected at least one row, got none")
+    texts = [getattr(dtype, "type", None) is str for dtype in made.dtypes]
+    made = made.reset_index(drop=True)
+    return made.astype(dict.fromkeys(made.columns[texts], object)) if any(texts) else made
 
 
 def named(data: Any) -> Any:
@@ -109,6 +114,8 @@ def complete(data: Any, names: Iterable[str]) -> None:
     """Raise for missing values, and columns."""
     if absent := [name for name in names if name not in data]:
         raise ValueError(f"data: expected the columns of the formula, got none named {absent[0]!r}")
+    if several := [name for name in names if data[name].ndim > 1]:
+        raise ValueError(f"data: expected one column named {several[0]!r}, got several")
     some = [name for name in names if data[name].isna().any()]
     if some:
         raise ValueError(

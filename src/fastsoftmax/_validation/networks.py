@@ -277,7 +277,8 @@ def two_classes(classes: NDArray) -> None:
 
 
 def warn_of_column(y: ArrayLike) -> None:
-    if getattr(y, "ndim", 1) == 2 and y.shape[1] == 1:
+    shape = getattr(y, "shape", ())  # of frames of polars, too, which have no ndim
+    if len(shape) == 2 and shape[1] == 1:
         caller.warn(
             "A column-vector y was passed when a 1d array was expected: use y.ravel().",
             DataConversionWarning,

@@ -33,6 +33,10 @@ class WarmStart(NamedTuple):
     reference: NDArray | None  # weights p(1 - p) of some rows at the last build
     grams: Grams | None
 
+    def __reduce__(self) -> tuple[type[None], tuple[()]]:
+        """None for a worker that is sent an objective: it builds no preconditioner."""
+        return type(None), ()
+
 
 def key_of(data: Data, loss: Loss, fit_intercept: bool) -> tuple[Any, ...]:
     """Equal for objectives that can hand on what they know: of the same rows, as some say."""

@@ -106,7 +106,7 @@ class CrossValidated(LinearModel):
         """A fold's model, for a scorer."""
         model = SoftmaxRegression(n_threads=self._threads)
         model._keep_model(problem, coef, intercept)
-        if isinstance(problem.rows.given, Blocks):  # whose rows come without names
+        if problem.rows.scan is not None:  # rows of blocks come without names
             vars(model).pop("feature_names_in_", None)
         return model
 

@@ -48,6 +48,8 @@ USUAL = LeaveOneOutRules()
 class EachRow:
     """Each row left out in turn: the split of a search."""
 
+    n_fits = 1
+
     def __init__(self, problem: Problem, measure: Measure) -> None:
         self.weights = problem.targets.plain_weights
         self._plain, self._measure = problem.targets.plain, measure

@@ -11,9 +11,10 @@ from fastsoftmax import functional
 from fastsoftmax._linear.cv.folds import Fit
 from fastsoftmax._linear.problem.problem import Problem
 from fastsoftmax._runtime import scipy_sparse as sparse
-from fastsoftmax._runtime.sklearn_compat import scorer_of, takes_weights
+from fastsoftmax._runtime.sklearn_compat import of_all_classes, scorer_of, takes_weights
 from fastsoftmax._runtime.typing import MatrixLike
 from fastsoftmax._validation import folds as check_folds
+from fastsoftmax._validation.columns import of_arrow
 from fastsoftmax.blocks import Blocks
 
 Score = Callable[[Fit, NDArray[np.intp]], float]  # of rows, the higher the better
@@ -65,6 +66,7 @@ def by_scorer(
     params = {name: value for name, value in params.items() if value is not None}
     if "sample_weight" in params:
         require_weight(np.asarray(params["sample_weight"]), folds)
+    scorer = of_all_classes(scorer, problem.targets.classes)
     some, y = rows_by_number(X, problem), labels_of(problem)
 
     def by_rows(fit: Fit, rows: NDArray[np.intp]) -> float:
@@ -94,6 +96,8 @@ def rows_by_number(X: MatrixLike | Blocks, problem: Problem) -> Callable[[NDArra
         return partial(X.rows, scan=problem.rows.scan)
     if hasattr(X, "iloc"):
         return lambda rows: X.iloc[rows]
+    if of_arrow(X):
+        return lambda rows: X.take(rows)
     if sparse.issparse(X):
         X = X.tocsr()
     elif not hasattr(X, "shape"):

@@ -33,6 +33,7 @@ class Split(Protocol):
     """What is left out in turn."""
 
     weights: NDArray[np.float64] | None  # in the mean of the scores
+    n_fits: int  # for each C
 
     def __len__(self) -> int: ...
 
@@ -49,6 +50,7 @@ class Folds:
 
     def __init__(self, pairs: list[check_folds.Fold], score: Score) -> None:
         self._pairs, self._score = pairs, score
+        self.n_fits = len(pairs)
 
     def __len__(self) -> int:
         return len(self._pairs)
@@ -73,6 +75,7 @@ class Search:
     def __init__(self, split: Split, n_ratios: int, Cs: NDArray) -> None:
         shape = len(split), n_ratios, len(Cs)
         self._split, self.Cs = split, Cs
+        self._n_fits = split.n_fits * n_ratios * len(np.unique(Cs))  # of equal Cs one
         self.scores, self.objectives = np.full((2, *shape), np.nan)
         self.iterations = np.zeros(shape, int)
         self._history: list[FoldFit] = []
@@ -87,7 +90,7 @@ class Search:
     ) -> None:
         """Fit and score; `keep` takes each fit, with the number of its ratio."""
         began, quiet = time.perf_counter(), np.errstate(over="ignore", invalid="ignore")
-        with quiet, progress(verbose, self.scores.size, "fit") as show:
+        with quiet, progress(verbose, self._n_fits, "fit") as show:
             for ratio, problem in enumerate(problems):
                 for fit in self._split.fits(problem, self.Cs, tol):
                     scores = self._split.score(fit)
@@ -124,11 +127,11 @@ class Search:
 
     def _warn_of_missing(self) -> None:
         """Warn where the callback has left fits out."""
-        done, size = len(self._history), self.scores.size
-        if done < size:
+        done = len(self._history)
+        if done < self._n_fits:
             caller.warn(
-                f"callback: it ended the search after {done} of {size} fits; the scores of the "
-                "others are NaN, and a C with such a score comes after those without",
+                f"callback: it ended the search after {done} of {self._n_fits} fits; the scores of "
+                "the others are NaN, and a C with such a score comes after those without",
                 UserWarning,
             )
 
@@ -161,10 +164,10 @@ class Search:
     def _standard_error(self, scores: NDArray) -> float:
         """Of the mean of those that are numbers."""
         weights = np.where(np.isnan(scores), 0.0, self._weights)
+        scores = np.where(weights > 0, scores, 0.0)
         some = np.count_nonzero(weights)
-        if some < 2:
+        if some < 2 or np.isinf(scores).any():
             return 0.0
-        scores = np.nan_to_num(scores)
         off = weights * (scores - np.average(scores, weights=weights)) / weights.sum()
         return float(np.sqrt(some / (some - 1) * np.sum(off**2)))
 
@@ -178,7 +181,7 @@ class Search:
     def means(self) -> NDArray[np.float64]:
         """Of the scores that are numbers, (ratios, Cs)."""
         weights = np.where(np.isnan(self.scores), 0.0, self._weights[:, None, None])
-        totals = np.sum(weights * np.nan_to_num(self.scores), axis=0)
+        totals = np.sum(weights * np.where(weights > 0, self.scores, 0.0), axis=0)
         return totals / np.maximum(weights.sum(axis=0), TINY)
 
     def best(self, order: Sequence[int]) -> tuple[int, int]:

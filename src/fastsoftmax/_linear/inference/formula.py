@@ -231,17 +231,18 @@ class FormulaResults(Results):
         check_inference.one_of(at, ("overall", "mean"), "at")
         design, factors = self._design, self._design.levels()
         numeric = [name for name in design.data if name not in factors]
-        binary = {name for name in numeric if design.data[name].isin((0, 1)).all()}
+        points = self._fitted.points
+        weights = np.concatenate([some.weights for some in points()])
+        heavy = design.data[weights > 0]
+        binary = {name for name in numeric if heavy[name].isin((0, 1)).all()}
         if discrete is None or (isinstance(discrete, str) and discrete == AUTO):
             steps = set() if discrete is None else binary
         else:
             chosen = check_inference.discrete(discrete)
             check_inference.places(chosen, {name: [0] for name in numeric}, "discrete")
             steps = set(chosen)
-        points = self._fitted.points
         if at == "mean":
             check.no_factors(list(factors))
-            weights = np.concatenate([some.weights for some in points()])
             design = design.mean(weights)
             (mean,) = self._fitted.mean()
             one = mean._replace(U=design.columns(design.data))

@@ -12,6 +12,8 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+from fastsoftmax._runtime.engines.dask_workers import known_workers
+
 Result = TypeVar("Result")
 
 
@@ -113,7 +115,7 @@ def wait_for_workers(client: Any, n: int, rules: FaultRules) -> None:
     """Wait for so many. Raises RuntimeError where there are none at all."""
     with suppress(TimeoutError):
         client.wait_for_workers(n, timeout=rules.wait)
-    if not client.scheduler_info(n_workers=-1)["workers"]:
+    if not known_workers(client):
         raise RuntimeError(
             f"Dask: expected workers, got none for {rules.wait:g} s after all of them were lost, "
             "with the partitions that they held"

@@ -17,7 +17,16 @@ def workers_of(client: Any) -> list[str]:
             f"between {adaptive.minimum} and {adaptive.maximum}: call "
             "cluster.adapt(minimum=n, maximum=n) before, and after it as you did"
         )
-    workers = sorted(client.scheduler_info(n_workers=-1)["workers"])
+    workers = known_workers(client)
     if not workers:
         raise RuntimeError("Dask: expected workers, got a client without any")
     return workers
+
+
+def known_workers(client: Any) -> list[str]:
+    """Addresses of those that the scheduler has now.
+
+    It is asked itself: what `Client.scheduler_info` returns is replaced every two seconds by an
+    answer without workers, at times before it can be read.
+    """
+    return sorted(client.sync(client.scheduler.identity, n_workers=-1)["workers"])
