@@ -77,6 +77,9 @@ def test_scores_of_collections():
     assert model.score(dX, dY) == model.score(dX, Y) == model.score(X, Y)
     assert model.score(dX, dY, dW) == pytest.approx(model.score(X, Y, W), rel=1e-12)
     assert model.score(dX, dY.rechunk(700), top_k=2) == model.score(X, Y, top_k=2)
+    single = W.astype(np.float32)  # sums in float64
+    expected = np.average(model.predict(X) == Y, weights=single.astype(float))
+    assert model.score(X, Y, single) == pytest.approx(expected, rel=1e-14)
     with pytest.raises(TypeError, match="y: expected an array, as X is, got a collection"):
         model.score(X, dY)
     with pytest.raises(ValueError, match="y: expected 6000 rows, as X has, got 5999"):
