@@ -59,6 +59,14 @@ def test_the_most_probable_classes_are_computed_later():
 
 
 @pytest.mark.filterwarnings("ignore:Stochastic optimizer")
+def test_what_is_computed_later_is_of_the_fit_that_was_asked():
+    dX = next(arrays())
+    model = SoftmaxRegression(C=0.1).fit(X, Y)
+    later, expected = model.predict_proba(dX), model.predict_proba(X)
+    model.fit(X, Y == 0).set_params(C=1.0)
+    np.testing.assert_allclose(later.compute(), expected, rtol=1e-12)
+
+
 def test_models_of_the_same_parameters_are_told_apart():
     """By Dask, which computes what has the same name once."""
     dX = next(arrays())
