@@ -13,6 +13,7 @@ from support.problems import softmax_rows
 
 from fastsoftmax import (
     Adaline,
+    Blocks,
     LogisticRegression,
     LogisticRegressionCV,
     MLPClassifier,
@@ -234,6 +235,22 @@ def test_a_method_reads_the_fit_at_its_start(name):
     assert len(model.classes_) == 4
     with pytest.raises(AssertionError):
         assert same(method(model, X, *more), expected)
+
+
+@pytest.mark.parametrize("method", ["score", "predict", "predict_topk"])
+def test_all_blocks_are_of_the_fit_at_the_start(method):
+    model = SoftmaxRegression().fit(X, TWO)
+
+    def blocks(between):
+        yield X[:20], TWO[:20]
+        between()
+        yield X[20:], TWO[20:]
+
+    more = (2,) if method == "predict_topk" else ()
+    expected = getattr(model, method)(Blocks(lambda: blocks(lambda: None)), *more)
+    refitted = Blocks(lambda: blocks(lambda: model.fit(X, CODES)))
+    assert same(getattr(model, method)(refitted, *more), expected)
+    assert len(model.classes_) == 4
 
 
 def refitting(model, call):
