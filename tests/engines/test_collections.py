@@ -59,6 +59,14 @@ def test_the_most_probable_classes_are_computed_later():
 
 
 @pytest.mark.filterwarnings("ignore:Stochastic optimizer")
+def test_what_is_computed_later_is_of_the_fit_that_was_asked():
+    dX = next(arrays())
+    model = SoftmaxRegression(C=0.1).fit(X, Y)
+    later, expected = model.predict_proba(dX), model.predict_proba(X)
+    model.fit(X, Y == 0).set_params(C=1.0)
+    np.testing.assert_allclose(later.compute(), expected, rtol=1e-12)
+
+
 def test_models_of_the_same_parameters_are_told_apart():
     """By Dask, which computes what has the same name once."""
     dX = next(arrays())
@@ -77,6 +85,9 @@ def test_scores_of_collections():
     assert model.score(dX, dY) == model.score(dX, Y) == model.score(X, Y)
     assert model.score(dX, dY, dW) == pytest.approx(model.score(X, Y, W), rel=1e-12)
     assert model.score(dX, dY.rechunk(700), top_k=2) == model.score(X, Y, top_k=2)
+    single = W.astype(np.float32)  # sums in float64
+    expected = np.average(model.predict(X) == Y, weights=single.astype(float))
+    assert model.score(X, Y, single) == pytest.approx(expected, rel=1e-14)
     with pytest.raises(TypeError, match="y: expected an array, as X is, got a collection"):
         model.score(X, dY)
     with pytest.raises(ValueError, match="y: expected 6000 rows, as X has, got 5999"):

@@ -124,6 +124,17 @@ def test_sets_are_forgotten(two):
     assert held.each(sets_here) == [1, 1, 1, 1]
 
 
+def test_nothing_is_called_where_a_set_is_gone(two):
+    """An interrupt that comes there would be lost."""
+    held, called = two.hold(number, [(i,) for i in range(4)]), []
+    sys.setprofile(lambda frame, event, arg: called.append(frame) if event == "call" else None)
+    try:
+        del held
+    finally:
+        sys.setprofile(None)
+    assert called == []
+
+
 def number(i):
     return i
 

@@ -402,7 +402,8 @@ def test_float16_by_parts_is_float32_rounded(shape, axis, step):
 
 @pytest.mark.parametrize("name", [*FUNCTIONS, "softmax_vjp"])
 @pytest.mark.parametrize(
-    ("shape", "axis"), [((200_000, 20), -1), ((20, 200_000), 0), ((32, 200_000), 1)]
+    ("shape", "axis"),
+    [((200_000, 20), -1), ((20, 200_000), 0), ((32, 200_000), 1), ((2_000_000, 2), -1)],
 )
 def test_memory_of_float16(name, shape, axis):
     x = np.ones(shape, np.float16)

@@ -43,8 +43,10 @@ def test_items_come_in_order_and_one_ahead():
     seen = []
     for item in ahead(items()):
         seen.append(item)
+        expected = list(range(min(item + 2, 5)))
+        assert comes_true(lambda all_of_them=expected: fetched == all_of_them)
         time.sleep(0.01)
-        assert fetched == list(range(min(item + 2, 5)))
+        assert fetched == expected
     assert seen == list(range(5))
 
 

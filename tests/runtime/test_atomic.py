@@ -13,6 +13,7 @@ from support.problems import softmax_rows
 
 from fastsoftmax import (
     Adaline,
+    Blocks,
     LogisticRegression,
     LogisticRegressionCV,
     MLPClassifier,
@@ -20,6 +21,8 @@ from fastsoftmax import (
     SoftmaxRegression,
     SoftmaxRegressionCV,
 )
+from fastsoftmax._linear import sparse_coefficients
+from fastsoftmax._neural import to_sklearn
 from fastsoftmax._runtime.sklearn_compat import ConvergenceWarning, DataConversionWarning
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*onverge", "ignore:Stochastic optimizer")
@@ -67,6 +70,24 @@ def test_a_refit_is_the_fit_of_a_new_estimator(name):
     refitted, new = ESTIMATORS[name]().fit(*SMALL).fit(*data), ESTIMATORS[name]().fit(*data)
     assert same(vars(refitted), vars(new))
     assert same(vars(pickle.loads(pickle.dumps(refitted))), vars(refitted))
+
+
+CHANGED = {  # another fit sets fewer attributes, or others
+    "neuron": (LogisticRegression(), {"solver": "sgd", "max_iter": 2, "random_state": 0}),
+    "uncalibrated": (SoftmaxRegression(calibrate=2), {"calibrate": None}),
+    "penalised": (SoftmaxRegression(C=np.inf, reference_class=0), {"C": 1.0}),
+    "no refit": (SoftmaxRegressionCV(Cs=[1.0], cv=2), {"refit": False}),
+    "folds": (SoftmaxRegressionCV(Cs=[1.0], cv="loo"), {"cv": 2}),
+}
+
+
+@pytest.mark.parametrize("name", CHANGED)
+def test_a_refit_with_other_parameters_keeps_nothing_of_the_first(name):
+    model, changes = CHANGED[name]
+    refitted, new = copy.deepcopy(model).fit(X, TWO), copy.deepcopy(model)
+    for each in (refitted, new):
+        each.set_params(**changes).fit(X, TWO)
+    assert same(vars(refitted), vars(new))
 
 
 def test_parameters_and_attributes_that_a_callback_sets_stay():
@@ -191,11 +212,15 @@ READ = {
         ("predict_proba", SoftmaxRegression(), "predict_proba"),
         ("predict_log_proba", SoftmaxRegression(), "predict_log_proba"),
         ("decision_function", SoftmaxRegression(), "decision_function"),
+        ("predict_topk", SoftmaxRegression(), "predict_topk", 2),
+        ("score", SoftmaxRegression(), "score", TWO),
         ("certify", SoftmaxRegression(), "certify", TWO),
+        ("CV score", SEARCHED, "score", TWO),
         ("network predict", NETWORK, "predict"),
         ("network predict_proba", NETWORK, "predict_proba"),
         ("network predict_log_proba", NETWORK, "predict_log_proba"),
         ("network decision_function", NETWORK, "decision_function"),
+        ("network predict_topk", NETWORK, "predict_topk", 2),
         ("network score", NETWORK, "score", TWO),
     )
 }
@@ -210,6 +235,51 @@ def test_a_method_reads_the_fit_at_its_start(name):
     assert len(model.classes_) == 4
     with pytest.raises(AssertionError):
         assert same(method(model, X, *more), expected)
+
+
+@pytest.mark.parametrize("method", ["score", "predict", "predict_topk"])
+def test_all_blocks_are_of_the_fit_at_the_start(method):
+    model = SoftmaxRegression().fit(X, TWO)
+
+    def blocks(between):
+        yield X[:20], TWO[:20]
+        between()
+        yield X[20:], TWO[20:]
+
+    more = (2,) if method == "predict_topk" else ()
+    expected = getattr(model, method)(Blocks(lambda: blocks(lambda: None)), *more)
+    refitted = Blocks(lambda: blocks(lambda: model.fit(X, CODES)))
+    assert same(getattr(model, method)(refitted, *more), expected)
+    assert len(model.classes_) == 4
+
+
+def refitting(model, call):
+    """The call, once another thread has refitted the model to four classes."""
+
+    def refit(*args, **kwargs):
+        model.fit(X, CODES)
+        return call(*args, **kwargs)
+
+    return refit
+
+
+def test_a_network_is_converted_as_it_was_at_the_start(monkeypatch):
+    pytest.importorskip("sklearn")
+    model = copy.deepcopy(NETWORK).fit(X, TWO)
+    expected = model.to_sklearn()
+    call = refitting(model, to_sklearn.multilayer_perceptron)
+    monkeypatch.setattr(to_sklearn, "multilayer_perceptron", call)
+    found = model.to_sklearn()
+    assert found.loss_curve_ == expected.loss_curve_ != model.loss_curve_
+    assert np.array_equal(found.predict_proba(X), expected.predict_proba(X))
+
+
+def test_coefficients_stay_with_the_labels_of_their_fit(monkeypatch):
+    model = LogisticRegression().fit(X, TWO)
+    call = refitting(model, sparse_coefficients.dense)
+    monkeypatch.setattr(sparse_coefficients, "dense", call)
+    assert model.densify() is model
+    assert (len(model.classes_), model.coef_.shape) == (2, (1, 3))
 
 
 @pytest.mark.parametrize("name", UNCONVERGED)

@@ -192,4 +192,6 @@ def hits_of_part(part: Part, model: Any, k: int) -> tuple[float, float]:
         check_labels.same_type(y, model.classes_)
         hits = (labels == y[:, None]).any(axis=1)
     weights = check.weights_of_a_part(sample_weight, len(labels), "sample_weight")
-    return (hits.sum(), len(hits)) if weights is None else (weights[hits].sum(), weights.sum())
+    if weights is None:
+        return hits.sum(), len(hits)
+    return weights[hits].sum(dtype=np.float64), weights.sum(dtype=np.float64)
