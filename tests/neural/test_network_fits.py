@@ -273,6 +273,17 @@ def test_divergence_names_epoch_and_step_and_keeps_the_last_finite_weights(dtype
     assert model.coefs_[0].dtype == dtype
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_targets_whose_squares_overflow(dtype, solver, digits):
+    X, y, *_ = digits
+    model = MLPRegressor(solver=solver, hidden_layer_sizes=4, random_state=0)
+    with pytest.raises(FloatingPointError, match=r"epoch 1 at .*cale the features and the targets"):
+        model.fit(X.astype(dtype), y * 1e300)
+    assert all(np.isfinite(W).all() for W in model.coefs_)
+
+
 @pytest.mark.parametrize(
     "params",
     [

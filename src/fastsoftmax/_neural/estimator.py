@@ -295,9 +295,10 @@ class Perceptron(NetworkToSklearn, Saved, BaseEstimator):
         dtype = self.coefs_[0].dtype if goes_on else computed_in(X.dtype)
         weights = check.weights(sample_weight, len(X), dtype)
         check.usable_sum(weights)
-        rows = TrainingRows(
-            X, targets if targets.ndim == 1 else targets.astype(dtype, copy=False), weights
-        )
+        if targets.ndim == 2:
+            with np.errstate(over="ignore"):  # an infinite loss says what is wrong
+                targets = targets.astype(dtype, copy=False)
+        rows = TrainingRows(X, targets, weights)
         rng = self._generator(continues=partial and goes_on)
         order = np.arange(len(X), dtype=np.intp)
         validation = self._validation(validation_data, X.shape[1], n_outputs, loss, learned)

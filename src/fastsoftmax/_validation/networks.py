@@ -132,6 +132,14 @@ def rate(value: object, *, automatic: bool) -> float | None:
     return finite(value, "learning_rate_init", above=0.0)
 
 
+def a_rate_to_learn_with(rate: float, dtype: np.dtype) -> None:
+    """Raise for a rate that follows from features so large that it is no number of the dtype."""
+    if not rate >= np.finfo(dtype).tiny:
+        raise ValueError(
+            f"X: expected features whose squares {dtype} can hold, got larger ones: scale them"
+        )
+
+
 def too_large_a_rate(error: DivergedError, rate: float, most: float) -> DivergedError:
     """The error of a rule that diverged, with the largest rate for which it cannot."""
     return DivergedError(
