@@ -538,3 +538,15 @@ def test_many_targets_add_up(axis):
     logits = np.zeros((k, 2) if axis == 0 else (2, k), np.float32)
     losses = cross_entropy(logits, [3, k - 1], axis=axis, reduction="none", label_smoothing=0.5)
     np.testing.assert_allclose(losses, np.log(k), rtol=3e-6)
+
+
+@pytest.mark.filterwarnings("error")
+def test_nll_loss_of_extreme_weights():
+    log_p, labels = np.array([[-1e200, 0.0], [-3.0, -1.0]]), [0, 1]
+    assert nll_loss(log_p, labels, sample_weight=[1e150, 1e-300]) == 1e200
+    each = nll_loss(log_p[[1, 1]], labels, sample_weight=[1e300, 1e-300], reduction="none")
+    np.testing.assert_allclose(each, [3e300, 1e-300], rtol=1e-15)
+    by_both = nll_loss(log_p[[1, 1]], labels, [1e-300, 2e-300], sample_weight=[1e-300, 1e-300])
+    assert by_both == pytest.approx((3 + 2) / 3, rel=1e-15)
+    assert np.isnan(nll_loss(log_p, labels, sample_weight=[0, 0]))
+    assert nll_loss(log_p, labels, sample_weight=1e300, reduction="sum") == np.inf

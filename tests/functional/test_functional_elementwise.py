@@ -218,6 +218,25 @@ def test_threads_change_no_bit(dtype):
         assert all(result == expected for result in pool.map(call, (1, 2, 1, 2)))
 
 
+@pytest.mark.parametrize("loss", [binary_cross_entropy, mse, mae])
+def test_weights_change_no_mean_that_they_have_in_common(loss):
+    x, y = np.array([1e150, -3.0]), np.array([0.25, 0.5])
+    expected = loss(x, y)
+    for weight in (1e200, 1e-200):
+        assert loss(x, y, sample_weight=[weight] * 2) == pytest.approx(expected, rel=1e-15)
+    each = loss(x, y, reduction="none")
+    weights = np.array([1e-300, 1e300])  # neither is lost beside the other
+    weighted = loss(x, y, sample_weight=weights, reduction="none")
+    np.testing.assert_allclose(weighted, weights * each, rtol=1e-15)
+
+
+@pytest.mark.filterwarnings("error")
+def test_overflow_is_no_warning():
+    most = [1.7e308]
+    assert mse(most, [0.0]) == mae(most, [-1.7e308]) == np.inf
+    assert np.isnan(mse([np.inf], [np.inf])) and np.isnan(logit(most)[0])
+
+
 def test_read_only_input_is_left_alone():
     x, w = np.array([0.25, 0.5, 0.75]), np.array([1.0, 0.0, 2.0])
     copies = x.copy(), w.copy()
@@ -243,4 +262,5 @@ def test_one_hot(ndim, k, dtype):
 
 def test_one_hot_of_no_labels_and_of_booleans():
     assert one_hot(np.zeros((0, 2), int), 3).shape == (0, 2, 3)
+    assert one_hot([]).shape == (0, 1)
     np.testing.assert_array_equal(one_hot([True, False]), [[0, 1], [1, 0]])

@@ -79,3 +79,12 @@ def test_what_is_no_rate():
             Adaline(learning_rate_init=value).fit(Z, Y)
     with pytest.raises(TypeError, match="learning_rate_init: expected a number > 0, got 'auto'"):
         LogisticRegression(solver="sgd", learning_rate_init="auto").fit(Z, Y)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(("dtype", "scale"), [(np.float32, 1e30), (np.float64, 1e200)])
+@pytest.mark.parametrize("batch_size", [1, "full"])
+def test_features_too_large_for_any_rate(dtype, scale, batch_size):
+    X = (np.random.default_rng(0).normal(size=(20, 3)) * scale).astype(dtype)
+    with pytest.raises(ValueError, match=rf"X: .* {dtype.__name__} can hold, .*: scale them"):
+        Adaline(batch_size=batch_size).fit(X, np.arange(20) % 2)

@@ -207,8 +207,28 @@ def test_warm_start_of_another_shape():
         model.fit(X[:, :2], y)
     with pytest.raises(ValueError, match=r"y: expected labels of \[0, 1, 2\], got 3 "):
         model.fit(X, np.arange(20) % 5)
-    with pytest.raises(ValueError, match="warm_start"):
+    message = r"hidden_layer_sizes: expected layers of \(3, 4, 3\) units, .* got \(3, 5, 3\)"
+    with pytest.raises(ValueError, match=message):
         model.set_params(hidden_layer_sizes=(5,)).fit(X, y)
+
+
+def test_labels_to_score_that_no_class_can_equal():
+    model = MLPClassifier(4, max_iter=500, tol=1).fit(X, y)
+    with pytest.raises(ValueError, match="y: expected labels, got nan in row 0"):
+        model.score(X, np.where(y == 0, np.nan, y))
+    with pytest.raises(ValueError, match=r"y: expected numbers, .*, got strings"):
+        model.score(X, y.astype(str))
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_rows_whose_outputs_overflow(dtype):
+    rows = np.r_[X[:1], np.full((1, 3), 1.7e308)]
+    params = {"hidden_layer_sizes": 4, "activation": "identity", "tol": 1}
+    for model in (MLPClassifier(**params), MLPRegressor(**params)):
+        model.fit(X.astype(dtype), y)
+        model.coefs_[0][...] = 9.0
+        with pytest.raises(ValueError, match=rf"X: .* {dtype.__name__} can hold, .* in row 1"):
+            model.predict(rows)
 
 
 def test_binary_models_name_the_number_of_classes():

@@ -375,3 +375,14 @@ def test_negative_slope_is_a_tenth_and_a_tie_is_off():
         parameters[...] = 0
     np.testing.assert_array_equal(labels.predict_proba(X), 0.5)
     np.testing.assert_array_equal(labels.predict(X), 0)
+
+
+def test_the_loss_of_the_fit_decides_about_probabilities(digits):
+    X, y, *_ = digits
+    with_them = MLPClassifier(4, max_iter=1, random_state=0).fit(X, y)
+    expected = with_them.predict_proba(X)
+    np.testing.assert_array_equal(with_them.set_params(loss="mse").predict_proba(X), expected)
+    without = MLPClassifier(4, max_iter=1, loss="mse").fit(X, y).set_params(loss="auto")
+    assert not hasattr(without, "predict_proba")
+    with pytest.raises(AttributeError, match="got 'mse'"):
+        without.predict_topk(X, 2, return_proba=True)

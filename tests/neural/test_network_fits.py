@@ -174,6 +174,19 @@ def test_early_stopping_keeps_the_best(digits):
     np.testing.assert_array_equal(model.coefs_[0], kept[best][0])
 
 
+def test_early_stopping_keeps_the_best_of_a_further_fit(digits):
+    X, y, X_val, y_val = digits
+    model = classifier(early_stopping=True, warm_start=True, n_iter_no_change=50, max_iter=20)
+    model.set_params(learning_rate_init=0.02).fit(X, y, validation_data=(X_val, y_val))
+    before, kept = model.best_validation_score_, []
+    others = X_val, (y_val + 1) % 10  # of which none of the scores is as good
+    model.fit(X, y, validation_data=others, callback=lambda state: kept.append(state.coefs))
+    scores = model.validation_scores_[20:]
+    assert len(kept) == len(scores) == 20 and max(scores) < before
+    assert model.best_validation_score_ == max(scores) == model.score(*others)
+    np.testing.assert_array_equal(model.coefs_[0], kept[int(np.argmax(scores))][0])
+
+
 def test_early_stopping_holds_out_the_fraction(digits):
     X, y, *_ = digits
     model = classifier(early_stopping=True, validation_fraction=0.2, max_iter=2).fit(X, y)
@@ -258,7 +271,17 @@ def test_divergence_names_epoch_and_step_and_keeps_the_last_finite_weights(dtype
         model.fit(X.astype(dtype), y)
     assert all(np.isfinite(a).all() for a in [*model.coefs_, *model.intercepts_])
     assert model.coefs_[0].dtype == dtype
-    assert model.predict(X).shape == y.shape
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("solver", ["adam", "lbfgs"])
+def test_targets_whose_squares_overflow(dtype, solver, digits):
+    X, y, *_ = digits
+    model = MLPRegressor(solver=solver, hidden_layer_sizes=4, random_state=0)
+    with pytest.raises(FloatingPointError, match=r"epoch 1 at .*cale the features and the targets"):
+        model.fit(X.astype(dtype), y * 1e300)
+    assert all(np.isfinite(W).all() for W in model.coefs_)
 
 
 @pytest.mark.parametrize(

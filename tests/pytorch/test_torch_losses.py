@@ -291,6 +291,17 @@ REFUSED = {
     "features": (
         lambda: linear_cross_entropy(Z, torch.zeros(2, 3), Y), ValueError, "linear_weight: .* 4\\)",
     ),
+    "integers": (  # in whose dtype a loss of log 4 would be 1
+        lambda: cross_entropy(Z.long(), Y), TypeError,
+        r"input: expected a tensor of floating numbers, got torch\.int64",
+    ),
+    "integer features": (
+        lambda: linear_cross_entropy(Z.byte(), torch.zeros(4, 4), Y), TypeError,
+        r"input: expected a tensor of floating numbers, got torch\.uint8",
+    ),
+    "list": (
+        lambda: cross_entropy([[0.0, 1.0]], Y), TypeError, "input: expected a tensor, got list",
+    ),
     "none": (
         lambda: linear_cross_entropy(Z, torch.zeros(4, 4), Y, reduction="none"), ValueError,
         "reduction: expected one of mean, sum, got 'none'",

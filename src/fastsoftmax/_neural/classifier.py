@@ -36,7 +36,7 @@ class WithProbabilities:
     def __get__(self, model: Any, owner: type | None = None) -> Callable[..., NDArray]:
         if model is None:
             return self._method
-        check_networks.has_probabilities(model.loss)
+        check_networks.has_probabilities(_loss_of_outputs(model))
         return MethodType(self._method, model)
 
 
@@ -81,7 +81,7 @@ class MLPClassifier(Ranking, ClassifierMixin, Perceptron):
         Number of rows of a step. "auto": min(200, N); "full": all rows. More rows than there are
         mean all, with a warning as in scikit-learn.
     learning_rate : str, default="constant"
-        The schedule of the rate. "constant". "invscaling":
+        The schedule of the rate, with any solver but "lbfgs". "constant". "invscaling":
         learning_rate_init / (rows seen + 1)**power_t. "adaptive": divided by 5 where training would
         otherwise stop, down to 1e-6. "step": multiplied by step_factor every step_size epochs.
         "cosine": falling to 0 at max_iter.
@@ -99,8 +99,8 @@ class MLPClassifier(Ranking, ClassifierMixin, Perceptron):
         Seed of initial coefficients, shuffling and the rows held out.
     tol : float, default=1e-4
         Training stops when, for more than ``n_iter_no_change`` epochs in a row, the loss has not
-        fallen by tol below its minimum so far or, with ``early_stopping``, the validation score has
-        not risen by tol above its maximum.
+        fallen by tol below its minimum so far, in earlier fits, too, with ``warm_start``, or, with
+        ``early_stopping``, the validation score has not risen by tol above its maximum in this fit.
     verbose : bool, default=False
         Whether to show progress on standard error: a bar in terminals and notebooks if tqdm is
         installed, otherwise at most one line per second.
@@ -146,11 +146,12 @@ class MLPClassifier(Ranking, ClassifierMixin, Perceptron):
     history_ : list of Epoch
         ``(loss, accuracy, validation_loss, validation_accuracy, seconds)`` of each epoch.
     loss_, loss_curve_ : float, list of float
-        The last loss in ``history_``, and all of them.
+        The last loss in ``history_``, and all of them. Where "lbfgs" takes no step, there are none,
+        and ``loss_`` is that of the start.
     best_loss_ : float or None
-        The smallest of them; None with early stopping.
+        The smallest loss; None with early stopping.
     validation_scores_, best_validation_score_ : list of float, float, or None
-        With early stopping: accuracy of the validation rows.
+        With early stopping: accuracy of the validation rows, and the greatest in the last fit.
     n_iter_, t_ : int
         Number of epochs of the fit, and of rows trained on.
     n_layers_, n_outputs_ : int
@@ -219,7 +220,8 @@ class MLPClassifier(Ranking, ClassifierMixin, Perceptron):
             As in `fit`. If ``batch_size`` is larger than the number of rows, all rows are used,
             without a warning.
         classes : array-like of shape (K,)
-            All labels that will occur in any call; needed in the first call if y holds labels.
+            All labels that will occur in any call; needed in the first call if y holds labels. If y
+            has the shape (N, K), ``classes_`` are 0..K-1, whatever is given here.
         sample_weight : array-like of shape (N,), optional
             As in `fit`.
 
@@ -319,7 +321,8 @@ class MLPClassifier(Ranking, ClassifierMixin, Perceptron):
         Raises
         ------
         NotFittedError, ValueError
-            Before ``fit``; if X has another number of features, or is not finite.
+            Before ``fit``; if X has another number of features, or if it is not finite or its
+            outputs are not.
         """
         return joined([self._most_probable(z) for z in self._outputs_in_parts(X)])
 
@@ -402,7 +405,7 @@ class MLPClassifier(Ranking, ClassifierMixin, Perceptron):
             If ``return_proba`` is True and the loss is "mse" or "mae".
         """
         if check.flag(return_proba, "return_proba"):
-            check_networks.has_probabilities(self.loss)
+            check_networks.has_probabilities(_loss_of_outputs(self))
         return self._ranked(X, k, return_proba)
 
     def _class_logits(self, z: NDArray) -> NDArray:
@@ -452,6 +455,7 @@ class MLPClassifier(Ranking, ClassifierMixin, Perceptron):
             labels = self.classes_[y.argmax(axis=1)]
         else:
             labels = check_labels.one_a_row(y, n, "y")
+            check_labels.same_type(labels, self.classes_)
         hits = (predicted == labels[:, None]).any(axis=1)
         return float(np.average(hits, weights=weights))
 
@@ -464,6 +468,12 @@ def _table(y: ArrayLike, n: int, loss: str, argument: str) -> NDArray:
     if loss == "cross_entropy":
         check_networks.probabilities(table, argument)
     return table
+
+
+def _loss_of_outputs(model: MLPClassifier) -> str:
+    """That of the fit, whatever the parameter has been set to since; before a fit the parameter."""
+    settings = getattr(model, "_settings", None)
+    return model.loss if settings is None else settings.loss
 
 
 def _is_table(y: ArrayLike, argument: str = "y") -> bool:

@@ -21,12 +21,10 @@ from fastsoftmax._neural.sparse_rows import outputs
 from fastsoftmax._neural.sparse_rows import rows as rows_of
 from fastsoftmax._neural.to_sklearn import NetworkToSklearn
 from fastsoftmax._neural.training import Plan, Record, Task, train
-from fastsoftmax._runtime import caller
 from fastsoftmax._runtime.atomic import DivergedError, atomic
 from fastsoftmax._runtime.dtypes import computed_in
 from fastsoftmax._runtime.sklearn_compat import (
     BaseEstimator,
-    ConvergenceWarning,
     check_features_of_fit,
     require_fit,
 )
@@ -297,9 +295,10 @@ class Perceptron(NetworkToSklearn, Saved, BaseEstimator):
         dtype = self.coefs_[0].dtype if goes_on else computed_in(X.dtype)
         weights = check.weights(sample_weight, len(X), dtype)
         check.usable_sum(weights)
-        rows = TrainingRows(
-            X, targets if targets.ndim == 1 else targets.astype(dtype, copy=False), weights
-        )
+        if targets.ndim == 2:
+            with np.errstate(over="ignore"):  # an infinite loss says what is wrong
+                targets = targets.astype(dtype, copy=False)
+        rows = TrainingRows(X, targets, weights)
         rng = self._generator(continues=partial and goes_on)
         order = np.arange(len(X), dtype=np.intp)
         validation = self._validation(validation_data, X.shape[1], n_outputs, loss, learned)
@@ -328,18 +327,13 @@ class Perceptron(NetworkToSklearn, Saved, BaseEstimator):
 
         try:
             task = Task(network, rule, goal, rows, order, record, rng, validation)
-            ended = (train_full_batch if settings.rule == "store" else train)(task, plan)
+            too_early = (train_full_batch if settings.rule == "store" else train)(task, plan)
         except DivergedError:  # what the rule remembers may not be finite
             keep(Rule(settings.rule, network, **settings.rule_numbers))
             raise
         keep(rule)
-        if not (ended or partial):
-            caller.warn(
-                f"{'lbfgs' if settings.rule == 'store' else 'Stochastic optimizer'}: "
-                f"max_iter={settings.max_iter} epochs ended without the loss's having settled. "
-                "Increase max_iter, tol or learning_rate_init.",
-                ConvergenceWarning,
-            )
+        if too_early and not partial:
+            check_networks.warn_of_an_early_end(too_early, settings.rule == "store")
         return self
 
     def _generator(self, continues: bool) -> np.random.Generator:
@@ -390,7 +384,7 @@ class Perceptron(NetworkToSklearn, Saved, BaseEstimator):
         self.out_activation_ = LOSSES[settings.loss].out_activation
         self.history_ = record.history
         self.loss_curve_ = [epoch.loss for epoch in record.history]
-        self.loss_ = self.loss_curve_[-1] if self.loss_curve_ else np.nan
+        self.loss_ = record.loss
         early = bool(self.early_stopping)
         self.best_loss_ = None if early else record.best_loss
         self.validation_scores_ = record.validation_scores if early else None
@@ -411,6 +405,7 @@ class Perceptron(NetworkToSklearn, Saved, BaseEstimator):
             history=self.history_,
             validation_scores=list(self.validation_scores_ or []),
             best_loss=np.inf if self.best_loss_ is None else self.best_loss_,
+            loss=self.loss_,
             best_score=(
                 -np.inf if self.best_validation_score_ is None else self.best_validation_score_
             ),
@@ -456,4 +451,5 @@ class Perceptron(NetworkToSklearn, Saved, BaseEstimator):
         step = max(1, int(min(n, most // (self.n_outputs_ * dtype.itemsize))))
         for start in range(0, n, step):
             z = outputs(network, X if step == n else X[start : start + step])
+            check_networks.finite_outputs(z, start)
             yield z.astype(np.float64, copy=False) if wide else z

@@ -71,7 +71,8 @@ def spread_of(rows: TrainingRows, order: NDArray | None = None) -> NDArray:
     """Weighted squared deviations of the targets (N, K) from their means, of rows in `order`."""
     y = rows.targets.astype(np.float64) if order is None else rows.targets[order].astype(np.float64)
     w = rows.weights if order is None or rows.weights is None else rows.weights[order]
-    return np.average((y - np.average(y, axis=0, weights=w)) ** 2, axis=0, weights=w)
+    with np.errstate(over="ignore", invalid="ignore"):  # then the loss overflows, too
+        return np.average((y - np.average(y, axis=0, weights=w)) ** 2, axis=0, weights=w)
 
 
 @dataclass(frozen=True)

@@ -48,7 +48,7 @@ class MLPRegressor(RegressorMixin, Perceptron):
         Number of rows of a step. "auto": min(200, N); "full": all rows. More rows than there are
         mean all, with a warning as in scikit-learn.
     learning_rate : str, default="constant"
-        The schedule of the rate. "constant". "invscaling":
+        The schedule of the rate, with any solver but "lbfgs". "constant". "invscaling":
         learning_rate_init / (rows seen + 1)**power_t. "adaptive": divided by 5 where training would
         otherwise stop, down to 1e-6. "step": multiplied by step_factor every step_size epochs.
         "cosine": falling to 0 at max_iter.
@@ -66,8 +66,8 @@ class MLPRegressor(RegressorMixin, Perceptron):
         Seed of initial coefficients, shuffling and the rows held out.
     tol : float, default=1e-4
         Training stops when, for more than ``n_iter_no_change`` epochs in a row, the loss has not
-        fallen by tol below its minimum so far or, with ``early_stopping``, the validation score has
-        not risen by tol above its maximum.
+        fallen by tol below its minimum so far, in earlier fits, too, with ``warm_start``, or, with
+        ``early_stopping``, the validation score has not risen by tol above its maximum in this fit.
     verbose : bool, default=False
         Whether to show progress on standard error: a bar in terminals and notebooks if tqdm is
         installed, otherwise at most one line per second.
@@ -111,11 +111,12 @@ class MLPRegressor(RegressorMixin, Perceptron):
     history_ : list of RegressionEpoch
         ``(loss, score, validation_loss, validation_score, seconds)`` of each epoch.
     loss_, loss_curve_ : float, list of float
-        The last loss in ``history_``, and all of them.
+        The last loss in ``history_``, and all of them. Where "lbfgs" takes no step, there are none,
+        and ``loss_`` is that of the start.
     best_loss_ : float or None
-        The smallest of them; None with early stopping.
+        The smallest loss; None with early stopping.
     validation_scores_, best_validation_score_ : list of float, float, or None
-        With early stopping: R² of the validation rows.
+        With early stopping: R² of the validation rows, and the greatest in the last fit.
     n_iter_, t_ : int
         Number of epochs of the fit, and of rows trained on.
     n_layers_, n_outputs_ : int
@@ -217,7 +218,8 @@ class MLPRegressor(RegressorMixin, Perceptron):
         Raises
         ------
         NotFittedError, ValueError
-            Before ``fit``; if X has another number of features, or is not finite.
+            Before ``fit``; if X has another number of features, or if it is not finite or its
+            outputs are not.
         """
         z = self._outputs(X)
         return z[:, 0] if z.shape[1] == 1 else z

@@ -5,18 +5,20 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._runtime.dtypes import as_numpy
+from fastsoftmax._runtime.dtypes import as_numpy, computed_in
+from fastsoftmax._validation import networks as check_networks
 
 POWER_STEPS = 20  # which find the largest eigenvalue to within some per cent
 BLOCK_NUMBERS = 1 << 20  # that are converted at a time
 SHARE = 0.2  # of the rate that fits a row exactly: more follows the noise of single rows
 
 
+@np.errstate(over="ignore", invalid="ignore")
 def curvature(X: NDArray, batch_size: int) -> float:
     """The largest eigenvalue that the mean of x xᵀ over the rows of a step has, or a bound of it.
 
     x has a 1 for the intercept. For all rows the eigenvalue, by power steps; for fewer no more than
-    the largest ‖x‖², which it is for one row.
+    the largest ‖x‖², which it is for one row. Infinite or NaN where float64 cannot hold it.
     """
     if batch_size < len(X):
         return max(float(np.square(rows).sum(axis=1).max()) for rows in blocks(X))
@@ -32,7 +34,9 @@ def curvature(X: NDArray, batch_size: int) -> float:
 def stable_rate(X: NDArray, batch_size: int) -> float:
     """1 / λ for steps of all rows, λ being their `curvature`; a share of it for steps of fewer."""
     share = SHARE if batch_size < len(X) else 1.0
-    return share / curvature(X, batch_size)
+    rate = share / curvature(X, batch_size)
+    check_networks.a_rate_to_learn_with(rate, computed_in(X.dtype))
+    return rate
 
 
 def blocks(X: NDArray) -> Iterator[NDArray[np.float64]]:

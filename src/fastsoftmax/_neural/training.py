@@ -66,16 +66,21 @@ class Record:
     validation_scores: list[float] = field(default_factory=list)
     best_loss: float = np.inf
     best_score: float = -np.inf
+    loss: float = np.nan  # the last
     rows_seen: int = 0
     epochs: int = 0  # of this fit, or since the first of several partial ones
     no_better: int = 0  # epochs in a row
 
     def continued(self, same_fit: bool) -> "Record":
-        """A copy to go on with, in the same fit, one epoch of many, or in a new one."""
+        """A copy to go on with, in the same fit, one epoch of many, or in a new one.
+
+        A new one keeps the best of its own scores, with the weights that have it.
+        """
         return replace(
             self,
             history=list(self.history),
             validation_scores=list(self.validation_scores),
+            best_score=self.best_score if same_fit else -np.inf,
             epochs=self.epochs if same_fit else 0,
             no_better=self.no_better if same_fit else 0,
         )
@@ -83,6 +88,7 @@ class Record:
     def add(self, epoch: Epoch | RegressionEpoch, plan: Plan) -> bool:
         """Enter an epoch; whether it is the best by its validation score."""
         self.history.append(epoch)
+        self.loss = epoch.loss
         if not plan.early_stopping:
             worse = plan.tol is not None and epoch.loss > self.best_loss - plan.tol
             self.best_loss = min(self.best_loss, epoch.loss)
@@ -140,12 +146,16 @@ class Task:
         return ends(callback, self.record.history, self.record.epochs, model)
 
 
-def diverged(epoch: int, step: int | None, rate: float) -> DivergedError:
+def diverged(epoch: int, step: int | None, rate: float | None) -> DivergedError:
+    """The error of training at this rate, or by a solver that has none."""
     where = "at its end" if step is None else f"at step {step}"
+    at = "" if rate is None else f", at learning rate {rate:g}"
+    advice = "scale the features and the targets"
+    if rate is not None:
+        advice = f"decrease learning_rate_init, or {advice}"
     return DivergedError(
-        f"training diverged: the loss is not finite in epoch {epoch} {where}, at learning rate "
-        f"{rate:g}; the model keeps the last finite weights. Decrease learning_rate_init, or scale "
-        "the features."
+        f"training diverged: the loss is not finite in epoch {epoch} {where}{at}; the model keeps "
+        f"the last finite weights. {advice.capitalize()}."
     )
 
 
@@ -182,8 +192,8 @@ def one_epoch(task: Task, plan: Plan, halted: Callable[[], bool]) -> Epoch | Reg
     return task.epoch(plan, done.loss, done, began)
 
 
-def train(task: Task, plan: Plan) -> bool:
-    """Train on the rows of the task; whether a rule or the callback ended it.
+def train(task: Task, plan: Plan) -> str:
+    """Train on the rows of the task; what ended it before a rule or the callback did, if anything.
 
     With early stopping the network is left with the weights of the best epoch. Ctrl-C ends training
     between two steps, with a warning; an epoch that it cuts short is not recorded.
@@ -212,7 +222,7 @@ def train(task: Task, plan: Plan) -> bool:
         )
     if best is not None:
         network.restore(best)
-    return ended
+    return "" if ended else f"max_iter={plan.max_iter} epochs ended"
 
 
 def gone_on(plan: Plan, record: Record) -> tuple[Plan, bool]:

@@ -12,7 +12,7 @@ from fastsoftmax._validation.numbers import within
 def class_indices(target: ArrayLike, n: int, k: int, name: str = "target") -> NDArray[np.int32]:
     """target as int32 indices 0..k-1 of shape (n,)."""
     target = as_targets(target, name, "class indices")
-    if target.dtype.kind not in "biu":
+    if target.size and target.dtype.kind not in "biu":
         raise TypeError(f"{name}: expected integer class indices, got dtype {target.dtype}")
     if target.shape != (n,):
         raise ValueError(f"{name}: expected shape ({n},), got {target.shape}")
@@ -31,12 +31,7 @@ def targets(target: ArrayLike, n: int, k: int, dtype: np.dtype) -> NDArray:
         raise ValueError("target: expected labels 0 and 1 for one logit, got a 2-d array")
     if target.shape != (n, k):
         raise ValueError(f"target: expected shape ({n},) or ({n}, {k}), got {target.shape}")
-    if not (target >= 0).all():
-        row, column = np.argwhere(~(target >= 0))[0]
-        value = target[row, column]
-        raise ValueError(
-            f"target: expected numbers >= 0, got {value} in row {row}, column {column}"
-        )
+    within(target, 0.0, np.finfo(np.float64).max, "target")
     return np.ascontiguousarray(target, dtype=dtype)
 
 

@@ -10,7 +10,7 @@ from fastsoftmax._runtime import caller
 from fastsoftmax._runtime import scipy_sparse as sparse
 from fastsoftmax._runtime.atomic import DivergedError
 from fastsoftmax._runtime.dtypes import COMPUTED_IN, name_of
-from fastsoftmax._runtime.sklearn_compat import DataConversionWarning
+from fastsoftmax._runtime.sklearn_compat import ConvergenceWarning, DataConversionWarning
 from fastsoftmax._validation import check
 from fastsoftmax._validation import targets as check_targets
 
@@ -132,6 +132,14 @@ def rate(value: object, *, automatic: bool) -> float | None:
     return finite(value, "learning_rate_init", above=0.0)
 
 
+def a_rate_to_learn_with(rate: float, dtype: np.dtype) -> None:
+    """Raise for a rate that follows from features so large that it is no number of the dtype."""
+    if not rate >= np.finfo(dtype).tiny:
+        raise ValueError(
+            f"X: expected features whose squares {dtype} can hold, got larger ones: scale them"
+        )
+
+
 def too_large_a_rate(error: DivergedError, rate: float, most: float) -> DivergedError:
     """The error of a rule that diverged, with the largest rate for which it cannot."""
     return DivergedError(
@@ -231,8 +239,8 @@ def not_other_layers(sizes: tuple[int, ...], previous: tuple[int, ...]) -> None:
     """Raise if a further fit has layers of other sizes."""
     if sizes != previous:
         raise ValueError(
-            f"warm_start: expected layers of {previous} units as before, inputs and outputs "
-            f"counted, got {sizes}"
+            f"hidden_layer_sizes: expected layers of {previous} units, inputs and outputs counted, "
+            f"as in the fit that this one goes on from, got {sizes}"
         )
 
 
@@ -273,6 +281,28 @@ def two_classes(classes: NDArray) -> None:
         raise ValueError(
             f"y: expected 2 classes, got {len(classes)}. Only binary classification is supported. "
             "The type of the target is multiclass."
+        )
+
+
+def warn_of_an_early_end(reason: str, is_lbfgs: bool) -> None:
+    """Warn that training ended before its loss had settled."""
+    name, raised = "Stochastic optimizer", "max_iter, tol or learning_rate_init"
+    if is_lbfgs:
+        name, raised = "lbfgs", "max_iter, max_fun or tol, or scale the features"
+    caller.warn(
+        f"{name}: {reason} without the loss's having settled. Increase {raised}.",
+        ConvergenceWarning,
+    )
+
+
+def finite_outputs(z: NDArray, first: int) -> None:
+    """Raise for the first row, of those of X from `first` on, whose outputs overflow."""
+    finite = np.isfinite(z).all(axis=1)
+    if not finite.all():
+        row = first + int(np.argmin(finite))
+        raise ValueError(
+            f"X: expected rows whose outputs {z.dtype} can hold, got larger ones in row {row}; "
+            "scale X, or train again if training diverged"
         )
 
 

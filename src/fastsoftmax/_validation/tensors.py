@@ -25,6 +25,17 @@ def ignored_label(ignore_index: int, input: Any, target: Any) -> int | None:
     return None if target.shape == input.shape else ignore_index
 
 
+def floating(input: Any) -> None:
+    """Raise unless it is a tensor of a dtype in which a loss can be given."""
+    is_floating = getattr(input, "is_floating_point", None)
+    if is_floating is None:
+        raise TypeError(f"input: expected a tensor, got {type(input).__name__}")
+    if not is_floating():
+        raise TypeError(
+            f"input: expected a tensor of floating numbers, got {input.dtype}; .float() makes one"
+        )
+
+
 def linear_layer(input: tuple[int, ...], weight: tuple[int, ...]) -> None:
     """Raise unless these are shapes of rows, and of weights of several classes."""
     if len(input) != 2:

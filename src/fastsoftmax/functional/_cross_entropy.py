@@ -21,6 +21,8 @@ from fastsoftmax.functional._layout import (
 )
 from fastsoftmax.functional._weights import scaled, times_power_of_two
 
+LEAST_EXPONENT = -4096  # below that of a product of two weights
+
 
 class _Rows(TypedDict, total=False):
     axis: int
@@ -390,19 +392,20 @@ def nll_loss(
         target = target.reshape(layout.kept)
     check.same_shape(target, layout.kept, "target", "log_probabilities without its classes")
     labels, ignored = check.labels_or_ignored(target.ravel(), rows, k, ignore_index)
-    weights, by_row, by_class = np.ones(rows), 0, 0
+    weights, exponents = np.ones(rows), np.zeros(rows, np.int32)  # each is weight * 2**exponent
     if sample_weight is not None:
-        weights, by_row = scaled(check.sample_weight(sample_weight, layout.kept).ravel())
+        weights, exponents = np.frexp(check.sample_weight(sample_weight, layout.kept).ravel())
     if weight is not None:
-        by_label, by_class = scaled(check.class_weight(weight, k), most=0)
-        weights = weights * by_label[labels]
+        by_label, more = np.frexp(check.class_weight(weight, k)[labels])
+        weights, exponents = weights * by_label, exponents + more
     weights[ignored] = 0.0
-    exponent = by_row + by_class
+    if reduction == "mean":  # which no common factor changes
+        exponents = exponents - exponents.max(initial=LEAST_EXPONENT, where=weights > 0)
     taken = np.moveaxis(log_p, axis, -1).reshape(rows, k)[np.arange(rows), labels]
     with np.errstate(invalid="ignore"):
-        losses = np.where(weights == 0, 0.0, -weights * taken)
+        losses = times_power_of_two(np.where(weights == 0, 0.0, -weights * taken), exponents)
         if reduction == "mean":
-            return float(np.divide(losses.sum(), weights.sum()))
+            return float(np.divide(losses.sum(), times_power_of_two(weights, exponents).sum()))
         if reduction == "sum":
-            return float(times_power_of_two(losses.sum(), exponent))
-        return rounded(times_power_of_two(losses, exponent).reshape(layout.kept), dtype)[()]
+            return float(losses.sum())
+        return rounded(losses.reshape(layout.kept), dtype)[()]

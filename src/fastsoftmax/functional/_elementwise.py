@@ -12,7 +12,7 @@ from fastsoftmax._core import kernels
 from fastsoftmax._runtime.typing import Array, Reduced, Reduction, Tensor
 from fastsoftmax._validation import check
 from fastsoftmax.functional._layout import distinct, prepared, rounded, threads_for
-from fastsoftmax.functional._weights import scaled, times_power_of_two
+from fastsoftmax.functional._weights import scaled
 
 _SIGMOID, _LOG_SIGMOID = 2, 3  # of _core/loss/elementwise_kernels.pxd
 MOST_CLASSES = 2**31 - 1  # of labels in int32
@@ -43,7 +43,7 @@ def sigmoid(
     Parameters
     ----------
     x : array-like of real numbers
-        As in `softmax`.
+        As in `softmax`, except that short integers give float64, too.
     out : ndarray or tensor, optional
         Array for the result, of its shape and dtype, which may be x itself. It is also what is
         returned.
@@ -116,7 +116,7 @@ def logit(p: ArrayLike) -> Array:
     0.0
     """
     p, dtype = prepared(p, "p")
-    with np.errstate(divide="ignore", invalid="ignore"):
+    with np.errstate(divide="ignore", invalid="ignore", over="ignore"):
         doubled = 2 * p - 1  # exact near 1/2, where the quotient would lose digits
         odds = np.where(abs(doubled) < 0.5, 2 * np.arctanh(doubled), np.log(p / (1 - p)))
     return rounded(odds, dtype)[()]
@@ -340,26 +340,26 @@ def _error(
     prediction, dtype = prepared(prediction, "prediction")
     target, other = prepared(target, "target")
     check.same_shape(target, prediction.shape, "target", "prediction")
-    losses = of(prediction - target)
+    with np.errstate(over="ignore", invalid="ignore"):
+        losses = of(prediction - target)
     return _reduced(losses, np.result_type(dtype, other), sample_weight, reduction)
 
 
 def _reduced(
     losses: Array, dtype: np.dtype, sample_weight: ArrayLike | None, reduction: Reduction
 ) -> Array | float:
-    total, exponent = losses.size, 0
+    total = losses.size
     if sample_weight is not None:
-        weights, exponent = scaled(check.sample_weight(sample_weight, losses.shape))
+        weights = check.sample_weight(sample_weight, losses.shape)
+        if reduction == "mean":  # which no common factor changes: at most 1, they cannot overflow
+            weights, _ = scaled(weights, most=0)
+            total = weights.sum(dtype=np.float64)
         losses = _times(weights, losses)
-        total = weights.sum(dtype=np.float64)
-    if reduction == "mean":
-        with np.errstate(invalid="ignore"):  # the mean over nothing is NaN
-            return float(np.divide(losses.sum(dtype=np.float64), total))
-    if reduction == "sum":
-        return float(times_power_of_two(losses.sum(dtype=np.float64), exponent))
-    if exponent:
-        losses = times_power_of_two(losses, exponent)
-    return rounded(losses, dtype)[()]
+    if reduction == "none":
+        return rounded(losses, dtype)[()]
+    with np.errstate(over="ignore", invalid="ignore"):  # the mean over nothing is NaN
+        loss = losses.sum(dtype=np.float64)
+        return float(np.divide(loss, total) if reduction == "mean" else loss)
 
 
 def one_hot(

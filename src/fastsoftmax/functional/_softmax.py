@@ -65,7 +65,8 @@ def softmax(
     x : array-like of real numbers
         Logits, of any shape and strides. float16, float32 and float64 give results of the same
         dtype (float16 is computed in float32). As in SciPy, integers of 8 bits give float16 and
-        those of 16 bits float32. Longer integers, booleans and longer floats give float64.
+        those of 16 bits float32. Longer integers, booleans and longer floats give float64, and
+        bfloat16 gives float32.
     axis : int, tuple of int or None, default=-1
         The axis or axes along which the result sums to 1; None means all, as by default in SciPy.
     dim : int or tuple of int, optional
@@ -188,7 +189,8 @@ def logsumexp(
     Parameters
     ----------
     x : array-like of real numbers
-        As in `softmax`; the result over an empty axis is -infinity.
+        As in `softmax`, except that short integers give float64, too, as in SciPy. The result over
+        an empty axis is -infinity.
     axis : int, tuple of int or None, default=-1
         The axis or axes to sum over; None means all, as by default in SciPy.
     b : array-like of real numbers, optional

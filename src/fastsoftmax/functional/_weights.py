@@ -20,7 +20,7 @@ def scaled(
     return np.ldexp(weights, -exponent), exponent
 
 
-def times_power_of_two(x: float | NDArray, exponent: int) -> float | NDArray:
+def times_power_of_two(x: float | NDArray, exponent: int | NDArray) -> float | NDArray:
     """x * 2**exponent, rounded once; infinite or 0 where that leaves the range of float64."""
     with np.errstate(over="ignore", under="ignore"):
         return np.ldexp(x, exponent)

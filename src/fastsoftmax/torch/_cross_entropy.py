@@ -75,7 +75,7 @@ def cross_entropy(
     Raises
     ------
     ValueError, TypeError
-        As in `fastsoftmax.cross_entropy`.
+        As in `fastsoftmax.cross_entropy`; if input does not hold floating numbers.
     RuntimeError
         In the backward pass, if it is to be differentiated again (``create_graph=True``), and under
         transforms of ``torch.func``.
@@ -90,6 +90,7 @@ def cross_entropy(
     >>> logits.grad[0].tolist()
     [-0.375, 0.125, 0.125, 0.125]
     """
+    check.floating(input)
     options = {
         "weight": weight,
         "axis": 1 if input.ndim > 1 else 0,

@@ -67,7 +67,7 @@ def linear_cross_entropy(
     Parameters
     ----------
     input : Tensor of shape (N, D)
-        Features, on the CPU.
+        Features on the CPU, of float16, bfloat16, float32 or float64.
     linear_weight : Tensor of shape (C, D)
     target : Tensor of shape (N,) or (N, C)
         Class indices, or probabilities of every class.
@@ -91,7 +91,7 @@ def linear_cross_entropy(
     ------
     ValueError, TypeError
         As in `fastsoftmax.linear_cross_entropy_value_and_grad`; if there are fewer than two
-        classes.
+        classes, or input does not hold floating numbers.
     RuntimeError
         In the backward pass, if it is to be differentiated again (``create_graph=True``), and under
         transforms of ``torch.func``.
@@ -106,6 +106,7 @@ def linear_cross_entropy(
     >>> round(loss.item(), 4), W.grad.shape
     (1.3863, torch.Size([4, 3]))
     """
+    check.floating(input)
     check.linear_layer(input.shape, linear_weight.shape)
     ignore_index = -100 if ignore_index is None else ignore_index
     options = {
