@@ -241,6 +241,11 @@ def known_codes(
     return codes[places]
 
 
+def as_objects(labels: NDArray) -> list[Any]:
+    """Python's objects, and of dates and durations NumPy's: Python has no nanoseconds."""
+    return list(labels) if labels.dtype.kind in TIMES else labels.tolist()
+
+
 def numbers_of(labels: Iterable[Any], classes: NDArray) -> dict[Any, int]:
     """The numbers of those labels that are classes; dates and durations in any form and unit."""
     known = {each: i for i, each in enumerate(classes.tolist())}
@@ -285,8 +290,7 @@ def same_classes(classes: ArrayLike | None, known: NDArray) -> None:
     """Raise if a further call to `partial_fit` brings other classes."""
     if classes is None:
         return
-    given = all_classes(classes)
-    labels = list(given) if given.dtype.kind in TIMES else given.tolist()
+    labels = as_objects(all_classes(classes))
     numbers = numbers_of(labels, known)
     if not all(label in numbers for label in labels) or len(set(numbers.values())) < len(known):
         raise ValueError(
