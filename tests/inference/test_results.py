@@ -517,6 +517,8 @@ def test_refusals():
         results(good, X, y, np.where(y == 0, 9.0, 1.0))
     with pytest.raises(TypeError, match="model: expected a SoftmaxRegression or a Logistic"):
         results(fastsoftmax.MLPClassifier(), X, y)
+    with pytest.raises(TypeError, match=r"model: expected a .*, got SoftmaxRegressionCV"):
+        results(fastsoftmax.SoftmaxRegressionCV([1.0, np.inf], cv=2).fit(X, y), X, y)
     with pytest.raises(ValueError, match="not fitted"):
         results(SoftmaxRegression(C=np.inf), X, y)
     with pytest.raises(ValueError, match="reference_class: expected"):

@@ -139,6 +139,15 @@ def test_folds_that_lack_classes_to_score(scoring):
             np.testing.assert_allclose(ours(y, **params).scores_, expected, atol=1e-7)
 
 
+@pytest.mark.parametrize("unit", ["D", "ns"])
+def test_dates_are_keys_as_they_are_labels(unit):
+    dates = np.array(["2020-05-01", "2019-01-31", "2021-01-01"], f"M8[{unit}]")
+    params = QUIET | {"use_legacy_attributes": True, "Cs": CS[:1], "cv": 2}
+    model, other = ours(dates[Y], **params), theirs(dates[Y], **params)
+    assert list(model.scores_) == list(other.scores_) == list(model.coefs_paths_)
+    np.testing.assert_array_equal(model.scores_[dates[0]], other.scores_[dates[0]])
+
+
 def test_in_this_packages_terms():
     """The same search as `SoftmaxRegressionCV`'s."""
     native = SoftmaxRegressionCV(CS, tol=1e-10, fold_tol=1e-10).fit(X, Y)

@@ -217,9 +217,29 @@ def test_dates_and_durations(name, kind, tmp_path):
         model.save(tmp_path / "model")
 
 
+@pytest.mark.parametrize("name", TIMES)
+def test_dates_and_durations_are_named_in_any_form(name):
+    """As the model has them, in another unit, and as Python's."""
+    given = TIMES[name]
+    classes, codes = np.unique(given, return_inverse=True)
+    weights = {0: 2.0, 1: 1.0, 2: 0.5}
+    expected = SoftmaxRegression(reference_class=1, class_weight=weights).fit(X, codes)
+    seconds = classes.astype(f"{classes.dtype.kind}8[s]")
+    for labels in (list(classes), list(seconds), seconds.tolist()):
+        by_label = dict(zip(labels, weights.values(), strict=True))
+        model = SoftmaxRegression(reference_class=labels[1], class_weight=by_label).fit(X, given)
+        np.testing.assert_array_equal(model.coef_, expected.coef_)
+    for other in (seconds[1] + np.timedelta64(1, "s"), seconds[1] - seconds[1] + 7, "2020-01-31"):
+        with pytest.raises(ValueError, match="reference_class: expected one of the classes"):
+            SoftmaxRegression(reference_class=other).fit(X, given)
+
+
 def test_dates_of_another_unit_are_known():
-    model = SoftmaxRegression().partial_fit(X, TIMES["days"], DATES)
-    model.partial_fit(X, TIMES["nanoseconds"])
+    model = SoftmaxRegression(warm_start=True).partial_fit(X, TIMES["days"], DATES)
+    model.partial_fit(X, TIMES["nanoseconds"], DATES.astype("M8[ns]"))
+    with pytest.raises(ValueError, match=r"classes: expected .* as on the first call"):
+        model.partial_fit(X, TIMES["nanoseconds"], DATES[:2].astype("M8[ns]"))
+    assert model.fit(X, TIMES["nanoseconds"]).fit(X, TIMES["days"]).converged_
     codes = known_codes(TIMES["nanoseconds"], np.unique(DATES), N)
     np.testing.assert_array_equal(codes, np.unique(TIMES["days"], return_inverse=True)[1])
     with pytest.raises(ValueError, match="expected labels of"):

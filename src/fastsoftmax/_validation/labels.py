@@ -3,6 +3,8 @@
 import itertools
 import numbers
 from collections import defaultdict
+from collections.abc import Iterable
+from datetime import date, timedelta
 from typing import Any
 
 import numpy as np
@@ -27,6 +29,7 @@ def labels(y: ArrayLike, n: int) -> tuple[NDArray[np.int32], NDArray]:
     return codes, classes
 
 
+TIMES = {"M": (np.datetime64, date), "m": (np.timedelta64, timedelta)}  # NumPy's, and Python's
 OF_ARROW = "StringArray", "LargeStringArray", "ChunkedArray"
 
 
@@ -238,6 +241,24 @@ def known_codes(
     return codes[places]
 
 
+def as_objects(labels: NDArray) -> list[Any]:
+    """Python's objects, and of dates and durations NumPy's: Python has no nanoseconds."""
+    return list(labels) if labels.dtype.kind in TIMES else labels.tolist()
+
+
+def numbers_of(labels: Iterable[Any], classes: NDArray) -> dict[Any, int]:
+    """The numbers of those labels that are classes; dates and durations in any form and unit."""
+    known = {each: i for i, each in enumerate(classes.tolist())}
+    found = {label: known[label] for label in labels if label in known}
+    if classes.dtype.kind in TIMES:
+        numpys, pythons = TIMES[classes.dtype.kind]
+        for label in labels:
+            is_time = isinstance(label, numpys | pythons) and not is_missing(label)
+            if is_time and (same := classes == numpys(label)).any():
+                found[label] = int(np.argmax(same))
+    return found
+
+
 def names(classes: NDArray) -> str:
     """Some of the classes, to show."""
     some = ", ".join(map(repr, classes[:10].tolist()))
@@ -267,7 +288,11 @@ def classes_of_first_fit(classes: ArrayLike | None) -> NDArray:
 
 def same_classes(classes: ArrayLike | None, known: NDArray) -> None:
     """Raise if a further call to `partial_fit` brings other classes."""
-    if classes is not None and set(all_classes(classes).tolist()) != set(known.tolist()):
+    if classes is None:
+        return
+    labels = as_objects(all_classes(classes))
+    numbers = numbers_of(labels, known)
+    if not all(label in numbers for label in labels) or len(set(numbers.values())) < len(known):
         raise ValueError(
             f"classes: expected [{names(known)}] as on the first call to partial_fit, got "
             f"{shown(classes)}"
@@ -295,7 +320,7 @@ def different(classes: ArrayLike) -> NDArray:
 def not_other_classes(classes: NDArray, previous: NDArray, name: str) -> None:
     """Raise, saying what differs, unless a further fit has the classes of the one before."""
     new, old = classes.tolist(), previous.tolist()
-    if new == old:
+    if new == old or (classes.dtype.kind in TIMES and np.array_equal(classes, previous)):
         return
     if unknown := [label for label in new if label not in set(old)]:
         differs = f"{shown(unknown[0])} is new"

@@ -9,7 +9,7 @@ from numpy.typing import ArrayLike, NDArray
 from fastsoftmax._runtime import scipy_sparse as sparse
 from fastsoftmax._validation import numbers as check
 from fastsoftmax._validation.arrays import as_targets, real_array, require_finite, shown
-from fastsoftmax._validation.labels import is_one_column, names
+from fastsoftmax._validation.labels import is_one_column, names, numbers_of
 
 USUAL_OF_A_STREAM = {
     "l1_ratio": 0, "penalty_factor": None, "standardize": False, "calibrate": None,
@@ -170,7 +170,7 @@ def class_weights(
         return totals.sum() / (len(classes) * np.where(totals > 0, totals, np.inf))
     if not isinstance(weight, Mapping):
         raise ValueError(f"{name}: expected None, a dict or 'balanced', got {shown(weight)}")
-    known = {label: i for i, label in enumerate(classes.tolist())}
+    known = numbers_of(weight, classes)
     weights = np.ones(len(classes))
     unknown = [label for label in weight if label not in known]
     if unknown and len(weight) - len(unknown) < len(classes):
@@ -213,12 +213,12 @@ def reference(label: object, classes: NDArray) -> int | None:
     """Which of the classes the reference is; None for none."""
     if label is None:
         return None
-    known = {each: i for i, each in enumerate(classes.tolist())}
-    if not isinstance(label, Hashable) or label not in known:
+    number = numbers_of([label], classes).get(label) if isinstance(label, Hashable) else None
+    if number is None:
         raise ValueError(
             f"reference_class: expected one of the classes ({names(classes)}), got {shown(label)}"
         )
-    return known[label]
+    return number
 
 
 def no_class_weight(value: Any) -> None:

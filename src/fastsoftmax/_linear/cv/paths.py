@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from fastsoftmax._linear.cv.folds import Fit
 from fastsoftmax._linear.cv.search import Search
 from fastsoftmax._validation import saved
+from fastsoftmax._validation.labels import as_objects
 
 SHAPE = ("F", "R", "S")  # folds, ratios, Cs
 
@@ -88,7 +89,7 @@ class Paths:
                 "coefs_paths_": self.coefs,
                 "n_iter_": self.iterations,
             }
-        of_logits = classes.tolist()[-self.coefs.shape[3] :]
+        of_logits = as_objects(classes)[-self.coefs.shape[3] :]
 
         def with_ratios_last(values: NDArray) -> NDArray:
             values = np.swapaxes(values, 1, 2)

@@ -293,7 +293,8 @@ def results(
     >>> found.marginal_effects().effects.round(4).tolist()  # 3 of 4 less 1 of 4
     [[-0.5, 0.5]]
     """
-    check.linear_model(isinstance(model, LinearModel), model)
+    # an estimator that chooses C has none
+    check.linear_model(isinstance(model, LinearModel) and hasattr(model, "C"), model)
     require_fit(model, "coef_")
     native = model._native()
     check.an_optimum(native.solver, model._several_labels)
