@@ -31,7 +31,7 @@ QUERIES = {
     "reach": lambda it, line, d: line.reach(),
     "Hessian": lambda it, line, d: it.hessian_times(d),
     "logits": lambda it, line, d: it.logits(1000),
-    "sample": lambda it, line, d: it.sample(),
+    "samples": lambda it, line, d: list(it.samples()),
     "active rows": lambda it, line, d: it.update_active_rows(),
 }
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from fastsoftmax._engine.curvature.far_rows import FarRows, FarRules, with_pairs
 from fastsoftmax._engine.data import Data, RowSample, StoredLogits
 from fastsoftmax._engine.linalg import ClassFactors, dot
-from fastsoftmax._engine.line_search.iterate import Iterate, Sample
+from fastsoftmax._engine.line_search.iterate import Iterate
 from fastsoftmax._engine.objective.objective import Objective
 from fastsoftmax._engine.objective.warm_start import Grams, WarmStart, key_of
 from fastsoftmax._runtime.dtypes import TINY
@@ -96,9 +96,16 @@ class Curvature:
         that is known, which is about what it adds to the trace. Rows with rare features are few,
         and nothing else tells of these features.
         """
-        sample, weights, squares = self._sample(it)
-        sample.logits.variances(weights, sample.scratch)
-        return sample.scratch.sample_rows(rows, seed, squares), sample.step, sample.logits.n
+        parts, n = [], 0
+        for sample in it.samples():
+            weights, squares = self._of_rows(sample.rows)
+            sample.logits.variances(weights, sample.scratch)
+            step = sample.rows.step // it.sample_step
+            key = seed + sample.rows.start * self.objective.n_logits
+            drawn = sample.scratch.sample_rows(-(-rows // step), key, squares)
+            parts.append(drawn.of_all(step, sample.logits.n, sample.rows.start))
+            n += sample.logits.n
+        return RowSample.of_parts(parts), it.sample_step, n
 
     def sample_pairs(self, it: Iterate, wanted: int, seed: int) -> tuple[RowSample, int, int]:
         """So many rows, each with a pair of classes, drawn in the same way by
@@ -109,35 +116,35 @@ class Curvature:
         """
         masses = self._weights_of_some_rows(it).class_sums()
         masses /= max(masses.mean(), np.finfo(float).tiny)
-        sample, weights, squares = self._sample(it)
+        sample = next(it.samples())
+        weights, squares = self._of_rows(sample.rows)
         resistances = 1 / np.maximum(masses, self.rules.rare)
-        far = self.far if sample.step == 1 else ()
+        far = self.far if sample.rows.step == 1 else ()
         others = weights
         if far:
             wanted //= 2
+            P = far.probabilities(sample.logits)
             others = np.ones(sample.logits.n) if weights is None else weights.astype(float)
             others[far.rows] = 0
         drawn = sample.scratch.sample_pairs(
             wanted, seed, resistances, others, squares, of=sample.logits
         )
         if far:
-            P = far.probabilities(sample.logits)
             leverages = far.set_reference(P, self._masses(it)).leverages
             density, generator = wanted / self.objective.size, np.random.default_rng(seed)
             drawn = with_pairs(drawn, *far.sample_pairs(P, leverages, density, generator))
-        return drawn, sample.step, sample.logits.n
+        return drawn, sample.rows.step, sample.logits.n
 
-    def _sample(self, it: Iterate) -> tuple[Sample, NDArray | None, NDArray[np.float64] | None]:
-        """Logits to draw rows from, weights and squared lengths of these rows."""
+    def _of_rows(self, rows: slice) -> tuple[NDArray | None, NDArray[np.float64] | None]:
+        """Weights and squared lengths of some rows."""
         o = self.objective
-        sample = it.sample()
-        weights = None if o.weights is None else np.ascontiguousarray(o.weights[:: sample.step])
+        weights = None if o.weights is None else np.ascontiguousarray(o.weights[rows])
         if self._squares is None and (lengths := o.lengths()) is not None:
             self._squares = np.square(lengths)
         squares = self._squares
         if squares is not None:
-            squares = np.ascontiguousarray(squares[:: sample.step])
-        return sample, weights, squares
+            squares = np.ascontiguousarray(squares[rows])
+        return weights, squares
 
     @property
     def far(self) -> FarRows | tuple[()]:

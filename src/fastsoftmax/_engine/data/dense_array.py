@@ -36,6 +36,7 @@ class DenseArray(LocalRows):
     """
 
     is_sparse = False
+    has_views = True
 
     def __init__(
         self,

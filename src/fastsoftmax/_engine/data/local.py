@@ -11,6 +11,8 @@ T = TypeVar("T")
 class OfOneFit:
     """Rows that no other fit reads at the same time."""
 
+    has_views = False
+
     def once(self, key: Hashable, make: Callable[[], T]) -> T:
         """What is made of X, or was by another fit that shares its passes."""
         return make()

@@ -29,6 +29,8 @@ class Data(Protocol):
     is_distributed : bool
         Whether other processes hold the rows, with their targets and weights. What is computed with
         all rows is a round then, and there are no `pieces`.
+    has_views : bool
+        Whether some rows, evenly spread, are there without a copy, and without reading others.
     sample_step : int
         Every which row may be in a sample.
     traffic : Traffic
@@ -41,6 +43,7 @@ class Data(Protocol):
     nbytes: int
     is_sparse: bool
     is_distributed: bool
+    has_views: bool
     sample_step: int
 
     @property

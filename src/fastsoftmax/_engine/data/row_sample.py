@@ -1,6 +1,6 @@
 """Rows drawn for each class, with the weights that make up for it."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -32,6 +32,28 @@ class RowSample(NamedTuple):
         rows[:] = np.arange(n, dtype=np.int32)
         return cls(rows, np.sqrt(weights), np.array([n] * m), weights.sum(axis=1))
 
+    @classmethod
+    def of_parts(cls, parts: "Sequence[RowSample]") -> "RowSample":
+        """What was drawn from parts of X together, where it is (m, most) of each."""
+        if len(parts) == 1:
+            return parts[0]
+        counts = np.sum([part.counts for part in parts], axis=0)
+        drawn = np.concatenate([part._inside for part in parts], axis=1)
+        inside = np.arange(counts.max()) < counts[:, None]
+
+        def together(numbers: list[NDArray]) -> NDArray:
+            out = np.zeros(inside.shape, numbers[0].dtype)
+            out[inside] = np.concatenate(numbers, axis=1)[drawn]
+            return out
+
+        rows, factors = (together([part[i] for part in parts]) for i in range(2))
+        return cls(rows, factors, counts, np.sum([part.totals for part in parts], axis=0))
+
+    @property
+    def _inside(self) -> NDArray[np.bool_]:
+        """Which places are those of drawn rows, where these are (m, most)."""
+        return np.arange(self.rows.shape[1]) < self.counts[:, None]
+
     @property
     def starts(self) -> NDArray[np.intp]:
         """Where in `rows` those of each begin, (m,)."""
@@ -44,16 +66,15 @@ class RowSample(NamedTuple):
         rows, factors = (np.ascontiguousarray(x[:, ::step]) for x in (self.rows, self.factors))
         return RowSample(rows, factors, -(-self.counts // step), self.totals)
 
-    def of_all(self, step: int, n: int) -> "RowSample":
+    def of_all(self, step: int, n: int, start: int = 0) -> "RowSample":
         """The same rows, drawn from n which are every step-th of X, by their numbers there."""
         if step == 1:
             return self
-        return self._replace(rows=self.rows.astype(numbers_of(step * n)) * step)
+        return self._replace(rows=self.rows.astype(numbers_of(step * n)) * step + start)
 
     def powers(self, power: int) -> NDArray[np.float64]:
         """Σ factorᵢ to that power of each, where they are (m, most)."""
-        inside = np.arange(self.factors.shape[1]) < self.counts[:, None]
-        return np.sum(np.where(inside, self.factors, 0) ** power, axis=1, dtype=np.float64)
+        return np.sum(np.where(self._inside, self.factors, 0) ** power, axis=1, dtype=np.float64)
 
     def each(self) -> Iterator[tuple[NDArray[np.int32], NDArray]]:
         """Rows and factors of one after another."""

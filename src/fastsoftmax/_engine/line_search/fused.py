@@ -23,7 +23,11 @@ class FusedIterate:
     way_back = None
 
     def __init__(self, objective: Objective, theta: NDArray, rules: LineRules) -> None:
-        self._objective, self._rules = objective, rules
+        self._objective, self._rules, data = objective, rules, objective.data
+        size = StoredLogits.bytes(data.shape[0], objective.n_logits, data.dtype)
+        # of a sample that there is room for
+        self._step = max(math.ceil(size / objective.memory.sample), data.sample_step)
+        self.sample_step = 1 if data.has_views else self._step
         self.restart(theta)
 
     def restart(self, theta: NDArray) -> None:
@@ -57,14 +61,15 @@ class FusedIterate:
         return False
 
     def logits(self, rows: int) -> StoredLogits:
-        return self._of_every(self._objective.data.step_of(rows) if rows else 1, self.theta)
+        return self._of_some(slice(0, None, self._objective.data.step_of(rows) if rows else 1))
 
-    def sample(self) -> Sample:
-        data = self._objective.data
-        size = StoredLogits.bytes(data.shape[0], self._objective.n_logits, data.dtype)
-        step = max(math.ceil(size / self._objective.memory.sample), data.sample_step)
-        logits = self._of_every(step, self.theta)
-        return Sample(logits, logits.like(), step)
+    def samples(self) -> Iterator[Sample]:
+        """As in `Iterate`: of all rows, one after another, where each is a view; else one."""
+        parts = self._step // self.sample_step
+        for start in range(min(parts, self._objective.data.shape[0])):
+            rows = slice(start, None, self._step)
+            logits = self._of_some(rows)
+            yield Sample(logits, logits, rows)
 
     def hessian_times(self, direction: NDArray) -> NDArray:
         """As in `Iterate`, some rows at a time: in a pass for those whose probabilities there is
@@ -124,9 +129,11 @@ class FusedIterate:
 
         return tiles
 
-    def _of_every(self, step: int, theta: NDArray) -> StoredLogits:
-        logits = self._of(self._objective.data.every(step), theta)
-        self._add_offset(logits, slice(None, None, step))
+    def _of_some(self, rows: slice) -> StoredLogits:
+        """The logits of every which row, from the first on or from another."""
+        data = self._objective.data
+        logits = self._of(data.rows(rows) if rows.start else data.every(rows.step), self.theta)
+        self._add_offset(logits, rows)
         return logits
 
     def _add_offset(self, logits: StoredLogits, rows: slice) -> None:

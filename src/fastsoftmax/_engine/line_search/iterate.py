@@ -1,5 +1,6 @@
 """What a solver moves: a point θ with F and ∇F there, and F along a line from it."""
 
+from collections.abc import Iterator
 from typing import NamedTuple, Protocol
 
 from numpy.typing import NDArray
@@ -9,11 +10,12 @@ from fastsoftmax._engine.line_search.phi import LineFunction, Path
 
 
 class Sample(NamedTuple):
-    """Logits of every step-th row, and scratch of their size until the next `Iterate.line`."""
+    """Logits of some rows, and scratch of their size, which may be these themselves; until the next
+    sample or `Iterate.line`."""
 
     logits: StoredLogits
     scratch: StoredLogits
-    step: int
+    rows: slice
 
 
 class Line(LineFunction, Protocol):
@@ -42,6 +44,7 @@ class Iterate(Protocol):
     value: float
     gradient: NDArray
     incremental_logits: bool  # whether F and gradient are those of logits that steps update
+    sample_step: int  # every which row is in one of the samples
     fresh: bool  # whether the logits come straight from θ
     complete: bool  # whether F is that of all rows, rather than of some and a tangent
     way_back: NDArray | None  # the way to where F was lower, if it has risen since
@@ -70,8 +73,9 @@ class Iterate(Protocol):
     def logits(self, rows: int) -> StoredLogits:
         """The present logits of about so many rows, evenly spread; of all of them for 0."""
 
-    def sample(self) -> Sample:
-        """Logits to draw rows from: of as many as there is room for."""
+    def samples(self) -> Iterator[Sample]:
+        """Logits to draw rows from, of as many rows at a time as there is room for, evenly
+        spread."""
 
     def variances(self) -> Variances:
         """Each row's weight times p(1 - p); until the next `line`."""

@@ -101,6 +101,7 @@ class StoredIterate:
     """Half a pass for a line, whose evaluations take none, and half a pass for a step."""
 
     incremental_logits = True
+    sample_step = 1
     line_type = StoredLine
     subsample_is_unreliable = False
 
@@ -189,9 +190,9 @@ class StoredIterate:
         logits = self._catch_up().logits
         return logits.some(rows) if rows else logits
 
-    def sample(self) -> Sample:
+    def samples(self) -> Iterator[Sample]:
         all_rows = self._catch_up()
-        return Sample(all_rows.logits, all_rows.change, 1)
+        yield Sample(all_rows.logits, all_rows.change, slice(0, None, 1))
 
     def hessian_times(self, direction: NDArray) -> NDArray:
         """As in `Iterate`, in a pass."""

@@ -140,13 +140,13 @@ class BlockPreconditioner:
         since = self._objective.passes.count - self._built_at
         if since < least:
             return False
-        waited = iterations >= blocks.interval
+        waited, of_all_rows = iterations >= blocks.interval, it.sample_step == 1
         if self._far_rows_changed or (first and waited):
             return True
-        if not (waited or it.incremental_logits):
+        if not (waited or of_all_rows):
             return False
         change, most = self._curvature.change_of_weights(it), schedule.weight_change
-        if (it.incremental_logits and change.rise > most) or (waited and change.size > most):
+        if (of_all_rows and change.rise > most) or (waited and change.size > most):
             return True
         is_hard = self._builds > schedule.regular_builds and blocks.rows < blocks.most_rows
         return waited and is_hard and since >= schedule.forced_rebuild * self._build_cost

@@ -201,7 +201,7 @@ class ColumnModel:
         self._weigh(it)
 
     def _weigh(self, it: PenalisedIterate) -> None:
-        sample = it.sample()
+        sample = next(it.samples())
         sample.logits.variances(self._objective.weights, sample.scratch)
         self._weighted.weigh(sample.scratch.table().T / self._objective.data.shape[0])
 
