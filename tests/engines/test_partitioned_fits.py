@@ -215,3 +215,22 @@ def test_nothing_that_is_sent_grows_with_the_rows():
     for (function, times), [size] in of_rows.items():
         if times == 4 and (function, 1) in of_rows:
             assert size <= 1.05 * of_rows[function, 1][0] + 100, function
+
+
+def test_float64_takes_over_where_float32_shows_no_fall():
+    """After ten iterations F is where float32 ends, and L-BFGS thinks that 1e-6 of it is left."""
+    X = np.array([
+        [41, 41, 37, 31, 50, 44, 30, 48, 56, 30, 46, 52],
+        [33, 33, 54, 50, 24, 30, 33, 38, 34, 29, 35, 24],
+        [35, 35, 63, 29, 35, 46, 30, 43, 31, 34, 42, 37],
+        [49, 49, 26, 38, 47, 42, 42, 53, 33, 70, 26, 35],
+        [36, 36, 22, 44, 53, 56, 41, 45, 34, 48, 28, 34],
+        [44, 44, 34, 48, 37, 51, 50, 64, 42, 46, 41, 35],
+    ], np.uint8)  # fmt: skip
+    y = np.array([0, 1, 1, 1, 1, 0])
+    model = SoftmaxRegression(C=5.8763708730782485, tol=1e-9)
+    model.fit(of_arrays(X, y, ends=[0, 1, 2, 5]))
+    assert model.certified_ and model.n_iter_ < 50
+    assert model.objective_ == pytest.approx(
+        0.004941905793, rel=2e-9
+    )  # of a fit by Newton's method

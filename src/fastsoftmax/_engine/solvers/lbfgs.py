@@ -111,6 +111,8 @@ def descend(
         it.step(line, t)
         history.push(t, direction, before, it.gradient)
         run.record(it.value, it.gradient)
+        if is_lost(run):
+            it = run.increase_precision(it) or it
     return stopped(run, it, ROUNDED), inverse_hessian
 
 
@@ -137,6 +139,16 @@ def is_rough(run: Run) -> bool:
     """Whether float32 shows the way but not the end."""
     o, options = run.objective, run.options
     return uses_float32(o) and (options.tol < options.lbfgs.rough or not o.penalty)
+
+
+def is_lost(run: Run) -> bool:
+    """Whether F has fallen by no more than its rounding of late, though more is left to gain."""
+    lately = run.result.history[-1 - run.options.lbfgs.lost :]
+    fallen = lately[0].objective - lately[-1].objective
+    return (
+        len(lately) > run.options.lbfgs.lost
+        and fallen <= run.objective.rounding * lately[-1].objective
+    )
 
 
 def nearly(run: Run, it: Iterate) -> float:

@@ -25,6 +25,7 @@ class LbfgsRules:
     first_change: float = 10.0  # of any logit by the first step, at most: no curvature is known yet
     further: float = 10.0  # times the first step, to which a subsample is followed: it may separate
     rough: float = 1e-7  # of F, left to gain, down to which float32 shows the way
+    lost: int = 3  # iterations, in which F falls by its rounding at most, until float32 gives way
     fewest_pairs: int = 3  # however short memory is
     rounds: int = 10  # of the loop per iteration: all but one mend precision, logits or history
 
