@@ -5,7 +5,7 @@ iterations, and ends at its own optimum all the same.
 """
 
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from numpy.typing import NDArray
 
@@ -36,6 +36,10 @@ class WarmStart(NamedTuple):
     def __reduce__(self) -> tuple[type[None], tuple[()]]:
         """None for a worker that is sent an objective: it builds no preconditioner."""
         return type(None), ()
+
+    def __deepcopy__(self, memo: object) -> Self:
+        """Itself: compiled kernels in it have no copies."""
+        return self
 
 
 def key_of(data: Data, loss: Loss, fit_intercept: bool) -> tuple[Any, ...]:
