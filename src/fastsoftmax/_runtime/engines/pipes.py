@@ -1,9 +1,11 @@
 """Both ends of a pipe to a worker: tasks there, answers back."""
 
 import signal
-from concurrent.futures import Future, wait
+from collections.abc import Callable
 from multiprocessing.connection import Connection
-from typing import TypeVar
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import Any, TypeVar
 
 from fastsoftmax._runtime.engines.sets import Task, Worker
 from fastsoftmax._runtime.engines.wire import packed, unpacked
@@ -60,8 +62,43 @@ def exchange(
         raise
 
 
-def awaited(talk: Future[Result]) -> Result:
-    """What a thread returns or raises; meanwhile signals are handled."""
-    while not wait([talk], BETWEEN_CHECKS).done:
-        continue
-    return talk.result()
+class Speaker:
+    """A thread that makes one call after another for those that wait.
+
+    Its queues are compiled: an interrupt leaves no lock of theirs held, as it may one of a
+    `ThreadPoolExecutor`, for which the next call would wait for ever.
+    """
+
+    def __init__(self) -> None:
+        self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
+        self._thread = Thread(target=self._run, daemon=True)
+        self._thread.start()
+
+    def _run(self) -> None:
+        while (call := self._calls.get()) is not None:
+            call()
+
+    def ask(self, function: Callable[..., Result], *args: Any) -> Result:
+        """What the function returns or raises; meanwhile signals are handled."""
+        answers: SimpleQueue[tuple[bool, Any]] = SimpleQueue()
+
+        def call() -> None:
+            try:
+                answers.put((True, function(*args)))
+            except BaseException as error:
+                answers.put((False, error))
+
+        self._calls.put(call)
+        while True:
+            try:
+                succeeded, result = answers.get(timeout=BETWEEN_CHECKS)
+            except Empty:
+                continue
+            if not succeeded:
+                raise result
+            return result
+
+    def close(self) -> None:
+        """End, after the calls that have been asked for."""
+        self._calls.put(None)
+        self._thread.join()

@@ -6,7 +6,6 @@ threads may ask. A round that nobody waits for any more ends before the next beg
 
 import multiprocessing
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from multiprocessing.connection import Connection
 from typing import Any, Self
@@ -61,7 +60,8 @@ class Processes:
         return self
 
     def _start(self) -> None:
-        self._speaker = self._stack.enter_context(ThreadPoolExecutor(1))
+        self._speaker = pipes.Speaker()
+        self._stack.callback(self._speaker.close)
         n_threads = self._n_threads or max(1, available_threads() // self.n)
         for _ in range(self.n):
             here, there = SPAWNED.Pipe()
@@ -84,8 +84,7 @@ class Processes:
     def ask(self, tasks: list[sets.Task], calls: list[bytes]) -> list[bytes]:
         """As `Workers.ask`; raises what the first of those that failed raised."""
         try:
-            talk = self._speaker.submit(pipes.exchange, self._connections, tasks, calls)
-            answers = pipes.awaited(talk)
+            answers = self._speaker.ask(pipes.exchange, self._connections, tasks, calls)
         except (EOFError, OSError) as error:
             raise RuntimeError(pipes.ENDED) from error
         for succeeded, result in answers:
