@@ -107,9 +107,9 @@ class Blocks(sources.FromFiles, Parts):
         Parameters
         ----------
         folder : path
-            A folder with room for the X of all blocks. A temporary folder is made in it at once,
-            filled when X is first read, and removed together with the blocks. A pickled copy makes
-            its own.
+            On a disk with room for the X of all blocks. They are written while they are first read,
+            to a file without a name, which is gone with the blocks, or with the process. A pickled
+            copy makes its own.
 
         Returns
         -------

@@ -1,64 +1,79 @@
-"""Copies of blocks that are costly to read, in a temporary folder."""
+"""Copies of blocks that are costly to read, in a temporary file."""
 
+import mmap
 import os
-import weakref
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from shutil import rmtree
-from tempfile import mkdtemp
-from threading import get_ident
-from typing import Any
+from tempfile import TemporaryFile
+from typing import Any, Literal, NamedTuple
 
 import numpy as np
 
+ALIGNED = 64  # bytes, at a multiple of which the X of a block begins in the file
+
+
+class Copy(NamedTuple):
+    """Where X of a block begins in the file, what it is, and what came beside it."""
+
+    start: int
+    dtype: np.dtype[Any]
+    shape: tuple[int, ...]
+    order: Literal["C", "F"]
+    others: list[Any]
+
+    def read(self, file: mmap.mmap) -> tuple[Any, ...]:
+        X = np.ndarray(self.shape, self.dtype, file, self.start, order=self.order)
+        return (X, *self.others)
+
 
 class Copies:
-    """Blocks as they were when they were first read; the folder goes with the object.
+    """Blocks as they were when they were first read to the end.
 
-    X is in files of NumPy's format, mapped into memory; labels and weights stay in memory.
+    X is in a file without a name, mapped into memory; labels and weights stay in memory. The system
+    frees the file when the mapping is gone, however the process ends. No Python code runs for it,
+    so that no interrupt is lost there.
 
     Parameters
     ----------
     source : iterable
         Of the blocks.
     folder : Path
-        Within which the temporary folder is made.
+        Within which the file is made.
     """
 
     def __init__(self, source: Iterable[tuple[Any, ...]], folder: Path) -> None:
-        self._source, self._within = source, folder
-        self._folder = Path(mkdtemp(prefix="fastsoftmax-", dir=folder))
-        weakref.finalize(self, remove, self._folder, os.getpid())
-        self._others: dict[int, tuple[Any, ...]] = {}
-        self._complete = False
+        self._source, self._folder = source, folder
+        self._kept: tuple[mmap.mmap, list[Copy]] | None = None
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return Copies, (self._source, self._within)
+        return Copies, (self._source, self._folder)
 
     def __call__(self) -> Iterator[tuple[Any, ...]]:
         """The blocks: those of the source, until these have once been read to the end."""
-        if self._complete:
-            for i, others in self._others.items():
-                yield (np.load(self._path(i), mmap_mode="r"), *others)
+        if self._kept is None:
+            yield from self._first_reading()
             return
-        for i, (X, *others) in enumerate(self._source):
-            if not isinstance(X, np.ndarray):
-                raise TypeError(
-                    f"cached: expected blocks whose X is a NumPy array, got a {type(X).__name__}"
-                )
-            if i not in self._others:
-                own = self._path(f"{i}-{get_ident()}")  # two threads may read at a time
-                np.save(own, X, allow_pickle=False)
-                own.replace(self._path(i))
-                self._others[i] = tuple(others)
-            yield (X, *others)
-        self._complete = True
+        file, copies = self._kept
+        for copy in copies:
+            yield copy.read(file)
+            if hasattr(file, "madvise"):
+                file.madvise(mmap.MADV_DONTNEED)  # what was read need not stay in memory
 
-    def _path(self, name: object) -> Path:
-        return self._folder / f"{name}.npy"
-
-
-def remove(folder: Path, process: int) -> None:
-    """Remove the folder of this process; a child that was forked from it leaves it alone."""
-    if os.getpid() == process:
-        rmtree(folder, ignore_errors=True)
+    def _first_reading(self) -> Iterator[tuple[Any, ...]]:
+        copies = []
+        with TemporaryFile(dir=self._folder) as file:
+            for X, *others in self._source:
+                if not isinstance(X, np.ndarray):
+                    raise TypeError(
+                        "cached: expected blocks whose X is a NumPy array, got a "
+                        f"{type(X).__name__}"
+                    )
+                end = file.seek(0, os.SEEK_END)
+                start = file.seek(end + -end % ALIGNED)
+                by_columns = X.flags.f_contiguous and not X.flags.c_contiguous
+                np.ascontiguousarray(X.T if by_columns else X).tofile(file)
+                copies.append(Copy(start, X.dtype, X.shape, "F" if by_columns else "C", others))
+                yield (X, *others)
+            file.write(b"0")  # no empty file can be mapped
+            file.flush()
+            self._kept = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), copies
