@@ -268,7 +268,7 @@ class BuildExt(build_ext):
                 told = " ".join([*FLAGS, *of_kernels, *compile_flags])
                 extension.define_macros.append(("FS_FLAGS", f'"{told}"'))
             extension.sources = [str(c)]
-            headers = ["simd.h", "with_constant.h"]
+            headers = ["simd.h", "stored_numbers.h", "with_constant.h"]
             if extension.name.endswith(UNITS):
                 headers += ["matrix_units.h", "emulated_units.h"]
             extension.depends = [*(str(CORE / "simd" / name) for name in headers), str(SETTINGS)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -10,13 +11,18 @@ from numpy.typing import ArrayLike, DTypeLike
 from fastsoftmax._core import kernels
 from fastsoftmax._runtime.typing import Array, Axis, Tensor
 from fastsoftmax._validation import check
+from fastsoftmax.functional._halves import (
+    by_parts,
+    is_by_parts,
+    logsumexp_by_parts,
+    softmax_of_row,
+    vjp_of_row,
+)
 from fastsoftmax.functional._layout import (
     STEEP,
     Layout,
     as_stored,
-    computed,
     distinct,
-    parts,
     quotients,
     rounded,
     workspace,
@@ -43,7 +49,11 @@ def _normalised(
             rows, by = quotients(rows, temperature, 1), 1.0
         kernels(rows.dtype).softmax.softmax(rows, to, kind, by, workspace, threads)
 
-    computed(compute, layout.split, to, rows)
+    if is_by_parts(rows):
+        of_long_row = partial(softmax_of_row, kind=kind, factor=factor)
+        by_parts(compute, of_long_row, to, rows)
+    else:
+        compute(rows, to)
     result = layout.back(to, dtype, out)
     return result if given is None else given
 
@@ -250,13 +260,9 @@ def logsumexp(
         sums, signs = _weighted(x, factors, layout)
     elif k == 0 or outer * inner == 0:
         sums = np.full(outer * inner, -np.inf, x.dtype)
-    elif x.dtype == np.float16:
-        sums, rows = np.empty((outer, inner), dtype), layout.split_view(x)
-        for part in parts(layout.split):
-            wide = rows[part].astype(np.float32)
-            of_part = np.empty(wide.shape[0] * wide.shape[2], np.float32)
-            kernels(wide.dtype).softmax.logsumexp(wide, of_part, 1.0, workspace, threads)
-            sums[part[::2]] = rounded(of_part.reshape(wide.shape[::2]), dtype)
+    elif is_by_parts(x):
+        sums = np.empty((outer, inner), dtype)
+        logsumexp_by_parts(layout.split_view(x), sums, threads)
     else:
         sums = np.empty(outer * inner, x.dtype)
         kernels(x.dtype).softmax.logsumexp(layout.split_view(x), sums, 1.0, workspace, threads)
@@ -361,6 +367,11 @@ def softmax_vjp(
     def compute(p, u, to):
         kernels(p.dtype).softmax.softmax_vjp(p, u, to, factor, workspace, threads)
 
-    computed(compute, layout.split, to, layout.split_view(p), layout.split_view(u))
+    arrays = layout.split_view(p), layout.split_view(u)
+    if is_by_parts(p):
+        of_long_row = partial(vjp_of_row, factor=factor)
+        by_parts(compute, of_long_row, to, *arrays)
+    else:
+        compute(*arrays, to)
     result = layout.back(to, dtype, out)
     return result if given is None else given

@@ -3,11 +3,15 @@
 from cpython.pycapsule cimport PyCapsule_GetPointer
 cimport numpy as cnp
 
+from fastsoftmax._core.arrays cimport elements, floats
 from fastsoftmax._core.binding cimport Binding
 from fastsoftmax._core.loss.elementwise_kernels cimport Table
 from fastsoftmax._core.simd.simd cimport real
 
 cnp.import_array()
+
+cdef enum:
+    HALF = 2  # bytes of a float16
 
 
 cdef class Kernels(Binding):
@@ -34,6 +38,22 @@ cdef class Kernels(Binding):
         cdef Py_ssize_t n = x.size
         with nogil:
             self.kernels.binary_cross_entropy(a, b, c, n, n_threads)
+
+    def from_float16(self, cnp.ndarray x not None, cnp.ndarray out not None):
+        """x, of float16, into out, both contiguous."""
+        cdef const void *a = elements(x, "x", c"f", HALF)
+        cdef real *b = self.reals(out, "out")
+        cdef Py_ssize_t n = x.size
+        with nogil:
+            self.kernels.from_float16(a, b, n)
+
+    def to_float16(self, cnp.ndarray x not None, cnp.ndarray out not None):
+        """x, of float32, into out, of float16, both contiguous: the nearest numbers."""
+        cdef const float *a = floats(x, "x")
+        cdef void *b = elements(out, "out", c"f", HALF)
+        cdef Py_ssize_t n = x.size
+        with nogil:
+            self.kernels.to_float16(a, b, n)
 
     def vector_bytes(self):
         """Width of the vectors of this build."""

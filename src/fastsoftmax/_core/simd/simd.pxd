@@ -56,6 +56,7 @@ cdef extern from "simd.h" nogil:
     void add_picked(real4 *, const real *, const real *, const void *)
     vreal load_stored(const void *)  # a macro: it goes by the type of the pointer
     vreal load_stored_first(const void *, int)
+    void store_float16(void *, const float *)
     enum:
         HALF_BY_INSTRUCTION  # whether float16 becomes float by one
 

@@ -1,0 +1,148 @@
+"""Softmax, its logarithm, log-sum-exp and products with a Jacobian of float16, by parts."""
+
+import tracemalloc
+from functools import partial
+
+import numpy as np
+import pytest
+from support.layouts import numbers
+
+import fastsoftmax
+from fastsoftmax import log_softmax, softmax, softmax_vjp
+from fastsoftmax.functional._halves import PIECE
+from fastsoftmax.functional._layout import rounded, to_float32
+
+pytestmark = pytest.mark.kernel
+
+FUNCTIONS = ("softmax", "log_softmax", "logsumexp")
+
+
+EVERY = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
+
+
+def test_every_float16_is_the_same_in_float32():
+    for halves in (EVERY, EVERY[::-1], EVERY[1:16], EVERY.reshape(2, -1).T):
+        wide = np.empty(halves.shape, np.float32)
+        to_float32(halves, wide)
+        np.testing.assert_array_equal(wide, halves.astype(np.float32))
+
+
+def test_floats_become_the_nearest_float16():
+    """Those halfway between two the even one, as in NumPy; and the floats right beside these."""
+    halves = np.sort(EVERY[np.isfinite(EVERY)].astype(np.float32))
+    edge = np.float32([-65520, 65520, np.inf, -np.inf, np.nan, 1e30, 0, -0.0, 1e-45])
+    x = np.concatenate([halves, (halves[1:] + halves[:-1]) / 2, edge])
+    infinity = np.float32(np.inf)
+    for floats in (x, np.nextafter(x, infinity), np.nextafter(x, -infinity), x[5:12], x[::-3]):
+        actual = rounded(floats, np.dtype(np.float16))
+        with np.errstate(over="ignore"):
+            expected = floats.astype(np.float16)
+        np.testing.assert_array_equal(actual, expected)
+        np.testing.assert_array_equal(np.signbit(actual), np.signbit(expected))
+
+
+@pytest.mark.parametrize("shape", [(100_000, 10), (3, 300_000), (2, 7, 100_000), (40_000, 3, 9)])
+@pytest.mark.parametrize("axis", [-1, 0, 1])
+@pytest.mark.parametrize("step", [1, -2])
+def test_float16_by_parts_is_float32_rounded(shape, axis, step):
+    x, u = (numbers(np.random.default_rng(i), shape, np.float16, 5)[::step] for i in range(2))
+    wide, vector = x.astype(np.float32), u.astype(np.float32)
+    probabilities = softmax(wide, axis)
+
+    def same(actual, expected):
+        assert actual.dtype == np.float16
+        np.testing.assert_array_max_ulp(actual, expected.astype(np.float16), maxulp=1)
+
+    for name in FUNCTIONS:
+        function = getattr(fastsoftmax, name)
+        same(function(x, axis), function(wide, axis))
+    same(softmax(x, axis, temperature=1e-7), softmax(wide, axis, temperature=1e-7))
+    p = softmax(x, axis)
+    same(softmax_vjp(p, u, axis), softmax_vjp(p.astype(np.float32), vector, axis))
+    assert softmax(x, axis, out=x) is x
+    same(x, probabilities)
+
+
+ROW = 9 * PIECE + 5  # numbers in a row of float16: nine whole pieces, and five more
+
+
+@pytest.mark.parametrize("temperature", [1.0, 0.01, 1e-7, 1e-300, 1e6])
+@pytest.mark.parametrize("scale", [1.0, 1e4])
+def test_long_rows_of_float16(scale, temperature):
+    """Of any temperature, against float64; large logits have no digits after the point."""
+    rng = np.random.default_rng(7)
+    x = (scale * rng.standard_normal((2, ROW, 2))).astype(np.float16)
+    below = x.astype(np.float64) - x.max(axis=1, keepdims=True).astype(np.float64)
+    below = np.where(below == 0, 0, np.fmax(below / temperature, -1e6))
+    exponentials = np.exp(below)
+    sums = exponentials.sum(axis=1, keepdims=True)
+    same = partial(np.testing.assert_allclose, rtol=1e-3, atol=6e-8)  # one ulp
+    p = softmax(x, 1, temperature=temperature)
+    same(p, exponentials / sums)
+    with np.errstate(over="ignore"):
+        logs = (below - np.log(sums)).astype(np.float16)
+    same(np.fmax(log_softmax(x, 1, temperature=temperature), -6e4), np.fmax(logs, -6e4))
+    u = rng.standard_normal(x.shape).astype(np.float16)
+    wide = np.minimum(p.astype(float), 1) / temperature
+    dots = (p.astype(float) * u).sum(axis=1, keepdims=True)
+    if temperature > 1e-200:
+        with np.errstate(over="ignore"):
+            expected = (wide * (u - dots)).astype(np.float16)
+        same(softmax_vjp(p, u, 1, temperature=temperature), expected, atol=1e-6 / temperature)
+
+
+@pytest.mark.parametrize("name", [*FUNCTIONS, "softmax_vjp"])
+@pytest.mark.parametrize("at", [0, PIECE, ROW - 1])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_long_rows_of_float16_that_are_not_finite(name, value, at):
+    """As float32, also where a piece or the whole row is -inf."""
+    for rest in (0.0, -np.inf):
+        x = np.full((2, ROW), rest, np.float16)
+        x[:, at] = value
+        x[1, : 2 * PIECE] = -np.inf
+        arguments = (np.full_like(x, 1e-3), x) if name == "softmax_vjp" else (x,)
+        function = getattr(fastsoftmax, name)
+        expected = function(*(a.astype(np.float32) for a in arguments))
+        np.testing.assert_allclose(function(*arguments), expected, rtol=6e-4, atol=6e-8)
+
+
+def test_long_rows_of_float16_in_place_and_of_any_strides():
+    x = numbers(np.random.default_rng(3), (ROW, 3), np.float16, 5)
+    u = numbers(np.random.default_rng(4), (ROW, 3), np.float16, 5)
+    p = softmax(x, 0)
+    np.testing.assert_array_equal(p, softmax(np.ascontiguousarray(x.T)).T)
+    np.testing.assert_array_equal(softmax(x[::-1], 0), p[::-1])
+    gradient = softmax_vjp(p, u, 0)
+    assert softmax(x, 0, out=x) is x
+    np.testing.assert_array_equal(x, p)
+    for out in (p.copy(), u.copy()):
+        arguments = (out, u) if (out == p).all() else (p, out)
+        assert softmax_vjp(*arguments, 0, out=out) is out
+        np.testing.assert_array_equal(out, gradient)
+
+
+@pytest.mark.parametrize("name", [*FUNCTIONS, "softmax_vjp"])
+@pytest.mark.parametrize(
+    ("shape", "axis"),
+    [
+        ((200_000, 20), -1),
+        ((20, 200_000), 0),
+        ((32, 200_000), 1),
+        ((2_000_000, 2), -1),
+        ((1, 4_000_000), None),
+        ((4_000_000, 1), 0),
+        ((7, 300_000), 1),
+        ((2, 140_003), 1),
+        ((10, 100), 1),
+    ],
+)
+def test_memory_of_float16(name, shape, axis):
+    x = np.ones(shape, np.float16)
+    arguments = (x, x) if name == "softmax_vjp" else (x,)
+    function = getattr(fastsoftmax, name)
+    function(*(a[:2] for a in arguments), axis=axis)
+    tracemalloc.start()
+    result = function(*arguments, axis=axis)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak - result.nbytes <= max(len(arguments) * x.nbytes / 2, 1 << 20)
