@@ -16,6 +16,7 @@ FOLDER = ROOT / "docs" / "measured"
 PICTURES = {
     "fit": "![gap against seconds, an earlier run with every peer](../fit.png)",
     "sweep": "![a point per shape](../../benchmarks/results/sweep.png)",
+    "sweep_zen4": "![a point per shape, Zen 4](../../benchmarks/results/sweep_zen4.png)",
 }
 
 
@@ -56,6 +57,7 @@ PAGES = {
             Section("rows"),
             Section("autograd"),
             Section("sweep"),
+            Section("sweep_zen4"),
         ],
     ),
     "networks": (

@@ -3,8 +3,9 @@
     python -m benchmarks.sweep.bench --seconds 100    (until it says that all are done)
     python -m benchmarks.sweep.report
 
-Each shape appends a line to results/sweep.csv, and those that are there are not run again; the
-smallest come first. N·D·K is log-uniform from 1e7 to 1e11, every fourth shape in float64.
+Each shape appends a line to results/sweep.csv (or NAME.csv, with --name), and those that are there
+are not run again; the smallest come first. N·D·K is log-uniform from 1e7 to 1e11, every fourth
+shape in float64.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from fastsoftmax._commands import plain_numpy
 from fastsoftmax._commands.roofline import measure
 from fastsoftmax._runtime.threads import available_threads
 
-RESULTS = Path(__file__).parents[1] / "results" / "sweep.csv"
+RESULTS = Path(__file__).parents[1] / "results"
 COLUMNS = ("n", "d", "k", "dtype", "numpy", "fastsoftmax", "calls", "peak_flops")
 SHAPES = 200
 LEAST, MOST = 1e7, 1e11  # of N·D·K
@@ -90,25 +91,32 @@ def assert_right(arrays):
     assert error < (2e-4 if X.dtype == np.float32 else 1e-12), (X.shape, len(W), error)
 
 
-def done():
-    if not RESULTS.exists():
+def done(results):
+    if not results.exists():
         return []
-    with RESULTS.open() as file:
+    with results.open() as file:
         return [
             (Shape(int(row["n"]), int(row["d"]), int(row["k"]), row["dtype"]), row)
             for row in csv.DictReader(file)
         ]
 
 
+def parser(about):
+    parser = argparse.ArgumentParser(description=about)
+    parser.add_argument("--name", default="sweep", help="of the results, one for each machine")
+    return parser
+
+
 def main():
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--seconds", type=float, default=100)
-    end = time.perf_counter() + parser.parse_args().seconds
-    ready = {shape for shape, _ in done()}
+    arguments = parser(__doc__)
+    arguments.add_argument("--seconds", type=float, default=100)
+    given = arguments.parse_args()
+    end, results = time.perf_counter() + given.seconds, RESULTS / f"{given.name}.csv"
+    ready = {shape for shape, _ in done(results)}
     left = sorted((s for s in shapes() if s not in ready), key=lambda s: s.work)
     peaks = {dtype: measure(dtype, available_threads()) for dtype in ("float32", "float64")}
     pool = np.random.default_rng(1).standard_normal(int(LARGEST), np.float32) if left else None
-    with RESULTS.open("a", newline="") as file:
+    with results.open("a", newline="") as file:
         table = csv.writer(file)
         if not ready:
             table.writerow(COLUMNS)
