@@ -137,10 +137,10 @@ cdef inline void input_gradient(
 
 cdef inline void some_logits(
     const Problem *p, const Panels *s, Py_ssize_t start, Py_ssize_t n, Py_ssize_t first,
-    Py_ssize_t classes, real *tiles, real *panel, real *z,
+    Py_ssize_t classes, Py_ssize_t b0, Py_ssize_t b1, real *tiles, real *panel, real *z,
 ) noexcept nogil:
-    """Z of the classes of a pack, from `first` on, for n rows, at most s.tiles tiles; of the first pack
-    the panels too, if wanted."""
+    """Z of the class blocks b0 .. b1 of a pack, whose classes begin at `first`, for n rows, at most
+    s.tiles tiles; the panels too, if wanted."""
     cdef Py_ssize_t blocks = parts_of(classes, CLASS_BLOCK), j, m, t, c0, c, k0, k1
     cdef Ahead next  # weights, when the first tile passes them: the others find them in L2
     next.gap = 0
@@ -149,10 +149,10 @@ cdef inline void some_logits(
         for t from 0 <= t < n by ROWS:
             pack_rows(
                 p, start + t, n - t, j, m, tiles + t * s.depth,
-                panel + j * s.rows + t * 2 * VL if panel and first == 0 else NULL, 2 * VL * s.rows)
-        for c0 from 0 <= c0 < blocks by s.chunk:
+                panel + j * s.rows + t * 2 * VL if panel else NULL, 2 * VL * s.rows)
+        for c0 from b0 <= c0 < b1 by s.chunk:
             for t from 0 <= t < n by ROWS:
-                for c in range(c0, min(c0 + s.chunk, blocks)):
+                for c in range(c0, min(c0 + s.chunk, b1)):
                     fetch_part(p, start + t, n - t, j + m, s.depth, blocks, c)
                     k0 = part_start(classes, blocks, c)
                     k1 = part_start(classes, blocks, c + 1)
@@ -185,28 +185,46 @@ cdef inline void some_losses(
 cdef inline void block_logits(
     const Problem *p, const Panels *s, Py_ssize_t start, Py_ssize_t n, bint losses, int n_threads
 ) noexcept nogil:
-    """The logits of a block of n rows into s.z, and if wanted their losses."""
-    cdef Py_ssize_t rows = s.tiles * ROWS, pack, i, first, classes, blocks
+    """The logits of a block of n rows into s.z, and if wanted their losses.
+
+    A task is of s.tiles tiles. Of those that are left when each thread has had as many, the logits
+    are shared class by class, and their losses come after that.
+    """
+    cdef Py_ssize_t rows = s.tiles * ROWS, tasks = parts_of(n, rows), pack, i, first, classes, blocks
+    cdef Py_ssize_t left = tasks % n_threads if p.w else 0, whole = tasks - left
+    cdef Py_ssize_t parts, task, part
+    cdef bint last
     cdef char *scratch
     for pack in range(1 if p.stored and losses else s.n_packs):
         first = pack * s.packed_classes
+        last = losses and (pack == s.n_packs - 1 or p.stored)
         classes = min(s.packed_classes, p.k - first)
         blocks = parts_of(classes, CLASS_BLOCK)
+        parts = min(n_threads // max(left, 1), blocks)
         for i in prange(blocks if p.w and (start == 0 or s.n_packs > 1) else 0, schedule="static",
                         num_threads=n_threads, use_threads_if=n_threads > 1):
             pack_weights(
                 p, s.depth, first, classes, part_start(classes, blocks, i),
                 part_start(classes, blocks, i + 1), s.w)
-        for i in prange(parts_of(n, rows), schedule="dynamic", chunksize=1, num_threads=n_threads,
+        for i in prange(whole + left * parts, schedule="dynamic", chunksize=1, num_threads=n_threads,
                         use_threads_if=n_threads > 1):
             scratch = s.scratches + threadid() * s.scratch
+            task = i if i < whole else whole + (i - whole) // parts
+            part = 0 if i < whole else (i - whole) % parts
             if p.w:
                 some_logits(
-                    p, s, start + i * rows, min(rows, n - i * rows), first, classes, <real *>scratch,
-                    s.panels + i * rows * 2 * VL if losses else NULL, s.z + i * s.tiles * s.z_tile)
-            if losses and (pack == s.n_packs - 1 or p.stored):
-                some_losses(
-                    p, s, start + i * rows, min(rows, n - i * rows), i * s.tiles, scratch)
+                    p, s, start + task * rows, min(rows, n - task * rows), first, classes,
+                    part_start(blocks, parts, part) if i >= whole else 0,
+                    part_start(blocks, parts, part + 1) if i >= whole else blocks, <real *>scratch,
+                    s.panels + task * rows * 2 * VL if losses and first == 0 and part == 0 else NULL,
+                    s.z + task * s.tiles * s.z_tile)
+            if last and i < whole:
+                some_losses(p, s, start + i * rows, min(rows, n - i * rows), i * s.tiles, scratch)
+        for i in prange(whole, tasks if last else whole, schedule="static", num_threads=n_threads,
+                        use_threads_if=n_threads > 1):
+            some_losses(
+                p, s, start + i * rows, min(rows, n - i * rows), i * s.tiles,
+                s.scratches + threadid() * s.scratch)
 
 
 cdef inline double run_block(
