@@ -25,10 +25,7 @@ def is_by_parts(x: Array) -> bool:
 
 
 def by_parts(
-    compute: Callable[..., None],
-    of_long_row: Callable[..., None],
-    to: Array,
-    *arrays: Array,
+    compute: Callable[..., None], of_long_row: Callable[..., None], to: Array, *arrays: Array
 ) -> None:
     """Have `compute` take all parts of some arrays, in float32, into the first of them, as in `to`.
 
@@ -42,7 +39,7 @@ def by_parts(
     for part in parts(to.shape):
         wide = [in_float32(x[part], memory) for x, memory in zip(arrays, buffers, strict=True)]
         compute(*wide, wide[0])
-        to_float16(to[part], wide[0])
+        to_float16(wide[0], to[part])
 
 
 def softmax_of_row(x: Array, to: Array, kind: int, factor: float) -> None:
@@ -62,7 +59,7 @@ def softmax_of_row(x: Array, to: Array, kind: int, factor: float) -> None:
     for piece, result, rest in zip(pieces(x), pieces(to), others(np.logaddexp, logs), strict=True):
         wide = logits(piece, rest)
         kernel.softmax(wide, wide, kind, 1.0, workspace, 1)
-        to_float16(result, wide[:, :-1])
+        to_float16(wide[:, :-1], result)
 
 
 def vjp_of_row(p: Array, u: Array, to: Array, factor: float) -> None:
@@ -81,7 +78,7 @@ def vjp_of_row(p: Array, u: Array, to: Array, factor: float) -> None:
     for a, b, result, rest in zip(pieces(p), pieces(u), pieces(to), rests, strict=True):
         wide, vector = both(a, b, rest)
         kernel.softmax_vjp(wide, vector, wide, factor, workspace, 1)
-        to_float16(result, wide[:, :-1])
+        to_float16(wide[:, :-1], result)
 
 
 def logsumexp_by_parts(x: Array, to: Array, n_threads: int) -> None:
