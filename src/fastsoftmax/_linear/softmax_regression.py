@@ -247,10 +247,10 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
             than eight classes a fit also keeps a copy of a sparse X by columns.
         y : array-like of shape (n,) or (n, K)
             Labels: integers, booleans or strings, of at least two classes. Or a column for each
-            class: floating numbers are probabilities, which must sum to 1 in each row, and integers
-            are counts of events, a row with nᵢ events counting as nᵢ rows. Integers that are all 0
-            or 1 mean several labels per row, which `LogisticRegression` fits, unless ``target``
-            says otherwise.
+            class: floating-point numbers are probabilities, which must sum to 1 in each row, and
+            integers are counts of events, a row with nᵢ events counting as nᵢ rows. Integers that
+            are all 0 or 1 mean several labels per row, which `LogisticRegression` fits, unless
+            ``target`` says otherwise.
         sample_weight : array-like of shape (n,), optional
             Weights of the rows, >= 0: a row of weight 3 counts as three rows.
         target : {"auto", "labels", "probabilities", "counts"}, default="auto"
