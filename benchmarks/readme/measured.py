@@ -14,7 +14,7 @@ from benchmarks.readme.report import RESULTS, ROOT
 
 FOLDER = ROOT / "docs" / "measured"
 PICTURES = {
-    "fit": "![gap against seconds, an earlier run with every peer](../fit.png)",
+    "fit": "![gap against seconds in this run](../fit.png)",
     "sweep": "![a point per shape](../../benchmarks/results/sweep.png)",
     "sweep_zen4": "![a point per shape, Zen 4](../../benchmarks/results/sweep_zen4.png)",
 }

@@ -12,8 +12,9 @@ def read(*paths):
         for entry in run["benchmarks"]:
             groups.setdefault(entry["group"], {})[entry["extra_info"]["peer"]] = entry
     machine = run["machine_info"]
+    threads = f"{machine['threads']} thread{'' if machine['threads'] == 1 else 's'}"
     words = (
-        f"{machine['processor']}, {machine['threads']} threads, kernels {machine['kernels']}, "
+        f"{machine['processor']}, {threads}, kernels {machine['kernels']}, "
         f"Python {machine['python_version']}, {run['datetime'][:10]}."
     )
     return words, groups

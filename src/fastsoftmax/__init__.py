@@ -1,4 +1,4 @@
-"""Softmax regression on a CPU, with a proof of how close each fit is to its optimum.
+"""Softmax regression on a CPU, with a proof of how close a fit is to its optimum.
 
 Functions take arrays and return arrays; estimators follow scikit-learn's conventions. Both are
 loaded when they are first used: importing the package only chooses the build of the kernels.

@@ -293,11 +293,11 @@ REFUSED = {
     ),
     "integers": (  # in whose dtype a loss of log 4 would be 1
         lambda: cross_entropy(Z.long(), Y), TypeError,
-        r"input: expected a tensor of floating numbers, got torch\.int64",
+        r"input: expected a tensor of floating-point numbers, got torch\.int64",
     ),
     "integer features": (
         lambda: linear_cross_entropy(Z.byte(), torch.zeros(4, 4), Y), TypeError,
-        r"input: expected a tensor of floating numbers, got torch\.uint8",
+        r"input: expected a tensor of floating-point numbers, got torch\.uint8",
     ),
     "list": (
         lambda: cross_entropy([[0.0, 1.0]], Y), TypeError, "input: expected a tensor, got list",

@@ -71,9 +71,9 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
         float64 X. With ``l1_ratio`` > 0 it cannot do without the logits of all rows and, if X comes
         in blocks, the columns of the features in use: a limit that is too small for them is an
         error that says how many bytes are needed. None: 512 MiB or a quarter of X, whichever is
-        more. The limit does not include the kernels' scratch, at most 64 MiB, some twenty float64
-        vectors of the size of ``coef_``, and copies of a sparse X, by columns and with merged
-        features.
+        more. The limit does not include the kernels' scratch, as a rule at most 64 MiB, some twenty
+        float64 vectors of the size of ``coef_``, and copies of a sparse X, by columns and with
+        merged features.
     feature_scale : float or array-like of shape (D,), default=None
         Factors of the features, > 0, such as 1/255 for pixels in uint8: the model is that of
         ``X * feature_scale``, and ``coef_`` and its standard errors are in those units, but X is
@@ -247,10 +247,10 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
             than eight classes a fit also keeps a copy of a sparse X by columns.
         y : array-like of shape (n,) or (n, K)
             Labels: integers, booleans or strings, of at least two classes. Or a column for each
-            class: floating numbers are probabilities, which must sum to 1 in each row, and integers
-            are counts of events, a row with nᵢ events counting as nᵢ rows. Integers that are all 0
-            or 1 mean several labels per row, which `LogisticRegression` fits, unless ``target``
-            says otherwise.
+            class: floating-point numbers are probabilities, which must sum to 1 in each row, and
+            integers are counts of events, a row with nᵢ events counting as nᵢ rows. Integers that
+            are all 0 or 1 mean several labels per row, which `LogisticRegression` fits, unless
+            ``target`` says otherwise.
         sample_weight : array-like of shape (n,), optional
             Weights of the rows, >= 0: a row of weight 3 counts as three rows.
         target : {"auto", "labels", "probabilities", "counts"}, default="auto"

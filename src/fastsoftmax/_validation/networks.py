@@ -268,7 +268,7 @@ def warn_of_a_matrix(y: NDArray, loss: str) -> None:
     """Warn of integers 0 and 1 that once meant one-hot rows, or still do."""
     message = "y: integers 0 and 1 in several columns mean several labels, as in scikit-learn; "
     if loss == "auto" and (y.sum(axis=1) == 1).all():
-        message += "for one-hot rows give floating numbers"
+        message += "for one-hot rows give floating-point numbers"
     elif loss not in ("auto", "binary_cross_entropy"):
         message += f"they will do so with loss={loss!r}, too: for one-hot rows give floats"
     else:

@@ -32,7 +32,8 @@ def floating(input: Any) -> None:
         raise TypeError(f"input: expected a tensor, got {type(input).__name__}")
     if not is_floating():
         raise TypeError(
-            f"input: expected a tensor of floating numbers, got {input.dtype}; .float() makes one"
+            f"input: expected a tensor of floating-point numbers, got {input.dtype}; .float() "
+            "makes one"
         )
 
 

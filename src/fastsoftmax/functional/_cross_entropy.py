@@ -191,8 +191,8 @@ def cross_entropy(
     target : array-like
         Labels, integer class indices 0..K-1, in the shape of the logits without the axis of the
         classes; (n, 1) means labels, too. Or, in the shape of the logits, one number per class:
-        floating numbers >= 0 are probabilities, whatever their sum, and integers are counts, nₖ
-        rows of class k.
+        floating-point numbers >= 0 are probabilities, whatever their sum, and integers are counts,
+        nₖ rows of class k.
     weight : array-like of shape (K,), optional
         Weights w of the classes, >= 0.
     axis : int, default=-1

@@ -137,7 +137,7 @@ def linear_cross_entropy_value_and_grad(
         Intercepts; None for none.
     target : array-like of shape (n,) or (n, K)
         Integer class indices 0..K-1 of shape (n,); or, of shape (n, K), one number per class:
-        floating numbers >= 0 are probabilities, whatever their sum, and integers are counts.
+        floating-point numbers >= 0 are probabilities, whatever their sum, and integers are counts.
     wrt : sequence of "W", "b" and "X", default=("W", "b")
         The arrays with respect to which gradients are computed.
     sample_weight : array-like of shape (n,), optional

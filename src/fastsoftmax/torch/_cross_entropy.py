@@ -75,7 +75,7 @@ def cross_entropy(
     Raises
     ------
     ValueError, TypeError
-        As in `fastsoftmax.cross_entropy`; if input does not hold floating numbers.
+        As in `fastsoftmax.cross_entropy`; if input does not hold floating-point numbers.
     RuntimeError
         In the backward pass, if it is to be differentiated again (``create_graph=True``), and under
         transforms of ``torch.func``.

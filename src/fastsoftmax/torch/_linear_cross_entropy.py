@@ -91,7 +91,7 @@ def linear_cross_entropy(
     ------
     ValueError, TypeError
         As in `fastsoftmax.linear_cross_entropy_value_and_grad`; if there are fewer than two
-        classes, or input does not hold floating numbers.
+        classes, or input does not hold floating-point numbers.
     RuntimeError
         In the backward pass, if it is to be differentiated again (``create_graph=True``), and under
         transforms of ``torch.func``.
