@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.layouts import (
     FLOATS,
+    LAYOUTS,
     STRIDED,
     arrays,
     computed_eps,
@@ -264,3 +265,24 @@ def test_one_hot_of_no_labels_and_of_booleans():
     assert one_hot(np.zeros((0, 2), int), 3).shape == (0, 2, 3)
     assert one_hot([]).shape == (0, 1)
     np.testing.assert_array_equal(one_hot([True, False]), [[0, 1], [1, 0]])
+
+
+@pytest.mark.parametrize("layout", LAYOUTS)
+@pytest.mark.parametrize("scale", [1.0, 1e-6])
+def test_errors_and_losses_of_float16_are_those_of_float64_rounded(layout, scale):
+    """Of subnormal numbers, too, and from any memory."""
+    rng = np.random.default_rng(0)
+    x = layouts(numbers(rng, (31, 9), np.float16, scale))[layout]
+    y = layouts(numbers(rng, (31, 9), np.float16, scale))[layout]
+    wide, other = x.astype(np.float64), y.astype(np.float64)
+    for function, expected in ((mse, (wide - other) ** 2), (mae, abs(wide - other))):
+        losses = function(x, y, reduction="none")
+        assert losses.dtype == np.float16
+        np.testing.assert_array_max_ulp(losses, expected.astype(np.float16), maxulp=1)
+        assert function(x, y) == pytest.approx(expected.mean(), rel=1e-6)
+        assert function(x[0, 0], y[0, 0], reduction="none") == losses[0, 0]
+    target = abs(y).clip(0, 1)
+    z, t = wide, target.astype(np.float64)
+    expected = np.log1p(np.exp(z)) - t * z
+    losses = binary_cross_entropy(x, target, reduction="none")
+    np.testing.assert_array_max_ulp(losses, expected.astype(np.float16), maxulp=1)

@@ -275,6 +275,12 @@ def test_bfloat16_tables_of_estimators_are_probabilities():
     narrow = fastsoftmax.fit(X, p, tol=1e-9)
     wide = fastsoftmax.fit(X, p.astype(np.float64) / sums, tol=1e-9)
     np.testing.assert_allclose(narrow.coef_, wide.coef_, rtol=1e-6)
+    networks = [
+        fastsoftmax.MLPClassifier((4,), random_state=0).partial_fit(X, table)
+        for table in (p, p.astype(np.float64) / sums)
+    ]
+    for one, other in zip(*(network.coefs_ for network in networks), strict=True):
+        np.testing.assert_allclose(one, other, rtol=0.02, atol=1e-4)
 
 
 def test_classes_at_axis_1_are_named():

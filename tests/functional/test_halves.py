@@ -10,35 +10,10 @@ from support.layouts import numbers
 import fastsoftmax
 from fastsoftmax import log_softmax, softmax, softmax_vjp
 from fastsoftmax.functional._halves import PIECE
-from fastsoftmax.functional._layout import rounded, to_float32
 
 pytestmark = pytest.mark.kernel
 
 FUNCTIONS = ("softmax", "log_softmax", "logsumexp")
-
-
-EVERY = np.arange(1 << 16, dtype=np.uint16).view(np.float16)
-
-
-def test_every_float16_is_the_same_in_float32():
-    for halves in (EVERY, EVERY[::-1], EVERY[1:16], EVERY.reshape(2, -1).T):
-        wide = np.empty(halves.shape, np.float32)
-        to_float32(halves, wide)
-        np.testing.assert_array_equal(wide, halves.astype(np.float32))
-
-
-def test_floats_become_the_nearest_float16():
-    """Those halfway between two the even one, as in NumPy; and the floats right beside these."""
-    halves = np.sort(EVERY[np.isfinite(EVERY)].astype(np.float32))
-    edge = np.float32([-65520, 65520, np.inf, -np.inf, np.nan, 1e30, 0, -0.0, 1e-45])
-    x = np.concatenate([halves, (halves[1:] + halves[:-1]) / 2, edge])
-    infinity = np.float32(np.inf)
-    for floats in (x, np.nextafter(x, infinity), np.nextafter(x, -infinity), x[5:12], x[::-3]):
-        actual = rounded(floats, np.dtype(np.float16))
-        with np.errstate(over="ignore"):
-            expected = floats.astype(np.float16)
-        np.testing.assert_array_equal(actual, expected)
-        np.testing.assert_array_equal(np.signbit(actual), np.signbit(expected))
 
 
 @pytest.mark.parametrize("shape", [(100_000, 10), (3, 300_000), (2, 7, 100_000), (40_000, 3, 9)])

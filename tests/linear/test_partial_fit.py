@@ -2,6 +2,7 @@
 
 import contextlib
 import pickle
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ from scipy import sparse
 from support.problems import softmax_rows
 
 from fastsoftmax import LogisticRegression, SoftmaxRegression
+from fastsoftmax._runtime.dtypes import BFLOAT16
 from fastsoftmax.datasets import load_mnist
 
 
@@ -84,6 +86,29 @@ def test_pickled_in_between():
     for model in (one, other):
         stream(X[1000:], y[1000:], model)
     np.testing.assert_array_equal(one.coef_, other.coef_)
+
+
+@pytest.mark.parametrize("dtype", [np.uint8, np.int16, np.float16, BFLOAT16])
+@pytest.mark.parametrize("scale", [None, np.linspace(0.5, 2.0, 64)])
+def test_short_numbers_are_converted_a_few_rows_at_a_time(dtype, scale):
+    """They teach what the same numbers in float64 do; X is not copied whole."""
+    rng = np.random.default_rng(0)
+    whole = rng.integers(0, 100, (20_000, 64))
+    y = (whole[:, 0] + rng.integers(0, 50, len(whole))) // 50
+    X = whole.astype(dtype) if dtype != BFLOAT16 else upper_halves(whole)
+    classes = np.unique(y)
+    tracemalloc.start()
+    model = SoftmaxRegression(feature_scale=scale).partial_fit(X, y, classes)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    wide = SoftmaxRegression().partial_fit(whole * (1.0 if scale is None else scale), y, classes)
+    np.testing.assert_allclose(model.coef_, wide.coef_, rtol=1e-9, atol=1e-12)
+    assert peak < 4 * y.nbytes + X.nbytes / 2
+
+
+def upper_halves(numbers):
+    """Whole numbers below 256, as bfloat16."""
+    return (numbers.astype(np.float32).view(np.uint32) >> 16).astype(np.uint16).view(BFLOAT16)
 
 
 def test_errors():

@@ -17,6 +17,7 @@ from fastsoftmax import (
     SoftmaxRegressionCV,
 )
 from fastsoftmax._runtime.collections import is_collection
+from fastsoftmax._runtime.dtypes import BFLOAT16, as_numpy
 from fastsoftmax._validation import check
 
 N = 30
@@ -413,6 +414,21 @@ def test_axes(ndim, value, indices):
 def test_axes_out_of_range(value, error, message):
     with pytest.raises(error, match=message):
         check.axes(value, 2)
+
+
+@pytest.mark.parametrize("dtype", [np.dtype(np.float16), BFLOAT16])
+def test_of_16_bits_every_number_is_known_to_be_finite_or_not(dtype):
+    every = np.arange(1 << 16, dtype=np.uint16).view(dtype)
+    finite = np.isfinite(as_numpy(every))
+    for X in (every[finite][:, None], every[finite].reshape(2, -1).T[::-3]):
+        assert check.is_finite(X)
+        check.require_finite(X)
+    for number in every[~finite]:
+        X = np.zeros((2, 3), dtype)
+        X[1, 2] = number
+        assert not check.is_finite(X)
+        with pytest.raises(ValueError, match=r"X: expected finite numbers, .* row 1, column 2"):
+            check.require_finite(X)
 
 
 @pytest.mark.parametrize("order", ["<", ">"])

@@ -7,7 +7,7 @@ from copy import deepcopy
 from typing import Any, Self
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from fastsoftmax._engine.data import data_of
 from fastsoftmax._linear.problem.targets import class_totals, referred, weighted
@@ -16,7 +16,6 @@ from fastsoftmax._neural.online import STATE, Stream
 from fastsoftmax._runtime import scipy_sparse as sparse
 from fastsoftmax._runtime.atomic import atomic
 from fastsoftmax._runtime.collections import computed, is_collection, together
-from fastsoftmax._runtime.dtypes import as_numpy
 from fastsoftmax._runtime.parts import Parts
 from fastsoftmax._runtime.sklearn_compat import check_features_of_fit
 from fastsoftmax._runtime.typing import MatrixLike
@@ -117,7 +116,6 @@ class PartialFit:
         if not sparse.issparse(X):
             check.require_finite(X)
         scale = check.feature_scale(self.feature_scale, X.shape[1])
-        X = as_floats(X, scale)
         targets = weighted(
             codes, known, weights, self.class_weight,
             check_targets.smoothing(self.label_smoothing),
@@ -137,7 +135,7 @@ class PartialFit:
                 stream.begin_at_shares(shares / shares.sum())
             else:
                 stream.begin(dense(self.coef_), self.intercept_, self._weight)
-        stream.learn(X, targets.values, targets.weights, C)
+        stream.learn(data_of(X, 1, scale), targets.values, targets.weights, C)
         self._stream, self.classes_, self._feature_scale = stream, known, scale
         self.coef_, self.intercept_ = referred(*stream.model(), reference)
         self._forget_fit()
@@ -164,11 +162,3 @@ def in_order(
     for name, value in (("y", y), ("sample_weight", sample_weight)):
         check_blocks.nothing_else(value, name, type(X).__name__)
     return X
-
-
-def as_floats(X: NDArray | sparse.csr_array, scale: NDArray | None) -> NDArray | sparse.csr_array:
-    """X as floats, its features times their factors."""
-    if sparse.issparse(X):
-        return data_of(X, 1, scale).X
-    X = as_numpy(X)
-    return X if scale is None else X.astype(np.float64) * scale

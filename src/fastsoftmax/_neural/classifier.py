@@ -466,7 +466,7 @@ def _table(y: ArrayLike, n: int, loss: str, argument: str) -> NDArray:
     most = 1.0 if loss == "binary_cross_entropy" else np.inf
     table = check_networks.table(y, n, least=least, most=most, argument=argument)
     if loss == "cross_entropy":
-        check_networks.probabilities(table, argument)
+        check_networks.probabilities(table, y, argument)
     return table
 
 

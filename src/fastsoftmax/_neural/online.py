@@ -18,7 +18,7 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._engine.data import Batch, Point, data_of, merged
+from fastsoftmax._engine.data import Batch, Data, Point, data_of, merged
 from fastsoftmax._runtime import scipy_sparse as sparse
 from fastsoftmax._runtime.dtypes import TINY
 from fastsoftmax._validation import check, saved
@@ -115,52 +115,47 @@ class Stream:
         b = self._b + self._b_lag / ages
         return (self._W + self._lag / ages).T.copy(), b - b.mean() if len(b) > 1 else b
 
-    def learn(
-        self, X: NDArray | sparse.csr_array, targets: NDArray, weights: NDArray | None, C: float
-    ) -> None:
+    def learn(self, data: Data, targets: NDArray, weights: NDArray | None, C: float) -> None:
         """One pass over the rows, in their order."""
         with np.errstate(over="ignore", invalid="ignore"):  # shows in the model
-            self._learn(X, targets, weights, C)
+            self._learn(data, targets, weights, C)
             check.finite_model(self._W, self._lag)
 
-    def _learn(
-        self, X: NDArray | sparse.csr_array, targets: NDArray, weights: NDArray | None, C: float
-    ) -> None:
-        shift, scales = self._observe(X, weights)
+    def _learn(self, data: Data, targets: NDArray, weights: NDArray | None, C: float) -> None:
+        shift, scales = self._observe(data, weights)
         always = np.flatnonzero(shift)  # features of which a row without an entry tells something
-        for start in range(0, X.shape[0], STEP_ROWS):
+        for start in range(0, data.shape[0], STEP_ROWS):
             rows = slice(start, start + STEP_ROWS)
             some = None if weights is None else weights[rows]
             if some is None or some.any():
-                self._step(X[rows], targets[rows], some, shift, scales, always, C)
+                X = data.X[rows] if data.is_sparse else data.in_float64(rows)
+                self._step(X, targets[rows], some, shift, scales, always, C)
 
-    def _observe(
-        self, X: NDArray | sparse.csr_array, weights: NDArray | None
-    ) -> tuple[NDArray, NDArray]:
+    def _observe(self, data: Data, weights: NDArray | None) -> tuple[NDArray, NDArray]:
         """Centre and scale of each feature, from all rows so far.
 
         Of a sparse X only features with large means are centred, which have hardly any zeros; the
         scale of the others is that of their non-zeros.
         """
-        w = np.ones(X.shape[0]) if weights is None else weights
+        n, d = data.shape
+        w = np.ones(n) if weights is None else weights
         total = float(w.sum())
         if total:
             before = self._n, (self._means, self._deviations)
-            batch = total, data_of(X, 1).moments(weights)
-            moments = merged((before, batch), X.shape[1])
+            moments = merged((before, (total, data.moments(weights))), d)
             check.spread(*moments)
             self._means, self._deviations = moments
             self._n += total
         lengths = np.hypot(self._means, self._deviations)
-        if sparse.issparse(X):
-            self._seen += (X != 0).T @ w
+        if data.is_sparse:
+            self._seen += (data.X != 0).T @ w
             share = np.where(self._seen > 0, self._seen / max(self._n, TINY), 1.0)
             spread = lengths / np.sqrt(share)
             centred = self._fit_intercept & (np.abs(self._means) > FAR * self._deviations)
             spread = np.where(centred, self._deviations, spread)
         else:
             self._seen += total
-            centred = np.full(X.shape[1], self._fit_intercept)
+            centred = np.full(d, self._fit_intercept)
             spread = self._deviations if self._fit_intercept else lengths
         if self._earlier and self._n < STEP_ROWS * self._row_weight:
             spread = np.zeros_like(spread)  # of so few rows it says too little for a good model
@@ -188,7 +183,7 @@ class Stream:
             X = sparse.csr_array((X.data, columns, X.indptr), (X.shape[0], len(at))).toarray()
         W, h, centre = self._W[at], scales[at, None], shift[at]
         total = X.shape[0] if weights is None else weights.sum()
-        data = data_of(X.astype(np.float64) - centre, 1)
+        data = data_of(X - centre, 1)
         b = self._b + np.einsum("d,dk->k", centre, W)
         weights = None if weights is None else weights / total
         batch = Batch(targets, weights, 1 / total if weights is None else 1.0)

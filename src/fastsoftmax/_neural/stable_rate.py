@@ -5,7 +5,8 @@ from collections.abc import Iterator
 import numpy as np
 from numpy.typing import NDArray
 
-from fastsoftmax._runtime.dtypes import as_numpy, computed_in
+from fastsoftmax._runtime.conversion import converted
+from fastsoftmax._runtime.dtypes import computed_in
 from fastsoftmax._validation import networks as check_networks
 
 POWER_STEPS = 20  # which find the largest eigenvalue to within some per cent
@@ -43,5 +44,5 @@ def blocks(X: NDArray) -> Iterator[NDArray[np.float64]]:
     """Rows with a 1 for the intercept, some at a time."""
     step = max(1, BLOCK_NUMBERS // (X.shape[1] + 1))
     for start in range(0, len(X), step):
-        rows = as_numpy(X[start : start + step]).astype(np.float64)
+        rows = converted(X[start : start + step], np.float64)
         yield np.column_stack([rows, np.ones(len(rows))])

@@ -16,6 +16,8 @@ COMPUTED_IN = {
     BFLOAT16: _FLOAT32,
     **dict.fromkeys(map(np.dtype, ("i4", "u4", "i8", "u8", "f8")), _FLOAT64),
 }
+# The bits of infinity and of -infinity.
+INFINITY = {np.dtype("f2"): (0x7C00, 0xFC00), BFLOAT16: (0x7F80, 0xFF80)}
 
 
 def computed_in(dtype: np.dtype) -> np.dtype:
@@ -32,4 +34,6 @@ def as_numpy(x: NDArray) -> NDArray:
     """The same numbers in a dtype that NumPy computes with: a copy where they are bfloat16."""
     if x.dtype != BFLOAT16:
         return x
-    return (x["bfloat16"].astype(np.uint32) << 16).view(np.float32)
+    upper = x["bfloat16"].astype(np.uint32)
+    upper <<= 16
+    return upper.view(np.float32)

@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from fastsoftmax._runtime import scipy_sparse as sparse
 from fastsoftmax._runtime.collections import is_collection
-from fastsoftmax._runtime.dtypes import BFLOAT16, COMPUTED_IN, as_numpy, computed_in
+from fastsoftmax._runtime.conversion import converted
+from fastsoftmax._runtime.dtypes import BFLOAT16, COMPUTED_IN, INFINITY, as_numpy, computed_in
 
 MOST = 1e300  # of a mean or a deviation: sums over rows and products are then still numbers
 OTHERS = 256  # the first number of a dtype that is not NumPy's own, as those of ml_dtypes are
@@ -132,7 +133,7 @@ def in_whole_steps(x: NDArray) -> NDArray:
 def as_floats(x: NDArray, dtype: DTypeLike, name: str) -> NDArray:
     """x in this dtype, as a kernel can read it; no copy where it is so already."""
     try:
-        x = as_numpy(x).astype(dtype, copy=False)
+        x = converted(x, dtype)
     except (TypeError, ValueError, ArithmeticError) as error:
         raise _not_numbers(x, name, error) from error
     return in_whole_steps(x)
@@ -275,18 +276,20 @@ def spread(means: NDArray, deviations: NDArray) -> None:
 
 
 def is_finite(X: NDArray) -> bool:
-    """Whether X seems to hold finite numbers only: False too where their sum overflows."""
+    """Whether X holds finite numbers only; of 32 or 64 bits False too where their sum overflows."""
     if X.dtype.kind in "biu":
         return True
-    if X.dtype == BFLOAT16:
-        return False
+    if X.dtype in INFINITY:  # as integers, numbers of one sign are in their own order
+        above, below = INFINITY[X.dtype]
+        bits = X.view(np.uint16)
+        return bool(X.view(np.int16).max(initial=0) < above and bits.max(initial=0) < below)
     with np.errstate(over="ignore", invalid="ignore"):
         return bool(np.isfinite(X.sum(dtype=computed_in(X.dtype))))
 
 
 def require_finite(X: NDArray, name: str = "X") -> None:
     """Raise for the first NaN or infinity of X. A pass of its own: call it on suspicion."""
-    if X.dtype.kind in "biu":
+    if X.dtype.kind in "biu" or (X.dtype in INFINITY and is_finite(X)):
         return
     rows = max(1, (1 << 20) // X.shape[1])
     for start in range(0, len(X), rows):

@@ -5,6 +5,7 @@ import numbers
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
+from fastsoftmax._runtime.conversion import converted
 from fastsoftmax._validation.arrays import as_targets, real_array
 from fastsoftmax._validation.numbers import within
 
@@ -49,6 +50,8 @@ def row_targets(target: ArrayLike, kept: tuple[int, ...], shape: tuple[int, ...]
         raise ValueError(f"target: expected shape {kept} or {shape}, got {target.shape}{hint}")
     if target.dtype.kind not in "biuf":
         raise ValueError(f"target: expected real numbers, got dtype {target.dtype}")
+    if target.dtype.type is np.float16:
+        target = converted(target, np.float32)
     within(target, 0.0, np.finfo(np.float64).max, "target")
     return target
 

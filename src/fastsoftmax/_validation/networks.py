@@ -253,10 +253,10 @@ def as_many_columns(columns: int, previous: int, argument: str) -> None:
         )
 
 
-def probabilities(y: NDArray, argument: str) -> None:
-    """Raise for a table whose rows are not the probabilities of classes."""
+def probabilities(y: NDArray, given: ArrayLike, argument: str) -> None:
+    """Raise for a table, given as such, whose rows are not the probabilities of classes."""
     sums = y.sum(axis=1, dtype=np.float64)
-    if (wrong := np.abs(sums - 1) > check_targets.SUM).any():
+    if (wrong := np.abs(sums - 1) > check_targets.most_beside_one(given)).any():
         row = int(np.argmax(wrong))
         raise ValueError(
             f"{argument}: expected probabilities that sum to 1, got a sum of {sums[row]:g} in row "

@@ -125,8 +125,8 @@ def broadcast(x: NDArray, shape: tuple[int, ...], name: str, other: str) -> NDAr
 
 def within(x: NDArray, least: float, most: float, name: str) -> None:
     """Raise unless all of x lies in least..most."""
-    outside = ~((x >= least) & (x <= most))
-    if outside.any():
+    if x.size and not (x.min() >= least and x.max() <= most):
+        outside = ~((x >= least) & (x <= most))
         index = np.unravel_index(int(np.argmax(outside)), x.shape)
         where = ", ".join(map(str, index))
         raise ValueError(

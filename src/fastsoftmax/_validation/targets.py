@@ -106,9 +106,14 @@ def table(y: ArrayLike, n: int, expected: str) -> NDArray:
     return y
 
 
+def most_beside_one(y: ArrayLike) -> float:
+    """What the sum of a row of probabilities may miss 1 by, in the dtype in which they came."""
+    return BFLOAT16_SUM if "bfloat16" in str(getattr(y, "dtype", "")) else SUM
+
+
 def probabilities(y: ArrayLike, n: int) -> NDArray[np.float64]:
     """Rows that sum to 1, exactly so in the result."""
-    most = BFLOAT16_SUM if "bfloat16" in str(getattr(y, "dtype", "")) else SUM
+    most = most_beside_one(y)
     y = table(y, n, "probabilities").astype(np.float64)
     sums = y.sum(axis=1)
     if (wrong := np.abs(sums - 1) > most).any():

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from fastsoftmax._core import kernels
+from fastsoftmax._runtime.conversion import assign
 from fastsoftmax._runtime.typing import Array, Reduced, Reduction, Tensor
 from fastsoftmax._validation import check
 from fastsoftmax.functional._layout import distinct, prepared, rounded, threads_for
@@ -31,7 +32,7 @@ def _applied(function: int, x: ArrayLike, out: Any, n_threads: int | None) -> Ar
     if out is None:
         return rounded(result, dtype)[()]
     if not direct:
-        out[...] = rounded(result, dtype)
+        assign(out, result)
     return given
 
 

@@ -10,8 +10,9 @@ from collections.abc import Callable, Iterable, Iterator
 import numpy as np
 
 from fastsoftmax._core import kernels
+from fastsoftmax._runtime.conversion import assign
 from fastsoftmax._runtime.typing import Array
-from fastsoftmax.functional._layout import rounded, to_float16, to_float32, workspace
+from fastsoftmax.functional._layout import rounded, workspace
 
 PART = 1 << 17  # numbers that are in float32 at a time: for all threads, or the longest row
 PIECE = 1 << 14  # numbers of a longer row that are, by one thread, in its cache
@@ -25,7 +26,10 @@ def is_by_parts(x: Array) -> bool:
 
 
 def by_parts(
-    compute: Callable[..., None], of_long_row: Callable[..., None], to: Array, *arrays: Array
+    compute: Callable[..., None],
+    of_long_row: Callable[..., None],
+    to: Array,
+    *arrays: Array,
 ) -> None:
     """Have `compute` take all parts of some arrays, in float32, into the first of them, as in `to`.
 
@@ -39,7 +43,7 @@ def by_parts(
     for part in parts(to.shape):
         wide = [in_float32(x[part], memory) for x, memory in zip(arrays, buffers, strict=True)]
         compute(*wide, wide[0])
-        to_float16(wide[0], to[part])
+        assign(to[part], wide[0])
 
 
 def softmax_of_row(x: Array, to: Array, kind: int, factor: float) -> None:
@@ -59,7 +63,7 @@ def softmax_of_row(x: Array, to: Array, kind: int, factor: float) -> None:
     for piece, result, rest in zip(pieces(x), pieces(to), others(np.logaddexp, logs), strict=True):
         wide = logits(piece, rest)
         kernel.softmax(wide, wide, kind, 1.0, workspace, 1)
-        to_float16(wide[:, :-1], result)
+        assign(result, wide[:, :-1])
 
 
 def vjp_of_row(p: Array, u: Array, to: Array, factor: float) -> None:
@@ -78,7 +82,7 @@ def vjp_of_row(p: Array, u: Array, to: Array, factor: float) -> None:
     for a, b, result, rest in zip(pieces(p), pieces(u), pieces(to), rests, strict=True):
         wide, vector = both(a, b, rest)
         kernel.softmax_vjp(wide, vector, wide, factor, workspace, 1)
-        to_float16(wide[:, :-1], result)
+        assign(result, wide[:, :-1])
 
 
 def logsumexp_by_parts(x: Array, to: Array, n_threads: int) -> None:
@@ -98,16 +102,21 @@ def _logsumexp(x: Array, n_threads: int) -> Array:
 
 
 def in_float32(x: Array, memory: Array) -> Array:
-    """x in float32, in the buffer."""
-    wide = memory[: x.size].reshape(x.shape)
-    to_float32(x, wide)
+    """x in float32, in the buffer, in the order in which it lies in its own memory."""
+    wide = memory[: x.size]
+    if x.flags.c_contiguous:
+        wide = wide.reshape(x.shape)
+    else:
+        axes = np.argsort(x.strides)[::-1]
+        wide = wide.reshape(np.take(x.shape, axes)).transpose(np.argsort(axes))
+    assign(wide, x)
     return wide
 
 
 def lengthened(piece: Array, number: float, memory: Array) -> Array:
     """A piece of a row in float32, with a number after it, in the buffer."""
     wide = memory[: piece.size + 1].reshape(1, -1, 1)
-    to_float32(piece, wide[:, :-1])
+    assign(wide[:, :-1], piece)
     wide[:, -1] = number
     return wide
 

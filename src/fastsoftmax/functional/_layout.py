@@ -7,7 +7,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from fastsoftmax._core import kernels
+from fastsoftmax._runtime.conversion import assign, converted
 from fastsoftmax._runtime.threads import team, team_rules
 from fastsoftmax._runtime.typing import Axis
 from fastsoftmax._validation import check
@@ -68,7 +68,7 @@ class Layout(NamedTuple):
             result = result.reshape([self.shape[i] for i in self.order])
             result = result.transpose(np.argsort(self.order))
         if out is not None:
-            out[...] = rounded(result, dtype)
+            assign(out, result)
             return out
         return rounded(result, dtype) if self.shape else rounded(result, dtype)[()]
 
@@ -97,37 +97,14 @@ def _layout(shape: tuple[int, ...], axis: Axis) -> Layout:
 
 def rounded(x: NDArray, dtype: np.dtype) -> NDArray:
     """x in the dtype of the result; what float16 cannot hold is infinite, without a warning."""
-    if x.dtype == dtype:
-        return x
-    if x.dtype == np.float32 and dtype == np.float16:
-        result = np.empty(x.shape, dtype)
-        to_float16(x, result)
-        return result
     with np.errstate(over="ignore"):
-        return x.astype(dtype)
-
-
-def to_float16(x: NDArray, to: NDArray) -> None:
-    """Assign float32 to float16; NumPy takes 50 ns for each number that is subnormal there."""
-    whole = to if to.flags.carray else np.empty(to.shape, to.dtype)
-    kernels(x.dtype).elementwise.to_float16(np.ascontiguousarray(x), whole)
-    if whole is not to:
-        to[...] = whole
-
-
-def to_float32(x: NDArray, to: NDArray) -> None:
-    """Assign float16 to a contiguous array of float32."""
-    kernels(to.dtype).elementwise.from_float16(np.ascontiguousarray(x), to)
+        return converted(x, dtype)
 
 
 def prepared(x: ArrayLike, name: str, dtype: np.dtype | None = None) -> tuple[NDArray, np.dtype]:
     """x in the dtype to compute in, and the dtype of the result."""
     array, dtype = as_stored(x, name, dtype)
-    if array.dtype != np.float16:
-        return array, dtype
-    wide = np.empty(array.shape, np.float32)
-    to_float32(array, wide)
-    return wide, dtype
+    return converted(array, np.float32) if array.dtype == np.float16 else array, dtype
 
 
 def as_stored(x: ArrayLike, name: str, dtype: np.dtype | None = None) -> tuple[NDArray, np.dtype]:

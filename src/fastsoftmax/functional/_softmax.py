@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import ArrayLike, DTypeLike
 
 from fastsoftmax._core import kernels
+from fastsoftmax._runtime.conversion import converted
 from fastsoftmax._runtime.typing import Array, Axis, Tensor
 from fastsoftmax._validation import check
 from fastsoftmax.functional._halves import (
@@ -355,8 +356,8 @@ def softmax_vjp(
     p, dtype = as_stored(probabilities, "probabilities")
     u, other = as_stored(vector, "vector")
     check.same_shape(u, p.shape, "vector", "probabilities")
-    dtype = np.result_type(dtype, other)
-    p, u = p.astype(dtype, copy=False), u.astype(dtype, copy=False)
+    dtype, computed_in = np.result_type(dtype, other), np.result_type(p, u)
+    p, u = converted(p, computed_in), converted(u, computed_in)
     layout = Layout.of(p.shape, axis)
     factor, threads = check.inverse_temperature(temperature), layout.threads(n_threads)
     distinct(p, out, "probabilities")

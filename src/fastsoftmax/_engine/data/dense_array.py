@@ -10,7 +10,8 @@ from fastsoftmax._core import kernels
 from fastsoftmax._engine.data.local import LocalRows
 from fastsoftmax._engine.linalg.memory import empty
 from fastsoftmax._engine.linalg.workspace import Workspace
-from fastsoftmax._runtime.dtypes import as_numpy, computed_in
+from fastsoftmax._runtime.conversion import converted
+from fastsoftmax._runtime.dtypes import computed_in
 
 
 class DenseArray(LocalRows):
@@ -78,7 +79,7 @@ class DenseArray(LocalRows):
 
     def centred(self, shift: NDArray[np.float64]) -> Self:
         """The same less a number for each feature: a copy, in float64."""
-        X = as_numpy(self.X).astype(np.float64) - self.as_stored(shift)
+        X = converted(self.X, np.float64) - self.as_stored(shift)
         return type(self)(X, self.n_threads, self._workspace, self._feature_scale)
 
     def scaled(self, units: NDArray[np.float64]) -> Self:
@@ -119,7 +120,7 @@ class DenseArray(LocalRows):
 
     def in_float64(self, rows: slice) -> NDArray[np.float64]:
         """A copy of some rows, their features times their factors."""
-        X = as_numpy(self.X[rows]).astype(np.float64, order="C")
+        X = converted(self.X[rows], np.float64, "C", copy=True)
         return X if self._feature_scale is None else X * self._feature_scale
 
     def fingerprint(self) -> bytes:

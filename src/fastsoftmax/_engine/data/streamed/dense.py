@@ -11,7 +11,7 @@ from fastsoftmax._engine.data.dense import DenseData, Gradients, no_gradient
 from fastsoftmax._engine.data.row_sample import RowSample
 from fastsoftmax._engine.data.streamed.base import BlocksData, Read
 from fastsoftmax._runtime.ahead import ahead
-from fastsoftmax._runtime.dtypes import as_numpy
+from fastsoftmax._runtime.conversion import converted
 
 
 class DenseBlocks(BlocksData):
@@ -77,7 +77,7 @@ class DenseBlocks(BlocksData):
         """As `DenseData.centred`, block by block."""
         shift = self.as_stored(shift)
         return DenseBlocks(
-            lambda: (as_numpy(X).astype(np.float64) - shift for X in self._read()), self.shape,
+            lambda: (converted(X, np.float64) - shift for X in self._read()), self.shape,
             np.dtype(np.float64), self.nbytes, self.n_threads, self._workspace,
             feature_scale=self._feature_scale,
         )  # fmt: skip
