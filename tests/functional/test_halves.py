@@ -16,7 +16,7 @@ pytestmark = pytest.mark.kernel
 FUNCTIONS = ("softmax", "log_softmax", "logsumexp")
 
 
-@pytest.mark.parametrize("shape", [(100_000, 10), (3, 300_000), (2, 7, 100_000), (40_000, 3, 9)])
+@pytest.mark.parametrize("shape", [(30_000, 10), (2, 150_000), (2, 7, 20_000), (12_000, 3, 9)])
 @pytest.mark.parametrize("axis", [-1, 0, 1])
 @pytest.mark.parametrize("step", [1, -2])
 def test_float16_by_parts_is_float32_rounded(shape, axis, step):
