@@ -16,7 +16,14 @@ of_python_311 = pytest.mark.skipif(
 POINTS = 15  # of each case; more of them: `.ci/long interrupts`
 
 
+@pytest.fixture
+def formulas(request):
+    if "[formula]" in request.node.name:
+        pytest.importorskip("formulaic")
+
+
 @of_python_311
+@pytest.mark.usefixtures("formulas")
 @pytest.mark.parametrize("name", CASES)
 def test_an_error_at_any_instruction_leaves_old_or_new(name):
     found = list(injected(Interrupted(CASES[name]), POINTS))
@@ -24,6 +31,7 @@ def test_an_error_at_any_instruction_leaves_old_or_new(name):
     assert [each for each in found if each[2]] == []
 
 
+@pytest.mark.usefixtures("formulas")
 @pytest.mark.parametrize("name", [*CASES, *WITH_THREADS])
 def test_no_sigint_is_lost(name):
     interrupted = Interrupted((CASES | WITH_THREADS)[name])
