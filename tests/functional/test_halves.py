@@ -121,3 +121,16 @@ def test_memory_of_float16(name, shape, axis):
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak - result.nbytes <= max(len(arguments) * x.nbytes / 2, 1 << 20)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_products_with_the_jacobian_at_tiny_temperatures(dtype):
+    """1/T may be more than the dtype holds."""
+    p, u = np.full((3, 2), 0.5, dtype), np.array([[0, 0], [1, -1], [3e-7, -3e-7]], dtype)
+    for temperature in (1e-39, 1e-40, 1e-320, np.float64(1e-310)):
+        with np.errstate(over="ignore"):
+            expected = (0.5 * u.astype(float) / temperature).astype(dtype)
+        found = softmax_vjp(p, u, temperature=temperature)
+        np.testing.assert_allclose(found, expected, rtol=1e-6)
+    row = np.full((1, ROW), 1 / ROW, dtype)
+    assert not softmax_vjp(row, np.zeros_like(row), temperature=1e-320).any()

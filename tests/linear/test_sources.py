@@ -1,5 +1,6 @@
 """Blocks and Partitions of files and of Arrow's tables: what they hold, and nothing else."""
 
+import errno
 import os
 import pickle
 import re
@@ -219,6 +220,22 @@ print("read", flush=True)
     result = run(code)
     assert result.stdout.split() == ["read", "read"], result.stderr
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs limits of files")
+def test_a_full_disk_is_named(tmp_path):
+    result = run(f"""
+import resource
+import numpy as np
+from fastsoftmax import Blocks
+blocks = Blocks([(np.ones((1000, 100)), np.arange(1000) % 3)] * 3).cached({str(tmp_path)!r})
+resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, -1))
+try:
+    list(blocks)
+except OSError as error:
+    print(error.errno, error.filename)
+""")
+    assert result.stdout.split() == [str(errno.EFBIG), str(tmp_path)], result.stderr
 
 
 def test_no_interrupt_is_lost_while_copies_are_deleted(tmp_path):

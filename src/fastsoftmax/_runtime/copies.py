@@ -5,9 +5,10 @@ import os
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from tempfile import TemporaryFile
-from typing import Any, Literal, NamedTuple
+from typing import IO, Any, Literal, NamedTuple
 
 import numpy as np
+from numpy.typing import NDArray
 
 ALIGNED = 64  # bytes, at a multiple of which the X of a block begins in the file
 
@@ -71,9 +72,17 @@ class Copies:
                 end = file.seek(0, os.SEEK_END)
                 start = file.seek(end + -end % ALIGNED)
                 by_columns = X.flags.f_contiguous and not X.flags.c_contiguous
-                np.ascontiguousarray(X.T if by_columns else X).tofile(file)
+                self._write(np.ascontiguousarray(X.T if by_columns else X), file)
                 copies.append(Copy(start, X.dtype, X.shape, "F" if by_columns else "C", others))
                 yield (X, *others)
             file.write(b"0")  # no empty file can be mapped
             file.flush()
             self._kept = mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ), copies
+
+    def _write(self, X: NDArray[Any], file: IO[bytes]) -> None:
+        try:
+            file.write(X.reshape(-1).view(np.uint8))
+            file.flush()
+        except OSError as error:
+            error.filename = str(self._folder)
+            raise

@@ -66,9 +66,19 @@ def softmax_of_row(x: Array, to: Array, kind: int, factor: float) -> None:
         assign(result, wide[:, :-1])
 
 
-def vjp_of_row(p: Array, u: Array, to: Array, factor: float) -> None:
-    """factor * p * (u - sum(p * u)) of rows (1, K, 1) into `to`, which may be one of them."""
-    kernel, memory, beside = kernels(WIDE).softmax, *np.empty((2, PIECE + 1), WIDE)
+def vjp(p: Array, u: Array, to: Array, temperature: float, n_threads: int) -> None:
+    """p * (u - sum(p * u)) / T of rows that are not float16 into `to`, which may be one of them."""
+    is_steep = temperature < 1 / STEEPEST  # its inverse, or that times u, may overflow
+    kernel, factor = kernels(to.dtype).softmax, 1.0 if is_steep else 1 / temperature
+    kernel.softmax_vjp(p, u, to, factor, workspace, n_threads)
+    if is_steep:
+        with np.errstate(over="ignore"):
+            to[...] = to.astype(np.float64) / temperature
+
+
+def vjp_of_row(p: Array, u: Array, to: Array, temperature: float) -> None:
+    """As `vjp`, of rows (1, K, 1) of float16."""
+    memory, beside = np.empty((2, PIECE + 1), WIDE)
 
     def both(a: Array, b: Array, rest: float) -> tuple[Array, Array]:
         wide = lengthened(a, 1.0, memory)
@@ -81,7 +91,7 @@ def vjp_of_row(p: Array, u: Array, to: Array, factor: float) -> None:
     rests = others(np.add, products)
     for a, b, result, rest in zip(pieces(p), pieces(u), pieces(to), rests, strict=True):
         wide, vector = both(a, b, rest)
-        kernel.softmax_vjp(wide, vector, wide, factor, workspace, 1)
+        vjp(wide, vector, wide, temperature, 1)
         assign(result, wide[:, :-1])
 
 

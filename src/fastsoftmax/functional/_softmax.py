@@ -17,6 +17,7 @@ from fastsoftmax.functional._halves import (
     is_by_parts,
     logsumexp_by_parts,
     softmax_of_row,
+    vjp,
     vjp_of_row,
 )
 from fastsoftmax.functional._layout import (
@@ -359,18 +360,16 @@ def softmax_vjp(
     dtype, computed_in = np.result_type(dtype, other), np.result_type(p, u)
     p, u = converted(p, computed_in), converted(u, computed_in)
     layout = Layout.of(p.shape, axis)
-    factor, threads = check.inverse_temperature(temperature), layout.threads(n_threads)
+    check.inverse_temperature(temperature)
+    threads, temperature = layout.threads(n_threads), float(temperature)
     distinct(p, out, "probabilities")
     distinct(u, out, "vector")
     check.not_empty(layout.split, "probabilities")
     to = layout.output(p, dtype, out)
-
-    def compute(p, u, to):
-        kernels(p.dtype).softmax.softmax_vjp(p, u, to, factor, workspace, threads)
-
+    compute = partial(vjp, temperature=temperature, n_threads=threads)
     arrays = layout.split_view(p), layout.split_view(u)
     if is_by_parts(p):
-        of_long_row = partial(vjp_of_row, factor=factor)
+        of_long_row = partial(vjp_of_row, temperature=temperature)
         by_parts(compute, of_long_row, to, *arrays)
     else:
         compute(*arrays, to)
