@@ -26,10 +26,7 @@ def is_by_parts(x: Array) -> bool:
 
 
 def by_parts(
-    compute: Callable[..., None],
-    of_long_row: Callable[..., None],
-    to: Array,
-    *arrays: Array,
+    compute: Callable[..., None], of_long_row: Callable[..., None], to: Array, *arrays: Array
 ) -> None:
     """Have `compute` take all parts of some arrays, in float32, into the first of them, as in `to`.
 
