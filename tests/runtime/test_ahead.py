@@ -1,5 +1,6 @@
 """Blocks are read ahead, by a thread that no interrupt and no end of a process waits for."""
 
+import _thread
 import os
 import signal
 import subprocess
@@ -11,16 +12,13 @@ import numpy as np
 import pytest
 from support.estimators import LARGE
 from support.processes import run
+from support.threads import are_at_most, running_threads
 
 from fastsoftmax import Blocks, SoftmaxRegression
 from fastsoftmax._runtime.ahead import ahead
 
 X, Y = LARGE
 TRIES = 10
-
-
-def readers():
-    return [t for t in threading.enumerate() if t.name.endswith("(fetch)")]
 
 
 def comes_true(condition):
@@ -63,7 +61,7 @@ def test_what_the_source_raises_comes_out_at_its_place():
 
 def test_without_a_thread_items_are_fetched_when_needed():
     code = """
-import resource, threading
+import _thread, resource
 from fastsoftmax._runtime.ahead import ahead
 used = int(open("/proc/self/statm").read().split()[0]) * resource.getpagesize()
 resource.setrlimit(resource.RLIMIT_AS, (used + (4 << 20), -1))  # less than a stack
@@ -71,7 +69,7 @@ items = iter(range(5))
 seen = []
 for item in ahead(items):
     seen.append(item)
-    assert threading.active_count() == 1
+    assert _thread._count() == 0
     if item == 2:
         assert next(items) == 3
 assert seen == [0, 1, 2, 4], seen
@@ -81,25 +79,25 @@ assert seen == [0, 1, 2, 4], seen
 
 
 def test_no_thread_is_left():
-    before = len(readers())
+    before = running_threads()
     assert list(ahead([1, 2])) == [1, 2]
     iterator = ahead(iter(int, 1))  # without an end
     next(iterator)
     iterator.close()
-    assert comes_true(lambda: len(readers()) == before)
+    assert are_at_most(before)
 
 
 def test_no_thread_is_left_by_an_interrupt_while_it_starts(monkeypatch):
-    before, start = len(readers()), threading.Thread.start
+    before, start = running_threads(), _thread.start_new_thread
 
-    def interrupted(thread):
-        start(thread)
+    def interrupted(*args):
+        start(*args)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(threading.Thread, "start", interrupted)
+    monkeypatch.setattr(_thread, "start_new_thread", interrupted)
     with pytest.raises(KeyboardInterrupt):
         next(ahead([1, 2]))
-    assert comes_true(lambda: len(readers()) == before)
+    assert are_at_most(before)
 
 
 class Source:

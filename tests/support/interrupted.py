@@ -10,7 +10,6 @@ import shutil
 import signal
 import sys
 import tempfile
-import threading
 import time
 import warnings
 import weakref
@@ -22,6 +21,7 @@ import numpy as np
 from scipy import sparse
 from support.estimators import ESTIMATORS, LARGE, SMALL, same, second_data
 from support.interrupts import Places, lost_errors, raise_at, signalled
+from support.threads import are_at_most, running_threads
 
 import fastsoftmax
 import fastsoftmax.formula
@@ -187,7 +187,7 @@ class Interrupted:
         """What is wrong after `interrupt(call)`, which says whether its error came out."""
         subject, _ = self.again()
         errstate, filters = np.geterr(), warnings.filters[:]
-        threads = threading.active_count()
+        threads = running_threads()
         with warnings.catch_warnings(action="ignore"), lost_errors() as lost:
             with warnings.catch_warnings(action="always", record=True) as told:
                 came_out = interrupt(lambda: self.case.act(subject))
@@ -199,7 +199,7 @@ class Interrupted:
                 return f"the error was lost{''.join(f' in {each.object}' for each in lost)}"
             if np.geterr() != errstate or warnings.filters[1:] != filters:
                 return "settings of the process are others"
-            if left_more_than(threads):
+            if not are_at_most(threads):
                 return "threads are left"
             old, new = same(state, self.before), same(state, self.after[1])
             if not (old or new):
@@ -207,15 +207,6 @@ class Interrupted:
             if not same(self.outcome(subject), self.after if old else self.twice):
                 return "a further call comes to something else"
         return None
-
-
-def left_more_than(threads):
-    """Whether there are more threads, some time after a call."""
-    for _ in range(100):
-        if threading.active_count() <= threads:
-            return False
-        time.sleep(0.05)
-    return True
 
 
 def injected(interrupted, points):

@@ -1,5 +1,7 @@
 """Threads of tests, and of the package beneath them."""
 
+import _thread
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from contextvars import copy_context
@@ -29,3 +31,17 @@ def changed_teams(**rules):
         yield
     finally:
         team_rules.reset(token)
+
+
+def running_threads():
+    """Their number beside the main one, whatever has started them."""
+    return _thread._count()
+
+
+def are_at_most(most):
+    """Whether no more threads run, some time after a call."""
+    for _ in range(500):
+        if running_threads() <= most:
+            return True
+        time.sleep(0.01)
+    return False

@@ -1,11 +1,10 @@
 """Items that are read ahead, by a thread that an interrupt does not wait for."""
 
-import threading
 from collections.abc import Iterable, Iterator
-from queue import Empty, SimpleQueue
+from queue import SimpleQueue
 from typing import Any, TypeVar
 
-from fastsoftmax._runtime.interrupts import BETWEEN_CHECKS
+from fastsoftmax._runtime.background_thread import BackgroundThread
 
 Item = TypeVar("Item")
 END = object()
@@ -14,20 +13,19 @@ END = object()
 def ahead(items: Iterable[Item]) -> Iterator[Item]:
     """The items, each fetched while the one before it is worked on.
 
-    The thread is a daemon: where the source blocks, neither an interrupt nor the end of the process
-    waits for it. Without a thread each item is fetched when it is needed.
+    Where the source blocks, neither an interrupt nor the end of the process waits for the thread.
+    Without one each item is fetched when it is needed.
     """
     wanted: SimpleQueue[bool] = SimpleQueue()
     fetched: SimpleQueue[tuple[Any, BaseException | None]] = SimpleQueue()
     wanted.put(True)
-    thread = threading.Thread(target=fetch, args=(items, wanted, fetched), daemon=True)
     try:
         try:
-            thread.start()
+            thread = BackgroundThread(fetch, items, wanted, fetched)
         except RuntimeError:  # the system has no thread to give
             yield from items
             return
-        while (item := next_of(fetched)) is not END:
+        while (item := next_of(thread, fetched)) is not END:
             wanted.put(True)
             yield item
             del item  # so that two items are held at a time, not three
@@ -45,13 +43,9 @@ def fetch(items: Iterable[Item], wanted: SimpleQueue, fetched: SimpleQueue) -> N
         fetched.put((None, error))
 
 
-def next_of(fetched: SimpleQueue) -> Any:
+def next_of(thread: BackgroundThread, fetched: SimpleQueue) -> Any:
     """What was fetched next; raises what was raised."""
-    while True:
-        try:
-            item, error = fetched.get(timeout=BETWEEN_CHECKS)
-        except Empty:
-            continue
-        if error is not None:
-            raise error
-        return item
+    item, error = thread.answer(fetched)
+    if error is not None:
+        raise error
+    return item

@@ -20,6 +20,7 @@ from fastsoftmax._engine.data.dense import DenseData, Gradients
 from fastsoftmax._engine.data.moments import Moments
 from fastsoftmax._engine.data.row_sample import RowSample
 from fastsoftmax._engine.data.stored_logits import StoredLogits
+from fastsoftmax._runtime.background_thread import BackgroundThread, out_of_memory
 from fastsoftmax._runtime.interrupts import BETWEEN_CHECKS
 
 T = TypeVar("T")
@@ -38,14 +39,13 @@ class Worker:
         self.ask: Ask | None = None  # what it waits for
         self.result: Any = None
         self.error: BaseException | None = None
-        run = contextvars.copy_context().run
-        self._thread = threading.Thread(target=run, args=(self._run,), daemon=True)
+        self._thread: BackgroundThread | None = None
         self.finished = False
 
     def start(self) -> bool:
         """Whether the system has a thread to give, in which it then waits."""
         try:
-            self._thread.start()
+            self._thread = BackgroundThread(contextvars.copy_context().run, self._run)
         except RuntimeError:
             return False
         return True
@@ -64,9 +64,13 @@ class Worker:
     def advance(self) -> None:
         """Let it run until it waits again or has ended."""
         self.ask = None
+        assert self._thread is not None
+        alive = True
         self._go.release()
         while not self._turns.main.acquire(timeout=BETWEEN_CHECKS):
-            continue
+            if not alive:
+                raise out_of_memory()
+            alive = self._thread.is_alive()
 
     def end(self) -> None:
         """Have it end where it waits, or before its next pass."""
@@ -75,7 +79,7 @@ class Worker:
 
     def join(self) -> None:
         """Wait until it has ended, if it has ever begun."""
-        if self._thread.ident is not None:
+        if self._thread is not None:
             self._thread.join()
 
     def wait(self, ask: "Ask") -> Any:

@@ -3,13 +3,12 @@
 import signal
 from collections.abc import Callable
 from multiprocessing.connection import Connection
-from queue import Empty, SimpleQueue
-from threading import Thread
+from queue import SimpleQueue
 from typing import Any, TypeVar
 
+from fastsoftmax._runtime.background_thread import BackgroundThread
 from fastsoftmax._runtime.engines.sets import Task, Worker
 from fastsoftmax._runtime.engines.wire import packed, unpacked
-from fastsoftmax._runtime.interrupts import BETWEEN_CHECKS
 
 Result = TypeVar("Result")
 ENDED = (
@@ -71,8 +70,7 @@ class Speaker:
 
     def __init__(self) -> None:
         self._calls: SimpleQueue[Callable[[], None] | None] = SimpleQueue()
-        self._thread = Thread(target=self._run, daemon=True)
-        self._thread.start()
+        self._thread = BackgroundThread(self._run)
 
     def _run(self) -> None:
         while (call := self._calls.get()) is not None:
@@ -89,14 +87,10 @@ class Speaker:
                 answers.put((False, error))
 
         self._calls.put(call)
-        while True:
-            try:
-                succeeded, result = answers.get(timeout=BETWEEN_CHECKS)
-            except Empty:
-                continue
-            if not succeeded:
-                raise result
-            return result
+        succeeded, result = self._thread.answer(answers)
+        if not succeeded:
+            raise result
+        return result
 
     def close(self) -> None:
         """End, after the calls that have been asked for."""
