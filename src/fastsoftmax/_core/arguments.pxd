@@ -28,7 +28,8 @@ cdef struct Cells:  # an array (n, d) of numbers of any of these types
 
 
 cdef struct Rows:  # those of an array (outer, K, inner), over whose middle axis a function goes
-    real *data
+    char *data
+    bint are_float16  # or `real`
     Py_ssize_t planes, rows, k  # rows of a plane are `row_step` apart
     Py_ssize_t plane_step, row_step, class_step  # in elements
 

@@ -6,6 +6,9 @@ A kernel gets addresses: an array of another dtype would be read as other number
 from libc.stdint cimport int64_t
 cimport numpy as cnp
 
+cdef enum:
+    HALF = 2  # bytes of a float16
+
 
 cdef inline void *elements(array, str name, char kind, Py_ssize_t size) except? NULL:
     """The first element of a C-contiguous array of this kind and element size; NULL for None."""

@@ -8,7 +8,7 @@ from fastsoftmax._core.arguments cimport (
     UINT64,
 )
 from fastsoftmax._core.arrays cimport (
-    bytes_of, elements, ints, longs, require_aligned, require_length, require_type,
+    HALF, bytes_of, elements, ints, longs, require_aligned, require_length, require_type,
 )
 
 cnp.import_array()
@@ -48,14 +48,15 @@ cdef class Binding:
         return s
 
     cdef Rows rows(self, cnp.ndarray a, str name):
-        """The rows of an array (outer, K, inner)."""
+        """The rows of an array (outer, K, inner), of this precision or of float16."""
         cdef Rows r
-        require_type(a, name, c"f", self.element)
-        cdef Py_ssize_t outer = a.strides[0] // self.element
-        cdef Py_ssize_t inner = a.strides[2] // self.element
-        r.data = <real *>bytes_of(a)
+        cdef Py_ssize_t size = cnp.PyArray_ITEMSIZE(a)
+        r.are_float16 = size == HALF
+        require_type(a, name, c"f", size if r.are_float16 else self.element)
+        cdef Py_ssize_t outer = a.strides[0] // size, inner = a.strides[2] // size
+        r.data = bytes_of(a)
         r.k = a.shape[1]
-        r.class_step = a.strides[1] // self.element
+        r.class_step = a.strides[1] // size
         if a.shape[2] == 1:
             r.planes, r.rows, r.plane_step, r.row_step = 1, a.shape[0], 0, outer
         else:

@@ -8,12 +8,15 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from fastsoftmax._core import kernels
+from fastsoftmax._runtime.conversion import converted
 from fastsoftmax._runtime.typing import Array, Reduced, Reduction, Tensor
 from fastsoftmax._validation import check
 from fastsoftmax.functional._layout import (
     STEEP,
     Layout,
+    as_stored,
     distinct,
+    precision_of,
     prepared,
     quotients,
     rounded,
@@ -110,25 +113,28 @@ def _losses(
     """Losses reduced, and the gradient or None."""
     check.reduction(reduction)
     given, out = out, check.shared_output(out)
-    z, dtype = prepared(logits, "logits")
+    z, dtype = as_stored(logits, "logits")
     layout = Layout.of(z.shape, check.one_axis(axis, z.ndim, "logits"))
     outer, _, inner = layout.split
     factor = check.inverse_temperature(temperature)
     check.not_empty(layout.split, "logits")
     distinct(z, out, "logits")
-    target = _Target.of(target, layout, z.dtype, **options)
+    precision = precision_of(z.dtype)
+    if steep := factor > STEEP:
+        z = converted(z, precision)
+    target = _Target.of(target, layout, precision, **options)
     to = layout.output(z, dtype, out) if wants_gradient else None
     if target.given is not None:
         distinct(target.given, to, "target")
-    if steep := factor > STEEP:
+    if steep:
         z, factor = quotients(z, temperature, axis), 1.0
-    losses = np.empty(outer * inner, z.dtype)
+    losses = np.empty(outer * inner, precision)
     scale, exponent = 1.0, target.of_losses
     if reduction == "mean":
         scale = 1.0 / target.total if target.total else np.nan
         exponent -= target.of_total
     scale = float(times_power_of_two(scale, exponent))
-    kernels(z.dtype).cross_entropy.cross_entropy(
+    kernels(precision).cross_entropy.cross_entropy(
         layout.split_view(z), target.labels, target.given, target.own, target.base,
         target.of_class, factor, scale * factor, losses, to, workspace,
         layout.threads(n_threads),

@@ -108,12 +108,17 @@ def prepared(x: ArrayLike, name: str, dtype: np.dtype | None = None) -> tuple[ND
 
 
 def as_stored(x: ArrayLike, name: str, dtype: np.dtype | None = None) -> tuple[NDArray, np.dtype]:
-    """As `prepared`, but float16 as it is, to be computed with by parts (`_halves`)."""
+    """As `prepared`, but float16 as it is, for kernels that convert it on its way."""
     if type(x) is np.ndarray and (dtype is None or dtype == x.dtype) and x.flags.aligned:
         plain = x.dtype in _COMPUTED_IN and x.flags.c_contiguous
         if plain or (x.dtype == np.float16 and x.dtype.isnative):
             return x, x.dtype
     return check.floating(x, name, dtype)
+
+
+def precision_of(dtype: np.dtype) -> np.dtype:
+    """The precision of the kernels for arrays of this dtype."""
+    return np.dtype(np.float32) if dtype == np.float16 else dtype
 
 
 def quotients(x: NDArray, temperature: float, axis: Axis) -> NDArray:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import partial
 from typing import Any, Literal, overload
 
 import numpy as np
@@ -12,25 +11,19 @@ from fastsoftmax._core import kernels
 from fastsoftmax._runtime.conversion import converted
 from fastsoftmax._runtime.typing import Array, Axis, Tensor
 from fastsoftmax._validation import check
-from fastsoftmax.functional._halves import (
-    by_parts,
-    is_by_parts,
-    logsumexp_by_parts,
-    softmax_of_row,
-    vjp,
-    vjp_of_row,
-)
 from fastsoftmax.functional._layout import (
     STEEP,
     Layout,
     as_stored,
     distinct,
+    precision_of,
     quotients,
     rounded,
     workspace,
 )
 
-_SOFTMAX, _LOG_SOFTMAX = 0, 1  # of _core/loss/softmax.pyx
+_SOFTMAX, _LOG_SOFTMAX = 0, 1  # of _core/loss/softmax_kernels.pxd
+STEEPEST = 1e30  # 1/T that float32 can multiply by; more changes no result of float16
 
 
 def _normalised(
@@ -44,18 +37,12 @@ def _normalised(
     distinct(x, out, "x")
     check.not_empty(layout.split, "x")
     to, rows = layout.output(x, dtype, out), layout.split_view(x)
-
-    def compute(rows, to):
-        by = factor
-        if factor > STEEP:
-            rows, by = quotients(rows, temperature, 1), 1.0
-        kernels(rows.dtype).softmax.softmax(rows, to, kind, by, workspace, threads)
-
-    if is_by_parts(rows):
-        of_long_row = partial(softmax_of_row, kind=kind, factor=factor)
-        by_parts(compute, of_long_row, to, rows)
-    else:
-        compute(rows, to)
+    if rows.dtype == np.float16:
+        factor = min(factor, STEEPEST)
+    elif factor > STEEP:
+        rows, factor = quotients(rows, temperature, 1), 1.0
+    softmax = kernels(precision_of(rows.dtype)).softmax
+    softmax.softmax(rows, to, kind, factor, workspace, threads)
     result = layout.back(to, dtype, out)
     return result if given is None else given
 
@@ -262,12 +249,10 @@ def logsumexp(
         sums, signs = _weighted(x, factors, layout)
     elif k == 0 or outer * inner == 0:
         sums = np.full(outer * inner, -np.inf, x.dtype)
-    elif is_by_parts(x):
-        sums = np.empty((outer, inner), dtype)
-        logsumexp_by_parts(layout.split_view(x), sums, threads)
     else:
-        sums = np.empty(outer * inner, x.dtype)
-        kernels(x.dtype).softmax.logsumexp(layout.split_view(x), sums, 1.0, workspace, threads)
+        sums = np.empty((outer, 1, inner), x.dtype)
+        softmax = kernels(precision_of(x.dtype)).softmax
+        softmax.logsumexp(layout.split_view(x), sums, 1.0, workspace, threads)
     if b is not None and not return_sign:
         sums[signs < 0] = np.nan
     elif return_sign and b is None:
@@ -360,18 +345,18 @@ def softmax_vjp(
     dtype, computed_in = np.result_type(dtype, other), np.result_type(p, u)
     p, u = converted(p, computed_in), converted(u, computed_in)
     layout = Layout.of(p.shape, axis)
-    check.inverse_temperature(temperature)
-    threads, temperature = layout.threads(n_threads), float(temperature)
+    factor, threads = check.inverse_temperature(temperature), layout.threads(n_threads)
     distinct(p, out, "probabilities")
     distinct(u, out, "vector")
     check.not_empty(layout.split, "probabilities")
-    to = layout.output(p, dtype, out)
-    compute = partial(vjp, temperature=temperature, n_threads=threads)
-    arrays = layout.split_view(p), layout.split_view(u)
-    if is_by_parts(p):
-        of_long_row = partial(vjp_of_row, temperature=temperature)
-        by_parts(compute, of_long_row, to, *arrays)
-    else:
-        compute(*arrays, to)
+    to, rows, vectors = layout.output(p, dtype, out), layout.split_view(p), layout.split_view(u)
+    softmax = kernels(precision_of(p.dtype)).softmax
+    if p.dtype == np.float16:
+        factor = min(factor, STEEPEST)
+    is_steep = factor > STEEPEST  # it, or that times u, may overflow
+    softmax.softmax_vjp(rows, vectors, to, 1.0 if is_steep else factor, workspace, threads)
+    if is_steep:
+        with np.errstate(over="ignore"):
+            to[...] = to.astype(np.float64) / float(temperature)
     result = layout.back(to, dtype, out)
     return result if given is None else given

@@ -27,7 +27,7 @@ cdef class Kernels(Binding):
         Labels are int32 (outer * inner,), or the targets are given in the shape of x; own, base (or
         None) and losses have one element per row, of_class (or None) one per class: contiguous and, but
         for the labels, `real`. gradient has the shape of x, and may be x, or is None; it is taken by
-        factor * x. Shapes are not checked.
+        factor * x. x, given and gradient may be of float16. Shapes are not checked.
         """
         cdef Rows a = self.rows(x, "x"), b
         cdef Targets t

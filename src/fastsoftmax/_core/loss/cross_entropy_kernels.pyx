@@ -12,13 +12,14 @@ Measurements: docs/measured/kernels.md.
 from cpython.pycapsule cimport PyCapsule_New
 from cython.parallel cimport prange, threadid
 from libc.math cimport INFINITY
+from libc.string cimport memset
 
 from fastsoftmax._core.arguments cimport Rows
 from fastsoftmax._core.gemm.tiles cimport ROWS
 from fastsoftmax._core.loss.cross_entropy_kernels cimport Table, Targets
 from fastsoftmax._core.loss.rows cimport (
-    buffer_size, go_along, n_units, padded, read_row, read_tile, row_at,
-    tile_at, write_row, write_tile,
+    buffer_size, go_along, n_units, padded, read_row, read_tile, row_at, rows_of_tile, run_at, tile_at,
+    write_row, write_tile,
 )
 from fastsoftmax._core.loss.softmax_tile cimport (
     clear_unweighted, highest, label_loss, soft_loss,
@@ -51,23 +52,24 @@ cdef void row(
     const Rows *x, const Rows *out, const Targets *t, Py_ssize_t i, double factor, double scale,
     bint past_cache, real *z, real *y, real *losses,
 ) noexcept nogil:
-    cdef Py_ssize_t j, k = x.k, n = padded(x.k) // VL
+    cdef Py_ssize_t j, k = x.k, n = padded(x.k) // VL, at = row_at(x, i)
     cdef bint soft = t.base != NULL or t.labels == NULL
     cdef double base = t.base[i] if t.base else 0.
     cdef double own = t.own[i]
     cdef int label = t.labels[i] if t.labels else 0
     cdef vreal top, loss, own_logit, weight
     cdef real element[VL_MOST]
-    cdef const real *next = row_at(x, i) + x.row_step if x.class_step == 1 else NULL
+    cdef const real *next = run_at(x, at + x.row_step)
     if own == 0. and base == 0.:
         losses[i] = 0.
-        for j in range(k if out.data else 0):
-            row_at(out, i)[j * out.class_step] = 0.
+        if out.data:
+            memset(z, 0, padded(k) * sizeof(real))
+            write_row(out, row_at(out, i), k, z, set1(0.), set1(1.), set1(0.), past_cache)
         return
-    top = max_all(read_row(row_at(x, i), x.class_step, k, factor, -INFINITY, z))
+    top = max_all(read_row(x, at, k, factor, -INFINITY, z))
     if soft:
         if t.labels == NULL:
-            read_row(row_at(&t.given, i), t.given.class_step, k, 1., 0., y)
+            read_row(&t.given, row_at(&t.given, i), k, 1., 0., y)
         for j in range(k, padded(k)):
             y[j] = 0.
         make_target(t, y, k, own, base, label)
@@ -86,15 +88,14 @@ cdef void row(
     store(element, loss)
     losses[i] = element[0]
     if out.data:
-        write_row(row_at(out, i), out.class_step, k, z, set1(0.), set1(1.), set1(0.), past_cache)
+        write_row(out, row_at(out, i), k, z, set1(0.), set1(1.), set1(0.), past_cache)
 
 
 cdef void tile(
     const Rows *x, const Rows *out, const Targets *t, Py_ssize_t unit, double factor, double scale,
     real *z, real *y, real *losses,
 ) noexcept nogil:
-    cdef real *at
-    cdef Py_ssize_t first, i, k, v, n = tile_at(x, unit, &at, &first)
+    cdef Py_ssize_t first, i, k, v, n = rows_of_tile(x, unit), at = tile_at(x, unit, &first)
     cdef bint soft = t.base != NULL or t.labels == NULL
     cdef int labels[ROWS]
     cdef real own[ROWS]
@@ -110,9 +111,7 @@ cdef void tile(
         unweighted[i] = own[i] + base[i]
     read_tile(x, at, n, factor, z)
     if t.labels == NULL:
-        tile_at(&t.given, unit, &at, &first)
-        read_tile(&t.given, at, n, 1., y)
-        tile_at(x, unit, &at, &first)
+        read_tile(&t.given, tile_at(&t.given, unit, &first), n, 1., y)
     for v from 0 <= v < n by VL:
         label = load_labels(labels + v)
         top = highest(z + v, x.k, ROWS)
@@ -138,8 +137,7 @@ cdef void tile(
         losses[first + i] = loss_of[i] if unweighted[i] != 0. else 0.
     if out.data:
         clear_unweighted(z, x.k, unweighted)
-        tile_at(out, unit, &at, &first)
-        write_tile(out, at, n, z)
+        write_tile(out, tile_at(out, unit, &first), n, z)
 
 
 cdef Py_ssize_t buffers_of(const Targets *t) noexcept nogil:

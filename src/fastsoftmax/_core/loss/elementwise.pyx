@@ -3,16 +3,12 @@
 from cpython.pycapsule cimport PyCapsule_GetPointer
 cimport numpy as cnp
 
-from fastsoftmax._core.arrays cimport elements, floats
+from fastsoftmax._core.arrays cimport HALF, elements, floats
 from fastsoftmax._core.binding cimport Binding
 from fastsoftmax._core.loss.elementwise_kernels cimport Table
 from fastsoftmax._core.simd.simd cimport real
 
 cnp.import_array()
-
-cdef enum:
-    HALF = 2  # bytes of a float16
-
 
 cdef class Kernels(Binding):
     cdef const Table *kernels

@@ -15,7 +15,7 @@ cdef struct Table:
         int n_threads) noexcept nogil
     Py_ssize_t (*logsumexp_bytes)(const Rows *x, int n_threads) noexcept nogil
     void (*logsumexp)(
-        const Rows *x, real *out, double factor, char *memory, int n_threads) noexcept nogil
+        const Rows *x, const Rows *out, double factor, char *memory, int n_threads) noexcept nogil
     Py_ssize_t (*vjp_bytes)(const Rows *p, int n_threads) noexcept nogil
     void (*vjp)(
         const Rows *p, const Rows *u, const Rows *out, double factor, char *memory, int n_threads

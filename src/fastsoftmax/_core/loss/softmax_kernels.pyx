@@ -17,8 +17,8 @@ from libc.math cimport INFINITY
 from fastsoftmax._core.arguments cimport Rows
 from fastsoftmax._core.gemm.tiles cimport ROWS
 from fastsoftmax._core.loss.rows cimport (
-    buffer_size, go_along, n_units, padded, read_row, read_tile, row_at,
-    tile_at, write_row, write_tile,
+    buffer_size, go_along, n_units, padded, read_row, read_tile, row_at, rows_of_tile, run_at, tile_at,
+    write_row, write_tile,
 )
 from fastsoftmax._core.loss.softmax_kernels cimport SOFTMAX, Table
 from fastsoftmax._core.loss.softmax_tile cimport (
@@ -27,12 +27,13 @@ from fastsoftmax._core.loss.softmax_tile cimport (
 from fastsoftmax._core.simd.rowmath cimport exp, exp_in_range, log1p
 from fastsoftmax._core.simd.simd cimport (
     LARGEST, VL, absolute, any_gt, divide, fence, load, max_all, maximum, minimum, real,
-    select_gt, set1, store, sum_all, vreal,
+    select_gt, set1, store, sum_all, vreal, vreal_inlined,
 )
 from fastsoftmax._core.sizes cimport ALIGNMENT, aligned_start
 
 cdef enum:
     RUN = 1024  # elements whose maximum is taken before their exponentials
+    TERMS = 128  # of a dot product that are added before they join the others
     AHEAD = 4096  # elements between a run and the one that is fetched meanwhile
     LONGEST = 128 * 1024  # elements of a row that is kept between sum and result
     PAST_CACHE = 16 * 1024 * 1024  # bytes of a result that is not kept in cache
@@ -59,23 +60,22 @@ cdef inline void add_run(
         s.others = s.others + (set1(1.) + others) * exp(top - s.top)
 
 
-cdef inline LogSum sum_row(
-    const real *x, Py_ssize_t step, Py_ssize_t k, double factor, real *z
-) noexcept nogil:
+cdef inline LogSum sum_row(const Rows *x, Py_ssize_t at, double factor, real *z) noexcept nogil:
     cdef LogSum s
     cdef Py_ssize_t j, n
     cdef vreal top
     cdef real *run
+    cdef const real *numbers = run_at(x, at)
     s.top, s.others, s.undefined = set1(-INFINITY), set1(-1.), set1(0.)
-    for j from 0 <= j < k by RUN:
-        n = min(RUN, k - j)
-        if step == 1 and factor == 1. and n % VL == 0:
-            run = <real *>x + j  # which is only read
+    for j from 0 <= j < x.k by RUN:
+        n = min(RUN, x.k - j)
+        if numbers != NULL and factor == 1. and n % VL == 0:
+            run = <real *>numbers + j  # which is only read
             top = max_all(highest(run, n // VL, VL))
         else:
             run = z
-            top = max_all(read_row(x + j * step, step, n, factor, -INFINITY, z))
-        add_run(&s, run, n, top, x + j + AHEAD if step == 1 else NULL)
+            top = max_all(read_row(x, at + j * x.class_step, n, factor, -INFINITY, z))
+        add_run(&s, run, n, top, numbers + j + AHEAD if numbers != NULL else NULL)
     return s
 
 
@@ -88,44 +88,41 @@ cdef inline vreal log_of(const LogSum *s) noexcept nogil:
 cdef void row(
     const Rows *x, const Rows *out, Py_ssize_t i, int kind, double factor, bint past_cache, real *z
 ) noexcept nogil:
-    cdef const real *source = row_at(x, i)
-    cdef real *to = row_at(out, i)
-    cdef Py_ssize_t j, v, n, k = x.k
-    cdef const real *following = source + x.row_step if x.class_step == 1 else NULL
+    cdef Py_ssize_t j, v, n, k = x.k, at = row_at(x, i), to = row_at(out, i)
+    cdef const real *following = run_at(x, at + x.row_step)
     cdef LogSum s
     cdef vreal top, log_sum, inverse, zero = set1(0.), one = set1(1.)
     if k <= LONGEST:
         n = padded(k) // VL
-        top = max_all(read_row(source, x.class_step, k, factor, -INFINITY, z))
+        top = max_all(read_row(x, at, k, factor, -INFINITY, z))
         if kind == SOFTMAX:
             inverse = one + normaliser(z, n, VL, True, True, top, following, &log_sum)
-            write_row(to, out.class_step, k, z, zero, divide(one, inverse), zero, past_cache)
+            write_row(out, to, k, z, zero, divide(one, inverse), zero, past_cache)
         else:
             normaliser(z, n, VL, True, False, top, following, &log_sum)
-            write_row(to, out.class_step, k, z, top, one, log_sum, past_cache)
+            write_row(out, to, k, z, top, one, log_sum, past_cache)
         return
-    s = sum_row(source, x.class_step, k, factor, z)
+    s = sum_row(x, at, factor, z)
     # NaN where there is one, or where the maximum is infinite
     inverse = divide(one, one + s.others) + s.undefined + (s.top - s.top)
     log_sum = log_of(&s)
     for j from 0 <= j < k by RUN:
         n = min(RUN, k - j)
-        read_row(source + j * x.class_step, x.class_step, n, factor, -INFINITY, z)
+        read_row(x, at + j * x.class_step, n, factor, -INFINITY, z)
         if kind == SOFTMAX:
             for v from 0 <= v < n by VL:
                 store(z + v, exp_in_range(load(z + v) - s.top))
         write_row(
-            to + j * out.class_step, out.class_step, n, z, zero if kind == SOFTMAX else s.top,
+            out, to + j * out.class_step, n, z, zero if kind == SOFTMAX else s.top,
             inverse if kind == SOFTMAX else one, zero if kind == SOFTMAX else log_sum, past_cache)
 
 
 cdef void tile(
     const Rows *x, const Rows *out, Py_ssize_t unit, int kind, double factor, real *z
 ) noexcept nogil:
-    cdef real *at
-    cdef Py_ssize_t first, k, v, n = tile_at(x, unit, &at, &first)
+    cdef Py_ssize_t first, k, v, n = rows_of_tile(x, unit)
     cdef vreal top, log_sum
-    read_tile(x, at, n, factor, z)
+    read_tile(x, tile_at(x, unit, &first), n, factor, z)
     for v from 0 <= v < n by VL:
         top = highest(z + v, x.k, ROWS)
         if kind == SOFTMAX:
@@ -134,8 +131,7 @@ cdef void tile(
             normaliser(z + v, x.k, ROWS, False, False, top, NULL, &log_sum)
             for k in range(x.k):
                 store(z + k * ROWS + v, (load(z + k * ROWS + v) - top) - log_sum)
-    tile_at(out, unit, &at, &first)
-    write_tile(out, at, n, z)
+    write_tile(out, tile_at(out, unit, &first), n, z)
 
 
 cdef Py_ssize_t buffer_of(const Rows *x, Py_ssize_t longest) noexcept nogil:
@@ -165,25 +161,23 @@ cdef void softmax(
 
 
 cdef void sum_unit(
-    const Rows *x, Py_ssize_t unit, bint along, double factor, real *z, real *to
+    const Rows *x, const Rows *out, Py_ssize_t unit, bint along, double factor, real *z
 ) noexcept nogil:
-    cdef real *at
-    cdef Py_ssize_t first, i, v, n
+    cdef Py_ssize_t first, v, n
     cdef vreal top, log_sum
     cdef LogSum s
     if along:
-        s = sum_row(row_at(x, unit), x.class_step, x.k, factor, z)
+        s = sum_row(x, row_at(x, unit), factor, z)
         store(z, s.top + log_of(&s))
-        to[unit] = z[0]
+        write_row(out, row_at(out, unit), 1, z, set1(0.), set1(1.), set1(0.), False)
         return
-    n = tile_at(x, unit, &at, &first)
-    read_tile(x, at, n, factor, z)
+    n = rows_of_tile(x, unit)
+    read_tile(x, tile_at(x, unit, &first), n, factor, z)
     for v from 0 <= v < n by VL:
         top = highest(z + v, x.k, ROWS)
         normaliser(z + v, x.k, ROWS, False, False, top, NULL, &log_sum)
         store(z + v, top + log_sum)
-    for i in range(n):
-        to[first + i] = z[i]
+    write_tile(out, tile_at(out, unit, &first), n, z)
 
 
 cdef Py_ssize_t logsumexp_bytes(const Rows *x, int n_threads) noexcept nogil:
@@ -191,64 +185,90 @@ cdef Py_ssize_t logsumexp_bytes(const Rows *x, int n_threads) noexcept nogil:
 
 
 cdef void logsumexp(
-    const Rows *x, real *out, double factor, char *memory, int n_threads
+    const Rows *x, const Rows *out, double factor, char *memory, int n_threads
 ) noexcept nogil:
     cdef bint along = go_along(x)
     cdef Py_ssize_t i, size = buffer_of(x, RUN)
     cdef real *z = <real *>aligned_start(memory)
     for i in prange(n_units(x), schedule="static", num_threads=n_threads,
                     use_threads_if=n_threads > 1):
-        sum_unit(x, i, along, factor, z + threadid() * size, out)
+        sum_unit(x, out, i, along, factor, z + threadid() * size)
 
 
-cdef void product_with_jacobian(
-    real *p, const real *u, Py_ssize_t n, Py_ssize_t step, const int along
+cdef inline vreal_inlined dot_with(
+    const real *p, const real *u, Py_ssize_t n, Py_ssize_t step, vreal dot
 ) noexcept nogil:
-    """p = p * (u - sum of p u)."""
-    cdef vreal dot = set1(0.)
+    """The sum so far, lane by lane, and of p u, in runs: rounding does not grow with all terms."""
+    cdef Py_ssize_t first, k
+    cdef vreal run
+    for first from 0 <= first < n by TERMS:
+        run = set1(0.)
+        for k in range(first, min(first + TERMS, n)):
+            run = run + load(p + k * step) * load(u + k * step)
+        dot = dot + run
+    return dot
+
+
+cdef inline void product_with_jacobian(
+    real *p, const real *u, Py_ssize_t n, Py_ssize_t step, vreal dot
+) noexcept nogil:
+    """p = p * (u - dot)."""
     cdef Py_ssize_t k
-    for k in range(n):
-        dot = dot + load(p + k * step) * load(u + k * step)
-    dot = across_lanes(dot, along)
     for k in range(n):
         store(p + k * step, load(p + k * step) * (load(u + k * step) - dot))
 
 
-cdef void vjp_unit(
-    const Rows *p, const Rows *u, const Rows *out, Py_ssize_t unit, bint along, double factor, real *z,
+cdef void vjp_row(
+    const Rows *p, const Rows *u, const Rows *out, Py_ssize_t i, double factor, real *z,
     Py_ssize_t size,
 ) noexcept nogil:
-    cdef real *at
-    cdef Py_ssize_t first, v, n
-    if along:
-        read_row(row_at(p, unit), p.class_step, p.k, 1., 0., z)
-        read_row(row_at(u, unit), u.class_step, p.k, factor, 0., z + size)
-        product_with_jacobian(z, z + size, padded(p.k) // VL, VL, True)
-        write_row(row_at(out, unit), out.class_step, p.k, z, set1(0.), set1(1.), set1(0.), False)
-        return
-    n = tile_at(p, unit, &at, &first)
-    read_tile(p, at, n, 1., z)
-    tile_at(u, unit, &at, &first)
-    read_tile(u, at, n, factor, z + size)
+    """A row that is longer than the buffers is read twice."""
+    cdef Py_ssize_t j, n, at = row_at(p, i), beside = row_at(u, i), to = row_at(out, i)
+    cdef vreal dot = set1(0.)
+    for j from 0 <= j < p.k by size:
+        n = min(size, p.k - j)
+        read_row(p, at + j * p.class_step, n, 1., 0., z)
+        read_row(u, beside + j * u.class_step, n, factor, 0., z + size)
+        dot = dot_with(z, z + size, padded(n) // VL, VL, dot)
+    dot = across_lanes(dot, True)
+    for j from 0 <= j < p.k by size:
+        n = min(size, p.k - j)
+        if size < p.k:
+            read_row(p, at + j * p.class_step, n, 1., 0., z)
+            read_row(u, beside + j * u.class_step, n, factor, 0., z + size)
+        product_with_jacobian(z, z + size, padded(n) // VL, VL, dot)
+        write_row(out, to + j * out.class_step, n, z, set1(0.), set1(1.), set1(0.), False)
+
+
+cdef void vjp_tile(
+    const Rows *p, const Rows *u, const Rows *out, Py_ssize_t unit, double factor, real *z,
+    Py_ssize_t size,
+) noexcept nogil:
+    cdef Py_ssize_t first, v, n = rows_of_tile(p, unit)
+    read_tile(p, tile_at(p, unit, &first), n, 1., z)
+    read_tile(u, tile_at(u, unit, &first), n, factor, z + size)
     for v from 0 <= v < n by VL:
-        product_with_jacobian(z + v, z + size + v, p.k, ROWS, False)
-    tile_at(out, unit, &at, &first)
-    write_tile(out, at, n, z)
+        product_with_jacobian(
+            z + v, z + size + v, p.k, ROWS, dot_with(z + v, z + size + v, p.k, ROWS, set1(0.)))
+    write_tile(out, tile_at(out, unit, &first), n, z)
 
 
 cdef Py_ssize_t vjp_bytes(const Rows *p, int n_threads) noexcept nogil:
-    return ALIGNMENT + n_threads * 2 * buffer_size(p) * sizeof(real)
+    return ALIGNMENT + n_threads * 2 * buffer_of(p, LONGEST // 2) * sizeof(real)
 
 
 cdef void vjp(
     const Rows *p, const Rows *u, const Rows *out, double factor, char *memory, int n_threads
 ) noexcept nogil:
     cdef bint along = go_along(p)
-    cdef Py_ssize_t i, size = buffer_size(p)
+    cdef Py_ssize_t i, size = buffer_of(p, LONGEST // 2)
     cdef real *z = <real *>aligned_start(memory)
     for i in prange(n_units(p), schedule="static", num_threads=n_threads,
                     use_threads_if=n_threads > 1):
-        vjp_unit(p, u, out, i, along, factor, z + threadid() * 2 * size, size)
+        if along:
+            vjp_row(p, u, out, i, factor, z + threadid() * 2 * size, size)
+        else:
+            vjp_tile(p, u, out, i, factor, z + threadid() * 2 * size, size)
 
 
 cdef Table table = Table(

@@ -57,6 +57,7 @@ cdef extern from "simd.h" nogil:
     vreal load_stored(const void *)  # a macro: it goes by the type of the pointer
     vreal load_stored_first(const void *, int)
     void store_float16(void *, const float *)
+    void store_rounded(float16 *, vreal)
     enum:
         HALF_BY_INSTRUCTION  # whether float16 becomes float by one
 

@@ -91,6 +91,12 @@ fs_inline void store_float16(void *p, const float *x) {
     memcpy(p, &stored, sizeof stored);
 #endif
 }
+fs_inline void store_rounded(float16 *p, vreal x) {
+    vfloat single = __builtin_convertvector(x, vfloat);
+    float lanes[FS_LANES];
+    memcpy(lanes, &single, sizeof lanes);
+    store_float16(p, lanes);
+}
 #define load_stored(p)                                                                          \
     _Generic((p), const uint8_t *: load_uint8, const int8_t *: load_int8,                       \
         const uint16_t *: load_uint16, const int16_t *: load_int16, const uint32_t *: load_uint32, \
