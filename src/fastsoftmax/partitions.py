@@ -17,10 +17,9 @@ class Partitions(sources.FromFiles, Parts):
     ``fit(Partitions(loaders))`` finds the optimum of all rows, as if they were one array: the same
     objective, solver and certificate. Rows, labels and weights stay with the workers, except for a
     sample of them; each evaluation of the objective is a round, to which every partition adds its
-    part. The bits of the
-    result depend on the partitions alone, not on the workers or on the engine that runs them: the
-    current Dask client, if there is one, the engine of `fastsoftmax.engines` whose context is
-    entered, or else this process.
+    part. The bits of the result depend on the partitions and on the processor level of the kernels,
+    not on the workers or on the engine that runs them: the current Dask client, if there is one,
+    the engine of `fastsoftmax.engines` whose context is entered, or else this process.
 
     Parameters
     ----------

@@ -82,7 +82,7 @@ def fit_many(
     -----
     Each target keeps its logits, and what else a fit keeps, within ``max_memory``. All targets keep
     theirs at the same time, so that memory grows with their number. What is computed from X for all
-    of them is kept within the same limit. A target whose logits do not fit passes over X alone.
+    of them is kept within the same limit. A target whose logits do not fit shares no passes.
     Fits with many more features than rows, and fits so small that they are done in one call, share
     nothing.
 

@@ -65,15 +65,17 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
         for small problems, "dual-ascent" where a strong penalty makes it the fastest, and otherwise
         "preconditioned-lbfgs".
     max_memory : int or None, default=None
-        Bytes that a solver may keep beyond X and the model. It does without what does not fit: it
-        makes a pass for each trial of a step instead of storing logits, takes one Gram matrix for
-        all classes, keeps fewer vectors of history, and does not begin on a float32 copy of a
-        float64 X. With ``l1_ratio`` > 0 it cannot do without the logits of all rows and, if X comes
-        in blocks, the columns of the features in use: a limit that is too small for them is an
-        error that says how many bytes are needed. None: 512 MiB or a quarter of X, whichever is
-        more. The limit does not include the kernels' scratch, as a rule at most 64 MiB, some twenty
-        float64 vectors of the size of ``coef_``, and copies of a sparse X, by columns and with
-        merged features.
+        Limit in bytes of what a solver keeps beyond X and the model; each use of memory has a share
+        of it. A solver does without what does not fit: it makes a pass for each trial of a step
+        instead of storing logits, takes one Gram matrix for all classes, keeps fewer vectors of
+        history, and does not begin on a float32 copy of a float64 X. With ``l1_ratio`` > 0 it
+        cannot do without the logits of all rows and, if X comes in blocks, the columns of the
+        features in use: a limit that is too small for them is an error that says how many bytes are
+        needed. None: 512 MiB or a quarter of X, whichever is more. The limit does not include the
+        kernels' scratch, as a rule at most 64 MiB, some twenty float64 vectors of the size of
+        ``coef_``, copies of a sparse X, by columns and with merged features, and up to a dozen
+        float64 arrays of shape (n, K) in fits by "newton", with ``calibrate`` or ``offset``, with
+        features without a penalty, or where y holds probabilities or counts.
     feature_scale : float or array-like of shape (D,), default=None
         Factors of the features, > 0, such as 1/255 for pixels in uint8: the model is that of
         ``X * feature_scale``, and ``coef_`` and its standard errors are in those units, but X is
@@ -243,8 +245,9 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
             well: y and sample_weight are then None. An array or a frame of Dask is fitted on the
             workers of the current client, or, without a client, block by block in this process.
             Compressed rows (CSR) of a sparse X of float32 or float64 are used in place, with
-            indices of 32 or 64 bits in any order; other formats are converted once. With more
-            than eight classes a fit also keeps a copy of a sparse X by columns.
+            indices of 32 or 64 bits in any order; other formats are converted once. With more than
+            eight classes, or where one number for each feature and logit takes more than 64 MiB, a
+            fit also keeps a copy of a sparse X by columns.
         y : array-like of shape (n,) or (n, K)
             Labels: integers, booleans or strings, of at least two classes. Or a column for each
             class: floating-point numbers are probabilities, which must sum to 1 in each row, and

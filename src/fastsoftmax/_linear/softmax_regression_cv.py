@@ -202,8 +202,9 @@ class_weight, label_smoothing, reference_class, n_threads, random_state, verbose
         Raises
         ------
         ValueError, TypeError
-            For input or parameters out of range, naming the argument; for a fold that lacks a
-            class, naming both. An exception of a scorer has a note with the C and the fold.
+            For input or parameters out of range, naming the argument; for a fold without rows of a
+            class to train on, naming both. An exception of a scorer has a note with the C and the
+            fold.
 
         Warns
         -----
