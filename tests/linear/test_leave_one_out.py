@@ -137,7 +137,7 @@ def test_with_a_fit_for_each_row_all_of_it_is_that_of_n_fits():
     problem = problem_of(estimator, X, y, None, max_iter=1000, Cs=CS)
     for fit in fits_of_rows(suited(problem), np.array(CS), LeaveOneOutRules(moved=-1.0)):
         assert fit.n_refits == 40 and (fit.n_iter > 0).any()
-        z = fit.logits()
+        z = fit.logits(slice(None))
         scores = z[np.arange(40), y] - logsumexp(z, axis=1)
         np.testing.assert_allclose(scores, exact(X, one_hot(y), fit.C), atol=2e-4)
         for i in (0, 7, 39):
@@ -158,7 +158,7 @@ def test_without_any_it_is_right_to_second_order():
         )  # fmt: skip
         (fit,) = fits_of_rows(problem, np.array([1.0]), LeaveOneOutRules(moved=np.inf))
         assert fit.n_refits == 0 and not fit.n_iter.any()
-        scores = -np.logaddexp(0, (1 - 2 * y) * fit.logits()[:, 0])
+        scores = -np.logaddexp(0, (1 - 2 * y) * fit.logits(slice(None))[:, 0])
         errors.append(np.abs(scores - exact(X, one_hot(y), 1.0)).mean())
         folds = [(np.delete(np.arange(n), i), [i]) for i in (0, 5)]
         plain = SoftmaxRegressionCV([1.0], cv=folds, fold_tol=1e-10).fit(X, y)

@@ -15,6 +15,7 @@ from fastsoftmax._validation import calibration as check
 from fastsoftmax._validation import folds as check_folds
 
 EXTREME = 1e3  # a temperature, or the inverse of one, beyond which none is looked for
+ROWS = 1 << 12  # whose exponentials are kept at a time
 
 
 def temperature_of(problem: Problem, C: float, folds: object) -> float:
@@ -29,29 +30,33 @@ def temperature_of(problem: Problem, C: float, folds: object) -> float:
     )
     for fit in fits:
         rows = pairs[fit.fold][1]
-        held_out[rows] = fit.logits()[rows]
+        held_out[rows] = fit.logits(rows)
     z = held_out if targets.n_logits > 1 else np.column_stack([np.zeros(n), held_out[:, 0]])
-    plain = targets.plain
-    Y = plain if plain.ndim == 2 else np.eye(len(targets.classes))[plain]
     weights = np.ones(n) if targets.plain_weights is None else targets.plain_weights
-    return best_temperature(z, Y, weights)
+    return best_temperature(z, targets.plain, weights)
 
 
 def best_temperature(z: NDArray, Y: NDArray, weights: NDArray) -> float:
-    """The one of the least cross-entropy of logits (n, K) for probabilities Y.
+    """The one of the least cross-entropy of logits (n, K) for classes or probabilities Y.
 
-    1 where there is none, all rows being right, each by its largest logit.
+    1 where there is none, all rows being right, each by its largest logit. The largest of each row
+    is subtracted from the logits, in their place.
     """
     from scipy.optimize import brentq
 
-    z = z - z.max(axis=1, keepdims=True)
-    known = np.sum(Y * z, axis=1)
+    z -= z.max(axis=1, keepdims=True)
+    known = z[np.arange(len(z)), Y] if Y.ndim == 1 else np.einsum("nk,nk->n", Y, z)
     if not (known * weights).any():
         return 1.0
+    pieces = [slice(i, i + ROWS) for i in range(0, len(z), ROWS)]
 
     def slope(log_inverse: float) -> float:
-        e = np.exp(np.exp(log_inverse) * z)
-        return float(weights @ (np.sum(e * z, axis=1) / e.sum(axis=1) - known))
+        inverse, total = np.exp(log_inverse), 0.0
+        for at in pieces:
+            e = np.exp(inverse * z[at])
+            means = np.einsum("nk,nk->n", e, z[at]) / e.sum(axis=1)
+            total += float(weights[at] @ (means - known[at]))
+        return total
 
     ends = -np.log(EXTREME), np.log(EXTREME)
     at = [slope(end) for end in ends]

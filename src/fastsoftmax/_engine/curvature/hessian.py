@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.curvature.far_rows import FarRows, FarRules, with_pairs
-from fastsoftmax._engine.data import Data, RowSample, StoredLogits
+from fastsoftmax._engine.data import Data, RowSample, StoredLogits, some_rows
 from fastsoftmax._engine.linalg import ClassFactors, dot
 from fastsoftmax._engine.line_search.iterate import Iterate
 from fastsoftmax._engine.objective.objective import Objective
@@ -21,6 +21,7 @@ from fastsoftmax._runtime.dtypes import TINY
 
 # at most, for all of the Hessian: 32 MiB, and 1.4e9 multiply-adds to factor it, half a second
 HESSIAN_PARAMETERS = 2048
+NUMBERS = 1 << 18  # probabilities at a time: with what is made of them, 16 MiB
 
 
 @dataclass(frozen=True)
@@ -257,10 +258,20 @@ class GramCurvature(Curvature):
     def gram(
         self, drawn: RowSample, scale: float, ridge: NDArray | None = None, **more: NDArray
     ) -> NDArray:
-        o = self.objective
+        return self._gram_of(self.objective.data, drawn, scale, ridge, **more)
+
+    def _gram_of(
+        self,
+        data: Data,
+        drawn: RowSample,
+        scale: float,
+        ridge: NDArray | None = None,
+        **more: NDArray,
+    ) -> NDArray:
+        """The same of other rows than those of the objective."""
         # far rows may have 1e8 times the curvature of others: more than float32's digits
-        data = o.data.to_float64() if self.far_cells else o.data
-        return data.gram(drawn, o.parameters.shift, self.units, scale, ridge, **more)
+        data, shift = data.to_float64() if self.far_cells else data, self.objective.parameters.shift
+        return data.gram(drawn, shift, self.units, scale, ridge, **more)
 
     @property
     def few_far(self) -> NDArray:
@@ -346,21 +357,31 @@ class GramCurvature(Curvature):
 
     def hessian(self, it: Iterate) -> NDArray[np.float64]:
         """All of it, (size, size): K(K + 1)/2 Grams of all rows, or K of logistic functions."""
-        o = self.objective
-        P, Q = o.loss.probabilities(it.logits(0))
-        if (missing := o.loss.missing(o.targets)) is not None:
-            P[missing] = 0  # a logit has no loss there, hence no curvature
-        o.passes.count += self.hessian_cost()
-        return self.hessian_of(P, Q)
+        self.objective.passes.count += self.hessian_cost()
+        return self.hessian_of(it.logits(0))
 
-    def hessian_of(self, P: NDArray[np.float64], Q: NDArray[np.float64]) -> NDArray[np.float64]:
-        """The same where these are the probabilities of all rows, and Q = 1 - P."""
+    def hessian_of(self, logits: StoredLogits) -> NDArray[np.float64]:
+        """The same for logits of all rows."""
         o, (k, size) = self.objective, self.objective.shape
-        gram = partial(self.gram, scale=1 / len(P))
-        H = o.loss.hessian(P, Q, o.weights, size, gram).reshape(k * size, k * size)
+        H = np.zeros((k, size, k, size))
+        for rows, data in some_rows(o.data, rows_of_hessian(k, size)):
+            P, Q = o.loss.probabilities(logits.part(rows))
+            if (missing := o.loss.missing(o.targets[rows])) is not None:
+                P[missing] = 0  # a logit has no loss there, hence no curvature
+            weights = None if o.weights is None else o.weights[rows]
+            gram = partial(self._gram_of, data, scale=1 / o.data.shape[0])
+            H += o.loss.hessian(P, Q, weights, size, gram)
+        H = H.reshape(k * size, k * size)
         diagonal = H.ravel()[:: k * size + 1].reshape(k, size)
         diagonal += self.ridge
         return H
+
+
+def rows_of_hessian(k: int, size: int) -> int:
+    """How many at a time, in whole tiles: enough to be worth adding what they make of (K, size)²
+    numbers."""
+    tile = StoredLogits.tile_rows(np.dtype(np.float32))
+    return -(-max(NUMBERS, (k * size) ** 2 // 4) // (k * tile)) * tile
 
 
 def fetched(data: Data, rows: NDArray) -> NDArray:

@@ -31,7 +31,7 @@ from fastsoftmax._engine.curvature.hessian import (
     add_shifts,
     curvature_of,
 )
-from fastsoftmax._engine.data import DenseData
+from fastsoftmax._engine.data import DenseData, StoredLogits
 from fastsoftmax._engine.linalg import ClassFactors
 from fastsoftmax._engine.objective.coordinates.base import Parameters
 from fastsoftmax._engine.objective.objective import Objective
@@ -98,7 +98,7 @@ def leave_one_out(objective: Objective, theta: NDArray) -> LeaveOneOut:
     part = Part(o.loss, o.rows)
     o.store_logits(theta, part.logits)
     value, gradient = o.value_and_grad(theta, part)
-    inverse = inverse_hessian(curvature_of(o), *o.loss.probabilities(part.logits))
+    inverse = inverse_hessian(curvature_of(o), part.logits)
     theta, value = improved(o, part, theta, value, gradient, inverse)
     n, k = o.data.shape[0], o.n_logits
     P, Q = o.loss.probabilities(part.logits)
@@ -152,7 +152,7 @@ def moved(p: Parameters, theta: NDArray, inverse: Numbers, push: Numbers) -> Num
     return p.project(there)
 
 
-def inverse_hessian(curvature: Curvature, P: Numbers, Q: Numbers) -> Numbers:
+def inverse_hessian(curvature: Curvature, logits: StoredLogits) -> Numbers:
     """H⁻¹ (K·size, K·size), class by class, for vectors of class mean 0 if the loss is a
     softmax."""
     o = curvature.objective
@@ -160,9 +160,9 @@ def inverse_hessian(curvature: Curvature, P: Numbers, Q: Numbers) -> Numbers:
     ridge = o.penalty * np.square(o.parameters.units(np.arange(size)))
     ridge[o.free] = 0
     if isinstance(curvature, GramCurvature):
-        H = curvature.hessian_of(P, Q)
+        H = curvature.hessian_of(logits)
     else:
-        H = hessian_by_pieces(o, P, Q, ridge)
+        H = hessian_by_pieces(o, *o.loss.probabilities(logits), ridge)
     if o.loss.shift_invariant:
         add_shifts(H, o.shape, ridge)
     return ClassFactors(H[None], o.data.n_threads).inverse()

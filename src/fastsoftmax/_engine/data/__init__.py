@@ -23,6 +23,7 @@ from fastsoftmax._engine.data.protocol import Data
 from fastsoftmax._engine.data.row_sample import RowSample, numbers_of
 from fastsoftmax._engine.data.row_space import RowSpace, row_space
 from fastsoftmax._engine.data.shared import SharedPasses, digest
+from fastsoftmax._engine.data.some_rows import some_rows
 from fastsoftmax._engine.data.sparse import SparseData
 from fastsoftmax._engine.data.sparse_array import Change
 from fastsoftmax._engine.data.standardised import Standardisation
@@ -69,5 +70,6 @@ __all__ = [
     "merged",
     "numbers_of",
     "row_space",
+    "some_rows",
     "sum_of_rows",
 ]

@@ -13,6 +13,7 @@ from fastsoftmax._engine.objective.rounding import CURVATURE, ROUNDING, of_all, 
 
 EPSILON = float(np.finfo(np.float64).eps)
 MOST_GROWTH = 700.0  # of which exp is a number
+NUMBERS = 1 << 18  # of an offset at a time: 2 MiB
 
 
 class Models:
@@ -101,9 +102,15 @@ class Models:
             return 0.0
         if isinstance(self._offset, ByRow):
             return self._offset.sizes(self._weights)
-        largest = max(float(np.abs(self._offset).max()), np.finfo(float).tiny)
-        squares = np.square(self._offset / largest)  # of the offset itself they may overflow
-        return largest * np.sqrt(np.average(squares, axis=0, weights=self._weights))
+        n, k = self._offset.shape
+        weights = np.ones(n) if self._weights is None else self._weights
+        most = max(float(self._offset.max()), -float(self._offset.min()), np.finfo(float).tiny)
+        sums, rows = np.zeros(k), -(-NUMBERS // k)
+        for start in range(0, n, rows):
+            some = slice(start, start + rows)
+            shares = self._offset[some] / most  # squares of the offset itself may overflow
+            sums += np.einsum("n,nk,nk->k", weights[some], shares, shares, dtype=float)
+        return most * np.sqrt(sums / weights.sum())
 
     def grad_norm(self, gradient: NDArray) -> float:
         """max |∇F| with respect to the weights of the features and the intercepts."""

@@ -26,11 +26,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from fastsoftmax._engine.data import (
-    Data,
     Partition,
     StoredLogits,
     View,
     as_dtype,
+    some_rows,
 )
 from fastsoftmax._engine.objective.objective import Objective
 from fastsoftmax._engine.objective.penalised_weights import (
@@ -305,12 +305,12 @@ class Linearised:
         """∇F at θ."""
         return self.sum(gradients)
 
-    def _rows_at(self) -> list[RowsAt]:
-        return [piece.at_point() for piece in self._pieces()]
+    def _rows_at(self) -> Iterator[RowsAt]:
+        return (piece.at_point() for piece in self._pieces())
 
     def _unseen_gain(self, held: Held, wanted: float) -> float:
-        rows, enough = self._rows_at(), self.rules.hidden * wanted
-        return unseen_gain(self.objective, rows, held, self._theta, enough)
+        enough = self.rules.hidden * wanted
+        return unseen_gain(self.objective, self._rows_at, held, self._theta, enough)
 
     def _held(self, v: NDArray, share: float = 1.0) -> Held:
         """What the conditions of optimality leave, with a share of λ, v being the gradient of the
@@ -379,16 +379,6 @@ class Linearised:
         self.moved += step
         for piece in self._kept or ():
             piece.move(step)
-
-
-def some_rows(data: Data, most: int, first: int = 0) -> Iterator[tuple[slice, Data]]:
-    """All rows from the first on, at most so many at a time."""
-    for rows, part in data.pieces():
-        for start in range(0, part.shape[0], most):
-            some = slice(start, min(start + most, part.shape[0]))
-            if rows.start + start >= first:
-                at = slice(rows.start + some.start, rows.start + some.stop)
-                yield at, part.rows(some)
 
 
 def sum_of_pieces(

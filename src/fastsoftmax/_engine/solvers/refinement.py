@@ -80,7 +80,8 @@ def correction(
         _, values, V = np.linalg.svd(A, full_matrices=False)
     except np.linalg.LinAlgError:
         return None
-    errors = np.abs(V) @ (rounding_of_gradients(frame, rows).ravel()[face] / units)
+    of_gradients = sum(rounding_of_gradients(frame, part) for part in rows)
+    errors = np.abs(V) @ (of_gradients.ravel()[face] / units)
     parts = -V @ (held.residual.ravel()[face] / units)
     counts = (np.abs(parts) > errors) & (values > rules.dependent * values[0])
     table, step = np.zeros(o.shape), np.zeros(o.size)

@@ -17,7 +17,7 @@ vector: a sum of squares, which keeps its digits. Where that is rounding itself,
 dependent, and no gradient leads along the vector.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -76,8 +76,10 @@ class RowsAt(NamedTuple):
                 yield RowsAt(data.rows(some), *(None if x is None else x[of_all] for x in self[1:]))
 
     def every(self, step: int) -> "RowsAt":
-        """Every step-th row, with probabilities of its own."""
+        """Every step-th row, with probabilities of its own; of others nothing is kept."""
         P, *others = (None if x is None else x[::step] for x in self[1:])
+        if step > 1:
+            others = [None if x is None else x.copy() for x in others]
         return RowsAt(self.data.every(step), P.copy(), *others)
 
 
@@ -102,7 +104,7 @@ class Frame(NamedTuple):
 
 def unseen_gain(
     objective: Objective,
-    rows: list[RowsAt],
+    rows: Callable[[], Iterable[RowsAt]],
     held: Held,
     theta: NDArray,
     wanted: float,
@@ -116,13 +118,17 @@ def unseen_gain(
     """
     o, (n, (_, size)) = objective, (objective.data.shape[0], objective.shape)
     frame = Frame(n, o.shape, o.loss, o.parameters, rules)
-    errors = rounding_of_gradients(frame, rows)
+    first, errors, some = steps(n, size, rules)[0], np.zeros(o.shape), []
+    for part in rows():  # what is computed of all rows, and what is kept of some, in one go
+        errors += rounding_of_gradients(frame, part)
+        some.append(part.every(first))
     of_logits = float(np.sum(errors * np.abs(o.parameters.layout.table(theta))))
     gain = np.inf
     for step in steps(n, size, rules):
         if not gain > wanted or not is_cheap(o, step, rules):
             break
-        some = [part.every(step) for part in rows]
+        if step < first:
+            some = [part.every(step) for part in rows()]
         for _ in range(rules.rounds):
             system = System(frame, some, held, errors)
             o.passes.count += o.loss.n_grams * n * size**2 / (2 * step * o.passes.work)
@@ -149,19 +155,18 @@ def steps(n: int, size: int, rules: UnseenRules) -> list[int]:
     return [step, 1] if step > 1 else [1]
 
 
-def rounding_of_gradients(frame: Frame, rows: list[RowsAt]) -> Table:
-    """Of what they are the sums of, (K, size)."""
+def rounding_of_gradients(frame: Frame, rows: RowsAt) -> Table:
+    """Of what some rows add to the gradients, (K, size)."""
     total = np.zeros(frame.shape)
-    for some in rows:
-        for part in some.parts(frame.shape[1]):
-            U = np.abs(frame.parameters.features(part.data))
-            total += np.einsum("nk,nj->kj", part.magnitudes, U, optimize=True) / frame.n
+    for part in rows.parts(frame.shape[1]):
+        U = np.abs(frame.parameters.features(part.data))
+        total += np.einsum("nk,nj->kj", part.magnitudes, U, optimize=True) / frame.n
     return ROUNDING * total
 
 
 def gain_of_dependence(
     objective: Objective,
-    rows: list[RowsAt],
+    rows: Iterable[RowsAt],
     held: Held,
     wanted: float,
     rules: UnseenRules = USUAL,
@@ -187,7 +192,7 @@ def gain_of_dependence(
         alike.append(RowsAt(some.data, half, half, None, magnitudes))
     residual = np.sqrt(np.einsum("kj,kj->j", held.residual, held.residual))[None]
     held = Held(residual, held.slack.min(axis=0)[None], held.ridge, held.lasso)
-    errors, gain = rounding_of_gradients(frame, alike), np.inf
+    errors, gain = sum(rounding_of_gradients(frame, part) for part in alike), np.inf
     for step in steps(n, shape[1], rules):
         if gain > wanted:
             system = System(frame, [part.every(step) for part in alike], held, errors)

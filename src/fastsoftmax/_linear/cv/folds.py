@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from fastsoftmax._engine import solvers
 from fastsoftmax._engine.curvature import warm_start_of
+from fastsoftmax._engine.data import StoredLogits, some_rows
 from fastsoftmax._engine.objective import Objective, start_of
 from fastsoftmax._engine.objective.loss import MISSING
 from fastsoftmax._linear.problem.problem import Problem
@@ -36,11 +37,12 @@ class Fit(NamedTuple):
     intercept: NDArray
     value: float | NDArray  # F of the rows trained on
     n_iter: int | NDArray
-    logits: Callable[[], NDArray]  # of all rows, (n, n_logits)
+    logits: Callable[[NDArray[np.intp] | slice], NDArray]  # of some rows, (m, n_logits)
     n_refits: int = 0  # of rows left out
 
 
 ALL = -1  # instead of the number of a fold: each row is one
+NUMBERS = 1 << 18  # logits at a time, as many as the threads of a pass share
 
 
 def masks_of(
@@ -111,7 +113,7 @@ def fits_in_turn(
             coef, intercept = objective.models.of(result.theta)
             yield Fit(
                 float(C), i, coef, intercept, float(result.value), len(result.history),
-                partial(all_logits, objective, result.theta),
+                partial(logits_of_rows, objective, result.theta),
             )  # fmt: skip
             del objective, result  # before there are those of the next fold
 
@@ -138,7 +140,7 @@ def fits_together(
             value = (loss + 0.5 / C * ridge(problem, coef[i])) / w.sum()
             yield Fit(
                 float(C), i, coef[i : i + 1], intercept[i : i + 1], value,
-                len(result.history), partial(logits.__getitem__, np.s_[:, i : i + 1]),
+                len(result.history), logits[:, i : i + 1].__getitem__,
             )  # fmt: skip
 
 
@@ -155,6 +157,23 @@ def all_logits(objective: Objective, theta: NDArray) -> NDArray:
     stored = objective.loss.logits_of(objective.data)
     objective.store_logits(theta, stored)
     return stored.table()
+
+
+def logits_of_rows(objective: Objective, theta: NDArray, chosen: NDArray[np.intp]) -> NDArray:
+    """The logits of chosen rows, (m, n_logits), made some rows at a time."""
+    o, (W, b) = objective, objective.user(theta)
+    tile = StoredLogits.tile_rows(o.data.dtype)
+    order = np.argsort(chosen, kind="stable")
+    rows, out = chosen[order], np.empty((len(chosen), o.n_logits), o.data.dtype)
+    for at, part in some_rows(o.data, -(-NUMBERS // (o.n_logits * tile)) * tile):
+        here = slice(*np.searchsorted(rows, (at.start, at.stop)))
+        if here.start == here.stop:
+            continue
+        stored = o.loss.logits_of(part)
+        part.store_logits(W, b, stored)
+        o.passes.count += 0.5 * part.shape[0] / o.data.shape[0]
+        out[order[here]] = stored.table()[rows[here] - at.start]
+    return out
 
 
 def ridge(problem: Problem, coef: NDArray) -> float:

@@ -61,7 +61,7 @@ class EachRow:
         return fits_of_rows(problem, Cs)
 
     def score(self, fit: Fit) -> NDArray:
-        return self._measure(both(fit.logits()), self._plain)
+        return self._measure(both(fit.logits(slice(None))), self._plain)
 
 
 def fits_of_rows(
@@ -114,7 +114,7 @@ def left_out(
         values[i], n_iter[i] = result.value, len(result.history)
         found.logits[i] = np.einsum("ks,s->k", table, features)
     coef, intercept = objective.models.of(found.theta)
-    return Fit(C, ALL, coef, intercept, values, n_iter, lambda: found.logits, n_refits)
+    return Fit(C, ALL, coef, intercept, values, n_iter, found.logits.__getitem__, n_refits)
 
 
 def losses(problem: Problem, logits: NDArray) -> NDArray:

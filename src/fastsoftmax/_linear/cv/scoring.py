@@ -42,7 +42,7 @@ def scored(
     require_weight(weights, folds)
 
     def by_logits(fit: Fit, rows: NDArray[np.intp]) -> float:
-        z = both(fit.logits()[rows])
+        z = both(fit.logits(rows))
         scores = measure(z, problem.targets.plain[rows])
         return average(scores, None if weights is None else weights[rows])
 
