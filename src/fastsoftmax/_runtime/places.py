@@ -25,8 +25,9 @@ def is_message(error: BaseException) -> bool:
 
 def note(error: BaseException, place: str) -> None:
     """Add the name of a place, unless the exception has it already."""
-    added = f"in {place}"
-    if added not in getattr(error, "__notes__", ()) and not str(error).startswith(f"{place}: "):
+    added, notes = f"in {place}", getattr(error, "__notes__", ())
+    begins = any(isinstance(arg, str) and arg.startswith(f"{place}: ") for arg in error.args[:1])
+    if added not in notes and not begins:
         error.add_note(added)
 
 

@@ -7,6 +7,7 @@ from weakref import WeakSet
 
 from fastsoftmax._runtime.engines.dask_faults import FaultRules, wait_for_workers
 from fastsoftmax._runtime.engines.dask_tasks import Groups, kept, placed
+from fastsoftmax._runtime.engines.failures import text_of
 from fastsoftmax._runtime.places import note, partitions
 
 
@@ -87,7 +88,7 @@ class Lineage:
         were lost."""
         erred = [(name, future) for name, future in self._futures() if future.status == "error"]
         for name, future in erred:
-            if repr(future.exception()) == repr(error):
+            if text_of(future.exception()) == text_of(error):
                 note(error, partitions([name]))
         if self._unmade and not erred:
             error.add_note(

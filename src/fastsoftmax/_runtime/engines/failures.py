@@ -15,6 +15,11 @@ class WorkerTraceback(Exception):
     """Where a worker raised an exception: shown as the cause of what is raised here."""
 
 
+def text_of(error: BaseException) -> str:
+    """The type and the message of an exception, whatever its methods do."""
+    return traceback.format_exception_only(error)[0].strip()
+
+
 class Failure(Exception):
     """An exception, as it is sent: in parts, each of which arrives.
 
@@ -40,9 +45,8 @@ class Failure(Exception):
             sent = pickler.dumps((error, error.args) if isinstance(error, Exception) else None)
         except Exception:
             sent = pickler.dumps(None)
-        text = traceback.format_exception_only(error)[0].strip()
         notes = [*map(str, getattr(error, "__notes__", ()))]
-        return cls(sent, text, notes, "".join(traceback.format_exception(error)))
+        return cls(sent, text_of(error), notes, "".join(traceback.format_exception(error)))
 
     def raise_here(self, pickler: Any = pickle) -> NoReturn:
         """Raise the exception, or what takes its place."""
