@@ -97,7 +97,7 @@ class Workers(Protocol):
     names: list[Names]  # for each: of the sets that it keeps
 
     def ask(self, tasks: list[Task], calls: list[bytes]) -> list[bytes]:
-        """The answers of the first workers, a task for each."""
+        """The answers of the first workers, a task for each. Raises Ended where some have ended."""
 
     def add(self, tasks: list[Task], calls: list[bytes], size: int) -> list[bytes]:
         """Their sums over so many partitions, which they may have added."""
