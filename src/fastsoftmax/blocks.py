@@ -15,6 +15,7 @@ from fastsoftmax._runtime import sources
 from fastsoftmax._runtime.ahead import ahead
 from fastsoftmax._runtime.copies import Copies
 from fastsoftmax._runtime.parts import Parts
+from fastsoftmax._runtime.places import named
 from fastsoftmax._validation import blocks as check_blocks
 from fastsoftmax._validation import check
 from fastsoftmax._validation.sparse import features, require_finite
@@ -148,7 +149,7 @@ class Blocks(sources.FromFiles, Parts):
     def _each(self, function: Callable[..., Any], *args: Any) -> list[Any]:
         results = []
         for i, block in ahead(self._numbered()):
-            with check_blocks.named(f"block {i}"):
+            with named(f"block {i}"):
                 results.append(function(check_blocks.parts(block), *args))
         check_blocks.some(len(results))
         return results
@@ -169,7 +170,7 @@ class Blocks(sources.FromFiles, Parts):
         rows, held, nnz, first = 0, 0, 0, None
         kept = np.copy if callable(self.source) else np.asarray  # a source may write to its own
         for i, block in ahead(self._numbered()):
-            with check_blocks.named(f"block {i}"):
+            with named(f"block {i}"):
                 X, y, weight = check_blocks.parts(block)
                 array = features(X)
                 n = array.shape[0]
@@ -209,7 +210,7 @@ class Blocks(sources.FromFiles, Parts):
         rows = 0
         held = isinstance(self.source, list | tuple)  # the same arrays in each pass
         for i, block in self._numbered():
-            with check_blocks.named(f"block {i}"):
+            with named(f"block {i}"):
                 given, *of_rows = check_blocks.parts(block)
                 check_blocks.same_columns(given, scan.first)
                 X = features(given)
@@ -247,5 +248,5 @@ class Blocks(sources.FromFiles, Parts):
     def require_finite(self) -> None:
         """Raise for the first NaN or infinity."""
         for i, block in ahead(self._numbered()):
-            with check_blocks.named(f"block {i}"):
+            with named(f"block {i}"):
                 require_finite(features(block[0]))

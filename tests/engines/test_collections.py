@@ -79,6 +79,36 @@ def test_models_of_the_same_parameters_are_told_apart():
     assert len({dask.tokenize.tokenize(model) for model in [*models, *networks]}) == 4
 
 
+def test_messages_name_the_block():
+    model, bad = SoftmaxRegression().fit(X, Y), X.copy()
+    bad[4571, 7] = np.nan
+    dX = da.from_array(bad, chunks=(1500, -1))
+    message = "^block 3: X: expected finite .* in row 71, column 7"
+    later = (model.predict_proba(dX), model.predict(dX), model.predict_topk(dX, 2))
+    for each in later:
+        with pytest.raises(ValueError, match=message):
+            dask.compute(each)
+    with pytest.raises(ValueError, match=message):
+        SoftmaxRegression().fit(dX, Y)
+
+
+def fails_in_block(number):
+    """X, of which a block cannot be read."""
+
+    def block(block_info=None):
+        if block_info[None]["chunk-location"][0] == number:
+            raise OSError("cannot read it")
+        return X[:1500]
+
+    return da.map_blocks(block, chunks=((1500,) * 4, (20,)), meta=X[:0])
+
+
+def test_a_block_that_cannot_be_made_is_named():
+    with pytest.raises(OSError, match="cannot read it") as raised:
+        SoftmaxRegression().fit(fails_in_block(2), Y)
+    assert raised.value.__notes__ == ["in block 2"]
+
+
 def test_scores_of_collections():
     dX, dY, dW = arrays()
     model = SoftmaxRegression().fit(X, Y)

@@ -8,10 +8,13 @@ import subprocess
 import sys
 import threading
 import time
+import traceback
+from functools import partial
 from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from support.failing import RAISED, ends, raises, with_one
 from support.partitions import of_arrays, part, partitions, rows, same_bits
 from support.threads import at_once
 
@@ -253,6 +256,43 @@ def test_messages_name_the_partition(client):
     bad[4571, 7] = np.inf
     with pytest.raises(ValueError, match=r"partition 3: X: expected finite .* in row 71, column 7"):
         SoftmaxRegression().fit(da.from_array(bad, chunks=(1500, -1)), Y)
+    later = SoftmaxRegression().fit(X, Y).predict_proba(da.from_array(bad, chunks=(1500, -1)))
+    with pytest.raises(ValueError, match=r"block 3: X: expected finite .* in row 71, column 7"):
+        later.compute()
+
+
+@pytest.mark.parametrize("name", [name for name in RAISED if name not in ("exit", "unprintable")])
+def test_what_a_loader_raises_has_its_partition_and_traceback(client, name):
+    with pytest.raises(Exception, match=r".") as raised:
+        SoftmaxRegression().fit(with_one(partial(raises, name)))
+    assert type(raised.value).__name__ == type(RAISED[name]()).__name__ or name == "a lock"
+    assert raised.value.__notes__ == ["in partition 2"]
+    assert "raise RAISED[name]()" in "".join(traceback.format_exception(raised.value))
+
+
+def test_a_block_that_cannot_be_made_is_named(client):
+    def block(block_info=None):
+        if block_info[None]["chunk-location"][0] == 2:
+            raise OSError("cannot read it")
+        return np.ones((1500, 20))
+
+    dX = da.map_blocks(block, chunks=((1500,) * 4, (20,)), meta=X[:0])
+    with pytest.raises(OSError, match="cannot read it") as raised:
+        SoftmaxRegression().fit(dX, Y)
+    assert raised.value.__notes__ == ["in partition 2"]
+
+
+@pytest.mark.parametrize("failures", [0, 100])
+def test_a_partition_whose_loader_ends_its_worker_is_named(client, monkeypatch, failures):
+    """Whether Dask gives the partition up, or this process the round."""
+    monkeypatch.setattr(client.cluster.scheduler, "allowed_failures", failures)
+    with (
+        entered(Dask(client, FaultRules(tries=1, poll=0.2))),
+        pytest.raises((RuntimeError, distributed.KilledWorker)) as raised,
+    ):
+        SoftmaxRegression().fit(with_one(partial(ends, "SIGKILL"), at=1, count=2))
+    assert any("partition 1" in note for note in raised.value.__notes__)
+    client.wait_for_workers(2, timeout=60)
 
 
 # ---- faults

@@ -87,6 +87,66 @@ def test_partitions(case):
         SoftmaxRegression().fit(parts(**changes))
 
 
+ROW = np.arange(300) == 71
+OBJECTS = np.array(["a", "b", "c"], object)
+WRONG_ROWS = {
+    "weight NaN": ({"w": np.where(ROW, np.nan, 1)}, "sample_weight: .* got nan in row 71"),
+    "weight infinite": ({"w": np.where(ROW, np.inf, 1)}, "sample_weight: .* got inf in row 71"),
+    "weight negative": ({"w": np.where(ROW, -2.0, 1)}, r"sample_weight: .* got -2\.0 in row 71"),
+    "weight None": ({"w": np.where(ROW, None, 1)}, "sample_weight: .* got nan in row 71"),
+    "offset NaN": (
+        {"o": np.where(ROW[:, None], [0, np.nan, 0], 0)},
+        "offset: expected finite numbers, got nan in row 71, column 1",
+    ),
+    "offset infinite": (
+        {"o": np.where(ROW[:, None], [0, -np.inf, 0], 0)},
+        "offset: expected finite numbers, got -inf in row 71, column 1",
+    ),
+    "offset too large": (
+        {"o": np.where(ROW[:, None], [0, 1e301, 0], 0)},
+        r"offset: .* got 1e\+301 at index \(71, 1\)",
+    ),
+    "label NaN": ({"y": np.where(ROW, np.nan, Y[:300])}, "y: expected labels, got nan in row 71"),
+    "label a fraction": ({"y": np.where(ROW, 0.5, Y[:300])}, r"y: .* as 0\.5 in row 71\. Unknown"),
+    "label None": ({"y": np.where(ROW, None, OBJECTS[Y[:300]])}, "y: .* got None in row 71"),
+    "shares negative": (
+        {"y": np.where(ROW[:, None], [1.5, -0.5, 0], np.eye(3)[Y[:300]])},
+        r"y: expected probabilities >= 0, got -0\.5 in row 71, column 1",
+    ),
+    "shares NaN": (
+        {"y": np.where(ROW[:, None], np.nan, np.eye(3)[Y[:300]])},
+        "y: expected finite numbers, got nan in row 71, column 0",
+    ),
+    "shares of another sum": (
+        {"y": np.where(ROW[:, None], 0.5, np.eye(3)[Y[:300]])},
+        r"y: expected probabilities that sum to 1, got a sum of 1\.5 in row 71",
+    ),
+}
+OTHERS = {  # of the other partitions
+    "weight": np.ones(300),
+    "offset": np.zeros((300, 3)),
+    "label": Y[:300].astype(float),
+    "label None": OBJECTS[Y[:300]],
+    "shares": np.eye(3)[Y[:300]],
+}
+
+
+@pytest.mark.parametrize("case", WRONG_ROWS)
+def test_rows_at_fault(case):
+    change, message = WRONG_ROWS[case]
+    [name] = change
+    other = {name: OTHERS.get(case, OTHERS.get(case.split()[0]))}
+    changes = {"p0": other, "p1": change, "p2": other}
+    with pytest.raises(ValueError, match=f"^partition 1: {message}"):
+        SoftmaxRegression().fit(parts(**changes))
+
+
+def test_the_row_of_a_label_that_the_model_does_not_know():
+    model, y = SoftmaxRegression().fit(PLAIN), np.where(ROW, 7, Y[:300])
+    with pytest.raises(ValueError, match=r"^partition 1: y: .* got 7 in row 71 \(classes that the"):
+        model.certify(parts(p1={"y": y}))
+
+
 @pytest.mark.parametrize("loaded", [None, (X,), (X, Y, None, None, None), 3])
 def test_what_loaders_return(loaded):
     with pytest.raises(ValueError, match=r"partition 0: expected \(X, y\), \(X, y, sample_weight"):

@@ -1,9 +1,12 @@
 """Fits on actors of Ray: the same bits."""
 
+import operator
 import os
+from functools import partial
 from pathlib import Path
 
 import pytest
+from support.failing import HERE, ends, raises, with_one
 from support.partitions import broken, partitions, same_bits
 
 from fastsoftmax import Partitions, SoftmaxRegression
@@ -40,5 +43,35 @@ def test_more_workers_than_processors(cluster):
 
 
 def test_what_a_loader_raises_is_raised_here(cluster):
-    with Ray(2), pytest.raises(OSError, match="no such shard"):
+    with Ray(2), pytest.raises(OSError, match="no such shard") as raised:
         SoftmaxRegression().fit(Partitions([*partitions("dense").loaders, broken]))
+    assert raised.value.__notes__ == ["in partition 7"]
+    assert "in broken" in str(raised.value.__cause__)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        ("misread", "a worker raised support.failing.Misread: cannot read x.npy"),
+        ("exit", "a worker raised SystemExit: stop"),
+    ],
+)
+def test_what_ray_cannot_send_is_said(cluster, name, text):
+    with Ray(2), pytest.raises(RuntimeError, match=text) as raised:
+        SoftmaxRegression().fit(with_one(partial(raises, name)))
+    assert raised.value.__notes__ == ["in partition 2"]
+    assert HERE in str(raised.value.__cause__)
+
+
+def test_what_a_sum_raises_is_raised_here(cluster):
+    with Ray(2) as engine:
+        held = engine.hold(operator.index, [(i,) for i in range(4)])
+        with pytest.raises(ZeroDivisionError) as raised:
+            held.sum(operator.floordiv, 0)
+    assert "in fold" in str(raised.value.__cause__)
+
+
+def test_an_actor_that_a_loader_ends(cluster):
+    message = "an actor has ended, with partitions 2, 3; enter a new context"
+    with Ray(2), pytest.raises(RuntimeError, match=message):
+        SoftmaxRegression().fit(with_one(partial(ends, "exit code 3")))

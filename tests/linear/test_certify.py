@@ -66,7 +66,7 @@ def test_two_classes_of_which_one_is_there():
 @pytest.mark.parametrize(
     ("given", "message"),
     [
-        (y + 1, r"y: expected labels of \['ant', 'bee', 'cow'\], got 1 \(classes that the model d"),
+        (y + 1, r"y: expected labels of \['ant', 'bee', 'cow'\], got 1 in row 0 \(classes that"),
         (np.array(["ant", "bee", "dog"])[y], r"y: expected labels of .*, got 'dog'"),
         (np.eye(4)[y], r"y: expected 3 columns, one per class of the model \('ant', .*, got 4"),
     ],

@@ -570,3 +570,23 @@ def test_constant_features_change_no_fit(solver):
     other = SoftmaxRegression(**params).fit(X[:, [0, 2]], y)
     assert one.objective_ == pytest.approx(other.objective_, rel=1e-10)
     assert not one.coef_[:, 1].any()
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("counts", [False, True])
+def test_the_objective_is_that_of_the_model(dtype, counts):
+    """Though coefficients go on from where the fit ended, to the maximum of the likelihood."""
+    rng = np.random.default_rng(1)
+    X, weights = rng.standard_normal((3000, 20)).astype(dtype), rng.integers(1, 4, 3000)
+    y = (
+        rng.integers(1, 5, (3000, 5))
+        if counts
+        else (X[:, :5] + rng.gumbel(size=(3000, 5))).argmax(1)
+    )
+    model = SoftmaxRegression(C=np.inf, reference_class=0)
+    model.fit(X, y, weights, target="counts" if counts else "auto")
+    logits = X.astype(float) @ model.coef_.T + model.intercept_
+    logs = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    events = weights[:, None] * (y if counts else np.eye(5)[y])
+    expected = -(events * logs).sum() / events.sum()
+    np.testing.assert_allclose(model.objective_, expected, rtol=1e-14)

@@ -170,8 +170,8 @@ def test_a_further_part_of_other_columns():
         (np.eye(4)[y], None, "y: expected 3 columns as in training, got 4"),
         (np.eye(3)[y][1:], None, r"y: expected 20 rows of targets, .* got \(19, 3\)"),
         (y, np.ones(19), r"sample_weight: expected shape \(20,\), .* got \(19,\)"),
-        (y, -np.ones(20), "sample_weight: expected 0 or more, got -1.0 at index 0"),
-        (y, np.full(20, np.nan), "sample_weight: expected finite numbers, got NaN"),
+        (y, -np.ones(20), "sample_weight: expected 0 or more, got -1.0 in row 0"),
+        (y, np.full(20, np.nan), "sample_weight: expected finite numbers, got nan in row 0"),
         (y, np.zeros(20), "sample_weight: expected a positive weight, got zeros only"),
     ],
 )

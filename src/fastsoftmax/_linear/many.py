@@ -12,7 +12,7 @@ from numpy.typing import ArrayLike
 from fastsoftmax._engine.curvature import warm_start_of
 from fastsoftmax._engine.data import DenseData, SharedPasses
 from fastsoftmax._linear.fitting import Parameters, require_known
-from fastsoftmax._linear.inference.evidence import evidence_of
+from fastsoftmax._linear.inference.evidence import evidence_of, keep_evidence
 from fastsoftmax._linear.model import warn_unconverged
 from fastsoftmax._linear.problem.each_label import Optimum
 from fastsoftmax._linear.problem.problem import Problem, problem_of
@@ -157,7 +157,7 @@ def model_of(
     evidence, best = evidence_of(model, problem, optimum.result, optimum.model)
     warn_unconverged(optimum.result, problem, C, f"The fit of ys[{target}] with C = {C:g}")
     model._keep(problem, *optimum)
-    model._evidence, (model.coef_, model.intercept_) = evidence, best
+    keep_evidence(model, evidence, best)
     return model
 
 

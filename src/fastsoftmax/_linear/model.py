@@ -13,7 +13,7 @@ from fastsoftmax._engine import small, solvers
 from fastsoftmax._engine.curvature import warm_start_of
 from fastsoftmax._engine.objective import Models, Objective, WarmStart, start_of
 from fastsoftmax._linear.calibration import temperature_of
-from fastsoftmax._linear.inference.evidence import evidence_of
+from fastsoftmax._linear.inference.evidence import evidence_of, keep_evidence
 from fastsoftmax._linear.predict import Probabilities
 from fastsoftmax._linear.problem.certificate import Certificate, certificate_of
 from fastsoftmax._linear.problem.each_label import Optimum, each_label, together
@@ -122,7 +122,7 @@ class LinearModel(Probabilities, ToSklearn, Saved, ClassifierMixin, BaseEstimato
         if warm_start is not None:
             self._warm_start_state = warm_start
         self._keep(problem, result, model, grad_norm)
-        self._evidence, (self.coef_, self.intercept_) = evidence, best
+        keep_evidence(self, evidence, best)
         if temperature is not None:
             self.temperature_ = temperature
         return self

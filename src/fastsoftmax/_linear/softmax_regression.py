@@ -138,7 +138,7 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
         that ``tol`` names. If F has no minimiser, for example because a feature without a penalty
         separates a class, it is False whatever the bound is: the weights would grow without bound.
     objective_ : float
-        F where the fit ended.
+        F of the model.
     grad_norm_ : float
         max |∇F| there, with respect to W and b.
     gap_bound_ : float

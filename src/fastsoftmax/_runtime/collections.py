@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from fastsoftmax._runtime.places import named
+
 
 def is_collection(x: object) -> bool:
     """Whether x is computed later: an array, a frame or a column of Dask's, or the like."""
@@ -83,8 +85,9 @@ def computed(rows: list[list[Any]]) -> Iterator[tuple[Any, ...]]:
     """One block after another, in this process."""
     import dask
 
-    for parts in rows:
-        X, y, weights, *_ = dask.compute(*parts)
+    for i, parts in enumerate(rows):
+        with named(f"block {i}"):
+            X, y, weights, *_ = dask.compute(*parts)
         yield (X, y) if weights is None else (X, y, weights)
 
 
@@ -102,7 +105,7 @@ def later(method: Callable[..., Any], model: Any, X: Any, *args: Any, **kwargs: 
     examples = [each[:0] for each in (example if several else (example,))]
     nothing = tuple(examples) if several else examples[0]
     call, shared = dask.delayed(of_block, pure=True), dask.delayed(model, pure=True, traverse=False)
-    made = [call(part, method, shared, nothing, args, kwargs) for part in parts]
+    made = [call(i, part, method, shared, nothing, args, kwargs) for i, part in enumerate(parts)]
     if not several:
         return as_collection(made, lengths_of(X), nothing)
     columns = [[each[i] for each in made] for i in range(len(examples))]
@@ -126,6 +129,7 @@ def as_collection(parts: list[Any], lengths: list[int] | None, nothing: Any) -> 
 
 
 def of_block(
+    number: int,
     X: Any,
     method: Callable[..., Any],
     model: Any,
@@ -134,4 +138,5 @@ def of_block(
     kwargs: dict[str, Any],
 ) -> Any:
     """What a method makes of a block, nothing of an empty one."""
-    return method(model, X, *args, **kwargs) if X.shape[0] else nothing
+    with named(f"block {number}"):
+        return method(model, X, *args, **kwargs) if X.shape[0] else nothing

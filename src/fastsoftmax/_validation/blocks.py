@@ -6,7 +6,6 @@ import errno
 import math
 import os
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -20,18 +19,6 @@ from fastsoftmax._runtime import scipy_sparse as sparse
 from fastsoftmax._validation.arrays import as_array, shown
 from fastsoftmax._validation.columns import column_names
 from fastsoftmax._validation.labels import array_of, finite
-
-
-@contextmanager
-def named(place: str) -> Iterator[None]:
-    """Messages about what is read there begin with its name."""
-    try:
-        yield
-    except (TypeError, ValueError) as error:
-        if type(error) not in (TypeError, ValueError):  # whose arguments are their own
-            error.add_note(f"in {place}")
-            raise
-        raise type(error)(f"{place}: {error}") from error
 
 
 def readable(source: object) -> None:

@@ -67,7 +67,7 @@ def of_categories(
         raise ValueError(
             f"{name}: expected labels, got {label!r} in row {row} (input contains NaN or None)"
         )
-    codes, classes = numbered(array_of(np.asarray(categories)[present], name), name)
+    codes, classes = numbered(array_of(np.asarray(categories)[present], name), name, places)
     return codes[places], classes
 
 
@@ -104,11 +104,11 @@ def array_of(y: ArrayLike, name: str) -> NDArray:
             f"{array.dtype}"
         )
     if array.dtype.kind in "US" and isinstance(y, list | tuple):
-        for label in y:  # NumPy takes numbers beside strings for strings
+        for row, label in enumerate(y):  # NumPy takes numbers beside strings for strings
             if label is None or isinstance(label, numbers.Number):
                 raise ValueError(
                     f"{name}: expected labels of one kind, got a mixture: {shown(label)} among "
-                    "strings"
+                    f"strings in row {row}"
                 )
     if array.dtype == object and array.ndim and array.size == len(array):  # not a table
         return array.astype(_plain_dtype(array.ravel().tolist(), name), copy=False)
@@ -123,8 +123,10 @@ def of_plain_dtype(y: ArrayLike) -> ArrayLike:
     return array_of(array, "y") if array.ndim == 1 else array
 
 
-def numbered(y: NDArray, name: str) -> tuple[NDArray[np.int32], NDArray]:
-    """Codes 0..K-1 of labels, and these in order."""
+def numbered(
+    y: NDArray, name: str, places: NDArray | slice = slice(None)
+) -> tuple[NDArray[np.int32], NDArray]:
+    """Codes 0..K-1 of labels, and these in order; `places` says which of them each row has."""
     try:
         classes, codes = distinct(y)
     except TypeError as error:
@@ -133,9 +135,14 @@ def numbered(y: NDArray, name: str) -> tuple[NDArray[np.int32], NDArray]:
         ) from error
     if classes.dtype.kind in "fO":
         if classes.dtype.kind == "f":
-            finite(y, name)
-        for label in classes:
-            _require_whole(label, name)
+            finite(y[places], name)
+        for code, label in enumerate(classes):
+            if not is_whole(label):
+                row = int(np.argmax(codes[places] == code))
+                raise ValueError(
+                    f"{name}: expected class labels, got continuous values such as {label} in row "
+                    f"{row}. Unknown label type: continuous"
+                )
     return codes.astype(np.int32, copy=False), classes
 
 
@@ -179,14 +186,10 @@ def is_missing(label: object) -> bool:
         return True
 
 
-def _require_whole(label: object, name: str) -> None:
-    if not isinstance(label, numbers.Real) or isinstance(label, numbers.Integral):
-        return
-    if label != int(label):
-        raise ValueError(
-            f"{name}: expected class labels, got continuous values such as {label}. "
-            "Unknown label type: continuous"
-        )
+def is_whole(label: object) -> bool:
+    """Whether a label is no number with a fraction."""
+    is_fraction = isinstance(label, numbers.Real) and not isinstance(label, numbers.Integral)
+    return not is_fraction or label == int(label)
 
 
 def distinct(y: NDArray) -> tuple[NDArray, NDArray]:
@@ -234,9 +237,10 @@ def known_codes(
         found = found.tolist()
     codes = np.array([code_of.get(label, -1) for label in found], np.int32)
     if (codes < 0).any():
-        first = found[int(np.argmax(codes < 0))]
+        row = int(np.argmax(codes[places] < 0))
         raise ValueError(
-            f"{name}: expected labels of [{names(classes)}], got {shown(first)} ({unknown})"
+            f"{name}: expected labels of [{names(classes)}], got "
+            f"{shown(y[row : row + 1].tolist()[0])} in row {row} ({unknown})"
         )
     return codes[places]
 

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from fastsoftmax._runtime import places
 from fastsoftmax._validation import blocks
 from fastsoftmax._validation.arrays import shown
 
@@ -15,7 +16,7 @@ PARTS = "(X, y), (X, y, sample_weight) or (X, y, sample_weight, offset)"
 
 def named(number: int) -> AbstractContextManager[None]:
     """Messages about what a partition holds begin with its number."""
-    return blocks.named(f"partition {number}")
+    return places.named(f"partition {number}")
 
 
 def loaders(source: object) -> list[Any]:

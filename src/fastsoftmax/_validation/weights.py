@@ -44,11 +44,10 @@ def weights_of_a_part(weight: ArrayLike | None, n: int, name: str) -> NDArray | 
     if isinstance(weight, numbers.Number):
         weight = np.full(n, weight)
     w = vector(weight, n, name, "one weight each")
-    if not np.isfinite(w).all():
-        raise ValueError(f"{name}: expected finite numbers, got NaN or infinity")
-    if (w < 0).any():
-        first = int(np.argmax(w < 0))
-        raise ValueError(f"{name}: expected 0 or more, got {w[first]} at index {first}")
+    for expected, wrong in (("finite numbers", ~np.isfinite(w)), ("0 or more", w < 0)):
+        if wrong.any():
+            row = int(np.argmax(wrong))
+            raise ValueError(f"{name}: expected {expected}, got {w[row]} in row {row}")
     return w
 
 

@@ -67,6 +67,13 @@ def evidence_of(
     return evidence, (coef, intercept)
 
 
+def keep_evidence(estimator: Any, evidence: Evidence | NoMaximum | str, model: Model) -> None:
+    """Set what `evidence_of` gives; F is then that of the maximum, not of where the fit ended."""
+    estimator._evidence, (estimator.coef_, estimator.intercept_) = evidence, model
+    if isinstance(evidence, Evidence):
+        estimator.objective_ = -evidence.loglike / evidence.n_observations
+
+
 def sample_of(problem: Problem, reference: int | None) -> Sample:
     targets = problem.targets
     return Sample(

@@ -64,7 +64,12 @@ class HeldByDask(Stays):
             return faults.gathered(self._client, tasks, workers, self._rules)
 
         lost = partial(self._partitions.lost, rules=self._rules)
-        self.traffic.got(found := faults.lasting(once, lost, self._rules))
+        try:
+            found = faults.lasting(once, lost, self._rules)
+        except Exception as error:
+            self._partitions.blame(error)
+            raise
+        self.traffic.got(found)
         return list(map(wire.unpacked, found))
 
     def each(self, function: Callable[..., Any], *args: Any) -> list[Any]:

@@ -7,6 +7,8 @@ from weakref import WeakSet
 
 from fastsoftmax._runtime.engines.dask_faults import FaultRules, wait_for_workers
 from fastsoftmax._runtime.engines.dask_tasks import Groups, kept, placed
+from fastsoftmax._runtime.engines.failures import text_of
+from fastsoftmax._runtime.places import note, partitions
 
 
 class Lineage:
@@ -35,6 +37,7 @@ class Lineage:
     ) -> None:
         self._client, self._names, self._steps = client, names, steps
         self._groups, self._family = groups, family
+        self._unmade: list[int] = []  # names of those that were not made when workers were lost
         family.add(self)
 
     @classmethod
@@ -67,13 +70,32 @@ class Lineage:
 
     def lost(self, workers: bool, rules: FaultRules) -> list[int]:
         """Give up all partitions where workers or some of these were lost; the names of these."""
-        futures = [future for group in self._groups.values() for future in group.items()]
-        gone = [self._names[i] for i, future in futures if future.cancelled()]
+        gone = [name for name, future in self._futures() if future.cancelled()]
         if workers or gone:
+            self._unmade = [name for name, future in self._futures() if future.status == "pending"]
             wait_for_workers(self._client, len(self._groups), rules)
             for lineage in self._family:  # who waits for a block keeps it with the lost worker
                 lineage._give_up()
         return gone
+
+    def _futures(self) -> list[tuple[int, Any]]:
+        """Those there are, with the names of their partitions."""
+        pairs = sorted(pair for group in self._groups.values() for pair in group.items())
+        return [(self._names[i], future) for i, future in pairs]
+
+    def blame(self, error: Exception) -> None:
+        """Note the partitions that raised an error of a round, or that were not made when workers
+        were lost."""
+        erred = [(name, future) for name, future in self._futures() if future.status == "error"]
+        for name, future in erred:
+            if text_of(future.exception()) == text_of(error):
+                note(error, partitions([name]))
+        if self._unmade and not erred:
+            error.add_note(
+                f"{partitions(self._unmade)}: expected to be made, got workers that were lost "
+                "before: a loader may end its worker, or take more memory than that has; the logs "
+                "of workers say which"
+            )
 
     def _give_up(self) -> None:
         self._client.cancel([each for group in self._groups.values() for each in group.values()])

@@ -2,19 +2,18 @@
 
 import signal
 from collections.abc import Callable
-from multiprocessing.connection import Connection
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
 from queue import SimpleQueue
 from typing import Any, TypeVar
 
 from fastsoftmax._runtime.background_thread import BackgroundThread
+from fastsoftmax._runtime.engines.failures import Failure, ended
 from fastsoftmax._runtime.engines.sets import Task, Worker
 from fastsoftmax._runtime.engines.wire import packed, unpacked
 
 Result = TypeVar("Result")
-ENDED = (
-    "a worker process has ended; enter a new context. A script that starts processes needs "
-    '`if __name__ == "__main__":` before what it runs'
-)
+ENDS = 5.0  # seconds that a process takes to end once its pipe is closed, at most
 
 
 def serve(connection: Connection, n_threads: int) -> None:
@@ -29,8 +28,8 @@ def serve(connection: Connection, n_threads: int) -> None:
             return
         try:
             succeeded, answer = True, worker.work(task, call)
-        except Exception as error:
-            succeeded, answer = False, packed(error)
+        except Failure as failure:
+            succeeded, answer = False, packed(failure)
         connection.send_bytes(packed(succeeded))
         connection.send_bytes(answer)
 
@@ -47,18 +46,36 @@ def answer(connection: Connection) -> tuple[bool, bytes]:
 
 
 def exchange(
-    connections: list[Connection], tasks: list[Task], calls: list[bytes]
+    connections: list[Connection],
+    processes: list[SpawnProcess],
+    tasks: list[Task],
+    calls: list[bytes],
 ) -> list[tuple[bool, bytes]]:
     """Send each worker a task, and wait for the answers. What fails meanwhile is the end of the
     pipes: some may be within a message."""
+    if any(connection.closed for connection in connections):
+        raise RuntimeError("a worker process has ended; enter a new context")
     try:
         for connection, task, call in zip(connections, tasks, calls, strict=False):
             send(connection, task, call)
         return [answer(connection) for connection in connections[: len(tasks)]]
-    except BaseException:
+    except BaseException as error:
+        gone = exitcodes(processes) if isinstance(error, EOFError | OSError) else {}
         for connection in connections:
-            connection.close()
+            connection.close()  # which ends the other processes
+        if gone:
+            raise ended(gone) from error
         raise
+
+
+def exitcodes(processes: list[SpawnProcess]) -> dict[int, int]:
+    """Those of the processes that have ended, by their numbers, once one has."""
+    ready = wait([process.sentinel for process in processes], ENDS)
+    for process in processes:
+        if process.sentinel in ready:  # before the exit code is there
+            process.join(ENDS)
+    codes = [process.exitcode for process in processes]
+    return {i: code for i, code in enumerate(codes) if code is not None}
 
 
 class Speaker:

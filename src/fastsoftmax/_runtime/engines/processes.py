@@ -8,6 +8,7 @@ import multiprocessing
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from multiprocessing.connection import Connection
+from multiprocessing.context import SpawnProcess
 from typing import Any, Self
 
 from fastsoftmax._runtime.engines import pipes, sets
@@ -49,6 +50,7 @@ class Processes:
         self.names: list[sets.Names] = [{} for _ in range(n)]
         self._n_threads = n_threads
         self._connections: list[Connection] = []
+        self._processes: list[SpawnProcess] = []
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -69,6 +71,7 @@ class Processes:
             process.start()
             there.close()
             self._connections.append(here)
+            self._processes.append(process)
             self._stack.callback(process.join)
             self._stack.callback(here.close)  # before: it is what ends the process
         self._stack.enter_context(entered(self))
@@ -76,6 +79,7 @@ class Processes:
     def __exit__(self, *error: object) -> None:
         self._stack.close()
         self._connections.clear()
+        self._processes.clear()
 
     def hold(self, load: Callable[..., Any], sources: Sequence[Sequence[Any]]) -> sets.HeldInSets:
         """As `Engine.hold`."""
@@ -83,13 +87,11 @@ class Processes:
 
     def ask(self, tasks: list[sets.Task], calls: list[bytes]) -> list[bytes]:
         """As `Workers.ask`; raises what the first of those that failed raised."""
-        try:
-            answers = self._speaker.ask(pipes.exchange, self._connections, tasks, calls)
-        except (EOFError, OSError) as error:
-            raise RuntimeError(pipes.ENDED) from error
+        workers = self._connections, self._processes
+        answers = self._speaker.ask(pipes.exchange, *workers, tasks, calls)
         for succeeded, result in answers:
             if not succeeded:
-                raise unpacked(result)
+                unpacked(result).raise_here()
         return [result for _, result in answers]
 
     def add(self, tasks: list[sets.Task], calls: list[bytes], size: int) -> list[bytes]:

@@ -7,6 +7,7 @@ from typing import Any, Self
 
 from fastsoftmax._runtime.engines import sets
 from fastsoftmax._runtime.engines.current import entered
+from fastsoftmax._runtime.engines.failures import Ended, Failure
 from fastsoftmax._runtime.engines.tree import added
 from fastsoftmax._runtime.engines.work import joined
 
@@ -41,7 +42,7 @@ class Ray:
                 f"{there:g}"
             )
         kind = ray.remote(num_cpus=self._n_threads)(sets.Worker)
-        self._actors = [kind.remote(self._n_threads) for _ in range(self.n)]
+        self._actors = [kind.remote(self._n_threads, ray.cloudpickle) for _ in range(self.n)]
         for actor in self._actors:
             self._stack.callback(ray.kill, actor)
         self._stack.enter_context(entered(self))
@@ -65,21 +66,24 @@ class Ray:
 
     def ask(self, tasks: list[sets.Task], calls: list[bytes]) -> list[bytes]:
         """As `Workers.ask`."""
-        return got(self._asked(tasks, calls))
+        return self._got(self._asked(tasks, calls))
 
     def add(self, tasks: list[sets.Task], calls: list[bytes], size: int) -> list[bytes]:
         """As `Workers.add`, by tasks on the workers."""
         import ray
 
         add = partial(ray.remote(num_cpus=0)(joined).remote, size=size)
-        return got([added(self._asked(tasks, calls), add)])
+        return self._got([added(self._asked(tasks, calls), add)])
 
+    def _got(self, references: list[Any]) -> list[Any]:
+        """Results, or what the first of those that failed raised."""
+        import ray
 
-def got(references: list[Any]) -> list[Any]:
-    """Results, or what the first of those that failed raised."""
-    import ray
-
-    try:
-        return ray.get(references)
-    except ray.exceptions.RayTaskError as error:
-        raise error.cause from error
+        try:
+            return ray.get(references)
+        except Failure as error:
+            error.cause.raise_here(ray.cloudpickle)
+        except ray.exceptions.RayActorError as error:
+            ids = [actor._actor_id.hex() for actor in self._actors]
+            ended = [i for i, each in enumerate(ids) if each == error.actor_id]
+            raise Ended(ended, "an actor has ended", "Ray may say why, above") from error

@@ -3,13 +3,15 @@
 import pickle
 import weakref
 from collections.abc import Callable, Sequence
-from itertools import count
+from itertools import chain, count
 from typing import Any, NamedTuple, Protocol
 
+from fastsoftmax._runtime.engines.failures import Ended, Failure
 from fastsoftmax._runtime.engines.protocol import Stays
 from fastsoftmax._runtime.engines.tree import renumbered, shares, total
 from fastsoftmax._runtime.engines.wire import Traffic, calls, packed, unpacked
 from fastsoftmax._runtime.engines.work import made_of
+from fastsoftmax._runtime.places import partitions
 
 NAMES = count(1)
 NOTHING = 0  # the name of a set of partitions that are yet to be loaded
@@ -39,14 +41,22 @@ class Worker:
     Parameters
     ----------
     n_threads : int
+    pickler : module
+        Pickles what is raised, for the engine to send.
     """
 
-    def __init__(self, n_threads: int) -> None:
-        self._n_threads = n_threads
+    def __init__(self, n_threads: int, pickler: Any = pickle) -> None:
+        self._n_threads, self._pickler = n_threads, pickler
         self._sets: dict[int, dict[int, Any]] = {}
 
     def work(self, task: Task, call: bytes) -> bytes:
-        """What a function makes of partitions."""
+        """What a function makes of partitions; what it raises, as a Failure."""
+        try:
+            return self._work(task, call)
+        except BaseException as error:
+            raise Failure.of(error, self._pickler) from None
+
+    def _work(self, task: Task, call: bytes) -> bytes:
         for name in task.forgotten:
             self._sets.pop(name, None)
         kept = self._sets.get(task.kept, {})
@@ -87,7 +97,7 @@ class Workers(Protocol):
     names: list[Names]  # for each: of the sets that it keeps
 
     def ask(self, tasks: list[Task], calls: list[bytes]) -> list[bytes]:
-        """The answers of the first workers, a task for each."""
+        """The answers of the first workers, a task for each. Raises Ended where some have ended."""
 
     def add(self, tasks: list[Task], calls: list[bytes], size: int) -> list[bytes]:
         """Their sums over so many partitions, which they may have added."""
@@ -96,7 +106,8 @@ class Workers(Protocol):
 def hold(workers: Workers, load: Callable[..., Any], sources: Sequence[Any]) -> "HeldInSets":
     """Partitions, each loaded by a worker."""
     parts = [{i: i for i in part} for part in shares(len(sources), workers.n)]
-    nothing = HeldInSets(workers, SetName(NOTHING, []), parts, Traffic())
+    numbers = range(len(sources))
+    nothing = HeldInSets(workers, SetName(NOTHING, []), parts, Traffic(), numbers)
     return nothing.map(loaded, load, per=list(map(packed_source, sources)))
 
 
@@ -117,13 +128,29 @@ def loaded(nothing: None, load: Callable[..., Any], source: bytes) -> Any:
 
 
 class HeldInSets(Stays):
-    """A set of partitions."""
+    """A set of partitions.
+
+    Parameters
+    ----------
+    workers : Workers
+    name : SetName
+    parts : list of dict
+        For each worker, the numbers of partitions and by which the worker knows them.
+    traffic : Traffic
+    sources : sequence of int
+        The numbers that the sources of the partitions have.
+    """
 
     def __init__(
-        self, workers: Workers, name: SetName, parts: list[dict[int, int]], traffic: Traffic
+        self,
+        workers: Workers,
+        name: SetName,
+        parts: list[dict[int, int]],
+        traffic: Traffic,
+        sources: Sequence[int],
     ) -> None:
         self._workers, self._name, self._parts = workers, name, parts
-        self.count, self.traffic = sum(map(len, parts)), traffic
+        self.count, self.traffic, self._sources = len(sources), traffic, sources
 
     def _tasks(
         self, per: Sequence[Any] | None = None, new: int | None = None, size: int | None = None
@@ -139,29 +166,42 @@ class HeldInSets(Stays):
         self.traffic.count(sent)
         return sent
 
+    def _asked(self, ask: Callable[..., list[bytes]], *task: Any) -> list[bytes]:
+        """Answers of the workers. Raises RuntimeError where some have ended."""
+        try:
+            return ask(*task)
+        except Ended as error:
+            held = [i for worker in error.workers for i in chain(*self._parts[worker : worker + 1])]
+            had = partitions(sorted(self._sources[i] for i in held)) if held else "no partition"
+            raise RuntimeError(
+                f"{error.how}, with {had}; enter a new context. {error.advice}"
+            ) from error.__cause__
+
     def _answers(self, answers: list[bytes]) -> list[Any]:
         self.traffic.got(answers)
         return list(map(unpacked, answers))
 
     def each(self, function: Callable[..., Any], *args: Any) -> list[Any]:
         results: dict[int, Any] = {}
-        for part in self._answers(self._workers.ask(self._tasks(), self._calls(function, args))):
+        sent = self._calls(function, args)
+        for part in self._answers(self._asked(self._workers.ask, self._tasks(), sent)):
             results |= part
         return [results[i] for i in range(self.count)]
 
     def sum(self, function: Callable[..., Any], *args: Any) -> Any:
         tasks, sent = self._tasks(size=self.count), self._calls(function, args)
-        sums = self._workers.add(tasks, sent, self.count)
+        sums = self._asked(self._workers.add, tasks, sent, self.count)
         return total(*self._answers(sums), count=self.count)
 
     def map(
         self, function: Callable[..., Any], *args: Any, per: Sequence[Any] | None = None
     ) -> "HeldInSets":
         name = SetName(next(NAMES), self._workers.names)
-        self._workers.ask(self._tasks(per, name.number), self._calls(function, args))
+        sent = self._calls(function, args)
+        self._asked(self._workers.ask, self._tasks(per, name.number), sent)
         parts = [{i: i for i in part} for part in self._parts]
-        return HeldInSets(self._workers, name, parts, self.traffic)
+        return HeldInSets(self._workers, name, parts, self.traffic, self._sources)
 
     def only(self, numbers: Sequence[int]) -> "HeldInSets":
-        parts = renumbered(self._parts, numbers)
-        return HeldInSets(self._workers, self._name, parts, self.traffic)
+        parts, sources = renumbered(self._parts, numbers), [self._sources[i] for i in numbers]
+        return HeldInSets(self._workers, self._name, parts, self.traffic, sources)
