@@ -45,7 +45,7 @@ MB = 1 << 20
 TALL = "float32", (20_000, 200, 300)
 FITS = {
     # neither logits nor full Gram matrices fit: both fallbacks
-    "many rows": ("float32", (50_000, 340, 1000), {"max_iter": 5}),
+    "many rows": ("float32", (30_000, 240, 1000), {"max_iter": 3}),
     "many classes": (*TALL, {"max_iter": 40, "max_memory": 64 * MB}),
     "little memory": (*TALL, {"max_iter": 40, "max_memory": 16 * MB}),
     # a Gram matrix for each class, cheaper than blocks of low rank, would take more than there is
@@ -74,14 +74,14 @@ FITS = {
         *("float64", (3000, 50, 20)),
         {"C": float("inf"), "reference_class": 0, "max_memory": 16 * MB},
     ),
-    "Newton's method": ("float64", (400_000, 2, 8), {"solver": "newton", "max_memory": 16 * MB}),
+    "Newton's method": ("float64", (200_000, 2, 16), {"solver": "newton", "max_memory": 16 * MB}),
 }
 
 
 LITTLE = {"max_memory": 32 * MB}
 # with float64 arrays of shape (n, K), and matrices of the coefficients, that are not limited
 BESIDE = {
-    "no penalty": ("float64", (200_000, 20, 20), LITTLE | {"C": float("inf")}, 5, 0),
+    "no penalty": ("float64", (200_000, 20, 20), LITTLE | {"C": float("inf")}, 2, 0),
     "calibrated": ("float64", (200_000, 2, 20), LITTLE | {"calibrate": 2, "max_iter": 1}, 2, 0),
     "inference": (
         *("float64", (5000, 99, 21)),

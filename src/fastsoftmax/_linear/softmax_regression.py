@@ -73,7 +73,7 @@ class SoftmaxRegression(Inference, PartialFit, LinearModel):
         features in use: a limit that is too small for them is an error that says how many bytes are
         needed. None: 512 MiB or a quarter of X, whichever is more. The limit does not include the
         kernels' scratch, as a rule at most 64 MiB, some twenty float64 vectors of the size of
-        ``coef_``, copies of a sparse X, by columns and with merged features, and up to a dozen
+        ``coef_``, copies of a sparse X, by columns and with merged features, and up to five
         float64 arrays of shape (n, K) in fits by "newton", with ``calibrate`` or ``offset``, with
         features without a penalty, or where y holds probabilities or counts.
     feature_scale : float or array-like of shape (D,), default=None
