@@ -15,8 +15,6 @@ TABLES = (
     Caches(1 << 20, 64 << 20, 1 << 30),
 )
 PRECISIONS = {np.float32: "f32", np.float64: "f64"}
-EMULATED = [level for level in _core.runnable() if level == "v4_amx_emulated" != _core.level]
-BUILDS = [(level, dtype) for level in (_core.level, *EMULATED) for dtype in PRECISIONS]
 # one for each way: dots, with one eliminated; rows and weights transposed; panels with one pack and
 # several; short and long partitions; a page apart; partial tiles
 SHAPES = (
@@ -32,8 +30,8 @@ SHAPES = (
 )
 
 
-def machines(dtype, level):
-    return [_core.Groups(np.dtype(dtype), table, level).linear for table in TABLES]
+def machines(dtype):
+    return [_core.Groups(np.dtype(dtype), table, _core.level).linear for table in TABLES]
 
 
 def problem(n, d, k, dtype):
@@ -50,9 +48,9 @@ def assert_same_bits(results):
 
 
 @pytest.mark.kernel
-@pytest.mark.parametrize(("level", "dtype"), BUILDS)
+@pytest.mark.parametrize("dtype", PRECISIONS)
 @pytest.mark.parametrize("shape", SHAPES, ids=str)
-def test_no_bit_depends_on_the_caches(shape, level, dtype):
+def test_no_bit_depends_on_the_caches(shape, dtype):
     X, W, b, y = problem(*shape, dtype)
     n, d, k = shape
     tiles = -(-n // _core.kernels(np.dtype(dtype)).linear.tile_rows())
@@ -78,7 +76,7 @@ def test_no_bit_depends_on_the_caches(shape, level, dtype):
         return [*results, logits, valid, loss, grad_w, grad_b]
 
     assert_same_bits(
-        [everything(kernel, n_threads) for kernel in machines(dtype, level) for n_threads in (1, 3)]
+        [everything(kernel, n_threads) for kernel in machines(dtype) for n_threads in (1, 3)]
     )
 
 
@@ -94,7 +92,7 @@ def test_nor_where_x_is_stored_otherwise(layout):
     else:
         X = np.pad(X, ((0, 0), (0, 1024 - d)))[:, :d]
     results = []
-    for kernel in machines(np.float32, _core.level):
+    for kernel in machines(np.float32):
         grad_w, grad_b = np.zeros((k, d)), np.zeros(k)
         loss = kernel.value_and_grad(X, W, b, y, None, 1 / n, grad_w, grad_b, None, Workspace(), 2)
         results.append((loss, grad_w, grad_b))
@@ -106,7 +104,7 @@ def test_nor_where_x_is_stored_otherwise(layout):
 def test_nor_do_moments(dtype):
     X = np.random.default_rng(0).standard_normal((2000, 300)).astype(dtype) + 3
     results = []
-    for kernel in machines(np.float64, _core.level):
+    for kernel in machines(np.float64):
         means, variances = np.zeros((2, 1, 300))
         kernel.moments(X, None, None, 1 / 2000, means, Workspace(), 2)
         kernel.moments(X, means, None, 1 / 2000, variances, Workspace(), 2)
